@@ -1,0 +1,47 @@
+import type { AddressRange } from "../decide/address.ts";
+import type { ReleaseSpec } from "../decide/release.ts";
+import type { AttributeSpec } from "../identify/attribute-spec.ts";
+import type { RouteMatch } from "../route/route-match.ts";
+import type { ServiceSpec } from "../upstream/service-spec.ts";
+
+export interface BindAddress {
+  /** An IP address; `::` and `0.0.0.0` stand for every interface. */
+  readonly host: string;
+  /** 0 asks the system for a free port. */
+  readonly port: number;
+}
+
+export interface ListenerSpec extends BindAddress {
+  readonly name: string;
+}
+
+export interface RouteSpec {
+  readonly name: string;
+  readonly match: RouteMatch;
+  readonly service: string;
+  readonly release: string | undefined;
+}
+
+/** What only a restart can change. Everything else in the file follows a reload. */
+export interface StaticConfig {
+  readonly listeners: readonly ListenerSpec[];
+  readonly admin: BindAddress;
+}
+
+/** A valid configuration, compiled to the types of the stages that use it; deep-frozen. */
+export interface CompiledConfig extends StaticConfig {
+  readonly trustedProxies: readonly AddressRange[];
+  readonly exposeVersion: boolean;
+  /** Share of requests logged, 0 to 1. */
+  readonly accessLog: { readonly sample: number };
+  /** `bodyBytes` 0: no limit. */
+  readonly limits: { readonly headerBytes: number; readonly headerCount: number; readonly bodyBytes: number };
+  readonly attributes: readonly AttributeSpec[];
+  readonly services: readonly ServiceSpec[];
+  readonly releases: readonly ReleaseSpec[];
+  readonly routes: readonly RouteSpec[];
+  /** Names of releases whose pins are signed with a random secret, since no secretFile was given. */
+  readonly unsignedReleases: readonly string[];
+  /** Files other than the configuration that were read (secrets, lists): watched like it. */
+  readonly files: readonly string[];
+}

@@ -1,0 +1,47 @@
+import type { AddressRange } from "./address.ts";
+import type { AttributeValue } from "./facts.ts";
+import type { SemverRange } from "./semver.ts";
+
+/** What a test looks at. `attribute` is an index into the attribute table. */
+export type Subject =
+  | { readonly kind: "attribute"; readonly index: number; readonly name: string }
+  | { readonly kind: "header" | "cookie" | "query"; readonly name: string }
+  | { readonly kind: "method" | "host" | "path" | "clientAddress" };
+
+/** A linear-time matcher of a user's regular expression (RE2 syntax), found anywhere in the text. */
+export interface Pattern {
+  readonly source: string;
+  test(text: string): boolean;
+}
+
+/** A list of values, one a line, whose contents may be replaced while requests run. */
+export interface ValueList {
+  readonly path: string;
+  has(value: AttributeValue): boolean;
+}
+
+/** One operator with its operand, already of the subject's type. */
+export type Test =
+  | { readonly op: "equals"; readonly value: AttributeValue }
+  | { readonly op: "in"; readonly values: readonly AttributeValue[] }
+  | { readonly op: "prefix" | "suffix" | "contains"; readonly texts: readonly string[] }
+  | { readonly op: "regex"; readonly pattern: Pattern }
+  | { readonly op: "exists"; readonly wanted: boolean }
+  /** Exclusive bounds, on numbers and times. */
+  | { readonly op: "before" | "after"; readonly bound: number }
+  /** Inclusive bounds, on numbers and times. */
+  | { readonly op: "atLeast" | "atMost"; readonly bound: number }
+  | { readonly op: "between"; readonly low: number; readonly high: number }
+  /** Times only: not older than, or older than, this many milliseconds before now. A time in the future is neither. */
+  | { readonly op: "within" | "olderThan"; readonly ms: number }
+  | { readonly op: "semver"; readonly range: SemverRange }
+  | { readonly op: "cidr"; readonly ranges: readonly AddressRange[] }
+  | { readonly op: "inFile"; readonly list: ValueList };
+
+/** A rule's condition as the configuration compiles it. */
+export type Condition =
+  | { readonly kind: "all" | "any"; readonly of: readonly Condition[] }
+  | { readonly kind: "not"; readonly of: Condition }
+  /** A share of the units, in per cent, drawn by `seed`, or by release and rule name where no seed is given. */
+  | { readonly kind: "percent"; readonly percent: number; readonly seed: string | undefined }
+  | { readonly kind: "test"; readonly subject: Subject; readonly test: Test };

@@ -1,0 +1,16 @@
+import type { AttributeType } from "../decide/facts.ts";
+
+/**
+ * Where an attribute's value may come from. With `trust: "proxies"` a source counts only when the caller is a trusted
+ * proxy; a copy that anyone else sent is removed before the request goes upstream.
+ */
+export type AttributeSource =
+  | { readonly kind: "header" | "cookie" | "query"; readonly name: string; readonly trust: "anyone" | "proxies" }
+  | { readonly kind: "clientAddress" };
+
+/** A typed fact about the requester. The first source that is present and parses gives the value. */
+export interface AttributeSpec {
+  readonly name: string;
+  readonly type: AttributeType;
+  readonly from: readonly AttributeSource[];
+}

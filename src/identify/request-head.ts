@@ -1,0 +1,23 @@
+/** Answered for a header that came more than once, where only one value can be meant. */
+export const repeated: unique symbol = Symbol("repeated");
+
+/**
+ * The head of a request as any lane read it: method, target and headers, judged well-formed by the lane's parser. The
+ * chain asks only through this interface, so it never knows a transport's own objects.
+ */
+export interface RequestHead {
+  readonly method: string;
+  /** Origin-form target as it goes upstream: path, and `?query` where there is one. An absolute-form target was reduced to this. */
+  readonly target: string;
+  readonly path: string;
+  /** What follows the first `?` of the target; empty where there is none. */
+  readonly query: string;
+  /** The authority as sent, in the Host header or an absolute-form target. */
+  readonly authority: string;
+  /** The authority's host: lower case, without port and without a trailing dot. */
+  readonly host: string;
+  /** The value of the header with this lower-case name; `repeated` where it came more than once. */
+  header(name: string): string | undefined | typeof repeated;
+  /** All Cookie headers, joined by "; " as RFC 9113 §8.2.3 does; undefined where there is none. */
+  readonly cookies: string | undefined;
+}

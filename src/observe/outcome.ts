@@ -1,0 +1,35 @@
+import type { ErrorCode } from "../errors.ts";
+
+/** What the one `observe` call learns of a request that ended. The exchange itself implements it, so nothing is copied. */
+export interface Outcome {
+  /** The route's name, or `none`. */
+  readonly routeName: string;
+  readonly serviceName: string | undefined;
+  readonly releaseName: string | undefined;
+  /** The version served. */
+  readonly servedVersion: string | undefined;
+  /** The version assigned; differs from the one served where the service lacks it, or by fallback. */
+  readonly assignedVersion: string | undefined;
+  readonly reason: string | undefined;
+  readonly ruleName: string | undefined;
+  readonly fallback: boolean;
+  readonly method: string;
+  readonly host: string;
+  /** Without the query. */
+  readonly path: string;
+  /** What the client got; 499 where it went away first. */
+  readonly status: number;
+  readonly error: ErrorCode | undefined;
+  readonly requestId: string;
+  /** Canonical text of the derived client address. */
+  readonly clientAddressText: string;
+  /** Body octets, without heads and chunk framing. */
+  readonly bytesReceived: number;
+  readonly bytesSent: number;
+  readonly durationMs: number;
+  /** From the start of the last attempt to the head of its response; undefined where none came. */
+  readonly ttfbMs: number | undefined;
+  /** The endpoint's origin that answered or failed last. For the log only; never sent to a client. */
+  readonly upstream: string | undefined;
+  readonly attempts: number;
+}
