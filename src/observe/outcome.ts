@@ -31,5 +31,5 @@ export interface Outcome {
   readonly ttfbMs: number | undefined;
   /** The endpoint's origin that answered or failed last. For the log only; never sent to a client. */
   readonly upstream: string | undefined;
-  readonly attempts: number;
+  readonly attemptCount: number;
 }

@@ -1,0 +1,18 @@
+import { cellsOf } from "./cell.ts";
+
+export const attributeErrorCauses = ["unparsable", "repeated"] as const;
+export type AttributeErrorCause = (typeof attributeErrorCauses)[number];
+
+/** Values of one attribute that were there and could not be used. */
+export class AttributeCells {
+  readonly attribute: string;
+  readonly errors = cellsOf(attributeErrorCauses);
+
+  constructor(attribute: string) {
+    this.attribute = attribute;
+  }
+
+  error(cause: AttributeErrorCause): void {
+    this.errors[cause].value++;
+  }
+}

@@ -1,0 +1,112 @@
+/**
+ * What the hot path counts into: plain numbers, resolved when a snapshot is built, so that a request hashes no labels
+ * and allocates nothing. The exporter reads them when it is scraped. Label values come from the configuration or from
+ * closed lists, never from a peer, so the number of series is bounded whatever anyone sends.
+ */
+import { AttributeCells } from "./attribute-cells.ts";
+import type { Cell } from "./cell.ts";
+import { ReleaseCells } from "./release-cells.ts";
+import { ReloadCells } from "./reload-cells.ts";
+import { RequestCells } from "./request-cells.ts";
+import { UpstreamCells } from "./upstream-cells.ts";
+
+export type { AttributeCells, Cell, ReleaseCells, ReloadCells, RequestCells, UpstreamCells };
+
+/** The cells of one snapshot, by what they stand for. */
+interface CellSet {
+  readonly requests: ReadonlyMap<string, RequestCells>;
+  readonly upstreams: ReadonlyMap<string, UpstreamCells>;
+  readonly releases: ReadonlyMap<string, ReleaseCells>;
+  readonly attributes: ReadonlyMap<string, AttributeCells>;
+}
+
+/** A newline cannot be part of a configured name, so keys of different names never meet. */
+const keyOf = (...names: readonly string[]): string => names.join("\n");
+
+/**
+ * Collects the cells of a snapshot that is being built aside. Cells that the active snapshot has for the same names
+ * are shared, so their counts go on; what is never asked for goes away with `commit`. Dropped without a commit, it
+ * leaves everything as it was.
+ */
+export class CellGeneration {
+  readonly #requests = new Map<string, RequestCells>();
+  readonly #upstreams = new Map<string, UpstreamCells>();
+  readonly #releases = new Map<string, ReleaseCells>();
+  readonly #attributes = new Map<string, AttributeCells>();
+  readonly #before: CellSet;
+  readonly #activate: (cells: CellSet) => void;
+
+  constructor(before: CellSet, activate: (cells: CellSet) => void) {
+    this.#before = before;
+    this.#activate = activate;
+  }
+
+  /** `none` stands for what a request never got to: a route, a service, a version. */
+  request(route: string, service: string, version: string): RequestCells {
+    const key = keyOf(route, service, version);
+    const cells = this.#requests.get(key) ?? this.#before.requests.get(key) ?? new RequestCells(route, service, version);
+    this.#requests.set(key, cells);
+    return cells;
+  }
+
+  upstream(service: string, version: string): UpstreamCells {
+    const key = keyOf(service, version);
+    const cells = this.#upstreams.get(key) ?? this.#before.upstreams.get(key) ?? new UpstreamCells(service, version);
+    this.#upstreams.set(key, cells);
+    return cells;
+  }
+
+  /** Asked for once per release: `versions` are all it can assign, `rules` the names of its rules. */
+  release(name: string, versions: readonly string[], rules: readonly string[]): ReleaseCells {
+    const cells = new ReleaseCells(name, versions, rules, this.#before.releases.get(name));
+    this.#releases.set(name, cells);
+    return cells;
+  }
+
+  attribute(name: string): AttributeCells {
+    const cells = this.#attributes.get(name) ?? this.#before.attributes.get(name) ?? new AttributeCells(name);
+    this.#attributes.set(name, cells);
+    return cells;
+  }
+
+  /** From here on these cells, and no others, are exported. Call it where the snapshot is swapped. */
+  commit(): void {
+    // Not `this`: it knows the cells before it, so every reload would keep all earlier ones alive.
+    this.#activate({
+      requests: this.#requests,
+      upstreams: this.#upstreams,
+      releases: this.#releases,
+      attributes: this.#attributes,
+    });
+  }
+}
+
+/** Holds what is exported: the cells of the active snapshot, and those of the process that no reload replaces. */
+export class CellRegistry {
+  readonly reloads = new ReloadCells();
+  /** Access log lines that could not be written. */
+  readonly accessLogDropped: Cell = { value: 0 };
+  #active: CellSet = { requests: new Map(), upstreams: new Map(), releases: new Map(), attributes: new Map() };
+
+  begin(): CellGeneration {
+    return new CellGeneration(this.#active, (cells) => {
+      this.#active = cells;
+    });
+  }
+
+  requests(): Iterable<RequestCells> {
+    return this.#active.requests.values();
+  }
+
+  upstreams(): Iterable<UpstreamCells> {
+    return this.#active.upstreams.values();
+  }
+
+  releases(): Iterable<ReleaseCells> {
+    return this.#active.releases.values();
+  }
+
+  attributes(): Iterable<AttributeCells> {
+    return this.#active.attributes.values();
+  }
+}

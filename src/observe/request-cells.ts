@@ -1,0 +1,49 @@
+import { type Cell, other } from "./cell.ts";
+import { Histogram } from "./histogram.ts";
+
+/** RFC 9110 §9 and RFC 5789; anything else is `other`, or clients could make series at will. */
+const methods = ["GET", "HEAD", "POST", "PUT", "DELETE", "CONNECT", "OPTIONS", "TRACE", "PATCH"];
+const methodSlots = methods.length + 1;
+const methodIndexes: ReadonlyMap<string, number> = new Map(methods.map((method, index) => [method, index]));
+
+/** Requests of one (route, service, version). Nothing is exported for it before its first request. */
+export class RequestCells {
+  readonly route: string;
+  readonly service: string;
+  readonly version: string;
+  readonly duration = new Histogram();
+  readonly #cells = new Map<number, Cell>();
+  // Most requests of a route end like the one before, so the last cell answers without a look-up.
+  #lastKey = -1;
+  #lastCell: Cell = { value: 0 };
+
+  constructor(route: string, service: string, version: string) {
+    this.route = route;
+    this.service = service;
+    this.version = version;
+  }
+
+  /** Counts a request that ended. A code outside 100 to 599 is exported as `other`. */
+  count(code: number, method: string): void {
+    const known = code >= 100 && code <= 599 ? code | 0 : 0;
+    const key = known * methodSlots + (methodIndexes.get(method) ?? methods.length);
+    if (key !== this.#lastKey) {
+      this.#lastKey = key;
+      this.#lastCell = this.#cell(key);
+    }
+    this.#lastCell.value++;
+  }
+
+  *series(): Iterable<{ readonly code: string; readonly method: string; readonly value: number }> {
+    for (const [key, cell] of this.#cells) {
+      const code = Math.floor(key / methodSlots);
+      yield { code: code === 0 ? other : String(code), method: methods[key % methodSlots] ?? other, value: cell.value };
+    }
+  }
+
+  #cell(key: number): Cell {
+    const cell = this.#cells.get(key) ?? { value: 0 };
+    this.#cells.set(key, cell);
+    return cell;
+  }
+}

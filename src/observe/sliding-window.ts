@@ -1,0 +1,40 @@
+/** The window moves in steps of this length, so a total reaches back between `span - slotMs` and `span`. */
+export const slotMs = 10_000;
+const slotCount = 30;
+
+/** The longest span that a window remembers. */
+export const longestSpanMs = slotMs * slotCount;
+
+/**
+ * Counts events of the last minutes in a ring of slots. Time comes only from the arguments, so there is no timer to
+ * stop and nothing to do while nothing happens; a slot is emptied when its place in the ring is needed again.
+ */
+export class SlidingWindow {
+  readonly #counts = new Float64Array(slotCount);
+  /** Which slot of all time each place holds; the counts of any other slot are stale. */
+  readonly #slots = new Float64Array(slotCount).fill(-1);
+
+  /** `nowMs` is any clock in milliseconds from 0 up that does not run backwards. */
+  count(nowMs: number): void {
+    const slot = Math.floor(nowMs / slotMs);
+    const place = slot % slotCount;
+    // A clock that was set back must not wipe newer counts: the event is then counted in the slot that is there.
+    if (slot > (this.#slots[place] ?? -1)) {
+      this.#slots[place] = slot;
+      this.#counts[place] = 0;
+    }
+    this.#counts[place] = (this.#counts[place] ?? 0) + 1;
+  }
+
+  /** Events of the last `spanMs`, at most `longestSpanMs`; both are read in whole slots, the current one included. */
+  total(spanMs: number, nowMs: number): number {
+    const newest = Math.floor(nowMs / slotMs);
+    const oldest = newest - Math.min(slotCount, Math.ceil(spanMs / slotMs)) + 1;
+    let total = 0;
+    for (let place = 0; place < slotCount; place++) {
+      const slot = this.#slots[place] ?? -1;
+      if (slot >= oldest && slot <= newest) total += this.#counts[place] ?? 0;
+    }
+    return total;
+  }
+}
