@@ -44,7 +44,8 @@ export class CellGeneration {
   /** `none` stands for what a request never got to: a route, a service, a version. */
   request(route: string, service: string, version: string): RequestCells {
     const key = keyOf(route, service, version);
-    const cells = this.#requests.get(key) ?? this.#before.requests.get(key) ?? new RequestCells(route, service, version);
+    const cells =
+      this.#requests.get(key) ?? this.#before.requests.get(key) ?? new RequestCells(route, service, version);
     this.#requests.set(key, cells);
     return cells;
   }

@@ -14,12 +14,11 @@ export class SlidingWindow {
   /** Which slot of all time each place holds; the counts of any other slot are stale. */
   readonly #slots = new Float64Array(slotCount).fill(-1);
 
-  /** `nowMs` is any clock in milliseconds from 0 up that does not run backwards. */
+  /** `nowMs` is any clock in milliseconds from 0 up; where it is set back, what was counted after that is forgotten. */
   count(nowMs: number): void {
     const slot = Math.floor(nowMs / slotMs);
     const place = slot % slotCount;
-    // A clock that was set back must not wipe newer counts: the event is then counted in the slot that is there.
-    if (slot > (this.#slots[place] ?? -1)) {
+    if (slot !== this.#slots[place]) {
       this.#slots[place] = slot;
       this.#counts[place] = 0;
     }

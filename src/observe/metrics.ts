@@ -1,0 +1,256 @@
+import { Registry } from "prom-client";
+import { type CellMetricOptions, histogramSamples, registerCellMetric, type Sample } from "./cell-metric.ts";
+import type { CellRegistry } from "./cells.ts";
+import { registerProcessMetrics } from "./process-metrics.ts";
+import type { WeightRatio } from "./weight-ratios.ts";
+
+export interface EndpointState {
+  readonly service: string;
+  readonly version: string;
+  /** The endpoint's origin. */
+  readonly endpoint: string;
+  readonly up: boolean;
+}
+
+/** What the exporter reads at each scrape. The functions answer for the active snapshot. */
+export interface MetricsSource {
+  readonly cells: CellRegistry;
+  readonly endpointStates: () => Iterable<EndpointState>;
+  readonly weightRatios: () => Iterable<WeightRatio>;
+  /** Perch's own version, and Node's without the leading `v`. */
+  readonly build: { readonly version: string; readonly nodeVersion: string };
+}
+
+export interface Exposition {
+  readonly contentType: string;
+  readonly body: string;
+}
+
+/** Everything that monitoring may depend on, in the Prometheus text format. Build one for a process and keep it. */
+export class Metrics {
+  readonly #registry = new Registry();
+
+  constructor(source: MetricsSource) {
+    const all = [
+      ...requestMetrics(source.cells),
+      ...upstreamMetrics(source.cells),
+      ...releaseMetrics(source),
+      ...processWideMetrics(source),
+    ];
+    for (const metric of all) registerCellMetric(this.#registry, metric);
+    registerProcessMetrics(this.#registry);
+  }
+
+  async render(): Promise<Exposition> {
+    return { contentType: this.#registry.contentType, body: await this.#registry.metrics() };
+  }
+}
+
+function requestMetrics(cells: CellRegistry): CellMetricOptions[] {
+  const duration = "perch_request_duration_seconds";
+  return [
+    {
+      name: "perch_requests_total",
+      help: "Requests that ended, by what the client got; code 499 where it went away first.",
+      type: "counter",
+      *samples() {
+        for (const request of cells.requests()) {
+          const { route, service, version } = request;
+          for (const { code, method, value } of request.series()) {
+            yield { labels: { route, service, version, code, method }, value };
+          }
+        }
+      },
+    },
+    {
+      name: duration,
+      help: "Time from a request's first octet to the end of its response.",
+      type: "histogram",
+      *samples() {
+        for (const request of cells.requests()) {
+          // A route that nobody uses would cost eighteen lines for each version at every scrape.
+          if (request.duration.count === 0) continue;
+          const { route, service, version } = request;
+          yield* histogramSamples(duration, { route, service, version }, request.duration);
+        }
+      },
+    },
+    {
+      name: "perch_attribute_errors_total",
+      help: "Attribute values that were present and could not be used.",
+      type: "counter",
+      *samples() {
+        for (const { attribute, errors } of cells.attributes()) yield* byLabel({ attribute }, "cause", errors);
+      },
+    },
+  ];
+}
+
+function upstreamMetrics(cells: CellRegistry): CellMetricOptions[] {
+  const ttfb = "perch_upstream_ttfb_seconds";
+  return [
+    {
+      name: ttfb,
+      help: "Time from the start of the last attempt to the head of the upstream's response.",
+      type: "histogram",
+      *samples() {
+        for (const upstream of cells.upstreams()) {
+          const { service, version } = upstream;
+          yield* histogramSamples(ttfb, { service, version }, upstream.ttfb);
+        }
+      },
+    },
+    {
+      name: "perch_requests_in_flight",
+      help: "Requests being forwarded.",
+      type: "gauge",
+      *samples() {
+        for (const { service, version, inFlight } of cells.upstreams()) {
+          yield { labels: { service, version }, value: inFlight.value };
+        }
+      },
+    },
+    {
+      name: "perch_fallbacks_total",
+      help: "Requests served by the default because this version had no healthy endpoint.",
+      type: "counter",
+      *samples() {
+        for (const { service, version, fallbacks } of cells.upstreams()) {
+          yield { labels: { service, version }, value: fallbacks.value };
+        }
+      },
+    },
+    {
+      name: "perch_upstream_errors_total",
+      help: "Attempts that failed without a valid response.",
+      type: "counter",
+      *samples() {
+        for (const { service, version, errors } of cells.upstreams()) {
+          yield* byLabel({ service, version }, "kind", errors);
+        }
+      },
+    },
+    {
+      name: "perch_retries_total",
+      help: "Requests that were tried again, by how that ended.",
+      type: "counter",
+      *samples() {
+        for (const { service, version, retries } of cells.upstreams()) {
+          yield* byLabel({ service, version }, "outcome", retries);
+        }
+      },
+    },
+  ];
+}
+
+function releaseMetrics({ cells, weightRatios }: MetricsSource): CellMetricOptions[] {
+  return [
+    {
+      name: "perch_decisions_total",
+      help: "Decisions by the version assigned, which is not always the one served.",
+      type: "counter",
+      *samples() {
+        for (const { release, versions } of cells.releases()) {
+          for (const [version, { byReason }] of versions) {
+            for (const sample of byLabel({ release, version }, "reason", byReason)) if (sample.value > 0) yield sample;
+          }
+        }
+      },
+    },
+    {
+      name: "perch_rule_hits_total",
+      help: "Requests that a rule decided.",
+      type: "counter",
+      *samples() {
+        for (const { release, ruleHits } of cells.releases()) {
+          for (const [rule, { value }] of ruleHits) yield { labels: { release, rule }, value };
+        }
+      },
+    },
+    {
+      name: "perch_pins_rejected_total",
+      help: "Pins that counted as none.",
+      type: "counter",
+      *samples() {
+        for (const { release, pinsRejected } of cells.releases()) yield* byLabel({ release }, "cause", pinsRejected);
+      },
+    },
+    {
+      name: "perch_pin_flips_total",
+      help: "Users assigned another version than before, by weights, rules or epoch.",
+      type: "counter",
+      *samples() {
+        for (const { release, pinFlips } of cells.releases()) yield { labels: { release }, value: pinFlips.value };
+      },
+    },
+    {
+      name: "perch_release_weight_ratio",
+      help: "The share that the configured split gives a version, 0 to 1.",
+      type: "gauge",
+      *samples() {
+        for (const { release, version, ratio } of weightRatios()) yield { labels: { release, version }, value: ratio };
+      },
+    },
+  ];
+}
+
+function processWideMetrics({ cells, endpointStates, build }: MetricsSource): CellMetricOptions[] {
+  const { reloads, accessLogDropped } = cells;
+  const { version, nodeVersion } = build;
+  return [
+    {
+      name: "perch_endpoint_up",
+      help: "1 where the endpoint is believed to answer, 0 where it gets no requests.",
+      type: "gauge",
+      *samples() {
+        for (const state of endpointStates()) {
+          const { service, version, endpoint } = state;
+          yield { labels: { service, version, endpoint }, value: state.up ? 1 : 0 };
+        }
+      },
+    },
+    {
+      name: "perch_config_reloads_total",
+      help: "Changed configurations that were found, by whether they became active.",
+      type: "counter",
+      samples: () => byLabel({}, "result", { success: reloads.succeeded, failure: reloads.failed }),
+    },
+    lone(
+      "perch_config_last_reload_successful",
+      "1 where the last configuration found is the active one.",
+      "gauge",
+      () => reloads.lastSuccessful.value,
+    ),
+    lone(
+      "perch_config_last_reload_success_timestamp_seconds",
+      "When the active configuration was loaded.",
+      "gauge",
+      () => reloads.lastSuccessSeconds.value,
+    ),
+    lone(
+      "perch_access_log_dropped_total",
+      "Access log lines that could not be written.",
+      "counter",
+      () => accessLogDropped.value,
+    ),
+    {
+      name: "perch_build_info",
+      help: "Always 1; the labels say what is running.",
+      type: "gauge",
+      samples: () => [{ labels: { version, node_version: nodeVersion }, value: 1 }],
+    },
+  ];
+}
+
+function lone(name: string, help: string, type: "counter" | "gauge", value: () => number): CellMetricOptions {
+  return { name, help, type, samples: () => [{ labels: {}, value: value() }] };
+}
+
+/** One sample for each cell, its key as the value of the label `name`. */
+function* byLabel(
+  labels: Readonly<Record<string, string>>,
+  name: string,
+  cells: Readonly<Record<string, { readonly value: number }>>,
+): Iterable<Sample> {
+  for (const [label, { value }] of Object.entries(cells)) yield { labels: { ...labels, [name]: label }, value };
+}

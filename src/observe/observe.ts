@@ -1,0 +1,19 @@
+import type { AccessLog } from "./access-log.ts";
+import type { Outcome } from "./outcome.ts";
+import type { RequestCells } from "./request-cells.ts";
+
+/** Where every request ends, whatever happened to it: called once for each, and never throws. */
+export class Observer {
+  readonly #accessLog: AccessLog;
+
+  constructor(accessLog: AccessLog) {
+    this.#accessLog = accessLog;
+  }
+
+  /** `cells` are those of the route and the version served, or the ones for requests without a route. */
+  observe(outcome: Outcome, cells: RequestCells): void {
+    cells.count(outcome.status, outcome.method);
+    cells.duration.observe(outcome.durationMs / 1000);
+    this.#accessLog.log(outcome);
+  }
+}
