@@ -1,4 +1,5 @@
 import ipaddr from "ipaddr.js";
+import { RecentMap } from "./recent-map.ts";
 
 /** An IP address as four 32-bit words; IPv4 is held as IPv4-mapped IPv6 (RFC 4291 §2.5.5.2), so both compare alike. */
 export interface Address {
@@ -25,9 +26,7 @@ const dot = 0x2e;
 
 const prefixLength = /^(?:0|[1-9]\d{0,2})$/;
 
-const cacheLimit = 1024;
-let recent = new Map<string, Address>();
-let older = new Map<string, Address>();
+const recentVersion6 = new RecentMap<Address>(1024, (address) => address.text);
 
 /**
  * Reads an IP address: a dotted quad in decimal without leading zeros (anything looser is read differently by different
@@ -70,22 +69,12 @@ function quadBits(text: string): number | undefined {
 }
 
 function recallVersion6(text: string): Address | undefined {
-  const known = recent.get(text);
+  const known = recentVersion6.get(text);
   if (known !== undefined) return known;
-  const found = older.get(text) ?? readVersion6(text);
-  // Only the canonical spelling is remembered, under our own copy of it: a slice of a request's head as the key would
-  // keep that whole head alive.
-  if (found !== undefined && found.text === text) remember(found);
-  return found;
-}
-
-/** Two generations: when the young one is full it replaces the old one, so hostile variety costs bounded memory. */
-function remember(address: Address): void {
-  if (recent.size >= cacheLimit) {
-    older = recent;
-    recent = new Map();
-  }
-  recent.set(address.text, address);
+  const read = readVersion6(text);
+  // Other spellings of an address would be remembered under its canonical text and never be found.
+  if (read !== undefined && read.text === text) recentVersion6.add(read);
+  return read;
 }
 
 function readVersion6(text: string): Address | undefined {

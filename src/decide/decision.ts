@@ -1,0 +1,41 @@
+import type { Facts } from "./facts.ts";
+import type { Pin } from "./pin.ts";
+import type { RandomSource, Unit } from "./unit.ts";
+
+/** Everything a decision depends on: nothing else is looked at, no clock and no generator. */
+export interface DecisionRequest {
+  readonly facts: Facts;
+  /** The verified pin, from `Release.readPin`. */
+  readonly pin: Pin | undefined;
+  /** The version that an override asks for, from `Overrides.resolve`: already allowed. */
+  readonly override: string | undefined;
+  /** The version that a caller in `acceptFrom` decided on. */
+  readonly propagated: string | undefined;
+  /** The default version of the route's service. */
+  readonly defaultVersion: string;
+  /** Milliseconds since the Unix epoch. */
+  readonly nowMs: number;
+  readonly random: RandomSource;
+}
+
+interface Assignment {
+  /** The version assigned. What is served may differ, by fallback. */
+  readonly version: string;
+  /** The pin to write; undefined where the client's is right as it is. */
+  readonly pin: Pin | undefined;
+  /** Whether a verified pin of the same requester held another version than the one now assigned. */
+  readonly flipped: boolean;
+}
+
+/** Which version a request gets, and why. */
+export type Decision =
+  /** Said by the request; no unit is looked for (but for an explanation) and no pin is written. */
+  | (Assignment & {
+      readonly reason: "override" | "propagated";
+      readonly rule: undefined;
+      readonly unit: Unit | undefined;
+    })
+  | (Assignment & { readonly reason: "rule"; readonly rule: string; readonly unit: Unit })
+  /** By the pin: a remembered rule or a rule's draw (the rule is named), or the split's draw. */
+  | (Assignment & { readonly reason: "pin"; readonly rule: string | undefined; readonly unit: Unit })
+  | (Assignment & { readonly reason: "split" | "default"; readonly rule: undefined; readonly unit: Unit });

@@ -1,0 +1,116 @@
+/**
+ * The hash behind every draw: MurmurHash3_x86_128 (Austin Appleby, https://github.com/aappleby/smhasher, public domain).
+ * It is fast with 32-bit integers, which is what JavaScript has, and its outputs for neighbouring inputs (`user-1`,
+ * `user-2`) are unrelated. It is not keyed: whoever knows a unit can compute its draw, which protects nothing anyway.
+ */
+
+/** The hash's four words in the order in which the reference writes them, each a signed 32-bit integer. */
+export interface Hash128 {
+  readonly h1: number;
+  readonly h2: number;
+  readonly h3: number;
+  readonly h4: number;
+}
+
+const c1 = 0x239b961b;
+const c2 = 0xab0e9789;
+const c3 = 0x38b34ae5;
+const c4 = 0xa1e38b93;
+
+/** Hashes a text's UTF-8 octets; a lone surrogate counts as U+FFFD, as everywhere in the web platform. */
+export function hashText(text: string, seed: number): Hash128 {
+  return hashOctets(isAscii(text) ? text : Buffer.from(text, "utf8").toString("latin1"), seed);
+}
+
+/** Nearly all units are ASCII, whose UTF-8 octets are their char codes: nothing has to be encoded or allocated. */
+function isAscii(text: string): boolean {
+  for (let at = 0; at < text.length; at++) {
+    if (text.charCodeAt(at) > 0x7f) return false;
+  }
+  return true;
+}
+
+/** Hashes octets that are given as a text of char codes up to 255. */
+export function hashOctets(octets: string, seed: number): Hash128 {
+  const tail = octets.length & ~15;
+  let h1 = seed | 0;
+  let h2 = h1;
+  let h3 = h1;
+  let h4 = h1;
+  for (let at = 0; at < tail; at += 16) {
+    h1 = (Math.imul(rotate(h1 ^ mix1(word(octets, at)), 19) + h2, 5) + 0x561ccd1b) | 0;
+    h2 = (Math.imul(rotate(h2 ^ mix2(word(octets, at + 4)), 17) + h3, 5) + 0x0bcaa747) | 0;
+    h3 = (Math.imul(rotate(h3 ^ mix3(word(octets, at + 8)), 15) + h4, 5) + 0x96cd1c35) | 0;
+    h4 = (Math.imul(rotate(h4 ^ mix4(word(octets, at + 12)), 13) + h1, 5) + 0x32ac3b17) | 0;
+  }
+  // What is missing from the last block reads as zeros, and a zero word mixes to zero: it changes nothing.
+  h1 ^= mix1(lastWord(octets, tail)) ^ octets.length;
+  h2 ^= mix2(lastWord(octets, tail + 4)) ^ octets.length;
+  h3 ^= mix3(lastWord(octets, tail + 8)) ^ octets.length;
+  h4 ^= mix4(lastWord(octets, tail + 12)) ^ octets.length;
+  const sum = (h1 + h2 + h3 + h4) | 0;
+  const f1 = finish(sum);
+  const f2 = finish(h2 + sum);
+  const f3 = finish(h3 + sum);
+  const f4 = finish(h4 + sum);
+  const total = (f1 + f2 + f3 + f4) | 0;
+  return { h1: total, h2: (f2 + total) | 0, h3: (f3 + total) | 0, h4: (f4 + total) | 0 };
+}
+
+/**
+ * A number in the open interval (0, 1) from a unit's digest: the eight octets of `hi` and `lo`, little-endian, are hashed
+ * with `seed` as any other octets would be; the first 52 bits of h1 and h2 are the number's, and half a step is added,
+ * so that neither 0 nor 1 can come out (a logarithm follows). The same as hashOctets, unrolled for eight octets.
+ */
+export function hashToFraction(hi: number, lo: number, seed: number): number {
+  const rest = seed ^ 8;
+  const h2 = rest ^ mix2(lo);
+  const sum = ((rest ^ mix1(hi)) + h2 + rest + rest) | 0;
+  const f2 = finish(h2 + sum);
+  const f3 = finish(rest + sum);
+  const first = (finish(sum) + f2 + f3 + f3) | 0;
+  const second = (f2 + first) | 0;
+  return ((first >>> 0) * 0x100000 + (second >>> 12) + 0.5) / 0x10000000000000;
+}
+
+function rotate(word: number, bits: number): number {
+  return (word << bits) | (word >>> (32 - bits));
+}
+
+function mix1(word: number): number {
+  return Math.imul(rotate(Math.imul(word, c1), 15), c2);
+}
+
+function mix2(word: number): number {
+  return Math.imul(rotate(Math.imul(word, c2), 16), c3);
+}
+
+function mix3(word: number): number {
+  return Math.imul(rotate(Math.imul(word, c3), 17), c4);
+}
+
+function mix4(word: number): number {
+  return Math.imul(rotate(Math.imul(word, c4), 18), c1);
+}
+
+function finish(word: number): number {
+  const high = Math.imul(word ^ (word >>> 16), 0x85ebca6b);
+  const low = Math.imul(high ^ (high >>> 13), 0xc2b2ae35);
+  return low ^ (low >>> 16);
+}
+
+function word(octets: string, at: number): number {
+  return (
+    octets.charCodeAt(at) |
+    (octets.charCodeAt(at + 1) << 8) |
+    (octets.charCodeAt(at + 2) << 16) |
+    (octets.charCodeAt(at + 3) << 24)
+  );
+}
+
+function lastWord(octets: string, at: number): number {
+  let read = 0;
+  const end = Math.min(at + 4, octets.length);
+  for (let next = at; next < end; next++) read |= octets.charCodeAt(next) << ((next - at) << 3);
+  return read;
+}
