@@ -1,0 +1,62 @@
+import type { AttributeSource, AttributeSpec } from "../identify/attribute-spec.ts";
+import { isFramingHeader } from "./framing-headers.ts";
+import type { Entry } from "./kit/collections.ts";
+import type { Reading } from "./kit/schema.ts";
+import { quote } from "./kit/tree.ts";
+import { type AttributeConfig, reservedAttributeNames } from "./schema.ts";
+
+/** `proxiesKnown`: whether any caller is trusted at all. */
+export function compileAttribute(
+  entry: Entry<AttributeConfig>,
+  proxiesKnown: boolean,
+  reading: Reading,
+): AttributeSpec {
+  const { name, value } = entry;
+  if (reservedAttributeNames.has(name)) {
+    const message = `an attribute may not be called ${quote(name)}: conditions use that word for something else`;
+    reading.error(reading.keySpanOf(entry), "bad-value", message);
+  }
+  const from = value.from.map((source) => compileSource(source, value, proxiesKnown, reading));
+  return { name, type: value.type, from };
+}
+
+type SourceConfig = AttributeConfig["from"][number];
+
+function compileSource(
+  source: SourceConfig,
+  attribute: AttributeConfig,
+  proxiesKnown: boolean,
+  reading: Reading,
+): AttributeSource {
+  const { trust } = source;
+  if (source.clientAddress === true) {
+    checkClientAddress(source, attribute, reading);
+    return { kind: "clientAddress" };
+  }
+  if (trust === "proxies") checkTrust(source, proxiesKnown, reading);
+  if (source.header !== undefined) return { kind: "header", name: source.header, trust };
+  if (source.cookie !== undefined) return { kind: "cookie", name: source.cookie, trust };
+  return { kind: "query", name: source.query ?? "", trust };
+}
+
+function checkClientAddress(source: SourceConfig, { type }: AttributeConfig, reading: Reading): void {
+  if (type !== "ip" && type !== "string") {
+    const message = `clientAddress gives an address, which is no value of type ${type}`;
+    reading.error(reading.keySpanOf(source, "clientAddress"), "bad-value", message, "use type ip or string");
+  }
+  if (reading.has(source, "trust")) {
+    const message = "trust does not go with clientAddress, which trustedProxies derive already";
+    reading.error(reading.keySpanOf(source, "trust"), "conflicting-keys", message);
+  }
+}
+
+function checkTrust(source: SourceConfig, proxiesKnown: boolean, reading: Reading): void {
+  const span = reading.spanOf(source, "trust");
+  if (!proxiesKnown) {
+    reading.warn(span, "risky", "no caller is in trustedProxies, so this source never counts");
+  }
+  if (source.header !== undefined && isFramingHeader(source.header)) {
+    const message = `the header ${quote(source.header)} can not be removed from requests, as trust: proxies would`;
+    reading.error(span, "bad-value", message);
+  }
+}

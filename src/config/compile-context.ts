@@ -1,0 +1,57 @@
+import type { ValueList } from "../decide/condition.ts";
+import type { AttributeType } from "../decide/facts.ts";
+import type { Reading } from "./kit/schema.ts";
+import type { Span } from "./kit/source-text.ts";
+import type { NamedFiles } from "./named-files.ts";
+import { largestSecretBytes, parseSecrets } from "./secrets.ts";
+import { largestListBytes, parseValueList } from "./value-list.ts";
+
+/** Where a part of a value stands in the file; steps are keys and indices as written. */
+export type Locate = (...steps: (string | number)[]) => Span;
+
+/** What the parts of a compilation share: where to tell problems, and the files that the configuration names. */
+export class CompileContext {
+  readonly reading: Reading;
+  readonly files: NamedFiles;
+  /** The secret of a release that names no file. */
+  readonly randomSecret: (release: string) => Uint8Array;
+  readonly #lists = new Map<string, ValueList | undefined>();
+
+  constructor(reading: Reading, files: NamedFiles, randomSecret: (release: string) => Uint8Array) {
+    this.reading = reading;
+    this.files = files;
+    this.randomSecret = randomSecret;
+  }
+
+  /** Undefined, with the problem told, where the list can not be used. */
+  list(written: string, type: AttributeType, span: Span): ValueList | undefined {
+    // A thousand rules may share a list; it is parsed once for each type.
+    const key = `${type} ${written}`;
+    if (!this.#lists.has(key)) this.#lists.set(key, this.#readList(written, type, span));
+    return this.#lists.get(key);
+  }
+
+  #readList(written: string, type: AttributeType, span: Span): ValueList | undefined {
+    const contents = this.files.read(written, largestListBytes);
+    if (contents.kind === "unreadable") return this.#badFile(span, contents.path, contents.why);
+    const list = parseValueList(contents.path, contents.bytes, type);
+    return "problem" in list ? this.#badFile(span, contents.path, list.problem) : list;
+  }
+
+  /** None, with the problem told, where the file has none to give. */
+  secrets(written: string, span: Span): readonly Uint8Array[] {
+    const contents = this.files.read(written, largestSecretBytes);
+    if (contents.kind === "unreadable") this.#badFile(span, contents.path, contents.why);
+    else {
+      const secrets = parseSecrets(contents.bytes);
+      if (!("problem" in secrets)) return secrets;
+      this.#badFile(span, contents.path, secrets.problem);
+    }
+    return [];
+  }
+
+  #badFile(span: Span, path: string, why: string): undefined {
+    this.reading.error(span, "bad-file", `the file ${path} can not be used: ${why}`);
+    return undefined;
+  }
+}

@@ -1,0 +1,80 @@
+import type { PathMatch, RouteMatch } from "../route/route-match.ts";
+import type { CompileContext } from "./compile-context.ts";
+import { compileTest } from "./compile-test.ts";
+import type { RouteSpec } from "./compiled-config.ts";
+import type { TestConfig } from "./condition-schema.ts";
+import { unreadable } from "./domain-scalars.ts";
+import type { Entry } from "./kit/collections.ts";
+import { quote } from "./kit/tree.ts";
+import { compilePattern } from "./pattern.ts";
+import type { MatchConfig, RouteConfig } from "./schema.ts";
+
+/** What metrics call requests that no route took. */
+const noRoute = "none";
+
+/** The names that routes may refer to; undefined where they can not be told. */
+export interface RouteScope {
+  readonly services: ReadonlySet<string> | undefined;
+  readonly releases: ReadonlySet<string> | undefined;
+}
+
+export function compileRoutes(
+  configs: readonly RouteConfig[],
+  scope: RouteScope,
+  context: CompileContext,
+): readonly RouteSpec[] {
+  const { reading } = context;
+  const seen = new Set<string>();
+  return configs.map((config) => {
+    const { name, service, release } = config;
+    if (name === noRoute) {
+      reading.error(
+        reading.spanOf(config, "name"),
+        "bad-value",
+        `a route may not be called ${quote(noRoute)}: metrics use it`,
+      );
+    }
+    if (seen.has(name) && name !== unreadable) {
+      const message = `another route is called ${quote(name)} already`;
+      reading.error(reading.spanOf(config, "name"), "duplicate-name", message);
+    }
+    seen.add(name);
+    if (scope.services?.has(service) === false && service !== unreadable) {
+      reading.unknownName(reading.spanOf(config, "service"), "service", service, scope.services);
+    }
+    if (release !== undefined && scope.releases?.has(release) === false) {
+      reading.unknownName(reading.spanOf(config, "release"), "release", release, scope.releases);
+    }
+    return { name, match: compileMatch(config.match, context), service, release };
+  });
+}
+
+function compileMatch(match: MatchConfig, context: CompileContext): RouteMatch {
+  return {
+    hosts: [...new Set(match.hosts)],
+    path: match.path === undefined ? undefined : compilePath(match.path, context),
+    methods: [...new Set(match.methods)],
+    headers: (match.headers ?? []).flatMap((entry) => compileEntry("header", entry, context)),
+    query: (match.query ?? []).flatMap((entry) => compileEntry("query parameter", entry, context)),
+  };
+}
+
+function compileEntry(kind: string, entry: Entry<TestConfig>, context: CompileContext): RouteMatch["headers"] {
+  const subject = { what: `the ${kind} ${quote(entry.name)}`, type: "string" } as const;
+  const locate = (...steps: (string | number)[]) => context.reading.spanOf(entry, ...steps);
+  return compileTest(entry.value, subject, locate, context).map((test) => ({ name: entry.name, test }));
+}
+
+function compilePath(
+  path: Exclude<MatchConfig["path"], undefined>,
+  { reading }: CompileContext,
+): PathMatch | undefined {
+  if (path.exact !== undefined) return { kind: "exact", path: path.exact };
+  if (path.prefix !== undefined) return { kind: "prefix", path: path.prefix };
+  const source = path.regex ?? "";
+  const pattern = compilePattern(source);
+  if (!("problem" in pattern)) return { kind: "regex", pattern };
+  const message = `${quote(source)} is not a regular expression that can be used: ${pattern.problem}`;
+  reading.error(reading.spanOf(path, "regex"), "bad-regex", message);
+  return undefined;
+}

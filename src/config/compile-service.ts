@@ -1,0 +1,29 @@
+import type { ServiceSpec, VersionSpec } from "../upstream/service-spec.ts";
+import type { Entry } from "./kit/collections.ts";
+import type { Reading } from "./kit/schema.ts";
+import type { ServiceConfig } from "./schema.ts";
+
+export function compileService({ name, value }: Entry<ServiceConfig>, reading: Reading): ServiceSpec {
+  const known = reading.namesIn(value, "versions");
+  if (value.default !== undefined && known?.has(value.default) === false) {
+    reading.unknownName(reading.spanOf(value, "default"), "version", value.default, known);
+  }
+  const versions = value.versions.map((version): VersionSpec => {
+    const origins = new Set(version.value.endpoints);
+    if (origins.size < version.value.endpoints.length) {
+      const span = reading.spanOf(version.value, "endpoints");
+      reading.warn(span, "risky", `version ${version.name} of service ${name} lists an endpoint twice; it counts once`);
+    }
+    return { name: version.name, endpoints: [...origins].map((origin) => ({ origin })) };
+  });
+  return {
+    name,
+    defaultVersion: value.default ?? versions[0]?.name ?? "",
+    versions,
+    timeouts: {
+      connectMs: value.timeouts.connect,
+      responseHeadersMs: value.timeouts.responseHeaders,
+      idleMs: value.timeouts.idle,
+    },
+  };
+}

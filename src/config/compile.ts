@@ -1,0 +1,115 @@
+import { AttributeTable } from "./attribute-table.ts";
+import { compileAttribute } from "./compile-attribute.ts";
+import type { CompileContext } from "./compile-context.ts";
+import { compileRelease } from "./compile-release.ts";
+import { compileRoutes, type RouteScope } from "./compile-route.ts";
+import { compileService } from "./compile-service.ts";
+import type { BindAddress, CompiledConfig, ListenerSpec } from "./compiled-config.ts";
+import { checkCookieNames } from "./cookie-names.ts";
+import { deepFreeze } from "./kit/freeze.ts";
+import type { Reading } from "./kit/schema.ts";
+import { quote } from "./kit/tree.ts";
+import { Pairings } from "./pairings.ts";
+import type { Config } from "./schema.ts";
+import { warnUnreachableRoutes } from "./unreachable-routes.ts";
+import { warnUnused } from "./unused.ts";
+
+/**
+ * Compiles a configuration to the types of the stages, and checks what only the whole can tell: names, operands,
+ * reachability. Problems are told to the context's reading; the result counts only if there was no error among them.
+ */
+export function compileConfig(config: Config, context: CompileContext): CompiledConfig {
+  const { reading } = context;
+  // After an error in the reading parts are missing, and what seems unused or unreachable may not be.
+  const whole = !reading.problems.failed;
+  const proxiesKnown = config.trustedProxies.length > 0;
+  const attributes = config.attributes.map((entry) => compileAttribute(entry, proxiesKnown, reading));
+  const table = new AttributeTable(reading.namesIn(config, "attributes"), attributes);
+  const services = config.services.map((entry) => compileService(entry, reading));
+  const routes = compileRoutes(config.routes, namesIn(config, reading), context);
+  const pairings = new Pairings(config, reading);
+  const releases = config.releases.map((entry) => compileRelease(entry, pairings.of(entry.name), table, context));
+  checkCookieNames(config, reading);
+  checkListeners(config, reading);
+  warnOfDeployment(config, reading);
+  if (whole) {
+    warnUnreachableRoutes(config.routes, routes, reading);
+    warnUnused(config, table, reading);
+  }
+  return deepFreeze({
+    listeners: config.listeners.map(({ name, address }): ListenerSpec => ({ name, ...address })),
+    admin: config.admin.address,
+    trustedProxies: config.trustedProxies,
+    exposeVersion: config.exposeVersion,
+    accessLog: { sample: config.accessLog.sample },
+    limits: {
+      headerBytes: config.limits.headers,
+      headerCount: config.limits.headerCount,
+      bodyBytes: config.limits.body,
+    },
+    attributes,
+    services,
+    releases,
+    routes,
+    unsignedReleases: config.releases.filter(({ value }) => !hasSecret(value)).map(({ name }) => name),
+    files: context.files.contents().map((file) => file.path),
+  });
+}
+
+const hasSecret = (release: Config["releases"][number]["value"]): boolean =>
+  release.sticky.cookie.secretFile !== undefined;
+
+const namesIn = (config: Config, reading: Reading): RouteScope => ({
+  services: reading.namesIn(config, "services"),
+  releases: reading.namesIn(config, "releases"),
+});
+
+const addressText = ({ host, port }: BindAddress): string => `${host.includes(":") ? `[${host}]` : host}:${port}`;
+
+/** Each name and each address once; port 0 is a different one each time. */
+function checkListeners(config: Config, reading: Reading): void {
+  const names = new Set<string>();
+  const takenBy = new Map<string, string>();
+  for (const listener of config.listeners) {
+    if (names.has(listener.name)) {
+      const message = `another listener is called ${quote(listener.name)} already`;
+      reading.error(reading.spanOf(listener, "name"), "duplicate-name", message);
+    }
+    names.add(listener.name);
+    claimAddress(listener.address, `listener ${quote(listener.name)}`, listener, takenBy, reading);
+  }
+  claimAddress(config.admin.address, "admin", config.admin, takenBy, reading);
+}
+
+function claimAddress(
+  address: BindAddress,
+  who: string,
+  owner: object,
+  takenBy: Map<string, string>,
+  reading: Reading,
+): void {
+  const text = addressText(address);
+  const other = takenBy.get(text);
+  if (other !== undefined && address.port !== 0) {
+    reading.error(reading.spanOf(owner, "address"), "duplicate-name", `${other} has the address ${text} already`);
+  }
+  takenBy.set(text, who);
+}
+
+/** What is valid, but seldom meant once real traffic comes. */
+function warnOfDeployment(config: Config, reading: Reading): void {
+  const { host } = config.admin.address;
+  if (host !== "::1" && !host.startsWith("127.")) {
+    const message = "the admin server is open beyond this machine, and asks nobody who they are";
+    reading.warn(reading.spanOf(config.admin, "address"), "risky", message, "keep it on 127.0.0.1, or guard the port");
+  }
+  if (config.fastLane === "on") {
+    const message = "this version of Perch has the standard lane only; fastLane: on changes nothing";
+    reading.warn(reading.spanOf(config, "fastLane"), "not-supported", message);
+  }
+  for (const entry of config.releases) {
+    if (hasSecret(entry.value)) continue;
+    const message = `release ${entry.name} has no secretFile: its pins are signed with a random secret, which is right for one instance only and is lost with it`;
+    reading.warn(reading.keySpanOf(entry), "risky", message, "name a file in sticky.cookie.secretFile");
+  }
+}

@@ -1,0 +1,47 @@
+const longestCompared = 64;
+const mostCompared = 2_000;
+
+/** Edits (insert, delete, replace, swap of neighbours) that turn one text into the other; the "optimal string alignment". */
+export function editDistance(one: string, other: string): number {
+  let beforeLast: number[] = [];
+  let last = Array.from({ length: other.length + 1 }, (_, column) => column);
+  for (let row = 1; row <= one.length; row++) {
+    const current = [row];
+    for (let column = 1; column <= other.length; column++) {
+      const same = one[row - 1] === other[column - 1];
+      let best = Math.min(
+        (last[column] ?? 0) + 1,
+        (current[column - 1] ?? 0) + 1,
+        (last[column - 1] ?? 0) + (same ? 0 : 1),
+      );
+      const swapped = row > 1 && column > 1 && one[row - 1] === other[column - 2] && one[row - 2] === other[column - 1];
+      if (swapped) best = Math.min(best, (beforeLast[column - 2] ?? 0) + 1);
+      current.push(best);
+    }
+    beforeLast = last;
+    last = current;
+  }
+  return last[other.length] ?? 0;
+}
+
+/** The candidate that was probably meant: a third of the letters may be wrong, at most three; letter case is free. */
+export function nearest(name: string, candidates: Iterable<string>): string | undefined {
+  if (name.length === 0 || name.length > longestCompared) return undefined;
+  const wanted = name.toLowerCase();
+  let best: string | undefined;
+  let bestDistance = Math.min(3, Math.max(1, Math.floor(name.length / 3))) + 1;
+  let compared = 0;
+  for (const candidate of candidates) {
+    if (Math.abs(candidate.length - name.length) >= bestDistance) continue;
+    if (++compared > mostCompared) break;
+    const distance = editDistance(wanted, candidate.toLowerCase());
+    if (distance < bestDistance) [best, bestDistance] = [candidate, distance];
+  }
+  return best;
+}
+
+/** The suggestion of a message; undefined where nothing is near. */
+export function didYouMean(name: string, candidates: Iterable<string>): string | undefined {
+  const meant = nearest(name, candidates);
+  return meant === undefined ? undefined : `did you mean ${JSON.stringify(meant)}?`;
+}

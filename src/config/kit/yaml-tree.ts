@@ -1,0 +1,220 @@
+import {
+  Composer,
+  type Document,
+  isAlias,
+  isMap,
+  isScalar,
+  isSeq,
+  type Node,
+  type Pair,
+  Parser,
+  type Scalar,
+  type YAMLError,
+} from "yaml";
+import { type Environment, replaceEnvironment } from "./environment.ts";
+import type { Problems } from "./problems.ts";
+import type { Span } from "./source-text.ts";
+import { type ConfigNode, type MapEntry, quote } from "./tree.ts";
+
+/** How deep values may nest, and how many nodes there may be once aliases are written out: bounds for hostile files. */
+const deepest = 100;
+const mostNodes = 1_000_000;
+
+const nothingTexts = new Set(["", "~", "null", "Null", "NULL"]);
+const forbiddenKeys = new Set(["__proto__", "constructor", "prototype"]);
+
+// Every scalar stays text (failsafe): the schema, not YAML's guess, says which type is wanted. Duplicate keys are looked
+// for here, since the composer compares every key with every other.
+const composerOptions = {
+  schema: "failsafe",
+  stringKeys: true,
+  uniqueKeys: false,
+  resolveKnownTags: false,
+  logLevel: "silent",
+} as const;
+
+/** What `yaml` says in its own terms, for those of its errors that people meet. */
+const plainWords: Readonly<Partial<Record<YAMLError["code"], string>>> = {
+  TAB_AS_INDENT: "a tab may not indent; use spaces",
+  BAD_INDENT: "this line's indentation fits neither its neighbours nor its parent",
+  NON_STRING_KEY: "only plain texts can be keys",
+  RESOURCE_EXHAUSTION: `values nest deeper than ${deepest} levels`,
+};
+
+/** Parses a file's one YAML document. Undefined where there is nothing to read; the problem is then reported. */
+export function parseYamlTree(problems: Problems, environment: Environment): ConfigNode | undefined {
+  const { text } = problems.source;
+  let first: Document | undefined;
+  let second: Document | undefined;
+  for (const document of new Composer(composerOptions).compose(new Parser().parse(text), true, text.length)) {
+    if (first === undefined) first = document as Document;
+    else second ??= document as Document;
+  }
+  for (const error of first?.errors ?? []) reportYamlError(problems, error);
+  if (second !== undefined) {
+    const start = second.range?.[0] ?? text.length;
+    const message = "the file holds more than one YAML document; Perch reads one";
+    problems.error({ start, end: start }, { code: "syntax", message });
+  }
+  if (first === undefined || first.contents === null) {
+    if (!problems.failed) problems.error({ start: 0, end: 0 }, { code: "syntax", message: "the file is empty" });
+    return undefined;
+  }
+  return new TreeBuilder(problems, environment).convert(first.contents as Node, { start: 0, end: 0 }, 0).node;
+}
+
+function reportYamlError(problems: Problems, error: YAMLError): void {
+  const [start, end] = error.pos;
+  const said = plainWords[error.code] ?? error.message.charAt(0).toLowerCase() + error.message.slice(1);
+  problems.error({ start, end }, { code: "syntax", message: said });
+  problems.distrustFrom(start);
+}
+
+/** A converted node with its size once aliases are written out, and its height; both bound what later walks do. */
+interface Built {
+  readonly node: ConfigNode;
+  readonly size: number;
+  readonly height: number;
+}
+
+const spanOf = (node: { readonly range?: readonly number[] | null | undefined }, otherwise: Span): Span => {
+  const start = node.range?.[0];
+  const end = node.range?.[1];
+  return start === undefined || end === undefined ? otherwise : { start, end };
+};
+
+/** A collection is pointed at by its first character alone: it may be hundreds of lines long. */
+const headOf = (span: Span): Span => ({ start: span.start, end: span.start });
+
+class TreeBuilder {
+  readonly #problems: Problems;
+  readonly #environment: Environment;
+  /** The latest node of each anchor, in document order; `undefined` while that node is still being built. */
+  readonly #anchors = new Map<string, Built | undefined>();
+  #nodes = 0;
+
+  constructor(problems: Problems, environment: Environment) {
+    this.#problems = problems;
+    this.#environment = environment;
+  }
+
+  /** `otherwise` is where to point for a value that has no text of its own. */
+  convert(node: Node | null, otherwise: Span, depth: number): Built {
+    if (node === null) return this.#count({ kind: "nothing", span: otherwise });
+    const span = spanOf(node, otherwise);
+    if (isAlias(node)) return this.#resolve(node.source, span, depth);
+    if (node.anchor !== undefined) this.#anchors.set(node.anchor, undefined);
+    const built = this.#convertUnshared(node, span, otherwise, depth);
+    if (node.anchor !== undefined) this.#anchors.set(node.anchor, built);
+    return built;
+  }
+
+  #convertUnshared(node: Node, span: Span, otherwise: Span, depth: number): Built {
+    if (node.tag !== undefined && node.tag !== null) {
+      return this.#refuse(span, `YAML tags are not supported, here ${quote(node.tag)}`);
+    }
+    if (isScalar(node)) return this.#convertScalar(node, span, otherwise);
+    if (depth >= deepest) return this.#refuse(span, `values nest deeper than ${deepest} levels`);
+    if (isMap(node)) return this.#convertMap(node.items, span, depth);
+    if (isSeq(node)) return this.#convertList(node.items, span, depth);
+    return this.#refuse(span, "this is not a YAML value");
+  }
+
+  #convertScalar(node: Scalar, span: Span, otherwise: Span): Built {
+    const written = typeof node.value === "string" ? node.value : "";
+    const plain = node.type === "PLAIN" || node.type === undefined;
+    const { text, replaced, unset } = replaceEnvironment(written, this.#environment);
+    for (const name of unset) {
+      const message = `the environment variable ${name} is not set`;
+      this.#problems.error(span, {
+        code: "unset-variable",
+        message,
+        suggestion: `set it, or give a default: \${${name}:-default}`,
+      });
+    }
+    if (unset.length > 0) return this.#count({ kind: "refused", span });
+    if (plain && !replaced && nothingTexts.has(text)) {
+      return this.#count({ kind: "nothing", span: text === "" ? otherwise : span });
+    }
+    return this.#count({ kind: "scalar", span, text, plain, replaced });
+  }
+
+  #convertList(items: readonly unknown[], span: Span, depth: number): Built {
+    const built = items.map((item) => this.convert(item as Node | null, span, depth + 1));
+    return this.#count({ kind: "list", span: headOf(span), items: built.map((item) => item.node) }, built);
+  }
+
+  #convertMap(pairs: readonly Pair[], span: Span, depth: number): Built {
+    const seen = new Map<string, Span>();
+    const entries: MapEntry[] = [];
+    const built: Built[] = [];
+    for (const pair of pairs) {
+      const key = this.#readKey(pair.key, span, depth);
+      const value = this.convert((pair.value ?? null) as Node | null, key?.span ?? span, depth + 1);
+      built.push(value);
+      if (key === undefined || !this.#mayUseKey(key.text, key.span, seen)) continue;
+      seen.set(key.text, key.span);
+      entries.push({ key: key.text, keySpan: key.span, value: value.node });
+    }
+    return this.#count({ kind: "map", span: headOf(span), entries }, built);
+  }
+
+  /** A key that is no plain text was reported by the composer, but for an alias and an empty key. */
+  #readKey(key: unknown, mapSpan: Span, depth: number): { text: string; span: Span } | undefined {
+    if (!isScalar(key)) {
+      if (isAlias(key))
+        this.#problems.error(spanOf(key, mapSpan), { code: "syntax", message: "a key may not be an alias" });
+      return undefined;
+    }
+    if (key.anchor !== undefined) this.convert(key, mapSpan, depth);
+    return { text: typeof key.value === "string" ? key.value : "", span: spanOf(key, mapSpan) };
+  }
+
+  #mayUseKey(key: string, span: Span, seen: ReadonlyMap<string, Span>): boolean {
+    const earlier = seen.get(key);
+    if (key === "<<") {
+      this.#problems.error(span, {
+        code: "not-supported",
+        message: "YAML merge keys (<<) are not supported",
+        suggestion: "write the keys out, or use an alias for a whole value",
+      });
+    } else if (forbiddenKeys.has(key)) {
+      this.#problems.error(span, { code: "forbidden-key", message: `${quote(key)} may not be a key` });
+    } else if (earlier !== undefined) {
+      const { line } = this.#problems.source.position(earlier.start);
+      const message = `duplicate key ${quote(key)}; line ${line} has it already`;
+      this.#problems.error(span, { code: "duplicate-key", message });
+    } else {
+      return true;
+    }
+    return false;
+  }
+
+  #resolve(anchor: string, span: Span, depth: number): Built {
+    if (!this.#anchors.has(anchor)) return this.#refuse(span, `no anchor ${quote(anchor)} stands before this alias`);
+    const target = this.#anchors.get(anchor);
+    if (target === undefined) return this.#refuse(span, `the alias ${quote(anchor)} stands inside its own anchor`);
+    if (depth + target.height > deepest) return this.#refuse(span, `values nest deeper than ${deepest} levels`);
+    if (this.#nodes + target.size > mostNodes) {
+      return this.#refuse(span, `aliases multiply this file to more than ${mostNodes} values`);
+    }
+    this.#nodes += target.size;
+    return target;
+  }
+
+  #refuse(span: Span, message: string): Built {
+    this.#problems.error(span, { code: "syntax", message });
+    return this.#count({ kind: "refused", span });
+  }
+
+  #count(node: ConfigNode, children: readonly Built[] = []): Built {
+    this.#nodes++;
+    let size = 1;
+    let height = 0;
+    for (const child of children) {
+      size += child.size;
+      height = Math.max(height, child.height + 1);
+    }
+    return { node, size, height };
+  }
+}

@@ -1,0 +1,129 @@
+import { createHash } from "node:crypto";
+import { compileConfig } from "./compile.ts";
+import { CompileContext } from "./compile-context.ts";
+import type { CompiledConfig } from "./compiled-config.ts";
+import { type Diagnostic, diagnoseFile } from "./diagnostics.ts";
+import type { Environment } from "./kit/environment.ts";
+import { deepFreeze } from "./kit/freeze.ts";
+import { Problems } from "./kit/problems.ts";
+import { broken, Reading } from "./kit/schema.ts";
+import { SourceText } from "./kit/source-text.ts";
+import { parseYamlTree } from "./kit/yaml-tree.ts";
+import { NamedFiles, type ReadFile, readRegularFile, whyUnreadable } from "./named-files.ts";
+import { type Config, configSchema } from "./schema.ts";
+
+/** A configuration that may be used, or all that is wrong with it. */
+export type LoadResult =
+  | {
+      readonly ok: true;
+      readonly config: Config;
+      readonly compiled: CompiledConfig;
+      /** SHA-256, in hex, of the text and of the files that it names. */
+      readonly hash: string;
+      readonly warnings: readonly Diagnostic[];
+    }
+  | {
+      readonly ok: false;
+      /** At least one error, and the warnings beside it, in the order of the file. */
+      readonly problems: readonly Diagnostic[];
+      /** Absolute paths of the other files that were asked for: a change of one may mend the configuration. */
+      readonly files: readonly string[];
+    };
+
+export interface LoadOptions {
+  /** What `${NAME}` may refer to. */
+  readonly env: Environment;
+  /** Reads a file that the configuration names, by its absolute path. Default: a regular file, by `fs`. */
+  readonly readFile?: ReadFile;
+  /**
+   * The secret for the pins of a release without a secretFile. Asked once for each such release and load: answer the same
+   * for the process's life, or a reload voids every pin.
+   */
+  readonly randomSecret: (release: string) => Uint8Array;
+}
+
+/** A larger file is a mistake, or an attack. */
+export const largestConfigBytes = 4 * 1024 * 1024;
+
+/** Reads a configuration file. Never throws: whatever is wrong with the file is in the result. */
+export function loadConfigFile(file: string, options: LoadOptions): LoadResult {
+  let bytes: Uint8Array;
+  try {
+    bytes = readRegularFile(file, largestConfigBytes);
+  } catch (error) {
+    return refused(diagnoseFile(file, `the configuration can not be read: ${whyUnreadable(error)}`));
+  }
+  const text = decode(bytes);
+  return text === undefined ? refused(diagnoseEncoding(file, bytes)) : loadConfigText(text, { ...options, file });
+}
+
+function decode(bytes: Uint8Array): string | undefined {
+  try {
+    return new TextDecoder("utf-8", { fatal: true }).decode(bytes);
+  } catch {
+    return undefined;
+  }
+}
+
+/** Reads a configuration from a text; `file` is its name in messages and the start of relative paths. Never throws. */
+export function loadConfigText(text: string, options: LoadOptions & { readonly file: string }): LoadResult {
+  const { file } = options;
+  if (Buffer.byteLength(text) > largestConfigBytes) {
+    return refused(diagnoseFile(file, `the configuration is larger than ${largestConfigBytes / 1024 / 1024} MiB`));
+  }
+  // A byte order mark is no part of the text; without it columns are what an editor shows.
+  const problems = new Problems(new SourceText(file, text.replace(/^\ufeff/, "")));
+  const files = new NamedFiles(file, options.readFile);
+  const loaded = readAndCompile(problems, files, options);
+  const found = problems.diagnostics();
+  if (loaded === undefined || problems.failed) {
+    return Object.freeze({ ok: false, problems: found, files: files.contents().map(({ path }) => path) });
+  }
+  return Object.freeze({ ok: true, ...loaded, hash: hashOf(text, files), warnings: found });
+}
+
+function readAndCompile(
+  problems: Problems,
+  files: NamedFiles,
+  options: LoadOptions,
+): { config: Config; compiled: CompiledConfig } | undefined {
+  const tree = parseYamlTree(problems, options.env);
+  if (tree === undefined) return undefined;
+  const reading = new Reading(problems);
+  const config = configSchema.read(tree, reading);
+  if (config === broken) return undefined;
+  const compiled = compileConfig(config, new CompileContext(reading, files, options.randomSecret));
+  return { config: deepFreeze(config), compiled };
+}
+
+function refused(problem: Diagnostic): LoadResult {
+  return Object.freeze({ ok: false, problems: Object.freeze([problem]), files: Object.freeze([]) });
+}
+
+/** Each part with its length, so that no two sets of files share a hash by where one ends. */
+function hashOf(text: string, files: NamedFiles): string {
+  const hash = createHash("sha256");
+  for (const bytes of [
+    Buffer.from(text),
+    ...files.contents().map((file) => (file.kind === "read" ? file.bytes : Buffer.alloc(0))),
+  ]) {
+    hash.update(`${bytes.length}\n`).update(bytes);
+  }
+  return hash.digest("hex");
+}
+
+/** Where the first octets stand that are no UTF-8. */
+function diagnoseEncoding(file: string, bytes: Uint8Array): Diagnostic {
+  const message = "the file is not valid UTF-8";
+  let line = 1;
+  for (let start = 0; start < bytes.length; line++) {
+    const lineBreak = bytes.indexOf(0x0a, start);
+    const octets = bytes.subarray(start, lineBreak === -1 ? bytes.length : lineBreak);
+    if (decode(octets) === undefined) {
+      const text = new TextDecoder().decode(octets);
+      return diagnoseFile(file, message, { position: { line, column: text.indexOf("\ufffd") + 1 }, text });
+    }
+    start += octets.length + 1;
+  }
+  return diagnoseFile(file, message);
+}

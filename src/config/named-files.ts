@@ -1,0 +1,106 @@
+import { closeSync, constants, fstatSync, openSync, readSync, statSync } from "node:fs";
+import { dirname, resolve } from "node:path";
+
+/** Reads a file whole, or throws what `fs` throws. */
+export type ReadFile = (path: string) => Uint8Array;
+
+/** A file that is no regular one, or too large: told like `fs`'s own errors, by a code. */
+class UnfitFileError extends Error {
+  override readonly name = "UnfitFileError";
+  readonly code: "not-regular" | "too-large";
+
+  constructor(code: UnfitFileError["code"]) {
+    super(code);
+    this.code = code;
+  }
+}
+
+/**
+ * Reads a regular file of at most so many octets. Anything else is refused before it is opened: a pipe without a writer
+ * would hang the process, a device never ends.
+ */
+export function readRegularFile(path: string, limitBytes: number): Uint8Array {
+  if (!statSync(path).isFile()) throw new UnfitFileError("not-regular");
+  const descriptor = openSync(path, constants.O_RDONLY | constants.O_NONBLOCK);
+  try {
+    // Asked again of what was opened: the name may lead elsewhere by now.
+    const found = fstatSync(descriptor);
+    if (!found.isFile()) throw new UnfitFileError("not-regular");
+    return readAtMost(descriptor, found.size, limitBytes);
+  } finally {
+    closeSync(descriptor);
+  }
+}
+
+/** Reads to the end and not only to the size told: a file of /proc tells 0, and one that is being written grows. */
+function readAtMost(descriptor: number, sizeBytes: number, limitBytes: number): Uint8Array {
+  const chunks: Uint8Array[] = [];
+  let total = 0;
+  for (;;) {
+    const chunk = new Uint8Array(Math.min(Math.max(sizeBytes - total, 4_096), limitBytes + 1));
+    const count = readSync(descriptor, chunk);
+    if (count === 0) return Buffer.concat(chunks, total);
+    chunks.push(chunk.subarray(0, count));
+    total += count;
+    if (total > limitBytes) throw new UnfitFileError("too-large");
+  }
+}
+
+const reasons: Readonly<Record<string, string>> = {
+  ENOENT: "there is no such file",
+  ENOTDIR: "a part of its path is not a directory",
+  EACCES: "permission denied",
+  EPERM: "permission denied",
+  EISDIR: "it is a directory",
+  ELOOP: "its links run in a circle",
+  "not-regular": "it is not a regular file",
+  "too-large": "it is too large",
+};
+
+/** Why a file could not be read, in words; never a stack. */
+export function whyUnreadable(error: unknown): string {
+  const code = error instanceof Error && "code" in error ? String(error.code) : undefined;
+  return (code === undefined ? undefined : reasons[code]) ?? (code === undefined ? "it could not be read" : code);
+}
+
+/** What came of reading a file that the configuration names. */
+export type FileContents =
+  | { readonly kind: "read"; readonly path: string; readonly bytes: Uint8Array }
+  | { readonly kind: "unreadable"; readonly path: string; readonly why: string };
+
+/** The files that a configuration names: secrets and lists. Each is read once for all its uses. */
+export class NamedFiles {
+  readonly #folder: string;
+  readonly #readFile: ReadFile | undefined;
+  readonly #read = new Map<string, FileContents>();
+
+  /** Relative paths start from the folder of the configuration file. */
+  constructor(configFile: string, readFile: ReadFile | undefined) {
+    this.#folder = dirname(resolve(configFile));
+    this.#readFile = readFile;
+  }
+
+  read(written: string, limitBytes: number): FileContents {
+    const path = resolve(this.#folder, written);
+    const known = this.#read.get(path);
+    if (known !== undefined) return known;
+    const contents = this.#open(path, limitBytes);
+    this.#read.set(path, contents);
+    return contents;
+  }
+
+  /** All that were asked for, readable or not, in the order they were asked for. */
+  contents(): readonly FileContents[] {
+    return [...this.#read.values()];
+  }
+
+  #open(path: string, limitBytes: number): FileContents {
+    try {
+      const bytes = this.#readFile === undefined ? readRegularFile(path, limitBytes) : this.#readFile(path);
+      if (bytes.length > limitBytes) return { kind: "unreadable", path, why: "it is too large" };
+      return { kind: "read", path, bytes };
+    } catch (error) {
+      return { kind: "unreadable", path, why: whyUnreadable(error) };
+    }
+  }
+}

@@ -1,0 +1,52 @@
+import type { Reading } from "./kit/schema.ts";
+import type { Config } from "./schema.ts";
+
+/** A service as a release sees it: its name, and the versions that the file gives it. */
+interface PairedService {
+  readonly name: string;
+  readonly versions: readonly string[];
+}
+
+/** The services that routes pair with a release. */
+export interface Pairing {
+  /** In the order of the routes. */
+  readonly paired: readonly PairedService[];
+  /**
+   * The versions that the release may name. Those of all services where no route uses the release: that is a warning of
+   * its own, and no reason to call its versions unknown. Undefined where a paired service could not be read.
+   */
+  readonly known: ReadonlySet<string> | undefined;
+}
+
+export class Pairings {
+  readonly #services = new Map<string, PairedService>();
+  readonly #paired = new Map<string, Set<PairedService>>();
+  readonly #uncertain = new Set<string>();
+
+  constructor(config: Config, reading: Reading) {
+    for (const { name, value } of config.services) {
+      const versions = [...(reading.namesIn(value, "versions") ?? [])];
+      if (versions.length > 0) this.#services.set(name, { name, versions });
+    }
+    for (const { service, release } of config.routes) {
+      if (release !== undefined) this.#pair(release, service);
+    }
+  }
+
+  of(release: string): Pairing {
+    const paired = [...(this.#paired.get(release) ?? [])];
+    if (this.#uncertain.has(release)) return { paired, known: undefined };
+    const offering = paired.length > 0 ? paired : [...this.#services.values()];
+    return { paired, known: new Set(offering.flatMap((service) => service.versions)) };
+  }
+
+  #pair(release: string, service: string): void {
+    const found = this.#services.get(service);
+    if (found === undefined) {
+      this.#uncertain.add(release);
+      return;
+    }
+    const paired = this.#paired.get(release) ?? new Set();
+    this.#paired.set(release, paired.add(found));
+  }
+}
