@@ -1,0 +1,295 @@
+import { randomBytes, randomFillSync, randomUUID } from "node:crypto";
+import type { AddressInfo } from "node:net";
+import type { FastifyInstance } from "fastify";
+import { createAdminServer } from "./admin/server.ts";
+import { adminView } from "./admin-view.ts";
+import type { BindAddress } from "./config/compiled-config.ts";
+import { formatDiagnostic } from "./config/diagnostics.ts";
+import { type LoadResult, loadConfigFile, loadConfigText } from "./config/load.ts";
+import { FileWatcher } from "./config/watch.ts";
+import type { RandomSource } from "./decide/unit.ts";
+import { AccessLog } from "./observe/access-log.ts";
+import { CellRegistry } from "./observe/cells.ts";
+import { createLogger, type Logger, type LogLevel } from "./observe/log.ts";
+import { LogDestination } from "./observe/log-destination.ts";
+import { Observer } from "./observe/observe.ts";
+import { ActiveSnapshot } from "./proxy/active-snapshot.ts";
+import type { Gateway } from "./proxy/gateway.ts";
+import { Pools } from "./proxy/standard/pools.ts";
+import { StandardServer } from "./proxy/standard/server.ts";
+import { type LoadedConfig, Reloader } from "./reloader.ts";
+import { EndpointRegistry } from "./upstream/endpoint-registry.ts";
+
+/** Where the configuration comes from: a file, watched and reloaded, or a text made from flags. */
+export type ConfigSource =
+  | { readonly kind: "file"; readonly path: string }
+  | { readonly kind: "text"; readonly name: string; readonly text: string };
+
+export interface AppOptions {
+  readonly source: ConfigSource;
+  readonly env: Readonly<Record<string, string | undefined>>;
+  readonly logLevel: LogLevel;
+  /** After the signal to stop: serve on for this long while not ready, so that load balancers notice. */
+  readonly drainDelayMs: number;
+  /** Then let requests under way finish for this long. */
+  readonly drainTimeoutMs: number;
+  /** File descriptor or path of the access log. Default 1, stdout. */
+  readonly accessLogTo?: number | string;
+}
+
+/** Perch can not start as told; each problem is a line for the person who started it. */
+export class StartError extends Error {
+  override readonly name = "StartError";
+  readonly problems: readonly string[];
+
+  constructor(problems: readonly string[]) {
+    super(problems.join("\n"));
+    this.problems = problems;
+  }
+}
+
+export interface BoundListener {
+  readonly name: string;
+  readonly address: AddressInfo;
+}
+
+/** The composition root: builds every part, wires them, and ends them in order. */
+export class App {
+  readonly listeners: readonly BoundListener[];
+  readonly adminAddress: AddressInfo;
+  readonly log: Logger;
+  readonly #parts: Parts;
+  readonly #options: AppOptions;
+  #drained: Promise<void> | undefined;
+
+  private constructor(
+    options: AppOptions,
+    parts: Parts,
+    listeners: readonly BoundListener[],
+    adminAddress: AddressInfo,
+  ) {
+    this.#options = options;
+    this.#parts = parts;
+    this.log = parts.log;
+    this.listeners = listeners;
+    this.adminAddress = adminAddress;
+  }
+
+  /** Resolves once every listener accepts. Rejects with a `StartError`, everything freed, where that can not be. */
+  static async start(options: AppOptions): Promise<App> {
+    const load = loader(options);
+    const first = load();
+    if (!first.ok) throw new StartError(first.problems.map(formatDiagnostic));
+    const parts = build(options, load, first);
+    try {
+      const adminAddress = await bindAdmin(parts.admin, first.compiled.admin);
+      const listeners: BoundListener[] = [];
+      for (const { name, server, spec } of parts.servers) {
+        listeners.push({ name, address: await bound(`listener "${name}"`, spec, () => server.listen()) });
+      }
+      for (const warning of first.warnings)
+        parts.log.warn({ problem: formatDiagnostic(warning) }, "configuration warning");
+      const at = listeners.map(({ name, address }) => `${name} ${formatAddress(address)}`);
+      parts.log.info({ listeners: at, admin: formatAddress(adminAddress), hash: first.hash }, "serving");
+      return new App(options, parts, listeners, adminAddress);
+    } catch (error) {
+      await release(parts);
+      throw error;
+    }
+  }
+
+  /** Looks at the configuration's files now, as SIGHUP asks. */
+  reload(): void {
+    this.#parts.reloader.reload();
+  }
+
+  /**
+   * Stops without failing a request: not ready, serve on for the delay with `Connection: close` on every answer, stop
+   * accepting, let what is under way finish until the timeout, then break it off. Calling again waits for the same end.
+   */
+  drain(why: string): Promise<void> {
+    this.#drained ??= this.#drain(why);
+    return this.#drained;
+  }
+
+  async #drain(why: string): Promise<void> {
+    const { lifecycle, servers, log } = this.#parts;
+    const { drainDelayMs, drainTimeoutMs } = this.#options;
+    log.info({ why, drainDelayMs, drainTimeoutMs }, "draining");
+    lifecycle.draining = true;
+    await elapsed(drainDelayMs);
+    const finished = Promise.all(servers.map(({ server }) => server.close()));
+    const timer = setTimeout(() => {
+      log.warn({ drainTimeoutMs }, "drain timeout: requests still under way are broken off");
+      for (const { server } of servers) server.destroy();
+    }, drainTimeoutMs);
+    await finished;
+    clearTimeout(timer);
+    log.info("drained");
+  }
+
+  /** Frees everything at once; what is under way breaks off. */
+  async stop(): Promise<void> {
+    await release(this.#parts);
+  }
+}
+
+interface Parts {
+  readonly log: Logger;
+  readonly reloader: Reloader;
+  readonly watcher: FileWatcher | undefined;
+  readonly admin: FastifyInstance;
+  readonly servers: readonly { readonly name: string; readonly spec: BindAddress; readonly server: StandardServer }[];
+  readonly pools: Pools;
+  readonly accessLog: AccessLog;
+  readonly lifecycle: { draining: boolean };
+}
+
+function build(options: AppOptions, load: () => LoadResult, first: LoadedConfig): Parts {
+  const nowMs = () => Date.now();
+  const log = createLogger({ level: options.logLevel, nowMs });
+  const cells = new CellRegistry();
+  const pools = new Pools();
+  const endpoints = new EndpointRegistry((endpoint) => pools.retire(endpoint));
+  const active = new ActiveSnapshot(cells, endpoints, first.compiled, first.hash);
+  const accessLog = new AccessLog({
+    destination: new LogDestination({
+      to: options.accessLogTo ?? 1,
+      dropped: cells.accessLogDropped,
+      onTrouble: (error) => log.error({ error: error.message }, "the access log can not be written"),
+    }),
+    sample: first.compiled.accessLog.sample,
+    nowMs,
+  });
+  const lifecycle = { draining: false };
+  const gateway: Gateway = {
+    get snapshot() {
+      return active.current;
+    },
+    get draining() {
+      return lifecycle.draining;
+    },
+    observer: new Observer(accessLog),
+    nowMs,
+    monotonicMs: () => performance.now(),
+    randomFraction: Math.random,
+    randomUnit: batchedRandom(),
+    newRequestId: randomUUID,
+  };
+  const servers = first.compiled.listeners.map((spec) => ({
+    name: spec.name,
+    spec,
+    server: new StandardServer(gateway, pools, spec),
+  }));
+  const reloader = new Reloader(
+    {
+      file: sourceName(options.source),
+      load,
+      active,
+      cells: cells.reloads,
+      log,
+      nowMs,
+      onLoaded: ({ compiled }) => {
+        accessLog.sample = compiled.accessLog.sample;
+        for (const { server } of servers) server.snapshotChanged(active.current);
+        if (options.source.kind === "file") watcher?.setFiles([options.source.path, ...compiled.files]);
+      },
+    },
+    first,
+  );
+  const watcher = watch(options.source, first, reloader, log);
+  const fromFile = options.source.kind === "file";
+  const admin = createAdminServer(adminView({ cells, endpoints, active, reloader, lifecycle, gateway, fromFile }), {
+    listenHost: first.compiled.admin.host,
+    onFailure: (error) => log.error({ err: error }, "the admin server failed to answer"),
+  });
+  return { log, reloader, watcher, admin, servers, pools, accessLog, lifecycle };
+}
+
+function loader({ source, env }: AppOptions): () => LoadResult {
+  // One random secret for the life of the process: a reload must not void the pins that it signed before.
+  const secrets = new Map<string, Uint8Array>();
+  const randomSecret = (release: string): Uint8Array => {
+    const secret = secrets.get(release) ?? randomBytes(32);
+    secrets.set(release, secret);
+    return secret;
+  };
+  if (source.kind === "file") return () => loadConfigFile(source.path, { env, randomSecret });
+  return () => loadConfigText(source.text, { file: source.name, env, randomSecret });
+}
+
+function watch(source: ConfigSource, first: LoadedConfig, reloader: Reloader, log: Logger): FileWatcher | undefined {
+  if (source.kind === "text") return undefined;
+  return new FileWatcher({
+    files: [source.path, ...first.compiled.files],
+    onChange: () => reloader.reload(),
+    onWarning: (message) => log.warn(message),
+  });
+}
+
+function sourceName(source: ConfigSource): string {
+  return source.kind === "file" ? source.path : source.name;
+}
+
+function bindAdmin(admin: FastifyInstance, address: BindAddress): Promise<AddressInfo> {
+  return bound("admin server", address, async () => {
+    await admin.listen({ host: address.host, port: address.port });
+    return admin.server.address() as AddressInfo;
+  });
+}
+
+/** Turns what the system says about an address into a line that says what to do. */
+async function bound(
+  what: string,
+  { host, port }: BindAddress,
+  listen: () => Promise<AddressInfo>,
+): Promise<AddressInfo> {
+  try {
+    return await listen();
+  } catch (error) {
+    const code = (error as NodeJS.ErrnoException).code ?? String(error);
+    const hint = bindHints[code] ?? code;
+    throw new StartError([`perch: ${what} can not listen on ${host}:${port}: ${hint}`]);
+  }
+}
+
+const bindHints: Readonly<Record<string, string>> = {
+  EADDRINUSE: "the port is in use (EADDRINUSE); stop the other process or choose another port",
+  EACCES: "permission denied (EACCES); ports below 1024 need a privilege, choose a higher one",
+  EADDRNOTAVAIL: "this machine has no such address (EADDRNOTAVAIL)",
+  ENOTFOUND: "the host name is not known (ENOTFOUND)",
+};
+
+function formatAddress({ address, port, family }: AddressInfo): string {
+  return family === "IPv6" ? `[${address}]:${port}` : `${address}:${port}`;
+}
+
+async function release(parts: Parts): Promise<void> {
+  parts.watcher?.close();
+  for (const { server } of parts.servers) server.destroy();
+  await Promise.all(parts.servers.map(({ server }) => server.close()));
+  await parts.admin.close();
+  await parts.pools.destroy();
+  await parts.accessLog.close();
+}
+
+function elapsed(ms: number): Promise<void> {
+  const { promise, resolve } = Promise.withResolvers<void>();
+  setTimeout(resolve, ms);
+  return promise;
+}
+
+/** Cryptographic randomness, fetched by the kilobyte: one call for every 128 units. */
+function batchedRandom(): RandomSource {
+  const words = new Uint32Array(256);
+  let next = words.length;
+  return {
+    int32() {
+      if (next === words.length) {
+        randomFillSync(words);
+        next = 0;
+      }
+      return words[next++] ?? 0;
+    },
+  };
+}

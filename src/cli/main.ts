@@ -1,0 +1,6 @@
+#!/usr/bin/env node
+import "./node-version.js";
+
+// Loaded only now, so that the version check comes before anything that an older Node could not even parse.
+const { run } = await import("./run.ts");
+await run(process.argv.slice(2));

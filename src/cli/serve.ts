@@ -1,0 +1,118 @@
+import { App, type ConfigSource, StartError } from "../app.ts";
+import { parseDuration } from "../config/kit/quantities.ts";
+import { type LogLevel, logLevels } from "../observe/log.ts";
+import { type Command, type ExitCode, type OptionValues, type Terminal, textOption, UsageError } from "./command.ts";
+import { quickConfig } from "./quick-config.ts";
+
+const defaultDrainDelay = "0s";
+const defaultDrainTimeout = "30s";
+
+export const serve: Command = {
+  name: "serve",
+  summary: "Run the proxy.",
+  usage: `(-c FILE | --to URL [--canary URL --weight PERCENT])
+
+  -c, --config FILE       the configuration; also PERCH_CONFIG
+      --to URL            no file: forward everything to this origin
+      --canary URL        with --to: a second version
+      --weight PERCENT    with --canary: its share of the users; default 10
+      --listen ADDRESS    with --to: host:port to listen on; default 0.0.0.0:8080
+      --admin ADDRESS     with --to: host:port of the admin server; default 127.0.0.1:9901
+      --drain-delay TIME  on SIGTERM, serve on this long while not ready; default ${defaultDrainDelay}
+      --drain-timeout TIME  then let requests finish for this long; default ${defaultDrainTimeout}
+      --log-level LEVEL   ${logLevels.join(", ")}; also PERCH_LOG_LEVEL; default info
+
+SIGHUP looks at the files again. SIGTERM and SIGINT drain, a second SIGINT stops at once.`,
+  options: {
+    config: { type: "string", short: "c" },
+    to: { type: "string" },
+    canary: { type: "string" },
+    weight: { type: "string" },
+    listen: { type: "string" },
+    admin: { type: "string" },
+    "drain-delay": { type: "string" },
+    "drain-timeout": { type: "string" },
+    "log-level": { type: "string" },
+  },
+  async run({ options, positionals }, terminal) {
+    if (positionals.length > 0)
+      throw new UsageError(`unexpected argument "${positionals[0]}"; the configuration is given with -c FILE`);
+    const drainDelayMs = duration(options, "drain-delay", defaultDrainDelay);
+    const drainTimeoutMs = duration(options, "drain-timeout", defaultDrainTimeout);
+    const source = configSource(options, terminal);
+    const logLevel = levelOf(options, terminal);
+    try {
+      const app = await App.start({ source, env: terminal.env, logLevel, drainDelayMs, drainTimeoutMs });
+      return await untilStopped(app);
+    } catch (error) {
+      if (!(error instanceof StartError)) throw error;
+      for (const problem of error.problems) terminal.err(`${problem}\n`);
+      return 2;
+    }
+  },
+};
+
+/** Serves until a signal has drained the app. */
+function untilStopped(app: App): Promise<ExitCode> {
+  const { promise, resolve } = Promise.withResolvers<ExitCode>();
+  let interrupted = false;
+  const onHangup = () => app.reload();
+  const drain = (signal: string) => {
+    app.drain(signal).then(
+      () => finish(0),
+      () => finish(1),
+    );
+  };
+  const onTerminate = () => drain("SIGTERM");
+  const onInterrupt = () => {
+    if (interrupted) finish(1);
+    else drain("SIGINT");
+    interrupted = true;
+  };
+  const finish = (code: ExitCode) => {
+    process.off("SIGHUP", onHangup).off("SIGTERM", onTerminate).off("SIGINT", onInterrupt);
+    app.stop().finally(() => resolve(code));
+  };
+  process.on("SIGHUP", onHangup).on("SIGTERM", onTerminate).on("SIGINT", onInterrupt);
+  return promise;
+}
+
+function configSource(options: OptionValues, terminal: Terminal): ConfigSource {
+  const to = textOption(options, "to");
+  const flag = textOption(options, "config");
+  if (to === undefined) {
+    for (const name of ["canary", "weight", "listen", "admin"]) {
+      if (options[name] !== undefined) throw new UsageError(`--${name} goes with --to; with a file, write it there`);
+    }
+    const path = flag ?? terminal.env["PERCH_CONFIG"];
+    if (path === undefined || path === "")
+      throw new UsageError("no configuration: give -c FILE, or --to URL to do without");
+    return { kind: "file", path };
+  }
+  if (flag !== undefined) throw new UsageError("-c and --to exclude each other");
+  return {
+    kind: "text",
+    name: "(command line)",
+    text: quickConfig({
+      to,
+      canary: textOption(options, "canary"),
+      weight: textOption(options, "weight"),
+      listen: textOption(options, "listen"),
+      admin: textOption(options, "admin"),
+    }),
+  };
+}
+
+function duration(options: OptionValues, name: string, otherwise: string): number {
+  const text = textOption(options, name) ?? otherwise;
+  const ms = parseDuration(text);
+  if (ms === undefined) throw new UsageError(`--${name} "${text}" is not a duration such as 500ms, 30s or 5m`);
+  return ms;
+}
+
+function levelOf(options: OptionValues, terminal: Terminal): LogLevel {
+  const text = textOption(options, "log-level") ?? (terminal.env["PERCH_LOG_LEVEL"] || "info");
+  const level = logLevels.find((name) => name === text);
+  if (level === undefined) throw new UsageError(`log level "${text}" is none of ${logLevels.join(", ")}`);
+  return level;
+}

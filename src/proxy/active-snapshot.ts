@@ -1,0 +1,38 @@
+import type { CompiledConfig } from "../config/compiled-config.ts";
+import type { CellRegistry } from "../observe/cells.ts";
+import type { EndpointRegistry } from "../upstream/endpoint-registry.ts";
+import { buildSnapshot, type Snapshot } from "./snapshot.ts";
+
+/**
+ * The snapshot for requests that begin now. A new one is built aside and takes its place as one reference; requests
+ * under way keep theirs. What fails to build leaves the old one, its cells and its endpoints untouched.
+ */
+export class ActiveSnapshot {
+  readonly #cells: CellRegistry;
+  readonly #endpoints: EndpointRegistry;
+  #current: Snapshot;
+
+  constructor(cells: CellRegistry, endpoints: EndpointRegistry, config: CompiledConfig, hash: string) {
+    this.#cells = cells;
+    this.#endpoints = endpoints;
+    this.#current = this.#build(config, hash);
+  }
+
+  get current(): Snapshot {
+    return this.#current;
+  }
+
+  replace(config: CompiledConfig, hash: string): Snapshot {
+    this.#current = this.#build(config, hash);
+    return this.#current;
+  }
+
+  #build(config: CompiledConfig, hash: string): Snapshot {
+    const cells = this.#cells.begin();
+    const endpoints = this.#endpoints.next();
+    const snapshot = buildSnapshot(config, hash, { cells, endpoints });
+    cells.commit();
+    endpoints.commit();
+    return snapshot;
+  }
+}

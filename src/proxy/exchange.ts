@@ -1,0 +1,171 @@
+import type { Decision } from "../decide/decision.ts";
+import type { ErrorCode } from "../errors.ts";
+import type { Caller } from "../identify/caller.ts";
+import { RequestFacts } from "../identify/request-facts.ts";
+import type { RequestHead } from "../identify/request-head.ts";
+import type { Outcome } from "../observe/outcome.ts";
+import { Attempts } from "./attempts.ts";
+import { decideRequest } from "./decide-request.ts";
+import type { Gateway } from "./gateway.ts";
+import type { GatewayRelease, Route, Service, ServiceVersion, Snapshot } from "./snapshot.ts";
+
+/** What we accept as a request id from a trusted caller: short, and harmless in a log line and a header. */
+const requestIdPattern = /^[\w.:=+/@-]{1,128}$/;
+
+/**
+ * One request's way through the chain: route → identify → decide → forward → observe.
+ *
+ * It knows no transport. A lane reads the head, calls `begin`, sends the request where `attempts` says, and calls `end`
+ * exactly once, whatever happened.
+ */
+export class Exchange implements Outcome {
+  readonly snapshot: Snapshot;
+  readonly caller: Caller;
+  readonly head: RequestHead;
+  readonly facts: RequestFacts;
+  readonly requestId: string;
+  route: Route | undefined;
+  decision: Decision | undefined;
+  /** Set by `begin` where there is a route. */
+  attempts: Attempts | undefined;
+  status = 0;
+  error: ErrorCode | undefined;
+  bytesReceived = 0;
+  bytesSent = 0;
+  durationMs = 0;
+  readonly #gateway: Gateway;
+  readonly #startedMs: number;
+  readonly #nowMs: number;
+  #ended = false;
+
+  constructor(gateway: Gateway, caller: Caller, head: RequestHead) {
+    this.#gateway = gateway;
+    this.#startedMs = gateway.monotonicMs();
+    this.#nowMs = gateway.nowMs();
+    this.snapshot = gateway.snapshot;
+    this.caller = caller;
+    this.head = head;
+    this.facts = new RequestFacts(this.snapshot.attributes, head, caller, this.snapshot.trustedProxies);
+    this.requestId = acceptedRequestId(head, caller) ?? gateway.newRequestId();
+  }
+
+  /**
+   * Route, identify, decide. An error code ends the exchange with that answer: `no-route`. Undefined: forward it.
+   * Attributes are identified as conditions ask for them, so what no rule reads costs nothing.
+   */
+  begin(): ErrorCode | undefined {
+    const route = this.snapshot.routes.find(this.facts, this.#nowMs);
+    if (route === undefined) return "no-route";
+    this.route = route;
+    const { service, release } = route;
+    if (release !== undefined) this.decision = this.#decide(release, service);
+    const exact = this.decision?.reason === "override";
+    this.attempts = new Attempts(this.#gateway, service, servedVersion(service, this.decision), exact, this.#nowMs);
+    return undefined;
+  }
+
+  #decide({ policy, cells }: GatewayRelease, service: Service): Decision {
+    const decision = decideRequest(policy, this.head, this.facts, {
+      defaultVersion: service.defaultVersion.name,
+      nowMs: this.#nowMs,
+      random: this.#gateway.randomUnit,
+      rejected: (cause) => cells.pinRejected(cause),
+    });
+    cells.decided(decision.version, decision.reason, this.#nowMs);
+    if (decision.rule !== undefined) cells.ruleHit(decision.rule);
+    if (decision.flipped) cells.pinFlips.value++;
+    return decision;
+  }
+
+  /** The Set-Cookie value of the pin to write with a final answer, or undefined. */
+  setCookie(): string | undefined {
+    const pin = this.decision?.pin;
+    return pin === undefined ? undefined : this.route?.release?.policy.setCookie(pin, this.facts.isHttps);
+  }
+
+  /**
+   * The one end of every request: counted, timed, logged. `status` is what the client got; an error says why where it
+   * was Perch that answered, or where the answer was cut short.
+   */
+  end(status: number, error: ErrorCode | undefined): void {
+    if (this.#ended) return;
+    this.#ended = true;
+    this.attempts?.finished();
+    this.status = status;
+    this.error = error;
+    this.durationMs = this.#gateway.monotonicMs() - this.#startedMs;
+    const cells = this.attempts === undefined ? undefined : this.route?.cells[this.attempts.served.index];
+    this.#gateway.observer.observe(this, cells ?? this.snapshot.noRouteCells);
+  }
+
+  get routeName(): string {
+    return this.route?.name ?? "none";
+  }
+
+  get serviceName(): string | undefined {
+    return this.route?.service.name;
+  }
+
+  get releaseName(): string | undefined {
+    return this.route?.release?.policy.name;
+  }
+
+  get servedVersion(): string | undefined {
+    return this.attempts?.served.name;
+  }
+
+  get assignedVersion(): string | undefined {
+    return this.decision?.version ?? this.servedVersion;
+  }
+
+  get reason(): string | undefined {
+    return this.decision?.reason;
+  }
+
+  get ruleName(): string | undefined {
+    return this.decision?.rule;
+  }
+
+  get fallback(): boolean {
+    return this.attempts?.fallback ?? false;
+  }
+
+  get method(): string {
+    return this.head.method;
+  }
+
+  get host(): string {
+    return this.head.host;
+  }
+
+  get path(): string {
+    return this.head.path;
+  }
+
+  get clientAddressText(): string {
+    return this.facts.clientAddress?.text ?? "";
+  }
+
+  get ttfbMs(): number | undefined {
+    return this.attempts?.ttfbMs;
+  }
+
+  get upstream(): string | undefined {
+    return this.attempts?.endpoint?.origin;
+  }
+
+  get attemptCount(): number {
+    return this.attempts?.count ?? 0;
+  }
+}
+
+/** A service that lacks the assigned version serves its default, so a chain needs canaries only where something changed. */
+function servedVersion(service: Service, decision: Decision | undefined): ServiceVersion {
+  return (decision && service.versions.get(decision.version)) ?? service.defaultVersion;
+}
+
+function acceptedRequestId(head: RequestHead, caller: Caller): string | undefined {
+  if (!caller.trusted) return undefined;
+  const sent = head.header("x-request-id");
+  return typeof sent === "string" && requestIdPattern.test(sent) ? sent : undefined;
+}

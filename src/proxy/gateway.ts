@@ -1,0 +1,21 @@
+import type { RandomSource } from "../decide/unit.ts";
+import type { Observer } from "../observe/observe.ts";
+import type { RandomFraction } from "../upstream/balance.ts";
+import type { Snapshot } from "./snapshot.ts";
+
+/** What an exchange needs of the process around it. Clock and randomness come from the composition root. */
+export interface Gateway {
+  /** For the requests that begin now. */
+  readonly snapshot: Snapshot;
+  readonly observer: Observer;
+  /** Wall clock, milliseconds since the Unix epoch. */
+  nowMs(): number;
+  /** Monotonic clock, milliseconds; for durations. */
+  monotonicMs(): number;
+  readonly randomFraction: RandomFraction;
+  /** Unpredictable: a unit must not be guessed. */
+  readonly randomUnit: RandomSource;
+  newRequestId(): string;
+  /** True once the process drains: every answer then closes its connection. */
+  readonly draining: boolean;
+}

@@ -1,0 +1,139 @@
+import type { CompiledConfig } from "../config/compiled-config.ts";
+import type { Condition } from "../decide/condition.ts";
+import { stripCookies } from "../identify/cookies.ts";
+import type { Exchange } from "./exchange.ts";
+import { removeFields } from "./header-fields.ts";
+
+/** What becomes of a request header on its way upstream. */
+export type RequestHeaderAction =
+  | "keep"
+  /** Hop-by-hop, or a name that only Perch and its testers use: never sent on. */
+  | "drop"
+  /** Perch writes this one itself, from what it derived. */
+  | "managed"
+  /** Cookie: sent on without Perch's own cookies. */
+  | "cookie"
+  /** Sent on only from a trusted caller. */
+  | "trusted-only"
+  /** Connection: names further headers that are hop-by-hop. */
+  | "connection";
+
+/** RFC 9110 §7.6.1, with the older names still seen; `Expect` is answered by Perch and `Trailer` dropped with the trailers. */
+const hopByHop = [
+  "keep-alive",
+  "proxy-connection",
+  "proxy-authenticate",
+  "proxy-authorization",
+  "te",
+  "trailer",
+  "transfer-encoding",
+  "upgrade",
+  "http2-settings",
+  "expect",
+];
+
+const managed = [
+  "host",
+  "forwarded",
+  "x-forwarded-for",
+  "x-forwarded-proto",
+  "x-forwarded-host",
+  "x-forwarded-port",
+  "x-request-id",
+  "via",
+];
+
+/** Bounds what strangers can make the name cache hold. */
+const nameCacheLimit = 512;
+
+/** Decides by name what is done to each request header; prepared once a snapshot. */
+export class RequestHeaderRules {
+  readonly #actions = new Map<string, RequestHeaderAction>();
+  /** Names that `Connection` can not remove, since routing, identifying or deciding relies on them (CVE-2026-33805). */
+  readonly #relied = new Set<string>(["cookie", "content-length", "authorization", ...managed]);
+  /** By the name as sent: saves the lower-casing of names that come again and again. */
+  readonly #cache = new Map<string, RequestHeaderAction>();
+
+  constructor(config: CompiledConfig) {
+    for (const name of hopByHop) this.#actions.set(name, "drop");
+    for (const name of managed) this.#actions.set(name, "managed");
+    this.#actions.set("cookie", "cookie");
+    this.#actions.set("connection", "connection");
+    for (const attribute of config.attributes) {
+      for (const source of attribute.from) {
+        if (source.kind !== "header") continue;
+        this.#relied.add(source.name);
+        if (source.trust === "proxies") this.#actions.set(source.name, "trusted-only");
+      }
+    }
+    for (const release of config.releases) {
+      if (release.override?.header !== undefined) this.#actions.set(release.override.header, "drop");
+      for (const rule of release.rules) this.#relyOn(rule.when);
+    }
+    for (const route of config.routes) for (const header of route.match.headers) this.#relied.add(header.name);
+  }
+
+  action(name: string): RequestHeaderAction {
+    const cached = this.#cache.get(name);
+    if (cached !== undefined) return cached;
+    const action = this.#actions.get(name.toLowerCase()) ?? "keep";
+    if (this.#cache.size < nameCacheLimit) this.#cache.set(name, action);
+    return action;
+  }
+
+  /** The names, lower case, that these Connection options make hop-by-hop (RFC 9110 §7.6.1). */
+  connectionOptions(value: string): string[] {
+    return value
+      .split(",")
+      .map((option) => option.trim().toLowerCase())
+      .filter((option) => option !== "" && option !== "close" && option !== "keep-alive" && !this.#relied.has(option));
+  }
+
+  #relyOn(condition: Condition): void {
+    if (condition.kind === "all" || condition.kind === "any") for (const part of condition.of) this.#relyOn(part);
+    else if (condition.kind === "not") this.#relyOn(condition.of);
+    else if (condition.kind === "test" && condition.subject.kind === "header") this.#relied.add(condition.subject.name);
+  }
+}
+
+/**
+ * The header fields that go upstream, flat: name, value, name, value. The client's come first, in their order and case,
+ * then what Perch adds. Host is the authority the client asked for; framing is the transport's.
+ */
+export function upstreamHeaders(exchange: Exchange, rawHeaders: readonly string[]): string[] {
+  const { snapshot, head, caller, requestId } = exchange;
+  const rules = snapshot.requestHeaders;
+  const out: string[] = ["Host", head.authority];
+  let via = "1.1 perch";
+  let named: string[] | undefined;
+  for (let i = 0; i < rawHeaders.length; i += 2) {
+    const name = rawHeaders[i] ?? "";
+    const value = rawHeaders[i + 1] ?? "";
+    switch (rules.action(name)) {
+      case "keep":
+        out.push(name, value);
+        break;
+      case "trusted-only":
+        if (caller.trusted) out.push(name, value);
+        break;
+      case "connection":
+        named = [...(named ?? []), ...rules.connectionOptions(value)];
+        break;
+      case "managed":
+        if (name.length === 3) via = `${value}, ${via}`;
+        break;
+      case "cookie":
+      case "drop":
+        break;
+    }
+  }
+  if (named !== undefined && named.length > 0) removeFields(out, named);
+  const cookies = head.cookies === undefined ? undefined : stripCookies(head.cookies, snapshot.ownCookies);
+  if (cookies !== undefined) out.push("Cookie", cookies);
+  const forwarded = exchange.facts.forwarded;
+  out.push("X-Forwarded-For", forwarded.for, "X-Forwarded-Proto", forwarded.proto);
+  out.push("X-Forwarded-Host", forwarded.host, "X-Forwarded-Port", forwarded.port);
+  if (forwarded.forwarded !== undefined) out.push("Forwarded", forwarded.forwarded);
+  out.push("X-Request-Id", requestId, "Via", via);
+  return out;
+}

@@ -1,0 +1,96 @@
+import type { Exchange } from "./exchange.ts";
+import { removeFields } from "./header-fields.ts";
+
+/** Not passed to the client: hop-by-hop (RFC 9110 §7.6.1); the lane's own framing takes their place. */
+const dropped: ReadonlySet<string> = new Set([
+  "connection",
+  "keep-alive",
+  "proxy-connection",
+  "proxy-authenticate",
+  "te",
+  "transfer-encoding",
+  "upgrade",
+]);
+
+/**
+ * The response's header fields as the client gets them, flat: name, value, name, value. The upstream's come first, in
+ * their order and case, then what Perch adds.
+ */
+export function responseHeaders(exchange: Exchange, upstream: readonly string[]): string[] {
+  const { exposeVersion } = exchange.snapshot.config;
+  const setCookie = exchange.setCookie();
+  const out: string[] = [];
+  let options: readonly string[] | undefined;
+  let cacheControl: string | undefined;
+  for (let i = 0; i < upstream.length; i += 2) {
+    const name = upstream[i] ?? "";
+    const value = upstream[i + 1] ?? "";
+    const lower = name.toLowerCase();
+    if (dropped.has(lower)) {
+      if (lower === "connection") options = [...(options ?? []), ...optionNames(value)];
+      continue;
+    }
+    if (lower === "x-perch-version" && exposeVersion) continue;
+    if (setCookie !== undefined) {
+      if (lower === "cache-control") {
+        cacheControl = cacheControl === undefined ? value : `${cacheControl}, ${value}`;
+        continue;
+      }
+      // RFC 9213: a targeted field outranks Cache-Control for the caches it names, so a private answer may not keep it.
+      if (lower.endsWith("cdn-cache-control") || lower === "surrogate-control") continue;
+    }
+    out.push(name, value);
+  }
+  if (options !== undefined) removeFields(out, options);
+  if (setCookie !== undefined) out.push("Cache-Control", privateCacheControl(cacheControl), "Set-Cookie", setCookie);
+  if (exposeVersion && exchange.servedVersion !== undefined) out.push("x-perch-version", exchange.servedVersion);
+  return out;
+}
+
+/** Fields that may not arrive after the body, since they frame, route or modify the message (RFC 9110 §6.5.1). */
+const notInTrailers: ReadonlySet<string> = new Set([
+  ...dropped,
+  "content-length",
+  "content-encoding",
+  "content-type",
+  "content-range",
+  "host",
+  "trailer",
+  "set-cookie",
+  "cache-control",
+]);
+
+/** The response's trailer fields as the client gets them, in pairs. */
+export function responseTrailers(upstream: readonly string[]): [string, string][] {
+  const out: [string, string][] = [];
+  for (let i = 0; i < upstream.length; i += 2) {
+    const name = upstream[i] ?? "";
+    if (!notInTrailers.has(name.toLowerCase())) out.push([name, upstream[i + 1] ?? ""]);
+  }
+  return out;
+}
+
+function optionNames(connection: string): string[] {
+  return connection
+    .split(",")
+    .map((option) => option.trim().toLowerCase())
+    .filter((option) => option !== "close" && option !== "keep-alive" && option !== "set-cookie");
+}
+
+/**
+ * Cache-Control for an answer that carries a Set-Cookie of ours: `private`, so that no shared cache hands one user's
+ * pin to another (RFC 9111 §5.2.2.7). Its own directives are kept, save `public`, which would contradict it.
+ */
+export function privateCacheControl(value: string | undefined): string {
+  if (value === undefined || value.trim() === "") return "private";
+  const directives = splitDirectives(value);
+  const names = directives.map((directive) => directive.toLowerCase());
+  if (names.includes("private") || names.includes("no-store")) return value;
+  return [...directives.filter((_, index) => names[index] !== "public"), "private"].join(", ");
+}
+
+/** Splits at commas outside quoted strings: `no-cache="a, b"` is one directive. */
+function splitDirectives(value: string): string[] {
+  const parts = value.match(/(?:[^,"]|"(?:[^"\\]|\\.)*"?)+/g) ?? [];
+  return parts.map((part) => part.trim()).filter((part) => part !== "");
+}

@@ -1,0 +1,150 @@
+import type { CompiledConfig, RouteSpec } from "../config/compiled-config.ts";
+import type { AddressRange } from "../decide/address.ts";
+import { Release } from "../decide/decide.ts";
+import { AttributeTable } from "../identify/attributes.ts";
+import { CookieNames } from "../identify/cookies.ts";
+import type { AttributeCells, CellGeneration, ReleaseCells, RequestCells, UpstreamCells } from "../observe/cells.ts";
+import { RouteTable } from "../route/route-table.ts";
+import type { Endpoint } from "../upstream/endpoint.ts";
+import type { EndpointGeneration } from "../upstream/endpoint-registry.ts";
+import type { ServiceSpec, Timeouts } from "../upstream/service-spec.ts";
+import { RequestHeaderRules } from "./request-headers.ts";
+
+/** One version of a service, ready to be sent requests. */
+export interface ServiceVersion {
+  readonly name: string;
+  /** Its place among the service's versions; a route's cells are found by it. */
+  readonly index: number;
+  readonly endpoints: readonly Endpoint[];
+  readonly cells: UpstreamCells;
+}
+
+export interface Service {
+  readonly name: string;
+  readonly defaultVersion: ServiceVersion;
+  readonly versions: ReadonlyMap<string, ServiceVersion>;
+  readonly timeouts: Timeouts;
+}
+
+/** A release with the cells that count its decisions and the names it reads from requests. */
+export interface GatewayRelease {
+  readonly policy: Release;
+  readonly cells: ReleaseCells;
+}
+
+export interface Route {
+  readonly name: string;
+  readonly service: Service;
+  readonly release: GatewayRelease | undefined;
+  /** By the index of the version served. */
+  readonly cells: readonly RequestCells[];
+}
+
+/**
+ * The compiled configuration that a request holds from start to end. Frozen; what changes while requests run (cells,
+ * endpoints' states) is reached through it but lives beside it, and outlives it where the next one names it again.
+ */
+export interface Snapshot {
+  readonly config: CompiledConfig;
+  readonly hash: string;
+  readonly trustedProxies: readonly AddressRange[];
+  readonly attributes: AttributeTable;
+  readonly routes: RouteTable<Route>;
+  readonly services: ReadonlyMap<string, Service>;
+  readonly releases: ReadonlyMap<string, GatewayRelease>;
+  readonly requestHeaders: RequestHeaderRules;
+  /** Pins and override cookies of every release: never sent upstream, whatever the route. */
+  readonly ownCookies: CookieNames;
+  /** For requests that met no route. */
+  readonly noRouteCells: RequestCells;
+}
+
+/** What a snapshot is built on: generations that are committed only once the whole snapshot stands. */
+export interface SnapshotParts {
+  readonly endpoints: EndpointGeneration;
+  readonly cells: CellGeneration;
+}
+
+export function buildSnapshot(config: CompiledConfig, hash: string, parts: SnapshotParts): Snapshot {
+  const services = new Map(config.services.map((spec) => [spec.name, buildService(spec, parts)]));
+  const releases = new Map(
+    config.releases.map((spec): [string, GatewayRelease] => [
+      spec.name,
+      Object.freeze({
+        policy: new Release(spec),
+        cells: parts.cells.release(
+          spec.name,
+          spec.versions,
+          spec.rules.map((rule) => rule.name),
+        ),
+      }),
+    ]),
+  );
+  const attributeCells: AttributeCells[] = config.attributes.map((spec) => parts.cells.attribute(spec.name));
+  const attributes = new AttributeTable(config.attributes, {
+    attributeError: (index, cause) => attributeCells[index]?.error(cause),
+  });
+  const routes = config.routes.map((spec) => ({
+    match: spec.match,
+    target: buildRoute(spec, services, releases, parts),
+  }));
+  const ownCookies = config.releases.flatMap(({ sticky, override }) => [sticky.cookie.name, override?.cookie ?? ""]);
+  return Object.freeze({
+    config,
+    hash,
+    trustedProxies: config.trustedProxies,
+    attributes,
+    routes: new RouteTable(routes),
+    services,
+    releases,
+    requestHeaders: new RequestHeaderRules(config),
+    ownCookies: new CookieNames(ownCookies),
+    noRouteCells: parts.cells.request("none", "none", "none"),
+  });
+}
+
+function buildService(spec: ServiceSpec, parts: SnapshotParts): Service {
+  const versions = new Map(
+    spec.versions.map((version, index): [string, ServiceVersion] => [
+      version.name,
+      Object.freeze({
+        name: version.name,
+        index,
+        endpoints: Object.freeze(
+          version.endpoints.map(({ origin }) => parts.endpoints.endpoint(spec.name, version.name, origin)),
+        ),
+        cells: parts.cells.upstream(spec.name, version.name),
+      }),
+    ]),
+  );
+  return Object.freeze({
+    name: spec.name,
+    defaultVersion: named(versions, spec.defaultVersion),
+    versions,
+    timeouts: spec.timeouts,
+  });
+}
+
+function buildRoute(
+  spec: RouteSpec,
+  services: ReadonlyMap<string, Service>,
+  releases: ReadonlyMap<string, GatewayRelease>,
+  parts: SnapshotParts,
+): Route {
+  const service = named(services, spec.service);
+  return Object.freeze({
+    name: spec.name,
+    service,
+    release: spec.release === undefined ? undefined : named(releases, spec.release),
+    cells: Object.freeze(
+      [...service.versions.keys()].map((version) => parts.cells.request(spec.name, service.name, version)),
+    ),
+  });
+}
+
+/** The configuration was validated, so a missing name is a defect of Perch and must not pass for an empty one. */
+function named<T>(map: ReadonlyMap<string, T>, name: string): T {
+  const value = map.get(name);
+  if (value === undefined) throw new TypeError(`The compiled configuration names "${name}", which it does not define.`);
+  return value;
+}

@@ -1,0 +1,276 @@
+import type { IncomingMessage, ServerResponse } from "node:http";
+import type { Dispatcher } from "undici";
+import { type ErrorCode, PerchError } from "../../errors.ts";
+import type { Endpoint } from "../../upstream/endpoint.ts";
+import type { AttemptFailure, Attempts } from "../attempts.ts";
+import type { Exchange } from "../exchange.ts";
+import { upstreamHeaders } from "../request-headers.ts";
+import { responseHeaders, responseTrailers } from "../response-headers.ts";
+import { ownAnswer, sendOwnAnswer } from "./answer.ts";
+import type { StandardHead } from "./head.ts";
+import type { Pools } from "./pools.ts";
+import { RequestBody } from "./request-body.ts";
+
+/** May be sent again although it is unknown whether the first was carried out (RFC 9110 §9.2.2). */
+const idempotentMethods: ReadonlySet<string> = new Set(["GET", "HEAD", "OPTIONS", "TRACE", "PUT", "DELETE"]);
+
+/** What forwarding needs beside the exchange: fixed for the life of the server. */
+export interface ForwardContext {
+  readonly pools: Pools;
+  readonly isDraining: () => boolean;
+}
+
+/**
+ * Forwards one exchange through undici and answers the client, streaming both ways; the last two stages of the chain.
+ *
+ * It is the handler of its own attempts: undici calls `onRequestStart` once the request is given to a connection, so an
+ * error before that means that nothing was sent. The exchange ends when the client's response closes, whoever closed it.
+ */
+export class Forwarding implements Dispatcher.DispatchHandler {
+  readonly #context: ForwardContext;
+  readonly #exchange: Exchange;
+  readonly #attempts: Attempts;
+  readonly #request: IncomingMessage;
+  readonly #response: ServerResponse;
+  readonly #head: StandardHead;
+  readonly #headers: string[];
+  readonly #expectsContinue: boolean;
+  #controller: Dispatcher.DispatchController | undefined;
+  #body: RequestBody | null = null;
+  #sent = false;
+  /** Body octets still to come by the response's Content-Length; undefined where it does not say. */
+  #remaining: number | undefined;
+  #cutShort: ErrorCode | undefined;
+  #clientGone = false;
+
+  constructor(
+    context: ForwardContext,
+    exchange: Exchange,
+    attempts: Attempts,
+    head: StandardHead,
+    request: IncomingMessage,
+    response: ServerResponse,
+    expectsContinue: boolean,
+  ) {
+    this.#context = context;
+    this.#exchange = exchange;
+    this.#attempts = attempts;
+    this.#request = request;
+    this.#response = response;
+    this.#head = head;
+    this.#headers = upstreamHeaders(exchange, head.rawHeaders);
+    this.#expectsContinue = expectsContinue;
+    response.on("close", this.#onClose);
+  }
+
+  start(): void {
+    const endpoint = this.#attempts.next();
+    if (endpoint === undefined) this.#answer(this.#attempts.exhausted());
+    else this.#send(endpoint);
+  }
+
+  #send(endpoint: Endpoint): void {
+    const { service } = this.#exchange.route ?? {};
+    if (service === undefined) throw new TypeError("An exchange without a route was forwarded.");
+    this.#attempts.started(endpoint);
+    this.#sent = false;
+    if (this.#head.hasBody) {
+      this.#body = new RequestBody(this.#request, this.#exchange.snapshot.config.limits.bodyBytes, this.#onReceived);
+      this.#response.setTimeout(service.timeouts.idleMs, this.#onIdle);
+    }
+    const { method, target } = this.#head;
+    this.#context.pools
+      .get(endpoint, service.timeouts)
+      .dispatch(
+        { method: method as Dispatcher.HttpMethod, path: target, headers: this.#headers, body: this.#body },
+        this,
+      );
+  }
+
+  /** False once the client's response has closed. */
+  get open(): boolean {
+    return !this.#response.closed;
+  }
+
+  /**
+   * The client's octets stopped being HTTP. Where they were this request's body, the request is broken; where they came
+   * after it, the answer that is due still goes out, and the connection ends with it.
+   */
+  clientFailed(code: ErrorCode): void {
+    this.#response.shouldKeepAlive = false;
+    if (this.#request.complete) {
+      this.#response.once("finish", () => this.#request.socket.destroySoon());
+      return;
+    }
+    if (this.#controller === undefined) this.#fail(code);
+    else this.#controller.abort(new PerchError(code));
+  }
+
+  onRequestStart(controller: Dispatcher.DispatchController): void {
+    this.#controller = controller;
+    this.#sent = true;
+    if (this.#clientGone) controller.abort(new PerchError("client-closed"));
+    else if (this.#expectsContinue && this.#body !== null) this.#response.writeContinue();
+  }
+
+  onResponseStart(
+    controller: Dispatcher.DispatchController,
+    status: number,
+    _headers: unknown,
+    statusMessage?: string,
+  ): void {
+    if (status < 200) {
+      this.#passInformation(status, controller);
+      return;
+    }
+    const headers = responseHeaders(this.#exchange, decode(controller.rawHeaders));
+    headers.push("Connection", this.#connection());
+    this.#response.writeHead(status, statusMessage ?? "", headers);
+    this.#attempts.answered();
+    this.#remaining = contentLength(headers);
+    if (this.#request.method === "HEAD" || status === 204 || status === 304) this.#remaining = undefined;
+  }
+
+  onResponseData(controller: Dispatcher.DispatchController, chunk: Buffer): void {
+    this.#exchange.bytesSent += chunk.length;
+    if (this.#remaining !== undefined) {
+      this.#remaining -= chunk.length;
+      if (this.#remaining === 0) {
+        // The last octet that the head promised: ending here lets head and a small body leave in one write.
+        this.#response.end(chunk);
+        return;
+      }
+    }
+    if (this.#response.write(chunk)) return;
+    controller.pause();
+    this.#response.setTimeout(this.#exchange.route?.service.timeouts.idleMs ?? 0, this.#onIdle);
+    this.#response.once("drain", this.#onDrain);
+  }
+
+  onResponseEnd(controller: Dispatcher.DispatchController): void {
+    if (this.#response.writableEnded) return;
+    const trailers = responseTrailers(decode(controller.rawTrailers));
+    if (trailers.length > 0) this.#response.addTrailers(trailers);
+    this.#response.end();
+  }
+
+  onResponseError(_controller: Dispatcher.DispatchController | undefined, error: Error): void {
+    if (this.#clientGone) return;
+    if (error instanceof PerchError) {
+      this.#fail(error.code);
+      return;
+    }
+    const failure = failureOf(error, this.#sent);
+    this.#attempts.failed(failure);
+    if (this.#response.headersSent) {
+      this.#fail(failure);
+      return;
+    }
+    const next = this.#mayRepeat(failure) ? this.#attempts.next() : undefined;
+    if (next === undefined) this.#answer(this.#attempts.exhausted());
+    else this.#send(next);
+  }
+
+  /** Was anything sent? If so, only what is harmless to do twice, and needs no body that is already gone. */
+  #mayRepeat(failure: AttemptFailure): boolean {
+    if (this.#body !== null && !this.#body.untouched) return false;
+    if (failure === "connect-failed" || failure === "connect-timeout") return true;
+    return failure === "upstream-reset" && idempotentMethods.has(this.#head.method);
+  }
+
+  /** An own answer where the client has seen nothing yet; else the transfer is cut, never silently short. */
+  #fail(code: ErrorCode): void {
+    if (!this.#response.headersSent) {
+      this.#answer(code);
+      return;
+    }
+    this.#cutShort = code;
+    this.#response.destroy();
+  }
+
+  #answer(code: ErrorCode): void {
+    const answer = ownAnswer(code, this.#exchange.requestId, this.#request.headers.accept);
+    this.#exchange.error = code;
+    this.#exchange.bytesSent = answer.body.length;
+    const unread = code === "body-too-large" || code === "request-timeout";
+    sendOwnAnswer(this.#response, answer, unread ? "close" : this.#connection());
+  }
+
+  #connection(): "keep-alive" | "close" {
+    const keep = this.#response.shouldKeepAlive && this.#request.httpVersionMinor === 1 && !this.#context.isDraining();
+    return keep ? "keep-alive" : "close";
+  }
+
+  /** 103 with its links and 102 are passed on; other interim answers mean nothing to a client that did not ask. */
+  #passInformation(status: number, controller: Dispatcher.DispatchController): void {
+    if (status < 100) controller.abort(new PerchError("upstream-malformed"));
+    if (this.#request.httpVersionMinor === 0) return;
+    if (status === 102) this.#response.writeProcessing();
+    if (status !== 103) return;
+    const link = decode(controller.rawHeaders).filter(
+      (_, i, all) => i % 2 === 1 && all[i - 1]?.toLowerCase() === "link",
+    );
+    if (link.length > 0) this.#response.writeEarlyHints({ link });
+  }
+
+  readonly #onReceived = (bytes: number): void => {
+    this.#exchange.bytesReceived += bytes;
+  };
+
+  readonly #onDrain = (): void => {
+    this.#response.setTimeout(0);
+    this.#controller?.resume();
+  };
+
+  /** The client's connection was silent for the idle timeout: its fault only where it is the client's turn. */
+  readonly #onIdle = (): void => {
+    const { idleMs } = this.#exchange.route?.service.timeouts ?? { idleMs: 0 };
+    if (this.#response.writableNeedDrain) {
+      this.#cutShort = "client-closed";
+      this.#response.destroy();
+    } else if (!this.#request.complete && !this.#request.isPaused()) {
+      this.#controller?.abort(new PerchError("request-timeout"));
+    } else {
+      this.#request.socket.setTimeout(idleMs);
+    }
+  };
+
+  readonly #onClose = (): void => {
+    const complete = this.#response.writableFinished;
+    if (!complete) {
+      this.#clientGone = true;
+      this.#controller?.abort(new PerchError("client-closed"));
+    }
+    const error = this.#cutShort ?? (complete ? this.#exchange.error : "client-closed");
+    this.#exchange.end(error === "client-closed" ? 499 : this.#response.statusCode, error);
+  };
+}
+
+function decode(raw: unknown): string[] {
+  if (!Array.isArray(raw)) return [];
+  return raw.map((part) => (typeof part === "string" ? part : (part as Buffer).toString("latin1")));
+}
+
+function contentLength(headers: readonly string[]): number | undefined {
+  for (let i = 0; i < headers.length; i += 2) {
+    const name = headers[i];
+    if (name?.length === 14 && name.toLowerCase() === "content-length") return Number(headers[i + 1]);
+  }
+  return undefined;
+}
+
+function failureOf(error: Error & { code?: unknown }, sent: boolean): AttemptFailure {
+  if (error.code === "UND_ERR_CONNECT_TIMEOUT" || (error.code === "ETIMEDOUT" && !sent)) return "connect-timeout";
+  if (!sent) return "connect-failed";
+  if (error.code === "UND_ERR_HEADERS_TIMEOUT" || error.code === "UND_ERR_BODY_TIMEOUT") return "upstream-timeout";
+  if (error.name === "HTTPParserError" || malformed.has(error.code)) return "upstream-malformed";
+  return "upstream-reset";
+}
+
+const malformed: ReadonlySet<unknown> = new Set([
+  "UND_ERR_HEADERS_OVERFLOW",
+  "UND_ERR_RES_CONTENT_LENGTH_MISMATCH",
+  "ERR_INVALID_CHAR",
+  "ERR_INVALID_HTTP_TOKEN",
+  "ERR_HTTP_INVALID_STATUS_CODE",
+]);

@@ -1,0 +1,126 @@
+import type { IncomingMessage } from "node:http";
+import { parseAuthority } from "../../identify/authority.ts";
+import { type RequestHead, repeated } from "../../identify/request-head.ts";
+
+const slash = 0x2f;
+
+/** A request head as node:http parsed it. Headers are read from the raw list, as they came, when somebody asks. */
+export class StandardHead implements RequestHead {
+  readonly method: string;
+  readonly target: string;
+  readonly path: string;
+  readonly query: string;
+  readonly authority: string;
+  readonly host: string;
+  readonly rawHeaders: readonly string[];
+  readonly cookies: string | undefined;
+  /** Whether a body follows the head (RFC 9112 §6.3). */
+  readonly hasBody: boolean;
+  /** Octets of the body by Content-Length; undefined where it is chunked. */
+  readonly contentLength: number | undefined;
+
+  private constructor(method: string, form: TargetForm, host: string, rawHeaders: readonly string[], seen: Seen) {
+    const { target } = form;
+    const mark = target.indexOf("?");
+    this.method = method;
+    this.target = target;
+    this.path = mark === -1 ? target : target.slice(0, mark);
+    this.query = mark === -1 ? "" : target.slice(mark + 1);
+    this.authority = form.authority;
+    this.host = host;
+    this.rawHeaders = rawHeaders;
+    this.cookies = seen.cookies;
+    this.hasBody = seen.chunked || (seen.contentLength ?? 0) > 0;
+    this.contentLength = seen.chunked ? undefined : seen.contentLength;
+  }
+
+  /**
+   * Undefined where the head is not a request that Perch forwards: no Host or several (RFC 9112 §3.2), a Host that is no
+   * authority, a target that is neither origin-form nor an absolute http(s) URI, a version that is not HTTP/1.0 or 1.1.
+   */
+  static read(request: IncomingMessage): StandardHead | undefined {
+    const { url = "", rawHeaders, method = "", httpVersionMajor, httpVersionMinor } = request;
+    if (httpVersionMajor !== 1 || httpVersionMinor > 1) return undefined;
+    const seen = look(rawHeaders);
+    if (seen.hosts > 1 || (seen.hosts === 0 && httpVersionMinor === 1)) return undefined;
+    const form = url.charCodeAt(0) === slash ? { target: url, authority: seen.host } : absoluteForm(url);
+    if (form === undefined) return undefined;
+    // HTTP/1.0 may come without a Host; every other authority must be one, also the one that an absolute target outranks.
+    if (form.authority === "" && seen.hosts === 0) return new StandardHead(method, form, "", rawHeaders, seen);
+    const authority = parseAuthority(form.authority);
+    if (authority === undefined) return undefined;
+    if (form.authority !== seen.host && seen.hosts === 1 && parseAuthority(seen.host) === undefined) return undefined;
+    return new StandardHead(method, form, authority.host, rawHeaders, seen);
+  }
+
+  header(name: string): string | undefined | typeof repeated {
+    const { rawHeaders } = this;
+    let found: string | undefined;
+    for (let i = 0; i < rawHeaders.length; i += 2) {
+      const candidate = rawHeaders[i];
+      if (candidate?.length !== name.length || candidate.toLowerCase() !== name) continue;
+      if (found !== undefined) return repeated;
+      found = rawHeaders[i + 1];
+    }
+    return found;
+  }
+
+  headerLines(name: string): readonly string[] {
+    const { rawHeaders } = this;
+    const lines: string[] = [];
+    for (let i = 0; i < rawHeaders.length; i += 2) {
+      if (rawHeaders[i]?.toLowerCase() === name) lines.push(rawHeaders[i + 1] ?? "");
+    }
+    return lines;
+  }
+}
+
+interface TargetForm {
+  readonly target: string;
+  readonly authority: string;
+}
+
+/** What every request's headers are looked through for, in one pass. */
+interface Seen {
+  hosts: number;
+  host: string;
+  cookies: string | undefined;
+  contentLength: number | undefined;
+  chunked: boolean;
+}
+
+function look(rawHeaders: readonly string[]): Seen {
+  const seen: Seen = { hosts: 0, host: "", cookies: undefined, contentLength: undefined, chunked: false };
+  for (let i = 0; i < rawHeaders.length; i += 2) {
+    const name = rawHeaders[i] ?? "";
+    const value = rawHeaders[i + 1] ?? "";
+    // By length first: most names are none of these, and lower-casing each would cost more than all the rest.
+    switch (name.length) {
+      case 4:
+        if (name.toLowerCase() !== "host") break;
+        seen.hosts++;
+        seen.host = value;
+        break;
+      case 6:
+        if (name.toLowerCase() !== "cookie") break;
+        seen.cookies = seen.cookies === undefined ? value : `${seen.cookies}; ${value}`;
+        break;
+      case 14:
+        if (name.toLowerCase() === "content-length") seen.contentLength = Number(value);
+        break;
+      case 17:
+        if (name.toLowerCase() === "transfer-encoding") seen.chunked = true;
+        break;
+    }
+  }
+  return seen;
+}
+
+/** RFC 9112 §3.2.2: the target's authority replaces the Host header. */
+function absoluteForm(url: string): TargetForm | undefined {
+  const match = /^https?:\/\/([^/?#]+)([^#]*)$/i.exec(url);
+  const authority = match?.[1];
+  if (authority === undefined) return undefined;
+  const rest = match?.[2] ?? "";
+  return { target: rest.startsWith("/") ? rest : `/${rest}`, authority };
+}

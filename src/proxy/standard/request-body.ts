@@ -1,0 +1,63 @@
+import type { IncomingMessage } from "node:http";
+import { Readable } from "node:stream";
+import { PerchError } from "../../errors.ts";
+
+/**
+ * A client's request body on its way to an endpoint. It stands between the client's stream and undici, which destroys
+ * what it is given when an attempt fails: destroying the request itself would take the client's connection with it.
+ *
+ * Nothing is read from the client before the upstream asks, so while `untouched` the request can go to another endpoint.
+ */
+export class RequestBody extends Readable {
+  readonly #source: IncomingMessage;
+  readonly #limitBytes: number;
+  readonly #received: (bytes: number) => void;
+  #started = false;
+  #bytes = 0;
+
+  /** `limitBytes` 0: no limit; past it the body fails with `body-too-large`. */
+  constructor(source: IncomingMessage, limitBytes: number, received: (bytes: number) => void) {
+    super({ highWaterMark: 64 * 1024 });
+    this.#source = source;
+    this.#limitBytes = limitBytes;
+    this.#received = received;
+  }
+
+  get untouched(): boolean {
+    return !this.#started;
+  }
+
+  override _read(): void {
+    if (this.#started) {
+      this.#source.resume();
+      return;
+    }
+    this.#started = true;
+    this.#source.on("data", this.#onData).on("end", this.#onEnd).on("error", this.#onGone).on("aborted", this.#onGone);
+    if (this.#source.readableEnded) this.push(null);
+  }
+
+  override _destroy(error: Error | null, done: (error: Error | null) => void): void {
+    this.#source
+      .off("data", this.#onData)
+      .off("end", this.#onEnd)
+      .off("error", this.#onGone)
+      .off("aborted", this.#onGone);
+    done(error);
+  }
+
+  readonly #onData = (chunk: Buffer): void => {
+    this.#bytes += chunk.length;
+    this.#received(chunk.length);
+    if (this.#limitBytes > 0 && this.#bytes > this.#limitBytes) this.destroy(new PerchError("body-too-large"));
+    else if (!this.push(chunk)) this.#source.pause();
+  };
+
+  readonly #onEnd = (): void => {
+    this.push(null);
+  };
+
+  readonly #onGone = (): void => {
+    this.destroy(new PerchError("client-closed"));
+  };
+}

@@ -1,0 +1,211 @@
+import { createServer, type IncomingMessage, type Server, type ServerResponse, STATUS_CODES } from "node:http";
+import type { AddressInfo, Socket } from "node:net";
+import type { Duplex } from "node:stream";
+import type { ListenerSpec } from "../../config/compiled-config.ts";
+import { parseAddress } from "../../decide/address.ts";
+import type { ErrorCode } from "../../errors.ts";
+import type { Caller } from "../../identify/caller.ts";
+import type { RequestHead } from "../../identify/request-head.ts";
+import { Exchange } from "../exchange.ts";
+import type { Gateway } from "../gateway.ts";
+import type { Snapshot } from "../snapshot.ts";
+import { ownAnswer, rawOwnAnswer, sendOwnAnswer } from "./answer.ts";
+import { Forwarding } from "./forward.ts";
+import { StandardHead } from "./head.ts";
+import type { Pools } from "./pools.ts";
+import { isWebSocketUpgrade, Upgrades } from "./upgrade.ts";
+
+/** A head must be complete within this time: the bound on a slow sender of headers. */
+const headTimeoutMs = 15_000;
+/** How long an unused client connection is kept: longer than the 60 s that load balancers in front usually keep theirs. */
+const keepAliveMs = 75_000;
+const checkIntervalMs = 5_000;
+
+/** What is known of a client's connection. The caller is judged anew when a reload changed whom to trust. */
+interface Connection {
+  snapshot: Snapshot;
+  caller: Caller;
+  /** The request forwarded last; its answer may be due or under way. */
+  forwarding: Forwarding | undefined;
+}
+
+/** The standard lane: one listener, node:http (llhttp, strict) in front and undici behind. */
+export class StandardServer {
+  readonly #gateway: Gateway;
+  readonly #pools: Pools;
+  readonly #spec: ListenerSpec;
+  readonly #server: Server;
+  readonly #upgrades: Upgrades;
+  readonly #connections = new WeakMap<Duplex, Connection>();
+
+  constructor(gateway: Gateway, pools: Pools, spec: ListenerSpec) {
+    this.#gateway = gateway;
+    this.#pools = pools;
+    this.#spec = spec;
+    this.#upgrades = new Upgrades(gateway);
+    const { headerBytes } = gateway.snapshot.config.limits;
+    this.#server = createServer({
+      maxHeaderSize: headerBytes,
+      headersTimeout: headTimeoutMs,
+      // A long upload is legitimate: silence is bounded by the idle timeout, the whole by nothing.
+      requestTimeout: 0,
+      keepAliveTimeout: keepAliveMs,
+      connectionsCheckingInterval: checkIntervalMs,
+      // Perch checks Host itself, so that this refusal too is answered, counted and logged like any other.
+      requireHostHeader: false,
+      optimizeEmptyRequests: true,
+      shouldUpgradeCallback: isWebSocketUpgrade,
+      noDelay: true,
+    });
+    // Node drops fields past its count, and a Content-Length with them (CVE-2026-58044): keep all, count them here.
+    this.#server.maxHeadersCount = 0;
+    this.#server.on("request", (request, response) => this.#onRequest(request, response, false));
+    this.#server.on("checkContinue", (request, response) => this.#onRequest(request, response, true));
+    this.#server.on("checkExpectation", (request, response) => this.#onUnknownExpectation(request, response));
+    this.#server.on("upgrade", (request, socket, head) => this.#onUpgrade(request, socket, head));
+    this.#server.on("connect", (request, socket) => this.#refuse(socket, "bad-request", request));
+    this.#server.on("clientError", (error, socket) => this.#onClientError(error, socket));
+  }
+
+  /** Resolves with the bound address; rejects as `listen` does (EADDRINUSE, EACCES …). */
+  listen(): Promise<AddressInfo> {
+    const { promise, resolve, reject } = Promise.withResolvers<AddressInfo>();
+    this.#server.once("error", reject);
+    this.#server.listen({ host: this.#spec.host, port: this.#spec.port, backlog: 4096 }, () => {
+      this.#server.off("error", reject);
+      resolve(this.#server.address() as AddressInfo);
+    });
+    return promise;
+  }
+
+  /** Stops accepting, closes idle connections, and resolves once the last request is answered. */
+  close(): Promise<void> {
+    const { promise, resolve } = Promise.withResolvers<void>();
+    this.#server.close(() => resolve());
+    this.#upgrades.end();
+    return promise;
+  }
+
+  /** Breaks off whatever `close` still waits for. */
+  destroy(): void {
+    this.#server.closeAllConnections();
+    this.#upgrades.destroy();
+  }
+
+  /** Applies what a reload may change on a running server. */
+  snapshotChanged(snapshot: Snapshot): void {
+    (this.#server as Server & { maxHeaderSize: number }).maxHeaderSize = snapshot.config.limits.headerBytes;
+  }
+
+  #onRequest(request: IncomingMessage, response: ServerResponse, expectsContinue: boolean): void {
+    const connection = this.#connectionOf(request.socket);
+    const head = StandardHead.read(request);
+    const exchange = new Exchange(this.#gateway, connection.caller, head ?? unreadableHead(request));
+    const refusal = head === undefined ? "bad-request" : (this.#overLimit(head) ?? exchange.begin());
+    if (refusal === undefined && head !== undefined && exchange.attempts !== undefined) {
+      const context = { pools: this.#pools, isDraining: () => this.#gateway.draining };
+      const { attempts } = exchange;
+      connection.forwarding = new Forwarding(context, exchange, attempts, head, request, response, expectsContinue);
+      connection.forwarding.start();
+      return;
+    }
+    this.#answer(exchange, refusal ?? "internal-error", request, response);
+  }
+
+  #overLimit(head: StandardHead): ErrorCode | undefined {
+    const { headerCount, bodyBytes } = this.#gateway.snapshot.config.limits;
+    if (head.rawHeaders.length > headerCount * 2) return "headers-too-large";
+    if (bodyBytes > 0 && (head.contentLength ?? 0) > bodyBytes) return "body-too-large";
+    return undefined;
+  }
+
+  #answer(exchange: Exchange, code: ErrorCode, request: IncomingMessage, response: ServerResponse): void {
+    const answer = ownAnswer(code, exchange.requestId, request.headers.accept);
+    exchange.bytesSent = answer.body.length;
+    response.on("close", () => exchange.end(answer.status, code));
+    const keep = code === "no-route" && response.shouldKeepAlive && !this.#gateway.draining;
+    sendOwnAnswer(response, answer, keep ? "keep-alive" : "close");
+  }
+
+  #onUnknownExpectation(request: IncomingMessage, response: ServerResponse): void {
+    const { caller } = this.#connectionOf(request.socket);
+    const head = StandardHead.read(request) ?? unreadableHead(request);
+    this.#answer(new Exchange(this.#gateway, caller, head), "expectation-failed", request, response);
+  }
+
+  #onUpgrade(request: IncomingMessage, socket: Duplex, early: Buffer): void {
+    const { caller } = this.#connectionOf(socket);
+    const head = StandardHead.read(request);
+    if (head === undefined) {
+      this.#refuse(socket, "bad-request", request);
+      return;
+    }
+    this.#upgrades.begin(new Exchange(this.#gateway, caller, head), head, request, socket, early);
+  }
+
+  /** node:http could not parse what came. The parser has lost its place, so the connection ends. */
+  #onClientError(error: Error & { code?: string }, socket: Duplex): void {
+    const forwarding = this.#connections.get(socket)?.forwarding;
+    if (forwarding?.open && socket.writable) {
+      forwarding.clientFailed(clientErrorCode(error));
+      return;
+    }
+    if (error.code === "ECONNRESET" || !socket.writable) {
+      socket.destroy();
+      return;
+    }
+    this.#refuse(socket, clientErrorCode(error), undefined);
+  }
+
+  /** Answers on a bare socket, for what never became a request, and closes it. */
+  #refuse(socket: Duplex, code: ErrorCode, request: IncomingMessage | undefined): void {
+    const { caller } = this.#connectionOf(socket);
+    const exchange = new Exchange(this.#gateway, caller, unreadableHead(request));
+    const answer = ownAnswer(code, exchange.requestId, request?.headers.accept);
+    const date = new Date(this.#gateway.nowMs()).toUTCString();
+    exchange.bytesSent = answer.body.length;
+    socket.on("error", () => {});
+    socket.end(rawOwnAnswer(answer, STATUS_CODES[answer.status] ?? "", date), () => socket.destroy());
+    exchange.end(answer.status, code);
+  }
+
+  #connectionOf(socket: Duplex): Connection {
+    const { snapshot } = this.#gateway;
+    const known = this.#connections.get(socket);
+    if (known?.snapshot === snapshot) return known;
+    const caller = callerOf(socket as Socket, snapshot);
+    const connection: Connection = { snapshot, caller, forwarding: known?.forwarding };
+    this.#connections.set(socket, connection);
+    return connection;
+  }
+}
+
+function callerOf(socket: Socket, snapshot: Snapshot): Caller {
+  const { remoteAddress, localPort = 0 } = socket;
+  const address = remoteAddress === undefined ? undefined : parseAddress(remoteAddress.replace(/%.*$/, ""));
+  const trusted = address !== undefined && snapshot.trustedProxies.some((range) => range.contains(address));
+  return Object.freeze({ address, trusted, scheme: "http", localPort });
+}
+
+function clientErrorCode(error: Error & { code?: string }): ErrorCode {
+  if (error.code === "HPE_HEADER_OVERFLOW" || error.code === "HPE_CHUNK_EXTENSIONS_OVERFLOW")
+    return "headers-too-large";
+  if (error.code === "ERR_HTTP_REQUEST_TIMEOUT") return "request-timeout";
+  return "bad-request";
+}
+
+/** Stands in for a head that could not be read, so that its refusal is observed like any other end. */
+function unreadableHead(request: IncomingMessage | undefined): RequestHead {
+  const method = request?.method ?? "";
+  return {
+    method,
+    target: "",
+    path: "",
+    query: "",
+    authority: "",
+    host: "",
+    cookies: undefined,
+    header: () => undefined,
+    headerLines: () => [],
+  };
+}
