@@ -1,0 +1,113 @@
+import {
+  canaryUnit,
+  decideCases,
+  drain,
+  eastHalf,
+  eastToCanary,
+  fromEast,
+  fromWest,
+  hold,
+  pinOfEast,
+  stableUnit,
+} from "./decision-case.ts";
+import { pinOf } from "./shop-release.ts";
+
+decideCases("follow and hold", [
+  {
+    sentence: "follow: a pin that says otherwise than the weights does not count",
+    request: { pin: pinOf({ version: "stable", unit: canaryUnit }) },
+    wanted: { reason: "split", version: "canary", pin: { version: "canary", unit: canaryUnit }, flipped: true },
+  },
+  {
+    sentence: "follow: a rollback reaches everyone at once",
+    release: { split: { stable: 100, canary: 0 } },
+    request: { pin: pinOf({ version: "canary", unit: canaryUnit }) },
+    wanted: { reason: "split", version: "stable", pin: { version: "stable" }, flipped: true },
+  },
+  {
+    sentence: "hold: the pinned version replaces the split's draw",
+    sticky: hold,
+    request: { pin: pinOf({ version: "stable", unit: canaryUnit }) },
+    wanted: { reason: "pin", version: "stable", pin: "keeps" },
+  },
+  {
+    sentence: "hold, evict: a version whose weight became zero is drawn anew",
+    sticky: hold,
+    release: { split: { stable: 100, canary: 0 } },
+    request: { pin: pinOf({ version: "canary", unit: canaryUnit }) },
+    wanted: { reason: "split", version: "stable", pin: { version: "stable" }, flipped: true },
+  },
+  {
+    sentence: "hold, drain: a version whose weight became zero keeps those it has",
+    sticky: drain,
+    release: { split: { stable: 100, canary: 0 } },
+    request: { pin: pinOf({ version: "canary", unit: canaryUnit }) },
+    wanted: { reason: "pin", version: "canary", pin: "keeps" },
+  },
+  {
+    sentence: "hold, drain: a version that the split does not name has weight zero there",
+    sticky: drain,
+    request: { pin: pinOf({ version: "v3", unit: canaryUnit }) },
+    wanted: { reason: "pin", version: "v3", pin: "keeps" },
+  },
+  {
+    sentence: "hold, drain: a version that the release no longer has is drawn anew",
+    sticky: drain,
+    request: { pin: pinOf({ version: "v1", unit: canaryUnit }) },
+    wanted: { reason: "split", version: "canary", pin: { version: "canary" }, flipped: true },
+  },
+  {
+    sentence: "hold: a rule with a plain `use` is no draw and assigns against the pin",
+    sticky: hold,
+    release: { rules: [eastToCanary] },
+    request: { ...fromEast, pin: pinOf({ unit: stableUnit }) },
+    wanted: {
+      reason: "rule",
+      rule: "east",
+      version: "canary",
+      pin: { version: "canary", how: "rule", rule: "east" },
+      flipped: true,
+    },
+  },
+  {
+    sentence: "hold: the pinned version replaces a rule's draw, and the pin goes on saying that the split set it",
+    sticky: hold,
+    release: { rules: [eastHalf] },
+    request: { ...fromEast, pin: pinOf({ unit: canaryUnit }) },
+    wanted: { reason: "pin", rule: "east", version: "stable", pin: "keeps" },
+  },
+  {
+    sentence: "hold, evict: a pinned version without weight in the rule's draw is drawn anew by the rule",
+    sticky: hold,
+    release: { rules: [{ ...eastHalf, use: { canary: 1 } }] },
+    request: { ...fromEast, pin: pinOf({ unit: stableUnit }) },
+    wanted: {
+      reason: "rule",
+      rule: "east",
+      version: "canary",
+      pin: { version: "canary", how: "rule", rule: "east" },
+      flipped: true,
+    },
+  },
+  {
+    sentence: "hold, drain: a pinned version without weight in the rule's draw stays",
+    sticky: drain,
+    release: { rules: [{ ...eastHalf, use: { canary: 1 } }] },
+    request: { ...fromEast, pin: pinOf({ unit: stableUnit }) },
+    wanted: { reason: "pin", rule: "east", version: "stable", pin: "keeps" },
+  },
+  {
+    sentence: "hold: a version that a rule gave is kept in the split's draw when the rule no longer matches",
+    sticky: hold,
+    release: { rules: [eastToCanary] },
+    request: { ...fromWest, pin: pinOfEast() },
+    wanted: { reason: "pin", version: "canary", pin: "keeps" },
+  },
+  {
+    sentence: "hold: the default is no draw, the pin does not replace it",
+    sticky: hold,
+    release: { split: undefined },
+    request: { pin: pinOf({ version: "canary" }) },
+    wanted: { reason: "default", version: "stable", pin: { version: "stable", how: "default" }, flipped: true },
+  },
+]);

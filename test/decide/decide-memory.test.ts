@@ -1,0 +1,165 @@
+import {
+  annsUnit,
+  betaToV3,
+  bob,
+  bobsUnit,
+  decideCases,
+  drain,
+  eastHalf,
+  eastToCanary,
+  fromWest,
+  goldToV3,
+  hold,
+  pinOfEast,
+  stableUnit,
+} from "./decision-case.ts";
+import { attribute, equals, pinOf } from "./shop-release.ts";
+
+decideCases("the memory of rules", [
+  {
+    sentence: "a request with none of the facts that rules read is answered by the rule that set the pin",
+    release: { rules: [eastToCanary] },
+    request: { pin: pinOfEast() },
+    wanted: { reason: "pin", rule: "east", version: "canary", pin: "keeps" },
+  },
+  {
+    sentence: "a request with such a fact is judged anew",
+    release: { rules: [eastToCanary] },
+    request: { ...fromWest, pin: pinOfEast() },
+    wanted: { reason: "split", version: "stable", pin: { version: "stable", how: "split" }, flipped: true },
+  },
+  {
+    sentence: "a fact that only another rule reads is enough to be judged anew",
+    release: { rules: [eastToCanary, goldToV3] },
+    request: { attributes: { plan: "silver" }, pin: pinOfEast() },
+    wanted: { reason: "split", version: "stable", pin: { version: "stable" }, flipped: true },
+  },
+  {
+    sentence: "an attribute that no rule reads, such as the unit's, does not end the memory",
+    release: { rules: [eastToCanary] },
+    request: { attributes: { userId: bob }, pin: pinOfEast({ unit: bobsUnit }) },
+    wanted: { reason: "pin", rule: "east", version: "canary", pin: "keeps" },
+  },
+  {
+    sentence: "a login does not end it either; the pin names the user from now on",
+    release: { rules: [eastToCanary] },
+    request: { attributes: { userId: bob }, pin: pinOfEast() },
+    wanted: { reason: "pin", rule: "east", version: "canary", pin: { how: "rule", rule: "east", unit: bobsUnit } },
+  },
+  {
+    sentence: "another person does not inherit it",
+    release: { rules: [eastToCanary] },
+    request: { attributes: { userId: bob }, pin: pinOfEast({ unit: annsUnit }) },
+    wanted: { reason: "split", version: "stable", pin: { version: "stable", how: "split", unit: bobsUnit } },
+  },
+  {
+    sentence: "a rule that is gone is not remembered",
+    release: { rules: [goldToV3] },
+    request: { pin: pinOfEast() },
+    wanted: { reason: "split", version: "stable", pin: { version: "stable", how: "split" }, flipped: true },
+  },
+  {
+    sentence: "named headers, cookies and query parameters are facts about the requester, too",
+    release: {
+      rules: (["header", "cookie", "query"] as const).map((kind) => ({
+        name: kind === "header" ? "east" : kind,
+        when: { kind: "test", subject: { kind, name: "x-beta" }, test: equals("1") },
+        use: "canary",
+      })),
+    },
+    request: { query: { "x-beta": "0" }, pin: pinOfEast() },
+    wanted: { reason: "split", version: "stable", pin: { version: "stable" }, flipped: true },
+  },
+  {
+    sentence: "a rule that reads only the request itself is not remembered: every request can be judged by it",
+    release: { rules: [betaToV3, eastToCanary] },
+    request: { path: "/", pin: pinOf({ version: "v3", how: "rule", rule: "beta", unit: stableUnit }) },
+    wanted: { reason: "split", version: "stable", pin: { version: "stable", how: "split" }, flipped: true },
+  },
+  {
+    sentence: "an earlier rule that reads only the request itself still answers",
+    release: { rules: [betaToV3, eastToCanary] },
+    request: { path: "/beta/x", pin: pinOfEast() },
+    wanted: {
+      reason: "rule",
+      rule: "beta",
+      version: "v3",
+      pin: { version: "v3", how: "rule", rule: "beta" },
+      flipped: true,
+    },
+  },
+  {
+    sentence: "a later rule that reads only the request itself does not",
+    release: { rules: [eastToCanary, betaToV3] },
+    request: { path: "/beta/x", pin: pinOfEast() },
+    wanted: { reason: "pin", rule: "east", version: "canary", pin: "keeps" },
+  },
+  {
+    sentence: "an earlier rule that reads the requester is skipped, even if `not` makes it true of the unknown",
+    release: {
+      rules: [
+        { name: "not-gold", when: { kind: "not", of: attribute("plan", equals("gold")) }, use: "v3" },
+        eastToCanary,
+      ],
+    },
+    request: { pin: pinOfEast() },
+    wanted: { reason: "pin", rule: "east", version: "canary", pin: "keeps" },
+  },
+  {
+    sentence: "follow: the rule's present target answers, so that its rollback reaches remembered users at once",
+    release: { rules: [{ ...eastToCanary, use: "stable" }] },
+    request: { pin: pinOfEast() },
+    wanted: {
+      reason: "pin",
+      rule: "east",
+      version: "stable",
+      pin: { version: "stable", how: "rule", rule: "east" },
+      flipped: true,
+    },
+  },
+  {
+    sentence: "follow: a rule's present weights are drawn by the pin's unit",
+    release: { rules: [eastHalf] },
+    request: { pin: pinOfEast({ version: "canary", unit: stableUnit }) },
+    wanted: {
+      reason: "pin",
+      rule: "east",
+      version: "stable",
+      pin: { version: "stable", how: "rule", rule: "east" },
+      flipped: true,
+    },
+  },
+  {
+    sentence: "hold: the version stays while the remembered rule's weights name it",
+    sticky: hold,
+    release: { rules: [eastHalf] },
+    request: { pin: pinOfEast({ version: "canary", unit: stableUnit }) },
+    wanted: { reason: "pin", rule: "east", version: "canary", pin: "keeps" },
+  },
+  {
+    sentence: "hold, evict: a plain `use` that changed takes remembered users along",
+    sticky: hold,
+    release: { rules: [{ ...eastToCanary, use: "v3" }] },
+    request: { pin: pinOfEast() },
+    wanted: {
+      reason: "pin",
+      rule: "east",
+      version: "v3",
+      pin: { version: "v3", how: "rule", rule: "east" },
+      flipped: true,
+    },
+  },
+  {
+    sentence: "hold, drain: remembered users stay where they are",
+    sticky: drain,
+    release: { rules: [{ ...eastToCanary, use: "v3" }] },
+    request: { pin: pinOfEast() },
+    wanted: { reason: "pin", rule: "east", version: "canary", pin: "keeps" },
+  },
+  {
+    sentence: "it holds without a split, too",
+    release: { rules: [eastToCanary], split: undefined },
+    request: { pin: pinOfEast() },
+    wanted: { reason: "pin", rule: "east", version: "canary", pin: "keeps" },
+  },
+]);

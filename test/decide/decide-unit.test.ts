@@ -1,0 +1,70 @@
+import { parseAddress } from "../../src/decide/address.ts";
+import { attributeUnit } from "../../src/decide/unit.ts";
+import { ann, annsUnit, bobsUnit, canaryUnit, decideCases, half, hold, newUnit, stableUnit } from "./decision-case.ts";
+import { pinOf } from "./shop-release.ts";
+
+decideCases("the unit", [
+  {
+    sentence: "without an attribute and a pin the unit is new and random",
+    request: {},
+    wanted: { reason: "split", version: "stable", pin: { unit: newUnit } },
+  },
+  {
+    sentence: "without `by` no attribute names the unit",
+    sticky: { by: undefined },
+    request: { attributes: { userId: ann } },
+    wanted: { reason: "split", version: "stable", pin: { unit: newUnit } },
+  },
+  {
+    sentence: "the pin's unit is drawn where the request has no attribute",
+    request: { pin: pinOf({ version: "canary", unit: canaryUnit }) },
+    wanted: { reason: "split", version: "canary", pin: "keeps" },
+  },
+  {
+    sentence: "the client address can name the unit",
+    sticky: { by: { kind: "clientAddress" } },
+    release: { split: { stable: 1 } },
+    request: { clientAddress: parseAddress("192.0.2.7") },
+    wanted: { reason: "split", version: "stable", pin: { unit: attributeUnit("192.0.2.7") } },
+  },
+  {
+    sentence: "login: the attribute wins, and the pin names it from now on",
+    request: { attributes: { userId: ann }, pin: pinOf({ version: "canary", unit: canaryUnit }) },
+    wanted: { reason: "split", version: "canary", pin: { version: "canary", unit: annsUnit } },
+  },
+  {
+    sentence: "login under follow: the attribute's draw answers, which may be another version",
+    request: { attributes: { userId: ann }, pin: pinOf({ unit: stableUnit }) },
+    wanted: { reason: "split", version: "canary", pin: { version: "canary", unit: annsUnit }, flipped: true },
+  },
+  {
+    sentence: "login under hold: the version stays, the unit becomes the attribute's",
+    sticky: hold,
+    request: { attributes: { userId: ann }, pin: pinOf({ unit: stableUnit }) },
+    wanted: { reason: "pin", version: "stable", pin: { version: "stable", how: "split", unit: annsUnit } },
+  },
+  {
+    sentence: "logout under follow: the pin goes on naming the user",
+    request: { pin: pinOf({ version: "canary", unit: annsUnit }) },
+    wanted: { reason: "split", version: "canary", pin: "keeps" },
+  },
+  {
+    sentence: "logout under hold: version and unit stay",
+    sticky: hold,
+    request: { pin: pinOf({ version: "v3", unit: annsUnit }) },
+    release: { split: { ...half, v3: 1 } },
+    wanted: { reason: "pin", version: "v3", pin: "keeps" },
+  },
+  {
+    sentence: "another person under hold: the version does not stay, and it is no flip",
+    sticky: hold,
+    request: { attributes: { userId: ann }, pin: pinOf({ unit: bobsUnit }) },
+    wanted: { reason: "split", version: "canary", pin: { version: "canary", unit: annsUnit } },
+  },
+  {
+    sentence: "the same person under hold keeps a version that the draw would not give",
+    sticky: hold,
+    request: { attributes: { userId: ann }, pin: pinOf({ unit: annsUnit }) },
+    wanted: { reason: "pin", version: "stable", pin: "keeps" },
+  },
+]);

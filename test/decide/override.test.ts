@@ -1,0 +1,92 @@
+import { describe, expect, it } from "vitest";
+import { parseAddress, parseAddressRange } from "../../src/decide/address.ts";
+import { createOverrideToken, Overrides } from "../../src/decide/override.ts";
+import type { OverrideSpec } from "../../src/decide/release.ts";
+import { sign } from "../../src/decide/signature.ts";
+import type { Trail } from "../../src/decide/trail.ts";
+import { nowMs } from "./shop-release.ts";
+
+const secret = Buffer.from("a secret of thirty-two octets ...");
+const otherSecret = Buffer.from("another secret of thirty-two ...");
+const office = parseAddressRange("10.0.0.0/8");
+const inside = parseAddress("10.1.2.3");
+const outside = parseAddress("192.0.2.1");
+const token = createOverrideToken(secret, "shop", "canary", nowMs + 3_600_000);
+
+const nobody: OverrideSpec = { header: "x-perch-version", cookie: undefined, allowFrom: [], secrets: [] };
+const fromOffice: OverrideSpec = { ...nobody, allowFrom: office === undefined ? [] : [office] };
+const byToken: OverrideSpec = { ...nobody, secrets: [secret] };
+
+function resolve(spec: OverrideSpec, value: string, client = outside, atMs = nowMs, trail?: Trail): string | undefined {
+  return new Overrides("shop", spec, ["stable", "canary"]).resolve(value, client, atMs, trail);
+}
+
+describe("an override by name", () => {
+  it("counts from an allowed address", () => {
+    expect(resolve(fromOffice, "canary", inside)).toBe("canary");
+  });
+
+  const refused: [sentence: string, spec: OverrideSpec, value: string, client: typeof inside, why: string][] = [
+    ["from elsewhere", fromOffice, "canary", outside, "192.0.2.1 is not in allowFrom"],
+    ["where nobody is allowed", nobody, "canary", inside, "10.1.2.3 is not in allowFrom"],
+    ["with a secret but no address allowed", byToken, "canary", inside, "10.1.2.3 is not in allowFrom"],
+    [
+      "of a version that the release lacks",
+      fromOffice,
+      "v9",
+      inside,
+      "the value is neither a version of this release nor a token",
+    ],
+    ["that is empty", fromOffice, "", inside, "the value is neither a version of this release nor a token"],
+    [
+      "that is a name of Object's",
+      fromOffice,
+      "constructor",
+      inside,
+      "the value is neither a version of this release nor a token",
+    ],
+    [
+      "of megabytes",
+      byToken,
+      "1.".repeat(1_000_000),
+      outside,
+      "the value is neither a version of this release nor a token",
+    ],
+  ];
+  it.each(refused)("is ignored %s, and explained", (_, spec, value, client, why) => {
+    const trail: Trail = [];
+    expect(resolve(spec, value, client, nowMs, trail)).toBeUndefined();
+    expect(trail).toEqual([{ stage: "override", outcome: "ignored", detail: why }]);
+  });
+
+  it("is ignored over a unix socket, which has no address", () => {
+    expect(new Overrides("shop", fromOffice, ["canary"]).resolve("canary", undefined, nowMs)).toBeUndefined();
+  });
+});
+
+describe("an override by token", () => {
+  it("counts from anywhere until it expires", () => {
+    expect(resolve(byToken, token)).toBe("canary");
+    expect(resolve(byToken, token, outside, nowMs + 3_599_999)).toBe("canary");
+    expect(resolve(byToken, token, outside, nowMs + 3_600_000)).toBeUndefined();
+  });
+
+  it("counts with any of the secrets", () => {
+    expect(resolve({ ...byToken, secrets: [otherSecret, secret] }, token)).toBe("canary");
+  });
+
+  const pinLike = `1.9999999999.canary.${sign(secret, "shop.1.9999999999.canary")}`;
+  const refused: [sentence: string, value: string, spec?: OverrideSpec][] = [
+    ["signed with another secret", createOverrideToken(otherSecret, "shop", "canary", nowMs + 1000)],
+    ["of another release", createOverrideToken(secret, "mail", "canary", nowMs + 1000)],
+    ["of a version that the release lacks", createOverrideToken(secret, "shop", "v9", nowMs + 1000)],
+    ["whose version was changed", token.replace("canary", "stable")],
+    ["whose expiry was changed", token.replace("1.", "1.9")],
+    ["where no secret is configured", token, fromOffice],
+    ["signed as a pin is", pinLike],
+    ["cut short", token.slice(0, -1)],
+  ];
+  it.each(refused)("is ignored: one %s", (_, value, spec = byToken) => {
+    expect(resolve(spec, value)).toBeUndefined();
+  });
+});

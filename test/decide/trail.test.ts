@@ -1,0 +1,140 @@
+import { describe, expect, it } from "vitest";
+import { Release } from "../../src/decide/decide.ts";
+import type { DecisionRequest } from "../../src/decide/decision.ts";
+import type { ReleaseSpec } from "../../src/decide/release.ts";
+import type { Trail } from "../../src/decide/trail.ts";
+import { ann, betaToV3, drain, eastToCanary, goldToV3, half, hold, pinOfEast, stableUnit } from "./decision-case.ts";
+import { type FactsOf, pinOf, requestOf, shop, sticky } from "./shop-release.ts";
+
+type Given = FactsOf & Partial<Omit<DecisionRequest, "facts">>;
+
+function explain(spec: Partial<ReleaseSpec>, given: Given): string[] {
+  const trail: Trail = [];
+  new Release({ ...shop, ...spec }).decide(requestOf(given), trail);
+  return trail.map(({ stage, outcome, detail }) => `${stage} ${outcome}: ${detail}`);
+}
+
+describe("the trail of a decision", () => {
+  const rules = [betaToV3, goldToV3, eastToCanary];
+  const cases: [sentence: string, spec: Partial<ReleaseSpec>, given: Given, wanted: (string | RegExp)[]][] = [
+    [
+      "an override",
+      {},
+      { attributes: { userId: ann }, override: "v3" },
+      ["override used: v3", "unit used: named by userId"],
+    ],
+    [
+      "a rule that matches behind others that do not",
+      { rules },
+      { attributes: { region: "east" } },
+      [
+        "unit used: new and random",
+        'rule not-matched: beta: path should be prefix "/beta", is "/"',
+        'rule not-matched: gold: plan should be "gold", is absent',
+        'rule matched: east: region should be "east", is "east"',
+        /^rule drawn: canary \(canary: 100\.00 %, score /,
+        "cookie written: perch-shop",
+      ],
+    ],
+    [
+      "a remembered rule",
+      { rules },
+      { pin: pinOfEast() },
+      [
+        "unit used: from the pin (random)",
+        "pin used: says canary, but draws follow the weights",
+        "pin remembered: rule east set it",
+        'rule not-matched: beta: path should be prefix "/beta", is "/"',
+        "rule skipped: gold: the request has nothing to judge it by",
+        /^rule drawn: canary/,
+        "cookie unchanged: perch-shop",
+      ],
+    ],
+    [
+      "the split, with shares and scores",
+      { split: { stable: 75, canary: 25 } },
+      { attributes: { userId: ann }, propagated: "v9" },
+      [
+        "propagated ignored: v9 is not a version of this release",
+        "unit used: named by userId",
+        /^split drawn: (stable|canary) \(canary: 25\.00 %, score [\d.]+; stable: 75\.00 %, score [\d.]+\)$/,
+        "cookie written: perch-shop",
+      ],
+    ],
+    [
+      "a held pin",
+      { sticky: { ...sticky, ...hold } },
+      { pin: pinOf() },
+      [
+        "unit used: from the pin (random)",
+        "pin used: holds stable",
+        "split kept: the pinned stable has weight",
+        "cookie unchanged: perch-shop",
+      ],
+    ],
+    [
+      "a drained version",
+      { sticky: { ...sticky, ...drain }, split: { stable: 0, canary: 1 } },
+      { pin: pinOf() },
+      [
+        "unit used: from the pin (random)",
+        "pin used: holds stable",
+        "split kept: the pinned stable drains",
+        "cookie unchanged: perch-shop",
+      ],
+    ],
+    [
+      "an evicted version",
+      { sticky: { ...sticky, ...hold }, split: { stable: 0, canary: 1 } },
+      { pin: pinOf() },
+      [
+        "unit used: from the pin (random)",
+        "pin used: holds stable",
+        "split void: the pinned stable has no weight and is evicted",
+        /^split drawn: canary/,
+        "cookie written: perch-shop",
+      ],
+    ],
+    [
+      "a pin of another requester",
+      { split: undefined },
+      { attributes: { userId: ann }, pin: pinOf({ unit: { ...stableUnit, source: "attribute" } }) },
+      [
+        "unit used: named by userId",
+        "pin void: another requester's",
+        "default used: stable",
+        "cookie written: perch-shop",
+      ],
+    ],
+    [
+      "a pin of an older epoch, and one of a version that is gone",
+      { sticky: { ...sticky, ...hold }, split: half },
+      { pin: pinOf({ epoch: 1 }) },
+      [
+        "unit used: from the pin (random)",
+        "pin void: epoch 1 is below 3",
+        /^split drawn/,
+        "cookie written: perch-shop",
+      ],
+    ],
+    [
+      "a pin of a version that is gone",
+      { sticky: { ...sticky, ...hold } },
+      { pin: pinOf({ version: "v1" }) },
+      [
+        "unit used: from the pin (random)",
+        "pin void: v1 is not a version of this release any more",
+        /^split drawn/,
+        "cookie written: perch-shop",
+      ],
+    ],
+  ];
+  it.each(cases)("tells of %s", (_, spec, given, wanted) => {
+    const told = explain(spec, given);
+    expect(told).toHaveLength(wanted.length);
+    for (const [at, line] of wanted.entries()) {
+      if (typeof line === "string") expect(told[at]).toBe(line);
+      else expect(told[at]).toMatch(line);
+    }
+  });
+});
