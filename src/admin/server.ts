@@ -1,0 +1,115 @@
+import Fastify, { type FastifyInstance, type FastifyReply, type FastifyRequest } from "fastify";
+import { configBody } from "./config-body.ts";
+import { parseExplainQuery } from "./explain-query.ts";
+import { indexPage } from "./index-page.ts";
+import { isLoopbackHost, namesLoopback } from "./loopback.ts";
+import type { AdminView, Readiness } from "./view.ts";
+
+export interface AdminServerOptions {
+  /** The IP address that it will listen on. On loopback only requests that name this machine as itself are answered. */
+  readonly listenHost: string;
+  /** Told of a failure of our own, which the client learns nothing about but the status. */
+  readonly onFailure: (error: Error) => void;
+}
+
+const readinessTexts: Readonly<Record<Readiness, string>> = {
+  ready: "ok",
+  "no-config": "not ready: no configuration is active yet",
+  draining: "not ready: draining",
+};
+
+/** The admin server, built and not yet listening: read-only, so GET and HEAD are all it knows. */
+export function createAdminServer(view: AdminView, options: AdminServerOptions): FastifyInstance {
+  const server = Fastify({
+    // Nothing here takes a body, and a request that trickles in must not hold a connection for long.
+    bodyLimit: 1024,
+    requestTimeout: 10_000,
+    routerOptions: { ignoreTrailingSlash: true },
+    frameworkErrors: (_error, _request, reply) => {
+      setCommonHeaders(reply);
+      return sendError(reply, 400, "bad-request", "The path is not valid.");
+    },
+  });
+  // Read by people with curl as often as by programs.
+  server.setReplySerializer((payload) => `${JSON.stringify(payload, null, 2)}\n`);
+  guard(server, options);
+  addHealth(server, view);
+  addApi(server, view);
+  return server;
+}
+
+/** What holds for every request before its own handler, and for every one that fails. */
+function guard(server: FastifyInstance, { listenHost, onFailure }: AdminServerOptions): void {
+  const onLoopback = isLoopbackHost(listenHost);
+  server.addHook("onRequest", async (request, reply) => {
+    setCommonHeaders(reply);
+    if (onLoopback && !namesLoopback(request.headers.host)) {
+      return sendError(reply, 403, "forbidden-host", "The Host header must be localhost or a loopback address.");
+    }
+    if (request.method !== "GET" && request.method !== "HEAD") {
+      reply.header("allow", "GET, HEAD");
+      return sendError(reply, 405, "method-not-allowed", "This server is read-only: GET and HEAD.");
+    }
+  });
+  server.setNotFoundHandler((_request, reply) => sendError(reply, 404, "not-found", "There is nothing here; see /."));
+  server.setErrorHandler<Error & { statusCode?: number }>((error, _request, reply) => {
+    const { statusCode = 500 } = error;
+    if (statusCode < 500) return sendError(reply, statusCode, "bad-request", "The request is malformed.");
+    onFailure(error);
+    return sendError(reply, 500, "internal-error", "The admin server failed to answer; the log says why.");
+  });
+}
+
+function addHealth(server: FastifyInstance, view: AdminView): void {
+  server.get("/", (_request, reply) =>
+    reply
+      .header("content-security-policy", "default-src 'none'; frame-ancestors 'none'")
+      .type("text/html; charset=utf-8")
+      .send(indexPage),
+  );
+  server.get("/metrics", async (_request, reply) => {
+    const { contentType, body } = await view.metrics();
+    return reply.type(contentType).send(body);
+  });
+  // Never looks at upstreams: restarting Perch would not heal them.
+  server.get("/livez", (_request, reply) => sendText(reply, 200, "ok"));
+  server.get("/readyz", (_request, reply) => {
+    const readiness = view.readiness();
+    return sendText(reply, readiness === "ready" ? 200 : 503, readinessTexts[readiness]);
+  });
+}
+
+function addApi(server: FastifyInstance, view: AdminView): void {
+  server.get("/api/config", () => configBody(view.config()));
+  server.get("/api/releases", () => ({ releases: view.releases() }));
+  server.get("/api/explain", (request, reply) => explain(view, request, reply));
+}
+
+function explain(view: AdminView, request: FastifyRequest, reply: FastifyReply): FastifyReply {
+  if (view.readiness() === "no-config") return sendError(reply, 503, "no-config", readinessTexts["no-config"]);
+  const parsed = parseExplainQuery(new URLSearchParams(/\?(.*)/.exec(request.url)?.[1]));
+  if (parsed.kind === "problems") {
+    return sendError(reply, 400, "bad-query", "The query can not be explained.", parsed.problems);
+  }
+  const answer = view.explain(parsed.query);
+  if (answer.kind === "refused") return sendError(reply, 400, "bad-query", answer.message);
+  return reply.send(answer.explanation);
+}
+
+function setCommonHeaders(reply: FastifyReply): void {
+  reply.headers({ "cache-control": "no-store", "x-content-type-options": "nosniff" });
+}
+
+function sendText(reply: FastifyReply, status: number, text: string): FastifyReply {
+  return reply.code(status).type("text/plain; charset=utf-8").send(`${text}\n`);
+}
+
+function sendError(
+  reply: FastifyReply,
+  status: number,
+  error: string,
+  message: string,
+  problems?: readonly string[],
+): FastifyReply {
+  return reply.code(status).send({ error, message, problems });
+}
