@@ -1,0 +1,185 @@
+/**
+ * Every proxy under the same load, in turns: each round starts each proxy anew, gives it the whole crowd, measures it,
+ * checks what it answered, and stops it. Nothing is shared between two measurements but the upstreams.
+ */
+import { Child, type Pinning } from "./child.ts";
+import { complaints } from "./judge.ts";
+import type { LoadJob, LoadMessage, LoadResult } from "./load.ts";
+import { type ProxyName, type RunningProxy, startProxy } from "./proxies.ts";
+import type { UpstreamReport, UpstreamsListening } from "./upstream.ts";
+
+export interface EndToEndSettings {
+  readonly proxies: readonly ProxyName[];
+  readonly perch: "source" | "dist";
+  readonly rounds: number;
+  readonly connections: number;
+  readonly users: number;
+  readonly warmUpMs: number;
+  readonly measureMs: number;
+}
+
+export interface Measurement {
+  readonly requestsPerSecond: number;
+  readonly p50Ms: number;
+  readonly p99Ms: number;
+  readonly cpuUsPerRequest: number | undefined;
+  readonly peakResidentMiB: number | undefined;
+  /** Of its core. */
+  readonly proxyBusy: number | undefined;
+  readonly loadCoreBusy: number;
+}
+
+export interface ProxyResult {
+  readonly name: ProxyName;
+  /** Medians over the rounds; undefined where nothing valid was measured. */
+  readonly median: Measurement | undefined;
+  readonly rounds: readonly Measurement[];
+  /** Why the row is void; empty where every answer was right. */
+  readonly void: readonly string[];
+}
+
+export async function runEndToEnd(
+  settings: EndToEndSettings,
+  pinning: Pinning,
+  say: (line: string) => void,
+): Promise<readonly ProxyResult[]> {
+  const upstream = new Child({ script: "upstream.ts", cpu: pinning.loadCpu, messages: true });
+  const upstreams = await upstream.nextMessage<UpstreamsListening>();
+  const rows = new Map(
+    settings.proxies.map((name) => [name, { rounds: [] as Measurement[], faults: new Set<string>() }]),
+  );
+  for (let round = 0; round < settings.rounds; round++) {
+    // Back and forth, so that a machine that slows down or warms up favours nobody.
+    const order = round % 2 === 0 ? settings.proxies : settings.proxies.toReversed();
+    for (const name of order) {
+      const row = rows.get(name);
+      if (row === undefined || row.faults.size > 0) continue;
+      const outcome = await measureOnce(name, settings, pinning, upstream, upstreams);
+      for (const fault of outcome.faults) row.faults.add(fault);
+      if (outcome.measurement !== undefined) row.rounds.push(outcome.measurement);
+      say(`round ${round + 1}/${settings.rounds} ${name}: ${describe(outcome)}`);
+    }
+  }
+  await upstream.stop();
+  return [...rows].map(([name, { rounds, faults }]) => ({
+    name,
+    rounds,
+    void: [...faults],
+    median: faults.size === 0 ? medianOf(rounds) : undefined,
+  }));
+}
+
+interface Outcome {
+  readonly measurement: Measurement | undefined;
+  readonly faults: readonly string[];
+}
+
+async function measureOnce(
+  name: ProxyName,
+  settings: EndToEndSettings,
+  pinning: Pinning,
+  upstream: Child,
+  upstreams: UpstreamsListening,
+): Promise<Outcome> {
+  let proxy: RunningProxy | undefined;
+  try {
+    proxy = await startProxy(name, { upstreams, pinning, perch: settings.perch });
+    await reportOf(upstream);
+    const result = await loadOnce(
+      { ...settings, port: proxy.port, proxyPid: proxy.pid, upstreamPid: upstream.pid },
+      pinning,
+    );
+    const faults = [
+      ...complaints(result.verdict),
+      ...forwardingComplaints(await reportOf(upstream)),
+      ...(await countingComplaints(proxy, result, settings.connections)),
+    ];
+    return { measurement: toMeasurement(result), faults };
+  } catch (error) {
+    return { measurement: undefined, faults: [error instanceof Error ? error.message : String(error)] };
+  } finally {
+    await proxy?.stop();
+  }
+}
+
+async function loadOnce(job: LoadJob, pinning: Pinning): Promise<LoadResult> {
+  const child = new Child({ script: "load.ts", cpu: pinning.loadCpu, messages: true });
+  try {
+    child.send(job);
+    const message = await child.nextMessage<LoadMessage>(job.warmUpMs + job.measureMs + 60_000);
+    if (message.kind === "failed") throw new Error(message.why);
+    return message.result;
+  } finally {
+    await child.stop();
+  }
+}
+
+/** What the upstreams saw since the last report; the first one of a measurement only clears the count. */
+async function reportOf(upstream: Child): Promise<UpstreamReport> {
+  const report = upstream.nextMessage<UpstreamReport>();
+  upstream.send({});
+  return report;
+}
+
+function forwardingComplaints({ inspected, unforwarded }: UpstreamReport): readonly string[] {
+  if (inspected === 0) return ["the upstreams saw too few requests to inspect any"];
+  if (unforwarded === 0) return [];
+  return [`${unforwarded} of ${inspected} inspected requests lacked X-Forwarded-For or X-Forwarded-Proto`];
+}
+
+/** A proxy that does not count has not done the work. Requests under way when the load stopped may be in either count. */
+async function countingComplaints(
+  proxy: RunningProxy,
+  result: LoadResult,
+  tolerance: number,
+): Promise<readonly string[]> {
+  const text = await (await fetch(proxy.metricsUrl)).text();
+  const counted = text
+    .split("\n")
+    .filter((line) => line.startsWith(`${proxy.requestCounter}{`))
+    .reduce((sum, line) => sum + Number(line.slice(line.lastIndexOf(" "))), 0);
+  if (Math.abs(counted - result.answersInAll) <= tolerance) return [];
+  return [`${proxy.requestCounter} says ${counted}, the load had ${result.answersInAll} answers`];
+}
+
+function toMeasurement(result: LoadResult): Measurement {
+  const { proxyCpuMs, proxyPeakResidentBytes } = result;
+  return {
+    requestsPerSecond: (result.answers * 1000) / result.windowMs,
+    p50Ms: result.p50Ms,
+    p99Ms: result.p99Ms,
+    cpuUsPerRequest: proxyCpuMs === undefined ? undefined : (proxyCpuMs * 1000) / result.answers,
+    peakResidentMiB: proxyPeakResidentBytes === undefined ? undefined : proxyPeakResidentBytes / 2 ** 20,
+    proxyBusy: proxyCpuMs === undefined ? undefined : proxyCpuMs / result.windowMs,
+    loadCoreBusy: result.loadCoreShare,
+  };
+}
+
+function medianOf(rounds: readonly Measurement[]): Measurement | undefined {
+  if (rounds.length === 0) return undefined;
+  const over = (pick: (round: Measurement) => number | undefined) =>
+    median(rounds.map(pick).filter((value) => value !== undefined));
+  return {
+    requestsPerSecond: over((round) => round.requestsPerSecond) ?? Number.NaN,
+    p50Ms: over((round) => round.p50Ms) ?? Number.NaN,
+    p99Ms: over((round) => round.p99Ms) ?? Number.NaN,
+    cpuUsPerRequest: over((round) => round.cpuUsPerRequest),
+    peakResidentMiB: over((round) => round.peakResidentMiB),
+    proxyBusy: over((round) => round.proxyBusy),
+    loadCoreBusy: over((round) => round.loadCoreBusy) ?? Number.NaN,
+  };
+}
+
+export function median(values: readonly number[]): number | undefined {
+  const sorted = values.toSorted((left, right) => left - right);
+  const middle = sorted.length / 2;
+  const upper = sorted[Math.floor(middle)];
+  const lower = sorted[Math.ceil(middle) - 1];
+  return upper === undefined || lower === undefined ? undefined : (lower + upper) / 2;
+}
+
+function describe({ measurement, faults }: Outcome): string {
+  if (faults.length > 0 || measurement === undefined) return `void: ${faults.join("; ")}`;
+  const cpu = measurement.cpuUsPerRequest?.toFixed(1) ?? "?";
+  return `${Math.round(measurement.requestsPerSecond)} requests/s, ${cpu} µs CPU a request`;
+}

@@ -1,0 +1,113 @@
+import type { Client } from "autocannon";
+import { type PlannedRequest, ruleVersion, type User } from "./users.ts";
+
+/** What the answers showed, beside their speed. */
+export interface Verdict {
+  /** First visits of users whom no rule matches, and those of them who drew canary. */
+  readonly drawn: number;
+  readonly drawnCanary: number;
+  readonly newVisitors: number;
+  readonly newVisitorsCanary: number;
+  readonly non2xx: number;
+  readonly connectionErrors: number;
+  /** A pinned user, or one whom the rule matches, was answered by another version. */
+  readonly wrongVersion: number;
+  /** A valid pin was answered with a new one, so it was not accepted. */
+  readonly repinned: number;
+  /** A new visitor got no pin. */
+  readonly unpinned: number;
+}
+
+/** The share of canary in the split, without the rule. */
+const canaryShare = 0.1;
+/** A true split strays this far once in 1.7 million runs. */
+const standardDeviations = 5;
+
+/** A response's head as autocannon's parser gives it: names and values in turn, as they were sent. */
+interface RawHead {
+  readonly statusCode: number;
+  readonly headers: readonly string[];
+}
+
+/** Looks at every answer's head, as cheaply as it can: it shares a core with the load. */
+export class Judge {
+  readonly #counts = {
+    newVisitors: 0,
+    newVisitorsCanary: 0,
+    non2xx: 0,
+    connectionErrors: 0,
+    wrongVersion: 0,
+    repinned: 0,
+    unpinned: 0,
+  };
+  readonly #drawn: { readonly drawn: number; readonly drawnCanary: number };
+
+  constructor(users: readonly User[]) {
+    const drawn = users.filter((user) => !user.byRule);
+    this.#drawn = { drawn: drawn.length, drawnCanary: drawn.filter((user) => user.version === ruleVersion).length };
+    this.#counts.wrongVersion = users.filter((user) => user.byRule && user.version !== ruleVersion).length;
+  }
+
+  /** Answers come in the order of the requests, since a connection sends one only after the last was answered. */
+  watch(client: Client, run: readonly PlannedRequest[]): void {
+    let answered = 0;
+    // The declared type of this event is another than what is emitted (autocannon 9, lib/httpClient.js).
+    client.on("headers", (head: unknown) => {
+      const request = run[answered++ % run.length];
+      if (request !== undefined) this.#judge(request, head as RawHead);
+    });
+  }
+
+  connectionFailed(): void {
+    this.#counts.connectionErrors += 1;
+  }
+
+  verdict(): Verdict {
+    return { ...this.#drawn, ...this.#counts };
+  }
+
+  #judge(request: PlannedRequest, head: RawHead): void {
+    const counts = this.#counts;
+    let version: string | undefined;
+    let pinned = false;
+    for (let i = 0; i < head.headers.length; i += 2) {
+      const name = head.headers[i] ?? "";
+      if (name.length === 9 && name.toLowerCase() === "x-version") version = head.headers[i + 1];
+      else if (name.length === 10 && name.toLowerCase() === "set-cookie") pinned = true;
+    }
+    if (head.statusCode < 200 || head.statusCode > 299) counts.non2xx += 1;
+    if (request.wanted === undefined) {
+      counts.newVisitors += 1;
+      if (version === ruleVersion) counts.newVisitorsCanary += 1;
+      if (!pinned) counts.unpinned += 1;
+    } else {
+      if (version !== request.wanted) counts.wrongVersion += 1;
+      if (pinned) counts.repinned += 1;
+    }
+  }
+}
+
+/** Why these answers cannot stand beside others; empty where nothing was wrong. */
+export function complaints(verdict: Verdict): readonly string[] {
+  const said: string[] = [];
+  const complain = (count: number, what: string) => {
+    if (count > 0) said.push(`${count} ${what}`);
+  };
+  complain(verdict.non2xx, "answers were not 2xx");
+  complain(verdict.connectionErrors, "requests failed on the connection");
+  complain(verdict.wrongVersion, "requests were answered by the wrong version");
+  complain(verdict.repinned, "valid pins were answered with another");
+  complain(verdict.unpinned, "new visitors got no pin");
+  if (!splitHolds(verdict.drawnCanary, verdict.drawn)) {
+    said.push(`${verdict.drawnCanary} of ${verdict.drawn} users drew canary, too far from a tenth`);
+  }
+  if (!splitHolds(verdict.newVisitorsCanary, verdict.newVisitors)) {
+    said.push(`${verdict.newVisitorsCanary} of ${verdict.newVisitors} new visitors drew canary, too far from a tenth`);
+  }
+  return said;
+}
+
+function splitHolds(canary: number, total: number): boolean {
+  const bound = standardDeviations * Math.sqrt(total * canaryShare * (1 - canaryShare));
+  return Math.abs(canary - total * canaryShare) <= bound;
+}

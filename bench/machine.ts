@@ -1,0 +1,47 @@
+import { readFileSync } from "node:fs";
+import { availableParallelism, cpus, release, totalmem } from "node:os";
+
+/** What the figures were measured on; printed and written beside them, since they mean nothing without it. */
+export interface Machine {
+  readonly cpuModel: string;
+  readonly cores: number;
+  readonly memoryGiB: number;
+  readonly kernel: string;
+  readonly node: string;
+}
+
+export function describeMachine(): Machine {
+  return {
+    cpuModel: cpus()[0]?.model.trim() ?? "unknown",
+    cores: availableParallelism(),
+    memoryGiB: Math.round((totalmem() / 2 ** 30) * 10) / 10,
+    kernel: `${process.platform} ${release()}`,
+    node: process.version,
+  };
+}
+
+export function machineLine(machine: Machine): string {
+  return `${machine.cpuModel}, ${machine.cores} cores, ${machine.memoryGiB} GiB, ${machine.kernel}, Node ${machine.node}`;
+}
+
+/**
+ * The CPUs that this process may run on, in ascending order. A container is often confined to some that do not start
+ * at zero, and pinning to one outside the set fails. Empty where the system does not tell.
+ */
+export function allowedCpus(): readonly number[] {
+  let status: string;
+  try {
+    status = readFileSync("/proc/self/status", "utf8");
+  } catch {
+    return [];
+  }
+  const list = /^Cpus_allowed_list:\s*(\S+)$/m.exec(status)?.[1] ?? "";
+  return list.split(",").flatMap(expandRange);
+}
+
+/** `0-3` or `5`, as the kernel writes CPU lists. */
+function expandRange(text: string): number[] {
+  const [low, high] = text.split("-").map(Number);
+  if (low === undefined || !Number.isInteger(low)) return [];
+  return Array.from({ length: (high ?? low) - low + 1 }, (_, offset) => low + offset);
+}
