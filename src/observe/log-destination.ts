@@ -29,6 +29,9 @@ export class LogDestination {
   readonly #dropped: Cell;
   readonly #flushAfterMs: number;
   #pending = "";
+  #pendingLines = 0;
+  /** Handed to the stream, and not known to be written. */
+  #waitingLines = 0;
   #timer: NodeJS.Timeout | undefined;
   #state: "fine" | "troubled" | "broken" | "closed" = "fine";
 
@@ -38,21 +41,29 @@ export class LogDestination {
     this.#stream = pino.destination({ dest: options.to, sync: false, minLength: 1, maxLength: backlogBytes });
     this.#stream.on("error", (error: NodeJS.ErrnoException) => {
       if (this.#state === "fine") options.onTrouble(error);
-      if (this.#state !== "closed") this.#state = error.code === "EPIPE" ? "broken" : "troubled";
+      if (this.#state === "closed") return;
+      this.#state = error.code === "EPIPE" ? "broken" : "troubled";
+      if (this.#state === "broken") this.#giveUp();
     });
-    this.#stream.on("write", () => {
+    this.#stream.on("drain", () => {
+      this.#waitingLines = 0;
       if (this.#state === "troubled") this.#state = "fine";
     });
-    this.#stream.on("drop", (batch: string) => this.#drop(batch));
+    this.#stream.on("drop", (batch: string) => {
+      const lines = batch.split("\n").length - 1;
+      this.#waitingLines -= lines;
+      this.#dropped.value += lines;
+    });
   }
 
   /** `line` ends with a newline. */
   write(line: string): void {
-    if (this.#state === "broken" || this.#state === "closed") {
+    if (this.#isOver()) {
       this.#dropped.value++;
       return;
     }
     this.#pending += line;
+    this.#pendingLines++;
     if (this.#pending.length >= batchChars) this.#handOver();
     else if (this.#timer === undefined) this.#startTimer();
   }
@@ -60,7 +71,7 @@ export class LogDestination {
   /** Resolves once every line so far is written, or cannot be. */
   flush(): Promise<void> {
     this.#handOver();
-    if (this.#state === "broken" || this.#state === "closed") return Promise.resolve();
+    if (this.#isOver()) return Promise.resolve();
     return new Promise((resolve) => {
       // The error that it may pass is not news: it is counted above, or says only that a pipe cannot be synced.
       this.#stream.flush(() => resolve());
@@ -70,7 +81,7 @@ export class LogDestination {
   /** For the moment before the process exits, when nothing asynchronous happens any more. */
   flushSync(): void {
     this.#handOver();
-    if (this.#state === "broken" || this.#state === "closed") return;
+    if (this.#isOver()) return;
     try {
       this.#stream.flushSync();
     } catch {
@@ -83,7 +94,12 @@ export class LogDestination {
     await this.flush();
     clearTimeout(this.#timer);
     if (this.#state !== "closed") this.#stream.destroy();
+    this.#giveUp();
     this.#state = "closed";
+  }
+
+  #isOver(): boolean {
+    return this.#state === "broken" || this.#state === "closed";
   }
 
   #startTimer(): void {
@@ -96,14 +112,18 @@ export class LogDestination {
   }
 
   #handOver(): void {
-    if (this.#pending === "") return;
+    if (this.#pendingLines === 0) return;
     const batch = this.#pending;
+    this.#waitingLines += this.#pendingLines;
     this.#pending = "";
-    if (this.#state === "broken" || this.#state === "closed") this.#drop(batch);
+    this.#pendingLines = 0;
+    if (this.#isOver()) this.#giveUp();
     else this.#stream.write(batch);
   }
 
-  #drop(batch: string): void {
-    this.#dropped.value += batch.split("\n").length - 1;
+  /** What waits now will never be written. */
+  #giveUp(): void {
+    this.#dropped.value += this.#waitingLines;
+    this.#waitingLines = 0;
   }
 }

@@ -25,8 +25,9 @@ export class RequestCells {
 
   /** Counts a request that ended. A code outside 100 to 599 is exported as `other`. */
   count(code: number, method: string): void {
-    const known = code >= 100 && code <= 599 ? code | 0 : 0;
-    const key = known * methodSlots + (methodIndexes.get(method) ?? methods.length);
+    const whole = code | 0;
+    const key =
+      (whole >= 100 && whole <= 599 ? whole : 0) * methodSlots + (methodIndexes.get(method) ?? methods.length);
     if (key !== this.#lastKey) {
       this.#lastKey = key;
       this.#lastCell = this.#cell(key);

@@ -1,0 +1,166 @@
+import { describe, expect, test } from "vitest";
+import { CellRegistry } from "../../src/observe/cells.ts";
+import { RequestCells } from "../../src/observe/request-cells.ts";
+
+describe("request cells", () => {
+  test("count by code and method", () => {
+    const cells = new RequestCells("shop", "shop", "stable");
+    for (const code of [200, 200, 404, 200]) cells.count(code, "GET");
+    cells.count(200, "POST");
+    expect([...cells.series()]).toEqual([
+      { code: "200", method: "GET", value: 3 },
+      { code: "404", method: "GET", value: 1 },
+      { code: "200", method: "POST", value: 1 },
+    ]);
+  });
+
+  test.each([
+    { code: 99, method: "GET", wanted: { code: "other", method: "GET" } },
+    { code: 100, method: "GET", wanted: { code: "100", method: "GET" } },
+    { code: 499, method: "PATCH", wanted: { code: "499", method: "PATCH" } },
+    { code: 599, method: "TRACE", wanted: { code: "599", method: "TRACE" } },
+    { code: 600, method: "GET", wanted: { code: "other", method: "GET" } },
+    { code: Number.NaN, method: "GET", wanted: { code: "other", method: "GET" } },
+    { code: 200.5, method: "GET", wanted: { code: "200", method: "GET" } },
+    { code: 200, method: "get", wanted: { code: "200", method: "other" } },
+    { code: 200, method: "", wanted: { code: "200", method: "other" } },
+    { code: 200, method: "PROPFIND", wanted: { code: "200", method: "other" } },
+    { code: 200, method: "__proto__", wanted: { code: "200", method: "other" } },
+  ])("export $code $method as $wanted", ({ code, method, wanted }) => {
+    const cells = new RequestCells("shop", "shop", "stable");
+    cells.count(code, method);
+    expect([...cells.series()]).toEqual([{ ...wanted, value: 1 }]);
+  });
+
+  test("cardinality attack: no client or upstream can make more series than codes times methods", () => {
+    const cells = new RequestCells("shop", "shop", "stable");
+    const attempts = 100_000;
+    for (let attempt = 0; attempt < attempts; attempt++) cells.count(attempt - 50_000 + 1 / 3, `M${attempt}`);
+    for (let attempt = 0; attempt < attempts; attempt++) cells.count(200, `X-${attempt}\n`);
+    const series = [...cells.series()];
+    expect(series.length).toBe(501);
+    expect(new Set(series.map(({ method }) => method))).toEqual(new Set(["other"]));
+    expect(series.reduce((sum, { value }) => sum + value, 0)).toBe(2 * attempts);
+  });
+});
+
+describe("release cells", () => {
+  const fresh = () => new CellRegistry().begin().release("shop", ["stable", "canary"], ["east"]);
+
+  test("count a decision by version and reason, and in the version's window", () => {
+    const cells = fresh();
+    cells.decided("canary", "rule", 1_000);
+    cells.decided("canary", "pin", 2_000);
+    const canary = cells.versions.get("canary");
+    expect(canary?.byReason).toMatchObject({ rule: { value: 1 }, pin: { value: 1 }, split: { value: 0 } });
+    expect(canary?.window.total(60_000, 2_000)).toBe(2);
+    expect(cells.versions.get("stable")?.window.total(60_000, 2_000)).toBe(0);
+  });
+
+  test("make no series for a version or rule that the release does not name", () => {
+    const cells = fresh();
+    cells.decided("ghost", "override", 0);
+    cells.ruleHit("ghost");
+    expect([...cells.versions.keys()]).toEqual(["stable", "canary"]);
+    expect([...cells.ruleHits]).toEqual([["east", { value: 0 }]]);
+  });
+
+  test("count rule hits and rejected pins", () => {
+    const cells = fresh();
+    cells.ruleHit("east");
+    cells.pinRejected("forged");
+    cells.pinRejected("forged");
+    expect(cells.ruleHits.get("east")?.value).toBe(1);
+    expect(cells.pinsRejected).toMatchObject({ forged: { value: 2 }, expired: { value: 0 } });
+  });
+});
+
+describe("a reload", () => {
+  /** A registry whose active snapshot has one of everything, each counted once. */
+  const loaded = () => {
+    const registry = new CellRegistry();
+    const generation = registry.begin();
+    const request = generation.request("shop", "shop", "stable");
+    const upstream = generation.upstream("shop", "stable");
+    const release = generation.release("shop", ["stable", "canary"], ["east", "west"]);
+    const attribute = generation.attribute("userId");
+    generation.commit();
+    request.count(200, "GET");
+    upstream.error("connect-failed");
+    release.decided("stable", "split", 0);
+    release.ruleHit("east");
+    release.pinRejected("expired");
+    release.pinFlips.value++;
+    attribute.error("repeated");
+    return { registry, request, upstream, release, attribute };
+  };
+
+  test("keeps the cells of what it names again", () => {
+    const { registry, request, upstream, attribute, release } = loaded();
+    const next = registry.begin();
+    expect(next.request("shop", "shop", "stable")).toBe(request);
+    expect(next.upstream("shop", "stable")).toBe(upstream);
+    expect(next.attribute("userId")).toBe(attribute);
+    const again = next.release("shop", ["stable", "v3"], ["west", "east"]);
+    next.commit();
+    expect([...again.versions.keys()]).toEqual(["stable", "v3"]);
+    expect(again.versions.get("stable")).toBe(release.versions.get("stable"));
+    expect([...again.ruleHits].map(([rule, { value }]) => [rule, value])).toEqual([
+      ["west", 0],
+      ["east", 1],
+    ]);
+    expect(again.pinsRejected.expired.value).toBe(1);
+    expect(again.pinFlips.value).toBe(1);
+  });
+
+  test("counts for a request that began before it, in what both snapshots have", () => {
+    const { registry, release } = loaded();
+    const next = registry.begin();
+    const again = next.release("shop", ["stable"], ["east"]);
+    next.commit();
+    release.decided("stable", "pin", 0);
+    release.decided("canary", "pin", 0);
+    release.ruleHit("east");
+    expect(again.versions.get("stable")?.byReason.pin.value).toBe(1);
+    expect(again.ruleHits.get("east")?.value).toBe(2);
+    expect(again.versions.has("canary")).toBe(false);
+  });
+
+  test("lets go of what it does not name", () => {
+    const { registry } = loaded();
+    registry.begin().commit();
+    expect([...registry.requests()]).toEqual([]);
+    expect([...registry.upstreams()]).toEqual([]);
+    expect([...registry.releases()]).toEqual([]);
+    expect([...registry.attributes()]).toEqual([]);
+  });
+
+  test("that is given up changes nothing", () => {
+    const { registry, request, release } = loaded();
+    const abandoned = registry.begin();
+    abandoned.request("other", "other", "stable");
+    abandoned.release("shop", ["v3"], []);
+    expect([...registry.requests()]).toEqual([request]);
+    expect([...registry.releases()]).toEqual([release]);
+  });
+
+  test("gives the same cells to all who ask for the same names", () => {
+    const generation = new CellRegistry().begin();
+    expect(generation.request("a", "b", "c")).toBe(generation.request("a", "b", "c"));
+    expect(generation.upstream("a", "b")).toBe(generation.upstream("a", "b"));
+    expect(generation.attribute("a")).toBe(generation.attribute("a"));
+    expect(generation.request("a-b", "c", "d")).not.toBe(generation.request("a", "b-c", "d"));
+  });
+
+  test("is told apart from the first load and from a refused file", () => {
+    const { reloads } = new CellRegistry();
+    const values = () =>
+      [reloads.succeeded, reloads.failed, reloads.lastSuccessful, reloads.lastSuccessSeconds].map(({ value }) => value);
+    reloads.loaded(1_000);
+    expect(values()).toEqual([0, 0, 1, 1]);
+    reloads.rejected();
+    expect(values()).toEqual([0, 1, 0, 1]);
+    reloads.reloaded(3_500);
+    expect(values()).toEqual([1, 1, 1, 3.5]);
+  });
+});
