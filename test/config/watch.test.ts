@@ -19,7 +19,7 @@ import { fileURLToPath } from "node:url";
 import { promisify } from "node:util";
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
 import { FileWatcher, type FileWatcherOptions, type WatchDirectory } from "../../src/config/watch.ts";
-import { ConfigMapVolume } from "../support/configmap-volume.ts";
+import { ConfigMapVolume } from "../kit/configmap-volume.ts";
 
 const anHourMs = 3_600_000;
 let directory: string;

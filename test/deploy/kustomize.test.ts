@@ -1,0 +1,267 @@
+import { readFileSync } from "node:fs";
+import { posix } from "node:path";
+import { parseArgs } from "node:util";
+import { beforeAll, describe, expect, test } from "vitest";
+import { serve } from "../../src/cli/serve.ts";
+import { parseDuration } from "../../src/config/kit/quantities.ts";
+import { type LoadResult, loadConfigText } from "../../src/config/load.ts";
+import {
+  build,
+  type Container,
+  type Deployment,
+  find,
+  isSelected,
+  kubectlMinorVersion,
+  type Manifest,
+  patched,
+  selectedBy,
+} from "./manifests.ts";
+
+const minor = kubectlMinorVersion();
+// kubectl 1.20 still carries kustomize 2, which knows no folder as a resource.
+const baseNeeds = minor === undefined ? " (skipped: kubectl is not installed)" : "";
+const exampleNeeds = minor === undefined || minor >= 21 ? baseNeeds : " (skipped: kubectl is older than 1.21)";
+
+const packageVersion: string = JSON.parse(readFileSync(new URL("../../package.json", import.meta.url), "utf8")).version;
+
+interface Gateway {
+  readonly manifests: readonly Manifest[];
+  readonly deployment: Deployment;
+  readonly container: Container;
+  readonly config: LoadResult;
+}
+
+/** Reads the built Perch as the cluster would: its configuration is loaded with the mounted Secret in place. */
+function gatewayIn(manifests: readonly Manifest[]): Gateway {
+  const deployment = find(manifests, "Deployment", "perch");
+  const text = find(manifests, "ConfigMap", "perch-config").data["perch.yaml"] ?? "";
+  const config = loadConfigText(text, {
+    file: "/etc/perch/perch.yaml",
+    env: {},
+    readFile: () => Buffer.from("a-secret-of-thirty-two-bytes-or-more"),
+    randomSecret: () => new Uint8Array(32),
+  });
+  return { manifests, deployment, container: deployment.spec.template.spec.containers[0], config };
+}
+
+/** Where a container sees a volume, and the volume itself. */
+function mounted({ deployment, container }: Gateway, mountPath: string) {
+  const mount = container.volumeMounts?.find((candidate) => candidate.mountPath === mountPath);
+  const volume = deployment.spec.template.spec.volumes?.find(({ name }) => name === mount?.name);
+  return { mount, volume };
+}
+
+function containerPort({ container }: Gateway, name: string | number): number | undefined {
+  return container.ports.find((port) => port.name === name)?.containerPort;
+}
+
+describe.skipIf(baseNeeds !== "")(`deploy/base${baseNeeds}`, () => {
+  let gateway: Gateway;
+  beforeAll(() => {
+    gateway = gatewayIn(build("deploy/base"));
+  });
+
+  test("holds a gateway and nothing else, under names that edits do not change", () => {
+    const names = gateway.manifests.map(({ kind, metadata }) => `${kind} ${metadata.name}`);
+    expect(names.sort()).toEqual([
+      "ConfigMap perch-config",
+      "Deployment perch",
+      "Service perch",
+      "ServiceAccount perch",
+    ]);
+  });
+
+  test("carries the recommended labels, the version of this package among them", () => {
+    const labels = {
+      "app.kubernetes.io/name": "perch",
+      "app.kubernetes.io/instance": "perch",
+      "app.kubernetes.io/component": "gateway",
+      "app.kubernetes.io/part-of": "perch",
+      "app.kubernetes.io/version": packageVersion,
+      "app.kubernetes.io/managed-by": "kustomize",
+    };
+    for (const { metadata } of gateway.manifests) expect(metadata.labels).toEqual(labels);
+    expect(gateway.deployment.spec.template.metadata.labels).toEqual(labels);
+    expect(gateway.container.image).toBe(`perch-proxy:${packageVersion}`);
+  });
+
+  test("embeds a configuration with nothing to warn of but the admin port, which probes need open", () => {
+    expect(gateway.config).toMatchObject({
+      ok: true,
+      warnings: [{ message: "the admin server is open beyond this machine, and asks nobody who they are" }],
+    });
+  });
+
+  test("exposes the ports that the configuration listens on, to every interface of the Pod", () => {
+    const { config } = gateway;
+    if (!config.ok) throw new Error("the configuration is refused");
+    expect(config.compiled.listeners).toEqual([{ name: "web", host: "0.0.0.0", port: containerPort(gateway, "web") }]);
+    expect(config.compiled.admin).toEqual({ host: "0.0.0.0", port: containerPort(gateway, "admin") });
+  });
+
+  test("leads clients to the listener and leaves the admin port out", () => {
+    const service = find(gateway.manifests, "Service", "perch");
+    expect(selectedBy(service, gateway.manifests)).toEqual(["perch"]);
+    expect(service.spec.ports.map(({ targetPort }) => targetPort)).toEqual(["web"]);
+  });
+
+  test("selects its own Pods", () => {
+    const { selector, template } = gateway.deployment.spec;
+    expect(isSelected(template.metadata.labels, selector.matchLabels)).toBe(true);
+  });
+
+  test("probes the admin port", () => {
+    const { startupProbe, livenessProbe, readinessProbe } = gateway.container;
+    expect(startupProbe?.httpGet).toEqual({ path: "/livez", port: "admin" });
+    expect(livenessProbe?.httpGet).toEqual({ path: "/livez", port: "admin" });
+    expect(readinessProbe?.httpGet).toEqual({ path: "/readyz", port: "admin" });
+  });
+
+  test("is scraped at the admin port", () => {
+    expect(gateway.deployment.spec.template.metadata.annotations).toEqual({
+      "prometheus.io/scrape": "true",
+      "prometheus.io/port": String(containerPort(gateway, "admin")),
+      "prometheus.io/path": "/metrics",
+    });
+  });
+
+  test("starts with flags that perch serve knows, on the file that the ConfigMap holds", () => {
+    const [command, ...args] = gateway.container.args ?? [];
+    expect(command).toBe(serve.name);
+    const { values } = parseArgs({ args, options: serve.options, strict: true });
+    const file = String(values["config"]);
+    const { volume } = mounted(gateway, posix.dirname(file));
+    expect(volume?.configMap?.name).toBe("perch-config");
+    expect(find(gateway.manifests, "ConfigMap", "perch-config").data).toHaveProperty([posix.basename(file)]);
+  });
+
+  test("mounts whole volumes, since a subPath is never updated", () => {
+    const { volumeMounts = [] } = gateway.container;
+    expect(volumeMounts.map(({ subPath }) => subPath)).toEqual(volumeMounts.map(() => undefined));
+  });
+
+  test("signs pins with the Secret that the guide tells how to make, readable to the group of the Pod alone", () => {
+    const { config } = gateway;
+    if (!config.ok) throw new Error("the configuration is refused");
+    expect(config.compiled.unsignedReleases).toEqual([]);
+    const [file = "", ...more] = config.compiled.files;
+    expect(more).toEqual([]);
+    const { volume } = mounted(gateway, posix.dirname(file));
+    expect(volume?.secret).toEqual({ secretName: "perch-sticky", defaultMode: 0o440 });
+    const guide = readFileSync(new URL("../../deploy/README.md", import.meta.url), "utf8");
+    expect(guide).toContain(`kubectl create secret generic perch-sticky --from-literal=${posix.basename(file)}=`);
+  });
+
+  test("has time to drain before it is killed", () => {
+    const [, ...args] = gateway.container.args ?? [];
+    const { values } = parseArgs({ args, options: serve.options, strict: true });
+    const drainMs = ["drain-delay", "drain-timeout"].map((flag) => parseDuration(String(values[flag])) ?? Number.NaN);
+    const [delayMs = 0, timeoutMs = 0] = drainMs;
+    const { terminationGracePeriodSeconds = 30 } = gateway.deployment.spec.template.spec;
+    expect(terminationGracePeriodSeconds * 1_000).toBeGreaterThanOrEqual(delayMs + timeoutMs + 5_000);
+    // A preStop hook would take its time from the same period, and the image may have no shell to run one.
+    expect(gateway.container.lifecycle).toBeUndefined();
+  });
+
+  test("keeps to the restricted Pod security standard", () => {
+    const { spec } = gateway.deployment.spec.template;
+    expect(spec.securityContext).toEqual({
+      runAsNonRoot: true,
+      runAsUser: 10001,
+      runAsGroup: 10001,
+      fsGroup: 10001,
+      seccompProfile: { type: "RuntimeDefault" },
+    });
+    expect(gateway.container.securityContext).toEqual({
+      allowPrivilegeEscalation: false,
+      readOnlyRootFilesystem: true,
+      capabilities: { drop: ["ALL"] },
+    });
+    expect(spec).not.toHaveProperty("hostNetwork");
+    expect(gateway.container.ports.filter((port) => "hostPort" in port)).toEqual([]);
+    expect(spec.volumes?.filter((volume) => "hostPath" in volume)).toEqual([]);
+  });
+
+  test("gets no token and no variables that it never asked for", () => {
+    const { serviceAccountName, automountServiceAccountToken, enableServiceLinks } =
+      gateway.deployment.spec.template.spec;
+    expect(find(gateway.manifests, "ServiceAccount", serviceAccountName ?? "").automountServiceAccountToken).toBe(
+      false,
+    );
+    expect(automountServiceAccountToken).toBe(false);
+    expect(enableServiceLinks).toBe(false);
+  });
+
+  test("says what it needs: processor and memory, and a limit on memory only", () => {
+    expect(Object.keys(gateway.container.resources?.requests ?? {}).sort()).toEqual(["cpu", "memory"]);
+    expect(Object.keys(gateway.container.resources?.limits ?? {})).toEqual(["memory"]);
+  });
+});
+
+describe.skipIf(exampleNeeds !== "")(`deploy/examples/nginx${exampleNeeds}`, () => {
+  let start: readonly Manifest[];
+  let goal: readonly Manifest[];
+  beforeAll(() => {
+    start = build("deploy/examples/nginx/start");
+    goal = build("deploy/examples/nginx");
+  });
+
+  test("starts where people are: both Deployments behind one NodePort, told apart by nothing", () => {
+    const service = find(start, "Service", "nginx-service");
+    expect(service.spec).toMatchObject({ type: "NodePort", ports: [{ port: 80, nodePort: 32600 }] });
+    expect(selectedBy(service, start)).toEqual(["nginx-deployment", "nginx-deployment-canary"]);
+    const shapes = ["nginx-deployment", "nginx-deployment-canary"].map((name) => {
+      const { replicas, template } = find(start, "Deployment", name).spec;
+      return { replicas, labels: template.metadata.labels, image: template.spec.containers[0].image };
+    });
+    expect(shapes).toEqual([
+      { replicas: 3, labels: { app: "nginx" }, image: "nginx:1.7.9" },
+      { replicas: 1, labels: { app: "nginx", track: "canary" }, image: "nginx:1.8.0" },
+    ]);
+  });
+
+  test.each([
+    { service: "nginx-stable", deployments: ["nginx-deployment"] },
+    { service: "nginx-canary", deployments: ["nginx-deployment-canary"] },
+    { service: "nginx-service", deployments: ["perch"] },
+    { service: "perch", deployments: ["perch"] },
+  ])("leads $service to $deployments and no other", ({ service, deployments }) => {
+    expect(selectedBy(find(goal, "Service", service), goal)).toEqual(deployments);
+  });
+
+  test("keeps selecting every Pod by the old Service while the new label rolls out", () => {
+    const service = find(start, "Service", "nginx-service");
+    expect(selectedBy(service, goal)).toEqual(selectedBy(service, start));
+  });
+
+  test("changes no Deployment's selector, which Kubernetes would refuse", () => {
+    for (const name of ["nginx-deployment", "nginx-deployment-canary"]) {
+      expect(find(goal, "Deployment", name).spec.selector).toEqual(find(start, "Deployment", name).spec.selector);
+    }
+  });
+
+  test("moves clients by one patch of the Service that they use, name and port kept", () => {
+    const [service] = patched(
+      "deploy/examples/nginx/start/service.yaml",
+      "deploy/examples/nginx/nginx-service-to-perch.yaml",
+    );
+    expect(service).toEqual(find(goal, "Service", "nginx-service"));
+    expect(find(goal, "Service", "nginx-service").spec).toMatchObject({
+      type: "NodePort",
+      ports: [{ port: 80, targetPort: "web", nodePort: 32600 }],
+    });
+  });
+
+  test("has a Service for each endpoint that the configuration names", () => {
+    const { config } = gatewayIn(goal);
+    if (!config.ok) throw new Error("the configuration is refused");
+    const origins = config.compiled.services
+      .flatMap(({ versions }) => versions)
+      .flatMap(({ endpoints }) => endpoints.map(({ origin }) => new URL(origin)));
+    expect(origins.map(({ hostname }) => hostname)).toEqual(["nginx-stable", "nginx-canary"]);
+    for (const { hostname, port } of origins) {
+      const ports = find(goal, "Service", hostname).spec.ports.map((servicePort) => servicePort.port);
+      expect(ports).toContain(Number(port === "" ? 80 : port));
+    }
+  });
+});
