@@ -43,13 +43,15 @@ export class Draw {
 
   pick(unit: Unit): string {
     let best = 0;
-    let bestScore = 0;
-    // Without a rival the score decides nothing, and most releases spend most of their life that way.
-    for (let at = 0; at < this.#versions.length && this.#versions.length > 1; at++) {
-      const score = this.#score(at, unit);
-      if (score > bestScore) {
-        best = at;
-        bestScore = score;
+    // Without a rival no score decides anything, and most releases spend most of their life that way.
+    if (this.#versions.length > 1) {
+      let bestScore = 0;
+      for (let at = 0; at < this.#versions.length; at++) {
+        const score = this.#score(at, unit);
+        if (score > bestScore) {
+          best = at;
+          bestScore = score;
+        }
       }
     }
     return this.#versions[best] ?? "";

@@ -176,4 +176,11 @@ describe("the facts about the requester that a condition reads", () => {
     expect(carriesNone(factsOf(fromEast))).toBe(false);
     expect(carriesNone(factsOf({ headers: { "x-a": "" } }))).toBe(false);
   });
+
+  it("are told apart by kind, not by name alone", () => {
+    const both = all(on({ kind: "header", name: "a" }, "1"), on({ kind: "cookie", name: "a" }, "1"));
+    const carriesNone = compileCarriesNone(requesterSubjects(both));
+    expect(carriesNone(factsOf({ headers: { a: "1" } }))).toBe(false);
+    expect(carriesNone(factsOf({ cookies: { a: "1" } }))).toBe(false);
+  });
 });

@@ -57,8 +57,8 @@ decideCases("follow and hold", [
     wanted: { reason: "split", version: "canary", pin: { version: "canary" }, flipped: true },
   },
   {
-    sentence: "hold: a rule with a plain `use` is no draw and assigns against the pin",
-    sticky: hold,
+    sentence: "hold, drain: a rule with a plain `use` is no draw and assigns against the pin",
+    sticky: drain,
     release: { rules: [eastToCanary] },
     request: { ...fromEast, pin: pinOf({ unit: stableUnit }) },
     wanted: {

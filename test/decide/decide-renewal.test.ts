@@ -68,6 +68,17 @@ decideCases("epochs and renewal", [
     wanted: { reason: "rule", rule: "east", version: "canary", pin: { version: "canary", how: "rule", rule: "east" } },
   },
   {
+    sentence: "a pin that the default set is written anew when the split assigns the same version",
+    request: { pin: pinOf({ how: "default", unit: stableUnit }) },
+    wanted: { reason: "split", version: "stable", pin: { version: "stable", how: "split" } },
+  },
+  {
+    sentence: "a pin that another rule set is written anew when a rule assigns the same version",
+    release: { rules: [eastToCanary] },
+    request: { ...fromEast, pin: pinOfEast({ rule: "gold" }) },
+    wanted: { reason: "rule", rule: "east", version: "canary", pin: { how: "rule", rule: "east" } },
+  },
+  {
     sentence: "a pin from a clock ahead of ours is left alone",
     request: { pin: pinOf({ unit: stableUnit, issuedAtSeconds: nowSeconds + 3600 }) },
     wanted: { reason: "split", version: "stable", pin: "keeps" },

@@ -26,6 +26,12 @@ describe("RecentMap", () => {
     }
   });
 
+  it("holds a value once, also when it was asked for again", () => {
+    const map = filled(2, ["a", "b", "c"]);
+    map.get("a");
+    expect(map.size).toBe(3);
+  });
+
   it("never holds more than two generations", () => {
     const map = filled(10, []);
     for (let at = 0; at < 1000; at++) {
