@@ -1,0 +1,52 @@
+import { describe, expect, test } from "vitest";
+import { reportRelease } from "../../src/admin/release-report.ts";
+import { CellRegistry } from "../../src/observe/cells.ts";
+
+const versions = ["stable", "canary"];
+const shop = { name: "shop", versions, split: { stable: 3, canary: 1 } };
+const fresh = () => new CellRegistry().begin().release("shop", versions, ["east"]);
+
+describe("a release's report", () => {
+  test("sets the observed share beside the configured one", () => {
+    const cells = fresh();
+    const nowMs = 600_000;
+    for (let index = 0; index < 6; index++) cells.decided("stable", "split", nowMs - 120_000);
+    for (let index = 0; index < 3; index++) cells.decided("stable", "pin", nowMs);
+    cells.decided("canary", "rule", nowMs);
+    cells.ruleHit("east");
+    cells.pinFlips.value = 2;
+    cells.pinRejected("expired");
+    expect(reportRelease(shop, cells, nowMs)).toEqual({
+      release: "shop",
+      versions: [
+        {
+          version: "stable",
+          configuredShare: 0.75,
+          lastMinute: { decisions: 3, share: 0.75 },
+          lastFiveMinutes: { decisions: 9, share: 0.9 },
+        },
+        {
+          version: "canary",
+          configuredShare: 0.25,
+          lastMinute: { decisions: 1, share: 0.25 },
+          lastFiveMinutes: { decisions: 1, share: 0.1 },
+        },
+      ],
+      rules: [{ rule: "east", hits: 1 }],
+      pinFlips: 2,
+      pinsRejected: { forged: 0, expired: 1, oversized: 0, malformed: 0 },
+    });
+  });
+
+  test("has no observed share where nothing was decided, and no configured one without a split", () => {
+    const nothing = { decisions: 0, share: null };
+    expect(reportRelease({ ...shop, split: undefined }, fresh(), 0).versions).toEqual(
+      versions.map((version) => ({
+        version,
+        configuredShare: null,
+        lastMinute: nothing,
+        lastFiveMinutes: nothing,
+      })),
+    );
+  });
+});

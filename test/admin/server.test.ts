@@ -1,0 +1,282 @@
+import type { InjectOptions } from "fastify";
+import { describe, expect, test } from "vitest";
+import { createAdminServer } from "../../src/admin/server.ts";
+import type { AdminView, ConfigView, ExplainQuery, Readiness } from "../../src/admin/view.ts";
+import type { Diagnostic } from "../../src/config/diagnostics.ts";
+import { CellRegistry } from "../../src/observe/cells.ts";
+import { Metrics } from "../../src/observe/metrics.ts";
+
+const warning: Diagnostic = {
+  code: "unreachable",
+  severity: "warning",
+  message: 'route "b" is never reached',
+  file: "perch.yaml",
+  line: 12,
+  column: 5,
+  excerpt: "  - name: b",
+  caret: { offset: 4, length: 4 },
+  suggestion: undefined,
+};
+
+const config: ConfigView = {
+  active: { file: "perch.yaml", hash: "abc123", loadedAtMs: 1_767_225_600_000, warnings: [warning] },
+  lastError: {
+    atMs: 1_767_225_660_000,
+    text: "perch.yaml:3:7: unknown key",
+    problems: [{ ...warning, code: "unknown-key", severity: "error", suggestion: 'did you mean "weight"?' }],
+  },
+  restartNeeded: ["listeners"],
+};
+
+const metrics = new Metrics({
+  cells: new CellRegistry(),
+  endpointStates: () => [],
+  weightRatios: () => [],
+  build: { version: "0.1.0", nodeVersion: "26.5.1" },
+});
+
+const view: AdminView = {
+  metrics: () => metrics.render(),
+  readiness: () => "ready",
+  config: () => config,
+  releases: () => [],
+  explain: (query) => ({ kind: "explained", explanation: { version: "canary", query } }),
+};
+
+interface Setup {
+  readonly view?: Partial<AdminView>;
+  readonly listenHost?: string;
+}
+
+const answer = async (request: InjectOptions | string, setup: Setup = {}) => {
+  const failures: Error[] = [];
+  const server = createAdminServer(
+    { ...view, ...setup.view },
+    { listenHost: setup.listenHost ?? "127.0.0.1", onFailure: (error) => failures.push(error) },
+  );
+  const response = await server.inject(request);
+  await server.close();
+  return { response, failures };
+};
+
+const get = async (url: string, setup: Setup = {}) => (await answer(url, setup)).response;
+
+describe("health", () => {
+  test("/livez answers whatever the state", async () => {
+    const response = await get("/livez", { view: { readiness: () => "draining" } });
+    expect([response.statusCode, response.body]).toEqual([200, "ok\n"]);
+  });
+
+  test.each([
+    { readiness: "ready", status: 200, body: "ok\n" },
+    { readiness: "no-config", status: 503, body: "not ready: no configuration is active yet\n" },
+    { readiness: "draining", status: 503, body: "not ready: draining\n" },
+  ] satisfies { readiness: Readiness; status: number; body: string }[])(
+    "/readyz is $status while $readiness",
+    async ({ readiness, status, body }) => {
+      const response = await get("/readyz", { view: { readiness: () => readiness } });
+      expect([response.statusCode, response.body]).toEqual([status, body]);
+    },
+  );
+});
+
+describe("what it shows", () => {
+  test("/metrics is the exposition, with its own content type", async () => {
+    const response = await get("/metrics");
+    expect(response.headers["content-type"]).toBe("text/plain; version=0.0.4; charset=utf-8");
+    expect(response.body).toContain('perch_build_info{version="0.1.0",node_version="26.5.1"} 1\n');
+  });
+
+  test("/api/config says what is active and where the file is wrong", async () => {
+    const response = await get("/api/config");
+    expect(response.headers["content-type"]).toBe("application/json; charset=utf-8");
+    const problem = { file: "perch.yaml", line: 12, column: 5, position: "perch.yaml:12:5", message: warning.message };
+    expect(response.json()).toEqual({
+      active: {
+        file: "perch.yaml",
+        hash: "abc123",
+        loadedAt: "2026-01-01T00:00:00.000Z",
+        warnings: [{ ...problem, code: "unreachable", severity: "warning", suggestion: null }],
+      },
+      lastError: {
+        at: "2026-01-01T00:01:00.000Z",
+        text: "perch.yaml:3:7: unknown key",
+        problems: [{ ...problem, code: "unknown-key", severity: "error", suggestion: 'did you mean "weight"?' }],
+      },
+      restartNeeded: ["listeners"],
+    });
+  });
+
+  test("/api/config has nulls for what there is not", async () => {
+    const nothing: ConfigView = { active: undefined, lastError: undefined, restartNeeded: [] };
+    const response = await get("/api/config", { view: { config: () => nothing } });
+    expect(response.json()).toEqual({ active: null, lastError: null, restartNeeded: [] });
+  });
+
+  test("/api/releases lists the reports", async () => {
+    const report = { release: "shop", versions: [], rules: [], pinFlips: 0, pinsRejected: {} };
+    const response = await get("/api/releases", { view: { releases: () => [report] } });
+    expect(response.json()).toEqual({ releases: [report] });
+  });
+
+  test("/ is a page that links to everything, and runs nothing", async () => {
+    const response = await get("/");
+    expect(response.headers["content-type"]).toBe("text/html; charset=utf-8");
+    expect(response.headers["content-security-policy"]).toBe("default-src 'none'; frame-ancestors 'none'");
+    const links = Array.from(response.body.matchAll(/href="([^"]+)"/g), ([, link]) => link ?? "");
+    expect(links.length).toBe(6);
+    for (const link of links) expect((await get(link)).statusCode).toBe(200);
+  });
+});
+
+describe("/api/explain", () => {
+  test("hands the request on as it was described, and answers with the explanation", async () => {
+    const search = new URLSearchParams([
+      ["url", "http://shop.example.com/cart?q=%41#x"],
+      ["method", "POST"],
+      ["header", "X-User-Region: cn-east"],
+      ["header", "x-a:"],
+      ["cookie", "uid=7"],
+      ["cookie", "theme=dark"],
+      ["client", "10.0.0.9"],
+    ]);
+    const response = await get(`/api/explain?${search}`);
+    const query: ExplainQuery = {
+      url: "http://shop.example.com/cart?q=%41#x",
+      method: "POST",
+      headers: [
+        ["x-user-region", "cn-east"],
+        ["x-a", ""],
+      ],
+      cookies: "uid=7; theme=dark",
+      client: "10.0.0.9",
+    };
+    expect(response.statusCode).toBe(200);
+    expect(response.json()).toEqual({ version: "canary", query });
+  });
+
+  test("asks for a plain GET where only a URL is given", async () => {
+    const response = await get("/api/explain?url=http://localhost/");
+    expect(response.json().query).toEqual({ url: "http://localhost/", method: "GET", headers: [] });
+  });
+
+  test.each([
+    { search: "", problem: '"url" is missing, such as url=http://shop.example.com/cart.' },
+    { search: "url=/cart", problem: '"url" must be an absolute http or https URL without a user name.' },
+    { search: "url=ftp://a/", problem: '"url" must be an absolute http or https URL without a user name.' },
+    { search: "url=http://u:p@a/", problem: '"url" must be an absolute http or https URL without a user name.' },
+    { search: "url=http://a:99999/", problem: '"url" must be an absolute http or https URL without a user name.' },
+    { search: "url=http://a/%0d%0ax", problem: '"url" must be an absolute http or https URL without a user name.' },
+    { search: "url=http://a/&url=http://b/", problem: '"url" came 2 times; it may come once.' },
+    { search: "url=http://a/&method=GE%20T", problem: '"method" must be an HTTP method.' },
+    { search: "url=http://a/&method=", problem: '"method" must be an HTTP method.' },
+    { search: "url=http://a/&client=10.0.0.300", problem: '"client" must be an IP address.' },
+    { search: "url=http://a/&header=novalue", problem: '"header" must be name:value.' },
+    { search: "url=http://a/&header=:x", problem: '"header" must be name:value.' },
+    { search: "url=http://a/&header=x:a%0d%0ay:b", problem: '"header" x holds a control character.' },
+    {
+      search: "url=http://a/&header=cookie:a%3Db",
+      problem: '"header" must not be a cookie; there is the parameter "cookie".',
+    },
+    { search: "url=http://a/&cookie=a%00", problem: '"cookie" holds a control character.' },
+    {
+      search: "url=http://a/&__proto__=x",
+      problem: '"__proto__" is not a parameter; there are url, method, header, cookie, client.',
+    },
+  ])("refuses ?$search", async ({ search, problem }) => {
+    const response = await get(`/api/explain?${search}`);
+    expect(response.statusCode).toBe(400);
+    expect(response.json()).toEqual({
+      error: "bad-query",
+      message: "The query can not be explained.",
+      problems: [problem],
+    });
+  });
+
+  test("tells all that is wrong at once", async () => {
+    const response = await get("/api/explain?method=%20&client=x&header=y");
+    expect(response.json().problems.length).toBe(4);
+  });
+
+  test("passes on why the view refuses", async () => {
+    const message = "The path holds an octet that no request may hold.";
+    const response = await get("/api/explain?url=http://a/", {
+      view: { explain: () => ({ kind: "refused", message }) },
+    });
+    expect([response.statusCode, response.json()]).toEqual([400, { error: "bad-query", message }]);
+  });
+
+  test("is not there before there is a configuration", async () => {
+    const response = await get("/api/explain?url=http://a/", { view: { readiness: () => "no-config" } });
+    expect([response.statusCode, response.json().error]).toEqual([503, "no-config"]);
+  });
+});
+
+describe("read-only", () => {
+  test.each(["POST", "PUT", "PATCH", "DELETE", "OPTIONS"] as const)("%s is refused everywhere", async (method) => {
+    for (const url of ["/", "/metrics", "/api/config", "/api/explain?url=http://a/", "/nowhere"]) {
+      const { response } = await answer({ method, url, payload: '{"a":1}', headers: { "content-type": "text/x" } });
+      expect([response.statusCode, response.headers.allow]).toEqual([405, "GET, HEAD"]);
+      expect(response.json().error).toBe("method-not-allowed");
+    }
+  });
+
+  test("HEAD answers as GET does, without a body", async () => {
+    const { response } = await answer({ method: "HEAD", url: "/livez" });
+    expect([response.statusCode, response.body, response.headers["content-length"]]).toEqual([200, "", "3"]);
+  });
+});
+
+describe("every answer", () => {
+  const failing: Partial<AdminView> = {
+    metrics: () => Promise.reject(new Error("secret of the machine room")),
+    releases: () => {
+      throw new Error("secret of the machine room");
+    },
+  };
+
+  test.each([
+    { url: "/livez", status: 200 },
+    { url: "/nowhere", status: 404 },
+    { url: "/%zz", status: 400 },
+    { url: "/metrics", status: 500 },
+    { url: "/api/releases", status: 500 },
+    { url: "/livez/", status: 200 },
+  ])("to $url is $status, uncached, unsniffed, and shows no inside", async ({ url, status }) => {
+    const { response } = await answer(url, { view: failing });
+    expect(response.statusCode).toBe(status);
+    expect(response.headers).toMatchObject({ "cache-control": "no-store", "x-content-type-options": "nosniff" });
+    expect(response.body).not.toMatch(/secret|stack|\.ts|zz/);
+    if (status >= 400) expect(Object.keys(response.json())).toEqual(["error", "message"]);
+  });
+
+  test("that failed is told to the log", async () => {
+    const { failures } = await answer("/metrics", { view: failing });
+    expect(failures.map(({ message }) => message)).toEqual(["secret of the machine room"]);
+  });
+});
+
+describe("DNS rebinding", () => {
+  test.each([
+    { listenHost: "127.0.0.1", host: "localhost:9901", status: 200 },
+    { listenHost: "127.0.0.1", host: "127.0.0.1:9901", status: 200 },
+    { listenHost: "127.0.0.1", host: "127.8.9.1", status: 200 },
+    { listenHost: "::1", host: "[::1]:9901", status: 200 },
+    { listenHost: "127.0.0.1", host: "LOCALHOST.", status: 200 },
+    { listenHost: "127.0.0.1", host: "perch.localhost:9901", status: 200 },
+    { listenHost: "127.0.0.1", host: "evil.example:9901", status: 403 },
+    { listenHost: "127.0.0.1", host: "localhost.evil.example", status: 403 },
+    { listenHost: "127.0.0.1", host: "127.0.0.1.evil.example", status: 403 },
+    { listenHost: "127.0.0.1", host: "notlocalhost", status: 403 },
+    { listenHost: "127.0.0.1", host: "10.0.0.1", status: 403 },
+    { listenHost: "127.0.0.1", host: "localhost@evil.example", status: 403 },
+    { listenHost: "::1", host: "evil.example", status: 403 },
+    { listenHost: "localhost", host: "evil.example", status: 403 },
+    { listenHost: "0.0.0.0", host: "perch.shop.svc:9901", status: 200 },
+    { listenHost: "10.0.0.1", host: "10.0.0.1:9901", status: 200 },
+  ])("on $listenHost, Host: $host gets $status", async ({ listenHost, host, status }) => {
+    const { response } = await answer({ url: "/api/config", headers: { host } }, { listenHost });
+    expect(response.statusCode).toBe(status);
+    if (status === 403) expect(response.json().error).toBe("forbidden-host");
+  });
+});
