@@ -6,13 +6,15 @@ export const bucketBounds = Object.freeze([
 const bounds = Float64Array.from(bucketBounds);
 const overflowSlot = bounds.length;
 const sumSlot = bounds.length + 1;
+const slotCount = bounds.length + 2;
 
 /**
  * A histogram of durations over fixed buckets. All of it lives in one typed array, so that observing allocates nothing:
  * a sum kept in a field would be boxed anew whenever V8 cannot prove its type.
  */
 export class Histogram {
-  readonly #slots = new Float64Array(bounds.length + 2);
+  /** Made with the first value: of ten thousand routes most are idle, and each would hold half a kilobyte. */
+  #slots: Float64Array | undefined;
 
   /** A value that no clock can give (negative, NaN, infinite) counts as zero: one such sum would spoil the series for good. */
   observe(seconds: number): void {
@@ -20,12 +22,13 @@ export class Histogram {
     let slot = 0;
     // The bounds are few and most answers are fast, so counting up is quicker than halving.
     while (slot < overflowSlot && value > (bounds[slot] ?? 0)) slot++;
-    this.#add(slot, 1);
-    this.#add(sumSlot, value);
+    this.#slots ??= new Float64Array(slotCount);
+    this.#slots[slot] = (this.#slots[slot] ?? 0) + 1;
+    this.#slots[sumSlot] = (this.#slots[sumSlot] ?? 0) + value;
   }
 
   get sum(): number {
-    return this.#slots[sumSlot] ?? 0;
+    return this.#slots?.[sumSlot] ?? 0;
   }
 
   get count(): number {
@@ -35,13 +38,9 @@ export class Histogram {
   /** How many values were at most each bound, in the order of `bucketBounds`; the last entry counts them all. */
   cumulative(): number[] {
     let total = 0;
-    return Array.from(this.#slots.subarray(0, sumSlot), (inBucket) => {
-      total += inBucket;
+    return Array.from({ length: sumSlot }, (_, slot) => {
+      total += this.#slots?.[slot] ?? 0;
       return total;
     });
-  }
-
-  #add(slot: number, amount: number): void {
-    this.#slots[slot] = (this.#slots[slot] ?? 0) + amount;
   }
 }

@@ -6,6 +6,9 @@ const methods = ["GET", "HEAD", "POST", "PUT", "DELETE", "CONNECT", "OPTIONS", "
 const methodSlots = methods.length + 1;
 const methodIndexes: ReadonlyMap<string, number> = new Map(methods.map((method, index) => [method, index]));
 
+/** Stands where there is no last cell yet; its key matches no request's. */
+const neverCounted: Cell = { value: 0 };
+
 /** Requests of one (route, service, version). Nothing is exported for it before its first request. */
 export class RequestCells {
   readonly route: string;
@@ -15,7 +18,7 @@ export class RequestCells {
   readonly #cells = new Map<number, Cell>();
   // Most requests of a route end like the one before, so the last cell answers without a look-up.
   #lastKey = -1;
-  #lastCell: Cell = { value: 0 };
+  #lastCell: Cell = neverCounted;
 
   constructor(route: string, service: string, version: string) {
     this.route = route;
