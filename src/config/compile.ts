@@ -22,7 +22,7 @@ export function compileConfig(config: Config, context: CompileContext): Compiled
   const { reading } = context;
   // After an error in the reading parts are missing, and what seems unused or unreachable may not be.
   const whole = !reading.problems.failed;
-  const proxiesKnown = config.trustedProxies.length > 0;
+  const proxiesKnown = !whole || config.trustedProxies.length > 0;
   const attributes = config.attributes.map((entry) => compileAttribute(entry, proxiesKnown, reading));
   const table = new AttributeTable(reading.namesIn(config, "attributes"), attributes);
   const services = config.services.map((entry) => compileService(entry, reading));

@@ -10,6 +10,7 @@ export type DiagnosticCode =
   | "forbidden-key"
   | "duplicate-key"
   | "missing-key"
+  | "missing-value"
   | "conflicting-keys"
   | "wrong-type"
   | "bad-value"

@@ -38,7 +38,7 @@ export const filePath: Schema<string> = text({ what: "a file's path", minLength:
 export const urlPath: Schema<string> = text({
   what: "a path",
   pattern: /^\/[!-"$->@-~]*$/,
-  rule: "begin with / and write anything but visible ASCII, ? and # percent-encoded",
+  rule: "it must begin with /; percent-encode ?, # and all but visible ASCII",
   maxLength: 2_048,
 });
 
@@ -46,7 +46,7 @@ export const urlPath: Schema<string> = text({
 export const cookiePath: Schema<string> = text({
   what: "a cookie's path",
   pattern: /^\/[ -:<-~]*$/,
-  rule: "begin with / and use ASCII without ;",
+  rule: "it must begin with / and hold no ; and nothing but ASCII",
   maxLength: 1_024,
 });
 

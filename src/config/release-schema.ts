@@ -59,7 +59,7 @@ const sticky = object(
     ),
     epoch: defaulted(
       "Raise it to void the version that older pins hold.",
-      number({ min: 1, max: 2_147_483_647, integer: true }),
+      number({ what: "an epoch", min: 1, max: 2_147_483_647, integer: true }),
       1,
     ),
     cookie: defaulted("The pin's cookie.", cookie, {}),

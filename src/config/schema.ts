@@ -18,6 +18,7 @@ import { defaulted, object, optional, required } from "./kit/object.ts";
 import { duration, size } from "./kit/quantities.ts";
 import { boolean, number, oneOf, scalar, text, Wrong } from "./kit/scalars.ts";
 import type { Infer, Schema } from "./kit/schema.ts";
+import { quote } from "./kit/tree.ts";
 import { releaseSchema } from "./release-schema.ts";
 
 /** The longest a timer can run is 2^31 - 1 milliseconds, 24 days and some hours. */
@@ -38,7 +39,7 @@ const workers: Schema<number> = scalar({
     const known = written === "auto" || /^[1-9]\d{0,3}$/.test(written);
     if (known)
       return new Wrong("workers other than 1 are not supported by this version of Perch", undefined, "not-supported");
-    return new Wrong(`expected 1, found ${JSON.stringify(written)}`);
+    return new Wrong(`expected 1, found ${quote(written)}`);
   },
   json: { const: 1 },
 });
@@ -67,7 +68,7 @@ const attributeSource = object(
 function yes(): Schema<true> {
   return scalar({
     what: "true",
-    parse: (written) => (written === "true" ? true : new Wrong(`expected true, found ${JSON.stringify(written)}`)),
+    parse: (written) => (written === "true" ? true : new Wrong(`expected true, found ${quote(written)}`)),
     json: { const: true },
     unquotedOnly: true,
   });
@@ -209,7 +210,13 @@ export const configSchema = object(
     accessLog: defaulted(
       "The log of requests.",
       object(
-        { sample: defaulted("The share of requests logged, 0 to 1; 0 turns it off.", number({ min: 0, max: 1 }), 1) },
+        {
+          sample: defaulted(
+            "The share of requests logged, 0 to 1; 0 turns it off.",
+            number({ what: "a share", min: 0, max: 1 }),
+            1,
+          ),
+        },
         { what: "accessLog" },
       ),
       {},
@@ -219,7 +226,11 @@ export const configSchema = object(
       object(
         {
           headers: defaulted("The header section's size.", size({ min: 1_024, max: 1_048_576 }), "32KiB"),
-          headerCount: defaulted("How many headers.", number({ min: 1, max: 10_000, integer: true }), 100),
+          headerCount: defaulted(
+            "How many headers.",
+            number({ what: "a count", min: 1, max: 10_000, integer: true }),
+            100,
+          ),
           body: defaulted("The body's size; 0 for no limit.", size({ min: 0, max: Number.MAX_SAFE_INTEGER }), 0),
         },
         { what: "limits" },

@@ -1,6 +1,6 @@
 import type { Definitions, Json, JsonSchema } from "./json-schema.ts";
 import { type Broken, broken, type Infer, type Reading, type Schema } from "./schema.ts";
-import type { ConfigNode } from "./tree.ts";
+import { type ConfigNode, quote } from "./tree.ts";
 
 /** One member of a map whose keys are names: lists keep the order of the file, which objects would not for `10`. */
 export interface Entry<T> {
@@ -21,8 +21,14 @@ export function list<T>(item: Schema<T>, spec: ListSpec): Schema<readonly T[]> {
   return {
     read(node, reading) {
       if (node.kind !== "list") return reading.wrongType(node, `a list of ${of}`);
+      if (node.items.length === 0 && min > 0)
+        return reading.error(node.span, "bad-value", `the list of ${of} is empty`);
       if (node.items.length < min || node.items.length > max) {
-        return reading.error(node.span, "bad-value", `expected ${amount(min, max)} ${of}, found ${node.items.length}`);
+        return reading.error(
+          node.span,
+          "bad-value",
+          `expected ${min === max ? min : `${min} to ${max}`} ${of}, found ${node.items.length}`,
+        );
       }
       const values: T[] = [];
       for (const part of node.items) {
@@ -70,7 +76,7 @@ export function mapOf<T>(key: Schema<string>, value: Schema<T>, spec: MapSpec): 
     read(node, reading) {
       if (node.kind !== "map") return reading.wrongType(node, `a map of ${of}`);
       if (node.entries.length < min) {
-        return reading.error(node.span, "bad-value", `expected ${amount(min)} ${of}, found none`);
+        return reading.error(node.span, "bad-value", `the map of ${of} is empty`);
       }
       const entries: Entry<T>[] = [];
       const seen = new Set<string>();
@@ -78,7 +84,10 @@ export function mapOf<T>(key: Schema<string>, value: Schema<T>, spec: MapSpec): 
         const name = key.read({ kind: "scalar", span: keySpan, text: written, plain: true, replaced: false }, reading);
         const read = value.read(part, reading);
         if (name === broken) continue;
-        if (seen.has(name)) reading.error(keySpan, "duplicate-key", `duplicate key ${name}`);
+        if (seen.has(name)) {
+          const message = `duplicate key ${quote(written)}: ${quote(name)} is there already, in other letter case`;
+          reading.error(keySpan, "duplicate-key", message);
+        }
         seen.add(name);
         if (read !== broken) entries.push(reading.register({ name, value: read }, part, keySpan));
       }
@@ -98,11 +107,6 @@ function keyJson(key: Schema<string>, definitions: Definitions): JsonSchema {
   const json = key.json(definitions);
   const plain = Array.isArray(json["anyOf"]) ? (json["anyOf"][0] as JsonSchema) : json;
   return { ...plain, type: "string" };
-}
-
-function amount(min: number, max = Number.POSITIVE_INFINITY): string {
-  if (min === max) return `exactly ${min}`;
-  return max === Number.POSITIVE_INFINITY ? `at least ${min}` : `${min} to ${max}`;
 }
 
 function bounds(min: number, max: number, what: "Items" | "Properties"): JsonSchema {

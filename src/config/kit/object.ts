@@ -1,6 +1,6 @@
 import type { Entry } from "./collections.ts";
 import type { Definitions, Json, JsonSchema } from "./json-schema.ts";
-import { didYouMean } from "./near-miss.ts";
+import { didYouMean, nearest } from "./near-miss.ts";
 import { Problems } from "./problems.ts";
 import { type Broken, broken, Reading, type Schema } from "./schema.ts";
 import { SourceText } from "./source-text.ts";
@@ -63,13 +63,13 @@ export interface ObjectSpec {
 
 /** A map with fixed keys; any other key is an error. */
 export function object<F extends Fields>(fields: F, spec: ObjectSpec): Schema<FieldsOf<F>> {
+  const known = Object.keys(fields);
   return {
     read(node, reading) {
-      if (node.kind !== "map") return reading.wrongType(node, spec.what);
-      for (const entry of node.entries) {
-        if (!Object.hasOwn(fields, entry.key)) refuseKey(entry, Object.keys(fields), spec, reading);
-      }
-      const values = readFields(node, fields, spec, reading);
+      if (node.kind !== "map") return reading.wrongType(node, `${spec.what} (a map)`);
+      const unknown = node.entries.filter((entry) => !Object.hasOwn(fields, entry.key));
+      for (const entry of unknown) refuseKey(entry, known, spec, reading);
+      const values = readFields(node, fields, unknown, spec, reading);
       return values === broken ? broken : (reading.register(values, node) as FieldsOf<F>);
     },
     json: (definitions) => ({ ...fieldsJson(fields, spec, definitions), additionalProperties: false }),
@@ -84,8 +84,8 @@ export function openObject<F extends Fields, T>(
 ): Schema<FieldsOf<F> & { readonly rest: readonly Entry<T>[] }> {
   return {
     read(node, reading) {
-      if (node.kind !== "map") return reading.wrongType(node, spec.what);
-      const values = readFields(node, fields, spec, reading);
+      if (node.kind !== "map") return reading.wrongType(node, `${spec.what} (a map)`);
+      const values = readFields(node, fields, [], spec, reading);
       const entries: Entry<T>[] = [];
       for (const { key: name, keySpan, value: part } of node.entries) {
         if (Object.hasOwn(fields, name)) continue;
@@ -102,22 +102,41 @@ export function openObject<F extends Fields, T>(
   };
 }
 
-function readFields(node: MapNode, fields: Fields, spec: ObjectSpec, reading: Reading): object | Broken {
+function readFields(
+  node: MapNode,
+  fields: Fields,
+  unknown: readonly MapEntry[],
+  spec: ObjectSpec,
+  reading: Reading,
+): object | Broken {
   const written = new Map(node.entries.map((entry) => [entry.key, entry]));
   const values: Record<string, unknown> = {};
-  let whole = checkCombination(node, written, spec, reading);
+  let whole = checkCombination(node, written, unknown, spec, reading);
   for (const [key, field] of Object.entries(fields)) {
     const entry = written.get(key);
     const value = entry === undefined ? broken : field.schema.read(entry.value, reading);
-    if (value !== broken) values[key] = value;
-    else if (field.absent.kind === "value") values[key] = field.absent.value;
-    else {
-      if (field.absent.standIn === undefined) whole = false;
-      else values[key] = field.absent.standIn;
-      if (entry === undefined) reading.error(node.span, "missing-key", `${spec.what} needs the key ${quote(key)}`);
+    if (value !== broken) {
+      values[key] = value;
+      continue;
     }
+    if (field.absent.kind === "value") values[key] = field.absent.value;
+    else if (field.absent.standIn !== undefined) values[key] = field.absent.standIn;
+    else whole = false;
+    if (field.absent.kind === "error" && entry === undefined) reportMissing(key, node, unknown, spec, reading);
   }
   return whole ? values : broken;
+}
+
+function reportMissing(
+  key: string,
+  node: MapNode,
+  unknown: readonly MapEntry[],
+  spec: ObjectSpec,
+  reading: Reading,
+): void {
+  // The key is there, misspelt; that was told with the right spelling.
+  if (unknown.some((entry) => nearest(entry.key, [key]) !== undefined)) return;
+  reading.error(node.span, "missing-key", `${spec.what} needs the key ${quote(key)}`);
 }
 
 function refuseKey(entry: MapEntry, known: readonly string[], spec: ObjectSpec, reading: Reading): void {
@@ -133,7 +152,8 @@ function refuseKey(entry: MapEntry, known: readonly string[], spec: ObjectSpec, 
 function checkCombination(
   node: MapNode,
   written: ReadonlyMap<string, MapEntry>,
-  { what, exactlyOneOf, atLeastOneOf, later = [] }: ObjectSpec,
+  unknown: readonly MapEntry[],
+  { what, exactlyOneOf, atLeastOneOf }: ObjectSpec,
   reading: Reading,
 ): boolean {
   const choice = exactlyOneOf ?? atLeastOneOf;
@@ -146,8 +166,8 @@ function checkCombination(
     return false;
   }
   if (found.length > 0) return true;
-  // A key of a later version was meant to be the one; that it is not supported has been said.
-  if (!later.some((key) => written.has(key))) {
+  // An unknown key was meant to be the one, as likely as not; it has been told.
+  if (unknown.length === 0) {
     const need = exactlyOneOf === undefined ? "at least one" : "one";
     reading.error(node.span, "missing-key", `${what} needs ${need} of the keys ${choice.join(", ")}`);
   }

@@ -1,7 +1,16 @@
-import { type Complaint, type Diagnostic, diagnose } from "../diagnostics.ts";
+import { type Complaint, type Diagnostic, type DiagnosticCode, diagnose } from "../diagnostics.ts";
 import type { SourceText, Span } from "./source-text.ts";
 
 const mostKept = 1_000;
+
+/** What a part that the YAML parser lost would explain. */
+const echoes: ReadonlySet<DiagnosticCode> = new Set([
+  "missing-key",
+  "missing-value",
+  "unknown-name",
+  "unreachable",
+  "unused",
+]);
 
 interface Problem {
   readonly severity: "error" | "warning";
@@ -15,7 +24,7 @@ export class Problems {
   readonly #kept = new Map<string, Problem>();
   #errors = 0;
   #left = 0;
-  #distrusted = Number.POSITIVE_INFINITY;
+  #distrustedLine = Number.POSITIVE_INFINITY;
 
   constructor(source: SourceText) {
     this.source = source;
@@ -40,15 +49,15 @@ export class Problems {
     this.#add({ severity: "warning", span, complaint });
   }
 
-  /** After a syntax error the parser guesses on; from its place on, nothing but syntax errors is worth telling. */
+  /** The YAML parser guesses on after an error: from its line on nothing but syntax errors is told, and no echoes. */
   distrustFrom(offset: number): void {
-    this.#distrusted = Math.min(this.#distrusted, offset);
+    this.#distrustedLine = Math.min(this.#distrustedLine, this.source.position(offset).line);
   }
 
   /** All problems, in the order of the file. */
   diagnostics(): readonly Diagnostic[] {
     const found = [...this.#kept.values()]
-      .filter(({ span, complaint }) => complaint.code === "syntax" || span.start < this.#distrusted)
+      .filter((problem) => this.#isTrusted(problem))
       .sort((one, other) => one.span.start - other.span.start)
       .map(({ severity, span, complaint }) => diagnose(this.source, span, severity, complaint));
     if (this.#left > 0) {
@@ -57,6 +66,11 @@ export class Problems {
       found.push(diagnose(this.source, { start: end, end }, "error", { code: "too-many-problems", message }));
     }
     return Object.freeze(found);
+  }
+
+  #isTrusted({ span, complaint }: Problem): boolean {
+    if (complaint.code === "syntax" || this.#distrustedLine === Number.POSITIVE_INFINITY) return true;
+    return !echoes.has(complaint.code) && this.source.position(span.start).line < this.#distrustedLine;
   }
 
   /** What an alias shares is read once for each of its uses; its problems are told once. */

@@ -97,7 +97,8 @@ export function number(spec: NumberSpec): Schema<number> {
     const value = decimal.test(written) ? Number(written) : Number.NaN;
     if (!Number.isFinite(value)) return new Wrong(`expected ${what}, found ${quote(written)}`, undefined, "wrong-type");
     if (integer && !Number.isInteger(value)) return new Wrong(`${written} is not a whole number`);
-    return value < min || value > max ? new Wrong(`${written} is not between ${min} and ${max}`) : value;
+    if (value < min) return new Wrong(`${written} is too small: ${what} is ${min} at least`);
+    return value > max ? new Wrong(`${written} is too large: ${what} is ${max} at most`) : value;
   };
   return scalar({
     what,

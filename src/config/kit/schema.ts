@@ -102,6 +102,10 @@ export class Reading {
 
   wrongType(node: ConfigNode, wanted: string): Broken {
     if (node.kind === "refused") return broken;
+    if (node.kind === "nothing") {
+      const message = `expected ${wanted}, found nothing`;
+      return this.error(node.span, "missing-value", message, "write a value, or leave the key out");
+    }
     const unquote = node.kind === "scalar" && !node.plain ? "remove the quotes" : undefined;
     const after = node.kind === "scalar" && node.replaced ? " (by an environment variable)" : "";
     return this.error(node.span, "wrong-type", `expected ${wanted}, found ${describeNode(node)}${after}`, unquote);

@@ -50,25 +50,42 @@ export function parseYamlTree(problems: Problems, environment: Environment): Con
     if (first === undefined) first = document as Document;
     else second ??= document as Document;
   }
-  for (const error of first?.errors ?? []) reportYamlError(problems, error);
+  reportYamlErrors(problems, first?.errors ?? []);
   if (second !== undefined) {
     const start = second.range?.[0] ?? text.length;
     const message = "the file holds more than one YAML document; Perch reads one";
     problems.error({ start, end: start }, { code: "syntax", message });
+    problems.distrustFrom(start);
   }
-  if (first === undefined || first.contents === null) {
-    if (!problems.failed) problems.error({ start: 0, end: 0 }, { code: "syntax", message: "the file is empty" });
-    return undefined;
-  }
-  return new TreeBuilder(problems, environment).convert(first.contents as Node, { start: 0, end: 0 }, 0).node;
+  const start = { start: 0, end: 0 };
+  const contents = (first?.contents ?? null) as Node | null;
+  const { node } = new TreeBuilder(problems, environment).convert(contents, start, 0);
+  if (node.kind !== "nothing") return node;
+  if (!problems.failed) problems.error(start, { code: "syntax", message: "the file is empty" });
+  return undefined;
 }
 
-function reportYamlError(problems: Problems, error: YAMLError): void {
-  const [start, end] = error.pos;
-  const said = plainWords[error.code] ?? error.message.charAt(0).toLowerCase() + error.message.slice(1);
-  problems.error({ start, end }, { code: "syntax", message: said });
-  problems.distrustFrom(start);
+/**
+ * One slip makes the parser stumble over what stands behind it: of its errors the first of each line is told, and of those
+ * about tokens left over behind the document only the first of all.
+ */
+function reportYamlErrors(problems: Problems, errors: readonly YAMLError[]): void {
+  const lines = new Set<number>();
+  let lost = false;
+  for (const error of errors.toSorted((one, other) => one.pos[0] - other.pos[0])) {
+    const [start, end] = error.pos;
+    const { line } = problems.source.position(start);
+    if (lost || lines.has(line)) continue;
+    lines.add(line);
+    lost = error.code === "UNEXPECTED_TOKEN" && error.message.includes("in YAML stream");
+    const said = plainWords[error.code] ?? error.message.charAt(0).toLowerCase() + error.message.slice(1);
+    const suggestion = problems.source.text.startsWith("${", start - 1) ? unquotedVariable : undefined;
+    problems.error({ start, end }, { code: "syntax", message: said, suggestion });
+    problems.distrustFrom(start);
+  }
 }
+
+const unquotedVariable = "inside { } and [ ] a value with a variable must stand in quotes";
 
 /** A converted node with its size once aliases are written out, and its height; both bound what later walks do. */
 interface Built {
@@ -111,7 +128,8 @@ class TreeBuilder {
 
   #convertUnshared(node: Node, span: Span, otherwise: Span, depth: number): Built {
     if (node.tag !== undefined && node.tag !== null) {
-      return this.#refuse(span, `YAML tags are not supported, here ${quote(node.tag)}`);
+      const tag = node.tag.replace(/^tag:yaml\.org,2002:/, "!!");
+      return this.#refuse(span, `YAML tags are not supported, here ${quote(tag)}`);
     }
     if (isScalar(node)) return this.#convertScalar(node, span, otherwise);
     if (depth >= deepest) return this.#refuse(span, `values nest deeper than ${deepest} levels`);
@@ -159,13 +177,9 @@ class TreeBuilder {
     return this.#count({ kind: "map", span: headOf(span), entries }, built);
   }
 
-  /** A key that is no plain text was reported by the composer, but for an alias and an empty key. */
+  /** A key that is no plain text was reported by the composer. */
   #readKey(key: unknown, mapSpan: Span, depth: number): { text: string; span: Span } | undefined {
-    if (!isScalar(key)) {
-      if (isAlias(key))
-        this.#problems.error(spanOf(key, mapSpan), { code: "syntax", message: "a key may not be an alias" });
-      return undefined;
-    }
+    if (!isScalar(key)) return undefined;
     if (key.anchor !== undefined) this.convert(key, mapSpan, depth);
     return { text: typeof key.value === "string" ? key.value : "", span: spanOf(key, mapSpan) };
   }

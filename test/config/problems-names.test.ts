@@ -1,0 +1,138 @@
+import { describe, expect, test } from "vitest";
+import { changed, load, problemsOf } from "./valid-config.ts";
+
+/** What is wrong, the thing replaced, its replacement, and every problem that is then told. */
+const cases: readonly (readonly [string, string, string, readonly string[]])[] = [
+  [
+    "an unknown service",
+    "    service: shop\n    release: shop\n  - name: shop",
+    "    service: shpo\n    release: shop\n  - name: shop",
+    ['36:14: error: unknown service "shpo"; did you mean "shop"?'],
+  ],
+  [
+    "an unknown release",
+    "    release: shop\n  - name: shop",
+    "    release: shup\n  - name: shop",
+    ['37:14: error: unknown release "shup"; did you mean "shop"?'],
+  ],
+  [
+    "an unknown version in a split",
+    "canary: 5 }",
+    "canry: 5 }",
+    ['32:26: error: unknown version "canry"; did you mean "canary"?'],
+  ],
+  [
+    "an unknown version in a rule",
+    "use: canary",
+    "use: canray",
+    ['28:14: error: unknown version "canray"; did you mean "canary"?'],
+  ],
+  [
+    "an unknown version in a rule's weights",
+    "{ canary: 10, stable: 90 }",
+    "{ canary: 10, stabel: 90 }",
+    ['31:28: error: unknown version "stabel"; did you mean "stable"?'],
+  ],
+  [
+    "an unknown default version",
+    "default: stable",
+    "default: stabel",
+    ['14:14: error: unknown version "stabel"; did you mean "stable"?'],
+  ],
+  [
+    "an unknown attribute in a rule",
+    "{ userId: ada",
+    "{ userid: ada",
+    ['27:17: error: unknown attribute "userid"; did you mean "userId"?'],
+  ],
+  [
+    "an unknown attribute as the unit",
+    "by: userId",
+    "by: user",
+    ['22:11: error: unknown attribute "user"; known are userId, orders, staff, since, app, peer, clientAddress'],
+  ],
+  [
+    "an attribute with the name of a raw fact",
+    "  app: { type: semver",
+    "  path: { type: string, from: [{ query: p }] }\n  app: { type: semver",
+    [
+      '10:3: error: an attribute may not be called "path": conditions use that word for something else',
+      "10:3: warning: no release uses attribute path",
+    ],
+  ],
+  [
+    "an attribute's name with a blank",
+    "app: { type: semver",
+    "app version: { type: semver",
+    [
+      '10:3: error: "app version" is not an attribute\'s name: use letters, digits, - and _, a letter first, at most 64 characters',
+      '30:47: error: unknown attribute "app"',
+    ],
+  ],
+  [
+    "a name in upper case",
+    "name: second",
+    "name: Second",
+    ['29:15: error: "Second" is not a name: use a-z, 0-9 and dashes, at most 63 characters'],
+  ],
+  [
+    "two rules of one name",
+    "name: second",
+    "name: first",
+    ['29:15: error: another rule of this release is called "first" already'],
+  ],
+  [
+    "two routes of one name",
+    "  - name: shop\n    service",
+    "  - name: api\n    service",
+    ['38:11: error: another route is called "api" already'],
+  ],
+  [
+    "a route with the name that metrics use for no route",
+    "name: api",
+    "name: none",
+    ['34:11: error: a route may not be called "none": metrics use it'],
+  ],
+  [
+    "two listeners of one name and address",
+    "    address: 0.0.0.0:8080",
+    "    address: 0.0.0.0:8080\n  - name: web\n    address: 0.0.0.0:8080",
+    [
+      '4:11: error: another listener is called "web" already',
+      '5:14: error: listener "web" has the address 0.0.0.0:8080 already',
+    ],
+  ],
+  [
+    "the admin server on a listener's address",
+    "services:",
+    "admin: { address: 0.0.0.0:8080 }\nservices:",
+    [
+      '12:19: error: listener "web" has the address 0.0.0.0:8080 already',
+      "12:19: warning: the admin server is open beyond this machine, and asks nobody who they are; keep it on 127.0.0.1, or guard the port",
+    ],
+  ],
+  [
+    "a pin that is an override's cookie too",
+    "cookie: version",
+    "cookie: pin",
+    ['24:44: error: the cookie "pin" is the pin of release shop already'],
+  ],
+  [
+    "a pin that is an attribute's cookie too",
+    "cookie: uid",
+    "cookie: pin",
+    ['6:67: error: the cookie "pin" is the pin of release shop already'],
+  ],
+  [
+    "a pin that is another release's too",
+    "routes:",
+    "  other: { sticky: { cookie: { name: pin, secretFile: pins.secret } } }\nroutes:",
+    ["33:3: warning: no route uses release other", '33:38: error: the cookie "pin" is the pin of release shop already'],
+  ],
+];
+
+describe("names", () => {
+  test.each(cases)("%s", (_sentence, find, replacement, wanted) => {
+    expect(problemsOf(load(changed(find, replacement)))).toEqual(wanted);
+  });
+});

@@ -1,0 +1,184 @@
+import { describe, expect, test } from "vitest";
+import { changed, load, problemsOf, validConfig } from "./valid-config.ts";
+
+const rules = "    rules:\n";
+const apiMatch = "{ hosts: [shop.example.com], path: { prefix: /api } }";
+
+/** What is doubtful, the thing replaced, its replacement, and every warning that is then told. */
+const cases: readonly (readonly [string, string, string, readonly string[]])[] = [
+  [
+    "a rule after one that always matches",
+    rules,
+    `${rules}      - { name: all, when: {}, use: stable }\n`,
+    [
+      '27:15: warning: rule "first" is never reached: rule "all" before it always matches',
+      '30:15: warning: rule "second" is never reached: rule "all" before it always matches',
+    ],
+  ],
+  [
+    "a rule after a hundred per cent",
+    "{ userId: ada, orders: { atLeast: 3 }, staff: true }",
+    "{ percent: 100, any: [{ userId: ada }, { not: { percent: 0 } }] }",
+    [
+      "7:3: warning: no release uses attribute orders",
+      "8:3: warning: no release uses attribute staff",
+      '29:15: warning: rule "second" is never reached: rule "first" before it always matches',
+    ],
+  ],
+  [
+    "a rule that asks the same in another order",
+    rules,
+    `${rules}      - name: early\n        when: { staff: "1", orders: { atLeast: 3.0 }, userId: { equals: ada } }\n        use: stable\n`,
+    ['29:15: warning: rule "first" is never reached: rule "early" before it asks the same'],
+  ],
+  [
+    "no doubt about equal percentages, which each rule draws by its own name",
+    rules,
+    `${rules}      - { name: one, when: { percent: 10 }, use: stable }\n      - { name: two, when: { percent: 10 }, use: canary }\n`,
+    [],
+  ],
+  [
+    "equal percentages by one seed",
+    rules,
+    `${rules}      - { name: one, when: { percent: 10, seed: s }, use: stable }\n      - { name: two, when: { percent: { of: 10, seed: s } }, use: canary }\n`,
+    ['27:17: warning: rule "two" is never reached: rule "one" before it asks the same'],
+  ],
+  [
+    "a route behind one for the same host and a shorter prefix",
+    "  - name: shop\n    service",
+    "  - name: deep\n    match: { hosts: [shop.example.com], path: { exact: /api/x }, methods: [GET] }\n    service: shop\n    release: shop\n  - name: shop\n    service",
+    ['38:11: warning: route "deep" is never reached: route "api" before it takes its requests'],
+  ],
+  [
+    "a route behind one without a match",
+    "  - name: api\n    match",
+    "  - { name: any, service: shop }\n  - name: api\n    match",
+    [
+      '35:11: warning: route "api" is never reached: route "any" before it takes its requests',
+      '39:11: warning: route "shop" is never reached: route "any" before it takes its requests',
+    ],
+  ],
+  [
+    "a route behind a wildcard for its host",
+    apiMatch,
+    '{ hosts: ["*.com"] }\n    service: shop\n  - name: deep\n    match: { hosts: ["*.example.com", a.b.com], path: { regex: x } }',
+    ['37:11: warning: route "deep" is never reached: route "api" before it takes its requests'],
+  ],
+  [
+    "no doubt about a route whose second host no other route takes",
+    apiMatch,
+    '{ hosts: ["*.com"] }\n    service: shop\n  - name: deep\n    match: { hosts: [a.com, a.org] }',
+    [],
+  ],
+  [
+    "no doubt about a host just above a wildcard",
+    apiMatch,
+    '{ hosts: ["*.example.com"] }\n    service: shop\n  - name: deep\n    match: { hosts: [example.com] }',
+    [],
+  ],
+  [
+    "no doubt about a prefix that ends within a segment",
+    apiMatch,
+    "{ path: { prefix: /api } }\n    service: shop\n  - name: deep\n    match: { path: { prefix: /apix } }",
+    [],
+  ],
+  [
+    "a prefix that differs by its trailing slash alone",
+    apiMatch,
+    "{ path: { prefix: /api/ } }\n    service: shop\n  - name: deep\n    match: { path: { prefix: /api } }",
+    ['37:11: warning: route "deep" is never reached: route "api" before it takes its requests'],
+  ],
+  [
+    "no doubt about a route behind one that asks more",
+    apiMatch,
+    "{ methods: [GET] }\n    service: shop\n  - name: deep\n    match: { path: { exact: /x } }",
+    [],
+  ],
+  [
+    "a route that asks the same as one before it",
+    apiMatch,
+    "{ methods: [GET, PUT], headers: { x-a: [a, b] } }\n    service: shop\n  - name: deep\n    match: { methods: [put, get], headers: { X-A: { in: [b, a] } } }",
+    ['37:11: warning: route "deep" is never reached: route "api" before it takes its requests'],
+  ],
+  [
+    "a service that no route uses",
+    "services:\n",
+    'services:\n  spare: { versions: { stable: { endpoints: ["http://spare:80"] } } }\n',
+    ["13:3: warning: no route uses service spare"],
+  ],
+  [
+    "a release that no route uses, whose versions are those of any service",
+    "releases:\n",
+    "releases:\n  spare: { sticky: { cookie: { secretFile: pins.secret } }, split: { canary: 1 } }\n",
+    ["20:3: warning: no route uses release spare"],
+  ],
+  [
+    "an attribute that no release uses",
+    "attributes:\n",
+    "attributes:\n  spare: { type: string, from: [{ header: x-spare }] }\n",
+    ["6:3: warning: no release uses attribute spare"],
+  ],
+  [
+    "an override that nobody may use",
+    ", allowFrom: [10.0.0.0/8] }",
+    " }",
+    ["24:15: warning: nobody may use this override: it has neither allowFrom nor secretFile"],
+  ],
+  [
+    "a release without a secret of its own",
+    ", secretFile: pins.secret",
+    "",
+    [
+      "20:3: warning: release shop has no secretFile: its pins are signed with a random secret, which is right for one instance only and is lost with it; name a file in sticky.cookie.secretFile",
+    ],
+  ],
+  [
+    "an endpoint that is listed twice",
+    '["http://shop-stable:80"]',
+    '["http://shop-stable:80", "HTTP://SHOP-STABLE"]',
+    ["16:28: warning: version stable of service shop lists an endpoint twice; it counts once"],
+  ],
+  [
+    "an admin server that others can reach",
+    "services:",
+    'admin: { address: "[::]:9901" }\nservices:',
+    [
+      "12:19: warning: the admin server is open beyond this machine, and asks nobody who they are; keep it on 127.0.0.1, or guard the port",
+    ],
+  ],
+  ["no doubt about an admin server on IPv6 loopback", "services:", 'admin: { address: "[::1]:9901" }\nservices:', []],
+  [
+    "the fast lane, which this version does not have",
+    "services:",
+    "fastLane: true\nservices:",
+    ["12:11: warning: this version of Perch has the standard lane only; fastLane: on changes nothing"],
+  ],
+  ["no doubt about the fast lane turned off", "services:", "fastLane: off\nservices:", []],
+  [
+    "a source that trusts proxies where there are none",
+    "trustedProxies: [10.0.0.0/8]\n",
+    "",
+    ["7:60: warning: no caller is in trustedProxies, so this source never counts"],
+  ],
+];
+
+describe("warnings", () => {
+  test("a version in the split that a paired service lacks", () => {
+    const pages = '  pages: { versions: { stable: { endpoints: ["http://pages:80"] } } }\nreleases:\n';
+    const route = "  - { name: pages, match: { hosts: [p.example] }, service: pages, release: shop }\n  - name: shop\n";
+    const text = changed("releases:\n", pages).replace("  - name: shop\n", route);
+    expect(problemsOf(load(text))).toEqual([
+      "33:26: warning: service pages without version canary will serve the default in its place",
+    ]);
+  });
+
+  test("a valid configuration has none", () => {
+    expect(problemsOf(load(validConfig))).toEqual([]);
+  });
+
+  test.each(cases)("%s", (_sentence, find, replacement, wanted) => {
+    const result = load(changed(find, replacement));
+    expect(problemsOf(result)).toEqual(wanted);
+    expect(result.ok).toBe(true);
+  });
+});
