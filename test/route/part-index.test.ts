@@ -1,0 +1,46 @@
+import { expect, test } from "vitest";
+import { emptyHash, extendHash, PartIndex } from "../../src/route/part-index.ts";
+
+function hashOf(text: string): number {
+  return [...text].reduce((hash, character) => extendHash(hash, character.charCodeAt(0)), emptyHash);
+}
+
+function find(index: PartIndex<string>, text: string): string | undefined {
+  return index.find(text, 0, text.length, hashOf(text));
+}
+
+test("the hash is FNV-1a with 32 bits", () => {
+  // From the test suite of the hash's authors, http://www.isthe.com/chongo/src/fnv/test_fnv.c.
+  expect(hashOf("foobar") >>> 0).toBe(0xbf9cf968);
+});
+
+test("texts whose hashes collide are told apart", () => {
+  // Two English words that FNV-1a gives one hash.
+  expect(hashOf("costarring")).toBe(hashOf("liquid"));
+  const index = new PartIndex<string>("forwards");
+  index.at("costarring", () => "film");
+  expect(find(index, "liquid")).toBeUndefined();
+  index.at("liquid", () => "water");
+  expect(find(index, "costarring")).toBe("film");
+  expect(find(index, "liquid")).toBe("water");
+});
+
+test("a text keeps the value it was first given", () => {
+  const index = new PartIndex<string>("forwards");
+  expect(index.at("/a", () => "first")).toBe("first");
+  expect(index.at("/a", () => "second")).toBe("first");
+});
+
+test("a part is found inside a longer text, and only where it is that long", () => {
+  const index = new PartIndex<string>("forwards");
+  index.at("/api", () => "api");
+  expect(index.find("/api/x", 0, 4, hashOf("/api"))).toBe("api");
+  expect(index.find("/api/x", 0, 5, hashOf("/api"))).toBeUndefined();
+  expect(index.longest).toBe(4);
+});
+
+test("suffixes are found by the hash of their characters from the end", () => {
+  const index = new PartIndex<string>("backwards");
+  index.at(".com", () => "com");
+  expect(index.find("a.com", 1, 5, hashOf("moc."))).toBe("com");
+});

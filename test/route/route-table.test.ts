@@ -1,0 +1,270 @@
+import fc from "fast-check";
+import { describe, expect, test } from "vitest";
+import type { RoutableRequest } from "../../src/route/candidate.ts";
+import type { PathMatch, RouteMatch } from "../../src/route/route-match.ts";
+import { RouteTable } from "../../src/route/route-table.ts";
+
+const anything: RouteMatch = { hosts: [], path: undefined, methods: [], headers: [], query: [] };
+
+interface Asked {
+  readonly method?: string;
+  readonly host?: string;
+  readonly path?: string;
+  readonly headers?: Readonly<Record<string, string>>;
+  readonly query?: Readonly<Record<string, string>>;
+}
+
+function request({
+  method = "GET",
+  host = "shop.example.com",
+  path = "/",
+  headers = {},
+  query = {},
+}: Asked): RoutableRequest {
+  return { method, host, path, header: (name) => headers[name], query: (name) => query[name] };
+}
+
+function prefix(path: string): PathMatch {
+  return { kind: "prefix", path };
+}
+
+function exact(path: string): PathMatch {
+  return { kind: "exact", path };
+}
+
+function regex(source: string): PathMatch {
+  const expression = new RegExp(source);
+  return { kind: "regex", pattern: { source, test: (text) => expression.test(text) } };
+}
+
+/** Targets are the routes' places in the file. */
+function tableOf(matches: readonly Partial<RouteMatch>[]): RouteTable<number> {
+  return new RouteTable(matches.map((match, target) => ({ match: { ...anything, ...match }, target })));
+}
+
+describe("one route", () => {
+  const cases: readonly [sentence: string, match: Partial<RouteMatch>, asked: Asked, takes: boolean][] = [
+    ["without any condition takes everything", {}, { method: "PURGE", path: "/x" }, true],
+    ["takes its prefix itself", { path: prefix("/api") }, { path: "/api" }, true],
+    ["takes what is below its prefix", { path: prefix("/api") }, { path: "/api/x/y" }, true],
+    ["takes its prefix with a trailing slash", { path: prefix("/api") }, { path: "/api/" }, true],
+    ["leaves what only begins like its prefix", { path: prefix("/api") }, { path: "/apix" }, false],
+    ["leaves what is above its prefix", { path: prefix("/api/v1") }, { path: "/api" }, false],
+    ["takes a prefix written with a trailing slash alike", { path: prefix("/api/") }, { path: "/api" }, true],
+    ["leaves what only begins like it then, too", { path: prefix("/api/") }, { path: "/apix" }, false],
+    ["takes every path by the prefix /", { path: prefix("/") }, { path: "/anything" }, true],
+    ["takes the path / by the prefix /", { path: prefix("/") }, { path: "/" }, true],
+    ["compares paths by case", { path: prefix("/api") }, { path: "/API" }, false],
+    ["does not decode paths", { path: prefix("/api") }, { path: "/%61pi" }, false],
+    ["takes its exact path", { path: exact("/a/b") }, { path: "/a/b" }, true],
+    ["leaves its exact path with a slash behind", { path: exact("/a/b") }, { path: "/a/b/" }, false],
+    ["leaves its exact path in another case", { path: exact("/a/b") }, { path: "/a/B" }, false],
+    ["takes what its regex finds", { path: regex("^/v[0-9]+/") }, { path: "/v12/x" }, true],
+    ["leaves what its regex does not find", { path: regex("^/v[0-9]+/") }, { path: "/vx/x" }, false],
+    ["takes its host", { hosts: ["a.example"] }, { host: "a.example" }, true],
+    ["takes its host written in capitals", { hosts: ["A.Example"] }, { host: "a.example" }, true],
+    ["leaves another host", { hosts: ["a.example"] }, { host: "b.example" }, false],
+    ["takes any of its hosts", { hosts: ["a.example", "b.example"] }, { host: "b.example" }, true],
+    ["takes a host below its wildcard", { hosts: ["*.example.com"] }, { host: "a.example.com" }, true],
+    ["takes a host far below its wildcard", { hosts: ["*.example.com"] }, { host: "a.b.example.com" }, true],
+    ["leaves the wildcard's own domain", { hosts: ["*.example.com"] }, { host: "example.com" }, false],
+    ["leaves what only ends like the wildcard", { hosts: ["*.example.com"] }, { host: "myexample.com" }, false],
+    [
+      "leaves a wildcard's domain with a lone dot in front",
+      { hosts: ["*.example.com"] },
+      { host: ".example.com" },
+      false,
+    ],
+    ["takes any host by a lone asterisk", { hosts: ["*"] }, { host: "" }, true],
+    ["takes one of its methods", { methods: ["GET", "PUT"] }, { method: "PUT" }, true],
+    ["leaves other methods", { methods: ["GET"] }, { method: "POST" }, false],
+    ["does not take HEAD for GET", { methods: ["GET"] }, { method: "HEAD" }, false],
+    ["compares methods by case, as RFC 9110 does", { methods: ["GET"] }, { method: "get" }, false],
+    [
+      "takes a header that passes its test",
+      { headers: [{ name: "X-Beta", test: { op: "equals", value: "on" } }] },
+      { headers: { "x-beta": "on" } },
+      true,
+    ],
+    ["leaves a header that fails", { headers: [{ name: "x-beta", test: { op: "equals", value: "on" } }] }, {}, false],
+    [
+      "takes a header's absence where that is asked",
+      { headers: [{ name: "x-beta", test: { op: "exists", wanted: false } }] },
+      {},
+      true,
+    ],
+    [
+      "takes a query parameter that passes its test",
+      { query: [{ name: "v", test: { op: "prefix", texts: ["2."] } }] },
+      { query: { v: "2.1" } },
+      true,
+    ],
+    [
+      "leaves a request where one of two conditions fails",
+      { methods: ["GET"], query: [{ name: "v", test: { op: "exists", wanted: true } }] },
+      {},
+      false,
+    ],
+    ["without a path takes the target *", {}, { method: "OPTIONS", path: "*" }, true],
+    ["by the prefix / leaves the target *", { path: prefix("/") }, { method: "OPTIONS", path: "*" }, false],
+    ["by a longer prefix leaves it, too", { path: prefix("/api") }, { method: "OPTIONS", path: "*" }, false],
+  ];
+  test.each(cases)("%s", (_sentence, match, asked, takes) => {
+    expect(tableOf([match]).find(request(asked), 0)).toBe(takes ? 0 : undefined);
+  });
+});
+
+describe("of several routes the first in file order wins", () => {
+  const cases: readonly [sentence: string, matches: readonly Partial<RouteMatch>[], asked: Asked, wanted: number][] = [
+    ["a short prefix before a longer one", [{ path: prefix("/") }, { path: prefix("/api") }], { path: "/api" }, 0],
+    ["a longer prefix before a short one", [{ path: prefix("/api") }, { path: prefix("/") }], { path: "/api" }, 0],
+    ["any host before an exact one", [{}, { hosts: ["a.example"] }], { host: "a.example" }, 0],
+    ["an exact host before any", [{ hosts: ["a.example"] }, {}], { host: "a.example" }, 0],
+    [
+      "a wide wildcard before a narrow one",
+      [{ hosts: ["*.example"] }, { hosts: ["*.b.example"] }],
+      { host: "a.b.example" },
+      0,
+    ],
+    [
+      "a narrow wildcard before a wide one",
+      [{ hosts: ["*.b.example"] }, { hosts: ["*.example"] }],
+      { host: "a.b.example" },
+      0,
+    ],
+    ["a regex before an exact path", [{ path: regex("a") }, { path: exact("/a") }], { path: "/a" }, 0],
+    ["an exact path before a regex", [{ path: exact("/a") }, { path: regex("a") }], { path: "/a" }, 0],
+    ["the next, where the first wants another method", [{ methods: ["PUT"] }, {}], {}, 1],
+    [
+      "the next of one path, where the first wants another method",
+      [
+        { path: prefix("/a"), methods: ["PUT"] },
+        { path: prefix("/a"), methods: ["GET"] },
+      ],
+      { path: "/a/b" },
+      1,
+    ],
+    [
+      "the shorter prefix, where the longer fails on its header",
+      [
+        { path: prefix("/a/b"), headers: [{ name: "x", test: { op: "exists", wanted: true } }] },
+        { path: prefix("/a") },
+      ],
+      { path: "/a/b/c" },
+      1,
+    ],
+    [
+      "any host, where the exact one fails on its path",
+      [{ hosts: ["a.example"], path: exact("/x") }, {}],
+      { host: "a.example" },
+      1,
+    ],
+  ];
+  test.each(cases)("%s", (_sentence, matches, asked, wanted) => {
+    expect(tableOf(matches).find(request(asked), 0)).toBe(wanted);
+  });
+});
+
+test("an empty table takes nothing", () => {
+  expect(tableOf([]).find(request({}), 0)).toBeUndefined();
+});
+
+/** First match by trying every route: what the index must agree with. */
+function scan(matches: readonly RouteMatch[], asked: RoutableRequest): number | undefined {
+  const index = matches.findIndex(
+    ({ hosts, path, methods, headers }) =>
+      (hosts.length === 0 || hosts.some((host) => hostTakes(host, asked.host))) &&
+      (path === undefined || pathTakes(path, asked.path)) &&
+      (methods.length === 0 || methods.includes(asked.method)) &&
+      headers.every(({ name }) => asked.header(name) !== undefined),
+  );
+  return index < 0 ? undefined : index;
+}
+
+function hostTakes(pattern: string, host: string): boolean {
+  if (!pattern.startsWith("*.")) return pattern === host;
+  return host.endsWith(pattern.slice(1)) && host.length > pattern.length - 1;
+}
+
+function pathTakes(match: PathMatch, path: string): boolean {
+  if (match.kind === "exact") return match.path === path;
+  if (match.kind === "regex") return match.pattern.test(path);
+  const start = match.path.endsWith("/") ? match.path.slice(0, -1) : match.path;
+  return (start !== "" && path === start) || path.startsWith(`${start}/`);
+}
+
+const label = fc.constantFrom("a", "b", "ab");
+const host = fc.array(label, { minLength: 1, maxLength: 4 }).map((labels) => labels.join("."));
+const hostPattern = fc.tuple(fc.boolean(), host).map(([wild, name]) => (wild ? `*.${name}` : name));
+const segments = fc.array(fc.constantFrom("a", "b", "ab", "A", ""), { maxLength: 4 });
+const path = fc.oneof(
+  { weight: 20, arbitrary: segments.map((parts) => `/${parts.join("/")}`) },
+  { weight: 1, arbitrary: fc.constant("*") },
+);
+const pathMatch = fc.option(
+  fc.oneof(path.map(exact), path.map(prefix), fc.constantFrom("^/a", "b$", "ab").map(regex)),
+  { nil: undefined },
+);
+const method = fc.constantFrom("GET", "PUT", "HEAD");
+const routeMatch: fc.Arbitrary<RouteMatch> = fc.record({
+  hosts: fc.array(hostPattern, { maxLength: 2 }),
+  path: pathMatch,
+  methods: fc.oneof(
+    { weight: 3, arbitrary: fc.constant([]) },
+    { weight: 1, arbitrary: fc.array(method, { maxLength: 2 }) },
+  ),
+  headers: fc.oneof(
+    { weight: 4, arbitrary: fc.constant([]) },
+    { weight: 1, arbitrary: fc.constant([{ name: "x-beta", test: { op: "exists" as const, wanted: true } }]) },
+  ),
+  query: fc.constant([]),
+});
+const anyRequest = fc
+  .record({ method, host, path, headers: fc.constantFrom<Record<string, string>[]>({}, { "x-beta": "1" }) })
+  .map(request);
+
+test("the index finds what trying every route finds", () => {
+  fc.assert(
+    fc.property(
+      fc.array(routeMatch, { maxLength: 40 }),
+      fc.array(anyRequest, { minLength: 1, maxLength: 20 }),
+      (matches, all) => {
+        const table = tableOf(matches);
+        for (const asked of all) expect(table.find(asked, 0)).toBe(scan(matches, asked));
+      },
+    ),
+    { numRuns: 1500 },
+  );
+});
+
+test("ten thousand routes with hosts, paths and prefixes of their own are each found, by few comparisons", () => {
+  const matches = Array.from({ length: 10_000 }, (_, index): Partial<RouteMatch> => {
+    const shapes: readonly Partial<RouteMatch>[] = [
+      { hosts: [`shop-${index}.example.com`] },
+      { hosts: [`*.shop-${index}.example.com`], path: prefix("/") },
+      { path: prefix(`/service-${index}/v1`) },
+      { path: exact(`/page-${index}`) },
+    ];
+    return { ...shapes[index % 4], methods: ["GET"] };
+  });
+  const table = tableOf(matches);
+  for (let index = 0; index < matches.length; index++) {
+    let judged = 0;
+    const asked: readonly Asked[] = [
+      { host: `shop-${index}.example.com` },
+      { host: `www.shop-${index}.example.com`, path: "/x" },
+      { path: `/service-${index}/v1/orders` },
+      { path: `/page-${index}` },
+    ];
+    // Every route asks for the method, so the questions show how many candidates were judged.
+    const counted = {
+      ...request(asked[index % 4] ?? {}),
+      get method() {
+        judged++;
+        return "GET";
+      },
+    };
+    expect(table.find(counted, 0)).toBe(index);
+    expect(judged).toBe(1);
+  }
+});
