@@ -1,3 +1,5 @@
+import { skipBlanks, skipBlanksBack } from "./blanks.ts";
+
 /**
  * Reading and thinning the Cookie header as RFC 6265 §4.2.1 shapes it and as clients really send it: pieces between
  * semicolons, a name before the first `=`, blanks around both ignored. A semicolon in quotes still ends its piece, as in
@@ -152,21 +154,4 @@ function pieceStart(header: string, at: number): number {
 function pieceEnd(header: string, from: number): number {
   const end = header.indexOf(";", from);
   return end < 0 ? header.length : end;
-}
-
-function skipBlanks(text: string, from: number): number {
-  let at = from;
-  while (isBlank(text.charCodeAt(at))) at++;
-  return at;
-}
-
-function skipBlanksBack(text: string, from: number): number {
-  let at = from;
-  while (at > 0 && isBlank(text.charCodeAt(at - 1))) at--;
-  return at;
-}
-
-/** Space or tab; false for the NaN beyond either end. */
-function isBlank(code: number): boolean {
-  return code === 0x20 || code === 0x09;
 }

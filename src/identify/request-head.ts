@@ -18,6 +18,8 @@ export interface RequestHead {
   readonly host: string;
   /** The value of the header with this lower-case name; `repeated` where it came more than once. */
   header(name: string): string | undefined | typeof repeated;
+  /** All values of the header with this lower-case name, line by line in order; empty where there is none. Seldom asked. */
+  headerLines(name: string): readonly string[];
   /** All Cookie headers, joined by "; " as RFC 9113 §8.2.3 does; undefined where there is none. */
   readonly cookies: string | undefined;
 }

@@ -1,0 +1,42 @@
+import { type Address, type AddressRange, parseAddress, parseAddressRange } from "../../src/decide/address.ts";
+import { parseAuthority } from "../../src/identify/authority.ts";
+import type { Caller } from "../../src/identify/caller.ts";
+import { type RequestHead, repeated } from "../../src/identify/request-head.ts";
+
+/** Header lines by lower-case name; several values are several lines. */
+export type Headers = Readonly<Record<string, string | readonly string[]>>;
+
+/** An address that the test knows to be one. */
+export function address(text: string): Address {
+  const parsed = parseAddress(text);
+  if (parsed === undefined) throw new TypeError(`"${text}" is no address.`);
+  return parsed;
+}
+
+export function ranges(...texts: readonly string[]): readonly AddressRange[] {
+  return texts.flatMap((text) => parseAddressRange(text) ?? []);
+}
+
+/** A trusted proxy at 10.0.0.9, or what the test makes of it. */
+export function callerOf(changes: Partial<Caller> = {}): Caller {
+  return { address: address("10.0.0.9"), trusted: true, scheme: "http", localPort: 8080, ...changes };
+}
+
+/** A head that holds exactly what the test says, also what no lane would let through. */
+export function headOf(headers: Headers, target = "/"): RequestHead {
+  const all = new Map(Object.entries({ host: "shop.example.com", ...headers }));
+  const linesOf = (name: string): readonly string[] => [all.get(name) ?? []].flat();
+  const [path = "", ...query] = target.split("?");
+  const authority = linesOf("host")[0] ?? "";
+  return {
+    method: "GET",
+    target,
+    path,
+    query: query.join("?"),
+    authority,
+    host: parseAuthority(authority)?.host ?? "",
+    header: (name) => (linesOf(name).length > 1 ? repeated : linesOf(name)[0]),
+    headerLines: linesOf,
+    cookies: all.has("cookie") ? linesOf("cookie").join("; ") : undefined,
+  };
+}
