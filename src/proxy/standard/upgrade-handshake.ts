@@ -1,0 +1,205 @@
+import { type ClientRequest, IncomingMessage } from "node:http";
+import { Socket } from "node:net";
+import { TLSSocket } from "node:tls";
+import { createProxyServer } from "http-proxy-3";
+import type { Timeouts } from "../../upstream/service-spec.ts";
+import type { AttemptFailure } from "../attempts.ts";
+import type { UpgradeStandIn } from "./upgrade-stand-in.ts";
+
+/** An upstream's response head may not be larger than this, in octets: as for any other request. */
+const responseHeadBytes = 64 * 1024;
+
+const noBytes = Buffer.alloc(0);
+
+/** What is sent, and where. */
+export interface HandshakeRequest {
+  /** `http://host:port` or `https://host:port`. */
+  readonly origin: string;
+  readonly target: string;
+  /** Flat: name, value, name, value; with Host, Connection and Upgrade. */
+  readonly headers: readonly string[];
+  readonly timeouts: Timeouts;
+}
+
+/** What a handshake comes to: one of `opened`, `answered`, `failed` is called, once, unless it was cancelled. */
+export interface HandshakeEvents {
+  /** The fields of the 101, flat, as the client gets them; asked just before `opened`. */
+  switchedHeaders(upstream: readonly string[]): string[];
+  /** The upstream switched, the client has the 101, and the octets behind it are on their way. */
+  opened(upstream: Socket): void;
+  /** The upstream declined: an answer other than 101, its body unread. */
+  answered(response: IncomingMessage): void;
+  failed(failure: AttemptFailure): void;
+}
+
+/**
+ * One attempt at a WebSocket handshake with one endpoint. http-proxy-3 sends the request, writes the 101 to the client's
+ * stand-in and pipes the two connections into each other. The rest of what it does is kept from happening:
+ *
+ * - It rewrites the target as a URL (`/a/../b`, `/a|b`, a lone `?`) and merges header lines, so both are set after it.
+ * - A client's `Expect` would make node send the head before that, so it never sees the client's request.
+ * - It copies the upstream's hop-by-hop fields to the 101, and opens a tunnel whatever protocol the 101 names.
+ * - It relays any other answer without backpressure, without filtering its fields, and with its status text unchecked;
+ *   one that breaks off looks complete. `answered` takes such answers over.
+ * - Its connect timeout does not cover the TLS handshake, it has none for the answer, and when the client leaves before
+ *   the 101 it waits for the upstream all the same: hence the timer here, and `cancel`.
+ */
+export class UpgradeHandshake {
+  readonly #request: HandshakeRequest;
+  readonly #standIn: UpgradeStandIn;
+  readonly #events: HandshakeEvents;
+  #upstream: ClientRequest | undefined;
+  #timer: NodeJS.Timeout | undefined;
+  #sent = false;
+  #done = false;
+
+  constructor(request: HandshakeRequest, standIn: UpgradeStandIn, events: HandshakeEvents) {
+    this.#request = request;
+    this.#standIn = standIn;
+    this.#events = events;
+  }
+
+  /** Throws where node refuses to send such a request; then nothing was sent and no event follows. */
+  start(): void {
+    const { origin, timeouts } = this.#request;
+    const proxy = createProxyServer({
+      target: new URL(origin),
+      agent: false,
+      toProxy: true,
+      ignorePath: true,
+      prependPath: false,
+      // Whatever its name says, http-proxy-3 uses this object as the start of node's request options.
+      ssl: { maxHeaderSize: responseHeadBytes },
+    });
+    // Without a listener of ours it throws every error of the stand-in, and the process ends.
+    proxy.on("error", () => {});
+    proxy.on("proxyReqWs", (upstream) => this.#prepare(upstream));
+    proxy.on("open", (socket) => this.#onOpen(socket));
+    this.#arm(timeouts.connectMs, "connect-timeout");
+    try {
+      proxy.ws(plainUpgrade(), this.#standIn, noBytes, (error) => this.#onError(error));
+    } catch (error) {
+      this.cancel();
+      throw error;
+    }
+    // Listeners fire in a later turn, so nobody misses an answer between its removal and ours.
+    this.#upstream?.removeAllListeners("response").on("response", (response) => this.#onResponse(response));
+  }
+
+  /** Ends it without an event: nobody waits for the upstream any more. */
+  cancel(): void {
+    this.#finish();
+    this.#breakOff();
+  }
+
+  #prepare(upstream: ClientRequest): void {
+    this.#upstream = upstream;
+    upstream.path = this.#request.target;
+    for (const name of upstream.getHeaderNames()) upstream.removeHeader(name);
+    for (const [name, values] of Object.entries(linesByName(this.#request.headers))) upstream.setHeader(name, values);
+    // Node drops fields past its count, and with them a Content-Length; the head's size is bounded instead.
+    upstream.maxHeadersCount = 0;
+    upstream.on("socket", (socket) => this.#onSocket(socket));
+    upstream.on("upgrade", (response, socket) => this.#onUpgrade(response, socket as Socket));
+  }
+
+  #onSocket(socket: Socket): void {
+    if (!socket.connecting) this.#onConnected();
+    else socket.once(socket instanceof TLSSocket ? "secureConnect" : "connect", () => this.#onConnected());
+  }
+
+  #onConnected(): void {
+    if (this.#done) return;
+    this.#sent = true;
+    this.#arm(this.#request.timeouts.responseHeadersMs, "upstream-timeout");
+  }
+
+  /** Runs before http-proxy-3's own listener, which writes whatever stands in `headers` and pipes the connections. */
+  #onUpgrade(response: IncomingMessage, socket: Socket): void {
+    if (this.#done || response.headers.upgrade?.toLowerCase() !== "websocket") {
+      // Both ends of the pipe that follows are then gone, so nothing comes of it.
+      socket.destroy();
+      this.#fail("upstream-malformed");
+      return;
+    }
+    // A client may still have something to say after the upstream has finished, and be heard.
+    socket.allowHalfOpen = true;
+    response.headers = linesByName(this.#events.switchedHeaders(response.rawHeaders));
+  }
+
+  #onOpen(socket: Socket): void {
+    if (this.#finish()) this.#events.opened(socket);
+  }
+
+  #onResponse(response: IncomingMessage): void {
+    // A 101 without the fields that make it one; node takes it for a final answer.
+    if ((response.statusCode ?? 0) < 200) this.#fail("upstream-malformed");
+    else if (this.#finish()) {
+      this.#standIn.destroy();
+      this.#events.answered(response);
+    }
+  }
+
+  #onError(error: Error & { readonly code?: unknown }): void {
+    const malformed = typeof error.code === "string" && error.code.startsWith("HPE_");
+    this.#fail(this.#sent ? (malformed ? "upstream-malformed" : "upstream-reset") : "connect-failed");
+  }
+
+  #fail(failure: AttemptFailure): void {
+    if (!this.#finish()) return;
+    this.#breakOff();
+    this.#events.failed(failure);
+  }
+
+  /** True the first time. */
+  #finish(): boolean {
+    clearTimeout(this.#timer);
+    const first = !this.#done;
+    this.#done = true;
+    return first;
+  }
+
+  #breakOff(): void {
+    this.#upstream?.destroy();
+    this.#standIn.destroy();
+  }
+
+  #arm(ms: number, failure: AttemptFailure): void {
+    clearTimeout(this.#timer);
+    this.#timer = setTimeout(() => this.#fail(failure), ms);
+  }
+}
+
+/** What http-proxy-3 sees of the request: that it is an upgrade. The real target and fields are set after it. */
+function plainUpgrade(): IncomingMessage {
+  const request = new IncomingMessage(new Socket());
+  request.method = "GET";
+  request.url = "/";
+  request.httpVersion = "1.1";
+  request.httpVersionMajor = 1;
+  request.httpVersionMinor = 1;
+  request.headers = { connection: "Upgrade", upgrade: "websocket" };
+  return request;
+}
+
+/**
+ * Fields as an object of lists, the form in which node and http-proxy-3 write one line a value. Lines of one name come
+ * together where the first stood, in their order and under its case; without a prototype, `__proto__` is a name like any.
+ */
+function linesByName(headers: readonly string[]): Record<string, string[]> {
+  const lines: Record<string, string[]> = Object.create(null);
+  const known = new Map<string, string[]>();
+  for (let i = 0; i < headers.length; i += 2) {
+    const name = headers[i] ?? "";
+    const value = headers[i + 1] ?? "";
+    const values = known.get(name.toLowerCase());
+    if (values !== undefined) {
+      values.push(value);
+      continue;
+    }
+    const first = [value];
+    known.set(name.toLowerCase(), first);
+    lines[name] = first;
+  }
+  return lines;
+}
