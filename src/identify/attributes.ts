@@ -1,0 +1,59 @@
+import type { AttributeType } from "../decide/facts.ts";
+import type { AttributeSource, AttributeSpec } from "./attribute-spec.ts";
+
+/** Told of every attribute value that was there and could not be used; `index` is the attribute's in its table. */
+export interface AttributeErrorSink {
+  attributeError(index: number, cause: "unparsable" | "repeated"): void;
+}
+
+export interface Attribute {
+  readonly name: string;
+  readonly type: AttributeType;
+  readonly from: readonly AttributeSource[];
+}
+
+/**
+ * The attributes of a configuration, by index. A name that any attribute reads with `trust: "proxies"` is reserved: from
+ * an untrusted caller nothing of that name counts, for whichever attribute, rule or route asks, and no copy of it goes
+ * upstream. So one careless reader can not open what another one closed.
+ */
+export class AttributeTable {
+  readonly attributes: readonly Attribute[];
+  readonly errors: AttributeErrorSink;
+  /** Names, lower case, of headers to be removed from what an untrusted caller sent. */
+  readonly untrustedHeaders: ReadonlySet<string>;
+  /** Names of cookies to be removed from what an untrusted caller sent. */
+  readonly untrustedCookies: ReadonlySet<string>;
+  /** Names of query parameters to be removed from what an untrusted caller sent. */
+  readonly untrustedQuery: ReadonlySet<string>;
+  readonly #indexes: ReadonlyMap<string, number>;
+
+  constructor(specs: readonly AttributeSpec[], errors: AttributeErrorSink) {
+    this.attributes = specs.map(({ name, type, from }) => ({ name, type, from: from.map(normalised) }));
+    this.errors = errors;
+    this.#indexes = new Map(specs.map(({ name }, index) => [name, index]));
+    this.untrustedHeaders = this.#reserved("header");
+    this.untrustedCookies = this.#reserved("cookie");
+    this.untrustedQuery = this.#reserved("query");
+  }
+
+  get size(): number {
+    return this.attributes.length;
+  }
+
+  /** Undefined where no attribute has this name. */
+  indexOf(name: string): number | undefined {
+    return this.#indexes.get(name);
+  }
+
+  #reserved(kind: "header" | "cookie" | "query"): ReadonlySet<string> {
+    const sources = this.attributes.flatMap(({ from }) => from);
+    return new Set(
+      sources.flatMap((source) => (source.kind === kind && source.trust === "proxies" ? [source.name] : [])),
+    );
+  }
+}
+
+function normalised(source: AttributeSource): AttributeSource {
+  return source.kind === "header" ? { ...source, name: source.name.toLowerCase() } : source;
+}

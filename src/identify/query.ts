@@ -1,0 +1,50 @@
+import { decodeText } from "./decode-text.ts";
+
+/** Parameters that are looked at. Those behind them are unknown to routes and rules and still go upstream. */
+const parameterLimit = 256;
+
+const encoded = /[%+\u0080-\uffff]/;
+const escaped = /%([\da-f]{2})/gi;
+
+/**
+ * The parameters of a query, the part of a target after its `?`, by name; the first of each name counts. Names and
+ * values are decoded as browsers write forms: `+` is a space, `%XX` an octet, the whole UTF-8 where it is valid. An
+ * escape that is none stays as it is. A parameter without `=` has the empty value.
+ */
+export function parseQuery(query: string): ReadonlyMap<string, string> {
+  const parameters = new Map<string, string>();
+  let start = 0;
+  for (let count = 0; count < parameterLimit && start < query.length; count++) {
+    const end = parameterEnd(query, start);
+    const name = parameterName(query, start, end);
+    if (start < end && !parameters.has(name.text)) parameters.set(name.text, decode(query.slice(name.end + 1, end)));
+    start = end + 1;
+  }
+  return parameters;
+}
+
+/** The query without the parameters of these names, all else octet for octet; the same text where nothing had to go. */
+export function stripParameters(query: string, names: ReadonlySet<string>): string {
+  if (names.size === 0 || query === "") return query;
+  const parameters = query.split("&");
+  const left = parameters.filter((parameter) => !names.has(parameterName(parameter, 0, parameter.length).text));
+  return left.length === parameters.length ? query : left.join("&");
+}
+
+function parameterEnd(query: string, start: number): number {
+  const end = query.indexOf("&", start);
+  return end < 0 ? query.length : end;
+}
+
+function parameterName(query: string, start: number, end: number): { readonly text: string; readonly end: number } {
+  const parameter = query.slice(start, end);
+  const equals = parameter.indexOf("=");
+  const length = equals < 0 ? parameter.length : equals;
+  return { text: decode(parameter.slice(0, length)), end: start + length };
+}
+
+function decode(text: string): string {
+  if (!encoded.test(text)) return text;
+  const octets = text.replaceAll("+", " ");
+  return decodeText(octets.replace(escaped, (_, digits: string) => String.fromCharCode(Number.parseInt(digits, 16))));
+}

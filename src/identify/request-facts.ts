@@ -1,0 +1,152 @@
+import type { Address, AddressRange } from "../decide/address.ts";
+import type { AttributeValue, Facts } from "../decide/facts.ts";
+import { parseValue } from "../decide/value.ts";
+import type { AttributeSource } from "./attribute-spec.ts";
+import type { Attribute, AttributeTable } from "./attributes.ts";
+import type { Caller } from "./caller.ts";
+import { deriveClientAddress } from "./client-address.ts";
+import { findCookie } from "./cookies.ts";
+import { decodeText } from "./decode-text.ts";
+import { type ForwardedHeaders, forwardedHeaders, isHttps } from "./forwarded.ts";
+import { parseQuery } from "./query.ts";
+import { type RequestHead, repeated } from "./request-head.ts";
+
+/** Stands for a fact that nobody asked for yet, since undefined is an answer. */
+const unread: unique symbol = Symbol("unread");
+
+/** Remembered of a name that the request does not have. */
+const absent: unique symbol = Symbol("absent");
+
+/** What was answered by name, so that a thousand rules about one long header read it once. */
+type Answers = Map<string, string | typeof repeated | typeof absent>;
+
+/**
+ * What one request says, read when it is asked for and remembered. Attributes go through their sources in order: the
+ * first that is present and parses gives the value. An empty value counts as absent, for an attribute of any type; a
+ * repeated header and a value that does not parse are counted, once a request, and the next source is asked.
+ */
+export class RequestFacts implements Facts {
+  readonly #table: AttributeTable;
+  readonly #head: RequestHead;
+  readonly #caller: Caller;
+  readonly #trusted: readonly AddressRange[];
+  #attributes: (AttributeValue | undefined | typeof unread)[] | undefined;
+  #headers: Answers | undefined;
+  #cookies: Answers | undefined;
+  #parameters: ReadonlyMap<string, string> | undefined;
+  #clientAddress: Address | undefined | typeof unread = unread;
+
+  /** `trusted` are the ranges of the configuration's trustedProxies, for the walk along X-Forwarded-For. */
+  constructor(table: AttributeTable, head: RequestHead, caller: Caller, trusted: readonly AddressRange[]) {
+    this.#table = table;
+    this.#head = head;
+    this.#caller = caller;
+    this.#trusted = trusted;
+  }
+
+  get method(): string {
+    return this.#head.method;
+  }
+
+  get host(): string {
+    return this.#head.host;
+  }
+
+  get path(): string {
+    return this.#head.path;
+  }
+
+  get clientAddress(): Address | undefined {
+    if (this.#clientAddress === unread) {
+      this.#clientAddress = deriveClientAddress(this.#head, this.#caller, this.#trusted);
+    }
+    return this.#clientAddress;
+  }
+
+  /** True where the client came by https, as far as the caller and a trusted caller's X-Forwarded-Proto tell. */
+  get isHttps(): boolean {
+    return isHttps(this.#head, this.#caller);
+  }
+
+  /** The forwarding headers that go upstream. Built anew each time: ask once. */
+  get forwarded(): ForwardedHeaders {
+    return forwardedHeaders(this.#head, this.#caller);
+  }
+
+  attribute(index: number): AttributeValue | undefined {
+    this.#attributes ??= new Array(this.#table.size).fill(unread);
+    const known = this.#attributes[index];
+    if (known !== unread) return known;
+    const attribute = this.#table.attributes[index];
+    const value = attribute === undefined ? undefined : this.#readAttribute(attribute, index);
+    this.#attributes[index] = value;
+    return value;
+  }
+
+  header(name: string): string | undefined {
+    this.#headers ??= new Map();
+    let answer = this.#headers.get(name);
+    if (answer === undefined) {
+      answer = this.#readHeader(name) ?? absent;
+      this.#headers.set(name, answer);
+    }
+    return typeof answer === "string" ? answer : undefined;
+  }
+
+  cookie(name: string): string | undefined {
+    this.#cookies ??= new Map();
+    let answer = this.#cookies.get(name);
+    if (answer === undefined) {
+      answer = this.#readCookie(name) ?? absent;
+      this.#cookies.set(name, answer);
+    }
+    return typeof answer === "string" ? answer : undefined;
+  }
+
+  query(name: string): string | undefined {
+    if (this.#head.query === "" || this.#isReserved(this.#table.untrustedQuery, name)) return undefined;
+    this.#parameters ??= parseQuery(this.#head.query);
+    return this.#parameters.get(name);
+  }
+
+  #readAttribute({ type, from }: Attribute, index: number): AttributeValue | undefined {
+    for (const source of from) {
+      const text = this.#readSource(source);
+      if (text === undefined || text === "") continue;
+      const value = text === repeated ? undefined : parseValue(type, text);
+      if (value !== undefined) return value;
+      this.#table.errors.attributeError(index, text === repeated ? "repeated" : "unparsable");
+    }
+    return undefined;
+  }
+
+  #readSource(source: AttributeSource): string | undefined | typeof repeated {
+    switch (source.kind) {
+      case "header":
+        return this.#readHeader(source.name);
+      case "cookie":
+        return this.#readCookie(source.name);
+      case "query":
+        return this.query(source.name);
+      case "clientAddress":
+        return this.clientAddress?.text;
+    }
+  }
+
+  #readHeader(name: string): string | undefined | typeof repeated {
+    if (this.#isReserved(this.#table.untrustedHeaders, name)) return undefined;
+    const value = this.#head.header(name);
+    return typeof value === "string" ? decodeText(value) : value;
+  }
+
+  #readCookie(name: string): string | undefined {
+    const { cookies } = this.#head;
+    if (cookies === undefined || this.#isReserved(this.#table.untrustedCookies, name)) return undefined;
+    const value = findCookie(cookies, name);
+    return value === undefined ? undefined : decodeText(value);
+  }
+
+  #isReserved(names: ReadonlySet<string>, name: string): boolean {
+    return !this.#caller.trusted && names.size > 0 && names.has(name);
+  }
+}

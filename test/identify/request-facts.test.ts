@@ -1,0 +1,242 @@
+import fc from "fast-check";
+import { describe, expect, test } from "vitest";
+import type { AttributeType } from "../../src/decide/facts.ts";
+import { canonicalText } from "../../src/decide/value.ts";
+import type { AttributeSource } from "../../src/identify/attribute-spec.ts";
+import { AttributeTable } from "../../src/identify/attributes.ts";
+import type { Caller } from "../../src/identify/caller.ts";
+import { RequestFacts } from "../../src/identify/request-facts.ts";
+import { address, callerOf, type Headers, headOf, ranges } from "./heads.ts";
+
+type NamedKind = "header" | "cookie" | "query";
+
+function from(kind: NamedKind, name: string, trust: "anyone" | "proxies" = "anyone"): AttributeSource {
+  return { kind, name, trust };
+}
+
+const stranger = callerOf({ address: address("203.0.113.5"), trusted: false });
+const trusted = ranges("10.0.0.0/8");
+
+interface Asked {
+  readonly type?: AttributeType;
+  readonly from: readonly AttributeSource[];
+  readonly headers?: Headers;
+  readonly target?: string;
+  readonly caller?: Caller;
+}
+
+/** A request's facts where the one attribute is the asked one, and the errors that reading it counted. */
+function factsOf({ type = "string", from: sources, headers = {}, target = "/", caller = callerOf() }: Asked) {
+  const errors: string[] = [];
+  const table = new AttributeTable([{ name: "asked", type, from: sources }], {
+    attributeError: (index, cause) => errors.push(`${index}: ${cause}`),
+  });
+  return { facts: new RequestFacts(table, headOf(headers, target), caller, trusted), errors };
+}
+
+/** The value's one text, and what was counted. */
+function read(asked: Asked): readonly [value: string | undefined, ...errors: string[]] {
+  const { facts, errors } = factsOf(asked);
+  const value = facts.attribute(0);
+  return [value === undefined ? undefined : canonicalText(value), ...errors];
+}
+
+describe("an attribute", () => {
+  const cases: readonly [sentence: string, asked: Asked, wanted: readonly (string | undefined)[]][] = [
+    ["comes from a header", { from: [from("header", "x-user")], headers: { "x-user": "ann" } }, ["ann"]],
+    [
+      "comes from a header named in capitals",
+      { from: [from("header", "X-User")], headers: { "x-user": "ann" } },
+      ["ann"],
+    ],
+    ["comes from a cookie", { from: [from("cookie", "uid")], headers: { cookie: 'a=1; uid="ann"' } }, ["ann"]],
+    [
+      "comes from any of several Cookie headers",
+      { from: [from("cookie", "uid")], headers: { cookie: ["a=1", "uid=ann"] } },
+      ["ann"],
+    ],
+    ["comes from the query", { from: [from("query", "user")], target: "/?a=1&user=ann+b" }, ["ann b"]],
+    ["comes from the client's address", { type: "ip", from: [{ kind: "clientAddress" }] }, ["10.0.0.9"]],
+    [
+      "comes from the derived address, not the caller's",
+      { type: "ip", from: [{ kind: "clientAddress" }], headers: { "x-forwarded-for": "192.0.2.1" } },
+      ["192.0.2.1"],
+    ],
+    ["comes from the client's address as text", { from: [{ kind: "clientAddress" }] }, ["10.0.0.9"]],
+    [
+      "is absent where no source has it",
+      { from: [from("header", "x"), from("cookie", "x"), from("query", "x")] },
+      [undefined],
+    ],
+    [
+      "is absent without an address",
+      { from: [{ kind: "clientAddress" }], caller: callerOf({ address: undefined }) },
+      [undefined],
+    ],
+    [
+      "comes from the first source that is present",
+      {
+        from: [from("header", "x"), from("cookie", "x"), from("query", "x")],
+        headers: { cookie: "x=cookie" },
+        target: "/?x=query",
+      },
+      ["cookie"],
+    ],
+    [
+      "comes from the next source where the first does not parse, which is counted",
+      { type: "number", from: [from("header", "x"), from("query", "x")], headers: { x: "four" }, target: "/?x=4" },
+      ["4", "0: unparsable"],
+    ],
+    [
+      "comes from the next source where the first is empty, which is not counted",
+      { type: "number", from: [from("header", "x"), from("query", "x")], headers: { x: "" }, target: "/?x=4" },
+      ["4"],
+    ],
+    ["of text is absent where it is empty", { from: [from("header", "x")], headers: { x: "" } }, [undefined]],
+    [
+      "comes from the next source where a header is repeated, which is counted",
+      { from: [from("header", "x"), from("query", "x")], headers: { x: ["a", "a"] }, target: "/?x=b" },
+      ["b", "0: repeated"],
+    ],
+    [
+      "is absent where all fail, and each is counted",
+      { type: "semver", from: [from("header", "x"), from("cookie", "x")], headers: { x: ["1", "2"], cookie: "x=one" } },
+      [undefined, "0: repeated", "0: unparsable"],
+    ],
+    [
+      "that names itself twice in the cookies takes the first",
+      { from: [from("cookie", "x")], headers: { cookie: "x=1; x=2" } },
+      ["1"],
+    ],
+    ["is read as UTF-8", { from: [from("header", "x")], headers: { x: "K\xc3\xb6ln" } }, ["Köln"]],
+    ["stays Latin-1 where it is no UTF-8", { from: [from("header", "x")], headers: { x: "K\xf6ln" } }, ["Köln"]],
+    [
+      "of a cookie is read as UTF-8, too",
+      { from: [from("cookie", "x")], headers: { cookie: "x=K\xc3\xb6ln" } },
+      ["Köln"],
+    ],
+    ["of a cookie is not percent-decoded", { from: [from("cookie", "x")], headers: { cookie: "x=a%20b" } }, ["a%20b"]],
+    ["of type semver", { type: "semver", from: [from("header", "x")], headers: { x: "v4.2" } }, ["4.2.0"]],
+    ["of type time", { type: "time", from: [from("header", "x")], headers: { x: "1970-01-02" } }, ["86400000"]],
+    [
+      "of type boolean may be false",
+      { type: "boolean", from: [from("header", "x")], headers: { x: "false" } },
+      ["false"],
+    ],
+    ["of type number may be 0", { type: "number", from: [from("header", "x")], headers: { x: "0" } }, ["0"]],
+  ];
+  test.each(cases)("%s", (_sentence, asked, wanted) => {
+    expect(read(asked)).toEqual(wanted);
+  });
+
+  test("is read and counted once, however often it is asked for", () => {
+    const { facts, errors } = factsOf({ type: "number", from: [from("header", "x")], headers: { x: "four" } });
+    for (let count = 0; count < 3; count++) expect(facts.attribute(0)).toBeUndefined();
+    expect(errors).toEqual(["0: unparsable"]);
+  });
+
+  test("beyond the table is absent", () => {
+    expect(factsOf({ from: [] }).facts.attribute(7)).toBeUndefined();
+  });
+});
+
+describe("a source with trust: proxies", () => {
+  const kinds: readonly [NamedKind, Pick<Asked, "headers" | "target">][] = [
+    ["header", { headers: { x: "ann" } }],
+    ["cookie", { headers: { cookie: "x=ann" } }],
+    ["query", { target: "/?x=ann" }],
+  ];
+  test.each(kinds)("counts in a %s from a trusted caller only", (kind, sent) => {
+    const sources = [from(kind, "x", "proxies")];
+    expect(read({ from: sources, ...sent })).toEqual(["ann"]);
+    expect(read({ from: sources, ...sent, caller: stranger })).toEqual([undefined]);
+  });
+
+  test.each(kinds)("closes the %s for every other reader, too", (kind, sent) => {
+    const sources = [from(kind, "x", "proxies"), from(kind, "x", "anyone")];
+    expect(read({ from: sources, ...sent, caller: stranger })).toEqual([undefined]);
+    const { facts } = factsOf({ from: sources, ...sent, caller: stranger });
+    expect(facts[kind]("x")).toBeUndefined();
+    expect(factsOf({ from: sources, ...sent }).facts[kind]("x")).toBe("ann");
+  });
+
+  test("is not counted as an error where a stranger repeats it", () => {
+    const sources = [from("header", "x", "proxies")];
+    expect(read({ from: sources, headers: { x: ["a", "b"] }, caller: stranger })).toEqual([undefined]);
+  });
+});
+
+test("the table tells which names to remove from what strangers send, and where each attribute is", () => {
+  const table = new AttributeTable(
+    [
+      { name: "a", type: "string", from: [from("header", "X-A", "proxies"), from("cookie", "A")] },
+      {
+        name: "b",
+        type: "string",
+        from: [from("cookie", "B", "proxies"), from("query", "c", "proxies"), { kind: "clientAddress" }],
+      },
+    ],
+    { attributeError: () => {} },
+  );
+  expect([...table.untrustedHeaders]).toEqual(["x-a"]);
+  expect([...table.untrustedCookies]).toEqual(["B"]);
+  expect([...table.untrustedQuery]).toEqual(["c"]);
+  expect([table.size, table.indexOf("a"), table.indexOf("b"), table.indexOf("c")]).toEqual([2, 0, 1, undefined]);
+});
+
+describe("raw facts", () => {
+  const { facts } = factsOf({
+    from: [],
+    headers: {
+      host: "Shop.Example.com:80",
+      x: "K\xc3\xb6ln",
+      y: ["1", "2"],
+      z: "",
+      cookie: 'a="1"; e=',
+      "x-forwarded-proto": "https",
+    },
+    target: "/p?q=a+b&e",
+  });
+  test.each<[sentence: string, found: () => unknown, wanted: unknown]>([
+    ["a header, decoded", () => facts.header("x"), "Köln"],
+    ["a repeated header as absent", () => facts.header("y"), undefined],
+    ["an empty header as it is", () => facts.header("z"), ""],
+    ["a missing header", () => facts.header("w"), undefined],
+    ["a cookie without its quotes", () => facts.cookie("a"), "1"],
+    ["an empty cookie as it is", () => facts.cookie("e"), ""],
+    ["a missing cookie", () => facts.cookie("b"), undefined],
+    ["a query parameter", () => facts.query("q"), "a b"],
+    ["an empty query parameter as it is", () => facts.query("e"), ""],
+    ["a missing query parameter", () => facts.query("r"), undefined],
+    ["the method", () => facts.method, "GET"],
+    ["the host", () => facts.host, "shop.example.com"],
+    ["the path", () => facts.path, "/p"],
+    ["the client's address", () => facts.clientAddress?.text, "10.0.0.9"],
+    ["whether the client used https", () => facts.isHttps, true],
+    ["the forwarding headers", () => facts.forwarded.port, "80"],
+  ])("%s", (_sentence, found, wanted) => {
+    expect(found()).toBe(wanted);
+    // What is remembered must be what was read.
+    expect(found()).toBe(wanted);
+  });
+});
+
+test("whatever a client sends, every fact can be asked for", () => {
+  const text = fc.string({ unit: fc.integer({ min: 0, max: 255 }).map((code) => String.fromCharCode(code)) });
+  const types = fc.constantFrom<AttributeType>("string", "number", "boolean", "time", "semver", "ip");
+  const sources = [from("header", "x"), from("cookie", "x"), from("query", "x"), { kind: "clientAddress" } as const];
+  const headers = fc.record({
+    x: fc.oneof(text, fc.array(text, { maxLength: 2 })),
+    cookie: text,
+    "x-forwarded-for": text,
+  });
+  fc.assert(
+    fc.property(types, headers, text, fc.boolean(), (type, sent, query, isTrusted) => {
+      const caller = isTrusted ? callerOf() : stranger;
+      const { facts } = factsOf({ type, from: sources, headers: sent, target: `/?x=${query}`, caller });
+      expect(() => [facts.attribute(0), facts.header("x"), facts.cookie("x"), facts.query("x")]).not.toThrow();
+      expect(facts.clientAddress).toBeDefined();
+    }),
+    { numRuns: 1000 },
+  );
+});
