@@ -103,7 +103,8 @@ export class RequestHeaderRules {
 export function upstreamHeaders(exchange: Exchange, rawHeaders: readonly string[]): string[] {
   const { snapshot, head, caller, requestId } = exchange;
   const rules = snapshot.requestHeaders;
-  const out: string[] = ["Host", head.authority];
+  // An HTTP/1.0 client may name no host; the upstream then gets its own address as one.
+  const out: string[] = head.authority === "" ? [] : ["Host", head.authority];
   let via = "1.1 perch";
   let named: string[] | undefined;
   for (let i = 0; i < rawHeaders.length; i += 2) {
@@ -132,7 +133,8 @@ export function upstreamHeaders(exchange: Exchange, rawHeaders: readonly string[
   if (cookies !== undefined) out.push("Cookie", cookies);
   const forwarded = exchange.facts.forwarded;
   out.push("X-Forwarded-For", forwarded.for, "X-Forwarded-Proto", forwarded.proto);
-  out.push("X-Forwarded-Host", forwarded.host, "X-Forwarded-Port", forwarded.port);
+  if (forwarded.host !== undefined) out.push("X-Forwarded-Host", forwarded.host);
+  out.push("X-Forwarded-Port", forwarded.port);
   if (forwarded.forwarded !== undefined) out.push("Forwarded", forwarded.forwarded);
   out.push("X-Request-Id", requestId, "Via", via);
   return out;

@@ -7,6 +7,7 @@ import type { Exchange } from "../exchange.ts";
 import { upstreamHeaders } from "../request-headers.ts";
 import { responseHeaders, responseTrailers } from "../response-headers.ts";
 import { ownAnswer, sendOwnAnswer } from "./answer.ts";
+import type { Answering } from "./connection.ts";
 import type { StandardHead } from "./head.ts";
 import type { Pools } from "./pools.ts";
 import { RequestBody } from "./request-body.ts";
@@ -20,13 +21,23 @@ export interface ForwardContext {
   readonly isDraining: () => boolean;
 }
 
+/** One request to be forwarded. */
+export interface ForwardParts {
+  readonly exchange: Exchange;
+  readonly attempts: Attempts;
+  readonly head: StandardHead;
+  readonly request: IncomingMessage;
+  readonly response: ServerResponse;
+  readonly expectsContinue: boolean;
+}
+
 /**
  * Forwards one exchange through undici and answers the client, streaming both ways; the last two stages of the chain.
  *
  * It is the handler of its own attempts: undici calls `onRequestStart` once the request is given to a connection, so an
  * error before that means that nothing was sent. The exchange ends when the client's response closes, whoever closed it.
  */
-export class Forwarding implements Dispatcher.DispatchHandler {
+export class Forwarding implements Dispatcher.DispatchHandler, Answering {
   readonly #context: ForwardContext;
   readonly #exchange: Exchange;
   readonly #attempts: Attempts;
@@ -43,30 +54,22 @@ export class Forwarding implements Dispatcher.DispatchHandler {
   #cutShort: ErrorCode | undefined;
   #clientGone = false;
 
-  constructor(
-    context: ForwardContext,
-    exchange: Exchange,
-    attempts: Attempts,
-    head: StandardHead,
-    request: IncomingMessage,
-    response: ServerResponse,
-    expectsContinue: boolean,
-  ) {
+  constructor(context: ForwardContext, parts: ForwardParts) {
     this.#context = context;
-    this.#exchange = exchange;
-    this.#attempts = attempts;
-    this.#request = request;
-    this.#response = response;
-    this.#head = head;
-    this.#headers = upstreamHeaders(exchange, head.rawHeaders);
-    this.#expectsContinue = expectsContinue;
-    response.on("close", this.#onClose);
+    this.#exchange = parts.exchange;
+    this.#attempts = parts.attempts;
+    this.#head = parts.head;
+    this.#request = parts.request;
+    this.#response = parts.response;
+    this.#expectsContinue = parts.expectsContinue;
+    this.#headers = upstreamHeaders(parts.exchange, parts.head.rawHeaders);
   }
 
-  start(): void {
+  start(): this {
     const endpoint = this.#attempts.next();
     if (endpoint === undefined) this.#answer(this.#attempts.exhausted());
     else this.#send(endpoint);
+    return this;
   }
 
   #send(endpoint: Endpoint): void {
@@ -85,11 +88,6 @@ export class Forwarding implements Dispatcher.DispatchHandler {
         { method: method as Dispatcher.HttpMethod, path: target, headers: this.#headers, body: this.#body },
         this,
       );
-  }
-
-  /** False once the client's response has closed. */
-  get open(): boolean {
-    return !this.#response.closed;
   }
 
   /**
@@ -213,6 +211,17 @@ export class Forwarding implements Dispatcher.DispatchHandler {
     if (link.length > 0) this.#response.writeEarlyHints({ link });
   }
 
+  /** The client's response closed, whoever closed it: the one end of the exchange. */
+  closed(): void {
+    const complete = this.#response.writableFinished;
+    if (!complete) {
+      this.#clientGone = true;
+      this.#controller?.abort(new PerchError("client-closed"));
+    }
+    const error = this.#cutShort ?? (complete ? this.#exchange.error : "client-closed");
+    this.#exchange.end(error === "client-closed" ? 499 : this.#response.statusCode, error);
+  }
+
   readonly #onReceived = (bytes: number): void => {
     this.#exchange.bytesReceived += bytes;
   };
@@ -234,16 +243,6 @@ export class Forwarding implements Dispatcher.DispatchHandler {
       this.#request.socket.setTimeout(idleMs);
     }
   };
-
-  readonly #onClose = (): void => {
-    const complete = this.#response.writableFinished;
-    if (!complete) {
-      this.#clientGone = true;
-      this.#controller?.abort(new PerchError("client-closed"));
-    }
-    const error = this.#cutShort ?? (complete ? this.#exchange.error : "client-closed");
-    this.#exchange.end(error === "client-closed" ? 499 : this.#response.statusCode, error);
-  };
 }
 
 function decode(raw: unknown): string[] {
@@ -264,6 +263,8 @@ function failureOf(error: Error & { code?: unknown }, sent: boolean): AttemptFai
   if (!sent) return "connect-failed";
   if (error.code === "UND_ERR_HEADERS_TIMEOUT" || error.code === "UND_ERR_BODY_TIMEOUT") return "upstream-timeout";
   if (error.name === "HTTPParserError" || malformed.has(error.code)) return "upstream-malformed";
+  // undici gives an unasked 100 or 101 the code of any broken socket; only its text tells them apart.
+  if (error.code === "UND_ERR_SOCKET" && error.message.startsWith("bad ")) return "upstream-malformed";
   return "upstream-reset";
 }
 

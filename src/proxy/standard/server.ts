@@ -2,15 +2,14 @@ import { createServer, type IncomingMessage, type Server, type ServerResponse, S
 import type { AddressInfo, Socket } from "node:net";
 import type { Duplex } from "node:stream";
 import type { ListenerSpec } from "../../config/compiled-config.ts";
-import { parseAddress } from "../../decide/address.ts";
 import type { ErrorCode } from "../../errors.ts";
-import type { Caller } from "../../identify/caller.ts";
 import type { RequestHead } from "../../identify/request-head.ts";
 import { Exchange } from "../exchange.ts";
 import type { Gateway } from "../gateway.ts";
 import type { Snapshot } from "../snapshot.ts";
 import { ownAnswer, rawOwnAnswer, sendOwnAnswer } from "./answer.ts";
-import { Forwarding } from "./forward.ts";
+import { type Answering, Connection } from "./connection.ts";
+import { type ForwardContext, Forwarding } from "./forward.ts";
 import { StandardHead } from "./head.ts";
 import type { Pools } from "./pools.ts";
 import { isWebSocketUpgrade, Upgrades } from "./upgrade.ts";
@@ -21,18 +20,10 @@ const headTimeoutMs = 15_000;
 const keepAliveMs = 75_000;
 const checkIntervalMs = 5_000;
 
-/** What is known of a client's connection. The caller is judged anew when a reload changed whom to trust. */
-interface Connection {
-  snapshot: Snapshot;
-  caller: Caller;
-  /** The request forwarded last; its answer may be due or under way. */
-  forwarding: Forwarding | undefined;
-}
-
 /** The standard lane: one listener, node:http (llhttp, strict) in front and undici behind. */
 export class StandardServer {
   readonly #gateway: Gateway;
-  readonly #pools: Pools;
+  readonly #context: ForwardContext;
   readonly #spec: ListenerSpec;
   readonly #server: Server;
   readonly #upgrades: Upgrades;
@@ -40,7 +31,7 @@ export class StandardServer {
 
   constructor(gateway: Gateway, pools: Pools, spec: ListenerSpec) {
     this.#gateway = gateway;
-    this.#pools = pools;
+    this.#context = { pools, isDraining: () => gateway.draining };
     this.#spec = spec;
     this.#upgrades = new Upgrades(gateway);
     const { headerBytes } = gateway.snapshot.config.limits;
@@ -99,17 +90,17 @@ export class StandardServer {
 
   #onRequest(request: IncomingMessage, response: ServerResponse, expectsContinue: boolean): void {
     const connection = this.#connectionOf(request.socket);
-    const head = StandardHead.read(request);
-    const exchange = new Exchange(this.#gateway, connection.caller, head ?? unreadableHead(request));
-    const refusal = head === undefined ? "bad-request" : (this.#overLimit(head) ?? exchange.begin());
-    if (refusal === undefined && head !== undefined && exchange.attempts !== undefined) {
-      const context = { pools: this.#pools, isDraining: () => this.#gateway.draining };
-      const { attempts } = exchange;
-      connection.forwarding = new Forwarding(context, exchange, attempts, head, request, response, expectsContinue);
-      connection.forwarding.start();
-      return;
-    }
-    this.#answer(exchange, refusal ?? "internal-error", request, response);
+    connection.take(request, response, () => {
+      const head = StandardHead.read(request);
+      const caller = connection.caller(this.#gateway.snapshot);
+      const exchange = new Exchange(this.#gateway, caller, head ?? unreadableHead(request));
+      const refusal = head === undefined ? "bad-request" : (this.#overLimit(head) ?? exchange.begin());
+      if (refusal === undefined && head !== undefined && exchange.attempts !== undefined) {
+        const parts = { exchange, attempts: exchange.attempts, head, request, response, expectsContinue };
+        return new Forwarding(this.#context, parts).start();
+      }
+      return this.#answer(exchange, refusal ?? "internal-error", request, response);
+    });
   }
 
   #overLimit(head: StandardHead): ErrorCode | undefined {
@@ -119,35 +110,47 @@ export class StandardServer {
     return undefined;
   }
 
-  #answer(exchange: Exchange, code: ErrorCode, request: IncomingMessage, response: ServerResponse): void {
+  #answer(exchange: Exchange, code: ErrorCode, request: IncomingMessage, response: ServerResponse): Answering {
     const answer = ownAnswer(code, exchange.requestId, request.headers.accept);
     exchange.bytesSent = answer.body.length;
-    response.on("close", () => exchange.end(answer.status, code));
     const keep = code === "no-route" && response.shouldKeepAlive && !this.#gateway.draining;
     sendOwnAnswer(response, answer, keep ? "keep-alive" : "close");
+    return {
+      closed: () => exchange.end(answer.status, code),
+      clientFailed: () => request.socket.destroySoon(),
+    };
   }
 
   #onUnknownExpectation(request: IncomingMessage, response: ServerResponse): void {
-    const { caller } = this.#connectionOf(request.socket);
-    const head = StandardHead.read(request) ?? unreadableHead(request);
-    this.#answer(new Exchange(this.#gateway, caller, head), "expectation-failed", request, response);
+    const connection = this.#connectionOf(request.socket);
+    connection.take(request, response, () => {
+      const head = StandardHead.read(request) ?? unreadableHead(request);
+      const exchange = new Exchange(this.#gateway, connection.caller(this.#gateway.snapshot), head);
+      return this.#answer(exchange, "expectation-failed", request, response);
+    });
   }
 
   #onUpgrade(request: IncomingMessage, socket: Duplex, early: Buffer): void {
-    const { caller } = this.#connectionOf(socket);
+    const connection = this.#connectionOf(socket);
+    if (connection.answering !== undefined) {
+      // Pipelined behind a request still being answered: an upgrade would take the connection away under it.
+      socket.destroy();
+      return;
+    }
     const head = StandardHead.read(request);
     if (head === undefined) {
       this.#refuse(socket, "bad-request", request);
       return;
     }
+    const caller = connection.caller(this.#gateway.snapshot);
     this.#upgrades.begin(new Exchange(this.#gateway, caller, head), head, request, socket, early);
   }
 
   /** node:http could not parse what came. The parser has lost its place, so the connection ends. */
   #onClientError(error: Error & { code?: string }, socket: Duplex): void {
-    const forwarding = this.#connections.get(socket)?.forwarding;
-    if (forwarding?.open && socket.writable) {
-      forwarding.clientFailed(clientErrorCode(error));
+    const answering = this.#connections.get(socket)?.answering;
+    if (answering !== undefined && socket.writable) {
+      answering.clientFailed(clientErrorCode(error));
       return;
     }
     if (error.code === "ECONNRESET" || !socket.writable) {
@@ -159,7 +162,7 @@ export class StandardServer {
 
   /** Answers on a bare socket, for what never became a request, and closes it. */
   #refuse(socket: Duplex, code: ErrorCode, request: IncomingMessage | undefined): void {
-    const { caller } = this.#connectionOf(socket);
+    const caller = this.#connectionOf(socket).caller(this.#gateway.snapshot);
     const exchange = new Exchange(this.#gateway, caller, unreadableHead(request));
     const answer = ownAnswer(code, exchange.requestId, request?.headers.accept);
     const date = new Date(this.#gateway.nowMs()).toUTCString();
@@ -170,21 +173,13 @@ export class StandardServer {
   }
 
   #connectionOf(socket: Duplex): Connection {
-    const { snapshot } = this.#gateway;
     const known = this.#connections.get(socket);
-    if (known?.snapshot === snapshot) return known;
-    const caller = callerOf(socket as Socket, snapshot);
-    const connection: Connection = { snapshot, caller, forwarding: known?.forwarding };
+    if (known !== undefined) return known;
+    // node:http types it as any duplex, but a listener of ours accepts TCP sockets only.
+    const connection = new Connection(socket as Socket);
     this.#connections.set(socket, connection);
     return connection;
   }
-}
-
-function callerOf(socket: Socket, snapshot: Snapshot): Caller {
-  const { remoteAddress, localPort = 0 } = socket;
-  const address = remoteAddress === undefined ? undefined : parseAddress(remoteAddress.replace(/%.*$/, ""));
-  const trusted = address !== undefined && snapshot.trustedProxies.some((range) => range.contains(address));
-  return Object.freeze({ address, trusted, scheme: "http", localPort });
 }
 
 function clientErrorCode(error: Error & { code?: string }): ErrorCode {

@@ -1,0 +1,97 @@
+import { type Address, parseAddress } from "../decide/address.ts";
+import type { Decision } from "../decide/decision.ts";
+import type { PinRejection } from "../decide/pin.ts";
+import type { Trail } from "../decide/trail.ts";
+import type { RandomSource } from "../decide/unit.ts";
+import type { AttributeTable } from "../identify/attributes.ts";
+import type { Caller } from "../identify/caller.ts";
+import { PlainHead, type PlainRequest } from "../identify/plain-head.ts";
+import { RequestFacts } from "../identify/request-facts.ts";
+import { decideRequest } from "./decide-request.ts";
+import type { Route, ServiceVersion, Snapshot } from "./snapshot.ts";
+
+export interface DryRequest extends PlainRequest {
+  /** The address that the request comes from, the caller's; none if not given, as from a unix socket. */
+  readonly client?: string | undefined;
+}
+
+export interface DryRunContext {
+  /** Milliseconds since the Unix epoch. */
+  readonly nowMs: number;
+  /** For the unit of a requester whom nothing names. */
+  readonly random: RandomSource;
+  /** Default: the snapshot's own, which count the values that can not be used. */
+  readonly attributes?: AttributeTable;
+  readonly trail?: Trail;
+}
+
+/** What the chain made of a request up to the point where it would be forwarded. */
+export interface DryRun {
+  readonly head: PlainHead;
+  readonly caller: Caller;
+  readonly facts: RequestFacts;
+  readonly pinRejections: readonly PinRejection[];
+  /** Undefined where no route takes the request. */
+  readonly target: DryTarget | undefined;
+}
+
+export interface DryTarget {
+  readonly route: Route;
+  /** Undefined where the route has no release: the service's default answers. */
+  readonly decision: Decision | undefined;
+  /** By configuration: which endpoints can be reached shows only when a request is sent. */
+  readonly served: ServiceVersion;
+  /** The Set-Cookie value that an answer would carry. */
+  readonly setCookie: string | undefined;
+}
+
+/** Runs a described request through route, identify and decide, as `Exchange` runs a received one. Sends nothing. */
+export function dryRun(
+  snapshot: Snapshot,
+  request: DryRequest,
+  context: DryRunContext,
+): DryRun | { readonly problem: string } {
+  const head = PlainHead.read(request);
+  if ("problem" in head) return head;
+  const address = request.client === undefined ? undefined : parseAddress(request.client);
+  if (request.client !== undefined && address === undefined) {
+    return { problem: `${JSON.stringify(request.client)} is not an IP address` };
+  }
+  const caller = callerAt(address, head, snapshot);
+  const facts = new RequestFacts(context.attributes ?? snapshot.attributes, head, caller, snapshot.trustedProxies);
+  const pinRejections: PinRejection[] = [];
+  const route = snapshot.routes.find(facts, context.nowMs);
+  const target = route && decideFor(route, head, facts, context, pinRejections);
+  return { head, caller, facts, pinRejections, target };
+}
+
+function callerAt(address: Address | undefined, { scheme }: PlainHead, { trustedProxies }: Snapshot): Caller {
+  const trusted = address !== undefined && trustedProxies.some((range) => range.contains(address));
+  return { address, trusted, scheme, localPort: scheme === "https" ? 443 : 80 };
+}
+
+function decideFor(
+  route: Route,
+  head: PlainHead,
+  facts: RequestFacts,
+  { nowMs, random, trail }: DryRunContext,
+  rejections: PinRejection[],
+): DryTarget {
+  const { service, release } = route;
+  if (release === undefined) {
+    return { route, decision: undefined, served: service.defaultVersion, setCookie: undefined };
+  }
+  const context = {
+    defaultVersion: service.defaultVersion.name,
+    nowMs,
+    random,
+    rejected: (cause: PinRejection) => void rejections.push(cause),
+  };
+  const decision = decideRequest(release.policy, head, facts, context, trail);
+  return {
+    route,
+    decision,
+    served: service.versions.get(decision.version) ?? service.defaultVersion,
+    setCookie: decision.pin && release.policy.setCookie(decision.pin, facts.isHttps),
+  };
+}

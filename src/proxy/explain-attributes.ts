@@ -1,0 +1,123 @@
+import type { AddressRange } from "../decide/address.ts";
+import type { AttributeValue } from "../decide/facts.ts";
+import { canonicalText } from "../decide/value.ts";
+import type { AttributeSource, AttributeSpec } from "../identify/attribute-spec.ts";
+import { AttributeTable } from "../identify/attributes.ts";
+import type { Caller } from "../identify/caller.ts";
+import { findCookie } from "../identify/cookies.ts";
+import type { PlainHead } from "../identify/plain-head.ts";
+import { parseQuery } from "../identify/query.ts";
+import { RequestFacts } from "../identify/request-facts.ts";
+import { repeated } from "../identify/request-head.ts";
+import type { Snapshot } from "./snapshot.ts";
+
+/** An attribute's value as JSON can hold it: times in RFC 3339, versions and addresses as their text. */
+export type PlainValue = string | number | boolean;
+
+export interface ExplainedAttribute {
+  readonly name: string;
+  /** Null where no source gave one. */
+  readonly found: { readonly value: PlainValue; readonly source: string } | null;
+  /** What each source said that was asked, in order. */
+  readonly detail: string;
+}
+
+/** The furthest that a JavaScript Date reaches. */
+const furthestMs = 8.64e15;
+const longestShown = 80;
+
+export function plainValue(type: AttributeSpec["type"], value: AttributeValue): PlainValue {
+  if (type === "time" && typeof value === "number" && Math.abs(value) <= furthestMs) {
+    return new Date(value).toISOString();
+  }
+  return typeof value === "object" ? canonicalText(value) : value;
+}
+
+/**
+ * Says of every attribute which source gave its value, and why those before it did not. Each source is read as if it
+ * were an attribute of its own, by the code that reads attributes; nothing is counted.
+ */
+export function explainAttributes(snapshot: Snapshot, head: PlainHead, caller: Caller): ExplainedAttribute[] {
+  const { attributes, trustedProxies } = snapshot.config;
+  const sources = new Sources(attributes, head, caller, trustedProxies);
+  let next = 0;
+  return attributes.map(({ name, type, from }) => {
+    const misses: string[] = [];
+    const first = next;
+    next += from.length;
+    for (const [at, source] of from.entries()) {
+      const value = sources.value(first + at);
+      if (value !== undefined) return found(name, plainValue(type, value), sourceName(source), misses);
+      misses.push(`${sourceName(source)}: ${sources.whyNot(first + at, source, type)}`);
+    }
+    return { name, found: null, detail: `${name} is unknown (${misses.join("; ")})` };
+  });
+}
+
+function found(name: string, value: PlainValue, source: string, misses: readonly string[]): ExplainedAttribute {
+  const said = `${name} is ${shown(String(value))}, from ${source}`;
+  return { name, found: { value, source }, detail: misses.length === 0 ? said : `${said} (${misses.join("; ")})` };
+}
+
+/** All sources of all attributes, by their place among all. */
+class Sources {
+  readonly #head: PlainHead;
+  readonly #caller: Caller;
+  readonly #table: AttributeTable;
+  readonly #facts: RequestFacts;
+  readonly #errors = new Map<number, "unparsable" | "repeated">();
+
+  constructor(
+    attributes: readonly AttributeSpec[],
+    head: PlainHead,
+    caller: Caller,
+    trustedProxies: readonly AddressRange[],
+  ) {
+    const single = attributes.flatMap((spec) => spec.from.map((source) => ({ ...spec, from: [source] })));
+    this.#head = head;
+    this.#caller = caller;
+    this.#table = new AttributeTable(single, {
+      attributeError: (index, cause) => void this.#errors.set(index, cause),
+    });
+    this.#facts = new RequestFacts(this.#table, head, caller, trustedProxies);
+  }
+
+  value(index: number): AttributeValue | undefined {
+    return this.#facts.attribute(index);
+  }
+
+  whyNot(index: number, source: AttributeSource, type: AttributeSpec["type"]): string {
+    if (source.kind === "clientAddress") return "not known";
+    const sent = this.#sent(source);
+    if (sent === undefined) return "absent";
+    if (sent === "") return "empty, so it counts as absent";
+    if (!this.#caller.trusted && this.#isReserved(source)) {
+      return "ignored, since it counts only from a caller in trustedProxies";
+    }
+    if (sent === repeated || this.#errors.get(index) === "repeated") {
+      return "sent more than once, so it counts as absent";
+    }
+    return `${shown(sent)} can not be read as ${type}`;
+  }
+
+  #sent({ kind, name }: NamedSource): string | undefined | typeof repeated {
+    if (kind === "header") return this.#head.header(name);
+    if (kind === "query") return parseQuery(this.#head.query).get(name);
+    return this.#head.cookies === undefined ? undefined : findCookie(this.#head.cookies, name);
+  }
+
+  #isReserved({ kind, name }: NamedSource): boolean {
+    const { untrustedHeaders, untrustedCookies, untrustedQuery } = this.#table;
+    return { header: untrustedHeaders, cookie: untrustedCookies, query: untrustedQuery }[kind].has(name);
+  }
+}
+
+type NamedSource = Exclude<AttributeSource, { readonly kind: "clientAddress" }>;
+
+function sourceName(source: AttributeSource): string {
+  return source.kind === "clientAddress" ? "the client's address" : `${source.kind} ${source.name}`;
+}
+
+function shown(text: string): string {
+  return JSON.stringify(text.length > longestShown ? `${text.slice(0, longestShown)}…` : text);
+}

@@ -1,0 +1,96 @@
+import type { RouteSpec } from "../config/compiled-config.ts";
+import type { Test } from "../decide/condition.ts";
+import { describeTest, describeValue } from "../decide/describe.ts";
+import type { Facts } from "../decide/facts.ts";
+import type { PathMatch, RouteMatch } from "../route/route-match.ts";
+import { RouteTable } from "../route/route-table.ts";
+
+/** One condition of a route's match, and whether the request meets it. */
+interface Part {
+  readonly wanted: string;
+  readonly found: string;
+  readonly holds: boolean;
+  /** How far off a route is that fails here: another host is a farther cry than another method. */
+  readonly distance: number;
+}
+
+/** Why a route that does not take the request does not. */
+export interface RouteMiss {
+  readonly route: string;
+  readonly why: string;
+  readonly distance: number;
+}
+
+/** What a route wants of the requests that it takes. */
+export function describeMatch(match: RouteMatch, facts: Facts, nowMs: number): string {
+  const wanted = partsOf(match, facts, nowMs).map((part) => part.wanted);
+  return wanted.length === 0 ? "takes every request" : wanted.join(", ");
+}
+
+/** The routes among these that do not take the request, the closest first. */
+export function routeMisses(routes: readonly RouteSpec[], facts: Facts, nowMs: number): RouteMiss[] {
+  return routes
+    .flatMap(({ name, match }) => {
+      const failed = partsOf(match, facts, nowMs).filter((part) => !part.holds);
+      const why = failed.map(({ wanted, found }) => `wants ${wanted}, the request has ${found}`).join("; ");
+      const distance = failed.reduce((total, part) => total + part.distance, 0);
+      return failed.length === 0 ? [] : [{ route: name, why, distance }];
+    })
+    .sort((one, other) => one.distance - other.distance);
+}
+
+const asksNothing: RouteMatch = { hosts: [], path: undefined, methods: [], headers: [], query: [] };
+
+/** A match is the conjunction of its parts; each is judged by the table itself, so that both can not disagree. */
+function partsOf(match: RouteMatch, facts: Facts, nowMs: number): Part[] {
+  const holds = (part: Partial<RouteMatch>): boolean =>
+    new RouteTable([{ match: { ...asksNothing, ...part }, target: true }]).find(facts, nowMs) ?? false;
+  const { hosts, path, methods, headers, query } = match;
+  const parts: Part[] = [];
+  if (hosts.length > 0) {
+    const found = facts.host === "" ? "no host" : facts.host;
+    parts.push({ wanted: `host ${either(hosts)}`, found, holds: holds({ hosts }), distance: 100 });
+  }
+  if (path !== undefined) {
+    parts.push({ wanted: `path ${describePath(path)}`, found: facts.path, holds: holds({ path }), distance: 10 });
+  }
+  if (methods.length > 0) {
+    parts.push({ wanted: `method ${either(methods)}`, found: facts.method, holds: holds({ methods }), distance: 1 });
+  }
+  for (const header of headers) {
+    parts.push(namedPart("header", header, facts.header(header.name), holds({ headers: [header] })));
+  }
+  for (const parameter of query) {
+    parts.push(namedPart("query", parameter, facts.query(parameter.name), holds({ query: [parameter] })));
+  }
+  return parts;
+}
+
+function namedPart(
+  kind: string,
+  wanted: { name: string; test: Test },
+  value: string | undefined,
+  holds: boolean,
+): Part {
+  return {
+    wanted: `${kind} ${wanted.name} ${describeTest(wanted.test)}`,
+    found: value === undefined ? "none" : describeValue(value),
+    holds,
+    distance: 1,
+  };
+}
+
+function describePath(path: PathMatch): string {
+  switch (path.kind) {
+    case "exact":
+      return path.path;
+    case "prefix":
+      return `below ${path.path}`;
+    case "regex":
+      return `matching ${path.pattern.source}`;
+  }
+}
+
+function either(texts: readonly string[]): string {
+  return texts.join(" or ");
+}

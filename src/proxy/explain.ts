@@ -1,0 +1,243 @@
+import type { Decision } from "../decide/decision.ts";
+import type { Pin, PinRejection } from "../decide/pin.ts";
+import type { Trail, TrailEntry } from "../decide/trail.ts";
+import { formatUnit, type RandomSource } from "../decide/unit.ts";
+import { errorTable } from "../errors.ts";
+import { AttributeTable } from "../identify/attributes.ts";
+import { cookieValues } from "../identify/cookies.ts";
+import { type DryRequest, type DryRun, type DryTarget, dryRun } from "./dry-run.ts";
+import { type ExplainedAttribute, explainAttributes, type PlainValue, plainValue } from "./explain-attributes.ts";
+import { describeMatch, routeMisses } from "./explain-routes.ts";
+import type { Snapshot } from "./snapshot.ts";
+
+/** One step of the chain: what it did with the request, and why. */
+export interface ExplainedStep {
+  readonly stage: "request" | "route" | "identify" | TrailEntry["stage"] | "forward";
+  readonly outcome:
+    | TrailEntry["outcome"]
+    | "read"
+    | "malformed"
+    | "none"
+    | "found"
+    | "absent"
+    | "rejected"
+    | "served"
+    | "default-served";
+  readonly detail: string;
+}
+
+/** Which version a request would get, and why, stage by stage. Plain JSON; null where there is nothing to say. */
+export interface Explanation {
+  readonly route: string | null;
+  readonly service: string | null;
+  readonly release: string | null;
+  /** The version assigned. */
+  readonly version: string | null;
+  /** The version that serves, by configuration: the service's default where it lacks the one assigned. */
+  readonly served: string | null;
+  readonly reason: Decision["reason"] | null;
+  readonly rule: string | null;
+  /** By name; null for those that the request does not have. */
+  readonly attributes: Readonly<Record<string, { readonly value: PlainValue; readonly source: string } | null>>;
+  readonly unit: ExplainedUnit | null;
+  readonly pin: ExplainedPin | null;
+  /** What Perch answers itself in place of forwarding. */
+  readonly error: { readonly code: "bad-request" | "no-route"; readonly status: number } | null;
+  readonly trail: readonly ExplainedStep[];
+}
+
+/** Who is assigned. */
+export interface ExplainedUnit {
+  readonly source: "attribute" | "clientAddress" | "pin" | "new";
+  /** The attribute's name and value; null for a unit that a pin names, or that is new and random. */
+  readonly name: string | null;
+  readonly value: PlainValue | null;
+  /** As a pin carries it. */
+  readonly id: string;
+}
+
+export interface ExplainedPin {
+  /** The cookie's name. */
+  readonly cookie: string;
+  /** Whether the request's counts; else why the first of its name does not. */
+  readonly received: "none" | "valid" | PinRejection;
+  /** The version that a valid one holds. */
+  readonly version: string | null;
+  /** The Set-Cookie value of the answer. */
+  readonly wouldSet: string | null;
+}
+
+/** Route misses that are told one by one. */
+const mostMisses = 5;
+
+const uncounted = { attributeError: () => undefined };
+
+/** Explains a request by deciding it as the gateway would. Sends nothing and counts nothing. */
+export function explainRequest(
+  snapshot: Snapshot,
+  request: DryRequest,
+  context: { readonly nowMs: number; readonly random: RandomSource },
+): Explanation {
+  const decided: Trail = [];
+  const attributes = new AttributeTable(snapshot.config.attributes, uncounted);
+  const run = dryRun(snapshot, request, { ...context, attributes, trail: decided });
+  if ("problem" in run) return malformed(run.problem);
+  const { nowMs } = context;
+  const identified = explainAttributes(snapshot, run.head, run.caller);
+  const start = [requestStep(run), ...routeSteps(snapshot, run, nowMs)];
+  const { target } = run;
+  if (target === undefined) {
+    return { ...nothing, attributes: byName(identified), error: errorOf("no-route"), trail: start };
+  }
+  const { route, decision, served, setCookie } = target;
+  return {
+    route: route.name,
+    service: route.service.name,
+    release: route.release?.policy.name ?? null,
+    version: decision?.version ?? served.name,
+    served: served.name,
+    reason: decision?.reason ?? "default",
+    rule: decision?.rule ?? null,
+    attributes: byName(identified),
+    unit: unitOf(snapshot, run, target, nowMs),
+    pin: pinOf(run, target, setCookie, nowMs),
+    error: null,
+    trail: [
+      ...start,
+      ...identifySteps(identified, run),
+      ...pinSteps(run, target),
+      ...decided,
+      ...(decision === undefined ? [noReleaseStep(target)] : []),
+      forwardStep(target),
+    ],
+  };
+}
+
+const nothing: Omit<Explanation, "attributes" | "error" | "trail"> = {
+  route: null,
+  service: null,
+  release: null,
+  version: null,
+  served: null,
+  reason: null,
+  rule: null,
+  unit: null,
+  pin: null,
+};
+
+function malformed(problem: string): Explanation {
+  const step: ExplainedStep = { stage: "request", outcome: "malformed", detail: problem };
+  return { ...nothing, attributes: {}, error: errorOf("bad-request"), trail: [step] };
+}
+
+function errorOf(code: "bad-request" | "no-route"): Explanation["error"] {
+  return { code, status: errorTable[code].status };
+}
+
+function byName(attributes: readonly ExplainedAttribute[]): Explanation["attributes"] {
+  return Object.fromEntries(attributes.map(({ name, found }) => [name, found]));
+}
+
+function unitOf(
+  { config }: Snapshot,
+  run: DryRun,
+  { decision, route }: DryTarget,
+  nowMs: number,
+): ExplainedUnit | null {
+  const by = route.release?.policy.spec.sticky.by;
+  if (decision?.unit === undefined) return null;
+  const id = formatUnit(decision.unit);
+  if (by?.kind === "attribute") {
+    const value = run.facts.attribute(by.index);
+    const type = config.attributes[by.index]?.type ?? "string";
+    if (value !== undefined) return { source: "attribute", name: by.name, value: plainValue(type, value), id };
+  }
+  if (by?.kind === "clientAddress" && run.facts.clientAddress !== undefined) {
+    return { source: "clientAddress", name: "clientAddress", value: run.facts.clientAddress.text, id };
+  }
+  return { source: validPin(run, route, nowMs) === undefined ? "new" : "pin", name: null, value: null, id };
+}
+
+function pinOf(run: DryRun, { route }: DryTarget, setCookie: string | undefined, nowMs: number): ExplainedPin | null {
+  if (route.release === undefined) return null;
+  const pin = validPin(run, route, nowMs);
+  return {
+    cookie: route.release.policy.spec.sticky.cookie.name,
+    received: pin === undefined ? (run.pinRejections[0] ?? "none") : "valid",
+    version: pin?.version ?? null,
+    wouldSet: setCookie ?? null,
+  };
+}
+
+/** The pin that the decision was made with; reading it again is cheaper than making every decision carry it. */
+function validPin({ head }: DryRun, { release }: DryTarget["route"], nowMs: number): Pin | undefined {
+  if (release === undefined || head.cookies === undefined) return undefined;
+  const values = cookieValues(head.cookies, release.policy.spec.sticky.cookie.name);
+  return release.policy.readPin(values, nowMs, () => undefined);
+}
+
+function requestStep({ head, caller, facts }: DryRun): ExplainedStep {
+  const from = caller.address === undefined ? "nobody's address" : caller.address.text;
+  const trust = caller.trusted ? ", a trusted proxy" : "";
+  const client = facts.clientAddress?.text;
+  const derived = client === caller.address?.text ? "" : `, for the client ${client}`;
+  const scheme = facts.isHttps ? "https" : "http";
+  const url = `${scheme}://${head.host === "" ? "(no host)" : head.host}${head.path}`;
+  return { stage: "request", outcome: "read", detail: `${head.method} ${url} from ${from}${trust}${derived}` };
+}
+
+/** Routes are tried in file order: those before the one that matched were passed over. */
+function routeSteps({ config }: Snapshot, { target, facts }: DryRun, nowMs: number): ExplainedStep[] {
+  const taken = config.routes.findIndex(({ name }) => name === target?.route.name);
+  const passed = taken === -1 ? config.routes : config.routes.slice(0, taken);
+  const misses = routeMisses(passed, facts, nowMs);
+  const steps = misses.slice(0, mostMisses).map(({ route, why }): ExplainedStep => {
+    return { stage: "route", outcome: "not-matched", detail: `${route} ${why}` };
+  });
+  const left = misses.length - steps.length;
+  if (left > 0) {
+    steps.push({ stage: "route", outcome: "not-matched", detail: `and ${left} more that are further off` });
+  }
+  const spec = config.routes[taken];
+  if (spec === undefined) {
+    return [{ stage: "route", outcome: "none", detail: "no route takes this request; the closest are:" }, ...steps];
+  }
+  const to = `service ${spec.service}${spec.release === undefined ? "" : `, release ${spec.release}`}`;
+  const detail = `${spec.name} (${describeMatch(spec.match, facts, nowMs)}): ${to}`;
+  return [...steps, { stage: "route", outcome: "matched", detail }];
+}
+
+function identifySteps(attributes: readonly ExplainedAttribute[], { facts }: DryRun): ExplainedStep[] {
+  const address = facts.clientAddress?.text;
+  const client: ExplainedStep = {
+    stage: "identify",
+    outcome: address === undefined ? "absent" : "found",
+    detail: address === undefined ? "the client's address is not known" : `the client's address is ${address}`,
+  };
+  const steps = attributes.map(({ found, detail }): ExplainedStep => {
+    return { stage: "identify", outcome: found === null ? "absent" : "found", detail };
+  });
+  return [client, ...steps];
+}
+
+function pinSteps({ pinRejections }: DryRun, { route }: DryTarget): ExplainedStep[] {
+  const name = route.release?.policy.spec.sticky.cookie.name;
+  return pinRejections.map((cause) => {
+    return { stage: "pin", outcome: "rejected", detail: `cookie ${name} is ${cause} and counts as none` };
+  });
+}
+
+function noReleaseStep({ route, served }: DryTarget): ExplainedStep {
+  const detail = `${served.name}: the route has no release, so the default of service ${route.service.name} answers`;
+  return { stage: "default", outcome: "used", detail };
+}
+
+function forwardStep({ route, decision, served }: DryTarget): ExplainedStep {
+  const { service } = route;
+  const to = served.endpoints.map(({ origin, up }) => (up ? origin : `${origin} (refuses connections)`)).join(", ");
+  if (decision !== undefined && decision.version !== served.name) {
+    const detail = `service ${service.name} has no version ${decision.version}; its default ${served.name} serves: ${to}`;
+    return { stage: "forward", outcome: "default-served", detail };
+  }
+  return { stage: "forward", outcome: "served", detail: `service ${service.name}, version ${served.name}: ${to}` };
+}

@@ -1,0 +1,81 @@
+import type { IncomingMessage, ServerResponse } from "node:http";
+import type { Socket } from "node:net";
+import { parseAddress } from "../../decide/address.ts";
+import type { ErrorCode } from "../../errors.ts";
+import type { Caller } from "../../identify/caller.ts";
+import type { Snapshot } from "../snapshot.ts";
+
+/** Whoever answers a request: hears when its response closed, and when the client's octets stopped being HTTP. */
+export interface Answering {
+  closed(): void;
+  clientFailed(code: ErrorCode): void;
+}
+
+/** A request whose turn has not come. */
+interface Waiting {
+  readonly request: IncomingMessage;
+  readonly response: ServerResponse;
+  readonly begin: () => Answering;
+}
+
+/**
+ * One client connection. Its requests are taken one at a time: node:http hands over pipelined ones while the first is
+ * still being answered, and whatever followed an answer with `Connection: close` would be carried out without anybody
+ * being told the result.
+ */
+export class Connection {
+  readonly #socket: Socket;
+  #judgedBy: Snapshot | undefined;
+  #caller: Caller | undefined;
+  #answering: Answering | undefined;
+  readonly #waiting: Waiting[] = [];
+
+  constructor(socket: Socket) {
+    this.#socket = socket;
+  }
+
+  /** The peer. Judged anew where a reload changed whom to trust. */
+  caller(snapshot: Snapshot): Caller {
+    if (this.#caller !== undefined && this.#judgedBy === snapshot) return this.#caller;
+    const { remoteAddress, localPort = 0 } = this.#socket;
+    const address = remoteAddress === undefined ? undefined : parseAddress(remoteAddress.replace(/%.*$/, ""));
+    const trusted = address !== undefined && snapshot.trustedProxies.some((range) => range.contains(address));
+    this.#judgedBy = snapshot;
+    this.#caller = Object.freeze({ address, trusted, scheme: "http", localPort });
+    return this.#caller;
+  }
+
+  /** Who answers the request whose turn it is; undefined between requests. */
+  get answering(): Answering | undefined {
+    return this.#answering;
+  }
+
+  /** Begins the request now, or once those before it are answered; meanwhile no more is read from the client. */
+  take(request: IncomingMessage, response: ServerResponse, begin: () => Answering): void {
+    if (this.#answering === undefined) {
+      this.#begin({ request, response, begin });
+      return;
+    }
+    this.#waiting.push({ request, response, begin });
+    this.#socket.pause();
+  }
+
+  #begin({ response, begin }: Waiting): void {
+    const answering = begin();
+    this.#answering = answering;
+    response.on("close", () => {
+      this.#answering = undefined;
+      answering.closed();
+      this.#next();
+    });
+  }
+
+  #next(): void {
+    const next = this.#waiting.shift();
+    if (next === undefined) return;
+    if (this.#waiting.length === 0) this.#socket.resume();
+    // An answer with `Connection: close` was the last: what waits behind it was never begun, and is nobody's.
+    if (!this.#socket.writable || this.#socket.writableEnded) this.#waiting.length = 0;
+    else this.#begin(next);
+  }
+}

@@ -1,0 +1,33 @@
+import { afterEach } from "vitest";
+import { type RawUpstream, startRawUpstream, startUpstream, type TestUpstream } from "./upstream.ts";
+import { startPerch, type TestPerch } from "./perch.ts";
+
+const toFree: (() => Promise<unknown>)[] = [];
+
+afterEach(async () => {
+  for (const free of toFree.splice(0).reverse()) await free();
+});
+
+/** Runs `free` after the test that is running, last started first freed. */
+export function freeAfterTest(free: () => Promise<unknown>): void {
+  toFree.push(free);
+}
+
+/** The kit's servers, freed after the test that started them. */
+export async function upstream(...args: Parameters<typeof startUpstream>): Promise<TestUpstream> {
+  const started = await startUpstream(...args);
+  freeAfterTest(() => started.close());
+  return started;
+}
+
+export async function rawUpstream(...args: Parameters<typeof startRawUpstream>): Promise<RawUpstream> {
+  const started = await startRawUpstream(...args);
+  freeAfterTest(() => started.close());
+  return started;
+}
+
+export async function perch(...args: Parameters<typeof startPerch>): Promise<TestPerch> {
+  const started = await startPerch(...args);
+  freeAfterTest(() => started.stop());
+  return started;
+}

@@ -1,0 +1,43 @@
+import { App, type AppOptions } from "../../src/app.ts";
+
+export interface TestPerch {
+  readonly app: App;
+  readonly origin: string;
+  readonly port: number;
+  readonly adminOrigin: string;
+  /** Fetches from the admin server. */
+  admin(path: string): Promise<Response>;
+  /** The value of one series of `/metrics`, by its text up to the value; undefined where it is not exported. */
+  metric(series: string): Promise<number | undefined>;
+  stop(): Promise<void>;
+}
+
+/** Perch whole, in this process, on free ports, from a configuration without `listeners` and `admin`. */
+export async function startPerch(yaml: string, options: Partial<AppOptions> = {}): Promise<TestPerch> {
+  const text = `listeners: [{ name: web, address: "127.0.0.1:0" }]\nadmin: { address: "127.0.0.1:0" }\n${yaml}`;
+  const app = await App.start({
+    source: { kind: "text", name: "test.yaml", text },
+    env: {},
+    logLevel: "silent",
+    drainDelayMs: 0,
+    drainTimeoutMs: 5_000,
+    accessLogTo: "/dev/null",
+    ...options,
+  });
+  const port = app.listeners[0]?.address.port ?? 0;
+  const adminOrigin = `http://127.0.0.1:${app.adminAddress.port}`;
+  const admin = (path: string) => fetch(adminOrigin + path);
+  return {
+    app,
+    origin: `http://127.0.0.1:${port}`,
+    port,
+    adminOrigin,
+    admin,
+    async metric(series) {
+      const lines = (await (await admin("/metrics")).text()).split("\n");
+      const line = lines.find((candidate) => candidate.startsWith(`${series} `));
+      return line === undefined ? undefined : Number(line.slice(series.length + 1));
+    },
+    stop: () => app.stop(),
+  };
+}

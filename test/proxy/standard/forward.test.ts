@@ -1,0 +1,347 @@
+import { request } from "node:http";
+import { describe, expect, it } from "vitest";
+import { perch, rawUpstream, upstream } from "../../kit/freed.ts";
+import { RawClient } from "../../kit/raw-client.ts";
+import { refusedOrigin } from "../../kit/upstream.ts";
+
+/** One service with short timeouts, one route to it; `more` is further configuration. */
+function perchTo(stable: string, more = "", canary?: string) {
+  const second = canary === undefined ? "" : `, canary: { endpoints: ["${canary}"] }`;
+  const release = more.includes("releases:") ? ", release: shop" : "";
+  return perch(`
+services:
+  shop:
+    versions: { stable: { endpoints: ["${stable}"] }${second} }
+    timeouts: { connect: 1s, responseHeaders: 1s, idle: 1s }
+routes: [{ name: all, service: shop${release} }]
+${more}`);
+}
+
+/** Sends octets on a connection of their own and answers everything that came back until it closed. */
+async function exchange(port: number, octets: string): Promise<string> {
+  const client = await RawClient.connect(port);
+  client.send(octets);
+  return client.read();
+}
+
+const fieldLines = (raw: readonly string[] = []) =>
+  raw.flatMap((name, i) => (i % 2 === 0 ? [`${name}: ${raw[i + 1]}`] : []));
+
+describe("what the upstream is sent", () => {
+  it("has the client's headers in order and case, then what Perch adds", async () => {
+    const stable = await upstream("stable");
+    const { port } = await perchTo(stable.origin);
+    const head = "Host: Shop.Example:80\r\nX-One: 1\r\nx-ONE: 2\r\nAccept: */*\r\nConnection: close\r\n\r\n";
+    await exchange(port, `GET /a%20b?q=1&q=2 HTTP/1.1\r\n${head}`);
+    const [seen] = stable.seen;
+    expect(seen?.url).toBe("/a%20b?q=1&q=2");
+    const lines = fieldLines(seen?.rawHeaders);
+    expect(lines.map((line) => line.replace(/^(X-Request-Id: )[0-9a-f-]{36}$/, "$1<id>"))).toEqual([
+      "host: Shop.Example:80",
+      "connection: keep-alive",
+      "X-One: 1",
+      "x-ONE: 2",
+      "Accept: */*",
+      "X-Forwarded-For: 127.0.0.1",
+      "X-Forwarded-Proto: http",
+      "X-Forwarded-Host: Shop.Example:80",
+      "X-Forwarded-Port: 80",
+      "X-Request-Id: <id>",
+      "Via: 1.1 perch",
+    ]);
+  });
+
+  it("lacks hop-by-hop fields and those that Connection names, but never one that Perch relies on", async () => {
+    const stable = await upstream("stable");
+    const { port } = await perchTo(
+      stable.origin,
+      `
+attributes: { region: { type: string, from: [{ header: x-region }] } }
+releases: { shop: { rules: [{ name: east, when: { region: east }, use: stable }] } }`,
+    );
+    await exchange(
+      port,
+      "GET / HTTP/1.1\r\nHost: a\r\nConnection: close, X-Secret, x-region, x-forwarded-for, Cookie\r\nX-Secret: s\r\n" +
+        "X-Region: east\r\nCookie: a=b\r\nKeep-Alive: timeout=5\r\nTE: trailers\r\nProxy-Connection: x\r\n" +
+        "Proxy-Authorization: x\r\nUpgrade: h2c\r\n\r\n",
+    );
+    const names = stable.seen[0]?.rawHeaders.filter((_, i) => i % 2 === 0).map((name) => name.toLowerCase());
+    expect(names).toEqual(expect.arrayContaining(["x-region", "x-forwarded-for", "cookie"]));
+    for (const gone of ["x-secret", "keep-alive", "te", "proxy-connection", "proxy-authorization", "upgrade"]) {
+      expect(names).not.toContain(gone);
+    }
+  });
+
+  it("has an absolute-form target as path and Host", async () => {
+    const stable = await upstream("stable");
+    const { port } = await perchTo(stable.origin);
+    await exchange(port, "GET http://shop.example/x?y HTTP/1.1\r\nHost: other\r\nConnection: close\r\n\r\n");
+    expect(stable.seen[0]?.url).toBe("/x?y");
+    expect(stable.seen[0]?.headers["host"]).toBe("shop.example");
+  });
+
+  it("has the body of any method, by length and chunked, without its trailers", async () => {
+    const stable = await upstream("stable");
+    const { port } = await perchTo(stable.origin);
+    await exchange(port, "DELETE /1 HTTP/1.1\r\nHost: a\r\nContent-Length: 5\r\nConnection: close\r\n\r\nhello");
+    const chunked = "Host: a\r\nTransfer-Encoding: chunked\r\nTrailer: X-Sum\r\nConnection: close\r\n\r\n";
+    await exchange(port, `POST /2 HTTP/1.1\r\n${chunked}3\r\nabc\r\n2;x=y\r\nde\r\n0\r\nX-Sum: 1\r\n\r\n`);
+    expect(stable.seen.map(({ url, body }) => [url, body])).toEqual([
+      ["/1", "hello"],
+      ["/2", "abcde"],
+    ]);
+    expect(stable.seen[1]?.headers["transfer-encoding"]).toBe("chunked");
+    expect(stable.seen[1]?.headers).not.toHaveProperty("trailer");
+  });
+
+  it.each([
+    ["GET", "", undefined],
+    ["DELETE", "", undefined],
+    ["POST", "Content-Length: 0\r\n", "0"],
+  ])("of a %s without a body has the length that the client wrote (%j)", async (method, header, wanted) => {
+    const stable = await upstream("stable");
+    const { port } = await perchTo(stable.origin);
+    await exchange(port, `${method} / HTTP/1.1\r\nHost: a\r\n${header}Connection: close\r\n\r\n`);
+    expect(stable.seen[0]?.headers["content-length"]).toBe(wanted);
+  });
+});
+
+describe("what the client gets", () => {
+  it("is the upstream's status, reason, headers in order and body, on a connection that is kept", async () => {
+    const stable = await upstream("stable", (_request, response) => {
+      response.sendDate = false;
+      const fields = ["X-A", "1", "x-a", "2", "Set-Cookie", "a=b", "Set-Cookie", "c=d", "Content-Length", "3"];
+      response.writeHead(418, "Short And Stout", fields).end("tea");
+    });
+    const client = await RawClient.connect((await perchTo(stable.origin)).port);
+    client.send("GET / HTTP/1.1\r\nHost: a\r\n\r\n");
+    const first = await client.read((all) => all.endsWith("tea"));
+    expect(first.replace(/Date: [^\r]+/, "Date: <date>")).toBe(
+      "HTTP/1.1 418 Short And Stout\r\nX-A: 1\r\nx-a: 2\r\nSet-Cookie: a=b\r\nSet-Cookie: c=d\r\nContent-Length: 3\r\n" +
+        "Connection: keep-alive\r\nDate: <date>\r\n\r\ntea",
+    );
+    client.send("GET / HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n");
+    expect(await client.read()).toContain("Connection: close");
+  });
+
+  it.each([
+    ["a HEAD request", 200, "HEAD"],
+    ["a 204", 204, "GET"],
+    ["a 304", 304, "GET"],
+  ])("has no body for %s", async (_what, status, method) => {
+    const stable = await upstream("stable", (_request, response) => {
+      response.writeHead(status, status === 200 ? { "content-length": "5" } : {}).end();
+    });
+    const { port } = await perchTo(stable.origin);
+    const all = await exchange(port, `${method} / HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n`);
+    expect(all).toMatch(new RegExp(`^HTTP/1.1 ${status} `));
+    expect(all.endsWith("\r\n\r\n")).toBe(true);
+    if (method === "HEAD") expect(all.toLowerCase()).toContain("content-length: 5");
+  });
+
+  it("includes trailers and early hints", async () => {
+    const raw = await rawUpstream((socket, received) => {
+      if (!received.endsWith("\r\n\r\n")) return;
+      socket.end(
+        "HTTP/1.1 103 Early Hints\r\nLink: </a.css>; rel=preload\r\n\r\n" +
+          "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\nTrailer: X-Sum\r\n\r\n2\r\nhi\r\n0\r\nX-Sum: 7\r\n\r\n",
+      );
+    });
+    const { port } = await perchTo(raw.origin);
+    const all = await exchange(port, "GET / HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n");
+    expect(all).toMatch(/^HTTP\/1\.1 103 Early Hints\r\nLink: <\/a\.css>; rel=preload\r\n\r\nHTTP\/1\.1 200 OK\r\n/);
+    expect(all).toMatch(/2\r\nhi\r\n0\r\nX-Sum: 7\r\n\r\n$/);
+  });
+
+  it("comes in the order of the requests where they were pipelined", async () => {
+    const stable = await upstream("stable", (req, response) => response.end(req.url));
+    const { port } = await perchTo(stable.origin);
+    const get = (path: string, last = "") => `GET ${path} HTTP/1.1\r\nHost: a\r\n${last}\r\n`;
+    const all = await exchange(port, get("/1") + get("/2") + get("/3", "Connection: close\r\n"));
+    expect([...all.matchAll(/\/[123]$|\/[123](?=HTTP)/gm)].map(([path]) => path)).toEqual(["/1", "/2", "/3"]);
+  });
+
+  it("is 100 Continue only once the request is on its way", async () => {
+    const stable = await upstream("stable");
+    const client = await RawClient.connect((await perchTo(stable.origin)).port);
+    client.send("POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 2\r\nExpect: 100-continue\r\nConnection: close\r\n\r\n");
+    await client.read((all) => all.startsWith("HTTP/1.1 100 Continue\r\n\r\n"));
+    client.send("ok");
+    expect(await client.read()).toContain("HTTP/1.1 200 OK");
+    expect(stable.seen[0]?.body).toBe("ok");
+    expect(stable.seen[0]?.headers).not.toHaveProperty("expect");
+  });
+});
+
+describe("errors that Perch answers itself", () => {
+  it("say the code in x-perch-error, in text or JSON, and name no upstream", async () => {
+    const dead = await refusedOrigin();
+    const { origin } = await perchTo(dead);
+    const text = await fetch(origin);
+    expect([text.status, text.headers.get("x-perch-error")]).toEqual([502, "connect-failed"]);
+    expect(text.headers.get("content-type")).toBe("text/plain; charset=utf-8");
+    const json = await fetch(origin, { headers: { accept: "application/json" } });
+    const body = await json.text();
+    expect(JSON.parse(body)).toMatchObject({ error: "connect-failed", requestId: json.headers.get("x-request-id") });
+    expect(body + (await text.text())).not.toContain(new URL(dead).port);
+  });
+
+  const bothLengths = "Content-Length: 1\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n";
+  const badRequests: readonly [sentence: string, octets: string, status: number, code: string][] = [
+    ["no Host", "GET / HTTP/1.1\r\n\r\n", 400, "bad-request"],
+    ["two Hosts", "GET / HTTP/1.1\r\nHost: a\r\nHost: a\r\n\r\n", 400, "bad-request"],
+    ["a Host that is none", "GET / HTTP/1.1\r\nHost: a b\r\n\r\n", 400, "bad-request"],
+    ["a Host with user information", "GET / HTTP/1.1\r\nHost: u@a\r\n\r\n", 400, "bad-request"],
+    ["a target that is no path", "GET foo HTTP/1.1\r\nHost: a\r\n\r\n", 400, "bad-request"],
+    ["a scheme that is not http", "PUT s://]ufd/: HTTP/1.1\r\nHost: a\r\n\r\n", 400, "bad-request"],
+    ["HTTP/2.0 in the request line", "GET / HTTP/2.0\r\nHost: a\r\n\r\n", 400, "bad-request"],
+    ["a length and a coding", `POST / HTTP/1.1\r\nHost: a\r\n${bothLengths}`, 400, "bad-request"],
+    ["garbage", "\x16\x03\x01\x02garbage\r\n\r\n", 400, "bad-request"],
+    ["CONNECT", "CONNECT a:443 HTTP/1.1\r\nHost: a:443\r\n\r\n", 400, "bad-request"],
+    ["too many fields", `GET / HTTP/1.1\r\nHost: a\r\n${"X: 1\r\n".repeat(100)}\r\n`, 431, "headers-too-large"],
+    ["too large a head", `GET / HTTP/1.1\r\nHost: a\r\nX: ${"x".repeat(40_000)}\r\n\r\n`, 431, "headers-too-large"],
+    ["an odd expectation", "GET / HTTP/1.1\r\nHost: a\r\nExpect: miracles\r\n\r\n", 417, "expectation-failed"],
+  ];
+  it.each(badRequests)("%s: refused, counted, and the connection closed", async (_sentence, octets, status, code) => {
+    const stable = await upstream("stable");
+    const { port, admin } = await perchTo(stable.origin);
+    const all = await exchange(port, octets);
+    expect(all).toMatch(new RegExp(`^HTTP/1.1 ${status} `));
+    expect(all).toContain(`x-perch-error: ${code}\r\n`);
+    expect(all).toContain("Connection: close\r\n");
+    expect(stable.seen).toEqual([]);
+    const exported = await (await admin("/metrics")).text();
+    expect(exported).toMatch(new RegExp(`perch_requests_total\\{route="none",[^}]*code="${status}"[^}]*\\} 1\n`));
+  });
+
+  it("no route: 404, and the connection is kept", async () => {
+    const stable = await upstream("stable");
+    const { port } = await perch(`
+services: { shop: { versions: { stable: { endpoints: ["${stable.origin}"] } } } }
+routes: [{ name: api, match: { path: { prefix: /api } }, service: shop }]`);
+    const client = await RawClient.connect(port);
+    client.send("GET /other HTTP/1.1\r\nHost: a\r\n\r\n");
+    const answer = await client.read((all) => all.includes("\r\n\r\n"));
+    expect(answer).toMatch(/404[^]*Connection: keep-alive[^]*x-perch-error: no-route/);
+  });
+
+  const brokenUpstreams: readonly [sentence: string, answer: string, status: number, code: string][] = [
+    ["closes without an answer", "", 502, "upstream-reset"],
+    ["answers garbage", "nonsense\r\n\r\n", 502, "upstream-malformed"],
+    ["answers two lengths", "HTTP/1.1 200 OK\r\nContent-Length: 1\r\nContent-Length: 2\r\n\r\nab", 502, "upstream-malformed"],
+    ["answers a NUL", "HTTP/1.1 200 OK\r\nX: a\0b\r\nContent-Length: 0\r\n\r\n", 502, "upstream-malformed"],
+    ["switches protocols unasked", "HTTP/1.1 101 X\r\nUpgrade: x\r\nConnection: upgrade\r\n\r\n", 502, "upstream-malformed"],
+  ];
+  it.each(brokenUpstreams)("an upstream that %s", async (_sentence, answer, status, code) => {
+    const raw = await rawUpstream((socket, received) => {
+      if (received.includes("\r\n\r\n")) socket.end(answer, "latin1");
+    });
+    const response = await fetch((await perchTo(raw.origin)).origin, { method: "POST", body: "x" });
+    expect([response.status, response.headers.get("x-perch-error")]).toEqual([status, code]);
+  });
+
+  it("an upstream that says nothing: 504 after the response-headers timeout", async () => {
+    const raw = await rawUpstream(() => {});
+    const { origin, metric } = await perchTo(raw.origin);
+    const response = await fetch(origin);
+    expect([response.status, response.headers.get("x-perch-error")]).toEqual([504, "upstream-timeout"]);
+    expect(await metric('perch_upstream_errors_total{service="shop",version="stable",kind="upstream-timeout"}')).toBe(1);
+  });
+
+  it("a body over the limit: 413, told by its length or found on the way", async () => {
+    const stable = await upstream("stable");
+    const { origin, port } = await perchTo(stable.origin, "limits: { body: 1KiB }");
+    const told = await fetch(origin, { method: "POST", body: "x".repeat(1025) });
+    expect([told.status, told.headers.get("x-perch-error")]).toEqual([413, "body-too-large"]);
+    const chunked = "POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n";
+    expect(await exchange(port, `${chunked}800\r\n${"x".repeat(2048)}\r\n`)).toMatch(/^HTTP\/1\.1 413 [^]*Connection: close/);
+    expect((await fetch(origin, { method: "POST", body: "x".repeat(1024) })).status).toBe(200);
+  });
+});
+
+describe("when one side breaks off", () => {
+  it("a client that leaves cancels the upstream request and is counted as 499", async () => {
+    const upstreamClosed = Promise.withResolvers<void>();
+    const arrived = Promise.withResolvers<void>();
+    const stable = await upstream("stable", (req) => {
+      req.socket.on("close", () => upstreamClosed.resolve());
+      arrived.resolve();
+    });
+    const { port, metric } = await perchTo(stable.origin);
+    const client = await RawClient.connect(port);
+    client.send("GET / HTTP/1.1\r\nHost: a\r\n\r\n");
+    await arrived.promise;
+    client.close();
+    await upstreamClosed.promise;
+    const series = 'perch_requests_total{route="all",service="shop",version="stable",code="499",method="GET"}';
+    await expect.poll(() => metric(series)).toBe(1);
+    expect(await metric('perch_requests_in_flight{service="shop",version="stable"}')).toBe(0);
+  });
+
+  it.each(["Content-Length: 10", "Transfer-Encoding: chunked"])(
+    "an upstream that breaks in the middle leaves the client an aborted transfer, never a short body (%s)",
+    async (head) => {
+      const raw = await rawUpstream((socket, received) => {
+        if (!received.includes("\r\n\r\n")) return;
+        socket.write(`HTTP/1.1 200 OK\r\n${head}\r\n\r\n3\r\nabc`, () => socket.destroy());
+      });
+      const { origin } = await perchTo(raw.origin);
+      const done = Promise.withResolvers<string>();
+      request(origin, (response) => {
+        response.on("data", () => {});
+        response.on("end", () => done.resolve("complete"));
+        response.on("error", (error: NodeJS.ErrnoException) => done.resolve(error.code ?? "error"));
+      }).end();
+      expect(await done.promise).toBe("ECONNRESET");
+    },
+  );
+});
+
+describe("safe retries", () => {
+  it("a refused endpoint is passed over, for any method, and the body goes to the next", async () => {
+    const good = await upstream("good");
+    const dead = await refusedOrigin();
+    const { origin, metric } = await perch(`
+services: { shop: { versions: { stable: { endpoints: ["${dead}", "${good.origin}"] } } } }
+routes: [{ name: all, service: shop }]`);
+    for (let i = 0; i < 20; i++) {
+      expect((await fetch(origin, { method: "POST", body: `body ${i}` })).status).toBe(200);
+    }
+    expect(good.seen.map(({ body }) => body)).toEqual(Array.from({ length: 20 }, (_, i) => `body ${i}`));
+    expect(await metric(`perch_endpoint_up{service="shop",version="stable",endpoint="${dead}"}`)).toBe(0);
+  });
+
+  it.each([
+    ["GET", 2, 200],
+    ["POST", 1, 502],
+  ])("a connection that breaks before any answer: %s is sent %i time(s)", async (method, attempts, status) => {
+    let requests = 0;
+    const raw = await rawUpstream((socket, received) => {
+      if (!received.includes("\r\n\r\n")) return;
+      requests++;
+      if (requests === 1) socket.destroy();
+      else socket.end("HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n");
+    });
+    const response = await fetch((await perchTo(raw.origin)).origin, { method });
+    expect([requests, response.status]).toEqual([attempts, status]);
+  });
+
+  it("a version that nobody serves falls back to the default, marked; an override never does", async () => {
+    const stable = await upstream("stable");
+    const { origin, metric } = await perchTo(
+      stable.origin,
+      `
+exposeVersion: true
+releases: { shop: { split: { canary: 1 }, override: { header: x-want, allowFrom: [127.0.0.0/8] } } }`,
+      await refusedOrigin(),
+    );
+    const response = await fetch(origin);
+    expect([response.status, response.headers.get("x-perch-version")]).toEqual([200, "stable"]);
+    expect(response.headers.get("set-cookie")).toMatch(/^perch-shop=1\.1\.\d+\.canary\.s\./);
+    expect(await metric('perch_fallbacks_total{service="shop",version="canary"}')).toBe(1);
+    expect(await metric('perch_decisions_total{release="shop",version="canary",reason="split"}')).toBe(1);
+    const wanted = await fetch(origin, { headers: { "x-want": "canary" } });
+    expect([wanted.status, wanted.headers.get("x-perch-error")]).toEqual([503, "no-healthy-endpoint"]);
+    expect(stable.seen.length).toBe(1);
+  });
+});
