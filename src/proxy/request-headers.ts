@@ -1,6 +1,8 @@
 import type { CompiledConfig } from "../config/compiled-config.ts";
 import type { Condition } from "../decide/condition.ts";
 import { stripCookies } from "../identify/cookies.ts";
+import { isForwardingHeader } from "../identify/forwarded.ts";
+import { stripParameters } from "../identify/query.ts";
 import type { Exchange } from "./exchange.ts";
 import { removeFields } from "./header-fields.ts";
 
@@ -59,12 +61,10 @@ export class RequestHeaderRules {
     for (const name of managed) this.#actions.set(name, "managed");
     this.#actions.set("cookie", "cookie");
     this.#actions.set("connection", "connection");
-    for (const attribute of config.attributes) {
-      for (const source of attribute.from) {
-        if (source.kind !== "header") continue;
-        this.#relied.add(source.name);
-        if (source.trust === "proxies") this.#actions.set(source.name, "trusted-only");
-      }
+    for (const source of config.attributes.flatMap(({ from }) => from)) {
+      if (source.kind !== "header") continue;
+      this.#relied.add(source.name);
+      if (source.trust === "proxies") this.#actions.set(source.name, "trusted-only");
     }
     for (const release of config.releases) {
       if (release.override?.header !== undefined) this.#actions.set(release.override.header, "drop");
@@ -76,7 +76,9 @@ export class RequestHeaderRules {
   action(name: string): RequestHeaderAction {
     const cached = this.#cache.get(name);
     if (cached !== undefined) return cached;
-    const action = this.#actions.get(name.toLowerCase()) ?? "keep";
+    const lower = name.toLowerCase();
+    // Any X-Forwarded-… that Perch does not write itself passes from a trusted caller, and from nobody else.
+    const action = this.#actions.get(lower) ?? (isForwardingHeader(lower) ? "trusted-only" : "keep");
     if (this.#cache.size < nameCacheLimit) this.#cache.set(name, action);
     return action;
   }
@@ -129,7 +131,8 @@ export function upstreamHeaders(exchange: Exchange, rawHeaders: readonly string[
     }
   }
   if (named !== undefined && named.length > 0) removeFields(out, named);
-  const cookies = head.cookies === undefined ? undefined : stripCookies(head.cookies, snapshot.ownCookies);
+  const withheld = caller.trusted ? snapshot.ownCookies : snapshot.strangersCookies;
+  const cookies = head.cookies === undefined ? undefined : stripCookies(head.cookies, withheld);
   if (cookies !== undefined) out.push("Cookie", cookies);
   const forwarded = exchange.facts.forwarded;
   out.push("X-Forwarded-For", forwarded.for, "X-Forwarded-Proto", forwarded.proto);
@@ -138,4 +141,12 @@ export function upstreamHeaders(exchange: Exchange, rawHeaders: readonly string[
   if (forwarded.forwarded !== undefined) out.push("Forwarded", forwarded.forwarded);
   out.push("X-Request-Id", requestId, "Via", via);
   return out;
+}
+
+/** The target that goes upstream: as sent, without query parameters that only a trusted caller may set. */
+export function upstreamTarget({ snapshot, head, caller }: Exchange): string {
+  const { untrustedQuery } = snapshot.attributes;
+  if (caller.trusted || untrustedQuery.size === 0 || head.query === "") return head.target;
+  const query = stripParameters(head.query, untrustedQuery);
+  return query === "" ? head.path : `${head.path}?${query}`;
 }

@@ -55,6 +55,8 @@ export interface Snapshot {
   readonly requestHeaders: RequestHeaderRules;
   /** Pins and override cookies of every release: never sent upstream, whatever the route. */
   readonly ownCookies: CookieNames;
+  /** The same, and the cookies that only a trusted caller may set: withheld from what anyone else sends. */
+  readonly strangersCookies: CookieNames;
   /** For requests that met no route. */
   readonly noRouteCells: RequestCells;
 }
@@ -99,6 +101,7 @@ export function buildSnapshot(config: CompiledConfig, hash: string, parts: Snaps
     releases,
     requestHeaders: new RequestHeaderRules(config),
     ownCookies: new CookieNames(ownCookies),
+    strangersCookies: new CookieNames([...ownCookies, ...attributes.untrustedCookies]),
     noRouteCells: parts.cells.request("none", "none", "none"),
   });
 }

@@ -11,7 +11,11 @@ describe("Cache-Control beside a pin of ours", () => {
     ["leaves private alone", "private, max-age=60", "private, max-age=60"],
     ["leaves no-store alone", "no-store", "no-store"],
     ["adds to no-cache, which shared caches may store", "no-cache", "no-cache, private"],
-    ["is not content with private for named fields only", 'private="x-a", max-age=1', 'private="x-a", max-age=1, private'],
+    [
+      "is not content with private for named fields only",
+      'private="x-a", max-age=1',
+      'private="x-a", max-age=1, private',
+    ],
     ["does not split inside quotes", 'no-cache="a, public", max-age=1', 'no-cache="a, public", max-age=1, private'],
     ["survives an unclosed quote", 'no-cache="a, public', 'no-cache="a, public, private'],
   ];
@@ -22,7 +26,18 @@ describe("Cache-Control beside a pin of ours", () => {
 
 describe("response trailers", () => {
   it("are passed on in order, without fields that frame, route or set state", () => {
-    const raw = ["grpc-status", "0", "Content-Length", "5", "X-Sum", "a", "Set-Cookie", "a=b", "Transfer-Encoding", "chunked"];
+    const raw = [
+      "grpc-status",
+      "0",
+      "Content-Length",
+      "5",
+      "X-Sum",
+      "a",
+      "Set-Cookie",
+      "a=b",
+      "Transfer-Encoding",
+      "chunked",
+    ];
     expect(responseTrailers(raw)).toEqual([
       ["grpc-status", "0"],
       ["X-Sum", "a"],

@@ -4,7 +4,7 @@ import { type ErrorCode, PerchError } from "../../errors.ts";
 import type { Endpoint } from "../../upstream/endpoint.ts";
 import type { AttemptFailure, Attempts } from "../attempts.ts";
 import type { Exchange } from "../exchange.ts";
-import { upstreamHeaders } from "../request-headers.ts";
+import { upstreamHeaders, upstreamTarget } from "../request-headers.ts";
 import { responseHeaders, responseTrailers } from "../response-headers.ts";
 import { ownAnswer, sendOwnAnswer } from "./answer.ts";
 import type { Answering } from "./connection.ts";
@@ -81,13 +81,11 @@ export class Forwarding implements Dispatcher.DispatchHandler, Answering {
       this.#body = new RequestBody(this.#request, this.#exchange.snapshot.config.limits.bodyBytes, this.#onReceived);
       this.#response.setTimeout(service.timeouts.idleMs, this.#onIdle);
     }
-    const { method, target } = this.#head;
+    const { method } = this.#head;
+    const path = upstreamTarget(this.#exchange);
     this.#context.pools
       .get(endpoint, service.timeouts)
-      .dispatch(
-        { method: method as Dispatcher.HttpMethod, path: target, headers: this.#headers, body: this.#body },
-        this,
-      );
+      .dispatch({ method: method as Dispatcher.HttpMethod, path, headers: this.#headers, body: this.#body }, this);
   }
 
   /**

@@ -161,6 +161,22 @@ describe("what the client gets", () => {
     expect([...all.matchAll(/\/[123]$|\/[123](?=HTTP)/gm)].map(([path]) => path)).toEqual(["/1", "/2", "/3"]);
   });
 
+  it("is the last where it says so: what was pipelined behind it is never carried out", async () => {
+    const stable = await upstream("stable", (req, response) => response.end(req.url));
+    const { port } = await perchTo(stable.origin);
+    const first = "GET /first HTTP/1.0\r\nHost: a\r\nConnection: Keep-Alive\r\n\r\n";
+    const all = await exchange(port, `${first}GET /second HTTP/1.1\r\nHost: a\r\n\r\n`);
+    expect(all).toMatch(/Connection: close[\s\S]*\/first$/);
+    expect(stable.seen.map(({ url }) => url)).toEqual(["/first"]);
+  });
+
+  it("goes out although garbage follows the request, and is then the last", async () => {
+    const stable = await upstream("stable", (req, response) => response.end(req.url));
+    const { port } = await perchTo(stable.origin);
+    const all = await exchange(port, "GET /fine HTTP/1.1\r\nHost: a\r\n\r\n\x00\x01garbage\r\n\r\n");
+    expect(all).toMatch(/^HTTP\/1\.1 200 [\s\S]*\/fine$/);
+  });
+
   it("is 100 Continue only once the request is on its way", async () => {
     const stable = await upstream("stable");
     const client = await RawClient.connect((await perchTo(stable.origin)).port);
@@ -222,15 +238,25 @@ routes: [{ name: api, match: { path: { prefix: /api } }, service: shop }]`);
     const client = await RawClient.connect(port);
     client.send("GET /other HTTP/1.1\r\nHost: a\r\n\r\n");
     const answer = await client.read((all) => all.includes("\r\n\r\n"));
-    expect(answer).toMatch(/404[^]*Connection: keep-alive[^]*x-perch-error: no-route/);
+    expect(answer).toMatch(/404[\s\S]*Connection: keep-alive[\s\S]*x-perch-error: no-route/);
   });
 
   const brokenUpstreams: readonly [sentence: string, answer: string, status: number, code: string][] = [
     ["closes without an answer", "", 502, "upstream-reset"],
     ["answers garbage", "nonsense\r\n\r\n", 502, "upstream-malformed"],
-    ["answers two lengths", "HTTP/1.1 200 OK\r\nContent-Length: 1\r\nContent-Length: 2\r\n\r\nab", 502, "upstream-malformed"],
+    [
+      "answers two lengths",
+      "HTTP/1.1 200 OK\r\nContent-Length: 1\r\nContent-Length: 2\r\n\r\nab",
+      502,
+      "upstream-malformed",
+    ],
     ["answers a NUL", "HTTP/1.1 200 OK\r\nX: a\0b\r\nContent-Length: 0\r\n\r\n", 502, "upstream-malformed"],
-    ["switches protocols unasked", "HTTP/1.1 101 X\r\nUpgrade: x\r\nConnection: upgrade\r\n\r\n", 502, "upstream-malformed"],
+    [
+      "switches protocols unasked",
+      "HTTP/1.1 101 X\r\nUpgrade: x\r\nConnection: upgrade\r\n\r\n",
+      502,
+      "upstream-malformed",
+    ],
   ];
   it.each(brokenUpstreams)("an upstream that %s", async (_sentence, answer, status, code) => {
     const raw = await rawUpstream((socket, received) => {
@@ -245,7 +271,9 @@ routes: [{ name: api, match: { path: { prefix: /api } }, service: shop }]`);
     const { origin, metric } = await perchTo(raw.origin);
     const response = await fetch(origin);
     expect([response.status, response.headers.get("x-perch-error")]).toEqual([504, "upstream-timeout"]);
-    expect(await metric('perch_upstream_errors_total{service="shop",version="stable",kind="upstream-timeout"}')).toBe(1);
+    expect(await metric('perch_upstream_errors_total{service="shop",version="stable",kind="upstream-timeout"}')).toBe(
+      1,
+    );
   });
 
   it("a body over the limit: 413, told by its length or found on the way", async () => {
@@ -254,7 +282,9 @@ routes: [{ name: api, match: { path: { prefix: /api } }, service: shop }]`);
     const told = await fetch(origin, { method: "POST", body: "x".repeat(1025) });
     expect([told.status, told.headers.get("x-perch-error")]).toEqual([413, "body-too-large"]);
     const chunked = "POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n";
-    expect(await exchange(port, `${chunked}800\r\n${"x".repeat(2048)}\r\n`)).toMatch(/^HTTP\/1\.1 413 [^]*Connection: close/);
+    expect(await exchange(port, `${chunked}800\r\n${"x".repeat(2048)}\r\n`)).toMatch(
+      /^HTTP\/1\.1 413 [\s\S]*Connection: close/,
+    );
     expect((await fetch(origin, { method: "POST", body: "x".repeat(1024) })).status).toBe(200);
   });
 });
