@@ -177,7 +177,7 @@ function validPin({ head }: DryRun, { release }: DryTarget["route"], nowMs: numb
 }
 
 function requestStep({ head, caller, facts }: DryRun): ExplainedStep {
-  const from = caller.address === undefined ? "nobody's address" : caller.address.text;
+  const from = caller.address === undefined ? "an unknown address" : caller.address.text;
   const trust = caller.trusted ? ", a trusted proxy" : "";
   const client = facts.clientAddress?.text;
   const derived = client === caller.address?.text ? "" : `, for the client ${client}`;

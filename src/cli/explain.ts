@@ -1,0 +1,128 @@
+import { CellRegistry } from "../observe/cells.ts";
+import { ActiveSnapshot } from "../proxy/active-snapshot.ts";
+import type { DryRequest } from "../proxy/dry-run.ts";
+import { type Explanation, explainRequest } from "../proxy/explain.ts";
+import { batchedRandom } from "../random-source.ts";
+import { EndpointRegistry } from "../upstream/endpoint-registry.ts";
+import { type Command, type OptionValues, type Terminal, textOption, textOptions, UsageError } from "./command.ts";
+import { configOption, configPath, type LoadedConfig, loadOrTell, printJson } from "./load-config.ts";
+import { formatTable } from "./table.ts";
+
+export const explain: Command = {
+  name: "explain",
+  summary: "Say which version a request would get, and why, stage by stage.",
+  usage: `-c FILE [-H 'name: value']… [--cookie 'a=b; c=d']… [--method M] [--client ADDRESS] [--json] URL
+
+  -c, --config FILE     the configuration; also PERCH_CONFIG
+  -H, --header LINE     a request header; may be repeated
+      --cookie COOKIES  the request's cookies; may be repeated
+      --method METHOD   default GET
+      --client ADDRESS  the IP address that the request comes from; from one in trustedProxies,
+                        X-Forwarded-* and what only proxies may say count. Default: none
+      --json            print one object
+  URL                   http(s)://host/path, or a path; a Host header outranks the URL's host, as with curl
+
+Nothing is sent and nothing is counted.`,
+  options: {
+    ...configOption,
+    header: { type: "string", short: "H", multiple: true },
+    cookie: { type: "string", multiple: true },
+    method: { type: "string" },
+    client: { type: "string" },
+    json: { type: "boolean" },
+  },
+  async run({ options, positionals }, terminal) {
+    const request = readRequest(options, positionals);
+    const loaded = loadOrTell(configPath(options, terminal), terminal);
+    if (loaded === undefined) return 2;
+    const snapshot = new ActiveSnapshot(
+      new CellRegistry(),
+      new EndpointRegistry(() => undefined),
+      loaded.compiled,
+      loaded.hash,
+    );
+    const context = { nowMs: Date.now(), random: batchedRandom() };
+    const explanation = explainRequest(snapshot.current, request, context);
+    if (explanation.error?.code === "bad-request") throw new UsageError(explanation.trail[0]?.detail);
+    if (options["json"] === true) printJson(explanation, terminal);
+    else terminal.out(describe(explanation));
+    warnOfRandomSecret(explanation, loaded, terminal);
+    return 0;
+  },
+};
+
+function readRequest(options: OptionValues, positionals: readonly string[]): DryRequest {
+  const [url, surplus] = positionals;
+  if (url === undefined) throw new UsageError("no URL to explain");
+  if (surplus !== undefined) throw new UsageError(`one URL at a time; "${surplus}" is a second one`);
+  const headers = textOptions(options, "header").map(readHeader);
+  for (const cookies of textOptions(options, "cookie")) headers.push(["cookie", octets(cookies)]);
+  const named = headers.some(([name]) => name.toLowerCase() === "host");
+  return {
+    ...(named ? withoutHost(percentEncoded(url)) : { url: percentEncoded(url) }),
+    headers,
+    method: textOption(options, "method"),
+    client: textOption(options, "client"),
+  };
+}
+
+function readHeader(line: string): [string, string] {
+  const colon = line.indexOf(":");
+  if (colon < 1) throw new UsageError(`-H "${line}" is not a header such as "x-user-region: cn-east"`);
+  return [line.slice(0, colon), octets(line.slice(colon + 1))];
+}
+
+/** Leaves the host to the Host header. */
+function withoutHost(url: string): Pick<DryRequest, "url" | "scheme"> {
+  const [, scheme, rest = ""] = /^(https?):\/\/[^/?#]+(.*)$/i.exec(url) ?? [];
+  if (scheme === undefined) return { url };
+  return { url: rest.startsWith("/") ? rest : `/${rest}`, scheme: scheme.toLowerCase() === "https" ? "https" : "http" };
+}
+
+/** Parsers hand octets on as one character each; what is typed here is sent as UTF-8. */
+function octets(text: string): string {
+  return Buffer.from(text, "utf8").toString("latin1");
+}
+
+/** As browsers send letters beyond ASCII. */
+function percentEncoded(url: string): string {
+  return url.toWellFormed().replace(/[\u0080-\u{10ffff}]+/gu, encodeURIComponent);
+}
+
+/** A pin of a running Perch was signed with a secret that only that process knows. */
+function warnOfRandomSecret({ release, pin }: Explanation, { compiled }: LoadedConfig, terminal: Terminal): void {
+  if (pin?.received !== "forged" || release === null || !compiled.unsignedReleases.includes(release)) return;
+  terminal.err(`Release ${release} has no secretFile, so pins of a running Perch can not be verified here.\n`);
+}
+
+function describe(explanation: Explanation): string {
+  const trail = formatTable(explanation.trail.map(({ stage, outcome, detail }) => [stage, outcome, detail]));
+  return `${[...formatTable(summary(explanation)), "", ...trail].join("\n")}\n`;
+}
+
+function summary({ error, route, service, release, version, served, ...rest }: Explanation): string[][] {
+  if (error !== null) return [["answer", `${error.status} ${error.code}`]];
+  const by = rest.rule === null ? `${rest.reason}` : `${rest.reason} ${rest.rule}`;
+  return [
+    ["route", `${route}`],
+    ["service", `${service}`],
+    ["release", release ?? "none"],
+    ["version", version === served ? `${version}` : `${version} assigned, ${served} served`],
+    ["reason", by],
+    ...Object.entries(rest.attributes).map(([name, found], at) => [
+      at === 0 ? "attributes" : "",
+      found === null ? `${name} unknown` : `${name} ${JSON.stringify(found.value)} from ${found.source}`,
+    ]),
+    ["unit", rest.unit === null ? "none" : describeUnit(rest.unit)],
+    ["pin", rest.pin === null ? "none" : describePin(rest.pin)],
+  ];
+}
+
+function describeUnit({ source, name, value, id }: Exclude<Explanation["unit"], null>): string {
+  return name === null ? `${source}, ${id}` : `${name} ${JSON.stringify(value)}, ${id}`;
+}
+
+function describePin({ cookie, received, version, wouldSet }: Exclude<Explanation["pin"], null>): string {
+  const has = version === null ? received : `${received}, ${version}`;
+  return `cookie ${cookie}: received ${has}; ${wouldSet === null ? "nothing to set" : `sets ${wouldSet}`}`;
+}

@@ -1,0 +1,37 @@
+import { randomBytes } from "node:crypto";
+import { formatDiagnostic } from "../config/diagnostics.ts";
+import { type LoadResult, loadConfigFile } from "../config/load.ts";
+import { type OptionValues, type Terminal, textOption, UsageError } from "./command.ts";
+
+/** A configuration that may be used. */
+export type LoadedConfig = Extract<LoadResult, { ok: true }>;
+
+/** The option that every command with one configuration takes. */
+export const configOption = { config: { type: "string", short: "c" } } as const;
+
+/** The file that `-c` names, else PERCH_CONFIG. */
+export function configPath(options: OptionValues, terminal: Terminal): string {
+  const path = textOption(options, "config") ?? terminal.env["PERCH_CONFIG"];
+  if (path === undefined || path === "") throw new UsageError("no configuration: give -c FILE, or set PERCH_CONFIG");
+  return path;
+}
+
+/** Gives a release without a secretFile its secret. Default: one that lasts no longer than the command. */
+type RandomSecret = (release: string) => Uint8Array;
+
+export function loadOptions(terminal: Terminal, randomSecret: RandomSecret = () => randomBytes(32)) {
+  return { env: terminal.env, randomSecret };
+}
+
+/** Undefined where the file can not be used; its problems are told by then, and the command ends with 2. */
+export function loadOrTell(file: string, terminal: Terminal, randomSecret?: RandomSecret): LoadedConfig | undefined {
+  const result = loadConfigFile(file, loadOptions(terminal, randomSecret));
+  if (result.ok) return result;
+  for (const problem of result.problems) terminal.err(`${formatDiagnostic(problem)}\n`);
+  return undefined;
+}
+
+/** One JSON value, as every `--json` prints it. */
+export function printJson(value: unknown, terminal: Terminal): void {
+  terminal.out(`${JSON.stringify(value, null, 2)}\n`);
+}

@@ -1,0 +1,54 @@
+import { type Command, type OptionValues, textOption, UsageError } from "./command.ts";
+import { loadOrTell, printJson } from "./load-config.ts";
+import { describePlan, type Plan } from "./plan/describe.ts";
+import { planReleases } from "./plan/release-plan.ts";
+import { planReload } from "./plan/reload-plan.ts";
+
+const defaultUnits = 100_000;
+const mostUnits = 10_000_000;
+
+export const plan: Command = {
+  name: "plan",
+  summary: "Say which share of users a change of configuration moves, and what a reload would do.",
+  usage: `OLD NEW [--json] [--units ${defaultUnits}]
+
+  OLD NEW         two configurations
+      --units N   how many units to simulate, up to ${mostUnits}; default ${defaultUnits}
+      --json      print one object
+
+Units are simulated, the same every time. Whom a rule's tests match shows only in real requests; so each rule is
+looked at by itself, as if its tests held, and the split as if none did.`,
+  options: { units: { type: "string" }, json: { type: "boolean" } },
+  async run({ options, positionals }, terminal) {
+    const [oldFile, newFile, surplus] = positionals;
+    if (oldFile === undefined || newFile === undefined) throw new UsageError("two configurations are needed, OLD NEW");
+    if (surplus !== undefined) throw new UsageError(`unexpected argument "${surplus}"`);
+    const units = readUnits(options);
+    const old = loadOrTell(oldFile, terminal, lastingSecret);
+    const next = loadOrTell(newFile, terminal, lastingSecret);
+    if (old === undefined || next === undefined) return 2;
+    const made: Plan = {
+      old: oldFile,
+      new: newFile,
+      units,
+      releases: planReleases(old.compiled, next.compiled, units),
+      reload: planReload(old, next),
+    };
+    if (options["json"] === true) printJson(made, terminal);
+    else terminal.out(describePlan(made));
+    return 0;
+  },
+};
+
+function readUnits(options: OptionValues): number {
+  const text = textOption(options, "units");
+  if (text === undefined) return defaultUnits;
+  const units = /^\d{1,9}$/.test(text) ? Number(text) : 0;
+  if (units < 1 || units > mostUnits) throw new UsageError(`--units "${text}" is not a number from 1 to ${mostUnits}`);
+  return units;
+}
+
+/** A reload keeps the random secret that the process drew for a release without a secretFile; it signs nothing here. */
+function lastingSecret(release: string): Uint8Array {
+  return Buffer.alloc(32, `random secret of ${release}`);
+}

@@ -1,0 +1,159 @@
+import { isDeepStrictEqual } from "node:util";
+import type { BindAddress, CompiledConfig } from "../../config/compiled-config.ts";
+import type { Config, RouteConfig } from "../../config/schema.ts";
+import type { ServiceSpec } from "../../upstream/service-spec.ts";
+
+/** One thing that a reload adds, removes or changes. */
+export interface Change {
+  readonly kind: "added" | "removed" | "changed";
+  readonly what: "route" | "service" | "version" | "endpoint" | "release" | "attribute" | "setting";
+  /** `shop/canary http://…` for an endpoint. */
+  readonly name: string;
+  /** What a change is about; empty for what comes or goes. */
+  readonly detail: string;
+}
+
+/** What taking the new configuration into service does, beside moving users. */
+export interface ReloadPlan {
+  readonly changes: readonly Change[];
+  /** What differs and is only looked at when the process starts. */
+  readonly restartNeeded: readonly string[];
+}
+
+/** A configuration as it is written, and as the stages get it. */
+export interface ConfigPair {
+  readonly config: Config;
+  readonly compiled: CompiledConfig;
+}
+
+export function planReload(old: ConfigPair, next: ConfigPair): ReloadPlan {
+  return {
+    changes: [
+      ...settingChanges(old.compiled, next.compiled),
+      ...named("attribute", old.compiled.attributes, next.compiled.attributes, attributeDetail),
+      ...serviceChanges(old.compiled.services, next.compiled.services),
+      ...named("release", old.compiled.releases, next.compiled.releases, () => undefined),
+      ...routeChanges(old.config.routes, next.config.routes),
+    ],
+    restartNeeded: restartNeeded(old.compiled, next.compiled),
+  };
+}
+
+interface Named {
+  readonly name: string;
+}
+
+/** Compares by name; `detail` says how two of one name differ, undefined where they do not. */
+function named<T extends Named>(
+  what: Change["what"],
+  old: readonly T[],
+  next: readonly T[],
+  detail: (old: T, next: T) => string | undefined,
+): Change[] {
+  const before = new Map(old.map((one) => [one.name, one]));
+  const names = new Set(next.map(({ name }) => name));
+  const changes = next.flatMap((one): Change[] => {
+    const { name } = one;
+    const was = before.get(name);
+    if (was === undefined) return [{ kind: "added", what, name, detail: "" }];
+    const found = detail(was, one);
+    return found === undefined ? [] : [{ kind: "changed", what, name, detail: found }];
+  });
+  const removed = old.filter(({ name }) => !names.has(name));
+  return [...changes, ...removed.map(({ name }): Change => ({ kind: "removed", what, name, detail: "" }))];
+}
+
+function settingChanges(old: CompiledConfig, next: CompiledConfig): Change[] {
+  const before = settings(old);
+  const after = settings(next);
+  return Object.keys(after).flatMap((name): Change[] => {
+    if (before[name] === after[name]) return [];
+    return [{ kind: "changed", what: "setting", name, detail: `${before[name]} → ${after[name]}` }];
+  });
+}
+
+function settings({ trustedProxies, exposeVersion, accessLog, limits }: CompiledConfig): Record<string, string> {
+  return {
+    trustedProxies: trustedProxies.map(({ text }) => text).join(", ") || "none",
+    exposeVersion: String(exposeVersion),
+    "accessLog.sample": String(accessLog.sample),
+    "limits.headers": String(limits.headerBytes),
+    "limits.headerCount": String(limits.headerCount),
+    "limits.body": String(limits.bodyBytes),
+  };
+}
+
+function attributeDetail<T extends CompiledConfig["attributes"][number]>(old: T, next: T): string | undefined {
+  const parts: string[] = [];
+  if (old.type !== next.type) parts.push(`type ${old.type} → ${next.type}`);
+  if (!isDeepStrictEqual(old.from, next.from)) parts.push("sources");
+  return parts.length === 0 ? undefined : parts.join(", ");
+}
+
+function serviceChanges(old: readonly ServiceSpec[], next: readonly ServiceSpec[]): Change[] {
+  const same = () => undefined;
+  return [
+    ...named("service", old, next, serviceDetail),
+    ...named("version", old.flatMap(versionsOf), next.flatMap(versionsOf), same),
+    ...named("endpoint", old.flatMap(endpointsOf), next.flatMap(endpointsOf), same),
+  ];
+}
+
+function serviceDetail(old: ServiceSpec, next: ServiceSpec): string | undefined {
+  const parts: string[] = [];
+  if (old.defaultVersion !== next.defaultVersion) parts.push(`default ${old.defaultVersion} → ${next.defaultVersion}`);
+  if (!isDeepStrictEqual(old.timeouts, next.timeouts)) parts.push("timeouts");
+  return parts.length === 0 ? undefined : parts.join(", ");
+}
+
+function versionsOf({ name, versions }: ServiceSpec): Named[] {
+  return versions.map((version) => ({ name: `${name}/${version.name}` }));
+}
+
+function endpointsOf({ name, versions }: ServiceSpec): Named[] {
+  return versions.flatMap((version) =>
+    version.endpoints.map(({ origin }) => ({ name: `${name}/${version.name} ${origin}` })),
+  );
+}
+
+function routeChanges(old: readonly RouteConfig[], next: readonly RouteConfig[]): Change[] {
+  const changes = named("route", old, next, routeDetail);
+  const before = commonNames(old, next);
+  if (before.join() === commonNames(next, old).join()) return changes;
+  const detail = "the first that matches wins";
+  return [...changes, { kind: "changed", what: "setting", name: "the order of routes", detail }];
+}
+
+function commonNames(routes: readonly RouteConfig[], others: readonly RouteConfig[]): string[] {
+  const names = new Set(others.map(({ name }) => name));
+  return routes.map(({ name }) => name).filter((name) => names.has(name));
+}
+
+function routeDetail(old: RouteConfig, next: RouteConfig): string | undefined {
+  const parts: string[] = [];
+  // As it is written, since compiled patterns hold functions, which are never equal.
+  if (!isDeepStrictEqual(old.match, next.match)) parts.push("match");
+  if (old.service !== next.service) parts.push(`service ${old.service} → ${next.service}`);
+  if (old.release !== next.release) {
+    parts.push(`release ${old.release ?? "none"} → ${next.release ?? "none"}, its users are drawn anew`);
+  }
+  return parts.length === 0 ? undefined : parts.join(", ");
+}
+
+function restartNeeded(old: CompiledConfig, next: CompiledConfig): string[] {
+  const needed: string[] = [];
+  const before = listenerText(old);
+  const after = listenerText(next);
+  if (before !== after) needed.push(`listeners: ${before} → ${after}`);
+  const admin = { before: addressText(old.admin), after: addressText(next.admin) };
+  if (admin.before !== admin.after) needed.push(`admin.address: ${admin.before} → ${admin.after}`);
+  return needed;
+}
+
+function listenerText({ listeners }: CompiledConfig): string {
+  return listeners.map((listener) => `${listener.name} ${addressText(listener)}`).join(", ");
+}
+
+function addressText({ host, port }: BindAddress): string {
+  return `${host.includes(":") ? `[${host}]` : host}:${port}`;
+}

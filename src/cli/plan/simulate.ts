@@ -1,0 +1,181 @@
+import { type Address, parseAddress } from "../../decide/address.ts";
+import { Release } from "../../decide/decide.ts";
+import type { Decision } from "../../decide/decision.ts";
+import type { AttributeValue, Facts } from "../../decide/facts.ts";
+import { hashText } from "../../decide/hash.ts";
+import type { Pin } from "../../decide/pin.ts";
+import type { ReleaseSpec, StickySpec } from "../../decide/release.ts";
+import type { RandomSource } from "../../decide/unit.ts";
+
+/** A release, and the version that answers where it decides nothing. */
+export interface Policy {
+  readonly spec: ReleaseSpec;
+  readonly defaultVersion: string;
+}
+
+export interface Move {
+  readonly from: string;
+  readonly to: string;
+  /** Of all units, 0 to 1. */
+  readonly share: number;
+}
+
+/** Units that get another version than before. */
+export interface Movement {
+  /** Of all units, 0 to 1. */
+  readonly moved: number;
+  /** The largest first. */
+  readonly moves: readonly Move[];
+}
+
+export interface Simulation {
+  /** Shares of units by version, 0 to 1. */
+  readonly before: Readonly<Record<string, number>>;
+  readonly after: Readonly<Record<string, number>>;
+  /** How the same units are drawn, whatever their pins hold: what `follow` does at once. */
+  readonly byDraw: Movement;
+  /** What users do at their next request who got their pin under the old policy. */
+  readonly pinned: Movement;
+}
+
+/** Any moment will do: what is simulated happens within one. */
+const nowMs = 0;
+
+/** Gives both policies the same units and looks which of them get another version. The units are the same every time. */
+export function simulate(before: Policy, after: Policy, units: number): Simulation {
+  const old = new SimulatedRelease(before, "old");
+  const next = new SimulatedRelease(after, "new");
+  const following = new SimulatedRelease({ ...after, spec: followingTheWeights(after.spec) }, "new");
+  const pinsCarryOver = readsPinsOf(old, next);
+  const counts = { before: new Counts(), after: new Counts(), byDraw: new Counts(), pinned: new Counts() };
+  for (let unit = 0; unit < units; unit++) {
+    const first = old.decide(unit, undefined);
+    const drawn = following.decide(unit, first.pin).version;
+    const second = next.decide(unit, pinsCarryOver ? first.pin : undefined).version;
+    counts.before.add(first.version);
+    counts.after.add(drawn);
+    if (drawn !== first.version) counts.byDraw.add(moveKey(first.version, drawn));
+    if (second !== first.version) counts.pinned.add(moveKey(first.version, second));
+  }
+  return {
+    before: counts.before.shares(units),
+    after: counts.after.shares(units),
+    byDraw: movementOf(counts.byDraw, units),
+    pinned: movementOf(counts.pinned, units),
+  };
+}
+
+/** Whether a pin that the old release writes counts for the new one: it has the cookie's name and a secret that verifies. */
+export function pinsCarryOver(before: ReleaseSpec, after: ReleaseSpec): boolean {
+  const policy = { defaultVersion: before.versions[0] ?? "" };
+  return readsPinsOf(
+    new SimulatedRelease({ ...policy, spec: before }, "old"),
+    new SimulatedRelease({ ...policy, spec: after }, "new"),
+  );
+}
+
+function readsPinsOf(old: SimulatedRelease, next: SimulatedRelease): boolean {
+  const { pin } = old.decide(0, undefined);
+  const written = pin === undefined ? "" : old.release.setCookie(pin, false);
+  const [, name, value = ""] = /^([^=]*)=([^;]*)/.exec(written) ?? [];
+  if (name !== next.release.spec.sticky.cookie.name) return false;
+  return next.release.readPin([value], nowMs, () => undefined) !== undefined;
+}
+
+function followingTheWeights(spec: ReleaseSpec): ReleaseSpec {
+  return { ...spec, sticky: { ...spec.sticky, whenWeightsChange: "follow" } };
+}
+
+/** A release that decides for units that are numbers. */
+class SimulatedRelease {
+  readonly release: Release;
+  readonly #defaultVersion: string;
+  readonly #stream: string;
+
+  /** `stream` tells the random units of one release from those of another: a lost pin is not drawn again by chance. */
+  constructor({ spec, defaultVersion }: Policy, stream: string) {
+    this.release = new Release(spec);
+    this.#defaultVersion = defaultVersion;
+    this.#stream = stream;
+  }
+
+  decide(unit: number, pin: Pin | undefined): Decision {
+    return this.release.decide({
+      facts: new SimulatedFacts(unit, this.release.spec.sticky.by),
+      pin,
+      override: undefined,
+      propagated: undefined,
+      defaultVersion: this.#defaultVersion,
+      nowMs,
+      random: numbered(`${this.#stream} ${unit}`),
+    });
+  }
+}
+
+/** Nothing is known of a simulated requester but what names the unit. */
+class SimulatedFacts implements Facts {
+  readonly method = "GET";
+  readonly host = "";
+  readonly path = "/";
+  readonly #unit: number;
+  readonly #by: StickySpec["by"];
+
+  constructor(unit: number, by: StickySpec["by"]) {
+    this.#unit = unit;
+    this.#by = by;
+  }
+
+  attribute(index: number): AttributeValue | undefined {
+    const by = this.#by;
+    // By the attribute's name, so that naming units by another attribute is seen to draw everyone anew.
+    return by?.kind === "attribute" && by.index === index ? `${by.name} ${this.#unit}` : undefined;
+  }
+
+  get clientAddress(): Address | undefined {
+    if (this.#by?.kind !== "clientAddress") return undefined;
+    return parseAddress(`2001:db8::${(this.#unit >>> 16).toString(16)}:${(this.#unit & 0xffff).toString(16)}`);
+  }
+
+  header(): undefined {
+    return undefined;
+  }
+
+  cookie(): undefined {
+    return undefined;
+  }
+
+  query(): undefined {
+    return undefined;
+  }
+}
+
+function numbered(name: string): RandomSource {
+  let count = 0;
+  return { int32: () => hashText(`${name} ${count++}`, 0).h1 };
+}
+
+class Counts {
+  readonly #counts = new Map<string, number>();
+
+  add(key: string): void {
+    this.#counts.set(key, (this.#counts.get(key) ?? 0) + 1);
+  }
+
+  /** By name, of `units`. */
+  shares(units: number): Record<string, number> {
+    const entries = [...this.#counts].map(([key, count]): [string, number] => [key, count / units]);
+    return Object.fromEntries(entries.sort(([one], [other]) => (one < other ? -1 : 1)));
+  }
+}
+
+/** Names of versions hold no blank. */
+const moveKey = (from: string, to: string): string => `${from} ${to}`;
+
+function movementOf(counts: Counts, units: number): Movement {
+  const moves = Object.entries(counts.shares(units)).map(([key, share]): Move => {
+    const [from = "", to = ""] = key.split(" ");
+    return { from, to, share };
+  });
+  moves.sort((one, other) => other.share - one.share);
+  return { moved: moves.reduce((sum, move) => sum + move.share, 0), moves };
+}

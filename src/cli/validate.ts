@@ -1,0 +1,83 @@
+import { type Diagnostic, diagnoseFile, formatDiagnostic } from "../config/diagnostics.ts";
+import { type LoadResult, largestConfigBytes, loadConfigFile, loadConfigText } from "../config/load.ts";
+import { type Command, type Terminal, UsageError } from "./command.ts";
+import { loadOptions, printJson } from "./load-config.ts";
+
+const stdinName = "<stdin>";
+
+export const validate: Command = {
+  name: "validate",
+  summary: "Check configurations; every problem is told, with its place.",
+  usage: `FILE… [--json]
+
+  FILE        a configuration; - for standard input
+      --json  print one array: of each file its name, whether it is ok, and its problems
+
+Exit code 2 if any file has an error; warnings alone are fine.`,
+  options: { json: { type: "boolean" } },
+  async run({ options, positionals }, terminal) {
+    if (positionals.length === 0) throw new UsageError("no file to validate");
+    if (positionals.filter((file) => file === "-").length > 1) throw new UsageError("- can be given once only");
+    const checked: CheckedFile[] = [];
+    for (const file of positionals) checked.push(await check(file, terminal));
+    if (options["json"] === true) printJson(checked.map(jsonOf), terminal);
+    else for (const one of checked) tell(one, terminal);
+    return checked.every(({ result }) => result.ok) ? 0 : 2;
+  },
+};
+
+interface CheckedFile {
+  readonly file: string;
+  readonly result: LoadResult;
+}
+
+async function check(file: string, terminal: Terminal): Promise<CheckedFile> {
+  if (file !== "-") return { file, result: loadConfigFile(file, loadOptions(terminal)) };
+  const text = await readStdin();
+  const result: LoadResult =
+    text === undefined
+      ? { ok: false, problems: [diagnoseFile(stdinName, "the input is not valid UTF-8")], files: [] }
+      : loadConfigText(text, { ...loadOptions(terminal), file: stdinName });
+  return { file: stdinName, result };
+}
+
+/** Undefined where it is no UTF-8. Reads a little more than may be, so that the loader finds it too large and says so. */
+async function readStdin(): Promise<string | undefined> {
+  const decoder = new TextDecoder("utf-8", { fatal: true });
+  let text = "";
+  try {
+    for await (const chunk of process.stdin) {
+      text += decoder.decode(chunk, { stream: true });
+      if (text.length > largestConfigBytes) return text;
+    }
+    return text + decoder.decode();
+  } catch (error) {
+    if (error instanceof TypeError) return undefined;
+    throw error;
+  }
+}
+
+function problemsOf(result: LoadResult): readonly Diagnostic[] {
+  return result.ok ? result.warnings : result.problems;
+}
+
+function jsonOf({ file, result }: CheckedFile): unknown {
+  return { file, ok: result.ok, ...(result.ok ? { hash: result.hash } : {}), problems: problemsOf(result) };
+}
+
+function tell({ file, result }: CheckedFile, terminal: Terminal): void {
+  for (const problem of problemsOf(result)) terminal.err(`${formatDiagnostic(problem)}\n`);
+  if (!result.ok) return;
+  const { routes, services, releases } = result.compiled;
+  const counts = [
+    count(routes.length, "route"),
+    count(services.length, "service"),
+    count(releases.length, "release"),
+    count(result.warnings.length, "warning"),
+  ];
+  terminal.out(`${file}: ok (${result.hash.slice(0, 12)}, ${counts.join(", ")})\n`);
+}
+
+function count(number: number, what: string): string {
+  return `${number} ${what}${number === 1 ? "" : "s"}`;
+}
