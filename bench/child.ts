@@ -118,9 +118,11 @@ export class Child {
     this.#process.kill("SIGKILL");
   }
 
+  /** With the one line of its error output that says most. */
   #failure(what: string): Error {
-    const output = this.#errorOutput.trim();
-    return new Error(`${this.#name} ${what}${output === "" ? "" : `; its last words:\n${output}`}`);
+    const lines = this.#errorOutput.split("\n").filter((line) => line.trim() !== "");
+    const said = lines.find((line) => /error/i.test(line)) ?? lines.at(-1);
+    return new Error(`${this.#name} ${what}${said === undefined ? "" : `: ${said.trim()}`}`);
   }
 }
 

@@ -81,33 +81,48 @@ interface Glance {
   readonly loadCoreMs: number;
 }
 
+/** A load that is under way: autocannon on so many connections, each going through its own run of requests. */
+class Load {
+  /** Of every answer so far, in the order they came. */
+  readonly latenciesMs: number[] = [];
+  readonly #autocannon: autocannon.Instance;
+  readonly #ended: Promise<void>;
+
+  constructor(job: LoadJob, users: readonly User[], judge: Judge) {
+    const runs = planRequests(users, job.connections);
+    const { promise, resolve, reject } = Promise.withResolvers<void>();
+    let connection = 0;
+    this.#ended = promise;
+    this.#autocannon = autocannon(
+      {
+        url: `http://127.0.0.1:${job.port}`,
+        connections: job.connections,
+        duration: Math.ceil((job.warmUpMs + job.measureMs) / 1000) + graceSeconds,
+        setupClient: (client) => {
+          const run = runs[connection++] ?? [];
+          client.setRequests(run.map(({ path, headers }) => ({ path, headers })));
+          judge.watch(client, run);
+        },
+      },
+      (error: unknown) => (error ? reject(error) : resolve()),
+    );
+    this.#autocannon.on("reqError", () => judge.connectionFailed());
+    this.#autocannon.on("response", (_client, _status, _bytes, durationMs) => this.latenciesMs.push(durationMs));
+  }
+
+  stop(): Promise<void> {
+    this.#autocannon.stop();
+    return this.#ended;
+  }
+}
+
 async function measure(job: LoadJob): Promise<LoadResult> {
   const users = await learnPins(job);
   const judge = new Judge(users);
-  const runs = planRequests(users, job.connections);
-  const latenciesMs: number[] = [];
-  let answers = 0;
-  let connection = 0;
-
-  const load = autocannon({
-    url: `http://127.0.0.1:${job.port}`,
-    connections: job.connections,
-    duration: Math.ceil((job.warmUpMs + job.measureMs) / 1000) + graceSeconds,
-    setupClient: (client) => {
-      const run = runs[connection++] ?? [];
-      client.setRequests(run.map(({ path, headers }) => ({ path, headers })));
-      judge.watch(client, run);
-    },
-  });
-  load.on("reqError", () => judge.connectionFailed());
-  load.on("response", (_client, _status, _bytes, durationMs) => {
-    answers += 1;
-    latenciesMs.push(durationMs);
-  });
-
+  const load = new Load(job, users, judge);
   const glance = (): Glance => ({
     atMs: performance.now(),
-    answers,
+    answers: load.latenciesMs.length,
     proxy: readProcessAccount(job.proxyPid),
     loadCoreMs: ownCpuMs() + (readProcessAccount(job.upstreamPid)?.cpuMs ?? 0),
   });
@@ -115,13 +130,12 @@ async function measure(job: LoadJob): Promise<LoadResult> {
   const start = glance();
   await elapse(job.measureMs);
   const end = glance();
-  load.stop();
-  await load;
+  await load.stop();
 
   const windowMs = end.atMs - start.atMs;
-  const windowLatencies = Float64Array.from(latenciesMs.slice(start.answers, end.answers)).sort();
+  const windowLatencies = Float64Array.from(load.latenciesMs.slice(start.answers, end.answers)).sort();
   return {
-    answersInAll: users.length + answers,
+    answersInAll: users.length + load.latenciesMs.length,
     windowMs,
     answers: end.answers - start.answers,
     p50Ms: quantile(windowLatencies, 0.5),

@@ -1,8 +1,9 @@
 /** The timings of single stages, in this process: decisions and route look-ups. */
 import { type Goal, goal } from "./goal.ts";
+import type { RouteKey } from "./micro-config.ts";
 import { type DecisionTiming, type PinState, timeDecisions } from "./micro-decisions.ts";
 import { userCount } from "./micro-requests.ts";
-import { type RouteKey, type RouteTiming, routeCounts, timeRoutes } from "./micro-routes.ts";
+import { type RouteTiming, routeCounts, timeRoutes } from "./micro-routes.ts";
 import { figure, formatTable } from "./table.ts";
 import type { Timing, TimingBudget } from "./timing.ts";
 
