@@ -70,7 +70,7 @@ function readBracketed(text: string): Authority | undefined {
 function readNamed(text: string): Authority | undefined {
   const end = hostEnd(text);
   const rest = text.slice(end);
-  if (end === 0 || end > longestHost || !portPart.test(rest)) return undefined;
+  if (end > longestHost || !portPart.test(rest)) return undefined;
   const dotted = text.charCodeAt(end - 1) === 0x2e;
   const host = ownCopy(text.slice(0, dotted ? end - 1 : end).toLowerCase());
   return host === "" ? undefined : withPort(host, rest);

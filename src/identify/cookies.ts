@@ -81,12 +81,10 @@ export function stripCookies(header: string, names: CookieNames): string | undef
 class NameGroup {
   readonly #names: ReadonlySet<string>;
   readonly #start: string;
-  readonly #longest: number;
 
   constructor(names: ReadonlySet<string>) {
     this.#names = names;
     this.#start = commonStart([...names]);
-    this.#longest = Math.max(...[...names].map((name) => name.length));
   }
 
   strip(header: string): string {
@@ -114,8 +112,7 @@ class NameGroup {
   }
 
   #has(header: string, start: number, equals: number): boolean {
-    const end = skipBlanksBack(header, equals);
-    return end - start <= this.#longest && this.#names.has(header.slice(start, end));
+    return this.#names.has(header.slice(start, skipBlanksBack(header, equals)));
   }
 }
 
@@ -140,7 +137,7 @@ function nextCookie(header: string, name: string, from: number): number {
 
 function valueAfter(header: string, equals: number): string {
   const start = skipBlanks(header, equals + 1);
-  const end = Math.max(start, skipBlanksBack(header, pieceEnd(header, equals)));
+  const end = skipBlanksBack(header, pieceEnd(header, equals));
   const quoted = end - start >= 2 && header.charCodeAt(start) === quote && header.charCodeAt(end - 1) === quote;
   return quoted ? header.slice(start + 1, end - 1) : header.slice(start, end);
 }

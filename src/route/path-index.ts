@@ -63,7 +63,7 @@ function bestPrefix<T>(
   let hash = emptyHash;
   for (let at = 0; ; at++) {
     const code = at < path.length ? path.charCodeAt(at) : slash;
-    if (code === slash && at > 0) found = firstMatch(prefixes.find(path, 0, at, hash), request, nowMs, found);
+    if (code === slash) found = firstMatch(prefixes.find(path, 0, at, hash), request, nowMs, found);
     if (at >= end) return found;
     hash = extendHash(hash, code);
   }

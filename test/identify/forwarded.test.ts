@@ -138,6 +138,10 @@ describe("a trusted caller's", () => {
         wanted: { forwarded: "for=192.0.2.1, for=unknown;proto=http" },
       },
     ],
+    [
+      "Forwarded with a quote never opened is removed",
+      { headers: { forwarded: 'a", for=192.0.2.1' }, wanted: { forwarded: undefined } },
+    ],
     ["malformed Forwarded is removed", { headers: { forwarded: 'for="192.0.2.1' }, wanted: { forwarded: undefined } }],
   ];
   test.each(cases)("%s", (_sentence, { caller, headers = {}, wanted }) => {
