@@ -66,6 +66,9 @@ const cells = (text: string): number => {
 /** Tabs become a space; control and invisible characters a dot, so that the excerpt neither moves a cursor nor deceives. */
 const printable = (text: string): string => text.replace(/\t/g, " ").replace(/[\p{Cc}\p{Cf}\u2028\u2029]/gu, "·");
 
+/** Messages quote the file, in the YAML parser's case whatever it stumbled over, be it megabytes. */
+const tidy = (words: string): string => printable(words.length > 500 ? `${words.slice(0, 500)}…` : words);
+
 export function diagnose(
   source: SourceText,
   span: Span,
@@ -85,7 +88,7 @@ export function diagnose(
   return Object.freeze({
     code: complaint.code,
     severity,
-    message: complaint.message,
+    message: tidy(complaint.message),
     file: source.file,
     line,
     column,
@@ -94,7 +97,7 @@ export function diagnose(
       offset: lead.length + cells(visible.slice(0, from - cut)),
       length: Math.max(1, cells(marked)),
     }),
-    suggestion: complaint.suggestion,
+    suggestion: complaint.suggestion === undefined ? undefined : tidy(complaint.suggestion),
   });
 }
 

@@ -12,8 +12,8 @@ export interface Pairing {
   /** In the order of the routes. */
   readonly paired: readonly PairedService[];
   /**
-   * The versions that the release may name. Those of all services where no route uses the release: that is a warning of
-   * its own, and no reason to call its versions unknown. Undefined where a paired service could not be read.
+   * The versions that the release may name. Those of all services where no route uses the release, or one with a service
+   * that is unknown: that is a problem of its own. Undefined where a service could not be read.
    */
   readonly known: ReadonlySet<string> | undefined;
 }
@@ -21,13 +21,16 @@ export interface Pairing {
 export class Pairings {
   readonly #services = new Map<string, PairedService>();
   readonly #paired = new Map<string, Set<PairedService>>();
+  /** Releases that a route pairs with a service that is not there. */
   readonly #uncertain = new Set<string>();
+  readonly #allRead: boolean;
 
   constructor(config: Config, reading: Reading) {
     for (const { name, value } of config.services) {
       const versions = [...(reading.namesIn(value, "versions") ?? [])];
       if (versions.length > 0) this.#services.set(name, { name, versions });
     }
+    this.#allRead = reading.namesIn(config, "services")?.size === this.#services.size;
     for (const { service, release } of config.routes) {
       if (release !== undefined) this.#pair(release, service);
     }
@@ -35,8 +38,9 @@ export class Pairings {
 
   of(release: string): Pairing {
     const paired = [...(this.#paired.get(release) ?? [])];
-    if (this.#uncertain.has(release)) return { paired, known: undefined };
-    const offering = paired.length > 0 ? paired : [...this.#services.values()];
+    const uncertain = this.#uncertain.has(release);
+    if (uncertain && !this.#allRead) return { paired, known: undefined };
+    const offering = paired.length > 0 && !uncertain ? paired : [...this.#services.values()];
     return { paired, known: new Set(offering.flatMap((service) => service.versions)) };
   }
 

@@ -17,7 +17,12 @@ import type { Infer } from "./kit/schema.ts";
 
 const dayMs = 86_400_000;
 
-const weights = mapOf(resourceName, number({ what: "a weight", min: 0, max: 1e9 }), { of: "weights", min: 1 });
+/** A weight that could not be read makes the sum no number, so that it is not told to be zero besides. */
+const weights = mapOf(resourceName, number({ what: "a weight", min: 0, max: 1e9 }), {
+  of: "weights",
+  min: 1,
+  standIn: Number.NaN,
+});
 
 const cookie = object(
   {

@@ -61,16 +61,20 @@ export function oneOrMore<T>(item: Schema<T>, of: string): Schema<readonly T[]> 
   };
 }
 
-export interface MapSpec {
+export interface MapSpec<T> {
   /** What the map holds, for messages: `services`. */
   readonly of: string;
   readonly min?: number;
-  /** Changes a key to how it is compared, as header names to lower case. */
-  readonly canonical?: (key: string) => string;
+  /** Stands in for a value that is broken, so that its name is still checked. Default: the member is left out. */
+  readonly standIn?: T;
 }
 
 /** A map from names to values, in the order of the file. */
-export function mapOf<T>(key: Schema<string>, value: Schema<T>, spec: MapSpec): Schema<readonly Entry<T>[]> {
+export function mapOf<T>(
+  key: Schema<string>,
+  value: Schema<T>,
+  spec: MapSpec<NoInfer<T>>,
+): Schema<readonly Entry<T>[]> {
   const { of, min = 0 } = spec;
   return {
     read(node, reading) {
@@ -83,13 +87,14 @@ export function mapOf<T>(key: Schema<string>, value: Schema<T>, spec: MapSpec): 
       for (const { key: written, keySpan, value: part } of node.entries) {
         const name = key.read({ kind: "scalar", span: keySpan, text: written, plain: true, replaced: false }, reading);
         const read = value.read(part, reading);
+        const member = read === broken ? spec.standIn : read;
         if (name === broken) continue;
         if (seen.has(name)) {
           const message = `duplicate key ${quote(written)}: ${quote(name)} is there already, in other letter case`;
           reading.error(keySpan, "duplicate-key", message);
         }
         seen.add(name);
-        if (read !== broken) entries.push(reading.register({ name, value: read }, part, keySpan));
+        if (member !== undefined) entries.push(reading.register({ name, value: member }, part, keySpan));
       }
       return reading.register(entries, node);
     },
