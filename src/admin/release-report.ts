@@ -29,7 +29,11 @@ export interface ReleaseReport {
 }
 
 /** `nowMs` is the clock that the decisions were counted by. */
-export function reportRelease(spec: ReleaseSpec, cells: ReleaseCells, nowMs: number): ReleaseReport {
+export function reportRelease(
+  spec: Pick<ReleaseSpec, "name" | "versions" | "split">,
+  cells: ReleaseCells,
+  nowMs: number,
+): ReleaseReport {
   const configured = new Map(Array.from(weightRatios([spec]), ({ version, ratio }) => [version, ratio]));
   const lastMinute = observed(cells, minuteMs, nowMs);
   const lastFiveMinutes = observed(cells, 5 * minuteMs, nowMs);

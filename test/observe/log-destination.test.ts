@@ -1,6 +1,6 @@
 import { spawn } from "node:child_process";
 import { once } from "node:events";
-import { existsSync, mkdtempSync, readFileSync, rmSync, watch } from "node:fs";
+import { closeSync, existsSync, mkdtempSync, openSync, readFileSync, rmSync, watch } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
@@ -99,6 +99,32 @@ describe.skipIf(!existsSync("/dev/full"))("a full disk (skipped where there is n
     }
     expect(troubles).toEqual([expect.stringContaining("ENOSPC")]);
     await destination.close();
+  });
+
+  test("loses nothing of a short trouble, and the next one is told again", async () => {
+    const to = openSync("/dev/full", "w");
+    const { destination, troubles, dropped, written } = open({ to });
+    // Puts another file in the descriptor's place: the lowest free one is given out, which may be some other at first.
+    const reopen = (path: string) => {
+      closeSync(to);
+      const opened = [openSync(path, "a")];
+      while (opened.at(-1) !== to && opened.length < 100) opened.push(openSync(path, "a"));
+      expect(opened.pop()).toBe(to);
+      for (const descriptor of opened) closeSync(descriptor);
+    };
+    destination.write("first\n");
+    await destination.flush();
+    reopen(join(directory, "out.log"));
+    destination.write("second\n");
+    await destination.flush();
+    expect(written()).toBe("first\nsecond\n");
+    expect([troubles.length, dropped.value]).toEqual([1, 0]);
+    reopen("/dev/full");
+    destination.write("third\n");
+    await destination.flush();
+    expect([troubles.length, dropped.value]).toEqual([2, 0]);
+    await destination.close();
+    expect(dropped.value).toBe(1);
   });
 
   test("keeps a bounded backlog and counts the lines beyond it", async () => {

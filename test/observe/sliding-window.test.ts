@@ -24,7 +24,14 @@ describe("a sliding window", () => {
     { about: "a long silence", eventsMs: [0], spanMs: minuteMs, nowMs: 86_400_000, wanted: 0 },
     { about: "a span beyond memory", eventsMs: [0, 299_999], spanMs: 60 * minuteMs, nowMs: 299_999, wanted: 2 },
     { about: "a wall clock", eventsMs: [1.9e12, 1.9e12 - 70_000], spanMs: minuteMs, nowMs: 1.9e12, wanted: 1 },
-    { about: "a clock set back", eventsMs: [3_600_000, 5_000], spanMs: minuteMs, nowMs: 6_000, wanted: 1 },
+    { about: "a clock set back far", eventsMs: [3_610_000, 5_000], spanMs: minuteMs, nowMs: 6_000, wanted: 1 },
+    {
+      about: "a clock set back to a place in use",
+      eventsMs: [3_600_000, 5_000],
+      spanMs: minuteMs,
+      nowMs: 6_000,
+      wanted: 1,
+    },
   ])("counts $about", ({ eventsMs, spanMs, nowMs, wanted }) => {
     expect(counted(...eventsMs).total(spanMs, nowMs)).toBe(wanted);
   });
