@@ -50,6 +50,8 @@ export class UpgradeAnswer {
     try {
       response.writeHead(upstream.statusCode ?? 0, upstream.statusMessage ?? "", headers);
     } catch {
+      // It keeps the text that it refused, and would refuse our own answer for it.
+      response.statusMessage = "";
       return false;
     }
     let open = true;
@@ -71,7 +73,8 @@ export class UpgradeAnswer {
     });
     // The client's connection is silent when either side is; whose turn it was tells whose fault it is.
     this.#client.setTimeout(idleMs, () => end(this.#client.writableNeedDrain ? "client-closed" : "upstream-timeout"));
-    this.#client.on("close", () => end("client-closed"));
+    // node:http takes the end of one half for a client that has left, so it is the same here.
+    this.#client.on("end", () => end("client-closed")).on("close", () => end("client-closed"));
     response.on("finish", () => end(undefined));
     return true;
   }

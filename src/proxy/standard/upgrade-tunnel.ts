@@ -21,6 +21,7 @@ export class UpgradeTunnel {
   readonly #standIn: UpgradeStandIn;
   readonly #idleMs: number;
   readonly #closed: (error: TunnelEnd) => void;
+  #openConnections = 2;
   #error: TunnelEnd;
 
   /** `closed` is called once; with an error where a connection broke rather than ended. */
@@ -44,15 +45,15 @@ export class UpgradeTunnel {
       socket.on("end", () => this.#limitSilence());
       socket.on("timeout", () => this.#breakOff());
     }
-    this.#client.on("error", () => this.#broke("client-closed"));
-    this.#upstream.on("error", () => this.#broke("upstream-reset"));
+    this.#client.on("error", () => this.#broke("client-closed", this.#upstream));
+    this.#upstream.on("error", () => this.#broke("upstream-reset", this.#client));
     this.#client.on("close", () => this.#onClientClose());
     this.#upstream.on("close", () => this.#onUpstreamClose());
   }
 
-  /** Only the first error is a cause; the other side's follows from it. */
-  #broke(error: TunnelEnd): void {
-    if (!this.#client.closed && !this.#upstream.closed) this.#error ??= error;
+  /** An error is the cause only where the other connection still stood; else it follows from that one's end. */
+  #broke(error: TunnelEnd, other: Socket): void {
+    if (!other.destroyed) this.#error ??= error;
   }
 
   /** Once one side has nothing more to say, the other may finish, but not keep silent for ever. */
@@ -81,6 +82,7 @@ export class UpgradeTunnel {
   }
 
   #endIfClosed(): void {
-    if (this.#client.closed && this.#upstream.closed) this.#closed(this.#error);
+    this.#openConnections--;
+    if (this.#openConnections === 0) this.#closed(this.#error);
   }
 }

@@ -1,24 +1,245 @@
 import { once } from "node:events";
-import { expect, it } from "vitest";
+import type { AddressInfo } from "node:net";
+import { describe, expect, it } from "vitest";
 import { WebSocket, WebSocketServer } from "ws";
-import { freeAfterTest, perch } from "../../kit/freed.ts";
+import { freeAfterTest, rawUpstream, upstream } from "../../kit/freed.ts";
+import { perchTo, sent, switchedHead, upgradeHead } from "../../kit/websocket.ts";
 
-it("carries messages both ways", async () => {
+const headEnd = "\r\n\r\n";
+const hasHead = (received: string) => received.includes(headEnd);
+const linesOf = (head: string) => head.slice(0, head.indexOf(headEnd)).split("\r\n");
+
+/** An upstream that agrees to every handshake, and the heads that it saw. */
+async function agreeing(answer = switchedHead()) {
+  const heads: string[] = [];
+  const raw = await rawUpstream((socket, received) => {
+    if (!hasHead(received) || heads.length === raw.sockets.length) return;
+    heads.push(received);
+    socket.write(answer, "latin1");
+  });
+  return { ...raw, heads };
+}
+
+async function webSocketServer(): Promise<{ server: WebSocketServer; origin: string }> {
   const server = new WebSocketServer({ port: 0, host: "127.0.0.1" });
-  freeAfterTest(async () => server.close());
+  freeAfterTest(async () => {
+    for (const client of server.clients) client.terminate();
+    server.close();
+  });
   await once(server, "listening");
-  server.on("connection", (socket) => socket.on("message", (data, binary) => socket.send(data, { binary })));
-  const { port } = server.address() as { port: number };
-  const p = await perch(`
-services: { shop: { versions: { stable: { endpoints: ["http://127.0.0.1:${port}"] } } } }
-routes: [{ name: all, service: shop }]
-`);
-  const client = new WebSocket(`ws://127.0.0.1:${p.port}/x`);
-  await once(client, "open");
-  client.send("hi");
-  const [data] = await once(client, "message");
-  expect(String(data)).toBe("hi");
-  client.close();
-  await once(client, "close");
-  await expect.poll(() => p.metric(`perch_requests_total{route="all",service="shop",version="stable",code="101",method="GET"}`)).toBe(1);
+  return { server, origin: `http://127.0.0.1:${(server.address() as AddressInfo).port}` };
+}
+
+describe("what is upgraded", () => {
+  const withUpgrade = (value: string, more: readonly string[] = []) =>
+    upgradeHead(more).replace("Upgrade: websocket", `Upgrade: ${value}`);
+  const cases: readonly [sentence: string, octets: string, upgraded: boolean][] = [
+    ["a browser's handshake", upgradeHead(), true],
+    ["the token in any case", withUpgrade("WebSocket"), true],
+    ["a handshake that says it has no body", upgradeHead(["Content-Length: 0"]), true],
+    ["a handshake with an absolute target", upgradeHead([], "GET http://shop.example/chat HTTP/1.1"), true],
+    ["a handshake that also expects 100", upgradeHead(["Expect: 100-continue"]), true],
+    ["h2c as curl asks for it", withUpgrade("h2c", ["HTTP2-Settings: AAMAAABkAARAAAAAAAIAAAAA"]), false],
+    ["a list with websocket in it", withUpgrade("websocket, h2c"), false],
+    ["websocket with a version", withUpgrade("websocket/13"), false],
+    ["two Upgrade lines", upgradeHead(["Upgrade: websocket"]), false],
+    ["no Upgrade option in Connection", upgradeHead().replace("Connection: Upgrade", "Connection: close"), false],
+    ["another method", upgradeHead(["Content-Length: 0"], "POST /chat HTTP/1.1"), false],
+    ["HTTP/1.0", upgradeHead([], "GET /chat HTTP/1.0"), false],
+    ["a handshake with a body", `${upgradeHead(["Content-Length: 2"])}hi`, false],
+    ["a handshake with a chunked body", `${upgradeHead(["Transfer-Encoding: chunked"])}2\r\nhi\r\n0\r\n\r\n`, false],
+  ];
+  it.each(cases)("%s", async (_sentence, octets, upgraded) => {
+    const plain = "HTTP/1.1 200 OK\r\nContent-Length: 5\r\nConnection: close\r\n\r\nplain";
+    const heads: string[] = [];
+    const stable = await rawUpstream((socket, received) => {
+      if (!hasHead(received) || heads.length > 0) return;
+      heads.push(received.toLowerCase());
+      socket.write(received.toLowerCase().includes("upgrade: websocket") ? switchedHead() : plain);
+    });
+    const { port } = await perchTo([stable.origin]);
+    const client = await sent(port, octets);
+    const status = upgraded ? "HTTP/1.1 101 " : "HTTP/1.1 200 ";
+    expect((await client.read(hasHead)).slice(0, status.length)).toBe(status);
+    if (!upgraded) {
+      await client.read((received) => received.includes("plain"));
+      expect(linesOf(heads[0] ?? "").filter((line) => /^(upgrade|http2-settings|expect)/.test(line))).toEqual([]);
+    }
+    client.close();
+  });
+
+  it("takes its turn behind a request that is not answered yet, as a plain request", async () => {
+    const answers: (() => void)[] = [];
+    const stable = await upstream("stable", (request, response) => {
+      const answer = () => response.end(`answer to ${request.url}`);
+      if (request.url === "/slow") answers.push(answer);
+      else answer();
+    });
+    const perch = await perchTo([stable.origin]);
+    const client = await sent(
+      perch.port,
+      `GET /slow HTTP/1.1\r\nHost: shop.example\r\n\r\n${upgradeHead(["Pragma: x"])}`,
+    );
+    await expect.poll(() => answers.length).toBe(1);
+    answers[0]?.();
+    const received = await client.read((text) => text.includes("/chat"));
+    expect(received.match(/answer to \/(?:slow|chat)|HTTP\/1\.1 \d+/g)).toEqual([
+      "HTTP/1.1 200",
+      "answer to /slow",
+      "HTTP/1.1 200",
+      "answer to /chat",
+    ]);
+    client.close();
+  });
+});
+
+describe("the handshake that the upstream gets", () => {
+  it("has the client's lines in order and case, then what Perch adds, and nothing else", async () => {
+    const stable = await agreeing();
+    const { port } = await perchTo([stable.origin], "releases: { shop: { split: { stable: 1 } } }");
+    const client = await sent(
+      port,
+      upgradeHead([
+        "X-One: 1",
+        "x-ONE: 2",
+        "__proto__: polluted",
+        "Cookie: a=1; perch-shop=1.1.x; b=2",
+        "Sec-WebSocket-Protocol: chat, superchat",
+        "Sec-WebSocket-Extensions: permessage-deflate",
+        "X-Octets: \xe9\xff",
+        "Expect: 100-continue",
+        "TE: trailers",
+        "X-Forwarded-For: 203.0.113.9",
+      ]),
+    );
+    await client.read(hasHead);
+    const lines = linesOf(stable.heads[0] ?? "").map((line) =>
+      line.replace(/^(X-Request-Id|X-Forwarded-Port): .*/, "$1: <any>"),
+    );
+    expect(lines).toEqual([
+      "GET /chat HTTP/1.1",
+      "Host: shop.example",
+      "Sec-WebSocket-Version: 13",
+      "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==",
+      "X-One: 1",
+      "X-One: 2",
+      "__proto__: polluted",
+      "Sec-WebSocket-Protocol: chat, superchat",
+      "Sec-WebSocket-Extensions: permessage-deflate",
+      "X-Octets: \xe9\xff",
+      "Cookie: a=1; b=2",
+      "X-Forwarded-For: 127.0.0.1",
+      "X-Forwarded-Proto: http",
+      "X-Forwarded-Host: shop.example",
+      "X-Forwarded-Port: <any>",
+      "X-Request-Id: <any>",
+      "Via: 1.1 perch",
+      "Connection: Upgrade",
+      "Upgrade: websocket",
+    ]);
+    client.close();
+  });
+
+  it.each(["/a/../b//c", "//two//slashes", '/a|b^"{}', "/a?", "/?x?y=%zz&&", "/%2e%2e/\\x"])(
+    "has the target exactly as it came: %s",
+    async (target) => {
+      const stable = await agreeing();
+      const { port } = await perchTo([stable.origin]);
+      const client = await sent(port, upgradeHead([], `GET ${target} HTTP/1.1`));
+      await client.read(hasHead);
+      expect(linesOf(stable.heads[0] ?? "")[0]).toBe(`GET ${target} HTTP/1.1`);
+      client.close();
+    },
+  );
+});
+
+describe("the 101 that the client gets", () => {
+  it("has the upstream's lines without hop-by-hop ones, then the pin and the version", async () => {
+    const stable = await agreeing(
+      switchedHead([
+        "Set-Cookie: a=1",
+        "X-Two: 1",
+        "Keep-Alive: timeout=5",
+        "Set-Cookie: b=2",
+        "__proto__: x",
+        "Content-Length: 0",
+        "Connection: X-Hop",
+        "X-Hop: 1",
+        "Sec-WebSocket-Protocol: chat",
+      ]),
+    );
+    const { port } = await perchTo(
+      [stable.origin],
+      "exposeVersion: true\nreleases: { shop: { split: { stable: 1 }, sticky: { cookie: { maxAge: 1d } } } }",
+    );
+    const client = await sent(port, upgradeHead());
+    const lines = linesOf(await client.read(hasHead));
+    expect(lines.map((line) => line.replace(/perch-shop=1\.1\.[^;]+/, "perch-shop=<pin>"))).toEqual([
+      "HTTP/1.1 101 Switching Protocols",
+      "Sec-WebSocket-Accept: s3pPLMBiTxaQ9kYGzzhZRbK+xOo=",
+      "Set-Cookie: a=1",
+      "Set-Cookie: b=2",
+      "Set-Cookie: perch-shop=<pin>; Max-Age=86400; Path=/; HttpOnly; SameSite=Lax",
+      "X-Two: 1",
+      "__proto__: x",
+      "Sec-WebSocket-Protocol: chat",
+      "Cache-Control: private",
+      "x-perch-version: stable",
+      "Connection: Upgrade",
+      "Upgrade: websocket",
+    ]);
+    client.close();
+  });
+
+  it("pins the user: the next WebSocket and the next plain request go the same way", async () => {
+    const servers = [await webSocketServer(), await webSocketServer()];
+    const perch = await perchTo(
+      [servers[0]?.origin ?? ""],
+      "exposeVersion: true\nreleases: { shop: { split: { stable: 1, canary: 1 } } }",
+      [servers[1]?.origin ?? ""],
+    );
+    const first = new WebSocket(`ws://127.0.0.1:${perch.port}/`);
+    const [{ headers }] = await once(first, "upgrade");
+    const cookie = String(headers["set-cookie"]).split(";")[0] ?? "";
+    const version = headers["x-perch-version"];
+    for (let i = 0; i < 8; i++) {
+      const again = new WebSocket(`ws://127.0.0.1:${perch.port}/`, { headers: { cookie } });
+      const [response] = await once(again, "upgrade");
+      expect(response.headers).toMatchObject({ "x-perch-version": version });
+      expect(response.headers["set-cookie"]).toBeUndefined();
+      again.terminate();
+    }
+    const plain = await fetch(perch.origin, { headers: { cookie } });
+    expect([plain.status, plain.headers.get("x-perch-version")]).toEqual([426, version]);
+    first.terminate();
+  });
+
+  it("is decided like any request: a rule sends a WebSocket to the canary", async () => {
+    const [stable, canary] = [await webSocketServer(), await webSocketServer()];
+    const perch = await perchTo(
+      [stable.origin],
+      `
+attributes: { region: { type: string, from: [{ header: x-region }] } }
+releases: { shop: { rules: [{ name: east, when: { region: east }, use: canary }] } }`,
+      [canary.origin],
+    );
+    const client = new WebSocket(`ws://127.0.0.1:${perch.port}/`, { headers: { "x-region": "east" } });
+    canary.server.on("connection", (socket) => socket.on("message", (data) => socket.send(`canary got ${data}`)));
+    await once(client, "open");
+    client.send("hello");
+    expect(String((await once(client, "message"))[0])).toBe("canary got hello");
+    client.close(1000, "bye");
+    expect((await once(client, "close"))[0]).toBe(1000);
+    expect(await perch.outcomes(1)).toMatchObject([
+      {
+        status: 101,
+        version: "canary",
+        reason: "rule",
+        rule: "east",
+        method: "GET",
+        attempts: 1,
+        upstream: canary.origin,
+      },
+    ]);
+  });
 });

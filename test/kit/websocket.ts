@@ -1,0 +1,81 @@
+import { mkdtemp, readFile, rm } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { expect } from "vitest";
+import { freeAfterTest, perch } from "./freed.ts";
+import type { TestPerch } from "./perch.ts";
+import { RawClient } from "./raw-client.ts";
+
+/** The head of an upgrade as a browser sends it; `lines` are further header lines. */
+export function upgradeHead(lines: readonly string[] = [], requestLine = "GET /chat HTTP/1.1"): string {
+  const fields = [
+    "Host: shop.example",
+    "Connection: Upgrade",
+    "Upgrade: websocket",
+    "Sec-WebSocket-Version: 13",
+    "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==",
+    ...lines,
+  ];
+  return `${requestLine}\r\n${fields.join("\r\n")}\r\n\r\n`;
+}
+
+/** The head of a 101; `lines` are further header lines. */
+export function switchedHead(lines: readonly string[] = []): string {
+  const fields = [
+    "Upgrade: websocket",
+    "Connection: Upgrade",
+    "Sec-WebSocket-Accept: s3pPLMBiTxaQ9kYGzzhZRbK+xOo=",
+    ...lines,
+  ];
+  return `HTTP/1.1 101 Switching Protocols\r\n${fields.join("\r\n")}\r\n\r\n`;
+}
+
+/** A connection to Perch on which these octets were sent. */
+export async function sent(port: number, octets: string): Promise<RawClient> {
+  const client = await RawClient.connect(port);
+  client.send(octets);
+  return client;
+}
+
+export interface LoggedPerch extends TestPerch {
+  /** Stops Perch once so many requests have ended; their access log lines, in order. */
+  outcomes(count: number): Promise<Readonly<Record<string, unknown>>[]>;
+}
+
+/** Perch in front of these endpoints of `shop`, with short timeouts; `more` is further configuration. */
+export async function perchTo(
+  stable: readonly string[],
+  more = "",
+  canary: readonly string[] = [],
+  match = "{}",
+): Promise<LoggedPerch> {
+  const folder = await mkdtemp(join(tmpdir(), "perch-upgrade-"));
+  freeAfterTest(() => rm(folder, { recursive: true }));
+  const log = join(folder, "access.log");
+  const second = canary.length === 0 ? "" : `, canary: { endpoints: ${JSON.stringify(canary)} }`;
+  const release = more.includes("releases:") ? ", release: shop" : "";
+  const started = await perch(
+    `
+services:
+  shop:
+    versions: { stable: { endpoints: ${JSON.stringify(stable)} }${second} }
+    timeouts: { connect: 1s, responseHeaders: 1s, idle: 500ms }
+routes: [{ name: all, match: ${match}, service: shop${release} }]
+${more}`,
+    { accessLogTo: log },
+  );
+  const ended = async () => {
+    const lines = (await (await started.admin("/metrics")).text()).split("\n");
+    const counts = lines.filter((line) => line.startsWith("perch_requests_total{"));
+    return counts.reduce((sum, line) => sum + Number(line.slice(line.lastIndexOf(" "))), 0);
+  };
+  return {
+    ...started,
+    async outcomes(count) {
+      await expect.poll(ended, { timeout: 5_000, interval: 5 }).toBe(count);
+      await started.stop();
+      const lines = (await readFile(log, "utf8")).trim().split("\n");
+      return lines.map((line) => JSON.parse(line));
+    },
+  };
+}

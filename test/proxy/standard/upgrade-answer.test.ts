@@ -1,0 +1,265 @@
+import { randomBytes } from "node:crypto";
+import { once } from "node:events";
+import type { Socket } from "node:net";
+import { numOpenSockets } from "http-proxy-3";
+import { afterEach, describe, expect, it } from "vitest";
+import { rawUpstream, upstream } from "../../kit/freed.ts";
+import { refusedOrigin } from "../../kit/upstream.ts";
+import { perchTo, sent, switchedHead, upgradeHead } from "../../kit/websocket.ts";
+
+const headEnd = "\r\n\r\n";
+
+afterEach(async () => {
+  // http-proxy-3 counts the sockets that it was given and has not seen closed.
+  await expect.poll(numOpenSockets).toBe(0);
+});
+
+/** An upstream that says these octets to a handshake, and then closes or waits. */
+function saying(octets: string, then: "close" | "wait" = "wait") {
+  return rawUpstream((socket, received) => {
+    if (!received.includes(headEnd)) return;
+    socket.write(octets, "latin1");
+    if (then === "close") socket.end();
+  });
+}
+
+/** Everything that a client gets for a handshake, up to the close. */
+async function answerTo(port: number, octets = upgradeHead()): Promise<string> {
+  return (await sent(port, octets)).read();
+}
+
+/** Without what differs from run to run. */
+const steady = (answer: string) =>
+  answer.replace(/^Date: .*$/m, "Date: <now>").replace(/^x-request-id: .*$/m, "x-request-id: <id>");
+
+describe("an answer other than 101", () => {
+  const date = "Date: Thu, 01 Jan 2026 00:00:00 GMT";
+  const cases: readonly [sentence: string, sent: string, then: "close" | "wait", wanted: string][] = [
+    [
+      "with a length",
+      `HTTP/1.1 426 Upgrade Required\r\n${date}\r\nUpgrade: websocket\r\nConnection: Upgrade\r\nX-A: 1\r\nContent-Length: 4\r\n\r\nno!\n`,
+      "wait",
+      `HTTP/1.1 426 Upgrade Required\r\n${date}\r\nX-A: 1\r\nContent-Length: 4\r\nConnection: close\r\n\r\nno!\n`,
+    ],
+    [
+      "in chunks, with a trailer",
+      `HTTP/1.1 200 OK\r\n${date}\r\nTransfer-Encoding: chunked\r\nTrailer: X-Sum\r\n\r\n3\r\nabc\r\n0\r\nX-Sum: 6\r\n\r\n`,
+      "wait",
+      `HTTP/1.1 200 OK\r\n${date}\r\nTrailer: X-Sum\r\nConnection: close\r\nTransfer-Encoding: chunked\r\n\r\n3\r\nabc\r\n0\r\nX-Sum: 6\r\n\r\n`,
+    ],
+    [
+      "that ends with its connection: sent in chunks, so that its end can be told",
+      `HTTP/1.1 403 Forbidden\r\n${date}\r\n\r\nforbidden`,
+      "close",
+      `HTTP/1.1 403 Forbidden\r\n${date}\r\nConnection: close\r\nTransfer-Encoding: chunked\r\n\r\n9\r\nforbidden\r\n0\r\n\r\n`,
+    ],
+    [
+      "without a body",
+      `HTTP/1.1 204 No Content\r\n${date}\r\n\r\n`,
+      "wait",
+      `HTTP/1.1 204 No Content\r\n${date}\r\nConnection: close\r\n\r\n`,
+    ],
+    [
+      "with the length of a body that does not come",
+      `HTTP/1.1 304 Not Modified\r\n${date}\r\nContent-Length: 10\r\n\r\n`,
+      "wait",
+      `HTTP/1.1 304 Not Modified\r\n${date}\r\nContent-Length: 10\r\nConnection: close\r\n\r\n`,
+    ],
+    [
+      "without a date and a status text, after an interim one",
+      "HTTP/1.1 103 Early Hints\r\nLink: </a>\r\n\r\nHTTP/1.1 599 \r\nContent-Length: 0\r\n\r\n",
+      "wait",
+      "HTTP/1.1 599 \r\nContent-Length: 0\r\nConnection: close\r\nDate: <now>\r\n\r\n",
+    ],
+  ];
+  it.each(cases)("%s", async (_sentence, octets, then, wanted) => {
+    const stable = await saying(octets, then);
+    const perch = await perchTo([stable.origin]);
+    const answer = await answerTo(perch.port);
+    expect(answer.includes("1 Jan 2026") ? answer : steady(answer)).toBe(wanted);
+    await expect.poll(() => stable.sockets.every((socket) => socket.destroyed)).toBe(true);
+    const [line] = await perch.outcomes(1);
+    expect(line).toMatchObject({ status: Number(wanted.slice(9, 12)), attempts: 1 });
+    expect(line?.["error"]).toBeUndefined();
+  });
+
+  it("carries the pin, like any answer", async () => {
+    const stable = await upstream("stable");
+    const perch = await perchTo([stable.origin], "releases: { shop: { split: { stable: 1 } } }");
+    const answer = await answerTo(perch.port);
+    expect(answer).toMatch(/^HTTP\/1\.1 200 OK\r\n[\s\S]*\r\nSet-Cookie: perch-shop=1\.1\./);
+    expect(answer).toContain("hello from stable");
+  });
+
+  it("streams at the client's pace, whole", async () => {
+    const body = randomBytes(32 * 1024 * 1024).toString("latin1");
+    const stable = await upstream("stable", (_request, response) => response.end(body, "latin1"));
+    const perch = await perchTo([stable.origin]);
+    const client = await sent(perch.port, `${upgradeHead()}bytes that nobody asked for`);
+    await client.read((received) => received.includes(headEnd));
+    const answer = await client.read();
+    const received = answer.slice(answer.indexOf(headEnd) + 4);
+    expect(received.length).toBe(body.length);
+    expect(received === body).toBe(true);
+    expect(await perch.outcomes(1)).toMatchObject([{ status: 200, bytesSent: body.length }]);
+  });
+
+  it("that breaks off looks broken off, with a length or in chunks", async () => {
+    const broken = ["Content-Length: 10\r\n\r\nhalf", "Transfer-Encoding: chunked\r\n\r\n4\r\nhalf\r\n"];
+    for (const rest of broken) {
+      const stable = await saying(`HTTP/1.1 200 OK\r\n${rest}`, "close");
+      const perch = await perchTo([stable.origin]);
+      const answer = await answerTo(perch.port);
+      expect(answer).toContain("half");
+      expect(answer.endsWith("0\r\n\r\n")).toBe(false);
+      expect(await perch.outcomes(1)).toMatchObject([{ status: 200, error: "upstream-reset" }]);
+    }
+  });
+
+  it("that stops coming is cut at the idle timeout", async () => {
+    const stable = await saying("HTTP/1.1 200 OK\r\nContent-Length: 10\r\n\r\nhalf");
+    const perch = await perchTo([stable.origin]);
+    expect(await answerTo(perch.port)).toMatch(/half$/);
+    expect(await perch.outcomes(1)).toMatchObject([{ status: 200, error: "upstream-timeout" }]);
+  });
+
+  it("is not waited for once the client has left", async () => {
+    const stable = await saying("HTTP/1.1 200 OK\r\nContent-Length: 10\r\n\r\nhalf");
+    const perch = await perchTo([stable.origin]);
+    const client = await sent(perch.port, upgradeHead());
+    await client.read((received) => received.endsWith("half"));
+    client.close();
+    await expect.poll(() => stable.sockets[0]?.destroyed).toBe(true);
+    expect(await perch.outcomes(1)).toMatchObject([{ status: 499, error: "client-closed", bytesSent: 4 }]);
+  });
+
+  it("is not held for a client that does not take it", async () => {
+    const stable = await upstream("stable", (_request, response) => response.end(Buffer.alloc(64 * 1024 * 1024)));
+    const perch = await perchTo([stable.origin]);
+    const client = await sent(perch.port, upgradeHead());
+    client.socket.pause();
+    expect(await perch.outcomes(1)).toMatchObject([{ status: 499, error: "client-closed" }]);
+    client.close();
+  });
+});
+
+describe("an error of Perch's own", () => {
+  const wrong: readonly [sentence: string, sent: string, then: "close" | "wait", status: number, code: string][] = [
+    ["a 101 for another protocol", switchedHead().replace("websocket", "h2c"), "wait", 502, "upstream-malformed"],
+    ["a 101 that names no protocol", "HTTP/1.1 101 OK\r\n\r\n", "wait", 502, "upstream-malformed"],
+    [
+      "a 101 without the Connection option",
+      "HTTP/1.1 101 OK\r\nUpgrade: websocket\r\n\r\n",
+      "wait",
+      502,
+      "upstream-malformed",
+    ],
+    ["octets that are no HTTP", "SSH-2.0-OpenSSH_9.9\r\n", "wait", 502, "upstream-malformed"],
+    [
+      "a status text that can not be passed on",
+      "HTTP/1.1 400 a\x01b\r\nContent-Length: 0\r\n\r\n",
+      "wait",
+      502,
+      "upstream-malformed",
+    ],
+    ["a head that never ends", `HTTP/1.1 200 OK\r\nX-A: ${"x".repeat(70_000)}`, "wait", 502, "upstream-malformed"],
+    ["a status that is none", "HTTP/1.1 099 OK\r\nContent-Length: 0\r\n\r\n", "wait", 502, "upstream-malformed"],
+    ["half a head", "HTTP/1.1 200 OK\r\nX-A", "close", 502, "upstream-reset"],
+    ["nothing", "", "close", 502, "upstream-reset"],
+    ["silence", "", "wait", 504, "upstream-timeout"],
+    ["only interim answers", "HTTP/1.1 100 Continue\r\n\r\n", "wait", 504, "upstream-timeout"],
+  ];
+  it.each(wrong)("answers for an upstream that says %s", async (_sentence, octets, then, status, code) => {
+    const stable = await saying(octets, then);
+    const perch = await perchTo([stable.origin]);
+    const answer = steady(await answerTo(perch.port));
+    expect(answer).toMatch(new RegExp(`^HTTP/1\\.1 ${status} [A-Z]`));
+    expect(answer).toContain(`\r\nx-perch-error: ${code}\r\n`);
+    expect(answer).toContain("\r\nConnection: close\r\n");
+    await expect.poll(() => stable.sockets.every((socket) => socket.destroyed)).toBe(true);
+    expect(await perch.outcomes(1)).toMatchObject([{ status, error: code }]);
+  });
+
+  it("answers for endpoints that refuse, after asking each of them", async () => {
+    const perch = await perchTo([await refusedOrigin(), await refusedOrigin()]);
+    const answer = steady(await answerTo(perch.port, upgradeHead(["Accept: application/json"])));
+    expect(answer).toContain("\r\nx-perch-error: connect-failed\r\n");
+    expect(JSON.parse(answer.slice(answer.indexOf(headEnd)))).toMatchObject({ error: "connect-failed" });
+    expect(await perch.outcomes(1)).toMatchObject([{ status: 502, error: "connect-failed", attempts: 2 }]);
+  });
+
+  it("is not needed while another endpoint answers: the client notices nothing", async () => {
+    const stable = await saying(switchedHead());
+    const perch = await perchTo([await refusedOrigin(), await refusedOrigin(), stable.origin]);
+    // Each refused endpoint is paused once it was met, so a few handshakes are sure to meet both.
+    let attempts = 0;
+    for (let i = 0; i < 10; i++) {
+      const client = await sent(perch.port, `${upgradeHead()}early`);
+      expect(await client.read((received) => received.includes(headEnd))).toMatch(/^HTTP\/1\.1 101 /);
+      client.close();
+    }
+    for (const line of await perch.outcomes(10)) {
+      expect(line).toMatchObject({ status: 101, upstream: stable.origin, bytesReceived: 5 });
+      attempts += Number(line["attempts"]);
+    }
+    expect(attempts).toBe(12);
+  });
+
+  it("is not needed where the default version can serve instead", async () => {
+    const stable = await saying(switchedHead());
+    const perch = await perchTo(
+      [stable.origin],
+      "releases: { shop: { split: { canary: 1, stable: 0 } } }\nexposeVersion: true",
+      [await refusedOrigin()],
+    );
+    const client = await sent(perch.port, upgradeHead());
+    expect(await client.read((received) => received.includes(headEnd))).toContain("x-perch-version: stable");
+    client.close();
+    expect(await perch.outcomes(1)).toMatchObject([
+      { status: 101, version: "stable", assigned: "canary", fallback: true },
+    ]);
+  });
+
+  const ours: readonly [sentence: string, octets: string, status: number, code: string][] = [
+    ["a path without a route", upgradeHead([], "GET /other HTTP/1.1"), 404, "no-route"],
+    ["a head without Host", upgradeHead().replace("Host: shop.example\r\n", ""), 400, "bad-request"],
+    ["too many header lines", upgradeHead(Array(100).fill("X-A: 1")), 431, "headers-too-large"],
+    ["a target that is no URI", upgradeHead([], "GET s://]ufd/: HTTP/1.1"), 400, "bad-request"],
+  ];
+  it.each(ours)("answers %s without asking an endpoint", async (_sentence, octets, status, code) => {
+    const stable = await saying(switchedHead());
+    const perch = await perchTo([stable.origin], "", [], "{ path: { prefix: /chat } }");
+    const answer = await answerTo(perch.port, octets);
+    expect(answer).toMatch(new RegExp(`^HTTP/1\\.1 ${status} [\\s\\S]*\r\nx-perch-error: ${code}\r\n`));
+    expect(stable.sockets).toEqual([]);
+    expect(await perch.outcomes(1)).toMatchObject([{ status, error: code, attempts: 0 }]);
+  });
+});
+
+describe("a handshake that is under way when Perch stops", () => {
+  it("may still come to an end; one asked for later is refused", async () => {
+    const { promise: asked, resolve } = Promise.withResolvers<Socket>();
+    const stable = await rawUpstream((socket) => resolve(socket));
+    const perch = await perchTo([stable.origin]);
+    const idle = await sent(perch.port, "GET /chat HTTP/1.1\r\nHost: shop.exa");
+    const client = await sent(perch.port, upgradeHead());
+    const socket = await asked;
+    const drained = perch.app.drain("test");
+    await expect
+      .poll(() =>
+        sent(perch.port, "").then(
+          (other) => other.close(),
+          () => "refused",
+        ),
+      )
+      .toBe("refused");
+    idle.send(upgradeHead().slice("GET /chat HTTP/1.1\r\nHost: shop.exa".length));
+    const late = await idle.read();
+    expect(late).toMatch(/^HTTP\/1\.1 503 [\s\S]*\r\nx-perch-error: overloaded\r\n[\s\S]*Retry-After: 1\r\n/);
+    socket.write(switchedHead());
+    expect(await client.read((received) => received.includes(headEnd))).toMatch(/^HTTP\/1\.1 101 /);
+    client.close();
+    await once(socket, "close");
+    await drained;
+  });
+});
