@@ -27,8 +27,9 @@ export class AccessLog {
     this.sample = options.sample;
   }
 
-  /** Follows a reload. The next request logged is then the first. */
+  /** Follows a reload: where the share is another one, the next request is the first of a new count. */
   set sample(share: number) {
+    if (share === this.#sample) return;
     this.#sample = Math.min(1, Math.max(0, share));
     this.#due = 1 - this.#sample;
   }

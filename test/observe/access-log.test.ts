@@ -65,7 +65,9 @@ describe("sampling", () => {
     const { log, logRange, close } = openLog(0);
     logRange(0, 3);
     log.sample = 0.5;
-    logRange(3, 7);
+    logRange(3, 6);
+    log.sample = 0.5;
+    logRange(6, 7);
     log.sample = 0;
     logRange(7, 9);
     log.sample = 1;
