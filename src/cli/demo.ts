@@ -1,0 +1,146 @@
+import { randomUUID } from "node:crypto";
+import { StartError } from "../app.ts";
+import { type Command, type ExitCode, type OptionValues, type Terminal, textOption, UsageError } from "./command.ts";
+import { Crowd } from "./demo/crowd.ts";
+import type { DemoSplit } from "./demo/demo-config.ts";
+import { introduction } from "./demo/introduction.ts";
+import { judge } from "./demo/judge.ts";
+import { onceResult } from "./demo/once-result.ts";
+import { reportLines, verdictLines } from "./demo/report-lines.ts";
+import { Screen } from "./demo/screen.ts";
+import { type Stage, startStage } from "./demo/stage.ts";
+import { Tally } from "./demo/tally.ts";
+import { printJson } from "./load-config.ts";
+
+const defaultWeight = 25;
+const defaultUsers = 400;
+const defaultUsersOnce = 1_000;
+const mostUsers = 100_000;
+const requestsEachOnce = 5;
+
+export const demo: Command = {
+  name: "demo",
+  summary: "See it work: two versions, Perch in front, and a crowd of users.",
+  usage: `[--weight PERCENT] [--users N] [--once [--json]]
+
+      --weight PERCENT  the canary's share of the users that no rule takes; default ${defaultWeight}
+      --users N         users at a time; default ${defaultUsers}. With --once users in all; default ${defaultUsersOnce}
+      --once            ${requestsEachOnce} requests of each user, the result, and the end
+      --json            with --once: the result as one object
+
+Everything stays on this machine, needs no file, and ends with Ctrl-C. It ends with 1 if the split is outside its
+statistical bound, a user changed versions, a request failed, or a user whom the rule takes was elsewhere.`,
+  options: {
+    weight: { type: "string" },
+    users: { type: "string" },
+    once: { type: "boolean" },
+    json: { type: "boolean" },
+  },
+  async run({ options, positionals }, terminal) {
+    if (positionals.length > 0) throw new UsageError(`unexpected argument "${positionals[0]}"`);
+    const settings = readSettings(options);
+    try {
+      return await (settings.once ? runOnce(settings, terminal) : runLive(settings, terminal));
+    } catch (error) {
+      if (!(error instanceof StartError)) throw error;
+      for (const problem of error.problems) terminal.err(`${problem}\n`);
+      return 2;
+    }
+  },
+};
+
+interface DemoSettings {
+  readonly split: DemoSplit;
+  readonly users: number;
+  readonly once: boolean;
+  readonly json: boolean;
+}
+
+function readSettings(options: OptionValues): DemoSettings {
+  const once = options["once"] === true;
+  const json = options["json"] === true;
+  if (json && !once) throw new UsageError("--json goes with --once");
+  const canary = numberOption(options, "weight") ?? defaultWeight;
+  if (!(canary >= 0 && canary <= 100)) {
+    throw new UsageError(`--weight "${options["weight"]}" is not a number from 0 to 100`);
+  }
+  const users = numberOption(options, "users") ?? (once ? defaultUsersOnce : defaultUsers);
+  if (!(Number.isInteger(users) && users >= 1 && users <= mostUsers)) {
+    throw new UsageError(`--users "${options["users"]}" is not a whole number from 1 to ${mostUsers}`);
+  }
+  // Rounded, since 100 - 99.9 is not 0.1 in floating point.
+  return { split: { stable: Number((100 - canary).toFixed(9)), canary }, users, once, json };
+}
+
+/** NaN for what is no number, an empty text included; undefined where the option was not given. */
+function numberOption(options: OptionValues, name: string): number | undefined {
+  const text = textOption(options, name);
+  if (text === undefined) return undefined;
+  return text.trim() === "" ? Number.NaN : Number(text);
+}
+
+/** The bounded crowd. Its ports are nobody's business, so any will do. */
+async function runOnce({ split, users, json }: DemoSettings, terminal: Terminal): Promise<ExitCode> {
+  const stage = await startStage({ split, ports: "free" });
+  const { tally, crowd } = gather(stage, split);
+  const startedMs = performance.now();
+  try {
+    await crowd.tour(users, requestsEachOnce);
+  } finally {
+    await crowd.close();
+    await stage.close();
+  }
+  const report = tally.report();
+  const verdict = judge(report);
+  if (json) printJson(onceResult(report, verdict, performance.now() - startedMs), terminal);
+  else terminal.out(`${[...reportLines(report), "", ...verdictLines(report, verdict)].join("\n")}\n`);
+  return verdict.ok ? 0 : 1;
+}
+
+/** The endless crowd and its table, until a signal. */
+async function runLive({ split, users }: DemoSettings, terminal: Terminal): Promise<ExitCode> {
+  const signals = new StopSignals();
+  try {
+    const stage = await startStage({ split, ports: "usual" });
+    const { tally, crowd } = gather(stage, split);
+    terminal.err(introduction(stage, split));
+    const screen = new Screen(terminal);
+    const draw = () => screen.draw([...reportLines(tally.report()), "", "Ctrl-C stops."]);
+    const timer = setInterval(draw, screen.intervalMs);
+    if (terminal.isInteractive) draw();
+    crowd.start(users);
+    await signals.first;
+    clearInterval(timer);
+    await crowd.close();
+    await stage.close();
+    const report = tally.report();
+    const verdict = judge(report);
+    screen.draw([...reportLines(report), "", ...verdictLines(report, verdict)]);
+    return verdict.ok ? 0 : 1;
+  } finally {
+    signals.release();
+  }
+}
+
+function gather({ proxyOrigin }: Stage, split: DemoSplit): { readonly tally: Tally; readonly crowd: Crowd } {
+  const tally = new Tally(split);
+  const crowd = new Crowd({ proxyOrigin, tally, run: randomUUID(), monotonicMs: () => performance.now() });
+  return { tally, crowd };
+}
+
+/** Ctrl-C under npm comes twice, from the terminal and from npm: the second must not end the last summary. */
+class StopSignals {
+  readonly first: Promise<void>;
+  readonly #listener: () => void;
+
+  constructor() {
+    const { promise, resolve } = Promise.withResolvers<void>();
+    this.first = promise;
+    this.#listener = () => resolve();
+    process.on("SIGINT", this.#listener).on("SIGTERM", this.#listener);
+  }
+
+  release(): void {
+    process.off("SIGINT", this.#listener).off("SIGTERM", this.#listener);
+  }
+}

@@ -1,0 +1,128 @@
+import { createHistogram, type RecordableHistogram } from "node:perf_hooks";
+import { type DemoSplit, type DemoVersion, demoRule, demoVersions, type VersionName } from "./demo-config.ts";
+import type { DemoUser } from "./demo-user.ts";
+
+/** What came back to a user. */
+export interface Answer {
+  /** The version that answered, by its own words; undefined where none did. */
+  readonly version: VersionName | undefined;
+  /** Answered well, and Perch's `x-perch-version` says the same. */
+  readonly isRight: boolean;
+  readonly tookMs: number;
+}
+
+export interface VersionCount {
+  readonly version: VersionName;
+  readonly number: string;
+  /** Of the users that no rule takes, 0 to 1. */
+  readonly configuredShare: number;
+  /** By the version of their first answer. */
+  readonly drawnUsers: number;
+  readonly requests: number;
+  readonly errors: number;
+  /** As the users saw it; null where nobody has seen it yet. */
+  readonly p95Ms: number | null;
+}
+
+/** What the crowd has seen so far. */
+export interface CrowdReport {
+  readonly users: number;
+  /** Those that no rule takes: the users that the split is about. */
+  readonly drawnUsers: number;
+  readonly requests: number;
+  /** Those that no version answered among them. */
+  readonly errors: number;
+  /** Answers by another version than the same user's answer before. */
+  readonly flips: number;
+  readonly versions: readonly VersionCount[];
+  /** `elsewhere`: users that the rule takes and that another version has answered. */
+  readonly rule: {
+    readonly name: string;
+    readonly version: VersionName;
+    readonly users: number;
+    readonly elsewhere: number;
+  };
+}
+
+interface Cell {
+  drawnUsers: number;
+  requests: number;
+  errors: number;
+  readonly tookUs: RecordableHistogram;
+}
+
+/** Counts what the crowd sees, from outside: it believes the versions themselves rather than Perch. */
+export class Tally {
+  readonly #split: DemoSplit;
+  readonly #cells: Readonly<Record<VersionName, Cell>> = { stable: newCell(), canary: newCell() };
+  /** The version of each user's last answer. Users who have left are forgotten with the crowd's last reference. */
+  readonly #lastVersions = new WeakMap<DemoUser, VersionName>();
+  readonly #elsewhere = new WeakSet<DemoUser>();
+  #unanswered = 0;
+  #flips = 0;
+  #ruledUsers = 0;
+  #ruledElsewhere = 0;
+
+  constructor(split: DemoSplit) {
+    this.#split = split;
+  }
+
+  add(user: DemoUser, { version, isRight, tookMs }: Answer): void {
+    if (version === undefined) {
+      this.#unanswered++;
+      return;
+    }
+    const cell = this.#cells[version];
+    cell.requests++;
+    if (!isRight) cell.errors++;
+    cell.tookUs.record(Math.max(1, Math.round(tookMs * 1000)));
+    this.#place(user, version);
+  }
+
+  #place(user: DemoUser, version: VersionName): void {
+    const last = this.#lastVersions.get(user);
+    this.#lastVersions.set(user, version);
+    if (last === undefined && user.isRuled) this.#ruledUsers++;
+    else if (last === undefined) this.#cells[version].drawnUsers++;
+    else if (last !== version) this.#flips++;
+    if (user.isRuled && version !== demoRule.version && !this.#elsewhere.has(user)) {
+      this.#elsewhere.add(user);
+      this.#ruledElsewhere++;
+    }
+  }
+
+  report(): CrowdReport {
+    const versions = demoVersions.map((version) => this.#count(version));
+    const drawnUsers = total(versions, "drawnUsers");
+    return {
+      users: drawnUsers + this.#ruledUsers,
+      drawnUsers,
+      requests: total(versions, "requests") + this.#unanswered,
+      errors: total(versions, "errors") + this.#unanswered,
+      flips: this.#flips,
+      versions,
+      rule: { ...demoRule, users: this.#ruledUsers, elsewhere: this.#ruledElsewhere },
+    };
+  }
+
+  #count({ name, number }: DemoVersion): VersionCount {
+    const { drawnUsers, requests, errors, tookUs } = this.#cells[name];
+    return {
+      version: name,
+      number,
+      configuredShare: this.#split[name] / 100,
+      drawnUsers,
+      requests,
+      errors,
+      p95Ms: tookUs.count === 0 ? null : tookUs.percentile(95) / 1000,
+    };
+  }
+}
+
+function newCell(): Cell {
+  return { drawnUsers: 0, requests: 0, errors: 0, tookUs: createHistogram() };
+}
+
+function total(versions: readonly VersionCount[], what: "drawnUsers" | "requests" | "errors"): number {
+  return versions.reduce((sum, version) => sum + version[what], 0);
+}

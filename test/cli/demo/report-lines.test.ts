@@ -1,0 +1,80 @@
+import { describe, expect, test } from "vitest";
+import { judge } from "../../../src/cli/demo/judge.ts";
+import { reportLines, verdictLines } from "../../../src/cli/demo/report-lines.ts";
+import type { CrowdReport, VersionCount } from "../../../src/cli/demo/tally.ts";
+
+const stable: VersionCount = {
+  version: "stable",
+  number: "1.7.9",
+  configuredShare: 0.75,
+  drawnUsers: 675_123,
+  requests: 13_500_000,
+  errors: 0,
+  p95Ms: 1.234,
+};
+const canary: VersionCount = {
+  ...stable,
+  version: "canary",
+  number: "1.8.0",
+  configuredShare: 0.25,
+  drawnUsers: 224_877,
+};
+const report: CrowdReport = {
+  users: 1_000_000,
+  drawnUsers: 900_000,
+  requests: 27_000_000,
+  errors: 0,
+  flips: 0,
+  versions: [stable, canary],
+  rule: { name: "new-users-in-the-east", version: "canary", users: 100_000, elsewhere: 0 },
+};
+
+describe("the table", () => {
+  test("stands in columns", () => {
+    expect(reportLines(report)).toEqual([
+      "version       configured  observed    users    requests  errors     p95",
+      "stable 1.7.9      75.0 %    75.0 %  675,123  13,500,000       0  1.2 ms",
+      "canary 1.8.0      25.0 %    25.0 %  224,877  13,500,000       0  1.2 ms",
+      "",
+      "rule new-users-in-the-east  100,000 more users, all on canary",
+      "sticky flips                0",
+    ]);
+  });
+
+  test("says of what nobody has seen yet that it is unknown", () => {
+    const unseen = { drawnUsers: 0, requests: 0, p95Ms: null };
+    const versions = [
+      { ...stable, ...unseen },
+      { ...canary, ...unseen },
+    ];
+    const lines = reportLines({ ...report, drawnUsers: 0, requests: 0, versions });
+    expect(lines[1]).toBe("stable 1.7.9      75.0 %         -      0         0       0    -");
+  });
+
+  test("has a row for what no version answered, only where there is some", () => {
+    const lines = reportLines({ ...report, requests: report.requests + 3, errors: 3 });
+    expect(lines[3]).toMatch(/^no version +3 +3$/);
+  });
+
+  test("says how many of the rule's users are elsewhere", () => {
+    const lines = reportLines({ ...report, rule: { ...report.rule, elsewhere: 2 } });
+    expect(lines).toContain("rule new-users-in-the-east  100,000 more users, 2 NOT on canary");
+  });
+});
+
+describe("the verdict", () => {
+  test("states the bound where all is well", () => {
+    expect(verdictLines(report, judge(report))).toEqual([
+      "ok  no flip, no error, shares within chance (binomial, z = 4):",
+      "    stable 74.8 % to 75.2 %, canary 24.8 % to 25.2 %",
+    ]);
+  });
+
+  test("names every problem otherwise", () => {
+    const broken = { ...report, flips: 1, errors: 2 };
+    expect(verdictLines(broken, judge(broken))).toEqual([
+      "FAILED  sticky flips: 1",
+      "FAILED  errors: 2 of 27000000 requests",
+    ]);
+  });
+});
