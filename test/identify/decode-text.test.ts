@@ -8,7 +8,7 @@ test.each([
   ["Latin-1 stays", "K\xf6ln", "K\xf6ln"],
   ["an overlong form is no UTF-8 and stays", "\xc0\xaf", "\xc0\xaf"],
   ["half a surrogate pair is no UTF-8 and stays", "\xed\xa0\x80", "\xed\xa0\x80"],
-  ["a text that was decoded before stays, as a library's caller has it", "Łódź", "Łódź"],
+  ["a text that was decoded before stays, as a library's caller has it", "Łę", "Łę"],
 ])("%s", (_sentence, octets, wanted) => {
   expect(decodeText(octets)).toBe(wanted);
 });
