@@ -2,9 +2,6 @@
 export const slotMs = 10_000;
 const slotCount = 30;
 
-/** The longest span that a window remembers. */
-export const longestSpanMs = slotMs * slotCount;
-
 /**
  * Counts events of the last minutes in a ring of slots. Time comes only from the arguments, so there is no timer to
  * stop and nothing to do while nothing happens; a slot is emptied when its place in the ring is needed again.
@@ -25,7 +22,7 @@ export class SlidingWindow {
     this.#counts[place] = (this.#counts[place] ?? 0) + 1;
   }
 
-  /** Events of the last `spanMs`, at most `longestSpanMs`; both are read in whole slots, the current one included. */
+  /** Events of the last `spanMs`, at most five minutes; both are read in whole slots, the current one included. */
   total(spanMs: number, nowMs: number): number {
     const newest = Math.floor(nowMs / slotMs);
     const oldest = newest - Math.min(slotCount, Math.ceil(spanMs / slotMs)) + 1;
