@@ -6,13 +6,13 @@ const root = fileURLToPath(new URL("../../", import.meta.url));
 
 export type Labels = Readonly<Record<string, string>>;
 
-export interface Metadata {
+interface Metadata {
   readonly name: string;
   readonly labels?: Labels;
   readonly annotations?: Labels;
 }
 
-export interface Probe {
+interface Probe {
   readonly httpGet: { readonly path: string; readonly port: string };
 }
 
