@@ -1,7 +1,7 @@
 import { type ChildProcess, spawn, spawnSync } from "node:child_process";
 import { closeSync, openSync } from "node:fs";
 import { devNull } from "node:os";
-import { fileURLToPath } from "node:url";
+import { basename } from "node:path";
 import { allowedCpus } from "./machine.ts";
 
 /** Long enough for a slow machine to load a program from source; a child that takes longer has hung. */
@@ -31,7 +31,7 @@ export function planPinning(): Pinning {
 }
 
 export interface ChildOptions {
-  /** The program, relative to the bench directory. */
+  /** The program's file. */
   readonly script: string;
   readonly args?: readonly string[];
   readonly env?: Readonly<Record<string, string>>;
@@ -50,9 +50,8 @@ export class Child {
   #errorOutput = "";
 
   constructor(options: ChildOptions) {
-    this.#name = options.script;
-    const script = fileURLToPath(new URL(options.script, import.meta.url));
-    const command = [process.execPath, script, ...(options.args ?? [])];
+    this.#name = basename(options.script);
+    const command = [process.execPath, options.script, ...(options.args ?? [])];
     const [file = process.execPath, ...args] =
       options.cpu === undefined ? command : ["taskset", "-c", String(options.cpu), ...command];
     // Standard output goes where an access log costs a write and no reader slows it down.

@@ -2,15 +2,16 @@
  * Every proxy under the same load, in turns: each round starts each proxy anew, gives it the whole crowd, measures it,
  * checks what it answered, and stops it. Nothing is shared between two measurements but the upstreams.
  */
+import { fileURLToPath } from "node:url";
 import { Child, type Pinning } from "./child.ts";
 import { complaints } from "./judge.ts";
 import type { LoadJob, LoadMessage, LoadResult } from "./load.ts";
-import { type ProxyName, type RunningProxy, startProxy } from "./proxies.ts";
+import type { Programs } from "./programs.ts";
+import { type ProxyName, type RunningProxy, type StartOptions, startProxy } from "./proxies.ts";
 import type { UpstreamReport, UpstreamsListening } from "./upstream.ts";
 
 export interface EndToEndSettings {
   readonly proxies: readonly ProxyName[];
-  readonly perch: "source" | "dist";
   readonly rounds: number;
   readonly connections: number;
   readonly users: number;
@@ -40,10 +41,11 @@ export interface ProxyResult {
 
 export async function runEndToEnd(
   settings: EndToEndSettings,
+  programs: Programs,
   pinning: Pinning,
   say: (line: string) => void,
 ): Promise<readonly ProxyResult[]> {
-  const upstream = new Child({ script: "upstream.ts", cpu: pinning.loadCpu, messages: true });
+  const upstream = new Child({ script: ownProgram("upstream.ts"), cpu: pinning.loadCpu, messages: true });
   const upstreams = await upstream.nextMessage<UpstreamsListening>();
   const rows = new Map(
     settings.proxies.map((name) => [name, { rounds: [] as Measurement[], faults: new Set<string>() }]),
@@ -54,7 +56,7 @@ export async function runEndToEnd(
     for (const name of order) {
       const row = rows.get(name);
       if (row === undefined || row.faults.size > 0) continue;
-      const outcome = await measureOnce(name, settings, pinning, upstream, upstreams);
+      const outcome = await measureOnce(name, settings, { programs, pinning, upstreams }, upstream);
       for (const fault of outcome.faults) row.faults.add(fault);
       if (outcome.measurement !== undefined) row.rounds.push(outcome.measurement);
       say(`round ${round + 1}/${settings.rounds} ${name}: ${describe(outcome)}`);
@@ -77,17 +79,16 @@ interface Outcome {
 async function measureOnce(
   name: ProxyName,
   settings: EndToEndSettings,
-  pinning: Pinning,
+  options: StartOptions,
   upstream: Child,
-  upstreams: UpstreamsListening,
 ): Promise<Outcome> {
   let proxy: RunningProxy | undefined;
   try {
-    proxy = await startProxy(name, { upstreams, pinning, perch: settings.perch });
+    proxy = await startProxy(name, options);
     await reportOf(upstream);
     const result = await loadOnce(
       { ...settings, port: proxy.port, proxyPid: proxy.pid, upstreamPid: upstream.pid },
-      pinning,
+      options.pinning,
     );
     const faults = [
       ...complaints(result.verdict),
@@ -103,7 +104,7 @@ async function measureOnce(
 }
 
 async function loadOnce(job: LoadJob, pinning: Pinning): Promise<LoadResult> {
-  const child = new Child({ script: "load.ts", cpu: pinning.loadCpu, messages: true });
+  const child = new Child({ script: ownProgram("load.ts"), cpu: pinning.loadCpu, messages: true });
   try {
     child.send(job);
     const message = await child.nextMessage<LoadMessage>(job.warmUpMs + job.measureMs + 60_000);
@@ -112,6 +113,10 @@ async function loadOnce(job: LoadJob, pinning: Pinning): Promise<LoadResult> {
   } finally {
     await child.stop();
   }
+}
+
+function ownProgram(name: string): string {
+  return fileURLToPath(new URL(name, import.meta.url));
 }
 
 /** What the upstreams saw since the last report; the first one of a measurement only clears the count. */

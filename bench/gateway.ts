@@ -23,7 +23,7 @@ export async function startGateway(options: GatewayOptions): Promise<RunningProx
   writeFileSync(configFile, gatewayConfig({ ...options, port, adminPort, secretFile }));
 
   const child = new Child({
-    script: options.perch === "source" ? "../src/cli/main.ts" : "../dist/cli/main.js",
+    script: options.programs.gateway,
     args: ["serve", "-c", configFile],
     env: { NODE_ENV: "production" },
     cpu: options.pinning.proxyCpu,

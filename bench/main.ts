@@ -8,6 +8,7 @@ import { type EndToEndSettings, runEndToEnd } from "./end-to-end.ts";
 import { endToEndChart, endToEndGoals, endToEndTable } from "./end-to-end-report.ts";
 import { type Goal, goalLine } from "./goal.ts";
 import { describeMachine, type Machine, machineLine } from "./machine.ts";
+import { buildPrograms, sourcePrograms } from "./programs.ts";
 import { type ProxyName, proxyNames } from "./proxies.ts";
 
 const usage = `Usage: node bench/main.ts [options]
@@ -15,7 +16,7 @@ const usage = `Usage: node bench/main.ts [options]
       --only micro|e2e     one half
       --quick              a smoke run of about a minute; its figures mean little and are not written
       --proxies NAMES      some of ${proxyNames.join(",")}
-      --dist               Perch as built by "npm run build", instead of from source
+      --source             run the proxies from unbuilt TypeScript, instead of compiling them first
       --rounds N           measurements of each proxy; default 3
       --seconds N          length of each, after the warm-up; default 8
       --users N            distinct users, each with a pin; default 10000
@@ -28,7 +29,7 @@ const { values } = parseArgs({
     only: { type: "string" },
     quick: { type: "boolean", default: false },
     proxies: { type: "string", default: proxyNames.join(",") },
-    dist: { type: "boolean", default: false },
+    source: { type: "boolean", default: false },
     rounds: { type: "string" },
     seconds: { type: "string" },
     users: { type: "string" },
@@ -74,7 +75,6 @@ async function micro(machine: Machine): Promise<readonly Goal[]> {
 async function endToEnd(machine: Machine): Promise<readonly Goal[]> {
   const settings: EndToEndSettings = {
     proxies: values.proxies.split(",").map(proxyName),
-    perch: values.dist ? "dist" : "source",
     rounds: count("rounds", values.rounds, values.quick ? 1 : 3),
     connections: count("connections", values.connections, 64),
     users: count("users", values.users, values.quick ? 2_000 : 10_000),
@@ -82,14 +82,19 @@ async function endToEnd(machine: Machine): Promise<readonly Goal[]> {
     measureMs: count("seconds", values.seconds, values.quick ? 2 : 8) * 1_000,
   };
   const pinning = planPinning();
-  const subtitle = `${settings.connections} connections, ${settings.users} users with a pin each, 1 KiB answers; ${pinning.description}`;
+  const programs = values.source ? sourcePrograms() : buildPrograms();
+  const subtitle = `${settings.connections} connections, ${settings.users} users with a pin each, 1 KiB answers; ${programs.description}; ${pinning.description}`;
   say(subtitle);
-  const results = await runEndToEnd(settings, pinning, say);
+  const results = await runEndToEnd(settings, programs, pinning, say);
   const goals = endToEndGoals(results);
   say(`\nMedians of ${settings.rounds} rounds\n${endToEndTable(results)}\n`);
   const directory = resultsDirectory(settings.proxies.length === proxyNames.length);
   if (directory !== undefined) {
-    write(directory, "end-to-end.json", json({ machine, pinning: pinning.description, settings, results, goals }));
+    write(
+      directory,
+      "end-to-end.json",
+      json({ machine, programs: programs.description, pinning: pinning.description, settings, results, goals }),
+    );
     write(directory, "end-to-end.svg", endToEndChart(results, machine, subtitle));
   }
   // A wrong answer is a failure of the run, whoever gave it.

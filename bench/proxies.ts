@@ -3,6 +3,7 @@ import { randomBytes } from "node:crypto";
 import { Child, type Pinning } from "./child.ts";
 import { startGateway } from "./gateway.ts";
 import type { ProxyListening } from "./peers/canary-work.ts";
+import type { Programs } from "./programs.ts";
 import type { UpstreamsListening } from "./upstream.ts";
 
 export const proxyNames = ["perch", "perch-no-log", "http-proxy-3", "fastify-http-proxy"] as const;
@@ -23,19 +24,18 @@ export interface RunningProxy {
 export interface StartOptions {
   readonly upstreams: UpstreamsListening;
   readonly pinning: Pinning;
-  /** `source` runs TypeScript unbuilt, as the peers do; `dist` runs what is published. */
-  readonly perch: "source" | "dist";
+  readonly programs: Programs;
 }
 
 export function startProxy(name: ProxyName, options: StartOptions): Promise<RunningProxy> {
   if (name === "perch") return startGateway({ ...options, accessLogSample: 1 });
   if (name === "perch-no-log") return startGateway({ ...options, accessLogSample: 0 });
-  return startPeer(`peers/${name}.ts`, options);
+  return startPeer(name, options);
 }
 
-async function startPeer(script: string, { upstreams, pinning }: StartOptions): Promise<RunningProxy> {
+async function startPeer(name: string, { upstreams, pinning, programs }: StartOptions): Promise<RunningProxy> {
   const child = new Child({
-    script,
+    script: programs.peer(name),
     cpu: pinning.proxyCpu,
     messages: true,
     env: {

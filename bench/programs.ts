@@ -1,0 +1,43 @@
+/** The programs under test, as files that node can run. */
+import { spawnSync } from "node:child_process";
+import { copyFileSync, existsSync, mkdtempSync, rmSync, symlinkSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { fileURLToPath } from "node:url";
+
+export interface Programs {
+  readonly description: string;
+  readonly gateway: string;
+  peer(name: string): string;
+}
+
+const root = fileURLToPath(new URL("..", import.meta.url));
+
+/** The checkout's own files. Node keeps its type stripper in memory for them, tens of MiB that no user's server has. */
+export function sourcePrograms(): Programs {
+  return programsIn(root, "ts", "unbuilt TypeScript");
+}
+
+/**
+ * All of them compiled as `npm run build` does, into a directory of their own that goes away with this process. Type
+ * errors do not stop it: they are for another command to find.
+ */
+export function buildPrograms(): Programs {
+  const directory = mkdtempSync(join(tmpdir(), "perch-bench-build-"));
+  process.once("exit", () => rmSync(directory, { recursive: true, force: true }));
+  symlinkSync(join(root, "node_modules"), join(directory, "node_modules"));
+  copyFileSync(join(root, "package.json"), join(directory, "package.json"));
+  const compiler = join(root, "node_modules", "typescript", "bin", "tsc");
+  spawnSync(process.execPath, [compiler, "-p", join(root, "bench"), "--outDir", directory], { stdio: "ignore" });
+  const programs = programsIn(directory, "js", "built");
+  if (!existsSync(programs.gateway)) throw new Error('the programs could not be built; "npm run build" may tell why');
+  return programs;
+}
+
+function programsIn(directory: string, extension: string, description: string): Programs {
+  return {
+    description,
+    gateway: join(directory, "src", "cli", `main.${extension}`),
+    peer: (name) => join(directory, "bench", "peers", `${name}.${extension}`),
+  };
+}
