@@ -45,6 +45,17 @@ describe("a diagnostic as a terminal shows it", () => {
     expect(excerpt).toBe("   1 | a·[2J···b");
   });
 
+  test("log injection: nor do those that a message or a suggestion repeats", () => {
+    const complaint = {
+      code: "syntax",
+      message: "bad \u001b[2J",
+      suggestion: `known are \u0000 ${"x".repeat(600)}`,
+    } as const;
+    const found = diagnose(new SourceText("f", "a"), { start: 0, end: 1 }, "error", complaint);
+    expect(found.message).toBe("bad ·[2J");
+    expect(found.suggestion).toBe(`known are · ${"x".repeat(488)}…`);
+  });
+
   test("draws a place outside the text to its nearest end", () => {
     const source = new SourceText("f", "a\nbc");
     expect(source.position(-5)).toEqual({ line: 1, column: 1 });

@@ -90,6 +90,18 @@ describe("a configuration text", () => {
     ]);
   });
 
+  test("may begin with a byte order mark, which is in no column", () => {
+    expect(problemsOf(load("\ufeffa: 1"))).toContainEqual(expect.stringContaining("1:1: error: unknown key"));
+  });
+
+  test("what aliases share is told once", () => {
+    const text = changed('{ endpoints: ["http://shop-stable:80"] }', "&stable { endpoints: [] }").replace(
+      '{ endpoints: ["http://shop-canary:80"] }',
+      "*stable",
+    );
+    expect(problemsOf(load(text))).toEqual(["16:36: error: the list of endpoints is empty"]);
+  });
+
   test("all problems are told in one pass, in the order of the file", () => {
     const text = changed("by: userId", "by: usrId")
       .replace("canary: 5 }", "canry: -5 }")

@@ -70,6 +70,12 @@ const cases: readonly (readonly [string, string, string, readonly string[]])[] =
     ['27:45: error: "three" is not a number such as 42, as the attribute "orders" is'],
   ],
   [
+    "nothing as one of several operands",
+    "{ atLeast: 3 }",
+    "[1, ~, three]",
+    ["27:42: error: expected a value, found nothing; write a value, or leave the key out"],
+  ],
+  [
     "an operand that is no date of the calendar",
     "2026-01-01",
     "2026-02-30",

@@ -40,6 +40,12 @@ const cases: readonly (readonly [string, string, string, readonly string[]])[] =
     ['14:14: error: unknown version "stabel"; did you mean "stable"?'],
   ],
   [
+    "a service that can not be read, and no echo about its versions",
+    "  shop:\n    default: stable\n    versions:\n",
+    "  shop: 5\n  spare:\n    default: stable\n    versions:\n",
+    ['13:9: error: expected a service (a map), found "5"'],
+  ],
+  [
     "an unknown attribute in a rule",
     "{ userId: ada",
     "{ userid: ada",

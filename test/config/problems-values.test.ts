@@ -195,6 +195,12 @@ const cases: readonly (readonly [string, string, string, readonly string[]])[] =
     "http://shop-stable:0",
     ['16:29: error: "http://shop-stable:0": 0 is not a port that can be connected to'],
   ],
+  [
+    "an endpoint with a tab, which URLs drop",
+    '"http://shop-stable:80"',
+    '"http://shop\\tstable"',
+    ['16:29: error: "http://shop\\tstable" is not a URL such as http://shop:80'],
+  ],
   ["no endpoints", '["http://shop-stable:80"]', "[]", ["16:28: error: the list of endpoints is empty"]],
   [
     "a path that does not begin with a slash",

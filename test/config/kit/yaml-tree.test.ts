@@ -49,6 +49,7 @@ const cases: readonly (readonly [string, string, Plain])[] = [
     "a: &x 1\nb: *x\nc: &x 2\nd: *x",
     { a: "1", b: "1", c: "2", d: "2" },
   ],
+  ["an anchor on a key", "&x a: 1\nb: *x", { a: "1", b: "a" }],
   ["pairs within a list", "[a: 1, b]", [{ a: "1" }, "b"]],
   ["a directive and the end of a document", "%YAML 1.2\n---\na: 1\n...\n", { a: "1" }],
 ];
@@ -66,7 +67,7 @@ describe("the tree of a YAML file", () => {
   });
 
   test("a variable that gives null gives the text", () => {
-    expect(plain(parse(`[ "\${A}" ]`, { A: "null" }).tree)).toEqual(["null"]);
+    expect(plain(parse(`a: \${A}\nb: \${B}`, { A: "null", B: "" }).tree)).toEqual({ a: "null", b: "" });
   });
 
   test.each([
