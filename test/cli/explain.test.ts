@@ -1,0 +1,177 @@
+import { describe, expect, it } from "vitest";
+import { perch, temporaryFolder } from "./captured-terminal.ts";
+
+const file = temporaryFolder();
+const config = file(
+  "perch.yaml",
+  `trustedProxies: [10.0.0.0/8]
+attributes:
+  userId: { type: string, from: [{ header: x-user-id }, { cookie: uid }] }
+  region: { type: string, from: [{ header: x-user-region }] }
+services:
+  shop:
+    versions:
+      stable: { endpoints: ["http://shop-stable:80"] }
+      canary: { endpoints: ["http://shop-canary:80"] }
+releases:
+  shop:
+    sticky: { by: userId }
+    rules: [{ name: east, when: { region: [cn-east, 北京] }, use: canary }]
+    split: { stable: 100, canary: 0 }
+routes:
+  - { name: shop, match: { hosts: [shop.example.com], path: { prefix: / }, methods: [GET, POST] }, service: shop, release: shop }
+  - { name: café, match: { hosts: [cafe.example.com], path: { exact: /caf%C3%A9 } }, service: shop }
+`.replace("name: café", "name: cafe"),
+);
+
+async function explainJson(args: readonly string[]) {
+  const { code, out, err } = await perch(["explain", "-c", config, "--json", ...args]);
+  expect({ code, err }).toEqual({ code: 0, err: "" });
+  return JSON.parse(out);
+}
+
+describe("perch explain", () => {
+  it("tells what was decided, then why, in aligned columns without a blank at a line's end", async () => {
+    const args = [
+      "explain",
+      "-c",
+      config,
+      "-H",
+      "x-user-id: 42",
+      "-H",
+      "x-user-region: cn-east",
+      "http://shop.example.com/cart",
+    ];
+    const { code, out, err } = await perch(args);
+    expect({ code, err }).toEqual({ code: 0, err: "" });
+    const lines = out.split("\n");
+    expect(lines.slice(0, 8)).toEqual([
+      "route       shop",
+      "service     shop",
+      "release     shop",
+      "version     canary",
+      "reason      rule east",
+      'attributes  userId "42" from header x-user-id',
+      '            region "cn-east" from header x-user-region',
+      'unit        userId "42", aUJkzQsac2PI',
+    ]);
+    expect(lines[8]).toMatch(
+      /^pin {9}cookie perch-shop: received none; sets perch-shop=1\.1\.\d+\.canary\.r-east\.aUJk\S+; Max-Age=/,
+    );
+    expect(lines).toContain('rule      matched  east: region should be one of "cn-east", "北京", is "cn-east"');
+    expect(lines.at(-2)).toBe("forward   served   service shop, version canary: http://shop-canary:80");
+    expect(out).not.toMatch(/ \n/);
+  });
+
+  it("tells what the client gets where no route takes the request, and which were closest", async () => {
+    const { code, out } = await perch(["explain", "-c", config, "--method", "PUT", "http://shop.example.com/"]);
+    expect(code).toBe(0);
+    expect(out).toContain("answer  404 no-route\n");
+    expect(out).toContain("shop wants method GET or POST, the request has PUT\n");
+  });
+
+  it.each<{ sentence: string; args: string[]; wanted: unknown }>([
+    {
+      sentence: "takes headers, repeated ones too",
+      args: ["-H", "x-user-id:1", "-H", "X-User-Id: 2", "http://shop.example.com/"],
+      wanted: { attributes: { userId: null } },
+    },
+    {
+      sentence: "takes cookies in one option or in several",
+      args: ["--cookie", "a=b; uid=7", "--cookie", "c=d", "http://shop.example.com/"],
+      wanted: { attributes: { userId: { value: "7", source: "cookie uid" } } },
+    },
+    {
+      sentence: "takes a method",
+      args: ["--method", "POST", "http://shop.example.com/"],
+      wanted: { route: "shop" },
+    },
+    {
+      sentence: "lets a Host header outrank the URL's host, as curl does, and keeps the scheme",
+      args: ["-H", "Host: shop.example.com", "https://127.0.0.1:8443"],
+      wanted: { route: "shop", pin: { wouldSet: expect.stringContaining("; Secure;") } },
+    },
+    {
+      sentence: "takes a mere path with a Host header",
+      args: ["-H", "Host: shop.example.com", "/cart"],
+      wanted: { route: "shop" },
+    },
+    {
+      sentence: "takes headers in UTF-8",
+      args: ["-H", "x-user-region: 北京", "http://shop.example.com/"],
+      wanted: { version: "canary", attributes: { region: { value: "北京" } } },
+    },
+    {
+      sentence: "percent-encodes letters of the path as browsers do",
+      args: ["http://cafe.example.com/café"],
+      wanted: { route: "cafe", release: null },
+    },
+    {
+      sentence: "believes X-Forwarded-For from a trusted client",
+      args: ["--client", "10.0.0.1", "-H", "x-forwarded-for: 203.0.113.9", "http://shop.example.com/"],
+      wanted: {
+        trail: expect.arrayContaining([expect.objectContaining({ detail: "the client's address is 203.0.113.9" })]),
+      },
+    },
+  ])("$sentence", async ({ args, wanted }) => {
+    expect(await explainJson(args)).toMatchObject(wanted as object);
+  });
+
+  it("prints one object with every key that the contract names", async () => {
+    expect(Object.keys(await explainJson(["http://shop.example.com/"]))).toEqual(
+      expect.arrayContaining([
+        "route",
+        "service",
+        "release",
+        "version",
+        "reason",
+        "rule",
+        "attributes",
+        "unit",
+        "pin",
+        "trail",
+      ]),
+    );
+  });
+
+  it("says why a pin of a running Perch can not be verified where no secret is kept", async () => {
+    const { wouldSet } = (await explainJson(["http://shop.example.com/"])).pin;
+    const { code, err } = await perch([
+      "explain",
+      "-c",
+      config,
+      "--cookie",
+      wouldSet.split(";")[0],
+      "http://shop.example.com/",
+    ]);
+    expect(code).toBe(0);
+    expect(err).toBe("Release shop has no secretFile, so pins of a running Perch can not be verified here.\n");
+  });
+
+  it.each([
+    { sentence: "no URL", args: [], message: "no URL to explain" },
+    { sentence: "two URLs", args: ["/", "/b"], message: 'one URL at a time; "/b" is a second one' },
+    { sentence: "a URL that is none", args: ["shop.example.com"], message: '"shop.example.com" is neither a path' },
+    { sentence: "a header without a colon", args: ["-H", "x-user-id", "/"], message: '-H "x-user-id" is not a header' },
+    { sentence: "a header's name that is none", args: ["-H", "x user: 1", "/"], message: '"x user" is not a header' },
+    {
+      sentence: "a control character in a header",
+      args: ["-H", "x: \u0007", "/"],
+      message: "header x holds a control",
+    },
+    { sentence: "a client that is no address", args: ["--client", "me", "/"], message: '"me" is not an IP address' },
+    { sentence: "a method that is none", args: ["--method", "GET IT", "/"], message: '"GET IT" is not an HTTP method' },
+    { sentence: "two hosts", args: ["-H", "Host: a", "-H", "host: b", "/"], message: "more than once" },
+  ])("exits with 2 and a clear line for $sentence", async ({ args, message }) => {
+    const { code, out, err } = await perch(["explain", "-c", config, ...args]);
+    expect({ code, out }).toEqual({ code: 2, out: "" });
+    expect(err).toContain(`perch explain: `);
+    expect(err).toContain(message);
+  });
+
+  it("exits with 2 and the problems of a configuration that can not be used", async () => {
+    const { code, out, err } = await perch(["explain", "-c", file("bad.yaml", "routes: []\n"), "/"]);
+    expect({ code, out }).toEqual({ code: 2, out: "" });
+    expect(err).toContain("bad.yaml:1:");
+  });
+});

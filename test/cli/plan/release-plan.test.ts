@@ -1,0 +1,391 @@
+import fc from "fast-check";
+import { describe, expect, it } from "vitest";
+import type { LoadedConfig } from "../../../src/cli/load-config.ts";
+import { type CohortPlan, planReleases, type ReleasePlan } from "../../../src/cli/plan/release-plan.ts";
+import type { Movement } from "../../../src/cli/plan/simulate.ts";
+import { load, shopYaml } from "./configs.ts";
+
+const units = 20_000;
+
+function planShop(before: string, after: string, count = units): ReleasePlan {
+  return planFirst(load(shopYaml(before)), load(shopYaml(after)), count);
+}
+
+function planFirst(before: LoadedConfig, after: LoadedConfig, count = units): ReleasePlan {
+  const [plan] = planReleases(before.compiled, after.compiled, count);
+  if (plan === undefined) throw new Error("no release was planned");
+  return plan;
+}
+
+/** The cohort of a rule; that of the split where none is named. */
+function cohort(plan: ReleasePlan, rule: string | null = null): CohortPlan {
+  const found = plan.cohorts.find((one) => one.rule === rule);
+  if (found === undefined) throw new Error(`no cohort of ${rule}`);
+  return found;
+}
+
+/** Shares by `from>to`, in per cent. */
+type Percents = Readonly<Record<string, number>>;
+
+/** Exactly these moves, each within 1.5 per cent: four standard deviations of a share of 20,000 units. */
+function expectMoves({ moves }: Movement, wanted: Percents): void {
+  const found = new Map(moves.map(({ from, to, share }) => [`${from}>${to}`, share * 100]));
+  expect([...found.keys()].sort()).toEqual(Object.keys(wanted).sort());
+  for (const [move, share] of Object.entries(wanted))
+    expect(Math.abs((found.get(move) ?? 0) - share)).toBeLessThan(1.5);
+}
+
+const nobody: Percents = {};
+const tenth = "split: { stable: 90, canary: 10 }";
+const half = "split: { stable: 50, canary: 50 }";
+const sticky = (body: string, split: string): string => `sticky: { ${body} }, ${split}`;
+const hold = (split: string): string => sticky("whenWeightsChange: hold", split);
+
+describe("a ramp from 10 to 50", () => {
+  const { before, after, byDraw, pinned } = cohort(planShop(tenth, half, 100_000));
+
+  it("moves 40 % from stable to canary and nobody back", () => {
+    expect(byDraw.moves).toEqual([{ from: "stable", to: "canary", share: expect.closeTo(0.4, 2) }]);
+    expect(byDraw.moved).toBe(byDraw.moves[0]?.share);
+    expect(pinned).toEqual(byDraw);
+  });
+
+  it("gives the shares before and after", () => {
+    expect(before).toEqual({ stable: expect.closeTo(0.9, 2), canary: expect.closeTo(0.1, 2) });
+    expect(after).toEqual({ stable: expect.closeTo(0.5, 2), canary: expect.closeTo(0.5, 2) });
+  });
+});
+
+it("any ramp of two versions moves units one way only, as many as the weights say", () => {
+  const weight = fc.integer({ min: 1, max: 99 });
+  fc.assert(
+    fc.property(weight, weight, (from, to) => {
+      const split = (canary: number): string => `split: { stable: ${100 - canary}, canary: ${canary} }`;
+      const { moves } = cohort(planShop(split(from), split(to), 4_000)).byDraw;
+      const grown = to > from ? { from: "stable", to: "canary" } : { from: "canary", to: "stable" };
+      for (const move of moves) {
+        expect(move).toMatchObject(grown);
+        // Four standard deviations of a share of 4,000 units are at most 3.2 per cent.
+        expect(Math.abs(move.share - Math.abs(to - from) / 100)).toBeLessThan(0.032);
+      }
+      expect(moves.length).toBeLessThanOrEqual(from === to ? 0 : 1);
+    }),
+    { numRuns: 30 },
+  );
+});
+
+describe("what moves where no rule's tests hold", () => {
+  it.each<{ sentence: string; before: string; after: string; byDraw: Percents; pinned: Percents }>([
+    { sentence: "nobody where nothing changes", before: tenth, after: tenth, byDraw: nobody, pinned: nobody },
+    {
+      sentence: "nobody where all weights grow alike",
+      before: tenth,
+      after: "split: { stable: 9, canary: 1 }",
+      byDraw: nobody,
+      pinned: nobody,
+    },
+    {
+      sentence: "everyone on the canary back to stable by a rollback, under follow",
+      before: tenth,
+      after: "split: { stable: 100, canary: 0 }",
+      byDraw: { "canary>stable": 10 },
+      pinned: { "canary>stable": 10 },
+    },
+    {
+      sentence: "nobody with a pin by a ramp, under hold",
+      before: hold(tenth),
+      after: hold(half),
+      byDraw: { "stable>canary": 40 },
+      pinned: nobody,
+    },
+    {
+      sentence: "whoever is on a version of weight zero, under hold and evict",
+      before: hold(tenth),
+      after: hold("split: { stable: 100, canary: 0 }"),
+      byDraw: { "canary>stable": 10 },
+      pinned: { "canary>stable": 10 },
+    },
+    {
+      sentence: "nobody from a version of weight zero, under hold and drain",
+      before: sticky("whenWeightsChange: hold, onWeightZero: drain", tenth),
+      after: sticky("whenWeightsChange: hold, onWeightZero: drain", "split: { stable: 100, canary: 0 }"),
+      byDraw: { "canary>stable": 10 },
+      pinned: nobody,
+    },
+    {
+      sentence: "all that the weights say, under hold with a raised epoch",
+      before: hold(tenth),
+      after: sticky("whenWeightsChange: hold, epoch: 2", half),
+      byDraw: { "stable>canary": 40 },
+      pinned: { "stable>canary": 40 },
+    },
+    {
+      sentence: "a draw anew by another salt: 10 % of 90 % each way",
+      before: tenth,
+      after: sticky("salt: summer", tenth),
+      byDraw: { "stable>canary": 9, "canary>stable": 9 },
+      pinned: { "stable>canary": 9, "canary>stable": 9 },
+    },
+    {
+      sentence: "a draw anew of those whom only their pin names, by another cookie name",
+      before: tenth,
+      after: sticky("cookie: { name: other }", tenth),
+      byDraw: nobody,
+      pinned: { "stable>canary": 9, "canary>stable": 9 },
+    },
+    {
+      sentence: "nobody whom an attribute names, by another cookie name",
+      before: sticky("by: userId", tenth),
+      after: sticky("by: userId, cookie: { name: other }", tenth),
+      byDraw: nobody,
+      pinned: nobody,
+    },
+    {
+      sentence: "nobody whom the client's address names, by another cookie name",
+      before: sticky("by: clientAddress", tenth),
+      after: sticky("by: clientAddress, cookie: { name: other }", tenth),
+      byDraw: nobody,
+      pinned: nobody,
+    },
+    {
+      sentence: "a draw anew by another attribute that names the unit",
+      before: sticky("by: userId", tenth),
+      after: sticky("by: account", tenth),
+      byDraw: { "stable>canary": 9, "canary>stable": 9 },
+      pinned: { "stable>canary": 9, "canary>stable": 9 },
+    },
+    {
+      sentence: "only into a third version",
+      before: half,
+      after: "split: { stable: 50, canary: 50, v3: 100 }",
+      byDraw: { "stable>v3": 25, "canary>v3": 25 },
+      pinned: { "stable>v3": 25, "canary>v3": 25 },
+    },
+    {
+      sentence: "those whom a rule by percentage takes besides",
+      before: `rules: [{ name: some, when: { percent: 10 }, use: v3 }], split: { stable: 1 }`,
+      after: `rules: [{ name: some, when: { percent: 30 }, use: v3 }], split: { stable: 1 }`,
+      byDraw: { "stable>v3": 20 },
+      pinned: { "stable>v3": 20 },
+    },
+    {
+      sentence: "from the default to the split",
+      before: "rules: []",
+      after: half,
+      byDraw: { "stable>canary": 50 },
+      pinned: { "stable>canary": 50 },
+    },
+  ])("$sentence", ({ before, after, byDraw, pinned }) => {
+    const found = cohort(planShop(before, after));
+    expectMoves(found.byDraw, byDraw);
+    expectMoves(found.pinned, pinned);
+  });
+
+  it("everyone, where there is no split and the service's default changes", () => {
+    const plan = planFirst(load(shopYaml("rules: []", "stable")), load(shopYaml("rules: []", "v3")), 100);
+    expectMoves(cohort(plan).byDraw, { "stable>v3": 100 });
+  });
+});
+
+describe("what moves where the tests of a rule hold", () => {
+  const east = (use: string, when = "region: east"): string =>
+    `rules: [{ name: east, when: { ${when} }, use: ${use} }]`;
+  const weighted = (canary: number): string => east(`{ stable: ${100 - canary}, canary: ${canary} }`);
+
+  it.each<{ sentence: string; before: string; after: string; byDraw: Percents; pinned?: Percents }>([
+    {
+      sentence: "by its weights, apart from the split's",
+      before: `${weighted(20)}, ${half}`,
+      after: `${weighted(70)}, ${half}`,
+      byDraw: { "stable>canary": 50 },
+    },
+    {
+      sentence: "nobody with a pin by its weights, under hold",
+      before: `${weighted(20)}, ${hold(half)}`,
+      after: `${weighted(70)}, ${hold(half)}`,
+      byDraw: { "stable>canary": 50 },
+      pinned: nobody,
+    },
+    {
+      sentence: "everyone, where it uses another version",
+      before: `${east("canary")}, ${half}`,
+      after: `${east("v3")}, ${half}`,
+      byDraw: { "canary>v3": 100 },
+    },
+    {
+      sentence: "from the split, where it is added",
+      before: half,
+      after: `${east("v3")}, ${half}`,
+      byDraw: { "canary>v3": 50, "stable>v3": 50 },
+    },
+    {
+      sentence: "to the split, where it is removed",
+      before: `${east("v3")}, ${half}`,
+      after: half,
+      byDraw: { "v3>canary": 50, "v3>stable": 50 },
+    },
+    {
+      sentence: "by the percentage beside its tests",
+      before: `${east("v3", "region: east, percent: 10")}, split: { stable: 1 }`,
+      after: `${east("v3", "region: east, percent: 40")}, split: { stable: 1 }`,
+      byDraw: { "stable>v3": 30 },
+    },
+  ])("$sentence", ({ before, after, byDraw, pinned = byDraw }) => {
+    const plan = planShop(before, after);
+    expectMoves(cohort(plan, "east").byDraw, byDraw);
+    expectMoves(cohort(plan, "east").pinned, pinned);
+    expectMoves(cohort(plan).byDraw, nobody);
+  });
+
+  it("is left out where the rule decides as before", () => {
+    expect(planShop(`${weighted(20)}, ${tenth}`, `${weighted(20)}, ${tenth}`).cohorts).toHaveLength(1);
+  });
+
+  it("takes no longer for a thousand rules that use one version", () => {
+    const rules = (use: string): string =>
+      `rules: [${Array.from({ length: 1_000 }, (_, at) => `{ name: r${at}, when: { region: r${at} }, use: ${use} }`)}], ${half}`;
+    const plan = planShop(rules("canary"), rules("v3"), 2_000);
+    expect(plan.cohorts).toHaveLength(1_001);
+    expectMoves(cohort(plan, "r999").byDraw, { "canary>v3": 100 });
+  });
+});
+
+describe("a release that comes or goes", () => {
+  const withShop = load(shopYaml(tenth));
+  const without = load(
+    shopYaml(tenth)
+      .replace(/releases:.*\n/, "")
+      .replace(", release: shop }", " }"),
+  );
+
+  it("takes its users from the default, or leaves them to it", () => {
+    const added = planFirst(without, withShop);
+    expect(added).toMatchObject({ release: "shop", change: "added" });
+    expectMoves(cohort(added).byDraw, { "stable>canary": 10 });
+    const removed = planFirst(withShop, without);
+    expect(removed).toMatchObject({ release: "shop", change: "removed" });
+    expectMoves(cohort(removed).byDraw, { "canary>stable": 10 });
+  });
+
+  it("moves nobody where its service comes with it", () => {
+    const blog = load(shopYaml(tenth).replaceAll("shop", "blog"));
+    expect(
+      planReleases(blog.compiled, withShop.compiled, units).map(({ release, change, cohorts }) => [
+        release,
+        change,
+        cohorts,
+      ]),
+    ).toEqual([
+      ["shop", "added", []],
+      ["blog", "removed", []],
+    ]);
+  });
+});
+
+it("services whose defaults differ are told apart where the default counts", () => {
+  const yaml = (stable: string): string =>
+    shopYaml("rules: []", stable)
+      .replace(
+        "services: {",
+        'services: { blog: { versions: { v3: { endpoints: ["http://c:1"] }, v4: { endpoints: ["http://d:1"] } } },',
+      )
+      .replace("routes: [", "routes: [{ name: blog, match: { hosts: [blog] }, service: blog, release: shop },");
+  const { cohorts } = planFirst(load(yaml("stable")), load(yaml("canary")), 100);
+  expect(cohorts.map(({ services, byDraw }) => [services, byDraw.moves])).toEqual([
+    [["blog"], []],
+    [["shop"], [{ from: "stable", to: "canary", share: 1 }]],
+  ]);
+});
+
+describe("notes", () => {
+  it.each<{ sentence: string; before: string; after: string; notes: unknown[] }>([
+    { sentence: "none where nothing changes", before: hold(tenth), after: hold(tenth), notes: [] },
+    {
+      sentence: "another split",
+      before: tenth,
+      after: half,
+      notes: ["the split goes from { stable: 90, canary: 10 } to { stable: 50, canary: 50 }"],
+    },
+    {
+      sentence: "a raised epoch",
+      before: tenth,
+      after: sticky("epoch: 3", tenth),
+      notes: ["the epoch goes up from 1 to 3: every pin loses its version"],
+    },
+    {
+      sentence: "a lowered epoch",
+      before: sticky("epoch: 3", tenth),
+      after: tenth,
+      notes: ["the epoch goes down from 3 to 1: pins of the higher one still count, lowering voids nothing"],
+    },
+    {
+      sentence: "another salt",
+      before: tenth,
+      after: sticky("salt: x", tenth),
+      notes: ["the salt changes: everyone is drawn anew"],
+    },
+    {
+      sentence: "another cookie, and its life",
+      before: tenth,
+      after: sticky("cookie: { name: pin, maxAge: 7d, path: /shop, sameSite: strict }", tenth),
+      notes: [
+        "the cookie goes from perch-shop to pin: every pin is lost",
+        expect.stringContaining("path or domain changes"),
+        "the life of a pin goes from 30d to 7d",
+        expect.stringContaining("secure or sameSite changes"),
+      ],
+    },
+    {
+      sentence: "what names the unit",
+      before: sticky("by: userId", tenth),
+      after: sticky("by: clientAddress", tenth),
+      notes: ["what names a unit goes from attribute userId to the client's address: units are drawn anew"],
+    },
+    {
+      sentence: "from hold to follow",
+      before: hold(tenth),
+      after: tenth,
+      notes: [expect.stringContaining("hold gives way to follow")],
+    },
+    {
+      sentence: "rules that come, go, ask for something else, use something else and change places",
+      before: `rules: [{ name: a, when: { region: a }, use: v3 }, { name: b, when: { region: b }, use: v3 }, { name: c, when: { region: c }, use: v3 }]`,
+      after: `rules: [{ name: b, when: { region: x }, use: v3 }, { name: a, when: { region: a }, use: { v3: 1, stable: 2 } }, { name: d, when: { region: c }, use: v3 }]`,
+      notes: [
+        "rule d is added",
+        "rule c is removed: pins that it set are drawn anew",
+        "rule b asks for something else: whom it takes may change",
+        "rule a goes from v3 to { v3: 1, stable: 2 }",
+        "the order of rules changes: the first that matches wins",
+      ],
+    },
+    {
+      sentence: "testers who may no longer ask from everywhere",
+      before: `override: { header: x-v, allowFrom: [0.0.0.0/0] }, ${tenth}`,
+      after: `override: { header: x-w, cookie: v, allowFrom: [10.0.0.0/8] }, ${tenth}`,
+      notes: [
+        "testers' header goes from x-v to x-w",
+        "testers' cookie goes from none to v",
+        "where testers may ask from goes from 0.0.0.0/0 to 10.0.0.0/8",
+      ],
+    },
+  ])("$sentence", ({ before, after, notes }) => {
+    expect(planShop(before, after, 10).notes).toEqual(notes);
+  });
+
+  it("secrets: a rotation that keeps the old one loses no pin and no token, any other loses all", () => {
+    const yaml = shopYaml(
+      `override: { header: x-v, secretFile: tokens }, ${sticky("cookie: { secretFile: pins }", tenth)}`,
+    );
+    const [old, next] = ["o".repeat(32), "n".repeat(32)];
+    const before = load(yaml, { pins: old, tokens: old });
+    const plan = (secret: string) => planFirst(before, load(yaml, { pins: secret, tokens: secret }));
+    expect(plan(`${next}\n${old}`)).toMatchObject({ change: "unchanged", notes: [] });
+    const lost = plan(next);
+    expect(lost.notes).toEqual([
+      expect.stringContaining("every pin is lost; keep the old secret"),
+      expect.stringContaining("override tokens"),
+    ]);
+    expectMoves(cohort(lost).pinned, { "stable>canary": 9, "canary>stable": 9 });
+  });
+});

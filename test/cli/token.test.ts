@@ -1,0 +1,115 @@
+import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
+import { Overrides } from "../../src/decide/override.ts";
+import { perch, temporaryFolder } from "./captured-terminal.ts";
+
+const file = temporaryFolder();
+const secret = "s".repeat(32);
+file("tokens", `${secret}\n${"t".repeat(32)}\n`);
+const config = file(
+  "perch.yaml",
+  `services: { shop: { versions: { stable: { endpoints: ["http://a:1"] }, canary: { endpoints: ["http://b:1"] } } } }
+releases:
+  shop: { override: { header: x-perch-version, cookie: perch-version, secretFile: tokens } }
+  blog: { override: { header: x-perch-version, allowFrom: [10.0.0.0/8] } }
+  plain: {}
+routes:
+  - { name: blog, match: { hosts: [blog] }, service: shop, release: blog }
+  - { name: plain, match: { hosts: [plain] }, service: shop, release: plain }
+  - { name: shop, service: shop, release: shop }
+`,
+);
+const nowMs = Date.UTC(2026, 5, 1);
+const shopCanary = ["token", "-c", config, "--release", "shop", "--version", "canary"];
+
+/** The version that a proxy would take a token for. */
+function asksFor(token: string, atMs: number): string | undefined {
+  const spec = { header: "x", cookie: undefined, allowFrom: [], secrets: [Buffer.from(secret)] };
+  return new Overrides("shop", spec, ["stable", "canary"]).resolve(token, undefined, atMs);
+}
+
+describe("perch token", () => {
+  beforeEach(() => void vi.useFakeTimers({ now: nowMs + 250, toFake: ["Date"] }));
+  afterEach(() => void vi.useRealTimers());
+
+  it("prints the token alone on stdout, and how to send it on stderr", async () => {
+    const { code, out, err } = await perch(shopCanary);
+    const token = out.trim();
+    expect(code).toBe(0);
+    expect(out).toBe(`${token}\n`);
+    expect(err).toBe(
+      "Asks for version canary of release shop until 2026-06-01T08:00:00.000Z. Send it as\n" +
+        `  x-perch-version: ${token}\n  Cookie: perch-version=${token}\n`,
+    );
+    expect(asksFor(token, nowMs + 8 * 3_600_000 - 1)).toBe("canary");
+    expect(asksFor(token, nowMs + 8 * 3_600_000)).toBeUndefined();
+  });
+
+  it("prints one object with --json, for as long as --ttl says", async () => {
+    const { code, out, err } = await perch([...shopCanary, "--ttl", "30m", "--json"]);
+    expect({ code, err }).toEqual({ code: 0, err: "" });
+    const made = JSON.parse(out);
+    expect(made).toEqual({
+      token: expect.any(String),
+      release: "shop",
+      version: "canary",
+      expiresAt: "2026-06-01T00:30:00.000Z",
+      header: "x-perch-version",
+      cookie: "perch-version",
+    });
+    expect(asksFor(made.token, nowMs)).toBe("canary");
+  });
+
+  it("finds the configuration in PERCH_CONFIG too", async () => {
+    const args = ["token", "--release", "shop", "--version", "stable"];
+    expect(await perch(args, { PERCH_CONFIG: config })).toMatchObject({ code: 0 });
+  });
+
+  const of = (release: string, version: string) => ["token", "-c", config, "--release", release, "--version", version];
+  it.each([
+    {
+      sentence: "a release that is not there",
+      args: of("shp", "canary"),
+      message: 'unknown release "shp"; did you mean "shop"?',
+    },
+    {
+      sentence: "a version that is not there",
+      args: of("shop", "v9"),
+      message: 'unknown version "v9"; there are stable, canary',
+    },
+    {
+      sentence: "a release without an override",
+      args: of("plain", "canary"),
+      message: "release plain takes no tokens; add override: { header: x-perch-version, secretFile: FILE }",
+    },
+    {
+      sentence: "an override without a secret",
+      args: of("blog", "canary"),
+      message: "release blog takes no tokens; add secretFile: FILE to its override",
+    },
+    {
+      sentence: "no release",
+      args: ["token", "-c", config, "--version", "canary"],
+      message: "--release NAME is missing",
+    },
+    {
+      sentence: "a ttl that is no duration",
+      args: [...shopCanary, "--ttl", "8"],
+      message: '--ttl "8" is not a duration',
+    },
+    { sentence: "a ttl of nothing", args: [...shopCanary, "--ttl", "0s"], message: '--ttl "0s" is not a duration' },
+    {
+      sentence: "no configuration",
+      args: of("shop", "canary").toSpliced(1, 2),
+      message: "no configuration: give -c FILE",
+    },
+    {
+      sentence: "a file that is not there",
+      args: ["token", "-c", `${config}.gone`, ...of("shop", "canary").slice(3)],
+      message: "there is no such file",
+    },
+  ])("says what is wrong with $sentence", async ({ args, message }) => {
+    const { code, out, err } = await perch(args);
+    expect({ code, out }).toEqual({ code: 2, out: "" });
+    expect(err).toContain(message);
+  });
+});

@@ -1,0 +1,71 @@
+import { describe, expect, it } from "vitest";
+import { perch, temporaryFolder } from "./captured-terminal.ts";
+
+const file = temporaryFolder();
+
+const minimal = `services:
+  shop: { versions: { stable: { endpoints: ["http://\${UPSTREAM}:80"] } } }
+routes:
+  - { name: shop, service: shop }
+`;
+const good = file("good.yaml", minimal);
+const warned = file("warned.yaml", minimal.replace("routes:", "releases: { shop: { split: { stable: 1 } } }\nroutes:"));
+const bad = file("bad.yaml", minimal.replace("services:", "servces:").replace("service: shop", "service: shp"));
+const env = { UPSTREAM: "shop" };
+
+describe("perch validate", () => {
+  it("says on stdout what a good file holds, and nothing else", async () => {
+    const { code, out, err } = await perch(["validate", good], env);
+    expect(out).toMatch(/good\.yaml: ok \([0-9a-f]{12}, 1 route, 1 service, 0 releases, 0 warnings\)\n$/);
+    expect({ code, err }).toEqual({ code: 0, err: "" });
+  });
+
+  it("tells warnings on stderr, which are no reason to fail", async () => {
+    const { code, out, err } = await perch(["validate", warned], env);
+    expect(code).toBe(0);
+    expect(out).toMatch(/1 release, 2 warnings/);
+    expect(err).toContain("warned.yaml:3:");
+    expect(err).toContain("warning: ");
+  });
+
+  it("tells every problem of every file with its place, and goes on to the good ones", async () => {
+    const { code, out, err } = await perch(["validate", bad, good, `${good}.gone`], env);
+    expect(code).toBe(2);
+    expect(out).toMatch(/^\S+good\.yaml: ok [^\n]+\n$/);
+    expect(err).toMatch(/bad\.yaml:1:1: error: unknown key "servces"[^\n]+\n {3}1 \| servces:\n {5}\| \^{7}\n/);
+    expect(err).toMatch(/bad\.yaml:4:28: error: unknown service "shp"/);
+    expect(err).toContain("good.yaml.gone:1:1: error: the configuration can not be read: there is no such file\n");
+  });
+
+  it("counts an environment variable that is not set among the problems", async () => {
+    const { code, err } = await perch(["validate", good]);
+    expect(code).toBe(2);
+    expect(err).toContain("good.yaml:2:");
+    expect(err).toContain("UPSTREAM");
+  });
+
+  it("prints one JSON array with --json, and nothing on stderr", async () => {
+    const { code, out, err } = await perch(["validate", "--json", good, bad], env);
+    expect({ code, err }).toEqual({ code: 2, err: "" });
+    const hash = expect.stringMatching(/^[0-9a-f]{64}$/);
+    expect(JSON.parse(out)).toEqual([
+      { file: good, ok: true, hash, problems: [] },
+      {
+        file: bad,
+        ok: false,
+        problems: expect.arrayContaining([expect.objectContaining({ code: "unknown-key", line: 1, column: 1 })]),
+      },
+    ]);
+  });
+
+  it.each([
+    { sentence: "without a file", args: ["validate"], message: "no file to validate" },
+    { sentence: "with standard input twice", args: ["validate", "-", "-"], message: "- can be given once only" },
+    { sentence: "with an option that it does not know", args: ["validate", "--jsno", "x"], message: "--jsno" },
+  ])("refuses to run $sentence", async ({ args, message }) => {
+    const { code, out, err } = await perch(args);
+    expect({ code, out }).toEqual({ code: 2, out: "" });
+    expect(err).toContain(message);
+    expect(err).toContain("See perch validate --help.");
+  });
+});
