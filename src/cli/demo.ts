@@ -8,10 +8,11 @@ import { judge } from "./demo/judge.ts";
 import { onceResult } from "./demo/once-result.ts";
 import { reportLines, verdictLines } from "./demo/report-lines.ts";
 import { Screen } from "./demo/screen.ts";
-import { type Stage, startStage } from "./demo/stage.ts";
+import { type Stage, type StagePorts, startStage } from "./demo/stage.ts";
 import { Tally } from "./demo/tally.ts";
 import { printJson } from "./load-config.ts";
 
+const usualPorts: StagePorts = { proxyPort: 8080, adminPort: 9901 };
 const defaultWeight = 25;
 const defaultUsers = 400;
 const defaultUsersOnce = 1_000;
@@ -81,7 +82,7 @@ function numberOption(options: OptionValues, name: string): number | undefined {
 
 /** The bounded crowd. Its ports are nobody's business, so any will do. */
 async function runOnce({ split, users, json }: DemoSettings, terminal: Terminal): Promise<ExitCode> {
-  const stage = await startStage({ split, ports: "free" });
+  const stage = await startStage({ split, ports: { proxyPort: 0, adminPort: 0 } });
   const { tally, crowd } = gather(stage, split);
   const startedMs = performance.now();
   try {
@@ -101,7 +102,7 @@ async function runOnce({ split, users, json }: DemoSettings, terminal: Terminal)
 async function runLive({ split, users }: DemoSettings, terminal: Terminal): Promise<ExitCode> {
   const signals = new StopSignals();
   try {
-    const stage = await startStage({ split, ports: "usual" });
+    const stage = await startStage({ split, ports: usualPorts });
     const { tally, crowd } = gather(stage, split);
     terminal.err(introduction(stage, split));
     const screen = new Screen(terminal);

@@ -3,9 +3,9 @@ import { App, StartError } from "../../app.ts";
 import { type DemoConfigInput, type DemoSplit, demoConfig, demoVersions } from "./demo-config.ts";
 import { startDemoUpstream } from "./demo-upstream.ts";
 
-const usualProxyPort = 8080;
-const usualAdminPort = 9901;
 const anyFreePort = 0;
+
+export type StagePorts = Pick<DemoConfigInput, "proxyPort" | "adminPort">;
 
 /** Everything that the crowd visits: the versions, and Perch in front of them. */
 export interface Stage {
@@ -17,8 +17,8 @@ export interface Stage {
 
 export interface StageOptions {
   readonly split: DemoSplit;
-  /** `usual`: 8080 and 9901, each replaced by a free one where it is taken. */
-  readonly ports: "usual" | "free";
+  /** Where a port is taken, or 0, a free one replaces it. */
+  readonly ports: StagePorts;
 }
 
 /** Starts the versions, then Perch. Rejects with a `StartError`, everything freed, where Perch can not start. */
@@ -43,18 +43,11 @@ export async function startStage({ split, ports }: StageOptions): Promise<Stage>
 }
 
 /** Tries instead of asking first whether a port is free: the answer could be wrong by the time it is used. */
-async function startApp(
-  input: Omit<DemoConfigInput, "proxyPort" | "adminPort">,
-  ports: StageOptions["ports"],
-): Promise<App> {
-  const usual = [
-    { proxyPort: usualProxyPort, adminPort: usualAdminPort },
-    { proxyPort: anyFreePort, adminPort: usualAdminPort },
-    { proxyPort: usualProxyPort, adminPort: anyFreePort },
-  ];
-  for (const choice of ports === "usual" ? usual : []) {
+async function startApp(input: Omit<DemoConfigInput, keyof StagePorts>, wanted: StagePorts): Promise<App> {
+  const choices = [wanted, { ...wanted, proxyPort: anyFreePort }, { ...wanted, adminPort: anyFreePort }];
+  for (const ports of choices) {
     try {
-      return await startOn(demoConfig({ ...input, ...choice }));
+      return await startOn(demoConfig({ ...input, ...ports }));
     } catch (error) {
       if (!(error instanceof StartError)) throw error;
     }

@@ -1,9 +1,7 @@
 import { type ChildProcess, spawn } from "node:child_process";
-import { createServer } from "node:net";
 import { fileURLToPath } from "node:url";
 import { afterEach, describe, expect, test } from "vitest";
 import type { Terminal } from "../../../src/cli/command.ts";
-import { startStage } from "../../../src/cli/demo/stage.ts";
 import { demo } from "../../../src/cli/demo.ts";
 import { runCommand } from "../../../src/cli/run.ts";
 
@@ -74,33 +72,6 @@ describe("perch demo --once", () => {
     expect(written.err).toBe(`perch demo: ${message}\nSee perch demo --help.\n`);
   });
 });
-
-describe("the demo's ports", () => {
-  test("are free ones where the usual are taken", async () => {
-    const taken = await Promise.all([8080, 9901].map(take));
-    try {
-      const stage = await startStage({ split: { stable: 75, canary: 25 }, ports: "usual" });
-      const { proxyOrigin, adminOrigin } = stage;
-      expect(await (await fetch(proxyOrigin)).text()).toMatch(/^Hello from (stable 1\.7\.9|canary 1\.8\.0)\n$/);
-      expect((await fetch(`${adminOrigin}/metrics`)).status).toBe(200);
-      await stage.close();
-      expect([new URL(proxyOrigin).port, new URL(adminOrigin).port]).not.toContain("8080");
-      expect([new URL(proxyOrigin).port, new URL(adminOrigin).port]).not.toContain("9901");
-      await expect(fetch(proxyOrigin)).rejects.toThrow();
-    } finally {
-      for (const release of taken) release();
-    }
-  });
-});
-
-/** Makes sure that somebody has the port; whoever has it already does as well. */
-function take(port: number): Promise<() => void> {
-  const { promise, resolve } = Promise.withResolvers<() => void>();
-  const server = createServer();
-  server.once("error", () => resolve(() => {}));
-  server.listen(port, "127.0.0.1", () => resolve(() => server.close()));
-  return promise;
-}
 
 describe("perch demo", () => {
   const children: ChildProcess[] = [];
