@@ -1,10 +1,10 @@
 import type { Condition, Subject } from "../decide/condition.ts";
-import type { AttributeTable } from "./attribute-table.ts";
 import type { CompileContext } from "./compile-context.ts";
 import { compileTest, type TestSubject } from "./compile-test.ts";
 import { type ConditionConfig, conditionWords, type TestConfig } from "./condition-schema.ts";
 import type { Entry } from "./kit/collections.ts";
 import { quote } from "./kit/tree.ts";
+import type { KnownAttributes } from "./known-attributes.ts";
 
 const lower = (text: string): string => text.toLowerCase();
 const upper = (text: string): string => text.toUpperCase();
@@ -23,7 +23,7 @@ const namedFacts = ["header", "cookie", "query"] as const;
 /** Compiles a condition as it is written; what has a problem is told and left out. */
 export function compileCondition(
   config: ConditionConfig,
-  attributes: AttributeTable,
+  attributes: KnownAttributes,
   context: CompileContext,
 ): Condition {
   const parts: Condition[] = [];
@@ -53,7 +53,7 @@ function tests(subject: Subject, found: ReturnType<typeof compileTest>): Conditi
 
 function compileAttribute(
   entry: Entry<TestConfig>,
-  attributes: AttributeTable,
+  attributes: KnownAttributes,
   context: CompileContext,
 ): readonly Condition[] {
   const { reading } = context;

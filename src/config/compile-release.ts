@@ -1,5 +1,4 @@
 import type { ReleaseSpec, RuleSpec, Weights } from "../decide/release.ts";
-import type { AttributeTable } from "./attribute-table.ts";
 import { compileCondition } from "./compile-condition.ts";
 import type { CompileContext } from "./compile-context.ts";
 import { compileOverride, compileSticky } from "./compile-sticky.ts";
@@ -7,6 +6,7 @@ import { unreadable } from "./domain-scalars.ts";
 import type { Entry } from "./kit/collections.ts";
 import type { Span } from "./kit/source-text.ts";
 import { quote } from "./kit/tree.ts";
+import type { KnownAttributes } from "./known-attributes.ts";
 import type { Pairing } from "./pairings.ts";
 import type { ReleaseConfig, RuleConfig, WeightsConfig } from "./release-schema.ts";
 import { warnUnreachableRules } from "./unreachable-rules.ts";
@@ -14,7 +14,7 @@ import { warnUnreachableRules } from "./unreachable-rules.ts";
 export function compileRelease(
   entry: Entry<ReleaseConfig>,
   pairing: Pairing,
-  attributes: AttributeTable,
+  attributes: KnownAttributes,
   context: CompileContext,
 ): ReleaseSpec {
   const { name, value: release } = entry;
@@ -71,7 +71,7 @@ class VersionNames {
 function compileRules(
   configs: readonly RuleConfig[],
   names: VersionNames,
-  attributes: AttributeTable,
+  attributes: KnownAttributes,
   context: CompileContext,
 ): readonly RuleSpec[] {
   const { reading } = context;

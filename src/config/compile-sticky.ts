@@ -1,8 +1,8 @@
 import type { CookieSpec, OverrideSpec, StickySpec } from "../decide/release.ts";
-import type { AttributeTable } from "./attribute-table.ts";
 import type { CompileContext } from "./compile-context.ts";
 import { isFramingHeader } from "./framing-headers.ts";
 import { quote } from "./kit/tree.ts";
+import type { KnownAttributes } from "./known-attributes.ts";
 import type { OverrideConfig, StickyConfig } from "./release-schema.ts";
 
 /** The name of a release's pin where none is given. */
@@ -11,7 +11,7 @@ export const defaultCookieName = (release: string): string => `perch-${release}`
 export function compileSticky(
   release: string,
   sticky: StickyConfig,
-  attributes: AttributeTable,
+  attributes: KnownAttributes,
   context: CompileContext,
 ): StickySpec {
   const { salt, whenWeightsChange, onWeightZero, epoch } = sticky;
@@ -19,7 +19,7 @@ export function compileSticky(
   return { by, salt, whenWeightsChange, onWeightZero, epoch, cookie: compileCookie(release, sticky, context) };
 }
 
-function compileUnit(sticky: StickyConfig, attributes: AttributeTable, { reading }: CompileContext): StickySpec["by"] {
+function compileUnit(sticky: StickyConfig, attributes: KnownAttributes, { reading }: CompileContext): StickySpec["by"] {
   const { by } = sticky;
   if (by === undefined) return undefined;
   if (by === "clientAddress") return { kind: "clientAddress" };

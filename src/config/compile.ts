@@ -1,4 +1,3 @@
-import { AttributeTable } from "./attribute-table.ts";
 import { compileAttribute } from "./compile-attribute.ts";
 import type { CompileContext } from "./compile-context.ts";
 import { compileRelease } from "./compile-release.ts";
@@ -9,6 +8,7 @@ import { checkCookieNames } from "./cookie-names.ts";
 import { deepFreeze } from "./kit/freeze.ts";
 import type { Reading } from "./kit/schema.ts";
 import { quote } from "./kit/tree.ts";
+import { KnownAttributes } from "./known-attributes.ts";
 import { Pairings } from "./pairings.ts";
 import type { Config } from "./schema.ts";
 import { warnUnreachableRoutes } from "./unreachable-routes.ts";
@@ -24,7 +24,7 @@ export function compileConfig(config: Config, context: CompileContext): Compiled
   const whole = !reading.problems.failed;
   const proxiesKnown = !whole || config.trustedProxies.length > 0;
   const attributes = config.attributes.map((entry) => compileAttribute(entry, proxiesKnown, reading));
-  const table = new AttributeTable(reading.namesIn(config, "attributes"), attributes);
+  const table = new KnownAttributes(reading.namesIn(config, "attributes"), attributes);
   const services = config.services.map((entry) => compileService(entry, reading));
   const routes = compileRoutes(config.routes, namesIn(config, reading), context);
   const pairings = new Pairings(config, reading);

@@ -51,7 +51,7 @@ export type TestConfig = string | readonly string[] | Partial<OperatorsConfig>;
 const several = list(operand, { of: "values", min: 1 });
 
 /** A test on an attribute or a raw fact of a rule. */
-export const testSchema: Schema<TestConfig> = named("test", () =>
+const testSchema: Schema<TestConfig> = named("test", () =>
   byShape(testWanted, { scalar: operand, list: several, map: operatorTest }),
 );
 

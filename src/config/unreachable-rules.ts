@@ -30,7 +30,7 @@ export function warnUnreachableRules(
 }
 
 /** What can be told of a condition without a request. */
-export function truthOf(condition: Condition): "always" | "never" | "depends" {
+function truthOf(condition: Condition): "always" | "never" | "depends" {
   switch (condition.kind) {
     case "all":
       return combine(condition.of, "never", "always");
@@ -61,7 +61,7 @@ function combine<T extends "always" | "never">(parts: readonly Condition[], deci
 }
 
 /** A text that is the same for conditions that ask the same, whatever the order of their parts. */
-export function conditionKey(condition: Condition, ruleName: string): string {
+function conditionKey(condition: Condition, ruleName: string): string {
   switch (condition.kind) {
     case "all":
     case "any": {

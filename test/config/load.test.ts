@@ -171,11 +171,11 @@ describe("a configuration text", () => {
       return `  - name: r-${at}\n    match: { hosts: [h${at}.example.com], path: { prefix: /p${at} } }\n    service: shop\n    release: shop\n`;
     });
     const text = changed(rule, `${rule}${more.join("")}`).replace("routes:\n", `routes:\n${routes.join("")}`);
-    const start = performance.now();
+    const start = process.cpuUsage();
     const result = load(text);
-    // It takes 1.4 s of one quiet core; the bound leaves room for a busy one, not for a square.
-    expect(performance.now() - start).toBeLessThan(10_000);
+    // It takes 1.4 s on a quiet machine. Processor time is measured, since on a busy one the clock tells nothing.
+    expect(process.cpuUsage(start).user / 1_000).toBeLessThan(10_000);
     expect(problemsOf(result)).toEqual([]);
     expect(result.ok && result.compiled.routes.length).toBe(10_002);
-  });
+  }, 60_000);
 });

@@ -1,4 +1,3 @@
-import { performance } from "node:perf_hooks";
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
 import { compilePattern } from "../../src/config/pattern.ts";
@@ -47,9 +46,9 @@ describe("patterns", () => {
     const text = `${"a".repeat(30_000)}!`;
     for (const source of ["^(a+)+$", "^(a|a)*$", "^(.*a){20}$", "(x+x+)+y"]) {
       const pattern = patternOf(source);
-      const start = performance.now();
+      const start = process.cpuUsage();
       expect(pattern.test(text)).toBe(false);
-      expect(performance.now() - start).toBeLessThan(2_000);
+      expect(process.cpuUsage(start).user / 1_000).toBeLessThan(2_000);
     }
   });
 

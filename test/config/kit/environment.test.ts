@@ -37,8 +37,8 @@ describe("environment variables", () => {
 
   test("openings without an end take linear time", () => {
     const text = ("$" + "{A:-").repeat(400_000);
-    const start = performance.now();
+    const start = process.cpuUsage();
     expect(replaceEnvironment(text, environment)).toEqual({ text, replaced: false, unset: [] });
-    expect(performance.now() - start).toBeLessThan(2_000);
+    expect(process.cpuUsage(start).user / 1_000).toBeLessThan(2_000);
   });
 });

@@ -1,7 +1,7 @@
 import type { AttributeType } from "../decide/facts.ts";
 
 /** The attributes of a configuration, as conditions refer to them. */
-export class AttributeTable {
+export class KnownAttributes {
   /** All names in the file; undefined where they can not be told. */
   readonly names: ReadonlySet<string> | undefined;
   readonly #found = new Map<string, { readonly index: number; readonly type: AttributeType }>();
