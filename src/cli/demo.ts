@@ -84,6 +84,7 @@ function numberOption(options: OptionValues, name: string): number | undefined {
 async function runOnce({ split, users, json }: DemoSettings, terminal: Terminal): Promise<ExitCode> {
   const stage = await startStage({ split, ports: { proxyPort: 0, adminPort: 0 } });
   const { tally, crowd } = gather(stage, split);
+  if (terminal.isInteractive) terminal.err(`${users} users make ${requestsEachOnce} requests each …\n\n`);
   const startedMs = performance.now();
   try {
     await crowd.tour(users, requestsEachOnce);

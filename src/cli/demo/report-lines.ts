@@ -11,7 +11,7 @@ export function reportLines(report: CrowdReport): string[] {
   const table = formatTable(rows, ["left", ...Array.from({ length: heading.length - 1 }, () => "right" as const)]);
   const where = rule.elsewhere === 0 ? `all on ${rule.version}` : `${count(rule.elsewhere)} NOT on ${rule.version}`;
   const notes = formatTable([
-    [`rule ${rule.name}`, `${count(rule.users)} more users, ${where}`],
+    [`rule ${rule.name}`, `${count(rule.users)} more ${rule.users === 1 ? "user" : "users"}, ${where}`],
     ["sticky flips", count(flips)],
   ]);
   return [...table, "", ...notes];
@@ -41,7 +41,7 @@ function unansweredRow({ versions, requests, errors }: CrowdReport): string[][] 
 /** What the judge found, a line each. */
 export function verdictLines({ drawnUsers: drawn }: CrowdReport, { ok, problems, bounds }: Verdict): string[] {
   if (!ok) return problems.map((problem) => `FAILED  ${problem}`);
-  if (drawn === 0) return [];
+  if (drawn === 0) return ["ok  no flip, no error; nobody was drawn by the split"];
   const shares = bounds.map(({ version, min, max }) => `${version} ${percent(min / drawn)} to ${percent(max / drawn)}`);
   return [`ok  no flip, no error, shares within chance (binomial, z = ${z}):`, `    ${shares.join(", ")}`];
 }

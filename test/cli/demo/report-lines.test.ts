@@ -60,6 +60,11 @@ describe("the table", () => {
     const lines = reportLines({ ...report, rule: { ...report.rule, elsewhere: 2 } });
     expect(lines).toContain("rule new-users-in-the-east  100,000 more users, 2 NOT on canary");
   });
+
+  test("speaks of one user as one", () => {
+    const lines = reportLines({ ...report, rule: { ...report.rule, users: 1 } });
+    expect(lines).toContain("rule new-users-in-the-east  1 more user, all on canary");
+  });
 });
 
 describe("the verdict", () => {
@@ -68,6 +73,12 @@ describe("the verdict", () => {
       "ok  no flip, no error, shares within chance (binomial, z = 4):",
       "    stable 74.8 % to 75.2 %, canary 24.8 % to 25.2 %",
     ]);
+  });
+
+  test("claims nothing about shares of nobody", () => {
+    const nobody = { drawnUsers: 0, versions: [stable, canary].map((version) => ({ ...version, drawnUsers: 0 })) };
+    const unsplit = { ...report, ...nobody };
+    expect(verdictLines(unsplit, judge(unsplit))).toEqual(["ok  no flip, no error; nobody was drawn by the split"]);
   });
 
   test("names every problem otherwise", () => {
