@@ -270,12 +270,16 @@ async function release(parts: Parts): Promise<void> {
   await Promise.all(parts.servers.map(({ server }) => server.close()));
   await parts.admin.close();
   await parts.pools.destroy();
-  await parts.accessLog.close();
+  // Whoever reads the log may have stopped reading: what cannot be written in this time never will be.
+  await Promise.race([parts.accessLog.close(), elapsed(lastWriteMs, "lets it end")]);
 }
 
-function elapsed(ms: number): Promise<void> {
+const lastWriteMs = 1_000;
+
+function elapsed(ms: number, timer: "holds the process" | "lets it end" = "holds the process"): Promise<void> {
   const { promise, resolve } = Promise.withResolvers<void>();
-  setTimeout(resolve, ms);
+  const timeout = setTimeout(resolve, ms);
+  if (timer === "lets it end") timeout.unref();
   return promise;
 }
 
