@@ -192,7 +192,9 @@ function build(options: AppOptions, load: () => LoadResult, first: LoadedConfig)
       onLoaded: ({ compiled }) => {
         accessLog.sample = compiled.accessLog.sample;
         for (const { server } of servers) server.snapshotChanged(active.current);
-        if (options.source.kind === "file") watcher?.setFiles([options.source.path, ...compiled.files]);
+      },
+      onFiles: (files) => {
+        if (options.source.kind === "file") watcher?.setFiles([options.source.path, ...files]);
       },
     },
     first,

@@ -26,8 +26,9 @@ export interface ReloaderParts {
   readonly cells: ReloadCells;
   readonly log: Logger;
   readonly nowMs: () => number;
-  /** Called after each swap, with the files to watch from now on. */
   readonly onLoaded: (loaded: LoadedConfig) => void;
+  /** Hears after each look which files beside the configuration matter: also those that a refused one names. */
+  readonly onFiles: (files: readonly string[]) => void;
 }
 
 /** Takes a changed configuration into service, whole or not at all. */
@@ -51,6 +52,7 @@ export class Reloader {
   reload(): "unchanged" | "loaded" | "refused" {
     const { active, cells, log, nowMs, onLoaded } = this.#parts;
     const result = this.#parts.load();
+    this.#parts.onFiles(result.ok ? result.compiled.files : result.files);
     if (!result.ok) {
       cells.rejected();
       this.#status = { ...this.#status, lastError: { atMs: nowMs(), problems: result.problems } };
