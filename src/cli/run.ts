@@ -14,6 +14,8 @@ const commands: readonly Command[] = [serve, demo, validate, explain, plan, sche
 
 /** Runs the command line of this process and sets its exit code. */
 export async function run(args: readonly string[]): Promise<void> {
+  // Whoever read the results has read enough (`perch plan … | head`): the end of the pipe is the end of the work.
+  process.stdout.on("error", () => process.exit(process.exitCode ?? 0));
   process.exitCode = await runCommand(args, processTerminal());
 }
 
