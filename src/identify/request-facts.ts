@@ -11,11 +11,13 @@ import { type ForwardedHeaders, forwardedHeaders, isHttps } from "./forwarded.ts
 import { parseQuery } from "./query.ts";
 import { type RequestHead, repeated } from "./request-head.ts";
 
-/** Stands for a fact that nobody asked for yet, since undefined is an answer. */
+/** Stands for the address while nobody asked for it, since undefined is an answer. */
 const unread: unique symbol = Symbol("unread");
 
-/** Remembered of a name that the request does not have. */
+/** Remembered of what was asked for and is not there. */
 const absent: unique symbol = Symbol("absent");
+
+const noAttribute: Pick<Attribute, "type" | "from"> = { type: "string", from: [] };
 
 /** What was answered by name, so that a thousand rules about one long header read it once. */
 type Answers = Map<string, string | typeof repeated | typeof absent>;
@@ -30,7 +32,7 @@ export class RequestFacts implements Facts {
   readonly #head: RequestHead;
   readonly #caller: Caller;
   readonly #trusted: readonly AddressRange[];
-  #attributes: (AttributeValue | undefined | typeof unread)[] | undefined;
+  #attributes: (AttributeValue | typeof absent | undefined)[] | undefined;
   #headers: Answers | undefined;
   #cookies: Answers | undefined;
   #parameters: ReadonlyMap<string, string> | undefined;
@@ -74,13 +76,13 @@ export class RequestFacts implements Facts {
   }
 
   attribute(index: number): AttributeValue | undefined {
-    this.#attributes ??= new Array(this.#table.size).fill(unread);
-    const known = this.#attributes[index];
-    if (known !== unread) return known;
-    const attribute = this.#table.attributes[index];
-    const value = attribute === undefined ? undefined : this.#readAttribute(attribute, index);
-    this.#attributes[index] = value;
-    return value;
+    this.#attributes ??= new Array(this.#table.size);
+    let answer = this.#attributes[index];
+    if (answer === undefined) {
+      answer = this.#readAttribute(index) ?? absent;
+      this.#attributes[index] = answer;
+    }
+    return answer === absent ? undefined : answer;
   }
 
   header(name: string): string | undefined {
@@ -109,7 +111,8 @@ export class RequestFacts implements Facts {
     return this.#parameters.get(name);
   }
 
-  #readAttribute({ type, from }: Attribute, index: number): AttributeValue | undefined {
+  #readAttribute(index: number): AttributeValue | undefined {
+    const { type, from } = this.#table.attributes[index] ?? noAttribute;
     for (const source of from) {
       const text = this.#readSource(source);
       if (text === undefined || text === "") continue;
