@@ -102,6 +102,11 @@ describe("perch explain", () => {
       wanted: { version: "canary", attributes: { region: { value: "北京" } } },
     },
     {
+      sentence: "takes headers as they are typed, also where they look like UTF-8 read as Latin-1",
+      args: ["-H", "x-user-region: Ã©", "http://shop.example.com/"],
+      wanted: { attributes: { region: { value: "Ã©" } } },
+    },
+    {
       sentence: "percent-encodes letters of the path as browsers do",
       args: ["http://cafe.example.com/café"],
       wanted: { route: "cafe", release: null },

@@ -133,7 +133,8 @@ class SimulatedFacts implements Facts {
 
   get clientAddress(): Address | undefined {
     if (this.#by?.kind !== "clientAddress") return undefined;
-    return parseAddress(`2001:db8::${(this.#unit >>> 16).toString(16)}:${(this.#unit & 0xffff).toString(16)}`);
+    const unit = this.#unit;
+    return parseAddress(`10.${(unit >>> 16) & 0xff}.${(unit >>> 8) & 0xff}.${unit & 0xff}`);
   }
 
   header(): undefined {
