@@ -28,6 +28,7 @@ export class StandardServer {
   readonly #server: Server;
   readonly #upgrades: Upgrades;
   readonly #connections = new WeakMap<Duplex, Connection>();
+  readonly #sockets = new Set<Socket>();
 
   constructor(gateway: Gateway, pools: Pools, spec: ListenerSpec) {
     this.#gateway = gateway;
@@ -50,6 +51,10 @@ export class StandardServer {
     });
     // Node drops fields past its count, and a Content-Length with them (CVE-2026-58044): keep all, count them here.
     this.#server.maxHeadersCount = 0;
+    this.#server.on("connection", (socket: Socket) => {
+      this.#sockets.add(socket);
+      socket.once("close", () => this.#sockets.delete(socket));
+    });
     this.#server.on("request", (request, response) => this.#onRequest(request, response, false));
     this.#server.on("checkContinue", (request, response) => this.#onRequest(request, response, true));
     this.#server.on("checkExpectation", (request, response) => this.#onUnknownExpectation(request, response));
@@ -69,12 +74,14 @@ export class StandardServer {
     return promise;
   }
 
-  /** Stops accepting, closes idle connections, and resolves once the last request is answered. */
-  close(): Promise<void> {
-    const { promise, resolve } = Promise.withResolvers<void>();
+  /** Stops accepting, closes idle connections, and resolves once the last request has ended. */
+  async close(): Promise<void> {
+    const { promise: stopped, resolve } = Promise.withResolvers<void>();
     this.#server.close(() => resolve());
     this.#upgrades.end();
-    return promise;
+    await stopped;
+    // Node says so when the last socket is destroyed; the requests on it end only with that socket's own `close`.
+    await Promise.all(Array.from(this.#sockets, closed));
   }
 
   /** Breaks off whatever `close` still waits for. */
@@ -180,6 +187,12 @@ export class StandardServer {
     this.#connections.set(socket, connection);
     return connection;
   }
+}
+
+function closed(socket: Socket): Promise<void> {
+  const { promise, resolve } = Promise.withResolvers<void>();
+  socket.once("close", () => resolve());
+  return promise;
 }
 
 function clientErrorCode(error: Error & { code?: string }): ErrorCode {
