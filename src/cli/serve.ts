@@ -56,6 +56,7 @@ SIGHUP looks at the files again. SIGTERM and SIGINT drain, a second SIGINT stops
 function untilStopped(app: App): Promise<ExitCode> {
   const { promise, resolve } = Promise.withResolvers<ExitCode>();
   let interrupted = false;
+  let ending = false;
   const onHangup = () => app.reload();
   const drain = (signal: string) => {
     app.drain(signal).then(
@@ -70,6 +71,9 @@ function untilStopped(app: App): Promise<ExitCode> {
     interrupted = true;
   };
   const finish = (code: ExitCode) => {
+    // Stopping at once also ends the drain under way, whose success would then be told instead.
+    if (ending) return;
+    ending = true;
     process.off("SIGHUP", onHangup).off("SIGTERM", onTerminate).off("SIGINT", onInterrupt);
     app.stop().finally(() => resolve(code));
   };
