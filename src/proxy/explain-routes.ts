@@ -7,8 +7,9 @@ import { RouteTable } from "../route/route-table.ts";
 
 /** One condition of a route's match, and whether the request meets it. */
 interface Part {
-  readonly wanted: string;
-  readonly found: string;
+  /** Put into words only for the few parts that are told of. */
+  wanted(): string;
+  found(): string;
   readonly holds: boolean;
   /** How far off a route is that fails here: another host is a farther cry than another method. */
   readonly distance: number;
@@ -17,13 +18,13 @@ interface Part {
 /** Why a route that does not take the request does not. */
 export interface RouteMiss {
   readonly route: string;
-  readonly why: string;
+  why(): string;
   readonly distance: number;
 }
 
 /** What a route wants of the requests that it takes. */
 export function describeMatch(match: RouteMatch, facts: Facts, nowMs: number): string {
-  const wanted = partsOf(match, facts, nowMs).map((part) => part.wanted);
+  const wanted = partsOf(match, facts, nowMs).map((part) => part.wanted());
   return wanted.length === 0 ? "takes every request" : wanted.join(", ");
 }
 
@@ -32,11 +33,14 @@ export function routeMisses(routes: readonly RouteSpec[], facts: Facts, nowMs: n
   return routes
     .flatMap(({ name, match }) => {
       const failed = partsOf(match, facts, nowMs).filter((part) => !part.holds);
-      const why = failed.map(({ wanted, found }) => `wants ${wanted}, the request has ${found}`).join("; ");
       const distance = failed.reduce((total, part) => total + part.distance, 0);
-      return failed.length === 0 ? [] : [{ route: name, why, distance }];
+      return failed.length === 0 ? [] : [{ route: name, why: () => describeFailed(failed), distance }];
     })
     .sort((one, other) => one.distance - other.distance);
+}
+
+function describeFailed(failed: readonly Part[]): string {
+  return failed.map(({ wanted, found }) => `wants ${wanted()}, the request has ${found()}`).join("; ");
 }
 
 const asksNothing: RouteMatch = { hosts: [], path: undefined, methods: [], headers: [], query: [] };
@@ -48,14 +52,16 @@ function partsOf(match: RouteMatch, facts: Facts, nowMs: number): Part[] {
   const { hosts, path, methods, headers, query } = match;
   const parts: Part[] = [];
   if (hosts.length > 0) {
-    const found = facts.host === "" ? "no host" : facts.host;
-    parts.push({ wanted: `host ${either(hosts)}`, found, holds: holds({ hosts }), distance: 100 });
+    const found = () => (facts.host === "" ? "no host" : facts.host);
+    parts.push({ wanted: () => `host ${either(hosts)}`, found, holds: holds({ hosts }), distance: 100 });
   }
   if (path !== undefined) {
-    parts.push({ wanted: `path ${describePath(path)}`, found: facts.path, holds: holds({ path }), distance: 10 });
+    const wanted = () => `path ${describePath(path)}`;
+    parts.push({ wanted, found: () => facts.path, holds: holds({ path }), distance: 10 });
   }
   if (methods.length > 0) {
-    parts.push({ wanted: `method ${either(methods)}`, found: facts.method, holds: holds({ methods }), distance: 1 });
+    const wanted = () => `method ${either(methods)}`;
+    parts.push({ wanted, found: () => facts.method, holds: holds({ methods }), distance: 1 });
   }
   for (const header of headers) {
     parts.push(namedPart("header", header, facts.header(header.name), holds({ headers: [header] })));
@@ -68,13 +74,13 @@ function partsOf(match: RouteMatch, facts: Facts, nowMs: number): Part[] {
 
 function namedPart(
   kind: string,
-  wanted: { name: string; test: Test },
+  { name, test }: { readonly name: string; readonly test: Test },
   value: string | undefined,
   holds: boolean,
 ): Part {
   return {
-    wanted: `${kind} ${wanted.name} ${describeTest(wanted.test)}`,
-    found: value === undefined ? "none" : describeValue(value),
+    wanted: () => `${kind} ${name} ${describeTest(test)}`,
+    found: () => (value === undefined ? "none" : describeValue(value)),
     holds,
     distance: 1,
   };

@@ -192,7 +192,7 @@ function routeSteps({ config }: Snapshot, { target, facts }: DryRun, nowMs: numb
   const passed = taken === -1 ? config.routes : config.routes.slice(0, taken);
   const misses = routeMisses(passed, facts, nowMs);
   const steps = misses.slice(0, mostMisses).map(({ route, why }): ExplainedStep => {
-    return { stage: "route", outcome: "not-matched", detail: `${route} ${why}` };
+    return { stage: "route", outcome: "not-matched", detail: `${route} ${why()}` };
   });
   const left = misses.length - steps.length;
   if (left > 0) {
