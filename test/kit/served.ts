@@ -1,0 +1,64 @@
+import { mkdtemp, rename, rm, writeFile } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { freeAfterTest } from "./freed.ts";
+import { PerchProcess } from "./process.ts";
+
+/** What a configuration file needs besides, so that Perch takes free ports. */
+export const freePorts = `listeners: [{ name: web, address: "127.0.0.1:0" }]\nadmin: { address: "127.0.0.1:0" }\n`;
+
+/** An empty folder, removed after the test. */
+export async function temporaryFolder(): Promise<string> {
+  const folder = await mkdtemp(join(tmpdir(), "perch-test-"));
+  freeAfterTest(() => rm(folder, { recursive: true, force: true }));
+  return folder;
+}
+
+/** Writes a new file and renames it over the old one, as careful editors do. */
+export async function renameOver(file: string, text: string): Promise<void> {
+  await writeFile(`${file}.new`, text);
+  await rename(`${file}.new`, file);
+}
+
+export interface ServedPerch {
+  readonly process: PerchProcess;
+  readonly origin: string;
+  readonly port: number;
+  readonly file: string;
+  /** Fetches from the admin server. */
+  admin(path: string): Promise<Response>;
+  metric(series: string): Promise<number | undefined>;
+  /** Replaces the configuration's file; the listeners stay. */
+  write(yaml: string): Promise<void>;
+}
+
+/** `perch serve -c FILE` as a process of its own, on free ports, from a file without `listeners` and `admin`. */
+export async function servePerch(yaml: string, args: readonly string[] = []): Promise<ServedPerch> {
+  const file = join(await temporaryFolder(), "perch.yaml");
+  const write = (text: string) => renameOver(file, freePorts + text);
+  await write(yaml);
+  const process = perchProcess(["serve", "-c", file, ...args]);
+  const { origin, admin } = await process.serving();
+  const fetchAdmin = (path: string) => fetch(admin + path);
+  return {
+    process,
+    origin,
+    port: Number(new URL(origin).port),
+    file,
+    admin: fetchAdmin,
+    metric: async (series) => seriesValue(await (await fetchAdmin("/metrics")).text(), series),
+    write,
+  };
+}
+
+/** A process that is ended after the test, where it has not ended by then. */
+export function perchProcess(...args: ConstructorParameters<typeof PerchProcess>): PerchProcess {
+  const started = new PerchProcess(...args);
+  freeAfterTest(() => started.stop());
+  return started;
+}
+
+function seriesValue(exposition: string, series: string): number | undefined {
+  const line = exposition.split("\n").find((candidate) => candidate.startsWith(`${series} `));
+  return line === undefined ? undefined : Number(line.slice(series.length + 1));
+}
