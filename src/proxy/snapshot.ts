@@ -8,7 +8,7 @@ import { RouteTable } from "../route/route-table.ts";
 import type { Endpoint } from "../upstream/endpoint.ts";
 import type { EndpointGeneration } from "../upstream/endpoint-registry.ts";
 import type { ServiceSpec, Timeouts } from "../upstream/service-spec.ts";
-import { RequestHeaderRules } from "./request-headers.ts";
+import { RequestHeaderRules } from "./request-header-rules.ts";
 
 /** One version of a service, ready to be sent requests. */
 export interface ServiceVersion {
