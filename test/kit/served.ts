@@ -1,7 +1,8 @@
 import { mkdtemp, rename, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { freeAfterTest } from "./freed.ts";
+import { freeAfterTest, perch } from "./freed.ts";
+import type { TestPerch } from "./perch.ts";
 import { PerchProcess } from "./process.ts";
 
 /** What a configuration file needs besides, so that Perch takes free ports. */
@@ -49,6 +50,11 @@ export async function servePerch(yaml: string, args: readonly string[] = []): Pr
     metric: async (series) => seriesValue(await (await fetchAdmin("/metrics")).text(), series),
     write,
   };
+}
+
+/** Perch whole, in this process, from a file that it watches. */
+export function perchOn(path: string): Promise<TestPerch> {
+  return perch("", { source: { kind: "file", path } });
 }
 
 /** A process that is ended after the test, where it has not ended by then. */

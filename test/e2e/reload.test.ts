@@ -1,0 +1,241 @@
+import { once } from "node:events";
+import { mkdirSync, rmSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
+import { describe, expect, it } from "vitest";
+import { ConfigMapVolume } from "../kit/configmap-volume.ts";
+import { rawUpstream, upstream } from "../kit/freed.ts";
+import type { TestPerch } from "../kit/perch.ts";
+import { RawClient } from "../kit/raw-client.ts";
+import { freePorts, perchOn, renameOver, temporaryFolder } from "../kit/served.ts";
+
+/** A write is seen within a tenth of a second, by the next poll where no event came. */
+const soon = { timeout: 10_000, interval: 20 };
+
+const shopAt = (origin: string, more = "") => `${freePorts}${more}
+services: { shop: { versions: { stable: { endpoints: ["${origin}"] } } } }
+routes: [{ name: all, service: shop }]
+`;
+
+const body = async (perch: TestPerch) => (await fetch(perch.origin)).text();
+const loads = (perch: TestPerch) => perch.metric('perch_config_reloads_total{result="success"}');
+const refusals = (perch: TestPerch) => perch.metric('perch_config_reloads_total{result="failure"}');
+const lastSuccessful = (perch: TestPerch) => perch.metric("perch_config_last_reload_successful");
+
+/** Perch on a file with this text; `change` returns once the new text is the active configuration. */
+async function changeable(text: string) {
+  const file = join(await temporaryFolder(), "perch.yaml");
+  writeFileSync(file, text);
+  const perch = await perchOn(file);
+  const change = async (next: string) => {
+    const before = (await loads(perch)) ?? 0;
+    await renameOver(file, next);
+    await expect.poll(() => loads(perch), soon).toBe(before + 1);
+  };
+  return { perch, file, change };
+}
+
+/** What `/api/config` answers, as far as it is looked at here. */
+interface ConfigStatus {
+  readonly active: { readonly hash: string };
+  readonly lastError: { readonly text: string; readonly problems: readonly unknown[] } | null;
+}
+
+interface Replaceable {
+  readonly path: string;
+  replace(text: string): Promise<void>;
+}
+
+describe("a changed file is taken into service, again and again", () => {
+  it.each<{ how: string; make: (folder: string, text: string) => Replaceable }>([
+    {
+      how: "the kubelet swaps ..data",
+      make(folder, text) {
+        const volume = new ConfigMapVolume(join(folder, "volume"), { "perch.yaml": text });
+        return {
+          path: volume.path("perch.yaml"),
+          replace: async (next) => volume.update({ "perch.yaml": next }),
+        };
+      },
+    },
+    {
+      how: "an editor renames a new file over it",
+      make(folder, text) {
+        const path = join(folder, "perch.yaml");
+        writeFileSync(path, text);
+        return { path, replace: (next) => renameOver(path, next) };
+      },
+    },
+    {
+      how: "an editor writes into it",
+      make(folder, text) {
+        const path = join(folder, "perch.yaml");
+        writeFileSync(path, text);
+        return { path, replace: async (next) => writeFileSync(path, next) };
+      },
+    },
+  ])("$how", async ({ make }) => {
+    const [one, two] = [await upstream("one"), await upstream("two")];
+    const { path, replace } = make(await temporaryFolder(), shopAt(one.origin));
+    const perch = await perchOn(path);
+    expect(await body(perch)).toBe("hello from one\n");
+    for (const [origin, wanted] of [
+      [two.origin, "two"],
+      [one.origin, "one"],
+      [two.origin, "two"],
+    ]) {
+      await replace(shopAt(String(origin)));
+      await expect.poll(() => body(perch), soon).toBe(`hello from ${wanted}\n`);
+    }
+    expect([await loads(perch), await refusals(perch)]).toEqual([3, 0]);
+  });
+
+  it("an editor truncates it and writes later: what stands there in between changes nothing", async () => {
+    const [one, two] = [await upstream("one"), await upstream("two")];
+    const { perch, file } = await changeable(shopAt(one.origin));
+    writeFileSync(file, "");
+    await expect.poll(() => refusals(perch), soon).toBe(1);
+    expect(await body(perch)).toBe("hello from one\n");
+    writeFileSync(file, shopAt(two.origin));
+    await expect.poll(() => body(perch), soon).toBe("hello from two\n");
+    expect(await lastSuccessful(perch)).toBe(1);
+  });
+});
+
+describe("a bad file", () => {
+  it.each([
+    { what: "an unknown key", bad: (good: string) => `${good}nonsense: 1\n`, line: 6, column: 1 },
+    { what: "broken YAML", bad: (good: string) => `${good}services: {\n`, line: 6, column: 1 },
+    { what: "a value that can not be", bad: (good: string) => `workers: many\n${good}`, line: 1, column: 10 },
+  ])("with $what leaves the last good one, says where, and heals", async ({ bad, line, column }) => {
+    const one = await upstream("one");
+    const good = shopAt(one.origin);
+    const { perch, file } = await changeable(good);
+    const status = async () => (await (await perch.admin("/api/config")).json()) as ConfigStatus;
+    const { active } = await status();
+    await renameOver(file, bad(good));
+    await expect.poll(() => lastSuccessful(perch), soon).toBe(0);
+    const refused = await status();
+    expect(refused.active).toEqual(active);
+    expect(refused.lastError?.problems[0]).toMatchObject({ line, column, position: `${file}:${line}:${column}` });
+    expect(refused.lastError?.text).toContain(`${file}:${line}:${column}: error: `);
+    expect(await body(perch)).toBe("hello from one\n");
+
+    await renameOver(file, good);
+    await expect.poll(() => lastSuccessful(perch), soon).toBe(1);
+    expect(await status()).toMatchObject({ active: { hash: active.hash }, lastError: null });
+  });
+
+  it("a removed file leaves the last good one as well", async () => {
+    const one = await upstream("one");
+    const folder = await temporaryFolder();
+    mkdirSync(join(folder, "sub"));
+    const file = join(folder, "sub", "perch.yaml");
+    writeFileSync(file, shopAt(one.origin));
+    const perch = await perchOn(file);
+    rmSync(join(folder, "sub"), { recursive: true });
+    await expect.poll(() => lastSuccessful(perch), soon).toBe(0);
+    expect(await body(perch)).toBe("hello from one\n");
+    mkdirSync(join(folder, "sub"));
+    writeFileSync(file, shopAt(one.origin));
+    await expect.poll(() => lastSuccessful(perch), soon).toBe(1);
+  });
+});
+
+describe("requests and connections across a reload", () => {
+  it("a request under way finishes on the snapshot that it began with", async () => {
+    const { promise: asked, resolve: ask } = Promise.withResolvers<void>();
+    const old = await rawUpstream(() => ask());
+    const next = await upstream("next");
+    const { perch, change } = await changeable(shopAt(old.origin, "exposeVersion: true"));
+    const waiting = await RawClient.connect(perch.port);
+    waiting.send("GET / HTTP/1.1\r\nHost: a\r\n\r\n");
+    await asked;
+    await change(shopAt(next.origin));
+    const fresh = await fetch(perch.origin);
+    expect([await fresh.text(), fresh.headers.get("x-perch-version")]).toEqual(["hello from next\n", null]);
+
+    const [socket] = old.sockets;
+    expect(socket?.readableEnded).toBe(false);
+    socket?.write("HTTP/1.1 200 OK\r\nContent-Length: 3\r\n\r\nold");
+    const answer = await waiting.read((received) => received.endsWith("old"));
+    waiting.close();
+    expect(answer).toMatch(/^HTTP\/1\.1 200 OK\r\n[\s\S]*\r\nx-perch-version: stable\r\n/);
+    // Its endpoint is gone: the connection closes once the answer is through.
+    if (socket?.readableEnded === false) await once(socket, "end");
+  });
+
+  it("endpoints that stay keep their connections; those removed lose them", async () => {
+    const [kept, removed] = [await upstream("kept"), await rawUpstream(answerEmpty)];
+    const shops = (more: string, second: string) => `${freePorts}${more}
+services:
+  shop: { versions: { stable: { endpoints: ["${kept.origin}"] } } }
+  other: { versions: { stable: { endpoints: ["${second}"] } } }
+routes:
+  - { name: other, match: { path: { prefix: /other } }, service: other }
+  - { name: all, service: shop }
+`;
+    const { perch, change } = await changeable(shops("", removed.origin));
+    await body(perch);
+    await (await fetch(`${perch.origin}/other`)).text();
+    expect([kept.connections, removed.sockets.length]).toEqual([1, 1]);
+    await change(shops("exposeVersion: true", removed.origin));
+    await body(perch);
+    await (await fetch(`${perch.origin}/other`)).text();
+    expect([kept.connections, removed.sockets.length]).toEqual([1, 1]);
+
+    const [idle] = removed.sockets;
+    const { promise: closed, resolve } = Promise.withResolvers<void>();
+    idle?.once("end", () => resolve());
+    await change(shops("", kept.origin));
+    await closed;
+    await body(perch);
+    // `other` is another endpoint, with a pool of its own, though at the same address.
+    await (await fetch(`${perch.origin}/other`)).text();
+    expect(kept.connections).toBe(2);
+  });
+});
+
+describe("metrics across a reload", () => {
+  it("what is removed goes away, what stays goes on counting", async () => {
+    const [one, two] = [await upstream("one"), await upstream("two")];
+    const { perch, change } = await changeable(`${freePorts}
+attributes: { vip: { type: string, from: [{ header: x-vip }] } }
+services:
+  shop: { versions: { stable: { endpoints: ["${one.origin}"] }, canary: { endpoints: ["${two.origin}"] } } }
+releases:
+  shop:
+    rules: [{ name: vips, when: { vip: "yes" }, use: canary }]
+    split: { stable: 1, canary: 0 }
+routes:
+  - { name: old, match: { path: { prefix: /old } }, service: shop, release: shop }
+  - { name: all, service: shop, release: shop }
+`);
+    for (const path of ["/", "/old"]) {
+      await (await fetch(perch.origin + path)).text();
+      await (await fetch(perch.origin + path, { headers: { "x-vip": "yes" } })).text();
+    }
+    const series = async () =>
+      (await (await perch.admin("/metrics")).text()).split("\n").filter((line) => line[0] !== "#");
+    const about = (lines: readonly string[], label: string) => lines.filter((line) => line.includes(label)).length;
+    const gone = ['route="old"', 'version="canary"', 'rule="vips"', 'attribute="vip"', `endpoint="${two.origin}"`];
+    const before = await series();
+    for (const label of gone) expect(about(before, label), label).toBeGreaterThan(0);
+    const all = 'perch_requests_total{route="all",service="shop",version="stable",code="200",method="GET"}';
+    expect(before).toContain(`${all} 1`);
+
+    await change(`${freePorts}
+services: { shop: { versions: { stable: { endpoints: ["${one.origin}"] } } } }
+releases: { shop: { split: { stable: 1 } } }
+routes: [{ name: all, service: shop, release: shop }]
+`);
+    await body(perch);
+    const after = await series();
+    for (const label of gone) expect(about(after, label), label).toBe(0);
+    expect(after).toContain(`${all} 2`);
+    expect(after).toContain('perch_release_weight_ratio{release="shop",version="stable"} 1');
+  });
+});
+
+function answerEmpty(socket: { write(octets: string): unknown }): void {
+  socket.write("HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n");
+}
