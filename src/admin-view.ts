@@ -58,6 +58,8 @@ export function adminView(sources: AdminSources): AdminView {
         nowMs: gateway.nowMs(),
         random: gateway.randomUnit,
       });
+      const refused = explanation.error?.code === "bad-request" ? explanation.trail[0] : undefined;
+      if (refused !== undefined) return { kind: "refused", message: refused.detail };
       return { kind: "explained", explanation: { ...explanation } };
     },
   };

@@ -1,4 +1,4 @@
-import { randomBytes, randomFillSync, randomUUID } from "node:crypto";
+import { randomBytes, randomUUID } from "node:crypto";
 import type { AddressInfo } from "node:net";
 import type { FastifyInstance } from "fastify";
 import { createAdminServer } from "./admin/server.ts";
@@ -7,7 +7,6 @@ import type { BindAddress } from "./config/compiled-config.ts";
 import { formatDiagnostic } from "./config/diagnostics.ts";
 import { type LoadResult, loadConfigFile, loadConfigText } from "./config/load.ts";
 import { FileWatcher } from "./config/watch.ts";
-import type { RandomSource } from "./decide/unit.ts";
 import { AccessLog } from "./observe/access-log.ts";
 import { CellRegistry } from "./observe/cells.ts";
 import { createLogger, type Logger, type LogLevel } from "./observe/log.ts";
@@ -17,6 +16,7 @@ import { ActiveSnapshot } from "./proxy/active-snapshot.ts";
 import type { Gateway } from "./proxy/gateway.ts";
 import { Pools } from "./proxy/standard/pools.ts";
 import { StandardServer } from "./proxy/standard/server.ts";
+import { batchedRandom } from "./random-source.ts";
 import { type LoadedConfig, Reloader } from "./reloader.ts";
 import { EndpointRegistry } from "./upstream/endpoint-registry.ts";
 
@@ -283,19 +283,4 @@ function elapsed(ms: number, timer: "holds the process" | "lets it end" = "holds
   const timeout = setTimeout(resolve, ms);
   if (timer === "lets it end") timeout.unref();
   return promise;
-}
-
-/** Cryptographic randomness, fetched by the kilobyte: one call for every 128 units. */
-function batchedRandom(): RandomSource {
-  const words = new Uint32Array(256);
-  let next = words.length;
-  return {
-    int32() {
-      if (next === words.length) {
-        randomFillSync(words);
-        next = 0;
-      }
-      return words[next++] ?? 0;
-    },
-  };
 }

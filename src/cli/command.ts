@@ -21,9 +21,6 @@ export interface CommandInput {
 }
 
 export interface Command {
-  readonly name: string;
-  /** One line for the list of commands. */
-  readonly summary: string;
   /** What follows `perch <name>`, then a line an option; printed by `--help`. */
   readonly usage: string;
   readonly options: ParseArgsOptionsConfig;

@@ -20,8 +20,6 @@ const mostUsers = 100_000;
 const requestsEachOnce = 5;
 
 export const demo: Command = {
-  name: "demo",
-  summary: "See it work: two versions, Perch in front, and a crowd of users.",
   usage: `[--weight PERCENT] [--users N] [--once [--json]]
 
       --weight PERCENT  the canary's share of the users that no rule takes; default ${defaultWeight}

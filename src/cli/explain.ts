@@ -9,8 +9,6 @@ import { configOption, configPath, type LoadedConfig, loadOrTell, printJson } fr
 import { formatTable } from "./table.ts";
 
 export const explain: Command = {
-  name: "explain",
-  summary: "Say which version a request would get, and why, stage by stage.",
   usage: `-c FILE [-H 'name: value']… [--cookie 'a=b; c=d']… [--method M] [--client ADDRESS] [--json] URL
 
   -c, --config FILE     the configuration; also PERCH_CONFIG

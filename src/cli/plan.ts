@@ -8,8 +8,6 @@ const defaultUnits = 100_000;
 const mostUnits = 10_000_000;
 
 export const plan: Command = {
-  name: "plan",
-  summary: "Say which share of users a change of configuration moves, and what a reload would do.",
   usage: `OLD NEW [--json] [--units ${defaultUnits}]
 
   OLD NEW         two configurations

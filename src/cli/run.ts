@@ -1,16 +1,8 @@
 import { parseArgs } from "node:util";
 import { nearest } from "../config/kit/near-miss.ts";
 import { packageVersion } from "../package-version.ts";
-import { type Command, type ExitCode, type Terminal, UsageError } from "./command.ts";
-import { demo } from "./demo.ts";
-import { explain } from "./explain.ts";
-import { plan } from "./plan.ts";
-import { schema } from "./schema.ts";
-import { serve } from "./serve.ts";
-import { token } from "./token.ts";
-import { validate } from "./validate.ts";
-
-const commands: readonly Command[] = [serve, demo, validate, explain, plan, schema, token];
+import { type ExitCode, type Terminal, UsageError } from "./command.ts";
+import { type CommandEntry, commands } from "./commands.ts";
 
 /** Runs the command line of this process and sets its exit code. */
 export async function run(args: readonly string[]): Promise<void> {
@@ -24,15 +16,15 @@ export async function runCommand(args: readonly string[], terminal: Terminal): P
   const [name, ...rest] = args;
   if (name === undefined || name === "help" || name === "--help" || name === "-h") {
     const about = name === "help" ? commands.find((command) => command.name === rest[0]) : undefined;
-    terminal.out(about === undefined ? overview() : help(about));
+    terminal.out(about === undefined ? overview() : await help(about));
     return name === undefined ? 2 : 0;
   }
   if (name === "--version" || name === "-V") {
     terminal.out(`perch ${packageVersion} (node ${process.versions.node})\n`);
     return 0;
   }
-  const command = commands.find((candidate) => candidate.name === name);
-  if (command === undefined) {
+  const entry = commands.find((candidate) => candidate.name === name);
+  if (entry === undefined) {
     const meant = nearest(
       name,
       commands.map((candidate) => candidate.name),
@@ -42,22 +34,23 @@ export async function runCommand(args: readonly string[], terminal: Terminal): P
     );
     return 2;
   }
-  return runOne(command, rest, terminal);
+  return runOne(entry, rest, terminal);
 }
 
-async function runOne(command: Command, args: string[], terminal: Terminal): Promise<ExitCode> {
+async function runOne(entry: CommandEntry, args: string[], terminal: Terminal): Promise<ExitCode> {
   try {
+    const command = await entry.load();
     const options = { ...command.options, help: { type: "boolean", short: "h" } } as const;
     const { values, positionals } = parseArgs({ args, options, allowPositionals: true, strict: true });
     if (values["help"] === true) {
-      terminal.out(help(command));
+      terminal.out(await help(entry));
       return 0;
     }
     return await command.run({ options: values, positionals }, terminal);
   } catch (error) {
     const usage = error instanceof UsageError || isParseArgsError(error);
     const message = error instanceof Error ? error.message : String(error);
-    terminal.err(`perch ${command.name}: ${message}${usage ? `\nSee perch ${command.name} --help.` : ""}\n`);
+    terminal.err(`perch ${entry.name}: ${message}${usage ? `\nSee perch ${entry.name} --help.` : ""}\n`);
     return usage ? 2 : 1;
   }
 }
@@ -72,8 +65,9 @@ function overview(): string {
   return `Perch, an L7 canary reverse proxy.\n\nUsage: perch <command> [options]\n\n${list}\n\nperch <command> --help tells more.\n`;
 }
 
-function help(command: Command): string {
-  return `${command.summary}\n\nUsage: perch ${command.name} ${command.usage.trim()}\n`;
+async function help({ name, summary, load }: CommandEntry): Promise<string> {
+  const { usage } = await load();
+  return `${summary}\n\nUsage: perch ${name} ${usage.trim()}\n`;
 }
 
 function processTerminal(): Terminal {

@@ -3,8 +3,6 @@ import { type Command, UsageError } from "./command.ts";
 import { printJson } from "./load-config.ts";
 
 export const schema: Command = {
-  name: "schema",
-  summary: "Print the JSON Schema of the configuration, for editors.",
   usage: `[--json]
 
       --json  what it prints is JSON in any case

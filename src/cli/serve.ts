@@ -8,8 +8,6 @@ const defaultDrainDelay = "0s";
 const defaultDrainTimeout = "30s";
 
 export const serve: Command = {
-  name: "serve",
-  summary: "Run the proxy.",
   usage: `(-c FILE | --to URL [--canary URL --weight PERCENT])
 
   -c, --config FILE       the configuration; also PERCH_CONFIG

@@ -10,8 +10,6 @@ const defaultTtl = "8h";
 const longestTtlMs = 3_650 * 86_400_000;
 
 export const token: Command = {
-  name: "token",
-  summary: "Make a signed, expiring token that lets a tester choose a version.",
   usage: `-c FILE --release NAME --version NAME [--ttl ${defaultTtl}] [--json]
 
   -c, --config FILE   the configuration; also PERCH_CONFIG

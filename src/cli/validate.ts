@@ -6,8 +6,6 @@ import { loadOptions, printJson } from "./load-config.ts";
 const stdinName = "<stdin>";
 
 export const validate: Command = {
-  name: "validate",
-  summary: "Check configurations; every problem is told, with its place.",
   usage: `FILE… [--json]
 
   FILE        a configuration; - for standard input

@@ -52,6 +52,10 @@ export function describeTest(test: Test): string {
       return `in ${test.ranges.map((range) => range.text).join(" or ")}`;
     case "inFile":
       return `in the file ${test.list.path}`;
+    case "atLeast":
+      return `at least ${describeNumber(test.bound)}`;
+    case "atMost":
+      return `at most ${describeNumber(test.bound)}`;
     default:
       return `${test.op} ${describeNumber(test.bound)}`;
   }
@@ -60,5 +64,5 @@ export function describeTest(test: Test): string {
 function describeNumber(value: number): string {
   const date = new Date(value);
   const isLikelyTime = Math.abs(value) >= firstLikelyTime && !Number.isNaN(date.getTime());
-  return isLikelyTime ? `${value} (${date.toISOString()})` : String(value);
+  return isLikelyTime ? date.toISOString() : String(value);
 }

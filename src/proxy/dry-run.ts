@@ -8,6 +8,7 @@ import type { Caller } from "../identify/caller.ts";
 import { PlainHead, type PlainRequest } from "../identify/plain-head.ts";
 import { RequestFacts } from "../identify/request-facts.ts";
 import { decideRequest } from "./decide-request.ts";
+import { servedVersion } from "./exchange.ts";
 import type { Route, ServiceVersion, Snapshot } from "./snapshot.ts";
 
 export interface DryRequest extends PlainRequest {
@@ -91,7 +92,7 @@ function decideFor(
   return {
     route,
     decision,
-    served: service.versions.get(decision.version) ?? service.defaultVersion,
+    served: servedVersion(service, decision),
     setCookie: decision.pin && release.policy.setCookie(decision.pin, facts.isHttps),
   };
 }

@@ -160,7 +160,7 @@ export class Exchange implements Outcome {
 }
 
 /** A service that lacks the assigned version serves its default, so a chain needs canaries only where something changed. */
-function servedVersion(service: Service, decision: Decision | undefined): ServiceVersion {
+export function servedVersion(service: Service, decision: Decision | undefined): ServiceVersion {
   return (decision && service.versions.get(decision.version)) ?? service.defaultVersion;
 }
 
