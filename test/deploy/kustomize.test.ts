@@ -127,7 +127,7 @@ describe.skipIf(baseNeeds !== "")(`deploy/base${baseNeeds}`, () => {
 
   test("starts with flags that perch serve knows, on the file that the ConfigMap holds", () => {
     const [command, ...args] = gateway.container.args ?? [];
-    expect(command).toBe(serve.name);
+    expect(command).toBe("serve");
     const { values } = parseArgs({ args, options: serve.options, strict: true });
     const file = String(values["config"]);
     const { volume } = mounted(gateway, posix.dirname(file));
