@@ -6,10 +6,7 @@ import { ConfigMapVolume } from "../kit/configmap-volume.ts";
 import { rawUpstream, upstream } from "../kit/freed.ts";
 import type { TestPerch } from "../kit/perch.ts";
 import { RawClient } from "../kit/raw-client.ts";
-import { freePorts, perchOn, renameOver, temporaryFolder } from "../kit/served.ts";
-
-/** A write is seen within a tenth of a second, by the next poll where no event came. */
-const soon = { timeout: 10_000, interval: 20 };
+import { changeablePerch, freePorts, perchOn, renameOver, soon, temporaryFolder } from "../kit/served.ts";
 
 const shopAt = (origin: string, more = "") => `${freePorts}${more}
 services: { shop: { versions: { stable: { endpoints: ["${origin}"] } } } }
@@ -20,19 +17,6 @@ const body = async (perch: TestPerch) => (await fetch(perch.origin)).text();
 const loads = (perch: TestPerch) => perch.metric('perch_config_reloads_total{result="success"}');
 const refusals = (perch: TestPerch) => perch.metric('perch_config_reloads_total{result="failure"}');
 const lastSuccessful = (perch: TestPerch) => perch.metric("perch_config_last_reload_successful");
-
-/** Perch on a file with this text; `change` returns once the new text is the active configuration. */
-async function changeable(text: string) {
-  const file = join(await temporaryFolder(), "perch.yaml");
-  writeFileSync(file, text);
-  const perch = await perchOn(file);
-  const change = async (next: string) => {
-    const before = (await loads(perch)) ?? 0;
-    await renameOver(file, next);
-    await expect.poll(() => loads(perch), soon).toBe(before + 1);
-  };
-  return { perch, file, change };
-}
 
 /** What `/api/config` answers, as far as it is looked at here. */
 interface ConfigStatus {
@@ -91,7 +75,7 @@ describe("a changed file is taken into service, again and again", () => {
 
   it("an editor truncates it and writes later: what stands there in between changes nothing", async () => {
     const [one, two] = [await upstream("one"), await upstream("two")];
-    const { perch, file } = await changeable(shopAt(one.origin));
+    const { perch, file } = await changeablePerch(shopAt(one.origin));
     writeFileSync(file, "");
     await expect.poll(() => refusals(perch), soon).toBe(1);
     expect(await body(perch)).toBe("hello from one\n");
@@ -109,7 +93,7 @@ describe("a bad file", () => {
   ])("with $what leaves the last good one, says where, and heals", async ({ bad, line, column }) => {
     const one = await upstream("one");
     const good = shopAt(one.origin);
-    const { perch, file } = await changeable(good);
+    const { perch, file } = await changeablePerch(good);
     const status = async () => (await (await perch.admin("/api/config")).json()) as ConfigStatus;
     const { active } = await status();
     await renameOver(file, bad(good));
@@ -146,7 +130,7 @@ describe("requests and connections across a reload", () => {
     const { promise: asked, resolve: ask } = Promise.withResolvers<void>();
     const old = await rawUpstream(() => ask());
     const next = await upstream("next");
-    const { perch, change } = await changeable(shopAt(old.origin, "exposeVersion: true"));
+    const { perch, change } = await changeablePerch(shopAt(old.origin, "exposeVersion: true"));
     const waiting = await RawClient.connect(perch.port);
     waiting.send("GET / HTTP/1.1\r\nHost: a\r\n\r\n");
     await asked;
@@ -174,7 +158,7 @@ routes:
   - { name: other, match: { path: { prefix: /other } }, service: other }
   - { name: all, service: shop }
 `;
-    const { perch, change } = await changeable(shops("", removed.origin));
+    const { perch, change } = await changeablePerch(shops("", removed.origin));
     await body(perch);
     await (await fetch(`${perch.origin}/other`)).text();
     expect([kept.connections, removed.sockets.length]).toEqual([1, 1]);
@@ -198,7 +182,7 @@ routes:
 describe("metrics across a reload", () => {
   it("what is removed goes away, what stays goes on counting", async () => {
     const [one, two] = [await upstream("one"), await upstream("two")];
-    const { perch, change } = await changeable(`${freePorts}
+    const { perch, change } = await changeablePerch(`${freePorts}
 attributes: { vip: { type: string, from: [{ header: x-vip }] } }
 services:
   shop: { versions: { stable: { endpoints: ["${one.origin}"] }, canary: { endpoints: ["${two.origin}"] } } }

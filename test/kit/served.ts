@@ -1,6 +1,7 @@
 import { mkdtemp, rename, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { expect } from "vitest";
 import { freeAfterTest, perch } from "./freed.ts";
 import type { TestPerch } from "./perch.ts";
 import { PerchProcess } from "./process.ts";
@@ -55,6 +56,24 @@ export async function servePerch(yaml: string, args: readonly string[] = []): Pr
 /** Perch whole, in this process, from a file that it watches. */
 export function perchOn(path: string): Promise<TestPerch> {
   return perch("", { source: { kind: "file", path } });
+}
+
+/** A write is seen within a tenth of a second, by the next poll where no event came. */
+export const soon = { timeout: 10_000, interval: 20 };
+
+/** Perch on a new file with this text; `change` returns once the new text is the active configuration. */
+export async function changeablePerch(text: string) {
+  const file = join(await temporaryFolder(), "perch.yaml");
+  await writeFile(file, text);
+  const started = await perchOn(file);
+  const loads = () => started.metric('perch_config_reloads_total{result="success"}');
+  /** Waits for one more load than before `act`. */
+  const reloadedBy = async (act: () => Promise<void>) => {
+    const before = (await loads()) ?? 0;
+    await act();
+    await expect.poll(loads, soon).toBe(before + 1);
+  };
+  return { perch: started, file, reloadedBy, change: (next: string) => reloadedBy(() => renameOver(file, next)) };
 }
 
 /** A process that is ended after the test, where it has not ended by then. */
