@@ -25,7 +25,11 @@ export class EndpointRegistry {
       },
       commit: () => {
         this.#current = kept;
-        for (const [key, endpoint] of previous) if (!kept.has(key)) this.#retired(endpoint);
+        for (const [key, endpoint] of previous) {
+          if (kept.has(key)) continue;
+          endpoint.retired = true;
+          this.#retired(endpoint);
+        }
       },
     };
   }

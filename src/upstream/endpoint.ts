@@ -13,6 +13,8 @@ export class Endpoint {
   readonly origin: string;
   /** Requests sent and not yet ended; what balancing compares. */
   inFlight = 0;
+  /** True once no snapshot names it; a request that began before may still come to it. */
+  retired = false;
   #refusals = 0;
   #pausedUntilMs = 0;
 

@@ -15,7 +15,7 @@ export const nowSeconds = nowMs / 1000;
 const attributeNames = ["userId", "region", "plan"] as const;
 export type Attributes = Partial<Record<(typeof attributeNames)[number], AttributeValue>>;
 
-export const byUserId: StickySpec["by"] = { kind: "attribute", index: 0, name: "userId" };
+const byUserId: StickySpec["by"] = { kind: "attribute", index: 0, name: "userId" };
 
 export const cookie: CookieSpec = {
   name: "perch-shop",

@@ -45,7 +45,7 @@ export class Forwarding implements Dispatcher.DispatchHandler, Answering {
   readonly #response: ServerResponse;
   readonly #head: StandardHead;
   readonly #headers: string[];
-  readonly #expectsContinue: boolean;
+  #expectsContinue: boolean;
   #controller: Dispatcher.DispatchController | undefined;
   #body: RequestBody | null = null;
   #sent = false;
@@ -53,6 +53,7 @@ export class Forwarding implements Dispatcher.DispatchHandler, Answering {
   #remaining: number | undefined;
   #cutShort: ErrorCode | undefined;
   #clientGone = false;
+  #watching = false;
 
   constructor(context: ForwardContext, parts: ForwardParts) {
     this.#context = context;
@@ -77,15 +78,18 @@ export class Forwarding implements Dispatcher.DispatchHandler, Answering {
     if (service === undefined) throw new TypeError("An exchange without a route was forwarded.");
     this.#attempts.started(endpoint);
     this.#sent = false;
+    this.#controller = undefined;
     if (this.#head.hasBody) {
       this.#body = new RequestBody(this.#request, this.#exchange.snapshot.config.limits.bodyBytes, this.#onReceived);
-      this.#response.setTimeout(service.timeouts.idleMs, this.#onIdle);
+      this.#watchClient();
     }
     const { method } = this.#head;
     const path = upstreamTarget(this.#exchange);
     this.#context.pools
       .get(endpoint, service.timeouts)
       .dispatch({ method: method as Dispatcher.HttpMethod, path, headers: this.#headers, body: this.#body }, this);
+    // A reload took the endpoint out while this request was between attempts: its new pool ends with the request.
+    if (endpoint.retired) this.#context.pools.retire(endpoint);
   }
 
   /**
@@ -105,8 +109,12 @@ export class Forwarding implements Dispatcher.DispatchHandler, Answering {
   onRequestStart(controller: Dispatcher.DispatchController): void {
     this.#controller = controller;
     this.#sent = true;
-    if (this.#clientGone) controller.abort(new PerchError("client-closed"));
-    else if (this.#expectsContinue && this.#body !== null) this.#response.writeContinue();
+    if (this.#clientGone || this.#response.writableEnded) {
+      controller.abort(new PerchError("client-closed"));
+    } else if (this.#expectsContinue && this.#body !== null) {
+      this.#expectsContinue = false;
+      this.#response.writeContinue();
+    }
   }
 
   onResponseStart(
@@ -139,8 +147,8 @@ export class Forwarding implements Dispatcher.DispatchHandler, Answering {
     }
     if (this.#response.write(chunk)) return;
     controller.pause();
-    this.#response.setTimeout(this.#exchange.route?.service.timeouts.idleMs ?? 0, this.#onIdle);
-    this.#response.once("drain", this.#onDrain);
+    this.#watchClient();
+    this.#response.once("drain", () => controller.resume());
   }
 
   onResponseEnd(controller: Dispatcher.DispatchController): void {
@@ -151,9 +159,11 @@ export class Forwarding implements Dispatcher.DispatchHandler, Answering {
   }
 
   onResponseError(_controller: Dispatcher.DispatchController | undefined, error: Error): void {
-    if (this.#clientGone) return;
-    if (error instanceof PerchError) {
-      this.#fail(error.code);
+    // After the last octet an upstream may break as it likes: the answer is whole.
+    if (this.#clientGone || this.#response.writableEnded) return;
+    const ours = error instanceof PerchError ? error.code : unsendable.has(codeOf(error)) ? "bad-request" : undefined;
+    if (ours !== undefined) {
+      this.#fail(ours);
       return;
     }
     const failure = failureOf(error, this.#sent);
@@ -224,21 +234,27 @@ export class Forwarding implements Dispatcher.DispatchHandler, Answering {
     this.#exchange.bytesReceived += bytes;
   };
 
-  readonly #onDrain = (): void => {
-    this.#response.setTimeout(0);
-    this.#controller?.resume();
-  };
+  /** From the first wait for the client on, its silence is bounded; requests without one never set a timer. */
+  #watchClient(): void {
+    if (this.#watching) return;
+    this.#watching = true;
+    this.#response.on("timeout", this.#onIdle);
+    this.#armIdleTimer();
+  }
+
+  #armIdleTimer(): void {
+    this.#request.socket.setTimeout(this.#exchange.route?.service.timeouts.idleMs ?? 0);
+  }
 
   /** The client's connection was silent for the idle timeout: its fault only where it is the client's turn. */
   readonly #onIdle = (): void => {
-    const { idleMs } = this.#exchange.route?.service.timeouts ?? { idleMs: 0 };
     if (this.#response.writableNeedDrain) {
       this.#cutShort = "client-closed";
       this.#response.destroy();
-    } else if (!this.#request.complete && !this.#request.isPaused()) {
+    } else if (this.#sent && !this.#request.complete && !this.#request.isPaused()) {
       this.#controller?.abort(new PerchError("request-timeout"));
     } else {
-      this.#request.socket.setTimeout(idleMs);
+      this.#armIdleTimer();
     }
   };
 }
@@ -256,15 +272,26 @@ function contentLength(headers: readonly string[]): number | undefined {
   return undefined;
 }
 
-function failureOf(error: Error & { code?: unknown }, sent: boolean): AttemptFailure {
-  if (error.code === "UND_ERR_CONNECT_TIMEOUT" || (error.code === "ETIMEDOUT" && !sent)) return "connect-timeout";
+function codeOf(error: Error & { code?: unknown }): unknown {
+  return error.code;
+}
+
+function failureOf(error: Error, sent: boolean): AttemptFailure {
+  const code = codeOf(error);
+  if (code === "UND_ERR_CONNECT_TIMEOUT" || (code === "ETIMEDOUT" && !sent)) return "connect-timeout";
   if (!sent) return "connect-failed";
-  if (error.code === "UND_ERR_HEADERS_TIMEOUT" || error.code === "UND_ERR_BODY_TIMEOUT") return "upstream-timeout";
-  if (error.name === "HTTPParserError" || malformed.has(error.code)) return "upstream-malformed";
+  if (code === "UND_ERR_HEADERS_TIMEOUT" || code === "UND_ERR_BODY_TIMEOUT") return "upstream-timeout";
+  if (error.name === "HTTPParserError" || malformed.has(code)) return "upstream-malformed";
   // undici gives an unasked 100 or 101 the code of any broken socket; only its text tells them apart.
-  if (error.code === "UND_ERR_SOCKET" && error.message.startsWith("bad ")) return "upstream-malformed";
+  if (code === "UND_ERR_SOCKET" && error.message.startsWith("bad ")) return "upstream-malformed";
   return "upstream-reset";
 }
+
+/**
+ * What undici refuses to write is the client's doing, not the endpoint's: it must not count as an endpoint that refused,
+ * or one odd request would take it out of service.
+ */
+const unsendable: ReadonlySet<unknown> = new Set(["UND_ERR_INVALID_ARG", "UND_ERR_NOT_SUPPORTED"]);
 
 const malformed: ReadonlySet<unknown> = new Set([
   "UND_ERR_HEADERS_OVERFLOW",

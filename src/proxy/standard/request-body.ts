@@ -21,6 +21,8 @@ export class RequestBody extends Readable {
     this.#source = source;
     this.#limitBytes = limitBytes;
     this.#received = received;
+    // Whoever read it may have let go of it by the time it breaks; nobody is then left to be told.
+    this.on("error", () => {});
   }
 
   get untouched(): boolean {

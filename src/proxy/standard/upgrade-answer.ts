@@ -54,6 +54,8 @@ export class UpgradeAnswer {
       response.statusMessage = "";
       return false;
     }
+    // node keeps the head back until there is a body, which may take its time, or break off before it began.
+    response.flushHeaders();
     let open = true;
     const end = (error: RelayEnd) => {
       if (!open) return;

@@ -327,6 +327,25 @@ describe("when one side breaks off", () => {
   );
 });
 
+describe("idle timeouts", () => {
+  it("a client that stops in the middle of its body gets 408", async () => {
+    const stable = await upstream("stable");
+    const { port } = await perchTo(stable.origin);
+    const all = await exchange(port, "POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 10\r\n\r\nabc");
+    expect(all).toMatch(/^HTTP\/1\.1 408 [\s\S]*Connection: close[\s\S]*x-perch-error: request-timeout/);
+  });
+
+  it("a client that does not read is cut off and counted as 499", async () => {
+    const stable = await upstream("stable", (_request, response) => response.end("x".repeat(64 * 1024 * 1024)));
+    const { port, metric } = await perchTo(stable.origin);
+    const client = await RawClient.connect(port);
+    client.socket.pause();
+    client.send("GET / HTTP/1.1\r\nHost: a\r\n\r\n");
+    const series = 'perch_requests_total{route="all",service="shop",version="stable",code="499",method="GET"}';
+    await expect.poll(() => metric(series), { timeout: 5_000 }).toBe(1);
+  });
+});
+
 describe("safe retries", () => {
   it("a refused endpoint is passed over, for any method, and the body goes to the next", async () => {
     const good = await upstream("good");
