@@ -1,6 +1,8 @@
 import { mkdtemp, readFile, rm } from "node:fs/promises";
+import type { Socket } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { setImmediate as turn } from "node:timers/promises";
 import { expect } from "vitest";
 import { freeAfterTest, perch } from "./freed.ts";
 import type { TestPerch } from "./perch.ts";
@@ -42,27 +44,34 @@ export interface LoggedPerch extends TestPerch {
   outcomes(count: number): Promise<Readonly<Record<string, unknown>>[]>;
 }
 
-/** Perch in front of these endpoints of `shop`, with short timeouts; `more` is further configuration. */
-export async function perchTo(
-  stable: readonly string[],
-  more = "",
-  canary: readonly string[] = [],
-  match = "{}",
-): Promise<LoggedPerch> {
+export interface PerchOptions {
+  /** Further configuration; with `releases`, the route takes the release `shop`. */
+  readonly more?: string;
+  readonly canary?: readonly string[];
+  /** The route's match. Default: every request. */
+  readonly match?: string;
+  /** Default: short ones. */
+  readonly timeouts?: Readonly<Record<"connect" | "responseHeaders" | "idle", string>>;
+  readonly drainTimeoutMs?: number;
+}
+
+export const longTimeouts = { connect: "1m", responseHeaders: "1m", idle: "1m" };
+
+/** Perch in front of these endpoints of the service `shop`. */
+export async function perchTo(stable: readonly string[], options: PerchOptions = {}): Promise<LoggedPerch> {
+  const { more = "", canary, match = "{}", drainTimeoutMs = 5_000 } = options;
+  const { timeouts = { connect: "1s", responseHeaders: "1s", idle: "500ms" } } = options;
   const folder = await mkdtemp(join(tmpdir(), "perch-upgrade-"));
   freeAfterTest(() => rm(folder, { recursive: true }));
   const log = join(folder, "access.log");
-  const second = canary.length === 0 ? "" : `, canary: { endpoints: ${JSON.stringify(canary)} }`;
+  const versions = { stable: { endpoints: stable }, ...(canary && { canary: { endpoints: canary } }) };
   const release = more.includes("releases:") ? ", release: shop" : "";
   const started = await perch(
     `
-services:
-  shop:
-    versions: { stable: { endpoints: ${JSON.stringify(stable)} }${second} }
-    timeouts: { connect: 1s, responseHeaders: 1s, idle: 500ms }
+services: { shop: { versions: ${JSON.stringify(versions)}, timeouts: ${JSON.stringify(timeouts)} } }
 routes: [{ name: all, match: ${match}, service: shop${release} }]
 ${more}`,
-    { accessLogTo: log },
+    { accessLogTo: log, drainTimeoutMs },
   );
   const ended = async () => {
     const lines = (await (await started.admin("/metrics")).text()).split("\n");
@@ -78,4 +87,40 @@ ${more}`,
       return lines.map((line) => JSON.parse(line));
     },
   };
+}
+
+/** Octets on their way into a socket, no faster than it takes them. */
+export class Pouring {
+  left: number;
+  readonly #socket: Socket;
+
+  constructor(socket: Socket, octets: Buffer) {
+    this.#socket = socket;
+    this.left = octets.length;
+    void this.#pour(octets);
+  }
+
+  /** Resolves once nothing has left for many turns of the event loop: with what is left then. */
+  async stalled(): Promise<number> {
+    let before = -1;
+    for (let still = 0; still < 300; still++) {
+      if (this.left !== before) still = 0;
+      before = this.left;
+      await turn();
+    }
+    return this.left;
+  }
+
+  async #pour(octets: Buffer): Promise<void> {
+    // In pieces: of one large write nobody could tell how much has left.
+    const pieceBytes = 64 * 1024;
+    for (let at = 0; at < octets.length && !this.#socket.destroyed; at += pieceBytes) {
+      const piece = octets.subarray(at, at + pieceBytes);
+      const { promise, resolve } = Promise.withResolvers<unknown>();
+      this.#socket.write(piece, resolve);
+      await promise;
+      this.left -= piece.length;
+    }
+    this.#socket.end();
+  }
 }

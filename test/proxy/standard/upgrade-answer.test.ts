@@ -1,11 +1,12 @@
 import { randomBytes } from "node:crypto";
 import { once } from "node:events";
 import type { Socket } from "node:net";
+import fc from "fast-check";
 import { numOpenSockets } from "http-proxy-3";
 import { afterEach, describe, expect, it } from "vitest";
 import { rawUpstream, upstream } from "../../kit/freed.ts";
 import { refusedOrigin } from "../../kit/upstream.ts";
-import { perchTo, sent, switchedHead, upgradeHead } from "../../kit/websocket.ts";
+import { longTimeouts, Pouring, perchTo, sent, switchedHead, upgradeHead } from "../../kit/websocket.ts";
 
 const headEnd = "\r\n\r\n";
 
@@ -85,22 +86,27 @@ describe("an answer other than 101", () => {
 
   it("carries the pin, like any answer", async () => {
     const stable = await upstream("stable");
-    const perch = await perchTo([stable.origin], "releases: { shop: { split: { stable: 1 } } }");
+    const perch = await perchTo([stable.origin], { more: "releases: { shop: { split: { stable: 1 } } }" });
     const answer = await answerTo(perch.port);
     expect(answer).toMatch(/^HTTP\/1\.1 200 OK\r\n[\s\S]*\r\nSet-Cookie: perch-shop=1\.1\./);
     expect(answer).toContain("hello from stable");
   });
 
   it("streams at the client's pace, whole", async () => {
-    const body = randomBytes(32 * 1024 * 1024).toString("latin1");
-    const stable = await upstream("stable", (_request, response) => response.end(body, "latin1"));
-    const perch = await perchTo([stable.origin]);
+    const body = randomBytes(64 * 1024 * 1024);
+    const { promise: poured, resolve } = Promise.withResolvers<Pouring>();
+    const stable = await rawUpstream((socket, received) => {
+      if (!received.includes(headEnd)) return;
+      socket.write(`HTTP/1.1 200 OK\r\nContent-Length: ${body.length}\r\n\r\n`);
+      resolve(new Pouring(socket, body));
+    });
+    const perch = await perchTo([stable.origin], { timeouts: longTimeouts });
     const client = await sent(perch.port, `${upgradeHead()}bytes that nobody asked for`);
-    await client.read((received) => received.includes(headEnd));
+    client.socket.pause();
+    expect(await (await poured).stalled()).toBeGreaterThan(0);
+    client.socket.resume();
     const answer = await client.read();
-    const received = answer.slice(answer.indexOf(headEnd) + 4);
-    expect(received.length).toBe(body.length);
-    expect(received === body).toBe(true);
+    expect(answer.slice(answer.indexOf(headEnd) + 4) === body.toString("latin1")).toBe(true);
     expect(await perch.outcomes(1)).toMatchObject([{ status: 200, bytesSent: body.length }]);
   });
 
@@ -125,8 +131,8 @@ describe("an answer other than 101", () => {
 
   it("is not waited for once the client has left", async () => {
     const stable = await saying("HTTP/1.1 200 OK\r\nContent-Length: 10\r\n\r\nhalf");
-    const perch = await perchTo([stable.origin]);
-    const client = await sent(perch.port, upgradeHead());
+    const perch = await perchTo([stable.origin], { timeouts: longTimeouts });
+    const client = await sent(perch.port, upgradeHead() + "early".repeat(100_000));
     await client.read((received) => received.endsWith("half"));
     client.close();
     await expect.poll(() => stable.sockets[0]?.destroyed).toBe(true);
@@ -177,6 +183,8 @@ describe("an error of Perch's own", () => {
     expect(answer).toContain(`\r\nx-perch-error: ${code}\r\n`);
     expect(answer).toContain("\r\nConnection: close\r\n");
     await expect.poll(() => stable.sockets.every((socket) => socket.destroyed)).toBe(true);
+    const errors = `perch_upstream_errors_total{service="shop",version="stable",kind="${code}"}`;
+    expect(await perch.metric(errors)).toBe(stable.sockets.length);
     expect(await perch.outcomes(1)).toMatchObject([{ status, error: code }]);
   });
 
@@ -207,11 +215,10 @@ describe("an error of Perch's own", () => {
 
   it("is not needed where the default version can serve instead", async () => {
     const stable = await saying(switchedHead());
-    const perch = await perchTo(
-      [stable.origin],
-      "releases: { shop: { split: { canary: 1, stable: 0 } } }\nexposeVersion: true",
-      [await refusedOrigin()],
-    );
+    const perch = await perchTo([stable.origin], {
+      more: "releases: { shop: { split: { canary: 1, stable: 0 } } }\nexposeVersion: true",
+      canary: [await refusedOrigin()],
+    });
     const client = await sent(perch.port, upgradeHead());
     expect(await client.read((received) => received.includes(headEnd))).toContain("x-perch-version: stable");
     client.close();
@@ -228,11 +235,68 @@ describe("an error of Perch's own", () => {
   ];
   it.each(ours)("answers %s without asking an endpoint", async (_sentence, octets, status, code) => {
     const stable = await saying(switchedHead());
-    const perch = await perchTo([stable.origin], "", [], "{ path: { prefix: /chat } }");
+    const perch = await perchTo([stable.origin], { match: "{ path: { prefix: /chat } }" });
     const answer = await answerTo(perch.port, octets);
     expect(answer).toMatch(new RegExp(`^HTTP/1\\.1 ${status} [\\s\\S]*\r\nx-perch-error: ${code}\r\n`));
     expect(stable.sockets).toEqual([]);
     expect(await perch.outcomes(1)).toMatchObject([{ status, error: code, attempts: 0 }]);
+  });
+});
+
+describe("whatever an upstream says", () => {
+  it("the client's connection ends, and the exchange ends once", async () => {
+    let saidNow = "";
+    const stable = await rawUpstream((socket, received) => {
+      if (received.endsWith(headEnd)) socket.end(saidNow, "latin1");
+    });
+    const perch = await perchTo([stable.origin]);
+    const pieces = [
+      "HTTP/1.1 ",
+      "HTTP/1.0 ",
+      "101 ",
+      "200 ",
+      "103 ",
+      "204 ",
+      "OK",
+      "\r\n",
+      "\r\n\r\n",
+      "\n",
+      "Upgrade: ",
+    ];
+    pieces.push(
+      "websocket\r\n",
+      "Connection: ",
+      "Upgrade\r\n",
+      "close\r\n",
+      "Content-Length: ",
+      "3\r\n",
+      "-1",
+      "abc",
+      "\x00",
+    );
+    pieces.push(
+      "Transfer-Encoding: chunked\r\n",
+      "Set-Cookie: a=b\r\n",
+      "__proto__: x\r\n",
+      "\xe9",
+      ":",
+      " ",
+      "0\r\n\r\n",
+    );
+    const switchedStart = "HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n";
+    const start = fc.constantFrom("", "HTTP/1.1 200 OK\r\n", "HTTP/1.1 101 OK\r\n", switchedStart);
+    const said = fc.tuple(start, fc.array(fc.constantFrom(...pieces), { maxLength: 10 }));
+    let runs = 0;
+    await fc.assert(
+      fc.asyncProperty(said, async ([first, rest]) => {
+        saidNow = first + rest.join("");
+        runs++;
+        const answer = await answerTo(perch.port);
+        expect(answer).toMatch(/^HTTP\/1\.1 (?:101|2\d\d|50[24]) /);
+      }),
+      { numRuns: 150 },
+    );
+    expect(await perch.outcomes(runs)).toHaveLength(runs);
   });
 });
 

@@ -96,7 +96,7 @@ describe("what is upgraded", () => {
 describe("the handshake that the upstream gets", () => {
   it("has the client's lines in order and case, then what Perch adds, and nothing else", async () => {
     const stable = await agreeing();
-    const { port } = await perchTo([stable.origin], "releases: { shop: { split: { stable: 1 } } }");
+    const { port } = await perchTo([stable.origin], { more: "releases: { shop: { split: { stable: 1 } } }" });
     const client = await sent(
       port,
       upgradeHead([
@@ -168,10 +168,9 @@ describe("the 101 that the client gets", () => {
         "Sec-WebSocket-Protocol: chat",
       ]),
     );
-    const { port } = await perchTo(
-      [stable.origin],
-      "exposeVersion: true\nreleases: { shop: { split: { stable: 1 }, sticky: { cookie: { maxAge: 1d } } } }",
-    );
+    const { port } = await perchTo([stable.origin], {
+      more: "exposeVersion: true\nreleases: { shop: { split: { stable: 1 }, sticky: { cookie: { maxAge: 1d } } } }",
+    });
     const client = await sent(port, upgradeHead());
     const lines = linesOf(await client.read(hasHead));
     expect(lines.map((line) => line.replace(/perch-shop=1\.1\.[^;]+/, "perch-shop=<pin>"))).toEqual([
@@ -191,13 +190,21 @@ describe("the 101 that the client gets", () => {
     client.close();
   });
 
+  it("may have a head as large as any other answer's", async () => {
+    const large = "x".repeat(50_000);
+    const stable = await agreeing(switchedHead([`X-Large: ${large}`]));
+    const { port } = await perchTo([stable.origin]);
+    const client = await sent(port, upgradeHead());
+    expect(linesOf(await client.read(hasHead))).toContain(`X-Large: ${large}`);
+    client.close();
+  });
+
   it("pins the user: the next WebSocket and the next plain request go the same way", async () => {
     const servers = [await webSocketServer(), await webSocketServer()];
-    const perch = await perchTo(
-      [servers[0]?.origin ?? ""],
-      "exposeVersion: true\nreleases: { shop: { split: { stable: 1, canary: 1 } } }",
-      [servers[1]?.origin ?? ""],
-    );
+    const perch = await perchTo([servers[0]?.origin ?? ""], {
+      more: "exposeVersion: true\nreleases: { shop: { split: { stable: 1, canary: 1 } } }",
+      canary: [servers[1]?.origin ?? ""],
+    });
     const first = new WebSocket(`ws://127.0.0.1:${perch.port}/`);
     const [{ headers }] = await once(first, "upgrade");
     const cookie = String(headers["set-cookie"]).split(";")[0] ?? "";
@@ -216,13 +223,12 @@ describe("the 101 that the client gets", () => {
 
   it("is decided like any request: a rule sends a WebSocket to the canary", async () => {
     const [stable, canary] = [await webSocketServer(), await webSocketServer()];
-    const perch = await perchTo(
-      [stable.origin],
-      `
+    const perch = await perchTo([stable.origin], {
+      more: `
 attributes: { region: { type: string, from: [{ header: x-region }] } }
 releases: { shop: { rules: [{ name: east, when: { region: east }, use: canary }] } }`,
-      [canary.origin],
-    );
+      canary: [canary.origin],
+    });
     const client = new WebSocket(`ws://127.0.0.1:${perch.port}/`, { headers: { "x-region": "east" } });
     canary.server.on("connection", (socket) => socket.on("message", (data) => socket.send(`canary got ${data}`)));
     await once(client, "open");
