@@ -175,6 +175,7 @@ function build(options: AppOptions, load: () => LoadResult, first: LoadedConfig)
     randomFraction: Math.random,
     randomUnit: batchedRandom(),
     newRequestId: randomUUID,
+    defect: (error) => log.error({ err: error }, "a request failed by a defect of Perch"),
   };
   const servers = first.compiled.listeners.map((spec) => ({
     name: spec.name,

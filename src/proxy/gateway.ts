@@ -16,6 +16,8 @@ export interface Gateway {
   /** Unpredictable: a unit must not be guessed. */
   readonly randomUnit: RandomSource;
   newRequestId(): string;
+  /** Hears of a defect of Perch that cost a request its answer. */
+  defect(error: unknown): void;
   /** True once the process drains: every answer then closes its connection. */
   readonly draining: boolean;
 }

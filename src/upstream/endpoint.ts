@@ -11,6 +11,8 @@ export class Endpoint {
   readonly version: string;
   /** `http://host:port` or `https://host:port`. */
   readonly origin: string;
+  /** The origin's host, an IPv6 address without its brackets: whom a TLS certificate must name. */
+  readonly hostname: string;
   /** Requests sent and not yet ended; what balancing compares. */
   inFlight = 0;
   /** True once no snapshot names it; a request that began before may still come to it. */
@@ -22,6 +24,7 @@ export class Endpoint {
     this.service = service;
     this.version = version;
     this.origin = origin;
+    this.hostname = new URL(origin).hostname.replace(/^\[|\]$/g, "");
   }
 
   /** False from a refused connection until it is answered again. */

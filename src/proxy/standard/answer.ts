@@ -1,4 +1,4 @@
-import type { ServerResponse } from "node:http";
+import { type ServerResponse, STATUS_CODES } from "node:http";
 import { type ErrorCode, errorTable } from "../../errors.ts";
 
 /** Seconds after which a client may try again, on answers that say the shortage is ours or will pass. */
@@ -33,7 +33,8 @@ export function ownAnswer(code: ErrorCode, requestId: string | undefined, accept
 
 /** Sends an own answer through node:http. `connection` is written out, so that node adds nothing of its own. */
 export function sendOwnAnswer(response: ServerResponse, answer: OwnAnswer, connection: "keep-alive" | "close"): void {
-  response.writeHead(answer.status, ["Connection", connection, ...answer.headers]);
+  // The reason phrase is written out: node keeps that of a head it refused, an upstream's bad one, and would refuse again.
+  response.writeHead(answer.status, STATUS_CODES[answer.status] ?? "", ["Connection", connection, ...answer.headers]);
   response.end(answer.body);
 }
 

@@ -54,6 +54,7 @@ export class Forwarding implements Dispatcher.DispatchHandler, Answering {
   #cutShort: ErrorCode | undefined;
   #clientGone = false;
   #watching = false;
+  #bodyBegun = false;
 
   constructor(context: ForwardContext, parts: ForwardParts) {
     this.#context = context;
@@ -85,9 +86,14 @@ export class Forwarding implements Dispatcher.DispatchHandler, Answering {
     }
     const { method } = this.#head;
     const path = upstreamTarget(this.#exchange);
-    this.#context.pools
-      .get(endpoint, service.timeouts)
-      .dispatch({ method: method as Dispatcher.HttpMethod, path, headers: this.#headers, body: this.#body }, this);
+    const request = {
+      method: method as Dispatcher.HttpMethod,
+      path,
+      headers: this.#headers,
+      body: this.#body,
+      servername: endpoint.hostname,
+    };
+    this.#context.pools.get(endpoint, service.timeouts).dispatch(request, this);
     // A reload took the endpoint out while this request was between attempts: its new pool ends with the request.
     if (endpoint.retired) this.#context.pools.retire(endpoint);
   }
@@ -133,9 +139,16 @@ export class Forwarding implements Dispatcher.DispatchHandler, Answering {
     this.#attempts.answered();
     this.#remaining = contentLength(headers);
     if (this.#request.method === "HEAD" || status === 204 || status === 304) this.#remaining = undefined;
+    process.nextTick(flushHead, this);
+  }
+
+  /** A body that is slow to begin must not hold its head back; one that came along with it leaves in the same write. */
+  flushHead(): void {
+    if (!this.#bodyBegun && !this.#response.writableEnded && !this.#response.destroyed) this.#response.flushHeaders();
   }
 
   onResponseData(controller: Dispatcher.DispatchController, chunk: Buffer): void {
+    this.#bodyBegun = true;
     this.#exchange.bytesSent += chunk.length;
     if (this.#remaining !== undefined) {
       this.#remaining -= chunk.length;
@@ -257,6 +270,10 @@ export class Forwarding implements Dispatcher.DispatchHandler, Answering {
       this.#armIdleTimer();
     }
   };
+}
+
+function flushHead(forwarding: Forwarding): void {
+  forwarding.flushHead();
 }
 
 function decode(raw: unknown): string[] {

@@ -1,4 +1,5 @@
-import { Pool } from "undici";
+import { isIP } from "node:net";
+import { buildConnector, Pool } from "undici";
 import type { Endpoint } from "../../upstream/endpoint.ts";
 import type { Timeouts } from "../../upstream/service-spec.ts";
 
@@ -18,7 +19,7 @@ export class Pools {
       return known.pool;
     if (known !== undefined) release(known.pool);
     const pool = new Pool(endpoint.origin, {
-      connect: { timeout: timeouts.connectMs },
+      connect: connectTo(endpoint, timeouts.connectMs),
       headersTimeout: timeouts.responseHeadersMs,
       bodyTimeout: timeouts.idleMs,
       keepAliveTimeout: keepAliveMs,
@@ -45,6 +46,16 @@ export class Pools {
     this.#pools.clear();
     await Promise.all(pools.map(({ pool }) => pool.destroy()));
   }
+}
+
+/**
+ * undici takes the TLS server name from the Host of each request, which is the client's to choose, and drops a connection
+ * whenever it changes. The endpoint is who its origin says; an IP address goes without a name (RFC 6066 §3).
+ */
+function connectTo({ hostname }: Endpoint, timeoutMs: number): buildConnector.connector {
+  const connect = buildConnector({ timeout: timeoutMs });
+  const servername = isIP(hostname) === 0 ? hostname : "";
+  return (options, done) => connect({ ...options, servername }, done);
 }
 
 function sameTimeouts(a: Timeouts, b: Timeouts): boolean {

@@ -101,12 +101,18 @@ export class StandardServer {
       const head = StandardHead.read(request);
       const caller = connection.caller(this.#gateway.snapshot);
       const exchange = new Exchange(this.#gateway, caller, head ?? unreadableHead(request));
-      const refusal = head === undefined ? "bad-request" : (this.#overLimit(head) ?? exchange.begin());
-      if (refusal === undefined && head !== undefined && exchange.attempts !== undefined) {
-        const parts = { exchange, attempts: exchange.attempts, head, request, response, expectsContinue };
-        return new Forwarding(this.#context, parts).start();
+      try {
+        const refusal = head === undefined ? "bad-request" : (this.#overLimit(head) ?? exchange.begin());
+        if (refusal === undefined && head !== undefined && exchange.attempts !== undefined) {
+          const parts = { exchange, attempts: exchange.attempts, head, request, response, expectsContinue };
+          return new Forwarding(this.#context, parts).start();
+        }
+        return this.#answer(exchange, refusal ?? "internal-error", request, response);
+      } catch (error) {
+        // One request's defect must not end the process that serves all the others.
+        this.#gateway.defect(error);
+        return this.#answer(exchange, "internal-error", request, response);
       }
-      return this.#answer(exchange, refusal ?? "internal-error", request, response);
     });
   }
 

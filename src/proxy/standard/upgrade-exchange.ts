@@ -7,7 +7,7 @@ import type { Exchange } from "../exchange.ts";
 import { removeFields } from "../header-fields.ts";
 import { responseHeaders } from "../response-headers.ts";
 import type { Service } from "../snapshot.ts";
-import { upstreamHeaders } from "../upstream-head.ts";
+import { upstreamHeaders, upstreamTarget } from "../upstream-head.ts";
 import type { StandardHead } from "./head.ts";
 import { UpgradeAnswer } from "./upgrade-answer.ts";
 import { type HandshakeEvents, UpgradeHandshake } from "./upgrade-handshake.ts";
@@ -31,7 +31,6 @@ export class UpgradeExchange implements HandshakeEvents {
   readonly #exchange: Exchange;
   readonly #attempts: Attempts;
   readonly #service: Service;
-  readonly #head: StandardHead;
   readonly #request: IncomingMessage;
   readonly #client: Socket;
   readonly #headers: readonly string[];
@@ -52,7 +51,6 @@ export class UpgradeExchange implements HandshakeEvents {
     this.#exchange = exchange;
     this.#attempts = attempts;
     this.#service = service;
-    this.#head = head;
     this.#request = request;
     this.#client = client;
     this.#headers = [...upstreamHeaders(exchange, head.rawHeaders), ...upgradeFields];
@@ -75,7 +73,12 @@ export class UpgradeExchange implements HandshakeEvents {
     this.#attempts.started(endpoint);
     this.#standIn = new UpgradeStandIn(this.#client, this.#exchange);
     const { timeouts } = this.#service;
-    const request = { origin: endpoint.origin, target: this.#head.target, headers: this.#headers, timeouts };
+    const request = {
+      origin: endpoint.origin,
+      target: upstreamTarget(this.#exchange),
+      headers: this.#headers,
+      timeouts,
+    };
     this.#handshake = new UpgradeHandshake(request, this.#standIn, this);
     try {
       this.#handshake.start();

@@ -153,6 +153,19 @@ describe("what the client gets", () => {
     expect(all).toMatch(/2\r\nhi\r\n0\r\nX-Sum: 7\r\n\r\n$/);
   });
 
+  it("begins with its head although the body is slow to begin, as events do", async () => {
+    const bodies: (() => void)[] = [];
+    const stable = await upstream("stable", (_request, response) => {
+      response.writeHead(200, { "content-type": "text/event-stream" }).flushHeaders();
+      bodies.push(() => response.end("data: 1\n\n"));
+    });
+    const client = await RawClient.connect((await perchTo(stable.origin)).port);
+    client.send("GET / HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n");
+    expect(await client.read((all) => all.includes("\r\n\r\n"))).toContain("content-type: text/event-stream\r\n");
+    bodies[0]?.();
+    expect(await client.read()).toContain("data: 1\n\n");
+  });
+
   it("comes in the order of the requests where they were pipelined", async () => {
     const stable = await upstream("stable", (req, response) => response.end(req.url));
     const { port } = await perchTo(stable.origin);
@@ -243,6 +256,12 @@ routes: [{ name: api, match: { path: { prefix: /api } }, service: shop }]`);
 
   const brokenUpstreams: readonly [sentence: string, answer: string, status: number, code: string][] = [
     ["closes without an answer", "", 502, "upstream-reset"],
+    [
+      "answers a control character in its status",
+      "HTTP/1.1 400 a\x01b\r\nContent-Length: 0\r\n\r\n",
+      502,
+      "upstream-malformed",
+    ],
     ["answers garbage", "nonsense\r\n\r\n", 502, "upstream-malformed"],
     [
       "answers two lengths",
