@@ -77,20 +77,25 @@ export class App {
 
   /** Resolves once every listener accepts. Rejects with a `StartError`, everything freed, where that can not be. */
   static async start(options: AppOptions): Promise<App> {
+    const log = createLogger({ level: options.logLevel, nowMs });
+    // The watch stands before the first load, so that a change in between is seen as one.
+    const watcher = watch(options.source, log);
     const load = loader(options);
     const first = load();
-    if (!first.ok) throw new StartError(first.problems.map(formatDiagnostic));
-    const parts = build(options, load, first);
+    if (!first.ok) {
+      watcher?.close();
+      throw new StartError(first.problems.map(formatDiagnostic));
+    }
+    const parts = build({ options, log, watcher, load, first });
     try {
       const adminAddress = await bindAdmin(parts.admin, first.compiled.admin);
       const listeners: BoundListener[] = [];
       for (const { name, server, spec } of parts.servers) {
         listeners.push({ name, address: await bound(`listener "${name}"`, spec, () => server.listen()) });
       }
-      for (const warning of first.warnings)
-        parts.log.warn({ problem: formatDiagnostic(warning) }, "configuration warning");
+      for (const warning of first.warnings) log.warn({ problem: formatDiagnostic(warning) }, "configuration warning");
       const at = listeners.map(({ name, address }) => `${name} ${formatAddress(address)}`);
-      parts.log.info({ listeners: at, admin: formatAddress(adminAddress), hash: first.hash }, "serving");
+      log.info({ listeners: at, admin: formatAddress(adminAddress), hash: first.hash }, "serving");
       return new App(options, parts, listeners, adminAddress);
     } catch (error) {
       await release(parts);
@@ -137,7 +142,7 @@ export class App {
 interface Parts {
   readonly log: Logger;
   readonly reloader: Reloader;
-  readonly watcher: FileWatcher | undefined;
+  readonly watcher: Watcher | undefined;
   readonly admin: FastifyInstance;
   readonly servers: readonly { readonly name: string; readonly spec: BindAddress; readonly server: StandardServer }[];
   readonly pools: Pools;
@@ -145,9 +150,17 @@ interface Parts {
   readonly lifecycle: { draining: boolean };
 }
 
-function build(options: AppOptions, load: () => LoadResult, first: LoadedConfig): Parts {
-  const nowMs = () => Date.now();
-  const log = createLogger({ level: options.logLevel, nowMs });
+const nowMs = () => Date.now();
+
+interface Foundation {
+  readonly options: AppOptions;
+  readonly log: Logger;
+  readonly watcher: Watcher | undefined;
+  readonly load: () => LoadResult;
+  readonly first: LoadedConfig;
+}
+
+function build({ options, log, watcher, load, first }: Foundation): Parts {
   const cells = new CellRegistry();
   const pools = new Pools();
   const endpoints = new EndpointRegistry((endpoint) => pools.retire(endpoint));
@@ -194,13 +207,12 @@ function build(options: AppOptions, load: () => LoadResult, first: LoadedConfig)
         accessLog.sample = compiled.accessLog.sample;
         for (const { server } of servers) server.snapshotChanged(active.current);
       },
-      onFiles: (files) => {
-        if (options.source.kind === "file") watcher?.setFiles([options.source.path, ...files]);
-      },
+      onFiles: (files) => watcher?.alsoWatch(files),
     },
     first,
   );
-  const watcher = watch(options.source, first, reloader, log);
+  watcher?.alsoWatch(first.compiled.files);
+  watcher?.onChange(() => reloader.reload());
   const fromFile = options.source.kind === "file";
   const admin = createAdminServer(adminView({ cells, endpoints, active, reloader, lifecycle, gateway, fromFile }), {
     listenHost: first.compiled.admin.host,
@@ -221,13 +233,30 @@ function loader({ source, env }: AppOptions): () => LoadResult {
   return () => loadConfigText(source.text, { file: source.name, env, randomSecret });
 }
 
-function watch(source: ConfigSource, first: LoadedConfig, reloader: Reloader, log: Logger): FileWatcher | undefined {
+/** The configuration's file, and those it names, as far as they are known. */
+interface Watcher {
+  alsoWatch(files: readonly string[]): void;
+  /** Says who is told. A change since the watch began is told at once. */
+  onChange(listener: () => void): void;
+  close(): void;
+}
+
+function watch(source: ConfigSource, log: Logger): Watcher | undefined {
   if (source.kind === "text") return undefined;
-  return new FileWatcher({
-    files: [source.path, ...first.compiled.files],
-    onChange: () => reloader.reload(),
+  let listener: (() => void) | undefined;
+  const files = new FileWatcher({
+    files: [source.path],
+    onChange: () => listener?.(),
     onWarning: (message) => log.warn(message),
   });
+  return {
+    alsoWatch: (others) => files.setFiles([source.path, ...others]),
+    onChange(next) {
+      listener = next;
+      files.check();
+    },
+    close: () => files.close(),
+  };
 }
 
 function sourceName(source: ConfigSource): string {
