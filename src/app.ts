@@ -7,6 +7,7 @@ import type { BindAddress } from "./config/compiled-config.ts";
 import { formatDiagnostic } from "./config/diagnostics.ts";
 import { type LoadResult, loadConfigFile, loadConfigText } from "./config/load.ts";
 import { FileWatcher } from "./config/watch.ts";
+import { DeadBuffers } from "./dead-buffers.ts";
 import { AccessLog } from "./observe/access-log.ts";
 import { CellRegistry } from "./observe/cells.ts";
 import { createLogger, type Logger, type LogLevel } from "./observe/log.ts";
@@ -175,6 +176,7 @@ function build({ options, log, watcher, load, first }: Foundation): Parts {
     nowMs,
   });
   const lifecycle = { draining: false };
+  const deadBuffers = new DeadBuffers();
   const gateway: Gateway = {
     get snapshot() {
       return active.current;
@@ -188,6 +190,7 @@ function build({ options, log, watcher, load, first }: Foundation): Parts {
     randomFraction: Math.random,
     randomUnit: batchedRandom(),
     newRequestId: randomUUID,
+    streamed: (bytes) => deadBuffers.passed(bytes),
     defect: (error) => log.error({ err: error }, "a request failed by a defect of Perch"),
   };
   const servers = first.compiled.listeners.map((spec) => ({

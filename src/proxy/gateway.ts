@@ -18,6 +18,8 @@ export interface Gateway {
   newRequestId(): string;
   /** Hears of a defect of Perch that cost a request its answer. */
   defect(error: unknown): void;
+  /** Hears of octets of bodies that passed through, whose buffers are dead by now. */
+  streamed(bytes: number): void;
   /** True once the process drains: every answer then closes its connection. */
   readonly draining: boolean;
 }

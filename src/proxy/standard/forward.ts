@@ -19,6 +19,7 @@ const idempotentMethods: ReadonlySet<string> = new Set(["GET", "HEAD", "OPTIONS"
 export interface ForwardContext {
   readonly pools: Pools;
   readonly isDraining: () => boolean;
+  readonly streamed: (bytes: number) => void;
 }
 
 /** One request to be forwarded. */
@@ -150,6 +151,7 @@ export class Forwarding implements Dispatcher.DispatchHandler, Answering {
   onResponseData(controller: Dispatcher.DispatchController, chunk: Buffer): void {
     this.#bodyBegun = true;
     this.#exchange.bytesSent += chunk.length;
+    this.#context.streamed(chunk.length);
     if (this.#remaining !== undefined) {
       this.#remaining -= chunk.length;
       if (this.#remaining === 0) {
@@ -245,6 +247,7 @@ export class Forwarding implements Dispatcher.DispatchHandler, Answering {
 
   readonly #onReceived = (bytes: number): void => {
     this.#exchange.bytesReceived += bytes;
+    this.#context.streamed(bytes);
   };
 
   /** From the first wait for the client on, its silence is bounded; requests without one never set a timer. */

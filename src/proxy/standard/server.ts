@@ -32,7 +32,11 @@ export class StandardServer {
 
   constructor(gateway: Gateway, pools: Pools, spec: ListenerSpec) {
     this.#gateway = gateway;
-    this.#context = { pools, isDraining: () => gateway.draining };
+    this.#context = {
+      pools,
+      isDraining: () => gateway.draining,
+      streamed: (bytes) => gateway.streamed(bytes),
+    };
     this.#spec = spec;
     this.#upgrades = new Upgrades(gateway);
     const { headerBytes } = gateway.snapshot.config.limits;
