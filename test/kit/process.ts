@@ -11,8 +11,9 @@ export class PerchProcess {
   readonly #exit: Promise<number | null>;
   #waiting: (() => void)[] = [];
 
-  constructor(args: readonly string[], env: Readonly<Record<string, string>> = {}) {
-    this.child = spawn(process.execPath, [entry, ...args], {
+  /** `main` is what Node runs; default: the program as it stands, unbuilt. */
+  constructor(args: readonly string[], env: Readonly<Record<string, string>> = {}, main: string = entry) {
+    this.child = spawn(process.execPath, [main, ...args], {
       env: { PATH: process.env["PATH"], ...env },
       stdio: ["ignore", "pipe", "pipe"],
     });

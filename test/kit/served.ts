@@ -35,11 +35,11 @@ export interface ServedPerch {
 }
 
 /** `perch serve -c FILE` as a process of its own, on free ports, from a file without `listeners` and `admin`. */
-export async function servePerch(yaml: string, args: readonly string[] = []): Promise<ServedPerch> {
+export async function servePerch(yaml: string, args: readonly string[] = [], main?: string): Promise<ServedPerch> {
   const file = join(await temporaryFolder(), "perch.yaml");
   const write = (text: string) => renameOver(file, freePorts + text);
   await write(yaml);
-  const process = perchProcess(["serve", "-c", file, ...args]);
+  const process = perchProcess(["serve", "-c", file, ...args], {}, main);
   const { origin, admin } = await process.serving();
   const fetchAdmin = (path: string) => fetch(admin + path);
   return {
