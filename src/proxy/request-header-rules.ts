@@ -1,6 +1,7 @@
 import type { CompiledConfig } from "../config/compiled-config.ts";
 import type { Condition } from "../decide/condition.ts";
 import { isForwardingHeader } from "../identify/forwarded.ts";
+import { connectionOptions, FieldKinds } from "./header-fields.ts";
 
 /** What becomes of a request header on its way upstream. */
 export type RequestHeaderAction =
@@ -41,16 +42,15 @@ const managed = [
   "via",
 ];
 
-/** Bounds what strangers can make the name cache hold. */
-const nameCacheLimit = 512;
-
 /** Decides by name what is done to each request header; prepared once a snapshot. */
 export class RequestHeaderRules {
   readonly #actions = new Map<string, RequestHeaderAction>();
   /** Names that `Connection` can not remove, since routing, identifying or deciding relies on them (CVE-2026-33805). */
   readonly #relied = new Set<string>(["cookie", "content-length", "authorization", ...managed]);
-  /** By the name as sent: saves the lower-casing of names that come again and again. */
-  readonly #cache = new Map<string, RequestHeaderAction>();
+  // Any X-Forwarded-… that Perch does not write itself passes from a trusted caller, and from nobody else.
+  readonly #kinds = new FieldKinds<RequestHeaderAction>(
+    (name) => this.#actions.get(name) ?? (isForwardingHeader(name) ? "trusted-only" : "keep"),
+  );
 
   constructor(config: CompiledConfig) {
     for (const name of hopByHop) this.#actions.set(name, "drop");
@@ -70,21 +70,12 @@ export class RequestHeaderRules {
   }
 
   action(name: string): RequestHeaderAction {
-    const cached = this.#cache.get(name);
-    if (cached !== undefined) return cached;
-    const lower = name.toLowerCase();
-    // Any X-Forwarded-… that Perch does not write itself passes from a trusted caller, and from nobody else.
-    const action = this.#actions.get(lower) ?? (isForwardingHeader(lower) ? "trusted-only" : "keep");
-    if (this.#cache.size < nameCacheLimit) this.#cache.set(name, action);
-    return action;
+    return this.#kinds.of(name);
   }
 
-  /** The names, lower case, that these Connection options make hop-by-hop (RFC 9110 §7.6.1). */
-  connectionOptions(value: string): string[] {
-    return value
-      .split(",")
-      .map((option) => option.trim().toLowerCase())
-      .filter((option) => option !== "" && option !== "close" && option !== "keep-alive" && !this.#relied.has(option));
+  /** Which fields this Connection field takes away. */
+  removedBy(connection: string): readonly string[] {
+    return connectionOptions(connection).filter((option) => !this.#relied.has(option));
   }
 
   #relyOn(condition: Condition): void {

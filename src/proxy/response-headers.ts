@@ -1,5 +1,5 @@
 import type { Exchange } from "./exchange.ts";
-import { removeFields } from "./header-fields.ts";
+import { connectionOptions, FieldKinds, removeFields } from "./header-fields.ts";
 
 /** Not passed to the client: hop-by-hop (RFC 9110 §7.6.1); the lane's own framing takes their place. */
 const dropped: ReadonlySet<string> = new Set([
@@ -12,6 +12,15 @@ const dropped: ReadonlySet<string> = new Set([
   "upgrade",
 ]);
 
+type ResponseField = "keep" | "drop" | "connection" | "cache-control" | "targeted-cache-control" | "version";
+
+const fields = new FieldKinds<ResponseField>((name) => {
+  if (name === "connection" || name === "cache-control") return name;
+  if (name === "x-perch-version") return "version";
+  if (name.endsWith("cdn-cache-control") || name === "surrogate-control") return "targeted-cache-control";
+  return dropped.has(name) ? "drop" : "keep";
+});
+
 /**
  * The response's header fields as the client gets them, flat: name, value, name, value. The upstream's come first, in
  * their order and case, then what Perch adds.
@@ -20,28 +29,21 @@ export function responseHeaders(exchange: Exchange, upstream: readonly string[])
   const { exposeVersion } = exchange.snapshot.config;
   const setCookie = exchange.setCookie();
   const out: string[] = [];
-  let options: readonly string[] | undefined;
+  let named: readonly string[] = [];
   let cacheControl: string | undefined;
   for (let i = 0; i < upstream.length; i += 2) {
     const name = upstream[i] ?? "";
     const value = upstream[i + 1] ?? "";
-    const lower = name.toLowerCase();
-    if (dropped.has(lower)) {
-      if (lower === "connection") options = [...(options ?? []), ...optionNames(value)];
-      continue;
-    }
-    if (lower === "x-perch-version" && exposeVersion) continue;
-    if (setCookie !== undefined) {
-      if (lower === "cache-control") {
-        cacheControl = cacheControl === undefined ? value : `${cacheControl}, ${value}`;
-        continue;
-      }
-      // RFC 9213: a targeted field outranks Cache-Control for the caches it names, so a private answer may not keep it.
-      if (lower.endsWith("cdn-cache-control") || lower === "surrogate-control") continue;
-    }
-    out.push(name, value);
+    const field = fields.of(name);
+    if (field === "keep") out.push(name, value);
+    else if (field === "connection") named = [...named, ...connectionOptions(value)];
+    else if (field === "version" && !exposeVersion) out.push(name, value);
+    // RFC 9213: a targeted field outranks Cache-Control for the caches it names, so a private answer may not keep it.
+    else if (field === "targeted-cache-control" && setCookie === undefined) out.push(name, value);
+    else if (field === "cache-control" && setCookie === undefined) out.push(name, value);
+    else if (field === "cache-control") cacheControl = cacheControl === undefined ? value : `${cacheControl}, ${value}`;
   }
-  if (options !== undefined) removeFields(out, options);
+  removeFields(out, named);
   if (setCookie !== undefined) out.push("Cache-Control", privateCacheControl(cacheControl), "Set-Cookie", setCookie);
   if (exposeVersion && exchange.servedVersion !== undefined) out.push("x-perch-version", exchange.servedVersion);
   return out;
@@ -68,13 +70,6 @@ export function responseTrailers(upstream: readonly string[]): [string, string][
     if (!notInTrailers.has(name.toLowerCase())) out.push([name, upstream[i + 1] ?? ""]);
   }
   return out;
-}
-
-function optionNames(connection: string): string[] {
-  return connection
-    .split(",")
-    .map((option) => option.trim().toLowerCase())
-    .filter((option) => option !== "close" && option !== "keep-alive" && option !== "set-cookie");
 }
 
 /**

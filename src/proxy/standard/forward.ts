@@ -279,9 +279,12 @@ function flushHead(forwarding: Forwarding): void {
   forwarding.flushHead();
 }
 
-function decode(raw: unknown): string[] {
+/** undici's raw header list, octets or texts, as Latin-1 text. */
+function decode(raw: Dispatcher.DispatchController["rawHeaders"]): string[] {
   if (!Array.isArray(raw)) return [];
-  return raw.map((part) => (typeof part === "string" ? part : (part as Buffer).toString("latin1")));
+  const texts: string[] = [];
+  for (const part of raw) texts.push(typeof part === "string" ? part : part.toString("latin1"));
+  return texts;
 }
 
 function contentLength(headers: readonly string[]): number | undefined {
