@@ -303,10 +303,10 @@ async function release(parts: Parts): Promise<void> {
   parts.watcher?.close();
   for (const { server } of parts.servers) server.destroy();
   await Promise.all(parts.servers.map(({ server }) => server.close()));
-  await parts.admin.close();
   await parts.pools.destroy();
   // Whoever reads the log may have stopped reading: what cannot be written in this time never will be.
   await Promise.race([parts.accessLog.close(), elapsed(lastWriteMs, "lets it end")]);
+  await parts.admin.close();
 }
 
 const lastWriteMs = 1_000;

@@ -23,6 +23,8 @@ export function createAdminServer(view: AdminView, options: AdminServerOptions):
   const server = Fastify({
     // Nothing here takes a body, and a request that trickles in must not hold a connection for long.
     bodyLimit: 1024,
+    // A client in the middle of a request must not hold up the end of the process.
+    forceCloseConnections: true,
     requestTimeout: 10_000,
     routerOptions: { ignoreTrailingSlash: true },
     frameworkErrors: (_error, _request, reply) => {

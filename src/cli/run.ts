@@ -7,7 +7,9 @@ import { type CommandEntry, commands } from "./commands.ts";
 /** Runs the command line of this process and sets its exit code. */
 export async function run(args: readonly string[]): Promise<void> {
   // Whoever read the results has read enough (`perch plan … | head`): the end of the pipe is the end of the work.
-  process.stdout.on("error", () => process.exit(process.exitCode ?? 0));
+  process.stdout.on("error", (error: NodeJS.ErrnoException) => {
+    process.exit(error.code === "EPIPE" ? (process.exitCode ?? 0) : 1);
+  });
   process.exitCode = await runCommand(args, processTerminal());
 }
 

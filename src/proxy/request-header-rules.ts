@@ -47,10 +47,7 @@ export class RequestHeaderRules {
   readonly #actions = new Map<string, RequestHeaderAction>();
   /** Names that `Connection` can not remove, since routing, identifying or deciding relies on them (CVE-2026-33805). */
   readonly #relied = new Set<string>(["cookie", "content-length", "authorization", ...managed]);
-  // Any X-Forwarded-… that Perch does not write itself passes from a trusted caller, and from nobody else.
-  readonly #kinds = new FieldKinds<RequestHeaderAction>(
-    (name) => this.#actions.get(name) ?? (isForwardingHeader(name) ? "trusted-only" : "keep"),
-  );
+  readonly #kinds = new FieldKinds<RequestHeaderAction>((name) => this.#actionOf(name));
 
   constructor(config: CompiledConfig) {
     for (const name of hopByHop) this.#actions.set(name, "drop");
@@ -67,6 +64,16 @@ export class RequestHeaderRules {
       for (const rule of release.rules) this.#relyOn(rule.when);
     }
     for (const route of config.routes) for (const header of route.match.headers) this.#relied.add(header.name);
+  }
+
+  #actionOf(name: string): RequestHeaderAction {
+    const action = this.#actions.get(name);
+    if (action !== undefined) return action;
+    // Any X-Forwarded-… that Perch does not write itself passes from a trusted caller, and from nobody else. So does a
+    // look-alike: CGI, WSGI, Rack and PHP read `X_Forwarded_For` as the name that it imitates.
+    const imitated = name.replaceAll("_", "-");
+    const withheld = isForwardingHeader(imitated) || (imitated !== name && this.#actions.has(imitated));
+    return withheld ? "trusted-only" : "keep";
   }
 
   action(name: string): RequestHeaderAction {

@@ -12,10 +12,17 @@ const dropped: ReadonlySet<string> = new Set([
   "upgrade",
 ]);
 
-type ResponseField = "keep" | "drop" | "connection" | "cache-control" | "targeted-cache-control" | "version";
+type ResponseField =
+  | "keep"
+  | "drop"
+  | "connection"
+  | "trailer"
+  | "cache-control"
+  | "targeted-cache-control"
+  | "version";
 
 const fields = new FieldKinds<ResponseField>((name) => {
-  if (name === "connection" || name === "cache-control") return name;
+  if (name === "connection" || name === "cache-control" || name === "trailer") return name;
   if (name === "x-perch-version") return "version";
   if (name.endsWith("cdn-cache-control") || name === "surrogate-control") return "targeted-cache-control";
   return dropped.has(name) ? "drop" : "keep";
@@ -25,18 +32,23 @@ const fields = new FieldKinds<ResponseField>((name) => {
  * The response's header fields as the client gets them, flat: name, value, name, value. The upstream's come first, in
  * their order and case, then what Perch adds.
  */
-export function responseHeaders(exchange: Exchange, upstream: readonly string[]): string[] {
+export function responseHeaders(
+  exchange: Exchange,
+  upstream: readonly string[],
+  trailers: "trailers may follow" | "no trailers",
+): string[] {
   const { exposeVersion } = exchange.snapshot.config;
   const setCookie = exchange.setCookie();
   const out: string[] = [];
-  let named: readonly string[] = [];
+  const named: string[] = [];
   let cacheControl: string | undefined;
   for (let i = 0; i < upstream.length; i += 2) {
     const name = upstream[i] ?? "";
     const value = upstream[i + 1] ?? "";
     const field = fields.of(name);
     if (field === "keep") out.push(name, value);
-    else if (field === "connection") named = [...named, ...connectionOptions(value)];
+    else if (field === "connection") named.push(...connectionOptions(value));
+    else if (field === "trailer" && trailers === "trailers may follow") out.push(name, value);
     else if (field === "version" && !exposeVersion) out.push(name, value);
     // RFC 9213: a targeted field outranks Cache-Control for the caches it names, so a private answer may not keep it.
     else if (field === "targeted-cache-control" && setCookie === undefined) out.push(name, value);

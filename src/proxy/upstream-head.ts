@@ -13,7 +13,7 @@ export function upstreamHeaders(exchange: Exchange, rawHeaders: readonly string[
   // An HTTP/1.0 client may name no host; the upstream then gets its own address as one.
   const out: string[] = head.authority === "" ? [] : ["Host", head.authority];
   let via = "1.1 perch";
-  let named: readonly string[] = [];
+  const named: string[] = [];
   for (let i = 0; i < rawHeaders.length; i += 2) {
     const name = rawHeaders[i] ?? "";
     const value = rawHeaders[i + 1] ?? "";
@@ -25,7 +25,7 @@ export function upstreamHeaders(exchange: Exchange, rawHeaders: readonly string[
         if (caller.trusted) out.push(name, value);
         break;
       case "connection":
-        named = [...named, ...rules.removedBy(value)];
+        named.push(...rules.removedBy(value));
         break;
       case "managed":
         if (name.length === 3) via = `${value}, ${via}`;

@@ -31,6 +31,9 @@ const spoofed = {
   "x-real-ip": "203.0.113.9",
   forwarded: "for=203.0.113.9",
   "x-request-id": "chosen-by-the-client",
+  X_User_Region: "east",
+  X_Forwarded_For: "10.0.0.1",
+  x_request_id: "imitated",
   cookie: "a=1; plan=gold; b=2",
   via: "1.0 front",
 };
@@ -45,7 +48,15 @@ describe("what a stranger claims", () => {
     expect(headers["x-request-id"]).toMatch(/^[0-9a-f-]{36}$/);
     expect(headers["cookie"]).toBe("a=1; b=2");
     expect(headers["via"]).toBe("1.0 front, 1.1 perch");
-    for (const name of ["x-user-region", "x-forwarded-prefix", "x-real-ip", "forwarded"])
+    for (const name of [
+      "x-user-region",
+      "x_user_region",
+      "x_forwarded_for",
+      "x_request_id",
+      "x-forwarded-prefix",
+      "x-real-ip",
+      "forwarded",
+    ])
       expect(headers).not.toHaveProperty(name);
   });
 

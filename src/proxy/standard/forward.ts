@@ -6,7 +6,7 @@ import type { AttemptFailure, Attempts } from "../attempts.ts";
 import type { Exchange } from "../exchange.ts";
 import { responseHeaders, responseTrailers } from "../response-headers.ts";
 import { upstreamHeaders, upstreamTarget } from "../upstream-head.ts";
-import { ownAnswer, sendOwnAnswer } from "./answer.ts";
+import { ownAnswer, reasonPhrase, sendOwnAnswer } from "./answer.ts";
 import type { Answering } from "./connection.ts";
 import type { StandardHead } from "./head.ts";
 import type { Pools } from "./pools.ts";
@@ -134,18 +134,28 @@ export class Forwarding implements Dispatcher.DispatchHandler, Answering {
       this.#passInformation(status, controller);
       return;
     }
-    const headers = responseHeaders(this.#exchange, decode(controller.rawHeaders));
+    const raw = decode(controller.rawHeaders);
+    const coding = fieldValue(raw, "transfer-encoding");
+    if (coding !== undefined && coding.toLowerCase() !== "chunked") {
+      // The field is hop-by-hop: without it, a coding other than chunked would be taken for the content.
+      controller.abort(new PerchError("upstream-malformed"));
+      return;
+    }
+    const bodiless = this.#head.method === "HEAD" || status === 204 || status === 304;
+    const trailing = !bodiless && coding !== undefined && this.#request.httpVersionMinor === 1;
+    const headers = responseHeaders(this.#exchange, raw, trailing ? "trailers may follow" : "no trailers");
     headers.push("Connection", this.#connection());
-    this.#response.writeHead(status, statusMessage ?? "", headers);
+    this.#response.writeHead(status, reasonPhrase(status, statusMessage), headers);
     this.#attempts.answered();
-    this.#remaining = contentLength(headers);
-    if (this.#request.method === "HEAD" || status === 204 || status === 304) this.#remaining = undefined;
+    const length = bodiless ? undefined : fieldValue(headers, "content-length");
+    this.#remaining = length === undefined ? undefined : Number(length);
     process.nextTick(flushHead, this);
   }
 
   /** A body that is slow to begin must not hold its head back; one that came along with it leaves in the same write. */
   flushHead(): void {
-    if (!this.#bodyBegun && !this.#response.writableEnded && !this.#response.destroyed) this.#response.flushHeaders();
+    // Not flushHeaders, which writes the head as UTF-8: its octets are Latin-1 here, and must arrive as they came.
+    if (!this.#bodyBegun && !this.#response.writableEnded && !this.#response.destroyed) this.#response.write(noOctets);
   }
 
   onResponseData(controller: Dispatcher.DispatchController, chunk: Buffer): void {
@@ -156,7 +166,7 @@ export class Forwarding implements Dispatcher.DispatchHandler, Answering {
       this.#remaining -= chunk.length;
       if (this.#remaining === 0) {
         // The last octet that the head promised: ending here lets head and a small body leave in one write.
-        this.#response.end(chunk);
+        this.#finish(chunk);
         return;
       }
     }
@@ -170,18 +180,24 @@ export class Forwarding implements Dispatcher.DispatchHandler, Answering {
     if (this.#response.writableEnded) return;
     const trailers = responseTrailers(decode(controller.rawTrailers));
     if (trailers.length > 0) this.#response.addTrailers(trailers);
-    this.#response.end();
+    this.#finish();
+  }
+
+  /** The last octets. A client that does not take them holds the connection no longer than the idle timeout. */
+  #finish(chunk?: Buffer): void {
+    this.#response.end(chunk);
+    if (this.#request.socket.writableLength > 0) this.#watchClient();
   }
 
   onResponseError(_controller: Dispatcher.DispatchController | undefined, error: Error): void {
     // After the last octet an upstream may break as it likes: the answer is whole.
     if (this.#clientGone || this.#response.writableEnded) return;
-    const ours = error instanceof PerchError ? error.code : unsendable.has(codeOf(error)) ? "bad-request" : undefined;
-    if (ours !== undefined) {
+    const ours = unsendable.has(codeOf(error)) ? "bad-request" : error instanceof PerchError ? error.code : undefined;
+    if (ours !== undefined && ours !== "upstream-malformed") {
       this.#fail(ours);
       return;
     }
-    const failure = failureOf(error, this.#sent);
+    const failure = ours ?? failureOf(error, this.#sent);
     this.#attempts.failed(failure);
     if (this.#response.headersSent) {
       this.#fail(failure);
@@ -213,8 +229,8 @@ export class Forwarding implements Dispatcher.DispatchHandler, Answering {
     const answer = ownAnswer(code, this.#exchange.requestId, this.#request.headers.accept);
     this.#exchange.error = code;
     this.#exchange.bytesSent = answer.body.length;
-    const unread = code === "body-too-large" || code === "request-timeout";
-    sendOwnAnswer(this.#response, answer, unread ? "close" : this.#connection());
+    const last = code === "body-too-large" || code === "request-timeout" || code === "bad-request";
+    sendOwnAnswer(this.#request, this.#response, answer, last ? "close" : this.#connection());
   }
 
   #connection(): "keep-alive" | "close" {
@@ -224,14 +240,23 @@ export class Forwarding implements Dispatcher.DispatchHandler, Answering {
 
   /** 103 with its links and 102 are passed on; other interim answers mean nothing to a client that did not ask. */
   #passInformation(status: number, controller: Dispatcher.DispatchController): void {
-    if (status < 100) controller.abort(new PerchError("upstream-malformed"));
+    if (status < 100) {
+      controller.abort(new PerchError("upstream-malformed"));
+      return;
+    }
     if (this.#request.httpVersionMinor === 0) return;
     if (status === 102) this.#response.writeProcessing();
     if (status !== 103) return;
-    const link = decode(controller.rawHeaders).filter(
+    const lines = decode(controller.rawHeaders).filter(
       (_, i, all) => i % 2 === 1 && all[i - 1]?.toLowerCase() === "link",
     );
-    if (link.length > 0) this.#response.writeEarlyHints({ link });
+    const link = lines.flatMap(linkValues);
+    if (link.length === 0) return;
+    try {
+      this.#response.writeEarlyHints({ link });
+    } catch {
+      // node knows fewer forms of Link than RFC 8288; a hint that it refuses is dropped, the answer still comes.
+    }
   }
 
   /** The client's response closed, whoever closed it: the one end of the exchange. */
@@ -264,7 +289,7 @@ export class Forwarding implements Dispatcher.DispatchHandler, Answering {
 
   /** The client's connection was silent for the idle timeout: its fault only where it is the client's turn. */
   readonly #onIdle = (): void => {
-    if (this.#response.writableNeedDrain) {
+    if (this.#response.writableNeedDrain || this.#response.writableEnded) {
       this.#cutShort = "client-closed";
       this.#response.destroy();
     } else if (this.#sent && !this.#request.complete && !this.#request.isPaused()) {
@@ -287,13 +312,22 @@ function decode(raw: Dispatcher.DispatchController["rawHeaders"]): string[] {
   return texts;
 }
 
-function contentLength(headers: readonly string[]): number | undefined {
+/** The first field of this lower-case name in a flat list. */
+function fieldValue(headers: readonly string[], lowerCaseName: string): string | undefined {
   for (let i = 0; i < headers.length; i += 2) {
     const name = headers[i];
-    if (name?.length === 14 && name.toLowerCase() === "content-length") return Number(headers[i + 1]);
+    if (name?.length === lowerCaseName.length && name.toLowerCase() === lowerCaseName) return headers[i + 1];
   }
   return undefined;
 }
+
+/** Link values, split at the commas that stand outside `<…>` and quotes (RFC 8288 §3). */
+function linkValues(line: string): string[] {
+  const values = line.match(/(?:<[^>]*>|"(?:[^"\\]|\\.)*"|[^,<"])+/g) ?? [];
+  return values.map((value) => value.trim()).filter((value) => value !== "");
+}
+
+const noOctets = Buffer.alloc(0);
 
 function codeOf(error: Error & { code?: unknown }): unknown {
   return error.code;
@@ -304,7 +338,9 @@ function failureOf(error: Error, sent: boolean): AttemptFailure {
   if (code === "UND_ERR_CONNECT_TIMEOUT" || (code === "ETIMEDOUT" && !sent)) return "connect-timeout";
   if (!sent) return "connect-failed";
   if (code === "UND_ERR_HEADERS_TIMEOUT" || code === "UND_ERR_BODY_TIMEOUT") return "upstream-timeout";
-  if (error.name === "HTTPParserError" || malformed.has(code)) return "upstream-malformed";
+  // ERR_…: node refused to write the head on; whatever is wrong with it, asking again would bring it again.
+  if (error.name === "HTTPParserError" || malformed.has(code) || String(code).startsWith("ERR_"))
+    return "upstream-malformed";
   // undici gives an unasked 100 or 101 the code of any broken socket; only its text tells them apart.
   if (code === "UND_ERR_SOCKET" && error.message.startsWith("bad ")) return "upstream-malformed";
   return "upstream-reset";
@@ -316,10 +352,4 @@ function failureOf(error: Error, sent: boolean): AttemptFailure {
  */
 const unsendable: ReadonlySet<unknown> = new Set(["UND_ERR_INVALID_ARG", "UND_ERR_NOT_SUPPORTED"]);
 
-const malformed: ReadonlySet<unknown> = new Set([
-  "UND_ERR_HEADERS_OVERFLOW",
-  "UND_ERR_RES_CONTENT_LENGTH_MISMATCH",
-  "ERR_INVALID_CHAR",
-  "ERR_INVALID_HTTP_TOKEN",
-  "ERR_HTTP_INVALID_STATUS_CODE",
-]);
+const malformed: ReadonlySet<unknown> = new Set(["UND_ERR_HEADERS_OVERFLOW", "UND_ERR_RES_CONTENT_LENGTH_MISMATCH"]);

@@ -36,12 +36,14 @@ export class StandardHead implements RequestHead {
 
   /**
    * Undefined where the head is not a request that Perch forwards: no Host or several (RFC 9112 §3.2), a Host that is no
-   * authority, a target that is neither origin-form nor an absolute http(s) URI, a version that is not HTTP/1.0 or 1.1.
+   * authority, a target that is neither origin-form nor an absolute http(s) URI or that has a fragment, a transfer coding
+   * other than chunked, a version that is not HTTP/1.0 or 1.1.
    */
   static read(request: IncomingMessage): StandardHead | undefined {
     const { url = "", rawHeaders, method = "", httpVersionMajor, httpVersionMinor } = request;
     if (httpVersionMajor !== 1 || httpVersionMinor > 1) return undefined;
     const seen = look(rawHeaders);
+    if (seen.otherCoding || url.includes("#")) return undefined;
     if (seen.hosts > 1 || (seen.hosts === 0 && httpVersionMinor === 1)) return undefined;
     const form = url.charCodeAt(0) === slash ? { target: url, authority: seen.host } : absoluteForm(url);
     if (form === undefined) return undefined;
@@ -87,10 +89,19 @@ interface Seen {
   cookies: string | undefined;
   contentLength: number | undefined;
   chunked: boolean;
+  /** The field is hop-by-hop: without it, a coding other than chunked would be taken for the content. */
+  otherCoding: boolean;
 }
 
 function look(rawHeaders: readonly string[]): Seen {
-  const seen: Seen = { hosts: 0, host: "", cookies: undefined, contentLength: undefined, chunked: false };
+  const seen: Seen = {
+    hosts: 0,
+    host: "",
+    cookies: undefined,
+    contentLength: undefined,
+    chunked: false,
+    otherCoding: false,
+  };
   for (let i = 0; i < rawHeaders.length; i += 2) {
     const name = rawHeaders[i] ?? "";
     const value = rawHeaders[i + 1] ?? "";
@@ -109,7 +120,9 @@ function look(rawHeaders: readonly string[]): Seen {
         if (name.toLowerCase() === "content-length") seen.contentLength = Number(value);
         break;
       case 17:
-        if (name.toLowerCase() === "transfer-encoding") seen.chunked = true;
+        if (name.toLowerCase() !== "transfer-encoding") break;
+        seen.chunked = true;
+        if (value.toLowerCase() !== "chunked") seen.otherCoding = true;
         break;
     }
   }

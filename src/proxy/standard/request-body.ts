@@ -45,6 +45,9 @@ export class RequestBody extends Readable {
       .off("end", this.#onEnd)
       .off("error", this.#onGone)
       .off("aborted", this.#onGone);
+    // Backpressure may have stopped the client in the middle: what it still sends is nobody's now, but the answer that
+    // it waits for, and its next request, come behind it.
+    if (this.#started) this.#source.resume();
     done(error);
   }
 

@@ -63,7 +63,7 @@ export class StandardServer {
     this.#server.on("checkContinue", (request, response) => this.#onRequest(request, response, true));
     this.#server.on("checkExpectation", (request, response) => this.#onUnknownExpectation(request, response));
     this.#server.on("upgrade", (request, socket, head) => this.#onUpgrade(request, socket, head));
-    this.#server.on("connect", (request, socket) => this.#refuse(socket, "bad-request", request));
+    this.#server.on("connect", (request, socket) => this.#onConnect(request, socket));
     this.#server.on("clientError", (error, socket) => this.#onClientError(error, socket));
   }
 
@@ -131,7 +131,7 @@ export class StandardServer {
     const answer = ownAnswer(code, exchange.requestId, request.headers.accept);
     exchange.bytesSent = answer.body.length;
     const keep = code === "no-route" && response.shouldKeepAlive && !this.#gateway.draining;
-    sendOwnAnswer(response, answer, keep ? "keep-alive" : "close");
+    sendOwnAnswer(request, response, answer, keep ? "keep-alive" : "close");
     return {
       closed: () => exchange.end(answer.status, code),
       clientFailed: () => request.socket.destroySoon(),
@@ -163,14 +163,27 @@ export class StandardServer {
     this.#upgrades.begin(new Exchange(this.#gateway, caller, head), head, request, socket, early);
   }
 
+  /** Perch is no forward proxy. Behind a request still being answered, a refusal would land in that answer. */
+  #onConnect(request: IncomingMessage, socket: Duplex): void {
+    if (this.#connectionOf(socket).answering === undefined) this.#refuse(socket, "bad-request", request);
+    else socket.destroy();
+  }
+
   /** node:http could not parse what came. The parser has lost its place, so the connection ends. */
   #onClientError(error: Error & { code?: string }, socket: Duplex): void {
     const answering = this.#connections.get(socket)?.answering;
+    if (error.code === "HPE_INVALID_EOF_STATE") {
+      // The client closed in the middle of what it was sending.
+      socket.destroy();
+      return;
+    }
     if (answering !== undefined && socket.writable) {
       answering.clientFailed(clientErrorCode(error));
       return;
     }
-    if (error.code === "ECONNRESET" || !socket.writable) {
+    // A browser's spare connection that was never used gets no answer: a peer could take it for that to its first request.
+    const unused = error.code === "ERR_HTTP_REQUEST_TIMEOUT" && (socket as Socket).bytesRead === 0;
+    if (unused || error.code === "ECONNRESET" || !socket.writable) {
       socket.destroy();
       return;
     }

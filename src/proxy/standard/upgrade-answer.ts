@@ -3,7 +3,7 @@ import type { Socket } from "node:net";
 import type { ErrorCode } from "../../errors.ts";
 import type { Exchange } from "../exchange.ts";
 import { responseHeaders, responseTrailers } from "../response-headers.ts";
-import { ownAnswer, sendOwnAnswer } from "./answer.ts";
+import { ownAnswer, reasonPhrase, sendOwnAnswer } from "./answer.ts";
 
 /** How relaying an upstream's answer ended. */
 export type RelayEnd = Extract<ErrorCode, "client-closed" | "upstream-reset" | "upstream-timeout"> | undefined;
@@ -34,7 +34,7 @@ export class UpgradeAnswer {
   refuse(code: ErrorCode): number {
     const answer = ownAnswer(code, this.#exchange.requestId, this.#request.headers.accept);
     this.#exchange.bytesSent = answer.body.length;
-    sendOwnAnswer(this.#response, answer, "close");
+    sendOwnAnswer(this.#request, this.#response, answer, "close");
     return answer.status;
   }
 
@@ -45,17 +45,21 @@ export class UpgradeAnswer {
    */
   relay(upstream: IncomingMessage, idleMs: number, ended: (error: RelayEnd) => void): boolean {
     const response = this.#response;
-    const headers = responseHeaders(this.#exchange, upstream.rawHeaders);
+    const status = upstream.statusCode ?? 0;
+    const trailing = upstream.headers["transfer-encoding"] === "chunked" && status !== 204 && status !== 304;
+    const trailers = trailing ? "trailers may follow" : "no trailers";
+    const headers = responseHeaders(this.#exchange, upstream.rawHeaders, trailers);
     headers.push("Connection", "close");
     try {
-      response.writeHead(upstream.statusCode ?? 0, upstream.statusMessage ?? "", headers);
+      response.writeHead(status, reasonPhrase(status, upstream.statusMessage), headers);
     } catch {
       // It keeps the text that it refused, and would refuse our own answer for it.
       response.statusMessage = "";
       return false;
     }
     // node keeps the head back until there is a body, which may take its time, or break off before it began.
-    response.flushHeaders();
+    // Not flushHeaders, which writes the head as UTF-8: its octets are Latin-1 here, and must arrive as they came.
+    response.write(noOctets);
     let open = true;
     const end = (error: RelayEnd) => {
       if (!open) return;
@@ -88,3 +92,5 @@ export class UpgradeAnswer {
     this.#client.once("drain", () => upstream.resume());
   }
 }
+
+const noOctets = Buffer.alloc(0);

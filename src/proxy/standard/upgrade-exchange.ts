@@ -89,7 +89,7 @@ export class UpgradeExchange implements HandshakeEvents {
   }
 
   switchedHeaders(upstream: readonly string[]): string[] {
-    const headers = responseHeaders(this.#exchange, upstream);
+    const headers = responseHeaders(this.#exchange, upstream, "no trailers");
     // RFC 9110 §8.6: not in a 1xx, where it would confuse whoever stands between the client and us.
     removeFields(headers, ["content-length"]);
     return [...headers, ...upgradeFields];

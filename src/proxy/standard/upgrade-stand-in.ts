@@ -39,10 +39,12 @@ export class UpgradeStandIn extends Duplex {
   }
 
   override _write(chunk: Buffer, _encoding: BufferEncoding, done: () => void): void {
-    // http-proxy-3 writes the head of the 101 whole and first; it is no part of what the tunnel carried.
+    // http-proxy-3 writes the head of the 101 whole and first, and as UTF-8, where its octets are Latin-1 and must arrive
+    // as they came. It is no part of what the tunnel carried.
+    const octets = this.#headWritten ? chunk : Buffer.from(chunk.toString("utf8"), "latin1");
     if (this.#headWritten) this.#bytes.bytesSent += chunk.length;
     this.#headWritten = true;
-    if (this.#client.write(chunk)) done();
+    if (this.#client.write(octets)) done();
     else this.#client.once("drain", done);
   }
 

@@ -166,6 +166,58 @@ describe("what the client gets", () => {
     expect(await client.read()).toContain("data: 1\n\n");
   });
 
+  it.each(["caf\xe9", "a\x01b"])(
+    "has the standard reason where the upstream's can not be written: %j",
+    async (reason) => {
+      const raw = await rawUpstream((socket) => {
+        socket.end(`HTTP/1.1 404 ${reason}\r\nContent-Length: 0\r\n\r\n`, "latin1");
+      });
+      const { port } = await perchTo(raw.origin);
+      expect(await exchange(port, "GET / HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n")).toMatch(
+        /^HTTP\/1\.1 404 Not Found\r\n/,
+      );
+    },
+  );
+
+  it("has header octets as they came, however late the body is", async () => {
+    const bodies: (() => void)[] = [];
+    const raw = await rawUpstream((socket) => {
+      socket.write("HTTP/1.1 200 OK\r\nX-A: \xc3\xa9|\xe9\r\nContent-Length: 2\r\n\r\n", "latin1");
+      bodies.push(() => socket.end("ok"));
+    });
+    const client = await RawClient.connect((await perchTo(raw.origin)).port);
+    client.send("GET / HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n");
+    expect(await client.read((all) => all.includes("\r\n\r\n"))).toContain("X-A: \xc3\xa9|\xe9\r\n");
+    bodies[0]?.();
+    expect((await client.read()).endsWith("\r\n\r\nok")).toBe(true);
+  });
+
+  it("comes although the upstream hinted in a form of Link that node does not know", async () => {
+    const raw = await rawUpstream((socket) => {
+      socket.end(
+        "HTTP/1.1 103 Early Hints\r\nLink: </a.css>; rel=preload; as=style, </b.js>; rel=preload\r\n" +
+          'Link: </c>; rel="preload stylesheet"\r\n\r\nHTTP/1.1 201 Created\r\nContent-Length: 0\r\n\r\n',
+      );
+    });
+    const { port } = await perchTo(raw.origin);
+    expect(
+      await exchange(port, "POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 0\r\nConnection: close\r\n\r\n"),
+    ).toContain("HTTP/1.1 201 Created\r\n");
+    expect(raw.sockets.length).toBe(1);
+  });
+
+  it.each([
+    ["HEAD", "200 OK\r\nTransfer-Encoding: chunked\r\nTrailer: x-t"],
+    ["GET", "204 No Content\r\nTrailer: x-t"],
+    ["GET", "200 OK\r\nContent-Length: 0\r\nTrailer: x-t"],
+  ])("comes although it declares trailers that can not follow: %s, %j", async (method, head) => {
+    const raw = await rawUpstream((socket) => socket.end(`HTTP/1.1 ${head}\r\n\r\n`));
+    const { port } = await perchTo(raw.origin);
+    const all = await exchange(port, `${method} / HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n`);
+    expect(all).toMatch(/^HTTP\/1\.1 20/);
+    expect(all.toLowerCase()).not.toContain("trailer:");
+  });
+
   it("comes in the order of the requests where they were pipelined", async () => {
     const stable = await upstream("stable", (req, response) => response.end(req.url));
     const { port } = await perchTo(stable.origin);
@@ -229,6 +281,13 @@ describe("errors that Perch answers itself", () => {
     ["CONNECT", "CONNECT a:443 HTTP/1.1\r\nHost: a:443\r\n\r\n", 400, "bad-request"],
     ["too many fields", `GET / HTTP/1.1\r\nHost: a\r\n${"X: 1\r\n".repeat(100)}\r\n`, 431, "headers-too-large"],
     ["too large a head", `GET / HTTP/1.1\r\nHost: a\r\nX: ${"x".repeat(40_000)}\r\n\r\n`, 431, "headers-too-large"],
+    [
+      "a coding other than chunked",
+      "POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: gzip, chunked\r\n\r\n0\r\n\r\n",
+      400,
+      "bad-request",
+    ],
+    ["a fragment", "GET /x#y HTTP/1.1\r\nHost: a\r\n\r\n", 400, "bad-request"],
     ["an odd expectation", "GET / HTTP/1.1\r\nHost: a\r\nExpect: miracles\r\n\r\n", 417, "expectation-failed"],
   ];
   it.each(badRequests)("%s: refused, counted, and the connection closed", async (_sentence, octets, status, code) => {
@@ -257,8 +316,8 @@ routes: [{ name: api, match: { path: { prefix: /api } }, service: shop }]`);
   const brokenUpstreams: readonly [sentence: string, answer: string, status: number, code: string][] = [
     ["closes without an answer", "", 502, "upstream-reset"],
     [
-      "answers a control character in its status",
-      "HTTP/1.1 400 a\x01b\r\nContent-Length: 0\r\n\r\n",
+      "answers a coding other than chunked",
+      "HTTP/1.1 200 OK\r\nTransfer-Encoding: gzip, chunked\r\n\r\n0\r\n\r\n",
       502,
       "upstream-malformed",
     ],
@@ -293,6 +352,36 @@ routes: [{ name: api, match: { path: { prefix: /api } }, service: shop }]`);
     expect(await metric('perch_upstream_errors_total{service="shop",version="stable",kind="upstream-timeout"}')).toBe(
       1,
     );
+  });
+
+  it("a large upload over the limit gets its 413 whole, although it is read only afterwards", async () => {
+    const stable = await upstream("stable");
+    const { port } = await perchTo(stable.origin, "limits: { body: 1MiB }");
+    for (const framing of ["Content-Length: 26214400", "Transfer-Encoding: chunked"]) {
+      const client = await RawClient.connect(port);
+      client.socket.pause();
+      const body = "x".repeat(26_214_400);
+      client.send(
+        `POST / HTTP/1.1\r\nHost: a\r\n${framing}\r\n\r\n${framing.startsWith("T") ? "1900000\r\n" : ""}${body}`,
+      );
+      await new Promise<void>((resolve) => client.socket.once("drain", resolve));
+      client.socket.resume();
+      expect(await client.read()).toMatch(/^HTTP\/1\.1 413 [\s\S]*body-too-large/);
+    }
+  });
+
+  it("an early answer does not stop a client in the middle of its upload", async () => {
+    const raw = await rawUpstream((socket, received) => {
+      if (!received.includes("\r\n\r\n")) return;
+      socket.write("HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok");
+      socket.pause();
+    });
+    const client = await RawClient.connect((await perchTo(raw.origin)).port);
+    const size = 50 * 1024 * 1024;
+    client.send(`POST / HTTP/1.1\r\nHost: a\r\nContent-Length: ${size}\r\n\r\n`);
+    client.send("x".repeat(size));
+    client.send("GET /next HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n");
+    expect((await client.read()).match(/HTTP\/1\.1 200 OK/g)).toHaveLength(2);
   });
 
   it("a body over the limit: 413, told by its length or found on the way", async () => {
@@ -352,6 +441,18 @@ describe("idle timeouts", () => {
     const { port } = await perchTo(stable.origin);
     const all = await exchange(port, "POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 10\r\n\r\nabc");
     expect(all).toMatch(/^HTTP\/1\.1 408 [\s\S]*Connection: close[\s\S]*x-perch-error: request-timeout/);
+  });
+
+  it("a client that reads nothing, not even small answers, is cut off", async () => {
+    const stable = await upstream("stable", (_request, response) => response.end("x".repeat(1000)));
+    const { port, metric } = await perchTo(stable.origin);
+    const client = await RawClient.connect(port);
+    client.socket.pause();
+    client.send("GET / HTTP/1.1\r\nHost: a\r\n\r\n".repeat(20_000));
+    const inFlight = 'perch_requests_in_flight{service="shop",version="stable"}';
+    const gone = 'perch_requests_total{route="all",service="shop",version="stable",code="499",method="GET"}';
+    await expect.poll(() => metric(gone), { timeout: 15_000 }).toBe(1);
+    expect(await metric(inFlight)).toBe(0);
   });
 
   it("a client that does not read is cut off and counted as 499", async () => {
