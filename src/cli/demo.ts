@@ -116,7 +116,8 @@ async function runLive({ split, users }: DemoSettings, terminal: Terminal): Prom
     const report = tally.report();
     const verdict = judge(report);
     screen.draw([...reportLines(report), "", ...verdictLines(report, verdict)]);
-    return verdict.ok ? 0 : 1;
+    // Whoever stops it before the first request has seen nothing fail.
+    return verdict.ok || report.requests === 0 ? 0 : 1;
   } finally {
     signals.release();
   }
