@@ -1,5 +1,8 @@
 #!/usr/bin/env node
 import "./node-version.js";
+import { boundYoungGeneration } from "./young-generation.ts";
+
+if (process.argv[2] === "serve") boundYoungGeneration();
 
 // Loaded only now, so that the version check comes before anything that an older Node could not even parse.
 const { run } = await import("./run.ts");
