@@ -15,7 +15,7 @@ const root = fileURLToPath(new URL("..", import.meta.url));
 
 /** The checkout's own files. Node keeps its type stripper in memory for them, tens of MiB that no user's server has. */
 export function sourcePrograms(): Programs {
-  return programsIn(root, "ts", "unbuilt TypeScript");
+  return programsIn(root, "ts", "programs as unbuilt TypeScript");
 }
 
 /**
@@ -29,7 +29,7 @@ export function buildPrograms(): Programs {
   copyFileSync(join(root, "package.json"), join(directory, "package.json"));
   const compiler = join(root, "node_modules", "typescript", "bin", "tsc");
   spawnSync(process.execPath, [compiler, "-p", join(root, "bench"), "--outDir", directory], { stdio: "ignore" });
-  const programs = programsIn(directory, "js", "built");
+  const programs = programsIn(directory, "js", "programs compiled");
   if (!existsSync(programs.gateway)) throw new Error('the programs could not be built; "npm run build" may tell why');
   return programs;
 }
