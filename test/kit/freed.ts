@@ -1,6 +1,6 @@
 import { afterEach } from "vitest";
-import { type RawUpstream, startRawUpstream, startUpstream, type TestUpstream } from "./upstream.ts";
 import { startPerch, type TestPerch } from "./perch.ts";
+import { type RawUpstream, startRawUpstream, startUpstream, type TestUpstream } from "./upstream.ts";
 
 const toFree: (() => Promise<unknown>)[] = [];
 
