@@ -2,6 +2,7 @@ import fc from "fast-check";
 import { describe, expect, test } from "vitest";
 import { deriveClientAddress } from "../../src/identify/client-address.ts";
 import { address, callerOf, type Headers, headOf, ranges } from "./heads.ts";
+import { expectLinearTime, nothingBut } from "./linear-time.ts";
 
 const trusted = ranges("10.0.0.0/8", "2001:db8:1::/48");
 
@@ -130,16 +131,15 @@ describe("nothing that a client sends before what a trusted proxy appended chang
   });
 });
 
-/** Quadratic work on 256 KiB would take many seconds; see the Cookie header's tests for the bound. */
 test.each(["\\", '"', ",", 'a="', 'a="\\"', "for=10.0.0.1,", "10.0.0.1, ", "a", "a;", "a=b;", " "])(
   "a header of nothing but %j takes linear time",
   (unit) => {
-    const value = unit.repeat((256 * 1024) / unit.length);
-    const start = performance.now();
-    for (const text of [value, `"${value}`, `${value}"`, `a="${value}"`]) {
-      derived({ forwarded: text });
-      derived({ "x-forwarded-for": text });
-    }
-    expect(performance.now() - start).toBeLessThan(2000);
+    const value = nothingBut(unit);
+    expectLinearTime(() => {
+      for (const text of [value, `"${value}`, `${value}"`, `a="${value}"`]) {
+        derived({ forwarded: text });
+        derived({ "x-forwarded-for": text });
+      }
+    });
   },
 );
