@@ -9,7 +9,7 @@ export function nothingBut(unit: string): string {
 }
 
 /**
- * Expects this work on a MiB of text to be linear in it. Quadratic work is at least eight seconds, even where each step
+ * Expects this work on a MiB of text to be linear in it. Quadratic work takes more than five seconds, even where each step
  * is the engine's fastest search; linear work is some hundred milliseconds. The processor's time is measured, so that a
  * busy machine fails nothing.
  */
