@@ -1,16 +1,12 @@
-import { afterEach } from "vitest";
+import { onTestFinished } from "vitest";
 import { startPerch, type TestPerch } from "./perch.ts";
 import { type RawUpstream, startRawUpstream, startUpstream, type TestUpstream } from "./upstream.ts";
 
-const toFree: (() => Promise<unknown>)[] = [];
-
-afterEach(async () => {
-  for (const free of toFree.splice(0).reverse()) await free();
-});
-
-/** Runs `free` after the test that is running, last started first freed. */
+/** Runs `free` after the test that is running, last started first freed, whether it passed or failed. */
 export function freeAfterTest(free: () => Promise<unknown>): void {
-  toFree.push(free);
+  onTestFinished(async () => {
+    await free();
+  });
 }
 
 /** The kit's servers, freed after the test that started them. */
