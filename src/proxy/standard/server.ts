@@ -82,6 +82,8 @@ export class StandardServer {
   async close(): Promise<void> {
     const { promise: stopped, resolve } = Promise.withResolvers<void>();
     this.#server.close(() => resolve());
+    // Node 24 takes a connection that was never used for one whose request is on its way, and would wait for it.
+    for (const socket of this.#sockets) if (socket.bytesRead === 0) socket.destroySoon();
     this.#upgrades.end();
     await stopped;
     // Node says so when the last socket is destroyed; the requests on it end only with that socket's own `close`.
