@@ -8,6 +8,8 @@ import { formatDiagnostic } from "./config/diagnostics.ts";
 import { type LoadResult, loadConfigFile, loadConfigText } from "./config/load.ts";
 import { FileWatcher } from "./config/watch.ts";
 import { DeadBuffers } from "./dead-buffers.ts";
+import { Lanes } from "./lanes.ts";
+import { Listener } from "./listener.ts";
 import { AccessLog } from "./observe/access-log.ts";
 import { CellRegistry } from "./observe/cells.ts";
 import { createLogger, type Logger, type LogLevel } from "./observe/log.ts";
@@ -15,8 +17,6 @@ import { LogDestination } from "./observe/log-destination.ts";
 import { Observer } from "./observe/observe.ts";
 import { ActiveSnapshot } from "./proxy/active-snapshot.ts";
 import type { Gateway } from "./proxy/gateway.ts";
-import { Pools } from "./proxy/standard/pools.ts";
-import { StandardServer } from "./proxy/standard/server.ts";
 import { batchedRandom } from "./random-source.ts";
 import { type LoadedConfig, Reloader } from "./reloader.ts";
 import { EndpointRegistry } from "./upstream/endpoint-registry.ts";
@@ -91,8 +91,8 @@ export class App {
     try {
       const adminAddress = await bindAdmin(parts.admin, first.compiled.admin);
       const listeners: BoundListener[] = [];
-      for (const { name, server, spec } of parts.servers) {
-        listeners.push({ name, address: await bound(`listener "${name}"`, spec, () => server.listen()) });
+      for (const { name, listener, spec } of parts.listeners) {
+        listeners.push({ name, address: await bound(`listener "${name}"`, spec, () => listener.listen()) });
       }
       for (const warning of first.warnings) log.warn({ problem: formatDiagnostic(warning) }, "configuration warning");
       const at = listeners.map(({ name, address }) => `${name} ${formatAddress(address)}`);
@@ -119,15 +119,15 @@ export class App {
   }
 
   async #drain(why: string): Promise<void> {
-    const { lifecycle, servers, log } = this.#parts;
+    const { lifecycle, listeners, log } = this.#parts;
     const { drainDelayMs, drainTimeoutMs } = this.#options;
     log.info({ why, drainDelayMs, drainTimeoutMs }, "draining");
     lifecycle.draining = true;
     await elapsed(drainDelayMs);
-    const finished = Promise.all(servers.map(({ server }) => server.close()));
+    const finished = Promise.all(listeners.map(({ listener }) => listener.close()));
     const timer = setTimeout(() => {
       log.warn({ drainTimeoutMs }, "drain timeout: requests still under way are broken off");
-      for (const { server } of servers) server.destroy();
+      for (const { listener } of listeners) listener.destroy();
     }, drainTimeoutMs);
     await finished;
     clearTimeout(timer);
@@ -145,8 +145,8 @@ interface Parts {
   readonly reloader: Reloader;
   readonly watcher: Watcher | undefined;
   readonly admin: FastifyInstance;
-  readonly servers: readonly { readonly name: string; readonly spec: BindAddress; readonly server: StandardServer }[];
-  readonly pools: Pools;
+  readonly listeners: readonly { readonly name: string; readonly spec: BindAddress; readonly listener: Listener }[];
+  readonly lanes: Lanes;
   readonly accessLog: AccessLog;
   readonly lifecycle: { draining: boolean };
 }
@@ -163,8 +163,8 @@ interface Foundation {
 
 function build({ options, log, watcher, load, first }: Foundation): Parts {
   const cells = new CellRegistry();
-  const pools = new Pools();
-  const endpoints = new EndpointRegistry((endpoint) => pools.retire(endpoint));
+  const lanes = new Lanes();
+  const endpoints = new EndpointRegistry((endpoint) => lanes.retire(endpoint));
   const active = new ActiveSnapshot(cells, endpoints, first.compiled, first.hash);
   const accessLog = new AccessLog({
     destination: new LogDestination({
@@ -193,10 +193,10 @@ function build({ options, log, watcher, load, first }: Foundation): Parts {
     streamed: (bytes) => deadBuffers.passed(bytes),
     defect: (error) => log.error({ err: error }, "a request failed by a defect of Perch"),
   };
-  const servers = first.compiled.listeners.map((spec) => ({
+  const listeners = first.compiled.listeners.map((spec) => ({
     name: spec.name,
     spec,
-    server: new StandardServer(gateway, pools, spec),
+    listener: new Listener(gateway, lanes, spec),
   }));
   const reloader = new Reloader(
     {
@@ -208,7 +208,7 @@ function build({ options, log, watcher, load, first }: Foundation): Parts {
       nowMs,
       onLoaded: ({ compiled }) => {
         accessLog.sample = compiled.accessLog.sample;
-        for (const { server } of servers) server.snapshotChanged(active.current);
+        for (const { listener } of listeners) listener.snapshotChanged(active.current);
       },
       onFiles: (files) => watcher?.alsoWatch(files),
     },
@@ -221,7 +221,7 @@ function build({ options, log, watcher, load, first }: Foundation): Parts {
     listenHost: first.compiled.admin.host,
     onFailure: (error) => log.error({ err: error }, "the admin server failed to answer"),
   });
-  return { log, reloader, watcher, admin, servers, pools, accessLog, lifecycle };
+  return { log, reloader, watcher, admin, listeners, lanes, accessLog, lifecycle };
 }
 
 function loader({ source, env }: AppOptions): () => LoadResult {
@@ -301,9 +301,9 @@ function formatAddress({ address, port, family }: AddressInfo): string {
 
 async function release(parts: Parts): Promise<void> {
   parts.watcher?.close();
-  for (const { server } of parts.servers) server.destroy();
-  await Promise.all(parts.servers.map(({ server }) => server.close()));
-  await parts.pools.destroy();
+  for (const { listener } of parts.listeners) listener.destroy();
+  await Promise.all(parts.listeners.map(({ listener }) => listener.close()));
+  await parts.lanes.destroy();
   // Whoever reads the log may have stopped reading: what cannot be written in this time never will be.
   await Promise.race([parts.accessLog.close(), elapsed(lastWriteMs, "lets it end")]);
   await parts.admin.close();

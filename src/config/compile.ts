@@ -41,6 +41,7 @@ export function compileConfig(config: Config, context: CompileContext): Compiled
     admin: config.admin.address,
     trustedProxies: config.trustedProxies,
     exposeVersion: config.exposeVersion,
+    fastLane: config.fastLane,
     accessLog: { sample: config.accessLog.sample },
     limits: {
       headerBytes: config.limits.headers,
@@ -102,10 +103,6 @@ function warnOfDeployment(config: Config, reading: Reading): void {
   if (host !== "::1" && !host.startsWith("127.")) {
     const message = "the admin server is open beyond this machine, and asks nobody who they are";
     reading.warn(reading.spanOf(config.admin, "address"), "risky", message, "keep it on 127.0.0.1, or guard the port");
-  }
-  if (config.fastLane === "on") {
-    const message = "this version of Perch has the standard lane only; fastLane: on changes nothing";
-    reading.warn(reading.spanOf(config, "fastLane"), "not-supported", message);
   }
   for (const entry of config.releases) {
     if (hasSecret(entry.value)) continue;

@@ -32,6 +32,8 @@ export interface StaticConfig {
 export interface CompiledConfig extends StaticConfig {
   readonly trustedProxies: readonly AddressRange[];
   readonly exposeVersion: boolean;
+  /** Whether connections begin in the fast lane. */
+  readonly fastLane: "on" | "off";
   /** Share of requests logged, 0 to 1. */
   readonly accessLog: { readonly sample: number };
   /** `bodyBytes` 0: no limit. */

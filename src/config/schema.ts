@@ -194,9 +194,10 @@ export const configSchema = object(
       [],
     ),
     exposeVersion: defaulted("Whether responses say in x-perch-version which version served them.", boolean(), false),
-    fastLane: optional(
-      "Whether requests may take the fast lane. This version of Perch has the standard lane only.",
+    fastLane: defaulted(
+      "Whether plain HTTP/1.1 requests take the fast lane. A request that it does not serve takes the standard lane.",
       oneOf(["on", "off"], { true: "on", false: "off" }),
+      "on",
     ),
     admin: defaulted(
       "Metrics, probes and the API that reads.",

@@ -25,6 +25,7 @@ describe("what a configuration compiles to", () => {
       admin: { host: "127.0.0.1", port: 9901 },
       trustedProxies: [],
       exposeVersion: false,
+      fastLane: "on",
       accessLog: { sample: 1 },
       limits: { headerBytes: 32_768, headerCount: 100, bodyBytes: 0 },
       attributes: [],

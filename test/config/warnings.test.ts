@@ -148,13 +148,6 @@ const cases: readonly (readonly [string, string, string, readonly string[]])[] =
   ],
   ["no doubt about an admin server on IPv6 loopback", "services:", 'admin: { address: "[::1]:9901" }\nservices:', []],
   [
-    "the fast lane, which this version does not have",
-    "services:",
-    "fastLane: true\nservices:",
-    ["12:11: warning: this version of Perch has the standard lane only; fastLane: on changes nothing"],
-  ],
-  ["no doubt about the fast lane turned off", "services:", "fastLane: off\nservices:", []],
-  [
     "a source that trusts proxies where there are none",
     "trustedProxies: [10.0.0.0/8]\n",
     "",

@@ -1,7 +1,6 @@
 import { createServer, type IncomingMessage, type Server, type ServerResponse, STATUS_CODES } from "node:http";
-import type { AddressInfo, Socket } from "node:net";
+import type { Socket } from "node:net";
 import type { Duplex } from "node:stream";
-import type { ListenerSpec } from "../../config/compiled-config.ts";
 import type { ErrorCode } from "../../errors.ts";
 import type { RequestHead } from "../../identify/request-head.ts";
 import { Exchange } from "../exchange.ts";
@@ -20,24 +19,25 @@ const headTimeoutMs = 15_000;
 const keepAliveMs = 75_000;
 const checkIntervalMs = 5_000;
 
-/** The standard lane: one listener, node:http (llhttp, strict) in front and undici behind. */
+/**
+ * The standard lane of one listener: node:http (llhttp, strict) in front and undici behind. It listens to nothing itself:
+ * connections are given to it, fresh ones and those that the fast lane will not judge.
+ */
 export class StandardServer {
   readonly #gateway: Gateway;
   readonly #context: ForwardContext;
-  readonly #spec: ListenerSpec;
   readonly #server: Server;
   readonly #upgrades: Upgrades;
   readonly #connections = new WeakMap<Duplex, Connection>();
   readonly #sockets = new Set<Socket>();
 
-  constructor(gateway: Gateway, pools: Pools, spec: ListenerSpec) {
+  constructor(gateway: Gateway, pools: Pools) {
     this.#gateway = gateway;
     this.#context = {
       pools,
       isDraining: () => gateway.draining,
       streamed: (bytes) => gateway.streamed(bytes),
     };
-    this.#spec = spec;
     this.#upgrades = new Upgrades(gateway);
     const { headerBytes } = gateway.snapshot.config.limits;
     this.#server = createServer({
@@ -55,38 +55,30 @@ export class StandardServer {
     });
     // Node drops fields past its count, and a Content-Length with them (CVE-2026-58044): keep all, count them here.
     this.#server.maxHeadersCount = 0;
-    this.#server.on("connection", (socket: Socket) => {
-      this.#sockets.add(socket);
-      socket.once("close", () => this.#sockets.delete(socket));
-    });
     this.#server.on("request", (request, response) => this.#onRequest(request, response, false));
     this.#server.on("checkContinue", (request, response) => this.#onRequest(request, response, true));
     this.#server.on("checkExpectation", (request, response) => this.#onUnknownExpectation(request, response));
     this.#server.on("upgrade", (request, socket, head) => this.#onUpgrade(request, socket, head));
     this.#server.on("connect", (request, socket) => this.#onConnect(request, socket));
     this.#server.on("clientError", (error, socket) => this.#onClientError(error, socket));
+    // An http.Server enforces its timeouts from the moment it listens. This one never will, so it is told that it does.
+    this.#server.emit("listening");
   }
 
-  /** Resolves with the bound address; rejects as `listen` does (EADDRINUSE, EACCES …). */
-  listen(): Promise<AddressInfo> {
-    const { promise, resolve, reject } = Promise.withResolvers<AddressInfo>();
-    this.#server.once("error", reject);
-    this.#server.listen({ host: this.#spec.host, port: this.#spec.port, backlog: 4096 }, () => {
-      this.#server.off("error", reject);
-      resolve(this.#server.address() as AddressInfo);
-    });
-    return promise;
+  /** Takes a connection over; what was read from it and not yet understood has been put back. */
+  accept(socket: Socket): void {
+    this.#sockets.add(socket);
+    socket.once("close", () => this.#sockets.delete(socket));
+    this.#server.emit("connection", socket);
   }
 
-  /** Stops accepting, closes idle connections, and resolves once the last request has ended. */
+  /** Closes idle connections, and resolves once the last request has ended. Whoever listens has stopped before. */
   async close(): Promise<void> {
-    const { promise: stopped, resolve } = Promise.withResolvers<void>();
-    this.#server.close(() => resolve());
+    this.#server.close();
     // Node 24 takes a connection that was never used for one whose request is on its way, and would wait for it.
     for (const socket of this.#sockets) if (socket.bytesRead === 0) socket.destroySoon();
     this.#upgrades.end();
-    await stopped;
-    // Node says so when the last socket is destroyed; the requests on it end only with that socket's own `close`.
+    // The requests on a connection end only with its own `close`.
     await Promise.all(Array.from(this.#sockets, closed));
   }
 
