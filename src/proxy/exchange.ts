@@ -49,14 +49,19 @@ export class Exchange implements Outcome {
     this.requestId = acceptedRequestId(head, caller) ?? gateway.newRequestId();
   }
 
+  /** Finds the route, once: nothing is decided or counted yet, so a lane can still leave the request to another. */
+  findRoute(): Route | undefined {
+    this.route ??= this.snapshot.routes.find(this.facts, this.#nowMs);
+    return this.route;
+  }
+
   /**
    * Route, identify, decide. An error code ends the exchange with that answer: `no-route`. Undefined: forward it.
    * Attributes are identified as conditions ask for them, so what no rule reads costs nothing.
    */
   begin(): ErrorCode | undefined {
-    const route = this.snapshot.routes.find(this.facts, this.#nowMs);
+    const route = this.findRoute();
     if (route === undefined) return "no-route";
-    this.route = route;
     const { service, release } = route;
     if (release !== undefined) this.decision = this.#decide(release, service);
     const exact = this.decision?.reason === "override";

@@ -12,7 +12,10 @@ const dropped: ReadonlySet<string> = new Set([
   "upgrade",
 ]);
 
-type ResponseField =
+export type TrailerPlan = "trailers may follow" | "no trailers";
+
+/** What a field of the upstream's response is to Perch. */
+export type ResponseField =
   | "keep"
   | "drop"
   | "connection"
@@ -21,24 +24,68 @@ type ResponseField =
   | "targeted-cache-control"
   | "version";
 
-const fields = new FieldKinds<ResponseField>((name) => {
+/** By lower-case name. */
+export function responseField(name: string): ResponseField {
   if (name === "connection" || name === "cache-control" || name === "trailer") return name;
   if (name === "x-perch-version") return "version";
   if (name.endsWith("cdn-cache-control") || name === "surrogate-control") return "targeted-cache-control";
   return dropped.has(name) ? "drop" : "keep";
-});
+}
+
+const fields = new FieldKinds<ResponseField>(responseField);
+
+/** What Perch changes in one response. */
+export interface ResponseEdit {
+  /** The pin to set; undefined where none is. */
+  readonly setCookie: string | undefined;
+  /** The version served, where it is told; then the upstream's own word for it goes. */
+  readonly exposedVersion: string | undefined;
+}
+
+export function responseEdit(exchange: Exchange): ResponseEdit {
+  const { exposeVersion } = exchange.snapshot.config;
+  return { setCookie: exchange.setCookie(), exposedVersion: exposeVersion ? exchange.servedVersion : undefined };
+}
+
+/** Whether a field goes to the client as it came. */
+export function passes(
+  field: ResponseField,
+  { setCookie, exposedVersion }: ResponseEdit,
+  trailers: TrailerPlan,
+): boolean {
+  switch (field) {
+    case "keep":
+      return true;
+    case "trailer":
+      return trailers === "trailers may follow";
+    case "version":
+      return exposedVersion === undefined;
+    // RFC 9213: a targeted field outranks Cache-Control for the caches it names, so a private answer may not keep it.
+    case "targeted-cache-control":
+    case "cache-control":
+      return setCookie === undefined;
+    case "connection":
+    case "drop":
+      return false;
+  }
+}
+
+/** Appends what Perch adds; `cacheControl` is what the upstream said in fields that did not pass. */
+export function addResponseFields(
+  { setCookie, exposedVersion }: ResponseEdit,
+  cacheControl: string | undefined,
+  out: string[],
+): void {
+  if (setCookie !== undefined) out.push("Cache-Control", privateCacheControl(cacheControl), "Set-Cookie", setCookie);
+  if (exposedVersion !== undefined) out.push("x-perch-version", exposedVersion);
+}
 
 /**
  * The response's header fields as the client gets them, flat: name, value, name, value. The upstream's come first, in
  * their order and case, then what Perch adds.
  */
-export function responseHeaders(
-  exchange: Exchange,
-  upstream: readonly string[],
-  trailers: "trailers may follow" | "no trailers",
-): string[] {
-  const { exposeVersion } = exchange.snapshot.config;
-  const setCookie = exchange.setCookie();
+export function responseHeaders(exchange: Exchange, upstream: readonly string[], trailers: TrailerPlan): string[] {
+  const edit = responseEdit(exchange);
   const out: string[] = [];
   const named: string[] = [];
   let cacheControl: string | undefined;
@@ -46,18 +93,12 @@ export function responseHeaders(
     const name = upstream[i] ?? "";
     const value = upstream[i + 1] ?? "";
     const field = fields.of(name);
-    if (field === "keep") out.push(name, value);
+    if (passes(field, edit, trailers)) out.push(name, value);
     else if (field === "connection") named.push(...connectionOptions(value));
-    else if (field === "trailer" && trailers === "trailers may follow") out.push(name, value);
-    else if (field === "version" && !exposeVersion) out.push(name, value);
-    // RFC 9213: a targeted field outranks Cache-Control for the caches it names, so a private answer may not keep it.
-    else if (field === "targeted-cache-control" && setCookie === undefined) out.push(name, value);
-    else if (field === "cache-control" && setCookie === undefined) out.push(name, value);
     else if (field === "cache-control") cacheControl = cacheControl === undefined ? value : `${cacheControl}, ${value}`;
   }
   removeFields(out, named);
-  if (setCookie !== undefined) out.push("Cache-Control", privateCacheControl(cacheControl), "Set-Cookie", setCookie);
-  if (exposeVersion && exchange.servedVersion !== undefined) out.push("x-perch-version", exchange.servedVersion);
+  addResponseFields(edit, cacheControl, out);
   return out;
 }
 

@@ -36,6 +36,8 @@ export interface Route {
   readonly name: string;
   readonly service: Service;
   readonly release: GatewayRelease | undefined;
+  /** The fast lane speaks to plain endpoints only: one by https leaves the whole route to the standard lane. */
+  readonly lane: "fast" | "standard";
   /** By the index of the version served. */
   readonly cells: readonly RequestCells[];
 }
@@ -139,10 +141,15 @@ function buildRoute(
     name: spec.name,
     service,
     release: spec.release === undefined ? undefined : named(releases, spec.release),
+    lane: isPlain(service) ? "fast" : "standard",
     cells: Object.freeze(
       [...service.versions.keys()].map((version) => parts.cells.request(spec.name, service.name, version)),
     ),
   });
+}
+
+function isPlain({ versions }: Service): boolean {
+  return [...versions.values()].every(({ endpoints }) => endpoints.every(({ origin }) => origin.startsWith("http:")));
 }
 
 /** The configuration was validated, so a missing name is a defect of Perch and must not pass for an empty one. */

@@ -8,11 +8,11 @@ import { removeFields } from "./header-fields.ts";
  * then what Perch adds. Host is the authority the client asked for; framing is the transport's.
  */
 export function upstreamHeaders(exchange: Exchange, rawHeaders: readonly string[]): string[] {
-  const { snapshot, head, caller, requestId } = exchange;
+  const { snapshot, head, caller } = exchange;
   const rules = snapshot.requestHeaders;
   // An HTTP/1.0 client may name no host; the upstream then gets its own address as one.
   const out: string[] = head.authority === "" ? [] : ["Host", head.authority];
-  let via = "1.1 perch";
+  let via = ownVia;
   const named: string[] = [];
   for (let i = 0; i < rawHeaders.length; i += 2) {
     const name = rawHeaders[i] ?? "";
@@ -36,6 +36,13 @@ export function upstreamHeaders(exchange: Exchange, rawHeaders: readonly string[
     }
   }
   removeFields(out, named);
+  addedFields(exchange, via, out);
+  return out;
+}
+
+/** Appends what Perch writes itself, whatever the lane: the cookies that are left, and the way the request came. */
+export function addedFields(exchange: Exchange, via: string, out: string[]): void {
+  const { snapshot, head, caller, requestId } = exchange;
   const withheld = caller.trusted ? snapshot.ownCookies : snapshot.strangersCookies;
   const cookies = head.cookies === undefined ? undefined : stripCookies(head.cookies, withheld);
   if (cookies !== undefined) out.push("Cookie", cookies);
@@ -45,8 +52,10 @@ export function upstreamHeaders(exchange: Exchange, rawHeaders: readonly string[
   out.push("X-Forwarded-Port", forwarded.port);
   if (forwarded.forwarded !== undefined) out.push("Forwarded", forwarded.forwarded);
   out.push("X-Request-Id", requestId, "Via", via);
-  return out;
 }
+
+/** What Via says of Perch (RFC 9110 §7.6.3), after those that came before. */
+export const ownVia = "1.1 perch";
 
 /** The target that goes upstream: as sent, without query parameters that only a trusted caller may set. */
 export function upstreamTarget({ snapshot, head, caller }: Exchange): string {

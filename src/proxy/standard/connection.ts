@@ -1,9 +1,7 @@
 import type { IncomingMessage, ServerResponse } from "node:http";
 import type { Socket } from "node:net";
-import { parseAddress } from "../../decide/address.ts";
 import type { ErrorCode } from "../../errors.ts";
-import type { Caller } from "../../identify/caller.ts";
-import type { Snapshot } from "../snapshot.ts";
+import { Peer } from "../peer.ts";
 
 /** Whoever answers a request: hears when its response closed, and when the client's octets stopped being HTTP. */
 export interface Answering {
@@ -24,25 +22,14 @@ interface Waiting {
  * being told the result.
  */
 export class Connection {
+  readonly peer: Peer;
   readonly #socket: Socket;
-  #judgedBy: Snapshot | undefined;
-  #caller: Caller | undefined;
   #answering: Answering | undefined;
   readonly #waiting: Waiting[] = [];
 
   constructor(socket: Socket) {
+    this.peer = new Peer(socket);
     this.#socket = socket;
-  }
-
-  /** The peer. Judged anew where a reload changed whom to trust. */
-  caller(snapshot: Snapshot): Caller {
-    if (this.#caller !== undefined && this.#judgedBy === snapshot) return this.#caller;
-    const { remoteAddress, localPort = 0 } = this.#socket;
-    const address = remoteAddress === undefined ? undefined : parseAddress(remoteAddress.replace(/%.*$/, ""));
-    const trusted = address !== undefined && snapshot.trustedProxies.some((range) => range.contains(address));
-    this.#judgedBy = snapshot;
-    this.#caller = Object.freeze({ address, trusted, scheme: "http", localPort });
-    return this.#caller;
   }
 
   /** Who answers the request whose turn it is; undefined between requests. */

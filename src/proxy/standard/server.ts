@@ -5,8 +5,9 @@ import type { ErrorCode } from "../../errors.ts";
 import type { RequestHead } from "../../identify/request-head.ts";
 import { Exchange } from "../exchange.ts";
 import type { Gateway } from "../gateway.ts";
+import { ownAnswer, ownAnswerText } from "../own-answer.ts";
 import type { Snapshot } from "../snapshot.ts";
-import { ownAnswer, rawOwnAnswer, sendOwnAnswer } from "./answer.ts";
+import { sendOwnAnswer } from "./answer.ts";
 import { type Answering, Connection } from "./connection.ts";
 import { type ForwardContext, Forwarding } from "./forward.ts";
 import { StandardHead } from "./head.ts";
@@ -97,7 +98,7 @@ export class StandardServer {
     const connection = this.#connectionOf(request.socket);
     connection.take(request, response, () => {
       const head = StandardHead.read(request);
-      const caller = connection.caller(this.#gateway.snapshot);
+      const caller = connection.peer.caller(this.#gateway.snapshot);
       const exchange = new Exchange(this.#gateway, caller, head ?? unreadableHead(request));
       try {
         const refusal = head === undefined ? "bad-request" : (this.#overLimit(head) ?? exchange.begin());
@@ -136,7 +137,7 @@ export class StandardServer {
     const connection = this.#connectionOf(request.socket);
     connection.take(request, response, () => {
       const head = StandardHead.read(request) ?? unreadableHead(request);
-      const exchange = new Exchange(this.#gateway, connection.caller(this.#gateway.snapshot), head);
+      const exchange = new Exchange(this.#gateway, connection.peer.caller(this.#gateway.snapshot), head);
       return this.#answer(exchange, "expectation-failed", request, response);
     });
   }
@@ -153,7 +154,7 @@ export class StandardServer {
       this.#refuse(socket, "bad-request", request);
       return;
     }
-    const caller = connection.caller(this.#gateway.snapshot);
+    const caller = connection.peer.caller(this.#gateway.snapshot);
     this.#upgrades.begin(new Exchange(this.#gateway, caller, head), head, request, socket, early);
   }
 
@@ -186,13 +187,15 @@ export class StandardServer {
 
   /** Answers on a bare socket, for what never became a request, and closes it. */
   #refuse(socket: Duplex, code: ErrorCode, request: IncomingMessage | undefined): void {
-    const caller = this.#connectionOf(socket).caller(this.#gateway.snapshot);
+    const caller = this.#connectionOf(socket).peer.caller(this.#gateway.snapshot);
     const exchange = new Exchange(this.#gateway, caller, unreadableHead(request));
     const answer = ownAnswer(code, exchange.requestId, request?.headers.accept);
     const date = new Date(this.#gateway.nowMs()).toUTCString();
     exchange.bytesSent = answer.body.length;
     socket.on("error", () => {});
-    socket.end(rawOwnAnswer(answer, STATUS_CODES[answer.status] ?? "", date), () => socket.destroy());
+    const reasonPhrase = STATUS_CODES[answer.status] ?? "";
+    const text = ownAnswerText(answer, { reasonPhrase, connection: "close", date, body: "sent" });
+    socket.end(text, () => socket.destroy());
     exchange.end(answer.status, code);
   }
 

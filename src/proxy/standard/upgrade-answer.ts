@@ -2,8 +2,9 @@ import { type IncomingMessage, ServerResponse } from "node:http";
 import type { Socket } from "node:net";
 import type { ErrorCode } from "../../errors.ts";
 import type { Exchange } from "../exchange.ts";
+import { ownAnswer } from "../own-answer.ts";
 import { responseHeaders, responseTrailers } from "../response-headers.ts";
-import { ownAnswer, reasonPhrase, sendOwnAnswer } from "./answer.ts";
+import { reasonPhrase, sendOwnAnswer } from "./answer.ts";
 
 /** How relaying an upstream's answer ended. */
 export type RelayEnd = Extract<ErrorCode, "client-closed" | "upstream-reset" | "upstream-timeout"> | undefined;

@@ -1,0 +1,48 @@
+import { type ErrorCode, errorTable } from "../errors.ts";
+
+/** Seconds after which a client may try again, on answers that say the shortage is ours or will pass. */
+const retryAfterSeconds = "1";
+
+/** The head and body of an answer that Perch makes itself. Flat headers, as for a forwarded one. */
+export interface OwnAnswer {
+  readonly status: number;
+  readonly headers: string[];
+  readonly body: string;
+}
+
+/** What a caller reads when Perch itself answers: the code, a sentence, the request's id, and nothing about upstreams. */
+export function ownAnswer(code: ErrorCode, requestId: string | undefined, accept: unknown): OwnAnswer {
+  const { status, message } = errorTable[code];
+  const json = typeof accept === "string" && /\bapplication\/(?:[\w.-]+\+)?json\b/i.test(accept);
+  const body = json ? `${JSON.stringify({ error: code, message, requestId })}\n` : `${status} ${code}: ${message}\n`;
+  const headers = [
+    "Content-Type",
+    json ? "application/json" : "text/plain; charset=utf-8",
+    "Content-Length",
+    String(Buffer.byteLength(body)),
+    "Cache-Control",
+    "no-store",
+    "x-perch-error",
+    code,
+  ];
+  if (requestId !== undefined) headers.push("x-request-id", requestId);
+  if (status === 503) headers.push("Retry-After", retryAfterSeconds);
+  return { status, headers, body };
+}
+
+/** The same as octets, with the fields that the transport adds in the order that node:http writes them. */
+export function ownAnswerText(answer: OwnAnswer, message: AnswerMessage): string {
+  let head = `HTTP/1.1 ${answer.status} ${message.reasonPhrase}\r\nConnection: ${message.connection}\r\n`;
+  for (let i = 0; i < answer.headers.length; i += 2) head += `${answer.headers[i]}: ${answer.headers[i + 1]}\r\n`;
+  return `${head}Date: ${message.date}\r\n\r\n${message.body === "omitted" ? "" : answer.body}`;
+}
+
+/** What the transport adds to an own answer. */
+export interface AnswerMessage {
+  readonly reasonPhrase: string;
+  readonly connection: "keep-alive" | "close";
+  /** An HTTP date, for now. */
+  readonly date: string;
+  /** Omitted from an answer to HEAD. */
+  readonly body: "sent" | "omitted";
+}
