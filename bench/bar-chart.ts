@@ -1,10 +1,15 @@
 /** A small SVG writer: panels of horizontal bars, legible on light and dark pages alike. */
+import type { Spread } from "./spread.ts";
 import { figure } from "./table.ts";
 
 export interface Bar {
   readonly label: string;
   /** Undefined is drawn as "not measured". */
   readonly value: number | undefined;
+  /** Drawn as a line from the least to the most. */
+  readonly spread?: Spread | undefined;
+  /** Stands behind the value. */
+  readonly remark?: string;
   readonly highlighted: boolean;
 }
 
@@ -24,7 +29,7 @@ export interface BarChart {
 const width = 760;
 const margin = 24;
 const labelWidth = 150;
-const valueWidth = 90;
+const valueWidth = 130;
 const barHeight = 18;
 const barGap = 6;
 const panelGap = 30;
@@ -38,11 +43,13 @@ const style = `
   .note { font-size: 11.5px; fill: #59636e; }
   .ours { fill: #0a7d5a; }
   .theirs { fill: #8b949e; }
+  .spread { stroke: #1f2328; stroke-width: 1.5; }
   @media (prefers-color-scheme: dark) {
     text { fill: #e6edf3; }
     .note { fill: #9198a1; }
     .ours { fill: #3fb950; }
     .theirs { fill: #6e7681; }
+    .spread { stroke: #e6edf3; }
   }`;
 
 export function barChart({ title, subtitle, panels }: BarChart): string {
@@ -69,19 +76,27 @@ export function barChart({ title, subtitle, panels }: BarChart): string {
 }
 
 function drawBars({ bars, digits }: BarPanel, top: number): string[] {
-  const longest = Math.max(...bars.map(({ value }) => value ?? 0));
+  const longest = Math.max(...bars.map(({ value, spread }) => Math.max(value ?? 0, spread?.max ?? 0)));
   const room = width - 2 * margin - labelWidth - valueWidth;
-  return bars.flatMap(({ label, value, highlighted }, index) => {
+  return bars.flatMap(({ label, value, spread, remark, highlighted }, index) => {
     const y = top + index * (barHeight + barGap);
     const baseline = y + barHeight - 5;
-    const length = longest === 0 ? 0 : ((value ?? 0) / longest) * room;
+    const lengthOf = (amount: number) => (longest === 0 ? 0 : (amount / longest) * room);
     const left = margin + labelWidth;
+    const said = value === undefined ? "not measured" : `${figure(value, digits)}${remark ?? ""}`;
     return [
       text("", margin, baseline, label),
-      `<rect class="${highlighted ? "ours" : "theirs"}" x="${left}" y="${y}" width="${length.toFixed(1)}" height="${barHeight}" rx="2"/>`,
-      text("", left + length + 8, baseline, value === undefined ? "not measured" : figure(value, digits)),
+      `<rect class="${highlighted ? "ours" : "theirs"}" x="${left}" y="${y}" width="${lengthOf(value ?? 0).toFixed(1)}" height="${barHeight}" rx="2"/>`,
+      ...(spread === undefined
+        ? []
+        : [line(left + lengthOf(spread.min), left + lengthOf(spread.max), y + barHeight / 2)]),
+      text("", left + lengthOf(Math.max(value ?? 0, spread?.max ?? 0)) + 8, baseline, said),
     ];
   });
+}
+
+function line(from: number, to: number, y: number): string {
+  return `<line class="spread" x1="${from.toFixed(1)}" x2="${to.toFixed(1)}" y1="${y}" y2="${y}"/>`;
 }
 
 function text(className: string, x: number, y: number, content: string): string {

@@ -1,7 +1,8 @@
-import { type ChildProcess, spawn, spawnSync } from "node:child_process";
+import { type ChildProcess, spawn } from "node:child_process";
 import { closeSync, openSync } from "node:fs";
 import { devNull } from "node:os";
 import { basename } from "node:path";
+import { findProgram } from "./find-program.ts";
 import { allowedCpus } from "./machine.ts";
 
 /** Long enough for a slow machine to load a program from source; a child that takes longer has hung. */
@@ -24,20 +25,48 @@ export function planPinning(): Pinning {
   if (loadCpu === undefined || proxyCpu === undefined) {
     return { proxyCpu: undefined, loadCpu: undefined, description: "not pinned: fewer than two CPUs to choose from" };
   }
-  if (spawnSync("taskset", ["--version"], { stdio: "ignore" }).status !== 0) {
+  if (!isInstalled("taskset")) {
     return { proxyCpu: undefined, loadCpu: undefined, description: "not pinned: taskset is not installed" };
   }
   return { proxyCpu, loadCpu, description: `proxy on CPU ${proxyCpu}, load and upstreams on CPU ${loadCpu}` };
 }
 
 export interface ChildOptions {
-  /** The program's file. */
-  readonly script: string;
-  readonly args?: readonly string[];
+  /** The program and its arguments. */
+  readonly command: readonly string[];
   readonly env?: Readonly<Record<string, string>>;
   readonly cpu: number | undefined;
   /** Opens a message channel to the child. Programs that are not ours have no use for one. */
   readonly messages: boolean;
+  /** Standard output is dropped unless it is asked for. */
+  readonly output?: "dropped" | "kept";
+  /** Whether the child runs only while its CPU has nothing else to do. */
+  readonly priority?: "normal" | "idle";
+}
+
+/** A script of ours, as a command. */
+export function nodeCommand(script: string, ...args: readonly string[]): readonly string[] {
+  return [process.execPath, script, ...args];
+}
+
+/**
+ * Each of these prepares itself and then becomes what follows it, so the child keeps its process id. setpriv asks the
+ * kernel to end the child when this process is gone, however that came.
+ */
+function wrappers({ cpu, priority }: ChildOptions): string[] {
+  const wanted: (readonly string[])[] = [];
+  if (cpu !== undefined) wanted.push(["taskset", "-c", String(cpu)]);
+  if (priority === "idle") wanted.push(["chrt", "--idle", "0"]);
+  wanted.push(["setpriv", "--pdeathsig", "TERM"]);
+  return wanted.filter(([tool = ""]) => isInstalled(tool)).flat();
+}
+
+const installed = new Map<string, boolean>();
+
+export function isInstalled(tool: string): boolean {
+  const known = installed.get(tool) ?? findProgram(tool, "--version") !== undefined;
+  installed.set(tool, known);
+  return known;
 }
 
 const running = new Set<Child>();
@@ -47,18 +76,25 @@ export class Child {
   readonly #process: ChildProcess;
   readonly #name: string;
   readonly #exited: Promise<void>;
+  #output = "";
   #errorOutput = "";
 
   constructor(options: ChildOptions) {
-    this.#name = basename(options.script);
-    const command = [process.execPath, options.script, ...(options.args ?? [])];
-    const [file = process.execPath, ...args] =
-      options.cpu === undefined ? command : ["taskset", "-c", String(options.cpu), ...command];
+    const { command } = options;
+    this.#name = basename((command[0] === process.execPath ? command[1] : command[0]) ?? "");
+    const [file = process.execPath, ...args] = [...wrappers(options), ...command];
     // Standard output goes where an access log costs a write and no reader slows it down.
     const sink = openSync(devNull, "w");
     this.#process = spawn(file, args, {
-      stdio: ["ignore", sink, "pipe", ...(options.messages ? (["ipc"] as const) : [])],
+      stdio: [
+        "ignore",
+        options.output === "kept" ? "pipe" : sink,
+        "pipe",
+        ...(options.messages ? (["ipc"] as const) : []),
+      ],
       env: { ...process.env, ...options.env },
+      // A process group of its own, so that a server's workers can be ended with it.
+      detached: true,
     });
     closeSync(sink);
     running.add(this);
@@ -67,15 +103,17 @@ export class Child {
         running.delete(this);
         resolve();
       };
-      this.#process.once("exit", settle);
+      this.#process.once("close", settle);
       this.#process.once("error", settle);
+    });
+    this.#process.stdout?.setEncoding("utf8").on("data", (text: string) => {
+      this.#output += text;
     });
     this.#process.stderr?.setEncoding("utf8").on("data", (text: string) => {
       this.#errorOutput = (this.#errorOutput + text).slice(-keptOutputCharacters);
     });
   }
 
-  /** taskset replaces itself by the program, so this is the program's own id. */
   get pid(): number {
     const pid = this.#process.pid;
     if (pid === undefined) throw this.#failure("did not start");
@@ -105,6 +143,15 @@ export class Child {
     }
   }
 
+  /** What it wrote to its standard output, once it has ended by itself. */
+  async outputAtEnd(timeoutMs: number): Promise<string> {
+    const timer = setTimeout(() => this.kill(), timeoutMs);
+    await this.#exited;
+    clearTimeout(timer);
+    if (this.#process.exitCode !== 0) throw this.#failure("failed");
+    return this.#output;
+  }
+
   async stop(): Promise<void> {
     if (!running.has(this)) return;
     this.#process.kill("SIGTERM");
@@ -114,7 +161,13 @@ export class Child {
   }
 
   kill(): void {
-    this.#process.kill("SIGKILL");
+    const { pid } = this.#process;
+    if (pid === undefined) return;
+    try {
+      process.kill(-pid, "SIGKILL");
+    } catch {
+      // Nothing of the group is left.
+    }
   }
 
   /** With the one line of its error output that says most. */
@@ -132,4 +185,5 @@ export function killChildrenAtExit(): void {
   });
   process.once("SIGINT", () => process.exit(130));
   process.once("SIGTERM", () => process.exit(143));
+  process.once("SIGHUP", () => process.exit(129));
 }

@@ -3,7 +3,7 @@ import { type BarPanel, barChart } from "./bar-chart.ts";
 import type { Measurement, ProxyResult } from "./end-to-end.ts";
 import { type Goal, goal } from "./goal.ts";
 import { type Machine, machineLine } from "./machine.ts";
-import { peerNames } from "./proxies.ts";
+import { isPerch } from "./proxies.ts";
 import { figure, formatTable } from "./table.ts";
 
 const cpuRatioAtMost = 0.8;
@@ -13,7 +13,7 @@ const residentMiBAtMost = 130;
 function betterPeer(results: readonly ProxyResult[]): ProxyResult | undefined {
   const cpuOf = ({ median }: ProxyResult) => median?.cpuUsPerRequest ?? Number.POSITIVE_INFINITY;
   return results
-    .filter(({ name, median }) => peerNames.includes(name) && median?.cpuUsPerRequest !== undefined)
+    .filter(({ name, median }) => !isPerch(name) && median?.cpuUsPerRequest !== undefined)
     .toSorted((left, right) => cpuOf(left) - cpuOf(right))[0];
 }
 
@@ -79,7 +79,7 @@ export function endToEndChart(results: readonly ProxyResult[], machine: Machine,
     bars: results.map(({ name, median }) => ({
       label: name,
       value: median === undefined ? undefined : pick(median),
-      highlighted: !peerNames.includes(name),
+      highlighted: isPerch(name),
     })),
   });
   return barChart({

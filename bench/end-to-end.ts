@@ -2,13 +2,17 @@
  * Every proxy under the same load, in turns: each round starts each proxy anew, gives it the whole crowd, measures it,
  * checks what it answered, and stops it. Nothing is shared between two measurements but the upstreams.
  */
+import { randomBytes } from "node:crypto";
 import { fileURLToPath } from "node:url";
-import { Child, type Pinning } from "./child.ts";
+import { Child, nodeCommand, type Pinning } from "./child.ts";
 import { complaints } from "./judge.ts";
 import type { LoadJob, LoadMessage, LoadResult } from "./load.ts";
+import { pages } from "./pages.ts";
 import type { Programs } from "./programs.ts";
-import { type ProxyName, type RunningProxy, type StartOptions, startProxy } from "./proxies.ts";
-import type { UpstreamReport, UpstreamsListening } from "./upstream.ts";
+import { type ProxyName, startProxy } from "./proxies.ts";
+import { type RunningProxy, type StartOptions, sumOfMetric, type UpstreamPorts } from "./running-proxy.ts";
+import { median } from "./spread.ts";
+import type { UpstreamReport } from "./upstream.ts";
 
 export interface EndToEndSettings {
   readonly proxies: readonly ProxyName[];
@@ -45,8 +49,16 @@ export async function runEndToEnd(
   pinning: Pinning,
   say: (line: string) => void,
 ): Promise<readonly ProxyResult[]> {
-  const upstream = new Child({ script: ownProgram("upstream.ts"), cpu: pinning.loadCpu, messages: true });
-  const upstreams = await upstream.nextMessage<UpstreamsListening>();
+  const upstream = new Child({ command: nodeCommand(ownProgram("upstream.ts")), cpu: pinning.loadCpu, messages: true });
+  const upstreams = await upstream.nextMessage<UpstreamPorts>();
+  const options: StartOptions = {
+    programs,
+    pinning,
+    upstreams,
+    secret: randomBytes(48).toString("base64url"),
+    connections: settings.connections,
+    routePrefixes: [],
+  };
   const rows = new Map(
     settings.proxies.map((name) => [name, { rounds: [] as Measurement[], faults: new Set<string>() }]),
   );
@@ -56,7 +68,7 @@ export async function runEndToEnd(
     for (const name of order) {
       const row = rows.get(name);
       if (row === undefined || row.faults.size > 0) continue;
-      const outcome = await measureOnce(name, settings, { programs, pinning, upstreams }, upstream);
+      const outcome = await measureOnce(name, settings, options, upstream);
       for (const fault of outcome.faults) row.faults.add(fault);
       if (outcome.measurement !== undefined) row.rounds.push(outcome.measurement);
       say(`round ${round + 1}/${settings.rounds} ${name}: ${describe(outcome)}`);
@@ -87,7 +99,7 @@ async function measureOnce(
     proxy = await startProxy(name, options);
     await reportOf(upstream);
     const result = await loadOnce(
-      { ...settings, port: proxy.port, proxyPid: proxy.pid, upstreamPid: upstream.pid },
+      { ...settings, bodyBytes: pages[0].bodyBytes, port: proxy.port, proxyPid: proxy.pid, upstreamPid: upstream.pid },
       options.pinning,
     );
     const faults = [
@@ -104,7 +116,7 @@ async function measureOnce(
 }
 
 async function loadOnce(job: LoadJob, pinning: Pinning): Promise<LoadResult> {
-  const child = new Child({ script: ownProgram("load.ts"), cpu: pinning.loadCpu, messages: true });
+  const child = new Child({ command: nodeCommand(ownProgram("load.ts")), cpu: pinning.loadCpu, messages: true });
   try {
     child.send(job);
     const message = await child.nextMessage<LoadMessage>(job.warmUpMs + job.measureMs + 60_000);
@@ -138,13 +150,11 @@ async function countingComplaints(
   result: LoadResult,
   tolerance: number,
 ): Promise<readonly string[]> {
-  const text = await (await fetch(proxy.metricsUrl)).text();
-  const counted = text
-    .split("\n")
-    .filter((line) => line.startsWith(`${proxy.requestCounter}{`))
-    .reduce((sum, line) => sum + Number(line.slice(line.lastIndexOf(" "))), 0);
+  if (proxy.metrics === undefined) return ["it keeps no count of requests"];
+  const { requestCounter } = proxy.metrics;
+  const counted = (await sumOfMetric(proxy.metrics, requestCounter)) ?? 0;
   if (Math.abs(counted - result.answersInAll) <= tolerance) return [];
-  return [`${proxy.requestCounter} says ${counted}, the load had ${result.answersInAll} answers`];
+  return [`${requestCounter} says ${counted}, the load had ${result.answersInAll} answers`];
 }
 
 function toMeasurement(result: LoadResult): Measurement {
@@ -173,14 +183,6 @@ function medianOf(rounds: readonly Measurement[]): Measurement | undefined {
     proxyBusy: over((round) => round.proxyBusy),
     loadCoreBusy: over((round) => round.loadCoreBusy) ?? Number.NaN,
   };
-}
-
-export function median(values: readonly number[]): number | undefined {
-  const sorted = values.toSorted((left, right) => left - right);
-  const middle = sorted.length / 2;
-  const upper = sorted[Math.floor(middle)];
-  const lower = sorted[Math.ceil(middle) - 1];
-  return upper === undefined || lower === undefined ? undefined : (lower + upper) / 2;
 }
 
 function describe({ measurement, faults }: Outcome): string {

@@ -1,30 +1,28 @@
 /** Starts Perch from this checkout, with everything on that a gateway in front of a canary would have on. */
-import { randomBytes } from "node:crypto";
-import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
-import { createServer } from "node:net";
-import { tmpdir } from "node:os";
+import { writeFileSync } from "node:fs";
 import { join } from "node:path";
-import { Child } from "./child.ts";
-import type { RunningProxy, StartOptions } from "./proxies.ts";
-import type { UpstreamsListening } from "./upstream.ts";
+import { Child, nodeCommand } from "./child.ts";
+import { freePorts } from "./free-ports.ts";
+import type { RunningProxy, StartOptions, UpstreamPorts } from "./running-proxy.ts";
+import { makeScratchDirectory, removeScratchDirectory } from "./scratch-directory.ts";
 
-export interface GatewayOptions extends StartOptions {
+export interface GatewayForm {
   /** Share of requests logged. */
   readonly accessLogSample: number;
+  /** As the configuration has it; undefined leaves it to Perch's default. */
+  readonly fastLane: "on" | "off" | undefined;
 }
 
-export async function startGateway(options: GatewayOptions): Promise<RunningProxy> {
+export async function startGateway(form: GatewayForm, options: StartOptions): Promise<RunningProxy> {
   const [port, adminPort] = await freePorts(2);
-  const directory = mkdtempSync(join(tmpdir(), "perch-bench-"));
-  directories.add(directory);
+  const directory = makeScratchDirectory();
   const configFile = join(directory, "perch.yaml");
   const secretFile = join(directory, "pin-secret");
-  writeFileSync(secretFile, `${randomBytes(48).toString("base64url")}\n`, { mode: 0o600 });
-  writeFileSync(configFile, gatewayConfig({ ...options, port, adminPort, secretFile }));
+  writeFileSync(secretFile, `${options.secret}\n`, { mode: 0o600 });
+  writeFileSync(configFile, gatewayConfig({ ...form, ...options, port, adminPort, secretFile }));
 
   const child = new Child({
-    script: options.programs.gateway,
-    args: ["serve", "-c", configFile],
+    command: nodeCommand(options.programs.gateway, "serve", "-c", configFile),
     env: { NODE_ENV: "production" },
     cpu: options.pinning.proxyCpu,
     messages: false,
@@ -33,40 +31,36 @@ export async function startGateway(options: GatewayOptions): Promise<RunningProx
   return {
     pid: child.pid,
     port,
-    metricsUrl: `http://127.0.0.1:${adminPort}/metrics`,
-    requestCounter: "perch_requests_total",
+    metrics: { url: `http://127.0.0.1:${adminPort}/metrics`, requestCounter: "perch_requests_total" },
     stop: async () => {
       await child.stop();
-      removeDirectory(directory);
+      removeScratchDirectory(directory);
     },
   };
 }
 
-/** Those that hold a secret and a configuration; none is left behind, however this process ends. */
-const directories = new Set<string>();
-process.once("exit", () => directories.forEach(removeDirectory));
-
-function removeDirectory(directory: string): void {
-  rmSync(directory, { recursive: true, force: true });
-  directories.delete(directory);
-}
-
-interface ConfigValues {
+interface ConfigValues extends GatewayForm {
   readonly port: number;
   readonly adminPort: number;
   readonly secretFile: string;
-  readonly upstreams: UpstreamsListening;
-  readonly accessLogSample: number;
+  readonly upstreams: UpstreamPorts;
+  readonly routePrefixes: readonly string[];
 }
 
 /** The same work as the peers' canary-work.ts, and Perch's own besides: a second rule, typed attributes, the log. */
-function gatewayConfig({ port, adminPort, secretFile, upstreams, accessLogSample }: ConfigValues): string {
+function gatewayConfig(values: ConfigValues): string {
+  const { port, adminPort, secretFile, upstreams, accessLogSample, fastLane, routePrefixes } = values;
+  const routes = routePrefixes.map(
+    (prefix, index) =>
+      `  - { name: route-${index}, match: { path: { prefix: ${prefix} } }, service: shop, release: shop }\n`,
+  );
   return `
 listeners:
   - { name: web, address: "127.0.0.1:${port}" }
 admin: { address: "127.0.0.1:${adminPort}" }
 trustedProxies: [10.0.0.0/8]
 exposeVersion: true
+${fastLane === undefined ? "" : `fastLane: ${fastLane}`}
 accessLog: { sample: ${accessLogSample} }
 attributes:
   userId:       { type: string, from: [{ header: x-user-id }, { cookie: uid }] }
@@ -92,7 +86,7 @@ releases:
         use: canary
     split: { stable: 90, canary: 10 }
 routes:
-  - name: shop-api
+${routes.join("")}  - name: shop-api
     match: { path: { prefix: /api } }
     service: shop
     release: shop
@@ -101,26 +95,6 @@ routes:
     service: shop
     release: shop
 `;
-}
-
-/** Ports that were free a moment ago. All are held at once, so that they differ. */
-async function freePorts(count: 2): Promise<[number, number]>;
-async function freePorts(count: number): Promise<number[]> {
-  const holders = await Promise.all(
-    Array.from({ length: count }, async () => {
-      const server = createServer();
-      await new Promise<void>((resolve, reject) => server.once("error", reject).listen(0, "127.0.0.1", resolve));
-      return server;
-    }),
-  );
-  return Promise.all(
-    holders.map(async (server) => {
-      const address = server.address();
-      await new Promise((resolve) => server.close(resolve));
-      if (address === null || typeof address === "string") throw new Error("The system gave no port.");
-      return address.port;
-    }),
-  );
 }
 
 async function isReady(adminPort: number): Promise<boolean> {

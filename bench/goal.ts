@@ -4,17 +4,28 @@ import { figure } from "./table.ts";
 export interface Goal {
   readonly what: string;
   readonly unit: string;
-  readonly atMost: number;
+  /** One of the two bounds. */
+  readonly atMost?: number;
+  readonly atLeast?: number;
   /** Undefined where the run did not measure it. */
   readonly measured: number | undefined;
   readonly outcome: "met" | "not met" | "not measured";
 }
 
 export function goal(what: string, unit: string, atMost: number, measured: number | undefined): Goal {
-  const outcome = measured === undefined ? "not measured" : measured <= atMost ? "met" : "not met";
-  return { what, unit, atMost, measured, outcome };
+  return { what, unit, atMost, measured, outcome: outcomeOf(measured, (value) => value <= atMost) };
 }
 
-export function goalLine({ what, unit, atMost, measured, outcome }: Goal): string {
-  return `${outcome.padEnd(12)}  ${what}: ${figure(measured, 2)} ${unit}, at most ${atMost}`;
+export function goalAtLeast(what: string, unit: string, atLeast: number, measured: number | undefined): Goal {
+  return { what, unit, atLeast, measured, outcome: outcomeOf(measured, (value) => value >= atLeast) };
+}
+
+function outcomeOf(measured: number | undefined, isMet: (value: number) => boolean): Goal["outcome"] {
+  if (measured === undefined) return "not measured";
+  return isMet(measured) ? "met" : "not met";
+}
+
+export function goalLine({ what, unit, atMost, atLeast, measured, outcome }: Goal): string {
+  const bound = atMost === undefined ? `at least ${atLeast}` : `at most ${atMost}`;
+  return `${outcome.padEnd(12)}  ${what}: ${figure(measured, 2)} ${unit}, ${bound}`;
 }

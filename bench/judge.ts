@@ -1,5 +1,4 @@
-import type { Client } from "autocannon";
-import { type PlannedRequest, ruleVersion, type User } from "./users.ts";
+import { ruleVersion, type User } from "./users.ts";
 
 /** What the answers showed, beside their speed. */
 export interface Verdict {
@@ -16,18 +15,22 @@ export interface Verdict {
   readonly repinned: number;
   /** A new visitor got no pin. */
   readonly unpinned: number;
+  /** A body was shorter or longer than what the upstream sent. */
+  readonly wrongLength: number;
+}
+
+export interface Answer {
+  readonly status: number;
+  /** The version that the upstream says it is. */
+  readonly version: string | undefined;
+  readonly setsCookie: boolean;
+  readonly bodyBytes: number;
 }
 
 /** The share of canary in the split, without the rule. */
 const canaryShare = 0.1;
 /** A true split strays this far once in 1.7 million runs. */
 const standardDeviations = 5;
-
-/** A response's head as autocannon's parser gives it: names and values in turn, as they were sent. */
-interface RawHead {
-  readonly statusCode: number;
-  readonly headers: readonly string[];
-}
 
 /** Looks at every answer's head, as cheaply as it can: it shares a core with the load. */
 export class Judge {
@@ -39,23 +42,17 @@ export class Judge {
     wrongVersion: 0,
     repinned: 0,
     unpinned: 0,
+    wrongLength: 0,
   };
   readonly #drawn: { readonly drawn: number; readonly drawnCanary: number };
 
-  constructor(users: readonly User[]) {
+  readonly #bodyBytes: number;
+
+  constructor(users: readonly User[], bodyBytes: number) {
+    this.#bodyBytes = bodyBytes;
     const drawn = users.filter((user) => !user.byRule);
     this.#drawn = { drawn: drawn.length, drawnCanary: drawn.filter((user) => user.version === ruleVersion).length };
     this.#counts.wrongVersion = users.filter((user) => user.byRule && user.version !== ruleVersion).length;
-  }
-
-  /** Answers come in the order of the requests, since a connection sends one only after the last was answered. */
-  watch(client: Client, run: readonly PlannedRequest[]): void {
-    let answered = 0;
-    // The declared type of this event is another than what is emitted (autocannon 9, lib/httpClient.js).
-    client.on("headers", (head: unknown) => {
-      const request = run[answered++ % run.length];
-      if (request !== undefined) this.#judge(request, head as RawHead);
-    });
   }
 
   connectionFailed(): void {
@@ -66,23 +63,18 @@ export class Judge {
     return { ...this.#drawn, ...this.#counts };
   }
 
-  #judge(request: PlannedRequest, head: RawHead): void {
+  /** `wanted` is the only right version; undefined for a new visitor, who may draw either. */
+  judge(wanted: string | undefined, answer: Answer): void {
     const counts = this.#counts;
-    let version: string | undefined;
-    let pinned = false;
-    for (let i = 0; i < head.headers.length; i += 2) {
-      const name = head.headers[i] ?? "";
-      if (name.length === 9 && name.toLowerCase() === "x-version") version = head.headers[i + 1];
-      else if (name.length === 10 && name.toLowerCase() === "set-cookie") pinned = true;
-    }
-    if (head.statusCode < 200 || head.statusCode > 299) counts.non2xx += 1;
-    if (request.wanted === undefined) {
+    if (answer.status < 200 || answer.status > 299) counts.non2xx += 1;
+    if (answer.bodyBytes !== this.#bodyBytes) counts.wrongLength += 1;
+    if (wanted === undefined) {
       counts.newVisitors += 1;
-      if (version === ruleVersion) counts.newVisitorsCanary += 1;
-      if (!pinned) counts.unpinned += 1;
+      if (answer.version === ruleVersion) counts.newVisitorsCanary += 1;
+      if (!answer.setsCookie) counts.unpinned += 1;
     } else {
-      if (version !== request.wanted) counts.wrongVersion += 1;
-      if (pinned) counts.repinned += 1;
+      if (answer.version !== wanted) counts.wrongVersion += 1;
+      if (answer.setsCookie) counts.repinned += 1;
     }
   }
 }
@@ -98,6 +90,7 @@ export function complaints(verdict: Verdict): readonly string[] {
   complain(verdict.wrongVersion, "requests were answered by the wrong version");
   complain(verdict.repinned, "valid pins were answered with another");
   complain(verdict.unpinned, "new visitors got no pin");
+  complain(verdict.wrongLength, "answers had a body of another length");
   if (!splitHolds(verdict.drawnCanary, verdict.drawn)) {
     said.push(`${verdict.drawnCanary} of ${verdict.drawn} users drew canary, too far from a tenth`);
   }

@@ -3,11 +3,12 @@
  * them while the proxy's CPU time is read from outside. Takes one job from its parent, answers it, and ends.
  */
 import autocannon from "autocannon";
-import { Pool } from "undici";
 import { Judge, type Verdict } from "./judge.ts";
+import { learnPins } from "./learn-pins.ts";
 import { endWithParent, tellParent } from "./parent.ts";
 import { type ProcessAccount, readProcessAccount } from "./process-account.ts";
-import { matchesRule, planRequests, requestHeaders, requestPath, type User } from "./users.ts";
+import { quantile } from "./spread.ts";
+import { type PlannedRequest, planRequests, type User } from "./users.ts";
 
 export interface LoadJob {
   readonly port: number;
@@ -15,6 +16,8 @@ export interface LoadJob {
   readonly upstreamPid: number;
   readonly connections: number;
   readonly users: number;
+  /** What the upstreams answer with. */
+  readonly bodyBytes: number;
   readonly warmUpMs: number;
   readonly measureMs: number;
 }
@@ -44,35 +47,6 @@ export type LoadMessage =
 /** A load that its own timer fails to stop ends this much later. */
 const graceSeconds = 30;
 
-/** Each user visits once without a cookie, and is remembered with the pin and the version that came back. */
-async function learnPins(job: LoadJob): Promise<readonly User[]> {
-  const pool = new Pool(`http://127.0.0.1:${job.port}`, { connections: job.connections });
-  const users: User[] = [];
-  let next = 0;
-  const visitAll = async () => {
-    for (let user = next++; user < job.users; user = next++) users[user] = await visitOnce(pool, user);
-  };
-  await Promise.all(Array.from({ length: job.connections }, visitAll));
-  await pool.close();
-  return users;
-}
-
-async function visitOnce(pool: Pool, user: number): Promise<User> {
-  const { statusCode, headers, body } = await pool.request({
-    method: "GET",
-    path: requestPath(user),
-    headers: requestHeaders(user, undefined),
-  });
-  await body.dump();
-  const version = headers["x-version"];
-  const cookies = [headers["set-cookie"] ?? []].flat();
-  const cookie = cookies[0];
-  if (statusCode !== 200 || cookies.length !== 1 || cookie === undefined || typeof version !== "string") {
-    throw new Error(`a new user was answered ${statusCode} by ${String(version)} with ${cookies.length} cookies`);
-  }
-  return { pin: cookie.slice(0, cookie.indexOf(";")), version, byRule: matchesRule(user) };
-}
-
 /** A glance at all counters at one moment; two of them bound the window. */
 interface Glance {
   readonly atMs: number;
@@ -101,7 +75,7 @@ class Load {
         setupClient: (client) => {
           const run = runs[connection++] ?? [];
           client.setRequests(run.map(({ path, headers }) => ({ path, headers })));
-          judge.watch(client, run);
+          watch(client, run, judge);
         },
       },
       (error: unknown) => (error ? reject(error) : resolve()),
@@ -116,9 +90,41 @@ class Load {
   }
 }
 
+/** A response's head as autocannon's parser gives it: names and values in turn, as they were sent. */
+interface RawHead {
+  readonly statusCode: number;
+  readonly headers: readonly string[];
+}
+
+/**
+ * Looks at every answer's head, as cheaply as it can: it shares a core with the load. Answers come in the order of the
+ * requests, since a connection sends one only after the last was answered.
+ */
+function watch(client: autocannon.Client, run: readonly PlannedRequest[], judge: Judge): void {
+  let answered = 0;
+  // The declared type of this event is another than what is emitted (autocannon 9, lib/httpClient.js).
+  client.on("headers", (head: unknown) => {
+    const request = run[answered++ % run.length];
+    if (request !== undefined) judgeHead(request, head as RawHead, judge);
+  });
+}
+
+function judgeHead(request: PlannedRequest, { statusCode, headers }: RawHead, judge: Judge): void {
+  let version: string | undefined;
+  let setsCookie = false;
+  let bodyBytes = 0;
+  for (let i = 0; i < headers.length; i += 2) {
+    const name = headers[i] ?? "";
+    if (name.length === 9 && name.toLowerCase() === "x-version") version = headers[i + 1];
+    else if (name.length === 10 && name.toLowerCase() === "set-cookie") setsCookie = true;
+    else if (name.length === 14 && name.toLowerCase() === "content-length") bodyBytes = Number(headers[i + 1]);
+  }
+  judge.judge(request.wanted, { status: statusCode, version, setsCookie, bodyBytes });
+}
+
 async function measure(job: LoadJob): Promise<LoadResult> {
   const users = await learnPins(job);
-  const judge = new Judge(users);
+  const judge = new Judge(users, job.bodyBytes);
   const load = new Load(job, users, judge);
   const glance = (): Glance => ({
     atMs: performance.now(),
@@ -154,10 +160,6 @@ function ownCpuMs(): number {
 
 function elapse(ms: number): Promise<void> {
   return new Promise((resolve) => setTimeout(resolve, ms));
-}
-
-function quantile(sorted: Float64Array, share: number): number {
-  return sorted[Math.min(sorted.length - 1, Math.floor(sorted.length * share))] ?? Number.NaN;
 }
 
 endWithParent();

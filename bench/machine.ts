@@ -48,3 +48,13 @@ function expandRange(text: string): number[] {
   if (low === undefined || !Number.isInteger(low)) return [];
   return Array.from({ length: (high ?? low) - low + 1 }, (_, offset) => low + offset);
 }
+
+/** How many files a process started from here may have open; connections are files. */
+export function openFilesLimit(): number {
+  try {
+    const hard = /^Max open files\s+\S+\s+(\S+)/m.exec(readFileSync("/proc/self/limits", "utf8"))?.[1] ?? "";
+    return hard === "unlimited" ? 1_048_576 : Number(hard);
+  } catch {
+    return 1_024;
+  }
+}

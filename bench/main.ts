@@ -9,7 +9,9 @@ import { endToEndChart, endToEndGoals, endToEndTable } from "./end-to-end-report
 import { type Goal, goalLine } from "./goal.ts";
 import { describeMachine, type Machine, machineLine } from "./machine.ts";
 import { buildPrograms, sourcePrograms } from "./programs.ts";
-import { type ProxyName, proxyNames } from "./proxies.ts";
+import { nodePeerNames, type ProxyName } from "./proxies.ts";
+
+const proxyNames: readonly ProxyName[] = ["perch", "perch-no-log", ...nodePeerNames];
 
 const usage = `Usage: node bench/main.ts [options]
 

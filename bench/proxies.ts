@@ -1,46 +1,55 @@
-/** The proxies that are compared, each started the same way and told apart by name. */
-import { randomBytes } from "node:crypto";
-import { Child, type Pinning } from "./child.ts";
+/** The proxies that are compared: one name for each, whichever program measures it. */
+import { Child, nodeCommand } from "./child.ts";
 import { startGateway } from "./gateway.ts";
+import { startCaddy } from "./native/caddy.ts";
+import { startHaproxy } from "./native/haproxy.ts";
+import { startNginx } from "./native/nginx.ts";
 import type { ProxyListening } from "./peers/canary-work.ts";
-import type { Programs } from "./programs.ts";
-import type { UpstreamsListening } from "./upstream.ts";
+import type { RunningProxy, StartOptions } from "./running-proxy.ts";
 
-export const proxyNames = ["perch", "perch-no-log", "http-proxy-3", "fastify-http-proxy"] as const;
-export type ProxyName = (typeof proxyNames)[number];
+/** Programs of their own, from a package of the system. */
+export const nativePeerNames = ["nginx", "haproxy", "caddy"] as const;
+export type NativePeerName = (typeof nativePeerNames)[number];
 
-/** The proxies that the goals compare Perch with. */
-export const peerNames: readonly ProxyName[] = ["http-proxy-3", "fastify-http-proxy"];
+/** What a Node user would build from libraries. */
+export const nodePeerNames = ["http-proxy-3", "fastify-http-proxy"] as const;
+export type NodePeerName = (typeof nodePeerNames)[number];
 
-export interface RunningProxy {
-  readonly pid: number;
-  readonly port: number;
-  readonly metricsUrl: string;
-  /** The counter in its metrics that has every request. */
-  readonly requestCounter: string;
-  stop(): Promise<void>;
-}
+/** Perch with its access log and without, in its default lane; and in each of its lanes, without the log. */
+export const perchNames = ["perch", "perch-no-log", "perch-standard", "perch-fast"] as const;
+export type PerchName = (typeof perchNames)[number];
 
-export interface StartOptions {
-  readonly upstreams: UpstreamsListening;
-  readonly pinning: Pinning;
-  readonly programs: Programs;
-}
+export type ProxyName = NativePeerName | NodePeerName | PerchName;
+
+const starters: Readonly<Record<ProxyName, (options: StartOptions) => Promise<RunningProxy>>> = {
+  nginx: startNginx,
+  haproxy: startHaproxy,
+  caddy: startCaddy,
+  "http-proxy-3": (options) => startNodePeer("http-proxy-3", options),
+  "fastify-http-proxy": (options) => startNodePeer("fastify-http-proxy", options),
+  perch: (options) => startGateway({ accessLogSample: 1, fastLane: undefined }, options),
+  "perch-no-log": (options) => startGateway({ accessLogSample: 0, fastLane: undefined }, options),
+  "perch-standard": (options) => startGateway({ accessLogSample: 0, fastLane: "off" }, options),
+  "perch-fast": (options) => startGateway({ accessLogSample: 0, fastLane: "on" }, options),
+};
 
 export function startProxy(name: ProxyName, options: StartOptions): Promise<RunningProxy> {
-  if (name === "perch") return startGateway({ ...options, accessLogSample: 1 });
-  if (name === "perch-no-log") return startGateway({ ...options, accessLogSample: 0 });
-  return startPeer(name, options);
+  return starters[name](options);
 }
 
-async function startPeer(name: string, { upstreams, pinning, programs }: StartOptions): Promise<RunningProxy> {
+export function isPerch(name: ProxyName): boolean {
+  return perchNames.some((known) => known === name);
+}
+
+async function startNodePeer(name: NodePeerName, options: StartOptions): Promise<RunningProxy> {
+  const { upstreams, pinning, programs, secret } = options;
   const child = new Child({
-    script: programs.peer(name),
+    command: nodeCommand(programs.peer(name)),
     cpu: pinning.proxyCpu,
     messages: true,
     env: {
       NODE_ENV: "production",
-      BENCH_SECRET: randomBytes(32).toString("base64url"),
+      BENCH_SECRET: secret,
       BENCH_STABLE_PORT: String(upstreams.stablePort),
       BENCH_CANARY_PORT: String(upstreams.canaryPort),
     },
@@ -49,8 +58,7 @@ async function startPeer(name: string, { upstreams, pinning, programs }: StartOp
   return {
     pid: child.pid,
     port,
-    metricsUrl: `http://127.0.0.1:${metricsPort}/metrics`,
-    requestCounter: "proxy_requests_total",
+    metrics: { url: `http://127.0.0.1:${metricsPort}/metrics`, requestCounter: "proxy_requests_total" },
     stop: () => child.stop(),
   };
 }

@@ -6,6 +6,7 @@
  *  - one rule: users of two regions registered after a date go to canary,
  *  - everyone else is split 90/10 by a hash of the id in the cookie,
  *  - makes an id and signs a cookie for those who have none,
+ *  - says in a response header which version served, as Perch does with `exposeVersion`,
  *  - counts requests and observes durations per version with prom-client, its label lookups done beforehand.
  *
  * What Perch does besides, and this does not: remember rules in the pin, epochs, expiry and reissue, several secrets,

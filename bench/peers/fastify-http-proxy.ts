@@ -44,6 +44,7 @@ await app.register(httpProxy, {
     },
     rewriteHeaders: (headers, request) => {
       const setCookie = request?.assignment?.setCookie;
+      headers["x-served-version"] = request?.assignment?.version;
       if (setCookie === undefined) return headers;
       const before = headers["set-cookie"];
       headers["set-cookie"] = before === undefined ? [setCookie] : [...before, setCookie];

@@ -19,7 +19,9 @@ const proxy = createProxyServer<typeof CanaryRequest, typeof ServerResponse>({
 });
 
 proxy.on("proxyRes", (answer, request) => {
-  const setCookie = request.assignment?.setCookie;
+  if (request.assignment === undefined) return;
+  const { version, setCookie } = request.assignment;
+  answer.headers["x-served-version"] = version;
   if (setCookie !== undefined) answer.headers["set-cookie"] = [...(answer.headers["set-cookie"] ?? []), setCookie];
 });
 

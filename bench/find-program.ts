@@ -1,0 +1,30 @@
+import { spawnSync } from "node:child_process";
+import { accessSync, constants } from "node:fs";
+import { delimiter, join } from "node:path";
+
+/** Servers stand where only an administrator's path leads. */
+const directories = [...(process.env["PATH"] ?? "").split(delimiter), "/usr/local/sbin", "/usr/sbin", "/sbin"];
+
+export interface FoundProgram {
+  readonly file: string;
+  /** The first line of what it says of itself. */
+  readonly version: string;
+}
+
+/** Undefined where it is not installed. Some print their version on standard output, some on standard error. */
+export function findProgram(name: string, versionArgument: string): FoundProgram | undefined {
+  const file = directories.map((directory) => join(directory, name)).find(isExecutable);
+  if (file === undefined) return undefined;
+  const { stdout, stderr } = spawnSync(file, [versionArgument], { encoding: "utf8" });
+  const [version = "unknown"] = `${stdout}${stderr}`.trim().split("\n");
+  return { file, version: version.trim() };
+}
+
+function isExecutable(file: string): boolean {
+  try {
+    accessSync(file, constants.X_OK);
+    return true;
+  } catch {
+    return false;
+  }
+}

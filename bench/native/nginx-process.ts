@@ -1,0 +1,21 @@
+/** How an nginx runs in the benchmark, as a proxy and as the upstreams: what stands above its `http` block. */
+import { ownUserName, requiredProgram } from "./start-native.ts";
+
+export function nginxCommand(directory: string, configFile: string): readonly string[] {
+  return [requiredProgram("nginx", "-v"), "-p", directory, "-c", configFile, "-e", "stderr"];
+}
+
+export function nginxProcess(directory: string, openFiles: number): string {
+  return `
+daemon off;
+${process.getuid?.() === 0 ? `user ${ownUserName()};` : ""}
+# One core, one worker. The master only watches it; the kernel's account is that of both.
+worker_processes 1;
+worker_rlimit_nofile ${openFiles};
+pid ${directory}/nginx.pid;
+error_log stderr error;
+# Regular expressions are compiled, where there are any.
+pcre_jit on;
+events { worker_connections ${openFiles}; }
+`;
+}

@@ -1,0 +1,50 @@
+import { userInfo } from "node:os";
+import { Child } from "../child.ts";
+import { findProgram } from "../find-program.ts";
+import type { RunningProxy } from "../running-proxy.ts";
+import { removeScratchDirectory } from "../scratch-directory.ts";
+
+interface NativeStart {
+  readonly command: readonly string[];
+  readonly env?: Readonly<Record<string, string>>;
+  readonly cpu: number | undefined;
+  readonly port: number;
+  /** Goes away with the proxy. */
+  readonly directory: string;
+}
+
+/** Starts a server that is no program of ours, and waits until it answers. */
+export async function startNative({ port, directory, ...options }: NativeStart): Promise<RunningProxy> {
+  const child = new Child({ ...options, messages: false });
+  await child.waitUntil(() => answers(port));
+  return {
+    pid: child.pid,
+    port,
+    metrics: undefined,
+    stop: async () => {
+      await child.stop();
+      removeScratchDirectory(directory);
+    },
+  };
+}
+
+async function answers(port: number): Promise<boolean> {
+  try {
+    const response = await fetch(`http://127.0.0.1:${port}/`, { headers: { "x-forwarded-for": "127.0.0.1" } });
+    await response.arrayBuffer();
+    return response.ok;
+  } catch {
+    return false;
+  }
+}
+
+/** The system's name of who runs this; an nginx that was started by root would else give its workers another user. */
+export function ownUserName(): string {
+  return userInfo().username;
+}
+
+export function requiredProgram(name: string, versionArgument: string): string {
+  const found = findProgram(name, versionArgument);
+  if (found === undefined) throw new Error(`${name} is not installed`);
+  return found.file;
+}

@@ -1,0 +1,28 @@
+/** What the upstreams answer, told apart by path. */
+
+export type PageName = "1KiB" | "64KiB" | "10MiB" | "chunked" | "upload";
+
+export interface Page {
+  readonly name: PageName;
+  readonly bodyBytes: number;
+  /** With chunked framing each chunk has this many octets; otherwise there is a Content-Length. */
+  readonly chunkBytes: number | undefined;
+}
+
+const kibibyte = 1024;
+
+/** The first is the answer to every path that names none. */
+export const pages: readonly [Page, ...Page[]] = [
+  { name: "1KiB", bodyBytes: kibibyte, chunkBytes: undefined },
+  { name: "64KiB", bodyBytes: 64 * kibibyte, chunkBytes: undefined },
+  { name: "10MiB", bodyBytes: 10 * kibibyte * kibibyte, chunkBytes: undefined },
+  { name: "chunked", bodyBytes: 16 * kibibyte, chunkBytes: 4 * kibibyte },
+  { name: "upload", bodyBytes: kibibyte, chunkBytes: undefined },
+];
+
+export function pagePath(name: PageName): string {
+  return `/api/${name}`;
+}
+
+/** The version that the request wants, for the upstream to compare with its own; new visitors' requests have none. */
+export const wantedHeader = "x-wanted";

@@ -1,0 +1,46 @@
+import { Judge } from "../judge.ts";
+import { openConnections } from "./connections.ts";
+import type { ClosedLoopJob, ClosedLoopResult } from "./generator-jobs.ts";
+import type { RawConnection } from "./raw-connection.ts";
+import { type RecordedRequest, readRequestFile } from "./request-file.ts";
+
+/** Requests without pause on all connections, until there were enough answers or the time is up; every one is judged. */
+export async function runClosedLoop(job: ClosedLoopJob): Promise<ClosedLoopResult> {
+  const requests = readRequestFile(job.requestFile);
+  const body = job.uploadBytes === 0 ? undefined : Buffer.alloc(job.uploadBytes, "x");
+  const judge = new Judge([], job.bodyBytes);
+  const ended = Promise.withResolvers<void>();
+  const underWay = new Map<RawConnection, RecordedRequest>();
+  let sent = 0;
+  let answers = 0;
+  let stopped = false;
+
+  const sendNext = (connection: RawConnection) => {
+    const request = requests[sent++ % requests.length];
+    if (request === undefined) return;
+    underWay.set(connection, request);
+    connection.send(request.head, body);
+  };
+  const connections = await openConnections(job, {
+    answered: (connection, answer) => {
+      answers += 1;
+      judge.judge(underWay.get(connection)?.wanted, answer);
+      underWay.delete(connection);
+      if (!stopped && sent < job.answers) sendNext(connection);
+      else if (underWay.size === 0) ended.resolve();
+    },
+    ended: (connection) => {
+      judge.connectionFailed();
+      underWay.delete(connection);
+      if (underWay.size === 0) ended.resolve();
+    },
+  });
+  for (const connection of connections.slice(0, job.answers)) sendNext(connection);
+  const timer = setTimeout(() => {
+    stopped = true;
+  }, job.durationMs);
+  await ended.promise;
+  clearTimeout(timer);
+  for (const connection of connections) connection.close();
+  return { answers, verdict: judge.verdict() };
+}

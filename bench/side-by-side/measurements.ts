@@ -1,0 +1,156 @@
+/** One measurement of each kind, of a proxy that runs and has warmed up a little. */
+import { complaints } from "../judge.ts";
+import { type ProcessAccount, readProcessAccount } from "../process-account.ts";
+import { busyShare, type CpuClock, readCpuClock } from "./cpu-clock.ts";
+import { runGenerator, withIdleConnections } from "./run-generator.ts";
+import { bodyBytes, type Shape } from "./shapes.ts";
+import type { Scene, Stage } from "./stage.ts";
+import { runWrk } from "./wrk.ts";
+
+/** Everything that is measured; the key of each figure in the results. */
+export interface Figures {
+  readonly cpuUsPerRequest: number;
+  readonly requestsPerSecond: number;
+  readonly peakMiB: number;
+  readonly proxyCoreBusy: number;
+  readonly loadCoreBusy: number;
+  readonly p50Ms: number;
+  readonly p99Ms: number;
+  readonly p999Ms: number;
+  readonly idleConnectionKiB: number;
+}
+
+/** What one measurement gave. */
+export type Sample = Readonly<Partial<Figures>>;
+
+export interface Window {
+  readonly warmUpMs: number;
+  readonly measureMs: number;
+}
+
+/** A glance at all counters at one moment; two of them bound a window. */
+interface Glance {
+  readonly atMs: number;
+  readonly requests: number;
+  readonly proxy: ProcessAccount | undefined;
+  readonly proxyCpu: CpuClock | undefined;
+  readonly loadCpu: CpuClock | undefined;
+}
+
+/** The load goes on beyond the window, so that its end is in none of the figures. */
+const afterWindowMs = 300;
+/** Until memory has settled. */
+const settleMs = 1_000;
+const loadsAtMost = 1_000_000_000;
+
+export async function measureThroughput(stage: Stage, shape: Shape, scene: Scene, window: Window): Promise<Sample> {
+  const load = startLoad(stage, shape, scene, window.warmUpMs + window.measureMs + afterWindowMs);
+  // Whatever it says is read at the end; a failure before that is no unhandled one.
+  load.catch(() => {});
+  await elapse(window.warmUpMs);
+  const start = await glance(stage, scene);
+  await elapse(window.measureMs);
+  const end = await glance(stage, scene);
+  scene.complain(await load);
+
+  const requests = end.requests - start.requests;
+  const windowMs = end.atMs - start.atMs;
+  const sample: Sample = { requestsPerSecond: (requests * 1000) / windowMs };
+  return {
+    ...sample,
+    ...(start.proxy && end.proxy
+      ? {
+          cpuUsPerRequest: ((end.proxy.cpuMs - start.proxy.cpuMs) * 1000) / requests,
+          peakMiB: end.proxy.peakResidentBytes / 2 ** 20,
+        }
+      : {}),
+    ...defined("proxyCoreBusy", busyShare(start.proxyCpu, end.proxyCpu)),
+    ...defined("loadCoreBusy", busyShare(start.loadCpu, end.loadCpu)),
+  };
+}
+
+async function glance({ upstreams, pinning }: Stage, { proxy }: Scene): Promise<Glance> {
+  const requests = await upstreams.requestsSeen();
+  return {
+    atMs: performance.now(),
+    requests,
+    proxy: readProcessAccount(proxy.pid),
+    proxyCpu: readCpuClock(pinning.proxyCpu),
+    loadCpu: readCpuClock(pinning.loadCpu),
+  };
+}
+
+/** Resolves at the load's end to what was wrong with the answers. */
+async function startLoad(
+  { wrk, pinning }: Stage,
+  shape: Shape,
+  { proxy: { port }, requestFile }: Scene,
+  durationMs: number,
+): Promise<readonly string[]> {
+  const { connections, uploadBytes } = shape;
+  const load = { port, connections, requestFile, uploadBytes, bodyBytes: bodyBytes(shape), durationMs };
+  if (wrk !== undefined && shape.load === "wrk") return runWrk({ ...load, file: wrk, cpu: pinning.loadCpu });
+  const { verdict } = await runGenerator({ kind: "closed-loop", ...load, answers: loadsAtMost }, pinning.loadCpu);
+  return complaints(verdict);
+}
+
+export async function measureLatency(
+  { pinning }: Stage,
+  shape: Shape,
+  { proxy: { port }, requestFile, complain, remark }: Scene,
+  { warmUpMs, measureMs, requestsPerSecond }: Window & { readonly requestsPerSecond: number },
+): Promise<Sample> {
+  const { connections, uploadBytes } = shape;
+  const result = await runGenerator(
+    {
+      kind: "open-loop",
+      port,
+      connections,
+      requestFile,
+      uploadBytes,
+      bodyBytes: bodyBytes(shape),
+      requestsPerSecond,
+      warmUpMs,
+      measureMs,
+    },
+    pinning.loadCpu,
+  );
+  if (result.overloaded) {
+    remark(`could not keep up with ${requestsPerSecond} requests/s`);
+    return {};
+  }
+  complain(complaints(result.verdict));
+  const { p50Ms, p99Ms, p999Ms } = result;
+  return { p50Ms, p99Ms, p999Ms };
+}
+
+/** What memory grows by for each connection that was used once and rests now. */
+export async function measureIdleMemory(
+  { pinning }: Stage,
+  shape: Shape,
+  { proxy, requestFile, complain }: Scene,
+): Promise<Sample> {
+  const { connections, uploadBytes } = shape;
+  await elapse(settleMs);
+  const before = readProcessAccount(proxy.pid);
+  let after: ProcessAccount | undefined;
+  const { open } = await withIdleConnections(
+    { kind: "idle", port: proxy.port, connections, requestFile, uploadBytes, bodyBytes: bodyBytes(shape) },
+    pinning.loadCpu,
+    async () => {
+      await elapse(settleMs);
+      after = readProcessAccount(proxy.pid);
+    },
+  );
+  if (open < connections) complain([`${connections - open} of ${connections} idle connections were closed`]);
+  if (before === undefined || after === undefined) return {};
+  return { idleConnectionKiB: (after.residentBytes - before.residentBytes) / 1024 / connections };
+}
+
+function defined(name: keyof Figures, value: number | undefined): Sample {
+  return value === undefined ? {} : { [name]: value };
+}
+
+function elapse(ms: number): Promise<void> {
+  return new Promise((resolve) => setTimeout(resolve, ms));
+}

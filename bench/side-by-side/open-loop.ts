@@ -1,0 +1,114 @@
+/**
+ * Requests at a fixed rate. Each has a moment at which it is to start, and its latency counts from then to the end of its
+ * answer, whether or not a connection was free: a proxy that stalls is charged for all that it kept waiting, where a
+ * load that waits for answers would just have sent less (coordinated omission).
+ *
+ * The clock is watched without sleeping, for timers are good to a millisecond only, which is more than what is
+ * measured. Where the system can do it this process runs only when its CPU has nothing else to do, so the upstreams on
+ * the same CPU do not wait for it.
+ */
+import { Judge } from "../judge.ts";
+import { quantile } from "../spread.ts";
+import { openConnections } from "./connections.ts";
+import type { OpenLoopJob, OpenLoopResult } from "./generator-jobs.ts";
+import type { RawConnection } from "./raw-connection.ts";
+import { type RecordedRequest, readRequestFile } from "./request-file.ts";
+
+/** So much work waiting, and the proxy has lost. */
+const backlogLimitMs = 1_000;
+const lastAnswersMs = 5_000;
+
+interface Started {
+  readonly request: RecordedRequest;
+  readonly dueMs: number;
+}
+
+export async function runOpenLoop(job: OpenLoopJob): Promise<OpenLoopResult> {
+  const loop = new OpenLoop(job);
+  await loop.open();
+  return loop.run();
+}
+
+class OpenLoop {
+  readonly #job: OpenLoopJob;
+  readonly #requests: readonly RecordedRequest[];
+  readonly #body: Buffer | undefined;
+  readonly #judge: Judge;
+  readonly #underWay = new Map<RawConnection, Started>();
+  /** Used in turn, the one that has rested longest first, as many clients would. */
+  readonly #free: RawConnection[] = [];
+  readonly #latenciesMs: number[] = [];
+  #connections: readonly RawConnection[] = [];
+  #startMs = 0;
+  #sent = 0;
+
+  constructor(job: OpenLoopJob) {
+    this.#job = job;
+    this.#requests = readRequestFile(job.requestFile);
+    this.#body = job.uploadBytes === 0 ? undefined : Buffer.alloc(job.uploadBytes, "x");
+    this.#judge = new Judge([], job.bodyBytes);
+  }
+
+  async open(): Promise<void> {
+    this.#connections = await openConnections(this.#job, {
+      answered: (connection, answer) => {
+        const started = this.#underWay.get(connection);
+        this.#underWay.delete(connection);
+        this.#free.push(connection);
+        if (started === undefined) return;
+        this.#judge.judge(started.request.wanted, answer);
+        if (started.dueMs >= this.#startMs + this.#job.warmUpMs) {
+          this.#latenciesMs.push(performance.now() - started.dueMs);
+        }
+      },
+      ended: (connection) => {
+        this.#judge.connectionFailed();
+        this.#underWay.delete(connection);
+      },
+    });
+    this.#free.push(...this.#connections);
+  }
+
+  async run(): Promise<OpenLoopResult> {
+    const { requestsPerSecond, warmUpMs, measureMs } = this.#job;
+    const total = Math.floor(((warmUpMs + measureMs) * requestsPerSecond) / 1000);
+    const backlogLimit = Math.max(this.#connections.length, (requestsPerSecond * backlogLimitMs) / 1000);
+    this.#startMs = performance.now();
+    const deadlineMs = this.#startMs + warmUpMs + measureMs + lastAnswersMs;
+    let overloaded = false;
+    while (this.#sent < total || this.#underWay.size > 0) {
+      const nowMs = performance.now();
+      const due = Math.min(total, Math.floor(((nowMs - this.#startMs) * requestsPerSecond) / 1000) + 1);
+      while (this.#sent < due && this.#sendNext());
+      overloaded = due - this.#sent > backlogLimit || nowMs > deadlineMs;
+      if (overloaded) break;
+      await nextLoopTurn();
+    }
+    for (const connection of this.#connections) connection.close();
+    const sorted = Float64Array.from(this.#latenciesMs).sort();
+    return {
+      answers: sorted.length,
+      overloaded,
+      p50Ms: quantile(sorted, 0.5),
+      p99Ms: quantile(sorted, 0.99),
+      p999Ms: quantile(sorted, 0.999),
+      verdict: this.#judge.verdict(),
+    };
+  }
+
+  /** False where all connections are busy. */
+  #sendNext(): boolean {
+    const connection = this.#free.shift();
+    const request = this.#requests[this.#sent % this.#requests.length];
+    if (connection === undefined || request === undefined) return false;
+    const dueMs = this.#startMs + (this.#sent * 1000) / this.#job.requestsPerSecond;
+    this.#underWay.set(connection, { request, dueMs });
+    this.#sent += 1;
+    connection.send(request.head, this.#body);
+    return true;
+  }
+}
+
+function nextLoopTurn(): Promise<void> {
+  return new Promise((resolve) => setImmediate(resolve));
+}

@@ -1,0 +1,183 @@
+import { connect, type Socket } from "node:net";
+import type { Answer } from "../judge.ts";
+
+/** All connections read into it in turn; what is in it is used up before the next read. */
+const readBuffer = Buffer.allocUnsafe(1024 * 1024);
+const headEnd = Buffer.from("\r\n\r\n");
+
+interface Listener {
+  answered(connection: RawConnection, answer: Answer, head: string): void;
+  /** Ended by the other side, or failed. */
+  ended(connection: RawConnection): void;
+}
+
+/** A client's connection that does as little as can be: one request at a time, its answer's body counted and dropped. */
+export class RawConnection {
+  readonly #socket: Socket;
+  readonly #listener: Listener;
+  readonly #opened = Promise.withResolvers<void>();
+  /** What has come of a head that is not complete yet. */
+  #partialHead = "";
+  #head = "";
+  #body: BodyCounter | undefined;
+  #closedByUs = false;
+
+  constructor(port: number, listener: Listener) {
+    this.#listener = listener;
+    this.#socket = connect({
+      host: "127.0.0.1",
+      port,
+      noDelay: true,
+      onread: {
+        buffer: readBuffer,
+        callback: (size: number) => {
+          this.#read(readBuffer.subarray(0, size));
+          return true;
+        },
+      },
+    });
+    this.#socket.once("connect", () => this.#opened.resolve());
+    this.#socket.on("error", () => this.#socket.destroy());
+    this.#socket.once("close", () => {
+      this.#opened.reject(new Error("the proxy refused a connection"));
+      if (!this.#closedByUs) this.#listener.ended(this);
+    });
+    this.#opened.promise.catch(() => {});
+  }
+
+  get opened(): Promise<void> {
+    return this.#opened.promise;
+  }
+
+  send(head: string, body: Buffer | undefined): void {
+    if (body === undefined) {
+      this.#socket.write(head, "latin1");
+      return;
+    }
+    this.#socket.cork();
+    this.#socket.write(head, "latin1");
+    this.#socket.write(body);
+    this.#socket.uncork();
+  }
+
+  close(): void {
+    this.#closedByUs = true;
+    this.#socket.destroy();
+  }
+
+  #read(octets: Buffer): void {
+    if (this.#body === undefined) {
+      const end = this.#partialHead === "" ? octets.indexOf(headEnd) : -1;
+      if (end === -1) {
+        this.#readRareHead(octets);
+        return;
+      }
+      this.#beginBody(octets.toString("latin1", 0, end), octets.subarray(end + headEnd.length));
+      return;
+    }
+    this.#count(this.#body, octets);
+  }
+
+  /** A head that came in pieces, perhaps cut inside its end. */
+  #readRareHead(octets: Buffer): void {
+    const text = this.#partialHead + octets.toString("latin1");
+    const end = text.indexOf("\r\n\r\n");
+    if (end === -1) {
+      this.#partialHead = text;
+      return;
+    }
+    this.#partialHead = "";
+    this.#beginBody(text.slice(0, end), Buffer.from(text.slice(end + headEnd.length), "latin1"));
+  }
+
+  #beginBody(head: string, octets: Buffer): void {
+    this.#head = head;
+    const length = headerOf(head, "content-length");
+    this.#body = length === undefined ? new ChunkCounter() : new LengthCounter(Number(length));
+    this.#count(this.#body, octets);
+  }
+
+  #count(body: BodyCounter, octets: Buffer): void {
+    body.add(octets);
+    if (!body.complete) return;
+    const head = this.#head;
+    this.#body = undefined;
+    this.#head = "";
+    const answer: Answer = {
+      status: Number(head.slice(9, 12)),
+      version: headerOf(head, "x-version"),
+      setsCookie: headerOf(head, "set-cookie") !== undefined,
+      bodyBytes: body.bytes,
+    };
+    this.#listener.answered(this, answer, head);
+  }
+}
+
+const patterns = new Map(
+  ["content-length", "x-version", "set-cookie"].map((name) => [name, new RegExp(`\\r\\n${name}: *([^\\r]*)`, "i")]),
+);
+
+function headerOf(head: string, name: string): string | undefined {
+  return patterns.get(name)?.exec(head)?.[1];
+}
+
+interface BodyCounter {
+  readonly bytes: number;
+  readonly complete: boolean;
+  add(octets: Buffer): void;
+}
+
+class LengthCounter implements BodyCounter {
+  bytes = 0;
+  readonly #length: number;
+
+  constructor(length: number) {
+    this.#length = length;
+  }
+
+  get complete(): boolean {
+    return this.bytes >= this.#length;
+  }
+
+  add(octets: Buffer): void {
+    this.bytes += octets.length;
+  }
+}
+
+/** Counts the octets in chunks; trailers are not expected. */
+class ChunkCounter implements BodyCounter {
+  bytes = 0;
+  complete = false;
+  /** Of the present chunk and the line end behind it. */
+  #left = 0;
+  #line = "";
+
+  add(octets: Buffer): void {
+    for (let at = 0; at < octets.length; ) {
+      if (this.#left > 0) {
+        const skipped = Math.min(this.#left, octets.length - at);
+        this.#left -= skipped;
+        at += skipped;
+        continue;
+      }
+      const lineEnd = octets.indexOf("\n", at);
+      this.#line += octets.toString("latin1", at, lineEnd === -1 ? octets.length : lineEnd);
+      if (lineEnd === -1) return;
+      at = lineEnd + 1;
+      this.#endLine();
+    }
+  }
+
+  #endLine(): void {
+    const line = this.#line.trimEnd();
+    this.#line = "";
+    // Behind the last chunk stands an empty line.
+    if (line === "") {
+      this.complete = true;
+      return;
+    }
+    const size = Number.parseInt(line, 16);
+    this.bytes += size;
+    this.#left = size === 0 ? 0 : size + 2;
+  }
+}

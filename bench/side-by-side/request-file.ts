@@ -1,0 +1,42 @@
+/** The crowd's requests as octets, in a file that wrk's script and our own generator both read. */
+import { readFileSync, writeFileSync } from "node:fs";
+import { wantedHeader } from "../pages.ts";
+import { planRequests, type User } from "../users.ts";
+
+/** ASCII's record separator. replay.lua knows it too. */
+const separator = "\x1e";
+
+interface RequestForm {
+  readonly uploadBytes: number;
+  /** The path of the nth request; undefined keeps the crowd's own. */
+  readonly path: ((index: number) => string) | undefined;
+}
+
+/** A request of the file: its head, and the version that must answer it. */
+export interface RecordedRequest {
+  readonly head: string;
+  readonly wanted: string | undefined;
+}
+
+export function writeRequestFile(file: string, users: readonly User[], { uploadBytes, path }: RequestForm): void {
+  const heads = planRequests(users, 1)
+    .flat()
+    .map((planned, index) => {
+      const lines = [
+        `${uploadBytes > 0 ? "POST" : "GET"} ${path?.(index) ?? planned.path} HTTP/1.1`,
+        "host: shop.example.com",
+        ...Object.entries(planned.headers).map(([name, value]) => `${name}: ${value}`),
+      ];
+      if (planned.wanted !== undefined) lines.push(`${wantedHeader}: ${planned.wanted}`);
+      if (uploadBytes > 0) lines.push("content-type: application/octet-stream", `content-length: ${uploadBytes}`);
+      return `${lines.join("\r\n")}\r\n\r\n`;
+    });
+  writeFileSync(file, heads.join(separator), "latin1");
+}
+
+export function readRequestFile(file: string): readonly RecordedRequest[] {
+  const wanted = new RegExp(`\r\n${wantedHeader}: (\\S+)`);
+  return readFileSync(file, "latin1")
+    .split(separator)
+    .map((head) => ({ head, wanted: wanted.exec(head)?.[1] }));
+}

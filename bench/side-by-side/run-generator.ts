@@ -1,0 +1,48 @@
+import { fileURLToPath } from "node:url";
+import { Child, nodeCommand } from "../child.ts";
+import type { GeneratorJob, GeneratorMessage, GeneratorResults, IdleJob, IdleResult } from "./generator-jobs.ts";
+
+const script = fileURLToPath(new URL("generator.ts", import.meta.url));
+
+/** Longer than any job takes; one that takes longer hangs. */
+const timeoutMs = 60_000;
+
+/** One job in a process of its own, on the load's CPU. */
+export async function runGenerator<Job extends GeneratorJob>(
+  job: Job,
+  cpu: number | undefined,
+): Promise<GeneratorResults[Job["kind"]]> {
+  const priority = job.kind === "open-loop" ? "idle" : "normal";
+  const child = new Child({ command: nodeCommand(script), cpu, messages: true, priority });
+  try {
+    child.send(job);
+    return await nextResult<Job["kind"]>(child);
+  } finally {
+    await child.stop();
+  }
+}
+
+/** Does `whileIdle` while all connections rest; fails when the proxy closed any. */
+export async function withIdleConnections(
+  job: IdleJob,
+  cpu: number | undefined,
+  whileIdle: () => Promise<void>,
+): Promise<IdleResult> {
+  const child = new Child({ command: nodeCommand(script), cpu, messages: true });
+  try {
+    child.send(job);
+    await nextResult<"idle">(child);
+    await whileIdle();
+    const end = nextResult<"idle">(child);
+    child.send({});
+    return await end;
+  } finally {
+    await child.stop();
+  }
+}
+
+async function nextResult<Kind extends GeneratorJob["kind"]>(child: Child): Promise<GeneratorResults[Kind]> {
+  const message = await child.nextMessage<GeneratorMessage>(timeoutMs);
+  if (message.kind === "failed") throw new Error(message.why);
+  return message.result as GeneratorResults[Kind];
+}

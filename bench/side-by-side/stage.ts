@@ -1,0 +1,144 @@
+/** What a run sets up once, and every measurement stands on. */
+import { join } from "node:path";
+import type { Pinning } from "../child.ts";
+import { complaints, Judge } from "../judge.ts";
+import { pages } from "../pages.ts";
+import type { Programs } from "../programs.ts";
+import { type ProxyName, startProxy } from "../proxies.ts";
+import { type RunningProxy, sumOfMetric } from "../running-proxy.ts";
+import type { User } from "../users.ts";
+import { writeRequestFile } from "./request-file.ts";
+import { runGenerator } from "./run-generator.ts";
+import { bodyBytes, routePrefixes, type Shape, shapePath } from "./shapes.ts";
+import type { Upstreams } from "./upstreams.ts";
+
+export interface Stage {
+  readonly pinning: Pinning;
+  readonly programs: Programs;
+  readonly upstreams: Upstreams;
+  /** wrk's file; undefined where it is not installed. */
+  readonly wrk: string | undefined;
+  readonly users: number;
+  readonly secret: string;
+  /** For the requests. */
+  readonly directory: string;
+}
+
+/** A proxy and the requests of users whose pins it made, itself or in an earlier life. */
+export interface Scene {
+  readonly proxy: RunningProxy;
+  readonly requestFile: string;
+  readonly complain: (faults: readonly string[]) => void;
+  readonly remark: (note: string) => void;
+}
+
+const learningConnections = 64;
+/** Requests that a measurement leaves behind may be in one count and not in the other. */
+const countTolerance = 16;
+/** So many answers are judged one by one before anything is timed; they also warm the proxy up. */
+const judgedAnswers = 2_000;
+const judgedBytes = 256 * 1024 * 1024;
+
+/** Each user visits once, and is remembered with the pin and the version that came back. */
+export async function learnUsers(stage: Stage, name: ProxyName): Promise<readonly User[]> {
+  const proxy = await start(stage, name, learningConnections, []);
+  try {
+    const { port } = proxy;
+    const { users: count, pinning } = stage;
+    const job = { kind: "learn", port, users: count, connections: learningConnections } as const;
+    const users = await runGenerator(job, pinning.loadCpu);
+    const faults = complaints(new Judge(users, pages[0].bodyBytes).verdict());
+    if (faults.length > 0) throw new Error(faults.join("; "));
+    return users;
+  } finally {
+    await proxy.stop();
+  }
+}
+
+/** Starts the proxy anew, judges some answers, lets `measure` measure, and compares the counts of who saw the requests. */
+export async function playScene(
+  stage: Stage,
+  name: ProxyName,
+  shape: Shape,
+  users: readonly User[],
+  measure: (scene: Scene) => Promise<void>,
+): Promise<{ readonly faults: readonly string[]; readonly notes: readonly string[] }> {
+  const faults: string[] = [];
+  const notes: string[] = [];
+  const requestFile = join(stage.directory, `${name}.requests`);
+  let proxy: RunningProxy | undefined;
+  try {
+    writeRequestFile(requestFile, users, { uploadBytes: shape.uploadBytes, path: shapePath(shape) });
+    proxy = await start(stage, name, shape.connections, routePrefixes(shape));
+    stage.upstreams.complaints();
+    const seenBefore = await stage.upstreams.requestsSeen();
+    const scene: Scene = {
+      proxy,
+      requestFile,
+      complain: (said) => faults.push(...said),
+      remark: (note) => notes.push(note),
+    };
+    await judgeSome(stage, shape, scene);
+    if (faults.length === 0) await measure(scene);
+    const seen = (await stage.upstreams.requestsSeen()) - seenBefore;
+    faults.push(...stage.upstreams.complaints());
+    await compareCounts(scene, seen, shape.connections + countTolerance);
+  } catch (error) {
+    faults.push(error instanceof Error ? error.message : String(error));
+  } finally {
+    await proxy?.stop();
+  }
+  return { faults, notes };
+}
+
+function start(
+  { upstreams, pinning, programs, secret }: Stage,
+  name: ProxyName,
+  connections: number,
+  prefixes: readonly string[],
+): Promise<RunningProxy> {
+  return startProxy(name, {
+    upstreams: upstreams.ports,
+    pinning,
+    programs,
+    secret,
+    connections,
+    routePrefixes: prefixes,
+  });
+}
+
+async function judgeSome(stage: Stage, shape: Shape, { proxy, requestFile, complain }: Scene): Promise<void> {
+  const { uploadBytes } = shape;
+  const answers = Math.max(16, Math.min(judgedAnswers, Math.floor(judgedBytes / bodyBytes(shape))));
+  const connections = Math.min(64, shape.connections);
+  const { port } = proxy;
+  const result = await runGenerator(
+    {
+      kind: "closed-loop",
+      port,
+      connections,
+      requestFile,
+      uploadBytes,
+      bodyBytes: bodyBytes(shape),
+      answers,
+      durationMs: 20_000,
+    },
+    stage.pinning.loadCpu,
+  );
+  complain(complaints(result.verdict));
+}
+
+/** A proxy that does not count has not done the work; one that answers what no upstream saw has not either. */
+async function compareCounts(
+  { proxy: { metrics }, complain, remark }: Scene,
+  seen: number,
+  tolerance: number,
+): Promise<void> {
+  if (metrics === undefined) return;
+  const counted = (await sumOfMetric(metrics, metrics.requestCounter)) ?? 0;
+  if (Math.abs(counted - seen) > tolerance) {
+    complain([`${metrics.requestCounter} says ${counted}, the upstreams saw ${seen} requests`]);
+  }
+  const handedOver = (await sumOfMetric(metrics, "perch_fast_lane_handovers_total")) ?? 0;
+  if (handedOver > 0) remark(`${handedOver} connections were handed over to the standard lane`);
+}

@@ -1,0 +1,134 @@
+/** The two versions behind every proxy: an nginx where there is one, for it costs the load's core least, else our own. */
+import { writeFileSync } from "node:fs";
+import { join } from "node:path";
+import { fileURLToPath } from "node:url";
+import { Child, nodeCommand, type Pinning } from "../child.ts";
+import { findProgram } from "../find-program.ts";
+import { freePorts } from "../free-ports.ts";
+import { openFilesLimit } from "../machine.ts";
+import { nginxCommand, nginxProcess } from "../native/nginx-process.ts";
+import { startNative } from "../native/start-native.ts";
+import { pagePath, pages, wantedHeader } from "../pages.ts";
+import type { UpstreamPorts } from "../running-proxy.ts";
+import { makeScratchDirectory } from "../scratch-directory.ts";
+import type { UpstreamReport } from "../upstream.ts";
+
+export interface Upstreams {
+  readonly description: string;
+  readonly ports: UpstreamPorts;
+  /** Requests since the start. It bounds a window, whoever makes the load. */
+  requestsSeen(): Promise<number>;
+  /** What was wrong with the requests that were inspected since this was last asked. */
+  complaints(): readonly string[];
+  stop(): Promise<void>;
+}
+
+export function startUpstreams(pinning: Pinning): Promise<Upstreams> {
+  return findProgram("nginx", "-v") === undefined ? startNodeUpstreams(pinning) : startNginxUpstreams(pinning);
+}
+
+async function startNodeUpstreams({ loadCpu }: Pinning): Promise<Upstreams> {
+  const script = fileURLToPath(new URL("../upstream.ts", import.meta.url));
+  const child = new Child({ command: nodeCommand(script), cpu: loadCpu, messages: true });
+  const ports = await child.nextMessage<UpstreamPorts>();
+  let requests = 0;
+  let said: string[] = [];
+  return {
+    description: "upstreams of our own (no nginx here)",
+    ports,
+    requestsSeen: async () => {
+      const report = child.nextMessage<UpstreamReport>();
+      child.send({});
+      const { stable, canary, unforwarded, misdirected } = await report;
+      if (unforwarded > 0) said.push(`${unforwarded} inspected requests lacked X-Forwarded-For or X-Forwarded-Proto`);
+      if (misdirected > 0) said.push(`${misdirected} inspected requests came to the wrong version`);
+      requests += stable + canary;
+      return requests;
+    },
+    complaints: () => {
+      const all = said;
+      said = [];
+      return all;
+    },
+    stop: () => child.stop(),
+  };
+}
+
+async function startNginxUpstreams({ loadCpu }: Pinning): Promise<Upstreams> {
+  const [stablePort, canaryPort, statusPort] = await freePorts(3);
+  const directory = makeScratchDirectory();
+  const configFile = join(directory, "nginx.conf");
+  for (const { name, bodyBytes } of pages) writeFileSync(join(directory, name), "x".repeat(bodyBytes));
+  writeFileSync(configFile, upstreamConfig({ directory, stablePort, canaryPort, statusPort }));
+  const command = nginxCommand(directory, configFile);
+  const server = await startNative({ command, cpu: loadCpu, port: stablePort, directory });
+  let ownRequests = 0;
+  return {
+    description: "upstreams on nginx",
+    ports: { stablePort, canaryPort },
+    requestsSeen: async () => {
+      const text = await (await fetch(`http://127.0.0.1:${statusPort}/`)).text();
+      ownRequests += 1;
+      // The third line: connections accepted, handled, and requests, these own ones among them.
+      const requests = /^\s*\d+ \d+ (\d+)/m.exec(text)?.[1];
+      return Number(requests) - ownRequests;
+    },
+    complaints: () => [],
+    stop: server.stop,
+  };
+}
+
+interface UpstreamConfig extends UpstreamPorts {
+  readonly directory: string;
+  readonly statusPort: number;
+}
+
+/** It refuses what it should not have got, so that every answer of a load is judged at no cost to that. */
+function upstreamConfig({ directory, stablePort, canaryPort, statusPort }: UpstreamConfig): string {
+  const wanted = `$http_${wantedHeader.replaceAll("-", "_")}`;
+  return `${nginxProcess(directory, openFilesLimit())}
+http {
+  access_log off;
+  server_tokens off;
+  etag off;
+  keepalive_requests 1000000000;
+  keepalive_timeout 600s;
+  sendfile on;
+  tcp_nopush on;
+  open_file_cache max=16 inactive=1h;
+  client_body_temp_path ${directory}/body;
+  client_body_buffer_size 64k;
+  default_type text/plain;
+  map ${wanted} $not_for_stable { default 1; "" 0; stable 0; }
+  map ${wanted} $not_for_canary { default 1; "" 0; canary 0; }
+${versionServer("stable", stablePort, directory)}
+${versionServer("canary", canaryPort, directory)}
+  server {
+    listen 127.0.0.1:${statusPort};
+    stub_status;
+  }
+}
+`;
+}
+
+function versionServer(version: string, port: number, directory: string): string {
+  const files = pages.map(({ name, chunkBytes }) => {
+    // Looking for what is not there makes the length unknown, so the answer goes out in chunks of these buffers.
+    const chunks = `output_buffers 8 ${chunkBytes}; sub_filter "nowhere to be found" ""; sub_filter_types *;`;
+    // The mirror reads the request's body, which a file is not served for; the error page is then the answer.
+    const upload = "mirror /dropped; error_page 405 =200 /accepted;";
+    const extra = name === "upload" ? upload : chunkBytes === undefined ? "" : chunks;
+    return `    location = ${pagePath(name)} { alias ${directory}/${name}; ${extra} }`;
+  });
+  return `
+  server {
+    listen 127.0.0.1:${port} backlog=8192;
+    add_header X-Version ${version};
+    if ($http_x_forwarded_for = "") { return 400; }
+    if ($not_for_${version}) { return 409; }
+    location / { return 200 "${"x".repeat(pages[0].bodyBytes)}"; }
+${files.join("\n")}
+    location = /accepted { internal; return 200 "${"x".repeat(pages[0].bodyBytes)}"; }
+    location = /dropped { internal; return 204; }
+  }`;
+}

@@ -1,0 +1,48 @@
+import { fileURLToPath } from "node:url";
+import { Child } from "../child.ts";
+
+interface WrkLoad {
+  readonly file: string;
+  readonly port: number;
+  readonly cpu: number | undefined;
+  readonly connections: number;
+  readonly durationMs: number;
+  readonly requestFile: string;
+  readonly uploadBytes: number;
+  /** Wanted of every answer. */
+  readonly bodyBytes: number;
+}
+
+const script = fileURLToPath(new URL("replay.lua", import.meta.url));
+const graceMs = 15_000;
+
+/** wrk replaying a request file; resolves to what was wrong with the answers once it has ended. */
+export async function runWrk(load: WrkLoad): Promise<readonly string[]> {
+  const seconds = Math.ceil(load.durationMs / 1000);
+  const options = ["-t", "1", "-c", String(load.connections), "-d", `${seconds}s`, "--timeout", "10s", "-s", script];
+  const replayed = ["--", load.requestFile, String(load.uploadBytes)];
+  const child = new Child({
+    command: [load.file, ...options, `http://127.0.0.1:${load.port}/`, ...replayed],
+    cpu: load.cpu,
+    messages: false,
+    output: "kept",
+  });
+  return complaintsOf(await child.outputAtEnd(seconds * 1000 + graceMs), load.bodyBytes);
+}
+
+/** The upstreams refuse what they should not have got, so a wrong version or a missing header is a status of 400 or 409. */
+function complaintsOf(output: string, bodyBytes: number): readonly string[] {
+  const line = /^replayed (.*)$/m.exec(output)?.[1];
+  if (line === undefined) return ["wrk did not report"];
+  const [answers = 0, bytes = 0, connect = 0, read = 0, write = 0, status = 0, timeout = 0] = line
+    .split(" ")
+    .map(Number);
+  const said: string[] = [];
+  if (answers === 0) said.push("no request was answered");
+  if (bytes < answers * bodyBytes) said.push(`${answers} answers had ${bytes} bytes in all, too few for their bodies`);
+  if (connect + read + write > 0) said.push(`${connect + read + write} requests failed on the connection`);
+  if (status > 0)
+    said.push(`${status} answers were not 2xx (the upstreams refuse a wrong version or no X-Forwarded-For)`);
+  if (timeout > 0) said.push(`${timeout} requests were not answered in time`);
+  return said;
+}
