@@ -1,41 +1,48 @@
 import { reportRelease } from "./admin/release-report.ts";
 import type { AdminView, ExplainQuery } from "./admin/view.ts";
 import { formatDiagnostic } from "./config/diagnostics.ts";
+import type { RandomSource } from "./decide/unit.ts";
 import type { CellRegistry, ReleaseCells } from "./observe/cells.ts";
 import { Metrics } from "./observe/metrics.ts";
 import { weightRatios } from "./observe/weight-ratios.ts";
 import { packageVersion } from "./package-version.ts";
-import type { ActiveSnapshot } from "./proxy/active-snapshot.ts";
 import { explainRequest } from "./proxy/explain.ts";
-import type { Gateway } from "./proxy/gateway.ts";
 import type { Reloader } from "./reloader.ts";
-import type { EndpointRegistry } from "./upstream/endpoint-registry.ts";
+import type { Serving } from "./serving.ts";
 
 export interface AdminSources {
   readonly cells: CellRegistry;
-  readonly endpoints: EndpointRegistry;
-  readonly active: ActiveSnapshot;
+  readonly serving: Serving;
   readonly reloader: Reloader;
   readonly lifecycle: { readonly draining: boolean };
-  readonly gateway: Gateway;
+  readonly nowMs: () => number;
+  readonly random: RandomSource;
   /** False where the configuration came from flags. */
   readonly fromFile: boolean;
 }
 
 /** What the admin server shows of this process. */
 export function adminView(sources: AdminSources): AdminView {
-  const { cells, endpoints, active, reloader, lifecycle, gateway } = sources;
+  const { cells, serving, reloader, lifecycle, nowMs, random } = sources;
+  const { active, endpoints } = serving;
   const metrics = new Metrics({
     cells,
     *endpointStates() {
       for (const { service, version, origin, up } of endpoints.all()) yield { service, version, endpoint: origin, up };
     },
     weightRatios: () => weightRatios(active.current.config.releases),
+    workers: () => serving.workers,
     build: { version: packageVersion, nodeVersion: process.versions.node },
   });
   return {
-    metrics: () => metrics.render(),
-    readiness: () => (lifecycle.draining ? "draining" : "ready"),
+    async metrics() {
+      await serving.refresh();
+      return metrics.render();
+    },
+    readiness() {
+      if (lifecycle.draining) return "draining";
+      return serving.workers.serving > 0 ? "ready" : "no-worker";
+    },
     config() {
       const { file, hash, loadedAtMs, warnings, lastError, restartNeeded } = reloader.status;
       return {
@@ -44,20 +51,19 @@ export function adminView(sources: AdminSources): AdminView {
         restartNeeded,
       };
     },
-    releases() {
+    async releases() {
+      await serving.refresh();
       const counted = new Map(
         Array.from(cells.releases(), (release): [string, ReleaseCells] => [release.release, release]),
       );
       return active.current.config.releases.flatMap((spec) => {
         const found = counted.get(spec.name);
-        return found === undefined ? [] : [reportRelease(spec, found, gateway.nowMs())];
+        return found === undefined ? [] : [reportRelease(spec, found, nowMs())];
       });
     },
-    explain(query) {
-      const explanation = explainRequest(active.current, described(query), {
-        nowMs: gateway.nowMs(),
-        random: gateway.randomUnit,
-      });
+    async explain(query) {
+      await serving.refresh();
+      const explanation = explainRequest(active.current, described(query), { nowMs: nowMs(), random });
       const refused = explanation.error?.code === "bad-request" ? explanation.trail[0] : undefined;
       if (refused !== undefined) return { kind: "refused", message: refused.detail };
       return { kind: "explained", explanation: { ...explanation } };

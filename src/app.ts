@@ -1,25 +1,25 @@
-import { randomBytes, randomUUID } from "node:crypto";
+import { randomBytes } from "node:crypto";
 import type { AddressInfo } from "node:net";
 import type { FastifyInstance } from "fastify";
 import { createAdminServer } from "./admin/server.ts";
 import { adminView } from "./admin-view.ts";
 import type { BindAddress } from "./config/compiled-config.ts";
 import { formatDiagnostic } from "./config/diagnostics.ts";
-import { type LoadResult, loadConfigFile, loadConfigText } from "./config/load.ts";
+import { type LoadedConfig, type LoadResult, loadConfigFile, loadConfigText } from "./config/load.ts";
 import { FileWatcher } from "./config/watch.ts";
-import { DeadBuffers } from "./dead-buffers.ts";
-import { Lanes } from "./lanes.ts";
-import { Listener } from "./listener.ts";
-import { AccessLog } from "./observe/access-log.ts";
+import { DataPlane } from "./data-plane.ts";
 import { CellRegistry } from "./observe/cells.ts";
 import { createLogger, type Logger, type LogLevel } from "./observe/log.ts";
 import { LogDestination } from "./observe/log-destination.ts";
-import { Observer } from "./observe/observe.ts";
-import { ActiveSnapshot } from "./proxy/active-snapshot.ts";
-import type { Gateway } from "./proxy/gateway.ts";
 import { batchedRandom } from "./random-source.ts";
-import { type LoadedConfig, Reloader } from "./reloader.ts";
-import { EndpointRegistry } from "./upstream/endpoint-registry.ts";
+import { Reloader } from "./reloader.ts";
+import type { Serving } from "./serving.ts";
+import { bound, formatAddress, StartError } from "./start-error.ts";
+import { workerCount } from "./worker-count.ts";
+import { WorkerThreads } from "./worker-threads.ts";
+import type { BoundListener } from "./workers/messages.ts";
+
+export { StartError };
 
 /** Where the configuration comes from: a file, watched and reloaded, or a text made from flags. */
 export type ConfigSource =
@@ -36,22 +36,8 @@ export interface AppOptions {
   readonly drainTimeoutMs: number;
   /** File descriptor or path of the access log. Default 1, stdout. */
   readonly accessLogTo?: number | string;
-}
-
-/** Perch can not start as told; each problem is a line for the person who started it. */
-export class StartError extends Error {
-  override readonly name = "StartError";
-  readonly problems: readonly string[];
-
-  constructor(problems: readonly string[]) {
-    super(problems.join("\n"));
-    this.problems = problems;
-  }
-}
-
-export interface BoundListener {
-  readonly name: string;
-  readonly address: AddressInfo;
+  /** For tests that make a worker fail: what runs in each, and its heap's size. */
+  readonly workerFaults?: { readonly entry?: URL; readonly heapMb?: number };
 }
 
 /** The composition root: builds every part, wires them, and ends them in order. */
@@ -81,22 +67,21 @@ export class App {
     const log = createLogger({ level: options.logLevel, nowMs });
     // The watch stands before the first load, so that a change in between is seen as one.
     const watcher = watch(options.source, log);
-    const load = loader(options);
-    const first = load();
+    const loader = createLoader(options);
+    const first = loader.load();
     if (!first.ok) {
       watcher?.close();
       throw new StartError(first.problems.map(formatDiagnostic));
     }
-    const parts = build({ options, log, watcher, load, first });
+    const size = await workerCount(first.compiled, log);
+    const parts = build({ options, log, watcher, loader, first, size });
     try {
       const adminAddress = await bindAdmin(parts.admin, first.compiled.admin);
-      const listeners: BoundListener[] = [];
-      for (const { name, listener, spec } of parts.listeners) {
-        listeners.push({ name, address: await bound(`listener "${name}"`, spec, () => listener.listen()) });
-      }
+      const listeners = await parts.serving.listen();
       for (const warning of first.warnings) log.warn({ problem: formatDiagnostic(warning) }, "configuration warning");
       const at = listeners.map(({ name, address }) => `${name} ${formatAddress(address)}`);
-      log.info({ listeners: at, admin: formatAddress(adminAddress), hash: first.hash }, "serving");
+      const workers = size === 1 ? undefined : size;
+      log.info({ listeners: at, admin: formatAddress(adminAddress), hash: first.hash, workers }, "serving");
       return new App(options, parts, listeners, adminAddress);
     } catch (error) {
       await release(parts);
@@ -106,7 +91,7 @@ export class App {
 
   /** Looks at the configuration's files now, as SIGHUP asks. */
   reload(): void {
-    this.#parts.reloader.reload();
+    void this.#parts.reloader.reload();
   }
 
   /**
@@ -119,15 +104,16 @@ export class App {
   }
 
   async #drain(why: string): Promise<void> {
-    const { lifecycle, listeners, log } = this.#parts;
+    const { lifecycle, serving, log } = this.#parts;
     const { drainDelayMs, drainTimeoutMs } = this.#options;
     log.info({ why, drainDelayMs, drainTimeoutMs }, "draining");
     lifecycle.draining = true;
+    serving.drain();
     await elapsed(drainDelayMs);
-    const finished = Promise.all(listeners.map(({ listener }) => listener.close()));
+    const finished = serving.close();
     const timer = setTimeout(() => {
       log.warn({ drainTimeoutMs }, "drain timeout: requests still under way are broken off");
-      for (const { listener } of listeners) listener.destroy();
+      serving.breakOff();
     }, drainTimeoutMs);
     await finished;
     clearTimeout(timer);
@@ -145,9 +131,8 @@ interface Parts {
   readonly reloader: Reloader;
   readonly watcher: Watcher | undefined;
   readonly admin: FastifyInstance;
-  readonly listeners: readonly { readonly name: string; readonly spec: BindAddress; readonly listener: Listener }[];
-  readonly lanes: Lanes;
-  readonly accessLog: AccessLog;
+  readonly serving: Serving;
+  readonly accessLines: LogDestination;
   readonly lifecycle: { draining: boolean };
 }
 
@@ -157,83 +142,80 @@ interface Foundation {
   readonly options: AppOptions;
   readonly log: Logger;
   readonly watcher: Watcher | undefined;
-  readonly load: () => LoadResult;
+  readonly loader: Loader;
   readonly first: LoadedConfig;
+  /** How many threads serve; 1: this one. */
+  readonly size: number;
 }
 
-function build({ options, log, watcher, load, first }: Foundation): Parts {
+function build(foundation: Foundation): Parts {
+  const { options, log, watcher, loader, first } = foundation;
   const cells = new CellRegistry();
-  const lanes = new Lanes();
-  const endpoints = new EndpointRegistry((endpoint) => lanes.retire(endpoint));
-  const active = new ActiveSnapshot(cells, endpoints, first.compiled, first.hash);
-  const accessLog = new AccessLog({
-    destination: new LogDestination({
-      to: options.accessLogTo ?? 1,
-      dropped: cells.accessLogDropped,
-      onTrouble: (error) => log.error({ error: error.message }, "the access log can not be written"),
-    }),
-    sample: first.compiled.accessLog.sample,
-    nowMs,
+  const accessLines = new LogDestination({
+    to: options.accessLogTo ?? 1,
+    dropped: cells.accessLogDropped,
+    onTrouble: (error) => log.error({ error: error.message }, "the access log can not be written"),
   });
+  const serving = createServing(foundation, cells, accessLines);
   const lifecycle = { draining: false };
-  const deadBuffers = new DeadBuffers();
-  const gateway: Gateway = {
-    get snapshot() {
-      return active.current;
-    },
-    get draining() {
-      return lifecycle.draining;
-    },
-    observer: new Observer(accessLog),
-    nowMs,
-    monotonicMs: () => performance.now(),
-    randomFraction: Math.random,
-    randomUnit: batchedRandom(),
-    newRequestId: randomUUID,
-    streamed: (bytes) => deadBuffers.passed(bytes),
-    defect: (error) => log.error({ err: error }, "a request failed by a defect of Perch"),
-  };
-  const listeners = first.compiled.listeners.map((spec) => ({
-    name: spec.name,
-    spec,
-    listener: new Listener(gateway, lanes, spec),
-  }));
+  const file = sourceName(options.source);
   const reloader = new Reloader(
     {
-      file: sourceName(options.source),
-      load,
-      active,
+      file,
+      load: loader.load,
+      prepare: (loaded) => serving.prepare(loaded),
       cells: cells.reloads,
       log,
       nowMs,
-      onLoaded: ({ compiled }) => {
-        accessLog.sample = compiled.accessLog.sample;
-        for (const { listener } of listeners) listener.snapshotChanged(active.current);
-      },
       onFiles: (files) => watcher?.alsoWatch(files),
     },
     first,
   );
   watcher?.alsoWatch(first.compiled.files);
-  watcher?.onChange(() => reloader.reload());
+  watcher?.onChange(() => void reloader.reload());
   const fromFile = options.source.kind === "file";
-  const admin = createAdminServer(adminView({ cells, endpoints, active, reloader, lifecycle, gateway, fromFile }), {
+  const view = adminView({ cells, serving, reloader, lifecycle, nowMs, random: batchedRandom(), fromFile });
+  const admin = createAdminServer(view, {
     listenHost: first.compiled.admin.host,
     onFailure: (error) => log.error({ err: error }, "the admin server failed to answer"),
   });
-  return { log, reloader, watcher, admin, listeners, lanes, accessLog, lifecycle };
+  return { log, reloader, watcher, admin, serving, accessLines, lifecycle };
 }
 
-function loader({ source, env }: AppOptions): () => LoadResult {
-  // One random secret for the life of the process: a reload must not void the pins that it signed before.
+function createServing(foundation: Foundation, cells: CellRegistry, accessLines: LogDestination): Serving {
+  const { options, log, loader, first, size } = foundation;
+  if (size === 1) return new DataPlane({ first, cells, accessLines, log });
+  const { logLevel, env, source, workerFaults } = options;
+  const { secrets } = loader;
+  return new WorkerThreads({
+    size,
+    first,
+    cells,
+    accessLines,
+    log,
+    logLevel,
+    env,
+    file: sourceName(source),
+    secrets,
+    ...workerFaults,
+  });
+}
+
+interface Loader {
+  readonly load: () => LoadResult;
+  /** One random secret a release for the life of the process: a reload must not void the pins that it signed before. */
+  readonly secrets: ReadonlyMap<string, Uint8Array>;
+}
+
+function createLoader({ source, env }: AppOptions): Loader {
   const secrets = new Map<string, Uint8Array>();
   const randomSecret = (release: string): Uint8Array => {
     const secret = secrets.get(release) ?? randomBytes(32);
     secrets.set(release, secret);
     return secret;
   };
-  if (source.kind === "file") return () => loadConfigFile(source.path, { env, randomSecret });
-  return () => loadConfigText(source.text, { file: source.name, env, randomSecret });
+  if (source.kind === "file") return { secrets, load: () => loadConfigFile(source.path, { env, randomSecret }) };
+  return { secrets, load: () => loadConfigText(source.text, { file: source.name, env, randomSecret }) };
 }
 
 /** The configuration's file, and those it names, as far as they are known. */
@@ -273,40 +255,12 @@ function bindAdmin(admin: FastifyInstance, address: BindAddress): Promise<Addres
   });
 }
 
-/** Turns what the system says about an address into a line that says what to do. */
-async function bound(
-  what: string,
-  { host, port }: BindAddress,
-  listen: () => Promise<AddressInfo>,
-): Promise<AddressInfo> {
-  try {
-    return await listen();
-  } catch (error) {
-    const code = (error as NodeJS.ErrnoException).code ?? String(error);
-    const hint = bindHints[code] ?? code;
-    throw new StartError([`perch: ${what} can not listen on ${host}:${port}: ${hint}`]);
-  }
-}
-
-const bindHints: Readonly<Record<string, string>> = {
-  EADDRINUSE: "the port is in use (EADDRINUSE); stop the other process or choose another port",
-  EACCES: "permission denied (EACCES); ports below 1024 need a privilege, choose a higher one",
-  EADDRNOTAVAIL: "this machine has no such address (EADDRNOTAVAIL)",
-  ENOTFOUND: "the host name is not known (ENOTFOUND)",
-};
-
-function formatAddress({ address, port, family }: AddressInfo): string {
-  return family === "IPv6" ? `[${address}]:${port}` : `${address}:${port}`;
-}
-
-async function release(parts: Parts): Promise<void> {
-  parts.watcher?.close();
-  for (const { listener } of parts.listeners) listener.destroy();
-  await Promise.all(parts.listeners.map(({ listener }) => listener.close()));
-  await parts.lanes.destroy();
+async function release({ watcher, serving, accessLines, admin }: Parts): Promise<void> {
+  watcher?.close();
+  await serving.free();
   // Whoever reads the log may have stopped reading: what cannot be written in this time never will be.
-  await Promise.race([parts.accessLog.close(), elapsed(lastWriteMs, "lets it end")]);
-  await parts.admin.close();
+  await Promise.race([accessLines.close(), elapsed(lastWriteMs, "lets it end")]);
+  await admin.close();
 }
 
 const lastWriteMs = 1_000;

@@ -28,10 +28,12 @@ export class DeadBuffers {
   }
 }
 
-/** V8 hands out its collector only to contexts made while the flag is set. */
+/**
+ * V8 hands out its collector only to contexts made while the flag is set. The flag is the process's and stays: cleared,
+ * it could be gone in the moment in which another thread makes its context.
+ */
 function minorCollection(): () => void {
   setFlagsFromString("--expose-gc");
   const collect: unknown = runInNewContext("globalThis.gc");
-  setFlagsFromString("--no-expose-gc");
   return typeof collect === "function" ? () => collect({ type: "minor" }) : () => {};
 }

@@ -1,11 +1,9 @@
 import type { BindAddress, StaticConfig } from "./config/compiled-config.ts";
-import { type Diagnostic, formatDiagnostic } from "./config/diagnostics.ts";
-import type { LoadResult } from "./config/load.ts";
+import { type Diagnostic, diagnoseFile, formatDiagnostic } from "./config/diagnostics.ts";
+import type { LoadedConfig, LoadResult } from "./config/load.ts";
 import type { ReloadCells } from "./observe/cells.ts";
 import type { Logger } from "./observe/log.ts";
-import type { ActiveSnapshot } from "./proxy/active-snapshot.ts";
-
-export type LoadedConfig = Extract<LoadResult, { ok: true }>;
+import type { Preparation } from "./serving.ts";
 
 /** What is active, since when, and why a newer file is not: what `/api/config` tells. */
 export interface ConfigStatus {
@@ -22,11 +20,11 @@ export interface ConfigStatus {
 export interface ReloaderParts {
   readonly file: string;
   readonly load: () => LoadResult;
-  readonly active: ActiveSnapshot;
+  /** Builds it aside, wherever requests are served. */
+  readonly prepare: (loaded: LoadedConfig) => Promise<Preparation>;
   readonly cells: ReloadCells;
   readonly log: Logger;
   readonly nowMs: () => number;
-  readonly onLoaded: (loaded: LoadedConfig) => void;
   /** Hears after each look which files beside the configuration matter: also those that a refused one names. */
   readonly onFiles: (files: readonly string[]) => void;
 }
@@ -36,6 +34,8 @@ export class Reloader {
   readonly #parts: ReloaderParts;
   readonly #started: StaticConfig;
   #status: ConfigStatus;
+  #asked = false;
+  #running: Promise<void> | undefined;
 
   constructor(parts: ReloaderParts, first: LoadedConfig) {
     this.#parts = parts;
@@ -48,31 +48,62 @@ export class Reloader {
     return this.#status;
   }
 
-  /** Loads the file again. A bad one changes nothing but the status, the log and the metrics. */
-  reload(): "unchanged" | "loaded" | "refused" {
-    const { active, cells, log, nowMs, onLoaded } = this.#parts;
+  /**
+   * Loads the file again. A bad one changes nothing but the status, the log and the metrics. Asked while a load is under
+   * way, it looks once more after it. Resolves once all looks asked for are done.
+   */
+  reload(): Promise<void> {
+    this.#asked = true;
+    this.#running ??= this.#untilNobodyAsks().finally(() => {
+      this.#running = undefined;
+    });
+    return this.#running;
+  }
+
+  async #untilNobodyAsks(): Promise<void> {
+    while (this.#asked) {
+      this.#asked = false;
+      await this.#look();
+    }
+  }
+
+  async #look(): Promise<void> {
+    const { cells, nowMs, onFiles } = this.#parts;
     const result = this.#parts.load();
-    this.#parts.onFiles(result.ok ? result.compiled.files : result.files);
+    onFiles(result.ok ? result.compiled.files : result.files);
     if (!result.ok) {
-      cells.rejected();
-      this.#status = { ...this.#status, lastError: { atMs: nowMs(), problems: result.problems } };
-      const problems = result.problems.map(formatDiagnostic);
-      log.error(
-        { file: this.#status.file, active: this.#status.hash, problems },
-        "configuration refused; the last good one stays",
-      );
-      return "refused";
+      this.#refuse(result.problems);
+      return;
     }
     const unchanged = result.hash === this.#status.hash;
-    if (unchanged && this.#status.lastError === undefined) return "unchanged";
-    if (!unchanged) active.replace(result.compiled, result.hash);
+    if (unchanged && this.#status.lastError === undefined) return;
+    const preparation = unchanged ? undefined : await this.#parts.prepare(result);
+    if (preparation?.kind === "failed") {
+      const message = `not every worker could prepare it: ${preparation.why}`;
+      this.#refuse([diagnoseFile(this.#status.file, message)]);
+      return;
+    }
+    await preparation?.commit();
     cells.reloaded(nowMs());
     this.#status = this.#statusOf(result);
-    onLoaded(result);
-    const { hash, restartNeeded } = this.#status;
-    log.info({ file: this.#status.file, hash, restartNeeded }, "configuration loaded");
-    for (const warning of result.warnings) log.warn({ problem: formatDiagnostic(warning) }, "configuration warning");
-    return "loaded";
+    this.#tell(result.warnings);
+  }
+
+  #refuse(problems: readonly Diagnostic[]): void {
+    const { cells, log, nowMs } = this.#parts;
+    cells.rejected();
+    this.#status = { ...this.#status, lastError: { atMs: nowMs(), problems } };
+    log.error(
+      { file: this.#status.file, active: this.#status.hash, problems: problems.map(formatDiagnostic) },
+      "configuration refused; the last good one stays",
+    );
+  }
+
+  #tell(warnings: readonly Diagnostic[]): void {
+    const { file, hash, restartNeeded } = this.#status;
+    this.#parts.log.info({ file, hash, restartNeeded }, "configuration loaded");
+    for (const warning of warnings)
+      this.#parts.log.warn({ problem: formatDiagnostic(warning) }, "configuration warning");
   }
 
   #statusOf(loaded: LoadedConfig): ConfigStatus {
@@ -92,5 +123,6 @@ function restartNeeded(running: StaticConfig, loaded: StaticConfig): string[] {
   const changed: string[] = [];
   if (text(running.listeners) !== text(loaded.listeners)) changed.push("listeners");
   if (text([running.admin]) !== text([loaded.admin])) changed.push("admin.address");
+  if (running.workers !== loaded.workers) changed.push("workers");
   return changed;
 }

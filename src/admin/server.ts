@@ -15,6 +15,7 @@ export interface AdminServerOptions {
 const readinessTexts: Readonly<Record<Readiness, string>> = {
   ready: "ok",
   "no-config": "not ready: no configuration is active yet",
+  "no-worker": "not ready: no worker serves",
   draining: "not ready: draining",
 };
 
@@ -83,17 +84,17 @@ function addHealth(server: FastifyInstance, view: AdminView): void {
 
 function addApi(server: FastifyInstance, view: AdminView): void {
   server.get("/api/config", () => configBody(view.config()));
-  server.get("/api/releases", () => ({ releases: view.releases() }));
+  server.get("/api/releases", async () => ({ releases: await view.releases() }));
   server.get("/api/explain", (request, reply) => explain(view, request, reply));
 }
 
-function explain(view: AdminView, request: FastifyRequest, reply: FastifyReply): FastifyReply {
+async function explain(view: AdminView, request: FastifyRequest, reply: FastifyReply): Promise<FastifyReply> {
   if (view.readiness() === "no-config") return sendError(reply, 503, "no-config", readinessTexts["no-config"]);
   const parsed = parseExplainQuery(new URLSearchParams(/\?(.*)/.exec(request.url)?.[1]));
   if (parsed.kind === "problems") {
     return sendError(reply, 400, "bad-query", "The query can not be explained.", parsed.problems);
   }
-  const answer = view.explain(parsed.query);
+  const answer = await view.explain(parsed.query);
   if (answer.kind === "refused") return sendError(reply, 400, "bad-query", answer.message);
   return reply.send(answer.explanation);
 }

@@ -2,7 +2,7 @@ import type { Diagnostic } from "../config/diagnostics.ts";
 import type { Exposition } from "../observe/metrics.ts";
 import type { ReleaseReport } from "./release-report.ts";
 
-export type Readiness = "ready" | "no-config" | "draining";
+export type Readiness = "ready" | "no-config" | "no-worker" | "draining";
 
 export interface ActiveConfig {
   /** Undefined where the configuration came from flags. */
@@ -51,6 +51,6 @@ export interface AdminView {
   metrics(): Promise<Exposition>;
   readiness(): Readiness;
   config(): ConfigView;
-  releases(): readonly ReleaseReport[];
-  explain(query: ExplainQuery): ExplainAnswer;
+  releases(): Promise<readonly ReleaseReport[]>;
+  explain(query: ExplainQuery): Promise<ExplainAnswer>;
 }

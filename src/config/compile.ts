@@ -39,6 +39,7 @@ export function compileConfig(config: Config, context: CompileContext): Compiled
   return deepFreeze({
     listeners: config.listeners.map(({ name, address }): ListenerSpec => ({ name, ...address })),
     admin: config.admin.address,
+    workers: config.workers,
     trustedProxies: config.trustedProxies,
     exposeVersion: config.exposeVersion,
     fastLane: config.fastLane,

@@ -26,6 +26,8 @@ export interface RouteSpec {
 export interface StaticConfig {
   readonly listeners: readonly ListenerSpec[];
   readonly admin: BindAddress;
+  /** How many threads serve; auto: as many as the CPU limit has whole cores. */
+  readonly workers: number | "auto";
 }
 
 /** A valid configuration, compiled to the types of the stages that use it; deep-frozen. */

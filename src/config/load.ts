@@ -12,6 +12,13 @@ import { parseYamlTree } from "./kit/yaml-tree.ts";
 import { NamedFiles, type ReadFile, readRegularFile, whyUnreadable } from "./named-files.ts";
 import { type Config, configSchema } from "./schema.ts";
 
+/** All that a configuration was read from, besides the environment and random secrets. */
+export interface ConfigSources {
+  readonly text: string;
+  /** Contents of the files that it names, by absolute path. */
+  readonly files: ReadonlyMap<string, Uint8Array>;
+}
+
 /** A configuration that may be used, or all that is wrong with it. */
 export type LoadResult =
   | {
@@ -20,6 +27,8 @@ export type LoadResult =
       readonly compiled: CompiledConfig;
       /** SHA-256, in hex, of the text and of the files that it names. */
       readonly hash: string;
+      /** What the hash is of: whoever loads this text with these files gets the same configuration. */
+      readonly sources: ConfigSources;
       readonly warnings: readonly Diagnostic[];
     }
   | {
@@ -29,6 +38,9 @@ export type LoadResult =
       /** Absolute paths of the other files that were asked for: a change of one may mend the configuration. */
       readonly files: readonly string[];
     };
+
+/** A configuration that may be used. */
+export type LoadedConfig = Extract<LoadResult, { ok: true }>;
 
 export interface LoadOptions {
   /** What `${NAME}` may refer to. */
@@ -79,7 +91,8 @@ export function loadConfigText(text: string, options: LoadOptions & { readonly f
   if (loaded === undefined || problems.failed) {
     return Object.freeze({ ok: false, problems: found, files: files.contents().map(({ path }) => path) });
   }
-  return Object.freeze({ ok: true, ...loaded, hash: hashOf(text, files), warnings: found });
+  const sources = { text, files: files.bytes() };
+  return Object.freeze({ ok: true, ...loaded, hash: hashOf(sources), sources, warnings: found });
 }
 
 function readAndCompile(
@@ -101,12 +114,9 @@ function refused(problem: Diagnostic): LoadResult {
 }
 
 /** Each part with its length, so that no two sets of files share a hash by where one ends. */
-function hashOf(text: string, files: NamedFiles): string {
+function hashOf({ text, files }: ConfigSources): string {
   const hash = createHash("sha256");
-  for (const bytes of [
-    Buffer.from(text),
-    ...files.contents().map((file) => (file.kind === "read" ? file.bytes : Buffer.alloc(0))),
-  ]) {
+  for (const bytes of [Buffer.from(text), ...files.values()]) {
     hash.update(`${bytes.length}\n`).update(bytes);
   }
   return hash.digest("hex");

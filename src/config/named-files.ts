@@ -94,6 +94,11 @@ export class NamedFiles {
     return [...this.#read.values()];
   }
 
+  /** Those that could be read. */
+  bytes(): ReadonlyMap<string, Uint8Array> {
+    return new Map(this.contents().flatMap((file) => (file.kind === "read" ? [[file.path, file.bytes]] : [])));
+  }
+
   #open(path: string, limitBytes: number): FileContents {
     try {
       const bytes = this.#readFile === undefined ? readRegularFile(path, limitBytes) : this.#readFile(path);

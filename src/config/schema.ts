@@ -32,16 +32,17 @@ const listener = object(
   { what: "a listener", later: ["tls", "proxyProtocol", "h2c"] },
 );
 
-const workers: Schema<number> = scalar({
+/** More threads than any machine has cores for, and a bound on a slip of the pen. */
+const mostWorkers = 256;
+
+const workers: Schema<number | "auto"> = scalar({
   what: "a number of workers",
   parse(written) {
-    if (written === "1") return 1;
-    const known = written === "auto" || /^[1-9]\d{0,3}$/.test(written);
-    if (known)
-      return new Wrong("workers other than 1 are not supported by this version of Perch", undefined, "not-supported");
-    return new Wrong(`expected 1, found ${quote(written)}`);
+    if (written === "auto") return "auto";
+    const count = /^[1-9]\d{0,2}$/.test(written) ? Number(written) : Number.NaN;
+    return count <= mostWorkers ? count : new Wrong(`expected auto or 1 to ${mostWorkers}, found ${quote(written)}`);
   },
-  json: { const: 1 },
+  json: { anyOf: [{ type: "integer", minimum: 1, maximum: mostWorkers }, { const: "auto" }] },
 });
 
 const trust = defaulted(
@@ -207,7 +208,11 @@ export const configSchema = object(
       ),
       {},
     ),
-    workers: defaulted("How many processes serve. This version of Perch has one.", workers, 1),
+    workers: defaulted(
+      "How many threads serve; auto: as many as the CPU limit has whole cores. With 1 there are no other threads.",
+      workers,
+      1,
+    ),
     accessLog: defaulted(
       "The log of requests.",
       object(

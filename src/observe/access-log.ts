@@ -1,9 +1,16 @@
 import { AccessLine } from "./access-line.ts";
-import type { LogDestination } from "./log-destination.ts";
 import type { Outcome } from "./outcome.ts";
 
+/** Where lines go; each ends with a newline. */
+export interface LineDestination {
+  write(line: string): void;
+  /** Resolves once every line so far is written, or cannot be. */
+  flush(): Promise<void>;
+  close(): Promise<void>;
+}
+
 export interface AccessLogOptions {
-  readonly destination: LogDestination;
+  readonly destination: LineDestination;
   /** Share of requests logged, 0 to 1. */
   readonly sample: number;
   /** The wall clock, in milliseconds. */
@@ -15,7 +22,7 @@ export interface AccessLogOptions {
  * random, so it costs one addition and two runs over the same requests log the same ones.
  */
 export class AccessLog {
-  readonly #destination: LogDestination;
+  readonly #destination: LineDestination;
   readonly #nowMs: () => number;
   readonly #line = new AccessLine();
   #sample = 0;

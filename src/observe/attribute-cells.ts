@@ -1,4 +1,4 @@
-import { cellsOf } from "./cell.ts";
+import { type CellValues, cellsOf, setValues, valuesOf } from "./cell.ts";
 
 export const attributeErrorCauses = ["unparsable", "repeated"] as const;
 export type AttributeErrorCause = (typeof attributeErrorCauses)[number];
@@ -10,6 +10,15 @@ export class AttributeCells {
 
   constructor(attribute: string) {
     this.attribute = attribute;
+  }
+
+  counts(): CellValues<AttributeErrorCause> {
+    return valuesOf(this.errors);
+  }
+
+  /** Holds these counts and no others. */
+  restore(counts: CellValues<AttributeErrorCause> | undefined): void {
+    setValues(this.errors, counts);
   }
 
   error(cause: AttributeErrorCause): void {

@@ -5,9 +5,10 @@
  */
 import { AttributeCells } from "./attribute-cells.ts";
 import type { Cell } from "./cell.ts";
+import type { CellCounts } from "./cell-counts.ts";
 import { ReleaseCells } from "./release-cells.ts";
 import { ReloadCells } from "./reload-cells.ts";
-import { RequestCells } from "./request-cells.ts";
+import { RequestCells, type RequestCounts } from "./request-cells.ts";
 import { UpstreamCells } from "./upstream-cells.ts";
 
 export type { AttributeCells, Cell, ReleaseCells, ReloadCells, RequestCells, UpstreamCells };
@@ -110,4 +111,28 @@ export class CellRegistry {
   attributes(): Iterable<AttributeCells> {
     return this.#active.attributes.values();
   }
+
+  /** What the active cells counted. Most routes of a large table are idle, and left out. */
+  counts(): CellCounts {
+    const { requests, upstreams, releases, attributes } = this.#active;
+    const busy = Array.from(requests, ([key, cells]): [string, RequestCounts] => [key, cells.counts()]);
+    return {
+      requests: new Map(busy.filter(([, { codes }]) => codes.size > 0)),
+      upstreams: countsOf(upstreams),
+      releases: countsOf(releases),
+      attributes: countsOf(attributes),
+    };
+  }
+
+  /** Sets the active cells to these counts and no others; what they have no cell for is left out. */
+  restore(counts: CellCounts): void {
+    const { requests, upstreams, releases, attributes } = this.#active;
+    for (const [key, cells] of requests) cells.restore(counts.requests.get(key));
+    for (const [key, cells] of upstreams) cells.restore(counts.upstreams.get(key));
+    for (const [key, cells] of releases) cells.restore(counts.releases.get(key));
+    for (const [key, cells] of attributes) cells.restore(counts.attributes.get(key));
+  }
 }
+
+const countsOf = <C>(all: ReadonlyMap<string, { counts(): C }>): ReadonlyMap<string, C> =>
+  new Map(Array.from(all, ([key, cells]) => [key, cells.counts()]));

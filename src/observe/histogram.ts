@@ -27,6 +27,16 @@ export class Histogram {
     this.#slots[sumSlot] = (this.#slots[sumSlot] ?? 0) + value;
   }
 
+  /** What was counted, as plain data that another histogram may take over; undefined where that is nothing. */
+  counts(): readonly number[] | undefined {
+    return this.#slots && Array.from(this.#slots);
+  }
+
+  /** Holds these counts and no others. */
+  restore(counts: readonly number[] | undefined): void {
+    this.#slots = counts && Float64Array.from(counts);
+  }
+
   get sum(): number {
     return this.#slots?.[sumSlot] ?? 0;
   }

@@ -1,4 +1,5 @@
 import pino from "pino";
+import type { LineDestination } from "./access-log.ts";
 import type { Cell } from "./cell.ts";
 
 /** A write this large is worth a system call; smaller ones wait for more lines or for the timer. */
@@ -24,7 +25,7 @@ export interface LogDestinationOptions {
  * disk is tried again with every batch while a bounded backlog waits; a pipe whose reader went away never comes back,
  * so its lines are only counted.
  */
-export class LogDestination {
+export class LogDestination implements LineDestination {
   readonly #stream: ReturnType<typeof pino.destination>;
   readonly #dropped: Cell;
   readonly #flushAfterMs: number;
@@ -56,14 +57,14 @@ export class LogDestination {
     });
   }
 
-  /** `line` ends with a newline. */
-  write(line: string): void {
+  /** `text` is one line, or `lines` of them, and ends with a newline. */
+  write(text: string, lines = 1): void {
     if (this.#isOver()) {
-      this.#dropped.value++;
+      this.#dropped.value += lines;
       return;
     }
-    this.#pending += line;
-    this.#pendingLines++;
+    this.#pending += text;
+    this.#pendingLines += lines;
     if (this.#pending.length >= batchChars) this.#handOver();
     else if (this.#timer === undefined) this.#startTimer();
   }

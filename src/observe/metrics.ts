@@ -17,6 +17,8 @@ export interface MetricsSource {
   readonly cells: CellRegistry;
   readonly endpointStates: () => Iterable<EndpointState>;
   readonly weightRatios: () => Iterable<WeightRatio>;
+  /** How many threads serve, and how many were replaced. */
+  readonly workers: () => { readonly serving: number; readonly restarts: number };
   /** Perch's own version, and Node's without the leading `v`. */
   readonly build: { readonly version: string; readonly nodeVersion: string };
 }
@@ -194,7 +196,7 @@ function releaseMetrics({ cells, weightRatios }: MetricsSource): CellMetricOptio
   ];
 }
 
-function processWideMetrics({ cells, endpointStates, build }: MetricsSource): CellMetricOptions[] {
+function processWideMetrics({ cells, endpointStates, workers, build }: MetricsSource): CellMetricOptions[] {
   const { reloads, accessLogDropped } = cells;
   const { version, nodeVersion } = build;
   return [
@@ -232,6 +234,13 @@ function processWideMetrics({ cells, endpointStates, build }: MetricsSource): Ce
       "Access log lines that could not be written.",
       "counter",
       () => accessLogDropped.value,
+    ),
+    lone("perch_workers", "Threads that serve.", "gauge", () => workers().serving),
+    lone(
+      "perch_worker_restarts_total",
+      "Workers that were started in place of one that ended.",
+      "counter",
+      () => workers().restarts,
     ),
     {
       name: "perch_build_info",

@@ -1,4 +1,4 @@
-import { type Cell, cellsOf } from "./cell.ts";
+import { type Cell, type CellValues, cellsOf, setValues, valuesOf } from "./cell.ts";
 import { SlidingWindow } from "./sliding-window.ts";
 
 export const reasons = ["override", "propagated", "rule", "pin", "split", "default"] as const;
@@ -6,6 +6,16 @@ export type Reason = (typeof reasons)[number];
 
 export const pinRejections = ["forged", "expired", "oversized", "malformed"] as const;
 export type PinRejection = (typeof pinRejections)[number];
+
+/** What the cells of one release counted, as plain data. */
+export type ReleaseCounts = {
+  readonly versions: ReadonlyMap<string, DecisionCounts>;
+  readonly ruleHits: ReadonlyMap<string, number>;
+  readonly pinsRejected: CellValues<PinRejection>;
+  readonly pinFlips: number;
+};
+
+type DecisionCounts = { readonly byReason: CellValues<Reason>; readonly window: ReadonlyMap<number, number> };
 
 /** Decisions that assigned one version. */
 export class DecisionCells {
@@ -28,6 +38,30 @@ export class ReleaseCells {
     this.ruleHits = new Map(rules.map((name) => [name, before?.ruleHits.get(name) ?? { value: 0 }]));
     this.pinsRejected = before?.pinsRejected ?? cellsOf(pinRejections);
     this.pinFlips = before?.pinFlips ?? { value: 0 };
+  }
+
+  counts(): ReleaseCounts {
+    const versions = Array.from(this.versions, ([name, { byReason, window }]): [string, DecisionCounts] => [
+      name,
+      { byReason: valuesOf(byReason), window: window.counts() },
+    ]);
+    return {
+      versions: new Map(versions),
+      ruleHits: new Map(Array.from(this.ruleHits, ([rule, { value }]) => [rule, value])),
+      pinsRejected: valuesOf(this.pinsRejected),
+      pinFlips: this.pinFlips.value,
+    };
+  }
+
+  /** Holds these counts and no others, as far as the release has such versions and rules. */
+  restore(counts: ReleaseCounts | undefined): void {
+    for (const [name, { byReason, window }] of this.versions) {
+      setValues(byReason, counts?.versions.get(name)?.byReason);
+      window.restore(counts?.versions.get(name)?.window);
+    }
+    for (const [rule, hits] of this.ruleHits) hits.value = counts?.ruleHits.get(rule) ?? 0;
+    setValues(this.pinsRejected, counts?.pinsRejected);
+    this.pinFlips.value = counts?.pinFlips ?? 0;
   }
 
   /** Counts the version assigned; one that the release does not name is not counted. `nowMs`: see `SlidingWindow`. */

@@ -9,6 +9,12 @@ const methodIndexes: ReadonlyMap<string, number> = new Map(methods.map((method, 
 /** Stands where there is no last cell yet; its key matches no request's. */
 const neverCounted: Cell = { value: 0 };
 
+/** What the cells of one (route, service, version) counted, as plain data; the keys stand for code and method. */
+export type RequestCounts = {
+  readonly codes: ReadonlyMap<number, number>;
+  readonly duration: readonly number[] | undefined;
+};
+
 /** Requests of one (route, service, version). Nothing is exported for it before its first request. */
 export class RequestCells {
   readonly route: string;
@@ -36,6 +42,21 @@ export class RequestCells {
       this.#lastCell = this.#cell(key);
     }
     this.#lastCell.value++;
+  }
+
+  counts(): RequestCounts {
+    return {
+      codes: new Map(Array.from(this.#cells, ([key, { value }]) => [key, value])),
+      duration: this.duration.counts(),
+    };
+  }
+
+  /** Holds these counts and no others. */
+  restore(counts: RequestCounts | undefined): void {
+    this.#cells.clear();
+    this.#lastKey = -1;
+    for (const [key, value] of counts?.codes ?? []) this.#cells.set(key, { value });
+    this.duration.restore(counts?.duration);
   }
 
   *series(): Iterable<{ readonly code: string; readonly method: string; readonly value: number }> {

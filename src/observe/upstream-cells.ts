@@ -1,5 +1,5 @@
 import type { ErrorCode } from "../errors.ts";
-import { type Cell, cellsOf } from "./cell.ts";
+import { type Cell, type CellValues, cellsOf, setValues, valuesOf } from "./cell.ts";
 import { Histogram } from "./histogram.ts";
 
 export const upstreamErrorKinds = [
@@ -13,6 +13,15 @@ export type UpstreamErrorKind = (typeof upstreamErrorKinds)[number];
 
 export const retryOutcomes = ["success", "failure"] as const;
 export type RetryOutcome = (typeof retryOutcomes)[number];
+
+/** What the cells of one (service, version) counted, as plain data. */
+export type UpstreamCounts = {
+  readonly ttfb: readonly number[] | undefined;
+  readonly inFlight: number;
+  readonly fallbacks: number;
+  readonly errors: CellValues<UpstreamErrorKind>;
+  readonly retries: CellValues<RetryOutcome>;
+};
 
 /** What happened towards one (service, version). */
 export class UpstreamCells {
@@ -29,6 +38,25 @@ export class UpstreamCells {
   constructor(service: string, version: string) {
     this.service = service;
     this.version = version;
+  }
+
+  counts(): UpstreamCounts {
+    return {
+      ttfb: this.ttfb.counts(),
+      inFlight: this.inFlight.value,
+      fallbacks: this.fallbacks.value,
+      errors: valuesOf(this.errors),
+      retries: valuesOf(this.retries),
+    };
+  }
+
+  /** Holds these counts and no others. */
+  restore(counts: UpstreamCounts | undefined): void {
+    this.ttfb.restore(counts?.ttfb);
+    this.inFlight.value = counts?.inFlight ?? 0;
+    this.fallbacks.value = counts?.fallbacks ?? 0;
+    setValues(this.errors, counts?.errors);
+    setValues(this.retries, counts?.retries);
   }
 
   error(kind: UpstreamErrorKind): void {

@@ -15,7 +15,7 @@ export class ActiveSnapshot {
   constructor(cells: CellRegistry, endpoints: EndpointRegistry, config: CompiledConfig, hash: string) {
     this.#cells = cells;
     this.#endpoints = endpoints;
-    this.#current = this.#build(config, hash);
+    this.#current = this.prepare(config, hash)();
   }
 
   get current(): Snapshot {
@@ -23,16 +23,22 @@ export class ActiveSnapshot {
   }
 
   replace(config: CompiledConfig, hash: string): Snapshot {
-    this.#current = this.#build(config, hash);
-    return this.#current;
+    return this.prepare(config, hash)();
   }
 
-  #build(config: CompiledConfig, hash: string): Snapshot {
+  /**
+   * Builds the next snapshot aside. It takes its place when the function returned is called; never called, it leaves no
+   * trace. Of several that were prepared only the last may be.
+   */
+  prepare(config: CompiledConfig, hash: string): () => Snapshot {
     const cells = this.#cells.begin();
     const endpoints = this.#endpoints.next();
     const snapshot = buildSnapshot(config, hash, { cells, endpoints });
-    cells.commit();
-    endpoints.commit();
-    return snapshot;
+    return () => {
+      cells.commit();
+      endpoints.commit();
+      this.#current = snapshot;
+      return snapshot;
+    };
   }
 }

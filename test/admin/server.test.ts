@@ -32,6 +32,7 @@ const metrics = new Metrics({
   cells: new CellRegistry(),
   endpointStates: () => [],
   weightRatios: () => [],
+  workers: () => ({ serving: 1, restarts: 0 }),
   build: { version: "0.1.0", nodeVersion: "26.5.1" },
 });
 
@@ -39,8 +40,8 @@ const view: AdminView = {
   metrics: () => metrics.render(),
   readiness: () => "ready",
   config: () => config,
-  releases: () => [],
-  explain: (query) => ({ kind: "explained", explanation: { version: "canary", query } }),
+  releases: async () => [],
+  explain: async (query) => ({ kind: "explained", explanation: { version: "canary", query } }),
 };
 
 interface Setup {
@@ -115,7 +116,7 @@ describe("what it shows", () => {
 
   test("/api/releases lists the reports", async () => {
     const report = { release: "shop", versions: [], rules: [], pinFlips: 0, pinsRejected: {} };
-    const response = await get("/api/releases", { view: { releases: () => [report] } });
+    const response = await get("/api/releases", { view: { releases: async () => [report] } });
     expect(response.json()).toEqual({ releases: [report] });
   });
 
@@ -201,7 +202,7 @@ describe("/api/explain", () => {
   test("passes on why the view refuses", async () => {
     const message = "The path holds an octet that no request may hold.";
     const response = await get("/api/explain?url=http://a/", {
-      view: { explain: () => ({ kind: "refused", message }) },
+      view: { explain: async () => ({ kind: "refused", message }) },
     });
     expect([response.statusCode, response.json()]).toEqual([400, { error: "bad-query", message }]);
   });

@@ -23,6 +23,7 @@ describe("what a configuration compiles to", () => {
     expect(rest).toEqual({
       listeners: [{ name: "web", host: "0.0.0.0", port: 8080 }],
       admin: { host: "127.0.0.1", port: 9901 },
+      workers: 1,
       trustedProxies: [],
       exposeVersion: false,
       fastLane: "on",

@@ -70,12 +70,18 @@ const cases: readonly (readonly [string, string, string, readonly string[]])[] =
     ["16:29: error: endpoints by DNS are not supported by this version of Perch"],
   ],
   [
-    "more workers than this version has",
+    "workers that are no number",
     "services:",
-    "workers: auto\nservices:",
-    ["12:10: error: workers other than 1 are not supported by this version of Perch"],
+    "workers: some\nservices:",
+    ['12:10: error: expected auto or 1 to 256, found "some"'],
   ],
-  ["workers that are no number", "services:", "workers: some\nservices:", ['12:10: error: expected 1, found "some"']],
+  ["no worker at all", "services:", "workers: 0\nservices:", ['12:10: error: expected auto or 1 to 256, found "0"']],
+  [
+    "more workers than any machine has cores for",
+    "services:",
+    "workers: 257\nservices:",
+    ['12:10: error: expected auto or 1 to 256, found "257"'],
+  ],
   [
     "a key that stands twice",
     "    default: stable",

@@ -15,7 +15,13 @@ const ratios: readonly WeightRatio[] = [
 ];
 
 const exporterOf = (cells: CellRegistry): Metrics =>
-  new Metrics({ cells, endpointStates: () => endpoints, weightRatios: () => ratios, build });
+  new Metrics({
+    cells,
+    endpointStates: () => endpoints,
+    weightRatios: () => ratios,
+    workers: () => ({ serving: 4, restarts: 5 }),
+    build,
+  });
 
 /** One of everything, so that no metric is without a line. */
 const busy = (): CellRegistry => {
@@ -117,6 +123,8 @@ describe("the exposition", () => {
     ["perch_config_last_reload_successful", [" 0"]],
     ["perch_config_last_reload_success_timestamp_seconds", [" 1767225600.5"]],
     ["perch_access_log_dropped_total", [" 4"]],
+    ["perch_workers", [" 4"]],
+    ["perch_worker_restarts_total", [" 5"]],
     ["perch_build_info", ['{version="0.1.0",node_version="26.5.1"} 1']],
   ])("of %s is exactly this", async (name, wanted) => {
     expect(inOrder(name, await linesOf(exporterOf(busy())))).toEqual(wanted.map((rest) => name + rest));
@@ -143,6 +151,7 @@ describe("the exposition", () => {
       cells: new CellRegistry(),
       endpointStates: () => [state],
       weightRatios: () => [],
+      workers: () => ({ serving: 1, restarts: 0 }),
       build,
     });
     expect(inOrder("perch_endpoint_up", await linesOf(metrics))).toEqual([

@@ -1,0 +1,131 @@
+import { randomUUID } from "node:crypto";
+import { acceptQueued } from "./accept-queue.ts";
+import type { CompiledConfig } from "./config/compiled-config.ts";
+import type { LoadedConfig } from "./config/load.ts";
+import { DeadBuffers } from "./dead-buffers.ts";
+import { Lanes } from "./lanes.ts";
+import { Listener } from "./listener.ts";
+import { AccessLog, type LineDestination } from "./observe/access-log.ts";
+import type { CellRegistry } from "./observe/cells.ts";
+import type { Logger } from "./observe/log.ts";
+import { Observer } from "./observe/observe.ts";
+import { ActiveSnapshot } from "./proxy/active-snapshot.ts";
+import type { Gateway } from "./proxy/gateway.ts";
+import { batchedRandom } from "./random-source.ts";
+import type { Preparation, Serving } from "./serving.ts";
+import { bound } from "./start-error.ts";
+import { EndpointRegistry } from "./upstream/endpoint-registry.ts";
+import type { BoundListener } from "./workers/messages.ts";
+
+export interface DataPlaneParts {
+  readonly first: Pick<LoadedConfig, "compiled" | "hash">;
+  readonly cells: CellRegistry;
+  readonly accessLines: LineDestination;
+  readonly log: Logger;
+}
+
+/** How several data planes share their ports. */
+export interface SharedPorts {
+  readonly reusePort: true;
+  /** In the listeners' order; undefined: as configured. */
+  readonly ports: readonly number[] | undefined;
+}
+
+/** How long connections that wait to be accepted may hold up a close. */
+const acceptQueuedMs = 100;
+
+const nowMs = () => Date.now();
+
+/** Everything that serves requests in one thread: listeners, lanes, the active snapshot and what it counts. */
+export class DataPlane implements Serving {
+  readonly active: ActiveSnapshot;
+  readonly endpoints: EndpointRegistry;
+  readonly workers = { serving: 1, restarts: 0 };
+  readonly #parts: DataPlaneParts;
+  readonly #lanes = new Lanes();
+  readonly #accessLog: AccessLog;
+  readonly #gateway: Gateway;
+  #listeners: readonly Listener[] = [];
+  #draining = false;
+
+  constructor(parts: DataPlaneParts) {
+    const { first, cells, accessLines } = parts;
+    this.#parts = parts;
+    this.endpoints = new EndpointRegistry((endpoint) => this.#lanes.retire(endpoint));
+    this.active = new ActiveSnapshot(cells, this.endpoints, first.compiled, first.hash);
+    this.#accessLog = new AccessLog({ destination: accessLines, sample: first.compiled.accessLog.sample, nowMs });
+    this.#gateway = this.#createGateway();
+  }
+
+  async listen(shared?: SharedPorts): Promise<readonly BoundListener[]> {
+    const specs = this.#parts.first.compiled.listeners.map((spec, index) => ({
+      ...spec,
+      port: shared?.ports?.[index] ?? spec.port,
+    }));
+    this.#listeners = specs.map((spec) => new Listener(this.#gateway, this.#lanes, spec));
+    const listening: BoundListener[] = [];
+    for (const [index, spec] of specs.entries()) {
+      const listen = async () => this.#listeners[index]?.listen({ reusePort: shared?.reusePort ?? false });
+      const address = await bound(`listener "${spec.name}"`, spec, listen);
+      if (address !== undefined) listening.push({ name: spec.name, address });
+    }
+    return listening;
+  }
+
+  async prepare({ compiled, hash }: LoadedConfig): Promise<Preparation> {
+    const commit = this.#build(compiled, hash);
+    return { kind: "prepared", commit: async () => commit() };
+  }
+
+  async refresh(): Promise<void> {}
+
+  drain(): void {
+    this.#draining = true;
+  }
+
+  async close(): Promise<void> {
+    await acceptQueued(acceptQueuedMs);
+    await Promise.all(this.#listeners.map((listener) => listener.close()));
+  }
+
+  breakOff(): void {
+    for (const listener of this.#listeners) listener.destroy();
+  }
+
+  async free(): Promise<void> {
+    this.breakOff();
+    await Promise.all(this.#listeners.map((listener) => listener.close()));
+    await this.#lanes.destroy();
+  }
+
+  #build(compiled: CompiledConfig, hash: string): () => void {
+    const swap = this.active.prepare(compiled, hash);
+    return () => {
+      const snapshot = swap();
+      this.#accessLog.sample = compiled.accessLog.sample;
+      for (const listener of this.#listeners) listener.snapshotChanged(snapshot);
+    };
+  }
+
+  #createGateway(): Gateway {
+    const { active } = this;
+    const isDraining = () => this.#draining;
+    const deadBuffers = new DeadBuffers();
+    return {
+      get snapshot() {
+        return active.current;
+      },
+      get draining() {
+        return isDraining();
+      },
+      observer: new Observer(this.#accessLog),
+      nowMs,
+      monotonicMs: () => performance.now(),
+      randomFraction: Math.random,
+      randomUnit: batchedRandom(),
+      newRequestId: randomUUID,
+      streamed: (bytes) => deadBuffers.passed(bytes),
+      defect: (error) => this.#parts.log.error({ err: error }, "a request failed by a defect of Perch"),
+    };
+  }
+}

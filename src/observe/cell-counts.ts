@@ -1,0 +1,68 @@
+import type { AttributeErrorCause } from "./attribute-cells.ts";
+import type { CellValues } from "./cell.ts";
+import type { ReleaseCounts } from "./release-cells.ts";
+import type { RequestCounts } from "./request-cells.ts";
+import { recentSlots } from "./sliding-window.ts";
+import type { UpstreamCounts } from "./upstream-cells.ts";
+
+/** What the cells of a snapshot counted, as plain data that may be sent to another thread; keyed as the cells are. */
+export type CellCounts = {
+  readonly requests: ReadonlyMap<string, RequestCounts>;
+  readonly upstreams: ReadonlyMap<string, UpstreamCounts>;
+  readonly releases: ReadonlyMap<string, ReleaseCounts>;
+  readonly attributes: ReadonlyMap<string, CellValues<AttributeErrorCause>>;
+};
+
+export const noCounts: CellCounts = Object.freeze({
+  requests: new Map(),
+  upstreams: new Map(),
+  releases: new Map(),
+  attributes: new Map(),
+});
+
+/** Counts are numbers in lists, maps and records; what one side lacks counts as nothing. */
+type Count =
+  | number
+  | undefined
+  | readonly number[]
+  | ReadonlyMap<string | number, unknown>
+  | { readonly [name: string]: unknown };
+
+/** Adds number to number, whatever they are nested in. */
+export function sumCounts(all: readonly CellCounts[]): CellCounts {
+  return all.reduce<CellCounts>((sum, counts) => sumOf(sum, counts) as CellCounts, noCounts);
+}
+
+/** What is left of counts whose counters ended: nothing in flight, and of windows only the last minutes. */
+export function pastCounts({ requests, upstreams, releases, attributes }: CellCounts): CellCounts {
+  return {
+    requests,
+    upstreams: mapValues(upstreams, (upstream) => ({ ...upstream, inFlight: 0 })),
+    releases: mapValues(releases, (release) => ({
+      ...release,
+      versions: mapValues(release.versions, ({ byReason, window }) => ({ byReason, window: recentSlots(window) })),
+    })),
+    attributes,
+  };
+}
+
+const mapValues = <T>(map: ReadonlyMap<string, T>, change: (value: T) => T): ReadonlyMap<string, T> =>
+  new Map(Array.from(map, ([key, value]) => [key, change(value)]));
+
+function sumOf(a: Count, b: Count): Count {
+  if (a === undefined || b === undefined) return a ?? b;
+  if (typeof a === "number") return a + (b as number);
+  if (Array.isArray(a)) return a.map((value: number, index) => value + ((b as readonly number[])[index] ?? 0));
+  if (a instanceof Map) return sumOfMaps(a, b as ReadonlyMap<string | number, Count>);
+  const [left, right] = [a, b] as Readonly<Record<string, Count>>[];
+  return Object.fromEntries(sumOfMaps(new Map(Object.entries(left ?? {})), new Map(Object.entries(right ?? {}))));
+}
+
+function sumOfMaps(
+  a: ReadonlyMap<string | number, Count>,
+  b: ReadonlyMap<string | number, Count>,
+): ReadonlyMap<string | number, Count> {
+  const sum = new Map(a);
+  for (const [key, value] of b) sum.set(key, sumOf(sum.get(key), value));
+  return sum;
+}

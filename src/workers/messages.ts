@@ -1,0 +1,77 @@
+import type { AddressInfo } from "node:net";
+import type { CellCounts } from "../observe/cell-counts.ts";
+import type { LogLevel } from "../observe/log.ts";
+import type { ConfigInput } from "./config-input.ts";
+
+export interface StartInput {
+  /** From 1 up; it stands in the log. */
+  readonly worker: number;
+  readonly config: ConfigInput;
+  readonly env: Readonly<Record<string, string | undefined>>;
+  readonly logLevel: LogLevel;
+  /** The ports that the first worker got, in the listeners' order; undefined for the first. */
+  readonly ports: readonly number[] | undefined;
+}
+
+export interface BoundListener {
+  readonly name: string;
+  readonly address: AddressInfo;
+}
+
+export type StartAnswer =
+  | { readonly kind: "serving"; readonly listeners: readonly BoundListener[] }
+  /** Lines for the person who started Perch. */
+  | { readonly kind: "failed"; readonly problems: readonly string[] };
+
+/** What a worker counted since it started, and what it believes of endpoints. */
+export interface WorkerCounts {
+  readonly cells: CellCounts;
+  /** Keys of endpoints that are down; see `endpointKey`. */
+  readonly down: readonly string[];
+}
+
+/** What the main thread asks of a worker: the input and the answer of each call. All of it can be cloned. */
+export interface WorkerCalls {
+  start: [StartInput, StartAnswer];
+  /** Compiles the configuration and builds its snapshot aside. Fails with a reason in words. */
+  prepare: [ConfigInput, undefined];
+  /** Swaps what was prepared last. */
+  commit: [undefined, undefined];
+  counts: [undefined, WorkerCounts];
+  /** Every answer closes its connection from now on. */
+  drain: [undefined, undefined];
+  /** Stops accepting, and answers once the last request has ended. */
+  close: [undefined, undefined];
+  /** Breaks off what `close` waits for. */
+  breakOff: [undefined, undefined];
+  /** Sends off the last lines; nothing is asked after it. */
+  free: [undefined, undefined];
+}
+
+export type WorkerCall = keyof WorkerCalls;
+export type Input<C extends WorkerCall> = WorkerCalls[C][0];
+export type Answer<C extends WorkerCall> = WorkerCalls[C][1];
+
+/** Main thread to worker. Answered in any order, begun in the order sent. */
+export interface Asked {
+  readonly id: number;
+  readonly call: WorkerCall;
+  readonly input: unknown;
+}
+
+/** Worker to main thread. */
+export type Told =
+  | { readonly kind: "answer"; readonly id: number; readonly answer: unknown }
+  | { readonly kind: "failure"; readonly id: number; readonly why: string }
+  /** Whole lines for the access log. */
+  | { readonly kind: "access"; readonly lines: string; readonly count: number }
+  /** A whole line for Perch's own log. */
+  | { readonly kind: "log"; readonly line: string }
+  /** Said last, by a worker that can not go on. */
+  | { readonly kind: "dying"; readonly why: string; readonly counts: WorkerCounts | undefined };
+
+export const endpointKey = (endpoint: {
+  readonly service: string;
+  readonly version: string;
+  readonly origin: string;
+}): string => `${endpoint.service} ${endpoint.version} ${endpoint.origin}`;

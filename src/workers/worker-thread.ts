@@ -1,0 +1,93 @@
+import type { Worker } from "node:worker_threads";
+import { noCounts } from "../observe/cell-counts.ts";
+import type { Answer, Asked, Input, Told, WorkerCall, WorkerCounts } from "./messages.ts";
+
+export interface WorkerListener {
+  /** Whole lines for the access log. */
+  access(lines: string, count: number): void;
+  /** A whole line for Perch's own log. */
+  log(line: string): void;
+}
+
+/** A worker did not do what it was asked; the message says why, in words. */
+export class WorkerFailure extends Error {
+  override readonly name = "WorkerFailure";
+}
+
+interface Waiting {
+  readonly resolve: (answer: unknown) => void;
+  readonly reject: (failure: WorkerFailure) => void;
+}
+
+/** One worker as the main thread sees it: questions with answers, what it counted, and its end. */
+export class WorkerThread {
+  /** From 1 up; a worker that replaces another has its number. */
+  readonly number: number;
+  /** Resolves with the reason once the thread has ended. */
+  readonly ended: Promise<string>;
+  /** What it counted when it last said so. */
+  counts: WorkerCounts = { cells: noCounts, down: [] };
+  state: "starting" | "serving" | "ended" = "starting";
+  /** By the pool's clock; undefined until it serves. */
+  servingSinceMs: number | undefined;
+  readonly #worker: Worker;
+  readonly #waiting = new Map<number, Waiting>();
+  #lastId = 0;
+  #why: string | undefined;
+
+  constructor(number: number, worker: Worker, listener: WorkerListener) {
+    this.number = number;
+    this.#worker = worker;
+    worker.on("message", (told: Told) => this.#hear(told, listener));
+    worker.on("error", (error) => {
+      this.#why ??= reasonOf(error);
+    });
+    const { promise, resolve } = Promise.withResolvers<string>();
+    this.ended = promise;
+    worker.on("exit", (code) => {
+      this.state = "ended";
+      const why = this.#why ?? `it ended with code ${code}`;
+      for (const { reject } of this.#waiting.values()) reject(new WorkerFailure(why));
+      this.#waiting.clear();
+      resolve(why);
+    });
+  }
+
+  /** Rejects with a `WorkerFailure` where the worker fails, ends, or says nothing for so long. */
+  async ask<C extends WorkerCall>(call: C, input: Input<C>, timeoutMs?: number): Promise<Answer<C>> {
+    if (this.state === "ended") throw new WorkerFailure("it has ended");
+    const { promise, resolve, reject } = Promise.withResolvers<unknown>();
+    const id = ++this.#lastId;
+    this.#waiting.set(id, { resolve, reject });
+    this.#worker.postMessage({ id, call, input } satisfies Asked);
+    const silent = () => reject(new WorkerFailure(`it did not answer within ${timeoutMs} ms`));
+    const timer = timeoutMs === undefined ? undefined : setTimeout(silent, timeoutMs);
+    try {
+      return (await promise) as Answer<C>;
+    } finally {
+      clearTimeout(timer);
+      this.#waiting.delete(id);
+    }
+  }
+
+  /** Ends the thread at once, whatever it is doing. */
+  async terminate(): Promise<void> {
+    await this.#worker.terminate();
+  }
+
+  #hear(told: Told, listener: WorkerListener): void {
+    if (told.kind === "answer") this.#waiting.get(told.id)?.resolve(told.answer);
+    else if (told.kind === "failure") this.#waiting.get(told.id)?.reject(new WorkerFailure(told.why));
+    else if (told.kind === "access") listener.access(told.lines, told.count);
+    else if (told.kind === "log") listener.log(told.line);
+    else {
+      this.#why = told.why;
+      this.counts = told.counts ?? this.counts;
+    }
+  }
+}
+
+function reasonOf(error: unknown): string {
+  if (!(error instanceof Error)) return String(error);
+  return "code" in error && error.code === "ERR_WORKER_OUT_OF_MEMORY" ? "it ran out of memory" : String(error.stack);
+}

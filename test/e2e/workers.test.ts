@@ -1,0 +1,407 @@
+import { spawnSync } from "node:child_process";
+import { readFile, writeFile } from "node:fs/promises";
+import { Agent, request } from "node:http";
+import { join } from "node:path";
+import { describe, expect, it } from "vitest";
+import { freeAfterTest, perch, rawUpstream, upstream } from "../kit/freed.ts";
+import type { TestPerch } from "../kit/perch.ts";
+import { RawClient } from "../kit/raw-client.ts";
+import { freePorts, renameOver, servePerch, soon, temporaryFolder } from "../kit/served.ts";
+import { Visitor } from "../kit/visitor.ts";
+import { bringFault, faultyWorker } from "../workers/fault-channel.ts";
+
+const shopAt = (origin: string, more = "") => `workers: 2
+${more}
+services: { shop: { versions: { stable: { endpoints: ["${origin}"] } } } }
+routes: [{ name: all, service: shop }]
+`;
+
+const plainGet = "GET / HTTP/1.1\r\nHost: shop.example\r\n\r\n";
+const answered = (received: string) => received.endsWith("\r\n0\r\n\r\n") || received.endsWith("late");
+const total = 'perch_requests_total{route="all",service="shop",version="stable",code="200",method="GET"}';
+const restarts = "perch_worker_restarts_total";
+
+async function client(port: number): Promise<RawClient> {
+  const connected = await RawClient.connect(port);
+  freeAfterTest(async () => connected.close());
+  return connected;
+}
+
+const clients = (count: number, port: number) => Promise.all(Array.from({ length: count }, () => client(port)));
+
+async function ask(asking: RawClient): Promise<string> {
+  asking.received = "";
+  asking.send(plainGet);
+  return asking.read(answered);
+}
+
+const readiness = async (started: TestPerch) => (await (await started.admin("/readyz")).text()).trim();
+
+/** Perch with workers that fail when told to. */
+async function faultyPerch(origin: string) {
+  const started = await perch(shopAt(origin), { workerFaults: { entry: faultyWorker, heapMb: 64 } });
+  return { started, whole: () => expect.poll(() => started.metric("perch_workers"), soon).toBe(2) };
+}
+
+/** Perch with two workers on a file. */
+async function filed(text: string, entry?: URL) {
+  const file = join(await temporaryFolder(), "perch.yaml");
+  await writeFile(file, freePorts + text);
+  const workerFaults = entry === undefined ? {} : { entry };
+  const started = await perch("", { source: { kind: "file", path: file }, workerFaults });
+  const count = (result: string) => started.metric(`perch_config_reloads_total{result="${result}"}`);
+  const change = async (next: string, result: "success" | "failure") => {
+    const before = (await count(result)) ?? 0;
+    await renameOver(file, freePorts + next);
+    await expect.poll(() => count(result), { ...soon, interval: 2 }).toBe(before + 1);
+  };
+  return { started, change };
+}
+
+describe("requests", () => {
+  it("are spread over the workers, and their metrics are those of one process", async () => {
+    const stable = await upstream("stable");
+    const { started } = await faultyPerch(stable.origin);
+    const all = await clients(64, started.port);
+    for (const answer of await Promise.all(all.map(ask))) expect(answer).toMatch(/^HTTP\/1\.1 200 /);
+    expect(await started.metric(total)).toBe(64);
+    const series = 'perch_request_duration_seconds_count{route="all",service="shop",version="stable"}';
+    expect(await started.metric(series)).toBe(64);
+    expect(await started.metric('perch_requests_in_flight{service="shop",version="stable"}')).toBe(0);
+    expect([await started.metric("perch_workers"), await started.metric(restarts)]).toEqual([2, 0]);
+
+    bringFault(1, { kind: "throw" });
+    await expect.poll(() => started.metric(restarts), soon).toBe(1);
+    const lost = all.filter(({ socket }) => socket.closed || socket.readableEnded).length;
+    expect(lost).toBeGreaterThan(0);
+    expect(lost).toBeLessThan(64);
+  });
+
+  it("are counted so that promtool finds no fault", async ({ skip }) => {
+    const stable = await upstream("stable");
+    const started = await perch(shopAt(stable.origin));
+    await fetch(started.origin);
+    const checked = spawnSync("promtool", ["check", "metrics"], {
+      input: await (await started.admin("/metrics")).text(),
+      encoding: "utf8",
+    });
+    skip(checked.error !== undefined, "promtool is not installed");
+    expect(checked.stdout + checked.stderr).toBe("");
+  });
+
+  it("get one decision from all workers, by a secret that nobody configured, and all decisions are reported", async () => {
+    const [stable, canary] = [await upstream("stable"), await upstream("canary")];
+    const started = await perch(`
+workers: 3
+exposeVersion: true
+services:
+  shop: { versions: { stable: { endpoints: ["${stable.origin}"] }, canary: { endpoints: ["${canary.origin}"] } } }
+releases: { shop: { split: { stable: 50, canary: 50 } } }
+routes: [{ name: all, service: shop, release: shop }]
+`);
+    for (let user = 0; user < 8; user++) {
+      const visitor = new Visitor();
+      const first = (await visitor.get(started.origin)).headers;
+      expect(first["set-cookie"]).toHaveLength(1);
+      // Each on a connection of its own, so that the kernel chooses a worker anew.
+      for (let i = 0; i < 12; i++) {
+        const { headers } = await visitor.get(started.origin);
+        expect([headers["x-perch-version"], headers["set-cookie"]]).toEqual([first["x-perch-version"], undefined]);
+      }
+    }
+    expect(await started.metric('perch_pins_rejected_total{release="shop",cause="forged"}')).toBe(0);
+    const { releases } = (await (await started.admin("/api/releases")).json()) as {
+      releases: { versions: { lastFiveMinutes: { decisions: number } }[] }[];
+    };
+    const decisions = releases[0]?.versions.map(({ lastFiveMinutes }) => lastFiveMinutes.decisions) ?? [];
+    expect(decisions.reduce((sum, count) => sum + count, 0)).toBe(8 * 13);
+  });
+
+  it("to an endpoint that refuses show it as down, though one worker alone found out", async () => {
+    const started = await perch(shopAt("http://127.0.0.1:9"));
+    const up = 'perch_endpoint_up{service="shop",version="stable",endpoint="http://127.0.0.1:9"}';
+    expect(await started.metric(up)).toBe(1);
+    expect((await fetch(started.origin)).status).toBe(502);
+    expect(await started.metric(up)).toBe(0);
+  });
+});
+
+describe("starting", () => {
+  it("says that the port is taken, though workers could share it", async () => {
+    const { port } = await upstream("other");
+    const text = `workers: 2
+listeners: [{ name: web, address: "127.0.0.1:${port}" }]
+admin: { address: "127.0.0.1:0" }
+services: { shop: { versions: { stable: { endpoints: ["http://127.0.0.1:9"] } } } }
+routes: [{ name: all, service: shop }]
+`;
+    await expect(perch("", { source: { kind: "text", name: "x", text } })).rejects.toThrow(
+      `perch: listener "web" can not listen on 127.0.0.1:${port}: the port is in use (EADDRINUSE)`,
+    );
+  });
+
+  it("fails where a worker can not start, and says why", async () => {
+    const entry = new URL("data:text/javascript,throw new Error('no worker of ours')");
+    const failure = perch(shopAt("http://127.0.0.1:9"), { workerFaults: { entry } });
+    await expect(failure).rejects.toThrow(/perch: worker 1 could not start: [\s\S]*no worker of ours/);
+  });
+
+  it("a changed number of workers waits for the next start", async () => {
+    const { started, change } = await filed(shopAt("http://127.0.0.1:9"));
+    await change(shopAt("http://127.0.0.1:9").replace("workers: 2", "workers: 3"), "success");
+    expect(await (await started.admin("/api/config")).json()).toMatchObject({ restartNeeded: ["workers"] });
+    expect(await started.metric("perch_workers")).toBe(2);
+  });
+});
+
+describe("a reload", () => {
+  it("under load fails no request, and from its end on only the new configuration answers", async () => {
+    const [one, two] = [await upstream("one"), await upstream("two")];
+    const { started, change } = await filed(shopAt(one.origin));
+    let wanted: { readonly name: string } | undefined;
+    let over = false;
+    let count = 0;
+    const wrong: string[] = [];
+    const load = async (agent: Agent | false) => {
+      while (!over) {
+        // Only what begins and ends under one committed configuration is known to be its own.
+        const before = wanted;
+        const body = await get(started.origin, agent).catch(String);
+        count++;
+        if (!/^hello from (one|two)\n$/.test(body)) wrong.push(body);
+        if (before !== undefined && before === wanted && body !== `hello from ${before.name}\n`) wrong.push(body);
+      }
+    };
+    const agent = () => new Agent({ keepAlive: true, maxSockets: 1 });
+    const running = [...Array.from({ length: 8 }, agent), false as const, false as const].map(load);
+    for (let i = 0; i < 8; i++) {
+      const { name, origin } = i % 2 === 0 ? { name: "two", origin: two.origin } : { name: "one", origin: one.origin };
+      wanted = undefined;
+      await change(shopAt(origin), "success");
+      wanted = { name };
+      const until = count + 200;
+      await expect.poll(() => count, soon).toBeGreaterThan(until);
+    }
+    over = true;
+    await Promise.all(running);
+    expect(wrong).toEqual([]);
+  });
+
+  it("of a bad file changes nothing in any worker", async () => {
+    const one = await upstream("one");
+    const { started, change } = await filed(shopAt(one.origin));
+    await change(`${shopAt("http://127.0.0.1:9")}nonsense: 1\n`, "failure");
+    for (const answer of await Promise.all((await clients(32, started.port)).map(ask))) {
+      expect(answer).toContain("hello from one\n");
+    }
+  });
+
+  it("that one worker can not prepare changes nothing in the others, and is told", async () => {
+    const [one, two] = [await upstream("one"), await upstream("two")];
+    const { started, change } = await filed(shopAt(one.origin), faultyWorker);
+    bringFault(2, { kind: "exit-when-preparing" });
+    await change(shopAt(two.origin), "failure");
+    const { active, lastError } = (await (await started.admin("/api/config")).json()) as {
+      active: { hash: string };
+      lastError: { text: string };
+    };
+    expect(lastError.text).toContain("not every worker could prepare it: worker 2: it ended with code 7");
+    await expect.poll(() => started.metric("perch_workers"), soon).toBe(2);
+    // The replacement has what is active, not what stands in the file.
+    for (const answer of await Promise.all((await clients(32, started.port)).map(ask))) {
+      expect(answer).toContain("hello from one\n");
+    }
+    started.app.reload();
+    await expect.poll(async () => (await fetch(started.origin)).text(), soon).toBe("hello from two\n");
+    expect(await (await started.admin("/api/config")).json()).not.toMatchObject({ active });
+  });
+
+  it("reaches a worker that takes another's place", async () => {
+    const [one, two] = [await upstream("one"), await upstream("two")];
+    const { started, change } = await filed(shopAt(one.origin), faultyWorker);
+    await change(shopAt(two.origin), "success");
+    bringFault("all", { kind: "throw" });
+    await expect.poll(() => started.metric(restarts), soon).toBe(2);
+    await expect.poll(() => started.metric("perch_workers"), soon).toBe(2);
+    for (const answer of await Promise.all((await clients(32, started.port)).map(ask))) {
+      expect(answer).toContain("hello from two\n");
+    }
+  });
+});
+
+describe("a worker that ends", () => {
+  it.each([
+    { why: "an uncaught error", fault: "throw" },
+    { why: "its heap is full", fault: "out-of-memory" },
+  ] as const)("since $why is replaced and counted, and no counter goes back", async ({ fault }) => {
+    const stable = await upstream("stable");
+    const { started, whole } = await faultyPerch(stable.origin);
+    const sent = await Promise.all((await clients(32, started.port)).map(ask));
+    expect(sent).toHaveLength(32);
+    expect(await started.metric(total)).toBe(32);
+    bringFault(2, { kind: fault });
+    const seen: (number | undefined)[] = [];
+    const look = async () => {
+      seen.push(await started.metric(total));
+      return started.metric(restarts);
+    };
+    await expect.poll(look, { ...soon, timeout: 18_000 }).toBe(1);
+    await whole();
+    expect(new Set(seen)).toEqual(new Set([32]));
+    for (const answer of await Promise.all((await clients(32, started.port)).map(ask))) {
+      expect(answer).toMatch(/^HTTP\/1\.1 200 /);
+    }
+    expect(await started.metric(total)).toBe(64);
+  });
+
+  it("leaves Perch unready where it was the last", async () => {
+    const { started, whole } = await faultyPerch("http://127.0.0.1:9");
+    expect(await readiness(started)).toBe("ok");
+    bringFault("all", { kind: "throw" });
+    await expect.poll(() => readiness(started), { ...soon, interval: 2 }).toBe("not ready: no worker serves");
+    await whole();
+    expect(await readiness(started)).toBe("ok");
+  });
+
+  it("is told in the log, with the reason", async () => {
+    const main = new URL("../workers/faulty-perch.ts", import.meta.url).pathname;
+    const started = await servePerch(shopAt("http://127.0.0.1:9"), [], main);
+    started.process.signal("SIGUSR2");
+    expect(await started.process.logged("a worker ended")).toMatchObject({
+      level: "error",
+      worker: 1,
+      why: expect.stringContaining("Error: a fault of the test\n    at "),
+      againInMs: 100,
+    });
+    expect(await started.process.logged("a worker was replaced")).toMatchObject({ level: "info", worker: 1 });
+  });
+
+  it("is not waited for while it says nothing: its last counts stand in", async () => {
+    const stable = await upstream("stable");
+    const { started } = await faultyPerch(stable.origin);
+    await Promise.all((await clients(16, started.port)).map(ask));
+    expect(await started.metric(total)).toBe(16);
+    bringFault("all", { kind: "busy", forMs: 1_500 });
+    const began = performance.now();
+    expect(await started.metric(total)).toBe(16);
+    expect(performance.now() - began).toBeLessThan(1_200);
+  });
+});
+
+describe("draining", () => {
+  it("lets requests under way finish in every worker", async () => {
+    const { promise: allAsked, resolve } = Promise.withResolvers<void>();
+    let asked = 0;
+    const slow = await rawUpstream((_, received) => {
+      if (received.endsWith("\r\n\r\n") && ++asked === 32) resolve();
+    });
+    const started = await perch(shopAt(slow.origin));
+    const waiting = await clients(32, started.port);
+    for (const one of waiting) one.send(plainGet);
+    await allAsked;
+    const drained = started.app.drain("test");
+    await expect.poll(() => refuses(started.port), soon).toBe(true);
+    for (const socket of slow.sockets) socket.write("HTTP/1.1 200 OK\r\nContent-Length: 4\r\n\r\nlate");
+    for (const one of waiting) {
+      expect(await one.read()).toMatch(/^HTTP\/1\.1 200 OK\r\n[\s\S]*\r\nConnection: close\r\n[\s\S]*late$/);
+    }
+    await drained;
+    expect(await started.metric(total)).toBe(32);
+  });
+
+  it("answers those who connected before it and were not accepted yet", async () => {
+    const stable = await upstream("stable");
+    const { started } = await faultyPerch(stable.origin);
+    await ask(await client(started.port));
+    bringFault("all", { kind: "busy", forMs: 500 });
+    const waiting = await clients(64, started.port);
+    for (const one of waiting) one.send(plainGet);
+    const drained = started.app.drain("test");
+    for (const one of waiting) expect(await one.read()).toMatch(/^HTTP\/1\.1 200 OK\r\n/);
+    await drained;
+  });
+
+  it("breaks off what outlives its timeout", async () => {
+    const { promise: asked, resolve } = Promise.withResolvers<void>();
+    const silent = await rawUpstream(() => resolve());
+    const started = await perch(shopAt(silent.origin), { drainTimeoutMs: 50 });
+    const waiting = await client(started.port);
+    waiting.send(plainGet);
+    await asked;
+    await started.app.drain("test");
+    expect(await waiting.read()).toBe("");
+  });
+});
+
+describe("the access log of several workers", () => {
+  // Beyond what a pipe takes in one piece (4096 octets): every quote becomes two.
+  const path = `/${'"'.repeat(2_040)}`;
+  const target = (i: number) => `GET ${path}${i} HTTP/1.1\r\nHost: ${"h".repeat(250)}\r\n\r\n`;
+  const each = 40;
+
+  async function sendAll(port: number): Promise<void> {
+    await Promise.all(
+      (await clients(16, port)).map(async (one, index) => {
+        for (let i = 0; i < each; i++) {
+          one.received = "";
+          one.send(target(index * each + i));
+          await one.read(answered);
+        }
+      }),
+    );
+  }
+
+  const whole = (text: string) => {
+    expect(text.endsWith("\n")).toBe(true);
+    const lines = text
+      .trimEnd()
+      .split("\n")
+      .map((line) => JSON.parse(line) as { msg: string; status: number });
+    expect(lines.filter(({ msg, status }) => msg === "request" && status === 200)).toHaveLength(16 * each);
+    expect(lines).toHaveLength(16 * each);
+  };
+
+  it("tears no line on a pipe that is read slowly", async () => {
+    const stable = await upstream("stable");
+    const started = await servePerch(shopAt(stable.origin));
+    const { stdout } = started.process.child;
+    stdout?.pause();
+    await sendAll(started.port);
+    stdout?.resume();
+    started.process.signal("SIGTERM");
+    expect(await started.process.exited).toBe(0);
+    whole(started.process.stdout);
+  });
+
+  it("tears no line in a file, and is whole once Perch has stopped", async () => {
+    const stable = await upstream("stable");
+    const file = join(await temporaryFolder(), "access.log");
+    const started = await perch(shopAt(stable.origin), { accessLogTo: file });
+    await sendAll(started.port);
+    await started.stop();
+    whole(await readFile(file, "utf8"));
+  });
+});
+
+function get(origin: string, agent: Agent | false): Promise<string> {
+  const { promise, resolve, reject } = Promise.withResolvers<string>();
+  const sent = request(origin, { agent }, (response) => {
+    let body = "";
+    response.on("data", (chunk: Buffer) => {
+      body += chunk;
+    });
+    response.on("end", () => resolve(body)).on("error", reject);
+  });
+  sent.on("error", reject).end();
+  return promise;
+}
+
+async function refuses(port: number): Promise<boolean> {
+  return RawClient.connect(port).then(
+    (connected) => {
+      connected.close();
+      return false;
+    },
+    () => true,
+  );
+}
