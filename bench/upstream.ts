@@ -12,6 +12,7 @@ import type { UpstreamPorts } from "./running-proxy.ts";
 export interface UpstreamReport {
   readonly stable: number;
   readonly canary: number;
+  readonly connections: number;
   /** Requests looked at closely: a sample, since searching every head would cost the load its core. */
   readonly inspected: number;
   /** Of the inspected ones, those without X-Forwarded-For or X-Forwarded-Proto. */
@@ -26,7 +27,7 @@ const inspectEvery = 64;
 const headEnd = Buffer.from("\r\n\r\n");
 const methodWithBody = "P".charCodeAt(0);
 
-const seen = { stable: 0, canary: 0, inspected: 0, unforwarded: 0, misdirected: 0 };
+const seen = { stable: 0, canary: 0, connections: 0, inspected: 0, unforwarded: 0, misdirected: 0 };
 
 function serveVersion(version: Version): Promise<number> {
   const answers = new Map(pages.map((page) => [pagePath(page.name), prepareAnswer(page, version)]));
@@ -56,6 +57,7 @@ function handle(socket: Socket, version: Version, answerTo: (path: string) => Bu
   let rest: Buffer | undefined;
   let bodyBytesLeft = 0;
   let answer: Buffer | undefined;
+  seen.connections += 1;
   socket.setNoDelay(true);
   socket.on("error", () => socket.destroy());
   socket.on("data", (chunk: Buffer) => {
@@ -104,7 +106,7 @@ function inspect(head: string, version: Version): void {
 endWithParent();
 process.on("message", () => {
   tellParent({ ...seen } satisfies UpstreamReport);
-  seen.stable = seen.canary = seen.inspected = seen.unforwarded = seen.misdirected = 0;
+  seen.stable = seen.canary = seen.connections = seen.inspected = seen.unforwarded = seen.misdirected = 0;
 });
 const [stablePort, canaryPort] = await Promise.all([serveVersion("stable"), serveVersion("canary")]);
 tellParent({ stablePort, canaryPort } satisfies UpstreamPorts);

@@ -44,13 +44,17 @@ global
   maxconn ${connections + 100}
   # Of kernel pipes for splicing; each takes two of the files that sockets need too.
   maxpipes 64
+  # Idle connections to the upstreams are kept however many files are open; from a quarter of the limit on they would be
+  # closed after each request.
+  tune.pool-low-fd-ratio 100
+  tune.pool-high-fd-ratio 100
 
 defaults
   mode http
   no log
   option forwardfor
-  # Bodies are moved inside the kernel where HAProxy finds that it pays.
-  option splice-auto
+  # Large bodies are moved inside the kernel.
+  option splice-response
   timeout connect 2s
   timeout client 600s
   timeout server 60s

@@ -39,15 +39,18 @@ interface Glance {
 
 /** The load goes on beyond the window, so that its end is in none of the figures. */
 const afterWindowMs = 300;
+/** Opening connections is not to be in the window either. */
+const connectMs = 0.3;
 /** Until memory has settled. */
 const settleMs = 1_000;
 const loadsAtMost = 1_000_000_000;
 
 export async function measureThroughput(stage: Stage, shape: Shape, scene: Scene, window: Window): Promise<Sample> {
-  const load = startLoad(stage, shape, scene, window.warmUpMs + window.measureMs + afterWindowMs);
+  const warmUpMs = window.warmUpMs + shape.connections * connectMs;
+  const load = startLoad(stage, shape, scene, warmUpMs + window.measureMs + afterWindowMs);
   // Whatever it says is read at the end; a failure before that is no unhandled one.
   load.catch(() => {});
-  await elapse(window.warmUpMs);
+  await elapse(warmUpMs);
   const start = await glance(stage, scene);
   await elapse(window.measureMs);
   const end = await glance(stage, scene);
@@ -70,7 +73,7 @@ export async function measureThroughput(stage: Stage, shape: Shape, scene: Scene
 }
 
 async function glance({ upstreams, pinning }: Stage, { proxy }: Scene): Promise<Glance> {
-  const requests = await upstreams.requestsSeen();
+  const { requests } = await upstreams.seen();
   return {
     atMs: performance.now(),
     requests,

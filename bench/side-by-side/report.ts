@@ -42,7 +42,8 @@ export function sideBySideTables(shapes: readonly Shape[], rows: readonly Row[],
 }
 
 function shapeTables({ name, title, measures }: Shape, all: readonly Row[]): readonly string[] {
-  const rows = all.filter(({ shape }) => shape === name);
+  const own = all.filter(({ shape }) => shape === name);
+  const rows = own.filter((row) => row.void.length > 0 || Object.keys(row.figures).length > 0);
   const lines = ["", title];
   if (measures === "idle memory") lines.push(table(rows, idleColumns, []));
   else lines.push(table(rows, columns, ["proxyCoreBusy", "loadCoreBusy"]));
@@ -50,7 +51,7 @@ function shapeTables({ name, title, measures }: Shape, all: readonly Row[]): rea
     const rate = rows.find((row) => row.fixedRequestsPerSecond !== undefined)?.fixedRequestsPerSecond;
     lines.push("", `${title}: latency at ${figure(rate, 0)} requests/s`, table(rows, latencyColumns, []));
   }
-  for (const row of rows) {
+  for (const row of own) {
     if (row.void.length > 0) lines.push(`${row.proxy} is void: ${row.void.join("; ")}`);
     for (const note of row.notes) lines.push(`${row.proxy}: ${note}`);
   }

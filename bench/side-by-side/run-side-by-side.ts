@@ -13,6 +13,7 @@ import {
 } from "./measurements.ts";
 import type { Shape } from "./shapes.ts";
 import { learnUsers, playScene, type Scene, type Stage } from "./stage.ts";
+import { UpstreamsEnded } from "./upstreams.ts";
 
 export interface SideBySideSettings {
   readonly proxies: readonly ProxyName[];
@@ -58,6 +59,24 @@ export async function runSideBySide(
       say(`${proxy} is void: ${why}`);
     }
   }
+  try {
+    await measureRounds(stage, settings, drafts, crowds, say);
+  } catch (error) {
+    // What was measured until then still counts.
+    if (!(error instanceof UpstreamsEnded)) throw error;
+    process.exitCode = 1;
+    say(`The run ends here: ${error.message}`);
+  }
+  return drafts.flat().map((draft) => draft.row());
+}
+
+async function measureRounds(
+  stage: Stage,
+  settings: SideBySideSettings,
+  drafts: readonly (readonly RowDraft[])[],
+  crowds: ReadonlyMap<ProxyName, readonly User[]>,
+  say: (line: string) => void,
+): Promise<void> {
   for (let round = 0; round < settings.rounds; round++) {
     for (const rows of drafts) {
       // Back and forth.
@@ -66,7 +85,6 @@ export async function runSideBySide(
       await measureRows(stage, settings, order, crowds, tell);
     }
   }
-  return drafts.flat().map((draft) => draft.row());
 }
 
 async function measureRows(

@@ -10,7 +10,7 @@ import type { User } from "../users.ts";
 import { writeRequestFile } from "./request-file.ts";
 import { runGenerator } from "./run-generator.ts";
 import { bodyBytes, routePrefixes, type Shape, shapePath } from "./shapes.ts";
-import type { Upstreams } from "./upstreams.ts";
+import { type Upstreams, UpstreamsEnded } from "./upstreams.ts";
 
 export interface Stage {
   readonly pinning: Pinning;
@@ -37,6 +37,8 @@ const learningConnections = 64;
 const countTolerance = 16;
 /** So many answers are judged one by one before anything is timed; they also warm the proxy up. */
 const judgedAnswers = 2_000;
+/** A proxy that connects more often than once in so many requests does not keep its connections alive. */
+const reconnectionsAtMost = 0.02;
 const judgedBytes = 256 * 1024 * 1024;
 
 /** Each user visits once, and is remembered with the pin and the version that came back. */
@@ -71,7 +73,7 @@ export async function playScene(
     writeRequestFile(requestFile, users, { uploadBytes: shape.uploadBytes, path: shapePath(shape) });
     proxy = await start(stage, name, shape.connections, routePrefixes(shape));
     stage.upstreams.complaints();
-    const seenBefore = await stage.upstreams.requestsSeen();
+    const before = await stage.upstreams.seen();
     const scene: Scene = {
       proxy,
       requestFile,
@@ -80,10 +82,16 @@ export async function playScene(
     };
     await judgeSome(stage, shape, scene);
     if (faults.length === 0) await measure(scene);
-    const seen = (await stage.upstreams.requestsSeen()) - seenBefore;
+    const after = await stage.upstreams.seen();
+    const requests = after.requests - before.requests;
+    const reconnections = after.connections - before.connections - shape.connections;
+    if (reconnections > reconnectionsAtMost * requests) {
+      scene.remark(`opened ${reconnections} connections to the upstreams for ${requests} requests`);
+    }
     faults.push(...stage.upstreams.complaints());
-    await compareCounts(scene, seen, shape.connections + countTolerance);
+    await compareCounts(scene, requests, shape.connections + countTolerance);
   } catch (error) {
+    if (error instanceof UpstreamsEnded) throw error;
     faults.push(error instanceof Error ? error.message : String(error));
   } finally {
     await proxy?.stop();

@@ -16,15 +16,37 @@ import type { UpstreamReport } from "../upstream.ts";
 export interface Upstreams {
   readonly description: string;
   readonly ports: UpstreamPorts;
-  /** Requests since the start. It bounds a window, whoever makes the load. */
-  requestsSeen(): Promise<number>;
+  /** It bounds a window, whoever makes the load. */
+  seen(): Promise<UpstreamCounts>;
   /** What was wrong with the requests that were inspected since this was last asked. */
   complaints(): readonly string[];
   stop(): Promise<void>;
 }
 
-export function startUpstreams(pinning: Pinning): Promise<Upstreams> {
-  return findProgram("nginx", "-v") === undefined ? startNodeUpstreams(pinning) : startNginxUpstreams(pinning);
+/** Since the upstreams' start. */
+export interface UpstreamCounts {
+  readonly requests: number;
+  readonly connections: number;
+}
+
+/** No row's fault: nothing can be measured any more. */
+export class UpstreamsEnded extends Error {
+  override readonly name = "UpstreamsEnded";
+}
+
+export async function startUpstreams(pinning: Pinning): Promise<Upstreams> {
+  const hasNginx = findProgram("nginx", "-v") !== undefined;
+  const upstreams = await (hasNginx ? startNginxUpstreams(pinning) : startNodeUpstreams(pinning));
+  return {
+    ...upstreams,
+    seen: async () => {
+      try {
+        return await upstreams.seen();
+      } catch (cause) {
+        throw new UpstreamsEnded("the upstreams do not answer any more", { cause });
+      }
+    },
+  };
 }
 
 async function startNodeUpstreams({ loadCpu }: Pinning): Promise<Upstreams> {
@@ -32,18 +54,20 @@ async function startNodeUpstreams({ loadCpu }: Pinning): Promise<Upstreams> {
   const child = new Child({ command: nodeCommand(script), cpu: loadCpu, messages: true });
   const ports = await child.nextMessage<UpstreamPorts>();
   let requests = 0;
+  let connections = 0;
   let said: string[] = [];
   return {
     description: "upstreams of our own (no nginx here)",
     ports,
-    requestsSeen: async () => {
+    seen: async () => {
       const report = child.nextMessage<UpstreamReport>();
       child.send({});
-      const { stable, canary, unforwarded, misdirected } = await report;
+      const { stable, canary, unforwarded, misdirected, connections: opened } = await report;
       if (unforwarded > 0) said.push(`${unforwarded} inspected requests lacked X-Forwarded-For or X-Forwarded-Proto`);
       if (misdirected > 0) said.push(`${misdirected} inspected requests came to the wrong version`);
       requests += stable + canary;
-      return requests;
+      connections += opened;
+      return { requests, connections };
     },
     complaints: () => {
       const all = said;
@@ -66,12 +90,12 @@ async function startNginxUpstreams({ loadCpu }: Pinning): Promise<Upstreams> {
   return {
     description: "upstreams on nginx",
     ports: { stablePort, canaryPort },
-    requestsSeen: async () => {
+    seen: async () => {
       const text = await (await fetch(`http://127.0.0.1:${statusPort}/`)).text();
       ownRequests += 1;
       // The third line: connections accepted, handled, and requests, these own ones among them.
-      const requests = /^\s*\d+ \d+ (\d+)/m.exec(text)?.[1];
-      return Number(requests) - ownRequests;
+      const [, connections, requests] = /^\s*(\d+) \d+ (\d+)/m.exec(text) ?? [];
+      return { requests: Number(requests) - ownRequests, connections: Number(connections) };
     },
     complaints: () => [],
     stop: server.stop,
