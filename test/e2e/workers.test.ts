@@ -254,6 +254,18 @@ describe("a worker that ends", () => {
     expect(await started.metric(total)).toBe(64);
   });
 
+  it("writes the requests that it served to the access log before", async () => {
+    const stable = await upstream("stable");
+    const file = join(await temporaryFolder(), "access.log");
+    const workerFaults = { entry: faultyWorker };
+    const started = await perch(shopAt(stable.origin), { workerFaults, accessLogTo: file });
+    await Promise.all((await clients(16, started.port)).map(ask));
+    bringFault("all", { kind: "throw" });
+    await expect.poll(() => started.metric(restarts), soon).toBe(2);
+    await started.stop();
+    expect((await readFile(file, "utf8")).match(/"msg":"request"/g)).toHaveLength(16);
+  });
+
   it("leaves Perch unready where it was the last", async () => {
     const { started, whole } = await faultyPerch("http://127.0.0.1:9");
     expect(await readiness(started)).toBe("ok");

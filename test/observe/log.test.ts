@@ -44,6 +44,13 @@ describe("the program's own log", () => {
     expect(JSON.parse(written())).toMatchObject({ msg: "upstream said \u202e nonsense" });
   });
 
+  test("of a worker goes where it is told to, whole, and says which worker speaks", () => {
+    const lines: string[] = [];
+    const to = { write: (line: string) => lines.push(line) };
+    createLogger({ level: "info", nowMs: () => 0, to, worker: 2 }).info({ a: 1 }, "hello");
+    expect(lines).toEqual(['{"level":"info","time":"1970-01-01T00:00:00.000Z","worker":2,"a":1,"msg":"hello"}\n']);
+  });
+
   test("ends no process when it can not be written", () => {
     const log = createLogger({ level: "info", nowMs: () => 0, to: "/dev/full" });
     expect(() => log.info("lost")).not.toThrow();
