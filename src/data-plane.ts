@@ -125,6 +125,7 @@ export class DataPlane implements Serving {
       randomUnit: batchedRandom(),
       newRequestId: randomUUID,
       streamed: (bytes) => deadBuffers.passed(bytes),
+      handedOver: (cause) => this.#parts.cells.handovers.handedOver(cause),
       defect: (error) => this.#parts.log.error({ err: error }, "a request failed by a defect of Perch"),
     };
   }

@@ -2,6 +2,7 @@ import type { AddressInfo } from "node:net";
 import { createServer, type Server, type Socket } from "node:net";
 import type { ListenerSpec } from "./config/compiled-config.ts";
 import type { Lanes } from "./lanes.ts";
+import { FastLane } from "./proxy/fast/fast-lane.ts";
 import type { Gateway } from "./proxy/gateway.ts";
 import type { Snapshot } from "./proxy/snapshot.ts";
 import { StandardServer } from "./proxy/standard/server.ts";
@@ -19,13 +20,18 @@ export class Listener {
   readonly #spec: ListenerSpec;
   readonly #server: Server;
   readonly #standard: StandardServer;
+  readonly #fast: FastLane;
 
   constructor(gateway: Gateway, lanes: Lanes, spec: ListenerSpec) {
     this.#spec = spec;
     this.#standard = new StandardServer(gateway, lanes.standard);
+    this.#fast = new FastLane(gateway, lanes.fast, this.#standard);
     // A client may close its half and still wait for the answer; node:http expects to be asked.
     this.#server = createServer({ allowHalfOpen: true, noDelay: true });
-    this.#server.on("connection", (socket: Socket) => this.#standard.accept(socket));
+    this.#server.on("connection", (socket: Socket) => {
+      const lane = gateway.snapshot.config.fastLane === "on" ? this.#fast : this.#standard;
+      lane.accept(socket);
+    });
   }
 
   /** Resolves with the bound address; rejects as `listen` does (EADDRINUSE, EACCES …). */
@@ -44,11 +50,14 @@ export class Listener {
   async close(): Promise<void> {
     const { promise: stopped, resolve } = Promise.withResolvers<void>();
     this.#server.close(() => resolve());
-    await Promise.all([stopped, this.#standard.close()]);
+    await Promise.all([stopped, this.#fast.close(), this.#standard.close()]);
+    // The fast lane may have handed connections over until its end.
+    await this.#standard.close();
   }
 
   /** Breaks off whatever `close` still waits for. */
   destroy(): void {
+    this.#fast.destroy();
     this.#standard.destroy();
   }
 

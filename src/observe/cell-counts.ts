@@ -1,5 +1,6 @@
 import type { AttributeErrorCause } from "./attribute-cells.ts";
 import type { CellValues } from "./cell.ts";
+import type { HandoverCause } from "./handover-cells.ts";
 import type { ReleaseCounts } from "./release-cells.ts";
 import type { RequestCounts } from "./request-cells.ts";
 import { recentSlots } from "./sliding-window.ts";
@@ -11,6 +12,8 @@ export type CellCounts = {
   readonly upstreams: ReadonlyMap<string, UpstreamCounts>;
   readonly releases: ReadonlyMap<string, ReleaseCounts>;
   readonly attributes: ReadonlyMap<string, CellValues<AttributeErrorCause>>;
+  /** Undefined where there are none yet. */
+  readonly handovers: CellValues<HandoverCause> | undefined;
 };
 
 export const noCounts: CellCounts = Object.freeze({
@@ -18,6 +21,7 @@ export const noCounts: CellCounts = Object.freeze({
   upstreams: new Map(),
   releases: new Map(),
   attributes: new Map(),
+  handovers: undefined,
 });
 
 /** Counts are numbers in lists, maps and records; what one side lacks counts as nothing. */
@@ -34,7 +38,7 @@ export function sumCounts(all: readonly CellCounts[]): CellCounts {
 }
 
 /** What is left of counts whose counters ended: nothing in flight, and of windows only the last minutes. */
-export function pastCounts({ requests, upstreams, releases, attributes }: CellCounts): CellCounts {
+export function pastCounts({ requests, upstreams, releases, attributes, handovers }: CellCounts): CellCounts {
   return {
     requests,
     upstreams: mapValues(upstreams, (upstream) => ({ ...upstream, inFlight: 0 })),
@@ -43,6 +47,7 @@ export function pastCounts({ requests, upstreams, releases, attributes }: CellCo
       versions: mapValues(release.versions, ({ byReason, window }) => ({ byReason, window: recentSlots(window) })),
     })),
     attributes,
+    handovers,
   };
 }
 

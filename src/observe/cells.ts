@@ -6,6 +6,7 @@
 import { AttributeCells } from "./attribute-cells.ts";
 import type { Cell } from "./cell.ts";
 import type { CellCounts } from "./cell-counts.ts";
+import { HandoverCells } from "./handover-cells.ts";
 import { ReleaseCells } from "./release-cells.ts";
 import { ReloadCells } from "./reload-cells.ts";
 import { RequestCells, type RequestCounts } from "./request-cells.ts";
@@ -88,6 +89,7 @@ export class CellRegistry {
   readonly reloads = new ReloadCells();
   /** Access log lines that could not be written. */
   readonly accessLogDropped: Cell = { value: 0 };
+  readonly handovers = new HandoverCells();
   #active: CellSet = { requests: new Map(), upstreams: new Map(), releases: new Map(), attributes: new Map() };
 
   begin(): CellGeneration {
@@ -121,6 +123,7 @@ export class CellRegistry {
       upstreams: countsOf(upstreams),
       releases: countsOf(releases),
       attributes: countsOf(attributes),
+      handovers: this.handovers.counts(),
     };
   }
 
@@ -131,6 +134,7 @@ export class CellRegistry {
     for (const [key, cells] of upstreams) cells.restore(counts.upstreams.get(key));
     for (const [key, cells] of releases) cells.restore(counts.releases.get(key));
     for (const [key, cells] of attributes) cells.restore(counts.attributes.get(key));
+    this.handovers.restore(counts.handovers);
   }
 }
 

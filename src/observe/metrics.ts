@@ -1,6 +1,7 @@
 import { Registry } from "prom-client";
 import { type CellMetricOptions, histogramSamples, registerCellMetric, type Sample } from "./cell-metric.ts";
 import type { CellRegistry } from "./cells.ts";
+import { handoverCauses } from "./handover-cells.ts";
 import { registerProcessMetrics } from "./process-metrics.ts";
 import type { WeightRatio } from "./weight-ratios.ts";
 
@@ -197,7 +198,7 @@ function releaseMetrics({ cells, weightRatios }: MetricsSource): CellMetricOptio
 }
 
 function processWideMetrics({ cells, endpointStates, workers, build }: MetricsSource): CellMetricOptions[] {
-  const { reloads, accessLogDropped } = cells;
+  const { reloads, accessLogDropped, handovers } = cells;
   const { version, nodeVersion } = build;
   return [
     {
@@ -235,6 +236,14 @@ function processWideMetrics({ cells, endpointStates, workers, build }: MetricsSo
       "counter",
       () => accessLogDropped.value,
     ),
+    {
+      name: "perch_fast_lane_handovers_total",
+      help: "Connections that the fast lane gave to the standard lane, by what made them unfit for it.",
+      type: "counter",
+      *samples() {
+        for (const cause of handoverCauses) yield { labels: { cause }, value: handovers.causes[cause].value };
+      },
+    },
     lone("perch_workers", "Threads that serve.", "gauge", () => workers().serving),
     lone(
       "perch_worker_restarts_total",

@@ -1,4 +1,5 @@
 import type { RandomSource } from "../decide/unit.ts";
+import type { HandoverCause } from "../observe/handover-cells.ts";
 import type { Observer } from "../observe/observe.ts";
 import type { RandomFraction } from "../upstream/balance.ts";
 import type { Snapshot } from "./snapshot.ts";
@@ -20,6 +21,8 @@ export interface Gateway {
   defect(error: unknown): void;
   /** Hears of octets of bodies that passed through, whose buffers are dead by now. */
   streamed(bytes: number): void;
+  /** Hears of each connection that the fast lane gave to the standard one. */
+  handedOver(cause: HandoverCause): void;
   /** True once the process drains: every answer then closes its connection. */
   readonly draining: boolean;
 }

@@ -94,13 +94,16 @@ export function responseHeaders(exchange: Exchange, upstream: readonly string[],
     const value = upstream[i + 1] ?? "";
     const field = fields.of(name);
     if (passes(field, edit, trailers)) out.push(name, value);
-    else if (field === "connection") named.push(...connectionOptions(value));
+    else if (field === "connection") named.push(...connectionOptions(value).filter((name) => !ownField.has(name)));
     else if (field === "cache-control") cacheControl = cacheControl === undefined ? value : `${cacheControl}, ${value}`;
   }
   removeFields(out, named);
   addResponseFields(edit, cacheControl, out);
   return out;
 }
+
+/** What no Connection field can take away: what frames the message, and what the client's side would only write anew. */
+const ownField: ReadonlySet<string> = new Set(["content-length", "date"]);
 
 /** Fields that may not arrive after the body, since they frame, route or modify the message (RFC 9110 §6.5.1). */
 const notInTrailers: ReadonlySet<string> = new Set([

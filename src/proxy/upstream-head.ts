@@ -12,7 +12,7 @@ export function upstreamHeaders(exchange: Exchange, rawHeaders: readonly string[
   const rules = snapshot.requestHeaders;
   // An HTTP/1.0 client may name no host; the upstream then gets its own address as one.
   const out: string[] = head.authority === "" ? [] : ["Host", head.authority];
-  let via = ownVia;
+  let via = "";
   const named: string[] = [];
   for (let i = 0; i < rawHeaders.length; i += 2) {
     const name = rawHeaders[i] ?? "";
@@ -28,7 +28,7 @@ export function upstreamHeaders(exchange: Exchange, rawHeaders: readonly string[
         named.push(...rules.removedBy(value));
         break;
       case "managed":
-        if (name.length === 3) via = `${value}, ${via}`;
+        if (name.length === 3) via += `${value}, `;
         break;
       case "cookie":
       case "drop":
@@ -40,7 +40,10 @@ export function upstreamHeaders(exchange: Exchange, rawHeaders: readonly string[
   return out;
 }
 
-/** Appends what Perch writes itself, whatever the lane: the cookies that are left, and the way the request came. */
+/**
+ * Appends what Perch writes itself, whatever the lane: the cookies that are left, and the way the request came. `via` is
+ * what Via said before (RFC 9110 §7.6.3), ended by a comma where there was any.
+ */
 export function addedFields(exchange: Exchange, via: string, out: string[]): void {
   const { snapshot, head, caller, requestId } = exchange;
   const withheld = caller.trusted ? snapshot.ownCookies : snapshot.strangersCookies;
@@ -51,11 +54,8 @@ export function addedFields(exchange: Exchange, via: string, out: string[]): voi
   if (forwarded.host !== undefined) out.push("X-Forwarded-Host", forwarded.host);
   out.push("X-Forwarded-Port", forwarded.port);
   if (forwarded.forwarded !== undefined) out.push("Forwarded", forwarded.forwarded);
-  out.push("X-Request-Id", requestId, "Via", via);
+  out.push("X-Request-Id", requestId, "Via", `${via}1.1 perch`);
 }
-
-/** What Via says of Perch (RFC 9110 §7.6.3), after those that came before. */
-export const ownVia = "1.1 perch";
 
 /** The target that goes upstream: as sent, without query parameters that only a trusted caller may set. */
 export function upstreamTarget({ snapshot, head, caller }: Exchange): string {

@@ -13,6 +13,7 @@ export class Endpoint {
   readonly origin: string;
   /** The origin's host, an IPv6 address without its brackets: whom a TLS certificate must name. */
   readonly hostname: string;
+  readonly port: number;
   /** Requests sent and not yet ended; what balancing compares. */
   inFlight = 0;
   /** True once no snapshot names it; a request that began before may still come to it. */
@@ -24,7 +25,9 @@ export class Endpoint {
     this.service = service;
     this.version = version;
     this.origin = origin;
-    this.hostname = new URL(origin).hostname.replace(/^\[|\]$/g, "");
+    const { hostname, port, protocol } = new URL(origin);
+    this.hostname = hostname.replace(/^\[|\]$/g, "");
+    this.port = port === "" ? (protocol === "https:" ? 443 : 80) : Number(port);
   }
 
   /** False from a refused connection until it is answered again. */

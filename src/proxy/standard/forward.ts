@@ -3,8 +3,10 @@ import type { Dispatcher } from "undici";
 import { type ErrorCode, PerchError } from "../../errors.ts";
 import type { Endpoint } from "../../upstream/endpoint.ts";
 import type { AttemptFailure, Attempts } from "../attempts.ts";
+import { earlyHintLinks } from "../early-hints.ts";
 import type { Exchange } from "../exchange.ts";
 import { ownAnswer } from "../own-answer.ts";
+import { isRepeatable } from "../repeatable.ts";
 import { responseHeaders, responseTrailers } from "../response-headers.ts";
 import { upstreamHeaders, upstreamTarget } from "../upstream-head.ts";
 import { reasonPhrase, sendOwnAnswer } from "./answer.ts";
@@ -12,9 +14,6 @@ import type { Answering } from "./connection.ts";
 import type { StandardHead } from "./head.ts";
 import type { Pools } from "./pools.ts";
 import { RequestBody } from "./request-body.ts";
-
-/** May be sent again although it is unknown whether the first was carried out (RFC 9110 §9.2.2). */
-const idempotentMethods: ReadonlySet<string> = new Set(["GET", "HEAD", "OPTIONS", "TRACE", "PUT", "DELETE"]);
 
 /** What forwarding needs beside the exchange: fixed for the life of the server. */
 export interface ForwardContext {
@@ -209,11 +208,9 @@ export class Forwarding implements Dispatcher.DispatchHandler, Answering {
     else this.#send(next);
   }
 
-  /** Was anything sent? If so, only what is harmless to do twice, and needs no body that is already gone. */
   #mayRepeat(failure: AttemptFailure): boolean {
-    if (this.#body !== null && !this.#body.untouched) return false;
-    if (failure === "connect-failed" || failure === "connect-timeout") return true;
-    return failure === "upstream-reset" && idempotentMethods.has(this.#head.method);
+    const begun = this.#body !== null && !this.#body.untouched;
+    return isRepeatable(failure, this.#head.method, begun ? "begun" : "none or untouched");
   }
 
   /** An own answer where the client has seen nothing yet; else the transfer is cut, never silently short. */
@@ -248,10 +245,7 @@ export class Forwarding implements Dispatcher.DispatchHandler, Answering {
     if (this.#request.httpVersionMinor === 0) return;
     if (status === 102) this.#response.writeProcessing();
     if (status !== 103) return;
-    const lines = decode(controller.rawHeaders).filter(
-      (_, i, all) => i % 2 === 1 && all[i - 1]?.toLowerCase() === "link",
-    );
-    const link = lines.flatMap(linkValues);
+    const link = [...earlyHintLinks(decode(controller.rawHeaders))];
     if (link.length === 0) return;
     try {
       this.#response.writeEarlyHints({ link });
@@ -320,12 +314,6 @@ function fieldValue(headers: readonly string[], lowerCaseName: string): string |
     if (name?.length === lowerCaseName.length && name.toLowerCase() === lowerCaseName) return headers[i + 1];
   }
   return undefined;
-}
-
-/** Link values, split at the commas that stand outside `<…>` and quotes (RFC 8288 §3). */
-function linkValues(line: string): string[] {
-  const values = line.match(/(?:<[^>]*>|"(?:[^"\\]|\\.)*"|[^,<"])+/g) ?? [];
-  return values.map((value) => value.trim()).filter((value) => value !== "");
 }
 
 const noOctets = Buffer.alloc(0);

@@ -2,11 +2,11 @@ import { createServer, type IncomingMessage, type Server, type ServerResponse, S
 import type { Socket } from "node:net";
 import type { Duplex } from "node:stream";
 import type { ErrorCode } from "../../errors.ts";
-import type { RequestHead } from "../../identify/request-head.ts";
 import { Exchange } from "../exchange.ts";
 import type { Gateway } from "../gateway.ts";
 import { ownAnswer, ownAnswerText } from "../own-answer.ts";
 import type { Snapshot } from "../snapshot.ts";
+import { unreadableHead } from "../unreadable-head.ts";
 import { sendOwnAnswer } from "./answer.ts";
 import { type Answering, Connection } from "./connection.ts";
 import { type ForwardContext, Forwarding } from "./forward.ts";
@@ -99,7 +99,7 @@ export class StandardServer {
     connection.take(request, response, () => {
       const head = StandardHead.read(request);
       const caller = connection.peer.caller(this.#gateway.snapshot);
-      const exchange = new Exchange(this.#gateway, caller, head ?? unreadableHead(request));
+      const exchange = new Exchange(this.#gateway, caller, head ?? unreadableHead(request.method));
       try {
         const refusal = head === undefined ? "bad-request" : (this.#overLimit(head) ?? exchange.begin());
         if (refusal === undefined && head !== undefined && exchange.attempts !== undefined) {
@@ -136,7 +136,7 @@ export class StandardServer {
   #onUnknownExpectation(request: IncomingMessage, response: ServerResponse): void {
     const connection = this.#connectionOf(request.socket);
     connection.take(request, response, () => {
-      const head = StandardHead.read(request) ?? unreadableHead(request);
+      const head = StandardHead.read(request) ?? unreadableHead(request.method);
       const exchange = new Exchange(this.#gateway, connection.peer.caller(this.#gateway.snapshot), head);
       return this.#answer(exchange, "expectation-failed", request, response);
     });
@@ -188,7 +188,7 @@ export class StandardServer {
   /** Answers on a bare socket, for what never became a request, and closes it. */
   #refuse(socket: Duplex, code: ErrorCode, request: IncomingMessage | undefined): void {
     const caller = this.#connectionOf(socket).peer.caller(this.#gateway.snapshot);
-    const exchange = new Exchange(this.#gateway, caller, unreadableHead(request));
+    const exchange = new Exchange(this.#gateway, caller, unreadableHead(request?.method));
     const answer = ownAnswer(code, exchange.requestId, request?.headers.accept);
     const date = new Date(this.#gateway.nowMs()).toUTCString();
     exchange.bytesSent = answer.body.length;
@@ -220,20 +220,4 @@ function clientErrorCode(error: Error & { code?: string }): ErrorCode {
     return "headers-too-large";
   if (error.code === "ERR_HTTP_REQUEST_TIMEOUT") return "request-timeout";
   return "bad-request";
-}
-
-/** Stands in for a head that could not be read, so that its refusal is observed like any other end. */
-function unreadableHead(request: IncomingMessage | undefined): RequestHead {
-  const method = request?.method ?? "";
-  return {
-    method,
-    target: "",
-    path: "",
-    query: "",
-    authority: "",
-    host: "",
-    cookies: undefined,
-    header: () => undefined,
-    headerLines: () => [],
-  };
 }

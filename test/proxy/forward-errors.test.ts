@@ -1,10 +1,12 @@
 import { describe, expect, it } from "vitest";
-import { perch, rawUpstream, upstream } from "../../kit/freed.ts";
-import { exchange, perchTo } from "../../kit/one-service.ts";
-import { RawClient } from "../../kit/raw-client.ts";
-import { refusedOrigin } from "../../kit/upstream.ts";
+import { perch, rawUpstream, upstream } from "../kit/freed.ts";
+import { exchange, lanes, perchIn } from "../kit/one-service.ts";
+import { RawClient } from "../kit/raw-client.ts";
+import { refusedOrigin } from "../kit/upstream.ts";
 
-describe("errors that Perch answers itself", () => {
+describe.each(lanes)("errors that Perch answers itself, in the $lane lane", ({ fastLane }) => {
+  const perchTo = perchIn(fastLane);
+
   it("say the code in x-perch-error, in text or JSON, and name no upstream", async () => {
     const dead = await refusedOrigin();
     const { origin } = await perchTo(dead);

@@ -1,0 +1,206 @@
+import { FieldScan, irregular } from "./field-scan.ts";
+import { carriageReturn, latin1, lineFeed, octetClasses, tokenOctet, valueOctet } from "./octets.ts";
+import { PartialHead } from "./partial-head.ts";
+
+/** Receives what is to be passed on of a chunked body. */
+export interface ChunkedSink {
+  /** Octets to be passed on as they are: size lines, data and the ends of chunks. */
+  passOctets(octets: Buffer, from: number, to: number): void;
+}
+
+const semicolon = 0x3b;
+const equalsSign = 0x3d;
+const quote = 0x22;
+const backslash = 0x5c;
+
+/** Extensions of all chunks of one body together, and its trailer section, in octets. */
+const mostExtensionBytes = 16 * 1024;
+const mostTrailerBytes = 16 * 1024;
+/** Enough for 2^53, with a few leading zeros. */
+const mostSizeDigits = 16;
+
+const trailerScan = new FieldScan();
+
+type State =
+  | "size"
+  | "extension start"
+  | "extension name"
+  | "extension value"
+  | "quoted value"
+  | "quoted pair"
+  | "size end"
+  | "data"
+  | "data end"
+  | "data line feed"
+  | "trailers"
+  | "done"
+  | "malformed";
+
+/**
+ * Follows a chunked body (RFC 9112 §7.1), in whatever pieces it comes. Everything of it is passed on as it came, save
+ * chunk extensions, which mean nothing beyond one hop, and trailer fields, which are kept for the caller.
+ */
+export class ChunkedReader {
+  /** Octets of data so far. */
+  dataBytes = 0;
+  /** Trailer fields, flat: name, value, name, value. Complete once `done`. */
+  trailers: readonly string[] = noTrailers;
+  #state: State = "size";
+  #size = 0;
+  #digits = 0;
+  #extensionBytes = 0;
+  #trailerPart: PartialHead | undefined;
+
+  get done(): boolean {
+    return this.#state === "done";
+  }
+
+  get malformed(): boolean {
+    return this.#state === "malformed";
+  }
+
+  /**
+   * Reads on, and answers with the position after the last octet of the body that it found. Where `done`, all but the
+   * empty line that ends the message was passed on: the caller writes that, behind the trailer fields if any.
+   */
+  read(octets: Buffer, from: number, to: number, sink: ChunkedSink): number {
+    let at = from;
+    let passFrom = from;
+    while (at < to) {
+      switch (this.#state) {
+        case "data": {
+          const length = Math.min(this.#size, to - at);
+          this.#size -= length;
+          this.dataBytes += length;
+          at += length;
+          if (this.#size === 0) this.#state = "data end";
+          break;
+        }
+        case "trailers":
+          if (at > passFrom) sink.passOctets(octets, passFrom, at);
+          return this.#readTrailers(octets, at, to);
+        case "extension start":
+        case "extension name":
+        case "extension value":
+        case "quoted value":
+        case "quoted pair":
+          if (at > passFrom) sink.passOctets(octets, passFrom, at);
+          at = this.#readExtension(octets, at, to);
+          passFrom = at;
+          break;
+        case "done":
+        case "malformed":
+          return at;
+        default:
+          this.#readFraming(octets[at] as number);
+          // The semicolon is the extension's.
+          if ((this.#state as State) === "extension start") {
+            if (at > passFrom) sink.passOctets(octets, passFrom, at);
+            passFrom = at + 1;
+          }
+          at++;
+      }
+    }
+    if (at > passFrom && this.#state !== "malformed") sink.passOctets(octets, passFrom, at);
+    return at;
+  }
+
+  #readFraming(octet: number): void {
+    switch (this.#state) {
+      case "size":
+        this.#readSize(octet);
+        break;
+      case "size end":
+        if (octet !== lineFeed) this.#state = "malformed";
+        else this.#state = this.#size === 0 ? "trailers" : "data";
+        this.#digits = 0;
+        break;
+      case "data end":
+        this.#state = octet === carriageReturn ? "data line feed" : "malformed";
+        break;
+      default:
+        this.#state = octet === lineFeed ? "size" : "malformed";
+    }
+  }
+
+  #readSize(octet: number): void {
+    const digit = hexDigit(octet);
+    if (digit >= 0) {
+      this.#size = this.#size * 16 + digit;
+      if (++this.#digits > mostSizeDigits || this.#size > Number.MAX_SAFE_INTEGER) this.#state = "malformed";
+    } else if (this.#digits === 0) this.#state = "malformed";
+    else if (octet === carriageReturn) this.#state = "size end";
+    else if (octet === semicolon) this.#state = "extension start";
+    else this.#state = "malformed";
+  }
+
+  /** Reads up to the carriage return, with which the size line goes on as if there had been no extension. */
+  #readExtension(octets: Buffer, from: number, to: number): number {
+    let at = from;
+    for (; at < to; at++) {
+      const octet = octets[at] as number;
+      if (octet === carriageReturn && (this.#state === "extension name" || this.#state === "extension value")) {
+        this.#state = "size";
+        return at;
+      }
+      if (++this.#extensionBytes > mostExtensionBytes) this.#state = "malformed";
+      else this.#state = nextInExtension(this.#state, octet);
+      if (this.#state === "malformed") return at;
+    }
+    return at;
+  }
+
+  #readTrailers(octets: Buffer, from: number, to: number): number {
+    const before = this.#trailerPart?.length ?? 0;
+    if (this.#trailerPart === undefined) this.#trailerPart = new PartialHead(octets, from, to);
+    else if (!this.#trailerPart.append(octets, from, to) && before + to - from <= mostTrailerBytes) return to;
+    const part = this.#trailerPart;
+    const end = trailerScan.scan(part.octets, 0, 0, part.length);
+    if (end < 0) {
+      if (end === irregular || part.length > mostTrailerBytes) this.#state = "malformed";
+      return to;
+    }
+    this.#state = "done";
+    if (trailerScan.count > 0) this.trailers = flat(latin1(part.octets, 0, end));
+    return from + end - before;
+  }
+}
+
+const noTrailers: readonly string[] = Object.freeze([]);
+
+function flat(text: string): string[] {
+  const fields: string[] = [];
+  for (let field = 0; field < trailerScan.count; field++) {
+    fields.push(
+      text.slice(trailerScan.start(field), trailerScan.nameEnd(field)),
+      text.slice(trailerScan.valueStart(field), trailerScan.valueEnd(field)),
+    );
+  }
+  return fields;
+}
+
+function nextInExtension(state: State, octet: number): State {
+  const isToken = ((octetClasses[octet] as number) & tokenOctet) !== 0;
+  switch (state) {
+    case "quoted pair":
+      return "quoted value";
+    case "quoted value":
+      if (octet === quote) return "extension value";
+      if (octet === backslash) return "quoted pair";
+      return ((octetClasses[octet] as number) & valueOctet) === 0 ? "malformed" : "quoted value";
+    case "extension value":
+      if (octet === quote) return "quoted value";
+      if (octet === semicolon) return "extension start";
+      return isToken ? "extension value" : "malformed";
+    default:
+      if (octet === equalsSign) return "extension value";
+      if (octet === semicolon) return "extension start";
+      return isToken ? "extension name" : "malformed";
+  }
+}
+
+function hexDigit(octet: number): number {
+  if (octet >= 0x30 && octet <= 0x39) return octet - 0x30;
+  const lower = octet | 0x20;
+  return lower >= 0x61 && lower <= 0x66 ? lower - 0x57 : -1;
+}

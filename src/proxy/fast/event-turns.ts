@@ -1,0 +1,35 @@
+/**
+ * Tells whether two things happened in one turn of the event loop. What is read in the turn in which a request was
+ * written had arrived before: the kernel's list of what is ready was made before the write.
+ */
+export class EventTurns {
+  #turn = 0;
+  #events = 0;
+  #counting = false;
+
+  /**
+   * The present turn; -1 where it can not be told: past so many events in one turn, libuv asks the kernel again before
+   * the turn is over.
+   */
+  get current(): number {
+    if (!this.#counting) {
+      this.#counting = true;
+      setImmediate(this.#next);
+    }
+    return this.#events > mostEvents ? -1 : this.#turn;
+  }
+
+  /** To be told of each event, so that a crowded turn is noticed. */
+  happened(): void {
+    this.#events++;
+  }
+
+  readonly #next = (): void => {
+    this.#turn++;
+    this.#events = 0;
+    this.#counting = false;
+  };
+}
+
+/** Half of what libuv takes from the kernel at once. */
+const mostEvents = 512;

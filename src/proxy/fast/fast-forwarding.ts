@@ -1,0 +1,430 @@
+import { STATUS_CODES } from "node:http";
+import { type ErrorCode, errorTable } from "../../errors.ts";
+import type { Endpoint } from "../../upstream/endpoint.ts";
+import type { Timeouts } from "../../upstream/service-spec.ts";
+import type { AttemptFailure, Attempts } from "../attempts.ts";
+import { earlyHintLinks } from "../early-hints.ts";
+import type { Exchange } from "../exchange.ts";
+import { ownAnswer, ownAnswerText } from "../own-answer.ts";
+import { isRepeatable } from "../repeatable.ts";
+import { responseTrailers } from "../response-headers.ts";
+import { BodyReader } from "./body-reader.ts";
+import type { ChunkedSink } from "./chunked-reader.ts";
+import type { ClientConnection } from "./client-connection.ts";
+import type { FastContext } from "./fast-context.ts";
+import { latin1 } from "./octets.ts";
+import { PartialHead } from "./partial-head.ts";
+import { framingText } from "./request-text.ts";
+import { responseHeadBytes } from "./response-reader.ts";
+import { lines, responseText } from "./response-text.ts";
+import type { UpstreamConnection, UpstreamUser } from "./upstream-connection.ts";
+
+/** After these the request's own framing is in doubt, or the client is late: the connection ends with the answer. */
+const lastAnswers: ReadonlySet<ErrorCode> = new Set(["body-too-large", "request-timeout", "bad-request"]);
+
+/** One request to be forwarded. */
+export interface FastForwardingParts {
+  readonly exchange: Exchange;
+  readonly attempts: Attempts;
+  readonly timeouts: Timeouts;
+  /** What follows the head; undefined where nothing does. */
+  readonly body: BodyReader | undefined;
+  /** The head as it goes upstream, without what frames the body. */
+  readonly headText: string;
+}
+
+/**
+ * Forwards one exchange over raw sockets and answers the client, streaming both ways; the last two stages of the chain.
+ *
+ * Three things go on side by side: the request's body on its way up, the response on its way down, and the client's
+ * connection taking what is written. The exchange ends once the last octet of the answer has left, or the client has.
+ */
+export class FastForwarding implements UpstreamUser {
+  readonly exchange: Exchange;
+  readonly #context: FastContext;
+  readonly #client: ClientConnection;
+  readonly #attempts: Attempts;
+  readonly #timeouts: Timeouts;
+  readonly #body: BodyReader | undefined;
+  readonly #headText: string;
+  /** Of the body, as text: what had come before there was a connection to write it to. */
+  #gathered = "";
+  #connection: UpstreamConnection | undefined;
+  /** The request's opening was written on the present connection. */
+  #sent = false;
+  #partialHead: PartialHead | undefined;
+  #response: "awaited" | "streaming" | "ended" = "awaited";
+  #responseBody: BodyReader | undefined;
+  /** Chunks are put round a body that the upstream sends until it closes. */
+  #chunksAdded = false;
+  #trailersFollow = false;
+  #status = 0;
+  #cutShort: ErrorCode | undefined;
+
+  constructor(context: FastContext, client: ClientConnection, parts: FastForwardingParts) {
+    this.#context = context;
+    this.#client = client;
+    this.exchange = parts.exchange;
+    this.#attempts = parts.attempts;
+    this.#timeouts = parts.timeouts;
+    this.#body = parts.body;
+    this.#headText = parts.headText;
+  }
+
+  /** Begins, with what came of the body behind the head. Answers with the position where the next request starts. */
+  start(octets: Buffer, from: number, to: number): number {
+    if (this.#body === undefined) {
+      this.#tryNext();
+      return from;
+    }
+    this.#arm(this.#timeouts.idleMs);
+    return this.#gather(this.#body, octets, from, to);
+  }
+
+  /** Whether octets of the client still belong to this request. */
+  get awaitsBody(): boolean {
+    return this.#body !== undefined && !this.#body.complete;
+  }
+
+  /** More of the body. Answers with the position where the next request starts. */
+  onClientData(octets: Buffer, from: number, to: number): number {
+    if (this.#response === "ended") return this.#body?.read(octets, from, to, nowhere) ?? from;
+    if (this.#body === undefined) return from;
+    if (!this.#sent || this.#connection === undefined) return this.#gather(this.#body, octets, from, to);
+    const { outlet } = this.#connection;
+    const end = this.#readBody(this.#body, octets, from, to, outlet);
+    if (this.#body.malformed) {
+      this.#breakOff("bad-request");
+      return to;
+    }
+    if (this.#body.complete) outlet.addText(this.#bodyEnding());
+    outlet.flush();
+    if (this.#body.complete) this.#bodySent();
+    else {
+      if (outlet.pending) this.#client.pauseBody();
+      this.#arm(outlet.pending ? this.#timeouts.responseHeadersMs : this.#timeouts.idleMs);
+    }
+    return end;
+  }
+
+  /** What was written to the client has left. */
+  onClientFlushed(): void {
+    if (this.#client.outlet.pending) return;
+    if (this.#response === "ended") this.#complete();
+    else if (this.#response === "streaming") {
+      this.#connection?.resume();
+      this.#arm(this.#timeouts.idleMs);
+    }
+  }
+
+  /** The client's connection is gone. */
+  onClientGone(): void {
+    this.#response = "ended";
+    this.#connection?.destroy();
+    const error = this.#cutShort ?? "client-closed";
+    this.exchange.end(error === "client-closed" ? errorTable[error].status : this.#status, error);
+  }
+
+  /** Nothing happened for as long as the present step may take. Whose turn was it? */
+  onDeadline(): void {
+    if (this.#response === "ended" || this.#client.outlet.pending) {
+      this.#cutShort = "client-closed";
+      this.#client.destroy();
+    } else if (this.#attempts.count === 0) this.#breakOff("request-timeout");
+    else if (!this.#sent) this.#attemptFailed("connect-timeout");
+    else if (this.awaitsBody && !this.#connection?.outlet.pending) this.#breakOff("request-timeout");
+    else this.#attemptFailed("upstream-timeout");
+  }
+
+  onUpstreamConnected(): void {
+    this.#send();
+  }
+
+  onUpstreamFlushed(): void {
+    if (this.#response === "ended" || !this.awaitsBody || this.#connection?.outlet.pending) return;
+    this.#client.resumeBody();
+    this.#arm(this.#timeouts.idleMs);
+  }
+
+  onUpstreamData(octets: Buffer, length: number): boolean {
+    const connection = this.#connection;
+    if (connection === undefined) return false;
+    if (this.#response === "awaited") {
+      if (connection.isPoisoned()) this.#attemptFailed("upstream-reset");
+      else if (this.#partialHead === undefined) this.#readHeads(connection, octets, 0, length);
+      else if (this.#partialHead.append(octets, 0, length) || this.#partialHead.length > responseHeadBytes) {
+        const { octets: all, length: end } = this.#partialHead;
+        this.#partialHead = undefined;
+        this.#readHeads(connection, all, 0, end);
+      }
+    } else this.#passOn(connection, octets, 0, length);
+    return this.#response !== "streaming" || !this.#client.outlet.pending;
+  }
+
+  onUpstreamEnd(): void {
+    this.#responseBody?.closed();
+    const connection = this.#connection;
+    if (connection !== undefined && this.#responseBody?.complete) this.#finish(connection, "ended");
+    else this.#attemptFailed(this.#sent ? "upstream-reset" : "connect-failed");
+  }
+
+  onUpstreamClosed(): void {
+    this.#connection = undefined;
+    this.#attemptFailed(this.#sent ? "upstream-reset" : "connect-failed");
+  }
+
+  // ---- the request, on its way up
+
+  #tryNext(): void {
+    const endpoint = this.#attempts.next();
+    if (endpoint === undefined) this.#answer(this.#attempts.exhausted());
+    else this.#connect(endpoint);
+  }
+
+  #connect(endpoint: Endpoint): void {
+    const { pools } = this.#context;
+    this.#attempts.started(endpoint);
+    this.#sent = false;
+    const idle = pools.reuse(endpoint, this);
+    if (idle === undefined) {
+      this.#arm(this.#timeouts.connectMs);
+      this.#connection = pools.open(this.#context, endpoint, this);
+      return;
+    }
+    this.#connection = idle;
+    // Only a first attempt is surely made in the turn in which the request was read.
+    if (this.#attempts.count === 1) idle.watchTurn();
+    this.#send();
+  }
+
+  #send(): void {
+    const connection = this.#connection;
+    if (connection === undefined) return;
+    this.#sent = true;
+    connection.outlet.addText(this.#opening());
+    connection.outlet.flush();
+    if (!this.awaitsBody) {
+      this.#bodySent();
+      return;
+    }
+    this.#client.useOwnBuffer();
+    this.#client.resumeBody();
+    this.#arm(this.#timeouts.idleMs);
+  }
+
+  /** What is written first to a connection: the head, and as much of the body as had come by then. */
+  #opening(): string {
+    const { method } = this.exchange.head;
+    const body = this.#body;
+    if (body === undefined || (body.complete && body.bytes === 0)) return this.#headText + framingText(method, "none");
+    return (
+      this.#headText + framingText(method, body.framing === "until close" ? "none" : body.framing) + this.#gathered
+    );
+  }
+
+  #bodySent(): void {
+    if (this.#body !== undefined)
+      this.#client.useSharedBuffer(this.#connection?.outlet.pending ? "pending" : "flushed");
+    if (this.#response === "awaited") this.#arm(this.#timeouts.responseHeadersMs);
+  }
+
+  /** Keeps what came of the body, as text, while there is nobody to send it to; the first octets set the request going. */
+  #gather(body: BodyReader, octets: Buffer, from: number, to: number): number {
+    const end = this.#readBody(body, octets, from, to, this.#gathering);
+    if (body.malformed) {
+      this.#breakOff("bad-request");
+      return to;
+    }
+    if (body.complete) this.#gathered += this.#bodyEnding();
+    // Until then it is not known whether chunks have any content, and nothing needs to wait for it upstream.
+    const begun = body.complete || body.framing !== "chunked" || body.bytes > 0;
+    if (begun && this.#attempts.count === 0) this.#tryNext();
+    if (begun && !this.#sent && !body.complete) this.#client.pauseBody();
+    return end;
+  }
+
+  readonly #gathering: ChunkedSink = {
+    passOctets: (octets, from, to) => {
+      this.#gathered += latin1(octets, from, to);
+    },
+  };
+
+  #readBody(body: BodyReader, octets: Buffer, from: number, to: number, sink: ChunkedSink): number {
+    const end = body.read(octets, from, to, sink);
+    this.exchange.bytesReceived = body.bytes;
+    return end;
+  }
+
+  /** Trailer fields of requests are not passed on. */
+  #bodyEnding(): string {
+    return this.#body?.framing === "chunked" ? "\r\n" : "";
+  }
+
+  // ---- the response, on its way down
+
+  /** Interim answers and the final one, as far as they have come. */
+  #readHeads(connection: UpstreamConnection, octets: Buffer, from: number, to: number): void {
+    const { responses } = this.#context;
+    for (let at = from; ; at = responses.end) {
+      const outcome = at < to ? responses.read(octets, at, to) : "incomplete";
+      if (outcome === "malformed") {
+        this.#attemptFailed("upstream-malformed");
+        return;
+      }
+      if (outcome === "incomplete") {
+        if (at < to) this.#partialHead = new PartialHead(octets, at, to);
+        this.#client.outlet.flush();
+        return;
+      }
+      if (responses.status >= 200) {
+        this.#beginResponse(connection, octets, responses.end, to);
+        return;
+      }
+      if (!this.#inform()) {
+        this.#attemptFailed("upstream-malformed");
+        return;
+      }
+    }
+  }
+
+  /** 103 with its links and 102 are passed on; 100 and 101 were not asked for; others mean nothing to the client. */
+  #inform(): boolean {
+    const { responses } = this.#context;
+    const { outlet } = this.#client;
+    if (responses.status < 102) return false;
+    if (responses.status === 102) outlet.addText("HTTP/1.1 102 Processing\r\n\r\n");
+    const links = responses.status === 103 ? earlyHintLinks(responses.flat()) : [];
+    if (links.length > 0) outlet.addText(`HTTP/1.1 103 Early Hints\r\nLink: ${links.join(", ")}\r\n\r\n`);
+    return true;
+  }
+
+  #beginResponse(connection: UpstreamConnection, octets: Buffer, from: number, to: number): void {
+    const { responses, date } = this.#context;
+    const { status, chunked, contentLength } = responses;
+    this.#status = status;
+    this.#response = "streaming";
+    this.#attempts.answered();
+    const bodiless = this.exchange.head.method === "HEAD" || status === 204 || status === 304;
+    if (!bodiless) this.#responseBody = new BodyReader(chunked ? "chunked" : (contentLength ?? "until close"));
+    this.#chunksAdded = !bodiless && !chunked && contentLength === undefined;
+    this.#trailersFollow = chunked && !bodiless;
+    const ending = responses.closing || this.#chunksAdded || this.exchange.head.method === "HEAD";
+    connection.answered(ending ? 0 : responses.keepAliveSeconds);
+    this.#client.outlet.addText(
+      responseText(this.exchange, responses, {
+        connection: this.#client.connectionAfter("response"),
+        coding: chunked || this.#chunksAdded ? (bodiless ? "none" : "chunked") : "none",
+        trailers: this.#trailersFollow ? "trailers may follow" : "no trailers",
+        date: () => date.now(),
+      }),
+    );
+    this.#passOn(connection, octets, from, to);
+  }
+
+  /** The body, as far as it came. */
+  #passOn(connection: UpstreamConnection, octets: Buffer, from: number, to: number): void {
+    const { outlet } = this.#client;
+    const body = this.#responseBody;
+    if (body === undefined) {
+      this.#finish(connection, from === to ? "ended" : "more followed");
+      return;
+    }
+    if (this.#chunksAdded && to > from) outlet.addText(`${(to - from).toString(16)}\r\n`);
+    const end = body.read(octets, from, to, outlet);
+    if (this.#chunksAdded && to > from) outlet.addText("\r\n");
+    this.exchange.bytesSent = body.bytes;
+    if (body.malformed) {
+      this.#attemptFailed("upstream-malformed");
+      return;
+    }
+    if (body.complete) {
+      this.#finish(connection, end === to ? "ended" : "more followed");
+      return;
+    }
+    outlet.flush();
+    connection.useOwnBuffer();
+    this.#arm(this.#timeouts.idleMs);
+  }
+
+  /** The answer is whole. Octets behind it were asked for by nobody, so the connection that brought them is not kept. */
+  #finish(connection: UpstreamConnection, upstream: "ended" | "more followed"): void {
+    const { outlet } = this.#client;
+    if (this.#chunksAdded) outlet.addText("0\r\n\r\n");
+    else if (this.#trailersFollow)
+      outlet.addText(`${lines(responseTrailers(this.#responseBody?.trailers ?? []).flat())}\r\n`);
+    this.#response = "ended";
+    this.#connection = undefined;
+    this.#arm(this.#timeouts.idleMs);
+    outlet.flush();
+    const usable = upstream === "ended" && !this.awaitsBody;
+    connection.leave(outlet.pending ? "pending" : "flushed");
+    if (usable) this.#context.pools.release(this.#context, connection);
+    else connection.destroy();
+  }
+
+  /** The last octet has left. */
+  #complete(): void {
+    this.exchange.end(this.#status, this.exchange.error);
+    this.#client.requestEnded(this.#body);
+  }
+
+  // ---- what goes wrong
+
+  #attemptFailed(failure: AttemptFailure): void {
+    if (this.#response === "ended") return;
+    this.#leaveConnection();
+    this.#attempts.failed(failure);
+    if (this.#response === "streaming") {
+      this.#cut(failure);
+      return;
+    }
+    const begun = this.#sent && this.#body !== undefined;
+    const repeatable = isRepeatable(failure, this.exchange.head.method, begun ? "begun" : "none or untouched");
+    if (repeatable) this.#tryNext();
+    else this.#answer(this.#attempts.exhausted());
+  }
+
+  /** The client is at fault. */
+  #breakOff(code: ErrorCode): void {
+    this.#leaveConnection();
+    if (this.#response === "awaited") this.#answer(code);
+    else this.#cut(code);
+  }
+
+  #leaveConnection(): void {
+    this.#connection?.destroy();
+    this.#connection = undefined;
+    this.#partialHead = undefined;
+  }
+
+  /** The transfer is cut, never silently short. */
+  #cut(code: ErrorCode): void {
+    this.#cutShort = code;
+    this.#client.destroy();
+  }
+
+  #answer(code: ErrorCode): void {
+    const { head, requestId } = this.exchange;
+    const answer = ownAnswer(code, requestId, head.headerLines("accept").join(", "));
+    this.#response = "ended";
+    this.#status = answer.status;
+    this.exchange.error = code;
+    this.exchange.bytesSent = answer.body.length;
+    this.#client.outlet.addText(
+      ownAnswerText(answer, {
+        reasonPhrase: STATUS_CODES[answer.status] ?? "",
+        connection: this.#client.connectionAfter(lastAnswers.has(code) ? "last answer" : "response"),
+        date: this.#context.date.now(),
+        body: head.method === "HEAD" ? "omitted" : "sent",
+      }),
+    );
+    this.#arm(this.#timeouts.idleMs);
+    this.#client.outlet.flush();
+  }
+
+  #arm(ms: number): void {
+    this.#context.deadlines.arm(this.#client.deadline, ms);
+  }
+}
+
+const nowhere: ChunkedSink = { passOctets: () => {} };

@@ -1,0 +1,73 @@
+import type { Socket } from "node:net";
+import type { Gateway } from "../gateway.ts";
+import { ClientConnection, type ConnectionOwner } from "./client-connection.ts";
+import { Deadlines } from "./deadlines.ts";
+import { EventTurns } from "./event-turns.ts";
+import type { FastContext } from "./fast-context.ts";
+import { HttpDate } from "./http-date.ts";
+import { ReadBuffers } from "./read-buffers.ts";
+import { RequestReader } from "./request-reader.ts";
+import { ResponseReader } from "./response-reader.ts";
+import type { UpstreamPools } from "./upstream-pools.ts";
+
+/** Takes connections that this lane does not serve. */
+export interface OtherLane {
+  /** What was read from the socket and not understood has been put back. */
+  accept(socket: Socket): void;
+}
+
+/**
+ * The fast lane of one listener: raw sockets on both sides, and a reader that serves only what it recognises without any
+ * doubt. Everything else goes, unread, to the other lane, which judges it as if this one did not exist.
+ */
+export class FastLane implements ConnectionOwner {
+  readonly #context: FastContext;
+  readonly #other: OtherLane;
+  readonly #connections = new Set<ClientConnection>();
+  #closed: (() => void) | undefined;
+
+  constructor(gateway: Gateway, pools: UpstreamPools, other: OtherLane) {
+    this.#other = other;
+    this.#context = {
+      gateway,
+      pools,
+      buffers: new ReadBuffers(),
+      deadlines: new Deadlines(() => gateway.monotonicMs()),
+      turns: new EventTurns(),
+      date: new HttpDate(() => gateway.nowMs()),
+      requests: new RequestReader(),
+      responses: new ResponseReader(),
+    };
+    this.#context.deadlines.start();
+  }
+
+  /** Takes a fresh connection. */
+  accept(socket: Socket): void {
+    this.#connections.add(new ClientConnection(this.#context, this, socket));
+  }
+
+  handOver(socket: Socket, unread: Buffer): void {
+    socket.unshift(unread);
+    this.#other.accept(socket);
+  }
+
+  closed(connection: ClientConnection): void {
+    this.#connections.delete(connection);
+    if (this.#connections.size === 0) this.#closed?.();
+  }
+
+  /** Closes idle connections, and resolves once the last request has ended. Whoever listens has stopped before. */
+  async close(): Promise<void> {
+    const { promise, resolve } = Promise.withResolvers<void>();
+    this.#closed = resolve;
+    for (const connection of this.#connections) if (connection.isIdle) connection.destroy();
+    if (this.#connections.size === 0) resolve();
+    await promise;
+    this.#context.deadlines.stop();
+  }
+
+  /** Breaks off whatever `close` still waits for. */
+  destroy(): void {
+    for (const connection of this.#connections) connection.destroy();
+  }
+}

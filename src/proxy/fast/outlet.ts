@@ -1,0 +1,63 @@
+import type { Socket } from "node:net";
+import type { ChunkedSink } from "./chunked-reader.ts";
+import { latin1 } from "./octets.ts";
+import type { ReadBuffers } from "./read-buffers.ts";
+
+/** Pieces up to this size join the text that leaves with them; copying more would cost more than a second write. */
+const smallBytes = 8 * 1024;
+/** As much text as leaves in one write without memory of its own: node's buffer for strings on the stack. */
+const mostTextBytes = 16 * 1024;
+
+/**
+ * The way out to one peer. What is small is gathered as text, so that a head and a small body leave in one write; what is
+ * large leaves as it lies in the buffer that it was read into.
+ */
+export class Outlet implements ChunkedSink {
+  readonly #socket: Socket;
+  readonly #buffers: ReadBuffers;
+  readonly #flushed: () => void;
+  #text = "";
+
+  /** `flushed` is called after each write that has left this process. */
+  constructor(socket: Socket, buffers: ReadBuffers, flushed: () => void) {
+    this.#socket = socket;
+    this.#buffers = buffers;
+    this.#flushed = flushed;
+  }
+
+  /** Whether something written has not left yet. */
+  get pending(): boolean {
+    return this.#socket.writableLength > 0;
+  }
+
+  /** Latin-1; leaves with the next `flush`, or with a large piece behind it. */
+  addText(text: string): void {
+    this.#text += text;
+  }
+
+  /** A piece in the shared buffer is copied, for the next read overwrites it; any other must stay as it is until flushed. */
+  passOctets(octets: Buffer, from: number, to: number): void {
+    const length = to - from;
+    if (length <= smallBytes && this.#text.length + length <= mostTextBytes) {
+      this.#text += latin1(octets, from, to);
+      return;
+    }
+    const piece = octets.subarray(from, to);
+    const lasting = octets === this.#buffers.shared ? Buffer.from(piece) : piece;
+    if (this.#text === "") {
+      this.#socket.write(lasting, this.#flushed);
+      return;
+    }
+    this.#socket.cork();
+    this.#socket.write(this.#text, "latin1");
+    this.#socket.write(lasting, this.#flushed);
+    this.#socket.uncork();
+    this.#text = "";
+  }
+
+  flush(): void {
+    if (this.#text === "") return;
+    this.#socket.write(this.#text, "latin1", this.#flushed);
+    this.#text = "";
+  }
+}

@@ -1,0 +1,183 @@
+import { parseAuthority } from "../../identify/authority.ts";
+import type { Snapshot } from "../snapshot.ts";
+import { FastHead } from "./fast-head.ts";
+import { FieldScan, incomplete, irregular } from "./field-scan.ts";
+import { latin1, octetClasses, slash, targetOctet } from "./octets.ts";
+import { type RequestField, RequestFields } from "./request-fields.ts";
+
+/** How a request's body is framed. */
+export type BodyFraming = "none" | "length" | "chunked";
+
+/** Methods and how they begin; all others are the standard lane's. */
+const methods: readonly { readonly name: string; readonly octets: Uint8Array; readonly body: "allowed" | "odd" }[] = [
+  { name: "GET", octets: Buffer.from("GET "), body: "odd" },
+  { name: "POST", octets: Buffer.from("POST "), body: "allowed" },
+  { name: "PUT", octets: Buffer.from("PUT "), body: "allowed" },
+  { name: "HEAD", octets: Buffer.from("HEAD "), body: "odd" },
+  { name: "DELETE", octets: Buffer.from("DELETE "), body: "allowed" },
+  { name: "PATCH", octets: Buffer.from("PATCH "), body: "allowed" },
+  { name: "OPTIONS", octets: Buffer.from("OPTIONS "), body: "odd" },
+];
+
+const versionEnd = Buffer.from(" HTTP/1.1\r\n");
+
+/** A body's length in octets that is a number beyond doubt: no sign, no leading zero, exact in a double. */
+const plainLength = /^(?:0|[1-9]\d{0,14})$/;
+
+/**
+ * Reads request heads, strictly and narrowly: what is not recognised without any doubt is `irregular`, and the standard
+ * lane's to judge, with its answer. The last head read stays in place until the next: fields, their kinds, the framing.
+ */
+export class RequestReader {
+  readonly scan: FieldScan = new FieldScan();
+  framing: BodyFraming = "none";
+  contentLength = 0;
+  /** Whether the client wants the connection closed after this request. */
+  closing = false;
+  /** Position after the head, in the octets that were given. */
+  end = 0;
+  /** Whose fields the scan holds. */
+  head: FastHead | undefined;
+  #fields: RequestFields | undefined;
+  #authority = "";
+  #host = "";
+  #cookies: string | undefined;
+
+  /** Reads the head that starts at `from`, in octets that end before `to`. */
+  read(octets: Buffer, from: number, to: number, snapshot: Snapshot): FastHead | typeof incomplete | typeof irregular {
+    const method = methodAt(octets, from, to);
+    if (typeof method === "number") return method;
+    const targetStart = from + method.octets.length;
+    if (targetStart < to && octets[targetStart] !== slash) return irregular;
+    let at = targetStart;
+    while (at < to && ((octetClasses[octets[at] as number] as number) & targetOctet) !== 0) at++;
+    const targetEnd = at;
+    for (let i = 0; i < versionEnd.length; i++) {
+      if (at === to) return this.#orTooLong(at - from, snapshot);
+      if (octets[at++] !== versionEnd[i]) return irregular;
+    }
+    const end = this.scan.scan(octets, from, at, to);
+    if (end < 0) return end === incomplete ? this.#orTooLong(to - from, snapshot) : irregular;
+    if (end - from > snapshot.config.limits.headerBytes || this.scan.count > snapshot.config.limits.headerCount) {
+      return irregular;
+    }
+    const text = latin1(octets, from, end);
+    if (!this.scan.evenlySpaced || !this.#readFields(text, snapshot)) return irregular;
+    if (this.framing !== "none" && method.body === "odd") return irregular;
+    this.end = end;
+    this.head = new FastHead(this, {
+      method: method.name,
+      text,
+      target: text.slice(targetStart - from, targetEnd - from),
+      authority: this.#authority,
+      host: this.#host,
+      cookies: this.#cookies,
+    });
+    return this.head;
+  }
+
+  kind(field: number, text: string): RequestField {
+    return this.#fields?.table.kind(this.scan, field, text) ?? "unserved";
+  }
+
+  /** Makes the scan that of this head again, where another one was read since. */
+  reclaim(head: FastHead): void {
+    if (this.head === head) return;
+    this.head = head;
+    const octets = Buffer.from(head.text, "latin1");
+    this.scan.scan(octets, 0, octets.indexOf("\n") + 1, octets.length);
+  }
+
+  #orTooLong(length: number, snapshot: Snapshot): typeof incomplete | typeof irregular {
+    return length > snapshot.config.limits.headerBytes ? irregular : incomplete;
+  }
+
+  /** One pass over the fields for what every request is asked; false where one is not this lane's. */
+  #readFields(text: string, snapshot: Snapshot): boolean {
+    if (this.#fields?.snapshot !== snapshot) this.#fields = new RequestFields(snapshot);
+    const { scan } = this;
+    const { table } = this.#fields;
+    let hosts = 0;
+    this.#reset();
+    for (let field = 0; field < scan.count; field++) {
+      switch (table.kind(scan, field, text)) {
+        case "keep":
+        case "drop":
+        case "rewritten":
+        case "via":
+        case "trusted-only":
+          break;
+        case "host":
+          hosts++;
+          this.#authority = this.#value(field, text);
+          break;
+        case "cookie":
+          this.#addCookies(this.#value(field, text));
+          break;
+        case "connection":
+          if (!this.#readConnection(this.#value(field, text))) return false;
+          break;
+        case "content-length":
+          if (!this.#readLength(this.#value(field, text))) return false;
+          break;
+        case "transfer-encoding":
+          if (this.framing !== "none" || this.#value(field, text).toLowerCase() !== "chunked") return false;
+          this.framing = "chunked";
+          break;
+        case "unserved":
+          return false;
+      }
+    }
+    // Said in so many words, but no body: what goes upstream depends on the method only.
+    if (this.framing === "length" && this.contentLength === 0) this.framing = "none";
+    const authority = hosts === 1 ? parseAuthority(this.#authority) : undefined;
+    if (authority === undefined) return false;
+    this.#host = authority.host;
+    return true;
+  }
+
+  #reset(): void {
+    this.framing = "none";
+    this.contentLength = 0;
+    this.closing = false;
+    this.#cookies = undefined;
+  }
+
+  #value(field: number, text: string): string {
+    return text.slice(this.scan.valueStart(field), this.scan.valueEnd(field));
+  }
+
+  #addCookies(value: string): void {
+    this.#cookies = this.#cookies === undefined ? value : `${this.#cookies}; ${value}`;
+  }
+
+  #readConnection(value: string): boolean {
+    if (value === "keep-alive" || value === "Keep-Alive") return true;
+    this.closing = value.toLowerCase() === "close";
+    return this.closing;
+  }
+
+  /** A second length, or one beside chunks, is ambiguous (RFC 9112 §6.3). */
+  #readLength(value: string): boolean {
+    if (this.framing !== "none" || !plainLength.test(value)) return false;
+    this.contentLength = Number(value);
+    this.framing = "length";
+    return true;
+  }
+}
+
+function methodAt(
+  octets: Uint8Array,
+  from: number,
+  to: number,
+): (typeof methods)[number] | typeof incomplete | typeof irregular {
+  for (const method of methods) {
+    if (octets[from] !== method.octets[0] || (from + 1 < to && octets[from + 1] !== method.octets[1])) continue;
+    for (let i = 1; i < method.octets.length; i++) {
+      if (from + i >= to) return incomplete;
+      if (octets[from + i] !== method.octets[i]) return irregular;
+    }
+    return method;
+  }
+  return irregular;
+}

@@ -1,0 +1,43 @@
+import type { Exchange } from "../exchange.ts";
+import { addedFields, upstreamTarget } from "../upstream-head.ts";
+import type { FastHead } from "./fast-head.ts";
+import type { RequestReader } from "./request-reader.ts";
+
+/** Methods that say that they have no body rather than leave it open (RFC 9110 §8.6). */
+const bodyExpected: ReadonlySet<string> = new Set(["POST", "PUT", "PATCH"]);
+
+/**
+ * The request's head as it goes upstream, in the canonical form. Fields that are kept one after the other are one slice of
+ * the client's own head; what frames the body comes behind it. To be asked right after the head was read, while the reader still holds its fields.
+ */
+export function requestText(exchange: Exchange, head: FastHead, reader: RequestReader): string {
+  const { scan } = reader;
+  const { text } = head;
+  // Misbehaving upstreams send a body with their answer to HEAD, which would be the next answer on this connection.
+  const connection = head.method === "HEAD" ? "close" : "keep-alive";
+  let out = `${head.method} ${upstreamTarget(exchange)} HTTP/1.1\r\nhost: ${head.authority}\r\nconnection: ${connection}\r\n`;
+  let via = "";
+  let keptFrom = -1;
+  for (let field = 0; field < scan.count; field++) {
+    const kind = reader.kind(field, text);
+    if (kind === "keep" || (kind === "trusted-only" && exchange.caller.trusted)) {
+      if (keptFrom < 0) keptFrom = scan.start(field);
+      continue;
+    }
+    if (keptFrom >= 0) out += text.slice(keptFrom, scan.start(field));
+    keptFrom = -1;
+    if (kind === "via") via += `${text.slice(scan.valueStart(field), scan.valueEnd(field))}, `;
+  }
+  if (keptFrom >= 0) out += text.slice(keptFrom, text.length - 2);
+  const added: string[] = [];
+  addedFields(exchange, via, added);
+  for (let i = 0; i < added.length; i += 2) out += `${added[i]}: ${added[i + 1]}\r\n`;
+  return out;
+}
+
+/** The end of a request's head: what it says of its body, which is the last field. `chunked` means chunks with content. */
+export function framingText(method: string, body: number | "chunked" | "none"): string {
+  if (body === "chunked") return "transfer-encoding: chunked\r\n\r\n";
+  if (body !== "none") return `content-length: ${body}\r\n\r\n`;
+  return bodyExpected.has(method) ? "content-length: 0\r\n\r\n" : "\r\n";
+}

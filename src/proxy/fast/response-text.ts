@@ -1,0 +1,86 @@
+import { STATUS_CODES } from "node:http";
+import type { Exchange } from "../exchange.ts";
+import {
+  addResponseFields,
+  passes,
+  type ResponseEdit,
+  responseEdit,
+  responseHeaders,
+  type TrailerPlan,
+} from "../response-headers.ts";
+import type { FastResponseField, ResponseReader } from "./response-reader.ts";
+
+/** What the lane itself says in a response's head. */
+export interface ResponseFraming {
+  readonly connection: "keep-alive" | "close";
+  readonly coding: "chunked" | "none";
+  readonly trailers: TrailerPlan;
+  /** An HTTP date, for now: written where the upstream gave none. */
+  date(): string;
+}
+
+/**
+ * The response's head as the client gets it, in the canonical form. To be asked right after the head was read, while the
+ * reader still holds it. Fields that pass one after the other are one slice of the upstream's own head.
+ */
+export function responseText(exchange: Exchange, reader: ResponseReader, framing: ResponseFraming): string {
+  const { text, status, reasonStart, reasonEnd } = reader;
+  // The upstream's own words mean nothing to a program (RFC 9112 §4).
+  const reason = reader.plainReason ? text.slice(reasonStart, reasonEnd) : (STATUS_CODES[status] ?? "");
+  let out = `HTTP/1.1 ${status} ${reason}\r\n`;
+  if (reader.namesFields || !reader.scan.evenlySpaced) out += rewritten(exchange, reader, framing);
+  else out += sliced(exchange, reader, framing);
+  out += framing.connection === "close" ? "Connection: close\r\n" : "Connection: keep-alive\r\n";
+  if (!reader.hasDate) out += `Date: ${framing.date()}\r\n`;
+  return framing.coding === "chunked" ? `${out}Transfer-Encoding: chunked\r\n\r\n` : `${out}\r\n`;
+}
+
+function sliced(exchange: Exchange, reader: ResponseReader, { trailers }: ResponseFraming): string {
+  const { scan, text } = reader;
+  const edit = responseEdit(exchange);
+  let out = "";
+  let cacheControl: string | undefined;
+  let keptFrom = -1;
+  for (let field = 0; field < scan.count; field++) {
+    const kind = reader.kind(field);
+    if (isPassed(kind, edit, trailers)) {
+      if (keptFrom < 0) keptFrom = scan.start(field);
+      continue;
+    }
+    if (keptFrom >= 0) out += text.slice(keptFrom, scan.start(field));
+    keptFrom = -1;
+    if (kind === "cache-control") {
+      cacheControl = cacheControl === undefined ? reader.value(field) : `${cacheControl}, ${reader.value(field)}`;
+    }
+  }
+  if (keptFrom >= 0) out += text.slice(keptFrom, text.length - 2);
+  if (edit.setCookie === undefined && edit.exposedVersion === undefined) return out;
+  const added: string[] = [];
+  addResponseFields(edit, cacheControl, added);
+  return out + lines(added);
+}
+
+function isPassed(kind: FastResponseField, edit: ResponseEdit, trailers: TrailerPlan): boolean {
+  switch (kind) {
+    case "content-length":
+    case "date":
+      return true;
+    case "transfer-encoding":
+    case "keep-alive":
+      return false;
+    default:
+      return passes(kind, edit, trailers);
+  }
+}
+
+/** For heads that are unevenly spaced, or whose Connection names fields: field by field, as the standard lane does. */
+function rewritten(exchange: Exchange, reader: ResponseReader, { trailers }: ResponseFraming): string {
+  return lines(responseHeaders(exchange, reader.flat(), trailers));
+}
+
+/** Fields of a flat list as they stand in a head. */
+export function lines(fields: readonly string[]): string {
+  let out = "";
+  for (let i = 0; i < fields.length; i += 2) out += `${fields[i]}: ${fields[i + 1]}\r\n`;
+  return out;
+}

@@ -1,0 +1,148 @@
+import { connect, type Socket } from "node:net";
+import type { Endpoint } from "../../upstream/endpoint.ts";
+import { Deadline } from "./deadlines.ts";
+import type { FastContext } from "./fast-context.ts";
+import { Outlet } from "./outlet.ts";
+
+/** How long an unused connection to an endpoint is kept, unless the endpoint announces less. */
+const keepAliveMs = 30_000;
+/** Left by us this long before the endpoint said that it will, so that no request meets its leaving. */
+const keepAliveMarginMs = 2_000;
+
+/** The request that a connection serves; hears all that happens to it. */
+export interface UpstreamUser {
+  onUpstreamConnected(): void;
+  /** False to stop reading until `resume`. */
+  onUpstreamData(octets: Buffer, length: number): boolean;
+  /** The upstream has no more to say. */
+  onUpstreamEnd(): void;
+  /** The connection is gone, by whoever's doing. */
+  onUpstreamClosed(): void;
+  /** What was written last has left this process. */
+  onUpstreamFlushed(): void;
+}
+
+/** One connection to an endpoint: in the hands of one request, or idle. */
+export class UpstreamConnection {
+  readonly endpoint: Endpoint;
+  readonly socket: Socket;
+  /** How long it may be kept idle after this request, in milliseconds; 0: not at all. */
+  keepMs = 0;
+  readonly deadline: Deadline;
+  readonly outlet: Outlet;
+  readonly #context: FastContext;
+  readonly #closed: (connection: UpstreamConnection) => void;
+  /** The turn of the event loop in which the present request was written, where that matters. */
+  #writtenInTurn = -1;
+  #user: UpstreamUser | undefined;
+  #buffer: Buffer;
+
+  constructor(
+    context: FastContext,
+    endpoint: Endpoint,
+    user: UpstreamUser,
+    closed: (connection: UpstreamConnection) => void,
+  ) {
+    this.endpoint = endpoint;
+    this.#context = context;
+    this.#user = user;
+    this.#closed = closed;
+    this.#buffer = context.buffers.shared;
+    this.deadline = new Deadline(this);
+    const { hostname, port } = endpoint;
+    this.socket = connect({
+      host: hostname,
+      port,
+      noDelay: true,
+      onread: { buffer: () => this.#buffer, callback: (length, octets) => this.#onRead(length, octets as Buffer) },
+    });
+    this.outlet = new Outlet(this.socket, context.buffers, () => this.#user?.onUpstreamFlushed());
+    this.socket
+      .on("connect", () => this.#user?.onUpstreamConnected())
+      .on("end", () => this.#onEnd())
+      // Whatever broke is also told by `close`.
+      .on("error", () => {})
+      .on("close", () => this.#onClose());
+  }
+
+  use(user: UpstreamUser): void {
+    this.#user = user;
+    this.deadline.disarm();
+  }
+
+  /** To be called right before a request is written to a connection that was idle, while the client's octets are read. */
+  watchTurn(): void {
+    this.#writtenInTurn = this.#context.turns.current;
+  }
+
+  /**
+   * Whether what is read now was sent before the request was: an answer that nobody asked for, and that would be taken
+   * for the one to this request.
+   */
+  isPoisoned(): boolean {
+    if (this.#writtenInTurn < 0) return false;
+    const poisoned = this.#writtenInTurn === this.#context.turns.current;
+    this.#writtenInTurn = -1;
+    return poisoned;
+  }
+
+  /** The response's head came; the upstream keeps the connection for so many seconds, or as long as we like. */
+  answered(keepSeconds: number | undefined): void {
+    const announcedMs = keepSeconds === undefined ? keepAliveMs : keepSeconds * 1000 - keepAliveMarginMs;
+    this.keepMs = Math.max(0, Math.min(keepAliveMs, announcedMs));
+  }
+
+  /** Reads on after `onUpstreamData` answered false. */
+  resume(): void {
+    this.socket.resume();
+  }
+
+  /** From the next read on, octets come in a buffer that no other connection reads into. */
+  useOwnBuffer(): void {
+    if (this.#buffer === this.#context.buffers.shared) this.#buffer = this.#context.buffers.take();
+  }
+
+  /** Its request is over. `written`: whether a write may still hold on to the buffer. */
+  leave(written: "flushed" | "pending"): void {
+    this.#user = undefined;
+    this.#releaseBuffer(written);
+  }
+
+  #releaseBuffer(written: "flushed" | "pending"): void {
+    const { buffers } = this.#context;
+    if (this.#buffer === buffers.shared) return;
+    if (written === "flushed") buffers.giveBack(this.#buffer);
+    this.#buffer = buffers.shared;
+  }
+
+  destroy(): void {
+    this.#user = undefined;
+    this.socket.destroy();
+  }
+
+  /** Idle for too long. */
+  onDeadline(): void {
+    this.destroy();
+  }
+
+  #onRead(length: number, octets: Buffer): boolean {
+    this.#context.turns.happened();
+    if (this.#user !== undefined) return this.#user.onUpstreamData(octets, length);
+    // Nothing was asked: whoever got this connection next would take it for the answer to another request.
+    this.socket.destroy();
+    return false;
+  }
+
+  #onEnd(): void {
+    if (this.#user === undefined) this.socket.destroy();
+    else this.#user.onUpstreamEnd();
+  }
+
+  #onClose(): void {
+    this.deadline.cancel();
+    this.#closed(this);
+    const user = this.#user;
+    this.#user = undefined;
+    user?.onUpstreamClosed();
+  }
+}

@@ -1,0 +1,72 @@
+import type { Endpoint } from "../../upstream/endpoint.ts";
+import type { FastContext } from "./fast-context.ts";
+import { UpstreamConnection, type UpstreamUser } from "./upstream-connection.ts";
+
+interface Pool {
+  /** The last used is the next used, so that what is not needed grows old at the other end. */
+  readonly idle: UpstreamConnection[];
+  readonly all: Set<UpstreamConnection>;
+}
+
+/** The fast lane's connections to endpoints, kept across reloads. */
+export class UpstreamPools {
+  readonly #pools = new Map<Endpoint, Pool>();
+
+  /** An idle connection, in the hands of this request now; undefined where there is none. */
+  reuse(endpoint: Endpoint, user: UpstreamUser): UpstreamConnection | undefined {
+    const idle = this.#pools.get(endpoint)?.idle;
+    for (let connection = idle?.pop(); connection !== undefined; connection = idle?.pop()) {
+      if (connection.socket.destroyed || !connection.socket.writable) continue;
+      connection.use(user);
+      return connection;
+    }
+    return undefined;
+  }
+
+  /** A new connection; the request hears when it stands. */
+  open(context: FastContext, endpoint: Endpoint, user: UpstreamUser): UpstreamConnection {
+    const pool = this.#pool(endpoint);
+    const connection = new UpstreamConnection(context, endpoint, user, (closed) => this.#forget(closed));
+    pool.all.add(connection);
+    return connection;
+  }
+
+  /** The request is over and the connection fit for the next. */
+  release(context: FastContext, connection: UpstreamConnection): void {
+    if (connection.endpoint.retired || connection.keepMs === 0) {
+      connection.destroy();
+      return;
+    }
+    context.deadlines.arm(connection.deadline, connection.keepMs);
+    this.#pool(connection.endpoint).idle.push(connection);
+  }
+
+  /** No snapshot names it any more: idle connections close now, the others after their request. */
+  retire(endpoint: Endpoint): void {
+    const pool = this.#pools.get(endpoint);
+    for (const connection of pool?.idle.splice(0) ?? []) connection.destroy();
+  }
+
+  /** Breaks off whatever is still in flight. */
+  destroy(): void {
+    for (const { all } of this.#pools.values()) for (const connection of all) connection.destroy();
+    this.#pools.clear();
+  }
+
+  #pool(endpoint: Endpoint): Pool {
+    const known = this.#pools.get(endpoint);
+    if (known !== undefined) return known;
+    const pool: Pool = { idle: [], all: new Set() };
+    this.#pools.set(endpoint, pool);
+    return pool;
+  }
+
+  #forget(connection: UpstreamConnection): void {
+    const pool = this.#pools.get(connection.endpoint);
+    if (pool === undefined) return;
+    pool.all.delete(connection);
+    const place = pool.idle.indexOf(connection);
+    if (place >= 0) pool.idle.splice(place, 1);
+    if (pool.all.size === 0) this.#pools.delete(connection.endpoint);
+  }
+}
