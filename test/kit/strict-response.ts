@@ -1,0 +1,46 @@
+import {
+  checkField,
+  declaredFraming,
+  excerpt,
+  type Framing,
+  judged,
+  Malformed,
+  type Reading,
+  readBody,
+  readLines,
+  type StrictMessage,
+} from "./strict-octets.ts";
+
+/** Reads one response, interim ones too, as Perch may send it to a client that asked with this method. */
+export function readStrictResponse(octets: string, from: number, method: string): Reading {
+  let head: StrictMessage | undefined;
+  return judged(
+    () => {
+      const lines = readLines(octets, from);
+      if (lines === undefined) return { kind: "incomplete", soFar: undefined };
+      const [startLine = "", ...fields] = lines.lines;
+      const status = statusOf(startLine);
+      fields.forEach(checkField);
+      const framing = framingOf(fields, status, method);
+      head = { startLine, fields, framing, body: "", trailers: [] };
+      return readBody(octets, lines.end, { startLine, fields, framing });
+    },
+    () => head,
+  );
+}
+
+/** The status of a response's first line. */
+export function statusOf(startLine: string): number {
+  const match = /^HTTP\/1\.1 ([1-5]\d\d) [\t\x20-\x7e]*$/.exec(startLine);
+  if (match === null) throw new Malformed(`status line: ${excerpt(startLine)}`);
+  return Number(match[1]);
+}
+
+/** RFC 9112 §6.3. */
+function framingOf(fields: readonly string[], status: number, method: string): Framing {
+  const declared = declaredFraming(fields);
+  if ((status < 200 || status === 204) && declared === "chunked") throw new Malformed(`chunks with a ${status}`);
+  if (status < 200 || status === 204 || status === 304 || method === "HEAD") return "none";
+  if (declared === undefined) return "until close";
+  return declared === "chunked" ? "chunked" : "length";
+}

@@ -1,0 +1,66 @@
+import { mkdtemp, rm } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { expect } from "vitest";
+import { refusedOrigin } from "../kit/upstream.ts";
+import { Lane, type LaneConfig, type LaneRun, type Origins } from "./lane.ts";
+import type { LaneCase } from "./lane-case.ts";
+
+/** To be flipped once `fastLane: on` gives the fast lane: from then on regular cases must stay in it. */
+export const fastLaneHasLanded = false;
+
+/** Two whole Perches that differ in `fastLane` only. */
+export class LanePair {
+  readonly #on: Lane;
+  readonly #off: Lane;
+  readonly #folder: string;
+  readonly #cases: LaneCase[] = [];
+  #stopped = false;
+
+  private constructor(on: Lane, off: Lane, folder: string) {
+    this.#on = on;
+    this.#off = off;
+    this.#folder = folder;
+  }
+
+  static async start(configure: (origins: Origins, folder: string) => LaneConfig): Promise<LanePair> {
+    const folder = await mkdtemp(join(tmpdir(), "perch-lanes-"));
+    const start = async (fastLane: "on" | "off") =>
+      Lane.start(fastLane, (origins) => configure(origins, folder), join(folder, `${fastLane}.log`), await refusedOrigin());
+    return new LanePair(await start("on"), await start("off"), folder);
+  }
+
+  /** Sends a case through both lanes and fails where they differ, or where what either shows is no strict HTTP. */
+  async compare(laneCase: LaneCase): Promise<LaneRun> {
+    const { on, off } = await this.run(laneCase);
+    const told = `${laneCase.name}\n${JSON.stringify(laneCase, undefined, 1)}\n\nfast lane:\n${on.view}\n${on.metrics}\n\nstandard lane:\n${off.view}\n${off.metrics}\n`;
+    expect(on.view, told).toBe(off.view);
+    expect(on.metrics, told).toBe(off.metrics);
+    expect(on.overdue, told).toEqual(off.overdue);
+    expect(off.view, told).not.toContain("PROBLEM");
+    if (fastLaneHasLanded && laneCase.regular === true) expect(on.handOvers, told).toBe(0);
+    return off;
+  }
+
+  async run(laneCase: LaneCase): Promise<{ on: LaneRun; off: LaneRun }> {
+    const index = this.#cases.push(laneCase) - 1;
+    const [on, off] = await Promise.all([this.#on.run(laneCase, index), this.#off.run(laneCase, index)]);
+    return { on, off };
+  }
+
+  /** Ends both lanes, whose logs are then whole, and compares them case by case. */
+  async compareLogs(): Promise<void> {
+    this.#stopped = true;
+    const [on, off] = await Promise.all([this.#on.stop(), this.#off.stop()]);
+    await rm(this.#folder, { recursive: true });
+    const named = (logs: ReadonlyMap<number, string>) =>
+      this.#cases.map(({ name }, index) => `${name}\n${logs.get(index) ?? "no line\n"}`);
+    const [inFast, inStandard] = [named(on), named(off)];
+    const differing = inFast.map((_, index) => index).filter((index) => inFast[index] !== inStandard[index]);
+    expect(differing.map((index) => inFast[index])).toEqual(differing.map((index) => inStandard[index]));
+  }
+
+  async stop(): Promise<void> {
+    if (!this.#stopped) await Promise.all([this.#on.stop(), this.#off.stop()]);
+  }
+}

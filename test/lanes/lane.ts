@@ -1,0 +1,339 @@
+import { readFile } from "node:fs/promises";
+import net, { type Socket } from "node:net";
+import { Bell, turn } from "../kit/bell.ts";
+import { startPerch, type TestPerch } from "../kit/perch.ts";
+import { type Answer, type Director, RecordingUpstream } from "../kit/recording-upstream.ts";
+import type { StrictMessage } from "../kit/strict-octets.ts";
+import { readStrictResponse } from "../kit/strict-response.ts";
+import { type RawUpstream, startRawUpstream } from "../kit/upstream.ts";
+import { type ClientStep, type LaneCase, sized } from "./lane-case.ts";
+import { change, handOvers, readSeries, type Series } from "./metrics-text.ts";
+import { type ClientView, normalised, render } from "./view.ts";
+
+/** Origins that a configuration names. */
+export interface Origins {
+  readonly stable: string;
+  readonly canary: string;
+  /** Nobody listens there. */
+  readonly refused: string;
+}
+
+/** The configuration of a lane, without listeners, `fastLane`, and the route by which the suite knows that all is done. */
+export interface LaneConfig {
+  readonly top: string;
+  readonly services: string;
+  readonly routes: string;
+}
+
+/** What a lane showed of a case. */
+export interface LaneRun {
+  readonly view: string;
+  readonly metrics: string;
+  readonly handOvers: number;
+  /** Steps that waited in vain. */
+  readonly overdue: readonly string[];
+}
+
+/** Longer than any timeout that a case configures. */
+const waitMs = 6_000;
+/** Rounds without any event that count as the end of a case. */
+const quietRounds = 2;
+const mostRounds = 200;
+
+/** One Perch with upstreams of its own, through which cases are sent one at a time. */
+export class Lane {
+  readonly bell = new Bell();
+  readonly #perch: TestPerch;
+  readonly #fence: Fence;
+  readonly #upstreams: ReadonlyMap<string, RecordingUpstream>;
+  readonly #logPath: string;
+  #series: Series = new Map();
+  #case: LaneCase | undefined;
+  #arrivals = 0;
+  #clients: CaseClient[] = [];
+  readonly #ports = new Map<number, string>();
+
+  private constructor(parts: LaneParts, perch: TestPerch, fence: Fence, logPath: string) {
+    this.#perch = perch;
+    this.#fence = fence;
+    this.#logPath = logPath;
+    this.#upstreams = parts.upstreams;
+    parts.director.lane = this;
+    for (const [name, upstream] of parts.upstreams) this.#ports.set(upstream.port, `<${name}>`);
+    this.#ports.set(perch.port, "<perch>");
+    this.#ports.set(Number(new URL(parts.refused).port), "<refused>");
+  }
+
+  static async start(fastLane: "on" | "off", configure: (origins: Origins) => LaneConfig, logPath: string, refused: string) {
+    const director = new LaneDirector();
+    const stable = await RecordingUpstream.start(director.named("stable"));
+    const canary = await RecordingUpstream.start(director.named("canary"));
+    const upstreams = new Map([["stable", stable] as const, ["canary", canary] as const]);
+    const fenceUpstream = await startRawUpstream((socket, received) => {
+      if (received.endsWith("\r\n\r\n")) socket.write(sized("fence"));
+    });
+    const config = configure({ stable: stable.origin, canary: canary.origin, refused });
+    const yaml = `fastLane: ${fastLane}
+${config.top}
+services:
+  fence: { versions: { only: { endpoints: ["${fenceUpstream.origin}"] } } }
+${config.services}
+routes:
+  - { name: fence, match: { path: { prefix: /fence } }, service: fence }
+${config.routes}
+`;
+    const perch = await startPerch(yaml, { accessLogTo: logPath });
+    const fence = await Fence.connect(perch.port, fenceUpstream);
+    const lane = new Lane({ director, upstreams, refused }, perch, fence, logPath);
+    director.bell = lane.bell;
+    lane.#series = await lane.#scrape();
+    return lane;
+  }
+
+  /** Sends a case through this lane and tells what both sides of Perch saw. */
+  async run(laneCase: LaneCase, index: number): Promise<LaneRun> {
+    this.#case = laneCase;
+    this.#arrivals = 0;
+    await this.#fence.pass(String(index));
+    const overdue = await this.#play(laneCase);
+    await this.#quiet();
+    const clients = this.#clients.map((client) => client.view());
+    for (const client of this.#clients) client.socket.destroy();
+    await this.#quiet();
+    const connections = new Map([...this.#upstreams].map(([name, upstream]) => [name, upstream.connections] as const));
+    const view = render(laneCase, clients, connections, { ports: this.#ports });
+    this.#case = undefined;
+    this.#clients = [];
+    for (const upstream of this.#upstreams.values()) upstream.reset();
+    await this.#quiet();
+    const before = this.#series;
+    this.#series = await this.#scrape();
+    return {
+      view,
+      metrics: normalised(change(before, this.#series).join("\n"), { ports: this.#ports }),
+      handOvers: handOvers(this.#series) - handOvers(before),
+      overdue,
+    };
+  }
+
+  /** Ends everything; the access log's lines by the case that they belong to. */
+  async stop(): Promise<ReadonlyMap<number, string>> {
+    await this.#fence.close();
+    await this.#perch.stop();
+    for (const upstream of this.#upstreams.values()) await upstream.close();
+    return linesByCase(await readFile(this.#logPath, "latin1"), this.#ports);
+  }
+
+  answer(upstream: string, request: StrictMessage): Answer {
+    const scripted = this.#case?.upstream?.[this.#arrivals++];
+    if (typeof scripted === "object") return scripted;
+    const body = `hello from ${upstream}`;
+    const bodiless = request.startLine.startsWith("HEAD ");
+    const ordinary = sized(body, "X-Upstream: yes\r\n");
+    return { steps: [{ send: scripted ?? (bodiless ? ordinary.slice(0, -body.length) : ordinary) }] };
+  }
+
+  clientHas(text: string): boolean {
+    return this.#clients.some((client) => client.octets.includes(text));
+  }
+
+  async #play(laneCase: LaneCase): Promise<string[]> {
+    const { client: script } = laneCase;
+    const steps: readonly ClientStep[] = typeof script === "string" ? [{ send: script }] : script;
+    const overdue: string[] = [];
+    let client = await this.#connect(laneCase);
+    for (const step of steps) {
+      if ("do" in step && step.do === "reconnect") client = await this.#connect(laneCase);
+      else if (!(await this.#step(step, client))) overdue.push(JSON.stringify(step));
+    }
+    return overdue;
+  }
+
+  async #connect(laneCase: LaneCase): Promise<CaseClient> {
+    const client = await CaseClient.connect(this.#perch.port, this.bell, laneCase);
+    this.#clients.push(client);
+    return client;
+  }
+
+  /** False where the step waited in vain. */
+  async #step(step: ClientStep, client: CaseClient): Promise<boolean> {
+    const until = (condition: () => boolean) => this.bell.until(() => client.isClosed || condition(), waitMs);
+    if ("send" in step) {
+      client.socket.write(step.send, "latin1");
+      await turn();
+      return true;
+    }
+    if ("responses" in step) return until(() => client.finalResponses() >= step.responses);
+    if ("received" in step) return until(() => client.octets.includes(step.received));
+    if ("upstreamHas" in step) return until(() => this.#upstreamHas(step.upstreamHas));
+    if ("closed" in step) return until(() => false);
+    if ("quiet" in step) return this.#quiet();
+    if (step.do === "end") client.socket.end();
+    else if (step.do === "reset") client.socket.resetAndDestroy();
+    await turn();
+    return true;
+  }
+
+  #upstreamHas(text: string): boolean {
+    return [...this.#upstreams.values()].some(({ connections }) => connections.some(({ octets }) => octets.includes(text)));
+  }
+
+  /**
+   * Until nothing happens any more: requests of our own pass through Perch, and its event loop is ours, so what was on its
+   * way when they began has arrived when they end, and what that caused comes with the next ones.
+   */
+  async #quiet(): Promise<boolean> {
+    let still = 0;
+    for (let round = 0; round < mostRounds; round++) {
+      const { rings } = this.bell;
+      await this.#fence.pass("-");
+      await turn();
+      still = this.bell.rings === rings ? still + 1 : 0;
+      if (still === quietRounds) return true;
+    }
+    return false;
+  }
+
+  async #scrape(): Promise<Series> {
+    return readSeries(await (await this.#perch.admin("/metrics")).text());
+  }
+}
+
+interface LaneParts {
+  readonly director: LaneDirector;
+  readonly upstreams: ReadonlyMap<string, RecordingUpstream>;
+  readonly refused: string;
+}
+
+/** Stands between the upstreams, which are there first, and the lane that directs them. */
+class LaneDirector {
+  lane: Lane | undefined;
+  bell = new Bell();
+
+  named(upstream: string): Director {
+    const bell = () => this.lane?.bell ?? this.bell;
+    return {
+      get bell() {
+        return bell();
+      },
+      answer: (request) => this.lane?.answer(upstream, request) ?? { steps: [] },
+      clientHas: (text) => this.lane?.clientHas(text) ?? false,
+      waitMs,
+    };
+  }
+}
+
+/** A client of a case: one connection. */
+class CaseClient {
+  readonly socket: Socket;
+  octets = "";
+  isClosed = false;
+  readonly #laneCase: LaneCase;
+  #readTo = 0;
+  #final = 0;
+
+  private constructor(socket: Socket, bell: Bell, laneCase: LaneCase) {
+    this.socket = socket;
+    this.#laneCase = laneCase;
+    socket.setNoDelay(true).setEncoding("latin1");
+    socket.on("data", (octets: string) => {
+      this.octets += octets;
+      bell.ring();
+    });
+    const onClosed = () => {
+      this.isClosed = true;
+      bell.ring();
+    };
+    socket.on("error", () => {});
+    socket.on("end", onClosed).on("close", onClosed);
+  }
+
+  static async connect(port: number, bell: Bell, laneCase: LaneCase): Promise<CaseClient> {
+    const { promise, resolve, reject } = Promise.withResolvers<void>();
+    const socket = net.connect({ port, host: "127.0.0.1" }, () => resolve());
+    socket.once("error", reject);
+    await promise;
+    return new CaseClient(socket, bell, laneCase);
+  }
+
+  /** How many final responses are whole by now. */
+  finalResponses(): number {
+    const { methods } = this.#laneCase;
+    while (this.#readTo < this.octets.length) {
+      const reading = readStrictResponse(this.octets, this.#readTo, methods?.[this.#final] ?? methods?.at(-1) ?? "GET");
+      if (reading.kind !== "complete") break;
+      this.#readTo = reading.end;
+      if (!reading.message.startLine.startsWith("HTTP/1.1 1")) this.#final++;
+    }
+    return this.#final;
+  }
+
+  view(): ClientView {
+    return { octets: this.octets, state: this.isClosed ? "closed" : "open" };
+  }
+}
+
+/** A kept connection through Perch to an upstream that only it uses. */
+class Fence {
+  readonly #port: number;
+  readonly #upstream: RawUpstream;
+  #socket: Socket | undefined;
+  #passed: (() => void) | undefined;
+
+  private constructor(port: number, upstream: RawUpstream) {
+    this.#port = port;
+    this.#upstream = upstream;
+  }
+
+  static async connect(port: number, upstream: RawUpstream): Promise<Fence> {
+    return new Fence(port, upstream);
+  }
+
+  /** Resolves once a request with this mark was answered. */
+  pass(mark: string): Promise<void> {
+    const { promise, resolve } = Promise.withResolvers<void>();
+    this.#passed = resolve;
+    this.#socket ??= this.#open();
+    this.#socket.write(`GET /fence/${mark} HTTP/1.1\r\nHost: fence\r\n\r\n`);
+    return promise;
+  }
+
+  #open(): Socket {
+    const socket = net.connect({ port: this.#port, host: "127.0.0.1", noDelay: true });
+    let received = "";
+    socket.setEncoding("latin1").on("data", (octets: string) => {
+      received += octets;
+      if (!received.endsWith("\r\n\r\nfence")) return;
+      received = "";
+      this.#passed?.();
+    });
+    socket.on("error", () => {});
+    socket.on("close", () => {
+      this.#socket = undefined;
+    });
+    return socket;
+  }
+
+  async close(): Promise<void> {
+    this.#socket?.destroy();
+    await this.#upstream.close();
+  }
+}
+
+/** Lines between two fences, without times, in the order written. */
+function linesByCase(text: string, ports: ReadonlyMap<number, string>): ReadonlyMap<number, string> {
+  const byCase = new Map<number, string>();
+  let index = -1;
+  for (const line of text.split("\n")) {
+    if (line === "") continue;
+    const entry = JSON.parse(line) as Record<string, unknown>;
+    if (entry["route"] === "fence") {
+      const mark = String(entry["path"]).slice("/fence/".length);
+      if (mark !== "-") index = Number(mark);
+      continue;
+    }
+    for (const timed of ["time", "durationMs", "ttfbMs"]) if (timed in entry) entry[timed] = "<ms>";
+    byCase.set(index, `${byCase.get(index) ?? ""}${normalised(JSON.stringify(entry), { ports })}\n`);
+  }
+  return byCase;
+}

@@ -1,0 +1,31 @@
+/** Every series of an exposition by its text. */
+export type Series = ReadonlyMap<string, number>;
+
+export function readSeries(exposition: string): Series {
+  const series = new Map<string, number>();
+  for (const line of exposition.split("\n")) {
+    const end = line.lastIndexOf(" ");
+    if (line.startsWith("perch_") && end > 0) series.set(line.slice(0, end), Number(line.slice(end + 1)));
+  }
+  return series;
+}
+
+/** Times, what only says which lane it was, and the fences. */
+const left = /_seconds_(?:bucket|sum)\b|_timestamp_seconds|^perch_build_info|^perch_fast_lane|="fence"/;
+
+/** What changed between two expositions, as lines; times apart. */
+export function change(before: Series, after: Series): string[] {
+  const lines: string[] = [];
+  for (const [name, value] of after) {
+    const difference = value - (before.get(name) ?? 0);
+    if (difference !== 0 && !left.test(name)) lines.push(`${name} ${difference > 0 ? "+" : ""}${difference}`);
+  }
+  return lines.sort();
+}
+
+/** How many connections the fast lane has handed over, whatever the cause. */
+export function handOvers(series: Series): number {
+  let sum = 0;
+  for (const [name, value] of series) if (name.startsWith("perch_fast_lane_handovers_total")) sum += value;
+  return sum;
+}

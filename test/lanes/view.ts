@@ -1,0 +1,106 @@
+import { excerpt, type StrictMessage } from "../kit/strict-octets.ts";
+import type { RecordedConnection } from "../kit/recording-upstream.ts";
+import { readStrictResponse } from "../kit/strict-response.ts";
+import type { LaneCase } from "./lane-case.ts";
+
+/** What one client connection saw. */
+export interface ClientView {
+  readonly octets: string;
+  readonly state: "open" | "closed";
+}
+
+/** Names for what differs between two runs of one case although both are right. */
+export interface Names {
+  /** Port to name. */
+  readonly ports: ReadonlyMap<number, string>;
+}
+
+const longBody = 600;
+
+/** Everything that one lane showed of a case, as lines to be compared. */
+export function render(laneCase: LaneCase, clients: readonly ClientView[], upstreams: Upstreams, names: Names): string {
+  const lines: string[] = [];
+  for (const [index, client] of clients.entries()) {
+    lines.push(`client ${index + 1}: ${client.state}`, ...renderClient(laneCase, client));
+  }
+  for (const [name, connections] of upstreams) {
+    for (const connection of connections) lines.push(...renderUpstream(laneCase, name, connection));
+  }
+  return normalised(lines.join("\n"), names);
+}
+
+export type Upstreams = ReadonlyMap<string, readonly RecordedConnection[]>;
+
+function renderClient(laneCase: LaneCase, { octets }: ClientView): string[] {
+  const lines: string[] = [];
+  const { methods = [] } = laneCase;
+  const first = firstMethod(laneCase);
+  let answered = 0;
+  for (let at = 0; at < octets.length; ) {
+    const reading = readStrictResponse(octets, at, methods[answered] ?? methods.at(-1) ?? first);
+    if (reading.kind !== "complete") {
+      if (reading.soFar === undefined) return [...lines, `  left over: ${excerpt(octets.slice(at))}`];
+      lines.push(...renderMessage(reading.soFar, laneCase.loose), `  ${reading.kind}`);
+      if (reading.kind === "malformed") lines.push(`  PROBLEM: ${reading.problem}`);
+      return lines;
+    }
+    lines.push(...renderMessage(reading.message));
+    if (!/^HTTP\/1.1 1/.test(reading.message.startLine)) answered++;
+    at = reading.end;
+  }
+  return lines;
+}
+
+function renderUpstream({ loose }: LaneCase, name: string, connection: RecordedConnection): string[] {
+  const lines: string[] = [];
+  for (const message of connection.requests) lines.push(`upstream ${name}:`, ...renderMessage(message));
+  const { partial, problem, left } = connection;
+  if (partial !== undefined) lines.push(`upstream ${name}, incomplete:`, ...renderMessage(partial, loose));
+  else if (left > 0) lines.push(`upstream ${name}, left over: ${excerpt(connection.octets.slice(-left))}`);
+  if (problem !== undefined) lines.push(`PROBLEM upstream ${name}: ${problem}`);
+  return lines;
+}
+
+function renderMessage(message: StrictMessage, loose?: LaneCase["loose"]): string[] {
+  const { startLine, fields, framing, body, trailers } = message;
+  const lines = [`  ${visible(startLine)}`, ...fields.map((field) => `  ${visible(field)}`)];
+  if (loose !== "partial bodies" && framing !== "none") lines.push(`  (${framing}) ${renderBody(body)}`);
+  lines.push(...trailers.map((trailer) => `  after: ${visible(trailer)}`));
+  return lines;
+}
+
+function renderBody(body: string): string {
+  if (body.length <= longBody) return JSON.stringify(body);
+  let sum = 0;
+  for (let i = 0; i < body.length; i++) sum = (Math.imul(sum, 31) + body.charCodeAt(i)) | 0;
+  return `${body.length} octets, sum ${sum}: ${excerpt(body)}`;
+}
+
+function visible(text: string): string {
+  return JSON.stringify(text).slice(1, -1);
+}
+
+/** The method that the client's first octets name. */
+function firstMethod({ client }: LaneCase): string {
+  const first = typeof client === "string" ? client : client.find((step) => "send" in step);
+  const octets = typeof first === "string" ? first : first !== undefined && "send" in first ? first.send : "";
+  return /^[\r\n]*([^ ]*)/.exec(octets)?.[1] ?? "GET";
+}
+
+const uuid = /\b[\da-f]{8}-[\da-f]{4}-[\da-f]{4}-[\da-f]{4}-[\da-f]{12}\b/g;
+const httpDate = /\b[A-Z][a-z]{2}, \d\d [A-Z][a-z]{2} \d{4} \d\d:\d\d:\d\d GMT/g;
+const pin = /\b1\.(\d+)\.(\d+)\.([a-z0-9-]+)\.([a-z0-9-]+)\.([ar])([\w-]{11})\.[\w-]{22}/g;
+/** A date that Perch wrote just now; any other came from a case. */
+const recentMs = 5 * 60_000;
+
+/** Replaces what differs between two runs that are both right: ids, dates, random units, signatures, ports. */
+export function normalised(text: string, { ports }: Names): string {
+  return text
+    .replace(uuid, "<id>")
+    .replace(httpDate, (date) => (Math.abs(Date.parse(date) - Date.now()) < recentMs ? "<now>" : date))
+    .replace(pin, (_all, epoch, issuedAt, version, how, source, unit) => {
+      const when = Math.abs(Number(issuedAt) * 1000 - Date.now()) < recentMs ? "<now>" : issuedAt;
+      return `1.${epoch}.${when}.${version}.${how}.${source === "r" ? "r<random>" : source + unit}.<signature>`;
+    })
+    .replace(/\b\d{4,5}\b/g, (digits) => ports.get(Number(digits)) ?? digits);
+}
