@@ -152,6 +152,11 @@ export class Child {
     return this.#output;
   }
 
+  /** Asks it to end early, as Ctrl-C would. */
+  interrupt(): void {
+    this.#process.kill("SIGINT");
+  }
+
   async stop(): Promise<void> {
     if (!running.has(this)) return;
     this.#process.kill("SIGTERM");

@@ -13,7 +13,7 @@ import { nativePeerNames, nodePeerNames, type ProxyName } from "./proxies.ts";
 import { makeScratchDirectory } from "./scratch-directory.ts";
 import { addRatios, caveats, sideBySideChart, sideBySideGoals, sideBySideTables } from "./side-by-side/report.ts";
 import { runSideBySide, type SideBySideSettings } from "./side-by-side/run-side-by-side.ts";
-import { type Shape, shapes } from "./side-by-side/shapes.ts";
+import { mainShapeName, type Shape, shapes } from "./side-by-side/shapes.ts";
 import { startUpstreams } from "./side-by-side/upstreams.ts";
 import { packageVersions } from "./versions.ts";
 
@@ -176,7 +176,7 @@ function chosenShapes(): readonly Shape[] {
   const chosen = names.map((name) => {
     const shape = shapes.find((known) => known.name === name);
     if (shape === undefined) throw new RangeError(`--only: "${name}" is none of ${shapeNames.join(", ")}`);
-    return values.quick && shape.measures === "idle memory" ? { ...shape, connections: quickIdleConnections } : shape;
+    return values.quick ? quickShape(shape) : shape;
   });
   const openFiles = openFilesLimit();
   return chosen.filter(({ name, connections }) => {
@@ -185,6 +185,11 @@ function chosenShapes(): readonly Shape[] {
       say(`${name} is left out: it needs ${needed} open files, and ${openFiles} are allowed (ulimit -Hn)`);
     return needed <= openFiles;
   });
+}
+
+function quickShape(shape: Shape): Shape {
+  if (shape.measures === "idle memory") return { ...shape, connections: quickIdleConnections };
+  return shape.name === mainShapeName ? shape : { ...shape, measures: "throughput" };
 }
 
 function count(name: string, text: string | undefined, otherwise: number): number {

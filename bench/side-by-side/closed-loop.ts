@@ -4,8 +4,9 @@ import type { ClosedLoopJob, ClosedLoopResult } from "./generator-jobs.ts";
 import type { RawConnection } from "./raw-connection.ts";
 import { type RecordedRequest, readRequestFile } from "./request-file.ts";
 
-/** Requests without pause on all connections, until there were enough answers or the time is up; every one is judged. */
-export async function runClosedLoop(job: ClosedLoopJob): Promise<ClosedLoopResult> {
+/** Requests without pause on all connections, until there were enough answers or `told` says so; every one is judged. */
+export async function runClosedLoop(job: ClosedLoopJob, told: () => Promise<void>): Promise<ClosedLoopResult> {
+  const answersWanted = job.answers ?? Number.POSITIVE_INFINITY;
   const requests = readRequestFile(job.requestFile);
   const body = job.uploadBytes === 0 ? undefined : Buffer.alloc(job.uploadBytes, "x");
   const judge = new Judge([], job.bodyBytes);
@@ -26,7 +27,7 @@ export async function runClosedLoop(job: ClosedLoopJob): Promise<ClosedLoopResul
       answers += 1;
       judge.judge(underWay.get(connection)?.wanted, answer);
       underWay.delete(connection);
-      if (!stopped && sent < job.answers) sendNext(connection);
+      if (!stopped && sent < answersWanted) sendNext(connection);
       else if (underWay.size === 0) ended.resolve();
     },
     ended: (connection) => {
@@ -35,12 +36,11 @@ export async function runClosedLoop(job: ClosedLoopJob): Promise<ClosedLoopResul
       if (underWay.size === 0) ended.resolve();
     },
   });
-  for (const connection of connections.slice(0, job.answers)) sendNext(connection);
-  const timer = setTimeout(() => {
+  for (const connection of connections.slice(0, answersWanted)) sendNext(connection);
+  told().then(() => {
     stopped = true;
-  }, job.durationMs);
+  });
   await ended.promise;
-  clearTimeout(timer);
   for (const connection of connections) connection.close();
   return { answers, verdict: judge.verdict() };
 }

@@ -24,8 +24,8 @@ export interface LearnJob extends Target {
 /** Every connection sends its next request as soon as it has its answer. */
 export interface ClosedLoopJob extends Requests {
   readonly kind: "closed-loop";
-  readonly answers: number;
-  readonly durationMs: number;
+  /** Undefined goes on until the next message. */
+  readonly answers: number | undefined;
 }
 
 /** Requests start when the clock says, whether or not others were answered. */

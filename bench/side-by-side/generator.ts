@@ -11,16 +11,16 @@ function run(job: GeneratorJob): Promise<GeneratorResults[GeneratorJob["kind"]]>
     case "learn":
       return learnPins(job);
     case "closed-loop":
-      return runClosedLoop(job);
+      return runClosedLoop(job, told);
     case "open-loop":
       return runOpenLoop(job);
     case "idle":
-      return holdIdleConnections(job, released);
+      return holdIdleConnections(job, told);
   }
 }
 
 /** The second message. */
-const released = () => new Promise<void>((resolve) => process.once("message", () => resolve()));
+const told = () => new Promise<void>((resolve) => process.once("message", () => resolve()));
 
 endWithParent();
 process.once("message", (job: GeneratorJob) => {

@@ -2,10 +2,11 @@
 import { complaints } from "../judge.ts";
 import { type ProcessAccount, readProcessAccount } from "../process-account.ts";
 import { busyShare, type CpuClock, readCpuClock } from "./cpu-clock.ts";
-import { runGenerator, withIdleConnections } from "./run-generator.ts";
+import { runGenerator, startClosedLoop, withIdleConnections } from "./run-generator.ts";
+import type { RunningLoad } from "./running-load.ts";
 import { bodyBytes, type Shape } from "./shapes.ts";
 import type { Scene, Stage } from "./stage.ts";
-import { runWrk } from "./wrk.ts";
+import { startWrk } from "./wrk.ts";
 
 /** Everything that is measured; the key of each figure in the results. */
 export interface Figures {
@@ -37,24 +38,19 @@ interface Glance {
   readonly loadCpu: CpuClock | undefined;
 }
 
-/** The load goes on beyond the window, so that its end is in none of the figures. */
-const afterWindowMs = 300;
 /** Opening connections is not to be in the window either. */
 const connectMs = 0.3;
 /** Until memory has settled. */
 const settleMs = 1_000;
-const loadsAtMost = 1_000_000_000;
 
 export async function measureThroughput(stage: Stage, shape: Shape, scene: Scene, window: Window): Promise<Sample> {
   const warmUpMs = window.warmUpMs + shape.connections * connectMs;
-  const load = startLoad(stage, shape, scene, warmUpMs + window.measureMs + afterWindowMs);
-  // Whatever it says is read at the end; a failure before that is no unhandled one.
-  load.catch(() => {});
+  const load = startLoad(stage, shape, scene);
   await elapse(warmUpMs);
   const start = await glance(stage, scene);
   await elapse(window.measureMs);
   const end = await glance(stage, scene);
-  scene.complain(await load);
+  scene.complain(await load.stop());
 
   const requests = end.requests - start.requests;
   const windowMs = end.atMs - start.atMs;
@@ -83,18 +79,12 @@ async function glance({ upstreams, pinning }: Stage, { proxy }: Scene): Promise<
   };
 }
 
-/** Resolves at the load's end to what was wrong with the answers. */
-async function startLoad(
-  { wrk, pinning }: Stage,
-  shape: Shape,
-  { proxy: { port }, requestFile }: Scene,
-  durationMs: number,
-): Promise<readonly string[]> {
+function startLoad({ wrk, pinning }: Stage, shape: Shape, { proxy, requestFile }: Scene): RunningLoad {
   const { connections, uploadBytes } = shape;
-  const load = { port, connections, requestFile, uploadBytes, bodyBytes: bodyBytes(shape), durationMs };
-  if (wrk !== undefined && shape.load === "wrk") return runWrk({ ...load, file: wrk, cpu: pinning.loadCpu });
-  const { verdict } = await runGenerator({ kind: "closed-loop", ...load, answers: loadsAtMost }, pinning.loadCpu);
-  return complaints(verdict);
+  const load = { port: proxy.port, connections, requestFile, uploadBytes, bodyBytes: bodyBytes(shape) };
+  return wrk !== undefined && shape.load === "wrk"
+    ? startWrk({ ...load, file: wrk, cpu: pinning.loadCpu })
+    : startClosedLoop({ kind: "closed-loop", ...load, answers: undefined }, pinning.loadCpu);
 }
 
 export async function measureLatency(

@@ -1,6 +1,15 @@
 import { fileURLToPath } from "node:url";
 import { Child, nodeCommand } from "../child.ts";
-import type { GeneratorJob, GeneratorMessage, GeneratorResults, IdleJob, IdleResult } from "./generator-jobs.ts";
+import { complaints } from "../judge.ts";
+import type {
+  ClosedLoopJob,
+  GeneratorJob,
+  GeneratorMessage,
+  GeneratorResults,
+  IdleJob,
+  IdleResult,
+} from "./generator-jobs.ts";
+import type { RunningLoad } from "./running-load.ts";
 
 const script = fileURLToPath(new URL("generator.ts", import.meta.url));
 
@@ -20,6 +29,23 @@ export async function runGenerator<Job extends GeneratorJob>(
   } finally {
     await child.stop();
   }
+}
+
+/** A load without pause, until it is stopped. */
+export function startClosedLoop(job: ClosedLoopJob, cpu: number | undefined): RunningLoad {
+  const child = new Child({ command: nodeCommand(script), cpu, messages: true });
+  child.send(job);
+  return {
+    stop: async () => {
+      try {
+        const end = nextResult<"closed-loop">(child);
+        child.send({});
+        return complaints((await end).verdict);
+      } finally {
+        await child.stop();
+      }
+    },
+  };
 }
 
 /** Does `whileIdle` while all connections rest; fails when the proxy closed any. */

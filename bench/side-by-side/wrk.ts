@@ -1,12 +1,12 @@
 import { fileURLToPath } from "node:url";
 import { Child } from "../child.ts";
+import type { RunningLoad } from "./running-load.ts";
 
 interface WrkLoad {
   readonly file: string;
   readonly port: number;
   readonly cpu: number | undefined;
   readonly connections: number;
-  readonly durationMs: number;
   readonly requestFile: string;
   readonly uploadBytes: number;
   /** Wanted of every answer. */
@@ -14,20 +14,27 @@ interface WrkLoad {
 }
 
 const script = fileURLToPath(new URL("replay.lua", import.meta.url));
-const graceMs = 15_000;
+/** It is told when to stop; this is for when it is not. */
+const longestSeconds = 60;
+const endsWithinMs = 15_000;
 
-/** wrk replaying a request file; resolves to what was wrong with the answers once it has ended. */
-export async function runWrk(load: WrkLoad): Promise<readonly string[]> {
-  const seconds = Math.ceil(load.durationMs / 1000);
-  const options = ["-t", "1", "-c", String(load.connections), "-d", `${seconds}s`, "--timeout", "10s", "-s", script];
-  const replayed = ["--", load.requestFile, String(load.uploadBytes)];
+/** wrk replaying a request file until it is stopped. */
+export function startWrk(load: WrkLoad): RunningLoad {
+  const { file, port, connections, requestFile, uploadBytes } = load;
+  const options = ["-t", "1", "-c", String(connections), "-d", `${longestSeconds}s`, "--timeout", "10s", "-s", script];
+  const replayed = ["--", requestFile, String(uploadBytes)];
   const child = new Child({
-    command: [load.file, ...options, `http://127.0.0.1:${load.port}/`, ...replayed],
+    command: [file, ...options, `http://127.0.0.1:${port}/`, ...replayed],
     cpu: load.cpu,
     messages: false,
     output: "kept",
   });
-  return complaintsOf(await child.outputAtEnd(seconds * 1000 + graceMs), load.bodyBytes);
+  return {
+    stop: async () => {
+      child.interrupt();
+      return complaintsOf(await child.outputAtEnd(endsWithinMs), load.bodyBytes);
+    },
+  };
 }
 
 /** The upstreams refuse what they should not have got, so a wrong version or a missing header is a status of 400 or 409. */
