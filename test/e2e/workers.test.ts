@@ -127,15 +127,13 @@ routes: [{ name: all, service: shop, release: shop }]
 });
 
 describe("starting", () => {
-  it("says that the port is taken, though workers could share it", async () => {
-    const { port } = await upstream("other");
-    const text = `workers: 2
+  it("says that the port is taken, also by a Perch whose workers would share it", async () => {
+    const { port } = await perch(shopAt("http://127.0.0.1:9"));
+    const text = `${shopAt("http://127.0.0.1:9")}
 listeners: [{ name: web, address: "127.0.0.1:${port}" }]
 admin: { address: "127.0.0.1:0" }
-services: { shop: { versions: { stable: { endpoints: ["http://127.0.0.1:9"] } } } }
-routes: [{ name: all, service: shop }]
 `;
-    await expect(perch("", { source: { kind: "text", name: "x", text } })).rejects.toThrow(
+    await expect(perch("", { source: { kind: "text", name: "test.yaml", text } })).rejects.toThrow(
       `perch: listener "web" can not listen on 127.0.0.1:${port}: the port is in use (EADDRINUSE)`,
     );
   });
