@@ -64,7 +64,12 @@ export class Lane {
     this.#ports.set(Number(new URL(parts.refused).port), "<refused>");
   }
 
-  static async start(fastLane: "on" | "off", configure: (origins: Origins) => LaneConfig, logPath: string, refused: string) {
+  static async start(
+    fastLane: "on" | "off",
+    configure: (origins: Origins) => LaneConfig,
+    logPath: string,
+    refused: string,
+  ) {
     const director = new LaneDirector();
     const stable = await RecordingUpstream.start(director.named("stable"));
     const canary = await RecordingUpstream.start(director.named("canary"));
@@ -175,7 +180,9 @@ ${config.routes}
   }
 
   #upstreamHas(text: string): boolean {
-    return [...this.#upstreams.values()].some(({ connections }) => connections.some(({ octets }) => octets.includes(text)));
+    return [...this.#upstreams.values()].some(({ connections }) =>
+      connections.some(({ octets }) => octets.includes(text)),
+    );
   }
 
   /**

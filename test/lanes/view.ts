@@ -1,5 +1,5 @@
-import { excerpt, type StrictMessage } from "../kit/strict-octets.ts";
 import type { RecordedConnection } from "../kit/recording-upstream.ts";
+import { excerpt, type StrictMessage } from "../kit/strict-octets.ts";
 import { readStrictResponse } from "../kit/strict-response.ts";
 import type { LaneCase } from "./lane-case.ts";
 
