@@ -70,10 +70,10 @@ ${upstream("canary", upstreams.canaryPort)}
   proxy_set_header Host $http_host;
   proxy_set_header X-Forwarded-For $proxy_add_x_forwarded_for;
   proxy_set_header X-Forwarded-Proto $scheme;
-  # Buffers for bodies of 64 KiB and above; the default of eight pages made more and smaller writes.
+  # Large bodies in large pieces: of 16, 32 and 128 KiB the last took a third less CPU at 10 MiB, and none more at 64 KiB.
   proxy_buffer_size 8k;
-  proxy_buffers 8 32k;
-  proxy_busy_buffers_size 64k;
+  proxy_buffers 8 128k;
+  proxy_busy_buffers_size 256k;
   # Never a temporary file: a slow reader slows the upstream down.
   proxy_max_temp_file_size 0;
   proxy_temp_path ${directory}/proxy;

@@ -18,6 +18,8 @@ export interface Figures {
   readonly p50Ms: number;
   readonly p99Ms: number;
   readonly p999Ms: number;
+  /** Of the load itself: what is in the latencies without the proxy's doing. */
+  readonly loadDelayP99Ms: number;
   readonly idleConnectionKiB: number;
 }
 
@@ -113,8 +115,8 @@ export async function measureLatency(
     return {};
   }
   complain(complaints(result.verdict));
-  const { p50Ms, p99Ms, p999Ms } = result;
-  return { p50Ms, p99Ms, p999Ms };
+  const { p50Ms, p99Ms, p999Ms, ownDelayP99Ms } = result;
+  return { p50Ms, p99Ms, p999Ms, loadDelayP99Ms: ownDelayP99Ms };
 }
 
 /** What memory grows by for each connection that was used once and rests now. */

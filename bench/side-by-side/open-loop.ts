@@ -38,6 +38,9 @@ class OpenLoop {
   /** Used in turn, the one that has rested longest first, as many clients would. */
   readonly #free: RawConnection[] = [];
   readonly #latenciesMs: number[] = [];
+  /** How late requests were sent that did not wait for a connection: what this process itself adds to the latencies. */
+  readonly #ownDelaysMs: number[] = [];
+  #waiting = false;
   #connections: readonly RawConnection[] = [];
   #startMs = 0;
   #sent = 0;
@@ -79,7 +82,8 @@ class OpenLoop {
     while (this.#sent < total || this.#underWay.size > 0) {
       const nowMs = performance.now();
       const due = Math.min(total, Math.floor(((nowMs - this.#startMs) * requestsPerSecond) / 1000) + 1);
-      while (this.#sent < due && this.#sendNext());
+      this.#waiting &&= this.#sent < due;
+      while (this.#sent < due && this.#sendNext(nowMs));
       overloaded = due - this.#sent > backlogLimit || nowMs > deadlineMs;
       if (overloaded) break;
       await nextLoopTurn();
@@ -92,16 +96,21 @@ class OpenLoop {
       p50Ms: quantile(sorted, 0.5),
       p99Ms: quantile(sorted, 0.99),
       p999Ms: quantile(sorted, 0.999),
+      ownDelayP99Ms: quantile(Float64Array.from(this.#ownDelaysMs).sort(), 0.99),
       verdict: this.#judge.verdict(),
     };
   }
 
   /** False where all connections are busy. */
-  #sendNext(): boolean {
+  #sendNext(nowMs: number): boolean {
     const connection = this.#free.shift();
     const request = this.#requests[this.#sent % this.#requests.length];
-    if (connection === undefined || request === undefined) return false;
+    if (connection === undefined || request === undefined) {
+      this.#waiting = true;
+      return false;
+    }
     const dueMs = this.#startMs + (this.#sent * 1000) / this.#job.requestsPerSecond;
+    if (!this.#waiting && dueMs >= this.#startMs + this.#job.warmUpMs) this.#ownDelaysMs.push(nowMs - dueMs);
     this.#underWay.set(connection, { request, dueMs });
     this.#sent += 1;
     connection.send(request.head, this.#body);

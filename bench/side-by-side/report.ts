@@ -36,6 +36,13 @@ const latencyColumns: typeof columns = [
 
 const idleColumns: typeof columns = [{ name: "idleConnectionKiB", title: "KiB/connection", digits: 2 }];
 
+/** Not results, but how far these can be trusted. */
+const asideColumns = {
+  proxyCoreBusy: { title: "proxy core", text: percent },
+  loadCoreBusy: { title: "load core", text: percent },
+  loadDelayP99Ms: { title: "load late p99 ms", text: (value: number | undefined) => figure(value, 3) },
+} as const;
+
 export function sideBySideTables(shapes: readonly Shape[], rows: readonly Row[], rounds: number): string {
   const intro = `Medians of ${rounds} ${rounds === 1 ? "round" : "rounds"} (least to most), and as multiples of ${base}'s`;
   return [intro, ...shapes.flatMap((shape) => shapeTables(shape, rows))].join("\n");
@@ -49,7 +56,11 @@ function shapeTables({ name, title, measures }: Shape, all: readonly Row[]): rea
   else lines.push(table(rows, columns, ["proxyCoreBusy", "loadCoreBusy"]));
   if (measures === "throughput and latency") {
     const rate = rows.find((row) => row.fixedRequestsPerSecond !== undefined)?.fixedRequestsPerSecond;
-    lines.push("", `${title}: latency at ${figure(rate, 0)} requests/s`, table(rows, latencyColumns, []));
+    lines.push(
+      "",
+      `${title}: latency at ${figure(rate, 0)} requests/s`,
+      table(rows, latencyColumns, ["loadDelayP99Ms"]),
+    );
   }
   for (const row of own) {
     if (row.void.length > 0) lines.push(`${row.proxy} is void: ${row.void.join("; ")}`);
@@ -58,11 +69,11 @@ function shapeTables({ name, title, measures }: Shape, all: readonly Row[]): rea
   return lines;
 }
 
-function table(rows: readonly Row[], shown: typeof columns, shares: readonly FigureName[]): string {
+function table(rows: readonly Row[], shown: typeof columns, asides: readonly (keyof typeof asideColumns)[]): string {
   const header = [
     "",
     ...shown.flatMap(({ title }) => [title, "", "×"]),
-    ...shares.map((name) => (name === "proxyCoreBusy" ? "proxy core" : "load core")),
+    ...asides.map((name) => asideColumns[name].title),
   ];
   const cells = rows.map((row) => [
     row.proxy,
@@ -71,7 +82,7 @@ function table(rows: readonly Row[], shown: typeof columns, shares: readonly Fig
       range(row.figures[name], digits),
       figure(ratioToBase(row, name, rows), 2),
     ]),
-    ...shares.map((name) => percent(row.figures[name]?.median)),
+    ...asides.map((name) => asideColumns[name].text(row.figures[name]?.median)),
   ]);
   return formatTable(header, cells);
 }
