@@ -1,12 +1,13 @@
 import { STATUS_CODES } from "node:http";
 import type { Socket } from "node:net";
+import type { ErrorCode } from "../../errors.ts";
 import type { HandoverCause } from "../../observe/handover-cells.ts";
 import { Exchange } from "../exchange.ts";
 import { ownAnswer, ownAnswerText } from "../own-answer.ts";
 import { Peer } from "../peer.ts";
 import type { Snapshot } from "../snapshot.ts";
 import { unreadableHead } from "../unreadable-head.ts";
-import { readInto } from "./accepted-socket.ts";
+import { type AcceptedSocket, readAccepted } from "./accepted-socket.ts";
 import { BodyReader } from "./body-reader.ts";
 import { Deadline } from "./deadlines.ts";
 import type { FastContext } from "./fast-context.ts";
@@ -30,7 +31,7 @@ const mostWaitingBytes = 64 * 1024;
 /** What a connection asks of the lane that it belongs to. */
 export interface ConnectionOwner {
   /** Gives the connection to the standard lane, with what was read and not understood. */
-  handOver(socket: Socket, unread: Buffer): void;
+  handOver(socket: Socket): void;
   closed(connection: ClientConnection): void;
 }
 
@@ -43,6 +44,7 @@ export class ClientConnection {
   readonly deadline: Deadline = new Deadline(this);
   readonly #context: FastContext;
   readonly #owner: ConnectionOwner;
+  readonly #accepted: AcceptedSocket;
   readonly #socket: Socket;
   readonly #peer: Peer;
   #buffer: Buffer;
@@ -55,16 +57,19 @@ export class ClientConnection {
   #discarded: BodyReader | undefined;
   /** Whether the answer that is due is the last. */
   #closing = false;
-  #state: "open" | "lingering" | "handed over" = "open";
+  #state: "open" | "lingering" = "open";
+  /** What was read and thrown away behind the last answer. */
+  #lingeredBytes = 0;
   #paused = false;
 
   constructor(context: FastContext, owner: ConnectionOwner, accepted: Socket) {
     this.#context = context;
     this.#owner = owner;
     this.#buffer = context.buffers.shared;
-    this.#socket = readInto(accepted, { buffer: () => this.#buffer, onRead: this.#onRead });
+    this.#accepted = readAccepted(accepted, { buffer: () => this.#buffer, onRead: this.#onRead });
+    this.#socket = this.#accepted.socket;
     this.#peer = new Peer(this.#socket);
-    this.outlet = new Outlet(this.#socket, context.buffers, () => this.#request?.onClientFlushed());
+    this.outlet = new Outlet(this.#socket, context.buffers, this.#onFlushed);
     // Whatever broke is also told by `close`.
     this.#socket.on("error", ignore).on("end", this.#onEnd).on("close", this.#onClose);
     context.deadlines.arm(this.deadline, headTimeoutMs);
@@ -80,9 +85,13 @@ export class ClientConnection {
   }
 
   onDeadline(): void {
-    if (this.#request !== undefined && this.#state === "open") this.#request.onDeadline();
-    else if (this.#partialHead !== undefined) this.#refuseLateHead();
-    else this.destroy();
+    try {
+      if (this.#request !== undefined) this.#request.onDeadline();
+      else if (this.#partialHead !== undefined) this.#refuse("request-timeout");
+      else this.destroy();
+    } catch (error) {
+      this.#fail(error);
+    }
   }
 
   // ---- for the request that is being answered
@@ -119,7 +128,7 @@ export class ClientConnection {
   /** Its answer has left whole. `body` is the request's, of which some may still be to come. */
   requestEnded(body: BodyReader | undefined): void {
     this.#request = undefined;
-    const unread = body !== undefined && !body.complete && !body.malformed ? body : undefined;
+    const unread = body?.complete === false ? body : undefined;
     if (this.#closing) {
       this.#end(unread);
       return;
@@ -133,7 +142,6 @@ export class ClientConnection {
   // ---- what comes in
 
   readonly #onRead = (length: number, octets: Buffer): boolean => {
-    if (this.#state === "handed over") return this.#socket.push(Buffer.from(octets.subarray(0, length)));
     this.#context.turns.happened();
     try {
       this.#take(octets, 0, length);
@@ -143,9 +151,16 @@ export class ClientConnection {
     return !this.#paused;
   };
 
+  readonly #onFlushed = (): void => {
+    try {
+      this.#request?.onClientFlushed();
+    } catch (error) {
+      this.#fail(error);
+    }
+  };
+
+  /** Whoever closes before the answer came does not want it: node:http sees it so too, and so do most proxies. */
   readonly #onEnd = (): void => {
-    // Whoever closes before the answer came does not want it: node:http sees it so too, and so do most proxies.
-    if (this.#state === "handed over") return;
     this.destroy();
   };
 
@@ -161,6 +176,7 @@ export class ClientConnection {
   #take(octets: Buffer, from: number, to: number): void {
     let at = from;
     if (this.#discarded !== undefined) at = this.#discard(this.#discarded, octets, at, to);
+    if (this.#state === "lingering") this.#linger(to - from);
     if (this.#state === "lingering" || at === to) return;
     if (this.#request?.awaitsBody) at = this.#request.onClientData(octets, at, to);
     if (at === to) return;
@@ -214,7 +230,13 @@ export class ClientConnection {
     if (route === undefined) return "no-route";
     if (route.lane === "standard") return "route";
     this.#closing = requests.closing;
-    exchange.begin();
+    try {
+      exchange.begin();
+    } catch (error) {
+      gateway.defect(error);
+      this.#refuse("internal-error", exchange);
+      return undefined;
+    }
     const body = framing === "none" ? undefined : new BodyReader(framing === "chunked" ? "chunked" : contentLength);
     const { attempts } = exchange;
     if (attempts === undefined) throw new TypeError("An exchange with a route has no attempts.");
@@ -231,11 +253,11 @@ export class ClientConnection {
   }
 
   #handOver(cause: HandoverCause, octets: Buffer, from: number, to: number): void {
-    this.#state = "handed over";
     this.#context.gateway.handedOver(cause);
     this.deadline.cancel();
     this.#socket.off("error", ignore).off("end", this.#onEnd).off("close", this.#onClose);
-    this.#owner.handOver(this.#socket, Buffer.from(octets.subarray(from, to)));
+    this.#accepted.giveBack(Buffer.from(octets.subarray(from, to)));
+    this.#owner.handOver(this.#socket);
     this.#owner.closed(this);
   }
 
@@ -254,32 +276,38 @@ export class ClientConnection {
     this.resumeBody();
   }
 
-  #discard(body: BodyReader, octets: Buffer, from: number, to: number): number {
-    const end = body.read(octets, from, to, { passOctets: ignore });
-    const lingering = this.#state === "lingering";
-    if (body.complete || body.malformed || (lingering && body.bytes > lingerBytes)) {
-      this.#discarded = undefined;
-      if (lingering || body.malformed) this.#socket.destroySoon();
-    }
-    return end;
+  #linger(bytes: number): void {
+    this.#lingeredBytes += bytes;
+    if (this.#discarded === undefined || this.#lingeredBytes > lingerBytes) this.#socket.destroySoon();
   }
 
-  #refuseLateHead(): void {
+  #discard(body: BodyReader, octets: Buffer, from: number, to: number): number {
+    const end = body.read(octets, from, to, { passOctets: ignore });
+    if (body.complete) this.#discarded = undefined;
+    else if (body.malformed && this.#state === "open") this.#socket.destroySoon();
+    return body.malformed ? to : end;
+  }
+
+  /** Answers where nothing was forwarded, and closes. */
+  #refuse(code: ErrorCode, exchange?: Exchange): void {
     const { gateway, date } = this.#context;
-    const exchange = new Exchange(gateway, this.#peer.caller(gateway.snapshot), unreadableHead());
-    const code = "request-timeout";
-    const answer = ownAnswer(code, exchange.requestId, undefined);
+    const refused = exchange ?? new Exchange(gateway, this.#peer.caller(gateway.snapshot), unreadableHead());
+    const answer = ownAnswer(code, refused.requestId, undefined);
     const reasonPhrase = STATUS_CODES[answer.status] ?? "";
-    exchange.bytesSent = answer.body.length;
+    refused.bytesSent = answer.body.length;
     this.#state = "lingering";
     this.#partialHead = undefined;
     const text = ownAnswerText(answer, { reasonPhrase, connection: "close", date: date.now(), body: "sent" });
     this.#socket.end(text, "latin1", () => this.#socket.destroy());
-    exchange.end(answer.status, code);
+    refused.end(answer.status, code);
   }
 
   /** One request's defect must not end the process that serves all the others. */
   #fail(error: unknown): void {
+    if (this.#request !== undefined) {
+      this.#request.onDefect(error);
+      return;
+    }
     this.#context.gateway.defect(error);
     this.destroy();
   }

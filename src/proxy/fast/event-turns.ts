@@ -12,16 +12,15 @@ export class EventTurns {
    * the turn is over.
    */
   get current(): number {
-    if (!this.#counting) {
-      this.#counting = true;
-      setImmediate(this.#next);
-    }
     return this.#events > mostEvents ? -1 : this.#turn;
   }
 
-  /** To be told of each event, so that a crowded turn is noticed. */
+  /** To be told of each read. */
   happened(): void {
     this.#events++;
+    if (this.#counting) return;
+    this.#counting = true;
+    setImmediate(this.#next);
   }
 
   readonly #next = (): void => {

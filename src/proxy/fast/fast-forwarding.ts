@@ -20,7 +20,12 @@ import { lines, responseText } from "./response-text.ts";
 import type { UpstreamConnection, UpstreamUser } from "./upstream-connection.ts";
 
 /** After these the request's own framing is in doubt, or the client is late: the connection ends with the answer. */
-const lastAnswers: ReadonlySet<ErrorCode> = new Set(["body-too-large", "request-timeout", "bad-request"]);
+const lastAnswers: ReadonlySet<ErrorCode> = new Set([
+  "body-too-large",
+  "request-timeout",
+  "bad-request",
+  "internal-error",
+]);
 
 /** One request to be forwarded. */
 export interface FastForwardingParts {
@@ -110,11 +115,12 @@ export class FastForwarding implements UpstreamUser {
   /** What was written to the client has left. */
   onClientFlushed(): void {
     if (this.#client.outlet.pending) return;
-    if (this.#response === "ended") this.#complete();
-    else if (this.#response === "streaming") {
-      this.#connection?.resume();
-      this.#arm(this.#timeouts.idleMs);
+    if (this.#response === "ended") {
+      this.#complete();
+      return;
     }
+    this.#connection?.resume();
+    if (this.#response === "streaming") this.#arm(this.#timeouts.idleMs);
   }
 
   /** The client's connection is gone. */
@@ -123,6 +129,12 @@ export class FastForwarding implements UpstreamUser {
     this.#connection?.destroy();
     const error = this.#cutShort ?? "client-closed";
     this.exchange.end(error === "client-closed" ? errorTable[error].status : this.#status, error);
+  }
+
+  /** A defect of Perch: it costs this request its answer, and nobody else theirs. */
+  onDefect(error: unknown): void {
+    this.#context.gateway.defect(error);
+    this.#breakOff("internal-error");
   }
 
   /** Nothing happened for as long as the present step may take. Whose turn was it? */
@@ -158,7 +170,7 @@ export class FastForwarding implements UpstreamUser {
         this.#readHeads(connection, all, 0, end);
       }
     } else this.#passOn(connection, octets, 0, length);
-    return this.#response !== "streaming" || !this.#client.outlet.pending;
+    return this.#response === "ended" || !this.#client.outlet.pending;
   }
 
   onUpstreamEnd(): void {
@@ -315,7 +327,7 @@ export class FastForwarding implements UpstreamUser {
         connection: this.#client.connectionAfter("response"),
         coding: chunked || this.#chunksAdded ? (bodiless ? "none" : "chunked") : "none",
         trailers: this.#trailersFollow ? "trailers may follow" : "no trailers",
-        date: () => date.now(),
+        date,
       }),
     );
     this.#passOn(connection, octets, from, to);
@@ -384,7 +396,7 @@ export class FastForwarding implements UpstreamUser {
     else this.#answer(this.#attempts.exhausted());
   }
 
-  /** The client is at fault. */
+  /** Ends it, not by the upstream's fault. */
   #breakOff(code: ErrorCode): void {
     this.#leaveConnection();
     if (this.#response === "awaited") this.#answer(code);

@@ -46,8 +46,7 @@ export class FastLane implements ConnectionOwner {
     this.#connections.add(new ClientConnection(this.#context, this, socket));
   }
 
-  handOver(socket: Socket, unread: Buffer): void {
-    socket.unshift(unread);
+  handOver(socket: Socket): void {
     this.#other.accept(socket);
   }
 

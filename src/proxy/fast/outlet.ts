@@ -42,15 +42,25 @@ export class Outlet implements ChunkedSink {
       this.#text += latin1(octets, from, to);
       return;
     }
-    const piece = octets.subarray(from, to);
-    const lasting = octets === this.#buffers.shared ? Buffer.from(piece) : piece;
+    if (octets === this.#buffers.shared) this.#writeCopy(octets, from, to);
+    else this.#write(octets.subarray(from, to));
+  }
+
+  #writeCopy(octets: Buffer, from: number, to: number): void {
+    const copy = this.#buffers.take();
+    copy.set(octets.subarray(from, to));
+    this.#write(copy.subarray(0, to - from));
+    if (!this.pending) this.#buffers.giveBack(copy);
+  }
+
+  #write(piece: Buffer): void {
     if (this.#text === "") {
-      this.#socket.write(lasting, this.#flushed);
+      this.#socket.write(piece, this.#flushed);
       return;
     }
     this.#socket.cork();
     this.#socket.write(this.#text, "latin1");
-    this.#socket.write(lasting, this.#flushed);
+    this.#socket.write(piece, this.#flushed);
     this.#socket.uncork();
     this.#text = "";
   }

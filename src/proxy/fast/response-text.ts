@@ -8,6 +8,7 @@ import {
   responseHeaders,
   type TrailerPlan,
 } from "../response-headers.ts";
+import type { HttpDate } from "./http-date.ts";
 import type { FastResponseField, ResponseReader } from "./response-reader.ts";
 
 /** What the lane itself says in a response's head. */
@@ -15,8 +16,8 @@ export interface ResponseFraming {
   readonly connection: "keep-alive" | "close";
   readonly coding: "chunked" | "none";
   readonly trailers: TrailerPlan;
-  /** An HTTP date, for now: written where the upstream gave none. */
-  date(): string;
+  /** Now: written where the upstream gave no date. */
+  readonly date: HttpDate;
 }
 
 /**
@@ -31,7 +32,7 @@ export function responseText(exchange: Exchange, reader: ResponseReader, framing
   if (reader.namesFields || !reader.scan.evenlySpaced) out += rewritten(exchange, reader, framing);
   else out += sliced(exchange, reader, framing);
   out += framing.connection === "close" ? "Connection: close\r\n" : "Connection: keep-alive\r\n";
-  if (!reader.hasDate) out += `Date: ${framing.date()}\r\n`;
+  if (!reader.hasDate) out += `Date: ${framing.date.now()}\r\n`;
   return framing.coding === "chunked" ? `${out}Transfer-Encoding: chunked\r\n\r\n` : `${out}\r\n`;
 }
 

@@ -20,6 +20,8 @@ export interface UpstreamUser {
   onUpstreamClosed(): void;
   /** What was written last has left this process. */
   onUpstreamFlushed(): void;
+  /** One of the others threw. */
+  onDefect(error: unknown): void;
 }
 
 /** One connection to an endpoint: in the hands of one request, or idle. */
@@ -56,9 +58,9 @@ export class UpstreamConnection {
       noDelay: true,
       onread: { buffer: () => this.#buffer, callback: (length, octets) => this.#onRead(length, octets as Buffer) },
     });
-    this.outlet = new Outlet(this.socket, context.buffers, () => this.#user?.onUpstreamFlushed());
+    this.outlet = new Outlet(this.socket, context.buffers, () => this.#tell((user) => user.onUpstreamFlushed()));
     this.socket
-      .on("connect", () => this.#user?.onUpstreamConnected())
+      .on("connect", () => this.#tell((user) => user.onUpstreamConnected()))
       .on("end", () => this.#onEnd())
       // Whatever broke is also told by `close`.
       .on("error", () => {})
@@ -127,22 +129,40 @@ export class UpstreamConnection {
 
   #onRead(length: number, octets: Buffer): boolean {
     this.#context.turns.happened();
-    if (this.#user !== undefined) return this.#user.onUpstreamData(octets, length);
-    // Nothing was asked: whoever got this connection next would take it for the answer to another request.
-    this.socket.destroy();
-    return false;
+    const user = this.#user;
+    if (user === undefined) {
+      // Nothing was asked: whoever got this connection next would take it for the answer to another request.
+      this.socket.destroy();
+      return false;
+    }
+    try {
+      return user.onUpstreamData(octets, length);
+    } catch (error) {
+      user.onDefect(error);
+      return false;
+    }
+  }
+
+  /** What a request makes of an event must not end the process that serves all the others. */
+  #tell(event: (user: UpstreamUser) => void): void {
+    const user = this.#user;
+    if (user === undefined) return;
+    try {
+      event(user);
+    } catch (error) {
+      user.onDefect(error);
+    }
   }
 
   #onEnd(): void {
     if (this.#user === undefined) this.socket.destroy();
-    else this.#user.onUpstreamEnd();
+    else this.#tell((user) => user.onUpstreamEnd());
   }
 
   #onClose(): void {
     this.deadline.cancel();
     this.#closed(this);
-    const user = this.#user;
+    this.#tell((user) => user.onUpstreamClosed());
     this.#user = undefined;
-    user?.onUpstreamClosed();
   }
 }
