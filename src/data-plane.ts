@@ -24,15 +24,14 @@ export interface DataPlaneParts {
   readonly log: Logger;
 }
 
-/** How several data planes share their ports. */
+/** Several data planes listen on each port (SO_REUSEPORT). */
 export interface SharedPorts {
-  readonly reusePort: true;
   /** In the listeners' order; undefined: as configured. */
   readonly ports: readonly number[] | undefined;
 }
 
 /** How long connections that wait to be accepted may hold up a close. */
-const acceptQueuedMs = 100;
+const acceptQueuedMs = 1_000;
 
 const nowMs = () => Date.now();
 
@@ -58,16 +57,15 @@ export class DataPlane implements Serving {
   }
 
   async listen(shared?: SharedPorts): Promise<readonly BoundListener[]> {
-    const specs = this.#parts.first.compiled.listeners.map((spec, index) => ({
-      ...spec,
-      port: shared?.ports?.[index] ?? spec.port,
-    }));
-    this.#listeners = specs.map((spec) => new Listener(this.#gateway, this.#lanes, spec));
+    const listeners = this.#parts.first.compiled.listeners.map((configured, index) => {
+      const spec = { ...configured, port: shared?.ports?.[index] ?? configured.port };
+      return { spec, listener: new Listener(this.#gateway, this.#lanes, spec) };
+    });
+    this.#listeners = listeners.map(({ listener }) => listener);
     const listening: BoundListener[] = [];
-    for (const [index, spec] of specs.entries()) {
-      const listen = async () => this.#listeners[index]?.listen({ reusePort: shared?.reusePort ?? false });
-      const address = await bound(`listener "${spec.name}"`, spec, listen);
-      if (address !== undefined) listening.push({ name: spec.name, address });
+    for (const { spec, listener } of listeners) {
+      const listen = () => listener.listen({ reusePort: shared !== undefined });
+      listening.push({ name: spec.name, address: await bound(`listener "${spec.name}"`, spec, listen) });
     }
     return listening;
   }

@@ -72,7 +72,7 @@ class WorkerMain {
       log: createLogger({ level: logLevel, nowMs: () => Date.now(), to, worker }),
     });
     try {
-      return { kind: "serving", listeners: await this.#plane.listen({ reusePort: true, ports }) };
+      return { kind: "serving", listeners: await this.#plane.listen({ ports }) };
     } catch (error) {
       if (!(error instanceof StartError)) throw error;
       return { kind: "failed", problems: error.problems };

@@ -169,6 +169,8 @@ export class WorkerPool {
 
   async #startOne(place: Place): Promise<StartAnswer> {
     const { spawn, first, listener, monotonicMs } = this.#options;
+    while (this.#preparing !== undefined) await this.#preparing;
+    if (this.#state === "stopped") throw new WorkerFailure("Perch has stopped");
     const thread = new WorkerThread(place.number, spawn(place.number), listener);
     place.thread = thread;
     void thread.ended.then((why) => this.#onEnd(place, thread, why));
@@ -202,7 +204,6 @@ export class WorkerPool {
   }
 
   async #replace(place: Place): Promise<void> {
-    while (this.#preparing !== undefined) await this.#preparing;
     if (this.#state !== "serving") return;
     this.#restarts++;
     try {
