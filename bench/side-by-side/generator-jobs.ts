@@ -55,8 +55,11 @@ export interface OpenLoopResult {
   readonly p50Ms: number;
   readonly p99Ms: number;
   readonly p999Ms: number;
-  /** How late the load itself was, which is in the latencies too: above a small part of them, the machine was busy. */
-  readonly ownDelayP99Ms: number;
+  /**
+   * How late the load itself was, which is in the latencies too: above a small part of them, the machine was busy. Undefined where
+   * every request waited for a connection.
+   */
+  readonly ownDelayP99Ms: number | undefined;
   readonly verdict: Verdict;
 }
 

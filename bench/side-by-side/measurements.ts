@@ -116,7 +116,7 @@ export async function measureLatency(
   }
   complain(complaints(result.verdict));
   const { p50Ms, p99Ms, p999Ms, ownDelayP99Ms } = result;
-  return { p50Ms, p99Ms, p999Ms, loadDelayP99Ms: ownDelayP99Ms };
+  return { p50Ms, p99Ms, p999Ms, ...defined("loadDelayP99Ms", ownDelayP99Ms) };
 }
 
 /** What memory grows by for each connection that was used once and rests now. */

@@ -96,7 +96,8 @@ class OpenLoop {
       p50Ms: quantile(sorted, 0.5),
       p99Ms: quantile(sorted, 0.99),
       p999Ms: quantile(sorted, 0.999),
-      ownDelayP99Ms: quantile(Float64Array.from(this.#ownDelaysMs).sort(), 0.99),
+      ownDelayP99Ms:
+        this.#ownDelaysMs.length === 0 ? undefined : quantile(Float64Array.from(this.#ownDelaysMs).sort(), 0.99),
       verdict: this.#judge.verdict(),
     };
   }

@@ -148,9 +148,10 @@ export function sideBySideChart(
   return barChart({
     title: "The same canary work, one proxy on one core, side by side",
     subtitle: [
-      ...subtitle.split("; ").map((part) => part),
+      ...subtitle.split("; "),
       machineLine(machine),
-      `Medians with the least and the most of all rounds; in brackets, as a multiple of ${base}'s. Less is better, but for requests/s.`,
+      `Medians; the line is from the least to the most of all rounds. In brackets: as a multiple of ${base}'s.`,
+      "Less is better, but for requests/s.",
       ...caveats,
     ],
     panels: panels.filter(({ bars }) => bars.length > 0),
