@@ -46,6 +46,7 @@ export class DataPlane implements Serving {
   readonly #gateway: Gateway;
   #listeners: readonly Listener[] = [];
   #draining = false;
+  #brokenOff = false;
 
   constructor(parts: DataPlaneParts) {
     const { first, cells, accessLines } = parts;
@@ -83,10 +84,14 @@ export class DataPlane implements Serving {
 
   async close(): Promise<void> {
     await acceptQueued(acceptQueuedMs);
-    await Promise.all(this.#listeners.map((listener) => listener.close()));
+    const closed = this.#listeners.map((listener) => listener.close());
+    // Told while the queues were emptied, it missed those who came after.
+    if (this.#brokenOff) this.breakOff();
+    await Promise.all(closed);
   }
 
   breakOff(): void {
+    this.#brokenOff = true;
     for (const listener of this.#listeners) listener.destroy();
   }
 

@@ -38,8 +38,8 @@ async function ask(asking: RawClient): Promise<string> {
 const readiness = async (started: TestPerch) => (await (await started.admin("/readyz")).text()).trim();
 
 /** Perch with workers that fail when told to. */
-async function faultyPerch(origin: string) {
-  const started = await perch(shopAt(origin), { workerFaults: { entry: faultyWorker, heapMb: 64 } });
+async function faultyPerch(origin: string, options: Parameters<typeof perch>[1] = {}) {
+  const started = await perch(shopAt(origin), { workerFaults: { entry: faultyWorker, heapMb: 64 }, ...options });
   return { started, whole: () => expect.poll(() => started.metric("perch_workers"), soon).toBe(2) };
 }
 
@@ -329,6 +329,16 @@ describe("draining", () => {
     const drained = started.app.drain("test");
     for (const one of waiting) expect(await one.read()).toMatch(/^HTTP\/1\.1 200 OK\r\n/);
     await drained;
+  });
+
+  it("breaks off those too who were accepted after its timeout", async () => {
+    const silent = await rawUpstream(() => {});
+    const { started } = await faultyPerch(silent.origin, { drainTimeoutMs: 1 });
+    bringFault("all", { kind: "busy", forMs: 500 });
+    const waiting = await clients(64, started.port);
+    for (const one of waiting) one.send(plainGet);
+    await started.app.drain("test");
+    for (const one of waiting) expect(await one.read()).toBe("");
   });
 
   it("breaks off what outlives its timeout", async () => {
