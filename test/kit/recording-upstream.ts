@@ -1,7 +1,7 @@
 import net, { type AddressInfo, type Server, type Socket } from "node:net";
 import { type Bell, turn } from "./bell.ts";
-import { readStrictRequest } from "./strict-request.ts";
 import type { StrictMessage } from "./strict-octets.ts";
+import { readStrictRequest } from "./strict-request.ts";
 
 /** One thing that a recording upstream does in an answer. */
 export type AnswerStep =

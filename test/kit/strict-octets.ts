@@ -103,17 +103,18 @@ export interface ChunkedBody {
   readonly end: number | undefined;
 }
 
-/** Reads chunks; a size must be written as Perch writes it: lower-case hexadecimal, no leading zero, no extension. */
+/** Reads chunks; a size is hexadecimal and nothing else: Perch sends no extensions on. */
 export function readChunks(octets: string, from: number): ChunkedBody {
   let body = "";
   for (let at = from; ; ) {
     const lineEnd = octets.indexOf("\r\n", at);
     if (lineEnd < 0) {
-      if (!/^[0-9a-f]{0,14}\r?$/.test(octets.slice(at))) throw new Malformed(`chunk size: ${excerpt(octets.slice(at))}`);
+      if (!/^[0-9A-Fa-f]{0,16}\r?$/.test(octets.slice(at)))
+        throw new Malformed(`chunk size: ${excerpt(octets.slice(at))}`);
       return { body, trailers: [], end: undefined };
     }
     const size = octets.slice(at, lineEnd);
-    if (!/^(?:0|[1-9a-f][0-9a-f]{0,13})$/.test(size)) throw new Malformed(`chunk size: ${excerpt(size)}`);
+    if (!/^[0-9A-Fa-f]{1,16}$/.test(size)) throw new Malformed(`chunk size: ${excerpt(size)}`);
     const length = Number.parseInt(size, 16);
     at = lineEnd + 2;
     if (length === 0) {

@@ -27,8 +27,11 @@ export interface LaneCase {
   readonly methods?: readonly string[];
   /** Whether the fast lane serves it to the end, without a hand-over. Default false: either may. */
   readonly regular?: boolean;
-  /** Parts of the comparison that are a race in any one lane: `partial bodies` compares only their heads. */
-  readonly loose?: "partial bodies";
+  /**
+   * What is left out of the comparison: of messages that broke off the body, where how much of it passed is a race in any
+   * one lane; or the reason phrase, of which the standard lane loses octets where it comes in pieces.
+   */
+  readonly loose?: "partial bodies" | "reason";
   /** Why the lanes differ although they should not: the case is known to fail until that is mended. */
   readonly differs?: string;
 }

@@ -107,8 +107,8 @@ const versions: readonly LaneCase[] = [
 
 const fields: readonly LaneCase[] = [
   regular("fields in order and case", "X-One: 1\r\nx-ONE: 2\r\naccept: */*\r\nX-One: 3\r\n"),
-  regular("an empty value", "X-Empty:\r\nX-Empty-Too: \r\n"),
-  regular("an empty value alone", "X-Empty: \r\n"),
+  odd("an empty value", "X-Empty:\r\nX-Empty-Too: \r\n"),
+  odd("an empty value alone", "X-Empty: \r\n"),
   regular("blanks and tabs in a value", "X-A: a  b\tc\r\n"),
   odd("no blank before a value", "X-A:a\r\nX-B:b\r\n"),
   odd("blanks and tabs around values", "X-A:  a\r\nX-B: b  \r\nX-C:\tc\t\r\nX-D: \t d \t \r\n"),
@@ -126,13 +126,11 @@ const fields: readonly LaneCase[] = [
     "Hostx: a\r\nCookies: b\r\nConnection2: c\r\nx-cookie: d\r\nViaa: e\r\n",
   ),
   regular("names in odd case", "hOST2: a\r\nCOOKIE: a=b\r\nUSER-AGENT: x\r\ncoNTENT-tYPE: y\r\n"),
-  odd("a Host in odd case", "").client === ""
-    ? regular("unreachable", "")
-    : {
-        name: "a Host in odd case and last",
-        client: "GET / HTTP/1.1\r\nX-A: 1\r\nhOsT: shop.example\r\n\r\n",
-        regular: true,
-      },
+  {
+    name: "a Host in odd case and last",
+    client: "GET / HTTP/1.1\r\nX-A: 1\r\nhOsT: shop.example\r\n\r\n",
+    regular: true,
+  },
   regular(
     "hop-by-hop fields",
     "Keep-Alive: timeout=5\r\nProxy-Connection: keep-alive\r\nProxy-Authorization: Basic x\r\nTE: trailers\r\nTrailer: X-A\r\nProxy-Authenticate: y\r\n",
@@ -173,7 +171,7 @@ const fields: readonly LaneCase[] = [
   odd("Connection: content-length", "Connection: content-length, transfer-encoding\r\n"),
   regular("Via of one line", "Via: 1.0 fred, 1.1 p.example\r\n"),
   regular("Via of several lines", "Via: 1.0 one\r\nX-A: 1\r\nvia: 1.1 two\r\nVia: 1.1 three\r\n"),
-  regular("an empty Via", "Via:\r\n"),
+  odd("an empty Via", "Via:\r\n"),
   regular(
     "forwarding fields",
     "X-Forwarded-For: 9.9.9.9, 8.8.8.8\r\nX-Forwarded-Proto: https\r\nX-Forwarded-Host: public.example\r\nX-Forwarded-Port: 8443\r\nX-Real-IP: 9.9.9.9\r\nX-Forwarded-Prefix: /p\r\nForwarded: for=9.9.9.9;proto=https\r\n",
@@ -186,7 +184,7 @@ const fields: readonly LaneCase[] = [
     "forwarding fields twice",
     "X-Forwarded-For: 9.9.9.9\r\nX-Forwarded-For: 8.8.8.8\r\nX-Forwarded-Proto: https\r\nX-Forwarded-Proto: http\r\nX-Forwarded-Host: a\r\nX-Forwarded-Host: b\r\nForwarded: for=1.1.1.1\r\nForwarded: for=2.2.2.2\r\n",
   ),
-  regular(
+  odd(
     "empty forwarding fields",
     "X-Forwarded-For:\r\nX-Forwarded-Proto:\r\nX-Forwarded-Host:\r\nX-Forwarded-Port:\r\nForwarded:\r\n",
   ),
@@ -286,7 +284,7 @@ const decided: readonly LaneCase[] = [
   regular("a user by query", "", "GET /?user=user-17&a=b"),
   regular("a user by query alone", "", "GET /?user=user-17"),
   regular("two users", "X-User-Id: user-17\r\nX-User-Id: user-18\r\n"),
-  regular("an empty user", "X-User-Id:\r\n"),
+  odd("an empty user", "X-User-Id:\r\n"),
   regular("a user in obs-text", "X-User-Id: caf\xe9\r\n"),
   regular("a user in UTF-8", "X-User-Id: caf\xc3\xa9\r\n"),
   ...Array.from({ length: 8 }, (_, i) => regular(`a drawn user, ${i}`, `X-User-Id: user-${i}\r\n`, "GET /drawn")),
@@ -303,7 +301,7 @@ const decided: readonly LaneCase[] = [
   regular("a pin among others", `Cookie: a=b; perch-shop=${pinOf("stable")}; c=d\r\n`),
   regular("a pin in a second line", `Cookie: a=b\r\nX-A: 1\r\nCookie: perch-shop=${pinOf("stable")}\r\n`),
   regular("Cookie lines that leave nothing", `Cookie: perch-shop=${pinOf("stable")}\r\nCookie: perch-version=x\r\n`),
-  regular("Cookie lines, empty ones too", "Cookie: a=b\r\nCookie:\r\nCookie: c=d;\r\n"),
+  odd("Cookie lines, empty ones too", "Cookie: a=b\r\nCookie:\r\nCookie: c=d;\r\n"),
   regular("cookies in odd shape", 'Cookie: ;; a ; =b; c="d; e"; perch-shop = x ;\r\n'),
   regular(
     "pins of several releases",
@@ -369,7 +367,7 @@ compareCases("request fields", trusting, [...fields, ...hosts]);
 compareCases("decisions", trusting, decided);
 compareCases("requests of strangers", strangers, [...fields, ...decided]);
 compareCases("small limits", limited, [
-  ...targets,
+  ...targets.map((target) => ({ ...target, regular: false })),
   ...[11, 12, 13, 20].map((count) => odd(`${count} fields`, "X-A: 1\r\n".repeat(count - 1))),
   ...[900, 950, 980, 990, 1000, 1010, 1024, 2000].map((size) =>
     odd(`a head of about ${size}`, `X-A: ${"x".repeat(size - 40)}\r\n`),

@@ -40,31 +40,38 @@ function renderClient(laneCase: LaneCase, { octets }: ClientView): string[] {
     const reading = readStrictResponse(octets, at, methods[answered] ?? methods.at(-1) ?? first);
     if (reading.kind !== "complete") {
       if (reading.soFar === undefined) return [...lines, `  left over: ${excerpt(octets.slice(at))}`];
-      lines.push(...renderMessage(reading.soFar, laneCase.loose), `  ${reading.kind}`);
+      lines.push(...renderMessage(reading.soFar, partial(laneCase)), `  ${reading.kind}`);
       if (reading.kind === "malformed") lines.push(`  PROBLEM: ${reading.problem}`);
       return lines;
     }
-    lines.push(...renderMessage(reading.message));
+    lines.push(...renderMessage(reading.message, laneCase.loose));
     if (!/^HTTP\/1.1 1/.test(reading.message.startLine)) answered++;
     at = reading.end;
   }
   return lines;
 }
 
-function renderUpstream({ loose }: LaneCase, name: string, connection: RecordedConnection): string[] {
+/** How a message that broke off is shown. */
+function partial({ loose }: LaneCase): LaneCase["loose"] | "no body" {
+  return loose === "partial bodies" ? "no body" : loose;
+}
+
+function renderUpstream(laneCase: LaneCase, name: string, connection: RecordedConnection): string[] {
   const lines: string[] = [];
   for (const message of connection.requests) lines.push(`upstream ${name}:`, ...renderMessage(message));
-  const { partial, problem, left } = connection;
-  if (partial !== undefined) lines.push(`upstream ${name}, incomplete:`, ...renderMessage(partial, loose));
+  const { partial: unfinished, problem, left } = connection;
+  if (unfinished !== undefined)
+    lines.push(`upstream ${name}, incomplete:`, ...renderMessage(unfinished, partial(laneCase)));
   else if (left > 0) lines.push(`upstream ${name}, left over: ${excerpt(connection.octets.slice(-left))}`);
   if (problem !== undefined) lines.push(`PROBLEM upstream ${name}: ${problem}`);
   return lines;
 }
 
-function renderMessage(message: StrictMessage, loose?: LaneCase["loose"]): string[] {
+function renderMessage(message: StrictMessage, loose?: LaneCase["loose"] | "no body"): string[] {
   const { startLine, fields, framing, body, trailers } = message;
-  const lines = [`  ${visible(startLine)}`, ...fields.map((field) => `  ${visible(field)}`)];
-  if (loose !== "partial bodies" && framing !== "none") lines.push(`  (${framing}) ${renderBody(body)}`);
+  const start = loose === "reason" ? startLine.slice(0, "HTTP/1.1 200".length) : startLine;
+  const lines = [`  ${visible(start)}`, ...fields.map((field) => `  ${visible(field)}`)];
+  if (loose !== "no body" && framing !== "none") lines.push(`  (${framing}) ${renderBody(body)}`);
   lines.push(...trailers.map((trailer) => `  after: ${visible(trailer)}`));
   return lines;
 }
