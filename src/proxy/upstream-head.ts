@@ -36,25 +36,31 @@ export function upstreamHeaders(exchange: Exchange, rawHeaders: readonly string[
     }
   }
   removeFields(out, named);
-  addedFields(exchange, via, out);
+  const cookies = upstreamCookies(exchange);
+  if (cookies !== undefined) out.push("Cookie", cookies);
+  out.push(...forwardedFields(exchange), "X-Request-Id", exchange.requestId, "Via", upstreamVia(via));
   return out;
 }
 
-/**
- * Appends what Perch writes itself, whatever the lane: the cookies that are left, and the way the request came. `via` is
- * what Via said before (RFC 9110 §7.6.3), ended by a comma where there was any.
- */
-export function addedFields(exchange: Exchange, via: string, out: string[]): void {
-  const { snapshot, head, caller, requestId } = exchange;
+/** The Cookie that goes upstream: all that came, without Perch's own. Undefined where nothing is left. */
+export function upstreamCookies({ snapshot, head, caller }: Exchange): string | undefined {
   const withheld = caller.trusted ? snapshot.ownCookies : snapshot.strangersCookies;
-  const cookies = head.cookies === undefined ? undefined : stripCookies(head.cookies, withheld);
-  if (cookies !== undefined) out.push("Cookie", cookies);
+  return head.cookies === undefined ? undefined : stripCookies(head.cookies, withheld);
+}
+
+/** The fields that tell of the way the request came, as Perch derived them; flat. */
+export function forwardedFields(exchange: Exchange): string[] {
   const forwarded = exchange.facts.forwarded;
-  out.push("X-Forwarded-For", forwarded.for, "X-Forwarded-Proto", forwarded.proto);
+  const out = ["X-Forwarded-For", forwarded.for, "X-Forwarded-Proto", forwarded.proto];
   if (forwarded.host !== undefined) out.push("X-Forwarded-Host", forwarded.host);
   out.push("X-Forwarded-Port", forwarded.port);
   if (forwarded.forwarded !== undefined) out.push("Forwarded", forwarded.forwarded);
-  out.push("X-Request-Id", requestId, "Via", `${via}1.1 perch`);
+  return out;
+}
+
+/** What Via says (RFC 9110 §7.6.3); `received` is what it said before, ended by a comma where there was any. */
+export function upstreamVia(received: string): string {
+  return `${received}1.1 perch`;
 }
 
 /** The target that goes upstream: as sent, without query parameters that only a trusted caller may set. */

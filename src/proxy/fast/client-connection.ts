@@ -16,7 +16,7 @@ import type { FastHead } from "./fast-head.ts";
 import { incomplete, irregular } from "./field-scan.ts";
 import { Outlet } from "./outlet.ts";
 import { PartialHead } from "./partial-head.ts";
-import { requestText } from "./request-text.ts";
+import { requestText, WayText } from "./request-text.ts";
 
 /** A head must be complete within this time: the bound on a slow sender of headers. */
 const headTimeoutMs = 15_000;
@@ -47,6 +47,7 @@ export class ClientConnection {
   readonly #accepted: AcceptedSocket;
   readonly #socket: Socket;
   readonly #peer: Peer;
+  readonly #way = new WayText();
   #buffer: Buffer;
   #request: FastForwarding | undefined;
   /** A head of which not all has come. */
@@ -245,7 +246,7 @@ export class ClientConnection {
       attempts,
       timeouts: route.service.timeouts,
       body,
-      headText: requestText(exchange, head, requests),
+      headText: requestText(exchange, head, requests, this.#way),
     });
     const next = this.#request.start(octets, end, to);
     if (next < to) this.#wait(octets, next, to);

@@ -38,6 +38,7 @@ export class RequestReader {
   end = 0;
   /** Whose fields the scan holds. */
   head: FastHead | undefined;
+  readonly #kinds: RequestField[] = [];
   #fields: RequestFields | undefined;
   #authority = "";
   #host = "";
@@ -76,8 +77,9 @@ export class RequestReader {
     return this.head;
   }
 
-  kind(field: number, text: string): RequestField {
-    return this.#fields?.table.kind(this.scan, field, text) ?? "unserved";
+  /** What a field of the head that was read last is. */
+  kind(field: number): RequestField {
+    return this.#kinds[field] as RequestField;
   }
 
   /** Makes the scan that of this head again, where another one was read since. */
@@ -100,7 +102,9 @@ export class RequestReader {
     let hosts = 0;
     this.#reset();
     for (let field = 0; field < scan.count; field++) {
-      switch (table.kind(scan, field, text)) {
+      const kind = table.kind(scan, field, text);
+      this.#kinds[field] = kind;
+      switch (kind) {
         case "keep":
         case "drop":
         case "rewritten":

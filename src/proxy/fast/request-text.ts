@@ -1,7 +1,9 @@
+import type { Caller } from "../../identify/caller.ts";
 import type { Exchange } from "../exchange.ts";
-import { addedFields, upstreamTarget } from "../upstream-head.ts";
+import { forwardedFields, upstreamCookies, upstreamTarget, upstreamVia } from "../upstream-head.ts";
 import type { FastHead } from "./fast-head.ts";
 import type { RequestReader } from "./request-reader.ts";
+import { lines } from "./response-text.ts";
 
 /** Methods that say that they have no body rather than leave it open (RFC 9110 §8.6). */
 const bodyExpected: ReadonlySet<string> = new Set(["POST", "PUT", "PATCH"]);
@@ -10,7 +12,7 @@ const bodyExpected: ReadonlySet<string> = new Set(["POST", "PUT", "PATCH"]);
  * The request's head as it goes upstream, in the canonical form. Fields that are kept one after the other are one slice of
  * the client's own head; what frames the body comes behind it. To be asked right after the head was read, while the reader still holds its fields.
  */
-export function requestText(exchange: Exchange, head: FastHead, reader: RequestReader): string {
+export function requestText(exchange: Exchange, head: FastHead, reader: RequestReader, way: WayText): string {
   const { scan } = reader;
   const { text } = head;
   // Misbehaving upstreams send a body with their answer to HEAD, which would be the next answer on this connection.
@@ -19,7 +21,7 @@ export function requestText(exchange: Exchange, head: FastHead, reader: RequestR
   let via = "";
   let keptFrom = -1;
   for (let field = 0; field < scan.count; field++) {
-    const kind = reader.kind(field, text);
+    const kind = reader.kind(field);
     if (kind === "keep" || (kind === "trusted-only" && exchange.caller.trusted)) {
       if (keptFrom < 0) keptFrom = scan.start(field);
       continue;
@@ -29,10 +31,31 @@ export function requestText(exchange: Exchange, head: FastHead, reader: RequestR
     if (kind === "via") via += `${text.slice(scan.valueStart(field), scan.valueEnd(field))}, `;
   }
   if (keptFrom >= 0) out += text.slice(keptFrom, text.length - 2);
-  const added: string[] = [];
-  addedFields(exchange, via, added);
-  for (let i = 0; i < added.length; i += 2) out += `${added[i]}: ${added[i + 1]}\r\n`;
-  return out;
+  const cookies = upstreamCookies(exchange);
+  if (cookies !== undefined) out += `Cookie: ${cookies}\r\n`;
+  return `${out}${way.text(exchange)}X-Request-Id: ${exchange.requestId}\r\nVia: ${upstreamVia(via)}\r\n`;
+}
+
+/**
+ * The fields that tell of the way a request came, as text. A stranger's depend on nothing but the connection and the
+ * authority that was asked for, which is the same from request to request: the last text is kept.
+ */
+export class WayText {
+  #caller: Caller | undefined;
+  #authority = "";
+  #text = "";
+
+  text(exchange: Exchange): string {
+    const { caller, head } = exchange;
+    if (caller.trusted) return lines(forwardedFields(exchange));
+    if (caller !== this.#caller || head.authority !== this.#authority) {
+      this.#caller = caller;
+      // Copies: slices of a head would keep it alive.
+      this.#authority = Buffer.from(head.authority, "latin1").toString("latin1");
+      this.#text = Buffer.from(lines(forwardedFields(exchange)), "latin1").toString("latin1");
+    }
+    return this.#text;
+  }
 }
 
 /** The end of a request's head: what it says of its body, which is the last field. `chunked` means chunks with content. */

@@ -40,6 +40,7 @@ export class ResponseReader {
   keepAliveSeconds: number | undefined;
   /** Position after the head, in the octets that were given. */
   end = 0;
+  readonly #kinds: FastResponseField[] = [];
 
   read(octets: Buffer, from: number, to: number): "complete" | "incomplete" | "malformed" {
     const lineEnd = this.#readStatusLine(octets, from, to);
@@ -51,8 +52,9 @@ export class ResponseReader {
     return this.#readFields() ? "complete" : "malformed";
   }
 
+  /** What a field of the head that was read last is. */
   kind(field: number): FastResponseField {
-    return table.kind(this.scan, field, this.text);
+    return this.#kinds[field] as FastResponseField;
   }
 
   name(field: number): string {
@@ -112,7 +114,8 @@ export class ResponseReader {
     this.hasDate = false;
     this.keepAliveSeconds = undefined;
     for (let field = 0; field < scan.count; field++) {
-      const kind = this.kind(field);
+      const kind = table.kind(scan, field, this.text);
+      this.#kinds[field] = kind;
       if (kind === "keep") continue;
       if (kind === "date") this.hasDate = true;
       else if (kind === "connection") this.#readConnection(this.value(field).toLowerCase());
