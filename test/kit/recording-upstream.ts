@@ -21,11 +21,17 @@ export interface Answer {
   readonly steps: readonly AnswerStep[];
 }
 
+export interface RecordedRequest {
+  readonly message: StrictMessage;
+  /** Requests of all upstreams of a director, by the arrival of their heads. */
+  readonly arrival: number;
+}
+
 /** What came on one connection. */
 export interface RecordedConnection {
   octets: string;
   state: "open" | "ended" | "closed";
-  readonly requests: StrictMessage[];
+  readonly requests: RecordedRequest[];
   /** What makes the octets no strict HTTP/1.1. */
   problem: string | undefined;
   /** A request whose head came, and whose body did not. */
@@ -37,7 +43,8 @@ export interface RecordedConnection {
 /** Tells the answers by the order in which requests come, and when steps that wait may go on. */
 export interface Director {
   readonly bell: Bell;
-  answer(request: StrictMessage): Answer;
+  /** Called once a head has come; `arrival` counts up. */
+  answer(request: StrictMessage): { readonly answer: Answer; readonly arrival: number };
   clientHas(text: string): boolean;
   readonly waitMs: number;
 }
@@ -118,9 +125,10 @@ export class RecordingUpstream {
   }
 
   /** A head has come: runs its answer; answers on one connection follow one another as its requests do. */
-  #begin(socket: Socket, connection: RecordedConnection, request: HeadArrival): void {
-    const answer = this.#director.answer(request.head);
+  #begin(socket: Socket, connection: RecordedConnection, request: HeadArrival): number {
+    const { answer, arrival } = this.#director.answer(request.head);
     void this.#run(socket, connection, request, answer);
+    return arrival;
   }
 
   async #run(socket: Socket, connection: RecordedConnection, request: HeadArrival, answer: Answer): Promise<void> {
@@ -158,11 +166,12 @@ interface HeadArrival {
 /** Reads a connection's octets as they come. */
 class ConnectionReader {
   readonly #connection: RecordedConnection;
-  readonly #onHead: (arrival: HeadArrival) => void;
+  readonly #onHead: (request: HeadArrival) => number;
   #at = 0;
   #begun = 0;
+  #arrival = 0;
 
-  constructor(connection: RecordedConnection, onHead: (arrival: HeadArrival) => void) {
+  constructor(connection: RecordedConnection, onHead: (request: HeadArrival) => number) {
     this.#connection = connection;
     this.#onHead = onHead;
   }
@@ -177,10 +186,10 @@ class ConnectionReader {
       if (reading.kind === "malformed") connection.problem = reading.problem;
       if (head !== undefined && index === this.#begun) {
         this.#begun++;
-        this.#onHead({ head, index });
+        this.#arrival = this.#onHead({ head, index });
       }
       if (reading.kind !== "complete") break;
-      connection.requests.push(reading.message);
+      connection.requests.push({ message: reading.message, arrival: this.#arrival });
       this.#at = reading.end;
     }
     connection.left = connection.octets.length - this.#at;

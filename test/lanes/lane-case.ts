@@ -32,6 +32,11 @@ export interface LaneCase {
    * one lane; or the reason phrase, of which the standard lane loses octets where it comes in pieces.
    */
   readonly loose?: "partial bodies" | "reason";
+  /**
+   * Perch refuses an upload and reads on for a while, and the client goes meanwhile: the standard lane then counts 499, for
+   * its response has not ended, although the client has all of it. Which 4xx was counted is left out.
+   */
+  readonly lingers?: true;
   /** Why the lanes differ although they should not: the case is known to fail until that is mended. */
   readonly differs?: string;
 }

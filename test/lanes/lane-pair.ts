@@ -59,7 +59,10 @@ export class LanePair {
     const [on, off] = await Promise.all([this.#on.stop(), this.#off.stop()]);
     await rm(this.#folder, { recursive: true });
     const named = (logs: ReadonlyMap<number, string>) =>
-      this.#cases.map(({ name }, index) => `${name}\n${logs.get(index) ?? "no line\n"}`);
+      this.#cases.map(({ name, lingers }, index) => {
+        const lines = logs.get(index) ?? "no line\n";
+        return `${name}\n${lingers === true ? lines.replace(/"status":4\d\d,"error":"[\w-]+"/g, '"status":"4xx"') : lines}`;
+      });
     const [inFast, inStandard] = [named(on), named(off)];
     const differing = this.#cases.flatMap(({ differs }, index) =>
       differs === undefined && inFast[index] !== inStandard[index] ? [index] : [],

@@ -113,9 +113,12 @@ ${config.routes}
     await this.#quiet();
     const before = this.#series;
     this.#series = await this.#scrape();
+    const metrics = change(before, this.#series).join("\n");
     return {
       view,
-      metrics: normalised(change(before, this.#series).join("\n"), { ports: this.#ports }),
+      metrics: normalised(laneCase.lingers ? metrics.replace(/code="4\d\d"/g, 'code="4xx"') : metrics, {
+        ports: this.#ports,
+      }),
       handOvers: handOvers(this.#series) - handOvers(before),
       overdue,
     };
@@ -129,8 +132,12 @@ ${config.routes}
     return linesByCase(await readFile(this.#logPath, "latin1"), this.#ports);
   }
 
-  answer(upstream: string, request: StrictMessage): Answer {
-    const scripted = this.#case?.upstream?.[this.#arrivals++];
+  answer(upstream: string, request: StrictMessage): { answer: Answer; arrival: number } {
+    const arrival = this.#arrivals++;
+    return { arrival, answer: this.#answer(upstream, request, this.#case?.upstream?.[arrival]) };
+  }
+
+  #answer(upstream: string, request: StrictMessage, scripted: string | Answer | undefined): Answer {
     if (typeof scripted === "object") return scripted;
     const body = `hello from ${upstream}`;
     const bodiless = request.startLine.startsWith("HEAD ");
@@ -223,7 +230,7 @@ class LaneDirector {
       get bell() {
         return bell();
       },
-      answer: (request) => this.lane?.answer(upstream, request) ?? { steps: [] },
+      answer: (request) => this.lane?.answer(upstream, request) ?? { answer: { steps: [] }, arrival: 0 },
       clientHas: (text) => this.lane?.clientHas(text) ?? false,
       waitMs,
     };

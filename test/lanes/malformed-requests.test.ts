@@ -1,6 +1,6 @@
 import { compareCases } from "./compare-cases.ts";
 import { trusting } from "./configurations.ts";
-import { cut, type LaneCase, request, send } from "./lane-case.ts";
+import { cut, type LaneCase, request, responses, send } from "./lane-case.ts";
 
 const host = "Host: shop.example\r\n";
 
@@ -107,7 +107,7 @@ const cases: readonly LaneCase[] = [
         ...Array.from({ length: Math.ceil(Math.min(text.length, 120) / 7) - 1 }, (_, i) => (i + 1) * 7),
       ),
     },
-    { name: `${what}, behind a regular request`, client: [send(request("GET /plain") + text)] },
+    { name: `${what}, after a regular request`, client: [send(request("GET /plain")), responses(1), send(text)] },
   ]),
   ...octets.flatMap((octet) =>
     places(octet).map(([where, text]): LaneCase => ({ name: `${JSON.stringify(octet)} ${where}`, client: text })),

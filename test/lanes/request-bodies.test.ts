@@ -136,7 +136,7 @@ const framed: readonly LaneCase[] = [
     "5;a\0\r\nhello\r\n",
     "5\t\r\nhello\r\n",
   ].flatMap((bad): LaneCase[] => [
-    { ...any(`bad chunk ${JSON.stringify(bad)}`, chunked, `${bad}0\r\n\r\n`), loose: "partial bodies" },
+    { ...any(`bad chunk ${JSON.stringify(bad)}`, chunked, `${bad}0\r\n\r\n`), loose: "partial bodies", lingers: true },
     {
       ...any(`bad chunk after a good one ${JSON.stringify(bad)}`, "", ""),
       client: [send(request("POST /plain", chunked, "3\r\nabc\r\n")), upstreamHas("abc"), send(`${bad}0\r\n\r\n`)],
@@ -147,6 +147,7 @@ const framed: readonly LaneCase[] = [
     (trailer): LaneCase => ({
       ...any(`bad trailer ${JSON.stringify(trailer)}`, chunked, chunks(["hello"], trailer)),
       loose: "partial bodies",
+      lingers: true,
     }),
   ),
 ];
@@ -226,10 +227,12 @@ const timed: readonly LaneCase[] = [
   {
     name: "silence in the body: the timeout",
     client: [send(request("POST /plain", lengthOf("hello"), "he")), responses(1)],
+    lingers: true,
   },
   {
     name: "silence in the chunks: the timeout",
     client: [send(request("POST /plain", chunked, "2\r\nhe\r\n")), responses(1)],
+    lingers: true,
   },
   { name: "the client goes in the head", client: [send("GET /plain HTTP/1.1\r\nHost: a"), { do: "reset" }] },
   { name: "the client ends in the head", client: [send("GET /plain HTTP/1.1\r\nHost: a"), end] },

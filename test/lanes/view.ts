@@ -23,8 +23,9 @@ export function render(laneCase: LaneCase, clients: readonly ClientView[], upstr
   for (const [index, client] of clients.entries()) {
     lines.push(`client ${index + 1}: ${client.state}`, ...renderClient(laneCase, client));
   }
+  lines.push(...renderRequests(upstreams));
   for (const [name, connections] of upstreams) {
-    for (const connection of connections) lines.push(...renderUpstream(laneCase, name, connection));
+    for (const connection of connections) lines.push(...renderRest(laneCase, name, connection));
   }
   return normalised(lines.join("\n"), names);
 }
@@ -56,9 +57,17 @@ function partial({ loose }: LaneCase): LaneCase["loose"] | "no body" {
   return loose === "partial bodies" ? "no body" : loose;
 }
 
-function renderUpstream(laneCase: LaneCase, name: string, connection: RecordedConnection): string[] {
+/** Whole requests by their arrival; on which connections they came is the lane's business. */
+function renderRequests(upstreams: Upstreams): string[] {
+  const all = [...upstreams].flatMap(([name, connections]) =>
+    connections.flatMap(({ requests }) => requests.map((request) => ({ ...request, name }))),
+  );
+  all.sort((a, b) => a.arrival - b.arrival);
+  return all.flatMap(({ name, message }) => [`upstream ${name}:`, ...renderMessage(message)]);
+}
+
+function renderRest(laneCase: LaneCase, name: string, connection: RecordedConnection): string[] {
   const lines: string[] = [];
-  for (const message of connection.requests) lines.push(`upstream ${name}:`, ...renderMessage(message));
   const { partial: unfinished, problem, left } = connection;
   if (unfinished !== undefined)
     lines.push(`upstream ${name}, incomplete:`, ...renderMessage(unfinished, partial(laneCase)));
