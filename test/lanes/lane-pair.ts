@@ -38,7 +38,7 @@ export class LanePair {
   /** Sends a case through both lanes and fails where they differ, or where what either shows is no strict HTTP. */
   async compare(laneCase: LaneCase): Promise<LaneRun> {
     const { on, off } = await this.run(laneCase);
-    const told = `${laneCase.name}\n${JSON.stringify(laneCase, undefined, 1)}\n\nfast lane:\n${on.view}\n${on.metrics}\n\nstandard lane:\n${off.view}\n${off.metrics}\n`;
+    const told = tell(laneCase, on, off);
     expect(on.view, told).toBe(off.view);
     expect(on.metrics, told).toBe(off.metrics);
     expect(on.overdue, told).toEqual(off.overdue);
@@ -73,4 +73,12 @@ export class LanePair {
   async stop(): Promise<void> {
     if (!this.#stopped) await Promise.all([this.#on.stop(), this.#off.stop()]);
   }
+}
+
+/** A case and what both lanes showed of it, as a failure tells it. */
+export function tell(laneCase: LaneCase, on: LaneRun, off: LaneRun): string {
+  const { name, ...script } = laneCase;
+  const shown = (lane: string, { view, metrics, overdue }: LaneRun) =>
+    `--- ${lane}\n${view}\n${metrics}\n${overdue.map((step) => `in vain: ${step}\n`).join("")}`;
+  return `=== ${name}\n${JSON.stringify(script)}\n${shown("fast lane", on)}\n${shown("standard lane", off)}`;
 }

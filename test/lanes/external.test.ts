@@ -1,0 +1,76 @@
+import { existsSync, readFileSync } from "node:fs";
+import { join } from "node:path";
+import { fileURLToPath } from "node:url";
+import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { trusting } from "./configurations.ts";
+import { answer, end, type LaneCase, request, send } from "./lane-case.ts";
+import { LanePair, tell } from "./lane-pair.ts";
+
+/** Cases that others wrote, which may not be copied into the project: told by the environment, or beside the checkout. */
+const folder =
+  process.env["PERCH_EXTERNAL_CASES"] ?? fileURLToPath(new URL("../../../shared/external/http1", import.meta.url));
+const isMissing = !existsSync(join(folder, "requests.jsonl"));
+if (isMissing) console.info(`skipped: no cases in ${folder}; PERCH_EXTERNAL_CASES may name their folder`);
+
+interface ExternalCase {
+  readonly id: string;
+  readonly raw_base64: string;
+}
+
+function read(file: string): readonly { readonly id: string; readonly octets: string }[] {
+  const lines = readFileSync(join(folder, file), "utf8").trim().split("\n");
+  return lines.map((line) => {
+    const { id, raw_base64 } = JSON.parse(line) as ExternalCase;
+    return { id, octets: Buffer.from(raw_base64, "base64").toString("latin1") };
+  });
+}
+
+const requests = (): LaneCase[] =>
+  read("requests.jsonl").map(({ id, octets }) => ({
+    name: id,
+    client: octets,
+    lingers: true,
+    loose: "partial bodies",
+  }));
+const responses = (): LaneCase[] =>
+  read("responses.jsonl").flatMap(({ id, octets }): LaneCase[] => [
+    { name: id, client: request("GET /plain"), upstream: [octets, octets], loose: "partial bodies" },
+    {
+      name: `${id}, then closed`,
+      client: request("GET /plain"),
+      upstream: [answer(send(octets), end), answer(send(octets), end)],
+      loose: "partial bodies",
+    },
+  ]);
+
+/** Differences of a kind that is known, found among cases that have no place here to be named one by one. */
+const mostRequestsThatDiffer = 0;
+const mostResponsesThatDiffer = 0;
+
+describe.skipIf(isMissing)("cases that others wrote", () => {
+  let pair: LanePair;
+  beforeAll(async () => {
+    pair = await LanePair.start((origins, path) => {
+      const config = trusting(origins, path);
+      return { ...config, routes: `${config.routes}\n  - { name: rest, service: plain }` };
+    });
+  });
+  afterAll(() => pair.stop());
+
+  it.each([
+    ["requests", requests, mostRequestsThatDiffer],
+    ["responses", responses, mostResponsesThatDiffer],
+  ] as const)(
+    "%s get the same from both lanes",
+    async (_what, cases, most) => {
+      const differing: string[] = [];
+      for (const laneCase of cases()) {
+        const { on, off } = await pair.run(laneCase);
+        if (on.view !== off.view || on.metrics !== off.metrics) differing.push(tell(laneCase, on, off));
+        expect(on.view.includes("PROBLEM upstream"), tell(laneCase, on, off)).toBe(false);
+      }
+      expect(differing.length, differing.join("\n\n")).toBeLessThanOrEqual(most);
+    },
+    60_000,
+  );
+});

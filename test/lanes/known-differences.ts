@@ -1,0 +1,72 @@
+/** Behind a request that is being answered, the standard lane has read what follows; the fast lane has not looked. */
+const lookAhead =
+  "the standard lane's parser runs ahead: what is malformed behind a request makes that request's answer the last, where the fast lane answers it, and then refuses what follows";
+const lostHead =
+  "where head and malformed body come in one read, the fast lane closes without a single octet and counts a 200; the standard lane sends head and what was good of the body";
+const versions = "the standard lane takes any HTTP/x.y that its parser knows in a status line";
+const emptyLines = "the standard lane skips empty lines before a status line, which only servers may (RFC 9112 §2.2)";
+const hugeChunk =
+  "the fast lane refuses a chunk beyond 2^53 octets at once; the standard lane waits for it until the timeout";
+
+/** Cases in which the lanes differ, and why; by the title of their group and their name. Each is expected to fail. */
+export const knownDifferences: ReadonlyMap<string, string> = new Map([
+  ["pipelined requests: an irregular one behind a regular one", lookAhead],
+  ["pipelined requests: malformed behind a regular one", lookAhead],
+  ["pipelined requests: garbage behind a regular one", lookAhead],
+  ["pipelined requests: garbage behind a POST", lookAhead],
+  ["pipelined requests: octets beyond a length", lookAhead],
+  [
+    "pipelined requests: close in the second of three",
+    "the standard lane answers only the first: its parser refuses what comes behind a `Connection: close`, and that ends the connection before the second is begun",
+  ],
+  [
+    "pipelined requests: CONNECT behind a regular one",
+    "the standard lane destroys the connection, with the answer that is due",
+  ],
+  ["pipelined requests: Upgrade behind a regular one", "the standard lane ignores an Upgrade that waits its turn"],
+  ['request bodies: framing "Content_Length: 5\\r\\n"', lookAhead],
+  ['request bodies: framing "Transfer_Encoding: chunked\\r\\n"', lookAhead],
+  [
+    'request bodies: framing "Content-Length: 9007199254740993\\r\\n"',
+    "a length beyond 2^53 is rounded on its way upstream: it should be refused",
+  ],
+  ["request bodies: 20 KiB of chunk extensions", "400 from the fast lane, 431 from the standard lane"],
+  [
+    "request bodies: trailers that may not be",
+    "the fast lane drops trailers that frame messages, the standard lane refuses them",
+  ],
+  ["request bodies: 40 KiB of trailers", "the fast lane bounds only trailers that come in pieces"],
+  ["status lines: version HTTP/2.0", versions],
+  ["status lines: version HTTP/0.9", versions],
+  ["response fields: empty values and blanks", "the standard lane keeps blanks at a value's end"],
+  ["response fields: trailing blanks", "the standard lane keeps blanks at a value's end"],
+  ["response fields: 2,000 fields", "the fast lane refuses more than 1,024 fields"],
+  ["response bodies: blanks around a length", "the standard lane counts the blanks as digits, and answers 502"],
+  ["response bodies: trailers that may not be", "the standard lane breaks off at a Content-Length among trailers"],
+  ["response bodies: empty and blank trailers", "the standard lane keeps blanks at a value's end"],
+  ["response bodies: trailers that are malformed", lostHead],
+  ["response bodies: trailers folded", lostHead],
+  ["response bodies: trailers without a colon", lostHead],
+  ["response bodies: chunk extensions with blanks", lostHead],
+  ["response bodies: 70 KiB of trailers", lostHead],
+  ["response bodies: 30 KiB of chunk extensions", "the fast lane bounds chunk extensions, the standard lane does not"],
+  ['response bodies: bad chunk "ffffffffffffffff\\r\\nhello\\r\\n"', hugeChunk],
+  ['response bodies: bad chunk "7fffffffffffffff\\r\\nhello\\r\\n"', hugeChunk],
+  [
+    "response bodies: Transfer-Encoding twice",
+    "the standard lane looks at the first only; chunked twice is no coding (RFC 9112 §6.1)",
+  ],
+  ["response bodies: Transfer-Encoding in odd case and spacing", "the standard lane keeps the blanks, and answers 502"],
+  [
+    "response bodies: until close, broken off",
+    "the standard lane takes a reset for the end, and gives a cut body out as whole",
+  ],
+  ["response bodies: a head octet by octet", "the standard lane keeps only the last piece of a reason phrase"],
+  ["interim responses: a 103 with Connection: close", "the standard lane answers 502"],
+  ["malformed responses: malformed: an empty line first", emptyLines],
+  ["malformed responses: malformed: two empty lines first", emptyLines],
+  [
+    "upstreams that break, stop or hurry: nobody listens, POST",
+    "the fast lane logs octets of the body as received that nobody read",
+  ],
+]);
