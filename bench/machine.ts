@@ -27,6 +27,14 @@ export function machineLine(machine: Machine): string {
   return `${machine.cpuModel}, ${machine.cores} cores, ${machine.memoryGiB} GiB, ${machine.kernel}, Node ${machine.node}, load before ${machine.loadBefore}`;
 }
 
+const idleLoadAtMost = 0.5;
+
+/** Undefined where the machine was quiet. */
+export function busyWarning({ loadBefore }: Machine): string | undefined {
+  if (loadBefore <= idleLoadAtMost) return undefined;
+  return `The machine was busy before the run already (load ${loadBefore}): these figures show that it works, no more.`;
+}
+
 /**
  * The CPUs that this process may run on, in ascending order. A container is often confined to some that do not start
  * at zero, and pinning to one outside the set fails. Empty where the system does not tell.

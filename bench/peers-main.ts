@@ -11,7 +11,7 @@ import { describeMachine, machineLine, openFilesLimit } from "./machine.ts";
 import { buildPrograms, sourcePrograms } from "./programs.ts";
 import { nativePeerNames, nodePeerNames, type ProxyName } from "./proxies.ts";
 import { makeScratchDirectory } from "./scratch-directory.ts";
-import { addRatios, caveats, sideBySideChart, sideBySideGoals, sideBySideTables } from "./side-by-side/report.ts";
+import { addRatios, caveatsOf, sideBySideChart, sideBySideGoals, sideBySideTables } from "./side-by-side/report.ts";
 import { runSideBySide, type SideBySideSettings } from "./side-by-side/run-side-by-side.ts";
 import { mainShapeName, type Shape, shapes } from "./side-by-side/shapes.ts";
 import { startUpstreams } from "./side-by-side/upstreams.ts";
@@ -119,6 +119,7 @@ async function main(): Promise<void> {
   await upstreams.stop();
   const goals = sideBySideGoals(rows);
   say(`\n${sideBySideTables(settings.shapes, rows, settings.rounds)}\n`);
+  const caveats = caveatsOf(machine);
   say(`${caveats.join("\n")}\n\nGoals\n${goals.map(goalLine).join("\n")}`);
 
   const isWhole = values.only === undefined && values.proxies === undefined && !values.quick;

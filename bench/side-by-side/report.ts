@@ -1,7 +1,7 @@
 /** The figures as tables, as bars, and against the goals; nginx is the measure of all. */
 import { type BarPanel, barChart } from "../bar-chart.ts";
 import { type Goal, goal, goalAtLeast } from "../goal.ts";
-import { type Machine, machineLine } from "../machine.ts";
+import { busyWarning, type Machine, machineLine } from "../machine.ts";
 import { isPerch, type ProxyName } from "../proxies.ts";
 import type { Spread } from "../spread.ts";
 import { figure, formatTable } from "../table.ts";
@@ -15,7 +15,12 @@ const base: ProxyName = "nginx";
 const ours: ProxyName = "perch-fast";
 
 /** What the rows do not say of themselves. */
-export const caveats: readonly string[] = [
+export function caveatsOf(machine: Machine): readonly string[] {
+  const warning = busyWarning(machine);
+  return warning === undefined ? caveats : [warning, ...caveats];
+}
+
+const caveats: readonly string[] = [
   "nginx, HAProxy and Caddy verify no signature and keep no histograms per version; their rule tests the region only.",
   "Perch verifies signed pins (remembering those it has seen), tests typed attributes, takes the pin out of what goes",
   "upstream, and counts and times every request; the Node proxies verify a signature anew each time and count too.",
@@ -152,7 +157,7 @@ export function sideBySideChart(
       machineLine(machine),
       `Medians; the line is from the least to the most of all rounds. In brackets: as a multiple of ${base}'s.`,
       "Less is better, but for requests/s.",
-      ...caveats,
+      ...caveatsOf(machine),
     ],
     panels: panels.filter(({ bars }) => bars.length > 0),
   });
