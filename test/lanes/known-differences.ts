@@ -5,6 +5,10 @@ const lostHead =
   "where head and malformed body come in one read, the fast lane closes without a single octet and counts a 200; the standard lane sends head and what was good of the body";
 const versions = "the standard lane takes any HTTP/x.y that its parser knows in a status line";
 const emptyLines = "the standard lane skips empty lines before a status line, which only servers may (RFC 9112 §2.2)";
+const headUnended = "the standard lane refuses a bad field at once, the fast lane once the head has ended";
+const forbiddenTrailers = "the fast lane drops trailers that frame messages, the standard lane refuses them";
+const whitespace = "the standard lane keeps blanks at a value's end";
+const severalCodings = "the standard lane looks at the first of several Transfer-Encoding only";
 const hugeChunk =
   "the fast lane refuses a chunk beyond 2^53 octets at once; the standard lane waits for it until the timeout";
 
@@ -38,12 +42,12 @@ export const knownDifferences: ReadonlyMap<string, string> = new Map([
   ["request bodies: 40 KiB of trailers", "the fast lane bounds only trailers that come in pieces"],
   ["status lines: version HTTP/2.0", versions],
   ["status lines: version HTTP/0.9", versions],
-  ["response fields: empty values and blanks", "the standard lane keeps blanks at a value's end"],
-  ["response fields: trailing blanks", "the standard lane keeps blanks at a value's end"],
+  ["response fields: empty values and blanks", whitespace],
+  ["response fields: trailing blanks", whitespace],
   ["response fields: 2,000 fields", "the fast lane refuses more than 1,024 fields"],
   ["response bodies: blanks around a length", "the standard lane counts the blanks as digits, and answers 502"],
   ["response bodies: trailers that may not be", "the standard lane breaks off at a Content-Length among trailers"],
-  ["response bodies: empty and blank trailers", "the standard lane keeps blanks at a value's end"],
+  ["response bodies: empty and blank trailers", whitespace],
   ["response bodies: trailers that are malformed", lostHead],
   ["response bodies: trailers folded", lostHead],
   ["response bodies: trailers without a colon", lostHead],
@@ -69,4 +73,46 @@ export const knownDifferences: ReadonlyMap<string, string> = new Map([
     "upstreams that break, stop or hurry: nobody listens, POST",
     "the fast lane logs octets of the body as received that nobody read",
   ],
+  [
+    "requests of others: aws-more-compliant-tests-06",
+    "the fast lane sends a head at once, the standard lane with the first octet of its body",
+  ],
+  ["requests of others: llhttp-content-length-77", headUnended],
+  ["requests of others: llhttp-content-length-102", headUnended],
+  ["requests of others: llhttp-lenient-headers-36", lookAhead],
+  ["requests of others: gunicorn-invalid-rfc9110_trailer_forbidden_cl_01", forbiddenTrailers],
+  ["requests of others: gunicorn-invalid-rfc9110_trailer_forbidden_te_01", forbiddenTrailers],
+  [
+    "responses of others: llhttp-resp-content-length-170",
+    "the standard lane counts the blanks as digits, and answers 502",
+  ],
+  [
+    "responses of others: llhttp-resp-content-length-170, then closed",
+    "the standard lane counts the blanks as digits, and answers 502",
+  ],
+  ["responses of others: llhttp-resp-invalid-178", "the standard lane takes a bare CR for the end of the status line"],
+  [
+    "responses of others: llhttp-resp-invalid-178, then closed",
+    "the standard lane takes a bare CR for the end of the status line",
+  ],
+  ["responses of others: llhttp-resp-sample-42", versions],
+  ["responses of others: llhttp-resp-sample-42, then closed", versions],
+  ["responses of others: llhttp-resp-sample-62", versions],
+  ["responses of others: llhttp-resp-sample-62, then closed", versions],
+  ["responses of others: llhttp-resp-sample-647", versions],
+  ["responses of others: llhttp-resp-sample-647, then closed", versions],
+  ["responses of others: llhttp-resp-sample-120", whitespace],
+  ["responses of others: llhttp-resp-sample-120, then closed", whitespace],
+  ["responses of others: llhttp-resp-sample-697", emptyLines],
+  ["responses of others: llhttp-resp-sample-697, then closed", emptyLines],
+  ["responses of others: llhttp-resp-transfer-encoding-6", lostHead],
+  ["responses of others: llhttp-resp-transfer-encoding-6, then closed", lostHead],
+  ["responses of others: llhttp-resp-transfer-encoding-76", severalCodings],
+  ["responses of others: llhttp-resp-transfer-encoding-76, then closed", severalCodings],
+  ["responses of others: llhttp-resp-transfer-encoding-214", lostHead],
+  ["responses of others: llhttp-resp-transfer-encoding-214, then closed", lostHead],
+  ["responses of others: llhttp-resp-transfer-encoding-250", lostHead],
+  ["responses of others: llhttp-resp-transfer-encoding-250, then closed", lostHead],
+  ["responses of others: llhttp-resp-transfer-encoding-347", lostHead],
+  ["responses of others: llhttp-resp-transfer-encoding-347, then closed", lostHead],
 ]);

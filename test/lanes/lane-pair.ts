@@ -47,10 +47,25 @@ export class LanePair {
     return off;
   }
 
-  async run(laneCase: LaneCase): Promise<{ on: LaneRun; off: LaneRun }> {
+  async run(laneCase: LaneCase, counting: "counted" | "uncounted" = "counted"): Promise<{ on: LaneRun; off: LaneRun }> {
     const index = this.#cases.push(laneCase) - 1;
-    const [on, off] = await Promise.all([this.#on.run(laneCase, index), this.#off.run(laneCase, index)]);
+    const [on, off] = await Promise.all([
+      this.#on.run(laneCase, index, counting),
+      this.#off.run(laneCase, index, counting),
+    ]);
     return { on, off };
+  }
+
+  /** Sends many cases through both lanes and answers with those that differ, told; metrics are compared once, at the end. */
+  async differing(cases: readonly LaneCase[]): Promise<Map<string, string>> {
+    const differing = new Map<string, string>();
+    for (const laneCase of cases) {
+      const { on, off } = await this.run(laneCase, "uncounted");
+      if (on.view !== off.view || on.overdue.length !== off.overdue.length || on.view.includes("PROBLEM")) {
+        differing.set(laneCase.name, tell(laneCase, on, off));
+      }
+    }
+    return differing;
   }
 
   /** Ends both lanes, whose logs are then whole, and compares them case by case. */

@@ -36,8 +36,6 @@ export interface LaneRun {
 
 /** Longer than any timeout that a case configures. */
 const waitMs = 6_000;
-/** Rounds without any event that count as the end of a case. */
-const quietRounds = 2;
 const mostRounds = 200;
 
 /** One Perch with upstreams of its own, through which cases are sent one at a time. */
@@ -95,22 +93,22 @@ ${config.routes}
     return lane;
   }
 
-  /** Sends a case through this lane and tells what both sides of Perch saw. */
-  async run(laneCase: LaneCase, index: number): Promise<LaneRun> {
+  /** Sends a case through this lane and tells what both sides of Perch saw; metrics where `counting` says so. */
+  async run(laneCase: LaneCase, index: number, counting: "counted" | "uncounted"): Promise<LaneRun> {
     this.#case = laneCase;
     this.#arrivals = 0;
     await this.#fence.pass(String(index));
     const overdue = await this.#play(laneCase);
-    await this.#quiet();
+    await this.#quiet(2);
     const clients = this.#clients.map((client) => client.view());
     for (const client of this.#clients) client.socket.destroy();
-    await this.#quiet();
+    await this.#quiet(1);
     const connections = new Map([...this.#upstreams].map(([name, upstream]) => [name, upstream.connections] as const));
     const view = render(laneCase, clients, connections, { ports: this.#ports });
     this.#case = undefined;
     this.#clients = [];
     for (const upstream of this.#upstreams.values()) upstream.reset();
-    await this.#quiet();
+    if (counting === "uncounted") return { view, metrics: "", handOvers: 0, overdue };
     const before = this.#series;
     this.#series = await this.#scrape();
     const metrics = change(before, this.#series).join("\n");
@@ -179,7 +177,7 @@ ${config.routes}
     if ("received" in step) return until(() => client.octets.includes(step.received));
     if ("upstreamHas" in step) return until(() => this.#upstreamHas(step.upstreamHas));
     if ("closed" in step) return until(() => false);
-    if ("quiet" in step) return this.#quiet();
+    if ("quiet" in step) return this.#quiet(2);
     if (step.do === "end") client.socket.end();
     else if (step.do === "reset") client.socket.resetAndDestroy();
     await turn();
@@ -194,16 +192,17 @@ ${config.routes}
 
   /**
    * Until nothing happens any more: requests of our own pass through Perch, and its event loop is ours, so what was on its
-   * way when they began has arrived when they end, and what that caused comes with the next ones.
+   * way when they began has arrived when they end, and what that caused comes with the next ones. `rounds` without any event
+   * are the end.
    */
-  async #quiet(): Promise<boolean> {
+  async #quiet(rounds: number): Promise<boolean> {
     let still = 0;
     for (let round = 0; round < mostRounds; round++) {
       const { rings } = this.bell;
       await this.#fence.pass("-");
       await turn();
       still = this.bell.rings === rings ? still + 1 : 0;
-      if (still === quietRounds) return true;
+      if (still === rounds) return true;
     }
     return false;
   }
