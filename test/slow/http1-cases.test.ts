@@ -3,7 +3,8 @@ import { existsSync } from "node:fs";
 import { readFile } from "node:fs/promises";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
-import { expect, it } from "vitest";
+import { describe, expect, it } from "vitest";
+import { lanes } from "../kit/one-service.ts";
 import { type ServedPerch, servePerch, temporaryFolder } from "../kit/served.ts";
 import { refusedOrigin } from "../kit/upstream.ts";
 
@@ -20,9 +21,10 @@ interface Verdict {
 }
 
 /** Perch in front of two ports that are free by now, on which the runner will listen itself. */
-async function perchForRunner() {
+async function perchForRunner(fastLane: "on" | "off") {
   const [stable, canary] = [await refusedOrigin(), await refusedOrigin()];
   const perch = await servePerch(`
+fastLane: ${fastLane}
 accessLog: { sample: 0 }
 services:
   shop:
@@ -51,10 +53,9 @@ async function stillServes({ process, admin }: ServedPerch): Promise<void> {
   expect(process.stderr).not.toMatch(/uncaught|unhandled|internal-error/i);
 }
 
-it.skipIf(isMissing)(
-  "no request, however malformed, desynchronises Perch or reaches an upstream malformed",
-  async () => {
-    const { perch, proxy, stablePort, canaryPort } = await perchForRunner();
+describe.skipIf(isMissing).each(lanes)("in the $lane lane", ({ fastLane }) => {
+  it("no request, however malformed, desynchronises Perch or reaches an upstream malformed", async () => {
+    const { perch, proxy, stablePort, canaryPort } = await perchForRunner(fastLane);
     const report = join(await temporaryFolder(), "requests.json");
     const ports = ["--backend-port", stablePort, "--also-port", canaryPort];
     const corpus = ["--corpus", join(folder, "requests.jsonl"), "--json", report];
@@ -75,14 +76,12 @@ it.skipIf(isMissing)(
     // whether a connection of HTTP/1.0 is kept.
     for (const { passed, of } of Object.values(scores)) expect(passed / of).toBeGreaterThan(0.95);
     await stillServes(perch);
-  },
-);
+  });
 
-it.skipIf(isMissing)(
-  "no response, however malformed, reaches a client malformed or answers another request",
-  async () => {
-    const { perch, proxy, stablePort } = await perchForRunner();
+  it("no response, however malformed, reaches a client malformed or answers another request", async () => {
+    const { perch, proxy, stablePort } = await perchForRunner(fastLane);
     await perch.write(`
+fastLane: ${fastLane}
 accessLog: { sample: 0 }
 services:
   shop:
@@ -98,5 +97,5 @@ routes: [{ name: all, service: shop }]
     expect(Object.keys(scores).filter((verdict) => verdict.startsWith("FAIL"))).toEqual([]);
     expect(scores["pass"]).toBeGreaterThan(100);
     await stillServes(perch);
-  },
-);
+  });
+});
