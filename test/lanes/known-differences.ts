@@ -73,10 +73,6 @@ export const knownDifferences: ReadonlyMap<string, string> = new Map([
     "upstreams that break, stop or hurry: nobody listens, POST",
     "the fast lane logs octets of the body as received that nobody read",
   ],
-  [
-    "requests of others: aws-more-compliant-tests-06",
-    "the fast lane sends a head at once, the standard lane with the first octet of its body",
-  ],
   ["requests of others: llhttp-content-length-77", headUnended],
   ["requests of others: llhttp-content-length-102", headUnended],
   ["requests of others: llhttp-lenient-headers-36", lookAhead],

@@ -34,7 +34,8 @@ export interface LaneCase {
   readonly loose?: "partial bodies" | "reason";
   /**
    * Perch refuses an upload and reads on for a while, and the client goes meanwhile: the standard lane then counts 499, for
-   * its response has not ended, although the client has all of it. Which 4xx was counted is left out.
+   * its response has not ended, although the client has all of it. Which 4xx was counted is left out, and what the log
+   * says of the attempt.
    */
   readonly lingers?: true;
   /** Why the lanes differ although they should not: the case is known to fail until that is mended. */

@@ -69,6 +69,8 @@ function renderRequests(upstreams: Upstreams): string[] {
 function renderRest(laneCase: LaneCase, name: string, connection: RecordedConnection): string[] {
   const lines: string[] = [];
   const { partial: unfinished, problem, left } = connection;
+  // The standard lane sends a head with the first octets of its body only, the fast lane at once.
+  if (unfinished?.body === "" && problem === undefined) return [];
   if (unfinished !== undefined)
     lines.push(`upstream ${name}, incomplete:`, ...renderMessage(unfinished, partial(laneCase)));
   else if (left > 0) lines.push(`upstream ${name}, left over: ${excerpt(connection.octets.slice(-left))}`);
