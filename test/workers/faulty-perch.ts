@@ -2,6 +2,8 @@
 import { App } from "../../src/app.ts";
 import { bringFault, faultyWorker } from "./fault-channel.ts";
 
+// Before it says that it serves: the signal may come at once, and would end a process that does not expect it.
+process.on("SIGUSR2", () => bringFault(1, { kind: "throw" }));
 const path = process.argv.at(-1) ?? "";
 await App.start({
   source: { kind: "file", path },
@@ -11,4 +13,3 @@ await App.start({
   drainTimeoutMs: 1_000,
   workerFaults: { entry: faultyWorker },
 });
-process.on("SIGUSR2", () => bringFault(1, { kind: "throw" }));
