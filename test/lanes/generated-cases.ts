@@ -53,7 +53,7 @@ const requestField = fc.oneof(
 );
 
 const path = fc.oneof(
-  fc.constantFrom("/", "/plain", "/plain/a?b=c", "/drawn", "/written", "/?region=cn-south", "/?user=u1&a=b"),
+  fc.constantFrom("/", "/plain", "/plain/a?b=c", "/written", "/?region=cn-south", "/?user=u1&a=b"),
   textOf(
     visible.filter((character) => !'#"<>\\^`{|}'.includes(character)),
     40,
@@ -148,11 +148,14 @@ const madeResponse = fc.record({
 
 type MadeResponse = typeof madeResponse extends Arbitrary<infer Made> ? Made : never;
 
+const isConnection = (field: string) => field.startsWith("Connection: ");
+
 /** The response as octets, for a request with this method. */
 function responseOctets(made: MadeResponse, method: string): { octets: string; closing: boolean } {
   const { interim, status, fields, framing, body, sizes, trailers } = made;
   const bodiless = method === "HEAD" || status.startsWith("204") || status.startsWith("304");
-  const lines = [...fields];
+  // Of several Connection fields the fast lane goes by the last (known-differences.ts); so there is one at most.
+  const lines = fields.filter((field, i) => !isConnection(field) || fields.findIndex(isConnection) === i);
   let content = "";
   if (framing === "length") {
     if (!status.startsWith("204")) lines.push(`Content-Length: ${body.length}\r\n`);

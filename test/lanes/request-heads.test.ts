@@ -165,6 +165,14 @@ const fields: readonly LaneCase[] = [
     "Connection: X-Secret, x-b,, Cookie, x-user-id, X-Forwarded-For, Host\r\nX-Secret: s\r\nX-B: b\r\nX-C: c\r\nCookie: a=b\r\nX-User-Id: u\r\n",
   ),
   odd("Connection in two lines", "Connection: X-A\r\nConnection: X-B\r\nX-A: 1\r\nX-B: 2\r\nX-C: 3\r\n"),
+  {
+    name: "Connection: close, then keep-alive",
+    client: [send(request("GET /", "Connection: close\r\nConnection: keep-alive\r\n")), closed],
+  },
+  {
+    name: "Connection: keep-alive, then close",
+    client: [send(request("GET /", "Connection: keep-alive\r\nConnection: close\r\n")), closed],
+  },
   odd("Connection: empty", "Connection:\r\n"),
   odd("Connection: a comma", "Connection: ,\r\n"),
   odd("Connection: nonsense", "Connection: a b; c\r\n"),

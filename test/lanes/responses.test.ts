@@ -104,6 +104,18 @@ const fields: readonly LaneCase[] = [
   any("Proxy-Authenticate with a 407", sized("x", "Proxy-Authenticate: y\r\n", "407 R")),
   regular("Connection: keep-alive", sized("x", "Connection: keep-alive\r\n")),
   any("Connection: close", sized("x", "Connection: close\r\n")),
+  ...[
+    ["close, then keep-alive", "Connection: close\r\nConnection: keep-alive\r\n"],
+    ["keep-alive, then close", "Connection: keep-alive\r\nConnection: close\r\n"],
+    ["close among names", "Connection: x-a, close, x-b\r\n"],
+    ["Close", "Connection: Close\r\n"],
+  ].map(
+    ([name = "", lines = ""]): LaneCase => ({
+      name: `Connection: ${name}, and a POST behind it`,
+      client: [send(request("GET /plain/1") + request("POST /plain/2")), responses(2)],
+      upstream: [answer(send(sized("x", lines)), end)],
+    }),
+  ),
   any("Connection names fields", sized("x", "X-A: 1\r\nConnection: x-a, X-B , close\r\nX-B: 2\r\nX-C: 3\r\n")),
   any("Connection names fields in two lines", sized("x", "Connection: x-a\r\nX-A: 1\r\nConnection: X-B\r\nX-B: 2\r\n")),
   any("Connection names the length", sized("abc", "Connection: content-length\r\n")),
