@@ -165,7 +165,7 @@ function responseOctets(made: MadeResponse, method: string): { octets: string; c
     content = `${chunked(body, sizes)}0\r\n${trailers.join("")}\r\n`;
   } else content = body;
   const head = `${interim.join("")}HTTP/1.1 ${status}\r\n${lines.join("")}\r\n`;
-  const closing = framing === "until close" || lines.includes("Connection: close\r\n");
+  const closing = (framing === "until close" && !bodiless) || lines.includes("Connection: close\r\n");
   return { octets: bodiless ? head : head + content, closing };
 }
 

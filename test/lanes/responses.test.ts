@@ -617,6 +617,25 @@ const broken: readonly LaneCase[] = [
   },
 ];
 
+/** An upstream that breaks its word as soon as it has answered, while the next request is already here. */
+const unannounced: readonly LaneCase[] = ["GET", "POST"].flatMap((method): LaneCase[] => [
+  {
+    name: `ends unannounced with its answer, and a ${method} is behind it`,
+    client: [send(request("GET /plain/1") + request(`${method} /plain/2`)), responses(2)],
+    upstream: [answer(send(sized("one")), end)],
+  },
+  {
+    name: `answers twice at once, and a ${method} is behind it`,
+    client: [send(request("GET /plain/1") + request(`${method} /plain/2`)), responses(2)],
+    upstream: [sized("one") + sized("two")],
+  },
+  {
+    name: `answers twice in two writes, and a ${method} is behind it`,
+    client: [send(request("GET /plain/1") + request(`${method} /plain/2`)), responses(2)],
+    upstream: [answer(send(sized("one")), send(sized("two")))],
+  },
+]);
+
 const early: readonly LaneCase[] = [
   {
     name: "answers before the body came, and keeps",
@@ -717,4 +736,4 @@ compareCases("response fields", trusting, fields);
 compareCases("response bodies", trusting, bodies);
 compareCases("interim responses", trusting, informed);
 compareCases("malformed responses", trusting, [...malformed, ...surplus]);
-compareCases("upstreams that break, stop or hurry", trusting, [...broken, ...early]);
+compareCases("upstreams that break, stop or hurry", trusting, [...broken, ...unannounced, ...early]);
