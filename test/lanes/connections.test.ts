@@ -168,6 +168,20 @@ const pipelined: readonly LaneCase[] = [
     regular: true,
   },
   { name: "the upstream refuses the first of three", client: [send(request("GET /dead") + numbered(2)), responses(3)] },
+  ...["GET", "POST"].map(
+    (method): LaneCase => ({
+      name: `a body until close, and a ${method} behind it on a kept connection`,
+      client: [
+        send(
+          request("GET /", "X-User-Region: cn-east\r\n") +
+            request("GET /plain/2") +
+            request(`${method} /`, "X-User-Region: cn-east\r\n"),
+        ),
+        responses(3),
+      ],
+      upstream: [sized("one"), answer(send(response("200 OK", "", "two")), end), sized("three")],
+    }),
+  ),
   { name: "the client ends after three", client: [send(numbered(3)), end] },
   {
     name: "200 KiB pipelined",

@@ -181,10 +181,12 @@ const shares = fc.array(fc.double({ min: 0, max: 1, noNaN: true }), { maxLength:
 export const wellFormed: Arbitrary<LaneCase> = fc
   .record({
     exchanges: fc.array(fc.tuple(request, madeResponse), { minLength: 1, maxLength: 4 }),
-    pipelined: fc.boolean(),
+    wanted: fc.boolean(),
     cuts: shares,
   })
-  .map(({ exchanges, pipelined, cuts }): LaneCase => {
+  .map(({ exchanges, wanted, cuts }): LaneCase => {
+    // What is behind a body until close is known to differ (known-differences.ts).
+    const pipelined = wanted && exchanges.every(([, { framing }]) => framing !== "until close");
     const client: ClientStep[] = [];
     if (pipelined) {
       const octets = exchanges.map(([{ octets }]) => octets).join("");
