@@ -3,6 +3,12 @@ import type { LaneRun } from "./lane.ts";
 import type { LaneCase } from "./lane-case.ts";
 import { type LanePair, tell } from "./lane-pair.ts";
 
+/** Saved seeds: those that once found something stay. PERCH_LANES_SEED repeats one that a failure names. */
+export function seeds(...saved: readonly number[]): readonly number[] {
+  const wanted = process.env["PERCH_LANES_SEED"];
+  return wanted === undefined ? saved : [Number(wanted)];
+}
+
 /** Whether two runs of a case count as alike. */
 export type Alike = (on: LaneRun, off: LaneRun) => boolean;
 
@@ -47,7 +53,7 @@ export function withoutLateRefusal(view: string): string {
 
 /** The fast lane may refuse what the standard lane's parser of responses forgives, never the other way. */
 export const equalOrRefused: Alike = (on, off) =>
-  equal(on, off) || on.view.includes("  x-perch-error: upstream-malformed") || isCut(on.view);
+  equal(on, off) || /x-perch-error: upstream-(?:malformed|reset)/.test(on.view) || isCut(on.view);
 
 /** Whether the client got no whole answer. */
 function isCut(view: string): boolean {
