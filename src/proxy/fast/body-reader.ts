@@ -1,4 +1,4 @@
-import { ChunkedReader, type ChunkedSink } from "./chunked-reader.ts";
+import { type ChunkedFailure, ChunkedReader, type ChunkedSink } from "./chunked-reader.ts";
 
 /** Follows the body of one message, whatever frames it, and passes it on. */
 export class BodyReader {
@@ -10,9 +10,9 @@ export class BodyReader {
   #ended = false;
 
   /** A length in octets; `chunked`; or `until close`, where the sender's end of the connection is that of the body. */
-  constructor(framing: number | "chunked" | "until close") {
+  constructor(framing: number | "chunked" | "until close", mostTrailerBytes: number) {
     this.framing = framing;
-    this.#chunks = framing === "chunked" ? new ChunkedReader() : undefined;
+    this.#chunks = framing === "chunked" ? new ChunkedReader(mostTrailerBytes) : undefined;
     this.#length = typeof framing === "number" ? framing : Number.POSITIVE_INFINITY;
   }
 
@@ -25,8 +25,9 @@ export class BodyReader {
     return this.#chunks?.done ?? (this.#ended || this.#bytes === this.#length);
   }
 
-  get malformed(): boolean {
-    return this.#chunks?.malformed ?? false;
+  /** What is wrong with it; undefined where nothing is so far. */
+  get failure(): ChunkedFailure | undefined {
+    return this.#chunks?.failure;
   }
 
   /** Trailer fields of a complete chunked body, flat. */

@@ -1,3 +1,4 @@
+import type { ErrorCode } from "../../errors.ts";
 import { FieldScan, irregular } from "./field-scan.ts";
 import { carriageReturn, latin1, lineFeed, octetClasses, tokenOctet, valueOctet } from "./octets.ts";
 import { PartialHead } from "./partial-head.ts";
@@ -13,9 +14,8 @@ const equalsSign = 0x3d;
 const quote = 0x22;
 const backslash = 0x5c;
 
-/** Extensions of all chunks of one body together, and its trailer section, in octets. */
+/** Extensions of all chunks of one body together, in octets. */
 const mostExtensionBytes = 16 * 1024;
-const mostTrailerBytes = 16 * 1024;
 /** Enough for 2^53, with a few leading zeros. */
 const mostSizeDigits = 16;
 
@@ -34,7 +34,11 @@ type State =
   | "data line feed"
   | "trailers"
   | "done"
-  | "malformed";
+  | "malformed"
+  /** More extensions or trailer fields than anybody needs. */
+  | "too large";
+
+export type ChunkedFailure = Extract<ErrorCode, "bad-request" | "headers-too-large">;
 
 /**
  * Follows a chunked body (RFC 9112 §7.1), in whatever pieces it comes. Everything of it is passed on as it came, save
@@ -50,13 +54,21 @@ export class ChunkedReader {
   #digits = 0;
   #extensionBytes = 0;
   #trailerPart: PartialHead | undefined;
+  readonly #mostTrailerBytes: number;
+
+  /** `mostTrailerBytes` bounds the trailer section: what a head may have. */
+  constructor(mostTrailerBytes: number) {
+    this.#mostTrailerBytes = mostTrailerBytes;
+  }
 
   get done(): boolean {
     return this.#state === "done";
   }
 
-  get malformed(): boolean {
-    return this.#state === "malformed";
+  /** What a request with such a body is answered. */
+  get failure(): ChunkedFailure | undefined {
+    if (this.#state === "malformed") return "bad-request";
+    return this.#state === "too large" ? "headers-too-large" : undefined;
   }
 
   /**
@@ -90,6 +102,7 @@ export class ChunkedReader {
           break;
         case "done":
         case "malformed":
+        case "too large":
           return at;
         default:
           this.#readFraming(octets[at] as number);
@@ -101,7 +114,7 @@ export class ChunkedReader {
           at++;
       }
     }
-    if (at > passFrom && this.#state !== "malformed") sink.passOctets(octets, passFrom, at);
+    if (at > passFrom && this.failure === undefined) sink.passOctets(octets, passFrom, at);
     return at;
   }
 
@@ -143,9 +156,9 @@ export class ChunkedReader {
         this.#state = "size";
         return at;
       }
-      if (++this.#extensionBytes > mostExtensionBytes) this.#state = "malformed";
+      if (++this.#extensionBytes > mostExtensionBytes) this.#state = "too large";
       else this.#state = nextInExtension(this.#state, octet);
-      if (this.#state === "malformed") return at;
+      if (this.failure !== undefined) return at;
     }
     return at;
   }
@@ -153,20 +166,24 @@ export class ChunkedReader {
   #readTrailers(octets: Buffer, from: number, to: number): number {
     const before = this.#trailerPart?.length ?? 0;
     if (this.#trailerPart === undefined) this.#trailerPart = new PartialHead(octets, from, to);
-    else if (!this.#trailerPart.append(octets, from, to) && before + to - from <= mostTrailerBytes) return to;
+    else if (!this.#trailerPart.append(octets, from, to) && before + to - from <= this.#mostTrailerBytes) return to;
     const part = this.#trailerPart;
     const end = trailerScan.scan(part.octets, 0, 0, part.length);
-    if (end < 0) {
-      if (end === irregular || part.length > mostTrailerBytes) this.#state = "malformed";
-      return to;
-    }
-    this.#state = "done";
-    if (trailerScan.count > 0) this.trailers = flat(latin1(part.octets, 0, end));
+    if (end === irregular) this.#state = "malformed";
+    else if ((end < 0 ? part.length : end) > this.#mostTrailerBytes) this.#state = "too large";
+    if (end < 0 || this.failure !== undefined) return to;
+    this.trailers = trailerScan.count === 0 ? noTrailers : flat(latin1(part.octets, 0, end));
+    this.#state = framesMessage(this.trailers) ? "malformed" : "done";
     return from + end - before;
   }
 }
 
 const noTrailers: readonly string[] = Object.freeze([]);
+
+/** A length or a coding behind the body could be taken for this message's or the next one's (RFC 9110 §6.5.1). */
+function framesMessage(trailers: readonly string[]): boolean {
+  return trailers.some((name, at) => at % 2 === 0 && /^(?:content-length|transfer-encoding)$/i.test(name));
+}
 
 function flat(text: string): string[] {
   const fields: string[] = [];

@@ -224,7 +224,7 @@ export class ClientConnection {
   #begin(head: FastHead, snapshot: Snapshot, octets: Buffer, to: number): HandoverCause | undefined {
     const { requests, gateway } = this.#context;
     const { framing, contentLength, end } = requests;
-    const { bodyBytes } = snapshot.config.limits;
+    const { bodyBytes, headerBytes } = snapshot.config.limits;
     if (bodyBytes > 0 && (framing === "chunked" || contentLength > bodyBytes)) return "body-limit";
     const exchange = new Exchange(gateway, this.#peer.caller(snapshot), head);
     const route = exchange.findRoute();
@@ -238,7 +238,8 @@ export class ClientConnection {
       this.#refuse("internal-error", exchange);
       return undefined;
     }
-    const body = framing === "none" ? undefined : new BodyReader(framing === "chunked" ? "chunked" : contentLength);
+    const body =
+      framing === "none" ? undefined : new BodyReader(framing === "chunked" ? "chunked" : contentLength, headerBytes);
     const { attempts } = exchange;
     if (attempts === undefined) throw new TypeError("An exchange with a route has no attempts.");
     this.#request = new FastForwarding(this.#context, this, {
@@ -285,8 +286,8 @@ export class ClientConnection {
   #discard(body: BodyReader, octets: Buffer, from: number, to: number): number {
     const end = body.read(octets, from, to, { passOctets: ignore });
     if (body.complete) this.#discarded = undefined;
-    else if (body.malformed && this.#state === "open") this.#socket.destroySoon();
-    return body.malformed ? to : end;
+    else if (body.failure !== undefined && this.#state === "open") this.#socket.destroySoon();
+    return body.failure === undefined ? end : to;
   }
 
   /** Answers where nothing was forwarded, and closes. */

@@ -21,6 +21,7 @@ import type { UpstreamConnection, UpstreamUser } from "./upstream-connection.ts"
 
 /** After these the request's own framing is in doubt, or the client is late: the connection ends with the answer. */
 const lastAnswers: ReadonlySet<ErrorCode> = new Set([
+  "headers-too-large",
   "body-too-large",
   "request-timeout",
   "bad-request",
@@ -98,8 +99,8 @@ export class FastForwarding implements UpstreamUser {
     if (!this.#sent || this.#connection === undefined) return this.#gather(this.#body, octets, from, to);
     const { outlet } = this.#connection;
     const end = this.#readBody(this.#body, octets, from, to, outlet);
-    if (this.#body.malformed) {
-      this.#breakOff("bad-request");
+    if (this.#body.failure !== undefined) {
+      this.#breakOff(this.#body.failure);
       return to;
     }
     if (this.#body.complete) outlet.addText(this.#bodyEnding());
@@ -243,8 +244,8 @@ export class FastForwarding implements UpstreamUser {
   /** Keeps what came of the body, as text, while there is nobody to send it to; the first octets set the request going. */
   #gather(body: BodyReader, octets: Buffer, from: number, to: number): number {
     const end = this.#readBody(body, octets, from, to, this.#gathering);
-    if (body.malformed) {
-      this.#breakOff("bad-request");
+    if (body.failure !== undefined) {
+      this.#breakOff(body.failure);
       return to;
     }
     if (body.complete) this.#gathered += this.#bodyEnding();
@@ -317,7 +318,8 @@ export class FastForwarding implements UpstreamUser {
     this.#response = "streaming";
     this.#attempts.answered();
     const bodiless = this.exchange.head.method === "HEAD" || status === 204 || status === 304;
-    if (!bodiless) this.#responseBody = new BodyReader(chunked ? "chunked" : (contentLength ?? "until close"));
+    if (!bodiless)
+      this.#responseBody = new BodyReader(chunked ? "chunked" : (contentLength ?? "until close"), responseHeadBytes);
     this.#chunksAdded = !bodiless && !chunked && contentLength === undefined;
     this.#trailersFollow = chunked && !bodiless;
     const ending = responses.closing || this.#chunksAdded || this.exchange.head.method === "HEAD";
@@ -345,7 +347,9 @@ export class FastForwarding implements UpstreamUser {
     const end = body.read(octets, from, to, outlet);
     if (this.#chunksAdded && to > from) outlet.addText("\r\n");
     this.exchange.bytesSent = body.bytes;
-    if (body.malformed) {
+    if (body.failure !== undefined) {
+      // What was good of it has been promised to nobody, but the client may make something of it.
+      outlet.flush();
       this.#attemptFailed("upstream-malformed");
       return;
     }

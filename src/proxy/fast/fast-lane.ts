@@ -33,7 +33,7 @@ export class FastLane implements ConnectionOwner {
       pools,
       buffers: new ReadBuffers(),
       deadlines: new Deadlines(() => gateway.monotonicMs()),
-      turns: new EventTurns(),
+      turns: new EventTurns(() => pools.settle()),
       date: new HttpDate(() => gateway.nowMs()),
       requests: new RequestReader(),
       responses: new ResponseReader(),

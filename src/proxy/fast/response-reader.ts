@@ -41,6 +41,8 @@ export class ResponseReader {
   /** Position after the head, in the octets that were given. */
   end = 0;
   readonly #kinds: FastResponseField[] = [];
+  #closed = false;
+  #kept = true;
 
   read(octets: Buffer, from: number, to: number): "complete" | "incomplete" | "malformed" {
     const lineEnd = this.#readStatusLine(octets, from, to);
@@ -109,7 +111,8 @@ export class ResponseReader {
     const { scan } = this;
     this.contentLength = undefined;
     this.chunked = false;
-    this.closing = this.minorVersion === 0;
+    this.#closed = false;
+    this.#kept = this.minorVersion === 1;
     this.namesFields = false;
     this.hasDate = false;
     this.keepAliveSeconds = undefined;
@@ -123,17 +126,19 @@ export class ResponseReader {
       else if (kind === "content-length" && !this.#readLength(this.value(field))) return false;
       else if (kind === "transfer-encoding" && !this.#readCoding(this.value(field))) return false;
     }
+    // Whoever says both closes (RFC 9112 §9.3).
+    this.closing = this.#closed || !this.#kept;
     return true;
   }
 
   #readConnection(value: string): void {
     if (value === "keep-alive") {
-      this.closing = false;
+      this.#kept = true;
       return;
     }
     const options = value.split(",").map((option) => option.trim());
-    if (options.includes("close")) this.closing = true;
-    else if (options.includes("keep-alive")) this.closing = false;
+    if (options.includes("close")) this.#closed = true;
+    if (options.includes("keep-alive")) this.#kept = true;
     if (value !== "close") this.namesFields = true;
   }
 

@@ -11,6 +11,8 @@ interface Pool {
 /** The fast lane's connections to endpoints, kept across reloads. */
 export class UpstreamPools {
   readonly #pools = new Map<Endpoint, Pool>();
+  /** Given back in the present turn of the event loop. */
+  readonly #resting: UpstreamConnection[] = [];
 
   /** An idle connection, in the hands of this request now; undefined where there is none. */
   reuse(endpoint: Endpoint, user: UpstreamUser): UpstreamConnection | undefined {
@@ -31,14 +33,25 @@ export class UpstreamPools {
     return connection;
   }
 
-  /** The request is over and the connection fit for the next. */
+  /** The request is over and the connection fit for the next, once this turn of the event loop is over. */
   release(context: FastContext, connection: UpstreamConnection): void {
     if (connection.endpoint.retired || connection.keepMs === 0) {
       connection.destroy();
       return;
     }
     context.deadlines.arm(connection.deadline, connection.keepMs);
-    this.#pool(connection.endpoint).idle.push(connection);
+    this.#resting.push(connection);
+  }
+
+  /** A turn of the event loop is over: what an upstream did right behind its answers has been seen by now. */
+  settle(): void {
+    if (this.#resting.length === 0) return;
+    for (const connection of this.#resting) {
+      if (connection.socket.destroyed) continue;
+      if (connection.endpoint.retired) connection.destroy();
+      else this.#pool(connection.endpoint).idle.push(connection);
+    }
+    this.#resting.length = 0;
   }
 
   /** No snapshot names it any more: idle connections close now, the others after their request. */

@@ -37,13 +37,15 @@ export class StandardHead implements RequestHead {
   /**
    * Undefined where the head is not a request that Perch forwards: no Host or several (RFC 9112 §3.2), a Host that is no
    * authority, a target that is neither origin-form nor an absolute http(s) URI or that has a fragment, a transfer coding
-   * other than chunked, a version that is not HTTP/1.0 or 1.1.
+   * other than chunked, a length beyond 2^53, a version that is not HTTP/1.0 or 1.1.
    */
   static read(request: IncomingMessage): StandardHead | undefined {
     const { url = "", rawHeaders, method = "", httpVersionMajor, httpVersionMinor } = request;
     if (httpVersionMajor !== 1 || httpVersionMinor > 1) return undefined;
     const seen = look(rawHeaders);
     if (seen.otherCoding || url.includes("#")) return undefined;
+    // Beyond that a double is not the number that was written, and the upstream would get another length.
+    if (seen.contentLength !== undefined && !Number.isSafeInteger(seen.contentLength)) return undefined;
     if (seen.hosts > 1 || (seen.hosts === 0 && httpVersionMinor === 1)) return undefined;
     const form = url.charCodeAt(0) === slash ? { target: url, authority: seen.host } : absoluteForm(url);
     if (form === undefined) return undefined;
