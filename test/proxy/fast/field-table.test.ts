@@ -1,0 +1,120 @@
+import { describe, expect, it } from "vitest";
+import { FieldScan, incomplete, irregular } from "../../../src/proxy/fast/field-scan.ts";
+import { FieldTable, isNamed, nameHash } from "../../../src/proxy/fast/field-table.ts";
+
+function scanned(text: string) {
+  const scan = new FieldScan();
+  const octets = Buffer.from(text, "latin1");
+  return { scan, end: scan.scan(octets, 0, 0, octets.length) };
+}
+
+describe("the scan of fields", () => {
+  it("tells where names and values are, relative to the head's start", () => {
+    const octets = Buffer.from("....start\r\nAb: c d\r\nE:\t f \r\nG:\r\n\r\nrest");
+    const scan = new FieldScan();
+    expect(scan.scan(octets, 4, 11, octets.length)).toBe(octets.length - 4);
+    const text = octets.toString("latin1", 4);
+    const found = Array.from({ length: scan.count }, (_, field) => [
+      text.slice(scan.start(field), scan.nameEnd(field)),
+      text.slice(scan.valueStart(field), scan.valueEnd(field)),
+    ]);
+    expect(found).toEqual([
+      ["Ab", "c d"],
+      ["E", "f"],
+      ["G", ""],
+    ]);
+    expect(scan.evenlySpaced).toBe(false);
+  });
+
+  const spacing: readonly [text: string, even: boolean][] = [
+    ["A: b\r\n\r\n", true],
+    ["\r\n", true],
+    ["A: b\tc\r\n\r\n", true],
+    ["A:b\r\n\r\n", false],
+    ["A:  b\r\n\r\n", false],
+    ["A:\tb\r\n\r\n", false],
+    ["A: b \r\n\r\n", false],
+    ["A: b\t\r\n\r\n", false],
+    ["A: \r\n\r\n", false],
+    ["A:\r\n\r\n", false],
+    ["A: b\r\nC:d\r\nE: f\r\n\r\n", false],
+  ];
+  it.each(spacing)("%j is evenly spaced: %s", (text, even) => {
+    expect(scanned(text).scan.evenlySpaced).toBe(even);
+  });
+
+  it("every octet that is no part of a name or a value is irregular, wherever it stands", () => {
+    for (let octet = 0; octet < 256; octet++) {
+      const character = String.fromCharCode(octet);
+      const isToken = /[!#$%&'*+\-.^_`|~0-9A-Za-z]/.test(character);
+      const isValue = /[\t\x20-\x7e\x80-\xff]/.test(character);
+      const inName = scanned(`a${character}b: c\r\n\r\n`).end;
+      expect([octet, inName]).toEqual([octet, isToken || character === ":" ? 10 : irregular]);
+      const inValue = scanned(`a: b${character}c\r\n\r\n`).end;
+      expect([octet, inValue]).toEqual([octet, isValue ? 10 : irregular]);
+    }
+  });
+
+  it("is incomplete at every beginning", () => {
+    const text = "A: b\r\nCd:\t e \r\n\r\n";
+    for (let length = 0; length < text.length; length++) expect(scanned(text.slice(0, length)).end).toBe(incomplete);
+    expect(scanned(text).end).toBe(text.length);
+  });
+});
+
+/** Names of one hash: in its base, 31, `a_` weighs as much as b with a grave accent. */
+function collidingNames(count: number): string[] {
+  return Array.from({ length: count }, (_, number) =>
+    Array.from({ length: 10 }, (_, bit) => ((number >> bit) & 1 ? "a_" : "b`")).join(""),
+  );
+}
+
+describe("the table of names", () => {
+  const table = () => new FieldTable<string>((name) => `kind of ${name}`);
+  const kindIn = (of: FieldTable<string>, name: string) => {
+    const text = `${name}: x\r\n\r\n`;
+    return of.kind(scanned(text).scan, 0, text);
+  };
+
+  it("a name's hash is that of its lower-case form", () => {
+    const { scan } = scanned("X-Request-ID: 1\r\n\r\n");
+    expect(scan.nameHash(0)).toBe(nameHash("x-request-id"));
+  });
+
+  it("names are one in whatever case", () => {
+    const names = table();
+    for (const name of ["Host", "HOST", "host"]) expect(kindIn(names, name)).toBe("kind of host");
+  });
+
+  it("names of one hash are told apart", () => {
+    const found = [...collidingNames(500), "x^y", "x~y"];
+    expect(new Set(found.slice(0, 500).map(nameHash)).size).toBe(1);
+    expect(nameHash("x^y")).toBe(nameHash("x~y"));
+    const names = table();
+    for (let round = 0; round < 2; round++) {
+      for (const name of found) expect(kindIn(names, name)).toBe(`kind of ${name}`);
+    }
+  });
+
+  it("strangers' names take no place without end, and what does not fit is still answered", () => {
+    let asked = 0;
+    const names = new FieldTable<string>((name) => {
+      asked++;
+      return name;
+    });
+    for (let round = 0; round < 2; round++) {
+      for (let i = 0; i < 3000; i++) expect(kindIn(names, `x-${i}`)).toBe(`x-${i}`);
+    }
+    expect(asked).toBe(6000 - 400);
+  });
+
+  it("a look-alike is not the name", () => {
+    expect(isNamed("HOST", 0, 4, "host")).toBe(true);
+    expect(isNamed("HOS\x74", 0, 4, "host")).toBe(true);
+    expect(isNamed("HOS", 0, 3, "host")).toBe(false);
+    // 0x0d | 0x20 is a hyphen, 0x5e | 0x20 a tilde: only letters have a case.
+    expect(isNamed("x\ra", 0, 3, "x-a")).toBe(false);
+    expect(isNamed("x^a", 0, 3, "x~a")).toBe(false);
+    expect(isNamed("x~a", 0, 3, "x^a")).toBe(false);
+  });
+});
