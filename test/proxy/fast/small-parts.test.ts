@@ -8,7 +8,7 @@ import { ReadBuffers } from "../../../src/proxy/fast/read-buffers.ts";
 
 describe("a body", () => {
   function read(framing: number | "chunked" | "until close", ...pieces: readonly string[]) {
-    const body = new BodyReader(framing);
+    const body = new BodyReader(framing, 1024);
     let passed = "";
     let taken = 0;
     for (const piece of pieces) {
@@ -29,7 +29,7 @@ describe("a body", () => {
   });
 
   it("of no length is complete before anything came, and takes nothing", () => {
-    expect(new BodyReader(0).complete).toBe(true);
+    expect(new BodyReader(0, 1024).complete).toBe(true);
     expect(read(0, "GET").taken).toBe(0);
   });
 
@@ -57,13 +57,13 @@ describe("a body", () => {
     const { body, taken } = read("chunked", "5\r\nhello\r\n0\r\nA: b\r\n\r\nGET");
     expect([body.complete, body.bytes, body.trailers, taken]).toEqual([true, 5, ["A", "b"], 21]);
     const { body: bad } = read("chunked", "5\r\nhelloo");
-    expect([bad.complete, bad.malformed]).toEqual([false, true]);
+    expect([bad.complete, bad.failure]).toEqual([false, "bad-request"]);
   });
 });
 
 describe("turns of the event loop", () => {
   it("events in one turn are in the same, those in the next are not", async () => {
-    const turns = new EventTurns();
+    const turns = new EventTurns(() => {});
     turns.happened();
     const first = turns.current;
     turns.happened();
@@ -73,8 +73,17 @@ describe("turns of the event loop", () => {
     expect(turns.current).not.toBe(first);
   });
 
+  it("asking is enough for a turn to end, and whoever wants to know is told once", async () => {
+    let ended = 0;
+    const turns = new EventTurns(() => ended++);
+    const first = turns.current;
+    turns.happened();
+    await nextTurn();
+    expect([turns.current === first, ended]).toEqual([false, 1]);
+  });
+
   it("can not be told past as many events as may be two turns'", async () => {
-    const turns = new EventTurns();
+    const turns = new EventTurns(() => {});
     for (let i = 0; i < 512; i++) turns.happened();
     expect(turns.current).toBeGreaterThanOrEqual(0);
     turns.happened();
