@@ -104,7 +104,7 @@ export interface ChunkedBody {
 }
 
 /** Reads chunks; a size is hexadecimal and nothing else: Perch sends no extensions on. */
-export function readChunks(octets: string, from: number): ChunkedBody {
+function readChunks(octets: string, from: number): ChunkedBody {
   let body = "";
   for (let at = from; ; ) {
     const lineEnd = octets.indexOf("\r\n", at);

@@ -30,7 +30,7 @@ export function readStrictResponse(octets: string, from: number, method: string)
 }
 
 /** The status of a response's first line. */
-export function statusOf(startLine: string): number {
+function statusOf(startLine: string): number {
   const match = /^HTTP\/1\.1 ([1-5]\d\d) [\t\x20-\x7e]*$/.exec(startLine);
   if (match === null) throw new Malformed(`status line: ${excerpt(startLine)}`);
   return Number(match[1]);

@@ -40,7 +40,7 @@ export const equal: Alike = (on, off) => on.view === off.view && on.overdue.leng
 export const equalSaveLookAhead: Alike = (on, off) => equal(on, off) || withoutLateRefusal(on.view) === off.view;
 
 /** The view without a last 400, the answer before it closing instead. */
-export function withoutLateRefusal(view: string): string {
+function withoutLateRefusal(view: string): string {
   const lines = view.split("\n");
   const refusal = lines.lastIndexOf("  HTTP/1.1 400 Bad Request");
   const before = lines.lastIndexOf("  Connection: keep-alive", refusal);

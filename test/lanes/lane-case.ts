@@ -49,7 +49,6 @@ export const upstreamHas = (text: string): ClientStep => ({ upstreamHas: text })
 export const clientHas = (text: string): AnswerStep => ({ clientHas: text });
 export const closed: ClientStep = { closed: true };
 export const quiet: ClientStep = { quiet: true };
-export const gone: AnswerStep = { gone: true };
 export const end = { do: "end" } as const;
 export const reset = { do: "reset" } as const;
 export const reconnect: ClientStep = { do: "reconnect" };

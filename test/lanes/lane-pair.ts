@@ -7,7 +7,7 @@ import { Lane, type LaneConfig, type LaneRun, type Origins } from "./lane.ts";
 import type { LaneCase } from "./lane-case.ts";
 
 /** Whether `fastLane: on` gives the fast lane by now: then regular cases must stay in it. */
-export const fastLaneHasLanded: boolean = true;
+const fastLaneHasLanded: boolean = true;
 
 /** What a log says of an upload that was refused is a race, or depends on how much the lane had read. */
 const refusedUpload = /"(?:status|error|bytesReceived|upstream|attempts)":[^,]+,/g;

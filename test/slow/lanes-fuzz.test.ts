@@ -5,9 +5,9 @@ import { nearMissRequest, nearMissResponse, wellFormed } from "../lanes/generate
 import { LanePair } from "../lanes/lane-pair.ts";
 
 /** Saved ones, and one of today; a failure names its own. */
-const everySeed = seeds(...Array.from({ length: 12 }, (_, i) => 1000 + i), Math.floor(Date.now() / 86_400_000));
+const everySeed = seeds(...Array.from({ length: 3 }, (_, i) => 1000 + i), Math.floor(Date.now() / 86_400_000));
 
-const runs = 250;
+const runs = 200;
 
 describe.each([
   ["a trusted caller", trusting],
