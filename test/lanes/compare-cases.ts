@@ -8,11 +8,7 @@ import { LanePair } from "./lane-pair.ts";
 const loggedApart: ReadonlySet<string> = new Set(["upstreams that break, stop or hurry: nobody listens, POST"]);
 
 /** A test for each case through one pair of lanes, and one for what both wrote to their access logs. */
-export function compareCases(
-  title: string,
-  configure: (origins: Origins, folder: string) => LaneConfig,
-  cases: readonly LaneCase[],
-): void {
+export function compareCases(title: string, configure: Configure, cases: readonly LaneCase[]): void {
   describe(title, () => {
     let pair: LanePair | undefined;
     const started = () => pair ?? failed();
@@ -40,3 +36,25 @@ export function compareCases(
 function failed(): never {
   throw new Error("the lanes did not start");
 }
+
+/**
+ * The same for cases that wait for a timeout: each has lanes of its own, and they wait together. Their logs are not
+ * compared.
+ */
+export function compareCasesAtOnce(title: string, configure: Configure, cases: readonly LaneCase[]): void {
+  describe.concurrent(title, () => {
+    for (const laneCase of cases) {
+      const test = knownDifferences.has(`${title}: ${laneCase.name}`) ? it.concurrent.fails : it.concurrent;
+      test(laneCase.name, async () => {
+        const pair = await LanePair.start(configure);
+        try {
+          await pair.compare(laneCase);
+        } finally {
+          await pair.stop();
+        }
+      });
+    }
+  });
+}
+
+type Configure = (origins: Origins, folder: string) => LaneConfig;

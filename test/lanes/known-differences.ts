@@ -40,8 +40,8 @@ export const knownDifferences: ReadonlyMap<string, string> = new Map([
   ["response bodies: blanks around a length", "the standard lane counts the blanks as digits, and answers 502"],
   ["response bodies: empty and blank trailers", whitespace],
   ["response bodies: 30 KiB of chunk extensions", "the fast lane bounds chunk extensions, the standard lane does not"],
-  ['response bodies: bad chunk "ffffffffffffffff\\r\\nhello\\r\\n"', hugeChunk],
-  ['response bodies: bad chunk "7fffffffffffffff\\r\\nhello\\r\\n"', hugeChunk],
+  ['responses that take their time: bad chunk "ffffffffffffffff\\r\\nhello\\r\\n"', hugeChunk],
+  ['responses that take their time: bad chunk "7fffffffffffffff\\r\\nhello\\r\\n"', hugeChunk],
   [
     "response bodies: Transfer-Encoding twice",
     "the standard lane looks at the first only; chunked twice is no coding (RFC 9112 §6.1)",
