@@ -5,9 +5,9 @@ import { nearMissRequest, nearMissResponse, wellFormed } from "./generated-cases
 import { LanePair } from "./lane-pair.ts";
 
 const corpora = [
-  ["well-formed exchanges", wellFormed, equal, 40],
-  ["requests that are nearly well-formed", nearMissRequest, equalSaveLookAhead, 60],
-  ["responses that are nearly well-formed", nearMissResponse, equalOrRefused, 40],
+  ["well-formed exchanges", wellFormed, equal, 25],
+  ["requests that are nearly well-formed", nearMissRequest, equalSaveLookAhead, 40],
+  ["responses that are nearly well-formed", nearMissResponse, equalOrRefused, 25],
 ] as const satisfies readonly (readonly [string, unknown, Alike, number])[];
 
 describe.each([
