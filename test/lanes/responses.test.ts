@@ -211,6 +211,10 @@ const bodies: readonly LaneCase[] = [
     "7fffffffffffffff\r\nhello\r\n",
     "5\0\r\nhello\r\n",
     "5\r\r\nhello\r\n",
+    "5\rXhello\r\n",
+    "5\r\nhello\rX",
+    "0\rX",
+    "0\r\n\rX",
   ].map(
     (bad): LaneCase => ({
       ...any(`bad chunk ${JSON.stringify(bad)}`, ""),
