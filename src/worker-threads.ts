@@ -126,10 +126,10 @@ export class WorkerThreads implements Serving {
 }
 
 /**
- * V8's young generation in each worker, three semi-spaces of 4 MiB: as `perch serve` bounds the main thread's, for the
+ * V8's young generation in each worker, three semi-spaces of 16 MiB: as `perch serve` bounds the main thread's, for the
  * same reason.
  */
-const youngGenerationMb = 12;
+const youngGenerationMb = 48;
 const smallestHeapMb = 256;
 
 function spawnWorker(
