@@ -34,6 +34,7 @@ export interface SharedPorts {
 const acceptQueuedMs = 1_000;
 
 const nowMs = () => Date.now();
+const monotonicMs = () => performance.now();
 
 /** Everything that serves requests in one thread: listeners, lanes, the active snapshot and what it counts. */
 export class DataPlane implements Serving {
@@ -41,7 +42,7 @@ export class DataPlane implements Serving {
   readonly endpoints: EndpointRegistry;
   readonly workers = { serving: 1, restarts: 0 };
   readonly #parts: DataPlaneParts;
-  readonly #lanes = new Lanes();
+  readonly #lanes = new Lanes(monotonicMs);
   readonly #accessLog: AccessLog;
   readonly #gateway: Gateway;
   #listeners: readonly Listener[] = [];
@@ -123,7 +124,7 @@ export class DataPlane implements Serving {
       },
       observer: new Observer(this.#accessLog),
       nowMs,
-      monotonicMs: () => performance.now(),
+      monotonicMs,
       randomFraction: Math.random,
       randomUnit: batchedRandom(),
       newRequestId: randomUUID,

@@ -5,7 +5,11 @@ import type { Endpoint } from "./upstream/endpoint.ts";
 /** What the lanes keep beyond a request and share between listeners: the connections to endpoints. */
 export class Lanes {
   readonly standard = new Pools();
-  readonly fast = new UpstreamPools();
+  readonly fast: UpstreamPools;
+
+  constructor(monotonicMs: () => number) {
+    this.fast = new UpstreamPools(monotonicMs);
+  }
 
   /** No snapshot names the endpoint any more: what is in flight ends, then its connections close. */
   retire(endpoint: Endpoint): void {

@@ -59,8 +59,9 @@ function readChunks(socket: Socket, reader: ConnectionReader): AcceptedSocket {
     socket,
     giveBack(unread) {
       socket.off("data", onData);
-      socket.pause();
       socket.unshift(unread);
+      // Whoever pauses a stream has to start it again; the next reader listens by then.
+      if (socket.isPaused()) socket.resume();
     },
   };
 }

@@ -25,9 +25,11 @@ type State =
   | "size"
   | "extension start"
   | "extension name"
+  | "extension value start"
   | "extension value"
   | "quoted value"
   | "quoted pair"
+  | "quoted end"
   | "size end"
   | "data"
   | "data end"
@@ -93,9 +95,11 @@ export class ChunkedReader {
           return this.#readTrailers(octets, at, to);
         case "extension start":
         case "extension name":
+        case "extension value start":
         case "extension value":
         case "quoted value":
         case "quoted pair":
+        case "quoted end":
           if (at > passFrom) sink.passOctets(octets, passFrom, at);
           at = this.#readExtension(octets, at, to);
           passFrom = at;
@@ -152,7 +156,7 @@ export class ChunkedReader {
     let at = from;
     for (; at < to; at++) {
       const octet = octets[at] as number;
-      if (octet === carriageReturn && (this.#state === "extension name" || this.#state === "extension value")) {
+      if (octet === carriageReturn && mayEndExtension.has(this.#state)) {
         this.#state = "size";
         return at;
       }
@@ -178,6 +182,13 @@ export class ChunkedReader {
   }
 }
 
+const mayEndExtension: ReadonlySet<State> = new Set<State>([
+  "extension name",
+  "extension value start",
+  "extension value",
+  "quoted end",
+]);
+
 const noTrailers: readonly string[] = Object.freeze([]);
 
 /** A length or a coding behind the body could be taken for this message's or the next one's (RFC 9110 §6.5.1). */
@@ -198,19 +209,23 @@ function flat(text: string): string[] {
 
 function nextInExtension(state: State, octet: number): State {
   const isToken = ((octetClasses[octet] as number) & tokenOctet) !== 0;
+  const isValue = ((octetClasses[octet] as number) & valueOctet) !== 0;
   switch (state) {
     case "quoted pair":
-      return "quoted value";
+      return isValue ? "quoted value" : "malformed";
     case "quoted value":
-      if (octet === quote) return "extension value";
+      if (octet === quote) return "quoted end";
       if (octet === backslash) return "quoted pair";
-      return ((octetClasses[octet] as number) & valueOctet) === 0 ? "malformed" : "quoted value";
+      return isValue ? "quoted value" : "malformed";
+    case "quoted end":
+      return octet === semicolon ? "extension start" : "malformed";
+    case "extension value start":
     case "extension value":
-      if (octet === quote) return "quoted value";
+      if (octet === quote && state === "extension value start") return "quoted value";
       if (octet === semicolon) return "extension start";
       return isToken ? "extension value" : "malformed";
     default:
-      if (octet === equalsSign) return "extension value";
+      if (octet === equalsSign) return "extension value start";
       if (octet === semicolon) return "extension start";
       return isToken ? "extension name" : "malformed";
   }

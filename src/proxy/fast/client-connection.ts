@@ -16,6 +16,7 @@ import type { FastHead } from "./fast-head.ts";
 import { incomplete, irregular } from "./field-scan.ts";
 import { Outlet } from "./outlet.ts";
 import { PartialHead } from "./partial-head.ts";
+import { ReadTarget } from "./read-buffers.ts";
 import { requestText, WayText } from "./request-text.ts";
 
 /** A head must be complete within this time: the bound on a slow sender of headers. */
@@ -30,6 +31,8 @@ const mostWaitingBytes = 64 * 1024;
 
 /** What a connection asks of the lane that it belongs to. */
 export interface ConnectionOwner {
+  /** True once it waits for its connections to end: none is kept behind its answer. */
+  readonly isClosing: boolean;
   /** Gives the connection to the standard lane, with what was read and not understood. */
   handOver(socket: Socket): void;
   closed(connection: ClientConnection): void;
@@ -48,12 +51,14 @@ export class ClientConnection {
   readonly #socket: Socket;
   readonly #peer: Peer;
   readonly #way = new WayText();
-  #buffer: Buffer;
+  readonly #target: ReadTarget;
   #request: FastForwarding | undefined;
   /** A head of which not all has come. */
   #partialHead: PartialHead | undefined;
   /** What came behind the request that is being answered. */
   #waiting: Buffer | undefined;
+  /** What is being taken from there. */
+  #taken: Buffer | undefined;
   /** What is left of an upload whose answer is out; it is read and thrown away. */
   #discarded: BodyReader | undefined;
   /** Whether the answer that is due is the last. */
@@ -61,18 +66,21 @@ export class ClientConnection {
   #state: "open" | "lingering" = "open";
   /** What was read and thrown away behind the last answer. */
   #lingeredBytes = 0;
-  #paused = false;
+  /** Why nothing is read for now: the upload's other side is slow, or enough waits already. */
+  #bodyPaused = false;
+  #waitingIsFull = false;
+  #flushIsWatched = false;
 
   constructor(context: FastContext, owner: ConnectionOwner, accepted: Socket) {
     this.#context = context;
     this.#owner = owner;
-    this.#buffer = context.buffers.shared;
-    this.#accepted = readAccepted(accepted, { buffer: () => this.#buffer, onRead: this.#onRead });
+    this.#target = new ReadTarget(context.buffers);
+    this.#accepted = readAccepted(accepted, { buffer: this.#target.next, onRead: this.#onRead });
     this.#socket = this.#accepted.socket;
     this.#peer = new Peer(this.#socket);
     this.outlet = new Outlet(this.#socket, context.buffers, this.#onFlushed);
     // Whatever broke is also told by `close`.
-    this.#socket.on("error", ignore).on("end", this.#onEnd).on("close", this.#onClose);
+    this.#socket.on("error", ignore).on("end", this.#onEnd).on("close", this.#onClose).on("timeout", this.#onTimeout);
     context.deadlines.arm(this.deadline, headTimeoutMs);
   }
 
@@ -103,38 +111,48 @@ export class ClientConnection {
     return this.#closing ? "close" : "keep-alive";
   }
 
+  /** The client has not taken what was written; from its last sign of doing so, it has so many milliseconds. */
+  watchFlush(ms: number): void {
+    this.deadline.disarm();
+    this.#flushIsWatched = true;
+    // Node's own timer, which sees a slow client take a part of it; only those that are slow need one.
+    this.#socket.setTimeout(ms);
+  }
+
   pauseBody(): void {
-    this.#paused = true;
+    this.#bodyPaused = true;
   }
 
   resumeBody(): void {
-    if (!this.#paused) return;
-    this.#paused = false;
-    this.#socket.resume();
+    if (!this.#bodyPaused) return;
+    this.#bodyPaused = false;
+    if (!this.#isPaused) this.#socket.resume();
+  }
+
+  get #isPaused(): boolean {
+    return this.#bodyPaused || this.#waitingIsFull;
   }
 
   /** From the next read on, octets come in a buffer that no other connection reads into. */
   useOwnBuffer(): void {
-    if (this.#buffer === this.#context.buffers.shared) this.#buffer = this.#context.buffers.take();
+    this.#target.useOwn();
   }
 
   /** `written`: whether a write may still hold on to the own buffer. */
   useSharedBuffer(written: "flushed" | "pending"): void {
-    const { buffers } = this.#context;
-    if (this.#buffer === buffers.shared) return;
-    if (written === "flushed") buffers.giveBack(this.#buffer);
-    this.#buffer = buffers.shared;
+    this.#target.useShared(written);
   }
 
   /** Its answer has left whole. `body` is the request's, of which some may still be to come. */
   requestEnded(body: BodyReader | undefined): void {
     this.#request = undefined;
     const unread = body?.complete === false ? body : undefined;
-    if (this.#closing) {
+    if (this.#closing || this.#owner.isClosing) {
       this.#end(unread);
       return;
     }
     this.#discarded = unread;
+    this.#target.useShared("pending");
     this.#context.deadlines.arm(this.deadline, keepAliveMs);
     this.resumeBody();
     this.#takeWaiting();
@@ -144,15 +162,20 @@ export class ClientConnection {
 
   readonly #onRead = (length: number, octets: Buffer): boolean => {
     this.#context.turns.happened();
+    this.#target.readBegun();
     try {
       this.#take(octets, 0, length);
     } catch (error) {
       this.#fail(error);
     }
-    return !this.#paused;
+    return !this.#isPaused;
   };
 
   readonly #onFlushed = (): void => {
+    // Node calls back for what a destroyed socket never sent; its `close` tells the rest.
+    if (this.#socket.destroyed) return;
+    if (this.#flushIsWatched) this.#socket.setTimeout(0);
+    this.#flushIsWatched = false;
     try {
       this.#request?.onClientFlushed();
     } catch (error) {
@@ -163,6 +186,10 @@ export class ClientConnection {
   /** Whoever closes before the answer came does not want it: node:http sees it so too, and so do most proxies. */
   readonly #onEnd = (): void => {
     this.destroy();
+  };
+
+  readonly #onTimeout = (): void => {
+    this.onDeadline();
   };
 
   readonly #onClose = (): void => {
@@ -188,32 +215,39 @@ export class ClientConnection {
 
   #wait(octets: Buffer, from: number, to: number): void {
     const piece = octets.subarray(from, to);
-    this.#waiting = this.#waiting === undefined ? Buffer.from(piece) : Buffer.concat([this.#waiting, piece]);
-    if (this.#waiting.length >= mostWaitingBytes) this.#paused = true;
+    // What waited before and waits on is not copied again for each request that is taken from it.
+    if (octets === this.#taken) this.#waiting = piece;
+    else this.#waiting = this.#waiting === undefined ? Buffer.from(piece) : Buffer.concat([this.#waiting, piece]);
+    this.#waitingIsFull = this.#waiting.length >= mostWaitingBytes;
   }
 
   #takeWaiting(): void {
     const waiting = this.#waiting;
     if (waiting === undefined) return;
+    const wasPaused = this.#isPaused;
     this.#waiting = undefined;
+    this.#waitingIsFull = false;
+    this.#taken = waiting;
     this.#take(waiting, 0, waiting.length);
+    this.#taken = undefined;
+    if (wasPaused && !this.#isPaused) this.#socket.resume();
   }
 
   #readOn(partial: PartialHead, octets: Buffer, from: number, to: number): void {
     const { headerBytes } = this.#context.gateway.snapshot.config.limits;
     if (!partial.append(octets, from, to) && partial.length <= headerBytes) return;
     this.#partialHead = undefined;
-    this.#readHead(partial.octets, 0, partial.length);
+    this.#readHead(partial.octets, 0, partial.length, partial);
   }
 
-  #readHead(octets: Buffer, from: number, to: number): void {
+  #readHead(octets: Buffer, from: number, to: number, partial?: PartialHead): void {
     const { requests, gateway } = this.#context;
     const { snapshot } = gateway;
     const head = requests.read(octets, from, to, snapshot);
     if (head === incomplete) {
+      this.#partialHead = partial ?? new PartialHead(octets, from, to);
       // The time for a head runs from its first octet.
-      this.#partialHead = new PartialHead(octets, from, to);
-      this.#context.deadlines.arm(this.deadline, headTimeoutMs);
+      if (partial === undefined) this.#context.deadlines.arm(this.deadline, headTimeoutMs);
       return;
     }
     const unfit = head === irregular ? "head" : this.#begin(head, snapshot, octets, to);
@@ -257,7 +291,11 @@ export class ClientConnection {
   #handOver(cause: HandoverCause, octets: Buffer, from: number, to: number): void {
     this.#context.gateway.handedOver(cause);
     this.deadline.cancel();
-    this.#socket.off("error", ignore).off("end", this.#onEnd).off("close", this.#onClose);
+    this.#socket
+      .off("error", ignore)
+      .off("end", this.#onEnd)
+      .off("close", this.#onClose)
+      .off("timeout", this.#onTimeout);
     this.#accepted.giveBack(Buffer.from(octets.subarray(from, to)));
     this.#owner.handOver(this.#socket);
     this.#owner.closed(this);

@@ -61,7 +61,8 @@ export class Deadlines {
       deadline.dueTick = never;
       return;
     }
-    deadline.dueTick = this.#tick + Math.ceil(ms / tickMs) + 1;
+    // By the clock, for the wheel stands still while the process is busy.
+    deadline.dueTick = Math.floor((this.#monotonicMs() - this.#startedMs + ms) / tickMs) + 1;
     if (deadline.filedTick > deadline.dueTick) this.#file(deadline);
   }
 

@@ -7,13 +7,17 @@ import type { RequestReader } from "./request-reader.ts";
 import type { ResponseReader } from "./response-reader.ts";
 import type { UpstreamPools } from "./upstream-pools.ts";
 
-/** What all connections of the fast lane share. */
-export interface FastContext {
-  readonly gateway: Gateway;
-  readonly pools: UpstreamPools;
+/** What connections to upstreams need, whichever listener's requests they carry: one for all listeners. */
+export interface UpstreamContext {
   readonly buffers: ReadBuffers;
   readonly deadlines: Deadlines;
   readonly turns: EventTurns;
+}
+
+/** What all connections of one listener's fast lane share. */
+export interface FastContext extends UpstreamContext {
+  readonly gateway: Gateway;
+  readonly pools: UpstreamPools;
   readonly date: HttpDate;
   readonly requests: RequestReader;
   readonly responses: ResponseReader;

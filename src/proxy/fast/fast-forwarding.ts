@@ -198,15 +198,15 @@ export class FastForwarding implements UpstreamUser {
     const { pools } = this.#context;
     this.#attempts.started(endpoint);
     this.#sent = false;
-    const idle = pools.reuse(endpoint, this);
+    // Where one idle connection turned out to be broken, the others are likely to be: a second attempt makes its own.
+    const idle = this.#attempts.count === 1 ? pools.reuse(endpoint, this) : undefined;
     if (idle === undefined) {
       this.#arm(this.#timeouts.connectMs);
-      this.#connection = pools.open(this.#context, endpoint, this);
+      this.#connection = pools.open(endpoint, this);
       return;
     }
     this.#connection = idle;
-    // Only a first attempt is surely made in the turn in which the request was read.
-    if (this.#attempts.count === 1) idle.watchTurn();
+    idle.watchTurn();
     this.#send();
   }
 
@@ -359,7 +359,7 @@ export class FastForwarding implements UpstreamUser {
     }
     outlet.flush();
     connection.useOwnBuffer();
-    this.#arm(this.#timeouts.idleMs);
+    this.#armStreaming();
   }
 
   /** The answer is whole. Octets behind it were asked for by nobody, so the connection that brought them is not kept. */
@@ -370,11 +370,11 @@ export class FastForwarding implements UpstreamUser {
       outlet.addText(`${lines(responseTrailers(this.#responseBody?.trailers ?? []).flat())}\r\n`);
     this.#response = "ended";
     this.#connection = undefined;
-    this.#arm(this.#timeouts.idleMs);
     outlet.flush();
+    this.#armStreaming();
     const usable = upstream === "ended" && !this.awaitsBody;
     connection.leave(outlet.pending ? "pending" : "flushed");
-    if (usable) this.#context.pools.release(this.#context, connection);
+    if (usable) this.#context.pools.release(connection);
     else connection.destroy();
   }
 
@@ -434,8 +434,15 @@ export class FastForwarding implements UpstreamUser {
         body: head.method === "HEAD" ? "omitted" : "sent",
       }),
     );
-    this.#arm(this.#timeouts.idleMs);
     this.#client.outlet.flush();
+    this.#armStreaming();
+  }
+
+  /** Whoever's turn it is: the client's, while it has not taken what was written. */
+  #armStreaming(): void {
+    const { idleMs } = this.#timeouts;
+    if (this.#client.outlet.pending) this.#client.watchFlush(idleMs);
+    else this.#arm(idleMs);
   }
 
   #arm(ms: number): void {

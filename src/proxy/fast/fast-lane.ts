@@ -1,11 +1,8 @@
 import type { Socket } from "node:net";
 import type { Gateway } from "../gateway.ts";
 import { ClientConnection, type ConnectionOwner } from "./client-connection.ts";
-import { Deadlines } from "./deadlines.ts";
-import { EventTurns } from "./event-turns.ts";
 import type { FastContext } from "./fast-context.ts";
 import { HttpDate } from "./http-date.ts";
-import { ReadBuffers } from "./read-buffers.ts";
 import { RequestReader } from "./request-reader.ts";
 import { ResponseReader } from "./response-reader.ts";
 import type { UpstreamPools } from "./upstream-pools.ts";
@@ -29,16 +26,13 @@ export class FastLane implements ConnectionOwner {
   constructor(gateway: Gateway, pools: UpstreamPools, other: OtherLane) {
     this.#other = other;
     this.#context = {
+      ...pools.context,
       gateway,
       pools,
-      buffers: new ReadBuffers(),
-      deadlines: new Deadlines(() => gateway.monotonicMs()),
-      turns: new EventTurns(() => pools.settle()),
       date: new HttpDate(() => gateway.nowMs()),
       requests: new RequestReader(),
       responses: new ResponseReader(),
     };
-    this.#context.deadlines.start();
   }
 
   /** Takes a fresh connection. */
@@ -48,6 +42,10 @@ export class FastLane implements ConnectionOwner {
 
   handOver(socket: Socket): void {
     this.#other.accept(socket);
+  }
+
+  get isClosing(): boolean {
+    return this.#closed !== undefined;
   }
 
   closed(connection: ClientConnection): void {
@@ -62,7 +60,6 @@ export class FastLane implements ConnectionOwner {
     for (const connection of this.#connections) if (connection.isIdle) connection.destroy();
     if (this.#connections.size === 0) resolve();
     await promise;
-    this.#context.deadlines.stop();
   }
 
   /** Breaks off whatever `close` still waits for. */

@@ -20,3 +20,49 @@ export class ReadBuffers {
     if (this.#free.length < mostFree) this.#free.push(buffer);
   }
 }
+
+/**
+ * The buffer that one socket reads into. Node goes on reading into the one that it was given last until it asks for the
+ * next, right after a read: only then is the old one nobody's.
+ */
+export class ReadTarget {
+  readonly #buffers: ReadBuffers;
+  #current: Buffer;
+  #wanted: "shared" | "own" = "shared";
+  /** Whether the own buffer may serve another socket once it is left. */
+  #reusable = false;
+  #reading = false;
+
+  constructor(buffers: ReadBuffers) {
+    this.#buffers = buffers;
+    this.#current = buffers.shared;
+  }
+
+  /** A read is being understood; node asks for the next buffer when that is done. */
+  readBegun(): void {
+    this.#reading = true;
+  }
+
+  /** From the next read on, octets come in a buffer that no other socket reads into. */
+  useOwn(): void {
+    this.#wanted = "own";
+  }
+
+  /** Back to the buffer of all. `written`: whether a write may still hold on to the own one. */
+  useShared(written: "flushed" | "pending"): void {
+    this.#wanted = "shared";
+    this.#reusable = written === "flushed" && this.#reading;
+  }
+
+  /** What node asks for. */
+  readonly next = (): Buffer => {
+    this.#reading = false;
+    const { shared } = this.#buffers;
+    if (this.#wanted === "own" && this.#current === shared) this.#current = this.#buffers.take();
+    else if (this.#wanted === "shared" && this.#current !== shared) {
+      if (this.#reusable) this.#buffers.giveBack(this.#current);
+      this.#current = shared;
+    }
+    return this.#current;
+  };
+}

@@ -46,6 +46,7 @@ export class RequestReader {
 
   /** Reads the head that starts at `from`, in octets that end before `to`. */
   read(octets: Buffer, from: number, to: number, snapshot: Snapshot): FastHead | typeof incomplete | typeof irregular {
+    this.head = undefined;
     const method = methodAt(octets, from, to);
     if (typeof method === "number") return method;
     const targetStart = from + method.octets.length;

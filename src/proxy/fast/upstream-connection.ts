@@ -1,8 +1,9 @@
 import { connect, type Socket } from "node:net";
 import type { Endpoint } from "../../upstream/endpoint.ts";
 import { Deadline } from "./deadlines.ts";
-import type { FastContext } from "./fast-context.ts";
+import type { UpstreamContext } from "./fast-context.ts";
 import { Outlet } from "./outlet.ts";
+import { ReadTarget } from "./read-buffers.ts";
 
 /** How long an unused connection to an endpoint is kept, unless the endpoint announces less. */
 const keepAliveMs = 30_000;
@@ -32,15 +33,15 @@ export class UpstreamConnection {
   keepMs = 0;
   readonly deadline: Deadline;
   readonly outlet: Outlet;
-  readonly #context: FastContext;
+  readonly #context: UpstreamContext;
   readonly #closed: (connection: UpstreamConnection) => void;
   /** The turn of the event loop in which the present request was written, where that matters. */
   #writtenInTurn = -1;
   #user: UpstreamUser | undefined;
-  #buffer: Buffer;
+  readonly #target: ReadTarget;
 
   constructor(
-    context: FastContext,
+    context: UpstreamContext,
     endpoint: Endpoint,
     user: UpstreamUser,
     closed: (connection: UpstreamConnection) => void,
@@ -49,14 +50,14 @@ export class UpstreamConnection {
     this.#context = context;
     this.#user = user;
     this.#closed = closed;
-    this.#buffer = context.buffers.shared;
+    this.#target = new ReadTarget(context.buffers);
     this.deadline = new Deadline(this);
     const { hostname, port } = endpoint;
     this.socket = connect({
       host: hostname,
       port,
       noDelay: true,
-      onread: { buffer: () => this.#buffer, callback: (length, octets) => this.#onRead(length, octets as Buffer) },
+      onread: { buffer: this.#target.next, callback: (length, octets) => this.#onRead(length, octets as Buffer) },
     });
     this.outlet = new Outlet(this.socket, context.buffers, () => this.#tell((user) => user.onUpstreamFlushed()));
     this.socket
@@ -101,20 +102,13 @@ export class UpstreamConnection {
 
   /** From the next read on, octets come in a buffer that no other connection reads into. */
   useOwnBuffer(): void {
-    if (this.#buffer === this.#context.buffers.shared) this.#buffer = this.#context.buffers.take();
+    this.#target.useOwn();
   }
 
   /** Its request is over. `written`: whether a write may still hold on to the buffer. */
   leave(written: "flushed" | "pending"): void {
     this.#user = undefined;
-    this.#releaseBuffer(written);
-  }
-
-  #releaseBuffer(written: "flushed" | "pending"): void {
-    const { buffers } = this.#context;
-    if (this.#buffer === buffers.shared) return;
-    if (written === "flushed") buffers.giveBack(this.#buffer);
-    this.#buffer = buffers.shared;
+    this.#target.useShared(written);
   }
 
   destroy(): void {
@@ -129,6 +123,7 @@ export class UpstreamConnection {
 
   #onRead(length: number, octets: Buffer): boolean {
     this.#context.turns.happened();
+    this.#target.readBegun();
     const user = this.#user;
     if (user === undefined) {
       // Nothing was asked: whoever got this connection next would take it for the answer to another request.

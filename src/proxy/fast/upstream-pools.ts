@@ -1,5 +1,8 @@
 import type { Endpoint } from "../../upstream/endpoint.ts";
-import type { FastContext } from "./fast-context.ts";
+import { Deadlines } from "./deadlines.ts";
+import { EventTurns } from "./event-turns.ts";
+import type { UpstreamContext } from "./fast-context.ts";
+import { ReadBuffers } from "./read-buffers.ts";
 import { UpstreamConnection, type UpstreamUser } from "./upstream-connection.ts";
 
 interface Pool {
@@ -10,9 +13,16 @@ interface Pool {
 
 /** The fast lane's connections to endpoints, kept across reloads. */
 export class UpstreamPools {
+  readonly context: UpstreamContext;
   readonly #pools = new Map<Endpoint, Pool>();
   /** Given back in the present turn of the event loop. */
   readonly #resting: UpstreamConnection[] = [];
+
+  constructor(monotonicMs: () => number) {
+    const deadlines = new Deadlines(monotonicMs);
+    deadlines.start();
+    this.context = { buffers: new ReadBuffers(), deadlines, turns: new EventTurns(() => this.#settle()) };
+  }
 
   /** An idle connection, in the hands of this request now; undefined where there is none. */
   reuse(endpoint: Endpoint, user: UpstreamUser): UpstreamConnection | undefined {
@@ -26,25 +36,25 @@ export class UpstreamPools {
   }
 
   /** A new connection; the request hears when it stands. */
-  open(context: FastContext, endpoint: Endpoint, user: UpstreamUser): UpstreamConnection {
+  open(endpoint: Endpoint, user: UpstreamUser): UpstreamConnection {
     const pool = this.#pool(endpoint);
-    const connection = new UpstreamConnection(context, endpoint, user, (closed) => this.#forget(closed));
+    const connection = new UpstreamConnection(this.context, endpoint, user, (closed) => this.#forget(closed));
     pool.all.add(connection);
     return connection;
   }
 
   /** The request is over and the connection fit for the next, once this turn of the event loop is over. */
-  release(context: FastContext, connection: UpstreamConnection): void {
+  release(connection: UpstreamConnection): void {
     if (connection.endpoint.retired || connection.keepMs === 0) {
       connection.destroy();
       return;
     }
-    context.deadlines.arm(connection.deadline, connection.keepMs);
+    this.context.deadlines.arm(connection.deadline, connection.keepMs);
     this.#resting.push(connection);
   }
 
   /** A turn of the event loop is over: what an upstream did right behind its answers has been seen by now. */
-  settle(): void {
+  #settle(): void {
     if (this.#resting.length === 0) return;
     for (const connection of this.#resting) {
       if (connection.socket.destroyed) continue;
@@ -64,6 +74,7 @@ export class UpstreamPools {
   destroy(): void {
     for (const { all } of this.#pools.values()) for (const connection of all) connection.destroy();
     this.#pools.clear();
+    this.context.deadlines.stop();
   }
 
   #pool(endpoint: Endpoint): Pool {

@@ -24,12 +24,15 @@ interface Waiting {
 export class Connection {
   readonly peer: Peer;
   readonly #socket: Socket;
+  readonly #idle: () => void;
   #answering: Answering | undefined;
   readonly #waiting: Waiting[] = [];
 
-  constructor(socket: Socket) {
+  /** `idle` is called whenever no request is left to answer. */
+  constructor(socket: Socket, idle: () => void) {
     this.peer = new Peer(socket);
     this.#socket = socket;
+    this.#idle = idle;
   }
 
   /** Who answers the request whose turn it is; undefined between requests. */
@@ -59,7 +62,10 @@ export class Connection {
 
   #next(): void {
     const next = this.#waiting.shift();
-    if (next === undefined) return;
+    if (next === undefined) {
+      this.#idle();
+      return;
+    }
     if (this.#waiting.length === 0) this.#socket.resume();
     // An answer with `Connection: close` was the last: what waits behind it was never begun, and is nobody's.
     if (!this.#socket.writable || this.#socket.writableEnded) this.#waiting.length = 0;

@@ -31,6 +31,7 @@ export class StandardServer {
   readonly #upgrades: Upgrades;
   readonly #connections = new WeakMap<Duplex, Connection>();
   readonly #sockets = new Set<Socket>();
+  #closing = false;
 
   constructor(gateway: Gateway, pools: Pools) {
     this.#gateway = gateway;
@@ -75,6 +76,7 @@ export class StandardServer {
 
   /** Closes idle connections, and resolves once the last request has ended. Whoever listens has stopped before. */
   async close(): Promise<void> {
+    this.#closing = true;
     this.#server.close();
     // Node 24 takes a connection that was never used for one whose request is on its way, and would wait for it.
     for (const socket of this.#sockets) if (socket.bytesRead === 0) socket.destroySoon();
@@ -203,7 +205,10 @@ export class StandardServer {
     const known = this.#connections.get(socket);
     if (known !== undefined) return known;
     // node:http types it as any duplex, but a listener of ours accepts TCP sockets only.
-    const connection = new Connection(socket as Socket);
+    const connection = new Connection(socket as Socket, () => {
+      // An answer begun before the end promised that the connection would be kept.
+      if (this.#closing) (socket as Socket).destroySoon();
+    });
     this.#connections.set(socket, connection);
     return connection;
   }

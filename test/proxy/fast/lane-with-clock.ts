@@ -19,14 +19,14 @@ export type Ended = Pick<Outcome, "method" | "path" | "status" | "error" | "atte
 
 /** A fast lane alone, on a port of its own, whose clock the test moves. */
 export class LaneWithClock {
-  readonly pools: UpstreamPools = new UpstreamPools();
+  nowMs = 1_000_000;
+  readonly pools: UpstreamPools = new UpstreamPools(() => this.nowMs);
   readonly ended: Ended[] = [];
   readonly handedOver: HandoverCause[] = [];
   readonly defects: unknown[] = [];
   readonly other: Socket[] = [];
   readonly lane: FastLane;
   draining = false;
-  nowMs = 1_000_000;
   readonly #server: Server = createServer({ allowHalfOpen: true, noDelay: true });
 
   private constructor(yaml: string) {

@@ -1,0 +1,133 @@
+import { once } from "node:events";
+import { createServer as createHttpServer } from "node:http";
+import { type AddressInfo, createServer, type Socket } from "node:net";
+import { describe, expect, it } from "vitest";
+import { type AcceptedSocket, readAccepted } from "../../../src/proxy/fast/accepted-socket.ts";
+import { freeAfterTest } from "../../kit/freed.ts";
+import { RawClient } from "../../kit/raw-client.ts";
+
+/** The ways in which a connection is read: by its handle, or, where that is not what is expected, as any stream. */
+const ways = [{ way: "by the handle" }, { way: "as a stream" }] as const;
+
+/** A client, and the connection that was accepted from it. */
+async function accepted(way: (typeof ways)[number]["way"]): Promise<{ client: RawClient; socket: Socket }> {
+  const server = createServer({ allowHalfOpen: true, noDelay: true }).listen(0, "127.0.0.1");
+  await once(server, "listening");
+  freeAfterTest(async () => server.close());
+  const arrived = once(server, "connection");
+  const client = await RawClient.connect((server.address() as AddressInfo).port);
+  const [socket] = (await arrived) as [Socket & { _handle: object }];
+  if (way === "as a stream") Object.defineProperty(socket._handle, "useUserBuffer", { value: undefined });
+  freeAfterTest(async () => client.close());
+  return { client, socket };
+}
+
+/** Reads into one buffer; `more` is asked after each read. */
+function reading(socket: Socket, more: (received: string) => boolean = () => true) {
+  const own = Buffer.alloc(16);
+  const seen = { received: "", buffers: new Set<Buffer>(), own };
+  const taken = readAccepted(socket, {
+    buffer: () => own,
+    onRead: (length, octets) => {
+      seen.received += octets.toString("latin1", 0, length);
+      seen.buffers.add(octets);
+      return more(seen.received);
+    },
+  });
+  freeAfterTest(async () => taken.socket.destroy());
+  return { taken, seen };
+}
+
+describe.each(ways)("read $way", ({ way }) => {
+  it("what the client sends comes to the reader, whole and in order", async () => {
+    const { client, socket } = await accepted(way);
+    const { seen } = reading(socket);
+    const sent = Array.from({ length: 500 }, (_, at) => `${at} `).join("");
+    client.send(sent);
+    await expect.poll(() => seen.received).toBe(sent);
+    expect([...seen.buffers].every((buffer) => buffer === seen.own)).toBe(way === "by the handle");
+  });
+
+  it("what is written reaches the client, and both ends are known", async () => {
+    const { client, socket } = await accepted(way);
+    const { taken } = reading(socket);
+    taken.socket.write("hello");
+    expect(await client.read((received) => received === "hello")).toBe("hello");
+    expect(taken.socket.remoteAddress).toBe("127.0.0.1");
+    expect(taken.socket.remotePort).toBe(client.socket.localPort);
+  });
+
+  it("a reader that says no gets no more until the socket is resumed", async () => {
+    const { client, socket } = await accepted(way);
+    let open = false;
+    const { taken, seen } = reading(socket, () => open);
+    client.send("a");
+    await expect.poll(() => seen.received).toBe("a");
+    client.send("b");
+    taken.socket.write("answered");
+    await client.read((received) => received === "answered");
+    expect(seen.received).toBe("a");
+    open = true;
+    taken.socket.resume();
+    await expect.poll(() => seen.received).toBe("ab");
+  });
+
+  it("the client's end, and its reset, are told", async () => {
+    for (const leave of ["end", "resetAndDestroy"] as const) {
+      const { client, socket } = await accepted(way);
+      const { taken } = reading(socket);
+      taken.socket.on("error", () => {});
+      const told = new Promise((resolve) => taken.socket.once(leave === "end" ? "end" : "close", resolve));
+      client.socket[leave]();
+      await told;
+    }
+  });
+
+  /** Gives the connection back on its first read, with that read, to a server of node:http. */
+  function givenToHttp(socket: Socket) {
+    const bodies: string[] = [];
+    const http = createHttpServer((request, response) => {
+      let body = "";
+      request.setEncoding("latin1").on("data", (chunk: string) => {
+        body += chunk;
+      });
+      request.on("end", () => {
+        bodies.push(body);
+        response.end(`${request.url} ${body.length}`);
+      });
+    });
+    const owner: { taken?: AcceptedSocket } = {};
+    const own = Buffer.alloc(64);
+    owner.taken = readAccepted(socket, {
+      buffer: () => own,
+      onRead: (length, octets) => {
+        owner.taken?.giveBack(Buffer.from(octets.subarray(0, length)));
+        http.emit("connection", owner.taken?.socket);
+        octets.fill(0x21, 0, length);
+        return true;
+      },
+    });
+    freeAfterTest(async () => owner.taken?.socket.destroy());
+    return { bodies, http };
+  }
+
+  it("given back, it is a stream like any other, with what was read first", async () => {
+    const { client, socket } = await accepted(way);
+    givenToHttp(socket);
+    client.send("GET /one HTTP/1.1\r\nHost: x\r\n\r\n");
+    await client.read((received) => received.endsWith("/one 0"));
+    client.send("GET /two HTTP/1.1\r\nHost: x\r\n\r\n");
+    await client.read((received) => received.endsWith("/two 0"));
+  });
+
+  it("given back in the middle of a head and of a large body, nothing is lost or doubled", async () => {
+    const { client, socket } = await accepted(way);
+    const { bodies } = givenToHttp(socket);
+    const body = Array.from({ length: 200_000 }, (_, at) => `${at},`).join("");
+    client.send("POST /large HT");
+    await new Promise((resolve) => setImmediate(resolve));
+    client.send(`TP/1.1\r\nHost: x\r\nContent-Length: ${body.length}\r\n\r\n${body}`);
+    await client.read((received) => received.includes(`/large ${body.length}`));
+    expect(bodies[0] === body).toBe(true);
+  });
+});
