@@ -1,5 +1,5 @@
-/** What one read takes at most. A read that fills it is followed by another. */
-const bufferBytes = 64 * 1024;
+/** What one read takes at most: a head and 64 KiB of body come in one, which costs a fifth less than in two. */
+const bufferBytes = 128 * 1024;
 /** Buffers kept for the next stream. */
 const mostFree = 32;
 
