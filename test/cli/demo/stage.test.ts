@@ -32,7 +32,8 @@ describe("the demo's stage", () => {
     { is: "another port for the proxy alone where that is taken", proxyTaken: true, adminTaken: false },
     { is: "another port for the admin server alone where that is taken", proxyTaken: false, adminTaken: true },
     { is: "other ports for both where both are taken", proxyTaken: true, adminTaken: true },
-  ])("takes $is", async ({ proxyTaken, adminTaken }) => {
+    // A port that is given back may be another test's a moment later.
+  ])("takes $is", { retry: 3 }, async ({ proxyTaken, adminTaken }) => {
     const [proxy, admin] = [await takePort(), await takePort()];
     if (!proxyTaken) await proxy.release();
     if (!adminTaken) await admin.release();
