@@ -1,9 +1,10 @@
 import type { AttributeSource, AttributeSpec } from "../identify/attribute-spec.ts";
+import type { AttributeConfig } from "./attribute-schema.ts";
 import { isFramingHeader } from "./framing-headers.ts";
 import type { Entry } from "./kit/collections.ts";
 import type { Reading } from "./kit/schema.ts";
 import { quote } from "./kit/tree.ts";
-import { type AttributeConfig, reservedAttributeNames } from "./schema.ts";
+import { reservedAttributeNames } from "./schema.ts";
 
 /** `proxiesKnown`: whether any caller is trusted at all. */
 export function compileAttribute(

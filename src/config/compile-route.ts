@@ -7,7 +7,7 @@ import { unreadable } from "./domain-scalars.ts";
 import type { Entry } from "./kit/collections.ts";
 import { quote } from "./kit/tree.ts";
 import { compilePattern } from "./pattern.ts";
-import type { MatchConfig, RouteConfig } from "./schema.ts";
+import type { MatchConfig, RouteConfig } from "./route-schema.ts";
 
 /** What metrics call requests that no route took. */
 const noRoute = "none";

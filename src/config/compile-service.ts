@@ -1,7 +1,7 @@
 import type { ServiceSpec, VersionSpec } from "../upstream/service-spec.ts";
 import type { Entry } from "./kit/collections.ts";
 import type { Reading } from "./kit/schema.ts";
-import type { ServiceConfig } from "./schema.ts";
+import type { ServiceConfig } from "./service-schema.ts";
 
 export function compileService({ name, value }: Entry<ServiceConfig>, reading: Reading): ServiceSpec {
   const known = reading.namesIn(value, "versions");

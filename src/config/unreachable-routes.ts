@@ -2,7 +2,7 @@ import type { PathMatch, RouteMatch } from "../route/route-match.ts";
 import type { RouteSpec } from "./compiled-config.ts";
 import type { Reading } from "./kit/schema.ts";
 import { quote } from "./kit/tree.ts";
-import type { RouteConfig } from "./schema.ts";
+import type { RouteConfig } from "./route-schema.ts";
 import { operandKey } from "./unreachable-rules.ts";
 
 /** Warns of routes whose every request is taken by routes before them. */

@@ -8,6 +8,7 @@ import { RouteTable } from "../route/route-table.ts";
 import type { Endpoint } from "../upstream/endpoint.ts";
 import type { EndpointGeneration } from "../upstream/endpoint-registry.ts";
 import type { ServiceSpec, Timeouts } from "../upstream/service-spec.ts";
+import { type Lane, laneOf } from "./lane-choice.ts";
 import { RequestHeaderRules } from "./request-header-rules.ts";
 
 /** One version of a service, ready to be sent requests. */
@@ -36,8 +37,7 @@ export interface Route {
   readonly name: string;
   readonly service: Service;
   readonly release: GatewayRelease | undefined;
-  /** The fast lane speaks to plain endpoints only: one by https leaves the whole route to the standard lane. */
-  readonly lane: "fast" | "standard";
+  readonly lane: Lane;
   /** By the index of the version served. */
   readonly cells: readonly RequestCells[];
 }
@@ -141,15 +141,11 @@ function buildRoute(
     name: spec.name,
     service,
     release: spec.release === undefined ? undefined : named(releases, spec.release),
-    lane: isPlain(service) ? "fast" : "standard",
+    lane: laneOf(service),
     cells: Object.freeze(
       [...service.versions.keys()].map((version) => parts.cells.request(spec.name, service.name, version)),
     ),
   });
-}
-
-function isPlain({ versions }: Service): boolean {
-  return [...versions.values()].every(({ endpoints }) => endpoints.every(({ origin }) => origin.startsWith("http:")));
 }
 
 /** The configuration was validated, so a missing name is a defect of Perch and must not pass for an empty one. */

@@ -1,6 +1,7 @@
 import { isDeepStrictEqual } from "node:util";
 import type { BindAddress, CompiledConfig } from "../../config/compiled-config.ts";
-import type { Config, RouteConfig } from "../../config/schema.ts";
+import type { RouteConfig } from "../../config/route-schema.ts";
+import type { Config } from "../../config/schema.ts";
 import type { ServiceSpec } from "../../upstream/service-spec.ts";
 
 /** One thing that a reload adds, removes or changes. */

@@ -1,0 +1,62 @@
+import { textTestSchema } from "./condition-schema.ts";
+import { headerName, hostPattern, methodName, queryName, resourceName, unreadable, urlPath } from "./domain-scalars.ts";
+import { list, mapOf } from "./kit/collections.ts";
+import { defaulted, object, optional, required } from "./kit/object.ts";
+import { text } from "./kit/scalars.ts";
+import type { Infer } from "./kit/schema.ts";
+
+const path = object(
+  {
+    exact: optional("The whole path.", urlPath),
+    prefix: optional("Whole segments from the path's start: /api takes /api and /api/x, never /apix.", urlPath),
+    regex: optional("A pattern (RE2 syntax, linear time) that is found anywhere in the path.", text({ minLength: 1 })),
+  },
+  { what: "a path", exactlyOneOf: ["exact", "prefix", "regex"] },
+);
+
+const match = object(
+  {
+    hosts: optional("One of these hosts; *.example.com takes any below.", list(hostPattern, { of: "hosts", min: 1 })),
+    path: optional("The path.", path),
+    methods: optional("One of these methods.", list(methodName, { of: "methods", min: 1 })),
+    headers: optional(
+      "Tests on request headers, by name.",
+      mapOf(headerName, textTestSchema, { of: "headers", min: 1 }),
+    ),
+    query: optional(
+      "Tests on query parameters, by name.",
+      mapOf(queryName, textTestSchema, { of: "parameters", min: 1 }),
+    ),
+  },
+  { what: "a match" },
+);
+
+/** Which requests go to which service, and what is done to them on the way. */
+export const routeSchema = object(
+  {
+    name: required("The route's name, as metrics and logs call it.", resourceName, unreadable),
+    match: defaulted("Which requests the route takes: all of these must hold. Default: every request.", match, {}),
+    service: required("The service that answers.", resourceName, unreadable),
+    release: optional(
+      "The release that decides which version answers. Default: none, so the service's default does.",
+      resourceName,
+    ),
+  },
+  {
+    what: "a route",
+    later: [
+      "headers",
+      "requestHeaders",
+      "responseHeaders",
+      "rewrite",
+      "redirect",
+      "timeouts",
+      "retries",
+      "maxBodySize",
+      "mirror",
+    ],
+  },
+);
+
+export type RouteConfig = Infer<typeof routeSchema>;
+export type MatchConfig = RouteConfig["match"];

@@ -1,0 +1,47 @@
+import { endpointOrigin, resourceName } from "./domain-scalars.ts";
+import { list, mapOf } from "./kit/collections.ts";
+import { defaulted, object, optional, required } from "./kit/object.ts";
+import { duration } from "./kit/quantities.ts";
+import type { Infer, Schema } from "./kit/schema.ts";
+
+/** The longest a timer can run is 2^31 - 1 milliseconds, 24 days and some hours. */
+const timeout = duration({ minMs: 1, maxMs: 24 * 86_400_000 });
+
+/** Endpoints found by DNS are a map; they come in a later version. */
+const endpoint: Schema<string> = {
+  read(node, reading) {
+    if (node.kind !== "map") return endpointOrigin.read(node, reading);
+    return reading.error(node.span, "not-supported", "endpoints by DNS are not supported by this version of Perch");
+  },
+  json: (definitions) => endpointOrigin.json(definitions),
+};
+
+const version = object(
+  { endpoints: required("Addresses that serve the version.", list(endpoint, { of: "endpoints", min: 1 }), []) },
+  { what: "a version" },
+);
+
+const timeouts = object(
+  {
+    connect: defaulted("For a connection to stand.", timeout, "2s"),
+    responseHeaders: defaulted("From the end of the request to the response's head.", timeout, "30s"),
+    idle: defaulted("Between two pieces of a body, either way.", timeout, "60s"),
+  },
+  { what: "timeouts", later: ["total"] },
+);
+
+/** What clients call: its versions, and how they are reached. */
+export const serviceSchema = object(
+  {
+    default: optional("The version for requests that no release decides. Default: the first.", resourceName),
+    versions: required(
+      "The service's versions, by name.",
+      mapOf(resourceName, version, { of: "versions", min: 1 }),
+      [],
+    ),
+    timeouts: defaulted("How long to wait for an endpoint.", timeouts, {}),
+  },
+  { what: "a service", later: ["retries", "health", "outlier", "limits", "balance", "tls"] },
+);
+
+export type ServiceConfig = Infer<typeof serviceSchema>;
