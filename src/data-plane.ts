@@ -52,7 +52,7 @@ export class DataPlane implements Serving {
   constructor(parts: DataPlaneParts) {
     const { first, cells, accessLines } = parts;
     this.#parts = parts;
-    this.endpoints = new EndpointRegistry((endpoint) => this.#lanes.retire(endpoint));
+    this.endpoints = new EndpointRegistry({ added: () => {}, retired: (endpoint) => this.#lanes.retire(endpoint) });
     this.active = new ActiveSnapshot(cells, this.endpoints, first.compiled, first.hash);
     this.#accessLog = new AccessLog({ destination: accessLines, sample: first.compiled.accessLog.sample, nowMs });
     this.#gateway = this.#createGateway();

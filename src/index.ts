@@ -17,7 +17,7 @@ import { type DryRequest, type DryRun, dryRun } from "./proxy/dry-run.ts";
 import { type Explanation, explainRequest } from "./proxy/explain.ts";
 import { type PlainValue, plainValue } from "./proxy/explain-attributes.ts";
 import { batchedRandom } from "./random-source.ts";
-import { EndpointRegistry } from "./upstream/endpoint-registry.ts";
+import { EndpointRegistry, nobody } from "./upstream/endpoint-registry.ts";
 
 export type { Diagnostic, Explanation, PlainValue };
 
@@ -127,7 +127,7 @@ class DecisionEngine implements Engine {
     this.#source = source;
     const { compiled, hash, warnings } = this.#load(source);
     this.#warnings = warnings;
-    this.#active = new ActiveSnapshot(new CellRegistry(), new EndpointRegistry(() => undefined), compiled, hash);
+    this.#active = new ActiveSnapshot(new CellRegistry(), new EndpointRegistry(nobody), compiled, hash);
   }
 
   get warnings(): readonly Diagnostic[] {

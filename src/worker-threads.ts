@@ -8,7 +8,7 @@ import type { LogDestination } from "./observe/log-destination.ts";
 import { ActiveSnapshot } from "./proxy/active-snapshot.ts";
 import type { Preparation, Serving } from "./serving.ts";
 import { bound, StartError } from "./start-error.ts";
-import { EndpointRegistry } from "./upstream/endpoint-registry.ts";
+import { EndpointRegistry, nobody } from "./upstream/endpoint-registry.ts";
 import type { ConfigInput } from "./workers/config-input.ts";
 import { type BoundListener, endpointKey } from "./workers/messages.ts";
 import { claimAlone } from "./workers/reuse-port.ts";
@@ -40,7 +40,7 @@ const refreshEveryMs = 5_000;
 /** A data plane in each of several threads. This thread serves nothing: it keeps their sum. */
 export class WorkerThreads implements Serving {
   readonly active: ActiveSnapshot;
-  readonly endpoints = new EndpointRegistry(() => {});
+  readonly endpoints = new EndpointRegistry(nobody);
   readonly #parts: WorkerThreadsParts;
   readonly #pool: WorkerPool;
   #timer: NodeJS.Timeout | undefined;

@@ -3,7 +3,7 @@ import { ActiveSnapshot } from "../proxy/active-snapshot.ts";
 import type { DryRequest } from "../proxy/dry-run.ts";
 import { type Explanation, explainRequest } from "../proxy/explain.ts";
 import { batchedRandom } from "../random-source.ts";
-import { EndpointRegistry } from "../upstream/endpoint-registry.ts";
+import { EndpointRegistry, nobody } from "../upstream/endpoint-registry.ts";
 import { type Command, type OptionValues, type Terminal, textOption, textOptions, UsageError } from "./command.ts";
 import { configOption, configPath, type LoadedConfig, loadOrTell, printJson } from "./load-config.ts";
 import { formatTable } from "./table.ts";
@@ -33,12 +33,7 @@ Nothing is sent and nothing is counted.`,
     const request = readRequest(options, positionals);
     const loaded = loadOrTell(configPath(options, terminal), terminal);
     if (loaded === undefined) return 2;
-    const snapshot = new ActiveSnapshot(
-      new CellRegistry(),
-      new EndpointRegistry(() => undefined),
-      loaded.compiled,
-      loaded.hash,
-    );
+    const snapshot = new ActiveSnapshot(new CellRegistry(), new EndpointRegistry(nobody), loaded.compiled, loaded.hash);
     const context = { nowMs: Date.now(), random: batchedRandom() };
     const explanation = explainRequest(snapshot.current, request, context);
     if (explanation.error?.code === "bad-request") throw new UsageError(explanation.trail[0]?.detail);

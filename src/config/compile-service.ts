@@ -1,3 +1,4 @@
+import { addressOf } from "../upstream/endpoint-address.ts";
 import type { ServiceSpec, VersionSpec } from "../upstream/service-spec.ts";
 import type { Entry } from "./kit/collections.ts";
 import type { Reading } from "./kit/schema.ts";
@@ -14,7 +15,10 @@ export function compileService({ name, value }: Entry<ServiceConfig>, reading: R
       const span = reading.spanOf(version.value, "endpoints");
       reading.warn(span, "risky", `version ${version.name} of service ${name} lists an endpoint twice; it counts once`);
     }
-    return { name: version.name, endpoints: [...origins].map((origin) => ({ origin })) };
+    return {
+      name: version.name,
+      endpoints: [...origins].map((origin) => ({ kind: "address", address: addressOf(origin) })),
+    };
   });
   return {
     name,

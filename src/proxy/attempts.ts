@@ -65,7 +65,7 @@ export class Attempts {
   }
 
   #pick(): Endpoint | undefined {
-    const { endpoints } = this.served;
+    const endpoints = this.served.endpoints.current;
     const usable = pickEndpoint(endpoints, this.#nowMs, this.#gateway.randomFraction, this.#refused);
     const lastHope = this.served === this.#service.defaultVersion && !this.#exact && this.#atThisVersion === 0;
     // Where every endpoint of the default version is paused, no other version could answer either: trying one costs

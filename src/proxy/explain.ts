@@ -234,7 +234,9 @@ function noReleaseStep({ route, served }: DryTarget): ExplainedStep {
 
 function forwardStep({ route, decision, served }: DryTarget): ExplainedStep {
   const { service } = route;
-  const to = served.endpoints.map(({ origin, up }) => (up ? origin : `${origin} (refuses connections)`)).join(", ");
+  const to = served.endpoints.current
+    .map(({ origin, up }) => (up ? origin : `${origin} (refuses connections)`))
+    .join(", ");
   if (decision !== undefined && decision.version !== served.name) {
     const detail = `service ${service.name} has no version ${decision.version}; its default ${served.name} serves: ${to}`;
     return { stage: "forward", outcome: "default-served", detail };

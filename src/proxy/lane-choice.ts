@@ -1,4 +1,4 @@
-import type { Service } from "./snapshot.ts";
+import type { ServiceSpec } from "../upstream/service-spec.ts";
 
 export type Lane = "fast" | "standard";
 
@@ -6,10 +6,10 @@ export type Lane = "fast" | "standard";
  * Which lane serves a route, decided once for each snapshot: the standard lane can do everything, the fast lane speaks to
  * plain endpoints only.
  */
-export function laneOf(service: Service): Lane {
+export function laneOf(service: ServiceSpec): Lane {
   return isPlain(service) ? "fast" : "standard";
 }
 
-function isPlain({ versions }: Service): boolean {
-  return [...versions.values()].every(({ endpoints }) => endpoints.every(({ origin }) => origin.startsWith("http:")));
+function isPlain({ versions }: ServiceSpec): boolean {
+  return versions.every(({ endpoints }) => endpoints.every(({ address }) => address.scheme === "http"));
 }

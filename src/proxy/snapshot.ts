@@ -5,8 +5,8 @@ import { AttributeTable } from "../identify/attributes.ts";
 import { CookieNames } from "../identify/cookies.ts";
 import type { AttributeCells, CellGeneration, ReleaseCells, RequestCells, UpstreamCells } from "../observe/cells.ts";
 import { RouteTable } from "../route/route-table.ts";
-import type { Endpoint } from "../upstream/endpoint.ts";
 import type { EndpointGeneration } from "../upstream/endpoint-registry.ts";
+import type { EndpointSet } from "../upstream/endpoint-set.ts";
 import type { ServiceSpec, Timeouts } from "../upstream/service-spec.ts";
 import { type Lane, laneOf } from "./lane-choice.ts";
 import { RequestHeaderRules } from "./request-header-rules.ts";
@@ -16,12 +16,14 @@ export interface ServiceVersion {
   readonly name: string;
   /** Its place among the service's versions; a route's cells are found by it. */
   readonly index: number;
-  readonly endpoints: readonly Endpoint[];
+  /** DNS may change which they are while the snapshot stands. */
+  readonly endpoints: EndpointSet;
   readonly cells: UpstreamCells;
 }
 
 export interface Service {
   readonly name: string;
+  readonly spec: ServiceSpec;
   readonly defaultVersion: ServiceVersion;
   readonly versions: ReadonlyMap<string, ServiceVersion>;
   readonly timeouts: Timeouts;
@@ -115,15 +117,14 @@ function buildService(spec: ServiceSpec, parts: SnapshotParts): Service {
       Object.freeze({
         name: version.name,
         index,
-        endpoints: Object.freeze(
-          version.endpoints.map(({ origin }) => parts.endpoints.endpoint(spec.name, version.name, origin)),
-        ),
+        endpoints: parts.endpoints.set(spec.name, version.name, version.endpoints),
         cells: parts.cells.upstream(spec.name, version.name),
       }),
     ]),
   );
   return Object.freeze({
     name: spec.name,
+    spec,
     defaultVersion: named(versions, spec.defaultVersion),
     versions,
     timeouts: spec.timeouts,
@@ -141,7 +142,7 @@ function buildRoute(
     name: spec.name,
     service,
     release: spec.release === undefined ? undefined : named(releases, spec.release),
-    lane: laneOf(service),
+    lane: laneOf(service.spec),
     cells: Object.freeze(
       [...service.versions.keys()].map((version) => parts.cells.request(spec.name, service.name, version)),
     ),

@@ -1,45 +1,101 @@
 import { Endpoint } from "./endpoint.ts";
+import type { EndpointAddress } from "./endpoint-address.ts";
+import type { EndpointSet } from "./endpoint-set.ts";
+import type { EndpointSpec } from "./service-spec.ts";
+
+/** Hears of endpoints as snapshots bring and take them. */
+export interface EndpointEvents {
+  added(endpoint: Endpoint): void;
+  /** Nothing that begins now comes to it any more; what is in flight may end. */
+  retired(endpoint: Endpoint): void;
+}
+
+/** For those who only ask what is configured. */
+export const nobody: EndpointEvents = Object.freeze({ added: () => {}, retired: () => {} });
 
 /**
- * Endpoints by (service, version, origin), shared by successive snapshots: what a reload leaves unchanged keeps its
- * state and its connections, what it removes is retired once, for the lanes to drain.
+ * Endpoints by (service, version, address), shared by successive snapshots: what a reload leaves unchanged keeps its state
+ * and its connections, what it removes is retired once, for the lanes to drain.
  */
 export class EndpointRegistry {
-  readonly #retired: (endpoint: Endpoint) => void;
-  #current = new Map<string, Endpoint>();
+  readonly #events: EndpointEvents;
+  #sets: readonly LiveSet[] = [];
+  #endpoints: ReadonlyMap<string, Endpoint> = new Map();
 
-  constructor(retired: (endpoint: Endpoint) => void) {
-    this.#retired = retired;
+  constructor(events: EndpointEvents) {
+    this.#events = events;
   }
 
-  /** Starts the next generation. Nothing changes until its `commit`; a generation left uncommitted leaves no trace. */
+  /**
+   * Starts the next generation. Nothing changes until its `commit`, and its sets are empty until then; a generation left
+   * uncommitted leaves no trace.
+   */
   next(): EndpointGeneration {
-    const previous = this.#current;
-    const kept = new Map<string, Endpoint>();
+    const sets: LiveSet[] = [];
     return {
-      endpoint(service, version, origin) {
-        const key = `${service} ${version} ${origin}`;
-        const known = kept.get(key) ?? previous.get(key) ?? new Endpoint(service, version, origin);
-        kept.set(key, known);
-        return known;
+      set(service, version, specs) {
+        const set = new LiveSet(service, version, specs);
+        sets.push(set);
+        return set;
       },
       commit: () => {
-        this.#current = kept;
-        for (const [key, endpoint] of previous) {
-          if (kept.has(key)) continue;
-          endpoint.retired = true;
-          this.#retired(endpoint);
-        }
+        this.#sets = sets;
+        this.#renew();
       },
     };
   }
 
   all(): Iterable<Endpoint> {
-    return this.#current.values();
+    return this.#endpoints.values();
+  }
+
+  /** Fills the sets from what their specs stand for now. */
+  #renew(): void {
+    const before = this.#endpoints;
+    const kept = new Map<string, Endpoint>();
+    for (const set of this.#sets) {
+      set.fill((address) => {
+        const key = keyOf(set, address);
+        const endpoint = kept.get(key) ?? before.get(key) ?? new Endpoint(set.service, set.version, address);
+        kept.set(key, endpoint);
+        return endpoint;
+      });
+    }
+    this.#endpoints = kept;
+    for (const [key, endpoint] of kept) if (!before.has(key)) this.#events.added(endpoint);
+    for (const [key, endpoint] of before) {
+      if (kept.has(key)) continue;
+      endpoint.retired = true;
+      this.#events.retired(endpoint);
+    }
   }
 }
 
 export interface EndpointGeneration {
-  endpoint(service: string, version: string, origin: string): Endpoint;
+  /** The endpoints of a version, filled by `commit`. Asked for once a version. */
+  set(service: string, version: string, specs: readonly EndpointSpec[]): EndpointSet;
   commit(): void;
 }
+
+class LiveSet implements EndpointSet {
+  readonly service: string;
+  readonly version: string;
+  readonly #specs: readonly EndpointSpec[];
+  #current: readonly Endpoint[] = Object.freeze([]);
+
+  constructor(service: string, version: string, specs: readonly EndpointSpec[]) {
+    this.service = service;
+    this.version = version;
+    this.#specs = specs;
+  }
+
+  get current(): readonly Endpoint[] {
+    return this.#current;
+  }
+
+  fill(endpointAt: (address: EndpointAddress) => Endpoint): void {
+    this.#current = Object.freeze(this.#specs.map(({ address }) => endpointAt(address)));
+  }
+}
+
+const keyOf = ({ service, version }: LiveSet, { origin }: EndpointAddress): string => `${service} ${version} ${origin}`;

@@ -1,3 +1,5 @@
+import type { EndpointAddress } from "./endpoint-address.ts";
+
 /** First pause after a refused connection, doubled by each further refusal up to the longest. */
 const shortestPauseMs = 1_000;
 const longestPauseMs = 30_000;
@@ -9,11 +11,7 @@ const longestPauseMs = 30_000;
 export class Endpoint {
   readonly service: string;
   readonly version: string;
-  /** `http://host:port` or `https://host:port`. */
-  readonly origin: string;
-  /** The origin's host, an IPv6 address without its brackets: whom a TLS certificate must name. */
-  readonly hostname: string;
-  readonly port: number;
+  readonly address: EndpointAddress;
   /** Requests sent and not yet ended; what balancing compares. */
   inFlight = 0;
   /** True once no snapshot names it; a request that began before may still come to it. */
@@ -21,13 +19,15 @@ export class Endpoint {
   #refusals = 0;
   #pausedUntilMs = 0;
 
-  constructor(service: string, version: string, origin: string) {
+  constructor(service: string, version: string, address: EndpointAddress) {
     this.service = service;
     this.version = version;
-    this.origin = origin;
-    const { hostname, port, protocol } = new URL(origin);
-    this.hostname = hostname.replace(/^\[|\]$/g, "");
-    this.port = port === "" ? (protocol === "https:" ? 443 : 80) : Number(port);
+    this.address = address;
+  }
+
+  /** What logs, metrics and people call it; one of a kind within its version. */
+  get origin(): string {
+    return this.address.origin;
   }
 
   /** False from a refused connection until it is answered again. */

@@ -1,6 +1,9 @@
+import type { EndpointAddress } from "./endpoint-address.ts";
+
+/** What the configuration says of a version's endpoints: each is one address. */
 export interface EndpointSpec {
-  /** `http://host:port` or `https://host:port`, the port always written out, no path. */
-  readonly origin: string;
+  readonly kind: "address";
+  readonly address: EndpointAddress;
 }
 
 export interface VersionSpec {

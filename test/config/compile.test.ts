@@ -51,7 +51,7 @@ describe("what a configuration compiles to", () => {
 
   test("endpoints have their ports written out", () => {
     const origins = only(compiled(smallest).services).versions.map((version) =>
-      version.endpoints.map((one) => one.origin),
+      version.endpoints.map((one) => one.address.origin),
     );
     expect(origins).toEqual([["http://a:80"], ["https://[::1]:8443", "http://b:8080"]]);
   });

@@ -257,7 +257,7 @@ describe.skipIf(exampleNeeds !== "")(`deploy/examples/nginx${exampleNeeds}`, () 
     if (!config.ok) throw new Error("the configuration is refused");
     const origins = config.compiled.services
       .flatMap(({ versions }) => versions)
-      .flatMap(({ endpoints }) => endpoints.map(({ origin }) => new URL(origin)));
+      .flatMap(({ endpoints }) => endpoints.map(({ address }) => new URL(address.origin)));
     expect(origins.map(({ hostname }) => hostname)).toEqual(["nginx-stable", "nginx-canary"]);
     for (const { hostname, port } of origins) {
       const ports = find(goal, "Service", hostname).spec.ports.map((servicePort) => servicePort.port);

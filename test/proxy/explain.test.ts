@@ -7,7 +7,7 @@ import { ActiveSnapshot } from "../../src/proxy/active-snapshot.ts";
 import type { DryRequest } from "../../src/proxy/dry-run.ts";
 import { type Explanation, explainRequest } from "../../src/proxy/explain.ts";
 import type { Snapshot } from "../../src/proxy/snapshot.ts";
-import { EndpointRegistry } from "../../src/upstream/endpoint-registry.ts";
+import { EndpointRegistry, nobody } from "../../src/upstream/endpoint-registry.ts";
 
 const nowMs = Date.UTC(2026, 5, 1);
 const secret = Buffer.alloc(32, "s");
@@ -46,7 +46,7 @@ function active(yaml: string, cells = new CellRegistry()): Snapshot {
     randomSecret: () => secret,
   });
   if (!loaded.ok) throw new Error(loaded.problems.map(({ message }) => message).join("\n"));
-  return new ActiveSnapshot(cells, new EndpointRegistry(() => undefined), loaded.compiled, loaded.hash).current;
+  return new ActiveSnapshot(cells, new EndpointRegistry(nobody), loaded.compiled, loaded.hash).current;
 }
 
 const snapshot = active(shop);
@@ -239,7 +239,7 @@ describe("the trail says", () => {
     const before = "served: service shop, version canary: http://shop-canary:80, http://shop-canary-2:80";
     expect(details(explain(wish), "forward")).toEqual([before]);
     const own = active(shop);
-    own.services.get("shop")?.versions.get("canary")?.endpoints[0]?.refused(nowMs);
+    own.services.get("shop")?.versions.get("canary")?.endpoints.current[0]?.refused(nowMs);
     const [detail] = details(explainRequest(own, wish, { nowMs, random }), "forward");
     expect(detail).toContain("http://shop-canary:80 (refuses connections), http://shop-canary-2:80");
   });

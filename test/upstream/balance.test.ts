@@ -1,9 +1,13 @@
 import { describe, expect, it } from "vitest";
 import { pickEndpoint } from "../../src/upstream/balance.ts";
 import { Endpoint } from "../../src/upstream/endpoint.ts";
+import { addressOf } from "../../src/upstream/endpoint-address.ts";
 
 const endpoints = (count: number) =>
-  Array.from({ length: count }, (_, index) => new Endpoint("shop", "stable", `http://127.0.0.1:${9000 + index}`));
+  Array.from(
+    { length: count },
+    (_, index) => new Endpoint("shop", "stable", addressOf(`http://127.0.0.1:${9000 + index}`)),
+  );
 
 /** Answers these numbers in turn, over and over. */
 const fractions = (...values: number[]) => {

@@ -113,7 +113,7 @@ function versionsOf({ name, versions }: ServiceSpec): Named[] {
 
 function endpointsOf({ name, versions }: ServiceSpec): Named[] {
   return versions.flatMap((version) =>
-    version.endpoints.map(({ origin }) => ({ name: `${name}/${version.name} ${origin}` })),
+    version.endpoints.map(({ address }) => ({ name: `${name}/${version.name} ${address.origin}` })),
   );
 }
 

@@ -52,9 +52,9 @@ export class UpstreamConnection {
     this.#closed = closed;
     this.#target = new ReadTarget(context.buffers);
     this.deadline = new Deadline(this);
-    const { hostname, port } = endpoint;
+    const { host, port } = endpoint.address;
     this.socket = connect({
-      host: hostname,
+      host,
       port,
       noDelay: true,
       onread: { buffer: this.#target.next, callback: (length, octets) => this.#onRead(length, octets as Buffer) },

@@ -92,7 +92,7 @@ export class Forwarding implements Dispatcher.DispatchHandler, Answering {
       path,
       headers: this.#headers,
       body: this.#body,
-      servername: endpoint.hostname,
+      servername: endpoint.address.host,
     };
     this.#context.pools.get(endpoint, service.timeouts).dispatch(request, this);
     // A reload took the endpoint out while this request was between attempts: its new pool ends with the request.

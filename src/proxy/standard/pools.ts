@@ -52,9 +52,9 @@ export class Pools {
  * undici takes the TLS server name from the Host of each request, which is the client's to choose, and drops a connection
  * whenever it changes. The endpoint is who its origin says; an IP address goes without a name (RFC 6066 §3).
  */
-function connectTo({ hostname }: Endpoint, timeoutMs: number): buildConnector.connector {
+function connectTo({ address }: Endpoint, timeoutMs: number): buildConnector.connector {
   const connect = buildConnector({ timeout: timeoutMs });
-  const servername = isIP(hostname) === 0 ? hostname : "";
+  const servername = isIP(address.host) === 0 ? address.host : "";
   return (options, done) => connect({ ...options, servername }, done);
 }
 

@@ -11,7 +11,7 @@ import { FastLane } from "../../../src/proxy/fast/fast-lane.ts";
 import { UpstreamPools } from "../../../src/proxy/fast/upstream-pools.ts";
 import type { Gateway } from "../../../src/proxy/gateway.ts";
 import type { Snapshot } from "../../../src/proxy/snapshot.ts";
-import { EndpointRegistry } from "../../../src/upstream/endpoint-registry.ts";
+import { EndpointRegistry, nobody } from "../../../src/upstream/endpoint-registry.ts";
 import { freeAfterTest } from "../../kit/freed.ts";
 
 /** What ended, as the observer saw it. */
@@ -30,7 +30,10 @@ export class LaneWithClock {
   readonly #server: Server = createServer({ allowHalfOpen: true, noDelay: true });
 
   private constructor(yaml: string) {
-    const active = activeSnapshot(yaml, new EndpointRegistry((endpoint) => this.pools.retire(endpoint)));
+    const active = activeSnapshot(
+      yaml,
+      new EndpointRegistry({ ...nobody, retired: (endpoint) => this.pools.retire(endpoint) }),
+    );
     const observer = new Recorder(this.ended);
     const isDraining = () => this.draining;
     const gateway: Gateway = {
@@ -106,7 +109,7 @@ function activeSnapshot(yaml: string, endpoints: EndpointRegistry): ActiveSnapsh
 
 /** What a configuration says to the lane. */
 export function snapshotOf(yaml: string): Snapshot {
-  return activeSnapshot(yaml, new EndpointRegistry(() => {})).current;
+  return activeSnapshot(yaml, new EndpointRegistry(nobody)).current;
 }
 
 const silent = { write: () => {}, flush: async () => {}, close: async () => {} };

@@ -1,0 +1,61 @@
+import { describe, expect, it } from "vitest";
+import { addressOf } from "../../src/upstream/endpoint-address.ts";
+import { type EndpointEvents, EndpointRegistry } from "../../src/upstream/endpoint-registry.ts";
+import type { EndpointSpec } from "../../src/upstream/service-spec.ts";
+
+const at = (...ports: number[]): EndpointSpec[] =>
+  ports.map((port) => ({ kind: "address", address: addressOf(`http://10.0.0.1:${port}`) }));
+
+/** Writes down what it hears. */
+class Diary implements EndpointEvents {
+  readonly lines: string[] = [];
+  added({ version, origin }: Parameters<EndpointEvents["added"]>[0]): void {
+    this.lines.push(`+ ${version} ${origin}`);
+  }
+  retired({ version, origin }: Parameters<EndpointEvents["retired"]>[0]): void {
+    this.lines.push(`- ${version} ${origin}`);
+  }
+}
+
+describe("EndpointRegistry", () => {
+  it("keeps the endpoints that successive generations name, and tells of the others once", () => {
+    const diary = new Diary();
+    const registry = new EndpointRegistry(diary);
+    const first = registry.next();
+    const before = first.set("shop", "stable", at(1, 2));
+    first.commit();
+    const next = registry.next();
+    const after = next.set("shop", "stable", at(2, 3));
+    next.commit();
+    expect(after.current[0]).toBe(before.current[1]);
+    expect([...registry.all()].map(({ origin }) => origin)).toEqual(["http://10.0.0.1:2", "http://10.0.0.1:3"]);
+    expect(before.current.map(({ retired }) => retired)).toEqual([true, false]);
+    expect(diary.lines).toEqual([
+      "+ stable http://10.0.0.1:1",
+      "+ stable http://10.0.0.1:2",
+      "+ stable http://10.0.0.1:3",
+      "- stable http://10.0.0.1:1",
+    ]);
+  });
+
+  it("keeps the state of one address apart for each version that names it", () => {
+    const registry = new EndpointRegistry(new Diary());
+    const generation = registry.next();
+    const stable = generation.set("shop", "stable", at(1));
+    const canary = generation.set("shop", "canary", at(1));
+    generation.commit();
+    expect(stable.current[0]).not.toBe(canary.current[0]);
+  });
+
+  it("changes nothing by a generation that is never committed", () => {
+    const diary = new Diary();
+    const registry = new EndpointRegistry(diary);
+    const first = registry.next();
+    const active = first.set("shop", "stable", at(1));
+    first.commit();
+    const aside = registry.next().set("shop", "stable", at(2));
+    expect(aside.current).toEqual([]);
+    expect(active.current.map(({ origin, retired }) => [origin, retired])).toEqual([["http://10.0.0.1:1", false]]);
+    expect(diary.lines).toEqual(["+ stable http://10.0.0.1:1"]);
+  });
+});
