@@ -1,4 +1,3 @@
-import type { IncomingMessage, ServerResponse } from "node:http";
 import type { Dispatcher } from "undici";
 import { type ErrorCode, PerchError } from "../../errors.ts";
 import type { Endpoint } from "../../upstream/endpoint.ts";
@@ -9,16 +8,15 @@ import { ownAnswer } from "../own-answer.ts";
 import { isRepeatable } from "../repeatable.ts";
 import { responseHeaders, responseTrailers } from "../response-headers.ts";
 import { upstreamHeaders, upstreamTarget } from "../upstream-head.ts";
-import { reasonPhrase, sendOwnAnswer } from "./answer.ts";
+import type { ClientSide } from "./client-side.ts";
 import type { Answering } from "./connection.ts";
-import type { StandardHead } from "./head.ts";
+import type { ReceivedHead } from "./head.ts";
 import type { Pools } from "./pools.ts";
 import { RequestBody } from "./request-body.ts";
 
 /** What forwarding needs beside the exchange: fixed for the life of the server. */
 export interface ForwardContext {
   readonly pools: Pools;
-  readonly isDraining: () => boolean;
   readonly streamed: (bytes: number) => void;
 }
 
@@ -26,9 +24,8 @@ export interface ForwardContext {
 export interface ForwardParts {
   readonly exchange: Exchange;
   readonly attempts: Attempts;
-  readonly head: StandardHead;
-  readonly request: IncomingMessage;
-  readonly response: ServerResponse;
+  readonly head: ReceivedHead;
+  readonly client: ClientSide;
   readonly expectsContinue: boolean;
 }
 
@@ -42,9 +39,8 @@ export class Forwarding implements Dispatcher.DispatchHandler, Answering {
   readonly #context: ForwardContext;
   readonly #exchange: Exchange;
   readonly #attempts: Attempts;
-  readonly #request: IncomingMessage;
-  readonly #response: ServerResponse;
-  readonly #head: StandardHead;
+  readonly #client: ClientSide;
+  readonly #head: ReceivedHead;
   readonly #headers: string[];
   #expectsContinue: boolean;
   #controller: Dispatcher.DispatchController | undefined;
@@ -55,15 +51,13 @@ export class Forwarding implements Dispatcher.DispatchHandler, Answering {
   #cutShort: ErrorCode | undefined;
   #clientGone = false;
   #watching = false;
-  #bodyBegun = false;
 
   constructor(context: ForwardContext, parts: ForwardParts) {
     this.#context = context;
     this.#exchange = parts.exchange;
     this.#attempts = parts.attempts;
     this.#head = parts.head;
-    this.#request = parts.request;
-    this.#response = parts.response;
+    this.#client = parts.client;
     this.#expectsContinue = parts.expectsContinue;
     this.#headers = upstreamHeaders(parts.exchange, parts.head.rawHeaders);
   }
@@ -82,7 +76,11 @@ export class Forwarding implements Dispatcher.DispatchHandler, Answering {
     this.#sent = false;
     this.#controller = undefined;
     if (this.#head.hasBody) {
-      this.#body = new RequestBody(this.#request, this.#exchange.snapshot.config.limits.bodyBytes, this.#onReceived);
+      this.#body = new RequestBody(
+        this.#client.body,
+        this.#exchange.snapshot.config.limits.bodyBytes,
+        this.#onReceived,
+      );
       this.#watchClient();
     }
     const { method } = this.#head;
@@ -104,11 +102,8 @@ export class Forwarding implements Dispatcher.DispatchHandler, Answering {
    * after it, the answer that is due still goes out, and the connection ends with it.
    */
   clientFailed(code: ErrorCode): void {
-    this.#response.shouldKeepAlive = false;
-    if (this.#request.complete) {
-      this.#response.once("finish", () => this.#request.socket.destroySoon());
-      return;
-    }
+    this.#client.closeBehindAnswer();
+    if (this.#client.requestComplete) return;
     if (this.#controller === undefined) this.#fail(code);
     else this.#controller.abort(new PerchError(code));
   }
@@ -116,11 +111,11 @@ export class Forwarding implements Dispatcher.DispatchHandler, Answering {
   onRequestStart(controller: Dispatcher.DispatchController): void {
     this.#controller = controller;
     this.#sent = true;
-    if (this.#clientGone || this.#response.writableEnded) {
+    if (this.#clientGone || this.#client.ended) {
       controller.abort(new PerchError("client-closed"));
     } else if (this.#expectsContinue && this.#body !== null) {
       this.#expectsContinue = false;
-      this.#response.writeContinue();
+      this.#client.sendContinue();
     }
   }
 
@@ -142,24 +137,17 @@ export class Forwarding implements Dispatcher.DispatchHandler, Answering {
       return;
     }
     const bodiless = this.#head.method === "HEAD" || status === 204 || status === 304;
-    const trailing = !bodiless && coding !== undefined && this.#request.httpVersionMinor === 1;
+    const trailing = !bodiless && coding !== undefined && this.#client.knowsInterim;
     const headers = responseHeaders(this.#exchange, raw, trailing ? "trailers may follow" : "no trailers");
-    headers.push("Connection", this.#connection());
-    this.#response.writeHead(status, reasonPhrase(status, statusMessage), headers);
-    this.#attempts.answered();
     const length = bodiless ? undefined : fieldValue(headers, "content-length");
+    this.#client.sendHead(status, statusMessage, headers, trailing ? "may follow" : "none");
+    this.#attempts.answered();
     this.#remaining = length === undefined ? undefined : Number(length);
-    process.nextTick(flushHead, this);
-  }
-
-  /** A body that is slow to begin must not hold its head back; one that came along with it leaves in the same write. */
-  flushHead(): void {
-    // Not flushHeaders, which writes the head as UTF-8: its octets are Latin-1 here, and must arrive as they came.
-    if (!this.#bodyBegun && !this.#response.writableEnded && !this.#response.destroyed) this.#response.write(noOctets);
+    // A body that came along with its head leaves in the same write.
+    process.nextTick(flushHead, this.#client);
   }
 
   onResponseData(controller: Dispatcher.DispatchController, chunk: Buffer): void {
-    this.#bodyBegun = true;
     this.#exchange.bytesSent += chunk.length;
     this.#context.streamed(chunk.length);
     if (this.#remaining !== undefined) {
@@ -170,28 +158,25 @@ export class Forwarding implements Dispatcher.DispatchHandler, Answering {
         return;
       }
     }
-    if (this.#response.write(chunk)) return;
+    if (this.#client.send(chunk)) return;
     controller.pause();
     this.#watchClient();
-    this.#response.once("drain", () => controller.resume());
+    this.#client.onceDrained(() => controller.resume());
   }
 
   onResponseEnd(controller: Dispatcher.DispatchController): void {
-    if (this.#response.writableEnded) return;
-    const trailers = responseTrailers(decode(controller.rawTrailers));
-    if (trailers.length > 0) this.#response.addTrailers(trailers);
-    this.#finish();
+    if (!this.#client.ended) this.#finish(undefined, responseTrailers(decode(controller.rawTrailers)));
   }
 
   /** The last octets. A client that does not take them holds the connection no longer than the idle timeout. */
-  #finish(chunk?: Buffer): void {
-    this.#response.end(chunk);
-    if (this.#request.socket.writableLength > 0) this.#watchClient();
+  #finish(chunk: Buffer | undefined, trailers?: readonly [string, string][]): void {
+    this.#client.end(chunk, trailers);
+    if (this.#client.isBehind) this.#watchClient();
   }
 
   onResponseError(_controller: Dispatcher.DispatchController | undefined, error: Error): void {
     // After the last octet an upstream may break as it likes: the answer is whole.
-    if (this.#clientGone || this.#response.writableEnded) return;
+    if (this.#clientGone || this.#client.ended) return;
     const ours = unsendable.has(codeOf(error)) ? "bad-request" : error instanceof PerchError ? error.code : undefined;
     if (ours !== undefined && ours !== "upstream-malformed") {
       this.#fail(ours);
@@ -199,7 +184,7 @@ export class Forwarding implements Dispatcher.DispatchHandler, Answering {
     }
     const failure = ours ?? failureOf(error, this.#sent);
     this.#attempts.failed(failure);
-    if (this.#response.headersSent) {
+    if (this.#client.headSent) {
       this.#fail(failure);
       return;
     }
@@ -215,25 +200,20 @@ export class Forwarding implements Dispatcher.DispatchHandler, Answering {
 
   /** An own answer where the client has seen nothing yet; else the transfer is cut, never silently short. */
   #fail(code: ErrorCode): void {
-    if (!this.#response.headersSent) {
+    if (!this.#client.headSent) {
       this.#answer(code);
       return;
     }
     this.#cutShort = code;
-    this.#response.destroy();
+    this.#client.cut();
   }
 
   #answer(code: ErrorCode): void {
-    const answer = ownAnswer(code, this.#exchange.requestId, this.#request.headers.accept);
+    const answer = ownAnswer(code, this.#exchange.requestId, this.#client.accept);
     this.#exchange.error = code;
     this.#exchange.bytesSent = answer.body.length;
     const last = code === "body-too-large" || code === "request-timeout" || code === "bad-request";
-    sendOwnAnswer(this.#request, this.#response, answer, last ? "close" : this.#connection());
-  }
-
-  #connection(): "keep-alive" | "close" {
-    const keep = this.#response.shouldKeepAlive && this.#request.httpVersionMinor === 1 && !this.#context.isDraining();
-    return keep ? "keep-alive" : "close";
+    this.#client.sendOwn(answer, last ? "close" : "keep");
   }
 
   /** 103 with its links and 102 are passed on; other interim answers mean nothing to a client that did not ask. */
@@ -242,27 +222,22 @@ export class Forwarding implements Dispatcher.DispatchHandler, Answering {
       controller.abort(new PerchError("upstream-malformed"));
       return;
     }
-    if (this.#request.httpVersionMinor === 0) return;
-    if (status === 102) this.#response.writeProcessing();
+    if (!this.#client.knowsInterim) return;
+    if (status === 102) this.#client.sendProcessing();
     if (status !== 103) return;
-    const link = [...earlyHintLinks(decode(controller.rawHeaders))];
-    if (link.length === 0) return;
-    try {
-      this.#response.writeEarlyHints({ link });
-    } catch {
-      // node knows fewer forms of Link than RFC 8288; a hint that it refuses is dropped, the answer still comes.
-    }
+    const links = earlyHintLinks(decode(controller.rawHeaders));
+    if (links.length > 0) this.#client.sendEarlyHints(links);
   }
 
   /** The client's response closed, whoever closed it: the one end of the exchange. */
   closed(): void {
-    const complete = this.#response.writableFinished;
+    const complete = this.#client.finished;
     if (!complete) {
       this.#clientGone = true;
       this.#controller?.abort(new PerchError("client-closed"));
     }
     const error = this.#cutShort ?? (complete ? this.#exchange.error : "client-closed");
-    this.#exchange.end(error === "client-closed" ? 499 : this.#response.statusCode, error);
+    this.#exchange.end(error === "client-closed" ? 499 : this.#client.status, error);
   }
 
   readonly #onReceived = (bytes: number): void => {
@@ -274,20 +249,19 @@ export class Forwarding implements Dispatcher.DispatchHandler, Answering {
   #watchClient(): void {
     if (this.#watching) return;
     this.#watching = true;
-    this.#response.on("timeout", this.#onIdle);
     this.#armIdleTimer();
   }
 
   #armIdleTimer(): void {
-    this.#request.socket.setTimeout(this.#exchange.route?.service.timeouts.idleMs ?? 0);
+    this.#client.watchSilence(this.#exchange.route?.service.timeouts.idleMs ?? 0, this.#onIdle);
   }
 
   /** The client's connection was silent for the idle timeout: its fault only where it is the client's turn. */
   readonly #onIdle = (): void => {
-    if (this.#response.writableNeedDrain || this.#response.writableEnded) {
+    if (this.#client.isBehind || this.#client.ended) {
       this.#cutShort = "client-closed";
-      this.#response.destroy();
-    } else if (this.#sent && !this.#request.complete && !this.#request.isPaused()) {
+      this.#client.cut();
+    } else if (this.#sent && !this.#client.requestComplete && !this.#client.body.isPaused()) {
       this.#controller?.abort(new PerchError("request-timeout"));
     } else {
       this.#armIdleTimer();
@@ -295,8 +269,8 @@ export class Forwarding implements Dispatcher.DispatchHandler, Answering {
   };
 }
 
-function flushHead(forwarding: Forwarding): void {
-  forwarding.flushHead();
+function flushHead(client: ClientSide): void {
+  client.flushHead();
 }
 
 /** undici's raw header list, octets or texts, as Latin-1 text. */
@@ -315,8 +289,6 @@ function fieldValue(headers: readonly string[], lowerCaseName: string): string |
   }
   return undefined;
 }
-
-const noOctets = Buffer.alloc(0);
 
 function codeOf(error: Error & { code?: unknown }): unknown {
   return error.code;

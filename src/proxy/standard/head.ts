@@ -4,8 +4,18 @@ import { type RequestHead, repeated } from "../../identify/request-head.ts";
 
 const slash = 0x2f;
 
+/** A request head with what the standard lane needs to forward it. */
+export interface ReceivedHead extends RequestHead {
+  /** The fields as they came, flat: name, value, name, value. */
+  readonly rawHeaders: readonly string[];
+  /** Whether a body follows the head. */
+  readonly hasBody: boolean;
+  /** Octets of the body, where the head says how many. */
+  readonly contentLength: number | undefined;
+}
+
 /** A request head as node:http parsed it. Headers are read from the raw list, as they came, when somebody asks. */
-export class StandardHead implements RequestHead {
+export class StandardHead implements ReceivedHead {
   readonly method: string;
   readonly target: string;
   readonly path: string;

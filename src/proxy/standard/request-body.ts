@@ -1,4 +1,3 @@
-import type { IncomingMessage } from "node:http";
 import { Readable } from "node:stream";
 import { PerchError } from "../../errors.ts";
 
@@ -9,14 +8,14 @@ import { PerchError } from "../../errors.ts";
  * Nothing is read from the client before the upstream asks, so while `untouched` the request can go to another endpoint.
  */
 export class RequestBody extends Readable {
-  readonly #source: IncomingMessage;
+  readonly #source: Readable;
   readonly #limitBytes: number;
   readonly #received: (bytes: number) => void;
   #started = false;
   #bytes = 0;
 
   /** `limitBytes` 0: no limit; past it the body fails with `body-too-large`. */
-  constructor(source: IncomingMessage, limitBytes: number, received: (bytes: number) => void) {
+  constructor(source: Readable, limitBytes: number, received: (bytes: number) => void) {
     super({ highWaterMark: 64 * 1024 });
     this.#source = source;
     this.#limitBytes = limitBytes;

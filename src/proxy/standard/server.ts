@@ -7,11 +7,12 @@ import type { Gateway } from "../gateway.ts";
 import { ownAnswer, ownAnswerText } from "../own-answer.ts";
 import type { Snapshot } from "../snapshot.ts";
 import { unreadableHead } from "../unreadable-head.ts";
-import { sendOwnAnswer } from "./answer.ts";
-import { type Answering, Connection } from "./connection.ts";
-import { type ForwardContext, Forwarding } from "./forward.ts";
+import { Connection } from "./connection.ts";
+import type { ForwardContext } from "./forward.ts";
 import { StandardHead } from "./head.ts";
+import { Http1Client } from "./http1-client.ts";
 import type { Pools } from "./pools.ts";
+import { type ReceivedRequest, serveRequest } from "./serve-request.ts";
 import { isWebSocketUpgrade, Upgrades } from "./upgrade.ts";
 
 /** A head must be complete within this time: the bound on a slow sender of headers. */
@@ -31,13 +32,13 @@ export class StandardServer {
   readonly #upgrades: Upgrades;
   readonly #connections = new WeakMap<Duplex, Connection>();
   readonly #sockets = new Set<Socket>();
+  readonly #isDraining = () => this.#gateway.draining;
   #closing = false;
 
   constructor(gateway: Gateway, pools: Pools) {
     this.#gateway = gateway;
     this.#context = {
       pools,
-      isDraining: () => gateway.draining,
       streamed: (bytes) => gateway.streamed(bytes),
     };
     this.#upgrades = new Upgrades(gateway);
@@ -57,9 +58,9 @@ export class StandardServer {
     });
     // Node drops fields past its count, and a Content-Length with them (CVE-2026-58044): keep all, count them here.
     this.#server.maxHeadersCount = 0;
-    this.#server.on("request", (request, response) => this.#onRequest(request, response, false));
-    this.#server.on("checkContinue", (request, response) => this.#onRequest(request, response, true));
-    this.#server.on("checkExpectation", (request, response) => this.#onUnknownExpectation(request, response));
+    this.#server.on("request", (request, response) => this.#onRequest(request, response, "nothing"));
+    this.#server.on("checkContinue", (request, response) => this.#onRequest(request, response, "continue"));
+    this.#server.on("checkExpectation", (request, response) => this.#onRequest(request, response, "unknown"));
     this.#server.on("upgrade", (request, socket, head) => this.#onUpgrade(request, socket, head));
     this.#server.on("connect", (request, socket) => this.#onConnect(request, socket));
     this.#server.on("clientError", (error, socket) => this.#onClientError(error, socket));
@@ -96,52 +97,17 @@ export class StandardServer {
     (this.#server as Server & { maxHeaderSize: number }).maxHeaderSize = snapshot.config.limits.headerBytes;
   }
 
-  #onRequest(request: IncomingMessage, response: ServerResponse, expectsContinue: boolean): void {
+  #onRequest(request: IncomingMessage, response: ServerResponse, expects: ReceivedRequest["expects"]): void {
     const connection = this.#connectionOf(request.socket);
-    connection.take(request, response, () => {
-      const head = StandardHead.read(request);
-      const caller = connection.peer.caller(this.#gateway.snapshot);
-      const exchange = new Exchange(this.#gateway, caller, head ?? unreadableHead(request.method));
-      try {
-        const refusal = head === undefined ? "bad-request" : (this.#overLimit(head) ?? exchange.begin());
-        if (refusal === undefined && head !== undefined && exchange.attempts !== undefined) {
-          const parts = { exchange, attempts: exchange.attempts, head, request, response, expectsContinue };
-          return new Forwarding(this.#context, parts).start();
-        }
-        return this.#answer(exchange, refusal ?? "internal-error", request, response);
-      } catch (error) {
-        // One request's defect must not end the process that serves all the others.
-        this.#gateway.defect(error);
-        return this.#answer(exchange, "internal-error", request, response);
-      }
-    });
-  }
-
-  #overLimit(head: StandardHead): ErrorCode | undefined {
-    const { headerCount, bodyBytes } = this.#gateway.snapshot.config.limits;
-    if (head.rawHeaders.length > headerCount * 2) return "headers-too-large";
-    if (bodyBytes > 0 && (head.contentLength ?? 0) > bodyBytes) return "body-too-large";
-    return undefined;
-  }
-
-  #answer(exchange: Exchange, code: ErrorCode, request: IncomingMessage, response: ServerResponse): Answering {
-    const answer = ownAnswer(code, exchange.requestId, request.headers.accept);
-    exchange.bytesSent = answer.body.length;
-    const keep = code === "no-route" && response.shouldKeepAlive && !this.#gateway.draining;
-    sendOwnAnswer(request, response, answer, keep ? "keep-alive" : "close");
-    return {
-      closed: () => exchange.end(answer.status, code),
-      clientFailed: () => request.socket.destroySoon(),
-    };
-  }
-
-  #onUnknownExpectation(request: IncomingMessage, response: ServerResponse): void {
-    const connection = this.#connectionOf(request.socket);
-    connection.take(request, response, () => {
-      const head = StandardHead.read(request) ?? unreadableHead(request.method);
-      const exchange = new Exchange(this.#gateway, connection.peer.caller(this.#gateway.snapshot), head);
-      return this.#answer(exchange, "expectation-failed", request, response);
-    });
+    connection.take(request, response, () =>
+      serveRequest(this.#gateway, this.#context, {
+        client: new Http1Client(request, response, this.#isDraining),
+        caller: connection.peer.caller(this.#gateway.snapshot),
+        head: StandardHead.read(request),
+        method: request.method,
+        expects,
+      }),
+    );
   }
 
   #onUpgrade(request: IncomingMessage, socket: Duplex, early: Buffer): void {

@@ -1,0 +1,55 @@
+import type { Readable } from "node:stream";
+import type { OwnAnswer } from "../own-answer.ts";
+
+/** What becomes of the client's connection behind an own answer. */
+export type Afterwards = "keep" | "close";
+
+/**
+ * The client's side of one request, whichever HTTP it came by: where its body is read and its answer written. Whoever
+ * forwards a request sees no more of the client than this, so that every protocol is forwarded by the same code.
+ */
+export interface ClientSide {
+  /** Its Accept field. */
+  readonly accept: string | undefined;
+  /** Its Content-Type field. */
+  readonly contentType: string | undefined;
+  /** The request's body, unread. */
+  readonly body: Readable;
+  /** Whether all of the request has come. */
+  readonly requestComplete: boolean;
+  /** Whether it knows interim answers and trailers, as HTTP/1.0 does not. */
+  readonly knowsInterim: boolean;
+  /** The status that was sent last. */
+  readonly status: number;
+  /** Whether the head of an answer was written. */
+  readonly headSent: boolean;
+  /** Whether the last octet of an answer was written. */
+  readonly ended: boolean;
+  /** Whether all of the answer left this process. */
+  readonly finished: boolean;
+  /** Whether it has yet to take what was written. */
+  readonly isBehind: boolean;
+
+  sendContinue(): void;
+  sendProcessing(): void;
+  /** Link values for a 103. */
+  sendEarlyHints(links: readonly string[]): void;
+  /** The head of the final answer; flat. `trailers`: whether fields may come behind the body. */
+  sendHead(status: number, reason: string | undefined, fields: string[], trailers: "may follow" | "none"): void;
+  /** A body that is slow to begin must not hold its head back. */
+  flushHead(): void;
+  /** False where `onceDrained` tells when to send more. */
+  send(chunk: Buffer): boolean;
+  onceDrained(drained: () => void): void;
+  /** The last octets, then the trailer fields. */
+  end(chunk?: Buffer, trailers?: readonly [string, string][]): void;
+  sendOwn(answer: OwnAnswer, afterwards: Afterwards): void;
+  /** The answer that is due is the last on its connection. */
+  closeBehindAnswer(): void;
+  /** Closes its connection once what was written has left. */
+  closeNow(): void;
+  /** Calls back whenever nothing was read or written for so long. Calling again starts anew. */
+  watchSilence(ms: number, silent: () => void): void;
+  /** Breaks the answer off, so that it can not be taken for a whole one. */
+  cut(): void;
+}

@@ -1,0 +1,58 @@
+import type { ErrorCode } from "../../errors.ts";
+import type { Caller } from "../../identify/caller.ts";
+import { Exchange } from "../exchange.ts";
+import type { Gateway } from "../gateway.ts";
+import { ownAnswer } from "../own-answer.ts";
+import { unreadableHead } from "../unreadable-head.ts";
+import type { ClientSide } from "./client-side.ts";
+import type { Answering } from "./connection.ts";
+import { type ForwardContext, Forwarding } from "./forward.ts";
+import type { ReceivedHead } from "./head.ts";
+
+/** A request that a server of this lane read. */
+export interface ReceivedRequest {
+  readonly client: ClientSide;
+  readonly caller: Caller;
+  /** Undefined where it is none that Perch forwards. */
+  readonly head: ReceivedHead | undefined;
+  readonly method: string | undefined;
+  /** What `Expect` asks for (RFC 9110 §10.1.1). */
+  readonly expects: "nothing" | "continue" | "unknown";
+}
+
+/** Takes a request through the chain, from its head to whoever answers it. */
+export function serveRequest(gateway: Gateway, context: ForwardContext, received: ReceivedRequest): Answering {
+  const { client, caller, head, expects } = received;
+  const exchange = new Exchange(gateway, caller, head ?? unreadableHead(received.method));
+  try {
+    const refusal = refusalOf(gateway, received) ?? exchange.begin();
+    if (refusal === undefined && head !== undefined && exchange.attempts !== undefined) {
+      const parts = { exchange, attempts: exchange.attempts, head, client, expectsContinue: expects === "continue" };
+      return new Forwarding(context, parts).start();
+    }
+    return refuse(exchange, refusal ?? "internal-error", client);
+  } catch (error) {
+    // One request's defect must not end the process that serves all the others.
+    gateway.defect(error);
+    return refuse(exchange, "internal-error", client);
+  }
+}
+
+function refusalOf(gateway: Gateway, { head, expects }: ReceivedRequest): ErrorCode | undefined {
+  if (expects === "unknown") return "expectation-failed";
+  if (head === undefined) return "bad-request";
+  const { headerCount, bodyBytes } = gateway.snapshot.config.limits;
+  if (head.rawHeaders.length > headerCount * 2) return "headers-too-large";
+  if (bodyBytes > 0 && (head.contentLength ?? 0) > bodyBytes) return "body-too-large";
+  return undefined;
+}
+
+function refuse(exchange: Exchange, code: ErrorCode, client: ClientSide): Answering {
+  const answer = ownAnswer(code, exchange.requestId, client.accept);
+  exchange.bytesSent = answer.body.length;
+  client.sendOwn(answer, code === "no-route" ? "keep" : "close");
+  return {
+    closed: () => exchange.end(answer.status, code),
+    clientFailed: () => client.closeNow(),
+  };
+}
