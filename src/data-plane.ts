@@ -14,6 +14,8 @@ import type { Gateway } from "./proxy/gateway.ts";
 import { batchedRandom } from "./random-source.ts";
 import type { Preparation, Serving } from "./serving.ts";
 import { bound } from "./start-error.ts";
+import type { Endpoint } from "./upstream/endpoint.ts";
+import type { Condition } from "./upstream/endpoint-health.ts";
 import { EndpointRegistry } from "./upstream/endpoint-registry.ts";
 import type { BoundListener } from "./workers/messages.ts";
 
@@ -52,7 +54,11 @@ export class DataPlane implements Serving {
   constructor(parts: DataPlaneParts) {
     const { first, cells, accessLines } = parts;
     this.#parts = parts;
-    this.endpoints = new EndpointRegistry({ added: () => {}, retired: (endpoint) => this.#lanes.retire(endpoint) });
+    this.endpoints = new EndpointRegistry({
+      added: () => {},
+      retired: (endpoint) => this.#lanes.retire(endpoint),
+      changed: (endpoint, condition) => tellCondition(parts.log, endpoint, condition),
+    });
     this.active = new ActiveSnapshot(cells, this.endpoints, first.compiled, first.hash);
     this.#accessLog = new AccessLog({ destination: accessLines, sample: first.compiled.accessLog.sample, nowMs });
     this.#gateway = this.#createGateway();
@@ -133,4 +139,11 @@ export class DataPlane implements Serving {
       defect: (error) => this.#parts.log.error({ err: error }, "a request failed by a defect of Perch"),
     };
   }
+}
+
+/** Once for each change, never for each request. */
+function tellCondition(log: Logger, { service, version, origin }: Endpoint, { state, why }: Condition): void {
+  const about = { service, version, endpoint: origin, state, why };
+  if (state === "up") log.info(about, "an endpoint is up again");
+  else log.warn(about, "an endpoint gets no requests");
 }

@@ -96,8 +96,8 @@ export class WorkerThreads implements Serving {
     const nowMs = Date.now();
     for (const endpoint of this.endpoints.all()) {
       const isDown = down.has(endpointKey(endpoint));
-      if (isDown && endpoint.up) endpoint.refused(nowMs);
-      if (!isDown && !endpoint.up) endpoint.reached();
+      if (isDown && endpoint.up) endpoint.health.refused(nowMs);
+      if (!isDown && !endpoint.up) endpoint.health.reached(nowMs);
     }
   }
 

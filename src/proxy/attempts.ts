@@ -80,13 +80,14 @@ export class Attempts {
     this.#startedMs = this.#gateway.monotonicMs();
     this.#open = true;
     endpoint.inFlight++;
+    endpoint.health.begun(this.#nowMs);
     this.served.cells.inFlight.value++;
   }
 
   /** The head of the final response came. */
   answered(): void {
     this.ttfbMs = this.#gateway.monotonicMs() - this.#startedMs;
-    this.endpoint?.reached();
+    this.endpoint?.health.reached(this.#nowMs);
     this.served.cells.ttfb.observe(this.ttfbMs / 1000);
     if (this.#atThisVersion > 1) this.served.cells.retry("success");
   }
@@ -96,7 +97,7 @@ export class Attempts {
     this.served.cells.error(failure);
     if (this.#atThisVersion > 1) this.served.cells.retry("failure");
     if (this.endpoint !== undefined && unreached.has(failure)) {
-      this.endpoint.refused(this.#gateway.nowMs());
+      this.endpoint.health.refused(this.#gateway.nowMs(), failure);
       this.#refused = [...this.#refused, this.endpoint];
     }
     this.finished();

@@ -1,5 +1,6 @@
 import { Endpoint } from "./endpoint.ts";
 import type { EndpointAddress } from "./endpoint-address.ts";
+import type { Condition } from "./endpoint-health.ts";
 import type { EndpointSet } from "./endpoint-set.ts";
 import type { EndpointSpec } from "./service-spec.ts";
 
@@ -8,10 +9,12 @@ export interface EndpointEvents {
   added(endpoint: Endpoint): void;
   /** Nothing that begins now comes to it any more; what is in flight may end. */
   retired(endpoint: Endpoint): void;
+  /** Something else is believed of it than before. */
+  changed(endpoint: Endpoint, condition: Condition): void;
 }
 
 /** For those who only ask what is configured. */
-export const nobody: EndpointEvents = Object.freeze({ added: () => {}, retired: () => {} });
+export const nobody: EndpointEvents = Object.freeze({ added: () => {}, retired: () => {}, changed: () => {} });
 
 /**
  * Endpoints by (service, version, address), shared by successive snapshots: what a reload leaves unchanged keeps its state
@@ -49,6 +52,10 @@ export class EndpointRegistry {
     return this.#endpoints.values();
   }
 
+  #create({ service, version }: LiveSet, address: EndpointAddress): Endpoint {
+    return new Endpoint(service, version, address, this.#events.changed);
+  }
+
   /** Fills the sets from what their specs stand for now. */
   #renew(): void {
     const before = this.#endpoints;
@@ -56,7 +63,7 @@ export class EndpointRegistry {
     for (const set of this.#sets) {
       set.fill((address) => {
         const key = keyOf(set, address);
-        const endpoint = kept.get(key) ?? before.get(key) ?? new Endpoint(set.service, set.version, address);
+        const endpoint = kept.get(key) ?? before.get(key) ?? this.#create(set, address);
         kept.set(key, endpoint);
         return endpoint;
       });

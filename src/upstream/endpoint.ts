@@ -1,8 +1,5 @@
 import type { EndpointAddress } from "./endpoint-address.ts";
-
-/** First pause after a refused connection, doubled by each further refusal up to the longest. */
-const shortestPauseMs = 1_000;
-const longestPauseMs = 30_000;
+import { type Condition, EndpointHealth } from "./endpoint-health.ts";
 
 /**
  * One address that serves a version. It lives as long as any snapshot names it, so a reload neither forgets what is in
@@ -16,13 +13,19 @@ export class Endpoint {
   inFlight = 0;
   /** True once no snapshot names it; a request that began before may still come to it. */
   retired = false;
-  #refusals = 0;
-  #pausedUntilMs = 0;
+  readonly health: EndpointHealth;
 
-  constructor(service: string, version: string, address: EndpointAddress) {
+  /** `changed` hears of each change in what is believed of it. */
+  constructor(
+    service: string,
+    version: string,
+    address: EndpointAddress,
+    changed: (endpoint: Endpoint, condition: Condition) => void = () => {},
+  ) {
     this.service = service;
     this.version = version;
     this.address = address;
+    this.health = new EndpointHealth((condition) => changed(this, condition));
   }
 
   /** What logs, metrics and people call it; one of a kind within its version. */
@@ -30,28 +33,13 @@ export class Endpoint {
     return this.address.origin;
   }
 
-  /** False from a refused connection until it is answered again. */
+  /** False while it gets no requests, save for one now and then that finds out whether it is well again. */
   get up(): boolean {
-    return this.#refusals === 0;
+    return this.health.up;
   }
 
-  /** Whether a request should be tried here: it is up, or its pause is over and this request may find out. */
+  /** Whether a request should be tried here now. */
   available(nowMs: number): boolean {
-    return this.#refusals === 0 || nowMs >= this.#pausedUntilMs;
-  }
-
-  /** No connection could be made. Pauses the endpoint; the pause doubles while it stays refused. */
-  refused(nowMs: number): void {
-    const pauseMs = Math.min(shortestPauseMs * 2 ** this.#refusals, longestPauseMs);
-    // Many requests in flight learn of one outage together; only the first of them lengthens the pause.
-    if (nowMs < this.#pausedUntilMs) return;
-    this.#refusals++;
-    this.#pausedUntilMs = nowMs + pauseMs;
-  }
-
-  /** It answered, whatever the status: the connection works. */
-  reached(): void {
-    this.#refusals = 0;
-    this.#pausedUntilMs = 0;
+    return this.health.available(nowMs);
   }
 }

@@ -19,6 +19,19 @@ export interface Timeouts {
   readonly idleMs: number;
 }
 
+/** How many checks in a row change what is believed of an endpoint. */
+export interface HealthThresholds {
+  readonly healthyAfter: number;
+  readonly unhealthyAfter: number;
+}
+
+/** When an endpoint is taken out for its answers, and for how long. */
+export interface OutlierSpec {
+  readonly consecutiveFailures: number;
+  /** The first time; longer each further time. */
+  readonly ejectForMs: number;
+}
+
 export interface ServiceSpec {
   readonly name: string;
   readonly defaultVersion: string;

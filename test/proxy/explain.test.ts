@@ -239,7 +239,7 @@ describe("the trail says", () => {
     const before = "served: service shop, version canary: http://shop-canary:80, http://shop-canary-2:80";
     expect(details(explain(wish), "forward")).toEqual([before]);
     const own = active(shop);
-    own.services.get("shop")?.versions.get("canary")?.endpoints.current[0]?.refused(nowMs);
+    own.services.get("shop")?.versions.get("canary")?.endpoints.current[0]?.health.refused(nowMs);
     const [detail] = details(explainRequest(own, wish, { nowMs, random }), "forward");
     expect(detail).toContain("http://shop-canary:80 (refuses connections), http://shop-canary-2:80");
   });

@@ -35,40 +35,12 @@ describe("pickEndpoint", () => {
 
   it("passes over endpoints that are paused or were tried", () => {
     const [a, b, c] = endpoints(3) as [Endpoint, Endpoint, Endpoint];
-    a.refused(0);
+    a.health.refused(0);
     for (const first of [0, 0.4, 0.9]) expect(pickEndpoint([a, b, c], 0, fractions(first, 0), [b])).toBe(c);
     expect(pickEndpoint([a, b, c], 0, fractions(0), [b, c])).toBeUndefined();
   });
 
   it("answers undefined where there is none at all", () => {
     expect(pickEndpoint([], 0, fractions(0), [])).toBeUndefined();
-  });
-});
-
-describe("Endpoint", () => {
-  it("pauses for a second when refused, twice as long at each further refusal, at most 30 s, and forgets when reached", () => {
-    const [endpoint] = endpoints(1) as [Endpoint];
-    let nowMs = 0;
-    const pauses: number[] = [];
-    for (let i = 0; i < 7; i++) {
-      endpoint.refused(nowMs);
-      expect(endpoint.up).toBe(false);
-      let pauseMs = 0;
-      while (!endpoint.available(nowMs + pauseMs)) pauseMs += 500;
-      pauses.push(pauseMs);
-      nowMs += pauseMs;
-    }
-    expect(pauses).toEqual([1000, 2000, 4000, 8000, 16_000, 30_000, 30_000]);
-    endpoint.reached();
-    expect(endpoint.up).toBe(true);
-    endpoint.refused(nowMs);
-    expect(endpoint.available(nowMs + 1000)).toBe(true);
-  });
-
-  it("lengthens the pause once for an outage that many requests in flight learn of together", () => {
-    const [endpoint] = endpoints(1) as [Endpoint];
-    for (let i = 0; i < 50; i++) endpoint.refused(i);
-    expect(endpoint.available(999)).toBe(false);
-    expect(endpoint.available(1000)).toBe(true);
   });
 });
