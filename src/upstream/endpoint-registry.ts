@@ -53,7 +53,7 @@ export class EndpointRegistry {
   }
 
   #create({ service, version }: LiveSet, address: EndpointAddress): Endpoint {
-    return new Endpoint(service, version, address, this.#events.changed);
+    return new Endpoint(service, version, address, (endpoint, condition) => this.#events.changed(endpoint, condition));
   }
 
   /** Fills the sets from what their specs stand for now. */

@@ -1,5 +1,7 @@
 import { describe, expect, it } from "vitest";
+import type { Endpoint } from "../../src/upstream/endpoint.ts";
 import { addressOf } from "../../src/upstream/endpoint-address.ts";
+import type { Condition } from "../../src/upstream/endpoint-health.ts";
 import { type EndpointEvents, EndpointRegistry } from "../../src/upstream/endpoint-registry.ts";
 import type { EndpointSpec } from "../../src/upstream/service-spec.ts";
 
@@ -14,6 +16,9 @@ class Diary implements EndpointEvents {
   }
   retired({ version, origin }: Parameters<EndpointEvents["retired"]>[0]): void {
     this.lines.push(`- ${version} ${origin}`);
+  }
+  changed({ version, origin }: Endpoint, { state }: Condition): void {
+    this.lines.push(`${state} ${version} ${origin}`);
   }
 }
 
@@ -45,6 +50,17 @@ describe("EndpointRegistry", () => {
     const canary = generation.set("shop", "canary", at(1));
     generation.commit();
     expect(stable.current[0]).not.toBe(canary.current[0]);
+  });
+
+  it("tells of what is believed of an endpoint, when it changes", () => {
+    const diary = new Diary();
+    const registry = new EndpointRegistry(diary);
+    const generation = registry.next();
+    const stable = generation.set("shop", "stable", at(1));
+    generation.commit();
+    for (const nowMs of [0, 1]) stable.current[0]?.health.refused(nowMs);
+    stable.current[0]?.health.reached(2);
+    expect(diary.lines.slice(1)).toEqual(["refused stable http://10.0.0.1:1", "up stable http://10.0.0.1:1"]);
   });
 
   it("changes nothing by a generation that is never committed", () => {
