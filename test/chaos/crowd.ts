@@ -1,0 +1,132 @@
+import { Agent } from "undici";
+import { patternOf } from "./pattern.ts";
+import type { Tally } from "./tally.ts";
+
+/** Between a user's requests: the load is steady, not as much as can be. */
+const pauseMs = 40;
+const requestTimeoutMs = 15_000;
+
+const shapes = [
+  { method: "GET", bytes: 700, framing: "length", upload: 0 },
+  { method: "GET", bytes: 3_000, framing: "chunked", upload: 0 },
+  { method: "POST", bytes: 50, framing: "length", upload: 900 },
+  { method: "GET", bytes: 120_000, framing: "length", upload: 0 },
+  { method: "PUT", bytes: 10, framing: "chunked", upload: 40_000 },
+] as const;
+
+type Shape = (typeof shapes)[number];
+
+export interface CrowdOptions {
+  readonly users: number;
+  /** An instance of Perch that takes traffic now, as a load balancer would pick it. */
+  readonly origin: () => string;
+}
+
+/**
+ * Users who ask, one request after the other, with the pin that they were given. Every answer is checked: whole, this
+ * request's own, and from the version that the user is on.
+ */
+export class Crowd {
+  readonly #options: CrowdOptions;
+  readonly #agent = new Agent({ connections: 64, pipelining: 1, keepAliveTimeout: 20_000, connectTimeout: 5_000 });
+  readonly #users: Promise<void>[] = [];
+  #tally: Tally;
+  /** Whether users may be served the default in place of their own version. */
+  fallback: "forbidden" | "allowed" = "forbidden";
+  #running = true;
+
+  constructor(options: CrowdOptions, tally: Tally) {
+    this.#options = options;
+    this.#tally = tally;
+    for (let user = 0; user < options.users; user++) this.#users.push(this.#live(user));
+  }
+
+  /** From now on requests that begin are counted there. */
+  countIn(tally: Tally): void {
+    this.#tally = tally;
+  }
+
+  /** Resolves once the last request has ended. */
+  async leave(): Promise<void> {
+    this.#running = false;
+    await Promise.all(this.#users);
+    await this.#agent.close();
+  }
+
+  async #live(user: number): Promise<void> {
+    const visitor: Visitor = { pin: undefined, version: undefined };
+    for (let round = 0; this.#running; round++) {
+      const shape = shapes[(user + round) % shapes.length] ?? shapes[0];
+      const tally = this.#tally;
+      tally.requests++;
+      await this.#ask(`u${user}-r${round}`, shape, visitor, tally);
+      await new Promise((resolve) => setTimeout(resolve, pauseMs));
+    }
+  }
+
+  async #ask(id: string, shape: Shape, visitor: Visitor, tally: Tally): Promise<void> {
+    const mayFallBack = this.fallback === "allowed";
+    let answered: "nothing" | "a head" = "nothing";
+    try {
+      const response = await this.#agent.request({
+        origin: this.#options.origin(),
+        path: `/shop?bytes=${shape.bytes}&framing=${shape.framing}`,
+        method: shape.method,
+        headers: {
+          "x-chaos-id": id,
+          "x-chaos-length": String(shape.upload),
+          ...(visitor.pin === undefined ? {} : { cookie: visitor.pin }),
+        },
+        body: shape.upload === 0 ? null : patternOf(id, shape.upload),
+        headersTimeout: requestTimeoutMs,
+        bodyTimeout: requestTimeoutMs,
+      });
+      answered = "a head";
+      const body = await response.body.text();
+      const { headers, statusCode } = response;
+      if (statusCode !== 200) {
+        if (statusCode === 422) tally.isWrong("an upload reached the upstream broken");
+        else tally.failed(`${statusCode} ${headers["x-perch-error"] ?? "of the upstream"} ${repeatability(shape)}`);
+        return;
+      }
+      const wrong =
+        (headers["x-chaos-id"] !== id && "another request's answer") ||
+        (body !== patternOf(id, shape.bytes) && "a body that is not whole") ||
+        (headers["x-chaos-version"] !== headers["x-perch-version"] && "another version than Perch says");
+      if (wrong) tally.isWrong(wrong);
+      else this.#remember(headers, visitor, mayFallBack || this.fallback === "allowed", tally);
+    } catch (error) {
+      tally.failed(answered === "a head" ? "cut in the body" : `${howItBroke(error)} ${repeatability(shape)}`);
+    }
+  }
+
+  #remember(headers: Answered, visitor: Visitor, mayFallBack: boolean, tally: Tally): void {
+    const served = String(headers["x-perch-version"]);
+    const setCookie = [headers["set-cookie"] ?? []].flat().find((cookie) => cookie.startsWith("perch-shop="));
+    if (visitor.version !== undefined && served !== visitor.version && !mayFallBack) {
+      tally.isWrong("a pinned user on another version");
+    }
+    if (setCookie !== undefined) visitor.pin = setCookie.split(";")[0];
+    // A fallback's answer says nothing of the version that the user is on.
+    if (!mayFallBack) visitor.version = served;
+  }
+}
+
+interface Visitor {
+  pin: string | undefined;
+  version: string | undefined;
+}
+
+type Answered = Readonly<Record<string, string | string[] | undefined>>;
+
+/** Whether a proxy may send it twice: what may not be, may fail with the connection it was on. */
+function repeatability(shape: Shape): string {
+  return shape.method === "GET" ? "(GET)" : "(upload)";
+}
+
+function howItBroke(error: unknown): string {
+  const { code, message } = error as { code?: string; message?: string };
+  if (code === "UND_ERR_SOCKET" || code === "ECONNRESET" || code === "EPIPE") return "reset";
+  if (code === "ECONNREFUSED") return "refused";
+  return code ?? message ?? "unknown";
+}

@@ -1,0 +1,45 @@
+import { type ChildProcess, fork } from "node:child_process";
+import { once } from "node:events";
+import { fileURLToPath } from "node:url";
+import type { Misbehaviour } from "./chaos-upstream.ts";
+
+const program = fileURLToPath(new URL("./chaos-upstream.ts", import.meta.url));
+
+/** One endpoint, and what can be done to it. */
+export class UpstreamProcess {
+  readonly port: number;
+  readonly version: string;
+  #child: ChildProcess | undefined;
+
+  constructor(port: number, version: string) {
+    this.port = port;
+    this.version = version;
+  }
+
+  async start(): Promise<void> {
+    const child = fork(program, [String(this.port), this.version], { stdio: ["ignore", "ignore", "inherit", "ipc"] });
+    this.#child = child;
+    await once(child, "message");
+  }
+
+  misbehave(misbehaviour: Misbehaviour): void {
+    this.#child?.send(misbehaviour);
+  }
+
+  /** At once, as a crash or the kernel's out-of-memory killer would. */
+  async kill(): Promise<void> {
+    const child = this.#child;
+    if (child === undefined || child.exitCode !== null) return;
+    child.kill("SIGKILL");
+    await once(child, "exit");
+  }
+
+  /** It accepts nothing and answers nothing, but its port stays open. */
+  freeze(): void {
+    this.#child?.kill("SIGSTOP");
+  }
+
+  thaw(): void {
+    this.#child?.kill("SIGCONT");
+  }
+}
