@@ -24,6 +24,7 @@ export function compileService({ name, value }: Entry<ServiceConfig>, reading: R
     name,
     defaultVersion: value.default ?? versions[0]?.name ?? "",
     versions,
+    balance: value.balance,
     timeouts: {
       connectMs: value.timeouts.connect,
       responseHeadersMs: value.timeouts.responseHeaders,

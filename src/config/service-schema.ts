@@ -1,7 +1,9 @@
+import { balances } from "../upstream/balance.ts";
 import { endpointOrigin, resourceName } from "./domain-scalars.ts";
 import { list, mapOf } from "./kit/collections.ts";
 import { defaulted, object, optional, required } from "./kit/object.ts";
 import { duration } from "./kit/quantities.ts";
+import { oneOf } from "./kit/scalars.ts";
 import type { Infer, Schema } from "./kit/schema.ts";
 
 /** The longest a timer can run is 2^31 - 1 milliseconds, 24 days and some hours. */
@@ -39,9 +41,14 @@ export const serviceSchema = object(
       mapOf(resourceName, version, { of: "versions", min: 1 }),
       [],
     ),
+    balance: defaulted(
+      "How a version's endpoints share its requests: p2c, the less loaded of two; hash, the same requester always meets the same.",
+      oneOf(balances),
+      "p2c",
+    ),
     timeouts: defaulted("How long to wait for an endpoint.", timeouts, {}),
   },
-  { what: "a service", later: ["retries", "health", "outlier", "limits", "balance", "tls"] },
+  { what: "a service", later: ["retries", "health", "outlier", "limits", "tls"] },
 );
 
 export type ServiceConfig = Infer<typeof serviceSchema>;

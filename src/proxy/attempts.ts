@@ -1,5 +1,5 @@
 import type { ErrorCode } from "../errors.ts";
-import { pickEndpoint } from "../upstream/balance.ts";
+import type { Affinity, RandomFraction, Wanted } from "../upstream/balancer.ts";
 import type { Endpoint } from "../upstream/endpoint.ts";
 import type { Gateway } from "./gateway.ts";
 import type { Service, ServiceVersion } from "./snapshot.ts";
@@ -22,7 +22,7 @@ const noEndpoints: readonly Endpoint[] = Object.freeze([]);
  * The attempts of one exchange at reaching an endpoint: which to try next, when another version must serve, and the
  * accounts of each. Whether a failed attempt may be repeated is the lane's to say, for it knows what was sent.
  */
-export class Attempts {
+export class Attempts implements Wanted {
   /** The version that serves: the one asked for, until none of its endpoints can be reached. */
   served: ServiceVersion;
   fallback = false;
@@ -31,21 +31,35 @@ export class Attempts {
   ttfbMs: number | undefined;
   readonly #gateway: Gateway;
   readonly #service: Service;
-  readonly #nowMs: number;
+  readonly nowMs: number;
+  /** Those that refused. */
+  tried: readonly Endpoint[] = noEndpoints;
+  readonly affinity: Affinity | undefined;
   /** An override asked for exactly this version: better an error than another one's answer. */
   readonly #exact: boolean;
-  #refused: readonly Endpoint[] = noEndpoints;
   #atThisVersion = 0;
   #startedMs = 0;
   #open = false;
   #failure: AttemptFailure | undefined;
 
-  constructor(gateway: Gateway, service: Service, version: ServiceVersion, exact: boolean, nowMs: number) {
+  constructor(
+    gateway: Gateway,
+    service: Service,
+    version: ServiceVersion,
+    exact: boolean,
+    nowMs: number,
+    affinity: Affinity | undefined,
+  ) {
     this.#gateway = gateway;
     this.#service = service;
     this.served = version;
     this.#exact = exact;
-    this.#nowMs = nowMs;
+    this.nowMs = nowMs;
+    this.affinity = affinity;
+  }
+
+  get randomFraction(): RandomFraction {
+    return this.#gateway.randomFraction;
   }
 
   /** The endpoint to try now, or undefined where nobody is left to ask; `exhausted` then says how to answer. */
@@ -66,7 +80,7 @@ export class Attempts {
 
   #pick(): Endpoint | undefined {
     const endpoints = this.served.endpoints.current;
-    const usable = pickEndpoint(endpoints, this.#nowMs, this.#gateway.randomFraction, this.#refused);
+    const usable = this.served.balancer.pick(endpoints, this);
     const lastHope = this.served === this.#service.defaultVersion && !this.#exact && this.#atThisVersion === 0;
     // Where every endpoint of the default version is paused, no other version could answer either: trying one costs
     // nothing, and ends the outage with the first request after it.
@@ -80,14 +94,15 @@ export class Attempts {
     this.#startedMs = this.#gateway.monotonicMs();
     this.#open = true;
     endpoint.inFlight++;
-    endpoint.health.begun(this.#nowMs);
+    endpoint.health.begun(this.nowMs);
     this.served.cells.inFlight.value++;
   }
 
   /** The head of the final response came. */
   answered(): void {
     this.ttfbMs = this.#gateway.monotonicMs() - this.#startedMs;
-    this.endpoint?.health.reached(this.#nowMs);
+    this.endpoint?.health.reached(this.nowMs);
+    this.endpoint?.latency.observe(this.ttfbMs, this.#gateway.nowMs());
     this.served.cells.ttfb.observe(this.ttfbMs / 1000);
     if (this.#atThisVersion > 1) this.served.cells.retry("success");
   }
@@ -96,9 +111,10 @@ export class Attempts {
     this.#failure = failure;
     this.served.cells.error(failure);
     if (this.#atThisVersion > 1) this.served.cells.retry("failure");
+    this.endpoint?.latency.failed(this.#gateway.nowMs());
     if (this.endpoint !== undefined && unreached.has(failure)) {
       this.endpoint.health.refused(this.#gateway.nowMs(), failure);
-      this.#refused = [...this.#refused, this.endpoint];
+      this.tried = [...this.tried, this.endpoint];
     }
     this.finished();
   }
@@ -108,7 +124,13 @@ export class Attempts {
     if (!this.#open) return;
     this.#open = false;
     if (this.endpoint !== undefined) this.endpoint.inFlight--;
+    if (this.ttfbMs === undefined) this.#gaveUp();
     this.served.cells.inFlight.value--;
+  }
+
+  /** The client left, or the attempt failed, before there was an answer: it would have taken longer. */
+  #gaveUp(): void {
+    this.endpoint?.latency.gaveUp(this.#gateway.monotonicMs() - this.#startedMs, this.#gateway.nowMs());
   }
 
   /** What to answer when `next` has nobody left. */

@@ -4,6 +4,7 @@ import type { Caller } from "../identify/caller.ts";
 import { RequestFacts } from "../identify/request-facts.ts";
 import type { RequestHead } from "../identify/request-head.ts";
 import type { Outcome } from "../observe/outcome.ts";
+import { affinityOf } from "./affinity.ts";
 import { Attempts } from "./attempts.ts";
 import { decideRequest } from "./decide-request.ts";
 import type { Gateway } from "./gateway.ts";
@@ -65,7 +66,9 @@ export class Exchange implements Outcome {
     const { service, release } = route;
     if (release !== undefined) this.decision = this.#decide(release, service);
     const exact = this.decision?.reason === "override";
-    this.attempts = new Attempts(this.#gateway, service, servedVersion(service, this.decision), exact, this.#nowMs);
+    const version = servedVersion(service, this.decision);
+    const affinity = service.spec.balance === "hash" ? affinityOf(this.decision, this.facts) : undefined;
+    this.attempts = new Attempts(this.#gateway, service, version, exact, this.#nowMs, affinity);
     return undefined;
   }
 

@@ -1,7 +1,7 @@
 import type { RandomSource } from "../decide/unit.ts";
 import type { HandoverCause } from "../observe/handover-cells.ts";
 import type { Observer } from "../observe/observe.ts";
-import type { RandomFraction } from "../upstream/balance.ts";
+import type { RandomFraction } from "../upstream/balancer.ts";
 import type { Snapshot } from "./snapshot.ts";
 
 /** What an exchange needs of the process around it. Clock and randomness come from the composition root. */

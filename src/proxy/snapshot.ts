@@ -5,6 +5,8 @@ import { AttributeTable } from "../identify/attributes.ts";
 import { CookieNames } from "../identify/cookies.ts";
 import type { AttributeCells, CellGeneration, ReleaseCells, RequestCells, UpstreamCells } from "../observe/cells.ts";
 import { RouteTable } from "../route/route-table.ts";
+import { createBalancer } from "../upstream/balance.ts";
+import type { Balancer } from "../upstream/balancer.ts";
 import type { EndpointGeneration } from "../upstream/endpoint-registry.ts";
 import type { EndpointSet } from "../upstream/endpoint-set.ts";
 import type { ServiceSpec, Timeouts } from "../upstream/service-spec.ts";
@@ -18,6 +20,7 @@ export interface ServiceVersion {
   readonly index: number;
   /** DNS may change which they are while the snapshot stands. */
   readonly endpoints: EndpointSet;
+  readonly balancer: Balancer;
   readonly cells: UpstreamCells;
 }
 
@@ -118,6 +121,7 @@ function buildService(spec: ServiceSpec, parts: SnapshotParts): Service {
         name: version.name,
         index,
         endpoints: parts.endpoints.set(spec.name, version.name, version.endpoints),
+        balancer: createBalancer(spec.balance),
         cells: parts.cells.upstream(spec.name, version.name),
       }),
     ]),

@@ -1,38 +1,22 @@
-import type { Endpoint } from "./endpoint.ts";
+import type { Balancer } from "./balancer.ts";
+import { LeastInFlight } from "./least-in-flight.ts";
+import { PowerOfTwo } from "./power-of-two.ts";
+import { Rendezvous } from "./rendezvous.ts";
+import { RoundRobin } from "./round-robin.ts";
 
-/** A number in [0, 1); not for secrets. */
-export type RandomFraction = () => number;
+/** The configuration's words for how a version's endpoints share its requests. */
+export const balances = ["p2c", "round-robin", "least-in-flight", "hash"] as const;
+export type Balance = (typeof balances)[number];
 
-/**
- * Picks the less busy of two endpoints drawn at random ("power of two choices", Mitzenmacher 2001): near the evenness
- * of asking all, without the herd that always picking the least busy one makes.
- *
- * Endpoints that are paused, or in `tried`, are passed over. Undefined where none is left.
- */
-export function pickEndpoint(
-  endpoints: readonly Endpoint[],
-  nowMs: number,
-  random: RandomFraction,
-  tried: readonly Endpoint[],
-): Endpoint | undefined {
-  const count = endpoints.length;
-  const start = Math.floor(random() * count);
-  const first = nextUsable(endpoints, start, nowMs, tried);
-  if (first === undefined || count === 1) return first;
-  const second = nextUsable(endpoints, start + 1 + Math.floor(random() * (count - 1)), nowMs, tried);
-  return second !== undefined && second.inFlight < first.inFlight ? second : first;
-}
-
-/** The first usable endpoint from `start` on, wrapping round. */
-function nextUsable(
-  endpoints: readonly Endpoint[],
-  start: number,
-  nowMs: number,
-  tried: readonly Endpoint[],
-): Endpoint | undefined {
-  for (let offset = 0; offset < endpoints.length; offset++) {
-    const endpoint = endpoints[(start + offset) % endpoints.length];
-    if (endpoint?.available(nowMs) && !tried.includes(endpoint)) return endpoint;
+export function createBalancer(balance: Balance): Balancer {
+  switch (balance) {
+    case "p2c":
+      return new PowerOfTwo();
+    case "round-robin":
+      return new RoundRobin();
+    case "least-in-flight":
+      return new LeastInFlight();
+    case "hash":
+      return new Rendezvous();
   }
-  return undefined;
 }

@@ -1,3 +1,4 @@
+import type { Balance } from "./balance.ts";
 import type { EndpointAddress } from "./endpoint-address.ts";
 
 /** What the configuration says of a version's endpoints: each is one address. */
@@ -37,4 +38,5 @@ export interface ServiceSpec {
   readonly defaultVersion: string;
   readonly versions: readonly VersionSpec[];
   readonly timeouts: Timeouts;
+  readonly balance: Balance;
 }

@@ -13,7 +13,7 @@ const cases: readonly (readonly [string, string, string, readonly string[]])[] =
     "an unknown key that is like no other",
     "    default: stable",
     "    colour: blue\n    default: stable",
-    ['14:5: error: unknown key "colour" in a service; the keys are default, versions, timeouts'],
+    ['14:5: error: unknown key "colour" in a service; the keys are default, versions, balance, timeouts'],
   ],
   [
     "a required key that is misspelt, told once",

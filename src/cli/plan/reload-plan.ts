@@ -104,6 +104,7 @@ function serviceDetail(old: ServiceSpec, next: ServiceSpec): string | undefined 
   const parts: string[] = [];
   if (old.defaultVersion !== next.defaultVersion) parts.push(`default ${old.defaultVersion} → ${next.defaultVersion}`);
   if (!isDeepStrictEqual(old.timeouts, next.timeouts)) parts.push("timeouts");
+  if (old.balance !== next.balance) parts.push(`balance ${old.balance} → ${next.balance}`);
   return parts.length === 0 ? undefined : parts.join(", ");
 }
 

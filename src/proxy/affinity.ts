@@ -1,0 +1,12 @@
+import type { Decision } from "../decide/decision.ts";
+import { attributeUnit } from "../decide/unit.ts";
+import type { RequestFacts } from "../identify/request-facts.ts";
+import type { Affinity } from "../upstream/balancer.ts";
+
+/**
+ * Who asks, for `balance: hash`: the unit that the release decided for, so that one who is kept on a version is kept on an
+ * endpoint of it; where there is none, the client's address. Undefined where that is not known either.
+ */
+export function affinityOf(decision: Decision | undefined, { clientAddress }: RequestFacts): Affinity | undefined {
+  return decision?.unit ?? (clientAddress && attributeUnit(clientAddress));
+}

@@ -1,0 +1,97 @@
+import { describe, expect, it } from "vitest";
+import { perch, upstream } from "../kit/freed.ts";
+import { lanes } from "../kit/one-service.ts";
+
+/** A service with so many endpoints, each of which says who it is in `x-upstream`. */
+async function balanced(fastLane: string, balance: string, count: number, more = "", release = "") {
+  const names = Array.from({ length: count }, (_, at) => `endpoint-${at}`);
+  const upstreams = await Promise.all(names.map((name) => upstream(name)));
+  const listed = upstreams.map(({ origin }) => `"${origin}"`).join(", ");
+  const started = await perch(`
+fastLane: ${fastLane}
+trustedProxies: [127.0.0.0/8]
+services: { shop: { balance: ${balance}, versions: { stable: { endpoints: [${listed}] } } } }
+routes: [{ name: all, service: shop${release} }]
+${more}`);
+  const served = async (headers: Record<string, string> = {}) => {
+    const response = await fetch(started.origin, { headers });
+    await response.text();
+    return response.headers.get("x-upstream") ?? `${response.status}`;
+  };
+  return { names, upstreams, served };
+}
+
+describe.each(lanes)("$lane lane", ({ fastLane }) => {
+  it("round-robin: one after the other", async () => {
+    const { names, served } = await balanced(fastLane, "round-robin", 3);
+    const seen: string[] = [];
+    for (let at = 0; at < 9; at++) seen.push(await served());
+    for (const name of names) expect(seen.filter((one) => one === name)).toHaveLength(3);
+    expect(seen.slice(0, 3)).toEqual(seen.slice(3, 6));
+  });
+
+  it("hash: a user stays on an endpoint, wherever the call comes from", async () => {
+    const sticky = `
+attributes: { userId: { type: string, from: [{ header: x-user-id }] } }
+releases: { shop: { sticky: { by: userId }, split: { stable: 1 } } }`;
+    const { served } = await balanced(fastLane, "hash", 4, sticky, ", release: shop");
+    const homes = new Map<string, string>();
+    for (const address of ["192.0.2.1", "192.0.2.2", "2001:db8::7"]) {
+      for (let user = 0; user < 12; user++) {
+        const headers = { "x-user-id": `user-${user}`, "x-forwarded-for": address };
+        const at = await served(headers);
+        expect(homes.get(`${user}`) ?? at).toBe(at);
+        homes.set(`${user}`, at);
+      }
+    }
+    expect(new Set(homes.values()).size).toBeGreaterThan(1);
+  });
+
+  it("hash: a client stays on an endpoint where no release says who it is, and moves alone when that is lost", async () => {
+    const { upstreams, names, served } = await balanced(fastLane, "hash", 3);
+    const clients = Array.from({ length: 12 }, (_, at) => ({ "x-forwarded-for": `198.51.100.${at}` }));
+    const before = await Promise.all(clients.map(served));
+    expect(await Promise.all(clients.map(served))).toEqual(before);
+    expect(new Set(before).size).toBeGreaterThan(1);
+    const lost = names.indexOf(before[0] ?? "");
+    await upstreams[lost]?.close();
+    const after = await Promise.all(clients.map(served));
+    for (const [at, home] of before.entries()) {
+      if (home === names[lost]) expect(names).toContain(after[at]);
+      else expect(after[at]).toBe(home);
+    }
+    expect(after).not.toContain(names[lost]);
+  });
+
+  it("p2c: an endpoint that is slow gets less", async () => {
+    const slow = await upstream("slow", (_request, response) => {
+      setTimeout(() => response.end(), 50);
+    });
+    const quick = await upstream("quick");
+    const started = await perch(`
+fastLane: ${fastLane}
+services: { shop: { versions: { stable: { endpoints: ["${slow.origin}", "${quick.origin}"] } } } }
+routes: [{ name: all, service: shop }]`);
+    for (let at = 0; at < 40; at++) await (await fetch(started.origin)).text();
+    expect(slow.seen.length).toBeLessThan(5);
+    expect(quick.seen.length).toBeGreaterThan(35);
+  });
+
+  it("least-in-flight: whoever still answers another request is left alone", async () => {
+    const held: (() => void)[] = [];
+    const hold = (_request: unknown, response: { end(): void }) => void held.push(() => response.end());
+    const upstreams = [await upstream("a", hold), await upstream("b", hold), await upstream("c", hold)];
+    const started = await perch(`
+fastLane: ${fastLane}
+services: { shop: { balance: least-in-flight, versions: { stable: { endpoints: [${upstreams.map(({ origin }) => origin).join(", ")}] } } } }
+routes: [{ name: all, service: shop }]`);
+    const answers: Promise<Response>[] = [];
+    for (let at = 1; at <= 6; at++) {
+      answers.push(fetch(started.origin));
+      await expect.poll(() => held.length).toBe(at);
+    }
+    expect(upstreams.map(({ seen }) => seen.length)).toEqual([2, 2, 2]);
+    for (const end of held) end();
+    for (const answer of answers) expect((await answer).status).toBe(200);
+  });
+});

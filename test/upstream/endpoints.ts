@@ -1,0 +1,9 @@
+import { Endpoint } from "../../src/upstream/endpoint.ts";
+import { addressOf } from "../../src/upstream/endpoint-address.ts";
+
+/** So many endpoints of one version. */
+export const endpoints = (count: number): Endpoint[] =>
+  Array.from(
+    { length: count },
+    (_, index) => new Endpoint("shop", "stable", addressOf(`http://10.0.0.1:${9000 + index}`)),
+  );
