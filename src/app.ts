@@ -8,6 +8,7 @@ import { formatDiagnostic } from "./config/diagnostics.ts";
 import { type LoadedConfig, type LoadResult, loadConfigFile, loadConfigText } from "./config/load.ts";
 import { FileWatcher } from "./config/watch.ts";
 import { DataPlane } from "./data-plane.ts";
+import { ticketKeyBytes } from "./front/tls-termination.ts";
 import { CellRegistry } from "./observe/cells.ts";
 import { createLogger, type Logger, type LogLevel } from "./observe/log.ts";
 import { LogDestination } from "./observe/log-destination.ts";
@@ -184,7 +185,8 @@ function build(foundation: Foundation): Parts {
 
 function createServing(foundation: Foundation, cells: CellRegistry, accessLines: LogDestination): Serving {
   const { options, log, loader, first, size } = foundation;
-  if (size === 1) return new DataPlane({ first, cells, accessLines, log });
+  const ticketKeys = randomBytes(ticketKeyBytes);
+  if (size === 1) return new DataPlane({ first, cells, accessLines, log, ticketKeys });
   const { logLevel, env, source, workerFaults } = options;
   const { secrets } = loader;
   return new WorkerThreads({
@@ -197,6 +199,7 @@ function createServing(foundation: Foundation, cells: CellRegistry, accessLines:
     env,
     file: sourceName(source),
     secrets,
+    ticketKeys,
     ...workerFaults,
   });
 }

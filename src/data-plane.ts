@@ -1,6 +1,6 @@
 import { randomUUID } from "node:crypto";
 import { acceptQueued } from "./accept-queue.ts";
-import type { CompiledConfig } from "./config/compiled-config.ts";
+import type { CompiledConfig, ListenerSpec } from "./config/compiled-config.ts";
 import type { LoadedConfig } from "./config/load.ts";
 import { DeadBuffers } from "./dead-buffers.ts";
 import { Lanes } from "./lanes.ts";
@@ -24,6 +24,8 @@ export interface DataPlaneParts {
   readonly cells: CellRegistry;
   readonly accessLines: LineDestination;
   readonly log: Logger;
+  /** What TLS session tickets are sealed with: 48 octets, the same for all workers. */
+  readonly ticketKeys: Buffer;
 }
 
 /** Several data planes listen on each port (SO_REUSEPORT). */
@@ -47,7 +49,8 @@ export class DataPlane implements Serving {
   readonly #lanes = new Lanes(monotonicMs);
   readonly #accessLog: AccessLog;
   readonly #gateway: Gateway;
-  #listeners: readonly Listener[] = [];
+  /** By name. */
+  #listeners: ReadonlyMap<string, Listener> = new Map();
   #draining = false;
   #brokenOff = false;
 
@@ -67,9 +70,9 @@ export class DataPlane implements Serving {
   async listen(shared?: SharedPorts): Promise<readonly BoundListener[]> {
     const listeners = this.#parts.first.compiled.listeners.map((configured, index) => {
       const spec = { ...configured, port: shared?.ports?.[index] ?? configured.port };
-      return { spec, listener: new Listener(this.#gateway, this.#lanes, spec) };
+      return { spec, listener: this.#createListener(spec) };
     });
-    this.#listeners = listeners.map(({ listener }) => listener);
+    this.#listeners = new Map(listeners.map(({ spec, listener }) => [spec.name, listener]));
     const listening: BoundListener[] = [];
     for (const { spec, listener } of listeners) {
       const listen = () => listener.listen({ reusePort: shared !== undefined });
@@ -91,30 +94,40 @@ export class DataPlane implements Serving {
 
   async close(): Promise<void> {
     await acceptQueued(acceptQueuedMs);
-    const closed = this.#listeners.map((listener) => listener.close());
+    const closed = this.#close();
     // Told while the queues were emptied, it missed those who came after.
     if (this.#brokenOff) this.breakOff();
-    await Promise.all(closed);
+    await closed;
   }
 
   breakOff(): void {
     this.#brokenOff = true;
-    for (const listener of this.#listeners) listener.destroy();
+    for (const listener of this.#listeners.values()) listener.destroy();
   }
 
   async free(): Promise<void> {
     this.breakOff();
-    await Promise.all(this.#listeners.map((listener) => listener.close()));
+    await this.#close();
     await this.#lanes.destroy();
   }
 
+  async #close(): Promise<void> {
+    await Promise.all(Array.from(this.#listeners.values(), (listener) => listener.close()));
+  }
+
   #build(compiled: CompiledConfig, hash: string): () => void {
+    const specs = new Map(compiled.listeners.map((spec) => [spec.name, spec]));
+    const prepared = Array.from(this.#listeners, ([name, listener]) => listener.prepare(specs.get(name)));
     const swap = this.active.prepare(compiled, hash);
     return () => {
       const snapshot = swap();
       this.#accessLog.sample = compiled.accessLog.sample;
-      for (const listener of this.#listeners) listener.snapshotChanged(snapshot);
+      for (const change of prepared) change(snapshot);
     };
+  }
+
+  #createListener(spec: ListenerSpec): Listener {
+    return new Listener({ gateway: this.#gateway, lanes: this.#lanes, spec, ticketKeys: this.#parts.ticketKeys });
   }
 
   #createGateway(): Gateway {

@@ -1,9 +1,11 @@
 import type { AddressInfo } from "node:net";
 import { createServer, type Server, type Socket } from "node:net";
 import type { ListenerSpec } from "./config/compiled-config.ts";
+import { type Protocol, TlsTermination } from "./front/tls-termination.ts";
 import type { Lanes } from "./lanes.ts";
 import { FastLane } from "./proxy/fast/fast-lane.ts";
 import type { Gateway } from "./proxy/gateway.ts";
+import { Peer } from "./proxy/peer.ts";
 import type { Snapshot } from "./proxy/snapshot.ts";
 import { StandardServer } from "./proxy/standard/server.ts";
 
@@ -15,29 +17,39 @@ export interface ListenOptions {
   readonly reusePort?: boolean;
 }
 
-/** One listening address: accepts connections and gives each to a lane. */
+export interface ListenerParts {
+  readonly gateway: Gateway;
+  readonly lanes: Lanes;
+  readonly spec: ListenerSpec;
+  /** What session tickets are sealed with: the same for all workers. */
+  readonly ticketKeys: Buffer;
+}
+
+/** One listening address: accepts connections, takes off what is around the HTTP within, and gives each to a lane. */
 export class Listener {
-  readonly #spec: ListenerSpec;
+  readonly #parts: ListenerParts;
   readonly #server: Server;
   readonly #standard: StandardServer;
   readonly #fast: FastLane;
+  /** Connections that no lane has yet. */
+  readonly #arriving = new Set<Socket>();
+  #tls: TlsTermination | undefined;
 
-  constructor(gateway: Gateway, lanes: Lanes, spec: ListenerSpec) {
-    this.#spec = spec;
+  constructor(parts: ListenerParts) {
+    const { gateway, lanes, spec } = parts;
+    this.#parts = parts;
     this.#standard = new StandardServer(gateway, lanes.standard);
     this.#fast = new FastLane(gateway, lanes.fast, this.#standard);
+    this.#tls = this.#termination(spec);
     // A client may close its half and still wait for the answer; node:http expects to be asked.
     this.#server = createServer({ allowHalfOpen: true, noDelay: true });
-    this.#server.on("connection", (socket: Socket) => {
-      const lane = gateway.snapshot.config.fastLane === "on" ? this.#fast : this.#standard;
-      lane.accept(socket);
-    });
+    this.#server.on("connection", (socket: Socket) => this.#accept(socket));
   }
 
   /** Resolves with the bound address; rejects as `listen` does (EADDRINUSE, EACCES …). */
   listen({ reusePort = false }: ListenOptions = {}): Promise<AddressInfo> {
     const { promise, resolve, reject } = Promise.withResolvers<AddressInfo>();
-    const { host, port } = this.#spec;
+    const { host, port } = this.#parts.spec;
     this.#server.once("error", reject);
     this.#server.listen({ host, port, backlog, reusePort }, () => {
       this.#server.off("error", reject);
@@ -50,6 +62,7 @@ export class Listener {
   async close(): Promise<void> {
     const { promise: stopped, resolve } = Promise.withResolvers<void>();
     this.#server.close(() => resolve());
+    for (const socket of this.#arriving) socket.destroy();
     await Promise.all([stopped, this.#fast.close(), this.#standard.close()]);
     // The fast lane may have handed connections over until its end.
     await this.#standard.close();
@@ -57,12 +70,49 @@ export class Listener {
 
   /** Breaks off whatever `close` still waits for. */
   destroy(): void {
+    for (const socket of this.#arriving) socket.destroy();
     this.#fast.destroy();
     this.#standard.destroy();
   }
 
-  /** Applies what a reload may change on a running listener. */
-  snapshotChanged(snapshot: Snapshot): void {
-    this.#standard.snapshotChanged(snapshot);
+  /** Builds aside what a reload may change on a running listener; it takes its place when the function is called. */
+  prepare(spec: ListenerSpec | undefined): (snapshot: Snapshot) => void {
+    const tls = spec === undefined ? this.#tls : this.#termination(spec);
+    return (snapshot) => {
+      this.#tls = tls;
+      this.#standard.snapshotChanged(snapshot);
+    };
+  }
+
+  #termination({ name, tls }: ListenerSpec): TlsTermination | undefined {
+    const { ticketKeys } = this.#parts;
+    return tls === undefined ? undefined : new TlsTermination({ listener: name, spec: tls, ticketKeys });
+  }
+
+  // ---- from accept to a lane: terminate (TLS), then serve
+
+  #accept(socket: Socket): void {
+    const { remoteAddress, localPort } = socket;
+    const tls = this.#tls;
+    if (tls === undefined) {
+      this.#serve(socket, new Peer({ remoteAddress, localPort, scheme: "http" }), "http/1.1");
+      return;
+    }
+    const peer = new Peer({ remoteAddress, localPort, scheme: "https" });
+    const left = () => this.#arriving.delete(socket);
+    this.#arriving.add(socket);
+    socket.once("close", left);
+    tls.accept(socket, (secured, protocol) => {
+      socket.off("close", left);
+      left();
+      this.#serve(secured, peer, protocol);
+    });
+  }
+
+  /** `socket` carries plain HTTP of this protocol from here on. HTTP/2's server is chosen here. */
+  #serve(socket: Socket, peer: Peer, _protocol: Protocol): void {
+    const fast = this.#parts.gateway.snapshot.config.fastLane === "on" && !("encrypted" in socket);
+    if (fast) this.#fast.accept(socket, peer);
+    else this.#standard.accept(socket, peer);
   }
 }

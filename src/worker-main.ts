@@ -62,7 +62,7 @@ class WorkerMain {
     this.#tell({ kind: "dying", why, counts: this.#plane && this.#counts() });
   }
 
-  async #start({ config, env, logLevel, ports, worker }: StartInput): Promise<Answer<"start">> {
+  async #start({ config, env, logLevel, ticketKeys, ports, worker }: StartInput): Promise<Answer<"start">> {
     const to = { write: (line: string) => this.#tell({ kind: "log", line }) };
     this.#env = env;
     this.#plane = new DataPlane({
@@ -70,6 +70,7 @@ class WorkerMain {
       cells: this.#cells,
       accessLines: this.#lines,
       log: createLogger({ level: logLevel, nowMs: () => Date.now(), to, worker }),
+      ticketKeys: Buffer.from(ticketKeys),
     });
     try {
       return { kind: "serving", listeners: await this.#plane.listen({ ports }) };

@@ -25,6 +25,7 @@ export interface WorkerThreadsParts {
   /** The configuration's name, and the random secrets that it was compiled with so far. */
   readonly file: string;
   readonly secrets: ReadonlyMap<string, Uint8Array>;
+  readonly ticketKeys: Uint8Array;
   /** What a worker runs; default: `worker-main` beside this file. */
   readonly entry?: URL;
   /** The heap of each worker in MiB; default: its share of what V8 would give this process. */
@@ -46,14 +47,14 @@ export class WorkerThreads implements Serving {
   #timer: NodeJS.Timeout | undefined;
 
   constructor(parts: WorkerThreadsParts) {
-    const { size, first, cells, accessLines, log, logLevel, env } = parts;
+    const { size, first, cells, accessLines, log, logLevel, env, ticketKeys } = parts;
     this.#parts = parts;
     this.active = new ActiveSnapshot(cells, this.endpoints, first.compiled, first.hash);
     const ownLog = destinationOf(2);
     this.#pool = new WorkerPool({
       size,
       spawn: (number) => spawnWorker(number, parts),
-      first: { config: this.#inputOf(first), env: { ...env }, logLevel },
+      first: { config: this.#inputOf(first), env: { ...env }, logLevel, ticketKeys },
       listener: {
         access: (lines, count) => accessLines.write(lines, count),
         log: (line) => ownLog.write(line),

@@ -32,25 +32,29 @@ export class CompileContext {
   }
 
   #readList(written: string, type: AttributeType, span: Span): ValueList | undefined {
-    const contents = this.files.read(written, largestListBytes);
-    if (contents.kind === "unreadable") return this.#badFile(span, contents.path, contents.why);
-    const list = parseValueList(contents.path, contents.bytes, type);
-    return "problem" in list ? this.#badFile(span, contents.path, list.problem) : list;
+    const file = this.file(written, largestListBytes, span);
+    if (file === undefined) return undefined;
+    const list = parseValueList(file.path, file.bytes, type);
+    return "problem" in list ? this.badFile(span, file.path, list.problem) : list;
   }
 
   /** None, with the problem told, where the file has none to give. */
   secrets(written: string, span: Span): readonly Uint8Array[] {
-    const contents = this.files.read(written, largestSecretBytes);
-    if (contents.kind === "unreadable") this.#badFile(span, contents.path, contents.why);
-    else {
-      const secrets = parseSecrets(contents.bytes);
-      if (!("problem" in secrets)) return secrets;
-      this.#badFile(span, contents.path, secrets.problem);
-    }
+    const file = this.file(written, largestSecretBytes, span);
+    if (file === undefined) return [];
+    const secrets = parseSecrets(file.bytes);
+    if (!("problem" in secrets)) return secrets;
+    this.badFile(span, file.path, secrets.problem);
     return [];
   }
 
-  #badFile(span: Span, path: string, why: string): undefined {
+  /** A file that the configuration names; undefined, with the problem told, where it can not be read. */
+  file(written: string, limitBytes: number, span: Span): { path: string; bytes: Uint8Array } | undefined {
+    const contents = this.files.read(written, limitBytes);
+    return contents.kind === "read" ? contents : this.badFile(span, contents.path, contents.why);
+  }
+
+  badFile(span: Span, path: string, why: string): undefined {
     this.reading.error(span, "bad-file", `the file ${path} can not be used: ${why}`);
     return undefined;
   }

@@ -1,9 +1,10 @@
 import { compileAttribute } from "./compile-attribute.ts";
 import type { CompileContext } from "./compile-context.ts";
+import { compileListener } from "./compile-listener.ts";
 import { compileRelease } from "./compile-release.ts";
 import { compileRoutes, type RouteScope } from "./compile-route.ts";
 import { compileService } from "./compile-service.ts";
-import type { BindAddress, CompiledConfig, ListenerSpec } from "./compiled-config.ts";
+import type { BindAddress, CompiledConfig } from "./compiled-config.ts";
 import { checkCookieNames } from "./cookie-names.ts";
 import { deepFreeze } from "./kit/freeze.ts";
 import type { Reading } from "./kit/schema.ts";
@@ -37,7 +38,7 @@ export function compileConfig(config: Config, context: CompileContext): Compiled
     warnUnused(config, table, reading);
   }
   return deepFreeze({
-    listeners: config.listeners.map(({ name, address }): ListenerSpec => ({ name, ...address })),
+    listeners: config.listeners.map((listener) => compileListener(listener, context)),
     admin: config.admin.address,
     workers: config.workers,
     trustedProxies: config.trustedProxies,

@@ -1,5 +1,6 @@
 import type { AddressRange } from "../decide/address.ts";
 import type { ReleaseSpec } from "../decide/release.ts";
+import type { TlsSpec } from "../front/tls-termination.ts";
 import type { AttributeSpec } from "../identify/attribute-spec.ts";
 import type { RouteMatch } from "../route/route-match.ts";
 import type { ServiceSpec } from "../upstream/service-spec.ts";
@@ -13,6 +14,8 @@ export interface BindAddress {
 
 export interface ListenerSpec extends BindAddress {
   readonly name: string;
+  /** Undefined where HTTP is spoken in the clear. Follows a reload, unlike the address. */
+  readonly tls: TlsSpec | undefined;
 }
 
 export interface RouteSpec {

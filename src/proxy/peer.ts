@@ -2,11 +2,15 @@ import { parseAddress } from "../decide/address.ts";
 import type { Caller } from "../identify/caller.ts";
 import type { Snapshot } from "./snapshot.ts";
 
-/** The two ends of a connection, as its socket tells them. */
+/** The two ends of a connection and what is spoken over it, as found before its first request. */
 export interface ConnectionEnds {
-  readonly remoteAddress?: string | undefined;
-  readonly localPort?: number | undefined;
+  /** Undefined where the connection tells none. */
+  readonly remoteAddress: string | undefined;
+  readonly localPort: number | undefined;
+  readonly scheme: Caller["scheme"];
 }
+
+const defaultPorts = { http: 80, https: 443 } as const;
 
 /** Who sent the requests of one connection. Judged anew where a reload changed whom to trust. */
 export class Peer {
@@ -20,12 +24,12 @@ export class Peer {
 
   caller(snapshot: Snapshot): Caller {
     if (this.#caller !== undefined && this.#judgedBy === snapshot) return this.#caller;
-    const { remoteAddress, localPort = 0 } = this.#ends;
+    const { remoteAddress, scheme, localPort = defaultPorts[scheme] } = this.#ends;
     // Link-local addresses come with their zone (RFC 4007 §11).
     const address = remoteAddress === undefined ? undefined : parseAddress(remoteAddress.replace(/%.*$/, ""));
     const trusted = address !== undefined && snapshot.trustedProxies.some((range) => range.contains(address));
     this.#judgedBy = snapshot;
-    this.#caller = Object.freeze({ address, trusted, scheme: "http", localPort });
+    this.#caller = Object.freeze({ address, trusted, scheme, localPort });
     return this.#caller;
   }
 }

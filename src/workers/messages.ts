@@ -9,6 +9,8 @@ export interface StartInput {
   readonly config: ConfigInput;
   readonly env: Readonly<Record<string, string | undefined>>;
   readonly logLevel: LogLevel;
+  /** What TLS session tickets are sealed with: a client may come back to another worker. */
+  readonly ticketKeys: Uint8Array;
   /** The ports that the first worker got, in the listeners' order; undefined for the first. */
   readonly ports: readonly number[] | undefined;
 }

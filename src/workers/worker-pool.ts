@@ -16,7 +16,7 @@ const freedWithinMs = 1_000;
 export interface WorkerPoolOptions {
   readonly size: number;
   readonly spawn: (number: number) => Worker;
-  readonly first: Pick<StartInput, "config" | "env" | "logLevel">;
+  readonly first: Pick<StartInput, "config" | "env" | "logLevel" | "ticketKeys">;
   readonly listener: WorkerListener;
   readonly log: Logger;
   readonly monotonicMs: () => number;

@@ -4,7 +4,7 @@ import type { ErrorCode } from "../../errors.ts";
 import type { HandoverCause } from "../../observe/handover-cells.ts";
 import { Exchange } from "../exchange.ts";
 import { ownAnswer, ownAnswerText } from "../own-answer.ts";
-import { Peer } from "../peer.ts";
+import type { Peer } from "../peer.ts";
 import type { Snapshot } from "../snapshot.ts";
 import { unreadableHead } from "../unreadable-head.ts";
 import { type AcceptedSocket, readAccepted } from "./accepted-socket.ts";
@@ -34,7 +34,7 @@ export interface ConnectionOwner {
   /** True once it waits for its connections to end: none is kept behind its answer. */
   readonly isClosing: boolean;
   /** Gives the connection to the standard lane, with what was read and not understood. */
-  handOver(socket: Socket): void;
+  handOver(socket: Socket, peer: Peer): void;
   closed(connection: ClientConnection): void;
 }
 
@@ -71,13 +71,13 @@ export class ClientConnection {
   #waitingIsFull = false;
   #flushIsWatched = false;
 
-  constructor(context: FastContext, owner: ConnectionOwner, accepted: Socket) {
+  constructor(context: FastContext, owner: ConnectionOwner, accepted: Socket, peer: Peer) {
     this.#context = context;
     this.#owner = owner;
     this.#target = new ReadTarget(context.buffers);
     this.#accepted = readAccepted(accepted, { buffer: this.#target.next, onRead: this.#onRead });
     this.#socket = this.#accepted.socket;
-    this.#peer = new Peer(this.#socket);
+    this.#peer = peer;
     this.outlet = new Outlet(this.#socket, context.buffers, this.#onFlushed);
     // Whatever broke is also told by `close`.
     this.#socket.on("error", ignore).on("end", this.#onEnd).on("close", this.#onClose).on("timeout", this.#onTimeout);
@@ -297,7 +297,7 @@ export class ClientConnection {
       .off("close", this.#onClose)
       .off("timeout", this.#onTimeout);
     this.#accepted.giveBack(Buffer.from(octets.subarray(from, to)));
-    this.#owner.handOver(this.#socket);
+    this.#owner.handOver(this.#socket, this.#peer);
     this.#owner.closed(this);
   }
 

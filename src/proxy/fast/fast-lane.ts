@@ -1,5 +1,6 @@
 import type { Socket } from "node:net";
 import type { Gateway } from "../gateway.ts";
+import type { Peer } from "../peer.ts";
 import { ClientConnection, type ConnectionOwner } from "./client-connection.ts";
 import type { FastContext } from "./fast-context.ts";
 import { HttpDate } from "./http-date.ts";
@@ -10,7 +11,7 @@ import type { UpstreamPools } from "./upstream-pools.ts";
 /** Takes connections that this lane does not serve. */
 export interface OtherLane {
   /** What was read from the socket and not understood has been put back. */
-  accept(socket: Socket): void;
+  accept(socket: Socket, peer: Peer): void;
 }
 
 /**
@@ -36,12 +37,12 @@ export class FastLane implements ConnectionOwner {
   }
 
   /** Takes a fresh connection. */
-  accept(socket: Socket): void {
-    this.#connections.add(new ClientConnection(this.#context, this, socket));
+  accept(socket: Socket, peer: Peer): void {
+    this.#connections.add(new ClientConnection(this.#context, this, socket, peer));
   }
 
-  handOver(socket: Socket): void {
-    this.#other.accept(socket);
+  handOver(socket: Socket, peer: Peer): void {
+    this.#other.accept(socket, peer);
   }
 
   get isClosing(): boolean {

@@ -1,7 +1,7 @@
 import type { IncomingMessage, ServerResponse } from "node:http";
 import type { Socket } from "node:net";
 import type { ErrorCode } from "../../errors.ts";
-import { Peer } from "../peer.ts";
+import type { Peer } from "../peer.ts";
 
 /** Whoever answers a request: hears when its response closed, and when the client's octets stopped being HTTP. */
 export interface Answering {
@@ -29,8 +29,8 @@ export class Connection {
   readonly #waiting: Waiting[] = [];
 
   /** `idle` is called whenever no request is left to answer. */
-  constructor(socket: Socket, idle: () => void) {
-    this.peer = new Peer(socket);
+  constructor(socket: Socket, peer: Peer, idle: () => void) {
+    this.peer = peer;
     this.#socket = socket;
     this.#idle = idle;
   }

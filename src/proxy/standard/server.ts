@@ -5,6 +5,7 @@ import type { ErrorCode } from "../../errors.ts";
 import { Exchange } from "../exchange.ts";
 import type { Gateway } from "../gateway.ts";
 import { ownAnswer, ownAnswerText } from "../own-answer.ts";
+import type { Peer } from "../peer.ts";
 import type { Snapshot } from "../snapshot.ts";
 import { unreadableHead } from "../unreadable-head.ts";
 import { Connection } from "./connection.ts";
@@ -69,9 +70,14 @@ export class StandardServer {
   }
 
   /** Takes a connection over; what was read from it and not yet understood has been put back. */
-  accept(socket: Socket): void {
+  accept(socket: Socket, peer: Peer): void {
     this.#sockets.add(socket);
     socket.once("close", () => this.#sockets.delete(socket));
+    const connection = new Connection(socket, peer, () => {
+      // An answer begun before the end promised that the connection would be kept.
+      if (this.#closing) socket.destroySoon();
+    });
+    this.#connections.set(socket, connection);
     this.#server.emit("connection", socket);
   }
 
@@ -167,15 +173,10 @@ export class StandardServer {
     exchange.end(answer.status, code);
   }
 
+  /** node:http types a connection as any duplex; each was accepted here, as the socket that it still is. */
   #connectionOf(socket: Duplex): Connection {
-    const known = this.#connections.get(socket);
-    if (known !== undefined) return known;
-    // node:http types it as any duplex, but a listener of ours accepts TCP sockets only.
-    const connection = new Connection(socket as Socket, () => {
-      // An answer begun before the end promised that the connection would be kept.
-      if (this.#closing) (socket as Socket).destroySoon();
-    });
-    this.#connections.set(socket, connection);
+    const connection = this.#connections.get(socket);
+    if (connection === undefined) throw new TypeError("A request came on a connection that was not accepted.");
     return connection;
   }
 }

@@ -10,6 +10,7 @@ import { ActiveSnapshot } from "../../../src/proxy/active-snapshot.ts";
 import { FastLane } from "../../../src/proxy/fast/fast-lane.ts";
 import { UpstreamPools } from "../../../src/proxy/fast/upstream-pools.ts";
 import type { Gateway } from "../../../src/proxy/gateway.ts";
+import { Peer } from "../../../src/proxy/peer.ts";
 import type { Snapshot } from "../../../src/proxy/snapshot.ts";
 import { EndpointRegistry, nobody } from "../../../src/upstream/endpoint-registry.ts";
 import { freeAfterTest } from "../../kit/freed.ts";
@@ -54,7 +55,10 @@ export class LaneWithClock {
       defect: (error) => void this.defects.push(error),
     };
     this.lane = new FastLane(gateway, this.pools, { accept: (socket) => this.other.push(socket) });
-    this.#server.on("connection", (socket) => this.lane.accept(socket));
+    this.#server.on("connection", (socket) => {
+      const { remoteAddress, localPort } = socket;
+      this.lane.accept(socket, new Peer({ remoteAddress, localPort, scheme: "http" }));
+    });
   }
 
   static async start(yaml: string): Promise<LaneWithClock> {

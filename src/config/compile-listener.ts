@@ -1,0 +1,43 @@
+import { type Certificate, checkAuthorities, readCertificate } from "../front/certificate.ts";
+import type { TlsSpec } from "../front/tls-termination.ts";
+import type { CompileContext } from "./compile-context.ts";
+import type { ListenerSpec } from "./compiled-config.ts";
+import type { ListenerConfig, TlsConfig } from "./listener-schema.ts";
+
+/** A chain, a key or a bundle of authorities; the largest bundles that systems carry are a fifth of this. */
+const largestPemBytes = 1024 * 1024;
+
+export function compileListener({ name, address, tls }: ListenerConfig, context: CompileContext): ListenerSpec {
+  return { name, ...address, tls: tls && compileTls(tls, context) };
+}
+
+function compileTls(tls: TlsConfig, context: CompileContext): TlsSpec {
+  const certificates = tls.certificates.flatMap((one) => compileCertificate(one, context) ?? []);
+  return { certificates, minVersion: tls.minVersion, clientCa: compileClientCa(tls, context) };
+}
+
+function compileCertificate(
+  config: TlsConfig["certificates"][number],
+  context: CompileContext,
+): Certificate | undefined {
+  const spans = {
+    certificate: context.reading.spanOf(config, "certFile"),
+    key: context.reading.spanOf(config, "keyFile"),
+  };
+  const chain = context.file(config.certFile, largestPemBytes, spans.certificate);
+  const key = context.file(config.keyFile, largestPemBytes, spans.key);
+  if (chain === undefined || key === undefined) return undefined;
+  const read = readCertificate(chain.bytes, key.bytes, config.hosts);
+  if (!("problem" in read)) return read;
+  const path = read.file === "key" ? key.path : chain.path;
+  return context.badFile(spans[read.file], path, read.problem);
+}
+
+function compileClientCa(tls: TlsConfig, context: CompileContext): Uint8Array | undefined {
+  if (tls.clientCa === undefined) return undefined;
+  const span = context.reading.spanOf(tls, "clientCa");
+  const file = context.file(tls.clientCa, largestPemBytes, span);
+  if (file === undefined) return undefined;
+  const problem = checkAuthorities(file.bytes);
+  return problem === undefined ? file.bytes : context.badFile(span, file.path, problem);
+}

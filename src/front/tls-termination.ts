@@ -1,0 +1,101 @@
+import { createHash } from "node:crypto";
+import type { Socket } from "node:net";
+import { createSecureContext, createServer, type SecureContext, type Server, type TLSSocket } from "node:tls";
+import type { Certificate, TlsVersion } from "./certificate.ts";
+import { ServerNames } from "./server-names.ts";
+
+/** What a listener speaks TLS by. */
+export interface TlsSpec {
+  /** The first is shown where no other has the name that is asked for. */
+  readonly certificates: readonly Certificate[];
+  readonly minVersion: TlsVersion;
+  /** PEM: who must have issued every client's certificate; undefined: none is asked for. */
+  readonly clientCa: Uint8Array | undefined;
+}
+
+/** Protocols that a client may choose from by ALPN, best first. One that asks for none speaks the last. */
+const offeredProtocols = ["http/1.1"] as const;
+export type Protocol = (typeof offeredProtocols)[number];
+
+/** What node:tls wants of `ticketKeys`. */
+export const ticketKeyBytes = 48;
+
+/** A handshake must be complete within this time. */
+const handshakeTimeoutMs = 10_000;
+
+export interface TlsTerminationParts {
+  readonly listener: string;
+  readonly spec: TlsSpec;
+  /** `ticketKeyBytes` that session tickets are sealed with: the same wherever a ticket is to be taken. */
+  readonly ticketKeys: Buffer;
+}
+
+interface Waiting {
+  readonly secured: (socket: TLSSocket, protocol: Protocol) => void;
+}
+
+/** node:tls keeps the connection below by a name of its own. */
+type TlsSocketOverSocket = TLSSocket & { readonly _parent?: Socket };
+
+/**
+ * Speaks TLS on accepted connections and hands on what is spoken within. It holds one spec from start to end: a reload
+ * makes another, and handshakes under way end on theirs.
+ */
+export class TlsTermination {
+  readonly #server: Server;
+  readonly #waiting = new WeakMap<Socket, Waiting>();
+
+  /** Throws where OpenSSL takes a certificate no more that it took when it was read. */
+  constructor({ listener, spec, ticketKeys }: TlsTerminationParts) {
+    const common = {
+      minVersion: spec.minVersion,
+      sessionIdContext: sessionContext(listener, spec),
+      ...(spec.clientCa === undefined ? {} : { ca: Buffer.from(spec.clientCa) }),
+    };
+    const contexts = spec.certificates.map(({ chain, key }) =>
+      createSecureContext({ ...common, cert: Buffer.from(chain), key: Buffer.from(key) }),
+    );
+    const names = new ServerNames<SecureContext>();
+    for (const [index, { hosts }] of spec.certificates.entries()) {
+      const context = contexts[index];
+      if (context !== undefined) for (const host of hosts) names.add(host, context);
+    }
+    const [first] = spec.certificates;
+    this.#server = createServer({
+      ...common,
+      ...(first === undefined ? {} : { cert: Buffer.from(first.chain), key: Buffer.from(first.key) }),
+      ALPNProtocols: [...offeredProtocols],
+      SNICallback: (name, done) => done(null, names.find(name)),
+      requestCert: spec.clientCa !== undefined,
+      rejectUnauthorized: true,
+      handshakeTimeout: handshakeTimeoutMs,
+      ticketKeys,
+    });
+    this.#server.on("secureConnection", (socket) => this.#onSecure(socket));
+    this.#server.on("tlsClientError", (_error, socket) => socket.destroy());
+  }
+
+  /** Calls back once TLS is spoken; a connection that never gets there is destroyed. */
+  accept(socket: Socket, secured: Waiting["secured"]): void {
+    this.#waiting.set(socket, { secured });
+    // It listens to nothing; node:tls takes connections that others accepted by this event.
+    this.#server.emit("connection", socket);
+  }
+
+  #onSecure(socket: TLSSocket): void {
+    const below = (socket as TlsSocketOverSocket)._parent;
+    const waiting = below === undefined ? undefined : this.#waiting.get(below);
+    if (waiting === undefined) throw new TypeError("TLS is spoken on a connection that was not accepted.");
+    waiting.secured(socket, socket.alpnProtocol === false ? "http/1.1" : (socket.alpnProtocol as Protocol));
+  }
+}
+
+/**
+ * A session is resumed only where it could have begun: by the same listener, under the same authorities. Otherwise a
+ * ticket would stand in for a client certificate that was never shown (CVE-2025-23419).
+ */
+function sessionContext(listener: string, { clientCa }: TlsSpec): string {
+  const hash = createHash("sha256").update(`${listener}\n`);
+  if (clientCa !== undefined) hash.update(clientCa);
+  return hash.digest("hex").slice(0, 32);
+}
