@@ -12,9 +12,15 @@ export interface TestPerch {
   stop(): Promise<void>;
 }
 
+export interface TestPerchOptions extends Partial<AppOptions> {
+  /** What stands in the configuration's list of listeners. Default: one on 127.0.0.1. */
+  readonly listeners?: string;
+}
+
 /** Perch whole, in this process, on free ports, from a configuration without `listeners` and `admin`. */
-export async function startPerch(yaml: string, options: Partial<AppOptions> = {}): Promise<TestPerch> {
-  const text = `listeners: [{ name: web, address: "127.0.0.1:0" }]\nadmin: { address: "127.0.0.1:0" }\n${yaml}`;
+export async function startPerch(yaml: string, given: TestPerchOptions = {}): Promise<TestPerch> {
+  const { listeners = `{ name: web, address: "127.0.0.1:0" }`, ...options } = given;
+  const text = `listeners: [${listeners}]\nadmin: { address: "127.0.0.1:0" }\n${yaml}`;
   const app = await App.start({
     source: { kind: "text", name: "test.yaml", text },
     env: {},

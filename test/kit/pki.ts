@@ -1,0 +1,30 @@
+import { readFileSync } from "node:fs";
+import { fileURLToPath } from "node:url";
+
+/**
+ * Certificates for tests only, beside this file, valid from 2020 to 2120; nobody trusts them who was not told to.
+ * `authority` issued all but: `other-authority`, who issued `stranger`, and `weak` (RSA 1024), its own. `shop` and
+ * `renewed` are both shop.example and localhost, `wildcard` is *.example.org and example.org, `expired` ended in 2021.
+ * `client` and `stranger` are clients'.
+ */
+export type TestCertificate =
+  | "authority"
+  | "other-authority"
+  | "shop"
+  | "renewed"
+  | "wildcard"
+  | "expired"
+  | "weak"
+  | "client"
+  | "stranger";
+
+const path = (name: string) => fileURLToPath(new URL(`./pki/${name}`, import.meta.url));
+
+export const certFile = (name: TestCertificate): string => path(`${name}.pem`);
+const keyFile = (name: TestCertificate): string => path(`${name}.key.pem`);
+export const certPem = (name: TestCertificate): string => readFileSync(certFile(name), "latin1");
+export const keyPem = (name: TestCertificate): string => readFileSync(keyFile(name), "latin1");
+
+/** As it stands in a listener's `certificates`. */
+export const certificateYaml = (name: TestCertificate, more = ""): string =>
+  `{ certFile: ${certFile(name)}, keyFile: ${keyFile(name)}${more} }`;
