@@ -93,8 +93,14 @@ function describe(explanation: Explanation): string {
   return `${[...formatTable(summary(explanation)), "", ...trail].join("\n")}\n`;
 }
 
-function summary({ error, route, service, release, version, served, ...rest }: Explanation): string[][] {
+function redirectSummary({ status, location, setCookie }: Exclude<Explanation["redirect"], null>): string[][] {
+  const answer = ["answer", `${status} to ${location}`];
+  return setCookie === null ? [answer] : [answer, ["sets", setCookie]];
+}
+
+function summary({ error, redirect, route, service, release, version, served, ...rest }: Explanation): string[][] {
   if (error !== null) return [["answer", `${error.status} ${error.code}`]];
+  if (redirect !== null) return redirectSummary(redirect);
   const by = rest.rule === null ? `${rest.reason}` : `${rest.reason} ${rest.rule}`;
   return [
     ["route", `${route}`],

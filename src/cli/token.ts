@@ -2,6 +2,7 @@ import { didYouMean } from "../config/kit/near-miss.ts";
 import { parseDuration } from "../config/kit/quantities.ts";
 import { createOverrideToken } from "../decide/override.ts";
 import type { OverrideSpec, ReleaseSpec } from "../decide/release.ts";
+import { stripParameters } from "../identify/query.ts";
 import { type Command, type OptionValues, type Terminal, textOption, UsageError } from "./command.ts";
 import { configOption, configPath, loadOrTell, printJson } from "./load-config.ts";
 
@@ -10,12 +11,13 @@ const defaultTtl = "8h";
 const longestTtlMs = 3_650 * 86_400_000;
 
 export const token: Command = {
-  usage: `-c FILE --release NAME --version NAME [--ttl ${defaultTtl}] [--json]
+  usage: `-c FILE --release NAME --version NAME [--ttl ${defaultTtl}] [--link URL] [--json]
 
   -c, --config FILE   the configuration; also PERCH_CONFIG
       --release NAME  the release, which needs override.secretFile
       --version NAME  the version that the token asks for
       --ttl TIME      how long it counts, such as 30m or 7d; default ${defaultTtl}
+      --link URL      print a link in place of the token: this address with the token in override.query
       --json          print one object: the token, how to send it, when it expires
 
 The token is signed with the first secret of override.secretFile. Whoever has it may use it from anywhere.`,
@@ -24,6 +26,7 @@ The token is signed with the first secret of override.secretFile. Whoever has it
     release: { type: "string" },
     version: { type: "string" },
     ttl: { type: "string" },
+    link: { type: "string" },
     json: { type: "boolean" },
   },
   async run({ options, positionals }, terminal) {
@@ -31,6 +34,7 @@ The token is signed with the first secret of override.secretFile. Whoever has it
     const releaseName = requiredOption(options, "release");
     const version = requiredOption(options, "version");
     const ttlMs = readTtl(options);
+    const url = readUrl(options);
     const loaded = loadOrTell(configPath(options, terminal), terminal);
     if (loaded === undefined) return 2;
     const release = findRelease(loaded.compiled.releases, releaseName);
@@ -38,13 +42,15 @@ The token is signed with the first secret of override.secretFile. Whoever has it
     if (!release.versions.includes(version)) throw unknown("version", version, release.versions);
     // Tokens count by whole seconds, and this one says when it ends.
     const expiresAtMs = Math.floor((Date.now() + ttlMs) / 1000) * 1000;
+    const token = createOverrideToken(secret, release.name, version, expiresAtMs);
     const made: MadeToken = {
-      token: createOverrideToken(secret, release.name, version, expiresAtMs),
+      token,
       release: release.name,
       version,
       expiresAt: new Date(expiresAtMs).toISOString(),
       header: override.header ?? null,
       cookie: override.cookie ?? null,
+      link: url === undefined ? null : linkTo(url, release, token),
     };
     if (options["json"] === true) printJson(made, terminal);
     else tell(made, terminal);
@@ -52,7 +58,7 @@ The token is signed with the first secret of override.secretFile. Whoever has it
   },
 };
 
-/** What `--json` prints; header and cookie are null where the override has none. */
+/** What `--json` prints; header and cookie are null where the override has none, the link where none was asked for. */
 interface MadeToken {
   readonly token: string;
   readonly release: string;
@@ -60,6 +66,7 @@ interface MadeToken {
   readonly expiresAt: string;
   readonly header: string | null;
   readonly cookie: string | null;
+  readonly link: string | null;
 }
 
 function requiredOption(options: OptionValues, name: string): string {
@@ -75,6 +82,26 @@ function readTtl(options: OptionValues): number {
     throw new UsageError(`--ttl "${text}" is not a duration from 1s to 3650d, such as 30m, 8h or 7d`);
   }
   return ms;
+}
+
+function readUrl(options: OptionValues): URL | undefined {
+  const text = textOption(options, "link");
+  const url = text === undefined ? null : URL.parse(text);
+  if (text === undefined) return undefined;
+  if (url?.protocol === "http:" || url?.protocol === "https:") return url;
+  throw new UsageError(`--link "${text}" is not an address such as https://shop.example.com/cart`);
+}
+
+/** The address with the token in the link's parameter, in place of one that is there already; all else as it is. */
+function linkTo(url: URL, { name, override }: ReleaseSpec, token: string): string {
+  const parameter = override?.query;
+  if (parameter === undefined) {
+    throw new UsageError(`release ${name} takes no links; add query: perch-version to its override`);
+  }
+  const kept = stripParameters(url.search.slice(1), new Set([parameter]));
+  const link = new URL(url);
+  link.search = `${kept === "" ? "" : `${kept}&`}${encodeURIComponent(parameter)}=${token}`;
+  return link.href;
 }
 
 function findRelease(releases: readonly ReleaseSpec[], name: string): ReleaseSpec {
@@ -103,7 +130,12 @@ function signerOf({ name, override }: ReleaseSpec): { override: OverrideSpec; se
 }
 
 function tell(made: MadeToken, terminal: Terminal): void {
-  const { release, version, expiresAt, header, cookie } = made;
+  const { release, version, expiresAt, header, cookie, link } = made;
+  if (link !== null) {
+    terminal.out(`${link}\n`);
+    terminal.err(`Whoever opens it gets version ${version} of release ${release} until ${expiresAt}.\n`);
+    return;
+  }
   terminal.out(`${made.token}\n`);
   terminal.err(`Asks for version ${version} of release ${release} until ${expiresAt}. Send it as\n`);
   if (header !== null) terminal.err(`  ${header}: ${made.token}\n`);

@@ -68,15 +68,19 @@ function checkCookie(name: string, cookie: StickyConfig["cookie"], { reading }: 
 
 export function compileOverride(override: OverrideConfig, context: CompileContext): OverrideSpec {
   const { reading } = context;
-  const { header, cookie, allowFrom, secretFile } = override;
+  const { header, cookie, query, allowFrom, secretFile } = override;
   if (header !== undefined && isFramingHeader(header)) {
     const message = `${quote(header)} can not be an override's header: it is taken out of what goes upstream`;
     reading.error(reading.spanOf(override, "header"), "bad-value", message);
+  }
+  if (query !== undefined && cookie === undefined) {
+    const message = "a link for testers sets a cookie, and this override names none";
+    reading.error(reading.keySpanOf(override, "query"), "missing-key", message, "add cookie: perch-version");
   }
   if (allowFrom.length === 0 && secretFile === undefined) {
     const message = "nobody may use this override: it has neither allowFrom nor secretFile";
     reading.warn(reading.spanOf(override), "unused", message);
   }
   const secrets = secretFile === undefined ? [] : context.secrets(secretFile, reading.spanOf(override, "secretFile"));
-  return { header, cookie, allowFrom, secrets };
+  return { header, cookie, query, allowFrom, secrets };
 }

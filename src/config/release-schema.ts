@@ -6,6 +6,7 @@ import {
   cookiePath,
   filePath,
   headerName,
+  queryName,
   resourceName,
   unreadable,
 } from "./domain-scalars.ts";
@@ -76,6 +77,10 @@ const override = object(
   {
     header: optional("The request header in which a tester names a version.", headerName),
     cookie: optional("The cookie in which a tester names a version.", cookieName),
+    query: optional(
+      "The parameter of links for testers: a GET that has it gets the cookie, and is redirected to the address without it.",
+      queryName,
+    ),
     allowFrom: defaulted("Client addresses that may name a version.", list(addressRange, { of: "address ranges" }), []),
     secretFile: optional("A file of secrets: tokens signed with one of them count from anywhere.", filePath),
   },

@@ -5,6 +5,16 @@ import type { Trail } from "./trail.ts";
 
 const token = new RegExp(`^1\\.([1-9]\\d{0,11})\\.([a-z0-9-]{1,63})\\.${signaturePattern}$`);
 
+/** Hears why a value does not count. */
+type Told = Pick<Trail, "push">;
+
+/** A version that a tester may have. */
+export interface Admission {
+  readonly version: string;
+  /** Undefined where it does not end by itself. */
+  readonly expiresAtMs: number | undefined;
+}
+
 /** Judges who may ask for a version by name, and until when. */
 export class Overrides {
   readonly #release: string;
@@ -17,14 +27,21 @@ export class Overrides {
     this.#versions = new Set(versions);
   }
 
+  /** The version that a value asks for, where it counts; see `admit`. */
+  resolve(value: string, client: Address | undefined, nowMs: number, trail?: Told): string | undefined {
+    return this.admit(value, client, nowMs, trail)?.version;
+  }
+
   /**
-   * The version that the value of the override's header or cookie asks for, or undefined where it does not count. From
+   * What the value of the override's header, cookie or link asks for, or undefined where it does not count. From
    * `allowFrom` the value is a version's name; from anywhere it may be a token that `createOverrideToken` made with one
    * of `secrets` and that has not expired. `client` is the derived client address, undefined for a unix socket.
    */
-  resolve(value: string, client: Address | undefined, nowMs: number, trail?: Trail): string | undefined {
+  admit(value: string, client: Address | undefined, nowMs: number, trail?: Told): Admission | undefined {
     if (this.#versions.has(value)) {
-      if (client !== undefined && this.#spec.allowFrom.some((range) => range.contains(client))) return value;
+      if (client !== undefined && this.#spec.allowFrom.some((range) => range.contains(client))) {
+        return { version: value, expiresAtMs: undefined };
+      }
       return ignored(`${client?.text ?? "a unix socket"} is not in allowFrom`, trail);
     }
     const parts = token.exec(value);
@@ -33,12 +50,15 @@ export class Overrides {
     if (!isSigned(this.#spec.secrets, message(this.#release, body), value.slice(-signatureLength))) {
       return ignored("the token's signature is not ours", trail);
     }
-    if (Number(parts[1]) * 1000 <= nowMs) return ignored("the token has expired", trail);
-    return this.#versions.has(parts[2] ?? "") ? parts[2] : ignored("the token's version is not in this release", trail);
+    const [, expiresAtSeconds, version = ""] = parts;
+    const expiresAtMs = Number(expiresAtSeconds) * 1000;
+    if (expiresAtMs <= nowMs) return ignored(`the token expired at ${new Date(expiresAtMs).toISOString()}`, trail);
+    if (!this.#versions.has(version)) return ignored(`the token's version ${version} is not in this release`, trail);
+    return { version, expiresAtMs };
   }
 }
 
-function ignored(detail: string, trail: Trail | undefined): undefined {
+function ignored(detail: string, trail: Told | undefined): undefined {
   trail?.push({ stage: "override", outcome: "ignored", detail });
   return undefined;
 }

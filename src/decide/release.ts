@@ -43,6 +43,8 @@ export interface OverrideSpec {
   /** Lower case. */
   readonly header: string | undefined;
   readonly cookie: string | undefined;
+  /** The parameter of a link that sets the cookie; only where there is one. */
+  readonly query: string | undefined;
   readonly allowFrom: readonly AddressRange[];
   readonly secrets: readonly Uint8Array[];
 }

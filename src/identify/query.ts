@@ -25,10 +25,18 @@ export function parseQuery(query: string): ReadonlyMap<string, string> {
 
 /** The query without the parameters of these names, all else octet for octet; the same text where nothing had to go. */
 export function stripParameters(query: string, names: ReadonlySet<string>): string {
-  if (names.size === 0 || query === "") return query;
+  if (query === "" || !mayHold(query, names)) return query;
   const parameters = query.split("&");
   const left = parameters.filter((parameter) => !names.has(parameterName(parameter, 0, parameter.length).text));
   return left.length === parameters.length ? query : left.join("&");
+}
+
+/** Without an escape, a name that is not in the text anywhere is not there as a parameter: most queries end here. */
+function mayHold(query: string, names: ReadonlySet<string>): boolean {
+  if (names.size === 0) return false;
+  if (encoded.test(query)) return true;
+  for (const name of names) if (query.includes(name)) return true;
+  return false;
 }
 
 function parameterEnd(query: string, start: number): number {

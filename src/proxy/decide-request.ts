@@ -4,8 +4,9 @@ import type { Facts } from "../decide/facts.ts";
 import type { PinRejection } from "../decide/pin.ts";
 import type { Trail } from "../decide/trail.ts";
 import type { RandomSource } from "../decide/unit.ts";
-import { cookieValues, findCookie } from "../identify/cookies.ts";
+import { cookieValues } from "../identify/cookies.ts";
 import type { RequestHead } from "../identify/request-head.ts";
+import { toldOf } from "./told-of.ts";
 
 /** What deciding needs beside the request itself. */
 export interface DecisionContext {
@@ -45,7 +46,7 @@ export function decideRequest(
   );
 }
 
-/** The version that a tester asks for by header, else by cookie, where this client may. */
+/** The version that a tester asks for by header, else by the first cookie that counts, where this client may. */
 function askedFor(
   release: Release,
   head: RequestHead,
@@ -56,10 +57,14 @@ function askedFor(
   const { override } = release.spec;
   if (override === undefined || release.overrides === undefined) return undefined;
   const sent = override.header === undefined ? undefined : head.header(override.header);
-  const asked = typeof sent === "string" ? sent : overrideCookie(override.cookie, head.cookies);
-  return asked === undefined ? undefined : release.overrides.resolve(asked, facts.clientAddress, nowMs, trail);
-}
-
-function overrideCookie(name: string | undefined, cookies: string | undefined): string | undefined {
-  return name === undefined || cookies === undefined ? undefined : findCookie(cookies, name);
+  if (typeof sent === "string") {
+    return release.overrides.resolve(sent, facts.clientAddress, nowMs, toldOf(`header ${override.header}`, trail));
+  }
+  if (override.cookie === undefined || head.cookies === undefined) return undefined;
+  for (const value of cookieValues(head.cookies, override.cookie)) {
+    const told = toldOf(`cookie ${override.cookie}`, trail);
+    const version = release.overrides.resolve(value, facts.clientAddress, nowMs, told);
+    if (version !== undefined) return version;
+  }
+  return undefined;
 }

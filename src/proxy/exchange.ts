@@ -8,6 +8,8 @@ import { affinityOf } from "./affinity.ts";
 import { Attempts } from "./attempts.ts";
 import { decideRequest } from "./decide-request.ts";
 import type { Gateway } from "./gateway.ts";
+import { followLink } from "./override-link.ts";
+import type { Ending } from "./own-answer.ts";
 import type { GatewayRelease, Route, Service, ServiceVersion, Snapshot } from "./snapshot.ts";
 
 /** What we accept as a request id from a trusted caller: short, and harmless in a log line and a header. */
@@ -57,13 +59,15 @@ export class Exchange implements Outcome {
   }
 
   /**
-   * Route, identify, decide. An error code ends the exchange with that answer: `no-route`. Undefined: forward it.
-   * Attributes are identified as conditions ask for them, so what no rule reads costs nothing.
+   * Route, identify, decide. An ending is the answer, and nothing was decided: `no-route`, or the redirect of a tester's
+   * link. Undefined: forward it. Attributes are identified as conditions ask for them, so what no rule reads costs nothing.
    */
-  begin(): ErrorCode | undefined {
+  begin(): Ending | undefined {
     const route = this.findRoute();
     if (route === undefined) return "no-route";
     const { service, release } = route;
+    const link = release && followLink(release.policy, this.head, this.facts, this.snapshot.ownParameters, this.#nowMs);
+    if (link !== undefined) return link;
     if (release !== undefined) this.decision = this.#decide(release, service);
     const exact = this.decision?.reason === "override";
     const version = servedVersion(service, this.decision);
@@ -102,7 +106,7 @@ export class Exchange implements Outcome {
     this.status = status;
     this.error = error;
     this.durationMs = this.#gateway.monotonicMs() - this.#startedMs;
-    const cells = this.attempts === undefined ? undefined : this.route?.cells[this.attempts.served.index];
+    const cells = this.attempts === undefined ? this.route?.ownCells : this.route?.cells[this.attempts.served.index];
     this.#gateway.observer.observe(this, cells ?? this.snapshot.noRouteCells);
   }
 

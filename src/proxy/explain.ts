@@ -8,6 +8,7 @@ import { cookieValues } from "../identify/cookies.ts";
 import { type DryRequest, type DryRun, type DryTarget, dryRun } from "./dry-run.ts";
 import { type ExplainedAttribute, explainAttributes, type PlainValue, plainValue } from "./explain-attributes.ts";
 import { describeMatch, routeMisses } from "./explain-routes.ts";
+import { followLink } from "./override-link.ts";
 import type { Snapshot } from "./snapshot.ts";
 
 /** One step of the chain: what it did with the request, and why. */
@@ -41,6 +42,8 @@ export interface Explanation {
   readonly attributes: Readonly<Record<string, { readonly value: PlainValue; readonly source: string } | null>>;
   readonly unit: ExplainedUnit | null;
   readonly pin: ExplainedPin | null;
+  /** Where Perch sends the client in place of forwarding, and the Set-Cookie value that goes with it. */
+  readonly redirect: { readonly status: number; readonly location: string; readonly setCookie: string | null } | null;
   /** What Perch answers itself in place of forwarding. */
   readonly error: { readonly code: "bad-request" | "no-route"; readonly status: number } | null;
   readonly trail: readonly ExplainedStep[];
@@ -89,6 +92,14 @@ export function explainRequest(
   if (target === undefined) {
     return { ...nothing, attributes: byName(identified), error: errorOf("no-route"), trail: start };
   }
+  const linked: Trail = [];
+  const redirect = redirectOf(snapshot, run, target, nowMs, linked);
+  const attributesByName = byName(identified);
+  if (redirect !== null) {
+    const { route } = target;
+    const names = { route: route.name, service: route.service.name, release: route.release?.policy.name ?? null };
+    return { ...nothing, ...names, attributes: attributesByName, redirect, error: null, trail: [...start, ...linked] };
+  }
   const { route, decision, served, setCookie } = target;
   return {
     route: route.name,
@@ -98,14 +109,16 @@ export function explainRequest(
     served: served.name,
     reason: decision?.reason ?? "default",
     rule: decision?.rule ?? null,
-    attributes: byName(identified),
+    attributes: attributesByName,
     unit: unitOf(snapshot, run, target, nowMs),
     pin: pinOf(run, target, setCookie, nowMs),
+    redirect: null,
     error: null,
     trail: [
       ...start,
       ...identifySteps(identified, run),
       ...pinSteps(run, target),
+      ...linked,
       ...decided,
       ...(decision === undefined ? [noReleaseStep(target)] : []),
       forwardStep(target),
@@ -123,6 +136,7 @@ const nothing: Omit<Explanation, "attributes" | "error" | "trail"> = {
   rule: null,
   unit: null,
   pin: null,
+  redirect: null,
 };
 
 function malformed(problem: string): Explanation {
@@ -136,6 +150,20 @@ function errorOf(code: "bad-request" | "no-route"): Explanation["error"] {
 
 function byName(attributes: readonly ExplainedAttribute[]): Explanation["attributes"] {
   return Object.fromEntries(attributes.map(({ name, found }) => [name, found]));
+}
+
+/** Where the link that was opened leads, if it is one. */
+function redirectOf(
+  { ownParameters }: Snapshot,
+  { head, facts }: DryRun,
+  { route }: DryTarget,
+  nowMs: number,
+  trail: Trail,
+): Explanation["redirect"] {
+  const link = route.release && followLink(route.release.policy, head, facts, ownParameters, nowMs, trail);
+  return link === undefined
+    ? null
+    : { status: link.status, location: link.location, setCookie: link.setCookie ?? null };
 }
 
 function unitOf(

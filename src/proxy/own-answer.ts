@@ -10,8 +10,37 @@ export interface OwnAnswer {
   readonly body: string;
 }
 
+/** Sends the client elsewhere. */
+export interface Redirect {
+  readonly status: 301 | 302 | 303 | 307 | 308;
+  /** Visible ASCII. */
+  readonly location: string;
+  readonly setCookie: string | undefined;
+}
+
+/** How Perch ends a request itself: with an error, or by a redirect. */
+export type Ending = ErrorCode | Redirect;
+
+/** What the log and the metrics call it. */
+export function errorOf(ending: Ending): ErrorCode | undefined {
+  return typeof ending === "string" ? ending : undefined;
+}
+
 /** What a caller reads when Perch itself answers: the code, a sentence, the request's id, and nothing about upstreams. */
-export function ownAnswer(code: ErrorCode, requestId: string | undefined, accept: unknown): OwnAnswer {
+export function ownAnswer(ending: Ending, requestId: string | undefined, accept: unknown): OwnAnswer {
+  if (typeof ending !== "string") return redirectAnswer(ending, requestId);
+  return errorAnswer(ending, requestId, accept);
+}
+
+/** Never to be kept by a cache: whoever follows it gets a cookie, and the next one may not. */
+function redirectAnswer({ status, location, setCookie }: Redirect, requestId: string | undefined): OwnAnswer {
+  const headers = ["Content-Length", "0", "Cache-Control", "no-store", "Location", location];
+  if (setCookie !== undefined) headers.push("Set-Cookie", setCookie);
+  if (requestId !== undefined) headers.push("x-request-id", requestId);
+  return { status, headers, body: "" };
+}
+
+function errorAnswer(code: ErrorCode, requestId: string | undefined, accept: unknown): OwnAnswer {
   const { status, message } = errorTable[code];
   const json = typeof accept === "string" && /\bapplication\/(?:[\w.-]+\+)?json\b/i.test(accept);
   const body = json ? `${JSON.stringify({ error: code, message, requestId })}\n` : `${status} ${code}: ${message}\n`;

@@ -45,6 +45,8 @@ export interface Route {
   readonly lane: Lane;
   /** By the index of the version served. */
   readonly cells: readonly RequestCells[];
+  /** For requests that Perch answers itself, and no version serves. */
+  readonly ownCells: RequestCells;
 }
 
 /**
@@ -64,6 +66,10 @@ export interface Snapshot {
   readonly ownCookies: CookieNames;
   /** The same, and the cookies that only a trusted caller may set: withheld from what anyone else sends. */
   readonly strangersCookies: CookieNames;
+  /** Parameters of testers' links, of every release; never sent upstream. */
+  readonly ownParameters: ReadonlySet<string>;
+  /** The same, and the parameters that only a trusted caller may set. */
+  readonly strangersParameters: ReadonlySet<string>;
   /** For requests that met no route. */
   readonly noRouteCells: RequestCells;
 }
@@ -98,6 +104,7 @@ export function buildSnapshot(config: CompiledConfig, hash: string, parts: Snaps
     target: buildRoute(spec, services, releases, parts),
   }));
   const ownCookies = config.releases.flatMap(({ sticky, override }) => [sticky.cookie.name, override?.cookie ?? ""]);
+  const ownParameters = new Set(config.releases.flatMap(({ override }) => override?.query ?? []));
   return Object.freeze({
     config,
     hash,
@@ -109,6 +116,8 @@ export function buildSnapshot(config: CompiledConfig, hash: string, parts: Snaps
     requestHeaders: new RequestHeaderRules(config),
     ownCookies: new CookieNames(ownCookies),
     strangersCookies: new CookieNames([...ownCookies, ...attributes.untrustedCookies]),
+    ownParameters,
+    strangersParameters: new Set([...ownParameters, ...attributes.untrustedQuery]),
     noRouteCells: parts.cells.request("none", "none", "none"),
   });
 }
@@ -147,6 +156,7 @@ function buildRoute(
     service,
     release: spec.release === undefined ? undefined : named(releases, spec.release),
     lane: laneOf(service.spec),
+    ownCells: parts.cells.request(spec.name, service.name, "none"),
     cells: Object.freeze(
       [...service.versions.keys()].map((version) => parts.cells.request(spec.name, service.name, version)),
     ),

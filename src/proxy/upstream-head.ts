@@ -63,10 +63,11 @@ export function upstreamVia(received: string): string {
   return `${received}1.1 perch`;
 }
 
-/** The target that goes upstream: as sent, without query parameters that only a trusted caller may set. */
+/** The target that goes upstream: as sent, without those of testers' links and those only a trusted caller may set. */
 export function upstreamTarget({ snapshot, head, caller }: Exchange): string {
-  const { untrustedQuery } = snapshot.attributes;
-  if (caller.trusted || untrustedQuery.size === 0 || head.query === "") return head.target;
-  const query = stripParameters(head.query, untrustedQuery);
+  const withheld = caller.trusted ? snapshot.ownParameters : snapshot.strangersParameters;
+  if (withheld.size === 0 || head.query === "") return head.target;
+  const query = stripParameters(head.query, withheld);
+  if (query === head.query) return head.target;
   return query === "" ? head.path : `${head.path}?${query}`;
 }

@@ -9,11 +9,13 @@ const config = file(
   "perch.yaml",
   `services: { shop: { versions: { stable: { endpoints: ["http://a:1"] }, canary: { endpoints: ["http://b:1"] } } } }
 releases:
-  shop: { override: { header: x-perch-version, cookie: perch-version, secretFile: tokens } }
+  shop: { override: { header: x-perch-version, cookie: perch-version, query: perch-version, secretFile: tokens } }
+  quiet: { override: { header: x-perch-version, secretFile: tokens } }
   blog: { override: { header: x-perch-version, allowFrom: [10.0.0.0/8] } }
   plain: {}
 routes:
   - { name: blog, match: { hosts: [blog] }, service: shop, release: blog }
+  - { name: quiet, match: { hosts: [quiet] }, service: shop, release: quiet }
   - { name: plain, match: { hosts: [plain] }, service: shop, release: plain }
   - { name: shop, service: shop, release: shop }
 `,
@@ -23,7 +25,7 @@ const shopCanary = ["token", "-c", config, "--release", "shop", "--version", "ca
 
 /** The version that a proxy would take a token for. */
 function asksFor(token: string, atMs: number): string | undefined {
-  const spec = { header: "x", cookie: undefined, allowFrom: [], secrets: [Buffer.from(secret)] };
+  const spec = { header: "x", cookie: undefined, query: undefined, allowFrom: [], secrets: [Buffer.from(secret)] };
   return new Overrides("shop", spec, ["stable", "canary"]).resolve(token, undefined, atMs);
 }
 
@@ -44,6 +46,19 @@ describe("perch token", () => {
     expect(asksFor(token, nowMs + 8 * 3_600_000)).toBeUndefined();
   });
 
+  it.each([
+    ["https://shop.example.com", "https://shop.example.com/?perch-version="],
+    ["https://shop.example.com/a?x=1&y=%20#top", "https://shop.example.com/a?x=1&y=%20&perch-version="],
+    ["http://shop/?perch-version=old&a", "http://shop/?a&perch-version="],
+  ])("prints a link with --link %s", async (url, start) => {
+    const { code, out, err } = await perch([...shopCanary, "--link", url]);
+    expect(code).toBe(0);
+    expect(out.startsWith(start)).toBe(true);
+    const [token = ""] = out.slice(start.length).trim().split("#");
+    expect(asksFor(token, nowMs)).toBe("canary");
+    expect(err).toBe("Whoever opens it gets version canary of release shop until 2026-06-01T08:00:00.000Z.\n");
+  });
+
   it("prints one object with --json, for as long as --ttl says", async () => {
     const { code, out, err } = await perch([...shopCanary, "--ttl", "30m", "--json"]);
     expect({ code, err }).toEqual({ code: 0, err: "" });
@@ -55,6 +70,7 @@ describe("perch token", () => {
       expiresAt: "2026-06-01T00:30:00.000Z",
       header: "x-perch-version",
       cookie: "perch-version",
+      link: null,
     });
     expect(asksFor(made.token, nowMs)).toBe("canary");
   });
@@ -85,6 +101,16 @@ describe("perch token", () => {
       sentence: "an override without a secret",
       args: of("blog", "canary"),
       message: "release blog takes no tokens; add secretFile: FILE to its override",
+    },
+    {
+      sentence: "a link that is no address",
+      args: [...shopCanary, "--link", "shop.example.com"],
+      message: '--link "shop.example.com" is not an address such as https://shop.example.com/cart',
+    },
+    {
+      sentence: "a link to a release without",
+      args: [...of("quiet", "canary"), "--link", "https://shop.example.com"],
+      message: "release quiet takes no links; add query: perch-version to its override",
     },
     {
       sentence: "no release",

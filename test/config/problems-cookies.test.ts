@@ -4,6 +4,12 @@ import { changed, load, problemsOf } from "./valid-config.ts";
 /** What is wrong, the thing replaced, its replacement, and every problem that is then told. */
 const cases: readonly (readonly [string, string, string, readonly string[]])[] = [
   [
+    "a link for testers that has no cookie to set",
+    "cookie: version, allowFrom",
+    "query: version, allowFrom",
+    ["24:36: error: a link for testers sets a cookie, and this override names none; add cookie: perch-version"],
+  ],
+  [
     "a pin's name with a semicolon",
     "name: pin,",
     'name: "pin;",',

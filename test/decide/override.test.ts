@@ -13,7 +13,13 @@ const inside = parseAddress("10.1.2.3");
 const outside = parseAddress("192.0.2.1");
 const token = createOverrideToken(secret, "shop", "canary", nowMs + 3_600_000);
 
-const nobody: OverrideSpec = { header: "x-perch-version", cookie: undefined, allowFrom: [], secrets: [] };
+const nobody: OverrideSpec = {
+  header: "x-perch-version",
+  cookie: undefined,
+  query: undefined,
+  allowFrom: [],
+  secrets: [],
+};
 const fromOffice: OverrideSpec = { ...nobody, allowFrom: office === undefined ? [] : [office] };
 const byToken: OverrideSpec = { ...nobody, secrets: [secret] };
 

@@ -27,7 +27,7 @@ attributes:
 releases:
   shop:
     sticky: { by: userId, cookie: { secretFile: ${secretFile} } }
-    override: { header: x-perch-version, cookie: perch-version, allowFrom: [127.0.0.0/8] }
+    override: { header: x-perch-version, cookie: perch-version, query: perch-version, allowFrom: [127.0.0.0/8] }
     rules:
       - { name: east, when: { region: [cn-east, cn-south] }, use: canary }
       - { name: important, when: { vip: true }, use: canary }

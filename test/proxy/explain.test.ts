@@ -28,7 +28,7 @@ services:
 releases:
   shop:
     sticky: { by: userId }
-    override: { header: x-perch-version, allowFrom: [192.0.2.0/24], secretFile: tokens }
+    override: { header: x-perch-version, cookie: tester, query: perch-version, allowFrom: [192.0.2.0/24], secretFile: tokens }
     rules:
       - { name: new-users, when: { registeredAt: { after: 2026-01-01 } }, use: canary }
     split: { stable: 100, canary: 0 }
@@ -224,10 +224,54 @@ describe("the trail says", () => {
     expect(details(explain(request), "identify")).toContain(detail);
   });
 
+  const wishes: readonly [sentence: string, url: string, headers: Record<string, string>, why: string][] = [
+    [
+      "its token expired",
+      api,
+      { "x-perch-version": createOverrideToken(secret, "shop", "canary", nowMs - 1_000) },
+      "header x-perch-version: the token expired at 2026-05-31T23:59:59.000Z",
+    ],
+    [
+      "another secret signed it",
+      api,
+      { cookie: `tester=${createOverrideToken(Buffer.alloc(32, "x"), "shop", "canary", nowMs + 1_000)}` },
+      "cookie tester: the token's signature is not ours",
+    ],
+    [
+      "there is no such version",
+      `${api}?perch-version=${createOverrideToken(secret, "shop", "v9", nowMs + 1_000)}`,
+      {},
+      "parameter perch-version: the token's version v9 is not in this release",
+    ],
+    [
+      "a script fetched the link",
+      `${api}?perch-version=${createOverrideToken(secret, "shop", "canary", nowMs + 1_000)}`,
+      { "sec-fetch-mode": "cors" },
+      "parameter perch-version: it counts only where a browser opens a page",
+    ],
+  ];
+  it.each(wishes)("why a tester's wish did not count: %s", (_sentence, url, headers, why) => {
+    expect(details(explain({ url, headers }), "override")).toEqual([`ignored: ${why}`]);
+  });
+
+  it("where a link leads, and what it sets", () => {
+    const token = createOverrideToken(secret, "shop", "canary", nowMs + 60_000);
+    const explanation = explain({ url: `${api}/\u00e9?a=1&perch-version=${token}` });
+    expect(explanation).toMatchObject({ route: "api", version: null, error: null });
+    expect(explanation.redirect).toEqual({
+      status: 302,
+      location: "/api/cart/%E9?a=1",
+      setCookie: `tester=${token}; Max-Age=60; Path=/; HttpOnly; SameSite=Lax`,
+    });
+    expect(details(explanation, "override")).toEqual([
+      "used: parameter perch-version: it asks for canary, is kept in the cookie tester and leads to /api/cart/%E9?a=1",
+    ]);
+  });
+
   it("why a tester's wish did not count", () => {
     const wish = { "x-perch-version": "canary" };
     expect(details(explain({ url: api, headers: wish, client: "198.51.100.1" }), "override")).toEqual([
-      "ignored: 198.51.100.1 is not in allowFrom",
+      "ignored: header x-perch-version: 198.51.100.1 is not in allowFrom",
     ]);
   });
 

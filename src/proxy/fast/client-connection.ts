@@ -266,7 +266,7 @@ export class ClientConnection {
     if (route.lane === "standard") return "route";
     this.#closing = requests.closing;
     try {
-      exchange.begin();
+      if (exchange.begin() !== undefined) return "own-answer";
     } catch (error) {
       gateway.defect(error);
       this.#refuse("internal-error", exchange);

@@ -2,7 +2,7 @@ import type { ErrorCode } from "../../errors.ts";
 import type { Caller } from "../../identify/caller.ts";
 import { Exchange } from "../exchange.ts";
 import type { Gateway } from "../gateway.ts";
-import { ownAnswer } from "../own-answer.ts";
+import { type Ending, errorOf, ownAnswer } from "../own-answer.ts";
 import { unreadableHead } from "../unreadable-head.ts";
 import type { ClientSide } from "./client-side.ts";
 import type { Answering } from "./connection.ts";
@@ -25,16 +25,16 @@ export function serveRequest(gateway: Gateway, context: ForwardContext, received
   const { client, caller, head, expects } = received;
   const exchange = new Exchange(gateway, caller, head ?? unreadableHead(received.method));
   try {
-    const refusal = refusalOf(gateway, received) ?? exchange.begin();
-    if (refusal === undefined && head !== undefined && exchange.attempts !== undefined) {
+    const ending = refusalOf(gateway, received) ?? exchange.begin();
+    if (ending === undefined && head !== undefined && exchange.attempts !== undefined) {
       const parts = { exchange, attempts: exchange.attempts, head, client, expectsContinue: expects === "continue" };
       return new Forwarding(context, parts).start();
     }
-    return refuse(exchange, refusal ?? "internal-error", client);
+    return endItself(exchange, ending ?? "internal-error", client);
   } catch (error) {
     // One request's defect must not end the process that serves all the others.
     gateway.defect(error);
-    return refuse(exchange, "internal-error", client);
+    return endItself(exchange, "internal-error", client);
   }
 }
 
@@ -47,12 +47,13 @@ function refusalOf(gateway: Gateway, { head, expects }: ReceivedRequest): ErrorC
   return undefined;
 }
 
-function refuse(exchange: Exchange, code: ErrorCode, client: ClientSide): Answering {
-  const answer = ownAnswer(code, exchange.requestId, client.accept);
+function endItself(exchange: Exchange, ending: Ending, client: ClientSide): Answering {
+  const answer = ownAnswer(ending, exchange.requestId, client.accept);
+  const error = errorOf(ending);
   exchange.bytesSent = answer.body.length;
-  client.sendOwn(answer, code === "no-route" ? "keep" : "close");
+  client.sendOwn(answer, error === undefined || error === "no-route" ? "keep" : "close");
   return {
-    closed: () => exchange.end(answer.status, code),
+    closed: () => exchange.end(answer.status, error),
     clientFailed: () => client.closeNow(),
   };
 }

@@ -2,7 +2,7 @@ import { type IncomingMessage, ServerResponse } from "node:http";
 import type { Socket } from "node:net";
 import type { ErrorCode } from "../../errors.ts";
 import type { Exchange } from "../exchange.ts";
-import { ownAnswer } from "../own-answer.ts";
+import { type Ending, ownAnswer } from "../own-answer.ts";
 import { responseHeaders, responseTrailers } from "../response-headers.ts";
 import { reasonPhrase, sendOwnAnswer } from "./answer.ts";
 
@@ -31,9 +31,9 @@ export class UpgradeAnswer {
     client.resume();
   }
 
-  /** Answers with an error of Perch's own; returns its status. */
-  refuse(code: ErrorCode): number {
-    const answer = ownAnswer(code, this.#exchange.requestId, this.#request.headers.accept);
+  /** Answers in the upstream's place; returns the status. */
+  refuse(ending: Ending): number {
+    const answer = ownAnswer(ending, this.#exchange.requestId, this.#request.headers.accept);
     this.#exchange.bytesSent = answer.body.length;
     sendOwnAnswer(this.#request, this.#response, answer, "close");
     return answer.status;

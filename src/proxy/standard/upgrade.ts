@@ -4,6 +4,7 @@ import type { Duplex } from "node:stream";
 import type { ErrorCode } from "../../errors.ts";
 import type { Exchange } from "../exchange.ts";
 import type { Gateway } from "../gateway.ts";
+import { errorOf } from "../own-answer.ts";
 import type { StandardHead } from "./head.ts";
 import { UpgradeAnswer } from "./upgrade-answer.ts";
 import { UpgradeExchange } from "./upgrade-exchange.ts";
@@ -58,8 +59,8 @@ export class Upgrades {
       new UpgradeExchange(exchange, { attempts, service: route.service }, head, request, client, early).start();
       return;
     }
-    const code = refusal ?? "internal-error";
-    exchange.end(new UpgradeAnswer(exchange, request, client).refuse(code), code);
+    const ending = refusal ?? "internal-error";
+    exchange.end(new UpgradeAnswer(exchange, request, client).refuse(ending), errorOf(ending));
   }
 
   /**
