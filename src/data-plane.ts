@@ -37,6 +37,9 @@ export interface SharedPorts {
 /** How long connections that wait to be accepted may hold up a close. */
 const acceptQueuedMs = 1_000;
 
+/** How long copies that are under way are waited for once the last request has ended. */
+const lastMirrorsMs = 1_000;
+
 const nowMs = () => Date.now();
 const monotonicMs = () => performance.now();
 
@@ -98,6 +101,7 @@ export class DataPlane implements Serving {
     // Told while the queues were emptied, it missed those who came after.
     if (this.#brokenOff) this.breakOff();
     await closed;
+    await this.#lanes.mirrors.settled(lastMirrorsMs);
   }
 
   breakOff(): void {
@@ -148,6 +152,7 @@ export class DataPlane implements Serving {
       randomUnit: batchedRandom(),
       newRequestId: randomUUID,
       streamed: (bytes) => deadBuffers.passed(bytes),
+      mirrors: this.#lanes.mirrors,
       handedOver: (cause) => this.#parts.cells.handovers.handedOver(cause),
       defect: (error) => this.#parts.log.error({ err: error }, "a request failed by a defect of Perch"),
     };

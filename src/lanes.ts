@@ -1,4 +1,5 @@
 import { UpstreamPools } from "./proxy/fast/upstream-pools.ts";
+import { MirrorSender } from "./proxy/standard/mirror-sender.ts";
 import { Pools } from "./proxy/standard/pools.ts";
 import type { Endpoint } from "./upstream/endpoint.ts";
 
@@ -6,6 +7,7 @@ import type { Endpoint } from "./upstream/endpoint.ts";
 export class Lanes {
   readonly standard = new Pools();
   readonly fast: UpstreamPools;
+  readonly mirrors = new MirrorSender();
 
   constructor(monotonicMs: () => number) {
     this.fast = new UpstreamPools(monotonicMs);
@@ -15,11 +17,12 @@ export class Lanes {
   retire(endpoint: Endpoint): void {
     this.standard.retire(endpoint);
     this.fast.retire(endpoint);
+    this.mirrors.retire(endpoint);
   }
 
   /** Breaks off whatever is still in flight. */
-  destroy(): Promise<void> {
+  async destroy(): Promise<void> {
     this.fast.destroy();
-    return this.standard.destroy();
+    await Promise.all([this.standard.destroy(), this.mirrors.destroy()]);
   }
 }

@@ -26,7 +26,7 @@ export function compileRoutes(
   const { reading } = context;
   const seen = new Set<string>();
   return configs.map((config) => {
-    const { name, service, release } = config;
+    const { name, service, release, mirror } = config;
     if (name === noRoute) {
       reading.error(
         reading.spanOf(config, "name"),
@@ -45,7 +45,7 @@ export function compileRoutes(
     if (release !== undefined && scope.releases?.has(release) === false) {
       reading.unknownName(reading.spanOf(config, "release"), "release", release, scope.releases);
     }
-    return { name, match: compileMatch(config.match, context), service, release };
+    return { name, match: compileMatch(config.match, context), service, release, mirror };
   });
 }
 

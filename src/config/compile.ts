@@ -1,6 +1,7 @@
 import { compileAttribute } from "./compile-attribute.ts";
 import type { CompileContext } from "./compile-context.ts";
 import { compileListener } from "./compile-listener.ts";
+import { compileMirror } from "./compile-mirror.ts";
 import { compileRelease } from "./compile-release.ts";
 import { compileRoutes, type RouteScope } from "./compile-route.ts";
 import { compileService } from "./compile-service.ts";
@@ -30,6 +31,7 @@ export function compileConfig(config: Config, context: CompileContext): Compiled
   const routes = compileRoutes(config.routes, namesIn(config, reading), context);
   const pairings = new Pairings(config, reading);
   const releases = config.releases.map((entry) => compileRelease(entry, pairings.of(entry.name), table, context));
+  const mirrors = config.releases.flatMap((entry) => compileMirror(entry, pairings.of(entry.name), reading));
   checkCookieNames(config, reading);
   checkListeners(config, reading);
   warnOfDeployment(config, reading);
@@ -53,6 +55,7 @@ export function compileConfig(config: Config, context: CompileContext): Compiled
     attributes,
     services,
     releases,
+    mirrors,
     routes,
     unsignedReleases: config.releases.filter(({ value }) => !hasSecret(value)).map(({ name }) => name),
     files: context.files.contents().map((file) => file.path),

@@ -23,6 +23,21 @@ export interface RouteSpec {
   readonly match: RouteMatch;
   readonly service: string;
   readonly release: string | undefined;
+  /** Whether the release's mirror gets copies of its requests. */
+  readonly mirror: "on" | "off";
+}
+
+/** Which of a release's requests are copied, and to which version. */
+export interface MirrorSpec {
+  readonly release: string;
+  readonly version: string;
+  /** Of units, 0 to 100. */
+  readonly percent: number;
+  /** Upper case. */
+  readonly methods: readonly string[];
+  readonly maxBodyBytes: number;
+  /** In each worker. */
+  readonly maxInFlight: number;
 }
 
 /** What only a restart can change. Everything else in the file follows a reload. */
@@ -46,6 +61,8 @@ export interface CompiledConfig extends StaticConfig {
   readonly attributes: readonly AttributeSpec[];
   readonly services: readonly ServiceSpec[];
   readonly releases: readonly ReleaseSpec[];
+  /** At most one a release. */
+  readonly mirrors: readonly MirrorSpec[];
   readonly routes: readonly RouteSpec[];
   /** Names of releases whose pins are signed with a random secret, since no secretFile was given. */
   readonly unsignedReleases: readonly string[];

@@ -15,6 +15,7 @@ import { defaulted, object, optional, required } from "./kit/object.ts";
 import { duration } from "./kit/quantities.ts";
 import { number, oneOf, text } from "./kit/scalars.ts";
 import type { Infer } from "./kit/schema.ts";
+import { mirrorSchema } from "./mirror-schema.ts";
 
 const dayMs = 86_400_000;
 
@@ -111,8 +112,9 @@ export const releaseSchema = object(
       [],
     ),
     split: optional("Weights of versions for everyone else; a share is weight / sum.", weights),
+    mirror: optional("Copies of some requests for a version that does not answer them.", mirrorSchema),
   },
-  { what: "a release", later: ["propagate", "mirror"] },
+  { what: "a release", later: ["propagate"] },
 );
 
 export type ReleaseConfig = Infer<typeof releaseSchema>;

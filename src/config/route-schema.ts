@@ -2,7 +2,7 @@ import { textTestSchema } from "./condition-schema.ts";
 import { headerName, hostPattern, methodName, queryName, resourceName, unreadable, urlPath } from "./domain-scalars.ts";
 import { list, mapOf } from "./kit/collections.ts";
 import { defaulted, object, optional, required } from "./kit/object.ts";
-import { text } from "./kit/scalars.ts";
+import { oneOf, text } from "./kit/scalars.ts";
 import type { Infer } from "./kit/schema.ts";
 
 const path = object(
@@ -41,6 +41,11 @@ export const routeSchema = object(
       "The release that decides which version answers. Default: none, so the service's default does.",
       resourceName,
     ),
+    mirror: defaulted(
+      "off: the route's requests are never copied, whatever its release says.",
+      oneOf(["on", "off"], { true: "on", false: "off" }),
+      "on",
+    ),
   },
   {
     what: "a route",
@@ -53,7 +58,6 @@ export const routeSchema = object(
       "timeouts",
       "retries",
       "maxBodySize",
-      "mirror",
     ],
   },
 );

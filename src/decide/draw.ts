@@ -80,6 +80,14 @@ export function percentSeed(release: string, rule: string, seed: string | undefi
   return hashText(seed === undefined ? `percent\0${release}\0${rule}` : `seed\0${seed}`, 0).h1;
 }
 
+/**
+ * The seed of a release's mirror, in a domain of its own: its share holds the split's and every `percent`'s shares inside
+ * it. The version is no part of it, so successive versions are tried by the same units.
+ */
+export function mirrorSeed(release: string, salt: string): number {
+  return hashText(`mirror\0${release}\0${salt}`, 0).h1;
+}
+
 /** A unit's fixed place in [0, 100): `percent: 10` takes those below 10, so raising it only ever adds units. */
 export function percentile(unit: Unit, seed: number): number {
   return hashToFraction(unit.hi, unit.lo, seed) * 100;

@@ -1,6 +1,7 @@
 import type { AttributeErrorCause } from "./attribute-cells.ts";
 import type { CellValues } from "./cell.ts";
 import type { HandoverCause } from "./handover-cells.ts";
+import type { MirrorCounts } from "./mirror-cells.ts";
 import type { ReleaseCounts } from "./release-cells.ts";
 import type { RequestCounts } from "./request-cells.ts";
 import { recentSlots } from "./sliding-window.ts";
@@ -12,6 +13,7 @@ export type CellCounts = {
   readonly upstreams: ReadonlyMap<string, UpstreamCounts>;
   readonly releases: ReadonlyMap<string, ReleaseCounts>;
   readonly attributes: ReadonlyMap<string, CellValues<AttributeErrorCause>>;
+  readonly mirrors: ReadonlyMap<string, MirrorCounts>;
   /** Undefined where there are none yet. */
   readonly handovers: CellValues<HandoverCause> | undefined;
 };
@@ -21,6 +23,7 @@ export const noCounts: CellCounts = Object.freeze({
   upstreams: new Map(),
   releases: new Map(),
   attributes: new Map(),
+  mirrors: new Map(),
   handovers: undefined,
 });
 
@@ -38,7 +41,7 @@ export function sumCounts(all: readonly CellCounts[]): CellCounts {
 }
 
 /** What is left of counts whose counters ended: nothing in flight, and of windows only the last minutes. */
-export function pastCounts({ requests, upstreams, releases, attributes, handovers }: CellCounts): CellCounts {
+export function pastCounts({ requests, upstreams, releases, attributes, mirrors, handovers }: CellCounts): CellCounts {
   return {
     requests,
     upstreams: mapValues(upstreams, (upstream) => ({ ...upstream, inFlight: 0 })),
@@ -47,6 +50,7 @@ export function pastCounts({ requests, upstreams, releases, attributes, handover
       versions: mapValues(release.versions, ({ byReason, window }) => ({ byReason, window: recentSlots(window) })),
     })),
     attributes,
+    mirrors: mapValues(mirrors, (mirror) => ({ ...mirror, inFlight: 0 })),
     handovers,
   };
 }

@@ -7,12 +7,13 @@ import { AttributeCells } from "./attribute-cells.ts";
 import type { Cell } from "./cell.ts";
 import type { CellCounts } from "./cell-counts.ts";
 import { HandoverCells } from "./handover-cells.ts";
+import { MirrorCells } from "./mirror-cells.ts";
 import { ReleaseCells } from "./release-cells.ts";
 import { ReloadCells } from "./reload-cells.ts";
 import { RequestCells, type RequestCounts } from "./request-cells.ts";
 import { UpstreamCells } from "./upstream-cells.ts";
 
-export type { AttributeCells, Cell, ReleaseCells, ReloadCells, RequestCells, UpstreamCells };
+export type { AttributeCells, Cell, MirrorCells, ReleaseCells, ReloadCells, RequestCells, UpstreamCells };
 
 /** The cells of one snapshot, by what they stand for. */
 interface CellSet {
@@ -20,6 +21,7 @@ interface CellSet {
   readonly upstreams: ReadonlyMap<string, UpstreamCells>;
   readonly releases: ReadonlyMap<string, ReleaseCells>;
   readonly attributes: ReadonlyMap<string, AttributeCells>;
+  readonly mirrors: ReadonlyMap<string, MirrorCells>;
 }
 
 /** A newline cannot be part of a configured name, so keys of different names never meet. */
@@ -35,6 +37,7 @@ export class CellGeneration {
   readonly #upstreams = new Map<string, UpstreamCells>();
   readonly #releases = new Map<string, ReleaseCells>();
   readonly #attributes = new Map<string, AttributeCells>();
+  readonly #mirrors = new Map<string, MirrorCells>();
   readonly #before: CellSet;
   readonly #activate: (cells: CellSet) => void;
 
@@ -72,6 +75,13 @@ export class CellGeneration {
     return cells;
   }
 
+  mirror(release: string, version: string): MirrorCells {
+    const key = keyOf(release, version);
+    const cells = this.#mirrors.get(key) ?? this.#before.mirrors.get(key) ?? new MirrorCells(release, version);
+    this.#mirrors.set(key, cells);
+    return cells;
+  }
+
   /** From here on these cells, and no others, are exported. Call it where the snapshot is swapped. */
   commit(): void {
     // Not `this`: it knows the cells before it, so every reload would keep all earlier ones alive.
@@ -80,6 +90,7 @@ export class CellGeneration {
       upstreams: this.#upstreams,
       releases: this.#releases,
       attributes: this.#attributes,
+      mirrors: this.#mirrors,
     });
   }
 }
@@ -90,7 +101,13 @@ export class CellRegistry {
   /** Access log lines that could not be written. */
   readonly accessLogDropped: Cell = { value: 0 };
   readonly handovers = new HandoverCells();
-  #active: CellSet = { requests: new Map(), upstreams: new Map(), releases: new Map(), attributes: new Map() };
+  #active: CellSet = {
+    requests: new Map(),
+    upstreams: new Map(),
+    releases: new Map(),
+    attributes: new Map(),
+    mirrors: new Map(),
+  };
 
   begin(): CellGeneration {
     return new CellGeneration(this.#active, (cells) => {
@@ -114,26 +131,32 @@ export class CellRegistry {
     return this.#active.attributes.values();
   }
 
+  mirrors(): Iterable<MirrorCells> {
+    return this.#active.mirrors.values();
+  }
+
   /** What the active cells counted. Most routes of a large table are idle, and left out. */
   counts(): CellCounts {
-    const { requests, upstreams, releases, attributes } = this.#active;
+    const { requests, upstreams, releases, attributes, mirrors } = this.#active;
     const busy = Array.from(requests, ([key, cells]): [string, RequestCounts] => [key, cells.counts()]);
     return {
       requests: new Map(busy.filter(([, { codes }]) => codes.size > 0)),
       upstreams: countsOf(upstreams),
       releases: countsOf(releases),
       attributes: countsOf(attributes),
+      mirrors: countsOf(mirrors),
       handovers: this.handovers.counts(),
     };
   }
 
   /** Sets the active cells to these counts and no others; what they have no cell for is left out. */
   restore(counts: CellCounts): void {
-    const { requests, upstreams, releases, attributes } = this.#active;
+    const { requests, upstreams, releases, attributes, mirrors } = this.#active;
     for (const [key, cells] of requests) cells.restore(counts.requests.get(key));
     for (const [key, cells] of upstreams) cells.restore(counts.upstreams.get(key));
     for (const [key, cells] of releases) cells.restore(counts.releases.get(key));
     for (const [key, cells] of attributes) cells.restore(counts.attributes.get(key));
+    for (const [key, cells] of mirrors) cells.restore(counts.mirrors.get(key));
     this.handovers.restore(counts.handovers);
   }
 }

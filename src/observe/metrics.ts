@@ -2,6 +2,7 @@ import { Registry } from "prom-client";
 import { type CellMetricOptions, histogramSamples, registerCellMetric, type Sample } from "./cell-metric.ts";
 import type { CellRegistry } from "./cells.ts";
 import { handoverCauses } from "./handover-cells.ts";
+import { mirrorMetrics } from "./mirror-metrics.ts";
 import { registerProcessMetrics } from "./process-metrics.ts";
 import type { WeightRatio } from "./weight-ratios.ts";
 
@@ -38,6 +39,7 @@ export class Metrics {
       ...requestMetrics(source.cells),
       ...upstreamMetrics(source.cells),
       ...releaseMetrics(source),
+      ...mirrorMetrics(source.cells),
       ...processWideMetrics(source),
     ];
     for (const metric of all) registerCellMetric(this.#registry, metric);

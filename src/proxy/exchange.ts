@@ -8,6 +8,7 @@ import { affinityOf } from "./affinity.ts";
 import { Attempts } from "./attempts.ts";
 import { decideRequest } from "./decide-request.ts";
 import type { Gateway } from "./gateway.ts";
+import { type Mirror, type Mirroring, type MirrorOrder, mirrorHeader } from "./mirroring.ts";
 import { followLink } from "./override-link.ts";
 import type { Ending } from "./own-answer.ts";
 import type { GatewayRelease, Route, Service, ServiceVersion, Snapshot } from "./snapshot.ts";
@@ -40,6 +41,7 @@ export class Exchange implements Outcome {
   readonly #startedMs: number;
   readonly #nowMs: number;
   #ended = false;
+  #mirror: Mirror | "none" | undefined;
 
   constructor(gateway: Gateway, caller: Caller, head: RequestHead) {
     this.#gateway = gateway;
@@ -89,6 +91,27 @@ export class Exchange implements Outcome {
     return decision;
   }
 
+  /**
+   * The request is on a connection to its endpoint. A copy of it leaves now, where there is to be one: `order` says what
+   * it is made of. A further attempt makes no further copy.
+   */
+  mirror(order: () => Omit<MirrorOrder, "mirroring">): Mirror | undefined {
+    const mirroring = this.route?.mirroring;
+    if (mirroring === undefined) return undefined;
+    this.#mirror ??= this.#beginMirror(mirroring, order) ?? "none";
+    return this.#mirror === "none" ? undefined : this.#mirror;
+  }
+
+  #beginMirror(mirroring: Mirroring, order: () => Omit<MirrorOrder, "mirroring">): Mirror | undefined {
+    const verdict = mirroring.verdict({
+      method: this.method,
+      unit: this.decision?.unit,
+      served: this.servedVersion ?? "",
+      isCopy: this.caller.trusted && this.head.header(mirrorHeader) !== undefined,
+    });
+    return verdict === "copied" ? this.#gateway.mirrors.begin({ mirroring, ...order() }, this.#gateway) : undefined;
+  }
+
   /** The Set-Cookie value of the pin to write with a final answer, or undefined. */
   setCookie(): string | undefined {
     const pin = this.decision?.pin;
@@ -103,6 +126,7 @@ export class Exchange implements Outcome {
     if (this.#ended) return;
     this.#ended = true;
     this.attempts?.finished();
+    if (typeof this.#mirror === "object") this.#mirror.requestEnded();
     this.status = status;
     this.error = error;
     this.durationMs = this.#gateway.monotonicMs() - this.#startedMs;

@@ -8,12 +8,13 @@ import { cookieValues } from "../identify/cookies.ts";
 import { type DryRequest, type DryRun, type DryTarget, dryRun } from "./dry-run.ts";
 import { type ExplainedAttribute, explainAttributes, type PlainValue, plainValue } from "./explain-attributes.ts";
 import { describeMatch, routeMisses } from "./explain-routes.ts";
+import { type MirrorVerdict, mirrorHeader } from "./mirroring.ts";
 import { followLink } from "./override-link.ts";
 import type { Snapshot } from "./snapshot.ts";
 
 /** One step of the chain: what it did with the request, and why. */
 export interface ExplainedStep {
-  readonly stage: "request" | "route" | "identify" | TrailEntry["stage"] | "forward";
+  readonly stage: "request" | "route" | "identify" | TrailEntry["stage"] | "forward" | "mirror";
   readonly outcome:
     | TrailEntry["outcome"]
     | "read"
@@ -23,7 +24,9 @@ export interface ExplainedStep {
     | "absent"
     | "rejected"
     | "served"
-    | "default-served";
+    | "default-served"
+    | "copied"
+    | "not-copied";
   readonly detail: string;
 }
 
@@ -122,6 +125,7 @@ export function explainRequest(
       ...decided,
       ...(decision === undefined ? [noReleaseStep(target)] : []),
       forwardStep(target),
+      ...mirrorSteps(run, target),
     ],
   };
 }
@@ -270,4 +274,26 @@ function forwardStep({ route, decision, served }: DryTarget): ExplainedStep {
     return { stage: "forward", outcome: "default-served", detail };
   }
   return { stage: "forward", outcome: "served", detail: `service ${service.name}, version ${served.name}: ${to}` };
+}
+
+const notCopied: Readonly<Record<Exclude<MirrorVerdict, "copied" | "not-drawn">, string>> = {
+  "no-unit": "the version was asked for, or a caller decided",
+  "other-method": "its method is not among the mirror's",
+  "serves-itself": "that version serves the request itself",
+  "is-a-copy": "it is a copy itself",
+};
+
+function mirrorSteps({ head, caller }: DryRun, { route, decision, served }: DryTarget): ExplainedStep[] {
+  const { mirroring } = route;
+  if (mirroring === undefined || decision === undefined) return [];
+  // A decision that is asked to explain itself looks for a unit that the request would not be asked for.
+  const unit = decision.reason === "override" || decision.reason === "propagated" ? undefined : decision.unit;
+  const isCopy = caller.trusted && head.header(mirrorHeader) !== undefined;
+  const verdict = mirroring.verdict({ method: head.method, unit, served: served.name, isCopy });
+  const { version } = mirroring.spec;
+  const place = unit === undefined ? "" : mirroring.placeOf(unit).toFixed(2);
+  const drawn = `the unit's place is ${place}, copied are those below ${mirroring.spec.percent}`;
+  if (verdict === "copied") return [{ stage: "mirror", outcome: "copied", detail: `to ${version}: ${drawn}` }];
+  const why = verdict === "not-drawn" ? drawn : notCopied[verdict];
+  return [{ stage: "mirror", outcome: "not-copied", detail: `to ${version}: ${why}` }];
 }

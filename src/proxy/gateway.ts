@@ -2,6 +2,7 @@ import type { RandomSource } from "../decide/unit.ts";
 import type { HandoverCause } from "../observe/handover-cells.ts";
 import type { Observer } from "../observe/observe.ts";
 import type { RandomFraction } from "../upstream/balancer.ts";
+import type { Mirrors } from "./mirroring.ts";
 import type { Snapshot } from "./snapshot.ts";
 
 /** What an exchange needs of the process around it. Clock and randomness come from the composition root. */
@@ -23,6 +24,7 @@ export interface Gateway {
   streamed(bytes: number): void;
   /** Hears of each connection that the fast lane gave to the standard one. */
   handedOver(cause: HandoverCause): void;
+  readonly mirrors: Mirrors;
   /** True once the process drains: every answer then closes its connection. */
   readonly draining: boolean;
 }

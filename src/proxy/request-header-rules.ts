@@ -2,6 +2,7 @@ import type { CompiledConfig } from "../config/compiled-config.ts";
 import type { Condition } from "../decide/condition.ts";
 import { isForwardingHeader } from "../identify/forwarded.ts";
 import { connectionOptions, FieldKinds } from "./header-fields.ts";
+import { mirrorHeader } from "./mirroring.ts";
 
 /** What becomes of a request header on its way upstream. */
 export type RequestHeaderAction =
@@ -46,7 +47,7 @@ const managed = [
 export class RequestHeaderRules {
   readonly #actions = new Map<string, RequestHeaderAction>();
   /** Names that `Connection` can not remove, since routing, identifying or deciding relies on them (CVE-2026-33805). */
-  readonly #relied = new Set<string>(["cookie", "content-length", "authorization", ...managed]);
+  readonly #relied = new Set<string>(["cookie", "content-length", "authorization", mirrorHeader, ...managed]);
   readonly #kinds = new FieldKinds<RequestHeaderAction>((name) => this.#actionOf(name));
 
   constructor(config: CompiledConfig) {
@@ -54,6 +55,8 @@ export class RequestHeaderRules {
     for (const name of managed) this.#actions.set(name, "managed");
     this.#actions.set("cookie", "cookie");
     this.#actions.set("connection", "connection");
+    // An upstream may leave undone what a copy asks for; nobody else may tell it to.
+    this.#actions.set(mirrorHeader, "trusted-only");
     for (const source of config.attributes.flatMap(({ from }) => from)) {
       if (source.kind !== "header") continue;
       this.#relied.add(source.name);

@@ -11,6 +11,7 @@ import type { EndpointGeneration } from "../upstream/endpoint-registry.ts";
 import type { EndpointSet } from "../upstream/endpoint-set.ts";
 import type { ServiceSpec, Timeouts } from "../upstream/service-spec.ts";
 import { type Lane, laneOf } from "./lane-choice.ts";
+import { Mirroring } from "./mirroring.ts";
 import { RequestHeaderRules } from "./request-header-rules.ts";
 
 /** One version of a service, ready to be sent requests. */
@@ -42,6 +43,8 @@ export interface Route {
   readonly name: string;
   readonly service: Service;
   readonly release: GatewayRelease | undefined;
+  /** Copies of its requests for another version; undefined where there are none. */
+  readonly mirroring: Mirroring | undefined;
   readonly lane: Lane;
   /** By the index of the version served. */
   readonly cells: readonly RequestCells[];
@@ -101,7 +104,7 @@ export function buildSnapshot(config: CompiledConfig, hash: string, parts: Snaps
   });
   const routes = config.routes.map((spec) => ({
     match: spec.match,
-    target: buildRoute(spec, services, releases, parts),
+    target: buildRoute(spec, config, services, releases, parts),
   }));
   const ownCookies = config.releases.flatMap(({ sticky, override }) => [sticky.cookie.name, override?.cookie ?? ""]);
   const ownParameters = new Set(config.releases.flatMap(({ override }) => override?.query ?? []));
@@ -146,21 +149,38 @@ function buildService(spec: ServiceSpec, parts: SnapshotParts): Service {
 
 function buildRoute(
   spec: RouteSpec,
+  config: CompiledConfig,
   services: ReadonlyMap<string, Service>,
   releases: ReadonlyMap<string, GatewayRelease>,
   parts: SnapshotParts,
 ): Route {
   const service = named(services, spec.service);
+  const release = spec.release === undefined ? undefined : named(releases, spec.release);
   return Object.freeze({
     name: spec.name,
     service,
-    release: spec.release === undefined ? undefined : named(releases, spec.release),
+    release,
+    mirroring: spec.mirror === "off" ? undefined : mirroringOf(service, release, config, parts),
     lane: laneOf(service.spec),
     ownCells: parts.cells.request(spec.name, service.name, "none"),
     cells: Object.freeze(
       [...service.versions.keys()].map((version) => parts.cells.request(spec.name, service.name, version)),
     ),
   });
+}
+
+/** A service that lacks the version has nobody to send copies to. */
+function mirroringOf(
+  service: Service,
+  release: GatewayRelease | undefined,
+  { mirrors }: CompiledConfig,
+  { cells }: SnapshotParts,
+): Mirroring | undefined {
+  const spec = mirrors.find((mirror) => mirror.release === release?.policy.name);
+  const version = spec && service.versions.get(spec.version);
+  if (spec === undefined || version === undefined || release === undefined) return undefined;
+  const { salt } = release.policy.spec.sticky;
+  return new Mirroring(spec, salt, service, version, cells.mirror(spec.release, spec.version));
 }
 
 /** The configuration was validated, so a missing name is a defect of Perch and must not pass for an empty one. */

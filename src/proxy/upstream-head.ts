@@ -2,6 +2,7 @@ import { stripCookies } from "../identify/cookies.ts";
 import { stripParameters } from "../identify/query.ts";
 import type { Exchange } from "./exchange.ts";
 import { removeFields } from "./header-fields.ts";
+import { mirrorHeader } from "./mirroring.ts";
 
 /**
  * The header fields that go upstream, flat: name, value, name, value. The client's come first, in their order and case,
@@ -39,6 +40,18 @@ export function upstreamHeaders(exchange: Exchange, rawHeaders: readonly string[
   const cookies = upstreamCookies(exchange);
   if (cookies !== undefined) out.push("Cookie", cookies);
   out.push(...forwardedFields(exchange), "X-Request-Id", exchange.requestId, "Via", upstreamVia(via));
+  return out;
+}
+
+/** The fields of a copy: those of the request, and for which version it is. The transport frames its body anew. */
+export function mirrorHeaders(headers: readonly string[], version: string): string[] {
+  const out: string[] = [];
+  for (let i = 0; i < headers.length; i += 2) {
+    const name = headers[i] ?? "";
+    const lowerCase = name.toLowerCase();
+    if (lowerCase !== "content-length" && lowerCase !== mirrorHeader) out.push(name, headers[i + 1] ?? "");
+  }
+  out.push(mirrorHeader, version);
   return out;
 }
 

@@ -31,6 +31,7 @@ describe("what a configuration compiles to", () => {
       limits: { headerBytes: 32_768, headerCount: 100, bodyBytes: 0 },
       attributes: [],
       releases: [],
+      mirrors: [],
       unsignedReleases: [],
       files: [],
     });
@@ -39,6 +40,7 @@ describe("what a configuration compiles to", () => {
       match: { hosts: [], path: undefined, methods: [], headers: [], query: [] },
       service: "shop",
       release: undefined,
+      mirror: "on",
     });
     expect(only(services).timeouts).toEqual({ connectMs: 2_000, responseHeadersMs: 30_000, idleMs: 60_000 });
   });

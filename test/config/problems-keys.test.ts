@@ -36,8 +36,8 @@ const cases: readonly (readonly [string, string, string, readonly string[]])[] =
   [
     "a key of a later version in a release",
     "    split:",
-    "    mirror: { version: canary }\n    split:",
-    ['32:5: error: "mirror" is not supported by this version of Perch'],
+    "    propagate: {}\n    split:",
+    ['32:5: error: "propagate" is not supported by this version of Perch'],
   ],
   [
     "a key of a later version in a service",

@@ -71,3 +71,11 @@ export function strangers(origins: Origins, folder: string): LaneConfig {
 export function limited(origins: Origins, folder: string): LaneConfig {
   return config("limits: { headers: 1KiB, headerCount: 12, body: 64 }", origins, folder);
 }
+
+/** Every request is copied to canary, where that does not serve it. */
+export function mirroring(origins: Origins, folder: string): LaneConfig {
+  const { top, ...rest } = trusting(origins, folder);
+  const split = "split: { stable: 100, canary: 0 }";
+  const mirror = "mirror: { version: canary, percent: 100, methods: [GET, HEAD, POST], maxBody: 16 }";
+  return { ...rest, top: top.replace(split, `${split}\n    ${mirror}`) };
+}

@@ -264,6 +264,8 @@ export class ClientConnection {
     const route = exchange.findRoute();
     if (route === undefined) return "no-route";
     if (route.lane === "standard") return "route";
+    // A chunked body is passed on framed here, and a copy is framed anew.
+    if (framing === "chunked" && route.mirroring?.takes(head.method)) return "mirror-body";
     this.#closing = requests.closing;
     try {
       if (exchange.begin() !== undefined) return "own-answer";

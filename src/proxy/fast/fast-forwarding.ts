@@ -5,16 +5,18 @@ import type { Timeouts } from "../../upstream/service-spec.ts";
 import type { AttemptFailure, Attempts } from "../attempts.ts";
 import { earlyHintLinks } from "../early-hints.ts";
 import type { Exchange } from "../exchange.ts";
+import type { Mirror, Mirroring } from "../mirroring.ts";
 import { ownAnswer, ownAnswerText } from "../own-answer.ts";
 import { isRepeatable } from "../repeatable.ts";
 import { responseTrailers } from "../response-headers.ts";
+import { mirrorHeaders, upstreamTarget } from "../upstream-head.ts";
 import { BodyReader } from "./body-reader.ts";
 import type { ChunkedSink } from "./chunked-reader.ts";
 import type { ClientConnection } from "./client-connection.ts";
 import type { FastContext } from "./fast-context.ts";
 import { latin1 } from "./octets.ts";
 import { PartialHead } from "./partial-head.ts";
-import { framingText } from "./request-text.ts";
+import { fieldsOf, framingText } from "./request-text.ts";
 import { responseHeadBytes } from "./response-reader.ts";
 import { lines, responseText } from "./response-text.ts";
 import type { UpstreamConnection, UpstreamUser } from "./upstream-connection.ts";
@@ -66,6 +68,7 @@ export class FastForwarding implements UpstreamUser {
   #trailersFollow = false;
   #status = 0;
   #cutShort: ErrorCode | undefined;
+  #mirror: Mirror | undefined;
 
   constructor(context: FastContext, client: ClientConnection, parts: FastForwardingParts) {
     this.#context = context;
@@ -216,6 +219,8 @@ export class FastForwarding implements UpstreamUser {
     this.#sent = true;
     connection.outlet.addText(this.#opening());
     connection.outlet.flush();
+    const { mirroring } = this.exchange.route ?? {};
+    if (mirroring !== undefined) this.#beginMirror(mirroring);
     if (!this.awaitsBody) {
       this.#bodySent();
       return;
@@ -223,6 +228,20 @@ export class FastForwarding implements UpstreamUser {
     this.#client.useOwnBuffer();
     this.#client.resumeBody();
     this.#arm(this.#timeouts.idleMs);
+  }
+
+  #beginMirror({ version }: Mirroring): void {
+    const body = this.#body;
+    const { framing } = body ?? {};
+    this.#mirror = this.exchange.mirror(() => ({
+      method: this.exchange.head.method,
+      target: upstreamTarget(this.exchange),
+      headers: mirrorHeaders(fieldsOf(this.#headText), version.name),
+      body: typeof framing === "number" && framing > 0 ? framing : "none",
+    }));
+    if (this.#mirror === undefined || body === undefined) return;
+    if (this.#gathered !== "") this.#mirror.octets(Buffer.from(this.#gathered, "latin1"));
+    if (body.complete) this.#mirror.bodyEnded();
   }
 
   /** What is written first to a connection: the head, and as much of the body as had come by then. */
@@ -265,6 +284,11 @@ export class FastForwarding implements UpstreamUser {
   #readBody(body: BodyReader, octets: Buffer, from: number, to: number, sink: ChunkedSink): number {
     const end = body.read(octets, from, to, sink);
     this.exchange.bytesReceived = body.bytes;
+    // A mirrored body has a length, so that what was read is content and nothing else.
+    if (this.#mirror !== undefined) {
+      this.#mirror.octets(Buffer.from(octets.subarray(from, end)));
+      if (body.complete) this.#mirror.bodyEnded();
+    }
     return end;
   }
 

@@ -36,6 +36,19 @@ export function requestText(exchange: Exchange, head: FastHead, reader: RequestR
   return `${out}${way.text(exchange)}X-Request-Id: ${exchange.requestId}\r\nVia: ${upstreamVia(via)}\r\n`;
 }
 
+/** The fields of such a head again, flat, without those that are the connection's own. */
+export function fieldsOf(headText: string): string[] {
+  const fields: string[] = [];
+  for (let start = headText.indexOf("\r\n") + 2; start < headText.length; ) {
+    const end = headText.indexOf("\r\n", start);
+    const colon = headText.indexOf(":", start);
+    const name = headText.slice(start, colon);
+    if (name !== "connection") fields.push(name, headText.slice(colon + 1, end).trim());
+    start = end + 2;
+  }
+  return fields;
+}
+
 /**
  * The fields that tell of the way a request came, as text. A stranger's depend on nothing but the connection and the
  * authority that was asked for, which is the same from request to request: the last text is kept.

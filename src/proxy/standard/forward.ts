@@ -4,10 +4,11 @@ import type { Endpoint } from "../../upstream/endpoint.ts";
 import type { AttemptFailure, Attempts } from "../attempts.ts";
 import { earlyHintLinks } from "../early-hints.ts";
 import type { Exchange } from "../exchange.ts";
+import type { Mirroring } from "../mirroring.ts";
 import { ownAnswer } from "../own-answer.ts";
 import { isRepeatable } from "../repeatable.ts";
 import { responseHeaders, responseTrailers } from "../response-headers.ts";
-import { upstreamHeaders, upstreamTarget } from "../upstream-head.ts";
+import { mirrorHeaders, upstreamHeaders, upstreamTarget } from "../upstream-head.ts";
 import type { ClientSide } from "./client-side.ts";
 import type { Answering } from "./connection.ts";
 import type { ReceivedHead } from "./head.ts";
@@ -113,10 +114,24 @@ export class Forwarding implements Dispatcher.DispatchHandler, Answering {
     this.#sent = true;
     if (this.#clientGone || this.#client.ended) {
       controller.abort(new PerchError("client-closed"));
-    } else if (this.#expectsContinue && this.#body !== null) {
+      return;
+    }
+    if (this.#exchange.route?.mirroring !== undefined) this.#mirror(this.#exchange.route.mirroring);
+    if (this.#expectsContinue && this.#body !== null) {
       this.#expectsContinue = false;
       this.#client.sendContinue();
     }
+  }
+
+  #mirror({ version }: Mirroring): void {
+    const { method, hasBody, contentLength } = this.#head;
+    const mirror = this.#exchange.mirror(() => ({
+      method,
+      target: upstreamTarget(this.#exchange),
+      headers: mirrorHeaders(this.#headers, version.name),
+      body: hasBody ? (contentLength ?? "chunked") : "none",
+    }));
+    if (mirror !== undefined) this.#body?.copyTo(mirror);
   }
 
   onResponseStart(
@@ -294,7 +309,7 @@ function codeOf(error: Error & { code?: unknown }): unknown {
   return error.code;
 }
 
-function failureOf(error: Error, sent: boolean): AttemptFailure {
+export function failureOf(error: Error, sent: boolean): AttemptFailure {
   const code = codeOf(error);
   if (code === "UND_ERR_CONNECT_TIMEOUT" || (code === "ETIMEDOUT" && !sent)) return "connect-timeout";
   if (!sent) return "connect-failed";

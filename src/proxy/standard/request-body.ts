@@ -1,5 +1,6 @@
 import { Readable } from "node:stream";
 import { PerchError } from "../../errors.ts";
+import type { Mirror } from "../mirroring.ts";
 
 /**
  * A client's request body on its way to an endpoint. It stands between the client's stream and undici, which destroys
@@ -11,6 +12,7 @@ export class RequestBody extends Readable {
   readonly #source: Readable;
   readonly #limitBytes: number;
   readonly #received: (bytes: number) => void;
+  #mirror: Mirror | undefined;
   #started = false;
   #bytes = 0;
 
@@ -26,6 +28,11 @@ export class RequestBody extends Readable {
 
   get untouched(): boolean {
     return !this.#started;
+  }
+
+  /** From here on a copy gets what is passed on. */
+  copyTo(mirror: Mirror): void {
+    this.#mirror = mirror;
   }
 
   override _read(): void {
@@ -53,12 +60,17 @@ export class RequestBody extends Readable {
   readonly #onData = (chunk: Buffer): void => {
     this.#bytes += chunk.length;
     this.#received(chunk.length);
-    if (this.#limitBytes > 0 && this.#bytes > this.#limitBytes) this.destroy(new PerchError("body-too-large"));
-    else if (!this.push(chunk)) this.#source.pause();
+    if (this.#limitBytes > 0 && this.#bytes > this.#limitBytes) {
+      this.destroy(new PerchError("body-too-large"));
+      return;
+    }
+    if (!this.push(chunk)) this.#source.pause();
+    this.#mirror?.octets(chunk);
   };
 
   readonly #onEnd = (): void => {
     this.push(null);
+    this.#mirror?.bodyEnded();
   };
 
   readonly #onGone = (): void => {

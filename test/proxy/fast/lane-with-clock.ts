@@ -12,6 +12,7 @@ import { UpstreamPools } from "../../../src/proxy/fast/upstream-pools.ts";
 import type { Gateway } from "../../../src/proxy/gateway.ts";
 import { Peer } from "../../../src/proxy/peer.ts";
 import type { Snapshot } from "../../../src/proxy/snapshot.ts";
+import { MirrorSender } from "../../../src/proxy/standard/mirror-sender.ts";
 import { EndpointRegistry, nobody } from "../../../src/upstream/endpoint-registry.ts";
 import { freeAfterTest } from "../../kit/freed.ts";
 
@@ -51,6 +52,7 @@ export class LaneWithClock {
       randomUnit: { int32: () => 1 },
       newRequestId: () => "request-id",
       streamed: () => {},
+      mirrors: new MirrorSender(),
       handedOver: (cause) => void this.handedOver.push(cause),
       defect: (error) => void this.defects.push(error),
     };

@@ -1,0 +1,262 @@
+import { describe, expect, it } from "vitest";
+import { mirrorSeed, percentile } from "../../src/decide/draw.ts";
+import { attributeUnit } from "../../src/decide/unit.ts";
+import { perch, rawUpstream, upstream } from "../kit/freed.ts";
+import { exchange, lanes, perchIn } from "../kit/one-service.ts";
+import type { TestPerch } from "../kit/perch.ts";
+import { RawClient } from "../kit/raw-client.ts";
+import { changeablePerch, freePorts, soon } from "../kit/served.ts";
+import { refusedOrigin } from "../kit/upstream.ts";
+
+/** Everybody is served by stable, and copied to canary as `mirror` says. */
+const mirrored = (mirror: string, more = "") => `${more}
+attributes: { userId: { type: string, from: [{ header: x-user-id }] } }
+releases:
+  shop:
+    sticky: { by: userId }
+    override: { header: x-perch-version, allowFrom: [127.0.0.0/8] }
+    split: { stable: 100, canary: 0 }
+    mirror: { version: canary, ${mirror} }`;
+
+const outcome = (perch: TestPerch, name: string) =>
+  perch.metric(`perch_mirror_requests_total{release="shop",version="canary",outcome="${name}"}`);
+
+const get = (path: string, fields = "") => `GET ${path} HTTP/1.1\r\nHost: a\r\nConnection: close\r\n${fields}\r\n`;
+
+describe.each(lanes)("a mirror, in the $lane lane", ({ fastLane }) => {
+  const perchTo = perchIn(fastLane);
+
+  it("gets the request as it went to its own endpoint, told apart by one header", async () => {
+    const [stable, canary] = [await upstream("stable"), await upstream("canary")];
+    const perch = await perchTo(stable.origin, mirrored("percent: 100"), canary.origin);
+    const fields = "X-A: 1\r\nCookie: a=b; perch-shop=x\r\nAuthorization: Bearer t\r\nx-perch-mirror: forged\r\n";
+    const answer = await exchange(perch.port, get("/x?y=1", fields));
+    expect(answer).toContain("x-upstream: stable");
+    await expect.poll(() => canary.seen.length, soon).toBe(1);
+    const [original, copy] = [stable.seen[0], canary.seen[0]];
+    expect(original?.rawHeaders.join("\n")).not.toContain("x-perch-mirror");
+    expect(copy?.url).toBe("/x?y=1");
+    expect(copy?.rawHeaders).toEqual([...(original?.rawHeaders ?? []), "x-perch-mirror", "canary"]);
+    expect(copy?.headers).toMatchObject({ cookie: "a=b", authorization: "Bearer t" });
+  });
+
+  it("counts what became of copies, and no request, decision or endpoint knows of them", async () => {
+    const stable = await upstream("stable");
+    const canary = await upstream("canary", (request, response) => {
+      response.writeHead(Number(request.url?.slice(1))).end("!");
+    });
+    const perch = await perchTo(stable.origin, mirrored("percent: 100"), canary.origin);
+    for (const status of [200, 302, 404, 500, 503]) await exchange(perch.port, get(`/${status}`));
+    await expect.poll(() => outcome(perch, "5xx"), soon).toBe(2);
+    expect(await Promise.all(["2xx", "3xx", "4xx"].map((name) => outcome(perch, name)))).toEqual([1, 1, 1]);
+    const text = await (await perch.admin("/metrics")).text();
+    expect(text).toContain('perch_mirror_duration_seconds_count{release="shop",version="canary"} 5\n');
+    expect(text).toContain(
+      'perch_requests_total{route="all",service="shop",version="stable",code="200",method="GET"} 5\n',
+    );
+    expect(text).not.toMatch(/perch_requests_total\{[^}]*version="canary"/);
+    expect(text).not.toMatch(/perch_decisions_total\{[^}]*version="canary"/);
+    expect(text).toContain('perch_upstream_ttfb_seconds_count{service="shop",version="canary"} 0\n');
+    expect(text).toContain('perch_mirrors_in_flight{release="shop",version="canary"} 0\n');
+    expect(text).toContain('perch_fast_lane_handovers_total{cause="mirror-body"} 0\n');
+  });
+
+  it("gets a share of the units, the same ones each time", async () => {
+    const [stable, canary] = [await upstream("stable"), await upstream("canary")];
+    const perch = await perchTo(stable.origin, mirrored("percent: 30"), canary.origin);
+    const users = Array.from({ length: 60 }, (_, index) => `user-${index}`);
+    const seed = mirrorSeed("shop", "");
+    const drawn = users.filter((user) => percentile(attributeUnit(user), seed) < 30);
+    expect(drawn.length).toBeGreaterThan(5);
+    for (const user of users) await exchange(perch.port, get("/", `x-user-id: ${user}\r\n`));
+    await expect.poll(() => canary.seen.length, soon).toBe(drawn.length);
+    expect(canary.seen.map(({ headers }) => headers["x-user-id"]).sort()).toEqual(drawn.toSorted());
+  });
+
+  it.each([
+    ["a method that is not asked for", "percent: 100", "POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 0\r\n\r\n", ""],
+    ["what its version serves itself", "percent: 100", get("/", "x-perch-version: canary\r\n"), ""],
+    ["what a tester asked for", "percent: 100", get("/", "x-perch-version: stable\r\n"), ""],
+    ["a share of nothing", "percent: 0", get("/"), ""],
+    [
+      "what a trusted caller calls a copy",
+      "percent: 100",
+      get("/", "x-perch-mirror: v9\r\n"),
+      "trustedProxies: [127.0.0.0/8]",
+    ],
+  ])("gets no copy of %s", async (_what, mirror, request, more) => {
+    const [stable, canary] = [await upstream("stable"), await upstream("canary")];
+    const perch = await perchTo(stable.origin, mirrored(mirror, more), canary.origin);
+    const client = await RawClient.connect(perch.port);
+    client.send(request);
+    await client.read((all) => all.includes("hello from"));
+    client.close();
+    // Were there a copy, it would be under way before the one of a request that is copied in any case.
+    await exchange(perch.port, get("/last", "x-user-id: somebody\r\n"));
+    if (!mirror.includes("percent: 0")) await expect.poll(() => outcome(perch, "2xx"), soon).toBe(1);
+    const copies = canary.seen.filter(({ headers }) => headers["x-perch-mirror"] === "canary");
+    expect(copies.map(({ url }) => url)).toEqual(mirror.includes("percent: 0") ? [] : ["/last"]);
+  });
+
+  it.each([
+    ["of a length", `Content-Length: 200000\r\n\r\n${"x".repeat(200_000)}`],
+    ["in chunks", `Transfer-Encoding: chunked\r\n\r\n30d40\r\n${"x".repeat(200_000)}\r\n0\r\n\r\n`],
+    ["that is empty", "Content-Length: 0\r\n\r\n"],
+  ])("gets a whole body %s", async (_what, message) => {
+    const [stable, canary] = [await upstream("stable"), await upstream("canary")];
+    const perch = await perchTo(stable.origin, mirrored("percent: 100, methods: [POST]"), canary.origin);
+    await exchange(perch.port, `POST / HTTP/1.1\r\nHost: a\r\nConnection: close\r\n${message}`);
+    await expect.poll(() => canary.seen.length, soon).toBe(1);
+    expect(canary.seen[0]?.body).toBe(stable.seen[0]?.body);
+    const framing = ["content-length", "transfer-encoding"] as const;
+    for (const name of framing) expect(canary.seen[0]?.headers[name]).toBe(stable.seen[0]?.headers[name]);
+  });
+
+  it("is given up, with its reason, rather than sent a part of a body for the whole", async () => {
+    const stable = await upstream("stable");
+    let received = "";
+    const canary = await rawUpstream((_socket, all) => {
+      received = all;
+    });
+    const perch = await perchTo(stable.origin, mirrored("percent: 100, methods: [POST], maxBody: 1KiB"), canary.origin);
+    const head = "POST / HTTP/1.1\r\nHost: a\r\nConnection: close\r\n";
+    const long = await exchange(perch.port, `${head}Content-Length: 1025\r\n\r\n${"x".repeat(1025)}`);
+    expect(long).toContain("x-upstream: stable");
+    expect(await outcome(perch, "skipped-body-size")).toBe(1);
+    const chunks = `400\r\n${"x".repeat(1024)}\r\n`;
+    const client = await RawClient.connect(perch.port);
+    client.send(`${head}Transfer-Encoding: chunked\r\n\r\n${chunks}`);
+    await expect.poll(() => received, soon).toContain("x".repeat(1024));
+    client.send("1\r\nx\r\n0\r\n\r\n");
+    expect(await client.read()).toContain("x-upstream: stable");
+    expect(await outcome(perch, "abandoned-body-size")).toBe(1);
+    await expect.poll(() => canary.sockets[0]?.destroyed, soon).toBe(true);
+    expect(received).not.toContain("\r\n0\r\n");
+  });
+
+  it("is given up where the request breaks off", async () => {
+    const [stable, canary] = [await upstream("stable"), await rawUpstream(() => {})];
+    const perch = await perchTo(stable.origin, mirrored("percent: 100, methods: [PUT]"), canary.origin);
+    const client = await RawClient.connect(perch.port);
+    client.send("PUT / HTTP/1.1\r\nHost: a\r\nContent-Length: 10\r\n\r\n12345");
+    await expect.poll(() => canary.sockets.length, soon).toBe(1);
+    client.close();
+    await expect.poll(() => outcome(perch, "abandoned-request"), soon).toBe(1);
+  });
+
+  it("that takes an upload too slowly holds nobody up and is given up", async () => {
+    const stable = await upstream("stable");
+    const canary = await rawUpstream((socket) => socket.pause());
+    const mirror = mirrored("percent: 100, methods: [PUT], maxBody: 64MiB");
+    const perch = await perchTo(stable.origin, mirror, canary.origin);
+    const length = 16 * 1024 * 1024;
+    const client = await RawClient.connect(perch.port);
+    client.send(`PUT / HTTP/1.1\r\nHost: a\r\nConnection: close\r\nContent-Length: ${length}\r\n\r\n`);
+    client.send("x".repeat(length));
+    expect(await client.read()).toContain("x-upstream: stable");
+    expect(stable.seen[0]?.body.length).toBe(length);
+    expect(await outcome(perch, "abandoned-slow")).toBe(1);
+  });
+
+  it("that never answers delays no answer, and copies beyond the bound are left out", async () => {
+    const [stable, canary] = [await upstream("stable"), await rawUpstream(() => {})];
+    const perch = await perchTo(stable.origin, mirrored("percent: 100, maxInFlight: 2"), canary.origin);
+    for (let count = 0; count < 5; count++) expect(await exchange(perch.port, get("/"))).toContain("200 OK");
+    await expect.poll(() => canary.sockets.length, soon).toBe(2);
+    expect(await outcome(perch, "skipped-in-flight")).toBe(3);
+    // The service's own timeouts free the places.
+    await expect.poll(() => outcome(perch, "upstream-timeout"), soon).toBe(2);
+  });
+
+  it("that refuses connections is no reason to think worse of its endpoints", async () => {
+    const stable = await upstream("stable");
+    const refused = await refusedOrigin();
+    const perch = await perchTo(stable.origin, mirrored("percent: 100"), refused);
+    await exchange(perch.port, get("/"));
+    await expect.poll(() => outcome(perch, "connect-failed"), soon).toBe(1);
+    expect(await perch.metric(`perch_endpoint_up{service="shop",version="canary",endpoint="${refused}"}`)).toBe(1);
+    expect(
+      await perch.metric('perch_upstream_errors_total{service="shop",version="canary",kind="connect-failed"}'),
+    ).toBe(0);
+  });
+
+  it("whose answer has no end is left, counted by its status", async () => {
+    const stable = await upstream("stable");
+    const canary = await upstream("canary", (_request, response) => {
+      const more = () => {
+        while (response.write("x".repeat(65_536)));
+      };
+      response
+        .writeHead(201)
+        .on("drain", more)
+        .on("error", () => {});
+      more();
+    });
+    const perch = await perchTo(stable.origin, mirrored("percent: 100"), canary.origin);
+    await exchange(perch.port, get("/"));
+    await expect.poll(() => outcome(perch, "2xx"), soon).toBe(1);
+  });
+
+  it("holds up the end of Perch for a second at most", async () => {
+    const [stable, canary] = [await upstream("stable"), await rawUpstream(() => {})];
+    const perch = await perchTo(stable.origin, mirrored("percent: 100"), canary.origin);
+    await exchange(perch.port, get("/"));
+    await expect.poll(() => canary.sockets.length, soon).toBe(1);
+    await perch.app.drain("test");
+    await perch.stop();
+    await expect.poll(() => canary.sockets[0]?.destroyed, soon).toBe(true);
+  });
+});
+
+describe("a mirror", () => {
+  const releases = `
+releases: { shop: { split: { stable: 100, canary: 0 }, mirror: { version: canary, percent: 100 } } }`;
+
+  it("is not there for a route that says so, nor for a service that lacks the version", async () => {
+    const [stable, canary] = [await upstream("stable"), await upstream("canary")];
+    const versions = `stable: { endpoints: ["${stable.origin}"] }`;
+    const started = await perch(`
+services:
+  shop: { versions: { ${versions}, canary: { endpoints: ["${canary.origin}"] } } }
+  pages: { versions: { ${versions} } }
+${releases}
+routes:
+  - { name: quiet, match: { path: { prefix: /quiet } }, service: shop, release: shop, mirror: off }
+  - { name: pages, match: { path: { prefix: /pages } }, service: pages, release: shop }
+  - { name: shop, service: shop, release: shop }`);
+    for (const path of ["/quiet", "/pages", "/shop"]) await exchange(started.port, get(path));
+    await expect.poll(() => outcome(started, "2xx"), soon).toBe(1);
+    expect(canary.seen.map(({ url }) => url)).toEqual(["/shop"]);
+    const explain = async (path: string) => {
+      const { trail } = (await (await started.admin(`/api/explain?url=http://a${path}`)).json()) as {
+        trail: { stage: string; outcome: string; detail: string }[];
+      };
+      return trail.filter(({ stage }) => stage === "mirror");
+    };
+    expect(await explain("/quiet")).toEqual([]);
+    expect(await explain("/shop")).toEqual([
+      {
+        stage: "mirror",
+        outcome: "copied",
+        detail: expect.stringMatching(/^to canary: the unit's place is \d+\.\d\d, copied are those below 100$/),
+      },
+    ]);
+  });
+
+  it("follows a reload, and its counts go on", async () => {
+    const [stable, canary] = [await upstream("stable"), await upstream("canary")];
+    const config = (percent: number) => `${freePorts}
+services: { shop: { versions: { stable: { endpoints: ["${stable.origin}"] }, canary: { endpoints: ["${canary.origin}"] } } } }
+${releases.replace("percent: 100", `percent: ${percent}`)}
+routes: [{ name: all, service: shop, release: shop }]`;
+    const { perch: started, change } = await changeablePerch(config(100));
+    await exchange(started.port, get("/1"));
+    await expect.poll(() => outcome(started, "2xx"), soon).toBe(1);
+    await change(config(0));
+    await exchange(started.port, get("/2"));
+    await change(config(100.0));
+    await exchange(started.port, get("/3"));
+    await expect.poll(() => outcome(started, "2xx"), soon).toBe(2);
+    expect(canary.seen.map(({ url }) => url)).toEqual(["/1", "/3"]);
+  });
+});
