@@ -1,4 +1,3 @@
-import { addressOf } from "../upstream/endpoint-address.ts";
 import type { ServiceSpec, VersionSpec } from "../upstream/service-spec.ts";
 import type { Entry } from "./kit/collections.ts";
 import type { Reading } from "./kit/schema.ts";
@@ -10,15 +9,12 @@ export function compileService({ name, value }: Entry<ServiceConfig>, reading: R
     reading.unknownName(reading.spanOf(value, "default"), "version", value.default, known);
   }
   const versions = value.versions.map((version): VersionSpec => {
-    const origins = new Set(version.value.endpoints);
-    if (origins.size < version.value.endpoints.length) {
+    const endpoints = new Map(version.value.endpoints.map((address) => [address.origin, address]));
+    if (endpoints.size < version.value.endpoints.length) {
       const span = reading.spanOf(version.value, "endpoints");
       reading.warn(span, "risky", `version ${version.name} of service ${name} lists an endpoint twice; it counts once`);
     }
-    return {
-      name: version.name,
-      endpoints: [...origins].map((origin) => ({ kind: "address", address: addressOf(origin) })),
-    };
+    return { name: version.name, endpoints: [...endpoints.values()].map((address) => ({ kind: "address", address })) };
   });
   return {
     name,

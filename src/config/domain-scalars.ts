@@ -122,39 +122,6 @@ function parseBindAddress(written: string): BindAddress | Wrong {
   return { host: address.text, port };
 }
 
-const defaultPorts: Readonly<Record<string, number>> = { "http:": 80, "https:": 443 };
-
-/** An endpoint's origin, with its port written out. */
-export const endpointOrigin: Schema<string> = scalar({
-  what: "an endpoint such as http://shop:80",
-  parse: parseEndpoint,
-  json: { type: "string", pattern: "^[Hh][Tt][Tt][Pp][Ss]?://[^/?#@\\s]+/?$" },
-});
-
-function parseEndpoint(written: string): string | Wrong {
-  const scheme = /^([A-Za-z][A-Za-z0-9+.-]*):\/\//.exec(written)?.[1]?.toLowerCase();
-  if (scheme === undefined) {
-    return new Wrong(`${quote(written)} has no scheme`, `write ${quote(`http://${written}`)}`);
-  }
-  if (scheme !== "http" && scheme !== "https") {
-    return new Wrong(
-      `${quote(written)} is neither http nor https`,
-      "an endpoint is http://host:port or https://host:port",
-    );
-  }
-  // URL drops tabs and line breaks and turns backslashes; nothing of that kind may pass for a host.
-  const url = /^[!-~]+$/.test(written) && !written.includes("\\") ? URL.parse(written) : null;
-  if (url === null) return new Wrong(`${quote(written)} is not a URL such as http://shop:80`);
-  if (url.username !== "" || url.password !== "" || written.includes("@")) {
-    return new Wrong(`${quote(written.replace(/\/\/.*@/, "//…@"))} holds credentials; an endpoint can not`);
-  }
-  if (url.pathname !== "/" || /[?#]/.test(written)) {
-    return new Wrong(`${quote(written)} holds more than a host and a port`, `write ${quote(url.origin)}`);
-  }
-  if (url.port === "0") return new Wrong(`${quote(written)}: 0 is not a port that can be connected to`);
-  return `${url.protocol}//${url.hostname}:${url.port === "" ? defaultPorts[url.protocol] : url.port}`;
-}
-
 function lowerCase(schema: Schema<string>): Schema<string> {
   return changed(schema, (value) => value.toLowerCase());
 }

@@ -1,22 +1,14 @@
 import { balances } from "../upstream/balance.ts";
-import { endpointOrigin, resourceName } from "./domain-scalars.ts";
+import { resourceName } from "./domain-scalars.ts";
+import { endpoint } from "./endpoint-schema.ts";
 import { list, mapOf } from "./kit/collections.ts";
 import { defaulted, object, optional, required } from "./kit/object.ts";
 import { duration } from "./kit/quantities.ts";
 import { oneOf } from "./kit/scalars.ts";
-import type { Infer, Schema } from "./kit/schema.ts";
+import type { Infer } from "./kit/schema.ts";
 
 /** The longest a timer can run is 2^31 - 1 milliseconds, 24 days and some hours. */
 const timeout = duration({ minMs: 1, maxMs: 24 * 86_400_000 });
-
-/** Endpoints found by DNS are a map; they come in a later version. */
-const endpoint: Schema<string> = {
-  read(node, reading) {
-    if (node.kind !== "map") return endpointOrigin.read(node, reading);
-    return reading.error(node.span, "not-supported", "endpoints by DNS are not supported by this version of Perch");
-  },
-  json: (definitions) => endpointOrigin.json(definitions),
-};
 
 const version = object(
   { endpoints: required("Addresses that serve the version.", list(endpoint, { of: "endpoints", min: 1 }), []) },

@@ -11,6 +11,24 @@ const cases: readonly (readonly [string, string, string, readonly string[]])[] =
       '18:14: error: expected p2c, round-robin, least-in-flight or hash, found "round_robin"; did you mean "round-robin"?',
     ],
   ],
+  [
+    "a socket's path that is relative",
+    '"http://shop-stable:80"',
+    "unix:shop.sock",
+    ['16:29: error: "shop.sock" is not an absolute path; write it as in unix:/run/shop.sock'],
+  ],
+  [
+    "a socket's path without its scheme",
+    '"http://shop-stable:80"',
+    "/run/shop.sock",
+    ['16:29: error: "/run/shop.sock" has no scheme; write "unix:/run/shop.sock"'],
+  ],
+  [
+    "a socket's path that the system has no room for",
+    '"http://shop-stable:80"',
+    `unix:/${"x".repeat(107)}`,
+    [`16:29: error: "/${"x".repeat(58)}…" is longer than a socket's path may be, 107 bytes`],
+  ],
 ];
 
 describe("endpoints", () => {

@@ -162,7 +162,7 @@ const cases: readonly (readonly [string, string, string, readonly string[]])[] =
     "http://shop-stable:80",
     "ftp://shop-stable",
     [
-      '16:29: error: "ftp://shop-stable" is neither http nor https; an endpoint is http://host:port or https://host:port',
+      '16:29: error: "ftp://shop-stable" is neither http nor https; an endpoint is http://host:port, https://host:port or unix:/path',
     ],
   ],
   [

@@ -52,10 +52,8 @@ export class UpstreamConnection {
     this.#closed = closed;
     this.#target = new ReadTarget(context.buffers);
     this.deadline = new Deadline(this);
-    const { host, port } = endpoint.address;
     this.socket = connect({
-      host,
-      port,
+      ...endpoint.address.place,
       noDelay: true,
       onread: { buffer: this.#target.next, callback: (length, octets) => this.#onRead(length, octets as Buffer) },
     });

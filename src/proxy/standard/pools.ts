@@ -1,7 +1,8 @@
-import { isIP } from "node:net";
 import { buildConnector, Pool } from "undici";
 import type { Endpoint } from "../../upstream/endpoint.ts";
+import type { EndpointAddress } from "../../upstream/endpoint-address.ts";
 import type { Timeouts } from "../../upstream/service-spec.ts";
+import { serverNameOf } from "./server-name.ts";
 
 /** How long an unused connection to an endpoint is kept, unless the endpoint announces less. */
 const keepAliveMs = 30_000;
@@ -18,7 +19,7 @@ export class Pools {
     if (known !== undefined && (known.timeouts === timeouts || sameTimeouts(known.timeouts, timeouts)))
       return known.pool;
     if (known !== undefined) release(known.pool);
-    const pool = new Pool(endpoint.origin, {
+    const pool = new Pool(poolOrigin(endpoint.address), {
       connect: connectTo(endpoint, timeouts.connectMs),
       headersTimeout: timeouts.responseHeadersMs,
       bodyTimeout: timeouts.idleMs,
@@ -48,13 +49,19 @@ export class Pools {
   }
 }
 
+/** For undici, whose origins know no unix socket; the Host that is sent comes from the request. */
+function poolOrigin({ origin, place }: EndpointAddress): string {
+  return "path" in place ? "http://localhost" : origin;
+}
+
 /**
  * undici takes the TLS server name from the Host of each request, which is the client's to choose, and drops a connection
- * whenever it changes. The endpoint is who its origin says; an IP address goes without a name (RFC 6066 §3).
+ * whenever it changes. The endpoint is who its address says.
  */
 function connectTo({ address }: Endpoint, timeoutMs: number): buildConnector.connector {
-  const connect = buildConnector({ timeout: timeoutMs });
-  const servername = isIP(address.host) === 0 ? address.host : "";
+  const { place } = address;
+  const connect = buildConnector({ timeout: timeoutMs, ...("path" in place ? { socketPath: place.path } : {}) });
+  const servername = serverNameOf(address);
   return (options, done) => connect({ ...options, servername }, done);
 }
 

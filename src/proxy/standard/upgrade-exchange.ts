@@ -74,7 +74,7 @@ export class UpgradeExchange implements HandshakeEvents {
     this.#standIn = new UpgradeStandIn(this.#client, this.#exchange);
     const { timeouts } = this.#service;
     const request = {
-      origin: endpoint.origin,
+      address: endpoint.address,
       target: upstreamTarget(this.#exchange),
       headers: this.#headers,
       timeouts,

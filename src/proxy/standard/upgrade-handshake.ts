@@ -1,9 +1,11 @@
 import { type ClientRequest, IncomingMessage } from "node:http";
 import { Socket } from "node:net";
 import { TLSSocket } from "node:tls";
-import { createProxyServer } from "http-proxy-3";
+import { createProxyServer, type ProxyTarget } from "http-proxy-3";
+import type { EndpointAddress } from "../../upstream/endpoint-address.ts";
 import type { Timeouts } from "../../upstream/service-spec.ts";
 import type { AttemptFailure } from "../attempts.ts";
+import { serverNameOf } from "./server-name.ts";
 import type { UpgradeStandIn } from "./upgrade-stand-in.ts";
 
 /** An upstream's response head may not be larger than this, in octets: as for any other request. */
@@ -13,8 +15,7 @@ const noBytes = Buffer.alloc(0);
 
 /** What is sent, and where. */
 export interface HandshakeRequest {
-  /** `http://host:port` or `https://host:port`. */
-  readonly origin: string;
+  readonly address: EndpointAddress;
   readonly target: string;
   /** Flat: name, value, name, value; with Host, Connection and Upgrade. */
   readonly headers: readonly string[];
@@ -61,15 +62,15 @@ export class UpgradeHandshake {
 
   /** Throws where node refuses to send such a request; then nothing was sent and no event follows. */
   start(): void {
-    const { origin, timeouts } = this.#request;
+    const { address, timeouts } = this.#request;
     const proxy = createProxyServer({
-      target: new URL(origin),
+      target: targetOf(address),
       agent: false,
       toProxy: true,
       ignorePath: true,
       prependPath: false,
       // Whatever its name says, http-proxy-3 uses this object as the start of node's request options.
-      ssl: { maxHeaderSize: responseHeadBytes },
+      ssl: { maxHeaderSize: responseHeadBytes, servername: serverNameOf(address) },
     });
     // Without a listener of ours it throws every error of the stand-in, and the process ends.
     proxy.on("error", () => {});
@@ -168,6 +169,11 @@ export class UpgradeHandshake {
     clearTimeout(this.#timer);
     this.#timer = setTimeout(() => this.#fail(failure), ms);
   }
+}
+
+/** Where to, in http-proxy-3's words. The host is only for its connecting: the fields are set by us. */
+function targetOf({ origin, host, place }: EndpointAddress): ProxyTarget {
+  return "path" in place ? { protocol: "http:", host, port: 0, socketPath: place.path } : new URL(origin);
 }
 
 /** What http-proxy-3 sees of the request: that it is an upgrade. The real target and fields are set after it. */
