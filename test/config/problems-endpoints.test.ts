@@ -27,7 +27,7 @@ const cases: readonly (readonly [string, string, string, readonly string[]])[] =
     "a socket's path that the system has no room for",
     '"http://shop-stable:80"',
     `unix:/${"x".repeat(107)}`,
-    [`16:29: error: "/${"x".repeat(58)}…" is longer than a socket's path may be, 107 bytes`],
+    [`16:29: error: "/${"x".repeat(59)}…" is longer than a socket's path may be, 107 bytes`],
   ],
 ];
 
