@@ -27,7 +27,10 @@ export interface EngineRequest extends PlainRequest {
   readonly remoteAddress?: string | undefined;
 }
 
-/** Which version a request gets, and why. All null where no route takes the request, or it is malformed. */
+/**
+ * Which version a request gets, and why. All null where no route takes the request, or it is malformed; all but the route
+ * where that is a redirect.
+ */
 export interface EngineDecision {
   readonly route: string | null;
   readonly service: string | null;
@@ -186,12 +189,14 @@ function dryRequest({ remoteAddress, ...request }: EngineRequest): DryRequest {
   return { ...request, client: address?.text };
 }
 
-function decisionOf({ target, facts }: DryRun, { attributes }: CompiledConfig): EngineDecision {
+function decisionOf({ route: taken, target, facts }: DryRun, { attributes }: CompiledConfig): EngineDecision {
   const values = attributes.map(({ name, type }, index): [string, PlainValue | null] => {
     const value = facts.attribute(index);
     return [name, value === undefined ? null : plainValue(type, value)];
   });
-  if (target === undefined) return { ...undecided, attributes: Object.fromEntries(values) };
+  if (target === undefined) {
+    return { ...undecided, route: taken?.name ?? null, attributes: Object.fromEntries(values) };
+  }
   const { route, decision, served, setCookie } = target;
   return {
     route: route.name,

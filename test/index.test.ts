@@ -113,7 +113,10 @@ describe("an engine decides", () => {
   });
 
   it("as its explanation says", () => {
-    const { trail, pin, unit, error, attributes, ...explained } = engine.explain({ url: "/", headers: newUser });
+    const { trail, pin, unit, error, redirect, attributes, ...explained } = engine.explain({
+      url: "/",
+      headers: newUser,
+    });
     expect(engine.decide({ url: "/", headers: newUser })).toMatchObject(explained);
     expect(pin?.wouldSet).toBe(engine.decide({ url: "/", headers: newUser }).setCookie);
     expect(trail.length).toBeGreaterThan(5);

@@ -100,7 +100,7 @@ function redirectSummary({ status, location, setCookie }: Exclude<Explanation["r
 
 function summary({ error, redirect, route, service, release, version, served, ...rest }: Explanation): string[][] {
   if (error !== null) return [["answer", `${error.status} ${error.code}`]];
-  if (redirect !== null) return redirectSummary(redirect);
+  if (redirect !== null) return [["route", `${route}`], ...redirectSummary(redirect)];
   const by = rest.rule === null ? `${rest.reason}` : `${rest.reason} ${rest.rule}`;
   return [
     ["route", `${route}`],

@@ -1,10 +1,12 @@
 import type { PathMatch, RouteMatch } from "../route/route-match.ts";
 import type { CompileContext } from "./compile-context.ts";
+import { compileRedirect } from "./compile-redirect.ts";
 import { compileTest } from "./compile-test.ts";
 import type { RouteSpec } from "./compiled-config.ts";
 import type { TestConfig } from "./condition-schema.ts";
 import { unreadable } from "./domain-scalars.ts";
 import type { Entry } from "./kit/collections.ts";
+import type { Reading } from "./kit/schema.ts";
 import { quote } from "./kit/tree.ts";
 import { compilePattern } from "./pattern.ts";
 import type { MatchConfig, RouteConfig } from "./route-schema.ts";
@@ -26,7 +28,7 @@ export function compileRoutes(
   const { reading } = context;
   const seen = new Set<string>();
   return configs.map((config) => {
-    const { name, service, release, mirror } = config;
+    const { name, service = unreadable, release, mirror, redirect } = config;
     if (name === noRoute) {
       reading.error(
         reading.spanOf(config, "name"),
@@ -45,13 +47,29 @@ export function compileRoutes(
     if (release !== undefined && scope.releases?.has(release) === false) {
       reading.unknownName(reading.spanOf(config, "release"), "release", release, scope.releases);
     }
-    return { name, match: compileMatch(config.match, context), service, release, mirror };
+    const match = compileMatch(config.match, context);
+    if (redirect === undefined) return { name, match, redirect, service, release, mirror };
+    refuseBesideRedirect(config, reading);
+    const compiled = compileRedirect(redirect, match.path, reading);
+    return { name, match, redirect: compiled, service: undefined, release: undefined, mirror: "off" };
   });
 }
+
+/** What is done to requests and responses on their way has no meaning where nothing is forwarded. */
+function refuseBesideRedirect(config: RouteConfig, reading: Reading): void {
+  for (const key of forwardingKeys) {
+    if (!reading.has(config, key)) continue;
+    const message = `${quote(key)} has no use beside a redirect, which Perch answers itself`;
+    reading.error(reading.keySpanOf(config, key), "conflicting-keys", message);
+  }
+}
+
+const forwardingKeys = ["release", "mirror"] as const satisfies readonly (keyof RouteConfig)[];
 
 function compileMatch(match: MatchConfig, context: CompileContext): RouteMatch {
   return {
     hosts: [...new Set(match.hosts)],
+    scheme: match.scheme,
     path: match.path === undefined ? undefined : compilePath(match.path, context),
     methods: [...new Set(match.methods)],
     headers: (match.headers ?? []).flatMap((entry) => compileEntry("header", entry, context)),

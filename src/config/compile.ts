@@ -12,6 +12,7 @@ import type { Reading } from "./kit/schema.ts";
 import { quote } from "./kit/tree.ts";
 import { KnownAttributes } from "./known-attributes.ts";
 import { Pairings } from "./pairings.ts";
+import { warnRedirectLoops } from "./redirect-loops.ts";
 import type { Config } from "./schema.ts";
 import { warnUnreachableRoutes } from "./unreachable-routes.ts";
 import { warnUnused } from "./unused.ts";
@@ -37,6 +38,7 @@ export function compileConfig(config: Config, context: CompileContext): Compiled
   warnOfDeployment(config, reading);
   if (whole) {
     warnUnreachableRoutes(config.routes, routes, reading);
+    warnRedirectLoops(config.routes, routes, reading);
     warnUnused(config, table, reading);
   }
   return deepFreeze({

@@ -2,6 +2,7 @@ import type { AddressRange } from "../decide/address.ts";
 import type { ReleaseSpec } from "../decide/release.ts";
 import type { TlsSpec } from "../front/tls-termination.ts";
 import type { AttributeSpec } from "../identify/attribute-spec.ts";
+import type { RedirectSpec } from "../route/redirect-spec.ts";
 import type { RouteMatch } from "../route/route-match.ts";
 import type { ServiceSpec } from "../upstream/service-spec.ts";
 
@@ -18,14 +19,16 @@ export interface ListenerSpec extends BindAddress {
   readonly tls: TlsSpec | undefined;
 }
 
-export interface RouteSpec {
+/** A route leads to a service, or Perch answers it with a redirect. */
+export type RouteSpec = {
   readonly name: string;
   readonly match: RouteMatch;
-  readonly service: string;
-  readonly release: string | undefined;
   /** Whether the release's mirror gets copies of its requests. */
   readonly mirror: "on" | "off";
-}
+} & (
+  | { readonly redirect: undefined; readonly service: string; readonly release: string | undefined }
+  | { readonly redirect: RedirectSpec; readonly service: undefined; readonly release: undefined }
+);
 
 /** Which of a release's requests are copied, and to which version. */
 export interface MirrorSpec {

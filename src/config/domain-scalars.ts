@@ -68,6 +68,16 @@ export const hostPattern: Schema<string> = scalar({
   json: { type: "string", pattern: "^(?:\\*\\.)?[A-Za-z0-9_~.-]+$|^\\[[0-9A-Fa-f:.]+\\]$" },
 });
 
+/** One host, without a port. */
+export const hostText: Schema<string> = scalar({
+  what: "a host such as shop.example.com",
+  parse(written) {
+    if (written.startsWith("*.")) return new Wrong(`${quote(written)} is many hosts; one is needed here`);
+    return parseHost(written);
+  },
+  json: { type: "string", pattern: "^[A-Za-z0-9_~.-]+$|^\\[[0-9A-Fa-f:.]+\\]$" },
+});
+
 const hostName = /^(?:\*\.)?[a-z0-9_~-]{1,63}(?:\.[a-z0-9_~-]{1,63})*\.?$/;
 
 function parseHost(written: string): string | Wrong {

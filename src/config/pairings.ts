@@ -32,7 +32,7 @@ export class Pairings {
     }
     this.#allRead = reading.namesIn(config, "services")?.size === this.#services.size;
     for (const { service, release } of config.routes) {
-      if (release !== undefined) this.#pair(release, service);
+      if (release !== undefined && service !== undefined) this.#pair(release, service);
     }
   }
 

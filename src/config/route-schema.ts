@@ -4,6 +4,7 @@ import { list, mapOf } from "./kit/collections.ts";
 import { defaulted, object, optional, required } from "./kit/object.ts";
 import { oneOf, text } from "./kit/scalars.ts";
 import type { Infer } from "./kit/schema.ts";
+import { redirectSchema } from "./redirect-schema.ts";
 
 const path = object(
   {
@@ -17,6 +18,7 @@ const path = object(
 const match = object(
   {
     hosts: optional("One of these hosts; *.example.com takes any below.", list(hostPattern, { of: "hosts", min: 1 })),
+    scheme: optional("How the client came: http or https.", oneOf(["http", "https"])),
     path: optional("The path.", path),
     methods: optional("One of these methods.", list(methodName, { of: "methods", min: 1 })),
     headers: optional(
@@ -31,12 +33,13 @@ const match = object(
   { what: "a match" },
 );
 
-/** Which requests go to which service, and what is done to them on the way. */
+/** Which requests go to which service, or elsewhere, and what is done to them on the way. */
 export const routeSchema = object(
   {
     name: required("The route's name, as metrics and logs call it.", resourceName, unreadable),
     match: defaulted("Which requests the route takes: all of these must hold. Default: every request.", match, {}),
-    service: required("The service that answers.", resourceName, unreadable),
+    service: optional("The service that answers.", resourceName),
+    redirect: optional("Where clients are sent, by Perch itself; no service answers.", redirectSchema),
     release: optional(
       "The release that decides which version answers. Default: none, so the service's default does.",
       resourceName,
@@ -49,16 +52,8 @@ export const routeSchema = object(
   },
   {
     what: "a route",
-    later: [
-      "headers",
-      "requestHeaders",
-      "responseHeaders",
-      "rewrite",
-      "redirect",
-      "timeouts",
-      "retries",
-      "maxBodySize",
-    ],
+    exactlyOneOf: ["service", "redirect"],
+    later: ["headers", "requestHeaders", "responseHeaders", "rewrite", "timeouts", "retries", "maxBodySize"],
   },
 );
 

@@ -44,7 +44,7 @@ class Coverage {
   readonly #byHost = new Map<string, CoveredPaths>();
 
   add(route: string, match: RouteMatch): void {
-    if (match.methods.length + match.headers.length + match.query.length > 0) return;
+    if (match.methods.length + match.headers.length + match.query.length > 0 || match.scheme !== undefined) return;
     for (const host of match.hosts.length === 0 ? [everyHost] : match.hosts) {
       const paths = this.#byHost.get(host) ?? { exact: new Map(), prefix: new Map(), regex: new Map() };
       this.#byHost.set(host, paths);
@@ -108,6 +108,7 @@ function matchKey(match: RouteMatch): string {
     list.map(({ name, test }) => JSON.stringify([name, test.op, operandKey(test)])).sort();
   return JSON.stringify([
     [...match.hosts].sort(),
+    match.scheme ?? "",
     pathKey(match.path),
     [...match.methods].sort(),
     tests(match.headers),

@@ -2,9 +2,9 @@ import { type CellValues, cellsOf, setValues, valuesOf } from "./cell.ts";
 
 /**
  * Why a connection left the fast lane: a head that it does not read, no route, a route that the standard lane serves, a
- * body whose size is to be checked on the way, a request that Perch answers itself, or a chunked body to be copied.
+ * body whose size is to be checked on the way, or a chunked body to be copied.
  */
-export const handoverCauses = ["head", "no-route", "route", "body-limit", "own-answer", "mirror-body"] as const;
+export const handoverCauses = ["head", "no-route", "route", "body-limit", "mirror-body"] as const;
 export type HandoverCause = (typeof handoverCauses)[number];
 
 /** Connections that the fast lane gave to the standard one. */

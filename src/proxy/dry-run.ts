@@ -9,7 +9,7 @@ import { PlainHead, type PlainRequest } from "../identify/plain-head.ts";
 import { RequestFacts } from "../identify/request-facts.ts";
 import { decideRequest } from "./decide-request.ts";
 import { servedVersion } from "./exchange.ts";
-import type { Route, ServiceVersion, Snapshot } from "./snapshot.ts";
+import type { ForwardRoute, Route, ServiceVersion, Snapshot } from "./snapshot.ts";
 
 export interface DryRequest extends PlainRequest {
   /** The address that the request comes from, the caller's; none if not given, as from a unix socket. */
@@ -32,12 +32,14 @@ export interface DryRun {
   readonly caller: Caller;
   readonly facts: RequestFacts;
   readonly pinRejections: readonly PinRejection[];
-  /** Undefined where no route takes the request. */
+  /** Undefined where none takes the request. */
+  readonly route: Route | undefined;
+  /** Undefined where nothing is forwarded. */
   readonly target: DryTarget | undefined;
 }
 
 export interface DryTarget {
-  readonly route: Route;
+  readonly route: ForwardRoute;
   /** Undefined where the route has no release: the service's default answers. */
   readonly decision: Decision | undefined;
   /** By configuration: which endpoints can be reached shows only when a request is sent. */
@@ -62,8 +64,9 @@ export function dryRun(
   const facts = new RequestFacts(context.attributes ?? snapshot.attributes, head, caller, snapshot.trustedProxies);
   const pinRejections: PinRejection[] = [];
   const route = snapshot.routes.find(facts, context.nowMs);
-  const target = route && decideFor(route, head, facts, context, pinRejections);
-  return { head, caller, facts, pinRejections, target };
+  const forwarded = route?.redirect === undefined ? route : undefined;
+  const target = forwarded && decideFor(forwarded, head, facts, context, pinRejections);
+  return { head, caller, facts, pinRejections, route, target };
 }
 
 function callerAt(address: Address | undefined, { scheme }: PlainHead, { trustedProxies }: Snapshot): Caller {
@@ -72,7 +75,7 @@ function callerAt(address: Address | undefined, { scheme }: PlainHead, { trusted
 }
 
 function decideFor(
-  route: Route,
+  route: ForwardRoute,
   head: PlainHead,
   facts: RequestFacts,
   { nowMs, random, trail }: DryRunContext,

@@ -11,6 +11,7 @@ import type { Gateway } from "./gateway.ts";
 import { type Mirror, type Mirroring, type MirrorOrder, mirrorHeader } from "./mirroring.ts";
 import { followLink } from "./override-link.ts";
 import type { Ending } from "./own-answer.ts";
+import { routeRedirect } from "./redirect.ts";
 import type { GatewayRelease, Route, Service, ServiceVersion, Snapshot } from "./snapshot.ts";
 
 /** What we accept as a request id from a trusted caller: short, and harmless in a log line and a header. */
@@ -30,7 +31,7 @@ export class Exchange implements Outcome {
   readonly requestId: string;
   route: Route | undefined;
   decision: Decision | undefined;
-  /** Set by `begin` where there is a route. */
+  /** Set by `begin` where the request is to be forwarded. */
   attempts: Attempts | undefined;
   status = 0;
   error: ErrorCode | undefined;
@@ -61,12 +62,13 @@ export class Exchange implements Outcome {
   }
 
   /**
-   * Route, identify, decide. An ending is the answer, and nothing was decided: `no-route`, or the redirect of a tester's
-   * link. Undefined: forward it. Attributes are identified as conditions ask for them, so what no rule reads costs nothing.
+   * Route, identify, decide. An ending is the answer, and nothing was decided: `no-route`, or a redirect, the
+   * route's or that of a tester's link. Undefined: forward it. Attributes are identified as conditions ask for them, so what no rule reads costs nothing.
    */
   begin(): Ending | undefined {
     const route = this.findRoute();
     if (route === undefined) return "no-route";
+    if (route.redirect !== undefined) return routeRedirect(route.redirect, this);
     const { service, release } = route;
     const link = release && followLink(release.policy, this.head, this.facts, this.snapshot.ownParameters, this.#nowMs);
     if (link !== undefined) return link;
@@ -130,7 +132,8 @@ export class Exchange implements Outcome {
     this.status = status;
     this.error = error;
     this.durationMs = this.#gateway.monotonicMs() - this.#startedMs;
-    const cells = this.attempts === undefined ? this.route?.ownCells : this.route?.cells[this.attempts.served.index];
+    const served = this.attempts?.served;
+    const cells = served === undefined ? this.route?.ownCells : this.route?.cells?.[served.index];
     this.#gateway.observer.observe(this, cells ?? this.snapshot.noRouteCells);
   }
 
@@ -139,7 +142,7 @@ export class Exchange implements Outcome {
   }
 
   get serviceName(): string | undefined {
-    return this.route?.service.name;
+    return this.route?.service?.name;
   }
 
   get releaseName(): string | undefined {

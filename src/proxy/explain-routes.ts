@@ -1,7 +1,7 @@
 import type { RouteSpec } from "../config/compiled-config.ts";
 import type { Test } from "../decide/condition.ts";
 import { describeTest, describeValue } from "../decide/describe.ts";
-import type { Facts } from "../decide/facts.ts";
+import type { RoutableRequest } from "../route/candidate.ts";
 import type { PathMatch, RouteMatch } from "../route/route-match.ts";
 import { RouteTable } from "../route/route-table.ts";
 
@@ -23,13 +23,13 @@ export interface RouteMiss {
 }
 
 /** What a route wants of the requests that it takes. */
-export function describeMatch(match: RouteMatch, facts: Facts, nowMs: number): string {
+export function describeMatch(match: RouteMatch, facts: RoutableRequest, nowMs: number): string {
   const wanted = partsOf(match, facts, nowMs).map((part) => part.wanted());
   return wanted.length === 0 ? "takes every request" : wanted.join(", ");
 }
 
 /** The routes among these that do not take the request, the closest first. */
-export function routeMisses(routes: readonly RouteSpec[], facts: Facts, nowMs: number): RouteMiss[] {
+export function routeMisses(routes: readonly RouteSpec[], facts: RoutableRequest, nowMs: number): RouteMiss[] {
   return routes
     .flatMap(({ name, match }) => {
       const failed = partsOf(match, facts, nowMs).filter((part) => !part.holds);
@@ -43,17 +43,21 @@ function describeFailed(failed: readonly Part[]): string {
   return failed.map(({ wanted, found }) => `wants ${wanted()}, the request has ${found()}`).join("; ");
 }
 
-const asksNothing: RouteMatch = { hosts: [], path: undefined, methods: [], headers: [], query: [] };
+const asksNothing: RouteMatch = { hosts: [], scheme: undefined, path: undefined, methods: [], headers: [], query: [] };
 
 /** A match is the conjunction of its parts; each is judged by the table itself, so that both can not disagree. */
-function partsOf(match: RouteMatch, facts: Facts, nowMs: number): Part[] {
+function partsOf(match: RouteMatch, facts: RoutableRequest, nowMs: number): Part[] {
   const holds = (part: Partial<RouteMatch>): boolean =>
     new RouteTable([{ match: { ...asksNothing, ...part }, target: true }]).find(facts, nowMs) ?? false;
-  const { hosts, path, methods, headers, query } = match;
+  const { hosts, scheme, path, methods, headers, query } = match;
   const parts: Part[] = [];
   if (hosts.length > 0) {
     const found = () => (facts.host === "" ? "no host" : facts.host);
     parts.push({ wanted: () => `host ${either(hosts)}`, found, holds: holds({ hosts }), distance: 100 });
+  }
+  if (scheme !== undefined) {
+    const found = () => (facts.isHttps ? "https" : "http");
+    parts.push({ wanted: () => `scheme ${scheme}`, found, holds: holds({ scheme }), distance: 1 });
   }
   if (path !== undefined) {
     const wanted = () => `path ${describePath(path)}`;

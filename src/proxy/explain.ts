@@ -10,6 +10,7 @@ import { type ExplainedAttribute, explainAttributes, type PlainValue, plainValue
 import { describeMatch, routeMisses } from "./explain-routes.ts";
 import { type MirrorVerdict, mirrorHeader } from "./mirroring.ts";
 import { followLink } from "./override-link.ts";
+import { routeRedirect } from "./redirect.ts";
 import type { Snapshot } from "./snapshot.ts";
 
 /** One step of the chain: what it did with the request, and why. */
@@ -26,7 +27,8 @@ export interface ExplainedStep {
     | "served"
     | "default-served"
     | "copied"
-    | "not-copied";
+    | "not-copied"
+    | "redirected";
   readonly detail: string;
 }
 
@@ -92,22 +94,19 @@ export function explainRequest(
   const identified = explainAttributes(snapshot, run.head, run.caller);
   const start = [requestStep(run), ...routeSteps(snapshot, run, nowMs)];
   const { target } = run;
-  if (target === undefined) {
-    return { ...nothing, attributes: byName(identified), error: errorOf("no-route"), trail: start };
-  }
   const linked: Trail = [];
-  const redirect = redirectOf(snapshot, run, target, nowMs, linked);
+  const redirect = redirectOf(snapshot, run, nowMs, linked);
   const attributesByName = byName(identified);
   if (redirect !== null) {
-    const { route } = target;
-    const names = { route: route.name, service: route.service.name, release: route.release?.policy.name ?? null };
-    return { ...nothing, ...names, attributes: attributesByName, redirect, error: null, trail: [...start, ...linked] };
+    const steps = [...start, ...linked, redirectStep(redirect)];
+    return { ...nothing, ...namesOf(run.route), attributes: attributesByName, redirect, error: null, trail: steps };
+  }
+  if (target === undefined) {
+    return { ...nothing, attributes: attributesByName, error: errorOf("no-route"), trail: start };
   }
   const { route, decision, served, setCookie } = target;
   return {
-    route: route.name,
-    service: route.service.name,
-    release: route.release?.policy.name ?? null,
+    ...namesOf(route),
     version: decision?.version ?? served.name,
     served: served.name,
     reason: decision?.reason ?? "default",
@@ -156,18 +155,26 @@ function byName(attributes: readonly ExplainedAttribute[]): Explanation["attribu
   return Object.fromEntries(attributes.map(({ name, found }) => [name, found]));
 }
 
-/** Where the link that was opened leads, if it is one. */
+function namesOf(route: DryRun["route"]): Pick<Explanation, "route" | "service" | "release"> {
+  return {
+    route: route?.name ?? null,
+    service: route?.service?.name ?? null,
+    release: route?.release?.policy.name ?? null,
+  };
+}
+
+/** Where the route leads, or the link that was opened, if it is one. */
 function redirectOf(
   { ownParameters }: Snapshot,
-  { head, facts }: DryRun,
-  { route }: DryTarget,
+  { route, head, facts }: DryRun,
   nowMs: number,
   trail: Trail,
 ): Explanation["redirect"] {
-  const link = route.release && followLink(route.release.policy, head, facts, ownParameters, nowMs, trail);
-  return link === undefined
-    ? null
-    : { status: link.status, location: link.location, setCookie: link.setCookie ?? null };
+  const to =
+    route?.redirect === undefined
+      ? route?.release && followLink(route.release.policy, head, facts, ownParameters, nowMs, trail)
+      : routeRedirect(route.redirect, { head, facts });
+  return to === undefined ? null : { status: to.status, location: to.location, setCookie: to.setCookie ?? null };
 }
 
 function unitOf(
@@ -219,8 +226,8 @@ function requestStep({ head, caller, facts }: DryRun): ExplainedStep {
 }
 
 /** Routes are tried in file order: those before the one that matched were passed over. */
-function routeSteps({ config }: Snapshot, { target, facts }: DryRun, nowMs: number): ExplainedStep[] {
-  const taken = config.routes.findIndex(({ name }) => name === target?.route.name);
+function routeSteps({ config }: Snapshot, { route: found, facts }: DryRun, nowMs: number): ExplainedStep[] {
+  const taken = config.routes.findIndex(({ name }) => name === found?.name);
   const passed = taken === -1 ? config.routes : config.routes.slice(0, taken);
   const misses = routeMisses(passed, facts, nowMs);
   const steps = misses.slice(0, mostMisses).map(({ route, why }): ExplainedStep => {
@@ -234,9 +241,14 @@ function routeSteps({ config }: Snapshot, { target, facts }: DryRun, nowMs: numb
   if (spec === undefined) {
     return [{ stage: "route", outcome: "none", detail: "no route takes this request; the closest are:" }, ...steps];
   }
-  const to = `service ${spec.service}${spec.release === undefined ? "" : `, release ${spec.release}`}`;
+  const release = spec.release === undefined ? "" : `, release ${spec.release}`;
+  const to = spec.service === undefined ? "a redirect" : `service ${spec.service}${release}`;
   const detail = `${spec.name} (${describeMatch(spec.match, facts, nowMs)}): ${to}`;
   return [...steps, { stage: "route", outcome: "matched", detail }];
+}
+
+function redirectStep({ status, location }: Exclude<Explanation["redirect"], null>): ExplainedStep {
+  return { stage: "forward", outcome: "redirected", detail: `nothing is forwarded: ${status} to ${location}` };
 }
 
 function identifySteps(attributes: readonly ExplainedAttribute[], { facts }: DryRun): ExplainedStep[] {

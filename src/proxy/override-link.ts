@@ -7,6 +7,7 @@ import { stripParameters } from "../identify/query.ts";
 import type { RequestFacts } from "../identify/request-facts.ts";
 import type { RequestHead } from "../identify/request-head.ts";
 import type { Redirect } from "./own-answer.ts";
+import { visible } from "./redirect.ts";
 import { toldOf } from "./told-of.ts";
 
 /** Values by which a tester leaves again. */
@@ -69,7 +70,7 @@ function unfitFor(head: RequestHead): string | undefined {
 function cleanAddress(head: RequestHead, ownParameters: ReadonlySet<string>): string {
   const query = stripParameters(head.query, ownParameters);
   const address = query === "" ? head.path : `${head.path}?${query}`;
-  return address.replace(/[^!-~]/g, (octet) => `%${octet.charCodeAt(0).toString(16).padStart(2, "0").toUpperCase()}`);
+  return visible(address);
 }
 
 /** Undefined: until the browser closes. */

@@ -21,6 +21,21 @@ export interface Redirect {
 /** How Perch ends a request itself: with an error, or by a redirect. */
 export type Ending = ErrorCode | Redirect;
 
+/** After these the request's own framing is in doubt, or the client is late: the connection ends with the answer. */
+const lastAnswers: ReadonlySet<ErrorCode | undefined> = new Set<ErrorCode>([
+  "headers-too-large",
+  "body-too-large",
+  "request-timeout",
+  "bad-request",
+  "expectation-failed",
+  "internal-error",
+]);
+
+/** Whether the connection ends with this answer, whatever else would keep it. */
+export function isLastAnswer(ending: Ending): boolean {
+  return lastAnswers.has(errorOf(ending));
+}
+
 /** What the log and the metrics call it. */
 export function errorOf(ending: Ending): ErrorCode | undefined {
   return typeof ending === "string" ? ending : undefined;
@@ -32,9 +47,11 @@ export function ownAnswer(ending: Ending, requestId: string | undefined, accept:
   return errorAnswer(ending, requestId, accept);
 }
 
-/** Never to be kept by a cache: whoever follows it gets a cookie, and the next one may not. */
 function redirectAnswer({ status, location, setCookie }: Redirect, requestId: string | undefined): OwnAnswer {
-  const headers = ["Content-Length", "0", "Cache-Control", "no-store", "Location", location];
+  const headers = ["Content-Length", "0"];
+  // Never to be kept by a cache where a cookie comes with it: the next one who follows may not get it.
+  if (setCookie !== undefined) headers.push("Cache-Control", "no-store");
+  headers.push("Location", location);
   if (setCookie !== undefined) headers.push("Set-Cookie", setCookie);
   if (requestId !== undefined) headers.push("x-request-id", requestId);
   return { status, headers, body: "" };

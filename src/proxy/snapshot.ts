@@ -4,6 +4,7 @@ import { Release } from "../decide/decide.ts";
 import { AttributeTable } from "../identify/attributes.ts";
 import { CookieNames } from "../identify/cookies.ts";
 import type { AttributeCells, CellGeneration, ReleaseCells, RequestCells, UpstreamCells } from "../observe/cells.ts";
+import type { RedirectSpec } from "../route/redirect-spec.ts";
 import { RouteTable } from "../route/route-table.ts";
 import { createBalancer } from "../upstream/balance.ts";
 import type { Balancer } from "../upstream/balancer.ts";
@@ -39,18 +40,35 @@ export interface GatewayRelease {
   readonly cells: ReleaseCells;
 }
 
-export interface Route {
+interface AnyRoute {
   readonly name: string;
+  readonly lane: Lane;
+  readonly timeouts: Timeouts;
+  /** For requests that Perch answers itself, and no version serves. */
+  readonly ownCells: RequestCells;
+}
+
+/** A route to a service. */
+export interface ForwardRoute extends AnyRoute {
+  readonly redirect: undefined;
   readonly service: Service;
   readonly release: GatewayRelease | undefined;
   /** Copies of its requests for another version; undefined where there are none. */
   readonly mirroring: Mirroring | undefined;
-  readonly lane: Lane;
   /** By the index of the version served. */
   readonly cells: readonly RequestCells[];
-  /** For requests that Perch answers itself, and no version serves. */
-  readonly ownCells: RequestCells;
 }
+
+/** A route that Perch answers itself. */
+export interface RedirectRoute extends AnyRoute {
+  readonly redirect: RedirectSpec;
+  readonly service: undefined;
+  readonly release: undefined;
+  readonly mirroring: undefined;
+  readonly cells: undefined;
+}
+
+export type Route = ForwardRoute | RedirectRoute;
 
 /**
  * The compiled configuration that a request holds from start to end. Frozen; what changes while requests run (cells,
@@ -154,17 +172,26 @@ function buildRoute(
   releases: ReadonlyMap<string, GatewayRelease>,
   parts: SnapshotParts,
 ): Route {
+  const { name, redirect } = spec;
+  if (redirect !== undefined) {
+    const ownCells = parts.cells.request(name, "none", "none");
+    const nothing = { service: undefined, release: undefined, mirroring: undefined, cells: undefined };
+    return Object.freeze({ name, redirect, lane: "fast", timeouts: ownTimeouts, ownCells, ...nothing });
+  }
   const service = named(services, spec.service);
+  const { timeouts } = service;
   const release = spec.release === undefined ? undefined : named(releases, spec.release);
   return Object.freeze({
-    name: spec.name,
+    name,
+    redirect,
     service,
     release,
     mirroring: spec.mirror === "off" ? undefined : mirroringOf(service, release, config, parts),
     lane: laneOf(service.spec),
-    ownCells: parts.cells.request(spec.name, service.name, "none"),
+    timeouts,
+    ownCells: parts.cells.request(name, service.name, "none"),
     cells: Object.freeze(
-      [...service.versions.keys()].map((version) => parts.cells.request(spec.name, service.name, version)),
+      [...service.versions.keys()].map((version) => parts.cells.request(name, service.name, version)),
     ),
   });
 }
@@ -182,6 +209,8 @@ function mirroringOf(
   const { salt } = release.policy.spec.sticky;
   return new Mirroring(spec, salt, service, version, cells.mirror(spec.release, spec.version));
 }
+/** Where nothing is forwarded, only the client can be slow. */
+const ownTimeouts: Timeouts = Object.freeze({ connectMs: 0, responseHeadersMs: 0, idleMs: 60_000 });
 
 /** The configuration was validated, so a missing name is a defect of Perch and must not pass for an empty one. */
 function named<T>(map: ReadonlyMap<string, T>, name: string): T {

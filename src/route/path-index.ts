@@ -1,5 +1,6 @@
 import type { Candidate, RoutableRequest } from "./candidate.ts";
 import { emptyHash, extendHash, PartIndex } from "./part-index.ts";
+import { withoutTrailingSlash } from "./path-change.ts";
 import type { PathMatch } from "./route-match.ts";
 
 const slash = 0x2f;
@@ -82,9 +83,4 @@ function firstMatch<T>(
     if (candidate.takes(request, nowMs)) return candidate;
   }
   return best;
-}
-
-/** `/api/` and `/api` are one prefix; that of everything, `/`, becomes the empty text. */
-function withoutTrailingSlash(path: string): string {
-  return path.endsWith("/") ? path.slice(0, -1) : path;
 }

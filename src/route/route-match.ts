@@ -6,10 +6,14 @@ export type PathMatch =
   | { readonly kind: "prefix"; readonly path: string }
   | { readonly kind: "regex"; readonly pattern: Pattern };
 
+export type Scheme = "http" | "https";
+
 /** Which requests a route takes: all of these must hold; an empty list asks nothing. */
 export interface RouteMatch {
   /** Lower case; `*.example.com` stands for any host below example.com, not for example.com itself. */
   readonly hosts: readonly string[];
+  /** How the client came. */
+  readonly scheme: Scheme | undefined;
   readonly path: PathMatch | undefined;
   /** Upper case. */
   readonly methods: readonly string[];

@@ -25,7 +25,7 @@ const cases: readonly (readonly [string, string, string, readonly string[]])[] =
     "a required key that is missing",
     "  - name: shop\n    service: shop\n",
     "  - name: shop\n",
-    ['38:5: error: a route needs the key "service"'],
+    ["38:5: error: a route needs one of the keys service, redirect"],
   ],
   [
     "a key of a later version at the top",

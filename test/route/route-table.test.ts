@@ -4,12 +4,13 @@ import type { RoutableRequest } from "../../src/route/candidate.ts";
 import type { PathMatch, RouteMatch } from "../../src/route/route-match.ts";
 import { RouteTable } from "../../src/route/route-table.ts";
 
-const anything: RouteMatch = { hosts: [], path: undefined, methods: [], headers: [], query: [] };
+const anything: RouteMatch = { hosts: [], scheme: undefined, path: undefined, methods: [], headers: [], query: [] };
 
 interface Asked {
   readonly method?: string;
   readonly host?: string;
   readonly path?: string;
+  readonly isHttps?: boolean;
   readonly headers?: Readonly<Record<string, string>>;
   readonly query?: Readonly<Record<string, string>>;
 }
@@ -18,10 +19,11 @@ function request({
   method = "GET",
   host = "shop.example.com",
   path = "/",
+  isHttps = false,
   headers = {},
   query = {},
 }: Asked): RoutableRequest {
-  return { method, host, path, header: (name) => headers[name], query: (name) => query[name] };
+  return { method, host, path, isHttps, header: (name) => headers[name], query: (name) => query[name] };
 }
 
 function prefix(path: string): PathMatch {
@@ -172,8 +174,9 @@ test("an empty table takes nothing", () => {
 /** First match by trying every route: what the index must agree with. */
 function scan(matches: readonly RouteMatch[], asked: RoutableRequest): number | undefined {
   const index = matches.findIndex(
-    ({ hosts, path, methods, headers }) =>
+    ({ hosts, scheme, path, methods, headers }) =>
       (hosts.length === 0 || hosts.some((host) => hostTakes(host, asked.host))) &&
+      (scheme === undefined || (scheme === "https") === asked.isHttps) &&
       (path === undefined || pathTakes(path, asked.path)) &&
       (methods.length === 0 || methods.includes(asked.method)) &&
       headers.every(({ name }) => asked.header(name) !== undefined),
@@ -208,6 +211,7 @@ const pathMatch = fc.option(
 const method = fc.constantFrom("GET", "PUT", "HEAD");
 const routeMatch: fc.Arbitrary<RouteMatch> = fc.record({
   hosts: fc.array(hostPattern, { maxLength: 2 }),
+  scheme: fc.constantFrom(undefined, undefined, "http" as const, "https" as const),
   path: pathMatch,
   methods: fc.oneof(
     { weight: 3, arbitrary: fc.constant([]) },
@@ -220,7 +224,13 @@ const routeMatch: fc.Arbitrary<RouteMatch> = fc.record({
   query: fc.constant([]),
 });
 const anyRequest = fc
-  .record({ method, host, path, headers: fc.constantFrom<Record<string, string>[]>({}, { "x-beta": "1" }) })
+  .record({
+    method,
+    host,
+    path,
+    isHttps: fc.boolean(),
+    headers: fc.constantFrom<Record<string, string>[]>({}, { "x-beta": "1" }),
+  })
   .map(request);
 
 test("the index finds what trying every route finds", () => {

@@ -106,7 +106,7 @@ function defaultsFor(
 }
 
 function pairedServices({ routes }: CompiledConfig, release: string): string[] {
-  return routes.filter((route) => route.release === release).map((route) => route.service);
+  return routes.flatMap((route) => (route.release === release && route.service !== undefined ? [route.service] : []));
 }
 
 function defaultVersion({ services }: CompiledConfig, name: string): string | undefined {

@@ -135,7 +135,8 @@ function routeDetail(old: RouteConfig, next: RouteConfig): string | undefined {
   const parts: string[] = [];
   // As it is written, since compiled patterns hold functions, which are never equal.
   if (!isDeepStrictEqual(old.match, next.match)) parts.push("match");
-  if (old.service !== next.service) parts.push(`service ${old.service} → ${next.service}`);
+  if (old.service !== next.service) parts.push(`service ${old.service ?? "none"} → ${next.service ?? "none"}`);
+  if (!isDeepStrictEqual(old.redirect, next.redirect)) parts.push("redirect");
   if (old.release !== next.release) {
     parts.push(`release ${old.release ?? "none"} → ${next.release ?? "none"}, its users are drawn anew`);
   }

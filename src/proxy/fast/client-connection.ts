@@ -2,8 +2,9 @@ import { STATUS_CODES } from "node:http";
 import type { Socket } from "node:net";
 import type { ErrorCode } from "../../errors.ts";
 import type { HandoverCause } from "../../observe/handover-cells.ts";
+import type { Timeouts } from "../../upstream/service-spec.ts";
 import { Exchange } from "../exchange.ts";
-import { ownAnswer, ownAnswerText } from "../own-answer.ts";
+import { type Ending, ownAnswer, ownAnswerText } from "../own-answer.ts";
 import type { Peer } from "../peer.ts";
 import type { Snapshot } from "../snapshot.ts";
 import { unreadableHead } from "../unreadable-head.ts";
@@ -15,6 +16,7 @@ import { FastForwarding } from "./fast-forwarding.ts";
 import type { FastHead } from "./fast-head.ts";
 import { incomplete, irregular } from "./field-scan.ts";
 import { Outlet } from "./outlet.ts";
+import { OwnAnswering } from "./own-answering.ts";
 import { PartialHead } from "./partial-head.ts";
 import { ReadTarget } from "./read-buffers.ts";
 import { requestText, WayText } from "./request-text.ts";
@@ -38,6 +40,21 @@ export interface ConnectionOwner {
   closed(connection: ClientConnection): void;
 }
 
+/** The request that a connection is answering; hears all that happens to it. */
+export interface AnsweredRequest {
+  /** Whether octets of the client still belong to it. */
+  readonly awaitsBody: boolean;
+  /** More of its body. Answers with the position where the next request starts. */
+  onClientData(octets: Buffer, from: number, to: number): number;
+  /** What was written to the client has left. */
+  onClientFlushed(): void;
+  onClientGone(): void;
+  /** Nothing happened for as long as the present step may take. */
+  onDeadline(): void;
+  /** One of the others threw. */
+  onDefect(error: unknown): void;
+}
+
 /**
  * One client connection in the fast lane. Its requests are taken one at a time and answered in order; octets that come
  * meanwhile wait. The first that this lane does not serve makes the connection the standard lane's, for good.
@@ -52,7 +69,7 @@ export class ClientConnection {
   readonly #peer: Peer;
   readonly #way = new WayText();
   readonly #target: ReadTarget;
-  #request: FastForwarding | undefined;
+  #request: AnsweredRequest | undefined;
   /** A head of which not all has come. */
   #partialHead: PartialHead | undefined;
   /** What came behind the request that is being answered. */
@@ -257,7 +274,7 @@ export class ClientConnection {
   /** Takes the request through the chain; or says why it is the standard lane's, and nothing was done or counted. */
   #begin(head: FastHead, snapshot: Snapshot, octets: Buffer, to: number): HandoverCause | undefined {
     const { requests, gateway } = this.#context;
-    const { framing, contentLength, end } = requests;
+    const { framing, contentLength } = requests;
     const { bodyBytes, headerBytes } = snapshot.config.limits;
     if (bodyBytes > 0 && (framing === "chunked" || contentLength > bodyBytes)) return "body-limit";
     const exchange = new Exchange(gateway, this.#peer.caller(snapshot), head);
@@ -267,8 +284,9 @@ export class ClientConnection {
     // A chunked body is passed on framed here, and a copy is framed anew.
     if (framing === "chunked" && route.mirroring?.takes(head.method)) return "mirror-body";
     this.#closing = requests.closing;
+    let ending: Ending | undefined;
     try {
-      if (exchange.begin() !== undefined) return "own-answer";
+      ending = exchange.begin();
     } catch (error) {
       gateway.defect(error);
       this.#refuse("internal-error", exchange);
@@ -276,18 +294,35 @@ export class ClientConnection {
     }
     const body =
       framing === "none" ? undefined : new BodyReader(framing === "chunked" ? "chunked" : contentLength, headerBytes);
-    const { attempts } = exchange;
-    if (attempts === undefined) throw new TypeError("An exchange with a route has no attempts.");
-    this.#request = new FastForwarding(this.#context, this, {
-      exchange,
-      attempts,
-      timeouts: route.service.timeouts,
-      body,
-      headText: requestText(exchange, head, requests, this.#way),
-    });
-    const next = this.#request.start(octets, end, to);
+    const next =
+      ending === undefined
+        ? this.#forward(exchange, head, route.timeouts, body, octets, to)
+        : this.#answer(exchange, ending, body, octets, to);
     if (next < to) this.#wait(octets, next, to);
     return undefined;
+  }
+
+  #forward(
+    exchange: Exchange,
+    head: FastHead,
+    timeouts: Timeouts,
+    body: BodyReader | undefined,
+    octets: Buffer,
+    to: number,
+  ): number {
+    const { requests } = this.#context;
+    const { attempts } = exchange;
+    if (attempts === undefined) throw new TypeError("An exchange that is to be forwarded has no attempts.");
+    const headText = requestText(exchange, head, requests, this.#way);
+    const request = new FastForwarding(this.#context, this, { exchange, attempts, timeouts, body, headText });
+    this.#request = request;
+    return request.start(octets, requests.end, to);
+  }
+
+  #answer(exchange: Exchange, ending: Ending, body: BodyReader | undefined, octets: Buffer, to: number): number {
+    const request = new OwnAnswering(this.#context, this, exchange, body);
+    this.#request = request;
+    return request.start(ending, octets, this.#context.requests.end, to);
   }
 
   #handOver(cause: HandoverCause, octets: Buffer, from: number, to: number): void {

@@ -6,7 +6,7 @@ import type { AttemptFailure, Attempts } from "../attempts.ts";
 import { earlyHintLinks } from "../early-hints.ts";
 import type { Exchange } from "../exchange.ts";
 import type { Mirror, Mirroring } from "../mirroring.ts";
-import { ownAnswer, ownAnswerText } from "../own-answer.ts";
+import { isLastAnswer, ownAnswer, ownAnswerText } from "../own-answer.ts";
 import { isRepeatable } from "../repeatable.ts";
 import { responseTrailers } from "../response-headers.ts";
 import { mirrorHeaders, upstreamTarget } from "../upstream-head.ts";
@@ -20,15 +20,6 @@ import { fieldsOf, framingText } from "./request-text.ts";
 import { responseHeadBytes } from "./response-reader.ts";
 import { lines, responseText } from "./response-text.ts";
 import type { UpstreamConnection, UpstreamUser } from "./upstream-connection.ts";
-
-/** After these the request's own framing is in doubt, or the client is late: the connection ends with the answer. */
-const lastAnswers: ReadonlySet<ErrorCode> = new Set([
-  "headers-too-large",
-  "body-too-large",
-  "request-timeout",
-  "bad-request",
-  "internal-error",
-]);
 
 /** One request to be forwarded. */
 export interface FastForwardingParts {
@@ -453,7 +444,7 @@ export class FastForwarding implements UpstreamUser {
     this.#client.outlet.addText(
       ownAnswerText(answer, {
         reasonPhrase: STATUS_CODES[answer.status] ?? "",
-        connection: this.#client.connectionAfter(lastAnswers.has(code) ? "last answer" : "response"),
+        connection: this.#client.connectionAfter(isLastAnswer(code) ? "last answer" : "response"),
         date: this.#context.date.now(),
         body: head.method === "HEAD" ? "omitted" : "sent",
       }),

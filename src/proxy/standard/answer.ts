@@ -10,7 +10,8 @@ export function sendOwnAnswer(
 ): void {
   // The reason phrase is written out: node keeps that of a head it refused, an upstream's bad one, and would refuse again.
   response.writeHead(answer.status, STATUS_CODES[answer.status] ?? "", ["Connection", connection, ...answer.headers]);
-  if (connection === "keep-alive" || request.complete) response.end(answer.body);
+  // Without a body a request is `complete` only once its handler has returned, but it has nothing left to read by now.
+  if (connection === "keep-alive" || request.complete || request.readableEnded) response.end(answer.body);
   else endAfterUpload(request, response, answer.body);
   const { socket } = response;
   if (socket === null || socket.writableLength === 0) return;

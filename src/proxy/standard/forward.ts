@@ -5,7 +5,7 @@ import type { AttemptFailure, Attempts } from "../attempts.ts";
 import { earlyHintLinks } from "../early-hints.ts";
 import type { Exchange } from "../exchange.ts";
 import type { Mirroring } from "../mirroring.ts";
-import { ownAnswer } from "../own-answer.ts";
+import { isLastAnswer, ownAnswer } from "../own-answer.ts";
 import { isRepeatable } from "../repeatable.ts";
 import { responseHeaders, responseTrailers } from "../response-headers.ts";
 import { mirrorHeaders, upstreamHeaders, upstreamTarget } from "../upstream-head.ts";
@@ -227,8 +227,7 @@ export class Forwarding implements Dispatcher.DispatchHandler, Answering {
     const answer = ownAnswer(code, this.#exchange.requestId, this.#client.accept);
     this.#exchange.error = code;
     this.#exchange.bytesSent = answer.body.length;
-    const last = code === "body-too-large" || code === "request-timeout" || code === "bad-request";
-    this.#client.sendOwn(answer, last ? "close" : "keep");
+    this.#client.sendOwn(answer, isLastAnswer(code) ? "close" : "keep");
   }
 
   /** 103 with its links and 102 are passed on; other interim answers mean nothing to a client that did not ask. */
@@ -268,7 +267,7 @@ export class Forwarding implements Dispatcher.DispatchHandler, Answering {
   }
 
   #armIdleTimer(): void {
-    this.#client.watchSilence(this.#exchange.route?.service.timeouts.idleMs ?? 0, this.#onIdle);
+    this.#client.watchSilence(this.#exchange.route?.timeouts.idleMs ?? 0, this.#onIdle);
   }
 
   /** The client's connection was silent for the idle timeout: its fault only where it is the client's turn. */

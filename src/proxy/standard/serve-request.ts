@@ -2,7 +2,7 @@ import type { ErrorCode } from "../../errors.ts";
 import type { Caller } from "../../identify/caller.ts";
 import { Exchange } from "../exchange.ts";
 import type { Gateway } from "../gateway.ts";
-import { type Ending, errorOf, ownAnswer } from "../own-answer.ts";
+import { type Ending, errorOf, isLastAnswer, ownAnswer } from "../own-answer.ts";
 import { unreadableHead } from "../unreadable-head.ts";
 import type { ClientSide } from "./client-side.ts";
 import type { Answering } from "./connection.ts";
@@ -51,7 +51,7 @@ function endItself(exchange: Exchange, ending: Ending, client: ClientSide): Answ
   const answer = ownAnswer(ending, exchange.requestId, client.accept);
   const error = errorOf(ending);
   exchange.bytesSent = answer.body.length;
-  client.sendOwn(answer, error === undefined || error === "no-route" ? "keep" : "close");
+  client.sendOwn(answer, isLastAnswer(ending) ? "close" : "keep");
   return {
     closed: () => exchange.end(answer.status, error),
     clientFailed: () => client.closeNow(),

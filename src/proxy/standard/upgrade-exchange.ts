@@ -2,11 +2,11 @@ import type { IncomingMessage } from "node:http";
 import type { Socket } from "node:net";
 import type { ErrorCode } from "../../errors.ts";
 import type { Endpoint } from "../../upstream/endpoint.ts";
+import type { Timeouts } from "../../upstream/service-spec.ts";
 import type { AttemptFailure, Attempts } from "../attempts.ts";
 import type { Exchange } from "../exchange.ts";
 import { removeFields } from "../header-fields.ts";
 import { responseHeaders } from "../response-headers.ts";
-import type { Service } from "../snapshot.ts";
 import { upstreamHeaders, upstreamTarget } from "../upstream-head.ts";
 import type { StandardHead } from "./head.ts";
 import { UpgradeAnswer } from "./upgrade-answer.ts";
@@ -30,7 +30,7 @@ const upgradeFields = ["Connection", "Upgrade", "Upgrade", "websocket"];
 export class UpgradeExchange implements HandshakeEvents {
   readonly #exchange: Exchange;
   readonly #attempts: Attempts;
-  readonly #service: Service;
+  readonly #timeouts: Timeouts;
   readonly #request: IncomingMessage;
   readonly #client: Socket;
   readonly #headers: readonly string[];
@@ -42,7 +42,7 @@ export class UpgradeExchange implements HandshakeEvents {
   /** `early`: what the client sent behind the head. */
   constructor(
     exchange: Exchange,
-    { attempts, service }: { readonly attempts: Attempts; readonly service: Service },
+    { attempts, timeouts }: { readonly attempts: Attempts; readonly timeouts: Timeouts },
     head: StandardHead,
     request: IncomingMessage,
     client: Socket,
@@ -50,7 +50,7 @@ export class UpgradeExchange implements HandshakeEvents {
   ) {
     this.#exchange = exchange;
     this.#attempts = attempts;
-    this.#service = service;
+    this.#timeouts = timeouts;
     this.#request = request;
     this.#client = client;
     this.#headers = [...upstreamHeaders(exchange, head.rawHeaders), ...upgradeFields];
@@ -72,7 +72,7 @@ export class UpgradeExchange implements HandshakeEvents {
   #try(endpoint: Endpoint): void {
     this.#attempts.started(endpoint);
     this.#standIn = new UpgradeStandIn(this.#client, this.#exchange);
-    const { timeouts } = this.#service;
+    const timeouts = this.#timeouts;
     const request = {
       address: endpoint.address,
       target: upstreamTarget(this.#exchange),
@@ -98,7 +98,7 @@ export class UpgradeExchange implements HandshakeEvents {
   opened(upstream: Socket): void {
     this.#attempts.answered();
     this.#unwatch();
-    const { idleMs } = this.#service.timeouts;
+    const { idleMs } = this.#timeouts;
     const tunnel = new UpgradeTunnel(this.#client, upstream, this.#standIn, idleMs, (error) => {
       if (error === "upstream-reset") this.#attempts.failed(error);
       this.#exchange.end(101, error);
@@ -112,7 +112,7 @@ export class UpgradeExchange implements HandshakeEvents {
     this.#unwatch();
     const answer = new UpgradeAnswer(this.#exchange, this.#request, this.#client);
     const { statusCode = 0 } = response;
-    const relayed = answer.relay(response, this.#service.timeouts.idleMs, (error) => {
+    const relayed = answer.relay(response, this.#timeouts.idleMs, (error) => {
       if (error === "upstream-reset" || error === "upstream-timeout") this.#attempts.failed(error);
       this.#exchange.end(error === "client-closed" ? 499 : statusCode, error);
     });

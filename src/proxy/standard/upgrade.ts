@@ -56,7 +56,8 @@ export class Upgrades {
     const refusal = this.#refusal(head) ?? exchange.begin();
     const { attempts, route } = exchange;
     if (refusal === undefined && attempts !== undefined && route !== undefined) {
-      new UpgradeExchange(exchange, { attempts, service: route.service }, head, request, client, early).start();
+      const { timeouts } = route;
+      new UpgradeExchange(exchange, { attempts, timeouts }, head, request, client, early).start();
       return;
     }
     const ending = refusal ?? "internal-error";
