@@ -38,7 +38,7 @@ export class Listener {
   constructor(parts: ListenerParts) {
     const { gateway, lanes, spec } = parts;
     this.#parts = parts;
-    this.#standard = new StandardServer(gateway, lanes.standard);
+    this.#standard = new StandardServer(gateway, lanes.standard, spec);
     this.#fast = new FastLane(gateway, lanes.fast, this.#standard);
     this.#tls = this.#termination(spec);
     // A client may close its half and still wait for the answer; node:http expects to be asked.
@@ -80,6 +80,7 @@ export class Listener {
     const tls = spec === undefined ? this.#tls : this.#termination(spec);
     return (snapshot) => {
       this.#tls = tls;
+      if (spec !== undefined) this.#standard.takesH2c = spec.h2c;
       this.#standard.snapshotChanged(snapshot);
     };
   }
@@ -109,8 +110,12 @@ export class Listener {
     });
   }
 
-  /** `socket` carries plain HTTP of this protocol from here on. HTTP/2's server is chosen here. */
-  #serve(socket: Socket, peer: Peer, _protocol: Protocol): void {
+  /** `socket` carries plain HTTP of this protocol from here on. */
+  #serve(socket: Socket, peer: Peer, protocol: Protocol): void {
+    if (protocol === "h2") {
+      this.#standard.acceptHttp2(socket, peer);
+      return;
+    }
     const fast = this.#parts.gateway.snapshot.config.fastLane === "on" && !("encrypted" in socket);
     if (fast) this.#fast.accept(socket, peer);
     else this.#standard.accept(socket, peer);

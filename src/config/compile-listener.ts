@@ -7,8 +7,8 @@ import type { ListenerConfig, TlsConfig } from "./listener-schema.ts";
 /** A chain, a key or a bundle of authorities; the largest bundles that systems carry are a fifth of this. */
 const largestPemBytes = 1024 * 1024;
 
-export function compileListener({ name, address, tls }: ListenerConfig, context: CompileContext): ListenerSpec {
-  return { name, ...address, tls: tls && compileTls(tls, context) };
+export function compileListener({ name, address, tls, h2c }: ListenerConfig, context: CompileContext): ListenerSpec {
+  return { name, ...address, h2c, tls: tls && compileTls(tls, context) };
 }
 
 function compileTls(tls: TlsConfig, context: CompileContext): TlsSpec {

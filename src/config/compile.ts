@@ -53,6 +53,7 @@ export function compileConfig(config: Config, context: CompileContext): Compiled
       headerBytes: config.limits.headers,
       headerCount: config.limits.headerCount,
       bodyBytes: config.limits.body,
+      streams: config.limits.streams,
     },
     attributes,
     services,

@@ -17,6 +17,8 @@ export interface ListenerSpec extends BindAddress {
   readonly name: string;
   /** Undefined where HTTP is spoken in the clear. Follows a reload, unlike the address. */
   readonly tls: TlsSpec | undefined;
+  /** Whether HTTP/2 without TLS is taken, from clients that know it beforehand. Follows a reload. */
+  readonly h2c: boolean;
 }
 
 /** A route leads to a service, or Perch answers it with a redirect. */
@@ -51,6 +53,16 @@ export interface StaticConfig {
   readonly workers: number | "auto";
 }
 
+/** What a request, or a connection, may be at most. */
+export interface Limits {
+  readonly headerBytes: number;
+  readonly headerCount: number;
+  /** 0: no limit. */
+  readonly bodyBytes: number;
+  /** Requests open on one HTTP/2 connection. */
+  readonly streams: number;
+}
+
 /** A valid configuration, compiled to the types of the stages that use it; deep-frozen. */
 export interface CompiledConfig extends StaticConfig {
   readonly trustedProxies: readonly AddressRange[];
@@ -59,8 +71,7 @@ export interface CompiledConfig extends StaticConfig {
   readonly fastLane: "on" | "off";
   /** Share of requests logged, 0 to 1. */
   readonly accessLog: { readonly sample: number };
-  /** `bodyBytes` 0: no limit. */
-  readonly limits: { readonly headerBytes: number; readonly headerCount: number; readonly bodyBytes: number };
+  readonly limits: Limits;
   readonly attributes: readonly AttributeSpec[];
   readonly services: readonly ServiceSpec[];
   readonly releases: readonly ReleaseSpec[];

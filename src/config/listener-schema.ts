@@ -1,7 +1,7 @@
 import { bindAddress, filePath, hostPattern, resourceName } from "./domain-scalars.ts";
 import { list } from "./kit/collections.ts";
 import { defaulted, object, optional, required } from "./kit/object.ts";
-import { oneOf } from "./kit/scalars.ts";
+import { boolean, oneOf } from "./kit/scalars.ts";
 import type { Infer } from "./kit/schema.ts";
 
 const certificate = object(
@@ -37,8 +37,9 @@ export const listenerSchema = object(
     name: required("The listener's name.", resourceName),
     address: required("host:port to accept requests on; [::]:8080 for IPv6.", bindAddress),
     tls: optional("Speaks TLS, by certificates that are watched and reloaded.", tls),
+    h2c: defaulted("Whether clients may speak HTTP/2 without TLS, with prior knowledge.", boolean(), false),
   },
-  { what: "a listener", later: ["proxyProtocol", "h2c"] },
+  { what: "a listener", later: ["proxyProtocol"] },
 );
 
 export type ListenerConfig = Infer<typeof listenerSchema>;

@@ -80,6 +80,11 @@ export const configSchema = object(
             number({ what: "a count", min: 1, max: 10_000, integer: true }),
             100,
           ),
+          streams: defaulted(
+            "How many requests one HTTP/2 connection may have open.",
+            number({ what: "a count", min: 1, max: 10_000, integer: true }),
+            100,
+          ),
           body: defaulted("The body's size; 0 for no limit.", size({ min: 0, max: Number.MAX_SAFE_INTEGER }), 0),
         },
         { what: "limits" },

@@ -14,7 +14,7 @@ export interface TlsSpec {
 }
 
 /** Protocols that a client may choose from by ALPN, best first. One that asks for none speaks the last. */
-const offeredProtocols = ["http/1.1"] as const;
+const offeredProtocols = ["h2", "http/1.1"] as const;
 export type Protocol = (typeof offeredProtocols)[number];
 
 /** What node:tls wants of `ticketKeys`. */

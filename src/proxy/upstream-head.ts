@@ -8,7 +8,7 @@ import { mirrorHeader } from "./mirroring.ts";
  * The header fields that go upstream, flat: name, value, name, value. The client's come first, in their order and case,
  * then what Perch adds. Host is the authority the client asked for; framing is the transport's.
  */
-export function upstreamHeaders(exchange: Exchange, rawHeaders: readonly string[]): string[] {
+export function upstreamHeaders(exchange: Exchange, rawHeaders: readonly string[], version: "1.1" | "2.0"): string[] {
   const { snapshot, head, caller } = exchange;
   const rules = snapshot.requestHeaders;
   // An HTTP/1.0 client may name no host; the upstream then gets its own address as one.
@@ -39,7 +39,7 @@ export function upstreamHeaders(exchange: Exchange, rawHeaders: readonly string[
   removeFields(out, named);
   const cookies = upstreamCookies(exchange);
   if (cookies !== undefined) out.push("Cookie", cookies);
-  out.push(...forwardedFields(exchange), "X-Request-Id", exchange.requestId, "Via", upstreamVia(via));
+  out.push(...forwardedFields(exchange), "X-Request-Id", exchange.requestId, "Via", upstreamVia(via, version));
   return out;
 }
 
@@ -72,8 +72,8 @@ export function forwardedFields(exchange: Exchange): string[] {
 }
 
 /** What Via says (RFC 9110 §7.6.3); `received` is what it said before, ended by a comma where there was any. */
-export function upstreamVia(received: string): string {
-  return `${received}1.1 perch`;
+export function upstreamVia(received: string, version: "1.1" | "2.0"): string {
+  return `${received}${version} perch`;
 }
 
 /** The target that goes upstream: as sent, without those of testers' links and those only a trusted caller may set. */

@@ -80,6 +80,7 @@ function settings({ trustedProxies, exposeVersion, accessLog, limits }: Compiled
     "accessLog.sample": String(accessLog.sample),
     "limits.headers": String(limits.headerBytes),
     "limits.headerCount": String(limits.headerCount),
+    "limits.streams": String(limits.streams),
     "limits.body": String(limits.bodyBytes),
   };
 }

@@ -33,7 +33,7 @@ export function requestText(exchange: Exchange, head: FastHead, reader: RequestR
   if (keptFrom >= 0) out += text.slice(keptFrom, text.length - 2);
   const cookies = upstreamCookies(exchange);
   if (cookies !== undefined) out += `Cookie: ${cookies}\r\n`;
-  return `${out}${way.text(exchange)}X-Request-Id: ${exchange.requestId}\r\nVia: ${upstreamVia(via)}\r\n`;
+  return `${out}${way.text(exchange)}X-Request-Id: ${exchange.requestId}\r\nVia: ${upstreamVia(via, "1.1")}\r\n`;
 }
 
 /** The fields of such a head again, flat, without those that are the connection's own. */

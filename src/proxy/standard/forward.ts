@@ -60,7 +60,7 @@ export class Forwarding implements Dispatcher.DispatchHandler, Answering {
     this.#head = parts.head;
     this.#client = parts.client;
     this.#expectsContinue = parts.expectsContinue;
-    this.#headers = upstreamHeaders(parts.exchange, parts.head.rawHeaders);
+    this.#headers = upstreamHeaders(parts.exchange, parts.head.rawHeaders, parts.head.version);
   }
 
   start(): this {

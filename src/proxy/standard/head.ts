@@ -12,6 +12,8 @@ export interface ReceivedHead extends RequestHead {
   readonly hasBody: boolean;
   /** Octets of the body, where the head says how many. */
   readonly contentLength: number | undefined;
+  /** As `Via` tells it. */
+  readonly version: "1.1" | "2.0";
 }
 
 /** A request head as node:http parsed it. Headers are read from the raw list, as they came, when somebody asks. */
@@ -28,6 +30,7 @@ export class StandardHead implements ReceivedHead {
   readonly hasBody: boolean;
   /** Octets of the body by Content-Length; undefined where it is chunked. */
   readonly contentLength: number | undefined;
+  readonly version = "1.1";
 
   private constructor(method: string, form: TargetForm, host: string, rawHeaders: readonly string[], seen: Seen) {
     const { target } = form;

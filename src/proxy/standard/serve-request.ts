@@ -16,18 +16,20 @@ export interface ReceivedRequest {
   /** Undefined where it is none that Perch forwards. */
   readonly head: ReceivedHead | undefined;
   readonly method: string | undefined;
-  /** What `Expect` asks for (RFC 9110 §10.1.1). */
-  readonly expects: "nothing" | "continue" | "unknown";
+  /** Whether the body comes only behind a 100 (RFC 9110 §10.1.1). */
+  readonly expectsContinue: boolean;
+  /** What its server found wrong with it. */
+  readonly refusal: ErrorCode | undefined;
 }
 
 /** Takes a request through the chain, from its head to whoever answers it. */
 export function serveRequest(gateway: Gateway, context: ForwardContext, received: ReceivedRequest): Answering {
-  const { client, caller, head, expects } = received;
+  const { client, caller, head, expectsContinue } = received;
   const exchange = new Exchange(gateway, caller, head ?? unreadableHead(received.method));
   try {
     const ending = refusalOf(gateway, received) ?? exchange.begin();
     if (ending === undefined && head !== undefined && exchange.attempts !== undefined) {
-      const parts = { exchange, attempts: exchange.attempts, head, client, expectsContinue: expects === "continue" };
+      const parts = { exchange, attempts: exchange.attempts, head, client, expectsContinue };
       return new Forwarding(context, parts).start();
     }
     return endItself(exchange, ending ?? "internal-error", client);
@@ -38,8 +40,8 @@ export function serveRequest(gateway: Gateway, context: ForwardContext, received
   }
 }
 
-function refusalOf(gateway: Gateway, { head, expects }: ReceivedRequest): ErrorCode | undefined {
-  if (expects === "unknown") return "expectation-failed";
+function refusalOf(gateway: Gateway, { head, refusal }: ReceivedRequest): ErrorCode | undefined {
+  if (refusal !== undefined) return refusal;
   if (head === undefined) return "bad-request";
   const { headerCount, bodyBytes } = gateway.snapshot.config.limits;
   if (head.rawHeaders.length > headerCount * 2) return "headers-too-large";

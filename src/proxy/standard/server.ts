@@ -12,8 +12,10 @@ import { Connection } from "./connection.ts";
 import type { ForwardContext } from "./forward.ts";
 import { StandardHead } from "./head.ts";
 import { Http1Client } from "./http1-client.ts";
+import { Http2Server } from "./http2-server.ts";
 import type { Pools } from "./pools.ts";
-import { type ReceivedRequest, serveRequest } from "./serve-request.ts";
+import { spokenOn } from "./preface.ts";
+import { serveRequest } from "./serve-request.ts";
 import { isWebSocketUpgrade, Upgrades } from "./upgrade.ts";
 
 /** A head must be complete within this time: the bound on a slow sender of headers. */
@@ -22,26 +24,36 @@ const headTimeoutMs = 15_000;
 const keepAliveMs = 75_000;
 const checkIntervalMs = 5_000;
 
+/** What a request's `Expect` asks for. */
+type Expectation = "nothing" | "continue" | "unknown";
+
 /**
  * The standard lane of one listener: node:http (llhttp, strict) in front and undici behind. It listens to nothing itself:
  * connections are given to it, fresh ones and those that the fast lane will not judge.
  */
 export class StandardServer {
+  /** Whether a connection may speak HTTP/2 from its first octet. */
+  takesH2c: boolean;
   readonly #gateway: Gateway;
   readonly #context: ForwardContext;
   readonly #server: Server;
+  readonly #http2: Http2Server;
   readonly #upgrades: Upgrades;
   readonly #connections = new WeakMap<Duplex, Connection>();
   readonly #sockets = new Set<Socket>();
+  /** Connections that have not shown yet which HTTP they speak. */
+  readonly #untold = new Set<Socket>();
   readonly #isDraining = () => this.#gateway.draining;
   #closing = false;
 
-  constructor(gateway: Gateway, pools: Pools) {
+  constructor(gateway: Gateway, pools: Pools, { h2c }: { readonly h2c: boolean }) {
     this.#gateway = gateway;
+    this.takesH2c = h2c;
     this.#context = {
       pools,
       streamed: (bytes) => gateway.streamed(bytes),
     };
+    this.#http2 = new Http2Server(gateway, this.#context);
     this.#upgrades = new Upgrades(gateway);
     const { headerBytes } = gateway.snapshot.config.limits;
     this.#server = createServer({
@@ -71,6 +83,26 @@ export class StandardServer {
 
   /** Takes a connection over; what was read from it and not yet understood has been put back. */
   accept(socket: Socket, peer: Peer): void {
+    if (this.takesH2c) this.#acceptEither(socket, peer);
+    else this.#acceptHttp1(socket, peer);
+  }
+
+  /** Takes a connection over that speaks HTTP/2. */
+  acceptHttp2(socket: Socket, peer: Peer): void {
+    this.#http2.accept(socket, peer);
+  }
+
+  #acceptEither(socket: Socket, peer: Peer): void {
+    this.#untold.add(socket);
+    spokenOn(socket, headTimeoutMs, (spoken) => {
+      this.#untold.delete(socket);
+      if (spoken === "h2") this.#http2.accept(socket, peer);
+      else if (spoken === "http1") this.#acceptHttp1(socket, peer);
+      else socket.destroy();
+    });
+  }
+
+  #acceptHttp1(socket: Socket, peer: Peer): void {
     this.#sockets.add(socket);
     socket.once("close", () => this.#sockets.delete(socket));
     const connection = new Connection(socket, peer, () => {
@@ -87,14 +119,16 @@ export class StandardServer {
     this.#server.close();
     // Node 24 takes a connection that was never used for one whose request is on its way, and would wait for it.
     for (const socket of this.#sockets) if (socket.bytesRead === 0) socket.destroySoon();
+    for (const socket of this.#untold) socket.destroy();
     this.#upgrades.end();
     // The requests on a connection end only with its own `close`.
-    await Promise.all(Array.from(this.#sockets, closed));
+    await Promise.all([this.#http2.close(), ...Array.from(this.#sockets, closed)]);
   }
 
   /** Breaks off whatever `close` still waits for. */
   destroy(): void {
     this.#server.closeAllConnections();
+    this.#http2.destroy();
     this.#upgrades.destroy();
   }
 
@@ -103,7 +137,7 @@ export class StandardServer {
     (this.#server as Server & { maxHeaderSize: number }).maxHeaderSize = snapshot.config.limits.headerBytes;
   }
 
-  #onRequest(request: IncomingMessage, response: ServerResponse, expects: ReceivedRequest["expects"]): void {
+  #onRequest(request: IncomingMessage, response: ServerResponse, expectation: Expectation): void {
     const connection = this.#connectionOf(request.socket);
     connection.take(request, response, () =>
       serveRequest(this.#gateway, this.#context, {
@@ -111,7 +145,8 @@ export class StandardServer {
         caller: connection.peer.caller(this.#gateway.snapshot),
         head: StandardHead.read(request),
         method: request.method,
-        expects,
+        expectsContinue: expectation === "continue",
+        refusal: expectation === "unknown" ? "expectation-failed" : undefined,
       }),
     );
   }

@@ -53,7 +53,7 @@ export class UpgradeExchange implements HandshakeEvents {
     this.#timeouts = timeouts;
     this.#request = request;
     this.#client = client;
-    this.#headers = [...upstreamHeaders(exchange, head.rawHeaders), ...upgradeFields];
+    this.#headers = [...upstreamHeaders(exchange, head.rawHeaders, head.version), ...upgradeFields];
     this.#early = early.length === 0 ? [] : [early];
     this.#standIn = new UpgradeStandIn(client, exchange);
   }

@@ -1,0 +1,307 @@
+import { once } from "node:events";
+import { describe, expect, it } from "vitest";
+import { perch, rawUpstream, upstream } from "../../kit/freed.ts";
+import { answerOn, H2Client, h2cListener } from "../../kit/h2-client.ts";
+import { exchange, lanes } from "../../kit/one-service.ts";
+import { refusedOrigin } from "../../kit/upstream.ts";
+
+/** Perch that takes h2c, in front of one endpoint, and a connection to it. */
+async function h2To(endpoint: string, more = "", fastLane = "on") {
+  const release = more.includes("releases:") ? ", release: shop" : "";
+  const started = await perch(
+    `
+fastLane: ${fastLane}
+services:
+  shop:
+    versions: { stable: { endpoints: ["${endpoint}"] } }
+    timeouts: { connect: 1s, responseHeaders: 1s, idle: 1s }
+routes: [{ name: all, match: { path: { prefix: / }, hosts: [shop.example] }, service: shop${release} }]
+${more}`,
+    { listeners: h2cListener },
+  );
+  return { perch: started, client: new H2Client(started.origin) };
+}
+
+const pairs = (raw: readonly string[] = []) => raw.flatMap((name, i) => (i % 2 === 0 ? [`${name}: ${raw[i + 1]}`] : []));
+
+describe.each(lanes)("a listener with h2c, with the fast lane $fastLane", ({ fastLane }) => {
+  it("serves HTTP/2 with prior knowledge, and HTTP/1.1 beside it", async () => {
+    const stable = await upstream("stable");
+    const { perch: started, client } = await h2To(stable.origin, "", fastLane);
+    const answer = await client.get();
+    expect([answer.status, answer.body, answer.headers["x-upstream"]]).toEqual([200, "hello from stable\n", "stable"]);
+    const plain = await exchange(started.port, "GET / HTTP/1.1\r\nHost: shop.example\r\nConnection: close\r\n\r\n");
+    expect(plain).toContain("hello from stable");
+    const half = await exchange(started.port, "PRI * HTTP/1.1\r\nHost: shop.example\r\nConnection: close\r\n\r\n");
+    expect(half).toMatch(/^HTTP\/1.1 400 /);
+  });
+});
+
+it("is answered as any malformed request on a listener without h2c", async () => {
+  const stable = await upstream("stable");
+  const { port } = await perch(`
+services: { shop: { versions: { stable: { endpoints: ["${stable.origin}"] } } } }
+routes: [{ name: all, service: shop }]`);
+  expect(await exchange(port, "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n")).toMatch(/^HTTP\/1.1 400 /);
+});
+
+describe("what the upstream is sent of an HTTP/2 request", () => {
+  it("is the canonical form, with the pieces of Cookie joined", async () => {
+    const stable = await upstream("stable");
+    const { client } = await h2To(stable.origin);
+    const fields = ["x-one", "1", "cookie", "a=b", "x-one", "2", "cookie", "c=d", "te", "trailers", "x-octets", "\xe9"];
+    await client.get({ path: "/a%20b?q=1", authority: "Shop.Example:80", fields });
+    const [seen] = stable.seen;
+    expect(seen?.url).toBe("/a%20b?q=1");
+    expect(pairs(seen?.rawHeaders).map((line) => line.replace(/^(X-Request-Id: )[0-9a-f-]{36}$/, "$1<id>"))).toEqual([
+      "host: Shop.Example:80",
+      "connection: keep-alive",
+      "x-one: 1",
+      "x-one: 2",
+      "x-octets: \xe9",
+      "Cookie: a=b; c=d",
+      "X-Forwarded-For: 127.0.0.1",
+      "X-Forwarded-Proto: http",
+      "X-Forwarded-Host: Shop.Example:80",
+      expect.stringMatching(/^X-Forwarded-Port: /),
+      "X-Request-Id: <id>",
+      "Via: 2.0 perch",
+    ]);
+  });
+
+  it("has a body by its length where that was said, else chunked", async () => {
+    const stable = await upstream("stable");
+    const { client } = await h2To(stable.origin);
+    await client.get({ method: "POST", body: "hello", fields: ["content-length", "5"] });
+    await client.get({ method: "POST", body: "hello" });
+    await client.get({ method: "POST" });
+    expect(stable.seen.map(({ body, headers }) => [body, headers["content-length"], headers["transfer-encoding"]])).toEqual([
+      ["hello", "5", undefined],
+      ["hello", undefined, "chunked"],
+      ["", "0", undefined],
+    ]);
+  });
+
+  it("takes the authority from Host where there is no :authority", async () => {
+    const stable = await upstream("stable");
+    const { client } = await h2To(stable.origin);
+    const answer = await client.get({ authority: undefined, fields: ["host", "shop.example"] });
+    expect([answer.status, stable.seen[0]?.headers["host"]]).toEqual([200, "shop.example"]);
+  });
+});
+
+describe("what an HTTP/2 client gets", () => {
+  it("is status, fields in order, body and trailers, without what belongs to the connection", async () => {
+    const stable = await rawUpstream((socket, received) => {
+      if (!received.endsWith("\r\n\r\n")) return;
+      socket.write(
+        "HTTP/1.1 201 Made\r\nX-A: 1\r\nSet-Cookie: a=b\r\nx-a: 2\r\nSet-Cookie: c=d\r\nKeep-Alive: timeout=5\r\n" +
+          "Connection: X-Gone\r\nX-Gone: 1\r\nX-Octets: \xe9\r\nDate: now\r\nTrailer: X-Sum\r\n" +
+          "Transfer-Encoding: chunked\r\n\r\n3\r\nabc\r\n0\r\nX-Sum: 1\r\nX-Sum: 2\r\n\r\n",
+        "latin1",
+      );
+    });
+    const { client } = await h2To(stable.origin);
+    const answer = await client.get();
+    expect(answer.status).toBe(201);
+    expect(pairs(answer.fields)).toEqual([
+      "x-a: 1",
+      "set-cookie: a=b",
+      "x-a: 2",
+      "set-cookie: c=d",
+      "x-octets: \xe9",
+      "date: now",
+      "trailer: X-Sum",
+    ]);
+    expect([answer.body, pairs(answer.trailers)]).toEqual(["abc", ["x-sum: 1", "x-sum: 2"]]);
+  });
+
+  it.each([
+    ["HEAD", 200],
+    ["GET", 204],
+    ["GET", 304],
+  ])("is a head alone for %s with %i", async (method, status) => {
+    const stable = await upstream("stable", (_request, response) => {
+      response.writeHead(status, status === 200 ? { "content-length": "5" } : {}).end();
+    });
+    const { client } = await h2To(stable.origin);
+    const answer = await client.get({ method });
+    expect([answer.status, answer.body, answer.reset]).toEqual([status, "", 0]);
+    if (status === 200) expect(answer.headers["content-length"]).toBe("5");
+  });
+
+  it("has interim answers, and a 100 where it asks for one", async () => {
+    const stable = await upstream("stable", (_request, response) => {
+      response.writeProcessing();
+      response.writeEarlyHints({ link: ["</a.css>; rel=preload", "</b.js>; rel=preload"] });
+      response.end("done");
+    });
+    const { client } = await h2To(stable.origin);
+    const stream = client.stream({ method: "POST", open: true, fields: ["expect", "100-continue"] });
+    stream.once("continue", () => stream.end("body"));
+    const answer = await answerOn(stream);
+    expect([answer.body, stable.seen[0]?.body, stable.seen[0]?.headers["expect"]]).toEqual(["done", "body", undefined]);
+    expect(answer.interim).toEqual([
+      [":status", "102"],
+      [":status", "103", "link", "</a.css>; rel=preload, </b.js>; rel=preload"],
+    ]);
+  });
+
+  it("is a pin, and the version where that is told", async () => {
+    const stable = await upstream("stable");
+    const { client } = await h2To(stable.origin, "releases: { shop: { split: { stable: 1 } } }\nexposeVersion: true");
+    const { headers } = await client.get();
+    expect(headers["set-cookie"]).toMatch(/^perch-shop=/);
+    expect([headers["x-perch-version"], headers["cache-control"]]).toEqual(["stable", "private"]);
+  });
+
+  it("streams a body larger than every window both ways", async () => {
+    const stable = await upstream("stable", (_request, response, body) => response.end(body));
+    const { client } = await h2To(stable.origin);
+    const body = "0123456789abcdef".repeat(400_000);
+    const answer = await client.get({ method: "POST", body });
+    expect(answer.body.length).toBe(body.length);
+    expect(answer.body === body).toBe(true);
+  });
+});
+
+describe("a malformed HTTP/2 request", () => {
+  it.each<[string, Parameters<H2Client["get"]>[0]]>([
+    ["no authority", { authority: undefined }],
+    ["a Host other than the authority", { fields: ["host", "other.example"] }],
+    ["user information in the authority", { authority: "user@shop.example" }],
+    ["a scheme that is none of the web's", { scheme: "ftp" }],
+    ["an asterisk as its path", { method: "OPTIONS", path: "*" }],
+    ["a fragment in its path", { path: "/a#b" }],
+    ["an octet above ASCII in its path", { path: "/\xe9" }],
+  ])("with %s is answered 400", async (_what, request) => {
+    const stable = await upstream("stable");
+    const { perch: started, client } = await h2To(stable.origin);
+    const answer = await client.get(request);
+    expect([answer.status, answer.headers["x-perch-error"]]).toEqual([400, "bad-request"]);
+    expect((await client.get()).status).toBe(200);
+    expect(stable.seen).toHaveLength(1);
+    expect(await started.metric('perch_requests_total{route="none",service="none",version="none",code="400",method="GET"}')).toBe(
+      request?.method === undefined ? 1 : undefined,
+    );
+  });
+
+  it("that is a CONNECT is answered 400, whether to a host or by a protocol (RFC 8441)", async () => {
+    const stable = await upstream("stable");
+    const { client } = await h2To(stable.origin);
+    const connect = client.session.request([":method", "CONNECT", ":authority", "shop.example:443"]);
+    expect((await answerOn(connect)).status).toBe(400);
+    expect(stable.seen).toHaveLength(0);
+  });
+
+  it.each(["100-continued", "200-ok"])("that expects %s is answered 417", async (expectation) => {
+    const stable = await upstream("stable");
+    const { client } = await h2To(stable.origin);
+    expect((await client.get({ fields: ["expect", expectation] })).status).toBe(417);
+  });
+
+  it("with more or larger fields than allowed is answered 431, or its stream ends", async () => {
+    const stable = await upstream("stable");
+    const { client } = await h2To(stable.origin, "limits: { headers: 1KiB, headerCount: 10 }");
+    const many = Array.from({ length: 11 }, (_, i) => [`x-${i}`, "1"]).flat();
+    expect((await client.get({ fields: many })).status).toBe(431);
+    expect((await client.get({ fields: ["x-long", "a".repeat(1_100)] })).status).toBe(431);
+    expect((await client.get({ fields: ["x-long", "a".repeat(9_000)] })).reset).not.toBe(0);
+    const crumbs = Array.from({ length: 30 }, (_, i) => ["cookie", `c${i}=1`]).flat();
+    expect((await client.get({ fields: crumbs })).status).toBe(200);
+  });
+
+  it("with a larger body than allowed is answered 413, said or not", async () => {
+    const stable = await upstream("stable");
+    const { client } = await h2To(stable.origin, "limits: { body: 10 }");
+    const body = "a".repeat(11);
+    expect((await client.get({ method: "POST", body, fields: ["content-length", "11"] })).status).toBe(413);
+    expect((await client.get({ method: "POST", body })).status).toBe(413);
+    expect((await client.get({ method: "POST", body: "ok" })).status).toBe(200);
+  });
+});
+
+describe("the end of an HTTP/2 exchange", () => {
+  const counted = (code: number) =>
+    `perch_requests_total{route="all",service="shop",version="stable",code="${code}",method="GET"}`;
+
+  it("is 499, with the upstream let go, where the client resets its stream", async () => {
+    const { promise: asked, resolve } = Promise.withResolvers<void>();
+    const stable = await rawUpstream(() => resolve());
+    const { perch: started, client } = await h2To(stable.origin);
+    const stream = client.stream();
+    await asked;
+    const closed = once(stable.sockets[0] ?? stream, "close");
+    stream.close(8);
+    await closed;
+    await expect.poll(() => started.metric(counted(499))).toBe(1);
+    expect(await started.metric('perch_requests_in_flight{service="shop",version="stable"}')).toBe(0);
+    expect(client.session.closed).toBe(false);
+  });
+
+  it.each([
+    ["reset", 8],
+    ["ended without an error", 0],
+  ])("never makes a body whole whose stream was %s", async (_how, code) => {
+    let received = "";
+    const { promise: begun, resolve } = Promise.withResolvers<void>();
+    const stable = await rawUpstream((_socket, octets) => {
+      received = octets;
+      if (octets.includes("part")) resolve();
+    });
+    const { client } = await h2To(stable.origin);
+    const stream = client.stream({ method: "POST", open: true, body: "part" });
+    await begun;
+    const closed = once(stable.sockets[0] ?? stream, "close");
+    stream.close(code);
+    await closed;
+    expect(received).toMatch(/\r\npart\r\n$/);
+  });
+
+  it("is a reset stream where the upstream breaks off", async () => {
+    const stable = await rawUpstream((socket) => {
+      socket.write("HTTP/1.1 200 OK\r\nContent-Length: 10\r\n\r\nhalf");
+      setImmediate(() => socket.destroy());
+    });
+    const { client } = await h2To(stable.origin);
+    const answer = await client.get();
+    expect([answer.status, answer.reset]).toEqual([200, 2]);
+  });
+
+  it("is an answer of Perch's own, without a word of the connection, where no endpoint answers", async () => {
+    const { perch: started, client } = await h2To(await refusedOrigin());
+    const answer = await client.get();
+    expect([answer.status, answer.headers["x-perch-error"]]).toEqual([502, "connect-failed"]);
+    expect(Object.keys(answer.headers)).not.toContain("connection");
+    expect(answer.body).toContain("connect-failed");
+    expect(await started.metric(counted(502))).toBe(1);
+    expect((await client.get({ authority: "unknown.example" })).status).toBe(404);
+  });
+
+  it("ends the stream of an upload that an answer came before", async () => {
+    const stable = await rawUpstream((socket, octets) => {
+      if (octets.includes("part")) socket.write("HTTP/1.1 403 No\r\nContent-Length: 2\r\n\r\nno");
+    });
+    const { client } = await h2To(stable.origin);
+    const answer = await answerOn(client.stream({ method: "POST", open: true, body: "part" }));
+    expect([answer.status, answer.body, answer.reset]).toEqual([403, "no", 0]);
+  });
+
+  it("is a GOAWAY behind the requests under way, where Perch drains", async () => {
+    const { promise: asked, resolve } = Promise.withResolvers<void>();
+    const { promise: free, resolve: answer } = Promise.withResolvers<void>();
+    const stable = await upstream("stable", async (_request, response) => {
+      resolve();
+      await free;
+      response.end("late");
+    });
+    const { perch: started, client } = await h2To(stable.origin);
+    const late = client.get();
+    await asked;
+    const stopped = started.stop();
+    await once(client.session, "goaway");
+    answer();
+    expect([(await late).body, client.goneAway[0]]).toEqual(["late", 0]);
+    await Promise.all([stopped, client.closed]);
+  });
+});
