@@ -21,14 +21,14 @@ describe("what a configuration compiles to", () => {
   test("defaults stand in for all that is left out", () => {
     const { services, routes, ...rest } = compiled(smallest);
     expect(rest).toEqual({
-      listeners: [{ name: "web", host: "0.0.0.0", port: 8080 }],
+      listeners: [{ name: "web", host: "0.0.0.0", port: 8080, h2c: false }],
       admin: { host: "127.0.0.1", port: 9901 },
       workers: 1,
       trustedProxies: [],
       exposeVersion: false,
       fastLane: "on",
       accessLog: { sample: 1 },
-      limits: { headerBytes: 32_768, headerCount: 100, bodyBytes: 0 },
+      limits: { headerBytes: 32_768, headerCount: 100, bodyBytes: 0, streams: 100 },
       attributes: [],
       releases: [],
       mirrors: [],

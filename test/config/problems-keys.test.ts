@@ -48,8 +48,14 @@ const cases: readonly (readonly [string, string, string, readonly string[]])[] =
   [
     "a key of a later version in a listener",
     "  - name: web",
-    "  - h2c: true\n    name: web",
-    ['2:5: error: "h2c" is not supported by this version of Perch'],
+    "  - proxyProtocol: true\n    name: web",
+    ['2:5: error: "proxyProtocol" is not supported by this version of Perch'],
+  ],
+  [
+    "a listener's h2c that is neither true nor false",
+    "  - name: web",
+    "  - h2c: prior\n    name: web",
+    ['2:10: error: expected true or false, found "prior"'],
   ],
   [
     "a key of a later version in a route",

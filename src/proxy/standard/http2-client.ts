@@ -111,7 +111,8 @@ export class Http2Client implements ClientSide {
   }
 
   cut(): void {
-    if (!this.#stream.closed) this.#stream.close(constants.NGHTTP2_INTERNAL_ERROR);
+    // Not `close`, which ends the stream before it resets it: a body that broke off would be taken for a whole one.
+    this.#stream.destroy(brokenOff);
   }
 
   #inform(fields: OutgoingHttpHeaders): void {
@@ -136,6 +137,9 @@ export class Http2Client implements ClientSide {
     if (this.#isOpen) this.#stream.close(constants.NGHTTP2_NO_ERROR);
   }
 }
+
+/** Becomes INTERNAL_ERROR on the wire. */
+const brokenOff = new Error("The answer broke off.");
 
 /** How long a client may leave an own answer untaken. */
 const readerSilenceMs = 60_000;

@@ -16,6 +16,9 @@ const keepAliveMs = 75_000;
 /** How long a client may take to hear that no new stream is wanted before those that it opens are refused. */
 const goAwayNoticeMs = 1_000;
 
+/** How long the other end of a connection that ended may leave it open. */
+const lingerMs = 2_000;
+
 /** Octets of a request's body that may be under way unread, of one stream and of a whole connection. */
 const streamWindowBytes = 256 * 1024;
 const connectionWindowBytes = 4 * 1024 * 1024;
@@ -43,14 +46,17 @@ export class Http2Connection {
   readonly #resets: Budget;
   readonly #pings: Budget;
   readonly #settings: Budget;
+  readonly #socket: Socket;
   #streams = 0;
   #isEnding = false;
+  #linger: NodeJS.Timeout | undefined;
 
   /** `closed` is called once, when the connection is no more. */
   constructor(gateway: Gateway, context: ForwardContext, { socket, peer }: Accepted, closed: () => void) {
     this.#gateway = gateway;
     this.#context = context;
     this.#peer = peer;
+    this.#socket = socket;
     const budget = (burst: number, perSecond: number) => new Budget(burst, perSecond, () => gateway.monotonicMs());
     this.#resets = budget(500, 100);
     // A ping or two a round trip are usual: gRPC measures the way by them.
@@ -67,7 +73,12 @@ export class Http2Connection {
     session.on("remoteSettings", () => this.#spend(this.#settings));
     // Whatever broke is also told by `close`.
     session.on("error", () => {});
-    session.on("close", closed);
+    session.on("close", () => {
+      clearTimeout(this.#linger);
+      closed();
+    });
+    // There is no closing of one half in HTTP/2: who says that nothing more comes has gone.
+    socket.once("end", () => this.destroy());
   }
 
   /** Lets the streams under way finish, and closes. A client hears of it before the streams that it opens are refused. */
@@ -77,14 +88,25 @@ export class Http2Connection {
     const session = this.#session;
     if (session.closed || session.destroyed) return;
     if (this.#streams === 0) {
-      session.close();
+      this.#close();
       return;
     }
     // RFC 9113 §6.8: what the client sends meanwhile is still taken.
     session.goaway(constants.NGHTTP2_NO_ERROR, 2 ** 31 - 1);
-    const timer = setTimeout(close, goAwayNoticeMs, session);
+    const timer = setTimeout(this.#close, goAwayNoticeMs);
     session.once("close", () => clearTimeout(timer));
-    session.ping(() => close(session));
+    session.ping(this.#close);
+  }
+
+  readonly #close = (): void => {
+    if (!this.#session.closed) this.#session.close();
+    this.#lingerBriefly();
+  };
+
+  /** A closed session waits for the other side to close as well, and some never do. */
+  #lingerBriefly(): void {
+    if (this.#streams > 0 || !this.#session.closed) return;
+    this.#linger ??= setTimeout(() => this.#socket.destroy(), lingerMs);
   }
 
   destroy(): void {
@@ -111,6 +133,7 @@ export class Http2Connection {
       this.#streams--;
       answering.closed();
       if (!client.headSent) this.#spend(this.#resets);
+      this.#lingerBriefly();
     });
     if (this.#gateway.draining) this.end();
   }
@@ -121,15 +144,17 @@ export class Http2Connection {
 
   #spend(budget: Budget): void {
     if (budget.spend() || this.#session.destroyed) return;
-    this.#session.destroy(undefined, constants.NGHTTP2_ENHANCE_YOUR_CALM);
+    this.#session.destroy(tooMuch, constants.NGHTTP2_ENHANCE_YOUR_CALM);
   }
 }
 
-function close(session: ServerHttp2Session): void {
-  if (!session.closed) session.close();
-}
+const tooMuch = new Error("The peer did too much of what costs it little.");
 
-function refusalOf({ config }: Snapshot, fields: readonly string[], unknownExpectation: boolean): ErrorCode | undefined {
+function refusalOf(
+  { config }: Snapshot,
+  fields: readonly string[],
+  unknownExpectation: boolean,
+): ErrorCode | undefined {
   if (fieldBytes(fields) > config.limits.headerBytes) return "headers-too-large";
   return unknownExpectation ? "expectation-failed" : undefined;
 }

@@ -1,0 +1,116 @@
+import { once } from "node:events";
+import net, { type Socket } from "node:net";
+import { freeAfterTest } from "./freed.ts";
+
+export const frameTypes = {
+  data: 0,
+  headers: 1,
+  priority: 2,
+  reset: 3,
+  settings: 4,
+  push: 5,
+  ping: 6,
+  goaway: 7,
+  windowUpdate: 8,
+  continuation: 9,
+} as const;
+export const endStream = 1;
+export const endHeaders = 4;
+
+/** A frame as it came. */
+export interface Frame {
+  readonly type: number;
+  readonly flags: number;
+  readonly stream: number;
+  readonly payload: Buffer;
+}
+
+const preface = "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
+
+export function frame(type: number, flags: number, stream: number, payload: Buffer = Buffer.alloc(0)): Buffer {
+  const head = Buffer.alloc(9);
+  head.writeUIntBE(payload.length, 0, 3);
+  head[3] = type;
+  head[4] = flags;
+  head.writeUInt32BE(stream, 5);
+  return Buffer.concat([head, payload]);
+}
+
+/** Fields in HPACK's plainest form: literals that are not indexed (RFC 7541 §6.2.2). */
+export function fieldBlock(fields: readonly string[]): Buffer {
+  const parts: Buffer[] = [];
+  for (let i = 0; i < fields.length; i += 2) {
+    parts.push(Buffer.from([0]), text(fields[i] ?? ""), text(fields[i + 1] ?? ""));
+  }
+  return Buffer.concat(parts);
+}
+
+/** A length in seven bits, and what is over it in further octets (RFC 7541 §5.1). */
+function text(value: string): Buffer {
+  const octets = Buffer.from(value, "latin1");
+  if (octets.length < 127) return Buffer.concat([Buffer.from([octets.length]), octets]);
+  const length = [127];
+  let rest = octets.length - 127;
+  for (; rest >= 128; rest >>= 7) length.push((rest & 127) | 128);
+  return Buffer.concat([Buffer.from([...length, rest]), octets]);
+}
+
+export const request = (...fields: readonly string[]): Buffer =>
+  fieldBlock([":method", "GET", ":scheme", "http", ":path", "/", ":authority", "shop.example", ...fields]);
+
+export const code32 = (code: number): Buffer => Buffer.from([0, 0, 0, code]);
+
+/** A client that writes HTTP/2 frame by frame, for what no library would send. */
+export class FrameClient {
+  readonly socket: Socket;
+  readonly frames: Frame[] = [];
+  /** Codes of the GOAWAYs that came. */
+  readonly goneAway: number[] = [];
+  readonly closed: Promise<void>;
+  #octets = Buffer.alloc(0);
+
+  private constructor(socket: Socket) {
+    this.socket = socket;
+    const { promise, resolve } = Promise.withResolvers<void>();
+    socket.once("close", () => resolve());
+    this.closed = promise;
+    socket.on("error", () => {});
+    socket.on("data", (chunk: Buffer) => this.#read(chunk));
+  }
+
+  /** Sends the preface and empty settings. */
+  static async connect(port: number): Promise<FrameClient> {
+    const socket = net.connect({ port, host: "127.0.0.1" });
+    await once(socket, "connect");
+    const client = new FrameClient(socket);
+    freeAfterTest(async () => socket.destroy());
+    client.send(Buffer.from(preface), frame(frameTypes.settings, 0, 0));
+    return client;
+  }
+
+  send(...frames: readonly Buffer[]): void {
+    if (this.socket.writable) this.socket.write(Buffer.concat(frames));
+  }
+
+  /** The first frame of this type on this stream, once it has come; undefined where the connection closed without. */
+  async frame(type: number, stream: number): Promise<Frame | undefined> {
+    const wanted = () => this.frames.find((one) => one.type === type && one.stream === stream);
+    while (wanted() === undefined && !this.socket.destroyed) {
+      await Promise.race([once(this.socket, "data").catch(() => {}), this.closed]);
+    }
+    return wanted();
+  }
+
+  #read(chunk: Buffer): void {
+    this.#octets = Buffer.concat([this.#octets, chunk]);
+    while (this.#octets.length >= 9) {
+      const length = this.#octets.readUIntBE(0, 3);
+      if (this.#octets.length < 9 + length) return;
+      const payload = this.#octets.subarray(9, 9 + length);
+      const type = this.#octets[3] ?? 0;
+      this.frames.push({ type, flags: this.#octets[4] ?? 0, stream: this.#octets.readUInt32BE(5), payload });
+      if (type === frameTypes.goaway) this.goneAway.push(payload.readUInt32BE(4));
+      this.#octets = this.#octets.subarray(9 + length);
+    }
+  }
+}
