@@ -48,7 +48,13 @@ function timeOne(rules: number, lastRule: LastRule, pin: PinState, budget: Timin
   const [spec] = config.releases;
   if (spec === undefined) throw new Error("The benchmark's configuration has no release.");
   const attributes = new AttributeTable(config.attributes, { attributeError: fail });
-  const context = { defaultVersion: "stable", nowMs, random: batchedRandom(), rejected: fail };
+  const context = {
+    caller,
+    service: { name: "shop", defaultVersion: { name: "stable" } },
+    nowMs,
+    random: batchedRandom(),
+    rejected: fail,
+  };
   const identify = (head: RequestHead) => new RequestFacts(attributes, head, caller, config.trustedProxies);
   let release = new Release(spec);
   const decide = (head: RequestHead, facts: RequestFacts) => decideRequest(release, head, facts, context);

@@ -46,6 +46,11 @@ export interface EngineDecision {
   readonly unit: string | null;
   /** The value of the Set-Cookie header to send with the answer; undefined where there is none to send. */
   readonly setCookie: string | undefined;
+  /**
+   * The headers to send with calls to other services, so that they follow this decision: the release's header and the
+   * request's baggage, as `propagate` configures them. Not for services of others.
+   */
+  readonly propagate: Readonly<Record<string, string>>;
   /** By name; null for those that the request does not have. Times in RFC 3339. */
   readonly attributes: Readonly<Record<string, PlainValue | null>>;
 }
@@ -180,6 +185,7 @@ const undecided: EngineDecision = Object.freeze({
   rule: null,
   unit: null,
   setCookie: undefined,
+  propagate: Object.freeze({}),
   attributes: Object.freeze({}),
 });
 
@@ -197,7 +203,7 @@ function decisionOf({ route: taken, target, facts }: DryRun, { attributes }: Com
   if (target === undefined) {
     return { ...undecided, route: taken?.name ?? null, attributes: Object.fromEntries(values) };
   }
-  const { route, decision, served, setCookie } = target;
+  const { route, decision, served, setCookie, propagated } = target;
   return {
     route: route.name,
     service: route.service.name,
@@ -208,6 +214,13 @@ function decisionOf({ route: taken, target, facts }: DryRun, { attributes }: Com
     rule: decision?.rule ?? null,
     unit: decision?.unit === undefined ? null : formatUnit(decision.unit),
     setCookie,
+    propagate: headersOf(propagated),
     attributes: Object.fromEntries(values),
   };
+}
+
+function headersOf(flat: readonly string[]): Readonly<Record<string, string>> {
+  const headers: Record<string, string> = {};
+  for (let i = 0; i < flat.length; i += 2) headers[flat[i] ?? ""] = flat[i + 1] ?? "";
+  return headers;
 }

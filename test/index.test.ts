@@ -138,6 +138,27 @@ describe("an engine keeps users where they are", () => {
     expect(new Set(users.map(({ unit }) => unit)).size).toBe(50);
   });
 
+  it("and says what its own calls should carry, as a gateway would tell an upstream", () => {
+    const chained = createEngine(
+      shop.replace("sticky: {", "propagate: { acceptFrom: [192.0.2.0/24] }\n    sticky: {"),
+      options,
+    );
+    const headers = { host, baggage: "a=1,perch.other=v2", "x-perch-release": "shop=canary, other=v2" };
+    expect(chained.decide({ url: "/pages/", headers, remoteAddress: "192.0.2.1" })).toMatchObject({
+      version: "canary",
+      served: "stable",
+      reason: "propagated",
+      setCookie: undefined,
+      propagate: { "x-perch-release": "shop=canary, other=v2", baggage: "a=1,perch.other=v2,perch.shop=canary" },
+    });
+    expect(chained.decide({ url: "/", headers: { ...newUser, ...headers } }).propagate).toEqual({
+      "x-perch-release": "shop=canary",
+      baggage: "a=1,perch.shop=canary",
+    });
+    expect(chained.decide({ url: "/plain", headers }).propagate).toEqual({ baggage: "a=1" });
+    expect(chained.decide({ url: "no url", headers }).propagate).toEqual({});
+  });
+
   it("as the gateway itself would: both decide alike, pin for pin", async () => {
     const upstream = createServer((_request, response) => void response.end("ok")).listen(0, "127.0.0.1");
     await once(upstream, "listening");

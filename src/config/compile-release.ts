@@ -1,6 +1,7 @@
 import type { ReleaseSpec, RuleSpec, Weights } from "../decide/release.ts";
 import { compileCondition } from "./compile-condition.ts";
 import type { CompileContext } from "./compile-context.ts";
+import { compilePropagation } from "./compile-propagation.ts";
 import { compileOverride, compileSticky } from "./compile-sticky.ts";
 import { unreadable } from "./domain-scalars.ts";
 import type { Entry } from "./kit/collections.ts";
@@ -30,6 +31,7 @@ export function compileRelease(
     override: release.override === undefined ? undefined : compileOverride(release.override, context),
     rules,
     split,
+    propagate: release.propagate === undefined ? undefined : compilePropagation(release.propagate, context),
   };
 }
 

@@ -26,5 +26,6 @@ export function compileService({ name, value }: Entry<ServiceConfig>, reading: R
       responseHeadersMs: value.timeouts.responseHeaders,
       idleMs: value.timeouts.idle,
     },
+    external: value.external,
   };
 }

@@ -12,6 +12,7 @@ import type { Reading } from "./kit/schema.ts";
 import { quote } from "./kit/tree.ts";
 import { KnownAttributes } from "./known-attributes.ts";
 import { Pairings } from "./pairings.ts";
+import { checkPropagationHeaders } from "./propagation-headers.ts";
 import { warnRedirectLoops } from "./redirect-loops.ts";
 import type { Config } from "./schema.ts";
 import { warnUnreachableRoutes } from "./unreachable-routes.ts";
@@ -34,6 +35,7 @@ export function compileConfig(config: Config, context: CompileContext): Compiled
   const releases = config.releases.map((entry) => compileRelease(entry, pairings.of(entry.name), table, context));
   const mirrors = config.releases.flatMap((entry) => compileMirror(entry, pairings.of(entry.name), reading));
   checkCookieNames(config, reading);
+  checkPropagationHeaders(config, reading);
   checkListeners(config, reading);
   warnOfDeployment(config, reading);
   if (whole) {

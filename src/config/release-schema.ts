@@ -1,3 +1,4 @@
+import { defaultPropagationHeader } from "../decide/release.ts";
 import { conditionSchema, emptyCondition } from "./condition-schema.ts";
 import {
   addressRange,
@@ -13,7 +14,7 @@ import {
 import { byShape, list, mapOf } from "./kit/collections.ts";
 import { defaulted, object, optional, required } from "./kit/object.ts";
 import { duration } from "./kit/quantities.ts";
-import { number, oneOf, text } from "./kit/scalars.ts";
+import { boolean, number, oneOf, text } from "./kit/scalars.ts";
 import type { Infer } from "./kit/schema.ts";
 import { mirrorSchema } from "./mirror-schema.ts";
 
@@ -88,6 +89,47 @@ const override = object(
   { what: "an override", atLeastOneOf: ["header", "cookie"] },
 );
 
+/** What others' headers call a version. */
+const versionWord = text({
+  what: "what a header calls a version",
+  pattern: /^[A-Za-z0-9][A-Za-z0-9._-]{0,62}$/,
+  rule: "use letters, digits, dots, dashes and underscores, at most 63 characters",
+});
+
+const propagationHeader = object(
+  {
+    name: defaulted("The header's name.", headerName, defaultPropagationHeader),
+    format: defaulted(
+      "releases: shop=canary, other=v2. version: the version alone, or a JSON map of versions by service.",
+      oneOf(["releases", "version"]),
+      "releases",
+    ),
+    versions: defaulted(
+      "What the header calls versions, by their names here. Default: their names.",
+      mapOf(resourceName, versionWord, { of: "versions" }),
+      {},
+    ),
+  },
+  { what: "a header" },
+);
+
+const propagate = object(
+  {
+    header: defaulted(
+      "The request header that names the version assigned.",
+      byShape("a header's name or a map", { scalar: headerName, map: propagationHeader }),
+      defaultPropagationHeader,
+    ),
+    baggage: defaulted("Whether the W3C baggage names it as well.", boolean(), true),
+    acceptFrom: defaulted(
+      "Callers whose word counts in place of a decision here; everyone else's is removed.",
+      list(addressRange, { of: "address ranges" }),
+      [],
+    ),
+  },
+  { what: "propagate" },
+);
+
 const rule = object(
   {
     name: required("The rule's name, unique within its release.", resourceName, unreadable),
@@ -113,12 +155,14 @@ export const releaseSchema = object(
     ),
     split: optional("Weights of versions for everyone else; a share is weight / sum.", weights),
     mirror: optional("Copies of some requests for a version that does not answer them.", mirrorSchema),
+    propagate: optional("How upstreams are told the version assigned, and whose word for it counts.", propagate),
   },
-  { what: "a release", later: ["propagate"] },
+  { what: "a release" },
 );
 
 export type ReleaseConfig = Infer<typeof releaseSchema>;
 export type RuleConfig = ReleaseConfig["rules"][number];
 export type StickyConfig = ReleaseConfig["sticky"];
 export type OverrideConfig = Exclude<ReleaseConfig["override"], undefined>;
+export type PropagateConfig = Exclude<ReleaseConfig["propagate"], undefined>;
 export type WeightsConfig = Exclude<ReleaseConfig["split"], undefined>;

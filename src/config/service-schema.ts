@@ -4,7 +4,7 @@ import { endpoint } from "./endpoint-schema.ts";
 import { list, mapOf } from "./kit/collections.ts";
 import { defaulted, object, optional, required } from "./kit/object.ts";
 import { duration } from "./kit/quantities.ts";
-import { oneOf } from "./kit/scalars.ts";
+import { boolean, oneOf } from "./kit/scalars.ts";
 import type { Infer } from "./kit/schema.ts";
 
 /** The longest a timer can run is 2^31 - 1 milliseconds, 24 days and some hours. */
@@ -39,6 +39,7 @@ export const serviceSchema = object(
       "p2c",
     ),
     timeouts: defaulted("How long to wait for an endpoint.", timeouts, {}),
+    external: defaulted("Whether others run it: then it is not told which version was assigned.", boolean(), false),
   },
   { what: "a service", later: ["retries", "health", "outlier", "limits", "tls"] },
 );

@@ -75,7 +75,8 @@ export class Release {
     trail: Trail | undefined,
   ): Decision | undefined {
     if (version === undefined) return undefined;
-    if (!this.#known.has(version)) {
+    // A propagated one is honoured though no service here has it: others in the chain do, and here the default serves.
+    if (reason === "override" && !this.#known.has(version)) {
       trail?.push({ stage: reason, outcome: "ignored", detail: `${version} is not a version of this release` });
       return undefined;
     }

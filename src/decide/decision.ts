@@ -9,7 +9,7 @@ export interface DecisionRequest {
   readonly pin: Pin | undefined;
   /** The version that an override asks for, from `Overrides.resolve`: already allowed. */
   readonly override: string | undefined;
-  /** The version that a caller in `acceptFrom` decided on. */
+  /** The version that a caller in `acceptFrom` decided on; it need not be one that this release knows. */
   readonly propagated: string | undefined;
   /** The default version of the route's service. */
   readonly defaultVersion: string;

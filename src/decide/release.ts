@@ -49,6 +49,26 @@ export interface OverrideSpec {
   readonly secrets: readonly Uint8Array[];
 }
 
+/** How what was assigned is told from service to service. */
+export interface PropagationSpec {
+  readonly header: PropagationHeader;
+  /** Whether it is a member of the W3C baggage as well: `perch.<release>`. */
+  readonly baggage: boolean;
+  /** Callers, not the clients behind them, whose word counts in place of a decision. */
+  readonly acceptFrom: readonly AddressRange[];
+}
+
+export const defaultPropagationHeader = "x-perch-release";
+
+export interface PropagationHeader {
+  /** Lower case. */
+  readonly name: string;
+  /** `releases`: `shop=canary, other=v2`. `version`: a version's word alone, or a JSON map of them by service. */
+  readonly format: "releases" | "version";
+  /** What the header calls versions, where it is not their name. */
+  readonly words: readonly { readonly version: string; readonly word: string }[];
+}
+
 /** A release as the configuration compiles it: a traffic policy that several routes may share. */
 export interface ReleaseSpec {
   readonly name: string;
@@ -58,4 +78,5 @@ export interface ReleaseSpec {
   readonly override: OverrideSpec | undefined;
   readonly rules: readonly RuleSpec[];
   readonly split: Weights | undefined;
+  readonly propagate: PropagationSpec | undefined;
 }

@@ -4,6 +4,9 @@ import { SlidingWindow } from "./sliding-window.ts";
 export const reasons = ["override", "propagated", "rule", "pin", "split", "default"] as const;
 export type Reason = (typeof reasons)[number];
 
+/** Stands for versions that callers assigned and the release does not name, so that no caller makes series. */
+export const otherVersion = "other";
+
 export const pinRejections = ["forged", "expired", "oversized", "malformed"] as const;
 export type PinRejection = (typeof pinRejections)[number];
 
@@ -64,9 +67,9 @@ export class ReleaseCells {
     this.pinFlips.value = counts?.pinFlips ?? 0;
   }
 
-  /** Counts the version assigned; one that the release does not name is not counted. `nowMs`: see `SlidingWindow`. */
+  /** Counts the version assigned; one that the release does not name as `other`. `nowMs`: see `SlidingWindow`. */
   decided(version: string, reason: Reason, nowMs: number): void {
-    const decisions = this.versions.get(version);
+    const decisions = this.versions.get(version) ?? this.versions.get(otherVersion);
     if (decisions === undefined) return;
     decisions.byReason[reason].value++;
     decisions.window.count(nowMs);

@@ -4,14 +4,17 @@ import type { Facts } from "../decide/facts.ts";
 import type { PinRejection } from "../decide/pin.ts";
 import type { Trail } from "../decide/trail.ts";
 import type { RandomSource } from "../decide/unit.ts";
+import type { Caller } from "../identify/caller.ts";
 import { cookieValues } from "../identify/cookies.ts";
 import type { RequestHead } from "../identify/request-head.ts";
+import { receivedVersion } from "./received-version.ts";
 import { toldOf } from "./told-of.ts";
 
 /** What deciding needs beside the request itself. */
 export interface DecisionContext {
-  /** The default version of the route's service. */
-  readonly defaultVersion: string;
+  readonly caller: Caller;
+  /** The route's service. */
+  readonly service: { readonly name: string; readonly defaultVersion: { readonly name: string } };
   /** Milliseconds since the Unix epoch. */
   readonly nowMs: number;
   readonly random: RandomSource;
@@ -37,8 +40,8 @@ export function decideRequest(
       facts,
       pin: pins.length === 0 ? undefined : release.readPin(pins, nowMs, context.rejected),
       override: askedFor(release, head, facts, nowMs, trail),
-      propagated: undefined,
-      defaultVersion: context.defaultVersion,
+      propagated: receivedVersion(release.spec, context.service.name, head, context.caller, trail),
+      defaultVersion: context.service.defaultVersion.name,
       nowMs,
       random: context.random,
     },

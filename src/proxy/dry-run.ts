@@ -5,6 +5,7 @@ import type { Trail } from "../decide/trail.ts";
 import type { RandomSource } from "../decide/unit.ts";
 import type { AttributeTable } from "../identify/attributes.ts";
 import type { Caller } from "../identify/caller.ts";
+import { receivedLines } from "../identify/client-address.ts";
 import { PlainHead, type PlainRequest } from "../identify/plain-head.ts";
 import { RequestFacts } from "../identify/request-facts.ts";
 import { decideRequest } from "./decide-request.ts";
@@ -46,6 +47,8 @@ export interface DryTarget {
   readonly served: ServiceVersion;
   /** The Set-Cookie value that an answer would carry. */
   readonly setCookie: string | undefined;
+  /** What an upstream would be told of releases, flat: name, value. */
+  readonly propagated: readonly string[];
 }
 
 /** Runs a described request through route, identify and decide, as `Exchange` runs a received one. Sends nothing. */
@@ -65,7 +68,7 @@ export function dryRun(
   const pinRejections: PinRejection[] = [];
   const route = snapshot.routes.find(facts, context.nowMs);
   const forwarded = route?.redirect === undefined ? route : undefined;
-  const target = forwarded && decideFor(forwarded, head, facts, context, pinRejections);
+  const target = forwarded && decideFor(snapshot, forwarded, head, caller, facts, context, pinRejections);
   return { head, caller, facts, pinRejections, route, target };
 }
 
@@ -75,18 +78,25 @@ function callerAt(address: Address | undefined, { scheme }: PlainHead, { trusted
 }
 
 function decideFor(
+  snapshot: Snapshot,
   route: ForwardRoute,
   head: PlainHead,
+  caller: Caller,
   facts: RequestFacts,
   { nowMs, random, trail }: DryRunContext,
   rejections: PinRejection[],
 ): DryTarget {
   const { service, release } = route;
+  const lines = receivedLines(head, "baggage");
+  const propagated = (decision: Decision | undefined): readonly string[] =>
+    snapshot.propagation.fields({ head, caller, service, release: release?.policy.name, decision }, lines?.join(","));
   if (release === undefined) {
-    return { route, decision: undefined, served: service.defaultVersion, setCookie: undefined };
+    const served = service.defaultVersion;
+    return { route, decision: undefined, served, setCookie: undefined, propagated: propagated(undefined) };
   }
   const context = {
-    defaultVersion: service.defaultVersion.name,
+    caller,
+    service,
     nowMs,
     random,
     rejected: (cause: PinRejection) => void rejections.push(cause),
@@ -97,5 +107,6 @@ function decideFor(
     decision,
     served: servedVersion(service, decision),
     setCookie: decision.pin && release.policy.setCookie(decision.pin, facts.isHttps),
+    propagated: propagated(decision),
   };
 }

@@ -82,7 +82,8 @@ export class Exchange implements Outcome {
 
   #decide({ policy, cells }: GatewayRelease, service: Service): Decision {
     const decision = decideRequest(policy, this.head, this.facts, {
-      defaultVersion: service.defaultVersion.name,
+      caller: this.caller,
+      service,
       nowMs: this.#nowMs,
       random: this.#gateway.randomUnit,
       rejected: (cause) => cells.pinRejected(cause),

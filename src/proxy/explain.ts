@@ -28,7 +28,9 @@ export interface ExplainedStep {
     | "default-served"
     | "copied"
     | "not-copied"
-    | "redirected";
+    | "redirected"
+    | "told"
+    | "not-told";
   readonly detail: string;
 }
 
@@ -125,6 +127,7 @@ export function explainRequest(
       ...(decision === undefined ? [noReleaseStep(target)] : []),
       forwardStep(target),
       ...mirrorSteps(run, target),
+      ...propagationSteps(target),
     ],
   };
 }
@@ -308,4 +311,17 @@ function mirrorSteps({ head, caller }: DryRun, { route, decision, served }: DryT
   if (verdict === "copied") return [{ stage: "mirror", outcome: "copied", detail: `to ${version}: ${drawn}` }];
   const why = verdict === "not-drawn" ? drawn : notCopied[verdict];
   return [{ stage: "mirror", outcome: "not-copied", detail: `to ${version}: ${why}` }];
+}
+
+/** What the upstream is told of releases; nothing to say where nothing is, unless it would be told elsewhere. */
+function propagationSteps({ route, propagated }: DryTarget): ExplainedStep[] {
+  const steps: ExplainedStep[] = [];
+  if (route.service.external && route.release?.policy.spec.propagate !== undefined) {
+    const detail = `service ${route.service.name} is external: it is not told the version`;
+    steps.push({ stage: "forward", outcome: "not-told", detail });
+  }
+  for (let i = 0; i < propagated.length; i += 2) {
+    steps.push({ stage: "forward", outcome: "told", detail: `${propagated[i]}: ${propagated[i + 1]}` });
+  }
+  return steps;
 }

@@ -1,5 +1,6 @@
 import type { CompiledConfig } from "../config/compiled-config.ts";
 import type { Condition } from "../decide/condition.ts";
+import { defaultPropagationHeader } from "../decide/release.ts";
 import { isForwardingHeader } from "../identify/forwarded.ts";
 import { connectionOptions, FieldKinds } from "./header-fields.ts";
 import { mirrorHeader } from "./mirroring.ts";
@@ -13,6 +14,8 @@ export type RequestHeaderAction =
   | "managed"
   /** Cookie: sent on without Perch's own cookies. */
   | "cookie"
+  /** Written anew, joined, without what may not be said of releases. */
+  | "baggage"
   /** Sent on only from a trusted caller. */
   | "trusted-only"
   /** Connection: names further headers that are hop-by-hop. */
@@ -47,7 +50,14 @@ const managed = [
 export class RequestHeaderRules {
   readonly #actions = new Map<string, RequestHeaderAction>();
   /** Names that `Connection` can not remove, since routing, identifying or deciding relies on them (CVE-2026-33805). */
-  readonly #relied = new Set<string>(["cookie", "content-length", "authorization", mirrorHeader, ...managed]);
+  readonly #relied = new Set<string>([
+    "cookie",
+    "content-length",
+    "authorization",
+    "baggage",
+    mirrorHeader,
+    ...managed,
+  ]);
   readonly #kinds = new FieldKinds<RequestHeaderAction>((name) => this.#actionOf(name));
 
   constructor(config: CompiledConfig) {
@@ -57,6 +67,9 @@ export class RequestHeaderRules {
     this.#actions.set("connection", "connection");
     // An upstream may leave undone what a copy asks for; nobody else may tell it to.
     this.#actions.set(mirrorHeader, "trusted-only");
+    this.#actions.set("baggage", "baggage");
+    // Whatever is configured here: a Perch further on may honour what comes from this one.
+    this.#takeOut(defaultPropagationHeader);
     for (const source of config.attributes.flatMap(({ from }) => from)) {
       if (source.kind !== "header") continue;
       this.#relied.add(source.name);
@@ -64,9 +77,16 @@ export class RequestHeaderRules {
     }
     for (const release of config.releases) {
       if (release.override?.header !== undefined) this.#actions.set(release.override.header, "drop");
+      if (release.propagate !== undefined) this.#takeOut(release.propagate.header.name);
       for (const rule of release.rules) this.#relyOn(rule.when);
     }
     for (const route of config.routes) for (const header of route.match.headers) this.#relied.add(header.name);
+  }
+
+  /** A header that Perch writes itself, where it is sent at all. */
+  #takeOut(name: string): void {
+    this.#actions.set(name, "drop");
+    this.#relied.add(name);
   }
 
   #actionOf(name: string): RequestHeaderAction {

@@ -1,9 +1,11 @@
 import type { CompiledConfig, RouteSpec } from "../config/compiled-config.ts";
 import type { AddressRange } from "../decide/address.ts";
 import { Release } from "../decide/decide.ts";
+import type { ReleaseSpec } from "../decide/release.ts";
 import { AttributeTable } from "../identify/attributes.ts";
 import { CookieNames } from "../identify/cookies.ts";
 import type { AttributeCells, CellGeneration, ReleaseCells, RequestCells, UpstreamCells } from "../observe/cells.ts";
+import { otherVersion } from "../observe/release-cells.ts";
 import type { RedirectSpec } from "../route/redirect-spec.ts";
 import { RouteTable } from "../route/route-table.ts";
 import { createBalancer } from "../upstream/balance.ts";
@@ -13,6 +15,7 @@ import type { EndpointSet } from "../upstream/endpoint-set.ts";
 import type { ServiceSpec, Timeouts } from "../upstream/service-spec.ts";
 import { type Lane, laneOf } from "./lane-choice.ts";
 import { Mirroring } from "./mirroring.ts";
+import { Propagation } from "./propagation.ts";
 import { RequestHeaderRules } from "./request-header-rules.ts";
 
 /** One version of a service, ready to be sent requests. */
@@ -32,6 +35,8 @@ export interface Service {
   readonly defaultVersion: ServiceVersion;
   readonly versions: ReadonlyMap<string, ServiceVersion>;
   readonly timeouts: Timeouts;
+  /** Whether others run it, who are told nothing of our releases. */
+  readonly external: boolean;
 }
 
 /** A release with the cells that count its decisions and the names it reads from requests. */
@@ -83,6 +88,7 @@ export interface Snapshot {
   readonly services: ReadonlyMap<string, Service>;
   readonly releases: ReadonlyMap<string, GatewayRelease>;
   readonly requestHeaders: RequestHeaderRules;
+  readonly propagation: Propagation;
   /** Pins and override cookies of every release: never sent upstream, whatever the route. */
   readonly ownCookies: CookieNames;
   /** The same, and the cookies that only a trusted caller may set: withheld from what anyone else sends. */
@@ -110,7 +116,7 @@ export function buildSnapshot(config: CompiledConfig, hash: string, parts: Snaps
         policy: new Release(spec),
         cells: parts.cells.release(
           spec.name,
-          spec.versions,
+          assignable(spec),
           spec.rules.map((rule) => rule.name),
         ),
       }),
@@ -135,12 +141,19 @@ export function buildSnapshot(config: CompiledConfig, hash: string, parts: Snaps
     services,
     releases,
     requestHeaders: new RequestHeaderRules(config),
+    propagation: new Propagation(config.releases),
     ownCookies: new CookieNames(ownCookies),
     strangersCookies: new CookieNames([...ownCookies, ...attributes.untrustedCookies]),
     ownParameters,
     strangersParameters: new Set([...ownParameters, ...attributes.untrustedQuery]),
     noRouteCells: parts.cells.request("none", "none", "none"),
   });
+}
+
+/** What a release can assign, as its cells count it: callers may assign versions that it does not name. */
+function assignable({ versions, propagate }: ReleaseSpec): readonly string[] {
+  const takesWord = propagate !== undefined && propagate.acceptFrom.length > 0;
+  return takesWord && !versions.includes(otherVersion) ? [...versions, otherVersion] : versions;
 }
 
 function buildService(spec: ServiceSpec, parts: SnapshotParts): Service {
@@ -162,6 +175,7 @@ function buildService(spec: ServiceSpec, parts: SnapshotParts): Service {
     defaultVersion: named(versions, spec.defaultVersion),
     versions,
     timeouts: spec.timeouts,
+    external: spec.external,
   });
 }
 

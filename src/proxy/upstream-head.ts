@@ -14,6 +14,7 @@ export function upstreamHeaders(exchange: Exchange, rawHeaders: readonly string[
   // An HTTP/1.0 client may name no host; the upstream then gets its own address as one.
   const out: string[] = head.authority === "" ? [] : ["Host", head.authority];
   let via = "";
+  let baggage: string | undefined;
   const named: string[] = [];
   for (let i = 0; i < rawHeaders.length; i += 2) {
     const name = rawHeaders[i] ?? "";
@@ -31,6 +32,9 @@ export function upstreamHeaders(exchange: Exchange, rawHeaders: readonly string[
       case "managed":
         if (name.length === 3) via += `${value}, `;
         break;
+      case "baggage":
+        baggage = joinedBaggage(baggage, value);
+        break;
       case "cookie":
       case "drop":
         break;
@@ -40,6 +44,7 @@ export function upstreamHeaders(exchange: Exchange, rawHeaders: readonly string[
   const cookies = upstreamCookies(exchange);
   if (cookies !== undefined) out.push("Cookie", cookies);
   out.push(...forwardedFields(exchange), "X-Request-Id", exchange.requestId, "Via", upstreamVia(via, version));
+  out.push(...propagatedFields(exchange, baggage));
   return out;
 }
 
@@ -53,6 +58,19 @@ export function mirrorHeaders(headers: readonly string[], version: string): stri
   }
   out.push(mirrorHeader, version);
   return out;
+}
+
+/** One more line of baggage behind those before it (RFC 9110 §5.3). */
+export function joinedBaggage(before: string | undefined, line: string): string {
+  return before === undefined ? line : `${before},${line}`;
+}
+
+/** What the upstream is told of releases, flat; `baggage` is what was received of it. */
+export function propagatedFields(exchange: Exchange, baggage: string | undefined): readonly string[] {
+  const { snapshot, head, caller, route, decision } = exchange;
+  if (route?.service === undefined) throw new TypeError("An exchange without a service was forwarded.");
+  const release = route.release?.policy.name;
+  return snapshot.propagation.fields({ head, caller, service: route.service, release, decision }, baggage);
 }
 
 /** The Cookie that goes upstream: all that came, without Perch's own. Undefined where nothing is left. */

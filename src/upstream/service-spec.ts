@@ -39,4 +39,6 @@ export interface ServiceSpec {
   readonly versions: readonly VersionSpec[];
   readonly timeouts: Timeouts;
   readonly balance: Balance;
+  /** Whether others run it: nothing of our releases is told there. */
+  readonly external: boolean;
 }

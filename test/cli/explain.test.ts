@@ -63,6 +63,39 @@ describe("perch explain", () => {
     expect(out).not.toMatch(/ \n/);
   });
 
+  it("tells what a caller assigned, what of that counts, and what upstreams are told", async () => {
+    const chained = file(
+      "chained.yaml",
+      `services:
+  shop: { versions: { stable: { endpoints: ["http://shop-stable:80"] } } }
+  pay: { external: true, versions: { v1: { endpoints: ["http://pay:80"] } } }
+releases: { shop: { propagate: { acceptFrom: [10.0.0.0/8] } } }
+routes:
+  - { name: pay, match: { path: { prefix: /pay } }, service: pay, release: shop }
+  - { name: shop, service: shop, release: shop }
+`,
+    );
+    const stepsOf = async (client: string, url: string) => {
+      const said = ["-H", "x-perch-release: shop=canary", "-H", "baggage: a=1"];
+      const { out } = await perch(["explain", "-c", chained, "--json", "--client", client, ...said, url]);
+      const { trail } = JSON.parse(out) as { trail: { stage: string; outcome: string; detail: string }[] };
+      const steps = trail.filter(({ stage }) => stage === "propagated" || stage === "forward");
+      return steps.map(({ stage, outcome, detail }) => `${stage} ${outcome}: ${detail}`);
+    };
+    expect(await stepsOf("10.0.0.1", "http://shop/")).toEqual([
+      "propagated used: canary",
+      "forward default-served: service shop has no version canary; its default stable serves: http://shop-stable:80",
+      "forward told: x-perch-release: shop=canary",
+      "forward told: baggage: a=1,perch.shop=canary",
+    ]);
+    expect(await stepsOf("192.0.2.1", "http://shop/pay")).toEqual([
+      "propagated ignored: canary: 192.0.2.1 is not in acceptFrom",
+      "forward served: service pay, version v1: http://pay:80",
+      "forward not-told: service pay is external: it is not told the version",
+      "forward told: baggage: a=1",
+    ]);
+  });
+
   it("tells what the client gets where no route takes the request, and which were closest", async () => {
     const { code, out } = await perch(["explain", "-c", config, "--method", "PUT", "http://shop.example.com/"]);
     expect(code).toBe(0);

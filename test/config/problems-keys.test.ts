@@ -13,7 +13,7 @@ const cases: readonly (readonly [string, string, string, readonly string[]])[] =
     "an unknown key that is like no other",
     "    default: stable",
     "    colour: blue\n    default: stable",
-    ['14:5: error: unknown key "colour" in a service; the keys are default, versions, balance, timeouts'],
+    ['14:5: error: unknown key "colour" in a service; the keys are default, versions, balance, timeouts, external'],
   ],
   [
     "a required key that is misspelt, told once",
@@ -32,12 +32,6 @@ const cases: readonly (readonly [string, string, string, readonly string[]])[] =
     "services:",
     "jwt: { issuer: x }\nservices:",
     ['12:1: error: "jwt" is not supported by this version of Perch'],
-  ],
-  [
-    "a key of a later version in a release",
-    "    split:",
-    "    propagate: {}\n    split:",
-    ['32:5: error: "propagate" is not supported by this version of Perch'],
   ],
   [
     "a key of a later version in a service",

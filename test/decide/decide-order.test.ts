@@ -32,9 +32,9 @@ decideCases("the order of steps", [
     wanted: { reason: "propagated", version: "v3", pin: "keeps" },
   },
   {
-    sentence: "a propagated version that the release does not have is ignored",
+    sentence: "a propagated version counts though the release does not have it: others in the chain do",
     request: { attributes: { userId: bob }, propagated: "v9" },
-    wanted: { reason: "split", version: "stable", pin: { version: "stable", how: "split", unit: bobsUnit } },
+    wanted: { reason: "propagated", version: "v9", pin: "keeps" },
   },
   {
     sentence: "a rule that matches outranks the split",

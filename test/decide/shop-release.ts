@@ -43,6 +43,7 @@ export const shop: ReleaseSpec = {
   override: undefined,
   rules: [],
   split: { stable: 50, canary: 50 },
+  propagate: undefined,
 };
 
 /** A condition on one attribute. */

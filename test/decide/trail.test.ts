@@ -53,9 +53,9 @@ describe("the trail of a decision", () => {
     [
       "the split, with shares and scores",
       { split: { stable: 75, canary: 25 } },
-      { attributes: { userId: ann }, propagated: "v9" },
+      { attributes: { userId: ann }, override: "v9" },
       [
-        "propagated ignored: v9 is not a version of this release",
+        "override ignored: v9 is not a version of this release",
         "unit used: named by userId",
         /^split drawn: (stable|canary) \(canary: 25\.00 %, score [\d.]+; stable: 75\.00 %, score [\d.]+\)$/,
         "cookie written: perch-shop",

@@ -110,6 +110,7 @@ export class RequestReader {
         case "drop":
         case "rewritten":
         case "via":
+        case "baggage":
         case "trusted-only":
           break;
         case "host":

@@ -1,6 +1,13 @@
 import type { Caller } from "../../identify/caller.ts";
 import type { Exchange } from "../exchange.ts";
-import { forwardedFields, upstreamCookies, upstreamTarget, upstreamVia } from "../upstream-head.ts";
+import {
+  forwardedFields,
+  joinedBaggage,
+  propagatedFields,
+  upstreamCookies,
+  upstreamTarget,
+  upstreamVia,
+} from "../upstream-head.ts";
 import type { FastHead } from "./fast-head.ts";
 import type { RequestReader } from "./request-reader.ts";
 import { lines } from "./response-text.ts";
@@ -19,6 +26,7 @@ export function requestText(exchange: Exchange, head: FastHead, reader: RequestR
   const connection = head.method === "HEAD" ? "close" : "keep-alive";
   let out = `${head.method} ${upstreamTarget(exchange)} HTTP/1.1\r\nhost: ${head.authority}\r\nconnection: ${connection}\r\n`;
   let via = "";
+  let baggage: string | undefined;
   let keptFrom = -1;
   for (let field = 0; field < scan.count; field++) {
     const kind = reader.kind(field);
@@ -29,11 +37,15 @@ export function requestText(exchange: Exchange, head: FastHead, reader: RequestR
     if (keptFrom >= 0) out += text.slice(keptFrom, scan.start(field));
     keptFrom = -1;
     if (kind === "via") via += `${text.slice(scan.valueStart(field), scan.valueEnd(field))}, `;
+    else if (kind === "baggage") {
+      baggage = joinedBaggage(baggage, text.slice(scan.valueStart(field), scan.valueEnd(field)));
+    }
   }
   if (keptFrom >= 0) out += text.slice(keptFrom, text.length - 2);
   const cookies = upstreamCookies(exchange);
   if (cookies !== undefined) out += `Cookie: ${cookies}\r\n`;
-  return `${out}${way.text(exchange)}X-Request-Id: ${exchange.requestId}\r\nVia: ${upstreamVia(via, "1.1")}\r\n`;
+  const told = lines(propagatedFields(exchange, baggage));
+  return `${out}${way.text(exchange)}X-Request-Id: ${exchange.requestId}\r\nVia: ${upstreamVia(via, "1.1")}\r\n${told}`;
 }
 
 /** The fields of such a head again, flat, without those that are the connection's own. */
