@@ -116,8 +116,7 @@ export class Listener {
       this.#standard.acceptHttp2(socket, peer);
       return;
     }
-    const fast = this.#parts.gateway.snapshot.config.fastLane === "on" && !("encrypted" in socket);
-    if (fast) this.#fast.accept(socket, peer);
-    else this.#standard.accept(socket, peer);
+    const lane = this.#parts.gateway.snapshot.config.fastLane === "on" ? this.#fast : this.#standard;
+    lane.accept(socket, peer);
   }
 }

@@ -1,7 +1,9 @@
 import { readFile } from "node:fs/promises";
 import net, { type Socket } from "node:net";
+import tls from "node:tls";
 import { Bell, turn } from "../kit/bell.ts";
 import { startPerch, type TestPerch } from "../kit/perch.ts";
+import { certificateYaml, certPem } from "../kit/pki.ts";
 import { type Answer, type Director, RecordingUpstream } from "../kit/recording-upstream.ts";
 import type { StrictMessage } from "../kit/strict-octets.ts";
 import { readStrictResponse } from "../kit/strict-response.ts";
@@ -23,6 +25,25 @@ export interface LaneConfig {
   readonly top: string;
   readonly services: string;
   readonly routes: string;
+  /** Default: tcp. Every client of the suite speaks it. */
+  readonly transport?: "tcp" | "tls";
+}
+
+const tlsListener = `{ name: web, address: "127.0.0.1:0", tls: { certificates: [${certificateYaml("shop")}] } }`;
+
+/** A connection to Perch, and what lies below it where it speaks TLS. */
+interface Opened {
+  readonly socket: Socket;
+  readonly below: Socket;
+}
+
+function open(port: number, transport: LaneConfig["transport"], opened: () => void): Opened {
+  const below = net.connect({ port, host: "127.0.0.1", noDelay: true }, transport === "tls" ? undefined : opened);
+  if (transport !== "tls") return { socket: below, below };
+  return {
+    socket: tls.connect({ socket: below, ca: certPem("authority"), servername: "shop.example" }, opened),
+    below,
+  };
 }
 
 /** What a lane showed of a case. */
@@ -50,9 +71,11 @@ export class Lane {
   #arrivals = 0;
   #clients: CaseClient[] = [];
   readonly #ports = new Map<number, string>();
+  readonly #transport: LaneConfig["transport"];
 
   private constructor(parts: LaneParts, perch: TestPerch, fence: Fence, logPath: string) {
     this.#perch = perch;
+    this.#transport = parts.transport;
     this.#fence = fence;
     this.#logPath = logPath;
     this.#upstreams = parts.upstreams;
@@ -85,9 +108,11 @@ routes:
   - { name: fence, match: { path: { prefix: /fence } }, service: fence }
 ${config.routes}
 `;
-    const perch = await startPerch(yaml, { accessLogTo: logPath });
-    const fence = await Fence.connect(perch.port, fenceUpstream);
-    const lane = new Lane({ director, upstreams, refused }, perch, fence, logPath);
+    const { transport } = config;
+    const listeners = transport === "tls" ? { listeners: tlsListener } : {};
+    const perch = await startPerch(yaml, { accessLogTo: logPath, ...listeners });
+    const fence = new Fence(perch.port, transport, fenceUpstream);
+    const lane = new Lane({ director, upstreams, refused, transport }, perch, fence, logPath);
     director.bell = lane.bell;
     lane.#series = await lane.#scrape();
     return lane;
@@ -160,7 +185,7 @@ ${config.routes}
   }
 
   async #connect(laneCase: LaneCase): Promise<CaseClient> {
-    const client = await CaseClient.connect(this.#perch.port, this.bell, laneCase);
+    const client = await CaseClient.connect(this.#perch.port, this.#transport, this.bell, laneCase);
     this.#clients.push(client);
     return client;
   }
@@ -179,7 +204,7 @@ ${config.routes}
     if ("closed" in step) return until(() => false);
     if ("quiet" in step) return this.#quiet(2);
     if (step.do === "end") client.socket.end();
-    else if (step.do === "reset") client.socket.resetAndDestroy();
+    else if (step.do === "reset") client.below.resetAndDestroy();
     await turn();
     return true;
   }
@@ -216,6 +241,7 @@ interface LaneParts {
   readonly director: LaneDirector;
   readonly upstreams: ReadonlyMap<string, RecordingUpstream>;
   readonly refused: string;
+  readonly transport: LaneConfig["transport"];
 }
 
 /** Stands between the upstreams, which are there first, and the lane that directs them. */
@@ -239,16 +265,19 @@ class LaneDirector {
 /** A client of a case: one connection. */
 class CaseClient {
   readonly socket: Socket;
+  /** What TLS runs over; else the same. */
+  readonly below: Socket;
   octets = "";
   isClosed = false;
   readonly #laneCase: LaneCase;
   #readTo = 0;
   #final = 0;
 
-  private constructor(socket: Socket, bell: Bell, laneCase: LaneCase) {
+  private constructor({ socket, below }: Opened, bell: Bell, laneCase: LaneCase) {
     this.socket = socket;
+    this.below = below;
     this.#laneCase = laneCase;
-    socket.setNoDelay(true).setEncoding("latin1");
+    socket.setEncoding("latin1");
     socket.on("data", (octets: string) => {
       this.octets += octets;
       bell.ring();
@@ -261,12 +290,17 @@ class CaseClient {
     socket.on("end", onClosed).on("close", onClosed);
   }
 
-  static async connect(port: number, bell: Bell, laneCase: LaneCase): Promise<CaseClient> {
+  static async connect(
+    port: number,
+    transport: LaneConfig["transport"],
+    bell: Bell,
+    laneCase: LaneCase,
+  ): Promise<CaseClient> {
     const { promise, resolve, reject } = Promise.withResolvers<void>();
-    const socket = net.connect({ port, host: "127.0.0.1" }, () => resolve());
-    socket.once("error", reject);
+    const opened = open(port, transport, resolve);
+    opened.socket.once("error", reject);
     await promise;
-    return new CaseClient(socket, bell, laneCase);
+    return new CaseClient(opened, bell, laneCase);
   }
 
   /** How many final responses are whole by now. */
@@ -289,17 +323,15 @@ class CaseClient {
 /** A kept connection through Perch to an upstream that only it uses. */
 class Fence {
   readonly #port: number;
+  readonly #transport: LaneConfig["transport"];
   readonly #upstream: RawUpstream;
   #socket: Socket | undefined;
   #passed: (() => void) | undefined;
 
-  private constructor(port: number, upstream: RawUpstream) {
+  constructor(port: number, transport: LaneConfig["transport"], upstream: RawUpstream) {
     this.#port = port;
+    this.#transport = transport;
     this.#upstream = upstream;
-  }
-
-  static async connect(port: number, upstream: RawUpstream): Promise<Fence> {
-    return new Fence(port, upstream);
   }
 
   /** Resolves once a request with this mark was answered. */
@@ -312,7 +344,7 @@ class Fence {
   }
 
   #open(): Socket {
-    const socket = net.connect({ port: this.#port, host: "127.0.0.1", noDelay: true });
+    const { socket } = open(this.#port, this.#transport, () => {});
     let received = "";
     socket.setEncoding("latin1").on("data", (octets: string) => {
       received += octets;

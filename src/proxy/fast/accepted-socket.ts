@@ -1,4 +1,5 @@
 import { Socket } from "node:net";
+import { TLSSocket } from "node:tls";
 
 /** Who reads from a connection. */
 export interface ConnectionReader {
@@ -27,10 +28,10 @@ type SocketWithHandle = Socket & { _handle?: Handle | null };
  * than a new buffer for each read.
  *
  * The option is undocumented. Where the handle is not what is expected, the socket stays as it is, and its own buffers go
- * to the reader.
+ * to the reader. So does one that speaks TLS: its handle tells errors to the socket that it was made for, and to no other.
  */
 export function readAccepted(accepted: Socket, reader: ConnectionReader): AcceptedSocket {
-  const handle = (accepted as SocketWithHandle)._handle;
+  const handle = accepted instanceof TLSSocket ? undefined : (accepted as SocketWithHandle)._handle;
   if (typeof handle?.useUserBuffer !== "function") return readChunks(accepted, reader);
   (accepted as SocketWithHandle)._handle = null;
   let givenBack = false;
