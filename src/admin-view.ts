@@ -2,6 +2,7 @@ import { reportRelease } from "./admin/release-report.ts";
 import type { AdminView, ExplainQuery } from "./admin/view.ts";
 import { formatDiagnostic } from "./config/diagnostics.ts";
 import type { RandomSource } from "./decide/unit.ts";
+import { certificateExpiries } from "./listener-certificates.ts";
 import type { CellRegistry, ReleaseCells } from "./observe/cells.ts";
 import { Metrics } from "./observe/metrics.ts";
 import { weightRatios } from "./observe/weight-ratios.ts";
@@ -30,6 +31,7 @@ export function adminView(sources: AdminSources): AdminView {
     *endpointStates() {
       for (const { service, version, origin, up } of endpoints.all()) yield { service, version, endpoint: origin, up };
     },
+    certificates: () => certificateExpiries(active.current.config.listeners),
     weightRatios: () => weightRatios(active.current.config.releases),
     workers: () => serving.workers,
     build: { version: packageVersion, nodeVersion: process.versions.node },

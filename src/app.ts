@@ -9,6 +9,7 @@ import { type LoadedConfig, type LoadResult, loadConfigFile, loadConfigText } fr
 import { FileWatcher } from "./config/watch.ts";
 import { DataPlane } from "./data-plane.ts";
 import { ticketKeyBytes } from "./front/tls-termination.ts";
+import { warnOfExpiry } from "./listener-certificates.ts";
 import { CellRegistry } from "./observe/cells.ts";
 import { createLogger, type Logger, type LogLevel } from "./observe/log.ts";
 import { LogDestination } from "./observe/log-destination.ts";
@@ -135,8 +136,11 @@ interface Parts {
   readonly serving: Serving;
   readonly accessLines: LogDestination;
   readonly lifecycle: { draining: boolean };
+  /** Says once a day which certificates end soon. */
+  readonly certificates: NodeJS.Timeout;
 }
 
+const dayMs = 86_400_000;
 const nowMs = () => Date.now();
 
 interface Foundation {
@@ -180,7 +184,9 @@ function build(foundation: Foundation): Parts {
     listenHost: first.compiled.admin.host,
     onFailure: (error) => log.error({ err: error }, "the admin server failed to answer"),
   });
-  return { log, reloader, watcher, admin, serving, accessLines, lifecycle };
+  const warn = () => warnOfExpiry(serving.active.current.config.listeners, nowMs(), log);
+  const certificates = setInterval(warn, dayMs).unref();
+  return { log, reloader, watcher, admin, serving, accessLines, lifecycle, certificates };
 }
 
 function createServing(foundation: Foundation, cells: CellRegistry, accessLines: LogDestination): Serving {
@@ -217,8 +223,8 @@ function createLoader({ source, env }: AppOptions): Loader {
     secrets.set(release, secret);
     return secret;
   };
-  if (source.kind === "file") return { secrets, load: () => loadConfigFile(source.path, { env, randomSecret }) };
-  return { secrets, load: () => loadConfigText(source.text, { file: source.name, env, randomSecret }) };
+  if (source.kind === "file") return { secrets, load: () => loadConfigFile(source.path, { env, randomSecret, nowMs }) };
+  return { secrets, load: () => loadConfigText(source.text, { file: source.name, env, randomSecret, nowMs }) };
 }
 
 /** The configuration's file, and those it names, as far as they are known. */
@@ -258,8 +264,9 @@ function bindAdmin(admin: FastifyInstance, address: BindAddress): Promise<Addres
   });
 }
 
-async function release({ watcher, serving, accessLines, admin }: Parts): Promise<void> {
+async function release({ watcher, serving, accessLines, admin, certificates }: Parts): Promise<void> {
   watcher?.close();
+  clearInterval(certificates);
   await serving.free();
   // Whoever reads the log may have stopped reading: what cannot be written in this time never will be.
   await Promise.race([accessLines.close(), elapsed(lastWriteMs, "lets it end")]);

@@ -32,6 +32,8 @@ export interface DataPlaneParts {
 export interface SharedPorts {
   /** In the listeners' order; undefined: as configured. */
   readonly ports: readonly number[] | undefined;
+  /** A unix socket can not be shared so: one data plane has it. */
+  readonly unixSockets: "here" | "elsewhere";
 }
 
 /** How long connections that wait to be accepted may hold up a close. */
@@ -71,15 +73,19 @@ export class DataPlane implements Serving {
   }
 
   async listen(shared?: SharedPorts): Promise<readonly BoundListener[]> {
-    const listeners = this.#parts.first.compiled.listeners.map((configured, index) => {
-      const spec = { ...configured, port: shared?.ports?.[index] ?? configured.port };
-      return { spec, listener: this.#createListener(spec) };
+    const listeners = this.#parts.first.compiled.listeners.flatMap((configured, index) => {
+      const { address } = configured;
+      if ("path" in address && shared?.unixSockets === "elsewhere") return [];
+      const port = shared?.ports?.[index];
+      const spec =
+        "path" in address || port === undefined ? configured : { ...configured, address: { ...address, port } };
+      return [{ spec, listener: this.#createListener(spec) }];
     });
     this.#listeners = new Map(listeners.map(({ spec, listener }) => [spec.name, listener]));
     const listening: BoundListener[] = [];
     for (const { spec, listener } of listeners) {
       const listen = () => listener.listen({ reusePort: shared !== undefined });
-      listening.push({ name: spec.name, address: await bound(`listener "${spec.name}"`, spec, listen) });
+      listening.push({ name: spec.name, address: await bound(`listener "${spec.name}"`, spec.address, listen) });
     }
     return listening;
   }

@@ -1,16 +1,22 @@
-import type { AddressInfo } from "node:net";
-import { createServer, type Server, type Socket } from "node:net";
+import { chmodSync } from "node:fs";
+import { type AddressInfo, createServer, type Server, type Socket } from "node:net";
+import { setImmediate as nextTurn } from "node:timers/promises";
 import type { ListenerSpec } from "./config/compiled-config.ts";
+import { readProxied } from "./front/proxy-termination.ts";
 import { type Protocol, TlsTermination } from "./front/tls-termination.ts";
+import { removeStale } from "./front/unix-socket.ts";
 import type { Lanes } from "./lanes.ts";
+import type { ListenerCells } from "./observe/cells.ts";
 import { FastLane } from "./proxy/fast/fast-lane.ts";
 import type { Gateway } from "./proxy/gateway.ts";
-import { Peer } from "./proxy/peer.ts";
+import { type ConnectionEnds, Peer } from "./proxy/peer.ts";
 import type { Snapshot } from "./proxy/snapshot.ts";
 import { StandardServer } from "./proxy/standard/server.ts";
 
 /** Connections that the kernel holds until they are accepted. */
 const backlog = 4096;
+/** How long a close waits for connections that no lane has yet. */
+const arrivingMs = 1_000;
 
 export interface ListenOptions {
   /** Several listeners share the port, each with its own queue (SO_REUSEPORT). Default false. */
@@ -25,6 +31,12 @@ export interface ListenerParts {
   readonly ticketKeys: Buffer;
 }
 
+/** What is taken off a connection before a lane gets it. */
+interface Front {
+  readonly proxyProtocol: boolean;
+  readonly tls: TlsTermination | undefined;
+}
+
 /** One listening address: accepts connections, takes off what is around the HTTP within, and gives each to a lane. */
 export class Listener {
   readonly #parts: ListenerParts;
@@ -33,28 +45,33 @@ export class Listener {
   readonly #fast: FastLane;
   /** Connections that no lane has yet. */
   readonly #arriving = new Set<Socket>();
-  #tls: TlsTermination | undefined;
+  #noneArrives: (() => void) | undefined;
+  #front: Front;
 
   constructor(parts: ListenerParts) {
     const { gateway, lanes, spec } = parts;
     this.#parts = parts;
     this.#standard = new StandardServer(gateway, lanes.standard, spec);
     this.#fast = new FastLane(gateway, lanes.fast, this.#standard);
-    this.#tls = this.#termination(spec);
+    this.#front = this.#frontOf(spec);
     // A client may close its half and still wait for the answer; node:http expects to be asked.
     this.#server = createServer({ allowHalfOpen: true, noDelay: true });
     this.#server.on("connection", (socket: Socket) => this.#accept(socket));
   }
 
-  /** Resolves with the bound address; rejects as `listen` does (EADDRINUSE, EACCES …). */
-  listen({ reusePort = false }: ListenOptions = {}): Promise<AddressInfo> {
-    const { promise, resolve, reject } = Promise.withResolvers<AddressInfo>();
-    const { host, port } = this.#parts.spec;
+  /** Resolves with the bound address, a path for a unix socket; rejects as `listen` does (EADDRINUSE, EACCES …). */
+  async listen({ reusePort = false }: ListenOptions = {}): Promise<AddressInfo | string> {
+    const { address } = this.#parts.spec;
+    if ("path" in address) await removeStale(address.path);
+    const { promise, resolve, reject } = Promise.withResolvers<AddressInfo | string>();
     this.#server.once("error", reject);
-    this.#server.listen({ host, port, backlog, reusePort }, () => {
+    const where = "path" in address ? { path: address.path } : { ...address, reusePort };
+    this.#server.listen({ ...where, backlog }, () => {
       this.#server.off("error", reject);
-      resolve(this.#server.address() as AddressInfo);
+      resolve(this.#server.address() ?? "");
     });
+    // It is bound by now, with the permissions that the umask leaves, and nobody was accepted yet.
+    if ("path" in address && this.#server.listening) chmodSync(address.path, address.mode);
     return promise;
   }
 
@@ -62,10 +79,23 @@ export class Listener {
   async close(): Promise<void> {
     const { promise: stopped, resolve } = Promise.withResolvers<void>();
     this.#server.close(() => resolve());
-    for (const socket of this.#arriving) socket.destroy();
+    if (this.#arriving.size > 0) await this.#arrived();
     await Promise.all([stopped, this.#fast.close(), this.#standard.close()]);
     // The fast lane may have handed connections over until its end.
     await this.#standard.close();
+  }
+
+  /** Those in the middle of a handshake are let in, with the request that they came for; the slow ones are not. */
+  async #arrived(): Promise<void> {
+    const { promise, resolve } = Promise.withResolvers<void>();
+    this.#noneArrives = resolve;
+    const timer = setTimeout(resolve, arrivingMs);
+    await promise;
+    clearTimeout(timer);
+    for (const socket of this.#arriving) socket.destroy();
+    // What came with the end of a handshake is read in the next turns.
+    await nextTurn();
+    await nextTurn();
   }
 
   /** Breaks off whatever `close` still waits for. */
@@ -77,37 +107,82 @@ export class Listener {
 
   /** Builds aside what a reload may change on a running listener; it takes its place when the function is called. */
   prepare(spec: ListenerSpec | undefined): (snapshot: Snapshot) => void {
-    const tls = spec === undefined ? this.#tls : this.#termination(spec);
+    const front = spec === undefined ? this.#front : this.#frontOf(spec);
     return (snapshot) => {
-      this.#tls = tls;
+      this.#front = front;
       if (spec !== undefined) this.#standard.takesH2c = spec.h2c;
       this.#standard.snapshotChanged(snapshot);
     };
   }
 
-  #termination({ name, tls }: ListenerSpec): TlsTermination | undefined {
+  #frontOf({ name, tls, proxyProtocol }: ListenerSpec): Front {
+    if (tls === undefined) return { proxyProtocol, tls };
     const { ticketKeys } = this.#parts;
-    return tls === undefined ? undefined : new TlsTermination({ listener: name, spec: tls, ticketKeys });
+    const termination = new TlsTermination({
+      listener: name,
+      spec: tls,
+      ticketKeys,
+      failed: (cause) => this.#cells?.handshakeFailed(cause),
+    });
+    return { proxyProtocol, tls: termination };
   }
 
-  // ---- from accept to a lane: terminate (TLS), then serve
+  get #cells(): ListenerCells | undefined {
+    const { gateway, spec } = this.#parts;
+    return gateway.snapshot.listenerCells.get(spec.name);
+  }
+
+  // ---- from accept to a lane: PROXY protocol, TLS, and what is spoken within
 
   #accept(socket: Socket): void {
+    const { proxyProtocol, tls } = this.#front;
     const { remoteAddress, localPort } = socket;
-    const tls = this.#tls;
-    if (tls === undefined) {
-      this.#serve(socket, new Peer({ remoteAddress, localPort, scheme: "http" }), "http/1.1");
+    const ends: ConnectionEnds = {
+      remoteAddress,
+      localPort,
+      scheme: tls === undefined ? "http" : "https",
+      transport: "path" in this.#parts.spec.address ? "unix" : "tcp",
+    };
+    if (!proxyProtocol && tls === undefined) {
+      this.#serve(socket, new Peer(ends), "http/1.1");
       return;
     }
-    const peer = new Peer({ remoteAddress, localPort, scheme: "https" });
-    const left = () => this.#arriving.delete(socket);
     this.#arriving.add(socket);
-    socket.once("close", left);
-    tls.accept(socket, (secured, protocol) => {
-      socket.off("close", left);
-      left();
-      this.#serve(secured, peer, protocol);
+    socket.once("close", () => this.#leave(socket)).on("error", ignore);
+    if (proxyProtocol) this.#readProxied(socket, ends, tls);
+    else this.#secure(socket, ends, tls);
+  }
+
+  /** Whoever may not speak for others is not listened to. */
+  #readProxied(socket: Socket, ends: ConnectionEnds, tls: Front["tls"]): void {
+    const { trusted } = new Peer(ends).caller(this.#parts.gateway.snapshot);
+    if (!trusted) {
+      this.#cells?.rejected("untrusted");
+      socket.destroy();
+      return;
+    }
+    readProxied(socket, {
+      read: (carried) =>
+        this.#secure(socket, carried === undefined ? ends : { ...ends, ...carried, transport: "tcp" }, tls),
+      rejected: (cause) => this.#cells?.rejected(cause),
     });
+  }
+
+  #secure(socket: Socket, ends: ConnectionEnds, tls: Front["tls"]): void {
+    if (tls === undefined) {
+      this.#leave(socket);
+      this.#serve(socket, new Peer(ends), "http/1.1");
+      return;
+    }
+    tls.accept(socket, (secured, protocol) => {
+      this.#leave(socket);
+      this.#serve(secured, new Peer(ends), protocol);
+    });
+  }
+
+  #leave(socket: Socket): void {
+    this.#arriving.delete(socket);
+    if (this.#arriving.size === 0) this.#noneArrives?.();
   }
 
   /** `socket` carries plain HTTP of this protocol from here on. */
@@ -120,3 +195,5 @@ export class Listener {
     lane.accept(socket, peer);
   }
 }
+
+function ignore(): void {}

@@ -1,4 +1,5 @@
-import type { BindAddress, StaticConfig } from "./config/compiled-config.ts";
+import { addressText } from "./config/address-text.ts";
+import type { StaticConfig } from "./config/compiled-config.ts";
 import { type Diagnostic, diagnoseFile, formatDiagnostic } from "./config/diagnostics.ts";
 import type { LoadedConfig, LoadResult } from "./config/load.ts";
 import type { ReloadCells } from "./observe/cells.ts";
@@ -119,10 +120,13 @@ export class Reloader {
 }
 
 function restartNeeded(running: StaticConfig, loaded: StaticConfig): string[] {
-  const text = (addresses: readonly BindAddress[]) => addresses.map(({ host, port }) => `${host} ${port}`).join();
+  const text = ({ listeners }: StaticConfig) =>
+    listeners
+      .map(({ name, address }) => `${name} ${addressText(address)} ${"mode" in address ? address.mode : ""}`)
+      .join();
   const changed: string[] = [];
-  if (text(running.listeners) !== text(loaded.listeners)) changed.push("listeners");
-  if (text([running.admin]) !== text([loaded.admin])) changed.push("admin.address");
+  if (text(running) !== text(loaded)) changed.push("listeners");
+  if (addressText(running.admin) !== addressText(loaded.admin)) changed.push("admin.address");
   if (running.workers !== loaded.workers) changed.push("workers");
   return changed;
 }

@@ -1,5 +1,6 @@
 import type { AddressInfo } from "node:net";
-import type { BindAddress } from "./config/compiled-config.ts";
+import { addressText } from "./config/address-text.ts";
+import type { ListenerSpec } from "./config/compiled-config.ts";
 
 /** Perch can not start as told; each problem is a line for the person who started it. */
 export class StartError extends Error {
@@ -13,23 +14,33 @@ export class StartError extends Error {
 }
 
 /** Turns what the system says about an address into a line that says what to do. */
-export async function bound<T>(what: string, { host, port }: BindAddress, listen: () => Promise<T>): Promise<T> {
+export async function bound<T>(what: string, address: ListenerSpec["address"], listen: () => Promise<T>): Promise<T> {
   try {
     return await listen();
   } catch (error) {
     const code = (error as NodeJS.ErrnoException).code ?? String(error);
-    const hint = bindHints[code] ?? code;
-    throw new StartError([`perch: ${what} can not listen on ${host}:${port}: ${hint}`]);
+    const hint = ("path" in address ? socketHints : portHints)[code] ?? code;
+    throw new StartError([`perch: ${what} can not listen on ${addressText(address)}: ${hint}`]);
   }
 }
 
-const bindHints: Readonly<Record<string, string>> = {
+const portHints: Readonly<Record<string, string>> = {
   EADDRINUSE: "the port is in use (EADDRINUSE); stop the other process or choose another port",
   EACCES: "permission denied (EACCES); ports below 1024 need a privilege, choose a higher one",
   EADDRNOTAVAIL: "this machine has no such address (EADDRNOTAVAIL)",
   ENOTFOUND: "the host name is not known (ENOTFOUND)",
 };
 
-export function formatAddress({ address, port, family }: AddressInfo): string {
+const socketHints: Readonly<Record<string, string>> = {
+  EADDRINUSE: "another process serves this socket (EADDRINUSE); stop it or choose another path",
+  ENOTSOCK: "something that is no socket stands there (ENOTSOCK); remove it or choose another path",
+  ENOENT: "its folder does not exist (ENOENT)",
+  EACCES: "permission denied (EACCES); whoever runs Perch must be allowed to write its folder",
+};
+
+/** `address` as a server tells it: a text for a unix socket. */
+export function formatAddress(bound: AddressInfo | string): string {
+  if (typeof bound === "string") return `unix:${bound}`;
+  const { address, port, family } = bound;
   return family === "IPv6" ? `[${address}]:${port}` : `${address}:${port}`;
 }

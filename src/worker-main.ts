@@ -73,7 +73,10 @@ class WorkerMain {
       ticketKeys: Buffer.from(ticketKeys),
     });
     try {
-      return { kind: "serving", listeners: await this.#plane.listen({ ports }) };
+      return {
+        kind: "serving",
+        listeners: await this.#plane.listen({ ports, unixSockets: worker === 1 ? "here" : "elsewhere" }),
+      };
     } catch (error) {
       if (!(error instanceof StartError)) throw error;
       return { kind: "failed", problems: error.problems };

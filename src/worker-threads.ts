@@ -69,8 +69,9 @@ export class WorkerThreads implements Serving {
   }
 
   async listen(): Promise<readonly BoundListener[]> {
-    for (const spec of this.#parts.first.compiled.listeners) {
-      await bound(`listener "${spec.name}"`, spec, () => claimAlone(spec));
+    for (const { name, address } of this.#parts.first.compiled.listeners) {
+      // A unix socket is never shared: the one worker that has it finds out by itself.
+      if ("port" in address) await bound(`listener "${name}"`, address, () => claimAlone(address));
     }
     const started = await this.#pool.start();
     if (started.kind === "failed") throw new StartError(started.problems);

@@ -20,7 +20,7 @@ export function configPath(options: OptionValues, terminal: Terminal): string {
 type RandomSecret = (release: string) => Uint8Array;
 
 export function loadOptions(terminal: Terminal, randomSecret: RandomSecret = () => randomBytes(32)) {
-  return { env: terminal.env, randomSecret };
+  return { env: terminal.env, randomSecret, nowMs: () => Date.now() };
 }
 
 /** Undefined where the file can not be used; its problems are told by then, and the command ends with 2. */

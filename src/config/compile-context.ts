@@ -9,18 +9,30 @@ import { largestListBytes, parseValueList } from "./value-list.ts";
 /** Where a part of a value stands in the file; steps are keys and indices as written. */
 export type Locate = (...steps: (string | number)[]) => Span;
 
+export interface CompileOptions {
+  /**
+   * The secret for the pins of a release without a secretFile. Asked once for each such release and load: answer the same
+   * for the process's life, or a reload voids every pin.
+   */
+  readonly randomSecret: (release: string) => Uint8Array;
+  /** The wall clock, for warnings of certificates that end; without it there are none. */
+  readonly nowMs?: () => number;
+}
+
 /** What the parts of a compilation share: where to tell problems, and the files that the configuration names. */
 export class CompileContext {
   readonly reading: Reading;
   readonly files: NamedFiles;
-  /** The secret of a release that names no file. */
-  readonly randomSecret: (release: string) => Uint8Array;
+  readonly randomSecret: CompileOptions["randomSecret"];
+  /** What certificates' ends are judged by; undefined where nobody wants to hear of them. */
+  readonly nowMs: (() => number) | undefined;
   readonly #lists = new Map<string, ValueList | undefined>();
 
-  constructor(reading: Reading, files: NamedFiles, randomSecret: (release: string) => Uint8Array) {
+  constructor(reading: Reading, files: NamedFiles, { randomSecret, nowMs }: CompileOptions) {
     this.reading = reading;
     this.files = files;
     this.randomSecret = randomSecret;
+    this.nowMs = nowMs;
   }
 
   /** Undefined, with the problem told, where the list can not be used. */

@@ -1,4 +1,5 @@
 import { type Certificate, checkAuthorities, readCertificate } from "../front/certificate.ts";
+import { expiryWarning } from "../front/certificate-expiry.ts";
 import type { TlsSpec } from "../front/tls-termination.ts";
 import type { CompileContext } from "./compile-context.ts";
 import type { ListenerSpec } from "./compiled-config.ts";
@@ -7,8 +8,23 @@ import type { ListenerConfig, TlsConfig } from "./listener-schema.ts";
 /** A chain, a key or a bundle of authorities; the largest bundles that systems carry are a fifth of this. */
 const largestPemBytes = 1024 * 1024;
 
-export function compileListener({ name, address, tls, h2c }: ListenerConfig, context: CompileContext): ListenerSpec {
-  return { name, ...address, h2c, tls: tls && compileTls(tls, context) };
+/** Who may connect to a unix socket: whoever runs Perch, and its group. */
+const defaultMode = 0o660;
+
+export function compileListener(listener: ListenerConfig, context: CompileContext): ListenerSpec {
+  const { name, address, mode, proxyProtocol, tls, h2c } = listener;
+  const isUnix = "path" in address;
+  if (mode !== undefined && !isUnix) {
+    const span = context.reading.keySpanOf(listener, "mode");
+    context.reading.error(span, "conflicting-keys", "mode is for unix sockets; this address has a port");
+  }
+  return {
+    name,
+    address: isUnix ? { path: address.path, mode: mode ?? defaultMode } : address,
+    proxyProtocol,
+    h2c,
+    tls: tls && compileTls(tls, context),
+  };
 }
 
 function compileTls(tls: TlsConfig, context: CompileContext): TlsSpec {
@@ -28,7 +44,11 @@ function compileCertificate(
   const key = context.file(config.keyFile, largestPemBytes, spans.key);
   if (chain === undefined || key === undefined) return undefined;
   const read = readCertificate(chain.bytes, key.bytes, config.hosts);
-  if (!("problem" in read)) return read;
+  if (!("problem" in read)) {
+    const warning = context.nowMs && expiryWarning(read, context.nowMs());
+    if (warning !== undefined) context.reading.warn(spans.certificate, "risky", warning);
+    return read;
+  }
   const path = read.file === "key" ? key.path : chain.path;
   return context.badFile(spans[read.file], path, read.problem);
 }

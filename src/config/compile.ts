@@ -1,3 +1,4 @@
+import { checkListeners } from "./check-listeners.ts";
 import { compileAttribute } from "./compile-attribute.ts";
 import type { CompileContext } from "./compile-context.ts";
 import { compileListener } from "./compile-listener.ts";
@@ -5,11 +6,10 @@ import { compileMirror } from "./compile-mirror.ts";
 import { compileRelease } from "./compile-release.ts";
 import { compileRoutes, type RouteScope } from "./compile-route.ts";
 import { compileService } from "./compile-service.ts";
-import type { BindAddress, CompiledConfig } from "./compiled-config.ts";
+import type { CompiledConfig } from "./compiled-config.ts";
 import { checkCookieNames } from "./cookie-names.ts";
 import { deepFreeze } from "./kit/freeze.ts";
 import type { Reading } from "./kit/schema.ts";
-import { quote } from "./kit/tree.ts";
 import { KnownAttributes } from "./known-attributes.ts";
 import { Pairings } from "./pairings.ts";
 import { checkPropagationHeaders } from "./propagation-headers.ts";
@@ -47,7 +47,8 @@ export function compileConfig(config: Config, context: CompileContext): Compiled
     listeners: config.listeners.map((listener) => compileListener(listener, context)),
     admin: config.admin.address,
     workers: config.workers,
-    trustedProxies: config.trustedProxies,
+    trustedProxies: config.trustedProxies.filter((range) => range !== "unix"),
+    trustUnixSockets: config.trustedProxies.includes("unix"),
     exposeVersion: config.exposeVersion,
     fastLane: config.fastLane,
     accessLog: { sample: config.accessLog.sample },
@@ -74,38 +75,6 @@ const namesIn = (config: Config, reading: Reading): RouteScope => ({
   services: reading.namesIn(config, "services"),
   releases: reading.namesIn(config, "releases"),
 });
-
-const addressText = ({ host, port }: BindAddress): string => `${host.includes(":") ? `[${host}]` : host}:${port}`;
-
-/** Each name and each address once; port 0 is a different one each time. */
-function checkListeners(config: Config, reading: Reading): void {
-  const names = new Set<string>();
-  const takenBy = new Map<string, string>();
-  for (const listener of config.listeners) {
-    if (names.has(listener.name)) {
-      const message = `another listener is called ${quote(listener.name)} already`;
-      reading.error(reading.spanOf(listener, "name"), "duplicate-name", message);
-    }
-    names.add(listener.name);
-    claimAddress(listener.address, `listener ${quote(listener.name)}`, listener, takenBy, reading);
-  }
-  claimAddress(config.admin.address, "admin", config.admin, takenBy, reading);
-}
-
-function claimAddress(
-  address: BindAddress,
-  who: string,
-  owner: object,
-  takenBy: Map<string, string>,
-  reading: Reading,
-): void {
-  const text = addressText(address);
-  const other = takenBy.get(text);
-  if (other !== undefined && address.port !== 0) {
-    reading.error(reading.spanOf(owner, "address"), "duplicate-name", `${other} has the address ${text} already`);
-  }
-  takenBy.set(text, who);
-}
 
 /** What is valid, but seldom meant once real traffic comes. */
 function warnOfDeployment(config: Config, reading: Reading): void {

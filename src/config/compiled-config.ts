@@ -1,6 +1,7 @@
 import type { AddressRange } from "../decide/address.ts";
 import type { ReleaseSpec } from "../decide/release.ts";
 import type { TlsSpec } from "../front/tls-termination.ts";
+import type { UnixAddress } from "../front/unix-socket.ts";
 import type { AttributeSpec } from "../identify/attribute-spec.ts";
 import type { RedirectSpec } from "../route/redirect-spec.ts";
 import type { RouteMatch } from "../route/route-match.ts";
@@ -13,9 +14,13 @@ export interface BindAddress {
   readonly port: number;
 }
 
-export interface ListenerSpec extends BindAddress {
+/** Only a restart changes its name and address. */
+export interface ListenerSpec {
   readonly name: string;
-  /** Undefined where HTTP is spoken in the clear. Follows a reload, unlike the address. */
+  readonly address: BindAddress | UnixAddress;
+  /** Whether trusted callers say by the PROXY protocol, before anything else, for whom they speak. */
+  readonly proxyProtocol: boolean;
+  /** Undefined where HTTP is spoken in the clear. */
   readonly tls: TlsSpec | undefined;
   /** Whether HTTP/2 without TLS is taken, from clients that know it beforehand. Follows a reload. */
   readonly h2c: boolean;
@@ -66,6 +71,8 @@ export interface Limits {
 /** A valid configuration, compiled to the types of the stages that use it; deep-frozen. */
 export interface CompiledConfig extends StaticConfig {
   readonly trustedProxies: readonly AddressRange[];
+  /** Whether callers over unix sockets are trusted as well. */
+  readonly trustUnixSockets: boolean;
   readonly exposeVersion: boolean;
   /** Whether connections begin in the fast lane. */
   readonly fastLane: "on" | "off";

@@ -99,6 +99,13 @@ export const addressRange: Schema<AddressRange> = scalar({
   json: { type: "string" },
 });
 
+/** Somebody who may be a trusted proxy: by address, or whoever may open a unix socket of ours. */
+export const proxyRange: Schema<AddressRange | "unix"> = scalar({
+  what: "an address, a CIDR range, or unix",
+  parse: (written) => (written === "unix" ? "unix" : (parseAddressRange(written) ?? new Wrong(...noRange(written)))),
+  json: { type: "string" },
+});
+
 /** The words for a text that is no CIDR range. */
 export const noRange = (written: string): [message: string, suggestion: string] => [
   `${quote(written)} is not an address or a CIDR range`,
@@ -130,6 +137,26 @@ function parseBindAddress(written: string): BindAddress | Wrong {
   }
   if (port > 65_535) return new Wrong(`${port} is not a port: ports end at 65535`);
   return { host: address.text, port };
+}
+
+/** What the system takes for a path, with the octet that ends it. */
+const longestSocketPath = 107;
+
+/** Where a listener listens: `host:port`, or `unix:` and an absolute path. */
+export const listenAddress: Schema<BindAddress | { readonly path: string }> = scalar({
+  what: "an address such as 0.0.0.0:8080 or unix:/run/perch.sock",
+  parse: (written) => (written.startsWith("unix:") ? parseSocketPath(written) : parseBindAddress(written)),
+  json: { type: "string", pattern: "^(?:(?:\\[[0-9A-Fa-f:.]+\\]|[0-9.]+):[0-9]{1,5}|unix:/.+)$" },
+});
+
+function parseSocketPath(written: string): { readonly path: string } | Wrong {
+  const path = written.slice("unix:".length);
+  if (!/^\/.*[^/]$/.test(path) || /\p{Cc}/u.test(path)) {
+    return new Wrong(`${quote(written)} has no absolute path of a socket`, "write it as in unix:/run/perch.sock");
+  }
+  const bytes = Buffer.byteLength(path);
+  if (bytes <= longestSocketPath) return { path };
+  return new Wrong(`the path has ${bytes} bytes; a unix socket's has ${longestSocketPath} at most`);
 }
 
 function lowerCase(schema: Schema<string>): Schema<string> {

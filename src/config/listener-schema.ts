@@ -1,8 +1,9 @@
-import { bindAddress, filePath, hostPattern, resourceName } from "./domain-scalars.ts";
+import { filePath, hostPattern, listenAddress, resourceName } from "./domain-scalars.ts";
 import { list } from "./kit/collections.ts";
 import { defaulted, object, optional, required } from "./kit/object.ts";
-import { boolean, oneOf } from "./kit/scalars.ts";
-import type { Infer } from "./kit/schema.ts";
+import { boolean, oneOf, scalar, Wrong } from "./kit/scalars.ts";
+import type { Infer, Schema } from "./kit/schema.ts";
+import { quote } from "./kit/tree.ts";
 
 const certificate = object(
   {
@@ -31,15 +32,33 @@ const tls = object(
   { what: "tls" },
 );
 
+const fileMode: Schema<number> = scalar({
+  what: "permissions in octal such as 0660",
+  parse: (written) =>
+    /^0?[0-7]{3}$/.test(written)
+      ? Number.parseInt(written, 8)
+      : new Wrong(`${quote(written)} is no file's permissions in octal, such as 0660`),
+  json: { type: ["string", "integer"], pattern: "^0?[0-7]{3}$" },
+});
+
 /** One address that requests come in by. */
 export const listenerSchema = object(
   {
     name: required("The listener's name.", resourceName),
-    address: required("host:port to accept requests on; [::]:8080 for IPv6.", bindAddress),
+    address: required(
+      "host:port to accept requests on; [::]:8080 for IPv6; unix:/run/perch.sock for a unix socket.",
+      listenAddress,
+    ),
+    mode: optional("Who may connect to a unix socket: the file's permissions in octal. Default: 0660.", fileMode),
+    proxyProtocol: defaulted(
+      "Whether every connection begins with a header of the PROXY protocol, which only trustedProxies may send.",
+      boolean(),
+      false,
+    ),
     tls: optional("Speaks TLS, by certificates that are watched and reloaded.", tls),
     h2c: defaulted("Whether clients may speak HTTP/2 without TLS, with prior knowledge.", boolean(), false),
   },
-  { what: "a listener", later: ["proxyProtocol"] },
+  { what: "a listener" },
 );
 
 export type ListenerConfig = Infer<typeof listenerSchema>;

@@ -1,6 +1,6 @@
 import { createHash } from "node:crypto";
 import { compileConfig } from "./compile.ts";
-import { CompileContext } from "./compile-context.ts";
+import { CompileContext, type CompileOptions } from "./compile-context.ts";
 import type { CompiledConfig } from "./compiled-config.ts";
 import { type Diagnostic, diagnoseFile } from "./diagnostics.ts";
 import type { Environment } from "./kit/environment.ts";
@@ -42,16 +42,11 @@ export type LoadResult =
 /** A configuration that may be used. */
 export type LoadedConfig = Extract<LoadResult, { ok: true }>;
 
-export interface LoadOptions {
+export interface LoadOptions extends CompileOptions {
   /** What `${NAME}` may refer to. */
   readonly env: Environment;
   /** Reads a file that the configuration names, by its absolute path. Default: a regular file, by `fs`. */
   readonly readFile?: ReadFile;
-  /**
-   * The secret for the pins of a release without a secretFile. Asked once for each such release and load: answer the same
-   * for the process's life, or a reload voids every pin.
-   */
-  readonly randomSecret: (release: string) => Uint8Array;
 }
 
 /** A larger file is a mistake, or an attack. */
@@ -105,7 +100,7 @@ function readAndCompile(
   const reading = new Reading(problems);
   const config = configSchema.read(tree, reading);
   if (config === broken) return undefined;
-  const compiled = compileConfig(config, new CompileContext(reading, files, options.randomSecret));
+  const compiled = compileConfig(config, new CompileContext(reading, files, options));
   return { config: deepFreeze(config), compiled };
 }
 

@@ -1,6 +1,6 @@
 import { attributeName, attributeSchema } from "./attribute-schema.ts";
 import { conditionWords } from "./condition-schema.ts";
-import { addressRange, bindAddress, resourceName } from "./domain-scalars.ts";
+import { bindAddress, proxyRange, resourceName } from "./domain-scalars.ts";
 import { list, mapOf } from "./kit/collections.ts";
 import { Definitions, type JsonSchema } from "./kit/json-schema.ts";
 import { defaulted, object, required } from "./kit/object.ts";
@@ -33,8 +33,8 @@ export const configSchema = object(
       { name: "web", address: "0.0.0.0:8080" },
     ]),
     trustedProxies: defaulted(
-      "Callers whose X-Forwarded-* headers are believed and extended.",
-      list(addressRange, { of: "address ranges" }),
+      "Callers whose X-Forwarded-* and PROXY headers are believed; unix: those that come by a unix socket.",
+      list(proxyRange, { of: "address ranges" }),
       [],
     ),
     exposeVersion: defaulted("Whether responses say in x-perch-version which version served them.", boolean(), false),

@@ -1,7 +1,9 @@
 import { createHash } from "node:crypto";
 import type { Socket } from "node:net";
 import { createSecureContext, createServer, type SecureContext, type Server, type TLSSocket } from "node:tls";
+import type { HandshakeFailure } from "../observe/listener-cells.ts";
 import type { Certificate, TlsVersion } from "./certificate.ts";
+import { handshakeFailure } from "./handshake-failure.ts";
 import { ServerNames } from "./server-names.ts";
 
 /** What a listener speaks TLS by. */
@@ -28,11 +30,12 @@ export interface TlsTerminationParts {
   readonly spec: TlsSpec;
   /** `ticketKeyBytes` that session tickets are sealed with: the same wherever a ticket is to be taken. */
   readonly ticketKeys: Buffer;
+  /** Hears of each connection that was destroyed for want of a handshake. */
+  readonly failed: (cause: HandshakeFailure) => void;
 }
 
-interface Waiting {
-  readonly secured: (socket: TLSSocket, protocol: Protocol) => void;
-}
+/** Told once TLS is spoken, and by what is spoken within. */
+type Secured = (socket: TLSSocket, protocol: Protocol) => void;
 
 /** node:tls keeps the connection below by a name of its own. */
 type TlsSocketOverSocket = TLSSocket & { readonly _parent?: Socket };
@@ -43,10 +46,10 @@ type TlsSocketOverSocket = TLSSocket & { readonly _parent?: Socket };
  */
 export class TlsTermination {
   readonly #server: Server;
-  readonly #waiting = new WeakMap<Socket, Waiting>();
+  readonly #waiting = new WeakMap<Socket, Secured>();
 
   /** Throws where OpenSSL takes a certificate no more that it took when it was read. */
-  constructor({ listener, spec, ticketKeys }: TlsTerminationParts) {
+  constructor({ listener, spec, ticketKeys, failed }: TlsTerminationParts) {
     const common = {
       minVersion: spec.minVersion,
       sessionIdContext: sessionContext(listener, spec),
@@ -72,21 +75,24 @@ export class TlsTermination {
       ticketKeys,
     });
     this.#server.on("secureConnection", (socket) => this.#onSecure(socket));
-    this.#server.on("tlsClientError", (_error, socket) => socket.destroy());
+    this.#server.on("tlsClientError", (error, socket) => {
+      socket.destroy();
+      failed(handshakeFailure(error, socket));
+    });
   }
 
   /** Calls back once TLS is spoken; a connection that never gets there is destroyed. */
-  accept(socket: Socket, secured: Waiting["secured"]): void {
-    this.#waiting.set(socket, { secured });
+  accept(socket: Socket, secured: Secured): void {
+    this.#waiting.set(socket, secured);
     // It listens to nothing; node:tls takes connections that others accepted by this event.
     this.#server.emit("connection", socket);
   }
 
   #onSecure(socket: TLSSocket): void {
     const below = (socket as TlsSocketOverSocket)._parent;
-    const waiting = below === undefined ? undefined : this.#waiting.get(below);
-    if (waiting === undefined) throw new TypeError("TLS is spoken on a connection that was not accepted.");
-    waiting.secured(socket, socket.alpnProtocol === false ? "http/1.1" : (socket.alpnProtocol as Protocol));
+    const secured = below === undefined ? undefined : this.#waiting.get(below);
+    if (secured === undefined) throw new TypeError("TLS is spoken on a connection that was not accepted.");
+    secured(socket, socket.alpnProtocol === false ? "http/1.1" : (socket.alpnProtocol as Protocol));
   }
 }
 

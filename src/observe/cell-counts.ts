@@ -1,6 +1,7 @@
 import type { AttributeErrorCause } from "./attribute-cells.ts";
 import type { CellValues } from "./cell.ts";
 import type { HandoverCause } from "./handover-cells.ts";
+import type { ListenerCounts } from "./listener-cells.ts";
 import type { MirrorCounts } from "./mirror-cells.ts";
 import type { ReleaseCounts } from "./release-cells.ts";
 import type { RequestCounts } from "./request-cells.ts";
@@ -14,6 +15,7 @@ export type CellCounts = {
   readonly releases: ReadonlyMap<string, ReleaseCounts>;
   readonly attributes: ReadonlyMap<string, CellValues<AttributeErrorCause>>;
   readonly mirrors: ReadonlyMap<string, MirrorCounts>;
+  readonly listeners: ReadonlyMap<string, ListenerCounts>;
   /** Undefined where there are none yet. */
   readonly handovers: CellValues<HandoverCause> | undefined;
 };
@@ -24,6 +26,7 @@ export const noCounts: CellCounts = Object.freeze({
   releases: new Map(),
   attributes: new Map(),
   mirrors: new Map(),
+  listeners: new Map(),
   handovers: undefined,
 });
 
@@ -41,7 +44,15 @@ export function sumCounts(all: readonly CellCounts[]): CellCounts {
 }
 
 /** What is left of counts whose counters ended: nothing in flight, and of windows only the last minutes. */
-export function pastCounts({ requests, upstreams, releases, attributes, mirrors, handovers }: CellCounts): CellCounts {
+export function pastCounts({
+  requests,
+  upstreams,
+  releases,
+  attributes,
+  mirrors,
+  listeners,
+  handovers,
+}: CellCounts): CellCounts {
   return {
     requests,
     upstreams: mapValues(upstreams, (upstream) => ({ ...upstream, inFlight: 0 })),
@@ -51,6 +62,7 @@ export function pastCounts({ requests, upstreams, releases, attributes, mirrors,
     })),
     attributes,
     mirrors: mapValues(mirrors, (mirror) => ({ ...mirror, inFlight: 0 })),
+    listeners,
     handovers,
   };
 }

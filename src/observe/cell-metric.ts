@@ -39,3 +39,12 @@ export function* histogramSamples(name: string, labels: Labels, histogram: Histo
   yield { metricName: `${name}_sum`, labels, value: histogram.sum };
   yield { metricName: `${name}_count`, labels, value: cumulative.at(-1) ?? 0 };
 }
+
+/** One sample for each cell, its key as the value of the label `name`. */
+export function* byLabel(
+  labels: Readonly<Record<string, string>>,
+  name: string,
+  cells: Readonly<Record<string, { readonly value: number }>>,
+): Iterable<Sample> {
+  for (const [label, { value }] of Object.entries(cells)) yield { labels: { ...labels, [name]: label }, value };
+}

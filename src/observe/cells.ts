@@ -7,13 +7,23 @@ import { AttributeCells } from "./attribute-cells.ts";
 import type { Cell } from "./cell.ts";
 import type { CellCounts } from "./cell-counts.ts";
 import { HandoverCells } from "./handover-cells.ts";
+import { ListenerCells, type ListenerFront } from "./listener-cells.ts";
 import { MirrorCells } from "./mirror-cells.ts";
 import { ReleaseCells } from "./release-cells.ts";
 import { ReloadCells } from "./reload-cells.ts";
 import { RequestCells, type RequestCounts } from "./request-cells.ts";
 import { UpstreamCells } from "./upstream-cells.ts";
 
-export type { AttributeCells, Cell, MirrorCells, ReleaseCells, ReloadCells, RequestCells, UpstreamCells };
+export type {
+  AttributeCells,
+  Cell,
+  ListenerCells,
+  MirrorCells,
+  ReleaseCells,
+  ReloadCells,
+  RequestCells,
+  UpstreamCells,
+};
 
 /** The cells of one snapshot, by what they stand for. */
 interface CellSet {
@@ -22,6 +32,7 @@ interface CellSet {
   readonly releases: ReadonlyMap<string, ReleaseCells>;
   readonly attributes: ReadonlyMap<string, AttributeCells>;
   readonly mirrors: ReadonlyMap<string, MirrorCells>;
+  readonly listeners: ReadonlyMap<string, ListenerCells>;
 }
 
 /** A newline cannot be part of a configured name, so keys of different names never meet. */
@@ -38,6 +49,7 @@ export class CellGeneration {
   readonly #releases = new Map<string, ReleaseCells>();
   readonly #attributes = new Map<string, AttributeCells>();
   readonly #mirrors = new Map<string, MirrorCells>();
+  readonly #listeners = new Map<string, ListenerCells>();
   readonly #before: CellSet;
   readonly #activate: (cells: CellSet) => void;
 
@@ -82,6 +94,12 @@ export class CellGeneration {
     return cells;
   }
 
+  listener(name: string, front: ListenerFront): ListenerCells {
+    const cells = new ListenerCells(name, front, this.#before.listeners.get(name));
+    this.#listeners.set(name, cells);
+    return cells;
+  }
+
   /** From here on these cells, and no others, are exported. Call it where the snapshot is swapped. */
   commit(): void {
     // Not `this`: it knows the cells before it, so every reload would keep all earlier ones alive.
@@ -91,6 +109,7 @@ export class CellGeneration {
       releases: this.#releases,
       attributes: this.#attributes,
       mirrors: this.#mirrors,
+      listeners: this.#listeners,
     });
   }
 }
@@ -107,6 +126,7 @@ export class CellRegistry {
     releases: new Map(),
     attributes: new Map(),
     mirrors: new Map(),
+    listeners: new Map(),
   };
 
   begin(): CellGeneration {
@@ -135,9 +155,13 @@ export class CellRegistry {
     return this.#active.mirrors.values();
   }
 
+  listeners(): Iterable<ListenerCells> {
+    return this.#active.listeners.values();
+  }
+
   /** What the active cells counted. Most routes of a large table are idle, and left out. */
   counts(): CellCounts {
-    const { requests, upstreams, releases, attributes, mirrors } = this.#active;
+    const { requests, upstreams, releases, attributes, mirrors, listeners } = this.#active;
     const busy = Array.from(requests, ([key, cells]): [string, RequestCounts] => [key, cells.counts()]);
     return {
       requests: new Map(busy.filter(([, { codes }]) => codes.size > 0)),
@@ -145,18 +169,20 @@ export class CellRegistry {
       releases: countsOf(releases),
       attributes: countsOf(attributes),
       mirrors: countsOf(mirrors),
+      listeners: countsOf(listeners),
       handovers: this.handovers.counts(),
     };
   }
 
   /** Sets the active cells to these counts and no others; what they have no cell for is left out. */
   restore(counts: CellCounts): void {
-    const { requests, upstreams, releases, attributes, mirrors } = this.#active;
+    const { requests, upstreams, releases, attributes, mirrors, listeners } = this.#active;
     for (const [key, cells] of requests) cells.restore(counts.requests.get(key));
     for (const [key, cells] of upstreams) cells.restore(counts.upstreams.get(key));
     for (const [key, cells] of releases) cells.restore(counts.releases.get(key));
     for (const [key, cells] of attributes) cells.restore(counts.attributes.get(key));
     for (const [key, cells] of mirrors) cells.restore(counts.mirrors.get(key));
+    for (const [key, cells] of listeners) cells.restore(counts.listeners.get(key));
     this.handovers.restore(counts.handovers);
   }
 }

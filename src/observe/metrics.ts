@@ -1,7 +1,8 @@
 import { Registry } from "prom-client";
-import { type CellMetricOptions, histogramSamples, registerCellMetric, type Sample } from "./cell-metric.ts";
+import { byLabel, type CellMetricOptions, histogramSamples, registerCellMetric } from "./cell-metric.ts";
 import type { CellRegistry } from "./cells.ts";
 import { handoverCauses } from "./handover-cells.ts";
+import { type CertificateExpiry, listenerMetrics } from "./listener-metrics.ts";
 import { mirrorMetrics } from "./mirror-metrics.ts";
 import { registerProcessMetrics } from "./process-metrics.ts";
 import type { WeightRatio } from "./weight-ratios.ts";
@@ -19,6 +20,7 @@ export interface MetricsSource {
   readonly cells: CellRegistry;
   readonly endpointStates: () => Iterable<EndpointState>;
   readonly weightRatios: () => Iterable<WeightRatio>;
+  readonly certificates: () => Iterable<CertificateExpiry>;
   /** How many threads serve, and how many were replaced. */
   readonly workers: () => { readonly serving: number; readonly restarts: number };
   /** Perch's own version, and Node's without the leading `v`. */
@@ -40,6 +42,7 @@ export class Metrics {
       ...upstreamMetrics(source.cells),
       ...releaseMetrics(source),
       ...mirrorMetrics(source.cells),
+      ...listenerMetrics(source.cells, source.certificates),
       ...processWideMetrics(source),
     ];
     for (const metric of all) registerCellMetric(this.#registry, metric);
@@ -264,13 +267,4 @@ function processWideMetrics({ cells, endpointStates, workers, build }: MetricsSo
 
 function lone(name: string, help: string, type: "counter" | "gauge", value: () => number): CellMetricOptions {
   return { name, help, type, samples: () => [{ labels: {}, value: value() }] };
-}
-
-/** One sample for each cell, its key as the value of the label `name`. */
-function* byLabel(
-  labels: Readonly<Record<string, string>>,
-  name: string,
-  cells: Readonly<Record<string, { readonly value: number }>>,
-): Iterable<Sample> {
-  for (const [label, { value }] of Object.entries(cells)) yield { labels: { ...labels, [name]: label }, value };
 }

@@ -8,6 +8,8 @@ export interface ConnectionEnds {
   readonly remoteAddress: string | undefined;
   readonly localPort: number | undefined;
   readonly scheme: Caller["scheme"];
+  /** Over a unix socket there is no address; a TCP connection that is gone already tells none either. */
+  readonly transport: "tcp" | "unix";
 }
 
 const defaultPorts = { http: 80, https: 443 } as const;
@@ -24,10 +26,13 @@ export class Peer {
 
   caller(snapshot: Snapshot): Caller {
     if (this.#caller !== undefined && this.#judgedBy === snapshot) return this.#caller;
-    const { remoteAddress, scheme, localPort = defaultPorts[scheme] } = this.#ends;
+    const { remoteAddress, scheme, transport, localPort = defaultPorts[scheme] } = this.#ends;
     // Link-local addresses come with their zone (RFC 4007 §11).
     const address = remoteAddress === undefined ? undefined : parseAddress(remoteAddress.replace(/%.*$/, ""));
-    const trusted = address !== undefined && snapshot.trustedProxies.some((range) => range.contains(address));
+    const trusted =
+      address === undefined
+        ? transport === "unix" && snapshot.config.trustUnixSockets
+        : snapshot.trustedProxies.some((range) => range.contains(address));
     this.#judgedBy = snapshot;
     this.#caller = Object.freeze({ address, trusted, scheme, localPort });
     return this.#caller;

@@ -4,7 +4,14 @@ import { Release } from "../decide/decide.ts";
 import type { ReleaseSpec } from "../decide/release.ts";
 import { AttributeTable } from "../identify/attributes.ts";
 import { CookieNames } from "../identify/cookies.ts";
-import type { AttributeCells, CellGeneration, ReleaseCells, RequestCells, UpstreamCells } from "../observe/cells.ts";
+import type {
+  AttributeCells,
+  CellGeneration,
+  ListenerCells,
+  ReleaseCells,
+  RequestCells,
+  UpstreamCells,
+} from "../observe/cells.ts";
 import { otherVersion } from "../observe/release-cells.ts";
 import type { RedirectSpec } from "../route/redirect-spec.ts";
 import { RouteTable } from "../route/route-table.ts";
@@ -99,6 +106,8 @@ export interface Snapshot {
   readonly strangersParameters: ReadonlySet<string>;
   /** For requests that met no route. */
   readonly noRouteCells: RequestCells;
+  /** By the listener's name. */
+  readonly listenerCells: ReadonlyMap<string, ListenerCells>;
 }
 
 /** What a snapshot is built on: generations that are committed only once the whole snapshot stands. */
@@ -147,6 +156,12 @@ export function buildSnapshot(config: CompiledConfig, hash: string, parts: Snaps
     ownParameters,
     strangersParameters: new Set([...ownParameters, ...attributes.untrustedQuery]),
     noRouteCells: parts.cells.request("none", "none", "none"),
+    listenerCells: new Map(
+      config.listeners.map(({ name, tls, proxyProtocol }) => [
+        name,
+        parts.cells.listener(name, { tls: tls !== undefined, proxyProtocol }),
+      ]),
+    ),
   });
 }
 

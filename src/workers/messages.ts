@@ -11,13 +11,14 @@ export interface StartInput {
   readonly logLevel: LogLevel;
   /** What TLS session tickets are sealed with: a client may come back to another worker. */
   readonly ticketKeys: Uint8Array;
-  /** The ports that the first worker got, in the listeners' order; undefined for the first. */
+  /** The ports that the first worker got, in the listeners' order (0 for a unix socket); undefined for the first. */
   readonly ports: readonly number[] | undefined;
 }
 
 export interface BoundListener {
   readonly name: string;
-  readonly address: AddressInfo;
+  /** A text where it is a unix socket: its path. */
+  readonly address: AddressInfo | string;
 }
 
 export type StartAnswer =

@@ -71,7 +71,7 @@ export class WorkerPool {
     const [first, ...others] = this.#places;
     const answer = first === undefined ? failed("there is no worker") : await this.#startFirst(first);
     if (answer.kind === "failed") return answer;
-    this.#ports = answer.listeners.map(({ address }) => address.port);
+    this.#ports = answer.listeners.map(({ address }) => (typeof address === "string" ? 0 : address.port));
     const answers = await Promise.all(others.map((place) => this.#startFirst(place)));
     const failure = answers.find(({ kind }) => kind === "failed");
     if (failure !== undefined) return failure;

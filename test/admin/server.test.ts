@@ -31,6 +31,7 @@ const config: ConfigView = {
 const metrics = new Metrics({
   cells: new CellRegistry(),
   endpointStates: () => [],
+  certificates: () => [],
   weightRatios: () => [],
   workers: () => ({ serving: 1, restarts: 0 }),
   build: { version: "0.1.0", nodeVersion: "26.5.1" },

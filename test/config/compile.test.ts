@@ -21,10 +21,13 @@ describe("what a configuration compiles to", () => {
   test("defaults stand in for all that is left out", () => {
     const { services, routes, ...rest } = compiled(smallest);
     expect(rest).toEqual({
-      listeners: [{ name: "web", host: "0.0.0.0", port: 8080, h2c: false }],
+      listeners: [
+        { name: "web", address: { host: "0.0.0.0", port: 8080 }, proxyProtocol: false, h2c: false, tls: undefined },
+      ],
       admin: { host: "127.0.0.1", port: 9901 },
       workers: 1,
       trustedProxies: [],
+      trustUnixSockets: false,
       exposeVersion: false,
       fastLane: "on",
       accessLog: { sample: 1 },
@@ -127,7 +130,7 @@ describe("what a configuration compiles to", () => {
   test("variables give values of any type", () => {
     const text = changed("canary: 5 }", `canary: "\${WEIGHT}" }`).replace("0.0.0.0:8080", `0.0.0.0:\${PORT}`);
     expect(releaseOf(text).split).toEqual({ stable: 95, canary: 5 });
-    expect(compiled(text).listeners[0]?.port).toBe(9090);
+    expect(compiled(text).listeners[0]?.address).toEqual({ host: "0.0.0.0", port: 9090 });
   });
 
   test("weights have no prototype: a pin's `constructor` is no weight", () => {

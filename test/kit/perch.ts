@@ -30,7 +30,8 @@ export async function startPerch(yaml: string, given: TestPerchOptions = {}): Pr
     accessLogTo: "/dev/null",
     ...options,
   });
-  const port = app.listeners[0]?.address.port ?? 0;
+  const address = app.listeners[0]?.address;
+  const port = typeof address === "object" ? address.port : 0;
   const adminOrigin = `http://127.0.0.1:${app.adminAddress.port}`;
   const admin = (path: string) => fetch(adminOrigin + path);
   return {

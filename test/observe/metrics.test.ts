@@ -18,6 +18,7 @@ const exporterOf = (cells: CellRegistry): Metrics =>
   new Metrics({
     cells,
     endpointStates: () => endpoints,
+    certificates: () => [],
     weightRatios: () => ratios,
     workers: () => ({ serving: 4, restarts: 5 }),
     build,
@@ -150,6 +151,7 @@ describe("the exposition", () => {
     const metrics = new Metrics({
       cells: new CellRegistry(),
       endpointStates: () => [state],
+      certificates: () => [],
       weightRatios: () => [],
       workers: () => ({ serving: 1, restarts: 0 }),
       build,

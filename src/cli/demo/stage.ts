@@ -29,7 +29,7 @@ export async function startStage({ split, ports }: StageOptions): Promise<Stage>
     const origins = { stable: stable.origin, canary: canary.origin };
     const app = await startApp({ origins, split }, ports);
     return {
-      proxyOrigin: `http://127.0.0.1:${app.listeners[0]?.address.port}`,
+      proxyOrigin: originOf(app),
       adminOrigin: `http://127.0.0.1:${app.adminAddress.port}`,
       async close() {
         await app.stop();
@@ -40,6 +40,12 @@ export async function startStage({ split, ports }: StageOptions): Promise<Stage>
     await closeUpstreams();
     throw error;
   }
+}
+
+/** The demo's own listener is on a port of this machine. */
+function originOf({ listeners }: App): string {
+  const address = listeners[0]?.address;
+  return `http://127.0.0.1:${typeof address === "object" ? address.port : ""}`;
 }
 
 /** Tries instead of asking first whether a port is free: the answer could be wrong by the time it is used. */

@@ -1,5 +1,6 @@
 import { isDeepStrictEqual } from "node:util";
-import type { BindAddress, CompiledConfig } from "../../config/compiled-config.ts";
+import { addressText } from "../../config/address-text.ts";
+import type { CompiledConfig } from "../../config/compiled-config.ts";
 import type { RouteConfig } from "../../config/route-schema.ts";
 import type { Config } from "../../config/schema.ts";
 import type { ServiceSpec } from "../../upstream/service-spec.ts";
@@ -155,9 +156,5 @@ function restartNeeded(old: CompiledConfig, next: CompiledConfig): string[] {
 }
 
 function listenerText({ listeners }: CompiledConfig): string {
-  return listeners.map((listener) => `${listener.name} ${addressText(listener)}`).join(", ");
-}
-
-function addressText({ host, port }: BindAddress): string {
-  return `${host.includes(":") ? `[${host}]` : host}:${port}`;
+  return listeners.map((listener) => `${listener.name} ${addressText(listener.address)}`).join(", ");
 }

@@ -12,6 +12,8 @@ export interface ConnectionReader {
 /** A connection that was accepted, read by one reader until it is given back. */
 export interface AcceptedSocket {
   readonly socket: Socket;
+  /** What somebody before read and put back: it comes before all else, and is the reader's to take. */
+  readonly early: Buffer | undefined;
   /** Makes it a stream like any other again, with these octets first. */
   giveBack(unread: Buffer): void;
 }
@@ -33,6 +35,8 @@ type SocketWithHandle = Socket & { _handle?: Handle | null };
 export function readAccepted(accepted: Socket, reader: ConnectionReader): AcceptedSocket {
   const handle = accepted instanceof TLSSocket ? undefined : (accepted as SocketWithHandle)._handle;
   if (typeof handle?.useUserBuffer !== "function") return readChunks(accepted, reader);
+  // Once the handle is gone, it is asked no more.
+  const early = accepted.readableLength > 0 ? (accepted.read() as Buffer) : undefined;
   (accepted as SocketWithHandle)._handle = null;
   let givenBack = false;
   const callback = (length: number, octets: Buffer): boolean =>
@@ -44,6 +48,7 @@ export function readAccepted(accepted: Socket, reader: ConnectionReader): Accept
   accepted.destroy();
   return {
     socket,
+    early,
     giveBack(unread) {
       givenBack = true;
       socket.unshift(unread);
@@ -58,6 +63,8 @@ function readChunks(socket: Socket, reader: ConnectionReader): AcceptedSocket {
   socket.on("data", onData);
   return {
     socket,
+    // A stream gives what was put back by itself.
+    early: undefined,
     giveBack(unread) {
       socket.off("data", onData);
       socket.unshift(unread);

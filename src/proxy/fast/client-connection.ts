@@ -99,6 +99,8 @@ export class ClientConnection {
     // Whatever broke is also told by `close`.
     this.#socket.on("error", ignore).on("end", this.#onEnd).on("close", this.#onClose).on("timeout", this.#onTimeout);
     context.deadlines.arm(this.deadline, headTimeoutMs);
+    const { early } = this.#accepted;
+    if (early !== undefined && !this.#read(early.length, early)) this.#socket.pause();
   }
 
   /** Whether no request is being read or answered. */
@@ -178,15 +180,19 @@ export class ClientConnection {
   // ---- what comes in
 
   readonly #onRead = (length: number, octets: Buffer): boolean => {
-    this.#context.turns.happened();
     this.#target.readBegun();
+    return this.#read(length, octets);
+  };
+
+  #read(length: number, octets: Buffer): boolean {
+    this.#context.turns.happened();
     try {
       this.#take(octets, 0, length);
     } catch (error) {
       this.#fail(error);
     }
     return !this.#isPaused;
-  };
+  }
 
   readonly #onFlushed = (): void => {
     // Node calls back for what a destroyed socket never sent; its `close` tells the rest.

@@ -59,7 +59,7 @@ export class LaneWithClock {
     this.lane = new FastLane(gateway, this.pools, { accept: (socket) => this.other.push(socket) });
     this.#server.on("connection", (socket) => {
       const { remoteAddress, localPort } = socket;
-      this.lane.accept(socket, new Peer({ remoteAddress, localPort, scheme: "http" }));
+      this.lane.accept(socket, new Peer({ remoteAddress, localPort, scheme: "http", transport: "tcp" }));
     });
   }
 

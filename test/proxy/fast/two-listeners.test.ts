@@ -32,7 +32,9 @@ routes: [{ name: all, service: shop }]
     accessLogTo: "/dev/null",
   });
   freeAfterTest(() => app.stop());
-  const [a, b] = await Promise.all(app.listeners.map(({ address }) => RawClient.connect(address.port)));
+  const [a, b] = await Promise.all(
+    app.listeners.map(({ address }) => RawClient.connect(typeof address === "string" ? 0 : address.port)),
+  );
   if (a === undefined || b === undefined) throw new Error("two listeners");
   freeAfterTest(async () => {
     a.close();
