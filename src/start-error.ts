@@ -34,8 +34,8 @@ const portHints: Readonly<Record<string, string>> = {
 const socketHints: Readonly<Record<string, string>> = {
   EADDRINUSE: "another process serves this socket (EADDRINUSE); stop it or choose another path",
   ENOTSOCK: "something that is no socket stands there (ENOTSOCK); remove it or choose another path",
-  ENOENT: "its folder does not exist (ENOENT)",
-  EACCES: "permission denied (EACCES); whoever runs Perch must be allowed to write its folder",
+  // libuv says so of a folder that is missing, too.
+  EACCES: "its folder does not exist, or whoever runs Perch may not write there (EACCES)",
 };
 
 /** `address` as a server tells it: a text for a unix socket. */

@@ -99,6 +99,10 @@ export class ClientConnection {
     // Whatever broke is also told by `close`.
     this.#socket.on("error", ignore).on("end", this.#onEnd).on("close", this.#onClose).on("timeout", this.#onTimeout);
     context.deadlines.arm(this.deadline, headTimeoutMs);
+  }
+
+  /** Takes what was read before; its owner knows it by now, for the connection may be another's after that. */
+  begin(): void {
     const { early } = this.#accepted;
     if (early !== undefined && !this.#read(early.length, early)) this.#socket.pause();
   }

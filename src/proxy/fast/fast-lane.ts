@@ -36,9 +36,11 @@ export class FastLane implements ConnectionOwner {
     };
   }
 
-  /** Takes a fresh connection. */
+  /** Takes a connection that nobody has read from, or on which what was read has been put back. */
   accept(socket: Socket, peer: Peer): void {
-    this.#connections.add(new ClientConnection(this.#context, this, socket, peer));
+    const connection = new ClientConnection(this.#context, this, socket, peer);
+    this.#connections.add(connection);
+    connection.begin();
   }
 
   handOver(socket: Socket, peer: Peer): void {
