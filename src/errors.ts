@@ -31,6 +31,7 @@ export const errorTable = Object.freeze({
   fault: entry(503, "perch", true, "This error was configured to happen."),
   "connect-failed": entry(502, "upstream", true, "The upstream could not be reached."),
   "upstream-reset": entry(502, "upstream", true, "The upstream closed the connection before it answered."),
+  "upstream-refused": entry(503, "upstream", true, "The upstream refused the request unread."),
   "upstream-malformed": entry(502, "upstream", false, "The upstream's answer was not valid HTTP."),
   "no-healthy-endpoint": entry(503, "upstream", true, "No endpoint of the version asked for is available."),
   overloaded: entry(503, "perch", true, "The proxy is at its limit. Try again shortly."),

@@ -21,6 +21,7 @@ export function compileService({ name, value }: Entry<ServiceConfig>, reading: R
     defaultVersion: value.default ?? versions[0]?.name ?? "",
     versions,
     balance: value.balance,
+    protocol: value.protocol,
     timeouts: {
       connectMs: value.timeouts.connect,
       responseHeadersMs: value.timeouts.responseHeaders,

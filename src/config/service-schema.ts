@@ -1,4 +1,5 @@
 import { balances } from "../upstream/balance.ts";
+import { upstreamProtocols } from "../upstream/service-spec.ts";
 import { resourceName } from "./domain-scalars.ts";
 import { endpoint } from "./endpoint-schema.ts";
 import { list, mapOf } from "./kit/collections.ts";
@@ -37,6 +38,11 @@ export const serviceSchema = object(
       "How a version's endpoints share its requests: p2c, the less loaded of two; hash, the same requester always meets the same.",
       oneOf(balances),
       "p2c",
+    ),
+    protocol: defaulted(
+      "What the endpoints speak: http1, or http2 as gRPC needs it (https by ALPN, http with prior knowledge).",
+      oneOf(upstreamProtocols),
+      "http1",
     ),
     timeouts: defaulted("How long to wait for an endpoint.", timeouts, {}),
     external: defaulted("Whether others run it: then it is not told which version was assigned.", boolean(), false),

@@ -32,11 +32,6 @@ export class RecentMap<Value> {
     return older;
   }
 
-  clear(): void {
-    this.#young.clear();
-    this.#old.clear();
-  }
-
   add(value: Value): void {
     if (this.#young.size >= this.#limit) {
       this.#old = this.#young;

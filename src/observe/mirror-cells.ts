@@ -16,6 +16,7 @@ export const mirrorOutcomes = [
   "upstream-reset",
   "upstream-timeout",
   "upstream-malformed",
+  "upstream-refused",
   "abandoned-body-size",
   "abandoned-slow",
   "abandoned-request",

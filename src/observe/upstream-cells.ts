@@ -8,6 +8,7 @@ export const upstreamErrorKinds = [
   "upstream-reset",
   "upstream-timeout",
   "upstream-malformed",
+  "upstream-refused",
 ] as const satisfies readonly ErrorCode[];
 export type UpstreamErrorKind = (typeof upstreamErrorKinds)[number];
 

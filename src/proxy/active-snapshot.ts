@@ -1,5 +1,4 @@
 import type { CompiledConfig } from "../config/compiled-config.ts";
-import { noFetching, PublishedKeyRegistry } from "../identify/published-keys.ts";
 import type { CellRegistry } from "../observe/cells.ts";
 import type { EndpointRegistry } from "../upstream/endpoint-registry.ts";
 import { buildSnapshot, type Snapshot } from "./snapshot.ts";
@@ -11,20 +10,11 @@ import { buildSnapshot, type Snapshot } from "./snapshot.ts";
 export class ActiveSnapshot {
   readonly #cells: CellRegistry;
   readonly #endpoints: EndpointRegistry;
-  readonly #keys: PublishedKeyRegistry;
   #current: Snapshot;
 
-  /** Without `keys`, none that are published anywhere are known. */
-  constructor(
-    cells: CellRegistry,
-    endpoints: EndpointRegistry,
-    config: CompiledConfig,
-    hash: string,
-    keys: PublishedKeyRegistry = new PublishedKeyRegistry(noFetching),
-  ) {
+  constructor(cells: CellRegistry, endpoints: EndpointRegistry, config: CompiledConfig, hash: string) {
     this.#cells = cells;
     this.#endpoints = endpoints;
-    this.#keys = keys;
     this.#current = this.prepare(config, hash)();
   }
 
@@ -43,12 +33,10 @@ export class ActiveSnapshot {
   prepare(config: CompiledConfig, hash: string): () => Snapshot {
     const cells = this.#cells.begin();
     const endpoints = this.#endpoints.next();
-    const keys = this.#keys.next();
-    const snapshot = buildSnapshot(config, hash, { cells, endpoints, keys });
+    const snapshot = buildSnapshot(config, hash, { cells, endpoints });
     return () => {
       cells.commit();
       endpoints.commit();
-      keys.commit();
       this.#current = snapshot;
       return snapshot;
     };

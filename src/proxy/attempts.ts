@@ -7,8 +7,26 @@ import type { Service, ServiceVersion } from "./snapshot.ts";
 /** How an attempt ended without an answer. */
 export type AttemptFailure = Extract<
   ErrorCode,
-  "connect-failed" | "connect-timeout" | "upstream-reset" | "upstream-timeout" | "upstream-malformed"
+  | "connect-failed"
+  | "connect-timeout"
+  | "upstream-reset"
+  | "upstream-timeout"
+  | "upstream-malformed"
+  | "upstream-refused"
 >;
+
+const attemptFailures: ReadonlySet<ErrorCode> = new Set<AttemptFailure>([
+  "connect-failed",
+  "connect-timeout",
+  "upstream-reset",
+  "upstream-timeout",
+  "upstream-malformed",
+  "upstream-refused",
+]);
+
+export function isAttemptFailure(code: ErrorCode): code is AttemptFailure {
+  return attemptFailures.has(code);
+}
 
 /** Refused endpoints of one version that a request tries before it gives the version up. */
 const attemptsPerVersion = 5;

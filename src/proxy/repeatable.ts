@@ -9,6 +9,6 @@ const idempotentMethods: ReadonlySet<string> = new Set(["GET", "HEAD", "OPTIONS"
  */
 export function isRepeatable(failure: AttemptFailure, method: string, body: "none or untouched" | "begun"): boolean {
   if (body === "begun") return false;
-  if (failure === "connect-failed" || failure === "connect-timeout") return true;
+  if (failure === "connect-failed" || failure === "connect-timeout" || failure === "upstream-refused") return true;
   return failure === "upstream-reset" && idempotentMethods.has(method);
 }

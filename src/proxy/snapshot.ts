@@ -2,12 +2,8 @@ import type { CompiledConfig, RouteSpec } from "../config/compiled-config.ts";
 import type { AddressRange } from "../decide/address.ts";
 import { Release } from "../decide/decide.ts";
 import type { ReleaseSpec } from "../decide/release.ts";
-import type { AttributeSpec } from "../identify/attribute-spec.ts";
-import { AttributeTable, type Lookups, noLookups } from "../identify/attributes.ts";
+import { AttributeTable } from "../identify/attributes.ts";
 import { CookieNames } from "../identify/cookies.ts";
-import { JwtVerifier } from "../identify/jwt-verifier.ts";
-import type { PublishedKeyGeneration } from "../identify/published-keys.ts";
-import { textFailures, tokenFailures, type UnusableCause } from "../identify/unusable.ts";
 import type {
   AttributeCells,
   CellGeneration,
@@ -23,7 +19,7 @@ import { createBalancer } from "../upstream/balance.ts";
 import type { Balancer } from "../upstream/balancer.ts";
 import type { EndpointGeneration } from "../upstream/endpoint-registry.ts";
 import type { EndpointSet } from "../upstream/endpoint-set.ts";
-import type { ServiceSpec, Timeouts } from "../upstream/service-spec.ts";
+import type { ServiceSpec, Timeouts, UpstreamProtocol } from "../upstream/service-spec.ts";
 import { type Lane, laneOf } from "./lane-choice.ts";
 import { Mirroring } from "./mirroring.ts";
 import { Propagation } from "./propagation.ts";
@@ -48,6 +44,7 @@ export interface Service {
   readonly timeouts: Timeouts;
   /** Whether others run it, who are told nothing of our releases. */
   readonly external: boolean;
+  readonly protocol: UpstreamProtocol;
 }
 
 /** A release with the cells that count its decisions and the names it reads from requests. */
@@ -118,7 +115,6 @@ export interface Snapshot {
 export interface SnapshotParts {
   readonly endpoints: EndpointGeneration;
   readonly cells: CellGeneration;
-  readonly keys: PublishedKeyGeneration;
 }
 
 export function buildSnapshot(config: CompiledConfig, hash: string, parts: SnapshotParts): Snapshot {
@@ -136,14 +132,10 @@ export function buildSnapshot(config: CompiledConfig, hash: string, parts: Snaps
       }),
     ]),
   );
-  const attributeCells: AttributeCells[] = config.attributes.map((spec) =>
-    parts.cells.attribute(spec.name, unusableCauses(spec)),
-  );
-  const attributes = new AttributeTable(
-    config.attributes,
-    { attributeError: (index, cause) => attributeCells[index]?.error(cause) },
-    lookupsOf(config, parts),
-  );
+  const attributeCells: AttributeCells[] = config.attributes.map((spec) => parts.cells.attribute(spec.name));
+  const attributes = new AttributeTable(config.attributes, {
+    attributeError: (index, cause) => attributeCells[index]?.error(cause),
+  });
   const routes = config.routes.map((spec) => ({
     match: spec.match,
     target: buildRoute(spec, config, services, releases, parts),
@@ -180,16 +172,6 @@ function assignable({ versions, propagate }: ReleaseSpec): readonly string[] {
   return takesWord && !versions.includes(otherVersion) ? [...versions, otherVersion] : versions;
 }
 
-function unusableCauses({ from }: AttributeSpec): readonly UnusableCause[] {
-  return from.some(({ kind }) => kind === "jwt") ? [...textFailures, ...tokenFailures] : textFailures;
-}
-
-function lookupsOf({ jwt }: CompiledConfig, { keys }: SnapshotParts): Lookups {
-  if (jwt === undefined) return noLookups;
-  const published = jwt.urls.map((url) => keys.keysAt(url));
-  return { jwt: new JwtVerifier(jwt, published) };
-}
-
 function buildService(spec: ServiceSpec, parts: SnapshotParts): Service {
   const versions = new Map(
     spec.versions.map((version, index): [string, ServiceVersion] => [
@@ -210,6 +192,7 @@ function buildService(spec: ServiceSpec, parts: SnapshotParts): Service {
     versions,
     timeouts: spec.timeouts,
     external: spec.external,
+    protocol: spec.protocol,
   });
 }
 

@@ -3,6 +3,8 @@ import { stripParameters } from "../identify/query.ts";
 import type { Exchange } from "./exchange.ts";
 import { removeFields } from "./header-fields.ts";
 import { mirrorHeader } from "./mirroring.ts";
+import type { RequestHeaderRules } from "./request-header-rules.ts";
+import { responseTrailers } from "./response-headers.ts";
 
 /**
  * The header fields that go upstream, flat: name, value, name, value. The client's come first, in their order and case,
@@ -71,6 +73,11 @@ export function propagatedFields(exchange: Exchange, baggage: string | undefined
   if (route?.service === undefined) throw new TypeError("An exchange without a service was forwarded.");
   const release = route.release?.policy.name;
   return snapshot.propagation.fields({ head, caller, service: route.service, release, decision }, baggage);
+}
+
+/** The trailer fields that go upstream: those that would have passed as header fields, and frame nothing. */
+export function requestTrailers(rules: RequestHeaderRules, received: readonly string[]): [string, string][] {
+  return responseTrailers(received).filter(([name]) => rules.action(name) === "keep");
 }
 
 /** The Cookie that goes upstream: all that came, without Perch's own. Undefined where nothing is left. */

@@ -33,11 +33,16 @@ export interface OutlierSpec {
   readonly ejectForMs: number;
 }
 
+export const upstreamProtocols = ["http1", "http2"] as const;
+/** What is spoken to a service's endpoints: HTTP/1.1, or HTTP/2, by ALPN with https and with prior knowledge without. */
+export type UpstreamProtocol = (typeof upstreamProtocols)[number];
+
 export interface ServiceSpec {
   readonly name: string;
   readonly defaultVersion: string;
   readonly versions: readonly VersionSpec[];
   readonly timeouts: Timeouts;
+  readonly protocol: UpstreamProtocol;
   readonly balance: Balance;
   /** Whether others run it: nothing of our releases is told there. */
   readonly external: boolean;

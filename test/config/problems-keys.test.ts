@@ -13,7 +13,9 @@ const cases: readonly (readonly [string, string, string, readonly string[]])[] =
     "an unknown key that is like no other",
     "    default: stable",
     "    colour: blue\n    default: stable",
-    ['14:5: error: unknown key "colour" in a service; the keys are default, versions, balance, timeouts, external'],
+    [
+      '14:5: error: unknown key "colour" in a service; the keys are default, versions, balance, protocol, timeouts, external',
+    ],
   ],
   [
     "a required key that is misspelt, told once",
@@ -40,10 +42,10 @@ const cases: readonly (readonly [string, string, string, readonly string[]])[] =
     ['14:5: error: "retries" is not supported by this version of Perch'],
   ],
   [
-    "a key of a later version in a listener",
-    "  - name: web",
-    "  - proxyProtocol: true\n    name: web",
-    ['2:5: error: "proxyProtocol" is not supported by this version of Perch'],
+    "a protocol that is none",
+    "    default: stable",
+    "    protocol: h2\n    default: stable",
+    ['14:15: error: expected http1 or http2, found "h2"'],
   ],
   [
     "a listener's h2c that is neither true nor false",

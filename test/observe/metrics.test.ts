@@ -33,7 +33,7 @@ const busy = (): CellRegistry => {
   const none = generation.request("none", "none", "none");
   const upstream = generation.upstream("shop", "stable");
   const release = generation.release("shop", ["stable", "canary"], ["east"]);
-  const attribute = generation.attribute("registered-at", ["unparsable", "repeated"]);
+  const attribute = generation.attribute("registered-at");
   generation.commit();
   for (const method of ["GET", "GET", "BREW"]) shop.count(200, method);
   shop.count(499, "GET");
@@ -81,6 +81,7 @@ describe("the exposition", () => {
         '{service="shop",version="stable",kind="upstream-reset"} 0',
         '{service="shop",version="stable",kind="upstream-timeout"} 0',
         '{service="shop",version="stable",kind="upstream-malformed"} 0',
+        '{service="shop",version="stable",kind="upstream-refused"} 0',
       ],
     ],
     [

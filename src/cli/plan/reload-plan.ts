@@ -105,6 +105,7 @@ function serviceChanges(old: readonly ServiceSpec[], next: readonly ServiceSpec[
 function serviceDetail(old: ServiceSpec, next: ServiceSpec): string | undefined {
   const parts: string[] = [];
   if (old.defaultVersion !== next.defaultVersion) parts.push(`default ${old.defaultVersion} → ${next.defaultVersion}`);
+  if (old.protocol !== next.protocol) parts.push(`protocol ${old.protocol} → ${next.protocol}`);
   if (!isDeepStrictEqual(old.timeouts, next.timeouts)) parts.push("timeouts");
   if (old.balance !== next.balance) parts.push(`balance ${old.balance} → ${next.balance}`);
   return parts.length === 0 ? undefined : parts.join(", ");

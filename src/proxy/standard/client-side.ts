@@ -15,6 +15,8 @@ export interface ClientSide {
   readonly contentType: string | undefined;
   /** The request's body, unread. */
   readonly body: Readable;
+  /** What came behind the body, flat; undefined where its trailers are dropped. */
+  readonly trailers: (() => readonly string[]) | undefined;
   /** Whether all of the request has come. */
   readonly requestComplete: boolean;
   /** Whether it knows interim answers and trailers, as HTTP/1.0 does not. */

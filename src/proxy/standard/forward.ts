@@ -1,14 +1,14 @@
 import type { Dispatcher } from "undici";
 import { type ErrorCode, PerchError } from "../../errors.ts";
 import type { Endpoint } from "../../upstream/endpoint.ts";
-import type { AttemptFailure, Attempts } from "../attempts.ts";
+import { type AttemptFailure, type Attempts, isAttemptFailure } from "../attempts.ts";
 import { earlyHintLinks } from "../early-hints.ts";
 import type { Exchange } from "../exchange.ts";
 import type { Mirroring } from "../mirroring.ts";
 import { isLastAnswer, ownAnswer } from "../own-answer.ts";
 import { isRepeatable } from "../repeatable.ts";
 import { responseHeaders, responseTrailers } from "../response-headers.ts";
-import { mirrorHeaders, upstreamHeaders, upstreamTarget } from "../upstream-head.ts";
+import { mirrorHeaders, requestTrailers, upstreamHeaders, upstreamTarget } from "../upstream-head.ts";
 import type { ClientSide } from "./client-side.ts";
 import type { Answering } from "./connection.ts";
 import type { ReceivedHead } from "./head.ts";
@@ -61,6 +61,19 @@ export class Forwarding implements Dispatcher.DispatchHandler, Answering {
     this.#client = parts.client;
     this.#expectsContinue = parts.expectsContinue;
     this.#headers = upstreamHeaders(parts.exchange, parts.head.rawHeaders, parts.head.version);
+    // Of all that `TE` may say, only this concerns the next hop's own connection, and gRPC servers insist on it.
+    if (this.#speaksHttp2 && asksForTrailers(parts.head)) this.#headers.push("te", "trailers");
+  }
+
+  get #speaksHttp2(): boolean {
+    return this.#exchange.route?.service?.protocol === "http2";
+  }
+
+  /** Asked for once the body has ended. */
+  #trailers(): (() => readonly (readonly [string, string])[]) | undefined {
+    const { trailers } = this.#client;
+    const rules = this.#exchange.snapshot.requestHeaders;
+    return trailers && (() => requestTrailers(rules, trailers()));
   }
 
   start(): this {
@@ -84,16 +97,15 @@ export class Forwarding implements Dispatcher.DispatchHandler, Answering {
       );
       this.#watchClient();
     }
-    const { method } = this.#head;
-    const path = upstreamTarget(this.#exchange);
     const request = {
-      method: method as Dispatcher.HttpMethod,
-      path,
+      method: this.#head.method,
+      path: upstreamTarget(this.#exchange),
       headers: this.#headers,
       body: this.#body,
       servername: endpoint.address.host,
+      trailers: this.#trailers(),
     };
-    this.#context.pools.get(endpoint, service.timeouts).dispatch(request, this);
+    this.#context.pools.get(endpoint, service).dispatch(request, this);
     // A reload took the endpoint out while this request was between attempts: its new pool ends with the request.
     if (endpoint.retired) this.#context.pools.retire(endpoint);
   }
@@ -152,9 +164,9 @@ export class Forwarding implements Dispatcher.DispatchHandler, Answering {
       return;
     }
     const bodiless = this.#head.method === "HEAD" || status === 204 || status === 304;
-    const trailing = !bodiless && coding !== undefined && this.#client.knowsInterim;
+    const trailing = !bodiless && this.#client.knowsInterim && (coding !== undefined || this.#speaksHttp2);
     const headers = responseHeaders(this.#exchange, raw, trailing ? "trailers may follow" : "no trailers");
-    const length = bodiless ? undefined : fieldValue(headers, "content-length");
+    const length = bodiless || trailing ? undefined : fieldValue(headers, "content-length");
     this.#client.sendHead(status, statusMessage, headers, trailing ? "may follow" : "none");
     this.#attempts.answered();
     this.#remaining = length === undefined ? undefined : Number(length);
@@ -193,11 +205,11 @@ export class Forwarding implements Dispatcher.DispatchHandler, Answering {
     // After the last octet an upstream may break as it likes: the answer is whole.
     if (this.#clientGone || this.#client.ended) return;
     const ours = unsendable.has(codeOf(error)) ? "bad-request" : error instanceof PerchError ? error.code : undefined;
-    if (ours !== undefined && ours !== "upstream-malformed") {
+    if (ours !== undefined && !isAttemptFailure(ours)) {
       this.#fail(ours);
       return;
     }
-    const failure = ours ?? failureOf(error, this.#sent);
+    const failure = failureOf(error, this.#sent);
     this.#attempts.failed(failure);
     if (this.#client.headSent) {
       this.#fail(failure);
@@ -287,6 +299,10 @@ function flushHead(client: ClientSide): void {
   client.flushHead();
 }
 
+function asksForTrailers(head: ReceivedHead): boolean {
+  return head.headerLines("te").some((line) => /(?:^|,)[ \t]*trailers[ \t]*(?:,|$)/i.test(line));
+}
+
 /** undici's raw header list, octets or texts, as Latin-1 text. */
 function decode(raw: Dispatcher.DispatchController["rawHeaders"]): string[] {
   if (!Array.isArray(raw)) return [];
@@ -309,6 +325,7 @@ function codeOf(error: Error & { code?: unknown }): unknown {
 }
 
 export function failureOf(error: Error, sent: boolean): AttemptFailure {
+  if (error instanceof PerchError && isAttemptFailure(error.code)) return error.code;
   const code = codeOf(error);
   if (code === "UND_ERR_CONNECT_TIMEOUT" || (code === "ETIMEDOUT" && !sent)) return "connect-timeout";
   if (!sent) return "connect-failed";

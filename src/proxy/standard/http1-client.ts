@@ -8,6 +8,7 @@ const noOctets = Buffer.alloc(0);
 
 /** A client whose request node:http has read. */
 export class Http1Client implements ClientSide {
+  readonly trailers = undefined;
   readonly #request: IncomingMessage;
   readonly #response: ServerResponse;
   readonly #isDraining: () => boolean;

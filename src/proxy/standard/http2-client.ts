@@ -3,6 +3,7 @@ import type { Readable } from "node:stream";
 import type { OwnAnswer } from "../own-answer.ts";
 import type { ClientSide } from "./client-side.ts";
 import type { Http2Head } from "./http2-head.ts";
+import { trailerFields } from "./http2-trailers.ts";
 
 /** A head that waits for the end of the turn, in which the end of the stream may come along. */
 interface PendingHead {
@@ -15,18 +16,24 @@ export class Http2Client implements ClientSide {
   readonly accept: string | undefined;
   readonly contentType: string | undefined;
   readonly knowsInterim = true;
+  readonly trailers: (() => readonly string[]) | undefined;
   status = 0;
   ended = false;
   readonly #stream: ServerHttp2Stream;
   readonly #hasBody: boolean;
   #pending: PendingHead | undefined;
   #isWatched = false;
+  #trailers: readonly string[] = [];
 
   constructor(stream: ServerHttp2Stream, head: Http2Head | undefined, body: "follows" | "none") {
     this.#stream = stream;
     this.#hasBody = body === "follows";
     this.accept = textOf(head?.header("accept"));
     this.contentType = textOf(head?.header("content-type"));
+    this.trailers = this.#hasBody ? () => this.#trailers : undefined;
+    stream.on("trailers", (_trailers: unknown, _flags: unknown, raw: string[]) => {
+      this.#trailers = raw;
+    });
     // A reset is told by `close` as well.
     stream.on("error", () => {});
   }
@@ -85,7 +92,7 @@ export class Http2Client implements ClientSide {
 
   end(chunk?: Buffer, trailers: readonly [string, string][] = []): void {
     this.ended = true;
-    this.#stream.once("wantTrailers", () => this.#stream.sendTrailers(grouped(trailers)));
+    this.#stream.once("wantTrailers", () => this.#stream.sendTrailers(trailerFields(trailers)));
     this.#respond(chunk === undefined && trailers.length === 0 ? "nothing follows" : "body follows");
     if (!this.#stream.writableEnded) this.#stream.end(chunk);
     // The client is told to send no more of a body that nobody reads (RFC 9113 §8.1).
@@ -146,16 +153,4 @@ const readerSilenceMs = 60_000;
 
 function textOf(value: unknown): string | undefined {
   return typeof value === "string" ? value : undefined;
-}
-
-/** Trailers as node:http2 takes them: repeated fields in a list. */
-function grouped(trailers: readonly [string, string][]): Record<string, string | string[]> {
-  const fields: Record<string, string | string[]> = Object.create(null);
-  for (const [name, value] of trailers) {
-    const key = name.toLowerCase();
-    const before = fields[key];
-    if (before === undefined) fields[key] = value;
-    else fields[key] = Array.isArray(before) ? [...before, value] : [before, value];
-  }
-  return fields;
 }

@@ -3,6 +3,7 @@ import type { MirrorOutcome } from "../../observe/mirror-cells.ts";
 import type { Mirror, MirrorOrder } from "../mirroring.ts";
 import { failureOf } from "./forward.ts";
 import { MirrorBody } from "./mirror-body.ts";
+import type { UpstreamPool } from "./pools.ts";
 
 /** Of an answer that nobody waits for, so much is read, so that its connection can be kept; beyond, the connection ends. */
 const mostAnswerBytes = 1024 * 1024;
@@ -30,19 +31,19 @@ export class MirrorRequest implements Mirror, Dispatcher.DispatchHandler {
     order.mirroring.cells.inFlight.value++;
   }
 
-  send(dispatcher: Dispatcher, servername: string): void {
+  send(pool: UpstreamPool, servername: string): void {
     if (this.#isOver) return;
     const { method, target, headers, body } = this.#order;
     this.#startedMs = this.#monotonicMs();
     const framed = typeof body === "number" ? [...headers, "content-length", String(body)] : [...headers];
     const request = {
-      method: method as Dispatcher.HttpMethod,
+      method,
       path: target,
       headers: framed,
       body: this.#body ?? null,
       servername,
     };
-    dispatcher.dispatch(request, this);
+    pool.dispatch(request, this);
   }
 
   octets(octets: Buffer): void {

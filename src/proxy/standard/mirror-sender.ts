@@ -33,7 +33,7 @@ export class MirrorSender implements Mirrors {
     this.#active.add(request);
     // In a turn of its own: whatever the request still has to write in this one goes first.
     setImmediate(() => {
-      request.send(this.#pools.get(endpoint, service.timeouts), endpoint.address.host);
+      request.send(this.#pools.get(endpoint, service), endpoint.address.host);
       if (endpoint.retired) this.#pools.retire(endpoint);
     });
     return request;

@@ -1,7 +1,9 @@
-import { buildConnector, Pool } from "undici";
+import type { Readable } from "node:stream";
+import { buildConnector, type Dispatcher, Pool } from "undici";
 import type { Endpoint } from "../../upstream/endpoint.ts";
 import type { EndpointAddress } from "../../upstream/endpoint-address.ts";
-import type { Timeouts } from "../../upstream/service-spec.ts";
+import type { Timeouts, UpstreamProtocol } from "../../upstream/service-spec.ts";
+import { Http2Upstream } from "./http2-upstream.ts";
 import { serverNameOf } from "./server-name.ts";
 
 /** How long an unused connection to an endpoint is kept, unless the endpoint announces less. */
@@ -10,26 +12,44 @@ const keepAliveMs = 30_000;
 /** An upstream's response head may not be larger than this, in octets. */
 const responseHeadBytes = 64 * 1024;
 
-/** The standard lane's connections: one pool an endpoint, kept across reloads while its timeouts stay the same. */
-export class Pools {
-  readonly #pools = new Map<Endpoint, { readonly pool: Pool; readonly timeouts: Timeouts }>();
+/** One request for an endpoint, however it is spoken to. */
+export interface UpstreamRequest {
+  readonly method: string;
+  readonly path: string;
+  /** Flat: name, value, name, value. */
+  readonly headers: string[];
+  readonly body: Readable | null;
+  /** The endpoint's name: undici takes connections by it. */
+  readonly servername: string;
+  /** What came behind the body, asked for once it has ended; sent by HTTP/2 only. */
+  readonly trailers?: (() => readonly (readonly [string, string])[]) | undefined;
+}
 
-  get(endpoint: Endpoint, timeouts: Timeouts): Pool {
+/** The connections to one endpoint. */
+export interface UpstreamPool {
+  dispatch(request: UpstreamRequest, handler: Dispatcher.DispatchHandler): unknown;
+  /** What is in flight ends, then its connections close. */
+  close(): Promise<unknown>;
+  destroy(): Promise<unknown>;
+}
+
+/** How a service's endpoints are spoken to. */
+interface Way {
+  readonly protocol: UpstreamProtocol;
+  readonly timeouts: Timeouts;
+}
+
+/** The standard lane's connections: one pool an endpoint, kept across reloads while it is spoken to in the same way. */
+export class Pools {
+  readonly #pools = new Map<Endpoint, { readonly pool: UpstreamPool; readonly way: Way }>();
+
+  get(endpoint: Endpoint, way: Way): UpstreamPool {
     const known = this.#pools.get(endpoint);
-    if (known !== undefined && (known.timeouts === timeouts || sameTimeouts(known.timeouts, timeouts)))
-      return known.pool;
+    if (known !== undefined && (known.way === way || isSameWay(known.way, way))) return known.pool;
     if (known !== undefined) release(known.pool);
-    const pool = new Pool(poolOrigin(endpoint.address), {
-      connect: connectTo(endpoint, timeouts.connectMs),
-      headersTimeout: timeouts.responseHeadersMs,
-      bodyTimeout: timeouts.idleMs,
-      keepAliveTimeout: keepAliveMs,
-      keepAliveMaxTimeout: keepAliveMs,
-      maxHeaderSize: responseHeadBytes,
-      pipelining: 1,
-      allowH2: false,
-    });
-    this.#pools.set(endpoint, { pool, timeouts });
+    const pool =
+      way.protocol === "http2" ? new Http2Upstream(endpoint.address, way.timeouts) : http1Pool(endpoint, way.timeouts);
+    this.#pools.set(endpoint, { pool, way });
     return pool;
   }
 
@@ -49,6 +69,19 @@ export class Pools {
   }
 }
 
+function http1Pool(endpoint: Endpoint, timeouts: Timeouts): Pool {
+  return new Pool(poolOrigin(endpoint.address), {
+    connect: connectTo(endpoint, timeouts.connectMs),
+    headersTimeout: timeouts.responseHeadersMs,
+    bodyTimeout: timeouts.idleMs,
+    keepAliveTimeout: keepAliveMs,
+    keepAliveMaxTimeout: keepAliveMs,
+    maxHeaderSize: responseHeadBytes,
+    pipelining: 1,
+    allowH2: false,
+  });
+}
+
 /** For undici, whose origins know no unix socket; the Host that is sent comes from the request. */
 function poolOrigin({ origin, place }: EndpointAddress): string {
   return "path" in place ? "http://localhost" : origin;
@@ -65,11 +98,16 @@ function connectTo({ address }: Endpoint, timeoutMs: number): buildConnector.con
   return (options, done) => connect({ ...options, servername }, done);
 }
 
-function sameTimeouts(a: Timeouts, b: Timeouts): boolean {
-  return a.connectMs === b.connectMs && a.responseHeadersMs === b.responseHeadersMs && a.idleMs === b.idleMs;
+function isSameWay(a: Way, b: Way): boolean {
+  return (
+    a.protocol === b.protocol &&
+    a.timeouts.connectMs === b.timeouts.connectMs &&
+    a.timeouts.responseHeadersMs === b.timeouts.responseHeadersMs &&
+    a.timeouts.idleMs === b.timeouts.idleMs
+  );
 }
 
-function release(pool: Pool): void {
+function release(pool: UpstreamPool): void {
   // A pool that fails to close has nothing left to close: each request in it was answered by its own handler.
   pool.close().catch(() => {});
 }
