@@ -14,9 +14,9 @@ export function compileSticky(
   attributes: KnownAttributes,
   context: CompileContext,
 ): StickySpec {
-  const { salt, whenWeightsChange, onWeightZero, epoch } = sticky;
+  const { salt, whenWeightsChange, onWeightZero, epoch, assets } = sticky;
   const by = compileUnit(sticky, attributes, context);
-  return { by, salt, whenWeightsChange, onWeightZero, epoch, cookie: compileCookie(release, sticky, context) };
+  return { by, salt, whenWeightsChange, onWeightZero, epoch, assets, cookie: compileCookie(release, sticky, context) };
 }
 
 function compileUnit(sticky: StickyConfig, attributes: KnownAttributes, { reading }: CompileContext): StickySpec["by"] {

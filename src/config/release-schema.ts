@@ -70,6 +70,11 @@ const sticky = object(
       number({ what: "an epoch", min: 1, max: 2_147_483_647, integer: true }),
       1,
     ),
+    assets: defaulted(
+      "follow-document: what a browser loads for a page comes from the version of the page. independent: each request is decided by itself.",
+      oneOf(["independent", "follow-document"]),
+      "independent",
+    ),
     cookie: defaulted("The pin's cookie.", cookie, {}),
   },
   { what: "sticky" },

@@ -2,7 +2,9 @@ import { compileCarriesNone, requesterSubjects } from "./check.ts";
 import type { Decision, DecisionRequest } from "./decision.ts";
 import { Draw } from "./draw.ts";
 import type { AttributeValue, Facts } from "./facts.ts";
+import { FirstContacts } from "./first-contacts.ts";
 import { Overrides } from "./override.ts";
+import { pagePart } from "./page-part.ts";
 import type { Pin, PinRejection } from "./pin.ts";
 import { PinCookie } from "./pin-cookie.ts";
 import type { ReleaseSpec } from "./release.ts";
@@ -26,9 +28,11 @@ export class Release {
   readonly #carriesNone: (facts: Facts) => boolean;
   readonly #split: Draw | undefined;
   readonly #cookie: PinCookie;
+  /** Undefined where what a page loads is decided by itself. */
+  readonly #firstContacts: FirstContacts | undefined;
 
   constructor(spec: ReleaseSpec) {
-    const { salt, cookie } = spec.sticky;
+    const { salt, cookie, assets } = spec.sticky;
     this.name = spec.name;
     this.versions = spec.versions;
     this.spec = spec;
@@ -39,6 +43,9 @@ export class Release {
     this.#carriesNone = compileCarriesNone(spec.rules.flatMap((rule) => requesterSubjects(rule.when)));
     this.#split = spec.split && new Draw(spec.name, salt, spec.split);
     this.#cookie = new PinCookie(spec.name, cookie);
+    const [secret] = cookie.secrets;
+    const follows = assets === "follow-document" && secret !== undefined;
+    this.#firstContacts = follows ? new FirstContacts(spec.name, secret) : undefined;
   }
 
   /** The first of a request's cookies of this release's name that counts; `rejected` hears why each other did not. */
@@ -59,6 +66,8 @@ export class Release {
     if (given !== undefined) return given;
     const unit = this.#unitOf(request, trail);
     const pin = this.#currentPin(request.pin, unit, trail);
+    const part = this.#firstContacts && pagePart(request.facts);
+    if (part === "asset" && pin !== undefined && this.#known.has(pin.version)) return this.#asThePage(pin, unit, trail);
     const held = pin && this.#heldVersion(pin, trail);
     const remembered = pin && this.#rememberedRule(pin, request.facts, trail);
     return (
@@ -86,7 +95,7 @@ export class Release {
   }
 
   /** The attribute where the request has it, else whoever the pin names, else somebody new. */
-  #unitOf({ facts, pin, random }: DecisionRequest, trail: Trail | undefined): Unit {
+  #unitOf({ facts, pin, random, nowMs }: DecisionRequest, trail: Trail | undefined): Unit {
     const named = this.#unitFact(facts);
     if (named !== undefined) {
       trail?.push({ stage: "unit", outcome: "used", detail: `named by ${this.#unitFactName()}` });
@@ -96,8 +105,11 @@ export class Release {
       trail?.push({ stage: "unit", outcome: "used", detail: `from the pin (${pin.unit.source})` });
       return pin.unit;
     }
-    trail?.push({ stage: "unit", outcome: "used", detail: "new and random" });
-    return randomUnit(random);
+    const part = this.#firstContacts && pagePart(facts);
+    const shared = part && this.#firstContacts?.unit(part, facts, nowMs);
+    const detail = shared === undefined ? "new and random" : "new, of all first requests of this browser";
+    trail?.push({ stage: "unit", outcome: "used", detail });
+    return shared ?? randomUnit(random);
   }
 
   #unitFact(facts: Facts): AttributeValue | undefined {
@@ -123,6 +135,12 @@ export class Release {
       return undefined;
     }
     return pin;
+  }
+
+  /** What a page needs comes from the version that the page came from, which is what its pin says; it is not written anew. */
+  #asThePage({ version, rule }: Pin, unit: Unit, trail: Trail | undefined): Decision {
+    trail?.push({ stage: "pin", outcome: "followed", detail: `the page is ${version}, and so is what it loads` });
+    return { reason: "pin", version, rule, unit, pin: undefined, flipped: false };
   }
 
   /** The version that may replace a draw. */
@@ -186,7 +204,7 @@ export class Release {
     }
     const version = this.#drawn(rule.draw, unit, "rule", trail);
     const pin = this.#nextPin(request, unit, version, "rule", rule.name, trail);
-    return { reason: "rule", version, rule: rule.name, unit, pin, flipped: isFlip(request.pin, unit, version) };
+    return { reason: "rule", version, rule: rule.name, unit, pin, flipped: isFlip(request.pin, pin) };
   }
 
   /** That the rule matched is what the pin remembers, so its present target answers, unless `hold` keeps the version. */
@@ -214,14 +232,14 @@ export class Release {
     }
     const version = this.#drawn(this.#split, unit, "split", trail);
     const pin = this.#nextPin(request, unit, version, "split", undefined, trail);
-    return { reason: "split", version, rule: undefined, unit, pin, flipped: isFlip(request.pin, unit, version) };
+    return { reason: "split", version, rule: undefined, unit, pin, flipped: isFlip(request.pin, pin) };
   }
 
   #byDefault(request: DecisionRequest, unit: Unit, trail: Trail | undefined): Decision {
     const version = request.defaultVersion;
     trail?.push({ stage: "default", outcome: "used", detail: version });
     const pin = this.#nextPin(request, unit, version, "default", undefined, trail);
-    return { reason: "default", version, rule: undefined, unit, pin, flipped: isFlip(request.pin, unit, version) };
+    return { reason: "default", version, rule: undefined, unit, pin, flipped: isFlip(request.pin, pin) };
   }
 
   /** A pin that answers goes on saying how its version was assigned at first. */
@@ -234,7 +252,7 @@ export class Release {
   ): Decision {
     const how = request.pin?.how ?? "split";
     const pin = this.#nextPin(request, unit, version, how, request.pin?.rule, trail);
-    return { reason: "pin", version, rule, unit, pin, flipped: isFlip(request.pin, unit, version) };
+    return { reason: "pin", version, rule, unit, pin, flipped: isFlip(request.pin, pin) };
   }
 
   /** Whether a held version replaces this draw: under `evict` it needs weight there. */
@@ -254,7 +272,7 @@ export class Release {
 
   /** The pin to write; undefined where the client's says the same and is young. A newer replica's epoch is left in it. */
   #nextPin(
-    { pin, nowMs }: DecisionRequest,
+    { pin, nowMs, facts }: DecisionRequest,
     unit: Unit,
     version: string,
     how: Pin["how"],
@@ -271,8 +289,28 @@ export class Release {
       pin.epoch === epoch &&
       isSameUnit(pin.unit, unit) &&
       !this.#cookie.isAging(pin, issuedAtSeconds);
-    trail?.push({ stage: "cookie", outcome: isRight ? "unchanged" : "written", detail: this.spec.sticky.cookie.name });
-    return isRight ? undefined : { epoch, issuedAtSeconds, version, how, rule, unit };
+    const next = isRight ? undefined : { epoch, issuedAtSeconds, version, how, rule, unit };
+    const written = next === undefined || this.#isThePages(facts, pin, next) ? undefined : next;
+    const outcome = written === undefined ? "unchanged" : "written";
+    trail?.push({ stage: "cookie", outcome, detail: this.spec.sticky.cookie.name });
+    return written;
+  }
+
+  /**
+   * Whether the pin is left to the page's document to write, since it says which version the page came from. Assets never
+   * write one; calls do not where nothing but the weights has moved.
+   */
+  #isThePages(facts: Facts, pin: Pin | undefined, next: Pin): boolean {
+    const part = this.#firstContacts && pagePart(facts);
+    if (part !== "call") return part === "asset";
+    return (
+      pin !== undefined &&
+      pin.version !== next.version &&
+      pin.how === next.how &&
+      pin.rule === next.rule &&
+      pin.epoch === next.epoch &&
+      isSameUnit(pin.unit, next.unit)
+    );
   }
 }
 
@@ -281,8 +319,9 @@ function isSamePerson(pin: Pin, unit: Unit): boolean {
   return pin.unit.source === "random" || isSameUnit(pin.unit, unit);
 }
 
-function isFlip(pin: Pin | undefined, unit: Unit, version: string): boolean {
-  return pin !== undefined && pin.version !== version && isSamePerson(pin, unit);
+/** Whether a pin of the same requester is replaced by one of another version. */
+function isFlip(pin: Pin | undefined, next: Pin | undefined): boolean {
+  return pin !== undefined && next !== undefined && pin.version !== next.version && isSamePerson(pin, next.unit);
 }
 
 function describeScores(draw: Draw, unit: Unit): string {

@@ -21,6 +21,8 @@ export interface StickySpec {
   readonly whenWeightsChange: "follow" | "hold";
   readonly onWeightZero: "evict" | "drain";
   readonly epoch: number;
+  /** Whether what a page loads follows the page, or is decided by itself. */
+  readonly assets: "independent" | "follow-document";
   readonly cookie: CookieSpec;
 }
 

@@ -9,6 +9,7 @@ export interface TrailEntry {
     | "used"
     | "void"
     | "remembered"
+    | "followed"
     | "matched"
     | "not-matched"
     | "skipped"

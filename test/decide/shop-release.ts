@@ -33,6 +33,7 @@ export const sticky: StickySpec = {
   whenWeightsChange: "follow",
   onWeightZero: "evict",
   epoch: 3,
+  assets: "independent",
   cookie,
 };
 

@@ -94,7 +94,8 @@ class SimulatedRelease {
 
   /** `stream` tells the random units of one release from those of another: a lost pin is not drawn again by chance. */
   constructor({ spec, defaultVersion }: Policy, stream: string) {
-    this.release = new Release(spec);
+    // Pages are no matter of a plan, and simulated requesters are told apart by their random units.
+    this.release = new Release({ ...spec, sticky: { ...spec.sticky, assets: "independent" } });
     this.#defaultVersion = defaultVersion;
     this.#stream = stream;
   }

@@ -1,0 +1,154 @@
+import { describe, expect, it } from "vitest";
+import { parseAddress } from "../../src/decide/address.ts";
+import { Release } from "../../src/decide/decide.ts";
+import type { StickySpec } from "../../src/decide/release.ts";
+import {
+  ann,
+  betaToV3,
+  canaryUnit,
+  decideCases,
+  eastToCanary,
+  fromEast,
+  half,
+  newUnit,
+  pinOfEast,
+  stableUnit,
+} from "./decision-case.ts";
+import { nowMs, pinOf, requestOf, seededRandom, shop, sticky } from "./shop-release.ts";
+
+const pages: Partial<StickySpec> = { assets: "follow-document" };
+const address = parseAddress("192.0.2.1");
+
+/** A request of a page of this site, by Sec-Fetch-Dest. */
+const loading = (destination: string, site = "same-origin") => ({
+  clientAddress: address,
+  headers: { "sec-fetch-dest": destination, "sec-fetch-site": site, "user-agent": "Firefox" },
+});
+
+/** The page came from stable; since then the weights have moved its requester to the canary. */
+const moved = pinOf({ version: "stable", unit: canaryUnit });
+
+decideCases("what a page loads, where it follows its document", [
+  {
+    sentence: "a script comes from the page's version though the weights have moved, and writes no pin",
+    sticky: pages,
+    request: { ...loading("script"), pin: moved },
+    wanted: { reason: "pin", version: "stable", pin: "keeps" },
+  },
+  {
+    sentence: "an image of a page on a sibling host does too",
+    sticky: pages,
+    request: { ...loading("image", "same-site"), pin: moved },
+    wanted: { reason: "pin", version: "stable", pin: "keeps" },
+  },
+  {
+    sentence: "even where that version has no weight any more: no other has the page's assets",
+    release: { split: { stable: 0, canary: 1 } },
+    sticky: pages,
+    request: { ...loading("style"), pin: moved },
+    wanted: { reason: "pin", version: "stable", pin: "keeps" },
+  },
+  {
+    sentence: "an asset follows a page that a rule assigned, and names the rule",
+    release: { rules: [eastToCanary] },
+    sticky: pages,
+    request: { ...loading("font"), pin: pinOfEast() },
+    wanted: { reason: "pin", rule: "east", version: "canary", pin: "keeps" },
+  },
+  {
+    sentence: "an asset follows the page before any rule",
+    release: { rules: [betaToV3] },
+    sticky: pages,
+    request: { ...loading("script"), path: "/beta/app.js", pin: moved },
+    wanted: { reason: "pin", version: "stable", pin: "keeps" },
+  },
+  {
+    sentence: "an override outranks the page",
+    sticky: pages,
+    request: { ...loading("script"), override: "v3", pin: moved },
+    wanted: { reason: "override", version: "v3", pin: "keeps" },
+  },
+  {
+    sentence: "an asset whose page's version is gone is drawn, and leaves the pin alone",
+    sticky: pages,
+    request: { ...loading("script"), pin: pinOf({ version: "v2", unit: canaryUnit }) },
+    wanted: { reason: "split", version: "canary", pin: "keeps" },
+  },
+  {
+    sentence: "an asset whose pin is of an older epoch is drawn, and leaves the pin alone",
+    sticky: pages,
+    request: { ...loading("script"), pin: pinOf({ version: "stable", unit: canaryUnit, epoch: 2 }) },
+    wanted: { reason: "split", version: "canary", pin: "keeps" },
+  },
+  {
+    sentence: "a document follows the weights, and writes where its page came from",
+    sticky: pages,
+    request: { ...loading("document", "none"), pin: moved },
+    wanted: { reason: "split", version: "canary", pin: { version: "canary", unit: canaryUnit }, flipped: true },
+  },
+  {
+    sentence: "a frame is a document of its own",
+    sticky: pages,
+    request: { ...loading("iframe"), pin: moved },
+    wanted: { reason: "split", version: "canary", pin: { version: "canary" }, flipped: true },
+  },
+  {
+    sentence: "a call follows the weights, so that a rollback reaches open pages, but the pin stays the document's",
+    sticky: pages,
+    request: { ...loading("empty"), pin: moved },
+    wanted: { reason: "split", version: "canary", pin: "keeps" },
+  },
+  {
+    sentence: "a call that a rule assigns writes it, for the page loads that carry nothing to judge by",
+    release: { rules: [eastToCanary] },
+    sticky: pages,
+    request: { ...loading("empty"), ...fromEast, pin: pinOf({ version: "stable", unit: stableUnit }) },
+    wanted: { reason: "rule", rule: "east", version: "canary", pin: { version: "canary", how: "rule" }, flipped: true },
+  },
+  {
+    sentence: "a call that logs in writes the user",
+    sticky: pages,
+    request: { ...loading("empty"), attributes: { userId: ann }, pin: pinOf({ version: "stable", unit: stableUnit }) },
+    wanted: { reason: "split", version: "canary", pin: { version: "canary" }, flipped: true },
+  },
+  {
+    sentence: "what another site shows of us is no part of a page of ours",
+    sticky: pages,
+    request: { ...loading("image", "cross-site"), pin: moved },
+    wanted: { reason: "split", version: "canary", pin: { version: "canary" }, flipped: true },
+  },
+  {
+    sentence: "who says nothing of pages is decided as ever, with a random unit",
+    sticky: pages,
+    request: { clientAddress: address, headers: { "user-agent": "curl" } },
+    wanted: { reason: "split", version: shopDraws(newUnit), pin: { unit: newUnit } },
+  },
+  {
+    sentence: "nothing follows a page unless it is configured",
+    request: { ...loading("script"), pin: moved },
+    wanted: { reason: "split", version: "canary", pin: { version: "canary" }, flipped: true },
+  },
+]);
+
+function shopDraws(unit: typeof newUnit): string {
+  const release = new Release({ ...shop, split: half });
+  return release.decide(requestOf({ pin: pinOf({ unit }) })).version;
+}
+
+describe("a first page load, without a pin", () => {
+  const release = () => new Release({ ...shop, sticky: { ...sticky, ...pages, by: undefined } });
+  const decide = (replica: Release, destination: string, seed: number) =>
+    replica.decide(requestOf({ ...loading(destination), random: seededRandom(seed), nowMs }));
+
+  it("gets one version on every replica, whatever comes first, and only its document and its calls write the pin", () => {
+    const replicas = [release(), release()] as const;
+    const decisions = ["image", "document", "script", "empty", "font"].map((destination, at) =>
+      decide(replicas[at % 2 === 0 ? 0 : 1], destination, at),
+    );
+    const [first] = decisions;
+    expect(new Set(decisions.map(({ version }) => version)).size).toBe(1);
+    expect(decisions.map(({ unit }) => unit)).toEqual(decisions.map(() => first?.unit));
+    expect(decisions.map(({ pin }) => pin !== undefined)).toEqual([false, true, false, true, false]);
+    expect(decisions[1]?.pin).toEqual(decisions[3]?.pin);
+  });
+});
