@@ -5,7 +5,7 @@
  */
 import { Release } from "../src/decide/decide.ts";
 import type { Decision } from "../src/decide/decision.ts";
-import { AttributeTable } from "../src/identify/attributes.ts";
+import { AttributeTable, noLookups } from "../src/identify/attributes.ts";
 import { RequestFacts } from "../src/identify/request-facts.ts";
 import type { RequestHead } from "../src/identify/request-head.ts";
 import { decideRequest } from "../src/proxy/decide-request.ts";
@@ -47,7 +47,7 @@ function timeOne(rules: number, lastRule: LastRule, pin: PinState, budget: Timin
   const config = releaseConfig(rules, lastRule);
   const [spec] = config.releases;
   if (spec === undefined) throw new Error("The benchmark's configuration has no release.");
-  const attributes = new AttributeTable(config.attributes, { attributeError: fail });
+  const attributes = new AttributeTable(config.attributes, { attributeError: fail }, noLookups);
   const context = {
     caller,
     service: { name: "shop", defaultVersion: { name: "stable" } },
@@ -55,7 +55,7 @@ function timeOne(rules: number, lastRule: LastRule, pin: PinState, budget: Timin
     random: batchedRandom(),
     rejected: fail,
   };
-  const identify = (head: RequestHead) => new RequestFacts(attributes, head, caller, config.trustedProxies);
+  const identify = (head: RequestHead) => new RequestFacts(attributes, head, caller, config.trustedProxies, nowMs);
   let release = new Release(spec);
   const decide = (head: RequestHead, facts: RequestFacts) => decideRequest(release, head, facts, context);
 

@@ -1,5 +1,5 @@
 /** What finding a request's route costs, as routes grow in number. */
-import { AttributeTable } from "../src/identify/attributes.ts";
+import { AttributeTable, noLookups } from "../src/identify/attributes.ts";
 import { RequestFacts } from "../src/identify/request-facts.ts";
 import { RouteTable } from "../src/route/route-table.ts";
 import { type RouteKey, routeConfig, routeHost, routePrefix } from "./micro-config.ts";
@@ -22,7 +22,7 @@ export function timeRoutes(budget: TimingBudget): readonly RouteTiming[] {
 function timeOne(count: number, key: RouteKey, budget: TimingBudget): Timing {
   const config = routeConfig(count, key);
   const table = new RouteTable(config.routes.map(({ match }, index) => ({ match, target: index })));
-  const attributes = new AttributeTable(config.attributes, { attributeError: () => {} });
+  const attributes = new AttributeTable(config.attributes, { attributeError: () => {} }, noLookups);
   const nowMs = Date.parse("2026-06-01T12:00:00Z");
   const wanted = Array.from({ length: userCount }, (_, user) => scattered(user) % count);
   const requests = wanted.map((route, user) => {
@@ -30,7 +30,7 @@ function timeOne(count: number, key: RouteKey, budget: TimingBudget): Timing {
       key === "host"
         ? { host: `${routeHost(route)}:8080`, path: "/api/items" }
         : { host: "shop.example.com", path: `${routePrefix(route)}/items` };
-    return new RequestFacts(attributes, requestHead(user, target, undefined), caller, config.trustedProxies);
+    return new RequestFacts(attributes, requestHead(user, target, undefined), caller, config.trustedProxies, 0);
   });
   requests.forEach((facts, user) => {
     const found = table.find(facts, nowMs);

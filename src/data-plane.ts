@@ -3,6 +3,8 @@ import { acceptQueued } from "./accept-queue.ts";
 import type { CompiledConfig, ListenerSpec } from "./config/compiled-config.ts";
 import type { LoadedConfig } from "./config/load.ts";
 import { DeadBuffers } from "./dead-buffers.ts";
+import { PublishedKeyRegistry } from "./identify/published-keys.ts";
+import { JwksFetcher } from "./jwks-fetcher.ts";
 import { Lanes } from "./lanes.ts";
 import { Listener } from "./listener.ts";
 import { AccessLog, type LineDestination } from "./observe/access-log.ts";
@@ -52,6 +54,7 @@ export class DataPlane implements Serving {
   readonly workers = { serving: 1, restarts: 0 };
   readonly #parts: DataPlaneParts;
   readonly #lanes = new Lanes(monotonicMs);
+  readonly #keys: JwksFetcher;
   readonly #accessLog: AccessLog;
   readonly #gateway: Gateway;
   /** By name. */
@@ -67,7 +70,9 @@ export class DataPlane implements Serving {
       retired: (endpoint) => this.#lanes.retire(endpoint),
       changed: (endpoint, condition) => tellCondition(parts.log, endpoint, condition),
     });
-    this.active = new ActiveSnapshot(cells, this.endpoints, first.compiled, first.hash);
+    this.#keys = new JwksFetcher({ cells: cells.jwks, log: parts.log, monotonicMs });
+    const keys = new PublishedKeyRegistry(this.#keys);
+    this.active = new ActiveSnapshot(cells, this.endpoints, first.compiled, first.hash, keys);
     this.#accessLog = new AccessLog({ destination: accessLines, sample: first.compiled.accessLog.sample, nowMs });
     this.#gateway = this.#createGateway();
   }
@@ -118,6 +123,7 @@ export class DataPlane implements Serving {
   async free(): Promise<void> {
     this.breakOff();
     await this.#close();
+    await this.#keys.close();
     await this.#lanes.destroy();
   }
 

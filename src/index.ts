@@ -95,7 +95,8 @@ export interface Engine {
 
 /**
  * Makes an engine from a configuration, the YAML text or the file that holds it. Listeners, endpoints and everything
- * else about forwarding is checked and not used. Files are read here and in `reload` alone.
+ * else about forwarding is checked and not used. Files are read here and in `reload` alone. Nothing is ever sent, so keys
+ * for tokens come from files: a `jwksUrl` is refused.
  *
  * Give all header lines where you can (`request.headersDistinct` of `node:http`): a header that came twice counts as
  * absent, which a joined value does not show.
@@ -161,7 +162,11 @@ class DecisionEngine implements Engine {
 
   #load(source: string | { readonly file: string }): Extract<LoadResult, { ok: true }> {
     const { env = process.env, file = "perch.yaml" } = this.#options;
-    const options: LoadOptions = { env, randomSecret: (release) => this.#secretOf(release) };
+    const options: LoadOptions = {
+      env,
+      randomSecret: (release) => this.#secretOf(release),
+      publishedKeys: "refused",
+    };
     const result =
       typeof source === "string" ? loadConfigText(source, { ...options, file }) : loadConfigFile(source.file, options);
     if (!result.ok) throw new ConfigError(result.problems);

@@ -2,7 +2,10 @@ import { extname } from "node:path";
 import { getHeapStatistics } from "node:v8";
 import { Worker } from "node:worker_threads";
 import type { LoadedConfig } from "./config/load.ts";
+import { PublishedKeyRegistry } from "./identify/published-keys.ts";
+import { JwksFetcher } from "./jwks-fetcher.ts";
 import type { CellRegistry } from "./observe/cells.ts";
+import { JwksCells } from "./observe/jwks-cells.ts";
 import { destinationOf, type Logger, type LogLevel } from "./observe/log.ts";
 import type { LogDestination } from "./observe/log-destination.ts";
 import { ActiveSnapshot } from "./proxy/active-snapshot.ts";
@@ -44,12 +47,16 @@ export class WorkerThreads implements Serving {
   readonly endpoints = new EndpointRegistry(nobody);
   readonly #parts: WorkerThreadsParts;
   readonly #pool: WorkerPool;
+  readonly #keys: JwksFetcher;
   #timer: NodeJS.Timeout | undefined;
 
   constructor(parts: WorkerThreadsParts) {
     const { size, first, cells, accessLines, log, logLevel, env, ticketKeys } = parts;
     this.#parts = parts;
-    this.active = new ActiveSnapshot(cells, this.endpoints, first.compiled, first.hash);
+    // Workers fetch for themselves, tell of it and count it; these keys are for explanations.
+    this.#keys = new JwksFetcher({ cells: new JwksCells(), log: undefined, monotonicMs: () => performance.now() });
+    const keys = new PublishedKeyRegistry(this.#keys);
+    this.active = new ActiveSnapshot(cells, this.endpoints, first.compiled, first.hash, keys);
     const ownLog = destinationOf(2);
     this.#pool = new WorkerPool({
       size,
@@ -118,6 +125,7 @@ export class WorkerThreads implements Serving {
 
   async free(): Promise<void> {
     clearInterval(this.#timer);
+    await this.#keys.close();
     await this.#pool.stop();
   }
 

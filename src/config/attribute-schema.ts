@@ -1,4 +1,5 @@
 import { cookieName, headerName, queryName } from "./domain-scalars.ts";
+import { claimPath } from "./jwt-schema.ts";
 import { list } from "./kit/collections.ts";
 import { defaulted, object, optional, required } from "./kit/object.ts";
 import { oneOf, scalar, text, Wrong } from "./kit/scalars.ts";
@@ -17,12 +18,13 @@ const attributeSource = object(
     cookie: optional("The cookie that holds the value.", cookieName),
     query: optional("The query parameter that holds the value.", queryName),
     clientAddress: optional("The client's address, as derived by trustedProxies; always true.", yes()),
+    jwt: optional("The claim of a verified token that holds the value; a list leads to one inside others.", claimPath),
     trust,
   },
   {
     what: "a source",
-    later: ["jwt", "geo"],
-    exactlyOneOf: ["header", "cookie", "query", "clientAddress"],
+    later: ["geo"],
+    exactlyOneOf: ["header", "cookie", "query", "clientAddress", "jwt"],
   },
 );
 

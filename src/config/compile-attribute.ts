@@ -1,23 +1,30 @@
 import type { AttributeSource, AttributeSpec } from "../identify/attribute-spec.ts";
 import type { AttributeConfig } from "./attribute-schema.ts";
+import type { ClaimPaths } from "./compile-jwt.ts";
 import { isFramingHeader } from "./framing-headers.ts";
 import type { Entry } from "./kit/collections.ts";
 import type { Reading } from "./kit/schema.ts";
 import { quote } from "./kit/tree.ts";
 import { reservedAttributeNames } from "./schema.ts";
 
-/** `proxiesKnown`: whether any caller is trusted at all. */
-export function compileAttribute(
-  entry: Entry<AttributeConfig>,
-  proxiesKnown: boolean,
-  reading: Reading,
-): AttributeSpec {
+/** What sources are checked against, and what is collected of them. */
+export interface AttributeScope {
+  /** Whether any caller is trusted at all. */
+  readonly proxiesKnown: boolean;
+  /** Whether the file says how tokens are verified. */
+  readonly jwtKnown: boolean;
+  readonly claims: ClaimPaths;
+  readonly reading: Reading;
+}
+
+export function compileAttribute(entry: Entry<AttributeConfig>, scope: AttributeScope): AttributeSpec {
+  const { reading } = scope;
   const { name, value } = entry;
   if (reservedAttributeNames.has(name)) {
     const message = `an attribute may not be called ${quote(name)}: conditions use that word for something else`;
     reading.error(reading.keySpanOf(entry), "bad-value", message);
   }
-  const from = value.from.map((source) => compileSource(source, value, proxiesKnown, reading));
+  const from = value.from.map((source) => compileSource(source, value, scope));
   return { name, type: value.type, from };
 }
 
@@ -26,13 +33,20 @@ type SourceConfig = AttributeConfig["from"][number];
 function compileSource(
   source: SourceConfig,
   attribute: AttributeConfig,
-  proxiesKnown: boolean,
-  reading: Reading,
+  { proxiesKnown, jwtKnown, claims, reading }: AttributeScope,
 ): AttributeSource {
   const { trust } = source;
   if (source.clientAddress === true) {
     checkClientAddress(source, attribute, reading);
     return { kind: "clientAddress" };
+  }
+  if (source.jwt !== undefined) {
+    if (!jwtKnown) {
+      const message = "the file does not say how tokens are verified";
+      reading.error(reading.keySpanOf(source, "jwt"), "missing-key", message, "add jwt: { keys: [...] } at its top");
+    }
+    refuseTrust(source, "a claim, which counts because it is verified", reading);
+    return { kind: "jwt", claim: claims.indexOf(source.jwt), path: source.jwt };
   }
   if (trust === "proxies") checkTrust(source, proxiesKnown, reading);
   if (source.header !== undefined) return { kind: "header", name: source.header, trust };
@@ -45,10 +59,12 @@ function checkClientAddress(source: SourceConfig, { type }: AttributeConfig, rea
     const message = `clientAddress gives an address, which is no value of type ${type}`;
     reading.error(reading.keySpanOf(source, "clientAddress"), "bad-value", message, "use type ip or string");
   }
-  if (reading.has(source, "trust")) {
-    const message = "trust does not go with clientAddress, which trustedProxies derive already";
-    reading.error(reading.keySpanOf(source, "trust"), "conflicting-keys", message);
-  }
+  refuseTrust(source, "clientAddress, which trustedProxies derive already", reading);
+}
+
+function refuseTrust(source: SourceConfig, what: string, reading: Reading): void {
+  if (!reading.has(source, "trust")) return;
+  reading.error(reading.keySpanOf(source, "trust"), "conflicting-keys", `trust does not go with ${what}`);
 }
 
 function checkTrust(source: SourceConfig, proxiesKnown: boolean, reading: Reading): void {

@@ -17,6 +17,8 @@ export interface CompileOptions {
   readonly randomSecret: (release: string) => Uint8Array;
   /** The wall clock, for warnings of certificates that end; without it there are none. */
   readonly nowMs?: () => number;
+  /** Whether keys may be named by where they are published. Default: fetched. */
+  readonly publishedKeys?: "fetched" | "refused";
 }
 
 /** What the parts of a compilation share: where to tell problems, and the files that the configuration names. */
@@ -26,13 +28,15 @@ export class CompileContext {
   readonly randomSecret: CompileOptions["randomSecret"];
   /** What certificates' ends are judged by; undefined where nobody wants to hear of them. */
   readonly nowMs: (() => number) | undefined;
+  readonly publishedKeys: "fetched" | "refused";
   readonly #lists = new Map<string, ValueList | undefined>();
 
-  constructor(reading: Reading, files: NamedFiles, { randomSecret, nowMs }: CompileOptions) {
+  constructor(reading: Reading, files: NamedFiles, { randomSecret, nowMs, publishedKeys = "fetched" }: CompileOptions) {
     this.reading = reading;
     this.files = files;
     this.randomSecret = randomSecret;
     this.nowMs = nowMs;
+    this.publishedKeys = publishedKeys;
   }
 
   /** Undefined, with the problem told, where the list can not be used. */

@@ -1,6 +1,7 @@
 import { checkListeners } from "./check-listeners.ts";
 import { compileAttribute } from "./compile-attribute.ts";
 import type { CompileContext } from "./compile-context.ts";
+import { ClaimPaths, compileJwt } from "./compile-jwt.ts";
 import { compileListener } from "./compile-listener.ts";
 import { compileMirror } from "./compile-mirror.ts";
 import { compileRelease } from "./compile-release.ts";
@@ -27,7 +28,11 @@ export function compileConfig(config: Config, context: CompileContext): Compiled
   // After an error in the reading parts are missing, and what seems unused or unreachable may not be.
   const whole = !reading.problems.failed;
   const proxiesKnown = !whole || config.trustedProxies.length > 0;
-  const attributes = config.attributes.map((entry) => compileAttribute(entry, proxiesKnown, reading));
+  const claims = new ClaimPaths();
+  const jwtKnown = reading.has(config, "jwt");
+  const scope = { proxiesKnown, jwtKnown, claims, reading };
+  const attributes = config.attributes.map((entry) => compileAttribute(entry, scope));
+  const jwt = compileJwt(config, claims, context);
   const table = new KnownAttributes(reading.namesIn(config, "attributes"), attributes);
   const services = config.services.map((entry) => compileService(entry, reading));
   const routes = compileRoutes(config.routes, namesIn(config, reading), context);
@@ -59,6 +64,7 @@ export function compileConfig(config: Config, context: CompileContext): Compiled
       streams: config.limits.streams,
     },
     attributes,
+    jwt,
     services,
     releases,
     mirrors,

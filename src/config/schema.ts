@@ -1,9 +1,10 @@
 import { attributeName, attributeSchema } from "./attribute-schema.ts";
 import { conditionWords } from "./condition-schema.ts";
 import { bindAddress, proxyRange, resourceName } from "./domain-scalars.ts";
+import { jwtSchema } from "./jwt-schema.ts";
 import { list, mapOf } from "./kit/collections.ts";
 import { Definitions, type JsonSchema } from "./kit/json-schema.ts";
-import { defaulted, object, required } from "./kit/object.ts";
+import { defaulted, object, optional, required } from "./kit/object.ts";
 import { size } from "./kit/quantities.ts";
 import { boolean, number, oneOf, scalar, Wrong } from "./kit/scalars.ts";
 import type { Infer, Schema } from "./kit/schema.ts";
@@ -96,6 +97,7 @@ export const configSchema = object(
       mapOf(attributeName, attributeSchema, { of: "attributes" }),
       {},
     ),
+    jwt: optional("How tokens are verified whose claims attributes read.", jwtSchema),
     services: required(
       "What clients call, by name.",
       mapOf(resourceName, serviceSchema, { of: "services", min: 1 }),
@@ -108,7 +110,7 @@ export const configSchema = object(
       [],
     ),
   },
-  { what: "the configuration", later: ["jwt", "geo"] },
+  { what: "the configuration", later: ["geo"] },
 );
 
 /** A configuration as the file gives it, with defaults in place of what it leaves out. */

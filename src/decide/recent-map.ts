@@ -32,6 +32,11 @@ export class RecentMap<Value> {
     return older;
   }
 
+  clear(): void {
+    this.#young.clear();
+    this.#old.clear();
+  }
+
   add(value: Value): void {
     if (this.#young.size >= this.#limit) {
       this.#old = this.#young;

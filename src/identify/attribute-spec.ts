@@ -6,7 +6,9 @@ import type { AttributeType } from "../decide/facts.ts";
  */
 export type AttributeSource =
   | { readonly kind: "header" | "cookie" | "query"; readonly name: string; readonly trust: "anyone" | "proxies" }
-  | { readonly kind: "clientAddress" };
+  | { readonly kind: "clientAddress" }
+  /** A claim of a verified token, by its index in the token's spec; the names that lead to it are for people. */
+  | { readonly kind: "jwt"; readonly claim: number; readonly path: readonly string[] };
 
 /** A typed fact about the requester. The first source that is present and parses gives the value. */
 export interface AttributeSpec {

@@ -1,10 +1,19 @@
 import type { AttributeType } from "../decide/facts.ts";
 import type { AttributeSource, AttributeSpec } from "./attribute-spec.ts";
+import type { JwtVerifier } from "./jwt-verifier.ts";
+import type { UnusableCause } from "./unusable.ts";
 
 /** Told of every attribute value that was there and could not be used; `index` is the attribute's in its table. */
 export interface AttributeErrorSink {
-  attributeError(index: number, cause: "unparsable" | "repeated"): void;
+  attributeError(index: number, cause: UnusableCause): void;
 }
+
+/** What answers for sources that are more than a text in the request; undefined where no attribute asks. */
+export interface Lookups {
+  readonly jwt: JwtVerifier | undefined;
+}
+
+export const noLookups: Lookups = Object.freeze({ jwt: undefined });
 
 export interface Attribute {
   readonly name: string;
@@ -20,6 +29,7 @@ export interface Attribute {
 export class AttributeTable {
   readonly attributes: readonly Attribute[];
   readonly errors: AttributeErrorSink;
+  readonly lookups: Lookups;
   /** Names, lower case, of headers to be removed from what an untrusted caller sent. */
   readonly untrustedHeaders: ReadonlySet<string>;
   /** Names of cookies to be removed from what an untrusted caller sent. */
@@ -28,9 +38,10 @@ export class AttributeTable {
   readonly untrustedQuery: ReadonlySet<string>;
   readonly #indexes: ReadonlyMap<string, number>;
 
-  constructor(specs: readonly AttributeSpec[], errors: AttributeErrorSink) {
+  constructor(specs: readonly AttributeSpec[], errors: AttributeErrorSink, lookups: Lookups) {
     this.attributes = specs.map(({ name, type, from }) => ({ name, type, from: from.map(normalised) }));
     this.errors = errors;
+    this.lookups = lookups;
     this.#indexes = new Map(specs.map(({ name }, index) => [name, index]));
     this.untrustedHeaders = this.#reserved("header");
     this.untrustedCookies = this.#reserved("cookie");

@@ -8,14 +8,24 @@ import { deriveClientAddress } from "./client-address.ts";
 import { findCookie } from "./cookies.ts";
 import { decodeText } from "./decode-text.ts";
 import { type ForwardedHeaders, forwardedHeaders, isHttps } from "./forwarded.ts";
+import type { VerifiedToken } from "./jwt-verifier.ts";
 import { parseQuery } from "./query.ts";
 import { type RequestHead, repeated } from "./request-head.ts";
+import { tokenText } from "./token-text.ts";
+import { Unusable, type UnusableCause } from "./unusable.ts";
 
 /** Stands for the address while nobody asked for it, since undefined is an answer. */
 const unread: unique symbol = Symbol("unread");
 
 /** Remembered of what was asked for and is not there. */
 const absent: unique symbol = Symbol("absent");
+
+const sentTwice = new Unusable("repeated");
+
+function causeOf(text: string | typeof repeated | Unusable): UnusableCause {
+  if (text instanceof Unusable) return text.cause;
+  return text === repeated ? "repeated" : "unparsable";
+}
 
 const noAttribute: Pick<Attribute, "type" | "from"> = { type: "string", from: [] };
 
@@ -32,18 +42,30 @@ export class RequestFacts implements Facts {
   readonly #head: RequestHead;
   readonly #caller: Caller;
   readonly #trusted: readonly AddressRange[];
+  readonly #nowMs: number;
   #attributes: (AttributeValue | typeof absent | undefined)[] | undefined;
   #headers: Answers | undefined;
   #cookies: Answers | undefined;
   #parameters: ReadonlyMap<string, string> | undefined;
   #clientAddress: Address | undefined | typeof unread = unread;
+  #token: VerifiedToken | Unusable | undefined | typeof unread = unread;
 
-  /** `trusted` are the ranges of the configuration's trustedProxies, for the walk along X-Forwarded-For. */
-  constructor(table: AttributeTable, head: RequestHead, caller: Caller, trusted: readonly AddressRange[]) {
+  /**
+   * `trusted` are the ranges of the configuration's trustedProxies, for the walk along X-Forwarded-For; `nowMs` is the
+   * wall clock, for what expires.
+   */
+  constructor(
+    table: AttributeTable,
+    head: RequestHead,
+    caller: Caller,
+    trusted: readonly AddressRange[],
+    nowMs: number,
+  ) {
     this.#table = table;
     this.#head = head;
     this.#caller = caller;
     this.#trusted = trusted;
+    this.#nowMs = nowMs;
   }
 
   get method(): string {
@@ -116,14 +138,14 @@ export class RequestFacts implements Facts {
     for (const source of from) {
       const text = this.#readSource(source);
       if (text === undefined || text === "") continue;
-      const value = text === repeated ? undefined : parseValue(type, text);
+      const value = typeof text === "string" ? parseValue(type, text) : undefined;
       if (value !== undefined) return value;
-      this.#table.errors.attributeError(index, text === repeated ? "repeated" : "unparsable");
+      this.#table.errors.attributeError(index, causeOf(text));
     }
     return undefined;
   }
 
-  #readSource(source: AttributeSource): string | undefined | typeof repeated {
+  #readSource(source: AttributeSource): string | undefined | typeof repeated | Unusable {
     switch (source.kind) {
       case "header":
         return this.#readHeader(source.name);
@@ -133,7 +155,23 @@ export class RequestFacts implements Facts {
         return this.query(source.name);
       case "clientAddress":
         return this.clientAddress?.text;
+      case "jwt":
+        return this.#readClaim(source.claim);
     }
+  }
+
+  /** The token is verified once, however many attributes read it. */
+  #readClaim(claim: number): string | undefined | Unusable {
+    if (this.#token === unread) this.#token = this.#readToken();
+    const token = this.#token;
+    return token === undefined || token instanceof Unusable ? token : token.claims[claim];
+  }
+
+  #readToken(): VerifiedToken | Unusable | undefined {
+    const { jwt } = this.#table.lookups;
+    const text = jwt && tokenText(this.#head, jwt.from);
+    if (jwt === undefined || text === undefined || text === "") return undefined;
+    return text === repeated ? sentTwice : jwt.verify(text, this.#nowMs);
   }
 
   #readHeader(name: string): string | undefined | typeof repeated {

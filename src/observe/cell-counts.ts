@@ -1,6 +1,6 @@
-import type { AttributeErrorCause } from "./attribute-cells.ts";
 import type { CellValues } from "./cell.ts";
 import type { HandoverCause } from "./handover-cells.ts";
+import type { FetchResult } from "./jwks-cells.ts";
 import type { ListenerCounts } from "./listener-cells.ts";
 import type { MirrorCounts } from "./mirror-cells.ts";
 import type { ReleaseCounts } from "./release-cells.ts";
@@ -13,11 +13,13 @@ export type CellCounts = {
   readonly requests: ReadonlyMap<string, RequestCounts>;
   readonly upstreams: ReadonlyMap<string, UpstreamCounts>;
   readonly releases: ReadonlyMap<string, ReleaseCounts>;
-  readonly attributes: ReadonlyMap<string, CellValues<AttributeErrorCause>>;
+  readonly attributes: ReadonlyMap<string, CellValues>;
   readonly mirrors: ReadonlyMap<string, MirrorCounts>;
   readonly listeners: ReadonlyMap<string, ListenerCounts>;
   /** Undefined where there are none yet. */
   readonly handovers: CellValues<HandoverCause> | undefined;
+  /** Likewise. */
+  readonly jwks: CellValues<FetchResult> | undefined;
 };
 
 export const noCounts: CellCounts = Object.freeze({
@@ -28,6 +30,7 @@ export const noCounts: CellCounts = Object.freeze({
   mirrors: new Map(),
   listeners: new Map(),
   handovers: undefined,
+  jwks: undefined,
 });
 
 /** Counts are numbers in lists, maps and records; what one side lacks counts as nothing. */
@@ -44,26 +47,16 @@ export function sumCounts(all: readonly CellCounts[]): CellCounts {
 }
 
 /** What is left of counts whose counters ended: nothing in flight, and of windows only the last minutes. */
-export function pastCounts({
-  requests,
-  upstreams,
-  releases,
-  attributes,
-  mirrors,
-  listeners,
-  handovers,
-}: CellCounts): CellCounts {
+export function pastCounts(counts: CellCounts): CellCounts {
+  const { upstreams, releases, mirrors } = counts;
   return {
-    requests,
+    ...counts,
     upstreams: mapValues(upstreams, (upstream) => ({ ...upstream, inFlight: 0 })),
     releases: mapValues(releases, (release) => ({
       ...release,
       versions: mapValues(release.versions, ({ byReason, window }) => ({ byReason, window: recentSlots(window) })),
     })),
-    attributes,
     mirrors: mapValues(mirrors, (mirror) => ({ ...mirror, inFlight: 0 })),
-    listeners,
-    handovers,
   };
 }
 

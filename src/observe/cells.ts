@@ -7,6 +7,7 @@ import { AttributeCells } from "./attribute-cells.ts";
 import type { Cell } from "./cell.ts";
 import type { CellCounts } from "./cell-counts.ts";
 import { HandoverCells } from "./handover-cells.ts";
+import { JwksCells } from "./jwks-cells.ts";
 import { ListenerCells, type ListenerFront } from "./listener-cells.ts";
 import { MirrorCells } from "./mirror-cells.ts";
 import { ReleaseCells } from "./release-cells.ts";
@@ -17,6 +18,7 @@ import { UpstreamCells } from "./upstream-cells.ts";
 export type {
   AttributeCells,
   Cell,
+  JwksCells,
   ListenerCells,
   MirrorCells,
   ReleaseCells,
@@ -81,8 +83,9 @@ export class CellGeneration {
     return cells;
   }
 
-  attribute(name: string): AttributeCells {
-    const cells = this.#attributes.get(name) ?? this.#before.attributes.get(name) ?? new AttributeCells(name);
+  /** Asked for once per attribute: `causes` are all that its sources can have. */
+  attribute(name: string, causes: readonly string[]): AttributeCells {
+    const cells = new AttributeCells(name, causes, this.#before.attributes.get(name));
     this.#attributes.set(name, cells);
     return cells;
   }
@@ -120,6 +123,7 @@ export class CellRegistry {
   /** Access log lines that could not be written. */
   readonly accessLogDropped: Cell = { value: 0 };
   readonly handovers = new HandoverCells();
+  readonly jwks = new JwksCells();
   #active: CellSet = {
     requests: new Map(),
     upstreams: new Map(),
@@ -171,6 +175,7 @@ export class CellRegistry {
       mirrors: countsOf(mirrors),
       listeners: countsOf(listeners),
       handovers: this.handovers.counts(),
+      jwks: this.jwks.counts(),
     };
   }
 
@@ -184,6 +189,7 @@ export class CellRegistry {
     for (const [key, cells] of mirrors) cells.restore(counts.mirrors.get(key));
     for (const [key, cells] of listeners) cells.restore(counts.listeners.get(key));
     this.handovers.restore(counts.handovers);
+    this.jwks.restore(counts.jwks);
   }
 }
 

@@ -203,7 +203,7 @@ function releaseMetrics({ cells, weightRatios }: MetricsSource): CellMetricOptio
 }
 
 function processWideMetrics({ cells, endpointStates, workers, build }: MetricsSource): CellMetricOptions[] {
-  const { reloads, accessLogDropped, handovers } = cells;
+  const { reloads, accessLogDropped, handovers, jwks } = cells;
   const { version, nodeVersion } = build;
   return [
     {
@@ -241,6 +241,12 @@ function processWideMetrics({ cells, endpointStates, workers, build }: MetricsSo
       "counter",
       () => accessLogDropped.value,
     ),
+    {
+      name: "perch_jwks_fetches_total",
+      help: "Fetches of published keys, by whether they gave keys.",
+      type: "counter",
+      samples: () => byLabel({}, "result", jwks.fetches),
+    },
     {
       name: "perch_fast_lane_handovers_total",
       help: "Connections that the fast lane gave to the standard lane, by what made them unfit for it.",

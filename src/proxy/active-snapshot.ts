@@ -1,4 +1,5 @@
 import type { CompiledConfig } from "../config/compiled-config.ts";
+import { noFetching, PublishedKeyRegistry } from "../identify/published-keys.ts";
 import type { CellRegistry } from "../observe/cells.ts";
 import type { EndpointRegistry } from "../upstream/endpoint-registry.ts";
 import { buildSnapshot, type Snapshot } from "./snapshot.ts";
@@ -10,11 +11,20 @@ import { buildSnapshot, type Snapshot } from "./snapshot.ts";
 export class ActiveSnapshot {
   readonly #cells: CellRegistry;
   readonly #endpoints: EndpointRegistry;
+  readonly #keys: PublishedKeyRegistry;
   #current: Snapshot;
 
-  constructor(cells: CellRegistry, endpoints: EndpointRegistry, config: CompiledConfig, hash: string) {
+  /** Without `keys`, none that are published anywhere are known. */
+  constructor(
+    cells: CellRegistry,
+    endpoints: EndpointRegistry,
+    config: CompiledConfig,
+    hash: string,
+    keys: PublishedKeyRegistry = new PublishedKeyRegistry(noFetching),
+  ) {
     this.#cells = cells;
     this.#endpoints = endpoints;
+    this.#keys = keys;
     this.#current = this.prepare(config, hash)();
   }
 
@@ -33,10 +43,12 @@ export class ActiveSnapshot {
   prepare(config: CompiledConfig, hash: string): () => Snapshot {
     const cells = this.#cells.begin();
     const endpoints = this.#endpoints.next();
-    const snapshot = buildSnapshot(config, hash, { cells, endpoints });
+    const keys = this.#keys.next();
+    const snapshot = buildSnapshot(config, hash, { cells, endpoints, keys });
     return () => {
       cells.commit();
       endpoints.commit();
+      keys.commit();
       this.#current = snapshot;
       return snapshot;
     };

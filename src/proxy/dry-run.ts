@@ -64,7 +64,13 @@ export function dryRun(
     return { problem: `${JSON.stringify(request.client)} is not an IP address` };
   }
   const caller = callerAt(address, head, snapshot);
-  const facts = new RequestFacts(context.attributes ?? snapshot.attributes, head, caller, snapshot.trustedProxies);
+  const facts = new RequestFacts(
+    context.attributes ?? snapshot.attributes,
+    head,
+    caller,
+    snapshot.trustedProxies,
+    context.nowMs,
+  );
   const pinRejections: PinRejection[] = [];
   const route = snapshot.routes.find(facts, context.nowMs);
   const forwarded = route?.redirect === undefined ? route : undefined;

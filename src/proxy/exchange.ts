@@ -51,7 +51,7 @@ export class Exchange implements Outcome {
     this.snapshot = gateway.snapshot;
     this.caller = caller;
     this.head = head;
-    this.facts = new RequestFacts(this.snapshot.attributes, head, caller, this.snapshot.trustedProxies);
+    this.facts = new RequestFacts(this.snapshot.attributes, head, caller, this.snapshot.trustedProxies, this.#nowMs);
     this.requestId = acceptedRequestId(head, caller) ?? gateway.newRequestId();
   }
 

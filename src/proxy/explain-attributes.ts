@@ -1,4 +1,3 @@
-import type { AddressRange } from "../decide/address.ts";
 import type { AttributeValue } from "../decide/facts.ts";
 import { canonicalText } from "../decide/value.ts";
 import type { AttributeSource, AttributeSpec } from "../identify/attribute-spec.ts";
@@ -9,6 +8,8 @@ import type { PlainHead } from "../identify/plain-head.ts";
 import { parseQuery } from "../identify/query.ts";
 import { RequestFacts } from "../identify/request-facts.ts";
 import { repeated } from "../identify/request-head.ts";
+import { tokenText } from "../identify/token-text.ts";
+import type { UnusableCause } from "../identify/unusable.ts";
 import type { Snapshot } from "./snapshot.ts";
 
 /** An attribute's value as JSON can hold it: times in RFC 3339, versions and addresses as their text. */
@@ -37,9 +38,14 @@ export function plainValue(type: AttributeSpec["type"], value: AttributeValue): 
  * Says of every attribute which source gave its value, and why those before it did not. Each source is read as if it
  * were an attribute of its own, by the code that reads attributes; nothing is counted.
  */
-export function explainAttributes(snapshot: Snapshot, head: PlainHead, caller: Caller): ExplainedAttribute[] {
-  const { attributes, trustedProxies } = snapshot.config;
-  const sources = new Sources(attributes, head, caller, trustedProxies);
+export function explainAttributes(
+  snapshot: Snapshot,
+  head: PlainHead,
+  caller: Caller,
+  nowMs: number,
+): ExplainedAttribute[] {
+  const { attributes } = snapshot.config;
+  const sources = new Sources(snapshot, head, caller, nowMs);
   let next = 0;
   return attributes.map(({ name, type, from }) => {
     const misses: string[] = [];
@@ -65,21 +71,16 @@ class Sources {
   readonly #caller: Caller;
   readonly #table: AttributeTable;
   readonly #facts: RequestFacts;
-  readonly #errors = new Map<number, "unparsable" | "repeated">();
+  readonly #errors = new Map<number, UnusableCause>();
 
-  constructor(
-    attributes: readonly AttributeSpec[],
-    head: PlainHead,
-    caller: Caller,
-    trustedProxies: readonly AddressRange[],
-  ) {
+  constructor({ config, attributes: { lookups } }: Snapshot, head: PlainHead, caller: Caller, nowMs: number) {
+    const { attributes, trustedProxies } = config;
     const single = attributes.flatMap((spec) => spec.from.map((source) => ({ ...spec, from: [source] })));
     this.#head = head;
     this.#caller = caller;
-    this.#table = new AttributeTable(single, {
-      attributeError: (index, cause) => void this.#errors.set(index, cause),
-    });
-    this.#facts = new RequestFacts(this.#table, head, caller, trustedProxies);
+    const errors = { attributeError: (index: number, cause: UnusableCause) => void this.#errors.set(index, cause) };
+    this.#table = new AttributeTable(single, errors, lookups);
+    this.#facts = new RequestFacts(this.#table, head, caller, trustedProxies, nowMs);
   }
 
   value(index: number): AttributeValue | undefined {
@@ -88,6 +89,7 @@ class Sources {
 
   whyNot(index: number, source: AttributeSource, type: AttributeSpec["type"]): string {
     if (source.kind === "clientAddress") return "not known";
+    if (source.kind === "jwt") return this.#whyNoClaim(index, type);
     const sent = this.#sent(source);
     if (sent === undefined) return "absent";
     if (sent === "") return "empty, so it counts as absent";
@@ -98,6 +100,14 @@ class Sources {
       return "sent more than once, so it counts as absent";
     }
     return `${shown(sent)} can not be read as ${type}`;
+  }
+
+  #whyNoClaim(index: number, type: AttributeSpec["type"]): string {
+    const { jwt } = this.#table.lookups;
+    if (jwt === undefined || tokenText(this.#head, jwt.from) === undefined) return "the request carries no token";
+    const cause = this.#errors.get(index);
+    if (cause === undefined) return "the token has no such claim";
+    return cause === "unparsable" ? `the claim can not be read as ${type}` : tokenWords[cause];
   }
 
   #sent({ kind, name }: NamedSource): string | undefined | typeof repeated {
@@ -112,10 +122,25 @@ class Sources {
   }
 }
 
-type NamedSource = Exclude<AttributeSource, { readonly kind: "clientAddress" }>;
+type NamedSource = Extract<AttributeSource, { readonly name: string }>;
+
+/** The cause, which is also the metric's label, in words. */
+const tokenWords: Readonly<Record<Exclude<UnusableCause, "unparsable">, string>> = {
+  repeated: "the token was sent more than once",
+  "jwt-oversized": "the token is too long",
+  "jwt-malformed": "it is no token that can be read",
+  "jwt-algorithm": "the token's algorithm does not count",
+  "jwt-key": "no key that is known here is the token's",
+  "jwt-signature": "the token's signature is not its key's",
+  "jwt-expired": "the token has expired",
+  "jwt-not-yet-valid": "the token is not valid yet",
+  "jwt-issuer": "the token is of another issuer",
+  "jwt-audience": "the token is for another audience",
+};
 
 function sourceName(source: AttributeSource): string {
-  return source.kind === "clientAddress" ? "the client's address" : `${source.kind} ${source.name}`;
+  if (source.kind === "clientAddress") return "the client's address";
+  return source.kind === "jwt" ? `claim ${source.path.join(" › ")}` : `${source.kind} ${source.name}`;
 }
 
 function shown(text: string): string {

@@ -89,11 +89,11 @@ export function explainRequest(
   context: { readonly nowMs: number; readonly random: RandomSource },
 ): Explanation {
   const decided: Trail = [];
-  const attributes = new AttributeTable(snapshot.config.attributes, uncounted);
+  const attributes = new AttributeTable(snapshot.config.attributes, uncounted, snapshot.attributes.lookups);
   const run = dryRun(snapshot, request, { ...context, attributes, trail: decided });
   if ("problem" in run) return malformed(run.problem);
   const { nowMs } = context;
-  const identified = explainAttributes(snapshot, run.head, run.caller);
+  const identified = explainAttributes(snapshot, run.head, run.caller, nowMs);
   const start = [requestStep(run), ...routeSteps(snapshot, run, nowMs)];
   const { target } = run;
   const linked: Trail = [];

@@ -75,6 +75,7 @@ export class RequestHeaderRules {
       this.#relied.add(source.name);
       if (source.trust === "proxies") this.#actions.set(source.name, "trusted-only");
     }
+    if (config.jwt?.from.kind === "header") this.#relied.add(config.jwt.from.name);
     for (const release of config.releases) {
       if (release.override?.header !== undefined) this.#actions.set(release.override.header, "drop");
       if (release.propagate !== undefined) this.#takeOut(release.propagate.header.name);

@@ -2,8 +2,12 @@ import type { CompiledConfig, RouteSpec } from "../config/compiled-config.ts";
 import type { AddressRange } from "../decide/address.ts";
 import { Release } from "../decide/decide.ts";
 import type { ReleaseSpec } from "../decide/release.ts";
-import { AttributeTable } from "../identify/attributes.ts";
+import type { AttributeSpec } from "../identify/attribute-spec.ts";
+import { AttributeTable, type Lookups, noLookups } from "../identify/attributes.ts";
 import { CookieNames } from "../identify/cookies.ts";
+import { JwtVerifier } from "../identify/jwt-verifier.ts";
+import type { PublishedKeyGeneration } from "../identify/published-keys.ts";
+import { textFailures, tokenFailures, type UnusableCause } from "../identify/unusable.ts";
 import type {
   AttributeCells,
   CellGeneration,
@@ -115,6 +119,7 @@ export interface Snapshot {
 export interface SnapshotParts {
   readonly endpoints: EndpointGeneration;
   readonly cells: CellGeneration;
+  readonly keys: PublishedKeyGeneration;
 }
 
 export function buildSnapshot(config: CompiledConfig, hash: string, parts: SnapshotParts): Snapshot {
@@ -132,10 +137,14 @@ export function buildSnapshot(config: CompiledConfig, hash: string, parts: Snaps
       }),
     ]),
   );
-  const attributeCells: AttributeCells[] = config.attributes.map((spec) => parts.cells.attribute(spec.name));
-  const attributes = new AttributeTable(config.attributes, {
-    attributeError: (index, cause) => attributeCells[index]?.error(cause),
-  });
+  const attributeCells: AttributeCells[] = config.attributes.map((spec) =>
+    parts.cells.attribute(spec.name, unusableCauses(spec)),
+  );
+  const attributes = new AttributeTable(
+    config.attributes,
+    { attributeError: (index, cause) => attributeCells[index]?.error(cause) },
+    lookupsOf(config, parts),
+  );
   const routes = config.routes.map((spec) => ({
     match: spec.match,
     target: buildRoute(spec, config, services, releases, parts),
@@ -170,6 +179,16 @@ export function buildSnapshot(config: CompiledConfig, hash: string, parts: Snaps
 function assignable({ versions, propagate }: ReleaseSpec): readonly string[] {
   const takesWord = propagate !== undefined && propagate.acceptFrom.length > 0;
   return takesWord && !versions.includes(otherVersion) ? [...versions, otherVersion] : versions;
+}
+
+function unusableCauses({ from }: AttributeSpec): readonly UnusableCause[] {
+  return from.some(({ kind }) => kind === "jwt") ? [...textFailures, ...tokenFailures] : textFailures;
+}
+
+function lookupsOf({ jwt }: CompiledConfig, { keys }: SnapshotParts): Lookups {
+  if (jwt === undefined) return noLookups;
+  const published = jwt.urls.map((url) => keys.keysAt(url));
+  return { jwt: new JwtVerifier(jwt, published) };
 }
 
 function buildService(spec: ServiceSpec, parts: SnapshotParts): Service {

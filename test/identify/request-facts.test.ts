@@ -3,7 +3,7 @@ import { describe, expect, test } from "vitest";
 import type { AttributeType } from "../../src/decide/facts.ts";
 import { canonicalText } from "../../src/decide/value.ts";
 import type { AttributeSource } from "../../src/identify/attribute-spec.ts";
-import { AttributeTable } from "../../src/identify/attributes.ts";
+import { AttributeTable, noLookups } from "../../src/identify/attributes.ts";
 import type { Caller } from "../../src/identify/caller.ts";
 import { RequestFacts } from "../../src/identify/request-facts.ts";
 import { address, callerOf, type Headers, headOf, ranges } from "./heads.ts";
@@ -28,10 +28,9 @@ interface Asked {
 /** A request's facts where the one attribute is the asked one, and the errors that reading it counted. */
 function factsOf({ type = "string", from: sources, headers = {}, target = "/", caller = callerOf() }: Asked) {
   const errors: string[] = [];
-  const table = new AttributeTable([{ name: "asked", type, from: sources }], {
-    attributeError: (index, cause) => errors.push(`${index}: ${cause}`),
-  });
-  return { facts: new RequestFacts(table, headOf(headers, target), caller, trusted), errors };
+  const sink = { attributeError: (index: number, cause: string) => void errors.push(`${index}: ${cause}`) };
+  const table = new AttributeTable([{ name: "asked", type, from: sources }], sink, noLookups);
+  return { facts: new RequestFacts(table, headOf(headers, target), caller, trusted, 0), errors };
 }
 
 /** The value's one text, and what was counted. */
@@ -177,6 +176,7 @@ test("the table tells which names to remove from what strangers send, and where 
       },
     ],
     { attributeError: () => {} },
+    noLookups,
   );
   expect([...table.untrustedHeaders]).toEqual(["x-a"]);
   expect([...table.untrustedCookies]).toEqual(["B"]);

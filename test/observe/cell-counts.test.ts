@@ -8,7 +8,7 @@ function registry() {
   const request = generation.request("all", "shop", "stable");
   const upstream = generation.upstream("shop", "stable");
   const release = generation.release("shop", ["stable", "constructor"], ["east"]);
-  const attribute = generation.attribute("region");
+  const attribute = generation.attribute("region", ["unparsable", "repeated"]);
   generation.commit();
   return { cells, request, upstream, release, attribute };
 }

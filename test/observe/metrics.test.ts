@@ -33,7 +33,7 @@ const busy = (): CellRegistry => {
   const none = generation.request("none", "none", "none");
   const upstream = generation.upstream("shop", "stable");
   const release = generation.release("shop", ["stable", "canary"], ["east"]);
-  const attribute = generation.attribute("registered-at");
+  const attribute = generation.attribute("registered-at", ["unparsable", "repeated"]);
   generation.commit();
   for (const method of ["GET", "GET", "BREW"]) shop.count(200, method);
   shop.count(499, "GET");

@@ -1,0 +1,173 @@
+import { hash } from "node:crypto";
+import { RecentMap } from "../decide/recent-map.ts";
+import { isSignedBy, type JwtAlgorithm } from "./jwt-algorithms.ts";
+import type { VerifyingKey } from "./jwt-keys.ts";
+import { readToken, type UnverifiedToken } from "./jwt-text.ts";
+import { type TokenFailure, tokenFailures, Unusable } from "./unusable.ts";
+
+/** Which tokens count, and where a request carries one. */
+export interface JwtSpec {
+  /** Keys that the configuration gives itself. */
+  readonly keys: readonly VerifyingKey[];
+  /** Where further keys are published. */
+  readonly urls: readonly string[];
+  /** Empty: any. */
+  readonly issuers: readonly string[];
+  /** One of them must be among the token's. Empty: any. */
+  readonly audiences: readonly string[];
+  readonly algorithms: ReadonlySet<JwtAlgorithm>;
+  readonly clockSkewMs: number;
+  readonly from: { readonly kind: "header" | "cookie"; readonly name: string };
+  /** The claims that attributes read, each by the names that lead to it; attributes know them by index. */
+  readonly claims: readonly (readonly string[])[];
+}
+
+/** Keys that are published elsewhere, as far as they are known. */
+export interface PublishedKeys {
+  readonly keys: readonly VerifyingKey[];
+  /** Grows whenever the keys change. */
+  readonly generation: number;
+  /** A token named a key that is not among them: there may be newer ones. */
+  missed(): void;
+}
+
+/** A token whose signature, issuer and audience are right. */
+export interface VerifiedToken {
+  /** SHA-256 of its text. */
+  readonly digest: string;
+  readonly notBeforeMs: number;
+  readonly expiresAtMs: number;
+  /** By the indexes of the spec. */
+  readonly claims: readonly (string | Unusable | undefined)[];
+}
+
+/** A longer one is refused unread. */
+const longestToken = 8_192;
+/** Keys that are tried for one token: it costs a signature check each. */
+const mostTries = 8;
+/** Tokens remembered, in each of two generations. They are kept by digest, so that their length costs nothing. */
+const mostVerified = 4_096;
+const mostForged = 1_024;
+
+const failures = Object.fromEntries(tokenFailures.map((cause) => [cause, new Unusable(cause)])) as Readonly<
+  Record<TokenFailure, Unusable>
+>;
+const noText = new Unusable("unparsable");
+
+/**
+ * Verifies tokens, in the request's own turn: node's crypto needs no thread for it, so the chain stays synchronous in
+ * every lane. A token that was verified before costs a hash and a look-up. Everything that can be told without a
+ * signature is looked at first; forged signatures are remembered apart, so that they push no honest token out.
+ */
+export class JwtVerifier {
+  readonly #spec: JwtSpec;
+  readonly #published: readonly PublishedKeys[];
+  readonly #verified: RecentMap<VerifiedToken> = new RecentMap(mostVerified, ({ digest }) => digest);
+  readonly #forged: RecentMap<string> = new RecentMap(mostForged, (digest) => digest);
+  #keys: readonly VerifyingKey[];
+  #generation = -1;
+
+  constructor(spec: JwtSpec, published: readonly PublishedKeys[]) {
+    this.#spec = spec;
+    this.#published = published;
+    this.#keys = spec.keys;
+  }
+
+  get from(): JwtSpec["from"] {
+    return this.#spec.from;
+  }
+
+  /** Never throws, whatever the text. */
+  verify(text: string, nowMs: number): VerifiedToken | Unusable {
+    if (text.length > longestToken) return failures["jwt-oversized"];
+    this.#takeUpKeys();
+    const digest = hash("sha256", text, "base64url");
+    const known = this.#verified.get(digest);
+    if (known !== undefined) return this.#atTime(known, nowMs);
+    if (this.#forged.get(digest) !== undefined) return failures["jwt-signature"];
+    const token = readToken(text);
+    if (typeof token === "string") return failures[token];
+    const read = this.#judge(token, digest, nowMs);
+    if (typeof read === "string") return failures[read];
+    if (read instanceof Unusable) return read;
+    this.#verified.add(read);
+    return read;
+  }
+
+  #judge(token: UnverifiedToken, digest: string, nowMs: number): VerifiedToken | Unusable | TokenFailure {
+    if (!this.#spec.algorithms.has(token.algorithm)) return "jwt-algorithm";
+    const keys = this.#keys.filter((key) => fits(key, token));
+    if (keys.length === 0) {
+      for (const published of this.#published) published.missed();
+      return "jwt-key";
+    }
+    const failure = this.#judgeClaims(token.claims);
+    if (failure !== undefined) return failure;
+    const read = this.#read(token, digest);
+    if (read === undefined) return "jwt-malformed";
+    const inTime = this.#atTime(read, nowMs);
+    if (inTime instanceof Unusable) return inTime;
+    if (keys.slice(0, mostTries).some(({ key }) => isSignedBy(key, token.algorithm, token.message, token.signature))) {
+      return read;
+    }
+    this.#forged.add(digest);
+    return "jwt-signature";
+  }
+
+  #judgeClaims({ iss, aud }: UnverifiedToken["claims"]): TokenFailure | undefined {
+    const { issuers, audiences } = this.#spec;
+    if (issuers.length > 0 && !issuers.some((issuer) => issuer === iss)) return "jwt-issuer";
+    const given: readonly unknown[] = Array.isArray(aud) ? aud : [aud];
+    if (audiences.length > 0 && !audiences.some((audience) => given.includes(audience))) return "jwt-audience";
+    return undefined;
+  }
+
+  /** Undefined where a time in it is none. */
+  #read({ claims, exactClaims }: UnverifiedToken, digest: string): VerifiedToken | undefined {
+    const expiresAtMs = timeOf(claims["exp"], Number.POSITIVE_INFINITY);
+    const notBeforeMs = timeOf(claims["nbf"], Number.NEGATIVE_INFINITY);
+    if (expiresAtMs === undefined || notBeforeMs === undefined) return undefined;
+    return { digest, expiresAtMs, notBeforeMs, claims: this.#spec.claims.map((path) => claimAt(exactClaims, path)) };
+  }
+
+  #atTime(token: VerifiedToken, nowMs: number): VerifiedToken | Unusable {
+    const { clockSkewMs } = this.#spec;
+    if (nowMs >= token.expiresAtMs + clockSkewMs) return failures["jwt-expired"];
+    return nowMs < token.notBeforeMs - clockSkewMs ? failures["jwt-not-yet-valid"] : token;
+  }
+
+  /** What was judged by other keys is forgotten with them. */
+  #takeUpKeys(): void {
+    let generation = 0;
+    for (const published of this.#published) generation += published.generation;
+    if (generation === this.#generation) return;
+    this.#generation = generation;
+    this.#keys = [...this.#spec.keys, ...this.#published.flatMap(({ keys }) => keys)];
+    this.#verified.clear();
+    this.#forged.clear();
+  }
+}
+
+/** A key that tokens do not call by name may be meant by any; a token that calls none may mean any. */
+function fits({ kid, algorithms }: VerifyingKey, token: UnverifiedToken): boolean {
+  return algorithms.has(token.algorithm) && (kid === undefined || token.kid === undefined || kid === token.kid);
+}
+
+/** Seconds since 1970 (RFC 7519 §2), in milliseconds; undefined where there is something else. */
+function timeOf(claim: unknown, absent: number): number | undefined {
+  if (claim === undefined) return absent;
+  return typeof claim === "number" ? claim * 1_000 : undefined;
+}
+
+function claimAt(claims: unknown, path: readonly string[]): string | Unusable | undefined {
+  let value = claims;
+  for (const name of path) {
+    if (typeof value !== "object" || value === null || Array.isArray(value) || !Object.hasOwn(value, name)) {
+      return undefined;
+    }
+    value = (value as Readonly<Record<string, unknown>>)[name];
+  }
+  if (value === null) return undefined;
+  if (typeof value === "string") return value;
+  return typeof value === "number" || typeof value === "boolean" ? String(value) : noText;
+}

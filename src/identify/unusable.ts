@@ -1,0 +1,28 @@
+/** Why a token gives no attribute. Each is one label value, whatever a client sent. */
+export const tokenFailures = [
+  "jwt-oversized",
+  "jwt-malformed",
+  "jwt-algorithm",
+  "jwt-key",
+  "jwt-signature",
+  "jwt-expired",
+  "jwt-not-yet-valid",
+  "jwt-issuer",
+  "jwt-audience",
+] as const;
+export type TokenFailure = (typeof tokenFailures)[number];
+
+/** Why a text that was there gives no attribute. */
+export const textFailures = ["unparsable", "repeated"] as const;
+
+/** Why a value that was there could not be used. */
+export type UnusableCause = (typeof textFailures)[number] | TokenFailure;
+
+/** Stands in for the text of a source that holds something, but nothing that can be used. */
+export class Unusable {
+  readonly cause: UnusableCause;
+
+  constructor(cause: UnusableCause) {
+    this.cause = cause;
+  }
+}
