@@ -1,3 +1,4 @@
+import { normalPath } from "../identify/normal-path.ts";
 import type { PathMatch, RouteMatch } from "../route/route-match.ts";
 import type { CompileContext } from "./compile-context.ts";
 import { compileRedirect } from "./compile-redirect.ts";
@@ -14,8 +15,9 @@ import type { MatchConfig, RouteConfig } from "./route-schema.ts";
 /** What metrics call requests that no route took. */
 const noRoute = "none";
 
-/** The names that routes may refer to; undefined where they can not be told. */
+/** What routes depend on: the names that they may refer to, undefined where they can not be told, and settings. */
 export interface RouteScope {
+  readonly pathNormalisation: "on" | "off";
   readonly services: ReadonlySet<string> | undefined;
   readonly releases: ReadonlySet<string> | undefined;
 }
@@ -47,7 +49,7 @@ export function compileRoutes(
     if (release !== undefined && scope.releases?.has(release) === false) {
       reading.unknownName(reading.spanOf(config, "release"), "release", release, scope.releases);
     }
-    const match = compileMatch(config.match, context);
+    const match = compileMatch(config.match, scope, context);
     if (redirect === undefined) return { name, match, redirect, service, release, mirror };
     refuseBesideRedirect(config, reading);
     const compiled = compileRedirect(redirect, match.path, reading);
@@ -66,11 +68,11 @@ function refuseBesideRedirect(config: RouteConfig, reading: Reading): void {
 
 const forwardingKeys = ["release", "mirror"] as const satisfies readonly (keyof RouteConfig)[];
 
-function compileMatch(match: MatchConfig, context: CompileContext): RouteMatch {
+function compileMatch(match: MatchConfig, scope: RouteScope, context: CompileContext): RouteMatch {
   return {
     hosts: [...new Set(match.hosts)],
     scheme: match.scheme,
-    path: match.path === undefined ? undefined : compilePath(match.path, context),
+    path: match.path === undefined ? undefined : compilePath(match.path, scope, context),
     methods: [...new Set(match.methods)],
     headers: (match.headers ?? []).flatMap((entry) => compileEntry("header", entry, context)),
     query: (match.query ?? []).flatMap((entry) => compileEntry("query parameter", entry, context)),
@@ -85,10 +87,19 @@ function compileEntry(kind: string, entry: Entry<TestConfig>, context: CompileCo
 
 function compilePath(
   path: Exclude<MatchConfig["path"], undefined>,
+  { pathNormalisation }: RouteScope,
   { reading }: CompileContext,
 ): PathMatch | undefined {
-  if (path.exact !== undefined) return { kind: "exact", path: path.exact };
-  if (path.prefix !== undefined) return { kind: "prefix", path: path.prefix };
+  for (const kind of ["exact", "prefix"] as const) {
+    const written = path[kind];
+    if (written === undefined) continue;
+    // Requests are matched in this form, so that a path in another one would match nothing.
+    const normal = pathNormalisation === "on" ? normalPath(written) : written;
+    if (normal !== undefined) return { kind, path: normal };
+    const message = `${quote(written)} is a path that no request is let through with`;
+    reading.error(reading.spanOf(path, kind), "bad-value", message);
+    return undefined;
+  }
   const source = path.regex ?? "";
   const pattern = compilePattern(source);
   if (!("problem" in pattern)) return { kind: "regex", pattern };

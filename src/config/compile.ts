@@ -35,7 +35,7 @@ export function compileConfig(config: Config, context: CompileContext): Compiled
   const jwt = compileJwt(config, claims, context);
   const table = new KnownAttributes(reading.namesIn(config, "attributes"), attributes);
   const services = config.services.map((entry) => compileService(entry, reading));
-  const routes = compileRoutes(config.routes, namesIn(config, reading), context);
+  const routes = compileRoutes(config.routes, scopeOf(config, reading), context);
   const pairings = new Pairings(config, reading);
   const releases = config.releases.map((entry) => compileRelease(entry, pairings.of(entry.name), table, context));
   const mirrors = config.releases.flatMap((entry) => compileMirror(entry, pairings.of(entry.name), reading));
@@ -55,6 +55,7 @@ export function compileConfig(config: Config, context: CompileContext): Compiled
     trustedProxies: config.trustedProxies.filter((range) => range !== "unix"),
     trustUnixSockets: config.trustedProxies.includes("unix"),
     exposeVersion: config.exposeVersion,
+    pathNormalisation: config.pathNormalisation,
     fastLane: config.fastLane,
     accessLog: { sample: config.accessLog.sample },
     limits: {
@@ -77,7 +78,8 @@ export function compileConfig(config: Config, context: CompileContext): Compiled
 const hasSecret = (release: Config["releases"][number]["value"]): boolean =>
   release.sticky.cookie.secretFile !== undefined;
 
-const namesIn = (config: Config, reading: Reading): RouteScope => ({
+const scopeOf = (config: Config, reading: Reading): RouteScope => ({
+  pathNormalisation: config.pathNormalisation,
   services: reading.namesIn(config, "services"),
   releases: reading.namesIn(config, "releases"),
 });

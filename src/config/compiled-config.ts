@@ -75,6 +75,8 @@ export interface CompiledConfig extends StaticConfig {
   /** Whether callers over unix sockets are trusted as well. */
   readonly trustUnixSockets: boolean;
   readonly exposeVersion: boolean;
+  /** Whether paths are matched and sent on in one normal form, or as they came. */
+  readonly pathNormalisation: "on" | "off";
   /** Whether connections begin in the fast lane. */
   readonly fastLane: "on" | "off";
   /** Share of requests logged, 0 to 1. */

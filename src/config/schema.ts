@@ -39,6 +39,11 @@ export const configSchema = object(
       [],
     ),
     exposeVersion: defaulted("Whether responses say in x-perch-version which version served them.", boolean(), false),
+    pathNormalisation: defaulted(
+      "Whether paths are brought to one form before routes match them, and go upstream in it.",
+      oneOf(["on", "off"], { true: "on", false: "off" }),
+      "on",
+    ),
     fastLane: defaulted(
       "Whether plain HTTP/1.1 requests take the fast lane. A request that it does not serve takes the standard lane.",
       oneOf(["on", "off"], { true: "on", false: "off" }),

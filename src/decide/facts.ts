@@ -23,7 +23,7 @@ export interface Facts {
   readonly method: string;
   /** Lower case, without port and without a trailing dot. */
   readonly host: string;
-  /** The path as sent, without the query. */
+  /** The path as routes match it, without the query. */
   readonly path: string;
   /** The derived client address, not the caller's; undefined only where a unix socket has none. */
   readonly clientAddress: Address | undefined;

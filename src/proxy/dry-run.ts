@@ -6,10 +6,14 @@ import type { RandomSource } from "../decide/unit.ts";
 import type { AttributeTable } from "../identify/attributes.ts";
 import type { Caller } from "../identify/caller.ts";
 import { receivedLines } from "../identify/client-address.ts";
+import { normalHead } from "../identify/normal-head.ts";
+import { otherReading } from "../identify/normal-path.ts";
 import { PlainHead, type PlainRequest } from "../identify/plain-head.ts";
 import { RequestFacts } from "../identify/request-facts.ts";
+import type { RequestHead } from "../identify/request-head.ts";
 import { decideRequest } from "./decide-request.ts";
 import { servedVersion } from "./exchange.ts";
+import { findRoute } from "./find-route.ts";
 import type { ForwardRoute, Route, ServiceVersion, Snapshot } from "./snapshot.ts";
 
 export interface DryRequest extends PlainRequest {
@@ -29,7 +33,7 @@ export interface DryRunContext {
 
 /** What the chain made of a request up to the point where it would be forwarded. */
 export interface DryRun {
-  readonly head: PlainHead;
+  readonly head: RequestHead;
   readonly caller: Caller;
   readonly facts: RequestFacts;
   readonly pinRejections: readonly PinRejection[];
@@ -57,13 +61,16 @@ export function dryRun(
   request: DryRequest,
   context: DryRunContext,
 ): DryRun | { readonly problem: string } {
-  const head = PlainHead.read(request);
-  if ("problem" in head) return head;
+  const described = PlainHead.read(request);
+  if ("problem" in described) return described;
+  const head = snapshot.config.pathNormalisation === "on" ? normalHead(described) : described;
+  if (head === undefined)
+    return { problem: `${JSON.stringify(described.path)} is not a path that everybody reads alike` };
   const address = request.client === undefined ? undefined : parseAddress(request.client);
   if (request.client !== undefined && address === undefined) {
     return { problem: `${JSON.stringify(request.client)} is not an IP address` };
   }
-  const caller = callerAt(address, head, snapshot);
+  const caller = callerAt(address, described, snapshot);
   const facts = new RequestFacts(
     context.attributes ?? snapshot.attributes,
     head,
@@ -72,7 +79,12 @@ export function dryRun(
     context.nowMs,
   );
   const pinRejections: PinRejection[] = [];
-  const route = snapshot.routes.find(facts, context.nowMs);
+  const route = findRoute(snapshot, facts, context.nowMs);
+  if (route === "ambiguous") {
+    return {
+      problem: `${JSON.stringify(head.path)} leads to another route where an upstream takes it for ${JSON.stringify(otherReading(head.path))}`,
+    };
+  }
   const forwarded = route?.redirect === undefined ? route : undefined;
   const target = forwarded && decideFor(snapshot, forwarded, head, caller, facts, context, pinRejections);
   return { head, caller, facts, pinRejections, route, target };
@@ -86,7 +98,7 @@ function callerAt(address: Address | undefined, { scheme }: PlainHead, { trusted
 function decideFor(
   snapshot: Snapshot,
   route: ForwardRoute,
-  head: PlainHead,
+  head: RequestHead,
   caller: Caller,
   facts: RequestFacts,
   { nowMs, random, trail }: DryRunContext,

@@ -1,12 +1,14 @@
 import type { Decision } from "../decide/decision.ts";
 import type { ErrorCode } from "../errors.ts";
 import type { Caller } from "../identify/caller.ts";
+import { normalHead } from "../identify/normal-head.ts";
 import { RequestFacts } from "../identify/request-facts.ts";
 import type { RequestHead } from "../identify/request-head.ts";
 import type { Outcome } from "../observe/outcome.ts";
 import { affinityOf } from "./affinity.ts";
 import { Attempts } from "./attempts.ts";
 import { decideRequest } from "./decide-request.ts";
+import { findRoute } from "./find-route.ts";
 import type { Gateway } from "./gateway.ts";
 import { type Mirror, type Mirroring, type MirrorOrder, mirrorHeader } from "./mirroring.ts";
 import { followLink } from "./override-link.ts";
@@ -41,6 +43,8 @@ export class Exchange implements Outcome {
   readonly #gateway: Gateway;
   readonly #startedMs: number;
   readonly #nowMs: number;
+  /** The path is none that everybody reads alike. */
+  #refused: boolean;
   #ended = false;
   #mirror: Mirror | "none" | undefined;
 
@@ -50,24 +54,31 @@ export class Exchange implements Outcome {
     this.#nowMs = gateway.nowMs();
     this.snapshot = gateway.snapshot;
     this.caller = caller;
-    this.head = head;
-    this.facts = new RequestFacts(this.snapshot.attributes, head, caller, this.snapshot.trustedProxies, this.#nowMs);
+    const normal = this.snapshot.config.pathNormalisation === "on" ? normalHead(head) : head;
+    this.#refused = normal === undefined;
+    this.head = normal ?? head;
+    const { attributes, trustedProxies } = this.snapshot;
+    this.facts = new RequestFacts(attributes, this.head, caller, trustedProxies, this.#nowMs);
     this.requestId = acceptedRequestId(head, caller) ?? gateway.newRequestId();
   }
 
   /** Finds the route, once: nothing is decided or counted yet, so a lane can still leave the request to another. */
   findRoute(): Route | undefined {
-    this.route ??= this.snapshot.routes.find(this.facts, this.#nowMs);
+    if (this.route !== undefined || this.#refused) return this.route;
+    const found = findRoute(this.snapshot, this.facts, this.#nowMs);
+    if (found === "ambiguous") this.#refused = true;
+    else this.route = found;
     return this.route;
   }
 
   /**
-   * Route, identify, decide. An ending is the answer, and nothing was decided: `no-route`, or a redirect, the
-   * route's or that of a tester's link. Undefined: forward it. Attributes are identified as conditions ask for them, so what no rule reads costs nothing.
+   * Route, identify, decide. An ending is the answer, and nothing was decided: `no-route`, a path that can not be told
+   * (`bad-request`), or a redirect, the route's or that of a tester's link. Undefined: forward it. Attributes are
+   * identified as conditions ask for them, so what no rule reads costs nothing.
    */
   begin(): Ending | undefined {
     const route = this.findRoute();
-    if (route === undefined) return "no-route";
+    if (route === undefined) return this.#refused ? "bad-request" : "no-route";
     if (route.redirect !== undefined) return routeRedirect(route.redirect, this);
     const { service, release } = route;
     const link = release && followLink(release.policy, this.head, this.facts, this.snapshot.ownParameters, this.#nowMs);

@@ -4,10 +4,9 @@ import type { AttributeSource, AttributeSpec } from "../identify/attribute-spec.
 import { AttributeTable } from "../identify/attributes.ts";
 import type { Caller } from "../identify/caller.ts";
 import { findCookie } from "../identify/cookies.ts";
-import type { PlainHead } from "../identify/plain-head.ts";
 import { parseQuery } from "../identify/query.ts";
 import { RequestFacts } from "../identify/request-facts.ts";
-import { repeated } from "../identify/request-head.ts";
+import { type RequestHead, repeated } from "../identify/request-head.ts";
 import { tokenText } from "../identify/token-text.ts";
 import type { UnusableCause } from "../identify/unusable.ts";
 import type { Snapshot } from "./snapshot.ts";
@@ -40,7 +39,7 @@ export function plainValue(type: AttributeSpec["type"], value: AttributeValue): 
  */
 export function explainAttributes(
   snapshot: Snapshot,
-  head: PlainHead,
+  head: RequestHead,
   caller: Caller,
   nowMs: number,
 ): ExplainedAttribute[] {
@@ -67,13 +66,13 @@ function found(name: string, value: PlainValue, source: string, misses: readonly
 
 /** All sources of all attributes, by their place among all. */
 class Sources {
-  readonly #head: PlainHead;
+  readonly #head: RequestHead;
   readonly #caller: Caller;
   readonly #table: AttributeTable;
   readonly #facts: RequestFacts;
   readonly #errors = new Map<number, UnusableCause>();
 
-  constructor({ config, attributes: { lookups } }: Snapshot, head: PlainHead, caller: Caller, nowMs: number) {
+  constructor({ config, attributes: { lookups } }: Snapshot, head: RequestHead, caller: Caller, nowMs: number) {
     const { attributes, trustedProxies } = config;
     const single = attributes.flatMap((spec) => spec.from.map((source) => ({ ...spec, from: [source] })));
     this.#head = head;

@@ -101,7 +101,7 @@ export function upstreamVia(received: string, version: "1.1" | "2.0"): string {
   return `${received}${version} perch`;
 }
 
-/** The target that goes upstream: as sent, without those of testers' links and those only a trusted caller may set. */
+/** The target that goes upstream: as asked for, without those of testers' links and those only a trusted caller may set. */
 export function upstreamTarget({ snapshot, head, caller }: Exchange): string {
   const withheld = caller.trusted ? snapshot.ownParameters : snapshot.strangersParameters;
   if (withheld.size === 0 || head.query === "") return head.target;

@@ -10,7 +10,7 @@ const dot = 0x2e;
  * time does not grow with routes that have hosts, exact paths or prefixes of their own; routes of one host by regex or
  * without a path, and routes of one same path, are tried one by one. A look-up allocates nothing.
  *
- * Hosts compare without regard to case, paths with it and as sent, undecoded. Methods compare exactly: a route for GET
+ * Hosts compare without regard to case, paths with it and as they are given, undecoded. Methods compare exactly: a route for GET
  * does not take HEAD. The target `*` of `OPTIONS *` is no path below `/`: only routes without a path take it, or those
  * whose regex or exact path is that very text.
  */

@@ -67,6 +67,11 @@ const cases: readonly (readonly [string, string, readonly string[]])[] = [
     "match: { path: { exact: /a } }, redirect: { host: www.example.com }",
     ['38:50: warning: route "last" redirects to itself: a client would go round in circles'],
   ],
+  [
+    "a path that leads above the root",
+    'match: { path: { prefix: "/a/../../b" } }, service: shop',
+    ['38:43: error: "/a/../../b" is a path that no request is let through with'],
+  ],
   ["a redirect that leads to a route before it", "redirect: { host: shop.example.com, path: /api/x }", []],
   ["a redirect to another scheme", "match: { scheme: http }, redirect: { scheme: https }", []],
 ];

@@ -74,10 +74,17 @@ function settingChanges(old: CompiledConfig, next: CompiledConfig): Change[] {
   });
 }
 
-function settings({ trustedProxies, exposeVersion, accessLog, limits }: CompiledConfig): Record<string, string> {
+function settings({
+  trustedProxies,
+  exposeVersion,
+  pathNormalisation,
+  accessLog,
+  limits,
+}: CompiledConfig): Record<string, string> {
   return {
     trustedProxies: trustedProxies.map(({ text }) => text).join(", ") || "none",
     exposeVersion: String(exposeVersion),
+    pathNormalisation,
     "accessLog.sample": String(accessLog.sample),
     "limits.headers": String(limits.headerBytes),
     "limits.headerCount": String(limits.headerCount),

@@ -1,0 +1,71 @@
+import { describe, expect, it } from "vitest";
+import { perch, upstream } from "../kit/freed.ts";
+import { exchange, lanes } from "../kit/one-service.ts";
+
+/**
+ * Two services: what is below /public, and the rest, of which /admin is kept from everybody but those with a header. An
+ * upstream that resolves, decodes or merges what Perch did not would serve /admin to anyone.
+ */
+async function guarded(fastLane: string, more = "") {
+  const [open, secret] = [await upstream("open"), await upstream("secret")];
+  const { port } = await perch(`
+fastLane: ${fastLane}
+${more}
+services:
+  open: { versions: { only: { endpoints: ["${open.origin}"] } } }
+  secret: { versions: { only: { endpoints: ["${secret.origin}"] } } }
+routes:
+  - { name: admin, match: { path: { prefix: /admin }, headers: { x-staff: { exists: true } } }, service: secret }
+  - { name: no-admin, match: { path: { prefix: /admin } }, redirect: { path: /login } }
+  - { name: file, match: { path: { exact: /%66ile } }, service: secret }
+  - { name: rest, service: open }`);
+  return {
+    open,
+    async ask(target: string): Promise<string> {
+      const answer = await exchange(port, `GET ${target} HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n`);
+      return answer.slice(9, 12);
+    },
+  };
+}
+
+/** The attack, what is asked, the status, and what the upstream of the public part is asked for. */
+const cases: readonly (readonly [string, string, string, string | undefined])[] = [
+  ["dot segments", "/public/../admin", "302", undefined],
+  ["encoded dots", "/public/%2e%2E/admin", "302", undefined],
+  ["half encoded dots", "/public/.%2e/admin", "302", undefined],
+  ["a dot segment before the prefix", "/./admin", "302", undefined],
+  ["two slashes", "//admin", "302", undefined],
+  ["encoded letters", "/%61dmin", "302", undefined],
+  ["encoded letters in the last segment", "/admin/%2E", "302", undefined],
+  ["a query of its own is not touched", "/public?x=/../admin//%2e", "200", "/public?x=/../admin//%2e"],
+  ["dot segments within what is open", "/public/a/../b/", "200", "/public/b/"],
+  ["an encoded slash that leads elsewhere", "/admin%2Fusers", "400", undefined],
+  ["an encoded backslash that leads elsewhere", "/admin%5cusers", "400", undefined],
+  ["a backslash that leads elsewhere", "/admin\\users", "400", undefined],
+  ["an encoded slash at the start", "/%2fadmin", "400", undefined],
+  ["an encoded slash behind dots", "/public/..%2fadmin", "400", undefined],
+  ["a backslash behind dots", "/public/..\\admin", "400", undefined],
+  ["dots that end in a semicolon", "/public/..;/admin", "400", undefined],
+  ["above the root", "/../admin", "400", undefined],
+  ["a NUL", "/public/x%00/../../admin", "400", undefined],
+  ["an encoded slash within one route", "/projects/group%2fproject", "200", "/projects/group%2Fproject"],
+  ["twice encoded dots are no dots", "/public/%252e%252e/admin", "200", "/public/%252e%252e/admin"],
+  ["what an absolute target asks for", "http://a/public/../admin", "302", undefined],
+  ["a route that is written encoded", "/file", "200", undefined],
+];
+
+describe.each(lanes)("path confusion, in the $lane lane", ({ fastLane }) => {
+  it.each(cases)("%s: %s is answered %s", async (_what, target, status, seen) => {
+    const { open, ask } = await guarded(fastLane);
+    expect(await ask(target)).toBe(status);
+    expect(open.seen.map(({ url }) => url)).toEqual(seen === undefined ? [] : [seen]);
+  });
+
+  it("is the upstream's concern where normalisation is off", async () => {
+    const { open, ask } = await guarded(fastLane, "pathNormalisation: off");
+    for (const target of ["/public/../admin", "//admin", "/%61dmin", "/admin%2Fusers"]) {
+      expect(await ask(target)).toBe("200");
+      expect(open.seen.at(-1)?.url).toBe(target);
+    }
+  });
+});
