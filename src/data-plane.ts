@@ -11,6 +11,8 @@ import { AccessLog, type LineDestination } from "./observe/access-log.ts";
 import type { CellRegistry } from "./observe/cells.ts";
 import type { Logger } from "./observe/log.ts";
 import { Observer } from "./observe/observe.ts";
+import { type ExporterSpec, SpanExporter } from "./otlp/span-exporter.ts";
+import { packageVersion } from "./package-version.ts";
 import { ActiveSnapshot } from "./proxy/active-snapshot.ts";
 import type { Gateway } from "./proxy/gateway.ts";
 import { batchedRandom } from "./random-source.ts";
@@ -44,6 +46,9 @@ const acceptQueuedMs = 1_000;
 /** How long copies that are under way are waited for once the last request has ended. */
 const lastMirrorsMs = 1_000;
 
+/** How long a collector may take for the last spans. */
+const lastSpansMs = 2_000;
+
 const nowMs = () => Date.now();
 const monotonicMs = () => performance.now();
 
@@ -56,6 +61,7 @@ export class DataPlane implements Serving {
   readonly #lanes = new Lanes(monotonicMs);
   readonly #keys: JwksFetcher;
   readonly #accessLog: AccessLog;
+  readonly #spans: SpanExporter;
   readonly #gateway: Gateway;
   /** By name. */
   #listeners: ReadonlyMap<string, Listener> = new Map();
@@ -74,6 +80,13 @@ export class DataPlane implements Serving {
     const keys = new PublishedKeyRegistry(this.#keys);
     this.active = new ActiveSnapshot(cells, this.endpoints, first.compiled, first.hash, keys);
     this.#accessLog = new AccessLog({ destination: accessLines, sample: first.compiled.accessLog.sample, nowMs });
+    this.#spans = new SpanExporter({
+      cells: cells.spans,
+      resource: { version: packageVersion, instanceId: randomUUID() },
+      onTrouble: (why) => parts.log.warn({ why }, "the collector does not take spans"),
+      randomFraction: Math.random,
+    });
+    this.#spans.configure(exporterSpec(first.compiled));
     this.#gateway = this.#createGateway();
   }
 
@@ -113,6 +126,7 @@ export class DataPlane implements Serving {
     if (this.#brokenOff) this.breakOff();
     await closed;
     await this.#lanes.mirrors.settled(lastMirrorsMs);
+    await this.#spans.flush(lastSpansMs);
   }
 
   breakOff(): void {
@@ -125,6 +139,7 @@ export class DataPlane implements Serving {
     await this.#close();
     await this.#keys.close();
     await this.#lanes.destroy();
+    await this.#spans.destroy();
   }
 
   async #close(): Promise<void> {
@@ -137,6 +152,7 @@ export class DataPlane implements Serving {
     const swap = this.active.prepare(compiled, hash);
     return () => {
       const snapshot = swap();
+      this.#spans.configure(exporterSpec(compiled));
       this.#accessLog.sample = compiled.accessLog.sample;
       for (const change of prepared) change(snapshot);
     };
@@ -164,6 +180,7 @@ export class DataPlane implements Serving {
       randomUnit: batchedRandom(),
       newRequestId: randomUUID,
       streamed: (bytes) => deadBuffers.passed(bytes),
+      spans: this.#spans,
       mirrors: this.#lanes.mirrors,
       handedOver: (cause) => this.#parts.cells.handovers.handedOver(cause),
       defect: (error) => this.#parts.log.error({ err: error }, "a request failed by a defect of Perch"),
@@ -176,4 +193,8 @@ function tellCondition(log: Logger, { service, version, origin }: Endpoint, { st
   const about = { service, version, endpoint: origin, state, why };
   if (state === "up") log.info(about, "an endpoint is up again");
   else log.warn(about, "an endpoint gets no requests");
+}
+
+function exporterSpec({ tracing }: CompiledConfig): ExporterSpec | undefined {
+  return tracing?.otlp && { serviceName: tracing.serviceName, collector: tracing.otlp };
 }

@@ -7,6 +7,7 @@ import { compileMirror } from "./compile-mirror.ts";
 import { compileRelease } from "./compile-release.ts";
 import { compileRoutes, type RouteScope } from "./compile-route.ts";
 import { compileService } from "./compile-service.ts";
+import { compileTracing } from "./compile-tracing.ts";
 import type { CompiledConfig } from "./compiled-config.ts";
 import { checkCookieNames } from "./cookie-names.ts";
 import { deepFreeze } from "./kit/freeze.ts";
@@ -58,6 +59,7 @@ export function compileConfig(config: Config, context: CompileContext): Compiled
     pathNormalisation: config.pathNormalisation,
     fastLane: config.fastLane,
     accessLog: { sample: config.accessLog.sample },
+    tracing: compileTracing(config.tracing, context),
     limits: {
       headerBytes: config.limits.headers,
       headerCount: config.limits.headerCount,

@@ -51,6 +51,18 @@ export interface MirrorSpec {
   readonly maxInFlight: number;
 }
 
+export interface TracingSpec {
+  /** Whose trace is continued. */
+  readonly trustIncoming: "anyone" | "proxies" | "nobody";
+  /** Share of traces recorded, 0 to 1. */
+  readonly sample: number;
+  readonly serviceName: string;
+  /** Where spans go; the headers hold secrets. */
+  readonly otlp:
+    | { readonly endpoint: string; readonly headers: readonly (readonly [name: string, value: string])[] }
+    | undefined;
+}
+
 /** What only a restart can change. Everything else in the file follows a reload. */
 export interface StaticConfig {
   readonly listeners: readonly ListenerSpec[];
@@ -82,6 +94,8 @@ export interface CompiledConfig extends StaticConfig {
   /** Share of requests logged, 0 to 1. */
   readonly accessLog: { readonly sample: number };
   readonly limits: Limits;
+  /** Undefined: Perch takes no part in traces. */
+  readonly tracing: TracingSpec | undefined;
   readonly attributes: readonly AttributeSpec[];
   /** How tokens are verified; undefined where none is read. */
   readonly jwt: JwtSpec | undefined;

@@ -13,6 +13,7 @@ import { listenerSchema } from "./listener-schema.ts";
 import { releaseSchema } from "./release-schema.ts";
 import { routeSchema } from "./route-schema.ts";
 import { serviceSchema } from "./service-schema.ts";
+import { tracingSchema } from "./tracing-schema.ts";
 
 /** More threads than any machine has cores for, and a bound on a slip of the pen. */
 const mostWorkers = 256;
@@ -75,6 +76,10 @@ export const configSchema = object(
         { what: "accessLog" },
       ),
       {},
+    ),
+    tracing: optional(
+      "Traces of requests. Default: none, and a client's traceparent passes as any field.",
+      tracingSchema,
     ),
     limits: defaulted(
       "What a request may be at most.",

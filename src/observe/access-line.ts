@@ -27,6 +27,7 @@ export class AccessLine {
       time: this.#time.of(nowMs),
       msg: "request",
       requestId: bounded(outcome.requestId, requestIdLimit),
+      traceId: outcome.traceId,
       route: outcome.routeName,
       service: outcome.serviceName,
       release: outcome.releaseName,

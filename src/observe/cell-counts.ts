@@ -6,6 +6,7 @@ import type { MirrorCounts } from "./mirror-cells.ts";
 import type { ReleaseCounts } from "./release-cells.ts";
 import type { RequestCounts } from "./request-cells.ts";
 import { recentSlots } from "./sliding-window.ts";
+import type { SpanOutcome } from "./span-cells.ts";
 import type { UpstreamCounts } from "./upstream-cells.ts";
 
 /** What the cells of a snapshot counted, as plain data that may be sent to another thread; keyed as the cells are. */
@@ -20,6 +21,7 @@ export type CellCounts = {
   readonly handovers: CellValues<HandoverCause> | undefined;
   /** Likewise. */
   readonly jwks: CellValues<FetchResult> | undefined;
+  readonly spans: CellValues<SpanOutcome> | undefined;
 };
 
 export const noCounts: CellCounts = Object.freeze({
@@ -31,6 +33,7 @@ export const noCounts: CellCounts = Object.freeze({
   listeners: new Map(),
   handovers: undefined,
   jwks: undefined,
+  spans: undefined,
 });
 
 /** Counts are numbers in lists, maps and records; what one side lacks counts as nothing. */

@@ -13,6 +13,7 @@ import { MirrorCells } from "./mirror-cells.ts";
 import { ReleaseCells } from "./release-cells.ts";
 import { ReloadCells } from "./reload-cells.ts";
 import { RequestCells, type RequestCounts } from "./request-cells.ts";
+import { SpanCells } from "./span-cells.ts";
 import { UpstreamCells } from "./upstream-cells.ts";
 
 export type {
@@ -124,6 +125,7 @@ export class CellRegistry {
   readonly accessLogDropped: Cell = { value: 0 };
   readonly handovers = new HandoverCells();
   readonly jwks = new JwksCells();
+  readonly spans = new SpanCells();
   #active: CellSet = {
     requests: new Map(),
     upstreams: new Map(),
@@ -176,6 +178,7 @@ export class CellRegistry {
       listeners: countsOf(listeners),
       handovers: this.handovers.counts(),
       jwks: this.jwks.counts(),
+      spans: this.spans.counts(),
     };
   }
 
@@ -190,6 +193,7 @@ export class CellRegistry {
     for (const [key, cells] of listeners) cells.restore(counts.listeners.get(key));
     this.handovers.restore(counts.handovers);
     this.jwks.restore(counts.jwks);
+    this.spans.restore(counts.spans);
   }
 }
 

@@ -5,6 +5,7 @@ import { handoverCauses } from "./handover-cells.ts";
 import { type CertificateExpiry, listenerMetrics } from "./listener-metrics.ts";
 import { mirrorMetrics } from "./mirror-metrics.ts";
 import { registerProcessMetrics } from "./process-metrics.ts";
+import { spanOutcomes } from "./span-cells.ts";
 import type { WeightRatio } from "./weight-ratios.ts";
 
 export interface EndpointState {
@@ -203,7 +204,7 @@ function releaseMetrics({ cells, weightRatios }: MetricsSource): CellMetricOptio
 }
 
 function processWideMetrics({ cells, endpointStates, workers, build }: MetricsSource): CellMetricOptions[] {
-  const { reloads, accessLogDropped, handovers, jwks } = cells;
+  const { reloads, accessLogDropped, handovers, jwks, spans } = cells;
   const { version, nodeVersion } = build;
   return [
     {
@@ -253,6 +254,14 @@ function processWideMetrics({ cells, endpointStates, workers, build }: MetricsSo
       type: "counter",
       *samples() {
         for (const cause of handoverCauses) yield { labels: { cause }, value: handovers.causes[cause].value };
+      },
+    },
+    {
+      name: "perch_trace_spans_total",
+      help: "Spans of requests that were recorded, by what became of them.",
+      type: "counter",
+      *samples() {
+        for (const outcome of spanOutcomes) yield { labels: { outcome }, value: spans.outcomes[outcome].value };
       },
     },
     lone("perch_workers", "Threads that serve.", "gauge", () => workers().serving),

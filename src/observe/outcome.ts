@@ -21,6 +21,8 @@ export interface Outcome {
   readonly status: number;
   readonly error: ErrorCode | undefined;
   readonly requestId: string;
+  /** Of the trace that the request is a part of; undefined where there is none. */
+  readonly traceId: string | undefined;
   /** Canonical text of the derived client address. */
   readonly clientAddressText: string;
   /** Body octets, without heads and chunk framing. */

@@ -3,6 +3,7 @@ import type { Affinity, RandomFraction, Wanted } from "../upstream/balancer.ts";
 import type { Endpoint } from "../upstream/endpoint.ts";
 import type { Gateway } from "./gateway.ts";
 import type { Service, ServiceVersion } from "./snapshot.ts";
+import type { Trace } from "./trace.ts";
 
 /** How an attempt ended without an answer. */
 export type AttemptFailure = Extract<
@@ -47,6 +48,8 @@ export class Attempts implements Wanted {
   count = 0;
   endpoint: Endpoint | undefined;
   ttfbMs: number | undefined;
+  /** Set where the request is traced. */
+  trace: Trace | undefined;
   readonly #gateway: Gateway;
   readonly #service: Service;
   readonly nowMs: number;
@@ -114,6 +117,7 @@ export class Attempts implements Wanted {
     endpoint.inFlight++;
     endpoint.health.begun(this.nowMs);
     this.served.cells.inFlight.value++;
+    this.trace?.attempt(endpoint, this.served.name, this.#startedMs);
   }
 
   /** The head of the final response came. */
@@ -123,6 +127,7 @@ export class Attempts implements Wanted {
     this.endpoint?.latency.observe(this.ttfbMs, this.#gateway.nowMs());
     this.served.cells.ttfb.observe(this.ttfbMs / 1000);
     if (this.#atThisVersion > 1) this.served.cells.retry("success");
+    this.trace?.attemptIs("answered");
   }
 
   failed(failure: AttemptFailure): void {
@@ -134,6 +139,7 @@ export class Attempts implements Wanted {
       this.endpoint.health.refused(this.#gateway.nowMs(), failure);
       this.tried = [...this.tried, this.endpoint];
     }
+    this.trace?.attemptIs(failure);
     this.finished();
   }
 
@@ -141,6 +147,7 @@ export class Attempts implements Wanted {
   finished(): void {
     if (!this.#open) return;
     this.#open = false;
+    this.trace?.attemptEnded(this.#gateway.monotonicMs());
     if (this.endpoint !== undefined) this.endpoint.inFlight--;
     if (this.ttfbMs === undefined) this.#gaveUp();
     this.served.cells.inFlight.value--;

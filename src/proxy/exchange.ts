@@ -15,6 +15,8 @@ import { followLink } from "./override-link.ts";
 import type { Ending } from "./own-answer.ts";
 import { routeRedirect } from "./redirect.ts";
 import type { GatewayRelease, Route, Service, ServiceVersion, Snapshot } from "./snapshot.ts";
+import { Trace } from "./trace.ts";
+import { spansOf } from "./trace-spans.ts";
 
 /** What we accept as a request id from a trusted caller: short, and harmless in a log line and a header. */
 const requestIdPattern = /^[\w.:=+/@-]{1,128}$/;
@@ -31,6 +33,8 @@ export class Exchange implements Outcome {
   readonly head: RequestHead;
   readonly facts: RequestFacts;
   readonly requestId: string;
+  /** Undefined where traces are not configured. */
+  readonly trace: Trace | undefined;
   route: Route | undefined;
   decision: Decision | undefined;
   /** Set by `begin` where the request is to be forwarded. */
@@ -60,6 +64,8 @@ export class Exchange implements Outcome {
     const { attributes, trustedProxies } = this.snapshot;
     this.facts = new RequestFacts(attributes, this.head, caller, trustedProxies, this.#nowMs);
     this.requestId = acceptedRequestId(head, caller) ?? gateway.newRequestId();
+    const { tracing } = this.snapshot.config;
+    this.trace = tracing && new Trace(tracing, head, caller, gateway, this.#startedMs);
   }
 
   /** Finds the route, once: nothing is decided or counted yet, so a lane can still leave the request to another. */
@@ -88,6 +94,7 @@ export class Exchange implements Outcome {
     const version = servedVersion(service, this.decision);
     const affinity = service.spec.balance === "hash" ? affinityOf(this.decision, this.facts) : undefined;
     this.attempts = new Attempts(this.#gateway, service, version, exact, this.#nowMs, affinity);
+    this.attempts.trace = this.trace;
     return undefined;
   }
 
@@ -147,6 +154,11 @@ export class Exchange implements Outcome {
     const served = this.attempts?.served;
     const cells = served === undefined ? this.route?.ownCells : this.route?.cells?.[served.index];
     this.#gateway.observer.observe(this, cells ?? this.snapshot.noRouteCells);
+    if (this.trace?.isSampled) this.#gateway.spans.add(spansOf(this, this.trace));
+  }
+
+  get traceId(): string | undefined {
+    return this.trace?.traceId;
   }
 
   get routeName(): string {

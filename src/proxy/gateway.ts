@@ -1,6 +1,7 @@
 import type { RandomSource } from "../decide/unit.ts";
 import type { HandoverCause } from "../observe/handover-cells.ts";
 import type { Observer } from "../observe/observe.ts";
+import type { SpanSink } from "../observe/span.ts";
 import type { RandomFraction } from "../upstream/balancer.ts";
 import type { Mirrors } from "./mirroring.ts";
 import type { Snapshot } from "./snapshot.ts";
@@ -25,6 +26,8 @@ export interface Gateway {
   /** Hears of each connection that the fast lane gave to the standard one. */
   handedOver(cause: HandoverCause): void;
   readonly mirrors: Mirrors;
+  /** Takes the spans of requests that are recorded. */
+  readonly spans: SpanSink;
   /** True once the process drains: every answer then closes its connection. */
   readonly draining: boolean;
 }

@@ -46,6 +46,9 @@ const managed = [
   "via",
 ];
 
+/** W3C Trace Context. */
+const traceFields = ["traceparent", "tracestate"];
+
 /** Decides by name what is done to each request header; prepared once a snapshot. */
 export class RequestHeaderRules {
   readonly #actions = new Map<string, RequestHeaderAction>();
@@ -56,6 +59,7 @@ export class RequestHeaderRules {
     "authorization",
     "baggage",
     mirrorHeader,
+    ...traceFields,
     ...managed,
   ]);
   readonly #kinds = new FieldKinds<RequestHeaderAction>((name) => this.#actionOf(name));
@@ -70,6 +74,8 @@ export class RequestHeaderRules {
     this.#actions.set("baggage", "baggage");
     // Whatever is configured here: a Perch further on may honour what comes from this one.
     this.#takeOut(defaultPropagationHeader);
+    // A part in a trace is Perch's to say anew; without one of its own, what came passes.
+    if (config.tracing !== undefined) for (const name of traceFields) this.#actions.set(name, "managed");
     for (const source of config.attributes.flatMap(({ from }) => from)) {
       if (source.kind !== "header") continue;
       this.#relied.add(source.name);

@@ -1,3 +1,4 @@
+import type { Decision } from "../decide/decision.ts";
 import { stripCookies } from "../identify/cookies.ts";
 import { stripParameters } from "../identify/query.ts";
 import type { Exchange } from "./exchange.ts";
@@ -50,14 +51,22 @@ export function upstreamHeaders(exchange: Exchange, rawHeaders: readonly string[
   return out;
 }
 
-/** The fields of a copy: those of the request, and for which version it is. The transport frames its body anew. */
-export function mirrorHeaders(headers: readonly string[], version: string): string[] {
+/**
+ * The fields of a copy: those of the request, and for which version it is, as if that had been assigned. The transport
+ * frames its body anew.
+ */
+export function mirrorHeaders(exchange: Exchange, headers: readonly string[], version: string): string[] {
+  const { trace, head } = exchange;
+  const baggage = head.headerLines("baggage");
+  const told = propagatedFields(exchange, baggage.length === 0 ? undefined : baggage.join(","), { version });
+  const written = new Set(["content-length", mirrorHeader, ...told.filter((_, index) => index % 2 === 0)]);
   const out: string[] = [];
   for (let i = 0; i < headers.length; i += 2) {
     const name = headers[i] ?? "";
-    const lowerCase = name.toLowerCase();
-    if (lowerCase !== "content-length" && lowerCase !== mirrorHeader) out.push(name, headers[i + 1] ?? "");
+    if (!written.has(name.toLowerCase())) out.push(name, headers[i + 1] ?? "");
   }
+  out.push(...told);
+  if (trace !== undefined) out.push(...trace.copyFields());
   out.push(mirrorHeader, version);
   return out;
 }
@@ -68,8 +77,12 @@ export function joinedBaggage(before: string | undefined, line: string): string 
 }
 
 /** What the upstream is told of releases, flat; `baggage` is what was received of it. */
-export function propagatedFields(exchange: Exchange, baggage: string | undefined): readonly string[] {
-  const { snapshot, head, caller, route, decision } = exchange;
+export function propagatedFields(
+  exchange: Exchange,
+  baggage: string | undefined,
+  decision: Pick<Decision, "version"> | undefined = exchange.decision,
+): readonly string[] {
+  const { snapshot, head, caller, route } = exchange;
   if (route?.service === undefined) throw new TypeError("An exchange without a service was forwarded.");
   const release = route.release?.policy.name;
   return snapshot.propagation.fields({ head, caller, service: route.service, release, decision }, baggage);

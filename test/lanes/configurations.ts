@@ -79,3 +79,9 @@ export function mirroring(origins: Origins, folder: string): LaneConfig {
   const mirror = "mirror: { version: canary, percent: 100, methods: [GET, HEAD, POST], maxBody: 16 }";
   return { ...rest, top: top.replace(split, `${split}\n    ${mirror}`) };
 }
+
+/** Traces are passed on, and what trusted callers decided is recorded nowhere. */
+export function tracing(origins: Origins, folder: string): LaneConfig {
+  const { top, ...rest } = mirroring(origins, folder);
+  return { ...rest, top: `${top}\ntracing: { sample: 0 }` };
+}

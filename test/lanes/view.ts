@@ -108,6 +108,10 @@ function firstMethod({ client }: LaneCase): string {
 const uuid = /\b[\da-f]{8}-[\da-f]{4}-[\da-f]{4}-[\da-f]{4}-[\da-f]{12}\b/g;
 const httpDate = /\b[A-Z][a-z]{2}, \d\d [A-Z][a-z]{2} \d{4} \d\d:\d\d:\d\d GMT/g;
 const pin = /\b1\.(\d+)\.(\d+)\.([a-z0-9-]+)\.([a-z0-9-]+)\.([ar])([\w-]{11})\.[\w-]{22}/g;
+/** Cases send trace ids of one digit over and over: any other is Perch's. */
+const madeTrace = /\btraceparent: 00-(?!(.)\1{31}-)[\da-f]{32}-[\da-f]{16}-([\da-f]{2})/g;
+const loggedTrace = /(?<="traceId":")(?!(.)\1{31})[\da-f]{32}/g;
+const parentSpan = /\b(traceparent: 00-[\da-f]{32}-)[\da-f]{16}(-[\da-f]{2})/g;
 /** A date that Perch wrote just now; any other came from a case. */
 const recentMs = 5 * 60_000;
 
@@ -115,6 +119,9 @@ const recentMs = 5 * 60_000;
 export function normalised(text: string, { ports }: Names): string {
   return text
     .replace(uuid, "<id>")
+    .replace(madeTrace, "traceparent: 00-<trace>-<span>-$2")
+    .replace(loggedTrace, "<trace>")
+    .replace(parentSpan, "$1<span>$2")
     .replace(httpDate, (date) => (Math.abs(Date.parse(date) - Date.now()) < recentMs ? "<now>" : date))
     .replace(pin, (_all, epoch, issuedAt, version, how, source, unit) => {
       const when = Math.abs(Number(issuedAt) * 1000 - Date.now()) < recentMs ? "<now>" : issuedAt;

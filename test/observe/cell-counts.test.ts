@@ -9,8 +9,9 @@ function registry() {
   const upstream = generation.upstream("shop", "stable");
   const release = generation.release("shop", ["stable", "constructor"], ["east"]);
   const attribute = generation.attribute("region", ["unparsable", "repeated"]);
+  const mirror = generation.mirror("shop", "canary");
   generation.commit();
-  return { cells, request, upstream, release, attribute };
+  return { cells, request, upstream, release, attribute, mirror };
 }
 
 /** Everything that can be counted, so many times. */
@@ -30,6 +31,10 @@ function busy(times: number, nowMs = 1_000_000) {
     made.release.pinRejected("forged");
     made.release.pinFlips.value++;
     made.attribute.error("repeated");
+    made.mirror.ended("2xx");
+    made.mirror.duration.observe(0.5);
+    made.mirror.inFlight.value++;
+    made.cells.spans.count("exported", 3);
   }
   return made;
 }

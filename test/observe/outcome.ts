@@ -16,6 +16,7 @@ export const fineOutcome: Outcome = {
   status: 200,
   error: undefined,
   requestId: "0b7c9f1e",
+  traceId: undefined,
   clientAddressText: "10.1.2.3",
   bytesReceived: 0,
   bytesSent: 1024,

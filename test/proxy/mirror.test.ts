@@ -40,6 +40,19 @@ describe.each(lanes)("a mirror, in the $lane lane", ({ fastLane }) => {
     expect(copy?.headers).toMatchObject({ cookie: "a=b", authorization: "Bearer t" });
   });
 
+  it("is told the version that it is asked as, in the place of the one that was assigned", async () => {
+    const [stable, canary] = [await upstream("stable"), await upstream("canary")];
+    const mirror = mirrored("percent: 100").replace("sticky:", "propagate: { baggage: true }\n    sticky:");
+    const perch = await perchTo(stable.origin, mirror, canary.origin);
+    await exchange(perch.port, get("/", "baggage: a=b\r\nx-perch-release: shop=v9\r\n"));
+    await expect.poll(() => canary.seen.length, soon).toBe(1);
+    const told = [stable, canary].map(({ seen }) => [seen[0]?.headers["x-perch-release"], seen[0]?.headers["baggage"]]);
+    expect(told).toEqual([
+      ["shop=stable", "a=b,perch.shop=stable"],
+      ["shop=canary", "a=b,perch.shop=canary"],
+    ]);
+  });
+
   it("counts what became of copies, and no request, decision or endpoint knows of them", async () => {
     const stable = await upstream("stable");
     const canary = await upstream("canary", (request, response) => {

@@ -227,7 +227,7 @@ export class FastForwarding implements UpstreamUser {
     this.#mirror = this.exchange.mirror(() => ({
       method: this.exchange.head.method,
       target: upstreamTarget(this.exchange),
-      headers: mirrorHeaders(fieldsOf(this.#headText), version.name),
+      headers: mirrorHeaders(this.exchange, fieldsOf(this.#headText), version.name),
       body: typeof framing === "number" && framing > 0 ? framing : "none",
     }));
     if (this.#mirror === undefined || body === undefined) return;
@@ -239,10 +239,11 @@ export class FastForwarding implements UpstreamUser {
   #opening(): string {
     const { method } = this.exchange.head;
     const body = this.#body;
-    if (body === undefined || (body.complete && body.bytes === 0)) return this.#headText + framingText(method, "none");
-    return (
-      this.#headText + framingText(method, body.framing === "until close" ? "none" : body.framing) + this.#gathered
-    );
+    const { trace } = this.exchange;
+    // Each attempt is another parent to its upstream.
+    const headText = trace === undefined ? this.#headText : this.#headText + lines(trace.fields());
+    if (body === undefined || (body.complete && body.bytes === 0)) return headText + framingText(method, "none");
+    return headText + framingText(method, body.framing === "until close" ? "none" : body.framing) + this.#gathered;
   }
 
   #bodySent(): void {

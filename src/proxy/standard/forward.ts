@@ -100,7 +100,8 @@ export class Forwarding implements Dispatcher.DispatchHandler, Answering {
     const request = {
       method: this.#head.method,
       path: upstreamTarget(this.#exchange),
-      headers: this.#headers,
+      headers:
+        this.#exchange.trace === undefined ? this.#headers : [...this.#headers, ...this.#exchange.trace.fields()],
       body: this.#body,
       servername: endpoint.address.host,
       trailers: this.#trailers(),
@@ -140,7 +141,7 @@ export class Forwarding implements Dispatcher.DispatchHandler, Answering {
     const mirror = this.#exchange.mirror(() => ({
       method,
       target: upstreamTarget(this.#exchange),
-      headers: mirrorHeaders(this.#headers, version.name),
+      headers: mirrorHeaders(this.#exchange, this.#headers, version.name),
       body: hasBody ? (contentLength ?? "chunked") : "none",
     }));
     if (mirror !== undefined) this.#body?.copyTo(mirror);

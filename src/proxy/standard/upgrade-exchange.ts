@@ -76,7 +76,7 @@ export class UpgradeExchange implements HandshakeEvents {
     const request = {
       address: endpoint.address,
       target: upstreamTarget(this.#exchange),
-      headers: this.#headers,
+      headers: [...this.#headers, ...(this.#exchange.trace?.fields() ?? [])],
       timeouts,
     };
     this.#handshake = new UpgradeHandshake(request, this.#standIn, this);

@@ -52,6 +52,7 @@ export class LaneWithClock {
       randomUnit: { int32: () => 1 },
       newRequestId: () => "request-id",
       streamed: () => {},
+      spans: { add: () => {} },
       mirrors: new MirrorSender(),
       handedOver: (cause) => void this.handedOver.push(cause),
       defect: (error) => void this.defects.push(error),

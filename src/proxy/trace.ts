@@ -1,0 +1,96 @@
+import type { TracingSpec } from "../config/compiled-config.ts";
+import type { RandomSource } from "../decide/unit.ts";
+import type { Caller } from "../identify/caller.ts";
+import type { RequestHead } from "../identify/request-head.ts";
+import type { Endpoint } from "../upstream/endpoint.ts";
+import type { AttemptFailure } from "./attempts.ts";
+import type { Gateway } from "./gateway.ts";
+import { formatTraceParent, parseTraceParent, randomFlag, sampledFlag } from "./trace-context.ts";
+
+/** One attempt, as its span tells it. Times are of the monotonic clock. */
+export interface TracedAttempt {
+  readonly spanId: string;
+  readonly version: string;
+  readonly endpoint: Endpoint;
+  readonly startedMs: number;
+  endedMs: number | undefined;
+  outcome: "open" | "answered" | AttemptFailure;
+}
+
+/** A request's part in a trace: whose child it is, and what its upstream is told. */
+export class Trace {
+  readonly traceId: string;
+  /** Of the span that stands for the request itself. */
+  readonly spanId: string;
+  readonly parentId: string | undefined;
+  readonly isSampled: boolean;
+  /** `tracestate` as it goes on; empty where there is none. */
+  readonly state: string;
+  /** Monotonic clock and wall clock at the request's start. */
+  readonly startedMs: number;
+  readonly startedAtMs: number;
+  readonly attempts: TracedAttempt[] = [];
+  readonly #flags: number;
+  readonly #random: RandomSource;
+
+  constructor(spec: TracingSpec, head: RequestHead, caller: Caller, gateway: Gateway, startedMs: number) {
+    const sent = isBelieved(spec, caller) ? head.header("traceparent") : undefined;
+    const parent = typeof sent === "string" ? parseTraceParent(sent) : undefined;
+    this.#random = gateway.randomUnit;
+    this.traceId = parent?.traceId ?? hex(this.#random, 4);
+    this.spanId = hex(this.#random, 2);
+    this.parentId = parent?.parentId;
+    // A stranger may name his trace, but not fill the collector: that it is recorded is for trusted callers to say.
+    const decided = parent !== undefined && caller.trusted ? parent.flags & sampledFlag : undefined;
+    const sampled = decided ?? (gateway.randomFraction() < spec.sample ? sampledFlag : 0);
+    this.isSampled = sampled !== 0;
+    this.state = parent === undefined ? "" : head.headerLines("tracestate").join(",");
+    this.#flags = ((parent?.flags ?? 0) & randomFlag) | sampled;
+    this.startedMs = startedMs;
+    this.startedAtMs = gateway.nowMs();
+  }
+
+  /** An attempt begins, whose upstream is a child of its span; a trace that is not recorded needs none. */
+  attempt(endpoint: Endpoint, version: string, startedMs: number): void {
+    if (!this.isSampled) return;
+    const spanId = hex(this.#random, 2);
+    this.attempts.push({ spanId, version, endpoint, startedMs, endedMs: undefined, outcome: "open" });
+  }
+
+  attemptIs(outcome: TracedAttempt["outcome"]): void {
+    const last = this.attempts.at(-1);
+    if (last !== undefined) last.outcome = outcome;
+  }
+
+  attemptEnded(endedMs: number): void {
+    const last = this.attempts.at(-1);
+    if (last !== undefined) last.endedMs ??= endedMs;
+  }
+
+  /** The fields for the upstream of the present attempt; flat. */
+  fields(): string[] {
+    return this.#fieldsOf(this.attempts.at(-1)?.spanId ?? this.spanId);
+  }
+
+  /** The fields for a copy, which has no span of its own. */
+  copyFields(): string[] {
+    return this.#fieldsOf(this.spanId);
+  }
+
+  #fieldsOf(parentId: string): string[] {
+    const parent = formatTraceParent({ traceId: this.traceId, parentId, flags: this.#flags });
+    const fields = ["traceparent", parent];
+    return this.state === "" ? fields : [...fields, "tracestate", this.state];
+  }
+}
+
+function isBelieved({ trustIncoming }: TracingSpec, { trusted }: Caller): boolean {
+  return trustIncoming === "anyone" || (trustIncoming === "proxies" && trusted);
+}
+
+/** So many random words; never all zeros, which would be no id. */
+function hex(random: RandomSource, words: number): string {
+  let text = "";
+  for (let word = 0; word < words; word++) text += (random.int32() >>> 0).toString(16).padStart(8, "0");
+  return /[1-9a-f]/.test(text) ? text : hex(random, words);
+}
