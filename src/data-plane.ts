@@ -3,6 +3,7 @@ import { acceptQueued } from "./accept-queue.ts";
 import type { CompiledConfig, ListenerSpec } from "./config/compiled-config.ts";
 import type { LoadedConfig } from "./config/load.ts";
 import { DeadBuffers } from "./dead-buffers.ts";
+import { createEndpointNames, firstAnswersMs, toldNames } from "./endpoint-names.ts";
 import { PublishedKeyRegistry } from "./identify/published-keys.ts";
 import { JwksFetcher } from "./jwks-fetcher.ts";
 import { Lanes } from "./lanes.ts";
@@ -18,9 +19,11 @@ import type { Gateway } from "./proxy/gateway.ts";
 import { batchedRandom } from "./random-source.ts";
 import type { Preparation, Serving } from "./serving.ts";
 import { bound } from "./start-error.ts";
+import type { DnsNames } from "./upstream/dns-names.ts";
 import type { Endpoint } from "./upstream/endpoint.ts";
 import type { Condition } from "./upstream/endpoint-health.ts";
-import { EndpointRegistry } from "./upstream/endpoint-registry.ts";
+import { type EndpointEvents, EndpointRegistry } from "./upstream/endpoint-registry.ts";
+import { questionsOf } from "./upstream/service-spec.ts";
 import type { BoundListener } from "./workers/messages.ts";
 
 export interface DataPlaneParts {
@@ -58,6 +61,7 @@ export class DataPlane implements Serving {
   readonly endpoints: EndpointRegistry;
   readonly workers = { serving: 1, restarts: 0 };
   readonly #parts: DataPlaneParts;
+  readonly #names: DnsNames;
   readonly #lanes = new Lanes(monotonicMs);
   readonly #keys: JwksFetcher;
   readonly #accessLog: AccessLog;
@@ -71,11 +75,15 @@ export class DataPlane implements Serving {
   constructor(parts: DataPlaneParts) {
     const { first, cells, accessLines } = parts;
     this.#parts = parts;
-    this.endpoints = new EndpointRegistry({
+    this.#names = createEndpointNames(
+      toldNames(parts.log, (name, outcome) => cells.names().get(name)?.resolved(outcome)),
+    );
+    const events: EndpointEvents = {
       added: () => {},
       retired: (endpoint) => this.#lanes.retire(endpoint),
       changed: (endpoint, condition) => tellCondition(parts.log, endpoint, condition),
-    });
+    };
+    this.endpoints = new EndpointRegistry(events, this.#names);
     this.#keys = new JwksFetcher({ cells: cells.jwks, log: parts.log, monotonicMs });
     const keys = new PublishedKeyRegistry(this.#keys);
     this.active = new ActiveSnapshot(cells, this.endpoints, first.compiled, first.hash, keys);
@@ -100,6 +108,7 @@ export class DataPlane implements Serving {
       return [{ spec, listener: this.#createListener(spec) }];
     });
     this.#listeners = new Map(listeners.map(({ spec, listener }) => [spec.name, listener]));
+    await this.#resolve(this.#parts.first.compiled);
     const listening: BoundListener[] = [];
     for (const { spec, listener } of listeners) {
       const listen = () => listener.listen({ reusePort: shared !== undefined });
@@ -110,6 +119,7 @@ export class DataPlane implements Serving {
 
   async prepare({ compiled, hash }: LoadedConfig): Promise<Preparation> {
     const commit = this.#build(compiled, hash);
+    await this.#resolve(compiled);
     return { kind: "prepared", commit: async () => commit() };
   }
 
@@ -135,6 +145,7 @@ export class DataPlane implements Serving {
   }
 
   async free(): Promise<void> {
+    this.#names.stop();
     this.breakOff();
     await this.#close();
     await this.#keys.close();
@@ -144,6 +155,10 @@ export class DataPlane implements Serving {
 
   async #close(): Promise<void> {
     await Promise.all(Array.from(this.#listeners.values(), (listener) => listener.close()));
+  }
+
+  #resolve({ services, dns }: CompiledConfig): Promise<void> {
+    return this.#names.prepare(questionsOf(services), dns, firstAnswersMs);
   }
 
   #build(compiled: CompiledConfig, hash: string): () => void {

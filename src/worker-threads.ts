@@ -2,6 +2,7 @@ import { extname } from "node:path";
 import { getHeapStatistics } from "node:v8";
 import { Worker } from "node:worker_threads";
 import type { LoadedConfig } from "./config/load.ts";
+import { createEndpointNames, unheard } from "./endpoint-names.ts";
 import { PublishedKeyRegistry } from "./identify/published-keys.ts";
 import { JwksFetcher } from "./jwks-fetcher.ts";
 import type { CellRegistry } from "./observe/cells.ts";
@@ -44,7 +45,9 @@ const refreshEveryMs = 5_000;
 /** A data plane in each of several threads. This thread serves nothing: it keeps their sum. */
 export class WorkerThreads implements Serving {
   readonly active: ActiveSnapshot;
-  readonly endpoints = new EndpointRegistry(nobody);
+  /** Resolved here as well, to be shown; what the workers count of it is counted. */
+  readonly #names = createEndpointNames(unheard);
+  readonly endpoints = new EndpointRegistry(nobody, this.#names);
   readonly #parts: WorkerThreadsParts;
   readonly #pool: WorkerPool;
   readonly #keys: JwksFetcher;
@@ -126,6 +129,7 @@ export class WorkerThreads implements Serving {
   async free(): Promise<void> {
     clearInterval(this.#timer);
     await this.#keys.close();
+    this.#names.stop();
     await this.#pool.stop();
   }
 

@@ -1,3 +1,4 @@
+import { describeSpec } from "../upstream/endpoint-spec.ts";
 import type { ServiceSpec, VersionSpec } from "../upstream/service-spec.ts";
 import type { Entry } from "./kit/collections.ts";
 import type { Reading } from "./kit/schema.ts";
@@ -9,12 +10,12 @@ export function compileService({ name, value }: Entry<ServiceConfig>, reading: R
     reading.unknownName(reading.spanOf(value, "default"), "version", value.default, known);
   }
   const versions = value.versions.map((version): VersionSpec => {
-    const endpoints = new Map(version.value.endpoints.map((address) => [address.origin, address]));
+    const endpoints = new Map(version.value.endpoints.map((endpoint) => [describeSpec(endpoint), endpoint]));
     if (endpoints.size < version.value.endpoints.length) {
       const span = reading.spanOf(version.value, "endpoints");
       reading.warn(span, "risky", `version ${version.name} of service ${name} lists an endpoint twice; it counts once`);
     }
-    return { name: version.name, endpoints: [...endpoints.values()].map((address) => ({ kind: "address", address })) };
+    return { name: version.name, endpoints: [...endpoints.values()] };
   });
   return {
     name,

@@ -11,6 +11,7 @@ import { compileTracing } from "./compile-tracing.ts";
 import type { CompiledConfig } from "./compiled-config.ts";
 import { checkCookieNames } from "./cookie-names.ts";
 import { deepFreeze } from "./kit/freeze.ts";
+import { formatDuration } from "./kit/quantities.ts";
 import type { Reading } from "./kit/schema.ts";
 import { KnownAttributes } from "./known-attributes.ts";
 import { Pairings } from "./pairings.ts";
@@ -43,6 +44,7 @@ export function compileConfig(config: Config, context: CompileContext): Compiled
   checkCookieNames(config, reading);
   checkPropagationHeaders(config, reading);
   checkListeners(config, reading);
+  checkDns(config, reading);
   warnOfDeployment(config, reading);
   if (whole) {
     warnUnreachableRoutes(config.routes, routes, reading);
@@ -66,6 +68,7 @@ export function compileConfig(config: Config, context: CompileContext): Compiled
       bodyBytes: config.limits.body,
       streams: config.limits.streams,
     },
+    dns: { servers: config.dns.servers, minTtlMs: config.dns.minTtl, maxTtlMs: config.dns.maxTtl },
     attributes,
     jwt,
     services,
@@ -75,6 +78,12 @@ export function compileConfig(config: Config, context: CompileContext): Compiled
     unsignedReleases: config.releases.filter(({ value }) => !hasSecret(value)).map(({ name }) => name),
     files: context.files.contents().map((file) => file.path),
   });
+}
+
+function checkDns({ dns }: Config, reading: Reading): void {
+  if (dns.minTtl <= dns.maxTtl) return;
+  const message = `minTtl is ${formatDuration(dns.minTtl)}, more than maxTtl, which is ${formatDuration(dns.maxTtl)}`;
+  reading.error(reading.spanOf(dns, "minTtl"), "conflicting-keys", message);
 }
 
 const hasSecret = (release: Config["releases"][number]["value"]): boolean =>

@@ -6,6 +6,7 @@ import type { AttributeSpec } from "../identify/attribute-spec.ts";
 import type { JwtSpec } from "../identify/jwt-verifier.ts";
 import type { RedirectSpec } from "../route/redirect-spec.ts";
 import type { RouteMatch } from "../route/route-match.ts";
+import type { DnsSpec } from "../upstream/dns-question.ts";
 import type { ServiceSpec } from "../upstream/service-spec.ts";
 
 export interface BindAddress {
@@ -96,6 +97,7 @@ export interface CompiledConfig extends StaticConfig {
   readonly limits: Limits;
   /** Undefined: Perch takes no part in traces. */
   readonly tracing: TracingSpec | undefined;
+  readonly dns: DnsSpec;
   readonly attributes: readonly AttributeSpec[];
   /** How tokens are verified; undefined where none is read. */
   readonly jwt: JwtSpec | undefined;

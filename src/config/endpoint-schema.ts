@@ -1,6 +1,9 @@
+import { parseAddress } from "../decide/address.ts";
 import { addressOf, type EndpointAddress, unixAddress } from "../upstream/endpoint-address.ts";
-import { scalar, Wrong } from "./kit/scalars.ts";
-import type { Schema } from "./kit/schema.ts";
+import type { EndpointSpec } from "../upstream/endpoint-spec.ts";
+import { defaulted, object, optional, required } from "./kit/object.ts";
+import { number, oneOf, scalar, text, Wrong } from "./kit/scalars.ts";
+import { broken, type Schema } from "./kit/schema.ts";
 import { quote } from "./kit/tree.ts";
 
 const defaultPorts: Readonly<Record<string, number>> = { "http:": 80, "https:": 443 };
@@ -11,11 +14,11 @@ const longestSocketPath = 107;
 /** An address: `http://host:port`, `https://host:port`, or `unix:/path`. */
 const endpointAddress: Schema<EndpointAddress> = scalar({
   what: "an endpoint such as http://shop:80",
-  parse: parseAddress,
+  parse: parseEndpoint,
   json: { type: "string", pattern: "^[Hh][Tt][Tt][Pp][Ss]?://[^/?#@\\s]+/?$|^unix:/" },
 });
 
-function parseAddress(written: string): EndpointAddress | Wrong {
+function parseEndpoint(written: string): EndpointAddress | Wrong {
   const unix = /^unix:(?:\/\/(?=\/))?(.*)$/s.exec(written);
   if (unix !== null) return parseSocketPath(unix[1] ?? "");
   const scheme = /^([A-Za-z][A-Za-z0-9+.-]*):\/\//.exec(written)?.[1]?.toLowerCase();
@@ -58,11 +61,54 @@ function parseOrigin(written: string): string | Wrong {
   return `${url.protocol}//${url.hostname}:${url.port === "" ? defaultPorts[url.protocol] : url.port}`;
 }
 
-/** One of a version's endpoints. Those found by DNS are a map; they come in a later version. */
-export const endpoint: Schema<EndpointAddress> = {
-  read(node, reading) {
-    if (node.kind !== "map") return endpointAddress.read(node, reading);
-    return reading.error(node.span, "not-supported", "endpoints by DNS are not supported by this version of Perch");
+const dnsName: Schema<string> = text({
+  what: "a DNS name",
+  pattern:
+    /^(?:[A-Za-z0-9_](?:[A-Za-z0-9_-]{0,61}[A-Za-z0-9_])?\.)*[A-Za-z0-9_](?:[A-Za-z0-9_-]{0,61}[A-Za-z0-9_])?\.?$/,
+  rule: "letters, digits, dashes and underscores between dots",
+  maxLength: 254,
+});
+
+const byDns = object(
+  {
+    dns: required(
+      "A name: each of its A and AAAA records is an endpoint; without a port, each of its SRV records.",
+      dnsName,
+    ),
+    port: optional(
+      "The port of every endpoint. Default: SRV records are asked for, which have one each.",
+      number({ what: "a port", min: 1, max: 65_535, integer: true }),
+    ),
+    scheme: defaulted("How the endpoints are spoken to.", oneOf(["http", "https"]), "http"),
   },
-  json: (definitions) => endpointAddress.json(definitions),
+  { what: "an endpoint by DNS" },
+);
+
+/** One of a version's endpoints, or a name that stands for several. */
+export const endpoint: Schema<EndpointSpec> = {
+  read(node, reading) {
+    if (node.kind !== "map") {
+      const address = endpointAddress.read(node, reading);
+      return address === broken ? broken : { kind: "address", address };
+    }
+    const value = byDns.read(node, reading);
+    if (value === broken) return broken;
+    const { dns, port, scheme } = value;
+    if (parseAddress(dns) !== undefined) {
+      const message = `${quote(dns)} is an address, and no name for DNS`;
+      return reading.error(
+        reading.spanOf(value, "dns"),
+        "bad-value",
+        message,
+        `write ${quote(`${scheme}://${dns}:${port ?? 80}`)}`,
+      );
+    }
+    if (port === undefined && !dns.startsWith("_")) {
+      const message = "an endpoint by DNS needs a port, or the name of SRV records such as _http._tcp.shop";
+      return reading.error(node.span, "missing-key", message);
+    }
+    const question = { name: dns.toLowerCase(), wanted: port === undefined ? "services" : "addresses" } as const;
+    return { kind: "dns", question, scheme, port };
+  },
+  json: (definitions) => ({ anyOf: [endpointAddress.json(definitions), byDns.json(definitions)] }),
 };

@@ -1,5 +1,6 @@
 import { attributeName, attributeSchema } from "./attribute-schema.ts";
 import { conditionWords } from "./condition-schema.ts";
+import { dnsSchema } from "./dns-schema.ts";
 import { bindAddress, proxyRange, resourceName } from "./domain-scalars.ts";
 import { jwtSchema } from "./jwt-schema.ts";
 import { list, mapOf } from "./kit/collections.ts";
@@ -102,6 +103,7 @@ export const configSchema = object(
       ),
       {},
     ),
+    dns: defaulted("How the names of endpoints by DNS are resolved.", dnsSchema, {}),
     attributes: defaulted(
       "Typed facts about the requester, by name.",
       mapOf(attributeName, attributeSchema, { of: "attributes" }),

@@ -3,6 +3,7 @@ import type { HandoverCause } from "./handover-cells.ts";
 import type { FetchResult } from "./jwks-cells.ts";
 import type { ListenerCounts } from "./listener-cells.ts";
 import type { MirrorCounts } from "./mirror-cells.ts";
+import type { ResolutionOutcome } from "./name-cells.ts";
 import type { ReleaseCounts } from "./release-cells.ts";
 import type { RequestCounts } from "./request-cells.ts";
 import { recentSlots } from "./sliding-window.ts";
@@ -17,6 +18,7 @@ export type CellCounts = {
   readonly attributes: ReadonlyMap<string, CellValues>;
   readonly mirrors: ReadonlyMap<string, MirrorCounts>;
   readonly listeners: ReadonlyMap<string, ListenerCounts>;
+  readonly names: ReadonlyMap<string, CellValues<ResolutionOutcome>>;
   /** Undefined where there are none yet. */
   readonly handovers: CellValues<HandoverCause> | undefined;
   /** Likewise. */
@@ -31,6 +33,7 @@ export const noCounts: CellCounts = Object.freeze({
   attributes: new Map(),
   mirrors: new Map(),
   listeners: new Map(),
+  names: new Map(),
   handovers: undefined,
   jwks: undefined,
   spans: undefined,

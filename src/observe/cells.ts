@@ -10,6 +10,7 @@ import { HandoverCells } from "./handover-cells.ts";
 import { JwksCells } from "./jwks-cells.ts";
 import { ListenerCells, type ListenerFront } from "./listener-cells.ts";
 import { MirrorCells } from "./mirror-cells.ts";
+import { NameCells } from "./name-cells.ts";
 import { ReleaseCells } from "./release-cells.ts";
 import { ReloadCells } from "./reload-cells.ts";
 import { RequestCells, type RequestCounts } from "./request-cells.ts";
@@ -36,6 +37,7 @@ interface CellSet {
   readonly attributes: ReadonlyMap<string, AttributeCells>;
   readonly mirrors: ReadonlyMap<string, MirrorCells>;
   readonly listeners: ReadonlyMap<string, ListenerCells>;
+  readonly names: ReadonlyMap<string, NameCells>;
 }
 
 /** A newline cannot be part of a configured name, so keys of different names never meet. */
@@ -53,6 +55,7 @@ export class CellGeneration {
   readonly #attributes = new Map<string, AttributeCells>();
   readonly #mirrors = new Map<string, MirrorCells>();
   readonly #listeners = new Map<string, ListenerCells>();
+  readonly #names = new Map<string, NameCells>();
   readonly #before: CellSet;
   readonly #activate: (cells: CellSet) => void;
 
@@ -104,6 +107,13 @@ export class CellGeneration {
     return cells;
   }
 
+  /** A name that is resolved by DNS. */
+  name(name: string): NameCells {
+    const cells = this.#names.get(name) ?? this.#before.names.get(name) ?? new NameCells(name);
+    this.#names.set(name, cells);
+    return cells;
+  }
+
   /** From here on these cells, and no others, are exported. Call it where the snapshot is swapped. */
   commit(): void {
     // Not `this`: it knows the cells before it, so every reload would keep all earlier ones alive.
@@ -114,6 +124,7 @@ export class CellGeneration {
       attributes: this.#attributes,
       mirrors: this.#mirrors,
       listeners: this.#listeners,
+      names: this.#names,
     });
   }
 }
@@ -133,6 +144,7 @@ export class CellRegistry {
     attributes: new Map(),
     mirrors: new Map(),
     listeners: new Map(),
+    names: new Map(),
   };
 
   begin(): CellGeneration {
@@ -157,6 +169,10 @@ export class CellRegistry {
     return this.#active.attributes.values();
   }
 
+  names(): ReadonlyMap<string, NameCells> {
+    return this.#active.names;
+  }
+
   mirrors(): Iterable<MirrorCells> {
     return this.#active.mirrors.values();
   }
@@ -167,7 +183,7 @@ export class CellRegistry {
 
   /** What the active cells counted. Most routes of a large table are idle, and left out. */
   counts(): CellCounts {
-    const { requests, upstreams, releases, attributes, mirrors, listeners } = this.#active;
+    const { requests, upstreams, releases, attributes, mirrors, listeners, names } = this.#active;
     const busy = Array.from(requests, ([key, cells]): [string, RequestCounts] => [key, cells.counts()]);
     return {
       requests: new Map(busy.filter(([, { codes }]) => codes.size > 0)),
@@ -176,6 +192,7 @@ export class CellRegistry {
       attributes: countsOf(attributes),
       mirrors: countsOf(mirrors),
       listeners: countsOf(listeners),
+      names: countsOf(names),
       handovers: this.handovers.counts(),
       jwks: this.jwks.counts(),
       spans: this.spans.counts(),
@@ -184,13 +201,14 @@ export class CellRegistry {
 
   /** Sets the active cells to these counts and no others; what they have no cell for is left out. */
   restore(counts: CellCounts): void {
-    const { requests, upstreams, releases, attributes, mirrors, listeners } = this.#active;
+    const { requests, upstreams, releases, attributes, mirrors, listeners, names } = this.#active;
     for (const [key, cells] of requests) cells.restore(counts.requests.get(key));
     for (const [key, cells] of upstreams) cells.restore(counts.upstreams.get(key));
     for (const [key, cells] of releases) cells.restore(counts.releases.get(key));
     for (const [key, cells] of attributes) cells.restore(counts.attributes.get(key));
     for (const [key, cells] of mirrors) cells.restore(counts.mirrors.get(key));
     for (const [key, cells] of listeners) cells.restore(counts.listeners.get(key));
+    for (const [key, cells] of names) cells.restore(counts.names.get(key));
     this.handovers.restore(counts.handovers);
     this.jwks.restore(counts.jwks);
     this.spans.restore(counts.spans);

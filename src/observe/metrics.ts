@@ -219,6 +219,14 @@ function processWideMetrics({ cells, endpointStates, workers, build }: MetricsSo
       },
     },
     {
+      name: "perch_dns_resolutions_total",
+      help: "Answers for the names of endpoints; empty or a failure: earlier ones count on.",
+      type: "counter",
+      *samples() {
+        for (const { name, outcomes } of cells.names().values()) yield* byLabel({ name }, "outcome", outcomes);
+      },
+    },
+    {
       name: "perch_config_reloads_total",
       help: "Changed configurations that were found, by whether they became active.",
       type: "counter",

@@ -42,7 +42,7 @@ export class ActiveSnapshot {
    */
   prepare(config: CompiledConfig, hash: string): () => Snapshot {
     const cells = this.#cells.begin();
-    const endpoints = this.#endpoints.next();
+    const endpoints = this.#endpoints.next(config.dns);
     const keys = this.#keys.next();
     const snapshot = buildSnapshot(config, hash, { cells, endpoints, keys });
     return () => {

@@ -5,13 +5,14 @@ import { formatUnit, type RandomSource } from "../decide/unit.ts";
 import { errorTable } from "../errors.ts";
 import { AttributeTable } from "../identify/attributes.ts";
 import { cookieValues } from "../identify/cookies.ts";
+import { describeSpec } from "../upstream/endpoint-spec.ts";
 import { type DryRequest, type DryRun, type DryTarget, dryRun } from "./dry-run.ts";
 import { type ExplainedAttribute, explainAttributes, type PlainValue, plainValue } from "./explain-attributes.ts";
 import { describeMatch, routeMisses } from "./explain-routes.ts";
 import { type MirrorVerdict, mirrorHeader } from "./mirroring.ts";
 import { followLink } from "./override-link.ts";
 import { routeRedirect } from "./redirect.ts";
-import type { Snapshot } from "./snapshot.ts";
+import type { Service, ServiceVersion, Snapshot } from "./snapshot.ts";
 
 /** One step of the chain: what it did with the request, and why. */
 export interface ExplainedStep {
@@ -281,9 +282,7 @@ function noReleaseStep({ route, served }: DryTarget): ExplainedStep {
 
 function forwardStep({ route, decision, served }: DryTarget): ExplainedStep {
   const { service } = route;
-  const to = served.endpoints.current
-    .map(({ origin, up }) => (up ? origin : `${origin} (refuses connections)`))
-    .join(", ");
+  const to = describeEndpoints(service, served);
   if (decision !== undefined && decision.version !== served.name) {
     const detail = `service ${service.name} has no version ${decision.version}; its default ${served.name} serves: ${to}`;
     return { stage: "forward", outcome: "default-served", detail };
@@ -324,4 +323,13 @@ function propagationSteps({ route, propagated }: DryTarget): ExplainedStep[] {
     steps.push({ stage: "forward", outcome: "told", detail: `${propagated[i]}: ${propagated[i + 1]}` });
   }
   return steps;
+}
+
+/** The endpoints as they are now. Whoever asks without serving knows no more of a name than that it is one. */
+function describeEndpoints({ spec }: Service, { name, endpoints }: ServiceVersion): string {
+  const specs = spec.versions.find((version) => version.name === name)?.endpoints ?? [];
+  const names = specs.filter(({ kind }) => kind === "dns").map(describeSpec);
+  const known = endpoints.current.map(({ origin, up }) => (up ? origin : `${origin} (refuses connections)`));
+  if (names.length === 0) return known.join(", ");
+  return `${known.join(", ") || "no address known here"} (${names.join(", ")})`;
 }

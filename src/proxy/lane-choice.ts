@@ -1,3 +1,4 @@
+import { schemeOf } from "../upstream/endpoint-spec.ts";
 import type { ServiceSpec } from "../upstream/service-spec.ts";
 
 export type Lane = "fast" | "standard";
@@ -13,6 +14,6 @@ export function laneOf(service: ServiceSpec): Lane {
 function isPlain({ protocol, versions }: ServiceSpec): boolean {
   return (
     protocol === "http1" &&
-    versions.every(({ endpoints }) => endpoints.every(({ address }) => address.scheme === "http"))
+    versions.every(({ endpoints }) => endpoints.every((endpoint) => schemeOf(endpoint) === "http"))
   );
 }

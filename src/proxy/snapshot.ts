@@ -23,7 +23,7 @@ import { createBalancer } from "../upstream/balance.ts";
 import type { Balancer } from "../upstream/balancer.ts";
 import type { EndpointGeneration } from "../upstream/endpoint-registry.ts";
 import type { EndpointSet } from "../upstream/endpoint-set.ts";
-import type { ServiceSpec, Timeouts, UpstreamProtocol } from "../upstream/service-spec.ts";
+import { questionsOf, type ServiceSpec, type Timeouts, type UpstreamProtocol } from "../upstream/service-spec.ts";
 import { type Lane, laneOf } from "./lane-choice.ts";
 import { Mirroring } from "./mirroring.ts";
 import { Propagation } from "./propagation.ts";
@@ -123,6 +123,7 @@ export interface SnapshotParts {
 }
 
 export function buildSnapshot(config: CompiledConfig, hash: string, parts: SnapshotParts): Snapshot {
+  for (const { name } of questionsOf(config.services)) parts.cells.name(name);
   const services = new Map(config.services.map((spec) => [spec.name, buildService(spec, parts)]));
   const releases = new Map(
     config.releases.map((spec): [string, GatewayRelease] => [

@@ -1,10 +1,12 @@
+import { type EndpointNames, unresolved } from "./dns-names.ts";
+import type { DnsQuestion, DnsSpec } from "./dns-question.ts";
 import { Endpoint } from "./endpoint.ts";
 import type { EndpointAddress } from "./endpoint-address.ts";
 import type { Condition } from "./endpoint-health.ts";
 import type { EndpointSet } from "./endpoint-set.ts";
-import type { EndpointSpec } from "./service-spec.ts";
+import { type EndpointSpec, recordAddress } from "./endpoint-spec.ts";
 
-/** Hears of endpoints as snapshots bring and take them. */
+/** Hears of endpoints as snapshots and DNS bring and take them. */
 export interface EndpointEvents {
   added(endpoint: Endpoint): void;
   /** Nothing that begins now comes to it any more; what is in flight may end. */
@@ -18,22 +20,24 @@ export const nobody: EndpointEvents = Object.freeze({ added: () => {}, retired: 
 
 /**
  * Endpoints by (service, version, address), shared by successive snapshots: what a reload leaves unchanged keeps its state
- * and its connections, what it removes is retired once, for the lanes to drain.
+ * and its connections, what it removes is retired once, for the lanes to drain. The same holds for what a name stands for.
  */
 export class EndpointRegistry {
   readonly #events: EndpointEvents;
+  readonly #names: EndpointNames;
   #sets: readonly LiveSet[] = [];
   #endpoints: ReadonlyMap<string, Endpoint> = new Map();
 
-  constructor(events: EndpointEvents) {
+  constructor(events: EndpointEvents, names: EndpointNames = unresolved) {
     this.#events = events;
+    this.#names = names;
   }
 
   /**
    * Starts the next generation. Nothing changes until its `commit`, and its sets are empty until then; a generation left
    * uncommitted leaves no trace.
    */
-  next(): EndpointGeneration {
+  next(dns: DnsSpec): EndpointGeneration {
     const sets: LiveSet[] = [];
     return {
       set(service, version, specs) {
@@ -43,6 +47,8 @@ export class EndpointRegistry {
       },
       commit: () => {
         this.#sets = sets;
+        const questions = sets.flatMap((set) => set.questions);
+        this.#names.follow(questions, dns, () => this.#renew());
         this.#renew();
       },
     };
@@ -61,7 +67,7 @@ export class EndpointRegistry {
     const before = this.#endpoints;
     const kept = new Map<string, Endpoint>();
     for (const set of this.#sets) {
-      set.fill((address) => {
+      set.fill(this.#names, (address) => {
         const key = keyOf(set, address);
         const endpoint = kept.get(key) ?? before.get(key) ?? this.#create(set, address);
         kept.set(key, endpoint);
@@ -100,9 +106,23 @@ class LiveSet implements EndpointSet {
     return this.#current;
   }
 
-  fill(endpointAt: (address: EndpointAddress) => Endpoint): void {
-    this.#current = Object.freeze(this.#specs.map(({ address }) => endpointAt(address)));
+  get questions(): readonly DnsQuestion[] {
+    return this.#specs.flatMap((spec) => (spec.kind === "dns" ? [spec.question] : []));
+  }
+
+  /** Each address once, though two names may stand for it. */
+  fill(names: EndpointNames, endpointAt: (address: EndpointAddress) => Endpoint): void {
+    const addresses = this.#specs.flatMap((spec) =>
+      spec.kind === "address"
+        ? [spec.address]
+        : names.records(spec.question).map((record) => recordAddress(spec, record)),
+    );
+    const byOrigin = new Map<string, EndpointAddress>();
+    for (const address of addresses) if (!byOrigin.has(address.origin)) byOrigin.set(address.origin, address);
+    this.#current = Object.freeze(Array.from(byOrigin.values(), endpointAt));
   }
 }
 
-const keyOf = ({ service, version }: LiveSet, { origin }: EndpointAddress): string => `${service} ${version} ${origin}`;
+/** With the host: an address that another name leads to must show another certificate, on connections of its own. */
+const keyOf = ({ service, version }: LiveSet, { origin, host }: EndpointAddress): string =>
+  `${service} ${version} ${origin} ${host}`;

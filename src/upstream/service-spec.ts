@@ -1,11 +1,6 @@
 import type { Balance } from "./balance.ts";
-import type { EndpointAddress } from "./endpoint-address.ts";
-
-/** What the configuration says of a version's endpoints: each is one address. */
-export interface EndpointSpec {
-  readonly kind: "address";
-  readonly address: EndpointAddress;
-}
+import type { DnsQuestion } from "./dns-question.ts";
+import type { EndpointSpec } from "./endpoint-spec.ts";
 
 export interface VersionSpec {
   readonly name: string;
@@ -46,4 +41,10 @@ export interface ServiceSpec {
   readonly balance: Balance;
   /** Whether others run it: nothing of our releases is told there. */
   readonly external: boolean;
+}
+
+/** Every name that endpoints are found by. */
+export function questionsOf(services: readonly ServiceSpec[]): readonly DnsQuestion[] {
+  const endpoints = services.flatMap(({ versions }) => versions).flatMap((version) => version.endpoints);
+  return endpoints.flatMap((endpoint) => (endpoint.kind === "dns" ? [endpoint.question] : []));
 }

@@ -1,6 +1,7 @@
 import { describe, expect, test } from "vitest";
 import type { Condition } from "../../src/decide/condition.ts";
 import type { ReleaseSpec } from "../../src/decide/release.ts";
+import { describeSpec } from "../../src/upstream/endpoint-spec.ts";
 import { changed, compiled, validConfig } from "./valid-config.ts";
 
 const smallest = `
@@ -55,9 +56,7 @@ describe("what a configuration compiles to", () => {
   });
 
   test("endpoints have their ports written out", () => {
-    const origins = only(compiled(smallest).services).versions.map((version) =>
-      version.endpoints.map((one) => one.address.origin),
-    );
+    const origins = only(compiled(smallest).services).versions.map((version) => version.endpoints.map(describeSpec));
     expect(origins).toEqual([["http://a:80"], ["https://[::1]:8443", "http://b:8080"]]);
   });
 

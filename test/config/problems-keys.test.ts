@@ -66,12 +66,6 @@ const cases: readonly (readonly [string, string, string, readonly string[]])[] =
     ['10:33: error: "jwt" is not supported by this version of Perch'],
   ],
   [
-    "endpoints of a later version",
-    '["http://shop-stable:80"]',
-    "[{ dns: shop, port: 80 }]",
-    ["16:29: error: endpoints by DNS are not supported by this version of Perch"],
-  ],
-  [
     "workers that are no number",
     "services:",
     "workers: some\nservices:",

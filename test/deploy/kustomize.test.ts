@@ -5,6 +5,7 @@ import { beforeAll, describe, expect, test } from "vitest";
 import { serve } from "../../src/cli/serve.ts";
 import { parseDuration } from "../../src/config/kit/quantities.ts";
 import { type LoadResult, loadConfigText } from "../../src/config/load.ts";
+import { describeSpec } from "../../src/upstream/endpoint-spec.ts";
 import {
   build,
   type Container,
@@ -257,7 +258,7 @@ describe.skipIf(exampleNeeds !== "")(`deploy/examples/nginx${exampleNeeds}`, () 
     if (!config.ok) throw new Error("the configuration is refused");
     const origins = config.compiled.services
       .flatMap(({ versions }) => versions)
-      .flatMap(({ endpoints }) => endpoints.map(({ address }) => new URL(address.origin)));
+      .flatMap(({ endpoints }) => endpoints.map((endpoint) => new URL(describeSpec(endpoint))));
     expect(origins.map(({ hostname }) => hostname)).toEqual(["nginx-stable", "nginx-canary"]);
     for (const { hostname, port } of origins) {
       const ports = find(goal, "Service", hostname).spec.ports.map((servicePort) => servicePort.port);

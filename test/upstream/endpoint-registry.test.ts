@@ -1,9 +1,12 @@
 import { describe, expect, it } from "vitest";
+import type { DnsSpec } from "../../src/upstream/dns-question.ts";
 import type { Endpoint } from "../../src/upstream/endpoint.ts";
 import { addressOf } from "../../src/upstream/endpoint-address.ts";
 import type { Condition } from "../../src/upstream/endpoint-health.ts";
 import { type EndpointEvents, EndpointRegistry } from "../../src/upstream/endpoint-registry.ts";
-import type { EndpointSpec } from "../../src/upstream/service-spec.ts";
+import type { EndpointSpec } from "../../src/upstream/endpoint-spec.ts";
+
+const noDns: DnsSpec = { servers: [], minTtlMs: 5_000, maxTtlMs: 300_000 };
 
 const at = (...ports: number[]): EndpointSpec[] =>
   ports.map((port) => ({ kind: "address", address: addressOf(`http://10.0.0.1:${port}`) }));
@@ -26,10 +29,10 @@ describe("EndpointRegistry", () => {
   it("keeps the endpoints that successive generations name, and tells of the others once", () => {
     const diary = new Diary();
     const registry = new EndpointRegistry(diary);
-    const first = registry.next();
+    const first = registry.next(noDns);
     const before = first.set("shop", "stable", at(1, 2));
     first.commit();
-    const next = registry.next();
+    const next = registry.next(noDns);
     const after = next.set("shop", "stable", at(2, 3));
     next.commit();
     expect(after.current[0]).toBe(before.current[1]);
@@ -45,7 +48,7 @@ describe("EndpointRegistry", () => {
 
   it("keeps the state of one address apart for each version that names it", () => {
     const registry = new EndpointRegistry(new Diary());
-    const generation = registry.next();
+    const generation = registry.next(noDns);
     const stable = generation.set("shop", "stable", at(1));
     const canary = generation.set("shop", "canary", at(1));
     generation.commit();
@@ -55,7 +58,7 @@ describe("EndpointRegistry", () => {
   it("tells of what is believed of an endpoint, when it changes", () => {
     const diary = new Diary();
     const registry = new EndpointRegistry(diary);
-    const generation = registry.next();
+    const generation = registry.next(noDns);
     const stable = generation.set("shop", "stable", at(1));
     generation.commit();
     for (const nowMs of [0, 1]) stable.current[0]?.health.refused(nowMs);
@@ -66,10 +69,10 @@ describe("EndpointRegistry", () => {
   it("changes nothing by a generation that is never committed", () => {
     const diary = new Diary();
     const registry = new EndpointRegistry(diary);
-    const first = registry.next();
+    const first = registry.next(noDns);
     const active = first.set("shop", "stable", at(1));
     first.commit();
-    const aside = registry.next().set("shop", "stable", at(2));
+    const aside = registry.next(noDns).set("shop", "stable", at(2));
     expect(aside.current).toEqual([]);
     expect(active.current.map(({ origin, retired }) => [origin, retired])).toEqual([["http://10.0.0.1:1", false]]);
     expect(diary.lines).toEqual(["+ stable http://10.0.0.1:1"]);

@@ -3,6 +3,7 @@ import { addressText } from "../../config/address-text.ts";
 import type { CompiledConfig } from "../../config/compiled-config.ts";
 import type { RouteConfig } from "../../config/route-schema.ts";
 import type { Config } from "../../config/schema.ts";
+import { describeSpec } from "../../upstream/endpoint-spec.ts";
 import type { ServiceSpec } from "../../upstream/service-spec.ts";
 
 /** One thing that a reload adds, removes or changes. */
@@ -80,12 +81,16 @@ function settings({
   pathNormalisation,
   accessLog,
   limits,
+  dns,
 }: CompiledConfig): Record<string, string> {
   return {
     trustedProxies: trustedProxies.map(({ text }) => text).join(", ") || "none",
     exposeVersion: String(exposeVersion),
     pathNormalisation,
     "accessLog.sample": String(accessLog.sample),
+    "dns.servers": dns.servers.join(", ") || "the system's",
+    "dns.minTtl": String(dns.minTtlMs),
+    "dns.maxTtl": String(dns.maxTtlMs),
     "limits.headers": String(limits.headerBytes),
     "limits.headerCount": String(limits.headerCount),
     "limits.streams": String(limits.streams),
@@ -124,7 +129,7 @@ function versionsOf({ name, versions }: ServiceSpec): Named[] {
 
 function endpointsOf({ name, versions }: ServiceSpec): Named[] {
   return versions.flatMap((version) =>
-    version.endpoints.map(({ address }) => ({ name: `${name}/${version.name} ${address.origin}` })),
+    version.endpoints.map((endpoint) => ({ name: `${name}/${version.name} ${describeSpec(endpoint)}` })),
   );
 }
 

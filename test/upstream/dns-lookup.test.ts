@@ -1,0 +1,123 @@
+import { writeFile } from "node:fs/promises";
+import { join } from "node:path";
+import { describe, expect, it } from "vitest";
+import { createDnsLookup } from "../../src/upstream/dns-lookup.ts";
+import type { DnsQuestion } from "../../src/upstream/dns-question.ts";
+import { TestDnsServer } from "../kit/dns-server.ts";
+import { temporaryFolder } from "../kit/served.ts";
+
+const zone = {
+  "shop.example": { A: ["10.0.0.1", "10.0.0.2"], AAAA: ["fd00::1"] },
+  "four.example": { A: ["10.0.0.4"] },
+  "nothing.example": { SRV: ["0 1 80 shop.example"] },
+  "_http._tcp.shop.example": { SRV: ["10 1 8080 four.example", "10 9 8081 shop.example", "20 1 9999 four.example"] },
+  "_gone._tcp.shop.example": { SRV: ["0 0 0 "] },
+  "shop.ns.svc.local": { A: ["10.0.0.7"] },
+};
+
+const addresses = (name: string): DnsQuestion => ({ name, wanted: "addresses" });
+const services = (name: string): DnsQuestion => ({ name, wanted: "services" });
+const never = new AbortController().signal;
+
+async function asking(question: DnsQuestion, prepare: (server: TestDnsServer) => void = () => {}) {
+  const server = await TestDnsServer.start(zone);
+  server.ttlSeconds = 7;
+  prepare(server);
+  const answer = await createDnsLookup()(question, [server.address], never);
+  return { server, answer };
+}
+
+describe("a lookup", () => {
+  it("finds the addresses of both families, and how long they count", async () => {
+    const { answer, server } = await asking(addresses("shop.example"));
+    expect(answer).toEqual({
+      kind: "found",
+      records: ["10.0.0.1", "10.0.0.2", "fd00::1"].map((address) => ({ address, port: undefined })),
+      ttlMs: 7000,
+      unknown: undefined,
+    });
+    expect(server.asked.toSorted()).toEqual(["shop.example A", "shop.example AAAA"]);
+  });
+
+  it("finds addresses where there are none of the other family", async () => {
+    expect((await asking(addresses("four.example"))).answer).toMatchObject({ kind: "found", unknown: undefined });
+  });
+
+  it("finds addresses where the name server fails for the other family, and says for which", async () => {
+    const { answer } = await asking(addresses("shop.example"), ({ moods }) => moods.set("AAAA", "servfail"));
+    expect(answer).toMatchObject({
+      kind: "found",
+      unknown: 6,
+      records: [{ address: "10.0.0.1" }, { address: "10.0.0.2" }],
+    });
+  });
+
+  it("finds the hosts and ports of SRV records of the best priority", async () => {
+    const { answer } = await asking(services("_http._tcp.shop.example"));
+    expect(answer).toEqual({
+      kind: "found",
+      records: [
+        { address: "10.0.0.4", port: 8080 },
+        { address: "10.0.0.1", port: 8081 },
+        { address: "10.0.0.2", port: 8081 },
+        { address: "fd00::1", port: 8081 },
+      ],
+      ttlMs: 7000,
+      unknown: undefined,
+    });
+  });
+
+  it.each([
+    ["there is no such name", addresses("none.example")],
+    ["the name has neither A nor AAAA", addresses("nothing.example")],
+    ["there is no such service", services("_http._tcp.none.example")],
+    ["the service is said not to exist", services("_gone._tcp.shop.example")],
+  ])("is empty where %s", async (_sentence, question) => {
+    expect((await asking(question)).answer).toEqual({ kind: "empty" });
+  });
+
+  it.each([
+    ["servfail", "ESERVFAIL"],
+    ["refused", "EREFUSED"],
+  ] as const)("fails where the name server says %s", async (mood, why) => {
+    for (const question of [addresses("shop.example"), services("_http._tcp.shop.example")]) {
+      const { answer } = await asking(question, (server) => {
+        server.mood = mood;
+      });
+      expect(answer).toEqual({ kind: "failed", why });
+    }
+  });
+
+  it("fails as a whole where one of the hosts of SRV records can not be resolved", async () => {
+    const { answer } = await asking(services("_http._tcp.shop.example"), ({ moods }) =>
+      moods.set("A", "servfail").set("AAAA", "servfail"),
+    );
+    expect(answer).toEqual({ kind: "failed", why: "ESERVFAIL" });
+  });
+
+  it("ends when it is called off", async () => {
+    const server = await TestDnsServer.start(zone);
+    server.mood = "silent";
+    const stop = new AbortController();
+    const answer = createDnsLookup()(addresses("shop.example"), [server.address], stop.signal);
+    await expect.poll(() => server.asked.length).toBeGreaterThan(0);
+    stop.abort();
+    expect(await answer).toEqual({ kind: "failed", why: "ECANCELLED" });
+  });
+
+  it("follows the search list of the system, and asks its name servers", async () => {
+    const server = await TestDnsServer.start(zone);
+    const file = join(await temporaryFolder(), "resolv.conf");
+    await writeFile(file, `nameserver ${server.address}\nsearch ns.svc.local svc.local\noptions ndots:5\n`);
+    const lookup = createDnsLookup(file);
+    expect(await lookup(addresses("shop"), [], never)).toMatchObject({ records: [{ address: "10.0.0.7" }] });
+    expect(server.asked.toSorted()).toEqual(["shop.ns.svc.local A", "shop.ns.svc.local AAAA"]);
+    server.asked.length = 0;
+    expect(await lookup(addresses("shop.example"), [], never)).toMatchObject({ kind: "found" });
+    expect(server.asked.filter((question) => question.endsWith(" A"))).toEqual([
+      "shop.example.ns.svc.local A",
+      "shop.example.svc.local A",
+      "shop.example A",
+    ]);
+  });
+});
