@@ -40,6 +40,7 @@ export class AccessLine {
       host: bounded(outcome.host, hostLimit),
       path: bounded(outcome.path, pathLimit),
       status: outcome.status,
+      grpcStatus: outcome.grpcStatus,
       error: outcome.error,
       bytesReceived: outcome.bytesReceived,
       bytesSent: outcome.bytesSent,

@@ -72,6 +72,19 @@ function requestMetrics(cells: CellRegistry): CellMetricOptions[] {
       },
     },
     {
+      name: "perch_grpc_requests_total",
+      help: "Calls of gRPC that ended, by their grpc-status.",
+      type: "counter",
+      *samples() {
+        for (const request of cells.requests()) {
+          const { route, service, version } = request;
+          for (const [status, value] of request.grpcSeries()) {
+            yield { labels: { route, service, version, grpc_status: String(status) }, value };
+          }
+        }
+      },
+    },
+    {
       name: duration,
       help: "Time from a request's first octet to the end of its response.",
       type: "histogram",

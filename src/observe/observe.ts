@@ -13,6 +13,7 @@ export class Observer {
   /** `cells` are those of the route and the version served, or the ones for requests without a route. */
   observe(outcome: Outcome, cells: RequestCells): void {
     cells.count(outcome.status, outcome.method);
+    if (outcome.grpcStatus !== undefined) cells.countGrpc(outcome.grpcStatus);
     cells.duration.observe(outcome.durationMs / 1000);
     this.#accessLog.log(outcome);
   }

@@ -19,6 +19,8 @@ export interface Outcome {
   readonly path: string;
   /** What the client got; 499 where it went away first. */
   readonly status: number;
+  /** How the call ended, where it was one of gRPC; the status is then 200 nearly always. */
+  readonly grpcStatus: number | undefined;
   readonly error: ErrorCode | undefined;
   readonly requestId: string;
   /** Of the trace that the request is a part of; undefined where there is none. */

@@ -12,6 +12,7 @@ const neverCounted: Cell = { value: 0 };
 /** What the cells of one (route, service, version) counted, as plain data; the keys stand for code and method. */
 export type RequestCounts = {
   readonly codes: ReadonlyMap<number, number>;
+  readonly grpcStatuses: ReadonlyMap<number, number>;
   readonly duration: readonly number[] | undefined;
 };
 
@@ -22,6 +23,7 @@ export class RequestCells {
   readonly version: string;
   readonly duration = new Histogram();
   readonly #cells = new Map<number, Cell>();
+  readonly #grpcCells = new Map<number, Cell>();
   // Most requests of a route end like the one before, so the last cell answers without a look-up.
   #lastKey = -1;
   #lastCell: Cell = neverCounted;
@@ -44,9 +46,22 @@ export class RequestCells {
     this.#lastCell.value++;
   }
 
+  /** Counts a gRPC call that ended, by its grpc-status: 0 to 16. */
+  countGrpc(status: number): void {
+    const cell = this.#grpcCells.get(status) ?? { value: 0 };
+    this.#grpcCells.set(status, cell);
+    cell.value++;
+  }
+
+  /** By grpc-status; empty where none were calls of gRPC. */
+  grpcSeries(): ReadonlyMap<number, number> {
+    return valuesOf(this.#grpcCells);
+  }
+
   counts(): RequestCounts {
     return {
-      codes: new Map(Array.from(this.#cells, ([key, { value }]) => [key, value])),
+      codes: valuesOf(this.#cells),
+      grpcStatuses: valuesOf(this.#grpcCells),
       duration: this.duration.counts(),
     };
   }
@@ -56,6 +71,8 @@ export class RequestCells {
     this.#cells.clear();
     this.#lastKey = -1;
     for (const [key, value] of counts?.codes ?? []) this.#cells.set(key, { value });
+    this.#grpcCells.clear();
+    for (const [status, value] of counts?.grpcStatuses ?? []) this.#grpcCells.set(status, { value });
     this.duration.restore(counts?.duration);
   }
 
@@ -72,3 +89,6 @@ export class RequestCells {
     return cell;
   }
 }
+
+const valuesOf = (cells: ReadonlyMap<number, Cell>): ReadonlyMap<number, number> =>
+  new Map(Array.from(cells, ([key, { value }]) => [key, value]));

@@ -40,6 +40,8 @@ export class Exchange implements Outcome {
   /** Set by `begin` where the request is to be forwarded. */
   attempts: Attempts | undefined;
   status = 0;
+  /** How the call ended, where it is one of gRPC. */
+  grpcStatus: number | undefined;
   error: ErrorCode | undefined;
   bytesReceived = 0;
   bytesSent = 0;

@@ -1,4 +1,5 @@
 import { type ErrorCode, errorTable } from "../errors.ts";
+import { grpcStatusOfError } from "../observe/grpc-status.ts";
 
 /** Seconds after which a client may try again, on answers that say the shortage is ours or will pass. */
 const retryAfterSeconds = "1";
@@ -45,6 +46,23 @@ export function errorOf(ending: Ending): ErrorCode | undefined {
 export function ownAnswer(ending: Ending, requestId: string | undefined, accept: unknown): OwnAnswer {
   if (typeof ending !== "string") return redirectAnswer(ending, requestId);
   return errorAnswer(ending, requestId, accept);
+}
+
+/** The same for a call of gRPC: an answer of trailers only, whose HTTP status tells nothing. */
+export function grpcAnswer(code: ErrorCode, requestId: string): OwnAnswer {
+  const headers = [
+    "content-type",
+    "application/grpc",
+    "grpc-status",
+    String(grpcStatusOfError(code)),
+    "grpc-message",
+    `${code}: ${errorTable[code].message}`,
+    "x-perch-error",
+    code,
+    "x-request-id",
+    requestId,
+  ];
+  return { status: 200, headers, body: "" };
 }
 
 function redirectAnswer({ status, location, setCookie }: Redirect, requestId: string | undefined): OwnAnswer {

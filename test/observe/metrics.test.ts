@@ -37,6 +37,7 @@ const busy = (): CellRegistry => {
   generation.commit();
   for (const method of ["GET", "GET", "BREW"]) shop.count(200, method);
   shop.count(499, "GET");
+  for (const status of [0, 14, 0]) shop.countGrpc(status);
   for (const seconds of [0.004, 0.005, 0.006, 31]) shop.duration.observe(seconds);
   none.count(404, "GET");
   upstream.ttfb.observe(0.003);
@@ -69,6 +70,13 @@ describe("the exposition", () => {
         '{route="shop-api",service="shop",version="stable",code="200",method="other"} 1',
         '{route="shop-api",service="shop",version="stable",code="499",method="GET"} 1',
         '{route="none",service="none",version="none",code="404",method="GET"} 1',
+      ],
+    ],
+    [
+      "perch_grpc_requests_total",
+      [
+        '{route="shop-api",service="shop",version="stable",grpc_status="0"} 2',
+        '{route="shop-api",service="shop",version="stable",grpc_status="14"} 1',
       ],
     ],
     ["perch_fallbacks_total", ['{service="shop",version="stable"} 2']],

@@ -14,6 +14,7 @@ export const fineOutcome: Outcome = {
   host: "shop.example.com",
   path: "/api/cart",
   status: 200,
+  grpcStatus: undefined,
   error: undefined,
   requestId: "0b7c9f1e",
   traceId: undefined,

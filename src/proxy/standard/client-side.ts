@@ -11,8 +11,8 @@ export type Afterwards = "keep" | "close";
 export interface ClientSide {
   /** Its Accept field. */
   readonly accept: string | undefined;
-  /** Its Content-Type field. */
-  readonly contentType: string | undefined;
+  /** A call of gRPC is told how it ended in fields of its own, whatever the HTTP status. */
+  readonly dialect: "http" | "grpc";
   /** The request's body, unread. */
   readonly body: Readable;
   /** What came behind the body, flat; undefined where its trailers are dropped. */

@@ -1,17 +1,18 @@
 import type { Dispatcher } from "undici";
 import { type ErrorCode, PerchError } from "../../errors.ts";
+import { grpcStatusOfError, grpcStatusOfHttp, readGrpcStatus } from "../../observe/grpc-status.ts";
 import type { Endpoint } from "../../upstream/endpoint.ts";
 import { type AttemptFailure, type Attempts, isAttemptFailure } from "../attempts.ts";
 import { earlyHintLinks } from "../early-hints.ts";
 import type { Exchange } from "../exchange.ts";
 import type { Mirroring } from "../mirroring.ts";
-import { isLastAnswer, ownAnswer } from "../own-answer.ts";
 import { isRepeatable } from "../repeatable.ts";
 import { responseHeaders, responseTrailers } from "../response-headers.ts";
 import { mirrorHeaders, requestTrailers, upstreamHeaders, upstreamTarget } from "../upstream-head.ts";
 import type { ClientSide } from "./client-side.ts";
 import type { Answering } from "./connection.ts";
 import type { ReceivedHead } from "./head.ts";
+import { sendOwnEnd } from "./own-end.ts";
 import type { Pools } from "./pools.ts";
 import { RequestBody } from "./request-body.ts";
 
@@ -169,6 +170,7 @@ export class Forwarding implements Dispatcher.DispatchHandler, Answering {
     const headers = responseHeaders(this.#exchange, raw, trailing ? "trailers may follow" : "no trailers");
     const length = bodiless || trailing ? undefined : fieldValue(headers, "content-length");
     this.#client.sendHead(status, statusMessage, headers, trailing ? "may follow" : "none");
+    this.#noteGrpcStatus(headers);
     this.#attempts.answered();
     this.#remaining = length === undefined ? undefined : Number(length);
     // A body that came along with its head leaves in the same write.
@@ -193,7 +195,10 @@ export class Forwarding implements Dispatcher.DispatchHandler, Answering {
   }
 
   onResponseEnd(controller: Dispatcher.DispatchController): void {
-    if (!this.#client.ended) this.#finish(undefined, responseTrailers(decode(controller.rawTrailers)));
+    if (this.#client.ended) return;
+    const trailers = responseTrailers(decode(controller.rawTrailers));
+    this.#noteGrpcStatus(trailers.flat());
+    this.#finish(undefined, trailers);
   }
 
   /** The last octets. A client that does not take them holds the connection no longer than the idle timeout. */
@@ -237,10 +242,8 @@ export class Forwarding implements Dispatcher.DispatchHandler, Answering {
   }
 
   #answer(code: ErrorCode): void {
-    const answer = ownAnswer(code, this.#exchange.requestId, this.#client.accept);
     this.#exchange.error = code;
-    this.#exchange.bytesSent = answer.body.length;
-    this.#client.sendOwn(answer, isLastAnswer(code) ? "close" : "keep");
+    sendOwnEnd(this.#exchange, code, this.#client);
   }
 
   /** 103 with its links and 102 are passed on; other interim answers mean nothing to a client that did not ask. */
@@ -264,7 +267,18 @@ export class Forwarding implements Dispatcher.DispatchHandler, Answering {
       this.#controller?.abort(new PerchError("client-closed"));
     }
     const error = this.#cutShort ?? (complete ? this.#exchange.error : "client-closed");
+    if (this.#client.dialect === "grpc") this.#exchange.grpcStatus ??= this.#grpcEnd(error);
     this.#exchange.end(error === "client-closed" ? 499 : this.#client.status, error);
+  }
+
+  #noteGrpcStatus(fields: readonly string[]): void {
+    const said = this.#client.dialect === "grpc" ? fieldValue(fields, "grpc-status") : undefined;
+    if (said !== undefined) this.#exchange.grpcStatus = readGrpcStatus(said);
+  }
+
+  /** What a client takes a call for that ended without a word of its status. */
+  #grpcEnd(error: ErrorCode | undefined): number {
+    return error === undefined ? grpcStatusOfHttp(this.#client.status) : grpcStatusOfError(error);
   }
 
   readonly #onReceived = (bytes: number): void => {

@@ -8,6 +8,7 @@ const noOctets = Buffer.alloc(0);
 
 /** A client whose request node:http has read. */
 export class Http1Client implements ClientSide {
+  readonly dialect = "http";
   readonly trailers = undefined;
   readonly #request: IncomingMessage;
   readonly #response: ServerResponse;
@@ -23,10 +24,6 @@ export class Http1Client implements ClientSide {
 
   get accept(): string | undefined {
     return this.#request.headers.accept;
-  }
-
-  get contentType(): string | undefined {
-    return this.#request.headers["content-type"];
   }
 
   get body(): Readable {

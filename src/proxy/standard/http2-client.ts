@@ -14,7 +14,7 @@ interface PendingHead {
 /** A client whose request is a stream of an HTTP/2 connection. */
 export class Http2Client implements ClientSide {
   readonly accept: string | undefined;
-  readonly contentType: string | undefined;
+  readonly dialect: "http" | "grpc";
   readonly knowsInterim = true;
   readonly trailers: (() => readonly string[]) | undefined;
   status = 0;
@@ -29,7 +29,7 @@ export class Http2Client implements ClientSide {
     this.#stream = stream;
     this.#hasBody = body === "follows";
     this.accept = textOf(head?.header("accept"));
-    this.contentType = textOf(head?.header("content-type"));
+    this.dialect = grpcType.test(textOf(head?.header("content-type")) ?? "") ? "grpc" : "http";
     this.trailers = this.#hasBody ? () => this.#trailers : undefined;
     stream.on("trailers", (_trailers: unknown, _flags: unknown, raw: string[]) => {
       this.#trailers = raw;
@@ -147,6 +147,9 @@ export class Http2Client implements ClientSide {
 
 /** Becomes INTERNAL_ERROR on the wire. */
 const brokenOff = new Error("The answer broke off.");
+
+/** With whatever encodes its messages, but not grpc-web, which has trailers in its body. */
+const grpcType = /^application\/grpc(?:$|[+;])/i;
 
 /** How long a client may leave an own answer untaken. */
 const readerSilenceMs = 60_000;

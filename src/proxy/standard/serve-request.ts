@@ -2,12 +2,13 @@ import type { ErrorCode } from "../../errors.ts";
 import type { Caller } from "../../identify/caller.ts";
 import { Exchange } from "../exchange.ts";
 import type { Gateway } from "../gateway.ts";
-import { type Ending, errorOf, isLastAnswer, ownAnswer } from "../own-answer.ts";
+import { type Ending, errorOf } from "../own-answer.ts";
 import { unreadableHead } from "../unreadable-head.ts";
 import type { ClientSide } from "./client-side.ts";
 import type { Answering } from "./connection.ts";
 import { type ForwardContext, Forwarding } from "./forward.ts";
 import type { ReceivedHead } from "./head.ts";
+import { sendOwnEnd } from "./own-end.ts";
 
 /** A request that a server of this lane read. */
 export interface ReceivedRequest {
@@ -50,12 +51,9 @@ function refusalOf(gateway: Gateway, { head, refusal }: ReceivedRequest): ErrorC
 }
 
 function endItself(exchange: Exchange, ending: Ending, client: ClientSide): Answering {
-  const answer = ownAnswer(ending, exchange.requestId, client.accept);
-  const error = errorOf(ending);
-  exchange.bytesSent = answer.body.length;
-  client.sendOwn(answer, isLastAnswer(ending) ? "close" : "keep");
+  const status = sendOwnEnd(exchange, ending, client);
   return {
-    closed: () => exchange.end(answer.status, error),
+    closed: () => exchange.end(status, errorOf(ending)),
     clientFailed: () => client.closeNow(),
   };
 }

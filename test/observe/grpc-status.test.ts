@@ -1,0 +1,59 @@
+import { describe, expect, it, test } from "vitest";
+import type { ErrorCode } from "../../src/errors.ts";
+import { grpcStatusOfError, grpcStatusOfHttp, judgedStatus, readGrpcStatus } from "../../src/observe/grpc-status.ts";
+
+describe("a grpc-status field", () => {
+  test.each([
+    ["0", 0],
+    ["9", 9],
+    ["16", 16],
+    ["17", 2],
+    ["-1", 2],
+    ["014", 2],
+    ["1e1", 2],
+    ["", 2],
+  ])("%j is %i", (text, wanted) => {
+    expect(readGrpcStatus(text)).toBe(wanted);
+  });
+});
+
+describe("what an answer is judged by", () => {
+  test.each<[string, number, number | undefined, number]>([
+    ["no gRPC: its HTTP status", 404, undefined, 404],
+    ["success", 200, 0, 200],
+    ["a cancelled call", 200, 1, 200],
+    ["an argument that was wrong", 200, 3, 200],
+    ["what was not found", 200, 5, 200],
+    ["a caller without a right", 200, 7, 200],
+    ["an unknown error", 200, 2, 500],
+    ["a deadline", 200, 4, 504],
+    ["what is not implemented", 200, 12, 501],
+    ["an internal error", 200, 13, 500],
+    ["an upstream that is not there", 200, 14, 503],
+    ["lost data", 200, 15, 500],
+    ["a client that left", 499, 1, 499],
+  ])("%s", (_what, status, grpcStatus, wanted) => {
+    expect(judgedStatus(status, grpcStatus)).toBe(wanted);
+  });
+});
+
+test.each<[ErrorCode, number]>([
+  ["no-route", 12],
+  ["connect-failed", 14],
+  ["connect-timeout", 14],
+  ["upstream-timeout", 4],
+  ["upstream-reset", 14],
+  ["no-healthy-endpoint", 14],
+  ["overloaded", 14],
+  ["body-too-large", 8],
+  ["headers-too-large", 8],
+  ["client-closed", 1],
+  ["bad-request", 13],
+  ["internal-error", 13],
+])("%s is grpc-status %i", (code, wanted) => {
+  expect(grpcStatusOfError(code)).toBe(wanted);
+});
+
+it("an HTTP status that says nothing to gRPC is unknown", () => {
+  expect([grpcStatusOfHttp(302), grpcStatusOfHttp(200)]).toEqual([2, 2]);
+});
