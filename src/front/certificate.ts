@@ -1,5 +1,4 @@
 import { createPrivateKey, X509Certificate } from "node:crypto";
-import { createSecureContext } from "node:tls";
 
 export type TlsVersion = "TLSv1.2" | "TLSv1.3";
 
@@ -97,7 +96,8 @@ function checkKey(key: Uint8Array, certificate: X509Certificate): string | undef
 /** OpenSSL has rules of its own, such as a shortest key; it is asked before a listener depends on its answer. */
 function whyRefused(material: { readonly cert?: Buffer; readonly key?: Buffer; readonly ca?: Buffer }) {
   try {
-    createSecureContext(material);
+    // Loaded here and not above: the library reads configurations too, and most name no certificate.
+    process.getBuiltinModule("node:tls").createSecureContext(material);
     return undefined;
   } catch (error) {
     const reason = error instanceof Error && "reason" in error ? String(error.reason) : "no reason given";
