@@ -23,6 +23,7 @@ import type { DnsNames } from "./upstream/dns-names.ts";
 import type { Endpoint } from "./upstream/endpoint.ts";
 import type { Condition } from "./upstream/endpoint-health.ts";
 import { type EndpointEvents, EndpointRegistry } from "./upstream/endpoint-registry.ts";
+import { ServiceRegistry } from "./upstream/service-registry.ts";
 import { questionsOf } from "./upstream/service-spec.ts";
 import type { BoundListener } from "./workers/messages.ts";
 
@@ -55,6 +56,11 @@ const lastSpansMs = 2_000;
 const nowMs = () => Date.now();
 const monotonicMs = () => performance.now();
 
+function wake(callback: () => void, ms: number): () => void {
+  const timer = setTimeout(callback, ms);
+  return () => clearTimeout(timer);
+}
+
 /** Everything that serves requests in one thread: listeners, lanes, the active snapshot and what it counts. */
 export class DataPlane implements Serving {
   readonly active: ActiveSnapshot;
@@ -86,7 +92,8 @@ export class DataPlane implements Serving {
     this.endpoints = new EndpointRegistry(events, this.#names);
     this.#keys = new JwksFetcher({ cells: cells.jwks, log: parts.log, monotonicMs });
     const keys = new PublishedKeyRegistry(this.#keys);
-    this.active = new ActiveSnapshot(cells, this.endpoints, first.compiled, first.hash, keys);
+    const services = new ServiceRegistry({ nowMs, monotonicMs, wake });
+    this.active = new ActiveSnapshot(cells, this.endpoints, first.compiled, first.hash, keys, services);
     this.#accessLog = new AccessLog({ destination: accessLines, sample: first.compiled.accessLog.sample, nowMs });
     this.#spans = new SpanExporter({
       cells: cells.spans,

@@ -1,5 +1,6 @@
 import { describeSpec } from "../upstream/endpoint-spec.ts";
 import type { ServiceSpec, VersionSpec } from "../upstream/service-spec.ts";
+import { compileLimits, compileOutlier, compileRetries } from "./compile-resilience.ts";
 import type { Entry } from "./kit/collections.ts";
 import type { Reading } from "./kit/schema.ts";
 import type { ServiceConfig } from "./service-schema.ts";
@@ -17,6 +18,11 @@ export function compileService({ name, value }: Entry<ServiceConfig>, reading: R
     }
     return { name: version.name, endpoints: [...endpoints.values()] };
   });
+  if (value.protocol === "http2" && value.limits?.maxConnections !== undefined) {
+    const message = "maxConnections is for HTTP/1.1, where a connection carries one request at a time";
+    const span = reading.spanOf(value.limits, "maxConnections");
+    reading.error(span, "conflicting-keys", message, "limit maxInFlight instead");
+  }
   return {
     name,
     defaultVersion: value.default ?? versions[0]?.name ?? "",
@@ -29,5 +35,8 @@ export function compileService({ name, value }: Entry<ServiceConfig>, reading: R
       idleMs: value.timeouts.idle,
     },
     external: value.external,
+    outlier: value.outlier && compileOutlier(value.outlier),
+    retries: value.retries && compileRetries(value.retries),
+    limits: value.limits && compileLimits(value.limits),
   };
 }

@@ -7,6 +7,7 @@ import { defaulted, object, optional, required } from "./kit/object.ts";
 import { duration } from "./kit/quantities.ts";
 import { boolean, oneOf } from "./kit/scalars.ts";
 import type { Infer } from "./kit/schema.ts";
+import { limitsSchema, outlierSchema, retriesSchema } from "./resilience-schema.ts";
 
 /** The longest a timer can run is 2^31 - 1 milliseconds, 24 days and some hours. */
 const timeout = duration({ minMs: 1, maxMs: 24 * 86_400_000 });
@@ -46,8 +47,14 @@ export const serviceSchema = object(
     ),
     timeouts: defaulted("How long to wait for an endpoint.", timeouts, {}),
     external: defaulted("Whether others run it: then it is not told which version was assigned.", boolean(), false),
+    outlier: optional("When an endpoint is taken out for its answers. Default: never.", outlierSchema),
+    retries: optional(
+      "What is tried again. Default: refused endpoints, and once what was reset under an idempotent method.",
+      retriesSchema,
+    ),
+    limits: optional("What each version is given at a time. Default: everything.", limitsSchema),
   },
-  { what: "a service", later: ["retries", "health", "outlier", "limits", "tls"] },
+  { what: "a service", later: ["health", "tls"] },
 );
 
 export type ServiceConfig = Infer<typeof serviceSchema>;

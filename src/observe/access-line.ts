@@ -36,6 +36,7 @@ export class AccessLine {
       reason: outcome.reason,
       rule: outcome.ruleName,
       fallback: outcome.fallback ? true : undefined,
+      rescued: outcome.rescued ? true : undefined,
       method: bounded(outcome.method, methodLimit),
       host: bounded(outcome.host, hostLimit),
       path: bounded(outcome.path, pathLimit),

@@ -57,7 +57,7 @@ export function pastCounts(counts: CellCounts): CellCounts {
   const { upstreams, releases, mirrors } = counts;
   return {
     ...counts,
-    upstreams: mapValues(upstreams, (upstream) => ({ ...upstream, inFlight: 0 })),
+    upstreams: mapValues(upstreams, (upstream) => ({ ...upstream, inFlight: 0, pending: 0 })),
     releases: mapValues(releases, (release) => ({
       ...release,
       versions: mapValues(release.versions, ({ byReason, window }) => ({ byReason, window: recentSlots(window) })),

@@ -144,7 +144,7 @@ function upstreamMetrics(cells: CellRegistry): CellMetricOptions[] {
     },
     {
       name: "perch_upstream_errors_total",
-      help: "Attempts that failed without a valid response.",
+      help: "Attempts that failed: without a valid response, or with one that was discarded for another attempt.",
       type: "counter",
       *samples() {
         for (const { service, version, errors } of cells.upstreams()) {
@@ -154,11 +154,31 @@ function upstreamMetrics(cells: CellRegistry): CellMetricOptions[] {
     },
     {
       name: "perch_retries_total",
-      help: "Requests that were tried again, by how that ended.",
+      help: "Requests that failed at this version and were to be tried again, by how that ended.",
       type: "counter",
       *samples() {
         for (const { service, version, retries } of cells.upstreams()) {
           yield* byLabel({ service, version }, "outcome", retries);
+        }
+      },
+    },
+    {
+      name: "perch_requests_pending",
+      help: "Requests that wait for a place within the version's limits.",
+      type: "gauge",
+      *samples() {
+        for (const { service, version, pending } of cells.upstreams()) {
+          yield { labels: { service, version }, value: pending.value };
+        }
+      },
+    },
+    {
+      name: "perch_overloads_total",
+      help: "Requests that were turned away for the version's limits, by why.",
+      type: "counter",
+      *samples() {
+        for (const { service, version, overloads } of cells.upstreams()) {
+          yield* byLabel({ service, version }, "cause", overloads);
         }
       },
     },

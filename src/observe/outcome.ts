@@ -13,6 +13,8 @@ export interface Outcome {
   readonly reason: string | undefined;
   readonly ruleName: string | undefined;
   readonly fallback: boolean;
+  /** Whether the version assigned failed the request, and the one served answered it instead. */
+  readonly rescued: boolean;
   readonly method: string;
   readonly host: string;
   /** Without the query. */

@@ -9,11 +9,21 @@ export const upstreamErrorKinds = [
   "upstream-timeout",
   "upstream-malformed",
   "upstream-refused",
-] as const satisfies readonly ErrorCode[];
+  // Answers that were discarded for another attempt.
+  "status-500",
+  "status-502",
+  "status-503",
+  "status-504",
+] as const satisfies readonly (ErrorCode | `status-${number}`)[];
 export type UpstreamErrorKind = (typeof upstreamErrorKinds)[number];
 
-export const retryOutcomes = ["success", "failure"] as const;
+/** How it ended for a request that was tried again: another version answered it (`rescued`), or no retry was left to it (`denied`). */
+export const retryOutcomes = ["success", "failure", "rescued", "denied"] as const;
 export type RetryOutcome = (typeof retryOutcomes)[number];
+
+/** Why a request was turned away: too many waited already, or it waited for too long. */
+export const overloadCauses = ["queue-full", "queue-timeout"] as const;
+export type OverloadCause = (typeof overloadCauses)[number];
 
 /** What the cells of one (service, version) counted, as plain data. */
 export type UpstreamCounts = {
@@ -22,6 +32,8 @@ export type UpstreamCounts = {
   readonly fallbacks: number;
   readonly errors: CellValues<UpstreamErrorKind>;
   readonly retries: CellValues<RetryOutcome>;
+  readonly pending: number;
+  readonly overloads: CellValues<OverloadCause>;
 };
 
 /** What happened towards one (service, version). */
@@ -35,6 +47,9 @@ export class UpstreamCells {
   readonly fallbacks: Cell = { value: 0 };
   readonly errors = cellsOf(upstreamErrorKinds);
   readonly retries = cellsOf(retryOutcomes);
+  /** Requests that wait for a place. */
+  readonly pending: Cell = { value: 0 };
+  readonly overloads = cellsOf(overloadCauses);
 
   constructor(service: string, version: string) {
     this.service = service;
@@ -48,6 +63,8 @@ export class UpstreamCells {
       fallbacks: this.fallbacks.value,
       errors: valuesOf(this.errors),
       retries: valuesOf(this.retries),
+      pending: this.pending.value,
+      overloads: valuesOf(this.overloads),
     };
   }
 
@@ -58,6 +75,8 @@ export class UpstreamCells {
     this.fallbacks.value = counts?.fallbacks ?? 0;
     setValues(this.errors, counts?.errors);
     setValues(this.retries, counts?.retries);
+    this.pending.value = counts?.pending ?? 0;
+    setValues(this.overloads, counts?.overloads);
   }
 
   error(kind: UpstreamErrorKind): void {
@@ -66,5 +85,9 @@ export class UpstreamCells {
 
   retry(outcome: RetryOutcome): void {
     this.retries[outcome].value++;
+  }
+
+  overload(cause: OverloadCause): void {
+    this.overloads[cause].value++;
   }
 }

@@ -2,6 +2,7 @@ import type { CompiledConfig } from "../config/compiled-config.ts";
 import { noFetching, PublishedKeyRegistry } from "../identify/published-keys.ts";
 import type { CellRegistry } from "../observe/cells.ts";
 import type { EndpointRegistry } from "../upstream/endpoint-registry.ts";
+import { noClock, ServiceRegistry } from "../upstream/service-registry.ts";
 import { buildSnapshot, type Snapshot } from "./snapshot.ts";
 
 /**
@@ -12,19 +13,22 @@ export class ActiveSnapshot {
   readonly #cells: CellRegistry;
   readonly #endpoints: EndpointRegistry;
   readonly #keys: PublishedKeyRegistry;
+  readonly #services: ServiceRegistry;
   #current: Snapshot;
 
-  /** Without `keys`, none that are published anywhere are known. */
+  /** Without `keys`, none that are published anywhere are known; `services` is for those who serve requests. */
   constructor(
     cells: CellRegistry,
     endpoints: EndpointRegistry,
     config: CompiledConfig,
     hash: string,
     keys: PublishedKeyRegistry = new PublishedKeyRegistry(noFetching),
+    services: ServiceRegistry = new ServiceRegistry(noClock),
   ) {
     this.#cells = cells;
     this.#endpoints = endpoints;
     this.#keys = keys;
+    this.#services = services;
     this.#current = this.prepare(config, hash)();
   }
 
@@ -44,12 +48,14 @@ export class ActiveSnapshot {
     const cells = this.#cells.begin();
     const endpoints = this.#endpoints.next(config.dns);
     const keys = this.#keys.next();
-    const snapshot = buildSnapshot(config, hash, { cells, endpoints, keys });
+    const services = this.#services.next();
+    const snapshot = buildSnapshot(config, hash, { cells, endpoints, keys, services });
     return () => {
       cells.commit();
       endpoints.commit();
       keys.commit();
       this.#current = snapshot;
+      services.commit();
       return snapshot;
     };
   }

@@ -1,7 +1,14 @@
 import type { ErrorCode } from "../errors.ts";
+import type { UpstreamCells } from "../observe/cells.ts";
 import type { Affinity, RandomFraction, Wanted } from "../upstream/balancer.ts";
 import type { Endpoint } from "../upstream/endpoint.ts";
+import { lastResort } from "../upstream/last-resort.ts";
+import { isBadStatus, noteFailure } from "../upstream/outlier.ts";
+import type { RetryableStatus } from "../upstream/service-spec.ts";
+import { Admission, type Turn } from "./admission.ts";
 import type { Gateway } from "./gateway.ts";
+import { type BodyState, isIdempotent, isRepeatable } from "./repeatable.ts";
+import type { RetryPolicy } from "./retry-policy.ts";
 import type { Service, ServiceVersion } from "./snapshot.ts";
 import type { Trace } from "./trace.ts";
 
@@ -35,30 +42,47 @@ const attemptsPerVersion = 5;
 /** Failures before anything was sent: no endpoint has seen the request. */
 const unreached: ReadonlySet<AttemptFailure> = new Set(["connect-failed", "connect-timeout"]);
 
+const longestRetryAfterSeconds = 300;
+
 const noEndpoints: readonly Endpoint[] = Object.freeze([]);
 
+/** A further attempt that is allowed and paid for. */
+interface Retry {
+  readonly endpoint: Endpoint;
+  readonly version: ServiceVersion;
+  readonly admission: Admission | undefined;
+}
+
 /**
- * The attempts of one exchange at reaching an endpoint: which to try next, when another version must serve, and the
- * accounts of each. Whether a failed attempt may be repeated is the lane's to say, for it knows what was sent.
+ * The attempts of one exchange at getting an answer: which endpoint to try next, whether to try again, when another version
+ * must serve, and the accounts of each. The lane says what it can still send, for it knows what was.
  */
 export class Attempts implements Wanted {
   /** The version that serves: the one asked for, until none of its endpoints can be reached. */
   served: ServiceVersion;
   fallback = false;
+  /** Whether the version asked for failed the request, and another one answered it. */
+  rescued = false;
   count = 0;
   endpoint: Endpoint | undefined;
   ttfbMs: number | undefined;
   /** Set where the request is traced. */
   trace: Trace | undefined;
-  readonly #gateway: Gateway;
-  readonly #service: Service;
-  readonly nowMs: number;
-  /** Those that refused. */
+  nowMs: number;
+  /** Those that refused, or failed this request. */
   tried: readonly Endpoint[] = noEndpoints;
   readonly affinity: Affinity | undefined;
+  readonly #gateway: Gateway;
+  readonly #service: Service;
+  readonly #policy: RetryPolicy;
+  readonly #method: string;
   /** An override asked for exactly this version: better an error than another one's answer. */
   readonly #exact: boolean;
+  #admission: Admission | undefined;
   #atThisVersion = 0;
+  #retries = 0;
+  /** Of the version that failed first, while it is open how the retries end. */
+  #retriedAt: UpstreamCells | undefined;
   #startedMs = 0;
   #open = false;
   #failure: AttemptFailure | undefined;
@@ -66,6 +90,7 @@ export class Attempts implements Wanted {
   constructor(
     gateway: Gateway,
     service: Service,
+    method: string,
     version: ServiceVersion,
     exact: boolean,
     nowMs: number,
@@ -73,78 +98,229 @@ export class Attempts implements Wanted {
   ) {
     this.#gateway = gateway;
     this.#service = service;
+    this.#policy = service.retries;
+    this.#method = method;
     this.served = version;
     this.#exact = exact;
     this.nowMs = nowMs;
     this.affinity = affinity;
+    this.#policy.budget?.earn();
   }
 
   get randomFraction(): RandomFraction {
     return this.#gateway.randomFraction;
   }
 
-  /** The endpoint to try now, or undefined where nobody is left to ask; `exhausted` then says how to answer. */
-  next(): Endpoint | undefined {
-    const { defaultVersion } = this.#service;
-    // A connection that broke under a request is worth one retry; only refused ones are worth asking everybody.
-    if (this.#failure !== undefined && !unreached.has(this.#failure)) {
-      return this.#atThisVersion === 1 ? this.#pick() : undefined;
-    }
-    const endpoint = this.#atThisVersion < attemptsPerVersion ? this.#pick() : undefined;
-    if (endpoint !== undefined || this.#exact || this.served === defaultVersion) return endpoint;
-    this.served.cells.fallbacks.value++;
-    this.served = defaultVersion;
-    this.fallback = true;
-    this.#atThisVersion = 0;
-    return this.#pick();
+  /** As many octets of its body as the lane should keep for another attempt; 0: none. */
+  get keptBodyBytes(): number {
+    return isIdempotent(this.#method) ? this.#policy.maxBodyBytes : 0;
   }
 
-  #pick(): Endpoint | undefined {
-    const endpoints = this.served.endpoints.current;
-    const usable = this.served.balancer.pick(endpoints, this);
-    const lastHope = this.served === this.#service.defaultVersion && !this.#exact && this.#atThisVersion === 0;
-    // Where every endpoint of the default version is paused, no other version could answer either: trying one costs
-    // nothing, and ends the outage with the first request after it.
-    return usable ?? (lastHope ? endpoints[0] : undefined);
+  /**
+   * The endpoint to try first. `waits`: not before `turn` is called, which then asks again. Undefined where nobody is left
+   * to ask; `exhausted` then says how to answer.
+   */
+  next(turn: Turn): Endpoint | "waits" | undefined {
+    const { gate } = this.served;
+    if (gate !== undefined && !this.#isBeyondHope()) {
+      this.#admission ??= Admission.inLine(this.served, gate, turn);
+      this.nowMs = this.#gateway.nowMs();
+      if (this.#admission.state === "waits") return "waits";
+      if (this.#admission.state !== "entered") return undefined;
+    }
+    const endpoint = this.#atThisVersion < attemptsPerVersion ? this.#pick() : undefined;
+    if (endpoint !== undefined || !this.#mayFallBack()) return endpoint;
+    this.served.cells.fallbacks.value++;
+    this.fallback = true;
+    this.#retriedAt = undefined;
+    this.#leavePlace();
+    this.#moveTo(this.#service.defaultVersion);
+    return this.next(turn);
+  }
+
+  /** After a failed attempt, as `next`; undefined also where the request must not be sent again. */
+  again(body: BodyState, turn: Turn): Endpoint | "waits" | undefined {
+    const failure = this.#failure;
+    if (failure === undefined || !isRepeatable(failure, this.#method, body)) return undefined;
+    if (unreached.has(failure)) return this.next(turn);
+    if (failure === "upstream-reset" && !this.#policy.onReset) return undefined;
+    // Most likely the endpoint closed an idle connection just as it was used: nobody's fault, and nothing to ration.
+    const retry = this.#planRetry(this.#retries === 0 ? "free" : "from the budget");
+    return retry && this.#begin(retry);
+  }
+
+  /** The endpoint to try in place of passing on an answer of this status, which is then discarded. */
+  insteadOf(status: number, body: BodyState): Endpoint | undefined {
+    if (status < 500 || body === "gone" || !this.#policy.statuses.has(status)) return undefined;
+    if (!isIdempotent(this.#method)) return undefined;
+    this.nowMs = this.#gateway.nowMs();
+    const retry = this.#planRetry("from the budget");
+    if (retry === undefined) return undefined;
+    const kind = `status-${status as RetryableStatus}` as const;
+    this.served.cells.error(kind);
+    this.endpoint?.health.reached(this.nowMs);
+    this.#blame(status);
+    this.endpoint?.latency.failed(this.nowMs);
+    this.trace?.attemptIs("answered");
+    this.#endAttempt();
+    return this.#begin(retry);
   }
 
   started(endpoint: Endpoint): void {
     this.count++;
     this.#atThisVersion++;
+    // The first attempt at another version is no retry at that one.
+    if (this.#atThisVersion > 1) this.#retriedAt ??= this.served.cells;
     this.endpoint = endpoint;
     this.#startedMs = this.#gateway.monotonicMs();
     this.#open = true;
+    endpoint.maxInFlight = this.served.maxConnections;
     endpoint.inFlight++;
     endpoint.health.begun(this.nowMs);
     this.served.cells.inFlight.value++;
     this.trace?.attempt(endpoint, this.served.name, this.#startedMs);
   }
 
-  /** The head of the final response came. */
-  answered(): void {
+  /** The head of the final response came, and is passed on. Of a gRPC call only its end may tell what it is worth. */
+  answered(status: number, verdict: "judged" | "to be judged" = "judged"): void {
+    const { endpoint } = this;
     this.ttfbMs = this.#gateway.monotonicMs() - this.#startedMs;
-    this.endpoint?.health.reached(this.nowMs);
-    this.endpoint?.latency.observe(this.ttfbMs, this.#gateway.nowMs());
     this.served.cells.ttfb.observe(this.ttfbMs / 1000);
-    if (this.#atThisVersion > 1) this.served.cells.retry("success");
+    this.#settleRetries(this.#policy.statuses.has(status) ? "failure" : "success");
     this.trace?.attemptIs("answered");
+    if (endpoint === undefined) return;
+    const nowMs = this.#gateway.nowMs();
+    endpoint.latency.observe(this.ttfbMs, nowMs);
+    endpoint.health.reached(nowMs);
+    if (verdict === "judged") this.judged(status);
+  }
+
+  /** The answer is a good or a bad one, as this status says. */
+  judged(status: number): void {
+    if (!this.#blame(status)) this.endpoint?.health.succeeded(this.#gateway.nowMs());
   }
 
   failed(failure: AttemptFailure): void {
+    const { endpoint } = this;
     this.#failure = failure;
+    this.nowMs = this.#gateway.nowMs();
     this.served.cells.error(failure);
-    if (this.#atThisVersion > 1) this.served.cells.retry("failure");
-    this.endpoint?.latency.failed(this.#gateway.nowMs());
-    if (this.endpoint !== undefined && unreached.has(failure)) {
-      this.endpoint.health.refused(this.#gateway.nowMs(), failure);
-      this.tried = [...this.tried, this.endpoint];
+    endpoint?.latency.failed(this.nowMs);
+    if (endpoint !== undefined && unreached.has(failure)) {
+      endpoint.health.refused(this.nowMs, failure);
+      this.tried = [...this.tried, endpoint];
+    } else {
+      endpoint?.health.reached(this.nowMs);
+      this.#blame(failure);
     }
     this.trace?.attemptIs(failure);
-    this.finished();
+    this.#endAttempt();
   }
 
-  /** The attempt is over, one way or another. Safe to call again. */
+  /** The exchange is over, one way or another. Safe to call again. */
   finished(): void {
+    this.#endAttempt();
+    this.#leavePlace();
+  }
+
+  /** What to answer when nobody is left to ask. */
+  exhausted(): ErrorCode {
+    this.#settleRetries("failure");
+    if (this.#admission?.state === "refused") return "overloaded";
+    const failure = this.#failure;
+    if (failure === undefined || (this.#exact && unreached.has(failure))) return "no-healthy-endpoint";
+    return failure;
+  }
+
+  /** When it is worth asking again: where all are ejected, when the first of them returns. */
+  get retryAfterSeconds(): number {
+    const nowMs = this.#gateway.nowMs();
+    const returns = this.served.endpoints.current.map(({ health }) => health.closedUntilMs - nowMs);
+    const firstMs = this.#admission === undefined ? Math.min(...returns) : 0;
+    return firstMs > 0 && firstMs < Number.POSITIVE_INFINITY
+      ? Math.min(Math.ceil(firstMs / 1_000), longestRetryAfterSeconds)
+      : 1;
+  }
+
+  #mayFallBack(): boolean {
+    return !this.#exact && this.served !== this.#service.defaultVersion;
+  }
+
+  /** Whether there is nothing to wait for, since another version will serve. */
+  #isBeyondHope(): boolean {
+    const { nowMs } = this;
+    return this.#mayFallBack() && !this.served.endpoints.current.some(({ health }) => health.available(nowMs));
+  }
+
+  #pick(): Endpoint | undefined {
+    const endpoints = this.served.endpoints.current;
+    const usable = this.served.balancer.pick(endpoints, this);
+    if (usable !== undefined || this.#exact || this.served !== this.#service.defaultVersion) return usable;
+    return lastResort(endpoints, this, this.#atThisVersion === 0 ? "first" : "further");
+  }
+
+  /** Whether a further attempt is allowed, and where it goes: an endpoint that has not failed this request yet, if any. */
+  #planRetry(cost: "free" | "from the budget"): Retry | undefined {
+    const { attempts, otherVersion, budget } = this.#policy;
+    const { endpoint: failed } = this;
+    if (this.#retries >= attempts || failed === undefined) return undefined;
+    const leaves = otherVersion && this.#mayFallBack() && this.#retries === attempts - 1;
+    const version = leaves ? this.#service.defaultVersion : this.served;
+    if (!this.tried.includes(failed)) this.tried = [...this.tried, failed];
+    const same = !leaves && failed.available(this.nowMs) ? failed : undefined;
+    const endpoint = version.balancer.pick(version.endpoints.current, this) ?? same;
+    if (endpoint === undefined) return undefined;
+    const admission = leaves ? version.gate && Admission.atOnce(version, version.gate) : this.#admission;
+    if (admission === undefined && version.gate !== undefined) return undefined;
+    if (cost === "from the budget" && budget?.spend(this.nowMs) === false) {
+      if (this.#retriedAt === undefined) this.served.cells.retry("denied");
+      if (leaves) admission?.leave();
+      return undefined;
+    }
+    return { endpoint, version, admission };
+  }
+
+  #begin({ endpoint, version, admission }: Retry): Endpoint {
+    this.#retries++;
+    this.#retriedAt ??= this.served.cells;
+    if (version !== this.served) {
+      this.rescued = true;
+      this.#leavePlace();
+      this.#moveTo(version);
+    }
+    this.#admission = admission;
+    return endpoint;
+  }
+
+  #moveTo(version: ServiceVersion): void {
+    this.served = version;
+    this.#atThisVersion = 0;
+  }
+
+  #leavePlace(): void {
+    this.#admission?.leave();
+    this.#admission = undefined;
+  }
+
+  /** Counts once for each request, at the version that failed it first: a rescue must not hide a bad version. */
+  #settleRetries(outcome: "success" | "failure"): void {
+    this.#retriedAt?.retry(outcome === "success" && this.rescued ? "rescued" : outcome);
+    this.#retriedAt = undefined;
+  }
+
+  /** Counts a bad answer, or none, against the endpoint. False where it was a good one. */
+  #blame(result: number | AttemptFailure): boolean {
+    const { outlier } = this.#service.spec;
+    if (outlier === undefined || this.endpoint === undefined) return false;
+    if (typeof result === "number" && !isBadStatus(result, outlier)) return false;
+    const replaceable = this.served !== this.#service.defaultVersion;
+    const version = { endpoints: this.served.endpoints.current, replaceable };
+    const why = typeof result === "number" ? `status-${result}` : result;
+    noteFailure(this.endpoint, version, outlier, this.#gateway.nowMs(), why);
+    return true;
+  }
+
+  #endAttempt(): void {
     if (!this.#open) return;
     this.#open = false;
     this.trace?.attemptEnded(this.#gateway.monotonicMs());
@@ -156,12 +332,5 @@ export class Attempts implements Wanted {
   /** The client left, or the attempt failed, before there was an answer: it would have taken longer. */
   #gaveUp(): void {
     this.endpoint?.latency.gaveUp(this.#gateway.monotonicMs() - this.#startedMs, this.#gateway.nowMs());
-  }
-
-  /** What to answer when `next` has nobody left. */
-  exhausted(): ErrorCode {
-    const failure = this.#failure;
-    if (failure === undefined || (this.#exact && unreached.has(failure))) return "no-healthy-endpoint";
-    return failure;
   }
 }

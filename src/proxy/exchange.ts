@@ -95,7 +95,8 @@ export class Exchange implements Outcome {
     const exact = this.decision?.reason === "override";
     const version = servedVersion(service, this.decision);
     const affinity = service.spec.balance === "hash" ? affinityOf(this.decision, this.facts) : undefined;
-    this.attempts = new Attempts(this.#gateway, service, version, exact, this.#nowMs, affinity);
+    const { method } = this.head;
+    this.attempts = new Attempts(this.#gateway, service, method, version, exact, this.#nowMs, affinity);
     this.attempts.trace = this.trace;
     return undefined;
   }
@@ -193,6 +194,10 @@ export class Exchange implements Outcome {
 
   get fallback(): boolean {
     return this.attempts?.fallback ?? false;
+  }
+
+  get rescued(): boolean {
+    return this.attempts?.rescued ?? false;
   }
 
   get method(): string {

@@ -1,9 +1,6 @@
 import { type ErrorCode, errorTable } from "../errors.ts";
 import { grpcStatusOfError } from "../observe/grpc-status.ts";
 
-/** Seconds after which a client may try again, on answers that say the shortage is ours or will pass. */
-const retryAfterSeconds = "1";
-
 /** The head and body of an answer that Perch makes itself. Flat headers, as for a forwarded one. */
 export interface OwnAnswer {
   readonly status: number;
@@ -42,10 +39,18 @@ export function errorOf(ending: Ending): ErrorCode | undefined {
   return typeof ending === "string" ? ending : undefined;
 }
 
-/** What a caller reads when Perch itself answers: the code, a sentence, the request's id, and nothing about upstreams. */
-export function ownAnswer(ending: Ending, requestId: string | undefined, accept: unknown): OwnAnswer {
+/**
+ * What a caller reads when Perch itself answers: the code, a sentence, the request's id, and nothing about upstreams.
+ * `retryAfterSeconds` stands on answers that say the shortage is ours or will pass.
+ */
+export function ownAnswer(
+  ending: Ending,
+  requestId: string | undefined,
+  accept: unknown,
+  retryAfterSeconds = 1,
+): OwnAnswer {
   if (typeof ending !== "string") return redirectAnswer(ending, requestId);
-  return errorAnswer(ending, requestId, accept);
+  return errorAnswer(ending, requestId, accept, retryAfterSeconds);
 }
 
 /** The same for a call of gRPC: an answer of trailers only, whose HTTP status tells nothing. */
@@ -75,7 +80,12 @@ function redirectAnswer({ status, location, setCookie }: Redirect, requestId: st
   return { status, headers, body: "" };
 }
 
-function errorAnswer(code: ErrorCode, requestId: string | undefined, accept: unknown): OwnAnswer {
+function errorAnswer(
+  code: ErrorCode,
+  requestId: string | undefined,
+  accept: unknown,
+  retryAfterSeconds: number,
+): OwnAnswer {
   const { status, message } = errorTable[code];
   const json = typeof accept === "string" && /\bapplication\/(?:[\w.-]+\+)?json\b/i.test(accept);
   const body = json ? `${JSON.stringify({ error: code, message, requestId })}\n` : `${status} ${code}: ${message}\n`;
@@ -90,7 +100,7 @@ function errorAnswer(code: ErrorCode, requestId: string | undefined, accept: unk
     code,
   ];
   if (requestId !== undefined) headers.push("x-request-id", requestId);
-  if (status === 503) headers.push("Retry-After", retryAfterSeconds);
+  if (status === 503) headers.push("Retry-After", `${retryAfterSeconds}`);
   return { status, headers, body };
 }
 

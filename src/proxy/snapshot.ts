@@ -23,11 +23,20 @@ import { createBalancer } from "../upstream/balance.ts";
 import type { Balancer } from "../upstream/balancer.ts";
 import type { EndpointGeneration } from "../upstream/endpoint-registry.ts";
 import type { EndpointSet } from "../upstream/endpoint-set.ts";
-import { questionsOf, type ServiceSpec, type Timeouts, type UpstreamProtocol } from "../upstream/service-spec.ts";
+import type { ServiceGeneration } from "../upstream/service-registry.ts";
+import {
+  questionsOf,
+  type ServiceSpec,
+  type Timeouts,
+  type UpstreamProtocol,
+  type VersionSpec,
+} from "../upstream/service-spec.ts";
+import type { VersionGate } from "../upstream/version-gate.ts";
 import { type Lane, laneOf } from "./lane-choice.ts";
 import { Mirroring } from "./mirroring.ts";
 import { Propagation } from "./propagation.ts";
 import { RequestHeaderRules } from "./request-header-rules.ts";
+import { type RetryPolicy, retryPolicy } from "./retry-policy.ts";
 
 /** One version of a service, ready to be sent requests. */
 export interface ServiceVersion {
@@ -38,6 +47,10 @@ export interface ServiceVersion {
   readonly endpoints: EndpointSet;
   readonly balancer: Balancer;
   readonly cells: UpstreamCells;
+  /** Where the version has limits. */
+  readonly gate: VersionGate | undefined;
+  /** To each endpoint. */
+  readonly maxConnections: number;
 }
 
 export interface Service {
@@ -49,6 +62,7 @@ export interface Service {
   /** Whether others run it, who are told nothing of our releases. */
   readonly external: boolean;
   readonly protocol: UpstreamProtocol;
+  readonly retries: RetryPolicy;
 }
 
 /** A release with the cells that count its decisions and the names it reads from requests. */
@@ -118,6 +132,7 @@ export interface Snapshot {
 /** What a snapshot is built on: generations that are committed only once the whole snapshot stands. */
 export interface SnapshotParts {
   readonly endpoints: EndpointGeneration;
+  readonly services: ServiceGeneration;
   readonly cells: CellGeneration;
   readonly keys: PublishedKeyGeneration;
 }
@@ -196,13 +211,7 @@ function buildService(spec: ServiceSpec, parts: SnapshotParts): Service {
   const versions = new Map(
     spec.versions.map((version, index): [string, ServiceVersion] => [
       version.name,
-      Object.freeze({
-        name: version.name,
-        index,
-        endpoints: parts.endpoints.set(spec.name, version.name, version.endpoints),
-        balancer: createBalancer(spec.balance),
-        cells: parts.cells.upstream(spec.name, version.name),
-      }),
+      buildVersion(spec, version, index, parts),
     ]),
   );
   return Object.freeze({
@@ -213,6 +222,21 @@ function buildService(spec: ServiceSpec, parts: SnapshotParts): Service {
     timeouts: spec.timeouts,
     external: spec.external,
     protocol: spec.protocol,
+    retries: retryPolicy(spec, parts.services),
+  });
+}
+
+function buildVersion(service: ServiceSpec, spec: VersionSpec, index: number, parts: SnapshotParts): ServiceVersion {
+  const { limits } = service;
+  const endpoints = parts.endpoints.set(service.name, spec.name, spec.endpoints);
+  return Object.freeze({
+    name: spec.name,
+    index,
+    endpoints,
+    balancer: createBalancer(service.balance),
+    cells: parts.cells.upstream(service.name, spec.name),
+    gate: limits && parts.services.gate(service.name, spec.name, limits, endpoints),
+    maxConnections: limits?.maxConnections ?? Number.POSITIVE_INFINITY,
   });
 }
 

@@ -114,6 +114,10 @@ export class EndpointHealth {
     return this.#ejectedUntilMs > 0;
   }
 
+  get isRefused(): boolean {
+    return this.#refusals > 0;
+  }
+
   /** Takes it out, longer each time; what came before is forgotten at the same pace while it does well. */
   eject(nowMs: number, { ejectForMs }: OutlierSpec, why: string): void {
     const forgotten = this.isEjected ? 0 : Math.floor((nowMs - this.#returnedAtMs) / ejectForMs);

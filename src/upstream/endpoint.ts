@@ -19,6 +19,8 @@ export class Endpoint {
   readonly latency = new PeakEwma();
   /** Requests sent and not yet ended; what balancing compares. */
   inFlight = 0;
+  /** As many as may be in flight, and thus connections in use; set by whoever sends requests here. */
+  maxInFlight = Number.POSITIVE_INFINITY;
   /** True once no snapshot names it; a request that began before may still come to it. */
   retired = false;
   readonly health: EndpointHealth;
@@ -49,7 +51,7 @@ export class Endpoint {
 
   /** Whether a request should be tried here now. */
   available(nowMs: number): boolean {
-    return this.health.available(nowMs);
+    return this.health.available(nowMs) && this.inFlight < this.maxInFlight;
   }
 
   /**

@@ -24,8 +24,38 @@ export interface HealthThresholds {
 /** When an endpoint is taken out for its answers, and for how long. */
 export interface OutlierSpec {
   readonly consecutiveFailures: number;
+  /** `5xx`: every such status; `gateway`: 502, 503 and 504. Attempts without a valid answer always count. */
+  readonly failures: "5xx" | "gateway";
   /** The first time; longer each further time. */
   readonly ejectForMs: number;
+  /** Of a version's endpoints, 0 to 1. */
+  readonly maxEjectedShare: number;
+}
+
+/** Statuses that can be retried; a closed list, for each is a series. */
+export const retryableStatuses = [500, 502, 503, 504] as const;
+export type RetryableStatus = (typeof retryableStatuses)[number];
+
+export interface RetrySpec {
+  /** After the first try. */
+  readonly attempts: number;
+  readonly onReset: boolean;
+  readonly statuses: readonly RetryableStatus[];
+  /** Retries as a share of requests, 0 to 1. */
+  readonly budgetShare: number;
+  /** Whether the last attempt goes to the default version. */
+  readonly otherVersion: boolean;
+  /** The largest request body that is kept for another attempt. */
+  readonly maxBodyBytes: number;
+}
+
+/** What a version is given at a time, by each worker; infinite where there is no limit. */
+export interface LimitSpec {
+  /** To each endpoint. */
+  readonly maxConnections: number;
+  readonly maxInFlight: number;
+  readonly maxPending: number;
+  readonly pendingTimeoutMs: number;
 }
 
 export const upstreamProtocols = ["http1", "http2"] as const;
@@ -41,6 +71,9 @@ export interface ServiceSpec {
   readonly balance: Balance;
   /** Whether others run it: nothing of our releases is told there. */
   readonly external: boolean;
+  readonly outlier: OutlierSpec | undefined;
+  readonly retries: RetrySpec | undefined;
+  readonly limits: LimitSpec | undefined;
 }
 
 /** Every name that endpoints are found by. */

@@ -14,7 +14,7 @@ const cases: readonly (readonly [string, string, string, readonly string[]])[] =
     "    default: stable",
     "    colour: blue\n    default: stable",
     [
-      '14:5: error: unknown key "colour" in a service; the keys are default, versions, balance, protocol, timeouts, external',
+      '14:5: error: unknown key "colour" in a service; the keys are default, versions, balance, protocol, timeouts, external, outlier, retries, limits',
     ],
   ],
   [
@@ -38,8 +38,8 @@ const cases: readonly (readonly [string, string, string, readonly string[]])[] =
   [
     "a key of a later version in a service",
     "    default: stable",
-    "    retries: { attempts: 2 }\n    default: stable",
-    ['14:5: error: "retries" is not supported by this version of Perch'],
+    "    tls: {}\n    default: stable",
+    ['14:5: error: "tls" is not supported by this version of Perch'],
   ],
   [
     "a protocol that is none",

@@ -26,6 +26,8 @@ function busy(times: number, nowMs = 1_000_000) {
     made.upstream.fallbacks.value++;
     made.upstream.error("upstream-reset");
     made.upstream.retry("success");
+    made.upstream.pending.value++;
+    made.upstream.overload("queue-full");
     made.release.decided("constructor", "split", nowMs);
     made.release.ruleHit("east");
     made.release.pinRejected("forged");

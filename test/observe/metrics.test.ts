@@ -45,6 +45,8 @@ const busy = (): CellRegistry => {
   upstream.fallbacks.value = 2;
   upstream.error("connect-timeout");
   upstream.retry("success");
+  upstream.pending.value = 3;
+  upstream.overload("queue-full");
   release.decided("stable", "split", 0);
   release.decided("canary", "rule", 0);
   release.ruleHit("east");
@@ -90,6 +92,10 @@ describe("the exposition", () => {
         '{service="shop",version="stable",kind="upstream-timeout"} 0',
         '{service="shop",version="stable",kind="upstream-malformed"} 0',
         '{service="shop",version="stable",kind="upstream-refused"} 0',
+        '{service="shop",version="stable",kind="status-500"} 0',
+        '{service="shop",version="stable",kind="status-502"} 0',
+        '{service="shop",version="stable",kind="status-503"} 0',
+        '{service="shop",version="stable",kind="status-504"} 0',
       ],
     ],
     [
@@ -97,6 +103,16 @@ describe("the exposition", () => {
       [
         '{service="shop",version="stable",outcome="success"} 1',
         '{service="shop",version="stable",outcome="failure"} 0',
+        '{service="shop",version="stable",outcome="rescued"} 0',
+        '{service="shop",version="stable",outcome="denied"} 0',
+      ],
+    ],
+    ["perch_requests_pending", ['{service="shop",version="stable"} 3']],
+    [
+      "perch_overloads_total",
+      [
+        '{service="shop",version="stable",cause="queue-full"} 1',
+        '{service="shop",version="stable",cause="queue-timeout"} 0',
       ],
     ],
     [

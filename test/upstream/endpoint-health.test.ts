@@ -1,7 +1,7 @@
 import { describe, expect, it } from "vitest";
 import { type Condition, EndpointHealth } from "../../src/upstream/endpoint-health.ts";
 
-const outlier = { consecutiveFailures: 3, ejectForMs: 10_000 };
+const outlier = { consecutiveFailures: 3, failures: "5xx", ejectForMs: 10_000, maxEjectedShare: 1 } as const;
 const after = { healthyAfter: 2, unhealthyAfter: 3 };
 const passed = { passed: true, why: "200" };
 const failed = { passed: false, why: "503" };

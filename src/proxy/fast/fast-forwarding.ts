@@ -2,12 +2,13 @@ import { STATUS_CODES } from "node:http";
 import { type ErrorCode, errorTable } from "../../errors.ts";
 import type { Endpoint } from "../../upstream/endpoint.ts";
 import type { Timeouts } from "../../upstream/service-spec.ts";
+import type { Turn } from "../admission.ts";
 import type { AttemptFailure, Attempts } from "../attempts.ts";
 import { earlyHintLinks } from "../early-hints.ts";
 import type { Exchange } from "../exchange.ts";
 import type { Mirror, Mirroring } from "../mirroring.ts";
 import { isLastAnswer, ownAnswer, ownAnswerText } from "../own-answer.ts";
-import { isRepeatable } from "../repeatable.ts";
+import type { BodyState } from "../repeatable.ts";
 import { responseTrailers } from "../response-headers.ts";
 import { mirrorHeaders, upstreamTarget } from "../upstream-head.ts";
 import { BodyReader } from "./body-reader.ts";
@@ -38,7 +39,7 @@ export interface FastForwardingParts {
  * Three things go on side by side: the request's body on its way up, the response on its way down, and the client's
  * connection taking what is written. The exchange ends once the last octet of the answer has left, or the client has.
  */
-export class FastForwarding implements UpstreamUser {
+export class FastForwarding implements UpstreamUser, Turn {
   readonly exchange: Exchange;
   readonly #context: FastContext;
   readonly #client: ClientConnection;
@@ -46,8 +47,14 @@ export class FastForwarding implements UpstreamUser {
   readonly #timeouts: Timeouts;
   readonly #body: BodyReader | undefined;
   readonly #headText: string;
-  /** Of the body, as text: what had come before there was a connection to write it to. */
+  /** Of the body, as text: what had come before there was a connection to write it to; where it is kept, all that came. */
   #gathered = "";
+  /** As many octets of the body as may be kept for another attempt. */
+  #keptBytes: number;
+  /** Whether an idle connection may be used. */
+  #mayReuse = true;
+  /** Whether it is sent between two turns of the event loop. */
+  #betweenTurns = false;
   #connection: UpstreamConnection | undefined;
   /** The request's opening was written on the present connection. */
   #sent = false;
@@ -69,6 +76,7 @@ export class FastForwarding implements UpstreamUser {
     this.#timeouts = parts.timeouts;
     this.#body = parts.body;
     this.#headText = parts.headText;
+    this.#keptBytes = parts.body === undefined ? 0 : parts.attempts.keptBodyBytes;
   }
 
   /** Begins, with what came of the body behind the head. Answers with the position where the next request starts. */
@@ -92,12 +100,15 @@ export class FastForwarding implements UpstreamUser {
     if (this.#body === undefined) return from;
     if (!this.#sent || this.#connection === undefined) return this.#gather(this.#body, octets, from, to);
     const { outlet } = this.#connection;
-    const end = this.#readBody(this.#body, octets, from, to, outlet);
+    const end = this.#readBody(this.#body, octets, from, to, this.#keptBytes > 0 ? this.#keeping : outlet);
     if (this.#body.failure !== undefined) {
       this.#breakOff(this.#body.failure);
       return to;
     }
-    if (this.#body.complete) outlet.addText(this.#bodyEnding());
+    if (this.#body.complete) {
+      outlet.addText(this.#bodyEnding());
+      if (this.#keptBytes > 0) this.#gathered += this.#bodyEnding();
+    }
     outlet.flush();
     if (this.#body.complete) this.#bodySent();
     else {
@@ -165,7 +176,8 @@ export class FastForwarding implements UpstreamUser {
         this.#readHeads(connection, all, 0, end);
       }
     } else this.#passOn(connection, octets, 0, length);
-    return this.#response === "ended" || !this.#client.outlet.pending;
+    // A connection that was left meanwhile reads on, for whoever gets it.
+    return connection !== this.#connection || this.#response === "ended" || !this.#client.outlet.pending;
   }
 
   onUpstreamEnd(): void {
@@ -183,24 +195,42 @@ export class FastForwarding implements UpstreamUser {
   // ---- the request, on its way up
 
   #tryNext(): void {
-    const endpoint = this.#attempts.next();
+    this.#tryAt(this.#attempts.next(this));
+  }
+
+  #tryAt(endpoint: Endpoint | "waits" | undefined): void {
     if (endpoint === undefined) this.#answer(this.#attempts.exhausted());
+    // It waits for its turn, which has a limit of its own.
+    else if (endpoint === "waits") this.#arm(0);
     else this.#connect(endpoint);
+  }
+
+  /** Whoever made room did so in this turn of the event loop, and its connection rests until that is over. */
+  onTurn(): void {
+    setImmediate(() => {
+      if (this.#response === "ended") return;
+      this.#betweenTurns = true;
+      try {
+        this.#tryNext();
+      } catch (error) {
+        this.onDefect(error);
+      }
+      this.#betweenTurns = false;
+    });
   }
 
   #connect(endpoint: Endpoint): void {
     const { pools } = this.#context;
     this.#attempts.started(endpoint);
     this.#sent = false;
-    // Where one idle connection turned out to be broken, the others are likely to be: a second attempt makes its own.
-    const idle = this.#attempts.count === 1 ? pools.reuse(endpoint, this) : undefined;
+    const idle = this.#mayReuse ? pools.reuse(endpoint, this) : undefined;
     if (idle === undefined) {
       this.#arm(this.#timeouts.connectMs);
       this.#connection = pools.open(endpoint, this);
       return;
     }
     this.#connection = idle;
-    idle.watchTurn();
+    if (!this.#betweenTurns) idle.watchTurn();
     this.#send();
   }
 
@@ -211,7 +241,8 @@ export class FastForwarding implements UpstreamUser {
     connection.outlet.addText(this.#opening());
     connection.outlet.flush();
     const { mirroring } = this.exchange.route ?? {};
-    if (mirroring !== undefined) this.#beginMirror(mirroring);
+    if (mirroring !== undefined && this.#mirror === undefined) this.#beginMirror(mirroring);
+    this.#keepNoMoreThanAllowed();
     if (!this.awaitsBody) {
       this.#bodySent();
       return;
@@ -273,6 +304,21 @@ export class FastForwarding implements UpstreamUser {
     },
   };
 
+  /** What passes on is kept as well, until it is too much. */
+  readonly #keeping: ChunkedSink = {
+    passOctets: (octets, from, to) => {
+      this.#connection?.outlet.passOctets(octets, from, to);
+      this.#gathered += latin1(octets, from, to);
+      this.#keepNoMoreThanAllowed();
+    },
+  };
+
+  #keepNoMoreThanAllowed(): void {
+    if (this.#body === undefined || this.#body.bytes <= this.#keptBytes) return;
+    this.#keptBytes = 0;
+    this.#gathered = "";
+  }
+
   #readBody(body: BodyReader, octets: Buffer, from: number, to: number, sink: ChunkedSink): number {
     const end = body.read(octets, from, to, sink);
     this.exchange.bytesReceived = body.bytes;
@@ -330,9 +376,15 @@ export class FastForwarding implements UpstreamUser {
   #beginResponse(connection: UpstreamConnection, octets: Buffer, from: number, to: number): void {
     const { responses, date } = this.#context;
     const { status, chunked, contentLength } = responses;
+    const another = this.#attempts.insteadOf(status, this.#bodyState);
+    if (another !== undefined) {
+      this.#discard(connection, octets, from, to);
+      this.#connect(another);
+      return;
+    }
     this.#status = status;
     this.#response = "streaming";
-    this.#attempts.answered();
+    this.#attempts.answered(status);
     const bodiless = this.exchange.head.method === "HEAD" || status === 204 || status === 304;
     if (!bodiless)
       this.#responseBody = new BodyReader(chunked ? "chunked" : (contentLength ?? "until close"), responseHeadBytes);
@@ -349,6 +401,22 @@ export class FastForwarding implements UpstreamUser {
       }),
     );
     this.#passOn(connection, octets, from, to);
+  }
+
+  /** Leaves an answer that nobody gets; its connection is kept where the answer is whole already. */
+  #discard(connection: UpstreamConnection, octets: Buffer, from: number, to: number): void {
+    const { chunked, contentLength, closing, keepAliveSeconds } = this.#context.responses;
+    const body = new BodyReader(chunked ? "chunked" : (contentLength ?? "until close"), responseHeadBytes);
+    const isWhole = body.read(octets, from, to, nowhere) === to && body.complete;
+    const isSent = !this.awaitsBody && !connection.outlet.pending;
+    this.#connection = undefined;
+    if (!isWhole || !isSent || closing || this.exchange.head.method === "HEAD") {
+      connection.destroy();
+      return;
+    }
+    connection.answered(keepAliveSeconds);
+    connection.leave("flushed");
+    this.#context.pools.release(connection);
   }
 
   /** The body, as far as it came. */
@@ -410,10 +478,13 @@ export class FastForwarding implements UpstreamUser {
       this.#cut(failure);
       return;
     }
-    const begun = this.#sent && this.#body !== undefined;
-    const repeatable = isRepeatable(failure, this.exchange.head.method, begun ? "begun" : "none or untouched");
-    if (repeatable) this.#tryNext();
-    else this.#answer(this.#attempts.exhausted());
+    // Where one idle connection turned out to be broken, the others are likely to be.
+    if (failure === "upstream-reset") this.#mayReuse = false;
+    this.#tryAt(this.#attempts.again(this.#bodyState, this));
+  }
+
+  get #bodyState(): BodyState {
+    return this.#body === undefined || !this.#sent || this.#keptBytes > 0 ? "at hand" : "gone";
   }
 
   /** Ends it, not by the upstream's fault. */
@@ -437,7 +508,7 @@ export class FastForwarding implements UpstreamUser {
 
   #answer(code: ErrorCode): void {
     const { head, requestId } = this.exchange;
-    const answer = ownAnswer(code, requestId, head.headerLines("accept").join(", "));
+    const answer = ownAnswer(code, requestId, head.headerLines("accept").join(", "), this.#attempts.retryAfterSeconds);
     this.#response = "ended";
     this.#status = answer.status;
     this.exchange.error = code;

@@ -38,9 +38,18 @@ export class UpstreamPools {
   /** A new connection; the request hears when it stands. */
   open(endpoint: Endpoint, user: UpstreamUser): UpstreamConnection {
     const pool = this.#pool(endpoint);
+    // As many as may be in use may stand: one that is idle makes room.
+    if (pool.all.size >= endpoint.maxInFlight) this.#closeOldest(pool);
     const connection = new UpstreamConnection(this.context, endpoint, user, (closed) => this.#forget(closed));
     pool.all.add(connection);
     return connection;
+  }
+
+  #closeOldest(pool: Pool): void {
+    const oldest = pool.idle.shift();
+    if (oldest === undefined) return;
+    pool.all.delete(oldest);
+    oldest.destroy();
   }
 
   /** The request is over and the connection fit for the next, once this turn of the event loop is over. */

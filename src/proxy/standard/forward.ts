@@ -1,12 +1,13 @@
 import type { Dispatcher } from "undici";
 import { type ErrorCode, PerchError } from "../../errors.ts";
-import { grpcStatusOfError, grpcStatusOfHttp, readGrpcStatus } from "../../observe/grpc-status.ts";
+import { grpcStatusOfError, grpcStatusOfHttp, judgedStatus, readGrpcStatus } from "../../observe/grpc-status.ts";
 import type { Endpoint } from "../../upstream/endpoint.ts";
+import type { Turn } from "../admission.ts";
 import { type AttemptFailure, type Attempts, isAttemptFailure } from "../attempts.ts";
 import { earlyHintLinks } from "../early-hints.ts";
 import type { Exchange } from "../exchange.ts";
 import type { Mirroring } from "../mirroring.ts";
-import { isRepeatable } from "../repeatable.ts";
+import type { BodyState } from "../repeatable.ts";
 import { responseHeaders, responseTrailers } from "../response-headers.ts";
 import { mirrorHeaders, requestTrailers, upstreamHeaders, upstreamTarget } from "../upstream-head.ts";
 import type { ClientSide } from "./client-side.ts";
@@ -14,12 +15,13 @@ import type { Answering } from "./connection.ts";
 import type { ReceivedHead } from "./head.ts";
 import { sendOwnEnd } from "./own-end.ts";
 import type { Pools } from "./pools.ts";
-import { RequestBody } from "./request-body.ts";
+import { KeptBody, RequestBody } from "./request-body.ts";
 
 /** What forwarding needs beside the exchange: fixed for the life of the server. */
 export interface ForwardContext {
   readonly pools: Pools;
   readonly streamed: (bytes: number) => void;
+  readonly defect: (error: unknown) => void;
 }
 
 /** One request to be forwarded. */
@@ -37,7 +39,7 @@ export interface ForwardParts {
  * It is the handler of its own attempts: undici calls `onRequestStart` once the request is given to a connection, so an
  * error before that means that nothing was sent. The exchange ends when the client's response closes, whoever closed it.
  */
-export class Forwarding implements Dispatcher.DispatchHandler, Answering {
+export class Forwarding implements Dispatcher.DispatchHandler, Answering, Turn {
   readonly #context: ForwardContext;
   readonly #exchange: Exchange;
   readonly #attempts: Attempts;
@@ -47,6 +49,9 @@ export class Forwarding implements Dispatcher.DispatchHandler, Answering {
   #expectsContinue: boolean;
   #controller: Dispatcher.DispatchController | undefined;
   #body: RequestBody | null = null;
+  readonly #kept: KeptBody | undefined;
+  /** Where to send the request in place of passing on the answer that is coming in. */
+  #another: Endpoint | undefined;
   #sent = false;
   /** Body octets still to come by the response's Content-Length; undefined where it does not say. */
   #remaining: number | undefined;
@@ -64,6 +69,8 @@ export class Forwarding implements Dispatcher.DispatchHandler, Answering {
     this.#headers = upstreamHeaders(parts.exchange, parts.head.rawHeaders, parts.head.version);
     // Of all that `TE` may say, only this concerns the next hop's own connection, and gRPC servers insist on it.
     if (this.#speaksHttp2 && asksForTrailers(parts.head)) this.#headers.push("te", "trailers");
+    const { keptBodyBytes } = parts.attempts;
+    this.#kept = parts.head.hasBody && keptBodyBytes > 0 ? new KeptBody(keptBodyBytes) : undefined;
   }
 
   get #speaksHttp2(): boolean {
@@ -78,10 +85,23 @@ export class Forwarding implements Dispatcher.DispatchHandler, Answering {
   }
 
   start(): this {
-    const endpoint = this.#attempts.next();
-    if (endpoint === undefined) this.#answer(this.#attempts.exhausted());
-    else this.#send(endpoint);
+    this.#sendTo(this.#attempts.next(this));
     return this;
+  }
+
+  onTurn(): void {
+    try {
+      this.#sendTo(this.#attempts.next(this));
+    } catch (error) {
+      this.#context.defect(error);
+      this.#fail("internal-error");
+    }
+  }
+
+  #sendTo(endpoint: Endpoint | "waits" | undefined): void {
+    if (endpoint === undefined) this.#answer(this.#attempts.exhausted());
+    else if (endpoint === "waits") this.#sent = false;
+    else this.#send(endpoint);
   }
 
   #send(endpoint: Endpoint): void {
@@ -91,10 +111,12 @@ export class Forwarding implements Dispatcher.DispatchHandler, Answering {
     this.#sent = false;
     this.#controller = undefined;
     if (this.#head.hasBody) {
+      this.#body?.destroy();
       this.#body = new RequestBody(
         this.#client.body,
         this.#exchange.snapshot.config.limits.bodyBytes,
         this.#onReceived,
+        this.#kept,
       );
       this.#watchClient();
     }
@@ -165,19 +187,29 @@ export class Forwarding implements Dispatcher.DispatchHandler, Answering {
       controller.abort(new PerchError("upstream-malformed"));
       return;
     }
+    this.#another = this.#attempts.insteadOf(status, this.#bodyState);
+    if (this.#another !== undefined) {
+      // An answer that came whole ends before this; its connection is then kept.
+      process.nextTick(() => this.#another && controller.abort(new PerchError("upstream-reset")));
+      return;
+    }
+    this.#kept?.release();
     const bodiless = this.#head.method === "HEAD" || status === 204 || status === 304;
     const trailing = !bodiless && this.#client.knowsInterim && (coding !== undefined || this.#speaksHttp2);
     const headers = responseHeaders(this.#exchange, raw, trailing ? "trailers may follow" : "no trailers");
     const length = bodiless || trailing ? undefined : fieldValue(headers, "content-length");
     this.#client.sendHead(status, statusMessage, headers, trailing ? "may follow" : "none");
     this.#noteGrpcStatus(headers);
-    this.#attempts.answered();
+    const { grpcStatus } = this.#exchange;
+    const isUnderWay = this.#client.dialect === "grpc" && grpcStatus === undefined && status === 200;
+    this.#attempts.answered(judgedStatus(status, grpcStatus), isUnderWay ? "to be judged" : "judged");
     this.#remaining = length === undefined ? undefined : Number(length);
     // A body that came along with its head leaves in the same write.
     process.nextTick(flushHead, this.#client);
   }
 
   onResponseData(controller: Dispatcher.DispatchController, chunk: Buffer): void {
+    if (this.#another !== undefined) return;
     this.#exchange.bytesSent += chunk.length;
     this.#context.streamed(chunk.length);
     if (this.#remaining !== undefined) {
@@ -195,10 +227,21 @@ export class Forwarding implements Dispatcher.DispatchHandler, Answering {
   }
 
   onResponseEnd(controller: Dispatcher.DispatchController): void {
-    if (this.#client.ended) return;
+    if (this.#sendAnother() || this.#client.ended) return;
     const trailers = responseTrailers(decode(controller.rawTrailers));
     this.#noteGrpcStatus(trailers.flat());
+    const { grpcStatus } = this.#exchange;
+    if (grpcStatus !== undefined) this.#attempts.judged(judgedStatus(this.#client.status, grpcStatus));
     this.#finish(undefined, trailers);
+  }
+
+  /** The answer that was to be discarded is out of the way. */
+  #sendAnother(): boolean {
+    const another = this.#another;
+    this.#another = undefined;
+    if (another === undefined) return false;
+    this.#send(another);
+    return true;
   }
 
   /** The last octets. A client that does not take them holds the connection no longer than the idle timeout. */
@@ -209,7 +252,7 @@ export class Forwarding implements Dispatcher.DispatchHandler, Answering {
 
   onResponseError(_controller: Dispatcher.DispatchController | undefined, error: Error): void {
     // After the last octet an upstream may break as it likes: the answer is whole.
-    if (this.#clientGone || this.#client.ended) return;
+    if (this.#clientGone || this.#client.ended || this.#sendAnother()) return;
     const ours = unsendable.has(codeOf(error)) ? "bad-request" : error instanceof PerchError ? error.code : undefined;
     if (ours !== undefined && !isAttemptFailure(ours)) {
       this.#fail(ours);
@@ -221,14 +264,11 @@ export class Forwarding implements Dispatcher.DispatchHandler, Answering {
       this.#fail(failure);
       return;
     }
-    const next = this.#mayRepeat(failure) ? this.#attempts.next() : undefined;
-    if (next === undefined) this.#answer(this.#attempts.exhausted());
-    else this.#send(next);
+    this.#sendTo(this.#attempts.again(this.#bodyState, this));
   }
 
-  #mayRepeat(failure: AttemptFailure): boolean {
-    const begun = this.#body !== null && !this.#body.untouched;
-    return isRepeatable(failure, this.#head.method, begun ? "begun" : "none or untouched");
+  get #bodyState(): BodyState {
+    return this.#body === null || this.#body.untouched || this.#kept?.isWhole === true ? "at hand" : "gone";
   }
 
   /** An own answer where the client has seen nothing yet; else the transfer is cut, never silently short. */
@@ -242,8 +282,16 @@ export class Forwarding implements Dispatcher.DispatchHandler, Answering {
   }
 
   #answer(code: ErrorCode): void {
+    this.#releaseBody();
     this.#exchange.error = code;
     sendOwnEnd(this.#exchange, code, this.#client);
+  }
+
+  /** What was kept back for a further attempt is nobody's now, but the client's next request comes behind it. */
+  #releaseBody(): void {
+    if (this.#kept === undefined) return;
+    this.#kept.release();
+    this.#client.body.resume();
   }
 
   /** 103 with its links and 102 are passed on; other interim answers mean nothing to a client that did not ask. */

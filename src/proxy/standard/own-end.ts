@@ -7,7 +7,10 @@ import type { ClientSide } from "./client-side.ts";
 export function sendOwnEnd(exchange: Exchange, ending: Ending, client: ClientSide): number {
   const error = errorOf(ending);
   const isCall = client.dialect === "grpc" && error !== undefined;
-  const answer = isCall ? grpcAnswer(error, exchange.requestId) : ownAnswer(ending, exchange.requestId, client.accept);
+  const { requestId, attempts } = exchange;
+  const answer = isCall
+    ? grpcAnswer(error, requestId)
+    : ownAnswer(ending, requestId, client.accept, attempts?.retryAfterSeconds);
   if (isCall) exchange.grpcStatus = grpcStatusOfError(error);
   exchange.bytesSent = answer.body.length;
   client.sendOwn(answer, isLastAnswer(ending) ? "close" : "keep");

@@ -39,17 +39,24 @@ interface Way {
   readonly timeouts: Timeouts;
 }
 
+interface Known {
+  readonly pool: UpstreamPool;
+  readonly way: Way;
+  readonly connections: number;
+}
+
 /** The standard lane's connections: one pool an endpoint, kept across reloads while it is spoken to in the same way. */
 export class Pools {
-  readonly #pools = new Map<Endpoint, { readonly pool: UpstreamPool; readonly way: Way }>();
+  readonly #pools = new Map<Endpoint, Known>();
 
   get(endpoint: Endpoint, way: Way): UpstreamPool {
     const known = this.#pools.get(endpoint);
-    if (known !== undefined && (known.way === way || isSameWay(known.way, way))) return known.pool;
+    const { maxInFlight: connections } = endpoint;
+    if (known?.connections === connections && isSameWay(known.way, way)) return known.pool;
     if (known !== undefined) release(known.pool);
     const pool =
       way.protocol === "http2" ? new Http2Upstream(endpoint.address, way.timeouts) : http1Pool(endpoint, way.timeouts);
-    this.#pools.set(endpoint, { pool, way });
+    this.#pools.set(endpoint, { pool, way, connections });
     return pool;
   }
 
@@ -78,6 +85,8 @@ function http1Pool(endpoint: Endpoint, timeouts: Timeouts): Pool {
     keepAliveMaxTimeout: keepAliveMs,
     maxHeaderSize: responseHeadBytes,
     pipelining: 1,
+    // A request that takes another's place may come before undici is done with that one's connection.
+    connections: endpoint.maxInFlight === Number.POSITIVE_INFINITY ? null : endpoint.maxInFlight,
     allowH2: false,
   });
 }
@@ -99,6 +108,7 @@ function connectTo({ address }: Endpoint, timeoutMs: number): buildConnector.con
 }
 
 function isSameWay(a: Way, b: Way): boolean {
+  if (a === b) return true;
   return (
     a.protocol === b.protocol &&
     a.timeouts.connectMs === b.timeouts.connectMs &&

@@ -52,6 +52,7 @@ export class StandardServer {
     this.#context = {
       pools,
       streamed: (bytes) => gateway.streamed(bytes),
+      defect: (error) => gateway.defect(error),
     };
     this.#http2 = new Http2Server(gateway, this.#context);
     this.#upgrades = new Upgrades(gateway);

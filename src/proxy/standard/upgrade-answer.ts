@@ -32,8 +32,8 @@ export class UpgradeAnswer {
   }
 
   /** Answers in the upstream's place; returns the status. */
-  refuse(ending: Ending): number {
-    const answer = ownAnswer(ending, this.#exchange.requestId, this.#request.headers.accept);
+  refuse(ending: Ending, retryAfterSeconds = 1): number {
+    const answer = ownAnswer(ending, this.#exchange.requestId, this.#request.headers.accept, retryAfterSeconds);
     this.#exchange.bytesSent = answer.body.length;
     sendOwnAnswer(this.#request, this.#response, answer, "close");
     return answer.status;

@@ -3,6 +3,7 @@ import type { Socket } from "node:net";
 import type { ErrorCode } from "../../errors.ts";
 import type { Endpoint } from "../../upstream/endpoint.ts";
 import type { Timeouts } from "../../upstream/service-spec.ts";
+import type { Turn } from "../admission.ts";
 import type { AttemptFailure, Attempts } from "../attempts.ts";
 import type { Exchange } from "../exchange.ts";
 import { removeFields } from "../header-fields.ts";
@@ -17,9 +18,6 @@ import { UpgradeTunnel } from "./upgrade-tunnel.ts";
 /** Octets kept of a client that speaks before it was answered; then it has to wait. */
 const earlyBytesLimit = 64 * 1024;
 
-/** The handshake is a GET without a body, so any of these may be tried at another endpoint (RFC 9110 §9.2.2). */
-const repeatable: ReadonlySet<AttemptFailure> = new Set(["connect-failed", "connect-timeout", "upstream-reset"]);
-
 const upgradeFields = ["Connection", "Upgrade", "Upgrade", "websocket"];
 
 /**
@@ -27,7 +25,7 @@ const upgradeFields = ["Connection", "Upgrade", "Upgrade", "websocket"];
  * tunnel, any other answer is relayed, none becomes an error of ours. The exchange ends with the answer, or with the
  * tunnel. A client that closes even one half before it was answered has left: no WebSocket could come of it.
  */
-export class UpgradeExchange implements HandshakeEvents {
+export class UpgradeExchange implements HandshakeEvents, Turn {
   readonly #exchange: Exchange;
   readonly #attempts: Attempts;
   readonly #timeouts: Timeouts;
@@ -60,13 +58,16 @@ export class UpgradeExchange implements HandshakeEvents {
 
   start(): void {
     this.#client.on("data", this.#onEarly).on("end", this.#onGone).on("close", this.#onGone);
-    this.#next();
+    this.onTurn();
   }
 
-  #next(): void {
-    const endpoint = this.#attempts.next();
+  onTurn(): void {
+    this.#tryAt(this.#attempts.next(this));
+  }
+
+  #tryAt(endpoint: Endpoint | "waits" | undefined): void {
     if (endpoint === undefined) this.#refuse(this.#attempts.exhausted());
-    else this.#try(endpoint);
+    else if (endpoint !== "waits") this.#try(endpoint);
   }
 
   #try(endpoint: Endpoint): void {
@@ -96,7 +97,7 @@ export class UpgradeExchange implements HandshakeEvents {
   }
 
   opened(upstream: Socket): void {
-    this.#attempts.answered();
+    this.#attempts.answered(101);
     this.#unwatch();
     const { idleMs } = this.#timeouts;
     const tunnel = new UpgradeTunnel(this.#client, upstream, this.#standIn, idleMs, (error) => {
@@ -117,7 +118,7 @@ export class UpgradeExchange implements HandshakeEvents {
       this.#exchange.end(error === "client-closed" ? 499 : statusCode, error);
     });
     if (relayed) {
-      this.#attempts.answered();
+      this.#attempts.answered(statusCode);
       return;
     }
     response.destroy();
@@ -127,13 +128,16 @@ export class UpgradeExchange implements HandshakeEvents {
 
   failed(failure: AttemptFailure): void {
     this.#attempts.failed(failure);
-    if (repeatable.has(failure)) this.#next();
-    else this.#refuse(this.#attempts.exhausted());
+    // The handshake is a GET without a body (RFC 9110 §9.2.2).
+    this.#tryAt(this.#attempts.again("at hand", this));
   }
 
   #refuse(code: ErrorCode): void {
     this.#unwatch();
-    const status = new UpgradeAnswer(this.#exchange, this.#request, this.#client).refuse(code);
+    const status = new UpgradeAnswer(this.#exchange, this.#request, this.#client).refuse(
+      code,
+      this.#attempts.retryAfterSeconds,
+    );
     this.#exchange.end(status, code);
   }
 

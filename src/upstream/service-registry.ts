@@ -1,0 +1,68 @@
+import type { EndpointSet } from "./endpoint-set.ts";
+import { RetryBudget } from "./retry-budget.ts";
+import type { LimitSpec } from "./service-spec.ts";
+import { type GateClock, VersionGate } from "./version-gate.ts";
+
+/** For those who only ask what is configured. */
+export const noClock: GateClock = Object.freeze({ nowMs: () => 0, monotonicMs: () => 0, wake: () => () => {} });
+
+/**
+ * What services keep from snapshot to snapshot beside their endpoints: budgets of retries, and who is in flight or waits
+ * where there are limits. A reload changes their settings, and forgets nothing.
+ */
+export class ServiceRegistry {
+  readonly #clock: GateClock;
+  #budgets: ReadonlyMap<string, RetryBudget> = new Map();
+  #gates: ReadonlyMap<string, VersionGate> = new Map();
+
+  constructor(clock: GateClock) {
+    this.#clock = clock;
+  }
+
+  /** Starts the next generation. Nothing changes until its `commit`; left uncommitted it leaves no trace. */
+  next(): ServiceGeneration {
+    const budgets = new Map<string, RetryBudget>();
+    const gates = new Map<string, VersionGate>();
+    const changes: (() => void)[] = [];
+    return {
+      budget: (service, share) => {
+        const budget = this.#budgets.get(service) ?? new RetryBudget(share);
+        budgets.set(service, budget);
+        changes.push(() => {
+          budget.share = share;
+        });
+        return budget;
+      },
+      gate: (service, version, limits, endpoints) => {
+        const key = `${service} ${version}`;
+        const hasRoom = () => hasRoomNow(endpoints, this.#clock.nowMs());
+        const gate = this.#gates.get(key) ?? new VersionGate(this.#clock, limits, hasRoom);
+        gates.set(key, gate);
+        changes.push(() => gate.apply(limits, hasRoom));
+        return gate;
+      },
+      commit: () => {
+        this.#budgets = budgets;
+        this.#gates = gates;
+        for (const change of changes) change();
+      },
+    };
+  }
+}
+
+export interface ServiceGeneration {
+  budget(service: string, share: number): RetryBudget;
+  gate(service: string, version: string, limits: LimitSpec, endpoints: EndpointSet): VersionGate;
+  commit(): void;
+}
+
+/** Also where no endpoint is fit to be asked: whoever waits has to learn of it. */
+function hasRoomNow({ current }: EndpointSet, nowMs: number): boolean {
+  let fit = false;
+  for (const endpoint of current) {
+    if (!endpoint.health.available(nowMs)) continue;
+    if (endpoint.available(nowMs)) return true;
+    fit = true;
+  }
+  return !fit;
+}

@@ -1,0 +1,121 @@
+import type { LimitSpec } from "./service-spec.ts";
+
+/** A request that waits for a place. One of the two is called, once, unless it left before. */
+export interface Waiter {
+  admitted(): void;
+  /** It waited for as long as it may. */
+  expired(): void;
+}
+
+/** Time, as gates need it. */
+export interface GateClock {
+  /** Wall clock, milliseconds since the Unix epoch. */
+  nowMs(): number;
+  /** Monotonic clock, milliseconds. */
+  monotonicMs(): number;
+  /** Calls back once; answers with what takes it back. */
+  wake(callback: () => void, ms: number): () => void;
+}
+
+/**
+ * Lets so many requests at a time through to one version. Those beyond wait in line, so many and so long; whoever comes
+ * later does not overtake them. All share one timer, for the first in line is the first whose time is up.
+ */
+export class VersionGate {
+  readonly #clock: GateClock;
+  #limits: LimitSpec;
+  /** Whether any endpoint of the version could take one more now. */
+  #hasRoom: () => boolean;
+  #inFlight = 0;
+  /** With the time until which each waits; in the order of coming. */
+  readonly #line = new Map<Waiter, number>();
+  #takeBackTimer: (() => void) | undefined;
+  #isServing = false;
+
+  constructor(clock: GateClock, limits: LimitSpec, hasRoom: () => boolean) {
+    this.#clock = clock;
+    this.#limits = limits;
+    this.#hasRoom = hasRoom;
+  }
+
+  /** A reload changed what holds. */
+  apply(limits: LimitSpec, hasRoom: () => boolean): void {
+    this.#limits = limits;
+    this.#hasRoom = hasRoom;
+    this.#serve();
+  }
+
+  /** Whoever entered has to leave; whoever waits is told, or cancels. */
+  enter(waiter: Waiter): "entered" | "waits" | "full" {
+    if (this.tryEnter()) return "entered";
+    const { maxPending, pendingTimeoutMs } = this.#limits;
+    if (this.#line.size >= maxPending) return "full";
+    this.#line.set(waiter, this.#clock.monotonicMs() + pendingTimeoutMs);
+    this.#arm();
+    return "waits";
+  }
+
+  /** Enters where that takes no waiting. */
+  tryEnter(): boolean {
+    if (this.#line.size > 0 || !this.#isOpen()) return false;
+    this.#inFlight++;
+    return true;
+  }
+
+  leave(): void {
+    this.#inFlight--;
+    this.#serve();
+  }
+
+  cancel(waiter: Waiter): void {
+    this.#line.delete(waiter);
+    if (this.#line.size === 0) this.#disarm();
+  }
+
+  #isOpen(): boolean {
+    return this.#inFlight < this.#limits.maxInFlight && this.#hasRoom();
+  }
+
+  #serve(): void {
+    // Whoever is admitted may be done at once and leave: the loop that is under way sees to it.
+    if (this.#isServing) return;
+    this.#isServing = true;
+    for (let first = this.#first(); first !== undefined && this.#isOpen(); first = this.#first()) {
+      this.cancel(first);
+      this.#inFlight++;
+      first.admitted();
+    }
+    this.#isServing = false;
+  }
+
+  #first(): Waiter | undefined {
+    for (const waiter of this.#line.keys()) return waiter;
+    return undefined;
+  }
+
+  #arm(): void {
+    if (this.#takeBackTimer !== undefined) return;
+    for (const dueMs of this.#line.values()) {
+      this.#takeBackTimer = this.#clock.wake(this.#onTimer, Math.max(1, dueMs - this.#clock.monotonicMs()));
+      return;
+    }
+  }
+
+  #disarm(): void {
+    this.#takeBackTimer?.();
+    this.#takeBackTimer = undefined;
+  }
+
+  readonly #onTimer = (): void => {
+    this.#takeBackTimer = undefined;
+    const nowMs = this.#clock.monotonicMs();
+    for (const [waiter, dueMs] of this.#line) {
+      if (dueMs > nowMs) break;
+      this.#line.delete(waiter);
+      waiter.expired();
+    }
+    // An endpoint that came back since has told nobody.
+    this.#serve();
+    this.#arm();
+  };
+}

@@ -1,0 +1,144 @@
+import type { ServerResponse } from "node:http";
+import { describe, expect, it } from "vitest";
+import { freeAfterTest, perch, upstream } from "../kit/freed.ts";
+import { lanes } from "../kit/one-service.ts";
+import { RawClient } from "../kit/raw-client.ts";
+
+const series = (name: string, more = "") => `${name}{service="shop",version="stable"${more}}`;
+const inFlight = series("perch_requests_in_flight");
+const pending = series("perch_requests_pending");
+const overloads = (cause: string) => series("perch_overloads_total", `,cause="${cause}"`);
+
+/** An upstream whose answers the test lets go, by the paths they are for. */
+async function holding() {
+  const held = new Map<string, ServerResponse>();
+  const server = await upstream("stable", ({ url = "" }, response) => void held.set(url, response));
+  const letGo = (path: string) => held.get(path)?.end(`for ${path}`);
+  const arrived = (path: string) => expect.poll(() => held.has(path)).toBe(true);
+  return { server, held, letGo, arrived };
+}
+
+describe.each(lanes)("limits of a version, in the $lane lane", ({ fastLane }) => {
+  const perchTo = (origins: readonly string[], limits: string) =>
+    perch(`
+fastLane: ${fastLane}
+services: { shop: { versions: { stable: { endpoints: [${origins.join(", ")}] } }, limits: ${limits} } }
+routes: [{ name: all, service: shop }]`);
+
+  async function ask(port: number, path: string, more = "") {
+    const client = await RawClient.connect(port);
+    freeAfterTest(async () => client.close());
+    client.send(`GET ${path} HTTP/1.1\r\nHost: a\r\n${more}\r\n`);
+    return { client, answer: client.read((received) => /\r\n\r\n[\s\S]*(for \/\w+|overloaded)/.test(received)) };
+  }
+
+  it("requests beyond wait in line, those beyond that get 503 at once, and all are counted", async () => {
+    const { server, held, letGo, arrived } = await holding();
+    const { port, metric } = await perchTo([server.origin], "{ maxInFlight: 1, maxPending: 2, pendingTimeout: 1m }");
+    const a = await ask(port, "/a");
+    await arrived("/a");
+    const b = await ask(port, "/b");
+    await expect.poll(() => metric(pending)).toBe(1);
+    const c = await ask(port, "/c");
+    await expect.poll(() => metric(pending)).toBe(2);
+    const turnedAway = await (await ask(port, "/d")).answer;
+    expect(turnedAway).toMatch(/^HTTP\/1\.1 503 [\s\S]*x-perch-error: overloaded\r\n[\s\S]*Retry-After: 1\r\n/);
+    expect([await metric(inFlight), await metric(overloads("queue-full"))]).toEqual([1, 1]);
+    letGo("/a");
+    expect(await a.answer).toContain("for /a");
+    await arrived("/b");
+    expect(held.has("/c")).toBe(false);
+    letGo("/b");
+    expect(await b.answer).toContain("for /b");
+    await arrived("/c");
+    letGo("/c");
+    expect(await c.answer).toContain("for /c");
+    await expect.poll(() => metric(inFlight)).toBe(0);
+    expect(await metric(pending)).toBe(0);
+    expect(server.seen.map(({ url }) => url)).toEqual(["/a", "/b", "/c"]);
+  });
+
+  it("a request that waited for too long gets 503", async () => {
+    const { server, letGo, arrived } = await holding();
+    const { port, metric } = await perchTo([server.origin], "{ maxInFlight: 1, pendingTimeout: 50ms }");
+    const first = await ask(port, "/a");
+    await arrived("/a");
+    const second = await ask(port, "/b");
+    expect(await second.answer).toMatch(/^HTTP\/1\.1 503 [\s\S]*x-perch-error: overloaded\r\n/);
+    expect(await metric(overloads("queue-timeout"))).toBe(1);
+    letGo("/a");
+    expect(await first.answer).toContain("for /a");
+    second.client.received = "";
+    second.client.send("GET /c HTTP/1.1\r\nHost: a\r\n\r\n");
+    await arrived("/c");
+    letGo("/c");
+    expect(await second.client.read((received) => received.includes("for /c"))).toMatch(/^HTTP\/1\.1 200 /);
+  });
+
+  it("a client that leaves gives up its place in line, and its place upstream", async () => {
+    const { server, held, letGo, arrived } = await holding();
+    const { port, metric } = await perchTo([server.origin], "{ maxInFlight: 1, pendingTimeout: 1m }");
+    const first = await ask(port, "/a");
+    await arrived("/a");
+    const second = await ask(port, "/b");
+    await expect.poll(() => metric(pending)).toBe(1);
+    const third = await ask(port, "/c");
+    await expect.poll(() => metric(pending)).toBe(2);
+    second.client.close();
+    await expect.poll(() => metric(pending)).toBe(1);
+    first.client.close();
+    await arrived("/c");
+    letGo("/c");
+    expect(await third.answer).toContain("for /c");
+    expect(held.has("/b")).toBe(false);
+    await expect.poll(() => metric(inFlight)).toBe(0);
+  });
+
+  it("a body waits with its request, and arrives whole", async () => {
+    const { server, letGo, arrived } = await holding();
+    const { port, metric } = await perchTo([server.origin], "{ maxInFlight: 1, pendingTimeout: 1m }");
+    await ask(port, "/a");
+    await arrived("/a");
+    const body = "x".repeat(300_000);
+    const upload = fetch(`http://127.0.0.1:${port}/b`, { method: "POST", body });
+    await expect.poll(() => metric(pending)).toBe(1);
+    letGo("/a");
+    await arrived("/b");
+    letGo("/b");
+    expect((await upload).status).toBe(200);
+    expect(server.seen.at(-1)?.body).toBe(body);
+  });
+
+  it("an endpoint gets no more connections than it may, and others are used meanwhile", async () => {
+    const one = await holding();
+    const other = await holding();
+    const { port, metric } = await perchTo([one.server.origin, other.server.origin], "{ maxConnections: 2 }");
+    const paths = ["/a", "/b", "/c", "/d", "/e", "/f"];
+    const asked = await Promise.all(paths.map((path) => ask(port, path)));
+    await expect.poll(() => [one.held.size, other.held.size]).toEqual([2, 2]);
+    expect(await metric(pending)).toBe(2);
+    while (one.server.seen.length + other.server.seen.length < 6) {
+      for (const { held, letGo } of [one, other]) for (const path of held.keys()) letGo(path);
+      await new Promise((resolve) => setImmediate(resolve));
+    }
+    for (const { held, letGo } of [one, other]) for (const path of held.keys()) letGo(path);
+    for (const { answer } of asked) expect(await answer).toMatch(/^HTTP\/1\.1 200 /);
+    expect([one.server.connections, other.server.connections]).toEqual([2, 2]);
+  });
+
+  it("a WebSocket holds its place while it is open", async () => {
+    const stable = await upstream("stable");
+    const { port, metric } = await perchTo([stable.origin], "{ maxInFlight: 1, pendingTimeout: 1m }");
+    const { server, arrived } = await holding();
+    const held = await perchTo([server.origin], "{ maxInFlight: 1, pendingTimeout: 1m }");
+    await ask(held.port, "/a");
+    await arrived("/a");
+    const upgrade = await RawClient.connect(held.port);
+    upgrade.send("GET /ws HTTP/1.1\r\nHost: a\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\r\n");
+    await expect.poll(() => held.metric(pending)).toBe(1);
+    upgrade.close();
+    await expect.poll(() => held.metric(pending)).toBe(0);
+    expect((await fetch(`http://127.0.0.1:${port}/`)).status).toBe(200);
+    expect(await metric(pending)).toBe(0);
+  });
+});

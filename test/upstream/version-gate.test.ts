@@ -1,0 +1,140 @@
+import { describe, expect, it } from "vitest";
+import { VersionGate, type Waiter } from "../../src/upstream/version-gate.ts";
+
+const unlimited = Number.POSITIVE_INFINITY;
+const limits = { maxConnections: unlimited, maxInFlight: 2, maxPending: 3, pendingTimeoutMs: 100 };
+
+/** A gate whose clock the test moves, and what became of those who came to it. */
+class Scene {
+  nowMs = 0;
+  room = true;
+  timers = 0;
+  readonly told: string[] = [];
+  readonly gate: VersionGate;
+  readonly #waiters = new Map<string, Waiter>();
+  #timer: { readonly callback: () => void; readonly dueMs: number } | undefined;
+
+  constructor(change: Partial<typeof limits> = {}) {
+    const clock = {
+      nowMs: () => 0,
+      monotonicMs: () => this.nowMs,
+      wake: (callback: () => void, ms: number) => {
+        this.#timer = { callback, dueMs: this.nowMs + ms };
+        this.timers++;
+        return () => {
+          this.#timer = undefined;
+        };
+      },
+    };
+    this.gate = new VersionGate(clock, { ...limits, ...change }, () => this.room);
+  }
+
+  get isArmed(): boolean {
+    return this.#timer !== undefined;
+  }
+
+  enter(...names: string[]): string[] {
+    return names.map((name) => {
+      const waiter = { admitted: () => this.told.push(name), expired: () => this.told.push(`${name} expired`) };
+      this.#waiters.set(name, waiter);
+      return this.gate.enter(waiter);
+    });
+  }
+
+  cancel(name: string): void {
+    const waiter = this.#waiters.get(name);
+    if (waiter !== undefined) this.gate.cancel(waiter);
+  }
+
+  pass(ms: number): void {
+    this.nowMs += ms;
+    const timer = this.#timer;
+    if (timer === undefined || timer.dueMs > this.nowMs) return;
+    this.#timer = undefined;
+    timer.callback();
+  }
+}
+
+describe("a gate", () => {
+  it("lets so many in, has so many wait, and turns the others away", () => {
+    const scene = new Scene();
+    expect(scene.enter("a", "b", "c", "d", "e", "f")).toEqual([
+      "entered",
+      "entered",
+      "waits",
+      "waits",
+      "waits",
+      "full",
+    ]);
+    expect(scene.gate.tryEnter()).toBe(false);
+  });
+
+  it("admits in the order of coming, and nobody overtakes", () => {
+    const scene = new Scene();
+    scene.enter("a", "b", "c", "d");
+    scene.gate.leave();
+    expect(scene.told).toEqual(["c"]);
+    expect(scene.enter("e")).toEqual(["waits"]);
+    scene.gate.leave();
+    scene.gate.leave();
+    expect(scene.told).toEqual(["c", "d", "e"]);
+  });
+
+  it("forgets whoever went away while waiting", () => {
+    const scene = new Scene();
+    scene.enter("a", "b", "c", "d");
+    scene.cancel("c");
+    scene.gate.leave();
+    scene.gate.leave();
+    expect(scene.told).toEqual(["d"]);
+    scene.enter("e", "f");
+    scene.cancel("f");
+    expect(scene.isArmed).toBe(false);
+  });
+
+  it("turns away those who waited for too long, by one timer", () => {
+    const scene = new Scene();
+    scene.enter("a", "b", "c", "d");
+    scene.pass(50);
+    scene.enter("e");
+    expect(scene.timers).toBe(1);
+    scene.pass(50);
+    expect(scene.told).toEqual(["c expired", "d expired"]);
+    scene.pass(50);
+    expect([scene.told.at(-1), scene.isArmed]).toEqual(["e expired", false]);
+  });
+
+  it("has requests wait while no endpoint has room, whatever its own number", () => {
+    const scene = new Scene({ maxInFlight: unlimited });
+    scene.enter("a");
+    scene.room = false;
+    expect(scene.enter("b")).toEqual(["waits"]);
+    scene.room = true;
+    scene.gate.leave();
+    expect(scene.told).toEqual(["b"]);
+  });
+
+  it("admits whoever waits when a reload makes more room", () => {
+    const scene = new Scene();
+    scene.enter("a", "b", "c", "d", "e");
+    scene.gate.apply({ ...limits, maxInFlight: 4 }, () => true);
+    expect(scene.told).toEqual(["c", "d"]);
+  });
+
+  it("serves the whole line where each leaves as soon as it is admitted", () => {
+    const scene = new Scene({ maxInFlight: 1, maxPending: 10_000 });
+    scene.enter("a");
+    let served = 0;
+    for (let i = 0; i < 10_000; i++) {
+      scene.gate.enter({
+        admitted: () => {
+          served++;
+          scene.gate.leave();
+        },
+        expired: () => {},
+      });
+    }
+    scene.gate.leave();
+    expect(served).toBe(10_000);
+  });
+});
