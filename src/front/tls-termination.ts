@@ -84,6 +84,8 @@ export class TlsTermination {
   /** Calls back once TLS is spoken; a connection that never gets there is destroyed. */
   accept(socket: Socket, secured: Secured): void {
     this.#waiting.set(socket, secured);
+    // Who ends in the middle of a handshake waits for no answer.
+    socket.allowHalfOpen = false;
     // It listens to nothing; node:tls takes connections that others accepted by this event.
     this.#server.emit("connection", socket);
   }
@@ -92,6 +94,7 @@ export class TlsTermination {
     const below = (socket as TlsSocketOverSocket)._parent;
     const secured = below === undefined ? undefined : this.#waiting.get(below);
     if (secured === undefined) throw new TypeError("TLS is spoken on a connection that was not accepted.");
+    socket.allowHalfOpen = true;
     secured(socket, socket.alpnProtocol === false ? "http/1.1" : (socket.alpnProtocol as Protocol));
   }
 }

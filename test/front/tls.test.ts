@@ -1,19 +1,7 @@
 import { describe, expect, it, test } from "vitest";
-import { perch, upstream } from "../kit/freed.ts";
 import { certFile, certificateYaml, certPem, keyPem } from "../kit/pki.ts";
 import { shownName, tlsConnect, tlsGet } from "../kit/tls-client.ts";
-
-const tlsListener = (tls: string) => `{ name: web, address: "127.0.0.1:0", tls: { ${tls} } }`;
-const shopTls = `certificates: [${certificateYaml("shop")}]`;
-
-async function tlsPerch(tls: string, more = "") {
-  const shop = await upstream("stable");
-  const yaml = `
-services: { shop: { versions: { stable: { endpoints: ["${shop.origin}"] } } } }
-routes: [{ name: all, service: shop }]
-${more}`;
-  return { shop, perch: await perch(yaml, { listeners: tlsListener(tls) }) };
-}
+import { shopTls, tlsPerch } from "../kit/tls-perch.ts";
 
 describe("a listener with tls", () => {
   it("serves HTTP/1.1 and tells upstreams that the client came by https", async () => {
