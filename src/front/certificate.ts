@@ -85,9 +85,9 @@ function checkKey(key: Uint8Array, certificate: X509Certificate): string | undef
   try {
     const privateKey = createPrivateKey(Buffer.from(key));
     return certificate.checkPrivateKey(privateKey) ? undefined : "it is not the key of the certificate in certFile";
-  } catch (error) {
-    const encrypted = error instanceof Error && "code" in error && error.code === "ERR_MISSING_PASSPHRASE";
-    return encrypted
+  } catch {
+    // As both kinds of PEM say it; what OpenSSL says differs from version to version.
+    return /^(?:-----BEGIN ENCRYPTED |Proc-Type: 4,ENCRYPTED)/m.test(Buffer.from(key).toString("latin1"))
       ? "it is encrypted, and there is nobody to ask for its passphrase; store it decrypted"
       : "it holds no private key that can be read (-----BEGIN PRIVATE KEY-----)";
   }

@@ -1,5 +1,6 @@
 import { describe, expect, it } from "vitest";
 import { planReload } from "../../src/cli/plan/reload-plan.ts";
+import { certificateYaml } from "../kit/pki.ts";
 import { perch, temporaryFolder } from "./captured-terminal.ts";
 import { load, shopYaml } from "./plan/configs.ts";
 
@@ -109,6 +110,19 @@ describe("what a reload does", () => {
         { kind: "changed", what: "setting", name: "trustedProxies", detail: "none → 10.0.0.0/8" },
         { kind: "changed", what: "setting", name: "exposeVersion", detail: "false → true" },
         { kind: "changed", what: "setting", name: "accessLog.sample", detail: "1 → 0.5" },
+      ],
+    },
+    {
+      sentence: "what is in front of a listener",
+      edit: [
+        [
+          "attributes:",
+          `listeners: [{ name: web, address: "0.0.0.0:8080", proxyProtocol: true, tls: { certificates: [${certificateYaml("shop")}] } }]\ntrustedProxies: [unix]\nattributes:`,
+        ],
+      ],
+      changes: [
+        { kind: "changed", what: "setting", name: "trustedProxies", detail: "none → unix" },
+        { kind: "changed", what: "listener", name: "web", detail: "proxyProtocol off → on, tls off → on" },
       ],
     },
     {

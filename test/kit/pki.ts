@@ -21,7 +21,7 @@ export type TestCertificate =
 const path = (name: string) => fileURLToPath(new URL(`./pki/${name}`, import.meta.url));
 
 export const certFile = (name: TestCertificate): string => path(`${name}.pem`);
-const keyFile = (name: TestCertificate): string => path(`${name}.key.pem`);
+export const keyFile = (name: TestCertificate): string => path(`${name}.key.pem`);
 export const certPem = (name: TestCertificate): string => readFileSync(certFile(name), "latin1");
 export const keyPem = (name: TestCertificate): string => readFileSync(keyFile(name), "latin1");
 

@@ -1,6 +1,6 @@
 import { isDeepStrictEqual } from "node:util";
 import { addressText } from "../../config/address-text.ts";
-import type { CompiledConfig } from "../../config/compiled-config.ts";
+import type { CompiledConfig, ListenerSpec } from "../../config/compiled-config.ts";
 import type { RouteConfig } from "../../config/route-schema.ts";
 import type { Config } from "../../config/schema.ts";
 import { describeSpec } from "../../upstream/endpoint-spec.ts";
@@ -9,7 +9,7 @@ import type { ServiceSpec } from "../../upstream/service-spec.ts";
 /** One thing that a reload adds, removes or changes. */
 export interface Change {
   readonly kind: "added" | "removed" | "changed";
-  readonly what: "route" | "service" | "version" | "endpoint" | "release" | "attribute" | "setting";
+  readonly what: "route" | "service" | "version" | "endpoint" | "release" | "attribute" | "listener" | "setting";
   /** `shop/canary http://…` for an endpoint. */
   readonly name: string;
   /** What a change is about; empty for what comes or goes. */
@@ -33,6 +33,7 @@ export function planReload(old: ConfigPair, next: ConfigPair): ReloadPlan {
   return {
     changes: [
       ...settingChanges(old.compiled, next.compiled),
+      ...listenerChanges(old.compiled.listeners, next.compiled.listeners),
       ...named("attribute", old.compiled.attributes, next.compiled.attributes, attributeDetail),
       ...serviceChanges(old.compiled.services, next.compiled.services),
       ...named("release", old.compiled.releases, next.compiled.releases, () => undefined),
@@ -77,6 +78,7 @@ function settingChanges(old: CompiledConfig, next: CompiledConfig): Change[] {
 
 function settings({
   trustedProxies,
+  trustUnixSockets,
   exposeVersion,
   pathNormalisation,
   accessLog,
@@ -84,7 +86,8 @@ function settings({
   dns,
 }: CompiledConfig): Record<string, string> {
   return {
-    trustedProxies: trustedProxies.map(({ text }) => text).join(", ") || "none",
+    trustedProxies:
+      [...trustedProxies.map(({ text }) => text), ...(trustUnixSockets ? ["unix"] : [])].join(", ") || "none",
     exposeVersion: String(exposeVersion),
     pathNormalisation,
     "accessLog.sample": String(accessLog.sample),
@@ -96,6 +99,35 @@ function settings({
     "limits.streams": String(limits.streams),
     "limits.body": String(limits.bodyBytes),
   };
+}
+
+/** Which listeners there are takes a restart, and is told there. */
+function listenerChanges(old: readonly ListenerSpec[], next: readonly ListenerSpec[]): Change[] {
+  const before = new Set(old.map(({ name }) => name));
+  const after = new Set(next.map(({ name }) => name));
+  return named(
+    "listener",
+    old.filter(({ name }) => after.has(name)),
+    next.filter(({ name }) => before.has(name)),
+    listenerDetail,
+  );
+}
+
+function listenerDetail(old: ListenerSpec, next: ListenerSpec): string | undefined {
+  const parts: string[] = [];
+  const onOff = (on: boolean) => (on ? "on" : "off");
+  for (const key of ["proxyProtocol", "h2c"] as const) {
+    if (old[key] !== next[key]) parts.push(`${key} ${onOff(old[key])} → ${onOff(next[key])}`);
+  }
+  if (old.tls === undefined || next.tls === undefined) {
+    if (old.tls !== next.tls) parts.push(`tls ${onOff(old.tls !== undefined)} → ${onOff(next.tls !== undefined)}`);
+    return parts.length === 0 ? undefined : parts.join(", ");
+  }
+  const { minVersion, clientCa, certificates } = next.tls;
+  if (old.tls.minVersion !== minVersion) parts.push(`minVersion ${old.tls.minVersion} → ${minVersion}`);
+  if (!isDeepStrictEqual(old.tls.clientCa, clientCa)) parts.push("clientCa");
+  if (!isDeepStrictEqual(old.tls.certificates, certificates)) parts.push("certificates");
+  return parts.length === 0 ? undefined : parts.join(", ");
 }
 
 function attributeDetail<T extends CompiledConfig["attributes"][number]>(old: T, next: T): string | undefined {
