@@ -58,6 +58,7 @@ export async function runEndToEnd(
     secret: randomBytes(48).toString("base64url"),
     connections: settings.connections,
     routePrefixes: [],
+    tls: false,
   };
   const rows = new Map(
     settings.proxies.map((name) => [name, { rounds: [] as Measurement[], faults: new Set<string>() }]),

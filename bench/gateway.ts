@@ -1,6 +1,7 @@
 /** Starts Perch from this checkout, with everything on that a gateway in front of a canary would have on. */
 import { writeFileSync } from "node:fs";
 import { join } from "node:path";
+import { certFile, keyFile } from "./certificate.ts";
 import { Child, nodeCommand } from "./child.ts";
 import { freePorts } from "./free-ports.ts";
 import type { RunningProxy, StartOptions, UpstreamPorts } from "./running-proxy.ts";
@@ -45,18 +46,19 @@ interface ConfigValues extends GatewayForm {
   readonly secretFile: string;
   readonly upstreams: UpstreamPorts;
   readonly routePrefixes: readonly string[];
+  readonly tls: boolean;
 }
 
 /** The same work as the peers' canary-work.ts, and Perch's own besides: a second rule, typed attributes, the log. */
 function gatewayConfig(values: ConfigValues): string {
-  const { port, adminPort, secretFile, upstreams, accessLogSample, fastLane, routePrefixes } = values;
+  const { port, adminPort, secretFile, upstreams, accessLogSample, fastLane, routePrefixes, tls } = values;
   const routes = routePrefixes.map(
     (prefix, index) =>
       `  - { name: route-${index}, match: { path: { prefix: ${prefix} } }, service: shop, release: shop }\n`,
   );
   return `
 listeners:
-  - { name: web, address: "127.0.0.1:${port}" }
+  - { name: web, address: "127.0.0.1:${port}"${tls ? `, tls: { certificates: [{ certFile: ${certFile}, keyFile: ${keyFile} }] }` : ""} }
 admin: { address: "127.0.0.1:${adminPort}" }
 trustedProxies: [10.0.0.0/8]
 exposeVersion: true

@@ -17,6 +17,8 @@ export interface StartOptions {
   readonly connections: number;
   /** A route for each of these path prefixes, beside those that every proxy has. */
   readonly routePrefixes: readonly string[];
+  /** Whether clients speak TLS, with the certificate of `certificate.ts`. */
+  readonly tls: boolean;
 }
 
 export interface RunningProxy {

@@ -5,6 +5,7 @@
  */
 import { writeFileSync } from "node:fs";
 import { join } from "node:path";
+import { certFile, keyFile } from "../certificate.ts";
 import { freePorts } from "../free-ports.ts";
 import type { RunningProxy, StartOptions, UpstreamPorts } from "../running-proxy.ts";
 import { makeScratchDirectory } from "../scratch-directory.ts";
@@ -15,14 +16,21 @@ export async function startCaddy(options: StartOptions): Promise<RunningProxy> {
   const [port] = await freePorts(1);
   const directory = makeScratchDirectory();
   const configFile = join(directory, "Caddyfile");
-  writeFileSync(configFile, caddyConfig(port, options.upstreams, options.connections));
+  writeFileSync(configFile, caddyConfig({ ...options, port }));
   const command = [requiredProgram("caddy", "version"), "run", "--config", configFile, "--adapter", "caddyfile"];
   // One core, one thread that runs Go code. Its data stays out of the user's home.
   const env = { GOMAXPROCS: "1", HOME: directory, XDG_DATA_HOME: directory, XDG_CONFIG_HOME: directory };
-  return startNative({ command, env, cpu: options.pinning.proxyCpu, port, directory });
+  return startNative({ command, env, cpu: options.pinning.proxyCpu, port, tls: options.tls, directory });
 }
 
-function caddyConfig(port: number, upstreams: UpstreamPorts, connections: number): string {
+interface ConfigValues {
+  readonly port: number;
+  readonly upstreams: UpstreamPorts;
+  readonly connections: number;
+  readonly tls: boolean;
+}
+
+function caddyConfig({ port, upstreams, connections, tls }: ConfigValues): string {
   const proxy = (upstreamPort: number) => `127.0.0.1:${upstreamPort} {
     transport http {
       # As many idle connections as clients can need at once; the default keeps 32.
@@ -45,8 +53,9 @@ function caddyConfig(port: number, upstreams: UpstreamPorts, connections: number
     }
   }
 }
-http://:${port} {
+${tls ? "https" : "http"}://:${port} {
   bind 127.0.0.1
+  ${tls ? `tls ${certFile} ${keyFile}` : ""}
   # The pin's unit, or a new one.
   map {http.request.cookie.bench} {unit} {fresh} {
     "" {http.request.uuid} yes

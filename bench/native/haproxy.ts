@@ -1,6 +1,7 @@
 /** HAProxy doing the canary work: variables for the unit, a hash converter for the split, backends for the versions. */
-import { writeFileSync } from "node:fs";
+import { readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
+import { certFile, keyFile } from "../certificate.ts";
 import { freePorts } from "../free-ports.ts";
 import type { RunningProxy, StartOptions, UpstreamPorts } from "../running-proxy.ts";
 import { makeScratchDirectory } from "../scratch-directory.ts";
@@ -11,10 +12,12 @@ export async function startHaproxy(options: StartOptions): Promise<RunningProxy>
   const directory = makeScratchDirectory();
   const configFile = join(directory, "haproxy.cfg");
   const routesFile = join(directory, "routes.map");
+  const pemFile = join(directory, "shop.pem");
+  writeFileSync(pemFile, [certFile, keyFile].map((file) => readFileSync(file, "utf8")).join(""), { mode: 0o600 });
   writeFileSync(routesFile, options.routePrefixes.map((prefix) => `${prefix}/ shop\n`).join(""));
-  writeFileSync(configFile, haproxyConfig({ ...options, port, routesFile }));
+  writeFileSync(configFile, haproxyConfig({ ...options, port, routesFile, pemFile }));
   const command = [requiredProgram("haproxy", "-v"), "-db", "-f", configFile];
-  return startNative({ command, cpu: options.pinning.proxyCpu, port, directory });
+  return startNative({ command, cpu: options.pinning.proxyCpu, port, tls: options.tls, directory });
 }
 
 interface ConfigValues {
@@ -23,9 +26,13 @@ interface ConfigValues {
   readonly connections: number;
   readonly routePrefixes: readonly string[];
   readonly routesFile: string;
+  readonly tls: boolean;
+  /** Certificate and key in one file, as it wants them. */
+  readonly pemFile: string;
 }
 
-function haproxyConfig({ port, upstreams, connections, routePrefixes, routesFile }: ConfigValues): string {
+function haproxyConfig(values: ConfigValues): string {
+  const { port, upstreams, connections, routePrefixes, routesFile, tls, pemFile } = values;
   // A map by prefix is a tree. Every request is looked up; those outside of all routes are still served.
   const route =
     routePrefixes.length === 0 ? "" : `http-request set-var(txn.route) path,map_beg(${routesFile},everything-else)`;
@@ -61,9 +68,9 @@ defaults
   timeout http-keep-alive 600s
 
 frontend web
-  bind 127.0.0.1:${port} backlog 8192
+  bind 127.0.0.1:${port} backlog 8192 ${tls ? `ssl crt ${pemFile}` : ""}
   ${route}
-  http-request set-header x-forwarded-proto http
+  http-request set-header x-forwarded-proto ${tls ? "https" : "http"}
   # The pin's unit, or a new one.
   http-request set-var(txn.unit) req.cook(bench)
   acl pinned var(txn.unit) -m found

@@ -1,6 +1,7 @@
 /** nginx doing the canary work as its own documentation would have it: `map`, `split_clients`, upstream keepalive. */
 import { writeFileSync } from "node:fs";
 import { join } from "node:path";
+import { certFile, keyFile } from "../certificate.ts";
 import { freePorts } from "../free-ports.ts";
 import { openFilesLimit } from "../machine.ts";
 import type { RunningProxy, StartOptions, UpstreamPorts } from "../running-proxy.ts";
@@ -13,7 +14,13 @@ export async function startNginx(options: StartOptions): Promise<RunningProxy> {
   const directory = makeScratchDirectory();
   const configFile = join(directory, "nginx.conf");
   writeFileSync(configFile, nginxConfig({ ...options, port, directory }));
-  return startNative({ command: nginxCommand(directory, configFile), cpu: options.pinning.proxyCpu, port, directory });
+  return startNative({
+    command: nginxCommand(directory, configFile),
+    cpu: options.pinning.proxyCpu,
+    port,
+    tls: options.tls,
+    directory,
+  });
 }
 
 interface ConfigValues {
@@ -22,9 +29,10 @@ interface ConfigValues {
   readonly upstreams: UpstreamPorts;
   readonly connections: number;
   readonly routePrefixes: readonly string[];
+  readonly tls: boolean;
 }
 
-function nginxConfig({ port, directory, upstreams, connections, routePrefixes }: ConfigValues): string {
+function nginxConfig({ port, directory, upstreams, connections, routePrefixes, tls }: ConfigValues): string {
   // Each prefix is a location of its own, which nginx finds in a tree.
   const locations = ["/", ...routePrefixes.map((prefix) => `${prefix}/`)].map(
     (prefix) => `    location ${prefix} { proxy_pass http://$version; }`,
@@ -83,7 +91,8 @@ ${upstream("canary", upstreams.canaryPort)}
   add_header X-Served-Version $version;
 
   server {
-    listen 127.0.0.1:${port} backlog=8192;
+    listen 127.0.0.1:${port}${tls ? " ssl" : ""} backlog=8192;
+    ${tls ? `ssl_certificate ${certFile}; ssl_certificate_key ${keyFile};` : ""}
 ${locations.join("\n")}
   }
 }

@@ -1,4 +1,5 @@
 import { userInfo } from "node:os";
+import { connect } from "node:tls";
 import { Child } from "../child.ts";
 import { findProgram } from "../find-program.ts";
 import type { RunningProxy } from "../running-proxy.ts";
@@ -9,14 +10,15 @@ interface NativeStart {
   readonly env?: Readonly<Record<string, string>>;
   readonly cpu: number | undefined;
   readonly port: number;
+  readonly tls: boolean;
   /** Goes away with the proxy. */
   readonly directory: string;
 }
 
 /** Starts a server that is no program of ours, and waits until it answers. */
-export async function startNative({ port, directory, ...options }: NativeStart): Promise<RunningProxy> {
+export async function startNative({ port, tls, directory, ...options }: NativeStart): Promise<RunningProxy> {
   const child = new Child({ ...options, messages: false });
-  await child.waitUntil(() => answers(port));
+  await child.waitUntil(() => (tls ? speaksTls(port) : answers(port)));
   return {
     pid: child.pid,
     port,
@@ -36,6 +38,13 @@ async function answers(port: number): Promise<boolean> {
   } catch {
     return false;
   }
+}
+
+function speaksTls(port: number): Promise<boolean> {
+  const { promise, resolve } = Promise.withResolvers<boolean>();
+  const socket = connect({ port, host: "127.0.0.1", rejectUnauthorized: false }, () => resolve(true));
+  socket.once("error", () => resolve(false));
+  return promise.finally(() => socket.destroy());
 }
 
 /** The system's name of who runs this; an nginx that was started by root would else give its workers another user. */

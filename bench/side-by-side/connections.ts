@@ -11,13 +11,13 @@ interface ConnectionsListener {
 
 /** Resolves once all are open. */
 export async function openConnections(
-  { port, connections }: { readonly port: number; readonly connections: number },
+  { port, tls, connections }: { readonly port: number; readonly tls: boolean; readonly connections: number },
   listener: ConnectionsListener,
 ): Promise<RawConnection[]> {
   const opened: RawConnection[] = [];
   while (opened.length < connections) {
     const count = Math.min(openedAtOnce, connections - opened.length);
-    const batch = Array.from({ length: count }, () => new RawConnection(port, listener));
+    const batch = Array.from({ length: count }, () => new RawConnection({ port, tls }, listener));
     await Promise.all(batch.map((connection) => connection.opened));
     opened.push(...batch);
   }

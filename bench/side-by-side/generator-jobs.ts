@@ -8,6 +8,7 @@ interface Target {
 }
 
 interface Requests extends Target {
+  readonly tls: boolean;
   /** See `request-file.ts`. */
   readonly requestFile: string;
   /** Sent with every request. */

@@ -82,8 +82,8 @@ async function glance({ upstreams, pinning }: Stage, { proxy }: Scene): Promise<
 }
 
 function startLoad({ wrk, pinning }: Stage, shape: Shape, { proxy, requestFile }: Scene): RunningLoad {
-  const { connections, uploadBytes } = shape;
-  const load = { port: proxy.port, connections, requestFile, uploadBytes, bodyBytes: bodyBytes(shape) };
+  const { connections, uploadBytes, tls } = shape;
+  const load = { port: proxy.port, tls, connections, requestFile, uploadBytes, bodyBytes: bodyBytes(shape) };
   return wrk !== undefined && shape.load === "wrk"
     ? startWrk({ ...load, file: wrk, cpu: pinning.loadCpu })
     : startClosedLoop({ kind: "closed-loop", ...load, answers: undefined }, pinning.loadCpu);
@@ -95,11 +95,12 @@ export async function measureLatency(
   { proxy: { port }, requestFile, complain, remark }: Scene,
   { warmUpMs, measureMs, requestsPerSecond }: Window & { readonly requestsPerSecond: number },
 ): Promise<Sample> {
-  const { connections, uploadBytes } = shape;
+  const { connections, uploadBytes, tls } = shape;
   const result = await runGenerator(
     {
       kind: "open-loop",
       port,
+      tls,
       connections,
       requestFile,
       uploadBytes,
@@ -125,12 +126,12 @@ export async function measureIdleMemory(
   shape: Shape,
   { proxy, requestFile, complain }: Scene,
 ): Promise<Sample> {
-  const { connections, uploadBytes } = shape;
+  const { connections, uploadBytes, tls } = shape;
   await elapse(settleMs);
   const before = readProcessAccount(proxy.pid);
   let after: ProcessAccount | undefined;
   const { open } = await withIdleConnections(
-    { kind: "idle", port: proxy.port, connections, requestFile, uploadBytes, bodyBytes: bodyBytes(shape) },
+    { kind: "idle", port: proxy.port, tls, connections, requestFile, uploadBytes, bodyBytes: bodyBytes(shape) },
     pinning.loadCpu,
     async () => {
       await elapse(settleMs);

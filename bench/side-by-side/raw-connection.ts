@@ -1,4 +1,5 @@
 import { connect, type Socket } from "node:net";
+import { connect as connectTls } from "node:tls";
 import type { Answer } from "../judge.ts";
 
 /** All connections read into it in turn; what is in it is used up before the next read. */
@@ -22,9 +23,9 @@ export class RawConnection {
   #body: BodyCounter | undefined;
   #closedByUs = false;
 
-  constructor(port: number, listener: Listener) {
+  constructor({ port, tls }: { readonly port: number; readonly tls: boolean }, listener: Listener) {
     this.#listener = listener;
-    this.#socket = connect({
+    const options = {
       host: "127.0.0.1",
       port,
       noDelay: true,
@@ -35,8 +36,10 @@ export class RawConnection {
           return true;
         },
       },
-    });
-    this.#socket.once("connect", () => this.#opened.resolve());
+    };
+    // Whether the certificate is good is not what is measured.
+    this.#socket = tls ? connectTls({ ...options, rejectUnauthorized: false }) : connect(options);
+    this.#socket.once(tls ? "secureConnect" : "connect", () => this.#opened.resolve());
     this.#socket.on("error", () => this.#socket.destroy());
     this.#socket.once("close", () => {
       this.#opened.reject(new Error("the proxy refused a connection"));

@@ -12,6 +12,8 @@ export interface Shape {
   readonly uploadBytes: number;
   /** Routes by path prefix, beside those that every proxy has; requests go to all of them in turn. */
   readonly routes: number;
+  /** Whether clients speak TLS. */
+  readonly tls: boolean;
   /** wrk reads 8 KiB at a time, which would make it the limit for large bodies; our own generator reads 1 MiB. */
   readonly load: "wrk" | "own";
   /** Why a proxy has no row. */
@@ -24,6 +26,7 @@ const ordinary: Omit<Shape, "name" | "title"> = {
   connections: 64,
   uploadBytes: 0,
   routes: 0,
+  tls: false,
   load: "wrk",
   without: () => undefined,
 };
@@ -92,6 +95,15 @@ export const shapes: readonly Shape[] = [
     measures: "throughput and latency",
     page: "upload",
     uploadBytes: 16 * 1024,
+  },
+  {
+    ...ordinary,
+    name: "tls",
+    title: "1 KiB responses over TLS, 64 connections",
+    measures: "throughput and latency",
+    tls: true,
+    without: (proxy) =>
+      proxy === "http-proxy-3" || proxy === "fastify-http-proxy" ? "would be node:https as in any other" : undefined,
   },
   { ...connectionsShape(1_000), measures: "throughput and latency" },
   connectionsShape(5_000),

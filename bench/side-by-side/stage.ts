@@ -5,7 +5,7 @@ import { complaints, Judge } from "../judge.ts";
 import { pages } from "../pages.ts";
 import type { Programs } from "../programs.ts";
 import { type ProxyName, startProxy } from "../proxies.ts";
-import { type RunningProxy, sumOfMetric } from "../running-proxy.ts";
+import { type RunningProxy, type StartOptions, sumOfMetric } from "../running-proxy.ts";
 import type { User } from "../users.ts";
 import { writeRequestFile } from "./request-file.ts";
 import { runGenerator } from "./run-generator.ts";
@@ -45,7 +45,7 @@ const judgedBytes = 256 * 1024 * 1024;
 
 /** Each user visits once, and is remembered with the pin and the version that came back. */
 export async function learnUsers(stage: Stage, name: ProxyName): Promise<readonly User[]> {
-  const proxy = await start(stage, name, learningConnections, []);
+  const proxy = await start(stage, name, { connections: learningConnections, routePrefixes: [], tls: false });
   try {
     const { port } = proxy;
     const { users: count, pinning } = stage;
@@ -73,7 +73,11 @@ export async function playScene(
   let proxy: RunningProxy | undefined;
   try {
     writeRequestFile(requestFile, users, { uploadBytes: shape.uploadBytes, path: shapePath(shape) });
-    proxy = await start(stage, name, shape.connections, routePrefixes(shape));
+    proxy = await start(stage, name, {
+      connections: shape.connections,
+      routePrefixes: routePrefixes(shape),
+      tls: shape.tls,
+    });
     stage.upstreams.complaints();
     const before = await stage.upstreams.seen();
     const scene: Scene = {
@@ -104,21 +108,19 @@ export async function playScene(
 function start(
   { upstreams, pinning, programs, secret }: Stage,
   name: ProxyName,
-  connections: number,
-  prefixes: readonly string[],
+  options: Pick<StartOptions, "connections" | "routePrefixes" | "tls">,
 ): Promise<RunningProxy> {
   return startProxy(name, {
     upstreams: upstreams.ports,
     pinning,
     programs,
     secret,
-    connections,
-    routePrefixes: prefixes,
+    ...options,
   });
 }
 
 async function judgeSome(stage: Stage, shape: Shape, { proxy, requestFile, complain }: Scene): Promise<void> {
-  const { uploadBytes } = shape;
+  const { uploadBytes, tls } = shape;
   const answers = Math.max(16, Math.min(judgedAnswers, Math.floor(judgedBytes / bodyBytes(shape))));
   const connections = Math.min(64, shape.connections);
   const { port } = proxy;
@@ -126,6 +128,7 @@ async function judgeSome(stage: Stage, shape: Shape, { proxy, requestFile, compl
     {
       kind: "closed-loop",
       port,
+      tls,
       connections,
       requestFile,
       uploadBytes,

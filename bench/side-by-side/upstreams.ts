@@ -85,7 +85,7 @@ async function startNginxUpstreams({ loadCpu }: Pinning): Promise<Upstreams> {
   for (const { name, bodyBytes } of pages) writeFileSync(join(directory, name), "x".repeat(bodyBytes));
   writeFileSync(configFile, upstreamConfig({ directory, stablePort, canaryPort, statusPort }));
   const command = nginxCommand(directory, configFile);
-  const server = await startNative({ command, cpu: loadCpu, port: stablePort, directory });
+  const server = await startNative({ command, cpu: loadCpu, port: stablePort, tls: false, directory });
   let ownRequests = 0;
   return {
     description: "upstreams on nginx",

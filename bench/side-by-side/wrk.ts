@@ -5,6 +5,7 @@ import type { RunningLoad } from "./running-load.ts";
 interface WrkLoad {
   readonly file: string;
   readonly port: number;
+  readonly tls: boolean;
   readonly cpu: number | undefined;
   readonly connections: number;
   readonly requestFile: string;
@@ -20,11 +21,11 @@ const endsWithinMs = 15_000;
 
 /** wrk replaying a request file until it is stopped. */
 export function startWrk(load: WrkLoad): RunningLoad {
-  const { file, port, connections, requestFile, uploadBytes } = load;
+  const { file, port, tls, connections, requestFile, uploadBytes } = load;
   const options = ["-t", "1", "-c", String(connections), "-d", `${longestSeconds}s`, "--timeout", "10s", "-s", script];
   const replayed = ["--", requestFile, String(uploadBytes)];
   const child = new Child({
-    command: [file, ...options, `http://127.0.0.1:${port}/`, ...replayed],
+    command: [file, ...options, `${tls ? "https" : "http"}://127.0.0.1:${port}/`, ...replayed],
     cpu: load.cpu,
     messages: false,
     output: "kept",

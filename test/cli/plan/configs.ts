@@ -1,3 +1,4 @@
+import { readFileSync } from "node:fs";
 import type { LoadedConfig } from "../../../src/cli/load-config.ts";
 import { loadConfigText } from "../../../src/config/load.ts";
 
@@ -24,7 +25,7 @@ export function load(yaml: string, secrets: Readonly<Record<string, string>> = {
   const loaded = loadConfigText(yaml, {
     file: "/perch.yaml",
     env: {},
-    readFile: (path) => Buffer.from(secrets[path.slice(1)] ?? ""),
+    readFile: (path) => (path.endsWith(".pem") ? readFileSync(path) : Buffer.from(secrets[path.slice(1)] ?? "")),
     randomSecret: () => Buffer.alloc(32, "s"),
   });
   if (!loaded.ok) throw new Error(loaded.problems.map(({ message }) => message).join("\n"));
