@@ -4,6 +4,7 @@ import type { FastifyInstance } from "fastify";
 import { createAdminServer } from "./admin/server.ts";
 import { adminView } from "./admin-view.ts";
 import type { BindAddress } from "./config/compiled-config.ts";
+import { DatabaseFile } from "./config/database-file.ts";
 import { formatDiagnostic } from "./config/diagnostics.ts";
 import { type LoadedConfig, type LoadResult, loadConfigFile, loadConfigText } from "./config/load.ts";
 import { FileWatcher } from "./config/watch.ts";
@@ -70,7 +71,7 @@ export class App {
     // The watch stands before the first load, so that a change in between is seen as one.
     const watcher = watch(options.source, log);
     const loader = createLoader(options);
-    const first = loader.load();
+    const first = await loader.load();
     if (!first.ok) {
       watcher?.close();
       throw new StartError(first.problems.map(formatDiagnostic));
@@ -211,7 +212,7 @@ function createServing(foundation: Foundation, cells: CellRegistry, accessLines:
 }
 
 interface Loader {
-  readonly load: () => LoadResult;
+  readonly load: () => Promise<LoadResult>;
   /** One random secret a release for the life of the process: a reload must not void the pins that it signed before. */
   readonly secrets: ReadonlyMap<string, Uint8Array>;
 }
@@ -223,8 +224,23 @@ function createLoader({ source, env }: AppOptions): Loader {
     secrets.set(release, secret);
     return secret;
   };
-  if (source.kind === "file") return { secrets, load: () => loadConfigFile(source.path, { env, randomSecret, nowMs }) };
-  return { secrets, load: () => loadConfigText(source.text, { file: source.name, env, randomSecret, nowMs }) };
+  const database = new DatabaseFile();
+  const options = { env, randomSecret, nowMs, openDatabase: database.open };
+  const look = () =>
+    source.kind === "file"
+      ? loadConfigFile(source.path, options)
+      : loadConfigText(source.text, { ...options, file: source.name });
+  return { secrets, load: () => loadWhole(look, database) };
+}
+
+/** How often a load is tried whose database changes while it is read. */
+const mostLooks = 5;
+
+/** Looks again with the database that the look before lacked, since a load waits for nothing. */
+async function loadWhole(look: () => LoadResult, database: DatabaseFile): Promise<LoadResult> {
+  let result = look();
+  for (let looks = 1; looks < mostLooks && (await database.readMissing()); looks++) result = look();
+  return result;
 }
 
 /** The configuration's file, and those it names, as far as they are known. */

@@ -20,7 +20,7 @@ export interface ConfigStatus {
 
 export interface ReloaderParts {
   readonly file: string;
-  readonly load: () => LoadResult;
+  readonly load: () => Promise<LoadResult>;
   /** Builds it aside, wherever requests are served. */
   readonly prepare: (loaded: LoadedConfig) => Promise<Preparation>;
   readonly cells: ReloadCells;
@@ -70,7 +70,7 @@ export class Reloader {
 
   async #look(): Promise<void> {
     const { cells, nowMs, onFiles } = this.#parts;
-    const result = this.#parts.load();
+    const result = await this.#parts.load();
     onFiles(result.ok ? result.compiled.files : result.files);
     if (!result.ok) {
       this.#refuse(result.problems);

@@ -256,5 +256,5 @@ it("the library loads no server and no client, nor anything that listens or logs
   const child = spawn(process.execPath, ["--input-type=module", "--eval", script], {
     stdio: ["ignore", "pipe", "inherit"],
   });
-  expect(await json(child.stdout)).toEqual({ packages: ["ipaddr.js", "re2js", "yaml"], own: [] });
+  expect(await json(child.stdout)).toEqual({ packages: ["ipaddr.js", "mmdb-lib", "re2js", "yaml"], own: [] });
 });

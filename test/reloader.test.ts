@@ -23,7 +23,7 @@ function reloader(first: number) {
   const made = new Reloader(
     {
       file: "perch.yaml",
-      load: () => {
+      async load() {
         looks.push(port);
         return load(port);
       },
@@ -55,7 +55,8 @@ describe("a reload while another is under way", () => {
     const first = made.reload();
     becomes(3);
     const asked = [made.reload(), made.reload(), made.reload()];
-    expect([looks, preparing.length]).toEqual([[2], 1]);
+    await expect.poll(() => preparing.length).toBe(1);
+    expect(looks).toEqual([2]);
     preparing[0]?.answer(prepared);
     await expect.poll(() => preparing.length).toBe(2);
     expect([looks, made.status.hash]).toEqual([[2, 3], hashOf(2)]);
@@ -70,6 +71,7 @@ describe("a configuration that can not be prepared", () => {
     const { made, becomes, preparing, cells } = reloader(1);
     becomes(2);
     const first = made.reload();
+    await expect.poll(() => preparing.length).toBe(1);
     preparing[0]?.answer({ kind: "failed", why: "worker 2: it ended with code 7" });
     await first;
     expect(made.status).toMatchObject({ hash: hashOf(1), lastError: { atMs: 0 } });
@@ -79,6 +81,7 @@ describe("a configuration that can not be prepared", () => {
     expect([cells.failed.value, cells.lastSuccessful.value]).toEqual([1, 0]);
 
     const second = made.reload();
+    await expect.poll(() => preparing.length).toBe(2);
     preparing[1]?.answer(prepared);
     await second;
     expect(made.status).toMatchObject({ hash: hashOf(2), lastError: undefined });

@@ -1,3 +1,4 @@
+import { geoFields } from "../identify/geo-database.ts";
 import { cookieName, headerName, queryName } from "./domain-scalars.ts";
 import { claimPath } from "./jwt-schema.ts";
 import { list } from "./kit/collections.ts";
@@ -19,12 +20,12 @@ const attributeSource = object(
     query: optional("The query parameter that holds the value.", queryName),
     clientAddress: optional("The client's address, as derived by trustedProxies; always true.", yes()),
     jwt: optional("The claim of a verified token that holds the value; a list leads to one inside others.", claimPath),
+    geo: optional("What the database knows of the derived client address.", oneOf(geoFields)),
     trust,
   },
   {
     what: "a source",
-    later: ["geo"],
-    exactlyOneOf: ["header", "cookie", "query", "clientAddress", "jwt"],
+    exactlyOneOf: ["header", "cookie", "query", "clientAddress", "jwt", "geo"],
   },
 );
 

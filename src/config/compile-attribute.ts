@@ -1,4 +1,5 @@
 import type { AttributeSource, AttributeSpec } from "../identify/attribute-spec.ts";
+import type { GeoField } from "../identify/geo-database.ts";
 import type { AttributeConfig } from "./attribute-schema.ts";
 import type { ClaimPaths } from "./compile-jwt.ts";
 import { isFramingHeader } from "./framing-headers.ts";
@@ -13,6 +14,8 @@ export interface AttributeScope {
   readonly proxiesKnown: boolean;
   /** Whether the file says how tokens are verified. */
   readonly jwtKnown: boolean;
+  /** Whether the file names a database. */
+  readonly geoKnown: boolean;
   readonly claims: ClaimPaths;
   readonly reading: Reading;
 }
@@ -30,28 +33,41 @@ export function compileAttribute(entry: Entry<AttributeConfig>, scope: Attribute
 
 type SourceConfig = AttributeConfig["from"][number];
 
-function compileSource(
-  source: SourceConfig,
-  attribute: AttributeConfig,
-  { proxiesKnown, jwtKnown, claims, reading }: AttributeScope,
-): AttributeSource {
+function compileSource(source: SourceConfig, attribute: AttributeConfig, scope: AttributeScope): AttributeSource {
+  const { proxiesKnown, reading } = scope;
   const { trust } = source;
   if (source.clientAddress === true) {
     checkClientAddress(source, attribute, reading);
     return { kind: "clientAddress" };
   }
-  if (source.jwt !== undefined) {
-    if (!jwtKnown) {
-      const message = "the file does not say how tokens are verified";
-      reading.error(reading.keySpanOf(source, "jwt"), "missing-key", message, "add jwt: { keys: [...] } at its top");
-    }
-    refuseTrust(source, "a claim, which counts because it is verified", reading);
-    return { kind: "jwt", claim: claims.indexOf(source.jwt), path: source.jwt };
-  }
+  if (source.jwt !== undefined) return compileClaim(source, source.jwt, scope);
+  if (source.geo !== undefined) return compilePlace(source, source.geo, scope);
   if (trust === "proxies") checkTrust(source, proxiesKnown, reading);
   if (source.header !== undefined) return { kind: "header", name: source.header, trust };
   if (source.cookie !== undefined) return { kind: "cookie", name: source.cookie, trust };
   return { kind: "query", name: source.query ?? "", trust };
+}
+
+function compileClaim(
+  source: SourceConfig,
+  path: readonly string[],
+  { jwtKnown, claims, reading }: AttributeScope,
+): AttributeSource {
+  if (!jwtKnown) {
+    const message = "the file does not say how tokens are verified";
+    reading.error(reading.keySpanOf(source, "jwt"), "missing-key", message, "add jwt: { keys: [...] } at its top");
+  }
+  refuseTrust(source, "a claim, which counts because it is verified", reading);
+  return { kind: "jwt", claim: claims.indexOf(path), path };
+}
+
+function compilePlace(source: SourceConfig, field: GeoField, { geoKnown, reading }: AttributeScope): AttributeSource {
+  if (!geoKnown) {
+    const message = "the file names no database of places";
+    reading.error(reading.keySpanOf(source, "geo"), "missing-key", message, "add geo: { database: FILE } at its top");
+  }
+  refuseTrust(source, "a place, which comes of the client address that trustedProxies derive", reading);
+  return { kind: "geo", field };
 }
 
 function checkClientAddress(source: SourceConfig, { type }: AttributeConfig, reading: Reading): void {

@@ -1,5 +1,7 @@
 import type { ValueList } from "../decide/condition.ts";
 import type { AttributeType } from "../decide/facts.ts";
+import type { GeoDatabase } from "../identify/geo-database.ts";
+import type { OpenedDatabase } from "./database-file.ts";
 import type { Reading } from "./kit/schema.ts";
 import type { Span } from "./kit/source-text.ts";
 import type { NamedFiles } from "./named-files.ts";
@@ -17,6 +19,8 @@ export interface CompileOptions {
   readonly randomSecret: (release: string) => Uint8Array;
   /** The wall clock, for warnings of certificates that end; without it there are none. */
   readonly nowMs?: () => number;
+  /** Opens a database by its absolute path. */
+  readonly openDatabase: (path: string) => OpenedDatabase;
   /** Whether keys may be named by where they are published. Default: fetched. */
   readonly publishedKeys?: "fetched" | "refused";
 }
@@ -29,14 +33,20 @@ export class CompileContext {
   /** What certificates' ends are judged by; undefined where nobody wants to hear of them. */
   readonly nowMs: (() => number) | undefined;
   readonly publishedKeys: "fetched" | "refused";
+  readonly #openDatabase: CompileOptions["openDatabase"];
   readonly #lists = new Map<string, ValueList | undefined>();
 
-  constructor(reading: Reading, files: NamedFiles, { randomSecret, nowMs, publishedKeys = "fetched" }: CompileOptions) {
+  constructor(
+    reading: Reading,
+    files: NamedFiles,
+    { randomSecret, nowMs, publishedKeys = "fetched", openDatabase }: CompileOptions,
+  ) {
     this.reading = reading;
     this.files = files;
     this.randomSecret = randomSecret;
     this.nowMs = nowMs;
     this.publishedKeys = publishedKeys;
+    this.#openDatabase = openDatabase;
   }
 
   /** Undefined, with the problem told, where the list can not be used. */
@@ -68,6 +78,13 @@ export class CompileContext {
   file(written: string, limitBytes: number, span: Span): { path: string; bytes: Uint8Array } | undefined {
     const contents = this.files.read(written, limitBytes);
     return contents.kind === "read" ? contents : this.badFile(span, contents.path, contents.why);
+  }
+
+  /** Undefined, with the problem told, where it can not be used. */
+  database(written: string, span: Span): GeoDatabase | undefined {
+    const path = this.files.note(written);
+    const opened = this.#openDatabase(path);
+    return "problem" in opened ? this.badFile(span, path, opened.problem) : opened;
   }
 
   badFile(span: Span, path: string, why: string): undefined {

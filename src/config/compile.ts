@@ -1,6 +1,7 @@
 import { checkListeners } from "./check-listeners.ts";
 import { compileAttribute } from "./compile-attribute.ts";
 import type { CompileContext } from "./compile-context.ts";
+import { compileGeo } from "./compile-geo.ts";
 import { ClaimPaths, compileJwt } from "./compile-jwt.ts";
 import { compileListener } from "./compile-listener.ts";
 import { compileMirror } from "./compile-mirror.ts";
@@ -32,9 +33,10 @@ export function compileConfig(config: Config, context: CompileContext): Compiled
   const proxiesKnown = !whole || config.trustedProxies.length > 0;
   const claims = new ClaimPaths();
   const jwtKnown = reading.has(config, "jwt");
-  const scope = { proxiesKnown, jwtKnown, claims, reading };
+  const scope = { proxiesKnown, jwtKnown, geoKnown: reading.has(config, "geo"), claims, reading };
   const attributes = config.attributes.map((entry) => compileAttribute(entry, scope));
   const jwt = compileJwt(config, claims, context);
+  const geo = compileGeo(config, context);
   const table = new KnownAttributes(reading.namesIn(config, "attributes"), attributes);
   const services = config.services.map((entry) => compileService(entry, reading));
   const routes = compileRoutes(config.routes, scopeOf(config, reading), context);
@@ -71,12 +73,13 @@ export function compileConfig(config: Config, context: CompileContext): Compiled
     dns: { servers: config.dns.servers, minTtlMs: config.dns.minTtl, maxTtlMs: config.dns.maxTtl },
     attributes,
     jwt,
+    geo,
     services,
     releases,
     mirrors,
     routes,
     unsignedReleases: config.releases.filter(({ value }) => !hasSecret(value)).map(({ name }) => name),
-    files: context.files.contents().map((file) => file.path),
+    files: context.files.paths(),
   });
 }
 

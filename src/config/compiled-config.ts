@@ -3,6 +3,7 @@ import type { ReleaseSpec } from "../decide/release.ts";
 import type { TlsSpec } from "../front/tls-termination.ts";
 import type { UnixAddress } from "../front/unix-socket.ts";
 import type { AttributeSpec } from "../identify/attribute-spec.ts";
+import type { GeoDatabase } from "../identify/geo-database.ts";
 import type { JwtSpec } from "../identify/jwt-verifier.ts";
 import type { RedirectSpec } from "../route/redirect-spec.ts";
 import type { RouteMatch } from "../route/route-match.ts";
@@ -101,6 +102,8 @@ export interface CompiledConfig extends StaticConfig {
   readonly attributes: readonly AttributeSpec[];
   /** How tokens are verified; undefined where none is read. */
   readonly jwt: JwtSpec | undefined;
+  /** Where clients are; undefined where no database is named. */
+  readonly geo: GeoDatabase | undefined;
   readonly services: readonly ServiceSpec[];
   readonly releases: readonly ReleaseSpec[];
   /** At most one a release. */

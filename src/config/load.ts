@@ -1,7 +1,9 @@
 import { createHash } from "node:crypto";
+import type { DatabaseContents } from "../identify/geo-database.ts";
 import { compileConfig } from "./compile.ts";
 import { CompileContext, type CompileOptions } from "./compile-context.ts";
 import type { CompiledConfig } from "./compiled-config.ts";
+import { readDatabase } from "./database-file.ts";
 import { type Diagnostic, diagnoseFile } from "./diagnostics.ts";
 import type { Environment } from "./kit/environment.ts";
 import { deepFreeze } from "./kit/freeze.ts";
@@ -17,6 +19,8 @@ export interface ConfigSources {
   readonly text: string;
   /** Contents of the files that it names, by absolute path. */
   readonly files: ReadonlyMap<string, Uint8Array>;
+  /** Of the database that it names. */
+  readonly database: DatabaseContents | undefined;
 }
 
 /** A configuration that may be used, or all that is wrong with it. */
@@ -42,11 +46,13 @@ export type LoadResult =
 /** A configuration that may be used. */
 export type LoadedConfig = Extract<LoadResult, { ok: true }>;
 
-export interface LoadOptions extends CompileOptions {
+export interface LoadOptions extends Omit<CompileOptions, "openDatabase"> {
   /** What `${NAME}` may refer to. */
   readonly env: Environment;
   /** Reads a file that the configuration names, by its absolute path. Default: a regular file, by `fs`. */
   readonly readFile?: ReadFile;
+  /** Opens a database by its absolute path. Default: it is read whole, at once. */
+  readonly openDatabase?: CompileOptions["openDatabase"];
 }
 
 /** A larger file is a mistake, or an attack. */
@@ -84,9 +90,9 @@ export function loadConfigText(text: string, options: LoadOptions & { readonly f
   const loaded = readAndCompile(problems, files, options);
   const found = problems.diagnostics();
   if (loaded === undefined || problems.failed) {
-    return Object.freeze({ ok: false, problems: found, files: files.contents().map(({ path }) => path) });
+    return Object.freeze({ ok: false, problems: found, files: files.paths() });
   }
-  const sources = { text, files: files.bytes() };
+  const sources = { text, files: files.bytes(), database: loaded.compiled.geo?.contents };
   return Object.freeze({ ok: true, ...loaded, hash: hashOf(sources), sources, warnings: found });
 }
 
@@ -98,9 +104,10 @@ function readAndCompile(
   const tree = parseYamlTree(problems, options.env);
   if (tree === undefined) return undefined;
   const reading = new Reading(problems);
+  const openDatabase = (path: string) => readDatabase(path, options.readFile);
   const config = configSchema.read(tree, reading);
   if (config === broken) return undefined;
-  const compiled = compileConfig(config, new CompileContext(reading, files, options));
+  const compiled = compileConfig(config, new CompileContext(reading, files, { openDatabase, ...options }));
   return { config: deepFreeze(config), compiled };
 }
 
@@ -109,9 +116,11 @@ function refused(problem: Diagnostic): LoadResult {
 }
 
 /** Each part with its length, so that no two sets of files share a hash by where one ends. */
-function hashOf({ text, files }: ConfigSources): string {
+function hashOf({ text, files, database }: ConfigSources): string {
   const hash = createHash("sha256");
-  for (const bytes of [Buffer.from(text), ...files.values()]) {
+  // A database has been hashed where it was read: it may be hundreds of megabytes.
+  const digest = database === undefined ? [] : [Buffer.from(database.digest)];
+  for (const bytes of [Buffer.from(text), ...files.values(), ...digest]) {
     hash.update(`${bytes.length}\n`).update(bytes);
   }
   return hash.digest("hex");

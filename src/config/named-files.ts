@@ -5,7 +5,7 @@ import { dirname, resolve } from "node:path";
 export type ReadFile = (path: string) => Uint8Array;
 
 /** A file that is no regular one, or too large: told like `fs`'s own errors, by a code. */
-class UnfitFileError extends Error {
+export class UnfitFileError extends Error {
   override readonly name = "UnfitFileError";
   readonly code: "not-regular" | "too-large";
 
@@ -73,11 +73,19 @@ export class NamedFiles {
   readonly #folder: string;
   readonly #readFile: ReadFile | undefined;
   readonly #read = new Map<string, FileContents>();
+  readonly #noted = new Set<string>();
 
   /** Relative paths start from the folder of the configuration file. */
   constructor(configFile: string, readFile: ReadFile | undefined) {
     this.#folder = dirname(resolve(configFile));
     this.#readFile = readFile;
+  }
+
+  /** The path of a file that is named and read by others; they tell its digest, which stands for its contents. */
+  note(written: string): string {
+    const path = resolve(this.#folder, written);
+    this.#noted.add(path);
+    return path;
   }
 
   read(written: string, limitBytes: number): FileContents {
@@ -92,6 +100,11 @@ export class NamedFiles {
   /** All that were asked for, readable or not, in the order they were asked for. */
   contents(): readonly FileContents[] {
     return [...this.#read.values()];
+  }
+
+  /** The paths of all that are named. */
+  paths(): readonly string[] {
+    return [...this.#read.keys(), ...this.#noted];
   }
 
   /** Those that could be read. */

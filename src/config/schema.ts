@@ -1,7 +1,7 @@
 import { attributeName, attributeSchema } from "./attribute-schema.ts";
 import { conditionWords } from "./condition-schema.ts";
 import { dnsSchema } from "./dns-schema.ts";
-import { bindAddress, proxyRange, resourceName } from "./domain-scalars.ts";
+import { bindAddress, filePath, proxyRange, resourceName } from "./domain-scalars.ts";
 import { jwtSchema } from "./jwt-schema.ts";
 import { list, mapOf } from "./kit/collections.ts";
 import { Definitions, type JsonSchema } from "./kit/json-schema.ts";
@@ -110,6 +110,13 @@ export const configSchema = object(
       {},
     ),
     jwt: optional("How tokens are verified whose claims attributes read.", jwtSchema),
+    geo: optional(
+      "Where clients are.",
+      object(
+        { database: required("A MaxMind database (.mmdb); read again when it changes.", filePath) },
+        { what: "geo" },
+      ),
+    ),
     services: required(
       "What clients call, by name.",
       mapOf(resourceName, serviceSchema, { of: "services", min: 1 }),
@@ -122,7 +129,7 @@ export const configSchema = object(
       [],
     ),
   },
-  { what: "the configuration", later: ["geo"] },
+  { what: "the configuration" },
 );
 
 /** A configuration as the file gives it, with defaults in place of what it leaves out. */

@@ -1,5 +1,6 @@
 import type { AttributeType } from "../decide/facts.ts";
 import type { AttributeSource, AttributeSpec } from "./attribute-spec.ts";
+import type { GeoDatabase } from "./geo-database.ts";
 import type { JwtVerifier } from "./jwt-verifier.ts";
 import type { UnusableCause } from "./unusable.ts";
 
@@ -11,9 +12,10 @@ export interface AttributeErrorSink {
 /** What answers for sources that are more than a text in the request; undefined where no attribute asks. */
 export interface Lookups {
   readonly jwt: JwtVerifier | undefined;
+  readonly geo: GeoDatabase | undefined;
 }
 
-export const noLookups: Lookups = Object.freeze({ jwt: undefined });
+export const noLookups: Lookups = Object.freeze({ jwt: undefined, geo: undefined });
 
 export interface Attribute {
   readonly name: string;

@@ -8,6 +8,7 @@ import { deriveClientAddress } from "./client-address.ts";
 import { findCookie } from "./cookies.ts";
 import { decodeText } from "./decode-text.ts";
 import { type ForwardedHeaders, forwardedHeaders, isHttps } from "./forwarded.ts";
+import type { GeoField } from "./geo-database.ts";
 import type { VerifiedToken } from "./jwt-verifier.ts";
 import { parseQuery } from "./query.ts";
 import { type RequestHead, repeated } from "./request-head.ts";
@@ -20,6 +21,7 @@ const unread: unique symbol = Symbol("unread");
 /** Remembered of what was asked for and is not there. */
 const absent: unique symbol = Symbol("absent");
 
+const unreadablePlace = new Unusable("geo-unreadable");
 const sentTwice = new Unusable("repeated");
 
 function causeOf(text: string | typeof repeated | Unusable): UnusableCause {
@@ -157,7 +159,15 @@ export class RequestFacts implements Facts {
         return this.clientAddress?.text;
       case "jwt":
         return this.#readClaim(source.claim);
+      case "geo":
+        return this.#readPlace(source.field);
     }
+  }
+
+  #readPlace(field: GeoField): string | undefined | Unusable {
+    const { clientAddress } = this;
+    const place = clientAddress && this.#table.lookups.geo?.lookup(clientAddress);
+    return place?.readable === false ? unreadablePlace : place?.[field];
   }
 
   /** The token is verified once, however many attributes read it. */

@@ -4,11 +4,12 @@ import type { AttributeSource, AttributeSpec } from "../identify/attribute-spec.
 import { AttributeTable } from "../identify/attributes.ts";
 import type { Caller } from "../identify/caller.ts";
 import { findCookie } from "../identify/cookies.ts";
+import type { GeoField } from "../identify/geo-database.ts";
 import { parseQuery } from "../identify/query.ts";
 import { RequestFacts } from "../identify/request-facts.ts";
 import { type RequestHead, repeated } from "../identify/request-head.ts";
 import { tokenText } from "../identify/token-text.ts";
-import type { UnusableCause } from "../identify/unusable.ts";
+import type { TokenFailure, UnusableCause } from "../identify/unusable.ts";
 import type { Snapshot } from "./snapshot.ts";
 
 /** An attribute's value as JSON can hold it: times in RFC 3339, versions and addresses as their text. */
@@ -89,6 +90,7 @@ class Sources {
   whyNot(index: number, source: AttributeSource, type: AttributeSpec["type"]): string {
     if (source.kind === "clientAddress") return "not known";
     if (source.kind === "jwt") return this.#whyNoClaim(index, type);
+    if (source.kind === "geo") return this.#whyNoPlace(index, source.field, type);
     const sent = this.#sent(source);
     if (sent === undefined) return "absent";
     if (sent === "") return "empty, so it counts as absent";
@@ -106,7 +108,16 @@ class Sources {
     if (jwt === undefined || tokenText(this.#head, jwt.from) === undefined) return "the request carries no token";
     const cause = this.#errors.get(index);
     if (cause === undefined) return "the token has no such claim";
-    return cause === "unparsable" ? `the claim can not be read as ${type}` : tokenWords[cause];
+    if (cause === "unparsable" || cause === "geo-unreadable") return `the claim can not be read as ${type}`;
+    return tokenWords[cause];
+  }
+
+  #whyNoPlace(index: number, field: GeoField, type: AttributeSpec["type"]): string {
+    const cause = this.#errors.get(index);
+    if (cause === "geo-unreadable") return "what the database has of the client's address can not be read";
+    return cause === undefined
+      ? `the database knows no ${field} of the client's address`
+      : `it can not be read as ${type}`;
   }
 
   #sent({ kind, name }: NamedSource): string | undefined | typeof repeated {
@@ -124,7 +135,7 @@ class Sources {
 type NamedSource = Extract<AttributeSource, { readonly name: string }>;
 
 /** The cause, which is also the metric's label, in words. */
-const tokenWords: Readonly<Record<Exclude<UnusableCause, "unparsable">, string>> = {
+const tokenWords: Readonly<Record<TokenFailure | "repeated", string>> = {
   repeated: "the token was sent more than once",
   "jwt-oversized": "the token is too long",
   "jwt-malformed": "it is no token that can be read",
@@ -139,6 +150,7 @@ const tokenWords: Readonly<Record<Exclude<UnusableCause, "unparsable">, string>>
 
 function sourceName(source: AttributeSource): string {
   if (source.kind === "clientAddress") return "the client's address";
+  if (source.kind === "geo") return `${source.field} of the client's address`;
   return source.kind === "jwt" ? `claim ${source.path.join(" › ")}` : `${source.kind} ${source.name}`;
 }
 

@@ -3,11 +3,11 @@ import type { AddressRange } from "../decide/address.ts";
 import { Release } from "../decide/decide.ts";
 import type { ReleaseSpec } from "../decide/release.ts";
 import type { AttributeSpec } from "../identify/attribute-spec.ts";
-import { AttributeTable, type Lookups, noLookups } from "../identify/attributes.ts";
+import { AttributeTable, type Lookups } from "../identify/attributes.ts";
 import { CookieNames } from "../identify/cookies.ts";
 import { JwtVerifier } from "../identify/jwt-verifier.ts";
 import type { PublishedKeyGeneration } from "../identify/published-keys.ts";
-import { textFailures, tokenFailures, type UnusableCause } from "../identify/unusable.ts";
+import { placeFailures, textFailures, tokenFailures, type UnusableCause } from "../identify/unusable.ts";
 import type {
   AttributeCells,
   CellGeneration,
@@ -198,13 +198,13 @@ function assignable({ versions, propagate }: ReleaseSpec): readonly string[] {
 }
 
 function unusableCauses({ from }: AttributeSpec): readonly UnusableCause[] {
-  return from.some(({ kind }) => kind === "jwt") ? [...textFailures, ...tokenFailures] : textFailures;
+  const reads = (wanted: string) => from.some(({ kind }) => kind === wanted);
+  return [...textFailures, ...(reads("jwt") ? tokenFailures : []), ...(reads("geo") ? placeFailures : [])];
 }
 
-function lookupsOf({ jwt }: CompiledConfig, { keys }: SnapshotParts): Lookups {
-  if (jwt === undefined) return noLookups;
-  const published = jwt.urls.map((url) => keys.keysAt(url));
-  return { jwt: new JwtVerifier(jwt, published) };
+function lookupsOf({ jwt, geo }: CompiledConfig, { keys }: SnapshotParts): Lookups {
+  const published = jwt?.urls.map((url) => keys.keysAt(url)) ?? [];
+  return { jwt: jwt && new JwtVerifier(jwt, published), geo };
 }
 
 function buildService(spec: ServiceSpec, parts: SnapshotParts): Service {

@@ -1,5 +1,6 @@
 import type { Environment } from "../config/kit/environment.ts";
 import { type ConfigSources, type LoadedConfig, loadConfigText } from "../config/load.ts";
+import { GeoDatabase } from "../identify/geo-database.ts";
 
 /**
  * A configuration as it travels to a worker: it holds functions once compiled, which cannot be sent, so each worker
@@ -21,11 +22,14 @@ export function compileInput(input: ConfigInput, env: Environment): LoadedConfig
     env,
     readFile: (path) => known(input.files, path),
     randomSecret: (release) => known(input.secrets, release),
+    openDatabase: () => GeoDatabase.open(input.database ?? noDatabase),
   });
   if (!loaded.ok) throw new TypeError(`the configuration does not compile: ${loaded.problems[0]?.message}`);
   if (loaded.hash !== input.hash) throw new TypeError(`the configuration has the hash ${loaded.hash}`);
   return loaded;
 }
+
+const noDatabase = { bytes: new Uint8Array(), digest: "" };
 
 function known(map: ReadonlyMap<string, Uint8Array>, key: string): Uint8Array {
   const bytes = map.get(key);

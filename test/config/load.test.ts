@@ -110,7 +110,7 @@ describe("a configuration text", () => {
       .replace("    service: shop\n    release: shop\n", "    service: shpo\n    relase: shop\n")
       .replace("[{ header: x-app }]", "[{ jwt: app }]");
     expect(problemsOf(load(text))).toEqual([
-      '10:33: error: "jwt" is not supported by this version of Perch',
+      "10:33: error: the file does not say how tokens are verified; add jwt: { keys: [...] } at its top",
       '18:26: error: "2" is not a duration; write a unit, as in 2s',
       '22:11: error: unknown attribute "usrId"; did you mean "userId"?',
       '29:15: error: another rule of this release is called "first" already',

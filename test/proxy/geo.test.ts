@@ -1,0 +1,104 @@
+import { writeFile } from "node:fs/promises";
+import { join } from "node:path";
+import { describe, expect, it } from "vitest";
+import { createEngine } from "../../src/index.ts";
+import { perch, upstream } from "../kit/freed.ts";
+import { mmdb, RawOctets } from "../kit/mmdb.ts";
+import { exchange, lanes } from "../kit/one-service.ts";
+import { changeablePerch, freePorts, renameOver, soon, temporaryFolder } from "../kit/served.ts";
+
+const of = (country: string) => ({ country: { iso_code: country }, subdivisions: [{ iso_code: "BJ" }] });
+
+const config = (database: string, stable: string, canary: string) => `
+trustedProxies: [127.0.0.0/8]
+geo: { database: ${database} }
+attributes:
+  country: { type: string, from: [{ geo: country }] }
+  region: { type: string, from: [{ geo: region }] }
+services:
+  shop: { versions: { stable: { endpoints: ["${stable}"] }, canary: { endpoints: ["${canary}"] } } }
+releases:
+  shop:
+    rules: [{ name: near, when: { any: [{ country: DE }, { region: CN-BJ }] }, use: canary }]
+    split: { stable: 100, canary: 0 }
+routes: [{ name: shop, service: shop, release: shop }]`;
+
+async function shop(contents: Uint8Array = mmdb({ "198.51.100.0/24": of("CN"), "2001:db8::/32": of("DE") })) {
+  const database = join(await temporaryFolder(), "places.mmdb");
+  await writeFile(database, contents);
+  const [stable, canary] = [await upstream("stable"), await upstream("canary")];
+  return { database, yaml: config(database, stable.origin, canary.origin) };
+}
+
+async function served(port: number, client: string): Promise<string> {
+  const fields = `Host: shop\r\nConnection: close\r\nX-Forwarded-For: ${client}\r\n`;
+  const answer = await exchange(port, `GET / HTTP/1.1\r\n${fields}\r\n`);
+  return /x-upstream: (\w+)/i.exec(answer)?.[1] ?? answer;
+}
+
+describe.each(lanes)("where a client is, $lane lane", ({ fastLane }) => {
+  it("is told by the address that trusted proxies derive, and a broken record is counted", async () => {
+    const broken = new RawOctets(Buffer.from([0, 0]));
+    const contents = mmdb({ "198.51.100.0/24": of("CN"), "2001:db8::/32": of("DE"), "203.0.113.0/24": broken });
+    const { yaml } = await shop(contents);
+    const started = await perch(`fastLane: ${fastLane}\n${yaml}`);
+    const answers = ["198.51.100.9", "2001:db8::1", "192.0.2.1", "203.0.113.1", "garbage"];
+    expect(await Promise.all(answers.map((client) => served(started.port, client)))).toEqual([
+      "canary",
+      "canary",
+      "stable",
+      "stable",
+      "stable",
+    ]);
+    const series = 'perch_attribute_errors_total{attribute="country",cause="geo-unreadable"}';
+    expect(await started.metric(series)).toBe(1);
+  });
+});
+
+describe("a database", () => {
+  it.each([1, 2])("that changes counts at once, and a broken one changes nothing: workers: %d", async (workers) => {
+    const { database, yaml } = await shop();
+    const text = `${freePorts}workers: ${workers}\n${yaml}`;
+    const { perch: started, reloadedBy } = await changeablePerch(text);
+    const at = async (client: string) =>
+      new Set(await Promise.all(Array.from({ length: 6 }, () => served(started.port, client))));
+    const replace = async (contents: Uint8Array) => {
+      await writeFile(`${database}.new`, contents);
+      await renameOver(database, contents as unknown as string);
+    };
+    expect(await at("198.51.100.9")).toEqual(new Set(["canary"]));
+    await reloadedBy(() => replace(mmdb({ "192.0.2.0/24": of("DE") })));
+    expect(await at("198.51.100.9")).toEqual(new Set(["stable"]));
+    expect(await at("192.0.2.1")).toEqual(new Set(["canary"]));
+
+    await replace(Buffer.from("no database"));
+    await expect.poll(() => started.metric("perch_config_last_reload_successful"), soon).toBe(0);
+    const { lastError } = (await (await started.admin("/api/config")).json()) as { lastError: { text: string } };
+    expect(lastError.text).toContain("places.mmdb can not be used: it is no MaxMind database (.mmdb)");
+    expect(await at("192.0.2.1")).toEqual(new Set(["canary"]));
+
+    const explained = await started.admin("/api/explain?url=http://shop/&client=192.0.2.1");
+    expect(await explained.json()).toMatchObject({
+      attributes: { country: { value: "DE", source: "country of the client's address" } },
+    });
+  });
+
+  it("that is not there keeps Perch from starting, with its place in the file", async () => {
+    const { database, yaml } = await shop();
+    const start = perch(yaml.replace(database, `${database}.gone`));
+    await expect(start).rejects.toThrow(
+      /:\d+:18: error: the file .*places\.mmdb\.gone can not be used: there is no such file/,
+    );
+  });
+
+  it("is read by the library, too", async () => {
+    const { yaml } = await shop();
+    const engine = createEngine(yaml, { env: {} });
+    const request = {
+      url: "/",
+      headers: { host: "shop", "x-forwarded-for": "198.51.100.9" },
+      remoteAddress: "127.0.0.1",
+    };
+    expect(engine.decide(request)).toMatchObject({ version: "canary", attributes: { country: "CN", region: "CN-BJ" } });
+  });
+});
