@@ -8,7 +8,7 @@ import { type ReadFile, readRegularFile, UnfitFileError, whyUnreadable } from ".
 export type OpenedDatabase = GeoDatabase | { readonly problem: string };
 
 /** Cities of the world are some 70 MiB. */
-export const largestDatabaseBytes = 256 * 1024 * 1024;
+const largestDatabaseBytes = 256 * 1024 * 1024;
 /** What is read and hashed in one turn of the event loop. */
 const pieceBytes = 1024 * 1024;
 
