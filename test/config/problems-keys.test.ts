@@ -30,12 +30,6 @@ const cases: readonly (readonly [string, string, string, readonly string[]])[] =
     ["38:5: error: a route needs one of the keys service, redirect"],
   ],
   [
-    "a key of a later version at the top",
-    "services:",
-    "jwt: { issuer: x }\nservices:",
-    ['12:1: error: "jwt" is not supported by this version of Perch'],
-  ],
-  [
     "a key of a later version in a service",
     "    default: stable",
     "    tls: {}\n    default: stable",
@@ -58,12 +52,6 @@ const cases: readonly (readonly [string, string, string, readonly string[]])[] =
     "    match: {",
     "    rewrite: /\n    match: {",
     ['35:5: error: "rewrite" is not supported by this version of Perch'],
-  ],
-  [
-    "a source of a later version",
-    "{ header: x-app }",
-    "{ jwt: app }",
-    ['10:33: error: "jwt" is not supported by this version of Perch'],
   ],
   [
     "workers that are no number",
@@ -125,7 +113,7 @@ const cases: readonly (readonly [string, string, string, readonly string[]])[] =
     "a source that has no kind",
     "{ query: orders }",
     "{ trust: proxies }",
-    ["7:34: error: a source needs one of the keys header, cookie, query, clientAddress"],
+    ["7:34: error: a source needs one of the keys header, cookie, query, clientAddress, jwt, geo"],
   ],
   [
     "an override that nobody can send",

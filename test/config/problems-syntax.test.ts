@@ -70,7 +70,7 @@ const cases: readonly (readonly [string, string, string, readonly string[]])[] =
     "services:",
     "colour: blue\nservices: [\n",
     [
-      '12:1: error: unknown key "colour" in the configuration; the keys are listeners, trustedProxies, exposeVersion, fastLane, admin, workers, accessLog, tracing, limits, attributes, services, releases, routes',
+      '12:1: error: unknown key "colour" in the configuration; the keys are listeners, trustedProxies, exposeVersion, pathNormalisation, fastLane, admin, workers, accessLog, tracing, limits, dns, attributes, jwt, geo, services, releases, routes',
       "13:11: error: expected a map of services, found a list",
       "16:5: error: block collections are not allowed within flow collections",
       "21:1: error: this line's indentation fits neither its neighbours nor its parent",
