@@ -1,0 +1,80 @@
+import { get } from "node:http";
+import type { Readable } from "node:stream";
+import { expect, it } from "vitest";
+import { perch, upstream } from "../kit/freed.ts";
+import { H2Client, h2cListener } from "../kit/h2-client.ts";
+import { h2Upstream } from "../kit/h2-upstream.ts";
+
+const event = (number: number) => `id: ${number}\ndata: event ${number}\n\n`;
+
+/** Sends the next event only once the one before has arrived, so whoever holds one back waits for ever. */
+class Script {
+  readonly #arrived = [0, 1, 2, 3].map(() => Promise.withResolvers<void>());
+
+  async play(write: (octets: string) => void, end: () => void): Promise<void> {
+    for (const number of [1, 2, 3]) {
+      write(event(number));
+      await this.#arrived[number]?.promise;
+    }
+    end();
+  }
+
+  async arriveOn(stream: Readable): Promise<string> {
+    let received = "";
+    for await (const chunk of stream) {
+      received += String(chunk);
+      this.#arrived[received.split("\n\n").length - 1]?.resolve();
+    }
+    return received;
+  }
+}
+
+const overHttp1 = async (script: Script) => {
+  const stable = await upstream("stable", (_request, response) => {
+    response.writeHead(200, { "content-type": "text/event-stream" });
+    void script.play(
+      (octets) => response.write(octets),
+      () => response.end(),
+    );
+  });
+  return stable.origin;
+};
+
+const overHttp2 = async (script: Script) => {
+  const stable = await h2Upstream((stream) => {
+    stream.respond({ ":status": 200, "content-type": "text/event-stream" });
+    void script.play(
+      (octets) => stream.write(octets),
+      () => stream.end(),
+    );
+  });
+  return stable.origin;
+};
+
+const asHttp1 = (origin: string): Promise<Readable> => {
+  const { promise, resolve } = Promise.withResolvers<Readable>();
+  get(origin, resolve);
+  return promise;
+};
+
+const asHttp2 = async (origin: string): Promise<Readable> => new H2Client(origin).stream();
+
+it.each([
+  ["in the fast lane", asHttp1, overHttp1, "on", "http1"],
+  ["in the standard lane", asHttp1, overHttp1, "off", "http1"],
+  ["from an HTTP/2 upstream to an HTTP/1.1 client", asHttp1, overHttp2, "on", "http2"],
+  ["from an HTTP/1.1 upstream to an HTTP/2 client", asHttp2, overHttp1, "on", "http1"],
+  ["over HTTP/2 on both sides", asHttp2, overHttp2, "on", "http2"],
+] as const)("each server-sent event arrives as it is sent, %s", async (_where, client, server, fastLane, protocol) => {
+  const script = new Script();
+  const { origin, metric } = await perch(
+    `
+fastLane: ${fastLane}
+services: { shop: { protocol: ${protocol}, versions: { stable: { endpoints: ["${await server(script)}"] } } } }
+routes: [{ name: all, service: shop }]`,
+    { listeners: h2cListener },
+  );
+  expect(await script.arriveOn(await client(origin))).toBe(event(1) + event(2) + event(3));
+  const handovers = await metric('perch_fast_lane_handovers_total{cause="head"}');
+  expect(handovers).toBe(client === asHttp2 ? 1 : 0);
+});
