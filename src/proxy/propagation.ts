@@ -18,7 +18,8 @@ export interface PropagatedRequest {
   readonly decision: Pick<Decision, "version"> | undefined;
 }
 
-const nothing: readonly string[] = Object.freeze([]);
+/** Where nothing is to be said. */
+export const noFields: readonly string[] = Object.freeze([]);
 const keepsNone = (): boolean => false;
 
 /**
@@ -40,9 +41,14 @@ export class Propagation {
     this.#acceptFrom = specs.flatMap(([, { acceptFrom }]) => acceptFrom);
   }
 
+  /** Whether nothing is ever said of releases, so that only a request with baggage needs a look. */
+  get isIdle(): boolean {
+    return this.#headers.length === 0;
+  }
+
   /** The fields to be sent, flat: name, value. `baggage` are the lines received, joined by commas. */
   fields(request: PropagatedRequest, baggage: string | undefined): readonly string[] {
-    if (this.#headers.length === 0 && baggage === undefined) return nothing;
+    if (this.isIdle && baggage === undefined) return noFields;
     const out: string[] = [];
     const { decision, release, service } = request;
     const told = decision === undefined || release === undefined || service.external ? undefined : decision.version;

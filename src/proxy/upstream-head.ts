@@ -4,6 +4,7 @@ import { stripParameters } from "../identify/query.ts";
 import type { Exchange } from "./exchange.ts";
 import { removeFields } from "./header-fields.ts";
 import { mirrorHeader } from "./mirroring.ts";
+import { noFields } from "./propagation.ts";
 import type { RequestHeaderRules } from "./request-header-rules.ts";
 import { responseTrailers } from "./response-headers.ts";
 
@@ -83,6 +84,7 @@ export function propagatedFields(
   decision: Pick<Decision, "version"> | undefined = exchange.decision,
 ): readonly string[] {
   const { snapshot, head, caller, route } = exchange;
+  if (baggage === undefined && snapshot.propagation.isIdle) return noFields;
   if (route?.service === undefined) throw new TypeError("An exchange without a service was forwarded.");
   const release = route.release?.policy.name;
   return snapshot.propagation.fields({ head, caller, service: route.service, release, decision }, baggage);

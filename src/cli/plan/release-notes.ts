@@ -14,6 +14,8 @@ export function releaseNotes(before: ReleaseSpec, after: ReleaseSpec): string[] 
     ...holdNotes(before, after),
     ...ruleNotes(before.rules, after.rules),
     ...overrideNotes(before, after),
+    ...pageNotes(before.sticky, after.sticky),
+    ...propagationNotes(before, after),
   ];
 }
 
@@ -135,6 +137,29 @@ function overrideNotes({ override: before }: ReleaseSpec, { override: after }: R
   const [signer] = before.secrets;
   if (signer !== undefined && !after.secrets.some((secret) => isDeepStrictEqual(secret, signer))) {
     notes.push("no secret verifies the override tokens of now: they stop counting");
+  }
+  return notes;
+}
+
+function pageNotes({ assets: before }: StickySpec, { assets: after }: StickySpec): string[] {
+  if (before === after) return [];
+  return [
+    after === "independent" ? "what a page loads is decided by itself" : "what a page loads follows its document",
+  ];
+}
+
+function propagationNotes({ propagate: before }: ReleaseSpec, { propagate: after }: ReleaseSpec): string[] {
+  if (before === undefined && after === undefined) return [];
+  if (before === undefined) return ["upstreams are told the version assigned"];
+  if (after === undefined)
+    return ["upstreams are no longer told the version assigned, and no caller's word for it counts"];
+  const notes: string[] = [];
+  if (before.baggage !== after.baggage || !isDeepStrictEqual(before.header, after.header)) {
+    notes.push("how upstreams are told the version assigned changes");
+  }
+  const callers = ({ acceptFrom }: typeof after): string => acceptFrom.map(({ text }) => text).join(", ") || "nobody";
+  if (callers(before) !== callers(after)) {
+    notes.push(`whose word for the version counts goes from ${callers(before)} to ${callers(after)}`);
   }
   return notes;
 }

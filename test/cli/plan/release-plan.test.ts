@@ -370,6 +370,33 @@ describe("notes", () => {
         "where testers may ask from goes from 0.0.0.0/0 to 10.0.0.0/8",
       ],
     },
+    {
+      sentence: "pages that follow their documents",
+      before: tenth,
+      after: sticky("assets: follow-document", tenth),
+      notes: ["what a page loads follows its document"],
+    },
+    {
+      sentence: "chains that begin",
+      before: tenth,
+      after: `propagate: {}, ${tenth}`,
+      notes: ["upstreams are told the version assigned"],
+    },
+    {
+      sentence: "other callers, and another header",
+      before: `propagate: {}, ${tenth}`,
+      after: `propagate: { header: x-lane, acceptFrom: [10.0.0.0/8] }, ${tenth}`,
+      notes: [
+        "how upstreams are told the version assigned changes",
+        "whose word for the version counts goes from nobody to 10.0.0.0/8",
+      ],
+    },
+    {
+      sentence: "chains that end",
+      before: `propagate: { acceptFrom: [10.0.0.0/8] }, ${tenth}`,
+      after: tenth,
+      notes: ["upstreams are no longer told the version assigned, and no caller's word for it counts"],
+    },
   ])("$sentence", ({ before, after, notes }) => {
     expect(planShop(before, after, 10).notes).toEqual(notes);
   });
