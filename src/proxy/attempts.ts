@@ -86,6 +86,7 @@ export class Attempts implements Wanted {
   #startedMs = 0;
   #open = false;
   #failure: AttemptFailure | undefined;
+  #starved = false;
 
   constructor(
     gateway: Gateway,
@@ -217,6 +218,13 @@ export class Attempts implements Wanted {
     this.#endAttempt();
   }
 
+  /** There was nothing left to make a connection with: that is nobody's failure but ours. */
+  starved(): void {
+    this.#starved = true;
+    this.trace?.attemptIs("connect-failed");
+    this.#endAttempt();
+  }
+
   /** The exchange is over, one way or another. Safe to call again. */
   finished(): void {
     this.#endAttempt();
@@ -226,7 +234,7 @@ export class Attempts implements Wanted {
   /** What to answer when nobody is left to ask. */
   exhausted(): ErrorCode {
     this.#settleRetries("failure");
-    if (this.#admission?.state === "refused") return "overloaded";
+    if (this.#admission?.state === "refused" || this.#starved) return "overloaded";
     const failure = this.#failure;
     if (failure === undefined || (this.#exact && unreached.has(failure))) return "no-healthy-endpoint";
     return failure;

@@ -188,8 +188,10 @@ export class FastForwarding implements UpstreamUser, Turn {
   }
 
   onUpstreamClosed(): void {
+    const starved = this.#connection?.starved === true && !this.#sent;
     this.#connection = undefined;
-    this.#attemptFailed(this.#sent ? "upstream-reset" : "connect-failed");
+    if (starved) this.#starved();
+    else this.#attemptFailed(this.#sent ? "upstream-reset" : "connect-failed");
   }
 
   // ---- the request, on its way up
@@ -469,6 +471,12 @@ export class FastForwarding implements UpstreamUser, Turn {
   }
 
   // ---- what goes wrong
+
+  #starved(): void {
+    if (this.#response === "ended") return;
+    this.#attempts.starved();
+    this.#answer(this.#attempts.exhausted());
+  }
 
   #attemptFailed(failure: AttemptFailure): void {
     if (this.#response === "ended") return;

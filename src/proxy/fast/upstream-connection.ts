@@ -1,5 +1,6 @@
 import { connect, type Socket } from "node:net";
 import type { Endpoint } from "../../upstream/endpoint.ts";
+import { isShortage } from "../shortage.ts";
 import { Deadline } from "./deadlines.ts";
 import type { UpstreamContext } from "./fast-context.ts";
 import { Outlet } from "./outlet.ts";
@@ -31,6 +32,8 @@ export class UpstreamConnection {
   readonly socket: Socket;
   /** How long it may be kept idle after this request, in milliseconds; 0: not at all. */
   keepMs = 0;
+  /** It was never made, since this process has nothing left to make it with. */
+  starved = false;
   readonly deadline: Deadline;
   readonly outlet: Outlet;
   readonly #context: UpstreamContext;
@@ -62,7 +65,9 @@ export class UpstreamConnection {
       .on("connect", () => this.#tell((user) => user.onUpstreamConnected()))
       .on("end", () => this.#onEnd())
       // Whatever broke is also told by `close`.
-      .on("error", () => {})
+      .on("error", (error) => {
+        this.starved = isShortage(error);
+      })
       .on("close", () => this.#onClose());
   }
 

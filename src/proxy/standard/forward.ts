@@ -9,6 +9,7 @@ import type { Exchange } from "../exchange.ts";
 import type { Mirroring } from "../mirroring.ts";
 import type { BodyState } from "../repeatable.ts";
 import { responseHeaders, responseTrailers } from "../response-headers.ts";
+import { isShortage } from "../shortage.ts";
 import { mirrorHeaders, requestTrailers, upstreamHeaders, upstreamTarget } from "../upstream-head.ts";
 import type { ClientSide } from "./client-side.ts";
 import type { Answering } from "./connection.ts";
@@ -256,6 +257,11 @@ export class Forwarding implements Dispatcher.DispatchHandler, Answering, Turn {
     const ours = unsendable.has(codeOf(error)) ? "bad-request" : error instanceof PerchError ? error.code : undefined;
     if (ours !== undefined && !isAttemptFailure(ours)) {
       this.#fail(ours);
+      return;
+    }
+    if (!this.#sent && isShortage(error)) {
+      this.#attempts.starved();
+      this.#fail(this.#attempts.exhausted());
       return;
     }
     const failure = failureOf(error, this.#sent);

@@ -1,0 +1,82 @@
+import { execFileSync } from "node:child_process";
+import { mkdtempSync, readdirSync, rmSync, writeFileSync } from "node:fs";
+import { Agent, createServer, request, type Server } from "node:http";
+import type { AddressInfo } from "node:net";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { afterEach, beforeEach, describe, expect, test } from "vitest";
+import { PerchProcess } from "../kit/process.ts";
+
+let folder: string;
+let upstream: Server;
+let perch: PerchProcess;
+
+beforeEach(async () => {
+  folder = mkdtempSync(join(tmpdir(), "perch-descriptors-"));
+  upstream = createServer((_request, response) => response.end("hello"));
+  await new Promise<void>((resolve) => upstream.listen(0, "127.0.0.1", resolve));
+});
+
+afterEach(async () => {
+  await perch.stop();
+  upstream.close();
+  rmSync(folder, { recursive: true, force: true });
+});
+
+/** The limit is on their numbers, of which the lowest that is free is taken. */
+function lowestUnused(): number {
+  const open = new Set(readdirSync(`/proc/${perch.child.pid}/fd`).map(Number));
+  let number = 0;
+  while (open.has(number)) number++;
+  return number;
+}
+
+function allowDescriptors(limit: number): void {
+  execFileSync("prlimit", ["--pid", String(perch.child.pid), `--nofile=${limit}:`]);
+}
+
+/** One request, on a connection that stays open: its status and error code. */
+async function ask(origin: string, agent: Agent): Promise<string> {
+  const { promise, resolve, reject } = Promise.withResolvers<string>();
+  request(origin, { agent }, (response) => {
+    response.resume();
+    response.on("end", () => resolve(`${response.statusCode} ${response.headers["x-perch-error"] ?? ""}`.trim()));
+  })
+    .on("error", reject)
+    .end();
+  return promise;
+}
+
+describe.each(["on", "off"])("with the fast lane %s, out of file descriptors", (fastLane) => {
+  test("a request is told that Perch is overloaded, no endpoint is blamed, and all is well once there are some", async () => {
+    const { port } = upstream.address() as AddressInfo;
+    const config = join(folder, "perch.yaml");
+    writeFileSync(
+      config,
+      `
+listeners: [{ name: web, address: "127.0.0.1:0" }]
+admin: { address: "127.0.0.1:0" }
+fastLane: ${fastLane}
+services: { shop: { versions: { stable: { endpoints: ["http://127.0.0.1:${port}"] } } } }
+routes:
+  - { name: away, match: { path: { exact: /away } }, redirect: { path: / } }
+  - { name: shop, service: shop }
+`,
+    );
+    perch = new PerchProcess(["serve", "-c", config]);
+    const { origin, admin } = await perch.serving();
+    const agent = new Agent({ keepAlive: true, maxSockets: 1 });
+    const metrics = async () => (await fetch(`${admin}/metrics`)).text();
+    await metrics();
+    // Answered by Perch alone: the client's connection stands, and none to the upstream.
+    expect(await ask(`${origin}/away`, agent)).toBe("302");
+
+    allowDescriptors(lowestUnused());
+    expect(await ask(origin, agent)).toBe("503 overloaded");
+    allowDescriptors(1_024);
+    expect(await ask(origin, agent)).toBe("200");
+    expect(await metrics()).toMatch(/^perch_endpoint_up{.*} 1$/m);
+    expect(await metrics()).not.toMatch(/^perch_upstream_errors_total{.*} [1-9]/m);
+    agent.destroy();
+  });
+});
