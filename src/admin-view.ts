@@ -7,7 +7,7 @@ import type { CellRegistry, ReleaseCells } from "./observe/cells.ts";
 import { Metrics } from "./observe/metrics.ts";
 import { weightRatios } from "./observe/weight-ratios.ts";
 import { packageVersion } from "./package-version.ts";
-import { explainRequest } from "./proxy/explain.ts";
+import { type Explanation, explainRequest } from "./proxy/explain.ts";
 import type { Reloader } from "./reloader.ts";
 import type { Serving } from "./serving.ts";
 
@@ -68,7 +68,7 @@ export function adminView(sources: AdminSources): AdminView {
       const explanation = explainRequest(active.current, described(query), { nowMs: nowMs(), random });
       const refused = explanation.error?.code === "bad-request" ? explanation.trail[0] : undefined;
       if (refused !== undefined) return { kind: "refused", message: refused.detail };
-      return { kind: "explained", explanation: { ...explanation } };
+      return { kind: "explained", explanation: withoutSignatures(explanation) };
     },
   };
 }
@@ -77,4 +77,18 @@ function described({ url, method, headers, cookies, client }: ExplainQuery) {
   const lines = new Map<string, string[]>(cookies === undefined ? [] : [["cookie", [cookies]]]);
   for (const [name, value] of headers) lines.set(name, [...(lines.get(name) ?? []), value]);
   return { url, method, headers: Object.fromEntries(lines), ...(client === undefined ? {} : { client }) };
+}
+
+/** Whoever may read here may not thereby hold a pin or a token that counts: `perch explain` beside the secrets shows them. */
+function withoutSignatures({ pin, redirect, ...rest }: Explanation): Readonly<Record<string, unknown>> {
+  return {
+    ...rest,
+    pin: pin && { ...pin, wouldSet: unsigned(pin.wouldSet) },
+    redirect: redirect && { ...redirect, setCookie: unsigned(redirect.setCookie) },
+  };
+}
+
+/** The last part of a pin's or a token's value signs the others. */
+function unsigned(setCookie: string | null): string | null {
+  return setCookie === null ? null : setCookie.replace(/^([^=;]*=[^;]*\.)[^.;]*/, "$1<signature>");
 }

@@ -183,6 +183,8 @@ function build(foundation: Foundation): Parts {
   const view = adminView({ cells, serving, reloader, lifecycle, nowMs, random: batchedRandom(), fromFile });
   const admin = createAdminServer(view, {
     listenHost: first.compiled.admin.host,
+    access: () => serving.active.current.config.adminAccess,
+    monotonicMs: () => performance.now(),
     onFailure: (error) => log.error({ err: error }, "the admin server failed to answer"),
   });
   const warn = () => warnOfExpiry(serving.active.current.config.listeners, nowMs(), log);

@@ -1,6 +1,10 @@
 import { isIPv4 } from "node:net";
 
-const isLoopbackAddress = (host: string): boolean => host === "::1" || (isIPv4(host) && host.startsWith("127."));
+/** IPv4 callers of a server that listens on `::` come as IPv6 addresses that hold theirs. */
+export const isLoopbackAddress = (address: string): boolean => {
+  const host = address.replace(/^::ffff:/i, "");
+  return host === "::1" || (isIPv4(host) && host.startsWith("127."));
+};
 
 /** Whether a server that listens on this host, an IP address or `localhost`, can be reached from this machine only. */
 export const isLoopbackHost = (host: string): boolean => host === "localhost" || isLoopbackAddress(host);

@@ -1,13 +1,18 @@
 import Fastify, { type FastifyInstance, type FastifyReply, type FastifyRequest } from "fastify";
+import { type AccessPolicy, isReading, refusalOf } from "./access.ts";
 import { configBody } from "./config-body.ts";
 import { parseExplainQuery } from "./explain-query.ts";
 import { indexPage } from "./index-page.ts";
-import { isLoopbackHost, namesLoopback } from "./loopback.ts";
+import { isLoopbackAddress } from "./loopback.ts";
+import { RateLimit } from "./rate-limit.ts";
 import type { AdminView, Readiness } from "./view.ts";
 
 export interface AdminServerOptions {
   /** The IP address that it will listen on. On loopback only requests that name this machine as itself are answered. */
   readonly listenHost: string;
+  /** Who may do what now. */
+  readonly access: () => AccessPolicy;
+  readonly monotonicMs: () => number;
   /** Told of a failure of our own, which the client learns nothing about but the status. */
   readonly onFailure: (error: Error) => void;
 }
@@ -19,7 +24,12 @@ const readinessTexts: Readonly<Record<Readiness, string>> = {
   draining: "not ready: draining",
 };
 
-/** The admin server, built and not yet listening: read-only, so GET and HEAD are all it knows. */
+/** Requests of one caller from beyond this machine, whose probes are not counted. */
+const callerLimit = { perSecond: 10, burst: 50, callers: 1_000 };
+const probes: ReadonlySet<string> = new Set(["/livez", "/readyz"]);
+const mostConnections = 512;
+
+/** The admin server, built and not yet listening: so far it only reads, so GET and HEAD are all it knows. */
 export function createAdminServer(view: AdminView, options: AdminServerOptions): FastifyInstance {
   const server = Fastify({
     // Nothing here takes a body, and a request that trickles in must not hold a connection for long.
@@ -27,12 +37,15 @@ export function createAdminServer(view: AdminView, options: AdminServerOptions):
     // A client in the middle of a request must not hold up the end of the process.
     forceCloseConnections: true,
     requestTimeout: 10_000,
+    // Beside those who hold theirs there must be room for probes.
+    keepAliveTimeout: 15_000,
     routerOptions: { ignoreTrailingSlash: true },
     frameworkErrors: (_error, _request, reply) => {
       setCommonHeaders(reply);
       return sendError(reply, 400, "bad-request", "The path is not valid.");
     },
   });
+  server.server.maxConnections = mostConnections;
   // Read by people with curl as often as by programs.
   server.setReplySerializer((payload) => `${JSON.stringify(payload, null, 2)}\n`);
   guard(server, options);
@@ -42,16 +55,25 @@ export function createAdminServer(view: AdminView, options: AdminServerOptions):
 }
 
 /** What holds for every request before its own handler, and for every one that fails. */
-function guard(server: FastifyInstance, { listenHost, onFailure }: AdminServerOptions): void {
-  const onLoopback = isLoopbackHost(listenHost);
+function guard(server: FastifyInstance, { listenHost, access, monotonicMs, onFailure }: AdminServerOptions): void {
+  const limit = new RateLimit(callerLimit);
   server.addHook("onRequest", async (request, reply) => {
     setCommonHeaders(reply);
-    if (onLoopback && !namesLoopback(request.headers.host)) {
-      return sendError(reply, 403, "forbidden-host", "The Host header must be localhost or a loopback address.");
+    const { method, headers } = request;
+    const remoteAddress = request.socket.remoteAddress ?? "";
+    const path = pathOf(request.url);
+    if (!probes.has(path) && !isLoopbackAddress(remoteAddress) && !limit.allows(remoteAddress, monotonicMs())) {
+      reply.header("retry-after", "1");
+      return sendError(reply, 429, "too-many-requests", "Too many requests from this address.");
     }
-    if (request.method !== "GET" && request.method !== "HEAD") {
+    const refusal = refusalOf({ method, path, headers, remoteAddress }, access(), listenHost);
+    if (refusal !== undefined) {
+      if (refusal.status === 401) reply.header("www-authenticate", 'Bearer realm="perch admin"');
+      return sendError(reply, refusal.status, refusal.code, refusal.message);
+    }
+    if (request.is404 && !isReading(request)) {
       reply.header("allow", "GET, HEAD");
-      return sendError(reply, 405, "method-not-allowed", "This server is read-only: GET and HEAD.");
+      return sendError(reply, 405, "method-not-allowed", "Nothing is changed here: GET and HEAD.");
     }
   });
   server.setNotFoundHandler((_request, reply) => sendError(reply, 404, "not-found", "There is nothing here; see /."));
@@ -64,12 +86,7 @@ function guard(server: FastifyInstance, { listenHost, onFailure }: AdminServerOp
 }
 
 function addHealth(server: FastifyInstance, view: AdminView): void {
-  server.get("/", (_request, reply) =>
-    reply
-      .header("content-security-policy", "default-src 'none'; frame-ancestors 'none'")
-      .type("text/html; charset=utf-8")
-      .send(indexPage),
-  );
+  server.get("/", (_request, reply) => reply.type("text/html; charset=utf-8").send(indexPage));
   server.get("/metrics", async (_request, reply) => {
     const { contentType, body } = await view.metrics();
     return reply.type(contentType).send(body);
@@ -99,8 +116,25 @@ async function explain(view: AdminView, request: FastifyRequest, reply: FastifyR
   return reply.send(answer.explanation);
 }
 
+/** As the router sees it: a trailing slash changes nothing. */
+function pathOf(url: string): string {
+  const path = url.replace(/[?#].*$/s, "");
+  return path.length > 1 ? path.replace(/\/$/, "") : path;
+}
+
+/** Nothing here runs, is framed, is kept or tells others where it was. */
+const commonHeaders = Object.freeze({
+  "cache-control": "no-store",
+  "content-security-policy": "default-src 'none'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'",
+  "cross-origin-opener-policy": "same-origin",
+  "cross-origin-resource-policy": "same-origin",
+  "referrer-policy": "no-referrer",
+  "x-content-type-options": "nosniff",
+  "x-frame-options": "DENY",
+});
+
 function setCommonHeaders(reply: FastifyReply): void {
-  reply.headers({ "cache-control": "no-store", "x-content-type-options": "nosniff" });
+  reply.headers(commonHeaders);
 }
 
 function sendText(reply: FastifyReply, status: number, text: string): FastifyReply {

@@ -25,7 +25,7 @@ export function quickConfig(options: QuickOptions): string {
   const release = canary === undefined ? {} : { release: "app" };
   return stringify({
     ...(listen === undefined ? {} : { listeners: [{ name: "web", address: listen }] }),
-    ...(admin === undefined ? {} : { admin: { address: admin } }),
+    ...(admin === undefined ? {} : { admin: { address: admin, withoutToken: "probes-and-metrics" } }),
     exposeVersion: true,
     services: { app: { versions } },
     ...(canary === undefined ? {} : { releases: { app: { split: { stable: 100 - weight, canary: weight } } } }),

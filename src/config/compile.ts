@@ -1,4 +1,5 @@
 import { checkListeners } from "./check-listeners.ts";
+import { compileAdmin } from "./compile-admin.ts";
 import { compileAttribute } from "./compile-attribute.ts";
 import type { CompileContext } from "./compile-context.ts";
 import { compileGeo } from "./compile-geo.ts";
@@ -56,6 +57,7 @@ export function compileConfig(config: Config, context: CompileContext): Compiled
   return deepFreeze({
     listeners: config.listeners.map((listener) => compileListener(listener, context)),
     admin: config.admin.address,
+    adminAccess: compileAdmin(config.admin, context),
     workers: config.workers,
     trustedProxies: config.trustedProxies.filter((range) => range !== "unix"),
     trustUnixSockets: config.trustedProxies.includes("unix"),
@@ -100,11 +102,6 @@ const scopeOf = (config: Config, reading: Reading): RouteScope => ({
 
 /** What is valid, but seldom meant once real traffic comes. */
 function warnOfDeployment(config: Config, reading: Reading): void {
-  const { host } = config.admin.address;
-  if (host !== "::1" && !host.startsWith("127.")) {
-    const message = "the admin server is open beyond this machine, and asks nobody who they are";
-    reading.warn(reading.spanOf(config.admin, "address"), "risky", message, "keep it on 127.0.0.1, or guard the port");
-  }
   for (const entry of config.releases) {
     if (hasSecret(entry.value)) continue;
     const message = `release ${entry.name} has no secretFile: its pins are signed with a random secret, which is right for one instance only and is lost with it`;

@@ -65,6 +65,14 @@ export interface TracingSpec {
     | undefined;
 }
 
+/** Who may do what on the admin server. */
+export interface AdminAccess {
+  /** Empty: nobody may change anything. */
+  readonly tokens: readonly Uint8Array[];
+  /** For callers from beyond this machine. */
+  readonly withoutToken: "probes-and-metrics" | "anyone-may-read";
+}
+
 /** What only a restart can change. Everything else in the file follows a reload. */
 export interface StaticConfig {
   readonly listeners: readonly ListenerSpec[];
@@ -85,6 +93,7 @@ export interface Limits {
 
 /** A valid configuration, compiled to the types of the stages that use it; deep-frozen. */
 export interface CompiledConfig extends StaticConfig {
+  readonly adminAccess: AdminAccess;
   readonly trustedProxies: readonly AddressRange[];
   /** Whether callers over unix sockets are trusted as well. */
   readonly trustUnixSockets: boolean;

@@ -1,7 +1,8 @@
+import { adminSchema } from "./admin-schema.ts";
 import { attributeName, attributeSchema } from "./attribute-schema.ts";
 import { conditionWords } from "./condition-schema.ts";
 import { dnsSchema } from "./dns-schema.ts";
-import { bindAddress, filePath, proxyRange, resourceName } from "./domain-scalars.ts";
+import { filePath, proxyRange, resourceName } from "./domain-scalars.ts";
 import { jwtSchema } from "./jwt-schema.ts";
 import { list, mapOf } from "./kit/collections.ts";
 import { Definitions, type JsonSchema } from "./kit/json-schema.ts";
@@ -51,14 +52,7 @@ export const configSchema = object(
       oneOf(["on", "off"], { true: "on", false: "off" }),
       "on",
     ),
-    admin: defaulted(
-      "Metrics, probes and the API that reads.",
-      object(
-        { address: defaulted("host:port of the admin server.", bindAddress, "127.0.0.1:9901") },
-        { what: "admin", later: ["tokenFile"] },
-      ),
-      {},
-    ),
+    admin: defaulted("Metrics, probes and the API.", adminSchema, {}),
     workers: defaulted(
       "How many threads serve; auto: as many as the CPU limit has whole cores. With 1 there are no other threads.",
       workers,

@@ -111,11 +111,8 @@ const cases: readonly (readonly [string, string, string, readonly string[]])[] =
   [
     "the admin server on a listener's address",
     "services:",
-    "admin: { address: 0.0.0.0:8080 }\nservices:",
-    [
-      '12:19: error: listener "web" has the address 0.0.0.0:8080 already',
-      "12:19: warning: the admin server is open beyond this machine, and asks nobody who they are; keep it on 127.0.0.1, or guard the port",
-    ],
+    "admin: { address: 0.0.0.0:8080, withoutToken: probes-and-metrics }\nservices:",
+    ['12:19: error: listener "web" has the address 0.0.0.0:8080 already'],
   ],
   [
     "a pin that is an override's cookie too",

@@ -139,15 +139,6 @@ const cases: readonly (readonly [string, string, string, readonly string[]])[] =
     ["16:28: warning: version stable of service shop lists an endpoint twice; it counts once"],
   ],
   [
-    "an admin server that others can reach",
-    "services:",
-    'admin: { address: "[::]:9901" }\nservices:',
-    [
-      "12:19: warning: the admin server is open beyond this machine, and asks nobody who they are; keep it on 127.0.0.1, or guard the port",
-    ],
-  ],
-  ["no doubt about an admin server on IPv6 loopback", "services:", 'admin: { address: "[::1]:9901" }\nservices:', []],
-  [
     "a source that trusts proxies where there are none",
     "trustedProxies: [10.0.0.0/8]\n",
     "",

@@ -86,18 +86,19 @@ describe.skipIf(baseNeeds !== "")(`deploy/base${baseNeeds}`, () => {
     expect(gateway.container.image).toBe(`perch-proxy:${packageVersion}`);
   });
 
-  test("embeds a configuration with nothing to warn of but the admin port, which probes need open", () => {
-    expect(gateway.config).toMatchObject({
-      ok: true,
-      warnings: [{ message: "the admin server is open beyond this machine, and asks nobody who they are" }],
-    });
+  test("embeds a configuration with nothing to warn of", () => {
+    expect(gateway.config).toMatchObject({ ok: true, warnings: [] });
   });
 
   test("exposes the ports that the configuration listens on, to every interface of the Pod", () => {
     const { config } = gateway;
     if (!config.ok) throw new Error("the configuration is refused");
-    expect(config.compiled.listeners).toEqual([{ name: "web", host: "0.0.0.0", port: containerPort(gateway, "web") }]);
+    expect(config.compiled.listeners).toMatchObject([
+      { name: "web", host: "0.0.0.0", port: containerPort(gateway, "web") },
+    ]);
     expect(config.compiled.admin).toEqual({ host: "0.0.0.0", port: containerPort(gateway, "admin") });
+    // Whoever else reaches the port gets what probes and Prometheus need, and no more.
+    expect(config.compiled.adminAccess).toEqual({ tokens: [], withoutToken: "probes-and-metrics" });
   });
 
   test("leads clients to the listener and leaves the admin port out", () => {

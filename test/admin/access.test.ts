@@ -1,0 +1,226 @@
+import type { InjectOptions } from "fastify";
+import { describe, expect, test } from "vitest";
+import type { AccessPolicy } from "../../src/admin/access.ts";
+import { createAdminServer } from "../../src/admin/server.ts";
+import type { AdminView } from "../../src/admin/view.ts";
+
+const token = "0123456789abcdef0123456789abcdef";
+const other = "fedcba9876543210fedcba9876543210";
+
+const view: AdminView = {
+  metrics: async () => ({ contentType: "text/plain", body: "" }),
+  readiness: () => "ready",
+  config: () => ({ active: undefined, lastError: undefined, restartNeeded: [] }),
+  releases: async () => [],
+  explain: async () => ({ kind: "explained", explanation: {} }),
+};
+
+interface Setup {
+  readonly policy?: Partial<AccessPolicy>;
+  readonly listenHost?: string;
+}
+
+/** A server with one thing that changes something, as it stands there for a test. */
+function serverWith({ policy, listenHost = "0.0.0.0" }: Setup) {
+  let nowMs = 0;
+  let changes = 0;
+  const access: AccessPolicy = {
+    tokens: [Buffer.from(other), Buffer.from(token)],
+    withoutToken: "probes-and-metrics",
+    ...policy,
+  };
+  const server = createAdminServer(view, {
+    listenHost,
+    access: () => access,
+    monotonicMs: () => nowMs,
+    onFailure: () => {},
+  });
+  server.post("/api/change/:what", () => ({ changes: ++changes }));
+  return {
+    send: (request: InjectOptions) => server.inject({ method: "GET", remoteAddress: "10.0.0.9", ...request }),
+    changes: () => changes,
+    pass: (ms: number) => {
+      nowMs += ms;
+    },
+  };
+}
+
+async function status(request: InjectOptions, setup: Setup = {}): Promise<[number, string | undefined]> {
+  const response = await serverWith(setup).send(request);
+  return [response.statusCode, response.statusCode < 400 ? undefined : response.json().error];
+}
+
+const bearer = (sent: string) => ({ authorization: `Bearer ${sent}` });
+const change = { method: "POST", url: "/api/change/x" } as const;
+
+describe("reading from beyond this machine", () => {
+  const pod = { host: "10.0.0.1:9901" };
+  const local = { host: "localhost:9901" };
+
+  test.each([
+    { url: "/livez", headers: pod, wanted: [200, undefined] },
+    { url: "/readyz/", headers: pod, wanted: [200, undefined] },
+    { url: "/metrics", headers: pod, wanted: [200, undefined] },
+    { url: "/metrics?x=/api", headers: pod, wanted: [200, undefined] },
+    { url: "/", headers: pod, wanted: [401, "token-needed"] },
+    { url: "/api/config", headers: pod, wanted: [401, "token-needed"] },
+    { url: "/api/config?/livez", headers: pod, wanted: [401, "token-needed"] },
+    { url: "/nowhere", headers: pod, wanted: [401, "token-needed"] },
+    { url: "/api/config", headers: local, wanted: [401, "token-needed"] },
+    { url: "/api/config", headers: { ...pod, ...bearer(token) }, wanted: [200, undefined] },
+    { url: "/api/config", headers: { ...pod, ...bearer(other) }, wanted: [200, undefined] },
+    { url: "/api/config", headers: { ...pod, authorization: `bearer  ${token}` }, wanted: [200, undefined] },
+    { url: "/api/config", headers: { ...pod, ...bearer(token.slice(1)) }, wanted: [401, "wrong-token"] },
+    { url: "/api/config", headers: { ...pod, ...bearer("") }, wanted: [401, "wrong-token"] },
+    { url: "/api/config", headers: { ...pod, ...bearer(`${token} ${other}`) }, wanted: [401, "wrong-token"] },
+    { url: "/api/config", headers: { ...pod, authorization: `Basic ${token}` }, wanted: [401, "wrong-token"] },
+    { url: `/api/config?access_token=${token}`, headers: pod, wanted: [401, "token-needed"] },
+  ])("GET $url with $headers gets $wanted", async ({ url, headers, wanted }) => {
+    expect(await status({ url, headers })).toEqual(wanted);
+  });
+
+  test("asks for a bearer token", async () => {
+    const response = await serverWith({}).send({ url: "/api/config" });
+    expect(response.headers["www-authenticate"]).toBe('Bearer realm="perch admin"');
+  });
+
+  test("takes no token where anyone may read, and still none that is wrong", async () => {
+    const setup: Setup = { policy: { withoutToken: "anyone-may-read", tokens: [] } };
+    expect(await status({ url: "/api/config" }, setup)).toEqual([200, undefined]);
+    expect(await status({ url: "/api/config", headers: bearer(token) }, setup)).toEqual([401, "wrong-token"]);
+  });
+
+  test.each(["127.0.0.1", "::1", "::ffff:127.0.0.1"])(
+    "is not what %s does, as through a port that is forwarded to the Pod",
+    async (remoteAddress) => {
+      expect(await status({ url: "/api/config", remoteAddress, headers: local })).toEqual([200, undefined]);
+    },
+  );
+});
+
+describe("state-changing requests without a token (CWE-306)", () => {
+  test.each([
+    { headers: {}, remoteAddress: "10.0.0.9", wanted: [401, "token-needed"] },
+    { headers: { host: "localhost" }, remoteAddress: "127.0.0.1", wanted: [401, "token-needed"] },
+    { headers: bearer("wrong"), remoteAddress: "127.0.0.1", wanted: [401, "wrong-token"] },
+  ])("$headers from $remoteAddress gets $wanted", async ({ headers, remoteAddress, wanted }) => {
+    const server = serverWith({ policy: { withoutToken: "anyone-may-read" } });
+    const response = await server.send({ ...change, headers, remoteAddress });
+    expect([response.statusCode, response.json().error]).toEqual(wanted);
+    expect(server.changes()).toBe(0);
+  });
+
+  test("are carried out with one", async () => {
+    const server = serverWith({});
+    expect((await server.send({ ...change, headers: bearer(token) })).json()).toEqual({ changes: 1 });
+  });
+
+  test("are refused to everybody where no token is configured", async () => {
+    const setup: Setup = { policy: { tokens: [], withoutToken: "anyone-may-read" } };
+    expect(await status({ ...change }, setup)).toEqual([403, "no-token-configured"]);
+    expect(await status({ ...change, headers: bearer("") }, setup)).toEqual([401, "wrong-token"]);
+  });
+});
+
+describe("cross-site request forgery (CWE-352)", () => {
+  const mine = { host: "localhost:9901", ...bearer(token) };
+
+  test.each([
+    { what: "another site's form", headers: { "sec-fetch-site": "cross-site", "sec-fetch-mode": "navigate" } },
+    { what: "another port's script", headers: { "sec-fetch-site": "same-site", "sec-fetch-mode": "cors" } },
+    {
+      what: "another site's form that navigates",
+      headers: { "sec-fetch-site": "cross-site", "sec-fetch-mode": "navigate", "sec-fetch-dest": "document" },
+    },
+    { what: "an older browser", headers: { origin: "https://evil.example" } },
+    { what: "a sandboxed page", headers: { origin: "null" } },
+    { what: "another port of this host", headers: { origin: "http://localhost:3000" } },
+    { what: "a host that only begins so", headers: { origin: "http://localhost:9901.evil.example" } },
+    { what: "a user name that looks so", headers: { origin: "http://localhost:9901@evil.example" } },
+  ])("of $what changes nothing, though it had a token", async ({ headers }) => {
+    const server = serverWith({});
+    const response = await server.send({ ...change, headers: { ...mine, ...headers } });
+    expect([response.statusCode, response.json().error]).toEqual([403, "cross-site"]);
+    expect(server.changes()).toBe(0);
+  });
+
+  test.each([
+    { what: "this server's own pages", headers: { "sec-fetch-site": "same-origin", origin: "http://localhost:9901" } },
+    { what: "an address typed by a person", headers: { "sec-fetch-site": "none" } },
+    { what: "a program", headers: {} },
+  ])("is not suspected of $what", async ({ headers }) => {
+    expect(await status({ ...change, headers: { ...mine, ...headers } })).toEqual([200, undefined]);
+  });
+});
+
+describe("cross-site reading (CWE-346)", () => {
+  const local = { remoteAddress: "127.0.0.1", url: "/api/config" };
+
+  test.each([
+    { "sec-fetch-site": "cross-site", "sec-fetch-mode": "no-cors", "sec-fetch-dest": "script" },
+    { "sec-fetch-site": "cross-site", "sec-fetch-mode": "navigate", "sec-fetch-dest": "iframe" },
+    { origin: "https://evil.example" },
+  ])("with %j is refused", async (headers) => {
+    expect(await status({ ...local, headers: { host: "localhost", ...headers } })).toEqual([403, "cross-site"]);
+  });
+
+  test("a link that somebody follows is answered, and no other site may look at the answer", async () => {
+    const visit = { "sec-fetch-site": "cross-site", "sec-fetch-mode": "navigate", "sec-fetch-dest": "document" };
+    const response = await serverWith({}).send({ ...local, headers: { host: "localhost", ...visit } });
+    expect(response.statusCode).toBe(200);
+    expect(response.headers).not.toHaveProperty("access-control-allow-origin");
+    expect(response.headers).toMatchObject({
+      "content-security-policy": expect.stringContaining("frame-ancestors 'none'"),
+      "cross-origin-opener-policy": "same-origin",
+      "cross-origin-resource-policy": "same-origin",
+      "referrer-policy": "no-referrer",
+      "x-content-type-options": "nosniff",
+      "x-frame-options": "DENY",
+    });
+  });
+});
+
+describe("DNS rebinding (CWE-350)", () => {
+  test.each([
+    { listenHost: "127.0.0.1", host: "localhost:9901", wanted: 200 },
+    { listenHost: "127.0.0.1", host: "127.0.0.1:9901", wanted: 200 },
+    { listenHost: "127.0.0.1", host: "127.8.9.1", wanted: 200 },
+    { listenHost: "::1", host: "[::1]:9901", wanted: 200 },
+    { listenHost: "127.0.0.1", host: "LOCALHOST.", wanted: 200 },
+    { listenHost: "127.0.0.1", host: "perch.localhost:9901", wanted: 200 },
+    { listenHost: "127.0.0.1", host: "evil.example:9901", wanted: 403 },
+    { listenHost: "127.0.0.1", host: "localhost.evil.example", wanted: 403 },
+    { listenHost: "127.0.0.1", host: "127.0.0.1.evil.example", wanted: 403 },
+    { listenHost: "127.0.0.1", host: "notlocalhost", wanted: 403 },
+    { listenHost: "127.0.0.1", host: "10.0.0.1", wanted: 403 },
+    { listenHost: "127.0.0.1", host: "localhost@evil.example", wanted: 403 },
+    { listenHost: "::1", host: "evil.example", wanted: 403 },
+    { listenHost: "localhost", host: "evil.example", wanted: 403 },
+    // It listens to others as well: then the name alone is no reason to refuse, and no reason to trust.
+    { listenHost: "0.0.0.0", host: "evil.example:9901", wanted: 401 },
+    { listenHost: "0.0.0.0", host: "10.0.0.1:9901", wanted: 401 },
+    { listenHost: "0.0.0.0", host: "localhost:9901", wanted: 200 },
+  ])("on $listenHost, from this machine, Host: $host gets $wanted", async ({ listenHost, host, wanted }) => {
+    const request = { url: "/api/config", remoteAddress: "127.0.0.1", headers: { host } };
+    expect((await status(request, { listenHost }))[0]).toBe(wanted);
+  });
+});
+
+describe("exhaustion by requests (CWE-770)", () => {
+  test("of one caller ends in 429, his probes and other callers are served on", async () => {
+    const server = serverWith({});
+    const flood = await Promise.all(Array.from({ length: 60 }, () => server.send({ url: "/metrics" })));
+    expect(flood.filter(({ statusCode }) => statusCode === 200).length).toBe(50);
+    expect(flood.at(-1)?.headers["retry-after"]).toBe("1");
+    expect((await server.send({ url: "/readyz" })).statusCode).toBe(200);
+    expect((await server.send({ url: "/metrics", remoteAddress: "10.0.0.10" })).statusCode).toBe(200);
+    server.pass(100);
+    expect((await server.send({ url: "/metrics" })).statusCode).toBe(200);
+    expect((await server.send({ url: "/metrics" })).statusCode).toBe(429);
+  });
+
+  test("a body beyond a kilobyte is refused", async () => {
+    const request = { ...change, headers: bearer(token), payload: { text: "x".repeat(2_000) } };
+    expect((await serverWith({}).send(request)).statusCode).toBe(413);
+  });
+});

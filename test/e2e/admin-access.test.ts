@@ -1,0 +1,63 @@
+import { describe, expect, it } from "vitest";
+import { App } from "../../src/app.ts";
+import { upstream } from "../kit/freed.ts";
+import { exchange } from "../kit/one-service.ts";
+import { changeablePerch, renameOver, soon, temporaryFolder } from "../kit/served.ts";
+
+const token = (letter: string) => letter.repeat(32);
+
+/** Perch whole, its admin server on every interface of this machine. */
+async function openPerch(admin: string) {
+  const stable = await upstream("stable");
+  return `listeners: [{ name: web, address: "127.0.0.1:0" }]
+admin: { address: "0.0.0.0:0", ${admin} }
+services: { shop: { versions: { stable: { endpoints: ["${stable.origin}"] } } } }
+releases: { shop: { sticky: { by: clientAddress }, split: { stable: 1 } } }
+routes: [{ name: shop, service: shop, release: shop }]`;
+}
+
+/** What this machine is called by the rest of the network makes no local caller of whoever uses the name. */
+const statusOf = async (port: number, request: string) =>
+  Number(/^HTTP\/1\.1 (\d+)/.exec(await exchange(port, `${request}\r\nConnection: close\r\n\r\n`))?.[1]);
+
+describe("the admin server beyond loopback", () => {
+  it("does not start without a token, unless it is told so", async () => {
+    const text = await openPerch("").then((yaml) => yaml.replace(", }", " }"));
+    const start = App.start({
+      source: { kind: "text", name: "test.yaml", text },
+      env: {},
+      logLevel: "silent",
+      drainDelayMs: 0,
+      drainTimeoutMs: 0,
+    });
+    await expect(start).rejects.toThrow(/open beyond this machine/);
+  });
+
+  it("serves probes and Prometheus, and asks others for a token, which a reload changes", async () => {
+    const tokens = `${await temporaryFolder()}/tokens`;
+    await renameOver(tokens, `${token("a")}\n`);
+    const { perch: started, reloadedBy } = await changeablePerch(await openPerch(`tokenFile: ${tokens}`));
+    const { port } = started.app.adminAddress;
+    const ask = (path: string, fields = "") => statusOf(port, `GET ${path} HTTP/1.1\r\nHost: perch.shop.svc${fields}`);
+    const bearer = (letter: string) => `\r\nAuthorization: Bearer ${token(letter)}`;
+    expect(await Promise.all(["/livez", "/readyz", "/metrics"].map((path) => ask(path)))).toEqual([200, 200, 200]);
+    expect(await Promise.all(["/", "/api/config", "/api/releases"].map((path) => ask(path)))).toEqual([401, 401, 401]);
+    expect(await ask("/api/config", bearer("a"))).toBe(200);
+    expect(await statusOf(port, `POST /api/config HTTP/1.1\r\nHost: localhost\r\nContent-Length: 0`)).toBe(401);
+    expect(
+      await statusOf(port, `POST /api/config HTTP/1.1\r\nHost: localhost\r\nContent-Length: 0${bearer("a")}`),
+    ).toBe(405);
+    await reloadedBy(() => renameOver(tokens, `${token("b")}\n${token("c")}\n`));
+    await expect.poll(() => ask("/api/config", bearer("b")), soon).toBe(200);
+    expect(await Promise.all(["a", "c"].map((letter) => ask("/api/config", bearer(letter))))).toEqual([401, 200]);
+    expect(await (await started.admin("/api/config")).text()).not.toMatch(/bbbb|cccc/);
+  });
+
+  it("shows no pin that would count", async () => {
+    const { perch: started } = await changeablePerch(await openPerch("withoutToken: probes-and-metrics"));
+    const explained = await (await started.admin("/api/explain?url=http://a/&client=10.0.0.1")).json();
+    expect(explained).toMatchObject({
+      pin: { wouldSet: expect.stringMatching(/^perch-shop=1\.1\.\d+\.stable\.s\.a[\w-]{11}\.<signature>; /) },
+    });
+  });
+});
