@@ -93,9 +93,8 @@ describe.skipIf(baseNeeds !== "")(`deploy/base${baseNeeds}`, () => {
   test("exposes the ports that the configuration listens on, to every interface of the Pod", () => {
     const { config } = gateway;
     if (!config.ok) throw new Error("the configuration is refused");
-    expect(config.compiled.listeners).toMatchObject([
-      { name: "web", host: "0.0.0.0", port: containerPort(gateway, "web") },
-    ]);
+    const address = { host: "0.0.0.0", port: containerPort(gateway, "web") };
+    expect(config.compiled.listeners).toMatchObject([{ name: "web", address }]);
     expect(config.compiled.admin).toEqual({ host: "0.0.0.0", port: containerPort(gateway, "admin") });
     // Whoever else reaches the port gets what probes and Prometheus need, and no more.
     expect(config.compiled.adminAccess).toEqual({ tokens: [], withoutToken: "probes-and-metrics" });

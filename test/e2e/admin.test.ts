@@ -121,7 +121,7 @@ describe("what /api/explain says is what is done", () => {
     { sentence: "a route without a release", path: "/assets/a.css", host: "shop.example.com", headers: {} },
     { sentence: "no route for the host", path: "/api", host: "example.com", headers: {} },
     { sentence: "no route for the path", path: "/apis", host: "shop.example.com", headers: {} },
-    { sentence: "a path that only looks like the prefix", path: "/%61pi", host: "shop.example.com", headers: {} },
+    { sentence: "a path that is the prefix in another form", ...api, path: "/%61pi", headers: { "x-user-id": "9" } },
     ...users,
   ])("$sentence", async (asked) => {
     const { perch: started, stable, canary } = await shop();
