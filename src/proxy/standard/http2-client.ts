@@ -1,5 +1,6 @@
 import { constants, type OutgoingHttpHeaders, type ServerHttp2Stream } from "node:http2";
 import type { Readable } from "node:stream";
+import { PerchError } from "../../errors.ts";
 import type { OwnAnswer } from "../own-answer.ts";
 import type { ClientSide } from "./client-side.ts";
 import type { Http2Head } from "./http2-head.ts";
@@ -71,8 +72,12 @@ export class Http2Client implements ClientSide {
   }
 
   sendHead(status: number, _reason: string | undefined, fields: string[], trailers: "may follow" | "none"): void {
+    if (status > 599) throw new PerchError("upstream-malformed");
     const raw = [":status", String(status)];
-    for (let i = 0; i < fields.length; i += 2) raw.push((fields[i] ?? "").toLowerCase(), fields[i + 1] ?? "");
+    for (let i = 0; i < fields.length; i += 2) {
+      const name = (fields[i] ?? "").toLowerCase();
+      if (!isUnsendable(name, status)) raw.push(name, fields[i + 1] ?? "");
+    }
     this.status = status;
     this.#pending = { fields: raw, waitForTrailers: trailers === "may follow" };
   }
@@ -92,7 +97,7 @@ export class Http2Client implements ClientSide {
 
   end(chunk?: Buffer, trailers: readonly [string, string][] = []): void {
     this.ended = true;
-    this.#stream.once("wantTrailers", () => this.#stream.sendTrailers(trailerFields(trailers)));
+    this.#stream.once("wantTrailers", () => this.#guarded(() => this.#stream.sendTrailers(trailerFields(trailers))));
     this.#respond(chunk === undefined && trailers.length === 0 ? "nothing follows" : "body follows");
     if (!this.#stream.writableEnded) this.#stream.end(chunk);
     // The client is told to send no more of a body that nobody reads (RFC 9113 §8.1).
@@ -123,7 +128,7 @@ export class Http2Client implements ClientSide {
   }
 
   #inform(fields: OutgoingHttpHeaders): void {
-    if (this.#isOpen && !this.headSent) this.#stream.additionalHeaders(fields);
+    if (this.#isOpen && !this.headSent) this.#guarded(() => this.#stream.additionalHeaders(fields));
   }
 
   #respond(rest: "body follows" | "nothing follows"): void {
@@ -132,8 +137,17 @@ export class Http2Client implements ClientSide {
     if (pending === undefined || !this.#isOpen) return;
     const { fields, waitForTrailers } = pending;
     // Ending with the head is what makes a gRPC answer one of trailers only.
-    if (rest === "nothing follows") this.#stream.respond(fields, { endStream: true });
-    else this.#stream.respond(fields, { waitForTrailers });
+    const options = rest === "nothing follows" ? { endStream: true } : { waitForTrailers };
+    this.#guarded(() => this.#stream.respond(fields, options));
+  }
+
+  /** Node refuses some fields by an exception, at a time when nobody would catch it. */
+  #guarded(send: () => void): void {
+    try {
+      send();
+    } catch {
+      this.cut();
+    }
   }
 
   get #isOpen(): boolean {
@@ -147,6 +161,11 @@ export class Http2Client implements ClientSide {
 
 /** Becomes INTERNAL_ERROR on the wire. */
 const brokenOff = new Error("The answer broke off.");
+
+/** Beside what no client gets: the length of a body that there can not be makes an answer malformed (RFC 9110 §8.6). */
+function isUnsendable(name: string, status: number): boolean {
+  return name === "http2-settings" || (name === "content-length" && (status === 204 || status === 205));
+}
 
 /** With whatever encodes its messages, but not grpc-web, which has trailers in its body. */
 const grpcType = /^application\/grpc(?:$|[+;])/i;

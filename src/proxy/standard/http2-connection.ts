@@ -178,6 +178,8 @@ function sessionOptions({ config }: Snapshot): ServerSessionOptions {
     // Ours comes first, and says why.
     streamResetBurst: 2_000,
     streamResetRate: 500,
+    // What an upstream says twice is the client's to judge, as with HTTP/1.1.
+    strictSingleValueFields: false,
     settings: {
       maxConcurrentStreams: streams,
       maxHeaderListSize: 2 * headerBytes + 32 * headerCount,

@@ -18,6 +18,8 @@ export class Http2Server {
 
   /** Takes a connection over; what was read from it and not yet understood has been put back. */
   accept(socket: Socket, peer: Peer): void {
+    // It may have gone while it was found out what it speaks.
+    if (socket.destroyed) return;
     const connection = new Http2Connection(this.#gateway, this.#context, { socket, peer }, () => {
       this.#connections.delete(connection);
       if (this.#connections.size === 0) this.#closing?.resolve();

@@ -1,4 +1,4 @@
-import { type ClientHttp2Session, connect as connectHttp2, type Settings } from "node:http2";
+import { type ClientHttp2Session, type ClientSessionOptions, connect as connectHttp2, type Settings } from "node:http2";
 import net, { type Socket } from "node:net";
 import tls from "node:tls";
 import type { Dispatcher } from "undici";
@@ -102,14 +102,17 @@ export class Http2UpstreamSession {
       this.#fail("connect-failed");
       return;
     }
-    const session = connectHttp2(`${this.#scheme}://${this.#authority}`, {
+    const options: ClientSessionOptions & { readonly strictSingleValueFields: boolean } = {
+      // What a client says twice is the endpoint's to judge, as with HTTP/1.1. Node's declarations know it of servers only.
+      strictSingleValueFields: false,
       createConnection: () => this.#socket,
       peerMaxConcurrentStreams: mostStreams,
       maxReservedRemoteStreams: 0,
       maxHeaderListPairs: responseFields,
       maxSessionMemory: 64,
       settings: { enablePush: false, initialWindowSize: streamWindowBytes, maxHeaderListSize: responseHeadBytes },
-    });
+    };
+    const session = connectHttp2(`${this.#scheme}://${this.#authority}`, options);
     session.once("connect", () => session.setLocalWindowSize(connectionWindowBytes));
     session.on("remoteSettings", (settings) => this.#onSettings(session, settings));
     session.on("goaway", (_code, lastStream) => {

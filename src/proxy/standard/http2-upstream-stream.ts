@@ -104,10 +104,10 @@ export class Http2UpstreamStream implements Dispatcher.DispatchController {
     tellWholeBodies(stream, () => {
       this.#isWhole = true;
     });
-    stream.on("headers", (_headers, _flags, raw) => this.#onHead(raw as unknown as string[]));
+    stream.on("headers", (_headers, _flags, raw) => this.#tell(() => this.#onHead(raw as unknown as string[])));
     stream.on("response", (_headers, flags, raw) => {
       this.#answered = true;
-      this.#onHead(raw as unknown as string[]);
+      this.#tell(() => this.#onHead(raw as unknown as string[]));
       // Told at once, so that an answer of nothing but a head is passed on as one.
       if ((flags & constants.NGHTTP2_FLAG_END_STREAM) === 0) return;
       this.#isWhole = true;
@@ -119,7 +119,7 @@ export class Http2UpstreamStream implements Dispatcher.DispatchController {
     stream.on("data", (chunk: Buffer) => {
       if (this.#isOver) return;
       this.#arm(this.#parts.timeouts.idleMs);
-      this.#handler.onResponseData?.(this, chunk);
+      this.#tell(() => this.#handler.onResponseData?.(this, chunk));
     });
     stream.on("end", () => {
       if (this.#isWhole) this.#complete();
@@ -147,7 +147,9 @@ export class Http2UpstreamStream implements Dispatcher.DispatchController {
     body.on("end", () => {
       if (!this.#answered && !this.#isOver) this.#arm(this.#parts.timeouts.responseHeadersMs);
     });
-    if (trailers !== undefined) stream.once("wantTrailers", () => stream.sendTrailers(trailerFields(trailers())));
+    if (trailers !== undefined) {
+      stream.once("wantTrailers", () => this.#tell(() => stream.sendTrailers(trailerFields(trailers()))));
+    }
     body.pipe(stream);
   }
 
@@ -175,6 +177,15 @@ export class Http2UpstreamStream implements Dispatcher.DispatchController {
     if (this.#isOver) return;
     this.#end("ended");
     this.#handler.onResponseEnd?.(this, {});
+  }
+
+  /** What the handler throws at ends this request, as undici has it. */
+  #tell(call: () => void): void {
+    try {
+      call();
+    } catch (error) {
+      this.abort(error as Error);
+    }
   }
 
   #fail(error: Error, how: "ended" | "timed out" = "ended"): void {
