@@ -15,7 +15,7 @@ import { CellRegistry } from "./observe/cells.ts";
 import { ActiveSnapshot } from "./proxy/active-snapshot.ts";
 import { type DryRequest, type DryRun, dryRun } from "./proxy/dry-run.ts";
 import { type Explanation, explainRequest } from "./proxy/explain.ts";
-import { type PlainValue, plainValue } from "./proxy/explain-attributes.ts";
+import { type PlainValue, plainValue } from "./proxy/plain-value.ts";
 import { batchedRandom } from "./random-source.ts";
 import { EndpointRegistry, nobody } from "./upstream/endpoint-registry.ts";
 

@@ -1,7 +1,9 @@
 import { normalPath } from "../identify/normal-path.ts";
 import type { PathMatch, RouteMatch } from "../route/route-match.ts";
 import type { CompileContext } from "./compile-context.ts";
+import { compileMessageEdits } from "./compile-header-edits.ts";
 import { compileRedirect } from "./compile-redirect.ts";
+import { compileRewrite } from "./compile-rewrite.ts";
 import { compileTest } from "./compile-test.ts";
 import type { RouteSpec } from "./compiled-config.ts";
 import type { TestConfig } from "./condition-schema.ts";
@@ -9,6 +11,7 @@ import { unreadable } from "./domain-scalars.ts";
 import type { Entry } from "./kit/collections.ts";
 import type { Reading } from "./kit/schema.ts";
 import { quote } from "./kit/tree.ts";
+import type { KnownAttributes } from "./known-attributes.ts";
 import { compilePattern } from "./pattern.ts";
 import type { MatchConfig, RouteConfig } from "./route-schema.ts";
 
@@ -18,6 +21,7 @@ const noRoute = "none";
 /** What routes depend on: the names that they may refer to, undefined where they can not be told, and settings. */
 export interface RouteScope {
   readonly pathNormalisation: "on" | "off";
+  readonly attributes: KnownAttributes;
   readonly services: ReadonlySet<string> | undefined;
   readonly releases: ReadonlySet<string> | undefined;
 }
@@ -50,10 +54,13 @@ export function compileRoutes(
       reading.unknownName(reading.spanOf(config, "release"), "release", release, scope.releases);
     }
     const match = compileMatch(config.match, scope, context);
-    if (redirect === undefined) return { name, match, redirect, service, release, mirror };
+    const headers = compileMessageEdits(config, scope.attributes, reading);
+    const rewrite = config.rewrite && compileRewrite(config.rewrite, match.path, reading);
+    const common = { name, match, headers, rewrite };
+    if (redirect === undefined) return { ...common, redirect, service, release, mirror };
     refuseBesideRedirect(config, reading);
     const compiled = compileRedirect(redirect, match.path, reading);
-    return { name, match, redirect: compiled, service: undefined, release: undefined, mirror: "off" };
+    return { ...common, redirect: compiled, service: undefined, release: undefined, mirror: "off" };
   });
 }
 
@@ -66,7 +73,13 @@ function refuseBesideRedirect(config: RouteConfig, reading: Reading): void {
   }
 }
 
-const forwardingKeys = ["release", "mirror"] as const satisfies readonly (keyof RouteConfig)[];
+const forwardingKeys = [
+  "release",
+  "mirror",
+  "requestHeaders",
+  "responseHeaders",
+  "rewrite",
+] as const satisfies readonly (keyof RouteConfig)[];
 
 function compileMatch(match: MatchConfig, scope: RouteScope, context: CompileContext): RouteMatch {
   return {

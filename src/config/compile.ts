@@ -3,6 +3,7 @@ import { compileAdmin } from "./compile-admin.ts";
 import { compileAttribute } from "./compile-attribute.ts";
 import type { CompileContext } from "./compile-context.ts";
 import { compileGeo } from "./compile-geo.ts";
+import { compileVersionEdits } from "./compile-header-edits.ts";
 import { ClaimPaths, compileJwt } from "./compile-jwt.ts";
 import { compileListener } from "./compile-listener.ts";
 import { compileMirror } from "./compile-mirror.ts";
@@ -40,7 +41,8 @@ export function compileConfig(config: Config, context: CompileContext): Compiled
   const geo = compileGeo(config, context);
   const table = new KnownAttributes(reading.namesIn(config, "attributes"), attributes);
   const services = config.services.map((entry) => compileService(entry, reading));
-  const routes = compileRoutes(config.routes, scopeOf(config, reading), context);
+  const routes = compileRoutes(config.routes, scopeOf(config, table, reading), context);
+  const versionEdits = compileVersionEdits(config.services, table, reading);
   const pairings = new Pairings(config, reading);
   const releases = config.releases.map((entry) => compileRelease(entry, pairings.of(entry.name), table, context));
   const mirrors = config.releases.flatMap((entry) => compileMirror(entry, pairings.of(entry.name), reading));
@@ -80,6 +82,7 @@ export function compileConfig(config: Config, context: CompileContext): Compiled
     releases,
     mirrors,
     routes,
+    versionEdits,
     unsignedReleases: config.releases.filter(({ value }) => !hasSecret(value)).map(({ name }) => name),
     files: context.files.paths(),
   });
@@ -94,7 +97,8 @@ function checkDns({ dns }: Config, reading: Reading): void {
 const hasSecret = (release: Config["releases"][number]["value"]): boolean =>
   release.sticky.cookie.secretFile !== undefined;
 
-const scopeOf = (config: Config, reading: Reading): RouteScope => ({
+const scopeOf = (config: Config, attributes: KnownAttributes, reading: Reading): RouteScope => ({
+  attributes,
   pathNormalisation: config.pathNormalisation,
   services: reading.namesIn(config, "services"),
   releases: reading.namesIn(config, "releases"),

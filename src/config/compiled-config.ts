@@ -5,7 +5,9 @@ import type { UnixAddress } from "../front/unix-socket.ts";
 import type { AttributeSpec } from "../identify/attribute-spec.ts";
 import type { GeoDatabase } from "../identify/geo-database.ts";
 import type { JwtSpec } from "../identify/jwt-verifier.ts";
+import type { HeaderEditsSpec } from "../route/header-edits-spec.ts";
 import type { RedirectSpec } from "../route/redirect-spec.ts";
+import type { RewriteSpec } from "../route/rewrite-spec.ts";
 import type { RouteMatch } from "../route/route-match.ts";
 import type { DnsSpec } from "../upstream/dns-question.ts";
 import type { ServiceSpec } from "../upstream/service-spec.ts";
@@ -29,12 +31,26 @@ export interface ListenerSpec {
   readonly h2c: boolean;
 }
 
+/** What is done to the header fields of requests and of their responses. */
+export interface MessageEdits {
+  readonly request: HeaderEditsSpec | undefined;
+  readonly response: HeaderEditsSpec | undefined;
+}
+
+/** The edits of one version, which come after those of the route. */
+export interface VersionEdits extends MessageEdits {
+  readonly service: string;
+  readonly version: string;
+}
+
 /** A route leads to a service, or Perch answers it with a redirect. */
 export type RouteSpec = {
   readonly name: string;
   readonly match: RouteMatch;
   /** Whether the release's mirror gets copies of its requests. */
   readonly mirror: "on" | "off";
+  readonly headers: MessageEdits;
+  readonly rewrite: RewriteSpec | undefined;
 } & (
   | { readonly redirect: undefined; readonly service: string; readonly release: string | undefined }
   | { readonly redirect: RedirectSpec; readonly service: undefined; readonly release: undefined }
@@ -118,6 +134,8 @@ export interface CompiledConfig extends StaticConfig {
   /** At most one a release. */
   readonly mirrors: readonly MirrorSpec[];
   readonly routes: readonly RouteSpec[];
+  /** Of the versions that have any. */
+  readonly versionEdits: readonly VersionEdits[];
   /** Names of releases whose pins are signed with a random secret, since no secretFile was given. */
   readonly unsignedReleases: readonly string[];
   /** Files other than the configuration that were read (secrets, lists): watched like it. */

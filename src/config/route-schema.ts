@@ -1,10 +1,12 @@
 import { textTestSchema } from "./condition-schema.ts";
 import { headerName, hostPattern, methodName, queryName, resourceName, unreadable, urlPath } from "./domain-scalars.ts";
+import { headerEditsSchema } from "./header-edits-schema.ts";
 import { list, mapOf } from "./kit/collections.ts";
 import { defaulted, object, optional, required } from "./kit/object.ts";
 import { oneOf, text } from "./kit/scalars.ts";
 import type { Infer } from "./kit/schema.ts";
 import { redirectSchema } from "./redirect-schema.ts";
+import { rewriteSchema } from "./rewrite-schema.ts";
 
 const path = object(
   {
@@ -39,6 +41,9 @@ export const routeSchema = object(
     name: required("The route's name, as metrics and logs call it.", resourceName, unreadable),
     match: defaulted("Which requests the route takes: all of these must hold. Default: every request.", match, {}),
     service: optional("The service that answers.", resourceName),
+    requestHeaders: optional("What is done to the header of requests.", headerEditsSchema),
+    responseHeaders: optional("What is done to the header of responses.", headerEditsSchema),
+    rewrite: optional("What becomes of a request's address on its way upstream.", rewriteSchema),
     redirect: optional("Where clients are sent, by Perch itself; no service answers.", redirectSchema),
     release: optional(
       "The release that decides which version answers. Default: none, so the service's default does.",
@@ -53,7 +58,7 @@ export const routeSchema = object(
   {
     what: "a route",
     exactlyOneOf: ["service", "redirect"],
-    later: ["headers", "requestHeaders", "responseHeaders", "rewrite", "timeouts", "retries", "maxBodySize"],
+    later: ["timeouts", "retries", "maxBodySize"],
   },
 );
 

@@ -2,6 +2,7 @@ import { balances } from "../upstream/balance.ts";
 import { upstreamProtocols } from "../upstream/service-spec.ts";
 import { resourceName } from "./domain-scalars.ts";
 import { endpoint } from "./endpoint-schema.ts";
+import { headerEditsSchema } from "./header-edits-schema.ts";
 import { list, mapOf } from "./kit/collections.ts";
 import { defaulted, object, optional, required } from "./kit/object.ts";
 import { duration } from "./kit/quantities.ts";
@@ -13,7 +14,17 @@ import { limitsSchema, outlierSchema, retriesSchema } from "./resilience-schema.
 const timeout = duration({ minMs: 1, maxMs: 24 * 86_400_000 });
 
 const version = object(
-  { endpoints: required("Addresses that serve the version.", list(endpoint, { of: "endpoints", min: 1 }), []) },
+  {
+    endpoints: required("Addresses that serve the version.", list(endpoint, { of: "endpoints", min: 1 }), []),
+    requestHeaders: optional(
+      "What is done to the header of requests that this version serves, after what their route does.",
+      headerEditsSchema,
+    ),
+    responseHeaders: optional(
+      "What is done to the header of responses of this version, after what their route does.",
+      headerEditsSchema,
+    ),
+  },
   { what: "a version" },
 );
 

@@ -37,6 +37,8 @@ export class Exchange implements Outcome {
   readonly trace: Trace | undefined;
   route: Route | undefined;
   decision: Decision | undefined;
+  /** The path that goes upstream, where it is another than the client's. */
+  upstreamPath: string | undefined;
   /** Set by `begin` where the request is to be forwarded. */
   attempts: Attempts | undefined;
   status = 0;
@@ -88,6 +90,10 @@ export class Exchange implements Outcome {
     const route = this.findRoute();
     if (route === undefined) return this.#refused ? "bad-request" : "no-route";
     if (route.redirect !== undefined) return routeRedirect(route.redirect, this);
+    if (route.work?.rewrite !== undefined) {
+      this.upstreamPath = route.work.rewrite.path(this.head.path);
+      if (this.upstreamPath === undefined) return "bad-request";
+    }
     const { service, release } = route;
     const link = release && followLink(release.policy, this.head, this.facts, this.snapshot.ownParameters, this.#nowMs);
     if (link !== undefined) return link;

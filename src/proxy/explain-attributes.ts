@@ -1,5 +1,4 @@
 import type { AttributeValue } from "../decide/facts.ts";
-import { canonicalText } from "../decide/value.ts";
 import type { AttributeSource, AttributeSpec } from "../identify/attribute-spec.ts";
 import { AttributeTable } from "../identify/attributes.ts";
 import type { Caller } from "../identify/caller.ts";
@@ -10,10 +9,8 @@ import { RequestFacts } from "../identify/request-facts.ts";
 import { type RequestHead, repeated } from "../identify/request-head.ts";
 import { tokenText } from "../identify/token-text.ts";
 import type { TokenFailure, UnusableCause } from "../identify/unusable.ts";
+import { type PlainValue, plainValue } from "./plain-value.ts";
 import type { Snapshot } from "./snapshot.ts";
-
-/** An attribute's value as JSON can hold it: times in RFC 3339, versions and addresses as their text. */
-export type PlainValue = string | number | boolean;
 
 export interface ExplainedAttribute {
   readonly name: string;
@@ -23,16 +20,7 @@ export interface ExplainedAttribute {
   readonly detail: string;
 }
 
-/** The furthest that a JavaScript Date reaches. */
-const furthestMs = 8.64e15;
 const longestShown = 80;
-
-export function plainValue(type: AttributeSpec["type"], value: AttributeValue): PlainValue {
-  if (type === "time" && typeof value === "number" && Math.abs(value) <= furthestMs) {
-    return new Date(value).toISOString();
-  }
-  return typeof value === "object" ? canonicalText(value) : value;
-}
 
 /**
  * Says of every attribute which source gave its value, and why those before it did not. Each source is read as if it

@@ -7,10 +7,11 @@ import { AttributeTable } from "../identify/attributes.ts";
 import { cookieValues } from "../identify/cookies.ts";
 import { describeSpec } from "../upstream/endpoint-spec.ts";
 import { type DryRequest, type DryRun, type DryTarget, dryRun } from "./dry-run.ts";
-import { type ExplainedAttribute, explainAttributes, type PlainValue, plainValue } from "./explain-attributes.ts";
+import { type ExplainedAttribute, explainAttributes } from "./explain-attributes.ts";
 import { describeMatch, routeMisses } from "./explain-routes.ts";
 import { type MirrorVerdict, mirrorHeader } from "./mirroring.ts";
 import { followLink } from "./override-link.ts";
+import { type PlainValue, plainValue } from "./plain-value.ts";
 import { routeRedirect } from "./redirect.ts";
 import type { Service, ServiceVersion, Snapshot } from "./snapshot.ts";
 

@@ -98,8 +98,26 @@ export function responseHeaders(exchange: Exchange, upstream: readonly string[],
     else if (field === "cache-control") cacheControl = cacheControl === undefined ? value : `${cacheControl}, ${value}`;
   }
   removeFields(out, named);
+  const work = exchange.route?.work;
+  if (work !== undefined) {
+    if (cacheControl !== undefined) out.push("Cache-Control", cacheControl);
+    work.changeResponse(out, exchange);
+    if (edit.setCookie !== undefined) cacheControl = takeCacheControl(out);
+  }
   addResponseFields(edit, cacheControl, out);
   return out;
+}
+
+/** Takes out what a route's edits say to caches, where a pin has to have its own say. */
+function takeCacheControl(out: string[]): string | undefined {
+  let said: string | undefined;
+  for (let i = out.length - 2; i >= 0; i -= 2) {
+    const field = fields.of(out[i] ?? "");
+    if (field !== "cache-control" && field !== "targeted-cache-control") continue;
+    const [, value = ""] = out.splice(i, 2);
+    if (field === "cache-control") said = said === undefined ? value : `${value}, ${said}`;
+  }
+  return said;
 }
 
 /** What no Connection field can take away: what frames the message, and what the client's side would only write anew. */

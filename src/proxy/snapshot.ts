@@ -37,6 +37,7 @@ import { Mirroring } from "./mirroring.ts";
 import { Propagation } from "./propagation.ts";
 import { RequestHeaderRules } from "./request-header-rules.ts";
 import { type RetryPolicy, retryPolicy } from "./retry-policy.ts";
+import { RouteWork } from "./route-work.ts";
 
 /** One version of a service, ready to be sent requests. */
 export interface ServiceVersion {
@@ -86,6 +87,8 @@ export interface ForwardRoute extends AnyRoute {
   readonly release: GatewayRelease | undefined;
   /** Copies of its requests for another version; undefined where there are none. */
   readonly mirroring: Mirroring | undefined;
+  /** Header edits and rewrites; undefined where there are none. */
+  readonly work: RouteWork | undefined;
   /** By the index of the version served. */
   readonly cells: readonly RequestCells[];
 }
@@ -96,6 +99,7 @@ export interface RedirectRoute extends AnyRoute {
   readonly service: undefined;
   readonly release: undefined;
   readonly mirroring: undefined;
+  readonly work: undefined;
   readonly cells: undefined;
 }
 
@@ -250,7 +254,7 @@ function buildRoute(
   const { name, redirect } = spec;
   if (redirect !== undefined) {
     const ownCells = parts.cells.request(name, "none", "none");
-    const nothing = { service: undefined, release: undefined, mirroring: undefined, cells: undefined };
+    const nothing = { service: undefined, release: undefined, mirroring: undefined, work: undefined, cells: undefined };
     return Object.freeze({ name, redirect, lane: "fast", timeouts: ownTimeouts, ownCells, ...nothing });
   }
   const service = named(services, spec.service);
@@ -262,6 +266,7 @@ function buildRoute(
     service,
     release,
     mirroring: spec.mirror === "off" ? undefined : mirroringOf(service, release, config, parts),
+    work: RouteWork.of(spec, service, config),
     lane: laneOf(service.spec),
     timeouts,
     ownCells: parts.cells.request(name, service.name, "none"),

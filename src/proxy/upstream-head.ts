@@ -7,6 +7,7 @@ import { mirrorHeader } from "./mirroring.ts";
 import { noFields } from "./propagation.ts";
 import type { RequestHeaderRules } from "./request-header-rules.ts";
 import { responseTrailers } from "./response-headers.ts";
+import type { ServiceVersion } from "./snapshot.ts";
 
 /**
  * The header fields that go upstream, flat: name, value, name, value. The client's come first, in their order and case,
@@ -56,7 +57,7 @@ export function upstreamHeaders(exchange: Exchange, rawHeaders: readonly string[
  * The fields of a copy: those of the request, and for which version it is, as if that had been assigned. The transport
  * frames its body anew.
  */
-export function mirrorHeaders(exchange: Exchange, headers: readonly string[], version: string): string[] {
+function mirrorHeaders(exchange: Exchange, headers: readonly string[], version: string): string[] {
   const { trace, head } = exchange;
   const baggage = head.headerLines("baggage");
   const told = propagatedFields(exchange, baggage.length === 0 ? undefined : baggage.join(","), { version });
@@ -117,10 +118,33 @@ export function upstreamVia(received: string, version: "1.1" | "2.0"): string {
 }
 
 /** The target that goes upstream: as asked for, without those of testers' links and those only a trusted caller may set. */
-export function upstreamTarget({ snapshot, head, caller }: Exchange): string {
+export function upstreamTarget({ snapshot, head, caller, upstreamPath }: Exchange): string {
   const withheld = caller.trusted ? snapshot.ownParameters : snapshot.strangersParameters;
-  if (withheld.size === 0 || head.query === "") return head.target;
+  const asked = upstreamPath === undefined ? head.target : upstreamPath + head.target.slice(head.path.length);
+  if (withheld.size === 0 || head.query === "") return asked;
   const query = stripParameters(head.query, withheld);
-  if (query === head.query) return head.target;
-  return query === "" ? head.path : `${head.path}?${query}`;
+  if (query === head.query) return asked;
+  const path = upstreamPath ?? head.path;
+  return query === "" ? path : `${path}?${query}`;
+}
+
+/**
+ * The fields that go to the endpoint of the present attempt: those of `upstreamHeaders`, as the route changes them, and what
+ * tells of the trace.
+ */
+export function attemptFields(exchange: Exchange, fields: string[]): string[] {
+  const { route, attempts, trace } = exchange;
+  const work = route?.work;
+  if (trace === undefined && work === undefined) return fields;
+  const changed =
+    work === undefined || attempts === undefined
+      ? fields
+      : work.requestFields(fields, exchange, attempts.served, attempts.endpoint);
+  return trace === undefined ? changed : [...changed, ...trace.fields()];
+}
+
+/** The fields of a copy for this version. */
+export function copyFields(exchange: Exchange, fields: string[], version: ServiceVersion): string[] {
+  const changed = exchange.route?.work?.requestFields(fields, exchange, version, undefined);
+  return mirrorHeaders(exchange, changed ?? fields, version.name);
 }

@@ -73,6 +73,85 @@ const cases: readonly (readonly [string, string, readonly string[]])[] = [
     ['38:43: error: "/a/../../b" is a path that no request is let through with'],
   ],
   ["a redirect that leads to a route before it", "redirect: { host: shop.example.com, path: /api/x }", []],
+  [
+    "an edit of what frames the message",
+    "service: shop, requestHeaders: { set: { Content-Length: 1 } }",
+    [
+      '38:58: error: the header "content-length" can not be edited: it frames the message or belongs to one connection, and each hop has its own',
+    ],
+  ],
+  [
+    "an edit of the Host",
+    "service: shop, requestHeaders: { remove: [x-a, Host] }",
+    ['38:65: error: the header "host" can not be edited: the upstream\'s host is chosen by rewrite.host'],
+  ],
+  [
+    "an edit of what Perch writes",
+    "service: shop, requestHeaders: { add: { x-forwarded-for: a } }, responseHeaders: { set: { x-perch-version: b } }",
+    [
+      '38:58: error: the header "x-forwarded-for" can not be edited: Perch writes it from what it knows of the way that the request came',
+      '38:108: error: the header "x-perch-version" can not be edited: Perch alone writes it',
+    ],
+  ],
+  [
+    "a template of a fact that there is not",
+    `service: shop, requestHeaders: { set: { x-a: "\${versoin}" } }`,
+    ['38:63: error: unknown template "versoin"; did you mean "version"?'],
+  ],
+  [
+    "a template of an attribute that there is not",
+    `service: shop, responseHeaders: { add: { x-a: [b, "\${attribute.aap}"] } }`,
+    ['38:68: error: unknown attribute "aap"; did you mean "app"?'],
+  ],
+  [
+    "edits that edit nothing",
+    "service: shop, requestHeaders: {}",
+    ["38:49: error: an edit of headers needs at least one of the keys set, add, remove"],
+  ],
+  [
+    "a line break in a header's value",
+    'service: shop, requestHeaders: { set: { x-a: "b\\nx-c: d" } }',
+    ['38:63: error: "b\\nx-c: d" holds a control character'],
+  ],
+  [
+    "a rewrite of a prefix that is not matched",
+    "service: shop, rewrite: { prefix: /b }, match: { path: { regex: a } }",
+    [
+      '38:44: error: there is no prefix to put another one in place of: the route matches no prefix; write match.path as a prefix, or "path" here',
+    ],
+  ],
+  [
+    "a rewrite by a pattern that is none",
+    'service: shop, rewrite: { regex: { pattern: "(", replacement: /a } }',
+    ['38:62: error: "(" is not a regular expression that can be used: missing closing ): `(`'],
+  ],
+  [
+    "a rewrite by a group that there is not",
+    'service: shop, rewrite: { regex: { pattern: "(a)", replacement: /$2 } }',
+    ['38:82: error: the pattern "(a)" has no group 2'],
+  ],
+  [
+    "a rewrite that would make a query",
+    'service: shop, rewrite: { regex: { pattern: "a", replacement: "/?" } }',
+    [
+      '38:80: error: "/?" can not stand in a path: percent-encode ?, # and all but visible ASCII; $1 to $9 are groups, $$ is a dollar sign',
+    ],
+  ],
+  [
+    "a rewrite by a pattern and a prefix",
+    'service: shop, rewrite: { prefix: /b, regex: { pattern: "a", replacement: "/b" } }',
+    ['38:56: error: "regex" and "prefix" exclude each other in a rewrite'],
+  ],
+  [
+    "a rewrite's host that is none",
+    "service: shop, rewrite: { host: http://shop }",
+    ['38:50: error: "http://shop" is not a host such as shop.internal or shop.internal:8080'],
+  ],
+  [
+    "an edit beside a redirect",
+    "redirect: { path: /new }, match: { path: { exact: /a } }, rewrite: { host: b }",
+    ['38:76: error: "rewrite" has no use beside a redirect, which Perch answers itself'],
+  ],
   ["a redirect to another scheme", "match: { scheme: http }, redirect: { scheme: https }", []],
 ];
 

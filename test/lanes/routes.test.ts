@@ -1,13 +1,44 @@
 import { compareCases } from "./compare-cases.ts";
 import type { LaneConfig, Origins } from "./lane.ts";
-import { type LaneCase, received, request, send } from "./lane-case.ts";
+import { chunks, type LaneCase, received, request, response, send, sized } from "./lane-case.ts";
 
-function configuration({ stable }: Origins): LaneConfig {
+function configuration({ stable, refused }: Origins): LaneConfig {
   return {
-    top: "trustedProxies: [127.0.0.0/8]",
+    top: `trustedProxies: [127.0.0.0/8]
+exposeVersion: true
+attributes:
+  region: { type: string, from: [{ header: x-user-region }, { query: region }] }
+releases:
+  shop: { split: { stable: 1 } }
+  half-dead: { split: { canary: 1 } }`,
     services: `
-  shop: { versions: { stable: { endpoints: ["${stable}"] } } }`,
+  shop: { versions: { stable: { endpoints: ["${stable}"] } } }
+  edited:
+    versions:
+      stable:
+        endpoints: ["${stable}"]
+        requestHeaders: { add: { x-version: "\${version}" }, remove: [x-gone] }
+        responseHeaders: { set: { x-served: "\${version}" } }
+  half-dead:
+    versions:
+      stable: { endpoints: ["${stable}"], requestHeaders: { set: { x-version: stable } } }
+      canary: { endpoints: ["${refused}"], requestHeaders: { set: { x-version: canary, x-canary: 1 } } }`,
     routes: `
+  - name: edited
+    match: { path: { prefix: /edited } }
+    service: edited
+    release: shop
+    requestHeaders: { set: { x-region: "\${attribute.region}", x-host: "\${host} \${path}" }, add: { x-more: [a, b] } }
+    responseHeaders: { set: { cache-control: "public, max-age=1" }, add: { x-more: "é" }, remove: [server, x-gone] }
+  - name: half-dead
+    match: { path: { prefix: /half-dead } }
+    service: half-dead
+    release: half-dead
+  - name: rewritten
+    match: { path: { prefix: /api } }
+    service: shop
+    rewrite: { prefix: /, host: shop.internal, cookieDomain: none }
+  - { name: named, match: { path: { prefix: /named } }, service: shop, rewrite: { prefix: /v2, host: upstream } }
   - { name: moved, match: { path: { prefix: /moved } }, redirect: { scheme: https, prefix: /new, status: 308 } }
   - { name: shop, service: shop }`,
   };
@@ -38,4 +69,71 @@ const redirects: readonly LaneCase[] = [
   { name: "a redirect over HTTP/1.0", client: "GET /moved HTTP/1.0\r\n\r\n" },
 ];
 
+const upload = ["POST /edited/x", "X-Gone: 1\r\nX-Region: theirs\r\n"] as const;
+
+const edits: readonly LaneCase[] = [
+  regular(
+    "a request whose fields are edited",
+    "GET /edited/x?y",
+    "X-A: 1\r\nX-Gone: 1\r\nx-user-region: east\r\nX-MORE: c\r\n",
+  ),
+  regular("a fact that is absent", "GET /edited", "X-Region: theirs\r\n"),
+  regular("header injection by a query", "GET /edited?region=a%0d%0aX-B:%20c"),
+  regular("letters of a query beyond ASCII", "GET /edited?region=%c3%bc%20", "X-A: \xfc\r\n"),
+  regular("edited HEAD", "HEAD /edited/x"),
+  regular("an edited upload", upload[0], `${upload[1]}Content-Length: 5\r\n`, "hello"),
+  regular(
+    "an edited upload in chunks",
+    upload[0],
+    `${upload[1]}Transfer-Encoding: chunked\r\n`,
+    "2\r\nhi\r\n0\r\n\r\n",
+  ),
+  { name: "an edited request over HTTP/1.0", client: "GET /edited HTTP/1.0\r\nX-Gone: 1\r\n\r\n" },
+  {
+    name: "an edited upgrade",
+    client: request("GET /edited", "Connection: upgrade\r\nUpgrade: websocket\r\nX-Gone: 1\r\n"),
+  },
+  {
+    name: "an edited response",
+    client: request("GET /edited"),
+    upstream: [
+      sized(
+        "x",
+        "Server: a\r\nX-Gone: 1\r\nX-More: b\r\nCache-Control: no-cache\r\nx-served: theirs\r\nSet-Cookie: a=b\r\n",
+      ),
+    ],
+    regular: true,
+  },
+  {
+    name: "an edited response whose Connection names fields",
+    client: request("GET /edited"),
+    upstream: [sized("x", "Connection: close, x-served, x-more\r\nX-More: 1\r\nDate: now\r\n")],
+    regular: true,
+  },
+  {
+    name: "an edited response in chunks with trailers",
+    client: request("GET /edited"),
+    upstream: [response("200 OK", "Transfer-Encoding: chunked\r\n", chunks(["hi"], "X-Gone: 1\r\n"))],
+    regular: true,
+  },
+  regular("edits of the version that serves in another's place", "GET /half-dead"),
+  regular("a prefix taken away", "GET /api/x?y=z"),
+  regular("all of a path taken away", "GET /api"),
+  regular("another path and Host for an upload", "PUT /api/x", "Content-Length: 2\r\n", "hi"),
+  {
+    name: "addresses in a response",
+    client: request("GET /api/x"),
+    upstream: [
+      sized(
+        "x",
+        "Location: http://shop.internal/y?z\r\nContent-Location: /w\r\nSet-Cookie: a=b; Path=/; Domain=x.example\r\n",
+        "302 Found",
+      ),
+    ],
+    regular: true,
+  },
+  { name: "a rewritten upgrade", client: request("GET /api/x", "Connection: upgrade\r\nUpgrade: websocket\r\n") },
+];
+
 compareCases("redirects", configuration, redirects);
+compareCases("edits and rewrites", configuration, edits);

@@ -186,7 +186,9 @@ function routeDetail(old: RouteConfig, next: RouteConfig): string | undefined {
   // As it is written, since compiled patterns hold functions, which are never equal.
   if (!isDeepStrictEqual(old.match, next.match)) parts.push("match");
   if (old.service !== next.service) parts.push(`service ${old.service ?? "none"} → ${next.service ?? "none"}`);
-  if (!isDeepStrictEqual(old.redirect, next.redirect)) parts.push("redirect");
+  for (const key of ["redirect", "rewrite", "requestHeaders", "responseHeaders"] as const) {
+    if (!isDeepStrictEqual(old[key], next[key])) parts.push(key);
+  }
   if (old.release !== next.release) {
     parts.push(`release ${old.release ?? "none"} → ${next.release ?? "none"}, its users are drawn anew`);
   }

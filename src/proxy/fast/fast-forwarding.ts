@@ -10,14 +10,14 @@ import type { Mirror, Mirroring } from "../mirroring.ts";
 import { isLastAnswer, ownAnswer, ownAnswerText } from "../own-answer.ts";
 import type { BodyState } from "../repeatable.ts";
 import { responseTrailers } from "../response-headers.ts";
-import { mirrorHeaders, upstreamTarget } from "../upstream-head.ts";
+import { copyFields, upstreamTarget } from "../upstream-head.ts";
 import { BodyReader } from "./body-reader.ts";
 import type { ChunkedSink } from "./chunked-reader.ts";
 import type { ClientConnection } from "./client-connection.ts";
 import type { FastContext } from "./fast-context.ts";
 import { latin1 } from "./octets.ts";
 import { PartialHead } from "./partial-head.ts";
-import { fieldsOf, framingText } from "./request-text.ts";
+import { changedText, fieldsOf, framingText } from "./request-text.ts";
 import { responseHeadBytes } from "./response-reader.ts";
 import { lines, responseText } from "./response-text.ts";
 import type { UpstreamConnection, UpstreamUser } from "./upstream-connection.ts";
@@ -260,7 +260,7 @@ export class FastForwarding implements UpstreamUser, Turn {
     this.#mirror = this.exchange.mirror(() => ({
       method: this.exchange.head.method,
       target: upstreamTarget(this.exchange),
-      headers: mirrorHeaders(this.exchange, fieldsOf(this.#headText), version.name),
+      headers: copyFields(this.exchange, fieldsOf(this.#headText), version),
       body: typeof framing === "number" && framing > 0 ? framing : "none",
     }));
     if (this.#mirror === undefined || body === undefined) return;
@@ -272,11 +272,17 @@ export class FastForwarding implements UpstreamUser, Turn {
   #opening(): string {
     const { method } = this.exchange.head;
     const body = this.#body;
-    const { trace } = this.exchange;
-    // Each attempt is another parent to its upstream.
-    const headText = trace === undefined ? this.#headText : this.#headText + lines(trace.fields());
+    const headText = this.#attemptText();
     if (body === undefined || (body.complete && body.bytes === 0)) return headText + framingText(method, "none");
     return headText + framingText(method, body.framing === "until close" ? "none" : body.framing) + this.#gathered;
+  }
+
+  /** The head for the present attempt. */
+  #attemptText(): string {
+    const { route, trace } = this.exchange;
+    if (route?.work !== undefined) return changedText(this.exchange, this.#headText);
+    // Each attempt is another parent to its upstream.
+    return trace === undefined ? this.#headText : this.#headText + lines(trace.fields());
   }
 
   #bodySent(): void {

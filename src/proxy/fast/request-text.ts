@@ -1,6 +1,7 @@
 import type { Caller } from "../../identify/caller.ts";
 import type { Exchange } from "../exchange.ts";
 import {
+  attemptFields,
   forwardedFields,
   joinedBaggage,
   propagatedFields,
@@ -59,6 +60,14 @@ export function fieldsOf(headText: string): string[] {
     start = end + 2;
   }
   return fields;
+}
+
+/** The head as the route changes it for the present attempt. */
+export function changedText(exchange: Exchange, headText: string): string {
+  const line = headText.slice(0, headText.indexOf("\r\n") + 2);
+  const [, host = "", ...fields] = attemptFields(exchange, fieldsOf(headText));
+  const connection = exchange.head.method === "HEAD" ? "close" : "keep-alive";
+  return `${line}host: ${host}\r\nconnection: ${connection}\r\n${lines(fields)}`;
 }
 
 /**

@@ -29,7 +29,8 @@ export function responseText(exchange: Exchange, reader: ResponseReader, framing
   // The upstream's own words mean nothing to a program (RFC 9112 §4).
   const reason = reader.plainReason ? text.slice(reasonStart, reasonEnd) : (STATUS_CODES[status] ?? "");
   let out = `HTTP/1.1 ${status} ${reason}\r\n`;
-  if (reader.namesFields || !reader.scan.evenlySpaced) out += rewritten(exchange, reader, framing);
+  if (reader.namesFields || !reader.scan.evenlySpaced || exchange.route?.work !== undefined)
+    out += rewritten(exchange, reader, framing);
   else out += sliced(exchange, reader, framing);
   out += framing.connection === "close" ? "Connection: close\r\n" : "Connection: keep-alive\r\n";
   if (!reader.hasDate) out += `Date: ${framing.date.now()}\r\n`;
@@ -74,7 +75,7 @@ function isPassed(kind: FastResponseField, edit: ResponseEdit, trailers: Trailer
   }
 }
 
-/** For heads that are unevenly spaced, or whose Connection names fields: field by field, as the standard lane does. */
+/** For heads that are unevenly spaced, whose Connection names fields, or that the route changes: field by field, as the standard lane does. */
 function rewritten(exchange: Exchange, reader: ResponseReader, { trailers }: ResponseFraming): string {
   return lines(responseHeaders(exchange, reader.flat(), trailers));
 }

@@ -10,7 +10,7 @@ import type { Mirroring } from "../mirroring.ts";
 import type { BodyState } from "../repeatable.ts";
 import { responseHeaders, responseTrailers } from "../response-headers.ts";
 import { isShortage } from "../shortage.ts";
-import { mirrorHeaders, requestTrailers, upstreamHeaders, upstreamTarget } from "../upstream-head.ts";
+import { attemptFields, copyFields, requestTrailers, upstreamHeaders, upstreamTarget } from "../upstream-head.ts";
 import type { ClientSide } from "./client-side.ts";
 import type { Answering } from "./connection.ts";
 import type { ReceivedHead } from "./head.ts";
@@ -124,8 +124,7 @@ export class Forwarding implements Dispatcher.DispatchHandler, Answering, Turn {
     const request = {
       method: this.#head.method,
       path: upstreamTarget(this.#exchange),
-      headers:
-        this.#exchange.trace === undefined ? this.#headers : [...this.#headers, ...this.#exchange.trace.fields()],
+      headers: attemptFields(this.#exchange, this.#headers),
       body: this.#body,
       servername: endpoint.address.host,
       trailers: this.#trailers(),
@@ -165,7 +164,7 @@ export class Forwarding implements Dispatcher.DispatchHandler, Answering, Turn {
     const mirror = this.#exchange.mirror(() => ({
       method,
       target: upstreamTarget(this.#exchange),
-      headers: mirrorHeaders(this.#exchange, this.#headers, version.name),
+      headers: copyFields(this.#exchange, this.#headers, version),
       body: hasBody ? (contentLength ?? "chunked") : "none",
     }));
     if (mirror !== undefined) this.#body?.copyTo(mirror);

@@ -8,7 +8,7 @@ import type { AttemptFailure, Attempts } from "../attempts.ts";
 import type { Exchange } from "../exchange.ts";
 import { removeFields } from "../header-fields.ts";
 import { responseHeaders } from "../response-headers.ts";
-import { upstreamHeaders, upstreamTarget } from "../upstream-head.ts";
+import { attemptFields, upstreamHeaders, upstreamTarget } from "../upstream-head.ts";
 import type { StandardHead } from "./head.ts";
 import { UpgradeAnswer } from "./upgrade-answer.ts";
 import { type HandshakeEvents, UpgradeHandshake } from "./upgrade-handshake.ts";
@@ -31,7 +31,7 @@ export class UpgradeExchange implements HandshakeEvents, Turn {
   readonly #timeouts: Timeouts;
   readonly #request: IncomingMessage;
   readonly #client: Socket;
-  readonly #headers: readonly string[];
+  readonly #headers: string[];
   #early: Buffer[];
   #earlyBytes = 0;
   #standIn: UpgradeStandIn;
@@ -51,7 +51,7 @@ export class UpgradeExchange implements HandshakeEvents, Turn {
     this.#timeouts = timeouts;
     this.#request = request;
     this.#client = client;
-    this.#headers = [...upstreamHeaders(exchange, head.rawHeaders, head.version), ...upgradeFields];
+    this.#headers = upstreamHeaders(exchange, head.rawHeaders, head.version);
     this.#early = early.length === 0 ? [] : [early];
     this.#standIn = new UpgradeStandIn(client, exchange);
   }
@@ -77,7 +77,7 @@ export class UpgradeExchange implements HandshakeEvents, Turn {
     const request = {
       address: endpoint.address,
       target: upstreamTarget(this.#exchange),
-      headers: [...this.#headers, ...(this.#exchange.trace?.fields() ?? [])],
+      headers: [...attemptFields(this.#exchange, this.#headers), ...upgradeFields],
       timeouts,
     };
     this.#handshake = new UpgradeHandshake(request, this.#standIn, this);

@@ -1,0 +1,70 @@
+import { skipBlanks, skipBlanksBack } from "../identify/blanks.ts";
+import type { Template, TemplateFact } from "../route/template.ts";
+import type { Exchange } from "./exchange.ts";
+import { plainValue } from "./plain-value.ts";
+
+/** What may not stand in a field's value (RFC 9110 §5.5): any control character but the tab. */
+// biome-ignore lint/suspicious/noControlCharactersInRegex: they are what is looked for.
+const control = /[\0-\x08\x0a-\x1f\x7f]/;
+const beyondAscii = /[^\0-\x7f]/;
+
+/** A header's value for one request, as octets, for the version that serves it; undefined where there is none. */
+export type TemplateText = (exchange: Exchange, version: string) => string | undefined;
+
+/**
+ * Compiles a template. Its text is undefined where a fact in it is not known, and where what a client sent can not stand
+ * in a header: whoever wrote `%0d%0a` in a query may not add a header of his own.
+ */
+export function compileTemplateText(template: Template): TemplateText {
+  const parts = template.map((part) => (typeof part === "string" ? part : reader(part)));
+  if (parts.every((part) => typeof part === "string")) {
+    const text = trimmed(parts.join(""));
+    return () => text;
+  }
+  return (exchange, version) => {
+    let text = "";
+    for (const part of parts) {
+      const piece = typeof part === "string" ? part : part(exchange, version);
+      if (piece === undefined || piece === "" || control.test(piece)) return undefined;
+      text +=
+        beyondAscii.test(piece) && typeof part !== "string" ? Buffer.from(piece, "utf8").toString("latin1") : piece;
+    }
+    return trimmed(text);
+  };
+}
+
+/** Blanks around a value are not part of it. */
+function trimmed(text: string): string {
+  const start = skipBlanks(text, 0);
+  return text.slice(start, Math.max(start, skipBlanksBack(text, text.length)));
+}
+
+/** A fact as text; undefined or empty where it is not known. */
+function reader(fact: TemplateFact): TemplateText {
+  switch (fact.kind) {
+    case "attribute": {
+      const { index } = fact;
+      return ({ facts, snapshot }) => {
+        const value = facts.attribute(index);
+        const type = snapshot.config.attributes[index]?.type ?? "string";
+        return value === undefined ? undefined : String(plainValue(type, value));
+      };
+    }
+    case "version":
+      return (_exchange, version) => version;
+    case "route":
+      return ({ routeName }) => routeName;
+    case "service":
+      return ({ serviceName }) => serviceName;
+    case "release":
+      return ({ releaseName }) => releaseName;
+    case "requestId":
+      return ({ requestId }) => requestId;
+    case "clientAddress":
+      return ({ clientAddressText }) => clientAddressText;
+    case "host":
+      return ({ head }) => head.host;
+    case "path":
+      return ({ path }) => path;
+  }
+}
