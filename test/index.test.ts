@@ -9,6 +9,7 @@ import { json } from "node:stream/consumers";
 import { afterAll, describe, expect, it } from "vitest";
 import { ConfigError, createEngine, type Engine, type EngineOptions, type EngineRequest } from "../src/index.ts";
 import { startPerch } from "./kit/perch.ts";
+import { secretToken } from "./kit/tokens.ts";
 
 const folder = mkdtempSync(join(tmpdir(), "perch-engine-"));
 afterAll(() => rmSync(folder, { recursive: true, force: true }));
@@ -229,6 +230,25 @@ describe("a configuration of an engine", () => {
     expect(messages()).toContain("no release uses attribute appVersion");
     engine.reload(shop.replace(/ {2}appVersion:.*\n/, ""));
     expect(messages()).not.toContain("no release uses attribute appVersion");
+  });
+
+  it("verifies tokens by keys in files; it fetches none, so where they are published is refused", async () => {
+    const secret = Buffer.alloc(32, "s");
+    const secretFile = join(folder, "secret");
+    writeFileSync(secretFile, secret);
+    const withKeys = (keys: string) =>
+      shop
+        .replace("[{ header: x-registered-at }]", "[{ jwt: since }]")
+        .replace("services:", `jwt: { keys: [${keys}] }\nservices:`);
+    const engine = createEngine(withKeys(`{ secretFile: ${secretFile} }`), options);
+    const authorization = `Bearer ${await secretToken(secret, { since: "2026-02-01" })}`;
+    expect(engine.decide({ url: "/", headers: { host, authorization } }).version).toBe("canary");
+    const decided = (headers: Record<string, string>) => engine.decide({ url: "/", headers: { host, ...headers } });
+    expect(decided({ authorization: `${authorization}x` }).attributes).toMatchObject({ registeredAt: null });
+    const published = withKeys('{ jwksUrl: "https://id.example.com/jwks.json" }');
+    expect(() => createEngine(published, options)).toThrow(
+      "the engine sends nothing, so it fetches no keys; name a jwksFile",
+    );
   });
 
   it("takes variables from the environment that is given", () => {

@@ -7,6 +7,7 @@ import { freeAfterTest, perch, upstream } from "../kit/freed.ts";
 import { exchange, lanes } from "../kit/one-service.ts";
 import { changeablePerch, freePorts, renameOver, soon, temporaryFolder } from "../kit/served.ts";
 import { keySet, type Signer, secretToken, signer } from "../kit/tokens.ts";
+import type { TestUpstream } from "../kit/upstream.ts";
 
 let issuer: Signer;
 beforeAll(async () => {
@@ -15,8 +16,8 @@ beforeAll(async () => {
 
 const inAnHour = () => Math.floor(Date.now() / 1_000) + 3_600;
 
-async function shop(keys: string, more = "", top = "") {
-  const [stable, canary] = [await upstream("stable"), await upstream("canary")];
+async function shop(keys: string, more = "", top = "", serving?: TestUpstream) {
+  const [stable, canary] = [await upstream("stable"), serving ?? (await upstream("canary"))];
   return `${top}
 attributes:
   userId: { type: string, from: [{ jwt: sub }] }
@@ -77,12 +78,14 @@ describe.each(lanes)("a claim of a verified token, $lane lane", ({ fastLane }) =
     const token = await issuer.token(claims());
     const lane = `fastLane: ${fastLane}`;
     const byCookie = await perch(await shop(`{ jwksFile: ${file} }`, ", from: { cookie: session }", lane));
-    const byHeader = await perch(await shop(`{ jwksFile: ${file} }`, ", from: { header: X-Id-Token }", lane));
+    const canary = await upstream("canary");
+    const byHeader = await perch(await shop(`{ jwksFile: ${file} }`, ", from: { header: X-Id-Token }", lane, canary));
     expect(await served(byCookie.port, `Cookie: a=b; session=${token}\r\n`)).toBe("canary");
     expect(await served(byCookie.port, `Authorization: Bearer ${token}\r\n`)).toBe("stable");
     expect(await served(byHeader.port, `x-id-token: ${token}\r\n`)).toBe("canary");
     // No Connection field takes it away (CVE-2026-33805).
     expect(await served(byHeader.port, `x-id-token: bearer ${token}\r\nConnection: x-id-token\r\n`)).toBe("canary");
+    expect(canary.seen.map(({ headers }) => headers["x-id-token"])).toEqual([token, `bearer ${token}`]);
   });
 });
 
