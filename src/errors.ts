@@ -30,6 +30,7 @@ export const errorTable = Object.freeze({
   "internal-error": entry(500, "perch", false, "The proxy failed to handle this request."),
   fault: entry(503, "perch", true, "This error was configured to happen."),
   "connect-failed": entry(502, "upstream", true, "The upstream could not be reached."),
+  "tls-failed": entry(502, "upstream", true, "No secure connection to the upstream could be made."),
   "upstream-reset": entry(502, "upstream", true, "The upstream closed the connection before it answered."),
   "upstream-refused": entry(503, "upstream", true, "The upstream refused the request unread."),
   "upstream-malformed": entry(502, "upstream", false, "The upstream's answer was not valid HTTP."),

@@ -1,11 +1,14 @@
-import { describeSpec } from "../upstream/endpoint-spec.ts";
+import { describeSpec, schemeOf } from "../upstream/endpoint-spec.ts";
 import type { ServiceSpec, VersionSpec } from "../upstream/service-spec.ts";
+import type { UpstreamTls } from "../upstream/upstream-tls.ts";
+import type { CompileContext } from "./compile-context.ts";
 import { compileLimits, compileOutlier, compileRetries } from "./compile-resilience.ts";
+import { compileUpstreamTls } from "./compile-upstream-tls.ts";
 import type { Entry } from "./kit/collections.ts";
-import type { Reading } from "./kit/schema.ts";
 import type { ServiceConfig } from "./service-schema.ts";
 
-export function compileService({ name, value }: Entry<ServiceConfig>, reading: Reading): ServiceSpec {
+export function compileService({ name, value }: Entry<ServiceConfig>, context: CompileContext): ServiceSpec {
+  const { reading } = context;
   const known = reading.namesIn(value, "versions");
   if (value.default !== undefined && known?.has(value.default) === false) {
     reading.unknownName(reading.spanOf(value, "default"), "version", value.default, known);
@@ -34,9 +37,24 @@ export function compileService({ name, value }: Entry<ServiceConfig>, reading: R
       responseHeadersMs: value.timeouts.responseHeaders,
       idleMs: value.timeouts.idle,
     },
+    tls: compileTls(name, value, versions, context),
     external: value.external,
     outlier: value.outlier && compileOutlier(value.outlier),
     retries: value.retries && compileRetries(value.retries),
     limits: value.limits && compileLimits(value.limits),
   };
+}
+
+function compileTls(
+  name: string,
+  { tls }: ServiceConfig,
+  versions: readonly VersionSpec[],
+  context: CompileContext,
+): UpstreamTls | undefined {
+  if (tls === undefined) return undefined;
+  if (!versions.some(({ endpoints }) => endpoints.some((endpoint) => schemeOf(endpoint) === "https"))) {
+    const span = context.reading.keySpanOf(tls);
+    context.reading.warn(span, "unused", `service ${name} has no endpoint with https, so its tls is for nothing`);
+  }
+  return compileUpstreamTls(name, tls, context);
 }

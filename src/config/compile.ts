@@ -40,7 +40,7 @@ export function compileConfig(config: Config, context: CompileContext): Compiled
   const jwt = compileJwt(config, claims, context);
   const geo = compileGeo(config, context);
   const table = new KnownAttributes(reading.namesIn(config, "attributes"), attributes);
-  const services = config.services.map((entry) => compileService(entry, reading));
+  const services = config.services.map((entry) => compileService(entry, context));
   const routes = compileRoutes(config.routes, scopeOf(config, table, reading), context);
   const versionEdits = compileVersionEdits(config.services, table, reading);
   const pairings = new Pairings(config, reading);

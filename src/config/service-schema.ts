@@ -9,6 +9,7 @@ import { duration } from "./kit/quantities.ts";
 import { boolean, oneOf } from "./kit/scalars.ts";
 import type { Infer } from "./kit/schema.ts";
 import { limitsSchema, outlierSchema, retriesSchema } from "./resilience-schema.ts";
+import { upstreamTlsSchema } from "./upstream-tls-schema.ts";
 
 /** The longest a timer can run is 2^31 - 1 milliseconds, 24 days and some hours. */
 const timeout = duration({ minMs: 1, maxMs: 24 * 86_400_000 });
@@ -57,6 +58,7 @@ export const serviceSchema = object(
       "http1",
     ),
     timeouts: defaulted("How long to wait for an endpoint.", timeouts, {}),
+    tls: optional("How endpoints with https are known, and what they are shown.", upstreamTlsSchema),
     external: defaulted("Whether others run it: then it is not told which version was assigned.", boolean(), false),
     outlier: optional("When an endpoint is taken out for its answers. Default: never.", outlierSchema),
     retries: optional(
@@ -65,7 +67,7 @@ export const serviceSchema = object(
     ),
     limits: optional("What each version is given at a time. Default: everything.", limitsSchema),
   },
-  { what: "a service", later: ["health", "tls"] },
+  { what: "a service", later: ["health"] },
 );
 
 export type ServiceConfig = Infer<typeof serviceSchema>;

@@ -43,6 +43,7 @@ export class AccessLine {
       status: outcome.status,
       grpcStatus: outcome.grpcStatus,
       error: outcome.error,
+      cause: outcome.errorCause,
       bytesReceived: outcome.bytesReceived,
       bytesSent: outcome.bytesSent,
       durationMs: rounded(outcome.durationMs),

@@ -13,6 +13,7 @@ export const mirrorOutcomes = [
   "5xx",
   "connect-failed",
   "connect-timeout",
+  "tls-failed",
   "upstream-reset",
   "upstream-timeout",
   "upstream-malformed",

@@ -24,6 +24,8 @@ export interface Outcome {
   /** How the call ended, where it was one of gRPC; the status is then 200 nearly always. */
   readonly grpcStatus: number | undefined;
   readonly error: ErrorCode | undefined;
+  /** Why the endpoint could not be reached, in the words of the system or of TLS. For the log only. */
+  readonly errorCause: string | undefined;
   readonly requestId: string;
   /** Of the trace that the request is a part of; undefined where there is none. */
   readonly traceId: string | undefined;

@@ -5,6 +5,7 @@ import { Histogram } from "./histogram.ts";
 export const upstreamErrorKinds = [
   "connect-failed",
   "connect-timeout",
+  "tls-failed",
   "upstream-reset",
   "upstream-timeout",
   "upstream-malformed",

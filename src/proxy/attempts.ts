@@ -6,6 +6,7 @@ import { lastResort } from "../upstream/last-resort.ts";
 import { isBadStatus, noteFailure } from "../upstream/outlier.ts";
 import type { RetryableStatus } from "../upstream/service-spec.ts";
 import { Admission, type Turn } from "./admission.ts";
+import { causeOf } from "./error-cause.ts";
 import type { Gateway } from "./gateway.ts";
 import { type BodyState, isIdempotent, isRepeatable } from "./repeatable.ts";
 import type { RetryPolicy } from "./retry-policy.ts";
@@ -17,6 +18,7 @@ export type AttemptFailure = Extract<
   ErrorCode,
   | "connect-failed"
   | "connect-timeout"
+  | "tls-failed"
   | "upstream-reset"
   | "upstream-timeout"
   | "upstream-malformed"
@@ -26,6 +28,7 @@ export type AttemptFailure = Extract<
 const attemptFailures: ReadonlySet<ErrorCode> = new Set<AttemptFailure>([
   "connect-failed",
   "connect-timeout",
+  "tls-failed",
   "upstream-reset",
   "upstream-timeout",
   "upstream-malformed",
@@ -40,7 +43,7 @@ export function isAttemptFailure(code: ErrorCode): code is AttemptFailure {
 const attemptsPerVersion = 5;
 
 /** Failures before anything was sent: no endpoint has seen the request. */
-const unreached: ReadonlySet<AttemptFailure> = new Set(["connect-failed", "connect-timeout"]);
+const unreached: ReadonlySet<AttemptFailure> = new Set(["connect-failed", "connect-timeout", "tls-failed"]);
 
 const longestRetryAfterSeconds = 300;
 
@@ -66,6 +69,8 @@ export class Attempts implements Wanted {
   count = 0;
   endpoint: Endpoint | undefined;
   ttfbMs: number | undefined;
+  /** Why the last attempt did not get through, in the words of the system or of TLS. */
+  cause: string | undefined;
   /** Set where the request is traced. */
   trace: Trace | undefined;
   nowMs: number;
@@ -201,14 +206,16 @@ export class Attempts implements Wanted {
     if (!this.#blame(status)) this.endpoint?.health.succeeded(this.#gateway.nowMs());
   }
 
-  failed(failure: AttemptFailure): void {
+  /** `error`: what is behind it, where that is known. */
+  failed(failure: AttemptFailure, error?: Error): void {
     const { endpoint } = this;
     this.#failure = failure;
+    this.cause = unreached.has(failure) ? causeOf(error) : undefined;
     this.nowMs = this.#gateway.nowMs();
     this.served.cells.error(failure);
     endpoint?.latency.failed(this.nowMs);
     if (endpoint !== undefined && unreached.has(failure)) {
-      endpoint.health.refused(this.nowMs, failure);
+      endpoint.health.refused(this.nowMs, this.cause === undefined ? failure : `${failure}: ${this.cause}`);
       this.tried = [...this.tried, endpoint];
     } else {
       endpoint?.health.reached(this.nowMs);

@@ -226,6 +226,10 @@ export class Exchange implements Outcome {
     return this.attempts?.ttfbMs;
   }
 
+  get errorCause(): string | undefined {
+    return this.error === undefined ? undefined : this.attempts?.cause;
+  }
+
   get upstream(): string | undefined {
     return this.attempts?.endpoint?.origin;
   }

@@ -16,6 +16,7 @@ export function isIdempotent(method: string): boolean {
  */
 export function isRepeatable(failure: AttemptFailure, method: string, body: BodyState): boolean {
   if (body === "gone") return false;
-  if (failure === "connect-failed" || failure === "connect-timeout" || failure === "upstream-refused") return true;
+  if (failure === "connect-failed" || failure === "connect-timeout" || failure === "tls-failed") return true;
+  if (failure === "upstream-refused") return true;
   return failure === "upstream-reset" && isIdempotent(method);
 }

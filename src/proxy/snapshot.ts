@@ -31,6 +31,7 @@ import {
   type UpstreamProtocol,
   type VersionSpec,
 } from "../upstream/service-spec.ts";
+import type { UpstreamTls } from "../upstream/upstream-tls.ts";
 import type { VersionGate } from "../upstream/version-gate.ts";
 import { type Lane, laneOf } from "./lane-choice.ts";
 import { Mirroring } from "./mirroring.ts";
@@ -64,6 +65,7 @@ export interface Service {
   readonly external: boolean;
   readonly protocol: UpstreamProtocol;
   readonly retries: RetryPolicy;
+  readonly tls: UpstreamTls | undefined;
 }
 
 /** A release with the cells that count its decisions and the names it reads from requests. */
@@ -226,6 +228,7 @@ function buildService(spec: ServiceSpec, parts: SnapshotParts): Service {
     timeouts: spec.timeouts,
     external: spec.external,
     protocol: spec.protocol,
+    tls: spec.tls,
     retries: retryPolicy(spec, parts.services),
   });
 }

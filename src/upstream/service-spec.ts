@@ -1,6 +1,7 @@
 import type { Balance } from "./balance.ts";
 import type { DnsQuestion } from "./dns-question.ts";
 import type { EndpointSpec } from "./endpoint-spec.ts";
+import type { UpstreamTls } from "./upstream-tls.ts";
 
 export interface VersionSpec {
   readonly name: string;
@@ -67,6 +68,7 @@ export interface ServiceSpec {
   readonly defaultVersion: string;
   readonly versions: readonly VersionSpec[];
   readonly timeouts: Timeouts;
+  readonly tls: UpstreamTls | undefined;
   readonly protocol: UpstreamProtocol;
   readonly balance: Balance;
   /** Whether others run it: nothing of our releases is told there. */

@@ -72,6 +72,42 @@ const cases: readonly (readonly [string, string, string, readonly string[]])[] =
     "dns: { minTtl: 1m, maxTtl: 30s }\nservices:",
     ["12:16: error: minTtl is 1m, more than maxTtl, which is 30s"],
   ],
+  [
+    "a certificate to show without its key",
+    "    timeouts:",
+    "    tls: { cert: shop.pem }\n    timeouts:",
+    [
+      "18:10: warning: service shop has no endpoint with https, so its tls is for nothing",
+      "18:12: error: cert and key need each other: a certificate is shown by whoever has its key",
+    ],
+  ],
+  [
+    "authorities that are not there",
+    "    timeouts:",
+    "    tls: { ca: none.pem }\n    timeouts:",
+    [
+      "18:10: warning: service shop has no endpoint with https, so its tls is for nothing",
+      "18:16: error: the file <folder>/none.pem can not be used: there is no such file",
+    ],
+  ],
+  [
+    "authorities that are something else",
+    "    timeouts:",
+    "    tls: { ca: users.txt }\n    timeouts:",
+    [
+      "18:10: warning: service shop has no endpoint with https, so its tls is for nothing",
+      "18:16: error: the file <folder>/users.txt can not be used: it holds no certificate (-----BEGIN CERTIFICATE-----)",
+    ],
+  ],
+  [
+    "an address as the name in certificates",
+    "    timeouts:",
+    "    tls: { serverName: 10.0.0.1 }\n    timeouts:",
+    [
+      "18:10: warning: service shop has no endpoint with https, so its tls is for nothing",
+      '18:24: error: "10.0.0.1" is not a server name: a DNS name such as shop.example.com',
+    ],
+  ],
 ];
 
 const good: readonly (readonly [string, string, unknown])[] = [
@@ -86,6 +122,14 @@ test.each(good)("%s is an endpoint", (_sentence, written, described) => {
   if (!loaded.ok) throw new Error(problemsOf(loaded).join("\n"));
   const endpoints = loaded.compiled.services[0]?.versions[0]?.endpoints ?? [];
   expect(endpoints.map(describeSpec)).toEqual([described]);
+});
+
+test("certificates that nobody looks at are warned of", () => {
+  const https = changed('"http://shop-stable:80"', "https://shop-stable");
+  const loaded = load(https.replace("    timeouts:", "    tls: { insecureSkipVerify: true }\n    timeouts:"));
+  expect(problemsOf(loaded)).toEqual([
+    "18:32: warning: service shop takes any certificate: whoever is in between can read and answer its requests; name the authority in ca",
+  ]);
 });
 
 test("name servers are addresses, with or without a port", () => {

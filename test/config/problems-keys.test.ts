@@ -14,7 +14,7 @@ const cases: readonly (readonly [string, string, string, readonly string[]])[] =
     "    default: stable",
     "    colour: blue\n    default: stable",
     [
-      '14:5: error: unknown key "colour" in a service; the keys are default, versions, balance, protocol, timeouts, external, outlier, retries, limits',
+      '14:5: error: unknown key "colour" in a service; the keys are default, versions, balance, protocol, timeouts, tls, external, outlier, retries, limits',
     ],
   ],
   [
@@ -32,8 +32,8 @@ const cases: readonly (readonly [string, string, string, readonly string[]])[] =
   [
     "a key of a later version in a service",
     "    default: stable",
-    "    tls: {}\n    default: stable",
-    ['14:5: error: "tls" is not supported by this version of Perch'],
+    "    health: {}\n    default: stable",
+    ['14:5: error: "health" is not supported by this version of Perch'],
   ],
   [
     "a protocol that is none",

@@ -88,6 +88,7 @@ describe("the exposition", () => {
       [
         '{service="shop",version="stable",kind="connect-failed"} 0',
         '{service="shop",version="stable",kind="connect-timeout"} 1',
+        '{service="shop",version="stable",kind="tls-failed"} 0',
         '{service="shop",version="stable",kind="upstream-reset"} 0',
         '{service="shop",version="stable",kind="upstream-timeout"} 0',
         '{service="shop",version="stable",kind="upstream-malformed"} 0',

@@ -17,6 +17,7 @@ export const fineOutcome: Outcome = {
   status: 200,
   grpcStatus: undefined,
   error: undefined,
+  errorCause: undefined,
   requestId: "0b7c9f1e",
   traceId: undefined,
   clientAddressText: "10.1.2.3",

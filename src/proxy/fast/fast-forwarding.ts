@@ -189,9 +189,10 @@ export class FastForwarding implements UpstreamUser, Turn {
 
   onUpstreamClosed(): void {
     const starved = this.#connection?.starved === true && !this.#sent;
+    const error = this.#connection?.error;
     this.#connection = undefined;
     if (starved) this.#starved();
-    else this.#attemptFailed(this.#sent ? "upstream-reset" : "connect-failed");
+    else this.#attemptFailed(this.#sent ? "upstream-reset" : "connect-failed", error);
   }
 
   // ---- the request, on its way up
@@ -484,10 +485,10 @@ export class FastForwarding implements UpstreamUser, Turn {
     this.#answer(this.#attempts.exhausted());
   }
 
-  #attemptFailed(failure: AttemptFailure): void {
+  #attemptFailed(failure: AttemptFailure, error?: Error): void {
     if (this.#response === "ended") return;
     this.#leaveConnection();
-    this.#attempts.failed(failure);
+    this.#attempts.failed(failure, error);
     if (this.#response === "streaming") {
       this.#cut(failure);
       return;

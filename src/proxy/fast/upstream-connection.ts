@@ -34,6 +34,8 @@ export class UpstreamConnection {
   keepMs = 0;
   /** It was never made, since this process has nothing left to make it with. */
   starved = false;
+  /** What broke it. */
+  error: Error | undefined;
   readonly deadline: Deadline;
   readonly outlet: Outlet;
   readonly #context: UpstreamContext;
@@ -67,6 +69,7 @@ export class UpstreamConnection {
       // Whatever broke is also told by `close`.
       .on("error", (error) => {
         this.starved = isShortage(error);
+        this.error = error;
       })
       .on("close", () => this.#onClose());
   }

@@ -264,7 +264,7 @@ export class Forwarding implements Dispatcher.DispatchHandler, Answering, Turn {
       return;
     }
     const failure = failureOf(error, this.#sent);
-    this.#attempts.failed(failure);
+    this.#attempts.failed(failure, error);
     if (this.#client.headSent) {
       this.#fail(failure);
       return;
@@ -397,6 +397,8 @@ export function failureOf(error: Error, sent: boolean): AttemptFailure {
   const code = codeOf(error);
   if (code === "UND_ERR_CONNECT_TIMEOUT" || (code === "ETIMEDOUT" && !sent)) return "connect-timeout";
   if (!sent) return "connect-failed";
+  // With TLS 1.3 an endpoint judges our certificate after we began to send, and has read nothing of it yet.
+  if (/^ERR_SSL_.*ALERT_.*(?:CERTIFICATE|UNKNOWN_CA)/.test(String(code))) return "tls-failed";
   if (code === "UND_ERR_HEADERS_TIMEOUT" || code === "UND_ERR_BODY_TIMEOUT") return "upstream-timeout";
   // ERR_…: node refused to write the head on; whatever is wrong with it, asking again would bring it again.
   if (error.name === "HTTPParserError" || malformed.has(code) || String(code).startsWith("ERR_"))

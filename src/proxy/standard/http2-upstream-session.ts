@@ -6,8 +6,8 @@ import { type ErrorCode, PerchError } from "../../errors.ts";
 import type { EndpointAddress } from "../../upstream/endpoint-address.ts";
 import type { Timeouts } from "../../upstream/service-spec.ts";
 import { Http2UpstreamStream } from "./http2-upstream-stream.ts";
-import type { UpstreamRequest } from "./pools.ts";
-import { serverNameOf } from "./server-name.ts";
+import type { UpstreamRequest, Way } from "./pools.ts";
+import { upstreamTlsOptions } from "./upstream-tls-options.ts";
 
 /** Requests at a time on one connection, where the endpoint allows as many. */
 const mostStreams = 100;
@@ -55,10 +55,12 @@ export class Http2UpstreamSession {
   #streams = 0;
   #state: "connecting" | "open" | "gone" = "connecting";
   #isRetired = false;
+  #isConnected = false;
+  #isSecure = false;
   /** The last stream that the endpoint looked at, once it said so. */
   lastStream = Number.POSITIVE_INFINITY;
 
-  constructor(address: EndpointAddress, timeouts: Timeouts, owner: SessionOwner) {
+  constructor(address: EndpointAddress, { timeouts, tls: security }: Way, owner: SessionOwner) {
     const { place, scheme, host } = address;
     this.#timeouts = timeouts;
     this.#scheme = scheme;
@@ -69,10 +71,18 @@ export class Http2UpstreamSession {
     this.#socket =
       scheme === "http"
         ? net.connect(plain)
-        : tls.connect({ ...plain, ALPNProtocols: ["h2"], servername: serverNameOf(address) });
-    this.#socket.on("error", () => this.#fail("connect-failed"));
-    this.#socket.once("close", () => this.#fail("connect-failed"));
+        : tls.connect({ ...plain, ALPNProtocols: ["h2"], ...upstreamTlsOptions(address, security) });
+    this.#socket.once("connect", () => {
+      this.#isConnected = true;
+    });
+    this.#socket.on("error", (error) => this.#fail(this.#isSecuring ? "tls-failed" : "connect-failed", error));
+    this.#socket.once("close", () => this.#fail(this.#isSecuring ? "tls-failed" : "connect-failed"));
     this.#socket.once(scheme === "http" ? "connect" : "secureConnect", () => this.#onConnected());
+  }
+
+  /** Between the connection and what is spoken on it: what goes wrong then is a matter of TLS. */
+  get #isSecuring(): boolean {
+    return this.#scheme === "https" && this.#isConnected && !this.#isSecure;
   }
 
   get hasRoom(): boolean {
@@ -97,6 +107,7 @@ export class Http2UpstreamSession {
   }
 
   #onConnected(): void {
+    this.#isSecure = true;
     const { alpnProtocol } = this.#socket as Socket & { readonly alpnProtocol?: string | false };
     if (this.#scheme === "https" && alpnProtocol !== "h2") {
       this.#fail("connect-failed");
@@ -173,7 +184,7 @@ export class Http2UpstreamSession {
   }
 
   /** The connection is no more. What waited for it was never sent. */
-  #fail(code: Extract<ErrorCode, "connect-failed" | "connect-timeout">): void {
+  #fail(code: Extract<ErrorCode, "connect-failed" | "connect-timeout" | "tls-failed">, cause?: Error): void {
     if (this.#state === "gone") return;
     if (!this.#isRetired) this.#owner.gone();
     this.#state = "gone";
@@ -184,7 +195,7 @@ export class Http2UpstreamSession {
     this.#waiting = [];
     for (const { handler, request } of waiting) {
       request.body?.destroy();
-      handler.onResponseError?.(neverStarted, new PerchError(code));
+      handler.onResponseError?.(neverStarted, new PerchError(code, cause));
     }
   }
 }

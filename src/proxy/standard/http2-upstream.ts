@@ -1,8 +1,7 @@
 import type { Dispatcher } from "undici";
 import type { EndpointAddress } from "../../upstream/endpoint-address.ts";
-import type { Timeouts } from "../../upstream/service-spec.ts";
 import { Http2UpstreamSession } from "./http2-upstream-session.ts";
-import type { UpstreamRequest } from "./pools.ts";
+import type { UpstreamRequest, Way } from "./pools.ts";
 
 /**
  * The HTTP/2 connections to one endpoint: as few as carry its requests at a time. Not undici's, which sends a request
@@ -11,12 +10,12 @@ import type { UpstreamRequest } from "./pools.ts";
  */
 export class Http2Upstream {
   readonly #address: EndpointAddress;
-  readonly #timeouts: Timeouts;
+  readonly #way: Way;
   readonly #sessions = new Set<Http2UpstreamSession>();
 
-  constructor(address: EndpointAddress, timeouts: Timeouts) {
+  constructor(address: EndpointAddress, way: Way) {
     this.#address = address;
-    this.#timeouts = timeouts;
+    this.#way = way;
   }
 
   /** As undici's: the handler hears of the request's start once it has a connection, and of its end once. */
@@ -40,7 +39,7 @@ export class Http2Upstream {
   }
 
   #open(): Http2UpstreamSession {
-    const session: Http2UpstreamSession = new Http2UpstreamSession(this.#address, this.#timeouts, {
+    const session: Http2UpstreamSession = new Http2UpstreamSession(this.#address, this.#way, {
       gone: () => this.#sessions.delete(session),
       overflow: ({ request, handler }) => this.dispatch(request, handler),
     });

@@ -1,10 +1,13 @@
+import type { Socket } from "node:net";
 import type { Readable } from "node:stream";
 import { buildConnector, type Dispatcher, Pool } from "undici";
+import { PerchError } from "../../errors.ts";
 import type { Endpoint } from "../../upstream/endpoint.ts";
 import type { EndpointAddress } from "../../upstream/endpoint-address.ts";
 import type { Timeouts, UpstreamProtocol } from "../../upstream/service-spec.ts";
+import type { UpstreamTls } from "../../upstream/upstream-tls.ts";
 import { Http2Upstream } from "./http2-upstream.ts";
-import { serverNameOf } from "./server-name.ts";
+import { upstreamTlsOptions } from "./upstream-tls-options.ts";
 
 /** How long an unused connection to an endpoint is kept, unless the endpoint announces less. */
 const keepAliveMs = 30_000;
@@ -34,9 +37,10 @@ export interface UpstreamPool {
 }
 
 /** How a service's endpoints are spoken to. */
-interface Way {
+export interface Way {
   readonly protocol: UpstreamProtocol;
   readonly timeouts: Timeouts;
+  readonly tls: UpstreamTls | undefined;
 }
 
 interface Known {
@@ -54,8 +58,7 @@ export class Pools {
     const { maxInFlight: connections } = endpoint;
     if (known?.connections === connections && isSameWay(known.way, way)) return known.pool;
     if (known !== undefined) release(known.pool);
-    const pool =
-      way.protocol === "http2" ? new Http2Upstream(endpoint.address, way.timeouts) : http1Pool(endpoint, way.timeouts);
+    const pool = way.protocol === "http2" ? new Http2Upstream(endpoint.address, way) : http1Pool(endpoint, way);
     this.#pools.set(endpoint, { pool, way, connections });
     return pool;
   }
@@ -76,9 +79,9 @@ export class Pools {
   }
 }
 
-function http1Pool(endpoint: Endpoint, timeouts: Timeouts): Pool {
+function http1Pool(endpoint: Endpoint, { timeouts, tls }: Way): Pool {
   return new Pool(poolOrigin(endpoint.address), {
-    connect: connectTo(endpoint, timeouts.connectMs),
+    connect: connectTo(endpoint, timeouts.connectMs, tls),
     headersTimeout: timeouts.responseHeadersMs,
     bodyTimeout: timeouts.idleMs,
     keepAliveTimeout: keepAliveMs,
@@ -100,17 +103,42 @@ function poolOrigin({ origin, place }: EndpointAddress): string {
  * undici takes the TLS server name from the Host of each request, which is the client's to choose, and drops a connection
  * whenever it changes. The endpoint is who its address says.
  */
-function connectTo({ address }: Endpoint, timeoutMs: number): buildConnector.connector {
-  const { place } = address;
-  const connect = buildConnector({ timeout: timeoutMs, ...("path" in place ? { socketPath: place.path } : {}) });
-  const servername = serverNameOf(address);
-  return (options, done) => connect({ ...options, servername }, done);
+function connectTo({ address }: Endpoint, timeoutMs: number, tls: UpstreamTls | undefined): buildConnector.connector {
+  const { place, scheme } = address;
+  const { servername, ...secure } = upstreamTlsOptions(address, tls);
+  const path = "path" in place ? { socketPath: place.path } : {};
+  const connect = buildConnector({ timeout: timeoutMs, ...path, ...(scheme === "https" ? secure : {}) });
+  if (scheme === "http") return (options, done) => connect({ ...options, servername }, done);
+  return (options, done) => connectSecurely(connect, { ...options, servername }, done);
+}
+
+/** Once there is a connection, what goes wrong is no fault of the network but of certificates, or of who speaks TLS. */
+function connectSecurely(
+  connect: buildConnector.connector,
+  options: buildConnector.Options,
+  done: buildConnector.Callback,
+): void {
+  let connected = false;
+  // It answers with the socket, which its declaration does not know.
+  const socket = connect(options, (...result) => {
+    const [error] = result;
+    if (error === null || !connected || isTimeout(error)) done(...result);
+    else done(new PerchError("tls-failed", error), null);
+  }) as unknown as Socket;
+  socket.once("connect", () => {
+    connected = true;
+  });
+}
+
+function isTimeout(error: Error & { readonly code?: unknown }): boolean {
+  return error.code === "UND_ERR_CONNECT_TIMEOUT";
 }
 
 function isSameWay(a: Way, b: Way): boolean {
   if (a === b) return true;
   return (
     a.protocol === b.protocol &&
+    a.tls?.digest === b.tls?.digest &&
     a.timeouts.connectMs === b.timeouts.connectMs &&
     a.timeouts.responseHeadersMs === b.timeouts.responseHeadersMs &&
     a.timeouts.idleMs === b.timeouts.idleMs

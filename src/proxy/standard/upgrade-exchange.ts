@@ -79,6 +79,7 @@ export class UpgradeExchange implements HandshakeEvents, Turn {
       target: upstreamTarget(this.#exchange),
       headers: [...attemptFields(this.#exchange, this.#headers), ...upgradeFields],
       timeouts,
+      tls: this.#exchange.route?.service?.tls,
     };
     this.#handshake = new UpgradeHandshake(request, this.#standIn, this);
     try {
@@ -126,8 +127,8 @@ export class UpgradeExchange implements HandshakeEvents, Turn {
     this.#exchange.end(answer.refuse("upstream-malformed"), "upstream-malformed");
   }
 
-  failed(failure: AttemptFailure): void {
-    this.#attempts.failed(failure);
+  failed(failure: AttemptFailure, error?: Error): void {
+    this.#attempts.failed(failure, error);
     // The handshake is a GET without a body (RFC 9110 §9.2.2).
     this.#tryAt(this.#attempts.again("at hand", this));
   }

@@ -4,9 +4,10 @@ import { TLSSocket } from "node:tls";
 import { createProxyServer, type ProxyTarget } from "http-proxy-3";
 import type { EndpointAddress } from "../../upstream/endpoint-address.ts";
 import type { Timeouts } from "../../upstream/service-spec.ts";
+import type { UpstreamTls } from "../../upstream/upstream-tls.ts";
 import type { AttemptFailure } from "../attempts.ts";
-import { serverNameOf } from "./server-name.ts";
 import type { UpgradeStandIn } from "./upgrade-stand-in.ts";
+import { upstreamTlsOptions } from "./upstream-tls-options.ts";
 
 /** An upstream's response head may not be larger than this, in octets: as for any other request. */
 const responseHeadBytes = 64 * 1024;
@@ -20,6 +21,7 @@ export interface HandshakeRequest {
   /** Flat: name, value, name, value; with Host, Connection and Upgrade. */
   readonly headers: readonly string[];
   readonly timeouts: Timeouts;
+  readonly tls: UpstreamTls | undefined;
 }
 
 /** What a handshake comes to: one of `opened`, `answered`, `failed` is called, once, unless it was cancelled. */
@@ -30,7 +32,7 @@ export interface HandshakeEvents {
   opened(upstream: Socket): void;
   /** The upstream declined: an answer other than 101, its body unread. */
   answered(response: IncomingMessage): void;
-  failed(failure: AttemptFailure): void;
+  failed(failure: AttemptFailure, error?: Error): void;
 }
 
 /**
@@ -52,6 +54,8 @@ export class UpgradeHandshake {
   #upstream: ClientRequest | undefined;
   #timer: NodeJS.Timeout | undefined;
   #sent = false;
+  /** Connected, and not yet by TLS. */
+  #isSecuring = false;
   #done = false;
 
   constructor(request: HandshakeRequest, standIn: UpgradeStandIn, events: HandshakeEvents) {
@@ -62,7 +66,8 @@ export class UpgradeHandshake {
 
   /** Throws where node refuses to send such a request; then nothing was sent and no event follows. */
   start(): void {
-    const { address, timeouts } = this.#request;
+    const { address, timeouts, tls } = this.#request;
+    const { rejectUnauthorized = true, ...secure } = upstreamTlsOptions(address, tls);
     const proxy = createProxyServer({
       target: targetOf(address),
       agent: false,
@@ -70,7 +75,8 @@ export class UpgradeHandshake {
       ignorePath: true,
       prependPath: false,
       // Whatever its name says, http-proxy-3 uses this object as the start of node's request options.
-      ssl: { maxHeaderSize: responseHeadBytes, servername: serverNameOf(address) },
+      ssl: { maxHeaderSize: responseHeadBytes, ...secure },
+      secure: rejectUnauthorized,
     });
     // Without a listener of ours it throws every error of the stand-in, and the process ends.
     proxy.on("error", () => {});
@@ -106,12 +112,18 @@ export class UpgradeHandshake {
 
   #onSocket(socket: Socket): void {
     if (!socket.connecting) this.#onConnected();
-    else socket.once(socket instanceof TLSSocket ? "secureConnect" : "connect", () => this.#onConnected());
+    else if (socket instanceof TLSSocket) {
+      socket.once("connect", () => {
+        this.#isSecuring = true;
+      });
+      socket.once("secureConnect", () => this.#onConnected());
+    } else socket.once("connect", () => this.#onConnected());
   }
 
   #onConnected(): void {
     if (this.#done) return;
     this.#sent = true;
+    this.#isSecuring = false;
     this.#arm(this.#request.timeouts.responseHeadersMs, "upstream-timeout");
   }
 
@@ -143,13 +155,14 @@ export class UpgradeHandshake {
 
   #onError(error: Error & { readonly code?: unknown }): void {
     const malformed = typeof error.code === "string" && error.code.startsWith("HPE_");
-    this.#fail(this.#sent ? (malformed ? "upstream-malformed" : "upstream-reset") : "connect-failed");
+    if (!this.#sent) this.#fail(this.#isSecuring ? "tls-failed" : "connect-failed", error);
+    else this.#fail(malformed ? "upstream-malformed" : "upstream-reset");
   }
 
-  #fail(failure: AttemptFailure): void {
+  #fail(failure: AttemptFailure, error?: Error): void {
     if (!this.#finish()) return;
     this.#breakOff();
-    this.#events.failed(failure);
+    this.#events.failed(failure, error);
   }
 
   /** True the first time. */

@@ -47,5 +47,5 @@ it("an https endpoint is who its origin says, whatever hosts clients ask for, on
 it("an https endpoint whose certificate is not trusted is not spoken to", async () => {
   const { origin } = await secured();
   const response = await fetch(origin);
-  expect([response.status, response.headers.get("x-perch-error")]).toEqual([502, "connect-failed"]);
+  expect([response.status, response.headers.get("x-perch-error")]).toEqual([502, "tls-failed"]);
 });

@@ -46,8 +46,8 @@ describe("a WebSocket to an https endpoint", () => {
     const { port } = await secureServer();
     const perch = await perchTo([`https://localhost:${port}`]);
     const client = await sent(perch.port, upgradeHead());
-    expect(await client.read()).toContain("\r\nx-perch-error: connect-failed\r\n");
-    expect(await perch.outcomes(1)).toMatchObject([{ status: 502, error: "connect-failed" }]);
+    expect(await client.read()).toContain("\r\nx-perch-error: tls-failed\r\n");
+    expect(await perch.outcomes(1)).toMatchObject([{ status: 502, error: "tls-failed" }]);
   });
 
   it("gives up a TLS handshake that gets no answer by the connect timeout", async () => {
