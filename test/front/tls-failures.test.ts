@@ -86,6 +86,12 @@ describe("a TLS handshake that fails", () => {
     expect(shop.seen).toHaveLength(1);
   });
 
+  it("is counted over all workers", async () => {
+    const { perch } = await tlsPerch(shopTls, "workers: 2");
+    await Promise.all(Array.from({ length: 8 }, () => octets("hello, this is no TLS\r\n")(perch.port)));
+    await expect.poll(() => perch.metric(failures("not-tls"))).toBe(8);
+  });
+
   it("harms nothing once TLS is spoken either", async () => {
     const { perch } = await tlsPerch(shopTls);
     const below = net.connect(perch.port, "127.0.0.1");

@@ -81,6 +81,8 @@ describe("a session", () => {
       await expect.poll(() => shop.seen.length).toBe(1);
       await expect(tlsGet(closedPort ?? 0, { maxVersion, session })).rejects.toThrow();
       expect(shop.seen).toHaveLength(1);
+      // Nor is it in the way of whoever has one.
+      expect((await tlsGet(closedPort ?? 0, { ...known, maxVersion, session })).status).toBe(200);
     },
   );
 
@@ -91,6 +93,10 @@ describe("a session", () => {
     const session = await sessionOf(perch.port);
     await change(file(`${shopTls}, clientCa: ${certFile("authority")}`));
     await expect(tlsGet(perch.port, { session })).rejects.toThrow();
-    expect(shownName(await comeBack(perch.port, known))).toBe("shop.example");
+    const socket = await comeBack(perch.port, { ...known, session });
+    expect({ shown: shownName(socket), resumed: socket.isSessionReused() }).toEqual({
+      shown: "shop.example",
+      resumed: false,
+    });
   });
 });

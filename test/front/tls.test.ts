@@ -73,6 +73,15 @@ describe("a listener with tls", () => {
     expect(found).toBe(wanted);
   });
 
+  it("has its requests served by the fast lane, which hands over what it does not serve", async () => {
+    const { perch } = await tlsPerch(shopTls);
+    const handOvers = 'perch_fast_lane_handovers_total{cause="head"}';
+    expect((await tlsGet(perch.port)).status).toBe(200);
+    expect(await perch.metric(handOvers)).toBe(0);
+    expect((await tlsGet(perch.port, {}, { expect: "100-continue" })).status).toBe(200);
+    expect(await perch.metric(handOvers)).toBe(1);
+  });
+
   it("serves only clients with a certificate of clientCa", async () => {
     const { perch, shop } = await tlsPerch(`${shopTls}, clientCa: ${certFile("authority")}`);
     const known = { cert: certPem("client"), key: keyPem("client") };
