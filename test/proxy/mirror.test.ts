@@ -15,6 +15,7 @@ releases:
   shop:
     sticky: { by: userId }
     override: { header: x-perch-version, allowFrom: [127.0.0.0/8] }
+    rules: [{ name: canaries, when: { path: { prefix: /canary } }, use: canary }]
     split: { stable: 100, canary: 0 }
     mirror: { version: canary, ${mirror} }`;
 
@@ -88,7 +89,7 @@ describe.each(lanes)("a mirror, in the $lane lane", ({ fastLane }) => {
 
   it.each([
     ["a method that is not asked for", "percent: 100", "POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 0\r\n\r\n", ""],
-    ["what its version serves itself", "percent: 100", get("/", "x-perch-version: canary\r\n"), ""],
+    ["what its version serves itself", "percent: 100", get("/canary"), ""],
     ["what a tester asked for", "percent: 100", get("/", "x-perch-version: stable\r\n"), ""],
     ["a share of nothing", "percent: 0", get("/"), ""],
     [

@@ -182,6 +182,23 @@ routes: [{ name: shop, match: { path: { prefix: /shop } }, service: shop }]${exp
     expect(canary.seen[0]?.headers["traceparent"]).toBe(`00-${traceId}-${server?.spanId}-01`);
   });
 
+  it("may be an upgrade", async () => {
+    let received = "";
+    const declining = await rawUpstream((socket, all) => {
+      received = all;
+      if (all.endsWith("\r\n\r\n")) socket.end("HTTP/1.1 403 Forbidden\r\nContent-Length: 0\r\n\r\n");
+    });
+    const to = await collector();
+    const started = await perchTo(declining.origin, exporting(to.endpoint));
+    const upgrade =
+      "Upgrade: websocket\r\nSec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n";
+    await exchange(started.port, `GET / HTTP/1.1\r\nHost: a\r\nConnection: Upgrade\r\n${upgrade}${sampled}\r\n`);
+    await drained(started);
+    const client = to.spans.find(({ kind }) => kind === kinds.client);
+    expect(client?.attributes).toMatchObject({ "http.response.status_code": 403 });
+    expect(received).toContain(`traceparent: 00-${traceId}-${client?.spanId}-01\r\n`);
+  });
+
   it("has its trace id in the access log", async () => {
     const stable = await upstream("stable");
     const log = join(await temporaryFolder(), "access.log");
