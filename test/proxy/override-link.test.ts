@@ -92,7 +92,7 @@ describe.each(lanes)("a link for testers, $lane lane", ({ fastLane }) => {
     ["that browsers would read as another host", `/\\evil.example/?perch-version=${token()}`],
   ];
   it.each(refused)("%s is ignored, and its parameter stays with Perch", async (_sentence, target, fields, method) => {
-    const { head, stable } = await shop(fastLane);
+    const { head, stable } = await shop(fastLane, "pathNormalisation: off");
     const answer = await head(target, fields, method);
     expect(answer).toContain("200 OK");
     expect(answer).not.toContain("tester=");
@@ -112,6 +112,11 @@ describe.each(lanes)("a link for testers, $lane lane", ({ fastLane }) => {
     const { head } = await shop(fastLane, "trustedProxies: [127.0.0.0/8]");
     const answer = await head(`/?perch-version=${token()}`, "X-Forwarded-Proto: https\r\n");
     expect(fieldOf(answer, "Set-Cookie")).toContain("; Path=/; Secure; HttpOnly;");
+  });
+
+  it("leads to the path as routes see it, which names no other host", async () => {
+    const { head } = await shop(fastLane);
+    expect(fieldOf(await head(`//evil.example/?perch-version=${token()}`), "Location")).toBe("/evil.example/");
   });
 
   it("counts with an older secret too", async () => {
