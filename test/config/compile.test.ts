@@ -40,6 +40,7 @@ describe("what a configuration compiles to", () => {
       releases: [],
       mirrors: [],
       unsignedReleases: [],
+      versionEdits: [],
       files: [],
     });
     expect(only(routes)).toEqual({
