@@ -45,10 +45,13 @@ describe("what a configuration compiles to", () => {
     });
     expect(only(routes)).toEqual({
       name: "shop",
-      match: { hosts: [], path: undefined, methods: [], headers: [], query: [] },
+      match: { hosts: [], scheme: undefined, path: undefined, methods: [], headers: [], query: [] },
       service: "shop",
       release: undefined,
       mirror: "on",
+      rewrite: undefined,
+      redirect: undefined,
+      headers: { request: undefined, response: undefined },
     });
     expect(only(services).timeouts).toEqual({ connectMs: 2_000, responseHeadersMs: 30_000, idleMs: 60_000 });
   });
