@@ -1,3 +1,4 @@
+import { reportEndpoints } from "./admin/endpoint-report.ts";
 import { reportRelease } from "./admin/release-report.ts";
 import type { AdminView, ExplainQuery } from "./admin/view.ts";
 import { formatDiagnostic } from "./config/diagnostics.ts";
@@ -62,6 +63,10 @@ export function adminView(sources: AdminSources): AdminView {
         const found = counted.get(spec.name);
         return found === undefined ? [] : [reportRelease(spec, found, nowMs())];
       });
+    },
+    async endpoints() {
+      await serving.refresh();
+      return reportEndpoints(endpoints.all(), active.current.config.services);
     },
     async explain(query) {
       await serving.refresh();

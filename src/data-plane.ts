@@ -1,5 +1,7 @@
 import { randomUUID } from "node:crypto";
 import { acceptQueued } from "./accept-queue.ts";
+import { HealthChecks } from "./checks/health-checks.ts";
+import { networkProbe } from "./checks/network-probe.ts";
 import type { CompiledConfig, ListenerSpec } from "./config/compiled-config.ts";
 import type { LoadedConfig } from "./config/load.ts";
 import { DeadBuffers } from "./dead-buffers.ts";
@@ -57,9 +59,11 @@ const nowMs = () => Date.now();
 const monotonicMs = () => performance.now();
 
 function wake(callback: () => void, ms: number): () => void {
-  const timer = setTimeout(callback, ms);
+  const timer = setTimeout(callback, ms).unref();
   return () => clearTimeout(timer);
 }
+
+const clock = { nowMs, monotonicMs, wake };
 
 /** Everything that serves requests in one thread: listeners, lanes, the active snapshot and what it counts. */
 export class DataPlane implements Serving {
@@ -69,6 +73,7 @@ export class DataPlane implements Serving {
   readonly #parts: DataPlaneParts;
   readonly #names: DnsNames;
   readonly #lanes = new Lanes(monotonicMs);
+  readonly #checks = new HealthChecks({ clock, probe: networkProbe, randomFraction: Math.random });
   readonly #keys: JwksFetcher;
   readonly #accessLog: AccessLog;
   readonly #spans: SpanExporter;
@@ -85,15 +90,19 @@ export class DataPlane implements Serving {
       toldNames(parts.log, (name, outcome) => cells.names().get(name)?.resolved(outcome)),
     );
     const events: EndpointEvents = {
-      added: () => {},
-      retired: (endpoint) => this.#lanes.retire(endpoint),
+      added: (endpoint) => this.#checks.added(endpoint),
+      retired: (endpoint) => {
+        this.#checks.retired(endpoint);
+        this.#lanes.retire(endpoint);
+      },
       changed: (endpoint, condition) => tellCondition(parts.log, endpoint, condition),
     };
     this.endpoints = new EndpointRegistry(events, this.#names);
     this.#keys = new JwksFetcher({ cells: cells.jwks, log: parts.log, monotonicMs });
     const keys = new PublishedKeyRegistry(this.#keys);
-    const services = new ServiceRegistry({ nowMs, monotonicMs, wake });
+    const services = new ServiceRegistry(clock);
     this.active = new ActiveSnapshot(cells, this.endpoints, first.compiled, first.hash, keys, services);
+    this.#checks.configure(first.compiled.services);
     this.#accessLog = new AccessLog({ destination: accessLines, sample: first.compiled.accessLog.sample, nowMs });
     this.#spans = new SpanExporter({
       cells: cells.spans,
@@ -153,6 +162,7 @@ export class DataPlane implements Serving {
 
   async free(): Promise<void> {
     this.#names.stop();
+    this.#checks.stop();
     this.breakOff();
     await this.#close();
     await this.#keys.close();
@@ -174,6 +184,7 @@ export class DataPlane implements Serving {
     const swap = this.active.prepare(compiled, hash);
     return () => {
       const snapshot = swap();
+      this.#checks.configure(compiled.services);
       this.#spans.configure(exporterSpec(compiled));
       this.#accessLog.sample = compiled.accessLog.sample;
       for (const change of prepared) change(snapshot);

@@ -85,8 +85,9 @@ class WorkerMain {
 
   #counts(): WorkerCounts {
     const { endpoints } = this.#running().plane;
-    const down = Array.from(endpoints.all()).filter(({ up }) => !up);
-    return { cells: this.#cells.counts(), down: down.map(endpointKey) };
+    const told = Array.from(endpoints.all()).filter(({ health }) => health.condition.sinceMs !== undefined);
+    const beliefs = new Map(told.map((endpoint) => [endpointKey(endpoint), endpoint.health.belief]));
+    return { cells: this.#cells.counts(), beliefs };
   }
 
   #running(): { readonly plane: DataPlane; readonly env: StartInput["env"] } {

@@ -12,6 +12,7 @@ import type { LogDestination } from "./observe/log-destination.ts";
 import { ActiveSnapshot } from "./proxy/active-snapshot.ts";
 import type { Preparation, Serving } from "./serving.ts";
 import { bound, StartError } from "./start-error.ts";
+import { unknown } from "./upstream/endpoint-health.ts";
 import { EndpointRegistry, nobody } from "./upstream/endpoint-registry.ts";
 import type { ConfigInput } from "./workers/config-input.ts";
 import { type BoundListener, endpointKey } from "./workers/messages.ts";
@@ -103,14 +104,9 @@ export class WorkerThreads implements Serving {
   }
 
   async refresh(): Promise<void> {
-    const { cells, down } = await this.#pool.counts();
+    const { cells, beliefs } = await this.#pool.counts();
     this.#parts.cells.restore(cells);
-    const nowMs = Date.now();
-    for (const endpoint of this.endpoints.all()) {
-      const isDown = down.has(endpointKey(endpoint));
-      if (isDown && endpoint.up) endpoint.health.refused(nowMs);
-      if (!isDown && !endpoint.up) endpoint.health.reached(nowMs);
-    }
+    for (const endpoint of this.endpoints.all()) endpoint.health.believe(beliefs.get(endpointKey(endpoint)) ?? unknown);
   }
 
   drain(): void {

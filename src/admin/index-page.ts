@@ -4,6 +4,7 @@ const endpoints = [
   ["/readyz", "200 while it takes requests; 503 before the first configuration and while draining"],
   ["/api/config", "the active configuration, and why the file is not it, where it is not"],
   ["/api/releases", "configured and observed share of each version, rules and their hits, flips"],
+  ["/api/endpoints", "what is believed of each endpoint, why, and since when"],
   ["/api/explain?url=http://localhost/", "which version a request gets, and why; also method, header, cookie, client"],
 ];
 

@@ -102,6 +102,7 @@ function addHealth(server: FastifyInstance, view: AdminView): void {
 function addApi(server: FastifyInstance, view: AdminView): void {
   server.get("/api/config", () => configBody(view.config()));
   server.get("/api/releases", async () => ({ releases: await view.releases() }));
+  server.get("/api/endpoints", async () => ({ endpoints: await view.endpoints() }));
   server.get("/api/explain", (request, reply) => explain(view, request, reply));
 }
 

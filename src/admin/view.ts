@@ -1,5 +1,6 @@
 import type { Diagnostic } from "../config/diagnostics.ts";
 import type { Exposition } from "../observe/metrics.ts";
+import type { EndpointReport } from "./endpoint-report.ts";
 import type { ReleaseReport } from "./release-report.ts";
 
 export type Readiness = "ready" | "no-config" | "no-worker" | "draining";
@@ -52,5 +53,6 @@ export interface AdminView {
   readiness(): Readiness;
   config(): ConfigView;
   releases(): Promise<readonly ReleaseReport[]>;
+  endpoints(): Promise<readonly EndpointReport[]>;
   explain(query: ExplainQuery): Promise<ExplainAnswer>;
 }

@@ -2,6 +2,7 @@ import { describeSpec, schemeOf } from "../upstream/endpoint-spec.ts";
 import type { ServiceSpec, VersionSpec } from "../upstream/service-spec.ts";
 import type { UpstreamTls } from "../upstream/upstream-tls.ts";
 import type { CompileContext } from "./compile-context.ts";
+import { compileHealth } from "./compile-health.ts";
 import { compileLimits, compileOutlier, compileRetries } from "./compile-resilience.ts";
 import { compileUpstreamTls } from "./compile-upstream-tls.ts";
 import type { Entry } from "./kit/collections.ts";
@@ -26,6 +27,7 @@ export function compileService({ name, value }: Entry<ServiceConfig>, context: C
     const span = reading.spanOf(value.limits, "maxConnections");
     reading.error(span, "conflicting-keys", message, "limit maxInFlight instead");
   }
+  const tls = compileTls(name, value, versions, context);
   return {
     name,
     defaultVersion: value.default ?? versions[0]?.name ?? "",
@@ -37,8 +39,9 @@ export function compileService({ name, value }: Entry<ServiceConfig>, context: C
       responseHeadersMs: value.timeouts.responseHeaders,
       idleMs: value.timeouts.idle,
     },
-    tls: compileTls(name, value, versions, context),
+    tls,
     external: value.external,
+    health: value.health && compileHealth(value.health, { protocol: value.protocol, tls }),
     outlier: value.outlier && compileOutlier(value.outlier),
     retries: value.retries && compileRetries(value.retries),
     limits: value.limits && compileLimits(value.limits),

@@ -3,6 +3,7 @@ import { upstreamProtocols } from "../upstream/service-spec.ts";
 import { resourceName } from "./domain-scalars.ts";
 import { endpoint } from "./endpoint-schema.ts";
 import { headerEditsSchema } from "./header-edits-schema.ts";
+import { healthSchema } from "./health-schema.ts";
 import { list, mapOf } from "./kit/collections.ts";
 import { defaulted, object, optional, required } from "./kit/object.ts";
 import { duration } from "./kit/quantities.ts";
@@ -60,6 +61,7 @@ export const serviceSchema = object(
     timeouts: defaulted("How long to wait for an endpoint.", timeouts, {}),
     tls: optional("How endpoints with https are known, and what they are shown.", upstreamTlsSchema),
     external: defaulted("Whether others run it: then it is not told which version was assigned.", boolean(), false),
+    health: optional("How endpoints are checked. Default: not at all.", healthSchema),
     outlier: optional("When an endpoint is taken out for its answers. Default: never.", outlierSchema),
     retries: optional(
       "What is tried again. Default: refused endpoints, and once what was reset under an idempotent method.",
@@ -67,7 +69,7 @@ export const serviceSchema = object(
     ),
     limits: optional("What each version is given at a time. Default: everything.", limitsSchema),
   },
-  { what: "a service", later: ["health"] },
+  { what: "a service" },
 );
 
 export type ServiceConfig = Infer<typeof serviceSchema>;

@@ -1,8 +1,9 @@
 import type { CompiledConfig } from "../config/compiled-config.ts";
 import { noFetching, PublishedKeyRegistry } from "../identify/published-keys.ts";
 import type { CellRegistry } from "../observe/cells.ts";
+import { noClock } from "../upstream/clock.ts";
 import type { EndpointRegistry } from "../upstream/endpoint-registry.ts";
-import { noClock, ServiceRegistry } from "../upstream/service-registry.ts";
+import { ServiceRegistry } from "../upstream/service-registry.ts";
 import { buildSnapshot, type Snapshot } from "./snapshot.ts";
 
 /**

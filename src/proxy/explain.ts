@@ -5,6 +5,7 @@ import { formatUnit, type RandomSource } from "../decide/unit.ts";
 import { errorTable } from "../errors.ts";
 import { AttributeTable } from "../identify/attributes.ts";
 import { cookieValues } from "../identify/cookies.ts";
+import type { Condition } from "../upstream/endpoint-health.ts";
 import { describeSpec } from "../upstream/endpoint-spec.ts";
 import { type DryRequest, type DryRun, type DryTarget, dryRun } from "./dry-run.ts";
 import { type ExplainedAttribute, explainAttributes } from "./explain-attributes.ts";
@@ -288,7 +289,18 @@ function forwardStep({ route, decision, served }: DryTarget): ExplainedStep {
     const detail = `service ${service.name} has no version ${decision.version}; its default ${served.name} serves: ${to}`;
     return { stage: "forward", outcome: "default-served", detail };
   }
-  return { stage: "forward", outcome: "served", detail: `service ${service.name}, version ${served.name}: ${to}` };
+  const detail = `service ${service.name}, version ${served.name}: ${to}`;
+  if (fallsBack(service, served, decision)) {
+    const instead = `none of these is fit, so the default ${service.defaultVersion.name} serves`;
+    return { stage: "forward", outcome: "default-served", detail: `${detail}; ${instead}` };
+  }
+  return { stage: "forward", outcome: "served", detail };
+}
+
+function fallsBack({ defaultVersion }: Service, served: ServiceVersion, decision: Decision | undefined): boolean {
+  const known = served.endpoints.current;
+  if (served === defaultVersion || decision?.reason === "override" || known.length === 0) return false;
+  return known.every(({ up }) => !up);
 }
 
 const notCopied: Readonly<Record<Exclude<MirrorVerdict, "copied" | "not-drawn">, string>> = {
@@ -326,11 +338,20 @@ function propagationSteps({ route, propagated }: DryTarget): ExplainedStep[] {
   return steps;
 }
 
+const outages: Readonly<Record<Condition["state"], string>> = {
+  up: "up",
+  failing: "its checks fail",
+  ejected: "ejected for its answers",
+  refused: "refuses connections",
+};
+
 /** The endpoints as they are now. Whoever asks without serving knows no more of a name than that it is one. */
 function describeEndpoints({ spec }: Service, { name, endpoints }: ServiceVersion): string {
   const specs = spec.versions.find((version) => version.name === name)?.endpoints ?? [];
   const names = specs.filter(({ kind }) => kind === "dns").map(describeSpec);
-  const known = endpoints.current.map(({ origin, up }) => (up ? origin : `${origin} (refuses connections)`));
+  const known = endpoints.current.map(({ origin, up, health }) =>
+    up ? origin : `${origin} (${outages[health.condition.state]})`,
+  );
   if (names.length === 0) return known.join(", ");
   return `${known.join(", ") || "no address known here"} (${names.join(", ")})`;
 }

@@ -22,7 +22,13 @@ export interface Condition {
   readonly sinceMs: number | undefined;
 }
 
-const fromTheStart: Condition = Object.freeze({ state: "up", why: "", sinceMs: undefined });
+/** A condition, and when the next request may try it: 0 while it is up, infinite while only a check can tell. */
+export interface Belief extends Condition {
+  readonly closedUntilMs: number;
+}
+
+/** Of an endpoint of which nothing was ever found out. */
+export const unknown: Belief = Object.freeze({ state: "up", why: "", sinceMs: undefined, closedUntilMs: 0 });
 
 /**
  * Whether one endpoint should be sent requests, by what became of those before (refusals, bad answers) and by its checks.
@@ -40,7 +46,7 @@ export class EndpointHealth {
   #checks: "unknown" | "passing" | "failing" = "unknown";
   #checksAgainst = 0;
   #isTried = false;
-  #condition = fromTheStart;
+  #condition: Condition = unknown;
   readonly #changed: (condition: Condition) => void;
 
   /** `changed` hears of every change of state. */
@@ -50,6 +56,10 @@ export class EndpointHealth {
 
   get condition(): Condition {
     return this.#condition;
+  }
+
+  get belief(): Belief {
+    return { ...this.#condition, closedUntilMs: this.#closedUntilMs };
   }
 
   get up(): boolean {
@@ -139,6 +149,12 @@ export class EndpointHealth {
     this.#checks = verdict;
     this.#checksAgainst = 0;
     this.#settle(nowMs, result.why);
+  }
+
+  /** Takes over what another thread believes. */
+  believe({ state, why, sinceMs, closedUntilMs }: Belief): void {
+    this.#condition = { state, why, sinceMs };
+    this.#closedUntilMs = closedUntilMs;
   }
 
   /** It is not checked any more: what checks found counts no longer. */

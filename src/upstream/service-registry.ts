@@ -1,21 +1,19 @@
+import type { Clock } from "./clock.ts";
 import type { EndpointSet } from "./endpoint-set.ts";
 import { RetryBudget } from "./retry-budget.ts";
 import type { LimitSpec } from "./service-spec.ts";
-import { type GateClock, VersionGate } from "./version-gate.ts";
-
-/** For those who only ask what is configured. */
-export const noClock: GateClock = Object.freeze({ nowMs: () => 0, monotonicMs: () => 0, wake: () => () => {} });
+import { VersionGate } from "./version-gate.ts";
 
 /**
  * What services keep from snapshot to snapshot beside their endpoints: budgets of retries, and who is in flight or waits
  * where there are limits. A reload changes their settings, and forgets nothing.
  */
 export class ServiceRegistry {
-  readonly #clock: GateClock;
+  readonly #clock: Clock;
   #budgets: ReadonlyMap<string, RetryBudget> = new Map();
   #gates: ReadonlyMap<string, VersionGate> = new Map();
 
-  constructor(clock: GateClock) {
+  constructor(clock: Clock) {
     this.#clock = clock;
   }
 

@@ -22,6 +22,34 @@ export interface HealthThresholds {
   readonly unhealthyAfter: number;
 }
 
+/** What is asked of an endpoint to see whether it is well. */
+export type ProbeSpec =
+  | {
+      readonly kind: "http";
+      /** Path and query. */
+      readonly path: string;
+      readonly headers: readonly { readonly name: string; readonly value: string }[];
+      /** Which statuses are well, both ends included. */
+      readonly statuses: readonly StatusRange[];
+    }
+  | { readonly kind: "tcp" }
+  /** grpc.health.v1; an empty service stands for the whole server. */
+  | { readonly kind: "grpc"; readonly service: string };
+
+export interface StatusRange {
+  readonly from: number;
+  readonly to: number;
+}
+
+export interface HealthSpec extends HealthThresholds {
+  readonly probe: ProbeSpec;
+  /** The service's, as `tls` is. */
+  readonly protocol: UpstreamProtocol;
+  readonly tls: UpstreamTls | undefined;
+  readonly intervalMs: number;
+  readonly timeoutMs: number;
+}
+
 /** When an endpoint is taken out for its answers, and for how long. */
 export interface OutlierSpec {
   readonly consecutiveFailures: number;
@@ -73,6 +101,7 @@ export interface ServiceSpec {
   readonly balance: Balance;
   /** Whether others run it: nothing of our releases is told there. */
   readonly external: boolean;
+  readonly health: HealthSpec | undefined;
   readonly outlier: OutlierSpec | undefined;
   readonly retries: RetrySpec | undefined;
   readonly limits: LimitSpec | undefined;

@@ -1,3 +1,4 @@
+import type { Clock } from "./clock.ts";
 import type { LimitSpec } from "./service-spec.ts";
 
 /** A request that waits for a place. One of the two is called, once, unless it left before. */
@@ -7,22 +8,12 @@ export interface Waiter {
   expired(): void;
 }
 
-/** Time, as gates need it. */
-export interface GateClock {
-  /** Wall clock, milliseconds since the Unix epoch. */
-  nowMs(): number;
-  /** Monotonic clock, milliseconds. */
-  monotonicMs(): number;
-  /** Calls back once; answers with what takes it back. */
-  wake(callback: () => void, ms: number): () => void;
-}
-
 /**
  * Lets so many requests at a time through to one version. Those beyond wait in line, so many and so long; whoever comes
  * later does not overtake them. All share one timer, for the first in line is the first whose time is up.
  */
 export class VersionGate {
-  readonly #clock: GateClock;
+  readonly #clock: Clock;
   #limits: LimitSpec;
   /** Whether any endpoint of the version could take one more now. */
   #hasRoom: () => boolean;
@@ -32,7 +23,7 @@ export class VersionGate {
   #takeBackTimer: (() => void) | undefined;
   #isServing = false;
 
-  constructor(clock: GateClock, limits: LimitSpec, hasRoom: () => boolean) {
+  constructor(clock: Clock, limits: LimitSpec, hasRoom: () => boolean) {
     this.#clock = clock;
     this.#limits = limits;
     this.#hasRoom = hasRoom;

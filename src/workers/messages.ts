@@ -1,6 +1,7 @@
 import type { AddressInfo } from "node:net";
 import type { CellCounts } from "../observe/cell-counts.ts";
 import type { LogLevel } from "../observe/log.ts";
+import type { Belief } from "../upstream/endpoint-health.ts";
 import type { ConfigInput } from "./config-input.ts";
 
 export interface StartInput {
@@ -29,8 +30,8 @@ export type StartAnswer =
 /** What a worker counted since it started, and what it believes of endpoints. */
 export interface WorkerCounts {
   readonly cells: CellCounts;
-  /** Keys of endpoints that are down; see `endpointKey`. */
-  readonly down: readonly string[];
+  /** What it believes of endpoints, by `endpointKey`: those of which anything was ever found out. */
+  readonly beliefs: ReadonlyMap<string, Belief>;
 }
 
 /** What the main thread asks of a worker: the input and the answer of each call. All of it can be cloned. */

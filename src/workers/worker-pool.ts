@@ -1,9 +1,10 @@
 import type { Worker } from "node:worker_threads";
 import { type CellCounts, noCounts, pastCounts, sumCounts } from "../observe/cell-counts.ts";
 import type { Logger } from "../observe/log.ts";
+import type { Belief } from "../upstream/endpoint-health.ts";
 import { BackOff } from "./back-off.ts";
 import type { ConfigInput } from "./config-input.ts";
-import type { Answer, Input, StartAnswer, StartInput, WorkerCall } from "./messages.ts";
+import type { Answer, Input, StartAnswer, StartInput, WorkerCall, WorkerCounts } from "./messages.ts";
 import { WorkerFailure, type WorkerListener, WorkerThread } from "./worker-thread.ts";
 
 /** A worker that says nothing for this long is summed with what it said last. */
@@ -106,13 +107,13 @@ export class WorkerPool {
     };
   }
 
-  /** The sum of all workers, those that ended included, and the endpoints that any of them believes to be down. */
-  async counts(): Promise<{ readonly cells: CellCounts; readonly down: ReadonlySet<string> }> {
+  /** The sum of all workers, those that ended included, and the worst that any of them believes of each endpoint. */
+  async counts(): Promise<WorkerCounts> {
     await Promise.all(this.#threads().map(refreshCounts));
     const latest = this.#threads().map(({ counts }) => counts);
     return {
       cells: sumCounts([this.#counted, ...latest.map(({ cells }) => cells)]),
-      down: new Set(latest.flatMap(({ down }) => down)),
+      beliefs: worstOf(latest.map(({ beliefs }) => beliefs)),
     };
   }
 
@@ -231,6 +232,18 @@ async function prepareOne(thread: WorkerThread, config: ConfigInput): Promise<st
   } catch (failure) {
     return wasServing || thread.state !== "ended" ? `worker ${thread.number}: ${forgive(failure)}` : undefined;
   }
+}
+
+/** An outage that one worker has seen is an outage. */
+function worstOf(all: readonly WorkerCounts["beliefs"][]): WorkerCounts["beliefs"] {
+  const worst = new Map<string, Belief>();
+  for (const beliefs of all) {
+    for (const [key, belief] of beliefs) {
+      const known = worst.get(key);
+      if (known === undefined || known.closedUntilMs < belief.closedUntilMs) worst.set(key, belief);
+    }
+  }
+  return worst;
 }
 
 async function refreshCounts(thread: WorkerThread): Promise<void> {

@@ -26,7 +26,7 @@ export class WorkerThread {
   /** Resolves with the reason once the thread has ended. */
   readonly ended: Promise<string>;
   /** What it counted when it last said so. */
-  counts: WorkerCounts = { cells: noCounts, down: [] };
+  counts: WorkerCounts = { cells: noCounts, beliefs: new Map() };
   state: "starting" | "serving" | "ended" = "starting";
   /** By the pool's clock; undefined until it serves. */
   servingSinceMs: number | undefined;

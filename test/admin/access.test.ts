@@ -12,6 +12,7 @@ const view: AdminView = {
   readiness: () => "ready",
   config: () => ({ active: undefined, lastError: undefined, restartNeeded: [] }),
   releases: async () => [],
+  endpoints: async () => [],
   explain: async () => ({ kind: "explained", explanation: {} }),
 };
 

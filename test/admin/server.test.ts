@@ -42,6 +42,7 @@ const view: AdminView = {
   readiness: () => "ready",
   config: () => config,
   releases: async () => [],
+  endpoints: async () => [],
   explain: async (query) => ({ kind: "explained", explanation: { version: "canary", query } }),
 };
 
@@ -133,7 +134,7 @@ describe("what it shows", () => {
     expect(response.headers["content-type"]).toBe("text/html; charset=utf-8");
     expect(response.headers["content-security-policy"]).toContain("default-src 'none'");
     const links = Array.from(response.body.matchAll(/href="([^"]+)"/g), ([, link]) => link ?? "");
-    expect(links.length).toBe(6);
+    expect(links.length).toBe(7);
     for (const link of links) expect((await get(link)).statusCode).toBe(200);
   });
 });

@@ -14,7 +14,7 @@ const cases: readonly (readonly [string, string, string, readonly string[]])[] =
     "    default: stable",
     "    colour: blue\n    default: stable",
     [
-      '14:5: error: unknown key "colour" in a service; the keys are default, versions, balance, protocol, timeouts, tls, external, outlier, retries, limits',
+      '14:5: error: unknown key "colour" in a service; the keys are default, versions, balance, protocol, timeouts, tls, external, health, outlier, retries, limits',
     ],
   ],
   [
@@ -28,12 +28,6 @@ const cases: readonly (readonly [string, string, string, readonly string[]])[] =
     "  - name: shop\n    service: shop\n",
     "  - name: shop\n",
     ["38:5: error: a route needs one of the keys service, redirect"],
-  ],
-  [
-    "a key of a later version in a service",
-    "    default: stable",
-    "    health: {}\n    default: stable",
-    ['14:5: error: "health" is not supported by this version of Perch'],
   ],
   [
     "a protocol that is none",

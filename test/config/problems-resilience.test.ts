@@ -3,6 +3,33 @@ import { changed, compiled, load, problemsOf } from "./valid-config.ts";
 
 /** A line of the service, and the problem that is told. */
 const cases: readonly (readonly [sentence: string, line: string, wanted: string])[] = [
+  ["checks that ask nothing", "health: {}", "18:13: error: health needs one of the keys path, tcp, grpc"],
+  [
+    "checks that ask two things",
+    "health: { path: /, tcp: true }",
+    '18:24: error: "path" and "tcp" exclude each other in health',
+  ],
+  [
+    "a path that is none",
+    "health: { path: healthz }",
+    '18:21: error: "healthz" is not a path: it must begin with /; percent-encode # and all but visible ASCII',
+  ],
+  [
+    "a status that is none",
+    "health: { path: /, statuses: ok }",
+    '18:34: error: "ok" is not a status or a range of them; write it as in 204 or 200-399',
+  ],
+  [
+    "a range that ends before it begins",
+    "health: { path: /, statuses: [399-200] }",
+    "18:35: error: 399-200 ends before it begins",
+  ],
+  [
+    "a gRPC service that is none",
+    "health: { grpc: false }",
+    '18:21: error: expected true or the name of a gRPC service, found "false"',
+  ],
+  ["checks without a pause", "health: { tcp: true, interval: 1ms }", "18:36: error: 1ms is not between 100ms and 1d"],
   ["a share without a sign", "outlier: { maxEjected: 50 }", '18:28: error: "50" is not a percentage; write 50%'],
   ["a share of nothing", "outlier: { maxEjected: 0% }", "18:28: error: 0% is not between 1% and 100%"],
   ["a share of more than all", "retries: { budget: 120% }", "18:24: error: 120% is not between 1% and 100%"],
@@ -55,9 +82,11 @@ describe("health, retries and limits", () => {
   });
 
   test("the defaults of what is turned on", () => {
-    const lines = "    outlier: {}\n    retries: {}\n    limits: { maxInFlight: 5 }";
+    const lines =
+      "    health: { tcp: true, interval: 1s }\n    outlier: {}\n    retries: {}\n    limits: { maxInFlight: 5 }";
     const [shop] = compiled(changed("    timeouts: { connect: 2s }", lines)).services;
     expect(shop).toMatchObject({
+      health: { probe: { kind: "tcp" }, intervalMs: 1_000, timeoutMs: 1_000, healthyAfter: 2, unhealthyAfter: 3 },
       outlier: { consecutiveFailures: 5, failures: "5xx", ejectForMs: 30_000, maxEjectedShare: 0.5 },
       retries: {
         attempts: 2,

@@ -288,6 +288,19 @@ describe("the trail says", () => {
     expect(detail).toContain("http://shop-canary:80 (refuses connections), http://shop-canary-2:80");
   });
 
+  it("that the default serves where no endpoint of the version is fit", () => {
+    const own = active(shop);
+    const canary = own.services.get("shop")?.versions.get("canary")?.endpoints.current ?? [];
+    const failed = { passed: false, why: "status 503" };
+    for (const { health } of canary) health.checked(nowMs, failed, { healthyAfter: 1, unhealthyAfter: 1 });
+    const request = { url: api, headers: newUser };
+    const { trail, served } = explainRequest(own, request, { nowMs, random });
+    const step = trail.find(({ stage }) => stage === "forward");
+    expect(served).toBe("canary");
+    expect(step?.outcome).toBe("default-served");
+    expect(step?.detail).toContain("(its checks fail); none of these is fit, so the default stable serves");
+  });
+
   it("that the service's default serves in place of a version that it lacks", () => {
     expect(details(explain({ url: "http://pages.example.com/", headers: newUser }), "forward")).toEqual([
       "default-served: service pages has no version canary; its default stable serves: http://pages:80",

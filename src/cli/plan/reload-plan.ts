@@ -152,7 +152,7 @@ function serviceDetail(old: ServiceSpec, next: ServiceSpec): string | undefined 
   if (old.protocol !== next.protocol) parts.push(`protocol ${old.protocol} → ${next.protocol}`);
   if (!isDeepStrictEqual(old.timeouts, next.timeouts)) parts.push("timeouts");
   if (old.balance !== next.balance) parts.push(`balance ${old.balance} → ${next.balance}`);
-  for (const key of ["outlier", "retries", "limits"] as const) {
+  for (const key of ["health", "outlier", "retries", "limits"] as const) {
     if (!isDeepStrictEqual(old[key], next[key])) parts.push(key);
   }
   return parts.length === 0 ? undefined : parts.join(", ");

@@ -1,13 +1,10 @@
-import type { Socket } from "node:net";
 import type { Readable } from "node:stream";
-import { buildConnector, type Dispatcher, Pool } from "undici";
-import { PerchError } from "../../errors.ts";
+import { type Dispatcher, Pool } from "undici";
 import type { Endpoint } from "../../upstream/endpoint.ts";
-import type { EndpointAddress } from "../../upstream/endpoint-address.ts";
 import type { Timeouts, UpstreamProtocol } from "../../upstream/service-spec.ts";
 import type { UpstreamTls } from "../../upstream/upstream-tls.ts";
+import { clientOrigin, connectTo } from "./endpoint-connector.ts";
 import { Http2Upstream } from "./http2-upstream.ts";
-import { upstreamTlsOptions } from "./upstream-tls-options.ts";
 
 /** How long an unused connection to an endpoint is kept, unless the endpoint announces less. */
 const keepAliveMs = 30_000;
@@ -80,8 +77,8 @@ export class Pools {
 }
 
 function http1Pool(endpoint: Endpoint, { timeouts, tls }: Way): Pool {
-  return new Pool(poolOrigin(endpoint.address), {
-    connect: connectTo(endpoint, timeouts.connectMs, tls),
+  return new Pool(clientOrigin(endpoint.address), {
+    connect: connectTo(endpoint.address, timeouts.connectMs, tls),
     headersTimeout: timeouts.responseHeadersMs,
     bodyTimeout: timeouts.idleMs,
     keepAliveTimeout: keepAliveMs,
@@ -92,46 +89,6 @@ function http1Pool(endpoint: Endpoint, { timeouts, tls }: Way): Pool {
     connections: endpoint.maxInFlight === Number.POSITIVE_INFINITY ? null : endpoint.maxInFlight,
     allowH2: false,
   });
-}
-
-/** For undici, whose origins know no unix socket; the Host that is sent comes from the request. */
-function poolOrigin({ origin, place }: EndpointAddress): string {
-  return "path" in place ? "http://localhost" : origin;
-}
-
-/**
- * undici takes the TLS server name from the Host of each request, which is the client's to choose, and drops a connection
- * whenever it changes. The endpoint is who its address says.
- */
-function connectTo({ address }: Endpoint, timeoutMs: number, tls: UpstreamTls | undefined): buildConnector.connector {
-  const { place, scheme } = address;
-  const { servername, ...secure } = upstreamTlsOptions(address, tls);
-  const path = "path" in place ? { socketPath: place.path } : {};
-  const connect = buildConnector({ timeout: timeoutMs, ...path, ...(scheme === "https" ? secure : {}) });
-  if (scheme === "http") return (options, done) => connect({ ...options, servername }, done);
-  return (options, done) => connectSecurely(connect, { ...options, servername }, done);
-}
-
-/** Once there is a connection, what goes wrong is no fault of the network but of certificates, or of who speaks TLS. */
-function connectSecurely(
-  connect: buildConnector.connector,
-  options: buildConnector.Options,
-  done: buildConnector.Callback,
-): void {
-  let connected = false;
-  // It answers with the socket, which its declaration does not know.
-  const socket = connect(options, (...result) => {
-    const [error] = result;
-    if (error === null || !connected || isTimeout(error)) done(...result);
-    else done(new PerchError("tls-failed", error), null);
-  }) as unknown as Socket;
-  socket.once("connect", () => {
-    connected = true;
-  });
-}
-
-function isTimeout(error: Error & { readonly code?: unknown }): boolean {
-  return error.code === "UND_ERR_CONNECT_TIMEOUT";
 }
 
 function isSameWay(a: Way, b: Way): boolean {
