@@ -2,6 +2,7 @@ import type { MirrorSpec } from "../config/compiled-config.ts";
 import { mirrorSeed, percentile } from "../decide/draw.ts";
 import type { Unit } from "../decide/unit.ts";
 import type { MirrorCells } from "../observe/cells.ts";
+import type { Endpoint } from "../upstream/endpoint.ts";
 import type { Gateway } from "./gateway.ts";
 import type { Service, ServiceVersion } from "./snapshot.ts";
 
@@ -64,8 +65,8 @@ export interface MirrorOrder {
   readonly mirroring: Mirroring;
   readonly method: string;
   readonly target: string;
-  /** Flat, without what frames the body. */
-  readonly headers: readonly string[];
+  /** Flat, without what frames the body. Asked for once, at once. */
+  headersFor(endpoint: Endpoint): readonly string[];
   /** What frames the body that the lane will pass on. */
   readonly body: number | "chunked" | "none";
 }

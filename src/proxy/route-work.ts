@@ -36,7 +36,7 @@ export class RouteWork {
     return new RouteWork(rewrite && new Rewrite(rewrite), request, response);
   }
 
-  /** The fields of a request as they go to an endpoint of this version; those of a copy, whichever endpoint gets it. */
+  /** The fields of a request, or of a copy, as they go to an endpoint of this version. */
   requestFields(
     fields: readonly string[],
     exchange: Exchange,

@@ -1,6 +1,7 @@
 import type { Decision } from "../decide/decision.ts";
 import { stripCookies } from "../identify/cookies.ts";
 import { stripParameters } from "../identify/query.ts";
+import type { Endpoint } from "../upstream/endpoint.ts";
 import type { Exchange } from "./exchange.ts";
 import { removeFields } from "./header-fields.ts";
 import { mirrorHeader } from "./mirroring.ts";
@@ -143,8 +144,13 @@ export function attemptFields(exchange: Exchange, fields: string[]): string[] {
   return trace === undefined ? changed : [...changed, ...trace.fields()];
 }
 
-/** The fields of a copy for this version. */
-export function copyFields(exchange: Exchange, fields: string[], version: ServiceVersion): string[] {
-  const changed = exchange.route?.work?.requestFields(fields, exchange, version, undefined);
+/** The fields of a copy for this version, as they go to this endpoint of it. */
+export function copyFields(
+  exchange: Exchange,
+  fields: string[],
+  version: ServiceVersion,
+  endpoint: Endpoint,
+): readonly string[] {
+  const changed = exchange.route?.work?.requestFields(fields, exchange, version, endpoint);
   return mirrorHeaders(exchange, changed ?? fields, version.name);
 }

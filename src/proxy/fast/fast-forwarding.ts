@@ -261,7 +261,7 @@ export class FastForwarding implements UpstreamUser, Turn {
     this.#mirror = this.exchange.mirror(() => ({
       method: this.exchange.head.method,
       target: upstreamTarget(this.exchange),
-      headers: copyFields(this.exchange, fieldsOf(this.#headText), version),
+      headersFor: (endpoint) => copyFields(this.exchange, fieldsOf(this.#headText), version, endpoint),
       body: typeof framing === "number" && framing > 0 ? framing : "none",
     }));
     if (this.#mirror === undefined || body === undefined) return;

@@ -164,7 +164,7 @@ export class Forwarding implements Dispatcher.DispatchHandler, Answering, Turn {
     const mirror = this.#exchange.mirror(() => ({
       method,
       target: upstreamTarget(this.#exchange),
-      headers: copyFields(this.#exchange, this.#headers, version),
+      headersFor: (endpoint) => copyFields(this.#exchange, this.#headers, version, endpoint),
       body: hasBody ? (contentLength ?? "chunked") : "none",
     }));
     if (mirror !== undefined) this.#body?.copyTo(mirror);

@@ -1,5 +1,6 @@
 import type { Dispatcher } from "undici";
 import type { MirrorOutcome } from "../../observe/mirror-cells.ts";
+import type { Endpoint } from "../../upstream/endpoint.ts";
 import type { Mirror, MirrorOrder } from "../mirroring.ts";
 import { failureOf } from "./forward.ts";
 import { MirrorBody } from "./mirror-body.ts";
@@ -13,6 +14,8 @@ const answerMs = 30_000;
 /** One copy of a request, sent through undici; its answer is read, timed and thrown away. */
 export class MirrorRequest implements Mirror, Dispatcher.DispatchHandler {
   readonly #order: MirrorOrder;
+  readonly #headers: readonly string[];
+  readonly #servername: string;
   readonly #monotonicMs: () => number;
   readonly #onEnd: (request: MirrorRequest) => void;
   readonly #body: MirrorBody | undefined;
@@ -23,17 +26,25 @@ export class MirrorRequest implements Mirror, Dispatcher.DispatchHandler {
   #timer: NodeJS.Timeout | undefined;
   #isOver = false;
 
-  constructor(order: MirrorOrder, monotonicMs: () => number, onEnd: (request: MirrorRequest) => void) {
+  constructor(
+    order: MirrorOrder,
+    endpoint: Endpoint,
+    monotonicMs: () => number,
+    onEnd: (request: MirrorRequest) => void,
+  ) {
     this.#order = order;
+    this.#headers = order.headersFor(endpoint);
+    this.#servername = endpoint.address.host;
     this.#monotonicMs = monotonicMs;
     this.#onEnd = onEnd;
     if (order.body !== "none") this.#body = new MirrorBody(order.mirroring.spec.maxBodyBytes);
     order.mirroring.cells.inFlight.value++;
   }
 
-  send(pool: UpstreamPool, servername: string): void {
+  send(pool: UpstreamPool): void {
     if (this.#isOver) return;
-    const { method, target, headers, body } = this.#order;
+    const { method, target, body } = this.#order;
+    const headers = this.#headers;
     this.#startedMs = this.#monotonicMs();
     const framed = typeof body === "number" ? [...headers, "content-length", String(body)] : [...headers];
     const request = {
@@ -41,7 +52,7 @@ export class MirrorRequest implements Mirror, Dispatcher.DispatchHandler {
       path: target,
       headers: framed,
       body: this.#body ?? null,
-      servername,
+      servername: this.#servername,
     };
     pool.dispatch(request, this);
   }

@@ -29,11 +29,11 @@ export class MirrorSender implements Mirrors {
       cells.ended("skipped-no-endpoint");
       return undefined;
     }
-    const request = new MirrorRequest(order, () => gateway.monotonicMs(), this.#onEnd);
+    const request = new MirrorRequest(order, endpoint, () => gateway.monotonicMs(), this.#onEnd);
     this.#active.add(request);
     // In a turn of its own: whatever the request still has to write in this one goes first.
     setImmediate(() => {
-      request.send(this.#pools.get(endpoint, service), endpoint.address.host);
+      request.send(this.#pools.get(endpoint, service));
       if (endpoint.retired) this.#pools.retire(endpoint);
     });
     return request;

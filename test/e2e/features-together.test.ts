@@ -1,0 +1,38 @@
+import { describe, expect, it } from "vitest";
+import { perch, upstream } from "../kit/freed.ts";
+import { exchange, lanes } from "../kit/one-service.ts";
+import { soon } from "../kit/served.ts";
+
+const get = (path: string, fields = "") =>
+  `GET ${path} HTTP/1.1\r\nHost: shop.example\r\nConnection: close\r\n${fields}\r\n`;
+
+describe.each(lanes)("features that meet, in the $lane lane", ({ fastLane }) => {
+  it("a copy of a rewritten request names the endpoint that gets it, and bears its own version's edits once", async () => {
+    const [stable, canary] = [await upstream("stable"), await upstream("canary")];
+    const served = await perch(`
+fastLane: ${fastLane}
+services:
+  shop:
+    versions:
+      stable: { endpoints: ["${stable.origin}"], requestHeaders: { add: { x-edited: stable } } }
+      canary: { endpoints: ["${canary.origin}"], requestHeaders: { add: { x-edited: canary } } }
+releases: { shop: { split: { stable: 1, canary: 0 }, mirror: { version: canary, percent: 100 } } }
+routes:
+  - name: api
+    match: { path: { prefix: /api } }
+    service: shop
+    release: shop
+    rewrite: { prefix: /in, host: upstream }`);
+    await exchange(served.port, get("/api/a?b=1"));
+    await expect.poll(() => canary.seen.length, soon).toBe(1);
+    const said = [stable, canary].map(({ seen }) => [
+      seen[0]?.url,
+      seen[0]?.headers["host"],
+      seen[0]?.headers["x-edited"],
+    ]);
+    expect(said).toEqual([
+      ["/in/a?b=1", `127.0.0.1:${stable.port}`, "stable"],
+      ["/in/a?b=1", `127.0.0.1:${canary.port}`, "canary"],
+    ]);
+  });
+});
