@@ -1,27 +1,22 @@
 import { readFileSync } from "node:fs";
 import { posix } from "node:path";
-import { parseArgs } from "node:util";
 import { beforeAll, describe, expect, test } from "vitest";
-import { serve } from "../../src/cli/serve.ts";
-import { parseDuration } from "../../src/config/kit/quantities.ts";
-import { type LoadResult, loadConfigText } from "../../src/config/load.ts";
+import type { LoadResult } from "../../src/config/load.ts";
 import { describeSpec } from "../../src/upstream/endpoint-spec.ts";
 import {
   build,
   type Container,
+  configIn,
   type Deployment,
+  drainMs,
   find,
+  flagsOf,
   isSelected,
-  kubectlMinorVersion,
+  kustomizeNeeds,
   type Manifest,
   patched,
   selectedBy,
 } from "./manifests.ts";
-
-const minor = kubectlMinorVersion();
-// kubectl 1.20 still carries kustomize 2, which knows no folder as a resource.
-const baseNeeds = minor === undefined ? " (skipped: kubectl is not installed)" : "";
-const exampleNeeds = minor === undefined || minor >= 21 ? baseNeeds : " (skipped: kubectl is older than 1.21)";
 
 const packageVersion: string = JSON.parse(readFileSync(new URL("../../package.json", import.meta.url), "utf8")).version;
 
@@ -35,14 +30,12 @@ interface Gateway {
 /** Reads the built Perch as the cluster would: its configuration is loaded with the mounted Secret in place. */
 function gatewayIn(manifests: readonly Manifest[]): Gateway {
   const deployment = find(manifests, "Deployment", "perch");
-  const text = find(manifests, "ConfigMap", "perch-config").data["perch.yaml"] ?? "";
-  const config = loadConfigText(text, {
-    file: "/etc/perch/perch.yaml",
-    env: {},
-    readFile: () => Buffer.from("a-secret-of-thirty-two-bytes-or-more"),
-    randomSecret: () => new Uint8Array(32),
-  });
-  return { manifests, deployment, container: deployment.spec.template.spec.containers[0], config };
+  return {
+    manifests,
+    deployment,
+    container: deployment.spec.template.spec.containers[0],
+    config: configIn(manifests, "perch-config"),
+  };
 }
 
 /** Where a container sees a volume, and the volume itself. */
@@ -56,7 +49,7 @@ function containerPort({ container }: Gateway, name: string | number): number | 
   return container.ports.find((port) => port.name === name)?.containerPort;
 }
 
-describe.skipIf(baseNeeds !== "")(`deploy/base${baseNeeds}`, () => {
+describe.skipIf(kustomizeNeeds !== "")(`deploy/base${kustomizeNeeds}`, () => {
   let gateway: Gateway;
   beforeAll(() => {
     gateway = gatewayIn(build("deploy/base"));
@@ -127,10 +120,7 @@ describe.skipIf(baseNeeds !== "")(`deploy/base${baseNeeds}`, () => {
   });
 
   test("starts with flags that perch serve knows, on the file that the ConfigMap holds", () => {
-    const [command, ...args] = gateway.container.args ?? [];
-    expect(command).toBe("serve");
-    const { values } = parseArgs({ args, options: serve.options, strict: true });
-    const file = String(values["config"]);
+    const file = String(flagsOf(gateway.container)["config"]);
     const { volume } = mounted(gateway, posix.dirname(file));
     expect(volume?.configMap?.name).toBe("perch-config");
     expect(find(gateway.manifests, "ConfigMap", "perch-config").data).toHaveProperty([posix.basename(file)]);
@@ -154,12 +144,8 @@ describe.skipIf(baseNeeds !== "")(`deploy/base${baseNeeds}`, () => {
   });
 
   test("has time to drain before it is killed", () => {
-    const [, ...args] = gateway.container.args ?? [];
-    const { values } = parseArgs({ args, options: serve.options, strict: true });
-    const drainMs = ["drain-delay", "drain-timeout"].map((flag) => parseDuration(String(values[flag])) ?? Number.NaN);
-    const [delayMs = 0, timeoutMs = 0] = drainMs;
     const { terminationGracePeriodSeconds = 30 } = gateway.deployment.spec.template.spec;
-    expect(terminationGracePeriodSeconds * 1_000).toBeGreaterThanOrEqual(delayMs + timeoutMs + 5_000);
+    expect(terminationGracePeriodSeconds * 1_000).toBeGreaterThanOrEqual(drainMs(gateway.container) + 5_000);
     // A preStop hook would take its time from the same period, and the image may have no shell to run one.
     expect(gateway.container.lifecycle).toBeUndefined();
   });
@@ -199,7 +185,7 @@ describe.skipIf(baseNeeds !== "")(`deploy/base${baseNeeds}`, () => {
   });
 });
 
-describe.skipIf(exampleNeeds !== "")(`deploy/examples/nginx${exampleNeeds}`, () => {
+describe.skipIf(kustomizeNeeds !== "")(`deploy/examples/nginx${kustomizeNeeds}`, () => {
   let start: readonly Manifest[];
   let goal: readonly Manifest[];
   beforeAll(() => {

@@ -1,6 +1,10 @@
 import { spawnSync } from "node:child_process";
 import { fileURLToPath } from "node:url";
+import { parseArgs } from "node:util";
 import { parseAllDocuments } from "yaml";
+import { serve } from "../../src/cli/serve.ts";
+import { parseDuration } from "../../src/config/kit/quantities.ts";
+import { type LoadResult, loadConfigText } from "../../src/config/load.ts";
 
 const root = fileURLToPath(new URL("../../", import.meta.url));
 
@@ -20,6 +24,9 @@ export interface Container {
   readonly name: string;
   readonly image: string;
   readonly args?: string[];
+  readonly env?: readonly { readonly name: string; readonly value: string }[];
+  /** `Always` in an init container makes it a sidecar. */
+  readonly restartPolicy?: string;
   readonly ports: readonly { readonly name?: string; readonly containerPort: number }[];
   readonly startupProbe?: Probe;
   readonly livenessProbe?: Probe;
@@ -34,7 +41,7 @@ export interface Deployment {
   readonly kind: "Deployment";
   readonly metadata: Metadata;
   readonly spec: {
-    readonly replicas: number;
+    readonly replicas?: number;
     readonly selector: { readonly matchLabels: Labels };
     readonly template: {
       readonly metadata: { readonly labels: Labels; readonly annotations?: Labels };
@@ -44,7 +51,12 @@ export interface Deployment {
         readonly enableServiceLinks?: boolean;
         readonly terminationGracePeriodSeconds?: number;
         readonly securityContext?: unknown;
-        readonly containers: readonly [Container];
+        readonly initContainers?: readonly Container[];
+        readonly containers: readonly [Container, ...Container[]];
+        readonly topologySpreadConstraints?: readonly {
+          readonly topologyKey: string;
+          readonly labelSelector: { readonly matchLabels: Labels };
+        }[];
         readonly volumes?: readonly {
           readonly name: string;
           readonly configMap?: { readonly name: string };
@@ -81,7 +93,57 @@ interface ServiceAccount {
   readonly automountServiceAccountToken: boolean;
 }
 
-export type Manifest = Deployment | Service | ConfigMap | ServiceAccount;
+interface HorizontalPodAutoscaler {
+  readonly kind: "HorizontalPodAutoscaler";
+  readonly metadata: Metadata;
+  readonly spec: {
+    readonly scaleTargetRef: { readonly apiVersion: string; readonly kind: string; readonly name: string };
+    readonly minReplicas: number;
+    readonly maxReplicas: number;
+  };
+}
+
+interface PodDisruptionBudget {
+  readonly kind: "PodDisruptionBudget";
+  readonly metadata: Metadata;
+  readonly spec: { readonly maxUnavailable: number; readonly selector: { readonly matchLabels: Labels } };
+}
+
+interface NetworkPolicy {
+  readonly kind: "NetworkPolicy";
+  readonly metadata: Metadata;
+  readonly spec: {
+    readonly podSelector: { readonly matchLabels: Labels };
+    readonly policyTypes: readonly string[];
+    readonly ingress: readonly { readonly from?: readonly unknown[]; readonly ports: readonly { port: string }[] }[];
+  };
+}
+
+interface PodMonitor {
+  readonly kind: "PodMonitor";
+  readonly metadata: Metadata;
+  readonly spec: {
+    readonly selector: { readonly matchLabels: Labels };
+    readonly podMetricsEndpoints: readonly { readonly port: string; readonly path: string }[];
+  };
+}
+
+interface PrometheusRule {
+  readonly kind: "PrometheusRule";
+  readonly metadata: Metadata;
+  readonly spec: { readonly groups: readonly unknown[] };
+}
+
+export type Manifest =
+  | Deployment
+  | Service
+  | ConfigMap
+  | ServiceAccount
+  | HorizontalPodAutoscaler
+  | PodDisruptionBudget
+  | NetworkPolicy
+  | PodMonitor
+  | PrometheusRule;
 
 /** Runs kubectl on files alone: it asks no cluster for anything. Fails with what kubectl said. */
 function kubectl(args: readonly string[]): string {
@@ -92,7 +154,7 @@ function kubectl(args: readonly string[]): string {
 }
 
 /** The minor version of the kubectl on the PATH; undefined where there is none. */
-export function kubectlMinorVersion(): number | undefined {
+function kubectlMinorVersion(): number | undefined {
   try {
     const { clientVersion } = JSON.parse(kubectl(["version", "--client", "--output=json"]));
     return Number.parseInt(clientVersion.minor, 10);
@@ -101,9 +163,22 @@ export function kubectlMinorVersion(): number | undefined {
   }
 }
 
+const minor = kubectlMinorVersion();
+/** Why what builds a kustomization is skipped; empty where it is not. kubectl 1.20 carries kustomize 2: no components. */
+export const kustomizeNeeds =
+  minor === undefined
+    ? " (skipped: kubectl is not installed)"
+    : minor < 21
+      ? " (skipped: kubectl is older than 1.21)"
+      : "";
+
+const built = new Map<string, readonly Manifest[]>();
+
 /** Builds a kustomization of this repository and reads back what it would apply. */
 export function build(folder: string): readonly Manifest[] {
-  return manifestsIn(kubectl(["kustomize", folder]));
+  const manifests = built.get(folder) ?? manifestsIn(kubectl(["kustomize", folder]));
+  built.set(folder, manifests);
+  return manifests;
 }
 
 /** What `kubectl patch` makes of a manifest file. */
@@ -137,6 +212,32 @@ export function selectedBy(service: Service, manifests: readonly Manifest[]): re
     .filter((manifest) => manifest.kind === "Deployment")
     .filter(({ spec }) => isSelected(spec.template.metadata.labels, service.spec.selector))
     .map(({ metadata }) => metadata.name);
+}
+
+/** What `perch validate` would say of a configuration with the secret of the guide in place. */
+export function configIn(manifests: readonly Manifest[], name: string): LoadResult {
+  return loadConfigText(find(manifests, "ConfigMap", name).data["perch.yaml"] ?? "", {
+    file: "/etc/perch/perch.yaml",
+    env: {},
+    readFile: () => Buffer.from("a-secret-of-thirty-two-bytes-or-more"),
+    randomSecret: () => new Uint8Array(32),
+  });
+}
+
+/** The flags that a container gives `perch serve`; throws where Perch would. */
+export function flagsOf({ args = [] }: Container): Readonly<Record<string, unknown>> {
+  const [command, ...flags] = args;
+  if (command !== "serve") throw new Error(`not serve but ${command}`);
+  return parseArgs({ args: flags, options: serve.options, strict: true }).values;
+}
+
+/** How long Perch takes at most from SIGTERM to its end. */
+export function drainMs(container: Container): number {
+  const flags = flagsOf(container);
+  return ["drain-delay", "drain-timeout"].reduce(
+    (sum, flag) => sum + (parseDuration(String(flags[flag])) ?? Number.NaN),
+    0,
+  );
 }
 
 export function isSelected(labels: Labels, selector: Labels): boolean {

@@ -1,0 +1,192 @@
+import { posix } from "node:path";
+import { beforeAll, describe, expect, test } from "vitest";
+import { schemaProblems } from "./kubernetes-schema.ts";
+import {
+  build,
+  type Container,
+  configIn,
+  drainMs,
+  find,
+  flagsOf,
+  isSelected,
+  kustomizeNeeds,
+  type Manifest,
+} from "./manifests.ts";
+
+const kustomizations = [
+  "deploy/base",
+  "deploy/overlays/gateway",
+  "deploy/overlays/sidecar/native",
+  "deploy/overlays/sidecar/classic",
+  "deploy/examples/nginx/start",
+  "deploy/examples/nginx",
+];
+
+/** As kustomize makes them: ten characters, none of them a vowel. */
+const hashSuffix = /-[2-9bcdfghkmt]{10}$/;
+
+describe.skipIf(kustomizeNeeds !== "")(`kustomizations${kustomizeNeeds}`, () => {
+  test.each(kustomizations)("%s builds what the Kubernetes schemas allow, to the last key", (folder) => {
+    for (const manifest of build(folder)) {
+      expect([`${manifest.kind} ${manifest.metadata.name}`, schemaProblems(manifest)]).toEqual([
+        `${manifest.kind} ${manifest.metadata.name}`,
+        [],
+      ]);
+    }
+  });
+
+  test.each(kustomizations)("%s has each object once, and no name that an edit changes", (folder) => {
+    const names = build(folder).map(({ kind, metadata }) => `${kind} ${metadata.name}`);
+    expect(names).toEqual([...new Set(names)]);
+    expect(names.filter((name) => hashSuffix.test(name))).toEqual([]);
+  });
+});
+
+describe.skipIf(kustomizeNeeds !== "")(`deploy/overlays/gateway${kustomizeNeeds}`, () => {
+  let manifests: readonly Manifest[];
+  let podLabels: Readonly<Record<string, string>>;
+  let container: Container;
+  beforeAll(() => {
+    manifests = build("deploy/overlays/gateway");
+    const { template } = find(manifests, "Deployment", "perch").spec;
+    podLabels = template.metadata.labels;
+    container = template.spec.containers[0];
+  });
+
+  test("leaves the number of replicas to the autoscaler, which never goes below the base's", () => {
+    const { scaleTargetRef, minReplicas, maxReplicas } = find(manifests, "HorizontalPodAutoscaler", "perch").spec;
+    expect(scaleTargetRef).toEqual({ apiVersion: "apps/v1", kind: "Deployment", name: "perch" });
+    expect(find(manifests, "Deployment", "perch").spec.replicas).toBeUndefined();
+    expect(minReplicas).toBe(find(build("deploy/base"), "Deployment", "perch").spec.replicas);
+    expect(maxReplicas).toBeGreaterThan(minReplicas);
+  });
+
+  test("lets a node drain while one replica stays, since there are two at least", () => {
+    const { maxUnavailable, selector } = find(manifests, "PodDisruptionBudget", "perch").spec;
+    expect(isSelected(podLabels, selector.matchLabels)).toBe(true);
+    expect(maxUnavailable).toBeLessThan(find(manifests, "HorizontalPodAutoscaler", "perch").spec.minReplicas);
+  });
+
+  test("opens the listener to everybody and the admin port to Prometheus alone", () => {
+    const { podSelector, policyTypes, ingress } = find(manifests, "NetworkPolicy", "perch").spec;
+    expect(isSelected(podLabels, podSelector.matchLabels)).toBe(true);
+    expect(policyTypes).toEqual(["Ingress", "Egress"]);
+    const opened = ingress.map(({ from, ports }) => ({
+      toAll: from === undefined,
+      ports: ports.map(({ port }) => port),
+    }));
+    expect(opened).toEqual([
+      { toAll: true, ports: ["web"] },
+      { toAll: false, ports: ["admin"] },
+    ]);
+    expect(container.ports.map(({ name }) => name)).toEqual(["web", "admin"]);
+  });
+
+  test("is scraped once: by the PodMonitor, and by no annotation besides", () => {
+    const { selector, podMetricsEndpoints } = find(manifests, "PodMonitor", "perch").spec;
+    expect(isSelected(podLabels, selector.matchLabels)).toBe(true);
+    expect(podMetricsEndpoints).toMatchObject([{ port: "admin", path: "/metrics" }]);
+    expect(find(manifests, "Deployment", "perch").spec.template.metadata.annotations).toBeUndefined();
+  });
+
+  test("spreads its Pods over nodes and zones", () => {
+    const spread = find(manifests, "Deployment", "perch").spec.template.spec.topologySpreadConstraints ?? [];
+    expect(spread.map(({ topologyKey }) => topologyKey)).toEqual([
+      "kubernetes.io/hostname",
+      "topology.kubernetes.io/zone",
+    ]);
+    for (const { labelSelector } of spread) expect(isSelected(podLabels, labelSelector.matchLabels)).toBe(true);
+  });
+
+  test("hands Grafana's sidecar the dashboard as it stands in the repository", () => {
+    const { metadata, data } = find(manifests, "ConfigMap", "perch-dashboard");
+    expect(metadata.labels).toMatchObject({ grafana_dashboard: "1" });
+    expect(JSON.parse(data["perch-dashboard.json"] ?? "")).toMatchObject({ title: "Perch" });
+  });
+});
+
+describe.skipIf(kustomizeNeeds !== "").each(["native", "classic"] as const)(
+  `deploy/overlays/sidecar/%s${kustomizeNeeds}`,
+  (variant) => {
+    let manifests: readonly Manifest[];
+    let perch: Container;
+    let web: Container;
+    beforeAll(() => {
+      manifests = build(`deploy/overlays/sidecar/${variant}`);
+      const { initContainers = [], containers } = find(manifests, "Deployment", "web").spec.template.spec;
+      const all = [...initContainers, ...containers];
+      perch = all.find(({ name }) => name === "perch") ?? containers[0];
+      web = all.find(({ name }) => name === "web") ?? containers[0];
+    });
+
+    const pod = () => find(manifests, "Deployment", "web").spec.template;
+
+    test("puts Perch into the caller's Pod as what it says", () => {
+      const { initContainers = [], containers } = pod().spec;
+      const native = variant === "native";
+      expect(initContainers.map(({ name }) => name)).toEqual(native ? ["perch"] : []);
+      expect(containers.map(({ name }) => name).sort()).toEqual(native ? ["web"] : ["perch", "web"]);
+      expect(perch.restartPolicy).toBe(native ? "Always" : undefined);
+    });
+
+    test("lets the caller call where Perch listens, and nobody else", () => {
+      const config = configIn(manifests, "perch-sidecar-config");
+      if (!config.ok) throw new Error("the configuration is refused");
+      expect(config.warnings).toEqual([]);
+      expect(config.compiled.unsignedReleases).toEqual([]);
+      const [listener] = config.compiled.listeners;
+      expect(config.compiled.listeners).toMatchObject([{ address: { host: "127.0.0.1", port: 8080 } }]);
+      const origin = web.env?.find(({ name }) => name === "SHOP_URL")?.value;
+      expect(listener?.address).toMatchObject({ host: "127.0.0.1", port: Number(new URL(origin ?? "").port) });
+      expect(config.compiled.admin).toEqual({ host: "0.0.0.0", port: perch.ports[0]?.containerPort });
+      expect(config.compiled.adminAccess.withoutToken).toBe("probes-and-metrics");
+    });
+
+    test("mounts configuration and secret as whole volumes, readable without the Pod's fsGroup", () => {
+      const file = String(flagsOf(perch)["config"]);
+      const mounts = perch.volumeMounts ?? [];
+      expect(mounts.filter(({ subPath }) => subPath !== undefined)).toEqual([]);
+      const volumeAt = (path: string) => {
+        const name = mounts.find(({ mountPath }) => mountPath === path)?.name;
+        return pod().spec.volumes?.find((volume) => volume.name === name);
+      };
+      expect(volumeAt(posix.dirname(file))?.configMap?.name).toBe("perch-sidecar-config");
+      expect(volumeAt("/run/secrets/perch")?.secret).toEqual({ secretName: "perch-sticky", defaultMode: 0o444 });
+    });
+
+    test("probes and scrapes Perch at its own port", () => {
+      const { startupProbe, livenessProbe, readinessProbe } = perch;
+      expect([startupProbe, livenessProbe, readinessProbe].map((probe) => probe?.httpGet)).toEqual([
+        { path: "/livez", port: "perch-admin" },
+        { path: "/livez", port: "perch-admin" },
+        { path: "/readyz", port: "perch-admin" },
+      ]);
+      const monitor = find(build("deploy/overlays/gateway"), "PodMonitor", "perch-sidecar").spec;
+      expect(isSelected(pod().metadata.labels, monitor.selector.matchLabels)).toBe(true);
+      expect(monitor.podMetricsEndpoints).toMatchObject([{ port: "perch-admin", path: "/metrics" }]);
+      // What selects the gateway must not select a caller.
+      expect(pod().metadata.labels).not.toHaveProperty(["app.kubernetes.io/name"]);
+    });
+
+    test("outlives the caller's calls and ends within the Pod's time", () => {
+      const { terminationGracePeriodSeconds = 30 } = pod().spec;
+      expect(drainMs(perch)).toBeLessThanOrEqual(terminationGracePeriodSeconds * 1_000 - 5_000);
+      // Told to end when the caller has ended, or together with it.
+      expect(flagsOf(perch)["drain-delay"]).toBe(variant === "native" ? "0s" : "15s");
+    });
+
+    test("keeps to the restricted Pod security standard by itself, whatever the Pod's own context is", () => {
+      expect(perch.securityContext).toEqual({
+        runAsNonRoot: true,
+        runAsUser: 10001,
+        runAsGroup: 10001,
+        allowPrivilegeEscalation: false,
+        readOnlyRootFilesystem: true,
+        capabilities: { drop: ["ALL"] },
+        seccompProfile: { type: "RuntimeDefault" },
+      });
+      expect(Object.keys(perch.resources?.requests ?? {}).sort()).toEqual(["cpu", "memory"]);
+      expect(Object.keys(perch.resources?.limits ?? {})).toEqual(["memory"]);
+    });
+  },
+);
