@@ -8,5 +8,7 @@ import type { Affinity } from "../upstream/balancer.ts";
  * endpoint of it; where there is none, the client's address. Undefined where that is not known either.
  */
 export function affinityOf(decision: Decision | undefined, { clientAddress }: RequestFacts): Affinity | undefined {
-  return decision?.unit ?? (clientAddress && attributeUnit(clientAddress));
+  // Only an explanation looks for the unit of these.
+  const unit = decision?.reason === "override" || decision?.reason === "propagated" ? undefined : decision?.unit;
+  return unit ?? (clientAddress && attributeUnit(clientAddress));
 }

@@ -5,10 +5,9 @@ import { formatUnit, type RandomSource } from "../decide/unit.ts";
 import { errorTable } from "../errors.ts";
 import { AttributeTable } from "../identify/attributes.ts";
 import { cookieValues } from "../identify/cookies.ts";
-import type { Condition } from "../upstream/endpoint-health.ts";
-import { describeSpec } from "../upstream/endpoint-spec.ts";
 import { type DryRequest, type DryRun, type DryTarget, dryRun } from "./dry-run.ts";
 import { type ExplainedAttribute, explainAttributes } from "./explain-attributes.ts";
+import { describeEndpoints, describeHash } from "./explain-endpoints.ts";
 import { describeMatch, routeMisses } from "./explain-routes.ts";
 import { type MirrorVerdict, mirrorHeader } from "./mirroring.ts";
 import { followLink } from "./override-link.ts";
@@ -29,6 +28,7 @@ export interface ExplainedStep {
     | "rejected"
     | "served"
     | "default-served"
+    | "kept"
     | "copied"
     | "not-copied"
     | "redirected"
@@ -129,6 +129,7 @@ export function explainRequest(
       ...decided,
       ...(decision === undefined ? [noReleaseStep(target)] : []),
       forwardStep(target),
+      ...hashSteps(run, target, nowMs),
       ...mirrorSteps(run, target),
       ...propagationSteps(target),
     ],
@@ -282,6 +283,11 @@ function noReleaseStep({ route, served }: DryTarget): ExplainedStep {
   return { stage: "default", outcome: "used", detail };
 }
 
+function hashSteps({ facts }: DryRun, target: DryTarget, nowMs: number): ExplainedStep[] {
+  const detail = describeHash(target, facts, nowMs);
+  return detail === undefined ? [] : [{ stage: "forward", outcome: "kept", detail }];
+}
+
 function forwardStep({ route, decision, served }: DryTarget): ExplainedStep {
   const { service } = route;
   const to = describeEndpoints(service, served);
@@ -336,22 +342,4 @@ function propagationSteps({ route, propagated }: DryTarget): ExplainedStep[] {
     steps.push({ stage: "forward", outcome: "told", detail: `${propagated[i]}: ${propagated[i + 1]}` });
   }
   return steps;
-}
-
-const outages: Readonly<Record<Condition["state"], string>> = {
-  up: "up",
-  failing: "its checks fail",
-  ejected: "ejected for its answers",
-  refused: "refuses connections",
-};
-
-/** The endpoints as they are now. Whoever asks without serving knows no more of a name than that it is one. */
-function describeEndpoints({ spec }: Service, { name, endpoints }: ServiceVersion): string {
-  const specs = spec.versions.find((version) => version.name === name)?.endpoints ?? [];
-  const names = specs.filter(({ kind }) => kind === "dns").map(describeSpec);
-  const known = endpoints.current.map(({ origin, up, health }) =>
-    up ? origin : `${origin} (${outages[health.condition.state]})`,
-  );
-  if (names.length === 0) return known.join(", ");
-  return `${known.join(", ") || "no address known here"} (${names.join(", ")})`;
 }

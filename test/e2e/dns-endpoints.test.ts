@@ -168,7 +168,7 @@ routes: [{ name: all, service: shop, release: shop }]`);
     expect(await metric('perch_fallbacks_total{service="shop",version="canary"}')).toBe(1);
   });
 
-  it("begin to be resolved before a reload that names them takes effect, and are asked for no more after another", async () => {
+  it("are asked for no more once a reload has others, and their series are gone", async () => {
     const { port } = await pods(["127.0.0.1", "127.0.0.2"]);
     const zone = { "one.example": { A: ["127.0.0.1"] }, "two.example": { A: ["127.0.0.2"] } };
     const server = await TestDnsServer.start(zone);
@@ -181,6 +181,42 @@ routes: [{ name: all, service: shop, release: shop }]`);
     await expect.poll(() => server.asked.length, soon).toBeGreaterThan(asked + 4);
     expect(server.asked.slice(asked).filter((question) => question.startsWith("one."))).toEqual([]);
     expect(await started.metric('perch_dns_resolutions_total{name="one.example",outcome="success"}')).toBeUndefined();
+  });
+
+  it("are waited for by a reload that names them: until then the old ones serve", async () => {
+    const { port } = await pods(["127.0.0.1", "127.0.0.2"]);
+    const zone = { "one.example": { A: ["127.0.0.1"] }, "two.example": { A: ["127.0.0.2"] } };
+    const server = await TestDnsServer.start(zone);
+    const at = (name: string) => freePorts + shopAt(server, `{ dns: ${name}, port: ${port} }`);
+    const { perch: started, change } = await changeablePerch(at("one.example"));
+    const release = server.hold();
+    const changed = change(at("two.example"));
+    await expect.poll(() => server.asked, soon).toContain("two.example A");
+    expect(await bodies(started.origin, 2)).toEqual(["127.0.0.1", "127.0.0.1"]);
+    release();
+    await changed;
+    expect(await bodies(started.origin, 2)).toEqual(["127.0.0.2", "127.0.0.2"]);
+  });
+
+  it("are checked as they come, where the service has checks", async () => {
+    const { port } = await pods(["127.0.0.1", "127.0.0.2"], (request, response) => {
+      const { localAddress } = request.socket;
+      response.statusCode = localAddress === "127.0.0.2" && request.url === "/healthz" ? 503 : 200;
+      response.end(localAddress);
+    });
+    const server = await TestDnsServer.start({ "shop.example": { A: ["127.0.0.1"] } });
+    const checked = shopAt(server, `{ dns: shop.example, port: ${port} }`).replace(
+      "balance:",
+      "health: { path: /healthz, interval: 1s }, balance:",
+    );
+    const { origin, admin, metric } = await perch(checked);
+    expect(await bodies(origin, 2)).toEqual(["127.0.0.1", "127.0.0.1"]);
+    server.zone = { "shop.example": { A: ["127.0.0.1", "127.0.0.2"] } };
+    const up = (address: string) =>
+      metric(`perch_endpoint_up{service="shop",version="stable",endpoint="http://${address}:${port}"}`);
+    await expect.poll(() => up("127.0.0.2"), soon).toBe(0);
+    expect(await bodies(origin, 4)).toEqual(["127.0.0.1", "127.0.0.1", "127.0.0.1", "127.0.0.1"]);
+    expect(await (await admin("/api/endpoints")).text()).toContain(`"endpoint": "http://127.0.0.2:${port}"`);
   });
 
   it("are resolved in every worker, and shown by the main thread", async () => {

@@ -25,6 +25,7 @@ export class TestDnsServer {
   /** Every question that came: `shop.example A`. */
   readonly asked: string[] = [];
   readonly #socket: Socket;
+  #held: (() => void)[] | undefined;
 
   private constructor(socket: Socket) {
     this.#socket = socket;
@@ -48,6 +49,15 @@ export class TestDnsServer {
     return `127.0.0.1:${this.#socket.address().port}`;
   }
 
+  /** From now on answers wait, until what this returns is called. */
+  hold(): () => void {
+    this.#held = [];
+    return () => {
+      for (const send of this.#held ?? []) send();
+      this.#held = undefined;
+    };
+  }
+
   #answer(query: Buffer, { address, port }: RemoteInfo): void {
     const { name, end } = readName(query, 12);
     const type = typeNames.get(query.readUInt16BE(end));
@@ -62,7 +72,10 @@ export class TestDnsServer {
     header.writeUInt16BE(0x8480 | (query.readUInt16BE(2) & 0x0100) | this.#code(name, mood), 2);
     header.writeUInt16BE(1, 4);
     header.writeUInt16BE(answers.length, 6);
-    this.#socket.send(Buffer.concat([header, query.subarray(12, end + 4), ...answers]), port, address);
+    const response = Buffer.concat([header, query.subarray(12, end + 4), ...answers]);
+    const send = () => this.#socket.send(response, port, address);
+    if (this.#held === undefined) send();
+    else this.#held.push(send);
   }
 
   #code(name: string, mood: Mood): number {
