@@ -35,4 +35,27 @@ routes:
       ["/in/a?b=1", `127.0.0.1:${canary.port}`, "canary"],
     ]);
   });
+
+  it("a body that came in chunks goes in chunks at every attempt", async () => {
+    const statuses = [503, 503, 200];
+    const stable = await upstream("stable", (_request, response) => {
+      response.writeHead(statuses.shift() ?? 200).end();
+    });
+    const served = await perch(`
+fastLane: ${fastLane}
+services:
+  shop:
+    versions: { stable: { endpoints: ["${stable.origin}"] } }
+    retries: { budget: 100% }
+routes: [{ name: all, service: shop }]`);
+    const body = "Transfer-Encoding: chunked\r\n\r\n5\r\nhello\r\n0\r\n";
+    const answer = await exchange(served.port, get("/", body).replace("GET", "PUT"));
+    expect(answer).toContain("200 OK");
+    const framing = stable.seen.map(({ headers, body }) => [
+      headers["transfer-encoding"],
+      headers["content-length"],
+      body,
+    ]);
+    expect(framing).toEqual(Array(3).fill(["chunked", undefined, "hello"]));
+  });
 });
