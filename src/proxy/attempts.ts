@@ -192,7 +192,9 @@ export class Attempts implements Wanted {
     const { endpoint } = this;
     this.ttfbMs = this.#gateway.monotonicMs() - this.#startedMs;
     this.served.cells.ttfb.observe(this.ttfbMs / 1000);
-    this.#settleRetries(this.#policy.statuses.has(status) ? "failure" : "success");
+    if (this.#retriedAt !== undefined) {
+      this.#settleRetries(this.#policy.statuses.has(status) ? "failure" : "success");
+    }
     this.trace?.attemptIs("answered");
     if (endpoint === undefined) return;
     const nowMs = this.#gateway.nowMs();
@@ -203,7 +205,10 @@ export class Attempts implements Wanted {
 
   /** The answer is a good or a bad one, as this status says. */
   judged(status: number): void {
-    if (!this.#blame(status)) this.endpoint?.health.succeeded(this.#gateway.nowMs());
+    const { endpoint } = this;
+    // Most services eject nobody, and most endpoints are well: then there is nothing to note.
+    if (endpoint === undefined || (this.#service.spec.outlier === undefined && endpoint.up)) return;
+    if (!this.#blame(status)) endpoint.health.succeeded(this.#gateway.nowMs());
   }
 
   /** `error`: what is behind it, where that is known. */
