@@ -48,6 +48,8 @@ export class VersionGate {
 
   /** Enters where that takes no waiting. */
   tryEnter(): boolean {
+    // An endpoint that came back has told nobody: whoever waits goes first.
+    if (this.#line.size > 0) this.#serve();
     if (this.#line.size > 0 || !this.#isOpen()) return false;
     this.#inFlight++;
     return true;

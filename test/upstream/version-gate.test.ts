@@ -114,6 +114,15 @@ describe("a gate", () => {
     expect(scene.told).toEqual(["b"]);
   });
 
+  it("lets whoever waits go first where room came about unnoticed", () => {
+    const scene = new Scene();
+    scene.room = false;
+    scene.enter("a", "b", "c");
+    scene.room = true;
+    expect(scene.enter("d")).toEqual(["waits"]);
+    expect(scene.told).toEqual(["a", "b"]);
+  });
+
   it("admits whoever waits when a reload makes more room", () => {
     const scene = new Scene();
     scene.enter("a", "b", "c", "d", "e");
