@@ -195,7 +195,7 @@ function build(foundation: Foundation): Parts {
 function createServing(foundation: Foundation, cells: CellRegistry, accessLines: LogDestination): Serving {
   const { options, log, loader, first, size } = foundation;
   const ticketKeys = randomBytes(ticketKeyBytes);
-  if (size === 1) return new DataPlane({ first, cells, accessLines, log, ticketKeys });
+  if (size === 1) return new DataPlane({ first, cells, accessLines, log, ticketKeys, planes: 1 });
   const { logLevel, env, source, workerFaults } = options;
   const { secrets } = loader;
   return new WorkerThreads({

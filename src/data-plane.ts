@@ -14,10 +14,12 @@ import { AccessLog, type LineDestination } from "./observe/access-log.ts";
 import type { CellRegistry } from "./observe/cells.ts";
 import type { Logger } from "./observe/log.ts";
 import { Observer } from "./observe/observe.ts";
+import { connectionsByOpenFiles } from "./open-files.ts";
 import { type ExporterSpec, SpanExporter } from "./otlp/span-exporter.ts";
 import { packageVersion } from "./package-version.ts";
 import { ActiveSnapshot } from "./proxy/active-snapshot.ts";
 import type { Gateway } from "./proxy/gateway.ts";
+import { Load } from "./proxy/load.ts";
 import { batchedRandom } from "./random-source.ts";
 import type { Preparation, Serving } from "./serving.ts";
 import { bound } from "./start-error.ts";
@@ -36,6 +38,8 @@ export interface DataPlaneParts {
   readonly log: Logger;
   /** What TLS session tickets are sealed with: 48 octets, the same for all workers. */
   readonly ticketKeys: Buffer;
+  /** How many data planes this process has. */
+  readonly planes: number;
 }
 
 /** Several data planes listen on each port (SO_REUSEPORT). */
@@ -78,6 +82,8 @@ export class DataPlane implements Serving {
   readonly #accessLog: AccessLog;
   readonly #spans: SpanExporter;
   readonly #gateway: Gateway;
+  readonly #load: Load;
+  readonly #fittingConnections: number;
   /** By name. */
   #listeners: ReadonlyMap<string, Listener> = new Map();
   #draining = false;
@@ -111,6 +117,9 @@ export class DataPlane implements Serving {
       randomFraction: Math.random,
     });
     this.#spans.configure(exporterSpec(first.compiled));
+    this.#load = new Load(monotonicMs, (cause) => cells.shed.shed(cause));
+    this.#load.watch(first.compiled.limits);
+    this.#fittingConnections = connectionsByOpenFiles(parts.planes * first.compiled.listeners.length);
     this.#gateway = this.#createGateway();
   }
 
@@ -163,6 +172,7 @@ export class DataPlane implements Serving {
   async free(): Promise<void> {
     this.#names.stop();
     this.#checks.stop();
+    this.#load.stop();
     this.breakOff();
     await this.#close();
     await this.#keys.close();
@@ -187,12 +197,19 @@ export class DataPlane implements Serving {
       this.#checks.configure(compiled.services);
       this.#spans.configure(exporterSpec(compiled));
       this.#accessLog.sample = compiled.accessLog.sample;
+      this.#load.watch(compiled.limits);
       for (const change of prepared) change(snapshot);
     };
   }
 
   #createListener(spec: ListenerSpec): Listener {
-    return new Listener({ gateway: this.#gateway, lanes: this.#lanes, spec, ticketKeys: this.#parts.ticketKeys });
+    return new Listener({
+      gateway: this.#gateway,
+      lanes: this.#lanes,
+      spec,
+      ticketKeys: this.#parts.ticketKeys,
+      fittingConnections: this.#fittingConnections,
+    });
   }
 
   #createGateway(): Gateway {
@@ -214,6 +231,7 @@ export class DataPlane implements Serving {
       newRequestId: randomUUID,
       streamed: (bytes) => deadBuffers.passed(bytes),
       spans: this.#spans,
+      load: this.#load,
       mirrors: this.#lanes.mirrors,
       handedOver: (cause) => this.#parts.cells.handovers.handedOver(cause),
       defect: (error) => this.#parts.log.error({ err: error }, "a request failed by a defect of Perch"),

@@ -23,6 +23,7 @@ export const errorTable = Object.freeze({
   "no-route": entry(404, "client", false, "No route matches this request."),
   "request-timeout": entry(408, "client", true, "The request did not arrive in time."),
   "body-too-large": entry(413, "client", false, "The request body is larger than this route allows."),
+  "uri-too-long": entry(414, "client", false, "The request's target is too long."),
   "expectation-failed": entry(417, "client", false, "The expectation in the Expect header cannot be met."),
   "rate-limited": entry(429, "client", true, "Too many requests. Try again later."),
   "headers-too-large": entry(431, "client", false, "The request's header section is too large."),

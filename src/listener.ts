@@ -1,12 +1,14 @@
 import { chmodSync } from "node:fs";
 import { type AddressInfo, createServer, type Server, type Socket } from "node:net";
 import { setImmediate as nextTurn } from "node:timers/promises";
-import type { ListenerSpec } from "./config/compiled-config.ts";
+import type { Limits, ListenerSpec } from "./config/compiled-config.ts";
+import { type ConnectionPlace, ConnectionPlaces } from "./connection-places.ts";
 import { readProxied } from "./front/proxy-termination.ts";
 import { type Protocol, TlsTermination } from "./front/tls-termination.ts";
 import { removeStale } from "./front/unix-socket.ts";
 import type { Lanes } from "./lanes.ts";
 import type { ListenerCells } from "./observe/cells.ts";
+import type { RefusalCause } from "./observe/listener-cells.ts";
 import { FastLane } from "./proxy/fast/fast-lane.ts";
 import type { Gateway } from "./proxy/gateway.ts";
 import { type ConnectionEnds, Peer } from "./proxy/peer.ts";
@@ -29,6 +31,8 @@ export interface ListenerParts {
   readonly spec: ListenerSpec;
   /** What session tickets are sealed with: the same for all workers. */
   readonly ticketKeys: Buffer;
+  /** How many connections it holds where the configuration leaves it to the limit on open files. */
+  readonly fittingConnections: number;
 }
 
 /** What is taken off a connection before a lane gets it. */
@@ -45,6 +49,10 @@ export class Listener {
   readonly #fast: FastLane;
   /** Connections that no lane has yet. */
   readonly #arriving = new Set<Socket>();
+  readonly #places = new ConnectionPlaces((open) => {
+    const cells = this.#cells;
+    if (cells !== undefined) cells.open.value = open;
+  });
   #noneArrives: (() => void) | undefined;
   #front: Front;
 
@@ -135,6 +143,12 @@ export class Listener {
   // ---- from accept to a lane: PROXY protocol, TLS, and what is spoken within
 
   #accept(socket: Socket): void {
+    const { connections } = this.#limits;
+    const place = this.#places.take(connections === "auto" ? this.#parts.fittingConnections : connections);
+    if (place === undefined) {
+      this.#refuse(socket, "connections");
+      return;
+    }
     const { proxyProtocol, tls } = this.#front;
     const { remoteAddress, localPort } = socket;
     const ends: ConnectionEnds = {
@@ -144,45 +158,76 @@ export class Listener {
       transport: "path" in this.#parts.spec.address ? "unix" : "tcp",
     };
     if (!proxyProtocol && tls === undefined) {
-      this.#serve(socket, new Peer(ends), "http/1.1");
+      const peer = new Peer(ends, left(place));
+      if (this.#admits(socket, peer, place)) this.#serve(socket, peer, "http/1.1");
       return;
     }
     this.#arriving.add(socket);
-    socket.once("close", () => this.#leave(socket)).on("error", ignore);
-    if (proxyProtocol) this.#readProxied(socket, ends, tls);
-    else this.#secure(socket, ends, tls);
+    socket.once("close", () => {
+      // A lane that has it by then tells of its end; the fast one has moved it to another socket.
+      if (this.#arriving.has(socket)) place.leave();
+      this.#leave(socket);
+    });
+    socket.on("error", ignore);
+    if (proxyProtocol) this.#readProxied(socket, ends, tls, place);
+    else this.#secure(socket, new Peer(ends, left(place)), tls, place);
   }
 
   /** Whoever may not speak for others is not listened to. */
-  #readProxied(socket: Socket, ends: ConnectionEnds, tls: Front["tls"]): void {
-    const { trusted } = new Peer(ends).caller(this.#parts.gateway.snapshot);
+  #readProxied(socket: Socket, ends: ConnectionEnds, tls: Front["tls"], place: ConnectionPlace): void {
+    const direct = new Peer(ends, left(place));
+    const { trusted } = direct.caller(this.#parts.gateway.snapshot);
     if (!trusted) {
       this.#cells?.rejected("untrusted");
       socket.destroy();
       return;
     }
     readProxied(socket, {
-      read: (carried) =>
-        this.#secure(socket, carried === undefined ? ends : { ...ends, ...carried, transport: "tcp" }, tls),
+      read: (carried) => {
+        const from = carried && new Peer({ ...ends, ...carried, transport: "tcp" }, left(place));
+        this.#secure(socket, from ?? direct, tls, place);
+      },
       rejected: (cause) => this.#cells?.rejected(cause),
     });
   }
 
-  #secure(socket: Socket, ends: ConnectionEnds, tls: Front["tls"]): void {
+  #secure(socket: Socket, peer: Peer, tls: Front["tls"], place: ConnectionPlace): void {
+    if (!this.#admits(socket, peer, place)) return;
     if (tls === undefined) {
       this.#leave(socket);
-      this.#serve(socket, new Peer(ends), "http/1.1");
+      this.#serve(socket, peer, "http/1.1");
       return;
     }
     tls.accept(socket, (secured, protocol) => {
       this.#leave(socket);
-      this.#serve(secured, new Peer(ends), protocol);
+      this.#serve(secured, peer, protocol);
     });
   }
 
   #leave(socket: Socket): void {
     this.#arriving.delete(socket);
     if (this.#arriving.size === 0) this.#noneArrives?.();
+  }
+
+  /** Whether a client may have one more connection. Whoever speaks for others may have any number. */
+  #admits(socket: Socket, peer: Peer, place: ConnectionPlace): boolean {
+    const { connectionsPerAddress } = this.#limits;
+    if (connectionsPerAddress === Number.POSITIVE_INFINITY) return true;
+    const { address, trusted } = peer.caller(this.#parts.gateway.snapshot);
+    if (address === undefined || trusted || place.claim(address, connectionsPerAddress)) return true;
+    place.leave();
+    this.#refuse(socket, "address");
+    return false;
+  }
+
+  /** A reset leaves nothing behind; whoever is too many gets no answer, which would cost a handshake where there is TLS. */
+  #refuse(socket: Socket, cause: RefusalCause): void {
+    this.#cells?.refused(cause);
+    socket.on("error", ignore).resetAndDestroy();
+  }
+
+  get #limits(): Limits {
+    return this.#parts.gateway.snapshot.config.limits;
   }
 
   /** `socket` carries plain HTTP of this protocol from here on. */
@@ -195,5 +240,7 @@ export class Listener {
     lane.accept(socket, peer);
   }
 }
+
+const left = (place: ConnectionPlace) => () => place.leave();
 
 function ignore(): void {}

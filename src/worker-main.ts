@@ -62,7 +62,7 @@ class WorkerMain {
     this.#tell({ kind: "dying", why, counts: this.#plane && this.#counts() });
   }
 
-  async #start({ config, env, logLevel, ticketKeys, ports, worker }: StartInput): Promise<Answer<"start">> {
+  async #start({ config, env, logLevel, ticketKeys, ports, worker, workers }: StartInput): Promise<Answer<"start">> {
     const to = { write: (line: string) => this.#tell({ kind: "log", line }) };
     this.#env = env;
     this.#plane = new DataPlane({
@@ -71,6 +71,7 @@ class WorkerMain {
       accessLines: this.#lines,
       log: createLogger({ level: logLevel, nowMs: () => Date.now(), to, worker }),
       ticketKeys: Buffer.from(ticketKeys),
+      planes: workers,
     });
     try {
       return {

@@ -65,7 +65,7 @@ export class WorkerThreads implements Serving {
     this.#pool = new WorkerPool({
       size,
       spawn: (number) => spawnWorker(number, parts),
-      first: { config: this.#inputOf(first), env: { ...env }, logLevel, ticketKeys },
+      first: { config: this.#inputOf(first), env: { ...env }, logLevel, ticketKeys, workers: size },
       listener: {
         access: (lines, count) => accessLines.write(lines, count),
         log: (line) => ownLog.write(line),

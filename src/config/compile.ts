@@ -5,6 +5,7 @@ import type { CompileContext } from "./compile-context.ts";
 import { compileGeo } from "./compile-geo.ts";
 import { compileVersionEdits } from "./compile-header-edits.ts";
 import { ClaimPaths, compileJwt } from "./compile-jwt.ts";
+import { compileLimits } from "./compile-limits.ts";
 import { compileListener } from "./compile-listener.ts";
 import { compileMirror } from "./compile-mirror.ts";
 import { compileRelease } from "./compile-release.ts";
@@ -68,12 +69,7 @@ export function compileConfig(config: Config, context: CompileContext): Compiled
     fastLane: config.fastLane,
     accessLog: { sample: config.accessLog.sample },
     tracing: compileTracing(config.tracing, context),
-    limits: {
-      headerBytes: config.limits.headers,
-      headerCount: config.limits.headerCount,
-      bodyBytes: config.limits.body,
-      streams: config.limits.streams,
-    },
+    limits: compileLimits(config.limits),
     dns: { servers: config.dns.servers, minTtlMs: config.dns.minTtl, maxTtlMs: config.dns.maxTtl },
     attributes,
     jwt,

@@ -97,14 +97,26 @@ export interface StaticConfig {
   readonly workers: number | "auto";
 }
 
-/** What a request, or a connection, may be at most. */
+/** What a client may take at most. Where there is no limit, it is `Infinity`. */
 export interface Limits {
   readonly headerBytes: number;
   readonly headerCount: number;
+  /** Of a request's target. */
+  readonly uriBytes: number;
+  readonly cookies: number;
   /** 0: no limit. */
   readonly bodyBytes: number;
   /** Requests open on one HTTP/2 connection. */
   readonly streams: number;
+  readonly requestsPerConnection: number;
+  /** Of each listener, in each worker; auto: by the limit on open files. */
+  readonly connections: number | "auto";
+  /** Likewise, of one client. */
+  readonly connectionsPerAddress: number;
+  /** Requests being forwarded, in each worker. */
+  readonly inFlight: number;
+  /** How late the event loop may be. */
+  readonly loopDelayMs: number;
 }
 
 /** A valid configuration, compiled to the types of the stages that use it; deep-frozen. */

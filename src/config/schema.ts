@@ -7,10 +7,10 @@ import { jwtSchema } from "./jwt-schema.ts";
 import { list, mapOf } from "./kit/collections.ts";
 import { Definitions, type JsonSchema } from "./kit/json-schema.ts";
 import { defaulted, object, optional, required } from "./kit/object.ts";
-import { size } from "./kit/quantities.ts";
 import { boolean, number, oneOf, scalar, Wrong } from "./kit/scalars.ts";
 import type { Infer, Schema } from "./kit/schema.ts";
 import { quote } from "./kit/tree.ts";
+import { limitsSchema } from "./limits-schema.ts";
 import { listenerSchema } from "./listener-schema.ts";
 import { releaseSchema } from "./release-schema.ts";
 import { routeSchema } from "./route-schema.ts";
@@ -76,27 +76,7 @@ export const configSchema = object(
       "Traces of requests. Default: none, and a client's traceparent passes as any field.",
       tracingSchema,
     ),
-    limits: defaulted(
-      "What a request may be at most.",
-      object(
-        {
-          headers: defaulted("The header section's size.", size({ min: 1_024, max: 1_048_576 }), "32KiB"),
-          headerCount: defaulted(
-            "How many headers.",
-            number({ what: "a count", min: 1, max: 10_000, integer: true }),
-            100,
-          ),
-          streams: defaulted(
-            "How many requests one HTTP/2 connection may have open.",
-            number({ what: "a count", min: 1, max: 10_000, integer: true }),
-            100,
-          ),
-          body: defaulted("The body's size; 0 for no limit.", size({ min: 0, max: Number.MAX_SAFE_INTEGER }), 0),
-        },
-        { what: "limits" },
-      ),
-      {},
-    ),
+    limits: defaulted("What a client may take at most.", limitsSchema, {}),
     dns: defaulted("How the names of endpoints by DNS are resolved.", dnsSchema, {}),
     attributes: defaulted(
       "Typed facts about the requester, by name.",

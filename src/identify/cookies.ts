@@ -44,6 +44,17 @@ export function cookieValues(header: string, name: string): readonly string[] {
   return values;
 }
 
+/** Whether there are more cookies than so many, pieces that are none counted as well. A short header is not looked through. */
+export function hasMoreCookies(header: string, most: number): boolean {
+  if (header.length <= most) return false;
+  let at = -1;
+  for (let count = 0; count < most; count++) {
+    at = header.indexOf(";", at + 1);
+    if (at < 0) return false;
+  }
+  return true;
+}
+
 /** Names of cookies, prepared once for any number of `stripCookies`. */
 export class CookieNames {
   readonly #groups: readonly NameGroup[];

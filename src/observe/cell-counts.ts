@@ -6,6 +6,7 @@ import type { MirrorCounts } from "./mirror-cells.ts";
 import type { ResolutionOutcome } from "./name-cells.ts";
 import type { ReleaseCounts } from "./release-cells.ts";
 import type { RequestCounts } from "./request-cells.ts";
+import type { ShedCause } from "./shed-cells.ts";
 import { recentSlots } from "./sliding-window.ts";
 import type { SpanOutcome } from "./span-cells.ts";
 import type { UpstreamCounts } from "./upstream-cells.ts";
@@ -24,6 +25,7 @@ export type CellCounts = {
   /** Likewise. */
   readonly jwks: CellValues<FetchResult> | undefined;
   readonly spans: CellValues<SpanOutcome> | undefined;
+  readonly shed: CellValues<ShedCause> | undefined;
 };
 
 export const noCounts: CellCounts = Object.freeze({
@@ -37,6 +39,7 @@ export const noCounts: CellCounts = Object.freeze({
   handovers: undefined,
   jwks: undefined,
   spans: undefined,
+  shed: undefined,
 });
 
 /** Counts are numbers in lists, maps and records; what one side lacks counts as nothing. */
@@ -54,7 +57,7 @@ export function sumCounts(all: readonly CellCounts[]): CellCounts {
 
 /** What is left of counts whose counters ended: nothing in flight, and of windows only the last minutes. */
 export function pastCounts(counts: CellCounts): CellCounts {
-  const { upstreams, releases, mirrors } = counts;
+  const { upstreams, releases, mirrors, listeners } = counts;
   return {
     ...counts,
     upstreams: mapValues(upstreams, (upstream) => ({ ...upstream, inFlight: 0, pending: 0 })),
@@ -62,6 +65,7 @@ export function pastCounts(counts: CellCounts): CellCounts {
       ...release,
       versions: mapValues(release.versions, ({ byReason, window }) => ({ byReason, window: recentSlots(window) })),
     })),
+    listeners: mapValues(listeners, (listener) => ({ ...listener, open: 0 })),
     mirrors: mapValues(mirrors, (mirror) => ({ ...mirror, inFlight: 0 })),
   };
 }

@@ -14,6 +14,7 @@ import { NameCells } from "./name-cells.ts";
 import { ReleaseCells } from "./release-cells.ts";
 import { ReloadCells } from "./reload-cells.ts";
 import { RequestCells, type RequestCounts } from "./request-cells.ts";
+import { ShedCells } from "./shed-cells.ts";
 import { SpanCells } from "./span-cells.ts";
 import { UpstreamCells } from "./upstream-cells.ts";
 
@@ -137,6 +138,7 @@ export class CellRegistry {
   readonly handovers = new HandoverCells();
   readonly jwks = new JwksCells();
   readonly spans = new SpanCells();
+  readonly shed = new ShedCells();
   #active: CellSet = {
     requests: new Map(),
     upstreams: new Map(),
@@ -196,6 +198,7 @@ export class CellRegistry {
       handovers: this.handovers.counts(),
       jwks: this.jwks.counts(),
       spans: this.spans.counts(),
+      shed: this.shed.counts(),
     };
   }
 
@@ -212,6 +215,7 @@ export class CellRegistry {
     this.handovers.restore(counts.handovers);
     this.jwks.restore(counts.jwks);
     this.spans.restore(counts.spans);
+    this.shed.restore(counts.shed);
   }
 }
 

@@ -21,6 +21,10 @@ export type HandshakeFailure = (typeof handshakeFailures)[number];
 export const proxyRejections = ["untrusted", "malformed", "timeout"] as const;
 export type ProxyRejection = (typeof proxyRejections)[number];
 
+/** Why a connection was closed unread: the listener's places are taken, or those of its client. */
+export const refusalCauses = ["connections", "address"] as const;
+export type RefusalCause = (typeof refusalCauses)[number];
+
 /** What a listener has in front of its lanes. */
 export interface ListenerFront {
   readonly tls: boolean;
@@ -28,25 +32,33 @@ export interface ListenerFront {
 }
 
 export type ListenerCounts = {
+  readonly open: number;
+  readonly refusals: CellValues<RefusalCause>;
   readonly handshakes: CellValues<HandshakeFailure> | undefined;
   readonly rejections: CellValues<ProxyRejection> | undefined;
 };
 
-/** Connections of one listener that never got to a lane; undefined where it has nothing that could fail so. */
+/** Connections of one listener: those that are open, and those that never got to a lane; undefined where none could fail so. */
 export class ListenerCells {
   readonly listener: string;
+  readonly open: Cell;
+  readonly refusals: Readonly<Record<RefusalCause, Cell>>;
   readonly handshakes: Readonly<Record<HandshakeFailure, Cell>> | undefined;
   readonly rejections: Readonly<Record<ProxyRejection, Cell>> | undefined;
 
   /** `before`: the cells of the same listener, whose counts go on. */
   constructor(listener: string, front: ListenerFront, before?: ListenerCells) {
     this.listener = listener;
+    this.open = before?.open ?? { value: 0 };
+    this.refusals = before?.refusals ?? cellsOf(refusalCauses);
     this.handshakes = front.tls ? (before?.handshakes ?? cellsOf(handshakeFailures)) : undefined;
     this.rejections = front.proxyProtocol ? (before?.rejections ?? cellsOf(proxyRejections)) : undefined;
   }
 
   counts(): ListenerCounts {
     return {
+      open: this.open.value,
+      refusals: valuesOf(this.refusals),
       handshakes: this.handshakes && valuesOf(this.handshakes),
       rejections: this.rejections && valuesOf(this.rejections),
     };
@@ -54,8 +66,14 @@ export class ListenerCells {
 
   /** Holds these counts and no others. */
   restore(counts: ListenerCounts | undefined): void {
+    this.open.value = counts?.open ?? 0;
+    setValues(this.refusals, counts?.refusals);
     if (this.handshakes !== undefined) setValues(this.handshakes, counts?.handshakes);
     if (this.rejections !== undefined) setValues(this.rejections, counts?.rejections);
+  }
+
+  refused(cause: RefusalCause): void {
+    this.refusals[cause].value++;
   }
 
   handshakeFailed(cause: HandshakeFailure): void {

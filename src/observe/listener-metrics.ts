@@ -16,6 +16,22 @@ export function listenerMetrics(
 ): CellMetricOptions[] {
   return [
     {
+      name: "perch_connections",
+      help: "Connections of clients that are open.",
+      type: "gauge",
+      *samples() {
+        for (const { listener, open } of cells.listeners()) yield { labels: { listener }, value: open.value };
+      },
+    },
+    {
+      name: "perch_connections_refused_total",
+      help: "Connections that were closed unread for the limits on them.",
+      type: "counter",
+      *samples() {
+        for (const { listener, refusals } of cells.listeners()) yield* byLabel({ listener }, "cause", refusals);
+      },
+    },
+    {
       name: "perch_tls_handshake_failures_total",
       help: "Connections that were closed for want of a TLS handshake.",
       type: "counter",

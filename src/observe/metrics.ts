@@ -237,7 +237,7 @@ function releaseMetrics({ cells, weightRatios }: MetricsSource): CellMetricOptio
 }
 
 function processWideMetrics({ cells, endpointStates, workers, build }: MetricsSource): CellMetricOptions[] {
-  const { reloads, accessLogDropped, handovers, jwks, spans } = cells;
+  const { reloads, accessLogDropped, handovers, jwks, spans, shed } = cells;
   const { version, nodeVersion } = build;
   return [
     {
@@ -296,6 +296,12 @@ function processWideMetrics({ cells, endpointStates, workers, build }: MetricsSo
       *samples() {
         for (const cause of handoverCauses) yield { labels: { cause }, value: handovers.causes[cause].value };
       },
+    },
+    {
+      name: "perch_requests_shed_total",
+      help: "Requests that were turned away to keep Perch responsive.",
+      type: "counter",
+      samples: () => byLabel({}, "cause", shed.causes),
     },
     {
       name: "perch_trace_spans_total",

@@ -54,6 +54,8 @@ export class Exchange implements Outcome {
   /** The path is none that everybody reads alike. */
   #refused: boolean;
   #ended = false;
+  /** Whether it is one of those that the load counts. */
+  #isLoad = false;
   #mirror: Mirror | "none" | undefined;
 
   constructor(gateway: Gateway, caller: Caller, head: RequestHead) {
@@ -83,13 +85,15 @@ export class Exchange implements Outcome {
 
   /**
    * Route, identify, decide. An ending is the answer, and nothing was decided: `no-route`, a path that can not be told
-   * (`bad-request`), or a redirect, the route's or that of a tester's link. Undefined: forward it. Attributes are
+   * (`bad-request`), too much under way already (`overloaded`), or a redirect, the route's or that of a tester's link. Undefined: forward it. Attributes are
    * identified as conditions ask for them, so what no rule reads costs nothing.
    */
   begin(): Ending | undefined {
     const route = this.findRoute();
     if (route === undefined) return this.#refused ? "bad-request" : "no-route";
     if (route.redirect !== undefined) return routeRedirect(route.redirect, this);
+    this.#isLoad = this.#gateway.load.begun(this.snapshot.config.limits);
+    if (!this.#isLoad) return "overloaded";
     if (route.work?.rewrite !== undefined) {
       this.upstreamPath = route.work.rewrite.path(this.head.path);
       if (this.upstreamPath === undefined) return "bad-request";
@@ -155,6 +159,7 @@ export class Exchange implements Outcome {
   end(status: number, error: ErrorCode | undefined): void {
     if (this.#ended) return;
     this.#ended = true;
+    if (this.#isLoad) this.#gateway.load.ended();
     this.attempts?.finished();
     if (typeof this.#mirror === "object") this.#mirror.requestEnded();
     this.status = status;

@@ -3,6 +3,7 @@ import type { HandoverCause } from "../observe/handover-cells.ts";
 import type { Observer } from "../observe/observe.ts";
 import type { SpanSink } from "../observe/span.ts";
 import type { RandomFraction } from "../upstream/balancer.ts";
+import type { Load } from "./load.ts";
 import type { Mirrors } from "./mirroring.ts";
 import type { Snapshot } from "./snapshot.ts";
 
@@ -25,6 +26,7 @@ export interface Gateway {
   streamed(bytes: number): void;
   /** Hears of each connection that the fast lane gave to the standard one. */
   handedOver(cause: HandoverCause): void;
+  readonly load: Load;
   readonly mirrors: Mirrors;
   /** Takes the spans of requests that are recorded. */
   readonly spans: SpanSink;

@@ -23,6 +23,7 @@ export type Ending = ErrorCode | Redirect;
 const lastAnswers: ReadonlySet<ErrorCode | undefined> = new Set<ErrorCode>([
   "headers-too-large",
   "body-too-large",
+  "uri-too-long",
   "request-timeout",
   "bad-request",
   "expectation-failed",

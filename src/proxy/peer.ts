@@ -14,14 +14,28 @@ export interface ConnectionEnds {
 
 const defaultPorts = { http: 80, https: 443 } as const;
 
-/** Who sent the requests of one connection. Judged anew where a reload changed whom to trust. */
+/** Who sent the requests of one connection, and how many. Judged anew where a reload changed whom to trust. */
 export class Peer {
+  /** Whoever has a connection last calls it when that is closed. */
+  readonly left: () => void;
   readonly #ends: ConnectionEnds;
   #judgedBy: Snapshot | undefined;
   #caller: Caller | undefined;
 
-  constructor(ends: ConnectionEnds) {
+  #requests = 0;
+
+  constructor(ends: ConnectionEnds, left: () => void) {
     this.#ends = ends;
+    this.left = left;
+  }
+
+  requestBegun(): void {
+    this.#requests++;
+  }
+
+  /** Whether the connection brought as many requests as it may. */
+  isServedOut({ config }: Snapshot): boolean {
+    return this.#requests >= config.limits.requestsPerConnection;
   }
 
   caller(snapshot: Snapshot): Caller {

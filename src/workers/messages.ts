@@ -7,6 +7,8 @@ import type { ConfigInput } from "./config-input.ts";
 export interface StartInput {
   /** From 1 up; it stands in the log. */
   readonly worker: number;
+  /** How many there are. */
+  readonly workers: number;
   readonly config: ConfigInput;
   readonly env: Readonly<Record<string, string | undefined>>;
   readonly logLevel: LogLevel;

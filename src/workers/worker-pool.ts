@@ -17,7 +17,7 @@ const freedWithinMs = 1_000;
 export interface WorkerPoolOptions {
   readonly size: number;
   readonly spawn: (number: number) => Worker;
-  readonly first: Pick<StartInput, "config" | "env" | "logLevel" | "ticketKeys">;
+  readonly first: Pick<StartInput, "config" | "env" | "logLevel" | "ticketKeys" | "workers">;
   readonly listener: WorkerListener;
   readonly log: Logger;
   readonly monotonicMs: () => number;

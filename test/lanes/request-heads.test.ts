@@ -92,7 +92,17 @@ const versions: readonly LaneCase[] = [
   { name: "HTTP/1.0 without a Host", client: [send("GET /plain HTTP/1.0\r\n\r\n"), closed] },
   {
     name: "HTTP/1.0 that asks to be kept",
+    client: [
+      send("GET / HTTP/1.0\r\nHost: shop.example\r\nConnection: keep-alive\r\n\r\n"),
+      { responses: 1 },
+      send("GET / HTTP/1.0\r\nHost: shop.example\r\n\r\n"),
+      closed,
+    ],
+  },
+  {
+    name: "HTTP/1.0 that asks to be kept, and a response without a length",
     client: [send("GET / HTTP/1.0\r\nHost: shop.example\r\nConnection: keep-alive\r\n\r\n"), closed],
+    upstream: ["HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n2\r\nhi\r\n0\r\n\r\n"],
   },
   {
     name: "HTTP/1.0 and a chunked response with trailers and hints",

@@ -96,10 +96,19 @@ function settings({
     "dns.maxTtl": String(dns.maxTtlMs),
     "limits.headers": String(limits.headerBytes),
     "limits.headerCount": String(limits.headerCount),
+    "limits.uri": String(limits.uriBytes),
+    "limits.cookies": String(limits.cookies),
     "limits.streams": String(limits.streams),
     "limits.body": String(limits.bodyBytes),
+    "limits.requestsPerConnection": limitText(limits.requestsPerConnection),
+    "limits.connections": limits.connections === "auto" ? "auto" : limitText(limits.connections),
+    "limits.connectionsPerAddress": limitText(limits.connectionsPerAddress),
+    "limits.inFlight": limitText(limits.inFlight),
+    "limits.loopDelay": limitText(limits.loopDelayMs),
   };
 }
+
+const limitText = (limit: number): string => (limit === Number.POSITIVE_INFINITY ? "none" : String(limit));
 
 /** Which listeners there are takes a restart, and is told there. */
 function listenerChanges(old: readonly ListenerSpec[], next: readonly ListenerSpec[]): Change[] {

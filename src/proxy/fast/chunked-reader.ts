@@ -13,6 +13,8 @@ const semicolon = 0x3b;
 const equalsSign = 0x3d;
 const quote = 0x22;
 const backslash = 0x5c;
+const space = 0x20;
+const tab = 0x09;
 
 /** Extensions of all chunks of one body together, in octets. */
 const mostExtensionBytes = 16 * 1024;
@@ -23,13 +25,17 @@ const trailerScan = new FieldScan();
 
 type State =
   | "size"
+  | "size blank"
   | "extension start"
   | "extension name"
+  | "extension name blank"
   | "extension value start"
+  | "extension value blank"
   | "extension value"
   | "quoted value"
   | "quoted pair"
   | "quoted end"
+  | "extension blank"
   | "size end"
   | "data"
   | "data end"
@@ -93,13 +99,17 @@ export class ChunkedReader {
         case "trailers":
           if (at > passFrom) sink.passOctets(octets, passFrom, at);
           return this.#readTrailers(octets, at, to);
+        case "size blank":
         case "extension start":
         case "extension name":
+        case "extension name blank":
         case "extension value start":
+        case "extension value blank":
         case "extension value":
         case "quoted value":
         case "quoted pair":
         case "quoted end":
+        case "extension blank":
           if (at > passFrom) sink.passOctets(octets, passFrom, at);
           at = this.#readExtension(octets, at, to);
           passFrom = at;
@@ -110,8 +120,8 @@ export class ChunkedReader {
           return at;
         default:
           this.#readFraming(octets[at] as number);
-          // The semicolon is the extension's.
-          if ((this.#state as State) === "extension start") {
+          // The semicolon, or the blank before it, is the extension's.
+          if ((this.#state as State) === "extension start" || (this.#state as State) === "size blank") {
             if (at > passFrom) sink.passOctets(octets, passFrom, at);
             passFrom = at + 1;
           }
@@ -148,6 +158,7 @@ export class ChunkedReader {
     } else if (this.#digits === 0) this.#state = "malformed";
     else if (octet === carriageReturn) this.#state = "size end";
     else if (octet === semicolon) this.#state = "extension start";
+    else if (isBlank(octet)) this.#state = "size blank";
     else this.#state = "malformed";
   }
 
@@ -207,6 +218,9 @@ function flat(text: string): string[] {
   return fields;
 }
 
+const isBlank = (octet: number): boolean => octet === space || octet === tab;
+
+/** Blanks may stand around `;` and `=` (RFC 9112 §7.1.1), and nowhere else: not at the end of the line. */
 function nextInExtension(state: State, octet: number): State {
   const isToken = ((octetClasses[octet] as number) & tokenOctet) !== 0;
   const isValue = ((octetClasses[octet] as number) & valueOctet) !== 0;
@@ -217,14 +231,29 @@ function nextInExtension(state: State, octet: number): State {
       if (octet === quote) return "quoted end";
       if (octet === backslash) return "quoted pair";
       return isValue ? "quoted value" : "malformed";
+    case "size blank":
+    case "extension blank":
+      if (isBlank(octet)) return state;
+      return octet === semicolon ? "extension start" : "malformed";
     case "quoted end":
+      if (isBlank(octet)) return "extension blank";
       return octet === semicolon ? "extension start" : "malformed";
     case "extension value start":
+    case "extension value blank":
+      if (isBlank(octet)) return "extension value blank";
+      if (octet === quote) return "quoted value";
+      if (octet === semicolon && state === "extension value start") return "extension start";
+      return isToken ? "extension value" : "malformed";
     case "extension value":
-      if (octet === quote && state === "extension value start") return "quoted value";
+      if (isBlank(octet)) return "extension blank";
       if (octet === semicolon) return "extension start";
       return isToken ? "extension value" : "malformed";
+    case "extension name blank":
+      if (isBlank(octet)) return state;
+      if (octet === equalsSign) return "extension value start";
+      return octet === semicolon ? "extension start" : "malformed";
     default:
+      if (isBlank(octet)) return state === "extension start" ? state : "extension name blank";
       if (octet === equalsSign) return "extension value start";
       if (octet === semicolon) return "extension start";
       return isToken ? "extension name" : "malformed";

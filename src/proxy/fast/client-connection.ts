@@ -130,7 +130,8 @@ export class ClientConnection {
 
   /** What the answer says of the connection; a last one is held to it. */
   connectionAfter(answer: "response" | "last answer"): "keep-alive" | "close" {
-    if (answer === "last answer" || this.#context.gateway.draining) this.#closing = true;
+    const { gateway } = this.#context;
+    if (answer === "last answer" || gateway.draining || this.#peer.isServedOut(gateway.snapshot)) this.#closing = true;
     return this.#closing ? "close" : "keep-alive";
   }
 
@@ -221,6 +222,7 @@ export class ClientConnection {
 
   readonly #onClose = (): void => {
     this.deadline.cancel();
+    this.#peer.left();
     this.#owner.closed(this);
     const request = this.#request;
     this.#request = undefined;
@@ -294,6 +296,7 @@ export class ClientConnection {
     // A chunked body is passed on framed here, and a copy is framed anew.
     if (framing === "chunked" && route.mirroring?.takes(head.method)) return "mirror-body";
     this.#closing = requests.closing;
+    this.#peer.requestBegun();
     let ending: Ending | undefined;
     try {
       ending = exchange.begin();

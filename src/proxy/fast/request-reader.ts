@@ -1,4 +1,5 @@
 import { parseAuthority } from "../../identify/authority.ts";
+import { hasMoreCookies } from "../../identify/cookies.ts";
 import type { Snapshot } from "../snapshot.ts";
 import { FastHead } from "./fast-head.ts";
 import { FieldScan, incomplete, irregular } from "./field-scan.ts";
@@ -60,9 +61,9 @@ export class RequestReader {
     }
     const end = this.scan.scan(octets, from, at, to);
     if (end < 0) return end === incomplete ? this.#orTooLong(to - from, snapshot) : irregular;
-    if (end - from > snapshot.config.limits.headerBytes || this.scan.count > snapshot.config.limits.headerCount) {
+    const { headerBytes, headerCount, uriBytes } = snapshot.config.limits;
+    if (end - from > headerBytes || this.scan.count > headerCount || targetEnd - targetStart > uriBytes)
       return irregular;
-    }
     const text = latin1(octets, from, end);
     if (!this.scan.evenlySpaced || !this.#readFields(text, snapshot)) return irregular;
     if (this.framing !== "none" && method.body === "odd") return irregular;
@@ -136,6 +137,8 @@ export class RequestReader {
     }
     // Said in so many words, but no body: what goes upstream depends on the method only.
     if (this.framing === "length" && this.contentLength === 0) this.framing = "none";
+    const cookies = this.#cookies;
+    if (cookies !== undefined && hasMoreCookies(cookies, snapshot.config.limits.cookies)) return false;
     const authority = hosts === 1 ? parseAuthority(this.#authority) : undefined;
     if (authority === undefined) return false;
     this.#host = authority.host;

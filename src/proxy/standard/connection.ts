@@ -9,6 +9,13 @@ export interface Answering {
   clientFailed(code: ErrorCode): void;
 }
 
+/** What a connection asks of its server. */
+export interface ConnectionOwner {
+  /** Called whenever no request is left to answer. */
+  idle(): void;
+  isLast(): boolean;
+}
+
 /** A request whose turn has not come. */
 interface Waiting {
   readonly request: IncomingMessage;
@@ -23,13 +30,15 @@ interface Waiting {
  */
 export class Connection {
   readonly peer: Peer;
+  /** Whether the answer that is due is the last. */
+  readonly isLast: () => boolean;
   readonly #socket: Socket;
   readonly #idle: () => void;
   #answering: Answering | undefined;
   readonly #waiting: Waiting[] = [];
 
-  /** `idle` is called whenever no request is left to answer. */
-  constructor(socket: Socket, peer: Peer, idle: () => void) {
+  constructor(socket: Socket, peer: Peer, { idle, isLast }: ConnectionOwner) {
+    this.isLast = isLast;
     this.peer = peer;
     this.#socket = socket;
     this.#idle = idle;
@@ -51,6 +60,7 @@ export class Connection {
   }
 
   #begin({ response, begin }: Waiting): void {
+    this.peer.requestBegun();
     const answering = begin();
     this.#answering = answering;
     response.on("close", () => {

@@ -1,6 +1,7 @@
 import type { IncomingMessage } from "node:http";
 import { parseAuthority } from "../../identify/authority.ts";
 import { type RequestHead, repeated } from "../../identify/request-head.ts";
+import { isOtherProtocol } from "./other-protocol.ts";
 
 const slash = 0x2f;
 
@@ -50,11 +51,11 @@ export class StandardHead implements ReceivedHead {
   /**
    * Undefined where the head is not a request that Perch forwards: no Host or several (RFC 9112 §3.2), a Host that is no
    * authority, a target that is neither origin-form nor an absolute http(s) URI or that has a fragment, a transfer coding
-   * other than chunked, a length beyond 2^53, a version that is not HTTP/1.0 or 1.1.
+   * other than chunked, a length beyond 2^53, a version that is not HTTP/1.0 or 1.1, another protocol.
    */
   static read(request: IncomingMessage): StandardHead | undefined {
     const { url = "", rawHeaders, method = "", httpVersionMajor, httpVersionMinor } = request;
-    if (httpVersionMajor !== 1 || httpVersionMinor > 1) return undefined;
+    if (httpVersionMajor !== 1 || httpVersionMinor > 1 || isOtherProtocol(request)) return undefined;
     const seen = look(rawHeaders);
     if (seen.otherCoding || url.includes("#")) return undefined;
     // Beyond that a double is not the number that was written, and the upstream would get another length.

@@ -12,14 +12,15 @@ export class Http1Client implements ClientSide {
   readonly trailers = undefined;
   readonly #request: IncomingMessage;
   readonly #response: ServerResponse;
-  readonly #isDraining: () => boolean;
+  readonly #isLast: () => boolean;
   #bodyBegun = false;
   #isWatched = false;
 
-  constructor(request: IncomingMessage, response: ServerResponse, isDraining: () => boolean) {
+  /** `isLast`: whether the connection is to end behind the answer. */
+  constructor(request: IncomingMessage, response: ServerResponse, isLast: () => boolean) {
     this.#request = request;
     this.#response = response;
-    this.#isDraining = isDraining;
+    this.#isLast = isLast;
   }
 
   get accept(): string | undefined {
@@ -76,7 +77,7 @@ export class Http1Client implements ClientSide {
   }
 
   sendHead(status: number, reason: string | undefined, fields: string[]): void {
-    fields.push("Connection", this.#connection());
+    fields.push("Connection", this.knowsInterim || hasLength(fields) ? this.#connection() : "close");
     this.#response.writeHead(status, reasonPhrase(status, reason), fields);
   }
 
@@ -123,6 +124,11 @@ export class Http1Client implements ClientSide {
   }
 
   #connection(): "keep-alive" | "close" {
-    return this.#response.shouldKeepAlive && this.knowsInterim && !this.#isDraining() ? "keep-alive" : "close";
+    return this.#response.shouldKeepAlive && !this.#isLast() ? "keep-alive" : "close";
   }
+}
+
+/** HTTP/1.0 knows no other end of a body than a length or that of the connection. */
+function hasLength(fields: readonly string[]): boolean {
+  return fields.some((name, at) => at % 2 === 0 && name.toLowerCase() === "content-length");
 }

@@ -121,6 +121,7 @@ export class Http2Connection {
     const expectation = head?.header("expect");
     const expectsContinue = typeof expectation === "string" && expectation.toLowerCase() === "100-continue";
     this.#streams++;
+    this.#peer.requestBegun();
     const answering = serveRequest(this.#gateway, this.#context, {
       client,
       caller: this.#peer.caller(snapshot),
@@ -135,7 +136,7 @@ export class Http2Connection {
       if (!client.headSent) this.#spend(this.#resets);
       this.#lingerBriefly();
     });
-    if (this.#gateway.draining) this.end();
+    if (this.#gateway.draining || this.#peer.isServedOut(snapshot)) this.end();
   }
 
   #onIdle(): void {

@@ -8,6 +8,7 @@ import type { ClientSide } from "./client-side.ts";
 import type { Answering } from "./connection.ts";
 import { type ForwardContext, Forwarding } from "./forward.ts";
 import type { ReceivedHead } from "./head.ts";
+import { headRefusal } from "./head-limits.ts";
 import { sendOwnEnd } from "./own-end.ts";
 
 /** A request that a server of this lane read. */
@@ -44,10 +45,10 @@ export function serveRequest(gateway: Gateway, context: ForwardContext, received
 function refusalOf(gateway: Gateway, { head, refusal }: ReceivedRequest): ErrorCode | undefined {
   if (refusal !== undefined) return refusal;
   if (head === undefined) return "bad-request";
-  const { headerCount, bodyBytes } = gateway.snapshot.config.limits;
-  if (head.rawHeaders.length > headerCount * 2) return "headers-too-large";
-  if (bodyBytes > 0 && (head.contentLength ?? 0) > bodyBytes) return "body-too-large";
-  return undefined;
+  const { limits } = gateway.snapshot.config;
+  const refused = headRefusal(head, limits);
+  if (refused !== undefined) return refused;
+  return limits.bodyBytes > 0 && (head.contentLength ?? 0) > limits.bodyBytes ? "body-too-large" : undefined;
 }
 
 function endItself(exchange: Exchange, ending: Ending, client: ClientSide): Answering {

@@ -43,7 +43,6 @@ export class StandardServer {
   readonly #sockets = new Set<Socket>();
   /** Connections that have not shown yet which HTTP they speak. */
   readonly #untold = new Set<Socket>();
-  readonly #isDraining = () => this.#gateway.draining;
   #closing = false;
 
   constructor(gateway: Gateway, pools: Pools, { h2c }: { readonly h2c: boolean }) {
@@ -84,12 +83,14 @@ export class StandardServer {
 
   /** Takes a connection over; what was read from it and not yet understood has been put back. */
   accept(socket: Socket, peer: Peer): void {
+    socket.once("close", peer.left);
     if (this.takesH2c) this.#acceptEither(socket, peer);
     else this.#acceptHttp1(socket, peer);
   }
 
   /** Takes a connection over that speaks HTTP/2. */
   acceptHttp2(socket: Socket, peer: Peer): void {
+    socket.once("close", peer.left);
     this.#http2.accept(socket, peer);
   }
 
@@ -106,9 +107,12 @@ export class StandardServer {
   #acceptHttp1(socket: Socket, peer: Peer): void {
     this.#sockets.add(socket);
     socket.once("close", () => this.#sockets.delete(socket));
-    const connection = new Connection(socket, peer, () => {
-      // An answer begun before the end promised that the connection would be kept.
-      if (this.#closing) socket.destroySoon();
+    const connection = new Connection(socket, peer, {
+      idle: () => {
+        // An answer begun before the end promised that the connection would be kept.
+        if (this.#closing) socket.destroySoon();
+      },
+      isLast: () => this.#gateway.draining || peer.isServedOut(this.#gateway.snapshot),
     });
     this.#connections.set(socket, connection);
     this.#server.emit("connection", socket);
@@ -142,7 +146,7 @@ export class StandardServer {
     const connection = this.#connectionOf(request.socket);
     connection.take(request, response, () =>
       serveRequest(this.#gateway, this.#context, {
-        client: new Http1Client(request, response, this.#isDraining),
+        client: new Http1Client(request, response, connection.isLast),
         caller: connection.peer.caller(this.#gateway.snapshot),
         head: StandardHead.read(request),
         method: request.method,

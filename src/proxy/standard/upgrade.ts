@@ -6,6 +6,7 @@ import type { Exchange } from "../exchange.ts";
 import type { Gateway } from "../gateway.ts";
 import { errorOf } from "../own-answer.ts";
 import type { StandardHead } from "./head.ts";
+import { headRefusal } from "./head-limits.ts";
 import { UpgradeAnswer } from "./upgrade-answer.ts";
 import { UpgradeExchange } from "./upgrade-exchange.ts";
 
@@ -78,7 +79,7 @@ export class Upgrades {
   }
 
   #refusal(head: StandardHead): ErrorCode | undefined {
-    if (head.rawHeaders.length > this.#gateway.snapshot.config.limits.headerCount * 2) return "headers-too-large";
-    return this.#ending ? "overloaded" : undefined;
+    const refused = headRefusal(head, this.#gateway.snapshot.config.limits);
+    return refused ?? (this.#ending ? "overloaded" : undefined);
   }
 }

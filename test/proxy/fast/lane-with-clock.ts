@@ -10,6 +10,7 @@ import { ActiveSnapshot } from "../../../src/proxy/active-snapshot.ts";
 import { FastLane } from "../../../src/proxy/fast/fast-lane.ts";
 import { UpstreamPools } from "../../../src/proxy/fast/upstream-pools.ts";
 import type { Gateway } from "../../../src/proxy/gateway.ts";
+import { Load } from "../../../src/proxy/load.ts";
 import { Peer } from "../../../src/proxy/peer.ts";
 import type { Snapshot } from "../../../src/proxy/snapshot.ts";
 import { MirrorSender } from "../../../src/proxy/standard/mirror-sender.ts";
@@ -53,6 +54,10 @@ export class LaneWithClock {
       newRequestId: () => "request-id",
       streamed: () => {},
       spans: { add: () => {} },
+      load: new Load(
+        () => this.nowMs,
+        () => {},
+      ),
       mirrors: new MirrorSender(),
       handedOver: (cause) => void this.handedOver.push(cause),
       defect: (error) => void this.defects.push(error),
@@ -60,7 +65,7 @@ export class LaneWithClock {
     this.lane = new FastLane(gateway, this.pools, { accept: (socket) => this.other.push(socket) });
     this.#server.on("connection", (socket) => {
       const { remoteAddress, localPort } = socket;
-      this.lane.accept(socket, new Peer({ remoteAddress, localPort, scheme: "http", transport: "tcp" }));
+      this.lane.accept(socket, new Peer({ remoteAddress, localPort, scheme: "http", transport: "tcp" }, () => {}));
     });
   }
 
