@@ -92,6 +92,31 @@ const cases: readonly (readonly [string, string, string, readonly string[]])[] =
     ["12:20: error: 1B is not between 1024 and 1048576 octets"],
   ],
   [
+    "a count of connections that is none",
+    "services:",
+    "limits: { connections: -1 }\nservices:",
+    ['12:24: error: expected auto or 0 to 10000000, found "-1"; 0 stands for no limit'],
+  ],
+  [
+    "a target shorter than any",
+    "services:",
+    "limits: { uri: 1 }\nservices:",
+    ["12:16: error: 1 is not between 64 and 1048576 octets"],
+  ],
+  [
+    "no cookies at all",
+    "services:",
+    "limits: { cookies: 0 }\nservices:",
+    ["12:20: error: 0 is too small: a count is 1 at least"],
+  ],
+  ["half a request", "services:", "limits: { inFlight: 1.5 }\nservices:", ["12:21: error: 1.5 is not a whole number"]],
+  [
+    "a delay below what can be measured",
+    "services:",
+    "limits: { loopDelay: 1ms }\nservices:",
+    ["12:22: error: 1ms is not between 20ms and 1m"],
+  ],
+  [
     "a share above one",
     "services:",
     "accessLog: { sample: 1.5 }\nservices:",
