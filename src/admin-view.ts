@@ -38,9 +38,9 @@ export function adminView(sources: AdminSources): AdminView {
     build: { version: packageVersion, nodeVersion: process.versions.node },
   });
   return {
-    async metrics() {
+    async metrics(format) {
       await serving.refresh();
-      return metrics.render();
+      return metrics.render(format);
     },
     readiness() {
       if (lifecycle.draining) return "draining";

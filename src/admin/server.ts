@@ -4,6 +4,7 @@ import { configBody } from "./config-body.ts";
 import { parseExplainQuery } from "./explain-query.ts";
 import { indexPage } from "./index-page.ts";
 import { isLoopbackAddress } from "./loopback.ts";
+import { metricsFormat } from "./metrics-format.ts";
 import { RateLimit } from "./rate-limit.ts";
 import type { AdminView, Readiness } from "./view.ts";
 
@@ -87,8 +88,8 @@ function guard(server: FastifyInstance, { listenHost, access, monotonicMs, onFai
 
 function addHealth(server: FastifyInstance, view: AdminView): void {
   server.get("/", (_request, reply) => reply.type("text/html; charset=utf-8").send(indexPage));
-  server.get("/metrics", async (_request, reply) => {
-    const { contentType, body } = await view.metrics();
+  server.get("/metrics", async (request, reply) => {
+    const { contentType, body } = await view.metrics(metricsFormat(request.headers.accept));
     return reply.type(contentType).send(body);
   });
   // Never looks at upstreams: restarting Perch would not heal them.

@@ -1,5 +1,5 @@
 import type { Diagnostic } from "../config/diagnostics.ts";
-import type { Exposition } from "../observe/metrics.ts";
+import type { Exposition, MetricsFormat } from "../observe/metrics.ts";
 import type { EndpointReport } from "./endpoint-report.ts";
 import type { ReleaseReport } from "./release-report.ts";
 
@@ -49,7 +49,7 @@ export type ExplainAnswer =
 
 /** What the admin server shows. The application supplies it; nothing here changes any state or counts anything. */
 export interface AdminView {
-  metrics(): Promise<Exposition>;
+  metrics(format: MetricsFormat): Promise<Exposition>;
   readiness(): Readiness;
   config(): ConfigView;
   releases(): Promise<readonly ReleaseReport[]>;

@@ -1,4 +1,5 @@
 import type { CellValues } from "./cell.ts";
+import type { Exemplar } from "./exemplar.ts";
 import type { HandoverCause } from "./handover-cells.ts";
 import type { FetchResult } from "./jwks-cells.ts";
 import type { ListenerCounts } from "./listener-cells.ts";
@@ -42,15 +43,16 @@ export const noCounts: CellCounts = Object.freeze({
   shed: undefined,
 });
 
-/** Counts are numbers in lists, maps and records; what one side lacks counts as nothing. */
+/** Counts are numbers and exemplars in lists, maps and records; what one side lacks counts as nothing. */
 type Count =
   | number
   | undefined
+  | Exemplar
   | readonly number[]
   | ReadonlyMap<string | number, unknown>
   | { readonly [name: string]: unknown };
 
-/** Adds number to number, whatever they are nested in. */
+/** Adds number to number, whatever they are nested in; of two exemplars the later one counts. */
 export function sumCounts(all: readonly CellCounts[]): CellCounts {
   return all.reduce<CellCounts>((sum, counts) => sumOf(sum, counts) as CellCounts, noCounts);
 }
@@ -77,9 +79,14 @@ function sumOf(a: Count, b: Count): Count {
   if (a === undefined || b === undefined) return a ?? b;
   if (typeof a === "number") return a + (b as number);
   if (Array.isArray(a)) return a.map((value: number, index) => value + ((b as readonly number[])[index] ?? 0));
+  if (isExemplar(a)) return a.atMs > (b as Exemplar).atMs ? a : b;
   if (a instanceof Map) return sumOfMaps(a, b as ReadonlyMap<string | number, Count>);
   const [left, right] = [a, b] as Readonly<Record<string, Count>>[];
   return Object.fromEntries(sumOfMaps(new Map(Object.entries(left ?? {})), new Map(Object.entries(right ?? {}))));
+}
+
+function isExemplar(count: Exclude<Count, number | undefined>): count is Exemplar {
+  return "traceId" in count;
 }
 
 function sumOfMaps(

@@ -1,4 +1,5 @@
 import type { Metric, Registry } from "prom-client";
+import type { Exemplar } from "./exemplar.ts";
 import { bucketBounds, type Histogram } from "./histogram.ts";
 
 type Labels = Readonly<Record<string, string>>;
@@ -9,6 +10,8 @@ export interface Sample {
   readonly metricName?: string;
   readonly labels: Labels;
   readonly value: number;
+  /** Of a histogram's bucket. Only OpenMetrics shows it. */
+  readonly exemplar?: Exemplar | undefined;
 }
 
 export interface CellMetricOptions {
@@ -34,7 +37,8 @@ export function registerCellMetric(registry: Registry, options: CellMetricOption
 export function* histogramSamples(name: string, labels: Labels, histogram: Histogram): Iterable<Sample> {
   const cumulative = histogram.cumulative();
   for (const [index, value] of cumulative.entries()) {
-    yield { metricName: `${name}_bucket`, labels: { ...labels, le: String(bucketBounds[index] ?? "+Inf") }, value };
+    const le = String(bucketBounds[index] ?? "+Inf");
+    yield { metricName: `${name}_bucket`, labels: { ...labels, le }, value, exemplar: histogram.exemplar(index) };
   }
   yield { metricName: `${name}_sum`, labels, value: histogram.sum };
   yield { metricName: `${name}_count`, labels, value: cumulative.at(-1) ?? 0 };

@@ -4,6 +4,7 @@ import type { CellRegistry } from "./cells.ts";
 import { handoverCauses } from "./handover-cells.ts";
 import { type CertificateExpiry, listenerMetrics } from "./listener-metrics.ts";
 import { mirrorMetrics } from "./mirror-metrics.ts";
+import { openMetricsType, writeOpenMetrics } from "./open-metrics.ts";
 import { registerProcessMetrics } from "./process-metrics.ts";
 import { spanOutcomes } from "./span-cells.ts";
 import type { WeightRatio } from "./weight-ratios.ts";
@@ -33,7 +34,10 @@ export interface Exposition {
   readonly body: string;
 }
 
-/** Everything that monitoring may depend on, in the Prometheus text format. Build one for a process and keep it. */
+/** Prometheus' text format 0.0.4, or OpenMetrics 1.0.0, which knows exemplars. */
+export type MetricsFormat = "prometheus" | "open-metrics";
+
+/** Everything that monitoring may depend on. Build one for a process and keep it. */
 export class Metrics {
   readonly #registry = new Registry();
 
@@ -50,7 +54,15 @@ export class Metrics {
     registerProcessMetrics(this.#registry);
   }
 
-  async render(): Promise<Exposition> {
+  async render(format: MetricsFormat): Promise<Exposition> {
+    if (format === "open-metrics") {
+      // Its declarations number the types, which it keeps as words.
+      const families = (await this.#registry.getMetricsAsJSON()).map((family) => ({
+        ...family,
+        type: String(family.type),
+      }));
+      return { contentType: openMetricsType, body: writeOpenMetrics(families) };
+    }
     return { contentType: this.#registry.contentType, body: await this.#registry.metrics() };
   }
 }

@@ -1,6 +1,6 @@
 import type { ErrorCode } from "../errors.ts";
 import { type Cell, type CellValues, cellsOf, setValues, valuesOf } from "./cell.ts";
-import { Histogram } from "./histogram.ts";
+import { Histogram, type HistogramCounts } from "./histogram.ts";
 
 /**
  * How a copy ended: with an answer, by the class of its status; without one; given up on the way (its body grew beyond
@@ -31,7 +31,7 @@ export type MirrorOutcome = (typeof mirrorOutcomes)[number];
 /** What the cells of one (release, version) counted, as plain data. */
 export type MirrorCounts = {
   readonly outcomes: CellValues<MirrorOutcome>;
-  readonly duration: readonly number[] | undefined;
+  readonly duration: HistogramCounts | undefined;
   readonly inFlight: number;
 };
 

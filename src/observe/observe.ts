@@ -15,6 +15,10 @@ export class Observer {
     cells.count(outcome.status, outcome.method);
     if (outcome.grpcStatus !== undefined) cells.countGrpc(outcome.grpcStatus);
     cells.duration.observe(outcome.durationMs / 1000);
+    const trace = outcome.sampledTrace;
+    if (trace !== undefined) {
+      cells.duration.exemplify(outcome.durationMs / 1000, trace.traceId, trace.startedAtMs + outcome.durationMs);
+    }
     this.#accessLog.log(outcome);
   }
 }

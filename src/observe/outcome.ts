@@ -1,4 +1,5 @@
 import type { ErrorCode } from "../errors.ts";
+import type { SampledTrace } from "./exemplar.ts";
 
 /** What the one `observe` call learns of a request that ended. The exchange itself implements it, so nothing is copied. */
 export interface Outcome {
@@ -29,6 +30,8 @@ export interface Outcome {
   readonly requestId: string;
   /** Of the trace that the request is a part of; undefined where there is none. */
   readonly traceId: string | undefined;
+  /** That trace, where it is recorded. */
+  readonly sampledTrace: SampledTrace | undefined;
   /** Canonical text of the derived client address. */
   readonly clientAddressText: string;
   /** Body octets, without heads and chunk framing. */

@@ -1,5 +1,5 @@
 import { type Cell, other } from "./cell.ts";
-import { Histogram } from "./histogram.ts";
+import { Histogram, type HistogramCounts } from "./histogram.ts";
 
 /** RFC 9110 §9 and RFC 5789; anything else is `other`, or clients could make series at will. */
 const methods = ["GET", "HEAD", "POST", "PUT", "DELETE", "CONNECT", "OPTIONS", "TRACE", "PATCH"];
@@ -13,7 +13,7 @@ const neverCounted: Cell = { value: 0 };
 export type RequestCounts = {
   readonly codes: ReadonlyMap<number, number>;
   readonly grpcStatuses: ReadonlyMap<number, number>;
-  readonly duration: readonly number[] | undefined;
+  readonly duration: HistogramCounts | undefined;
 };
 
 /** Requests of one (route, service, version). Nothing is exported for it before its first request. */

@@ -1,6 +1,6 @@
 import type { ErrorCode } from "../errors.ts";
 import { type Cell, type CellValues, cellsOf, setValues, valuesOf } from "./cell.ts";
-import { Histogram } from "./histogram.ts";
+import { Histogram, type HistogramCounts } from "./histogram.ts";
 
 export const upstreamErrorKinds = [
   "connect-failed",
@@ -28,7 +28,7 @@ export type OverloadCause = (typeof overloadCauses)[number];
 
 /** What the cells of one (service, version) counted, as plain data. */
 export type UpstreamCounts = {
-  readonly ttfb: readonly number[] | undefined;
+  readonly ttfb: HistogramCounts | undefined;
   readonly inFlight: number;
   readonly fallbacks: number;
   readonly errors: CellValues<UpstreamErrorKind>;

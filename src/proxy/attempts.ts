@@ -191,7 +191,9 @@ export class Attempts implements Wanted {
   answered(status: number, verdict: "judged" | "to be judged" = "judged"): void {
     const { endpoint } = this;
     this.ttfbMs = this.#gateway.monotonicMs() - this.#startedMs;
-    this.served.cells.ttfb.observe(this.ttfbMs / 1000);
+    const { ttfb } = this.served.cells;
+    ttfb.observe(this.ttfbMs / 1000);
+    if (this.trace?.isSampled) ttfb.exemplify(this.ttfbMs / 1000, this.trace.traceId, this.#gateway.nowMs());
     if (this.#retriedAt !== undefined) {
       this.#settleRetries(this.#policy.statuses.has(status) ? "failure" : "success");
     }

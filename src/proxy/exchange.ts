@@ -175,6 +175,10 @@ export class Exchange implements Outcome {
     return this.trace?.traceId;
   }
 
+  get sampledTrace(): Trace | undefined {
+    return this.trace?.isSampled ? this.trace : undefined;
+  }
+
   get routeName(): string {
     return this.route?.name ?? "none";
   }

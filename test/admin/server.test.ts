@@ -38,7 +38,7 @@ const metrics = new Metrics({
 });
 
 const view: AdminView = {
-  metrics: () => metrics.render(),
+  metrics: (format) => metrics.render(format),
   readiness: () => "ready",
   config: () => config,
   releases: async () => [],
@@ -69,7 +69,7 @@ const answer = async (request: InjectOptions | string, setup: Setup = {}) => {
   return { response, failures };
 };
 
-const get = async (url: string, setup: Setup = {}) => (await answer(url, setup)).response;
+const get = async (url: InjectOptions | string, setup: Setup = {}) => (await answer(url, setup)).response;
 
 describe("health", () => {
   test("/livez answers whatever the state", async () => {
@@ -95,6 +95,12 @@ describe("what it shows", () => {
     const response = await get("/metrics");
     expect(response.headers["content-type"]).toBe("text/plain; version=0.0.4; charset=utf-8");
     expect(response.body).toContain('perch_build_info{version="0.1.0",node_version="26.5.1"} 1\n');
+  });
+
+  test("/metrics is OpenMetrics for whoever asks for it", async () => {
+    const response = await get({ url: "/metrics", headers: { accept: "application/openmetrics-text" } });
+    expect(response.headers["content-type"]).toBe("application/openmetrics-text; version=1.0.0; charset=utf-8");
+    expect(response.body.endsWith("\n# EOF\n")).toBe(true);
   });
 
   test("/api/config says what is active and where the file is wrong", async () => {

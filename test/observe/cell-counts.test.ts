@@ -66,6 +66,21 @@ describe("counts of several workers", () => {
     expect([...made.request.series()]).toEqual([{ code: "200", method: "GET", value: 1 }]);
   });
 
+  it("keep the latest exemplar of each bucket, whichever worker has it", () => {
+    const [one, two, sum] = [busy(1), busy(1), registry()];
+    one.request.duration.exemplify(0.004, "a", 2_000);
+    two.request.duration.exemplify(0.003, "b", 1_000);
+    two.request.duration.exemplify(31, "c", 1_500);
+    for (const order of [
+      [one, two],
+      [two, one],
+      [one, two, busy(1)],
+    ]) {
+      sum.cells.restore(sumCounts(order.map(({ cells }) => structuredClone(cells.counts()))));
+      expect([3, 4, 15].map((bucket) => sum.request.duration.exemplar(bucket)?.traceId)).toEqual(["a", undefined, "c"]);
+    }
+  });
+
   it("of what is no longer configured are left out", () => {
     const other = new CellRegistry();
     const generation = other.begin();

@@ -59,7 +59,8 @@ const busy = (): CellRegistry => {
   return cells;
 };
 
-const linesOf = async (metrics: Metrics): Promise<readonly string[]> => (await metrics.render()).body.split("\n");
+const linesOf = async (metrics: Metrics): Promise<readonly string[]> =>
+  (await metrics.render("prometheus")).body.split("\n");
 
 describe("the exposition", () => {
   const inOrder = (name: string, lines: readonly string[]) => lines.filter((line) => line.startsWith(name));
@@ -188,7 +189,7 @@ describe("the exposition", () => {
   });
 
   test("is the Prometheus text format, with the process's own metrics", async () => {
-    const { contentType, body } = await exporterOf(new CellRegistry()).render();
+    const { contentType, body } = await exporterOf(new CellRegistry()).render("prometheus");
     expect(contentType).toBe("text/plain; version=0.0.4; charset=utf-8");
     expect(body).toMatch(/^process_resident_memory_bytes \d+$/m);
     expect(body).toMatch(/^nodejs_eventloop_lag_p99_seconds /m);
@@ -202,7 +203,7 @@ describe("the exposition", () => {
     generation.request("none", "none", "none");
     generation.release("shop", ["stable"], []);
     generation.commit();
-    const body = (await metrics.render()).body;
+    const body = (await metrics.render("prometheus")).body;
     expect(body).not.toContain("shop-api");
     expect(body).not.toContain("registered-at");
     expect(body).not.toContain("east");
@@ -216,7 +217,7 @@ describe("the exposition", () => {
   const promtoolFound = spawnSync("promtool", ["--version"]).error === undefined;
 
   test.skipIf(!promtoolFound)("passes promtool check metrics (skipped where promtool is not installed)", async () => {
-    const { body } = await exporterOf(busy()).render();
+    const { body } = await exporterOf(busy()).render("prometheus");
     const { status, stdout, stderr } = spawnSync("promtool", ["check", "metrics"], { input: body, encoding: "utf8" });
     expect({ status, stdout, stderr }).toEqual({ status: 0, stdout: "", stderr: "" });
   });

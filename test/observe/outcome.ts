@@ -20,6 +20,7 @@ export const fineOutcome: Outcome = {
   errorCause: undefined,
   requestId: "0b7c9f1e",
   traceId: undefined,
+  sampledTrace: undefined,
   clientAddressText: "10.1.2.3",
   bytesReceived: 0,
   bytesSent: 1024,
