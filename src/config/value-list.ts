@@ -19,6 +19,10 @@ class ValueSet implements ValueList {
   has(value: AttributeValue): boolean {
     return this.#texts.has(canonicalText(value));
   }
+
+  values(): Iterable<string> {
+    return this.#texts;
+  }
 }
 
 /**

@@ -18,6 +18,8 @@ export interface Pattern {
 export interface ValueList {
   readonly path: string;
   has(value: AttributeValue): boolean;
+  /** Canonical texts of all its values. */
+  values(): Iterable<string>;
 }
 
 /** One operator with its operand, already of the subject's type. */

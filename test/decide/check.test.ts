@@ -119,7 +119,7 @@ describe("compileCondition", () => {
       "plan should be regex ^a, is absent",
     ],
     [
-      attribute("plan", { op: "inFile", list: { path: "vip.txt", has: () => true } }),
+      attribute("plan", { op: "inFile", list: { path: "vip.txt", has: () => true, values: () => [] } }),
       "plan should be in the file vip.txt, is absent",
     ],
   ];

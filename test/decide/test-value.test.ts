@@ -23,7 +23,7 @@ function values(type: AttributeType, texts: string): AttributeValue[] {
 }
 
 const time = (text: string): number => Number(value("time", text));
-const list = { path: "users.txt", has: (each: AttributeValue) => each === "u1" };
+const list = { path: "users.txt", has: (each: AttributeValue) => each === "u1", values: () => ["u1"] };
 
 const cases: [sentence: string, type: AttributeType, test: Test, holds: string, fails: string][] = [
   ["equals on text, case counts", "string", { op: "equals", value: "eu" }, "eu", "EU us"],

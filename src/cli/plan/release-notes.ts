@@ -1,8 +1,9 @@
 import { isDeepStrictEqual } from "node:util";
 import { formatDuration } from "../../config/kit/quantities.ts";
-import type { Condition } from "../../decide/condition.ts";
+import type { Condition, Test } from "../../decide/condition.ts";
 import { describeSubject, describeTest } from "../../decide/describe.ts";
 import type { OverrideSpec, ReleaseSpec, RuleSpec, StickySpec, Weights } from "../../decide/release.ts";
+import { listNotes } from "./list-notes.ts";
 import { pinsCarryOver } from "./simulate.ts";
 
 /** What a change does to a release beside moving units, in sentences for the person who is about to make it. */
@@ -91,6 +92,7 @@ function ruleNotes(before: readonly RuleSpec[], after: readonly RuleSpec[]): str
     if (old === undefined) continue;
     if (conditionText(old.when) !== conditionText(rule.when))
       notes.push(`rule ${rule.name} asks for something else: whom it takes may change`);
+    else notes.push(...listNotes(rule.name, old.when, rule.when));
     if (!isDeepStrictEqual(old.use, rule.use))
       notes.push(`rule ${rule.name} goes from ${useText(old.use)} to ${useText(rule.use)}`);
   }
@@ -106,7 +108,7 @@ function useText(use: string | Weights): string {
   return `{ ${weights.join(", ")} }`;
 }
 
-/** Says all that a condition asks; of two that ask the same the texts are the same. */
+/** Says all that a condition asks, but for what is in its lists; of two that ask the same the texts are the same. */
 function conditionText(condition: Condition): string {
   switch (condition.kind) {
     case "all":
@@ -117,8 +119,13 @@ function conditionText(condition: Condition): string {
     case "percent":
       return `percent ${condition.percent} ${condition.seed ?? ""}`;
     case "test":
-      return `${describeSubject(condition.subject)} ${describeTest(condition.test)}`;
+      return `${describeSubject(condition.subject)} ${testText(condition.test)}`;
   }
+}
+
+/** A list is what it holds, wherever its file is. */
+function testText(test: Test): string {
+  return test.op === "inFile" ? "in a file" : describeTest(test);
 }
 
 function overrideNotes({ override: before }: ReleaseSpec, { override: after }: ReleaseSpec): string[] {
