@@ -1,7 +1,10 @@
+import { setImmediate } from "node:timers/promises";
 import { describe, expect, it } from "vitest";
 import { perch, upstream } from "../kit/freed.ts";
 import { exchange, lanes } from "../kit/one-service.ts";
+import { RawClient } from "../kit/raw-client.ts";
 import { soon } from "../kit/served.ts";
+import { refusedOrigin } from "../kit/upstream.ts";
 
 const get = (path: string, fields = "") =>
   `GET ${path} HTTP/1.1\r\nHost: shop.example\r\nConnection: close\r\n${fields}\r\n`;
@@ -58,4 +61,31 @@ routes: [{ name: all, service: shop }]`);
     ]);
     expect(framing).toEqual(Array(3).fill(["chunked", undefined, "hello"]));
   });
+
+  it.each([
+    ["a length", "Content-Length: 5\r\n\r\n", "hello"],
+    ["chunks", "Transfer-Encoding: chunked\r\n\r\n", "5\r\nhello\r\n0\r\n\r\n"],
+  ])(
+    "an upload by %s that meets a refusing endpoint first goes to the next, whenever it comes",
+    async (_by, framing, body) => {
+      const stable = await upstream("stable");
+      const served = await perch(
+        `
+fastLane: ${fastLane}
+services:
+  shop:
+    versions: { stable: { endpoints: [REFUSED, "${stable.origin}"] } }
+    balance: round-robin
+    retries: {}
+routes: [{ name: all, service: shop }]`.replace("REFUSED", await refusedOrigin()),
+      );
+      for (const late of [false, true, false, true]) {
+        const client = await RawClient.connect(served.port);
+        client.send(`PUT / HTTP/1.1\r\nHost: a\r\nConnection: close\r\n${framing}${late ? "" : body}`);
+        if (late) await setImmediate().then(() => client.send(body));
+        expect(await client.read()).toContain("200 OK");
+      }
+      expect(stable.seen.map(({ body }) => body)).toEqual(Array(4).fill("hello"));
+    },
+  );
 });

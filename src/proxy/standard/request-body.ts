@@ -50,7 +50,11 @@ export class RequestBody extends Readable {
     this.#started = true;
     for (const chunk of this.#kept?.chunks ?? []) this.push(chunk);
     this.#source.on("data", this.#onData).on("end", this.#onEnd).on("error", this.#onGone).on("aborted", this.#onGone);
-    if (!this.#source.readableEnded) return;
+    if (!this.#source.readableEnded) {
+      // The attempt before may have stopped it, and then nobody who only listens is told anything.
+      this.#source.resume();
+      return;
+    }
     // A body that is whole at once would be framed by its length, whatever frames it came in.
     if (this.#bytes > 0) process.nextTick(() => this.destroyed || this.push(null));
     else this.push(null);
