@@ -4,7 +4,7 @@ import { isScalar, parse, parseDocument, stringify, visit } from "yaml";
 import { jsonSchema } from "../../src/config/schema.ts";
 import { mmdb } from "../kit/mmdb.ts";
 import { certPem, keyPem } from "../kit/pki.ts";
-import type { Page } from "./page.ts";
+import type { CodeBlock, Page } from "./page.ts";
 
 /**
  * What a block leaves out. A block that has services, routes, and releases where routes name one, is a whole
@@ -31,9 +31,12 @@ type YamlMap = { [key: string]: unknown };
 const isPlainMap = (value: unknown): value is YamlMap =>
   typeof value === "object" && value !== null && !Array.isArray(value);
 
-/** Every YAML block of a page that is a configuration of Perch. Manifests of Kubernetes name their `kind`. */
+/** What Kubernetes, kustomize and Prometheus read, by a key that none of Perch's configurations has at its top. */
+export const isOthers = ({ text }: CodeBlock): boolean => /^(?:kind|components|rule_files):/m.test(text);
+
+/** Every YAML block of a page that is a configuration of Perch, or a part of one. */
 export function configBlocks({ blocks }: Page): readonly string[] {
-  return blocks.filter(({ language, text }) => language === "yaml" && !/^kind:/m.test(text)).map(({ text }) => text);
+  return blocks.filter((block) => block.language === "yaml" && !isOthers(block)).map(({ text }) => text);
 }
 
 /** The block as a whole configuration. */
