@@ -9,6 +9,7 @@ import { temporaryFolder } from "../kit/served.ts";
 import {
   dashboardQueries,
   labelsIn,
+  plainRules,
   plainRulesCommand,
   ruleQueries,
   rules,
@@ -78,11 +79,6 @@ test("the alerts that docs/monitoring.md names exist", () => {
   const named = Array.from(page.matchAll(/^\| `(Perch\w+)`/gm), ([, name]) => name);
   expect(named.filter((name) => !alerts.includes(name))).toEqual([]);
 });
-
-function plainRules(): string {
-  const [command, ...args] = plainRulesCommand;
-  return spawnSync(command, args, { encoding: "utf8" }).stdout;
-}
 
 test("plain Prometheus gets the same rules by the command of docs/monitoring.md", () => {
   const [command, script] = plainRulesCommand;

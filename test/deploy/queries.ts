@@ -1,9 +1,18 @@
+import { spawnSync } from "node:child_process";
 import { readFileSync } from "node:fs";
 import { fileURLToPath } from "node:url";
 import { parse } from "yaml";
 
 const monitoring = new URL("../../deploy/components/monitoring/", import.meta.url);
 const ruleFile = fileURLToPath(new URL("prometheus-rule.yaml", monitoring));
+
+/** The rules as Prometheus itself wants them, by the command that docs/monitoring.md gives. */
+export const plainRulesCommand = ["sed", "1,/^spec:/d; s/^  //", ruleFile] as const;
+
+export function plainRules(): string {
+  const [command, ...args] = plainRulesCommand;
+  return spawnSync(command, args, { encoding: "utf8" }).stdout;
+}
 
 interface Query {
   /** What it stands for: an alert, a recorded series, a panel or a variable. */
@@ -16,9 +25,6 @@ interface Rule {
   readonly record?: string;
   readonly expr: string;
 }
-
-/** The rules as Prometheus itself wants them, by the command that docs/monitoring.md gives. */
-export const plainRulesCommand = ["sed", "1,/^spec:/d; s/^  //", ruleFile] as const;
 
 export function rules(): readonly Rule[] {
   const { spec } = parse(readFileSync(ruleFile, "utf8")) as { spec: { groups: { rules: Rule[] }[] } };

@@ -1,0 +1,105 @@
+import { setTimeout } from "node:timers/promises";
+import { expect, test } from "vitest";
+import { dashboardQueries, plainRules, ruleQueries, variableQueries } from "../deploy/queries.ts";
+import { freeAfterTest, upstream } from "../kit/freed.ts";
+import { Prometheus, prometheusIsMissing } from "../kit/prometheus.ts";
+import { changeablePerch } from "../kit/served.ts";
+import { shopTls, tlsListener } from "../kit/tls-perch.ts";
+import { refusedOrigin } from "../kit/upstream.ts";
+
+const skipped = prometheusIsMissing ? " (skipped: prometheus is not installed)" : "";
+
+const patient = { timeout: 60_000, interval: 500 };
+
+test.skipIf(prometheusIsMissing)(
+  `a real Prometheus scrapes Perch, fills every panel of the dashboard and warns of a bad canary${skipped}`,
+  async () => {
+    const stable = await upstream("stable");
+    let answered = 0;
+    const canary = await upstream("canary", (_request, response) => {
+      answered++;
+      response.writeHead(answered % 3 === 0 ? 500 : 200).end();
+    });
+    const text = `listeners: [{ name: web, address: "127.0.0.1:0" }, ${tlsListener(shopTls).replace("name: web", "name: tls")}]
+admin: { address: "127.0.0.1:0" }
+attributes: { region: { type: string, from: [{ header: x-user-region }] } }
+services:
+  shop:
+    versions: { stable: { endpoints: ["${stable.origin}"] }, canary: { endpoints: ["${canary.origin}"] } }
+  news:
+    versions: { stable: { endpoints: ["${stable.origin}"] }, canary: { endpoints: ["${await refusedOrigin()}"] } }
+releases:
+  shop:
+    rules: [{ name: east, when: { region: cn-east }, use: canary }]
+    split: { stable: 50, canary: 50 }
+    mirror: { version: canary, percent: 100 }
+  news: { split: { canary: 1 } }
+routes:
+  - { name: news, match: { path: { prefix: /news } }, service: news, release: news }
+  - { name: shop, service: shop, release: shop }
+`;
+    const { perch: running, change } = await changeablePerch(text);
+    const prometheus = await Prometheus.start(
+      new URL(running.adminOrigin).host,
+      plainRules().replaceAll(/interval: \w+/g, "interval: 1s"),
+    );
+
+    let sent = 0;
+    let over = false;
+    const visit = async () => {
+      const path = sent % 10 === 0 ? "/news" : "/";
+      const headers: Record<string, string> = sent % 4 === 0 ? { "x-user-region": "cn-east" } : {};
+      await (await fetch(running.origin + path, { headers })).arrayBuffer();
+      sent++;
+    };
+    // Counters start to count with their second scrape, so the visits go on for as long as the queries are asked.
+    const visits = (async () => {
+      while (!over) {
+        await visit();
+        await setTimeout(5);
+      }
+    })();
+    freeAfterTest(async () => {
+      over = true;
+      await visits;
+    });
+
+    await expect.poll(() => prometheus.targets(), patient).toMatchObject([{ health: "up", lastError: "" }]);
+    await change(`${text}# the same, and yet another file\n`);
+    const emptyQueries = async () => {
+      const all = await Promise.all(
+        [...dashboardQueries(), ...variableQueries()].map(async ({ about, expr }) => {
+          const series = await prometheus.query(expr);
+          return series.some(({ value }) => value[1] !== "NaN") ? [] : [`${about}: ${expr}`];
+        }),
+      );
+      return all.flat();
+    };
+    await expect.poll(emptyQueries, patient).toEqual([]);
+
+    // Alerts that a few seconds can bring about are pending; the others' expressions are read at least.
+    const alerts = async () =>
+      (await prometheus.alerts()).map(
+        ({ labels: { alertname, service, version } }) => `${alertname} ${service} ${version}`,
+      );
+    await expect
+      .poll(alerts, patient)
+      .toEqual(
+        expect.arrayContaining([
+          "PerchVersionFailsMore shop canary",
+          "PerchFallbacks news canary",
+          "PerchNoHealthyEndpoint news canary",
+        ]),
+      );
+    expect((await alerts()).filter((alert) => /PerchReloadFailed|PerchAbsent|shop stable/.test(alert))).toEqual([]);
+    for (const { expr } of ruleQueries()) await prometheus.query(expr);
+
+    over = true;
+    await visits;
+    await expect.poll(() => prometheus.number("sum(perch_requests_total)"), patient).toBe(sent);
+    expect(await prometheus.number('max(perch_release_weight_ratio{release="shop",version="canary"})')).toBe(0.5);
+    expect(
+      await prometheus.number('service_version:perch_error_ratio:rate5m{service="shop",version="canary"}'),
+    ).toBeCloseTo(1 / 3, 1);
+  },
+);
