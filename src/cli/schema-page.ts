@@ -59,7 +59,8 @@ function rowsOf(path: string, node: Node, rows: Row[]): Row[] {
 
 /** A node, or the shapes that it may have; not those that a reference names, which have their own table. */
 function shapesOf(node: Node): readonly Node[] {
-  const choices = node["anyOf"];
+  // A map whose keys are chosen among says so in the same word.
+  const choices = node["type"] === "object" ? undefined : node["anyOf"];
   return Array.isArray(choices) ? choices.flatMap((choice: Node) => shapesOf(choice)) : [node];
 }
 

@@ -1,7 +1,9 @@
 import { normalPath } from "../identify/normal-path.ts";
 import type { PathMatch, RouteMatch } from "../route/route-match.ts";
 import type { CompileContext } from "./compile-context.ts";
+import { compileFault } from "./compile-fault.ts";
 import { compileMessageEdits } from "./compile-header-edits.ts";
+import { compileRateLimit } from "./compile-rate-limit.ts";
 import { compileRedirect } from "./compile-redirect.ts";
 import { compileRewrite } from "./compile-rewrite.ts";
 import { compileTest } from "./compile-test.ts";
@@ -56,12 +58,34 @@ export function compileRoutes(
     const match = compileMatch(config.match, scope, context);
     const headers = compileMessageEdits(config, scope.attributes, reading);
     const rewrite = config.rewrite && compileRewrite(config.rewrite, match.path, reading);
-    const common = { name, match, headers, rewrite };
+    const common = {
+      name,
+      match,
+      headers,
+      rewrite,
+      timeouts: compileTimeouts(config.timeouts),
+      bodyBytes: config.maxBodySize,
+      rateLimit: config.rateLimit && compileRateLimit(config.rateLimit, scope.attributes, reading),
+      fault: config.fault && compileFault(config.fault, scope.attributes, context),
+    };
+    if (config.fault !== undefined) {
+      const message = `route ${quote(name)} breaks requests on purpose`;
+      reading.warn(reading.keySpanOf(config, "fault"), "risky", message);
+    }
     if (redirect === undefined) return { ...common, redirect, service, release, mirror };
     refuseBesideRedirect(config, reading);
     const compiled = compileRedirect(redirect, match.path, reading);
     return { ...common, redirect: compiled, service: undefined, release: undefined, mirror: "off" };
   });
+}
+
+function compileTimeouts(config: RouteConfig["timeouts"]): RouteSpec["timeouts"] {
+  const { responseHeaders, idle, total } = config ?? {};
+  return {
+    ...(responseHeaders !== undefined && { responseHeadersMs: responseHeaders }),
+    ...(idle !== undefined && { idleMs: idle }),
+    ...(total !== undefined && { totalMs: total }),
+  };
 }
 
 /** What is done to requests and responses on their way has no meaning where nothing is forwarded. */
@@ -79,6 +103,9 @@ const forwardingKeys = [
   "requestHeaders",
   "responseHeaders",
   "rewrite",
+  "timeouts",
+  "maxBodySize",
+  "fault",
 ] as const satisfies readonly (keyof RouteConfig)[];
 
 function compileMatch(match: MatchConfig, scope: RouteScope, context: CompileContext): RouteMatch {

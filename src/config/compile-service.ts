@@ -38,6 +38,7 @@ export function compileService({ name, value }: Entry<ServiceConfig>, context: C
       connectMs: value.timeouts.connect,
       responseHeadersMs: value.timeouts.responseHeaders,
       idleMs: value.timeouts.idle,
+      totalMs: value.timeouts.total ?? 0,
     },
     tls,
     external: value.external,

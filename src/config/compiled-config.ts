@@ -5,12 +5,14 @@ import type { UnixAddress } from "../front/unix-socket.ts";
 import type { AttributeSpec } from "../identify/attribute-spec.ts";
 import type { GeoDatabase } from "../identify/geo-database.ts";
 import type { JwtSpec } from "../identify/jwt-verifier.ts";
+import type { FaultSpec } from "../route/fault-spec.ts";
 import type { HeaderEditsSpec } from "../route/header-edits-spec.ts";
+import type { RateLimitSpec } from "../route/rate-limit-spec.ts";
 import type { RedirectSpec } from "../route/redirect-spec.ts";
 import type { RewriteSpec } from "../route/rewrite-spec.ts";
 import type { RouteMatch } from "../route/route-match.ts";
 import type { DnsSpec } from "../upstream/dns-question.ts";
-import type { ServiceSpec } from "../upstream/service-spec.ts";
+import type { ServiceSpec, Timeouts } from "../upstream/service-spec.ts";
 
 export interface BindAddress {
   /** An IP address; `::` and `0.0.0.0` stand for every interface. */
@@ -51,6 +53,12 @@ export type RouteSpec = {
   readonly mirror: "on" | "off";
   readonly headers: MessageEdits;
   readonly rewrite: RewriteSpec | undefined;
+  /** In place of the service's, where there is a number. */
+  readonly timeouts: Partial<Pick<Timeouts, "responseHeadersMs" | "idleMs" | "totalMs">>;
+  /** In place of `limits.bodyBytes`; 0: no limit. */
+  readonly bodyBytes: number | undefined;
+  readonly rateLimit: RateLimitSpec | undefined;
+  readonly fault: FaultSpec | undefined;
 } & (
   | { readonly redirect: undefined; readonly service: string; readonly release: string | undefined }
   | { readonly redirect: RedirectSpec; readonly service: undefined; readonly release: undefined }

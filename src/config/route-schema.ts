@@ -1,12 +1,16 @@
 import { textTestSchema } from "./condition-schema.ts";
 import { headerName, hostPattern, methodName, queryName, resourceName, unreadable, urlPath } from "./domain-scalars.ts";
+import { faultSchema } from "./fault-schema.ts";
 import { headerEditsSchema } from "./header-edits-schema.ts";
 import { list, mapOf } from "./kit/collections.ts";
 import { defaulted, object, optional, required } from "./kit/object.ts";
+import { size } from "./kit/quantities.ts";
 import { oneOf, text } from "./kit/scalars.ts";
 import type { Infer } from "./kit/schema.ts";
+import { rateLimitSchema } from "./rate-limit-schema.ts";
 import { redirectSchema } from "./redirect-schema.ts";
 import { rewriteSchema } from "./rewrite-schema.ts";
+import { timeout } from "./service-schema.ts";
 
 const path = object(
   {
@@ -35,6 +39,15 @@ const match = object(
   { what: "a match" },
 );
 
+const timeouts = object(
+  {
+    responseHeaders: optional("From the end of the request to the response's head.", timeout),
+    idle: optional("Between two pieces of a body, either way.", timeout),
+    total: optional("For the whole request, from its first octet to the answer's last.", timeout),
+  },
+  { what: "a route's timeouts", atLeastOneOf: ["responseHeaders", "idle", "total"] },
+);
+
 /** Which requests go to which service, or elsewhere, and what is done to them on the way. */
 export const routeSchema = object(
   {
@@ -44,6 +57,13 @@ export const routeSchema = object(
     requestHeaders: optional("What is done to the header of requests.", headerEditsSchema),
     responseHeaders: optional("What is done to the header of responses.", headerEditsSchema),
     rewrite: optional("What becomes of a request's address on its way upstream.", rewriteSchema),
+    timeouts: optional("In place of the service's own.", timeouts),
+    maxBodySize: optional(
+      "The largest request body, in place of limits.body; 0 for no limit.",
+      size({ min: 0, max: Number.MAX_SAFE_INTEGER }),
+    ),
+    rateLimit: optional("How many requests of one requester are taken.", rateLimitSchema),
+    fault: optional("What is done wrong on purpose, to see how others bear it.", faultSchema),
     redirect: optional("Where clients are sent, by Perch itself; no service answers.", redirectSchema),
     release: optional(
       "The release that decides which version answers. Default: none, so the service's default does.",
@@ -58,7 +78,7 @@ export const routeSchema = object(
   {
     what: "a route",
     exactlyOneOf: ["service", "redirect"],
-    later: ["timeouts", "retries", "maxBodySize"],
+    later: ["retries"],
   },
 );
 

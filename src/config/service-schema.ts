@@ -8,12 +8,12 @@ import { list, mapOf } from "./kit/collections.ts";
 import { defaulted, object, optional, required } from "./kit/object.ts";
 import { duration } from "./kit/quantities.ts";
 import { boolean, oneOf } from "./kit/scalars.ts";
-import type { Infer } from "./kit/schema.ts";
+import type { Infer, Schema } from "./kit/schema.ts";
 import { limitsSchema, outlierSchema, retriesSchema } from "./resilience-schema.ts";
 import { upstreamTlsSchema } from "./upstream-tls-schema.ts";
 
 /** The longest a timer can run is 2^31 - 1 milliseconds, 24 days and some hours. */
-const timeout = duration({ minMs: 1, maxMs: 24 * 86_400_000 });
+export const timeout: Schema<number> = duration({ minMs: 1, maxMs: 24 * 86_400_000 });
 
 const version = object(
   {
@@ -35,8 +35,9 @@ const timeouts = object(
     connect: defaulted("For a connection to stand.", timeout, "2s"),
     responseHeaders: defaulted("From the end of the request to the response's head.", timeout, "30s"),
     idle: defaulted("Between two pieces of a body, either way.", timeout, "60s"),
+    total: optional("For the whole request, from its first octet to the answer's last. Default: no limit.", timeout),
   },
-  { what: "timeouts", later: ["total"] },
+  { what: "timeouts" },
 );
 
 /** What clients call: its versions, and how they are reached. */

@@ -36,6 +36,7 @@ export class AccessLine {
       reason: outcome.reason,
       rule: outcome.ruleName,
       fallback: outcome.fallback ? true : undefined,
+      fault: outcome.fault,
       rescued: outcome.rescued ? true : undefined,
       method: bounded(outcome.method, methodLimit),
       host: bounded(outcome.host, hostLimit),

@@ -7,6 +7,7 @@ import type { MirrorCounts } from "./mirror-cells.ts";
 import type { ResolutionOutcome } from "./name-cells.ts";
 import type { ReleaseCounts } from "./release-cells.ts";
 import type { RequestCounts } from "./request-cells.ts";
+import type { RouteCounts } from "./route-cells.ts";
 import type { ShedCause } from "./shed-cells.ts";
 import { recentSlots } from "./sliding-window.ts";
 import type { SpanOutcome } from "./span-cells.ts";
@@ -21,6 +22,7 @@ export type CellCounts = {
   readonly mirrors: ReadonlyMap<string, MirrorCounts>;
   readonly listeners: ReadonlyMap<string, ListenerCounts>;
   readonly names: ReadonlyMap<string, CellValues<ResolutionOutcome>>;
+  readonly routes: ReadonlyMap<string, RouteCounts>;
   /** Undefined where there are none yet. */
   readonly handovers: CellValues<HandoverCause> | undefined;
   /** Likewise. */
@@ -37,6 +39,7 @@ export const noCounts: CellCounts = Object.freeze({
   mirrors: new Map(),
   listeners: new Map(),
   names: new Map(),
+  routes: new Map(),
   handovers: undefined,
   jwks: undefined,
   spans: undefined,

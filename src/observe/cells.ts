@@ -14,6 +14,7 @@ import { NameCells } from "./name-cells.ts";
 import { ReleaseCells } from "./release-cells.ts";
 import { ReloadCells } from "./reload-cells.ts";
 import { RequestCells, type RequestCounts } from "./request-cells.ts";
+import { RouteCells } from "./route-cells.ts";
 import { ShedCells } from "./shed-cells.ts";
 import { SpanCells } from "./span-cells.ts";
 import { UpstreamCells } from "./upstream-cells.ts";
@@ -27,6 +28,7 @@ export type {
   ReleaseCells,
   ReloadCells,
   RequestCells,
+  RouteCells,
   UpstreamCells,
 };
 
@@ -39,6 +41,7 @@ interface CellSet {
   readonly mirrors: ReadonlyMap<string, MirrorCells>;
   readonly listeners: ReadonlyMap<string, ListenerCells>;
   readonly names: ReadonlyMap<string, NameCells>;
+  readonly routes: ReadonlyMap<string, RouteCells>;
 }
 
 /** A newline cannot be part of a configured name, so keys of different names never meet. */
@@ -57,6 +60,7 @@ export class CellGeneration {
   readonly #mirrors = new Map<string, MirrorCells>();
   readonly #listeners = new Map<string, ListenerCells>();
   readonly #names = new Map<string, NameCells>();
+  readonly #routes = new Map<string, RouteCells>();
   readonly #before: CellSet;
   readonly #activate: (cells: CellSet) => void;
 
@@ -108,6 +112,13 @@ export class CellGeneration {
     return cells;
   }
 
+  /** Asked for once per route; those that have neither a limit nor faults are not kept. */
+  route(name: string, has: RouteCells["has"]): RouteCells {
+    const cells = new RouteCells(name, has, this.#before.routes.get(name));
+    if (has.rateLimit || has.fault) this.#routes.set(name, cells);
+    return cells;
+  }
+
   /** A name that is resolved by DNS. */
   name(name: string): NameCells {
     const cells = this.#names.get(name) ?? this.#before.names.get(name) ?? new NameCells(name);
@@ -126,6 +137,7 @@ export class CellGeneration {
       mirrors: this.#mirrors,
       listeners: this.#listeners,
       names: this.#names,
+      routes: this.#routes,
     });
   }
 }
@@ -147,6 +159,7 @@ export class CellRegistry {
     mirrors: new Map(),
     listeners: new Map(),
     names: new Map(),
+    routes: new Map(),
   };
 
   begin(): CellGeneration {
@@ -171,6 +184,10 @@ export class CellRegistry {
     return this.#active.attributes.values();
   }
 
+  routes(): Iterable<RouteCells> {
+    return this.#active.routes.values();
+  }
+
   names(): ReadonlyMap<string, NameCells> {
     return this.#active.names;
   }
@@ -185,7 +202,7 @@ export class CellRegistry {
 
   /** What the active cells counted. Most routes of a large table are idle, and left out. */
   counts(): CellCounts {
-    const { requests, upstreams, releases, attributes, mirrors, listeners, names } = this.#active;
+    const { requests, upstreams, releases, attributes, mirrors, listeners, names, routes } = this.#active;
     const busy = Array.from(requests, ([key, cells]): [string, RequestCounts] => [key, cells.counts()]);
     return {
       requests: new Map(busy.filter(([, { codes }]) => codes.size > 0)),
@@ -195,6 +212,7 @@ export class CellRegistry {
       mirrors: countsOf(mirrors),
       listeners: countsOf(listeners),
       names: countsOf(names),
+      routes: countsOf(routes),
       handovers: this.handovers.counts(),
       jwks: this.jwks.counts(),
       spans: this.spans.counts(),
@@ -204,7 +222,7 @@ export class CellRegistry {
 
   /** Sets the active cells to these counts and no others; what they have no cell for is left out. */
   restore(counts: CellCounts): void {
-    const { requests, upstreams, releases, attributes, mirrors, listeners, names } = this.#active;
+    const { requests, upstreams, releases, attributes, mirrors, listeners, names, routes } = this.#active;
     for (const [key, cells] of requests) cells.restore(counts.requests.get(key));
     for (const [key, cells] of upstreams) cells.restore(counts.upstreams.get(key));
     for (const [key, cells] of releases) cells.restore(counts.releases.get(key));
@@ -212,6 +230,7 @@ export class CellRegistry {
     for (const [key, cells] of mirrors) cells.restore(counts.mirrors.get(key));
     for (const [key, cells] of listeners) cells.restore(counts.listeners.get(key));
     for (const [key, cells] of names) cells.restore(counts.names.get(key));
+    for (const [key, cells] of routes) cells.restore(counts.routes.get(key));
     this.handovers.restore(counts.handovers);
     this.jwks.restore(counts.jwks);
     this.spans.restore(counts.spans);

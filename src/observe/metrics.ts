@@ -110,6 +110,24 @@ function requestMetrics(cells: CellRegistry): CellMetricOptions[] {
       },
     },
     {
+      name: "perch_rate_limited_total",
+      help: "Requests that were one too many of their requester.",
+      type: "counter",
+      *samples() {
+        for (const { route, has, rateLimited } of cells.routes()) {
+          if (has.rateLimit) yield { labels: { route }, value: rateLimited.value };
+        }
+      },
+    },
+    {
+      name: "perch_faults_total",
+      help: "Requests that were delayed or aborted on purpose.",
+      type: "counter",
+      *samples() {
+        for (const { route, has, faults } of cells.routes()) if (has.fault) yield* byLabel({ route }, "kind", faults);
+      },
+    },
+    {
       name: "perch_attribute_errors_total",
       help: "Attribute values that were present and could not be used.",
       type: "counter",

@@ -1,5 +1,6 @@
 import type { ErrorCode } from "../errors.ts";
 import type { SampledTrace } from "./exemplar.ts";
+import type { FaultKind } from "./route-cells.ts";
 
 /** What the one `observe` call learns of a request that ended. The exchange itself implements it, so nothing is copied. */
 export interface Outcome {
@@ -14,6 +15,8 @@ export interface Outcome {
   readonly reason: string | undefined;
   readonly ruleName: string | undefined;
   readonly fallback: boolean;
+  /** What was done to it on purpose. */
+  readonly fault: FaultKind | undefined;
   /** Whether the version assigned failed the request, and the one served answered it instead. */
   readonly rescued: boolean;
   readonly method: string;

@@ -4,6 +4,7 @@ import type { CellRegistry } from "../observe/cells.ts";
 import { noClock } from "../upstream/clock.ts";
 import type { EndpointRegistry } from "../upstream/endpoint-registry.ts";
 import { ServiceRegistry } from "../upstream/service-registry.ts";
+import { RateLimitRegistry } from "./rate-limit.ts";
 import { buildSnapshot, type Snapshot } from "./snapshot.ts";
 
 /**
@@ -15,6 +16,7 @@ export class ActiveSnapshot {
   readonly #endpoints: EndpointRegistry;
   readonly #keys: PublishedKeyRegistry;
   readonly #services: ServiceRegistry;
+  readonly #limits = new RateLimitRegistry();
   #current: Snapshot;
 
   /** Without `keys`, none that are published anywhere are known; `services` is for those who serve requests. */
@@ -50,11 +52,13 @@ export class ActiveSnapshot {
     const endpoints = this.#endpoints.next(config.dns);
     const keys = this.#keys.next();
     const services = this.#services.next();
-    const snapshot = buildSnapshot(config, hash, { cells, endpoints, keys, services });
+    const limits = this.#limits.next();
+    const snapshot = buildSnapshot(config, hash, { cells, endpoints, keys, services, limits });
     return () => {
       cells.commit();
       endpoints.commit();
       keys.commit();
+      limits.commit();
       this.#current = snapshot;
       services.commit();
       return snapshot;

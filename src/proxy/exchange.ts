@@ -1,18 +1,21 @@
 import type { Decision } from "../decide/decision.ts";
+import { randomUnit } from "../decide/unit.ts";
 import type { ErrorCode } from "../errors.ts";
 import type { Caller } from "../identify/caller.ts";
 import { normalHead } from "../identify/normal-head.ts";
 import { RequestFacts } from "../identify/request-facts.ts";
 import type { RequestHead } from "../identify/request-head.ts";
 import type { Outcome } from "../observe/outcome.ts";
+import type { FaultKind } from "../observe/route-cells.ts";
 import { affinityOf } from "./affinity.ts";
 import { Attempts } from "./attempts.ts";
 import { decideRequest } from "./decide-request.ts";
+import type { Fault } from "./fault.ts";
 import { findRoute } from "./find-route.ts";
 import type { Gateway } from "./gateway.ts";
 import { type Mirror, type Mirroring, type MirrorOrder, mirrorHeader } from "./mirroring.ts";
 import { followLink } from "./override-link.ts";
-import type { Ending } from "./own-answer.ts";
+import type { Ending, Refusal } from "./own-answer.ts";
 import { routeRedirect } from "./redirect.ts";
 import type { GatewayRelease, Route, Service, ServiceVersion, Snapshot } from "./snapshot.ts";
 import { Trace } from "./trace.ts";
@@ -37,6 +40,10 @@ export class Exchange implements Outcome {
   readonly trace: Trace | undefined;
   route: Route | undefined;
   decision: Decision | undefined;
+  /** How long it is held on purpose before it is forwarded, in milliseconds. */
+  delayMs = 0;
+  /** What was done to it on purpose. */
+  fault: FaultKind | undefined;
   /** The path that goes upstream, where it is another than the client's. */
   upstreamPath: string | undefined;
   /** Set by `begin` where the request is to be forwarded. */
@@ -85,12 +92,15 @@ export class Exchange implements Outcome {
 
   /**
    * Route, identify, decide. An ending is the answer, and nothing was decided: `no-route`, a path that can not be told
-   * (`bad-request`), too much under way already (`overloaded`), or a redirect, the route's or that of a tester's link. Undefined: forward it. Attributes are
-   * identified as conditions ask for them, so what no rule reads costs nothing.
+   * (`bad-request`), one request too many of one requester (`rate-limited`) or of all (`overloaded`), or a redirect, the
+   * route's or that of a tester's link; or it was, and is aborted on purpose (`fault`). Undefined: forward it. Attributes
+   * are identified as conditions ask for them, so what no rule reads costs nothing.
    */
   begin(): Ending | undefined {
     const route = this.findRoute();
     if (route === undefined) return this.#refused ? "bad-request" : "no-route";
+    const refusal = route.rateLimit?.refuse(this.facts, this.#startedMs);
+    if (refusal !== undefined) return refusal;
     if (route.redirect !== undefined) return routeRedirect(route.redirect, this);
     this.#isLoad = this.#gateway.load.begun(this.snapshot.config.limits);
     if (!this.#isLoad) return "overloaded";
@@ -102,6 +112,8 @@ export class Exchange implements Outcome {
     const link = release && followLink(release.policy, this.head, this.facts, this.snapshot.ownParameters, this.#nowMs);
     if (link !== undefined) return link;
     if (release !== undefined) this.decision = this.#decide(release, service);
+    const abort = route.fault && this.#strike(route.fault);
+    if (abort !== undefined) return abort;
     const exact = this.decision?.reason === "override";
     const version = servedVersion(service, this.decision);
     const affinity = service.spec.balance === "hash" ? affinityOf(this.decision, this.facts) : undefined;
@@ -109,6 +121,17 @@ export class Exchange implements Outcome {
     this.attempts = new Attempts(this.#gateway, service, method, version, exact, this.#nowMs, affinity);
     this.attempts.trace = this.trace;
     return undefined;
+  }
+
+  #strike(fault: Fault): Refusal | undefined {
+    const { randomUnit: random, randomFraction } = this.#gateway;
+    const unit = this.decision?.unit ?? randomUnit(random);
+    const struck = { facts: this.facts, unit, nowMs: this.#nowMs, randomFraction };
+    const status = fault.abortOf(struck);
+    this.delayMs = status === undefined ? fault.delayOf(struck) : 0;
+    if (status !== undefined) this.fault = "abort";
+    else if (this.delayMs > 0) this.fault = "delay";
+    return status === undefined ? undefined : { error: "fault", status, retryAfterSeconds: undefined };
   }
 
   #decide({ policy, cells }: GatewayRelease, service: Service): Decision {
@@ -177,6 +200,11 @@ export class Exchange implements Outcome {
 
   get sampledTrace(): Trace | undefined {
     return this.trace?.isSampled ? this.trace : undefined;
+  }
+
+  /** The largest body that the request may have, in octets; 0: no limit. */
+  get bodyBytes(): number {
+    return this.findRoute()?.bodyBytes ?? this.snapshot.config.limits.bodyBytes;
   }
 
   get routeName(): string {

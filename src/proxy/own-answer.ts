@@ -16,8 +16,15 @@ export interface Redirect {
   readonly setCookie: string | undefined;
 }
 
+/** An error with a status of its own. */
+export interface Refusal {
+  readonly error: Extract<ErrorCode, "rate-limited" | "fault">;
+  readonly status: number;
+  readonly retryAfterSeconds: number | undefined;
+}
+
 /** How Perch ends a request itself: with an error, or by a redirect. */
-export type Ending = ErrorCode | Redirect;
+export type Ending = ErrorCode | Refusal | Redirect;
 
 /** After these the request's own framing is in doubt, or the client is late: the connection ends with the answer. */
 const lastAnswers: ReadonlySet<ErrorCode | undefined> = new Set<ErrorCode>([
@@ -37,7 +44,8 @@ export function isLastAnswer(ending: Ending): boolean {
 
 /** What the log and the metrics call it. */
 export function errorOf(ending: Ending): ErrorCode | undefined {
-  return typeof ending === "string" ? ending : undefined;
+  if (typeof ending === "string") return ending;
+  return "error" in ending ? ending.error : undefined;
 }
 
 /**
@@ -50,8 +58,12 @@ export function ownAnswer(
   accept: unknown,
   retryAfterSeconds = 1,
 ): OwnAnswer {
-  if (typeof ending !== "string") return redirectAnswer(ending, requestId);
-  return errorAnswer(ending, requestId, accept, retryAfterSeconds);
+  if (typeof ending === "string") {
+    const { status } = errorTable[ending];
+    const seconds = status === 503 ? retryAfterSeconds : undefined;
+    return errorAnswer({ error: ending, status, retryAfterSeconds: seconds }, requestId, accept);
+  }
+  return "error" in ending ? errorAnswer(ending, requestId, accept) : redirectAnswer(ending, requestId);
 }
 
 /** The same for a call of gRPC: an answer of trailers only, whose HTTP status tells nothing. */
@@ -82,12 +94,11 @@ function redirectAnswer({ status, location, setCookie }: Redirect, requestId: st
 }
 
 function errorAnswer(
-  code: ErrorCode,
+  { error: code, status, retryAfterSeconds }: Omit<Refusal, "error"> & { readonly error: ErrorCode },
   requestId: string | undefined,
   accept: unknown,
-  retryAfterSeconds: number,
 ): OwnAnswer {
-  const { status, message } = errorTable[code];
+  const { message } = errorTable[code];
   const json = typeof accept === "string" && /\bapplication\/(?:[\w.-]+\+)?json\b/i.test(accept);
   const body = json ? `${JSON.stringify({ error: code, message, requestId })}\n` : `${status} ${code}: ${message}\n`;
   const headers = [
@@ -101,7 +112,7 @@ function errorAnswer(
     code,
   ];
   if (requestId !== undefined) headers.push("x-request-id", requestId);
-  if (status === 503) headers.push("Retry-After", `${retryAfterSeconds}`);
+  if (retryAfterSeconds !== undefined) headers.push("Retry-After", `${retryAfterSeconds}`);
   return { status, headers, body };
 }
 

@@ -33,9 +33,11 @@ import {
 } from "../upstream/service-spec.ts";
 import type { UpstreamTls } from "../upstream/upstream-tls.ts";
 import type { VersionGate } from "../upstream/version-gate.ts";
+import { Fault } from "./fault.ts";
 import { type Lane, laneOf } from "./lane-choice.ts";
 import { Mirroring } from "./mirroring.ts";
 import { Propagation } from "./propagation.ts";
+import { RateLimit, type RateLimitGeneration } from "./rate-limit.ts";
 import { RequestHeaderRules } from "./request-header-rules.ts";
 import { type RetryPolicy, retryPolicy } from "./retry-policy.ts";
 import { RouteWork } from "./route-work.ts";
@@ -78,6 +80,9 @@ interface AnyRoute {
   readonly name: string;
   readonly lane: Lane;
   readonly timeouts: Timeouts;
+  /** The largest request body, in octets; 0: no limit. */
+  readonly bodyBytes: number;
+  readonly rateLimit: RateLimit | undefined;
   /** For requests that Perch answers itself, and no version serves. */
   readonly ownCells: RequestCells;
 }
@@ -89,6 +94,7 @@ export interface ForwardRoute extends AnyRoute {
   readonly release: GatewayRelease | undefined;
   /** Copies of its requests for another version; undefined where there are none. */
   readonly mirroring: Mirroring | undefined;
+  readonly fault: Fault | undefined;
   /** Header edits and rewrites; undefined where there are none. */
   readonly work: RouteWork | undefined;
   /** By the index of the version served. */
@@ -102,6 +108,7 @@ export interface RedirectRoute extends AnyRoute {
   readonly release: undefined;
   readonly mirroring: undefined;
   readonly work: undefined;
+  readonly fault: undefined;
   readonly cells: undefined;
 }
 
@@ -141,6 +148,7 @@ export interface SnapshotParts {
   readonly services: ServiceGeneration;
   readonly cells: CellGeneration;
   readonly keys: PublishedKeyGeneration;
+  readonly limits: RateLimitGeneration;
 }
 
 export function buildSnapshot(config: CompiledConfig, hash: string, parts: SnapshotParts): Snapshot {
@@ -254,14 +262,34 @@ function buildRoute(
   releases: ReadonlyMap<string, GatewayRelease>,
   parts: SnapshotParts,
 ): Route {
-  const { name, redirect } = spec;
+  const { name, redirect, fault } = spec;
+  const { bodyBytes = config.limits.bodyBytes } = spec;
+  const routeCells = parts.cells.route(name, { rateLimit: spec.rateLimit !== undefined, fault: fault !== undefined });
+  const rateLimit =
+    spec.rateLimit && new RateLimit(spec.rateLimit, parts.limits.buckets(name, spec.rateLimit), routeCells);
   if (redirect !== undefined) {
     const ownCells = parts.cells.request(name, "none", "none");
-    const nothing = { service: undefined, release: undefined, mirroring: undefined, work: undefined, cells: undefined };
-    return Object.freeze({ name, redirect, lane: "fast", timeouts: ownTimeouts, ownCells, ...nothing });
+    const nothing = {
+      service: undefined,
+      release: undefined,
+      mirroring: undefined,
+      work: undefined,
+      fault: undefined,
+      cells: undefined,
+    };
+    return Object.freeze({
+      name,
+      redirect,
+      lane: "fast",
+      timeouts: ownTimeouts,
+      bodyBytes,
+      rateLimit,
+      ownCells,
+      ...nothing,
+    });
   }
   const service = named(services, spec.service);
-  const { timeouts } = service;
+  const timeouts = Object.freeze({ ...service.timeouts, ...spec.timeouts });
   const release = spec.release === undefined ? undefined : named(releases, spec.release);
   return Object.freeze({
     name,
@@ -272,6 +300,9 @@ function buildRoute(
     work: RouteWork.of(spec, service, config),
     lane: laneOf(service.spec),
     timeouts,
+    bodyBytes,
+    rateLimit,
+    fault: fault && new Fault(name, fault, routeCells),
     ownCells: parts.cells.request(name, service.name, "none"),
     cells: Object.freeze(
       [...service.versions.keys()].map((version) => parts.cells.request(name, service.name, version)),
@@ -293,7 +324,7 @@ function mirroringOf(
   return new Mirroring(spec, salt, service, version, cells.mirror(spec.release, spec.version));
 }
 /** Where nothing is forwarded, only the client can be slow. */
-const ownTimeouts: Timeouts = Object.freeze({ connectMs: 0, responseHeadersMs: 0, idleMs: 60_000 });
+const ownTimeouts: Timeouts = Object.freeze({ connectMs: 0, responseHeadersMs: 0, idleMs: 60_000, totalMs: 0 });
 
 /** The configuration was validated, so a missing name is a defect of Perch and must not pass for an empty one. */
 function named<T>(map: ReadonlyMap<string, T>, name: string): T {

@@ -14,6 +14,8 @@ export interface Timeouts {
   readonly responseHeadersMs: number;
   /** Between two pieces of a body, either way. */
   readonly idleMs: number;
+  /** From the request's first octet to the answer's last; 0: no limit. */
+  readonly totalMs: number;
 }
 
 /** How many checks in a row change what is believed of an endpoint. */

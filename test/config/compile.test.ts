@@ -65,7 +65,12 @@ describe("what a configuration compiles to", () => {
       redirect: undefined,
       headers: { request: undefined, response: undefined },
     });
-    expect(only(services).timeouts).toEqual({ connectMs: 2_000, responseHeadersMs: 30_000, idleMs: 60_000 });
+    expect(only(services).timeouts).toEqual({
+      connectMs: 2_000,
+      responseHeadersMs: 30_000,
+      idleMs: 60_000,
+      totalMs: 0,
+    });
   });
 
   test("the first version of the file is the default, also where names look like numbers", () => {

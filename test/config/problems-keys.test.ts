@@ -44,8 +44,8 @@ const cases: readonly (readonly [string, string, string, readonly string[]])[] =
   [
     "a key of a later version in a route",
     "    match: {",
-    "    rewrite: /\n    match: {",
-    ['35:5: error: "rewrite" is not supported by this version of Perch'],
+    "    retries: {}\n    match: {",
+    ['35:5: error: "retries" is not supported by this version of Perch'],
   ],
   [
     "workers that are no number",

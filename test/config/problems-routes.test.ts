@@ -152,6 +152,62 @@ const cases: readonly (readonly [string, string, readonly string[]])[] = [
     "redirect: { path: /new }, match: { path: { exact: /a } }, rewrite: { host: b }",
     ['38:76: error: "rewrite" has no use beside a redirect, which Perch answers itself'],
   ],
+  [
+    "a rate limit by an attribute that there is not",
+    "service: shop, rateLimit: { by: userID, requests: 5 }",
+    ['38:50: error: unknown attribute "userID"; did you mean "userId"?'],
+  ],
+  [
+    "a rate limit without a number",
+    "service: shop, rateLimit: { per: 1m }",
+    ['38:44: error: a rate limit needs the key "requests"'],
+  ],
+  [
+    "a rate limit of nothing",
+    "service: shop, rateLimit: { requests: 0 }",
+    ["38:56: error: 0 is too small: a number of requests is 1 at least"],
+  ],
+  [
+    "a fault",
+    "service: shop, fault: { abort: { status: 503 } }",
+    ['38:33: warning: route "last" breaks requests on purpose'],
+  ],
+  [
+    "a fault that is none",
+    "service: shop, fault: {}",
+    ["38:40: error: a fault needs at least one of the keys delay, abort"],
+  ],
+  [
+    "an abort with a good answer",
+    "service: shop, fault: { abort: { status: 200 } }",
+    [
+      '38:33: warning: route "last" breaks requests on purpose',
+      "38:59: error: 200 is too small: an error's status is 400 at least",
+    ],
+  ],
+  [
+    "a delay without end",
+    "service: shop, fault: { delay: { for: 2m } }",
+    ['38:33: warning: route "last" breaks requests on purpose', "38:56: error: 2m is not between 1ms and 1m"],
+  ],
+  [
+    "a fault's condition on an attribute that there is not",
+    "service: shop, fault: { delay: { for: 1s, when: { ap: 1 } } }",
+    [
+      '38:33: warning: route "last" breaks requests on purpose',
+      '38:68: error: unknown attribute "ap"; did you mean "app"?',
+    ],
+  ],
+  [
+    "a route's own time to connect",
+    "service: shop, timeouts: { connect: 1s }",
+    ['38:45: error: unknown key "connect" in a route\'s timeouts; the keys are responseHeaders, idle, total'],
+  ],
+  [
+    "limits beside a redirect",
+    "redirect: { path: /new }, match: { path: { exact: /a } }, maxBodySize: 1, rateLimit: { requests: 1 }",
+    ['38:76: error: "maxBodySize" has no use beside a redirect, which Perch answers itself'],
+  ],
   ["a redirect to another scheme", "match: { scheme: http }, redirect: { scheme: https }", []],
 ];
 

@@ -10,6 +10,7 @@ export const fineOutcome: Outcome = {
   reason: "split",
   ruleName: undefined,
   fallback: false,
+  fault: undefined,
   rescued: false,
   method: "GET",
   host: "shop.example.com",

@@ -190,12 +190,24 @@ function commonNames(routes: readonly RouteConfig[], others: readonly RouteConfi
   return routes.map(({ name }) => name).filter((name) => names.has(name));
 }
 
+/** What of a route is told by its name only. */
+const changedParts = [
+  "redirect",
+  "rewrite",
+  "requestHeaders",
+  "responseHeaders",
+  "timeouts",
+  "maxBodySize",
+  "rateLimit",
+  "fault",
+] as const;
+
 function routeDetail(old: RouteConfig, next: RouteConfig): string | undefined {
   const parts: string[] = [];
   // As it is written, since compiled patterns hold functions, which are never equal.
   if (!isDeepStrictEqual(old.match, next.match)) parts.push("match");
   if (old.service !== next.service) parts.push(`service ${old.service ?? "none"} → ${next.service ?? "none"}`);
-  for (const key of ["redirect", "rewrite", "requestHeaders", "responseHeaders"] as const) {
+  for (const key of changedParts) {
     if (!isDeepStrictEqual(old[key], next[key])) parts.push(key);
   }
   if (old.release !== next.release) {

@@ -287,12 +287,13 @@ export class ClientConnection {
   #begin(head: FastHead, snapshot: Snapshot, octets: Buffer, to: number): HandoverCause | undefined {
     const { requests, gateway } = this.#context;
     const { framing, contentLength } = requests;
-    const { bodyBytes, headerBytes } = snapshot.config.limits;
-    if (bodyBytes > 0 && (framing === "chunked" || contentLength > bodyBytes)) return "body-limit";
+    const { headerBytes } = snapshot.config.limits;
     const exchange = new Exchange(gateway, this.#peer.caller(snapshot), head);
     const route = exchange.findRoute();
     if (route === undefined) return "no-route";
     if (route.lane === "standard") return "route";
+    const { bodyBytes } = route;
+    if (bodyBytes > 0 && (framing === "chunked" || contentLength > bodyBytes)) return "body-limit";
     // A chunked body is passed on framed here, and a copy is framed anew.
     if (framing === "chunked" && route.mirroring?.takes(head.method)) return "mirror-body";
     this.#closing = requests.closing;

@@ -14,6 +14,7 @@ import { copyFields, upstreamTarget } from "../upstream-head.ts";
 import { BodyReader } from "./body-reader.ts";
 import type { ChunkedSink } from "./chunked-reader.ts";
 import type { ClientConnection } from "./client-connection.ts";
+import { Deadline } from "./deadlines.ts";
 import type { FastContext } from "./fast-context.ts";
 import { latin1 } from "./octets.ts";
 import { PartialHead } from "./partial-head.ts";
@@ -67,6 +68,9 @@ export class FastForwarding implements UpstreamUser, Turn {
   #status = 0;
   #cutShort: ErrorCode | undefined;
   #mirror: Mirror | undefined;
+  /** Only where the route has a limit on the whole; and where the request is held on purpose. */
+  #total: Deadline | undefined;
+  #holdTimer: NodeJS.Timeout | undefined;
 
   constructor(context: FastContext, client: ClientConnection, parts: FastForwardingParts) {
     this.#context = context;
@@ -81,12 +85,51 @@ export class FastForwarding implements UpstreamUser, Turn {
 
   /** Begins, with what came of the body behind the head. Answers with the position where the next request starts. */
   start(octets: Buffer, from: number, to: number): number {
+    const { totalMs } = this.#timeouts;
+    if (totalMs > 0) this.#limitTotal(totalMs);
+    if (this.exchange.delayMs > 0) this.#hold(this.exchange.delayMs);
     if (this.#body === undefined) {
-      this.#tryNext();
+      if (this.#isHeld) this.#arm(0);
+      else this.#tryNext();
       return from;
     }
     this.#arm(this.#timeouts.idleMs);
     return this.#gather(this.#body, octets, from, to);
+  }
+
+  /** Whether it is held on purpose. */
+  get #isHeld(): boolean {
+    return this.#holdTimer !== undefined;
+  }
+
+  #hold(ms: number): void {
+    this.#holdTimer = setTimeout(() => {
+      this.#holdTimer = undefined;
+      if (this.#mayBeSent) this.onTurn();
+    }, ms);
+  }
+
+  #limitTotal(ms: number): void {
+    this.#total = new Deadline({ onDeadline: () => this.#onTotal() });
+    this.#context.deadlines.arm(this.#total, ms);
+  }
+
+  /** The request has taken as long as it may. Whom does it wait for? */
+  #onTotal(): void {
+    if (this.#response === "ended" || this.#client.outlet.pending) {
+      this.#cutShort = "client-closed";
+      this.#client.destroy();
+    } else if (this.#response === "awaited" && this.awaitsBody) this.#breakOff("request-timeout");
+    else {
+      if (this.#connection !== undefined) this.#attempts.failed("upstream-timeout");
+      this.#breakOff("upstream-timeout");
+    }
+  }
+
+  /** Nobody waits any more for what was held, or for the whole to take too long. */
+  #endTimers(): void {
+    clearTimeout(this.#holdTimer);
+    this.#total?.cancel();
   }
 
   /** Whether octets of the client still belong to this request. */
@@ -131,6 +174,7 @@ export class FastForwarding implements UpstreamUser, Turn {
 
   /** The client's connection is gone. */
   onClientGone(): void {
+    this.#endTimers();
     this.#response = "ended";
     this.#connection?.destroy();
     const error = this.#cutShort ?? "client-closed";
@@ -300,11 +344,17 @@ export class FastForwarding implements UpstreamUser, Turn {
       return to;
     }
     if (body.complete) this.#gathered += this.#bodyEnding();
-    // Until then it is not known whether chunks have any content, and nothing needs to wait for it upstream.
-    const begun = body.complete || body.framing !== "chunked" || body.bytes > 0;
-    if (begun && this.#attempts.count === 0) this.#tryNext();
+    const begun = this.#mayBeSent;
+    if (begun && this.#attempts.count === 0 && !this.#isHeld) this.#tryNext();
     if (begun && !this.#sent && !body.complete) this.#client.pauseBody();
+    if (begun && this.#isHeld) this.#arm(0);
     return end;
+  }
+
+  /** Before that it is not known whether chunks have any content, and nothing needs to wait for it upstream. */
+  get #mayBeSent(): boolean {
+    const body = this.#body;
+    return body === undefined || body.complete || body.framing !== "chunked" || body.bytes > 0;
   }
 
   readonly #gathering: ChunkedSink = {
@@ -473,6 +523,7 @@ export class FastForwarding implements UpstreamUser, Turn {
 
   /** The last octet has left. */
   #complete(): void {
+    this.#endTimers();
     this.exchange.end(this.#status, this.exchange.error);
     this.#client.requestEnded(this.#body);
   }

@@ -59,6 +59,10 @@ export class Forwarding implements Dispatcher.DispatchHandler, Answering, Turn {
   #cutShort: ErrorCode | undefined;
   #clientGone = false;
   #watching = false;
+  /** Only where the route has a limit on the whole; and where the request is held on purpose. */
+  #totalTimer: NodeJS.Timeout | undefined;
+  #delayTimer: NodeJS.Timeout | undefined;
+  #expired = false;
 
   constructor(context: ForwardContext, parts: ForwardParts) {
     this.#context = context;
@@ -86,11 +90,32 @@ export class Forwarding implements Dispatcher.DispatchHandler, Answering, Turn {
   }
 
   start(): this {
-    this.#sendTo(this.#attempts.next(this));
+    const { delayMs, route } = this.#exchange;
+    const totalMs = route?.timeouts.totalMs ?? 0;
+    if (totalMs > 0) this.#totalTimer = setTimeout(() => this.#onTotal(), totalMs);
+    if (delayMs > 0) this.#delayTimer = setTimeout(() => this.onTurn(), delayMs);
+    else this.#sendTo(this.#attempts.next(this));
     return this;
   }
 
+  /** The request has taken as long as it may. Whom does it wait for? */
+  #onTotal(): void {
+    if (this.#clientGone) return;
+    this.#expired = true;
+    this.#another = undefined;
+    if (this.#client.ended || this.#client.isBehind) {
+      this.#cutShort = "client-closed";
+      this.#client.cut();
+      return;
+    }
+    const uploads = this.#head.hasBody && !this.#client.requestComplete && !this.#client.headSent;
+    const code = uploads ? "request-timeout" : "upstream-timeout";
+    if (this.#controller === undefined) this.#fail(code);
+    else this.#controller.abort(new PerchError(code));
+  }
+
   onTurn(): void {
+    if (this.#client.ended || this.#clientGone) return;
     try {
       this.#sendTo(this.#attempts.next(this));
     } catch (error) {
@@ -106,19 +131,15 @@ export class Forwarding implements Dispatcher.DispatchHandler, Answering, Turn {
   }
 
   #send(endpoint: Endpoint): void {
-    const { service } = this.#exchange.route ?? {};
-    if (service === undefined) throw new TypeError("An exchange without a route was forwarded.");
+    const { service, timeouts } = this.#exchange.route ?? {};
+    if (service === undefined || timeouts === undefined)
+      throw new TypeError("An exchange without a route was forwarded.");
     this.#attempts.started(endpoint);
     this.#sent = false;
     this.#controller = undefined;
     if (this.#head.hasBody) {
       this.#body?.destroy();
-      this.#body = new RequestBody(
-        this.#client.body,
-        this.#exchange.snapshot.config.limits.bodyBytes,
-        this.#onReceived,
-        this.#kept,
-      );
+      this.#body = new RequestBody(this.#client.body, this.#exchange.bodyBytes, this.#onReceived, this.#kept);
       this.#watchClient();
     }
     const request = {
@@ -127,6 +148,8 @@ export class Forwarding implements Dispatcher.DispatchHandler, Answering, Turn {
       headers: attemptFields(this.#exchange, this.#headers),
       body: this.#body,
       servername: endpoint.address.host,
+      headersTimeout: timeouts.responseHeadersMs,
+      bodyTimeout: timeouts.idleMs,
       trailers: this.#trailers(),
     };
     this.#context.pools.get(endpoint, service).dispatch(request, this);
@@ -265,7 +288,7 @@ export class Forwarding implements Dispatcher.DispatchHandler, Answering, Turn {
     }
     const failure = failureOf(error, this.#sent);
     this.#attempts.failed(failure, error);
-    if (this.#client.headSent) {
+    if (this.#client.headSent || this.#expired) {
       this.#fail(failure);
       return;
     }
@@ -314,6 +337,8 @@ export class Forwarding implements Dispatcher.DispatchHandler, Answering, Turn {
 
   /** The client's response closed, whoever closed it: the one end of the exchange. */
   closed(): void {
+    clearTimeout(this.#totalTimer);
+    clearTimeout(this.#delayTimer);
     const complete = this.#client.finished;
     if (!complete) {
       this.#clientGone = true;

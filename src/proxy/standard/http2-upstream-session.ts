@@ -4,7 +4,6 @@ import tls from "node:tls";
 import type { Dispatcher } from "undici";
 import { type ErrorCode, PerchError } from "../../errors.ts";
 import type { EndpointAddress } from "../../upstream/endpoint-address.ts";
-import type { Timeouts } from "../../upstream/service-spec.ts";
 import { Http2UpstreamStream } from "./http2-upstream-stream.ts";
 import type { UpstreamRequest, Way } from "./pools.ts";
 import { upstreamTlsOptions } from "./upstream-tls-options.ts";
@@ -42,7 +41,6 @@ interface Waiting {
  * what can not be connected to, or does not speak HTTP/2, has seen no request.
  */
 export class Http2UpstreamSession {
-  readonly #timeouts: Timeouts;
   readonly #scheme: string;
   readonly #authority: string;
   readonly #socket: Socket;
@@ -62,7 +60,6 @@ export class Http2UpstreamSession {
 
   constructor(address: EndpointAddress, { timeouts, tls: security }: Way, owner: SessionOwner) {
     const { place, scheme, host } = address;
-    this.#timeouts = timeouts;
     this.#scheme = scheme;
     this.#authority = "port" in place ? `${host.includes(":") ? `[${host}]` : host}:${place.port}` : host;
     this.#owner = owner;
@@ -157,7 +154,7 @@ export class Http2UpstreamSession {
       session,
       scheme: this.#scheme,
       authority: this.#authority,
-      timeouts: this.#timeouts,
+      timeouts: { responseHeadersMs: request.headersTimeout, idleMs: request.bodyTimeout },
       wasSeen: (stream) => stream === undefined || stream <= this.lastStream,
       ended: (how) => this.#onEnded(how),
     }).start();

@@ -11,7 +11,7 @@ export interface StreamParts {
   readonly scheme: string;
   /** The endpoint's own, for requests that name none. */
   readonly authority: string;
-  readonly timeouts: Timeouts;
+  readonly timeouts: Pick<Timeouts, "responseHeadersMs" | "idleMs">;
   /** Whether the endpoint may have looked at this stream, by what it said as it went away. */
   readonly wasSeen: (stream: number | undefined) => boolean;
   readonly ended: (how: "ended" | "timed out") => void;

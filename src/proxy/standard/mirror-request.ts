@@ -43,8 +43,9 @@ export class MirrorRequest implements Mirror, Dispatcher.DispatchHandler {
 
   send(pool: UpstreamPool): void {
     if (this.#isOver) return;
-    const { method, target, body } = this.#order;
+    const { method, target, body, mirroring } = this.#order;
     const headers = this.#headers;
+    const { responseHeadersMs, idleMs } = mirroring.service.timeouts;
     this.#startedMs = this.#monotonicMs();
     const framed = typeof body === "number" ? [...headers, "content-length", String(body)] : [...headers];
     const request = {
@@ -53,6 +54,8 @@ export class MirrorRequest implements Mirror, Dispatcher.DispatchHandler {
       headers: framed,
       body: this.#body ?? null,
       servername: this.#servername,
+      headersTimeout: responseHeadersMs,
+      bodyTimeout: idleMs,
     };
     pool.dispatch(request, this);
   }

@@ -21,6 +21,9 @@ export interface UpstreamRequest {
   readonly body: Readable | null;
   /** The endpoint's name: undici takes connections by it. */
   readonly servername: string;
+  /** From the end of the request to the response's head, and between two pieces of its body, in milliseconds. */
+  readonly headersTimeout: number;
+  readonly bodyTimeout: number;
   /** What came behind the body, asked for once it has ended; sent by HTTP/2 only. */
   readonly trailers?: (() => readonly (readonly [string, string])[]) | undefined;
 }
@@ -91,15 +94,10 @@ function http1Pool(endpoint: Endpoint, { timeouts, tls }: Way): Pool {
   });
 }
 
+/** The other timeouts are told with each request. */
 function isSameWay(a: Way, b: Way): boolean {
   if (a === b) return true;
-  return (
-    a.protocol === b.protocol &&
-    a.tls?.digest === b.tls?.digest &&
-    a.timeouts.connectMs === b.timeouts.connectMs &&
-    a.timeouts.responseHeadersMs === b.timeouts.responseHeadersMs &&
-    a.timeouts.idleMs === b.timeouts.idleMs
-  );
+  return a.protocol === b.protocol && a.tls?.digest === b.tls?.digest && a.timeouts.connectMs === b.timeouts.connectMs;
 }
 
 function release(pool: UpstreamPool): void {

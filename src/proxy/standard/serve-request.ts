@@ -29,7 +29,7 @@ export function serveRequest(gateway: Gateway, context: ForwardContext, received
   const { client, caller, head, expectsContinue } = received;
   const exchange = new Exchange(gateway, caller, head ?? unreadableHead(received.method));
   try {
-    const ending = refusalOf(gateway, received) ?? exchange.begin();
+    const ending = refusalOf(gateway, received, exchange) ?? exchange.begin();
     if (ending === undefined && head !== undefined && exchange.attempts !== undefined) {
       const parts = { exchange, attempts: exchange.attempts, head, client, expectsContinue };
       return new Forwarding(context, parts).start();
@@ -42,13 +42,13 @@ export function serveRequest(gateway: Gateway, context: ForwardContext, received
   }
 }
 
-function refusalOf(gateway: Gateway, { head, refusal }: ReceivedRequest): ErrorCode | undefined {
+function refusalOf(gateway: Gateway, { head, refusal }: ReceivedRequest, exchange: Exchange): ErrorCode | undefined {
   if (refusal !== undefined) return refusal;
   if (head === undefined) return "bad-request";
-  const { limits } = gateway.snapshot.config;
-  const refused = headRefusal(head, limits);
+  const refused = headRefusal(head, gateway.snapshot.config.limits);
   if (refused !== undefined) return refused;
-  return limits.bodyBytes > 0 && (head.contentLength ?? 0) > limits.bodyBytes ? "body-too-large" : undefined;
+  const { bodyBytes } = exchange;
+  return bodyBytes > 0 && (head.contentLength ?? 0) > bodyBytes ? "body-too-large" : undefined;
 }
 
 function endItself(exchange: Exchange, ending: Ending, client: ClientSide): Answering {

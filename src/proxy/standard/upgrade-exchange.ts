@@ -36,6 +36,8 @@ export class UpgradeExchange implements HandshakeEvents, Turn {
   #earlyBytes = 0;
   #standIn: UpgradeStandIn;
   #handshake: UpgradeHandshake | undefined;
+  /** Only where the request is held on purpose. */
+  #delayTimer: NodeJS.Timeout | undefined;
 
   /** `early`: what the client sent behind the head. */
   constructor(
@@ -58,7 +60,9 @@ export class UpgradeExchange implements HandshakeEvents, Turn {
 
   start(): void {
     this.#client.on("data", this.#onEarly).on("end", this.#onGone).on("close", this.#onGone);
-    this.onTurn();
+    const { delayMs } = this.#exchange;
+    if (delayMs > 0) this.#delayTimer = setTimeout(() => this.onTurn(), delayMs);
+    else this.onTurn();
   }
 
   onTurn(): void {
@@ -153,6 +157,7 @@ export class UpgradeExchange implements HandshakeEvents, Turn {
   };
 
   readonly #onGone = (): void => {
+    clearTimeout(this.#delayTimer);
     this.#unwatch();
     this.#handshake?.cancel();
     this.#client.destroy();

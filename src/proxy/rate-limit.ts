@@ -1,0 +1,79 @@
+import { createHash } from "node:crypto";
+import type { Address } from "../decide/address.ts";
+import type { Facts } from "../decide/facts.ts";
+import { canonicalText } from "../decide/value.ts";
+import type { RouteCells } from "../observe/cells.ts";
+import type { RateLimitSpec } from "../route/rate-limit-spec.ts";
+import type { Refusal } from "./own-answer.ts";
+import { TokenBuckets } from "./token-buckets.ts";
+
+/** Longer values are remembered by their digest: a client chooses how long they are. */
+const longestName = 64;
+
+/** The limit of one route. */
+export class RateLimit {
+  readonly #by: RateLimitSpec["by"];
+  readonly #buckets: TokenBuckets;
+  readonly #cells: RouteCells;
+
+  constructor(spec: RateLimitSpec, buckets: TokenBuckets, cells: RouteCells) {
+    this.#by = spec.by;
+    this.#buckets = buckets;
+    this.#cells = cells;
+  }
+
+  /** Counts a request; what it is answered where it is one too many. `nowMs` is of a monotonic clock. */
+  refuse(facts: Pick<Facts, "attribute" | "clientAddress">, nowMs: number): Refusal | undefined {
+    const waitMs = this.#buckets.take(this.#nameOf(facts), nowMs);
+    if (waitMs === 0) return undefined;
+    this.#cells.rateLimited.value++;
+    return { error: "rate-limited", status: 429, retryAfterSeconds: Math.max(1, Math.ceil(waitMs / 1000)) };
+  }
+
+  #nameOf(facts: Pick<Facts, "attribute" | "clientAddress">): string {
+    if (this.#by.kind === "attribute") {
+      const value = facts.attribute(this.#by.index);
+      if (value !== undefined) return `=${shortened(canonicalText(value))}`;
+    }
+    // Whoever leaves the attribute out must not go free.
+    return addressName(facts.clientAddress);
+  }
+}
+
+/** One subscriber has at least a /64 of IPv6, and may take a new address of it for each request. */
+function addressName(address: Address | undefined): string {
+  if (address === undefined) return "";
+  const [first, second] = address.words;
+  return address.text.includes(":") ? `${first}:${second}` : address.text;
+}
+
+function shortened(text: string): string {
+  return text.length > longestName ? createHash("sha256").update(text).digest("base64url") : text;
+}
+
+/** What limits know of requesters, from snapshot to snapshot: a reload gives nobody a fresh bucket. */
+export class RateLimitRegistry {
+  #buckets: ReadonlyMap<string, TokenBuckets> = new Map();
+
+  /** Starts the next generation. Nothing changes until its `commit`; left uncommitted it leaves no trace. */
+  next(): RateLimitGeneration {
+    const next = new Map<string, TokenBuckets>();
+    return {
+      buckets: (route, { by, requests, perMs, burst }) => {
+        // Another limit, or other requesters, are counted from the start.
+        const key = [route, by.kind === "attribute" ? `=${by.name}` : "", requests, perMs, burst].join(" ");
+        const buckets = this.#buckets.get(key) ?? new TokenBuckets({ requests, perMs, burst });
+        next.set(key, buckets);
+        return buckets;
+      },
+      commit: () => {
+        this.#buckets = next;
+      },
+    };
+  }
+}
+
+export interface RateLimitGeneration {
+  buckets(route: string, spec: RateLimitSpec): TokenBuckets;
+  commit(): void;
+}

@@ -1,0 +1,123 @@
+import { describe, expect, it } from "vitest";
+import { parseAddress } from "../../src/decide/address.ts";
+import { RouteCells } from "../../src/observe/route-cells.ts";
+import { RateLimit, RateLimitRegistry } from "../../src/proxy/rate-limit.ts";
+import type { RateLimitSpec } from "../../src/route/rate-limit-spec.ts";
+import { perch, upstream } from "../kit/freed.ts";
+import { exchange, lanes } from "../kit/one-service.ts";
+import { servePerch } from "../kit/served.ts";
+
+const one: RateLimitSpec = { by: { kind: "clientAddress" }, requests: 1, perMs: 60_000, burst: 1 };
+const cells = () => new RouteCells("all", { rateLimit: true, fault: false });
+
+function limit(spec: RateLimitSpec, registry = new RateLimitRegistry()): RateLimit {
+  return new RateLimit(spec, registry.next().buckets("all", spec), cells());
+}
+
+const from = (address: string, attribute?: string) => ({
+  clientAddress: parseAddress(address),
+  attribute: () => attribute,
+});
+
+/** Two requests, and whether the second counts as the same requester's. */
+const pairs: readonly (readonly [string, ReturnType<typeof from>, ReturnType<typeof from>, boolean])[] = [
+  ["one IPv4 address", from("192.0.2.1"), from("192.0.2.1"), true],
+  ["two IPv4 addresses", from("192.0.2.1"), from("192.0.2.2"), false],
+  ["an IPv4-mapped address", from("192.0.2.1"), from("::ffff:192.0.2.1"), true],
+  ["two addresses of one /64", from("2001:db8::1"), from("2001:db8::ffff:1"), true],
+  ["two /64 of one /48", from("2001:db8:0:1::1"), from("2001:db8:0:2::1"), false],
+];
+
+describe("a limit by client address", () => {
+  it.each(pairs)("%s", (_what, first, second, same) => {
+    const limited = limit(one);
+    expect(limited.refuse(first, 0)).toBeUndefined();
+    expect(limited.refuse(second, 0) !== undefined).toBe(same);
+  });
+});
+
+describe("a limit by an attribute", () => {
+  const byUser: RateLimitSpec = { ...one, by: { kind: "attribute", index: 0, name: "user" } };
+
+  it("follows the user from address to address", () => {
+    const limited = limit(byUser);
+    expect(limited.refuse(from("192.0.2.1", "ada"), 0)).toBeUndefined();
+    expect(limited.refuse(from("192.0.2.2", "ada"), 0)).toBeDefined();
+    expect(limited.refuse(from("192.0.2.1", "grace"), 0)).toBeUndefined();
+  });
+
+  it("counts by the address where the attribute is left out, which no value can imitate", () => {
+    const limited = limit(byUser);
+    expect(limited.refuse(from("192.0.2.1"), 0)).toBeUndefined();
+    expect(limited.refuse(from("192.0.2.9", "192.0.2.1"), 0)).toBeUndefined();
+    expect(limited.refuse(from("192.0.2.1"), 0)).toBeDefined();
+  });
+
+  it("tells long values apart", () => {
+    const limited = limit(byUser);
+    expect(limited.refuse(from("192.0.2.1", `${"x".repeat(9000)}a`), 0)).toBeUndefined();
+    expect(limited.refuse(from("192.0.2.1", `${"x".repeat(9000)}b`), 0)).toBeUndefined();
+    expect(limited.refuse(from("192.0.2.1", `${"x".repeat(9000)}a`), 0)).toBeDefined();
+  });
+});
+
+describe("what limits know", () => {
+  it("outlives a reload that leaves the limit as it is, and no other; one that failed changes nothing", () => {
+    const registry = new RateLimitRegistry();
+    const generation = registry.next();
+    new RateLimit(one, generation.buckets("all", one), cells()).refuse(from("192.0.2.1"), 0);
+    generation.commit();
+    const changed = { ...one, burst: 2 };
+    registry.next().buckets("all", changed);
+    expect(limit(one, registry).refuse(from("192.0.2.1"), 0)).toBeDefined();
+    expect(limit(changed, registry).refuse(from("192.0.2.1"), 0)).toBeUndefined();
+  });
+});
+
+describe.each(lanes)("a rate limit in the $lane lane", ({ fastLane }) => {
+  it("answers 429 with the seconds to wait, counts it, and lets the connection and other routes go on", async () => {
+    const stable = await upstream("stable");
+    const { port, metric } = await perch(`
+fastLane: ${fastLane}
+services: { shop: { versions: { stable: { endpoints: ["${stable.origin}"] } } } }
+releases: { shop: { split: { stable: 1 } } }
+routes:
+  - { name: few, match: { path: { prefix: /few } }, service: shop, release: shop, rateLimit: { requests: 2, per: 1h } }
+  - { name: moved, match: { path: { prefix: /moved } }, redirect: { path: / }, rateLimit: { requests: 1, per: 1h } }
+  - { name: all, service: shop }`);
+    const get = (path: string) => `GET ${path} HTTP/1.1\r\nHost: a\r\n`;
+    const paths = ["/few", "/few", "/few", "/moved", "/moved", "/all"];
+    const sent = `${paths.map((path) => `${get(path)}\r\n`).join("")}${get("/few")}Connection: close\r\n\r\n`;
+    const answers = await exchange(port, sent);
+    expect(answers.match(/HTTP\/1.1 \d+/g)?.map((line) => line.slice(9))).toEqual([
+      "200",
+      "200",
+      "429",
+      "302",
+      "429",
+      "200",
+      "429",
+    ]);
+    expect(answers).toContain("x-perch-error: rate-limited");
+    expect(answers).toMatch(/\r\nRetry-After: 1[78]\d\d\r\n/);
+    expect(answers.match(/Set-Cookie/g)).toHaveLength(2);
+    expect(await metric('perch_rate_limited_total{route="few"}')).toBe(2);
+    const series = 'route="few",service="shop",version="none",code="429",method="GET"';
+    expect(await metric(`perch_requests_total{${series}}`)).toBe(2);
+    expect(await metric('perch_decisions_total{release="shop",version="stable",reason="split"}')).toBe(2);
+    expect(stable.seen).toHaveLength(3);
+  });
+});
+
+it("a reload gives nobody a fresh bucket", async () => {
+  const stable = await upstream("stable");
+  const yaml = (more: string) => `
+services: { shop: { versions: { stable: { endpoints: ["${stable.origin}"] } } } }
+routes: [{ name: few, service: shop, rateLimit: { requests: 1, per: 1h }${more} }]`;
+  const served = await servePerch(yaml(""));
+  const status = async () => (await fetch(served.origin)).status;
+  expect([await status(), await status()]).toEqual([200, 429]);
+  await served.write(yaml(", maxBodySize: 1KiB"));
+  await expect.poll(() => served.metric('perch_config_reloads_total{result="success"}')).toBe(1);
+  expect(await status()).toBe(429);
+});
