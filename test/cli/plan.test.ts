@@ -144,7 +144,9 @@ describe("what a reload does", () => {
     {
       sentence: "a service's default and timeouts",
       edit: [["default: stable,", "default: canary, timeouts: { connect: 1s },"]],
-      changes: [{ kind: "changed", what: "service", name: "shop", detail: "default stable → canary, timeouts" }],
+      changes: [
+        { kind: "changed", what: "service", name: "shop", detail: "default stable → canary, timeouts.connect" },
+      ],
     },
     {
       sentence: "an attribute's type and sources",

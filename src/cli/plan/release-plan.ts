@@ -1,6 +1,7 @@
-import type { CompiledConfig } from "../../config/compiled-config.ts";
+import type { CompiledConfig, MirrorSpec } from "../../config/compiled-config.ts";
 import type { ReleaseSpec } from "../../decide/release.ts";
 import { cohortOf, defaultOnly, drawsPercent, testsFacts } from "./cohort.ts";
+import { mirrorNotes } from "./mirror-notes.ts";
 import { releaseNotes } from "./release-notes.ts";
 import { pinsCarryOver, type Simulation, simulate } from "./simulate.ts";
 
@@ -53,7 +54,7 @@ function planRelease(
   if (was === undefined || will === undefined) throw new TypeError(`No configuration has release ${name}.`);
   const defaults = defaultsFor(name, was, will, old, next);
   const cohorts = defaults.flatMap((one) => planCohorts(was, will, one, units));
-  const notes = notesOn(before, after);
+  const notes = notesOn(before, after, mirrorNotes(mirrorOf(old, name), mirrorOf(next, name)));
   return {
     release: name,
     change: changeOf(before, after, cohorts, notes),
@@ -63,10 +64,18 @@ function planRelease(
   };
 }
 
-function notesOn(before: ReleaseSpec | undefined, after: ReleaseSpec | undefined): string[] {
-  if (before === undefined) return ["the release is new: until now the default of its services answered"];
-  if (after === undefined) return ["the release goes: from now on the default of its services answers"];
-  return releaseNotes(before, after);
+function mirrorOf({ mirrors }: CompiledConfig, release: string): MirrorSpec | undefined {
+  return mirrors.find((mirror) => mirror.release === release);
+}
+
+function notesOn(
+  before: ReleaseSpec | undefined,
+  after: ReleaseSpec | undefined,
+  ofMirror: readonly string[],
+): string[] {
+  if (before === undefined) return ["the release is new: until now the default of its services answered", ...ofMirror];
+  if (after === undefined) return ["the release goes: from now on the default of its services answers", ...ofMirror];
+  return [...releaseNotes(before, after), ...ofMirror];
 }
 
 function changeOf(

@@ -1,10 +1,11 @@
 import { isDeepStrictEqual } from "node:util";
 import { addressText } from "../../config/address-text.ts";
-import type { CompiledConfig, ListenerSpec } from "../../config/compiled-config.ts";
+import type { CompiledConfig, ListenerSpec, TracingSpec } from "../../config/compiled-config.ts";
 import type { RouteConfig } from "../../config/route-schema.ts";
 import type { Config } from "../../config/schema.ts";
 import { describeSpec } from "../../upstream/endpoint-spec.ts";
 import type { ServiceSpec } from "../../upstream/service-spec.ts";
+import { type ServicePair, serviceDetail, versionDetail } from "./service-changes.ts";
 
 /** One thing that a reload adds, removes or changes. */
 export interface Change {
@@ -35,7 +36,7 @@ export function planReload(old: ConfigPair, next: ConfigPair): ReloadPlan {
       ...settingChanges(old.compiled, next.compiled),
       ...listenerChanges(old.compiled.listeners, next.compiled.listeners),
       ...named("attribute", old.compiled.attributes, next.compiled.attributes, attributeDetail),
-      ...serviceChanges(old.compiled.services, next.compiled.services),
+      ...serviceChanges(old, next),
       ...named("release", old.compiled.releases, next.compiled.releases, () => undefined),
       ...routeChanges(old.config.routes, next.config.routes),
     ],
@@ -81,6 +82,8 @@ function settings({
   trustUnixSockets,
   exposeVersion,
   pathNormalisation,
+  fastLane,
+  tracing,
   accessLog,
   limits,
   dns,
@@ -90,6 +93,8 @@ function settings({
       [...trustedProxies.map(({ text }) => text), ...(trustUnixSockets ? ["unix"] : [])].join(", ") || "none",
     exposeVersion: String(exposeVersion),
     pathNormalisation,
+    fastLane,
+    tracing: tracingText(tracing),
     "accessLog.sample": String(accessLog.sample),
     "dns.servers": dns.servers.join(", ") || "the system's",
     "dns.minTtl": String(dns.minTtlMs),
@@ -109,6 +114,13 @@ function settings({
 }
 
 const limitText = (limit: number): string => (limit === Number.POSITIVE_INFINITY ? "none" : String(limit));
+
+function tracingText(tracing: TracingSpec | undefined): string {
+  if (tracing === undefined) return "off";
+  const { sample, trustIncoming, serviceName, otlp } = tracing;
+  const to = otlp === undefined ? "" : `, to ${otlp.endpoint}`;
+  return `sample ${sample}, continued from ${trustIncoming}, as ${serviceName}${to}`;
+}
 
 /** Which listeners there are takes a restart, and is told there. */
 function listenerChanges(old: readonly ListenerSpec[], next: readonly ListenerSpec[]): Change[] {
@@ -146,29 +158,30 @@ function attributeDetail<T extends CompiledConfig["attributes"][number]>(old: T,
   return parts.length === 0 ? undefined : parts.join(", ");
 }
 
-function serviceChanges(old: readonly ServiceSpec[], next: readonly ServiceSpec[]): Change[] {
-  const same = () => undefined;
+function serviceChanges(old: ConfigPair, next: ConfigPair): Change[] {
+  const [before, after] = [old.compiled.services, next.compiled.services];
   return [
-    ...named("service", old, next, serviceDetail),
-    ...named("version", old.flatMap(versionsOf), next.flatMap(versionsOf), same),
-    ...named("endpoint", old.flatMap(endpointsOf), next.flatMap(endpointsOf), same),
+    ...named("service", servicesOf(old), servicesOf(next), serviceDetail),
+    ...named(
+      "version",
+      old.config.services.flatMap(versionsOf),
+      next.config.services.flatMap(versionsOf),
+      (one, other) => versionDetail(one.version, other.version),
+    ),
+    ...named("endpoint", before.flatMap(endpointsOf), after.flatMap(endpointsOf), () => undefined),
   ];
 }
 
-function serviceDetail(old: ServiceSpec, next: ServiceSpec): string | undefined {
-  const parts: string[] = [];
-  if (old.defaultVersion !== next.defaultVersion) parts.push(`default ${old.defaultVersion} → ${next.defaultVersion}`);
-  if (old.protocol !== next.protocol) parts.push(`protocol ${old.protocol} → ${next.protocol}`);
-  if (!isDeepStrictEqual(old.timeouts, next.timeouts)) parts.push("timeouts");
-  if (old.balance !== next.balance) parts.push(`balance ${old.balance} → ${next.balance}`);
-  for (const key of ["health", "outlier", "retries", "limits"] as const) {
-    if (!isDeepStrictEqual(old[key], next[key])) parts.push(key);
-  }
-  return parts.length === 0 ? undefined : parts.join(", ");
+function servicesOf({ config, compiled }: ConfigPair): ServicePair[] {
+  const specs = new Map(compiled.services.map((spec) => [spec.name, spec]));
+  return config.services.flatMap(({ name, value: written }) => {
+    const spec = specs.get(name);
+    return spec === undefined ? [] : [{ name, written, spec }];
+  });
 }
 
-function versionsOf({ name, versions }: ServiceSpec): Named[] {
-  return versions.map((version) => ({ name: `${name}/${version.name}` }));
+function versionsOf({ name, value }: Config["services"][number]) {
+  return value.versions.map((version) => ({ name: `${name}/${version.name}`, version }));
 }
 
 function endpointsOf({ name, versions }: ServiceSpec): Named[] {
@@ -210,6 +223,7 @@ function routeDetail(old: RouteConfig, next: RouteConfig): string | undefined {
   for (const key of changedParts) {
     if (!isDeepStrictEqual(old[key], next[key])) parts.push(key);
   }
+  if (old.mirror !== next.mirror) parts.push(`mirror ${old.mirror} → ${next.mirror}`);
   if (old.release !== next.release) {
     parts.push(`release ${old.release ?? "none"} → ${next.release ?? "none"}, its users are drawn anew`);
   }
