@@ -191,7 +191,9 @@ describe("whoever is slow", () => {
   it("a flood of interim answers waits for a client that does not read", async () => {
     let written = 0;
     // Large ones: those that are small cost seconds until they fill the buffers of two connections.
-    const flood = Buffer.from(`HTTP/1.1 103 Early Hints\r\nLink: </${"x".repeat(8_000)}>; rel=preload\r\n\r\n`.repeat(12));
+    const flood = Buffer.from(
+      `HTTP/1.1 103 Early Hints\r\nLink: </${"x".repeat(8_000)}>; rel=preload\r\n\r\n`.repeat(12),
+    );
     const stable = await rawUpstream((socket) => {
       const pour = (error?: Error | null) => {
         if (error || written > 64 * 1024 * 1024) return;
