@@ -71,7 +71,7 @@ test("it holds what is run and read, and nothing of the checkout besides", async
   const listed = await run("tar", ["-tzf", tarball], folder);
   const top = new Set(listed.split("\n").map((path) => path.split("/")[1]));
   expect([...top].filter((name) => name !== undefined).sort()).toEqual(
-    ["LICENSE", "README.md", "config", "dist", "package.json"].sort(),
+    ["LICENSE", "README.md", "README.zh-CN.md", "config", "dist", "docs", "package.json"].sort(),
   );
   expect(listed).not.toMatch(/\.test\.|(?<!\.d)\.ts$/m);
 });
