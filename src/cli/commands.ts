@@ -43,4 +43,9 @@ export const commands: readonly CommandEntry[] = [
     summary: "Make a signed, expiring token that lets a tester choose a version.",
     load: async () => (await import("./token.ts")).token,
   },
+  {
+    name: "import",
+    summary: "Make a configuration of what you have: Ingresses of ingress-nginx with their canaries.",
+    load: async () => (await import("./import.ts")).importCommand,
+  },
 ];

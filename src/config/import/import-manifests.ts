@@ -1,0 +1,47 @@
+import { Draft, type Note } from "./draft.ts";
+import { importIngresses } from "./ingress-nginx.ts";
+import { type Manifest, parseManifests, titleOf } from "./manifests.ts";
+import { writeDraft } from "./write-draft.ts";
+
+/** A file of what people have: Ingresses, HTTPRoutes, VirtualServices … */
+export interface ImportSource {
+  readonly file: string;
+  readonly text: string;
+}
+
+export type Imported =
+  | { readonly ok: true; readonly config: string; readonly notes: readonly Note[] }
+  | { readonly ok: false; readonly problem: string };
+
+/** Makes a configuration of what other gateways are configured by. Never throws. */
+export function importManifests(sources: readonly ImportSource[]): Imported {
+  const manifests: Manifest[] = [];
+  for (const { file, text } of sources) {
+    const parsed = parseManifests(text, file);
+    if (!parsed.ok) return parsed;
+    manifests.push(...parsed.manifests);
+  }
+  const draft = new Draft();
+  importIngresses(manifests, draft);
+  for (const manifest of manifests) {
+    if (!known.has(manifest.kind)) draft.note(titleOf(manifest), "not read: Perch knows nothing like it");
+  }
+  if (draft.routes.length === 0) {
+    return { ok: false, problem: `nothing to import: no ${[...importable].join(", ")} that leads anywhere was found` };
+  }
+  const config = writeDraft(
+    draft,
+    sources.map(({ file }) => file),
+  );
+  return { ok: true, config, notes: draft.notes };
+}
+
+const importable: ReadonlySet<string> = new Set(["Ingress"]);
+const known: ReadonlySet<string> = new Set([
+  ...importable,
+  "Service",
+  "IngressClass",
+  "ConfigMap",
+  "Secret",
+  "Namespace",
+]);

@@ -1,0 +1,58 @@
+import { parseAllDocuments } from "yaml";
+import { type Loose, listIn, mapIn, textIn } from "./loose.ts";
+
+/** One object of a cluster, as `kubectl` takes and gives it. */
+export interface Manifest {
+  readonly kind: string;
+  /** Without the version: `networking.k8s.io`; empty for the core. */
+  readonly group: string;
+  readonly namespace: string;
+  readonly name: string;
+  readonly annotations: Loose;
+  readonly spec: Loose;
+}
+
+export type Manifests =
+  | { readonly ok: true; readonly manifests: readonly Manifest[] }
+  | { readonly ok: false; readonly problem: string };
+
+/** Reads a YAML stream (or JSON) of objects, of lists of them, or both. Never throws. */
+export function parseManifests(text: string, file: string): Manifests {
+  const documents = parseAllDocuments(text, { merge: true });
+  const manifests: Manifest[] = [];
+  for (const document of "empty" in documents ? [] : documents) {
+    const [error] = document.errors;
+    if (error !== undefined) return { ok: false, problem: `${file}: ${error.message.split("\n")[0]}` };
+    try {
+      manifests.push(...flatten(document.toJS()));
+    } catch (error) {
+      // Aliases that unfold to more than any real file does.
+      return { ok: false, problem: `${file}: ${error instanceof Error ? error.message : String(error)}` };
+    }
+  }
+  return { ok: true, manifests };
+}
+
+function flatten(value: unknown): Manifest[] {
+  const object = mapIn(value);
+  if (Array.isArray(object["items"])) return listIn(object["items"]).flatMap(flatten);
+  const kind = textIn(object["kind"]);
+  if (kind === "") return [];
+  const metadata = mapIn(object["metadata"]);
+  const apiVersion = textIn(object["apiVersion"]);
+  return [
+    {
+      kind,
+      group: apiVersion.includes("/") ? apiVersion.slice(0, apiVersion.indexOf("/")) : "",
+      namespace: textIn(metadata["namespace"]) || "default",
+      name: textIn(metadata["name"]),
+      annotations: mapIn(metadata["annotations"]),
+      spec: mapIn(object["spec"]),
+    },
+  ];
+}
+
+/** How messages call it. */
+export function titleOf({ kind, namespace, name }: Manifest): string {
+  return `${kind} ${namespace}/${name}`;
+}

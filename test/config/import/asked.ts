@@ -1,0 +1,38 @@
+import { importManifests } from "../../../src/config/import/import-manifests.ts";
+import { createEngine, type EngineRequest } from "../../../src/index.ts";
+
+export interface ImportedConfig {
+  readonly config: string;
+  /** "where: what", a note each. */
+  readonly notes: readonly string[];
+  /** The version that serves a request: `service/version`, or undefined where no route takes it. */
+  served(request: Partial<EngineRequest>): string | undefined;
+  /** The share of new visitors whom this version serves. */
+  share(version: string, request?: Partial<EngineRequest>): number;
+}
+
+const visitors = 2_000;
+
+/** Imports a YAML text and asks the configuration that comes of it. */
+export function imported(yaml: string): ImportedConfig {
+  const result = importManifests([{ file: "cluster.yaml", text: yaml }]);
+  if (!result.ok) throw new Error(result.problem);
+  const engine = createEngine(result.config, { env: {} });
+  const decide = (request: Partial<EngineRequest>) => {
+    const headers = { host: "shop.example.com", ...request.headers };
+    return engine.decide({ method: "GET", url: "/", ...request, headers });
+  };
+  return {
+    config: result.config,
+    notes: result.notes.map(({ where, what }) => `${where}: ${what}`),
+    served(request) {
+      const { service, served } = decide(request);
+      return service === null ? undefined : `${service}/${served}`;
+    },
+    share(version, request = {}) {
+      let count = 0;
+      for (let visitor = 0; visitor < visitors; visitor++) if (decide(request).served === version) count++;
+      return count / visitors;
+    },
+  };
+}

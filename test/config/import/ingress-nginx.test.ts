@@ -1,0 +1,255 @@
+import { describe, expect, test } from "vitest";
+import { importManifests } from "../../../src/config/import/import-manifests.ts";
+import { imported } from "./asked.ts";
+
+const annotations = (values: Readonly<Record<string, string>>) =>
+  JSON.stringify(
+    Object.fromEntries(Object.entries(values).map(([name, value]) => [`nginx.ingress.kubernetes.io/${name}`, value])),
+  );
+
+interface Path {
+  readonly path: string;
+  readonly type?: string;
+  readonly service: string;
+}
+
+function ingress(
+  name: string,
+  values: Readonly<Record<string, string>>,
+  paths: readonly Path[],
+  host = "shop.example.com",
+): string {
+  const rules = paths.map(
+    ({ path, type = "Prefix", service }) =>
+      `{ path: ${JSON.stringify(path)}, pathType: ${type}, backend: { service: { name: ${service}, port: { number: 80 } } } }`,
+  );
+  return `
+apiVersion: networking.k8s.io/v1
+kind: Ingress
+metadata: { name: ${name}, namespace: shop, annotations: ${annotations(values)} }
+spec: { ingressClassName: nginx, rules: [{ host: "${host}", http: { paths: [${rules.join(", ")}] } }] }
+`;
+}
+
+const main = ingress("web", {}, [{ path: "/", service: "shop" }]);
+
+/** The usual pair, with these annotations on the canary. */
+function pair(values: Readonly<Record<string, string>>, mainValues: Readonly<Record<string, string>> = {}): string {
+  return [
+    ingress("web", mainValues, [{ path: "/", service: "shop" }]),
+    ingress("web-canary", { canary: "true", ...values }, [{ path: "/", service: "shop-next" }]),
+  ].join("---");
+}
+
+describe("whom a canary Ingress takes, as its documentation and balancer.lua have it", () => {
+  const byHeader = { "canary-by-header": "X-Canary" };
+  const byValue = { ...byHeader, "canary-by-header-value": "next" };
+  const byPattern = { ...byHeader, "canary-by-header-pattern": "^v[0-9]+$" };
+  const byCookie = { "canary-by-cookie": "beta" };
+  test.each([
+    ["always in the header", byHeader, { "x-canary": "always" }, "canary"],
+    ["never in the header", byHeader, { "x-canary": "never" }, "stable"],
+    [
+      "never in the header, though the weight is all",
+      { ...byHeader, "canary-weight": "100" },
+      { "x-canary": "never" },
+      "stable",
+    ],
+    [
+      "another value in the header: the weight decides",
+      { ...byHeader, "canary-weight": "100" },
+      { "x-canary": "maybe" },
+      "canary",
+    ],
+    ["the value", byValue, { "x-canary": "next" }, "canary"],
+    ["another value", byValue, { "x-canary": "nextt" }, "stable"],
+    ["always means nothing where a value is set", byValue, { "x-canary": "always" }, "stable"],
+    [
+      "never means nothing where a value is set",
+      { ...byValue, "canary-weight": "100" },
+      { "x-canary": "never" },
+      "canary",
+    ],
+    ["the pattern", byPattern, { "x-canary": "v12" }, "canary"],
+    ["not the pattern", byPattern, { "x-canary": "v12x" }, "stable"],
+    ["the pattern means nothing beside a value", { ...byPattern, ...byValue }, { "x-canary": "v12" }, "stable"],
+    ["always in the cookie", byCookie, { cookie: "beta=always" }, "canary"],
+    [
+      "never in the cookie, though the weight is all",
+      { ...byCookie, "canary-weight": "100" },
+      { cookie: "beta=never" },
+      "stable",
+    ],
+    ["another value in the cookie", byCookie, { cookie: "beta=1" }, "stable"],
+    [
+      "the header before the cookie",
+      { ...byHeader, ...byCookie },
+      { "x-canary": "never", cookie: "beta=always" },
+      "stable",
+    ],
+    ["the cookie before the weight", { ...byCookie, "canary-weight": "0" }, { cookie: "beta=always" }, "canary"],
+    ["the header's name in any case", { "canary-by-header": "x-CANARY" }, { "X-Canary": "always" }, "canary"],
+  ])("%s", (_what, values, headers: Record<string, string>, version) => {
+    expect(imported(pair(values)).served({ headers })).toBe(`shop/${version}`);
+  });
+
+  test.each([
+    ["no weight", {}, 0],
+    ["a weight", { "canary-weight": "30" }, 0.3],
+    ["a weight of a total", { "canary-weight": "30", "canary-weight-total": "300" }, 0.1],
+    ["a total that is not above 100 counts as 100", { "canary-weight": "30", "canary-weight-total": "50" }, 0.3],
+    ["a weight above the total", { "canary-weight": "130" }, 1],
+  ])("%s", (_what, values, share) => {
+    // Five standard deviations of 2,000 draws.
+    expect(Math.abs(imported(pair(values)).share("canary") - share)).toBeLessThanOrEqual(0.052);
+  });
+});
+
+describe("affinity", () => {
+  test("without it each request was drawn anew, and a note says that users stay now", () => {
+    const { config, notes } = imported(pair({ "canary-weight": "10" }));
+    expect(config).not.toContain("sticky");
+    expect(notes.join()).toContain("keeps each user on one version");
+  });
+
+  test("sticky, the default, keeps users whatever the weight becomes", () => {
+    const { config } = imported(
+      pair(
+        { "canary-weight": "10" },
+        { affinity: "cookie", "session-cookie-max-age": "3600", "session-cookie-samesite": "Strict" },
+      ),
+    );
+    expect(config).toMatch(
+      /whenWeightsChange: hold\s+onWeightZero: drain\s+cookie:\s+maxAge: 3600s\s+sameSite: strict/,
+    );
+  });
+
+  test("legacy lets users follow the weight", () => {
+    const { config } = imported(pair({}, { affinity: "cookie", "affinity-canary-behavior": "legacy" }));
+    expect(config).not.toContain("hold");
+  });
+});
+
+describe("which Ingress takes a request", () => {
+  const many = [
+    ingress("web", {}, [
+      { path: "/", service: "root" },
+      { path: "/api", service: "api" },
+      { path: "/api/v2", service: "api-two" },
+      { path: "/api/v2", type: "Exact", service: "api-exact" },
+    ]),
+    ingress("wild", {}, [{ path: "/", service: "wild" }], "*.example.com"),
+  ].join("---");
+  test.each([
+    ["/", "shop.example.com", "root"],
+    ["/apix", "shop.example.com", "root"],
+    ["/api", "shop.example.com", "api"],
+    ["/api/v1", "shop.example.com", "api"],
+    ["/api/v2", "shop.example.com", "api-exact"],
+    ["/api/v2/x", "shop.example.com", "api-two"],
+    ["/api", "other.example.com", "wild"],
+  ])("%s of %s: %s", (url, host, service) => {
+    expect(imported(many).served({ url, headers: { host } })).toBe(`${service}/stable`);
+  });
+
+  test("patterns are tried without regard to case, longer ones first", () => {
+    const regex = ingress("web", { "use-regex": "true" }, [
+      { path: "/items/[0-9]+", type: "ImplementationSpecific", service: "items" },
+      { path: "/", type: "ImplementationSpecific", service: "root" },
+    ]);
+    expect(imported(regex).served({ url: "/ITEMS/12" })).toBe("items/stable");
+    expect(imported(regex).served({ url: "/items/x" })).toBe("root/stable");
+  });
+
+  test("a canary takes its own path only", () => {
+    const both = [
+      ingress("web", {}, [
+        { path: "/", service: "shop" },
+        { path: "/admin", service: "admin" },
+      ]),
+      ingress("web-canary", { canary: "true", "canary-weight": "100" }, [{ path: "/", service: "shop-next" }]),
+    ].join("---");
+    expect(imported(both).served({ url: "/" })).toBe("shop/canary");
+    expect(imported(both).served({ url: "/admin" })).toBe("admin/stable");
+  });
+});
+
+describe("what can not be taken over is said", () => {
+  test.each([
+    [
+      "a canary without a main Ingress",
+      `${main}---${ingress("lost", { canary: "true" }, [{ path: "/x", service: "x" }])}`,
+      "Ingress shop/lost: no other Ingress has shop.example.com/x",
+    ],
+    [
+      "a second canary",
+      `${pair({})}---${ingress("more", { canary: "true" }, [{ path: "/", service: "x" }])}`,
+      "Ingress shop/more: shop.example.com/ has a canary already",
+    ],
+    [
+      "an annotation without equivalent",
+      ingress("web", { "configuration-snippet": "deny all;" }, [{ path: "/", service: "x" }]),
+      "Ingress shop/web: configuration-snippet: no equivalent",
+    ],
+    [
+      "a pattern with a look-behind",
+      pair({ "canary-by-header": "x", "canary-by-header-pattern": "(?<=a)b" }),
+      "can not be written in RE2 syntax",
+    ],
+    [
+      "a named port",
+      main.replace("number: 80", "name: http"),
+      'the port "http" of Service shop/shop is not known here',
+    ],
+    ["another kind", `${main}---\nkind: Job\nmetadata: { name: once }`, "Job default/once: not read"],
+  ])("%s", (_what, yaml, note) => {
+    expect(imported(yaml).notes.join("\n")).toContain(note);
+  });
+
+  test("a named port is found where its Service is in the input", () => {
+    const service =
+      "\n---\napiVersion: v1\nkind: Service\nmetadata: { name: shop, namespace: shop }\nspec: { ports: [{ name: http, port: 8080 }] }\n";
+    const { config, notes } = imported(main.replace("number: 80", "name: http") + service);
+    expect(config).toContain("http://shop.shop:8080");
+    expect(notes).toEqual([]);
+  });
+});
+
+describe("input of any form", () => {
+  test("a list, as kubectl prints it", () => {
+    const items = main
+      .trim()
+      .split("\n")
+      .map((line) => `    ${line}`)
+      .join("\n");
+    const { served } = imported(`apiVersion: v1\nkind: List\nitems:\n  -\n${items}`);
+    expect(served({})).toBe("shop/stable");
+  });
+
+  test.each([
+    ["nothing", "", "nothing to import"],
+    ["no Ingress", "kind: Service\nmetadata: { name: x }", "nothing to import"],
+    ["broken YAML", "kind: [", "cluster.yaml:"],
+    ["a bomb of aliases", bomb(), "cluster.yaml:"],
+    [
+      "a rule that is a text",
+      "kind: Ingress\napiVersion: networking.k8s.io/v1\nspec: { rules: nonsense }",
+      "nothing to import",
+    ],
+  ])("%s is refused with a sentence", (_what, text, problem) => {
+    const result = importManifests([{ file: "cluster.yaml", text }]);
+    expect(result.ok ? "" : result.problem).toContain(problem);
+  });
+});
+
+function bomb(): string {
+  const lines = ["a0: &a0 [x, x, x, x, x, x, x, x, x, x]"];
+  for (let level = 1; level < 9; level++) {
+    lines.push(
+      `a${level}: &a${level} [${Array(10)
+        .fill(`*a${level - 1}`)
+        .join(", ")}]`,
+    );
+  }
+  return lines.join("\n");
+}
