@@ -27,7 +27,7 @@ export interface DraftRoute {
   readonly name: string;
   readonly match: YamlMap;
   /** Undefined where Perch answers by itself. */
-  readonly service: string;
+  readonly service: string | undefined;
   readonly release: string | undefined;
   readonly settings: YamlMap;
   readonly comment: string;
@@ -69,6 +69,16 @@ export class Draft {
     if (known !== undefined) return known.name;
     const name = this.name("service", wanted);
     this.services.push({ name, versions, settings });
+    return name;
+  }
+
+  /** The release with exactly these settings; made where there is none yet. */
+  release(wanted: string, settings: YamlMap, comment: string): string {
+    const same = JSON.stringify(settings);
+    const known = this.releases.find((release) => JSON.stringify(release.settings) === same);
+    if (known !== undefined) return known.name;
+    const name = this.name("release", wanted);
+    this.releases.push({ name, settings, comment });
     return name;
   }
 }

@@ -1,5 +1,7 @@
 import { Draft, type Note } from "./draft.ts";
+import { importHttpRoutes } from "./gateway-api.ts";
 import { importIngresses } from "./ingress-nginx.ts";
+import { importVirtualServices } from "./istio.ts";
 import { type Manifest, parseManifests, titleOf } from "./manifests.ts";
 import { writeDraft } from "./write-draft.ts";
 
@@ -23,6 +25,8 @@ export function importManifests(sources: readonly ImportSource[]): Imported {
   }
   const draft = new Draft();
   importIngresses(manifests, draft);
+  importHttpRoutes(manifests, draft);
+  importVirtualServices(manifests, draft);
   for (const manifest of manifests) {
     if (!known.has(manifest.kind)) draft.note(titleOf(manifest), "not read: Perch knows nothing like it");
   }
@@ -36,12 +40,16 @@ export function importManifests(sources: readonly ImportSource[]): Imported {
   return { ok: true, config, notes: draft.notes };
 }
 
-const importable: ReadonlySet<string> = new Set(["Ingress"]);
+const importable: ReadonlySet<string> = new Set(["Ingress", "HTTPRoute", "VirtualService"]);
 const known: ReadonlySet<string> = new Set([
   ...importable,
-  "Service",
-  "IngressClass",
   "ConfigMap",
-  "Secret",
+  "DestinationRule",
+  "Gateway",
+  "GatewayClass",
+  "IngressClass",
   "Namespace",
+  "ReferenceGrant",
+  "Secret",
+  "Service",
 ]);

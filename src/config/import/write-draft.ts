@@ -16,7 +16,7 @@ export function writeDraft(draft: Draft, sources: readonly string[]): string {
     routes: draft.routes.map(({ name, match, service, release, settings }) => ({
       name,
       ...(Object.keys(match).length === 0 ? {} : { match }),
-      service,
+      ...(service === undefined ? {} : { service }),
       ...(release === undefined ? {} : { release }),
       ...settings,
     })),

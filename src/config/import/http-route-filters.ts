@@ -1,0 +1,77 @@
+import type { Draft, YamlMap, YamlValue } from "./draft.ts";
+import { type Loose, mapIn, mapsIn, numberIn, textIn, textsIn } from "./loose.ts";
+
+/** What the filters of a rule come to: keys of a Perch route. */
+export function filterSettings(filters: unknown, where: string, draft: Draft): Record<string, YamlValue> {
+  const settings: Record<string, YamlValue> = {};
+  for (const filter of mapsIn(filters)) {
+    switch (textIn(filter["type"])) {
+      case "RequestHeaderModifier":
+        settings["requestHeaders"] = headerEdits(mapIn(filter["requestHeaderModifier"]));
+        break;
+      case "ResponseHeaderModifier":
+        settings["responseHeaders"] = headerEdits(mapIn(filter["responseHeaderModifier"]));
+        break;
+      case "RequestRedirect":
+        settings["redirect"] = redirect(mapIn(filter["requestRedirect"]));
+        break;
+      case "URLRewrite":
+        Object.assign(settings, rewrite(mapIn(filter["urlRewrite"]), where, draft));
+        break;
+      case "RequestMirror":
+        draft.note(
+          where,
+          "RequestMirror: give the release `mirror: { version, percent }` for the version that it names",
+        );
+        break;
+      default:
+        draft.note(where, `the filter ${textIn(filter["type"])}: no equivalent here`);
+    }
+  }
+  return settings;
+}
+
+function headerEdits(modifier: Loose): YamlMap {
+  const pairs = (list: unknown): YamlMap =>
+    Object.fromEntries(
+      mapsIn(list).map((field) => [textIn(field["name"]).toLowerCase(), literal(textIn(field["value"]))]),
+    );
+  const set = pairs(modifier["set"]);
+  const add = pairs(modifier["add"]);
+  const remove = textsIn(modifier["remove"]).map((name) => name.toLowerCase());
+  return {
+    ...(Object.keys(set).length === 0 ? {} : { set }),
+    ...(Object.keys(add).length === 0 ? {} : { add }),
+    ...(remove.length === 0 ? {} : { remove }),
+  };
+}
+
+/** What looks like a template or a variable of Perch's is text here. */
+export function literal(text: string): string {
+  return text.replaceAll("${", "$${");
+}
+
+function redirect(filter: Loose): YamlMap {
+  const path = mapIn(filter["path"]);
+  const port = numberIn(filter["port"]);
+  return {
+    ...(textIn(filter["scheme"]) === "" ? {} : { scheme: textIn(filter["scheme"]) }),
+    ...(textIn(filter["hostname"]) === "" ? {} : { host: textIn(filter["hostname"]) }),
+    ...(port === undefined ? {} : { port }),
+    ...(textIn(path["type"]) === "ReplaceFullPath" ? { path: textIn(path["replaceFullPath"]) } : {}),
+    ...(textIn(path["type"]) === "ReplacePrefixMatch" ? { prefix: textIn(path["replacePrefixMatch"]) || "/" } : {}),
+    status: numberIn(filter["statusCode"]) ?? 302,
+  };
+}
+
+function rewrite(filter: Loose, where: string, draft: Draft): Record<string, YamlValue> {
+  const path = mapIn(filter["path"]);
+  const host = textIn(filter["hostname"]);
+  const edits: Record<string, YamlValue> = {};
+  if (host !== "") edits["host"] = host;
+  if (textIn(path["type"]) === "ReplacePrefixMatch") edits["prefix"] = textIn(path["replacePrefixMatch"]) || "/";
+  if (textIn(path["type"]) === "ReplaceFullPath") {
+    draft.note(where, "URLRewrite to a full path: no equivalent here, the path stays");
+  }
+  return Object.keys(edits).length === 0 ? {} : { rewrite: edits };
+}

@@ -1,0 +1,106 @@
+import { compilePattern } from "../pattern.ts";
+import type { Draft, YamlMap, YamlValue } from "./draft.ts";
+import { type Loose, mapIn, mapsIn, textIn } from "./loose.ts";
+
+/** One match of a rule of an HTTPRoute, and what the order among matches goes by. */
+export interface HttpRouteMatch {
+  readonly match: YamlMap;
+  readonly pathRank: number;
+  readonly pathLength: number;
+  readonly methods: number;
+  readonly headers: number;
+  readonly query: number;
+}
+
+const anyPath: Loose = { path: { type: "PathPrefix", value: "/" } };
+
+/** All matches of a rule; without any, every request. */
+export function matchesOf(rule: Loose, hosts: readonly string[], where: string, draft: Draft): HttpRouteMatch[] {
+  const matches = mapsIn(rule["matches"]);
+  return (matches.length === 0 ? [anyPath] : matches).map((match) => readMatch(match, hosts, where, draft));
+}
+
+function readMatch(match: Loose, hosts: readonly string[], where: string, draft: Draft): HttpRouteMatch {
+  const path = mapIn(match["path"]);
+  const type = textIn(path["type"]) || "PathPrefix";
+  const value = textIn(path["value"]) || "/";
+  const method = textIn(match["method"]);
+  const headers = tests(match["headers"], where, draft, (name) => name.toLowerCase());
+  const query = tests(match["queryParams"], where, draft, (name) => name);
+  return {
+    match: {
+      ...(hosts.length === 0 ? {} : { hosts }),
+      ...pathMatch(type, value),
+      ...(method === "" ? {} : { methods: [method] }),
+      ...(Object.keys(headers).length === 0 ? {} : { headers }),
+      ...(Object.keys(query).length === 0 ? {} : { query }),
+    },
+    pathRank: type === "Exact" ? 0 : 1,
+    pathLength: value.length,
+    methods: method === "" ? 0 : 1,
+    headers: Object.keys(headers).length,
+    query: Object.keys(query).length,
+  };
+}
+
+function pathMatch(type: string, value: string): YamlMap {
+  if (type === "Exact") return { path: { exact: value } };
+  // The form is the implementation's to choose; Envoy's and NGINX's take the whole path.
+  if (type === "RegularExpression") return { path: { regex: `^(?:${value})$` } };
+  const prefix = value.length > 1 ? value.replace(/\/+$/, "") : value;
+  return prefix === "/" || prefix === "" ? {} : { path: { prefix } };
+}
+
+function tests(
+  list: unknown,
+  where: string,
+  draft: Draft,
+  nameOf: (name: string) => string,
+): Record<string, YamlValue> {
+  const found: Record<string, YamlValue> = {};
+  for (const test of mapsIn(list)) {
+    const name = nameOf(textIn(test["name"]));
+    const value = textIn(test["value"]);
+    // Of entries with an equivalent name only the first counts (Gateway API, HTTPHeaderMatch).
+    if (name === "" || Object.hasOwn(found, name)) continue;
+    if (textIn(test["type"]) !== "RegularExpression") {
+      found[name] = { equals: value };
+      continue;
+    }
+    const compiled = compilePattern(value);
+    if ("problem" in compiled) {
+      draft.note(
+        where,
+        `the pattern ${value} can not be written in RE2 syntax (${compiled.problem}); the match holds where ${name} is there at all`,
+      );
+      found[name] = { exists: true };
+    } else found[name] = { regex: `^(?:${value})$` };
+  }
+  return found;
+}
+
+/**
+ * The order that Gateway API lays down: exact paths, the longest prefix, a method, the most headers, the most query
+ * parameters; hosts before all of them.
+ */
+export function byPrecedence(a: RankedMatch, b: RankedMatch): number {
+  return (
+    hostRank(a.host) - hostRank(b.host) ||
+    b.host.length - a.host.length ||
+    a.pathRank - b.pathRank ||
+    b.pathLength - a.pathLength ||
+    b.methods - a.methods ||
+    b.headers - a.headers ||
+    b.query - a.query
+  );
+}
+
+export interface RankedMatch extends HttpRouteMatch {
+  /** Empty: any. */
+  readonly host: string;
+}
+
+function hostRank(host: string): number {
+  if (host === "") return 2;
+  return host.startsWith("*.") ? 1 : 0;
+}

@@ -1,0 +1,70 @@
+import { type Draft, type DraftVersion, resourceNameOf, type YamlMap } from "./draft.ts";
+
+/** One of several destinations that share a route's requests. */
+export interface WeightedBackend {
+  /** The name of the Service or subset. */
+  readonly name: string;
+  readonly origin: string;
+  readonly weight: number;
+  readonly settings?: YamlMap;
+  /** The share of requests that it gets a copy of, in per cent. */
+  readonly mirrorPercent?: number;
+}
+
+export interface WeightedService {
+  readonly service: string;
+  /** Undefined where all requests go to one version. */
+  readonly release: string | undefined;
+}
+
+/**
+ * Gives the destinations of a route as versions of a service, and their weights as a release's split. Routes with the same
+ * destinations share the service, and with the same weights the release: in Perch one user then has one version on all.
+ */
+export function weightedService(
+  backends: readonly WeightedBackend[],
+  wanted: { readonly service: string; readonly release: string; readonly settings: YamlMap; readonly comment: string },
+  releaseSettings: YamlMap,
+  draft: Draft,
+): WeightedService {
+  const names = versionNames(
+    backends.map(({ name }) => name),
+    wanted.service,
+  );
+  const versions = backends.map(
+    ({ origin, settings }, index): DraftVersion => ({
+      name: names[index] ?? "",
+      endpoints: [origin],
+      ...(settings === undefined ? {} : { settings }),
+    }),
+  );
+  const service = draft.service(wanted.service, versions, wanted.settings);
+  const mirrored = backends.findIndex(({ mirrorPercent }) => mirrorPercent !== undefined);
+  if (backends.length < 2 && Object.keys(releaseSettings).length === 0) return { service, release: undefined };
+  const split = Object.fromEntries(backends.map(({ weight }, index) => [names[index] ?? "", weight]));
+  const settings: YamlMap = {
+    ...releaseSettings,
+    ...(backends.length < 2 ? {} : { split }),
+    ...(mirrored < 0
+      ? {}
+      : { mirror: { version: names[mirrored] ?? "", percent: backends[mirrored]?.mirrorPercent ?? 100 } }),
+  };
+  return { service, release: draft.release(wanted.release, settings, wanted.comment) };
+}
+
+/** What tells the names apart: shop-stable and shop-canary are stable and canary; shop and shop-canary likewise. */
+function versionNames(names: readonly string[], service: string): readonly string[] {
+  const [first = ""] = names;
+  if (names.length < 2) return [first === service ? "stable" : resourceNameOf(first)];
+  let shared = first;
+  for (const name of names)
+    while (!`${name}-`.startsWith(`${shared}-`) && shared !== "")
+      shared = shared.slice(0, Math.max(0, shared.lastIndexOf("-")));
+  const short = names.map((name) =>
+    name === shared ? "stable" : shared === "" ? name : name.slice(shared.length + 1),
+  );
+  const fitting = (short.every((name) => name !== "") && new Set(short).size === names.length ? short : names).map(
+    resourceNameOf,
+  );
+  return new Set(fitting).size === names.length ? fitting : names.map((_, index) => `v${index + 1}`);
+}

@@ -1,0 +1,134 @@
+import { describe, expect, test } from "vitest";
+import { imported } from "./asked.ts";
+
+/** An HTTPRoute for shop.example.com with these rules, each in YAML. */
+function httpRoute(rules: readonly string[], hostnames = "[shop.example.com]", name = "shop"): string {
+  return `
+apiVersion: gateway.networking.k8s.io/v1
+kind: HTTPRoute
+metadata: { name: ${name}, namespace: shop }
+spec:
+  parentRefs: [{ name: gateway }]
+  hostnames: ${hostnames}
+  rules:
+${rules.map((rule) => `    - ${rule}`).join("\n")}
+`;
+}
+
+const to = (name: string, weight?: number) =>
+  `{ name: ${name}, port: 80${weight === undefined ? "" : `, weight: ${weight}`} }`;
+
+describe("which rule takes a request: the precedence of Gateway API, whatever the order in the file", () => {
+  const rules = [
+    `{ backendRefs: [${to("any")}] }`,
+    `{ matches: [{ path: { type: PathPrefix, value: /api } }], backendRefs: [${to("short")}] }`,
+    `{ matches: [{ path: { type: PathPrefix, value: /api/v2 } }], backendRefs: [${to("long")}] }`,
+    `{ matches: [{ path: { type: PathPrefix, value: /api }, method: POST }], backendRefs: [${to("method")}] }`,
+    `{ matches: [{ path: { type: PathPrefix, value: /api }, headers: [{ name: X-Team, value: blue }] }], backendRefs: [${to("header")}] }`,
+    `{ matches: [{ path: { type: PathPrefix, value: /api }, headers: [{ name: X-Team, value: blue }, { name: X-Beta, value: "1" }] }], backendRefs: [${to("headers")}] }`,
+    `{ matches: [{ path: { type: PathPrefix, value: /api }, queryParams: [{ name: q, value: x }] }], backendRefs: [${to("query")}] }`,
+    `{ matches: [{ path: { type: Exact, value: /api/v2/exact } }], backendRefs: [${to("exact")}] }`,
+  ];
+  test.each([
+    ["GET", "/", {}, "any"],
+    ["GET", "/apix", {}, "any"],
+    ["GET", "/api", {}, "short"],
+    ["GET", "/api/v2/x", {}, "long"],
+    ["GET", "/api/v2/exact", {}, "exact"],
+    ["POST", "/api", { "x-team": "blue" }, "method"],
+    ["GET", "/api", { "x-team": "blue" }, "header"],
+    ["GET", "/api", { "x-team": "green" }, "short"],
+    ["GET", "/api", { "x-team": "blue", "x-beta": "1" }, "headers"],
+    ["GET", "/api?q=x", {}, "query"],
+  ])("%s %s %o: %s", (method, url, headers: Record<string, string>, service) => {
+    expect(imported(httpRoute(rules)).served({ method, url, headers })).toBe(`${service}/stable`);
+  });
+
+  test("exact hosts come before wildcards, longer ones first", () => {
+    const routes = [
+      httpRoute([`{ backendRefs: [${to("wild")}] }`], '["*.example.com"]', "a"),
+      httpRoute([`{ backendRefs: [${to("deep")}] }`], '["*.shop.example.com"]', "b"),
+      httpRoute([`{ backendRefs: [${to("exact")}] }`], "[shop.example.com]", "c"),
+    ].join("---");
+    const { served } = imported(routes);
+    expect(served({ headers: { host: "shop.example.com" } })).toBe("exact/stable");
+    expect(served({ headers: { host: "a.shop.example.com" } })).toBe("deep/stable");
+    expect(served({ headers: { host: "other.example.com" } })).toBe("wild/stable");
+  });
+
+  test("any match of a rule will do", () => {
+    const rule = `{ matches: [{ path: { value: /a } }, { headers: [{ name: x, type: RegularExpression, value: "[0-9]+" }] }], backendRefs: [${to("both")}] }`;
+    const { served } = imported(httpRoute([rule]));
+    expect(served({ url: "/a" })).toBe("both/stable");
+    expect(served({ headers: { x: "12" } })).toBe("both/stable");
+    expect(served({ headers: { x: "12a" } })).toBeUndefined();
+  });
+});
+
+describe("weights", () => {
+  test("are shares of their sum, of versions named by what tells their Services apart", () => {
+    const { config, share } = imported(httpRoute([`{ backendRefs: [${to("shop-blue", 3)}, ${to("shop-green", 1)}] }`]));
+    expect(config).toMatch(/split:\s+blue: 3\s+green: 1/);
+    expect(Math.abs(share("green") - 0.25)).toBeLessThan(0.05);
+  });
+
+  test("of two rules with the same backends and weights are one release, so that a user has one version", () => {
+    const refs = `backendRefs: [${to("shop", 90)}, ${to("shop-canary", 10)}]`;
+    const { config } = imported(
+      httpRoute([`{ matches: [{ path: { value: /a } }], ${refs} }`, `{ matches: [{ path: { value: /b } }], ${refs} }`]),
+    );
+    expect(config.match(/split:/g)).toHaveLength(1);
+    expect(config.match(/release: shop/g)).toHaveLength(2);
+  });
+
+  test("of zero draw nobody", () => {
+    expect(imported(httpRoute([`{ backendRefs: [${to("a", 1)}, ${to("b", 0)}] }`])).share("b")).toBe(0);
+  });
+
+  test("with session persistence hold their users, as GEP-1619 asks", () => {
+    const rule = `{ sessionPersistence: { absoluteTimeout: 1h30m }, backendRefs: [${to("a", 1)}, ${to("b", 1)}] }`;
+    expect(imported(httpRoute([rule])).config).toMatch(
+      /whenWeightsChange: hold\s+onWeightZero: drain\s+cookie:\s+maxAge: 5400s/,
+    );
+  });
+});
+
+describe("filters and timeouts", () => {
+  const filtered = (filter: string) =>
+    imported(httpRoute([`{ filters: [${filter}], backendRefs: [${to("shop")}] }`])).config;
+
+  test.each([
+    [
+      "request headers",
+      "{ type: RequestHeaderModifier, requestHeaderModifier: { set: [{ name: X-A, value: '${b}' }], remove: [X-C] } }",
+      /requestHeaders:\s+set:\s+x-a: \$\$\{b\}\s+remove:\s+- x-c/,
+    ],
+    [
+      "response headers",
+      "{ type: ResponseHeaderModifier, responseHeaderModifier: { add: [{ name: X-A, value: b }] } }",
+      /responseHeaders:\s+add:\s+x-a: b/,
+    ],
+    [
+      "a rewritten prefix",
+      "{ type: URLRewrite, urlRewrite: { hostname: in.example.com, path: { type: ReplacePrefixMatch, replacePrefixMatch: /new } } }",
+      /rewrite:\s+host: in\.example\.com\s+prefix: \/new/,
+    ],
+    [
+      "a redirect, which no service answers",
+      "{ type: RequestRedirect, requestRedirect: { scheme: https, statusCode: 301 } }",
+      /name: shop\s+match: .*\s+redirect:\s+scheme: https\s+status: 301/,
+    ],
+  ])("%s", (_what, filter, wanted) => {
+    expect(filtered(filter)).toMatch(wanted);
+  });
+
+  test("timeouts", () => {
+    const rule = `{ timeouts: { request: 1m30s, backendRequest: 500ms }, backendRefs: [${to("shop")}] }`;
+    expect(imported(httpRoute([rule])).config).toMatch(/timeouts:\s+total: 90s\s+responseHeaders: 500ms/);
+  });
+
+  test("one that has no equivalent is named", () => {
+    const { notes } = imported(httpRoute([`{ filters: [{ type: ExtensionRef }], backendRefs: [${to("shop")}] }`]));
+    expect(notes).toContain("HTTPRoute shop/shop: the filter ExtensionRef: no equivalent here");
+  });
+});

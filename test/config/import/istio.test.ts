@@ -1,0 +1,145 @@
+import { describe, expect, test } from "vitest";
+import { imported } from "./asked.ts";
+
+function virtualService(routes: readonly string[], hosts = "[shop.example.com]"): string {
+  return `
+apiVersion: networking.istio.io/v1
+kind: VirtualService
+metadata: { name: shop, namespace: shop }
+spec:
+  hosts: ${hosts}
+  http:
+${routes.map((route) => `    - ${route}`).join("\n")}
+`;
+}
+
+function destinationRule(policy: string): string {
+  return `
+---
+apiVersion: networking.istio.io/v1
+kind: DestinationRule
+metadata: { name: shop, namespace: shop }
+spec:
+  host: shop
+  trafficPolicy: ${policy}
+  subsets: [{ name: v1, labels: { version: v1 } }, { name: v2, labels: { version: v2 } }]
+`;
+}
+
+const to = (host: string, rest = "") => `{ destination: { host: ${host}, port: { number: 80 } }${rest} }`;
+const subset = (name: string, weight: number) =>
+  `{ destination: { host: shop, subset: ${name}, port: { number: 80 } }, weight: ${weight} }`;
+
+describe("which route takes a request: the first that matches", () => {
+  const routes = [
+    `{ match: [{ uri: { exact: /exact } }], route: [${to("exact")}] }`,
+    `{ match: [{ uri: { prefix: /api } }], route: [${to("prefix")}] }`,
+    `{ match: [{ uri: { regex: "/v[0-9]+" } }], route: [${to("regex")}] }`,
+    `{ match: [{ uri: { prefix: /Case }, ignoreUriCase: true }], route: [${to("case")}] }`,
+    `{ match: [{ headers: { end-user: { exact: jason } }, method: { exact: GET } }, { queryParams: { debug: { exact: "1" } } }], route: [${to("either")}] }`,
+    `{ match: [{ uri: { prefix: /anon }, withoutHeaders: { authorization: {} } }], route: [${to("anonymous")}] }`,
+    `{ route: [${to("rest")}] }`,
+  ];
+  test.each([
+    ["GET", "/exact", {}, "exact"],
+    ["GET", "/exact/x", {}, "rest"],
+    ["GET", "/api/x", {}, "prefix"],
+    ["GET", "/apix: a prefix of the text, not of segments", {}, "prefix"],
+    ["GET", "/v12", {}, "regex"],
+    ["GET", "/v12/x", {}, "rest"],
+    ["GET", "/cASE/1", {}, "case"],
+    ["GET", "/", { "end-user": "jason" }, "either"],
+    ["POST", "/", { "end-user": "jason" }, "rest"],
+    ["POST", "/?debug=1", {}, "either"],
+    ["GET", "/anon", {}, "anonymous"],
+    ["GET", "/anon", { authorization: "x" }, "rest"],
+  ])("%s %s %o: %s", (method, path, headers: Record<string, string>, service) => {
+    const url = path.split(":")[0] ?? "";
+    expect(imported(virtualService(routes)).served({ method, url, headers })).toBe(`${service}/stable`);
+  });
+
+  test("a bare host is a Service's name in each of its forms", () => {
+    const { served } = imported(virtualService([`{ route: [${to("shop")}] }`], "[shop]"));
+    for (const host of ["shop", "shop.shop", "shop.shop.svc.cluster.local"]) {
+      expect(served({ headers: { host } })).toBe("shop/stable");
+    }
+    expect(served({ headers: { host: "other" } })).toBeUndefined();
+  });
+});
+
+describe("subsets and weights", () => {
+  const split = virtualService([`{ route: [${subset("v1", 75)}, ${subset("v2", 25)}] }`]);
+
+  test("subsets are versions, each of a Service of its own that the notes ask for", () => {
+    const { config, notes, share } = imported(split + destinationRule("{}"));
+    expect(config).toContain("http://shop-v2.shop:80");
+    expect(notes.join("\n")).toContain("make shop/shop-v2, which selects { version: v2 } beside the labels of shop");
+    expect(Math.abs(share("v2") - 0.25)).toBeLessThan(0.05);
+  });
+
+  test.each([
+    [
+      "outlier detection",
+      "{ outlierDetection: { consecutive5xxErrors: 7, baseEjectionTime: 5m, maxEjectionPercent: 40 } }",
+      /outlier:\s+consecutiveFailures: 7\s+ejectFor: 5m\s+maxEjected: 40%/,
+    ],
+    ["a balance", "{ loadBalancer: { simple: ROUND_ROBIN } }", /balance: round-robin/],
+    ["a consistent hash", "{ loadBalancer: { consistentHash: { useSourceIp: true } } }", /balance: hash/],
+    [
+      "limits",
+      "{ connectionPool: { tcp: { maxConnections: 10, connectTimeout: 3s }, http: { http2MaxRequests: 20, http1MaxPendingRequests: 5 } } }",
+      /limits:\s+maxConnections: 10\s+maxInFlight: 20\s+maxPending: 5\s+timeouts:\s+connect: 3s/,
+    ],
+  ])("%s of a DestinationRule", (_what, policy, wanted) => {
+    expect(imported(split + destinationRule(policy)).config).toMatch(wanted);
+  });
+});
+
+describe("what else a route says", () => {
+  test.each([
+    [
+      "retries and a timeout",
+      `{ timeout: 5s, retries: { attempts: 3, retryOn: "gateway-error" }, route: [${to("shop")}] }`,
+      /retries:\s+attempts: 3\s+on:\s+- connect-failure\s+- reset-before-response\s+- "502"\s+- "503"\s+- "504"[^]*timeouts:\s+total: 5s/,
+    ],
+    [
+      "faults",
+      `{ fault: { delay: { fixedDelay: 2s, percentage: { value: 0.1 } }, abort: { httpStatus: 418 } }, route: [${to("shop")}] }`,
+      /fault:\s+delay:\s+for: 2s\s+percent: 0.1\s+abort:\s+status: 418\s+percent: 100/,
+    ],
+    [
+      "a mirror, which is a version of weight zero",
+      `{ mirror: { host: shop, subset: v2, port: { number: 80 } }, mirrorPercentage: { value: 5 }, route: [${subset("v1", 100)}] }`,
+      /split:\s+v1: 100\s+v2: 0\s+mirror:\s+version: v2\s+percent: 5/,
+    ],
+    [
+      "a rewritten prefix, which takes whole segments",
+      `{ match: [{ uri: { prefix: /old/ } }], rewrite: { uri: / }, route: [${to("shop")}] }`,
+      /path: { prefix: \/old }[^]*rewrite:\s+prefix: \//,
+    ],
+    [
+      "a redirect",
+      "{ redirect: { authority: new.example.com, redirectCode: 308 } }",
+      /redirect:\s+host: new\.example\.com\s+status: 308/,
+    ],
+    [
+      "headers of one destination",
+      `{ route: [${to("shop", ", headers: { response: { set: { X-A: b } } }")}] }`,
+      /responseHeaders:\s+set:\s+x-a: b/,
+    ],
+  ])("%s", (_what, route, wanted) => {
+    expect(imported(virtualService([route])).config).toMatch(wanted);
+  });
+
+  test.each([
+    ["corsPolicy", `{ corsPolicy: {}, route: [${to("shop")}] }`, "corsPolicy: no equivalent"],
+    [
+      "sourceLabels",
+      `{ match: [{ sourceLabels: { app: a } }], route: [${to("shop")}] }`,
+      "match.sourceLabels: no equivalent",
+    ],
+    ["a delegate", `{ delegate: { name: x } }\n    - { route: [${to("shop")}] }`, "leads nowhere that Perch knows"],
+  ])("%s is named", (_what, route, note) => {
+    expect(imported(virtualService([route])).notes.join("\n")).toContain(note);
+  });
+});
