@@ -100,7 +100,8 @@ describe("filters and timeouts", () => {
   test.each([
     [
       "request headers",
-      "{ type: RequestHeaderModifier, requestHeaderModifier: { set: [{ name: X-A, value: '${b}' }], remove: [X-C] } }",
+      // What would be a template in Perch.
+      `{ type: RequestHeaderModifier, requestHeaderModifier: { set: [{ name: X-A, value: "$\{b}" }], remove: [X-C] } }`,
       /requestHeaders:\s+set:\s+x-a: \$\$\{b\}\s+remove:\s+- x-c/,
     ],
     [

@@ -100,7 +100,7 @@ describe("what else a route says", () => {
     [
       "retries and a timeout",
       `{ timeout: 5s, retries: { attempts: 3, retryOn: "gateway-error" }, route: [${to("shop")}] }`,
-      /retries:\s+attempts: 3\s+on:\s+- connect-failure\s+- reset-before-response\s+- "502"\s+- "503"\s+- "504"[^]*timeouts:\s+total: 5s/,
+      /retries:\s+attempts: 3\s+on:\s+- connect-failure\s+- reset-before-response\s+- "502"\s+- "503"\s+- "504"[\s\S]*timeouts:\s+total: 5s/,
     ],
     [
       "faults",
@@ -115,7 +115,7 @@ describe("what else a route says", () => {
     [
       "a rewritten prefix, which takes whole segments",
       `{ match: [{ uri: { prefix: /old/ } }], rewrite: { uri: / }, route: [${to("shop")}] }`,
-      /path: { prefix: \/old }[^]*rewrite:\s+prefix: \//,
+      /path: { prefix: \/old }[\s\S]*rewrite:\s+prefix: \//,
     ],
     [
       "a redirect",
