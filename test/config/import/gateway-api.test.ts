@@ -95,7 +95,12 @@ describe("weights", () => {
 
 describe("filters and timeouts", () => {
   const filtered = (filter: string) =>
-    imported(httpRoute([`{ filters: [${filter}], backendRefs: [${to("shop")}] }`])).config;
+    imported(
+      httpRoute([
+        `{ filters: [${filter}], backendRefs: [${to("shop")}] }`,
+        `{ matches: [{ path: { value: /rest } }], backendRefs: [${to("rest")}] }`,
+      ]),
+    ).config;
 
   test.each([
     [
@@ -117,7 +122,7 @@ describe("filters and timeouts", () => {
     [
       "a redirect, which no service answers",
       "{ type: RequestRedirect, requestRedirect: { scheme: https, statusCode: 301 } }",
-      /name: shop\s+match: .*\s+redirect:\s+scheme: https\s+status: 301/,
+      /match: .*\s+redirect:\s+scheme: https\s+status: 301/,
     ],
   ])("%s", (_what, filter, wanted) => {
     expect(filtered(filter)).toMatch(wanted);

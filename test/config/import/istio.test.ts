@@ -119,7 +119,7 @@ describe("what else a route says", () => {
     ],
     [
       "a redirect",
-      "{ redirect: { authority: new.example.com, redirectCode: 308 } }",
+      `{ match: [{ uri: { exact: /old } }], redirect: { authority: new.example.com, redirectCode: 308 } }\n    - { route: [${to("shop")}] }`,
       /redirect:\s+host: new\.example\.com\s+status: 308/,
     ],
     [
