@@ -1,4 +1,5 @@
 import type { Draft, YamlMap, YamlValue } from "./draft.ts";
+import { headerEdits } from "./header-edits.ts";
 import { type Loose, mapIn, mapsIn, numberIn, textIn, textsIn } from "./loose.ts";
 
 /** What the filters of a rule come to: keys of a Perch route. */
@@ -7,10 +8,10 @@ export function filterSettings(filters: unknown, where: string, draft: Draft): R
   for (const filter of mapsIn(filters)) {
     switch (textIn(filter["type"])) {
       case "RequestHeaderModifier":
-        settings["requestHeaders"] = headerEdits(mapIn(filter["requestHeaderModifier"]));
+        settings["requestHeaders"] = modifierEdits(mapIn(filter["requestHeaderModifier"]), where, draft);
         break;
       case "ResponseHeaderModifier":
-        settings["responseHeaders"] = headerEdits(mapIn(filter["responseHeaderModifier"]));
+        settings["responseHeaders"] = modifierEdits(mapIn(filter["responseHeaderModifier"]), where, draft);
         break;
       case "RequestRedirect":
         settings["redirect"] = redirect(mapIn(filter["requestRedirect"]));
@@ -31,24 +32,11 @@ export function filterSettings(filters: unknown, where: string, draft: Draft): R
   return settings;
 }
 
-function headerEdits(modifier: Loose): YamlMap {
-  const pairs = (list: unknown): YamlMap =>
-    Object.fromEntries(
-      mapsIn(list).map((field) => [textIn(field["name"]).toLowerCase(), literal(textIn(field["value"]))]),
-    );
-  const set = pairs(modifier["set"]);
-  const add = pairs(modifier["add"]);
-  const remove = textsIn(modifier["remove"]).map((name) => name.toLowerCase());
-  return {
-    ...(Object.keys(set).length === 0 ? {} : { set }),
-    ...(Object.keys(add).length === 0 ? {} : { add }),
-    ...(remove.length === 0 ? {} : { remove }),
-  };
-}
-
-/** What looks like a template or a variable of Perch's is text here. */
-export function literal(text: string): string {
-  return text.replaceAll("${", "$${");
+function modifierEdits(modifier: Loose, where: string, draft: Draft): YamlMap {
+  const pairs = (list: unknown) =>
+    mapsIn(list).map((field) => [textIn(field["name"]), textIn(field["value"])] as const);
+  const { set, add, remove } = modifier;
+  return headerEdits({ set: pairs(set), add: pairs(add), remove: textsIn(remove) }, where, draft);
 }
 
 function redirect(filter: Loose): YamlMap {

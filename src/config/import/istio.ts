@@ -1,5 +1,5 @@
 import type { Draft, DraftRoute, YamlMap, YamlValue } from "./draft.ts";
-import { literal } from "./http-route-filters.ts";
+import { headerEdits } from "./header-edits.ts";
 import { IstioDestinations } from "./istio-destinations.ts";
 import { matchesOf } from "./istio-match.ts";
 import { type Loose, mapIn, mapsIn, numberIn, textIn, textsIn } from "./loose.ts";
@@ -45,7 +45,7 @@ function targetOf(
   if (Object.keys(redirect).length > 0) {
     return { service: undefined, release: undefined, settings: { redirect: redirectOf(redirect) } };
   }
-  const backends = backendsOf(route, manifest, destinations);
+  const backends = backendsOf(route, manifest, destinations, draft);
   if (backends.length === 0) return undefined;
   if (backends.filter(({ weight }) => weight > 0).length > 1) {
     const note = "each request was drawn by the weights anew; Perch keeps each user on one version, by a signed cookie";
@@ -64,14 +64,19 @@ function targetOf(
   return { ...weightedService(backends, wanted, {}, draft), settings: routeSettings(route, where, draft) };
 }
 
-function backendsOf(route: Loose, manifest: Manifest, destinations: IstioDestinations): WeightedBackend[] {
+function backendsOf(
+  route: Loose,
+  manifest: Manifest,
+  destinations: IstioDestinations,
+  draft: Draft,
+): WeightedBackend[] {
   const targets = mapsIn(route["route"]);
   const placed = (destination: Loose) => ({
     name: textIn(destination["subset"]) || textIn(destination["host"]).split(".")[0] || "unnamed",
     origin: destinations.origin(destination, manifest.namespace, titleOf(manifest)),
   });
   const backends = targets.map((target): WeightedBackend => {
-    const settings = headerSettings(mapIn(target["headers"]));
+    const settings = headerSettings(mapIn(target["headers"]), titleOf(manifest), draft);
     return {
       ...placed(mapIn(target["destination"])),
       weight: numberIn(target["weight"]) ?? (targets.length === 1 ? 100 : 0),
@@ -104,27 +109,18 @@ function routeSettings(route: Loose, where: string, draft: Draft): YamlMap {
   };
   if (route["corsPolicy"] !== undefined) draft.note(where, "corsPolicy: no equivalent here; CORS is the service's own");
   return {
-    ...headerSettings(mapIn(route["headers"])),
+    ...headerSettings(mapIn(route["headers"]), where, draft),
     ...(Object.keys(edits).length === 0 ? {} : { rewrite: edits }),
     ...(total === "" || total === "0s" ? {} : { timeouts: { total } }),
     ...fault(mapIn(route["fault"])),
   };
 }
 
-function headerSettings(headers: Loose): YamlMap {
+function headerSettings(headers: Loose, where: string, draft: Draft): YamlMap {
   const edits = (operations: Loose): YamlMap => {
-    const pairs = (map: unknown) =>
-      Object.fromEntries(
-        Object.entries(mapIn(map)).map(([name, value]) => [name.toLowerCase(), literal(textIn(value))]),
-      );
-    const set = pairs(operations["set"]);
-    const add = pairs(operations["add"]);
-    const remove = textsIn(operations["remove"]).map((name) => name.toLowerCase());
-    return {
-      ...(Object.keys(set).length === 0 ? {} : { set }),
-      ...(Object.keys(add).length === 0 ? {} : { add }),
-      ...(remove.length === 0 ? {} : { remove }),
-    };
+    const pairs = (map: unknown) => Object.entries(mapIn(map)).map(([name, value]) => [name, textIn(value)] as const);
+    const { set, add, remove } = operations;
+    return headerEdits({ set: pairs(set), add: pairs(add), remove: textsIn(remove) }, where, draft);
   };
   const request = edits(mapIn(headers["request"]));
   const response = edits(mapIn(headers["response"]));

@@ -105,9 +105,8 @@ describe("filters and timeouts", () => {
   test.each([
     [
       "request headers",
-      // What would be a template in Perch.
-      `{ type: RequestHeaderModifier, requestHeaderModifier: { set: [{ name: X-A, value: "$\{b}" }], remove: [X-C] } }`,
-      /requestHeaders:\s+set:\s+x-a: \$\$\{b\}\s+remove:\s+- x-c/,
+      "{ type: RequestHeaderModifier, requestHeaderModifier: { set: [{ name: X-A, value: b }], remove: [X-C] } }",
+      /requestHeaders:\s+set:\s+x-a: b\s+remove:\s+- x-c/,
     ],
     [
       "response headers",
@@ -131,6 +130,13 @@ describe("filters and timeouts", () => {
   test("timeouts", () => {
     const rule = `{ timeouts: { request: 1m30s, backendRequest: 500ms }, backendRefs: [${to("shop")}] }`;
     expect(imported(httpRoute([rule])).config).toMatch(/timeouts:\s+total: 90s\s+responseHeaders: 500ms/);
+  });
+
+  test("a value that would be a template is named and left out", () => {
+    const filter = `{ type: RequestHeaderModifier, requestHeaderModifier: { set: [{ name: X-A, value: "$\{host}" }] } }`;
+    const { config, notes } = imported(httpRoute([`{ filters: [${filter}], backendRefs: [${to("shop")}] }`]));
+    expect(config).not.toContain("x-a");
+    expect(notes.join()).toContain("the header X-A with");
   });
 
   test("one that has no equivalent is named", () => {
