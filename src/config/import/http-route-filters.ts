@@ -8,10 +8,13 @@ export function filterSettings(filters: unknown, where: string, draft: Draft): R
   for (const filter of mapsIn(filters)) {
     switch (textIn(filter["type"])) {
       case "RequestHeaderModifier":
-        settings["requestHeaders"] = modifierEdits(mapIn(filter["requestHeaderModifier"]), where, draft);
+        Object.assign(settings, modifierEdits("requestHeaders", mapIn(filter["requestHeaderModifier"]), where, draft));
         break;
       case "ResponseHeaderModifier":
-        settings["responseHeaders"] = modifierEdits(mapIn(filter["responseHeaderModifier"]), where, draft);
+        Object.assign(
+          settings,
+          modifierEdits("responseHeaders", mapIn(filter["responseHeaderModifier"]), where, draft),
+        );
         break;
       case "RequestRedirect":
         settings["redirect"] = redirect(mapIn(filter["requestRedirect"]));
@@ -32,11 +35,17 @@ export function filterSettings(filters: unknown, where: string, draft: Draft): R
   return settings;
 }
 
-function modifierEdits(modifier: Loose, where: string, draft: Draft): YamlMap {
+function modifierEdits(
+  key: "requestHeaders" | "responseHeaders",
+  modifier: Loose,
+  where: string,
+  draft: Draft,
+): YamlMap {
   const pairs = (list: unknown) =>
     mapsIn(list).map((field) => [textIn(field["name"]), textIn(field["value"])] as const);
   const { set, add, remove } = modifier;
-  return headerEdits({ set: pairs(set), add: pairs(add), remove: textsIn(remove) }, where, draft);
+  const edits = headerEdits({ set: pairs(set), add: pairs(add), remove: textsIn(remove) }, where, draft);
+  return Object.keys(edits).length === 0 ? {} : { [key]: edits };
 }
 
 function redirect(filter: Loose): YamlMap {

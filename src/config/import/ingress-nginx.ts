@@ -1,6 +1,7 @@
 import type { Draft, DraftVersion } from "./draft.ts";
 import { canaryRelease } from "./ingress-canary.ts";
 import { annotation, byPrecedence, type IngressLocation, locationsOf, matchOf } from "./ingress-locations.ts";
+import { ingressRedirect, ingressRoute } from "./ingress-route-settings.ts";
 import { noteTheRest, schemeOf, serviceSettings } from "./ingress-settings.ts";
 import { type Manifest, titleOf } from "./manifests.ts";
 import { ServicePorts } from "./service-ports.ts";
@@ -67,17 +68,22 @@ class IngressImporter {
   add(main: IngressLocation, canary: IngressLocation | undefined): void {
     const draft = this.#draft;
     const { ingress } = main;
+    const name = draft.name("route", ingress.name);
+    const comment = `${titleOf(ingress)}${canary === undefined ? "" : `, canary by ${titleOf(canary.ingress)}`}`;
+    const redirect = ingressRedirect(main);
+    if (redirect !== undefined) {
+      const settings = { redirect };
+      draft.routes.push({ name, match: matchOf(main), service: undefined, release: undefined, settings, comment });
+      return;
+    }
     const versions: DraftVersion[] = [{ name: "stable", endpoints: [this.#originOf(main, ingress)] }];
     if (canary !== undefined) versions.push({ name: "canary", endpoints: [this.#originOf(canary, ingress)] });
-    const comment = `${titleOf(ingress)}${canary === undefined ? "" : `, canary by ${titleOf(canary.ingress)}`}`;
     draft.routes.push({
-      name: draft.name("route", ingress.name),
-      match: matchOf(main),
+      name,
+      ...ingressRoute(main, draft),
       service: draft.service(main.serviceName, versions, serviceSettings(ingress)),
       release: canary === undefined ? undefined : this.#releaseOf(ingress, canary.ingress),
-      settings: {},
-      comment:
-        main.kind === "prefix" && main.path !== "/" ? `${comment}; path ${main.path} by whole segments` : comment,
+      comment,
     });
   }
 

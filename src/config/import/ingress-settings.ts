@@ -12,7 +12,16 @@ const handled: ReadonlySet<string> = new Set([
   "proxy-connect-timeout",
   "proxy-read-timeout",
   "proxy-send-timeout",
+  "limit-burst-multiplier",
+  "limit-rpm",
+  "limit-rps",
   "load-balance",
+  "permanent-redirect",
+  "permanent-redirect-code",
+  "proxy-body-size",
+  "rewrite-target",
+  "temporal-redirect",
+  "upstream-vhost",
   "use-regex",
   "proxy-http-version",
   "session-cookie-change-on-failure",
@@ -53,8 +62,9 @@ export function serviceSettings(ingress: Manifest): YamlMap {
   if (connect !== undefined) timeouts["connect"] = `${connect}s`;
   if (read !== undefined) timeouts["responseHeaders"] = `${read}s`;
   if (idle > 0) timeouts["idle"] = `${idle}s`;
+  const http2 = /^GRPCS?$/i.test(annotation(ingress, "backend-protocol")) ? { protocol: "http2" } : {};
   const balance = annotation(ingress, "load-balance") === "round_robin" ? { balance: "round-robin" } : {};
-  return { ...(Object.keys(timeouts).length === 0 ? {} : { timeouts }), ...balance };
+  return { ...(Object.keys(timeouts).length === 0 ? {} : { timeouts }), ...balance, ...http2 };
 }
 
 /** Names every annotation that was not taken over. */
@@ -62,6 +72,12 @@ export function noteTheRest(ingress: Manifest, draft: Draft): void {
   for (const name of annotationNames(ingress)) {
     if (handled.has(name) || name === "canary" || name.startsWith("canary-")) continue;
     draft.note(titleOf(ingress), `${name}: ${advice[name] ?? "no equivalent here"}`);
+  }
+  if (annotation(ingress, "proxy-body-size") === "") {
+    draft.note(
+      titleOf(ingress),
+      "bodies were limited to 1 MiB unless told otherwise; Perch has no limit unless told one (`maxBodySize`)",
+    );
   }
   if (Array.isArray(ingress.spec["tls"])) {
     draft.note(titleOf(ingress), "tls: mount the Secret's tls.crt and tls.key, and name them in `listeners[].tls`");

@@ -174,6 +174,45 @@ describe("which Ingress takes a request", () => {
   });
 });
 
+describe("what else an Ingress says", () => {
+  test.each([
+    [
+      "timeouts",
+      { "proxy-connect-timeout": "3", "proxy-read-timeout": "120" },
+      /connect: 3s\s+responseHeaders: 120s\s+idle: 120s/,
+    ],
+    ["a limit of bodies", { "proxy-body-size": "8m" }, /maxBodySize: 8MiB/],
+    ["a rate", { "limit-rps": "10" }, /rateLimit:\s+by: clientAddress\s+requests: 10\s+per: 1s\s+burst: 50/],
+    ["a host for the upstream", { "upstream-vhost": "in.example.com" }, /rewrite:\s+host: in\.example\.com/],
+    ["gRPC", { "backend-protocol": "GRPC" }, /protocol: http2/],
+    ["https", { "backend-protocol": "HTTPS" }, /https:\/\/shop\.shop:80/],
+  ])("%s", (_what, values, wanted) => {
+    expect(imported(ingress("web", values, [{ path: "/", service: "shop" }])).config).toMatch(wanted);
+  });
+
+  test("the usual way to take a prefix away", () => {
+    const path = { path: "/shop(/|$)(.*)", type: "ImplementationSpecific", service: "shop" };
+    const { config, served } = imported(ingress("web", { "rewrite-target": "/$2" }, [path]));
+    expect(config).toMatch(/prefix: \/shop }[\s\S]*rewrite:\s+prefix: \//);
+    expect(served({ url: "/shop/x" })).toBe("shop/stable");
+    expect(served({ url: "/shopx" })).toBeUndefined();
+  });
+
+  test("another rewrite is named", () => {
+    const { notes } = imported(ingress("web", { "rewrite-target": "/x/$1" }, [{ path: "/(a|b)", service: "shop" }]));
+    expect(notes.join()).toContain("rewrite-target /x/$1 of the path /(a|b): no equivalent");
+  });
+
+  test("a redirect, which no service answers", () => {
+    const away = ingress("away", { "permanent-redirect": "https://new.example.com/x" }, [
+      { path: "/old", service: "x" },
+    ]);
+    expect(imported(`${main}---${away}`).config).toMatch(
+      /redirect:\s+scheme: https\s+host: new\.example\.com\s+path: \/x\s+status: 301/,
+    );
+  });
+});
+
 describe("what can not be taken over is said", () => {
   test.each([
     [
@@ -211,7 +250,7 @@ describe("what can not be taken over is said", () => {
       "\n---\napiVersion: v1\nkind: Service\nmetadata: { name: shop, namespace: shop }\nspec: { ports: [{ name: http, port: 8080 }] }\n";
     const { config, notes } = imported(main.replace("number: 80", "name: http") + service);
     expect(config).toContain("http://shop.shop:8080");
-    expect(notes).toEqual([]);
+    expect(notes.join()).not.toContain("port");
   });
 });
 
