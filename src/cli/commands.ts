@@ -45,7 +45,7 @@ export const commands: readonly CommandEntry[] = [
   },
   {
     name: "import",
-    summary: "Make a configuration of what you have: Ingresses of ingress-nginx with their canaries.",
+    summary: "Make a configuration of what you have: Ingresses with canaries, HTTPRoutes, VirtualServices.",
     load: async () => (await import("./import.ts")).importCommand,
   },
 ];

@@ -13,8 +13,9 @@ export const importCommand: Command = {
               as \`kubectl get ingress,service -A -o yaml\` prints them, and several files are read as one
       --json  print the configuration's text and the notes as one object
 
-Reads Ingresses of ingress-nginx with their canaries. Prints a configuration; what is not as it was stands at its top,
-and on standard error. Exit code 2 where there is nothing to import.`,
+Reads Ingresses of ingress-nginx with their canaries, HTTPRoutes of Gateway API, VirtualServices and DestinationRules of
+Istio. Prints a configuration; what is not as it was stands at its top, and on standard error. Exit code 2 where there is
+nothing to import.`,
   options: { json: { type: "boolean" } },
   async run({ options, positionals }, terminal) {
     if (positionals.length === 0) throw new UsageError("no file to import");
