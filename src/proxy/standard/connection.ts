@@ -31,22 +31,27 @@ interface Waiting {
 export class Connection {
   readonly peer: Peer;
   /** Whether the answer that is due is the last. */
-  readonly isLast: () => boolean;
+  readonly isLast = (): boolean => this.#isEnding || this.#owner.isLast();
   readonly #socket: Socket;
-  readonly #idle: () => void;
+  readonly #owner: ConnectionOwner;
+  #isEnding = false;
   #answering: Answering | undefined;
   readonly #waiting: Waiting[] = [];
 
-  constructor(socket: Socket, peer: Peer, { idle, isLast }: ConnectionOwner) {
-    this.isLast = isLast;
+  constructor(socket: Socket, peer: Peer, owner: ConnectionOwner) {
     this.peer = peer;
     this.#socket = socket;
-    this.#idle = idle;
+    this.#owner = owner;
   }
 
   /** Who answers the request whose turn it is; undefined between requests. */
   get answering(): Answering | undefined {
     return this.#answering;
+  }
+
+  /** What follows on the connection is not known for certain any more: the next answer is the last. */
+  endBehindAnswer(): void {
+    this.#isEnding = true;
   }
 
   /** Begins the request now, or once those before it are answered; meanwhile no more is read from the client. */
@@ -73,7 +78,7 @@ export class Connection {
   #next(): void {
     const next = this.#waiting.shift();
     if (next === undefined) {
-      this.#idle();
+      this.#owner.idle();
       return;
     }
     if (this.#waiting.length === 0) this.#socket.resume();

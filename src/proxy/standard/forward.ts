@@ -23,6 +23,7 @@ export interface ForwardContext {
   readonly pools: Pools;
   readonly streamed: (bytes: number) => void;
   readonly defect: (error: unknown) => void;
+  readonly monotonicMs: () => number;
 }
 
 /** One request to be forwarded. */
@@ -54,6 +55,8 @@ export class Forwarding implements Dispatcher.DispatchHandler, Answering, Turn {
   /** Where to send the request in place of passing on the answer that is coming in. */
   #another: Endpoint | undefined;
   #sent = false;
+  /** Since when the attempt has brought interim answers, and no other. */
+  #interimSinceMs: number | undefined;
   /** Body octets still to come by the response's Content-Length; undefined where it does not say. */
   #remaining: number | undefined;
   #cutShort: ErrorCode | undefined;
@@ -135,6 +138,7 @@ export class Forwarding implements Dispatcher.DispatchHandler, Answering, Turn {
     if (service === undefined || timeouts === undefined)
       throw new TypeError("An exchange without a route was forwarded.");
     this.#attempts.started(endpoint);
+    this.#interimSinceMs = undefined;
     this.#sent = false;
     this.#controller = undefined;
     if (this.#head.hasBody) {
@@ -326,6 +330,13 @@ export class Forwarding implements Dispatcher.DispatchHandler, Answering, Turn {
   #passInformation(status: number, controller: Dispatcher.DispatchController): void {
     if (status < 100) {
       controller.abort(new PerchError("upstream-malformed"));
+      return;
+    }
+    // Each begins the time for an answer anew: without end, they would hold the request for ever.
+    const nowMs = this.#context.monotonicMs();
+    this.#interimSinceMs ??= nowMs;
+    if (nowMs - this.#interimSinceMs > (this.#exchange.route?.timeouts.responseHeadersMs ?? 0)) {
+      controller.abort(new PerchError("upstream-timeout"));
       return;
     }
     if (!this.#client.knowsInterim) return;

@@ -13,6 +13,7 @@ import type { ForwardContext } from "./forward.ts";
 import { StandardHead } from "./head.ts";
 import { Http1Client } from "./http1-client.ts";
 import { Http2Server } from "./http2-server.ts";
+import { mayHaveMoreBehind } from "./parsed-octets.ts";
 import type { Pools } from "./pools.ts";
 import { spokenOn } from "./preface.ts";
 import { serveRequest } from "./serve-request.ts";
@@ -52,6 +53,7 @@ export class StandardServer {
       pools,
       streamed: (bytes) => gateway.streamed(bytes),
       defect: (error) => gateway.defect(error),
+      monotonicMs: () => gateway.monotonicMs(),
     };
     this.#http2 = new Http2Server(gateway, this.#context);
     this.#upgrades = new Upgrades(gateway);
@@ -66,7 +68,7 @@ export class StandardServer {
       // Perch checks Host itself, so that this refusal too is answered, counted and logged like any other.
       requireHostHeader: false,
       optimizeEmptyRequests: true,
-      shouldUpgradeCallback: isWebSocketUpgrade,
+      shouldUpgradeCallback: (request) => this.#takesUpgrade(request),
       noDelay: true,
     });
     // Node drops fields past its count, and a Content-Length with them (CVE-2026-58044): keep all, count them here.
@@ -154,6 +156,13 @@ export class StandardServer {
         refusal: expectation === "unknown" ? "expectation-failed" : undefined,
       }),
     );
+  }
+
+  /** node:http loses what came in one read behind a request whose upgrade is not taken, and would go on in the middle of it. */
+  #takesUpgrade(request: IncomingMessage): boolean {
+    const taken = isWebSocketUpgrade(request);
+    if (!taken && mayHaveMoreBehind(request)) this.#connectionOf(request.socket).endBehindAnswer();
+    return taken;
   }
 
   #onUpgrade(request: IncomingMessage, socket: Duplex, early: Buffer): void {
