@@ -35,6 +35,7 @@ export const errorTable = Object.freeze({
   "upstream-reset": entry(502, "upstream", true, "The upstream closed the connection before it answered."),
   "upstream-refused": entry(503, "upstream", true, "The upstream refused the request unread."),
   "upstream-malformed": entry(502, "upstream", false, "The upstream's answer was not valid HTTP."),
+  "no-websocket": entry(502, "upstream", false, "This service is not to be had by WebSocket."),
   "no-healthy-endpoint": entry(503, "upstream", true, "No endpoint of the version asked for is available."),
   overloaded: entry(503, "perch", true, "The proxy is at its limit. Try again shortly."),
   "connect-timeout": entry(504, "upstream", true, "The upstream could not be reached in time."),

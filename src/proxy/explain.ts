@@ -9,6 +9,7 @@ import { type DryRequest, type DryRun, type DryTarget, dryRun } from "./dry-run.
 import { type ExplainedAttribute, explainAttributes } from "./explain-attributes.ts";
 import { describeEndpoints, describeHash } from "./explain-endpoints.ts";
 import { describeMatch, routeMisses } from "./explain-routes.ts";
+import { describeService, describeTrace } from "./explain-service.ts";
 import { type MirrorVerdict, mirrorHeader } from "./mirroring.ts";
 import { followLink } from "./override-link.ts";
 import { type PlainValue, plainValue } from "./plain-value.ts";
@@ -32,6 +33,7 @@ export interface ExplainedStep {
     | "copied"
     | "not-copied"
     | "redirected"
+    | "so-configured"
     | "told"
     | "not-told";
   readonly detail: string;
@@ -130,6 +132,7 @@ export function explainRequest(
       ...(decision === undefined ? [noReleaseStep(target)] : []),
       forwardStep(target),
       ...hashSteps(run, target, nowMs),
+      ...serviceSteps(snapshot, run, target),
       ...mirrorSteps(run, target),
       ...propagationSteps(target),
     ],
@@ -286,6 +289,13 @@ function noReleaseStep({ route, served }: DryTarget): ExplainedStep {
 function hashSteps({ facts }: DryRun, target: DryTarget, nowMs: number): ExplainedStep[] {
   const detail = describeHash(target, facts, nowMs);
   return detail === undefined ? [] : [{ stage: "forward", outcome: "kept", detail }];
+}
+
+/** What is configured of how it is forwarded. */
+function serviceSteps(snapshot: Snapshot, run: DryRun, target: DryTarget): ExplainedStep[] {
+  const trace = describeTrace(snapshot, run);
+  const lines = [...describeService(target), ...(trace === undefined ? [] : [trace])];
+  return lines.map((detail) => ({ stage: "forward", outcome: "so-configured", detail }));
 }
 
 function forwardStep({ route, decision, served }: DryTarget): ExplainedStep {

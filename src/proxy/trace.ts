@@ -84,7 +84,8 @@ export class Trace {
   }
 }
 
-function isBelieved({ trustIncoming }: TracingSpec, { trusted }: Caller): boolean {
+/** Whether what the caller sent may be continued. */
+export function isBelieved({ trustIncoming }: TracingSpec, { trusted }: Caller): boolean {
   return trustIncoming === "anyone" || (trustIncoming === "proxies" && trusted);
 }
 

@@ -24,6 +24,14 @@ export function isWebSocketUpgrade(request: IncomingMessage): boolean {
   return !isAnswerDue(socket);
 }
 
+/**
+ * Endpoints that are spoken to by HTTP/2 would take a handshake of HTTP/1.1 for garbage: asking would only put the blame
+ * on them, and a client could get all of them ejected.
+ */
+function unspoken({ route }: Exchange): ErrorCode | undefined {
+  return route?.service?.protocol === "http2" ? "no-websocket" : undefined;
+}
+
 /** node:http's own note on the socket: the response that is being written. It has no public name. */
 function isAnswerDue(socket: Socket & { _httpMessage?: unknown }): boolean {
   return socket._httpMessage !== undefined && socket._httpMessage !== null;
@@ -54,7 +62,7 @@ export class Upgrades {
     client.on("close", () => this.#clients.delete(client));
     // node:http has taken its own listener away; whatever breaks is also told by `close`.
     client.on("error", () => {});
-    const refusal = this.#refusal(head) ?? exchange.begin();
+    const refusal = this.#refusal(head) ?? exchange.begin() ?? unspoken(exchange);
     const { attempts, route } = exchange;
     if (refusal === undefined && attempts !== undefined && route !== undefined) {
       const { timeouts } = route;
