@@ -176,8 +176,9 @@ export class Http2UpstreamSession {
 
   /** Nothing is under way, so nothing is waited for: the other side may never close. */
   #end(): void {
-    if (this.#session === undefined) this.destroy();
-    else this.#session.destroy();
+    this.#session?.destroy();
+    // After a GOAWAY node only ends its half, and a connection that nobody closes would outlive Perch itself.
+    this.destroy();
   }
 
   /** The connection is no more. What waited for it was never sent. */

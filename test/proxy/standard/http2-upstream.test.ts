@@ -25,6 +25,8 @@ ${more}`,
   return { perch: started, client: new H2Client(started.origin), errors };
 }
 
+const openSockets = () => process.getActiveResourcesInfo().filter((kind) => kind === "TCPSocketWrap").length;
+
 const get = "GET /a?b HTTP/1.1\r\nHost: shop.example\r\nConnection: close\r\n";
 const pairs = (raw: readonly string[] = []) =>
   raw.flatMap((name, i) => (i % 2 === 0 ? [`${name}: ${raw[i + 1]}`] : []));
@@ -178,6 +180,20 @@ describe("an endpoint that speaks HTTP/2", () => {
     await client.get();
     const answer = await client.get({ method: "POST" });
     expect([answer.status, answer.body, stable.sessions.length]).toEqual([200, "done", 2]);
+  });
+
+  it("is let go of where it said that it goes away and never closes", async () => {
+    const stable = await h2Upstream((stream) => {
+      stream.session?.goaway(0, stream.id);
+      stream.respond({ ":status": 200 });
+      stream.end("done");
+    });
+    const before = openSockets();
+    const { client } = await perchTo([stable.origin]);
+    expect((await client.get()).body).toBe("done");
+    client.session.destroy();
+    // The endpoint's own end of the connection is all that may be left: it is the one that never closes.
+    await expect.poll(() => openSockets() - before).toBeLessThanOrEqual(1);
   });
 
   it.each([
