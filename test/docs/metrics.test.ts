@@ -62,7 +62,11 @@ releases:
     mirror: { version: canary, percent: 1 }
 routes:
   - { name: greeter, match: { path: { prefix: /test.Texts } }, service: greeter }
-  - { name: shop, service: shop, release: shop }
+  - name: shop
+    service: shop
+    release: shop
+    rateLimit: { requests: 1000, per: 1s }
+    fault: { delay: { for: 1ms, percent: 100 } }
 `,
     {
       listeners: `{ name: web, address: "127.0.0.1:0", h2c: true },
