@@ -1,8 +1,12 @@
-import { readFileSync } from "node:fs";
+import { execFileSync } from "node:child_process";
+import { readdirSync, readFileSync, writeFileSync } from "node:fs";
 import { posix } from "node:path";
+import { fileURLToPath } from "node:url";
 import { beforeAll, describe, expect, test } from "vitest";
+import { parse } from "yaml";
 import type { LoadResult } from "../../src/config/load.ts";
 import { describeSpec } from "../../src/upstream/endpoint-spec.ts";
+import { temporaryFolder } from "../kit/served.ts";
 import {
   build,
   type Container,
@@ -13,10 +17,15 @@ import {
   flagsOf,
   isSelected,
   kustomizeNeeds,
+  loadedAsInTheBase,
   type Manifest,
   patched,
   selectedBy,
 } from "./manifests.ts";
+
+const example = new URL("../../deploy/examples/nginx/", import.meta.url);
+const stepFiles = readdirSync(new URL("steps/", example)).sort();
+const stepText = (name: string) => readFileSync(new URL(`steps/${name}`, example), "utf8");
 
 const packageVersion: string = JSON.parse(readFileSync(new URL("../../package.json", import.meta.url), "utf8")).version;
 
@@ -250,5 +259,57 @@ describe.skipIf(kustomizeNeeds !== "")(`deploy/examples/nginx${kustomizeNeeds}`,
       const ports = find(goal, "Service", hostname).spec.ports.map((servicePort) => servicePort.port);
       expect(ports).toContain(Number(port === "" ? 80 : port));
     }
+  });
+
+  test.each(stepFiles)("%s is a configuration with nothing to warn of, for the cluster that the base makes", (name) => {
+    const loaded = loadedAsInTheBase(stepText(name));
+    if (!loaded.ok) throw new Error(JSON.stringify(loaded.problems));
+    expect(loaded.warnings).toEqual([]);
+    const { config } = gatewayIn(goal);
+    if (!config.ok) throw new Error("the configuration is refused");
+    expect(loaded.compiled).toMatchObject({
+      listeners: config.compiled.listeners,
+      admin: config.compiled.admin,
+      adminAccess: config.compiled.adminAccess,
+      services: config.compiled.services,
+      unsignedReleases: [],
+    });
+  });
+
+  test("ends, but for comments, where the step 3-quarter is", () => {
+    const base = readFileSync(new URL("../../deploy/base/perch.yaml", import.meta.url), "utf8");
+    expect(parse(stepText("3-quarter.yaml"))).toEqual(parse(base));
+  });
+
+  test("puts a step's file where the Deployment mounts it, by a script that knows no other names", async () => {
+    // What would reach the cluster: the real kubectl makes the object, and the apply is caught.
+    const folder = await temporaryFolder();
+    const caught = posix.join(folder, "applied.yaml");
+    const real = execFileSync("sh", ["-c", "command -v kubectl"], { encoding: "utf8" }).trim();
+    const script = `#!/bin/sh\nif [ "$1" = apply ]; then cat > ${caught}; else exec ${real} "$@"; fi\n`;
+    writeFileSync(posix.join(folder, "kubectl"), script, { mode: 0o755 });
+    const env = { ...process.env, PATH: `${folder}:${process.env["PATH"]}` };
+    execFileSync("sh", [fileURLToPath(new URL("step.sh", example)), "2-rule"], { env });
+    const { kind, metadata, data } = parse(readFileSync(caught, "utf8"));
+    expect({ kind, name: metadata.name, data }).toEqual({
+      kind: "ConfigMap",
+      name: find(goal, "ConfigMap", "perch-config").metadata.name,
+      data: { "perch.yaml": stepText("2-rule.yaml") },
+    });
+  });
+
+  test("names every step's file in the guide, in their order", () => {
+    const guide = readFileSync(new URL("README.md", example), "utf8");
+    const named = Array.from(guide.matchAll(/step\.sh (\d-[a-z-]+)$/gm), ([, name]) => `${name}.yaml`);
+    expect(named).toEqual([
+      "1-all-stable.yaml",
+      "2-rule.yaml",
+      "3-quarter.yaml",
+      "1-all-stable.yaml",
+      "4-half.yaml",
+      "5-all-canary.yaml",
+      "1-all-stable.yaml",
+    ]);
+    expect(new Set(named)).toEqual(new Set(stepFiles));
   });
 });

@@ -214,14 +214,18 @@ export function selectedBy(service: Service, manifests: readonly Manifest[]): re
     .map(({ metadata }) => metadata.name);
 }
 
-/** What `perch validate` would say of a configuration with the secret of the guide in place. */
-export function configIn(manifests: readonly Manifest[], name: string): LoadResult {
-  return loadConfigText(find(manifests, "ConfigMap", name).data["perch.yaml"] ?? "", {
+/** What `perch validate` would say of a configuration in the cluster, with the secret of the guide in place. */
+export function loadedAsInTheBase(text: string): LoadResult {
+  return loadConfigText(text, {
     file: "/etc/perch/perch.yaml",
     env: {},
     readFile: () => Buffer.from("a-secret-of-thirty-two-bytes-or-more"),
     randomSecret: () => new Uint8Array(32),
   });
+}
+
+export function configIn(manifests: readonly Manifest[], name: string): LoadResult {
+  return loadedAsInTheBase(find(manifests, "ConfigMap", name).data["perch.yaml"] ?? "");
 }
 
 /** The flags that a container gives `perch serve`; throws where Perch would. */

@@ -16,6 +16,7 @@ export const notRun: Readonly<Record<string, string>> = {
   mv: "puts a changed file in place: test/docs/first-canary.test.ts and test/e2e/reload.test.ts do",
   kubectl: "needs a cluster: test/deploy checks the manifests",
   docker: "needs Docker: test/slow/image.test.ts takes the same steps without it",
+  sh: "puts a step's file into a cluster: test/deploy runs it up to there",
   openssl: "makes random secrets",
   head: "makes random secrets",
   "{": "makes a secret of two",
