@@ -1,5 +1,8 @@
-import { posix } from "node:path";
+import { readFileSync, realpathSync, writeFileSync } from "node:fs";
+import { join, posix, relative } from "node:path";
+import { fileURLToPath } from "node:url";
 import { beforeAll, describe, expect, test } from "vitest";
+import { temporaryFolder } from "../kit/served.ts";
 import { schemaProblems } from "./kubernetes-schema.ts";
 import {
   build,
@@ -39,6 +42,23 @@ describe.skipIf(kustomizeNeeds !== "")(`kustomizations${kustomizeNeeds}`, () => 
     const names = build(folder).map(({ kind, metadata }) => `${kind} ${metadata.name}`);
     expect(names).toEqual([...new Set(names)]);
     expect(names.filter((name) => hashSuffix.test(name))).toEqual([]);
+  });
+});
+
+describe.skipIf(kustomizeNeeds !== "")(`the kustomization that deploy/README.md gives${kustomizeNeeds}`, () => {
+  test("builds, with the reader's namespace, registry and configuration", async () => {
+    const guide = readFileSync(new URL("../../deploy/README.md", import.meta.url), "utf8");
+    const [, block = ""] = /^```yaml\n(apiVersion[^`]*)```$/m.exec(guide) ?? [];
+    const folder = await temporaryFolder();
+    const deploy = relative(realpathSync(folder), fileURLToPath(new URL("../../deploy", import.meta.url)));
+    writeFileSync(join(folder, "kustomization.yaml"), block.replaceAll("../..", deploy));
+    writeFileSync(join(folder, "perch.yaml"), "routes: []\n");
+    const manifests = build(folder);
+    expect(find(manifests, "ConfigMap", "perch-config").data).toEqual({ "perch.yaml": "routes: []\n" });
+    const [container] = find(manifests, "Deployment", "perch").spec.template.spec.containers;
+    expect(container.image).toMatch(/^registry\.example\.com\/perch-proxy:/);
+    expect(new Set(manifests.map(({ metadata }) => metadata.namespace))).toEqual(new Set(["shop"]));
+    expect(manifests.flatMap(schemaProblems)).toEqual([]);
   });
 });
 

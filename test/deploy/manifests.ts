@@ -12,6 +12,7 @@ export type Labels = Readonly<Record<string, string>>;
 
 interface Metadata {
   readonly name: string;
+  readonly namespace?: string;
   readonly labels?: Labels;
   readonly annotations?: Labels;
 }
