@@ -1,7 +1,7 @@
 import type { Decision } from "../decide/decision.ts";
 import type { Pin, PinRejection } from "../decide/pin.ts";
 import type { Trail, TrailEntry } from "../decide/trail.ts";
-import { formatUnit, type RandomSource } from "../decide/unit.ts";
+import { formatUnit, type RandomSource, randomUnit } from "../decide/unit.ts";
 import { errorTable } from "../errors.ts";
 import { AttributeTable } from "../identify/attributes.ts";
 import { cookieValues } from "../identify/cookies.ts";
@@ -10,6 +10,7 @@ import { type ExplainedAttribute, explainAttributes } from "./explain-attributes
 import { describeEndpoints, describeHash } from "./explain-endpoints.ts";
 import { describeMatch, routeMisses } from "./explain-routes.ts";
 import { describeService, describeTrace } from "./explain-service.ts";
+import { limitSteps, workSteps } from "./explain-work.ts";
 import { type MirrorVerdict, mirrorHeader } from "./mirroring.ts";
 import { followLink } from "./override-link.ts";
 import { type PlainValue, plainValue } from "./plain-value.ts";
@@ -34,6 +35,10 @@ export interface ExplainedStep {
     | "not-copied"
     | "redirected"
     | "so-configured"
+    | "limited"
+    | "fault"
+    | "rewritten"
+    | "edited"
     | "told"
     | "not-told";
   readonly detail: string;
@@ -99,7 +104,7 @@ export function explainRequest(
   if ("problem" in run) return malformed(run.problem);
   const { nowMs } = context;
   const identified = explainAttributes(snapshot, run.head, run.caller, nowMs);
-  const start = [requestStep(run), ...routeSteps(snapshot, run, nowMs)];
+  const start = [requestStep(run), ...routeSteps(snapshot, run, nowMs), ...limitSteps(snapshot, run.route, run)];
   const { target } = run;
   const linked: Trail = [];
   const redirect = redirectOf(snapshot, run, nowMs, linked);
@@ -131,6 +136,7 @@ export function explainRequest(
       ...decided,
       ...(decision === undefined ? [noReleaseStep(target)] : []),
       forwardStep(target),
+      ...workSteps(snapshot, run, target, decision?.unit ?? randomUnit(context.random), nowMs),
       ...hashSteps(run, target, nowMs),
       ...serviceSteps(snapshot, run, target),
       ...mirrorSteps(run, target),

@@ -16,36 +16,55 @@ export interface StruckRequest {
 /** The faults that a route has on purpose. */
 export class Fault {
   readonly spec: FaultSpec;
-  readonly #delayed: (request: StruckRequest) => boolean;
-  readonly #aborted: (request: StruckRequest) => boolean;
+  readonly #delay: Check | undefined;
+  readonly #abort: Check | undefined;
   readonly #cells: RouteCells;
 
   constructor(route: string, spec: FaultSpec, cells: RouteCells) {
     this.spec = spec;
-    this.#delayed = strikes(route, "delay", spec.delay);
-    this.#aborted = strikes(route, "abort", spec.abort);
+    this.#delay = spec.delay?.when && compileCondition(spec.delay.when, route, "delay");
+    this.#abort = spec.abort?.when && compileCondition(spec.abort.when, route, "abort");
     this.#cells = cells;
+  }
+
+  /** Says of each fault whether it may strike the request, and why. */
+  why(request: Omit<StruckRequest, "randomFraction">): string[] {
+    const { delay, abort } = this.spec;
+    const told: string[] = [];
+    if (abort !== undefined) told.push(`abort with ${abort.status}: ${describe(abort, this.#abort, request)}`);
+    if (delay !== undefined) told.push(`delay of ${delay.ms} ms: ${describe(delay, this.#delay, request)}`);
+    return told;
   }
 
   /** How long the request is held, in milliseconds. */
   delayOf(request: StruckRequest): number {
-    if (this.spec.delay === undefined || !this.#delayed(request)) return 0;
+    if (this.spec.delay === undefined || !strikes(this.spec.delay, this.#delay, request)) return 0;
     this.#cells.faults.delay.value++;
     return this.spec.delay.ms;
   }
 
   /** The status that the request is answered with in place of an upstream's answer; undefined where it is forwarded. */
   abortOf(request: StruckRequest): number | undefined {
-    if (this.spec.abort === undefined || !this.#aborted(request)) return undefined;
+    if (this.spec.abort === undefined || !strikes(this.spec.abort, this.#abort, request)) return undefined;
     this.#cells.faults.abort.value++;
     return this.spec.abort.status;
   }
 }
 
-function strikes(route: string, kind: string, target: FaultTarget | undefined): (request: StruckRequest) => boolean {
-  if (target === undefined) return () => false;
-  const { percent } = target;
-  const check: Check | undefined = target.when && compileCondition(target.when, route, kind);
-  return ({ facts, nowMs, unit, randomFraction }) =>
-    (check === undefined || check.holds(facts, nowMs, unit)) && randomFraction() * 100 < percent;
+function strikes(
+  { percent }: FaultTarget,
+  check: Check | undefined,
+  { facts, nowMs, unit, randomFraction }: StruckRequest,
+): boolean {
+  return (check === undefined || check.holds(facts, nowMs, unit)) && randomFraction() * 100 < percent;
+}
+
+function describe(
+  { percent }: FaultTarget,
+  check: Check | undefined,
+  { facts, nowMs, unit }: Omit<StruckRequest, "randomFraction">,
+): string {
+  if (check === undefined) return `${percent} % of all requests`;
+  const why = check.why(facts, nowMs, unit);
+  return check.holds(facts, nowMs, unit) ? `${percent} % of requests like this (${why})` : `not this request (${why})`;
 }

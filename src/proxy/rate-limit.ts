@@ -30,6 +30,14 @@ export class RateLimit {
     return { error: "rate-limited", status: 429, retryAfterSeconds: Math.max(1, Math.ceil(waitMs / 1000)) };
   }
 
+  /** As whom a request counts, for people. */
+  describe(facts: Pick<Facts, "attribute" | "clientAddress">): string {
+    const value = this.#by.kind === "attribute" ? facts.attribute(this.#by.index) : undefined;
+    if (value !== undefined) return JSON.stringify(canonicalText(value));
+    const address = facts.clientAddress?.text ?? "an unknown address";
+    return address.includes(":") ? `the /64 of ${address}` : address;
+  }
+
   #nameOf(facts: Pick<Facts, "attribute" | "clientAddress">): string {
     if (this.#by.kind === "attribute") {
       const value = facts.attribute(this.#by.index);

@@ -36,6 +36,10 @@ export class RouteWork {
     return new RouteWork(rewrite && new Rewrite(rewrite), request, response);
   }
 
+  editsOf(message: "request" | "response", { index }: ServiceVersion): HeaderEdits | undefined {
+    return message === "request" ? this.#request[index] : this.#response[index];
+  }
+
   /** The fields of a request, or of a copy, as they go to an endpoint of this version. */
   requestFields(
     fields: readonly string[],
@@ -48,7 +52,7 @@ export class RouteWork {
       // The Host comes first, and is the only one.
       out[1] = this.rewrite.host(exchange.head.authority, endpoint);
     }
-    this.#request[version.index]?.apply(out, exchange, version.name);
+    this.editsOf("request", version)?.apply(out, exchange, version.name);
     return out;
   }
 
@@ -60,6 +64,6 @@ export class RouteWork {
       }
     }
     const served = exchange.attempts?.served;
-    if (served !== undefined) this.#response[served.index]?.apply(fields, exchange, served.name);
+    if (served !== undefined) this.editsOf("response", served)?.apply(fields, exchange, served.name);
   }
 }

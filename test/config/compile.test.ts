@@ -64,6 +64,10 @@ describe("what a configuration compiles to", () => {
       rewrite: undefined,
       redirect: undefined,
       headers: { request: undefined, response: undefined },
+      timeouts: {},
+      bodyBytes: undefined,
+      rateLimit: undefined,
+      fault: undefined,
     });
     expect(only(services).timeouts).toEqual({
       connectMs: 2_000,
