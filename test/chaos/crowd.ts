@@ -1,5 +1,7 @@
 import { Agent } from "undici";
+import { certPem } from "../kit/pki.ts";
 import { patternOf } from "./pattern.ts";
+import type { PerchProcess } from "./perch-process.ts";
 import type { Tally } from "./tally.ts";
 
 /** Between a user's requests: the load is steady, not as much as can be. */
@@ -19,7 +21,7 @@ type Shape = (typeof shapes)[number];
 export interface CrowdOptions {
   readonly users: number;
   /** An instance of Perch that takes traffic now, as a load balancer would pick it. */
-  readonly origin: () => string;
+  readonly perch: () => Pick<PerchProcess, "origin" | "secureOrigin"> | undefined;
 }
 
 /**
@@ -28,11 +30,19 @@ export interface CrowdOptions {
  */
 export class Crowd {
   readonly #options: CrowdOptions;
-  readonly #agent = new Agent({ connections: 64, pipelining: 1, keepAliveTimeout: 20_000, connectTimeout: 5_000 });
+  readonly #agent = new Agent({
+    connections: 64,
+    pipelining: 1,
+    keepAliveTimeout: 20_000,
+    connectTimeout: 5_000,
+    connect: { ca: certPem("authority"), servername: "shop.example" },
+  });
   readonly #users: Promise<void>[] = [];
   #tally: Tally;
   /** Whether users may be served the default in place of their own version. */
   fallback: "forbidden" | "allowed" = "forbidden";
+  /** Over TLS every request comes by a connection of its own, so that each is a handshake. */
+  transport: "tcp" | "tls" = "tcp";
   #running = true;
 
   constructor(options: CrowdOptions, tally: Tally) {
@@ -64,12 +74,18 @@ export class Crowd {
     }
   }
 
+  get #origin(): string {
+    const perch = this.#options.perch();
+    return (this.transport === "tls" ? perch?.secureOrigin : perch?.origin) ?? "";
+  }
+
   async #ask(id: string, shape: Shape, visitor: Visitor, tally: Tally): Promise<void> {
     const mayFallBack = this.fallback === "allowed";
     let answered: "nothing" | "a head" = "nothing";
     try {
       const response = await this.#agent.request({
-        origin: this.#options.origin(),
+        origin: this.#origin,
+        reset: this.transport === "tls",
         path: `/shop?bytes=${shape.bytes}&framing=${shape.framing}`,
         method: shape.method,
         headers: {

@@ -96,6 +96,18 @@ export const faults: readonly Fault[] = [
     },
   },
   {
+    name: "certificates are swapped every 300 ms",
+    excuses: [],
+    begin: async (stage, crowd) => {
+      crowd.transport = "tls";
+      const loop = repeat(300, async () => stage.swapCertificates());
+      return async () => {
+        await loop.stop();
+        crowd.transport = "tcp";
+      };
+    },
+  },
+  {
     name: "Perch is replaced, drained, three times",
     excuses: [],
     begin: async (stage) => {

@@ -28,7 +28,7 @@ const faultMs = Number(values.seconds) * 1_000;
 const rows: Row[] = [];
 for (const lane of values.lane as Lane[]) {
   const stage = await Stage.set(lane);
-  const crowd = new Crowd({ users, origin: () => stage.origin }, new Tally());
+  const crowd = new Crowd({ users, perch: () => stage.perch }, new Tally());
   try {
     // Everyone has a pin by then.
     await elapsed(1_000);

@@ -9,6 +9,7 @@ const readyWithinMs = 30_000;
 export interface PerchOptions {
   readonly configFile: string;
   readonly port: number;
+  readonly tlsPort: number;
   readonly adminPort: number;
   /** Where its access log goes. */
   readonly accessLog: string;
@@ -17,6 +18,8 @@ export interface PerchOptions {
 /** Perch as a process of its own. Its ports come from the environment, so that instances share one configuration. */
 export class PerchProcess {
   readonly origin: string;
+  /** The same by TLS. */
+  readonly secureOrigin: string;
   readonly admin: string;
   readonly #child: ChildProcess;
   /** What it said at level error or fatal. */
@@ -26,10 +29,16 @@ export class PerchProcess {
     const sink = openSync(options.accessLog, "a");
     const args = [program, "serve", "-c", options.configFile, "--drain-delay", "1s", "--drain-timeout", "10s"];
     this.origin = `http://127.0.0.1:${options.port}`;
+    this.secureOrigin = `https://127.0.0.1:${options.tlsPort}`;
     this.admin = `http://127.0.0.1:${options.adminPort}`;
     this.#child = spawn(process.execPath, args, {
       stdio: ["ignore", sink, "pipe"],
-      env: { ...process.env, PERCH_PORT: String(options.port), PERCH_ADMIN_PORT: String(options.adminPort) },
+      env: {
+        ...process.env,
+        PERCH_PORT: String(options.port),
+        PERCH_TLS_PORT: String(options.tlsPort),
+        PERCH_ADMIN_PORT: String(options.adminPort),
+      },
     });
     closeSync(sink);
     this.#child.stderr?.setEncoding("utf8").on("data", (text: string) => {

@@ -2,9 +2,12 @@ import { mkdtempSync, renameSync, rmSync, writeFileSync } from "node:fs";
 import { createServer } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { certPem, keyPem } from "../kit/pki.ts";
 import type { Misbehaviour } from "./chaos-upstream.ts";
 import { PerchProcess } from "./perch-process.ts";
 import { UpstreamProcess } from "./upstream-process.ts";
+
+const certificates = ["shop", "renewed"] as const;
 
 export type Lane = "fast" | "standard";
 
@@ -17,6 +20,7 @@ export class Stage {
   perch: PerchProcess | undefined;
   #secrets: readonly string[] = [secret("first")];
   #reloads = 0;
+  #swaps = 0;
 
   private constructor(lane: Lane, upstreams: readonly UpstreamProcess[]) {
     this.lane = lane;
@@ -33,14 +37,15 @@ export class Stage {
     );
     await Promise.all(stage.upstreams.map((upstream) => upstream.start()));
     stage.#writeSecrets();
+    stage.swapCertificates();
     stage.reload("good");
     stage.perch = await stage.startPerch("/dev/null");
     return stage;
   }
 
   async startPerch(accessLog: string): Promise<PerchProcess> {
-    const [port = 0, adminPort = 0] = await freePorts(2);
-    return PerchProcess.start({ configFile: this.#file("perch.yaml"), port, adminPort, accessLog });
+    const [port = 0, tlsPort = 0, adminPort = 0] = await freePorts(3);
+    return PerchProcess.start({ configFile: this.#file("perch.yaml"), port, tlsPort, adminPort, accessLog });
   }
 
   get origin(): string {
@@ -65,6 +70,13 @@ export class Stage {
   rotateSecrets(): void {
     this.#secrets = [secret(`number-${this.#secrets.length}-${Date.now()}`), ...this.#secrets].slice(0, 50);
     this.#writeSecrets();
+  }
+
+  /** The other of two certificates of one name; for a moment it stands beside the key of the last one. */
+  swapCertificates(): void {
+    const name = certificates[this.#swaps++ % certificates.length] ?? "shop";
+    this.#replace("tls.crt", certPem(name));
+    this.#replace("tls.key", keyPem(name));
   }
 
   async leave(): Promise<void> {
@@ -93,7 +105,11 @@ export class Stage {
         .map(({ port }) => `"http://127.0.0.1:${port}"`)
         .join(", ");
     return `# change ${this.#reloads}
-listeners: [{ name: web, address: "127.0.0.1:\${PERCH_PORT}" }]
+listeners:
+  - { name: web, address: "127.0.0.1:\${PERCH_PORT}" }
+  - name: secure
+    address: "127.0.0.1:\${PERCH_TLS_PORT}"
+    tls: { certificates: [{ certFile: ${this.#file("tls.crt")}, keyFile: ${this.#file("tls.key")} }] }
 admin: { address: "127.0.0.1:\${PERCH_ADMIN_PORT}" }
 exposeVersion: true
 fastLane: ${this.lane === "fast" ? "on" : "off"}

@@ -1,7 +1,8 @@
 import { execFileSync } from "node:child_process";
-import { mkdtempSync, readdirSync, rmSync, writeFileSync } from "node:fs";
+import { once } from "node:events";
+import { mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { Agent, createServer, request, type Server } from "node:http";
-import type { AddressInfo } from "node:net";
+import { type AddressInfo, connect } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
@@ -79,4 +80,41 @@ routes:
     expect(await metrics()).not.toMatch(/^perch_upstream_errors_total{.*} [1-9]/m);
     agent.destroy();
   });
+
+  test("connections are closed unread without a busy loop, and accepted again once there are some", async () => {
+    const { port } = upstream.address() as AddressInfo;
+    const config = join(folder, "perch.yaml");
+    writeFileSync(
+      config,
+      `
+listeners: [{ name: web, address: "127.0.0.1:0" }]
+admin: { address: "127.0.0.1:0" }
+fastLane: ${fastLane}
+services: { shop: { versions: { stable: { endpoints: ["http://127.0.0.1:${port}"] } } } }
+routes: [{ name: shop, service: shop }]
+`,
+    );
+    perch = new PerchProcess(["serve", "-c", config]);
+    const { origin } = await perch.serving();
+    const fresh = () => new Agent({ keepAlive: false });
+    expect(await ask(origin, fresh())).toBe("200");
+
+    allowDescriptors(lowestUnused());
+    const clients = Array.from({ length: 20 }, () => connect(Number(new URL(origin).port), "127.0.0.1"));
+    const closed = clients.map((client) => once(client.on("error", () => {}).resume(), "close"));
+    await Promise.all(closed);
+    const before = cpuTicks();
+    await new Promise((resolve) => setTimeout(resolve, 1_000));
+    // Of a hundred ticks a second.
+    expect(cpuTicks() - before).toBeLessThan(50);
+
+    allowDescriptors(1_024);
+    expect(await ask(origin, fresh())).toBe("200");
+  });
 });
+
+/** What the process has used of a CPU, in ticks. */
+function cpuTicks(): number {
+  const fields = readFileSync(`/proc/${perch.child.pid}/stat`, "latin1").split(") ")[1]?.split(" ") ?? [];
+  return Number(fields[11]) + Number(fields[12]);
+}

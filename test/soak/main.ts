@@ -40,7 +40,7 @@ const bounds = {
 
 const stage = await Stage.set(values.lane as Lane);
 const tally = new Tally();
-const crowd = new Crowd({ users, origin: () => stage.origin }, tally);
+const crowd = new Crowd({ users, perch: () => stage.perch }, tally);
 const startedMs = performance.now();
 const samples: Sample[] = [];
 const reloads = setInterval(() => stage.reload("good"), reloadMs);
