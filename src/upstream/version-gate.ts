@@ -73,12 +73,16 @@ export class VersionGate {
     // Whoever is admitted may be done at once and leave: the loop that is under way sees to it.
     if (this.#isServing) return;
     this.#isServing = true;
-    for (let first = this.#first(); first !== undefined && this.#isOpen(); first = this.#first()) {
-      this.cancel(first);
-      this.#inFlight++;
-      first.admitted();
+    try {
+      for (let first = this.#first(); first !== undefined && this.#isOpen(); first = this.#first()) {
+        this.cancel(first);
+        this.#inFlight++;
+        first.admitted();
+      }
+    } finally {
+      // One request's defect must not shut the gate on all that come after it.
+      this.#isServing = false;
     }
-    this.#isServing = false;
   }
 
   #first(): Waiter | undefined {

@@ -130,6 +130,19 @@ describe("a gate", () => {
     expect(scene.told).toEqual(["c", "d"]);
   });
 
+  it("stays open for the others where one that is admitted breaks down", () => {
+    const scene = new Scene({ maxInFlight: 1 });
+    scene.enter("first");
+    const breaks = () => {
+      throw new Error("a defect");
+    };
+    scene.gate.enter({ admitted: breaks, expired: breaks });
+    scene.enter("third");
+    expect(() => scene.gate.leave()).toThrow("a defect");
+    scene.gate.leave();
+    expect(scene.told).toEqual(["third"]);
+  });
+
   it("serves the whole line where each leaves as soon as it is admitted", () => {
     const scene = new Scene({ maxInFlight: 1, maxPending: 10_000 });
     scene.enter("a");
