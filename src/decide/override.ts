@@ -42,7 +42,7 @@ export class Overrides {
       if (client !== undefined && this.#spec.allowFrom.some((range) => range.contains(client))) {
         return { version: value, expiresAtMs: undefined };
       }
-      return ignored(`${client?.text ?? "a unix socket"} is not in allowFrom`, trail);
+      return ignored(`${client?.text ?? "an unknown address"} is not in allowFrom`, trail);
     }
     const parts = token.exec(value);
     if (parts === null) return ignored("the value is neither a version of this release nor a token", trail);

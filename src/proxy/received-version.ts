@@ -19,7 +19,7 @@ export function receivedVersion(
   if (propagate === undefined || (propagate.acceptFrom.length === 0 && trail === undefined)) return undefined;
   const version = headerVersion(propagate.header, name, service, head) ?? baggaged(propagate, name, head);
   if (version === undefined || mayPropagate(propagate, caller)) return version;
-  const from = caller.address?.text ?? "a unix socket";
+  const from = caller.address?.text ?? "an unknown address";
   trail?.push({ stage: "propagated", outcome: "ignored", detail: `${version}: ${from} is not in acceptFrom` });
   return undefined;
 }

@@ -65,8 +65,10 @@ describe("an override by name", () => {
     expect(trail).toEqual([{ stage: "override", outcome: "ignored", detail: why }]);
   });
 
-  it("is ignored over a unix socket, which has no address", () => {
-    expect(new Overrides("shop", fromOffice, ["canary"]).resolve("canary", undefined, nowMs)).toBeUndefined();
+  it("is ignored where the client's address is not known, as over a unix socket and in an explanation", () => {
+    const trail: Trail = [];
+    expect(new Overrides("shop", fromOffice, ["canary"]).resolve("canary", undefined, nowMs, trail)).toBeUndefined();
+    expect(trail[0]?.detail).toBe("an unknown address is not in allowFrom");
   });
 });
 
