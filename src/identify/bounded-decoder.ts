@@ -26,7 +26,7 @@ export class BoundedDecoder extends Decoder {
     this.#left = mostValues;
   }
 
-  override decode(offset: number) {
+  override decode(offset: number): { value: unknown; offset: number } {
     const control = this.#octets[offset] ?? 0;
     const isLong = control >> 5 !== pointer && (control & 0x1f) === longLength;
     if (--this.#left < 0 || isLong) throw new RangeError("the record is too large");
