@@ -77,9 +77,11 @@ async function answer(request: IncomingMessage, response: ServerResponse): Promi
       setTimeout(() => response.writeHead(200, headers).end(body), delayMs);
       return;
     case "unasked answers":
-      response.writeHead(200, headers).end(body, () => {
-        socket?.write("HTTP/1.1 200 OK\r\nx-chaos-id: nobody\r\ncontent-length: 6\r\n\r\npoison");
-      });
+      // In one write with the good answer: what comes after the next request was written can not be told from its answer.
+      socket?.cork();
+      response.writeHead(200, headers).end(body);
+      socket?.write("HTTP/1.1 200 OK\r\nx-chaos-id: nobody\r\ncontent-length: 6\r\n\r\npoison");
+      setImmediate(() => socket?.uncork());
       return;
     case "slow drip":
       response.writeHead(200, headers);
