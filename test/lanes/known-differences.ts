@@ -36,6 +36,7 @@ export const knownDifferences: ReadonlyMap<string, string> = new Map([
   ["request bodies: 40 KiB of trailers", refusedUpload],
   ["status lines: version HTTP/2.0", versions],
   ["status lines: version HTTP/0.9", versions],
+  ["response bodies: chunk extensions with blanks", blanksInExtensions],
   ["response fields: empty values and blanks", whitespace],
   ["response fields: trailing blanks", whitespace],
   ["response fields: 2,000 fields", "the fast lane refuses more than 1,024 fields"],

@@ -43,7 +43,7 @@ it("sends nothing to an https endpoint whose certificate nobody trusts", async (
   const stable = await h2Upstream(undefined, tls);
   const client = await perchTo(`https://localhost:${stable.port}`);
   const answer = await client.get();
-  expect([answer.status, answer.headers["x-perch-error"], stable.seen.length]).toEqual([502, "connect-failed", 0]);
+  expect([answer.status, answer.headers["x-perch-error"], stable.seen.length]).toEqual([502, "tls-failed", 0]);
 });
 
 it("sends nothing to an https endpoint that speaks HTTP/1.1 only", async () => {
@@ -58,5 +58,5 @@ it("sends nothing to an https endpoint that speaks HTTP/1.1 only", async () => {
   freeAfterTest(async () => server.close());
   const client = await perchTo(`https://localhost:${(server.address() as AddressInfo).port}`);
   const answer = await client.get();
-  expect([answer.status, answer.headers["x-perch-error"], requests]).toEqual([502, "connect-failed", 0]);
+  expect([answer.status, answer.headers["x-perch-error"], requests]).toEqual([502, "tls-failed", 0]);
 });
