@@ -18,9 +18,11 @@ import { connectionsByOpenFiles } from "./open-files.ts";
 import { type ExporterSpec, SpanExporter } from "./otlp/span-exporter.ts";
 import { packageVersion } from "./package-version.ts";
 import { ActiveSnapshot } from "./proxy/active-snapshot.ts";
+import { EventClock } from "./proxy/event-clock.ts";
 import type { Gateway } from "./proxy/gateway.ts";
 import { Load } from "./proxy/load.ts";
 import { batchedRandom } from "./random-source.ts";
+import { batchedUuids } from "./request-ids.ts";
 import type { Preparation, Serving } from "./serving.ts";
 import { bound } from "./start-error.ts";
 import type { DnsNames } from "./upstream/dns-names.ts";
@@ -59,15 +61,10 @@ const lastMirrorsMs = 1_000;
 /** How long a collector may take for the last spans. */
 const lastSpansMs = 2_000;
 
-const nowMs = () => Date.now();
-const monotonicMs = () => performance.now();
-
 function wake(callback: () => void, ms: number): () => void {
   const timer = setTimeout(callback, ms).unref();
   return () => clearTimeout(timer);
 }
-
-const clock = { nowMs, monotonicMs, wake };
 
 /** Everything that serves requests in one thread: listeners, lanes, the active snapshot and what it counts. */
 export class DataPlane implements Serving {
@@ -76,8 +73,10 @@ export class DataPlane implements Serving {
   readonly workers = { serving: 1, restarts: 0 };
   readonly #parts: DataPlaneParts;
   readonly #names: DnsNames;
-  readonly #lanes = new Lanes(monotonicMs);
-  readonly #checks = new HealthChecks({ clock, probe: networkProbe, randomFraction: Math.random });
+  readonly #time = new EventClock();
+  readonly #clock = { nowMs: this.#time.nowMs, monotonicMs: this.#time.monotonicMs, wake };
+  readonly #lanes = new Lanes(this.#time);
+  readonly #checks = new HealthChecks({ clock: this.#clock, probe: networkProbe, randomFraction: Math.random });
   readonly #keys: JwksFetcher;
   readonly #accessLog: AccessLog;
   readonly #spans: SpanExporter;
@@ -91,6 +90,7 @@ export class DataPlane implements Serving {
 
   constructor(parts: DataPlaneParts) {
     const { first, cells, accessLines } = parts;
+    const { nowMs, monotonicMs } = this.#clock;
     this.#parts = parts;
     this.#names = createEndpointNames(
       toldNames(parts.log, (name, outcome) => cells.names().get(name)?.resolved(outcome)),
@@ -106,7 +106,7 @@ export class DataPlane implements Serving {
     this.endpoints = new EndpointRegistry(events, this.#names);
     this.#keys = new JwksFetcher({ cells: cells.jwks, log: parts.log, monotonicMs });
     const keys = new PublishedKeyRegistry(this.#keys);
-    const services = new ServiceRegistry(clock);
+    const services = new ServiceRegistry(this.#clock);
     this.active = new ActiveSnapshot(cells, this.endpoints, first.compiled, first.hash, keys, services);
     this.#checks.configure(first.compiled.services);
     this.#accessLog = new AccessLog({ destination: accessLines, sample: first.compiled.accessLog.sample, nowMs });
@@ -214,6 +214,8 @@ export class DataPlane implements Serving {
 
   #createGateway(): Gateway {
     const { active } = this;
+    const { nowMs, monotonicMs } = this.#clock;
+    const newRequestId = batchedUuids();
     const isDraining = () => this.#draining;
     const deadBuffers = new DeadBuffers();
     return {
@@ -228,7 +230,7 @@ export class DataPlane implements Serving {
       monotonicMs,
       randomFraction: Math.random,
       randomUnit: batchedRandom(),
-      newRequestId: randomUUID,
+      newRequestId,
       streamed: (bytes) => deadBuffers.passed(bytes),
       spans: this.#spans,
       load: this.#load,

@@ -1,3 +1,4 @@
+import type { EventClock } from "./proxy/event-clock.ts";
 import { UpstreamPools } from "./proxy/fast/upstream-pools.ts";
 import { MirrorSender } from "./proxy/standard/mirror-sender.ts";
 import { Pools } from "./proxy/standard/pools.ts";
@@ -9,8 +10,8 @@ export class Lanes {
   readonly fast: UpstreamPools;
   readonly mirrors = new MirrorSender();
 
-  constructor(monotonicMs: () => number) {
-    this.fast = new UpstreamPools(monotonicMs);
+  constructor(clock: EventClock) {
+    this.fast = new UpstreamPools(clock);
   }
 
   /** No snapshot names the endpoint any more: what is in flight ends, then its connections close. */

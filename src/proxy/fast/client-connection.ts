@@ -190,12 +190,15 @@ export class ClientConnection {
   };
 
   #read(length: number, octets: Buffer): boolean {
-    this.#context.turns.happened();
+    const { clock, turns } = this.#context;
+    clock.stop();
+    turns.happened();
     try {
       this.#take(octets, 0, length);
     } catch (error) {
       this.#fail(error);
     }
+    clock.goOn();
     return !this.#isPaused;
   }
 
@@ -236,10 +239,15 @@ export class ClientConnection {
     if (this.#state === "lingering") this.#linger(to - from);
     if (this.#state === "lingering" || at === to) return;
     if (this.#request?.awaitsBody) at = this.#request.onClientData(octets, at, to);
-    if (at === to) return;
-    if (this.#request !== undefined) this.#wait(octets, at, to);
-    else if (this.#partialHead === undefined) this.#readHead(octets, at, to);
+    if (this.#partialHead === undefined) this.#takeRequests(octets, at, to);
     else this.#readOn(this.#partialHead, octets, at, to);
+  }
+
+  /** One after the other, as long as each is answered at once; what is behind one that is not waits. */
+  #takeRequests(octets: Buffer, from: number, to: number, partial?: PartialHead): void {
+    let at = this.#request === undefined ? this.#readHead(octets, from, to, partial) : from;
+    while (at < to && this.#request === undefined && this.#state === "open") at = this.#readHead(octets, at, to);
+    if (at < to && this.#request !== undefined) this.#wait(octets, at, to);
   }
 
   #wait(octets: Buffer, from: number, to: number): void {
@@ -266,10 +274,12 @@ export class ClientConnection {
     const { headerBytes } = this.#context.gateway.snapshot.config.limits;
     if (!partial.append(octets, from, to) && partial.length <= headerBytes) return;
     this.#partialHead = undefined;
-    this.#readHead(partial.octets, 0, partial.length, partial);
+    this.#takeRequests(partial.octets, 0, partial.length, partial);
   }
 
-  #readHead(octets: Buffer, from: number, to: number, partial?: PartialHead): void {
+  /** Answers with the position where the next request starts; all is taken where it is none, or not this lane's. */
+  #readHead(octets: Buffer, from: number, to: number, partial?: PartialHead): number {
+    if (from === to) return to;
     const { requests, gateway } = this.#context;
     const { snapshot } = gateway;
     const head = requests.read(octets, from, to, snapshot);
@@ -277,14 +287,19 @@ export class ClientConnection {
       this.#partialHead = partial ?? new PartialHead(octets, from, to);
       // The time for a head runs from its first octet.
       if (partial === undefined) this.#context.deadlines.arm(this.deadline, headTimeoutMs);
-      return;
+      return to;
     }
-    const unfit = head === irregular ? "head" : this.#begin(head, snapshot, octets, to);
-    if (unfit !== undefined) this.#handOver(unfit, octets, from, to);
+    const next = head === irregular ? "head" : this.#begin(head, snapshot, octets, to);
+    if (typeof next === "number") return next;
+    this.#handOver(next, octets, from, to);
+    return to;
   }
 
-  /** Takes the request through the chain; or says why it is the standard lane's, and nothing was done or counted. */
-  #begin(head: FastHead, snapshot: Snapshot, octets: Buffer, to: number): HandoverCause | undefined {
+  /**
+   * Takes the request through the chain. Answers with the position where the next one starts; or says why it is the
+   * standard lane's, and nothing was done or counted.
+   */
+  #begin(head: FastHead, snapshot: Snapshot, octets: Buffer, to: number): HandoverCause | number {
     const { requests, gateway } = this.#context;
     const { framing, contentLength } = requests;
     const { headerBytes } = snapshot.config.limits;
@@ -304,16 +319,13 @@ export class ClientConnection {
     } catch (error) {
       gateway.defect(error);
       this.#refuse("internal-error", exchange);
-      return undefined;
+      return to;
     }
     const body =
       framing === "none" ? undefined : new BodyReader(framing === "chunked" ? "chunked" : contentLength, headerBytes);
-    const next =
-      ending === undefined
-        ? this.#forward(exchange, head, route.timeouts, body, octets, to)
-        : this.#answer(exchange, ending, body, octets, to);
-    if (next < to) this.#wait(octets, next, to);
-    return undefined;
+    return ending === undefined
+      ? this.#forward(exchange, head, route.timeouts, body, octets, to)
+      : this.#answer(exchange, ending, body, octets, to);
   }
 
   #forward(

@@ -1,3 +1,4 @@
+import type { EventClock } from "../event-clock.ts";
 import type { Gateway } from "../gateway.ts";
 import type { Deadlines } from "./deadlines.ts";
 import type { EventTurns } from "./event-turns.ts";
@@ -9,6 +10,7 @@ import type { UpstreamPools } from "./upstream-pools.ts";
 
 /** What connections to upstreams need, whichever listener's requests they carry: one for all listeners. */
 export interface UpstreamContext {
+  readonly clock: EventClock;
   readonly buffers: ReadBuffers;
   readonly deadlines: Deadlines;
   readonly turns: EventTurns;

@@ -346,6 +346,8 @@ export class FastForwarding implements UpstreamUser, Turn {
     if (body.complete) this.#gathered += this.#bodyEnding();
     const begun = this.#mayBeSent;
     if (begun && this.#attempts.count === 0 && !this.#isHeld) this.#tryNext();
+    // It may be answered by now.
+    if (this.#response === "ended") return end;
     if (begun && !this.#sent && !body.complete) this.#client.pauseBody();
     if (begun && this.#isHeld) this.#arm(0);
     return end;
@@ -514,11 +516,18 @@ export class FastForwarding implements UpstreamUser, Turn {
     this.#response = "ended";
     this.#connection = undefined;
     outlet.flush();
-    this.#armStreaming();
     const usable = upstream === "ended" && !this.awaitsBody;
     connection.leave(outlet.pending ? "pending" : "flushed");
     if (usable) this.#context.pools.release(connection);
     else connection.destroy();
+    this.#allWritten();
+  }
+
+  /** Of the answer; that is all once it has left. */
+  #allWritten(): void {
+    const { outlet } = this.#client;
+    if (outlet.pending) this.#client.watchFlush(this.#timeouts.idleMs);
+    else if (!outlet.broken) this.#complete();
   }
 
   /** The last octet has left. */
@@ -588,7 +597,7 @@ export class FastForwarding implements UpstreamUser, Turn {
       }),
     );
     this.#client.outlet.flush();
-    this.#armStreaming();
+    this.#allWritten();
   }
 
   /** Whoever's turn it is: the client's, while it has not taken what was written. */

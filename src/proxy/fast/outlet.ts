@@ -1,4 +1,5 @@
 import type { Socket } from "node:net";
+import { TLSSocket } from "node:tls";
 import type { ChunkedSink } from "./chunked-reader.ts";
 import { latin1 } from "./octets.ts";
 import type { ReadBuffers } from "./read-buffers.ts";
@@ -8,6 +9,8 @@ const smallBytes = 8 * 1024;
 /** As much text as leaves in one write without memory of its own: node's buffer for strings on the stack. */
 const mostTextBytes = 16 * 1024;
 
+const nothing = Buffer.alloc(0);
+
 /**
  * The way out to one peer. What is small is gathered as text, so that a head and a small body leave in one write; what is
  * large leaves as it lies in the buffer that it was read into.
@@ -16,18 +19,29 @@ export class Outlet implements ChunkedSink {
   readonly #socket: Socket;
   readonly #buffers: ReadBuffers;
   readonly #flushed: () => void;
+  /** TLS takes nothing at once. */
+  readonly #takesLater: boolean;
   #text = "";
 
-  /** `flushed` is called after each write that has left this process. */
+  /**
+   * `flushed` is called whenever what was pending has left this process. What the kernel takes at once is not pending for
+   * a moment, and nothing need be called for it.
+   */
   constructor(socket: Socket, buffers: ReadBuffers, flushed: () => void) {
     this.#socket = socket;
     this.#buffers = buffers;
     this.#flushed = flushed;
+    this.#takesLater = socket instanceof TLSSocket;
   }
 
   /** Whether something written has not left yet. */
   get pending(): boolean {
     return this.#socket.writableLength > 0;
+  }
+
+  /** Whether the peer can not be reached any more; the socket's `close` follows, if it has not come. */
+  get broken(): boolean {
+    return this.#socket.destroyed || this.#socket.errored !== null;
   }
 
   /** Latin-1; leaves with the next `flush`, or with a large piece behind it. */
@@ -67,7 +81,12 @@ export class Outlet implements ChunkedSink {
 
   flush(): void {
     if (this.#text === "") return;
-    this.#socket.write(this.#text, "latin1", this.#flushed);
+    // Node takes a tick for a callback, whenever its write was over; so only what is pending gets one, behind it.
+    if (this.#takesLater) this.#socket.write(this.#text, "latin1", this.#flushed);
+    else {
+      this.#socket.write(this.#text, "latin1");
+      if (this.pending) this.#socket.write(nothing, this.#flushed);
+    }
     this.#text = "";
   }
 }

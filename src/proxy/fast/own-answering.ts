@@ -43,6 +43,7 @@ export class OwnAnswering implements AnsweredRequest {
     );
     outlet.flush();
     if (outlet.pending) this.#client.watchFlush(readerSilenceMs);
+    else if (!outlet.broken) this.#complete();
     return next;
   }
 
@@ -60,7 +61,11 @@ export class OwnAnswering implements AnsweredRequest {
   }
 
   onClientFlushed(): void {
-    if (this.#client.outlet.pending) return;
+    if (!this.#client.outlet.pending) this.#complete();
+  }
+
+  /** The last octet has left. */
+  #complete(): void {
     this.#exchange.end(this.#status, this.#exchange.error);
     this.#client.requestEnded(this.#body);
   }

@@ -3,6 +3,9 @@ const bufferBytes = 128 * 1024;
 /** Buffers kept for the next stream. */
 const mostFree = 32;
 
+/** What is no buffer leaves node with the one it has; its types know of buffers only. */
+const theSame = undefined as unknown as Buffer;
+
 /**
  * Where sockets read into. All share one buffer, for what is read is understood before the next read begins; a message
  * whose body streams gets one of its own, which a write that the kernel can not take at once may hold on to.
@@ -32,6 +35,8 @@ export class ReadTarget {
   /** Whether the own buffer may serve another socket once it is left. */
   #reusable = false;
   #reading = false;
+  /** What node was told last. */
+  #named: Buffer | undefined;
 
   constructor(buffers: ReadBuffers) {
     this.#buffers = buffers;
@@ -54,7 +59,10 @@ export class ReadTarget {
     this.#reusable = written === "flushed" && this.#reading;
   }
 
-  /** What node asks for. */
+  /**
+   * What node asks for: first, and after each read. Where the buffer stays the same it is not named again, which node
+   * takes so, and which spares it a look into the buffer.
+   */
   readonly next = (): Buffer => {
     this.#reading = false;
     const { shared } = this.#buffers;
@@ -63,6 +71,8 @@ export class ReadTarget {
       if (this.#reusable) this.#buffers.giveBack(this.#current);
       this.#current = shared;
     }
+    if (this.#current === this.#named) return theSame;
+    this.#named = this.#current;
     return this.#current;
   };
 }

@@ -128,8 +128,16 @@ export class UpstreamConnection {
   }
 
   #onRead(length: number, octets: Buffer): boolean {
-    this.#context.turns.happened();
+    const { clock, turns } = this.#context;
+    clock.stop();
+    turns.happened();
     this.#target.readBegun();
+    const goesOn = this.#take(length, octets);
+    clock.goOn();
+    return goesOn;
+  }
+
+  #take(length: number, octets: Buffer): boolean {
     const user = this.#user;
     if (user === undefined) {
       // Nothing was asked: whoever got this connection next would take it for the answer to another request.

@@ -1,4 +1,5 @@
 import type { Endpoint } from "../../upstream/endpoint.ts";
+import type { EventClock } from "../event-clock.ts";
 import { Deadlines } from "./deadlines.ts";
 import { EventTurns } from "./event-turns.ts";
 import type { UpstreamContext } from "./fast-context.ts";
@@ -18,10 +19,10 @@ export class UpstreamPools {
   /** Given back in the present turn of the event loop. */
   readonly #resting: UpstreamConnection[] = [];
 
-  constructor(monotonicMs: () => number) {
-    const deadlines = new Deadlines(monotonicMs);
+  constructor(clock: EventClock) {
+    const deadlines = new Deadlines(clock.monotonicMs);
     deadlines.start();
-    this.context = { buffers: new ReadBuffers(), deadlines, turns: new EventTurns(() => this.#settle()) };
+    this.context = { clock, buffers: new ReadBuffers(), deadlines, turns: new EventTurns(() => this.#settle()) };
   }
 
   /** An idle connection, in the hands of this request now; undefined where there is none. */

@@ -7,6 +7,7 @@ import type { HandoverCause } from "../../../src/observe/handover-cells.ts";
 import { Observer } from "../../../src/observe/observe.ts";
 import type { Outcome } from "../../../src/observe/outcome.ts";
 import { ActiveSnapshot } from "../../../src/proxy/active-snapshot.ts";
+import { EventClock } from "../../../src/proxy/event-clock.ts";
 import { FastLane } from "../../../src/proxy/fast/fast-lane.ts";
 import { UpstreamPools } from "../../../src/proxy/fast/upstream-pools.ts";
 import type { Gateway } from "../../../src/proxy/gateway.ts";
@@ -23,7 +24,9 @@ export type Ended = Pick<Outcome, "method" | "path" | "status" | "error" | "atte
 /** A fast lane alone, on a port of its own, whose clock the test moves. */
 export class LaneWithClock {
   nowMs = 1_000_000;
-  readonly pools: UpstreamPools = new UpstreamPools(() => this.nowMs);
+  readonly pools: UpstreamPools = new UpstreamPools(
+    new EventClock({ nowMs: () => Date.UTC(2026, 0, 1), monotonicMs: () => this.nowMs }),
+  );
   readonly ended: Ended[] = [];
   readonly handedOver: HandoverCause[] = [];
   readonly defects: unknown[] = [];

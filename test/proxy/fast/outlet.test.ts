@@ -25,15 +25,45 @@ async function outletToClient() {
   return { client, buffers, outlet, seen };
 }
 
-it("text waits for the flush, and leaves once", async () => {
+it("text waits for the flush and leaves once; taken at once, it is not pending, and nobody is called", async () => {
   const { client, outlet, seen } = await outletToClient();
   outlet.addText("a");
   outlet.addText("\xe9b");
   outlet.flush();
+  expect(outlet.pending).toBe(false);
   outlet.flush();
   expect(await client.read((received) => received.endsWith("b"))).toBe("a\xe9b");
-  expect(seen.flushes).toBe(1);
+  expect(seen.flushes).toBe(0);
+});
+
+it("text that the client does not take is pending until it does, and the flush is told then", async () => {
+  const { client, outlet, seen } = await outletToClient();
+  client.socket.pause();
+  let wanted = 0;
+  while (!outlet.pending) {
+    outlet.addText("x".repeat(15_000));
+    outlet.flush();
+    wanted += 15_000;
+  }
+  await new Promise((resolve) => setImmediate(resolve));
+  expect(seen.flushes).toBe(0);
+  client.socket.resume();
+  await client.read((received) => received.length >= wanted);
+  await expect.poll(() => seen.flushes, { timeout: 10_000 }).toBe(1);
   expect(outlet.pending).toBe(false);
+});
+
+it("an outlet whose peer is gone is broken", async () => {
+  const { client, outlet } = await outletToClient();
+  expect(outlet.broken).toBe(false);
+  client.socket.resetAndDestroy();
+  await expect
+    .poll(() => {
+      outlet.addText("x");
+      outlet.flush();
+      return outlet.broken;
+    })
+    .toBe(true);
 });
 
 it("small and large pieces and text keep their order", async () => {

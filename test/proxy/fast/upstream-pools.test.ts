@@ -1,4 +1,5 @@
 import { expect, it } from "vitest";
+import { EventClock } from "../../../src/proxy/event-clock.ts";
 import type { UpstreamUser } from "../../../src/proxy/fast/upstream-connection.ts";
 import { UpstreamPools } from "../../../src/proxy/fast/upstream-pools.ts";
 import { Endpoint } from "../../../src/upstream/endpoint.ts";
@@ -7,7 +8,7 @@ import { freeAfterTest, rawUpstream } from "../../kit/freed.ts";
 
 it("a connection made while others are idle takes the place of the oldest, where no more may stand", async () => {
   const server = await rawUpstream(() => {});
-  const pools = new UpstreamPools(() => performance.now());
+  const pools = new UpstreamPools(new EventClock());
   freeAfterTest(async () => pools.destroy());
   const endpoint = new Endpoint("shop", "stable", addressOf(server.origin));
   endpoint.maxInFlight = 2;

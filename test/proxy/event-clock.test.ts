@@ -1,0 +1,67 @@
+import { expect, it } from "vitest";
+import { EventClock } from "../../src/proxy/event-clock.ts";
+
+function clockOfATest() {
+  const system = { monotonicMs: 10.5, nowMs: 1_000 };
+  const asked = { monotonic: 0, now: 0 };
+  const clock = new EventClock({
+    monotonicMs: () => {
+      asked.monotonic++;
+      return system.monotonicMs;
+    },
+    nowMs: () => {
+      asked.now++;
+      return system.nowMs;
+    },
+  });
+  const pass = (ms: number) => {
+    system.monotonicMs += ms;
+    system.nowMs += ms;
+  };
+  return { clock, asked, pass };
+}
+
+it("between events it is the system's clock", () => {
+  const { clock, pass } = clockOfATest();
+  pass(1);
+  expect([clock.monotonicMs(), clock.nowMs()]).toEqual([11.5, 1_001]);
+  pass(1);
+  expect([clock.monotonicMs(), clock.nowMs()]).toEqual([12.5, 1_002]);
+});
+
+it("within an event both stand still, and the system is asked once", () => {
+  const { clock, asked, pass } = clockOfATest();
+  clock.stop();
+  expect([clock.monotonicMs(), clock.nowMs()]).toEqual([10.5, 1_000]);
+  pass(7);
+  expect([clock.monotonicMs(), clock.nowMs()]).toEqual([10.5, 1_000]);
+  expect(asked).toEqual({ monotonic: 1, now: 1 });
+});
+
+it("the wall clock is asked only where somebody wants to know", () => {
+  const { clock, asked } = clockOfATest();
+  clock.stop();
+  clock.monotonicMs();
+  clock.goOn();
+  expect(asked).toEqual({ monotonic: 1, now: 0 });
+});
+
+it("after an event, and in the next one, time has passed", () => {
+  const { clock, pass } = clockOfATest();
+  clock.stop();
+  clock.nowMs();
+  pass(5);
+  clock.goOn();
+  expect([clock.monotonicMs(), clock.nowMs()]).toEqual([15.5, 1_005]);
+  pass(5);
+  clock.stop();
+  expect([clock.monotonicMs(), clock.nowMs()]).toEqual([20.5, 1_010]);
+});
+
+it("without clocks of a test it tells the system's time", () => {
+  const clock = new EventClock();
+  const before = Date.now();
+  expect(clock.nowMs()).toBeGreaterThanOrEqual(before);
+  const first = clock.monotonicMs();
+  expect(clock.monotonicMs()).toBeGreaterThanOrEqual(first);
+});
