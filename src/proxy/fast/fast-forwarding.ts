@@ -17,6 +17,7 @@ import type { ClientConnection } from "./client-connection.ts";
 import { Deadline } from "./deadlines.ts";
 import type { FastContext } from "./fast-context.ts";
 import { latin1 } from "./octets.ts";
+import { TextSink } from "./outlet.ts";
 import { PartialHead } from "./partial-head.ts";
 import { changedText, fieldsOf, framingText } from "./request-text.ts";
 import { responseHeadBytes } from "./response-reader.ts";
@@ -461,7 +462,9 @@ export class FastForwarding implements UpstreamUser, Turn {
         date,
       }),
     );
-    this.#passOn(connection, octets, from, to);
+    const { outlet } = this.#client;
+    const sink = responses.textIsWhole ? new TextSink(outlet, responses.text, from - responses.headLength) : outlet;
+    this.#passOn(connection, octets, from, to, sink);
   }
 
   /** Leaves an answer that nobody gets; its connection is kept where the answer is whole already. */
@@ -481,7 +484,13 @@ export class FastForwarding implements UpstreamUser, Turn {
   }
 
   /** The body, as far as it came. */
-  #passOn(connection: UpstreamConnection, octets: Buffer, from: number, to: number): void {
+  #passOn(
+    connection: UpstreamConnection,
+    octets: Buffer,
+    from: number,
+    to: number,
+    sink: ChunkedSink = this.#client.outlet,
+  ): void {
     const { outlet } = this.#client;
     const body = this.#responseBody;
     if (body === undefined) {
@@ -489,7 +498,7 @@ export class FastForwarding implements UpstreamUser, Turn {
       return;
     }
     if (this.#chunksAdded && to > from) outlet.addText(`${(to - from).toString(16)}\r\n`);
-    const end = body.read(octets, from, to, outlet);
+    const end = body.read(octets, from, to, sink);
     if (this.#chunksAdded && to > from) outlet.addText("\r\n");
     this.exchange.bytesSent = body.bytes;
     if (body.failure !== undefined) {

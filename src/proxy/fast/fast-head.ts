@@ -1,6 +1,6 @@
 import { type RequestHead, repeated } from "../../identify/request-head.ts";
 import type { FieldScan } from "./field-scan.ts";
-import { isNamed, nameHash } from "./field-table.ts";
+import { isNamed } from "./field-table.ts";
 
 /** Where a head's fields can be looked up again. */
 interface Scanner {
@@ -46,10 +46,9 @@ export class FastHead implements RequestHead {
   header(name: string): string | undefined | typeof repeated {
     this.#scanner.reclaim(this);
     const { scan } = this.#scanner;
-    const hash = nameHash(name);
     let found: string | undefined;
     for (let field = 0; field < scan.count; field++) {
-      if (scan.nameHash(field) !== hash || !isNamed(this.text, scan.start(field), scan.nameEnd(field), name)) continue;
+      if (!isNamed(this.text, scan.start(field), scan.nameEnd(field), name)) continue;
       if (found !== undefined) return repeated;
       found = this.text.slice(scan.valueStart(field), scan.valueEnd(field));
     }

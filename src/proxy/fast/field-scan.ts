@@ -8,11 +8,6 @@ export const irregular = -2;
 /** Far above what limits allow; a head with more fields is irregular. */
 const mostFields = 1024;
 
-/** Hashes a field name without regard to case; equal names always get the same number. */
-export function extendNameHash(hash: number, code: number): number {
-  return (Math.imul(hash, 31) + (code | 0x20)) | 0;
-}
-
 /**
  * Finds the fields of one head, checking every octet, and keeps where they are: offsets from the head's first octet. One
  * scan serves all connections, each head in turn, so that a head costs no object a field.
@@ -41,6 +36,7 @@ export class FieldScan {
     return this.#places[field * 5 + 3] as number;
   }
 
+  /** A hash of its name without regard to case: equal names always get the same number. */
   nameHash(field: number): number {
     return this.#places[field * 5 + 4] as number;
   }

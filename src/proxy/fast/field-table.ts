@@ -1,12 +1,13 @@
-import { extendNameHash, type FieldScan } from "./field-scan.ts";
+import type { FieldScan } from "./field-scan.ts";
+import { latin1, lowerCase } from "./octets.ts";
 
 const slots = 1024;
 /** Bounds what strangers can make a table hold; below half of the slots, so that a search soon meets an empty one. */
 const mostNames = 400;
 
 interface Entry<Kind> {
-  /** Lower case, and a copy of its own: a slice would keep a whole head alive. */
-  readonly name: string;
+  /** In lower case. */
+  readonly name: Uint8Array;
   readonly hash: number;
   readonly kind: Kind;
 }
@@ -24,33 +25,36 @@ export class FieldTable<Kind extends string> {
     this.#kindOf = kindOf;
   }
 
-  /** The kind of a field that the scan found in this text. */
-  kind(scan: FieldScan, field: number, text: string): Kind {
-    const start = scan.start(field);
-    const end = scan.nameEnd(field);
+  /** The kind of a field that the scan found in the head that starts at `origin`. */
+  kind(scan: FieldScan, field: number, octets: Buffer, origin: number): Kind {
+    const start = origin + scan.start(field);
+    const end = origin + scan.nameEnd(field);
     const hash = scan.nameHash(field);
     for (let slot = hash & (slots - 1); ; slot = (slot + 1) & (slots - 1)) {
       const entry = this.#entries[slot];
-      if (entry === undefined) return this.#learn(slot, hash, text.slice(start, end));
-      if (entry.hash === hash && isNamed(text, start, end, entry.name)) return entry.kind;
+      if (entry === undefined) return this.#learn(slot, hash, latin1(octets, start, end));
+      if (entry.hash === hash && isSame(octets, start, end, entry.name)) return entry.kind;
     }
   }
 
   #learn(slot: number, hash: number, name: string): Kind {
-    const own = Buffer.from(name, "latin1").toString("latin1").toLowerCase();
+    const own = name.toLowerCase();
     const kind = this.#kindOf(own);
     if (this.#count < mostNames) {
       this.#count++;
-      this.#entries[slot] = { name: own, hash, kind };
+      this.#entries[slot] = { name: Buffer.from(own, "latin1"), hash, kind };
     }
     return kind;
   }
 }
 
-export function nameHash(lowerCaseName: string): number {
-  let hash = 0;
-  for (let at = 0; at < lowerCaseName.length; at++) hash = extendNameHash(hash, lowerCaseName.charCodeAt(at));
-  return hash;
+function isSame(octets: Uint8Array, start: number, end: number, name: Uint8Array): boolean {
+  const { length } = name;
+  if (end - start !== length) return false;
+  for (let at = 0; at < length; at++) {
+    if (lowerCase[octets[start + at] as number] !== name[at]) return false;
+  }
+  return true;
 }
 
 /** Whether the text holds this lower-case name there, in whatever case. */

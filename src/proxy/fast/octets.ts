@@ -14,6 +14,11 @@ export const colon = 0x3a;
 
 export const octetClasses: Uint8Array = new Uint8Array(256);
 
+/** Each octet, letters of ASCII in lower case. */
+export const lowerCase: Uint8Array = Uint8Array.from({ length: 256 }, (_, octet) =>
+  octet >= 0x41 && octet <= 0x5a ? octet | 0x20 : octet,
+);
+
 for (let octet = 0x21; octet < 0x7f; octet++) octetClasses[octet] = valueOctet | targetOctet;
 for (let octet = 0x80; octet < 0x100; octet++) octetClasses[octet] = valueOctet;
 for (const octet of [tab, space]) octetClasses[octet] = valueOctet;

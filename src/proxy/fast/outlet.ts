@@ -90,3 +90,20 @@ export class Outlet implements ChunkedSink {
     this.#text = "";
   }
 }
+
+/** A way out for octets whose text is known: it is that of the octets from `origin` on. */
+export class TextSink implements ChunkedSink {
+  readonly #outlet: Outlet;
+  readonly #text: string;
+  readonly #origin: number;
+
+  constructor(outlet: Outlet, text: string, origin: number) {
+    this.#outlet = outlet;
+    this.#text = text;
+    this.#origin = origin;
+  }
+
+  passOctets(_octets: Buffer, from: number, to: number): void {
+    this.#outlet.addText(this.#text.slice(from - this.#origin, to - this.#origin));
+  }
+}

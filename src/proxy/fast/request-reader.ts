@@ -65,7 +65,7 @@ export class RequestReader {
     if (end - from > headerBytes || this.scan.count > headerCount || targetEnd - targetStart > uriBytes)
       return irregular;
     const text = latin1(octets, from, end);
-    if (!this.scan.evenlySpaced || !this.#readFields(text, snapshot)) return irregular;
+    if (!this.scan.evenlySpaced || !this.#readFields(octets, from, text, snapshot)) return irregular;
     if (this.framing !== "none" && method.body === "odd") return irregular;
     this.end = end;
     this.head = new FastHead(this, {
@@ -97,14 +97,14 @@ export class RequestReader {
   }
 
   /** One pass over the fields for what every request is asked; false where one is not this lane's. */
-  #readFields(text: string, snapshot: Snapshot): boolean {
+  #readFields(octets: Buffer, from: number, text: string, snapshot: Snapshot): boolean {
     if (this.#fields?.snapshot !== snapshot) this.#fields = new RequestFields(snapshot);
     const { scan } = this;
     const { table } = this.#fields;
     let hosts = 0;
     this.#reset();
     for (let field = 0; field < scan.count; field++) {
-      const kind = table.kind(scan, field, text);
+      const kind = table.kind(scan, field, octets, from);
       this.#kinds[field] = kind;
       switch (kind) {
         case "keep":

@@ -15,15 +15,22 @@ const table = new FieldTable<FastResponseField>((name) =>
 /** An upstream's response head may not be larger than this, in octets. */
 export const responseHeadBytes: number = 64 * 1024;
 
+/** What is read with the head becomes text together with it, where it is no more than this. */
+const mostTextBytes = 8 * 1024;
+
 const versionStart = Buffer.from("HTTP/1.");
-const wholeNumber = /^\d{1,15}$/;
+const mostDigits = 15;
 
 /** Reads the heads of upstreams' responses, held to RFC 9112; the last one read stays in place until the next. */
 export class ResponseReader {
   readonly scan: FieldScan = new FieldScan();
+  /** The head, octet for character, and whatever of the body came with it, where that is little. */
   text = "";
+  headLength = 0;
   status = 0;
   minorVersion: 0 | 1 = 1;
+  /** Whether its first line is what Perch would write itself. */
+  plainStatusLine = true;
   /** The reason phrase, as it stands in `text`. */
   reasonStart = 0;
   reasonEnd = 0;
@@ -50,8 +57,14 @@ export class ResponseReader {
     if (end === incomplete) return to - from > responseHeadBytes ? "malformed" : "incomplete";
     if (end === irregular || end - from > responseHeadBytes) return "malformed";
     this.end = end;
-    this.text = latin1(octets, from, end);
-    return this.#readFields() ? "complete" : "malformed";
+    this.headLength = end - from;
+    this.text = latin1(octets, from, to - from <= mostTextBytes ? to : end);
+    return this.#readFields(octets, from) ? "complete" : "malformed";
+  }
+
+  /** Whether `text` holds what was read behind the head as well. */
+  get textIsWhole(): boolean {
+    return this.text.length > this.headLength;
   }
 
   /** What a field of the head that was read last is. */
@@ -90,6 +103,7 @@ export class ResponseReader {
       if (digit < 0 || digit > 9) return irregular;
       status = status * 10 + digit;
     }
+    this.plainStatusLine = minor === 1 && octets[at] === space;
     if (octets[at] === space) at++;
     else if (octets[at] !== carriageReturn) return irregular;
     this.minorVersion = minor;
@@ -103,11 +117,12 @@ export class ResponseReader {
     }
     this.reasonEnd = at - from;
     this.plainReason = plain;
+    if (!plain) this.plainStatusLine = false;
     if (at === to || (at + 1 === to && octets[at] === carriageReturn)) return incomplete;
     return octets[at] === carriageReturn && octets[at + 1] === lineFeed ? at + 2 : irregular;
   }
 
-  #readFields(): boolean {
+  #readFields(octets: Buffer, from: number): boolean {
     const { scan } = this;
     this.contentLength = undefined;
     this.chunked = false;
@@ -117,13 +132,13 @@ export class ResponseReader {
     this.hasDate = false;
     this.keepAliveSeconds = undefined;
     for (let field = 0; field < scan.count; field++) {
-      const kind = table.kind(scan, field, this.text);
+      const kind = table.kind(scan, field, octets, from);
       this.#kinds[field] = kind;
       if (kind === "keep") continue;
       if (kind === "date") this.hasDate = true;
       else if (kind === "connection") this.#readConnection(this.value(field).toLowerCase());
       else if (kind === "keep-alive") this.keepAliveSeconds = timeoutSeconds(this.value(field));
-      else if (kind === "content-length" && !this.#readLength(this.value(field))) return false;
+      else if (kind === "content-length" && !this.#readLength(octets, from + scan.valueStart(field), from + scan.valueEnd(field))) return false;
       else if (kind === "transfer-encoding" && !this.#readCoding(this.value(field))) return false;
     }
     // Whoever says both closes (RFC 9112 §9.3).
@@ -143,9 +158,15 @@ export class ResponseReader {
   }
 
   /** A second length, or one beside chunks, is ambiguous, and whoever believes the wrong one is poisoned. */
-  #readLength(value: string): boolean {
-    if (this.contentLength !== undefined || this.chunked || !wholeNumber.test(value)) return false;
-    this.contentLength = Number(value);
+  #readLength(octets: Uint8Array, start: number, end: number): boolean {
+    if (this.contentLength !== undefined || this.chunked || start === end || end - start > mostDigits) return false;
+    let length = 0;
+    for (let at = start; at < end; at++) {
+      const digit = (octets[at] as number) - 0x30;
+      if (digit < 0 || digit > 9) return false;
+      length = length * 10 + digit;
+    }
+    this.contentLength = length;
     return true;
   }
 

@@ -25,24 +25,26 @@ export interface ResponseFraming {
  * reader still holds it. Fields that pass one after the other are one slice of the upstream's own head.
  */
 export function responseText(exchange: Exchange, reader: ResponseReader, framing: ResponseFraming): string {
-  const { text, status, reasonStart, reasonEnd } = reader;
-  // The upstream's own words mean nothing to a program (RFC 9112 §4).
-  const reason = reader.plainReason ? text.slice(reasonStart, reasonEnd) : (STATUS_CODES[status] ?? "");
-  let out = `HTTP/1.1 ${status} ${reason}\r\n`;
-  if (reader.namesFields || !reader.scan.evenlySpaced || exchange.route?.work !== undefined)
-    out += rewritten(exchange, reader, framing);
-  else out += sliced(exchange, reader, framing);
+  const isRewritten = reader.namesFields || !reader.scan.evenlySpaced || exchange.route?.work !== undefined;
+  let out = isRewritten ? rewritten(exchange, reader, framing) : sliced(exchange, reader, framing);
   out += framing.connection === "close" ? "Connection: close\r\n" : "Connection: keep-alive\r\n";
   if (!reader.hasDate) out += `Date: ${framing.date.now()}\r\n`;
   return framing.coding === "chunked" ? `${out}Transfer-Encoding: chunked\r\n\r\n` : `${out}\r\n`;
 }
 
+/** The upstream's own words mean nothing to a program (RFC 9112 §4). */
+function statusLine({ text, status, plainReason, reasonStart, reasonEnd }: ResponseReader): string {
+  const reason = plainReason ? text.slice(reasonStart, reasonEnd) : (STATUS_CODES[status] ?? "");
+  return `HTTP/1.1 ${status} ${reason}\r\n`;
+}
+
 function sliced(exchange: Exchange, reader: ResponseReader, { trailers }: ResponseFraming): string {
   const { scan, text } = reader;
   const edit = responseEdit(exchange);
-  let out = "";
+  let out = reader.plainStatusLine ? "" : statusLine(reader);
   let cacheControl: string | undefined;
-  let keptFrom = -1;
+  // A plain status line is the first of what is kept.
+  let keptFrom = reader.plainStatusLine ? 0 : -1;
   for (let field = 0; field < scan.count; field++) {
     const kind = reader.kind(field);
     if (isPassed(kind, edit, trailers)) {
@@ -55,7 +57,7 @@ function sliced(exchange: Exchange, reader: ResponseReader, { trailers }: Respon
       cacheControl = cacheControl === undefined ? reader.value(field) : `${cacheControl}, ${reader.value(field)}`;
     }
   }
-  if (keptFrom >= 0) out += text.slice(keptFrom, text.length - 2);
+  if (keptFrom >= 0) out += text.slice(keptFrom, reader.headLength - 2);
   if (edit.setCookie === undefined && edit.exposedVersion === undefined) return out;
   const added: string[] = [];
   addResponseFields(edit, cacheControl, added);
@@ -77,7 +79,7 @@ function isPassed(kind: FastResponseField, edit: ResponseEdit, trailers: Trailer
 
 /** For heads that are unevenly spaced, whose Connection names fields, or that the route changes: field by field, as the standard lane does. */
 function rewritten(exchange: Exchange, reader: ResponseReader, { trailers }: ResponseFraming): string {
-  return lines(responseHeaders(exchange, reader.flat(), trailers));
+  return statusLine(reader) + lines(responseHeaders(exchange, reader.flat(), trailers));
 }
 
 /** Fields of a flat list as they stand in a head. */
