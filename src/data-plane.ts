@@ -17,12 +17,10 @@ import { Observer } from "./observe/observe.ts";
 import { connectionsByOpenFiles } from "./open-files.ts";
 import { type ExporterSpec, SpanExporter } from "./otlp/span-exporter.ts";
 import { packageVersion } from "./package-version.ts";
+import { PlaneGateway } from "./plane-gateway.ts";
 import { ActiveSnapshot } from "./proxy/active-snapshot.ts";
 import { EventClock } from "./proxy/event-clock.ts";
-import type { Gateway } from "./proxy/gateway.ts";
 import { Load } from "./proxy/load.ts";
-import { batchedRandom } from "./random-source.ts";
-import { batchedUuids } from "./request-ids.ts";
 import type { Preparation, Serving } from "./serving.ts";
 import { bound } from "./start-error.ts";
 import type { DnsNames } from "./upstream/dns-names.ts";
@@ -80,12 +78,11 @@ export class DataPlane implements Serving {
   readonly #keys: JwksFetcher;
   readonly #accessLog: AccessLog;
   readonly #spans: SpanExporter;
-  readonly #gateway: Gateway;
+  readonly #gateway: PlaneGateway;
   readonly #load: Load;
   readonly #fittingConnections: number;
   /** By name. */
   #listeners: ReadonlyMap<string, Listener> = new Map();
-  #draining = false;
   #brokenOff = false;
 
   constructor(parts: DataPlaneParts) {
@@ -120,7 +117,18 @@ export class DataPlane implements Serving {
     this.#load = new Load(monotonicMs, (cause) => cells.shed.shed(cause));
     this.#load.watch(first.compiled.limits);
     this.#fittingConnections = connectionsByOpenFiles(parts.planes * first.compiled.listeners.length);
-    this.#gateway = this.#createGateway();
+    const deadBuffers = new DeadBuffers();
+    this.#gateway = new PlaneGateway({
+      active: this.active,
+      clock: this.#time,
+      observer: new Observer(this.#accessLog),
+      load: this.#load,
+      mirrors: this.#lanes.mirrors,
+      spans: this.#spans,
+      streamed: (bytes) => deadBuffers.passed(bytes),
+      handedOver: (cause) => cells.handovers.handedOver(cause),
+      defect: (error) => parts.log.error({ err: error }, "a request failed by a defect of Perch"),
+    });
   }
 
   async listen(shared?: SharedPorts): Promise<readonly BoundListener[]> {
@@ -151,7 +159,7 @@ export class DataPlane implements Serving {
   async refresh(): Promise<void> {}
 
   drain(): void {
-    this.#draining = true;
+    this.#gateway.draining = true;
   }
 
   async close(): Promise<void> {
@@ -210,34 +218,6 @@ export class DataPlane implements Serving {
       ticketKeys: this.#parts.ticketKeys,
       fittingConnections: this.#fittingConnections,
     });
-  }
-
-  #createGateway(): Gateway {
-    const { active } = this;
-    const { nowMs, monotonicMs } = this.#clock;
-    const newRequestId = batchedUuids();
-    const isDraining = () => this.#draining;
-    const deadBuffers = new DeadBuffers();
-    return {
-      get snapshot() {
-        return active.current;
-      },
-      get draining() {
-        return isDraining();
-      },
-      observer: new Observer(this.#accessLog),
-      nowMs,
-      monotonicMs,
-      randomFraction: Math.random,
-      randomUnit: batchedRandom(),
-      newRequestId,
-      streamed: (bytes) => deadBuffers.passed(bytes),
-      spans: this.#spans,
-      load: this.#load,
-      mirrors: this.#lanes.mirrors,
-      handedOver: (cause) => this.#parts.cells.handovers.handedOver(cause),
-      defect: (error) => this.#parts.log.error({ err: error }, "a request failed by a defect of Perch"),
-    };
   }
 }
 

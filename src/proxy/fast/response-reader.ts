@@ -138,7 +138,11 @@ export class ResponseReader {
       if (kind === "date") this.hasDate = true;
       else if (kind === "connection") this.#readConnection(this.value(field).toLowerCase());
       else if (kind === "keep-alive") this.keepAliveSeconds = timeoutSeconds(this.value(field));
-      else if (kind === "content-length" && !this.#readLength(octets, from + scan.valueStart(field), from + scan.valueEnd(field))) return false;
+      else if (
+        kind === "content-length" &&
+        !this.#readLength(octets, from + scan.valueStart(field), from + scan.valueEnd(field))
+      )
+        return false;
       else if (kind === "transfer-encoding" && !this.#readCoding(this.value(field))) return false;
     }
     // Whoever says both closes (RFC 9112 §9.3).
