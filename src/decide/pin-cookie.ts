@@ -1,14 +1,14 @@
 import { formatPin, type Pin, type PinRejection, parsePin, pinPattern } from "./pin.ts";
-import { RecentMap } from "./recent-map.ts";
 import type { CookieSpec } from "./release.ts";
 import { isSigned, sign, signatureLength, signaturePattern } from "./signature.ts";
+import { VerifiedTexts } from "./verified-texts.ts";
 
 /** The longest pin is below 200 characters: names have at most 63. */
 const longestText = 256;
 /** A client holds one pin, or a few of other paths or domains; more are an attempt to make us compute. */
 const mostSignatureChecks = 8;
-/** Of one generation, at some 300 octets each. Verifying a pin costs microseconds, finding it here a tenth of one. */
-const defaultCacheLimit = 16_384;
+/** At some 300 octets each. Verifying a pin costs microseconds, finding it here a tenth of one. */
+const defaultCacheLimit = 32_768;
 
 const shape = new RegExp(`^${pinPattern}\\.${signaturePattern}$`);
 const sameSiteNames = { lax: "Lax", strict: "Strict", none: "None" } as const;
@@ -31,7 +31,7 @@ export class PinCookie {
   readonly #cookiesChecked: number;
   readonly #attributes: string;
   readonly #secureAttributes: string;
-  readonly #verified: RecentMap<SignedPin>;
+  readonly #verified: VerifiedTexts<SignedPin>;
 
   constructor(release: string, spec: CookieSpec, cacheLimit: number = defaultCacheLimit) {
     this.#release = release;
@@ -40,7 +40,7 @@ export class PinCookie {
     this.#cookiesChecked = Math.max(1, Math.floor(mostSignatureChecks / spec.secrets.length));
     this.#attributes = attributesOf(spec, this.#maxAgeSeconds, spec.secure === "always");
     this.#secureAttributes = attributesOf(spec, this.#maxAgeSeconds, spec.secure !== "never");
-    this.#verified = new RecentMap(cacheLimit, (verified) => verified.text);
+    this.#verified = new VerifiedTexts(cacheLimit);
   }
 
   /**

@@ -23,6 +23,11 @@ export function parseQuery(query: string): ReadonlyMap<string, string> {
   return parameters;
 }
 
+/** False where no parameter has this name, without reading them: most queries end here. */
+export function mayHaveParameter(query: string, name: string): boolean {
+  return query.includes(name) || encoded.test(query);
+}
+
 /** The query without the parameters of these names, all else octet for octet; the same text where nothing had to go. */
 export function stripParameters(query: string, names: ReadonlySet<string>): string {
   if (query === "" || !mayHold(query, names)) return query;

@@ -10,7 +10,7 @@ import { decodeText } from "./decode-text.ts";
 import { type ForwardedHeaders, forwardedHeaders, isHttps } from "./forwarded.ts";
 import type { GeoField } from "./geo-database.ts";
 import type { VerifiedToken } from "./jwt-verifier.ts";
-import { parseQuery } from "./query.ts";
+import { mayHaveParameter, parseQuery } from "./query.ts";
 import { type RequestHead, repeated } from "./request-head.ts";
 import { tokenText } from "./token-text.ts";
 import { Unusable, type UnusableCause } from "./unusable.ts";
@@ -131,6 +131,7 @@ export class RequestFacts implements Facts {
 
   query(name: string): string | undefined {
     if (this.#head.query === "" || this.#isReserved(this.#table.untrustedQuery, name)) return undefined;
+    if (this.#parameters === undefined && !mayHaveParameter(this.#head.query, name)) return undefined;
     this.#parameters ??= parseQuery(this.#head.query);
     return this.#parameters.get(name);
   }
