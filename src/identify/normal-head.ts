@@ -3,6 +3,7 @@ import type { RequestHead, repeated } from "./request-head.ts";
 
 /** The head with its path in normal form; the very head where it is. Undefined where the path has none. */
 export function normalHead(head: RequestHead): RequestHead | undefined {
+  if (head.pathIsPlain) return head;
   const path = normalPath(head.path);
   if (path === undefined) return undefined;
   return path === head.path ? head : new HeadWithPath(head, path);

@@ -61,11 +61,16 @@ function askedFor(
   if (override === undefined || release.overrides === undefined) return undefined;
   const sent = override.header === undefined ? undefined : head.header(override.header);
   if (typeof sent === "string") {
-    return release.overrides.resolve(sent, facts.clientAddress, nowMs, toldOf(`header ${override.header}`, trail));
+    return release.overrides.resolve(
+      sent,
+      facts.clientAddress,
+      nowMs,
+      trail && toldOf(`header ${override.header}`, trail),
+    );
   }
   if (override.cookie === undefined || head.cookies === undefined) return undefined;
   for (const value of cookieValues(head.cookies, override.cookie)) {
-    const told = toldOf(`cookie ${override.cookie}`, trail);
+    const told = trail && toldOf(`cookie ${override.cookie}`, trail);
     const version = release.overrides.resolve(value, facts.clientAddress, nowMs, told);
     if (version !== undefined) return version;
   }

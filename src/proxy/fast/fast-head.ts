@@ -13,6 +13,9 @@ interface FastHeadParts {
   /** The whole head, octet for character. */
   readonly text: string;
   readonly target: string;
+  /** Of the target, in characters. */
+  readonly pathLength: number;
+  readonly pathIsPlain: boolean;
   readonly authority: string;
   readonly host: string;
   readonly cookies: string | undefined;
@@ -25,18 +28,21 @@ export class FastHead implements RequestHead {
   readonly target: string;
   readonly path: string;
   readonly query: string;
+  readonly pathIsPlain: boolean;
   readonly authority: string;
   readonly host: string;
   readonly cookies: string | undefined;
   readonly #scanner: Scanner;
 
-  constructor(scanner: Scanner, { method, text, target, authority, host, cookies }: FastHeadParts) {
-    const mark = target.indexOf("?");
+  constructor(scanner: Scanner, parts: FastHeadParts) {
+    const { method, text, target, pathLength, pathIsPlain, authority, host, cookies } = parts;
+    const isWhole = pathLength === target.length;
     this.method = method;
     this.text = text;
     this.target = target;
-    this.path = mark === -1 ? target : target.slice(0, mark);
-    this.query = mark === -1 ? "" : target.slice(mark + 1);
+    this.path = isWhole ? target : target.slice(0, pathLength);
+    this.query = isWhole ? "" : target.slice(pathLength + 1);
+    this.pathIsPlain = pathIsPlain;
     this.authority = authority;
     this.host = host;
     this.cookies = cookies;

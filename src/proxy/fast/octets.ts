@@ -9,8 +9,12 @@ export const tab = 0x09;
 export const lineFeed = 0x0a;
 export const carriageReturn = 0x0d;
 export const space = 0x20;
+export const percent = 0x25;
+export const dot = 0x2e;
 export const slash = 0x2f;
 export const colon = 0x3a;
+export const questionMark = 0x3f;
+export const backslash = 0x5c;
 
 export const octetClasses: Uint8Array = new Uint8Array(256);
 

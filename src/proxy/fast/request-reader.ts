@@ -3,7 +3,7 @@ import { hasMoreCookies } from "../../identify/cookies.ts";
 import type { Snapshot } from "../snapshot.ts";
 import { FastHead } from "./fast-head.ts";
 import { FieldScan, incomplete, irregular } from "./field-scan.ts";
-import { latin1, octetClasses, slash, targetOctet } from "./octets.ts";
+import { backslash, dot, latin1, octetClasses, percent, questionMark, slash, targetOctet } from "./octets.ts";
 import { type RequestField, RequestFields } from "./request-fields.ts";
 
 /** How a request's body is framed. */
@@ -44,6 +44,7 @@ export class RequestReader {
   #authority = "";
   #host = "";
   #cookies: string | undefined;
+  #pathIsPlain = true;
 
   /** Reads the head that starts at `from`, in octets that end before `to`. */
   read(octets: Buffer, from: number, to: number, snapshot: Snapshot): FastHead | typeof incomplete | typeof irregular {
@@ -52,7 +53,8 @@ export class RequestReader {
     if (typeof method === "number") return method;
     const targetStart = from + method.octets.length;
     if (targetStart < to && octets[targetStart] !== slash) return irregular;
-    let at = targetStart;
+    const pathEnd = this.#readPath(octets, targetStart, to);
+    let at = pathEnd;
     while (at < to && ((octetClasses[octets[at] as number] as number) & targetOctet) !== 0) at++;
     const targetEnd = at;
     for (let i = 0; i < versionEnd.length; i++) {
@@ -72,11 +74,29 @@ export class RequestReader {
       method: method.name,
       text,
       target: text.slice(targetStart - from, targetEnd - from),
+      pathLength: pathEnd - targetStart,
+      pathIsPlain: this.#pathIsPlain,
       authority: this.#authority,
       host: this.#host,
       cookies: this.#cookies,
     });
     return this.head;
+  }
+
+  /** Answers with the path's end, and notes whether anything in it could have to be changed (as `normalPath` would). */
+  #readPath(octets: Uint8Array, from: number, to: number): number {
+    let plain = true;
+    let before = 0;
+    let at = from;
+    for (; at < to; at++) {
+      const code = octets[at] as number;
+      if (((octetClasses[code] as number) & targetOctet) === 0 || code === questionMark) break;
+      if (code === percent || code === backslash) plain = false;
+      if (before === slash && (code === slash || code === dot)) plain = false;
+      before = code;
+    }
+    this.#pathIsPlain = plain;
+    return at;
   }
 
   /** What a field of the head that was read last is. */

@@ -1,4 +1,5 @@
 import type { Caller } from "../../identify/caller.ts";
+import type { RequestHead } from "../../identify/request-head.ts";
 import type { Exchange } from "../exchange.ts";
 import {
   attemptFields,
@@ -16,6 +17,9 @@ import { lines } from "./response-text.ts";
 /** Methods that say that they have no body rather than leave it open (RFC 9110 §8.6). */
 const bodyExpected: ReadonlySet<string> = new Set(["POST", "PUT", "PATCH"]);
 
+/** What a request line is longer by than its method and target. */
+const requestLineRest = "  HTTP/1.1\r\n".length;
+
 /**
  * The request's head as it goes upstream, in the canonical form. Fields that are kept one after the other are one slice of
  * the client's own head; what frames the body comes behind it. To be asked right after the head was read, while the reader still holds its fields.
@@ -23,9 +27,7 @@ const bodyExpected: ReadonlySet<string> = new Set(["POST", "PUT", "PATCH"]);
 export function requestText(exchange: Exchange, head: FastHead, reader: RequestReader, way: WayText): string {
   const { scan } = reader;
   const { text } = head;
-  // Misbehaving upstreams send a body with their answer to HEAD, which would be the next answer on this connection.
-  const connection = head.method === "HEAD" ? "close" : "keep-alive";
-  let out = `${head.method} ${upstreamTarget(exchange)} HTTP/1.1\r\nhost: ${head.authority}\r\nconnection: ${connection}\r\n`;
+  let out = requestLine(head, upstreamTarget(exchange)) + way.opening(exchange);
   let via = "";
   let baggage: string | undefined;
   let keptFrom = -1;
@@ -46,7 +48,19 @@ export function requestText(exchange: Exchange, head: FastHead, reader: RequestR
   const cookies = upstreamCookies(exchange);
   if (cookies !== undefined) out += `Cookie: ${cookies}\r\n`;
   const told = lines(propagatedFields(exchange, baggage));
-  return `${out}${way.text(exchange)}X-Request-Id: ${exchange.requestId}\r\nVia: ${upstreamVia(via, "1.1")}\r\n${told}`;
+  return `${out}${way.way(exchange)}X-Request-Id: ${exchange.requestId}\r\nVia: ${upstreamVia(via, "1.1")}\r\n${told}`;
+}
+
+/** The client's own, where its target goes on as it came. */
+function requestLine({ method, target, text }: FastHead, upstream: string): string {
+  return upstream === target
+    ? text.slice(0, method.length + target.length + requestLineRest)
+    : `${method} ${upstream} HTTP/1.1\r\n`;
+}
+
+function opening({ method, authority }: RequestHead): string {
+  // Misbehaving upstreams send a body with their answer to HEAD, which would be the next answer on this connection.
+  return `host: ${authority}\r\nconnection: ${method === "HEAD" ? "close" : "keep-alive"}\r\n`;
 }
 
 /** The fields of such a head again, flat, without those that are the connection's own. */
@@ -71,25 +85,40 @@ export function changedText(exchange: Exchange, headText: string): string {
 }
 
 /**
- * The fields that tell of the way a request came, as text. A stranger's depend on nothing but the connection and the
- * authority that was asked for, which is the same from request to request: the last text is kept.
+ * What of a head is the same from request to request, as text: how it opens, and the fields that tell of the way it came,
+ * which for a stranger depend on nothing but the connection and the authority that was asked for.
  */
 export class WayText {
   #caller: Caller | undefined;
   #authority = "";
-  #text = "";
+  #opening = "";
+  #way = "";
 
-  text(exchange: Exchange): string {
-    const { caller, head } = exchange;
-    if (caller.trusted) return lines(forwardedFields(exchange));
-    if (caller !== this.#caller || head.authority !== this.#authority) {
-      this.#caller = caller;
-      // Copies: slices of a head would keep it alive.
-      this.#authority = Buffer.from(head.authority, "latin1").toString("latin1");
-      this.#text = Buffer.from(lines(forwardedFields(exchange)), "latin1").toString("latin1");
-    }
-    return this.#text;
+  opening(exchange: Exchange): string {
+    if (exchange.head.method === "HEAD" || exchange.caller.trusted) return opening(exchange.head);
+    this.#follow(exchange);
+    return this.#opening;
   }
+
+  way(exchange: Exchange): string {
+    if (exchange.caller.trusted) return lines(forwardedFields(exchange));
+    this.#follow(exchange);
+    return this.#way;
+  }
+
+  #follow(exchange: Exchange): void {
+    const { caller, head } = exchange;
+    if (caller === this.#caller && head.authority === this.#authority) return;
+    this.#caller = caller;
+    this.#authority = ownCopy(head.authority);
+    this.#opening = ownCopy(`host: ${head.authority}\r\nconnection: keep-alive\r\n`);
+    this.#way = ownCopy(lines(forwardedFields(exchange)));
+  }
+}
+
+/** Flat, and no slice of a head, which would keep that head alive. */
+function ownCopy(text: string): string {
+  return Buffer.from(text, "latin1").toString("latin1");
 }
 
 /** The end of a request's head: what it says of its body, which is the last field. `chunked` means chunks with content. */

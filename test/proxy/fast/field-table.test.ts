@@ -8,6 +8,19 @@ function scanned(text: string) {
   return { scan, end: scan.scan(octets, 0, 0, octets.length) };
 }
 
+/** Around every border between what may stand in a value and what may not; CR and LF would end it. */
+const likelyOctets = [
+  0x00, 0x01, 0x08, 0x09, 0x0b, 0x1f, 0x20, 0x21, 0x61, 0x7e, 0x7f, 0x80, 0x81, 0x9f, 0xa0, 0xff,
+].concat(Array.from({ length: 96 }, (_, at) => (at < 48 ? 0x30 + at : 0x80 + at)));
+
+function seeded(seed: number): (below: number) => number {
+  let state = seed;
+  return (below) => {
+    state = (Math.imul(state, 1_664_525) + 1_013_904_223) | 0;
+    return (state >>> 8) % below;
+  };
+}
+
 describe("the scan of fields", () => {
   it("tells where names and values are, relative to the head's start", () => {
     const octets = Buffer.from("....start\r\nAb: c d\r\nE:\t f \r\nG:\r\n\r\nrest");
@@ -52,6 +65,32 @@ describe("the scan of fields", () => {
       expect([octet, inName]).toEqual([octet, isToken || character === ":" ? 10 : irregular]);
       const inValue = scanned(`a: b${character}c\r\n\r\n`).end;
       expect([octet, inValue]).toEqual([octet, isValue ? 10 : irregular]);
+    }
+  });
+
+  it("an octet in a long value is judged alike at every place, and whatever stands around it", () => {
+    const isValue = (octet: number) => octet === 9 || (octet >= 0x20 && octet !== 0x7f);
+    for (const around of [0x20, 0x21, 0x7e, 0x80, 0x9f, 0xa0, 0xff]) {
+      for (let octet = 0; octet < 256; octet++) {
+        for (let place = 1; place < 12; place++) {
+          const value = Buffer.alloc(13, around);
+          value[place] = octet;
+          value[0] = value[12] = 0x61;
+          const { end } = scanned(`a: ${value.toString("latin1")}\r\n\r\n`);
+          expect([around, octet, place, end]).toEqual([around, octet, place, isValue(octet) ? 20 : irregular]);
+        }
+      }
+    }
+  });
+
+  it("values of random octets are judged as octet by octet", () => {
+    const random = seeded(20_261_125);
+    for (let round = 0; round < 20_000; round++) {
+      const octets = Array.from({ length: 1 + random(24) }, () => likelyOctets[random(likelyOctets.length)] as number);
+      const value = String.fromCharCode(...octets);
+      const good = /^[\t\x20-\x7e\x80-\xff]*$/.test(value);
+      const { end } = scanned(`a: ${value}\r\n\r\n`);
+      expect([value, end]).toEqual([value, good ? value.length + 7 : irregular]);
     }
   });
 

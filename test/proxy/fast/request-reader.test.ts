@@ -1,4 +1,5 @@
 import { describe, expect, it } from "vitest";
+import { normalPath } from "../../../src/identify/normal-path.ts";
 import { incomplete, irregular } from "../../../src/proxy/fast/field-scan.ts";
 import { RequestReader } from "../../../src/proxy/fast/request-reader.ts";
 import { snapshotOf } from "./lane-with-clock.ts";
@@ -16,6 +17,42 @@ function read(text: string) {
   const from = "before".length;
   return { reader, from, head: reader.read(octets, from, from + Buffer.byteLength(text, "latin1"), snapshot) };
 }
+
+describe("a path's form", () => {
+  const paths: readonly [path: string, plain: boolean][] = [
+    ["/", true],
+    ["/a/b.c/d", true],
+    ["/a.", true],
+    ["/a/", true],
+    ["/a//b", false],
+    ["//", false],
+    ["/.well-known/x", false],
+    ["/a/..", false],
+    ["/a%20b", false],
+    ["/a\\b", false],
+  ];
+  it.each(paths)("%s is plain: %s", (path, plain) => {
+    for (const query of ["", "?", "?a=%2F//./", "?a?b"]) {
+      const { head } = read(`GET ${path}${query} HTTP/1.1\r\nHost: x\r\n\r\n`);
+      expect(head).toMatchObject({ path, query: query.slice(1), target: `${path}${query}`, pathIsPlain: plain });
+    }
+  });
+
+  it("that is plain is the normal one, whatever the path", () => {
+    const parts = ["/", "/", ".", "..", "%", "%2f", "%41", "\\", "a", "b;c", "~", ";"];
+    let plain = 0;
+    for (let number = 0; number < parts.length ** 4; number++) {
+      let path = "/";
+      for (let rest = number, at = 0; at < 4; at++, rest = Math.floor(rest / parts.length))
+        path += parts[rest % parts.length];
+      const { head } = read(`GET ${path} HTTP/1.1\r\nHost: x\r\n\r\n`);
+      if (typeof head === "number" || !head.pathIsPlain) continue;
+      plain++;
+      expect(normalPath(path)).toBe(path);
+    }
+    expect(plain).toBeGreaterThan(500);
+  });
+});
 
 const get = "GET / HTTP/1.1\r\nHost: shop.example\r\n";
 
