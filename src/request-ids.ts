@@ -1,7 +1,7 @@
 import { randomFillSync } from "node:crypto";
 
 /** Made at once. */
-const batchSize = 128;
+const batchSize = 512;
 const octetsEach = 16;
 const lettersEach = 36;
 

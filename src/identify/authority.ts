@@ -18,15 +18,15 @@ const ipv4Mapped = "::ffff:";
 const portPart = /^(?::\d{0,5})?$/;
 
 /** What was read, by a text of our own: a slice of a request's head would keep that whole head alive. */
-interface Known {
+export interface KnownAuthority {
   readonly text: string;
   readonly authority: Authority;
 }
 
-let recent = new Map<string, Known>();
-let older = new Map<string, Known>();
+let recent = new Map<string, KnownAuthority>();
+let older = new Map<string, KnownAuthority>();
 /** Most requests ask for what the request before them asked for: comparing is faster than looking up. */
-let last: Known | undefined;
+let last: KnownAuthority | undefined;
 
 /**
  * Reads an authority, `host[:port]`. Narrower than RFC 3986 §3.2.2 on purpose: a host is an IPv6 address in brackets, or
@@ -40,14 +40,19 @@ let last: Known | undefined;
  * @example parseAuthority("Shop.Example.com.:8080") // { host: "shop.example.com", port: 8080 }
  */
 export function parseAuthority(text: string): Authority | undefined {
-  if (last?.text === text) return last.authority;
+  return knownAuthority(text)?.authority;
+}
+
+/** As `parseAuthority`, with the one text for it: whoever compares those of two requests compares two references. */
+export function knownAuthority(text: string): KnownAuthority | undefined {
+  if (last?.text === text) return last;
   const known = recent.get(text) ?? remember(text, older.get(text));
   if (known !== undefined) last = known;
-  return known?.authority;
+  return known;
 }
 
 /** Two generations: when the young one is full it replaces the old one, so hostile variety costs bounded memory. */
-function remember(text: string, before: Known | undefined): Known | undefined {
+function remember(text: string, before: KnownAuthority | undefined): KnownAuthority | undefined {
   const authority = before?.authority ?? readAuthority(text);
   if (authority === undefined) return undefined;
   const known = before ?? { text: ownCopy(text), authority };

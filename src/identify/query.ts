@@ -24,8 +24,8 @@ export function parseQuery(query: string): ReadonlyMap<string, string> {
 }
 
 /** False where no parameter has this name, without reading them: most queries end here. */
-export function mayHaveParameter(query: string, name: string): boolean {
-  return query.includes(name) || encoded.test(query);
+export function mayHaveParameter(query: string, name: string, holdsNoEscape = false): boolean {
+  return query.includes(name) || (!holdsNoEscape && encoded.test(query));
 }
 
 /** The query without the parameters of these names, all else octet for octet; the same text where nothing had to go. */

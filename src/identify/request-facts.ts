@@ -10,6 +10,7 @@ import { decodeText } from "./decode-text.ts";
 import { type ForwardedHeaders, forwardedHeaders, isHttps } from "./forwarded.ts";
 import type { GeoField } from "./geo-database.ts";
 import type { VerifiedToken } from "./jwt-verifier.ts";
+import { otherReading } from "./normal-path.ts";
 import { mayHaveParameter, parseQuery } from "./query.ts";
 import { type RequestHead, repeated } from "./request-head.ts";
 import { tokenText } from "./token-text.ts";
@@ -82,6 +83,11 @@ export class RequestFacts implements Facts {
     return this.#head.path;
   }
 
+  /** The path as servers read it that take encoded slashes for slashes; undefined where all read it alike. */
+  get otherPath(): string | undefined {
+    return this.#head.pathIsPlain ? undefined : otherReading(this.#head.path);
+  }
+
   get clientAddress(): Address | undefined {
     if (this.#clientAddress === unread) {
       this.#clientAddress = deriveClientAddress(this.#head, this.#caller, this.#trusted);
@@ -131,7 +137,8 @@ export class RequestFacts implements Facts {
 
   query(name: string): string | undefined {
     if (this.#head.query === "" || this.#isReserved(this.#table.untrustedQuery, name)) return undefined;
-    if (this.#parameters === undefined && !mayHaveParameter(this.#head.query, name)) return undefined;
+    if (this.#parameters === undefined && !mayHaveParameter(this.#head.query, name, this.#head.queryIsPlain))
+      return undefined;
     this.#parameters ??= parseQuery(this.#head.query);
     return this.#parameters.get(name);
   }

@@ -10,8 +10,10 @@ export interface RequestHead {
   /** Origin-form target as it goes upstream: path, and `?query` where there is one. An absolute-form target was reduced to this. */
   readonly target: string;
   readonly path: string;
-  /** Where its reader saw that the path is in normal form; it need not have looked. */
+  /** Where its reader saw that the path is in normal form, and holds no escape; it need not have looked. */
   readonly pathIsPlain?: boolean;
+  /** Where its reader saw that the query holds no escape; it need not have looked. */
+  readonly queryIsPlain?: boolean;
   /** What follows the first `?` of the target; empty where there is none. */
   readonly query: string;
   /** The authority as sent, in the Host header or an absolute-form target. */

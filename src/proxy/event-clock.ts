@@ -11,6 +11,9 @@ export interface Clocks {
 // Imported, since the global `performance` is a getter, which costs more than the clock behind it.
 const systemClocks: Clocks = { nowMs: () => Date.now(), monotonicMs: () => performance.now() };
 
+/** How often events look at the wall clock; between, it is told from the monotonic one, which is cheaper to ask. */
+const wallEveryMs = 20;
+
 /**
  * The time, which stands still while an event is handled: that takes microseconds, and ten looks at the clock would be a
  * fiftieth of what a request costs.
@@ -19,8 +22,9 @@ export class EventClock implements Clocks {
   readonly #clocks: Clocks;
   #standsStill = false;
   #monotonicMs = 0;
-  /** Negative while nobody asked in this event. */
-  #nowMs = -1;
+  #wallMs = 0;
+  /** By the monotonic clock, when the wall clock was looked at. */
+  #wallReadAtMs = Number.NEGATIVE_INFINITY;
 
   constructor(clocks: Clocks = systemClocks) {
     this.#clocks = clocks;
@@ -28,8 +32,11 @@ export class EventClock implements Clocks {
 
   readonly nowMs = (): number => {
     if (!this.#standsStill) return this.#clocks.nowMs();
-    if (this.#nowMs < 0) this.#nowMs = this.#clocks.nowMs();
-    return this.#nowMs;
+    const passedMs = this.#monotonicMs - this.#wallReadAtMs;
+    if (passedMs < wallEveryMs) return Math.floor(this.#wallMs + passedMs);
+    this.#wallReadAtMs = this.#monotonicMs;
+    this.#wallMs = this.#clocks.nowMs();
+    return this.#wallMs;
   };
 
   readonly monotonicMs = (): number => (this.#standsStill ? this.#monotonicMs : this.#clocks.monotonicMs());
@@ -37,7 +44,6 @@ export class EventClock implements Clocks {
   /** An event begins; whoever says so says when it is over. */
   stop(): void {
     this.#monotonicMs = this.#clocks.monotonicMs();
-    this.#nowMs = -1;
     this.#standsStill = true;
   }
 

@@ -1,4 +1,3 @@
-import { otherReading } from "../identify/normal-path.ts";
 import type { RequestFacts } from "../identify/request-facts.ts";
 import type { Route, Snapshot } from "./snapshot.ts";
 
@@ -12,7 +11,7 @@ export function findRoute(
   nowMs: number,
 ): Route | "ambiguous" | undefined {
   const route = routes.find(facts, nowMs);
-  const path = config.pathNormalisation === "on" ? otherReading(facts.path) : undefined;
+  const path = config.pathNormalisation === "on" ? facts.otherPath : undefined;
   if (path === undefined) return route;
   const { method, host, isHttps } = facts;
   const header = (name: string) => facts.header(name);

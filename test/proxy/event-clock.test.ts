@@ -18,7 +18,10 @@ function clockOfATest() {
     system.monotonicMs += ms;
     system.nowMs += ms;
   };
-  return { clock, asked, pass };
+  const setWall = (ms: number) => {
+    system.nowMs = ms;
+  };
+  return { clock, asked, pass, setWall };
 }
 
 it("between events it is the system's clock", () => {
@@ -44,6 +47,31 @@ it("the wall clock is asked only where somebody wants to know", () => {
   clock.monotonicMs();
   clock.goOn();
   expect(asked).toEqual({ monotonic: 1, now: 0 });
+});
+
+it("what the wall clock says is told from the monotonic one for a while, and then looked at again", () => {
+  const { clock, asked, pass } = clockOfATest();
+  clock.stop();
+  expect(clock.nowMs()).toBe(1_000);
+  clock.goOn();
+  pass(19);
+  clock.stop();
+  expect([clock.nowMs(), asked.now]).toEqual([1_019, 1]);
+  clock.goOn();
+  pass(1);
+  clock.stop();
+  expect([clock.nowMs(), asked.now]).toEqual([1_020, 2]);
+});
+
+it("a wall clock that was set back is believed", () => {
+  const { clock, pass, setWall } = clockOfATest();
+  clock.stop();
+  clock.nowMs();
+  clock.goOn();
+  pass(30);
+  setWall(500);
+  clock.stop();
+  expect(clock.nowMs()).toBe(500);
 });
 
 it("after an event, and in the next one, time has passed", () => {

@@ -129,7 +129,7 @@ export class FastForwarding implements UpstreamUser, Turn {
 
   /** Nobody waits any more for what was held, or for the whole to take too long. */
   #endTimers(): void {
-    clearTimeout(this.#holdTimer);
+    if (this.#holdTimer !== undefined) clearTimeout(this.#holdTimer);
     this.#total?.cancel();
   }
 

@@ -16,6 +16,7 @@ interface FastHeadParts {
   /** Of the target, in characters. */
   readonly pathLength: number;
   readonly pathIsPlain: boolean;
+  readonly queryIsPlain: boolean;
   readonly authority: string;
   readonly host: string;
   readonly cookies: string | undefined;
@@ -29,13 +30,14 @@ export class FastHead implements RequestHead {
   readonly path: string;
   readonly query: string;
   readonly pathIsPlain: boolean;
+  readonly queryIsPlain: boolean;
   readonly authority: string;
   readonly host: string;
   readonly cookies: string | undefined;
   readonly #scanner: Scanner;
 
   constructor(scanner: Scanner, parts: FastHeadParts) {
-    const { method, text, target, pathLength, pathIsPlain, authority, host, cookies } = parts;
+    const { method, text, target, pathLength, pathIsPlain, queryIsPlain, authority, host, cookies } = parts;
     const isWhole = pathLength === target.length;
     this.method = method;
     this.text = text;
@@ -43,6 +45,7 @@ export class FastHead implements RequestHead {
     this.path = isWhole ? target : target.slice(0, pathLength);
     this.query = isWhole ? "" : target.slice(pathLength + 1);
     this.pathIsPlain = pathIsPlain;
+    this.queryIsPlain = queryIsPlain;
     this.authority = authority;
     this.host = host;
     this.cookies = cookies;

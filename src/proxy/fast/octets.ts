@@ -10,6 +10,7 @@ export const lineFeed = 0x0a;
 export const carriageReturn = 0x0d;
 export const space = 0x20;
 export const percent = 0x25;
+export const plus = 0x2b;
 export const dot = 0x2e;
 export const slash = 0x2f;
 export const colon = 0x3a;

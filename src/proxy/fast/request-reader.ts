@@ -1,9 +1,9 @@
-import { parseAuthority } from "../../identify/authority.ts";
+import { knownAuthority } from "../../identify/authority.ts";
 import { hasMoreCookies } from "../../identify/cookies.ts";
 import type { Snapshot } from "../snapshot.ts";
 import { FastHead } from "./fast-head.ts";
 import { FieldScan, incomplete, irregular } from "./field-scan.ts";
-import { backslash, dot, latin1, octetClasses, percent, questionMark, slash, targetOctet } from "./octets.ts";
+import { backslash, dot, latin1, octetClasses, percent, plus, questionMark, slash, targetOctet } from "./octets.ts";
 import { type RequestField, RequestFields } from "./request-fields.ts";
 
 /** How a request's body is framed. */
@@ -55,7 +55,12 @@ export class RequestReader {
     if (targetStart < to && octets[targetStart] !== slash) return irregular;
     const pathEnd = this.#readPath(octets, targetStart, to);
     let at = pathEnd;
-    while (at < to && ((octetClasses[octets[at] as number] as number) & targetOctet) !== 0) at++;
+    let queryIsPlain = true;
+    for (; at < to; at++) {
+      const code = octets[at] as number;
+      if (((octetClasses[code] as number) & targetOctet) === 0) break;
+      if (code === percent || code === plus) queryIsPlain = false;
+    }
     const targetEnd = at;
     for (let i = 0; i < versionEnd.length; i++) {
       if (at === to) return this.#orTooLong(at - from, snapshot);
@@ -76,6 +81,7 @@ export class RequestReader {
       target: text.slice(targetStart - from, targetEnd - from),
       pathLength: pathEnd - targetStart,
       pathIsPlain: this.#pathIsPlain,
+      queryIsPlain,
       authority: this.#authority,
       host: this.#host,
       cookies: this.#cookies,
@@ -159,9 +165,10 @@ export class RequestReader {
     if (this.framing === "length" && this.contentLength === 0) this.framing = "none";
     const cookies = this.#cookies;
     if (cookies !== undefined && hasMoreCookies(cookies, snapshot.config.limits.cookies)) return false;
-    const authority = hosts === 1 ? parseAuthority(this.#authority) : undefined;
-    if (authority === undefined) return false;
-    this.#host = authority.host;
+    const known = hosts === 1 ? knownAuthority(this.#authority) : undefined;
+    if (known === undefined) return false;
+    this.#authority = known.text;
+    this.#host = known.authority.host;
     return true;
   }
 

@@ -17,6 +17,9 @@ import { lines } from "./response-text.ts";
 /** Methods that say that they have no body rather than leave it open (RFC 9110 §8.6). */
 const bodyExpected: ReadonlySet<string> = new Set(["POST", "PUT", "PATCH"]);
 
+/** What most requests end with. */
+const ownVia = `\r\nVia: ${upstreamVia("", "1.1")}\r\n`;
+
 /** What a request line is longer by than its method and target. */
 const requestLineRest = "  HTTP/1.1\r\n".length;
 
@@ -48,7 +51,8 @@ export function requestText(exchange: Exchange, head: FastHead, reader: RequestR
   const cookies = upstreamCookies(exchange);
   if (cookies !== undefined) out += `Cookie: ${cookies}\r\n`;
   const told = lines(propagatedFields(exchange, baggage));
-  return `${out}${way.way(exchange)}X-Request-Id: ${exchange.requestId}\r\nVia: ${upstreamVia(via, "1.1")}\r\n${told}`;
+  const viaText = via === "" ? ownVia : `\r\nVia: ${upstreamVia(via, "1.1")}\r\n`;
+  return out + way.way(exchange) + exchange.requestId + viaText + told;
 }
 
 /** The client's own, where its target goes on as it came. */
@@ -86,7 +90,8 @@ export function changedText(exchange: Exchange, headText: string): string {
 
 /**
  * What of a head is the same from request to request, as text: how it opens, and the fields that tell of the way it came,
- * which for a stranger depend on nothing but the connection and the authority that was asked for.
+ * which for a stranger depend on nothing but the connection and the authority that was asked for. The name of the field
+ * behind them, X-Request-Id, is part of it.
  */
 export class WayText {
   #caller: Caller | undefined;
@@ -101,7 +106,7 @@ export class WayText {
   }
 
   way(exchange: Exchange): string {
-    if (exchange.caller.trusted) return lines(forwardedFields(exchange));
+    if (exchange.caller.trusted) return wayOf(exchange);
     this.#follow(exchange);
     return this.#way;
   }
@@ -110,10 +115,14 @@ export class WayText {
     const { caller, head } = exchange;
     if (caller === this.#caller && head.authority === this.#authority) return;
     this.#caller = caller;
-    this.#authority = ownCopy(head.authority);
+    this.#authority = head.authority;
     this.#opening = ownCopy(`host: ${head.authority}\r\nconnection: keep-alive\r\n`);
-    this.#way = ownCopy(lines(forwardedFields(exchange)));
+    this.#way = ownCopy(wayOf(exchange));
   }
+}
+
+function wayOf(exchange: Exchange): string {
+  return `${lines(forwardedFields(exchange))}X-Request-Id: `;
 }
 
 /** Flat, and no slice of a head, which would keep that head alive. */

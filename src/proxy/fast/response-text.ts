@@ -27,10 +27,13 @@ export interface ResponseFraming {
 export function responseText(exchange: Exchange, reader: ResponseReader, framing: ResponseFraming): string {
   const isRewritten = reader.namesFields || !reader.scan.evenlySpaced || exchange.route?.work !== undefined;
   let out = isRewritten ? rewritten(exchange, reader, framing) : sliced(exchange, reader, framing);
-  out += framing.connection === "close" ? "Connection: close\r\n" : "Connection: keep-alive\r\n";
+  if (framing.coding === "none" && reader.hasDate) return out + lastField[framing.connection];
+  out += `Connection: ${framing.connection}\r\n`;
   if (!reader.hasDate) out += `Date: ${framing.date.now()}\r\n`;
   return framing.coding === "chunked" ? `${out}Transfer-Encoding: chunked\r\n\r\n` : `${out}\r\n`;
 }
+
+const lastField = { "keep-alive": "Connection: keep-alive\r\n\r\n", close: "Connection: close\r\n\r\n" } as const;
 
 /** The upstream's own words mean nothing to a program (RFC 9112 §4). */
 function statusLine({ text, status, plainReason, reasonStart, reasonEnd }: ResponseReader): string {
@@ -58,7 +61,9 @@ function sliced(exchange: Exchange, reader: ResponseReader, { trailers }: Respon
     }
   }
   if (keptFrom >= 0) out += text.slice(keptFrom, reader.headLength - 2);
-  if (edit.setCookie === undefined && edit.exposedVersion === undefined) return out;
+  if (edit.setCookie === undefined) {
+    return edit.exposedVersion === undefined ? out : `${out}x-perch-version: ${edit.exposedVersion}\r\n`;
+  }
   const added: string[] = [];
   addResponseFields(edit, cacheControl, added);
   return out + lines(added);
