@@ -6,33 +6,23 @@ import type { Turn } from "../admission.ts";
 import type { AttemptFailure, Attempts } from "../attempts.ts";
 import { earlyHintLinks } from "../early-hints.ts";
 import type { Exchange } from "../exchange.ts";
-import type { Mirror, Mirroring } from "../mirroring.ts";
 import { isLastAnswer, ownAnswer, ownAnswerText } from "../own-answer.ts";
 import type { BodyState } from "../repeatable.ts";
-import { responseTrailers } from "../response-headers.ts";
-import { copyFields, upstreamTarget } from "../upstream-head.ts";
-import { BodyReader } from "./body-reader.ts";
+import type { BodyReader } from "./body-reader.ts";
 import type { ChunkedSink } from "./chunked-reader.ts";
 import type { ClientConnection } from "./client-connection.ts";
 import { Deadline } from "./deadlines.ts";
 import type { FastContext } from "./fast-context.ts";
-import { latin1 } from "./octets.ts";
+import { type OutgoingParts, OutgoingRequest } from "./outgoing-request.ts";
 import { TextSink } from "./outlet.ts";
 import { PartialHead } from "./partial-head.ts";
-import { changedText, fieldsOf, framingText } from "./request-text.ts";
+import { bodyReader, RelayedAnswer } from "./relayed-answer.ts";
 import { responseHeadBytes } from "./response-reader.ts";
-import { lines, responseText } from "./response-text.ts";
 import type { UpstreamConnection, UpstreamUser } from "./upstream-connection.ts";
 
 /** One request to be forwarded. */
-export interface FastForwardingParts {
-  readonly exchange: Exchange;
-  readonly attempts: Attempts;
+export interface FastForwardingParts extends OutgoingParts {
   readonly timeouts: Timeouts;
-  /** What follows the head; undefined where nothing does. */
-  readonly body: BodyReader | undefined;
-  /** The head as it goes upstream, without what frames the body. */
-  readonly headText: string;
 }
 
 /**
@@ -47,12 +37,7 @@ export class FastForwarding implements UpstreamUser, Turn {
   readonly #client: ClientConnection;
   readonly #attempts: Attempts;
   readonly #timeouts: Timeouts;
-  readonly #body: BodyReader | undefined;
-  readonly #headText: string;
-  /** Of the body, as text: what had come before there was a connection to write it to; where it is kept, all that came. */
-  #gathered = "";
-  /** As many octets of the body as may be kept for another attempt. */
-  #keptBytes: number;
+  readonly #request: OutgoingRequest;
   /** Whether an idle connection may be used. */
   #mayReuse = true;
   /** Whether it is sent between two turns of the event loop. */
@@ -62,13 +47,9 @@ export class FastForwarding implements UpstreamUser, Turn {
   #sent = false;
   #partialHead: PartialHead | undefined;
   #response: "awaited" | "streaming" | "ended" = "awaited";
-  #responseBody: BodyReader | undefined;
-  /** Chunks are put round a body that the upstream sends until it closes. */
-  #chunksAdded = false;
-  #trailersFollow = false;
+  #relayed: RelayedAnswer | undefined;
   #status = 0;
   #cutShort: ErrorCode | undefined;
-  #mirror: Mirror | undefined;
   /** Only where the route has a limit on the whole; and where the request is held on purpose. */
   #total: Deadline | undefined;
   #holdTimer: NodeJS.Timeout | undefined;
@@ -79,9 +60,7 @@ export class FastForwarding implements UpstreamUser, Turn {
     this.exchange = parts.exchange;
     this.#attempts = parts.attempts;
     this.#timeouts = parts.timeouts;
-    this.#body = parts.body;
-    this.#headText = parts.headText;
-    this.#keptBytes = parts.body === undefined ? 0 : parts.attempts.keptBodyBytes;
+    this.#request = new OutgoingRequest(parts);
   }
 
   /** Begins, with what came of the body behind the head. Answers with the position where the next request starts. */
@@ -89,13 +68,14 @@ export class FastForwarding implements UpstreamUser, Turn {
     const { totalMs } = this.#timeouts;
     if (totalMs > 0) this.#limitTotal(totalMs);
     if (this.exchange.delayMs > 0) this.#hold(this.exchange.delayMs);
-    if (this.#body === undefined) {
+    const { body } = this.#request;
+    if (body === undefined) {
       if (this.#isHeld) this.#arm(0);
       else this.#tryNext();
       return from;
     }
     this.#arm(this.#timeouts.idleMs);
-    return this.#gather(this.#body, octets, from, to);
+    return this.#gather(body, octets, from, to);
   }
 
   /** Whether it is held on purpose. */
@@ -106,7 +86,7 @@ export class FastForwarding implements UpstreamUser, Turn {
   #hold(ms: number): void {
     this.#holdTimer = setTimeout(() => {
       this.#holdTimer = undefined;
-      if (this.#mayBeSent) this.onTurn();
+      if (this.#request.mayBeSent) this.onTurn();
     }, ms);
   }
 
@@ -135,26 +115,23 @@ export class FastForwarding implements UpstreamUser, Turn {
 
   /** Whether octets of the client still belong to this request. */
   get awaitsBody(): boolean {
-    return this.#body !== undefined && !this.#body.complete;
+    return this.#request.awaitsBody;
   }
 
   /** More of the body. Answers with the position where the next request starts. */
   onClientData(octets: Buffer, from: number, to: number): number {
-    if (this.#response === "ended") return this.#body?.read(octets, from, to, nowhere) ?? from;
-    if (this.#body === undefined) return from;
-    if (!this.#sent || this.#connection === undefined) return this.#gather(this.#body, octets, from, to);
+    const { body } = this.#request;
+    if (body === undefined) return from;
+    if (this.#response === "ended") return body.read(octets, from, to, nowhere);
+    if (!this.#sent || this.#connection === undefined) return this.#gather(body, octets, from, to);
     const { outlet } = this.#connection;
-    const end = this.#readBody(this.#body, octets, from, to, this.#keptBytes > 0 ? this.#keeping : outlet);
-    if (this.#body.failure !== undefined) {
-      this.#breakOff(this.#body.failure);
+    const end = this.#request.pass(body, octets, from, to, outlet);
+    if (body.failure !== undefined) {
+      this.#breakOff(body.failure);
       return to;
     }
-    if (this.#body.complete) {
-      outlet.addText(this.#bodyEnding());
-      if (this.#keptBytes > 0) this.#gathered += this.#bodyEnding();
-    }
     outlet.flush();
-    if (this.#body.complete) this.#bodySent();
+    if (body.complete) this.#bodySent();
     else {
       if (outlet.pending) this.#client.pauseBody();
       this.#arm(outlet.pending ? this.#timeouts.responseHeadersMs : this.#timeouts.idleMs);
@@ -220,15 +197,17 @@ export class FastForwarding implements UpstreamUser, Turn {
         this.#partialHead = undefined;
         this.#readHeads(connection, all, 0, end);
       }
-    } else this.#passOn(connection, octets, 0, length);
+    } else if (this.#relayed !== undefined) {
+      this.#passOn(connection, this.#relayed, octets, 0, length, this.#client.outlet);
+    }
     // A connection that was left meanwhile reads on, for whoever gets it.
     return connection !== this.#connection || this.#response === "ended" || !this.#client.outlet.pending;
   }
 
   onUpstreamEnd(): void {
-    this.#responseBody?.closed();
+    this.#relayed?.closed();
     const connection = this.#connection;
-    if (connection !== undefined && this.#responseBody?.complete) this.#finish(connection, "ended");
+    if (connection !== undefined && this.#relayed?.isComplete) this.#finish(connection, "ended");
     else this.#attemptFailed(this.#sent ? "upstream-reset" : "connect-failed");
   }
 
@@ -286,11 +265,9 @@ export class FastForwarding implements UpstreamUser, Turn {
     const connection = this.#connection;
     if (connection === undefined) return;
     this.#sent = true;
-    connection.outlet.addText(this.#opening());
+    connection.outlet.addText(this.#request.opening());
     connection.outlet.flush();
-    const { mirroring } = this.exchange.route ?? {};
-    if (mirroring !== undefined && this.#mirror === undefined) this.#beginMirror(mirroring);
-    this.#keepNoMoreThanAllowed();
+    this.#request.opened();
     if (!this.awaitsBody) {
       this.#bodySent();
       return;
@@ -300,101 +277,27 @@ export class FastForwarding implements UpstreamUser, Turn {
     this.#arm(this.#timeouts.idleMs);
   }
 
-  #beginMirror({ version }: Mirroring): void {
-    const body = this.#body;
-    const { framing } = body ?? {};
-    this.#mirror = this.exchange.mirror(() => ({
-      method: this.exchange.head.method,
-      target: upstreamTarget(this.exchange),
-      headersFor: (endpoint) => copyFields(this.exchange, fieldsOf(this.#headText), version, endpoint),
-      body: typeof framing === "number" && framing > 0 ? framing : "none",
-    }));
-    if (this.#mirror === undefined || body === undefined) return;
-    if (this.#gathered !== "") this.#mirror.octets(Buffer.from(this.#gathered, "latin1"));
-    if (body.complete) this.#mirror.bodyEnded();
-  }
-
-  /** What is written first to a connection: the head, and as much of the body as had come by then. */
-  #opening(): string {
-    const { method } = this.exchange.head;
-    const body = this.#body;
-    const headText = this.#attemptText();
-    if (body === undefined || (body.complete && body.bytes === 0)) return headText + framingText(method, "none");
-    return headText + framingText(method, body.framing === "until close" ? "none" : body.framing) + this.#gathered;
-  }
-
-  /** The head for the present attempt. */
-  #attemptText(): string {
-    const { route, trace } = this.exchange;
-    if (route?.work !== undefined) return changedText(this.exchange, this.#headText);
-    // Each attempt is another parent to its upstream.
-    return trace === undefined ? this.#headText : this.#headText + lines(trace.fields());
-  }
-
   #bodySent(): void {
-    if (this.#body !== undefined)
+    if (this.#request.body !== undefined) {
       this.#client.useSharedBuffer(this.#connection?.outlet.pending ? "pending" : "flushed");
+    }
     if (this.#response === "awaited") this.#arm(this.#timeouts.responseHeadersMs);
   }
 
-  /** Keeps what came of the body, as text, while there is nobody to send it to; the first octets set the request going. */
+  /** Keeps what came of the body while there is nobody to send it to; the first octets set the request going. */
   #gather(body: BodyReader, octets: Buffer, from: number, to: number): number {
-    const end = this.#readBody(body, octets, from, to, this.#gathering);
+    const end = this.#request.gather(body, octets, from, to);
     if (body.failure !== undefined) {
       this.#breakOff(body.failure);
       return to;
     }
-    if (body.complete) this.#gathered += this.#bodyEnding();
-    const begun = this.#mayBeSent;
+    const begun = this.#request.mayBeSent;
     if (begun && this.#attempts.count === 0 && !this.#isHeld) this.#tryNext();
     // It may be answered by now.
     if (this.#response === "ended") return end;
     if (begun && !this.#sent && !body.complete) this.#client.pauseBody();
     if (begun && this.#isHeld) this.#arm(0);
     return end;
-  }
-
-  /** Before that it is not known whether chunks have any content, and nothing needs to wait for it upstream. */
-  get #mayBeSent(): boolean {
-    const body = this.#body;
-    return body === undefined || body.complete || body.framing !== "chunked" || body.bytes > 0;
-  }
-
-  readonly #gathering: ChunkedSink = {
-    passOctets: (octets, from, to) => {
-      this.#gathered += latin1(octets, from, to);
-    },
-  };
-
-  /** What passes on is kept as well, until it is too much. */
-  readonly #keeping: ChunkedSink = {
-    passOctets: (octets, from, to) => {
-      this.#connection?.outlet.passOctets(octets, from, to);
-      this.#gathered += latin1(octets, from, to);
-      this.#keepNoMoreThanAllowed();
-    },
-  };
-
-  #keepNoMoreThanAllowed(): void {
-    if (this.#body === undefined || this.#body.bytes <= this.#keptBytes) return;
-    this.#keptBytes = 0;
-    this.#gathered = "";
-  }
-
-  #readBody(body: BodyReader, octets: Buffer, from: number, to: number, sink: ChunkedSink): number {
-    const end = body.read(octets, from, to, sink);
-    this.exchange.bytesReceived = body.bytes;
-    // A mirrored body has a length, so that what was read is content and nothing else.
-    if (this.#mirror !== undefined) {
-      this.#mirror.octets(Buffer.from(octets.subarray(from, end)));
-      if (body.complete) this.#mirror.bodyEnded();
-    }
-    return end;
-  }
-
-  /** Trailer fields of requests are not passed on. */
-  #bodyEnding(): string {
-    return this.#body?.framing === "chunked" ? "\r\n" : "";
   }
 
   // ---- the response, on its way down
@@ -437,40 +340,28 @@ export class FastForwarding implements UpstreamUser, Turn {
 
   #beginResponse(connection: UpstreamConnection, octets: Buffer, from: number, to: number): void {
     const { responses, date } = this.#context;
-    const { status, chunked, contentLength } = responses;
-    const another = this.#attempts.insteadOf(status, this.#bodyState);
+    const { outlet } = this.#client;
+    const another = this.#attempts.insteadOf(responses.status, this.#bodyState);
     if (another !== undefined) {
       this.#discard(connection, octets, from, to);
       this.#connect(another);
       return;
     }
-    this.#status = status;
+    const relayed = new RelayedAnswer(this.exchange, responses, outlet);
+    this.#relayed = relayed;
+    this.#status = responses.status;
     this.#response = "streaming";
-    this.#attempts.answered(status);
-    const bodiless = this.exchange.head.method === "HEAD" || status === 204 || status === 304;
-    if (!bodiless)
-      this.#responseBody = new BodyReader(chunked ? "chunked" : (contentLength ?? "until close"), responseHeadBytes);
-    this.#chunksAdded = !bodiless && !chunked && contentLength === undefined;
-    this.#trailersFollow = chunked && !bodiless;
-    const ending = responses.closing || this.#chunksAdded || this.exchange.head.method === "HEAD";
-    connection.answered(ending ? 0 : responses.keepAliveSeconds);
-    this.#client.outlet.addText(
-      responseText(this.exchange, responses, {
-        connection: this.#client.connectionAfter("response"),
-        coding: chunked || this.#chunksAdded ? (bodiless ? "none" : "chunked") : "none",
-        trailers: this.#trailersFollow ? "trailers may follow" : "no trailers",
-        date,
-      }),
-    );
-    const { outlet } = this.#client;
+    this.#attempts.answered(responses.status);
+    connection.answered(relayed.endsConnection ? 0 : responses.keepAliveSeconds);
+    relayed.addHead(responses, this.#client.connectionAfter("response"), date);
     const sink = responses.textIsWhole ? new TextSink(outlet, responses.text, from - responses.headLength) : outlet;
-    this.#passOn(connection, octets, from, to, sink);
+    this.#passOn(connection, relayed, octets, from, to, sink);
   }
 
   /** Leaves an answer that nobody gets; its connection is kept where the answer is whole already. */
   #discard(connection: UpstreamConnection, octets: Buffer, from: number, to: number): void {
     const { chunked, contentLength, closing, keepAliveSeconds } = this.#context.responses;
-    const body = new BodyReader(chunked ? "chunked" : (contentLength ?? "until close"), responseHeadBytes);
+    const body = bodyReader(chunked, contentLength);
     const isWhole = body.read(octets, from, to, nowhere) === to && body.complete;
     const isSent = !this.awaitsBody && !connection.outlet.pending;
     this.#connection = undefined;
@@ -486,28 +377,21 @@ export class FastForwarding implements UpstreamUser, Turn {
   /** The body, as far as it came. */
   #passOn(
     connection: UpstreamConnection,
+    relayed: RelayedAnswer,
     octets: Buffer,
     from: number,
     to: number,
-    sink: ChunkedSink = this.#client.outlet,
+    sink: ChunkedSink,
   ): void {
     const { outlet } = this.#client;
-    const body = this.#responseBody;
-    if (body === undefined) {
-      this.#finish(connection, from === to ? "ended" : "more followed");
-      return;
-    }
-    if (this.#chunksAdded && to > from) outlet.addText(`${(to - from).toString(16)}\r\n`);
-    const end = body.read(octets, from, to, sink);
-    if (this.#chunksAdded && to > from) outlet.addText("\r\n");
-    this.exchange.bytesSent = body.bytes;
-    if (body.failure !== undefined) {
+    const end = relayed.pass(octets, from, to, sink);
+    if (relayed.failure !== undefined) {
       // What was good of it has been promised to nobody, but the client may make something of it.
       outlet.flush();
       this.#attemptFailed("upstream-malformed");
       return;
     }
-    if (body.complete) {
+    if (relayed.isComplete) {
       this.#finish(connection, end === to ? "ended" : "more followed");
       return;
     }
@@ -519,9 +403,7 @@ export class FastForwarding implements UpstreamUser, Turn {
   /** The answer is whole. Octets behind it were asked for by nobody, so the connection that brought them is not kept. */
   #finish(connection: UpstreamConnection, upstream: "ended" | "more followed"): void {
     const { outlet } = this.#client;
-    if (this.#chunksAdded) outlet.addText("0\r\n\r\n");
-    else if (this.#trailersFollow)
-      outlet.addText(`${lines(responseTrailers(this.#responseBody?.trailers ?? []).flat())}\r\n`);
+    this.#relayed?.addEnd();
     this.#response = "ended";
     this.#connection = undefined;
     outlet.flush();
@@ -543,7 +425,7 @@ export class FastForwarding implements UpstreamUser, Turn {
   #complete(): void {
     this.#endTimers();
     this.exchange.end(this.#status, this.exchange.error);
-    this.#client.requestEnded(this.#body);
+    this.#client.requestEnded(this.#request.body);
   }
 
   // ---- what goes wrong
@@ -568,7 +450,7 @@ export class FastForwarding implements UpstreamUser, Turn {
   }
 
   get #bodyState(): BodyState {
-    return this.#body === undefined || !this.#sent || this.#keptBytes > 0 ? "at hand" : "gone";
+    return !this.#sent || this.#request.isKept ? "at hand" : "gone";
   }
 
   /** Ends it, not by the upstream's fault. */
