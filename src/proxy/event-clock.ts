@@ -1,5 +1,3 @@
-import { performance } from "node:perf_hooks";
-
 /** What the system says. */
 export interface Clocks {
   /** Wall clock, milliseconds since the Unix epoch. */
@@ -7,9 +5,6 @@ export interface Clocks {
   /** Monotonic clock, milliseconds. */
   monotonicMs(): number;
 }
-
-// Imported, since the global `performance` is a getter, which costs more than the clock behind it.
-const systemClocks: Clocks = { nowMs: () => Date.now(), monotonicMs: () => performance.now() };
 
 /** How often events look at the wall clock; between, it is told from the monotonic one, which is cheaper to ask. */
 const wallEveryMs = 20;
@@ -26,7 +21,7 @@ export class EventClock implements Clocks {
   /** By the monotonic clock, when the wall clock was looked at. */
   #wallReadAtMs = Number.NEGATIVE_INFINITY;
 
-  constructor(clocks: Clocks = systemClocks) {
+  constructor(clocks: Clocks) {
     this.#clocks = clocks;
   }
 

@@ -85,11 +85,3 @@ it("after an event, and in the next one, time has passed", () => {
   clock.stop();
   expect([clock.monotonicMs(), clock.nowMs()]).toEqual([20.5, 1_010]);
 });
-
-it("without clocks of a test it tells the system's time", () => {
-  const clock = new EventClock();
-  const before = Date.now();
-  expect(clock.nowMs()).toBeGreaterThanOrEqual(before);
-  const first = clock.monotonicMs();
-  expect(clock.monotonicMs()).toBeGreaterThanOrEqual(first);
-});

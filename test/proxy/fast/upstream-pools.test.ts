@@ -8,7 +8,7 @@ import { freeAfterTest, rawUpstream } from "../../kit/freed.ts";
 
 it("a connection made while others are idle takes the place of the oldest, where no more may stand", async () => {
   const server = await rawUpstream(() => {});
-  const pools = new UpstreamPools(new EventClock());
+  const pools = new UpstreamPools(new EventClock({ nowMs: () => Date.now(), monotonicMs: () => performance.now() }));
   freeAfterTest(async () => pools.destroy());
   const endpoint = new Endpoint("shop", "stable", addressOf(server.origin));
   endpoint.maxInFlight = 2;
