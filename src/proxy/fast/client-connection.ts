@@ -265,7 +265,12 @@ export class ClientConnection {
     this.#waiting = undefined;
     this.#waitingIsFull = false;
     this.#taken = waiting;
-    this.#take(waiting, 0, waiting.length);
+    // Whoever ended the request before must not hear what goes wrong with the next.
+    try {
+      this.#take(waiting, 0, waiting.length);
+    } catch (error) {
+      this.#fail(error);
+    }
     this.#taken = undefined;
     if (wasPaused && !this.#isPaused) this.#socket.resume();
   }
