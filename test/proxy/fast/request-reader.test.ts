@@ -38,6 +38,15 @@ describe("a path's form", () => {
     }
   });
 
+  it("a query with an escape is not plain", () => {
+    const plain = (query: string) => {
+      const { head } = read(`GET /${query} HTTP/1.1\r\nHost: x\r\n\r\n`);
+      return typeof head === "number" ? undefined : head.queryIsPlain;
+    };
+    expect(["", "?", "?a=b&c", "?a?b"].map(plain)).toEqual([true, true, true, true]);
+    expect(["?a%20b", "?a=b+c", "?+", "?%"].map(plain)).toEqual([false, false, false, false]);
+  });
+
   it("that is plain is the normal one, whatever the path", () => {
     const parts = ["/", "/", ".", "..", "%", "%2f", "%41", "\\", "a", "b;c", "~", ";"];
     let plain = 0;
