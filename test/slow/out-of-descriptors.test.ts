@@ -48,13 +48,13 @@ async function ask(origin: string, agent: Agent): Promise<string> {
   return promise;
 }
 
-describe.each(["on", "off"])("with the fast lane %s, out of file descriptors", (fastLane) => {
-  test("a request is told that Perch is overloaded, no endpoint is blamed, and all is well once there are some", async () => {
-    const { port } = upstream.address() as AddressInfo;
-    const config = join(folder, "perch.yaml");
-    writeFileSync(
-      config,
-      `
+/** A Perch of its own in front of the upstream, with a route that it answers by itself. */
+async function serving(fastLane: string): ReturnType<PerchProcess["serving"]> {
+  const { port } = upstream.address() as AddressInfo;
+  const config = join(folder, "perch.yaml");
+  writeFileSync(
+    config,
+    `
 listeners: [{ name: web, address: "127.0.0.1:0" }]
 admin: { address: "127.0.0.1:0" }
 fastLane: ${fastLane}
@@ -63,9 +63,14 @@ routes:
   - { name: away, match: { path: { exact: /away } }, redirect: { path: / } }
   - { name: shop, service: shop }
 `,
-    );
-    perch = new PerchProcess(["serve", "-c", config]);
-    const { origin, admin } = await perch.serving();
+  );
+  perch = new PerchProcess(["serve", "-c", config]);
+  return perch.serving();
+}
+
+describe.each(["on", "off"])("with the fast lane %s, out of file descriptors", (fastLane) => {
+  test("a request is told that Perch is overloaded, no endpoint is blamed, and all is well once there are some", async () => {
+    const { origin, admin } = await serving(fastLane);
     const agent = new Agent({ keepAlive: true, maxSockets: 1 });
     const metrics = async () => (await fetch(`${admin}/metrics`)).text();
     await metrics();
@@ -82,20 +87,7 @@ routes:
   });
 
   test("connections are closed unread without a busy loop, and accepted again once there are some", async () => {
-    const { port } = upstream.address() as AddressInfo;
-    const config = join(folder, "perch.yaml");
-    writeFileSync(
-      config,
-      `
-listeners: [{ name: web, address: "127.0.0.1:0" }]
-admin: { address: "127.0.0.1:0" }
-fastLane: ${fastLane}
-services: { shop: { versions: { stable: { endpoints: ["http://127.0.0.1:${port}"] } } } }
-routes: [{ name: shop, service: shop }]
-`,
-    );
-    perch = new PerchProcess(["serve", "-c", config]);
-    const { origin } = await perch.serving();
+    const { origin } = await serving(fastLane);
     const fresh = () => new Agent({ keepAlive: false });
     expect(await ask(origin, fresh())).toBe("200");
 
