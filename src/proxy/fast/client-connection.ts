@@ -10,6 +10,7 @@ import type { Snapshot } from "../snapshot.ts";
 import { unreadableHead } from "../unreadable-head.ts";
 import { type AcceptedSocket, readAccepted } from "./accepted-socket.ts";
 import { BodyReader } from "./body-reader.ts";
+import type { AnsweredRequest, ConnectionOwner } from "./connection-parties.ts";
 import { Deadline } from "./deadlines.ts";
 import type { FastContext } from "./fast-context.ts";
 import { FastForwarding } from "./fast-forwarding.ts";
@@ -30,30 +31,6 @@ const lingerMs = 2_000;
 const lingerBytes = 32 * 1024 * 1024;
 /** Octets of further requests that are held while one is answered; then no more is read. */
 const mostWaitingBytes = 64 * 1024;
-
-/** What a connection asks of the lane that it belongs to. */
-export interface ConnectionOwner {
-  /** True once it waits for its connections to end: none is kept behind its answer. */
-  readonly isClosing: boolean;
-  /** Gives the connection to the standard lane, with what was read and not understood. */
-  handOver(socket: Socket, peer: Peer): void;
-  closed(connection: ClientConnection): void;
-}
-
-/** The request that a connection is answering; hears all that happens to it. */
-export interface AnsweredRequest {
-  /** Whether octets of the client still belong to it. */
-  readonly awaitsBody: boolean;
-  /** More of its body. Answers with the position where the next request starts. */
-  onClientData(octets: Buffer, from: number, to: number): number;
-  /** What was written to the client has left. */
-  onClientFlushed(): void;
-  onClientGone(): void;
-  /** Nothing happened for as long as the present step may take. */
-  onDeadline(): void;
-  /** One of the others threw. */
-  onDefect(error: unknown): void;
-}
 
 /**
  * One client connection in the fast lane. Its requests are taken one at a time and answered in order; octets that come

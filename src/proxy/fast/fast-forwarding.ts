@@ -11,6 +11,7 @@ import type { BodyState } from "../repeatable.ts";
 import type { BodyReader } from "./body-reader.ts";
 import type { ChunkedSink } from "./chunked-reader.ts";
 import type { ClientConnection } from "./client-connection.ts";
+import type { AnsweredRequest } from "./connection-parties.ts";
 import { Deadline } from "./deadlines.ts";
 import type { FastContext } from "./fast-context.ts";
 import { type OutgoingParts, OutgoingRequest } from "./outgoing-request.ts";
@@ -31,7 +32,7 @@ export interface FastForwardingParts extends OutgoingParts {
  * Three things go on side by side: the request's body on its way up, the response on its way down, and the client's
  * connection taking what is written. The exchange ends once the last octet of the answer has left, or the client has.
  */
-export class FastForwarding implements UpstreamUser, Turn {
+export class FastForwarding implements AnsweredRequest, UpstreamUser, Turn {
   readonly exchange: Exchange;
   readonly #context: FastContext;
   readonly #client: ClientConnection;

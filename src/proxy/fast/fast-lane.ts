@@ -1,7 +1,8 @@
 import type { Socket } from "node:net";
 import type { Gateway } from "../gateway.ts";
 import type { Peer } from "../peer.ts";
-import { ClientConnection, type ConnectionOwner } from "./client-connection.ts";
+import { ClientConnection } from "./client-connection.ts";
+import type { ConnectionOwner } from "./connection-parties.ts";
 import type { FastContext } from "./fast-context.ts";
 import { HttpDate } from "./http-date.ts";
 import { RequestReader } from "./request-reader.ts";

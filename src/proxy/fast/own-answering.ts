@@ -3,7 +3,8 @@ import type { Exchange } from "../exchange.ts";
 import { type Ending, errorOf, isLastAnswer, ownAnswer, ownAnswerText } from "../own-answer.ts";
 import type { BodyReader } from "./body-reader.ts";
 import type { ChunkedSink } from "./chunked-reader.ts";
-import type { AnsweredRequest, ClientConnection } from "./client-connection.ts";
+import type { ClientConnection } from "./client-connection.ts";
+import type { AnsweredRequest } from "./connection-parties.ts";
 import type { FastContext } from "./fast-context.ts";
 
 /** How long a client may leave an own answer untaken. */
