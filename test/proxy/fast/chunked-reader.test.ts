@@ -190,9 +190,9 @@ describe("against a reference", () => {
   });
 });
 
-/** Where a chunked body ends, by the grammar of RFC 9112 §7.1 with any extensions; -1 where it does not. */
+/** Where a chunked body ends, by the grammar of RFC 9112 §7.1 with any extensions, blanks before them too; -1 where it does not. */
 function referenceEnd(text: string): number {
-  const line = /([0-9a-f]{1,16})(?:;[^\r\n\0]*)?\r\n/iy;
+  const line = /([0-9a-f]{1,16})(?:[\t ]*;[^\r\n\0]*)?\r\n/iy;
   for (let at = 0; ; ) {
     line.lastIndex = at;
     const size = line.exec(text)?.[1];
