@@ -55,13 +55,13 @@ export class RequestCells {
 
   /** By grpc-status; empty where none were calls of gRPC. */
   grpcSeries(): ReadonlyMap<number, number> {
-    return valuesOf(this.#grpcCells);
+    return valuesByKey(this.#grpcCells);
   }
 
   counts(): RequestCounts {
     return {
-      codes: valuesOf(this.#cells),
-      grpcStatuses: valuesOf(this.#grpcCells),
+      codes: valuesByKey(this.#cells),
+      grpcStatuses: valuesByKey(this.#grpcCells),
       duration: this.duration.counts(),
     };
   }
@@ -90,5 +90,5 @@ export class RequestCells {
   }
 }
 
-const valuesOf = (cells: ReadonlyMap<number, Cell>): ReadonlyMap<number, number> =>
+const valuesByKey = (cells: ReadonlyMap<number, Cell>): ReadonlyMap<number, number> =>
   new Map(Array.from(cells, ([key, { value }]) => [key, value]));
