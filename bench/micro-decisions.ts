@@ -3,11 +3,12 @@
  * go through the rules, draw. Once with attributes that were identified before, once identifying them on the way, as a
  * first look at a request does.
  */
-import { Release } from "../src/decide/decide.ts";
+
 import type { Decision } from "../src/decide/decision.ts";
+import { Release } from "../src/decide/release.ts";
+import type { RequestHead } from "../src/http/request-head.ts";
 import { AttributeTable, noLookups } from "../src/identify/attributes.ts";
 import { RequestFacts } from "../src/identify/request-facts.ts";
-import type { RequestHead } from "../src/identify/request-head.ts";
 import { decideRequest } from "../src/proxy/decide-request.ts";
 import { type LastRule, releaseConfig } from "./micro-config.ts";
 import { batchedRandom, caller, requestHead, userCount } from "./micro-requests.ts";

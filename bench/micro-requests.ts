@@ -2,10 +2,10 @@
 import { randomFillSync } from "node:crypto";
 import { IncomingMessage } from "node:http";
 import { Socket } from "node:net";
-import { parseAddress } from "../src/decide/address.ts";
+import { parseAddress } from "../src/decide/ip-address.ts";
 import type { RandomSource } from "../src/decide/unit.ts";
-import type { Caller } from "../src/identify/caller.ts";
-import { StandardHead } from "../src/proxy/standard/head.ts";
+import type { Caller } from "../src/http/request-head.ts";
+import { StandardHead } from "../src/proxy/standard/request-head.ts";
 
 export const userCount = 10_000;
 

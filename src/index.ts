@@ -4,19 +4,19 @@
  * @module
  */
 import { randomBytes } from "node:crypto";
+import { batchedRandom } from "./app/random.ts";
 import type { CompiledConfig } from "./config/compiled-config.ts";
-import { type Diagnostic, formatDiagnostic } from "./config/diagnostics.ts";
 import { type LoadOptions, type LoadResult, loadConfigFile, loadConfigText } from "./config/load.ts";
-import { parseAddress } from "./decide/address.ts";
+import { type Diagnostic, formatDiagnostic } from "./config/schema-kit/diagnostics.ts";
 import type { Decision } from "./decide/decision.ts";
+import { parseAddress } from "./decide/ip-address.ts";
 import { formatUnit } from "./decide/unit.ts";
-import type { PlainRequest } from "./identify/plain-head.ts";
-import { CellRegistry } from "./observe/cells.ts";
+import type { PlainRequest } from "./http/plain-head.ts";
+import { CellRegistry } from "./observe/stats-registry.ts";
 import { ActiveSnapshot } from "./proxy/active-snapshot.ts";
-import { type DryRequest, type DryRun, dryRun } from "./proxy/dry-run.ts";
-import { type Explanation, explainRequest } from "./proxy/explain.ts";
-import { type PlainValue, plainValue } from "./proxy/plain-value.ts";
-import { batchedRandom } from "./random-source.ts";
+import { type DryRequest, type DryRun, dryRun } from "./proxy/explain/dry-run.ts";
+import { type Explanation, explainRequest } from "./proxy/explain/explain.ts";
+import { type PlainValue, plainValue } from "./proxy/route-transforms.ts";
 import { EndpointRegistry, nobody } from "./upstream/endpoint-registry.ts";
 
 export type { Diagnostic, Explanation, PlainValue };

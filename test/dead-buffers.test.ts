@@ -1,5 +1,5 @@
 import { describe, expect, it } from "vitest";
-import { DeadBuffers } from "../src/dead-buffers.ts";
+import { DeadBuffers } from "../src/app/minor-gc.ts";
 
 const mebibyte = 1024 * 1024;
 

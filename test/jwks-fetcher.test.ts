@@ -2,9 +2,9 @@ import { createServer, type IncomingMessage, type ServerResponse } from "node:ht
 import type { AddressInfo } from "node:net";
 import type { JWK } from "jose";
 import { beforeAll, describe, expect, it } from "vitest";
+import { JwksFetcher } from "../src/app/jwks-fetcher.ts";
 import { PublishedKeyRegistry } from "../src/identify/published-keys.ts";
-import { JwksFetcher } from "../src/jwks-fetcher.ts";
-import { JwksCells } from "../src/observe/jwks-cells.ts";
+import { JwksCells } from "../src/observe/counters.ts";
 import { freeAfterTest } from "./kit/freed.ts";
 import { keySet, signer } from "./kit/tokens.ts";
 

@@ -1,5 +1,5 @@
 import { describe, expect, it } from "vitest";
-import { connectionsByOpenFiles } from "../src/open-files.ts";
+import { connectionsByOpenFiles } from "../src/app/fd-limit.ts";
 
 describe("how many connections a listener holds by the limit on open files", () => {
   it.each([

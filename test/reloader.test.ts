@@ -1,9 +1,9 @@
 import { describe, expect, it } from "vitest";
+import type { Preparation } from "../src/app/data-plane.ts";
+import { Reloader } from "../src/app/reloader.ts";
 import { type LoadedConfig, type LoadResult, loadConfigText } from "../src/config/load.ts";
+import { ReloadCells } from "../src/observe/counters.ts";
 import { createLogger } from "../src/observe/log.ts";
-import { ReloadCells } from "../src/observe/reload-cells.ts";
-import { Reloader } from "../src/reloader.ts";
-import type { Preparation } from "../src/serving.ts";
 
 const text = (port: number) => `
 services: { shop: { versions: { stable: { endpoints: ["http://127.0.0.1:${port}"] } } } }

@@ -1,5 +1,5 @@
 import { expect, it } from "vitest";
-import { batchedUuids } from "../src/request-ids.ts";
+import { batchedUuids } from "../src/app/random.ts";
 
 /** RFC 9562 §5.4: the version is 4, the variant 0b10. */
 const version4 = /^[\da-f]{8}-[\da-f]{4}-4[\da-f]{3}-[89ab][\da-f]{3}-[\da-f]{12}$/;

@@ -1,5 +1,5 @@
 import { createHash, timingSafeEqual } from "node:crypto";
-import { isLoopbackAddress, isLoopbackHost, namesLoopback } from "./loopback.ts";
+import { isIPv4 } from "node:net";
 
 /** Who may do what; follows a reload. */
 export interface AccessPolicy {
@@ -94,4 +94,68 @@ function single(value: string | string[] | undefined): string | undefined {
 
 function refusal(status: Refusal["status"], code: Refusal["code"], message: string): Refusal {
   return { status, code, message };
+}
+
+/** IPv4 callers of a server that listens on `::` come as IPv6 addresses that hold theirs. */
+export const isLoopbackAddress = (address: string): boolean => {
+  const host = address.replace(/^::ffff:/i, "");
+  return host === "::1" || (isIPv4(host) && host.startsWith("127."));
+};
+
+/** Whether a server that listens on this host, an IP address or `localhost`, can be reached from this machine only. */
+const isLoopbackHost = (host: string): boolean => host === "localhost" || isLoopbackAddress(host);
+
+/**
+ * Whether a Host header names this machine as itself. A page on the web can point its own host name at 127.0.0.1 (DNS
+ * rebinding) and then read, in a browser on this machine, whatever listens there; its Host header still tells.
+ */
+function namesLoopback(hostHeader: string | undefined): boolean {
+  const parts = /^(?:\[([0-9a-f:]+)\]|([^:[\]]+))(?::\d{1,5})?$/i.exec(hostHeader ?? "");
+  const host = (parts?.[1] ?? parts?.[2] ?? "").toLowerCase().replace(/\.$/, "");
+  // RFC 6761 §6.3: everything below localhost is loopback as well.
+  return isLoopbackHost(host) || host.endsWith(".localhost");
+}
+
+export interface RateLimitSpec {
+  readonly perSecond: number;
+  /** So many at once, where a caller was silent before. */
+  readonly burst: number;
+  /** Callers remembered; of more, the one first seen is forgotten. */
+  readonly callers: number;
+}
+
+interface Bucket {
+  left: number;
+  atMs: number;
+}
+
+/** A token bucket for each caller, in bounded memory. */
+export class RateLimit {
+  readonly #spec: RateLimitSpec;
+  readonly #buckets = new Map<string, Bucket>();
+
+  constructor(spec: RateLimitSpec) {
+    this.#spec = spec;
+  }
+
+  /** Whether one more request of this caller may be served now; `nowMs` is any clock that only goes forward. */
+  allows(caller: string, nowMs: number): boolean {
+    const bucket = this.#bucketOf(caller, nowMs);
+    const { perSecond, burst } = this.#spec;
+    bucket.left = Math.min(burst, bucket.left + ((nowMs - bucket.atMs) / 1000) * perSecond);
+    bucket.atMs = nowMs;
+    if (bucket.left < 1) return false;
+    bucket.left--;
+    return true;
+  }
+
+  #bucketOf(caller: string, nowMs: number): Bucket {
+    const known = this.#buckets.get(caller);
+    if (known !== undefined) return known;
+    const [oldest] = this.#buckets.keys();
+    if (oldest !== undefined && this.#buckets.size >= this.#spec.callers) this.#buckets.delete(oldest);
+    const bucket = { left: this.#spec.burst, atMs: nowMs };
+    this.#buckets.set(caller, bucket);
+    return bucket;
+  }
 }

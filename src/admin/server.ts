@@ -1,12 +1,6 @@
 import Fastify, { type FastifyInstance, type FastifyReply, type FastifyRequest } from "fastify";
-import { type AccessPolicy, isReading, refusalOf } from "./access.ts";
-import { configBody } from "./config-body.ts";
-import { parseExplainQuery } from "./explain-query.ts";
-import { indexPage } from "./index-page.ts";
-import { isLoopbackAddress } from "./loopback.ts";
-import { metricsFormat } from "./metrics-format.ts";
-import { RateLimit } from "./rate-limit.ts";
-import type { AdminView, Readiness } from "./view.ts";
+import { type AccessPolicy, isLoopbackAddress, isReading, RateLimit, refusalOf } from "./access.ts";
+import { type AdminView, configBody, metricsFormat, parseExplainQuery, type Readiness } from "./api.ts";
 
 export interface AdminServerOptions {
   /** The IP address that it will listen on. On loopback only requests that name this machine as itself are answered. */
@@ -152,3 +146,27 @@ function sendError(
 ): FastifyReply {
   return reply.code(status).send({ error, message, problems });
 }
+
+const endpoints = [
+  ["/metrics", "everything counted, in the Prometheus text format"],
+  ["/livez", "200 while the process runs"],
+  ["/readyz", "200 while it takes requests; 503 before the first configuration and while draining"],
+  ["/api/config", "the active configuration, and why the file is not it, where it is not"],
+  ["/api/releases", "configured and observed share of each version, rules and their hits, flips"],
+  ["/api/endpoints", "what is believed of each endpoint, why, and since when"],
+  ["/api/explain?url=http://localhost/", "which version a request gets, and why; also method, header, cookie, client"],
+];
+
+const items = endpoints.map(([path, text]) => `<li><a href="${path}">${path}</a>: ${text}</li>`);
+
+/** What a person finds who opens the admin address. */
+const indexPage = `<!doctype html>
+<html lang="en">
+<meta charset="utf-8">
+<title>Perch</title>
+<h1>Perch</h1>
+<ul>
+${items.join("\n")}
+</ul>
+</html>
+`;

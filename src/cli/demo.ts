@@ -1,15 +1,10 @@
 import { randomUUID } from "node:crypto";
-import { StartError } from "../app.ts";
+import { StartError } from "../app/app.ts";
 import { type Command, type ExitCode, type OptionValues, type Terminal, textOption, UsageError } from "./command.ts";
 import { Crowd } from "./demo/crowd.ts";
-import type { DemoSplit } from "./demo/demo-config.ts";
-import { introduction } from "./demo/introduction.ts";
-import { judge } from "./demo/judge.ts";
-import { onceResult } from "./demo/once-result.ts";
-import { reportLines, verdictLines } from "./demo/report-lines.ts";
-import { Screen } from "./demo/screen.ts";
-import { type Stage, type StagePorts, startStage } from "./demo/stage.ts";
-import { Tally } from "./demo/tally.ts";
+import { introduction, onceResult, reportLines, Screen, verdictLines } from "./demo/report.ts";
+import { type DemoSplit, type Stage, type StagePorts, startStage } from "./demo/stage.ts";
+import { judge, Tally } from "./demo/tally.ts";
 import { printJson } from "./load-config.ts";
 
 const usualPorts: StagePorts = { proxyPort: 8080, adminPort: 9901 };

@@ -1,12 +1,19 @@
-import { CellRegistry } from "../observe/cells.ts";
+import { batchedRandom } from "../app/random.ts";
+import { CellRegistry } from "../observe/stats-registry.ts";
 import { ActiveSnapshot } from "../proxy/active-snapshot.ts";
-import type { DryRequest } from "../proxy/dry-run.ts";
-import { type Explanation, explainRequest } from "../proxy/explain.ts";
-import { batchedRandom } from "../random-source.ts";
+import type { DryRequest } from "../proxy/explain/dry-run.ts";
+import { type Explanation, explainRequest } from "../proxy/explain/explain.ts";
 import { EndpointRegistry, nobody } from "../upstream/endpoint-registry.ts";
-import { type Command, type OptionValues, type Terminal, textOption, textOptions, UsageError } from "./command.ts";
+import {
+  type Command,
+  formatTable,
+  type OptionValues,
+  type Terminal,
+  textOption,
+  textOptions,
+  UsageError,
+} from "./command.ts";
 import { configOption, configPath, type LoadedConfig, loadOrTell, printJson } from "./load-config.ts";
-import { formatTable } from "./table.ts";
 
 export const explain: Command = {
   usage: `-c FILE [-H 'name: value']… [--cookie 'a=b; c=d']… [--method M] [--client ADDRESS] [--json] URL

@@ -1,6 +1,6 @@
 #!/usr/bin/env node
 import "./node-version.js";
-import { boundYoungGeneration } from "./young-generation.ts";
+import { boundYoungGeneration } from "./semi-space.ts";
 
 if (process.argv[2] === "serve") boundYoungGeneration();
 

@@ -1,8 +1,8 @@
-import { App, type ConfigSource, StartError } from "../app.ts";
-import { parseDuration } from "../config/kit/quantities.ts";
+import { App, type ConfigSource, StartError } from "../app/app.ts";
+import { parseDuration } from "../config/schema-kit/scalars.ts";
 import { type LogLevel, logLevels } from "../observe/log.ts";
 import { type Command, type ExitCode, type OptionValues, type Terminal, textOption, UsageError } from "./command.ts";
-import { quickConfig } from "./quick-config.ts";
+import { quickConfig } from "./load-config.ts";
 
 const defaultDrainDelay = "0s";
 const defaultDrainTimeout = "30s";

@@ -1,8 +1,8 @@
-import { didYouMean } from "../config/kit/near-miss.ts";
-import { parseDuration } from "../config/kit/quantities.ts";
+import { parseDuration } from "../config/schema-kit/scalars.ts";
+import { didYouMean } from "../config/schema-kit/suggest.ts";
 import { createOverrideToken } from "../decide/override.ts";
-import type { OverrideSpec, ReleaseSpec } from "../decide/release.ts";
-import { stripParameters } from "../identify/query.ts";
+import type { OverrideSpec, ReleaseSpec } from "../decide/release-spec.ts";
+import { stripParameters } from "../http/query.ts";
 import { type Command, type OptionValues, type Terminal, textOption, UsageError } from "./command.ts";
 import { configOption, configPath, loadOrTell, printJson } from "./load-config.ts";
 

@@ -1,5 +1,5 @@
-import { type Diagnostic, diagnoseFile, formatDiagnostic } from "../config/diagnostics.ts";
 import { type LoadResult, largestConfigBytes, loadConfigFile, loadConfigText } from "../config/load.ts";
+import { type Diagnostic, diagnoseFile, formatDiagnostic } from "../config/schema-kit/diagnostics.ts";
 import { type Command, type Terminal, UsageError } from "./command.ts";
 import { loadOptions, printJson } from "./load-config.ts";
 

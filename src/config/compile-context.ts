@@ -2,11 +2,9 @@ import type { ValueList } from "../decide/condition.ts";
 import type { AttributeType } from "../decide/facts.ts";
 import type { GeoDatabase } from "../identify/geo-database.ts";
 import type { OpenedDatabase } from "./database-file.ts";
-import type { Reading } from "./kit/schema.ts";
-import type { Span } from "./kit/source-text.ts";
-import type { NamedFiles } from "./named-files.ts";
-import { largestSecretBytes, parseSecrets } from "./secrets.ts";
-import { largestListBytes, parseValueList } from "./value-list.ts";
+import { largestListBytes, largestSecretBytes, type NamedFiles, parseSecrets, parseValueList } from "./named-files.ts";
+import type { Reading } from "./schema-kit/schema.ts";
+import type { Span } from "./schema-kit/tree.ts";
 
 /** Where a part of a value stands in the file; steps are keys and indices as written. */
 export type Locate = (...steps: (string | number)[]) => Span;
@@ -90,5 +88,31 @@ export class CompileContext {
   badFile(span: Span, path: string, why: string): undefined {
     this.reading.error(span, "bad-file", `the file ${path} can not be used: ${why}`);
     return undefined;
+  }
+}
+
+/** The attributes of a configuration, as conditions refer to them. */
+export class KnownAttributes {
+  /** All names in the file; undefined where they can not be told. */
+  readonly names: ReadonlySet<string> | undefined;
+  readonly #found = new Map<string, { readonly index: number; readonly type: AttributeType }>();
+  readonly #used = new Set<string>();
+
+  constructor(
+    names: ReadonlySet<string> | undefined,
+    attributes: readonly { readonly name: string; readonly type: AttributeType }[],
+  ) {
+    this.names = names;
+    for (const [index, { name, type }] of attributes.entries()) this.#found.set(name, { index, type });
+  }
+
+  /** Looks an attribute up for a condition or a unit, which makes it used. */
+  use(name: string): { readonly index: number; readonly type: AttributeType } | undefined {
+    this.#used.add(name);
+    return this.#found.get(name);
+  }
+
+  isUsed(name: string): boolean {
+    return this.#used.has(name);
   }
 }

@@ -1,24 +1,40 @@
-import type { AddressRange } from "../decide/address.ts";
-import type { ReleaseSpec } from "../decide/release.ts";
-import type { TlsSpec } from "../front/tls-termination.ts";
-import type { UnixAddress } from "../front/unix-socket.ts";
-import type { AttributeSpec } from "../identify/attribute-spec.ts";
+import type { AddressRange } from "../decide/ip-address.ts";
+import type { ReleaseSpec } from "../decide/release-spec.ts";
+import type { AttributeSpec } from "../identify/attributes.ts";
 import type { GeoDatabase } from "../identify/geo-database.ts";
 import type { JwtSpec } from "../identify/jwt-verifier.ts";
-import type { FaultSpec } from "../route/fault-spec.ts";
-import type { HeaderEditsSpec } from "../route/header-edits-spec.ts";
-import type { RateLimitSpec } from "../route/rate-limit-spec.ts";
-import type { RedirectSpec } from "../route/redirect-spec.ts";
-import type { RewriteSpec } from "../route/rewrite-spec.ts";
-import type { RouteMatch } from "../route/route-match.ts";
-import type { DnsSpec } from "../upstream/dns-question.ts";
-import type { ServiceSpec, Timeouts } from "../upstream/service-spec.ts";
+import type {
+  FaultSpec,
+  HeaderEditsSpec,
+  RateLimitSpec,
+  RedirectSpec,
+  RewriteSpec,
+  RouteMatch,
+} from "../route/route-spec.ts";
+import type { DnsSpec, ServiceSpec, Timeouts } from "../upstream/service-spec.ts";
+import type { Certificate, TlsVersion } from "./certificate.ts";
 
 export interface BindAddress {
   /** An IP address; `::` and `0.0.0.0` stand for every interface. */
   readonly host: string;
   /** 0 asks the system for a free port. */
   readonly port: number;
+}
+
+/** Where a unix socket stands, and who may connect to it. */
+export interface UnixAddress {
+  readonly path: string;
+  /** Permission bits of the file, such as 0o660. */
+  readonly mode: number;
+}
+
+/** What a listener speaks TLS by. */
+export interface TlsSpec {
+  /** The first is shown where no other has the name that is asked for. */
+  readonly certificates: readonly Certificate[];
+  readonly minVersion: TlsVersion;
+  /** PEM: who must have issued every client's certificate; undefined: none is asked for. */
+  readonly clientCa: Uint8Array | undefined;
 }
 
 /** Only a restart changes its name and address. */
@@ -160,4 +176,17 @@ export interface CompiledConfig extends StaticConfig {
   readonly unsignedReleases: readonly string[];
   /** Files other than the configuration that were read (secrets, lists): watched like it. */
   readonly files: readonly string[];
+}
+
+/**
+ * Freezes plain objects and lists, all the way down. Instances of classes (compiled patterns, address ranges, secrets)
+ * are left alone: they guard their own state.
+ */
+export function deepFreeze<T>(value: T): T {
+  if (typeof value !== "object" || value === null || Object.isFrozen(value)) return value;
+  const prototype: unknown = Object.getPrototypeOf(value);
+  if (prototype !== Object.prototype && prototype !== null && !Array.isArray(value)) return value;
+  Object.freeze(value);
+  for (const part of Object.values(value)) deepFreeze(part);
+  return value;
 }

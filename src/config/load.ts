@@ -2,17 +2,14 @@ import { createHash } from "node:crypto";
 import type { DatabaseContents } from "../identify/geo-database.ts";
 import { compileConfig } from "./compile.ts";
 import { CompileContext, type CompileOptions } from "./compile-context.ts";
-import type { CompiledConfig } from "./compiled-config.ts";
+import { type CompiledConfig, deepFreeze } from "./compiled-config.ts";
 import { readDatabase } from "./database-file.ts";
-import { type Diagnostic, diagnoseFile } from "./diagnostics.ts";
-import type { Environment } from "./kit/environment.ts";
-import { deepFreeze } from "./kit/freeze.ts";
-import { Problems } from "./kit/problems.ts";
-import { broken, Reading } from "./kit/schema.ts";
-import { SourceText } from "./kit/source-text.ts";
-import { parseYamlTree } from "./kit/yaml-tree.ts";
 import { NamedFiles, type ReadFile, readRegularFile, whyUnreadable } from "./named-files.ts";
 import { type Config, configSchema } from "./schema.ts";
+import { type Diagnostic, diagnoseFile, Problems } from "./schema-kit/diagnostics.ts";
+import { broken, Reading } from "./schema-kit/schema.ts";
+import { SourceText } from "./schema-kit/tree.ts";
+import { type Environment, parseYamlTree } from "./schema-kit/yaml-tree.ts";
 
 /** All that a configuration was read from, besides the environment and random secrets. */
 export interface ConfigSources {

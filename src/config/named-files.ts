@@ -1,5 +1,8 @@
 import { closeSync, constants, fstatSync, openSync, readSync, statSync } from "node:fs";
 import { dirname, resolve } from "node:path";
+import type { ValueList } from "../decide/condition.ts";
+import { type AttributeType, type AttributeValue, canonicalText, parseValue } from "../decide/facts.ts";
+import { quote } from "./schema-kit/tree.ts";
 
 /** Reads a file whole, or throws what `fs` throws. */
 export type ReadFile = (path: string) => Uint8Array;
@@ -121,4 +124,97 @@ export class NamedFiles {
       return { kind: "unreadable", path, why: whyUnreadable(error) };
     }
   }
+}
+
+/** A file of secrets holds a handful of lines. */
+export const largestSecretBytes = 64 * 1024;
+
+/** HMAC-SHA256 gains nothing beyond 32 octets, and is weaker below (RFC 2104 §3). */
+const shortestSecretBytes = 32;
+
+const blank = (octet: number): boolean => octet === 0x20 || octet === 0x09 || octet === 0x0d;
+
+/**
+ * Reads secrets: one a line, trimmed, at least 32 octets each; blank lines are skipped. They need not be UTF-8.
+ *
+ * @returns the secrets, or what is wrong; the words never quote a secret.
+ */
+export function parseSecrets(bytes: Uint8Array): readonly Uint8Array[] | { readonly problem: string } {
+  const secrets: Uint8Array[] = [];
+  let lineNumber = 0;
+  for (let start = 0; start <= bytes.length; ) {
+    const lineBreak = bytes.indexOf(0x0a, start);
+    const end = lineBreak === -1 ? bytes.length : lineBreak;
+    const secret = trim(bytes.subarray(start, end));
+    start = end + 1;
+    lineNumber++;
+    if (secret.length === 0) continue;
+    if (secret.length < shortestSecretBytes) {
+      return {
+        problem: `line ${lineNumber} has ${secret.length} bytes; a secret needs at least ${shortestSecretBytes}`,
+      };
+    }
+    secrets.push(secret);
+  }
+  return secrets.length === 0 ? { problem: "it holds no secret" } : secrets;
+}
+
+/** A copy, so that a secret does not keep the whole file in memory. */
+function trim(line: Uint8Array): Uint8Array {
+  let start = 0;
+  let end = line.length;
+  while (start < end && blank(line[start] ?? 0)) start++;
+  while (end > start && blank(line[end - 1] ?? 0)) end--;
+  return line.slice(start, end);
+}
+
+/** The largest list that is read, in octets: some 500,000 user ids. */
+export const largestListBytes = 16 * 1024 * 1024;
+
+/** Values by their canonical texts, so that `v4.2` in the file holds a client's `4.2.0`. */
+class ValueSet implements ValueList {
+  readonly path: string;
+  readonly #texts: ReadonlySet<string>;
+
+  constructor(path: string, texts: ReadonlySet<string>) {
+    this.path = path;
+    this.#texts = texts;
+  }
+
+  has(value: AttributeValue): boolean {
+    return this.#texts.has(canonicalText(value));
+  }
+
+  values(): Iterable<string> {
+    return this.#texts;
+  }
+}
+
+/**
+ * Reads a list of values: one a line, trimmed; blank lines and lines that begin with `#` are skipped.
+ *
+ * @returns the list, or what is wrong with the first line that is no value of the type.
+ */
+export function parseValueList(
+  path: string,
+  bytes: Uint8Array,
+  type: AttributeType,
+): ValueList | { readonly problem: string } {
+  let text: string;
+  try {
+    text = new TextDecoder("utf-8", { fatal: true }).decode(bytes);
+  } catch {
+    return { problem: "it is not valid UTF-8" };
+  }
+  const texts = new Set<string>();
+  let lineNumber = 0;
+  for (const line of text.split("\n")) {
+    lineNumber++;
+    const written = line.trim();
+    if (written === "" || written.startsWith("#")) continue;
+    const value = parseValue(type, written);
+    if (value === undefined) return { problem: `line ${lineNumber}: ${quote(written)} is no value of type ${type}` };
+    texts.add(canonicalText(value));
+  }
+  return Object.freeze(new ValueSet(path, texts));
 }

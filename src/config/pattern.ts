@@ -1,7 +1,7 @@
 import { RE2JS, RE2JSException } from "re2js";
 import type { Pattern } from "../decide/condition.ts";
-import type { PathPattern } from "../route/rewrite-spec.ts";
-import { quote } from "./kit/tree.ts";
+import type { PathPattern } from "../route/route-spec.ts";
+import { quote } from "./schema-kit/tree.ts";
 
 /** Longer patterns, or ones that compile to more instructions, are refused: a match costs text × instructions at worst. */
 const longestSource = 1_024;

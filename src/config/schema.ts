@@ -1,21 +1,20 @@
-import { adminSchema } from "./admin-schema.ts";
-import { attributeName, attributeSchema } from "./attribute-schema.ts";
-import { conditionWords } from "./condition-schema.ts";
-import { dnsSchema } from "./dns-schema.ts";
-import { filePath, proxyRange, resourceName } from "./domain-scalars.ts";
-import { jwtSchema } from "./jwt-schema.ts";
-import { list, mapOf } from "./kit/collections.ts";
-import { Definitions, type JsonSchema } from "./kit/json-schema.ts";
-import { defaulted, object, optional, required } from "./kit/object.ts";
-import { boolean, number, oneOf, scalar, Wrong } from "./kit/scalars.ts";
-import type { Infer, Schema } from "./kit/schema.ts";
-import { quote } from "./kit/tree.ts";
-import { limitsSchema } from "./limits-schema.ts";
-import { listenerSchema } from "./listener-schema.ts";
-import { releaseSchema } from "./release-schema.ts";
-import { routeSchema } from "./route-schema.ts";
-import { serviceSchema } from "./service-schema.ts";
-import { tracingSchema } from "./tracing-schema.ts";
+import { proxyRange, resourceName } from "./scalars.ts";
+import { list, mapOf } from "./schema-kit/collections.ts";
+import { defaulted, object, optional, required } from "./schema-kit/object.ts";
+import { boolean, number, oneOf, scalar, Wrong } from "./schema-kit/scalars.ts";
+import { Definitions, type Infer, type JsonSchema, type Schema } from "./schema-kit/schema.ts";
+import { quote } from "./schema-kit/tree.ts";
+import { adminSchema } from "./sections/admin.ts";
+import { attributeName, attributeSchema } from "./sections/attributes.ts";
+import { dnsSchema } from "./sections/endpoint.ts";
+import { geoSchema } from "./sections/geo.ts";
+import { jwtSchema } from "./sections/jwt.ts";
+import { limitsSchema } from "./sections/limits.ts";
+import { listenerSchema } from "./sections/listener.ts";
+import { releaseSchema } from "./sections/release.ts";
+import { routeSchema } from "./sections/route.ts";
+import { serviceSchema } from "./sections/service.ts";
+import { tracingSchema } from "./sections/tracing.ts";
 
 /** More threads than any machine has cores for, and a bound on a slip of the pen. */
 const mostWorkers = 256;
@@ -84,13 +83,7 @@ export const configSchema = object(
       {},
     ),
     jwt: optional("How tokens are verified whose claims attributes read.", jwtSchema),
-    geo: optional(
-      "Where clients are.",
-      object(
-        { database: required("A MaxMind database (.mmdb); read again when it changes.", filePath) },
-        { what: "geo" },
-      ),
-    ),
+    geo: optional("Where clients are.", geoSchema),
     services: required(
       "What clients call, by name.",
       mapOf(resourceName, serviceSchema, { of: "services", min: 1 }),
@@ -108,9 +101,6 @@ export const configSchema = object(
 
 /** A configuration as the file gives it, with defaults in place of what it leaves out. */
 export type Config = Infer<typeof configSchema>;
-
-/** Attribute names that conditions use for something else. */
-export const reservedAttributeNames: ReadonlySet<string> = new Set(conditionWords);
 
 /** The JSON Schema (draft 2020-12) of a configuration file, for editors. */
 export function jsonSchema(): JsonSchema {

@@ -39,3 +39,37 @@ export type Decision =
   /** By the pin: a remembered rule or a rule's draw (the rule is named), or the split's draw. */
   | (Assignment & { readonly reason: "pin"; readonly rule: string | undefined; readonly unit: Unit })
   | (Assignment & { readonly reason: "split" | "default"; readonly rule: undefined; readonly unit: Unit });
+
+/** The steps of a decision, in the order in which they can appear. */
+export type Stage = "override" | "propagated" | "unit" | "pin" | "rule" | "split" | "default" | "cookie";
+
+/** What one step of a decision did, and why, in words for people. */
+export interface TrailEntry {
+  readonly stage: Stage;
+  readonly outcome:
+    | "ignored"
+    | "used"
+    | "void"
+    | "remembered"
+    | "followed"
+    | "matched"
+    | "not-matched"
+    | "skipped"
+    | "drawn"
+    | "kept"
+    | "written"
+    | "unchanged";
+  readonly detail: string;
+}
+
+/** Filled by a decision that is asked to explain itself; requests pass none and pay nothing for it. */
+export type Trail = TrailEntry[];
+
+/** A trail whose steps say whose value they are about. */
+export function toldOf(source: string, trail: Trail | undefined): Pick<Trail, "push"> | undefined {
+  return (
+    trail && {
+      push: (...steps) => trail.push(...steps.map((step) => ({ ...step, detail: `${source}: ${step.detail}` }))),
+    }
+  );
+}

@@ -1,5 +1,5 @@
 import { hashText, hashToFraction } from "./hash.ts";
-import type { Weights } from "./release.ts";
+import type { Weights } from "./release-spec.ts";
 import type { Unit } from "./unit.ts";
 
 /** One version's part in a draw, for `explain`. */

@@ -1,7 +1,7 @@
-import type { Address } from "./address.ts";
-import type { OverrideSpec } from "./release.ts";
-import { isSigned, sign, signatureLength, signaturePattern } from "./signature.ts";
-import type { Trail } from "./trail.ts";
+import type { Trail } from "./decision.ts";
+import type { Address } from "./ip-address.ts";
+import { isSigned, sign, signatureLength, signaturePattern } from "./pin.ts";
+import type { OverrideSpec } from "./release-spec.ts";
 
 const token = new RegExp(`^1\\.([1-9]\\d{0,11})\\.([a-z0-9-]{1,63})\\.${signaturePattern}$`);
 

@@ -1,6 +1,5 @@
-import type { AttributeValue } from "./facts.ts";
+import { type AttributeValue, canonicalText } from "./facts.ts";
 import { hashText } from "./hash.ts";
-import { canonicalText } from "./value.ts";
 
 /**
  * What is assigned: a requester, as 64 bits. An attribute's are the digest of its canonical text, so that the pin can go

@@ -1,20 +1,14 @@
-import type { Address, AddressRange } from "../decide/address.ts";
-import type { AttributeValue, Facts } from "../decide/facts.ts";
-import { parseValue } from "../decide/value.ts";
-import type { AttributeSource } from "./attribute-spec.ts";
-import type { Attribute, AttributeTable } from "./attributes.ts";
-import type { Caller } from "./caller.ts";
-import { deriveClientAddress } from "./client-address.ts";
-import { findCookie } from "./cookies.ts";
-import { decodeText } from "./decode-text.ts";
-import { type ForwardedHeaders, forwardedHeaders, isHttps } from "./forwarded.ts";
+import { type AttributeValue, type Facts, parseValue } from "../decide/facts.ts";
+import type { Address, AddressRange } from "../decide/ip-address.ts";
+import { findCookie } from "../http/cookies.ts";
+import { deriveClientAddress, type ForwardedHeaders, forwardedHeaders, isHttps } from "../http/forwarded.ts";
+import { otherReading } from "../http/path.ts";
+import { decodeText, mayHaveParameter, parseQuery } from "../http/query.ts";
+import { type Caller, type RequestHead, repeated } from "../http/request-head.ts";
+import { Unusable, type UnusableCause } from "./attribute-error.ts";
+import type { Attribute, AttributeSource, AttributeTable } from "./attributes.ts";
 import type { GeoField } from "./geo-database.ts";
-import type { VerifiedToken } from "./jwt-verifier.ts";
-import { otherReading } from "./normal-path.ts";
-import { mayHaveParameter, parseQuery } from "./query.ts";
-import { type RequestHead, repeated } from "./request-head.ts";
-import { tokenText } from "./token-text.ts";
-import { Unusable, type UnusableCause } from "./unusable.ts";
+import type { JwtSpec, VerifiedToken } from "./jwt-verifier.ts";
 
 /** Stands for the address while nobody asked for it, since undefined is an answer. */
 const unread: unique symbol = Symbol("unread");
@@ -208,4 +202,23 @@ export class RequestFacts implements Facts {
   #isReserved(names: ReadonlySet<string>, name: string): boolean {
     return !this.#caller.trusted && names.size > 0 && names.has(name);
   }
+}
+
+/** RFC 6750 §2.1; the scheme's letter case does not matter (RFC 9110 §11.1). */
+const bearer = /^Bearer +/i;
+
+/**
+ * The text of the token that a request carries; undefined where it has none. `Authorization` holds one only as
+ * `Bearer …`, and something else for other schemes; any other header holds it with or without the word.
+ */
+export function tokenText(
+  head: Pick<RequestHead, "header" | "cookies">,
+  { kind, name }: JwtSpec["from"],
+): string | undefined | typeof repeated {
+  if (kind === "cookie") return head.cookies === undefined ? undefined : findCookie(head.cookies, name);
+  const value = head.header(name);
+  if (typeof value !== "string") return value;
+  const scheme = bearer.exec(value)?.[0];
+  if (scheme !== undefined) return value.slice(scheme.length);
+  return name === "authorization" ? undefined : value;
 }

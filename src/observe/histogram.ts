@@ -1,5 +1,3 @@
-import type { Exemplar } from "./exemplar.ts";
-
 /** Upper bounds in seconds, inclusive as Prometheus reads them: from a loopback answer to a request that nearly timed out. */
 export const bucketBounds = Object.freeze([
   0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30,
@@ -86,4 +84,20 @@ function slotOf(value: number): number {
   // The bounds are few and most answers are fast, so counting up is quicker than halving.
   while (slot < overflowSlot && value > (bounds[slot] ?? 0)) slot++;
   return slot;
+}
+
+/** One measured request whose trace was recorded: where a dashboard's dot leads. */
+export type Exemplar = {
+  /** 32 hexadecimal digits. */
+  readonly traceId: string;
+  readonly seconds: number;
+  /** When it was measured. */
+  readonly atMs: number;
+};
+
+/** A trace that is recorded. */
+export interface SampledTrace {
+  readonly traceId: string;
+  /** When its request began. */
+  readonly startedAtMs: number;
 }

@@ -1,6 +1,6 @@
 import pino from "pino";
 import type { LineDestination } from "./access-log.ts";
-import type { Cell } from "./cell.ts";
+import type { Cell } from "./counters.ts";
 
 /** A write this large is worth a system call; smaller ones wait for more lines or for the timer. */
 const batchChars = 8 * 1024;

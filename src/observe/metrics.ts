@@ -1,13 +1,18 @@
 import { Registry } from "prom-client";
-import { byLabel, type CellMetricOptions, histogramSamples, registerCellMetric } from "./cell-metric.ts";
-import type { CellRegistry } from "./cells.ts";
-import { handoverCauses } from "./handover-cells.ts";
-import { type CertificateExpiry, listenerMetrics } from "./listener-metrics.ts";
-import { mirrorMetrics } from "./mirror-metrics.ts";
-import { openMetricsType, writeOpenMetrics } from "./open-metrics.ts";
-import { registerProcessMetrics } from "./process-metrics.ts";
-import { spanOutcomes } from "./span-cells.ts";
-import type { WeightRatio } from "./weight-ratios.ts";
+import { handoverCauses, spanOutcomes } from "./counters.ts";
+import { type CertificateExpiry, listenerMetrics } from "./listener-stats.ts";
+import { mirrorMetrics } from "./mirror-stats.ts";
+import {
+  byLabel,
+  type CellMetricOptions,
+  histogramSamples,
+  openMetricsType,
+  registerCellMetric,
+  registerProcessMetrics,
+  writeOpenMetrics,
+} from "./prometheus.ts";
+import type { WeightRatio } from "./release-stats.ts";
+import type { CellRegistry } from "./stats-registry.ts";
 
 export interface EndpointState {
   readonly service: string;

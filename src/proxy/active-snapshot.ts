@@ -1,6 +1,6 @@
 import type { CompiledConfig } from "../config/compiled-config.ts";
 import { noFetching, PublishedKeyRegistry } from "../identify/published-keys.ts";
-import type { CellRegistry } from "../observe/cells.ts";
+import type { CellRegistry } from "../observe/stats-registry.ts";
 import { noClock } from "../upstream/clock.ts";
 import type { EndpointRegistry } from "../upstream/endpoint-registry.ts";
 import { ServiceRegistry } from "../upstream/service-registry.ts";

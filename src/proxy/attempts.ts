@@ -1,15 +1,11 @@
-import type { ErrorCode } from "../errors.ts";
-import type { UpstreamCells } from "../observe/cells.ts";
-import type { Affinity, RandomFraction, Wanted } from "../upstream/balancer.ts";
-import type { Endpoint } from "../upstream/endpoint.ts";
-import { lastResort } from "../upstream/last-resort.ts";
-import { isBadStatus, noteFailure } from "../upstream/outlier.ts";
+import { type ErrorCode, PerchError } from "../errors.ts";
+import type { UpstreamCells } from "../observe/stats-registry.ts";
+import { type Affinity, lastResort, type RandomFraction, type Wanted } from "../upstream/balancers.ts";
+import { type Endpoint, isBadStatus, noteFailure } from "../upstream/endpoint.ts";
 import type { RetryableStatus } from "../upstream/service-spec.ts";
-import { Admission, type Turn } from "./admission.ts";
-import { causeOf } from "./error-cause.ts";
-import type { Gateway } from "./gateway.ts";
-import { type BodyState, isIdempotent, isRepeatable } from "./repeatable.ts";
-import type { RetryPolicy } from "./retry-policy.ts";
+import { Admission, type Turn } from "./permit.ts";
+import type { Gateway } from "./proxy-context.ts";
+import { type BodyState, isIdempotent, isRepeatable, type RetryPolicy } from "./retry-policy.ts";
 import type { Service, ServiceVersion } from "./snapshot.ts";
 import type { Trace } from "./trace.ts";
 
@@ -355,4 +351,26 @@ export class Attempts implements Wanted {
   #gaveUp(): void {
     this.endpoint?.latency.gaveUp(this.#gateway.monotonicMs() - this.#startedMs, this.#gateway.nowMs());
   }
+}
+
+/** Errors within errors that are looked into. */
+const mostCauses = 5;
+
+/** What the system or TLS calls it, as in `ECONNREFUSED` or `CERT_HAS_EXPIRED`. For the log only. */
+export function causeOf(error: unknown): string | undefined {
+  let found: string | undefined;
+  let at = error;
+  for (let depth = 0; at instanceof Error && depth < mostCauses; depth++) {
+    if (!(at instanceof PerchError) && "code" in at && typeof at.code === "string") found = at.code;
+    at = at.cause;
+  }
+  return found;
+}
+
+/** This process, or its machine, has no descriptor, port or memory left for a connection (connect(2), socket(2)). */
+const codes: ReadonlySet<unknown> = new Set(["EMFILE", "ENFILE", "ENOBUFS", "ENOMEM", "EADDRNOTAVAIL"]);
+
+/** Whether a connection could not be made for a reason of our own: no endpoint may be blamed, or taken out, for it. */
+export function isShortage(error: Error & { readonly code?: unknown }): boolean {
+  return codes.has(error.code);
 }

@@ -1,14 +1,13 @@
-import type { Release } from "../decide/decide.ts";
-import type { Decision } from "../decide/decision.ts";
+import { type Decision, type Trail, toldOf } from "../decide/decision.ts";
 import type { Facts } from "../decide/facts.ts";
 import type { PinRejection } from "../decide/pin.ts";
-import type { Trail } from "../decide/trail.ts";
-import type { RandomSource } from "../decide/unit.ts";
-import type { Caller } from "../identify/caller.ts";
-import { cookieValues } from "../identify/cookies.ts";
-import type { RequestHead } from "../identify/request-head.ts";
-import { receivedVersion } from "./received-version.ts";
-import { toldOf } from "./told-of.ts";
+import type { Release } from "../decide/release.ts";
+import { attributeUnit, type RandomSource } from "../decide/unit.ts";
+import { cookieValues } from "../http/cookies.ts";
+import type { Caller, RequestHead } from "../http/request-head.ts";
+import type { RequestFacts } from "../identify/request-facts.ts";
+import type { Affinity } from "../upstream/balancers.ts";
+import { receivedVersion } from "./propagation.ts";
 
 /** What deciding needs beside the request itself. */
 export interface DecisionContext {
@@ -75,4 +74,14 @@ function askedFor(
     if (version !== undefined) return version;
   }
   return undefined;
+}
+
+/**
+ * Who asks, for `balance: hash`: the unit that the release decided for, so that one who is kept on a version is kept on an
+ * endpoint of it; where there is none, the client's address. Undefined where that is not known either.
+ */
+export function affinityOf(decision: Decision | undefined, { clientAddress }: RequestFacts): Affinity | undefined {
+  // Only an explanation looks for the unit of these.
+  const unit = decision?.reason === "override" || decision?.reason === "propagated" ? undefined : decision?.unit;
+  return unit ?? (clientAddress && attributeUnit(clientAddress));
 }

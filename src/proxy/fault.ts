@@ -1,8 +1,8 @@
-import { type Check, compileCondition } from "../decide/check.ts";
+import { type Check, compileCondition } from "../decide/compile-condition.ts";
 import type { Facts } from "../decide/facts.ts";
 import type { Unit } from "../decide/unit.ts";
-import type { RouteCells } from "../observe/cells.ts";
-import type { FaultSpec, FaultTarget } from "../route/fault-spec.ts";
+import type { RouteCells } from "../observe/stats-registry.ts";
+import type { FaultSpec, FaultTarget } from "../route/route-spec.ts";
 
 /** What a request is struck by is drawn and asked of. */
 export interface StruckRequest {

@@ -1,5 +1,4 @@
-import { schemeOf } from "../upstream/endpoint-spec.ts";
-import type { ServiceSpec } from "../upstream/service-spec.ts";
+import { type ServiceSpec, schemeOf } from "../upstream/service-spec.ts";
 
 export type Lane = "fast" | "standard";
 

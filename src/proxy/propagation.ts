@@ -1,12 +1,9 @@
-import type { AddressRange } from "../decide/address.ts";
-import type { Decision } from "../decide/decision.ts";
-import type { PropagationHeader, PropagationSpec, ReleaseSpec } from "../decide/release.ts";
-import { baggageMember, mergeBaggage } from "../identify/baggage.ts";
-import type { Caller } from "../identify/caller.ts";
-import { receivedLines } from "../identify/client-address.ts";
-import { formatReleaseEntries, parseReleaseEntries } from "../identify/release-entries.ts";
-import type { RequestHead } from "../identify/request-head.ts";
-import { mayPropagate, readWordMap } from "./received-version.ts";
+import type { Decision, Trail } from "../decide/decision.ts";
+import type { AddressRange } from "../decide/ip-address.ts";
+import type { PropagationHeader, PropagationSpec, ReleaseSpec } from "../decide/release-spec.ts";
+import { baggageMember, baggageVersion, mergeBaggage } from "../http/baggage.ts";
+import { receivedLines } from "../http/forwarded.ts";
+import type { Caller, RequestHead } from "../http/request-head.ts";
 
 /** A request on its way to a service. */
 export interface PropagatedRequest {
@@ -114,4 +111,103 @@ export class Propagation {
       return spec === undefined || mayPropagate(spec, request.caller);
     };
   }
+}
+
+type Lines = Pick<RequestHead, "header" | "headerLines">;
+
+/** The version that a caller in `acceptFrom` assigned for this release, by the header, else by the baggage. */
+export function receivedVersion(
+  { name, propagate }: ReleaseSpec,
+  service: string,
+  head: Lines,
+  caller: Caller,
+  trail: Trail | undefined,
+): string | undefined {
+  if (propagate === undefined || (propagate.acceptFrom.length === 0 && trail === undefined)) return undefined;
+  const version = headerVersion(propagate.header, name, service, head) ?? baggaged(propagate, name, head);
+  if (version === undefined || mayPropagate(propagate, caller)) return version;
+  const from = caller.address?.text ?? "an unknown address";
+  trail?.push({ stage: "propagated", outcome: "ignored", detail: `${version}: ${from} is not in acceptFrom` });
+  return undefined;
+}
+
+/** Whether what this caller says of the release counts. */
+function mayPropagate({ acceptFrom }: Pick<PropagationSpec, "acceptFrom">, { address }: Caller): boolean {
+  return address !== undefined && acceptFrom.some((range) => range.contains(address));
+}
+
+function headerVersion(
+  { name, format, words }: PropagationSpec["header"],
+  release: string,
+  service: string,
+  head: Lines,
+): string | undefined {
+  const lines = receivedLines(head, name);
+  if (lines === undefined) return undefined;
+  const said = format === "releases" ? parseReleaseEntries(lines).get(release) : wordFor(service, lines);
+  return said === undefined ? undefined : (words.find(({ word }) => word === said)?.version ?? said);
+}
+
+/** What a header that names a version alone says to a service; nothing where it came twice. */
+function wordFor(service: string, lines: readonly string[]): string | undefined {
+  const [line = ""] = lines;
+  if (lines.length !== 1) return undefined;
+  const said = line.startsWith("{") ? readWordMap(line)?.get(service) : line;
+  return said !== undefined && isVersionWord(said) ? said : undefined;
+}
+
+/**
+ * A JSON map of words by service, as Nepxion Discovery sends it; undefined for any other text. Entries that could not be
+ * written again as they are, octet for octet, do not count.
+ */
+function readWordMap(text: string): ReadonlyMap<string, string> | undefined {
+  try {
+    const value: unknown = JSON.parse(text);
+    if (typeof value !== "object" || value === null || Array.isArray(value)) return undefined;
+    return new Map(Object.entries(value).filter(isWordEntry));
+  } catch {
+    return undefined;
+  }
+}
+
+function isWordEntry(entry: [string, unknown]): entry is [string, string] {
+  const [service, said] = entry;
+  return isVersionWord(service) && typeof said === "string" && isVersionWord(said);
+}
+
+function baggaged({ baggage }: PropagationSpec, release: string, head: Lines): string | undefined {
+  const lines = baggage ? receivedLines(head, "baggage") : undefined;
+  const said = lines === undefined ? undefined : baggageVersion(lines.join(","), release);
+  return said !== undefined && isVersionWord(said) ? said : undefined;
+}
+
+/**
+ * The words of `x-perch-release: shop=canary, other=v2`, and of headers that name a version alone. What a version may be
+ * called there is wider than a version's name, since others' headers say `1.0` or `Gray`; it is harmless in a header, a
+ * log line and a baggage member.
+ */
+const entry = /^[\t ]*([a-z0-9][a-z0-9-]{0,62})=([A-Za-z0-9][A-Za-z0-9._-]{0,62})[\t ]*$/;
+const word = /^[A-Za-z0-9][A-Za-z0-9._-]{0,62}$/;
+
+/** Releases that one header may speak of; further ones do not count. */
+const mostEntries = 64;
+
+function isVersionWord(text: string): boolean {
+  return word.test(text);
+}
+
+/** Versions by release, from the header's lines; of one release the first counts, and what is malformed does not. */
+function parseReleaseEntries(lines: readonly string[]): ReadonlyMap<string, string> {
+  const entries = new Map<string, string>();
+  for (const part of lines.join(",").split(",")) {
+    const [, release, version] = entry.exec(part) ?? [];
+    if (release === undefined || version === undefined || entries.has(release)) continue;
+    entries.set(release, version);
+    if (entries.size === mostEntries) break;
+  }
+  return entries;
+}
+
+function formatReleaseEntries(entries: Iterable<readonly [string, string]>): string {
+  return Array.from(entries, ([release, version]) => `${release}=${version}`).join(", ");
 }

@@ -1,9 +1,9 @@
 import type { CompiledConfig } from "../config/compiled-config.ts";
 import type { Condition } from "../decide/condition.ts";
-import { defaultPropagationHeader } from "../decide/release.ts";
-import { isForwardingHeader } from "../identify/forwarded.ts";
-import { connectionOptions, FieldKinds } from "./header-fields.ts";
-import { mirrorHeader } from "./mirroring.ts";
+import { defaultPropagationHeader } from "../decide/release-spec.ts";
+import { isForwardingHeader } from "../http/forwarded.ts";
+import { connectionOptions, FieldKinds } from "../http/header-fields.ts";
+import { mirrorHeader } from "./mirror.ts";
 
 /** What becomes of a request header on its way upstream. */
 export type RequestHeaderAction =

@@ -1,6 +1,7 @@
 import type { RetryBudget } from "../upstream/retry-budget.ts";
 import type { ServiceGeneration } from "../upstream/service-registry.ts";
 import type { RetrySpec, ServiceSpec } from "../upstream/service-spec.ts";
+import type { AttemptFailure } from "./attempts.ts";
 
 /** What is tried again, and how often; endpoints that could not be reached are beside the point, for they saw nothing. */
 export interface RetryPolicy extends Pick<RetrySpec, "attempts" | "onReset" | "otherVersion" | "maxBodyBytes"> {
@@ -30,4 +31,25 @@ export function retryPolicy({ name, retries }: ServiceSpec, services: ServiceGen
     statuses: new Set<number>(statuses),
     budget: services.budget(name, budgetShare),
   });
+}
+
+/** Whether the request's body can be sent from its start: there is none, none of it was sent, or all that was is kept. */
+export type BodyState = "at hand" | "gone";
+
+/** May be sent again although it is unknown whether the first was carried out (RFC 9110 §9.2.2). */
+const idempotentMethods: ReadonlySet<string> = new Set(["GET", "HEAD", "OPTIONS", "TRACE", "PUT", "DELETE"]);
+
+export function isIdempotent(method: string): boolean {
+  return idempotentMethods.has(method);
+}
+
+/**
+ * Whether a failed attempt may be repeated. Was anything sent? If so, only what is harmless to do twice, and needs no body
+ * that is already gone.
+ */
+export function isRepeatable(failure: AttemptFailure, method: string, body: BodyState): boolean {
+  if (body === "gone") return false;
+  if (failure === "connect-failed" || failure === "connect-timeout" || failure === "tls-failed") return true;
+  if (failure === "upstream-refused") return true;
+  return failure === "upstream-reset" && isIdempotent(method);
 }

@@ -1,13 +1,13 @@
 import type { CompiledConfig, RouteSpec } from "../config/compiled-config.ts";
-import type { AddressRange } from "../decide/address.ts";
-import { Release } from "../decide/decide.ts";
-import type { ReleaseSpec } from "../decide/release.ts";
-import type { AttributeSpec } from "../identify/attribute-spec.ts";
-import { AttributeTable, type Lookups } from "../identify/attributes.ts";
-import { CookieNames } from "../identify/cookies.ts";
+import type { AddressRange } from "../decide/ip-address.ts";
+import { Release } from "../decide/release.ts";
+import type { ReleaseSpec } from "../decide/release-spec.ts";
+import { CookieNames } from "../http/cookies.ts";
+import { placeFailures, textFailures, tokenFailures, type UnusableCause } from "../identify/attribute-error.ts";
+import { type AttributeSpec, AttributeTable, type Lookups } from "../identify/attributes.ts";
 import { JwtVerifier } from "../identify/jwt-verifier.ts";
 import type { PublishedKeyGeneration } from "../identify/published-keys.ts";
-import { placeFailures, textFailures, tokenFailures, type UnusableCause } from "../identify/unusable.ts";
+import { otherVersion } from "../observe/release-stats.ts";
 import type {
   AttributeCells,
   CellGeneration,
@@ -15,32 +15,30 @@ import type {
   ReleaseCells,
   RequestCells,
   UpstreamCells,
-} from "../observe/cells.ts";
-import { otherVersion } from "../observe/release-cells.ts";
-import type { RedirectSpec } from "../route/redirect-spec.ts";
+} from "../observe/stats-registry.ts";
+import type { RedirectSpec } from "../route/route-spec.ts";
 import { RouteTable } from "../route/route-table.ts";
-import { createBalancer } from "../upstream/balance.ts";
-import type { Balancer } from "../upstream/balancer.ts";
+import { type Balancer, createBalancer } from "../upstream/balancers.ts";
+import type { VersionGate } from "../upstream/concurrency-limiter.ts";
+import type { EndpointSet } from "../upstream/endpoint.ts";
 import type { EndpointGeneration } from "../upstream/endpoint-registry.ts";
-import type { EndpointSet } from "../upstream/endpoint-set.ts";
 import type { ServiceGeneration } from "../upstream/service-registry.ts";
 import {
   questionsOf,
   type ServiceSpec,
   type Timeouts,
   type UpstreamProtocol,
+  type UpstreamTls,
   type VersionSpec,
 } from "../upstream/service-spec.ts";
-import type { UpstreamTls } from "../upstream/upstream-tls.ts";
-import type { VersionGate } from "../upstream/version-gate.ts";
 import { Fault } from "./fault.ts";
 import { type Lane, laneOf } from "./lane-choice.ts";
-import { Mirroring } from "./mirroring.ts";
+import { Mirroring } from "./mirror.ts";
 import { Propagation } from "./propagation.ts";
 import { RateLimit, type RateLimitGeneration } from "./rate-limit.ts";
 import { RequestHeaderRules } from "./request-header-rules.ts";
 import { type RetryPolicy, retryPolicy } from "./retry-policy.ts";
-import { RouteWork } from "./route-work.ts";
+import { RouteWork } from "./route-transforms.ts";
 
 /** One version of a service, ready to be sent requests. */
 export interface ServiceVersion {

@@ -1,6 +1,6 @@
 import { errorTable } from "../errors.ts";
 import type { Span, SpanValue } from "../observe/span.ts";
-import type { EndpointAddress } from "../upstream/endpoint-address.ts";
+import type { EndpointAddress } from "../upstream/service-spec.ts";
 import type { Exchange } from "./exchange.ts";
 import type { Trace, TracedAttempt } from "./trace.ts";
 

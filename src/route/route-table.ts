@@ -1,7 +1,5 @@
-import { Candidate, type RoutableRequest } from "./candidate.ts";
-import { emptyHash, extendHash, PartIndex } from "./part-index.ts";
-import { PathIndex } from "./path-index.ts";
-import type { RouteMatch } from "./route-match.ts";
+import { Candidate, emptyHash, extendHash, PartIndex, PathIndex, type RoutableRequest } from "./path-index.ts";
+import type { RouteMatch } from "./route-spec.ts";
 
 const dot = 0x2e;
 

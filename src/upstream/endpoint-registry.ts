@@ -1,10 +1,13 @@
-import { type EndpointNames, unresolved } from "./dns-names.ts";
-import type { DnsQuestion, DnsSpec } from "./dns-question.ts";
-import { Endpoint } from "./endpoint.ts";
-import type { EndpointAddress } from "./endpoint-address.ts";
+import { type EndpointNames, unresolved } from "./dns-resolver.ts";
+import { Endpoint, type EndpointSet } from "./endpoint.ts";
 import type { Condition } from "./endpoint-health.ts";
-import type { EndpointSet } from "./endpoint-set.ts";
-import { type EndpointSpec, recordAddress } from "./endpoint-spec.ts";
+import {
+  type DnsQuestion,
+  type DnsSpec,
+  type EndpointAddress,
+  type EndpointSpec,
+  recordAddress,
+} from "./service-spec.ts";
 
 /** Hears of endpoints as snapshots and DNS bring and take them. */
 export interface EndpointEvents {

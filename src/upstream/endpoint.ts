@@ -1,7 +1,6 @@
 import { hashText } from "../decide/hash.ts";
-import type { EndpointAddress } from "./endpoint-address.ts";
 import { type Condition, EndpointHealth } from "./endpoint-health.ts";
-import { PeakEwma } from "./peak-ewma.ts";
+import type { EndpointAddress, OutlierSpec } from "./service-spec.ts";
 
 /** More than any endpoint that is known takes. */
 const unknownLatencyMs = 1e9;
@@ -63,4 +62,84 @@ export class Endpoint {
     if (latencyMs === 0) return this.inFlight === 0 ? 0 : unknownLatencyMs + this.inFlight;
     return latencyMs * (this.inFlight + 1);
   }
+}
+
+/** How long what was seen goes on to count: after this time to 37 %. */
+const decayMs = 10_000;
+
+/** What a failure of an endpoint of which nothing else is known counts as, and the worst that failures add up to. */
+const leastFailureMs = 10;
+const mostFailureMs = 30_000;
+
+/**
+ * What an endpoint's answers take, as load balancing wants to know it: a peak at once, better news by and by, and nothing
+ * lasts. An exponentially weighted moving average over time, not over requests, that jumps up to any higher value (Finagle's
+ * `p2cPeakEwma`, https://twitter.github.io/finagle/guide/Clients.html#power-of-two-choices-p2c-least-loaded; linkerd2-proxy
+ * took it over). It fades while nobody asks, so that an endpoint which was slow is tried again.
+ */
+class PeakEwma {
+  #valueMs = 0;
+  #atMs = 0;
+
+  observe(latencyMs: number, nowMs: number): void {
+    const faded = this.#fadedBy(nowMs);
+    this.#valueMs = Math.max(latencyMs, this.#valueMs * faded + latencyMs * (1 - faded));
+    this.#atMs = Math.max(this.#atMs, nowMs);
+  }
+
+  /** Nobody waited longer: the answer would have taken at least so long. */
+  gaveUp(waitedMs: number, nowMs: number): void {
+    this.#rise(waitedMs, nowMs);
+  }
+
+  /**
+   * An endpoint that breaks every connection at once answers nobody and is idle: it would seem to be the best of all. Each
+   * failure doubles what is expected of it.
+   */
+  failed(nowMs: number): void {
+    this.#rise(Math.min(Math.max(2 * this.valueAt(nowMs), leastFailureMs), mostFailureMs), nowMs);
+  }
+
+  #rise(latencyMs: number, nowMs: number): void {
+    this.#valueMs = Math.max(latencyMs, this.valueAt(nowMs));
+    this.#atMs = Math.max(this.#atMs, nowMs);
+  }
+
+  /** 0 where nothing is known. */
+  valueAt(nowMs: number): number {
+    return this.#valueMs === 0 ? 0 : this.#valueMs * this.#fadedBy(nowMs);
+  }
+
+  /** A clock that was set back counts as one that stood still. */
+  #fadedBy(nowMs: number): number {
+    return nowMs <= this.#atMs ? 1 : Math.exp((this.#atMs - nowMs) / decayMs);
+  }
+}
+
+/** The endpoints of one version as they are now. A request that reads them twice may see two lists; each is frozen. */
+export interface EndpointSet {
+  readonly current: readonly Endpoint[];
+}
+
+/** Whether an answer with this status counts against the endpoint that gave it. */
+export function isBadStatus(status: number, { failures }: OutlierSpec): boolean {
+  return failures === "5xx" ? status >= 500 : status >= 502 && status <= 504;
+}
+
+/**
+ * Notes that an endpoint failed a request, and ejects it where that was one too many. Of the version's endpoints only a
+ * share may be out at a time; but where another version can serve in its place, one always may.
+ */
+export function noteFailure(
+  endpoint: Endpoint,
+  version: { readonly endpoints: readonly Endpoint[]; readonly replaceable: boolean },
+  spec: OutlierSpec,
+  nowMs: number,
+  why: string,
+): void {
+  if (!endpoint.health.failed(nowMs, spec)) return;
+  const { endpoints, replaceable } = version;
+  const others = endpoints.filter(({ health }) => health.isEjected && health !== endpoint.health).length;
+  const most = Math.max(Math.floor(endpoints.length * spec.maxEjectedShare), replaceable ? 1 : 0);
+  if (others < most) endpoint.health.eject(nowMs, spec, why);
 }

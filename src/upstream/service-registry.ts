@@ -1,8 +1,8 @@
 import type { Clock } from "./clock.ts";
-import type { EndpointSet } from "./endpoint-set.ts";
+import { VersionGate } from "./concurrency-limiter.ts";
+import type { EndpointSet } from "./endpoint.ts";
 import { RetryBudget } from "./retry-budget.ts";
 import type { LimitSpec } from "./service-spec.ts";
-import { VersionGate } from "./version-gate.ts";
 
 /**
  * What services keep from snapshot to snapshot beside their endpoints: budgets of retries, and who is in flight or waits

@@ -1,7 +1,4 @@
-import type { Balance } from "./balance.ts";
-import type { DnsQuestion } from "./dns-question.ts";
-import type { EndpointSpec } from "./endpoint-spec.ts";
-import type { UpstreamTls } from "./upstream-tls.ts";
+import type { Balance } from "./balancers.ts";
 
 export interface VersionSpec {
   readonly name: string;
@@ -114,3 +111,117 @@ export function questionsOf(services: readonly ServiceSpec[]): readonly DnsQuest
   const endpoints = services.flatMap(({ versions }) => versions).flatMap((version) => version.endpoints);
   return endpoints.flatMap((endpoint) => (endpoint.kind === "dns" ? [endpoint.question] : []));
 }
+
+/** What the configuration says of a version's endpoints: one address, or all that a name stands for. */
+export type EndpointSpec = { readonly kind: "address"; readonly address: EndpointAddress } | DnsEndpointSpec;
+
+export interface DnsEndpointSpec {
+  readonly kind: "dns";
+  readonly question: DnsQuestion;
+  readonly scheme: "http" | "https";
+  /** Undefined where SRV records give one each. */
+  readonly port: number | undefined;
+}
+
+export function schemeOf(spec: EndpointSpec): "http" | "https" {
+  return spec.kind === "address" ? spec.address.scheme : spec.scheme;
+}
+
+/** As people know it; no two of a version are described alike. */
+export function describeSpec(spec: EndpointSpec): string {
+  if (spec.kind === "address") return spec.address.origin;
+  const { question, scheme, port } = spec;
+  return `${scheme}://${question.name}${port === undefined ? "" : `:${port}`} by DNS`;
+}
+
+/** One of the endpoints that a name stands for. A certificate must name what was configured, not where that led. */
+export function recordAddress({ question, scheme, port }: DnsEndpointSpec, record: DnsRecord): EndpointAddress {
+  const host = record.address.includes(":") ? `[${record.address}]` : record.address;
+  const address = addressOf(`${scheme}://${host}:${record.port ?? port}`);
+  return Object.freeze({ ...address, host: certifiedName(question.name) });
+}
+
+/** Without the labels of a service, `_https._tcp.`, and the dot at the end: no certificate has those. */
+function certifiedName(name: string): string {
+  return name.replace(/^(?:_[^.]*\.)+/, "").replace(/\.$/, "");
+}
+
+/** Where a socket is, in the words of node:net: connect there by `connect({ ...place })`. */
+export type SocketPlace = { readonly host: string; readonly port: number } | { readonly path: string };
+
+/** Where an endpoint is, and who it is. */
+export interface EndpointAddress {
+  /** `http://host:port`, `https://host:port` or `unix:/path`: what logs, metrics and people call it. */
+  readonly origin: string;
+  readonly scheme: "http" | "https";
+  /** A name or an IP address, IPv6 without brackets: whom a TLS certificate must name. */
+  readonly host: string;
+  readonly place: SocketPlace;
+}
+
+/** The address that an origin with its port written out names. */
+export function addressOf(origin: string): EndpointAddress {
+  const { hostname, port, protocol } = new URL(origin);
+  const scheme = protocol === "https:" ? "https" : "http";
+  const host = hostname.replace(/^\[|\]$/g, "");
+  // URL leaves out a scheme's own port.
+  const place = { host, port: port === "" ? (scheme === "https" ? 443 : 80) : Number(port) };
+  return Object.freeze({ origin, scheme, host, place: Object.freeze(place) });
+}
+
+/** A socket of this machine, by its path. */
+export function unixAddress(path: string): EndpointAddress {
+  return Object.freeze({ origin: `unix:${path}`, scheme: "http", host: "localhost", place: Object.freeze({ path }) });
+}
+
+/** How the https endpoints of a service are known, and what they are shown. */
+export interface UpstreamTls {
+  /** PEM: the authorities that count in place of the system's. */
+  readonly ca: Uint8Array | undefined;
+  /** What the endpoint is shown if it asks (mutual TLS): PEM, the chain and its key. */
+  readonly client: { readonly chain: Uint8Array; readonly key: Uint8Array } | undefined;
+  /** Whom certificates must name, and the name that is asked for (SNI). Default: each endpoint's own. */
+  readonly serverName: string | undefined;
+  readonly verify: "certificates" | "nothing";
+  /** Of all of these: connections are kept where it stays the same. */
+  readonly digest: string;
+}
+
+/** A name, and what of it is wanted: its addresses, or the hosts and ports of its SRV records. */
+export interface DnsQuestion {
+  /** In lower case. A dot at its end says that it is whole as it stands. */
+  readonly name: string;
+  readonly wanted: "addresses" | "services";
+}
+
+export type AddressFamily = 4 | 6;
+
+export interface DnsRecord {
+  readonly address: string;
+  /** Undefined where only an address was wanted. */
+  readonly port: number | undefined;
+}
+
+export type DnsAnswer =
+  | {
+      readonly kind: "found";
+      readonly records: readonly DnsRecord[];
+      readonly ttlMs: number;
+      /** The family of addresses for which no name server could tell, though one could for the other. */
+      readonly unknown: AddressFamily | undefined;
+    }
+  /** The name servers say that there is no such name, or nothing of that kind. */
+  | { readonly kind: "empty" }
+  /** No name server could tell. */
+  | { readonly kind: "failed"; readonly why: string };
+
+/** How names are resolved. */
+export interface DnsSpec {
+  /** Addresses with ports, as `setServers` of node:dns takes them; none: those of the system. */
+  readonly servers: readonly string[];
+  /** Answers count for their time to live, but for so long at least and at most. */
+  readonly minTtlMs: number;
+  readonly maxTtlMs: number;
+}
+
+export const questionKey = ({ name, wanted }: DnsQuestion): string => `${wanted} ${name}`;

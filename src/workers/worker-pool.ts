@@ -1,10 +1,8 @@
 import type { Worker } from "node:worker_threads";
-import { type CellCounts, noCounts, pastCounts, sumCounts } from "../observe/cell-counts.ts";
 import type { Logger } from "../observe/log.ts";
+import { type CellCounts, noCounts, pastCounts, sumCounts } from "../observe/stats-transfer.ts";
 import type { Belief } from "../upstream/endpoint-health.ts";
-import { BackOff } from "./back-off.ts";
-import type { ConfigInput } from "./config-input.ts";
-import type { Answer, Input, StartAnswer, StartInput, WorkerCall, WorkerCounts } from "./messages.ts";
+import type { Answer, ConfigInput, Input, StartAnswer, StartInput, WorkerCall, WorkerCounts } from "./messages.ts";
 import { WorkerFailure, type WorkerListener, WorkerThread } from "./worker-thread.ts";
 
 /** A worker that says nothing for this long is summed with what it said last. */
@@ -260,4 +258,20 @@ const failed = (problem: string): StartAnswer => ({ kind: "failed", problems: [p
 function forgive(failure: unknown): string {
   if (failure instanceof WorkerFailure) return failure.message;
   throw failure;
+}
+
+const shortestMs = 100;
+const longestMs = 30_000;
+/** Whoever served this long did not end by what the start found. */
+const soundMs = 60_000;
+
+/** How long to wait before a worker is replaced: twice as long each time, unless the one before served for a while. */
+export class BackOff {
+  #failures = 0;
+
+  /** `servedMs`: how long the worker that ended had served. */
+  next(servedMs: number): number {
+    if (servedMs >= soundMs) this.#failures = 0;
+    return Math.min(longestMs, shortestMs * 2 ** this.#failures++);
+  }
 }

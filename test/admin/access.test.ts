@@ -1,8 +1,8 @@
 import type { InjectOptions } from "fastify";
 import { describe, expect, test } from "vitest";
 import type { AccessPolicy } from "../../src/admin/access.ts";
+import type { AdminView } from "../../src/admin/api.ts";
 import { createAdminServer } from "../../src/admin/server.ts";
-import type { AdminView } from "../../src/admin/view.ts";
 
 const token = "0123456789abcdef0123456789abcdef";
 const other = "fedcba9876543210fedcba9876543210";

@@ -1,5 +1,5 @@
 import { expect, test } from "vitest";
-import { metricsFormat } from "../../src/admin/metrics-format.ts";
+import { metricsFormat } from "../../src/admin/api.ts";
 
 test.each([
   { about: "nothing", accept: undefined, format: "prometheus" },

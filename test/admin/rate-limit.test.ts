@@ -1,5 +1,5 @@
 import { describe, expect, test } from "vitest";
-import { RateLimit } from "../../src/admin/rate-limit.ts";
+import { RateLimit } from "../../src/admin/access.ts";
 
 describe("a rate limit", () => {
   test("lets a burst through, then so many a second", () => {

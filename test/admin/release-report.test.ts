@@ -1,6 +1,6 @@
 import { describe, expect, test } from "vitest";
-import { reportRelease } from "../../src/admin/release-report.ts";
-import { CellRegistry } from "../../src/observe/cells.ts";
+import { reportRelease } from "../../src/admin/api.ts";
+import { CellRegistry } from "../../src/observe/stats-registry.ts";
 
 const versions = ["stable", "canary"];
 const shop = { name: "shop", versions, split: { stable: 3, canary: 1 } };

@@ -1,10 +1,10 @@
 import type { InjectOptions } from "fastify";
 import { describe, expect, test } from "vitest";
+import type { AdminView, ConfigView, ExplainQuery, Readiness } from "../../src/admin/api.ts";
 import { createAdminServer } from "../../src/admin/server.ts";
-import type { AdminView, ConfigView, ExplainQuery, Readiness } from "../../src/admin/view.ts";
-import type { Diagnostic } from "../../src/config/diagnostics.ts";
-import { CellRegistry } from "../../src/observe/cells.ts";
+import type { Diagnostic } from "../../src/config/schema-kit/diagnostics.ts";
 import { Metrics } from "../../src/observe/metrics.ts";
+import { CellRegistry } from "../../src/observe/stats-registry.ts";
 
 const warning: Diagnostic = {
   code: "unreachable",

@@ -1,9 +1,8 @@
 import { describe, expect, it } from "vitest";
-import { HealthChecks } from "../../src/checks/health-checks.ts";
-import type { ProbeResult } from "../../src/checks/probe.ts";
 import { Endpoint } from "../../src/upstream/endpoint.ts";
-import { addressOf } from "../../src/upstream/endpoint-address.ts";
-import type { HealthSpec } from "../../src/upstream/service-spec.ts";
+import { HealthChecks } from "../../src/upstream/health-checks.ts";
+import type { ProbeResult } from "../../src/upstream/probes.ts";
+import { addressOf, type HealthSpec } from "../../src/upstream/service-spec.ts";
 
 const spec: HealthSpec = {
   probe: { kind: "tcp" },

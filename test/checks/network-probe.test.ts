@@ -9,11 +9,14 @@ import { createServer as createHttps } from "node:https";
 import type { AddressInfo, Server as NetServer } from "node:net";
 import { join } from "node:path";
 import { describe, expect, it } from "vitest";
-import { readHealthResponse } from "../../src/checks/grpc-health.ts";
-import { networkProbe } from "../../src/checks/network-probe.ts";
-import { addressOf, unixAddress } from "../../src/upstream/endpoint-address.ts";
-import type { HealthSpec, ProbeSpec } from "../../src/upstream/service-spec.ts";
-import type { UpstreamTls } from "../../src/upstream/upstream-tls.ts";
+import { networkProbe, readHealthResponse } from "../../src/upstream/probes.ts";
+import {
+  addressOf,
+  type HealthSpec,
+  type ProbeSpec,
+  type UpstreamTls,
+  unixAddress,
+} from "../../src/upstream/service-spec.ts";
 import { testCertificate, testKey } from "../kit/certificate.ts";
 import { freeAfterTest, rawUpstream, upstream } from "../kit/freed.ts";
 import { temporaryFolder } from "../kit/served.ts";

@@ -1,7 +1,7 @@
 import { describe, expect, test } from "vitest";
 import type { Condition } from "../../src/decide/condition.ts";
-import type { ReleaseSpec } from "../../src/decide/release.ts";
-import { describeSpec } from "../../src/upstream/endpoint-spec.ts";
+import type { ReleaseSpec } from "../../src/decide/release-spec.ts";
+import { describeSpec } from "../../src/upstream/service-spec.ts";
 import { changed, compiled, validConfig } from "./valid-config.ts";
 
 const smallest = `

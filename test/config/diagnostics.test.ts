@@ -1,6 +1,6 @@
 import { describe, expect, test } from "vitest";
-import { diagnose, formatDiagnostic } from "../../src/config/diagnostics.ts";
-import { SourceText } from "../../src/config/kit/source-text.ts";
+import { diagnose, formatDiagnostic } from "../../src/config/schema-kit/diagnostics.ts";
+import { SourceText } from "../../src/config/schema-kit/tree.ts";
 
 function format(text: string, start: number, end: number, suggestion?: string): readonly string[] {
   const source = new SourceText("perch.yaml", text);

@@ -2,8 +2,8 @@ import { Ajv2020 } from "ajv/dist/2020.js";
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
 import { parse } from "yaml";
-import { formatDiagnostic } from "../../src/config/diagnostics.ts";
 import { jsonSchema } from "../../src/config/schema.ts";
+import { formatDiagnostic } from "../../src/config/schema-kit/diagnostics.ts";
 import { load, validConfig } from "./valid-config.ts";
 
 /** Pieces that mean something to YAML, to the schema or to a terminal. */

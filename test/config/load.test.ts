@@ -3,8 +3,8 @@ import { mkdtempSync, rmSync, symlinkSync, truncateSync, writeFileSync } from "n
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, describe, expect, test } from "vitest";
-import { formatDiagnostic } from "../../src/config/diagnostics.ts";
 import { type LoadResult, loadConfigFile } from "../../src/config/load.ts";
+import { formatDiagnostic } from "../../src/config/schema-kit/diagnostics.ts";
 import { changed, load, problemsOf, testFiles, testOptions, validConfig } from "./valid-config.ts";
 
 const folder = mkdtempSync(join(tmpdir(), "perch-load-"));

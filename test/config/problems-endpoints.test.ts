@@ -1,5 +1,5 @@
 import { describe, expect, test } from "vitest";
-import { describeSpec } from "../../src/upstream/endpoint-spec.ts";
+import { describeSpec } from "../../src/upstream/service-spec.ts";
 import { changed, load, problemsOf } from "./valid-config.ts";
 
 /** What is wrong, the thing replaced, its replacement, and every problem that is then told. */

@@ -1,5 +1,5 @@
-import { formatDiagnostic } from "../../src/config/diagnostics.ts";
 import { type LoadOptions, type LoadResult, loadConfigText } from "../../src/config/load.ts";
+import { formatDiagnostic } from "../../src/config/schema-kit/diagnostics.ts";
 
 /** A configuration without a problem: each test breaks one thing of it. */
 export const validConfig = `listeners:

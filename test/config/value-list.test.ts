@@ -1,8 +1,6 @@
 import { describe, expect, test } from "vitest";
-import { parseSecrets } from "../../src/config/secrets.ts";
-import { parseValueList } from "../../src/config/value-list.ts";
-import type { AttributeType } from "../../src/decide/facts.ts";
-import { parseValue } from "../../src/decide/value.ts";
+import { parseSecrets, parseValueList } from "../../src/config/named-files.ts";
+import { type AttributeType, parseValue } from "../../src/decide/facts.ts";
 
 const octets = (text: string): Uint8Array => Buffer.from(text);
 

@@ -1,6 +1,6 @@
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
-import { parseAddress, parseAddressRange } from "../../src/decide/address.ts";
+import { parseAddress, parseAddressRange } from "../../src/decide/ip-address.ts";
 
 describe("parseAddress", () => {
   const read: [sentence: string, text: string, wanted: string][] = [

@@ -1,7 +1,7 @@
 import { describe, expect, it } from "vitest";
-import { parseAddress, parseAddressRange } from "../../src/decide/address.ts";
-import { compileCarriesNone, compileCondition, requesterSubjects } from "../../src/decide/check.ts";
+import { compileCarriesNone, compileCondition, requesterSubjects } from "../../src/decide/compile-condition.ts";
 import type { Condition, Subject } from "../../src/decide/condition.ts";
+import { parseAddress, parseAddressRange } from "../../src/decide/ip-address.ts";
 import { parseSemver, parseSemverRange } from "../../src/decide/semver.ts";
 import { attributeUnit } from "../../src/decide/unit.ts";
 import { attribute, equals, type FactsOf, factsOf, nowMs } from "./shop-release.ts";

@@ -1,7 +1,7 @@
 import { describe, expect, it } from "vitest";
-import { parseAddress } from "../../src/decide/address.ts";
-import { Release } from "../../src/decide/decide.ts";
-import type { StickySpec } from "../../src/decide/release.ts";
+import { parseAddress } from "../../src/decide/ip-address.ts";
+import { Release } from "../../src/decide/release.ts";
+import type { StickySpec } from "../../src/decide/release-spec.ts";
 import {
   ann,
   betaToV3,

@@ -1,4 +1,4 @@
-import { parseAddress } from "../../src/decide/address.ts";
+import { parseAddress } from "../../src/decide/ip-address.ts";
 import { attributeUnit } from "../../src/decide/unit.ts";
 import { ann, annsUnit, bobsUnit, canaryUnit, decideCases, half, hold, newUnit, stableUnit } from "./decision-case.ts";
 import { pinOf } from "./shop-release.ts";

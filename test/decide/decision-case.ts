@@ -1,10 +1,9 @@
 import { describe, expect, it } from "vitest";
 import type { Condition } from "../../src/decide/condition.ts";
-import { Release } from "../../src/decide/decide.ts";
-import type { DecisionRequest } from "../../src/decide/decision.ts";
+import type { DecisionRequest, Trail } from "../../src/decide/decision.ts";
 import type { Pin } from "../../src/decide/pin.ts";
-import type { ReleaseSpec, RuleSpec, StickySpec } from "../../src/decide/release.ts";
-import type { Trail } from "../../src/decide/trail.ts";
+import { Release } from "../../src/decide/release.ts";
+import type { ReleaseSpec, RuleSpec, StickySpec } from "../../src/decide/release-spec.ts";
 import { attributeUnit, randomUnit } from "../../src/decide/unit.ts";
 import {
   attribute,

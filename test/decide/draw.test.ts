@@ -2,7 +2,7 @@ import { execFileSync } from "node:child_process";
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
 import { Draw, percentile, percentSeed } from "../../src/decide/draw.ts";
-import type { Weights } from "../../src/decide/release.ts";
+import type { Weights } from "../../src/decide/release-spec.ts";
 import { attributeUnit, randomUnit, type Unit } from "../../src/decide/unit.ts";
 import { seededRandom } from "./shop-release.ts";
 

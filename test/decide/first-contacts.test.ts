@@ -1,8 +1,8 @@
 import { describe, expect, it } from "vitest";
-import { parseAddress } from "../../src/decide/address.ts";
+import { FirstContacts } from "../../src/decide/anonymous-unit.ts";
 import { Draw } from "../../src/decide/draw.ts";
 import type { Facts } from "../../src/decide/facts.ts";
-import { FirstContacts } from "../../src/decide/first-contacts.ts";
+import { parseAddress } from "../../src/decide/ip-address.ts";
 import { factsOf } from "./shop-release.ts";
 
 const secret = Buffer.from("a secret of thirty-two octets ...");

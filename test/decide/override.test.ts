@@ -1,9 +1,9 @@
 import { describe, expect, it } from "vitest";
-import { parseAddress, parseAddressRange } from "../../src/decide/address.ts";
+import type { Trail } from "../../src/decide/decision.ts";
+import { parseAddress, parseAddressRange } from "../../src/decide/ip-address.ts";
 import { createOverrideToken, Overrides } from "../../src/decide/override.ts";
-import type { OverrideSpec } from "../../src/decide/release.ts";
-import { sign } from "../../src/decide/signature.ts";
-import type { Trail } from "../../src/decide/trail.ts";
+import { sign } from "../../src/decide/pin.ts";
+import type { OverrideSpec } from "../../src/decide/release-spec.ts";
 import { nowMs } from "./shop-release.ts";
 
 const secret = Buffer.from("a secret of thirty-two octets ...");

@@ -1,9 +1,8 @@
 import { createHmac } from "node:crypto";
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
-import type { Pin, PinRejection } from "../../src/decide/pin.ts";
-import { PinCookie } from "../../src/decide/pin-cookie.ts";
-import type { CookieSpec } from "../../src/decide/release.ts";
+import { type Pin, PinCookie, type PinRejection } from "../../src/decide/pin.ts";
+import type { CookieSpec } from "../../src/decide/release-spec.ts";
 import { cookie, nowMs, nowSeconds, pinOf } from "./shop-release.ts";
 
 const dayMs = 86_400_000;

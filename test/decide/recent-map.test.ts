@@ -1,5 +1,5 @@
 import { describe, expect, it } from "vitest";
-import { RecentMap } from "../../src/decide/recent-map.ts";
+import { RecentMap } from "../../src/decide/bounded-cache.ts";
 
 function filled(limit: number, keys: string[]): RecentMap<{ key: string }> {
   const map = new RecentMap<{ key: string }>(limit, (value) => value.key);

@@ -3,7 +3,7 @@ import type { DecisionRequest } from "../../src/decide/decision.ts";
 import { Draw } from "../../src/decide/draw.ts";
 import type { AttributeValue, Facts } from "../../src/decide/facts.ts";
 import type { Pin } from "../../src/decide/pin.ts";
-import type { CookieSpec, ReleaseSpec, StickySpec, Weights } from "../../src/decide/release.ts";
+import type { CookieSpec, ReleaseSpec, StickySpec, Weights } from "../../src/decide/release-spec.ts";
 import { attributeUnit, type RandomSource, type Unit } from "../../src/decide/unit.ts";
 
 /** The release that the decision tests stand on: each spreads it with what the case is about. */

@@ -1,10 +1,9 @@
 import { describe, expect, it } from "vitest";
-import { parseAddressRange } from "../../src/decide/address.ts";
+import { compileTest } from "../../src/decide/compile-condition.ts";
 import type { Test } from "../../src/decide/condition.ts";
-import type { AttributeType, AttributeValue } from "../../src/decide/facts.ts";
+import { type AttributeType, type AttributeValue, parseValue } from "../../src/decide/facts.ts";
+import { parseAddressRange } from "../../src/decide/ip-address.ts";
 import { parseSemverRange } from "../../src/decide/semver.ts";
-import { compileTest } from "../../src/decide/test-value.ts";
-import { parseValue } from "../../src/decide/value.ts";
 
 const nowMs = Date.UTC(2026, 5, 1);
 const dayMs = 86_400_000;

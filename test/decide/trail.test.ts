@@ -1,8 +1,7 @@
 import { describe, expect, it } from "vitest";
-import { Release } from "../../src/decide/decide.ts";
-import type { DecisionRequest } from "../../src/decide/decision.ts";
-import type { ReleaseSpec } from "../../src/decide/release.ts";
-import type { Trail } from "../../src/decide/trail.ts";
+import type { DecisionRequest, Trail } from "../../src/decide/decision.ts";
+import { Release } from "../../src/decide/release.ts";
+import type { ReleaseSpec } from "../../src/decide/release-spec.ts";
 import { ann, betaToV3, drain, eastToCanary, goldToV3, half, hold, pinOfEast, stableUnit } from "./decision-case.ts";
 import { type FactsOf, pinOf, requestOf, shop, sticky } from "./shop-release.ts";
 

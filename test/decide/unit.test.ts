@@ -1,5 +1,6 @@
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
+import { parseValue } from "../../src/decide/facts.ts";
 import {
   attributeUnit,
   formatUnit,
@@ -9,7 +10,6 @@ import {
   type Unit,
   unitPattern,
 } from "../../src/decide/unit.ts";
-import { parseValue } from "../../src/decide/value.ts";
 import { seededRandom } from "./shop-release.ts";
 
 const anyUnit = fc.record({

@@ -1,7 +1,6 @@
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
-import type { AttributeType, AttributeValue } from "../../src/decide/facts.ts";
-import { canonicalText, parseValue } from "../../src/decide/value.ts";
+import { type AttributeType, type AttributeValue, canonicalText, parseValue } from "../../src/decide/facts.ts";
 
 describe("parseValue", () => {
   const read: [type: AttributeType, sentence: string, text: string, wanted: AttributeValue][] = [

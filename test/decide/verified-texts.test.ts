@@ -1,6 +1,6 @@
 import { createHash } from "node:crypto";
 import { describe, expect, it } from "vitest";
-import { VerifiedTexts } from "../../src/decide/verified-texts.ts";
+import { VerifiedTexts } from "../../src/decide/bounded-cache.ts";
 
 /** Texts that end as signed ones do. */
 const signed = (name: string) => `${name}.${createHash("sha256").update(name).digest("base64url").slice(0, 22)}`;

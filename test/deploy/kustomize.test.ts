@@ -5,7 +5,7 @@ import { fileURLToPath } from "node:url";
 import { beforeAll, describe, expect, test } from "vitest";
 import { parse } from "yaml";
 import type { LoadResult } from "../../src/config/load.ts";
-import { describeSpec } from "../../src/upstream/endpoint-spec.ts";
+import { describeSpec } from "../../src/upstream/service-spec.ts";
 import { temporaryFolder } from "../kit/served.ts";
 import {
   build,
@@ -23,7 +23,7 @@ import {
   selectedBy,
 } from "./manifests.ts";
 
-const example = new URL("../../deploy/examples/nginx/", import.meta.url);
+const example = new URL("../../deploy/examples/nginx", import.meta.url);
 const stepFiles = readdirSync(new URL("steps/", example)).sort();
 const stepText = (name: string) => readFileSync(new URL(`steps/${name}`, example), "utf8");
 

@@ -3,10 +3,10 @@ import { fileURLToPath } from "node:url";
 import { parseArgs } from "node:util";
 import { parseAllDocuments } from "yaml";
 import { serve } from "../../src/cli/serve.ts";
-import { parseDuration } from "../../src/config/kit/quantities.ts";
 import { type LoadResult, loadConfigText } from "../../src/config/load.ts";
+import { parseDuration } from "../../src/config/schema-kit/scalars.ts";
 
-const root = fileURLToPath(new URL("../../", import.meta.url));
+const root = fileURLToPath(new URL("../..", import.meta.url));
 
 export type Labels = Readonly<Record<string, string>>;
 

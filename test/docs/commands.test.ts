@@ -2,7 +2,7 @@ import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync } from "node:f
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, describe, expect, test } from "vitest";
-import { commands } from "../../src/cli/commands.ts";
+import { commands } from "../../src/cli/run.ts";
 import { perch } from "../cli/captured-terminal.ts";
 import { commandsOf, missingLine, notRun, type PageCommand } from "./commands.ts";
 import { checkout, codesIn, type Page, pages } from "./page.ts";

@@ -3,9 +3,9 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, describe, expect, test } from "vitest";
 import { parseAllDocuments } from "yaml";
-import { formatDiagnostic } from "../../src/config/diagnostics.ts";
 import { loadConfigFile } from "../../src/config/load.ts";
 import { jsonSchema } from "../../src/config/schema.ts";
+import { formatDiagnostic } from "../../src/config/schema-kit/diagnostics.ts";
 import { pages } from "./page.ts";
 import { completed, configBlocks, isOthers, pageEnvironment, writeConfig } from "./yaml-blocks.ts";
 

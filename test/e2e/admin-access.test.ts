@@ -1,5 +1,5 @@
 import { describe, expect, it } from "vitest";
-import { App } from "../../src/app.ts";
+import { App } from "../../src/app/app.ts";
 import { upstream } from "../kit/freed.ts";
 import { exchange } from "../kit/one-service.ts";
 import { changeablePerch, renameOver, soon, temporaryFolder } from "../kit/served.ts";

@@ -1,6 +1,6 @@
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
-import { readProxyHeader } from "../../src/front/proxy-header.ts";
+import { readProxyHeader } from "../../src/listener/proxy-protocol.ts";
 
 const line = (text: string) => Buffer.from(text, "latin1");
 

@@ -1,6 +1,6 @@
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
-import { parseAuthority } from "../../src/identify/authority.ts";
+import { parseAuthority } from "../../src/http/authority.ts";
 
 describe("parseAuthority reads", () => {
   const cases: readonly [sentence: string, text: string, host: string, port: number | undefined][] = [

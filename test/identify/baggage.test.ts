@@ -1,5 +1,5 @@
 import { describe, expect, it } from "vitest";
-import { baggageMember, baggageVersion, mergeBaggage } from "../../src/identify/baggage.ts";
+import { baggageMember, baggageVersion, mergeBaggage } from "../../src/http/baggage.ts";
 import { expectLinearTime, nothingBut } from "./linear-time.ts";
 
 const keepsNone = () => false;

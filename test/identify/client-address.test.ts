@@ -1,6 +1,6 @@
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
-import { deriveClientAddress } from "../../src/identify/client-address.ts";
+import { deriveClientAddress } from "../../src/http/forwarded.ts";
 import { address, callerOf, type Headers, headOf, ranges } from "./heads.ts";
 import { expectLinearTime, nothingBut } from "./linear-time.ts";
 

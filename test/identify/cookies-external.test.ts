@@ -1,7 +1,7 @@
 import { existsSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { describe, expect, test } from "vitest";
-import { findCookie } from "../../src/identify/cookies.ts";
+import { findCookie } from "../../src/http/cookies.ts";
 
 /** Cases of other projects, which stay where they are: their licences differ. */
 const folder = process.env["PERCH_EXTERNAL_CASES"] ?? join(import.meta.dirname, "../../../shared/external");

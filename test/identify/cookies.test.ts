@@ -1,6 +1,6 @@
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
-import { CookieNames, cookieValues, findCookie, stripCookies } from "../../src/identify/cookies.ts";
+import { CookieNames, cookieValues, findCookie, stripCookies } from "../../src/http/cookies.ts";
 import { expectLinearTime, nothingBut } from "./linear-time.ts";
 
 describe("findCookie", () => {

@@ -1,5 +1,5 @@
 import { expect, test } from "vitest";
-import { decodeText } from "../../src/identify/decode-text.ts";
+import { decodeText } from "../../src/http/query.ts";
 
 test.each([
   ["plain ASCII stays", "abc", "abc"],

@@ -1,8 +1,13 @@
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
-import type { Caller } from "../../src/identify/caller.ts";
-import { type ForwardedHeaders, forwardedHeaders, isForwardingHeader, isHttps } from "../../src/identify/forwarded.ts";
-import { isWellFormed } from "../../src/identify/forwarded-element.ts";
+import {
+  type ForwardedHeaders,
+  forwardedHeaders,
+  isForwardingHeader,
+  isHttps,
+  isWellFormed,
+} from "../../src/http/forwarded.ts";
+import type { Caller } from "../../src/http/request-head.ts";
 import { address, callerOf, type Headers, headOf } from "./heads.ts";
 
 interface Case {

@@ -1,6 +1,6 @@
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
-import { parseAddress } from "../../src/decide/address.ts";
+import { parseAddress } from "../../src/decide/ip-address.ts";
 import { GeoDatabase, type Place } from "../../src/identify/geo-database.ts";
 import { control, type MmdbOptions, mmdb, pointerTo, RawOctets, type Value } from "../kit/mmdb.ts";
 

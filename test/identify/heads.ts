@@ -1,7 +1,6 @@
-import { type Address, type AddressRange, parseAddress, parseAddressRange } from "../../src/decide/address.ts";
-import { parseAuthority } from "../../src/identify/authority.ts";
-import type { Caller } from "../../src/identify/caller.ts";
-import { type RequestHead, repeated } from "../../src/identify/request-head.ts";
+import { type Address, type AddressRange, parseAddress, parseAddressRange } from "../../src/decide/ip-address.ts";
+import { parseAuthority } from "../../src/http/authority.ts";
+import { type Caller, type RequestHead, repeated } from "../../src/http/request-head.ts";
 
 /** Header lines by lower-case name; several values are several lines. */
 export type Headers = Readonly<Record<string, string | readonly string[]>>;

@@ -2,10 +2,15 @@ import { createHmac, createPublicKey, generateKeyPairSync } from "node:crypto";
 import fc from "fast-check";
 import { base64url, type JWK, jwtVerify } from "jose";
 import { beforeAll, describe, expect, it } from "vitest";
-import { type JwtAlgorithm, jwtAlgorithms } from "../../src/identify/jwt-algorithms.ts";
-import { readKeySet, secretKey, type VerifyingKey } from "../../src/identify/jwt-keys.ts";
+import { Unusable } from "../../src/identify/attribute-error.ts";
+import {
+  type JwtAlgorithm,
+  jwtAlgorithms,
+  readKeySet,
+  secretKey,
+  type VerifyingKey,
+} from "../../src/identify/jwt-keys.ts";
 import { type JwtSpec, JwtVerifier, type PublishedKeys } from "../../src/identify/jwt-verifier.ts";
-import { Unusable } from "../../src/identify/unusable.ts";
 import { forged, keySet, type Signer, secretToken, signer } from "../kit/tokens.ts";
 
 const nowMs = Date.UTC(2026, 5, 1);

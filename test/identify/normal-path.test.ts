@@ -1,6 +1,6 @@
 import fc from "fast-check";
 import { describe, expect, it, test } from "vitest";
-import { normalPath, otherReading } from "../../src/identify/normal-path.ts";
+import { normalPath, otherReading } from "../../src/http/path.ts";
 import { expectLinearTime, nothingBut } from "./linear-time.ts";
 
 /** A path as it came, and in normal form; undefined where it is refused. */

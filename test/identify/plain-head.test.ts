@@ -1,6 +1,6 @@
 import { describe, expect, it } from "vitest";
-import { PlainHead, type PlainRequest } from "../../src/identify/plain-head.ts";
-import { repeated } from "../../src/identify/request-head.ts";
+import { PlainHead, type PlainRequest } from "../../src/http/plain-head.ts";
+import { repeated } from "../../src/http/request-head.ts";
 
 function read(request: PlainRequest): PlainHead {
   const head = PlainHead.read(request);

@@ -1,6 +1,6 @@
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
-import { parseQuery, stripParameters } from "../../src/identify/query.ts";
+import { parseQuery, stripParameters } from "../../src/http/query.ts";
 import { expectLinearTime, nothingBut } from "./linear-time.ts";
 
 describe("parseQuery", () => {

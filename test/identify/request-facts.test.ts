@@ -1,10 +1,8 @@
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
-import type { AttributeType } from "../../src/decide/facts.ts";
-import { canonicalText } from "../../src/decide/value.ts";
-import type { AttributeSource } from "../../src/identify/attribute-spec.ts";
-import { AttributeTable, noLookups } from "../../src/identify/attributes.ts";
-import type { Caller } from "../../src/identify/caller.ts";
+import { type AttributeType, canonicalText } from "../../src/decide/facts.ts";
+import type { Caller } from "../../src/http/request-head.ts";
+import { type AttributeSource, AttributeTable, noLookups } from "../../src/identify/attributes.ts";
 import { RequestFacts } from "../../src/identify/request-facts.ts";
 import { address, callerOf, type Headers, headOf, ranges } from "./heads.ts";
 

@@ -1,4 +1,4 @@
-import { parseAddress } from "../../src/decide/address.ts";
+import { parseAddress } from "../../src/decide/ip-address.ts";
 
 /** What a record may hold. */
 export type Value = string | number | boolean | readonly Value[] | { readonly [name: string]: Value } | RawOctets;

@@ -1,4 +1,4 @@
-import { App, type AppOptions } from "../../src/app.ts";
+import { App, type AppOptions } from "../../src/app/app.ts";
 
 export interface TestPerch {
   readonly app: App;

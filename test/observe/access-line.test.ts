@@ -1,6 +1,6 @@
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
-import { AccessLine } from "../../src/observe/access-line.ts";
+import { AccessLine } from "../../src/observe/access-log.ts";
 import type { Outcome } from "../../src/observe/outcome.ts";
 import { fineOutcome } from "./outcome.ts";
 

@@ -4,8 +4,8 @@ import { join } from "node:path";
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
 import { AccessLog } from "../../src/observe/access-log.ts";
 import { LogDestination } from "../../src/observe/log-destination.ts";
-import { Observer } from "../../src/observe/observe.ts";
-import { RequestCells } from "../../src/observe/request-cells.ts";
+import { Observer } from "../../src/observe/observer.ts";
+import { RequestCells } from "../../src/observe/request-stats.ts";
 import { fineOutcome } from "./outcome.ts";
 
 let directory: string;

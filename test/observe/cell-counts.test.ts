@@ -1,6 +1,6 @@
 import { describe, expect, it } from "vitest";
-import { noCounts, pastCounts, sumCounts } from "../../src/observe/cell-counts.ts";
-import { CellRegistry } from "../../src/observe/cells.ts";
+import { CellRegistry } from "../../src/observe/stats-registry.ts";
+import { noCounts, pastCounts, sumCounts } from "../../src/observe/stats-transfer.ts";
 
 function registry() {
   const cells = new CellRegistry();

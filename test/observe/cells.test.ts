@@ -1,6 +1,6 @@
 import { describe, expect, test } from "vitest";
-import { CellRegistry } from "../../src/observe/cells.ts";
-import { RequestCells } from "../../src/observe/request-cells.ts";
+import { RequestCells } from "../../src/observe/request-stats.ts";
+import { CellRegistry } from "../../src/observe/stats-registry.ts";
 
 describe("request cells", () => {
   test("count by code and method", () => {

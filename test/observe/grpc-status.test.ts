@@ -1,6 +1,6 @@
 import { describe, expect, it, test } from "vitest";
 import type { ErrorCode } from "../../src/errors.ts";
-import { grpcStatusOfError, grpcStatusOfHttp, judgedStatus, readGrpcStatus } from "../../src/observe/grpc-status.ts";
+import { grpcStatusOfError, grpcStatusOfHttp, judgedStatus, readGrpcStatus } from "../../src/http/grpc-status.ts";
 
 describe("a grpc-status field", () => {
   test.each([

@@ -1,5 +1,5 @@
 import { describe, expect, test } from "vitest";
-import { TimeText } from "../../src/observe/json-line.ts";
+import { TimeText } from "../../src/observe/log.ts";
 
 describe("the time of a log line", () => {
   const time = new TimeText();

@@ -1,7 +1,7 @@
 import { describe, expect, test } from "vitest";
-import { CellRegistry } from "../../src/observe/cells.ts";
 import { Metrics } from "../../src/observe/metrics.ts";
-import { writeOpenMetrics } from "../../src/observe/open-metrics.ts";
+import { writeOpenMetrics } from "../../src/observe/prometheus.ts";
+import { CellRegistry } from "../../src/observe/stats-registry.ts";
 import { openMetricsProblems } from "../kit/strict-open-metrics.ts";
 
 const traceId = "0af7651916cd43dd8448eb211c80319c";

@@ -1,7 +1,7 @@
 import { describe, expect, test } from "vitest";
+import { SpanCells } from "../../src/observe/counters.ts";
+import { SpanExporter } from "../../src/observe/otlp-exporter.ts";
 import type { Span } from "../../src/observe/span.ts";
-import { SpanCells } from "../../src/observe/span-cells.ts";
-import { SpanExporter } from "../../src/otlp/span-exporter.ts";
 import { collector, type TestCollector } from "../kit/collector.ts";
 import { freeAfterTest } from "../kit/freed.ts";
 import { soon } from "../kit/served.ts";

@@ -1,6 +1,6 @@
 import { expect, it } from "vitest";
 import { PerchError } from "../../src/errors.ts";
-import { causeOf } from "../../src/proxy/error-cause.ts";
+import { causeOf } from "../../src/proxy/attempts.ts";
 
 const withCode = (code: unknown, cause?: unknown) => Object.assign(new Error("told to nobody", { cause }), { code });
 

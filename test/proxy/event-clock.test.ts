@@ -1,5 +1,5 @@
 import { expect, it } from "vitest";
-import { EventClock } from "../../src/proxy/event-clock.ts";
+import { EventClock } from "../../src/proxy/cached-clock.ts";
 
 function clockOfATest() {
   const system = { monotonicMs: 10.5, nowMs: 1_000 };

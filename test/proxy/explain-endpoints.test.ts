@@ -1,9 +1,9 @@
 import { describe, expect, it } from "vitest";
 import { loadConfigText } from "../../src/config/load.ts";
-import { CellRegistry } from "../../src/observe/cells.ts";
+import { CellRegistry } from "../../src/observe/stats-registry.ts";
 import { ActiveSnapshot } from "../../src/proxy/active-snapshot.ts";
-import type { DryRequest } from "../../src/proxy/dry-run.ts";
-import { explainRequest } from "../../src/proxy/explain.ts";
+import type { DryRequest } from "../../src/proxy/explain/dry-run.ts";
+import { explainRequest } from "../../src/proxy/explain/explain.ts";
 import { EndpointRegistry, nobody } from "../../src/upstream/endpoint-registry.ts";
 import { perch, upstream } from "../kit/freed.ts";
 

@@ -1,8 +1,8 @@
 import { describe, expect, it } from "vitest";
 import { loadConfigText } from "../../src/config/load.ts";
-import { CellRegistry } from "../../src/observe/cells.ts";
+import { CellRegistry } from "../../src/observe/stats-registry.ts";
 import { ActiveSnapshot } from "../../src/proxy/active-snapshot.ts";
-import { explainRequest } from "../../src/proxy/explain.ts";
+import { explainRequest } from "../../src/proxy/explain/explain.ts";
 import { EndpointRegistry, nobody } from "../../src/upstream/endpoint-registry.ts";
 
 /** What an explanation says that the configuration does to a request on its way. */

@@ -2,10 +2,10 @@ import fc from "fast-check";
 import { describe, expect, it } from "vitest";
 import { loadConfigText } from "../../src/config/load.ts";
 import { createOverrideToken } from "../../src/decide/override.ts";
-import { CellRegistry } from "../../src/observe/cells.ts";
+import { CellRegistry } from "../../src/observe/stats-registry.ts";
 import { ActiveSnapshot } from "../../src/proxy/active-snapshot.ts";
-import type { DryRequest } from "../../src/proxy/dry-run.ts";
-import { type Explanation, explainRequest } from "../../src/proxy/explain.ts";
+import type { DryRequest } from "../../src/proxy/explain/dry-run.ts";
+import { type Explanation, explainRequest } from "../../src/proxy/explain/explain.ts";
 import type { Snapshot } from "../../src/proxy/snapshot.ts";
 import { EndpointRegistry, nobody } from "../../src/upstream/endpoint-registry.ts";
 

@@ -1,8 +1,8 @@
 import { describe, expect, it } from "vitest";
-import { parseAddress } from "../../src/decide/address.ts";
-import { RouteCells } from "../../src/observe/route-cells.ts";
+import { parseAddress } from "../../src/decide/ip-address.ts";
+import { RouteCells } from "../../src/observe/request-stats.ts";
 import { RateLimit, RateLimitRegistry } from "../../src/proxy/rate-limit.ts";
-import type { RateLimitSpec } from "../../src/route/rate-limit-spec.ts";
+import type { RateLimitSpec } from "../../src/route/route-spec.ts";
 import { perch, upstream } from "../kit/freed.ts";
 import { exchange, lanes } from "../kit/one-service.ts";
 import { servePerch } from "../kit/served.ts";

@@ -1,6 +1,6 @@
 import fc from "fast-check";
 import { describe, expect, it, test } from "vitest";
-import { TokenBuckets } from "../../src/proxy/token-buckets.ts";
+import { TokenBuckets } from "../../src/proxy/rate-limit.ts";
 
 const rate = { requests: 10, perMs: 1_000, burst: 20 };
 

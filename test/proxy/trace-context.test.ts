@@ -1,5 +1,5 @@
 import { describe, expect, test } from "vitest";
-import { formatTraceParent, parseTraceParent } from "../../src/proxy/trace-context.ts";
+import { formatTraceParent, parseTraceParent } from "../../src/proxy/trace.ts";
 
 const traceId = "0af7651916cd43dd8448eb211c80319c";
 const parentId = "b7ad6b7169203331";

@@ -1,5 +1,5 @@
 import { expect, test } from "vitest";
-import { emptyHash, extendHash, PartIndex } from "../../src/route/part-index.ts";
+import { emptyHash, extendHash, PartIndex } from "../../src/route/path-index.ts";
 
 function hashOf(text: string): number {
   return [...text].reduce((hash, character) => extendHash(hash, character.charCodeAt(0)), emptyHash);

@@ -1,7 +1,7 @@
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
-import type { RoutableRequest } from "../../src/route/candidate.ts";
-import type { PathMatch, RouteMatch } from "../../src/route/route-match.ts";
+import type { RoutableRequest } from "../../src/route/path-index.ts";
+import type { PathMatch, RouteMatch } from "../../src/route/route-spec.ts";
 import { RouteTable } from "../../src/route/route-table.ts";
 
 const anything: RouteMatch = { hosts: [], scheme: undefined, path: undefined, methods: [], headers: [], query: [] };

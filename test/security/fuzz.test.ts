@@ -1,6 +1,6 @@
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
-import { baggageVersion, mergeBaggage } from "../../src/identify/baggage.ts";
+import { baggageVersion, mergeBaggage } from "../../src/http/baggage.ts";
 import { lanes } from "../kit/one-service.ts";
 import { Edge } from "./edge.ts";
 

@@ -1,8 +1,14 @@
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
 import { attributeUnit } from "../../src/decide/unit.ts";
-import { type Balance, balances, createBalancer } from "../../src/upstream/balance.ts";
-import type { Affinity, RandomFraction, Wanted } from "../../src/upstream/balancer.ts";
+import {
+  type Affinity,
+  type Balance,
+  balances,
+  createBalancer,
+  type RandomFraction,
+  type Wanted,
+} from "../../src/upstream/balancers.ts";
 import type { Endpoint } from "../../src/upstream/endpoint.ts";
 import { seededRandom } from "../decide/shop-release.ts";
 import { endpoints } from "./endpoints.ts";

@@ -2,7 +2,7 @@ import { writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { describe, expect, it } from "vitest";
 import { createDnsLookup } from "../../src/upstream/dns-lookup.ts";
-import type { DnsQuestion } from "../../src/upstream/dns-question.ts";
+import type { DnsQuestion } from "../../src/upstream/service-spec.ts";
 import { TestDnsServer } from "../kit/dns-server.ts";
 import { temporaryFolder } from "../kit/served.ts";
 

@@ -1,8 +1,7 @@
 import { describe, expect, it } from "vitest";
 import { createDnsLookup } from "../../src/upstream/dns-lookup.ts";
-import { DnsNames } from "../../src/upstream/dns-names.ts";
-import type { DnsAnswer, DnsQuestion, DnsRecord } from "../../src/upstream/dns-question.ts";
-import type { DnsClock, DnsEvents } from "../../src/upstream/dns-source.ts";
+import { type DnsClock, type DnsEvents, DnsNames } from "../../src/upstream/dns-resolver.ts";
+import type { DnsAnswer, DnsQuestion, DnsRecord } from "../../src/upstream/service-spec.ts";
 import { Bell } from "../kit/bell.ts";
 import { TestDnsServer, type Zone } from "../kit/dns-server.ts";
 import { freeAfterTest } from "../kit/freed.ts";

@@ -1,10 +1,8 @@
 import { describe, expect, it } from "vitest";
-import type { DnsSpec } from "../../src/upstream/dns-question.ts";
 import type { Endpoint } from "../../src/upstream/endpoint.ts";
-import { addressOf } from "../../src/upstream/endpoint-address.ts";
 import type { Condition } from "../../src/upstream/endpoint-health.ts";
 import { type EndpointEvents, EndpointRegistry } from "../../src/upstream/endpoint-registry.ts";
-import type { EndpointSpec } from "../../src/upstream/endpoint-spec.ts";
+import { addressOf, type DnsSpec, type EndpointSpec } from "../../src/upstream/service-spec.ts";
 
 const noDns: DnsSpec = { servers: [], minTtlMs: 5_000, maxTtlMs: 300_000 };
 

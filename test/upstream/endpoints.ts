@@ -1,5 +1,5 @@
 import { Endpoint } from "../../src/upstream/endpoint.ts";
-import { addressOf } from "../../src/upstream/endpoint-address.ts";
+import { addressOf } from "../../src/upstream/service-spec.ts";
 
 /** So many endpoints of one version. */
 export const endpoints = (count: number): Endpoint[] =>

@@ -1,8 +1,6 @@
 import { describe, expect, it } from "vitest";
-import { Endpoint } from "../../src/upstream/endpoint.ts";
-import { addressOf } from "../../src/upstream/endpoint-address.ts";
-import { isBadStatus, noteFailure } from "../../src/upstream/outlier.ts";
-import type { OutlierSpec } from "../../src/upstream/service-spec.ts";
+import { Endpoint, isBadStatus, noteFailure } from "../../src/upstream/endpoint.ts";
+import { addressOf, type OutlierSpec } from "../../src/upstream/service-spec.ts";
 
 const spec: OutlierSpec = { consecutiveFailures: 2, failures: "5xx", ejectForMs: 1_000, maxEjectedShare: 0.5 };
 

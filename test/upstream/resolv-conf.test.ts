@@ -1,5 +1,5 @@
 import { describe, expect, it } from "vitest";
-import { parseResolvConf, searchOrder } from "../../src/upstream/resolv-conf.ts";
+import { parseResolvConf, searchOrder } from "../../src/upstream/dns-lookup.ts";
 
 const pod = `# written by the kubelet
 nameserver 10.96.0.10

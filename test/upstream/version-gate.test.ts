@@ -1,5 +1,5 @@
 import { describe, expect, it } from "vitest";
-import { VersionGate, type Waiter } from "../../src/upstream/version-gate.ts";
+import { VersionGate, type Waiter } from "../../src/upstream/concurrency-limiter.ts";
 
 const unlimited = Number.POSITIVE_INFINITY;
 const limits = { maxConnections: unlimited, maxInFlight: 2, maxPending: 3, pendingTimeoutMs: 100 };

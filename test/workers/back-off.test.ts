@@ -1,5 +1,5 @@
 import { expect, it } from "vitest";
-import { BackOff } from "../../src/workers/back-off.ts";
+import { BackOff } from "../../src/workers/worker-pool.ts";
 
 it("a worker that keeps ending is waited for twice as long each time, up to half a minute", () => {
   const backOff = new BackOff();

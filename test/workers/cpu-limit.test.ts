@@ -1,5 +1,5 @@
 import { describe, expect, it } from "vitest";
-import { cpuLimit, usableCores } from "../../src/workers/cpu-limit.ts";
+import { cpuLimit, usableCores } from "../../src/workers/worker-count.ts";
 
 const unified = "/sys/fs/cgroup";
 

@@ -1,5 +1,5 @@
 /** `perch serve -c FILE`, as far as a test needs it, with workers that fail: the first one at SIGUSR2. */
-import { App } from "../../src/app.ts";
+import { App } from "../../src/app/app.ts";
 import { bringFault, faultyWorker } from "./fault-channel.ts";
 
 // Before it says that it serves: the signal may come at once, and would end a process that does not expect it.

@@ -1,6 +1,6 @@
 import { createServer } from "node:net";
 import { expect, it } from "vitest";
-import { canReusePort, claimAlone } from "../../src/workers/reuse-port.ts";
+import { canReusePort, claimAlone } from "../../src/workers/worker-count.ts";
 import { upstream } from "../kit/freed.ts";
 
 const refusing = (code: string) => () => Promise.reject(Object.assign(new Error(code), { code }));

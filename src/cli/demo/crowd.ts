@@ -1,7 +1,6 @@
 import { type Dispatcher, Pool } from "undici";
-import { demoVersions } from "./demo-config.ts";
-import { greeting } from "./demo-upstream.ts";
 import { type DemoRequest, DemoUser } from "./demo-user.ts";
+import { demoVersions, greeting } from "./stage.ts";
 import type { Answer, Tally } from "./tally.ts";
 
 /** Connections to Perch, and requests under way at once in a tour. */

@@ -1,7 +1,7 @@
+import { createServer } from "node:http";
+import type { AddressInfo } from "node:net";
 import { devNull } from "node:os";
-import { App, StartError } from "../../app.ts";
-import { type DemoConfigInput, type DemoSplit, demoConfig, demoVersions } from "./demo-config.ts";
-import { startDemoUpstream } from "./demo-upstream.ts";
+import { App, StartError } from "../../app/app.ts";
 
 const anyFreePort = 0;
 
@@ -71,4 +71,100 @@ function startOn(text: string): Promise<App> {
     drainTimeoutMs: 0,
     accessLogTo: devNull,
   });
+}
+
+export type VersionName = "stable" | "canary";
+
+/** Per cent of the users that no rule takes, 100 together. */
+export type DemoSplit = Readonly<Record<VersionName, number>>;
+
+/** A version of the demo's shop, and the number of its release. */
+export interface DemoVersion {
+  readonly name: VersionName;
+  readonly number: string;
+}
+
+export const demoVersions: readonly [DemoVersion, DemoVersion] = [
+  { name: "stable", number: "1.7.9" },
+  { name: "canary", number: "1.8.0" },
+];
+
+/** The one rule of the demo, and the version that it assigns. */
+export const demoRule = { name: "new-users-in-the-east", version: "canary" } as const;
+
+/** What the generated configuration is filled with. Ports may be 0 for any that is free. */
+export interface DemoConfigInput {
+  readonly proxyPort: number;
+  readonly adminPort: number;
+  /** By version name. */
+  readonly origins: Readonly<Record<VersionName, string>>;
+  readonly split: DemoSplit;
+}
+
+/** The demo's configuration, as a user would write it. */
+function demoConfig({ proxyPort, adminPort, origins, split }: DemoConfigInput): string {
+  return `listeners:
+  - { name: web, address: "127.0.0.1:${proxyPort}" }
+admin: { address: "127.0.0.1:${adminPort}" }
+exposeVersion: true
+accessLog: { sample: 0 }
+
+attributes:
+  userId:       { type: string, from: [{ header: x-user-id }] }
+  region:       { type: string, from: [{ header: x-user-region }] }
+  registeredAt: { type: time, from: [{ header: x-user-registered-at }] }
+
+services:
+  shop:
+    default: stable
+    versions:
+      stable: { endpoints: ["${origins.stable}"] }
+      canary: { endpoints: ["${origins.canary}"] }
+
+releases:
+  shop:
+    sticky: { by: userId }
+    rules:
+      - name: ${demoRule.name}
+        when: { region: cn-east, registeredAt: { after: 2026-01-01 } }
+        use: ${demoRule.version}
+    split: { stable: ${split.stable}, canary: ${split.canary} }
+
+routes:
+  - { name: shop, service: shop, release: shop }
+`;
+}
+
+/** What a version answers every request with, so that whoever reads it knows which one it was. */
+export function greeting({ name, number }: DemoVersion): string {
+  return `Hello from ${name} ${number}\n`;
+}
+
+export interface DemoUpstream {
+  readonly origin: string;
+  /** Frees the port; what is under way breaks off. */
+  close(): Promise<void>;
+}
+
+/** One version of the shop, on a free port of loopback. */
+function startDemoUpstream(version: DemoVersion): Promise<DemoUpstream> {
+  const text = greeting(version);
+  const server = createServer((request, response) => {
+    // A body that nobody reads would keep its connection from being used again.
+    request.resume();
+    response.writeHead(200, { "content-type": "text/plain", "content-length": text.length }).end(text);
+  });
+  const close = () => {
+    const { promise, resolve } = Promise.withResolvers<void>();
+    server.close(() => resolve());
+    server.closeAllConnections();
+    return promise;
+  };
+  const { promise, resolve, reject } = Promise.withResolvers<DemoUpstream>();
+  server.once("error", reject);
+  server.listen(0, "127.0.0.1", () => {
+    const { port } = server.address() as AddressInfo;
+    resolve({ origin: `http://127.0.0.1:${port}`, close });
+  });
+  return promise;
 }

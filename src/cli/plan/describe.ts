@@ -1,4 +1,4 @@
-import { formatTable } from "../table.ts";
+import { formatTable } from "../command.ts";
 import type { CohortPlan, ReleasePlan } from "./release-plan.ts";
 import type { ReloadPlan } from "./reload-plan.ts";
 import type { Movement } from "./simulate.ts";

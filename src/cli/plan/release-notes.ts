@@ -1,9 +1,8 @@
 import { isDeepStrictEqual } from "node:util";
-import { formatDuration } from "../../config/kit/quantities.ts";
-import type { Condition, Test } from "../../decide/condition.ts";
-import { describeSubject, describeTest } from "../../decide/describe.ts";
-import type { OverrideSpec, ReleaseSpec, RuleSpec, StickySpec, Weights } from "../../decide/release.ts";
-import { listNotes } from "./list-notes.ts";
+import type { MirrorSpec } from "../../config/compiled-config.ts";
+import { formatDuration } from "../../config/schema-kit/scalars.ts";
+import { type Condition, describeSubject, describeTest, type Test, type ValueList } from "../../decide/condition.ts";
+import type { OverrideSpec, ReleaseSpec, RuleSpec, StickySpec, Weights } from "../../decide/release-spec.ts";
 import { pinsCarryOver } from "./simulate.ts";
 
 /** What a change does to a release beside moving units, in sentences for the person who is about to make it. */
@@ -169,4 +168,64 @@ function propagationNotes({ propagate: before }: ReleaseSpec, { propagate: after
     notes.push(`whose word for the version counts goes from ${callers(before)} to ${callers(after)}`);
   }
   return notes;
+}
+
+/** How the lists of a condition differ from those that it had; both ask the same but for what is in their lists. */
+function listNotes(rule: string, before: Condition, after: Condition): string[] {
+  const old = listsOf(before);
+  return listsOf(after).flatMap((list, index) => {
+    const change = changeOf(old[index], list);
+    return change === undefined ? [] : [`rule ${rule}: ${change}; whom it takes may change`];
+  });
+}
+
+function listsOf(condition: Condition): ValueList[] {
+  switch (condition.kind) {
+    case "all":
+    case "any":
+      return condition.of.flatMap(listsOf);
+    case "not":
+      return listsOf(condition.of);
+    case "percent":
+      return [];
+    case "test":
+      return condition.test.op === "inFile" ? [condition.test.list] : [];
+  }
+}
+
+function changeOf(before: ValueList | undefined, after: ValueList): string | undefined {
+  const old = new Set(before?.values());
+  const next = new Set(after.values());
+  const parts = [...amount("gains", missing(next, old)), ...amount("loses", missing(old, next))];
+  return parts.length === 0 ? undefined : `the list ${after.path} ${parts.join(" and ")}`;
+}
+
+/** How many values of one set the other lacks. */
+function missing(values: ReadonlySet<string>, from: ReadonlySet<string>): number {
+  let count = 0;
+  for (const value of values) if (!from.has(value)) count++;
+  return count;
+}
+
+function amount(verb: string, count: number): string[] {
+  return count === 0 ? [] : [`${verb} ${count} ${count === 1 ? "value" : "values"}`];
+}
+
+/** What a change does to the copies of a release's requests, in sentences. */
+export function mirrorNotes(before: MirrorSpec | undefined, after: MirrorSpec | undefined): string[] {
+  if (before === undefined) return after === undefined ? [] : [`requests are copied to ${textOf(after)}`];
+  if (after === undefined) return [`requests are no longer copied to ${before.version}`];
+  const notes: string[] = [];
+  if (textOf(before) !== textOf(after)) notes.push(`copies go from ${textOf(before)} to ${textOf(after)}`);
+  if (before.maxBodyBytes !== after.maxBodyBytes) {
+    notes.push(`copies are of bodies up to ${after.maxBodyBytes} octets, before ${before.maxBodyBytes}`);
+  }
+  if (before.maxInFlight !== after.maxInFlight) {
+    notes.push(`the most copies under way in a worker go from ${before.maxInFlight} to ${after.maxInFlight}`);
+  }
+  return notes;
+}
+
+function textOf({ version, percent, methods }: MirrorSpec): string {
+  return `${version} (${percent} % of units, ${methods.join(", ")})`;
 }

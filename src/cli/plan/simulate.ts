@@ -1,10 +1,10 @@
-import { type Address, parseAddress } from "../../decide/address.ts";
-import { Release } from "../../decide/decide.ts";
 import type { Decision } from "../../decide/decision.ts";
 import type { AttributeValue, Facts } from "../../decide/facts.ts";
 import { hashText } from "../../decide/hash.ts";
+import { type Address, parseAddress } from "../../decide/ip-address.ts";
 import type { Pin } from "../../decide/pin.ts";
-import type { ReleaseSpec, StickySpec } from "../../decide/release.ts";
+import { Release } from "../../decide/release.ts";
+import type { ReleaseSpec, StickySpec } from "../../decide/release-spec.ts";
 import type { RandomSource } from "../../decide/unit.ts";
 
 /** A release, and the version that answers where it decides nothing. */

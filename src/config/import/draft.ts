@@ -1,3 +1,5 @@
+import { Document, isMap, isSeq, type Node, type Scalar } from "yaml";
+
 /** What can stand in a YAML file. */
 export type YamlValue = string | number | boolean | readonly YamlValue[] | YamlMap;
 export interface YamlMap {
@@ -93,4 +95,101 @@ export function resourceNameOf(text: string): string {
     .replace(/-+$/, "");
   // Metrics call requests without a route by this name.
   return fitting === "" || fitting === "none" ? "unnamed" : fitting;
+}
+
+const schemaLine = " yaml-language-server: $schema=./perch.schema.json";
+const wrapAt = 110;
+
+/** The draft as a configuration file, with comments that say where each part comes from and what has no equivalent. */
+export function writeDraft(draft: Draft, sources: readonly string[]): string {
+  const document = new Document({
+    services: Object.fromEntries(
+      draft.services.map(({ name, versions, settings }) => [name, service(versions, settings)]),
+    ),
+    ...(draft.releases.length === 0
+      ? {}
+      : { releases: Object.fromEntries(draft.releases.map(({ name, settings }) => [name, settings])) }),
+    routes: draft.routes.map(({ name, match, service, release, settings }) => ({
+      name,
+      ...(Object.keys(match).length === 0 ? {} : { match }),
+      ...(service === undefined ? {} : { service }),
+      ...(release === undefined ? {} : { release }),
+      ...settings,
+    })),
+  });
+  comment(document, draft);
+  document.commentBefore = [schemaLine, ...header(draft, sources)].join("\n");
+  return document.toString({ lineWidth: 120, flowCollectionPadding: true });
+}
+
+function service(versions: Draft["services"][number]["versions"], settings: YamlMap): YamlMap {
+  const named = versions.map(({ name, endpoints, settings: own }) => [name, { endpoints, ...own }] as const);
+  return { versions: Object.fromEntries(named), ...settings };
+}
+
+function header(draft: Draft, sources: readonly string[]): string[] {
+  const lines = [` Made by perch import from ${sources.join(", ")}. Read it before you use it.`];
+  if (draft.notes.length === 0) return lines;
+  lines.push(" What is not as it was:");
+  for (const { where, what } of draft.notes) lines.push(...wrap(`- ${where}: ${what}`));
+  return lines;
+}
+
+function wrap(text: string): string[] {
+  const lines: string[] = [];
+  let line = "";
+  for (const word of text.split(/\s+/)) {
+    if (line !== "" && line.length + word.length + 1 > wrapAt) {
+      lines.push(` ${line}`);
+      line = `  ${word}`;
+    } else line = line === "" ? word : `${line} ${word}`;
+  }
+  return [...lines, ` ${line}`];
+}
+
+function comment(document: Document, draft: Draft): void {
+  const releases = document.get("releases", true);
+  if (isMap(releases)) {
+    for (const [index, pair] of releases.items.entries()) {
+      (pair.key as Scalar).commentBefore = commentText(draft.releases[index]?.comment);
+    }
+  }
+  const routes = document.get("routes", true);
+  if (!isSeq(routes)) return;
+  for (const [index, item] of routes.items.entries()) {
+    (item as Node).commentBefore = commentText(draft.routes[index]?.comment);
+    const match = isMap(item) ? item.get("match", true) : undefined;
+    if (isMap(match)) match.flow = true;
+  }
+}
+
+function commentText(comment: string | undefined): string | null {
+  return comment === undefined || comment === "" ? null : comment.replace(/^/gm, " ");
+}
+
+/** Changes of header fields as others write them: pairs of name and value. */
+export interface WrittenEdits {
+  readonly set: readonly (readonly [name: string, value: string])[];
+  readonly add: readonly (readonly [name: string, value: string])[];
+  readonly remove: readonly string[];
+}
+
+/** The same as a route's or version's `requestHeaders` or `responseHeaders`. */
+export function headerEdits({ set, add, remove }: WrittenEdits, where: string, draft: Draft): YamlMap {
+  const edits = { set: pairs(set, where, draft), add: pairs(add, where, draft) };
+  return {
+    ...(Object.keys(edits.set).length === 0 ? {} : { set: edits.set }),
+    ...(Object.keys(edits.add).length === 0 ? {} : { add: edits.add }),
+    ...(remove.length === 0 ? {} : { remove: remove.map((name) => name.toLowerCase()) }),
+  };
+}
+
+function pairs(fields: WrittenEdits["set"], where: string, draft: Draft): YamlMap {
+  const kept = fields.filter(([name, value]) => {
+    // What is text there would be a template of Perch's, which has no way to write it as text.
+    if (!value.includes("${")) return true;
+    draft.note(where, `the header ${name} with "\${" in its value: no equivalent here, left out`);
+    return false;
+  });
+  return Object.fromEntries(kept.map(([name, value]) => [name.toLowerCase(), value]));
 }

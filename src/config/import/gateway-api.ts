@@ -1,10 +1,8 @@
 import type { Draft, YamlMap, YamlValue } from "./draft.ts";
 import { filterSettings } from "./http-route-filters.ts";
 import { byPrecedence, matchesOf, type RankedMatch } from "./http-route-match.ts";
-import { type Loose, mapIn, mapsIn, numberIn, textIn, textsIn } from "./loose.ts";
-import { type Manifest, titleOf } from "./manifests.ts";
-import { ServicePorts } from "./service-ports.ts";
-import { type WeightedBackend, weightedService } from "./weighted-versions.ts";
+import { type Loose, type Manifest, mapIn, mapsIn, numberIn, textIn, textsIn, titleOf } from "./manifests.ts";
+import { ServicePorts, type WeightedBackend, weightedService } from "./weighted-versions.ts";
 
 interface RankedRoute extends RankedMatch {
   readonly manifest: Manifest;

@@ -1,6 +1,5 @@
-import type { Draft, YamlMap, YamlValue } from "./draft.ts";
-import { headerEdits } from "./header-edits.ts";
-import { type Loose, mapIn, mapsIn, numberIn, textIn, textsIn } from "./loose.ts";
+import { type Draft, headerEdits, type YamlMap, type YamlValue } from "./draft.ts";
+import { type Loose, mapIn, mapsIn, numberIn, textIn, textsIn } from "./manifests.ts";
 
 /** What the filters of a rule come to: keys of a Perch route. */
 export function filterSettings(filters: unknown, where: string, draft: Draft): Record<string, YamlValue> {

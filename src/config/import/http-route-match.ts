@@ -1,6 +1,6 @@
 import { compilePattern } from "../pattern.ts";
 import type { Draft, YamlMap, YamlValue } from "./draft.ts";
-import { type Loose, mapIn, mapsIn, textIn } from "./loose.ts";
+import { type Loose, mapIn, mapsIn, textIn } from "./manifests.ts";
 
 /** One match of a rule of an HTTPRoute, and what the order among matches goes by. */
 export interface HttpRouteMatch {

@@ -1,9 +1,8 @@
-import { Draft, type Note } from "./draft.ts";
+import { Draft, type Note, writeDraft } from "./draft.ts";
 import { importHttpRoutes } from "./gateway-api.ts";
 import { importIngresses } from "./ingress-nginx.ts";
 import { importVirtualServices } from "./istio.ts";
 import { type Manifest, parseManifests, titleOf } from "./manifests.ts";
-import { writeDraft } from "./write-draft.ts";
 
 /** A file of what people have: Ingresses, HTTPRoutes, VirtualServices … */
 export interface ImportSource {

@@ -1,8 +1,7 @@
 import { compilePattern } from "../pattern.ts";
 import type { Draft, YamlMap, YamlValue } from "./draft.ts";
 import { annotation } from "./ingress-locations.ts";
-import { numberIn } from "./loose.ts";
-import { type Manifest, titleOf } from "./manifests.ts";
+import { type Manifest, numberIn, titleOf } from "./manifests.ts";
 
 /** What a main Ingress's sessions ask of the pin. */
 interface Affinity {

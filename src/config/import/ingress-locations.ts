@@ -1,6 +1,5 @@
 import type { Draft, YamlMap } from "./draft.ts";
-import { type Loose, mapIn, mapsIn, textIn } from "./loose.ts";
-import { type Manifest, titleOf } from "./manifests.ts";
+import { type Loose, type Manifest, mapIn, mapsIn, textIn, titleOf } from "./manifests.ts";
 
 /** One path of one host of one Ingress, with the Service behind it. */
 export interface IngressLocation {

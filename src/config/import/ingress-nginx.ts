@@ -1,10 +1,9 @@
 import type { Draft, DraftVersion } from "./draft.ts";
 import { canaryRelease } from "./ingress-canary.ts";
 import { annotation, byPrecedence, type IngressLocation, locationsOf, matchOf } from "./ingress-locations.ts";
-import { ingressRedirect, ingressRoute } from "./ingress-route-settings.ts";
-import { noteTheRest, schemeOf, serviceSettings } from "./ingress-settings.ts";
+import { ingressRedirect, ingressRoute, noteTheRest, schemeOf, serviceSettings } from "./ingress-settings.ts";
 import { type Manifest, titleOf } from "./manifests.ts";
-import { ServicePorts } from "./service-ports.ts";
+import { ServicePorts } from "./weighted-versions.ts";
 
 /** Takes over Ingresses and the canary Ingresses beside them, as ingress-nginx served them. */
 export function importIngresses(manifests: readonly Manifest[], draft: Draft): void {

@@ -1,7 +1,6 @@
 import type { Draft, YamlMap, YamlValue } from "./draft.ts";
-import { type Loose, mapIn, mapsIn, numberIn, textIn } from "./loose.ts";
-import { type Manifest, titleOf } from "./manifests.ts";
-import type { ServicePorts } from "./service-ports.ts";
+import { type Loose, type Manifest, mapIn, mapsIn, numberIn, textIn, titleOf } from "./manifests.ts";
+import type { ServicePorts } from "./weighted-versions.ts";
 
 /** Hosts as VirtualServices name them, and what DestinationRules say of their subsets. */
 export class IstioDestinations {

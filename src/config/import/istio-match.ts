@@ -1,6 +1,6 @@
 import { compilePattern } from "../pattern.ts";
 import type { Draft, YamlMap, YamlValue } from "./draft.ts";
-import { type Loose, mapIn, mapsIn, textIn } from "./loose.ts";
+import { type Loose, mapIn, mapsIn, textIn } from "./manifests.ts";
 
 /**
  * The matches of a VirtualService's HTTP route, any of which will do; `{}` is every request. A prefix that is rewritten

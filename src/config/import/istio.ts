@@ -1,11 +1,8 @@
-import type { Draft, DraftRoute, YamlMap, YamlValue } from "./draft.ts";
-import { headerEdits } from "./header-edits.ts";
+import { type Draft, type DraftRoute, headerEdits, type YamlMap, type YamlValue } from "./draft.ts";
 import { IstioDestinations } from "./istio-destinations.ts";
 import { matchesOf } from "./istio-match.ts";
-import { type Loose, mapIn, mapsIn, numberIn, textIn, textsIn } from "./loose.ts";
-import { type Manifest, titleOf } from "./manifests.ts";
-import { ServicePorts } from "./service-ports.ts";
-import { type WeightedBackend, weightedService } from "./weighted-versions.ts";
+import { type Loose, type Manifest, mapIn, mapsIn, numberIn, textIn, textsIn, titleOf } from "./manifests.ts";
+import { ServicePorts, type WeightedBackend, weightedService } from "./weighted-versions.ts";
 
 /** Takes over VirtualServices with the DestinationRules of their hosts. Routes keep their order: the first match wins. */
 export function importVirtualServices(manifests: readonly Manifest[], draft: Draft): void {

@@ -1,12 +1,14 @@
-import type { EventClock } from "../event-clock.ts";
-import type { Gateway } from "../gateway.ts";
-import type { Deadlines } from "./deadlines.ts";
-import type { EventTurns } from "./event-turns.ts";
-import type { HttpDate } from "./http-date.ts";
-import type { ReadBuffers } from "./read-buffers.ts";
-import type { RequestReader } from "./request-reader.ts";
-import type { ResponseReader } from "./response-reader.ts";
-import type { UpstreamPools } from "./upstream-pools.ts";
+import type { Socket } from "node:net";
+import type { EventClock } from "../cached-clock.ts";
+import type { Peer } from "../downstream.ts";
+import type { Gateway } from "../proxy-context.ts";
+import type { ClientConnection } from "./client-connection.ts";
+import type { RequestReader } from "./request-parser.ts";
+import type { ResponseReader } from "./response-parser.ts";
+import type { HttpDate } from "./response-writer.ts";
+import type { ReadBuffers } from "./socket-writer.ts";
+import type { Deadlines, EventTurns } from "./timer-wheel.ts";
+import type { UpstreamPools } from "./upstream-pool.ts";
 
 /** What connections to upstreams need, whichever listener's requests they carry: one for all listeners. */
 export interface UpstreamContext {
@@ -23,4 +25,28 @@ export interface FastContext extends UpstreamContext {
   readonly date: HttpDate;
   readonly requests: RequestReader;
   readonly responses: ResponseReader;
+}
+
+/** What a connection asks of the lane that it belongs to. */
+export interface ConnectionOwner {
+  /** True once it waits for its connections to end: none is kept behind its answer. */
+  readonly isClosing: boolean;
+  /** Gives the connection to the standard lane, with what was read and not understood. */
+  handOver(socket: Socket, peer: Peer): void;
+  closed(connection: ClientConnection): void;
+}
+
+/** The request that a connection is answering; hears all that happens to it. */
+export interface AnsweredRequest {
+  /** Whether octets of the client still belong to it. */
+  readonly awaitsBody: boolean;
+  /** More of its body. Answers with the position where the next request starts. */
+  onClientData(octets: Buffer, from: number, to: number): number;
+  /** What was written to the client has left. */
+  onClientFlushed(): void;
+  onClientGone(): void;
+  /** Nothing happened for as long as the present step may take. */
+  onDeadline(): void;
+  /** One of the others threw. */
+  onDefect(error: unknown): void;
 }

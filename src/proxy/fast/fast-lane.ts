@@ -1,13 +1,12 @@
 import type { Socket } from "node:net";
-import type { Gateway } from "../gateway.ts";
-import type { Peer } from "../peer.ts";
+import type { Peer } from "../downstream.ts";
+import type { Gateway } from "../proxy-context.ts";
 import { ClientConnection } from "./client-connection.ts";
-import type { ConnectionOwner } from "./connection-parties.ts";
-import type { FastContext } from "./fast-context.ts";
-import { HttpDate } from "./http-date.ts";
-import { RequestReader } from "./request-reader.ts";
-import { ResponseReader } from "./response-reader.ts";
-import type { UpstreamPools } from "./upstream-pools.ts";
+import type { ConnectionOwner, FastContext } from "./fast-context.ts";
+import { RequestReader } from "./request-parser.ts";
+import { ResponseReader } from "./response-parser.ts";
+import { HttpDate } from "./response-writer.ts";
+import type { UpstreamPools } from "./upstream-pool.ts";
 
 /** Takes connections that this lane does not serve. */
 export interface OtherLane {

@@ -1,7 +1,7 @@
 import type { IncomingMessage, ServerResponse } from "node:http";
 import type { Socket } from "node:net";
 import type { ErrorCode } from "../../errors.ts";
-import type { Peer } from "../peer.ts";
+import type { Peer } from "../downstream.ts";
 
 /** Whoever answers a request: hears when its response closed, and when the client's octets stopped being HTTP. */
 export interface Answering {

@@ -1,22 +1,19 @@
 import type { Dispatcher } from "undici";
 import { type ErrorCode, PerchError } from "../../errors.ts";
-import { grpcStatusOfError, grpcStatusOfHttp, judgedStatus, readGrpcStatus } from "../../observe/grpc-status.ts";
+import { grpcStatusOfError, grpcStatusOfHttp, judgedStatus, readGrpcStatus } from "../../http/grpc-status.ts";
 import type { Endpoint } from "../../upstream/endpoint.ts";
-import type { Turn } from "../admission.ts";
-import { type AttemptFailure, type Attempts, isAttemptFailure } from "../attempts.ts";
-import { earlyHintLinks } from "../early-hints.ts";
+import { type AttemptFailure, type Attempts, isAttemptFailure, isShortage } from "../attempts.ts";
 import type { Exchange } from "../exchange.ts";
-import type { Mirroring } from "../mirroring.ts";
-import type { BodyState } from "../repeatable.ts";
-import { responseHeaders, responseTrailers } from "../response-headers.ts";
-import { isShortage } from "../shortage.ts";
-import { attemptFields, copyFields, requestTrailers, upstreamHeaders, upstreamTarget } from "../upstream-head.ts";
-import type { ClientSide } from "./client-side.ts";
+import type { Mirroring } from "../mirror.ts";
+import type { Turn } from "../permit.ts";
+import { attemptFields, copyFields, requestTrailers, upstreamHeaders, upstreamTarget } from "../request-headers.ts";
+import { earlyHintLinks, responseHeaders, responseTrailers } from "../response-headers.ts";
+import type { BodyState } from "../retry-policy.ts";
+import { type ClientSide, sendOwnEnd } from "./client.ts";
 import type { Answering } from "./connection.ts";
-import type { ReceivedHead } from "./head.ts";
-import { sendOwnEnd } from "./own-end.ts";
-import type { Pools } from "./pools.ts";
 import { KeptBody, RequestBody } from "./request-body.ts";
+import type { ReceivedHead } from "./request-head.ts";
+import type { Pools } from "./upstream-pool.ts";
 
 /** What forwarding needs beside the exchange: fixed for the life of the server. */
 export interface ForwardContext {

@@ -1,6 +1,6 @@
 import { Readable } from "node:stream";
 import { PerchError } from "../../errors.ts";
-import type { Mirror } from "../mirroring.ts";
+import type { Mirror } from "../mirror.ts";
 
 /**
  * A client's request body on its way to an endpoint. It stands between the client's stream and undici, which destroys

@@ -1,15 +1,12 @@
 import type { ErrorCode } from "../../errors.ts";
-import type { Caller } from "../../identify/caller.ts";
+import type { Caller } from "../../http/request-head.ts";
 import { Exchange } from "../exchange.ts";
-import type { Gateway } from "../gateway.ts";
-import { type Ending, errorOf } from "../own-answer.ts";
-import { unreadableHead } from "../unreadable-head.ts";
-import type { ClientSide } from "./client-side.ts";
+import { type Ending, errorOf, unreadableHead } from "../local-reply.ts";
+import type { Gateway } from "../proxy-context.ts";
+import { type ClientSide, sendOwnEnd } from "./client.ts";
 import type { Answering } from "./connection.ts";
 import { type ForwardContext, Forwarding } from "./forward.ts";
-import type { ReceivedHead } from "./head.ts";
-import { headRefusal } from "./head-limits.ts";
-import { sendOwnEnd } from "./own-end.ts";
+import { headRefusal, type ReceivedHead } from "./request-head.ts";
 
 /** A request that a server of this lane read. */
 export interface ReceivedRequest {

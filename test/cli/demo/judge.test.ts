@@ -1,6 +1,5 @@
 import { describe, expect, test } from "vitest";
-import { judge } from "../../../src/cli/demo/judge.ts";
-import type { CrowdReport, VersionCount } from "../../../src/cli/demo/tally.ts";
+import { type CrowdReport, judge, type VersionCount } from "../../../src/cli/demo/tally.ts";
 
 const stable: VersionCount = {
   version: "stable",

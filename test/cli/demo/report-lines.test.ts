@@ -1,7 +1,6 @@
 import { describe, expect, test } from "vitest";
-import { judge } from "../../../src/cli/demo/judge.ts";
-import { reportLines, verdictLines } from "../../../src/cli/demo/report-lines.ts";
-import type { CrowdReport, VersionCount } from "../../../src/cli/demo/tally.ts";
+import { reportLines, verdictLines } from "../../../src/cli/demo/report.ts";
+import { type CrowdReport, judge, type VersionCount } from "../../../src/cli/demo/tally.ts";
 
 const stable: VersionCount = {
   version: "stable",

@@ -1,5 +1,5 @@
 import { describe, expect, test } from "vitest";
-import { replaceEnvironment } from "../../../src/config/kit/environment.ts";
+import { replaceEnvironment } from "../../../src/config/schema-kit/yaml-tree.ts";
 
 const environment = { HOST: "shop", EMPTY: "", _X1: "x", NESTED: "$" + "{HOST}" };
 

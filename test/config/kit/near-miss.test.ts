@@ -1,5 +1,5 @@
 import { describe, expect, test } from "vitest";
-import { editDistance, nearest } from "../../../src/config/kit/near-miss.ts";
+import { editDistance, nearest } from "../../../src/config/schema-kit/suggest.ts";
 
 describe("near misses", () => {
   test.each([

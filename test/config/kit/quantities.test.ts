@@ -1,5 +1,5 @@
 import { describe, expect, test } from "vitest";
-import { formatDuration, parseDuration, parseSize } from "../../../src/config/kit/quantities.ts";
+import { formatDuration, parseDuration, parseSize } from "../../../src/config/schema-kit/scalars.ts";
 
 describe("durations", () => {
   test.each([

@@ -1,8 +1,7 @@
 import { describe, expect, test } from "vitest";
-import { Problems } from "../../../src/config/kit/problems.ts";
-import { SourceText } from "../../../src/config/kit/source-text.ts";
-import type { ConfigNode } from "../../../src/config/kit/tree.ts";
-import { parseYamlTree } from "../../../src/config/kit/yaml-tree.ts";
+import { Problems } from "../../../src/config/schema-kit/diagnostics.ts";
+import { type ConfigNode, SourceText } from "../../../src/config/schema-kit/tree.ts";
+import { parseYamlTree } from "../../../src/config/schema-kit/yaml-tree.ts";
 
 type Plain = string | null | readonly Plain[] | { readonly [key: string]: Plain };
 

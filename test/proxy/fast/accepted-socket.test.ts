@@ -2,7 +2,7 @@ import { once } from "node:events";
 import { createServer as createHttpServer } from "node:http";
 import { type AddressInfo, createServer, type Socket } from "node:net";
 import { describe, expect, it } from "vitest";
-import { type AcceptedSocket, readAccepted } from "../../../src/proxy/fast/accepted-socket.ts";
+import { type AcceptedSocket, readAccepted } from "../../../src/proxy/fast/adopted-socket.ts";
 import { freeAfterTest } from "../../kit/freed.ts";
 import { RawClient } from "../../kit/raw-client.ts";
 

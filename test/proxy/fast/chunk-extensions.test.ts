@@ -1,5 +1,5 @@
 import { expect, it } from "vitest";
-import { ChunkedReader } from "../../../src/proxy/fast/chunked-reader.ts";
+import { ChunkedReader } from "../../../src/proxy/fast/body-parser.ts";
 
 // A peer in front that takes any line feed for the end of a size line reads other chunks than Perch does: the class of
 // CVE-2025-55315. The standard lane answers 400 to all of these.

@@ -1,6 +1,6 @@
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
-import { type ChunkedFailure, ChunkedReader } from "../../../src/proxy/fast/chunked-reader.ts";
+import { type ChunkedFailure, ChunkedReader } from "../../../src/proxy/fast/body-parser.ts";
 
 const mostTrailerBytes = 16 * 1024;
 

@@ -1,5 +1,5 @@
 import { expect, test } from "vitest";
-import { Deadline, Deadlines } from "../../../src/proxy/fast/deadlines.ts";
+import { Deadline, Deadlines } from "../../../src/proxy/fast/timer-wheel.ts";
 
 test("a deadline armed in a turn that began late (a stall, a throttled container) still has all its time", () => {
   let nowMs = 0;

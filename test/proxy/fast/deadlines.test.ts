@@ -1,5 +1,5 @@
 import { expect, it } from "vitest";
-import { Deadline, Deadlines } from "../../../src/proxy/fast/deadlines.ts";
+import { Deadline, Deadlines } from "../../../src/proxy/fast/timer-wheel.ts";
 
 /** A wheel whose clock the test moves, a tick at a time, and deadlines that say when they fired. */
 function wheel() {

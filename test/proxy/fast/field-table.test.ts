@@ -1,6 +1,5 @@
 import { describe, expect, it } from "vitest";
-import { FieldScan, incomplete, irregular } from "../../../src/proxy/fast/field-scan.ts";
-import { FieldTable, isNamed } from "../../../src/proxy/fast/field-table.ts";
+import { FieldScan, FieldTable, incomplete, irregular, isNamed } from "../../../src/proxy/fast/header-scanner.ts";
 
 function scanned(text: string) {
   const scan = new FieldScan();

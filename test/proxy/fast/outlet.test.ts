@@ -1,8 +1,7 @@
 import { once } from "node:events";
 import { type AddressInfo, createServer, type Socket } from "node:net";
 import { expect, it } from "vitest";
-import { Outlet } from "../../../src/proxy/fast/outlet.ts";
-import { ReadBuffers } from "../../../src/proxy/fast/read-buffers.ts";
+import { Outlet, ReadBuffers } from "../../../src/proxy/fast/socket-writer.ts";
 import { freeAfterTest } from "../../kit/freed.ts";
 import { RawClient } from "../../kit/raw-client.ts";
 

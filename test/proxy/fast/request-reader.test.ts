@@ -1,7 +1,7 @@
 import { describe, expect, it } from "vitest";
-import { normalPath } from "../../../src/identify/normal-path.ts";
-import { incomplete, irregular } from "../../../src/proxy/fast/field-scan.ts";
-import { RequestReader } from "../../../src/proxy/fast/request-reader.ts";
+import { normalPath } from "../../../src/http/path.ts";
+import { incomplete, irregular } from "../../../src/proxy/fast/header-scanner.ts";
+import { RequestReader } from "../../../src/proxy/fast/request-parser.ts";
 import { snapshotOf } from "./lane-with-clock.ts";
 
 const snapshot = snapshotOf(`

@@ -1,5 +1,5 @@
 import { describe, expect, it } from "vitest";
-import { ResponseReader, responseHeadBytes } from "../../../src/proxy/fast/response-reader.ts";
+import { ResponseReader, responseHeadBytes } from "../../../src/proxy/fast/response-parser.ts";
 
 function read(text: string) {
   const reader = new ResponseReader();

@@ -1,10 +1,10 @@
 import { setImmediate as nextTurn } from "node:timers/promises";
 import { describe, expect, it } from "vitest";
-import { BodyReader } from "../../../src/proxy/fast/body-reader.ts";
-import { EventTurns } from "../../../src/proxy/fast/event-turns.ts";
-import { HttpDate } from "../../../src/proxy/fast/http-date.ts";
-import { PartialHead } from "../../../src/proxy/fast/partial-head.ts";
-import { ReadBuffers } from "../../../src/proxy/fast/read-buffers.ts";
+import { BodyReader } from "../../../src/proxy/fast/body-parser.ts";
+import { PartialHead } from "../../../src/proxy/fast/header-scanner.ts";
+import { HttpDate } from "../../../src/proxy/fast/response-writer.ts";
+import { ReadBuffers } from "../../../src/proxy/fast/socket-writer.ts";
+import { EventTurns } from "../../../src/proxy/fast/timer-wheel.ts";
 
 describe("a body", () => {
   function read(framing: number | "chunked" | "until close", ...pieces: readonly string[]) {

@@ -1,5 +1,5 @@
 import { expect, test } from "vitest";
-import { App } from "../../../src/app.ts";
+import { App } from "../../../src/app/app.ts";
 import { freeAfterTest, rawUpstream } from "../../kit/freed.ts";
 import { RawClient } from "../../kit/raw-client.ts";
 

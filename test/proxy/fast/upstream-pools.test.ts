@@ -1,9 +1,8 @@
 import { expect, it } from "vitest";
-import { EventClock } from "../../../src/proxy/event-clock.ts";
-import type { UpstreamUser } from "../../../src/proxy/fast/upstream-connection.ts";
-import { UpstreamPools } from "../../../src/proxy/fast/upstream-pools.ts";
+import { EventClock } from "../../../src/proxy/cached-clock.ts";
+import { UpstreamPools, type UpstreamUser } from "../../../src/proxy/fast/upstream-pool.ts";
 import { Endpoint } from "../../../src/upstream/endpoint.ts";
-import { addressOf } from "../../../src/upstream/endpoint-address.ts";
+import { addressOf } from "../../../src/upstream/service-spec.ts";
 import { freeAfterTest, rawUpstream } from "../../kit/freed.ts";
 
 it("a connection made while others are idle takes the place of the oldest, where no more may stand", async () => {

@@ -5,8 +5,7 @@ import net, { type Socket } from "node:net";
 import { setImmediate as turn } from "node:timers/promises";
 import { numOpenSockets } from "http-proxy-3";
 import { afterEach, describe, expect, it } from "vitest";
-import { UpgradeStandIn } from "../../../src/proxy/standard/upgrade-stand-in.ts";
-import { UpgradeTunnel } from "../../../src/proxy/standard/upgrade-tunnel.ts";
+import { UpgradeStandIn, UpgradeTunnel } from "../../../src/proxy/standard/websocket-tunnel.ts";
 import { rawUpstream } from "../../kit/freed.ts";
 import { RawClient } from "../../kit/raw-client.ts";
 import {

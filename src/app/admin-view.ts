@@ -1,0 +1,97 @@
+import { type AdminView, type ExplainQuery, reportEndpoints, reportRelease } from "../admin/api.ts";
+import { formatDiagnostic } from "../config/schema-kit/diagnostics.ts";
+import type { RandomSource } from "../decide/unit.ts";
+import { Metrics } from "../observe/metrics.ts";
+import { weightRatios } from "../observe/release-stats.ts";
+import type { CellRegistry, ReleaseCells } from "../observe/stats-registry.ts";
+import { packageVersion } from "../package-version.ts";
+import { type Explanation, explainRequest } from "../proxy/explain/explain.ts";
+import { certificateExpiries } from "./certificate-expiries.ts";
+import type { Serving } from "./data-plane.ts";
+import type { Reloader } from "./reloader.ts";
+
+export interface AdminSources {
+  readonly cells: CellRegistry;
+  readonly serving: Serving;
+  readonly reloader: Reloader;
+  readonly lifecycle: { readonly draining: boolean };
+  readonly nowMs: () => number;
+  readonly random: RandomSource;
+  /** False where the configuration came from flags. */
+  readonly fromFile: boolean;
+}
+
+/** What the admin server shows of this process. */
+export function adminView(sources: AdminSources): AdminView {
+  const { cells, serving, reloader, lifecycle, nowMs, random } = sources;
+  const { active, endpoints } = serving;
+  const metrics = new Metrics({
+    cells,
+    *endpointStates() {
+      for (const { service, version, origin, up } of endpoints.all()) yield { service, version, endpoint: origin, up };
+    },
+    certificates: () => certificateExpiries(active.current.config.listeners),
+    weightRatios: () => weightRatios(active.current.config.releases),
+    workers: () => serving.workers,
+    build: { version: packageVersion, nodeVersion: process.versions.node },
+  });
+  return {
+    async metrics(format) {
+      await serving.refresh();
+      return metrics.render(format);
+    },
+    readiness() {
+      if (lifecycle.draining) return "draining";
+      return serving.workers.serving > 0 ? "ready" : "no-worker";
+    },
+    config() {
+      const { file, hash, loadedAtMs, warnings, lastError, restartNeeded } = reloader.status;
+      return {
+        active: { file: sources.fromFile ? file : undefined, hash, loadedAtMs, warnings },
+        lastError: lastError && { ...lastError, text: lastError.problems.map(formatDiagnostic).join("\n") },
+        restartNeeded,
+      };
+    },
+    async releases() {
+      await serving.refresh();
+      const counted = new Map(
+        Array.from(cells.releases(), (release): [string, ReleaseCells] => [release.release, release]),
+      );
+      return active.current.config.releases.flatMap((spec) => {
+        const found = counted.get(spec.name);
+        return found === undefined ? [] : [reportRelease(spec, found, nowMs())];
+      });
+    },
+    async endpoints() {
+      await serving.refresh();
+      return reportEndpoints(endpoints.all(), active.current.config.services);
+    },
+    async explain(query) {
+      await serving.refresh();
+      const explanation = explainRequest(active.current, described(query), { nowMs: nowMs(), random });
+      const refused = explanation.error?.code === "bad-request" ? explanation.trail[0] : undefined;
+      if (refused !== undefined) return { kind: "refused", message: refused.detail };
+      return { kind: "explained", explanation: withoutSignatures(explanation) };
+    },
+  };
+}
+
+function described({ url, method, headers, cookies, client }: ExplainQuery) {
+  const lines = new Map<string, string[]>(cookies === undefined ? [] : [["cookie", [cookies]]]);
+  for (const [name, value] of headers) lines.set(name, [...(lines.get(name) ?? []), value]);
+  return { url, method, headers: Object.fromEntries(lines), ...(client === undefined ? {} : { client }) };
+}
+
+/** Whoever may read here may not thereby hold a pin or a token that counts: `perch explain` beside the secrets shows them. */
+function withoutSignatures({ pin, redirect, ...rest }: Explanation): Readonly<Record<string, unknown>> {
+  return {
+    ...rest,
+    pin: pin && { ...pin, wouldSet: unsigned(pin.wouldSet) },
+    redirect: redirect && { ...redirect, setCookie: unsigned(redirect.setCookie) },
+  };
+}
+
+/** The last part of a pin's or a token's value signs the others. */
+function unsigned(setCookie: string | null): string | null {
+  return setCookie === null ? null : setCookie.replace(/^([^=;]*=[^;]*\.)[^.;]*/, "$1<signature>");
+}

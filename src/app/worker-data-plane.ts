@@ -1,0 +1,154 @@
+import { extname } from "node:path";
+import { getHeapStatistics } from "node:v8";
+import { Worker } from "node:worker_threads";
+import type { LoadedConfig } from "../config/load.ts";
+import { PublishedKeyRegistry } from "../identify/published-keys.ts";
+import { JwksCells } from "../observe/counters.ts";
+import { destinationOf, type Logger, type LogLevel } from "../observe/log.ts";
+import type { LogDestination } from "../observe/log-destination.ts";
+import type { CellRegistry } from "../observe/stats-registry.ts";
+import { ActiveSnapshot } from "../proxy/active-snapshot.ts";
+import { unknown } from "../upstream/endpoint-health.ts";
+import { EndpointRegistry, nobody } from "../upstream/endpoint-registry.ts";
+import { type BoundListener, type ConfigInput, endpointKey } from "../workers/messages.ts";
+import { claimAlone } from "../workers/worker-count.ts";
+import { WorkerPool } from "../workers/worker-pool.ts";
+import { bound, type Preparation, type Serving, StartError } from "./data-plane.ts";
+import { createEndpointNames, unheard } from "./dns.ts";
+import { JwksFetcher } from "./jwks-fetcher.ts";
+
+export interface WorkerThreadsParts {
+  readonly size: number;
+  readonly first: LoadedConfig;
+  readonly cells: CellRegistry;
+  readonly accessLines: LogDestination;
+  readonly log: Logger;
+  readonly logLevel: LogLevel;
+  readonly env: Readonly<Record<string, string | undefined>>;
+  /** The configuration's name, and the random secrets that it was compiled with so far. */
+  readonly file: string;
+  readonly secrets: ReadonlyMap<string, Uint8Array>;
+  readonly ticketKeys: Uint8Array;
+  /** What a worker runs; default: `worker-main` beside this file. */
+  readonly entry?: URL;
+  /** The heap of each worker in MiB; default: its share of what V8 would give this process. */
+  readonly heapMb?: number;
+}
+
+// The compiler rewrites no such name, so a built worker is found by what this file itself is called.
+const besideThis = new URL(`./worker-main${extname(import.meta.url)}`, import.meta.url);
+
+/** How often what workers counted is fetched, though nobody asks: one that runs out of memory says no last word. */
+const refreshEveryMs = 5_000;
+
+/** A data plane in each of several threads. This thread serves nothing: it keeps their sum. */
+export class WorkerThreads implements Serving {
+  readonly active: ActiveSnapshot;
+  /** Resolved here as well, to be shown; what the workers count of it is counted. */
+  readonly #names = createEndpointNames(unheard);
+  readonly endpoints = new EndpointRegistry(nobody, this.#names);
+  readonly #parts: WorkerThreadsParts;
+  readonly #pool: WorkerPool;
+  readonly #keys: JwksFetcher;
+  #timer: NodeJS.Timeout | undefined;
+
+  constructor(parts: WorkerThreadsParts) {
+    const { size, first, cells, accessLines, log, logLevel, env, ticketKeys } = parts;
+    this.#parts = parts;
+    // Workers fetch for themselves, tell of it and count it; these keys are for explanations.
+    this.#keys = new JwksFetcher({ cells: new JwksCells(), log: undefined, monotonicMs: () => performance.now() });
+    const keys = new PublishedKeyRegistry(this.#keys);
+    this.active = new ActiveSnapshot(cells, this.endpoints, first.compiled, first.hash, keys);
+    const ownLog = destinationOf(2);
+    this.#pool = new WorkerPool({
+      size,
+      spawn: (number) => spawnWorker(number, parts),
+      first: { config: this.#inputOf(first), env: { ...env }, logLevel, ticketKeys, workers: size },
+      listener: {
+        access: (lines, count) => accessLines.write(lines, count),
+        log: (line) => ownLog.write(line),
+      },
+      log,
+      monotonicMs: () => performance.now(),
+    });
+  }
+
+  get workers(): Serving["workers"] {
+    return { serving: this.#pool.serving, restarts: this.#pool.restarts };
+  }
+
+  async listen(): Promise<readonly BoundListener[]> {
+    for (const { name, address } of this.#parts.first.compiled.listeners) {
+      // A unix socket is never shared: the one worker that has it finds out by itself.
+      if ("port" in address) await bound(`listener "${name}"`, address, () => claimAlone(address));
+    }
+    const started = await this.#pool.start();
+    if (started.kind === "failed") throw new StartError(started.problems);
+    this.#timer = setInterval(() => void this.refresh(), refreshEveryMs).unref();
+    return started.listeners;
+  }
+
+  async prepare(loaded: LoadedConfig): Promise<Preparation> {
+    const swap = this.active.prepare(loaded.compiled, loaded.hash);
+    const preparation = await this.#pool.prepare(this.#inputOf(loaded));
+    if (preparation.kind === "failed") return preparation;
+    return {
+      kind: "prepared",
+      commit: async () => {
+        await preparation.commit();
+        swap();
+      },
+    };
+  }
+
+  async refresh(): Promise<void> {
+    const { cells, beliefs } = await this.#pool.counts();
+    this.#parts.cells.restore(cells);
+    for (const endpoint of this.endpoints.all()) endpoint.health.believe(beliefs.get(endpointKey(endpoint)) ?? unknown);
+  }
+
+  drain(): void {
+    this.#pool.drain();
+  }
+
+  async close(): Promise<void> {
+    await this.#pool.close();
+    await this.refresh();
+  }
+
+  breakOff(): void {
+    this.#pool.breakOff();
+  }
+
+  async free(): Promise<void> {
+    clearInterval(this.#timer);
+    await this.#keys.close();
+    this.#names.stop();
+    await this.#pool.stop();
+  }
+
+  #inputOf({ sources, hash }: LoadedConfig): ConfigInput {
+    const { file, secrets } = this.#parts;
+    return { ...sources, file, hash, secrets: new Map(secrets) };
+  }
+}
+
+/**
+ * V8's young generation in each worker, three semi-spaces of 16 MiB: as `perch serve` bounds the main thread's, for the
+ * same reason.
+ */
+const youngGenerationMb = 48;
+const smallestHeapMb = 256;
+
+function spawnWorker(
+  number: number,
+  { size, entry = besideThis, heapMb = shareOfHeapMb(size) }: WorkerThreadsParts,
+): Worker {
+  const resourceLimits = { maxYoungGenerationSizeMb: youngGenerationMb, maxOldGenerationSizeMb: heapMb };
+  return new Worker(entry, { name: `worker ${number}`, resourceLimits });
+}
+
+/** All workers together get what V8 finds fit for this process, or a container would end before one of them does. */
+function shareOfHeapMb(size: number): number {
+  return Math.max(smallestHeapMb, Math.floor(getHeapStatistics().heap_size_limit / 1_048_576 / size));
+}

@@ -1,0 +1,155 @@
+import { styleText } from "node:util";
+import { formatTable, type Terminal } from "../command.ts";
+import type { DemoSplit, Stage } from "./stage.ts";
+import { type CrowdReport, type Verdict, type VersionCount, z } from "./tally.ts";
+
+const heading = ["version", "configured", "observed", "users", "requests", "errors", "p95"];
+
+/** The live table, within 80 columns. */
+export function reportLines(report: CrowdReport): string[] {
+  const { versions, drawnUsers: drawn, rule, flips } = report;
+  const rows = [heading, ...versions.map((version) => versionRow(version, drawn)), ...unansweredRow(report)];
+  const table = formatTable(rows, ["left", ...Array.from({ length: heading.length - 1 }, () => "right" as const)]);
+  const where = rule.elsewhere === 0 ? `all on ${rule.version}` : `${count(rule.elsewhere)} NOT on ${rule.version}`;
+  const notes = formatTable([
+    [`rule ${rule.name}`, `${count(rule.users)} more ${rule.users === 1 ? "user" : "users"}, ${where}`],
+    ["sticky flips", count(flips)],
+  ]);
+  return [...table, "", ...notes];
+}
+
+function versionRow(version: VersionCount, drawn: number): string[] {
+  const { configuredShare, p95Ms } = version;
+  return [
+    `${version.version} ${version.number}`,
+    percent(configuredShare),
+    drawn === 0 ? "-" : percent(version.drawnUsers / drawn),
+    count(version.drawnUsers),
+    count(version.requests),
+    count(version.errors),
+    p95Ms === null ? "-" : `${p95Ms.toFixed(1)} ms`,
+  ];
+}
+
+/** Only where there is something to tell: a row for what no version answered. */
+function unansweredRow({ versions, requests, errors }: CrowdReport): string[][] {
+  const answered = versions.reduce((sum, version) => sum + version.requests, 0);
+  if (requests === answered) return [];
+  const ofVersions = versions.reduce((sum, version) => sum + version.errors, 0);
+  return [["no version", "", "", "", count(requests - answered), count(errors - ofVersions), ""]];
+}
+
+/** What the judge found, a line each. */
+export function verdictLines({ drawnUsers: drawn }: CrowdReport, { ok, problems, bounds }: Verdict): string[] {
+  if (!ok) return problems.map((problem) => `FAILED  ${problem}`);
+  if (drawn === 0) return ["ok  no flip, no error; nobody was drawn by the split"];
+  const shares = bounds.map(({ version, min, max }) => `${version} ${percent(min / drawn)} to ${percent(max / drawn)}`);
+  return [`ok  no flip, no error, shares within chance (binomial, z = ${z}):`, `    ${shares.join(", ")}`];
+}
+
+function percent(share: number): string {
+  return `${(share * 100).toFixed(1)} %`;
+}
+
+function count(number: number): string {
+  return number.toLocaleString("en-US");
+}
+
+/** What `--once --json` prints. Shares are 0 to 1; null stands for what nobody has seen. */
+export function onceResult(report: CrowdReport, verdict: Verdict, tookMs: number) {
+  const { users, drawnUsers, requests, errors, flips, versions, rule } = report;
+  const { ok, problems, bounds } = verdict;
+  return {
+    ok,
+    problems,
+    tookMs: Math.round(tookMs),
+    users,
+    drawnUsers,
+    requests,
+    errors,
+    flips,
+    /** How wide the bounds below are, in standard deviations of a binomial count. */
+    z,
+    versions: versions.map(({ version, number, configuredShare, ...counts }, at) => ({
+      version,
+      number,
+      configuredShare,
+      observedShare: drawnUsers === 0 ? null : counts.drawnUsers / drawnUsers,
+      drawnUsers: counts.drawnUsers,
+      drawnUsersBound: { min: bounds[at]?.min, max: bounds[at]?.max },
+      requests: counts.requests,
+      errors: counts.errors,
+      p95Ms: counts.p95Ms,
+    })),
+    rule,
+  };
+}
+
+/** What is running where, and what to try. */
+export function introduction({ proxyOrigin, adminOrigin }: Stage, { stable, canary }: DemoSplit): string {
+  const split = `stable ${stable} %, canary ${canary} %`;
+  return `Perch in front of two versions of a shop, and a small crowd of users.
+
+  proxy    ${proxyOrigin}
+  metrics  ${adminOrigin}/metrics
+  admin    ${adminOrigin}
+
+Users in cn-east registered after 2026-01-01 go to canary. All others are split,
+${split}, and stay where they are.
+
+Try it from another terminal:
+
+  curl -i ${proxyOrigin}
+    A new user each time, as no cookie is sent back: ${split}.
+
+  curl -i -H 'x-user-region: cn-east' ${proxyOrigin}
+    The same: the region alone does not satisfy the rule.
+
+  curl -i -H 'x-user-region: cn-east' \\
+       -H 'x-user-registered-at: 2026-03-01' ${proxyOrigin}
+    Always canary 1.8.0: the rule matches.
+
+`;
+}
+
+/** Without wrapping a block keeps its height, however narrow the window, and can be drawn over. */
+const wrapOff = "\x1b[?7l";
+const wrapOn = "\x1b[?7h";
+const eraseLine = "\x1b[K";
+const eraseBelow = "\x1b[J";
+
+/** Shows a block of lines, again and again: in place for a person, one after the other elsewhere. */
+export class Screen {
+  readonly #terminal: Terminal;
+  readonly #redraws: boolean;
+  readonly #hasColour: boolean;
+  #drawnLines = 0;
+
+  constructor(terminal: Terminal) {
+    this.#terminal = terminal;
+    this.#redraws = terminal.isInteractive && terminal.env["TERM"] !== "dumb";
+    // https://no-color.org: any value but an empty one.
+    this.#hasColour = this.#redraws && (terminal.env["NO_COLOR"] ?? "") === "";
+  }
+
+  /** How often to draw: a log would fill with what a person sees as one picture. */
+  get intervalMs(): number {
+    return this.#redraws ? 1_000 : 5_000;
+  }
+
+  /** The first line is the heading. */
+  draw(lines: readonly string[]): void {
+    if (!this.#redraws) {
+      this.#terminal.out(`${lines.join("\n")}\n\n`);
+      return;
+    }
+    const back = this.#drawnLines === 0 ? "" : `\x1b[${this.#drawnLines}A\r`;
+    const block = lines.map((line, at) => `${at === 0 ? this.#dim(line) : line}${eraseLine}\n`).join("");
+    this.#terminal.out(`${wrapOff}${back}${block}${eraseBelow}${wrapOn}`);
+    this.#drawnLines = lines.length;
+  }
+
+  #dim(line: string): string {
+    return this.#hasColour ? styleText("dim", line, { validateStream: false }) : line;
+  }
+}

@@ -1,0 +1,62 @@
+import type { Entry } from "./schema-kit/collections.ts";
+import type { Reading } from "./schema-kit/schema.ts";
+
+/** A service as a release sees it: its name, and the versions that the file gives it. */
+interface PairedService {
+  readonly name: string;
+  readonly versions: readonly string[];
+}
+
+/** The services that routes pair with a release. */
+export interface Pairing {
+  /** In the order of the routes. */
+  readonly paired: readonly PairedService[];
+  /**
+   * The versions that the release may name. Those of all services where no route uses the release, or one with a service
+   * that is unknown: that is a problem of its own. Undefined where a service could not be read.
+   */
+  readonly known: ReadonlySet<string> | undefined;
+}
+
+/** What the file pairs: routes name a service and a release. */
+interface PairingConfig {
+  readonly services: readonly Entry<{ readonly versions: readonly Entry<unknown>[] }>[];
+  readonly routes: readonly { readonly service: string | undefined; readonly release: string | undefined }[];
+}
+
+export class Pairings {
+  readonly #services = new Map<string, PairedService>();
+  readonly #paired = new Map<string, Set<PairedService>>();
+  /** Releases that a route pairs with a service that is not there. */
+  readonly #uncertain = new Set<string>();
+  readonly #allRead: boolean;
+
+  constructor(config: PairingConfig, reading: Reading) {
+    for (const { name, value } of config.services) {
+      const versions = [...(reading.namesIn(value, "versions") ?? [])];
+      if (versions.length > 0) this.#services.set(name, { name, versions });
+    }
+    this.#allRead = reading.namesIn(config, "services")?.size === this.#services.size;
+    for (const { service, release } of config.routes) {
+      if (release !== undefined && service !== undefined) this.#pair(release, service);
+    }
+  }
+
+  of(release: string): Pairing {
+    const paired = [...(this.#paired.get(release) ?? [])];
+    const uncertain = this.#uncertain.has(release);
+    if (uncertain && !this.#allRead) return { paired, known: undefined };
+    const offering = paired.length > 0 && !uncertain ? paired : [...this.#services.values()];
+    return { paired, known: new Set(offering.flatMap((service) => service.versions)) };
+  }
+
+  #pair(release: string, service: string): void {
+    const found = this.#services.get(service);
+    if (found === undefined) {
+      this.#uncertain.add(release);
+      return;
+    }
+    const paired = this.#paired.get(release) ?? new Set();
+    this.#paired.set(release, paired.add(found));
+  }
+}

@@ -1,0 +1,174 @@
+import { type AddressRange, parseAddress, parseAddressRange } from "../decide/ip-address.ts";
+import type { BindAddress } from "./compiled-config.ts";
+import { scalar, text, Wrong } from "./schema-kit/scalars.ts";
+import type { Schema } from "./schema-kit/schema.ts";
+import { quote } from "./schema-kit/tree.ts";
+
+/** Names of services, versions, releases, rules, routes and listeners: they fit in cookies, headers and labels. */
+export const resourceName: Schema<string> = text({
+  what: "a name",
+  pattern: /^[a-z0-9][a-z0-9-]{0,62}$/,
+  rule: "use a-z, 0-9 and dashes, at most 63 characters",
+});
+
+/** Stands in for a name that could not be read; no name is empty. */
+export const unreadable = "";
+
+/** RFC 9110 §5.6.2; RFC 6265 §4.1.1 takes the same for a cookie's name. */
+const token = /^[!#$%&'*+.^_`|~0-9A-Za-z-]{1,128}$/;
+
+const tokenRule = "use letters, digits and !#$%&'*+-.^_`|~, at most 128 characters";
+
+/** A header's name, which is compared without letter case: read in lower case. */
+export const headerName: Schema<string> = lowerCase(text({ what: "a header name", pattern: token, rule: tokenRule }));
+
+export const cookieName: Schema<string> = text({ what: "a cookie name", pattern: token, rule: tokenRule });
+
+export const queryName: Schema<string> = text({ what: "a query parameter's name", minLength: 1, maxLength: 256 });
+
+/** Upper case, as every registered method is written. */
+export const methodName: Schema<string> = changed(
+  text({ what: "a method", pattern: /^[A-Za-z][A-Za-z0-9_-]{0,31}$/, rule: "as in GET" }),
+  (name) => name.toUpperCase(),
+);
+
+export const filePath: Schema<string> = text({ what: "a file's path", minLength: 1 });
+
+/** A path as it stands in a request's target: no query and no fragment. */
+export const urlPath: Schema<string> = text({
+  what: "a path",
+  pattern: /^\/[!-"$->@-~]*$/,
+  rule: "it must begin with /; percent-encode ?, # and all but visible ASCII",
+  maxLength: 2_048,
+});
+
+/** RFC 6265 §4.1.1: any character but controls and a semicolon; and it must begin with a slash to be heeded. */
+export const cookiePath: Schema<string> = text({
+  what: "a cookie's path",
+  pattern: /^\/[ -:<-~]*$/,
+  rule: "it must begin with / and hold no ; and nothing but ASCII",
+  maxLength: 1_024,
+});
+
+/** A leading dot means nothing any more (RFC 6265 §5.2.3) and is dropped. */
+export const cookieDomain: Schema<string> = changed(
+  text({
+    what: "a domain",
+    pattern: /^\.?[A-Za-z0-9_-]{1,63}(?:\.[A-Za-z0-9_-]{1,63})*$/,
+    rule: "letters, digits and dashes between dots",
+    maxLength: 253,
+  }),
+  (domain) => domain.replace(/^\./, "").toLowerCase(),
+);
+
+/** A host of a route: lower case, a `*.` in front stands for any host below. */
+export const hostPattern: Schema<string> = scalar({
+  what: "a host such as shop.example.com or *.example.com",
+  parse: parseHost,
+  json: { type: "string", pattern: "^(?:\\*\\.)?[A-Za-z0-9_~.-]+$|^\\[[0-9A-Fa-f:.]+\\]$" },
+});
+
+/** One host, without a port. */
+export const hostText: Schema<string> = scalar({
+  what: "a host such as shop.example.com",
+  parse(written) {
+    if (written.startsWith("*.")) return new Wrong(`${quote(written)} is many hosts; one is needed here`);
+    return parseHost(written);
+  },
+  json: { type: "string", pattern: "^[A-Za-z0-9_~.-]+$|^\\[[0-9A-Fa-f:.]+\\]$" },
+});
+
+const hostName = /^(?:\*\.)?[a-z0-9_~-]{1,63}(?:\.[a-z0-9_~-]{1,63})*\.?$/;
+
+function parseHost(written: string): string | Wrong {
+  const host = written.toLowerCase();
+  if (host.startsWith("[") && host.endsWith("]")) {
+    const address = parseAddress(host.slice(1, -1));
+    if (address?.text.includes(":") === true) return `[${address.text}]`;
+  }
+  if (host === "*") return new Wrong(`"*" is not a host`, "leave hosts out to match every host");
+  if (hostName.test(host) && host.length <= 255) return host.replace(/\.$/, "");
+  if (/:\d+$/.test(host)) return new Wrong(`${quote(written)} is not a host`, "leave the port out");
+  if (/[^\p{ASCII}]/u.test(host)) return new Wrong(`${quote(written)} is not a host`, "write it in punycode (xn--…)");
+  return new Wrong(`${quote(written)} is not a host such as shop.example.com or *.example.com`);
+}
+
+export const addressRange: Schema<AddressRange> = scalar({
+  what: "an address or a CIDR range",
+  parse: (written) => parseAddressRange(written) ?? new Wrong(...noRange(written)),
+  json: { type: "string" },
+});
+
+/** Somebody who may be a trusted proxy: by address, or whoever may open a unix socket of ours. */
+export const proxyRange: Schema<AddressRange | "unix"> = scalar({
+  what: "an address, a CIDR range, or unix",
+  parse: (written) => (written === "unix" ? "unix" : (parseAddressRange(written) ?? new Wrong(...noRange(written)))),
+  json: { type: "string" },
+});
+
+/** The words for a text that is no CIDR range. */
+export const noRange = (written: string): [message: string, suggestion: string] => [
+  `${quote(written)} is not an address or a CIDR range`,
+  "write it as in 10.0.0.0/8 or fd00::/8",
+];
+
+const hostAndPort = /^(?:\[([0-9A-Fa-f:.]+)\]|([^:[\]]*)):(\d{1,5})$/;
+
+/** `host:port` to listen on; the host is an IP address, IPv6 in brackets. */
+export const bindAddress: Schema<BindAddress> = scalar({
+  what: "an address such as 0.0.0.0:8080",
+  parse: parseBindAddress,
+  json: { type: "string", pattern: "^(?:\\[[0-9A-Fa-f:.]+\\]|[0-9.]+):[0-9]{1,5}$" },
+});
+
+function parseBindAddress(written: string): BindAddress | Wrong {
+  const bare = /^:?(\d{1,5})$/.exec(written);
+  if (bare !== null) {
+    return new Wrong(`${quote(written)} has no host`, `write 0.0.0.0:${bare[1]} or 127.0.0.1:${bare[1]}`);
+  }
+  const parts = hostAndPort.exec(written);
+  if (parts === null) return new Wrong(`${quote(written)} is not an address such as 0.0.0.0:8080 or [::]:8080`);
+  const [, inBrackets, outside = "", portText] = parts;
+  const address = parseAddress(inBrackets ?? outside);
+  const port = Number(portText);
+  if (address === undefined || (inBrackets === undefined) !== /^[0-9.]+$/.test(outside)) {
+    const suggestion = outside === "localhost" ? `write 127.0.0.1:${portText}` : undefined;
+    return new Wrong(`${quote(inBrackets ?? outside)} is not an IP address`, suggestion);
+  }
+  if (port > 65_535) return new Wrong(`${port} is not a port: ports end at 65535`);
+  return { host: address.text, port };
+}
+
+/** What the system takes for a path, with the octet that ends it. */
+const longestSocketPath = 107;
+
+/** Where a listener listens: `host:port`, or `unix:` and an absolute path. */
+export const listenAddress: Schema<BindAddress | { readonly path: string }> = scalar({
+  what: "an address such as 0.0.0.0:8080 or unix:/run/perch.sock",
+  parse: (written) => (written.startsWith("unix:") ? parseSocketPath(written) : parseBindAddress(written)),
+  json: { type: "string", pattern: "^(?:(?:\\[[0-9A-Fa-f:.]+\\]|[0-9.]+):[0-9]{1,5}|unix:/.+)$" },
+});
+
+function parseSocketPath(written: string): { readonly path: string } | Wrong {
+  const path = written.slice("unix:".length);
+  if (!/^\/.*[^/]$/.test(path) || /\p{Cc}/u.test(path)) {
+    return new Wrong(`${quote(written)} has no absolute path of a socket`, "write it as in unix:/run/perch.sock");
+  }
+  const bytes = Buffer.byteLength(path);
+  if (bytes <= longestSocketPath) return { path };
+  return new Wrong(`the path has ${bytes} bytes; a unix socket's has ${longestSocketPath} at most`);
+}
+
+function lowerCase(schema: Schema<string>): Schema<string> {
+  return changed(schema, (value) => value.toLowerCase());
+}
+
+function changed(schema: Schema<string>, change: (value: string) => string): Schema<string> {
+  return {
+    read(node, reading) {
+      const value = schema.read(node, reading);
+      return typeof value === "string" ? change(value) : value;
+    },
+    json: (definitions) => schema.json(definitions),
+  };
+}

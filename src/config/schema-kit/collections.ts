@@ -1,0 +1,165 @@
+import {
+  type Broken,
+  broken,
+  type Definitions,
+  type Infer,
+  type Json,
+  type JsonSchema,
+  type Reading,
+  type Schema,
+} from "./schema.ts";
+import { type ConfigNode, quote } from "./tree.ts";
+
+/** One member of a map whose keys are names: lists keep the order of the file, which objects would not for `10`. */
+export interface Entry<T> {
+  readonly name: string;
+  readonly value: T;
+}
+
+export interface ListSpec {
+  /** What the list holds, for messages: `endpoints`. */
+  readonly of: string;
+  readonly min?: number;
+  readonly max?: number;
+}
+
+/** A list. An item that is broken is left out, so that the others are still checked. */
+export function list<T>(item: Schema<T>, spec: ListSpec): Schema<readonly T[]> {
+  const { of, min = 0, max = Number.POSITIVE_INFINITY } = spec;
+  return {
+    read(node, reading) {
+      if (node.kind !== "list") return reading.wrongType(node, `a list of ${of}`);
+      if (node.items.length === 0 && min > 0)
+        return reading.error(node.span, "bad-value", `the list of ${of} is empty`);
+      if (node.items.length < min || node.items.length > max) {
+        return reading.error(
+          node.span,
+          "bad-value",
+          `expected ${min === max ? min : `${min} to ${max}`} ${of}, found ${node.items.length}`,
+        );
+      }
+      const values: T[] = [];
+      for (const part of node.items) {
+        const value = item.read(part, reading);
+        if (value !== broken) values.push(value);
+        // Places within a list of scalars are found by index, which a gap would shift.
+        else if (part.kind !== "map") return readRest(node.items, part, item, reading);
+      }
+      return reading.register(values, node);
+    },
+    json: (definitions) => ({ type: "array", items: item.json(definitions), ...bounds(min, max, "Items") }),
+  };
+}
+
+function readRest(items: readonly ConfigNode[], from: ConfigNode, item: Schema<unknown>, reading: Reading): Broken {
+  for (const part of items.slice(items.indexOf(from) + 1)) item.read(part, reading);
+  return broken;
+}
+
+/** A single value, or a list of at least one. */
+export function oneOrMore<T>(item: Schema<T>, of: string): Schema<readonly T[]> {
+  const several = list(item, { of, min: 1 });
+  return {
+    read(node, reading) {
+      if (node.kind === "list") return several.read(node, reading);
+      const value = item.read(node, reading);
+      return value === broken ? broken : reading.register([value], node);
+    },
+    json: (definitions) => ({ anyOf: [item.json(definitions), several.json(definitions)] }),
+  };
+}
+
+export interface MapSpec<T> {
+  /** What the map holds, for messages: `services`. */
+  readonly of: string;
+  readonly min?: number;
+  /** Stands in for a value that is broken, so that its name is still checked. Default: the member is left out. */
+  readonly standIn?: T;
+}
+
+/** A map from names to values, in the order of the file. */
+export function mapOf<T>(
+  key: Schema<string>,
+  value: Schema<T>,
+  spec: MapSpec<NoInfer<T>>,
+): Schema<readonly Entry<T>[]> {
+  const { of, min = 0 } = spec;
+  return {
+    read(node, reading) {
+      if (node.kind !== "map") return reading.wrongType(node, `a map of ${of}`);
+      if (node.entries.length < min) {
+        return reading.error(node.span, "bad-value", `the map of ${of} is empty`);
+      }
+      const entries: Entry<T>[] = [];
+      const seen = new Set<string>();
+      for (const { key: written, keySpan, value: part } of node.entries) {
+        const name = key.read({ kind: "scalar", span: keySpan, text: written, plain: true, replaced: false }, reading);
+        const read = value.read(part, reading);
+        const member = read === broken ? spec.standIn : read;
+        if (name === broken) continue;
+        if (seen.has(name)) {
+          const message = `duplicate key ${quote(written)}: ${quote(name)} is there already, in other letter case`;
+          reading.error(keySpan, "duplicate-key", message);
+        }
+        seen.add(name);
+        if (member !== undefined) entries.push(reading.register({ name, value: member }, part, keySpan));
+      }
+      return reading.register(entries, node);
+    },
+    json: (definitions) => ({
+      type: "object",
+      propertyNames: keyJson(key, definitions),
+      additionalProperties: value.json(definitions),
+      ...bounds(min, Number.POSITIVE_INFINITY, "Properties"),
+    }),
+  };
+}
+
+/** Keys are always texts, and never replaced. */
+function keyJson(key: Schema<string>, definitions: Definitions): JsonSchema {
+  const json = key.json(definitions);
+  const plain = Array.isArray(json["anyOf"]) ? (json["anyOf"][0] as JsonSchema) : json;
+  return { ...plain, type: "string" };
+}
+
+function bounds(min: number, max: number, what: "Items" | "Properties"): JsonSchema {
+  const found: Record<string, Json> = {};
+  if (min > 0) found[`min${what}`] = min;
+  if (max !== Number.POSITIVE_INFINITY) found[`max${what}`] = max;
+  return found;
+}
+
+interface Shapes {
+  readonly scalar: Schema<unknown>;
+  readonly list?: Schema<unknown>;
+  readonly map?: Schema<unknown>;
+}
+
+/** A value that may be written in several shapes: as a scalar, a list or a map. */
+export function byShape<S extends Shapes>(wanted: string, shapes: S): Schema<Infer<S[keyof S]>> {
+  return {
+    read(node, reading) {
+      if (node.kind === "refused") return broken;
+      const schema = node.kind === "nothing" ? undefined : shapes[node.kind];
+      if (schema === undefined) return reading.wrongType(node, wanted);
+      return schema.read(node, reading) as Infer<S[keyof S]> | Broken;
+    },
+    json(definitions) {
+      const known = [shapes.scalar, shapes.list, shapes.map].filter((shape) => shape !== undefined);
+      return { anyOf: known.map((shape) => shape.json(definitions)) };
+    },
+  };
+}
+
+/** A schema that the JSON Schema refers to by name, so that it may contain itself. */
+export function named<T>(name: string, schema: () => Schema<T>): Schema<T> {
+  let made: Schema<T> | undefined;
+  const resolve = (): Schema<T> => {
+    made ??= schema();
+    return made;
+  };
+  return {
+    read: (node, reading) => resolve().read(node, reading),
+    json: (definitions) => definitions.refer(name, () => resolve().json(definitions)),
+  };
+}

@@ -1,0 +1,216 @@
+import type { Complaint } from "./diagnostics.ts";
+import { type Definitions, environmentText, type Json, type JsonSchema, type Schema } from "./schema.ts";
+import { didYouMean } from "./suggest.ts";
+import { quote } from "./tree.ts";
+
+/** What a scalar's parser answers where the text is no such value. */
+export class Wrong {
+  readonly complaint: Complaint;
+
+  constructor(message: string, suggestion?: string, code: Complaint["code"] = "bad-value") {
+    this.complaint = { code, message, suggestion };
+  }
+}
+
+export interface ScalarSpec<T> {
+  /** What is wanted, for messages: `a duration such as 30s`. */
+  readonly what: string;
+  /** Takes the scalar's own text, as it is written in the file, with `${ENV}` replaced. */
+  readonly parse: (text: string) => T | Wrong;
+  /** How an editor knows one. Texts with `${ENV}` are let through besides. */
+  readonly json: JsonSchema;
+  /** Numbers and booleans must stand unquoted, unless a variable gave them. */
+  readonly unquotedOnly?: boolean;
+}
+
+/** A schema for one scalar. */
+export function scalar<T>(spec: ScalarSpec<T>): Schema<T> {
+  return {
+    read(node, reading) {
+      if (node.kind !== "scalar") return reading.wrongType(node, spec.what);
+      if (spec.unquotedOnly === true && !node.plain && !node.replaced) return reading.wrongType(node, spec.what);
+      const value = spec.parse(node.text);
+      return value instanceof Wrong ? reading.complain(node.span, value.complaint) : value;
+    },
+    json: (definitions) => withEnvironment(spec.json, definitions),
+  };
+}
+
+function withEnvironment(json: JsonSchema, definitions: Definitions): JsonSchema {
+  // A text without a pattern takes any reference already.
+  if (json["type"] !== undefined && json["pattern"] === undefined && [json["type"]].flat().includes("string"))
+    return json;
+  return { anyOf: [json, environmentText(definitions)] };
+}
+
+const control = /\p{Cc}/u;
+
+export interface TextSpec {
+  /** For messages: `a file's path`. */
+  readonly what?: string;
+  readonly minLength?: number;
+  readonly maxLength?: number;
+  /** Anchored; in the subset that RegExp (with u) and JSON Schema share. */
+  readonly pattern?: RegExp;
+  /** What the pattern asks, in words. */
+  readonly rule?: string;
+}
+
+/**
+ * A text. Numbers and booleans are taken by how they are written. Control characters are refused, wherever a text is
+ * wanted: some of these end up in headers and logs.
+ */
+export function text(spec: TextSpec = {}): Schema<string> {
+  const { what = "a text", minLength = 0, maxLength = 4_096, pattern, rule } = spec;
+  const parse = (value: string): string | Wrong => {
+    if (control.test(value)) return new Wrong(`${quote(value)} holds a control character`);
+    if (value.length < minLength) return new Wrong(`expected ${what}, found an empty text`);
+    if (value.length > maxLength) return new Wrong(`${quote(value)} is longer than ${maxLength} characters`);
+    if (pattern !== undefined && !pattern.test(value)) {
+      return new Wrong(`${quote(value)} is not ${what}${rule === undefined ? "" : `: ${rule}`}`);
+    }
+    return value;
+  };
+  const bounds: Record<string, Json> = { maxLength };
+  if (minLength > 0) bounds["minLength"] = minLength;
+  const json =
+    pattern === undefined
+      ? { type: ["string", "number", "boolean"], ...bounds }
+      : { type: ["string", "number", "boolean"], ...bounds, pattern: pattern.source };
+  return scalar({ what, parse, json });
+}
+
+const decimal = /^[+-]?(?:\d+(?:\.\d*)?|\.\d+)(?:[eE][+-]?\d+)?$/;
+
+export interface NumberSpec {
+  readonly what?: string;
+  readonly min: number;
+  readonly max: number;
+  readonly integer?: boolean;
+}
+
+export function number(spec: NumberSpec): Schema<number> {
+  const { min, max, integer = false } = spec;
+  const what = spec.what ?? (integer ? "a whole number" : "a number");
+  const parse = (written: string): number | Wrong => {
+    const value = decimal.test(written) ? Number(written) : Number.NaN;
+    if (!Number.isFinite(value)) return new Wrong(`expected ${what}, found ${quote(written)}`, undefined, "wrong-type");
+    if (integer && !Number.isInteger(value)) return new Wrong(`${written} is not a whole number`);
+    if (value < min) return new Wrong(`${written} is too small: ${what} is ${min} at least`);
+    return value > max ? new Wrong(`${written} is too large: ${what} is ${max} at most`) : value;
+  };
+  return scalar({
+    what,
+    parse,
+    json: { type: integer ? "integer" : "number", minimum: min, maximum: max },
+    unquotedOnly: true,
+  });
+}
+
+const booleans = new Map([
+  ["true", true],
+  ["True", true],
+  ["TRUE", true],
+  ["false", false],
+  ["False", false],
+  ["FALSE", false],
+]);
+
+export function boolean(): Schema<boolean> {
+  const parse = (written: string): boolean | Wrong =>
+    booleans.get(written) ?? new Wrong(`expected true or false, found ${quote(written)}`, undefined, "wrong-type");
+  return scalar({ what: "true or false", parse, json: { type: "boolean" }, unquotedOnly: true });
+}
+
+/** One of a few words. `also` gives other ways to write them, as `true` for `always`. */
+export function oneOf<const T extends string>(words: readonly T[], also: Readonly<Record<string, T>> = {}): Schema<T> {
+  const list = words.length === 1 ? `${words[0]}` : `${words.slice(0, -1).join(", ")} or ${words.at(-1)}`;
+  const byText = new Map<string, T>([...words.map((word) => [word, word] as const), ...Object.entries(also)]);
+  const parse = (written: string): T | Wrong =>
+    byText.get(written) ?? new Wrong(`expected ${list}, found ${quote(written)}`, didYouMean(written, words));
+  const written = Object.keys(also).map((word) => booleans.get(word) ?? word);
+  return scalar({ what: list, parse, json: { enum: [...words, ...written] } });
+}
+
+const millisecondsOf: Readonly<Record<string, number>> = { ms: 1, s: 1_000, m: 60_000, h: 3_600_000, d: 86_400_000 };
+const durationText = /^(?:\d+(?:\.\d+)?(?:ms|s|m|h|d))+$/;
+const durationPart = /(\d+(?:\.\d+)?)(ms|s|m|h|d)/g;
+
+/** Reads `500ms`, `30s`, `1h30m`, `7d` as milliseconds; units from large to small. Undefined for anything else. */
+export function parseDuration(text: string): number | undefined {
+  if (text.length > 40 || !durationText.test(text)) return undefined;
+  let total = 0;
+  let lastUnit = Number.POSITIVE_INFINITY;
+  for (const [, count, unit] of text.matchAll(durationPart)) {
+    const unitMs = millisecondsOf[unit ?? ""] ?? 0;
+    if (unitMs >= lastUnit) return undefined;
+    lastUnit = unitMs;
+    total += Number(count) * unitMs;
+  }
+  return Math.round(total);
+}
+
+/** Milliseconds as a duration is written, in the largest unit that fits evenly. */
+export function formatDuration(ms: number): string {
+  for (const unit of ["d", "h", "m", "s"]) {
+    const unitMs = millisecondsOf[unit] ?? 1;
+    if (ms >= unitMs && ms % unitMs === 0) return `${ms / unitMs}${unit}`;
+  }
+  return `${ms}ms`;
+}
+
+/** A duration within bounds, which are milliseconds, as is the value. */
+export function duration(bounds: { readonly minMs: number; readonly maxMs: number }): Schema<number> {
+  const what = "a duration such as 30s";
+  const parse = (written: string): number | Wrong => {
+    const ms = parseDuration(written);
+    if (ms === undefined) {
+      const suggestion = /^\d+(?:\.\d+)?$/.test(written)
+        ? `write a unit, as in ${written}s`
+        : "the units are ms, s, m, h, d";
+      return new Wrong(`${quote(written)} is not a duration`, suggestion);
+    }
+    if (ms >= bounds.minMs && ms <= bounds.maxMs) return ms;
+    return new Wrong(`${written} is not between ${formatDuration(bounds.minMs)} and ${formatDuration(bounds.maxMs)}`);
+  };
+  return scalar({ what, parse, json: { type: "string", pattern: durationText.source } });
+}
+
+const octetsOf: Readonly<Record<string, number>> = {
+  "": 1,
+  B: 1,
+  KB: 1_000,
+  MB: 1_000_000,
+  GB: 1_000_000_000,
+  KiB: 2 ** 10,
+  MiB: 2 ** 20,
+  GiB: 2 ** 30,
+};
+const sizeText = /^(\d+(?:\.\d+)?)(B|KiB|MiB|GiB|KB|MB|GB)?$/;
+
+/** Reads `64KiB`, `10MiB`, or a bare number of octets. Undefined for anything else. */
+export function parseSize(text: string): number | undefined {
+  const parts = text.length > 40 ? null : sizeText.exec(text);
+  if (parts === null) return undefined;
+  const octets = Number(parts[1]) * (octetsOf[parts[2] ?? ""] ?? 1);
+  return Number.isSafeInteger(octets) ? octets : undefined;
+}
+
+/** A size within bounds, which are octets, as is the value. */
+export function size(bounds: { readonly min: number; readonly max: number }): Schema<number> {
+  const parse = (written: string): number | Wrong => {
+    const octets = parseSize(written);
+    if (octets === undefined) {
+      return new Wrong(`${quote(written)} is not a size`, "write it as in 64KiB or 10MiB");
+    }
+    if (octets >= bounds.min && octets <= bounds.max) return octets;
+    return new Wrong(`${written} is not between ${bounds.min} and ${bounds.max} octets`);
+  };
+  const json = {
+    anyOf: [
+      { type: "string", pattern: sizeText.source },
+      { type: "integer", minimum: 0 },
+    ],
+  };
+  return scalar({ what: "a size such as 64KiB", parse, json });
+}

@@ -1,0 +1,120 @@
+/**
+ * A configuration file as a tree that keeps where everything stands. It is neutral towards YAML: aliases are resolved
+ * (their targets are shared, not copied), `${ENV}` is replaced, and whatever could not be accepted is `refused`.
+ */
+export type ConfigNode = ScalarNode | NothingNode | ListNode | MapNode | RefusedNode;
+
+export interface ScalarNode {
+  readonly kind: "scalar";
+  readonly span: Span;
+  /** As written (`1.10` stays `1.10`), after unquoting and replacement. */
+  readonly text: string;
+  /** Unquoted: only such a scalar may be a number or a boolean. */
+  readonly plain: boolean;
+  /** At least one `${ENV}` was replaced; the text may then be of any type, quoted or not. */
+  readonly replaced: boolean;
+}
+
+/** An empty value, `~` or `null`. */
+export interface NothingNode {
+  readonly kind: "nothing";
+  readonly span: Span;
+}
+
+export interface ListNode {
+  readonly kind: "list";
+  readonly span: Span;
+  readonly items: readonly ConfigNode[];
+}
+
+export interface MapEntry {
+  readonly key: string;
+  readonly keySpan: Span;
+  readonly value: ConfigNode;
+}
+
+export interface MapNode {
+  readonly kind: "map";
+  readonly span: Span;
+  readonly entries: readonly MapEntry[];
+}
+
+/** Its problem has been reported already; nothing more is said about it. */
+export interface RefusedNode {
+  readonly kind: "refused";
+  readonly span: Span;
+}
+
+const longestQuote = 60;
+
+/** A value as messages quote it: JSON's quotes and escapes, so that no control character reaches a terminal. */
+export function quote(text: string): string {
+  const shown = text.length > longestQuote ? `${text.slice(0, longestQuote)}…` : text;
+  return JSON.stringify(shown).replace(
+    /[\p{Cc}\p{Cf}\u2028\u2029]/gu,
+    (character) => `\\u${(character.codePointAt(0) ?? 0).toString(16).padStart(4, "0")}`,
+  );
+}
+
+/** What stands at a node, in the words of a message. */
+export function describeNode(node: ConfigNode): string {
+  switch (node.kind) {
+    case "scalar":
+      return node.plain ? quote(node.text) : `the text ${quote(node.text)}`;
+    case "list":
+      return "a list";
+    case "map":
+      return "a map";
+    default:
+      return "nothing";
+  }
+}
+
+/** A stretch of a file's text, by UTF-16 offsets; `end` is exclusive. */
+export interface Span {
+  readonly start: number;
+  readonly end: number;
+}
+
+/** Both count from 1; columns are UTF-16 units, as editors and language servers count them. */
+export interface Position {
+  readonly line: number;
+  readonly column: number;
+}
+
+/** A file's text, and the arithmetic between its offsets and its lines. */
+export class SourceText {
+  readonly file: string;
+  readonly text: string;
+  readonly #lineStarts: readonly number[];
+
+  constructor(file: string, text: string) {
+    this.file = file;
+    this.text = text;
+    const starts = [0];
+    for (let at = text.indexOf("\n"); at !== -1; at = text.indexOf("\n", at + 1)) starts.push(at + 1);
+    this.#lineStarts = starts;
+  }
+
+  /** Offsets outside the text are drawn to its nearest end, so that every problem has a position. */
+  position(offset: number): Position {
+    const inside = Math.min(Math.max(offset, 0), this.text.length);
+    let low = 0;
+    let high = this.#lineStarts.length - 1;
+    while (low < high) {
+      const middle = (low + high + 1) >> 1;
+      if ((this.#lineStarts[middle] ?? 0) <= inside) low = middle;
+      else high = middle - 1;
+    }
+    return { line: low + 1, column: inside - (this.#lineStarts[low] ?? 0) + 1 };
+  }
+
+  /** The line of this number, without its line break. */
+  line(number: number): string {
+    const start = this.#lineStarts[number - 1];
+    if (start === undefined) return "";
+    const next = this.#lineStarts[number];
+    const line = this.text.slice(start, next === undefined ? this.text.length : next - 1);
+    return line.endsWith("\r") ? line.slice(0, -1) : line;
+  }
+}

@@ -1,0 +1,109 @@
+import type { ReleaseSpec, RuleSpec, Weights } from "../../decide/release-spec.ts";
+import type { CompileContext, KnownAttributes } from "../compile-context.ts";
+import type { Pairing } from "../release-services.ts";
+import { unreadable } from "../scalars.ts";
+import type { Entry } from "../schema-kit/collections.ts";
+import { quote, type Span } from "../schema-kit/tree.ts";
+import { warnUnreachableRules } from "../warnings.ts";
+import { compileCondition } from "./condition.ts";
+import { compilePropagation } from "./propagation.ts";
+import type { ReleaseConfig, RuleConfig, WeightsConfig } from "./release.ts";
+import { compileOverride, compileSticky } from "./sticky.ts";
+
+export function compileRelease(
+  entry: Entry<ReleaseConfig>,
+  pairing: Pairing,
+  attributes: KnownAttributes,
+  context: CompileContext,
+): ReleaseSpec {
+  const { name, value: release } = entry;
+  const { known, paired } = pairing;
+  const names = new VersionNames(known, context);
+  const rules = compileRules(release.rules, names, attributes, context);
+  const split = release.split === undefined ? undefined : names.weights(release.split);
+  if (release.split !== undefined) warnLackingServices(release.split, pairing, context);
+  return {
+    name,
+    versions: [...names.named, ...paired.flatMap((service) => service.versions)].filter(isFirst),
+    sticky: compileSticky(name, release.sticky, attributes, context),
+    override: release.override === undefined ? undefined : compileOverride(release.override, context),
+    rules,
+    split,
+    propagate: release.propagate === undefined ? undefined : compilePropagation(release.propagate, context),
+  };
+}
+
+const isFirst = <T>(item: T, index: number, items: readonly T[]): boolean => items.indexOf(item) === index;
+
+/** The versions that a release names, checked against those that its services have. */
+class VersionNames {
+  readonly named = new Set<string>();
+  readonly #known: ReadonlySet<string> | undefined;
+  readonly #context: CompileContext;
+
+  constructor(known: ReadonlySet<string> | undefined, context: CompileContext) {
+    this.#known = known;
+    this.#context = context;
+  }
+
+  use(name: string, span: Span): string {
+    if (this.#known?.has(name) === false) this.#context.reading.unknownName(span, "version", name, this.#known);
+    this.named.add(name);
+    return name;
+  }
+
+  weights(config: WeightsConfig): Weights {
+    const { reading } = this.#context;
+    // Without a prototype: weights are looked up by names that pins carry.
+    const weights: Record<string, number> = Object.create(null);
+    let sum = 0;
+    for (const entry of config) {
+      weights[this.use(entry.name, reading.keySpanOf(entry))] = entry.value;
+      sum += entry.value;
+    }
+    if (sum === 0 && config.length > 0 && !reading.lacksParts(config)) {
+      reading.error(reading.spanOf(config), "bad-weights", "at least one weight must be above zero");
+    }
+    return weights;
+  }
+}
+
+function compileRules(
+  configs: readonly RuleConfig[],
+  names: VersionNames,
+  attributes: KnownAttributes,
+  context: CompileContext,
+): readonly RuleSpec[] {
+  const { reading } = context;
+  const seen = new Set<string>();
+  const failedBefore = reading.problems.errorCount;
+  const rules = configs.map((config): RuleSpec => {
+    const { name, use } = config;
+    if (seen.has(name) && name !== unreadable) {
+      const message = `another rule of this release is called ${quote(name)} already`;
+      reading.error(reading.spanOf(config, "name"), "duplicate-name", message);
+    }
+    seen.add(name);
+    const when = compileCondition(config.when, attributes, context);
+    return {
+      name,
+      when,
+      use: typeof use === "string" ? names.use(use, reading.spanOf(config, "use")) : names.weights(use),
+    };
+  });
+  // A condition that lost a part to a problem would seem wider than it is meant.
+  if (reading.problems.errorCount === failedBefore) warnUnreachableRules(configs, rules, reading);
+  return rules;
+}
+
+/** A lane falls back to the default where a service lacks a version, which may be meant, or be a slip. */
+function warnLackingServices(split: WeightsConfig, { known, paired }: Pairing, { reading }: CompileContext): void {
+  for (const entry of split) {
+    const lacking = paired.filter((service) => !service.versions.includes(entry.name)).map((service) => service.name);
+    if (known?.has(entry.name) !== true || lacking.length === 0) continue;
+    const message = `${lacking.length === 1 ? "service" : "services"} ${lacking.slice(0, 5).join(", ")}${
+      lacking.length > 5 ? ", …" : ""
+    } without version ${entry.name} will serve the default in its place`;
+    reading.warn(reading.keySpanOf(entry), "risky", message);
+  }
+}

@@ -1,0 +1,150 @@
+import { parseAddress } from "../../decide/ip-address.ts";
+import { addressOf, type EndpointAddress, type EndpointSpec, unixAddress } from "../../upstream/service-spec.ts";
+import { list } from "../schema-kit/collections.ts";
+import { defaulted, object, optional, required } from "../schema-kit/object.ts";
+import { duration, number, oneOf, scalar, text, Wrong } from "../schema-kit/scalars.ts";
+import { broken, type Schema } from "../schema-kit/schema.ts";
+import { quote } from "../schema-kit/tree.ts";
+
+const defaultPorts: Readonly<Record<string, number>> = { "http:": 80, "https:": 443 };
+
+/** What sun_path has room for on Linux, less the NUL that ends it. */
+const longestSocketPath = 107;
+
+/** An address: `http://host:port`, `https://host:port`, or `unix:/path`. */
+const endpointAddress: Schema<EndpointAddress> = scalar({
+  what: "an endpoint such as http://shop:80",
+  parse: parseEndpoint,
+  json: { type: "string", pattern: "^[Hh][Tt][Tt][Pp][Ss]?://[^/?#@\\s]+/?$|^unix:/" },
+});
+
+function parseEndpoint(written: string): EndpointAddress | Wrong {
+  const unix = /^unix:(?:\/\/(?=\/))?(.*)$/s.exec(written);
+  if (unix !== null) return parseSocketPath(unix[1] ?? "");
+  const scheme = /^([A-Za-z][A-Za-z0-9+.-]*):\/\//.exec(written)?.[1]?.toLowerCase();
+  if (scheme === undefined) {
+    const meant = written.startsWith("/") ? `unix:${written}` : `http://${written}`;
+    return new Wrong(`${quote(written)} has no scheme`, `write ${quote(meant)}`);
+  }
+  if (scheme !== "http" && scheme !== "https") {
+    return new Wrong(
+      `${quote(written)} is neither http nor https`,
+      "an endpoint is http://host:port, https://host:port or unix:/path",
+    );
+  }
+  const origin = parseOrigin(written);
+  return origin instanceof Wrong ? origin : addressOf(origin);
+}
+
+function parseSocketPath(path: string): EndpointAddress | Wrong {
+  if (!path.startsWith("/")) {
+    return new Wrong(`${quote(path)} is not an absolute path`, "write it as in unix:/run/shop.sock");
+  }
+  if (/\p{Cc}/u.test(path)) return new Wrong(`${quote(path)} holds a control character`);
+  if (Buffer.byteLength(path) > longestSocketPath) {
+    return new Wrong(`${quote(path)} is longer than a socket's path may be, ${longestSocketPath} bytes`);
+  }
+  return unixAddress(path);
+}
+
+function parseOrigin(written: string): string | Wrong {
+  // URL drops tabs and line breaks and turns backslashes; nothing of that kind may pass for a host.
+  const url = /^[!-~]+$/.test(written) && !written.includes("\\") ? URL.parse(written) : null;
+  if (url === null) return new Wrong(`${quote(written)} is not a URL such as http://shop:80`);
+  if (url.username !== "" || url.password !== "" || written.includes("@")) {
+    return new Wrong(`${quote(written.replace(/\/\/.*@/, "//…@"))} holds credentials; an endpoint can not`);
+  }
+  if (url.pathname !== "/" || /[?#]/.test(written)) {
+    return new Wrong(`${quote(written)} holds more than a host and a port`, `write ${quote(url.origin)}`);
+  }
+  if (url.port === "0") return new Wrong(`${quote(written)}: 0 is not a port that can be connected to`);
+  return `${url.protocol}//${url.hostname}:${url.port === "" ? defaultPorts[url.protocol] : url.port}`;
+}
+
+const dnsName: Schema<string> = text({
+  what: "a DNS name",
+  pattern:
+    /^(?:[A-Za-z0-9_](?:[A-Za-z0-9_-]{0,61}[A-Za-z0-9_])?\.)*[A-Za-z0-9_](?:[A-Za-z0-9_-]{0,61}[A-Za-z0-9_])?\.?$/,
+  rule: "letters, digits, dashes and underscores between dots",
+  maxLength: 254,
+});
+
+const byDns = object(
+  {
+    dns: required(
+      "A name: each of its A and AAAA records is an endpoint; without a port, each of its SRV records.",
+      dnsName,
+    ),
+    port: optional(
+      "The port of every endpoint. Default: SRV records are asked for, which have one each.",
+      number({ what: "a port", min: 1, max: 65_535, integer: true }),
+    ),
+    scheme: defaulted("How the endpoints are spoken to.", oneOf(["http", "https"]), "http"),
+  },
+  { what: "an endpoint by DNS" },
+);
+
+/** One of a version's endpoints, or a name that stands for several. */
+export const endpoint: Schema<EndpointSpec> = {
+  read(node, reading) {
+    if (node.kind !== "map") {
+      const address = endpointAddress.read(node, reading);
+      return address === broken ? broken : { kind: "address", address };
+    }
+    const value = byDns.read(node, reading);
+    if (value === broken) return broken;
+    const { dns, port, scheme } = value;
+    if (parseAddress(dns) !== undefined) {
+      const message = `${quote(dns)} is an address, and no name for DNS`;
+      return reading.error(
+        reading.spanOf(value, "dns"),
+        "bad-value",
+        message,
+        `write ${quote(`${scheme}://${dns}:${port ?? 80}`)}`,
+      );
+    }
+    if (port === undefined && !dns.startsWith("_")) {
+      const message = "an endpoint by DNS needs a port, or the name of SRV records such as _http._tcp.shop";
+      return reading.error(node.span, "missing-key", message);
+    }
+    const question = { name: dns.toLowerCase(), wanted: port === undefined ? "services" : "addresses" } as const;
+    return { kind: "dns", question, scheme, port };
+  },
+  json: (definitions) => ({ anyOf: [endpointAddress.json(definitions), byDns.json(definitions)] }),
+};
+
+/** `10.0.0.10`, `10.0.0.10:5353`, `fd00::10` or `[fd00::10]:5353`, as node:dns takes them. */
+const nameServer: Schema<string> = scalar({
+  what: "a name server's address such as 10.0.0.10 or 10.0.0.10:53",
+  parse: parseNameServer,
+  json: { type: "string", pattern: "^[0-9A-Fa-f:.]+$|^\\[[0-9A-Fa-f:.]+\\](?::[0-9]{1,5})?$" },
+});
+
+function parseNameServer(written: string): string | Wrong {
+  const bare = parseAddress(written);
+  if (bare !== undefined) return bare.text;
+  const [, inBrackets, outside = "", portText] = /^(?:\[([^\]]*)\]|([0-9.]+)):(\d{1,5})$/.exec(written) ?? [];
+  const address = parseAddress(inBrackets ?? outside);
+  const port = Number(portText);
+  if (address === undefined) {
+    return new Wrong(`${quote(written)} is not a name server's address`, "write it as in 10.0.0.10 or 10.0.0.10:53");
+  }
+  if (port === 0 || port > 65_535) return new Wrong(`${port} is not a port that can be asked`);
+  return inBrackets === undefined ? `${address.text}:${port}` : `[${address.text}]:${port}`;
+}
+
+const timeToLive = duration({ minMs: 100, maxMs: 86_400_000 });
+
+/** How the names of endpoints are resolved. */
+export const dnsSchema = object(
+  {
+    servers: defaulted(
+      "Name servers; names are then asked for as they stand. Default: the system's, with its search list.",
+      list(nameServer, { of: "name servers" }),
+      [],
+    ),
+    minTtl: defaulted("An answer counts for so long at least, whatever its time to live says.", timeToLive, "5s"),
+    maxTtl: defaulted("An answer counts for so long at most.", timeToLive, "5m"),
+  },
+  { what: "dns" },
+);

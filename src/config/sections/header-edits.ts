@@ -1,0 +1,138 @@
+import { whyProtected } from "../../http/header-names.ts";
+import type { HeaderEditsSpec, Template, TemplateFact } from "../../route/route-spec.ts";
+import type { KnownAttributes } from "../compile-context.ts";
+import type { MessageEdits, VersionEdits } from "../compiled-config.ts";
+import { headerName } from "../scalars.ts";
+import { type Entry, list, mapOf, oneOrMore } from "../schema-kit/collections.ts";
+import { object, optional } from "../schema-kit/object.ts";
+import { text } from "../schema-kit/scalars.ts";
+import type { Infer, Reading } from "../schema-kit/schema.ts";
+import { quote, type Span } from "../schema-kit/tree.ts";
+
+const value = text({ what: "a value", maxLength: 4_096 });
+
+/** What is done to the header fields of requests or of responses. */
+export const headerEditsSchema = object(
+  {
+    set: optional(
+      "Fields by name, in place of any that came. Values may name facts of the request (docs/routes.md).",
+      mapOf(headerName, value, { of: "headers", min: 1 }),
+    ),
+    add: optional(
+      "Further fields by name, with one value or several.",
+      mapOf(headerName, oneOrMore(value, "values"), { of: "headers", min: 1 }),
+    ),
+    remove: optional("Names of fields that go no further.", list(headerName, { of: "headers", min: 1 })),
+  },
+  { what: "an edit of headers", atLeastOneOf: ["set", "add", "remove"] },
+);
+
+export type HeaderEditsConfig = Infer<typeof headerEditsSchema>;
+
+/** The part of a route or a version that edits headers. */
+interface EditingConfig {
+  readonly requestHeaders: HeaderEditsConfig | undefined;
+  readonly responseHeaders: HeaderEditsConfig | undefined;
+}
+
+export function compileMessageEdits(
+  { requestHeaders, responseHeaders }: EditingConfig,
+  attributes: KnownAttributes,
+  reading: Reading,
+): MessageEdits {
+  return {
+    request: requestHeaders && compileHeaderEdits(requestHeaders, "request", attributes, reading),
+    response: responseHeaders && compileHeaderEdits(responseHeaders, "response", attributes, reading),
+  };
+}
+
+/** The edits of all versions that have any. */
+export function compileVersionEdits(
+  services: readonly Entry<{ readonly versions: readonly Entry<EditingConfig>[] }>[],
+  attributes: KnownAttributes,
+  reading: Reading,
+): VersionEdits[] {
+  return services.flatMap(({ name: service, value }) =>
+    value.versions.flatMap(({ name: version, value: config }) => {
+      const edits = compileMessageEdits(config, attributes, reading);
+      return edits.request === undefined && edits.response === undefined ? [] : [{ service, version, ...edits }];
+    }),
+  );
+}
+
+function compileHeaderEdits(
+  config: HeaderEditsConfig,
+  message: "request" | "response",
+  attributes: KnownAttributes,
+  reading: Reading,
+): HeaderEditsSpec {
+  const check = (name: string, span: Span): void => {
+    const why = whyProtected(name, message);
+    if (why !== undefined) reading.error(span, "bad-value", `the header ${quote(name)} can not be edited: ${why}`);
+  };
+  const added = [];
+  for (const entry of config.set ?? []) {
+    check(entry.name, reading.keySpanOf(entry));
+    const value = compileTemplate(entry.value, attributes, reading.spanOf(entry), reading);
+    added.push({ name: entry.name, value });
+  }
+  for (const entry of config.add ?? []) {
+    check(entry.name, reading.keySpanOf(entry));
+    for (const [index, written] of entry.value.entries()) {
+      const value = compileTemplate(written, attributes, reading.spanOf(entry.value, index), reading);
+      added.push({ name: entry.name, value });
+    }
+  }
+  for (const [index, name] of (config.remove ?? []).entries()) {
+    check(name, reading.spanOf(config, "remove", index));
+  }
+  const removed = new Set([...(config.remove ?? []), ...(config.set ?? []).map(({ name }) => name)]);
+  return { removed: [...removed], added };
+}
+
+/** Facts that a template names by one word. */
+const facts = ["version", "route", "service", "release", "requestId", "clientAddress", "host", "path"] as const;
+
+const attributePrefix = "attribute.";
+const reference = /\$\{([^{}]*)\}/g;
+
+/** Reads `${…}` in a value; the rest is taken as it stands, its characters as octets of UTF-8. */
+function compileTemplate(written: string, attributes: KnownAttributes, span: Span, reading: Reading): Template {
+  const parts: (string | TemplateFact)[] = [];
+  let done = 0;
+  for (const match of written.matchAll(reference)) {
+    if (match.index > done) parts.push(octets(written.slice(done, match.index)));
+    done = match.index + match[0].length;
+    const fact = compileFact(match[1] ?? "", attributes, span, reading);
+    if (fact !== undefined) parts.push(fact);
+  }
+  if (done < written.length) parts.push(octets(written.slice(done)));
+  return parts;
+}
+
+function compileFact(
+  name: string,
+  attributes: KnownAttributes,
+  span: Span,
+  reading: Reading,
+): TemplateFact | undefined {
+  const kind = facts.find((fact) => fact === name);
+  if (kind !== undefined) return { kind };
+  if (name.startsWith(attributePrefix)) {
+    const attribute = name.slice(attributePrefix.length);
+    const known = attributes.use(attribute);
+    if (known !== undefined) return { kind: "attribute", index: known.index, name: attribute };
+    if (attributes.names?.has(attribute) === false) {
+      reading.unknownName(span, "attribute", attribute, attributes.names);
+    }
+    return undefined;
+  }
+  const all = [...facts, ...[...(attributes.names ?? [])].map((attribute) => attributePrefix + attribute)];
+  reading.unknownName(span, "template", name, all);
+  return undefined;
+}
+
+/** Heads are octets, one to a character. */
+function octets(text: string): string {
+  return Buffer.from(text, "utf8").toString("latin1");
+}

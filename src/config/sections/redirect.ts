@@ -1,0 +1,44 @@
+import type { PathMatch, RedirectSpec } from "../../route/route-spec.ts";
+import { hostText, urlPath } from "../scalars.ts";
+import { object, optional } from "../schema-kit/object.ts";
+import { number, oneOf, scalar, Wrong } from "../schema-kit/scalars.ts";
+import type { Infer, Reading, Schema } from "../schema-kit/schema.ts";
+import { quote } from "../schema-kit/tree.ts";
+import { compilePathChange } from "./rewrite.ts";
+
+const statuses = [301, 302, 303, 307, 308] as const;
+
+const status: Schema<(typeof statuses)[number]> = scalar({
+  what: "a redirect's status",
+  parse(written) {
+    const found = statuses.find((one) => String(one) === written);
+    return found ?? new Wrong(`expected ${statuses.slice(0, -1).join(", ")} or 308, found ${quote(written)}`);
+  },
+  json: { enum: statuses },
+});
+
+/** Where a route sends its clients. What is left out stays as they asked for it; so does the query, always. */
+export const redirectSchema = object(
+  {
+    scheme: optional("http or https. With another scheme the port is that scheme's own.", oneOf(["http", "https"])),
+    host: optional("The host.", hostText),
+    port: optional("The port.", number({ what: "a port", min: 1, max: 65_535, integer: true })),
+    path: optional("The whole path.", urlPath),
+    prefix: optional("What stands in place of the prefix that the route matched.", urlPath),
+    status: optional("301, 302, 303, 307 or 308. Default: 302.", status),
+  },
+  { what: "a redirect", atLeastOneOf: ["scheme", "host", "port", "path", "prefix"] },
+);
+
+export type RedirectConfig = Infer<typeof redirectSchema>;
+
+/** `path` is what the route matches. */
+export function compileRedirect(config: RedirectConfig, path: PathMatch | undefined, reading: Reading): RedirectSpec {
+  return {
+    status: config.status ?? 302,
+    scheme: config.scheme,
+    host: config.host,
+    port: config.port,
+    path: compilePathChange(config, "a redirect", path, reading),
+  };
+}

@@ -1,0 +1,102 @@
+import { type PathChange, type PathMatch, type RewriteSpec, withoutTrailingSlash } from "../../route/route-spec.ts";
+import { compileReplacement } from "../pattern.ts";
+import { cookieDomain, urlPath } from "../scalars.ts";
+import { object, optional, required } from "../schema-kit/object.ts";
+import { scalar, text, Wrong } from "../schema-kit/scalars.ts";
+import type { Infer, Reading, Schema } from "../schema-kit/schema.ts";
+import { quote } from "../schema-kit/tree.ts";
+
+/** A Host as it is sent: a name or an address, and a port where there is one. */
+const hostAndPort: Schema<string> = scalar({
+  what: "a host such as shop.internal or shop.internal:8080",
+  parse(written) {
+    return /^(?:[A-Za-z0-9_~.-]{1,253}|\[[0-9A-Fa-f:.]+\])(?::\d{1,5})?$/.test(written)
+      ? written
+      : new Wrong(`${quote(written)} is not a host such as shop.internal or shop.internal:8080`);
+  },
+  json: { type: "string", pattern: "^(?:[A-Za-z0-9_~.-]{1,253}|\\[[0-9A-Fa-f:.]+\\])(?::\\d{1,5})?$" },
+});
+
+const regex = object(
+  {
+    pattern: required(
+      "A pattern (RE2 syntax, linear time); its first match in the path is replaced.",
+      text({ minLength: 1 }),
+    ),
+    replacement: required(
+      "What takes its place; $1 to $9 stand for the pattern's groups, $$ for a dollar sign.",
+      text(),
+    ),
+  },
+  { what: "a rewrite by pattern" },
+);
+
+/** What becomes of a request's address on its way upstream. */
+export const rewriteSchema = object(
+  {
+    prefix: optional("What stands in place of the prefix that the route matched.", urlPath),
+    path: optional("The whole path.", urlPath),
+    regex: optional("Another path by a pattern.", regex),
+    host: optional("The Host that the upstream gets; `upstream`: the endpoint's own name.", hostAndPort),
+    cookieDomain: optional("In place of the Domain of the upstream's cookies; `none` takes it out.", cookieDomain),
+  },
+  { what: "a rewrite", atLeastOneOf: ["prefix", "path", "regex", "host", "cookieDomain"] },
+);
+
+export type RewriteConfig = Infer<typeof rewriteSchema>;
+
+/** `path` is what the route matches. */
+export function compileRewrite(config: RewriteConfig, path: PathMatch | undefined, reading: Reading): RewriteSpec {
+  const { host } = config;
+  return {
+    path: compilePath(config, path, reading),
+    host: host === undefined ? undefined : host === "upstream" ? { kind: "endpoint" } : { kind: "text", text: host },
+    cookieDomain: config.cookieDomain,
+  };
+}
+
+function compilePath(config: RewriteConfig, path: PathMatch | undefined, reading: Reading): RewriteSpec["path"] {
+  const change = compilePathChange(config, "a rewrite", path, reading);
+  const { regex } = config;
+  if (regex === undefined) return change;
+  if (change !== undefined) {
+    const message = `"regex" and ${quote(change.kind)} exclude each other in a rewrite`;
+    reading.error(reading.keySpanOf(config, "regex"), "conflicting-keys", message);
+  }
+  const pattern = compileReplacement(regex.pattern, regex.replacement);
+  if (!("problem" in pattern)) return { kind: "regex", pattern };
+  reading.error(reading.spanOf(regex, pattern.of), "bad-regex", pattern.problem);
+  return undefined;
+}
+
+/** The part of a redirect or a rewrite that changes the path. */
+interface PathChangeConfig {
+  readonly path: string | undefined;
+  readonly prefix: string | undefined;
+}
+
+/** `matched` is what the route matches: the prefix that another one takes the place of. */
+export function compilePathChange(
+  config: PathChangeConfig,
+  what: string,
+  matched: PathMatch | undefined,
+  reading: Reading,
+): PathChange | undefined {
+  if (config.path !== undefined && config.prefix !== undefined) {
+    const message = `"path" and "prefix" exclude each other in ${what}`;
+    reading.error(reading.keySpanOf(config, "prefix"), "conflicting-keys", message);
+  }
+  if (config.path !== undefined) return { kind: "path", path: config.path };
+  if (config.prefix === undefined) return undefined;
+  if (matched !== undefined && matched.kind !== "prefix") {
+    const message = "there is no prefix to put another one in place of: the route matches no prefix";
+    reading.error(
+      reading.keySpanOf(config, "prefix"),
+      "conflicting-keys",
+      message,
+      `write match.path as a prefix, or "path" here`,
+    );
+  }
+  const from = withoutTrailingSlash(matched?.kind === "prefix" ? matched.path : "/");
+  return { kind: "prefix", from, to: withoutTrailingSlash(config.prefix) };
+}

@@ -1,0 +1,103 @@
+import type { CompileContext } from "../compile-context.ts";
+import type { TracingSpec } from "../compiled-config.ts";
+import { filePath } from "../scalars.ts";
+import { defaulted, object, optional, required } from "../schema-kit/object.ts";
+import { number, oneOf, scalar, text, Wrong } from "../schema-kit/scalars.ts";
+import type { Infer, Schema } from "../schema-kit/schema.ts";
+import { quote, type Span } from "../schema-kit/tree.ts";
+
+const collectorUrl: Schema<string> = scalar({
+  what: "a collector's URL such as http://collector:4318/v1/traces",
+  parse(written) {
+    const url = /^https?:\/\/[!-~]+$/i.test(written) ? URL.parse(written) : null;
+    if (url === null) {
+      return new Wrong(`${quote(written)} is not a collector's URL`, "write it as in http://collector:4318/v1/traces");
+    }
+    if (url.username !== "" || url.password !== "") {
+      return new Wrong("a collector's URL can not hold credentials", "put them into headersFile");
+    }
+    if (url.hash !== "") return new Wrong(`${quote(written)} has a fragment, which is never sent`);
+    // The path is taken as it is, as OpenTelemetry does for the endpoint of one signal.
+    if (url.pathname === "/") {
+      return new Wrong(`${quote(written)} has no path`, `write ${quote(`${url.origin}/v1/traces`)}`);
+    }
+    return url.href;
+  },
+  json: { type: "string", pattern: "^[Hh][Tt][Tt][Pp][Ss]?://[^/?#@\\s]+/[^#\\s]+$" },
+});
+
+const otlp = object(
+  {
+    endpoint: required("The collector's URL for traces: OTLP over HTTP, in JSON.", collectorUrl, ""),
+    headersFile: optional("A file of headers for the collector, one `name: value` a line.", filePath),
+  },
+  { what: "otlp" },
+);
+
+/** Traces of requests: W3C Trace Context, and spans for a collector. */
+export const tracingSchema = object(
+  {
+    trustIncoming: defaulted(
+      "Whose traceparent is continued; that of others is replaced by a new trace.",
+      oneOf(["anyone", "proxies", "nobody"]),
+      "anyone",
+    ),
+    sample: defaulted(
+      "The share of traces recorded, 0 to 1, where no trusted caller has decided it.",
+      number({ what: "a share", min: 0, max: 1 }),
+      0.01,
+    ),
+    serviceName: defaulted("What the collector calls Perch.", text({ minLength: 1, maxLength: 255 }), "perch"),
+    otlp: optional("Where recorded spans go. Default: nowhere, so that traces are passed on only.", otlp),
+  },
+  { what: "tracing" },
+);
+
+/** A file of headers holds a token or two. */
+const largestHeadersBytes = 64 * 1024;
+
+const headerLine = /^([!#$%&'*+.^_`|~0-9A-Za-z-]+):[ \t]*([\t\x20-\x7e]*?)[ \t]*$/;
+
+/** What the exporter writes itself. */
+const own: ReadonlySet<string> = new Set([
+  "connection",
+  "content-encoding",
+  "content-length",
+  "content-type",
+  "host",
+  "transfer-encoding",
+]);
+
+type Headers = readonly (readonly [name: string, value: string])[];
+
+export function compileTracing(
+  tracing: Infer<typeof tracingSchema> | undefined,
+  context: CompileContext,
+): TracingSpec | undefined {
+  if (tracing === undefined) return undefined;
+  const { trustIncoming, sample, serviceName, otlp } = tracing;
+  if (otlp === undefined) return { trustIncoming, sample, serviceName, otlp: undefined };
+  const { endpoint, headersFile } = otlp;
+  const headers =
+    headersFile === undefined ? [] : readHeaders(headersFile, context.reading.spanOf(otlp, "headersFile"), context);
+  return { trustIncoming, sample, serviceName, otlp: { endpoint, headers } };
+}
+
+function readHeaders(written: string, span: Span, context: CompileContext): Headers {
+  const file = context.file(written, largestHeadersBytes, span);
+  const lines = file === undefined ? [] : Buffer.from(file.bytes).toString("latin1").split("\n");
+  return lines.flatMap((line, index) => {
+    if (line.trim() === "" || line.startsWith("#")) return [];
+    const header = parseHeader(line.trimEnd());
+    if (!("problem" in header)) return [header];
+    context.badFile(span, file?.path ?? "", `line ${index + 1} ${header.problem}`);
+    return [];
+  });
+}
+
+/** The words never quote the line: it may hold a token. */
+function parseHeader(line: string): readonly [name: string, value: string] | { readonly problem: string } {
+  const [, name = "", value = ""] = headerLine.exec(line) ?? [];
+  if (name === "") return { problem: "is no header such as authorization: Bearer …" };
+  return own.has(name.toLowerCase()) ? { problem: `names ${name}, which Perch writes itself` } : [name, value];
+}

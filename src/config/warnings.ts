@@ -1,0 +1,281 @@
+import type { Condition, Test } from "../decide/condition.ts";
+import { type AttributeValue, canonicalText } from "../decide/facts.ts";
+import type { RuleSpec } from "../decide/release-spec.ts";
+import { changePath, type PathMatch, type RedirectSpec, type RouteMatch } from "../route/route-spec.ts";
+import { RouteTable } from "../route/route-table.ts";
+import type { KnownAttributes } from "./compile-context.ts";
+import type { RouteSpec } from "./compiled-config.ts";
+import type { Config } from "./schema.ts";
+import type { Entry } from "./schema-kit/collections.ts";
+import type { Reading } from "./schema-kit/schema.ts";
+import { quote } from "./schema-kit/tree.ts";
+import type { RuleConfig } from "./sections/release.ts";
+import type { RouteConfig } from "./sections/route.ts";
+
+/** Warns of what the file defines and nothing uses: mostly a name that changed in one place only. */
+export function warnUnused(config: Config, attributes: KnownAttributes, reading: Reading): void {
+  const services = new Set(config.routes.map((route) => route.service));
+  const releases = new Set(config.routes.map((route) => route.release));
+  warn(config.services, (name) => services.has(name), "no route uses service", reading);
+  warn(config.releases, (name) => releases.has(name), "no route uses release", reading);
+  warn(config.attributes, (name) => attributes.isUsed(name), "no release uses attribute", reading);
+}
+
+function warn(
+  entries: readonly Entry<unknown>[],
+  isUsed: (name: string) => boolean,
+  message: string,
+  reading: Reading,
+): void {
+  for (const entry of entries) {
+    if (!isUsed(entry.name)) reading.warn(reading.keySpanOf(entry), "unused", `${message} ${entry.name}`);
+  }
+}
+
+/** Warns of redirects that lead back to themselves, by asking the route table about one request that each would make. */
+export function warnRedirectLoops(
+  configs: readonly RouteConfig[],
+  routes: readonly RouteSpec[],
+  reading: Reading,
+): void {
+  if (routes.every(({ redirect }) => redirect === undefined)) return;
+  const table = new RouteTable(routes.map((route) => ({ match: route.match, target: route })));
+  for (const [index, { name, match, redirect }] of routes.entries()) {
+    const config = configs[index];
+    if (redirect === undefined || config === undefined) continue;
+    if (table.find(redirected(match, redirect), 0)?.name !== name) continue;
+    const message = `route ${quote(name)} redirects to itself: a client would go round in circles`;
+    const hint = redirect.scheme === undefined ? undefined : "match.scheme tells http from https";
+    reading.warn(reading.keySpanOf(config, "redirect"), "risky", message, hint);
+  }
+}
+
+/** The request of a client that followed the redirect. */
+function redirected(match: RouteMatch, redirect: RedirectSpec) {
+  const { path } = match;
+  const asked = path === undefined || path.kind === "regex" ? "/" : path.path;
+  return {
+    method: match.methods[0] ?? "GET",
+    host: redirect.host ?? match.hosts[0]?.replace("*", "any") ?? "",
+    path: redirect.path === undefined ? asked : changePath(redirect.path, asked),
+    isHttps: (redirect.scheme ?? match.scheme) === "https",
+    header: () => undefined,
+    query: () => undefined,
+  };
+}
+
+/** Warns of routes whose every request is taken by routes before them. */
+export function warnUnreachableRoutes(
+  configs: readonly RouteConfig[],
+  routes: readonly RouteSpec[],
+  reading: Reading,
+): void {
+  const coverage = new Coverage();
+  const seen = new Map<string, string>();
+  for (const [index, { name, match }] of routes.entries()) {
+    const config = configs[index];
+    const key = matchKey(match);
+    const before = coverage.coveredBy(match) ?? seen.get(key);
+    if (before !== undefined && config !== undefined) {
+      const message = `route ${quote(name)} is never reached: route ${quote(before)} before it takes its requests`;
+      reading.warn(reading.spanOf(config, "name"), "unreachable", message);
+    }
+    if (!seen.has(key)) seen.set(key, name);
+    coverage.add(name, match);
+  }
+}
+
+/** Stands for every host, as a key among hosts. */
+const everyHost = "*";
+
+/** The paths that routes without further conditions take on one host, each with the first route that does. */
+interface CoveredPaths {
+  readonly exact: Map<string, string>;
+  readonly prefix: Map<string, string>;
+  readonly regex: Map<string, string>;
+}
+
+/**
+ * What the routes so far take whole. Looked up by host and by the segments of a path, since comparing ten thousand
+ * routes each with each would take seconds.
+ */
+class Coverage {
+  readonly #byHost = new Map<string, CoveredPaths>();
+
+  add(route: string, match: RouteMatch): void {
+    if (match.methods.length + match.headers.length + match.query.length > 0 || match.scheme !== undefined) return;
+    for (const host of match.hosts.length === 0 ? [everyHost] : match.hosts) {
+      const paths = this.#byHost.get(host) ?? { exact: new Map(), prefix: new Map(), regex: new Map() };
+      this.#byHost.set(host, paths);
+      const [kind, text] = pathKey(match.path);
+      if (!paths[kind].has(text)) paths[kind].set(text, route);
+    }
+  }
+
+  /** The first of the routes that together take all of this match's hosts and paths; undefined where none do. */
+  coveredBy(match: RouteMatch): string | undefined {
+    let first: string | undefined;
+    for (const host of match.hosts.length === 0 ? [everyHost] : match.hosts) {
+      const route = this.#coveringHost(host, match.path);
+      if (route === undefined) return undefined;
+      first ??= route;
+    }
+    return first;
+  }
+
+  #coveringHost(host: string, path: PathMatch | undefined): string | undefined {
+    for (const wider of hostsAround(host)) {
+      const paths = this.#byHost.get(wider);
+      const route = paths === undefined ? undefined : coveringPath(paths, path);
+      if (route !== undefined) return route;
+    }
+    return undefined;
+  }
+}
+
+/** The host itself, every wildcard that takes it, and the key for every host. */
+function* hostsAround(host: string): Generator<string> {
+  yield host;
+  const bare = host.startsWith("*.") ? host.slice(2) : host;
+  for (let dot = bare.indexOf("."); dot !== -1; dot = bare.indexOf(".", dot + 1)) yield `*${bare.slice(dot)}`;
+  if (host !== everyHost) yield everyHost;
+}
+
+/** A missing path is the prefix `/`, and a trailing slash of a prefix changes nothing. */
+function pathKey(path: PathMatch | undefined): ["exact" | "prefix" | "regex", string] {
+  if (path === undefined) return ["prefix", ""];
+  if (path.kind === "regex") return ["regex", path.pattern.source];
+  return [path.kind, path.kind === "prefix" ? path.path.replace(/\/+$/, "") : path.path];
+}
+
+function coveringPath(paths: CoveredPaths, path: PathMatch | undefined): string | undefined {
+  const [kind, text] = pathKey(path);
+  const same = kind === "prefix" ? undefined : paths[kind].get(text);
+  if (same !== undefined) return same;
+  // Which paths a regular expression finds can not be told: only a route for all of them covers it.
+  if (kind === "regex") return paths.prefix.get("");
+  for (let end = text.length; end !== -1; end = end === 0 ? -1 : text.lastIndexOf("/", end - 1)) {
+    const route = paths.prefix.get(text.slice(0, end));
+    if (route !== undefined) return route;
+  }
+  return undefined;
+}
+
+/** A text that is the same for matches that ask the same. */
+function matchKey(match: RouteMatch): string {
+  const tests = (list: RouteMatch["headers"]): unknown[] =>
+    list.map(({ name, test }) => JSON.stringify([name, test.op, operandKey(test)])).sort();
+  return JSON.stringify([
+    [...match.hosts].sort(),
+    match.scheme ?? "",
+    pathKey(match.path),
+    [...match.methods].sort(),
+    tests(match.headers),
+    tests(match.query),
+  ]);
+}
+
+/** Warns of rules that can never be the first to match: after one that always does, or after one that asks the same. */
+export function warnUnreachableRules(
+  configs: readonly RuleConfig[],
+  rules: readonly RuleSpec[],
+  reading: Reading,
+): void {
+  const seen = new Map<string, RuleSpec>();
+  let always: RuleSpec | undefined;
+  for (const [index, rule] of rules.entries()) {
+    const config = configs[index];
+    const key = conditionKey(rule.when, rule.name);
+    const same = seen.get(key);
+    const before = always ?? same;
+    if (before !== undefined && config !== undefined) {
+      const why = always === undefined ? "asks the same" : "always matches";
+      const message = `rule ${quote(rule.name)} is never reached: rule ${quote(before.name)} before it ${why}`;
+      reading.warn(reading.spanOf(config, "name"), "unreachable", message);
+    }
+    if (same === undefined) seen.set(key, rule);
+    if (truthOf(rule.when) === "always") always ??= rule;
+  }
+}
+
+/** What can be told of a condition without a request. */
+function truthOf(condition: Condition): "always" | "never" | "depends" {
+  switch (condition.kind) {
+    case "all":
+      return combine(condition.of, "never", "always");
+    case "any":
+      return combine(condition.of, "always", "never");
+    case "not": {
+      const inner = truthOf(condition.of);
+      if (inner === "depends") return inner;
+      return inner === "always" ? "never" : "always";
+    }
+    case "percent":
+      if (condition.percent <= 0) return "never";
+      return condition.percent >= 100 ? "always" : "depends";
+    case "test":
+      return "depends";
+  }
+}
+
+/** One part that is `deciding` settles it; if every part is `neutral`, or there is none, so is the whole. */
+function combine<T extends "always" | "never">(parts: readonly Condition[], deciding: T, neutral: T): T | "depends" {
+  let all = true;
+  for (const part of parts) {
+    const truth = truthOf(part);
+    if (truth === deciding) return deciding;
+    if (truth !== neutral) all = false;
+  }
+  return all ? neutral : "depends";
+}
+
+/** A text that is the same for conditions that ask the same, whatever the order of their parts. */
+function conditionKey(condition: Condition, ruleName: string): string {
+  switch (condition.kind) {
+    case "all":
+    case "any": {
+      const parts = condition.of.map((part) => conditionKey(part, ruleName)).sort();
+      return `${condition.kind}(${[...new Set(parts)].join("")})`;
+    }
+    case "not":
+      return `not(${conditionKey(condition.of, ruleName)})`;
+    case "percent":
+      // Without a seed the share is drawn by the rule's name, so no two rules ask the same.
+      return JSON.stringify(["percent", condition.percent, condition.seed ?? null, condition.seed ?? ruleName]);
+    case "test":
+      return JSON.stringify([condition.subject, condition.test.op, operandKey(condition.test)]);
+  }
+}
+
+/** A test's operand as JSON; of a list, what it holds and not in which order. */
+function operandKey(test: Test): unknown {
+  switch (test.op) {
+    case "equals":
+      return [valueKey(test.value)];
+    case "in":
+      return test.values.map(valueKey).sort();
+    case "prefix":
+    case "suffix":
+    case "contains":
+      return [...test.texts].sort();
+    case "regex":
+      return test.pattern.source;
+    case "exists":
+      return test.wanted;
+    case "between":
+      return [test.low, test.high];
+    case "within":
+    case "olderThan":
+      return test.ms;
+    case "semver":
+      return test.range.source;
+    case "cidr":
+      return test.ranges.map((range) => range.text).sort();
+    case "inFile":
+      return test.list.path;
+    default:
+      return test.bound;
+  }
+}
+
+const valueKey = (value: AttributeValue): string => `${typeof value} ${canonicalText(value)}`;

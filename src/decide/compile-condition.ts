@@ -1,0 +1,283 @@
+import { type Condition, describeSubject, describeTest, describeValue, type Subject, type Test } from "./condition.ts";
+import { Draw, percentile, percentSeed } from "./draw.ts";
+import type { AttributeValue, Facts } from "./facts.ts";
+import type { Address, AddressRange } from "./ip-address.ts";
+import type { RuleSpec } from "./release-spec.ts";
+import { compareSemver, type SemanticVersion } from "./semver.ts";
+import type { Unit } from "./unit.ts";
+
+/** A rule, prepared for requests. */
+export interface Rule {
+  readonly name: string;
+  readonly check: Check;
+  /** Draws by the rule's weights; a rule with a plain `use` is a draw with one version. */
+  readonly draw: Draw;
+  /** Whether `use` names weights: only such a draw can be replaced by a held pin. */
+  readonly isWeighted: boolean;
+  /** Whether the condition reads anything about the requester; only then is there something to remember. */
+  readonly asksRequester: boolean;
+}
+
+export function prepareRule(spec: RuleSpec, release: string, salt: string): Rule {
+  const isWeighted = typeof spec.use !== "string";
+  return {
+    name: spec.name,
+    check: compileCondition(spec.when, release, spec.name),
+    draw: new Draw(release, salt, typeof spec.use === "string" ? { [spec.use]: 1 } : spec.use),
+    isWeighted,
+    asksRequester: requesterSubjects(spec.when).length > 0,
+  };
+}
+
+/** A condition compiled to closures, so that a request pays for no interpretation of it. */
+export interface Check {
+  holds(facts: Facts, nowMs: number, unit: Unit): boolean;
+  /** Says why it holds or does not: only the parts that decided. It asks `holds`, so it cannot tell another story. */
+  why(facts: Facts, nowMs: number, unit: Unit): string;
+}
+
+/** Compiles a rule's condition; release and rule name the draw of a `percent` without a seed. */
+export function compileCondition(condition: Condition, release: string, rule: string): Check {
+  const compile = (one: Condition): Check => compileCondition(one, release, rule);
+  switch (condition.kind) {
+    case "all":
+      return all(condition.of.map(compile));
+    case "any":
+      return any(condition.of.map(compile));
+    case "not":
+      return not(compile(condition.of));
+    case "percent":
+      return percent(condition.percent, percentSeed(release, rule, condition.seed));
+    case "test":
+      return ask(condition.subject, condition.test);
+  }
+}
+
+function all(checks: readonly Check[]): Check {
+  const [only] = checks;
+  if (only !== undefined && checks.length === 1) return only;
+  return {
+    holds(facts, nowMs, unit) {
+      for (const check of checks) if (!check.holds(facts, nowMs, unit)) return false;
+      return true;
+    },
+    why(facts, nowMs, unit) {
+      const failing = checks.find((check) => !check.holds(facts, nowMs, unit));
+      if (failing !== undefined) return failing.why(facts, nowMs, unit);
+      return checks.length === 0 ? "no condition" : checks.map((check) => check.why(facts, nowMs, unit)).join(", ");
+    },
+  };
+}
+
+function any(checks: readonly Check[]): Check {
+  return {
+    holds(facts, nowMs, unit) {
+      for (const check of checks) if (check.holds(facts, nowMs, unit)) return true;
+      return false;
+    },
+    why(facts, nowMs, unit) {
+      const holding = checks.find((check) => check.holds(facts, nowMs, unit));
+      if (holding !== undefined) return holding.why(facts, nowMs, unit);
+      return `none of: ${checks.map((check) => check.why(facts, nowMs, unit)).join(", ")}`;
+    },
+  };
+}
+
+function not(check: Check): Check {
+  return {
+    holds: (facts, nowMs, unit) => !check.holds(facts, nowMs, unit),
+    why: (facts, nowMs, unit) => `not (${check.why(facts, nowMs, unit)})`,
+  };
+}
+
+function percent(wanted: number, seed: number): Check {
+  return {
+    holds: (_facts, _nowMs, unit) => percentile(unit, seed) < wanted,
+    why: (_facts, _nowMs, unit) => `the unit's place is ${percentile(unit, seed).toFixed(2)}, wanted below ${wanted}`,
+  };
+}
+
+function ask(subject: Subject, test: Test): Check {
+  const read = reader(subject);
+  const passes = compileTest(test);
+  const wanted = `${describeSubject(subject)} should be ${describeTest(test)}`;
+  return {
+    holds: (facts, nowMs) => passes(read(facts), nowMs),
+    why: (facts) => `${wanted}, is ${describeValue(read(facts))}`,
+  };
+}
+
+function reader(subject: Subject): (facts: Facts) => AttributeValue | undefined {
+  switch (subject.kind) {
+    case "attribute": {
+      const { index } = subject;
+      return (facts) => facts.attribute(index);
+    }
+    case "header": {
+      const { name } = subject;
+      return (facts) => facts.header(name);
+    }
+    case "cookie": {
+      const { name } = subject;
+      return (facts) => facts.cookie(name);
+    }
+    case "query": {
+      const { name } = subject;
+      return (facts) => facts.query(name);
+    }
+    case "method":
+      return (facts) => facts.method;
+    case "host":
+      return (facts) => facts.host;
+    case "path":
+      return (facts) => facts.path;
+    case "clientAddress":
+      return (facts) => facts.clientAddress;
+  }
+}
+
+/** A subject that tells something of the requester, and that a request may lack. */
+type RequesterSubject = Extract<Subject, { readonly name: string }>;
+
+/**
+ * The facts about the requester that a condition reads: attributes, and named headers, cookies and query parameters. A
+ * page load may lack them where the API call beside it has them, which is why rules are remembered. Method, host, path
+ * and client address are of the request: every one has them.
+ */
+export function requesterSubjects(condition: Condition): RequesterSubject[] {
+  switch (condition.kind) {
+    case "all":
+    case "any":
+      return condition.of.flatMap(requesterSubjects);
+    case "not":
+      return requesterSubjects(condition.of);
+    case "percent":
+      return [];
+    case "test":
+      return "name" in condition.subject ? [condition.subject] : [];
+  }
+}
+
+/** Whether a request carries none of these; true where there are none. */
+export function compileCarriesNone(subjects: readonly RequesterSubject[]): (facts: Facts) => boolean {
+  const distinct = new Map(subjects.map((subject) => [`${subject.kind} ${subject.name}`, reader(subject)]));
+  const readers = [...distinct.values()];
+  return (facts) => {
+    for (const read of readers) if (read(facts) !== undefined) return false;
+    return true;
+  };
+}
+
+/** Judges a fact's value at a moment, in milliseconds since the Unix epoch. */
+export type ValueTest = (value: AttributeValue | undefined, nowMs: number) => boolean;
+
+/**
+ * Compiles one operator with its operand. An absent value, or one of another type than the operand's, fails every test
+ * but `exists: false`. Semantic versions are equal by precedence and addresses by address, not by spelling.
+ */
+export function compileTest(test: Test): ValueTest {
+  switch (test.op) {
+    case "equals":
+      return compileEquals(test.value);
+    case "in":
+      return compileIn(test.values);
+    case "prefix":
+      return compileTexts(test.texts, (text, part) => text.startsWith(part));
+    case "suffix":
+      return compileTexts(test.texts, (text, part) => text.endsWith(part));
+    case "contains":
+      return compileTexts(test.texts, (text, part) => text.includes(part));
+    case "regex": {
+      const { pattern } = test;
+      return (value) => typeof value === "string" && pattern.test(value);
+    }
+    case "exists": {
+      const { wanted } = test;
+      return (value) => (value !== undefined) === wanted;
+    }
+    case "semver": {
+      const { range } = test;
+      return (value) => isVersion(value) && range.test(value);
+    }
+    case "cidr":
+      return compileCidr(test.ranges);
+    case "inFile": {
+      const { list } = test;
+      return (value) => value !== undefined && list.has(value);
+    }
+    default:
+      return compileOrder(test);
+  }
+}
+
+function isVersion(value: AttributeValue | undefined): value is SemanticVersion {
+  return typeof value === "object" && "prerelease" in value;
+}
+
+function isAddress(value: AttributeValue | undefined): value is Address {
+  return typeof value === "object" && "words" in value;
+}
+
+function compileEquals(wanted: AttributeValue): ValueTest {
+  if (isVersion(wanted)) return (value) => isVersion(value) && compareSemver(value, wanted) === 0;
+  if (isAddress(wanted)) return (value) => isAddress(value) && value.text === wanted.text;
+  return (value) => value === wanted;
+}
+
+function compileIn(wanted: readonly AttributeValue[]): ValueTest {
+  const [only] = wanted;
+  if (only !== undefined && wanted.length === 1) return compileEquals(only);
+  const versions = wanted.filter(isVersion);
+  if (versions.length > 0) {
+    return (value) => isVersion(value) && versions.some((version) => compareSemver(value, version) === 0);
+  }
+  const texts = new Set(wanted.filter(isAddress).map((address) => address.text));
+  if (texts.size > 0) return (value) => isAddress(value) && texts.has(value.text);
+  const values = new Set<AttributeValue | undefined>(wanted);
+  return (value) => values.has(value);
+}
+
+function compileTexts(parts: readonly string[], matches: (text: string, part: string) => boolean): ValueTest {
+  const [only] = parts;
+  if (only !== undefined && parts.length === 1) return (value) => typeof value === "string" && matches(value, only);
+  return (value) => typeof value === "string" && parts.some((part) => matches(value, part));
+}
+
+function compileCidr(ranges: readonly AddressRange[]): ValueTest {
+  return (value) => isAddress(value) && ranges.some((range) => range.contains(value));
+}
+
+type OrderTest = Extract<Test, { op: "before" | "after" | "atLeast" | "atMost" | "between" | "within" | "olderThan" }>;
+
+function compileOrder(test: OrderTest): ValueTest {
+  switch (test.op) {
+    case "before": {
+      const { bound } = test;
+      return (value) => typeof value === "number" && value < bound;
+    }
+    case "after": {
+      const { bound } = test;
+      return (value) => typeof value === "number" && value > bound;
+    }
+    case "atLeast": {
+      const { bound } = test;
+      return (value) => typeof value === "number" && value >= bound;
+    }
+    case "atMost": {
+      const { bound } = test;
+      return (value) => typeof value === "number" && value <= bound;
+    }
+    case "between": {
+      const { low, high } = test;
+      return (value) => typeof value === "number" && value >= low && value <= high;
+    }
+    case "within": {
+      const { ms } = test;
+      return (value, nowMs) => typeof value === "number" && value <= nowMs && nowMs - value <= ms;
+    }
+    case "olderThan": {
+      const { ms } = test;
+      return (value, nowMs) => typeof value === "number" && nowMs - value > ms;
+    }
+  }
+}

@@ -1,0 +1,67 @@
+import type { Address } from "../decide/ip-address.ts";
+
+/** One connection's place among those of its listener. */
+export interface ConnectionPlace {
+  /** Counts it as this client's; false where that has `most` already. */
+  claim(address: Address, most: number): boolean;
+  /** Gives the place back; asked again, it does nothing. */
+  leave(): void;
+}
+
+/** The connections of one listener, as many as there are and by whose they are. */
+export class ConnectionPlaces {
+  readonly #changed: (open: number) => void;
+  readonly #byClient = new Map<string, number>();
+  #open = 0;
+
+  /** `changed` hears how many are open. */
+  constructor(changed: (open: number) => void) {
+    this.#changed = changed;
+  }
+
+  /** A place for one more connection; undefined where `most` are taken. */
+  take(most: number): ConnectionPlace | undefined {
+    if (this.#open >= most) return undefined;
+    this.#changed(++this.#open);
+    return new Place(this.#byClient, () => this.#changed(--this.#open));
+  }
+}
+
+class Place implements ConnectionPlace {
+  readonly #byClient: Map<string, number>;
+  readonly #left: () => void;
+  #client: string | undefined;
+  #isTaken = true;
+
+  constructor(byClient: Map<string, number>, left: () => void) {
+    this.#byClient = byClient;
+    this.#left = left;
+  }
+
+  claim(address: Address, most: number): boolean {
+    const client = clientOf(address);
+    const taken = this.#byClient.get(client) ?? 0;
+    if (taken >= most) return false;
+    this.#byClient.set(client, taken + 1);
+    this.#client = client;
+    return true;
+  }
+
+  leave(): void {
+    if (!this.#isTaken) return;
+    this.#isTaken = false;
+    if (this.#client !== undefined) this.#giveBack(this.#client);
+    this.#left();
+  }
+
+  #giveBack(client: string): void {
+    const others = (this.#byClient.get(client) ?? 1) - 1;
+    if (others === 0) this.#byClient.delete(client);
+    else this.#byClient.set(client, others);
+  }
+}
+
+/** An IPv4 address; of IPv6 the first 64 bits, since one client has all that begin with them (RFC 6177). */
+function clientOf({ text, words }: Address): string {
+  return text.includes(":") ? `${words[0]} ${words[1]}` : text;
+}

@@ -1,0 +1,194 @@
+/** A plain number that the hot path counts in and the exporter reads. */
+export interface Cell {
+  value: number;
+}
+
+/** One cell for each of a closed list of label values, all there from the start, so that alerts find them at 0. */
+export const cellsOf = <K extends string>(keys: readonly K[]): Readonly<Record<K, Cell>> =>
+  Object.fromEntries(keys.map((key) => [key, { value: 0 }])) as Record<K, Cell>;
+
+/** What a closed list of cells counted, as plain data. */
+export type CellValues<K extends string = string> = Readonly<Record<K, number>>;
+
+export const valuesOf = <K extends string>(cells: Readonly<Record<K, Cell>>): CellValues<K> =>
+  Object.fromEntries(Object.entries<Cell>(cells).map(([key, { value }]) => [key, value])) as CellValues<K>;
+
+/** Sets every cell; without values, to 0. */
+export function setValues<K extends string>(cells: Readonly<Record<K, Cell>>, values: CellValues<K> | undefined): void {
+  for (const [key, cell] of Object.entries<Cell>(cells)) cell.value = values?.[key as K] ?? 0;
+}
+
+/** The value of a label whose text was not one of those we know. */
+export const other = "other";
+
+/** Values of one attribute that were there and could not be used, by why. */
+export class AttributeCells {
+  readonly attribute: string;
+  readonly errors: Readonly<Record<string, Cell>>;
+
+  /** `causes`: all that its sources can have. Built from those before it, it goes on with their counts. */
+  constructor(attribute: string, causes: readonly string[], before?: AttributeCells) {
+    this.attribute = attribute;
+    this.errors = Object.fromEntries(causes.map((cause) => [cause, before?.errors[cause] ?? { value: 0 }]));
+  }
+
+  counts(): CellValues {
+    return valuesOf(this.errors);
+  }
+
+  /** Holds these counts and no others. */
+  restore(counts: CellValues | undefined): void {
+    setValues(this.errors, counts);
+  }
+
+  error(cause: string): void {
+    const cell = this.errors[cause];
+    if (cell !== undefined) cell.value++;
+  }
+}
+
+/**
+ * Why a connection left the fast lane: a head that it does not read, no route, a route that the standard lane serves, a
+ * body whose size is to be checked on the way, or a chunked body to be copied.
+ */
+export const handoverCauses = ["head", "no-route", "route", "body-limit", "mirror-body"] as const;
+export type HandoverCause = (typeof handoverCauses)[number];
+
+/** Connections that the fast lane gave to the standard one. */
+export class HandoverCells {
+  readonly causes = cellsOf(handoverCauses);
+
+  counts(): CellValues<HandoverCause> {
+    return valuesOf(this.causes);
+  }
+
+  /** Holds these counts and no others. */
+  restore(counts: CellValues<HandoverCause> | undefined): void {
+    setValues(this.causes, counts);
+  }
+
+  handedOver(cause: HandoverCause): void {
+    this.causes[cause].value++;
+  }
+}
+
+const fetchResults = ["success", "failure"] as const;
+export type FetchResult = (typeof fetchResults)[number];
+
+/** How fetching published keys went. */
+export class JwksCells {
+  readonly fetches = cellsOf(fetchResults);
+
+  counts(): CellValues<FetchResult> {
+    return valuesOf(this.fetches);
+  }
+
+  /** Holds these counts and no others. */
+  restore(counts: CellValues<FetchResult> | undefined): void {
+    setValues(this.fetches, counts);
+  }
+
+  fetched(result: FetchResult): void {
+    this.fetches[result].value++;
+  }
+}
+
+/** `empty`: the name servers say that there is nothing; `failure`: none could tell. */
+export const resolutionOutcomes = ["success", "empty", "failure"] as const;
+export type ResolutionOutcome = (typeof resolutionOutcomes)[number];
+
+/** What became of asking for one name. */
+export class NameCells {
+  readonly name: string;
+  readonly outcomes = cellsOf(resolutionOutcomes);
+
+  constructor(name: string) {
+    this.name = name;
+  }
+
+  counts(): CellValues<ResolutionOutcome> {
+    return valuesOf(this.outcomes);
+  }
+
+  /** Holds these counts and no others. */
+  restore(counts: CellValues<ResolutionOutcome> | undefined): void {
+    setValues(this.outcomes, counts);
+  }
+
+  resolved(outcome: ResolutionOutcome): void {
+    this.outcomes[outcome].value++;
+  }
+}
+
+/** How the configuration's loads went. */
+export class ReloadCells {
+  readonly succeeded: Cell = { value: 0 };
+  readonly failed: Cell = { value: 0 };
+  /** 1 where the last attempt worked, 0 where the last good configuration had to stay. */
+  readonly lastSuccessful: Cell = { value: 0 };
+  readonly lastSuccessSeconds: Cell = { value: 0 };
+
+  /** The first load, at start: a success that is no reload. `nowMs` is the wall clock. */
+  loaded(nowMs: number): void {
+    this.lastSuccessful.value = 1;
+    this.lastSuccessSeconds.value = nowMs / 1000;
+  }
+
+  /** A changed file became the active configuration. `nowMs` is the wall clock. */
+  reloaded(nowMs: number): void {
+    this.succeeded.value++;
+    this.loaded(nowMs);
+  }
+
+  rejected(): void {
+    this.failed.value++;
+    this.lastSuccessful.value = 0;
+  }
+}
+
+/** Why a request was turned away unserved: as many as may be are under way already, or the event loop is late. */
+export const shedCauses = ["in-flight", "loop-delay"] as const;
+export type ShedCause = (typeof shedCauses)[number];
+
+/** Requests that were turned away to keep Perch responsive. */
+export class ShedCells {
+  readonly causes = cellsOf(shedCauses);
+
+  counts(): CellValues<ShedCause> {
+    return valuesOf(this.causes);
+  }
+
+  /** Holds these counts and no others. */
+  restore(counts: CellValues<ShedCause> | undefined): void {
+    setValues(this.causes, counts);
+  }
+
+  shed(cause: ShedCause): void {
+    this.causes[cause].value++;
+  }
+}
+
+/**
+ * What became of spans: taken by the collector, refused by it, given up after several attempts, or dropped since too many
+ * waited already.
+ */
+export const spanOutcomes = ["exported", "rejected", "undelivered", "overflow"] as const;
+export type SpanOutcome = (typeof spanOutcomes)[number];
+
+/** Spans of requests that were recorded. */
+export class SpanCells {
+  readonly outcomes = cellsOf(spanOutcomes);
+
+  counts(): CellValues<SpanOutcome> {
+    return valuesOf(this.outcomes);
+  }
+
+  /** Holds these counts and no others. */
+  restore(counts: CellValues<SpanOutcome> | undefined): void {
+    setValues(this.outcomes, counts);
+  }
+
+  count(outcome: SpanOutcome, spans: number): void {
+    this.outcomes[outcome].value += spans;
+  }
+}

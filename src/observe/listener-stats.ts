@@ -1,0 +1,151 @@
+import { type Cell, type CellValues, cellsOf, setValues, valuesOf } from "./counters.ts";
+import { byLabel, type CellMetricOptions } from "./prometheus.ts";
+import type { CellRegistry } from "./stats-registry.ts";
+
+/**
+ * How a TLS handshake failed: the client went away or was too slow, spoke something else, no version, cipher or protocol
+ * that both know, no certificate that was asked for, or it refused ours.
+ */
+export const handshakeFailures = [
+  "client-closed",
+  "timeout",
+  "not-tls",
+  "version",
+  "cipher",
+  "protocol",
+  "client-certificate",
+  "refused-by-client",
+  "other",
+] as const;
+export type HandshakeFailure = (typeof handshakeFailures)[number];
+
+/** Why a connection of a listener with the PROXY protocol was closed before it was taken. */
+export const proxyRejections = ["untrusted", "malformed", "timeout"] as const;
+export type ProxyRejection = (typeof proxyRejections)[number];
+
+/** Why a connection was closed unread: the listener's places are taken, or those of its client. */
+export const refusalCauses = ["connections", "address"] as const;
+export type RefusalCause = (typeof refusalCauses)[number];
+
+/** What a listener has in front of its lanes. */
+export interface ListenerFront {
+  readonly tls: boolean;
+  readonly proxyProtocol: boolean;
+}
+
+export type ListenerCounts = {
+  readonly open: number;
+  readonly refusals: CellValues<RefusalCause>;
+  readonly handshakes: CellValues<HandshakeFailure> | undefined;
+  readonly rejections: CellValues<ProxyRejection> | undefined;
+};
+
+/** Connections of one listener: those that are open, and those that never got to a lane; undefined where none could fail so. */
+export class ListenerCells {
+  readonly listener: string;
+  readonly open: Cell;
+  readonly refusals: Readonly<Record<RefusalCause, Cell>>;
+  readonly handshakes: Readonly<Record<HandshakeFailure, Cell>> | undefined;
+  readonly rejections: Readonly<Record<ProxyRejection, Cell>> | undefined;
+
+  /** `before`: the cells of the same listener, whose counts go on. */
+  constructor(listener: string, front: ListenerFront, before?: ListenerCells) {
+    this.listener = listener;
+    this.open = before?.open ?? { value: 0 };
+    this.refusals = before?.refusals ?? cellsOf(refusalCauses);
+    this.handshakes = front.tls ? (before?.handshakes ?? cellsOf(handshakeFailures)) : undefined;
+    this.rejections = front.proxyProtocol ? (before?.rejections ?? cellsOf(proxyRejections)) : undefined;
+  }
+
+  counts(): ListenerCounts {
+    return {
+      open: this.open.value,
+      refusals: valuesOf(this.refusals),
+      handshakes: this.handshakes && valuesOf(this.handshakes),
+      rejections: this.rejections && valuesOf(this.rejections),
+    };
+  }
+
+  /** Holds these counts and no others. */
+  restore(counts: ListenerCounts | undefined): void {
+    this.open.value = counts?.open ?? 0;
+    setValues(this.refusals, counts?.refusals);
+    if (this.handshakes !== undefined) setValues(this.handshakes, counts?.handshakes);
+    if (this.rejections !== undefined) setValues(this.rejections, counts?.rejections);
+  }
+
+  refused(cause: RefusalCause): void {
+    this.refusals[cause].value++;
+  }
+
+  handshakeFailed(cause: HandshakeFailure): void {
+    if (this.handshakes !== undefined) this.handshakes[cause].value++;
+  }
+
+  rejected(cause: ProxyRejection): void {
+    if (this.rejections !== undefined) this.rejections[cause].value++;
+  }
+}
+
+/** When a certificate that a listener shows ends. */
+export interface CertificateExpiry {
+  readonly listener: string;
+  /** The first of the names that it is shown for. */
+  readonly certificate: string;
+  readonly notAfterMs: number;
+}
+
+/** What came of connections before a lane had them, and how long the certificates last. */
+export function listenerMetrics(
+  cells: CellRegistry,
+  certificates: () => Iterable<CertificateExpiry>,
+): CellMetricOptions[] {
+  return [
+    {
+      name: "perch_connections",
+      help: "Connections of clients that are open.",
+      type: "gauge",
+      *samples() {
+        for (const { listener, open } of cells.listeners()) yield { labels: { listener }, value: open.value };
+      },
+    },
+    {
+      name: "perch_connections_refused_total",
+      help: "Connections that were closed unread for the limits on them.",
+      type: "counter",
+      *samples() {
+        for (const { listener, refusals } of cells.listeners()) yield* byLabel({ listener }, "cause", refusals);
+      },
+    },
+    {
+      name: "perch_tls_handshake_failures_total",
+      help: "Connections that were closed for want of a TLS handshake.",
+      type: "counter",
+      *samples() {
+        for (const { listener, handshakes } of cells.listeners()) {
+          if (handshakes !== undefined) yield* byLabel({ listener }, "cause", handshakes);
+        }
+      },
+    },
+    {
+      name: "perch_proxy_protocol_rejections_total",
+      help: "Connections that were closed for want of a PROXY header from a trusted caller.",
+      type: "counter",
+      *samples() {
+        for (const { listener, rejections } of cells.listeners()) {
+          if (rejections !== undefined) yield* byLabel({ listener }, "cause", rejections);
+        }
+      },
+    },
+    {
+      name: "perch_certificate_expiry_timestamp_seconds",
+      help: "When a certificate that a listener shows ends.",
+      type: "gauge",
+      *samples() {
+        for (const { listener, certificate, notAfterMs } of certificates()) {
+          yield { labels: { listener, certificate }, value: notAfterMs / 1000 };
+        }
+      },
+    },
+  ];
+}

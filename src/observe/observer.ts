@@ -1,0 +1,24 @@
+import type { AccessLog } from "./access-log.ts";
+import type { Outcome } from "./outcome.ts";
+import type { RequestCells } from "./request-stats.ts";
+
+/** Where every request ends, whatever happened to it: called once for each, and never throws. */
+export class Observer {
+  readonly #accessLog: AccessLog;
+
+  constructor(accessLog: AccessLog) {
+    this.#accessLog = accessLog;
+  }
+
+  /** `cells` are those of the route and the version served, or the ones for requests without a route. */
+  observe(outcome: Outcome, cells: RequestCells): void {
+    cells.count(outcome.status, outcome.method);
+    if (outcome.grpcStatus !== undefined) cells.countGrpc(outcome.grpcStatus);
+    cells.duration.observe(outcome.durationMs / 1000);
+    const trace = outcome.sampledTrace;
+    if (trace !== undefined) {
+      cells.duration.exemplify(outcome.durationMs / 1000, trace.traceId, trace.startedAtMs + outcome.durationMs);
+    }
+    this.#accessLog.log(outcome);
+  }
+}

@@ -1,0 +1,94 @@
+import type { ErrorCode } from "../errors.ts";
+import { type Cell, type CellValues, cellsOf, setValues, valuesOf } from "./counters.ts";
+import { Histogram, type HistogramCounts } from "./histogram.ts";
+
+export const upstreamErrorKinds = [
+  "connect-failed",
+  "connect-timeout",
+  "tls-failed",
+  "upstream-reset",
+  "upstream-timeout",
+  "upstream-malformed",
+  "upstream-refused",
+  // Answers that were discarded for another attempt.
+  "status-500",
+  "status-502",
+  "status-503",
+  "status-504",
+] as const satisfies readonly (ErrorCode | `status-${number}`)[];
+export type UpstreamErrorKind = (typeof upstreamErrorKinds)[number];
+
+/** How it ended for a request that was tried again: another version answered it (`rescued`), or no retry was left to it (`denied`). */
+export const retryOutcomes = ["success", "failure", "rescued", "denied"] as const;
+export type RetryOutcome = (typeof retryOutcomes)[number];
+
+/** Why a request was turned away: too many waited already, or it waited for too long. */
+export const overloadCauses = ["queue-full", "queue-timeout"] as const;
+export type OverloadCause = (typeof overloadCauses)[number];
+
+/** What the cells of one (service, version) counted, as plain data. */
+export type UpstreamCounts = {
+  readonly ttfb: HistogramCounts | undefined;
+  readonly inFlight: number;
+  readonly fallbacks: number;
+  readonly errors: CellValues<UpstreamErrorKind>;
+  readonly retries: CellValues<RetryOutcome>;
+  readonly pending: number;
+  readonly overloads: CellValues<OverloadCause>;
+};
+
+/** What happened towards one (service, version). */
+export class UpstreamCells {
+  readonly service: string;
+  readonly version: string;
+  /** From the start of the last attempt to the head of its response. */
+  readonly ttfb = new Histogram();
+  readonly inFlight: Cell = { value: 0 };
+  /** Requests that were assigned this version and served by another, for want of a healthy endpoint. */
+  readonly fallbacks: Cell = { value: 0 };
+  readonly errors = cellsOf(upstreamErrorKinds);
+  readonly retries = cellsOf(retryOutcomes);
+  /** Requests that wait for a place. */
+  readonly pending: Cell = { value: 0 };
+  readonly overloads = cellsOf(overloadCauses);
+
+  constructor(service: string, version: string) {
+    this.service = service;
+    this.version = version;
+  }
+
+  counts(): UpstreamCounts {
+    return {
+      ttfb: this.ttfb.counts(),
+      inFlight: this.inFlight.value,
+      fallbacks: this.fallbacks.value,
+      errors: valuesOf(this.errors),
+      retries: valuesOf(this.retries),
+      pending: this.pending.value,
+      overloads: valuesOf(this.overloads),
+    };
+  }
+
+  /** Holds these counts and no others. */
+  restore(counts: UpstreamCounts | undefined): void {
+    this.ttfb.restore(counts?.ttfb);
+    this.inFlight.value = counts?.inFlight ?? 0;
+    this.fallbacks.value = counts?.fallbacks ?? 0;
+    setValues(this.errors, counts?.errors);
+    setValues(this.retries, counts?.retries);
+    this.pending.value = counts?.pending ?? 0;
+    setValues(this.overloads, counts?.overloads);
+  }
+
+  error(kind: UpstreamErrorKind): void {
+    this.errors[kind].value++;
+  }
+
+  retry(outcome: RetryOutcome): void {
+    this.retries[outcome].value++;
+  }
+
+  overload(cause: OverloadCause): void {
+    this.overloads[cause].value++;
+  }
+}

@@ -1,0 +1,127 @@
+import type { Decision, Trail } from "../../decide/decision.ts";
+import { type Address, parseAddress } from "../../decide/ip-address.ts";
+import type { PinRejection } from "../../decide/pin.ts";
+import type { RandomSource } from "../../decide/unit.ts";
+import { receivedLines } from "../../http/forwarded.ts";
+import { normalHead, otherReading } from "../../http/path.ts";
+import { PlainHead, type PlainRequest } from "../../http/plain-head.ts";
+import type { Caller, RequestHead } from "../../http/request-head.ts";
+import type { AttributeTable } from "../../identify/attributes.ts";
+import { RequestFacts } from "../../identify/request-facts.ts";
+import { decideRequest } from "../decide-request.ts";
+import { servedVersion } from "../exchange.ts";
+import { findRoute } from "../find-route.ts";
+import type { ForwardRoute, Route, ServiceVersion, Snapshot } from "../snapshot.ts";
+
+export interface DryRequest extends PlainRequest {
+  /** The address that the request comes from, the caller's; none if not given, as from a unix socket. */
+  readonly client?: string | undefined;
+}
+
+export interface DryRunContext {
+  /** Milliseconds since the Unix epoch. */
+  readonly nowMs: number;
+  /** For the unit of a requester whom nothing names. */
+  readonly random: RandomSource;
+  /** Default: the snapshot's own, which count the values that can not be used. */
+  readonly attributes?: AttributeTable;
+  readonly trail?: Trail;
+}
+
+/** What the chain made of a request up to the point where it would be forwarded. */
+export interface DryRun {
+  readonly head: RequestHead;
+  readonly caller: Caller;
+  readonly facts: RequestFacts;
+  readonly pinRejections: readonly PinRejection[];
+  /** Undefined where none takes the request. */
+  readonly route: Route | undefined;
+  /** Undefined where nothing is forwarded. */
+  readonly target: DryTarget | undefined;
+}
+
+export interface DryTarget {
+  readonly route: ForwardRoute;
+  /** Undefined where the route has no release: the service's default answers. */
+  readonly decision: Decision | undefined;
+  /** By configuration: which endpoints can be reached shows only when a request is sent. */
+  readonly served: ServiceVersion;
+  /** The Set-Cookie value that an answer would carry. */
+  readonly setCookie: string | undefined;
+  /** What an upstream would be told of releases, flat: name, value. */
+  readonly propagated: readonly string[];
+}
+
+/** Runs a described request through route, identify and decide, as `Exchange` runs a received one. Sends nothing. */
+export function dryRun(
+  snapshot: Snapshot,
+  request: DryRequest,
+  context: DryRunContext,
+): DryRun | { readonly problem: string } {
+  const described = PlainHead.read(request);
+  if ("problem" in described) return described;
+  const head = snapshot.config.pathNormalisation === "on" ? normalHead(described) : described;
+  if (head === undefined)
+    return { problem: `${JSON.stringify(described.path)} is not a path that everybody reads alike` };
+  const address = request.client === undefined ? undefined : parseAddress(request.client);
+  if (request.client !== undefined && address === undefined) {
+    return { problem: `${JSON.stringify(request.client)} is not an IP address` };
+  }
+  const caller = callerAt(address, described, snapshot);
+  const facts = new RequestFacts(
+    context.attributes ?? snapshot.attributes,
+    head,
+    caller,
+    snapshot.trustedProxies,
+    context.nowMs,
+  );
+  const pinRejections: PinRejection[] = [];
+  const route = findRoute(snapshot, facts, context.nowMs);
+  if (route === "ambiguous") {
+    return {
+      problem: `${JSON.stringify(head.path)} leads to another route where an upstream takes it for ${JSON.stringify(otherReading(head.path))}`,
+    };
+  }
+  const forwarded = route?.redirect === undefined ? route : undefined;
+  const target = forwarded && decideFor(snapshot, forwarded, head, caller, facts, context, pinRejections);
+  return { head, caller, facts, pinRejections, route, target };
+}
+
+function callerAt(address: Address | undefined, { scheme }: PlainHead, { trustedProxies }: Snapshot): Caller {
+  const trusted = address !== undefined && trustedProxies.some((range) => range.contains(address));
+  return { address, trusted, scheme, localPort: scheme === "https" ? 443 : 80 };
+}
+
+function decideFor(
+  snapshot: Snapshot,
+  route: ForwardRoute,
+  head: RequestHead,
+  caller: Caller,
+  facts: RequestFacts,
+  { nowMs, random, trail }: DryRunContext,
+  rejections: PinRejection[],
+): DryTarget {
+  const { service, release } = route;
+  const lines = receivedLines(head, "baggage");
+  const propagated = (decision: Decision | undefined): readonly string[] =>
+    snapshot.propagation.fields({ head, caller, service, release: release?.policy.name, decision }, lines?.join(","));
+  if (release === undefined) {
+    const served = service.defaultVersion;
+    return { route, decision: undefined, served, setCookie: undefined, propagated: propagated(undefined) };
+  }
+  const context = {
+    caller,
+    service,
+    nowMs,
+    random,
+    rejected: (cause: PinRejection) => void rejections.push(cause),
+  };
+  const decision = decideRequest(release.policy, head, facts, context, trail);
+  return {
+    route,
+    decision,
+    served: servedVersion(service, decision),
+    setCookie: decision.pin && release.policy.setCookie(decision.pin, facts.isHttps),
+    propagated: propagated(decision),
+  };
+}

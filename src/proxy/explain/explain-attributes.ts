@@ -1,0 +1,144 @@
+import type { AttributeValue } from "../../decide/facts.ts";
+import { findCookie } from "../../http/cookies.ts";
+import { parseQuery } from "../../http/query.ts";
+import { type Caller, type RequestHead, repeated } from "../../http/request-head.ts";
+import type { TokenFailure, UnusableCause } from "../../identify/attribute-error.ts";
+import { type AttributeSource, type AttributeSpec, AttributeTable } from "../../identify/attributes.ts";
+import type { GeoField } from "../../identify/geo-database.ts";
+import { RequestFacts, tokenText } from "../../identify/request-facts.ts";
+import { type PlainValue, plainValue } from "../route-transforms.ts";
+import type { Snapshot } from "../snapshot.ts";
+
+export interface ExplainedAttribute {
+  readonly name: string;
+  /** Null where no source gave one. */
+  readonly found: { readonly value: PlainValue; readonly source: string } | null;
+  /** What each source said that was asked, in order. */
+  readonly detail: string;
+}
+
+const longestShown = 80;
+
+/**
+ * Says of every attribute which source gave its value, and why those before it did not. Each source is read as if it
+ * were an attribute of its own, by the code that reads attributes; nothing is counted.
+ */
+export function explainAttributes(
+  snapshot: Snapshot,
+  head: RequestHead,
+  caller: Caller,
+  nowMs: number,
+): ExplainedAttribute[] {
+  const { attributes } = snapshot.config;
+  const sources = new Sources(snapshot, head, caller, nowMs);
+  let next = 0;
+  return attributes.map(({ name, type, from }) => {
+    const misses: string[] = [];
+    const first = next;
+    next += from.length;
+    for (const [at, source] of from.entries()) {
+      const value = sources.value(first + at);
+      if (value !== undefined) return found(name, plainValue(type, value), sourceName(source), misses);
+      misses.push(`${sourceName(source)}: ${sources.whyNot(first + at, source, type)}`);
+    }
+    return { name, found: null, detail: `${name} is unknown (${misses.join("; ")})` };
+  });
+}
+
+function found(name: string, value: PlainValue, source: string, misses: readonly string[]): ExplainedAttribute {
+  const said = `${name} is ${shown(String(value))}, from ${source}`;
+  return { name, found: { value, source }, detail: misses.length === 0 ? said : `${said} (${misses.join("; ")})` };
+}
+
+/** All sources of all attributes, by their place among all. */
+class Sources {
+  readonly #head: RequestHead;
+  readonly #caller: Caller;
+  readonly #table: AttributeTable;
+  readonly #facts: RequestFacts;
+  readonly #errors = new Map<number, UnusableCause>();
+
+  constructor({ config, attributes: { lookups } }: Snapshot, head: RequestHead, caller: Caller, nowMs: number) {
+    const { attributes, trustedProxies } = config;
+    const single = attributes.flatMap((spec) => spec.from.map((source) => ({ ...spec, from: [source] })));
+    this.#head = head;
+    this.#caller = caller;
+    const errors = { attributeError: (index: number, cause: UnusableCause) => void this.#errors.set(index, cause) };
+    this.#table = new AttributeTable(single, errors, lookups);
+    this.#facts = new RequestFacts(this.#table, head, caller, trustedProxies, nowMs);
+  }
+
+  value(index: number): AttributeValue | undefined {
+    return this.#facts.attribute(index);
+  }
+
+  whyNot(index: number, source: AttributeSource, type: AttributeSpec["type"]): string {
+    if (source.kind === "clientAddress") return "not known";
+    if (source.kind === "jwt") return this.#whyNoClaim(index, type);
+    if (source.kind === "geo") return this.#whyNoPlace(index, source.field, type);
+    const sent = this.#sent(source);
+    if (sent === undefined) return "absent";
+    if (sent === "") return "empty, so it counts as absent";
+    if (!this.#caller.trusted && this.#isReserved(source)) {
+      return "ignored, since it counts only from a caller in trustedProxies";
+    }
+    if (sent === repeated || this.#errors.get(index) === "repeated") {
+      return "sent more than once, so it counts as absent";
+    }
+    return `${shown(sent)} can not be read as ${type}`;
+  }
+
+  #whyNoClaim(index: number, type: AttributeSpec["type"]): string {
+    const { jwt } = this.#table.lookups;
+    if (jwt === undefined || tokenText(this.#head, jwt.from) === undefined) return "the request carries no token";
+    const cause = this.#errors.get(index);
+    if (cause === undefined) return "the token has no such claim";
+    if (cause === "unparsable" || cause === "geo-unreadable") return `the claim can not be read as ${type}`;
+    return tokenWords[cause];
+  }
+
+  #whyNoPlace(index: number, field: GeoField, type: AttributeSpec["type"]): string {
+    const cause = this.#errors.get(index);
+    if (cause === "geo-unreadable") return "what the database has of the client's address can not be read";
+    return cause === undefined
+      ? `the database knows no ${field} of the client's address`
+      : `it can not be read as ${type}`;
+  }
+
+  #sent({ kind, name }: NamedSource): string | undefined | typeof repeated {
+    if (kind === "header") return this.#head.header(name);
+    if (kind === "query") return parseQuery(this.#head.query).get(name);
+    return this.#head.cookies === undefined ? undefined : findCookie(this.#head.cookies, name);
+  }
+
+  #isReserved({ kind, name }: NamedSource): boolean {
+    const { untrustedHeaders, untrustedCookies, untrustedQuery } = this.#table;
+    return { header: untrustedHeaders, cookie: untrustedCookies, query: untrustedQuery }[kind].has(name);
+  }
+}
+
+type NamedSource = Extract<AttributeSource, { readonly name: string }>;
+
+/** The cause, which is also the metric's label, in words. */
+const tokenWords: Readonly<Record<TokenFailure | "repeated", string>> = {
+  repeated: "the token was sent more than once",
+  "jwt-oversized": "the token is too long",
+  "jwt-malformed": "it is no token that can be read",
+  "jwt-algorithm": "the token's algorithm does not count",
+  "jwt-key": "no key that is known here is the token's",
+  "jwt-signature": "the token's signature is not its key's",
+  "jwt-expired": "the token has expired",
+  "jwt-not-yet-valid": "the token is not valid yet",
+  "jwt-issuer": "the token is of another issuer",
+  "jwt-audience": "the token is for another audience",
+};
+
+function sourceName(source: AttributeSource): string {
+  if (source.kind === "clientAddress") return "the client's address";
+  if (source.kind === "geo") return `${source.field} of the client's address`;
+  return source.kind === "jwt" ? `claim ${source.path.join(" › ")}` : `${source.kind} ${source.name}`;
+}
+
+function shown(text: string): string {
+  return JSON.stringify(text.length > longestShown ? `${text.slice(0, longestShown)}…` : text);
+}

@@ -1,0 +1,364 @@
+import type { Decision, Trail, TrailEntry } from "../../decide/decision.ts";
+import type { Pin, PinRejection } from "../../decide/pin.ts";
+import { formatUnit, type RandomSource, randomUnit } from "../../decide/unit.ts";
+import { errorTable } from "../../errors.ts";
+import { cookieValues } from "../../http/cookies.ts";
+import { AttributeTable } from "../../identify/attributes.ts";
+import { type MirrorVerdict, mirrorHeader } from "../mirror.ts";
+import { followLink, routeRedirect } from "../redirects.ts";
+import { type PlainValue, plainValue } from "../route-transforms.ts";
+import type { Service, ServiceVersion, Snapshot } from "../snapshot.ts";
+import { type DryRequest, type DryRun, type DryTarget, dryRun } from "./dry-run.ts";
+import { type ExplainedAttribute, explainAttributes } from "./explain-attributes.ts";
+import { describeMatch, routeMisses } from "./explain-routes.ts";
+import {
+  describeEndpoints,
+  describeHash,
+  describeService,
+  describeTrace,
+  limitSteps,
+  workSteps,
+} from "./explain-service.ts";
+
+/** One step of the chain: what it did with the request, and why. */
+export interface ExplainedStep {
+  readonly stage: "request" | "route" | "identify" | TrailEntry["stage"] | "forward" | "mirror";
+  readonly outcome:
+    | TrailEntry["outcome"]
+    | "read"
+    | "malformed"
+    | "none"
+    | "found"
+    | "absent"
+    | "rejected"
+    | "served"
+    | "default-served"
+    | "kept"
+    | "copied"
+    | "not-copied"
+    | "redirected"
+    | "so-configured"
+    | "limited"
+    | "fault"
+    | "rewritten"
+    | "edited"
+    | "told"
+    | "not-told";
+  readonly detail: string;
+}
+
+/** Which version a request would get, and why, stage by stage. Plain JSON; null where there is nothing to say. */
+export interface Explanation {
+  readonly route: string | null;
+  readonly service: string | null;
+  readonly release: string | null;
+  /** The version assigned. */
+  readonly version: string | null;
+  /** The version that serves, by configuration: the service's default where it lacks the one assigned. */
+  readonly served: string | null;
+  readonly reason: Decision["reason"] | null;
+  readonly rule: string | null;
+  /** By name; null for those that the request does not have. */
+  readonly attributes: Readonly<Record<string, { readonly value: PlainValue; readonly source: string } | null>>;
+  readonly unit: ExplainedUnit | null;
+  readonly pin: ExplainedPin | null;
+  /** Where Perch sends the client in place of forwarding, and the Set-Cookie value that goes with it. */
+  readonly redirect: { readonly status: number; readonly location: string; readonly setCookie: string | null } | null;
+  /** What Perch answers itself in place of forwarding. */
+  readonly error: { readonly code: "bad-request" | "no-route"; readonly status: number } | null;
+  readonly trail: readonly ExplainedStep[];
+}
+
+/** Who is assigned. */
+export interface ExplainedUnit {
+  readonly source: "attribute" | "clientAddress" | "pin" | "new";
+  /** The attribute's name and value; null for a unit that a pin names, or that is new and random. */
+  readonly name: string | null;
+  readonly value: PlainValue | null;
+  /** As a pin carries it. */
+  readonly id: string;
+}
+
+export interface ExplainedPin {
+  /** The cookie's name. */
+  readonly cookie: string;
+  /** Whether the request's counts; else why the first of its name does not. */
+  readonly received: "none" | "valid" | PinRejection;
+  /** The version that a valid one holds. */
+  readonly version: string | null;
+  /** The Set-Cookie value of the answer. */
+  readonly wouldSet: string | null;
+}
+
+/** Route misses that are told one by one. */
+const mostMisses = 5;
+
+const uncounted = { attributeError: () => undefined };
+
+/** Explains a request by deciding it as the gateway would. Sends nothing and counts nothing. */
+export function explainRequest(
+  snapshot: Snapshot,
+  request: DryRequest,
+  context: { readonly nowMs: number; readonly random: RandomSource },
+): Explanation {
+  const decided: Trail = [];
+  const attributes = new AttributeTable(snapshot.config.attributes, uncounted, snapshot.attributes.lookups);
+  const run = dryRun(snapshot, request, { ...context, attributes, trail: decided });
+  if ("problem" in run) return malformed(run.problem);
+  const { nowMs } = context;
+  const identified = explainAttributes(snapshot, run.head, run.caller, nowMs);
+  const start = [requestStep(run), ...routeSteps(snapshot, run, nowMs), ...limitSteps(snapshot, run.route, run)];
+  const { target } = run;
+  const linked: Trail = [];
+  const redirect = redirectOf(snapshot, run, nowMs, linked);
+  const attributesByName = byName(identified);
+  if (redirect !== null) {
+    const steps = [...start, ...linked, redirectStep(redirect)];
+    return { ...nothing, ...namesOf(run.route), attributes: attributesByName, redirect, error: null, trail: steps };
+  }
+  if (target === undefined) {
+    return { ...nothing, attributes: attributesByName, error: errorOf("no-route"), trail: start };
+  }
+  const { route, decision, served, setCookie } = target;
+  return {
+    ...namesOf(route),
+    version: decision?.version ?? served.name,
+    served: served.name,
+    reason: decision?.reason ?? "default",
+    rule: decision?.rule ?? null,
+    attributes: attributesByName,
+    unit: unitOf(snapshot, run, target, nowMs),
+    pin: pinOf(run, target, setCookie, nowMs),
+    redirect: null,
+    error: null,
+    trail: [
+      ...start,
+      ...identifySteps(identified, run),
+      ...pinSteps(run, target),
+      ...linked,
+      ...decided,
+      ...(decision === undefined ? [noReleaseStep(target)] : []),
+      forwardStep(target),
+      ...workSteps(snapshot, run, target, decision?.unit ?? randomUnit(context.random), nowMs),
+      ...hashSteps(run, target, nowMs),
+      ...serviceSteps(snapshot, run, target),
+      ...mirrorSteps(run, target),
+      ...propagationSteps(target),
+    ],
+  };
+}
+
+const nothing: Omit<Explanation, "attributes" | "error" | "trail"> = {
+  route: null,
+  service: null,
+  release: null,
+  version: null,
+  served: null,
+  reason: null,
+  rule: null,
+  unit: null,
+  pin: null,
+  redirect: null,
+};
+
+function malformed(problem: string): Explanation {
+  const step: ExplainedStep = { stage: "request", outcome: "malformed", detail: problem };
+  return { ...nothing, attributes: {}, error: errorOf("bad-request"), trail: [step] };
+}
+
+function errorOf(code: "bad-request" | "no-route"): Explanation["error"] {
+  return { code, status: errorTable[code].status };
+}
+
+function byName(attributes: readonly ExplainedAttribute[]): Explanation["attributes"] {
+  return Object.fromEntries(attributes.map(({ name, found }) => [name, found]));
+}
+
+function namesOf(route: DryRun["route"]): Pick<Explanation, "route" | "service" | "release"> {
+  return {
+    route: route?.name ?? null,
+    service: route?.service?.name ?? null,
+    release: route?.release?.policy.name ?? null,
+  };
+}
+
+/** Where the route leads, or the link that was opened, if it is one. */
+function redirectOf(
+  { ownParameters }: Snapshot,
+  { route, head, facts }: DryRun,
+  nowMs: number,
+  trail: Trail,
+): Explanation["redirect"] {
+  const to =
+    route?.redirect === undefined
+      ? route?.release && followLink(route.release.policy, head, facts, ownParameters, nowMs, trail)
+      : routeRedirect(route.redirect, { head, facts });
+  return to === undefined ? null : { status: to.status, location: to.location, setCookie: to.setCookie ?? null };
+}
+
+function unitOf(
+  { config }: Snapshot,
+  run: DryRun,
+  { decision, route }: DryTarget,
+  nowMs: number,
+): ExplainedUnit | null {
+  const by = route.release?.policy.spec.sticky.by;
+  if (decision?.unit === undefined) return null;
+  const id = formatUnit(decision.unit);
+  if (by?.kind === "attribute") {
+    const value = run.facts.attribute(by.index);
+    const type = config.attributes[by.index]?.type ?? "string";
+    if (value !== undefined) return { source: "attribute", name: by.name, value: plainValue(type, value), id };
+  }
+  if (by?.kind === "clientAddress" && run.facts.clientAddress !== undefined) {
+    return { source: "clientAddress", name: "clientAddress", value: run.facts.clientAddress.text, id };
+  }
+  return { source: validPin(run, route, nowMs) === undefined ? "new" : "pin", name: null, value: null, id };
+}
+
+function pinOf(run: DryRun, { route }: DryTarget, setCookie: string | undefined, nowMs: number): ExplainedPin | null {
+  if (route.release === undefined) return null;
+  const pin = validPin(run, route, nowMs);
+  return {
+    cookie: route.release.policy.spec.sticky.cookie.name,
+    received: pin === undefined ? (run.pinRejections[0] ?? "none") : "valid",
+    version: pin?.version ?? null,
+    wouldSet: setCookie ?? null,
+  };
+}
+
+/** The pin that the decision was made with; reading it again is cheaper than making every decision carry it. */
+function validPin({ head }: DryRun, { release }: DryTarget["route"], nowMs: number): Pin | undefined {
+  if (release === undefined || head.cookies === undefined) return undefined;
+  const values = cookieValues(head.cookies, release.policy.spec.sticky.cookie.name);
+  return release.policy.readPin(values, nowMs, () => undefined);
+}
+
+function requestStep({ head, caller, facts }: DryRun): ExplainedStep {
+  const from = caller.address === undefined ? "an unknown address" : caller.address.text;
+  const trust = caller.trusted ? ", a trusted proxy" : "";
+  const client = facts.clientAddress?.text;
+  const derived = client === caller.address?.text ? "" : `, for the client ${client}`;
+  const scheme = facts.isHttps ? "https" : "http";
+  const url = `${scheme}://${head.host === "" ? "(no host)" : head.host}${head.path}`;
+  return { stage: "request", outcome: "read", detail: `${head.method} ${url} from ${from}${trust}${derived}` };
+}
+
+/** Routes are tried in file order: those before the one that matched were passed over. */
+function routeSteps({ config }: Snapshot, { route: found, facts }: DryRun, nowMs: number): ExplainedStep[] {
+  const taken = config.routes.findIndex(({ name }) => name === found?.name);
+  const passed = taken === -1 ? config.routes : config.routes.slice(0, taken);
+  const misses = routeMisses(passed, facts, nowMs);
+  const steps = misses.slice(0, mostMisses).map(({ route, why }): ExplainedStep => {
+    return { stage: "route", outcome: "not-matched", detail: `${route} ${why()}` };
+  });
+  const left = misses.length - steps.length;
+  if (left > 0) {
+    steps.push({ stage: "route", outcome: "not-matched", detail: `and ${left} more that are further off` });
+  }
+  const spec = config.routes[taken];
+  if (spec === undefined) {
+    return [{ stage: "route", outcome: "none", detail: "no route takes this request; the closest are:" }, ...steps];
+  }
+  const release = spec.release === undefined ? "" : `, release ${spec.release}`;
+  const to = spec.service === undefined ? "a redirect" : `service ${spec.service}${release}`;
+  const detail = `${spec.name} (${describeMatch(spec.match, facts, nowMs)}): ${to}`;
+  return [...steps, { stage: "route", outcome: "matched", detail }];
+}
+
+function redirectStep({ status, location }: Exclude<Explanation["redirect"], null>): ExplainedStep {
+  return { stage: "forward", outcome: "redirected", detail: `nothing is forwarded: ${status} to ${location}` };
+}
+
+function identifySteps(attributes: readonly ExplainedAttribute[], { facts }: DryRun): ExplainedStep[] {
+  const address = facts.clientAddress?.text;
+  const client: ExplainedStep = {
+    stage: "identify",
+    outcome: address === undefined ? "absent" : "found",
+    detail: address === undefined ? "the client's address is not known" : `the client's address is ${address}`,
+  };
+  const steps = attributes.map(({ found, detail }): ExplainedStep => {
+    return { stage: "identify", outcome: found === null ? "absent" : "found", detail };
+  });
+  return [client, ...steps];
+}
+
+function pinSteps({ pinRejections }: DryRun, { route }: DryTarget): ExplainedStep[] {
+  const name = route.release?.policy.spec.sticky.cookie.name;
+  return pinRejections.map((cause) => {
+    return { stage: "pin", outcome: "rejected", detail: `cookie ${name} is ${cause} and counts as none` };
+  });
+}
+
+function noReleaseStep({ route, served }: DryTarget): ExplainedStep {
+  const detail = `${served.name}: the route has no release, so the default of service ${route.service.name} answers`;
+  return { stage: "default", outcome: "used", detail };
+}
+
+function hashSteps({ facts }: DryRun, target: DryTarget, nowMs: number): ExplainedStep[] {
+  const detail = describeHash(target, facts, nowMs);
+  return detail === undefined ? [] : [{ stage: "forward", outcome: "kept", detail }];
+}
+
+/** What is configured of how it is forwarded. */
+function serviceSteps(snapshot: Snapshot, run: DryRun, target: DryTarget): ExplainedStep[] {
+  const trace = describeTrace(snapshot, run);
+  const lines = [...describeService(target), ...(trace === undefined ? [] : [trace])];
+  return lines.map((detail) => ({ stage: "forward", outcome: "so-configured", detail }));
+}
+
+function forwardStep({ route, decision, served }: DryTarget): ExplainedStep {
+  const { service } = route;
+  const to = describeEndpoints(service, served);
+  if (decision !== undefined && decision.version !== served.name) {
+    const detail = `service ${service.name} has no version ${decision.version}; its default ${served.name} serves: ${to}`;
+    return { stage: "forward", outcome: "default-served", detail };
+  }
+  const detail = `service ${service.name}, version ${served.name}: ${to}`;
+  if (fallsBack(service, served, decision)) {
+    const instead = `none of these is fit, so the default ${service.defaultVersion.name} serves`;
+    return { stage: "forward", outcome: "default-served", detail: `${detail}; ${instead}` };
+  }
+  return { stage: "forward", outcome: "served", detail };
+}
+
+function fallsBack({ defaultVersion }: Service, served: ServiceVersion, decision: Decision | undefined): boolean {
+  const known = served.endpoints.current;
+  if (served === defaultVersion || decision?.reason === "override" || known.length === 0) return false;
+  return known.every(({ up }) => !up);
+}
+
+const notCopied: Readonly<Record<Exclude<MirrorVerdict, "copied" | "not-drawn">, string>> = {
+  "no-unit": "the version was asked for, or a caller decided",
+  "other-method": "its method is not among the mirror's",
+  "serves-itself": "that version serves the request itself",
+  "is-a-copy": "it is a copy itself",
+};
+
+function mirrorSteps({ head, caller }: DryRun, { route, decision, served }: DryTarget): ExplainedStep[] {
+  const { mirroring } = route;
+  if (mirroring === undefined || decision === undefined) return [];
+  // A decision that is asked to explain itself looks for a unit that the request would not be asked for.
+  const unit = decision.reason === "override" || decision.reason === "propagated" ? undefined : decision.unit;
+  const isCopy = caller.trusted && head.header(mirrorHeader) !== undefined;
+  const verdict = mirroring.verdict({ method: head.method, unit, served: served.name, isCopy });
+  const { version } = mirroring.spec;
+  const place = unit === undefined ? "" : mirroring.placeOf(unit).toFixed(2);
+  const drawn = `the unit's place is ${place}, copied are those below ${mirroring.spec.percent}`;
+  if (verdict === "copied") return [{ stage: "mirror", outcome: "copied", detail: `to ${version}: ${drawn}` }];
+  const why = verdict === "not-drawn" ? drawn : notCopied[verdict];
+  return [{ stage: "mirror", outcome: "not-copied", detail: `to ${version}: ${why}` }];
+}
+
+/** What the upstream is told of releases; nothing to say where nothing is, unless it would be told elsewhere. */
+function propagationSteps({ route, propagated }: DryTarget): ExplainedStep[] {
+  const steps: ExplainedStep[] = [];
+  if (route.service.external && route.release?.policy.spec.propagate !== undefined) {
+    const detail = `service ${route.service.name} is external: it is not told the version`;
+    steps.push({ stage: "forward", outcome: "not-told", detail });
+  }
+  for (let i = 0; i < propagated.length; i += 2) {
+    steps.push({ stage: "forward", outcome: "told", detail: `${propagated[i]}: ${propagated[i + 1]}` });
+  }
+  return steps;
+}

@@ -1,0 +1,325 @@
+import type { ErrorCode } from "../../errors.ts";
+import {
+  carriageReturn,
+  FieldScan,
+  irregular,
+  latin1,
+  lineFeed,
+  octetClasses,
+  PartialHead,
+  tokenOctet,
+  valueOctet,
+} from "./header-scanner.ts";
+
+/** Follows the body of one message, whatever frames it, and passes it on. */
+export class BodyReader {
+  readonly #chunks: ChunkedReader | undefined;
+  /** What frames the body: its length in octets, or something else. */
+  readonly framing: number | "chunked" | "until close";
+  readonly #length: number;
+  #bytes = 0;
+  #ended = false;
+
+  /** A length in octets; `chunked`; or `until close`, where the sender's end of the connection is that of the body. */
+  constructor(framing: number | "chunked" | "until close", mostTrailerBytes: number) {
+    this.framing = framing;
+    this.#chunks = framing === "chunked" ? new ChunkedReader(mostTrailerBytes) : undefined;
+    this.#length = typeof framing === "number" ? framing : Number.POSITIVE_INFINITY;
+  }
+
+  /** Octets of content so far, without framing. */
+  get bytes(): number {
+    return this.#chunks?.dataBytes ?? this.#bytes;
+  }
+
+  get complete(): boolean {
+    return this.#chunks?.done ?? (this.#ended || this.#bytes === this.#length);
+  }
+
+  /** What is wrong with it; undefined where nothing is so far. */
+  get failure(): ChunkedFailure | undefined {
+    return this.#chunks?.failure;
+  }
+
+  /** Trailer fields of a complete chunked body, flat. */
+  get trailers(): readonly string[] {
+    return this.#chunks?.trailers ?? [];
+  }
+
+  /** Answers with the position after the last octet that belongs to the body. A chunked one is passed on framed. */
+  read(octets: Buffer, from: number, to: number, sink: ChunkedSink): number {
+    if (this.#chunks !== undefined) return this.#chunks.read(octets, from, to, sink);
+    const end = Math.min(to, from + this.#length - this.#bytes);
+    this.#bytes += end - from;
+    if (end > from) sink.passOctets(octets, from, end);
+    return end;
+  }
+
+  /** The sender has closed: the end of a body that lasts until then. */
+  closed(): void {
+    this.#ended = this.#length === Number.POSITIVE_INFINITY && this.#chunks === undefined;
+  }
+}
+
+/** Receives what is to be passed on of a chunked body. */
+export interface ChunkedSink {
+  /** Octets to be passed on as they are: size lines, data and the ends of chunks. */
+  passOctets(octets: Buffer, from: number, to: number): void;
+}
+
+const semicolon = 0x3b;
+const equalsSign = 0x3d;
+const quote = 0x22;
+const backslash = 0x5c;
+const space = 0x20;
+const tab = 0x09;
+
+/** Extensions of all chunks of one body together, in octets. */
+const mostExtensionBytes = 16 * 1024;
+/** Enough for 2^53, with a few leading zeros. */
+const mostSizeDigits = 16;
+
+const trailerScan = new FieldScan();
+
+type State =
+  | "size"
+  | "size blank"
+  | "extension start"
+  | "extension name"
+  | "extension name blank"
+  | "extension value start"
+  | "extension value blank"
+  | "extension value"
+  | "quoted value"
+  | "quoted pair"
+  | "quoted end"
+  | "extension blank"
+  | "size end"
+  | "data"
+  | "data end"
+  | "data line feed"
+  | "trailers"
+  | "done"
+  | "malformed"
+  /** More extensions or trailer fields than anybody needs. */
+  | "too large";
+
+export type ChunkedFailure = Extract<ErrorCode, "bad-request" | "headers-too-large">;
+
+/**
+ * Follows a chunked body (RFC 9112 §7.1), in whatever pieces it comes. Everything of it is passed on as it came, save
+ * chunk extensions, which mean nothing beyond one hop, and trailer fields, which are kept for the caller.
+ */
+export class ChunkedReader {
+  /** Octets of data so far. */
+  dataBytes = 0;
+  /** Trailer fields, flat: name, value, name, value. Complete once `done`. */
+  trailers: readonly string[] = noTrailers;
+  #state: State = "size";
+  #size = 0;
+  #digits = 0;
+  #extensionBytes = 0;
+  #trailerPart: PartialHead | undefined;
+  readonly #mostTrailerBytes: number;
+
+  /** `mostTrailerBytes` bounds the trailer section: what a head may have. */
+  constructor(mostTrailerBytes: number) {
+    this.#mostTrailerBytes = mostTrailerBytes;
+  }
+
+  get done(): boolean {
+    return this.#state === "done";
+  }
+
+  /** What a request with such a body is answered. */
+  get failure(): ChunkedFailure | undefined {
+    if (this.#state === "malformed") return "bad-request";
+    return this.#state === "too large" ? "headers-too-large" : undefined;
+  }
+
+  /**
+   * Reads on, and answers with the position after the last octet of the body that it found. Where `done`, all but the
+   * empty line that ends the message was passed on: the caller writes that, behind the trailer fields if any.
+   */
+  read(octets: Buffer, from: number, to: number, sink: ChunkedSink): number {
+    let at = from;
+    let passFrom = from;
+    while (at < to) {
+      switch (this.#state) {
+        case "data": {
+          const length = Math.min(this.#size, to - at);
+          this.#size -= length;
+          this.dataBytes += length;
+          at += length;
+          if (this.#size === 0) this.#state = "data end";
+          break;
+        }
+        case "trailers":
+          if (at > passFrom) sink.passOctets(octets, passFrom, at);
+          return this.#readTrailers(octets, at, to);
+        case "size blank":
+        case "extension start":
+        case "extension name":
+        case "extension name blank":
+        case "extension value start":
+        case "extension value blank":
+        case "extension value":
+        case "quoted value":
+        case "quoted pair":
+        case "quoted end":
+        case "extension blank":
+          if (at > passFrom) sink.passOctets(octets, passFrom, at);
+          at = this.#readExtension(octets, at, to);
+          passFrom = at;
+          break;
+        case "done":
+        case "malformed":
+        case "too large":
+          return at;
+        default:
+          this.#readFraming(octets[at] as number);
+          // The semicolon, or the blank before it, is the extension's.
+          if ((this.#state as State) === "extension start" || (this.#state as State) === "size blank") {
+            if (at > passFrom) sink.passOctets(octets, passFrom, at);
+            passFrom = at + 1;
+          }
+          at++;
+      }
+    }
+    if (at > passFrom && this.failure === undefined) sink.passOctets(octets, passFrom, at);
+    return at;
+  }
+
+  #readFraming(octet: number): void {
+    switch (this.#state) {
+      case "size":
+        this.#readSize(octet);
+        break;
+      case "size end":
+        if (octet !== lineFeed) this.#state = "malformed";
+        else this.#state = this.#size === 0 ? "trailers" : "data";
+        this.#digits = 0;
+        break;
+      case "data end":
+        this.#state = octet === carriageReturn ? "data line feed" : "malformed";
+        break;
+      default:
+        this.#state = octet === lineFeed ? "size" : "malformed";
+    }
+  }
+
+  #readSize(octet: number): void {
+    const digit = hexDigit(octet);
+    if (digit >= 0) {
+      this.#size = this.#size * 16 + digit;
+      if (++this.#digits > mostSizeDigits || this.#size > Number.MAX_SAFE_INTEGER) this.#state = "malformed";
+    } else if (this.#digits === 0) this.#state = "malformed";
+    else if (octet === carriageReturn) this.#state = "size end";
+    else if (octet === semicolon) this.#state = "extension start";
+    else if (isBlank(octet)) this.#state = "size blank";
+    else this.#state = "malformed";
+  }
+
+  /** Reads up to the carriage return, with which the size line goes on as if there had been no extension. */
+  #readExtension(octets: Buffer, from: number, to: number): number {
+    let at = from;
+    for (; at < to; at++) {
+      const octet = octets[at] as number;
+      if (octet === carriageReturn && mayEndExtension.has(this.#state)) {
+        this.#state = "size";
+        return at;
+      }
+      if (++this.#extensionBytes > mostExtensionBytes) this.#state = "too large";
+      else this.#state = nextInExtension(this.#state, octet);
+      if (this.failure !== undefined) return at;
+    }
+    return at;
+  }
+
+  #readTrailers(octets: Buffer, from: number, to: number): number {
+    const before = this.#trailerPart?.length ?? 0;
+    if (this.#trailerPart === undefined) this.#trailerPart = new PartialHead(octets, from, to);
+    else if (!this.#trailerPart.append(octets, from, to) && before + to - from <= this.#mostTrailerBytes) return to;
+    const part = this.#trailerPart;
+    const end = trailerScan.scan(part.octets, 0, 0, part.length);
+    if (end === irregular) this.#state = "malformed";
+    else if ((end < 0 ? part.length : end) > this.#mostTrailerBytes) this.#state = "too large";
+    if (end < 0 || this.failure !== undefined) return to;
+    this.trailers = trailerScan.count === 0 ? noTrailers : flat(latin1(part.octets, 0, end));
+    this.#state = framesMessage(this.trailers) ? "malformed" : "done";
+    return from + end - before;
+  }
+}
+
+const mayEndExtension: ReadonlySet<State> = new Set<State>([
+  "extension name",
+  "extension value start",
+  "extension value",
+  "quoted end",
+]);
+
+const noTrailers: readonly string[] = Object.freeze([]);
+
+/** A length or a coding behind the body could be taken for this message's or the next one's (RFC 9110 §6.5.1). */
+function framesMessage(trailers: readonly string[]): boolean {
+  return trailers.some((name, at) => at % 2 === 0 && /^(?:content-length|transfer-encoding)$/i.test(name));
+}
+
+function flat(text: string): string[] {
+  const fields: string[] = [];
+  for (let field = 0; field < trailerScan.count; field++) {
+    fields.push(
+      text.slice(trailerScan.start(field), trailerScan.nameEnd(field)),
+      text.slice(trailerScan.valueStart(field), trailerScan.valueEnd(field)),
+    );
+  }
+  return fields;
+}
+
+const isBlank = (octet: number): boolean => octet === space || octet === tab;
+
+/** Blanks may stand around `;` and `=` (RFC 9112 §7.1.1), and nowhere else: not at the end of the line. */
+function nextInExtension(state: State, octet: number): State {
+  const isToken = ((octetClasses[octet] as number) & tokenOctet) !== 0;
+  const isValue = ((octetClasses[octet] as number) & valueOctet) !== 0;
+  switch (state) {
+    case "quoted pair":
+      return isValue ? "quoted value" : "malformed";
+    case "quoted value":
+      if (octet === quote) return "quoted end";
+      if (octet === backslash) return "quoted pair";
+      return isValue ? "quoted value" : "malformed";
+    case "size blank":
+    case "extension blank":
+      if (isBlank(octet)) return state;
+      return octet === semicolon ? "extension start" : "malformed";
+    case "quoted end":
+      if (isBlank(octet)) return "extension blank";
+      return octet === semicolon ? "extension start" : "malformed";
+    case "extension value start":
+    case "extension value blank":
+      if (isBlank(octet)) return "extension value blank";
+      if (octet === quote) return "quoted value";
+      if (octet === semicolon && state === "extension value start") return "extension start";
+      return isToken ? "extension value" : "malformed";
+    case "extension value":
+      if (isBlank(octet)) return "extension blank";
+      if (octet === semicolon) return "extension start";
+      return isToken ? "extension value" : "malformed";
+    case "extension name blank":
+      if (isBlank(octet)) return state;
+      if (octet === equalsSign) return "extension value start";
+      return octet === semicolon ? "extension start" : "malformed";
+    default:
+      if (isBlank(octet)) return state === "extension start" ? state : "extension name blank";
+      if (octet === equalsSign) return "extension value start";
+      if (octet === semicolon) return "extension start";
+      return isToken ? "extension name" : "malformed";
+  }
+}
+
+function hexDigit(octet: number): number {
+  if (octet >= 0x30 && octet <= 0x39) return octet - 0x30;
+  const lower = octet | 0x20;
+  return lower >= 0x61 && lower <= 0x66 ? lower - 0x57 : -1;
+}

@@ -1,0 +1,505 @@
+import { STATUS_CODES } from "node:http";
+import { type ErrorCode, errorTable } from "../../errors.ts";
+import type { Endpoint } from "../../upstream/endpoint.ts";
+import type { Timeouts } from "../../upstream/service-spec.ts";
+import type { AttemptFailure, Attempts } from "../attempts.ts";
+import type { Exchange } from "../exchange.ts";
+import { isLastAnswer, ownAnswer, ownAnswerText } from "../local-reply.ts";
+import type { Turn } from "../permit.ts";
+import { earlyHintLinks } from "../response-headers.ts";
+import type { BodyState } from "../retry-policy.ts";
+import type { BodyReader, ChunkedSink } from "./body-parser.ts";
+import type { ClientConnection } from "./client-connection.ts";
+import type { AnsweredRequest, FastContext } from "./fast-context.ts";
+import { PartialHead } from "./header-scanner.ts";
+import { responseHeadBytes } from "./response-parser.ts";
+import { bodyReader, RelayedAnswer } from "./response-relay.ts";
+import { TextSink } from "./socket-writer.ts";
+import { Deadline } from "./timer-wheel.ts";
+import type { UpstreamConnection, UpstreamUser } from "./upstream-pool.ts";
+import { type OutgoingParts, OutgoingRequest } from "./upstream-request.ts";
+
+/** One request to be forwarded. */
+export interface FastForwardingParts extends OutgoingParts {
+  readonly timeouts: Timeouts;
+}
+
+/**
+ * Forwards one exchange over raw sockets and answers the client, streaming both ways; the last two stages of the chain.
+ *
+ * Three things go on side by side: the request's body on its way up, the response on its way down, and the client's
+ * connection taking what is written. The exchange ends once the last octet of the answer has left, or the client has.
+ */
+export class FastForwarding implements AnsweredRequest, UpstreamUser, Turn {
+  readonly exchange: Exchange;
+  readonly #context: FastContext;
+  readonly #client: ClientConnection;
+  readonly #attempts: Attempts;
+  readonly #timeouts: Timeouts;
+  readonly #request: OutgoingRequest;
+  /** Whether an idle connection may be used. */
+  #mayReuse = true;
+  /** Whether it is sent between two turns of the event loop. */
+  #betweenTurns = false;
+  #connection: UpstreamConnection | undefined;
+  /** The request's opening was written on the present connection. */
+  #sent = false;
+  #partialHead: PartialHead | undefined;
+  #response: "awaited" | "streaming" | "ended" = "awaited";
+  #relayed: RelayedAnswer | undefined;
+  #status = 0;
+  #cutShort: ErrorCode | undefined;
+  /** Only where the route has a limit on the whole; and where the request is held on purpose. */
+  #total: Deadline | undefined;
+  #holdTimer: NodeJS.Timeout | undefined;
+
+  constructor(context: FastContext, client: ClientConnection, parts: FastForwardingParts) {
+    this.#context = context;
+    this.#client = client;
+    this.exchange = parts.exchange;
+    this.#attempts = parts.attempts;
+    this.#timeouts = parts.timeouts;
+    this.#request = new OutgoingRequest(parts);
+  }
+
+  /** Begins, with what came of the body behind the head. Answers with the position where the next request starts. */
+  start(octets: Buffer, from: number, to: number): number {
+    const { totalMs } = this.#timeouts;
+    if (totalMs > 0) this.#limitTotal(totalMs);
+    if (this.exchange.delayMs > 0) this.#hold(this.exchange.delayMs);
+    const { body } = this.#request;
+    if (body === undefined) {
+      if (this.#isHeld) this.#arm(0);
+      else this.#tryNext();
+      return from;
+    }
+    this.#arm(this.#timeouts.idleMs);
+    return this.#gather(body, octets, from, to);
+  }
+
+  /** Whether it is held on purpose. */
+  get #isHeld(): boolean {
+    return this.#holdTimer !== undefined;
+  }
+
+  #hold(ms: number): void {
+    this.#holdTimer = setTimeout(() => {
+      this.#holdTimer = undefined;
+      if (this.#request.mayBeSent) this.onTurn();
+    }, ms);
+  }
+
+  #limitTotal(ms: number): void {
+    this.#total = new Deadline({ onDeadline: () => this.#onTotal() });
+    this.#context.deadlines.arm(this.#total, ms);
+  }
+
+  /** The request has taken as long as it may. Whom does it wait for? */
+  #onTotal(): void {
+    if (this.#response === "ended" || this.#client.outlet.pending) {
+      this.#cutShort = "client-closed";
+      this.#client.destroy();
+    } else if (this.#response === "awaited" && this.awaitsBody) this.#breakOff("request-timeout");
+    else {
+      if (this.#connection !== undefined) this.#attempts.failed("upstream-timeout");
+      this.#breakOff("upstream-timeout");
+    }
+  }
+
+  /** Nobody waits any more for what was held, or for the whole to take too long. */
+  #endTimers(): void {
+    if (this.#holdTimer !== undefined) clearTimeout(this.#holdTimer);
+    this.#total?.cancel();
+  }
+
+  /** Whether octets of the client still belong to this request. */
+  get awaitsBody(): boolean {
+    return this.#request.awaitsBody;
+  }
+
+  /** More of the body. Answers with the position where the next request starts. */
+  onClientData(octets: Buffer, from: number, to: number): number {
+    const { body } = this.#request;
+    if (body === undefined) return from;
+    if (this.#response === "ended") return body.read(octets, from, to, nowhere);
+    if (!this.#sent || this.#connection === undefined) return this.#gather(body, octets, from, to);
+    const { outlet } = this.#connection;
+    const end = this.#request.pass(body, octets, from, to, outlet);
+    if (body.failure !== undefined) {
+      this.#breakOff(body.failure);
+      return to;
+    }
+    outlet.flush();
+    if (body.complete) this.#bodySent();
+    else {
+      if (outlet.pending) this.#client.pauseBody();
+      this.#arm(outlet.pending ? this.#timeouts.responseHeadersMs : this.#timeouts.idleMs);
+    }
+    return end;
+  }
+
+  /** What was written to the client has left. */
+  onClientFlushed(): void {
+    if (this.#client.outlet.pending) return;
+    if (this.#response === "ended") {
+      this.#complete();
+      return;
+    }
+    this.#connection?.resume();
+    if (this.#response === "streaming") this.#arm(this.#timeouts.idleMs);
+  }
+
+  /** The client's connection is gone. */
+  onClientGone(): void {
+    this.#endTimers();
+    this.#response = "ended";
+    this.#connection?.destroy();
+    const error = this.#cutShort ?? "client-closed";
+    this.exchange.end(error === "client-closed" ? errorTable[error].status : this.#status, error);
+  }
+
+  /** A defect of Perch: it costs this request its answer, and nobody else theirs. */
+  onDefect(error: unknown): void {
+    this.#context.gateway.defect(error);
+    this.#breakOff("internal-error");
+  }
+
+  /** Nothing happened for as long as the present step may take. Whose turn was it? */
+  onDeadline(): void {
+    if (this.#response === "ended" || this.#client.outlet.pending) {
+      this.#cutShort = "client-closed";
+      this.#client.destroy();
+    } else if (this.#attempts.count === 0) this.#breakOff("request-timeout");
+    else if (!this.#sent) this.#attemptFailed("connect-timeout");
+    else if (this.awaitsBody && !this.#connection?.outlet.pending) this.#breakOff("request-timeout");
+    else this.#attemptFailed("upstream-timeout");
+  }
+
+  onUpstreamConnected(): void {
+    this.#send();
+  }
+
+  onUpstreamFlushed(): void {
+    if (this.#response === "ended" || !this.awaitsBody || this.#connection?.outlet.pending) return;
+    this.#client.resumeBody();
+    this.#arm(this.#timeouts.idleMs);
+  }
+
+  onUpstreamData(octets: Buffer, length: number): boolean {
+    const connection = this.#connection;
+    if (connection === undefined) return false;
+    if (this.#response === "awaited") {
+      if (connection.isPoisoned()) this.#attemptFailed("upstream-reset");
+      else if (this.#partialHead === undefined) this.#readHeads(connection, octets, 0, length);
+      else if (this.#partialHead.append(octets, 0, length) || this.#partialHead.length > responseHeadBytes) {
+        const { octets: all, length: end } = this.#partialHead;
+        this.#partialHead = undefined;
+        this.#readHeads(connection, all, 0, end);
+      }
+    } else if (this.#relayed !== undefined) {
+      this.#passOn(connection, this.#relayed, octets, 0, length, this.#client.outlet);
+    }
+    // A connection that was left meanwhile reads on, for whoever gets it.
+    return connection !== this.#connection || this.#response === "ended" || !this.#client.outlet.pending;
+  }
+
+  onUpstreamEnd(): void {
+    this.#relayed?.closed();
+    const connection = this.#connection;
+    if (connection !== undefined && this.#relayed?.isComplete) this.#finish(connection, "ended");
+    else this.#attemptFailed(this.#sent ? "upstream-reset" : "connect-failed");
+  }
+
+  onUpstreamClosed(): void {
+    const starved = this.#connection?.starved === true && !this.#sent;
+    const error = this.#connection?.error;
+    this.#connection = undefined;
+    if (starved) this.#starved();
+    else this.#attemptFailed(this.#sent ? "upstream-reset" : "connect-failed", error);
+  }
+
+  // ---- the request, on its way up
+
+  #tryNext(): void {
+    this.#tryAt(this.#attempts.next(this));
+  }
+
+  #tryAt(endpoint: Endpoint | "waits" | undefined): void {
+    if (endpoint === undefined) this.#answer(this.#attempts.exhausted());
+    // It waits for its turn, which has a limit of its own.
+    else if (endpoint === "waits") this.#arm(0);
+    else this.#connect(endpoint);
+  }
+
+  /** Whoever made room did so in this turn of the event loop, and its connection rests until that is over. */
+  onTurn(): void {
+    setImmediate(() => {
+      if (this.#response === "ended") return;
+      this.#betweenTurns = true;
+      try {
+        this.#tryNext();
+      } catch (error) {
+        this.onDefect(error);
+      }
+      this.#betweenTurns = false;
+    });
+  }
+
+  #connect(endpoint: Endpoint): void {
+    const { pools } = this.#context;
+    this.#attempts.started(endpoint);
+    this.#sent = false;
+    const idle = this.#mayReuse ? pools.reuse(endpoint, this) : undefined;
+    if (idle === undefined) {
+      this.#arm(this.#timeouts.connectMs);
+      this.#connection = pools.open(endpoint, this);
+      return;
+    }
+    this.#connection = idle;
+    if (!this.#betweenTurns) idle.watchTurn();
+    this.#send();
+  }
+
+  #send(): void {
+    const connection = this.#connection;
+    if (connection === undefined) return;
+    this.#sent = true;
+    connection.outlet.addText(this.#request.opening());
+    connection.outlet.flush();
+    this.#request.opened();
+    if (!this.awaitsBody) {
+      this.#bodySent();
+      return;
+    }
+    this.#client.useOwnBuffer();
+    this.#client.resumeBody();
+    this.#arm(this.#timeouts.idleMs);
+  }
+
+  #bodySent(): void {
+    if (this.#request.body !== undefined) {
+      this.#client.useSharedBuffer(this.#connection?.outlet.pending ? "pending" : "flushed");
+    }
+    if (this.#response === "awaited") this.#arm(this.#timeouts.responseHeadersMs);
+  }
+
+  /** Keeps what came of the body while there is nobody to send it to; the first octets set the request going. */
+  #gather(body: BodyReader, octets: Buffer, from: number, to: number): number {
+    const end = this.#request.gather(body, octets, from, to);
+    if (body.failure !== undefined) {
+      this.#breakOff(body.failure);
+      return to;
+    }
+    const begun = this.#request.mayBeSent;
+    if (begun && this.#attempts.count === 0 && !this.#isHeld) this.#tryNext();
+    // It may be answered by now.
+    if (this.#response === "ended") return end;
+    if (begun && !this.#sent && !body.complete) this.#client.pauseBody();
+    if (begun && this.#isHeld) this.#arm(0);
+    return end;
+  }
+
+  // ---- the response, on its way down
+
+  /** Interim answers and the final one, as far as they have come. */
+  #readHeads(connection: UpstreamConnection, octets: Buffer, from: number, to: number): void {
+    const { responses } = this.#context;
+    for (let at = from; ; at = responses.end) {
+      const outcome = at < to ? responses.read(octets, at, to) : "incomplete";
+      if (outcome === "malformed") {
+        this.#attemptFailed("upstream-malformed");
+        return;
+      }
+      if (outcome === "incomplete") {
+        if (at < to) this.#partialHead = new PartialHead(octets, at, to);
+        this.#client.outlet.flush();
+        return;
+      }
+      if (responses.status >= 200) {
+        this.#beginResponse(connection, octets, responses.end, to);
+        return;
+      }
+      if (!this.#inform()) {
+        this.#attemptFailed("upstream-malformed");
+        return;
+      }
+    }
+  }
+
+  /** 103 with its links and 102 are passed on; 100 and 101 were not asked for; others mean nothing to the client. */
+  #inform(): boolean {
+    const { responses } = this.#context;
+    const { outlet } = this.#client;
+    if (responses.status < 102) return false;
+    if (responses.status === 102) outlet.addText("HTTP/1.1 102 Processing\r\n\r\n");
+    const links = responses.status === 103 ? earlyHintLinks(responses.flat()) : [];
+    if (links.length > 0) outlet.addText(`HTTP/1.1 103 Early Hints\r\nLink: ${links.join(", ")}\r\n\r\n`);
+    return true;
+  }
+
+  #beginResponse(connection: UpstreamConnection, octets: Buffer, from: number, to: number): void {
+    const { responses, date } = this.#context;
+    const { outlet } = this.#client;
+    const another = this.#attempts.insteadOf(responses.status, this.#bodyState);
+    if (another !== undefined) {
+      this.#discard(connection, octets, from, to);
+      this.#connect(another);
+      return;
+    }
+    const relayed = new RelayedAnswer(this.exchange, responses, outlet);
+    this.#relayed = relayed;
+    this.#status = responses.status;
+    this.#response = "streaming";
+    this.#attempts.answered(responses.status);
+    connection.answered(relayed.endsConnection ? 0 : responses.keepAliveSeconds);
+    relayed.addHead(responses, this.#client.connectionAfter("response"), date);
+    const sink = responses.textIsWhole ? new TextSink(outlet, responses.text, from - responses.headLength) : outlet;
+    this.#passOn(connection, relayed, octets, from, to, sink);
+  }
+
+  /** Leaves an answer that nobody gets; its connection is kept where the answer is whole already. */
+  #discard(connection: UpstreamConnection, octets: Buffer, from: number, to: number): void {
+    const { chunked, contentLength, closing, keepAliveSeconds } = this.#context.responses;
+    const body = bodyReader(chunked, contentLength);
+    const isWhole = body.read(octets, from, to, nowhere) === to && body.complete;
+    const isSent = !this.awaitsBody && !connection.outlet.pending;
+    this.#connection = undefined;
+    if (!isWhole || !isSent || closing || this.exchange.head.method === "HEAD") {
+      connection.destroy();
+      return;
+    }
+    connection.answered(keepAliveSeconds);
+    connection.leave("flushed");
+    this.#context.pools.release(connection);
+  }
+
+  /** The body, as far as it came. */
+  #passOn(
+    connection: UpstreamConnection,
+    relayed: RelayedAnswer,
+    octets: Buffer,
+    from: number,
+    to: number,
+    sink: ChunkedSink,
+  ): void {
+    const { outlet } = this.#client;
+    const end = relayed.pass(octets, from, to, sink);
+    if (relayed.failure !== undefined) {
+      // What was good of it has been promised to nobody, but the client may make something of it.
+      outlet.flush();
+      this.#attemptFailed("upstream-malformed");
+      return;
+    }
+    if (relayed.isComplete) {
+      this.#finish(connection, end === to ? "ended" : "more followed");
+      return;
+    }
+    outlet.flush();
+    connection.useOwnBuffer();
+    this.#armStreaming();
+  }
+
+  /** The answer is whole. Octets behind it were asked for by nobody, so the connection that brought them is not kept. */
+  #finish(connection: UpstreamConnection, upstream: "ended" | "more followed"): void {
+    const { outlet } = this.#client;
+    this.#relayed?.addEnd();
+    this.#response = "ended";
+    this.#connection = undefined;
+    outlet.flush();
+    const usable = upstream === "ended" && !this.awaitsBody;
+    connection.leave(outlet.pending ? "pending" : "flushed");
+    if (usable) this.#context.pools.release(connection);
+    else connection.destroy();
+    this.#allWritten();
+  }
+
+  /** Of the answer; that is all once it has left. */
+  #allWritten(): void {
+    const { outlet } = this.#client;
+    if (outlet.pending) this.#client.watchFlush(this.#timeouts.idleMs);
+    else if (!outlet.broken) this.#complete();
+  }
+
+  /** The last octet has left. */
+  #complete(): void {
+    this.#endTimers();
+    this.exchange.end(this.#status, this.exchange.error);
+    this.#client.requestEnded(this.#request.body);
+  }
+
+  // ---- what goes wrong
+
+  #starved(): void {
+    if (this.#response === "ended") return;
+    this.#attempts.starved();
+    this.#answer(this.#attempts.exhausted());
+  }
+
+  #attemptFailed(failure: AttemptFailure, error?: Error): void {
+    if (this.#response === "ended") return;
+    this.#leaveConnection();
+    this.#attempts.failed(failure, error);
+    if (this.#response === "streaming") {
+      this.#cut(failure);
+      return;
+    }
+    // Where one idle connection turned out to be broken, the others are likely to be.
+    if (failure === "upstream-reset") this.#mayReuse = false;
+    this.#tryAt(this.#attempts.again(this.#bodyState, this));
+  }
+
+  get #bodyState(): BodyState {
+    return !this.#sent || this.#request.isKept ? "at hand" : "gone";
+  }
+
+  /** Ends it, not by the upstream's fault. */
+  #breakOff(code: ErrorCode): void {
+    this.#leaveConnection();
+    if (this.#response === "awaited") this.#answer(code);
+    else this.#cut(code);
+  }
+
+  #leaveConnection(): void {
+    this.#connection?.destroy();
+    this.#connection = undefined;
+    this.#partialHead = undefined;
+  }
+
+  /** The transfer is cut, never silently short. */
+  #cut(code: ErrorCode): void {
+    this.#cutShort = code;
+    this.#client.destroy();
+  }
+
+  #answer(code: ErrorCode): void {
+    const { head, requestId } = this.exchange;
+    const answer = ownAnswer(code, requestId, head.headerLines("accept").join(", "), this.#attempts.retryAfterSeconds);
+    this.#response = "ended";
+    this.#status = answer.status;
+    this.exchange.error = code;
+    this.exchange.bytesSent = answer.body.length;
+    this.#client.outlet.addText(
+      ownAnswerText(answer, {
+        reasonPhrase: STATUS_CODES[answer.status] ?? "",
+        connection: this.#client.connectionAfter(isLastAnswer(code) ? "last answer" : "response"),
+        date: this.#context.date.now(),
+        body: head.method === "HEAD" ? "omitted" : "sent",
+      }),
+    );
+    this.#client.outlet.flush();
+    this.#allWritten();
+  }
+
+  /** Whoever's turn it is: the client's, while it has not taken what was written. */
+  #armStreaming(): void {
+    const { idleMs } = this.#timeouts;
+    if (this.#client.outlet.pending) this.#client.watchFlush(idleMs);
+    else this.#arm(idleMs);
+  }
+
+  #arm(ms: number): void {
+    this.#context.deadlines.arm(this.#client.deadline, ms);
+  }
+}
+
+const nowhere: ChunkedSink = { passOctets: () => {} };

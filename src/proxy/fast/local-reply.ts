@@ -1,0 +1,86 @@
+import { STATUS_CODES } from "node:http";
+import type { Exchange } from "../exchange.ts";
+import { type Ending, errorOf, isLastAnswer, ownAnswer, ownAnswerText } from "../local-reply.ts";
+import type { BodyReader, ChunkedSink } from "./body-parser.ts";
+import type { ClientConnection } from "./client-connection.ts";
+import type { AnsweredRequest, FastContext } from "./fast-context.ts";
+
+/** How long a client may leave an own answer untaken. */
+const readerSilenceMs = 60_000;
+
+/** One request that Perch answers itself: nothing is forwarded, and what there is of a body is read and thrown away. */
+export class OwnAnswering implements AnsweredRequest {
+  readonly #context: FastContext;
+  readonly #client: ClientConnection;
+  readonly #exchange: Exchange;
+  readonly #body: BodyReader | undefined;
+  #status = 0;
+
+  constructor(context: FastContext, client: ClientConnection, exchange: Exchange, body: BodyReader | undefined) {
+    this.#context = context;
+    this.#client = client;
+    this.#exchange = exchange;
+    this.#body = body;
+  }
+
+  /** Answers, and reads what came behind the head. Answers with the position where the next request starts. */
+  start(ending: Ending, octets: Buffer, from: number, to: number): number {
+    const { head, requestId } = this.#exchange;
+    const { outlet } = this.#client;
+    const answer = ownAnswer(ending, requestId, head.headerLines("accept").join(", "));
+    const next = this.onClientData(octets, from, to);
+    this.#status = answer.status;
+    this.#exchange.error = errorOf(ending);
+    this.#exchange.bytesSent = answer.body.length;
+    outlet.addText(
+      ownAnswerText(answer, {
+        reasonPhrase: STATUS_CODES[answer.status] ?? "",
+        connection: this.#client.connectionAfter(isLastAnswer(ending) ? "last answer" : "response"),
+        date: this.#context.date.now(),
+        body: head.method === "HEAD" ? "omitted" : "sent",
+      }),
+    );
+    outlet.flush();
+    if (outlet.pending) this.#client.watchFlush(readerSilenceMs);
+    else if (!outlet.broken) this.#complete();
+    return next;
+  }
+
+  get awaitsBody(): boolean {
+    return this.#body?.complete === false;
+  }
+
+  onClientData(octets: Buffer, from: number, to: number): number {
+    if (this.#body === undefined) return from;
+    const end = this.#body.read(octets, from, to, nowhere);
+    // What is no body any more would be taken for the next request.
+    if (this.#body.failure === undefined) return end;
+    this.#client.connectionAfter("last answer");
+    return to;
+  }
+
+  onClientFlushed(): void {
+    if (!this.#client.outlet.pending) this.#complete();
+  }
+
+  /** The last octet has left. */
+  #complete(): void {
+    this.#exchange.end(this.#status, this.#exchange.error);
+    this.#client.requestEnded(this.#body);
+  }
+
+  onClientGone(): void {
+    this.#exchange.end(499, "client-closed");
+  }
+
+  onDeadline(): void {
+    this.#client.destroy();
+  }
+
+  onDefect(error: unknown): void {
+    this.#context.gateway.defect(error);
+    this.#client.destroy();
+  }
+}
+
+const nowhere: ChunkedSink = { passOctets: () => {} };

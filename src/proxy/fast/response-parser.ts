@@ -1,0 +1,198 @@
+import { type ResponseField, responseField } from "../response-headers.ts";
+import {
+  carriageReturn,
+  FieldScan,
+  FieldTable,
+  incomplete,
+  irregular,
+  latin1,
+  lineFeed,
+  octetClasses,
+  space,
+  valueOctet,
+} from "./header-scanner.ts";
+
+/** What a field of a response is to the fast lane: what it is to Perch, or one that frames the message or dates it. */
+export type FastResponseField = ResponseField | "content-length" | "transfer-encoding" | "keep-alive" | "date";
+
+const framing: ReadonlySet<string> = new Set(["content-length", "transfer-encoding", "keep-alive", "date"]);
+
+const table = new FieldTable<FastResponseField>((name) =>
+  framing.has(name) ? (name as FastResponseField) : responseField(name),
+);
+
+/** An upstream's response head may not be larger than this, in octets. */
+export const responseHeadBytes: number = 64 * 1024;
+
+/** What is read with the head becomes text together with it, where it is no more than this. */
+const mostTextBytes = 8 * 1024;
+
+const versionStart = Buffer.from("HTTP/1.");
+const mostDigits = 15;
+
+/** Reads the heads of upstreams' responses, held to RFC 9112; the last one read stays in place until the next. */
+export class ResponseReader {
+  readonly scan: FieldScan = new FieldScan();
+  /** The head, octet for character, and whatever of the body came with it, where that is little. */
+  text = "";
+  headLength = 0;
+  status = 0;
+  minorVersion: 0 | 1 = 1;
+  /** Whether its first line is what Perch would write itself. */
+  plainStatusLine = true;
+  /** The reason phrase, as it stands in `text`. */
+  reasonStart = 0;
+  reasonEnd = 0;
+  /** Whether it can stand in a status line of ours. */
+  plainReason = true;
+  contentLength: number | undefined;
+  chunked = false;
+  /** Whether the connection ends with this response. */
+  closing = false;
+  /** Whether the connection's options name fields that go no further. */
+  namesFields = false;
+  hasDate = false;
+  /** Seconds that the upstream keeps an idle connection, where it says so. */
+  keepAliveSeconds: number | undefined;
+  /** Position after the head, in the octets that were given. */
+  end = 0;
+  readonly #kinds: FastResponseField[] = [];
+  #closed = false;
+  #kept = true;
+
+  read(octets: Buffer, from: number, to: number): "complete" | "incomplete" | "malformed" {
+    const lineEnd = this.#readStatusLine(octets, from, to);
+    const end = lineEnd < 0 ? lineEnd : this.scan.scan(octets, from, lineEnd, to);
+    if (end === incomplete) return to - from > responseHeadBytes ? "malformed" : "incomplete";
+    if (end === irregular || end - from > responseHeadBytes) return "malformed";
+    this.end = end;
+    this.headLength = end - from;
+    this.text = latin1(octets, from, to - from <= mostTextBytes ? to : end);
+    return this.#readFields(octets, from) ? "complete" : "malformed";
+  }
+
+  /** Whether `text` holds what was read behind the head as well. */
+  get textIsWhole(): boolean {
+    return this.text.length > this.headLength;
+  }
+
+  /** What a field of the head that was read last is. */
+  kind(field: number): FastResponseField {
+    return this.#kinds[field] as FastResponseField;
+  }
+
+  name(field: number): string {
+    return this.text.slice(this.scan.start(field), this.scan.nameEnd(field));
+  }
+
+  value(field: number): string {
+    return this.text.slice(this.scan.valueStart(field), this.scan.valueEnd(field));
+  }
+
+  /** All fields, flat: name, value, name, value. For what the common way does not serve. */
+  flat(): string[] {
+    const out: string[] = [];
+    for (let field = 0; field < this.scan.count; field++) out.push(this.name(field), this.value(field));
+    return out;
+  }
+
+  /** RFC 9112 §4; the reason phrase and the blank before it may be missing. */
+  #readStatusLine(octets: Uint8Array, from: number, to: number): number {
+    for (let i = 0; i < versionStart.length; i++) {
+      if (from + i >= to) return incomplete;
+      if (octets[from + i] !== versionStart[i]) return irregular;
+    }
+    let at = from + versionStart.length;
+    if (at + 5 >= to) return incomplete;
+    const minor = (octets[at] as number) - 0x30;
+    if ((minor !== 0 && minor !== 1) || octets[at + 1] !== space) return irregular;
+    let status = 0;
+    for (at += 2; at < from + 12; at++) {
+      const digit = (octets[at] as number) - 0x30;
+      if (digit < 0 || digit > 9) return irregular;
+      status = status * 10 + digit;
+    }
+    this.plainStatusLine = minor === 1 && octets[at] === space;
+    if (octets[at] === space) at++;
+    else if (octets[at] !== carriageReturn) return irregular;
+    this.minorVersion = minor;
+    this.status = status;
+    this.reasonStart = at - from;
+    let plain = true;
+    while (at < to && octets[at] !== carriageReturn && octets[at] !== lineFeed) {
+      if (((octetClasses[octets[at] as number] as number) & valueOctet) === 0 || (octets[at] as number) >= 0x80)
+        plain = false;
+      at++;
+    }
+    this.reasonEnd = at - from;
+    this.plainReason = plain;
+    if (!plain) this.plainStatusLine = false;
+    if (at === to || (at + 1 === to && octets[at] === carriageReturn)) return incomplete;
+    return octets[at] === carriageReturn && octets[at + 1] === lineFeed ? at + 2 : irregular;
+  }
+
+  #readFields(octets: Buffer, from: number): boolean {
+    const { scan } = this;
+    this.contentLength = undefined;
+    this.chunked = false;
+    this.#closed = false;
+    this.#kept = this.minorVersion === 1;
+    this.namesFields = false;
+    this.hasDate = false;
+    this.keepAliveSeconds = undefined;
+    for (let field = 0; field < scan.count; field++) {
+      const kind = table.kind(scan, field, octets, from);
+      this.#kinds[field] = kind;
+      if (kind === "keep") continue;
+      if (kind === "date") this.hasDate = true;
+      else if (kind === "connection") this.#readConnection(this.value(field).toLowerCase());
+      else if (kind === "keep-alive") this.keepAliveSeconds = timeoutSeconds(this.value(field));
+      else if (
+        kind === "content-length" &&
+        !this.#readLength(octets, from + scan.valueStart(field), from + scan.valueEnd(field))
+      )
+        return false;
+      else if (kind === "transfer-encoding" && !this.#readCoding(this.value(field))) return false;
+    }
+    // Whoever says both closes (RFC 9112 §9.3).
+    this.closing = this.#closed || !this.#kept;
+    return true;
+  }
+
+  #readConnection(value: string): void {
+    if (value === "keep-alive") {
+      this.#kept = true;
+      return;
+    }
+    const options = value.split(",").map((option) => option.trim());
+    if (options.includes("close")) this.#closed = true;
+    if (options.includes("keep-alive")) this.#kept = true;
+    if (value !== "close") this.namesFields = true;
+  }
+
+  /** A second length, or one beside chunks, is ambiguous, and whoever believes the wrong one is poisoned. */
+  #readLength(octets: Uint8Array, start: number, end: number): boolean {
+    if (this.contentLength !== undefined || this.chunked || start === end || end - start > mostDigits) return false;
+    let length = 0;
+    for (let at = start; at < end; at++) {
+      const digit = (octets[at] as number) - 0x30;
+      if (digit < 0 || digit > 9) return false;
+      length = length * 10 + digit;
+    }
+    this.contentLength = length;
+    return true;
+  }
+
+  /** The field is hop-by-hop: without it, a coding other than chunked would be taken for the content. */
+  #readCoding(value: string): boolean {
+    if (this.contentLength !== undefined || this.chunked || value.toLowerCase() !== "chunked") return false;
+    this.chunked = true;
+    return true;
+  }
+}
+
+/** `timeout=5, max=1000` */
+function timeoutSeconds(value: string): number | undefined {
+  const found = /(?:^|[\s,])timeout=(\d{1,6})/i.exec(value)?.[1];
+  return found === undefined ? undefined : Number(found);
+}

@@ -1,0 +1,215 @@
+import type { IncomingMessage } from "node:http";
+import type { Socket } from "node:net";
+import type { Limits } from "../../config/compiled-config.ts";
+import type { ErrorCode } from "../../errors.ts";
+import { parseAuthority } from "../../http/authority.ts";
+import { hasMoreCookies } from "../../http/cookies.ts";
+import { type RequestHead, repeated } from "../../http/request-head.ts";
+
+const slash = 0x2f;
+
+/** A request head with what the standard lane needs to forward it. */
+export interface ReceivedHead extends RequestHead {
+  /** The fields as they came, flat: name, value, name, value. */
+  readonly rawHeaders: readonly string[];
+  /** Whether a body follows the head. */
+  readonly hasBody: boolean;
+  /** Octets of the body, where the head says how many. */
+  readonly contentLength: number | undefined;
+  /** As `Via` tells it. */
+  readonly version: "1.1" | "2.0";
+}
+
+/** A request head as node:http parsed it. Headers are read from the raw list, as they came, when somebody asks. */
+export class StandardHead implements ReceivedHead {
+  readonly method: string;
+  readonly target: string;
+  readonly path: string;
+  readonly query: string;
+  readonly authority: string;
+  readonly host: string;
+  readonly rawHeaders: readonly string[];
+  readonly cookies: string | undefined;
+  /** Whether a body follows the head (RFC 9112 §6.3). */
+  readonly hasBody: boolean;
+  /** Octets of the body by Content-Length; undefined where it is chunked. */
+  readonly contentLength: number | undefined;
+  readonly version = "1.1";
+
+  private constructor(method: string, form: TargetForm, host: string, rawHeaders: readonly string[], seen: Seen) {
+    const { target } = form;
+    const mark = target.indexOf("?");
+    this.method = method;
+    this.target = target;
+    this.path = mark === -1 ? target : target.slice(0, mark);
+    this.query = mark === -1 ? "" : target.slice(mark + 1);
+    this.authority = form.authority;
+    this.host = host;
+    this.rawHeaders = rawHeaders;
+    this.cookies = seen.cookies;
+    this.hasBody = seen.chunked || (seen.contentLength ?? 0) > 0;
+    this.contentLength = seen.chunked ? undefined : seen.contentLength;
+  }
+
+  /**
+   * Undefined where the head is not a request that Perch forwards: no Host or several (RFC 9112 §3.2), a Host that is no
+   * authority, a target that is neither origin-form nor an absolute http(s) URI or that has a fragment, a transfer coding
+   * other than chunked, a length beyond 2^53, a version that is not HTTP/1.0 or 1.1, another protocol.
+   */
+  static read(request: IncomingMessage): StandardHead | undefined {
+    const { url = "", rawHeaders, method = "", httpVersionMajor, httpVersionMinor } = request;
+    if (httpVersionMajor !== 1 || httpVersionMinor > 1 || isOtherProtocol(request)) return undefined;
+    const seen = look(rawHeaders);
+    if (seen.otherCoding || url.includes("#")) return undefined;
+    // Beyond that a double is not the number that was written, and the upstream would get another length.
+    if (seen.contentLength !== undefined && !Number.isSafeInteger(seen.contentLength)) return undefined;
+    if (seen.hosts > 1 || (seen.hosts === 0 && httpVersionMinor === 1)) return undefined;
+    const form = url.charCodeAt(0) === slash ? { target: url, authority: seen.host } : absoluteForm(url);
+    if (form === undefined) return undefined;
+    // HTTP/1.0 may come without a Host; every other authority must be one, also the one that an absolute target outranks.
+    if (form.authority === "" && seen.hosts === 0) return new StandardHead(method, form, "", rawHeaders, seen);
+    const authority = parseAuthority(form.authority);
+    if (authority === undefined) return undefined;
+    if (form.authority !== seen.host && seen.hosts === 1 && parseAuthority(seen.host) === undefined) return undefined;
+    return new StandardHead(method, form, authority.host, rawHeaders, seen);
+  }
+
+  header(name: string): string | undefined | typeof repeated {
+    const { rawHeaders } = this;
+    let found: string | undefined;
+    for (let i = 0; i < rawHeaders.length; i += 2) {
+      const candidate = rawHeaders[i];
+      if (candidate?.length !== name.length || candidate.toLowerCase() !== name) continue;
+      if (found !== undefined) return repeated;
+      found = rawHeaders[i + 1];
+    }
+    return found;
+  }
+
+  headerLines(name: string): readonly string[] {
+    const { rawHeaders } = this;
+    const lines: string[] = [];
+    for (let i = 0; i < rawHeaders.length; i += 2) {
+      if (rawHeaders[i]?.toLowerCase() === name) lines.push(rawHeaders[i + 1] ?? "");
+    }
+    return lines;
+  }
+}
+
+interface TargetForm {
+  readonly target: string;
+  readonly authority: string;
+}
+
+/** What every request's headers are looked through for, in one pass. */
+interface Seen {
+  hosts: number;
+  host: string;
+  cookies: string | undefined;
+  contentLength: number | undefined;
+  chunked: boolean;
+  /** The field is hop-by-hop: without it, a coding other than chunked would be taken for the content. */
+  otherCoding: boolean;
+}
+
+function look(rawHeaders: readonly string[]): Seen {
+  const seen: Seen = {
+    hosts: 0,
+    host: "",
+    cookies: undefined,
+    contentLength: undefined,
+    chunked: false,
+    otherCoding: false,
+  };
+  for (let i = 0; i < rawHeaders.length; i += 2) {
+    const name = rawHeaders[i] ?? "";
+    const value = rawHeaders[i + 1] ?? "";
+    // By length first: most names are none of these, and lower-casing each would cost more than all the rest.
+    switch (name.length) {
+      case 4:
+        if (name.toLowerCase() !== "host") break;
+        seen.hosts++;
+        seen.host = value;
+        break;
+      case 6:
+        if (name.toLowerCase() !== "cookie") break;
+        seen.cookies = seen.cookies === undefined ? value : `${seen.cookies}; ${value}`;
+        break;
+      case 14:
+        if (name.toLowerCase() === "content-length") seen.contentLength = Number(value);
+        break;
+      case 17:
+        if (name.toLowerCase() !== "transfer-encoding") break;
+        seen.chunked = true;
+        if (value.toLowerCase() !== "chunked") seen.otherCoding = true;
+        break;
+    }
+  }
+  return seen;
+}
+
+/** RFC 9112 §3.2.2: the target's authority replaces the Host header. */
+function absoluteForm(url: string): TargetForm | undefined {
+  const match = /^https?:\/\/([^/?#]+)([^#]*)$/i.exec(url);
+  const authority = match?.[1];
+  if (authority === undefined) return undefined;
+  const rest = match?.[2] ?? "";
+  return { target: rest.startsWith("/") ? rest : `/${rest}`, authority };
+}
+
+/** Why a head is more than is taken; undefined where it is not. */
+export function headRefusal({ target, rawHeaders, cookies }: ReceivedHead, limits: Limits): ErrorCode | undefined {
+  if (target.length > limits.uriBytes) return "uri-too-long";
+  if (rawHeaders.length > limits.headerCount * 2) return "headers-too-large";
+  return cookies !== undefined && hasMoreCookies(cookies, limits.cookies) ? "headers-too-large" : undefined;
+}
+
+/** llhttp takes these with no other protocol than RTSP. */
+const rtspMethods: ReadonlySet<string> = new Set([
+  "DESCRIBE",
+  "ANNOUNCE",
+  "SETUP",
+  "PLAY",
+  "PAUSE",
+  "TEARDOWN",
+  "GET_PARAMETER",
+  "SET_PARAMETER",
+  "REDIRECT",
+  "RECORD",
+  "FLUSH",
+]);
+/** These it takes with `RTSP/1.0` or `ICE/1.0` as with `HTTP/1.0`, and does not tell which it was. */
+const sharedMethods: ReadonlySet<string> = new Set(["OPTIONS", "GET", "POST", "SOURCE"]);
+
+/** Whether a request that llhttp took is none of HTTP: it reads request lines of RTSP and ICE as well. */
+function isOtherProtocol(request: IncomingMessage): boolean {
+  const { method = "", url = "", httpVersionMinor } = request;
+  if (rtspMethods.has(method)) return true;
+  if (httpVersionMinor !== 0 || !sharedMethods.has(method)) return false;
+  const octets = parsedOctets(request);
+  if (octets === undefined) return false;
+  const said = (protocol: string) => octets.includes(`${method} ${url} ${protocol}/1.0`, 0, "latin1");
+  return (said("RTSP") || said("ICE")) && !said("HTTP");
+}
+
+/** node's parser keeps the octets that it is at. It has no public name. */
+interface Parser {
+  getCurrentBuffer?(): Buffer | undefined;
+}
+
+const headEnd = "\r\n\r\n";
+
+/** The read that brought the end of this request's head; undefined where node does not tell. Asked while the head is told of. */
+function parsedOctets({ socket }: IncomingMessage): Buffer | undefined {
+  const { parser } = socket as Socket & { readonly parser?: Parser | null };
+  return parser?.getCurrentBuffer?.();
+}
+
+/** Whether anything but this request may have come with the end of its head, or may come with the end of its body. */
+export function mayHaveMoreBehind(request: IncomingMessage): boolean {
+  const octets = parsedOctets(request);
+  const { "transfer-encoding": coding, "content-length": length = "0" } = request.headers;
+  if (octets === undefined || coding !== undefined) return true;
+  const end = octets.indexOf(headEnd);
+  return end === -1 || end + headEnd.length + Number(length) !== octets.length;
+}

@@ -1,0 +1,105 @@
+import type { Readable } from "node:stream";
+import { type Dispatcher, Pool } from "undici";
+import { clientOrigin, connectTo } from "../../upstream/connector.ts";
+import type { Endpoint } from "../../upstream/endpoint.ts";
+import type { Timeouts, UpstreamProtocol, UpstreamTls } from "../../upstream/service-spec.ts";
+import { Http2Upstream } from "./http2-pool.ts";
+
+/** How long an unused connection to an endpoint is kept, unless the endpoint announces less. */
+const keepAliveMs = 30_000;
+
+/** An upstream's response head may not be larger than this, in octets. */
+const responseHeadBytes = 64 * 1024;
+
+/** One request for an endpoint, however it is spoken to. */
+export interface UpstreamRequest {
+  readonly method: string;
+  readonly path: string;
+  /** Flat: name, value, name, value. */
+  readonly headers: string[];
+  readonly body: Readable | null;
+  /** The endpoint's name: undici takes connections by it. */
+  readonly servername: string;
+  /** From the end of the request to the response's head, and between two pieces of its body, in milliseconds. */
+  readonly headersTimeout: number;
+  readonly bodyTimeout: number;
+  /** What came behind the body, asked for once it has ended; sent by HTTP/2 only. */
+  readonly trailers?: (() => readonly (readonly [string, string])[]) | undefined;
+}
+
+/** The connections to one endpoint. */
+export interface UpstreamPool {
+  dispatch(request: UpstreamRequest, handler: Dispatcher.DispatchHandler): unknown;
+  /** What is in flight ends, then its connections close. */
+  close(): Promise<unknown>;
+  destroy(): Promise<unknown>;
+}
+
+/** How a service's endpoints are spoken to. */
+export interface Way {
+  readonly protocol: UpstreamProtocol;
+  readonly timeouts: Timeouts;
+  readonly tls: UpstreamTls | undefined;
+}
+
+interface Known {
+  readonly pool: UpstreamPool;
+  readonly way: Way;
+  readonly connections: number;
+}
+
+/** The standard lane's connections: one pool an endpoint, kept across reloads while it is spoken to in the same way. */
+export class Pools {
+  readonly #pools = new Map<Endpoint, Known>();
+
+  get(endpoint: Endpoint, way: Way): UpstreamPool {
+    const known = this.#pools.get(endpoint);
+    const { maxInFlight: connections } = endpoint;
+    if (known?.connections === connections && isSameWay(known.way, way)) return known.pool;
+    if (known !== undefined) release(known.pool);
+    const pool = way.protocol === "http2" ? new Http2Upstream(endpoint.address, way) : http1Pool(endpoint, way);
+    this.#pools.set(endpoint, { pool, way, connections });
+    return pool;
+  }
+
+  /** No snapshot names it any more: what is in flight ends, then its connections close. */
+  retire(endpoint: Endpoint): void {
+    const known = this.#pools.get(endpoint);
+    if (known === undefined) return;
+    this.#pools.delete(endpoint);
+    release(known.pool);
+  }
+
+  /** Breaks off whatever is still in flight. */
+  async destroy(): Promise<void> {
+    const pools = [...this.#pools.values()];
+    this.#pools.clear();
+    await Promise.all(pools.map(({ pool }) => pool.destroy()));
+  }
+}
+
+function http1Pool(endpoint: Endpoint, { timeouts, tls }: Way): Pool {
+  return new Pool(clientOrigin(endpoint.address), {
+    connect: connectTo(endpoint.address, timeouts.connectMs, tls),
+    headersTimeout: timeouts.responseHeadersMs,
+    bodyTimeout: timeouts.idleMs,
+    keepAliveTimeout: keepAliveMs,
+    keepAliveMaxTimeout: keepAliveMs,
+    maxHeaderSize: responseHeadBytes,
+    pipelining: 1,
+    // A request that takes another's place may come before undici is done with that one's connection.
+    connections: endpoint.maxInFlight === Number.POSITIVE_INFINITY ? null : endpoint.maxInFlight,
+    allowH2: false,
+  });
+}
+
+/** The other timeouts are told with each request. */
+function isSameWay(a: Way, b: Way): boolean {
+  if (a === b) return true;
+  return a.protocol === b.protocol && a.tls?.digest === b.tls?.digest && a.timeouts.connectMs === b.timeouts.connectMs;
+}
+
+function release(pool: UpstreamPool): void {
+  // A pool that fails to close has nothing left to close: each request in it was answered by its own handler.
+  pool.close().catch(() => {});
+}

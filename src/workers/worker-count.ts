@@ -1,0 +1,106 @@
+import { readFileSync } from "node:fs";
+import { createServer } from "node:net";
+import { availableParallelism } from "node:os";
+import { posix } from "node:path";
+import type { StaticConfig } from "../config/compiled-config.ts";
+import type { Logger } from "../observe/log.ts";
+
+/** How many threads are to serve, on this machine and in this container. */
+export async function workerCount({ workers }: Pick<StaticConfig, "workers">, log: Logger): Promise<number> {
+  const wanted = workers === "auto" ? usableCores(readSystemFile, availableParallelism()) : workers;
+  if (wanted === 1 || (await canReusePort())) return wanted;
+  log.warn({ wanted }, "several workers can not share a port on this system (SO_REUSEPORT): one serves");
+  return 1;
+}
+
+function readSystemFile(path: string): string | undefined {
+  try {
+    return readFileSync(path, "utf8");
+  } catch {
+    return undefined;
+  }
+}
+
+/** Reads a small file of the system; undefined where there is none. */
+export type ReadSystemFile = (path: string) => string | undefined;
+
+const cgroups = "/sys/fs/cgroup";
+
+/** Whole cores that this process may keep busy, at least one: of an allowance of 2.5 the half would only be throttled. */
+export function usableCores(readFile: ReadSystemFile, parallelism: number): number {
+  return Math.max(1, Math.floor(Math.min(parallelism, cpuLimit(readFile))));
+}
+
+/**
+ * The tightest CPU limit of the control groups that this process is in, in cores; infinite where there is none. A limit
+ * holds for everything below it, so every level up to the root is asked. In a container the root is often its own group
+ * while /proc names a path of the host, so a level that is not there is passed over.
+ */
+export function cpuLimit(readFile: ReadSystemFile): number {
+  const limits = (readFile("/proc/self/cgroup") ?? "").split("\n").flatMap((line) => {
+    const [hierarchy, controllers = "", ...path] = line.split(":");
+    const levels = levelsOf(path.join(":"));
+    if (hierarchy === "0" && controllers === "") return levels.map((level) => unifiedLimit(readFile, level));
+    if (!controllers.split(",").includes("cpu")) return [];
+    // Mounted by the names of all its controllers, with a link for each.
+    return levels.map((level) => legacyLimit(readFile, level));
+  });
+  return Math.min(Number.POSITIVE_INFINITY, ...limits);
+}
+
+/** `/a/b` lies in `/a`, which lies in `/`. A path out of the own namespace (`/../x`) names nothing that can be read. */
+function levelsOf(path: string): string[] {
+  const parts = path.split("/").filter((part) => part !== "" && part !== "..");
+  return ["/", ...parts.map((_, depth) => `/${parts.slice(0, depth + 1).join("/")}`)];
+}
+
+/** cgroup v2: `cpu.max` holds the quota, or `max`, and the period. */
+function unifiedLimit(readFile: ReadSystemFile, level: string): number {
+  const [quota, period] = (readFile(posix.join(cgroups, level, "cpu.max")) ?? "").trim().split(/\s+/);
+  return coresOf(quota, period);
+}
+
+/** cgroup v1: a quota of -1 is none. */
+function legacyLimit(readFile: ReadSystemFile, level: string): number {
+  const read = (name: string) =>
+    ["cpu", "cpu,cpuacct"].map((mount) => readFile(posix.join(cgroups, mount, level, name))?.trim()).find(Boolean);
+  return coresOf(read("cpu.cfs_quota_us"), read("cpu.cfs_period_us"));
+}
+
+function coresOf(quota: string | undefined, period: string | undefined): number {
+  const cores = Number(quota) / Number(period);
+  return cores > 0 ? cores : Number.POSITIVE_INFINITY;
+}
+
+export interface TriedAddress {
+  readonly host: string;
+  readonly port: number;
+}
+
+/** Listens on the address and stops again. Rejects as `listen` does. */
+export type TryListening = (address: TriedAddress, reusePort: boolean) => Promise<void>;
+
+/** Whether several threads may listen on one port: not on macOS or Windows (ENOTSUP). */
+export async function canReusePort(tryListening: TryListening = listenAndStop): Promise<boolean> {
+  try {
+    await tryListening({ host: "127.0.0.1", port: 0 }, true);
+    return true;
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code === "ENOTSUP") return false;
+    // Whatever else is wrong, the real listeners will tell.
+    return true;
+  }
+}
+
+/** Rejects where another process has the address: sharing it, as the workers do, would go unnoticed. */
+export function claimAlone(address: TriedAddress): Promise<void> {
+  return listenAndStop(address, false);
+}
+
+function listenAndStop({ host, port }: TriedAddress, reusePort: boolean): Promise<void> {
+  const { promise, resolve, reject } = Promise.withResolvers<void>();
+  const server = createServer();
+  server.once("error", reject);
+  server.listen({ host, port, reusePort }, () => server.close(() => resolve()));
+  return promise;
+}
