@@ -6,7 +6,7 @@ import { loadConfigFile } from "../../src/config/load.ts";
 import { jsonSchema } from "../../src/config/schema.ts";
 import { changed, problemsOf, testOptions, validConfig } from "./valid-config.ts";
 
-const folder = new URL("../../config", import.meta.url);
+const folder = new URL("../../config/", import.meta.url);
 const read = (name: string): string => readFileSync(new URL(name, folder), "utf8");
 const examples = readdirSync(folder).filter((name) => name.endsWith(".yaml"));
 

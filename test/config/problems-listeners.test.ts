@@ -5,7 +5,7 @@ import { describe, expect, test } from "vitest";
 import { certFile, keyPem } from "../kit/pki.ts";
 import { changed, compiled, load, problemsOf, testFiles } from "./valid-config.ts";
 
-const pki = new URL("../kit/pki", import.meta.url);
+const pki = new URL("../kit/pki/", import.meta.url);
 const encrypted = createPrivateKey(keyPem("shop")).export({
   type: "pkcs8",
   format: "pem",

@@ -5,7 +5,7 @@ import { type AttributeType, type AttributeValue, parseValue } from "../../src/d
 import { parseAddressRange } from "../../src/decide/ip-address.ts";
 import { parseSemverRange } from "../../src/decide/semver.ts";
 
-const nowMs = Date.UTC(2026, 5, 1);
+const testNowMs = Date.UTC(2026, 5, 1);
 const dayMs = 86_400_000;
 
 function present<T>(value: T | undefined): T {
@@ -64,18 +64,18 @@ describe("compileTest", () => {
   it.each(cases)("%s", (_, type, test, holds, fails) => {
     const compiled = compileTest(test);
     const answers = (texts: string) =>
-      texts.split(" ").filter((text) => text !== "" && compiled(value(type, text), nowMs));
+      texts.split(" ").filter((text) => text !== "" && compiled(value(type, text), testNowMs));
     expect(answers(holds)).toEqual(holds.split(" ").filter((text) => text !== ""));
     expect(answers(fails)).toEqual([]);
   });
 
   it.each(cases)("is false for an absent value: %s", (_, _type, test) => {
-    expect(compileTest(test)(undefined, nowMs)).toBe(false);
+    expect(compileTest(test)(undefined, testNowMs)).toBe(false);
   });
 
   it("is true for an absent value with `exists: false` only, and that is false for a present one", () => {
     const compiled = compileTest({ op: "exists", wanted: false });
-    expect([compiled(undefined, nowMs), compiled("", nowMs)]).toEqual([true, false]);
+    expect([compiled(undefined, testNowMs), compiled("", testNowMs)]).toEqual([true, false]);
   });
 
   it.each(cases.filter(([, , { op }]) => op !== "exists"))(
@@ -90,7 +90,7 @@ describe("compileTest", () => {
       ];
       const kind = type === "time" ? "number" : type;
       for (const [other, sample] of samples) {
-        if (other !== kind) expect(compileTest(test)(sample, nowMs), other).toBe(false);
+        if (other !== kind) expect(compileTest(test)(sample, testNowMs), other).toBe(false);
       }
     },
   );

@@ -5,7 +5,7 @@ import { VerifiedTexts } from "../../src/decide/bounded-cache.ts";
 /** Texts that end as signed ones do. */
 const signed = (name: string) => `${name}.${createHash("sha256").update(name).digest("base64url").slice(0, 22)}`;
 
-function filled(limit: number, names: readonly string[]): VerifiedTexts<{ text: string; name: string }> {
+function filledSignatures(limit: number, names: readonly string[]): VerifiedTexts<{ text: string; name: string }> {
   const texts = new VerifiedTexts<{ text: string; name: string }>(limit);
   for (const name of names) texts.add({ text: signed(name), name });
   return texts;
@@ -15,7 +15,7 @@ const users = (count: number) => Array.from({ length: count }, (_, user) => `use
 
 describe("texts that were verified", () => {
   it("are found by the whole text", () => {
-    const texts = filled(1_000, ["ann", "bob", "eve"]);
+    const texts = filledSignatures(1_000, ["ann", "bob", "eve"]);
     expect(["ann", "bob", "eve", "joe"].map((name) => texts.get(signed(name))?.name)).toEqual([
       "ann",
       "bob",
@@ -26,7 +26,7 @@ describe("texts that were verified", () => {
   });
 
   it("are not found by another text with the same end", () => {
-    const texts = filled(8, ["user-1"]);
+    const texts = filledSignatures(8, ["user-1"]);
     const end = signed("user-1").slice(-22);
     expect(texts.get(`user-2.${end}`)).toBeUndefined();
     expect(texts.get(`xuser-1.${end}`)).toBeUndefined();
@@ -43,10 +43,10 @@ describe("texts that were verified", () => {
   });
 
   it("are remembered nearly all while half of the places are empty, and a bounded number beyond that", () => {
-    const half = filled(4_096, users(2_048));
+    const half = filledSignatures(4_096, users(2_048));
     const remembered = users(2_048).filter((name) => half.get(signed(name)) !== undefined);
     expect(remembered.length).toBeGreaterThan(2_000);
-    const full = filled(4_096, users(50_000));
+    const full = filledSignatures(4_096, users(50_000));
     expect(full.size).toBeLessThanOrEqual(4_096);
     expect(full.size).toBeGreaterThan(4_000);
     expect(full.get(signed("user-49999"))?.name).toBe("user-49999");

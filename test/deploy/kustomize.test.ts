@@ -23,7 +23,7 @@ import {
   selectedBy,
 } from "./manifests.ts";
 
-const example = new URL("../../deploy/examples/nginx", import.meta.url);
+const example = new URL("../../deploy/examples/nginx/", import.meta.url);
 const stepFiles = readdirSync(new URL("steps/", example)).sort();
 const stepText = (name: string) => readFileSync(new URL(`steps/${name}`, example), "utf8");
 

@@ -6,7 +6,7 @@ import { serve } from "../../src/cli/serve.ts";
 import { type LoadResult, loadConfigText } from "../../src/config/load.ts";
 import { parseDuration } from "../../src/config/schema-kit/scalars.ts";
 
-const root = fileURLToPath(new URL("../..", import.meta.url));
+const root = fileURLToPath(new URL("../../", import.meta.url));
 
 export type Labels = Readonly<Record<string, string>>;
 

@@ -3,7 +3,7 @@ import { readFileSync } from "node:fs";
 import { fileURLToPath } from "node:url";
 import { parse } from "yaml";
 
-const monitoring = new URL("../../deploy/components/monitoring", import.meta.url);
+const monitoring = new URL("../../deploy/components/monitoring/", import.meta.url);
 const ruleFile = fileURLToPath(new URL("prometheus-rule.yaml", monitoring));
 
 /** The rules as Prometheus itself wants them, by the command that docs/monitoring.md gives. */

@@ -2,7 +2,7 @@ import { globSync, readFileSync } from "node:fs";
 import { fileURLToPath } from "node:url";
 import { lexer, type Token, type Tokens, walkTokens } from "marked";
 
-export const checkout = fileURLToPath(new URL("../..", import.meta.url));
+export const checkout = fileURLToPath(new URL("../../", import.meta.url));
 
 /** A block of code, fenced or indented, in a list or not. */
 export interface CodeBlock {

@@ -4,7 +4,7 @@ import { H2Client } from "../kit/h2-client.ts";
 import { certificateYaml, certPem } from "../kit/pki.ts";
 import { tlsGet } from "../kit/tls-client.ts";
 
-async function tlsPerch() {
+async function http2Perch() {
   const shop = await upstream("stable");
   const started = await perch(
     `
@@ -17,7 +17,7 @@ routes: [{ name: all, service: shop, release: shop }]`,
 }
 
 it("speaks HTTP/2 with a client that asks for it, whose requests come by https", async () => {
-  const { shop, perch: started } = await tlsPerch();
+  const { shop, perch: started } = await http2Perch();
   const client = new H2Client(`https://127.0.0.1:${started.port}`, {
     ca: certPem("authority"),
     servername: "shop.example",
@@ -35,6 +35,6 @@ it.each([
   ["asks for HTTP/1.1", { ALPNProtocols: ["http/1.1"] }],
   ["asks for nothing", {}],
 ])("speaks HTTP/1.1 with a client that %s", async (_what, options) => {
-  const { perch: started } = await tlsPerch();
+  const { perch: started } = await http2Perch();
   expect((await tlsGet(started.port, options)).status).toBe(200);
 });

@@ -6,7 +6,7 @@ import { openMetricsProblems } from "../kit/strict-open-metrics.ts";
 
 const ids = ["0af7651916cd43dd8448eb211c80319c", "1af7651916cd43dd8448eb211c80319c"] as const;
 
-const get = (traceId: string, flags: string) =>
+const getTraced = (traceId: string, flags: string) =>
   `GET / HTTP/1.1\r\nHost: a\r\nConnection: close\r\ntraceparent: 00-${traceId}-b7ad6b7169203331-${flags}\r\n\r\n`;
 
 async function scraped({ adminOrigin }: TestPerch): Promise<string> {
@@ -24,8 +24,8 @@ describe.each(lanes)("exemplars, in the $lane lane", ({ fastLane }) => {
     const stable = await upstream("stable");
     const more = "trustedProxies: [127.0.0.0/8]\ntracing: { sample: 0 }";
     const started = await perchTo(stable.origin, more);
-    await exchange(started.port, get(ids[0], "01"));
-    await exchange(started.port, get(ids[1], "00"));
+    await exchange(started.port, getTraced(ids[0], "01"));
+    await exchange(started.port, getTraced(ids[1], "00"));
     const body = await scraped(started);
     expect(openMetricsProblems(body)).toEqual([]);
     expect(exemplarsOf(body)).toEqual([
@@ -38,7 +38,7 @@ describe.each(lanes)("exemplars, in the $lane lane", ({ fastLane }) => {
   it("are none without tracing", async () => {
     const stable = await upstream("stable");
     const started = await perchTo(stable.origin, "trustedProxies: [127.0.0.0/8]");
-    await exchange(started.port, get(ids[0], "01"));
+    await exchange(started.port, getTraced(ids[0], "01"));
     expect(exemplarsOf(await scraped(started))).toEqual([]);
   });
 });
@@ -46,7 +46,7 @@ describe.each(lanes)("exemplars, in the $lane lane", ({ fastLane }) => {
 it("exemplars of workers are shown by the one process they are", { timeout: 60_000 }, async () => {
   const stable = await upstream("stable");
   const started = await perchIn("on")(stable.origin, "workers: 2\ntracing: { sample: 1 }");
-  for (const id of ids) await exchange(started.port, get(id, "00"));
+  for (const id of ids) await exchange(started.port, getTraced(id, "00"));
   const shown = exemplarsOf(await scraped(started));
   expect(shown.map(([name]) => name)).toContain("perch_request_duration_seconds");
   expect(shown.every(([, id]) => id === ids[0] || id === ids[1])).toBe(true);

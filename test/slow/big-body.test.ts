@@ -13,7 +13,7 @@ import { beforeAll, expect, it } from "vitest";
 import { freeAfterTest } from "../kit/freed.ts";
 import { type ServedPerch, servePerch } from "../kit/served.ts";
 
-const checkout = fileURLToPath(new URL("../..", import.meta.url));
+const checkout = fileURLToPath(new URL("../../", import.meta.url));
 const mebibyte = 1024 * 1024;
 const size = 1024 * mebibyte;
 /** The reader stops each time it has taken so much, until the sender has come to a halt. */

@@ -13,7 +13,7 @@ import { copiesIn, only, perform, readDockerfile, type Stage } from "./dockerfil
  * Builds what the image holds by the Dockerfile's own steps, without Docker and without a network: the files that COPY
  * names, the build command that RUN names, and the production packages that `npm prune` would leave.
  */
-const checkout = fileURLToPath(new URL("../..", import.meta.url));
+const checkout = fileURLToPath(new URL("../../", import.meta.url));
 const [buildStage, finalStage, ...furtherStages] = readDockerfile(join(checkout, "Dockerfile"));
 const packageJson = JSON.parse(readFileSync(join(checkout, "package.json"), "utf8"));
 

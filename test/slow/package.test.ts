@@ -7,7 +7,7 @@ import { promisify } from "node:util";
 import { afterAll, beforeAll, expect, test } from "vitest";
 
 /** The package as it would be published, installed in an empty folder as its users do. */
-const checkout = fileURLToPath(new URL("../..", import.meta.url));
+const checkout = fileURLToPath(new URL("../../", import.meta.url));
 const folder = mkdtempSync(join(tmpdir(), "perch-package-"));
 const consumer = join(folder, "consumer");
 /** What programs of the folder find first is the Node that runs this test. */

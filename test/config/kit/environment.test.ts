@@ -4,7 +4,7 @@ import { replaceEnvironment } from "../../../src/config/schema-kit/yaml-tree.ts"
 const environment = { HOST: "shop", EMPTY: "", _X1: "x", NESTED: "$" + "{HOST}" };
 
 /** A sentence, the text (`@` for `$`), what it becomes, and which variables are not set. */
-const cases: readonly (readonly [string, string, string, readonly string[]])[] = [
+const environmentCases: readonly (readonly [string, string, string, readonly string[]])[] = [
   ["a text without a variable stays", "plain @ text {HOST}", "plain @ text {HOST}", []],
   ["a variable", "http://@{HOST}:80", "http://shop:80", []],
   ["several variables", "@{HOST}-@{_X1}-@{HOST}", "shop-x-shop", []],
@@ -28,7 +28,7 @@ const cases: readonly (readonly [string, string, string, readonly string[]])[] =
 ];
 
 describe("environment variables", () => {
-  test.each(cases)("%s", (_sentence, text, wanted, unset) => {
+  test.each(environmentCases)("%s", (_sentence, text, wanted, unset) => {
     const dollars = (marked: string): string => marked.replaceAll("@", "$");
     const found = replaceEnvironment(dollars(text), environment);
     expect(found.text).toBe(dollars(wanted));

@@ -3,7 +3,7 @@ import { ChunkedReader } from "../../../src/proxy/fast/body-parser.ts";
 
 // A peer in front that takes any line feed for the end of a size line reads other chunks than Perch does: the class of
 // CVE-2025-55315. The standard lane answers 400 to all of these.
-const broken = [
+const brokenExtension = [
   ["a line feed behind a backslash", '1;a="\\\n"\r\nx\r\n0\r\n\r\n'],
   ["a carriage return behind a backslash", '1;a="\\\r"\r\nx\r\n0\r\n\r\n'],
   ["a NUL behind a backslash", '1;a="\\\0"\r\nx\r\n0\r\n\r\n'],
@@ -16,7 +16,7 @@ const broken = [
   ["more behind a quoted value", '1;a="b"c\r\nx\r\n0\r\n\r\n'],
 ] as const;
 
-it.each(broken)("malformed: %s", (_sentence, text) => {
+it.each(brokenExtension)("malformed: %s", (_sentence, text) => {
   const reader = new ChunkedReader(16 * 1024);
   const octets = Buffer.from(text, "latin1");
   reader.read(octets, 0, octets.length, { passOctets: () => {} });

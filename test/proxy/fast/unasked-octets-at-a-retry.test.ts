@@ -3,7 +3,7 @@ import { freeAfterTest, rawUpstream } from "../../kit/freed.ts";
 import { perchTo } from "../../kit/one-service.ts";
 import { RawClient } from "../../kit/raw-client.ts";
 
-const get = "GET / HTTP/1.1\r\nHost: x\r\n\r\n";
+const getOnce = "GET / HTTP/1.1\r\nHost: x\r\n\r\n";
 
 it("octets that nobody asked for, on two idle connections at once, reach nobody", async () => {
   const held: (() => void)[] = [];
@@ -20,7 +20,7 @@ it("octets that nobody asked for, on two idle connections at once, reach nobody"
       client.close();
     }),
   );
-  for (const client of clients) client.send(get);
+  for (const client of clients) client.send(getOnce);
   await expect.poll(() => held.length).toBe(2);
   for (const answer of held.splice(0).reverse()) {
     answer();
@@ -29,7 +29,7 @@ it("octets that nobody asked for, on two idle connections at once, reach nobody"
   for (const client of clients) await client.read((received) => received.endsWith("fine"));
   await new Promise((resolve) => setTimeout(resolve, 50));
   // As servers do that tell all their idle connections of a time-out.
-  clients[0]?.send(get);
+  clients[0]?.send(getOnce);
   for (const socket of stable.sockets) socket.write("HTTP/1.1 408 Request Timeout\r\nContent-Length: 6\r\n\r\npoison");
   const all = await clients[0]?.read(
     (received) => (received.match(/HTTP/g)?.length ?? 0) === 2 && /(fine|poison)$/.test(received),
