@@ -11,7 +11,7 @@ export interface Programs {
   peer(name: string): string;
 }
 
-const root = fileURLToPath(new URL("..", import.meta.url));
+const root = fileURLToPath(new URL("../", import.meta.url));
 
 /** The checkout's own files. Node keeps its type stripper in memory for them, tens of MiB that no user's server has. */
 export function sourcePrograms(): Programs {

@@ -2,7 +2,7 @@ import { readFileSync } from "node:fs";
 
 /** Of Perch and of the packages that the Node proxies stand on, as they are installed here. */
 export function packageVersions(): Readonly<Record<string, string>> {
-  const root = new URL("..", import.meta.url);
+  const root = new URL("../", import.meta.url);
   const names = ["http-proxy-3", "@fastify/http-proxy", "fastify", "undici"];
   const installed = names.map((name) => [name, versionIn(new URL(`node_modules/${name}/package.json`, root))]);
   return { perch: versionIn(new URL("package.json", root)), ...Object.fromEntries(installed), node: process.version };

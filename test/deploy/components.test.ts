@@ -50,7 +50,7 @@ describe.skipIf(kustomizeNeeds !== "")(`the kustomization that deploy/README.md 
     const guide = readFileSync(new URL("../../deploy/README.md", import.meta.url), "utf8");
     const [, block = ""] = /^```yaml\n(apiVersion[^`]*)```$/m.exec(guide) ?? [];
     const folder = await temporaryFolder();
-    const deploy = relative(realpathSync(folder), fileURLToPath(new URL("../../deploy", import.meta.url)));
+    const deploy = relative(realpathSync(folder), fileURLToPath(new URL("../../deploy/", import.meta.url)));
     writeFileSync(join(folder, "kustomization.yaml"), block.replaceAll("../..", deploy));
     writeFileSync(join(folder, "perch.yaml"), "routes: []\n");
     const manifests = build(folder);

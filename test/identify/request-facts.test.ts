@@ -4,7 +4,7 @@ import { type AttributeType, canonicalText } from "../../src/decide/facts.ts";
 import type { Caller } from "../../src/http/request-head.ts";
 import { type AttributeSource, AttributeTable, noLookups } from "../../src/identify/attributes.ts";
 import { RequestFacts } from "../../src/identify/request-facts.ts";
-import { address, callerOf, type Headers, headOf, ranges } from "./heads.ts";
+import { address, callerOf, type Headers, headOf, ranges } from "../http/heads.ts";
 
 type NamedKind = "header" | "cookie" | "query";
 

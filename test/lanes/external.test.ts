@@ -9,7 +9,7 @@ import { LanePair } from "./lane-pair.ts";
 
 /** Cases that others wrote, which may not be copied into the project: told by the environment, or beside the checkout. */
 const folder =
-  process.env["PERCH_EXTERNAL_CASES"] ?? fileURLToPath(new URL("../../../shared/external/http1", import.meta.url));
+  process.env["PERCH_EXTERNAL_CASES"] ?? fileURLToPath(new URL("../../../shared/external/http1/", import.meta.url));
 const isMissing = !existsSync(join(folder, "requests.jsonl"));
 if (isMissing) console.info(`skipped: no cases in ${folder}; PERCH_EXTERNAL_CASES may name their folder`);
 

@@ -1,0 +1,65 @@
+import { describe, expect, test } from "vitest";
+import { diagnose, formatDiagnostic } from "../../../src/config/schema-kit/diagnostics.ts";
+import { SourceText } from "../../../src/config/schema-kit/tree.ts";
+
+function format(text: string, start: number, end: number, suggestion?: string): readonly string[] {
+  const source = new SourceText("perch.yaml", text);
+  const complaint = { code: "unknown-key", message: 'unknown key "wieght"', suggestion } as const;
+  return formatDiagnostic(diagnose(source, { start, end }, "error", complaint)).split("\n");
+}
+
+describe("a diagnostic as a terminal shows it", () => {
+  test("names its place, shows the line, and puts carets under what is meant", () => {
+    expect(format("a: 1\n  wieght: 10\n", 7, 13, 'did you mean "weight"?')).toEqual([
+      'perch.yaml:2:3: error: unknown key "wieght"; did you mean "weight"?',
+      "   2 |   wieght: 10",
+      "     |   ^^^^^^",
+    ]);
+  });
+
+  test("points behind the last character of a line for something that is missing there", () => {
+    expect(format("a:\r\nb: 1", 2, 2).slice(1)).toEqual(["   1 | a:", "     |   ^"]);
+  });
+
+  test("marks no more than the line", () => {
+    expect(format("ab\ncd", 1, 5).slice(1)).toEqual(["   1 | ab", "     |  ^"]);
+  });
+
+  test("shows no excerpt of an empty line", () => {
+    expect(format("", 0, 0)).toEqual(['perch.yaml:1:1: error: unknown key "wieght"']);
+  });
+
+  test("cuts a window out of a long line", () => {
+    const [head, excerpt, carets] = format(`${"a".repeat(500)}wieght${"b".repeat(500)}`, 500, 506);
+    expect(head).toContain("perch.yaml:1:501:");
+    expect(excerpt).toBe(`   1 | …${"a".repeat(60)}wieght${"b".repeat(34)}…`);
+    expect(carets).toBe(`     | ${" ".repeat(61)}^^^^^^`);
+  });
+
+  test("keeps the carets in place behind wide characters and tabs", () => {
+    expect(format("商店:\twieght", 4, 10).slice(1)).toEqual(["   1 | 商店: wieght", "     |       ^^^^^^"]);
+  });
+
+  test("log injection: control and direction characters of the file never reach the terminal", () => {
+    const [, excerpt] = format("a\u001b[2J\u0000\u202e\u2028b", 0, 1);
+    expect(excerpt).toBe("   1 | a·[2J···b");
+  });
+
+  test("log injection: nor do those that a message or a suggestion repeats", () => {
+    const complaint = {
+      code: "syntax",
+      message: "bad \u001b[2J",
+      suggestion: `known are \u0000 ${"x".repeat(600)}`,
+    } as const;
+    const found = diagnose(new SourceText("f", "a"), { start: 0, end: 1 }, "error", complaint);
+    expect(found.message).toBe("bad ·[2J");
+    expect(found.suggestion).toBe(`known are · ${"x".repeat(488)}…`);
+  });
+
+  test("draws a place outside the text to its nearest end", () => {
+    const source = new SourceText("f", "a\nbc");
+    expect(source.position(-5)).toEqual({ line: 1, column: 1 });
+    expect(source.position(99)).toEqual({ line: 2, column: 3 });
+    expect(source.line(7)).toBe("");
+  });
+});

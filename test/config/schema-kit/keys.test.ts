@@ -1,0 +1,124 @@
+import { describe, expect, test } from "vitest";
+import { changed, load, problemsOf } from "../valid-config.ts";
+
+/** What is wrong, the thing replaced, its replacement, and every problem that is then told. */
+const cases: readonly (readonly [string, string, string, readonly string[]])[] = [
+  [
+    "an unknown key of the file",
+    "trustedProxies:",
+    "trustedProxys:",
+    ['4:1: error: unknown key "trustedProxys" in the configuration; did you mean "trustedProxies"?'],
+  ],
+  [
+    "an unknown key that is like no other",
+    "    default: stable",
+    "    colour: blue\n    default: stable",
+    [
+      '14:5: error: unknown key "colour" in a service; the keys are default, versions, balance, protocol, timeouts, tls, external, health, outlier, retries, limits',
+    ],
+  ],
+  [
+    "a required key that is misspelt, told once",
+    "        use: canary",
+    "        uses: canary",
+    ['28:9: error: unknown key "uses" in a rule; did you mean "use"?'],
+  ],
+  [
+    "a required key that is missing",
+    "  - name: shop\n    service: shop\n",
+    "  - name: shop\n",
+    ["38:5: error: a route needs one of the keys service, redirect"],
+  ],
+  [
+    "a protocol that is none",
+    "    default: stable",
+    "    protocol: h2\n    default: stable",
+    ['14:15: error: expected http1 or http2, found "h2"'],
+  ],
+  [
+    "a listener's h2c that is neither true nor false",
+    "  - name: web",
+    "  - h2c: prior\n    name: web",
+    ['2:10: error: expected true or false, found "prior"'],
+  ],
+  [
+    "a key of a later version in a route",
+    "    match: {",
+    "    retries: {}\n    match: {",
+    ['35:5: error: "retries" is not supported by this version of Perch'],
+  ],
+  [
+    "workers that are no number",
+    "services:",
+    "workers: some\nservices:",
+    ['12:10: error: expected auto or 1 to 256, found "some"'],
+  ],
+  ["no worker at all", "services:", "workers: 0\nservices:", ['12:10: error: expected auto or 1 to 256, found "0"']],
+  [
+    "more workers than any machine has cores for",
+    "services:",
+    "workers: 257\nservices:",
+    ['12:10: error: expected auto or 1 to 256, found "257"'],
+  ],
+  [
+    "a key that stands twice",
+    "    default: stable",
+    "    default: stable\n    default: canary",
+    ['15:5: error: duplicate key "default"; line 14 has it already'],
+  ],
+  [
+    "a header that stands twice in different letter case",
+    "match: {",
+    "match: { headers: { x-a: a, X-A: b },",
+    ['35:33: error: duplicate key "X-A": "x-a" is there already, in other letter case'],
+  ],
+  ["__proto__ as a key", "services:", "__proto__: {}\nservices:", ['12:1: error: "__proto__" may not be a key']],
+  [
+    "prototype as a name",
+    "  shop:\n    default",
+    "  prototype: {}\n  shop:\n    default",
+    ['13:3: error: "prototype" may not be a key'],
+  ],
+  [
+    "constructor as a version",
+    "    split: { stable: 95, canary: 5 }",
+    "    split: { stable: 95, canary: 5, constructor: 1 }",
+    ['32:37: error: "constructor" may not be a key'],
+  ],
+  [
+    "two keys that exclude each other",
+    "{ prefix: /api }",
+    "{ prefix: /api, exact: /api }",
+    ['35:49: error: "exact" and "prefix" exclude each other in a path'],
+  ],
+  [
+    "none of the keys of which one must be there",
+    "{ prefix: /api }",
+    "{}",
+    ["35:47: error: a path needs one of the keys exact, prefix, regex"],
+  ],
+  [
+    "two sources in one",
+    "{ query: orders }",
+    "{ query: orders, header: x }",
+    ['7:36: error: "header" and "query" exclude each other in a source'],
+  ],
+  [
+    "a source that has no kind",
+    "{ query: orders }",
+    "{ trust: proxies }",
+    ["7:34: error: a source needs one of the keys header, cookie, query, clientAddress, jwt, geo"],
+  ],
+  [
+    "an override that nobody can send",
+    "header: x-version, cookie: version, ",
+    "",
+    ["24:15: error: an override needs at least one of the keys header, cookie"],
+  ],
+];
+
+describe("keys", () => {
+  test.each(cases)("%s", (_sentence, find, replacement, wanted) => {
+    expect(problemsOf(load(changed(find, replacement)))).toEqual(wanted);
+  });
+});

@@ -1,0 +1,161 @@
+import { describe, expect, test } from "vitest";
+import { Problems } from "../../../src/config/schema-kit/diagnostics.ts";
+import { type ConfigNode, SourceText } from "../../../src/config/schema-kit/tree.ts";
+import { parseYamlTree, replaceEnvironment } from "../../../src/config/schema-kit/yaml-tree.ts";
+
+type Plain = string | null | readonly Plain[] | { readonly [key: string]: Plain };
+
+/** The tree without its places; a refused node is `<refused>`. */
+function plain(node: ConfigNode | undefined): Plain {
+  switch (node?.kind) {
+    case "scalar":
+      return node.text;
+    case "list":
+      return node.items.map(plain);
+    case "map":
+      return Object.fromEntries(node.entries.map(({ key, value }) => [key, plain(value)]));
+    case "refused":
+      return "<refused>";
+    default:
+      return null;
+  }
+}
+
+function parse(text: string, environment = {}): { tree: ConfigNode | undefined; problems: readonly string[] } {
+  const problems = new Problems(new SourceText("f", text));
+  const tree = parseYamlTree(problems, environment);
+  return { tree, problems: problems.diagnostics().map(({ line, column, message }) => `${line}:${column}: ${message}`) };
+}
+
+/** A sentence, the text, and what it holds. */
+const cases: readonly (readonly [string, string, Plain])[] = [
+  [
+    "scalars keep how they are written",
+    "[1.10, 007, yes, 0x1F, 1e3, 2026-01-01, +5]",
+    ["1.10", "007", "yes", "0x1F", "1e3", "2026-01-01", "+5"],
+  ],
+  ["quotes are taken off, escapes resolved", `["a\\tb", 'it''s', "007"]`, ["a\tb", "it's", "007"]],
+  ["nothing has four spellings", "{ a: , b: ~, c: null, d: NULL }", { a: null, b: null, c: null, d: null }],
+  ["in quotes they are texts", `["", "~", 'null']`, ["", "~", "null"]],
+  ["block scalars", "a: |\n  b\n  c\n", { a: "b\nc\n" }],
+  [
+    "comments, anchors and aliases",
+    "a: &x { b: 1 } # c\nd: *x\ne: [*x]",
+    { a: { b: "1" }, d: { b: "1" }, e: [{ b: "1" }] },
+  ],
+  [
+    "an anchor that is set anew counts from there on",
+    "a: &x 1\nb: *x\nc: &x 2\nd: *x",
+    { a: "1", b: "1", c: "2", d: "2" },
+  ],
+  ["an anchor on a key", "&x a: 1\nb: *x", { a: "1", b: "a" }],
+  ["pairs within a list", "[a: 1, b]", [{ a: "1" }, "b"]],
+  ["a directive and the end of a document", "%YAML 1.2\n---\na: 1\n...\n", { a: "1" }],
+];
+
+describe("the tree of a YAML file", () => {
+  test.each(cases)("%s", (_sentence, text, wanted) => {
+    const { tree, problems } = parse(text);
+    expect(problems).toEqual([]);
+    expect(plain(tree)).toEqual(wanted);
+  });
+
+  test("variables are replaced in values, not in keys", () => {
+    const { tree } = parse(`"\${A}": ["\${A}", '\${B:-c}']`, { A: "x" });
+    expect(plain(tree)).toEqual({ [`\${A}`]: ["x", "c"] });
+  });
+
+  test("a variable that gives null gives the text", () => {
+    expect(plain(parse(`a: \${A}\nb: \${B}`, { A: "null", B: "" }).tree)).toEqual({ a: "null", b: "" });
+  });
+
+  test.each([
+    ["an empty file", ""],
+    ["nothing but comments", "# a\n\n# b\n"],
+    ["nothing but the start of a document", "---\n"],
+    ["null", "null"],
+  ])("%s holds nothing", (_sentence, text) => {
+    const { tree, problems } = parse(text);
+    expect(tree).toBeUndefined();
+    expect(problems).toEqual(["1:1: the file is empty"]);
+  });
+
+  test("billion laughs: aliases may not multiply the file", () => {
+    const lines = Array.from(
+      { length: 9 },
+      (_, level) => `a${level + 1}: &a${level + 1} [${`*a${level},`.repeat(10)}]`,
+    );
+    const { problems } = parse(`a0: &a0 [${"x,".repeat(10)}]\n${lines.join("\n")}\n`);
+    expect(problems[0]).toBe("6:38: aliases multiply this file to more than 1000000 values");
+  });
+
+  test("an alias that many places share is read once for each, which is no bomb", () => {
+    const { tree, problems } = parse(`a: &a [1, 2, 3]\nb: [${"*a,".repeat(10_000)}]\n`);
+    expect(problems).toEqual([]);
+    expect(tree?.kind).toBe("map");
+  });
+
+  test.each([
+    ["lists", "[".repeat(200) + "]".repeat(200)],
+    ["maps", `${"{a: ".repeat(200)}1${"}".repeat(200)}`],
+    [
+      "aliases",
+      Array.from({ length: 200 }, (_, at) => `a${at}: &a${at} [${at === 0 ? "x" : `*a${at - 1}`}]`).join("\n"),
+    ],
+  ])("%s nest at most a hundred levels", (_sentence, text) => {
+    const { problems } = parse(text);
+    expect(problems[0]).toMatch(/^\d+:\d+: values nest deeper than 100 levels$/);
+  });
+
+  test("the deepest nesting that the parser itself can not follow is told in the same words", () => {
+    expect(parse("[".repeat(50_000)).problems[0]).toMatch(/^1:\d+: values nest deeper than 100 levels$/);
+  });
+
+  test("at most a thousand problems are told", () => {
+    const { problems } = parse(Array.from({ length: 1_500 }, () => "a: 1\n").join(""));
+    expect(problems.length).toBe(1_001);
+    expect(problems.at(-1)).toBe("1501:1: 499 more problems are not shown");
+  });
+});
+
+const environment = { HOST: "shop", EMPTY: "", _X1: "x", NESTED: "$" + "{HOST}" };
+
+/** A sentence, the text (`@` for `$`), what it becomes, and which variables are not set. */
+const environmentCases: readonly (readonly [string, string, string, readonly string[]])[] = [
+  ["a text without a variable stays", "plain @ text {HOST}", "plain @ text {HOST}", []],
+  ["a variable", "http://@{HOST}:80", "http://shop:80", []],
+  ["several variables", "@{HOST}-@{_X1}-@{HOST}", "shop-x-shop", []],
+  ["a default for one that is not set", "@{NOPE:-a b}", "a b", []],
+  ["a default for one that is empty, as in a shell", "@{EMPTY:-full}", "full", []],
+  ["an empty default", "[@{NOPE:-}]", "[]", []],
+  ["a default with colons and dashes", "@{NOPE:-:-x:-}", ":-x:-", []],
+  ["an empty value without a default", "[@{EMPTY}]", "[]", []],
+  ["variables that are not set", "@{NOPE}@{NEITHER}", "", ["NOPE", "NEITHER"]],
+  ["an escape", "@@{HOST}", "@{HOST}", []],
+  ["an escape of something that is no variable", "@@{host}", "@{host}", []],
+  ["an escape, then a variable", "@@{@{HOST}", "@{shop", []],
+  ["three dollar signs: one stays, the others escape", "@@@{HOST}", "@@{HOST}", []],
+  ["a name in lower case is none", "@{host}", "@{host}", []],
+  ["a regular expression's repetition is none", "^a@{2}", "^a@{2}", []],
+  ["a name without its brace", "@{HOST", "@{HOST", []],
+  ["a default without its brace", "@{HOST:-x", "@{HOST:-x", []],
+  ["other operators of a shell are none", "@{HOST-x}", "@{HOST-x}", []],
+  ["a value is not replaced again", "@{NESTED}", "@{HOST}", []],
+  ["what a plain object inherits is not set", "@{__PROTO__}", "", ["__PROTO__"]],
+];
+
+describe("environment variables", () => {
+  test.each(environmentCases)("%s", (_sentence, text, wanted, unset) => {
+    const dollars = (marked: string): string => marked.replaceAll("@", "$");
+    const found = replaceEnvironment(dollars(text), environment);
+    expect(found.text).toBe(dollars(wanted));
+    expect(found.unset).toEqual(unset);
+  });
+
+  test("openings without an end take linear time", () => {
+    const text = ("$" + "{A:-").repeat(400_000);
+    const start = process.cpuUsage();
+    expect(replaceEnvironment(text, environment)).toEqual({ text, replaced: false, unset: [] });
+    expect(process.cpuUsage(start).user / 1_000).toBeLessThan(2_000);
+  });
+});

@@ -1,0 +1,53 @@
+import { describe, expect, test } from "vitest";
+import { changed, compiled, load, problemsOf } from "../valid-config.ts";
+
+const admin = (written: string) => changed("trustedProxies:", `admin: ${written}\ntrustedProxies:`);
+
+/** What is wrong or doubtful, the admin section, and every problem that is then told. */
+const cases: readonly (readonly [string, string, readonly string[]])[] = [
+  [
+    "open to others without a token",
+    '{ address: "0.0.0.0:9901" }',
+    [
+      "4:19: error: the admin server would be open beyond this machine, and there is no tokenFile; name one, or write withoutToken: probes-and-metrics (or anyone-may-read)",
+    ],
+  ],
+  [
+    "open to others by IPv6",
+    '{ address: "[::]:9901" }',
+    [
+      "4:19: error: the admin server would be open beyond this machine, and there is no tokenFile; name one, or write withoutToken: probes-and-metrics (or anyone-may-read)",
+    ],
+  ],
+  ["open to others for probes", '{ address: "0.0.0.0:9901", withoutToken: probes-and-metrics }', []],
+  ["open to others with a token", '{ address: "0.0.0.0:9901", tokenFile: pins.secret }', []],
+  [
+    "readable by anyone",
+    '{ address: "0.0.0.0:9901", withoutToken: anyone-may-read }',
+    [
+      "4:49: warning: whoever reaches the admin server may read all of it; withoutToken: probes-and-metrics is enough for Kubernetes and Prometheus",
+    ],
+  ],
+  ["on loopback", '{ address: "127.0.0.1:9901" }', []],
+  ["on IPv6 loopback", '{ address: "[::1]:9901" }', []],
+  [
+    "a token that is too short",
+    "{ tokenFile: short.secret }",
+    ["4:21: error: the file <folder>/short.secret can not be used: line 1 has 9 bytes; a secret needs at least 32"],
+  ],
+  [
+    "a word that is not known",
+    "{ withoutToken: anyone }",
+    ['4:24: error: expected probes-and-metrics or anyone-may-read, found "anyone"'],
+  ],
+];
+
+describe("the admin server", () => {
+  test.each(cases)("%s", (_what, written, problems) => {
+    expect(problemsOf(load(admin(written)))).toEqual(problems);
+  });
+
+  test("asks everybody but probes, Prometheus and this machine for a token, unless told otherwise", () => {
+    expect(compiled(admin("{}")).adminAccess).toEqual({ tokens: [], withoutToken: "probes-and-metrics" });
+  });
+});

@@ -1,0 +1,80 @@
+import { describe, expect, test } from "vitest";
+import { mmdb } from "../../kit/mmdb.ts";
+import { changed, load, problemsOf, testFiles } from "../valid-config.ts";
+
+const record = { country: { iso_code: "CN" } };
+const files: Readonly<Record<string, Uint8Array>> = {
+  "city.mmdb": mmdb({ "192.0.2.0/24": record }),
+  "country.mmdb": mmdb({ "192.0.2.0/24": record }, { type: "GeoLite2-Country" }),
+  "bad.mmdb": Buffer.from("bad"),
+  "pins.secret": Buffer.from(testFiles["pins.secret"] ?? ""),
+};
+const readFile = (path: string) => {
+  const contents = files[path.split("/").at(-1) ?? ""];
+  if (contents === undefined) throw Object.assign(new Error("no such file"), { code: "ENOENT" });
+  return contents;
+};
+
+const withGeo = (geo: string, source = "{ geo: country }") =>
+  changed("[{ header: X-User-Id }, { cookie: uid }]", `[${source}]`).replace("services:", `geo: ${geo}\nservices:`);
+
+describe("geo", () => {
+  const cases: readonly (readonly [sentence: string, text: string, wanted: readonly string[]])[] = [
+    [
+      "a database that knows",
+      withGeo("{ database: city.mmdb }", "{ geo: region }, { geo: city }, { geo: continent }"),
+      [],
+    ],
+    [
+      "a database that can not know",
+      withGeo("{ database: country.mmdb }", "{ geo: region }"),
+      ['6:41: warning: the database "GeoLite2-Country" knows countries, and no region'],
+    ],
+    ["no database", withGeo("{}"), ['12:6: error: geo needs the key "database"']],
+    [
+      "a file that is not there",
+      withGeo("{ database: gone.mmdb }"),
+      ["12:18: error: the file <folder>/gone.mmdb can not be used: there is no such file"],
+    ],
+    [
+      "a file that is no database",
+      withGeo("{ database: bad.mmdb }"),
+      ["12:18: error: the file <folder>/bad.mmdb can not be used: it is no MaxMind database (.mmdb)"],
+    ],
+    [
+      "a field that no database has",
+      withGeo("{ database: city.mmdb }", "{ geo: county }"),
+      ['6:41: error: expected country, region, continent or city, found "county"; did you mean "country"?'],
+    ],
+    [
+      "an attribute and no geo",
+      changed("{ cookie: uid }", "{ geo: country }"),
+      ["6:59: error: the file names no database of places; add geo: { database: FILE } at its top"],
+    ],
+    [
+      "geo and no attribute",
+      withGeo("{ database: city.mmdb }", "{ cookie: uid }"),
+      ["12:1: warning: no attribute asks where a client is"],
+    ],
+    [
+      "trust",
+      withGeo("{ database: city.mmdb }", "{ geo: country, trust: proxies }"),
+      ["6:50: error: trust does not go with a place, which comes of the client address that trustedProxies derive"],
+    ],
+  ];
+  test.each(cases)("with %s", (_sentence, text, wanted) => {
+    expect(problemsOf(load(text, { readFile }))).toEqual(wanted);
+  });
+
+  test("is of another hash with another database", () => {
+    const hash = (contents: Uint8Array) => {
+      const result = load(withGeo("{ database: x.mmdb }"), {
+        readFile: (path) => (path.endsWith("x.mmdb") ? contents : readFile(path)),
+      });
+      return result.ok ? result.hash : problemsOf(result);
+    };
+    const [one, other] = [mmdb({ "192.0.2.0/24": record }), mmdb({ "192.0.2.0/25": record })];
+    expect(hash(one)).toBe(hash(Buffer.from(one)));
+    expect(hash(one)).not.toBe(hash(other));
+  });
+});

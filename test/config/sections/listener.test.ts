@@ -1,0 +1,178 @@
+import { createPrivateKey } from "node:crypto";
+import { readFileSync } from "node:fs";
+import { basename } from "node:path";
+import { describe, expect, test } from "vitest";
+import { certFile, keyPem } from "../../kit/pki.ts";
+import { changed, compiled, load, problemsOf, testFiles } from "../valid-config.ts";
+
+const pki = new URL("../../kit/pki/", import.meta.url);
+const encrypted = createPrivateKey(keyPem("shop")).export({
+  type: "pkcs8",
+  format: "pem",
+  cipher: "aes-256-cbc",
+  passphrase: "secret",
+});
+const more: Readonly<Record<string, string>> = {
+  "encrypted.key.pem": String(encrypted),
+  "text.pem": "hello\n",
+  "broken.pem": "-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n",
+};
+
+/** Files of the tests' own, and the certificates of the kit, by the last part of their paths. */
+function readFile(path: string): Uint8Array {
+  const name = basename(path);
+  const contents = testFiles[name] ?? more[name];
+  return contents === undefined ? readFileSync(new URL(name, pki)) : Buffer.from(contents);
+}
+
+const options = { readFile };
+const withListener = (rest: string) =>
+  changed("    address: 0.0.0.0:8080\n", `    address: 0.0.0.0:8080\n    ${rest}\n`);
+const withTls = (tls: string) => withListener(`tls: { ${tls} }`);
+const withAddress = (address: string) => changed("address: 0.0.0.0:8080", `address: ${address}`);
+const pair = (cert: string, key: string, rest = "") => `certificates: [{ certFile: ${cert}, keyFile: ${key}${rest} }]`;
+
+const cases: readonly (readonly [string, string, string])[] = [
+  [
+    "a certificate file that is not there",
+    withTls(pair("missing.pem", "shop.key.pem")),
+    "4:39: error: the file <folder>/missing.pem can not be used: there is no such file",
+  ],
+  [
+    "a key file that is not there",
+    withTls(pair("shop.pem", "missing.pem")),
+    "4:58: error: the file <folder>/missing.pem can not be used: there is no such file",
+  ],
+  [
+    "no certificate in the file",
+    withTls(pair("text.pem", "shop.key.pem")),
+    "4:39: error: the file <folder>/text.pem can not be used: it holds no certificate (-----BEGIN CERTIFICATE-----)",
+  ],
+  [
+    "a certificate that is none",
+    withTls(pair("broken.pem", "shop.key.pem")),
+    "4:39: error: the file <folder>/broken.pem can not be used: its first certificate can not be read",
+  ],
+  [
+    "files that are swapped",
+    withTls(pair("shop.key.pem", "shop.pem")),
+    "4:39: error: the file <folder>/shop.key.pem can not be used: it holds a private key and no certificate; are certFile and keyFile swapped?",
+  ],
+  [
+    "no key in the file",
+    withTls(pair("shop.pem", "text.pem")),
+    "4:58: error: the file <folder>/text.pem can not be used: it holds no private key that can be read (-----BEGIN PRIVATE KEY-----)",
+  ],
+  [
+    "an encrypted key",
+    withTls(pair("shop.pem", "encrypted.key.pem")),
+    "4:58: error: the file <folder>/encrypted.key.pem can not be used: it is encrypted, and there is nobody to ask for its passphrase; store it decrypted",
+  ],
+  [
+    "the key of another certificate",
+    withTls(pair("shop.pem", "renewed.key.pem")),
+    "4:58: error: the file <folder>/renewed.key.pem can not be used: it is not the key of the certificate in certFile",
+  ],
+  [
+    "a key that OpenSSL finds too short",
+    withTls(pair("weak.pem", "weak.key.pem")),
+    "4:39: error: the file <folder>/weak.pem can not be used: OpenSSL refuses it: ee key too small",
+  ],
+  [
+    "authorities that are none",
+    withTls(`${pair("shop.pem", "shop.key.pem")}, clientCa: text.pem`),
+    "4:85: error: the file <folder>/text.pem can not be used: it holds no certificate (-----BEGIN CERTIFICATE-----)",
+  ],
+  ["no certificates", withTls("certificates: []"), "4:26: error: the list of certificates is empty"],
+  [
+    "a version of TLS that is broken",
+    withTls(`${pair("shop.pem", "shop.key.pem")}, minVersion: TLSv1.1`),
+    '4:87: error: expected TLSv1.2 or TLSv1.3, found "TLSv1.1"; did you mean "TLSv1.2"?',
+  ],
+  [
+    "a name that is none",
+    withTls(pair("shop.pem", "shop.key.pem", ", hosts: [shop.example:443]")),
+    '4:80: error: "shop.example:443" is not a host; leave the port out',
+  ],
+  [
+    "permissions of a port",
+    withListener("mode: 0600"),
+    "4:5: error: mode is for unix sockets; this address has a port",
+  ],
+  [
+    "permissions that are none",
+    withListener("mode: rw"),
+    '4:11: error: "rw" is no file\'s permissions in octal, such as 0660',
+  ],
+  [
+    "a socket without a path",
+    withAddress('"unix:perch.sock"'),
+    '3:14: error: "unix:perch.sock" has no absolute path of a socket; write it as in unix:/run/perch.sock',
+  ],
+  [
+    "a path that is too long",
+    withAddress(`unix:/${"x".repeat(107)}`),
+    "3:14: error: the path has 108 bytes; a unix socket's has 107 at most",
+  ],
+  [
+    "two listeners on one socket",
+    withAddress("unix:/run/a.sock\n  - { name: other, address: unix:/run/a.sock }"),
+    '4:29: error: listener "web" has the address unix:/run/a.sock already',
+  ],
+  [
+    "a port of IPv4 that IPv6 has taken",
+    withAddress('"[::]:8080"\n  - { name: other, address: 0.0.0.0:8080 }'),
+    '4:29: error: listener "web" has the address [::]:8080 already; [::] takes IPv4 as well: one of the two is enough',
+  ],
+];
+
+describe("a listener that can not be", () => {
+  test.for(cases)("%s", ([, text, wanted]) => {
+    expect(problemsOf(load(text, options))).toEqual([wanted]);
+  });
+});
+
+describe("a listener", () => {
+  const day = 86_400_000;
+  const ends = Date.UTC(2120, 0, 1);
+  test.for([
+    ["says nothing of a certificate that lasts", "shop", ends - 15 * day, []],
+    [
+      "warns of one that ends soon",
+      "shop",
+      ends - 13 * day,
+      ["4:39: warning: the certificate expires at 2120-01-01T00:00:00Z"],
+    ],
+    [
+      "warns of one that has ended",
+      "shop",
+      ends + 1000,
+      ["4:39: warning: the certificate expired at 2120-01-01T00:00:00Z"],
+    ],
+    [
+      "warns of one that has not begun",
+      "shop",
+      Date.UTC(2019, 0, 1),
+      ["4:39: warning: the certificate is not valid before 2020-01-01T00:00:00Z"],
+    ],
+    ["warns of one for a year only in its last third", "expired", Date.UTC(2020, 11, 10), []],
+  ] as const)("%s", ([, name, now, warnings]) => {
+    const text = withTls(pair(`${name}.pem`, `${name}.key.pem`));
+    expect(problemsOf(load(text, { ...options, nowMs: () => now }))).toEqual(warnings);
+  });
+
+  test("takes names of a certificate, and permissions in octal however they are written", () => {
+    const result = load(withTls(pair(certFile("wildcard"), certFile("wildcard").replace(".pem", ".key.pem"))), options);
+    const [listener] = result.ok ? result.compiled.listeners : [];
+    expect(listener?.tls?.certificates[0]?.hosts).toEqual(["*.example.org", "example.org"]);
+    for (const mode of ["0600", "600", '"0600"']) {
+      const socket = compiled(withAddress(`unix:/run/perch.sock\n    mode: ${mode}`)).listeners[0]?.address;
+      expect(socket).toEqual({ path: "/run/perch.sock", mode: 0o600 });
+    }
+  });
+
+  test("believes callers over unix sockets where trustedProxies says so", () => {
+    const { trustedProxies, trustUnixSockets } = compiled(changed("[10.0.0.0/8]", "[10.0.0.0/8, unix]"));
+    expect({ trustUnixSockets, count: trustedProxies.length }).toEqual({ trustUnixSockets: true, count: 1 });
+  });
+});

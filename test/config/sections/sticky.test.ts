@@ -1,0 +1,112 @@
+import { describe, expect, test } from "vitest";
+import { changed, load, problemsOf } from "../valid-config.ts";
+
+/** What is wrong, the thing replaced, its replacement, and every problem that is then told. */
+const cases: readonly (readonly [string, string, string, readonly string[]])[] = [
+  [
+    "a link for testers that has no cookie to set",
+    "cookie: version, allowFrom",
+    "query: version, allowFrom",
+    ["24:36: error: a link for testers sets a cookie, and this override names none; add cookie: perch-version"],
+  ],
+  [
+    "a pin's name with a semicolon",
+    "name: pin,",
+    'name: "pin;",',
+    ['23:23: error: "pin;" is not a cookie name: use letters, digits and !#$%&\'*+-.^_`|~, at most 128 characters'],
+  ],
+  [
+    "a pin's name with CR LF",
+    "name: pin,",
+    'name: "pin\\r\\nx: y",',
+    ['23:23: error: "pin\\r\\nx: y" holds a control character'],
+  ],
+  [
+    "an attribute's cookie name with an equals sign",
+    "{ cookie: uid }",
+    "{ cookie: u=id }",
+    ['6:67: error: "u=id" is not a cookie name: use letters, digits and !#$%&\'*+-.^_`|~, at most 128 characters'],
+  ],
+  [
+    "a pin's path with a semicolon",
+    "path: /,",
+    'path: "/; Domain=example.com",',
+    [
+      '23:34: error: "/; Domain=example.com" is not a cookie\'s path: it must begin with / and hold no ; and nothing but ASCII',
+    ],
+  ],
+  [
+    "a pin's path with CR LF",
+    "path: /,",
+    'path: "/\\r\\nset-cookie: a=b",',
+    ['23:34: error: "/\\r\\nset-cookie: a=b" holds a control character'],
+  ],
+  ["a pin's path with NUL", "path: /,", 'path: "/\\0",', ['23:34: error: "/\\u0000" holds a control character']],
+  ["a pin's path with DEL", "path: /,", 'path: "/\\x7f",', ['23:34: error: "/\\u007f" holds a control character']],
+  [
+    "a pin's path that does not begin with a slash",
+    "path: /,",
+    "path: shop,",
+    ['23:34: error: "shop" is not a cookie\'s path: it must begin with / and hold no ; and nothing but ASCII'],
+  ],
+  [
+    "a pin's path beyond ASCII",
+    "path: /,",
+    "path: /é,",
+    ['23:34: error: "/é" is not a cookie\'s path: it must begin with / and hold no ; and nothing but ASCII'],
+  ],
+  [
+    "a pin's domain with a semicolon",
+    "path: /,",
+    'path: /, domain: "a;b",',
+    ['23:45: error: "a;b" is not a domain: letters, digits and dashes between dots'],
+  ],
+  [
+    "a pin's domain with LF",
+    "path: /,",
+    'path: /, domain: "a\\nb",',
+    ['23:45: error: "a\\nb" holds a control character'],
+  ],
+  [
+    "SameSite=None without Secure",
+    "path: /,",
+    "path: /, secure: false, sameSite: none,",
+    ["23:62: error: browsers drop a cookie with SameSite=None that is not Secure; use secure: always or sameSite: lax"],
+  ],
+  [
+    "a __Host- pin that is not always Secure",
+    "name: pin,",
+    "name: __Host-pin,",
+    ["23:23: error: browsers take a cookie named __Host-… only with secure: always"],
+  ],
+  [
+    "a __Host- pin with a domain",
+    "name: pin,",
+    "name: __Host-pin, secure: true, domain: example.com,",
+    ["23:23: error: browsers take a cookie named __Host-… only with path: / and no domain"],
+  ],
+  [
+    "a __Secure- pin that is not always Secure",
+    "name: pin,",
+    "name: __Secure-pin,",
+    ["23:23: error: browsers take a cookie named __Secure-… only with secure: always"],
+  ],
+  [
+    "a SameSite that browsers do not know",
+    "path: /,",
+    "path: /, sameSite: laxx,",
+    ['23:47: error: expected lax, strict or none, found "laxx"; did you mean "lax"?'],
+  ],
+  [
+    "a lifetime below a second",
+    "path: /,",
+    "path: /, maxAge: 10ms,",
+    ["23:45: error: 10ms is not between 1s and 3650d"],
+  ],
+];
+
+describe("cookies: nothing that a browser drops, and no octet that splits a header", () => {
+  test.each(cases)("%s", (_sentence, find, replacement, wanted) => {
+    expect(problemsOf(load(changed(find, replacement)))).toEqual(wanted);
+  });
+});

@@ -1,0 +1,316 @@
+import { writeFile } from "node:fs/promises";
+import { join } from "node:path";
+import { describe, expect, it } from "vitest";
+import { createOverrideToken } from "../../src/decide/override.ts";
+import { perch, upstream } from "../kit/freed.ts";
+import { exchange, lanes } from "../kit/one-service.ts";
+import { RawClient } from "../kit/raw-client.ts";
+import { temporaryFolder } from "../kit/served.ts";
+import { Visitor } from "../kit/visitor.ts";
+import { upgradeHead } from "../kit/websocket.ts";
+
+/** What is asked, by which Host and further fields, and the Location that is answered. */
+interface Case {
+  readonly name: string;
+  readonly redirect: string;
+  readonly match?: string;
+  readonly target?: string;
+  readonly host?: string;
+  readonly fields?: string;
+  readonly location: string;
+}
+
+const cases: readonly Case[] = [
+  {
+    name: "another scheme: the port goes with it",
+    redirect: "{ scheme: https }",
+    host: "Shop.example:8080",
+    target: "/a?b=c",
+    location: "https://shop.example/a?b=c",
+  },
+  {
+    name: "another scheme and port",
+    redirect: "{ scheme: https, port: 8443 }",
+    location: "https://shop.example:8443/",
+  },
+  {
+    name: "a scheme's own port is not written",
+    redirect: "{ scheme: https, port: 443 }",
+    location: "https://shop.example/",
+  },
+  {
+    name: "another host: scheme and port stay",
+    redirect: "{ host: WWW.Example.com }",
+    host: "shop.example:8080",
+    target: "/a/?x",
+    location: "http://www.example.com:8080/a/?x",
+  },
+  {
+    name: "the client's scheme, as a trusted proxy tells it",
+    redirect: "{ host: www.example.com }",
+    fields: "X-Forwarded-Proto: https\r\n",
+    location: "https://www.example.com/",
+  },
+  {
+    name: "an IPv6 host",
+    redirect: '{ scheme: https, host: "[2001:DB8::1]" }',
+    location: "https://[2001:db8::1]/",
+  },
+  {
+    name: "a whole path, on the same host",
+    redirect: "{ path: /new }",
+    match: "path: { exact: /old }",
+    target: "/old?a=b",
+    location: "/new?a=b",
+  },
+  {
+    name: "a prefix, by segment",
+    redirect: "{ prefix: /new/ }",
+    match: "path: { prefix: /old/ }",
+    target: "/old/x/y?z",
+    location: "/new/x/y?z",
+  },
+  {
+    name: "the prefix itself",
+    redirect: "{ prefix: /new }",
+    match: "path: { prefix: /old }",
+    target: "/old",
+    location: "/new",
+  },
+  {
+    name: "a prefix taken away",
+    redirect: "{ prefix: / }",
+    match: "path: { prefix: /old }",
+    target: "/old",
+    location: "/",
+  },
+  {
+    name: "open redirect: a path that browsers would read as a host",
+    redirect: "{ prefix: / }",
+    match: "path: { prefix: /old }",
+    target: "/old//evil.example/x",
+    location: "/evil.example/x",
+  },
+];
+
+function configuration(fastLane: string, stable: string, route: string): string {
+  return `
+fastLane: ${fastLane}
+trustedProxies: [127.0.0.0/8]
+services: { shop: { versions: { stable: { endpoints: ["${stable}"] } } } }
+routes:
+  - ${route}
+  - { name: rest, service: shop }`;
+}
+
+function location(answer: string): string | undefined {
+  return /^Location: (.*)\r$/m.exec(answer)?.[1];
+}
+
+describe.each(lanes)("redirects in the $lane lane", ({ fastLane }) => {
+  it.each(cases)(
+    "$name",
+    async ({ redirect, match = "", target = "/", host = "shop.example", fields = "", ...want }) => {
+      const stable = await upstream("stable");
+      const route = `{ name: moved, match: { ${match} }, redirect: ${redirect} }`;
+      const { port } = await perch(configuration(fastLane, stable.origin, route));
+      const client = await RawClient.connect(port);
+      client.send(`GET ${target} HTTP/1.1\r\nHost: ${host}\r\n${fields}\r\n`);
+      const answer = await client.read((received) => received.endsWith("\r\n\r\n"));
+      client.close();
+      expect(answer).toMatch(/^HTTP\/1.1 302 Found\r\nConnection: keep-alive\r\nContent-Length: 0\r\nLocation: /);
+      expect(location(answer)).toBe(want.location);
+      expect(answer).not.toContain("x-perch-error");
+      expect(stable.seen).toEqual([]);
+    },
+  );
+
+  it.each([301, 302, 303, 307, 308])(
+    "are answered with %i, counted once, and the connection goes on",
+    async (status) => {
+      const stable = await upstream("stable");
+      const route = `{ name: moved, match: { path: { prefix: /old } }, redirect: { path: /new, status: ${status} } }`;
+      const { port, metric } = await perch(configuration(fastLane, stable.origin, route));
+      const client = await RawClient.connect(port);
+      const post = "POST /old HTTP/1.1\r\nHost: a\r\nContent-Length: 5\r\n\r\nhello";
+      client.send(`${post}GET /x HTTP/1.1\r\nHost: a\r\n\r\n`);
+      const answers = await client.read((received) => received.includes("hello from stable"));
+      client.close();
+      expect(answers).toMatch(new RegExp(`^HTTP/1.1 ${status} `));
+      expect(stable.seen.map(({ url }) => url)).toEqual(["/x"]);
+      const series = `route="moved",service="none",version="none",code="${status}",method="POST"`;
+      expect(await metric(`perch_requests_total{${series}}`)).toBe(1);
+      expect(await metric('perch_request_duration_seconds_count{route="moved",service="none",version="none"}')).toBe(1);
+    },
+  );
+
+  it("end the connection of a client that wants it so, HEAD too", async () => {
+    const stable = await upstream("stable");
+    const { port } = await perch(configuration(fastLane, stable.origin, "{ name: moved, redirect: { path: /new } }"));
+    const client = await RawClient.connect(port);
+    client.send("HEAD /old HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n");
+    const answer = await client.read();
+    expect(answer).toMatch(/^HTTP\/1.1 302 Found\r\nConnection: close\r\n/);
+    expect(location(answer)).toBe("/new");
+  });
+
+  it("may depend on how the client came", async () => {
+    const stable = await upstream("stable");
+    const route = "{ name: moved, match: { scheme: http }, redirect: { scheme: https, status: 301 } }";
+    const { origin } = await perch(configuration(fastLane, stable.origin, route));
+    const asked = (proto: string) =>
+      fetch(origin, { redirect: "manual", headers: { "x-forwarded-proto": proto } }).then(({ status }) => status);
+    expect([await asked("http"), await asked("https")]).toEqual([301, 200]);
+  });
+
+  it("answer an upload that is still coming, and read it to its end", async () => {
+    const stable = await upstream("stable");
+    const route = "{ name: moved, match: { path: { prefix: /old } }, redirect: { path: /new } }";
+    const { port } = await perch(configuration(fastLane, stable.origin, route));
+    const client = await RawClient.connect(port);
+    client.send("POST /old HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n3\r\nabc\r\n");
+    await client.read((received) => received.includes("Location: /new"));
+    client.send("3\r\ndef\r\n0\r\n\r\nGET /x HTTP/1.1\r\nHost: a\r\n\r\n");
+    await client.read((received) => received.includes("hello from stable"));
+    client.close();
+    expect(stable.seen.map(({ url }) => url)).toEqual(["/x"]);
+  });
+});
+
+it("a WebSocket's upgrade is answered with a redirect as well", async () => {
+  const stable = await upstream("stable");
+  const { port } = await perch(configuration("on", stable.origin, "{ name: moved, redirect: { path: /new } }"));
+  const client = await RawClient.connect(port);
+  client.send("GET /old HTTP/1.1\r\nHost: a\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\r\n");
+  expect(location(await client.read())).toBe("/new");
+});
+
+const secret = Buffer.alloc(32, "t");
+const older = Buffer.alloc(32, "o");
+const hour = 3_600_000;
+const token = (version = "canary", ttlMs = hour, key: Uint8Array = secret, release = "shop") =>
+  createOverrideToken(key, release, version, Date.now() + ttlMs);
+
+async function shop(fastLane: "on" | "off", more = "") {
+  const [stable, canary] = [await upstream("stable"), await upstream("canary")];
+  const secretFile = join(await temporaryFolder(), "tokens");
+  await writeFile(secretFile, `${secret}\n${older}\n`);
+  const started = await perch(`
+fastLane: ${fastLane}
+${more}
+services:
+  shop: { versions: { stable: { endpoints: ["${stable.origin}"] }, canary: { endpoints: ["${canary.origin}"] } } }
+releases:
+  shop:
+    override: { header: x-perch-version, cookie: tester, query: perch-version, secretFile: ${secretFile} }
+    split: { stable: 100, canary: 0 }
+routes:
+  - { name: bare, match: { path: { prefix: /bare } }, service: shop }
+  - { name: shop, service: shop, release: shop }`);
+  const head = async (target: string, fields = "", method = "GET") => {
+    const octets = `${method} ${target} HTTP/1.1\r\nHost: shop.example\r\nConnection: close\r\n${fields}\r\n`;
+    return exchange(started.port, octets);
+  };
+  return { ...started, stable, canary, head };
+}
+
+const fieldOf = (head: string, name: string) =>
+  head
+    .split("\r\n")
+    .find((line) => line.startsWith(`${name}: `))
+    ?.slice(name.length + 2);
+
+describe.each(lanes)("a link for testers, $lane lane", ({ fastLane }) => {
+  it("sets the cookie and leads to the same address without its parameter; the cookie then gives the version", async () => {
+    const { origin, head, canary, metric } = await shop(fastLane);
+    const signed = token();
+    const answer = await head(`/any/path?x=1&perch-version=${signed}&y=%202`);
+    expect(answer).toMatch(/^HTTP\/1\.1 302 Found\r\n/);
+    expect(fieldOf(answer, "Location")).toBe("/any/path?x=1&y=%202");
+    expect(fieldOf(answer, "Set-Cookie")).toMatch(
+      new RegExp(`^tester=${signed}; Max-Age=(3600|3599); Path=/; HttpOnly; SameSite=Lax$`),
+    );
+    expect(fieldOf(answer, "Cache-Control")).toBe("no-store");
+    expect(canary.seen).toHaveLength(0);
+
+    const tester = new Visitor();
+    await tester.get(`${origin}/?perch-version=${signed}`);
+    const visit = await tester.get(`${origin}/any/path?x=1`);
+    expect(visit.version).toBe("canary");
+    expect(canary.seen[0]?.url).toBe("/any/path?x=1");
+    expect(canary.seen[0]?.headers).not.toHaveProperty("cookie");
+    const series = 'perch_requests_total{route="shop",service="shop",version="none",code="302",method="GET"}';
+    expect(await metric(series)).toBe(2);
+    expect(await metric('perch_decisions_total{release="shop",version="canary",reason="override"}')).toBe(1);
+  });
+
+  it.each(["none", "off"])("with the value %s ends the override, and is nothing where there is none", async (value) => {
+    const { head, stable } = await shop(fastLane);
+    const answer = await head(`/a?perch-version=${value}`, `Cookie: tester=${token()}\r\n`);
+    expect(answer).toContain("302 Found");
+    expect(fieldOf(answer, "Location")).toBe("/a");
+    expect(fieldOf(answer, "Set-Cookie")).toBe("tester=; Max-Age=0; Path=/; HttpOnly; SameSite=Lax");
+    expect(await head(`/a?b&perch-version=${value}`)).toContain("200 OK");
+    expect(stable.seen.map(({ url }) => url)).toEqual(["/a?b"]);
+  });
+
+  const refused: readonly [sentence: string, target: string, fields?: string, method?: string][] = [
+    ["whose token expired", `/?perch-version=${token("canary", -1_000)}`],
+    ["whose token another secret signed", `/?perch-version=${token("canary", hour, Buffer.alloc(32, "x"))}`],
+    ["whose token is of another release", `/?perch-version=${token("canary", hour, secret, "blog")}`],
+    ["whose token names no version of ours", `/?perch-version=${token("v9")}`],
+    ["with a mere name, from an address that may not", "/?perch-version=canary"],
+    ["with nothing", "/?perch-version="],
+    ["with POST", `/?perch-version=${token()}`, "Content-Length: 0\r\n", "POST"],
+    ["of an image", `/?perch-version=${token()}`, "Sec-Fetch-Mode: no-cors\r\n"],
+    ["of a script's fetch", `/?perch-version=${token()}`, "Sec-Fetch-Mode: cors\r\n"],
+    ["on a route without the release", `/bare?perch-version=${token()}`],
+    ["that would lead to another host", `//evil.example/?perch-version=${token()}`],
+    ["that browsers would read as another host", `/\\evil.example/?perch-version=${token()}`],
+  ];
+  it.each(refused)("%s is ignored, and its parameter stays with Perch", async (_sentence, target, fields, method) => {
+    const { head, stable } = await shop(fastLane, "pathNormalisation: off");
+    const answer = await head(target, fields, method);
+    expect(answer).toContain("200 OK");
+    expect(answer).not.toContain("tester=");
+    expect(stable.seen.map(({ url }) => url)).toEqual([target.slice(0, target.indexOf("?"))]);
+  });
+
+  it.each([
+    ["an escape", "a=1&perch%2dversion=x&b=2", "/?a=1&b=2"],
+    ["a copy", "perch-version=x&a=1&perch-version=y", "/?a=1"],
+  ])("its parameter is taken out of what goes upstream in %s too", async (_sentence, query, wanted) => {
+    const { head, stable } = await shop(fastLane);
+    await head(`/?${query}`);
+    expect(stable.seen[0]?.url).toBe(wanted);
+  });
+
+  it("is for https alone where it came by https", async () => {
+    const { head } = await shop(fastLane, "trustedProxies: [127.0.0.0/8]");
+    const answer = await head(`/?perch-version=${token()}`, "X-Forwarded-Proto: https\r\n");
+    expect(fieldOf(answer, "Set-Cookie")).toContain("; Path=/; Secure; HttpOnly;");
+  });
+
+  it("leads to the path as routes see it, which names no other host", async () => {
+    const { head } = await shop(fastLane);
+    expect(fieldOf(await head(`//evil.example/?perch-version=${token()}`), "Location")).toBe("/evil.example/");
+  });
+
+  it("counts with an older secret too", async () => {
+    const { head } = await shop(fastLane);
+    expect(await head(`/?perch-version=${token("canary", hour, older)}`)).toContain("302 Found");
+  });
+
+  it("is answered to HEAD, and leaves no octet for whoever reads on", async () => {
+    const { head } = await shop(fastLane);
+    const answer = await head(`/a?perch-version=${token()}`, "", "HEAD");
+    expect(fieldOf(answer, "Location")).toBe("/a");
+    expect(answer.endsWith("\r\n\r\n")).toBe(true);
+  });
+});
+
+it("a link opened by a WebSocket leads away as well: nothing was decided", async () => {
+  const { port } = await shop("off");
+  const octets = upgradeHead([], `GET /?perch-version=${token()} HTTP/1.1`);
+  expect(await exchange(port, octets)).toMatch(/^HTTP\/1\.1 302 Found\r\n/);
+});
