@@ -12,12 +12,12 @@ import type { Decision } from "./decide/decision.ts";
 import { parseAddress } from "./decide/ip-address.ts";
 import { formatUnit } from "./decide/unit.ts";
 import type { PlainRequest } from "./http/plain-head.ts";
-import { CellRegistry } from "./observe/stats-registry.ts";
+import { StatsRegistry } from "./observe/stats-registry.ts";
 import { ActiveSnapshot } from "./proxy/active-snapshot.ts";
 import { type DryRequest, type DryRun, dryRun } from "./proxy/explain/dry-run.ts";
 import { type Explanation, explainRequest } from "./proxy/explain/explain.ts";
 import { type PlainValue, plainValue } from "./proxy/route-transforms.ts";
-import { EndpointRegistry, nobody } from "./upstream/endpoint-registry.ts";
+import { EndpointRegistry, noopEndpointEvents } from "./upstream/endpoint-registry.ts";
 
 export type { Diagnostic, Explanation, PlainValue };
 
@@ -136,7 +136,7 @@ class DecisionEngine implements Engine {
     this.#source = source;
     const { compiled, hash, warnings } = this.#load(source);
     this.#warnings = warnings;
-    this.#active = new ActiveSnapshot(new CellRegistry(), new EndpointRegistry(nobody), compiled, hash);
+    this.#active = new ActiveSnapshot(new StatsRegistry(), new EndpointRegistry(noopEndpointEvents), compiled, hash);
   }
 
   get warnings(): readonly Diagnostic[] {

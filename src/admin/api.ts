@@ -3,8 +3,8 @@ import type { Diagnostic } from "../config/schema-kit/diagnostics.ts";
 import type { ReleaseSpec } from "../decide/release-spec.ts";
 import type { Exposition, MetricsFormat } from "../observe/metrics.ts";
 import { weightRatios } from "../observe/release-stats.ts";
-import type { ReleaseCells } from "../observe/stats-registry.ts";
-import type { Belief } from "../upstream/endpoint-health.ts";
+import type { ReleaseStats } from "../observe/stats-registry.ts";
+import type { HealthState } from "../upstream/endpoint-health.ts";
 import type { HealthSpec, ServiceSpec } from "../upstream/service-spec.ts";
 
 export type Readiness = "ready" | "no-config" | "no-worker" | "draining";
@@ -67,7 +67,7 @@ export interface EndpointReport {
   readonly version: string;
   readonly endpoint: string;
   /** up, or why it gets no requests: `failing` its checks, `ejected` for its answers, `refused` connections. */
-  readonly state: Belief["state"];
+  readonly state: HealthState["state"];
   readonly why: string | null;
   readonly since: string | null;
   /** From when on a request may try it; null while it is up, and while only a check can tell. */
@@ -80,7 +80,7 @@ export interface EndpointView {
   readonly service: string;
   readonly version: string;
   readonly origin: string;
-  readonly health: { readonly belief: Belief };
+  readonly health: { readonly belief: HealthState };
 }
 
 export function reportEndpoints(
@@ -134,7 +134,7 @@ export interface ReleaseReport {
 /** `nowMs` is the clock that the decisions were counted by. */
 export function reportRelease(
   spec: Pick<ReleaseSpec, "name" | "versions" | "split">,
-  cells: ReleaseCells,
+  cells: ReleaseStats,
   nowMs: number,
 ): ReleaseReport {
   const configured = new Map(Array.from(weightRatios([spec]), ({ version, ratio }) => [version, ratio]));
@@ -155,7 +155,7 @@ export function reportRelease(
   };
 }
 
-function observed(cells: ReleaseCells, spanMs: number, nowMs: number): ReadonlyMap<string, Observed> {
+function observed(cells: ReleaseStats, spanMs: number, nowMs: number): ReadonlyMap<string, Observed> {
   const totals = Array.from(cells.versions, ([version, { window }]) => ({
     version,
     decisions: window.total(spanMs, nowMs),

@@ -3,16 +3,16 @@ import { formatDiagnostic } from "../config/schema-kit/diagnostics.ts";
 import type { RandomSource } from "../decide/unit.ts";
 import { Metrics } from "../observe/metrics.ts";
 import { weightRatios } from "../observe/release-stats.ts";
-import type { CellRegistry, ReleaseCells } from "../observe/stats-registry.ts";
+import type { StatsRegistry, ReleaseStats } from "../observe/stats-registry.ts";
 import { packageVersion } from "../package-version.ts";
 import { type Explanation, explainRequest } from "../proxy/explain/explain.ts";
 import { certificateExpiries } from "./certificate-expiries.ts";
-import type { Serving } from "./data-plane.ts";
+import type { DataPlane } from "./data-plane.ts";
 import type { Reloader } from "./reloader.ts";
 
 export interface AdminSources {
-  readonly cells: CellRegistry;
-  readonly serving: Serving;
+  readonly cells: StatsRegistry;
+  readonly serving: DataPlane;
   readonly reloader: Reloader;
   readonly lifecycle: { readonly draining: boolean };
   readonly nowMs: () => number;
@@ -55,7 +55,7 @@ export function adminView(sources: AdminSources): AdminView {
     async releases() {
       await serving.refresh();
       const counted = new Map(
-        Array.from(cells.releases(), (release): [string, ReleaseCells] => [release.release, release]),
+        Array.from(cells.releases(), (release): [string, ReleaseStats] => [release.release, release]),
       );
       return active.current.config.releases.flatMap((spec) => {
         const found = counted.get(spec.name);

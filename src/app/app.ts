@@ -10,16 +10,16 @@ import { FileWatcher } from "../config/watch.ts";
 import { ticketKeyBytes } from "../listener/tls.ts";
 import { createLogger, type Logger, type LogLevel } from "../observe/log.ts";
 import { LogDestination } from "../observe/log-destination.ts";
-import { CellRegistry } from "../observe/stats-registry.ts";
+import { StatsRegistry } from "../observe/stats-registry.ts";
 import type { BoundListener } from "../workers/messages.ts";
 import { workerCount } from "../workers/worker-count.ts";
 import { adminView } from "./admin-view.ts";
 import { warnOfExpiry } from "./certificate-expiries.ts";
-import { bound, formatAddress, type Serving, StartError } from "./data-plane.ts";
-import { DataPlane } from "./in-process-data-plane.ts";
+import { bound, formatAddress, type DataPlane, StartError } from "./data-plane.ts";
+import { InProcessDataPlane } from "./in-process-data-plane.ts";
 import { batchedRandom } from "./random.ts";
 import { Reloader } from "./reloader.ts";
-import { WorkerThreads } from "./worker-data-plane.ts";
+import { WorkerDataPlane } from "./worker-data-plane.ts";
 
 export { StartError };
 
@@ -115,7 +115,7 @@ export class App {
     const finished = serving.close();
     const timer = setTimeout(() => {
       log.warn({ drainTimeoutMs }, "drain timeout: requests still under way are broken off");
-      serving.breakOff();
+      serving.abort();
     }, drainTimeoutMs);
     await finished;
     clearTimeout(timer);
@@ -133,7 +133,7 @@ interface Parts {
   readonly reloader: Reloader;
   readonly watcher: Watcher | undefined;
   readonly admin: FastifyInstance;
-  readonly serving: Serving;
+  readonly serving: DataPlane;
   readonly accessLines: LogDestination;
   readonly lifecycle: { draining: boolean };
   /** Says once a day which certificates end soon. */
@@ -155,7 +155,7 @@ interface Foundation {
 
 function build(foundation: Foundation): Parts {
   const { options, log, watcher, loader, first } = foundation;
-  const cells = new CellRegistry();
+  const cells = new StatsRegistry();
   const accessLines = new LogDestination({
     to: options.accessLogTo ?? 1,
     dropped: cells.accessLogDropped,
@@ -191,13 +191,13 @@ function build(foundation: Foundation): Parts {
   return { log, reloader, watcher, admin, serving, accessLines, lifecycle, certificates };
 }
 
-function createServing(foundation: Foundation, cells: CellRegistry, accessLines: LogDestination): Serving {
+function createServing(foundation: Foundation, cells: StatsRegistry, accessLines: LogDestination): DataPlane {
   const { options, log, loader, first, size } = foundation;
   const ticketKeys = randomBytes(ticketKeyBytes);
-  if (size === 1) return new DataPlane({ first, cells, accessLines, log, ticketKeys, planes: 1 });
+  if (size === 1) return new InProcessDataPlane({ first, cells, accessLines, log, ticketKeys, planes: 1 });
   const { logLevel, env, source, workerFaults } = options;
   const { secrets } = loader;
-  return new WorkerThreads({
+  return new WorkerDataPlane({
     size,
     first,
     cells,
@@ -284,7 +284,7 @@ function bindAdmin(admin: FastifyInstance, address: BindAddress): Promise<Addres
 async function release({ watcher, serving, accessLines, admin, certificates }: Parts): Promise<void> {
   watcher?.close();
   clearInterval(certificates);
-  await serving.free();
+  await serving.dispose();
   // Whoever reads the log may have stopped reading: what cannot be written in this time never will be.
   await Promise.race([accessLines.close(), elapsed(lastWriteMs, "lets it end")]);
   await admin.close();

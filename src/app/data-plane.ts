@@ -12,7 +12,7 @@ export type Preparation =
   | { readonly kind: "failed"; readonly why: string };
 
 /** What takes requests: one data plane in the main thread, or workers with one each. */
-export interface Serving {
+export interface DataPlane {
   /** What the admin server shows and explains by; with workers nothing but their sum. */
   readonly active: ActiveSnapshot;
   readonly endpoints: EndpointRegistry;
@@ -28,9 +28,9 @@ export interface Serving {
   /** Stops accepting, and resolves once the last request has ended. */
   close(): Promise<void>;
   /** Breaks off whatever `close` still waits for. */
-  breakOff(): void;
+  abort(): void;
   /** Frees everything at once. */
-  free(): Promise<void>;
+  dispose(): Promise<void>;
 }
 
 /** Perch can not start as told; each problem is a line for the person who started it. */

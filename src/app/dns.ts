@@ -1,7 +1,7 @@
 import type { ResolutionOutcome } from "../observe/counters.ts";
 import type { Logger } from "../observe/log.ts";
 import { createDnsLookup } from "../upstream/dns-lookup.ts";
-import { type DnsClock, type DnsEvents, DnsNames } from "../upstream/dns-resolver.ts";
+import { type DnsClock, type DnsEvents, DnsResolver } from "../upstream/dns-resolver.ts";
 import { type DnsAnswer, type DnsQuestion, questionKey } from "../upstream/service-spec.ts";
 
 /** How long a start or a reload waits for what names stand for, before it goes on without. */
@@ -17,11 +17,11 @@ const clock: DnsClock = {
 };
 
 /** The names of endpoints, resolved for this thread. */
-export function createEndpointNames(events: DnsEvents): DnsNames {
-  return new DnsNames(createDnsLookup(), clock, events);
+export function createDnsResolver(events: DnsEvents): DnsResolver {
+  return new DnsResolver(createDnsLookup(), clock, events);
 }
 
-export const unheard: DnsEvents = Object.freeze({ answered: () => {}, changed: () => {} });
+export const noopDnsEvents: DnsEvents = Object.freeze({ answered: () => {}, changed: () => {} });
 
 const outcomes: Readonly<Record<DnsAnswer["kind"], ResolutionOutcome>> = {
   found: "success",
@@ -30,7 +30,7 @@ const outcomes: Readonly<Record<DnsAnswer["kind"], ResolutionOutcome>> = {
 };
 
 /** Counts every answer, and tells in the log where a name begins or ends to have good ones, and what it stands for. */
-export function toldNames(log: Logger, count: (name: string, outcome: ResolutionOutcome) => void): DnsEvents {
+export function loggingDnsEvents(log: Logger, count: (name: string, outcome: ResolutionOutcome) => void): DnsEvents {
   const last = new Map<string, ResolutionOutcome>();
   return {
     answered(question, answer, kept) {

@@ -7,7 +7,7 @@ const filesEach = 2;
 const leastConnections = 32;
 
 /** How many connections each listener of each worker may hold by the process's limit on open files. */
-export function connectionsByOpenFiles(listeners: number, limit = openFilesLimit()): number {
+export function connectionsByFdLimit(listeners: number, limit = openFilesLimit()): number {
   if (limit === undefined) return Number.POSITIVE_INFINITY;
   return Math.max(leastConnections, Math.floor((limit - ownFiles) / filesEach / listeners));
 }

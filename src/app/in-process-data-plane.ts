@@ -3,21 +3,21 @@ import { performance } from "node:perf_hooks";
 import type { CompiledConfig, ListenerSpec } from "../config/compiled-config.ts";
 import type { LoadedConfig } from "../config/load.ts";
 import { PublishedKeyRegistry } from "../identify/published-keys.ts";
-import { acceptQueued } from "../listener/accept-backlog.ts";
+import { drainAcceptBacklog } from "../listener/accept-backlog.ts";
 import { Listener } from "../listener/listener.ts";
-import { Lanes } from "../listener/shared-pools.ts";
+import { SharedPools } from "../listener/shared-pools.ts";
 import { AccessLog, type LineDestination } from "../observe/access-log.ts";
 import type { Logger } from "../observe/log.ts";
 import { Observer } from "../observe/observer.ts";
 import { type ExporterSpec, SpanExporter } from "../observe/otlp-exporter.ts";
-import type { CellRegistry } from "../observe/stats-registry.ts";
+import type { StatsRegistry } from "../observe/stats-registry.ts";
 import { packageVersion } from "../package-version.ts";
 import { ActiveSnapshot } from "../proxy/active-snapshot.ts";
-import { EventClock } from "../proxy/cached-clock.ts";
-import { Load } from "../proxy/overload.ts";
-import type { Gateway } from "../proxy/proxy-context.ts";
+import { CachedClock } from "../proxy/cached-clock.ts";
+import { OverloadManager } from "../proxy/overload.ts";
+import type { ProxyContext } from "../proxy/proxy-context.ts";
 import type { Snapshot } from "../proxy/snapshot.ts";
-import type { DnsNames } from "../upstream/dns-resolver.ts";
+import type { DnsResolver } from "../upstream/dns-resolver.ts";
 import type { Endpoint } from "../upstream/endpoint.ts";
 import type { Condition } from "../upstream/endpoint-health.ts";
 import { type EndpointEvents, EndpointRegistry } from "../upstream/endpoint-registry.ts";
@@ -26,16 +26,16 @@ import { networkProbe } from "../upstream/probes.ts";
 import { ServiceRegistry } from "../upstream/service-registry.ts";
 import { questionsOf } from "../upstream/service-spec.ts";
 import type { BoundListener } from "../workers/messages.ts";
-import { bound, type Preparation, type Serving } from "./data-plane.ts";
-import { createEndpointNames, firstAnswersMs, toldNames } from "./dns.ts";
-import { connectionsByOpenFiles } from "./fd-limit.ts";
+import { bound, type Preparation, type DataPlane } from "./data-plane.ts";
+import { createDnsResolver, firstAnswersMs, loggingDnsEvents } from "./dns.ts";
+import { connectionsByFdLimit } from "./fd-limit.ts";
 import { JwksFetcher } from "./jwks-fetcher.ts";
-import { DeadBuffers } from "./minor-gc.ts";
+import { MinorGc } from "./minor-gc.ts";
 import { batchedRandom, batchedUuids } from "./random.ts";
 
 export interface DataPlaneParts {
   readonly first: Pick<LoadedConfig, "compiled" | "hash">;
-  readonly cells: CellRegistry;
+  readonly cells: StatsRegistry;
   readonly accessLines: LineDestination;
   readonly log: Logger;
   /** What TLS session tickets are sealed with: 48 octets, the same for all workers. */
@@ -70,21 +70,21 @@ function wake(callback: () => void, ms: number): () => void {
 }
 
 /** Everything that serves requests in one thread: listeners, lanes, the active snapshot and what it counts. */
-export class DataPlane implements Serving {
+export class InProcessDataPlane implements DataPlane {
   readonly active: ActiveSnapshot;
   readonly endpoints: EndpointRegistry;
   readonly workers = { serving: 1, restarts: 0 };
   readonly #parts: DataPlaneParts;
-  readonly #names: DnsNames;
-  readonly #time = new EventClock(systemClocks);
+  readonly #names: DnsResolver;
+  readonly #time = new CachedClock(systemClocks);
   readonly #clock = { nowMs: this.#time.nowMs, monotonicMs: this.#time.monotonicMs, wake };
-  readonly #lanes = new Lanes(this.#time);
+  readonly #lanes = new SharedPools(this.#time);
   readonly #checks = new HealthChecks({ clock: this.#clock, probe: networkProbe, randomFraction: Math.random });
   readonly #keys: JwksFetcher;
   readonly #accessLog: AccessLog;
   readonly #spans: SpanExporter;
-  readonly #gateway: PlaneGateway;
-  readonly #load: Load;
+  readonly #gateway: DataPlaneContext;
+  readonly #load: OverloadManager;
   readonly #fittingConnections: number;
   /** By name. */
   #listeners: ReadonlyMap<string, Listener> = new Map();
@@ -94,8 +94,8 @@ export class DataPlane implements Serving {
     const { first, cells, accessLines } = parts;
     const { nowMs, monotonicMs } = this.#clock;
     this.#parts = parts;
-    this.#names = createEndpointNames(
-      toldNames(parts.log, (name, outcome) => cells.names().get(name)?.resolved(outcome)),
+    this.#names = createDnsResolver(
+      loggingDnsEvents(parts.log, (name, outcome) => cells.names().get(name)?.resolved(outcome)),
     );
     const events: EndpointEvents = {
       added: (endpoint) => this.#checks.added(endpoint),
@@ -119,18 +119,18 @@ export class DataPlane implements Serving {
       randomFraction: Math.random,
     });
     this.#spans.configure(exporterSpec(first.compiled));
-    this.#load = new Load(monotonicMs, (cause) => cells.shed.shed(cause));
+    this.#load = new OverloadManager(monotonicMs, (cause) => cells.shed.shed(cause));
     this.#load.watch(first.compiled.limits);
-    this.#fittingConnections = connectionsByOpenFiles(parts.planes * first.compiled.listeners.length);
-    const deadBuffers = new DeadBuffers();
-    this.#gateway = new PlaneGateway({
+    this.#fittingConnections = connectionsByFdLimit(parts.planes * first.compiled.listeners.length);
+    const deadBuffers = new MinorGc();
+    this.#gateway = new DataPlaneContext({
       active: this.active,
       clock: this.#time,
       observer: new Observer(this.#accessLog),
-      load: this.#load,
+      overload: this.#load,
       mirrors: this.#lanes.mirrors,
       spans: this.#spans,
-      streamed: (bytes) => deadBuffers.passed(bytes),
+      streamed: (bytes) => deadBuffers.streamed(bytes),
       handedOver: (cause) => cells.handovers.handedOver(cause),
       defect: (error) => parts.log.error({ err: error }, "a request failed by a defect of Perch"),
     });
@@ -168,25 +168,25 @@ export class DataPlane implements Serving {
   }
 
   async close(): Promise<void> {
-    await acceptQueued(acceptQueuedMs);
+    await drainAcceptBacklog(acceptQueuedMs);
     const closed = this.#close();
     // Told while the queues were emptied, it missed those who came after.
-    if (this.#brokenOff) this.breakOff();
+    if (this.#brokenOff) this.abort();
     await closed;
     await this.#lanes.mirrors.settled(lastMirrorsMs);
     await this.#spans.flush(lastSpansMs);
   }
 
-  breakOff(): void {
+  abort(): void {
     this.#brokenOff = true;
     for (const listener of this.#listeners.values()) listener.destroy();
   }
 
-  async free(): Promise<void> {
+  async dispose(): Promise<void> {
     this.#names.stop();
     this.#checks.stop();
     this.#load.stop();
-    this.breakOff();
+    this.abort();
     await this.#close();
     await this.#keys.close();
     await this.#lanes.destroy();
@@ -238,40 +238,40 @@ function exporterSpec({ tracing }: CompiledConfig): ExporterSpec | undefined {
 }
 
 /** What of a gateway is not the same for all. */
-export type GatewayParts = Pick<
-  Gateway,
-  "observer" | "load" | "mirrors" | "spans" | "streamed" | "handedOver" | "defect"
+export type DataPlaneContextParts = Pick<
+  ProxyContext,
+  "observer" | "overload" | "mirrors" | "spans" | "streamed" | "handedOver" | "defect"
 > & {
   readonly active: ActiveSnapshot;
-  readonly clock: EventClock;
+  readonly clock: CachedClock;
 };
 
 /**
  * The gateway of one data plane. A class, since V8 keeps an object literal that has getters as a hash table, and a request
  * asks its gateway a dozen things.
  */
-export class PlaneGateway implements Gateway {
+export class DataPlaneContext implements ProxyContext {
   draining = false;
-  readonly observer: Gateway["observer"];
-  readonly load: Gateway["load"];
-  readonly mirrors: Gateway["mirrors"];
-  readonly spans: Gateway["spans"];
+  readonly observer: ProxyContext["observer"];
+  readonly overload: ProxyContext["overload"];
+  readonly mirrors: ProxyContext["mirrors"];
+  readonly spans: ProxyContext["spans"];
   readonly nowMs: () => number;
   readonly monotonicMs: () => number;
   readonly randomFraction = Math.random;
   readonly randomUnit = batchedRandom();
   readonly newRequestId = batchedUuids();
-  readonly streamed: Gateway["streamed"];
-  readonly handedOver: Gateway["handedOver"];
-  readonly defect: Gateway["defect"];
+  readonly streamed: ProxyContext["streamed"];
+  readonly handedOver: ProxyContext["handedOver"];
+  readonly defect: ProxyContext["defect"];
   readonly #active: ActiveSnapshot;
 
-  constructor(parts: GatewayParts) {
+  constructor(parts: DataPlaneContextParts) {
     this.#active = parts.active;
     this.nowMs = parts.clock.nowMs;
     this.monotonicMs = parts.clock.monotonicMs;
     this.observer = parts.observer;
-    this.load = parts.load;
+    this.overload = parts.overload;
     this.mirrors = parts.mirrors;
     this.spans = parts.spans;
     this.streamed = parts.streamed;

@@ -2,13 +2,13 @@ import { Agent, request } from "undici";
 import { readKeySet } from "../identify/jwt-keys.ts";
 import type { KeyFetching, PublishedKeySet } from "../identify/published-keys.ts";
 import type { Logger } from "../observe/log.ts";
-import type { JwksCells } from "../observe/stats-registry.ts";
+import type { JwksStats } from "../observe/stats-registry.ts";
 
 /** Calls back once, after so many milliseconds, unless it is cancelled. */
 export type Schedule = (ms: number, task: () => void) => { cancel(): void };
 
 export interface JwksFetcherParts {
-  readonly cells: JwksCells;
+  readonly cells: JwksStats;
   /** Undefined where another thread tells the same. */
   readonly log: Logger | undefined;
   readonly monotonicMs: () => number;

@@ -3,7 +3,7 @@ import type { LoadedConfig, LoadResult } from "../config/load.ts";
 import { type Diagnostic, diagnoseFile, formatDiagnostic } from "../config/schema-kit/diagnostics.ts";
 import { addressText } from "../config/sections/listener.ts";
 import type { Logger } from "../observe/log.ts";
-import type { ReloadCells } from "../observe/stats-registry.ts";
+import type { ReloadStats } from "../observe/stats-registry.ts";
 import type { Preparation } from "./data-plane.ts";
 
 /** What is active, since when, and why a newer file is not: what `/api/config` tells. */
@@ -23,7 +23,7 @@ export interface ReloaderParts {
   readonly load: () => Promise<LoadResult>;
   /** Builds it aside, wherever requests are served. */
   readonly prepare: (loaded: LoadedConfig) => Promise<Preparation>;
-  readonly cells: ReloadCells;
+  readonly cells: ReloadStats;
   readonly log: Logger;
   readonly nowMs: () => number;
   /** Hears after each look which files beside the configuration matter: also those that a refused one names. */

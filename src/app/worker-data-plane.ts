@@ -3,24 +3,24 @@ import { getHeapStatistics } from "node:v8";
 import { Worker } from "node:worker_threads";
 import type { LoadedConfig } from "../config/load.ts";
 import { PublishedKeyRegistry } from "../identify/published-keys.ts";
-import { JwksCells } from "../observe/counters.ts";
+import { JwksStats } from "../observe/counters.ts";
 import { destinationOf, type Logger, type LogLevel } from "../observe/log.ts";
 import type { LogDestination } from "../observe/log-destination.ts";
-import type { CellRegistry } from "../observe/stats-registry.ts";
+import type { StatsRegistry } from "../observe/stats-registry.ts";
 import { ActiveSnapshot } from "../proxy/active-snapshot.ts";
 import { unknown } from "../upstream/endpoint-health.ts";
-import { EndpointRegistry, nobody } from "../upstream/endpoint-registry.ts";
+import { EndpointRegistry, noopEndpointEvents } from "../upstream/endpoint-registry.ts";
 import { type BoundListener, type ConfigInput, endpointKey } from "../workers/messages.ts";
-import { claimAlone } from "../workers/worker-count.ts";
+import { probeExclusiveBind } from "../workers/worker-count.ts";
 import { WorkerPool } from "../workers/worker-pool.ts";
-import { bound, type Preparation, type Serving, StartError } from "./data-plane.ts";
-import { createEndpointNames, unheard } from "./dns.ts";
+import { bound, type Preparation, type DataPlane, StartError } from "./data-plane.ts";
+import { createDnsResolver, noopDnsEvents } from "./dns.ts";
 import { JwksFetcher } from "./jwks-fetcher.ts";
 
-export interface WorkerThreadsParts {
+export interface WorkerDataPlaneParts {
   readonly size: number;
   readonly first: LoadedConfig;
-  readonly cells: CellRegistry;
+  readonly cells: StatsRegistry;
   readonly accessLines: LogDestination;
   readonly log: Logger;
   readonly logLevel: LogLevel;
@@ -42,21 +42,21 @@ const besideThis = new URL(`./worker-main${extname(import.meta.url)}`, import.me
 const refreshEveryMs = 5_000;
 
 /** A data plane in each of several threads. This thread serves nothing: it keeps their sum. */
-export class WorkerThreads implements Serving {
+export class WorkerDataPlane implements DataPlane {
   readonly active: ActiveSnapshot;
   /** Resolved here as well, to be shown; what the workers count of it is counted. */
-  readonly #names = createEndpointNames(unheard);
-  readonly endpoints = new EndpointRegistry(nobody, this.#names);
-  readonly #parts: WorkerThreadsParts;
+  readonly #names = createDnsResolver(noopDnsEvents);
+  readonly endpoints = new EndpointRegistry(noopEndpointEvents, this.#names);
+  readonly #parts: WorkerDataPlaneParts;
   readonly #pool: WorkerPool;
   readonly #keys: JwksFetcher;
   #timer: NodeJS.Timeout | undefined;
 
-  constructor(parts: WorkerThreadsParts) {
+  constructor(parts: WorkerDataPlaneParts) {
     const { size, first, cells, accessLines, log, logLevel, env, ticketKeys } = parts;
     this.#parts = parts;
     // Workers fetch for themselves, tell of it and count it; these keys are for explanations.
-    this.#keys = new JwksFetcher({ cells: new JwksCells(), log: undefined, monotonicMs: () => performance.now() });
+    this.#keys = new JwksFetcher({ cells: new JwksStats(), log: undefined, monotonicMs: () => performance.now() });
     const keys = new PublishedKeyRegistry(this.#keys);
     this.active = new ActiveSnapshot(cells, this.endpoints, first.compiled, first.hash, keys);
     const ownLog = destinationOf(2);
@@ -73,14 +73,14 @@ export class WorkerThreads implements Serving {
     });
   }
 
-  get workers(): Serving["workers"] {
+  get workers(): DataPlane["workers"] {
     return { serving: this.#pool.serving, restarts: this.#pool.restarts };
   }
 
   async listen(): Promise<readonly BoundListener[]> {
     for (const { name, address } of this.#parts.first.compiled.listeners) {
       // A unix socket is never shared: the one worker that has it finds out by itself.
-      if ("port" in address) await bound(`listener "${name}"`, address, () => claimAlone(address));
+      if ("port" in address) await bound(`listener "${name}"`, address, () => probeExclusiveBind(address));
     }
     const started = await this.#pool.start();
     if (started.kind === "failed") throw new StartError(started.problems);
@@ -116,11 +116,11 @@ export class WorkerThreads implements Serving {
     await this.refresh();
   }
 
-  breakOff(): void {
+  abort(): void {
     this.#pool.breakOff();
   }
 
-  async free(): Promise<void> {
+  async dispose(): Promise<void> {
     clearInterval(this.#timer);
     await this.#keys.close();
     this.#names.stop();
@@ -142,7 +142,7 @@ const smallestHeapMb = 256;
 
 function spawnWorker(
   number: number,
-  { size, entry = besideThis, heapMb = shareOfHeapMb(size) }: WorkerThreadsParts,
+  { size, entry = besideThis, heapMb = shareOfHeapMb(size) }: WorkerDataPlaneParts,
 ): Worker {
   const resourceLimits = { maxYoungGenerationSizeMb: youngGenerationMb, maxOldGenerationSizeMb: heapMb };
   return new Worker(entry, { name: `worker ${number}`, resourceLimits });

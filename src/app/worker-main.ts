@@ -1,20 +1,20 @@
 import { isMainThread, parentPort } from "node:worker_threads";
 import { createLogger } from "../observe/log.ts";
-import { CellRegistry } from "../observe/stats-registry.ts";
+import { StatsRegistry } from "../observe/stats-registry.ts";
 import {
   type Answer,
-  type Asked,
+  type WorkerRequest,
   compileInput,
   endpointKey,
   type Input,
   type StartInput,
-  type Told,
+  type WorkerReply,
   type WorkerCall,
   type WorkerCounts,
 } from "../workers/messages.ts";
 import { PostedLines } from "../workers/worker-thread.ts";
 import { type Preparation, StartError } from "./data-plane.ts";
-import { DataPlane } from "./in-process-data-plane.ts";
+import { InProcessDataPlane } from "./in-process-data-plane.ts";
 
 type Handlers = { readonly [C in WorkerCall]: (input: Input<C>) => Promise<Answer<C>> | Answer<C> };
 
@@ -35,21 +35,21 @@ class WorkerMain {
     counts: () => this.#counts(),
     drain: () => nothing(this.#running().plane.drain()),
     close: () => this.#running().plane.close().then(nothing),
-    breakOff: () => nothing(this.#running().plane.breakOff()),
+    breakOff: () => nothing(this.#running().plane.abort()),
     free: async () => {
-      await this.#plane?.free();
+      await this.#plane?.dispose();
       await this.#lines.close();
       return undefined;
     },
   };
-  readonly #tell: (told: Told) => void;
-  readonly #cells = new CellRegistry();
+  readonly #tell: (told: WorkerReply) => void;
+  readonly #cells = new StatsRegistry();
   readonly #lines: PostedLines;
-  #plane: DataPlane | undefined;
+  #plane: InProcessDataPlane | undefined;
   #env: StartInput["env"] = {};
   #prepared: Preparation | undefined;
 
-  constructor(tell: (told: Told) => void) {
+  constructor(tell: (told: WorkerReply) => void) {
     this.#tell = tell;
     this.#lines = new PostedLines((lines, count) => tell({ kind: "access", lines, count }));
   }
@@ -64,7 +64,7 @@ class WorkerMain {
   async #start({ config, env, logLevel, ticketKeys, ports, worker, workers }: StartInput): Promise<Answer<"start">> {
     const to = { write: (line: string) => this.#tell({ kind: "log", line }) };
     this.#env = env;
-    this.#plane = new DataPlane({
+    this.#plane = new InProcessDataPlane({
       first: compileInput(config, env),
       cells: this.#cells,
       accessLines: this.#lines,
@@ -90,7 +90,7 @@ class WorkerMain {
     return { cells: this.#cells.counts(), beliefs };
   }
 
-  #running(): { readonly plane: DataPlane; readonly env: StartInput["env"] } {
+  #running(): { readonly plane: InProcessDataPlane; readonly env: StartInput["env"] } {
     if (this.#plane === undefined) throw new TypeError("it was asked before it was started");
     return { plane: this.#plane, env: this.#env };
   }
@@ -100,10 +100,10 @@ const nothing = (_done: unknown) => undefined;
 
 if (isMainThread || parentPort === null) throw new TypeError("This file is started by Perch, as a thread of its own.");
 const port = parentPort;
-const tell = (told: Told) => port.postMessage(told);
+const tell = (told: WorkerReply) => port.postMessage(told);
 const worker = new WorkerMain(tell);
 
-port.on("message", async ({ id, call, input }: Asked) => {
+port.on("message", async ({ id, call, input }: WorkerRequest) => {
   // Input and answer are of the call that both sides name.
   const handle = worker.handlers[call] as (input: unknown) => unknown;
   try {

@@ -1,9 +1,9 @@
 import { batchedRandom } from "../app/random.ts";
-import { CellRegistry } from "../observe/stats-registry.ts";
+import { StatsRegistry } from "../observe/stats-registry.ts";
 import { ActiveSnapshot } from "../proxy/active-snapshot.ts";
 import type { DryRequest } from "../proxy/explain/dry-run.ts";
 import { type Explanation, explainRequest } from "../proxy/explain/explain.ts";
-import { EndpointRegistry, nobody } from "../upstream/endpoint-registry.ts";
+import { EndpointRegistry, noopEndpointEvents } from "../upstream/endpoint-registry.ts";
 import {
   type Command,
   formatTable,
@@ -40,7 +40,7 @@ Nothing is sent and nothing is counted.`,
     const request = readRequest(options, positionals);
     const loaded = loadOrTell(configPath(options, terminal), terminal);
     if (loaded === undefined) return 2;
-    const snapshot = new ActiveSnapshot(new CellRegistry(), new EndpointRegistry(nobody), loaded.compiled, loaded.hash);
+    const snapshot = new ActiveSnapshot(new StatsRegistry(), new EndpointRegistry(noopEndpointEvents), loaded.compiled, loaded.hash);
     const context = { nowMs: Date.now(), random: batchedRandom() };
     const explanation = explainRequest(snapshot.current, request, context);
     if (explanation.error?.code === "bad-request") throw new UsageError(explanation.trail[0]?.detail);

@@ -10,7 +10,7 @@ const mebibytes = 16;
  * id, the descriptors and the arguments stay. Whoever gives the flag, by argument or NODE_OPTIONS, decides; where the
  * system can not replace a running program (Windows), nothing happens.
  */
-export function boundYoungGeneration(): void {
+export function boundSemiSpace(): void {
   const { execve, execArgv, argv, execPath, env } = process;
   const isSet = [...execArgv, env["NODE_OPTIONS"] ?? ""].some((options) => options.includes(flag));
   if (isSet || execve === undefined || process.platform === "win32") return;

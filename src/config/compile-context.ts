@@ -3,7 +3,7 @@ import type { AttributeType } from "../decide/facts.ts";
 import type { GeoDatabase } from "../identify/geo-database.ts";
 import type { OpenedDatabase } from "./database-file.ts";
 import { largestListBytes, largestSecretBytes, type NamedFiles, parseSecrets, parseValueList } from "./named-files.ts";
-import type { Reading } from "./schema-kit/schema.ts";
+import type { ParseContext } from "./schema-kit/schema.ts";
 import type { Span } from "./schema-kit/tree.ts";
 
 /** Where a part of a value stands in the file; steps are keys and indices as written. */
@@ -25,7 +25,7 @@ export interface CompileOptions {
 
 /** What the parts of a compilation share: where to tell problems, and the files that the configuration names. */
 export class CompileContext {
-  readonly reading: Reading;
+  readonly reading: ParseContext;
   readonly files: NamedFiles;
   readonly randomSecret: CompileOptions["randomSecret"];
   /** What certificates' ends are judged by; undefined where nobody wants to hear of them. */
@@ -35,7 +35,7 @@ export class CompileContext {
   readonly #lists = new Map<string, ValueList | undefined>();
 
   constructor(
-    reading: Reading,
+    reading: ParseContext,
     files: NamedFiles,
     { randomSecret, nowMs, publishedKeys = "fetched", openDatabase }: CompileOptions,
   ) {

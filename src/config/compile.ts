@@ -1,9 +1,9 @@
 import { type CompileContext, KnownAttributes } from "./compile-context.ts";
 import { type CompiledConfig, deepFreeze } from "./compiled-config.ts";
-import { Pairings } from "./release-services.ts";
+import { ReleaseServices } from "./release-services.ts";
 import type { Config } from "./schema.ts";
 import { formatDuration } from "./schema-kit/scalars.ts";
-import type { Reading } from "./schema-kit/schema.ts";
+import type { ParseContext } from "./schema-kit/schema.ts";
 import { compileAdmin } from "./sections/admin.ts";
 import { compileAttribute } from "./sections/attributes.ts";
 import { compileRelease } from "./sections/compile-release.ts";
@@ -39,7 +39,7 @@ export function compileConfig(config: Config, context: CompileContext): Compiled
   const services = config.services.map((entry) => compileService(entry, context));
   const routes = compileRoutes(config.routes, scopeOf(config, table, reading), context);
   const versionEdits = compileVersionEdits(config.services, table, reading);
-  const pairings = new Pairings(config, reading);
+  const pairings = new ReleaseServices(config, reading);
   const releases = config.releases.map((entry) => compileRelease(entry, pairings.of(entry.name), table, context));
   const mirrors = config.releases.flatMap((entry) => compileMirror(entry, pairings.of(entry.name), reading));
   checkCookieNames(config.releases, config.attributes, reading);
@@ -79,7 +79,7 @@ export function compileConfig(config: Config, context: CompileContext): Compiled
   });
 }
 
-function checkDns({ dns }: Config, reading: Reading): void {
+function checkDns({ dns }: Config, reading: ParseContext): void {
   if (dns.minTtl <= dns.maxTtl) return;
   const message = `minTtl is ${formatDuration(dns.minTtl)}, more than maxTtl, which is ${formatDuration(dns.maxTtl)}`;
   reading.error(reading.spanOf(dns, "minTtl"), "conflicting-keys", message);
@@ -88,7 +88,7 @@ function checkDns({ dns }: Config, reading: Reading): void {
 const hasSecret = (release: Config["releases"][number]["value"]): boolean =>
   release.sticky.cookie.secretFile !== undefined;
 
-const scopeOf = (config: Config, attributes: KnownAttributes, reading: Reading): RouteScope => ({
+const scopeOf = (config: Config, attributes: KnownAttributes, reading: ParseContext): RouteScope => ({
   attributes,
   pathNormalisation: config.pathNormalisation,
   services: reading.namesIn(config, "services"),
@@ -96,7 +96,7 @@ const scopeOf = (config: Config, attributes: KnownAttributes, reading: Reading):
 });
 
 /** What is valid, but seldom meant once real traffic comes. */
-function warnOfDeployment(config: Config, reading: Reading): void {
+function warnOfDeployment(config: Config, reading: ParseContext): void {
   for (const entry of config.releases) {
     if (hasSecret(entry.value)) continue;
     const message = `release ${entry.name} has no secretFile: its pins are signed with a random secret, which is right for one instance only and is lost with it`;

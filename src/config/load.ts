@@ -7,7 +7,7 @@ import { readDatabase } from "./database-file.ts";
 import { NamedFiles, type ReadFile, readRegularFile, whyUnreadable } from "./named-files.ts";
 import { type Config, configSchema } from "./schema.ts";
 import { type Diagnostic, diagnoseFile, Problems } from "./schema-kit/diagnostics.ts";
-import { broken, Reading } from "./schema-kit/schema.ts";
+import { INVALID, ParseContext } from "./schema-kit/schema.ts";
 import { SourceText } from "./schema-kit/tree.ts";
 import { type Environment, parseYamlTree } from "./schema-kit/yaml-tree.ts";
 
@@ -100,10 +100,10 @@ function readAndCompile(
 ): { config: Config; compiled: CompiledConfig } | undefined {
   const tree = parseYamlTree(problems, options.env);
   if (tree === undefined) return undefined;
-  const reading = new Reading(problems);
+  const reading = new ParseContext(problems);
   const openDatabase = (path: string) => readDatabase(path, options.readFile);
   const config = configSchema.read(tree, reading);
-  if (config === broken) return undefined;
+  if (config === INVALID) return undefined;
   const compiled = compileConfig(config, new CompileContext(reading, files, { openDatabase, ...options }));
   return { config: deepFreeze(config), compiled };
 }

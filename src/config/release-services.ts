@@ -1,5 +1,5 @@
 import type { Entry } from "./schema-kit/collections.ts";
-import type { Reading } from "./schema-kit/schema.ts";
+import type { ParseContext } from "./schema-kit/schema.ts";
 
 /** A service as a release sees it: its name, and the versions that the file gives it. */
 interface PairedService {
@@ -8,7 +8,7 @@ interface PairedService {
 }
 
 /** The services that routes pair with a release. */
-export interface Pairing {
+export interface PairedServices {
   /** In the order of the routes. */
   readonly paired: readonly PairedService[];
   /**
@@ -24,14 +24,14 @@ interface PairingConfig {
   readonly routes: readonly { readonly service: string | undefined; readonly release: string | undefined }[];
 }
 
-export class Pairings {
+export class ReleaseServices {
   readonly #services = new Map<string, PairedService>();
   readonly #paired = new Map<string, Set<PairedService>>();
   /** Releases that a route pairs with a service that is not there. */
   readonly #uncertain = new Set<string>();
   readonly #allRead: boolean;
 
-  constructor(config: PairingConfig, reading: Reading) {
+  constructor(config: PairingConfig, reading: ParseContext) {
     for (const { name, value } of config.services) {
       const versions = [...(reading.namesIn(value, "versions") ?? [])];
       if (versions.length > 0) this.#services.set(name, { name, versions });
@@ -42,7 +42,7 @@ export class Pairings {
     }
   }
 
-  of(release: string): Pairing {
+  of(release: string): PairedServices {
     const paired = [...(this.#paired.get(release) ?? [])];
     const uncertain = this.#uncertain.has(release);
     if (uncertain && !this.#allRead) return { paired, known: undefined };

@@ -1,6 +1,6 @@
 import { type AddressRange, parseAddress, parseAddressRange } from "../decide/ip-address.ts";
 import type { BindAddress } from "./compiled-config.ts";
-import { scalar, text, Wrong } from "./schema-kit/scalars.ts";
+import { scalar, text, ParseError } from "./schema-kit/scalars.ts";
 import type { Schema } from "./schema-kit/schema.ts";
 import { quote } from "./schema-kit/tree.ts";
 
@@ -72,7 +72,7 @@ export const hostPattern: Schema<string> = scalar({
 export const hostText: Schema<string> = scalar({
   what: "a host such as shop.example.com",
   parse(written) {
-    if (written.startsWith("*.")) return new Wrong(`${quote(written)} is many hosts; one is needed here`);
+    if (written.startsWith("*.")) return new ParseError(`${quote(written)} is many hosts; one is needed here`);
     return parseHost(written);
   },
   json: { type: "string", pattern: "^[A-Za-z0-9_~.-]+$|^\\[[0-9A-Fa-f:.]+\\]$" },
@@ -80,29 +80,29 @@ export const hostText: Schema<string> = scalar({
 
 const hostName = /^(?:\*\.)?[a-z0-9_~-]{1,63}(?:\.[a-z0-9_~-]{1,63})*\.?$/;
 
-function parseHost(written: string): string | Wrong {
+function parseHost(written: string): string | ParseError {
   const host = written.toLowerCase();
   if (host.startsWith("[") && host.endsWith("]")) {
     const address = parseAddress(host.slice(1, -1));
     if (address?.text.includes(":") === true) return `[${address.text}]`;
   }
-  if (host === "*") return new Wrong(`"*" is not a host`, "leave hosts out to match every host");
+  if (host === "*") return new ParseError(`"*" is not a host`, "leave hosts out to match every host");
   if (hostName.test(host) && host.length <= 255) return host.replace(/\.$/, "");
-  if (/:\d+$/.test(host)) return new Wrong(`${quote(written)} is not a host`, "leave the port out");
-  if (/[^\p{ASCII}]/u.test(host)) return new Wrong(`${quote(written)} is not a host`, "write it in punycode (xn--…)");
-  return new Wrong(`${quote(written)} is not a host such as shop.example.com or *.example.com`);
+  if (/:\d+$/.test(host)) return new ParseError(`${quote(written)} is not a host`, "leave the port out");
+  if (/[^\p{ASCII}]/u.test(host)) return new ParseError(`${quote(written)} is not a host`, "write it in punycode (xn--…)");
+  return new ParseError(`${quote(written)} is not a host such as shop.example.com or *.example.com`);
 }
 
 export const addressRange: Schema<AddressRange> = scalar({
   what: "an address or a CIDR range",
-  parse: (written) => parseAddressRange(written) ?? new Wrong(...noRange(written)),
+  parse: (written) => parseAddressRange(written) ?? new ParseError(...noRange(written)),
   json: { type: "string" },
 });
 
 /** Somebody who may be a trusted proxy: by address, or whoever may open a unix socket of ours. */
 export const proxyRange: Schema<AddressRange | "unix"> = scalar({
   what: "an address, a CIDR range, or unix",
-  parse: (written) => (written === "unix" ? "unix" : (parseAddressRange(written) ?? new Wrong(...noRange(written)))),
+  parse: (written) => (written === "unix" ? "unix" : (parseAddressRange(written) ?? new ParseError(...noRange(written)))),
   json: { type: "string" },
 });
 
@@ -121,21 +121,21 @@ export const bindAddress: Schema<BindAddress> = scalar({
   json: { type: "string", pattern: "^(?:\\[[0-9A-Fa-f:.]+\\]|[0-9.]+):[0-9]{1,5}$" },
 });
 
-function parseBindAddress(written: string): BindAddress | Wrong {
+function parseBindAddress(written: string): BindAddress | ParseError {
   const bare = /^:?(\d{1,5})$/.exec(written);
   if (bare !== null) {
-    return new Wrong(`${quote(written)} has no host`, `write 0.0.0.0:${bare[1]} or 127.0.0.1:${bare[1]}`);
+    return new ParseError(`${quote(written)} has no host`, `write 0.0.0.0:${bare[1]} or 127.0.0.1:${bare[1]}`);
   }
   const parts = hostAndPort.exec(written);
-  if (parts === null) return new Wrong(`${quote(written)} is not an address such as 0.0.0.0:8080 or [::]:8080`);
+  if (parts === null) return new ParseError(`${quote(written)} is not an address such as 0.0.0.0:8080 or [::]:8080`);
   const [, inBrackets, outside = "", portText] = parts;
   const address = parseAddress(inBrackets ?? outside);
   const port = Number(portText);
   if (address === undefined || (inBrackets === undefined) !== /^[0-9.]+$/.test(outside)) {
     const suggestion = outside === "localhost" ? `write 127.0.0.1:${portText}` : undefined;
-    return new Wrong(`${quote(inBrackets ?? outside)} is not an IP address`, suggestion);
+    return new ParseError(`${quote(inBrackets ?? outside)} is not an IP address`, suggestion);
   }
-  if (port > 65_535) return new Wrong(`${port} is not a port: ports end at 65535`);
+  if (port > 65_535) return new ParseError(`${port} is not a port: ports end at 65535`);
   return { host: address.text, port };
 }
 
@@ -149,14 +149,14 @@ export const listenAddress: Schema<BindAddress | { readonly path: string }> = sc
   json: { type: "string", pattern: "^(?:(?:\\[[0-9A-Fa-f:.]+\\]|[0-9.]+):[0-9]{1,5}|unix:/.+)$" },
 });
 
-function parseSocketPath(written: string): { readonly path: string } | Wrong {
+function parseSocketPath(written: string): { readonly path: string } | ParseError {
   const path = written.slice("unix:".length);
   if (!/^\/.*[^/]$/.test(path) || /\p{Cc}/u.test(path)) {
-    return new Wrong(`${quote(written)} has no absolute path of a socket`, "write it as in unix:/run/perch.sock");
+    return new ParseError(`${quote(written)} has no absolute path of a socket`, "write it as in unix:/run/perch.sock");
   }
   const bytes = Buffer.byteLength(path);
   if (bytes <= longestSocketPath) return { path };
-  return new Wrong(`the path has ${bytes} bytes; a unix socket's has ${longestSocketPath} at most`);
+  return new ParseError(`the path has ${bytes} bytes; a unix socket's has ${longestSocketPath} at most`);
 }
 
 function lowerCase(schema: Schema<string>): Schema<string> {

@@ -7,13 +7,13 @@ import type { KnownAttributes } from "./compile-context.ts";
 import type { RouteSpec } from "./compiled-config.ts";
 import type { Config } from "./schema.ts";
 import type { Entry } from "./schema-kit/collections.ts";
-import type { Reading } from "./schema-kit/schema.ts";
+import type { ParseContext } from "./schema-kit/schema.ts";
 import { quote } from "./schema-kit/tree.ts";
 import type { RuleConfig } from "./sections/release.ts";
 import type { RouteConfig } from "./sections/route.ts";
 
 /** Warns of what the file defines and nothing uses: mostly a name that changed in one place only. */
-export function warnUnused(config: Config, attributes: KnownAttributes, reading: Reading): void {
+export function warnUnused(config: Config, attributes: KnownAttributes, reading: ParseContext): void {
   const services = new Set(config.routes.map((route) => route.service));
   const releases = new Set(config.routes.map((route) => route.release));
   warn(config.services, (name) => services.has(name), "no route uses service", reading);
@@ -25,7 +25,7 @@ function warn(
   entries: readonly Entry<unknown>[],
   isUsed: (name: string) => boolean,
   message: string,
-  reading: Reading,
+  reading: ParseContext,
 ): void {
   for (const entry of entries) {
     if (!isUsed(entry.name)) reading.warn(reading.keySpanOf(entry), "unused", `${message} ${entry.name}`);
@@ -36,7 +36,7 @@ function warn(
 export function warnRedirectLoops(
   configs: readonly RouteConfig[],
   routes: readonly RouteSpec[],
-  reading: Reading,
+  reading: ParseContext,
 ): void {
   if (routes.every(({ redirect }) => redirect === undefined)) return;
   const table = new RouteTable(routes.map((route) => ({ match: route.match, target: route })));
@@ -68,7 +68,7 @@ function redirected(match: RouteMatch, redirect: RedirectSpec) {
 export function warnUnreachableRoutes(
   configs: readonly RouteConfig[],
   routes: readonly RouteSpec[],
-  reading: Reading,
+  reading: ParseContext,
 ): void {
   const coverage = new Coverage();
   const seen = new Map<string, string>();
@@ -179,7 +179,7 @@ function matchKey(match: RouteMatch): string {
 export function warnUnreachableRules(
   configs: readonly RuleConfig[],
   rules: readonly RuleSpec[],
-  reading: Reading,
+  reading: ParseContext,
 ): void {
   const seen = new Map<string, RuleSpec>();
   let always: RuleSpec | undefined;

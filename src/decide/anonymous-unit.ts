@@ -1,5 +1,5 @@
 import { createHmac } from "node:crypto";
-import { RecentMap } from "./bounded-cache.ts";
+import { BoundedCache } from "./bounded-cache.ts";
 import type { Facts } from "./facts.ts";
 import { hashText } from "./hash.ts";
 import type { Unit } from "./unit.ts";
@@ -28,19 +28,19 @@ interface Contact {
  * Windows end in the middle of loads. What this process remembers of a browser mends that: a page's parts keep to the
  * window of their document, and without one to that of the first of them.
  */
-export class FirstContacts {
+export class ProvisionalUnits {
   readonly #release: string;
   readonly #secret: Uint8Array;
-  readonly #recent: RecentMap<Contact>;
+  readonly #recent: BoundedCache<Contact>;
 
   constructor(release: string, secret: Uint8Array, memoryLimit: number = defaultMemoryLimit) {
     this.#release = release;
     this.#secret = secret;
-    this.#recent = new RecentMap(memoryLimit, (contact) => contact.browser);
+    this.#recent = new BoundedCache(memoryLimit, (contact) => contact.browser);
   }
 
   /** Undefined where the client's address is not known: then too many would be one. */
-  unit(part: PagePart, facts: Facts, nowMs: number): Unit | undefined {
+  unit(part: FetchDestination, facts: Facts, nowMs: number): Unit | undefined {
     const { clientAddress } = facts;
     if (clientAddress === undefined) return undefined;
     const browser = this.#digest(
@@ -52,7 +52,7 @@ export class FirstContacts {
     return { source: "random", hi: h1, lo: h2 };
   }
 
-  #windowOf(part: PagePart, browser: string, nowMs: number): number {
+  #windowOf(part: FetchDestination, browser: string, nowMs: number): number {
     const known = part === "document" ? undefined : this.#recent.get(browser);
     if (known !== undefined && Math.abs(nowMs - known.sinceMs) < windowMs) return known.window;
     const window = Math.floor(nowMs / windowMs);
@@ -72,7 +72,7 @@ export class FirstContacts {
  * something that the document needs to be what it is, or a call that its scripts make. Undefined where nobody says: the
  * header is sent over https and to localhost, by every browser since 2023, and no script can set it.
  */
-export type PagePart = "document" | "asset" | "call";
+export type FetchDestination = "document" | "asset" | "call";
 
 const assets: ReadonlySet<string> = new Set([
   "audio",
@@ -96,7 +96,7 @@ const assets: ReadonlySet<string> = new Set([
 
 const calls: ReadonlySet<string> = new Set(["empty", "report", "webidentity", "websocket"]);
 
-export function pagePart(facts: Facts): PagePart | undefined {
+export function fetchDestination(facts: Facts): FetchDestination | undefined {
   const destination = facts.header("sec-fetch-dest");
   if (destination === undefined) return undefined;
   if (calls.has(destination)) return "call";

@@ -6,7 +6,7 @@
  * The key is taken from the value, never from the text that was looked up: that one may be a slice of a request's head,
  * and V8 keeps the whole head alive for a slice of it.
  */
-export class RecentMap<Value> {
+export class BoundedCache<Value> {
   readonly #limit: number;
   readonly #keyOf: (value: Value) => string;
   #young = new Map<string, Value>();
@@ -62,7 +62,7 @@ const tailLength = 7;
  * and what comes takes the one that was taken longest ago (a set-associative cache). Measured at 10,000 texts, a look-up
  * takes half the time of a Map's, for which the engine would cut, hash and keep a string of its own.
  */
-export class VerifiedTexts<Value extends Verified> {
+export class SignatureCache<Value extends Verified> {
   readonly #mostSets: number;
   /** Always a power of two. Few at first: most of ten thousand releases are idle. */
   #sets = 1;

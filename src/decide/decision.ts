@@ -66,7 +66,7 @@ export interface TrailEntry {
 export type Trail = TrailEntry[];
 
 /** A trail whose steps say whose value they are about. */
-export function toldOf(source: string, trail: Trail | undefined): Pick<Trail, "push"> | undefined {
+export function prefixTrail(source: string, trail: Trail | undefined): Pick<Trail, "push"> | undefined {
   return (
     trail && {
       push: (...steps) => trail.push(...steps.map((step) => ({ ...step, detail: `${source}: ${step.detail}` }))),

@@ -1,5 +1,5 @@
 import ipaddr from "ipaddr.js";
-import { RecentMap } from "./bounded-cache.ts";
+import { BoundedCache } from "./bounded-cache.ts";
 
 /** An IP address as four 32-bit words; IPv4 is held as IPv4-mapped IPv6 (RFC 4291 §2.5.5.2), so both compare alike. */
 export interface Address {
@@ -26,7 +26,7 @@ const dot = 0x2e;
 
 const prefixLength = /^(?:0|[1-9]\d{0,2})$/;
 
-const recentVersion6 = new RecentMap<Address>(1024, (address) => address.text);
+const recentVersion6 = new BoundedCache<Address>(1024, (address) => address.text);
 
 /**
  * Reads an IP address: a dotted quad in decimal without leading zeros (anything looser is read differently by different

@@ -1,5 +1,5 @@
 import { createHmac, timingSafeEqual } from "node:crypto";
-import { VerifiedTexts } from "./bounded-cache.ts";
+import { SignatureCache } from "./bounded-cache.ts";
 import type { CookieSpec } from "./release-spec.ts";
 import { formatUnit, parseUnit, type Unit, unitPattern } from "./unit.ts";
 
@@ -90,7 +90,7 @@ export class PinCookie {
   readonly #cookiesChecked: number;
   readonly #attributes: string;
   readonly #secureAttributes: string;
-  readonly #verified: VerifiedTexts<SignedPin>;
+  readonly #verified: SignatureCache<SignedPin>;
 
   constructor(release: string, spec: CookieSpec, cacheLimit: number = defaultCacheLimit) {
     this.#release = release;
@@ -99,7 +99,7 @@ export class PinCookie {
     this.#cookiesChecked = Math.max(1, Math.floor(mostSignatureChecks / spec.secrets.length));
     this.#attributes = attributesOf(spec, this.#maxAgeSeconds, spec.secure === "always");
     this.#secureAttributes = attributesOf(spec, this.#maxAgeSeconds, spec.secure !== "never");
-    this.#verified = new VerifiedTexts(cacheLimit);
+    this.#verified = new SignatureCache(cacheLimit);
   }
 
   /**

@@ -1,4 +1,4 @@
-import { FirstContacts, pagePart } from "./anonymous-unit.ts";
+import { ProvisionalUnits, fetchDestination } from "./anonymous-unit.ts";
 import { compileCarriesNone, prepareRule, type Rule, requesterSubjects } from "./compile-condition.ts";
 import type { Decision, DecisionRequest, Trail } from "./decision.ts";
 import { Draw } from "./draw.ts";
@@ -25,7 +25,7 @@ export class Release {
   readonly #split: Draw | undefined;
   readonly #cookie: PinCookie;
   /** Undefined where what a page loads is decided by itself. */
-  readonly #firstContacts: FirstContacts | undefined;
+  readonly #firstContacts: ProvisionalUnits | undefined;
 
   constructor(spec: ReleaseSpec) {
     const { salt, cookie, assets } = spec.sticky;
@@ -41,7 +41,7 @@ export class Release {
     this.#cookie = new PinCookie(spec.name, cookie);
     const [secret] = cookie.secrets;
     const follows = assets === "follow-document" && secret !== undefined;
-    this.#firstContacts = follows ? new FirstContacts(spec.name, secret) : undefined;
+    this.#firstContacts = follows ? new ProvisionalUnits(spec.name, secret) : undefined;
   }
 
   /** The first of a request's cookies of this release's name that counts; `rejected` hears why each other did not. */
@@ -62,7 +62,7 @@ export class Release {
     if (given !== undefined) return given;
     const unit = this.#unitOf(request, trail);
     const pin = this.#currentPin(request.pin, unit, trail);
-    const part = this.#firstContacts && pagePart(request.facts);
+    const part = this.#firstContacts && fetchDestination(request.facts);
     if (part === "asset" && pin !== undefined && this.#known.has(pin.version)) return this.#asThePage(pin, unit, trail);
     const held = pin && this.#heldVersion(pin, trail);
     const remembered = pin && this.#rememberedRule(pin, request.facts, trail);
@@ -101,7 +101,7 @@ export class Release {
       trail?.push({ stage: "unit", outcome: "used", detail: `from the pin (${pin.unit.source})` });
       return pin.unit;
     }
-    const part = this.#firstContacts && pagePart(facts);
+    const part = this.#firstContacts && fetchDestination(facts);
     const shared = part && this.#firstContacts?.unit(part, facts, nowMs);
     const detail = shared === undefined ? "new and random" : "new, of all first requests of this browser";
     trail?.push({ stage: "unit", outcome: "used", detail });
@@ -297,7 +297,7 @@ export class Release {
    * write one; calls do not where nothing but the weights has moved.
    */
   #isThePages(facts: Facts, pin: Pin | undefined, next: Pin): boolean {
-    const part = this.#firstContacts && pagePart(facts);
+    const part = this.#firstContacts && fetchDestination(facts);
     if (part !== "call") return part === "asset";
     return (
       pin !== undefined &&

@@ -19,13 +19,13 @@ export const textFailures = ["unparsable", "repeated"] as const;
 export const placeFailures = ["geo-unreadable"] as const;
 
 /** Why a value that was there could not be used. */
-export type UnusableCause = (typeof textFailures)[number] | TokenFailure | (typeof placeFailures)[number];
+export type AttributeErrorCause = (typeof textFailures)[number] | TokenFailure | (typeof placeFailures)[number];
 
 /** Stands in for the text of a source that holds something, but nothing that can be used. */
-export class Unusable {
-  readonly cause: UnusableCause;
+export class AttributeError {
+  readonly cause: AttributeErrorCause;
 
-  constructor(cause: UnusableCause) {
+  constructor(cause: AttributeErrorCause) {
     this.cause = cause;
   }
 }

@@ -1,5 +1,5 @@
 import type { AttributeType } from "../decide/facts.ts";
-import type { UnusableCause } from "./attribute-error.ts";
+import type { AttributeErrorCause } from "./attribute-error.ts";
 import type { GeoDatabase, GeoField } from "./geo-database.ts";
 import type { JwtVerifier } from "./jwt-verifier.ts";
 
@@ -24,7 +24,7 @@ export interface AttributeSpec {
 
 /** Told of every attribute value that was there and could not be used; `index` is the attribute's in its table. */
 export interface AttributeErrorSink {
-  attributeError(index: number, cause: UnusableCause): void;
+  attributeError(index: number, cause: AttributeErrorCause): void;
 }
 
 /** What answers for sources that are more than a text in the request; undefined where no attribute asks. */

@@ -1,6 +1,6 @@
 import { createRequire } from "node:module";
 import { Reader, type Response } from "mmdb-lib";
-import { RecentMap } from "../decide/bounded-cache.ts";
+import { BoundedCache } from "../decide/bounded-cache.ts";
 import type { Address } from "../decide/ip-address.ts";
 
 /** What a database may know of an address. */
@@ -35,7 +35,7 @@ export class GeoDatabase {
   readonly type: string;
   readonly #reader: Reader<Response>;
   readonly #decoder: BoundedDecoder;
-  readonly #recent = new RecentMap<Place>(mostRecent, ({ address }) => address);
+  readonly #recent = new BoundedCache<Place>(mostRecent, ({ address }) => address);
 
   private constructor(contents: DatabaseContents, reader: Reader<Response>, decoder: BoundedDecoder) {
     this.contents = contents;

@@ -1,6 +1,6 @@
 import { hash } from "node:crypto";
-import { RecentMap } from "../decide/bounded-cache.ts";
-import { type TokenFailure, tokenFailures, Unusable } from "./attribute-error.ts";
+import { BoundedCache } from "../decide/bounded-cache.ts";
+import { type TokenFailure, tokenFailures, AttributeError } from "./attribute-error.ts";
 import { algorithmNamed, isSignedBy, type JwtAlgorithm, type VerifyingKey } from "./jwt-keys.ts";
 
 /** Which tokens count, and where a request carries one. */
@@ -36,7 +36,7 @@ export interface VerifiedToken {
   readonly notBeforeMs: number;
   readonly expiresAtMs: number;
   /** By the indexes of the spec. */
-  readonly claims: readonly (string | Unusable | undefined)[];
+  readonly claims: readonly (string | AttributeError | undefined)[];
 }
 
 /** A longer one is refused unread. */
@@ -47,10 +47,10 @@ const mostTries = 8;
 const mostVerified = 4_096;
 const mostForged = 1_024;
 
-const failures = Object.fromEntries(tokenFailures.map((cause) => [cause, new Unusable(cause)])) as Readonly<
-  Record<TokenFailure, Unusable>
+const failures = Object.fromEntries(tokenFailures.map((cause) => [cause, new AttributeError(cause)])) as Readonly<
+  Record<TokenFailure, AttributeError>
 >;
-const noText = new Unusable("unparsable");
+const noText = new AttributeError("unparsable");
 
 /**
  * Verifies tokens, in the request's own turn: node's crypto needs no thread for it, so the chain stays synchronous in
@@ -60,8 +60,8 @@ const noText = new Unusable("unparsable");
 export class JwtVerifier {
   readonly #spec: JwtSpec;
   readonly #published: readonly PublishedKeys[];
-  readonly #verified: RecentMap<VerifiedToken> = new RecentMap(mostVerified, ({ digest }) => digest);
-  readonly #forged: RecentMap<string> = new RecentMap(mostForged, (digest) => digest);
+  readonly #verified: BoundedCache<VerifiedToken> = new BoundedCache(mostVerified, ({ digest }) => digest);
+  readonly #forged: BoundedCache<string> = new BoundedCache(mostForged, (digest) => digest);
   #keys: readonly VerifyingKey[];
   #generation = -1;
 
@@ -76,7 +76,7 @@ export class JwtVerifier {
   }
 
   /** Never throws, whatever the text. */
-  verify(text: string, nowMs: number): VerifiedToken | Unusable {
+  verify(text: string, nowMs: number): VerifiedToken | AttributeError {
     if (text.length > longestToken) return failures["jwt-oversized"];
     this.#takeUpKeys();
     const digest = hash("sha256", text, "base64url");
@@ -87,12 +87,12 @@ export class JwtVerifier {
     if (typeof token === "string") return failures[token];
     const read = this.#judge(token, digest, nowMs);
     if (typeof read === "string") return failures[read];
-    if (read instanceof Unusable) return read;
+    if (read instanceof AttributeError) return read;
     this.#verified.add(read);
     return read;
   }
 
-  #judge(token: UnverifiedToken, digest: string, nowMs: number): VerifiedToken | Unusable | TokenFailure {
+  #judge(token: UnverifiedToken, digest: string, nowMs: number): VerifiedToken | AttributeError | TokenFailure {
     if (!this.#spec.algorithms.has(token.algorithm)) return "jwt-algorithm";
     const keys = this.#keys.filter((key) => fits(key, token));
     if (keys.length === 0) {
@@ -104,7 +104,7 @@ export class JwtVerifier {
     const read = this.#read(token, digest);
     if (read === undefined) return "jwt-malformed";
     const inTime = this.#atTime(read, nowMs);
-    if (inTime instanceof Unusable) return inTime;
+    if (inTime instanceof AttributeError) return inTime;
     if (keys.slice(0, mostTries).some(({ key }) => isSignedBy(key, token.algorithm, token.message, token.signature))) {
       return read;
     }
@@ -128,7 +128,7 @@ export class JwtVerifier {
     return { digest, expiresAtMs, notBeforeMs, claims: this.#spec.claims.map((path) => claimAt(exactClaims, path)) };
   }
 
-  #atTime(token: VerifiedToken, nowMs: number): VerifiedToken | Unusable {
+  #atTime(token: VerifiedToken, nowMs: number): VerifiedToken | AttributeError {
     const { clockSkewMs } = this.#spec;
     if (nowMs >= token.expiresAtMs + clockSkewMs) return failures["jwt-expired"];
     return nowMs < token.notBeforeMs - clockSkewMs ? failures["jwt-not-yet-valid"] : token;
@@ -157,7 +157,7 @@ function timeOf(claim: unknown, absent: number): number | undefined {
   return typeof claim === "number" ? claim * 1_000 : undefined;
 }
 
-function claimAt(claims: unknown, path: readonly string[]): string | Unusable | undefined {
+function claimAt(claims: unknown, path: readonly string[]): string | AttributeError | undefined {
   let value = claims;
   for (const name of path) {
     if (typeof value !== "object" || value === null || Array.isArray(value) || !Object.hasOwn(value, name)) {

@@ -5,7 +5,7 @@ import { deriveClientAddress, type ForwardedHeaders, forwardedHeaders, isHttps }
 import { otherReading } from "../http/path.ts";
 import { decodeText, mayHaveParameter, parseQuery } from "../http/query.ts";
 import { type Caller, type RequestHead, repeated } from "../http/request-head.ts";
-import { Unusable, type UnusableCause } from "./attribute-error.ts";
+import { AttributeError, type AttributeErrorCause } from "./attribute-error.ts";
 import type { Attribute, AttributeSource, AttributeTable } from "./attributes.ts";
 import type { GeoField } from "./geo-database.ts";
 import type { JwtSpec, VerifiedToken } from "./jwt-verifier.ts";
@@ -16,11 +16,11 @@ const unread: unique symbol = Symbol("unread");
 /** Remembered of what was asked for and is not there. */
 const absent: unique symbol = Symbol("absent");
 
-const unreadablePlace = new Unusable("geo-unreadable");
-const sentTwice = new Unusable("repeated");
+const unreadablePlace = new AttributeError("geo-unreadable");
+const sentTwice = new AttributeError("repeated");
 
-function causeOf(text: string | typeof repeated | Unusable): UnusableCause {
-  if (text instanceof Unusable) return text.cause;
+function causeOf(text: string | typeof repeated | AttributeError): AttributeErrorCause {
+  if (text instanceof AttributeError) return text.cause;
   return text === repeated ? "repeated" : "unparsable";
 }
 
@@ -45,7 +45,7 @@ export class RequestFacts implements Facts {
   #cookies: Answers | undefined;
   #parameters: ReadonlyMap<string, string> | undefined;
   #clientAddress: Address | undefined | typeof unread = unread;
-  #token: VerifiedToken | Unusable | undefined | typeof unread = unread;
+  #token: VerifiedToken | AttributeError | undefined | typeof unread = unread;
 
   /**
    * `trusted` are the ranges of the configuration's trustedProxies, for the walk along X-Forwarded-For; `nowMs` is the
@@ -149,7 +149,7 @@ export class RequestFacts implements Facts {
     return undefined;
   }
 
-  #readSource(source: AttributeSource): string | undefined | typeof repeated | Unusable {
+  #readSource(source: AttributeSource): string | undefined | typeof repeated | AttributeError {
     switch (source.kind) {
       case "header":
         return this.#readHeader(source.name);
@@ -166,20 +166,20 @@ export class RequestFacts implements Facts {
     }
   }
 
-  #readPlace(field: GeoField): string | undefined | Unusable {
+  #readPlace(field: GeoField): string | undefined | AttributeError {
     const { clientAddress } = this;
     const place = clientAddress && this.#table.lookups.geo?.lookup(clientAddress);
     return place?.readable === false ? unreadablePlace : place?.[field];
   }
 
   /** The token is verified once, however many attributes read it. */
-  #readClaim(claim: number): string | undefined | Unusable {
+  #readClaim(claim: number): string | undefined | AttributeError {
     if (this.#token === unread) this.#token = this.#readToken();
     const token = this.#token;
-    return token === undefined || token instanceof Unusable ? token : token.claims[claim];
+    return token === undefined || token instanceof AttributeError ? token : token.claims[claim];
   }
 
-  #readToken(): VerifiedToken | Unusable | undefined {
+  #readToken(): VerifiedToken | AttributeError | undefined {
     const { jwt } = this.#table.lookups;
     const text = jwt && tokenText(this.#head, jwt.from);
     if (jwt === undefined || text === undefined || text === "") return undefined;

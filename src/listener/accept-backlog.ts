@@ -10,7 +10,7 @@ const quietTurns = 2;
  * Lets servers accept what waits in their queues: the kernel resets it when they close. Node accepts one connection in a
  * turn of its event loop, so the queues are empty once a turn brings none. `limitMs` ends it under a steady flow.
  */
-export async function acceptQueued(limitMs: number): Promise<void> {
+export async function drainAcceptBacklog(limitMs: number): Promise<void> {
   let accepted = 0;
   const count = () => {
     accepted++;

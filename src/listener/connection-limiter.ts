@@ -1,15 +1,15 @@
 import type { Address } from "../decide/ip-address.ts";
 
 /** One connection's place among those of its listener. */
-export interface ConnectionPlace {
+export interface ConnectionSlot {
   /** Counts it as this client's; false where that has `most` already. */
-  claim(address: Address, most: number): boolean;
+  assignTo(address: Address, most: number): boolean;
   /** Gives the place back; asked again, it does nothing. */
-  leave(): void;
+  release(): void;
 }
 
 /** The connections of one listener, as many as there are and by whose they are. */
-export class ConnectionPlaces {
+export class ConnectionLimiter {
   readonly #changed: (open: number) => void;
   readonly #byClient = new Map<string, number>();
   #open = 0;
@@ -20,14 +20,14 @@ export class ConnectionPlaces {
   }
 
   /** A place for one more connection; undefined where `most` are taken. */
-  take(most: number): ConnectionPlace | undefined {
+  acquire(most: number): ConnectionSlot | undefined {
     if (this.#open >= most) return undefined;
     this.#changed(++this.#open);
-    return new Place(this.#byClient, () => this.#changed(--this.#open));
+    return new Slot(this.#byClient, () => this.#changed(--this.#open));
   }
 }
 
-class Place implements ConnectionPlace {
+class Slot implements ConnectionSlot {
   readonly #byClient: Map<string, number>;
   readonly #left: () => void;
   #client: string | undefined;
@@ -38,7 +38,7 @@ class Place implements ConnectionPlace {
     this.#left = left;
   }
 
-  claim(address: Address, most: number): boolean {
+  assignTo(address: Address, most: number): boolean {
     const client = clientOf(address);
     const taken = this.#byClient.get(client) ?? 0;
     if (taken >= most) return false;
@@ -47,7 +47,7 @@ class Place implements ConnectionPlace {
     return true;
   }
 
-  leave(): void {
+  release(): void {
     if (!this.#isTaken) return;
     this.#isTaken = false;
     if (this.#client !== undefined) this.#giveBack(this.#client);

@@ -3,15 +3,15 @@ import { type AddressInfo, createServer, type Server, type Socket } from "node:n
 import { setImmediate as nextTurn } from "node:timers/promises";
 import type { Limits, ListenerSpec } from "../config/compiled-config.ts";
 import type { RefusalCause } from "../observe/listener-stats.ts";
-import type { ListenerCells } from "../observe/stats-registry.ts";
-import { type ConnectionEnds, Peer } from "../proxy/downstream.ts";
+import type { ListenerStats } from "../observe/stats-registry.ts";
+import { type ConnectionEnds, DownstreamInfo } from "../proxy/downstream.ts";
 import { FastLane } from "../proxy/fast/fast-lane.ts";
-import type { Gateway } from "../proxy/proxy-context.ts";
+import type { ProxyContext } from "../proxy/proxy-context.ts";
 import type { Snapshot } from "../proxy/snapshot.ts";
 import { StandardServer } from "../proxy/standard/server.ts";
-import { type ConnectionPlace, ConnectionPlaces } from "./connection-limiter.ts";
+import { type ConnectionSlot, ConnectionLimiter } from "./connection-limiter.ts";
 import { readProxied } from "./proxy-protocol.ts";
-import type { Lanes } from "./shared-pools.ts";
+import type { SharedPools } from "./shared-pools.ts";
 import { type Protocol, TlsTermination } from "./tls.ts";
 import { removeStale } from "./unix-socket.ts";
 
@@ -26,8 +26,8 @@ export interface ListenOptions {
 }
 
 export interface ListenerParts {
-  readonly gateway: Gateway;
-  readonly lanes: Lanes;
+  readonly gateway: ProxyContext;
+  readonly lanes: SharedPools;
   readonly spec: ListenerSpec;
   /** What session tickets are sealed with: the same for all workers. */
   readonly ticketKeys: Buffer;
@@ -49,7 +49,7 @@ export class Listener {
   readonly #fast: FastLane;
   /** Connections that no lane has yet. */
   readonly #arriving = new Set<Socket>();
-  readonly #places = new ConnectionPlaces((open) => {
+  readonly #places = new ConnectionLimiter((open) => {
     const cells = this.#cells;
     if (cells !== undefined) cells.open.value = open;
   });
@@ -135,7 +135,7 @@ export class Listener {
     return { proxyProtocol, tls: termination };
   }
 
-  get #cells(): ListenerCells | undefined {
+  get #cells(): ListenerStats | undefined {
     const { gateway, spec } = this.#parts;
     return gateway.snapshot.listenerCells.get(spec.name);
   }
@@ -144,7 +144,7 @@ export class Listener {
 
   #accept(socket: Socket): void {
     const { connections } = this.#limits;
-    const place = this.#places.take(connections === "auto" ? this.#parts.fittingConnections : connections);
+    const place = this.#places.acquire(connections === "auto" ? this.#parts.fittingConnections : connections);
     if (place === undefined) {
       this.#refuse(socket, "connections");
       return;
@@ -158,24 +158,24 @@ export class Listener {
       transport: "path" in this.#parts.spec.address ? "unix" : "tcp",
     };
     if (!proxyProtocol && tls === undefined) {
-      const peer = new Peer(ends, left(place));
+      const peer = new DownstreamInfo(ends, left(place));
       if (this.#admits(socket, peer, place)) this.#serve(socket, peer, "http/1.1");
       return;
     }
     this.#arriving.add(socket);
     socket.once("close", () => {
       // A lane that has it by then tells of its end; the fast one has moved it to another socket.
-      if (this.#arriving.has(socket)) place.leave();
+      if (this.#arriving.has(socket)) place.release();
       this.#leave(socket);
     });
     socket.on("error", ignore);
     if (proxyProtocol) this.#readProxied(socket, ends, tls, place);
-    else this.#secure(socket, new Peer(ends, left(place)), tls, place);
+    else this.#secure(socket, new DownstreamInfo(ends, left(place)), tls, place);
   }
 
   /** Whoever may not speak for others is not listened to. */
-  #readProxied(socket: Socket, ends: ConnectionEnds, tls: Front["tls"], place: ConnectionPlace): void {
-    const direct = new Peer(ends, left(place));
+  #readProxied(socket: Socket, ends: ConnectionEnds, tls: Front["tls"], place: ConnectionSlot): void {
+    const direct = new DownstreamInfo(ends, left(place));
     const { trusted } = direct.caller(this.#parts.gateway.snapshot);
     if (!trusted) {
       this.#cells?.rejected("untrusted");
@@ -184,14 +184,14 @@ export class Listener {
     }
     readProxied(socket, {
       read: (carried) => {
-        const from = carried && new Peer({ ...ends, ...carried, transport: "tcp" }, left(place));
+        const from = carried && new DownstreamInfo({ ...ends, ...carried, transport: "tcp" }, left(place));
         this.#secure(socket, from ?? direct, tls, place);
       },
       rejected: (cause) => this.#cells?.rejected(cause),
     });
   }
 
-  #secure(socket: Socket, peer: Peer, tls: Front["tls"], place: ConnectionPlace): void {
+  #secure(socket: Socket, peer: DownstreamInfo, tls: Front["tls"], place: ConnectionSlot): void {
     if (!this.#admits(socket, peer, place)) return;
     if (tls === undefined) {
       this.#leave(socket);
@@ -210,12 +210,12 @@ export class Listener {
   }
 
   /** Whether a client may have one more connection. Whoever speaks for others may have any number. */
-  #admits(socket: Socket, peer: Peer, place: ConnectionPlace): boolean {
+  #admits(socket: Socket, peer: DownstreamInfo, place: ConnectionSlot): boolean {
     const { connectionsPerAddress } = this.#limits;
     if (connectionsPerAddress === Number.POSITIVE_INFINITY) return true;
     const { address, trusted } = peer.caller(this.#parts.gateway.snapshot);
-    if (address === undefined || trusted || place.claim(address, connectionsPerAddress)) return true;
-    place.leave();
+    if (address === undefined || trusted || place.assignTo(address, connectionsPerAddress)) return true;
+    place.release();
     this.#refuse(socket, "address");
     return false;
   }
@@ -231,7 +231,7 @@ export class Listener {
   }
 
   /** `socket` carries plain HTTP of this protocol from here on. */
-  #serve(socket: Socket, peer: Peer, protocol: Protocol): void {
+  #serve(socket: Socket, peer: DownstreamInfo, protocol: Protocol): void {
     if (protocol === "h2") {
       this.#standard.acceptHttp2(socket, peer);
       return;
@@ -241,6 +241,6 @@ export class Listener {
   }
 }
 
-const left = (place: ConnectionPlace) => () => place.leave();
+const left = (place: ConnectionSlot) => () => place.release();
 
 function ignore(): void {}

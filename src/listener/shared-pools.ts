@@ -1,17 +1,17 @@
-import type { EventClock } from "../proxy/cached-clock.ts";
-import { UpstreamPools } from "../proxy/fast/upstream-pool.ts";
+import type { CachedClock } from "../proxy/cached-clock.ts";
+import { FastUpstreamPools } from "../proxy/fast/upstream-pool.ts";
 import { MirrorSender } from "../proxy/standard/mirror-sender.ts";
-import { Pools } from "../proxy/standard/upstream-pool.ts";
+import { UpstreamPools } from "../proxy/standard/upstream-pool.ts";
 import type { Endpoint } from "../upstream/endpoint.ts";
 
 /** What the lanes keep beyond a request and share between listeners: the connections to endpoints. */
-export class Lanes {
-  readonly standard = new Pools();
-  readonly fast: UpstreamPools;
+export class SharedPools {
+  readonly standard = new UpstreamPools();
+  readonly fast: FastUpstreamPools;
   readonly mirrors = new MirrorSender();
 
-  constructor(clock: EventClock) {
-    this.fast = new UpstreamPools(clock);
+  constructor(clock: CachedClock) {
+    this.fast = new FastUpstreamPools(clock);
   }
 
   /** No snapshot names the endpoint any more: what is in flight ends, then its connections close. */

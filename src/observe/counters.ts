@@ -1,44 +1,44 @@
 /** A plain number that the hot path counts in and the exporter reads. */
-export interface Cell {
+export interface Counter {
   value: number;
 }
 
 /** One cell for each of a closed list of label values, all there from the start, so that alerts find them at 0. */
-export const cellsOf = <K extends string>(keys: readonly K[]): Readonly<Record<K, Cell>> =>
-  Object.fromEntries(keys.map((key) => [key, { value: 0 }])) as Record<K, Cell>;
+export const countersOf = <K extends string>(keys: readonly K[]): Readonly<Record<K, Counter>> =>
+  Object.fromEntries(keys.map((key) => [key, { value: 0 }])) as Record<K, Counter>;
 
 /** What a closed list of cells counted, as plain data. */
-export type CellValues<K extends string = string> = Readonly<Record<K, number>>;
+export type CounterValues<K extends string = string> = Readonly<Record<K, number>>;
 
-export const valuesOf = <K extends string>(cells: Readonly<Record<K, Cell>>): CellValues<K> =>
-  Object.fromEntries(Object.entries<Cell>(cells).map(([key, { value }]) => [key, value])) as CellValues<K>;
+export const counterValues = <K extends string>(cells: Readonly<Record<K, Counter>>): CounterValues<K> =>
+  Object.fromEntries(Object.entries<Counter>(cells).map(([key, { value }]) => [key, value])) as CounterValues<K>;
 
 /** Sets every cell; without values, to 0. */
-export function setValues<K extends string>(cells: Readonly<Record<K, Cell>>, values: CellValues<K> | undefined): void {
-  for (const [key, cell] of Object.entries<Cell>(cells)) cell.value = values?.[key as K] ?? 0;
+export function setCounters<K extends string>(cells: Readonly<Record<K, Counter>>, values: CounterValues<K> | undefined): void {
+  for (const [key, cell] of Object.entries<Counter>(cells)) cell.value = values?.[key as K] ?? 0;
 }
 
 /** The value of a label whose text was not one of those we know. */
 export const other = "other";
 
 /** Values of one attribute that were there and could not be used, by why. */
-export class AttributeCells {
+export class AttributeStats {
   readonly attribute: string;
-  readonly errors: Readonly<Record<string, Cell>>;
+  readonly errors: Readonly<Record<string, Counter>>;
 
   /** `causes`: all that its sources can have. Built from those before it, it goes on with their counts. */
-  constructor(attribute: string, causes: readonly string[], before?: AttributeCells) {
+  constructor(attribute: string, causes: readonly string[], before?: AttributeStats) {
     this.attribute = attribute;
     this.errors = Object.fromEntries(causes.map((cause) => [cause, before?.errors[cause] ?? { value: 0 }]));
   }
 
-  counts(): CellValues {
-    return valuesOf(this.errors);
+  counts(): CounterValues {
+    return counterValues(this.errors);
   }
 
   /** Holds these counts and no others. */
-  restore(counts: CellValues | undefined): void {
-    setValues(this.errors, counts);
+  restore(counts: CounterValues | undefined): void {
+    setCounters(this.errors, counts);
   }
 
   error(cause: string): void {
@@ -55,16 +55,16 @@ export const handoverCauses = ["head", "no-route", "route", "body-limit", "mirro
 export type HandoverCause = (typeof handoverCauses)[number];
 
 /** Connections that the fast lane gave to the standard one. */
-export class HandoverCells {
-  readonly causes = cellsOf(handoverCauses);
+export class HandoverStats {
+  readonly causes = countersOf(handoverCauses);
 
-  counts(): CellValues<HandoverCause> {
-    return valuesOf(this.causes);
+  counts(): CounterValues<HandoverCause> {
+    return counterValues(this.causes);
   }
 
   /** Holds these counts and no others. */
-  restore(counts: CellValues<HandoverCause> | undefined): void {
-    setValues(this.causes, counts);
+  restore(counts: CounterValues<HandoverCause> | undefined): void {
+    setCounters(this.causes, counts);
   }
 
   handedOver(cause: HandoverCause): void {
@@ -76,16 +76,16 @@ const fetchResults = ["success", "failure"] as const;
 export type FetchResult = (typeof fetchResults)[number];
 
 /** How fetching published keys went. */
-export class JwksCells {
-  readonly fetches = cellsOf(fetchResults);
+export class JwksStats {
+  readonly fetches = countersOf(fetchResults);
 
-  counts(): CellValues<FetchResult> {
-    return valuesOf(this.fetches);
+  counts(): CounterValues<FetchResult> {
+    return counterValues(this.fetches);
   }
 
   /** Holds these counts and no others. */
-  restore(counts: CellValues<FetchResult> | undefined): void {
-    setValues(this.fetches, counts);
+  restore(counts: CounterValues<FetchResult> | undefined): void {
+    setCounters(this.fetches, counts);
   }
 
   fetched(result: FetchResult): void {
@@ -98,21 +98,21 @@ export const resolutionOutcomes = ["success", "empty", "failure"] as const;
 export type ResolutionOutcome = (typeof resolutionOutcomes)[number];
 
 /** What became of asking for one name. */
-export class NameCells {
+export class DnsStats {
   readonly name: string;
-  readonly outcomes = cellsOf(resolutionOutcomes);
+  readonly outcomes = countersOf(resolutionOutcomes);
 
   constructor(name: string) {
     this.name = name;
   }
 
-  counts(): CellValues<ResolutionOutcome> {
-    return valuesOf(this.outcomes);
+  counts(): CounterValues<ResolutionOutcome> {
+    return counterValues(this.outcomes);
   }
 
   /** Holds these counts and no others. */
-  restore(counts: CellValues<ResolutionOutcome> | undefined): void {
-    setValues(this.outcomes, counts);
+  restore(counts: CounterValues<ResolutionOutcome> | undefined): void {
+    setCounters(this.outcomes, counts);
   }
 
   resolved(outcome: ResolutionOutcome): void {
@@ -121,12 +121,12 @@ export class NameCells {
 }
 
 /** How the configuration's loads went. */
-export class ReloadCells {
-  readonly succeeded: Cell = { value: 0 };
-  readonly failed: Cell = { value: 0 };
+export class ReloadStats {
+  readonly succeeded: Counter = { value: 0 };
+  readonly failed: Counter = { value: 0 };
   /** 1 where the last attempt worked, 0 where the last good configuration had to stay. */
-  readonly lastSuccessful: Cell = { value: 0 };
-  readonly lastSuccessSeconds: Cell = { value: 0 };
+  readonly lastSuccessful: Counter = { value: 0 };
+  readonly lastSuccessSeconds: Counter = { value: 0 };
 
   /** The first load, at start: a success that is no reload. `nowMs` is the wall clock. */
   loaded(nowMs: number): void {
@@ -151,16 +151,16 @@ export const shedCauses = ["in-flight", "loop-delay"] as const;
 export type ShedCause = (typeof shedCauses)[number];
 
 /** Requests that were turned away to keep Perch responsive. */
-export class ShedCells {
-  readonly causes = cellsOf(shedCauses);
+export class ShedStats {
+  readonly causes = countersOf(shedCauses);
 
-  counts(): CellValues<ShedCause> {
-    return valuesOf(this.causes);
+  counts(): CounterValues<ShedCause> {
+    return counterValues(this.causes);
   }
 
   /** Holds these counts and no others. */
-  restore(counts: CellValues<ShedCause> | undefined): void {
-    setValues(this.causes, counts);
+  restore(counts: CounterValues<ShedCause> | undefined): void {
+    setCounters(this.causes, counts);
   }
 
   shed(cause: ShedCause): void {
@@ -176,16 +176,16 @@ export const spanOutcomes = ["exported", "rejected", "undelivered", "overflow"] 
 export type SpanOutcome = (typeof spanOutcomes)[number];
 
 /** Spans of requests that were recorded. */
-export class SpanCells {
-  readonly outcomes = cellsOf(spanOutcomes);
+export class SpanStats {
+  readonly outcomes = countersOf(spanOutcomes);
 
-  counts(): CellValues<SpanOutcome> {
-    return valuesOf(this.outcomes);
+  counts(): CounterValues<SpanOutcome> {
+    return counterValues(this.outcomes);
   }
 
   /** Holds these counts and no others. */
-  restore(counts: CellValues<SpanOutcome> | undefined): void {
-    setValues(this.outcomes, counts);
+  restore(counts: CounterValues<SpanOutcome> | undefined): void {
+    setCounters(this.outcomes, counts);
   }
 
   count(outcome: SpanOutcome, spans: number): void {

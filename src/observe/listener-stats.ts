@@ -1,6 +1,6 @@
-import { type Cell, type CellValues, cellsOf, setValues, valuesOf } from "./counters.ts";
+import { type Counter, type CounterValues, countersOf, setCounters, counterValues } from "./counters.ts";
 import { byLabel, type CellMetricOptions } from "./prometheus.ts";
-import type { CellRegistry } from "./stats-registry.ts";
+import type { StatsRegistry } from "./stats-registry.ts";
 
 /**
  * How a TLS handshake failed: the client went away or was too slow, spoke something else, no version, cipher or protocol
@@ -35,43 +35,43 @@ export interface ListenerFront {
 
 export type ListenerCounts = {
   readonly open: number;
-  readonly refusals: CellValues<RefusalCause>;
-  readonly handshakes: CellValues<HandshakeFailure> | undefined;
-  readonly rejections: CellValues<ProxyRejection> | undefined;
+  readonly refusals: CounterValues<RefusalCause>;
+  readonly handshakes: CounterValues<HandshakeFailure> | undefined;
+  readonly rejections: CounterValues<ProxyRejection> | undefined;
 };
 
 /** Connections of one listener: those that are open, and those that never got to a lane; undefined where none could fail so. */
-export class ListenerCells {
+export class ListenerStats {
   readonly listener: string;
-  readonly open: Cell;
-  readonly refusals: Readonly<Record<RefusalCause, Cell>>;
-  readonly handshakes: Readonly<Record<HandshakeFailure, Cell>> | undefined;
-  readonly rejections: Readonly<Record<ProxyRejection, Cell>> | undefined;
+  readonly open: Counter;
+  readonly refusals: Readonly<Record<RefusalCause, Counter>>;
+  readonly handshakes: Readonly<Record<HandshakeFailure, Counter>> | undefined;
+  readonly rejections: Readonly<Record<ProxyRejection, Counter>> | undefined;
 
   /** `before`: the cells of the same listener, whose counts go on. */
-  constructor(listener: string, front: ListenerFront, before?: ListenerCells) {
+  constructor(listener: string, front: ListenerFront, before?: ListenerStats) {
     this.listener = listener;
     this.open = before?.open ?? { value: 0 };
-    this.refusals = before?.refusals ?? cellsOf(refusalCauses);
-    this.handshakes = front.tls ? (before?.handshakes ?? cellsOf(handshakeFailures)) : undefined;
-    this.rejections = front.proxyProtocol ? (before?.rejections ?? cellsOf(proxyRejections)) : undefined;
+    this.refusals = before?.refusals ?? countersOf(refusalCauses);
+    this.handshakes = front.tls ? (before?.handshakes ?? countersOf(handshakeFailures)) : undefined;
+    this.rejections = front.proxyProtocol ? (before?.rejections ?? countersOf(proxyRejections)) : undefined;
   }
 
   counts(): ListenerCounts {
     return {
       open: this.open.value,
-      refusals: valuesOf(this.refusals),
-      handshakes: this.handshakes && valuesOf(this.handshakes),
-      rejections: this.rejections && valuesOf(this.rejections),
+      refusals: counterValues(this.refusals),
+      handshakes: this.handshakes && counterValues(this.handshakes),
+      rejections: this.rejections && counterValues(this.rejections),
     };
   }
 
   /** Holds these counts and no others. */
   restore(counts: ListenerCounts | undefined): void {
     this.open.value = counts?.open ?? 0;
-    setValues(this.refusals, counts?.refusals);
-    if (this.handshakes !== undefined) setValues(this.handshakes, counts?.handshakes);
-    if (this.rejections !== undefined) setValues(this.rejections, counts?.rejections);
+    setCounters(this.refusals, counts?.refusals);
+    if (this.handshakes !== undefined) setCounters(this.handshakes, counts?.handshakes);
+    if (this.rejections !== undefined) setCounters(this.rejections, counts?.rejections);
   }
 
   refused(cause: RefusalCause): void {
@@ -97,7 +97,7 @@ export interface CertificateExpiry {
 
 /** What came of connections before a lane had them, and how long the certificates last. */
 export function listenerMetrics(
-  cells: CellRegistry,
+  cells: StatsRegistry,
   certificates: () => Iterable<CertificateExpiry>,
 ): CellMetricOptions[] {
   return [

@@ -1,6 +1,6 @@
 import pino from "pino";
 import type { LineDestination } from "./access-log.ts";
-import type { Cell } from "./counters.ts";
+import type { Counter } from "./counters.ts";
 
 /** A write this large is worth a system call; smaller ones wait for more lines or for the timer. */
 const batchChars = 8 * 1024;
@@ -12,7 +12,7 @@ export interface LogDestinationOptions {
   /** A file descriptor, or a path that is appended to. */
   readonly to: number | string;
   /** Counts lines that were lost. */
-  readonly dropped: Cell;
+  readonly dropped: Counter;
   /** Told once each time that writing starts to fail; called from an event, so it must not throw. */
   readonly onTrouble: (error: Error) => void;
   /** Default 1000. A line waits no longer than this for others to share its write. */
@@ -27,7 +27,7 @@ export interface LogDestinationOptions {
  */
 export class LogDestination implements LineDestination {
   readonly #stream: ReturnType<typeof pino.destination>;
-  readonly #dropped: Cell;
+  readonly #dropped: Counter;
   readonly #flushAfterMs: number;
   #pending = "";
   #pendingLines = 0;

@@ -12,7 +12,7 @@ import {
   writeOpenMetrics,
 } from "./prometheus.ts";
 import type { WeightRatio } from "./release-stats.ts";
-import type { CellRegistry } from "./stats-registry.ts";
+import type { StatsRegistry } from "./stats-registry.ts";
 
 export interface EndpointState {
   readonly service: string;
@@ -24,7 +24,7 @@ export interface EndpointState {
 
 /** What the exporter reads at each scrape. The functions answer for the active snapshot. */
 export interface MetricsSource {
-  readonly cells: CellRegistry;
+  readonly cells: StatsRegistry;
   readonly endpointStates: () => Iterable<EndpointState>;
   readonly weightRatios: () => Iterable<WeightRatio>;
   readonly certificates: () => Iterable<CertificateExpiry>;
@@ -72,7 +72,7 @@ export class Metrics {
   }
 }
 
-function requestMetrics(cells: CellRegistry): CellMetricOptions[] {
+function requestMetrics(cells: StatsRegistry): CellMetricOptions[] {
   const duration = "perch_request_duration_seconds";
   return [
     {
@@ -143,7 +143,7 @@ function requestMetrics(cells: CellRegistry): CellMetricOptions[] {
   ];
 }
 
-function upstreamMetrics(cells: CellRegistry): CellMetricOptions[] {
+function upstreamMetrics(cells: StatsRegistry): CellMetricOptions[] {
   const ttfb = "perch_upstream_ttfb_seconds";
   return [
     {

@@ -1,8 +1,8 @@
 import type { ErrorCode } from "../errors.ts";
-import { type Cell, type CellValues, cellsOf, setValues, valuesOf } from "./counters.ts";
+import { type Counter, type CounterValues, countersOf, setCounters, counterValues } from "./counters.ts";
 import { Histogram, type HistogramCounts } from "./histogram.ts";
 import { type CellMetricOptions, histogramSamples } from "./prometheus.ts";
-import type { CellRegistry } from "./stats-registry.ts";
+import type { StatsRegistry } from "./stats-registry.ts";
 
 /**
  * How a copy ended: with an answer, by the class of its status; without one; given up on the way (its body grew beyond
@@ -32,19 +32,19 @@ export type MirrorOutcome = (typeof mirrorOutcomes)[number];
 
 /** What the cells of one (release, version) counted, as plain data. */
 export type MirrorCounts = {
-  readonly outcomes: CellValues<MirrorOutcome>;
+  readonly outcomes: CounterValues<MirrorOutcome>;
   readonly duration: HistogramCounts | undefined;
   readonly inFlight: number;
 };
 
 /** The copies of a release's requests for one version. They count here and nowhere else. */
-export class MirrorCells {
+export class MirrorStats {
   readonly release: string;
   readonly version: string;
-  readonly outcomes = cellsOf(mirrorOutcomes);
+  readonly outcomes = countersOf(mirrorOutcomes);
   /** Of copies that were answered, from their start to the end of the answer. */
   readonly duration = new Histogram();
-  readonly inFlight: Cell = { value: 0 };
+  readonly inFlight: Counter = { value: 0 };
 
   constructor(release: string, version: string) {
     this.release = release;
@@ -53,7 +53,7 @@ export class MirrorCells {
 
   counts(): MirrorCounts {
     return {
-      outcomes: valuesOf(this.outcomes),
+      outcomes: counterValues(this.outcomes),
       duration: this.duration.counts(),
       inFlight: this.inFlight.value,
     };
@@ -61,7 +61,7 @@ export class MirrorCells {
 
   /** Holds these counts and no others. */
   restore(counts: MirrorCounts | undefined): void {
-    setValues(this.outcomes, counts?.outcomes);
+    setCounters(this.outcomes, counts?.outcomes);
     this.duration.restore(counts?.duration);
     this.inFlight.value = counts?.inFlight ?? 0;
   }
@@ -72,7 +72,7 @@ export class MirrorCells {
 }
 
 /** What became of copied requests; no other metric counts them. */
-export function mirrorMetrics(cells: CellRegistry): CellMetricOptions[] {
+export function mirrorMetrics(cells: StatsRegistry): CellMetricOptions[] {
   const duration = "perch_mirror_duration_seconds";
   return [
     {

@@ -1,6 +1,6 @@
 import type { AccessLog } from "./access-log.ts";
 import type { Outcome } from "./outcome.ts";
-import type { RequestCells } from "./request-stats.ts";
+import type { RequestStats } from "./request-stats.ts";
 
 /** Where every request ends, whatever happened to it: called once for each, and never throws. */
 export class Observer {
@@ -11,7 +11,7 @@ export class Observer {
   }
 
   /** `cells` are those of the route and the version served, or the ones for requests without a route. */
-  observe(outcome: Outcome, cells: RequestCells): void {
+  observe(outcome: Outcome, cells: RequestStats): void {
     cells.count(outcome.status, outcome.method);
     if (outcome.grpcStatus !== undefined) cells.countGrpc(outcome.grpcStatus);
     cells.duration.observe(outcome.durationMs / 1000);

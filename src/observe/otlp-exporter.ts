@@ -1,9 +1,9 @@
 import { Agent, request } from "undici";
-import type { SpanCells } from "./counters.ts";
+import type { SpanStats } from "./counters.ts";
 import type { Span, SpanSink, SpanValue } from "./span.ts";
 
 export interface ExporterParts {
-  readonly cells: SpanCells;
+  readonly cells: SpanStats;
   readonly resource: Omit<SpanResource, "serviceName">;
   /** Hears of a collector that takes nothing, once until it takes something again. */
   readonly onTrouble: (why: string) => void;

@@ -1,5 +1,5 @@
 import type { ReleaseSpec } from "../decide/release-spec.ts";
-import { type Cell, type CellValues, cellsOf, setValues, valuesOf } from "./counters.ts";
+import { type Counter, type CounterValues, countersOf, setCounters, counterValues } from "./counters.ts";
 
 export const reasons = ["override", "propagated", "rule", "pin", "split", "default"] as const;
 export type Reason = (typeof reasons)[number];
@@ -14,44 +14,44 @@ export type PinRejection = (typeof pinRejections)[number];
 export type ReleaseCounts = {
   readonly versions: ReadonlyMap<string, DecisionCounts>;
   readonly ruleHits: ReadonlyMap<string, number>;
-  readonly pinsRejected: CellValues<PinRejection>;
+  readonly pinsRejected: CounterValues<PinRejection>;
   readonly pinFlips: number;
 };
 
-type DecisionCounts = { readonly byReason: CellValues<Reason>; readonly window: ReadonlyMap<number, number> };
+type DecisionCounts = { readonly byReason: CounterValues<Reason>; readonly window: ReadonlyMap<number, number> };
 
 /** Decisions that assigned one version. */
-export class DecisionCells {
-  readonly byReason = cellsOf(reasons);
+export class DecisionCounters {
+  readonly byReason = countersOf(reasons);
   readonly window = new SlidingWindow();
 }
 
 /** What a release decided. Built from the release's cells of the snapshot before, it keeps those that still apply. */
-export class ReleaseCells {
+export class ReleaseStats {
   readonly release: string;
-  readonly versions: ReadonlyMap<string, DecisionCells>;
-  readonly ruleHits: ReadonlyMap<string, Cell>;
-  readonly pinsRejected: Readonly<Record<PinRejection, Cell>>;
+  readonly versions: ReadonlyMap<string, DecisionCounters>;
+  readonly ruleHits: ReadonlyMap<string, Counter>;
+  readonly pinsRejected: Readonly<Record<PinRejection, Counter>>;
   /** Users served another version than before. */
-  readonly pinFlips: Cell;
+  readonly pinFlips: Counter;
 
-  constructor(release: string, versions: readonly string[], rules: readonly string[], before?: ReleaseCells) {
+  constructor(release: string, versions: readonly string[], rules: readonly string[], before?: ReleaseStats) {
     this.release = release;
-    this.versions = new Map(versions.map((name) => [name, before?.versions.get(name) ?? new DecisionCells()]));
+    this.versions = new Map(versions.map((name) => [name, before?.versions.get(name) ?? new DecisionCounters()]));
     this.ruleHits = new Map(rules.map((name) => [name, before?.ruleHits.get(name) ?? { value: 0 }]));
-    this.pinsRejected = before?.pinsRejected ?? cellsOf(pinRejections);
+    this.pinsRejected = before?.pinsRejected ?? countersOf(pinRejections);
     this.pinFlips = before?.pinFlips ?? { value: 0 };
   }
 
   counts(): ReleaseCounts {
     const versions = Array.from(this.versions, ([name, { byReason, window }]): [string, DecisionCounts] => [
       name,
-      { byReason: valuesOf(byReason), window: window.counts() },
+      { byReason: counterValues(byReason), window: window.counts() },
     ]);
     return {
       versions: new Map(versions),
       ruleHits: new Map(Array.from(this.ruleHits, ([rule, { value }]) => [rule, value])),
-      pinsRejected: valuesOf(this.pinsRejected),
+      pinsRejected: counterValues(this.pinsRejected),
       pinFlips: this.pinFlips.value,
     };
   }
@@ -59,11 +59,11 @@ export class ReleaseCells {
   /** Holds these counts and no others, as far as the release has such versions and rules. */
   restore(counts: ReleaseCounts | undefined): void {
     for (const [name, { byReason, window }] of this.versions) {
-      setValues(byReason, counts?.versions.get(name)?.byReason);
+      setCounters(byReason, counts?.versions.get(name)?.byReason);
       window.restore(counts?.versions.get(name)?.window);
     }
     for (const [rule, hits] of this.ruleHits) hits.value = counts?.ruleHits.get(rule) ?? 0;
-    setValues(this.pinsRejected, counts?.pinsRejected);
+    setCounters(this.pinsRejected, counts?.pinsRejected);
     this.pinFlips.value = counts?.pinFlips ?? 0;
   }
 

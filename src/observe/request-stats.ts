@@ -1,4 +1,4 @@
-import { type Cell, type CellValues, cellsOf, other, setValues, valuesOf } from "./counters.ts";
+import { type Counter, type CounterValues, countersOf, other, setCounters, counterValues } from "./counters.ts";
 import { Histogram, type HistogramCounts } from "./histogram.ts";
 
 /** RFC 9110 §9 and RFC 5789; anything else is `other`, or clients could make series at will. */
@@ -7,7 +7,7 @@ const methodSlots = methods.length + 1;
 const methodIndexes: ReadonlyMap<string, number> = new Map(methods.map((method, index) => [method, index]));
 
 /** Stands where there is no last cell yet; its key matches no request's. */
-const neverCounted: Cell = { value: 0 };
+const neverCounted: Counter = { value: 0 };
 
 /** What the cells of one (route, service, version) counted, as plain data; the keys stand for code and method. */
 export type RequestCounts = {
@@ -17,16 +17,16 @@ export type RequestCounts = {
 };
 
 /** Requests of one (route, service, version). Nothing is exported for it before its first request. */
-export class RequestCells {
+export class RequestStats {
   readonly route: string;
   readonly service: string;
   readonly version: string;
   readonly duration = new Histogram();
-  readonly #cells = new Map<number, Cell>();
-  readonly #grpcCells = new Map<number, Cell>();
+  readonly #cells = new Map<number, Counter>();
+  readonly #grpcCells = new Map<number, Counter>();
   // Most requests of a route end like the one before, so the last cell answers without a look-up.
   #lastKey = -1;
-  #lastCell: Cell = neverCounted;
+  #lastCell: Counter = neverCounted;
 
   constructor(route: string, service: string, version: string) {
     this.route = route;
@@ -83,31 +83,31 @@ export class RequestCells {
     }
   }
 
-  #cell(key: number): Cell {
+  #cell(key: number): Counter {
     const cell = this.#cells.get(key) ?? { value: 0 };
     this.#cells.set(key, cell);
     return cell;
   }
 }
 
-const valuesByKey = (cells: ReadonlyMap<number, Cell>): ReadonlyMap<number, number> =>
+const valuesByKey = (cells: ReadonlyMap<number, Counter>): ReadonlyMap<number, number> =>
   new Map(Array.from(cells, ([key, { value }]) => [key, value]));
 
 export const faultKinds = ["delay", "abort"] as const;
 export type FaultKind = (typeof faultKinds)[number];
 
 /** What the cells of one route counted, as plain data. */
-export type RouteCounts = { readonly rateLimited: number; readonly faults: CellValues<FaultKind> };
+export type RouteCounts = { readonly rateLimited: number; readonly faults: CounterValues<FaultKind> };
 
 /** What a route itself did to requests; made for those that have a limit or faults. */
-export class RouteCells {
+export class RouteStats {
   readonly route: string;
-  readonly rateLimited: Cell = { value: 0 };
-  readonly faults = cellsOf(faultKinds);
+  readonly rateLimited: Counter = { value: 0 };
+  readonly faults = countersOf(faultKinds);
   /** Which of them the route has, and so are exported. */
   readonly has: { readonly rateLimit: boolean; readonly fault: boolean };
 
-  constructor(route: string, has: RouteCells["has"], before?: RouteCells) {
+  constructor(route: string, has: RouteStats["has"], before?: RouteStats) {
     this.route = route;
     this.has = has;
     if (before === undefined) return;
@@ -116,12 +116,12 @@ export class RouteCells {
   }
 
   counts(): RouteCounts {
-    return { rateLimited: this.rateLimited.value, faults: valuesOf(this.faults) };
+    return { rateLimited: this.rateLimited.value, faults: counterValues(this.faults) };
   }
 
   /** Holds these counts and no others. */
   restore(counts: RouteCounts | undefined): void {
     this.rateLimited.value = counts?.rateLimited ?? 0;
-    setValues(this.faults, counts?.faults);
+    setCounters(this.faults, counts?.faults);
   }
 }

@@ -4,45 +4,45 @@
  * closed lists, never from a peer, so the number of series is bounded whatever anyone sends.
  */
 import {
-  AttributeCells,
-  type Cell,
-  HandoverCells,
-  JwksCells,
-  NameCells,
-  ReloadCells,
-  ShedCells,
-  SpanCells,
+  AttributeStats,
+  type Counter,
+  HandoverStats,
+  JwksStats,
+  DnsStats,
+  ReloadStats,
+  ShedStats,
+  SpanStats,
 } from "./counters.ts";
-import { ListenerCells, type ListenerFront } from "./listener-stats.ts";
-import { MirrorCells } from "./mirror-stats.ts";
-import { ReleaseCells } from "./release-stats.ts";
-import { RequestCells, type RequestCounts, RouteCells } from "./request-stats.ts";
-import type { CellCounts } from "./stats-transfer.ts";
-import { UpstreamCells } from "./upstream-stats.ts";
+import { ListenerStats, type ListenerFront } from "./listener-stats.ts";
+import { MirrorStats } from "./mirror-stats.ts";
+import { ReleaseStats } from "./release-stats.ts";
+import { RequestStats, type RequestCounts, RouteStats } from "./request-stats.ts";
+import type { StatsCounts } from "./stats-transfer.ts";
+import { UpstreamStats } from "./upstream-stats.ts";
 
 export type {
-  AttributeCells,
-  Cell,
-  JwksCells,
-  ListenerCells,
-  MirrorCells,
-  ReleaseCells,
-  ReloadCells,
-  RequestCells,
-  RouteCells,
-  UpstreamCells,
+  AttributeStats,
+  Counter,
+  JwksStats,
+  ListenerStats,
+  MirrorStats,
+  ReleaseStats,
+  ReloadStats,
+  RequestStats,
+  RouteStats,
+  UpstreamStats,
 };
 
 /** The cells of one snapshot, by what they stand for. */
 interface CellSet {
-  readonly requests: ReadonlyMap<string, RequestCells>;
-  readonly upstreams: ReadonlyMap<string, UpstreamCells>;
-  readonly releases: ReadonlyMap<string, ReleaseCells>;
-  readonly attributes: ReadonlyMap<string, AttributeCells>;
-  readonly mirrors: ReadonlyMap<string, MirrorCells>;
-  readonly listeners: ReadonlyMap<string, ListenerCells>;
-  readonly names: ReadonlyMap<string, NameCells>;
-  readonly routes: ReadonlyMap<string, RouteCells>;
+  readonly requests: ReadonlyMap<string, RequestStats>;
+  readonly upstreams: ReadonlyMap<string, UpstreamStats>;
+  readonly releases: ReadonlyMap<string, ReleaseStats>;
+  readonly attributes: ReadonlyMap<string, AttributeStats>;
+  readonly mirrors: ReadonlyMap<string, MirrorStats>;
+  readonly listeners: ReadonlyMap<string, ListenerStats>;
+  readonly names: ReadonlyMap<string, DnsStats>;
+  readonly routes: ReadonlyMap<string, RouteStats>;
 }
 
 /** A newline cannot be part of a configured name, so keys of different names never meet. */
@@ -53,15 +53,15 @@ const keyOf = (...names: readonly string[]): string => names.join("\n");
  * are shared, so their counts go on; what is never asked for goes away with `commit`. Dropped without a commit, it
  * leaves everything as it was.
  */
-export class CellGeneration {
-  readonly #requests = new Map<string, RequestCells>();
-  readonly #upstreams = new Map<string, UpstreamCells>();
-  readonly #releases = new Map<string, ReleaseCells>();
-  readonly #attributes = new Map<string, AttributeCells>();
-  readonly #mirrors = new Map<string, MirrorCells>();
-  readonly #listeners = new Map<string, ListenerCells>();
-  readonly #names = new Map<string, NameCells>();
-  readonly #routes = new Map<string, RouteCells>();
+export class StatsGeneration {
+  readonly #requests = new Map<string, RequestStats>();
+  readonly #upstreams = new Map<string, UpstreamStats>();
+  readonly #releases = new Map<string, ReleaseStats>();
+  readonly #attributes = new Map<string, AttributeStats>();
+  readonly #mirrors = new Map<string, MirrorStats>();
+  readonly #listeners = new Map<string, ListenerStats>();
+  readonly #names = new Map<string, DnsStats>();
+  readonly #routes = new Map<string, RouteStats>();
   readonly #before: CellSet;
   readonly #activate: (cells: CellSet) => void;
 
@@ -71,58 +71,58 @@ export class CellGeneration {
   }
 
   /** `none` stands for what a request never got to: a route, a service, a version. */
-  request(route: string, service: string, version: string): RequestCells {
+  request(route: string, service: string, version: string): RequestStats {
     const key = keyOf(route, service, version);
     const cells =
-      this.#requests.get(key) ?? this.#before.requests.get(key) ?? new RequestCells(route, service, version);
+      this.#requests.get(key) ?? this.#before.requests.get(key) ?? new RequestStats(route, service, version);
     this.#requests.set(key, cells);
     return cells;
   }
 
-  upstream(service: string, version: string): UpstreamCells {
+  upstream(service: string, version: string): UpstreamStats {
     const key = keyOf(service, version);
-    const cells = this.#upstreams.get(key) ?? this.#before.upstreams.get(key) ?? new UpstreamCells(service, version);
+    const cells = this.#upstreams.get(key) ?? this.#before.upstreams.get(key) ?? new UpstreamStats(service, version);
     this.#upstreams.set(key, cells);
     return cells;
   }
 
   /** Asked for once per release: `versions` are all it can assign, `rules` the names of its rules. */
-  release(name: string, versions: readonly string[], rules: readonly string[]): ReleaseCells {
-    const cells = new ReleaseCells(name, versions, rules, this.#before.releases.get(name));
+  release(name: string, versions: readonly string[], rules: readonly string[]): ReleaseStats {
+    const cells = new ReleaseStats(name, versions, rules, this.#before.releases.get(name));
     this.#releases.set(name, cells);
     return cells;
   }
 
   /** Asked for once per attribute: `causes` are all that its sources can have. */
-  attribute(name: string, causes: readonly string[]): AttributeCells {
-    const cells = new AttributeCells(name, causes, this.#before.attributes.get(name));
+  attribute(name: string, causes: readonly string[]): AttributeStats {
+    const cells = new AttributeStats(name, causes, this.#before.attributes.get(name));
     this.#attributes.set(name, cells);
     return cells;
   }
 
-  mirror(release: string, version: string): MirrorCells {
+  mirror(release: string, version: string): MirrorStats {
     const key = keyOf(release, version);
-    const cells = this.#mirrors.get(key) ?? this.#before.mirrors.get(key) ?? new MirrorCells(release, version);
+    const cells = this.#mirrors.get(key) ?? this.#before.mirrors.get(key) ?? new MirrorStats(release, version);
     this.#mirrors.set(key, cells);
     return cells;
   }
 
-  listener(name: string, front: ListenerFront): ListenerCells {
-    const cells = new ListenerCells(name, front, this.#before.listeners.get(name));
+  listener(name: string, front: ListenerFront): ListenerStats {
+    const cells = new ListenerStats(name, front, this.#before.listeners.get(name));
     this.#listeners.set(name, cells);
     return cells;
   }
 
   /** Asked for once per route; those that have neither a limit nor faults are not kept. */
-  route(name: string, has: RouteCells["has"]): RouteCells {
-    const cells = new RouteCells(name, has, this.#before.routes.get(name));
+  route(name: string, has: RouteStats["has"]): RouteStats {
+    const cells = new RouteStats(name, has, this.#before.routes.get(name));
     if (has.rateLimit || has.fault) this.#routes.set(name, cells);
     return cells;
   }
 
   /** A name that is resolved by DNS. */
-  name(name: string): NameCells {
-    const cells = this.#names.get(name) ?? this.#before.names.get(name) ?? new NameCells(name);
+  name(name: string): DnsStats {
+    const cells = this.#names.get(name) ?? this.#before.names.get(name) ?? new DnsStats(name);
     this.#names.set(name, cells);
     return cells;
   }
@@ -144,14 +144,14 @@ export class CellGeneration {
 }
 
 /** Holds what is exported: the cells of the active snapshot, and those of the process that no reload replaces. */
-export class CellRegistry {
-  readonly reloads = new ReloadCells();
+export class StatsRegistry {
+  readonly reloads = new ReloadStats();
   /** Access log lines that could not be written. */
-  readonly accessLogDropped: Cell = { value: 0 };
-  readonly handovers = new HandoverCells();
-  readonly jwks = new JwksCells();
-  readonly spans = new SpanCells();
-  readonly shed = new ShedCells();
+  readonly accessLogDropped: Counter = { value: 0 };
+  readonly handovers = new HandoverStats();
+  readonly jwks = new JwksStats();
+  readonly spans = new SpanStats();
+  readonly shed = new ShedStats();
   #active: CellSet = {
     requests: new Map(),
     upstreams: new Map(),
@@ -163,46 +163,46 @@ export class CellRegistry {
     routes: new Map(),
   };
 
-  begin(): CellGeneration {
-    return new CellGeneration(this.#active, (cells) => {
+  begin(): StatsGeneration {
+    return new StatsGeneration(this.#active, (cells) => {
       this.#active = cells;
     });
   }
 
-  requests(): Iterable<RequestCells> {
+  requests(): Iterable<RequestStats> {
     return this.#active.requests.values();
   }
 
-  upstreams(): Iterable<UpstreamCells> {
+  upstreams(): Iterable<UpstreamStats> {
     return this.#active.upstreams.values();
   }
 
-  releases(): Iterable<ReleaseCells> {
+  releases(): Iterable<ReleaseStats> {
     return this.#active.releases.values();
   }
 
-  attributes(): Iterable<AttributeCells> {
+  attributes(): Iterable<AttributeStats> {
     return this.#active.attributes.values();
   }
 
-  routes(): Iterable<RouteCells> {
+  routes(): Iterable<RouteStats> {
     return this.#active.routes.values();
   }
 
-  names(): ReadonlyMap<string, NameCells> {
+  names(): ReadonlyMap<string, DnsStats> {
     return this.#active.names;
   }
 
-  mirrors(): Iterable<MirrorCells> {
+  mirrors(): Iterable<MirrorStats> {
     return this.#active.mirrors.values();
   }
 
-  listeners(): Iterable<ListenerCells> {
+  listeners(): Iterable<ListenerStats> {
     return this.#active.listeners.values();
   }
 
   /** What the active cells counted. Most routes of a large table are idle, and left out. */
-  counts(): CellCounts {
+  counts(): StatsCounts {
     const { requests, upstreams, releases, attributes, mirrors, listeners, names, routes } = this.#active;
     const busy = Array.from(requests, ([key, cells]): [string, RequestCounts] => [key, cells.counts()]);
     return {
@@ -222,7 +222,7 @@ export class CellRegistry {
   }
 
   /** Sets the active cells to these counts and no others; what they have no cell for is left out. */
-  restore(counts: CellCounts): void {
+  restore(counts: StatsCounts): void {
     const { requests, upstreams, releases, attributes, mirrors, listeners, names, routes } = this.#active;
     for (const [key, cells] of requests) cells.restore(counts.requests.get(key));
     for (const [key, cells] of upstreams) cells.restore(counts.upstreams.get(key));

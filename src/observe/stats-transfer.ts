@@ -1,4 +1,4 @@
-import type { CellValues, FetchResult, HandoverCause, ResolutionOutcome, ShedCause, SpanOutcome } from "./counters.ts";
+import type { CounterValues, FetchResult, HandoverCause, ResolutionOutcome, ShedCause, SpanOutcome } from "./counters.ts";
 import type { Exemplar } from "./histogram.ts";
 import type { ListenerCounts } from "./listener-stats.ts";
 import type { MirrorCounts } from "./mirror-stats.ts";
@@ -7,24 +7,24 @@ import type { RequestCounts, RouteCounts } from "./request-stats.ts";
 import type { UpstreamCounts } from "./upstream-stats.ts";
 
 /** What the cells of a snapshot counted, as plain data that may be sent to another thread; keyed as the cells are. */
-export type CellCounts = {
+export type StatsCounts = {
   readonly requests: ReadonlyMap<string, RequestCounts>;
   readonly upstreams: ReadonlyMap<string, UpstreamCounts>;
   readonly releases: ReadonlyMap<string, ReleaseCounts>;
-  readonly attributes: ReadonlyMap<string, CellValues>;
+  readonly attributes: ReadonlyMap<string, CounterValues>;
   readonly mirrors: ReadonlyMap<string, MirrorCounts>;
   readonly listeners: ReadonlyMap<string, ListenerCounts>;
-  readonly names: ReadonlyMap<string, CellValues<ResolutionOutcome>>;
+  readonly names: ReadonlyMap<string, CounterValues<ResolutionOutcome>>;
   readonly routes: ReadonlyMap<string, RouteCounts>;
   /** Undefined where there are none yet. */
-  readonly handovers: CellValues<HandoverCause> | undefined;
+  readonly handovers: CounterValues<HandoverCause> | undefined;
   /** Likewise. */
-  readonly jwks: CellValues<FetchResult> | undefined;
-  readonly spans: CellValues<SpanOutcome> | undefined;
-  readonly shed: CellValues<ShedCause> | undefined;
+  readonly jwks: CounterValues<FetchResult> | undefined;
+  readonly spans: CounterValues<SpanOutcome> | undefined;
+  readonly shed: CounterValues<ShedCause> | undefined;
 };
 
-export const noCounts: CellCounts = Object.freeze({
+export const noCounts: StatsCounts = Object.freeze({
   requests: new Map(),
   upstreams: new Map(),
   releases: new Map(),
@@ -49,12 +49,12 @@ type Count =
   | { readonly [name: string]: unknown };
 
 /** Adds number to number, whatever they are nested in; of two exemplars the later one counts. */
-export function sumCounts(all: readonly CellCounts[]): CellCounts {
-  return all.reduce<CellCounts>((sum, counts) => sumOf(sum, counts) as CellCounts, noCounts);
+export function sumCounts(all: readonly StatsCounts[]): StatsCounts {
+  return all.reduce<StatsCounts>((sum, counts) => sumOf(sum, counts) as StatsCounts, noCounts);
 }
 
 /** What is left of counts whose counters ended: nothing in flight, and of windows only the last minutes. */
-export function pastCounts(counts: CellCounts): CellCounts {
+export function pastCounts(counts: StatsCounts): StatsCounts {
   const { upstreams, releases, mirrors, listeners } = counts;
   return {
     ...counts,

@@ -1,5 +1,5 @@
 import type { ErrorCode } from "../errors.ts";
-import { type Cell, type CellValues, cellsOf, setValues, valuesOf } from "./counters.ts";
+import { type Counter, type CounterValues, countersOf, setCounters, counterValues } from "./counters.ts";
 import { Histogram, type HistogramCounts } from "./histogram.ts";
 
 export const upstreamErrorKinds = [
@@ -31,26 +31,26 @@ export type UpstreamCounts = {
   readonly ttfb: HistogramCounts | undefined;
   readonly inFlight: number;
   readonly fallbacks: number;
-  readonly errors: CellValues<UpstreamErrorKind>;
-  readonly retries: CellValues<RetryOutcome>;
+  readonly errors: CounterValues<UpstreamErrorKind>;
+  readonly retries: CounterValues<RetryOutcome>;
   readonly pending: number;
-  readonly overloads: CellValues<OverloadCause>;
+  readonly overloads: CounterValues<OverloadCause>;
 };
 
 /** What happened towards one (service, version). */
-export class UpstreamCells {
+export class UpstreamStats {
   readonly service: string;
   readonly version: string;
   /** From the start of the last attempt to the head of its response. */
   readonly ttfb = new Histogram();
-  readonly inFlight: Cell = { value: 0 };
+  readonly inFlight: Counter = { value: 0 };
   /** Requests that were assigned this version and served by another, for want of a healthy endpoint. */
-  readonly fallbacks: Cell = { value: 0 };
-  readonly errors = cellsOf(upstreamErrorKinds);
-  readonly retries = cellsOf(retryOutcomes);
+  readonly fallbacks: Counter = { value: 0 };
+  readonly errors = countersOf(upstreamErrorKinds);
+  readonly retries = countersOf(retryOutcomes);
   /** Requests that wait for a place. */
-  readonly pending: Cell = { value: 0 };
-  readonly overloads = cellsOf(overloadCauses);
+  readonly pending: Counter = { value: 0 };
+  readonly overloads = countersOf(overloadCauses);
 
   constructor(service: string, version: string) {
     this.service = service;
@@ -62,10 +62,10 @@ export class UpstreamCells {
       ttfb: this.ttfb.counts(),
       inFlight: this.inFlight.value,
       fallbacks: this.fallbacks.value,
-      errors: valuesOf(this.errors),
-      retries: valuesOf(this.retries),
+      errors: counterValues(this.errors),
+      retries: counterValues(this.retries),
       pending: this.pending.value,
-      overloads: valuesOf(this.overloads),
+      overloads: counterValues(this.overloads),
     };
   }
 
@@ -74,10 +74,10 @@ export class UpstreamCells {
     this.ttfb.restore(counts?.ttfb);
     this.inFlight.value = counts?.inFlight ?? 0;
     this.fallbacks.value = counts?.fallbacks ?? 0;
-    setValues(this.errors, counts?.errors);
-    setValues(this.retries, counts?.retries);
+    setCounters(this.errors, counts?.errors);
+    setCounters(this.retries, counts?.retries);
     this.pending.value = counts?.pending ?? 0;
-    setValues(this.overloads, counts?.overloads);
+    setCounters(this.overloads, counts?.overloads);
   }
 
   error(kind: UpstreamErrorKind): void {

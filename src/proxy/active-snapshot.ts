@@ -1,6 +1,6 @@
 import type { CompiledConfig } from "../config/compiled-config.ts";
 import { noFetching, PublishedKeyRegistry } from "../identify/published-keys.ts";
-import type { CellRegistry } from "../observe/stats-registry.ts";
+import type { StatsRegistry } from "../observe/stats-registry.ts";
 import { noClock } from "../upstream/clock.ts";
 import type { EndpointRegistry } from "../upstream/endpoint-registry.ts";
 import { ServiceRegistry } from "../upstream/service-registry.ts";
@@ -12,7 +12,7 @@ import { buildSnapshot, type Snapshot } from "./snapshot.ts";
  * under way keep theirs. What fails to build leaves the old one, its cells and its endpoints untouched.
  */
 export class ActiveSnapshot {
-  readonly #cells: CellRegistry;
+  readonly #cells: StatsRegistry;
   readonly #endpoints: EndpointRegistry;
   readonly #keys: PublishedKeyRegistry;
   readonly #services: ServiceRegistry;
@@ -21,7 +21,7 @@ export class ActiveSnapshot {
 
   /** Without `keys`, none that are published anywhere are known; `services` is for those who serve requests. */
   constructor(
-    cells: CellRegistry,
+    cells: StatsRegistry,
     endpoints: EndpointRegistry,
     config: CompiledConfig,
     hash: string,

@@ -1,11 +1,11 @@
 import { type ErrorCode, PerchError } from "../errors.ts";
-import type { UpstreamCells } from "../observe/stats-registry.ts";
-import { type Affinity, lastResort, type RandomFraction, type Wanted } from "../upstream/balancers.ts";
-import { type Endpoint, isBadStatus, noteFailure } from "../upstream/endpoint.ts";
+import type { UpstreamStats } from "../observe/stats-registry.ts";
+import { type Affinity, panicPick, type RandomFraction, type PickContext } from "../upstream/balancers.ts";
+import { type Endpoint, isBadStatus, recordFailure } from "../upstream/endpoint.ts";
 import type { RetryableStatus } from "../upstream/service-spec.ts";
-import { Admission, type Turn } from "./permit.ts";
-import type { Gateway } from "./proxy-context.ts";
-import { type BodyState, isIdempotent, isRepeatable, type RetryPolicy } from "./retry-policy.ts";
+import { Permit, type PermitWaiter } from "./permit.ts";
+import type { ProxyContext } from "./proxy-context.ts";
+import { type BodyState, isIdempotent, isReplayable, type RetryPolicy } from "./retry-policy.ts";
 import type { Service, ServiceVersion } from "./snapshot.ts";
 import type { Trace } from "./trace.ts";
 
@@ -49,14 +49,14 @@ const noEndpoints: readonly Endpoint[] = Object.freeze([]);
 interface Retry {
   readonly endpoint: Endpoint;
   readonly version: ServiceVersion;
-  readonly admission: Admission | undefined;
+  readonly admission: Permit | undefined;
 }
 
 /**
  * The attempts of one exchange at getting an answer: which endpoint to try next, whether to try again, when another version
  * must serve, and the accounts of each. The lane says what it can still send, for it knows what was.
  */
-export class Attempts implements Wanted {
+export class Attempts implements PickContext {
   /** The version that serves: the one asked for, until none of its endpoints can be reached. */
   served: ServiceVersion;
   fallback = false;
@@ -73,24 +73,24 @@ export class Attempts implements Wanted {
   /** Those that refused, or failed this request. */
   tried: readonly Endpoint[] = noEndpoints;
   readonly affinity: Affinity | undefined;
-  readonly #gateway: Gateway;
+  readonly #gateway: ProxyContext;
   readonly #service: Service;
   readonly #policy: RetryPolicy;
   readonly #method: string;
   /** An override asked for exactly this version: better an error than another one's answer. */
   readonly #exact: boolean;
-  #admission: Admission | undefined;
+  #admission: Permit | undefined;
   #atThisVersion = 0;
   #retries = 0;
   /** Of the version that failed first, while it is open how the retries end. */
-  #retriedAt: UpstreamCells | undefined;
+  #retriedAt: UpstreamStats | undefined;
   #startedMs = 0;
   #open = false;
   #failure: AttemptFailure | undefined;
-  #starved = false;
+  #exhaustedResources = false;
 
   constructor(
-    gateway: Gateway,
+    gateway: ProxyContext,
     service: Service,
     method: string,
     version: ServiceVersion,
@@ -122,10 +122,10 @@ export class Attempts implements Wanted {
    * The endpoint to try first. `waits`: not before `turn` is called, which then asks again. Undefined where nobody is left
    * to ask; `exhausted` then says how to answer.
    */
-  next(turn: Turn): Endpoint | "waits" | undefined {
+  next(turn: PermitWaiter): Endpoint | "waits" | undefined {
     const { gate } = this.served;
     if (gate !== undefined && !this.#isBeyondHope()) {
-      this.#admission ??= Admission.inLine(this.served, gate, turn);
+      this.#admission ??= Permit.acquire(this.served, gate, turn);
       this.nowMs = this.#gateway.nowMs();
       if (this.#admission.state === "waits") return "waits";
       if (this.#admission.state !== "entered") return undefined;
@@ -141,9 +141,9 @@ export class Attempts implements Wanted {
   }
 
   /** After a failed attempt, as `next`; undefined also where the request must not be sent again. */
-  again(body: BodyState, turn: Turn): Endpoint | "waits" | undefined {
+  again(body: BodyState, turn: PermitWaiter): Endpoint | "waits" | undefined {
     const failure = this.#failure;
-    if (failure === undefined || !isRepeatable(failure, this.#method, body)) return undefined;
+    if (failure === undefined || !isReplayable(failure, this.#method, body)) return undefined;
     if (unreached.has(failure)) return this.next(turn);
     if (failure === "upstream-reset" && !this.#policy.onReset) return undefined;
     // Most likely the endpoint closed an idle connection just as it was used: nobody's fault, and nothing to ration.
@@ -161,7 +161,7 @@ export class Attempts implements Wanted {
     const kind = `status-${status as RetryableStatus}` as const;
     this.served.cells.error(kind);
     this.endpoint?.health.reached(this.nowMs);
-    this.#blame(status);
+    this.#recordFailure(status);
     this.endpoint?.latency.failed(this.nowMs);
     this.trace?.attemptIs("answered");
     this.#endAttempt();
@@ -206,7 +206,7 @@ export class Attempts implements Wanted {
     const { endpoint } = this;
     // Most services eject nobody, and most endpoints are well: then there is nothing to note.
     if (endpoint === undefined || (this.#service.spec.outlier === undefined && endpoint.up)) return;
-    if (!this.#blame(status)) endpoint.health.succeeded(this.#gateway.nowMs());
+    if (!this.#recordFailure(status)) endpoint.health.succeeded(this.#gateway.nowMs());
   }
 
   /** `error`: what is behind it, where that is known. */
@@ -222,15 +222,15 @@ export class Attempts implements Wanted {
       this.tried = [...this.tried, endpoint];
     } else {
       endpoint?.health.reached(this.nowMs);
-      this.#blame(failure);
+      this.#recordFailure(failure);
     }
     this.trace?.attemptIs(failure);
     this.#endAttempt();
   }
 
   /** There was nothing left to make a connection with: that is nobody's failure but ours. */
-  starved(): void {
-    this.#starved = true;
+  resourcesExhausted(): void {
+    this.#exhaustedResources = true;
     this.trace?.attemptIs("connect-failed");
     this.#endAttempt();
   }
@@ -244,7 +244,7 @@ export class Attempts implements Wanted {
   /** What to answer when nobody is left to ask. */
   exhausted(): ErrorCode {
     this.#settleRetries("failure");
-    if (this.#admission?.state === "refused" || this.#starved) return "overloaded";
+    if (this.#admission?.state === "refused" || this.#exhaustedResources) return "overloaded";
     const failure = this.#failure;
     if (failure === undefined || (this.#exact && unreached.has(failure))) return "no-healthy-endpoint";
     return failure;
@@ -274,7 +274,7 @@ export class Attempts implements Wanted {
     const endpoints = this.served.endpoints.current;
     const usable = this.served.balancer.pick(endpoints, this);
     if (usable !== undefined || this.#exact || this.served !== this.#service.defaultVersion) return usable;
-    return lastResort(endpoints, this, this.#atThisVersion === 0 ? "first" : "further");
+    return panicPick(endpoints, this, this.#atThisVersion === 0 ? "first" : "further");
   }
 
   /** Whether a further attempt is allowed, and where it goes: an endpoint that has not failed this request yet, if any. */
@@ -288,11 +288,11 @@ export class Attempts implements Wanted {
     const same = !leaves && failed.available(this.nowMs) ? failed : undefined;
     const endpoint = version.balancer.pick(version.endpoints.current, this) ?? same;
     if (endpoint === undefined) return undefined;
-    const admission = leaves ? version.gate && Admission.atOnce(version, version.gate) : this.#admission;
+    const admission = leaves ? version.gate && Permit.tryAcquire(version, version.gate) : this.#admission;
     if (admission === undefined && version.gate !== undefined) return undefined;
     if (cost === "from the budget" && budget?.spend(this.nowMs) === false) {
       if (this.#retriedAt === undefined) this.served.cells.retry("denied");
-      if (leaves) admission?.leave();
+      if (leaves) admission?.release();
       return undefined;
     }
     return { endpoint, version, admission };
@@ -316,7 +316,7 @@ export class Attempts implements Wanted {
   }
 
   #leavePlace(): void {
-    this.#admission?.leave();
+    this.#admission?.release();
     this.#admission = undefined;
   }
 
@@ -327,14 +327,14 @@ export class Attempts implements Wanted {
   }
 
   /** Counts a bad answer, or none, against the endpoint. False where it was a good one. */
-  #blame(result: number | AttemptFailure): boolean {
+  #recordFailure(result: number | AttemptFailure): boolean {
     const { outlier } = this.#service.spec;
     if (outlier === undefined || this.endpoint === undefined) return false;
     if (typeof result === "number" && !isBadStatus(result, outlier)) return false;
     const replaceable = this.served !== this.#service.defaultVersion;
     const version = { endpoints: this.served.endpoints.current, replaceable };
     const why = typeof result === "number" ? `status-${result}` : result;
-    noteFailure(this.endpoint, version, outlier, this.#gateway.nowMs(), why);
+    recordFailure(this.endpoint, version, outlier, this.#gateway.nowMs(), why);
     return true;
   }
 
@@ -371,6 +371,6 @@ export function causeOf(error: unknown): string | undefined {
 const codes: ReadonlySet<unknown> = new Set(["EMFILE", "ENFILE", "ENOBUFS", "ENOMEM", "EADDRNOTAVAIL"]);
 
 /** Whether a connection could not be made for a reason of our own: no endpoint may be blamed, or taken out, for it. */
-export function isShortage(error: Error & { readonly code?: unknown }): boolean {
+export function isResourceExhaustion(error: Error & { readonly code?: unknown }): boolean {
   return codes.has(error.code);
 }

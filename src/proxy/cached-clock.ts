@@ -13,9 +13,9 @@ const wallEveryMs = 20;
  * The time, which stands still while an event is handled: that takes microseconds, and ten looks at the clock would be a
  * fiftieth of what a request costs.
  */
-export class EventClock implements Clocks {
+export class CachedClock implements Clocks {
   readonly #clocks: Clocks;
-  #standsStill = false;
+  #frozen = false;
   #monotonicMs = 0;
   #wallMs = 0;
   /** By the monotonic clock, when the wall clock was looked at. */
@@ -26,7 +26,7 @@ export class EventClock implements Clocks {
   }
 
   readonly nowMs = (): number => {
-    if (!this.#standsStill) return this.#clocks.nowMs();
+    if (!this.#frozen) return this.#clocks.nowMs();
     const passedMs = this.#monotonicMs - this.#wallReadAtMs;
     if (passedMs < wallEveryMs) return Math.floor(this.#wallMs + passedMs);
     this.#wallReadAtMs = this.#monotonicMs;
@@ -34,15 +34,15 @@ export class EventClock implements Clocks {
     return this.#wallMs;
   };
 
-  readonly monotonicMs = (): number => (this.#standsStill ? this.#monotonicMs : this.#clocks.monotonicMs());
+  readonly monotonicMs = (): number => (this.#frozen ? this.#monotonicMs : this.#clocks.monotonicMs());
 
   /** An event begins; whoever says so says when it is over. */
-  stop(): void {
+  freeze(): void {
     this.#monotonicMs = this.#clocks.monotonicMs();
-    this.#standsStill = true;
+    this.#frozen = true;
   }
 
-  goOn(): void {
-    this.#standsStill = false;
+  unfreeze(): void {
+    this.#frozen = false;
   }
 }

@@ -1,4 +1,4 @@
-import { type Decision, type Trail, toldOf } from "../decide/decision.ts";
+import { type Decision, type Trail, prefixTrail } from "../decide/decision.ts";
 import type { Facts } from "../decide/facts.ts";
 import type { PinRejection } from "../decide/pin.ts";
 import type { Release } from "../decide/release.ts";
@@ -64,12 +64,12 @@ function askedFor(
       sent,
       facts.clientAddress,
       nowMs,
-      trail && toldOf(`header ${override.header}`, trail),
+      trail && prefixTrail(`header ${override.header}`, trail),
     );
   }
   if (override.cookie === undefined || head.cookies === undefined) return undefined;
   for (const value of cookieValues(head.cookies, override.cookie)) {
-    const told = trail && toldOf(`cookie ${override.cookie}`, trail);
+    const told = trail && prefixTrail(`cookie ${override.cookie}`, trail);
     const version = release.overrides.resolve(value, facts.clientAddress, nowMs, told);
     if (version !== undefined) return version;
   }

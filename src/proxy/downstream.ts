@@ -15,7 +15,7 @@ export interface ConnectionEnds {
 const defaultPorts = { http: 80, https: 443 } as const;
 
 /** Who sent the requests of one connection, and how many. Judged anew where a reload changed whom to trust. */
-export class Peer {
+export class DownstreamInfo {
   /** Whoever has a connection last calls it when that is closed. */
   readonly left: () => void;
   readonly #ends: ConnectionEnds;
@@ -29,12 +29,12 @@ export class Peer {
     this.left = left;
   }
 
-  requestBegun(): void {
+  requestStarted(): void {
     this.#requests++;
   }
 
   /** Whether the connection brought as many requests as it may. */
-  isServedOut({ config }: Snapshot): boolean {
+  maxRequestsReached({ config }: Snapshot): boolean {
     return this.#requests >= config.limits.requestsPerConnection;
   }
 

@@ -10,11 +10,11 @@ import { Attempts } from "./attempts.ts";
 import { affinityOf, decideRequest } from "./decide-request.ts";
 import type { Fault } from "./fault.ts";
 import { findRoute } from "./find-route.ts";
-import type { Ending, Refusal } from "./local-reply.ts";
-import { type Mirror, type Mirroring, type MirrorOrder, mirrorHeader } from "./mirror.ts";
-import type { Gateway } from "./proxy-context.ts";
+import type { LocalReply, Refusal } from "./local-reply.ts";
+import { type Mirror, type Mirroring, type MirroredRequest, mirrorHeader } from "./mirror.ts";
+import type { ProxyContext } from "./proxy-context.ts";
 import { followLink, routeRedirect } from "./redirects.ts";
-import type { GatewayRelease, Route, Service, ServiceVersion, Snapshot } from "./snapshot.ts";
+import type { ActiveRelease, Route, Service, ServiceVersion, Snapshot } from "./snapshot.ts";
 import { Trace } from "./trace.ts";
 import { spansOf } from "./trace-spans.ts";
 
@@ -52,7 +52,7 @@ export class Exchange implements Outcome {
   bytesReceived = 0;
   bytesSent = 0;
   durationMs = 0;
-  readonly #gateway: Gateway;
+  readonly #gateway: ProxyContext;
   readonly #startedMs: number;
   readonly #nowMs: number;
   /** The path is none that everybody reads alike. */
@@ -62,7 +62,7 @@ export class Exchange implements Outcome {
   #isLoad = false;
   #mirror: Mirror | "none" | undefined;
 
-  constructor(gateway: Gateway, caller: Caller, head: RequestHead) {
+  constructor(gateway: ProxyContext, caller: Caller, head: RequestHead) {
     this.#gateway = gateway;
     this.#startedMs = gateway.monotonicMs();
     this.#nowMs = gateway.nowMs();
@@ -93,16 +93,16 @@ export class Exchange implements Outcome {
    * route's or that of a tester's link; or it was, and is aborted on purpose (`fault`). Undefined: forward it. Attributes
    * are identified as conditions ask for them, so what no rule reads costs nothing.
    */
-  begin(): Ending | undefined {
+  begin(): LocalReply | undefined {
     const route = this.findRoute();
     if (route === undefined) return this.#refused ? "bad-request" : "no-route";
     const refusal = route.rateLimit?.refuse(this.facts, this.#startedMs);
     if (refusal !== undefined) return refusal;
     if (route.redirect !== undefined) return routeRedirect(route.redirect, this);
-    this.#isLoad = this.#gateway.load.begun(this.snapshot.config.limits);
+    this.#isLoad = this.#gateway.overload.admit(this.snapshot.config.limits);
     if (!this.#isLoad) return "overloaded";
-    if (route.work?.rewrite !== undefined) {
-      this.upstreamPath = route.work.rewrite.path(this.head.path);
+    if (route.transforms?.rewrite !== undefined) {
+      this.upstreamPath = route.transforms.rewrite.path(this.head.path);
       if (this.upstreamPath === undefined) return "bad-request";
     }
     const { service, release } = route;
@@ -131,7 +131,7 @@ export class Exchange implements Outcome {
     return status === undefined ? undefined : { error: "fault", status, retryAfterSeconds: undefined };
   }
 
-  #decide({ policy, cells }: GatewayRelease, service: Service): Decision {
+  #decide({ policy, cells }: ActiveRelease, service: Service): Decision {
     const decision = decideRequest(policy, this.head, this.facts, {
       caller: this.caller,
       service,
@@ -149,14 +149,14 @@ export class Exchange implements Outcome {
    * The request is on a connection to its endpoint. A copy of it leaves now, where there is to be one: `order` says what
    * it is made of. A further attempt makes no further copy.
    */
-  mirror(order: () => Omit<MirrorOrder, "mirroring">): Mirror | undefined {
+  mirror(order: () => Omit<MirroredRequest, "mirroring">): Mirror | undefined {
     const mirroring = this.route?.mirroring;
     if (mirroring === undefined) return undefined;
     this.#mirror ??= this.#beginMirror(mirroring, order) ?? "none";
     return this.#mirror === "none" ? undefined : this.#mirror;
   }
 
-  #beginMirror(mirroring: Mirroring, order: () => Omit<MirrorOrder, "mirroring">): Mirror | undefined {
+  #beginMirror(mirroring: Mirroring, order: () => Omit<MirroredRequest, "mirroring">): Mirror | undefined {
     const verdict = mirroring.verdict({
       method: this.method,
       unit: this.decision?.unit,
@@ -179,7 +179,7 @@ export class Exchange implements Outcome {
   end(status: number, error: ErrorCode | undefined): void {
     if (this.#ended) return;
     this.#ended = true;
-    if (this.#isLoad) this.#gateway.load.ended();
+    if (this.#isLoad) this.#gateway.overload.release();
     this.attempts?.finished();
     if (typeof this.#mirror === "object") this.#mirror.requestEnded();
     this.status = status;

@@ -1,11 +1,11 @@
 import { type Check, compileCondition } from "../decide/compile-condition.ts";
 import type { Facts } from "../decide/facts.ts";
 import type { Unit } from "../decide/unit.ts";
-import type { RouteCells } from "../observe/stats-registry.ts";
+import type { RouteStats } from "../observe/stats-registry.ts";
 import type { FaultSpec, FaultTarget } from "../route/route-spec.ts";
 
 /** What a request is struck by is drawn and asked of. */
-export interface StruckRequest {
+export interface FaultContext {
   readonly facts: Facts;
   readonly unit: Unit;
   readonly nowMs: number;
@@ -18,9 +18,9 @@ export class Fault {
   readonly spec: FaultSpec;
   readonly #delay: Check | undefined;
   readonly #abort: Check | undefined;
-  readonly #cells: RouteCells;
+  readonly #cells: RouteStats;
 
-  constructor(route: string, spec: FaultSpec, cells: RouteCells) {
+  constructor(route: string, spec: FaultSpec, cells: RouteStats) {
     this.spec = spec;
     this.#delay = spec.delay?.when && compileCondition(spec.delay.when, route, "delay");
     this.#abort = spec.abort?.when && compileCondition(spec.abort.when, route, "abort");
@@ -28,7 +28,7 @@ export class Fault {
   }
 
   /** Says of each fault whether it may strike the request, and why. */
-  why(request: Omit<StruckRequest, "randomFraction">): string[] {
+  why(request: Omit<FaultContext, "randomFraction">): string[] {
     const { delay, abort } = this.spec;
     const told: string[] = [];
     if (abort !== undefined) told.push(`abort with ${abort.status}: ${describe(abort, this.#abort, request)}`);
@@ -37,14 +37,14 @@ export class Fault {
   }
 
   /** How long the request is held, in milliseconds. */
-  delayOf(request: StruckRequest): number {
+  delayOf(request: FaultContext): number {
     if (this.spec.delay === undefined || !strikes(this.spec.delay, this.#delay, request)) return 0;
     this.#cells.faults.delay.value++;
     return this.spec.delay.ms;
   }
 
   /** The status that the request is answered with in place of an upstream's answer; undefined where it is forwarded. */
-  abortOf(request: StruckRequest): number | undefined {
+  abortOf(request: FaultContext): number | undefined {
     if (this.spec.abort === undefined || !strikes(this.spec.abort, this.#abort, request)) return undefined;
     this.#cells.faults.abort.value++;
     return this.spec.abort.status;
@@ -54,7 +54,7 @@ export class Fault {
 function strikes(
   { percent }: FaultTarget,
   check: Check | undefined,
-  { facts, nowMs, unit, randomFraction }: StruckRequest,
+  { facts, nowMs, unit, randomFraction }: FaultContext,
 ): boolean {
   return (check === undefined || check.holds(facts, nowMs, unit)) && randomFraction() * 100 < percent;
 }
@@ -62,7 +62,7 @@ function strikes(
 function describe(
   { percent }: FaultTarget,
   check: Check | undefined,
-  { facts, nowMs, unit }: Omit<StruckRequest, "randomFraction">,
+  { facts, nowMs, unit }: Omit<FaultContext, "randomFraction">,
 ): string {
   if (check === undefined) return `${percent} % of all requests`;
   const why = check.why(facts, nowMs, unit);

@@ -3,7 +3,7 @@ import { grpcStatusOfError } from "../http/grpc-status.ts";
 import type { RequestHead } from "../http/request-head.ts";
 
 /** The head and body of an answer that Perch makes itself. Flat headers, as for a forwarded one. */
-export interface OwnAnswer {
+export interface LocalResponse {
   readonly status: number;
   readonly headers: string[];
   readonly body: string;
@@ -25,10 +25,10 @@ export interface Refusal {
 }
 
 /** How Perch ends a request itself: with an error, or by a redirect. */
-export type Ending = ErrorCode | Refusal | Redirect;
+export type LocalReply = ErrorCode | Refusal | Redirect;
 
 /** After these the request's own framing is in doubt, or the client is late: the connection ends with the answer. */
-const lastAnswers: ReadonlySet<ErrorCode | undefined> = new Set<ErrorCode>([
+const closingErrors: ReadonlySet<ErrorCode | undefined> = new Set<ErrorCode>([
   "headers-too-large",
   "body-too-large",
   "uri-too-long",
@@ -39,12 +39,12 @@ const lastAnswers: ReadonlySet<ErrorCode | undefined> = new Set<ErrorCode>([
 ]);
 
 /** Whether the connection ends with this answer, whatever else would keep it. */
-export function isLastAnswer(ending: Ending): boolean {
-  return lastAnswers.has(errorOf(ending));
+export function closesConnection(ending: LocalReply): boolean {
+  return closingErrors.has(errorOf(ending));
 }
 
 /** What the log and the metrics call it. */
-export function errorOf(ending: Ending): ErrorCode | undefined {
+export function errorOf(ending: LocalReply): ErrorCode | undefined {
   if (typeof ending === "string") return ending;
   return "error" in ending ? ending.error : undefined;
 }
@@ -53,12 +53,12 @@ export function errorOf(ending: Ending): ErrorCode | undefined {
  * What a caller reads when Perch itself answers: the code, a sentence, the request's id, and nothing about upstreams.
  * `retryAfterSeconds` stands on answers that say the shortage is ours or will pass.
  */
-export function ownAnswer(
-  ending: Ending,
+export function localResponse(
+  ending: LocalReply,
   requestId: string | undefined,
   accept: unknown,
   retryAfterSeconds = 1,
-): OwnAnswer {
+): LocalResponse {
   if (typeof ending === "string") {
     const { status } = errorTable[ending];
     const seconds = status === 503 ? retryAfterSeconds : undefined;
@@ -68,7 +68,7 @@ export function ownAnswer(
 }
 
 /** The same for a call of gRPC: an answer of trailers only, whose HTTP status tells nothing. */
-export function grpcAnswer(code: ErrorCode, requestId: string): OwnAnswer {
+export function grpcLocalResponse(code: ErrorCode, requestId: string): LocalResponse {
   const headers = [
     "content-type",
     "application/grpc",
@@ -84,7 +84,7 @@ export function grpcAnswer(code: ErrorCode, requestId: string): OwnAnswer {
   return { status: 200, headers, body: "" };
 }
 
-function redirectAnswer({ status, location, setCookie }: Redirect, requestId: string | undefined): OwnAnswer {
+function redirectAnswer({ status, location, setCookie }: Redirect, requestId: string | undefined): LocalResponse {
   const headers = ["Content-Length", "0"];
   // Never to be kept by a cache where a cookie comes with it: the next one who follows may not get it.
   if (setCookie !== undefined) headers.push("Cache-Control", "no-store");
@@ -98,7 +98,7 @@ function errorAnswer(
   { error: code, status, retryAfterSeconds }: Omit<Refusal, "error"> & { readonly error: ErrorCode },
   requestId: string | undefined,
   accept: unknown,
-): OwnAnswer {
+): LocalResponse {
   const { message } = errorTable[code];
   const json = typeof accept === "string" && /\bapplication\/(?:[\w.-]+\+)?json\b/i.test(accept);
   const body = json ? `${JSON.stringify({ error: code, message, requestId })}\n` : `${status} ${code}: ${message}\n`;
@@ -118,14 +118,14 @@ function errorAnswer(
 }
 
 /** The same as octets, with the fields that the transport adds in the order that node:http writes them. */
-export function ownAnswerText(answer: OwnAnswer, message: AnswerMessage): string {
+export function localResponseText(answer: LocalResponse, message: ResponseFrame): string {
   let head = `HTTP/1.1 ${answer.status} ${message.reasonPhrase}\r\nConnection: ${message.connection}\r\n`;
   for (let i = 0; i < answer.headers.length; i += 2) head += `${answer.headers[i]}: ${answer.headers[i + 1]}\r\n`;
   return `${head}Date: ${message.date}\r\n\r\n${message.body === "omitted" ? "" : answer.body}`;
 }
 
 /** What the transport adds to an own answer. */
-export interface AnswerMessage {
+export interface ResponseFrame {
   readonly reasonPhrase: string;
   readonly connection: "keep-alive" | "close";
   /** An HTTP date, for now. */
@@ -135,7 +135,7 @@ export interface AnswerMessage {
 }
 
 /** Stands in for a head that could not be read, so that its refusal is observed like any other end. */
-export function unreadableHead(method = ""): RequestHead {
+export function unreadableRequestHead(method = ""): RequestHead {
   return {
     method,
     target: "",

@@ -1,9 +1,9 @@
 import type { MirrorSpec } from "../config/compiled-config.ts";
 import { mirrorSeed, percentile } from "../decide/draw.ts";
 import type { Unit } from "../decide/unit.ts";
-import type { MirrorCells } from "../observe/stats-registry.ts";
+import type { MirrorStats } from "../observe/stats-registry.ts";
 import type { Endpoint } from "../upstream/endpoint.ts";
-import type { Gateway } from "./proxy-context.ts";
+import type { ProxyContext } from "./proxy-context.ts";
 import type { Service, ServiceVersion } from "./snapshot.ts";
 
 /** Says on a copy which version it is for. Whoever acts on what he is asked for can tell it from the request. */
@@ -27,11 +27,11 @@ export class Mirroring {
   readonly spec: MirrorSpec;
   readonly service: Service;
   readonly version: ServiceVersion;
-  readonly cells: MirrorCells;
+  readonly cells: MirrorStats;
   readonly #methods: ReadonlySet<string>;
   readonly #seed: number;
 
-  constructor(spec: MirrorSpec, salt: string, service: Service, version: ServiceVersion, cells: MirrorCells) {
+  constructor(spec: MirrorSpec, salt: string, service: Service, version: ServiceVersion, cells: MirrorStats) {
     this.spec = spec;
     this.service = service;
     this.version = version;
@@ -61,7 +61,7 @@ export class Mirroring {
 }
 
 /** A request to be copied, as it went to its own endpoint. */
-export interface MirrorOrder {
+export interface MirroredRequest {
   readonly mirroring: Mirroring;
   readonly method: string;
   readonly target: string;
@@ -86,5 +86,5 @@ export interface Mirror {
 /** Sends copies: one transport for both lanes. */
 export interface Mirrors {
   /** Undefined where the copy can not leave, which is counted. */
-  begin(order: MirrorOrder, gateway: Gateway): Mirror | undefined;
+  begin(order: MirroredRequest, gateway: ProxyContext): Mirror | undefined;
 }

@@ -10,7 +10,7 @@ const smoothing = 1 / 3;
  * How busy this thread is. Requests beyond what it may have are turned away before anything is done for them: whoever is
  * told at once can go elsewhere, and what is under way ends in time.
  */
-export class Load {
+export class OverloadManager {
   readonly #monotonicMs: () => number;
   readonly #turnedAway: (cause: ShedCause) => void;
   #inFlight = 0;
@@ -24,14 +24,14 @@ export class Load {
   }
 
   /** Whether one more request may begin; it then counts until it has `ended`. */
-  begun({ inFlight, loopDelayMs }: Limits): boolean {
+  admit({ inFlight, loopDelayMs }: Limits): boolean {
     if (this.#inFlight >= inFlight) return this.#refuse("in-flight");
     if (this.#lateMs > loopDelayMs) return this.#refuse("loop-delay");
     this.#inFlight++;
     return true;
   }
 
-  ended(): void {
+  release(): void {
     this.#inFlight--;
   }
 

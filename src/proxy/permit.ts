@@ -1,29 +1,29 @@
-import type { VersionGate, Waiter } from "../upstream/concurrency-limiter.ts";
+import type { ConcurrencyLimiter, Waiter } from "../upstream/concurrency-limiter.ts";
 import type { ServiceVersion } from "./snapshot.ts";
 
 /** The lane's side of a request that may have to wait for a place. */
-export interface Turn {
+export interface PermitWaiter {
   /** The wait is over, one way or the other: `next` tells. May be called while another request ends. */
-  onTurn(): void;
+  onPermit(): void;
 }
 
 /** A request's place within the limits of one version: waited for, held, and given back. */
-export class Admission implements Waiter {
-  readonly #gate: VersionGate;
+export class Permit implements Waiter {
+  readonly #gate: ConcurrencyLimiter;
   readonly #version: ServiceVersion;
-  readonly #turn: Turn | undefined;
+  readonly #turn: PermitWaiter | undefined;
   state: "entered" | "waits" | "refused" | "left" = "entered";
 
-  private constructor(version: ServiceVersion, gate: VersionGate, turn: Turn | undefined) {
+  private constructor(version: ServiceVersion, gate: ConcurrencyLimiter, turn: PermitWaiter | undefined) {
     this.#gate = gate;
     this.#version = version;
     this.#turn = turn;
   }
 
   /** Enters, or waits until `turn` is called, or is refused. */
-  static inLine(version: ServiceVersion, gate: VersionGate, turn: Turn): Admission {
-    const admission = new Admission(version, gate, turn);
-    const entry = gate.enter(admission);
+  static acquire(version: ServiceVersion, gate: ConcurrencyLimiter, turn: PermitWaiter): Permit {
+    const admission = new Permit(version, gate, turn);
+    const entry = gate.acquire(admission);
     admission.state = entry === "full" ? "refused" : entry;
     if (entry === "waits") version.cells.pending.value++;
     else if (entry === "full") version.cells.overload("queue-full");
@@ -31,14 +31,14 @@ export class Admission implements Waiter {
   }
 
   /** Undefined where that would take waiting. */
-  static atOnce(version: ServiceVersion, gate: VersionGate): Admission | undefined {
-    return gate.tryEnter() ? new Admission(version, gate, undefined) : undefined;
+  static tryAcquire(version: ServiceVersion, gate: ConcurrencyLimiter): Permit | undefined {
+    return gate.tryAcquire() ? new Permit(version, gate, undefined) : undefined;
   }
 
   admitted(): void {
     this.#version.cells.pending.value--;
     this.state = "entered";
-    this.#turn?.onTurn();
+    this.#turn?.onPermit();
   }
 
   expired(): void {
@@ -46,14 +46,14 @@ export class Admission implements Waiter {
     cells.pending.value--;
     cells.overload("queue-timeout");
     this.state = "refused";
-    this.#turn?.onTurn();
+    this.#turn?.onPermit();
   }
 
   /** Safe to call again. */
-  leave(): void {
+  release(): void {
     const { state } = this;
     this.state = "left";
-    if (state === "entered") this.#gate.leave();
+    if (state === "entered") this.#gate.release();
     if (state !== "waits") return;
     this.#version.cells.pending.value--;
     this.#gate.cancel(this);

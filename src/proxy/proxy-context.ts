@@ -4,11 +4,11 @@ import type { Observer } from "../observe/observer.ts";
 import type { SpanSink } from "../observe/span.ts";
 import type { RandomFraction } from "../upstream/balancers.ts";
 import type { Mirrors } from "./mirror.ts";
-import type { Load } from "./overload.ts";
+import type { OverloadManager } from "./overload.ts";
 import type { Snapshot } from "./snapshot.ts";
 
 /** What an exchange needs of the process around it. Clock and randomness come from the composition root. */
-export interface Gateway {
+export interface ProxyContext {
   /** For the requests that begin now. */
   readonly snapshot: Snapshot;
   readonly observer: Observer;
@@ -26,7 +26,7 @@ export interface Gateway {
   streamed(bytes: number): void;
   /** Hears of each connection that the fast lane gave to the standard one. */
   handedOver(cause: HandoverCause): void;
-  readonly load: Load;
+  readonly overload: OverloadManager;
   readonly mirrors: Mirrors;
   /** Takes the spans of requests that are recorded. */
   readonly spans: SpanSink;

@@ -1,7 +1,7 @@
 import { createHash } from "node:crypto";
 import { canonicalText, type Facts } from "../decide/facts.ts";
 import type { Address } from "../decide/ip-address.ts";
-import type { RouteCells } from "../observe/stats-registry.ts";
+import type { RouteStats } from "../observe/stats-registry.ts";
 import type { RateLimitSpec } from "../route/route-spec.ts";
 import type { Refusal } from "./local-reply.ts";
 
@@ -12,9 +12,9 @@ const longestName = 64;
 export class RateLimit {
   readonly #by: RateLimitSpec["by"];
   readonly #buckets: TokenBuckets;
-  readonly #cells: RouteCells;
+  readonly #cells: RouteStats;
 
-  constructor(spec: RateLimitSpec, buckets: TokenBuckets, cells: RouteCells) {
+  constructor(spec: RateLimitSpec, buckets: TokenBuckets, cells: RouteStats) {
     this.#by = spec.by;
     this.#buckets = buckets;
     this.#cells = cells;

@@ -1,4 +1,4 @@
-import { type Trail, toldOf } from "../decide/decision.ts";
+import { type Trail, prefixTrail } from "../decide/decision.ts";
 import type { Admission } from "../decide/override.ts";
 import type { Release } from "../decide/release.ts";
 import type { CookieSpec } from "../decide/release-spec.ts";
@@ -77,7 +77,7 @@ export function followLink(
   if (override?.query === undefined || override.cookie === undefined || head.query === "") return undefined;
   const value = facts.query(override.query);
   if (value === undefined) return undefined;
-  const told = toldOf(`parameter ${override.query}`, trail);
+  const told = prefixTrail(`parameter ${override.query}`, trail);
   const unfit = unfitFor(head);
   if (unfit !== undefined) {
     told?.push({ stage: "override", outcome: "ignored", detail: `it counts only ${unfit}` });

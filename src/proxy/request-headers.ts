@@ -99,7 +99,7 @@ export function requestTrailers(rules: RequestHeaderRules, received: readonly st
 
 /** The Cookie that goes upstream: all that came, without Perch's own. Undefined where nothing is left. */
 export function upstreamCookies({ snapshot, head, caller }: Exchange): string | undefined {
-  const withheld = caller.trusted ? snapshot.ownCookies : snapshot.strangersCookies;
+  const withheld = caller.trusted ? snapshot.ownCookies : snapshot.untrustedCookies;
   return head.cookies === undefined ? undefined : stripCookies(head.cookies, withheld);
 }
 
@@ -120,7 +120,7 @@ export function upstreamVia(received: string, version: "1.1" | "2.0"): string {
 
 /** The target that goes upstream: as asked for, without those of testers' links and those only a trusted caller may set. */
 export function upstreamTarget({ snapshot, head, caller, upstreamPath }: Exchange): string {
-  const withheld = caller.trusted ? snapshot.ownParameters : snapshot.strangersParameters;
+  const withheld = caller.trusted ? snapshot.ownParameters : snapshot.untrustedParameters;
   const asked = upstreamPath === undefined ? head.target : upstreamPath + head.target.slice(head.path.length);
   if (withheld.size === 0 || head.query === "") return asked;
   const query = stripParameters(head.query, withheld);
@@ -135,7 +135,7 @@ export function upstreamTarget({ snapshot, head, caller, upstreamPath }: Exchang
  */
 export function attemptFields(exchange: Exchange, fields: string[]): string[] {
   const { route, attempts, trace } = exchange;
-  const work = route?.work;
+  const work = route?.transforms;
   if (trace === undefined && work === undefined) return fields;
   const changed =
     work === undefined || attempts === undefined
@@ -151,6 +151,6 @@ export function copyFields(
   version: ServiceVersion,
   endpoint: Endpoint,
 ): readonly string[] {
-  const changed = exchange.route?.work?.requestFields(fields, exchange, version, endpoint);
+  const changed = exchange.route?.transforms?.requestFields(fields, exchange, version, endpoint);
   return mirrorHeaders(exchange, changed ?? fields, version.name);
 }

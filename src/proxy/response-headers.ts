@@ -98,7 +98,7 @@ export function responseHeaders(exchange: Exchange, upstream: readonly string[],
     else if (field === "cache-control") cacheControl = cacheControl === undefined ? value : `${cacheControl}, ${value}`;
   }
   removeFields(out, named);
-  const work = exchange.route?.work;
+  const work = exchange.route?.transforms;
   if (work !== undefined) {
     if (cacheControl !== undefined) out.push("Cache-Control", cacheControl);
     work.changeResponse(out, exchange);

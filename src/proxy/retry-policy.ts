@@ -47,7 +47,7 @@ export function isIdempotent(method: string): boolean {
  * Whether a failed attempt may be repeated. Was anything sent? If so, only what is harmless to do twice, and needs no body
  * that is already gone.
  */
-export function isRepeatable(failure: AttemptFailure, method: string, body: BodyState): boolean {
+export function isReplayable(failure: AttemptFailure, method: string, body: BodyState): boolean {
   if (body === "gone") return false;
   if (failure === "connect-failed" || failure === "connect-timeout" || failure === "tls-failed") return true;
   if (failure === "upstream-refused") return true;

@@ -18,7 +18,7 @@ import type { Service, ServiceVersion, Snapshot } from "./snapshot.ts";
 type EditsByVersion = readonly (HeaderEdits | undefined)[];
 
 /** What a route, and the version that serves, do to requests and responses beyond forwarding them. Made once a snapshot. */
-export class RouteWork {
+export class RouteTransforms {
   readonly rewrite: Rewrite | undefined;
   readonly #request: EditsByVersion;
   readonly #response: EditsByVersion;
@@ -34,7 +34,7 @@ export class RouteWork {
     { headers, rewrite }: RouteSpec,
     service: Service,
     { versionEdits }: CompiledConfig,
-  ): RouteWork | undefined {
+  ): RouteTransforms | undefined {
     const own = versionEdits.filter((edits) => edits.service === service.name);
     const editsOf = (message: "request" | "response"): EditsByVersion =>
       Array.from(service.versions.keys(), (name) =>
@@ -42,7 +42,7 @@ export class RouteWork {
       );
     const [request, response] = [editsOf("request"), editsOf("response")];
     if (rewrite === undefined && [...request, ...response].every((edits) => edits === undefined)) return undefined;
-    return new RouteWork(rewrite && new Rewrite(rewrite), request, response);
+    return new RouteTransforms(rewrite && new Rewrite(rewrite), request, response);
   }
 
   editsOf(message: "request" | "response", { index }: ServiceVersion): HeaderEdits | undefined {

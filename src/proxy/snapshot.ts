@@ -3,23 +3,23 @@ import type { AddressRange } from "../decide/ip-address.ts";
 import { Release } from "../decide/release.ts";
 import type { ReleaseSpec } from "../decide/release-spec.ts";
 import { CookieNames } from "../http/cookies.ts";
-import { placeFailures, textFailures, tokenFailures, type UnusableCause } from "../identify/attribute-error.ts";
+import { placeFailures, textFailures, tokenFailures, type AttributeErrorCause } from "../identify/attribute-error.ts";
 import { type AttributeSpec, AttributeTable, type Lookups } from "../identify/attributes.ts";
 import { JwtVerifier } from "../identify/jwt-verifier.ts";
 import type { PublishedKeyGeneration } from "../identify/published-keys.ts";
 import { otherVersion } from "../observe/release-stats.ts";
 import type {
-  AttributeCells,
-  CellGeneration,
-  ListenerCells,
-  ReleaseCells,
-  RequestCells,
-  UpstreamCells,
+  AttributeStats,
+  StatsGeneration,
+  ListenerStats,
+  ReleaseStats,
+  RequestStats,
+  UpstreamStats,
 } from "../observe/stats-registry.ts";
 import type { RedirectSpec } from "../route/route-spec.ts";
 import { RouteTable } from "../route/route-table.ts";
 import { type Balancer, createBalancer } from "../upstream/balancers.ts";
-import type { VersionGate } from "../upstream/concurrency-limiter.ts";
+import type { ConcurrencyLimiter } from "../upstream/concurrency-limiter.ts";
 import type { EndpointSet } from "../upstream/endpoint.ts";
 import type { EndpointGeneration } from "../upstream/endpoint-registry.ts";
 import type { ServiceGeneration } from "../upstream/service-registry.ts";
@@ -38,7 +38,7 @@ import { Propagation } from "./propagation.ts";
 import { RateLimit, type RateLimitGeneration } from "./rate-limit.ts";
 import { RequestHeaderRules } from "./request-header-rules.ts";
 import { type RetryPolicy, retryPolicy } from "./retry-policy.ts";
-import { RouteWork } from "./route-transforms.ts";
+import { RouteTransforms } from "./route-transforms.ts";
 
 /** One version of a service, ready to be sent requests. */
 export interface ServiceVersion {
@@ -48,9 +48,9 @@ export interface ServiceVersion {
   /** DNS may change which they are while the snapshot stands. */
   readonly endpoints: EndpointSet;
   readonly balancer: Balancer;
-  readonly cells: UpstreamCells;
+  readonly cells: UpstreamStats;
   /** Where the version has limits. */
-  readonly gate: VersionGate | undefined;
+  readonly gate: ConcurrencyLimiter | undefined;
   /** To each endpoint. */
   readonly maxConnections: number;
 }
@@ -69,9 +69,9 @@ export interface Service {
 }
 
 /** A release with the cells that count its decisions and the names it reads from requests. */
-export interface GatewayRelease {
+export interface ActiveRelease {
   readonly policy: Release;
-  readonly cells: ReleaseCells;
+  readonly cells: ReleaseStats;
 }
 
 interface AnyRoute {
@@ -82,21 +82,21 @@ interface AnyRoute {
   readonly bodyBytes: number;
   readonly rateLimit: RateLimit | undefined;
   /** For requests that Perch answers itself, and no version serves. */
-  readonly ownCells: RequestCells;
+  readonly ownCells: RequestStats;
 }
 
 /** A route to a service. */
 export interface ForwardRoute extends AnyRoute {
   readonly redirect: undefined;
   readonly service: Service;
-  readonly release: GatewayRelease | undefined;
+  readonly release: ActiveRelease | undefined;
   /** Copies of its requests for another version; undefined where there are none. */
   readonly mirroring: Mirroring | undefined;
   readonly fault: Fault | undefined;
   /** Header edits and rewrites; undefined where there are none. */
-  readonly work: RouteWork | undefined;
+  readonly transforms: RouteTransforms | undefined;
   /** By the index of the version served. */
-  readonly cells: readonly RequestCells[];
+  readonly cells: readonly RequestStats[];
 }
 
 /** A route that Perch answers itself. */
@@ -105,7 +105,7 @@ export interface RedirectRoute extends AnyRoute {
   readonly service: undefined;
   readonly release: undefined;
   readonly mirroring: undefined;
-  readonly work: undefined;
+  readonly transforms: undefined;
   readonly fault: undefined;
   readonly cells: undefined;
 }
@@ -123,28 +123,28 @@ export interface Snapshot {
   readonly attributes: AttributeTable;
   readonly routes: RouteTable<Route>;
   readonly services: ReadonlyMap<string, Service>;
-  readonly releases: ReadonlyMap<string, GatewayRelease>;
+  readonly releases: ReadonlyMap<string, ActiveRelease>;
   readonly requestHeaders: RequestHeaderRules;
   readonly propagation: Propagation;
   /** Pins and override cookies of every release: never sent upstream, whatever the route. */
   readonly ownCookies: CookieNames;
   /** The same, and the cookies that only a trusted caller may set: withheld from what anyone else sends. */
-  readonly strangersCookies: CookieNames;
+  readonly untrustedCookies: CookieNames;
   /** Parameters of testers' links, of every release; never sent upstream. */
   readonly ownParameters: ReadonlySet<string>;
   /** The same, and the parameters that only a trusted caller may set. */
-  readonly strangersParameters: ReadonlySet<string>;
+  readonly untrustedParameters: ReadonlySet<string>;
   /** For requests that met no route. */
-  readonly noRouteCells: RequestCells;
+  readonly noRouteCells: RequestStats;
   /** By the listener's name. */
-  readonly listenerCells: ReadonlyMap<string, ListenerCells>;
+  readonly listenerCells: ReadonlyMap<string, ListenerStats>;
 }
 
 /** What a snapshot is built on: generations that are committed only once the whole snapshot stands. */
 export interface SnapshotParts {
   readonly endpoints: EndpointGeneration;
   readonly services: ServiceGeneration;
-  readonly cells: CellGeneration;
+  readonly cells: StatsGeneration;
   readonly keys: PublishedKeyGeneration;
   readonly limits: RateLimitGeneration;
 }
@@ -153,7 +153,7 @@ export function buildSnapshot(config: CompiledConfig, hash: string, parts: Snaps
   for (const { name } of questionsOf(config.services)) parts.cells.name(name);
   const services = new Map(config.services.map((spec) => [spec.name, buildService(spec, parts)]));
   const releases = new Map(
-    config.releases.map((spec): [string, GatewayRelease] => [
+    config.releases.map((spec): [string, ActiveRelease] => [
       spec.name,
       Object.freeze({
         policy: new Release(spec),
@@ -165,7 +165,7 @@ export function buildSnapshot(config: CompiledConfig, hash: string, parts: Snaps
       }),
     ]),
   );
-  const attributeCells: AttributeCells[] = config.attributes.map((spec) =>
+  const attributeCells: AttributeStats[] = config.attributes.map((spec) =>
     parts.cells.attribute(spec.name, unusableCauses(spec)),
   );
   const attributes = new AttributeTable(
@@ -190,9 +190,9 @@ export function buildSnapshot(config: CompiledConfig, hash: string, parts: Snaps
     requestHeaders: new RequestHeaderRules(config),
     propagation: new Propagation(config.releases),
     ownCookies: new CookieNames(ownCookies),
-    strangersCookies: new CookieNames([...ownCookies, ...attributes.untrustedCookies]),
+    untrustedCookies: new CookieNames([...ownCookies, ...attributes.untrustedCookies]),
     ownParameters,
-    strangersParameters: new Set([...ownParameters, ...attributes.untrustedQuery]),
+    untrustedParameters: new Set([...ownParameters, ...attributes.untrustedQuery]),
     noRouteCells: parts.cells.request("none", "none", "none"),
     listenerCells: new Map(
       config.listeners.map(({ name, tls, proxyProtocol }) => [
@@ -209,7 +209,7 @@ function assignable({ versions, propagate }: ReleaseSpec): readonly string[] {
   return takesWord && !versions.includes(otherVersion) ? [...versions, otherVersion] : versions;
 }
 
-function unusableCauses({ from }: AttributeSpec): readonly UnusableCause[] {
+function unusableCauses({ from }: AttributeSpec): readonly AttributeErrorCause[] {
   const reads = (wanted: string) => from.some(({ kind }) => kind === wanted);
   return [...textFailures, ...(reads("jwt") ? tokenFailures : []), ...(reads("geo") ? placeFailures : [])];
 }
@@ -248,7 +248,7 @@ function buildVersion(service: ServiceSpec, spec: VersionSpec, index: number, pa
     endpoints,
     balancer: createBalancer(service.balance),
     cells: parts.cells.upstream(service.name, spec.name),
-    gate: limits && parts.services.gate(service.name, spec.name, limits, endpoints),
+    gate: limits && parts.services.limiter(service.name, spec.name, limits, endpoints),
     maxConnections: limits?.maxConnections ?? Number.POSITIVE_INFINITY,
   });
 }
@@ -257,7 +257,7 @@ function buildRoute(
   spec: RouteSpec,
   config: CompiledConfig,
   services: ReadonlyMap<string, Service>,
-  releases: ReadonlyMap<string, GatewayRelease>,
+  releases: ReadonlyMap<string, ActiveRelease>,
   parts: SnapshotParts,
 ): Route {
   const { name, redirect, fault } = spec;
@@ -271,7 +271,7 @@ function buildRoute(
       service: undefined,
       release: undefined,
       mirroring: undefined,
-      work: undefined,
+      transforms: undefined,
       fault: undefined,
       cells: undefined,
     };
@@ -295,7 +295,7 @@ function buildRoute(
     service,
     release,
     mirroring: spec.mirror === "off" ? undefined : mirroringOf(service, release, config, parts),
-    work: RouteWork.of(spec, service, config),
+    transforms: RouteTransforms.of(spec, service, config),
     lane: laneOf(service.spec),
     timeouts,
     bodyBytes,
@@ -311,7 +311,7 @@ function buildRoute(
 /** A service that lacks the version has nobody to send copies to. */
 function mirroringOf(
   service: Service,
-  release: GatewayRelease | undefined,
+  release: ActiveRelease | undefined,
   { mirrors }: CompiledConfig,
   { cells }: SnapshotParts,
 ): Mirroring | undefined {

@@ -3,7 +3,7 @@ import type { RandomSource } from "../decide/unit.ts";
 import type { Caller, RequestHead } from "../http/request-head.ts";
 import type { Endpoint } from "../upstream/endpoint.ts";
 import type { AttemptFailure } from "./attempts.ts";
-import type { Gateway } from "./proxy-context.ts";
+import type { ProxyContext } from "./proxy-context.ts";
 
 /** One attempt, as its span tells it. Times are of the monotonic clock. */
 export interface TracedAttempt {
@@ -31,7 +31,7 @@ export class Trace {
   readonly #flags: number;
   readonly #random: RandomSource;
 
-  constructor(spec: TracingSpec, head: RequestHead, caller: Caller, gateway: Gateway, startedMs: number) {
+  constructor(spec: TracingSpec, head: RequestHead, caller: Caller, gateway: ProxyContext, startedMs: number) {
     const sent = isBelieved(spec, caller) ? head.header("traceparent") : undefined;
     const parent = typeof sent === "string" ? parseTraceParent(sent) : undefined;
     this.#random = gateway.randomUnit;

@@ -11,7 +11,7 @@ export interface Affinity {
 }
 
 /** The request that an endpoint is wanted for. */
-export interface Wanted {
+export interface PickContext {
   /** Milliseconds since the Unix epoch. */
   readonly nowMs: number;
   /** Endpoints that this request could not reach: not asked again. */
@@ -24,16 +24,16 @@ export interface Wanted {
 /** Chooses among the endpoints of one version; may remember what it chose before. */
 export interface Balancer {
   /** Undefined where every endpoint is unavailable or was tried. Called once an attempt, so it allocates nothing. */
-  pick(endpoints: readonly Endpoint[], wanted: Wanted): Endpoint | undefined;
+  pick(endpoints: readonly Endpoint[], wanted: PickContext): Endpoint | undefined;
 }
 
 /** What all balancers pass over. */
-function isUsable(endpoint: Endpoint | undefined, { nowMs, tried }: Wanted): endpoint is Endpoint {
+function isUsable(endpoint: Endpoint | undefined, { nowMs, tried }: PickContext): endpoint is Endpoint {
   return endpoint?.available(nowMs) === true && !tried.includes(endpoint);
 }
 
 /** The first usable endpoint from `start` on, wrapping round. */
-export function nextUsable(endpoints: readonly Endpoint[], start: number, wanted: Wanted): Endpoint | undefined {
+export function nextUsable(endpoints: readonly Endpoint[], start: number, wanted: PickContext): Endpoint | undefined {
   for (let offset = 0; offset < endpoints.length; offset++) {
     const endpoint = endpoints[(start + offset) % endpoints.length];
     if (isUsable(endpoint, wanted)) return endpoint;
@@ -63,7 +63,7 @@ class RoundRobin implements Balancer {
   /** Begins anywhere: several workers, each with a count of its own, must not all begin at the same endpoint. */
   #next: number | undefined;
 
-  pick(endpoints: readonly Endpoint[], wanted: Wanted): Endpoint | undefined {
+  pick(endpoints: readonly Endpoint[], wanted: PickContext): Endpoint | undefined {
     const count = endpoints.length;
     const start = this.#next ?? Math.floor(wanted.randomFraction() * count);
     for (let offset = 0; offset < count; offset++) {
@@ -79,7 +79,7 @@ class RoundRobin implements Balancer {
 
 /** The endpoint with the fewest requests in flight; among equals each is as likely as the other. */
 class LeastInFlight implements Balancer {
-  pick(endpoints: readonly Endpoint[], wanted: Wanted): Endpoint | undefined {
+  pick(endpoints: readonly Endpoint[], wanted: PickContext): Endpoint | undefined {
     let least: Endpoint | undefined;
     let equals = 0;
     for (const endpoint of endpoints) {
@@ -104,7 +104,7 @@ class LeastInFlight implements Balancer {
  * recent latency, so a slow endpoint gets less as soon as it is slow, and a dead one whose answers do not come, nothing.
  */
 class PowerOfTwo implements Balancer {
-  pick(endpoints: readonly Endpoint[], wanted: Wanted): Endpoint | undefined {
+  pick(endpoints: readonly Endpoint[], wanted: PickContext): Endpoint | undefined {
     const count = endpoints.length;
     const { nowMs, randomFraction } = wanted;
     const start = Math.floor(randomFraction() * count);
@@ -124,7 +124,7 @@ class PowerOfTwo implements Balancer {
 class Rendezvous implements Balancer {
   readonly #unknown = new PowerOfTwo();
 
-  pick(endpoints: readonly Endpoint[], wanted: Wanted): Endpoint | undefined {
+  pick(endpoints: readonly Endpoint[], wanted: PickContext): Endpoint | undefined {
     const { affinity } = wanted;
     if (affinity === undefined) return this.#unknown.pick(endpoints, wanted);
     let best: Endpoint | undefined;
@@ -148,9 +148,9 @@ function scoreOf(endpoint: Endpoint, { hi, lo }: Affinity): number {
  * be back: asking costs nothing, and ends the outage with the first request after it. One that was ejected answered badly to
  * real requests, so it is believed.
  */
-export function lastResort(
+export function panicPick(
   endpoints: readonly Endpoint[],
-  { nowMs, tried, randomFraction }: Wanted,
+  { nowMs, tried, randomFraction }: PickContext,
   attempt: "first" | "further",
 ): Endpoint | undefined {
   const closed = endpoints.filter(

@@ -12,15 +12,15 @@ export interface Waiter {
  * Lets so many requests at a time through to one version. Those beyond wait in line, so many and so long; whoever comes
  * later does not overtake them. All share one timer, for the first in line is the first whose time is up.
  */
-export class VersionGate {
+export class ConcurrencyLimiter {
   readonly #clock: Clock;
   #limits: LimitSpec;
   /** Whether any endpoint of the version could take one more now. */
   #hasRoom: () => boolean;
   #inFlight = 0;
   /** With the time until which each waits; in the order of coming. */
-  readonly #line = new Map<Waiter, number>();
-  #takeBackTimer: (() => void) | undefined;
+  readonly #queue = new Map<Waiter, number>();
+  #cancelTimer: (() => void) | undefined;
   #isServing = false;
 
   constructor(clock: Clock, limits: LimitSpec, hasRoom: () => boolean) {
@@ -30,39 +30,39 @@ export class VersionGate {
   }
 
   /** A reload changed what holds. */
-  apply(limits: LimitSpec, hasRoom: () => boolean): void {
+  configure(limits: LimitSpec, hasRoom: () => boolean): void {
     this.#limits = limits;
     this.#hasRoom = hasRoom;
     this.#serve();
   }
 
   /** Whoever entered has to leave; whoever waits is told, or cancels. */
-  enter(waiter: Waiter): "entered" | "waits" | "full" {
-    if (this.tryEnter()) return "entered";
+  acquire(waiter: Waiter): "entered" | "waits" | "full" {
+    if (this.tryAcquire()) return "entered";
     const { maxPending, pendingTimeoutMs } = this.#limits;
-    if (this.#line.size >= maxPending) return "full";
-    this.#line.set(waiter, this.#clock.monotonicMs() + pendingTimeoutMs);
+    if (this.#queue.size >= maxPending) return "full";
+    this.#queue.set(waiter, this.#clock.monotonicMs() + pendingTimeoutMs);
     this.#arm();
     return "waits";
   }
 
   /** Enters where that takes no waiting. */
-  tryEnter(): boolean {
+  tryAcquire(): boolean {
     // An endpoint that came back has told nobody: whoever waits goes first.
-    if (this.#line.size > 0) this.#serve();
-    if (this.#line.size > 0 || !this.#isOpen()) return false;
+    if (this.#queue.size > 0) this.#serve();
+    if (this.#queue.size > 0 || !this.#isOpen()) return false;
     this.#inFlight++;
     return true;
   }
 
-  leave(): void {
+  release(): void {
     this.#inFlight--;
     this.#serve();
   }
 
   cancel(waiter: Waiter): void {
-    this.#line.delete(waiter);
-    if (this.#line.size === 0) this.#disarm();
+    this.#queue.delete(waiter);
+    if (this.#queue.size === 0) this.#disarm();
   }
 
   #isOpen(): boolean {
@@ -86,29 +86,29 @@ export class VersionGate {
   }
 
   #first(): Waiter | undefined {
-    for (const waiter of this.#line.keys()) return waiter;
+    for (const waiter of this.#queue.keys()) return waiter;
     return undefined;
   }
 
   #arm(): void {
-    if (this.#takeBackTimer !== undefined) return;
-    for (const dueMs of this.#line.values()) {
-      this.#takeBackTimer = this.#clock.wake(this.#onTimer, Math.max(1, dueMs - this.#clock.monotonicMs()));
+    if (this.#cancelTimer !== undefined) return;
+    for (const dueMs of this.#queue.values()) {
+      this.#cancelTimer = this.#clock.wake(this.#onTimer, Math.max(1, dueMs - this.#clock.monotonicMs()));
       return;
     }
   }
 
   #disarm(): void {
-    this.#takeBackTimer?.();
-    this.#takeBackTimer = undefined;
+    this.#cancelTimer?.();
+    this.#cancelTimer = undefined;
   }
 
   readonly #onTimer = (): void => {
-    this.#takeBackTimer = undefined;
+    this.#cancelTimer = undefined;
     const nowMs = this.#clock.monotonicMs();
-    for (const [waiter, dueMs] of this.#line) {
+    for (const [waiter, dueMs] of this.#queue) {
       if (dueMs > nowMs) break;
-      this.#line.delete(waiter);
+      this.#queue.delete(waiter);
       waiter.expired();
     }
     // An endpoint that came back since has told nobody.

@@ -116,17 +116,17 @@ const textOf = (records: readonly DnsRecord[]): string => records.map(recordText
 const familyOf = ({ address }: DnsRecord): 4 | 6 => (address.includes(":") ? 6 : 4);
 
 /** What names stand for now, as far as endpoints need to know. */
-export interface EndpointNames {
+export interface EndpointResolver {
   records(question: DnsQuestion): readonly DnsRecord[];
   /** From now on these names are asked for, and no others. */
   follow(questions: readonly DnsQuestion[], spec: DnsSpec, changed: () => void): void;
 }
 
 /** For those who only ask what is configured. */
-export const unresolved: EndpointNames = Object.freeze({ records: () => [], follow: () => {} });
+export const unresolved: EndpointResolver = Object.freeze({ records: () => [], follow: () => {} });
 
 /** Every name that a snapshot names, asked for once, however many endpoints and snapshots it stands in. */
-export class DnsNames implements EndpointNames {
+export class DnsResolver implements EndpointResolver {
   readonly #lookup: DnsLookup;
   readonly #clock: DnsClock;
   readonly #events: DnsEvents;

@@ -23,12 +23,12 @@ export interface Condition {
 }
 
 /** A condition, and when the next request may try it: 0 while it is up, infinite while only a check can tell. */
-export interface Belief extends Condition {
+export interface HealthState extends Condition {
   readonly closedUntilMs: number;
 }
 
 /** Of an endpoint of which nothing was ever found out. */
-export const unknown: Belief = Object.freeze({ state: "up", why: "", sinceMs: undefined, closedUntilMs: 0 });
+export const unknown: HealthState = Object.freeze({ state: "up", why: "", sinceMs: undefined, closedUntilMs: 0 });
 
 /**
  * Whether one endpoint should be sent requests, by what became of those before (refusals, bad answers) and by its checks.
@@ -58,7 +58,7 @@ export class EndpointHealth {
     return this.#condition;
   }
 
-  get belief(): Belief {
+  get belief(): HealthState {
     return { ...this.#condition, closedUntilMs: this.#closedUntilMs };
   }
 
@@ -152,7 +152,7 @@ export class EndpointHealth {
   }
 
   /** Takes over what another thread believes. */
-  believe({ state, why, sinceMs, closedUntilMs }: Belief): void {
+  believe({ state, why, sinceMs, closedUntilMs }: HealthState): void {
     this.#condition = { state, why, sinceMs };
     this.#closedUntilMs = closedUntilMs;
   }

@@ -1,4 +1,4 @@
-import { type EndpointNames, unresolved } from "./dns-resolver.ts";
+import { type EndpointResolver, unresolved } from "./dns-resolver.ts";
 import { Endpoint, type EndpointSet } from "./endpoint.ts";
 import type { Condition } from "./endpoint-health.ts";
 import {
@@ -19,7 +19,7 @@ export interface EndpointEvents {
 }
 
 /** For those who only ask what is configured. */
-export const nobody: EndpointEvents = Object.freeze({ added: () => {}, retired: () => {}, changed: () => {} });
+export const noopEndpointEvents: EndpointEvents = Object.freeze({ added: () => {}, retired: () => {}, changed: () => {} });
 
 /**
  * Endpoints by (service, version, address), shared by successive snapshots: what a reload leaves unchanged keeps its state
@@ -27,11 +27,11 @@ export const nobody: EndpointEvents = Object.freeze({ added: () => {}, retired: 
  */
 export class EndpointRegistry {
   readonly #events: EndpointEvents;
-  readonly #names: EndpointNames;
+  readonly #names: EndpointResolver;
   #sets: readonly LiveSet[] = [];
   #endpoints: ReadonlyMap<string, Endpoint> = new Map();
 
-  constructor(events: EndpointEvents, names: EndpointNames = unresolved) {
+  constructor(events: EndpointEvents, names: EndpointResolver = unresolved) {
     this.#events = events;
     this.#names = names;
   }
@@ -114,7 +114,7 @@ class LiveSet implements EndpointSet {
   }
 
   /** Each address once, though two names may stand for it. */
-  fill(names: EndpointNames, endpointAt: (address: EndpointAddress) => Endpoint): void {
+  fill(names: EndpointResolver, endpointAt: (address: EndpointAddress) => Endpoint): void {
     const addresses = this.#specs.flatMap((spec) =>
       spec.kind === "address"
         ? [spec.address]

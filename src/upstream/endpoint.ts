@@ -130,7 +130,7 @@ export function isBadStatus(status: number, { failures }: OutlierSpec): boolean 
  * Notes that an endpoint failed a request, and ejects it where that was one too many. Of the version's endpoints only a
  * share may be out at a time; but where another version can serve in its place, one always may.
  */
-export function noteFailure(
+export function recordFailure(
   endpoint: Endpoint,
   version: { readonly endpoints: readonly Endpoint[]; readonly replaceable: boolean },
   spec: OutlierSpec,

@@ -1,5 +1,5 @@
 import type { Clock } from "./clock.ts";
-import { VersionGate } from "./concurrency-limiter.ts";
+import { ConcurrencyLimiter } from "./concurrency-limiter.ts";
 import type { EndpointSet } from "./endpoint.ts";
 import { RetryBudget } from "./retry-budget.ts";
 import type { LimitSpec } from "./service-spec.ts";
@@ -11,7 +11,7 @@ import type { LimitSpec } from "./service-spec.ts";
 export class ServiceRegistry {
   readonly #clock: Clock;
   #budgets: ReadonlyMap<string, RetryBudget> = new Map();
-  #gates: ReadonlyMap<string, VersionGate> = new Map();
+  #gates: ReadonlyMap<string, ConcurrencyLimiter> = new Map();
 
   constructor(clock: Clock) {
     this.#clock = clock;
@@ -20,7 +20,7 @@ export class ServiceRegistry {
   /** Starts the next generation. Nothing changes until its `commit`; left uncommitted it leaves no trace. */
   next(): ServiceGeneration {
     const budgets = new Map<string, RetryBudget>();
-    const gates = new Map<string, VersionGate>();
+    const gates = new Map<string, ConcurrencyLimiter>();
     const changes: (() => void)[] = [];
     return {
       budget: (service, share) => {
@@ -31,12 +31,12 @@ export class ServiceRegistry {
         });
         return budget;
       },
-      gate: (service, version, limits, endpoints) => {
+      limiter: (service, version, limits, endpoints) => {
         const key = `${service} ${version}`;
         const hasRoom = () => hasRoomNow(endpoints, this.#clock.nowMs());
-        const gate = this.#gates.get(key) ?? new VersionGate(this.#clock, limits, hasRoom);
+        const gate = this.#gates.get(key) ?? new ConcurrencyLimiter(this.#clock, limits, hasRoom);
         gates.set(key, gate);
-        changes.push(() => gate.apply(limits, hasRoom));
+        changes.push(() => gate.configure(limits, hasRoom));
         return gate;
       },
       commit: () => {
@@ -50,7 +50,7 @@ export class ServiceRegistry {
 
 export interface ServiceGeneration {
   budget(service: string, share: number): RetryBudget;
-  gate(service: string, version: string, limits: LimitSpec, endpoints: EndpointSet): VersionGate;
+  limiter(service: string, version: string, limits: LimitSpec, endpoints: EndpointSet): ConcurrencyLimiter;
   commit(): void;
 }
 

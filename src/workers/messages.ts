@@ -3,8 +3,8 @@ import { type ConfigSources, type LoadedConfig, loadConfigText } from "../config
 import type { Environment } from "../config/schema-kit/yaml-tree.ts";
 import { GeoDatabase } from "../identify/geo-database.ts";
 import type { LogLevel } from "../observe/log.ts";
-import type { CellCounts } from "../observe/stats-transfer.ts";
-import type { Belief } from "../upstream/endpoint-health.ts";
+import type { StatsCounts } from "../observe/stats-transfer.ts";
+import type { HealthState } from "../upstream/endpoint-health.ts";
 
 export interface StartInput {
   /** From 1 up; it stands in the log. */
@@ -33,9 +33,9 @@ export type StartAnswer =
 
 /** What a worker counted since it started, and what it believes of endpoints. */
 export interface WorkerCounts {
-  readonly cells: CellCounts;
+  readonly cells: StatsCounts;
   /** What it believes of endpoints, by `endpointKey`: those of which anything was ever found out. */
-  readonly beliefs: ReadonlyMap<string, Belief>;
+  readonly beliefs: ReadonlyMap<string, HealthState>;
 }
 
 /** What the main thread asks of a worker: the input and the answer of each call. All of it can be cloned. */
@@ -61,14 +61,14 @@ export type Input<C extends WorkerCall> = WorkerCalls[C][0];
 export type Answer<C extends WorkerCall> = WorkerCalls[C][1];
 
 /** Main thread to worker. Answered in any order, begun in the order sent. */
-export interface Asked {
+export interface WorkerRequest {
   readonly id: number;
   readonly call: WorkerCall;
   readonly input: unknown;
 }
 
 /** Worker to main thread. */
-export type Told =
+export type WorkerReply =
   | { readonly kind: "answer"; readonly id: number; readonly answer: unknown }
   | { readonly kind: "failure"; readonly id: number; readonly why: string }
   /** Whole lines for the access log. */

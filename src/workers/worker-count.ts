@@ -93,7 +93,7 @@ export async function canReusePort(tryListening: TryListening = listenAndStop): 
 }
 
 /** Rejects where another process has the address: sharing it, as the workers do, would go unnoticed. */
-export function claimAlone(address: TriedAddress): Promise<void> {
+export function probeExclusiveBind(address: TriedAddress): Promise<void> {
   return listenAndStop(address, false);
 }
 

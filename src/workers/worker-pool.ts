@@ -1,7 +1,7 @@
 import type { Worker } from "node:worker_threads";
 import type { Logger } from "../observe/log.ts";
-import { type CellCounts, noCounts, pastCounts, sumCounts } from "../observe/stats-transfer.ts";
-import type { Belief } from "../upstream/endpoint-health.ts";
+import { type StatsCounts, noCounts, pastCounts, sumCounts } from "../observe/stats-transfer.ts";
+import type { HealthState } from "../upstream/endpoint-health.ts";
 import type { Answer, ConfigInput, Input, StartAnswer, StartInput, WorkerCall, WorkerCounts } from "./messages.ts";
 import { WorkerFailure, type WorkerListener, WorkerThread } from "./worker-thread.ts";
 
@@ -38,7 +38,7 @@ export class WorkerPool {
   readonly #options: WorkerPoolOptions;
   readonly #places: readonly Place[];
   /** What workers counted that are no more: a counter must not go back. */
-  #counted: CellCounts = noCounts;
+  #counted: StatsCounts = noCounts;
   #config: ConfigInput;
   #ports: readonly number[] | undefined;
   #state: "starting" | "serving" | "draining" | "stopped" = "starting";
@@ -234,7 +234,7 @@ async function prepareOne(thread: WorkerThread, config: ConfigInput): Promise<st
 
 /** An outage that one worker has seen is an outage. */
 function worstOf(all: readonly WorkerCounts["beliefs"][]): WorkerCounts["beliefs"] {
-  const worst = new Map<string, Belief>();
+  const worst = new Map<string, HealthState>();
   for (const beliefs of all) {
     for (const [key, belief] of beliefs) {
       const known = worst.get(key);

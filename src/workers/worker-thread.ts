@@ -1,7 +1,7 @@
 import type { Worker } from "node:worker_threads";
 import type { LineDestination } from "../observe/access-log.ts";
 import { noCounts } from "../observe/stats-transfer.ts";
-import type { Answer, Asked, Input, Told, WorkerCall, WorkerCounts } from "./messages.ts";
+import type { Answer, WorkerRequest, Input, WorkerReply, WorkerCall, WorkerCounts } from "./messages.ts";
 
 export interface WorkerListener {
   /** Whole lines for the access log. */
@@ -39,7 +39,7 @@ export class WorkerThread {
   constructor(number: number, worker: Worker, listener: WorkerListener) {
     this.number = number;
     this.#worker = worker;
-    worker.on("message", (told: Told) => this.#hear(told, listener));
+    worker.on("message", (told: WorkerReply) => this.#hear(told, listener));
     worker.on("error", (error) => {
       this.#why ??= reasonOf(error);
     });
@@ -60,7 +60,7 @@ export class WorkerThread {
     const { promise, resolve, reject } = Promise.withResolvers<unknown>();
     const id = ++this.#lastId;
     this.#waiting.set(id, { resolve, reject });
-    this.#worker.postMessage({ id, call, input } satisfies Asked);
+    this.#worker.postMessage({ id, call, input } satisfies WorkerRequest);
     const silent = () => reject(new WorkerFailure(`it did not answer within ${timeoutMs} ms`));
     const timer = timeoutMs === undefined ? undefined : setTimeout(silent, timeoutMs);
     try {
@@ -76,7 +76,7 @@ export class WorkerThread {
     await this.#worker.terminate();
   }
 
-  #hear(told: Told, listener: WorkerListener): void {
+  #hear(told: WorkerReply, listener: WorkerListener): void {
     if (told.kind === "answer") this.#waiting.get(told.id)?.resolve(told.answer);
     else if (told.kind === "failure") this.#waiting.get(told.id)?.reject(new WorkerFailure(told.why));
     else if (told.kind === "access") listener.access(told.lines, told.count);

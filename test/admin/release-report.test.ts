@@ -1,10 +1,10 @@
 import { describe, expect, test } from "vitest";
 import { reportRelease } from "../../src/admin/api.ts";
-import { CellRegistry } from "../../src/observe/stats-registry.ts";
+import { StatsRegistry } from "../../src/observe/stats-registry.ts";
 
 const versions = ["stable", "canary"];
 const shop = { name: "shop", versions, split: { stable: 3, canary: 1 } };
-const fresh = () => new CellRegistry().begin().release("shop", versions, ["east"]);
+const fresh = () => new StatsRegistry().begin().release("shop", versions, ["east"]);
 
 describe("a release's report", () => {
   test("sets the observed share beside the configured one", () => {

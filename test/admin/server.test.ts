@@ -4,7 +4,7 @@ import type { AdminView, ConfigView, ExplainQuery, Readiness } from "../../src/a
 import { createAdminServer } from "../../src/admin/server.ts";
 import type { Diagnostic } from "../../src/config/schema-kit/diagnostics.ts";
 import { Metrics } from "../../src/observe/metrics.ts";
-import { CellRegistry } from "../../src/observe/stats-registry.ts";
+import { StatsRegistry } from "../../src/observe/stats-registry.ts";
 
 const warning: Diagnostic = {
   code: "unreachable",
@@ -29,7 +29,7 @@ const config: ConfigView = {
 };
 
 const metrics = new Metrics({
-  cells: new CellRegistry(),
+  cells: new StatsRegistry(),
   endpointStates: () => [],
   certificates: () => [],
   weightRatios: () => [],

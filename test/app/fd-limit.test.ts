@@ -1,5 +1,5 @@
 import { describe, expect, it } from "vitest";
-import { connectionsByOpenFiles } from "../../src/app/fd-limit.ts";
+import { connectionsByFdLimit } from "../../src/app/fd-limit.ts";
 
 describe("how many connections a listener holds by the limit on open files", () => {
   it.each([
@@ -7,10 +7,10 @@ describe("how many connections a listener holds by the limit on open files", () 
     ["two listeners of two workers", 4, 4_096, 487],
     ["hardly any files", 1, 100, 32],
   ])("%s", (_sentence, listeners, limit, wanted) => {
-    expect(connectionsByOpenFiles(listeners, limit)).toBe(wanted);
+    expect(connectionsByFdLimit(listeners, limit)).toBe(wanted);
   });
 
   it("goes by the system's where none is given", () => {
-    expect(connectionsByOpenFiles(1)).toBeGreaterThanOrEqual(32);
+    expect(connectionsByFdLimit(1)).toBeGreaterThanOrEqual(32);
   });
 });

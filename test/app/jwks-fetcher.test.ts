@@ -4,7 +4,7 @@ import type { JWK } from "jose";
 import { beforeAll, describe, expect, it } from "vitest";
 import { JwksFetcher } from "../../src/app/jwks-fetcher.ts";
 import { PublishedKeyRegistry } from "../../src/identify/published-keys.ts";
-import { JwksCells } from "../../src/observe/counters.ts";
+import { JwksStats } from "../../src/observe/counters.ts";
 import { freeAfterTest } from "../kit/freed.ts";
 import { keySet, signer } from "../kit/tokens.ts";
 
@@ -30,7 +30,7 @@ async function fetching(respond: Respond) {
   await new Promise<void>((listening) => server.listen(0, "127.0.0.1", listening));
   freeAfterTest(async () => void server.close().closeAllConnections());
   const clock = { ms: 0, tasks: new Set<{ readonly atMs: number; readonly task: () => void }>() };
-  const cells = new JwksCells();
+  const cells = new JwksStats();
   const fetcher = new JwksFetcher({
     cells,
     log: undefined,

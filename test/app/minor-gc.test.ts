@@ -1,5 +1,5 @@
 import { describe, expect, it } from "vitest";
-import { DeadBuffers } from "../../src/app/minor-gc.ts";
+import { MinorGc } from "../../src/app/minor-gc.ts";
 
 const mebibyte = 1024 * 1024;
 
@@ -11,19 +11,19 @@ describe("dead buffers are collected", () => {
     { sentence: "once for one enormous piece", pieces: [100 * mebibyte, mebibyte], collections: 1 },
   ])("$sentence", ({ pieces, collections }) => {
     let collected = 0;
-    const buffers = new DeadBuffers(() => collected++);
-    for (const piece of pieces) buffers.passed(piece);
+    const buffers = new MinorGc(() => collected++);
+    for (const piece of pieces) buffers.streamed(piece);
     expect(collected).toBe(collections);
   });
 
   it("by V8 itself, which frees what nobody holds", async () => {
-    const buffers = new DeadBuffers();
+    const buffers = new MinorGc();
     const before = process.memoryUsage().arrayBuffers;
     // Few enough that V8 sees no reason of its own.
     for (let i = 0; i < 128; i++) Buffer.alloc(65_536).fill(1);
     const held = () => process.memoryUsage().arrayBuffers - before;
     expect(held()).toBeGreaterThan(7 * mebibyte);
-    buffers.passed(16 * mebibyte);
+    buffers.streamed(16 * mebibyte);
     // Freed by a thread of its own, a moment later.
     await expect.poll(held).toBeLessThan(mebibyte);
   });

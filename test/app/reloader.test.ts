@@ -2,7 +2,7 @@ import { describe, expect, it } from "vitest";
 import type { Preparation } from "../../src/app/data-plane.ts";
 import { Reloader } from "../../src/app/reloader.ts";
 import { type LoadedConfig, type LoadResult, loadConfigText } from "../../src/config/load.ts";
-import { ReloadCells } from "../../src/observe/counters.ts";
+import { ReloadStats } from "../../src/observe/counters.ts";
 import { createLogger } from "../../src/observe/log.ts";
 
 const text = (port: number) => `
@@ -19,7 +19,7 @@ function reloader(first: number) {
   let port = first;
   const preparing: { readonly hash: string; answer(preparation: Preparation): void }[] = [];
   const looks: number[] = [];
-  const cells = new ReloadCells();
+  const cells = new ReloadStats();
   const made = new Reloader(
     {
       file: "perch.yaml",

@@ -1,5 +1,5 @@
 import { describe, expect, it } from "vitest";
-import { FirstContacts } from "../../src/decide/anonymous-unit.ts";
+import { ProvisionalUnits } from "../../src/decide/anonymous-unit.ts";
 import { Draw } from "../../src/decide/draw.ts";
 import type { Facts } from "../../src/decide/facts.ts";
 import { parseAddress } from "../../src/decide/ip-address.ts";
@@ -10,7 +10,7 @@ const windowMs = 30_000;
 /** The middle of a window. */
 const nowMs = windowMs * 1_000_000 + windowMs / 2;
 
-const replica = () => new FirstContacts("shop", secret);
+const replica = () => new ProvisionalUnits("shop", secret);
 
 function browser(given: { address?: string; agent?: string; language?: string } = {}): Facts {
   const { address = "192.0.2.1", agent = "Firefox", language = "en" } = given;
@@ -40,8 +40,8 @@ describe("the unit of a first contact", () => {
 
   it("is another for another release and with another secret", () => {
     const unit = replica().unit("document", browser(), nowMs);
-    expect(new FirstContacts("blog", secret).unit("document", browser(), nowMs)).not.toEqual(unit);
-    expect(new FirstContacts("shop", Buffer.alloc(32)).unit("document", browser(), nowMs)).not.toEqual(unit);
+    expect(new ProvisionalUnits("blog", secret).unit("document", browser(), nowMs)).not.toEqual(unit);
+    expect(new ProvisionalUnits("shop", Buffer.alloc(32)).unit("document", browser(), nowMs)).not.toEqual(unit);
   });
 
   it("is another half a minute later, so that a crowd of equal browsers is not one for long", () => {
@@ -85,7 +85,7 @@ describe("the unit of a first contact", () => {
   });
 
   it("forgets browsers beyond its memory, and keeps to the window then", () => {
-    const contacts = new FirstContacts("shop", secret, 10);
+    const contacts = new ProvisionalUnits("shop", secret, 10);
     const edge = nowMs + windowMs / 2;
     const unit = contacts.unit("document", browser(), edge - 1);
     for (let at = 0; at < 30; at++) contacts.unit("document", browser({ agent: `bot ${at}` }), edge);

@@ -1,9 +1,9 @@
 import { createHash } from "node:crypto";
 import { describe, expect, it } from "vitest";
-import { RecentMap, VerifiedTexts } from "../../src/decide/bounded-cache.ts";
+import { BoundedCache, SignatureCache } from "../../src/decide/bounded-cache.ts";
 
-function filled(limit: number, keys: string[]): RecentMap<{ key: string }> {
-  const map = new RecentMap<{ key: string }>(limit, (value) => value.key);
+function filled(limit: number, keys: string[]): BoundedCache<{ key: string }> {
+  const map = new BoundedCache<{ key: string }>(limit, (value) => value.key);
   for (const key of keys) map.add({ key });
   return map;
 }
@@ -47,8 +47,8 @@ describe("RecentMap", () => {
 /** Texts that end as signed ones do. */
 const signed = (name: string) => `${name}.${createHash("sha256").update(name).digest("base64url").slice(0, 22)}`;
 
-function filledSignatures(limit: number, names: readonly string[]): VerifiedTexts<{ text: string; name: string }> {
-  const texts = new VerifiedTexts<{ text: string; name: string }>(limit);
+function filledSignatures(limit: number, names: readonly string[]): SignatureCache<{ text: string; name: string }> {
+  const texts = new SignatureCache<{ text: string; name: string }>(limit);
   for (const name of names) texts.add({ text: signed(name), name });
   return texts;
 }
@@ -78,7 +78,7 @@ describe("texts that were verified", () => {
 
   it("of the same end lie side by side, and the oldest gives way", () => {
     const end = signed("user-1").slice(-22);
-    const texts = new VerifiedTexts<{ text: string }>(4_096);
+    const texts = new SignatureCache<{ text: string }>(4_096);
     for (let user = 0; user < 9; user++) texts.add({ text: `${user}.${end}` });
     const found = Array.from({ length: 9 }, (_, user) => texts.get(`${user}.${end}`) !== undefined);
     expect(found).toEqual([false, true, true, true, true, true, true, true, true]);
@@ -95,7 +95,7 @@ describe("texts that were verified", () => {
   });
 
   it("stay when room is made for more", () => {
-    const texts = new VerifiedTexts<{ text: string; name: string }>(65_536);
+    const texts = new SignatureCache<{ text: string; name: string }>(65_536);
     for (const name of users(3_000)) {
       texts.add({ text: signed(name), name });
       expect(texts.get(signed(name))?.name).toBe(name);

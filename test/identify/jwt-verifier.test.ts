@@ -2,7 +2,7 @@ import { createHmac, createPublicKey, generateKeyPairSync } from "node:crypto";
 import fc from "fast-check";
 import { base64url, type JWK, jwtVerify } from "jose";
 import { beforeAll, describe, expect, it } from "vitest";
-import { Unusable } from "../../src/identify/attribute-error.ts";
+import { AttributeError } from "../../src/identify/attribute-error.ts";
 import {
   type JwtAlgorithm,
   jwtAlgorithms,
@@ -52,7 +52,7 @@ function judged(token: string, more: Partial<JwtSpec> = {}, atMs = nowMs): unkno
 
 function outcome(verifier: JwtVerifier, token: string, atMs = nowMs): unknown {
   const read = verifier.verify(token, atMs);
-  return read instanceof Unusable ? read.cause : read.claims[0];
+  return read instanceof AttributeError ? read.cause : read.claims[0];
 }
 
 describe("a token counts", () => {
@@ -243,7 +243,7 @@ describe("attacks", () => {
     await fc.assert(
       fc.asyncProperty(fc.array(edit, { maxLength: 3 }), async (edits) => {
         const text = edits.reduce((old, { at, cut, put }) => old.slice(0, at) + put + old.slice(at + cut), token);
-        const counts = !(verifier.verify(text, nowMs) instanceof Unusable);
+        const counts = !(verifier.verify(text, nowMs) instanceof AttributeError);
         const options = { issuer: "https://id.example", audience: "shop", currentDate: new Date(nowMs) };
         const theirs = await jwtVerify(text, secret, options).then(
           () => true,
@@ -287,7 +287,7 @@ describe("a claim's text", () => {
     const open = { ...spec, issuers: [], audiences: [], keys: [secretKey(secret)], claims: [["a"]] };
     const token = await secretToken(secret, JSON.parse(payload));
     const read = new JwtVerifier(open, []).verify(token, nowMs);
-    expect(read instanceof Unusable ? read : read.claims[0]).toEqual(new Unusable("unparsable"));
+    expect(read instanceof AttributeError ? read : read.claims[0]).toEqual(new AttributeError("unparsable"));
   });
 });
 

@@ -7,7 +7,7 @@ import { AccessLine, AccessLog } from "../../src/observe/access-log.ts";
 import { LogDestination } from "../../src/observe/log-destination.ts";
 import { Observer } from "../../src/observe/observer.ts";
 import type { Outcome } from "../../src/observe/outcome.ts";
-import { RequestCells } from "../../src/observe/request-stats.ts";
+import { RequestStats } from "../../src/observe/request-stats.ts";
 import { fineOutcome } from "./outcome.ts";
 
 let directory: string;
@@ -81,7 +81,7 @@ describe("sampling", () => {
 describe("observe", () => {
   test("counts, times and logs a request", async () => {
     const { log, close } = openLog(1);
-    const cells = new RequestCells("shop-api", "shop", "stable");
+    const cells = new RequestStats("shop-api", "shop", "stable");
     const observer = new Observer(log);
     observer.observe({ ...fineOutcome, requestId: "1", durationMs: 1500 }, cells);
     observer.observe({ ...fineOutcome, requestId: "2", status: 499, method: "POST" }, cells);
@@ -95,7 +95,7 @@ describe("observe", () => {
 
   test("counts what the access log does not take", async () => {
     const { log, close } = openLog(0);
-    const cells = new RequestCells("shop-api", "shop", "stable");
+    const cells = new RequestStats("shop-api", "shop", "stable");
     new Observer(log).observe(fineOutcome, cells);
     expect([...cells.series()]).toEqual([{ code: "200", method: "GET", value: 1 }]);
     expect(await close()).toEqual([]);

@@ -2,7 +2,7 @@ import { spawnSync } from "node:child_process";
 import { describe, expect, test } from "vitest";
 import { type EndpointState, Metrics } from "../../src/observe/metrics.ts";
 import { type WeightRatio, weightRatios } from "../../src/observe/release-stats.ts";
-import { CellRegistry } from "../../src/observe/stats-registry.ts";
+import { StatsRegistry } from "../../src/observe/stats-registry.ts";
 
 const build = { version: "0.1.0", nodeVersion: "26.5.1" };
 const endpoints: readonly EndpointState[] = [
@@ -14,7 +14,7 @@ const ratios: readonly WeightRatio[] = [
   { release: "shop", version: "canary", ratio: 0.05 },
 ];
 
-const exporterOf = (cells: CellRegistry): Metrics =>
+const exporterOf = (cells: StatsRegistry): Metrics =>
   new Metrics({
     cells,
     endpointStates: () => endpoints,
@@ -25,8 +25,8 @@ const exporterOf = (cells: CellRegistry): Metrics =>
   });
 
 /** One of everything, so that no metric is without a line. */
-const busy = (): CellRegistry => {
-  const cells = new CellRegistry();
+const busy = (): StatsRegistry => {
+  const cells = new StatsRegistry();
   const generation = cells.begin();
   const shop = generation.request("shop-api", "shop", "stable");
   generation.request("unused", "shop", "canary");
@@ -176,7 +176,7 @@ describe("the exposition", () => {
   test("escapes what a label may not hold", async () => {
     const state = { service: "shop", version: "stable", endpoint: 'http://"a\\b\nc', up: true };
     const metrics = new Metrics({
-      cells: new CellRegistry(),
+      cells: new StatsRegistry(),
       endpointStates: () => [state],
       certificates: () => [],
       weightRatios: () => [],
@@ -189,7 +189,7 @@ describe("the exposition", () => {
   });
 
   test("is the Prometheus text format, with the process's own metrics", async () => {
-    const { contentType, body } = await exporterOf(new CellRegistry()).render("prometheus");
+    const { contentType, body } = await exporterOf(new StatsRegistry()).render("prometheus");
     expect(contentType).toBe("text/plain; version=0.0.4; charset=utf-8");
     expect(body).toMatch(/^process_resident_memory_bytes \d+$/m);
     expect(body).toMatch(/^nodejs_eventloop_lag_p99_seconds /m);

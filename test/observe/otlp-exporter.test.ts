@@ -1,5 +1,5 @@
 import { describe, expect, test } from "vitest";
-import { SpanCells } from "../../src/observe/counters.ts";
+import { SpanStats } from "../../src/observe/counters.ts";
 import { SpanExporter } from "../../src/observe/otlp-exporter.ts";
 import type { Span } from "../../src/observe/span.ts";
 import { collector, type TestCollector } from "../kit/collector.ts";
@@ -27,7 +27,7 @@ const span: Span = {
 const spans = (count: number) => Array.from({ length: count }, () => span);
 
 function exporter(to: string | undefined, { intervalMs = 5, retryMs = 5 } = {}) {
-  const cells = new SpanCells();
+  const cells = new SpanStats();
   const troubles: string[] = [];
   const started = new SpanExporter({
     cells,

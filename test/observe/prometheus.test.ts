@@ -1,13 +1,13 @@
 import { describe, expect, test } from "vitest";
 import { Metrics } from "../../src/observe/metrics.ts";
 import { writeOpenMetrics } from "../../src/observe/prometheus.ts";
-import { CellRegistry } from "../../src/observe/stats-registry.ts";
+import { StatsRegistry } from "../../src/observe/stats-registry.ts";
 import { openMetricsProblems } from "../kit/strict-open-metrics.ts";
 
 const traceId = "0af7651916cd43dd8448eb211c80319c";
 
 function exporter() {
-  const cells = new CellRegistry();
+  const cells = new StatsRegistry();
   const generation = cells.begin();
   const request = generation.request("all", "shop", "stable");
   const upstream = generation.upstream("shop", "stable");

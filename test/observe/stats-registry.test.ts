@@ -1,10 +1,10 @@
 import { describe, expect, test } from "vitest";
-import { RequestCells } from "../../src/observe/request-stats.ts";
-import { CellRegistry } from "../../src/observe/stats-registry.ts";
+import { RequestStats } from "../../src/observe/request-stats.ts";
+import { StatsRegistry } from "../../src/observe/stats-registry.ts";
 
 describe("request cells", () => {
   test("count by code and method", () => {
-    const cells = new RequestCells("shop", "shop", "stable");
+    const cells = new RequestStats("shop", "shop", "stable");
     for (const code of [200, 200, 404, 200]) cells.count(code, "GET");
     cells.count(200, "POST");
     expect([...cells.series()]).toEqual([
@@ -27,13 +27,13 @@ describe("request cells", () => {
     { code: 200, method: "PROPFIND", wanted: { code: "200", method: "other" } },
     { code: 200, method: "__proto__", wanted: { code: "200", method: "other" } },
   ])("export $code $method as $wanted", ({ code, method, wanted }) => {
-    const cells = new RequestCells("shop", "shop", "stable");
+    const cells = new RequestStats("shop", "shop", "stable");
     cells.count(code, method);
     expect([...cells.series()]).toEqual([{ ...wanted, value: 1 }]);
   });
 
   test("cardinality attack: no client or upstream can make more series than codes times methods", () => {
-    const cells = new RequestCells("shop", "shop", "stable");
+    const cells = new RequestStats("shop", "shop", "stable");
     const attempts = 100_000;
     for (let attempt = 0; attempt < attempts; attempt++) cells.count(attempt - 50_000 + 1 / 3, `M${attempt}`);
     for (let attempt = 0; attempt < attempts; attempt++) cells.count(200, `X-${attempt}\n`);
@@ -45,7 +45,7 @@ describe("request cells", () => {
 });
 
 describe("release cells", () => {
-  const fresh = () => new CellRegistry().begin().release("shop", ["stable", "canary"], ["east"]);
+  const fresh = () => new StatsRegistry().begin().release("shop", ["stable", "canary"], ["east"]);
 
   test("count a decision by version and reason, and in the version's window", () => {
     const cells = fresh();
@@ -78,7 +78,7 @@ describe("release cells", () => {
 describe("a reload", () => {
   /** A registry whose active snapshot has one of everything, each counted once. */
   const loaded = () => {
-    const registry = new CellRegistry();
+    const registry = new StatsRegistry();
     const generation = registry.begin();
     const request = generation.request("shop", "shop", "stable");
     const upstream = generation.upstream("shop", "stable");
@@ -147,14 +147,14 @@ describe("a reload", () => {
   });
 
   test("gives the same cells to all who ask for the same names", () => {
-    const generation = new CellRegistry().begin();
+    const generation = new StatsRegistry().begin();
     expect(generation.request("a", "b", "c")).toBe(generation.request("a", "b", "c"));
     expect(generation.upstream("a", "b")).toBe(generation.upstream("a", "b"));
     expect(generation.request("a-b", "c", "d")).not.toBe(generation.request("a", "b-c", "d"));
   });
 
   test("is told apart from the first load and from a refused file", () => {
-    const { reloads } = new CellRegistry();
+    const { reloads } = new StatsRegistry();
     const values = () =>
       [reloads.succeeded, reloads.failed, reloads.lastSuccessful, reloads.lastSuccessSeconds].map(({ value }) => value);
     reloads.loaded(1_000);

@@ -1,9 +1,9 @@
 import { describe, expect, it } from "vitest";
-import { CellRegistry } from "../../src/observe/stats-registry.ts";
+import { StatsRegistry } from "../../src/observe/stats-registry.ts";
 import { noCounts, pastCounts, sumCounts } from "../../src/observe/stats-transfer.ts";
 
 function registry() {
-  const cells = new CellRegistry();
+  const cells = new StatsRegistry();
   const generation = cells.begin();
   const request = generation.request("all", "shop", "stable");
   const upstream = generation.upstream("shop", "stable");
@@ -82,7 +82,7 @@ describe("counts of several workers", () => {
   });
 
   it("of what is no longer configured are left out", () => {
-    const other = new CellRegistry();
+    const other = new StatsRegistry();
     const generation = other.begin();
     generation.release("shop", ["stable"], []);
     generation.commit();

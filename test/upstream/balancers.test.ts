@@ -7,7 +7,7 @@ import {
   balances,
   createBalancer,
   type RandomFraction,
-  type Wanted,
+  type PickContext,
 } from "../../src/upstream/balancers.ts";
 import type { Endpoint } from "../../src/upstream/endpoint.ts";
 import { seededRandom } from "../decide/shop-release.ts";
@@ -25,7 +25,7 @@ function fractions(...values: number[]): RandomFraction {
   return () => values[next++ % values.length] ?? 0;
 }
 
-function wanted(parts: Partial<Wanted> = {}): Wanted {
+function wanted(parts: Partial<PickContext> = {}): PickContext {
   return { nowMs: 0, tried: [], affinity: undefined, randomFraction: fairFraction(), ...parts };
 }
 

@@ -1,5 +1,5 @@
 import { describe, expect, it } from "vitest";
-import { VersionGate, type Waiter } from "../../src/upstream/concurrency-limiter.ts";
+import { ConcurrencyLimiter, type Waiter } from "../../src/upstream/concurrency-limiter.ts";
 
 const unlimited = Number.POSITIVE_INFINITY;
 const limits = { maxConnections: unlimited, maxInFlight: 2, maxPending: 3, pendingTimeoutMs: 100 };
@@ -10,7 +10,7 @@ class Scene {
   room = true;
   timers = 0;
   readonly told: string[] = [];
-  readonly gate: VersionGate;
+  readonly gate: ConcurrencyLimiter;
   readonly #waiters = new Map<string, Waiter>();
   #timer: { readonly callback: () => void; readonly dueMs: number } | undefined;
 
@@ -26,7 +26,7 @@ class Scene {
         };
       },
     };
-    this.gate = new VersionGate(clock, { ...limits, ...change }, () => this.room);
+    this.gate = new ConcurrencyLimiter(clock, { ...limits, ...change }, () => this.room);
   }
 
   get isArmed(): boolean {
@@ -37,7 +37,7 @@ class Scene {
     return names.map((name) => {
       const waiter = { admitted: () => this.told.push(name), expired: () => this.told.push(`${name} expired`) };
       this.#waiters.set(name, waiter);
-      return this.gate.enter(waiter);
+      return this.gate.acquire(waiter);
     });
   }
 
@@ -66,17 +66,17 @@ describe("a gate", () => {
       "waits",
       "full",
     ]);
-    expect(scene.gate.tryEnter()).toBe(false);
+    expect(scene.gate.tryAcquire()).toBe(false);
   });
 
   it("admits in the order of coming, and nobody overtakes", () => {
     const scene = new Scene();
     scene.enter("a", "b", "c", "d");
-    scene.gate.leave();
+    scene.gate.release();
     expect(scene.told).toEqual(["c"]);
     expect(scene.enter("e")).toEqual(["waits"]);
-    scene.gate.leave();
-    scene.gate.leave();
+    scene.gate.release();
+    scene.gate.release();
     expect(scene.told).toEqual(["c", "d", "e"]);
   });
 
@@ -84,8 +84,8 @@ describe("a gate", () => {
     const scene = new Scene();
     scene.enter("a", "b", "c", "d");
     scene.cancel("c");
-    scene.gate.leave();
-    scene.gate.leave();
+    scene.gate.release();
+    scene.gate.release();
     expect(scene.told).toEqual(["d"]);
     scene.enter("e", "f");
     scene.cancel("f");
@@ -110,7 +110,7 @@ describe("a gate", () => {
     scene.room = false;
     expect(scene.enter("b")).toEqual(["waits"]);
     scene.room = true;
-    scene.gate.leave();
+    scene.gate.release();
     expect(scene.told).toEqual(["b"]);
   });
 
@@ -126,7 +126,7 @@ describe("a gate", () => {
   it("admits whoever waits when a reload makes more room", () => {
     const scene = new Scene();
     scene.enter("a", "b", "c", "d", "e");
-    scene.gate.apply({ ...limits, maxInFlight: 4 }, () => true);
+    scene.gate.configure({ ...limits, maxInFlight: 4 }, () => true);
     expect(scene.told).toEqual(["c", "d"]);
   });
 
@@ -136,10 +136,10 @@ describe("a gate", () => {
     const breaks = () => {
       throw new Error("a defect");
     };
-    scene.gate.enter({ admitted: breaks, expired: breaks });
+    scene.gate.acquire({ admitted: breaks, expired: breaks });
     scene.enter("third");
-    expect(() => scene.gate.leave()).toThrow("a defect");
-    scene.gate.leave();
+    expect(() => scene.gate.release()).toThrow("a defect");
+    scene.gate.release();
     expect(scene.told).toEqual(["third"]);
   });
 
@@ -148,15 +148,15 @@ describe("a gate", () => {
     scene.enter("a");
     let served = 0;
     for (let i = 0; i < 10_000; i++) {
-      scene.gate.enter({
+      scene.gate.acquire({
         admitted: () => {
           served++;
-          scene.gate.leave();
+          scene.gate.release();
         },
         expired: () => {},
       });
     }
-    scene.gate.leave();
+    scene.gate.release();
     expect(served).toBe(10_000);
   });
 });

@@ -1,6 +1,6 @@
 import { describe, expect, it } from "vitest";
 import { createDnsLookup } from "../../src/upstream/dns-lookup.ts";
-import { type DnsClock, type DnsEvents, DnsNames } from "../../src/upstream/dns-resolver.ts";
+import { type DnsClock, type DnsEvents, DnsResolver } from "../../src/upstream/dns-resolver.ts";
 import type { DnsAnswer, DnsQuestion, DnsRecord } from "../../src/upstream/service-spec.ts";
 import { Bell } from "../kit/bell.ts";
 import { TestDnsServer, type Zone } from "../kit/dns-server.ts";
@@ -56,7 +56,7 @@ async function followed(zone: Zone = { "shop.example": { A: ["10.0.0.1", "10.0.0
     answered: (_question, { kind }, kept) => void answers.push({ kind, kept }),
     changed: (_question, records) => void changes.push(texts(records)),
   };
-  const names = new DnsNames(createDnsLookup(), clock, events);
+  const names = new DnsResolver(createDnsLookup(), clock, events);
   freeAfterTest(async () => names.stop());
   const follow = (next: readonly DnsQuestion[]) => names.follow(next, spec, () => {});
   const answered = async (count: number) => {

@@ -1,5 +1,5 @@
 import { describe, expect, it } from "vitest";
-import { Endpoint, isBadStatus, noteFailure } from "../../src/upstream/endpoint.ts";
+import { Endpoint, isBadStatus, recordFailure } from "../../src/upstream/endpoint.ts";
 import { addressOf, type OutlierSpec } from "../../src/upstream/service-spec.ts";
 
 const spec: OutlierSpec = { consecutiveFailures: 2, failures: "5xx", ejectForMs: 1_000, maxEjectedShare: 0.5 };
@@ -12,7 +12,7 @@ function ejected(count: number, share: number, replaceable: boolean): number {
   );
   for (let round = 0; round < 5; round++) {
     for (const endpoint of endpoints) {
-      noteFailure(endpoint, { endpoints, replaceable }, { ...spec, maxEjectedShare: share }, 0, "status-500");
+      recordFailure(endpoint, { endpoints, replaceable }, { ...spec, maxEjectedShare: share }, 0, "status-500");
     }
   }
   return endpoints.filter(({ up }) => !up).length;

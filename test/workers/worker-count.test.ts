@@ -1,6 +1,6 @@
 import { createServer } from "node:net";
 import { describe, expect, it } from "vitest";
-import { canReusePort, claimAlone, cpuLimit, usableCores } from "../../src/workers/worker-count.ts";
+import { canReusePort, probeExclusiveBind, cpuLimit, usableCores } from "../../src/workers/worker-count.ts";
 import { upstream } from "../kit/freed.ts";
 
 const unified = "/sys/fs/cgroup";
@@ -123,6 +123,6 @@ it("a port can be shared here", async () => {
 
 it("a port that another has is not claimed, a free one is and is free after it", async () => {
   const { port } = await upstream("other");
-  await expect(claimAlone({ host: "127.0.0.1", port })).rejects.toMatchObject({ code: "EADDRINUSE" });
-  await claimAlone({ host: "127.0.0.1", port: 0 });
+  await expect(probeExclusiveBind({ host: "127.0.0.1", port })).rejects.toMatchObject({ code: "EADDRINUSE" });
+  await probeExclusiveBind({ host: "127.0.0.1", port: 0 });
 });

@@ -1,11 +1,11 @@
 import {
-  type Broken,
-  broken,
+  type Invalid,
+  INVALID,
   type Definitions,
   type Infer,
   type Json,
   type JsonSchema,
-  type Reading,
+  type ParseContext,
   type Schema,
 } from "./schema.ts";
 import { type ConfigNode, quote } from "./tree.ts";
@@ -41,7 +41,7 @@ export function list<T>(item: Schema<T>, spec: ListSpec): Schema<readonly T[]> {
       const values: T[] = [];
       for (const part of node.items) {
         const value = item.read(part, reading);
-        if (value !== broken) values.push(value);
+        if (value !== INVALID) values.push(value);
         // Places within a list of scalars are found by index, which a gap would shift.
         else if (part.kind !== "map") return readRest(node.items, part, item, reading);
       }
@@ -51,9 +51,9 @@ export function list<T>(item: Schema<T>, spec: ListSpec): Schema<readonly T[]> {
   };
 }
 
-function readRest(items: readonly ConfigNode[], from: ConfigNode, item: Schema<unknown>, reading: Reading): Broken {
+function readRest(items: readonly ConfigNode[], from: ConfigNode, item: Schema<unknown>, reading: ParseContext): Invalid {
   for (const part of items.slice(items.indexOf(from) + 1)) item.read(part, reading);
-  return broken;
+  return INVALID;
 }
 
 /** A single value, or a list of at least one. */
@@ -63,7 +63,7 @@ export function oneOrMore<T>(item: Schema<T>, of: string): Schema<readonly T[]> 
     read(node, reading) {
       if (node.kind === "list") return several.read(node, reading);
       const value = item.read(node, reading);
-      return value === broken ? broken : reading.register([value], node);
+      return value === INVALID ? INVALID : reading.register([value], node);
     },
     json: (definitions) => ({ anyOf: [item.json(definitions), several.json(definitions)] }),
   };
@@ -95,8 +95,8 @@ export function mapOf<T>(
       for (const { key: written, keySpan, value: part } of node.entries) {
         const name = key.read({ kind: "scalar", span: keySpan, text: written, plain: true, replaced: false }, reading);
         const read = value.read(part, reading);
-        const member = read === broken ? spec.standIn : read;
-        if (name === broken) continue;
+        const member = read === INVALID ? spec.standIn : read;
+        if (name === INVALID) continue;
         if (seen.has(name)) {
           const message = `duplicate key ${quote(written)}: ${quote(name)} is there already, in other letter case`;
           reading.error(keySpan, "duplicate-key", message);
@@ -139,10 +139,10 @@ interface Shapes {
 export function byShape<S extends Shapes>(wanted: string, shapes: S): Schema<Infer<S[keyof S]>> {
   return {
     read(node, reading) {
-      if (node.kind === "refused") return broken;
+      if (node.kind === "refused") return INVALID;
       const schema = node.kind === "nothing" ? undefined : shapes[node.kind];
       if (schema === undefined) return reading.wrongType(node, wanted);
-      return schema.read(node, reading) as Infer<S[keyof S]> | Broken;
+      return schema.read(node, reading) as Infer<S[keyof S]> | Invalid;
     },
     json(definitions) {
       const known = [shapes.scalar, shapes.list, shapes.map].filter((shape) => shape !== undefined);

@@ -45,7 +45,7 @@ export interface Diagnostic {
 }
 
 /** What is wrong, before its place is known. */
-export interface Complaint {
+export interface DiagnosticInput {
   readonly code: DiagnosticCode;
   readonly message: string;
   readonly suggestion?: string | undefined;
@@ -73,7 +73,7 @@ export function diagnose(
   source: SourceText,
   span: Span,
   severity: Diagnostic["severity"],
-  complaint: Complaint,
+  complaint: DiagnosticInput,
 ): Diagnostic {
   const { line, column } = source.position(span.start);
   const text = source.line(line);
@@ -136,7 +136,7 @@ const echoes: ReadonlySet<DiagnosticCode> = new Set([
 interface Problem {
   readonly severity: "error" | "warning";
   readonly span: Span;
-  readonly complaint: Complaint;
+  readonly complaint: DiagnosticInput;
 }
 
 /** Collects every problem of one file. Excerpts are cut only in the end: most files have none. */
@@ -161,12 +161,12 @@ export class Problems {
     return this.#errors;
   }
 
-  error(span: Span, complaint: Complaint): void {
+  error(span: Span, complaint: DiagnosticInput): void {
     this.#errors++;
     this.#add({ severity: "error", span, complaint });
   }
 
-  warn(span: Span, complaint: Complaint): void {
+  warn(span: Span, complaint: DiagnosticInput): void {
     this.#add({ severity: "warning", span, complaint });
   }
 

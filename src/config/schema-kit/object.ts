@@ -1,6 +1,6 @@
 import type { Entry } from "./collections.ts";
 import { Problems } from "./diagnostics.ts";
-import { type Broken, broken, type Definitions, type Json, type JsonSchema, Reading, type Schema } from "./schema.ts";
+import { type Invalid, INVALID, type Definitions, type Json, type JsonSchema, ParseContext, type Schema } from "./schema.ts";
 import { didYouMean, nearest } from "./suggest.ts";
 import { type ConfigNode, type MapEntry, type MapNode, quote, SourceText } from "./tree.ts";
 
@@ -31,8 +31,8 @@ export function optional<T>(description: string, schema: Schema<T>): Field<T | u
 /** A key with a default, given as one would write it in the file. */
 export function defaulted<T>(description: string, schema: Schema<T>, written: Json): Field<T> {
   const problems = new Problems(new SourceText("default", ""));
-  const value = schema.read(nodeOf(written), new Reading(problems));
-  if (value === broken) throw new TypeError(`no valid default: ${problems.diagnostics()[0]?.message}`);
+  const value = schema.read(nodeOf(written), new ParseContext(problems));
+  if (value === INVALID) throw new TypeError(`no valid default: ${problems.diagnostics()[0]?.message}`);
   return { description, schema, absent: { kind: "value", value, written } };
 }
 
@@ -68,7 +68,7 @@ export function object<F extends Fields>(fields: F, spec: ObjectSpec): Schema<Fi
       const unknown = node.entries.filter((entry) => !Object.hasOwn(fields, entry.key));
       for (const entry of unknown) refuseKey(entry, known, spec, reading);
       const values = readFields(node, fields, unknown, spec, reading);
-      return values === broken ? broken : (reading.register(values, node) as FieldsOf<F>);
+      return values === INVALID ? INVALID : (reading.register(values, node) as FieldsOf<F>);
     },
     json: (definitions) => ({ ...fieldsJson(fields, spec, definitions), additionalProperties: false }),
   };
@@ -88,9 +88,9 @@ export function openObject<F extends Fields, T>(
       for (const { key: name, keySpan, value: part } of node.entries) {
         if (Object.hasOwn(fields, name)) continue;
         const value = rest.schema.read(part, reading);
-        if (value !== broken) entries.push(reading.register({ name, value }, part, keySpan));
+        if (value !== INVALID) entries.push(reading.register({ name, value }, part, keySpan));
       }
-      if (values === broken) return broken;
+      if (values === INVALID) return INVALID;
       return reading.register({ ...values, rest: entries }, node) as FieldsOf<F> & { rest: readonly Entry<T>[] };
     },
     json: (definitions) => ({
@@ -105,15 +105,15 @@ function readFields(
   fields: Fields,
   unknown: readonly MapEntry[],
   spec: ObjectSpec,
-  reading: Reading,
-): object | Broken {
+  reading: ParseContext,
+): object | Invalid {
   const written = new Map(node.entries.map((entry) => [entry.key, entry]));
   const values: Record<string, unknown> = {};
   let whole = checkCombination(node, written, unknown, spec, reading);
   for (const [key, field] of Object.entries(fields)) {
     const entry = written.get(key);
-    const value = entry === undefined ? broken : field.schema.read(entry.value, reading);
-    if (value !== broken) {
+    const value = entry === undefined ? INVALID : field.schema.read(entry.value, reading);
+    if (value !== INVALID) {
       values[key] = value;
       continue;
     }
@@ -122,7 +122,7 @@ function readFields(
     else whole = false;
     if (field.absent.kind === "error" && entry === undefined) reportMissing(key, node, unknown, spec, reading);
   }
-  return whole ? values : broken;
+  return whole ? values : INVALID;
 }
 
 function reportMissing(
@@ -130,14 +130,14 @@ function reportMissing(
   node: MapNode,
   unknown: readonly MapEntry[],
   spec: ObjectSpec,
-  reading: Reading,
+  reading: ParseContext,
 ): void {
   // The key is there, misspelt; that was told with the right spelling.
   if (unknown.some((entry) => nearest(entry.key, [key]) !== undefined)) return;
   reading.error(node.span, "missing-key", `${spec.what} needs the key ${quote(key)}`);
 }
 
-function refuseKey(entry: MapEntry, known: readonly string[], spec: ObjectSpec, reading: Reading): void {
+function refuseKey(entry: MapEntry, known: readonly string[], spec: ObjectSpec, reading: ParseContext): void {
   const { key, keySpan } = entry;
   if (spec.later?.includes(key) === true) {
     reading.error(keySpan, "not-supported", `${quote(key)} is not supported by this version of Perch`);
@@ -152,7 +152,7 @@ function checkCombination(
   written: ReadonlyMap<string, MapEntry>,
   unknown: readonly MapEntry[],
   { what, exactlyOneOf, atLeastOneOf }: ObjectSpec,
-  reading: Reading,
+  reading: ParseContext,
 ): boolean {
   const choice = exactlyOneOf ?? atLeastOneOf;
   if (choice === undefined) return true;

@@ -1,13 +1,13 @@
-import type { Complaint } from "./diagnostics.ts";
+import type { DiagnosticInput } from "./diagnostics.ts";
 import { type Definitions, environmentText, type Json, type JsonSchema, type Schema } from "./schema.ts";
 import { didYouMean } from "./suggest.ts";
 import { quote } from "./tree.ts";
 
 /** What a scalar's parser answers where the text is no such value. */
-export class Wrong {
-  readonly complaint: Complaint;
+export class ParseError {
+  readonly complaint: DiagnosticInput;
 
-  constructor(message: string, suggestion?: string, code: Complaint["code"] = "bad-value") {
+  constructor(message: string, suggestion?: string, code: DiagnosticInput["code"] = "bad-value") {
     this.complaint = { code, message, suggestion };
   }
 }
@@ -16,7 +16,7 @@ export interface ScalarSpec<T> {
   /** What is wanted, for messages: `a duration such as 30s`. */
   readonly what: string;
   /** Takes the scalar's own text, as it is written in the file, with `${ENV}` replaced. */
-  readonly parse: (text: string) => T | Wrong;
+  readonly parse: (text: string) => T | ParseError;
   /** How an editor knows one. Texts with `${ENV}` are let through besides. */
   readonly json: JsonSchema;
   /** Numbers and booleans must stand unquoted, unless a variable gave them. */
@@ -30,7 +30,7 @@ export function scalar<T>(spec: ScalarSpec<T>): Schema<T> {
       if (node.kind !== "scalar") return reading.wrongType(node, spec.what);
       if (spec.unquotedOnly === true && !node.plain && !node.replaced) return reading.wrongType(node, spec.what);
       const value = spec.parse(node.text);
-      return value instanceof Wrong ? reading.complain(node.span, value.complaint) : value;
+      return value instanceof ParseError ? reading.complain(node.span, value.complaint) : value;
     },
     json: (definitions) => withEnvironment(spec.json, definitions),
   };
@@ -62,12 +62,12 @@ export interface TextSpec {
  */
 export function text(spec: TextSpec = {}): Schema<string> {
   const { what = "a text", minLength = 0, maxLength = 4_096, pattern, rule } = spec;
-  const parse = (value: string): string | Wrong => {
-    if (control.test(value)) return new Wrong(`${quote(value)} holds a control character`);
-    if (value.length < minLength) return new Wrong(`expected ${what}, found an empty text`);
-    if (value.length > maxLength) return new Wrong(`${quote(value)} is longer than ${maxLength} characters`);
+  const parse = (value: string): string | ParseError => {
+    if (control.test(value)) return new ParseError(`${quote(value)} holds a control character`);
+    if (value.length < minLength) return new ParseError(`expected ${what}, found an empty text`);
+    if (value.length > maxLength) return new ParseError(`${quote(value)} is longer than ${maxLength} characters`);
     if (pattern !== undefined && !pattern.test(value)) {
-      return new Wrong(`${quote(value)} is not ${what}${rule === undefined ? "" : `: ${rule}`}`);
+      return new ParseError(`${quote(value)} is not ${what}${rule === undefined ? "" : `: ${rule}`}`);
     }
     return value;
   };
@@ -92,12 +92,12 @@ export interface NumberSpec {
 export function number(spec: NumberSpec): Schema<number> {
   const { min, max, integer = false } = spec;
   const what = spec.what ?? (integer ? "a whole number" : "a number");
-  const parse = (written: string): number | Wrong => {
+  const parse = (written: string): number | ParseError => {
     const value = decimal.test(written) ? Number(written) : Number.NaN;
-    if (!Number.isFinite(value)) return new Wrong(`expected ${what}, found ${quote(written)}`, undefined, "wrong-type");
-    if (integer && !Number.isInteger(value)) return new Wrong(`${written} is not a whole number`);
-    if (value < min) return new Wrong(`${written} is too small: ${what} is ${min} at least`);
-    return value > max ? new Wrong(`${written} is too large: ${what} is ${max} at most`) : value;
+    if (!Number.isFinite(value)) return new ParseError(`expected ${what}, found ${quote(written)}`, undefined, "wrong-type");
+    if (integer && !Number.isInteger(value)) return new ParseError(`${written} is not a whole number`);
+    if (value < min) return new ParseError(`${written} is too small: ${what} is ${min} at least`);
+    return value > max ? new ParseError(`${written} is too large: ${what} is ${max} at most`) : value;
   };
   return scalar({
     what,
@@ -117,8 +117,8 @@ const booleans = new Map([
 ]);
 
 export function boolean(): Schema<boolean> {
-  const parse = (written: string): boolean | Wrong =>
-    booleans.get(written) ?? new Wrong(`expected true or false, found ${quote(written)}`, undefined, "wrong-type");
+  const parse = (written: string): boolean | ParseError =>
+    booleans.get(written) ?? new ParseError(`expected true or false, found ${quote(written)}`, undefined, "wrong-type");
   return scalar({ what: "true or false", parse, json: { type: "boolean" }, unquotedOnly: true });
 }
 
@@ -126,8 +126,8 @@ export function boolean(): Schema<boolean> {
 export function oneOf<const T extends string>(words: readonly T[], also: Readonly<Record<string, T>> = {}): Schema<T> {
   const list = words.length === 1 ? `${words[0]}` : `${words.slice(0, -1).join(", ")} or ${words.at(-1)}`;
   const byText = new Map<string, T>([...words.map((word) => [word, word] as const), ...Object.entries(also)]);
-  const parse = (written: string): T | Wrong =>
-    byText.get(written) ?? new Wrong(`expected ${list}, found ${quote(written)}`, didYouMean(written, words));
+  const parse = (written: string): T | ParseError =>
+    byText.get(written) ?? new ParseError(`expected ${list}, found ${quote(written)}`, didYouMean(written, words));
   const written = Object.keys(also).map((word) => booleans.get(word) ?? word);
   return scalar({ what: list, parse, json: { enum: [...words, ...written] } });
 }
@@ -162,16 +162,16 @@ export function formatDuration(ms: number): string {
 /** A duration within bounds, which are milliseconds, as is the value. */
 export function duration(bounds: { readonly minMs: number; readonly maxMs: number }): Schema<number> {
   const what = "a duration such as 30s";
-  const parse = (written: string): number | Wrong => {
+  const parse = (written: string): number | ParseError => {
     const ms = parseDuration(written);
     if (ms === undefined) {
       const suggestion = /^\d+(?:\.\d+)?$/.test(written)
         ? `write a unit, as in ${written}s`
         : "the units are ms, s, m, h, d";
-      return new Wrong(`${quote(written)} is not a duration`, suggestion);
+      return new ParseError(`${quote(written)} is not a duration`, suggestion);
     }
     if (ms >= bounds.minMs && ms <= bounds.maxMs) return ms;
-    return new Wrong(`${written} is not between ${formatDuration(bounds.minMs)} and ${formatDuration(bounds.maxMs)}`);
+    return new ParseError(`${written} is not between ${formatDuration(bounds.minMs)} and ${formatDuration(bounds.maxMs)}`);
   };
   return scalar({ what, parse, json: { type: "string", pattern: durationText.source } });
 }
@@ -198,13 +198,13 @@ export function parseSize(text: string): number | undefined {
 
 /** A size within bounds, which are octets, as is the value. */
 export function size(bounds: { readonly min: number; readonly max: number }): Schema<number> {
-  const parse = (written: string): number | Wrong => {
+  const parse = (written: string): number | ParseError => {
     const octets = parseSize(written);
     if (octets === undefined) {
-      return new Wrong(`${quote(written)} is not a size`, "write it as in 64KiB or 10MiB");
+      return new ParseError(`${quote(written)} is not a size`, "write it as in 64KiB or 10MiB");
     }
     if (octets >= bounds.min && octets <= bounds.max) return octets;
-    return new Wrong(`${written} is not between ${bounds.min} and ${bounds.max} octets`);
+    return new ParseError(`${written} is not between ${bounds.min} and ${bounds.max} octets`);
   };
   const json = {
     anyOf: [

@@ -1,17 +1,17 @@
-import type { Complaint, DiagnosticCode, Problems } from "./diagnostics.ts";
+import type { DiagnosticInput, DiagnosticCode, Problems } from "./diagnostics.ts";
 import { didYouMean } from "./suggest.ts";
 import { type ConfigNode, describeNode, quote, type Span } from "./tree.ts";
 
 /** Answered where a value could not be read; its problem is reported by then. */
-export const broken: unique symbol = Symbol("broken");
-export type Broken = typeof broken;
+export const INVALID: unique symbol = Symbol("broken");
+export type Invalid = typeof INVALID;
 
 /**
  * What a value may be. One definition gives the TypeScript type (by inference), the reading with its problems and
  * defaults, and the JSON Schema for editors.
  */
 export interface Schema<T> {
-  read(node: ConfigNode, reading: Reading): T | Broken;
+  read(node: ConfigNode, reading: ParseContext): T | Invalid;
   json(definitions: Definitions): JsonSchema;
 }
 
@@ -21,7 +21,7 @@ export type Infer<S> = S extends Schema<infer T> ? T : never;
 export type Steps = readonly (string | number)[];
 
 /** One reading of one file: its problems, and where each value that was read stands. */
-export class Reading {
+export class ParseContext {
   readonly problems: Problems;
   readonly #places = new WeakMap<object, { readonly node: ConfigNode; readonly keySpan: Span | undefined }>();
 
@@ -81,9 +81,9 @@ export class Reading {
     return node?.kind === "list" && node.items.length > value.length;
   }
 
-  error(span: Span, code: DiagnosticCode, message: string, suggestion?: string): Broken {
+  error(span: Span, code: DiagnosticCode, message: string, suggestion?: string): Invalid {
     this.problems.error(span, { code, message, suggestion });
-    return broken;
+    return INVALID;
   }
 
   warn(span: Span, code: DiagnosticCode, message: string, suggestion?: string): void {
@@ -91,14 +91,14 @@ export class Reading {
   }
 
   /** `unknown version "canry"`, with the name that was probably meant. */
-  unknownName(span: Span, what: string, name: string, known: Iterable<string>): Broken {
+  unknownName(span: Span, what: string, name: string, known: Iterable<string>): Invalid {
     const all = [...known];
     const few = all.length > 0 && all.length <= 8 ? `known are ${all.join(", ")}` : undefined;
     return this.error(span, "unknown-name", `unknown ${what} ${quote(name)}`, didYouMean(name, all) ?? few);
   }
 
-  wrongType(node: ConfigNode, wanted: string): Broken {
-    if (node.kind === "refused") return broken;
+  wrongType(node: ConfigNode, wanted: string): Invalid {
+    if (node.kind === "refused") return INVALID;
     if (node.kind === "nothing") {
       const message = `expected ${wanted}, found nothing`;
       return this.error(node.span, "missing-value", message, "write a value, or leave the key out");
@@ -108,9 +108,9 @@ export class Reading {
     return this.error(node.span, "wrong-type", `expected ${wanted}, found ${describeNode(node)}${after}`, unquote);
   }
 
-  complain(span: Span, complaint: Complaint): Broken {
+  complain(span: Span, complaint: DiagnosticInput): Invalid {
     this.problems.error(span, complaint);
-    return broken;
+    return INVALID;
   }
 }
 

@@ -4,8 +4,8 @@ import { type GeoField, geoFields } from "../../identify/geo-database.ts";
 import { cookieName, headerName, queryName } from "../scalars.ts";
 import { type Entry, list } from "../schema-kit/collections.ts";
 import { defaulted, object, optional, required } from "../schema-kit/object.ts";
-import { oneOf, scalar, text, Wrong } from "../schema-kit/scalars.ts";
-import type { Infer, Reading, Schema } from "../schema-kit/schema.ts";
+import { oneOf, scalar, text, ParseError } from "../schema-kit/scalars.ts";
+import type { Infer, ParseContext, Schema } from "../schema-kit/schema.ts";
 import { quote } from "../schema-kit/tree.ts";
 import { reservedAttributeNames } from "./condition.ts";
 import { type ClaimPaths, claimPath } from "./jwt.ts";
@@ -35,7 +35,7 @@ const attributeSource = object(
 function yes(): Schema<true> {
   return scalar({
     what: "true",
-    parse: (written) => (written === "true" ? true : new Wrong(`expected true, found ${quote(written)}`)),
+    parse: (written) => (written === "true" ? true : new ParseError(`expected true, found ${quote(written)}`)),
     json: { const: true },
     unquotedOnly: true,
   });
@@ -73,7 +73,7 @@ export interface AttributeScope {
   /** Whether the file names a database. */
   readonly geoKnown: boolean;
   readonly claims: ClaimPaths;
-  readonly reading: Reading;
+  readonly reading: ParseContext;
 }
 
 export function compileAttribute(entry: Entry<AttributeConfig>, scope: AttributeScope): AttributeSpec {
@@ -126,7 +126,7 @@ function compilePlace(source: SourceConfig, field: GeoField, { geoKnown, reading
   return { kind: "geo", field };
 }
 
-function checkClientAddress(source: SourceConfig, { type }: AttributeConfig, reading: Reading): void {
+function checkClientAddress(source: SourceConfig, { type }: AttributeConfig, reading: ParseContext): void {
   if (type !== "ip" && type !== "string") {
     const message = `clientAddress gives an address, which is no value of type ${type}`;
     reading.error(reading.keySpanOf(source, "clientAddress"), "bad-value", message, "use type ip or string");
@@ -134,12 +134,12 @@ function checkClientAddress(source: SourceConfig, { type }: AttributeConfig, rea
   refuseTrust(source, "clientAddress, which trustedProxies derive already", reading);
 }
 
-function refuseTrust(source: SourceConfig, what: string, reading: Reading): void {
+function refuseTrust(source: SourceConfig, what: string, reading: ParseContext): void {
   if (!reading.has(source, "trust")) return;
   reading.error(reading.keySpanOf(source, "trust"), "conflicting-keys", `trust does not go with ${what}`);
 }
 
-function checkTrust(source: SourceConfig, proxiesKnown: boolean, reading: Reading): void {
+function checkTrust(source: SourceConfig, proxiesKnown: boolean, reading: ParseContext): void {
   const span = reading.spanOf(source, "trust");
   if (!proxiesKnown) {
     reading.warn(span, "risky", "no caller is in trustedProxies, so this source never counts");

@@ -1,6 +1,6 @@
 import type { ReleaseSpec, RuleSpec, Weights } from "../../decide/release-spec.ts";
 import type { CompileContext, KnownAttributes } from "../compile-context.ts";
-import type { Pairing } from "../release-services.ts";
+import type { PairedServices } from "../release-services.ts";
 import { unreadable } from "../scalars.ts";
 import type { Entry } from "../schema-kit/collections.ts";
 import { quote, type Span } from "../schema-kit/tree.ts";
@@ -12,7 +12,7 @@ import { compileOverride, compileSticky } from "./sticky.ts";
 
 export function compileRelease(
   entry: Entry<ReleaseConfig>,
-  pairing: Pairing,
+  pairing: PairedServices,
   attributes: KnownAttributes,
   context: CompileContext,
 ): ReleaseSpec {
@@ -97,7 +97,7 @@ function compileRules(
 }
 
 /** A lane falls back to the default where a service lacks a version, which may be meant, or be a slip. */
-function warnLackingServices(split: WeightsConfig, { known, paired }: Pairing, { reading }: CompileContext): void {
+function warnLackingServices(split: WeightsConfig, { known, paired }: PairedServices, { reading }: CompileContext): void {
   for (const entry of split) {
     const lacking = paired.filter((service) => !service.versions.includes(entry.name)).map((service) => service.name);
     if (known?.has(entry.name) !== true || lacking.length === 0) continue;

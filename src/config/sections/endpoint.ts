@@ -2,8 +2,8 @@ import { parseAddress } from "../../decide/ip-address.ts";
 import { addressOf, type EndpointAddress, type EndpointSpec, unixAddress } from "../../upstream/service-spec.ts";
 import { list } from "../schema-kit/collections.ts";
 import { defaulted, object, optional, required } from "../schema-kit/object.ts";
-import { duration, number, oneOf, scalar, text, Wrong } from "../schema-kit/scalars.ts";
-import { broken, type Schema } from "../schema-kit/schema.ts";
+import { duration, number, oneOf, scalar, text, ParseError } from "../schema-kit/scalars.ts";
+import { INVALID, type Schema } from "../schema-kit/schema.ts";
 import { quote } from "../schema-kit/tree.ts";
 
 const defaultPorts: Readonly<Record<string, number>> = { "http:": 80, "https:": 443 };
@@ -18,46 +18,46 @@ const endpointAddress: Schema<EndpointAddress> = scalar({
   json: { type: "string", pattern: "^[Hh][Tt][Tt][Pp][Ss]?://[^/?#@\\s]+/?$|^unix:/" },
 });
 
-function parseEndpoint(written: string): EndpointAddress | Wrong {
+function parseEndpoint(written: string): EndpointAddress | ParseError {
   const unix = /^unix:(?:\/\/(?=\/))?(.*)$/s.exec(written);
   if (unix !== null) return parseSocketPath(unix[1] ?? "");
   const scheme = /^([A-Za-z][A-Za-z0-9+.-]*):\/\//.exec(written)?.[1]?.toLowerCase();
   if (scheme === undefined) {
     const meant = written.startsWith("/") ? `unix:${written}` : `http://${written}`;
-    return new Wrong(`${quote(written)} has no scheme`, `write ${quote(meant)}`);
+    return new ParseError(`${quote(written)} has no scheme`, `write ${quote(meant)}`);
   }
   if (scheme !== "http" && scheme !== "https") {
-    return new Wrong(
+    return new ParseError(
       `${quote(written)} is neither http nor https`,
       "an endpoint is http://host:port, https://host:port or unix:/path",
     );
   }
   const origin = parseOrigin(written);
-  return origin instanceof Wrong ? origin : addressOf(origin);
+  return origin instanceof ParseError ? origin : addressOf(origin);
 }
 
-function parseSocketPath(path: string): EndpointAddress | Wrong {
+function parseSocketPath(path: string): EndpointAddress | ParseError {
   if (!path.startsWith("/")) {
-    return new Wrong(`${quote(path)} is not an absolute path`, "write it as in unix:/run/shop.sock");
+    return new ParseError(`${quote(path)} is not an absolute path`, "write it as in unix:/run/shop.sock");
   }
-  if (/\p{Cc}/u.test(path)) return new Wrong(`${quote(path)} holds a control character`);
+  if (/\p{Cc}/u.test(path)) return new ParseError(`${quote(path)} holds a control character`);
   if (Buffer.byteLength(path) > longestSocketPath) {
-    return new Wrong(`${quote(path)} is longer than a socket's path may be, ${longestSocketPath} bytes`);
+    return new ParseError(`${quote(path)} is longer than a socket's path may be, ${longestSocketPath} bytes`);
   }
   return unixAddress(path);
 }
 
-function parseOrigin(written: string): string | Wrong {
+function parseOrigin(written: string): string | ParseError {
   // URL drops tabs and line breaks and turns backslashes; nothing of that kind may pass for a host.
   const url = /^[!-~]+$/.test(written) && !written.includes("\\") ? URL.parse(written) : null;
-  if (url === null) return new Wrong(`${quote(written)} is not a URL such as http://shop:80`);
+  if (url === null) return new ParseError(`${quote(written)} is not a URL such as http://shop:80`);
   if (url.username !== "" || url.password !== "" || written.includes("@")) {
-    return new Wrong(`${quote(written.replace(/\/\/.*@/, "//…@"))} holds credentials; an endpoint can not`);
+    return new ParseError(`${quote(written.replace(/\/\/.*@/, "//…@"))} holds credentials; an endpoint can not`);
   }
   if (url.pathname !== "/" || /[?#]/.test(written)) {
-    return new Wrong(`${quote(written)} holds more than a host and a port`, `write ${quote(url.origin)}`);
+    return new ParseError(`${quote(written)} holds more than a host and a port`, `write ${quote(url.origin)}`);
   }
-  if (url.port === "0") return new Wrong(`${quote(written)}: 0 is not a port that can be connected to`);
+  if (url.port === "0") return new ParseError(`${quote(written)}: 0 is not a port that can be connected to`);
   return `${url.protocol}//${url.hostname}:${url.port === "" ? defaultPorts[url.protocol] : url.port}`;
 }
 
@@ -89,10 +89,10 @@ export const endpoint: Schema<EndpointSpec> = {
   read(node, reading) {
     if (node.kind !== "map") {
       const address = endpointAddress.read(node, reading);
-      return address === broken ? broken : { kind: "address", address };
+      return address === INVALID ? INVALID : { kind: "address", address };
     }
     const value = byDns.read(node, reading);
-    if (value === broken) return broken;
+    if (value === INVALID) return INVALID;
     const { dns, port, scheme } = value;
     if (parseAddress(dns) !== undefined) {
       const message = `${quote(dns)} is an address, and no name for DNS`;
@@ -120,16 +120,16 @@ const nameServer: Schema<string> = scalar({
   json: { type: "string", pattern: "^[0-9A-Fa-f:.]+$|^\\[[0-9A-Fa-f:.]+\\](?::[0-9]{1,5})?$" },
 });
 
-function parseNameServer(written: string): string | Wrong {
+function parseNameServer(written: string): string | ParseError {
   const bare = parseAddress(written);
   if (bare !== undefined) return bare.text;
   const [, inBrackets, outside = "", portText] = /^(?:\[([^\]]*)\]|([0-9.]+)):(\d{1,5})$/.exec(written) ?? [];
   const address = parseAddress(inBrackets ?? outside);
   const port = Number(portText);
   if (address === undefined) {
-    return new Wrong(`${quote(written)} is not a name server's address`, "write it as in 10.0.0.10 or 10.0.0.10:53");
+    return new ParseError(`${quote(written)} is not a name server's address`, "write it as in 10.0.0.10 or 10.0.0.10:53");
   }
-  if (port === 0 || port > 65_535) return new Wrong(`${port} is not a port that can be asked`);
+  if (port === 0 || port > 65_535) return new ParseError(`${port} is not a port that can be asked`);
   return inBrackets === undefined ? `${address.text}:${port}` : `[${address.text}]:${port}`;
 }
 

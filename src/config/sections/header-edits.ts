@@ -6,7 +6,7 @@ import { headerName } from "../scalars.ts";
 import { type Entry, list, mapOf, oneOrMore } from "../schema-kit/collections.ts";
 import { object, optional } from "../schema-kit/object.ts";
 import { text } from "../schema-kit/scalars.ts";
-import type { Infer, Reading } from "../schema-kit/schema.ts";
+import type { Infer, ParseContext } from "../schema-kit/schema.ts";
 import { quote, type Span } from "../schema-kit/tree.ts";
 
 const value = text({ what: "a value", maxLength: 4_096 });
@@ -38,7 +38,7 @@ interface EditingConfig {
 export function compileMessageEdits(
   { requestHeaders, responseHeaders }: EditingConfig,
   attributes: KnownAttributes,
-  reading: Reading,
+  reading: ParseContext,
 ): MessageEdits {
   return {
     request: requestHeaders && compileHeaderEdits(requestHeaders, "request", attributes, reading),
@@ -50,7 +50,7 @@ export function compileMessageEdits(
 export function compileVersionEdits(
   services: readonly Entry<{ readonly versions: readonly Entry<EditingConfig>[] }>[],
   attributes: KnownAttributes,
-  reading: Reading,
+  reading: ParseContext,
 ): VersionEdits[] {
   return services.flatMap(({ name: service, value }) =>
     value.versions.flatMap(({ name: version, value: config }) => {
@@ -64,7 +64,7 @@ function compileHeaderEdits(
   config: HeaderEditsConfig,
   message: "request" | "response",
   attributes: KnownAttributes,
-  reading: Reading,
+  reading: ParseContext,
 ): HeaderEditsSpec {
   const check = (name: string, span: Span): void => {
     const why = whyProtected(name, message);
@@ -97,7 +97,7 @@ const attributePrefix = "attribute.";
 const reference = /\$\{([^{}]*)\}/g;
 
 /** Reads `${…}` in a value; the rest is taken as it stands, its characters as octets of UTF-8. */
-function compileTemplate(written: string, attributes: KnownAttributes, span: Span, reading: Reading): Template {
+function compileTemplate(written: string, attributes: KnownAttributes, span: Span, reading: ParseContext): Template {
   const parts: (string | TemplateFact)[] = [];
   let done = 0;
   for (const match of written.matchAll(reference)) {
@@ -114,7 +114,7 @@ function compileFact(
   name: string,
   attributes: KnownAttributes,
   span: Span,
-  reading: Reading,
+  reading: ParseContext,
 ): TemplateFact | undefined {
   const kind = facts.find((fact) => fact === name);
   if (kind !== undefined) return { kind };

@@ -2,7 +2,7 @@ import type { HealthSpec, ProbeSpec } from "../../upstream/service-spec.ts";
 import { headerName } from "../scalars.ts";
 import { mapOf, oneOrMore } from "../schema-kit/collections.ts";
 import { defaulted, object, optional } from "../schema-kit/object.ts";
-import { duration, number, oneOf, scalar, text, Wrong } from "../schema-kit/scalars.ts";
+import { duration, number, oneOf, scalar, text, ParseError } from "../schema-kit/scalars.ts";
 import type { Infer, Schema } from "../schema-kit/schema.ts";
 import { quote } from "../schema-kit/tree.ts";
 
@@ -15,9 +15,9 @@ const statusRange: Schema<{ readonly from: number; readonly to: number }> = scal
   parse(written) {
     const [, from, to = from] = /^([2-5]\d\d)(?:-([2-5]\d\d))?$/.exec(written) ?? [];
     if (from === undefined) {
-      return new Wrong(`${quote(written)} is not a status or a range of them`, "write it as in 204 or 200-399");
+      return new ParseError(`${quote(written)} is not a status or a range of them`, "write it as in 204 or 200-399");
     }
-    return from <= `${to}` ? { from: Number(from), to: Number(to) } : new Wrong(`${written} ends before it begins`);
+    return from <= `${to}` ? { from: Number(from), to: Number(to) } : new ParseError(`${written} ends before it begins`);
   },
   json: {
     anyOf: [
@@ -33,7 +33,7 @@ const grpcService: Schema<string> = scalar({
   parse(written) {
     if (written === "true") return "";
     const good = /^[A-Za-z_][A-Za-z0-9_.]{0,255}$/.test(written) && written !== "false";
-    return good ? written : new Wrong(`expected true or the name of a gRPC service, found ${quote(written)}`);
+    return good ? written : new ParseError(`expected true or the name of a gRPC service, found ${quote(written)}`);
   },
   json: { anyOf: [{ const: true }, { type: "string", pattern: "^[A-Za-z_][A-Za-z0-9_.]{0,255}$" }] },
 });

@@ -6,7 +6,7 @@ import type { CompileContext } from "../compile-context.ts";
 import { cookieName, filePath, headerName } from "../scalars.ts";
 import { list, oneOrMore } from "../schema-kit/collections.ts";
 import { defaulted, object, optional, required } from "../schema-kit/object.ts";
-import { duration, oneOf, scalar, text, Wrong } from "../schema-kit/scalars.ts";
+import { duration, oneOf, scalar, text, ParseError } from "../schema-kit/scalars.ts";
 import type { Infer } from "../schema-kit/schema.ts";
 import { quote } from "../schema-kit/tree.ts";
 
@@ -19,16 +19,16 @@ const keyAddress = scalar({
   json: { type: "string", pattern: "^[Hh][Tt][Tt][Pp][Ss]?://" },
 });
 
-function parseKeyAddress(written: string): string | Wrong {
+function parseKeyAddress(written: string): string | ParseError {
   const url = /^[!-~]+$/.test(written) ? URL.parse(written) : null;
   if (url === null || (url.protocol !== "https:" && url.protocol !== "http:")) {
-    return new Wrong(`${quote(written)} is not an address such as https://id.example.com/jwks.json`);
+    return new ParseError(`${quote(written)} is not an address such as https://id.example.com/jwks.json`);
   }
   if (url.username !== "" || url.password !== "") {
-    return new Wrong(`${quote(written.replace(/\/\/.*@/, "//…@"))} holds credentials; published keys need none`);
+    return new ParseError(`${quote(written.replace(/\/\/.*@/, "//…@"))} holds credentials; published keys need none`);
   }
   if (url.protocol === "http:" && !isLoopback(url.hostname)) {
-    return new Wrong(`${quote(written)}: keys are fetched by https only, but from this machine`);
+    return new ParseError(`${quote(written)}: keys are fetched by https only, but from this machine`);
   }
   url.hash = "";
   return url.href;

@@ -1,6 +1,6 @@
 import type { Limits } from "../compiled-config.ts";
 import { defaulted, object, optional } from "../schema-kit/object.ts";
-import { duration, number, scalar, size, Wrong } from "../schema-kit/scalars.ts";
+import { duration, number, scalar, size, ParseError } from "../schema-kit/scalars.ts";
 import type { Infer, Schema } from "../schema-kit/schema.ts";
 import { quote } from "../schema-kit/tree.ts";
 
@@ -13,7 +13,7 @@ const connections: Schema<number | "auto"> = scalar({
     const count = /^(?:0|[1-9]\d{0,7})$/.test(written) ? Number(written) : Number.NaN;
     return count <= mostConnections
       ? count
-      : new Wrong(`expected auto or 0 to ${mostConnections}, found ${quote(written)}`, "0 stands for no limit");
+      : new ParseError(`expected auto or 0 to ${mostConnections}, found ${quote(written)}`, "0 stands for no limit");
   },
   json: { anyOf: [{ type: "integer", minimum: 0, maximum: mostConnections }, { const: "auto" }] },
 });

@@ -4,8 +4,8 @@ import type { ListenerSpec, TlsSpec } from "../compiled-config.ts";
 import { filePath, hostPattern, listenAddress, resourceName } from "../scalars.ts";
 import { list } from "../schema-kit/collections.ts";
 import { defaulted, object, optional, required } from "../schema-kit/object.ts";
-import { boolean, oneOf, scalar, Wrong } from "../schema-kit/scalars.ts";
-import type { Infer, Reading, Schema } from "../schema-kit/schema.ts";
+import { boolean, oneOf, scalar, ParseError } from "../schema-kit/scalars.ts";
+import type { Infer, ParseContext, Schema } from "../schema-kit/schema.ts";
 import { quote } from "../schema-kit/tree.ts";
 
 const certificate = object(
@@ -40,7 +40,7 @@ const fileMode: Schema<number> = scalar({
   parse: (written) =>
     /^0?[0-7]{3}$/.test(written)
       ? Number.parseInt(written, 8)
-      : new Wrong(`${quote(written)} is no file's permissions in octal, such as 0660`),
+      : new ParseError(`${quote(written)} is no file's permissions in octal, such as 0660`),
   json: { type: ["string", "integer"], pattern: "^0?[0-7]{3}$" },
 });
 
@@ -138,7 +138,7 @@ interface Claim {
 }
 
 /** Each name and each address once; port 0 is a different one each time. */
-export function checkListeners(config: ListeningConfig, reading: Reading): void {
+export function checkListeners(config: ListeningConfig, reading: ParseContext): void {
   const names = new Set<string>();
   const claims = new Map<string, Claim>();
   for (const listener of config.listeners) {
@@ -157,7 +157,7 @@ function claimAddress(
   who: string,
   owner: object,
   claims: Map<string, Claim>,
-  reading: Reading,
+  reading: ParseContext,
 ): void {
   if ("port" in address && address.port === 0) return;
   const text = addressText(address);

@@ -1,10 +1,10 @@
 import type { MirrorSpec } from "../compiled-config.ts";
-import type { Pairing } from "../release-services.ts";
+import type { PairedServices } from "../release-services.ts";
 import { methodName, resourceName, unreadable } from "../scalars.ts";
 import { type Entry, list } from "../schema-kit/collections.ts";
 import { defaulted, object, required } from "../schema-kit/object.ts";
 import { number, size } from "../schema-kit/scalars.ts";
-import type { Infer, Reading } from "../schema-kit/schema.ts";
+import type { Infer, ParseContext } from "../schema-kit/schema.ts";
 
 /** Copies of requests for a version that does not answer them. */
 export const mirrorSchema = object(
@@ -36,8 +36,8 @@ const safeMethods: ReadonlySet<string> = new Set(["GET", "HEAD", "OPTIONS", "TRA
 /** The mirror of a release, in a list; empty where it has none. */
 export function compileMirror(
   { name, value }: Entry<{ readonly mirror: Infer<typeof mirrorSchema> | undefined }>,
-  { known }: Pairing,
-  reading: Reading,
+  { known }: PairedServices,
+  reading: ParseContext,
 ): readonly MirrorSpec[] {
   const { mirror } = value;
   if (mirror === undefined) return [];

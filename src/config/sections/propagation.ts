@@ -2,7 +2,7 @@ import type { PropagationHeader, PropagationSpec } from "../../decide/release-sp
 import { isFramingHeader } from "../../http/header-names.ts";
 import type { CompileContext } from "../compile-context.ts";
 import type { Entry } from "../schema-kit/collections.ts";
-import type { Reading } from "../schema-kit/schema.ts";
+import type { ParseContext } from "../schema-kit/schema.ts";
 import { quote, type Span } from "../schema-kit/tree.ts";
 import type { PropagateConfig, ReleaseConfig } from "./release.ts";
 
@@ -46,7 +46,7 @@ function compileHeader(propagate: PropagateConfig, { reading }: CompileContext):
  * A header that says which version was assigned is read in one way, whichever release looks at it, and is no tester's
  * header: that one never goes upstream.
  */
-export function checkPropagationHeaders(releases: readonly Entry<ReleaseConfig>[], reading: Reading): void {
+export function checkPropagationHeaders(releases: readonly Entry<ReleaseConfig>[], reading: ParseContext): void {
   const formats = new Map<string, { readonly release: string; readonly format: string }>();
   for (const { name: release, value } of releases) {
     if (value.propagate === undefined) continue;
@@ -66,7 +66,7 @@ export function checkPropagationHeaders(releases: readonly Entry<ReleaseConfig>[
 
 function headerOf(
   propagate: PropagateConfig,
-  reading: Reading,
+  reading: ParseContext,
 ): { readonly name: string; readonly format: string; readonly span: Span } {
   const { header } = propagate;
   if (typeof header === "string") {

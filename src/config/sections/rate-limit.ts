@@ -2,7 +2,7 @@ import type { RateLimitSpec } from "../../route/route-spec.ts";
 import type { KnownAttributes } from "../compile-context.ts";
 import { defaulted, object, optional, required } from "../schema-kit/object.ts";
 import { duration, number, text } from "../schema-kit/scalars.ts";
-import type { Infer, Reading } from "../schema-kit/schema.ts";
+import type { Infer, ParseContext } from "../schema-kit/schema.ts";
 
 const count = number({ what: "a number of requests", min: 1, max: 1_000_000, integer: true });
 
@@ -28,7 +28,7 @@ const clientAddress = "clientAddress";
 export function compileRateLimit(
   config: RateLimitConfig,
   attributes: KnownAttributes,
-  reading: Reading,
+  reading: ParseContext,
 ): RateLimitSpec {
   const { by, requests, per, burst = requests } = config;
   const rate = { requests, perMs: per, burst };

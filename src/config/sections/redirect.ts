@@ -1,8 +1,8 @@
 import type { PathMatch, RedirectSpec } from "../../route/route-spec.ts";
 import { hostText, urlPath } from "../scalars.ts";
 import { object, optional } from "../schema-kit/object.ts";
-import { number, oneOf, scalar, Wrong } from "../schema-kit/scalars.ts";
-import type { Infer, Reading, Schema } from "../schema-kit/schema.ts";
+import { number, oneOf, scalar, ParseError } from "../schema-kit/scalars.ts";
+import type { Infer, ParseContext, Schema } from "../schema-kit/schema.ts";
 import { quote } from "../schema-kit/tree.ts";
 import { compilePathChange } from "./rewrite.ts";
 
@@ -12,7 +12,7 @@ const status: Schema<(typeof statuses)[number]> = scalar({
   what: "a redirect's status",
   parse(written) {
     const found = statuses.find((one) => String(one) === written);
-    return found ?? new Wrong(`expected ${statuses.slice(0, -1).join(", ")} or 308, found ${quote(written)}`);
+    return found ?? new ParseError(`expected ${statuses.slice(0, -1).join(", ")} or 308, found ${quote(written)}`);
   },
   json: { enum: statuses },
 });
@@ -33,7 +33,7 @@ export const redirectSchema = object(
 export type RedirectConfig = Infer<typeof redirectSchema>;
 
 /** `path` is what the route matches. */
-export function compileRedirect(config: RedirectConfig, path: PathMatch | undefined, reading: Reading): RedirectSpec {
+export function compileRedirect(config: RedirectConfig, path: PathMatch | undefined, reading: ParseContext): RedirectSpec {
   return {
     status: config.status ?? 302,
     scheme: config.scheme,

@@ -1,7 +1,7 @@
 import { type LimitSpec, type OutlierSpec, type RetrySpec, retryableStatuses } from "../../upstream/service-spec.ts";
 import { list } from "../schema-kit/collections.ts";
 import { defaulted, object, optional } from "../schema-kit/object.ts";
-import { boolean, duration, number, oneOf, scalar, size, Wrong } from "../schema-kit/scalars.ts";
+import { boolean, duration, number, oneOf, scalar, size, ParseError } from "../schema-kit/scalars.ts";
 import type { Infer, Schema } from "../schema-kit/schema.ts";
 import { quote } from "../schema-kit/tree.ts";
 
@@ -11,13 +11,13 @@ const count = (what: string, min: number, max: number) => number({ what, min, ma
 
 /** `20%`, read as 0.2. */
 function percentage(min: number): Schema<number> {
-  const parse = (written: string): number | Wrong => {
+  const parse = (written: string): number | ParseError => {
     const percent = /^\d+(?:\.\d+)?%$/.test(written) ? Number(written.slice(0, -1)) : Number.NaN;
     if (Number.isNaN(percent)) {
       const suggestion = /^\d+(?:\.\d+)?$/.test(written) ? `write ${written}%` : "write it as in 20%";
-      return new Wrong(`${quote(written)} is not a percentage`, suggestion);
+      return new ParseError(`${quote(written)} is not a percentage`, suggestion);
     }
-    return percent >= min && percent <= 100 ? percent / 100 : new Wrong(`${written} is not between ${min}% and 100%`);
+    return percent >= min && percent <= 100 ? percent / 100 : new ParseError(`${written} is not between ${min}% and 100%`);
   };
   return scalar({
     what: "a percentage such as 20%",
@@ -51,7 +51,7 @@ const retryCause: Schema<RetryCause> = scalar({
   what: "a cause to retry",
   parse: (written) =>
     retryCauses.find((cause) => cause === written) ??
-    new Wrong(`expected ${retryCauses.slice(0, -1).join(", ")} or 504, found ${quote(written)}`),
+    new ParseError(`expected ${retryCauses.slice(0, -1).join(", ")} or 504, found ${quote(written)}`),
   json: { enum: ["connect-failure", "reset-before-response", 500, 502, 503, 504] },
 });
 

@@ -2,8 +2,8 @@ import { type PathChange, type PathMatch, type RewriteSpec, withoutTrailingSlash
 import { compileReplacement } from "../pattern.ts";
 import { cookieDomain, urlPath } from "../scalars.ts";
 import { object, optional, required } from "../schema-kit/object.ts";
-import { scalar, text, Wrong } from "../schema-kit/scalars.ts";
-import type { Infer, Reading, Schema } from "../schema-kit/schema.ts";
+import { scalar, text, ParseError } from "../schema-kit/scalars.ts";
+import type { Infer, ParseContext, Schema } from "../schema-kit/schema.ts";
 import { quote } from "../schema-kit/tree.ts";
 
 /** A Host as it is sent: a name or an address, and a port where there is one. */
@@ -12,7 +12,7 @@ const hostAndPort: Schema<string> = scalar({
   parse(written) {
     return /^(?:[A-Za-z0-9_~.-]{1,253}|\[[0-9A-Fa-f:.]+\])(?::\d{1,5})?$/.test(written)
       ? written
-      : new Wrong(`${quote(written)} is not a host such as shop.internal or shop.internal:8080`);
+      : new ParseError(`${quote(written)} is not a host such as shop.internal or shop.internal:8080`);
   },
   json: { type: "string", pattern: "^(?:[A-Za-z0-9_~.-]{1,253}|\\[[0-9A-Fa-f:.]+\\])(?::\\d{1,5})?$" },
 });
@@ -46,7 +46,7 @@ export const rewriteSchema = object(
 export type RewriteConfig = Infer<typeof rewriteSchema>;
 
 /** `path` is what the route matches. */
-export function compileRewrite(config: RewriteConfig, path: PathMatch | undefined, reading: Reading): RewriteSpec {
+export function compileRewrite(config: RewriteConfig, path: PathMatch | undefined, reading: ParseContext): RewriteSpec {
   const { host } = config;
   return {
     path: compilePath(config, path, reading),
@@ -55,7 +55,7 @@ export function compileRewrite(config: RewriteConfig, path: PathMatch | undefine
   };
 }
 
-function compilePath(config: RewriteConfig, path: PathMatch | undefined, reading: Reading): RewriteSpec["path"] {
+function compilePath(config: RewriteConfig, path: PathMatch | undefined, reading: ParseContext): RewriteSpec["path"] {
   const change = compilePathChange(config, "a rewrite", path, reading);
   const { regex } = config;
   if (regex === undefined) return change;
@@ -80,7 +80,7 @@ export function compilePathChange(
   config: PathChangeConfig,
   what: string,
   matched: PathMatch | undefined,
-  reading: Reading,
+  reading: ParseContext,
 ): PathChange | undefined {
   if (config.path !== undefined && config.prefix !== undefined) {
     const message = `"path" and "prefix" exclude each other in ${what}`;

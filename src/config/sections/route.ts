@@ -7,7 +7,7 @@ import { headerName, hostPattern, methodName, queryName, resourceName, unreadabl
 import { type Entry, list, mapOf } from "../schema-kit/collections.ts";
 import { defaulted, object, optional, required } from "../schema-kit/object.ts";
 import { oneOf, size, text } from "../schema-kit/scalars.ts";
-import type { Infer, Reading } from "../schema-kit/schema.ts";
+import type { Infer, ParseContext } from "../schema-kit/schema.ts";
 import { quote } from "../schema-kit/tree.ts";
 import { compileFault, faultSchema } from "./fault.ts";
 import { compileMessageEdits, headerEditsSchema } from "./header-edits.ts";
@@ -162,7 +162,7 @@ function compileTimeouts(config: RouteConfig["timeouts"]): RouteSpec["timeouts"]
 }
 
 /** What is done to requests and responses on their way has no meaning where nothing is forwarded. */
-function refuseBesideRedirect(config: RouteConfig, reading: Reading): void {
+function refuseBesideRedirect(config: RouteConfig, reading: ParseContext): void {
   for (const key of forwardingKeys) {
     if (!reading.has(config, key)) continue;
     const message = `${quote(key)} has no use beside a redirect, which Perch answers itself`;

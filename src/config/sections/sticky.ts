@@ -2,7 +2,7 @@ import type { CookieSpec, OverrideSpec, StickySpec } from "../../decide/release-
 import { isFramingHeader } from "../../http/header-names.ts";
 import type { CompileContext, KnownAttributes } from "../compile-context.ts";
 import type { Entry } from "../schema-kit/collections.ts";
-import type { Reading } from "../schema-kit/schema.ts";
+import type { ParseContext } from "../schema-kit/schema.ts";
 import { quote, type Span } from "../schema-kit/tree.ts";
 import type { AttributeConfig } from "./attributes.ts";
 import type { OverrideConfig, ReleaseConfig, StickyConfig } from "./release.ts";
@@ -94,7 +94,7 @@ export function compileOverride(override: OverrideConfig, context: CompileContex
 export function checkCookieNames(
   releases: readonly Entry<ReleaseConfig>[],
   attributes: readonly Entry<AttributeConfig>[],
-  reading: Reading,
+  reading: ParseContext,
 ): void {
   const pins = checkPins(releases, reading);
   for (const { value } of releases) {
@@ -112,7 +112,7 @@ export function checkCookieNames(
 }
 
 /** The release of each pin's cookie. */
-function checkPins(releases: readonly Entry<ReleaseConfig>[], reading: Reading): ReadonlyMap<string, string> {
+function checkPins(releases: readonly Entry<ReleaseConfig>[], reading: ParseContext): ReadonlyMap<string, string> {
   const pins = new Map<string, string>();
   for (const entry of releases) {
     const { cookie } = entry.value.sticky;
@@ -130,7 +130,7 @@ function checkPins(releases: readonly Entry<ReleaseConfig>[], reading: Reading):
   return pins;
 }
 
-function refuse(reading: Reading, span: Span, cookie: string, release: string): void {
+function refuse(reading: ParseContext, span: Span, cookie: string, release: string): void {
   const message = `the cookie ${quote(cookie)} is the pin of release ${release} already`;
   reading.error(span, "duplicate-name", message);
 }

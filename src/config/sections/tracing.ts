@@ -2,7 +2,7 @@ import type { CompileContext } from "../compile-context.ts";
 import type { TracingSpec } from "../compiled-config.ts";
 import { filePath } from "../scalars.ts";
 import { defaulted, object, optional, required } from "../schema-kit/object.ts";
-import { number, oneOf, scalar, text, Wrong } from "../schema-kit/scalars.ts";
+import { number, oneOf, scalar, text, ParseError } from "../schema-kit/scalars.ts";
 import type { Infer, Schema } from "../schema-kit/schema.ts";
 import { quote, type Span } from "../schema-kit/tree.ts";
 
@@ -11,15 +11,15 @@ const collectorUrl: Schema<string> = scalar({
   parse(written) {
     const url = /^https?:\/\/[!-~]+$/i.test(written) ? URL.parse(written) : null;
     if (url === null) {
-      return new Wrong(`${quote(written)} is not a collector's URL`, "write it as in http://collector:4318/v1/traces");
+      return new ParseError(`${quote(written)} is not a collector's URL`, "write it as in http://collector:4318/v1/traces");
     }
     if (url.username !== "" || url.password !== "") {
-      return new Wrong("a collector's URL can not hold credentials", "put them into headersFile");
+      return new ParseError("a collector's URL can not hold credentials", "put them into headersFile");
     }
-    if (url.hash !== "") return new Wrong(`${quote(written)} has a fragment, which is never sent`);
+    if (url.hash !== "") return new ParseError(`${quote(written)} has a fragment, which is never sent`);
     // The path is taken as it is, as OpenTelemetry does for the endpoint of one signal.
     if (url.pathname === "/") {
-      return new Wrong(`${quote(written)} has no path`, `write ${quote(`${url.origin}/v1/traces`)}`);
+      return new ParseError(`${quote(written)} has no path`, `write ${quote(`${url.origin}/v1/traces`)}`);
     }
     return url.href;
   },

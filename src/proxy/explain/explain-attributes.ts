@@ -2,7 +2,7 @@ import type { AttributeValue } from "../../decide/facts.ts";
 import { findCookie } from "../../http/cookies.ts";
 import { parseQuery } from "../../http/query.ts";
 import { type Caller, type RequestHead, repeated } from "../../http/request-head.ts";
-import type { TokenFailure, UnusableCause } from "../../identify/attribute-error.ts";
+import type { TokenFailure, AttributeErrorCause } from "../../identify/attribute-error.ts";
 import { type AttributeSource, type AttributeSpec, AttributeTable } from "../../identify/attributes.ts";
 import type { GeoField } from "../../identify/geo-database.ts";
 import { RequestFacts, tokenText } from "../../identify/request-facts.ts";
@@ -56,14 +56,14 @@ class Sources {
   readonly #caller: Caller;
   readonly #table: AttributeTable;
   readonly #facts: RequestFacts;
-  readonly #errors = new Map<number, UnusableCause>();
+  readonly #errors = new Map<number, AttributeErrorCause>();
 
   constructor({ config, attributes: { lookups } }: Snapshot, head: RequestHead, caller: Caller, nowMs: number) {
     const { attributes, trustedProxies } = config;
     const single = attributes.flatMap((spec) => spec.from.map((source) => ({ ...spec, from: [source] })));
     this.#head = head;
     this.#caller = caller;
-    const errors = { attributeError: (index: number, cause: UnusableCause) => void this.#errors.set(index, cause) };
+    const errors = { attributeError: (index: number, cause: AttributeErrorCause) => void this.#errors.set(index, cause) };
     this.#table = new AttributeTable(single, errors, lookups);
     this.#facts = new RequestFacts(this.#table, head, caller, trustedProxies, nowMs);
   }

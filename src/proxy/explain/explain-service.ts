@@ -118,8 +118,8 @@ export function workSteps(
   const steps: ExplainedStep[] = [];
   const faults = route.fault?.why({ facts: run.facts, unit, nowMs }) ?? [];
   for (const detail of faults) steps.push({ stage: "forward", outcome: "fault", detail });
-  if (route.work === undefined) return steps;
-  const { rewrite } = route.work;
+  if (route.transforms === undefined) return steps;
+  const { rewrite } = route.transforms;
   if (rewrite !== undefined) {
     const path = rewrite.path(run.head.path);
     const { host } = rewrite.spec;
@@ -130,7 +130,7 @@ export function workSteps(
   }
   const source = sourceOf(snapshot, run, target);
   for (const message of ["request", "response"] as const) {
-    const edits = route.work.editsOf(message, served);
+    const edits = route.transforms.editsOf(message, served);
     if (edits === undefined) continue;
     const detail = `${message} ${describeEdits(edits, source, served.name)}`;
     steps.push({ stage: "forward", outcome: "edited", detail });

@@ -1,7 +1,7 @@
 import type { ErrorCode } from "../../errors.ts";
 import {
   carriageReturn,
-  FieldScan,
+  HeaderScanner,
   irregular,
   latin1,
   lineFeed,
@@ -12,8 +12,8 @@ import {
 } from "./header-scanner.ts";
 
 /** Follows the body of one message, whatever frames it, and passes it on. */
-export class BodyReader {
-  readonly #chunks: ChunkedReader | undefined;
+export class BodyParser {
+  readonly #chunks: ChunkedParser | undefined;
   /** What frames the body: its length in octets, or something else. */
   readonly framing: number | "chunked" | "until close";
   readonly #length: number;
@@ -23,7 +23,7 @@ export class BodyReader {
   /** A length in octets; `chunked`; or `until close`, where the sender's end of the connection is that of the body. */
   constructor(framing: number | "chunked" | "until close", mostTrailerBytes: number) {
     this.framing = framing;
-    this.#chunks = framing === "chunked" ? new ChunkedReader(mostTrailerBytes) : undefined;
+    this.#chunks = framing === "chunked" ? new ChunkedParser(mostTrailerBytes) : undefined;
     this.#length = typeof framing === "number" ? framing : Number.POSITIVE_INFINITY;
   }
 
@@ -79,7 +79,7 @@ const mostExtensionBytes = 16 * 1024;
 /** Enough for 2^53, with a few leading zeros. */
 const mostSizeDigits = 16;
 
-const trailerScan = new FieldScan();
+const trailerScan = new HeaderScanner();
 
 type State =
   | "size"
@@ -110,7 +110,7 @@ export type ChunkedFailure = Extract<ErrorCode, "bad-request" | "headers-too-lar
  * Follows a chunked body (RFC 9112 §7.1), in whatever pieces it comes. Everything of it is passed on as it came, save
  * chunk extensions, which mean nothing beyond one hop, and trailer fields, which are kept for the caller.
  */
-export class ChunkedReader {
+export class ChunkedParser {
   /** Octets of data so far. */
   dataBytes = 0;
   /** Trailer fields, flat: name, value, name, value. Complete once `done`. */

@@ -3,19 +3,19 @@ import type { Socket } from "node:net";
 import type { ErrorCode } from "../../errors.ts";
 import type { HandoverCause } from "../../observe/counters.ts";
 import type { Timeouts } from "../../upstream/service-spec.ts";
-import type { Peer } from "../downstream.ts";
+import type { DownstreamInfo } from "../downstream.ts";
 import { Exchange } from "../exchange.ts";
-import { type Ending, ownAnswer, ownAnswerText, unreadableHead } from "../local-reply.ts";
+import { type LocalReply, localResponse, localResponseText, unreadableRequestHead } from "../local-reply.ts";
 import type { Snapshot } from "../snapshot.ts";
 import { type AcceptedSocket, readAccepted } from "./adopted-socket.ts";
-import { BodyReader } from "./body-parser.ts";
+import { BodyParser } from "./body-parser.ts";
 import type { AnsweredRequest, ConnectionOwner, FastContext } from "./fast-context.ts";
-import { FastForwarding } from "./forward.ts";
+import { Forward } from "./forward.ts";
 import { incomplete, irregular, PartialHead } from "./header-scanner.ts";
-import { OwnAnswering } from "./local-reply.ts";
+import { LocalReplyExchange } from "./local-reply.ts";
 import type { FastHead } from "./request-parser.ts";
-import { requestText, WayText } from "./request-writer.ts";
-import { Outlet, ReadTarget } from "./socket-writer.ts";
+import { requestText, ForwardedHeaderCache } from "./request-writer.ts";
+import { SocketWriter, ReadTarget } from "./socket-writer.ts";
 import { Deadline } from "./timer-wheel.ts";
 
 /** A head must be complete within this time: the bound on a slow sender of headers. */
@@ -33,14 +33,14 @@ const mostWaitingBytes = 64 * 1024;
  * meanwhile wait. The first that this lane does not serve makes the connection the standard lane's, for good.
  */
 export class ClientConnection {
-  readonly outlet: Outlet;
+  readonly writer: SocketWriter;
   readonly deadline: Deadline = new Deadline(this);
   readonly #context: FastContext;
   readonly #owner: ConnectionOwner;
   readonly #accepted: AcceptedSocket;
   readonly #socket: Socket;
-  readonly #peer: Peer;
-  readonly #way = new WayText();
+  readonly #peer: DownstreamInfo;
+  readonly #way = new ForwardedHeaderCache();
   readonly #target: ReadTarget;
   #request: AnsweredRequest | undefined;
   /** A head of which not all has come. */
@@ -50,7 +50,7 @@ export class ClientConnection {
   /** What is being taken from there. */
   #taken: Buffer | undefined;
   /** What is left of an upload whose answer is out; it is read and thrown away. */
-  #discarded: BodyReader | undefined;
+  #discarded: BodyParser | undefined;
   /** Whether the answer that is due is the last. */
   #closing = false;
   #state: "open" | "lingering" = "open";
@@ -61,14 +61,14 @@ export class ClientConnection {
   #waitingIsFull = false;
   #flushIsWatched = false;
 
-  constructor(context: FastContext, owner: ConnectionOwner, accepted: Socket, peer: Peer) {
+  constructor(context: FastContext, owner: ConnectionOwner, accepted: Socket, peer: DownstreamInfo) {
     this.#context = context;
     this.#owner = owner;
     this.#target = new ReadTarget(context.buffers);
     this.#accepted = readAccepted(accepted, { buffer: this.#target.next, onRead: this.#onRead });
     this.#socket = this.#accepted.socket;
     this.#peer = peer;
-    this.outlet = new Outlet(this.#socket, context.buffers, this.#onFlushed);
+    this.writer = new SocketWriter(this.#socket, context.buffers, this.#onFlushed);
     // Whatever broke is also told by `close`.
     this.#socket.on("error", ignore).on("end", this.#onEnd).on("close", this.#onClose).on("timeout", this.#onTimeout);
     context.deadlines.arm(this.deadline, headTimeoutMs);
@@ -104,7 +104,7 @@ export class ClientConnection {
   /** What the answer says of the connection; a last one is held to it. */
   connectionAfter(answer: "response" | "last answer"): "keep-alive" | "close" {
     const { gateway } = this.#context;
-    if (answer === "last answer" || gateway.draining || this.#peer.isServedOut(gateway.snapshot)) this.#closing = true;
+    if (answer === "last answer" || gateway.draining || this.#peer.maxRequestsReached(gateway.snapshot)) this.#closing = true;
     return this.#closing ? "close" : "keep-alive";
   }
 
@@ -141,7 +141,7 @@ export class ClientConnection {
   }
 
   /** Its answer has left whole. `body` is the request's, of which some may still be to come. */
-  requestEnded(body: BodyReader | undefined): void {
+  requestEnded(body: BodyParser | undefined): void {
     this.#request = undefined;
     const unread = body?.complete === false ? body : undefined;
     if (this.#closing || this.#owner.isClosing) {
@@ -164,14 +164,14 @@ export class ClientConnection {
 
   #read(length: number, octets: Buffer): boolean {
     const { clock, turns } = this.#context;
-    clock.stop();
-    turns.happened();
+    clock.freeze();
+    turns.eventHandled();
     try {
       this.#take(octets, 0, length);
     } catch (error) {
       this.#fail(error);
     }
-    clock.goOn();
+    clock.unfreeze();
     return !this.#isPaused;
   }
 
@@ -290,8 +290,8 @@ export class ClientConnection {
     // A chunked body is passed on framed here, and a copy is framed anew.
     if (framing === "chunked" && route.mirroring?.takes(head.method)) return "mirror-body";
     this.#closing = requests.closing;
-    this.#peer.requestBegun();
-    let ending: Ending | undefined;
+    this.#peer.requestStarted();
+    let ending: LocalReply | undefined;
     try {
       ending = exchange.begin();
     } catch (error) {
@@ -300,7 +300,7 @@ export class ClientConnection {
       return to;
     }
     const body =
-      framing === "none" ? undefined : new BodyReader(framing === "chunked" ? "chunked" : contentLength, headerBytes);
+      framing === "none" ? undefined : new BodyParser(framing === "chunked" ? "chunked" : contentLength, headerBytes);
     return ending === undefined
       ? this.#forward(exchange, head, route.timeouts, body, octets, to)
       : this.#answer(exchange, ending, body, octets, to);
@@ -310,7 +310,7 @@ export class ClientConnection {
     exchange: Exchange,
     head: FastHead,
     timeouts: Timeouts,
-    body: BodyReader | undefined,
+    body: BodyParser | undefined,
     octets: Buffer,
     to: number,
   ): number {
@@ -318,13 +318,13 @@ export class ClientConnection {
     const { attempts } = exchange;
     if (attempts === undefined) throw new TypeError("An exchange that is to be forwarded has no attempts.");
     const headText = requestText(exchange, head, requests, this.#way);
-    const request = new FastForwarding(this.#context, this, { exchange, attempts, timeouts, body, headText });
+    const request = new Forward(this.#context, this, { exchange, attempts, timeouts, body, headText });
     this.#request = request;
     return request.start(octets, requests.end, to);
   }
 
-  #answer(exchange: Exchange, ending: Ending, body: BodyReader | undefined, octets: Buffer, to: number): number {
-    const request = new OwnAnswering(this.#context, this, exchange, body);
+  #answer(exchange: Exchange, ending: LocalReply, body: BodyParser | undefined, octets: Buffer, to: number): number {
+    const request = new LocalReplyExchange(this.#context, this, exchange, body);
     this.#request = request;
     return request.start(ending, octets, this.#context.requests.end, to);
   }
@@ -345,7 +345,7 @@ export class ClientConnection {
   // ---- how it ends
 
   /** The last answer is out. Closing with unread input would make the kernel reset the connection, and the answer be lost. */
-  #end(body: BodyReader | undefined): void {
+  #end(body: BodyParser | undefined): void {
     this.#state = "lingering";
     this.#waiting = undefined;
     if (body === undefined) {
@@ -362,7 +362,7 @@ export class ClientConnection {
     if (this.#discarded === undefined || this.#lingeredBytes > lingerBytes) this.#socket.destroySoon();
   }
 
-  #discard(body: BodyReader, octets: Buffer, from: number, to: number): number {
+  #discard(body: BodyParser, octets: Buffer, from: number, to: number): number {
     const end = body.read(octets, from, to, { passOctets: ignore });
     if (body.complete) this.#discarded = undefined;
     else if (body.failure !== undefined && this.#state === "open") this.#socket.destroySoon();
@@ -372,13 +372,13 @@ export class ClientConnection {
   /** Answers where nothing was forwarded, and closes. */
   #refuse(code: ErrorCode, exchange?: Exchange): void {
     const { gateway, date } = this.#context;
-    const refused = exchange ?? new Exchange(gateway, this.#peer.caller(gateway.snapshot), unreadableHead());
-    const answer = ownAnswer(code, refused.requestId, undefined);
+    const refused = exchange ?? new Exchange(gateway, this.#peer.caller(gateway.snapshot), unreadableRequestHead());
+    const answer = localResponse(code, refused.requestId, undefined);
     const reasonPhrase = STATUS_CODES[answer.status] ?? "";
     refused.bytesSent = answer.body.length;
     this.#state = "lingering";
     this.#partialHead = undefined;
-    const text = ownAnswerText(answer, { reasonPhrase, connection: "close", date: date.now(), body: "sent" });
+    const text = localResponseText(answer, { reasonPhrase, connection: "close", date: date.now(), body: "sent" });
     this.#socket.end(text, "latin1", () => this.#socket.destroy());
     refused.end(answer.status, code);
   }

@@ -1,30 +1,30 @@
 import type { Socket } from "node:net";
-import type { EventClock } from "../cached-clock.ts";
-import type { Peer } from "../downstream.ts";
-import type { Gateway } from "../proxy-context.ts";
+import type { CachedClock } from "../cached-clock.ts";
+import type { DownstreamInfo } from "../downstream.ts";
+import type { ProxyContext } from "../proxy-context.ts";
 import type { ClientConnection } from "./client-connection.ts";
-import type { RequestReader } from "./request-parser.ts";
-import type { ResponseReader } from "./response-parser.ts";
+import type { RequestParser } from "./request-parser.ts";
+import type { ResponseParser } from "./response-parser.ts";
 import type { HttpDate } from "./response-writer.ts";
 import type { ReadBuffers } from "./socket-writer.ts";
-import type { Deadlines, EventTurns } from "./timer-wheel.ts";
-import type { UpstreamPools } from "./upstream-pool.ts";
+import type { TimerWheel, LoopTicks } from "./timer-wheel.ts";
+import type { FastUpstreamPools } from "./upstream-pool.ts";
 
 /** What connections to upstreams need, whichever listener's requests they carry: one for all listeners. */
 export interface UpstreamContext {
-  readonly clock: EventClock;
+  readonly clock: CachedClock;
   readonly buffers: ReadBuffers;
-  readonly deadlines: Deadlines;
-  readonly turns: EventTurns;
+  readonly deadlines: TimerWheel;
+  readonly turns: LoopTicks;
 }
 
 /** What all connections of one listener's fast lane share. */
 export interface FastContext extends UpstreamContext {
-  readonly gateway: Gateway;
-  readonly pools: UpstreamPools;
+  readonly gateway: ProxyContext;
+  readonly pools: FastUpstreamPools;
   readonly date: HttpDate;
-  readonly requests: RequestReader;
-  readonly responses: ResponseReader;
+  readonly requests: RequestParser;
+  readonly responses: ResponseParser;
 }
 
 /** What a connection asks of the lane that it belongs to. */
@@ -32,7 +32,7 @@ export interface ConnectionOwner {
   /** True once it waits for its connections to end: none is kept behind its answer. */
   readonly isClosing: boolean;
   /** Gives the connection to the standard lane, with what was read and not understood. */
-  handOver(socket: Socket, peer: Peer): void;
+  handOver(socket: Socket, peer: DownstreamInfo): void;
   closed(connection: ClientConnection): void;
 }
 

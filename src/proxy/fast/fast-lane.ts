@@ -1,17 +1,17 @@
 import type { Socket } from "node:net";
-import type { Peer } from "../downstream.ts";
-import type { Gateway } from "../proxy-context.ts";
+import type { DownstreamInfo } from "../downstream.ts";
+import type { ProxyContext } from "../proxy-context.ts";
 import { ClientConnection } from "./client-connection.ts";
 import type { ConnectionOwner, FastContext } from "./fast-context.ts";
-import { RequestReader } from "./request-parser.ts";
-import { ResponseReader } from "./response-parser.ts";
+import { RequestParser } from "./request-parser.ts";
+import { ResponseParser } from "./response-parser.ts";
 import { HttpDate } from "./response-writer.ts";
-import type { UpstreamPools } from "./upstream-pool.ts";
+import type { FastUpstreamPools } from "./upstream-pool.ts";
 
 /** Takes connections that this lane does not serve. */
 export interface OtherLane {
   /** What was read from the socket and not understood has been put back. */
-  accept(socket: Socket, peer: Peer): void;
+  accept(socket: Socket, peer: DownstreamInfo): void;
 }
 
 /**
@@ -24,26 +24,26 @@ export class FastLane implements ConnectionOwner {
   readonly #connections = new Set<ClientConnection>();
   #closed: (() => void) | undefined;
 
-  constructor(gateway: Gateway, pools: UpstreamPools, other: OtherLane) {
+  constructor(gateway: ProxyContext, pools: FastUpstreamPools, other: OtherLane) {
     this.#other = other;
     this.#context = {
       ...pools.context,
       gateway,
       pools,
       date: new HttpDate(() => gateway.nowMs()),
-      requests: new RequestReader(),
-      responses: new ResponseReader(),
+      requests: new RequestParser(),
+      responses: new ResponseParser(),
     };
   }
 
   /** Takes a connection that nobody has read from, or on which what was read has been put back. */
-  accept(socket: Socket, peer: Peer): void {
+  accept(socket: Socket, peer: DownstreamInfo): void {
     const connection = new ClientConnection(this.#context, this, socket, peer);
     this.#connections.add(connection);
     connection.begin();
   }
 
-  handOver(socket: Socket, peer: Peer): void {
+  handOver(socket: Socket, peer: DownstreamInfo): void {
     this.#other.accept(socket, peer);
   }
 

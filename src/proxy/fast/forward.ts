@@ -4,23 +4,23 @@ import type { Endpoint } from "../../upstream/endpoint.ts";
 import type { Timeouts } from "../../upstream/service-spec.ts";
 import type { AttemptFailure, Attempts } from "../attempts.ts";
 import type { Exchange } from "../exchange.ts";
-import { isLastAnswer, ownAnswer, ownAnswerText } from "../local-reply.ts";
-import type { Turn } from "../permit.ts";
+import { closesConnection, localResponse, localResponseText } from "../local-reply.ts";
+import type { PermitWaiter } from "../permit.ts";
 import { earlyHintLinks } from "../response-headers.ts";
 import type { BodyState } from "../retry-policy.ts";
-import type { BodyReader, ChunkedSink } from "./body-parser.ts";
+import type { BodyParser, ChunkedSink } from "./body-parser.ts";
 import type { ClientConnection } from "./client-connection.ts";
 import type { AnsweredRequest, FastContext } from "./fast-context.ts";
 import { PartialHead } from "./header-scanner.ts";
 import { responseHeadBytes } from "./response-parser.ts";
-import { bodyReader, RelayedAnswer } from "./response-relay.ts";
+import { bodyReader, ResponseRelay } from "./response-relay.ts";
 import { TextSink } from "./socket-writer.ts";
 import { Deadline } from "./timer-wheel.ts";
 import type { UpstreamConnection, UpstreamUser } from "./upstream-pool.ts";
-import { type OutgoingParts, OutgoingRequest } from "./upstream-request.ts";
+import { type UpstreamRequestParts, UpstreamRequest } from "./upstream-request.ts";
 
 /** One request to be forwarded. */
-export interface FastForwardingParts extends OutgoingParts {
+export interface ForwardParts extends UpstreamRequestParts {
   readonly timeouts: Timeouts;
 }
 
@@ -30,13 +30,13 @@ export interface FastForwardingParts extends OutgoingParts {
  * Three things go on side by side: the request's body on its way up, the response on its way down, and the client's
  * connection taking what is written. The exchange ends once the last octet of the answer has left, or the client has.
  */
-export class FastForwarding implements AnsweredRequest, UpstreamUser, Turn {
+export class Forward implements AnsweredRequest, UpstreamUser, PermitWaiter {
   readonly exchange: Exchange;
   readonly #context: FastContext;
   readonly #client: ClientConnection;
   readonly #attempts: Attempts;
   readonly #timeouts: Timeouts;
-  readonly #request: OutgoingRequest;
+  readonly #request: UpstreamRequest;
   /** Whether an idle connection may be used. */
   #mayReuse = true;
   /** Whether it is sent between two turns of the event loop. */
@@ -46,20 +46,20 @@ export class FastForwarding implements AnsweredRequest, UpstreamUser, Turn {
   #sent = false;
   #partialHead: PartialHead | undefined;
   #response: "awaited" | "streaming" | "ended" = "awaited";
-  #relayed: RelayedAnswer | undefined;
+  #relayed: ResponseRelay | undefined;
   #status = 0;
   #cutShort: ErrorCode | undefined;
   /** Only where the route has a limit on the whole; and where the request is held on purpose. */
   #total: Deadline | undefined;
   #holdTimer: NodeJS.Timeout | undefined;
 
-  constructor(context: FastContext, client: ClientConnection, parts: FastForwardingParts) {
+  constructor(context: FastContext, client: ClientConnection, parts: ForwardParts) {
     this.#context = context;
     this.#client = client;
     this.exchange = parts.exchange;
     this.#attempts = parts.attempts;
     this.#timeouts = parts.timeouts;
-    this.#request = new OutgoingRequest(parts);
+    this.#request = new UpstreamRequest(parts);
   }
 
   /** Begins, with what came of the body behind the head. Answers with the position where the next request starts. */
@@ -85,7 +85,7 @@ export class FastForwarding implements AnsweredRequest, UpstreamUser, Turn {
   #hold(ms: number): void {
     this.#holdTimer = setTimeout(() => {
       this.#holdTimer = undefined;
-      if (this.#request.mayBeSent) this.onTurn();
+      if (this.#request.mayBeSent) this.onPermit();
     }, ms);
   }
 
@@ -96,7 +96,7 @@ export class FastForwarding implements AnsweredRequest, UpstreamUser, Turn {
 
   /** The request has taken as long as it may. Whom does it wait for? */
   #onTotal(): void {
-    if (this.#response === "ended" || this.#client.outlet.pending) {
+    if (this.#response === "ended" || this.#client.writer.pending) {
       this.#cutShort = "client-closed";
       this.#client.destroy();
     } else if (this.#response === "awaited" && this.awaitsBody) this.#breakOff("request-timeout");
@@ -123,24 +123,24 @@ export class FastForwarding implements AnsweredRequest, UpstreamUser, Turn {
     if (body === undefined) return from;
     if (this.#response === "ended") return body.read(octets, from, to, nowhere);
     if (!this.#sent || this.#connection === undefined) return this.#gather(body, octets, from, to);
-    const { outlet } = this.#connection;
-    const end = this.#request.pass(body, octets, from, to, outlet);
+    const { writer } = this.#connection;
+    const end = this.#request.pass(body, octets, from, to, writer);
     if (body.failure !== undefined) {
       this.#breakOff(body.failure);
       return to;
     }
-    outlet.flush();
+    writer.flush();
     if (body.complete) this.#bodySent();
     else {
-      if (outlet.pending) this.#client.pauseBody();
-      this.#arm(outlet.pending ? this.#timeouts.responseHeadersMs : this.#timeouts.idleMs);
+      if (writer.pending) this.#client.pauseBody();
+      this.#arm(writer.pending ? this.#timeouts.responseHeadersMs : this.#timeouts.idleMs);
     }
     return end;
   }
 
   /** What was written to the client has left. */
   onClientFlushed(): void {
-    if (this.#client.outlet.pending) return;
+    if (this.#client.writer.pending) return;
     if (this.#response === "ended") {
       this.#complete();
       return;
@@ -166,12 +166,12 @@ export class FastForwarding implements AnsweredRequest, UpstreamUser, Turn {
 
   /** Nothing happened for as long as the present step may take. Whose turn was it? */
   onDeadline(): void {
-    if (this.#response === "ended" || this.#client.outlet.pending) {
+    if (this.#response === "ended" || this.#client.writer.pending) {
       this.#cutShort = "client-closed";
       this.#client.destroy();
     } else if (this.#attempts.count === 0) this.#breakOff("request-timeout");
     else if (!this.#sent) this.#attemptFailed("connect-timeout");
-    else if (this.awaitsBody && !this.#connection?.outlet.pending) this.#breakOff("request-timeout");
+    else if (this.awaitsBody && !this.#connection?.writer.pending) this.#breakOff("request-timeout");
     else this.#attemptFailed("upstream-timeout");
   }
 
@@ -180,7 +180,7 @@ export class FastForwarding implements AnsweredRequest, UpstreamUser, Turn {
   }
 
   onUpstreamFlushed(): void {
-    if (this.#response === "ended" || !this.awaitsBody || this.#connection?.outlet.pending) return;
+    if (this.#response === "ended" || !this.awaitsBody || this.#connection?.writer.pending) return;
     this.#client.resumeBody();
     this.#arm(this.#timeouts.idleMs);
   }
@@ -197,10 +197,10 @@ export class FastForwarding implements AnsweredRequest, UpstreamUser, Turn {
         this.#readHeads(connection, all, 0, end);
       }
     } else if (this.#relayed !== undefined) {
-      this.#passOn(connection, this.#relayed, octets, 0, length, this.#client.outlet);
+      this.#passOn(connection, this.#relayed, octets, 0, length, this.#client.writer);
     }
     // A connection that was left meanwhile reads on, for whoever gets it.
-    return connection !== this.#connection || this.#response === "ended" || !this.#client.outlet.pending;
+    return connection !== this.#connection || this.#response === "ended" || !this.#client.writer.pending;
   }
 
   onUpstreamEnd(): void {
@@ -232,7 +232,7 @@ export class FastForwarding implements AnsweredRequest, UpstreamUser, Turn {
   }
 
   /** Whoever made room did so in this turn of the event loop, and its connection rests until that is over. */
-  onTurn(): void {
+  onPermit(): void {
     setImmediate(() => {
       if (this.#response === "ended") return;
       this.#betweenTurns = true;
@@ -264,8 +264,8 @@ export class FastForwarding implements AnsweredRequest, UpstreamUser, Turn {
     const connection = this.#connection;
     if (connection === undefined) return;
     this.#sent = true;
-    connection.outlet.addText(this.#request.opening());
-    connection.outlet.flush();
+    connection.writer.addText(this.#request.opening());
+    connection.writer.flush();
     this.#request.opened();
     if (!this.awaitsBody) {
       this.#bodySent();
@@ -278,13 +278,13 @@ export class FastForwarding implements AnsweredRequest, UpstreamUser, Turn {
 
   #bodySent(): void {
     if (this.#request.body !== undefined) {
-      this.#client.useSharedBuffer(this.#connection?.outlet.pending ? "pending" : "flushed");
+      this.#client.useSharedBuffer(this.#connection?.writer.pending ? "pending" : "flushed");
     }
     if (this.#response === "awaited") this.#arm(this.#timeouts.responseHeadersMs);
   }
 
   /** Keeps what came of the body while there is nobody to send it to; the first octets set the request going. */
-  #gather(body: BodyReader, octets: Buffer, from: number, to: number): number {
+  #gather(body: BodyParser, octets: Buffer, from: number, to: number): number {
     const end = this.#request.gather(body, octets, from, to);
     if (body.failure !== undefined) {
       this.#breakOff(body.failure);
@@ -312,7 +312,7 @@ export class FastForwarding implements AnsweredRequest, UpstreamUser, Turn {
       }
       if (outcome === "incomplete") {
         if (at < to) this.#partialHead = new PartialHead(octets, at, to);
-        this.#client.outlet.flush();
+        this.#client.writer.flush();
         return;
       }
       if (responses.status >= 200) {
@@ -329,31 +329,31 @@ export class FastForwarding implements AnsweredRequest, UpstreamUser, Turn {
   /** 103 with its links and 102 are passed on; 100 and 101 were not asked for; others mean nothing to the client. */
   #inform(): boolean {
     const { responses } = this.#context;
-    const { outlet } = this.#client;
+    const { writer } = this.#client;
     if (responses.status < 102) return false;
-    if (responses.status === 102) outlet.addText("HTTP/1.1 102 Processing\r\n\r\n");
+    if (responses.status === 102) writer.addText("HTTP/1.1 102 Processing\r\n\r\n");
     const links = responses.status === 103 ? earlyHintLinks(responses.flat()) : [];
-    if (links.length > 0) outlet.addText(`HTTP/1.1 103 Early Hints\r\nLink: ${links.join(", ")}\r\n\r\n`);
+    if (links.length > 0) writer.addText(`HTTP/1.1 103 Early Hints\r\nLink: ${links.join(", ")}\r\n\r\n`);
     return true;
   }
 
   #beginResponse(connection: UpstreamConnection, octets: Buffer, from: number, to: number): void {
     const { responses, date } = this.#context;
-    const { outlet } = this.#client;
+    const { writer } = this.#client;
     const another = this.#attempts.insteadOf(responses.status, this.#bodyState);
     if (another !== undefined) {
       this.#discard(connection, octets, from, to);
       this.#connect(another);
       return;
     }
-    const relayed = new RelayedAnswer(this.exchange, responses, outlet);
+    const relayed = new ResponseRelay(this.exchange, responses, writer);
     this.#relayed = relayed;
     this.#status = responses.status;
     this.#response = "streaming";
     this.#attempts.answered(responses.status);
     connection.answered(relayed.endsConnection ? 0 : responses.keepAliveSeconds);
     relayed.addHead(responses, this.#client.connectionAfter("response"), date);
-    const sink = responses.textIsWhole ? new TextSink(outlet, responses.text, from - responses.headLength) : outlet;
+    const sink = responses.textIsWhole ? new TextSink(writer, responses.text, from - responses.headLength) : writer;
     this.#passOn(connection, relayed, octets, from, to, sink);
   }
 
@@ -362,7 +362,7 @@ export class FastForwarding implements AnsweredRequest, UpstreamUser, Turn {
     const { chunked, contentLength, closing, keepAliveSeconds } = this.#context.responses;
     const body = bodyReader(chunked, contentLength);
     const isWhole = body.read(octets, from, to, nowhere) === to && body.complete;
-    const isSent = !this.awaitsBody && !connection.outlet.pending;
+    const isSent = !this.awaitsBody && !connection.writer.pending;
     this.#connection = undefined;
     if (!isWhole || !isSent || closing || this.exchange.head.method === "HEAD") {
       connection.destroy();
@@ -376,17 +376,17 @@ export class FastForwarding implements AnsweredRequest, UpstreamUser, Turn {
   /** The body, as far as it came. */
   #passOn(
     connection: UpstreamConnection,
-    relayed: RelayedAnswer,
+    relayed: ResponseRelay,
     octets: Buffer,
     from: number,
     to: number,
     sink: ChunkedSink,
   ): void {
-    const { outlet } = this.#client;
+    const { writer } = this.#client;
     const end = relayed.pass(octets, from, to, sink);
     if (relayed.failure !== undefined) {
       // What was good of it has been promised to nobody, but the client may make something of it.
-      outlet.flush();
+      writer.flush();
       this.#attemptFailed("upstream-malformed");
       return;
     }
@@ -394,20 +394,20 @@ export class FastForwarding implements AnsweredRequest, UpstreamUser, Turn {
       this.#finish(connection, end === to ? "ended" : "more followed");
       return;
     }
-    outlet.flush();
+    writer.flush();
     connection.useOwnBuffer();
     this.#armStreaming();
   }
 
   /** The answer is whole. Octets behind it were asked for by nobody, so the connection that brought them is not kept. */
   #finish(connection: UpstreamConnection, upstream: "ended" | "more followed"): void {
-    const { outlet } = this.#client;
+    const { writer } = this.#client;
     this.#relayed?.addEnd();
     this.#response = "ended";
     this.#connection = undefined;
-    outlet.flush();
+    writer.flush();
     const usable = upstream === "ended" && !this.awaitsBody;
-    connection.leave(outlet.pending ? "pending" : "flushed");
+    connection.leave(writer.pending ? "pending" : "flushed");
     if (usable) this.#context.pools.release(connection);
     else connection.destroy();
     this.#allWritten();
@@ -415,9 +415,9 @@ export class FastForwarding implements AnsweredRequest, UpstreamUser, Turn {
 
   /** Of the answer; that is all once it has left. */
   #allWritten(): void {
-    const { outlet } = this.#client;
-    if (outlet.pending) this.#client.watchFlush(this.#timeouts.idleMs);
-    else if (!outlet.broken) this.#complete();
+    const { writer } = this.#client;
+    if (writer.pending) this.#client.watchFlush(this.#timeouts.idleMs);
+    else if (!writer.broken) this.#complete();
   }
 
   /** The last octet has left. */
@@ -431,7 +431,7 @@ export class FastForwarding implements AnsweredRequest, UpstreamUser, Turn {
 
   #starved(): void {
     if (this.#response === "ended") return;
-    this.#attempts.starved();
+    this.#attempts.resourcesExhausted();
     this.#answer(this.#attempts.exhausted());
   }
 
@@ -473,27 +473,27 @@ export class FastForwarding implements AnsweredRequest, UpstreamUser, Turn {
 
   #answer(code: ErrorCode): void {
     const { head, requestId } = this.exchange;
-    const answer = ownAnswer(code, requestId, head.headerLines("accept").join(", "), this.#attempts.retryAfterSeconds);
+    const answer = localResponse(code, requestId, head.headerLines("accept").join(", "), this.#attempts.retryAfterSeconds);
     this.#response = "ended";
     this.#status = answer.status;
     this.exchange.error = code;
     this.exchange.bytesSent = answer.body.length;
-    this.#client.outlet.addText(
-      ownAnswerText(answer, {
+    this.#client.writer.addText(
+      localResponseText(answer, {
         reasonPhrase: STATUS_CODES[answer.status] ?? "",
-        connection: this.#client.connectionAfter(isLastAnswer(code) ? "last answer" : "response"),
+        connection: this.#client.connectionAfter(closesConnection(code) ? "last answer" : "response"),
         date: this.#context.date.now(),
         body: head.method === "HEAD" ? "omitted" : "sent",
       }),
     );
-    this.#client.outlet.flush();
+    this.#client.writer.flush();
     this.#allWritten();
   }
 
   /** Whoever's turn it is: the client's, while it has not taken what was written. */
   #armStreaming(): void {
     const { idleMs } = this.#timeouts;
-    if (this.#client.outlet.pending) this.#client.watchFlush(idleMs);
+    if (this.#client.writer.pending) this.#client.watchFlush(idleMs);
     else this.#arm(idleMs);
   }
 

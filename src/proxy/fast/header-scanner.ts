@@ -55,7 +55,7 @@ const mostFields = 1024;
  * Finds the fields of one head, checking every octet, and keeps where they are: offsets from the head's first octet. One
  * scan serves all connections, each head in turn, so that a head costs no object a field.
  */
-export class FieldScan {
+export class HeaderScanner {
   count = 0;
   /** Whether every field is `name: value`: one space, no blank after the value, and a value. */
   evenlySpaced = true;
@@ -185,7 +185,7 @@ interface Entry<Kind> {
  * Sorts field names into kinds, by the hash that the scan made on its way: neither a string is cut nor one hashed
  * for a name seen before. What a name is, is asked once and remembered, for a bounded number of names.
  */
-export class FieldTable<Kind extends string> {
+export class HeaderNameTable<Kind extends string> {
   readonly #kindOf: (lowerCaseName: string) => Kind;
   readonly #entries: (Entry<Kind> | undefined)[] = new Array(slots).fill(undefined);
   #count = 0;
@@ -195,7 +195,7 @@ export class FieldTable<Kind extends string> {
   }
 
   /** The kind of a field that the scan found in the head that starts at `origin`. */
-  kind(scan: FieldScan, field: number, octets: Buffer, origin: number): Kind {
+  kind(scan: HeaderScanner, field: number, octets: Buffer, origin: number): Kind {
     const start = origin + scan.start(field);
     const end = origin + scan.nameEnd(field);
     const hash = scan.nameHash(field);

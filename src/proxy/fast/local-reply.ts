@@ -1,7 +1,7 @@
 import { STATUS_CODES } from "node:http";
 import type { Exchange } from "../exchange.ts";
-import { type Ending, errorOf, isLastAnswer, ownAnswer, ownAnswerText } from "../local-reply.ts";
-import type { BodyReader, ChunkedSink } from "./body-parser.ts";
+import { type LocalReply, errorOf, closesConnection, localResponse, localResponseText } from "../local-reply.ts";
+import type { BodyParser, ChunkedSink } from "./body-parser.ts";
 import type { ClientConnection } from "./client-connection.ts";
 import type { AnsweredRequest, FastContext } from "./fast-context.ts";
 
@@ -9,14 +9,14 @@ import type { AnsweredRequest, FastContext } from "./fast-context.ts";
 const readerSilenceMs = 60_000;
 
 /** One request that Perch answers itself: nothing is forwarded, and what there is of a body is read and thrown away. */
-export class OwnAnswering implements AnsweredRequest {
+export class LocalReplyExchange implements AnsweredRequest {
   readonly #context: FastContext;
   readonly #client: ClientConnection;
   readonly #exchange: Exchange;
-  readonly #body: BodyReader | undefined;
+  readonly #body: BodyParser | undefined;
   #status = 0;
 
-  constructor(context: FastContext, client: ClientConnection, exchange: Exchange, body: BodyReader | undefined) {
+  constructor(context: FastContext, client: ClientConnection, exchange: Exchange, body: BodyParser | undefined) {
     this.#context = context;
     this.#client = client;
     this.#exchange = exchange;
@@ -24,25 +24,25 @@ export class OwnAnswering implements AnsweredRequest {
   }
 
   /** Answers, and reads what came behind the head. Answers with the position where the next request starts. */
-  start(ending: Ending, octets: Buffer, from: number, to: number): number {
+  start(ending: LocalReply, octets: Buffer, from: number, to: number): number {
     const { head, requestId } = this.#exchange;
-    const { outlet } = this.#client;
-    const answer = ownAnswer(ending, requestId, head.headerLines("accept").join(", "));
+    const { writer } = this.#client;
+    const answer = localResponse(ending, requestId, head.headerLines("accept").join(", "));
     const next = this.onClientData(octets, from, to);
     this.#status = answer.status;
     this.#exchange.error = errorOf(ending);
     this.#exchange.bytesSent = answer.body.length;
-    outlet.addText(
-      ownAnswerText(answer, {
+    writer.addText(
+      localResponseText(answer, {
         reasonPhrase: STATUS_CODES[answer.status] ?? "",
-        connection: this.#client.connectionAfter(isLastAnswer(ending) ? "last answer" : "response"),
+        connection: this.#client.connectionAfter(closesConnection(ending) ? "last answer" : "response"),
         date: this.#context.date.now(),
         body: head.method === "HEAD" ? "omitted" : "sent",
       }),
     );
-    outlet.flush();
-    if (outlet.pending) this.#client.watchFlush(readerSilenceMs);
-    else if (!outlet.broken) this.#complete();
+    writer.flush();
+    if (writer.pending) this.#client.watchFlush(readerSilenceMs);
+    else if (!writer.broken) this.#complete();
     return next;
   }
 
@@ -60,7 +60,7 @@ export class OwnAnswering implements AnsweredRequest {
   }
 
   onClientFlushed(): void {
-    if (!this.#client.outlet.pending) this.#complete();
+    if (!this.#client.writer.pending) this.#complete();
   }
 
   /** The last octet has left. */

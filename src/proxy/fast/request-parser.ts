@@ -6,8 +6,8 @@ import type { Snapshot } from "../snapshot.ts";
 import {
   backslash,
   dot,
-  FieldScan,
-  FieldTable,
+  HeaderScanner,
+  HeaderNameTable,
   incomplete,
   irregular,
   isNamed,
@@ -43,8 +43,8 @@ const plainLength = /^(?:0|[1-9]\d{0,14})$/;
  * Reads request heads, strictly and narrowly: what is not recognised without any doubt is `irregular`, and the standard
  * lane's to judge, with its answer. The last head read stays in place until the next: fields, their kinds, the framing.
  */
-export class RequestReader {
-  readonly scan: FieldScan = new FieldScan();
+export class RequestParser {
+  readonly scan: HeaderScanner = new HeaderScanner();
   framing: BodyFraming = "none";
   contentLength = 0;
   /** Whether the client wants the connection closed after this request. */
@@ -257,12 +257,12 @@ const own: ReadonlyMap<string, RequestField> = new Map([
 /** The fields of requests by name, as the snapshot's rules have them. */
 export class RequestFields {
   readonly snapshot: Snapshot;
-  readonly table: FieldTable<RequestField>;
+  readonly table: HeaderNameTable<RequestField>;
 
   constructor(snapshot: Snapshot) {
     this.snapshot = snapshot;
     const rules = snapshot.requestHeaders;
-    this.table = new FieldTable((name) => {
+    this.table = new HeaderNameTable((name) => {
       const action = rules.action(name);
       return own.get(name) ?? (action === "managed" ? "rewritten" : action);
     });
@@ -271,7 +271,7 @@ export class RequestFields {
 
 /** Where a head's fields can be looked up again. */
 interface Scanner {
-  readonly scan: FieldScan;
+  readonly scan: HeaderScanner;
   reclaim(head: FastHead): void;
 }
 

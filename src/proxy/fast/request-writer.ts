@@ -9,7 +9,7 @@ import {
   upstreamTarget,
   upstreamVia,
 } from "../request-headers.ts";
-import type { FastHead, RequestReader } from "./request-parser.ts";
+import type { FastHead, RequestParser } from "./request-parser.ts";
 import { lines } from "./response-writer.ts";
 
 /** Methods that say that they have no body rather than leave it open (RFC 9110 §8.6). */
@@ -25,7 +25,7 @@ const requestLineRest = "  HTTP/1.1\r\n".length;
  * The request's head as it goes upstream, in the canonical form. Fields that are kept one after the other are one slice of
  * the client's own head; what frames the body comes behind it. To be asked right after the head was read, while the reader still holds its fields.
  */
-export function requestText(exchange: Exchange, head: FastHead, reader: RequestReader, way: WayText): string {
+export function requestText(exchange: Exchange, head: FastHead, reader: RequestParser, way: ForwardedHeaderCache): string {
   const { scan } = reader;
   const { text } = head;
   let out = requestLine(head, upstreamTarget(exchange)) + way.opening(exchange);
@@ -91,7 +91,7 @@ export function changedText(exchange: Exchange, headText: string): string {
  * which for a stranger depend on nothing but the connection and the authority that was asked for. The name of the field
  * behind them, X-Request-Id, is part of it.
  */
-export class WayText {
+export class ForwardedHeaderCache {
   #caller: Caller | undefined;
   #authority = "";
   #opening = "";

@@ -1,8 +1,8 @@
 import { type ResponseField, responseField } from "../response-headers.ts";
 import {
   carriageReturn,
-  FieldScan,
-  FieldTable,
+  HeaderScanner,
+  HeaderNameTable,
   incomplete,
   irregular,
   latin1,
@@ -17,7 +17,7 @@ export type FastResponseField = ResponseField | "content-length" | "transfer-enc
 
 const framing: ReadonlySet<string> = new Set(["content-length", "transfer-encoding", "keep-alive", "date"]);
 
-const table = new FieldTable<FastResponseField>((name) =>
+const table = new HeaderNameTable<FastResponseField>((name) =>
   framing.has(name) ? (name as FastResponseField) : responseField(name),
 );
 
@@ -31,8 +31,8 @@ const versionStart = Buffer.from("HTTP/1.");
 const mostDigits = 15;
 
 /** Reads the heads of upstreams' responses, held to RFC 9112; the last one read stays in place until the next. */
-export class ResponseReader {
-  readonly scan: FieldScan = new FieldScan();
+export class ResponseParser {
+  readonly scan: HeaderScanner = new HeaderScanner();
   /** The head, octet for character, and whatever of the body came with it, where that is little. */
   text = "";
   headLength = 0;

@@ -1,25 +1,25 @@
 import type { ErrorCode } from "../../errors.ts";
 import type { Exchange } from "../exchange.ts";
 import { responseTrailers } from "../response-headers.ts";
-import { BodyReader, type ChunkedSink } from "./body-parser.ts";
-import { type ResponseReader, responseHeadBytes } from "./response-parser.ts";
+import { BodyParser, type ChunkedSink } from "./body-parser.ts";
+import { type ResponseParser, responseHeadBytes } from "./response-parser.ts";
 import { type HttpDate, lines, responseText } from "./response-writer.ts";
-import type { Outlet } from "./socket-writer.ts";
+import type { SocketWriter } from "./socket-writer.ts";
 
 /** An upstream's final answer on its way to the client, in a frame that the client understands. */
-export class RelayedAnswer {
+export class ResponseRelay {
   readonly status: number;
   /** Whether the upstream's connection is of no use after it. Misbehaving upstreams send a body with their answer to HEAD. */
   readonly endsConnection: boolean;
   readonly #exchange: Exchange;
-  readonly #outlet: Outlet;
+  readonly #outlet: SocketWriter;
   /** Undefined where none follows the head. */
-  readonly #body: BodyReader | undefined;
+  readonly #body: BodyParser | undefined;
   /** Chunks are put round a body that the upstream sends until it closes. */
   readonly #frame: "as it came" | "upstream's chunks" | "own chunks";
 
   /** Of the head that was read last. */
-  constructor(exchange: Exchange, { status, chunked, contentLength, closing }: ResponseReader, outlet: Outlet) {
+  constructor(exchange: Exchange, { status, chunked, contentLength, closing }: ResponseParser, outlet: SocketWriter) {
     const isHead = exchange.head.method === "HEAD";
     const bodiless = isHead || status === 204 || status === 304;
     this.status = status;
@@ -41,7 +41,7 @@ export class RelayedAnswer {
   }
 
   /** Adds the head. To be asked while the reader still holds it. */
-  addHead(responses: ResponseReader, connection: "keep-alive" | "close", date: HttpDate): void {
+  addHead(responses: ResponseParser, connection: "keep-alive" | "close", date: HttpDate): void {
     this.#outlet.addText(
       responseText(this.#exchange, responses, {
         connection,
@@ -79,6 +79,6 @@ export class RelayedAnswer {
 }
 
 /** Of the body that follows a response's head. */
-export function bodyReader(chunked: boolean, contentLength: number | undefined): BodyReader {
-  return new BodyReader(chunked ? "chunked" : (contentLength ?? "until close"), responseHeadBytes);
+export function bodyReader(chunked: boolean, contentLength: number | undefined): BodyParser {
+  return new BodyParser(chunked ? "chunked" : (contentLength ?? "until close"), responseHeadBytes);
 }

@@ -8,7 +8,7 @@ import {
   responseHeaders,
   type TrailerPlan,
 } from "../response-headers.ts";
-import type { FastResponseField, ResponseReader } from "./response-parser.ts";
+import type { FastResponseField, ResponseParser } from "./response-parser.ts";
 
 /** What the lane itself says in a response's head. */
 export interface ResponseFraming {
@@ -23,8 +23,8 @@ export interface ResponseFraming {
  * The response's head as the client gets it, in the canonical form. To be asked right after the head was read, while the
  * reader still holds it. Fields that pass one after the other are one slice of the upstream's own head.
  */
-export function responseText(exchange: Exchange, reader: ResponseReader, framing: ResponseFraming): string {
-  const isRewritten = reader.namesFields || !reader.scan.evenlySpaced || exchange.route?.work !== undefined;
+export function responseText(exchange: Exchange, reader: ResponseParser, framing: ResponseFraming): string {
+  const isRewritten = reader.namesFields || !reader.scan.evenlySpaced || exchange.route?.transforms !== undefined;
   let out = isRewritten ? rewritten(exchange, reader, framing) : sliced(exchange, reader, framing);
   if (framing.coding === "none" && reader.hasDate) return out + lastField[framing.connection];
   out += `Connection: ${framing.connection}\r\n`;
@@ -35,12 +35,12 @@ export function responseText(exchange: Exchange, reader: ResponseReader, framing
 const lastField = { "keep-alive": "Connection: keep-alive\r\n\r\n", close: "Connection: close\r\n\r\n" } as const;
 
 /** The upstream's own words mean nothing to a program (RFC 9112 §4). */
-function statusLine({ text, status, plainReason, reasonStart, reasonEnd }: ResponseReader): string {
+function statusLine({ text, status, plainReason, reasonStart, reasonEnd }: ResponseParser): string {
   const reason = plainReason ? text.slice(reasonStart, reasonEnd) : (STATUS_CODES[status] ?? "");
   return `HTTP/1.1 ${status} ${reason}\r\n`;
 }
 
-function sliced(exchange: Exchange, reader: ResponseReader, { trailers }: ResponseFraming): string {
+function sliced(exchange: Exchange, reader: ResponseParser, { trailers }: ResponseFraming): string {
   const { scan, text } = reader;
   const edit = responseEdit(exchange);
   let out = reader.plainStatusLine ? "" : statusLine(reader);
@@ -82,7 +82,7 @@ function isPassed(kind: FastResponseField, edit: ResponseEdit, trailers: Trailer
 }
 
 /** For heads that are unevenly spaced, whose Connection names fields, or that the route changes: field by field, as the standard lane does. */
-function rewritten(exchange: Exchange, reader: ResponseReader, { trailers }: ResponseFraming): string {
+function rewritten(exchange: Exchange, reader: ResponseParser, { trailers }: ResponseFraming): string {
   return statusLine(reader) + lines(responseHeaders(exchange, reader.flat(), trailers));
 }
 

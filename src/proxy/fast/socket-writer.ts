@@ -14,7 +14,7 @@ const nothing = Buffer.alloc(0);
  * The way out to one peer. What is small is gathered as text, so that a head and a small body leave in one write; what is
  * large leaves as it lies in the buffer that it was read into.
  */
-export class Outlet implements ChunkedSink {
+export class SocketWriter implements ChunkedSink {
   readonly #socket: Socket;
   readonly #buffers: ReadBuffers;
   readonly #flushed: () => void;
@@ -92,11 +92,11 @@ export class Outlet implements ChunkedSink {
 
 /** A way out for octets whose text is known: it is that of the octets from `origin` on. */
 export class TextSink implements ChunkedSink {
-  readonly #outlet: Outlet;
+  readonly #outlet: SocketWriter;
   readonly #text: string;
   readonly #origin: number;
 
-  constructor(outlet: Outlet, text: string, origin: number) {
+  constructor(outlet: SocketWriter, text: string, origin: number) {
     this.#outlet = outlet;
     this.#text = text;
     this.#origin = origin;

@@ -33,7 +33,7 @@ export class Deadline {
  * All timeouts of the lane on one interval timer (a timing wheel after Varghese and Lauck 1987, filed lazily). Moving a
  * deadline later writes one number: it is filed anew only when its old slot comes up.
  */
-export class Deadlines {
+export class TimerWheel {
   readonly #slots: Deadline[][] = Array.from({ length: slots }, () => []);
   readonly #monotonicMs: () => number;
   readonly #startedMs: number;
@@ -104,7 +104,7 @@ const mostEvents = 512;
  * Tells whether two things happened in one turn of the event loop. What is read in the turn in which a request was
  * written had arrived before: the kernel's list of what is ready was made before the write.
  */
-export class EventTurns {
+export class LoopTicks {
   #turn = 0;
   #events = 0;
   #ending = false;
@@ -125,7 +125,7 @@ export class EventTurns {
   }
 
   /** To be told of each read. */
-  happened(): void {
+  eventHandled(): void {
     this.#events++;
     this.#watchEnd();
   }

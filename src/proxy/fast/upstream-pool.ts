@@ -1,10 +1,10 @@
 import { connect, type Socket } from "node:net";
 import type { Endpoint } from "../../upstream/endpoint.ts";
-import { isShortage } from "../attempts.ts";
-import type { EventClock } from "../cached-clock.ts";
+import { isResourceExhaustion } from "../attempts.ts";
+import type { CachedClock } from "../cached-clock.ts";
 import type { UpstreamContext } from "./fast-context.ts";
-import { Outlet, ReadBuffers, ReadTarget } from "./socket-writer.ts";
-import { Deadline, Deadlines, EventTurns } from "./timer-wheel.ts";
+import { SocketWriter, ReadBuffers, ReadTarget } from "./socket-writer.ts";
+import { Deadline, TimerWheel, LoopTicks } from "./timer-wheel.ts";
 
 interface Pool {
   /** The last used is the next used, so that what is not needed grows old at the other end. */
@@ -13,16 +13,16 @@ interface Pool {
 }
 
 /** The fast lane's connections to endpoints, kept across reloads. */
-export class UpstreamPools {
+export class FastUpstreamPools {
   readonly context: UpstreamContext;
   readonly #pools = new Map<Endpoint, Pool>();
   /** Given back in the present turn of the event loop. */
   readonly #resting: UpstreamConnection[] = [];
 
-  constructor(clock: EventClock) {
-    const deadlines = new Deadlines(clock.monotonicMs);
+  constructor(clock: CachedClock) {
+    const deadlines = new TimerWheel(clock.monotonicMs);
     deadlines.start();
-    this.context = { clock, buffers: new ReadBuffers(), deadlines, turns: new EventTurns(() => this.#settle()) };
+    this.context = { clock, buffers: new ReadBuffers(), deadlines, turns: new LoopTicks(() => this.#settle()) };
   }
 
   /** An idle connection, in the hands of this request now; undefined where there is none. */
@@ -136,7 +136,7 @@ export class UpstreamConnection {
   /** What broke it. */
   error: Error | undefined;
   readonly deadline: Deadline;
-  readonly outlet: Outlet;
+  readonly writer: SocketWriter;
   readonly #context: UpstreamContext;
   readonly #closed: (connection: UpstreamConnection) => void;
   /** The turn of the event loop in which the present request was written, where that matters. */
@@ -161,13 +161,13 @@ export class UpstreamConnection {
       noDelay: true,
       onread: { buffer: this.#target.next, callback: (length, octets) => this.#onRead(length, octets as Buffer) },
     });
-    this.outlet = new Outlet(this.socket, context.buffers, () => this.#tell((user) => user.onUpstreamFlushed()));
+    this.writer = new SocketWriter(this.socket, context.buffers, () => this.#tell((user) => user.onUpstreamFlushed()));
     this.socket
       .on("connect", () => this.#tell((user) => user.onUpstreamConnected()))
       .on("end", () => this.#onEnd())
       // Whatever broke is also told by `close`.
       .on("error", (error) => {
-        this.starved = isShortage(error);
+        this.starved = isResourceExhaustion(error);
         this.error = error;
       })
       .on("close", () => this.#onClose());
@@ -228,11 +228,11 @@ export class UpstreamConnection {
 
   #onRead(length: number, octets: Buffer): boolean {
     const { clock, turns } = this.#context;
-    clock.stop();
-    turns.happened();
+    clock.freeze();
+    turns.eventHandled();
     this.#target.readBegun();
     const goesOn = this.#take(length, octets);
-    clock.goOn();
+    clock.unfreeze();
     return goesOn;
   }
 

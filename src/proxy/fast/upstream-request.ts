@@ -2,26 +2,26 @@ import type { Attempts } from "../attempts.ts";
 import type { Exchange } from "../exchange.ts";
 import type { Mirror, Mirroring } from "../mirror.ts";
 import { copyFields, upstreamTarget } from "../request-headers.ts";
-import type { BodyReader, ChunkedSink } from "./body-parser.ts";
+import type { BodyParser, ChunkedSink } from "./body-parser.ts";
 import { latin1 } from "./header-scanner.ts";
 import { changedText, fieldsOf, framingText } from "./request-writer.ts";
 import { lines } from "./response-writer.ts";
-import type { Outlet } from "./socket-writer.ts";
+import type { SocketWriter } from "./socket-writer.ts";
 
 /** What a request is made of. */
-export interface OutgoingParts {
+export interface UpstreamRequestParts {
   readonly exchange: Exchange;
   readonly attempts: Attempts;
   /** What follows the head; undefined where nothing does. */
-  readonly body: BodyReader | undefined;
+  readonly body: BodyParser | undefined;
   /** The head as it goes upstream, without what frames the body. */
   readonly headText: string;
 }
 
 /** One request on its way to an endpoint: its head, and what came of its body. */
-export class OutgoingRequest {
+export class UpstreamRequest {
   /** Undefined where nothing follows the head. */
-  readonly body: BodyReader | undefined;
+  readonly body: BodyParser | undefined;
   readonly #exchange: Exchange;
   readonly #headText: string;
   /** Of the body, as text: what had come before there was a connection to write it to; where it is kept, all that came. */
@@ -30,7 +30,7 @@ export class OutgoingRequest {
   #keptBytes: number;
   #mirror: Mirror | undefined;
 
-  constructor({ exchange, attempts, headText, body }: OutgoingParts) {
+  constructor({ exchange, attempts, headText, body }: UpstreamRequestParts) {
     this.#exchange = exchange;
     this.#headText = headText;
     this.body = body;
@@ -70,7 +70,7 @@ export class OutgoingRequest {
   }
 
   /** Keeps what came of the body, while there is nobody to send it to. Answers with the position after it. */
-  gather(body: BodyReader, octets: Buffer, from: number, to: number): number {
+  gather(body: BodyParser, octets: Buffer, from: number, to: number): number {
     const end = this.#read(body, octets, from, to, {
       passOctets: (piece, start, end) => this.#gatherOctets(piece, start, end),
     });
@@ -79,7 +79,7 @@ export class OutgoingRequest {
   }
 
   /** More of the body; leaves with the outlet's next flush. Answers with the position after it. */
-  pass(body: BodyReader, octets: Buffer, from: number, to: number, outlet: Outlet): number {
+  pass(body: BodyParser, octets: Buffer, from: number, to: number, outlet: SocketWriter): number {
     const end = this.#read(body, octets, from, to, this.#keptBytes > 0 ? this.#keeping(outlet) : outlet);
     if (body.complete && body.failure === undefined) {
       outlet.addText(ending(body));
@@ -91,7 +91,7 @@ export class OutgoingRequest {
   /** The head for the present attempt. */
   #attemptText(): string {
     const { route, trace } = this.#exchange;
-    if (route?.work !== undefined) return changedText(this.#exchange, this.#headText);
+    if (route?.transforms !== undefined) return changedText(this.#exchange, this.#headText);
     // Each attempt is another parent to its upstream.
     return trace === undefined ? this.#headText : this.#headText + lines(trace.fields());
   }
@@ -115,7 +115,7 @@ export class OutgoingRequest {
   }
 
   /** What passes on is kept as well, until it is too much. */
-  #keeping(outlet: Outlet): ChunkedSink {
+  #keeping(outlet: SocketWriter): ChunkedSink {
     return {
       passOctets: (octets, from, to) => {
         outlet.passOctets(octets, from, to);
@@ -131,7 +131,7 @@ export class OutgoingRequest {
     this.#gathered = "";
   }
 
-  #read(body: BodyReader, octets: Buffer, from: number, to: number, sink: ChunkedSink): number {
+  #read(body: BodyParser, octets: Buffer, from: number, to: number, sink: ChunkedSink): number {
     const end = body.read(octets, from, to, sink);
     this.#exchange.bytesReceived = body.bytes;
     // A mirrored body has a length, so that what was read is content and nothing else.
@@ -144,6 +144,6 @@ export class OutgoingRequest {
 }
 
 /** Trailer fields of requests are not passed on. */
-function ending(body: BodyReader): string {
+function ending(body: BodyParser): string {
   return body.framing === "chunked" ? "\r\n" : "";
 }

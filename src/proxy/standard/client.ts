@@ -1,7 +1,7 @@
 import type { Readable } from "node:stream";
 import { grpcStatusOfError } from "../../http/grpc-status.ts";
 import type { Exchange } from "../exchange.ts";
-import { type Ending, errorOf, grpcAnswer, isLastAnswer, type OwnAnswer, ownAnswer } from "../local-reply.ts";
+import { type LocalReply, errorOf, grpcLocalResponse, closesConnection, type LocalResponse, localResponse } from "../local-reply.ts";
 
 /** What becomes of the client's connection behind an own answer. */
 export type Afterwards = "keep" | "close";
@@ -47,7 +47,7 @@ export interface ClientSide {
   onceDrained(drained: () => void): void;
   /** The last octets, then the trailer fields. */
   end(chunk?: Buffer, trailers?: readonly [string, string][]): void;
-  sendOwn(answer: OwnAnswer, afterwards: Afterwards): void;
+  sendOwn(answer: LocalResponse, afterwards: Afterwards): void;
   /** The answer that is due is the last on its connection. */
   closeBehindAnswer(): void;
   /** Closes its connection once what was written has left. */
@@ -59,15 +59,15 @@ export interface ClientSide {
 }
 
 /** Answers a request that Perch ends itself, in the client's own terms; tells the status that was sent. */
-export function sendOwnEnd(exchange: Exchange, ending: Ending, client: ClientSide): number {
+export function sendLocalReply(exchange: Exchange, ending: LocalReply, client: ClientSide): number {
   const error = errorOf(ending);
   const isCall = client.dialect === "grpc" && error !== undefined;
   const { requestId, attempts } = exchange;
   const answer = isCall
-    ? grpcAnswer(error, requestId)
-    : ownAnswer(ending, requestId, client.accept, attempts?.retryAfterSeconds);
+    ? grpcLocalResponse(error, requestId)
+    : localResponse(ending, requestId, client.accept, attempts?.retryAfterSeconds);
   if (isCall) exchange.grpcStatus = grpcStatusOfError(error);
   exchange.bytesSent = answer.body.length;
-  client.sendOwn(answer, isLastAnswer(ending) ? "close" : "keep");
+  client.sendOwn(answer, closesConnection(ending) ? "close" : "keep");
   return answer.status;
 }

@@ -1,7 +1,7 @@
 import type { IncomingMessage, ServerResponse } from "node:http";
 import type { Socket } from "node:net";
 import type { ErrorCode } from "../../errors.ts";
-import type { Peer } from "../downstream.ts";
+import type { DownstreamInfo } from "../downstream.ts";
 
 /** Whoever answers a request: hears when its response closed, and when the client's octets stopped being HTTP. */
 export interface Answering {
@@ -29,7 +29,7 @@ interface Waiting {
  * being told the result.
  */
 export class Connection {
-  readonly peer: Peer;
+  readonly peer: DownstreamInfo;
   /** Whether the answer that is due is the last. */
   readonly isLast = (): boolean => this.#isEnding || this.#owner.isLast();
   readonly #socket: Socket;
@@ -38,7 +38,7 @@ export class Connection {
   #answering: Answering | undefined;
   readonly #waiting: Waiting[] = [];
 
-  constructor(socket: Socket, peer: Peer, owner: ConnectionOwner) {
+  constructor(socket: Socket, peer: DownstreamInfo, owner: ConnectionOwner) {
     this.peer = peer;
     this.#socket = socket;
     this.#owner = owner;
@@ -65,7 +65,7 @@ export class Connection {
   }
 
   #begin({ response, begin }: Waiting): void {
-    this.peer.requestBegun();
+    this.peer.requestStarted();
     const answering = begin();
     this.#answering = answering;
     response.on("close", () => {

@@ -2,22 +2,22 @@ import type { Dispatcher } from "undici";
 import { type ErrorCode, PerchError } from "../../errors.ts";
 import { grpcStatusOfError, grpcStatusOfHttp, judgedStatus, readGrpcStatus } from "../../http/grpc-status.ts";
 import type { Endpoint } from "../../upstream/endpoint.ts";
-import { type AttemptFailure, type Attempts, isAttemptFailure, isShortage } from "../attempts.ts";
+import { type AttemptFailure, type Attempts, isAttemptFailure, isResourceExhaustion } from "../attempts.ts";
 import type { Exchange } from "../exchange.ts";
 import type { Mirroring } from "../mirror.ts";
-import type { Turn } from "../permit.ts";
+import type { PermitWaiter } from "../permit.ts";
 import { attemptFields, copyFields, requestTrailers, upstreamHeaders, upstreamTarget } from "../request-headers.ts";
 import { earlyHintLinks, responseHeaders, responseTrailers } from "../response-headers.ts";
 import type { BodyState } from "../retry-policy.ts";
-import { type ClientSide, sendOwnEnd } from "./client.ts";
+import { type ClientSide, sendLocalReply } from "./client.ts";
 import type { Answering } from "./connection.ts";
 import { KeptBody, RequestBody } from "./request-body.ts";
 import type { ReceivedHead } from "./request-head.ts";
-import type { Pools } from "./upstream-pool.ts";
+import type { UpstreamPools } from "./upstream-pool.ts";
 
 /** What forwarding needs beside the exchange: fixed for the life of the server. */
 export interface ForwardContext {
-  readonly pools: Pools;
+  readonly pools: UpstreamPools;
   readonly streamed: (bytes: number) => void;
   readonly defect: (error: unknown) => void;
   readonly monotonicMs: () => number;
@@ -38,7 +38,7 @@ export interface ForwardParts {
  * It is the handler of its own attempts: undici calls `onRequestStart` once the request is given to a connection, so an
  * error before that means that nothing was sent. The exchange ends when the client's response closes, whoever closed it.
  */
-export class Forwarding implements Dispatcher.DispatchHandler, Answering, Turn {
+export class Forward implements Dispatcher.DispatchHandler, Answering, PermitWaiter {
   readonly #context: ForwardContext;
   readonly #exchange: Exchange;
   readonly #attempts: Attempts;
@@ -93,7 +93,7 @@ export class Forwarding implements Dispatcher.DispatchHandler, Answering, Turn {
     const { delayMs, route } = this.#exchange;
     const totalMs = route?.timeouts.totalMs ?? 0;
     if (totalMs > 0) this.#totalTimer = setTimeout(() => this.#onTotal(), totalMs);
-    if (delayMs > 0) this.#delayTimer = setTimeout(() => this.onTurn(), delayMs);
+    if (delayMs > 0) this.#delayTimer = setTimeout(() => this.onPermit(), delayMs);
     else this.#sendTo(this.#attempts.next(this));
     return this;
   }
@@ -114,7 +114,7 @@ export class Forwarding implements Dispatcher.DispatchHandler, Answering, Turn {
     else this.#controller.abort(new PerchError(code));
   }
 
-  onTurn(): void {
+  onPermit(): void {
     if (this.#client.ended || this.#clientGone) return;
     try {
       this.#sendTo(this.#attempts.next(this));
@@ -282,8 +282,8 @@ export class Forwarding implements Dispatcher.DispatchHandler, Answering, Turn {
       this.#fail(ours);
       return;
     }
-    if (!this.#sent && isShortage(error)) {
-      this.#attempts.starved();
+    if (!this.#sent && isResourceExhaustion(error)) {
+      this.#attempts.resourcesExhausted();
       this.#fail(this.#attempts.exhausted());
       return;
     }
@@ -313,7 +313,7 @@ export class Forwarding implements Dispatcher.DispatchHandler, Answering, Turn {
   #answer(code: ErrorCode): void {
     this.#releaseBody();
     this.#exchange.error = code;
-    sendOwnEnd(this.#exchange, code, this.#client);
+    sendLocalReply(this.#exchange, code, this.#client);
   }
 
   /** What was kept back for a further attempt is nobody's now, but the client's next request comes behind it. */

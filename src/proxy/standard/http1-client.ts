@@ -1,6 +1,6 @@
 import { type IncomingMessage, type ServerResponse, STATUS_CODES } from "node:http";
 import type { Readable } from "node:stream";
-import type { OwnAnswer } from "../local-reply.ts";
+import type { LocalResponse } from "../local-reply.ts";
 import type { Afterwards, ClientSide } from "./client.ts";
 
 const noOctets = Buffer.alloc(0);
@@ -99,8 +99,8 @@ export class Http1Client implements ClientSide {
     this.#response.end(chunk);
   }
 
-  sendOwn(answer: OwnAnswer, afterwards: Afterwards): void {
-    sendOwnAnswer(this.#request, this.#response, answer, afterwards === "close" ? "close" : this.#connection());
+  sendOwn(answer: LocalResponse, afterwards: Afterwards): void {
+    sendLocalResponse(this.#request, this.#response, answer, afterwards === "close" ? "close" : this.#connection());
   }
 
   closeBehindAnswer(): void {
@@ -133,10 +133,10 @@ function hasLength(fields: readonly string[]): boolean {
 }
 
 /** Sends an own answer through node:http. `connection` is written out, so that node adds nothing of its own. */
-export function sendOwnAnswer(
+export function sendLocalResponse(
   request: IncomingMessage,
   response: ServerResponse,
-  answer: OwnAnswer,
+  answer: LocalResponse,
   connection: "keep-alive" | "close",
 ): void {
   // The reason phrase is written out: node keeps that of a head it refused, an upstream's bad one, and would refuse again.

@@ -3,7 +3,7 @@ import type { Readable } from "node:stream";
 import { PerchError } from "../../errors.ts";
 import { parseAuthority } from "../../http/authority.ts";
 import { repeated } from "../../http/request-head.ts";
-import type { OwnAnswer } from "../local-reply.ts";
+import type { LocalResponse } from "../local-reply.ts";
 import type { ClientSide } from "./client.ts";
 import type { ReceivedHead } from "./request-head.ts";
 
@@ -105,7 +105,7 @@ export class Http2Client implements ClientSide {
     if (!this.requestComplete) this.#stream.once("finish", () => setImmediate(() => this.#stop()));
   }
 
-  sendOwn(answer: OwnAnswer): void {
+  sendOwn(answer: LocalResponse): void {
     this.sendHead(answer.status, undefined, answer.headers, "none");
     this.end(answer.body === "" ? undefined : Buffer.from(answer.body));
     if (this.isBehind) this.watchSilence(readerSilenceMs, () => this.cut());

@@ -6,7 +6,7 @@ import { type ErrorCode, PerchError } from "../../errors.ts";
 import { upstreamTlsOptions } from "../../upstream/connector.ts";
 import type { EndpointAddress } from "../../upstream/service-spec.ts";
 import { Http2UpstreamStream } from "./http2-stream.ts";
-import type { UpstreamRequest, Way } from "./upstream-pool.ts";
+import type { UpstreamRequest, TransportOptions } from "./upstream-pool.ts";
 
 /**
  * The HTTP/2 connections to one endpoint: as few as carry its requests at a time. Not undici's, which sends a request
@@ -15,10 +15,10 @@ import type { UpstreamRequest, Way } from "./upstream-pool.ts";
  */
 export class Http2Upstream {
   readonly #address: EndpointAddress;
-  readonly #way: Way;
+  readonly #way: TransportOptions;
   readonly #sessions = new Set<Http2UpstreamSession>();
 
-  constructor(address: EndpointAddress, way: Way) {
+  constructor(address: EndpointAddress, way: TransportOptions) {
     this.#address = address;
     this.#way = way;
   }
@@ -103,7 +103,7 @@ export class Http2UpstreamSession {
   /** The last stream that the endpoint looked at, once it said so. */
   lastStream = Number.POSITIVE_INFINITY;
 
-  constructor(address: EndpointAddress, { timeouts, tls: security }: Way, owner: SessionOwner) {
+  constructor(address: EndpointAddress, { timeouts, tls: security }: TransportOptions, owner: SessionOwner) {
     const { place, scheme, host } = address;
     this.#scheme = scheme;
     this.#authority = "port" in place ? `${host.includes(":") ? `[${host}]` : host}:${place.port}` : host;

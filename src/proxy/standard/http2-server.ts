@@ -8,8 +8,8 @@ import {
 } from "node:http2";
 import type { Socket } from "node:net";
 import type { ErrorCode } from "../../errors.ts";
-import type { Peer } from "../downstream.ts";
-import type { Gateway } from "../proxy-context.ts";
+import type { DownstreamInfo } from "../downstream.ts";
+import type { ProxyContext } from "../proxy-context.ts";
 import type { Snapshot } from "../snapshot.ts";
 import type { ForwardContext } from "./forward.ts";
 import { fieldBytes, Http2Client, Http2Head } from "./http2-client.ts";
@@ -17,18 +17,18 @@ import { serveRequest } from "./serve-request.ts";
 
 /** The HTTP/2 connections of one listener: with prior knowledge (h2c), or as TLS agreed on by ALPN. */
 export class Http2Server {
-  readonly #gateway: Gateway;
+  readonly #gateway: ProxyContext;
   readonly #context: ForwardContext;
   readonly #connections = new Set<Http2Connection>();
   #closing: PromiseWithResolvers<void> | undefined;
 
-  constructor(gateway: Gateway, context: ForwardContext) {
+  constructor(gateway: ProxyContext, context: ForwardContext) {
     this.#gateway = gateway;
     this.#context = context;
   }
 
   /** Takes a connection over; what was read from it and not yet understood has been put back. */
-  accept(socket: Socket, peer: Peer): void {
+  accept(socket: Socket, peer: DownstreamInfo): void {
     // It may have gone while it was found out what it speaks.
     if (socket.destroyed) return;
     const connection = new Http2Connection(this.#gateway, this.#context, { socket, peer }, () => {
@@ -71,7 +71,7 @@ const pseudoFields = 8;
 /** A connection, and who is at its other end. */
 interface Accepted {
   readonly socket: Socket;
-  readonly peer: Peer;
+  readonly peer: DownstreamInfo;
 }
 
 /**
@@ -79,10 +79,10 @@ interface Accepted {
  * cost to itself has a budget; past it the connection ends with ENHANCE_YOUR_CALM.
  */
 export class Http2Connection {
-  readonly #gateway: Gateway;
+  readonly #gateway: ProxyContext;
   readonly #context: ForwardContext;
   readonly #session: ServerHttp2Session;
-  readonly #peer: Peer;
+  readonly #peer: DownstreamInfo;
   /** Requests given up before they were answered, whoever gave up (CVE-2023-44487, CVE-2025-8671). */
   readonly #resets: Budget;
   readonly #pings: Budget;
@@ -93,7 +93,7 @@ export class Http2Connection {
   #linger: NodeJS.Timeout | undefined;
 
   /** `closed` is called once, when the connection is no more. */
-  constructor(gateway: Gateway, context: ForwardContext, { socket, peer }: Accepted, closed: () => void) {
+  constructor(gateway: ProxyContext, context: ForwardContext, { socket, peer }: Accepted, closed: () => void) {
     this.#gateway = gateway;
     this.#context = context;
     this.#peer = peer;
@@ -162,7 +162,7 @@ export class Http2Connection {
     const expectation = head?.header("expect");
     const expectsContinue = typeof expectation === "string" && expectation.toLowerCase() === "100-continue";
     this.#streams++;
-    this.#peer.requestBegun();
+    this.#peer.requestStarted();
     const answering = serveRequest(this.#gateway, this.#context, {
       client,
       caller: this.#peer.caller(snapshot),
@@ -177,7 +177,7 @@ export class Http2Connection {
       if (!client.headSent) this.#spend(this.#resets);
       this.#lingerBriefly();
     });
-    if (this.#gateway.draining || this.#peer.isServedOut(snapshot)) this.end();
+    if (this.#gateway.draining || this.#peer.maxRequestsReached(snapshot)) this.end();
   }
 
   #onIdle(): void {

@@ -3,21 +3,21 @@ import type { Dispatcher } from "undici";
 import type { MirrorOutcome } from "../../observe/mirror-stats.ts";
 import { nextUsable } from "../../upstream/balancers.ts";
 import type { Endpoint } from "../../upstream/endpoint.ts";
-import type { Mirror, MirrorOrder, Mirrors } from "../mirror.ts";
-import type { Gateway } from "../proxy-context.ts";
+import type { Mirror, MirroredRequest, Mirrors } from "../mirror.ts";
+import type { ProxyContext } from "../proxy-context.ts";
 import { failureOf } from "./forward.ts";
-import { Pools, type UpstreamPool } from "./upstream-pool.ts";
+import { UpstreamPools, type UpstreamPool } from "./upstream-pool.ts";
 
 /**
  * Sends copies of requests, whichever lane serves them. Its connections are its own, so that a copy never takes one from a
  * request, and it tells endpoints nothing: neither what they have in flight nor whether they can be reached.
  */
 export class MirrorSender implements Mirrors {
-  readonly #pools = new Pools();
+  readonly #pools = new UpstreamPools();
   readonly #active = new Set<MirrorRequest>();
   #settled: (() => void) | undefined;
 
-  begin(order: MirrorOrder, gateway: Gateway): Mirror | undefined {
+  begin(order: MirroredRequest, gateway: ProxyContext): Mirror | undefined {
     const { spec, cells, version, service } = order.mirroring;
     if (cells.inFlight.value >= spec.maxInFlight) {
       cells.ended("skipped-in-flight");
@@ -70,7 +70,7 @@ export class MirrorSender implements Mirrors {
 }
 
 /** Not by the version's balancer, which remembers whom it chose. */
-function anyUsable(endpoints: readonly Endpoint[], gateway: Gateway): Endpoint | undefined {
+function anyUsable(endpoints: readonly Endpoint[], gateway: ProxyContext): Endpoint | undefined {
   const { randomFraction } = gateway;
   const start = Math.floor(randomFraction() * endpoints.length);
   return nextUsable(endpoints, start, { nowMs: gateway.nowMs(), tried: [], affinity: undefined, randomFraction });
@@ -83,7 +83,7 @@ const answerMs = 30_000;
 
 /** One copy of a request, sent through undici; its answer is read, timed and thrown away. */
 export class MirrorRequest implements Mirror, Dispatcher.DispatchHandler {
-  readonly #order: MirrorOrder;
+  readonly #order: MirroredRequest;
   readonly #headers: readonly string[];
   readonly #servername: string;
   readonly #monotonicMs: () => number;
@@ -97,7 +97,7 @@ export class MirrorRequest implements Mirror, Dispatcher.DispatchHandler {
   #isOver = false;
 
   constructor(
-    order: MirrorOrder,
+    order: MirroredRequest,
     endpoint: Endpoint,
     monotonicMs: () => number,
     onEnd: (request: MirrorRequest) => void,

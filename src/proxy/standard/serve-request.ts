@@ -1,11 +1,11 @@
 import type { ErrorCode } from "../../errors.ts";
 import type { Caller } from "../../http/request-head.ts";
 import { Exchange } from "../exchange.ts";
-import { type Ending, errorOf, unreadableHead } from "../local-reply.ts";
-import type { Gateway } from "../proxy-context.ts";
-import { type ClientSide, sendOwnEnd } from "./client.ts";
+import { type LocalReply, errorOf, unreadableRequestHead } from "../local-reply.ts";
+import type { ProxyContext } from "../proxy-context.ts";
+import { type ClientSide, sendLocalReply } from "./client.ts";
 import type { Answering } from "./connection.ts";
-import { type ForwardContext, Forwarding } from "./forward.ts";
+import { type ForwardContext, Forward } from "./forward.ts";
 import { headRefusal, type ReceivedHead } from "./request-head.ts";
 
 /** A request that a server of this lane read. */
@@ -22,14 +22,14 @@ export interface ReceivedRequest {
 }
 
 /** Takes a request through the chain, from its head to whoever answers it. */
-export function serveRequest(gateway: Gateway, context: ForwardContext, received: ReceivedRequest): Answering {
+export function serveRequest(gateway: ProxyContext, context: ForwardContext, received: ReceivedRequest): Answering {
   const { client, caller, head, expectsContinue } = received;
-  const exchange = new Exchange(gateway, caller, head ?? unreadableHead(received.method));
+  const exchange = new Exchange(gateway, caller, head ?? unreadableRequestHead(received.method));
   try {
     const ending = refusalOf(gateway, received, exchange) ?? exchange.begin();
     if (ending === undefined && head !== undefined && exchange.attempts !== undefined) {
       const parts = { exchange, attempts: exchange.attempts, head, client, expectsContinue };
-      return new Forwarding(context, parts).start();
+      return new Forward(context, parts).start();
     }
     return endItself(exchange, ending ?? "internal-error", client);
   } catch (error) {
@@ -39,7 +39,7 @@ export function serveRequest(gateway: Gateway, context: ForwardContext, received
   }
 }
 
-function refusalOf(gateway: Gateway, { head, refusal }: ReceivedRequest, exchange: Exchange): ErrorCode | undefined {
+function refusalOf(gateway: ProxyContext, { head, refusal }: ReceivedRequest, exchange: Exchange): ErrorCode | undefined {
   if (refusal !== undefined) return refusal;
   if (head === undefined) return "bad-request";
   const refused = headRefusal(head, gateway.snapshot.config.limits);
@@ -48,8 +48,8 @@ function refusalOf(gateway: Gateway, { head, refusal }: ReceivedRequest, exchang
   return bodyBytes > 0 && (head.contentLength ?? 0) > bodyBytes ? "body-too-large" : undefined;
 }
 
-function endItself(exchange: Exchange, ending: Ending, client: ClientSide): Answering {
-  const status = sendOwnEnd(exchange, ending, client);
+function endItself(exchange: Exchange, ending: LocalReply, client: ClientSide): Answering {
+  const status = sendLocalReply(exchange, ending, client);
   return {
     closed: () => exchange.end(status, errorOf(ending)),
     clientFailed: () => client.closeNow(),

@@ -2,10 +2,10 @@ import { createServer, type IncomingMessage, type Server, type ServerResponse, S
 import type { Socket } from "node:net";
 import type { Duplex } from "node:stream";
 import type { ErrorCode } from "../../errors.ts";
-import type { Peer } from "../downstream.ts";
+import type { DownstreamInfo } from "../downstream.ts";
 import { Exchange } from "../exchange.ts";
-import { ownAnswer, ownAnswerText, unreadableHead } from "../local-reply.ts";
-import type { Gateway } from "../proxy-context.ts";
+import { localResponse, localResponseText, unreadableRequestHead } from "../local-reply.ts";
+import type { ProxyContext } from "../proxy-context.ts";
 import type { Snapshot } from "../snapshot.ts";
 import { Connection } from "./connection.ts";
 import type { ForwardContext } from "./forward.ts";
@@ -14,7 +14,7 @@ import { Http2Server } from "./http2-server.ts";
 import { mayHaveMoreBehind, StandardHead } from "./request-head.ts";
 import { serveRequest } from "./serve-request.ts";
 import { isWebSocketUpgrade, Upgrades } from "./upgrade.ts";
-import type { Pools } from "./upstream-pool.ts";
+import type { UpstreamPools } from "./upstream-pool.ts";
 
 /** A head must be complete within this time: the bound on a slow sender of headers. */
 const headTimeoutMs = 15_000;
@@ -32,7 +32,7 @@ type Expectation = "nothing" | "continue" | "unknown";
 export class StandardServer {
   /** Whether a connection may speak HTTP/2 from its first octet. */
   takesH2c: boolean;
-  readonly #gateway: Gateway;
+  readonly #gateway: ProxyContext;
   readonly #context: ForwardContext;
   readonly #server: Server;
   readonly #http2: Http2Server;
@@ -43,7 +43,7 @@ export class StandardServer {
   readonly #untold = new Set<Socket>();
   #closing = false;
 
-  constructor(gateway: Gateway, pools: Pools, { h2c }: { readonly h2c: boolean }) {
+  constructor(gateway: ProxyContext, pools: UpstreamPools, { h2c }: { readonly h2c: boolean }) {
     this.#gateway = gateway;
     this.takesH2c = h2c;
     this.#context = {
@@ -81,19 +81,19 @@ export class StandardServer {
   }
 
   /** Takes a connection over; what was read from it and not yet understood has been put back. */
-  accept(socket: Socket, peer: Peer): void {
+  accept(socket: Socket, peer: DownstreamInfo): void {
     socket.once("close", peer.left);
     if (this.takesH2c) this.#acceptEither(socket, peer);
     else this.#acceptHttp1(socket, peer);
   }
 
   /** Takes a connection over that speaks HTTP/2. */
-  acceptHttp2(socket: Socket, peer: Peer): void {
+  acceptHttp2(socket: Socket, peer: DownstreamInfo): void {
     socket.once("close", peer.left);
     this.#http2.accept(socket, peer);
   }
 
-  #acceptEither(socket: Socket, peer: Peer): void {
+  #acceptEither(socket: Socket, peer: DownstreamInfo): void {
     this.#untold.add(socket);
     spokenOn(socket, headTimeoutMs, (spoken) => {
       this.#untold.delete(socket);
@@ -103,7 +103,7 @@ export class StandardServer {
     });
   }
 
-  #acceptHttp1(socket: Socket, peer: Peer): void {
+  #acceptHttp1(socket: Socket, peer: DownstreamInfo): void {
     this.#sockets.add(socket);
     socket.once("close", () => this.#sockets.delete(socket));
     const connection = new Connection(socket, peer, {
@@ -111,7 +111,7 @@ export class StandardServer {
         // An answer begun before the end promised that the connection would be kept.
         if (this.#closing) socket.destroySoon();
       },
-      isLast: () => this.#gateway.draining || peer.isServedOut(this.#gateway.snapshot),
+      isLast: () => this.#gateway.draining || peer.maxRequestsReached(this.#gateway.snapshot),
     });
     this.#connections.set(socket, connection);
     this.#server.emit("connection", socket);
@@ -208,13 +208,13 @@ export class StandardServer {
   /** Answers on a bare socket, for what never became a request, and closes it. */
   #refuse(socket: Duplex, code: ErrorCode, request: IncomingMessage | undefined): void {
     const caller = this.#connectionOf(socket).peer.caller(this.#gateway.snapshot);
-    const exchange = new Exchange(this.#gateway, caller, unreadableHead(request?.method));
-    const answer = ownAnswer(code, exchange.requestId, request?.headers.accept);
+    const exchange = new Exchange(this.#gateway, caller, unreadableRequestHead(request?.method));
+    const answer = localResponse(code, exchange.requestId, request?.headers.accept);
     const date = new Date(this.#gateway.nowMs()).toUTCString();
     exchange.bytesSent = answer.body.length;
     socket.on("error", () => {});
     const reasonPhrase = STATUS_CODES[answer.status] ?? "";
-    const text = ownAnswerText(answer, { reasonPhrase, connection: "close", date, body: "sent" });
+    const text = localResponseText(answer, { reasonPhrase, connection: "close", date, body: "sent" });
     socket.end(text, () => socket.destroy());
     exchange.end(answer.status, code);
   }

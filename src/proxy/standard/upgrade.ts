@@ -7,12 +7,12 @@ import type { Endpoint } from "../../upstream/endpoint.ts";
 import type { Timeouts } from "../../upstream/service-spec.ts";
 import type { AttemptFailure, Attempts } from "../attempts.ts";
 import type { Exchange } from "../exchange.ts";
-import { type Ending, errorOf, ownAnswer } from "../local-reply.ts";
-import type { Turn } from "../permit.ts";
-import type { Gateway } from "../proxy-context.ts";
+import { type LocalReply, errorOf, localResponse } from "../local-reply.ts";
+import type { PermitWaiter } from "../permit.ts";
+import type { ProxyContext } from "../proxy-context.ts";
 import { attemptFields, upstreamHeaders, upstreamTarget } from "../request-headers.ts";
 import { responseHeaders, responseTrailers } from "../response-headers.ts";
-import { reasonPhrase, sendOwnAnswer } from "./http1-client.ts";
+import { reasonPhrase, sendLocalResponse } from "./http1-client.ts";
 import { headRefusal, type StandardHead } from "./request-head.ts";
 import { type HandshakeEvents, UpgradeHandshake, UpgradeStandIn, UpgradeTunnel } from "./websocket-tunnel.ts";
 
@@ -45,11 +45,11 @@ function isAnswerDue(socket: Socket & { _httpMessage?: unknown }): boolean {
 
 /** The WebSocket upgrades of one listener, under way or open. */
 export class Upgrades {
-  readonly #gateway: Gateway;
+  readonly #gateway: ProxyContext;
   readonly #clients = new Set<Duplex>();
   #ending = false;
 
-  constructor(gateway: Gateway) {
+  constructor(gateway: ProxyContext) {
     this.#gateway = gateway;
   }
 
@@ -108,7 +108,7 @@ const upgradeFields = ["Connection", "Upgrade", "Upgrade", "websocket"];
  * tunnel, any other answer is relayed, none becomes an error of ours. The exchange ends with the answer, or with the
  * tunnel. A client that closes even one half before it was answered has left: no WebSocket could come of it.
  */
-class UpgradeExchange implements HandshakeEvents, Turn {
+class UpgradeExchange implements HandshakeEvents, PermitWaiter {
   readonly #exchange: Exchange;
   readonly #attempts: Attempts;
   readonly #timeouts: Timeouts;
@@ -144,11 +144,11 @@ class UpgradeExchange implements HandshakeEvents, Turn {
   start(): void {
     this.#client.on("data", this.#onEarly).on("end", this.#onGone).on("close", this.#onGone);
     const { delayMs } = this.#exchange;
-    if (delayMs > 0) this.#delayTimer = setTimeout(() => this.onTurn(), delayMs);
-    else this.onTurn();
+    if (delayMs > 0) this.#delayTimer = setTimeout(() => this.onPermit(), delayMs);
+    else this.onPermit();
   }
 
-  onTurn(): void {
+  onPermit(): void {
     this.#tryAt(this.#attempts.next(this));
   }
 
@@ -274,10 +274,10 @@ class UpgradeAnswer {
   }
 
   /** Answers in the upstream's place; returns the status. */
-  refuse(ending: Ending, retryAfterSeconds = 1): number {
-    const answer = ownAnswer(ending, this.#exchange.requestId, this.#request.headers.accept, retryAfterSeconds);
+  refuse(ending: LocalReply, retryAfterSeconds = 1): number {
+    const answer = localResponse(ending, this.#exchange.requestId, this.#request.headers.accept, retryAfterSeconds);
     this.#exchange.bytesSent = answer.body.length;
-    sendOwnAnswer(this.#request, this.#response, answer, "close");
+    sendLocalResponse(this.#request, this.#response, answer, "close");
     return answer.status;
   }
 

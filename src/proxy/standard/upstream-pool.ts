@@ -36,7 +36,7 @@ export interface UpstreamPool {
 }
 
 /** How a service's endpoints are spoken to. */
-export interface Way {
+export interface TransportOptions {
   readonly protocol: UpstreamProtocol;
   readonly timeouts: Timeouts;
   readonly tls: UpstreamTls | undefined;
@@ -44,15 +44,15 @@ export interface Way {
 
 interface Known {
   readonly pool: UpstreamPool;
-  readonly way: Way;
+  readonly way: TransportOptions;
   readonly connections: number;
 }
 
 /** The standard lane's connections: one pool an endpoint, kept across reloads while it is spoken to in the same way. */
-export class Pools {
+export class UpstreamPools {
   readonly #pools = new Map<Endpoint, Known>();
 
-  get(endpoint: Endpoint, way: Way): UpstreamPool {
+  get(endpoint: Endpoint, way: TransportOptions): UpstreamPool {
     const known = this.#pools.get(endpoint);
     const { maxInFlight: connections } = endpoint;
     if (known?.connections === connections && isSameWay(known.way, way)) return known.pool;
@@ -78,7 +78,7 @@ export class Pools {
   }
 }
 
-function http1Pool(endpoint: Endpoint, { timeouts, tls }: Way): Pool {
+function http1Pool(endpoint: Endpoint, { timeouts, tls }: TransportOptions): Pool {
   return new Pool(clientOrigin(endpoint.address), {
     connect: connectTo(endpoint.address, timeouts.connectMs, tls),
     headersTimeout: timeouts.responseHeadersMs,
@@ -94,7 +94,7 @@ function http1Pool(endpoint: Endpoint, { timeouts, tls }: Way): Pool {
 }
 
 /** The other timeouts are told with each request. */
-function isSameWay(a: Way, b: Way): boolean {
+function isSameWay(a: TransportOptions, b: TransportOptions): boolean {
   if (a === b) return true;
   return a.protocol === b.protocol && a.tls?.digest === b.tls?.digest && a.timeouts.connectMs === b.timeouts.connectMs;
 }

@@ -1,10 +1,10 @@
 import { describe, expect, it } from "vitest";
 import { loadConfigText } from "../../../src/config/load.ts";
-import { CellRegistry } from "../../../src/observe/stats-registry.ts";
+import { StatsRegistry } from "../../../src/observe/stats-registry.ts";
 import { ActiveSnapshot } from "../../../src/proxy/active-snapshot.ts";
 import type { DryRequest } from "../../../src/proxy/explain/dry-run.ts";
 import { explainRequest } from "../../../src/proxy/explain/explain.ts";
-import { EndpointRegistry, nobody } from "../../../src/upstream/endpoint-registry.ts";
+import { EndpointRegistry, noopEndpointEvents } from "../../../src/upstream/endpoint-registry.ts";
 import { perch, upstream } from "../../kit/freed.ts";
 
 /** What an explanation says that the configuration does to a request on its way. */
@@ -18,8 +18,8 @@ ${more}`,
   );
   if (!loaded.ok) throw new Error(loaded.problems.map(({ message }) => message).join("\n"));
   const { current } = new ActiveSnapshot(
-    new CellRegistry(),
-    new EndpointRegistry(nobody),
+    new StatsRegistry(),
+    new EndpointRegistry(noopEndpointEvents),
     loaded.compiled,
     loaded.hash,
   );
@@ -109,7 +109,7 @@ routes:
 function forwardSteps(yaml: string, request: DryRequest): string[] {
   const loaded = loadConfigText(yaml, { file: "perch.yaml", env: {}, randomSecret: () => new Uint8Array(32) });
   if (!loaded.ok) throw new Error(JSON.stringify(loaded.problems));
-  const snapshot = new ActiveSnapshot(new CellRegistry(), new EndpointRegistry(nobody), loaded.compiled, loaded.hash)
+  const snapshot = new ActiveSnapshot(new StatsRegistry(), new EndpointRegistry(noopEndpointEvents), loaded.compiled, loaded.hash)
     .current;
   const { trail } = explainRequest(snapshot, request, { nowMs: 0, random: { int32: () => 1 } });
   return trail.filter(({ stage }) => stage === "forward").map(({ detail }) => detail);

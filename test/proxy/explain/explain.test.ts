@@ -2,12 +2,12 @@ import fc from "fast-check";
 import { describe, expect, it } from "vitest";
 import { loadConfigText } from "../../../src/config/load.ts";
 import { createOverrideToken } from "../../../src/decide/override.ts";
-import { CellRegistry } from "../../../src/observe/stats-registry.ts";
+import { StatsRegistry } from "../../../src/observe/stats-registry.ts";
 import { ActiveSnapshot } from "../../../src/proxy/active-snapshot.ts";
 import type { DryRequest } from "../../../src/proxy/explain/dry-run.ts";
 import { type Explanation, explainRequest } from "../../../src/proxy/explain/explain.ts";
 import type { Snapshot } from "../../../src/proxy/snapshot.ts";
-import { EndpointRegistry, nobody } from "../../../src/upstream/endpoint-registry.ts";
+import { EndpointRegistry, noopEndpointEvents } from "../../../src/upstream/endpoint-registry.ts";
 
 const nowMs = Date.UTC(2026, 5, 1);
 const secret = Buffer.alloc(32, "s");
@@ -38,7 +38,7 @@ routes:
   - { name: pages, match: { hosts: [pages.example.com] }, service: pages, release: shop }
 `;
 
-function active(yaml: string, cells = new CellRegistry()): Snapshot {
+function active(yaml: string, cells = new StatsRegistry()): Snapshot {
   const loaded = loadConfigText(yaml, {
     file: "perch.yaml",
     env: {},
@@ -46,7 +46,7 @@ function active(yaml: string, cells = new CellRegistry()): Snapshot {
     randomSecret: () => secret,
   });
   if (!loaded.ok) throw new Error(loaded.problems.map(({ message }) => message).join("\n"));
-  return new ActiveSnapshot(cells, new EndpointRegistry(nobody), loaded.compiled, loaded.hash).current;
+  return new ActiveSnapshot(cells, new EndpointRegistry(noopEndpointEvents), loaded.compiled, loaded.hash).current;
 }
 
 const snapshot = active(shop);
@@ -339,7 +339,7 @@ describe("a pin in an explanation", () => {
 
 describe("explaining", () => {
   it("counts nothing", () => {
-    const cells = new CellRegistry();
+    const cells = new StatsRegistry();
     const counted = active(shop, cells);
     const counts = () => JSON.stringify([[...cells.attributes()], [...cells.releases()], [...cells.requests()]]);
     const before = counts();

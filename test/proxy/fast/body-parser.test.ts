@@ -1,6 +1,6 @@
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
-import { type ChunkedFailure, ChunkedReader } from "../../../src/proxy/fast/body-parser.ts";
+import { type ChunkedFailure, ChunkedParser } from "../../../src/proxy/fast/body-parser.ts";
 
 const mostTrailerBytes = 16 * 1024;
 
@@ -15,7 +15,7 @@ interface Reading {
 
 /** Reads a body that comes in these pieces. */
 function read(...pieces: readonly string[]): Reading {
-  const reader = new ChunkedReader(mostTrailerBytes);
+  const reader = new ChunkedParser(mostTrailerBytes);
   let passed = "";
   let rest = "";
   for (const piece of pieces) {
@@ -226,7 +226,7 @@ const brokenExtension = [
 ] as const;
 
 it.each(brokenExtension)("malformed: %s", (_sentence, text) => {
-  const reader = new ChunkedReader(16 * 1024);
+  const reader = new ChunkedParser(16 * 1024);
   const octets = Buffer.from(text, "latin1");
   reader.read(octets, 0, octets.length, { passOctets: () => {} });
   expect(reader.failure).toBe("bad-request");
@@ -236,7 +236,7 @@ it.each(["1 ;a\r\nx\r\n0\r\n\r\n", "1; a; b=c\r\nx\r\n0; d\r\n\r\n", '1 ;\ta = "
   "blanks around ; and = are no part of what is passed on: %j",
   (text) => {
     for (const length of [1, 2, 3, text.length]) {
-      const reader = new ChunkedReader(16 * 1024);
+      const reader = new ChunkedParser(16 * 1024);
       let passed = "";
       const sink = {
         passOctets: (octets: Buffer, from: number, to: number) => {

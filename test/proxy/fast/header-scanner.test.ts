@@ -1,8 +1,8 @@
 import { describe, expect, it } from "vitest";
-import { FieldScan, FieldTable, incomplete, irregular, isNamed } from "../../../src/proxy/fast/header-scanner.ts";
+import { HeaderScanner, HeaderNameTable, incomplete, irregular, isNamed } from "../../../src/proxy/fast/header-scanner.ts";
 
 function scanned(text: string) {
-  const scan = new FieldScan();
+  const scan = new HeaderScanner();
   const octets = Buffer.from(text, "latin1");
   return { scan, end: scan.scan(octets, 0, 0, octets.length) };
 }
@@ -23,7 +23,7 @@ function seeded(seed: number): (below: number) => number {
 describe("the scan of fields", () => {
   it("tells where names and values are, relative to the head's start", () => {
     const octets = Buffer.from("....start\r\nAb: c d\r\nE:\t f \r\nG:\r\n\r\nrest");
-    const scan = new FieldScan();
+    const scan = new HeaderScanner();
     expect(scan.scan(octets, 4, 11, octets.length)).toBe(octets.length - 4);
     const text = octets.toString("latin1", 4);
     const found = Array.from({ length: scan.count }, (_, field) => [
@@ -108,11 +108,11 @@ function collidingNames(count: number): string[] {
 }
 
 describe("the table of names", () => {
-  const table = () => new FieldTable<string>((name) => `kind of ${name}`);
-  const kindIn = (of: FieldTable<string>, name: string) => {
+  const table = () => new HeaderNameTable<string>((name) => `kind of ${name}`);
+  const kindIn = (of: HeaderNameTable<string>, name: string) => {
     // The head begins somewhere in the octets that were read.
     const octets = Buffer.from(`....${name}: x\r\n\r\n`, "latin1");
-    const scan = new FieldScan();
+    const scan = new HeaderScanner();
     scan.scan(octets, 4, 4, octets.length);
     return of.kind(scan, 0, octets, 4);
   };
@@ -141,7 +141,7 @@ describe("the table of names", () => {
 
   it("strangers' names take no place without end, and what does not fit is still answered", () => {
     let asked = 0;
-    const names = new FieldTable<string>((name) => {
+    const names = new HeaderNameTable<string>((name) => {
       asked++;
       return name;
     });

@@ -5,17 +5,17 @@ import { AccessLog } from "../../../src/observe/access-log.ts";
 import type { HandoverCause } from "../../../src/observe/counters.ts";
 import { Observer } from "../../../src/observe/observer.ts";
 import type { Outcome } from "../../../src/observe/outcome.ts";
-import { CellRegistry } from "../../../src/observe/stats-registry.ts";
+import { StatsRegistry } from "../../../src/observe/stats-registry.ts";
 import { ActiveSnapshot } from "../../../src/proxy/active-snapshot.ts";
-import { EventClock } from "../../../src/proxy/cached-clock.ts";
-import { Peer } from "../../../src/proxy/downstream.ts";
+import { CachedClock } from "../../../src/proxy/cached-clock.ts";
+import { DownstreamInfo } from "../../../src/proxy/downstream.ts";
 import { FastLane } from "../../../src/proxy/fast/fast-lane.ts";
-import { UpstreamPools } from "../../../src/proxy/fast/upstream-pool.ts";
-import { Load } from "../../../src/proxy/overload.ts";
-import type { Gateway } from "../../../src/proxy/proxy-context.ts";
+import { FastUpstreamPools } from "../../../src/proxy/fast/upstream-pool.ts";
+import { OverloadManager } from "../../../src/proxy/overload.ts";
+import type { ProxyContext } from "../../../src/proxy/proxy-context.ts";
 import type { Snapshot } from "../../../src/proxy/snapshot.ts";
 import { MirrorSender } from "../../../src/proxy/standard/mirror-sender.ts";
-import { EndpointRegistry, nobody } from "../../../src/upstream/endpoint-registry.ts";
+import { EndpointRegistry, noopEndpointEvents } from "../../../src/upstream/endpoint-registry.ts";
 import { freeAfterTest } from "../../kit/freed.ts";
 
 /** What ended, as the observer saw it. */
@@ -24,8 +24,8 @@ export type Ended = Pick<Outcome, "method" | "path" | "status" | "error" | "atte
 /** A fast lane alone, on a port of its own, whose clock the test moves. */
 export class LaneWithClock {
   nowMs = 1_000_000;
-  readonly pools: UpstreamPools = new UpstreamPools(
-    new EventClock({ nowMs: () => Date.UTC(2026, 0, 1), monotonicMs: () => this.nowMs }),
+  readonly pools: FastUpstreamPools = new FastUpstreamPools(
+    new CachedClock({ nowMs: () => Date.UTC(2026, 0, 1), monotonicMs: () => this.nowMs }),
   );
   readonly ended: Ended[] = [];
   readonly handedOver: HandoverCause[] = [];
@@ -38,11 +38,11 @@ export class LaneWithClock {
   private constructor(yaml: string) {
     const active = activeSnapshot(
       yaml,
-      new EndpointRegistry({ ...nobody, retired: (endpoint) => this.pools.retire(endpoint) }),
+      new EndpointRegistry({ ...noopEndpointEvents, retired: (endpoint) => this.pools.retire(endpoint) }),
     );
     const observer = new Recorder(this.ended);
     const isDraining = () => this.draining;
-    const gateway: Gateway = {
+    const gateway: ProxyContext = {
       get snapshot() {
         return active.current;
       },
@@ -57,7 +57,7 @@ export class LaneWithClock {
       newRequestId: () => "request-id",
       streamed: () => {},
       spans: { add: () => {} },
-      load: new Load(
+      overload: new OverloadManager(
         () => this.nowMs,
         () => {},
       ),
@@ -68,7 +68,7 @@ export class LaneWithClock {
     this.lane = new FastLane(gateway, this.pools, { accept: (socket) => this.other.push(socket) });
     this.#server.on("connection", (socket) => {
       const { remoteAddress, localPort } = socket;
-      this.lane.accept(socket, new Peer({ remoteAddress, localPort, scheme: "http", transport: "tcp" }, () => {}));
+      this.lane.accept(socket, new DownstreamInfo({ remoteAddress, localPort, scheme: "http", transport: "tcp" }, () => {}));
     });
   }
 
@@ -119,12 +119,12 @@ class Recorder extends Observer {
 function activeSnapshot(yaml: string, endpoints: EndpointRegistry): ActiveSnapshot {
   const loaded = loadConfigText(yaml, { file: "perch.yaml", env: {}, randomSecret: () => new Uint8Array(32) });
   if (!loaded.ok) throw new Error(JSON.stringify(loaded.problems));
-  return new ActiveSnapshot(new CellRegistry(), endpoints, loaded.compiled, loaded.hash);
+  return new ActiveSnapshot(new StatsRegistry(), endpoints, loaded.compiled, loaded.hash);
 }
 
 /** What a configuration says to the lane. */
 export function snapshotOf(yaml: string): Snapshot {
-  return activeSnapshot(yaml, new EndpointRegistry(nobody)).current;
+  return activeSnapshot(yaml, new EndpointRegistry(noopEndpointEvents)).current;
 }
 
 const silent = { write: () => {}, flush: async () => {}, close: async () => {} };

@@ -1,12 +1,12 @@
 import { setImmediate as nextTurn } from "node:timers/promises";
 import { describe, expect, it } from "vitest";
 import { normalPath } from "../../../src/http/path.ts";
-import { BodyReader } from "../../../src/proxy/fast/body-parser.ts";
+import { BodyParser } from "../../../src/proxy/fast/body-parser.ts";
 import { incomplete, irregular, PartialHead } from "../../../src/proxy/fast/header-scanner.ts";
-import { RequestReader } from "../../../src/proxy/fast/request-parser.ts";
+import { RequestParser } from "../../../src/proxy/fast/request-parser.ts";
 import { HttpDate } from "../../../src/proxy/fast/response-writer.ts";
 import { ReadBuffers } from "../../../src/proxy/fast/socket-writer.ts";
-import { EventTurns } from "../../../src/proxy/fast/timer-wheel.ts";
+import { LoopTicks } from "../../../src/proxy/fast/timer-wheel.ts";
 import { snapshotOf } from "./lane-with-clock.ts";
 
 const snapshot = snapshotOf(`
@@ -17,7 +17,7 @@ routes: [{ name: all, service: shop }]
 
 /** Reads octets that stand in the middle of others, as heads do in a buffer that holds several. */
 function read(text: string) {
-  const reader = new RequestReader();
+  const reader = new RequestParser();
   const octets = Buffer.from(`before${text}after`, "latin1");
   const from = "before".length;
   return { reader, from, head: reader.read(octets, from, from + Buffer.byteLength(text, "latin1"), snapshot) };
@@ -246,7 +246,7 @@ describe("heads that are left to the standard lane", () => {
 
 describe("a body", () => {
   function read(framing: number | "chunked" | "until close", ...pieces: readonly string[]) {
-    const body = new BodyReader(framing, 1024);
+    const body = new BodyParser(framing, 1024);
     let passed = "";
     let taken = 0;
     for (const piece of pieces) {
@@ -267,7 +267,7 @@ describe("a body", () => {
   });
 
   it("of no length is complete before anything came, and takes nothing", () => {
-    expect(new BodyReader(0, 1024).complete).toBe(true);
+    expect(new BodyParser(0, 1024).complete).toBe(true);
     expect(read(0, "GET").taken).toBe(0);
   });
 
@@ -301,33 +301,33 @@ describe("a body", () => {
 
 describe("turns of the event loop", () => {
   it("events in one turn are in the same, those in the next are not", async () => {
-    const turns = new EventTurns(() => {});
-    turns.happened();
+    const turns = new LoopTicks(() => {});
+    turns.eventHandled();
     const first = turns.current;
-    turns.happened();
+    turns.eventHandled();
     expect(turns.current).toBe(first);
     await nextTurn();
-    turns.happened();
+    turns.eventHandled();
     expect(turns.current).not.toBe(first);
   });
 
   it("asking is enough for a turn to end, and whoever wants to know is told once", async () => {
     let ended = 0;
-    const turns = new EventTurns(() => ended++);
+    const turns = new LoopTicks(() => ended++);
     const first = turns.current;
-    turns.happened();
+    turns.eventHandled();
     await nextTurn();
     expect([turns.current === first, ended]).toEqual([false, 1]);
   });
 
   it("can not be told past as many events as may be two turns'", async () => {
-    const turns = new EventTurns(() => {});
-    for (let i = 0; i < 512; i++) turns.happened();
+    const turns = new LoopTicks(() => {});
+    for (let i = 0; i < 512; i++) turns.eventHandled();
     expect(turns.current).toBeGreaterThanOrEqual(0);
-    turns.happened();
+    turns.eventHandled();
     expect(turns.current).toBe(-1);
     await nextTurn();
-    turns.happened();
+    turns.eventHandled();
     expect(turns.current).toBeGreaterThanOrEqual(0);
   });
 });

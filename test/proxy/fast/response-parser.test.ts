@@ -1,11 +1,11 @@
 import { describe, expect, it, test } from "vitest";
-import { ResponseReader, responseHeadBytes } from "../../../src/proxy/fast/response-parser.ts";
+import { ResponseParser, responseHeadBytes } from "../../../src/proxy/fast/response-parser.ts";
 import { rawUpstream } from "../../kit/freed.ts";
 import { perchTo } from "../../kit/one-service.ts";
 import { RawClient } from "../../kit/raw-client.ts";
 
 function read(text: string) {
-  const reader = new ResponseReader();
+  const reader = new ResponseParser();
   const octets = Buffer.from(`..${text}..`, "latin1");
   return { reader, outcome: reader.read(octets, 2, octets.length - 2) };
 }
@@ -58,7 +58,7 @@ describe("heads that are understood", () => {
   });
 
   it("one head leaves nothing behind for the next", () => {
-    const reader = new ResponseReader();
+    const reader = new ResponseParser();
     const all =
       "HTTP/1.0 200 OK\r\nContent-Length: 1\r\nConnection: close, x\r\nKeep-Alive: timeout=1\r\nDate: x\r\n\r\n";
     for (const text of [all, `${ok}Transfer-Encoding: chunked\r\n\r\n`]) {

@@ -1,7 +1,7 @@
 import { once } from "node:events";
 import { type AddressInfo, createServer, type Socket } from "node:net";
 import { expect, it, test } from "vitest";
-import { Outlet, ReadBuffers } from "../../../src/proxy/fast/socket-writer.ts";
+import { SocketWriter, ReadBuffers } from "../../../src/proxy/fast/socket-writer.ts";
 import { freeAfterTest, rawUpstream } from "../../kit/freed.ts";
 import { perchTo } from "../../kit/one-service.ts";
 import { RawClient } from "../../kit/raw-client.ts";
@@ -19,7 +19,7 @@ async function outletToClient() {
   });
   const buffers = new ReadBuffers();
   const seen = { flushes: 0 };
-  const outlet = new Outlet(socket, buffers, () => {
+  const outlet = new SocketWriter(socket, buffers, () => {
     seen.flushes++;
   });
   return { client, buffers, outlet, seen };

@@ -1,11 +1,11 @@
 import { expect, it, test } from "vitest";
-import { Deadline, Deadlines } from "../../../src/proxy/fast/timer-wheel.ts";
+import { Deadline, TimerWheel } from "../../../src/proxy/fast/timer-wheel.ts";
 
 /** A wheel whose clock the test moves, a tick at a time, and deadlines that say when they fired. */
 function wheel() {
   let nowMs = 5_000;
   const fired: string[] = [];
-  const deadlines = new Deadlines(() => nowMs);
+  const deadlines = new TimerWheel(() => nowMs);
   return {
     deadlines,
     fired,
@@ -153,7 +153,7 @@ it("thousands, armed at any times for any times, each fire in theirs", () => {
 test("a deadline armed in a turn that began late (a stall, a throttled container) still has all its time", () => {
   let nowMs = 0;
   let fired = 0;
-  const deadlines = new Deadlines(() => nowMs);
+  const deadlines = new TimerWheel(() => nowMs);
   const deadline = new Deadline({ onDeadline: () => fired++ });
   // The process stood still for three seconds; what it reads first comes before the timer's turn.
   nowMs += 3_000;
