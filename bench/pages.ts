@@ -5,7 +5,7 @@ export type PageName = "1KiB" | "64KiB" | "10MiB" | "chunked" | "upload";
 export interface Page {
   readonly name: PageName;
   readonly bodyBytes: number;
-  /** With chunked framing each chunk has this many octets; otherwise there is a Content-Length. */
+  /** With chunked framing each chunk has this many bytes; otherwise there is a Content-Length. */
   readonly chunkBytes: number | undefined;
 }
 

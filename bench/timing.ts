@@ -24,7 +24,7 @@ export interface TimingBudget {
   readonly measureMs: number;
 }
 
-const fewestBatches = 5;
+const minBatches = 5;
 
 /** Results end up here, where they stay reachable. */
 export const consumed = { value: 0 };
@@ -34,7 +34,7 @@ export function time(work: Work, budget: TimingBudget): Timing {
   while (performance.now() < warmUpEnds) timeBatch(work);
   const nsPerOperation: number[] = [];
   const measureEnds = performance.now() + budget.measureMs;
-  while (performance.now() < measureEnds || nsPerOperation.length < fewestBatches) nsPerOperation.push(timeBatch(work));
+  while (performance.now() < measureEnds || nsPerOperation.length < minBatches) nsPerOperation.push(timeBatch(work));
   nsPerOperation.sort((left, right) => left - right);
   const minNs = nsPerOperation[0] ?? Number.NaN;
   const medianNs = nsPerOperation[Math.floor(nsPerOperation.length / 2)] ?? Number.NaN;

@@ -1,5 +1,5 @@
 /**
- * The two versions behind every proxy: raw sockets that answer each request with the same prepared octets, so that as
+ * The two versions behind every proxy: raw sockets that answer each request with the same prepared bytes, so that as
  * little as possible of the shared core is spent here. They read GET, and POST with a Content-Length, which is all that
  * the load sends.
  */

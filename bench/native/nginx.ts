@@ -59,7 +59,7 @@ http {
   # A body of 16 KiB stays in memory; with the default of two pages it would just not.
   client_body_buffer_size 64k;
 
-  # The pin's unit, or a new one. $request_id is 16 random octets; it is made only for those who need it.
+  # The pin's unit, or a new one. $request_id is 16 random bytes; it is made only for those who need it.
   map $cookie_bench $unit { "" $request_id; default $cookie_bench; }
   map $cookie_bench $new_pin {
     "" "bench=$request_id; Path=/; Max-Age=2592000; HttpOnly; SameSite=Lax";

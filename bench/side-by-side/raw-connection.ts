@@ -68,22 +68,22 @@ export class RawConnection {
     this.#socket.destroy();
   }
 
-  #read(octets: Buffer): void {
+  #read(bytes: Buffer): void {
     if (this.#body === undefined) {
-      const end = this.#partialHead === "" ? octets.indexOf(headEnd) : -1;
+      const end = this.#partialHead === "" ? bytes.indexOf(headEnd) : -1;
       if (end === -1) {
-        this.#readRareHead(octets);
+        this.#readRareHead(bytes);
         return;
       }
-      this.#beginBody(octets.toString("latin1", 0, end), octets.subarray(end + headEnd.length));
+      this.#beginBody(bytes.toString("latin1", 0, end), bytes.subarray(end + headEnd.length));
       return;
     }
-    this.#count(this.#body, octets);
+    this.#count(this.#body, bytes);
   }
 
   /** A head that came in pieces, perhaps cut inside its end. */
-  #readRareHead(octets: Buffer): void {
-    const text = this.#partialHead + octets.toString("latin1");
+  #readRareHead(bytes: Buffer): void {
+    const text = this.#partialHead + bytes.toString("latin1");
     const end = text.indexOf("\r\n\r\n");
     if (end === -1) {
       this.#partialHead = text;
@@ -93,15 +93,15 @@ export class RawConnection {
     this.#beginBody(text.slice(0, end), Buffer.from(text.slice(end + headEnd.length), "latin1"));
   }
 
-  #beginBody(head: string, octets: Buffer): void {
+  #beginBody(head: string, bytes: Buffer): void {
     this.#head = head;
     const length = headerOf(head, "content-length");
     this.#body = length === undefined ? new ChunkCounter() : new LengthCounter(Number(length));
-    this.#count(this.#body, octets);
+    this.#count(this.#body, bytes);
   }
 
-  #count(body: BodyCounter, octets: Buffer): void {
-    body.add(octets);
+  #count(body: BodyCounter, bytes: Buffer): void {
+    body.add(bytes);
     if (!body.complete) return;
     const head = this.#head;
     this.#body = undefined;
@@ -127,7 +127,7 @@ function headerOf(head: string, name: string): string | undefined {
 interface BodyCounter {
   readonly bytes: number;
   readonly complete: boolean;
-  add(octets: Buffer): void;
+  add(bytes: Buffer): void;
 }
 
 class LengthCounter implements BodyCounter {
@@ -142,12 +142,12 @@ class LengthCounter implements BodyCounter {
     return this.bytes >= this.#length;
   }
 
-  add(octets: Buffer): void {
-    this.bytes += octets.length;
+  add(bytes: Buffer): void {
+    this.bytes += bytes.length;
   }
 }
 
-/** Counts the octets in chunks; trailers are not expected. */
+/** Counts the bytes in chunks; trailers are not expected. */
 class ChunkCounter implements BodyCounter {
   bytes = 0;
   complete = false;
@@ -155,16 +155,16 @@ class ChunkCounter implements BodyCounter {
   #left = 0;
   #line = "";
 
-  add(octets: Buffer): void {
-    for (let at = 0; at < octets.length; ) {
+  add(bytes: Buffer): void {
+    for (let at = 0; at < bytes.length; ) {
       if (this.#left > 0) {
-        const skipped = Math.min(this.#left, octets.length - at);
+        const skipped = Math.min(this.#left, bytes.length - at);
         this.#left -= skipped;
         at += skipped;
         continue;
       }
-      const lineEnd = octets.indexOf("\n", at);
-      this.#line += octets.toString("latin1", at, lineEnd === -1 ? octets.length : lineEnd);
+      const lineEnd = bytes.indexOf("\n", at);
+      this.#line += bytes.toString("latin1", at, lineEnd === -1 ? bytes.length : lineEnd);
       if (lineEnd === -1) return;
       at = lineEnd + 1;
       this.#endLine();

@@ -1,4 +1,4 @@
-/** The crowd's requests as octets, in a file that wrk's script and our own generator both read. */
+/** The crowd's requests as bytes, in a file that wrk's script and our own generator both read. */
 import { readFileSync, writeFileSync } from "node:fs";
 import { wantedHeader } from "../pages.ts";
 import { planRequests, type User } from "../users.ts";
@@ -28,7 +28,7 @@ export function writeRequestFile(file: string, users: readonly User[], { uploadB
         ...Object.entries(planned.headers).map(([name, value]) => `${name}: ${value}`),
       ];
       if (planned.wanted !== undefined) lines.push(`${wantedHeader}: ${planned.wanted}`);
-      if (uploadBytes > 0) lines.push("content-type: application/octet-stream", `content-length: ${uploadBytes}`);
+      if (uploadBytes > 0) lines.push("content-type: application/byte-stream", `content-length: ${uploadBytes}`);
       return `${lines.join("\r\n")}\r\n\r\n`;
     });
   writeFileSync(file, heads.join(separator), "latin1");

@@ -16,13 +16,13 @@ interface WrkLoad {
 
 const script = fileURLToPath(new URL("replay.lua", import.meta.url));
 /** It is told when to stop; this is for when it is not. */
-const longestSeconds = 60;
+const maxSeconds = 60;
 const endsWithinMs = 15_000;
 
 /** wrk replaying a request file until it is stopped. */
 export function startWrk(load: WrkLoad): RunningLoad {
   const { file, port, tls, connections, requestFile, uploadBytes } = load;
-  const options = ["-t", "1", "-c", String(connections), "-d", `${longestSeconds}s`, "--timeout", "10s", "-s", script];
+  const options = ["-t", "1", "-c", String(connections), "-d", `${maxSeconds}s`, "--timeout", "10s", "-s", script];
   const replayed = ["--", requestFile, String(uploadBytes)];
   const child = new Child({
     command: [file, ...options, `${tls ? "https" : "http"}://127.0.0.1:${port}/`, ...replayed],

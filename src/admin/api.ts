@@ -134,12 +134,12 @@ export interface ReleaseReport {
 /** `nowMs` is the clock that the decisions were counted by. */
 export function reportRelease(
   spec: Pick<ReleaseSpec, "name" | "versions" | "split">,
-  cells: ReleaseStats,
+  stats: ReleaseStats,
   nowMs: number,
 ): ReleaseReport {
   const configured = new Map(Array.from(weightRatios([spec]), ({ version, ratio }) => [version, ratio]));
-  const lastMinute = observed(cells, minuteMs, nowMs);
-  const lastFiveMinutes = observed(cells, 5 * minuteMs, nowMs);
+  const lastMinute = observed(stats, minuteMs, nowMs);
+  const lastFiveMinutes = observed(stats, 5 * minuteMs, nowMs);
   const nothing: Observed = { decisions: 0, share: null };
   return {
     release: spec.name,
@@ -149,14 +149,16 @@ export function reportRelease(
       lastMinute: lastMinute.get(version) ?? nothing,
       lastFiveMinutes: lastFiveMinutes.get(version) ?? nothing,
     })),
-    rules: Array.from(cells.ruleHits, ([rule, hits]) => ({ rule, hits: hits.value })),
-    pinFlips: cells.pinFlips.value,
-    pinsRejected: Object.fromEntries(Object.entries(cells.pinsRejected).map(([cause, cell]) => [cause, cell.value])),
+    rules: Array.from(stats.ruleHits, ([rule, hits]) => ({ rule, hits: hits.value })),
+    pinFlips: stats.pinFlips.value,
+    pinsRejected: Object.fromEntries(
+      Object.entries(stats.pinsRejected).map(([cause, counter]) => [cause, counter.value]),
+    ),
   };
 }
 
-function observed(cells: ReleaseStats, spanMs: number, nowMs: number): ReadonlyMap<string, Observed> {
-  const totals = Array.from(cells.versions, ([version, { window }]) => ({
+function observed(stats: ReleaseStats, spanMs: number, nowMs: number): ReadonlyMap<string, Observed> {
+  const totals = Array.from(stats.versions, ([version, { window }]) => ({
     version,
     decisions: window.total(spanMs, nowMs),
   }));

@@ -22,7 +22,7 @@ const readinessTexts: Readonly<Record<Readiness, string>> = {
 /** Requests of one caller from beyond this machine, whose probes are not counted. */
 const callerLimit = { perSecond: 10, burst: 50, callers: 1_000 };
 const probes: ReadonlySet<string> = new Set(["/livez", "/readyz"]);
-const mostConnections = 512;
+const maxConnections = 512;
 
 /** The admin server, built and not yet listening: so far it only reads, so GET and HEAD are all it knows. */
 export function createAdminServer(view: AdminView, options: AdminServerOptions): FastifyInstance {
@@ -40,7 +40,7 @@ export function createAdminServer(view: AdminView, options: AdminServerOptions):
       return sendError(reply, 400, "bad-request", "The path is not valid.");
     },
   });
-  server.server.maxConnections = mostConnections;
+  server.server.maxConnections = maxConnections;
   // Read by people with curl as often as by programs.
   server.setReplySerializer((payload) => `${JSON.stringify(payload, null, 2)}\n`);
   guard(server, options);

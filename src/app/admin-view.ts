@@ -3,7 +3,7 @@ import { formatDiagnostic } from "../config/schema-kit/diagnostics.ts";
 import type { RandomSource } from "../decide/unit.ts";
 import { Metrics } from "../observe/metrics.ts";
 import { weightRatios } from "../observe/release-stats.ts";
-import type { StatsRegistry, ReleaseStats } from "../observe/stats-registry.ts";
+import type { ReleaseStats, StatsRegistry } from "../observe/stats-registry.ts";
 import { packageVersion } from "../package-version.ts";
 import { type Explanation, explainRequest } from "../proxy/explain/explain.ts";
 import { certificateExpiries } from "./certificate-expiries.ts";
@@ -11,7 +11,7 @@ import type { DataPlane } from "./data-plane.ts";
 import type { Reloader } from "./reloader.ts";
 
 export interface AdminSources {
-  readonly cells: StatsRegistry;
+  readonly stats: StatsRegistry;
   readonly serving: DataPlane;
   readonly reloader: Reloader;
   readonly lifecycle: { readonly draining: boolean };
@@ -23,10 +23,10 @@ export interface AdminSources {
 
 /** What the admin server shows of this process. */
 export function adminView(sources: AdminSources): AdminView {
-  const { cells, serving, reloader, lifecycle, nowMs, random } = sources;
+  const { stats, serving, reloader, lifecycle, nowMs, random } = sources;
   const { active, endpoints } = serving;
   const metrics = new Metrics({
-    cells,
+    stats,
     *endpointStates() {
       for (const { service, version, origin, up } of endpoints.all()) yield { service, version, endpoint: origin, up };
     },
@@ -55,7 +55,7 @@ export function adminView(sources: AdminSources): AdminView {
     async releases() {
       await serving.refresh();
       const counted = new Map(
-        Array.from(cells.releases(), (release): [string, ReleaseStats] => [release.release, release]),
+        Array.from(stats.releases(), (release): [string, ReleaseStats] => [release.release, release]),
       );
       return active.current.config.releases.flatMap((spec) => {
         const found = counted.get(spec.name);

@@ -15,7 +15,7 @@ import type { BoundListener } from "../workers/messages.ts";
 import { workerCount } from "../workers/worker-count.ts";
 import { adminView } from "./admin-view.ts";
 import { warnOfExpiry } from "./certificate-expiries.ts";
-import { bound, formatAddress, type DataPlane, StartError } from "./data-plane.ts";
+import { bound, type DataPlane, formatAddress, StartError } from "./data-plane.ts";
 import { InProcessDataPlane } from "./in-process-data-plane.ts";
 import { batchedRandom } from "./random.ts";
 import { Reloader } from "./reloader.ts";
@@ -155,13 +155,13 @@ interface Foundation {
 
 function build(foundation: Foundation): Parts {
   const { options, log, watcher, loader, first } = foundation;
-  const cells = new StatsRegistry();
+  const stats = new StatsRegistry();
   const accessLines = new LogDestination({
     to: options.accessLogTo ?? 1,
-    dropped: cells.accessLogDropped,
+    dropped: stats.accessLogDropped,
     onTrouble: (error) => log.error({ error: error.message }, "the access log can not be written"),
   });
-  const serving = createServing(foundation, cells, accessLines);
+  const serving = createServing(foundation, stats, accessLines);
   const lifecycle = { draining: false };
   const file = sourceName(options.source);
   const reloader = new Reloader(
@@ -169,7 +169,7 @@ function build(foundation: Foundation): Parts {
       file,
       load: loader.load,
       prepare: (loaded) => serving.prepare(loaded),
-      cells: cells.reloads,
+      stats: stats.reloads,
       log,
       nowMs,
       onFiles: (files) => watcher?.alsoWatch(files),
@@ -179,7 +179,7 @@ function build(foundation: Foundation): Parts {
   watcher?.alsoWatch(first.compiled.files);
   watcher?.onChange(() => void reloader.reload());
   const fromFile = options.source.kind === "file";
-  const view = adminView({ cells, serving, reloader, lifecycle, nowMs, random: batchedRandom(), fromFile });
+  const view = adminView({ stats, serving, reloader, lifecycle, nowMs, random: batchedRandom(), fromFile });
   const admin = createAdminServer(view, {
     listenHost: first.compiled.admin.host,
     access: () => serving.active.current.config.adminAccess,
@@ -191,16 +191,16 @@ function build(foundation: Foundation): Parts {
   return { log, reloader, watcher, admin, serving, accessLines, lifecycle, certificates };
 }
 
-function createServing(foundation: Foundation, cells: StatsRegistry, accessLines: LogDestination): DataPlane {
+function createServing(foundation: Foundation, stats: StatsRegistry, accessLines: LogDestination): DataPlane {
   const { options, log, loader, first, size } = foundation;
   const ticketKeys = randomBytes(ticketKeyBytes);
-  if (size === 1) return new InProcessDataPlane({ first, cells, accessLines, log, ticketKeys, planes: 1 });
+  if (size === 1) return new InProcessDataPlane({ first, stats, accessLines, log, ticketKeys, planes: 1 });
   const { logLevel, env, source, workerFaults } = options;
   const { secrets } = loader;
   return new WorkerDataPlane({
     size,
     first,
-    cells,
+    stats,
     accessLines,
     log,
     logLevel,
@@ -235,12 +235,12 @@ function createLoader({ source, env }: AppOptions): Loader {
 }
 
 /** How often a load is tried whose database changes while it is read. */
-const mostLooks = 5;
+const maxLooks = 5;
 
 /** Looks again with the database that the look before lacked, since a load waits for nothing. */
 async function loadWhole(look: () => LoadResult, database: DatabaseFile): Promise<LoadResult> {
   let result = look();
-  for (let looks = 1; looks < mostLooks && (await database.readMissing()); looks++) result = look();
+  for (let looks = 1; looks < maxLooks && (await database.readMissing()); looks++) result = look();
   return result;
 }
 

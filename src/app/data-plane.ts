@@ -21,7 +21,7 @@ export interface DataPlane {
   /** Rejects with a `StartError`. */
   listen(): Promise<readonly BoundListener[]>;
   prepare(loaded: LoadedConfig): Promise<Preparation>;
-  /** Brings cells and endpoints up to what has been counted until now. */
+  /** Brings stats and endpoints up to what has been counted until now. */
   refresh(): Promise<void>;
   /** From now on every answer closes its connection. */
   drain(): void;

@@ -26,7 +26,7 @@ import { networkProbe } from "../upstream/probes.ts";
 import { ServiceRegistry } from "../upstream/service-registry.ts";
 import { questionsOf } from "../upstream/service-spec.ts";
 import type { BoundListener } from "../workers/messages.ts";
-import { bound, type Preparation, type DataPlane } from "./data-plane.ts";
+import { bound, type DataPlane, type Preparation } from "./data-plane.ts";
 import { createDnsResolver, firstAnswersMs, loggingDnsEvents } from "./dns.ts";
 import { connectionsByFdLimit } from "./fd-limit.ts";
 import { JwksFetcher } from "./jwks-fetcher.ts";
@@ -35,10 +35,10 @@ import { batchedRandom, batchedUuids } from "./random.ts";
 
 export interface DataPlaneParts {
   readonly first: Pick<LoadedConfig, "compiled" | "hash">;
-  readonly cells: StatsRegistry;
+  readonly stats: StatsRegistry;
   readonly accessLines: LineDestination;
   readonly log: Logger;
-  /** What TLS session tickets are sealed with: 48 octets, the same for all workers. */
+  /** What TLS session tickets are sealed with: 48 bytes, the same for all workers. */
   readonly ticketKeys: Buffer;
   /** How many data planes this process has. */
   readonly planes: number;
@@ -83,7 +83,7 @@ export class InProcessDataPlane implements DataPlane {
   readonly #keys: JwksFetcher;
   readonly #accessLog: AccessLog;
   readonly #spans: SpanExporter;
-  readonly #gateway: DataPlaneContext;
+  readonly #context: DataPlaneContext;
   readonly #load: OverloadManager;
   readonly #fittingConnections: number;
   /** By name. */
@@ -91,11 +91,11 @@ export class InProcessDataPlane implements DataPlane {
   #brokenOff = false;
 
   constructor(parts: DataPlaneParts) {
-    const { first, cells, accessLines } = parts;
+    const { first, stats, accessLines } = parts;
     const { nowMs, monotonicMs } = this.#clock;
     this.#parts = parts;
     this.#names = createDnsResolver(
-      loggingDnsEvents(parts.log, (name, outcome) => cells.names().get(name)?.resolved(outcome)),
+      loggingDnsEvents(parts.log, (name, outcome) => stats.names().get(name)?.resolved(outcome)),
     );
     const events: EndpointEvents = {
       added: (endpoint) => this.#checks.added(endpoint),
@@ -106,24 +106,24 @@ export class InProcessDataPlane implements DataPlane {
       changed: (endpoint, condition) => tellCondition(parts.log, endpoint, condition),
     };
     this.endpoints = new EndpointRegistry(events, this.#names);
-    this.#keys = new JwksFetcher({ cells: cells.jwks, log: parts.log, monotonicMs });
+    this.#keys = new JwksFetcher({ stats: stats.jwks, log: parts.log, monotonicMs });
     const keys = new PublishedKeyRegistry(this.#keys);
     const services = new ServiceRegistry(this.#clock);
-    this.active = new ActiveSnapshot(cells, this.endpoints, first.compiled, first.hash, keys, services);
+    this.active = new ActiveSnapshot(stats, this.endpoints, first.compiled, first.hash, keys, services);
     this.#checks.configure(first.compiled.services);
     this.#accessLog = new AccessLog({ destination: accessLines, sample: first.compiled.accessLog.sample, nowMs });
     this.#spans = new SpanExporter({
-      cells: cells.spans,
+      stats: stats.spans,
       resource: { version: packageVersion, instanceId: randomUUID() },
       onTrouble: (why) => parts.log.warn({ why }, "the collector does not take spans"),
       randomFraction: Math.random,
     });
     this.#spans.configure(exporterSpec(first.compiled));
-    this.#load = new OverloadManager(monotonicMs, (cause) => cells.shed.shed(cause));
+    this.#load = new OverloadManager(monotonicMs, (cause) => stats.shed.shed(cause));
     this.#load.watch(first.compiled.limits);
     this.#fittingConnections = connectionsByFdLimit(parts.planes * first.compiled.listeners.length);
     const deadBuffers = new MinorGc();
-    this.#gateway = new DataPlaneContext({
+    this.#context = new DataPlaneContext({
       active: this.active,
       clock: this.#time,
       observer: new Observer(this.#accessLog),
@@ -131,7 +131,7 @@ export class InProcessDataPlane implements DataPlane {
       mirrors: this.#lanes.mirrors,
       spans: this.#spans,
       streamed: (bytes) => deadBuffers.streamed(bytes),
-      handedOver: (cause) => cells.handovers.handedOver(cause),
+      handedOver: (cause) => stats.handovers.handedOver(cause),
       defect: (error) => parts.log.error({ err: error }, "a request failed by a defect of Perch"),
     });
   }
@@ -164,7 +164,7 @@ export class InProcessDataPlane implements DataPlane {
   async refresh(): Promise<void> {}
 
   drain(): void {
-    this.#gateway.draining = true;
+    this.#context.draining = true;
   }
 
   async close(): Promise<void> {
@@ -217,7 +217,7 @@ export class InProcessDataPlane implements DataPlane {
 
   #createListener(spec: ListenerSpec): Listener {
     return new Listener({
-      gateway: this.#gateway,
+      context: this.#context,
       lanes: this.#lanes,
       spec,
       ticketKeys: this.#parts.ticketKeys,
@@ -237,7 +237,7 @@ function exporterSpec({ tracing }: CompiledConfig): ExporterSpec | undefined {
   return tracing?.otlp && { serviceName: tracing.serviceName, collector: tracing.otlp };
 }
 
-/** What of a gateway is not the same for all. */
+/** The parts of a context that differ between data planes. */
 export type DataPlaneContextParts = Pick<
   ProxyContext,
   "observer" | "overload" | "mirrors" | "spans" | "streamed" | "handedOver" | "defect"
@@ -247,8 +247,8 @@ export type DataPlaneContextParts = Pick<
 };
 
 /**
- * The gateway of one data plane. A class, since V8 keeps an object literal that has getters as a hash table, and a request
- * asks its gateway a dozen things.
+ * The context of one data plane. A class, since V8 keeps an object literal that has getters as a hash table, and a request
+ * asks its context a dozen things.
  */
 export class DataPlaneContext implements ProxyContext {
   draining = false;

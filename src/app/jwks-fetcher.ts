@@ -8,7 +8,7 @@ import type { JwksStats } from "../observe/stats-registry.ts";
 export type Schedule = (ms: number, task: () => void) => { cancel(): void };
 
 export interface JwksFetcherParts {
-  readonly cells: JwksStats;
+  readonly stats: JwksStats;
   /** Undefined where another thread tells the same. */
   readonly log: Logger | undefined;
   readonly monotonicMs: () => number;
@@ -23,7 +23,7 @@ const retryMs = { first: 1_000, most: 60_000 };
 /** Between two fetches that unknown keys ask for: whoever makes names up costs the publisher no more than this. */
 const missPauseMs = 30_000;
 const answerWithinMs = 10_000;
-const largestAnswerBytes = 512 * 1024;
+const maxAnswerBytes = 512 * 1024;
 
 const nodeTimers: Schedule = (ms, task) => {
   const timer = setTimeout(task, ms).unref();
@@ -68,7 +68,7 @@ export class JwksFetcher implements KeyFetching {
   }
 
   async #fetch(keys: PublishedKeySet, source: Source): Promise<void> {
-    const { cells, log, monotonicMs, schedule = nodeTimers } = this.#parts;
+    const { stats, log, monotonicMs, schedule = nodeTimers } = this.#parts;
     source.next?.cancel();
     source.running = true;
     source.startedMs = monotonicMs();
@@ -77,7 +77,7 @@ export class JwksFetcher implements KeyFetching {
     // Ended meanwhile: neither the keys nor the news are anybody's.
     if (!this.#sources.has(keys)) return;
     if ("why" in fetched) {
-      cells.fetched("failure");
+      stats.fetched("failure");
       log?.warn(
         { url: keys.url, why: fetched.why, keys: keys.keys.length },
         "keys can not be fetched; the last ones stay",
@@ -85,7 +85,7 @@ export class JwksFetcher implements KeyFetching {
       source.next = schedule(retryAfter(source.failures++), () => void this.#fetch(keys, source));
       return;
     }
-    cells.fetched("success");
+    stats.fetched("success");
     source.failures = 0;
     if (fetched.text !== source.text) {
       source.text = fetched.text;
@@ -140,7 +140,7 @@ async function readBody(body: AsyncIterable<Buffer>): Promise<string | undefined
   let length = 0;
   for await (const chunk of body) {
     length += chunk.length;
-    if (length > largestAnswerBytes) return undefined;
+    if (length > maxAnswerBytes) return undefined;
     chunks.push(chunk);
   }
   return Buffer.concat(chunks).toString("utf8");

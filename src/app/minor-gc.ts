@@ -1,7 +1,7 @@
 import { setFlagsFromString } from "node:v8";
 import { runInNewContext } from "node:vm";
 
-/** Octets of bodies between two collections. Smaller ones would cost more than the memory is worth. */
+/** Bytes of bodies between two collections. Smaller ones would cost more than the memory is worth. */
 const collectAfterBytes = 16 * 1024 * 1024;
 
 /**
@@ -19,7 +19,7 @@ export class MinorGc {
     this.#collect = collect;
   }
 
-  /** So many octets of a body have passed. */
+  /** So many bytes of a body have passed. */
   streamed(bytes: number): void {
     this.#bytes += bytes;
     if (this.#bytes < collectAfterBytes) return;

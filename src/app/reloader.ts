@@ -23,7 +23,7 @@ export interface ReloaderParts {
   readonly load: () => Promise<LoadResult>;
   /** Builds it aside, wherever requests are served. */
   readonly prepare: (loaded: LoadedConfig) => Promise<Preparation>;
-  readonly cells: ReloadStats;
+  readonly stats: ReloadStats;
   readonly log: Logger;
   readonly nowMs: () => number;
   /** Hears after each look which files beside the configuration matter: also those that a refused one names. */
@@ -42,7 +42,7 @@ export class Reloader {
     this.#parts = parts;
     this.#started = first.compiled;
     this.#status = this.#statusOf(first);
-    parts.cells.loaded(parts.nowMs());
+    parts.stats.loaded(parts.nowMs());
   }
 
   get status(): ConfigStatus {
@@ -69,7 +69,7 @@ export class Reloader {
   }
 
   async #look(): Promise<void> {
-    const { cells, nowMs, onFiles } = this.#parts;
+    const { stats, nowMs, onFiles } = this.#parts;
     const result = await this.#parts.load();
     onFiles(result.ok ? result.compiled.files : result.files);
     if (!result.ok) {
@@ -85,14 +85,14 @@ export class Reloader {
       return;
     }
     await preparation?.commit();
-    cells.reloaded(nowMs());
+    stats.reloaded(nowMs());
     this.#status = this.#statusOf(result);
     this.#tell(result.warnings);
   }
 
   #refuse(problems: readonly Diagnostic[]): void {
-    const { cells, log, nowMs } = this.#parts;
-    cells.rejected();
+    const { stats, log, nowMs } = this.#parts;
+    stats.rejected();
     this.#status = { ...this.#status, lastError: { atMs: nowMs(), problems } };
     log.error(
       { file: this.#status.file, active: this.#status.hash, problems: problems.map(formatDiagnostic) },

@@ -13,14 +13,14 @@ import { EndpointRegistry, noopEndpointEvents } from "../upstream/endpoint-regis
 import { type BoundListener, type ConfigInput, endpointKey } from "../workers/messages.ts";
 import { probeExclusiveBind } from "../workers/worker-count.ts";
 import { WorkerPool } from "../workers/worker-pool.ts";
-import { bound, type Preparation, type DataPlane, StartError } from "./data-plane.ts";
+import { bound, type DataPlane, type Preparation, StartError } from "./data-plane.ts";
 import { createDnsResolver, noopDnsEvents } from "./dns.ts";
 import { JwksFetcher } from "./jwks-fetcher.ts";
 
 export interface WorkerDataPlaneParts {
   readonly size: number;
   readonly first: LoadedConfig;
-  readonly cells: StatsRegistry;
+  readonly stats: StatsRegistry;
   readonly accessLines: LogDestination;
   readonly log: Logger;
   readonly logLevel: LogLevel;
@@ -53,12 +53,12 @@ export class WorkerDataPlane implements DataPlane {
   #timer: NodeJS.Timeout | undefined;
 
   constructor(parts: WorkerDataPlaneParts) {
-    const { size, first, cells, accessLines, log, logLevel, env, ticketKeys } = parts;
+    const { size, first, stats, accessLines, log, logLevel, env, ticketKeys } = parts;
     this.#parts = parts;
     // Workers fetch for themselves, tell of it and count it; these keys are for explanations.
-    this.#keys = new JwksFetcher({ cells: new JwksStats(), log: undefined, monotonicMs: () => performance.now() });
+    this.#keys = new JwksFetcher({ stats: new JwksStats(), log: undefined, monotonicMs: () => performance.now() });
     const keys = new PublishedKeyRegistry(this.#keys);
-    this.active = new ActiveSnapshot(cells, this.endpoints, first.compiled, first.hash, keys);
+    this.active = new ActiveSnapshot(stats, this.endpoints, first.compiled, first.hash, keys);
     const ownLog = destinationOf(2);
     this.#pool = new WorkerPool({
       size,
@@ -102,8 +102,8 @@ export class WorkerDataPlane implements DataPlane {
   }
 
   async refresh(): Promise<void> {
-    const { cells, beliefs } = await this.#pool.counts();
-    this.#parts.cells.restore(cells);
+    const { stats, beliefs } = await this.#pool.counts();
+    this.#parts.stats.restore(stats);
     for (const endpoint of this.endpoints.all()) endpoint.health.believe(beliefs.get(endpointKey(endpoint)) ?? unknown);
   }
 

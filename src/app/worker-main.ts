@@ -3,14 +3,14 @@ import { createLogger } from "../observe/log.ts";
 import { StatsRegistry } from "../observe/stats-registry.ts";
 import {
   type Answer,
-  type WorkerRequest,
   compileInput,
   endpointKey,
   type Input,
   type StartInput,
-  type WorkerReply,
   type WorkerCall,
   type WorkerCounts,
+  type WorkerReply,
+  type WorkerRequest,
 } from "../workers/messages.ts";
 import { PostedLines } from "../workers/worker-thread.ts";
 import { type Preparation, StartError } from "./data-plane.ts";
@@ -43,7 +43,7 @@ class WorkerMain {
     },
   };
   readonly #tell: (told: WorkerReply) => void;
-  readonly #cells = new StatsRegistry();
+  readonly #stats = new StatsRegistry();
   readonly #lines: PostedLines;
   #plane: InProcessDataPlane | undefined;
   #env: StartInput["env"] = {};
@@ -66,7 +66,7 @@ class WorkerMain {
     this.#env = env;
     this.#plane = new InProcessDataPlane({
       first: compileInput(config, env),
-      cells: this.#cells,
+      stats: this.#stats,
       accessLines: this.#lines,
       log: createLogger({ level: logLevel, nowMs: () => Date.now(), to, worker }),
       ticketKeys: Buffer.from(ticketKeys),
@@ -87,7 +87,7 @@ class WorkerMain {
     const { endpoints } = this.#running().plane;
     const told = Array.from(endpoints.all()).filter(({ health }) => health.condition.sinceMs !== undefined);
     const beliefs = new Map(told.map((endpoint) => [endpointKey(endpoint), endpoint.health.belief]));
-    return { cells: this.#cells.counts(), beliefs };
+    return { stats: this.#stats.counts(), beliefs };
   }
 
   #running(): { readonly plane: InProcessDataPlane; readonly env: StartInput["env"] } {

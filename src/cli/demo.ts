@@ -7,11 +7,11 @@ import { type DemoSplit, type Stage, type StagePorts, startStage } from "./demo/
 import { judge, Tally } from "./demo/tally.ts";
 import { printJson } from "./load-config.ts";
 
-const usualPorts: StagePorts = { proxyPort: 8080, adminPort: 9901 };
+const defaultPorts: StagePorts = { proxyPort: 8080, adminPort: 9901 };
 const defaultWeight = 25;
 const defaultUsers = 400;
 const defaultUsersOnce = 1_000;
-const mostUsers = 100_000;
+const maxUsers = 100_000;
 const requestsEachOnce = 5;
 
 export const demo: Command = {
@@ -59,8 +59,8 @@ function readSettings(options: OptionValues): DemoSettings {
     throw new UsageError(`--weight "${options["weight"]}" is not a number from 0 to 100`);
   }
   const users = numberOption(options, "users") ?? (once ? defaultUsersOnce : defaultUsers);
-  if (!(Number.isInteger(users) && users >= 1 && users <= mostUsers)) {
-    throw new UsageError(`--users "${options["users"]}" is not a whole number from 1 to ${mostUsers}`);
+  if (!(Number.isInteger(users) && users >= 1 && users <= maxUsers)) {
+    throw new UsageError(`--users "${options["users"]}" is not a whole number from 1 to ${maxUsers}`);
   }
   // Rounded, since 100 - 99.9 is not 0.1 in floating point.
   return { split: { stable: Number((100 - canary).toFixed(9)), canary }, users, once, json };
@@ -96,7 +96,7 @@ async function runOnce({ split, users, json }: DemoSettings, terminal: Terminal)
 async function runLive({ split, users }: DemoSettings, terminal: Terminal): Promise<ExitCode> {
   const signals = new StopSignals();
   try {
-    const stage = await startStage({ split, ports: usualPorts });
+    const stage = await startStage({ split, ports: defaultPorts });
     const { tally, crowd } = gather(stage, split);
     terminal.err(introduction(stage, split));
     const screen = new Screen(terminal);

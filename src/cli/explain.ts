@@ -40,7 +40,12 @@ Nothing is sent and nothing is counted.`,
     const request = readRequest(options, positionals);
     const loaded = loadOrTell(configPath(options, terminal), terminal);
     if (loaded === undefined) return 2;
-    const snapshot = new ActiveSnapshot(new StatsRegistry(), new EndpointRegistry(noopEndpointEvents), loaded.compiled, loaded.hash);
+    const snapshot = new ActiveSnapshot(
+      new StatsRegistry(),
+      new EndpointRegistry(noopEndpointEvents),
+      loaded.compiled,
+      loaded.hash,
+    );
     const context = { nowMs: Date.now(), random: batchedRandom() };
     const explanation = explainRequest(snapshot.current, request, context);
     if (explanation.error?.code === "bad-request") throw new UsageError(explanation.trail[0]?.detail);
@@ -56,7 +61,7 @@ function readRequest(options: OptionValues, positionals: readonly string[]): Dry
   if (url === undefined) throw new UsageError("no URL to explain");
   if (surplus !== undefined) throw new UsageError(`one URL at a time; "${surplus}" is a second one`);
   const headers = textOptions(options, "header").map(readHeader);
-  for (const cookies of textOptions(options, "cookie")) headers.push(["cookie", octets(cookies)]);
+  for (const cookies of textOptions(options, "cookie")) headers.push(["cookie", bytes(cookies)]);
   const named = headers.some(([name]) => name.toLowerCase() === "host");
   return {
     ...(named ? withoutHost(percentEncoded(url)) : { url: percentEncoded(url) }),
@@ -69,7 +74,7 @@ function readRequest(options: OptionValues, positionals: readonly string[]): Dry
 function readHeader(line: string): [string, string] {
   const colon = line.indexOf(":");
   if (colon < 1) throw new UsageError(`-H "${line}" is not a header such as "x-user-region: cn-east"`);
-  return [line.slice(0, colon), octets(line.slice(colon + 1))];
+  return [line.slice(0, colon), bytes(line.slice(colon + 1))];
 }
 
 /** Leaves the host to the Host header. */
@@ -79,8 +84,8 @@ function withoutHost(url: string): Pick<DryRequest, "url" | "scheme"> {
   return { url: rest.startsWith("/") ? rest : `/${rest}`, scheme: scheme.toLowerCase() === "https" ? "https" : "http" };
 }
 
-/** Parsers hand octets on as one character each; what is typed here is sent as UTF-8. */
-function octets(text: string): string {
+/** Parsers hand bytes on as one character each; what is typed here is sent as UTF-8. */
+function bytes(text: string): string {
   return Buffer.from(text, "utf8").toString("latin1");
 }
 

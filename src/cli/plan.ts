@@ -5,13 +5,13 @@ import { planReleases } from "./plan/release-plan.ts";
 import { planReload } from "./plan/reload-plan.ts";
 
 const defaultUnits = 100_000;
-const mostUnits = 10_000_000;
+const maxUnits = 10_000_000;
 
 export const plan: Command = {
   usage: `OLD NEW [--json] [--units ${defaultUnits}]
 
   OLD NEW         two configurations
-      --units N   how many units to simulate, up to ${mostUnits}; default ${defaultUnits}
+      --units N   how many units to simulate, up to ${maxUnits}; default ${defaultUnits}
       --json      print one object
 
 Units are simulated, the same every time. Whom a rule's tests match shows only in real requests; so each rule is
@@ -42,7 +42,7 @@ function readUnits(options: OptionValues): number {
   const text = textOption(options, "units");
   if (text === undefined) return defaultUnits;
   const units = /^\d{1,9}$/.test(text) ? Number(text) : 0;
-  if (units < 1 || units > mostUnits) throw new UsageError(`--units "${text}" is not a number from 1 to ${mostUnits}`);
+  if (units < 1 || units > maxUnits) throw new UsageError(`--units "${text}" is not a number from 1 to ${maxUnits}`);
   return units;
 }
 

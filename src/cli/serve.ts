@@ -6,7 +6,7 @@ import { quickConfig } from "./load-config.ts";
 
 const defaultDrainDelay = "0s";
 const defaultDrainTimeout = "30s";
-const longestDrainMs = 24 * 60 * 60 * 1000;
+const maxDrainMs = 24 * 60 * 60 * 1000;
 
 export const serve: Command = {
   usage: `(-c FILE | --to URL [--canary URL --weight PERCENT])
@@ -110,7 +110,7 @@ function duration(options: OptionValues, name: string, otherwise: string): numbe
   const text = textOption(options, name) ?? otherwise;
   const ms = parseDuration(text);
   if (ms === undefined) throw new UsageError(`--${name} "${text}" is not a duration such as 500ms, 30s or 5m`);
-  if (ms > longestDrainMs) throw new UsageError(`--${name} "${text}" is longer than a day`);
+  if (ms > maxDrainMs) throw new UsageError(`--${name} "${text}" is longer than a day`);
   return ms;
 }
 

@@ -8,7 +8,7 @@ import { configOption, configPath, loadOrTell, printJson } from "./load-config.t
 
 const defaultTtl = "8h";
 /** A token can not be taken back one by one, only by its secret: ten years is already no expiry. */
-const longestTtlMs = 3_650 * 86_400_000;
+const maxTtlMs = 3_650 * 86_400_000;
 
 export const token: Command = {
   usage: `-c FILE --release NAME --version NAME [--ttl ${defaultTtl}] [--link URL] [--json]
@@ -78,7 +78,7 @@ function requiredOption(options: OptionValues, name: string): string {
 function readTtl(options: OptionValues): number {
   const text = textOption(options, "ttl") ?? defaultTtl;
   const ms = parseDuration(text);
-  if (ms === undefined || ms < 1000 || ms > longestTtlMs) {
+  if (ms === undefined || ms < 1000 || ms > maxTtlMs) {
     throw new UsageError(`--ttl "${text}" is not a duration from 1s to 3650d, such as 30m, 8h or 7d`);
   }
   return ms;

@@ -1,4 +1,4 @@
-import { type LoadResult, largestConfigBytes, loadConfigFile, loadConfigText } from "../config/load.ts";
+import { type LoadResult, loadConfigFile, loadConfigText, maxConfigBytes } from "../config/load.ts";
 import { type Diagnostic, diagnoseFile, formatDiagnostic } from "../config/schema-kit/diagnostics.ts";
 import { type Command, type Terminal, UsageError } from "./command.ts";
 import { loadOptions, printJson } from "./load-config.ts";
@@ -46,7 +46,7 @@ async function readStdin(): Promise<string | undefined> {
   try {
     for await (const chunk of process.stdin) {
       text += decoder.decode(chunk, { stream: true });
-      if (text.length > largestConfigBytes) return text;
+      if (text.length > maxConfigBytes) return text;
     }
     return text + decoder.decode();
   } catch (error) {

@@ -2,7 +2,7 @@ import type { ValueList } from "../decide/condition.ts";
 import type { AttributeType } from "../decide/facts.ts";
 import type { GeoDatabase } from "../identify/geo-database.ts";
 import type { OpenedDatabase } from "./database-file.ts";
-import { largestListBytes, largestSecretBytes, type NamedFiles, parseSecrets, parseValueList } from "./named-files.ts";
+import { maxListBytes, maxSecretBytes, type NamedFiles, parseSecrets, parseValueList } from "./named-files.ts";
 import type { ParseContext } from "./schema-kit/schema.ts";
 import type { Span } from "./schema-kit/tree.ts";
 
@@ -25,7 +25,7 @@ export interface CompileOptions {
 
 /** What the parts of a compilation share: where to tell problems, and the files that the configuration names. */
 export class CompileContext {
-  readonly reading: ParseContext;
+  readonly parsing: ParseContext;
   readonly files: NamedFiles;
   readonly randomSecret: CompileOptions["randomSecret"];
   /** What certificates' ends are judged by; undefined where nobody wants to hear of them. */
@@ -35,11 +35,11 @@ export class CompileContext {
   readonly #lists = new Map<string, ValueList | undefined>();
 
   constructor(
-    reading: ParseContext,
+    parsing: ParseContext,
     files: NamedFiles,
     { randomSecret, nowMs, publishedKeys = "fetched", openDatabase }: CompileOptions,
   ) {
-    this.reading = reading;
+    this.parsing = parsing;
     this.files = files;
     this.randomSecret = randomSecret;
     this.nowMs = nowMs;
@@ -56,7 +56,7 @@ export class CompileContext {
   }
 
   #readList(written: string, type: AttributeType, span: Span): ValueList | undefined {
-    const file = this.file(written, largestListBytes, span);
+    const file = this.file(written, maxListBytes, span);
     if (file === undefined) return undefined;
     const list = parseValueList(file.path, file.bytes, type);
     return "problem" in list ? this.badFile(span, file.path, list.problem) : list;
@@ -64,7 +64,7 @@ export class CompileContext {
 
   /** None, with the problem told, where the file has none to give. */
   secrets(written: string, span: Span): readonly Uint8Array[] {
-    const file = this.file(written, largestSecretBytes, span);
+    const file = this.file(written, maxSecretBytes, span);
     if (file === undefined) return [];
     const secrets = parseSecrets(file.bytes);
     if (!("problem" in secrets)) return secrets;
@@ -86,7 +86,7 @@ export class CompileContext {
   }
 
   badFile(span: Span, path: string, why: string): undefined {
-    this.reading.error(span, "bad-file", `the file ${path} can not be used: ${why}`);
+    this.parsing.error(span, "bad-file", `the file ${path} can not be used: ${why}`);
     return undefined;
   }
 }

@@ -22,35 +22,35 @@ import { warnRedirectLoops, warnUnreachableRoutes, warnUnused } from "./warnings
 
 /**
  * Compiles a configuration to the types of the stages, and checks what only the whole can tell: names, operands,
- * reachability. Problems are told to the context's reading; the result counts only if there was no error among them.
+ * reachability. Problems are reported to the parse context; the result counts only if there was no error among them.
  */
 export function compileConfig(config: Config, context: CompileContext): CompiledConfig {
-  const { reading } = context;
+  const { parsing } = context;
   // After an error in the reading parts are missing, and what seems unused or unreachable may not be.
-  const whole = !reading.problems.failed;
+  const whole = !parsing.problems.failed;
   const proxiesKnown = !whole || config.trustedProxies.length > 0;
   const claims = new ClaimPaths();
-  const jwtKnown = reading.has(config, "jwt");
-  const scope = { proxiesKnown, jwtKnown, geoKnown: reading.has(config, "geo"), claims, reading };
+  const jwtKnown = parsing.has(config, "jwt");
+  const scope = { proxiesKnown, jwtKnown, geoKnown: parsing.has(config, "geo"), claims, parsing };
   const attributes = config.attributes.map((entry) => compileAttribute(entry, scope));
   const jwt = compileJwt(config, claims, context);
   const geo = compileGeo(config, context);
-  const table = new KnownAttributes(reading.namesIn(config, "attributes"), attributes);
+  const table = new KnownAttributes(parsing.namesIn(config, "attributes"), attributes);
   const services = config.services.map((entry) => compileService(entry, context));
-  const routes = compileRoutes(config.routes, scopeOf(config, table, reading), context);
-  const versionEdits = compileVersionEdits(config.services, table, reading);
-  const pairings = new ReleaseServices(config, reading);
+  const routes = compileRoutes(config.routes, scopeOf(config, table, parsing), context);
+  const versionEdits = compileVersionEdits(config.services, table, parsing);
+  const pairings = new ReleaseServices(config, parsing);
   const releases = config.releases.map((entry) => compileRelease(entry, pairings.of(entry.name), table, context));
-  const mirrors = config.releases.flatMap((entry) => compileMirror(entry, pairings.of(entry.name), reading));
-  checkCookieNames(config.releases, config.attributes, reading);
-  checkPropagationHeaders(config.releases, reading);
-  checkListeners(config, reading);
-  checkDns(config, reading);
-  warnOfDeployment(config, reading);
+  const mirrors = config.releases.flatMap((entry) => compileMirror(entry, pairings.of(entry.name), parsing));
+  checkCookieNames(config.releases, config.attributes, parsing);
+  checkPropagationHeaders(config.releases, parsing);
+  checkListeners(config, parsing);
+  checkDns(config, parsing);
+  warnOfDeployment(config, parsing);
   if (whole) {
-    warnUnreachableRoutes(config.routes, routes, reading);
-    warnRedirectLoops(config.routes, routes, reading);
-    warnUnused(config, table, reading);
+    warnUnreachableRoutes(config.routes, routes, parsing);
+    warnRedirectLoops(config.routes, routes, parsing);
+    warnUnused(config, table, parsing);
   }
   return deepFreeze({
     listeners: config.listeners.map((listener) => compileListener(listener, context)),
@@ -79,27 +79,27 @@ export function compileConfig(config: Config, context: CompileContext): Compiled
   });
 }
 
-function checkDns({ dns }: Config, reading: ParseContext): void {
+function checkDns({ dns }: Config, parsing: ParseContext): void {
   if (dns.minTtl <= dns.maxTtl) return;
   const message = `minTtl is ${formatDuration(dns.minTtl)}, more than maxTtl, which is ${formatDuration(dns.maxTtl)}`;
-  reading.error(reading.spanOf(dns, "minTtl"), "conflicting-keys", message);
+  parsing.error(parsing.spanOf(dns, "minTtl"), "conflicting-keys", message);
 }
 
 const hasSecret = (release: Config["releases"][number]["value"]): boolean =>
   release.sticky.cookie.secretFile !== undefined;
 
-const scopeOf = (config: Config, attributes: KnownAttributes, reading: ParseContext): RouteScope => ({
+const scopeOf = (config: Config, attributes: KnownAttributes, parsing: ParseContext): RouteScope => ({
   attributes,
   pathNormalisation: config.pathNormalisation,
-  services: reading.namesIn(config, "services"),
-  releases: reading.namesIn(config, "releases"),
+  services: parsing.namesIn(config, "services"),
+  releases: parsing.namesIn(config, "releases"),
 });
 
 /** What is valid, but seldom meant once real traffic comes. */
-function warnOfDeployment(config: Config, reading: ParseContext): void {
+function warnOfDeployment(config: Config, parsing: ParseContext): void {
   for (const entry of config.releases) {
     if (hasSecret(entry.value)) continue;
     const message = `release ${entry.name} has no secretFile: its pins are signed with a random secret, which is right for one instance only and is lost with it`;
-    reading.warn(reading.keySpanOf(entry), "risky", message, "name a file in sticky.cookie.secretFile");
+    parsing.warn(parsing.keySpanOf(entry), "risky", message, "name a file in sticky.cookie.secretFile");
   }
 }

@@ -8,14 +8,14 @@ import { type ReadFile, readRegularFile, UnfitFileError, whyUnreadable } from ".
 export type OpenedDatabase = GeoDatabase | { readonly problem: string };
 
 /** Cities of the world are some 70 MiB. */
-const largestDatabaseBytes = 256 * 1024 * 1024;
+const maxDatabaseBytes = 256 * 1024 * 1024;
 /** What is read and hashed in one turn of the event loop. */
 const pieceBytes = 1024 * 1024;
 
 /** Reads a database at once: for commands and the library, which serve nobody meanwhile. */
 export function readDatabase(path: string, readFile: ReadFile | undefined): OpenedDatabase {
   try {
-    const bytes = readFile === undefined ? readRegularFile(path, largestDatabaseBytes) : readFile(path);
+    const bytes = readFile === undefined ? readRegularFile(path, maxDatabaseBytes) : readFile(path);
     return GeoDatabase.open({ bytes, digest: createHash("sha256").update(bytes).digest("hex") });
   } catch (error) {
     return { problem: whyUnreadable(error) };
@@ -86,7 +86,7 @@ async function readInPieces(path: string): Promise<OpenedDatabase> {
 /** In memory that threads share: every worker reads the one copy. */
 async function contentsOf(file: FileHandle): Promise<DatabaseContents> {
   const { size } = await file.stat();
-  if (size > largestDatabaseBytes) throw new UnfitFileError("too-large");
+  if (size > maxDatabaseBytes) throw new UnfitFileError("too-large");
   const bytes = new Uint8Array(new SharedArrayBuffer(size));
   const hash = createHash("sha256");
   let length = 0;

@@ -53,13 +53,13 @@ export interface LoadOptions extends Omit<CompileOptions, "openDatabase"> {
 }
 
 /** A larger file is a mistake, or an attack. */
-export const largestConfigBytes = 4 * 1024 * 1024;
+export const maxConfigBytes = 4 * 1024 * 1024;
 
 /** Reads a configuration file. Never throws: whatever is wrong with the file is in the result. */
 export function loadConfigFile(file: string, options: LoadOptions): LoadResult {
   let bytes: Uint8Array;
   try {
-    bytes = readRegularFile(file, largestConfigBytes);
+    bytes = readRegularFile(file, maxConfigBytes);
   } catch (error) {
     return refused(diagnoseFile(file, `the configuration can not be read: ${whyUnreadable(error)}`));
   }
@@ -78,8 +78,8 @@ function decode(bytes: Uint8Array): string | undefined {
 /** Reads a configuration from a text; `file` is its name in messages and the start of relative paths. Never throws. */
 export function loadConfigText(text: string, options: LoadOptions & { readonly file: string }): LoadResult {
   const { file } = options;
-  if (Buffer.byteLength(text) > largestConfigBytes) {
-    return refused(diagnoseFile(file, `the configuration is larger than ${largestConfigBytes / 1024 / 1024} MiB`));
+  if (Buffer.byteLength(text) > maxConfigBytes) {
+    return refused(diagnoseFile(file, `the configuration is larger than ${maxConfigBytes / 1024 / 1024} MiB`));
   }
   // A byte order mark is no part of the text; without it columns are what an editor shows.
   const problems = new Problems(new SourceText(file, text.replace(/^\ufeff/, "")));
@@ -100,11 +100,11 @@ function readAndCompile(
 ): { config: Config; compiled: CompiledConfig } | undefined {
   const tree = parseYamlTree(problems, options.env);
   if (tree === undefined) return undefined;
-  const reading = new ParseContext(problems);
+  const parsing = new ParseContext(problems);
   const openDatabase = (path: string) => readDatabase(path, options.readFile);
-  const config = configSchema.read(tree, reading);
+  const config = configSchema.read(tree, parsing);
   if (config === INVALID) return undefined;
-  const compiled = compileConfig(config, new CompileContext(reading, files, { openDatabase, ...options }));
+  const compiled = compileConfig(config, new CompileContext(parsing, files, { openDatabase, ...options }));
   return { config: deepFreeze(config), compiled };
 }
 
@@ -123,18 +123,18 @@ function hashOf({ text, files, database }: ConfigSources): string {
   return hash.digest("hex");
 }
 
-/** Where the first octets stand that are no UTF-8. */
+/** Where the first bytes stand that are no UTF-8. */
 function diagnoseEncoding(file: string, bytes: Uint8Array): Diagnostic {
   const message = "the file is not valid UTF-8";
   let line = 1;
   for (let start = 0; start < bytes.length; line++) {
     const lineBreak = bytes.indexOf(0x0a, start);
-    const octets = bytes.subarray(start, lineBreak === -1 ? bytes.length : lineBreak);
-    if (decode(octets) === undefined) {
-      const text = new TextDecoder().decode(octets);
+    const lineBytes = bytes.subarray(start, lineBreak === -1 ? bytes.length : lineBreak);
+    if (decode(lineBytes) === undefined) {
+      const text = new TextDecoder().decode(lineBytes);
       return diagnoseFile(file, message, { position: { line, column: text.indexOf("\ufffd") + 1 }, text });
     }
-    start += octets.length + 1;
+    start += lineBytes.length + 1;
   }
   return diagnoseFile(file, message);
 }

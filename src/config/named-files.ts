@@ -19,7 +19,7 @@ export class UnfitFileError extends Error {
 }
 
 /**
- * Reads a regular file of at most so many octets. Anything else is refused before it is opened: a pipe without a writer
+ * Reads a regular file of at most so many bytes. Anything else is refused before it is opened: a pipe without a writer
  * would hang the process, a device never ends.
  */
 export function readRegularFile(path: string, limitBytes: number): Uint8Array {
@@ -127,15 +127,15 @@ export class NamedFiles {
 }
 
 /** A file of secrets holds a handful of lines. */
-export const largestSecretBytes = 64 * 1024;
+export const maxSecretBytes = 64 * 1024;
 
-/** HMAC-SHA256 gains nothing beyond 32 octets, and is weaker below (RFC 2104 §3). */
+/** HMAC-SHA256 gains nothing beyond 32 bytes, and is weaker below (RFC 2104 §3). */
 const shortestSecretBytes = 32;
 
-const blank = (octet: number): boolean => octet === 0x20 || octet === 0x09 || octet === 0x0d;
+const blank = (byte: number): boolean => byte === 0x20 || byte === 0x09 || byte === 0x0d;
 
 /**
- * Reads secrets: one a line, trimmed, at least 32 octets each; blank lines are skipped. They need not be UTF-8.
+ * Reads secrets: one a line, trimmed, at least 32 bytes each; blank lines are skipped. They need not be UTF-8.
  *
  * @returns the secrets, or what is wrong; the words never quote a secret.
  */
@@ -168,8 +168,8 @@ function trim(line: Uint8Array): Uint8Array {
   return line.slice(start, end);
 }
 
-/** The largest list that is read, in octets: some 500,000 user ids. */
-export const largestListBytes = 16 * 1024 * 1024;
+/** The largest list that is read, in bytes: some 500,000 user ids. */
+export const maxListBytes = 16 * 1024 * 1024;
 
 /** Values by their canonical texts, so that `v4.2` in the file holds a client's `4.2.0`. */
 class ValueSet implements ValueList {

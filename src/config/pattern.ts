@@ -4,8 +4,8 @@ import type { PathPattern } from "../route/route-spec.ts";
 import { quote } from "./schema-kit/tree.ts";
 
 /** Longer patterns, or ones that compile to more instructions, are refused: a match costs text × instructions at worst. */
-const longestSource = 1_024;
-const mostInstructions = 2_000;
+const maxSource = 1_024;
+const maxInstructions = 2_000;
 
 class LinearPattern implements Pattern {
   readonly source: string;
@@ -74,11 +74,11 @@ function textOf(group: unknown): string {
 }
 
 function compile(source: string): RE2JS | { readonly problem: string } {
-  if (source.length > longestSource) return { problem: `it is longer than ${longestSource} characters` };
+  if (source.length > maxSource) return { problem: `it is longer than ${maxSource} characters` };
   try {
     const compiled = RE2JS.compile(source);
-    if (compiled.programSize() > mostInstructions) {
-      return { problem: `it compiles to more than ${mostInstructions} instructions; make its repetitions smaller` };
+    if (compiled.programSize() > maxInstructions) {
+      return { problem: `it compiles to more than ${maxInstructions} instructions; make its repetitions smaller` };
     }
     return compiled;
   } catch (error) {

@@ -31,12 +31,12 @@ export class ReleaseServices {
   readonly #uncertain = new Set<string>();
   readonly #allRead: boolean;
 
-  constructor(config: PairingConfig, reading: ParseContext) {
+  constructor(config: PairingConfig, parsing: ParseContext) {
     for (const { name, value } of config.services) {
-      const versions = [...(reading.namesIn(value, "versions") ?? [])];
+      const versions = [...(parsing.namesIn(value, "versions") ?? [])];
       if (versions.length > 0) this.#services.set(name, { name, versions });
     }
-    this.#allRead = reading.namesIn(config, "services")?.size === this.#services.size;
+    this.#allRead = parsing.namesIn(config, "services")?.size === this.#services.size;
     for (const { service, release } of config.routes) {
       if (release !== undefined && service !== undefined) this.#pair(release, service);
     }

@@ -1,6 +1,6 @@
 import { type AddressRange, parseAddress, parseAddressRange } from "../decide/ip-address.ts";
 import type { BindAddress } from "./compiled-config.ts";
-import { scalar, text, ParseError } from "./schema-kit/scalars.ts";
+import { ParseError, scalar, text } from "./schema-kit/scalars.ts";
 import type { Schema } from "./schema-kit/schema.ts";
 import { quote } from "./schema-kit/tree.ts";
 
@@ -89,7 +89,8 @@ function parseHost(written: string): string | ParseError {
   if (host === "*") return new ParseError(`"*" is not a host`, "leave hosts out to match every host");
   if (hostName.test(host) && host.length <= 255) return host.replace(/\.$/, "");
   if (/:\d+$/.test(host)) return new ParseError(`${quote(written)} is not a host`, "leave the port out");
-  if (/[^\p{ASCII}]/u.test(host)) return new ParseError(`${quote(written)} is not a host`, "write it in punycode (xn--…)");
+  if (/[^\p{ASCII}]/u.test(host))
+    return new ParseError(`${quote(written)} is not a host`, "write it in punycode (xn--…)");
   return new ParseError(`${quote(written)} is not a host such as shop.example.com or *.example.com`);
 }
 
@@ -102,7 +103,8 @@ export const addressRange: Schema<AddressRange> = scalar({
 /** Somebody who may be a trusted proxy: by address, or whoever may open a unix socket of ours. */
 export const proxyRange: Schema<AddressRange | "unix"> = scalar({
   what: "an address, a CIDR range, or unix",
-  parse: (written) => (written === "unix" ? "unix" : (parseAddressRange(written) ?? new ParseError(...noRange(written)))),
+  parse: (written) =>
+    written === "unix" ? "unix" : (parseAddressRange(written) ?? new ParseError(...noRange(written))),
   json: { type: "string" },
 });
 
@@ -139,8 +141,8 @@ function parseBindAddress(written: string): BindAddress | ParseError {
   return { host: address.text, port };
 }
 
-/** What the system takes for a path, with the octet that ends it. */
-const longestSocketPath = 107;
+/** What the system takes for a path, with the byte that ends it. */
+const maxSocketPath = 107;
 
 /** Where a listener listens: `host:port`, or `unix:` and an absolute path. */
 export const listenAddress: Schema<BindAddress | { readonly path: string }> = scalar({
@@ -155,8 +157,8 @@ function parseSocketPath(written: string): { readonly path: string } | ParseErro
     return new ParseError(`${quote(written)} has no absolute path of a socket`, "write it as in unix:/run/perch.sock");
   }
   const bytes = Buffer.byteLength(path);
-  if (bytes <= longestSocketPath) return { path };
-  return new ParseError(`the path has ${bytes} bytes; a unix socket's has ${longestSocketPath} at most`);
+  if (bytes <= maxSocketPath) return { path };
+  return new ParseError(`the path has ${bytes} bytes; a unix socket's has ${maxSocketPath} at most`);
 }
 
 function lowerCase(schema: Schema<string>): Schema<string> {
@@ -165,8 +167,8 @@ function lowerCase(schema: Schema<string>): Schema<string> {
 
 function changed(schema: Schema<string>, change: (value: string) => string): Schema<string> {
   return {
-    read(node, reading) {
-      const value = schema.read(node, reading);
+    read(node, parsing) {
+      const value = schema.read(node, parsing);
       return typeof value === "string" ? change(value) : value;
     },
     json: (definitions) => schema.json(definitions),

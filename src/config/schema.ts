@@ -1,7 +1,7 @@
 import { proxyRange, resourceName } from "./scalars.ts";
 import { list, mapOf } from "./schema-kit/collections.ts";
 import { defaulted, object, optional, required } from "./schema-kit/object.ts";
-import { boolean, number, oneOf, scalar, ParseError } from "./schema-kit/scalars.ts";
+import { boolean, number, oneOf, ParseError, scalar } from "./schema-kit/scalars.ts";
 import { Definitions, type Infer, type JsonSchema, type Schema } from "./schema-kit/schema.ts";
 import { quote } from "./schema-kit/tree.ts";
 import { adminSchema } from "./sections/admin.ts";
@@ -17,16 +17,16 @@ import { serviceSchema } from "./sections/service.ts";
 import { tracingSchema } from "./sections/tracing.ts";
 
 /** More threads than any machine has cores for, and a bound on a slip of the pen. */
-const mostWorkers = 256;
+const maxWorkers = 256;
 
 const workers: Schema<number | "auto"> = scalar({
   what: "a number of workers",
   parse(written) {
     if (written === "auto") return "auto";
     const count = /^[1-9]\d{0,2}$/.test(written) ? Number(written) : Number.NaN;
-    return count <= mostWorkers ? count : new ParseError(`expected auto or 1 to ${mostWorkers}, found ${quote(written)}`);
+    return count <= maxWorkers ? count : new ParseError(`expected auto or 1 to ${maxWorkers}, found ${quote(written)}`);
   },
-  json: { anyOf: [{ type: "integer", minimum: 1, maximum: mostWorkers }, { const: "auto" }] },
+  json: { anyOf: [{ type: "integer", minimum: 1, maximum: maxWorkers }, { const: "auto" }] },
 });
 
 /** The whole file. */

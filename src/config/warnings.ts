@@ -13,22 +13,22 @@ import type { RuleConfig } from "./sections/release.ts";
 import type { RouteConfig } from "./sections/route.ts";
 
 /** Warns of what the file defines and nothing uses: mostly a name that changed in one place only. */
-export function warnUnused(config: Config, attributes: KnownAttributes, reading: ParseContext): void {
+export function warnUnused(config: Config, attributes: KnownAttributes, parsing: ParseContext): void {
   const services = new Set(config.routes.map((route) => route.service));
   const releases = new Set(config.routes.map((route) => route.release));
-  warn(config.services, (name) => services.has(name), "no route uses service", reading);
-  warn(config.releases, (name) => releases.has(name), "no route uses release", reading);
-  warn(config.attributes, (name) => attributes.isUsed(name), "no release uses attribute", reading);
+  warn(config.services, (name) => services.has(name), "no route uses service", parsing);
+  warn(config.releases, (name) => releases.has(name), "no route uses release", parsing);
+  warn(config.attributes, (name) => attributes.isUsed(name), "no release uses attribute", parsing);
 }
 
 function warn(
   entries: readonly Entry<unknown>[],
   isUsed: (name: string) => boolean,
   message: string,
-  reading: ParseContext,
+  parsing: ParseContext,
 ): void {
   for (const entry of entries) {
-    if (!isUsed(entry.name)) reading.warn(reading.keySpanOf(entry), "unused", `${message} ${entry.name}`);
+    if (!isUsed(entry.name)) parsing.warn(parsing.keySpanOf(entry), "unused", `${message} ${entry.name}`);
   }
 }
 
@@ -36,7 +36,7 @@ function warn(
 export function warnRedirectLoops(
   configs: readonly RouteConfig[],
   routes: readonly RouteSpec[],
-  reading: ParseContext,
+  parsing: ParseContext,
 ): void {
   if (routes.every(({ redirect }) => redirect === undefined)) return;
   const table = new RouteTable(routes.map((route) => ({ match: route.match, target: route })));
@@ -46,7 +46,7 @@ export function warnRedirectLoops(
     if (table.find(redirected(match, redirect), 0)?.name !== name) continue;
     const message = `route ${quote(name)} redirects to itself: a client would go round in circles`;
     const hint = redirect.scheme === undefined ? undefined : "match.scheme tells http from https";
-    reading.warn(reading.keySpanOf(config, "redirect"), "risky", message, hint);
+    parsing.warn(parsing.keySpanOf(config, "redirect"), "risky", message, hint);
   }
 }
 
@@ -68,7 +68,7 @@ function redirected(match: RouteMatch, redirect: RedirectSpec) {
 export function warnUnreachableRoutes(
   configs: readonly RouteConfig[],
   routes: readonly RouteSpec[],
-  reading: ParseContext,
+  parsing: ParseContext,
 ): void {
   const coverage = new Coverage();
   const seen = new Map<string, string>();
@@ -78,7 +78,7 @@ export function warnUnreachableRoutes(
     const before = coverage.coveredBy(match) ?? seen.get(key);
     if (before !== undefined && config !== undefined) {
       const message = `route ${quote(name)} is never reached: route ${quote(before)} before it takes its requests`;
-      reading.warn(reading.spanOf(config, "name"), "unreachable", message);
+      parsing.warn(parsing.spanOf(config, "name"), "unreachable", message);
     }
     if (!seen.has(key)) seen.set(key, name);
     coverage.add(name, match);
@@ -179,7 +179,7 @@ function matchKey(match: RouteMatch): string {
 export function warnUnreachableRules(
   configs: readonly RuleConfig[],
   rules: readonly RuleSpec[],
-  reading: ParseContext,
+  parsing: ParseContext,
 ): void {
   const seen = new Map<string, RuleSpec>();
   let always: RuleSpec | undefined;
@@ -191,7 +191,7 @@ export function warnUnreachableRules(
     if (before !== undefined && config !== undefined) {
       const why = always === undefined ? "asks the same" : "always matches";
       const message = `rule ${quote(rule.name)} is never reached: rule ${quote(before.name)} before it ${why}`;
-      reading.warn(reading.spanOf(config, "name"), "unreachable", message);
+      parsing.warn(parsing.spanOf(config, "name"), "unreachable", message);
     }
     if (same === undefined) seen.set(key, rule);
     if (truthOf(rule.when) === "always") always ??= rule;

@@ -184,7 +184,7 @@ interface Look {
 }
 
 /** A larger file, such as a database, is told by its stamp alone. */
-const largestRead = 4n * 1024n * 1024n;
+const maxRead = 4n * 1024n * 1024n;
 
 const unknownLook: Look = Object.freeze({ digest: undefined, polledStamp: undefined, settled: false });
 
@@ -207,7 +207,7 @@ function lookAt(file: string, before: Look, cause: "event" | "poll"): Look {
     if (!stat.isFile()) return { ...unknownLook, digest: "not a regular file" };
     const stamp = `${stat.dev}:${stat.ino}:${stat.size}:${stat.mtimeNs}:${stat.ctimeNs}`;
     // Reading a large file would hold up every request; the mistake of a stamp takes a second write of the same size.
-    if (stat.size > largestRead) return { ...unknownLook, digest: stamp };
+    if (stat.size > maxRead) return { ...unknownLook, digest: stamp };
     const stood = stamp === before.polledStamp;
     if (cause === "event") return { ...before, digest: digestOf(descriptor), settled: before.settled && stood };
     if (stood && before.settled) return before;

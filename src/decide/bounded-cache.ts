@@ -63,7 +63,7 @@ const tailLength = 7;
  * takes half the time of a Map's, for which the engine would cut, hash and keep a string of its own.
  */
 export class SignatureCache<Value extends Verified> {
-  readonly #mostSets: number;
+  readonly #maxSets: number;
   /** Always a power of two. Few at first: most of ten thousand releases are idle. */
   #sets = 1;
   #held = 0;
@@ -74,7 +74,7 @@ export class SignatureCache<Value extends Verified> {
 
   /** Holds at most so many values, rounded up to a power of two. */
   constructor(limit: number) {
-    this.#mostSets = 2 ** Math.max(0, Math.ceil(Math.log2(limit / ways)));
+    this.#maxSets = 2 ** Math.max(0, Math.ceil(Math.log2(limit / ways)));
   }
 
   /** How many are held. */
@@ -96,7 +96,7 @@ export class SignatureCache<Value extends Verified> {
   /** What is not held yet. Its text must be a copy of its own: a slice of a request's head would keep that head alive. */
   add(value: Value): void {
     // Half empty, so that one set in fifty is too full at most.
-    if (this.#held * 2 >= this.#values.length && this.#sets < this.#mostSets) this.#grow();
+    if (this.#held * 2 >= this.#values.length && this.#sets < this.#maxSets) this.#grow();
     const tail = tailOf(value.text);
     const set = tail & (this.#sets - 1);
     const way = this.#next[set] as number;

@@ -31,7 +31,7 @@ export interface Facts {
 }
 
 const decimal = /^[+-]?(?:\d+(?:\.\d+)?|\.\d+)(?:[eE][+-]?\d{1,4})?$/;
-const longestNumber = 64;
+const maxNumber = 64;
 
 /**
  * Reads an attribute's text by its type; undefined where it is no value of that type. Nothing is trimmed or guessed:
@@ -58,7 +58,7 @@ export function parseValue(type: AttributeType, text: string): AttributeValue | 
 }
 
 function parseNumber(text: string): number | undefined {
-  if (text.length > longestNumber || !decimal.test(text)) return undefined;
+  if (text.length > maxNumber || !decimal.test(text)) return undefined;
   const value = Number(text);
   return Number.isFinite(value) ? value + 0 : undefined;
 }

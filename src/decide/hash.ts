@@ -17,12 +17,12 @@ const c2 = 0xab0e9789;
 const c3 = 0x38b34ae5;
 const c4 = 0xa1e38b93;
 
-/** Hashes a text's UTF-8 octets; a lone surrogate counts as U+FFFD, as everywhere in the web platform. */
+/** Hashes a text's UTF-8 bytes; a lone surrogate counts as U+FFFD, as everywhere in the web platform. */
 export function hashText(text: string, seed: number): Hash128 {
-  return hashOctets(isAscii(text) ? text : Buffer.from(text, "utf8").toString("latin1"), seed);
+  return hashBytes(isAscii(text) ? text : Buffer.from(text, "utf8").toString("latin1"), seed);
 }
 
-/** Nearly all units are ASCII, whose UTF-8 octets are their char codes: nothing has to be encoded or allocated. */
+/** Nearly all units are ASCII, whose UTF-8 bytes are their char codes: nothing has to be encoded or allocated. */
 function isAscii(text: string): boolean {
   for (let at = 0; at < text.length; at++) {
     if (text.charCodeAt(at) > 0x7f) return false;
@@ -30,24 +30,24 @@ function isAscii(text: string): boolean {
   return true;
 }
 
-/** Hashes octets that are given as a text of char codes up to 255. */
-export function hashOctets(octets: string, seed: number): Hash128 {
-  const tail = octets.length & ~15;
+/** Hashes bytes that are given as a text of char codes up to 255. */
+export function hashBytes(bytes: string, seed: number): Hash128 {
+  const tail = bytes.length & ~15;
   let h1 = seed | 0;
   let h2 = h1;
   let h3 = h1;
   let h4 = h1;
   for (let at = 0; at < tail; at += 16) {
-    h1 = (Math.imul(rotate(h1 ^ mix1(word(octets, at)), 19) + h2, 5) + 0x561ccd1b) | 0;
-    h2 = (Math.imul(rotate(h2 ^ mix2(word(octets, at + 4)), 17) + h3, 5) + 0x0bcaa747) | 0;
-    h3 = (Math.imul(rotate(h3 ^ mix3(word(octets, at + 8)), 15) + h4, 5) + 0x96cd1c35) | 0;
-    h4 = (Math.imul(rotate(h4 ^ mix4(word(octets, at + 12)), 13) + h1, 5) + 0x32ac3b17) | 0;
+    h1 = (Math.imul(rotate(h1 ^ mix1(word(bytes, at)), 19) + h2, 5) + 0x561ccd1b) | 0;
+    h2 = (Math.imul(rotate(h2 ^ mix2(word(bytes, at + 4)), 17) + h3, 5) + 0x0bcaa747) | 0;
+    h3 = (Math.imul(rotate(h3 ^ mix3(word(bytes, at + 8)), 15) + h4, 5) + 0x96cd1c35) | 0;
+    h4 = (Math.imul(rotate(h4 ^ mix4(word(bytes, at + 12)), 13) + h1, 5) + 0x32ac3b17) | 0;
   }
   // What is missing from the last block reads as zeros, and a zero word mixes to zero: it changes nothing.
-  h1 ^= mix1(lastWord(octets, tail)) ^ octets.length;
-  h2 ^= mix2(lastWord(octets, tail + 4)) ^ octets.length;
-  h3 ^= mix3(lastWord(octets, tail + 8)) ^ octets.length;
-  h4 ^= mix4(lastWord(octets, tail + 12)) ^ octets.length;
+  h1 ^= mix1(lastWord(bytes, tail)) ^ bytes.length;
+  h2 ^= mix2(lastWord(bytes, tail + 4)) ^ bytes.length;
+  h3 ^= mix3(lastWord(bytes, tail + 8)) ^ bytes.length;
+  h4 ^= mix4(lastWord(bytes, tail + 12)) ^ bytes.length;
   const sum = (h1 + h2 + h3 + h4) | 0;
   const f1 = finish(sum);
   const f2 = finish(h2 + sum);
@@ -58,9 +58,9 @@ export function hashOctets(octets: string, seed: number): Hash128 {
 }
 
 /**
- * A number in the open interval (0, 1) from a unit's digest: the eight octets of `hi` and `lo`, little-endian, are hashed
- * with `seed` as any other octets would be; the first 52 bits of h1 and h2 are the number's, and half a step is added,
- * so that neither 0 nor 1 can come out (a logarithm follows). The same as hashOctets, unrolled for eight octets.
+ * A number in the open interval (0, 1) from a unit's digest: the eight bytes of `hi` and `lo`, little-endian, are hashed
+ * with `seed` as any other bytes would be; the first 52 bits of h1 and h2 are the number's, and half a step is added,
+ * so that neither 0 nor 1 can come out (a logarithm follows). The same as hashBytes, unrolled for eight bytes.
  */
 export function hashToFraction(hi: number, lo: number, seed: number): number {
   const rest = seed ^ 8;
@@ -99,18 +99,18 @@ function finish(word: number): number {
   return low ^ (low >>> 16);
 }
 
-function word(octets: string, at: number): number {
+function word(bytes: string, at: number): number {
   return (
-    octets.charCodeAt(at) |
-    (octets.charCodeAt(at + 1) << 8) |
-    (octets.charCodeAt(at + 2) << 16) |
-    (octets.charCodeAt(at + 3) << 24)
+    bytes.charCodeAt(at) |
+    (bytes.charCodeAt(at + 1) << 8) |
+    (bytes.charCodeAt(at + 2) << 16) |
+    (bytes.charCodeAt(at + 3) << 24)
   );
 }
 
-function lastWord(octets: string, at: number): number {
+function lastWord(bytes: string, at: number): number {
   let read = 0;
-  const end = Math.min(at + 4, octets.length);
-  for (let next = at; next < end; next++) read |= octets.charCodeAt(next) << ((next - at) << 3);
+  const end = Math.min(at + 4, bytes.length);
+  for (let next = at; next < end; next++) read |= bytes.charCodeAt(next) << ((next - at) << 3);
   return read;
 }

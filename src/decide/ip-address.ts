@@ -18,7 +18,7 @@ export interface AddressRange {
 type Words = Address["words"];
 
 /** The longest text of an address: eight groups with a dotted quad at the end. */
-const longestText = 45;
+const maxText = 45;
 const mappedMarker = 0xffff;
 const mappedBits = 96;
 const zero = 0x30;
@@ -37,7 +37,7 @@ const recentVersion6 = new BoundedCache<Address>(1024, (address) => address.text
  * @example parseAddress("::ffff:192.0.2.1")?.text // "192.0.2.1"
  */
 export function parseAddress(text: string): Address | undefined {
-  if (text.length > longestText) return undefined;
+  if (text.length > maxText) return undefined;
   return text.includes(":") ? recallVersion6(text) : readVersion4(text);
 }
 
@@ -50,22 +50,22 @@ function readVersion4(text: string): Address | undefined {
 /** Read by hand: many callers send a new address each time, and a regular expression costs more than all the rest. */
 function quadBits(text: string): number | undefined {
   let bits = 0;
-  let octets = 0;
-  let octet = -1;
+  let bytes = 0;
+  let byte = -1;
   for (let at = 0; at <= text.length; at++) {
     const code = at === text.length ? dot : text.charCodeAt(at);
     if (code === dot) {
-      if (octet < 0 || octets === 4) return undefined;
-      bits = (bits << 8) | octet;
-      octets++;
-      octet = -1;
+      if (byte < 0 || bytes === 4) return undefined;
+      bits = (bits << 8) | byte;
+      bytes++;
+      byte = -1;
     } else {
-      if (code < zero || code > zero + 9 || octet === 0) return undefined;
-      octet = (octet < 0 ? 0 : octet * 10) + code - zero;
-      if (octet > 255) return undefined;
+      if (code < zero || code > zero + 9 || byte === 0) return undefined;
+      byte = (byte < 0 ? 0 : byte * 10) + code - zero;
+      if (byte > 255) return undefined;
     }
   }
-  return octets === 4 ? bits : undefined;
+  return bytes === 4 ? bits : undefined;
 }
 
 function recallVersion6(text: string): Address | undefined {

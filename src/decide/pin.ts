@@ -55,14 +55,14 @@ function parsePin(text: string): Pin | undefined {
 }
 
 /** The longest pin is below 200 characters: names have at most 63. */
-const longestText = 256;
+const maxText = 256;
 /** A client holds one pin, or a few of other paths or domains; more are an attempt to make us compute. */
-const mostSignatureChecks = 8;
-/** At some 300 octets each. Verifying a pin costs microseconds, finding it here a tenth of one. */
+const maxSignatureChecks = 8;
+/** At some 300 bytes each. Verifying a pin costs microseconds, finding it here a tenth of one. */
 const defaultCacheLimit = 32_768;
 
 /** HMAC-SHA256 truncated to 128 bits (RFC 2104 §5 allows half), far beyond guessing and 21 characters shorter. */
-const signatureOctets = 16;
+const signatureBytes = 16;
 
 export const signatureLength = 22;
 
@@ -96,7 +96,7 @@ export class PinCookie {
     this.#release = release;
     this.#spec = spec;
     this.#maxAgeSeconds = Math.floor(spec.maxAgeMs / 1000);
-    this.#cookiesChecked = Math.max(1, Math.floor(mostSignatureChecks / spec.secrets.length));
+    this.#cookiesChecked = Math.max(1, Math.floor(maxSignatureChecks / spec.secrets.length));
     this.#attributes = attributesOf(spec, this.#maxAgeSeconds, spec.secure === "always");
     this.#secureAttributes = attributesOf(spec, this.#maxAgeSeconds, spec.secure !== "never");
     this.#verified = new SignatureCache(cacheLimit);
@@ -110,7 +110,7 @@ export class PinCookie {
     const nowSeconds = Math.floor(nowMs / 1000);
     let checksLeft = this.#cookiesChecked;
     for (const value of values) {
-      const known = value.length > longestText ? undefined : this.#verified.get(value);
+      const known = value.length > maxText ? undefined : this.#verified.get(value);
       const found = known ?? readShape(value);
       if (typeof found === "string") {
         rejected(found);
@@ -160,7 +160,7 @@ export class PinCookie {
 
 /** Everything about a cookie's value that can be told without computing a signature. */
 function readShape(value: string): SignedPin | PinRejection {
-  if (value.length > longestText) return "oversized";
+  if (value.length > maxText) return "oversized";
   if (!shape.test(value)) return "malformed";
   // A copy of its own: the value may be a slice of the request's head, which the cache would keep alive.
   const text = Buffer.from(value, "latin1").toString("latin1");
@@ -186,5 +186,5 @@ export function isSigned(secrets: readonly Uint8Array[], message: string, signat
 }
 
 function digest(secret: Uint8Array, message: string): Buffer {
-  return createHmac("sha256", secret).update(message).digest().subarray(0, signatureOctets);
+  return createHmac("sha256", secret).update(message).digest().subarray(0, signatureBytes);
 }

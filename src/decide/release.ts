@@ -1,4 +1,4 @@
-import { ProvisionalUnits, fetchDestination } from "./anonymous-unit.ts";
+import { fetchDestination, ProvisionalUnits } from "./anonymous-unit.ts";
 import { compileCarriesNone, prepareRule, type Rule, requesterSubjects } from "./compile-condition.ts";
 import type { Decision, DecisionRequest, Trail } from "./decision.ts";
 import { Draw } from "./draw.ts";

@@ -7,7 +7,7 @@ export interface SemanticVersion {
 }
 
 /** Longer texts are refused unread: app versions come from clients. */
-const longestText = 256;
+const maxText = 256;
 
 /** Up to 16 digits; whether they fit a safe integer is checked when they are read. */
 const numeral = "(0|[1-9]\\d{0,15})";
@@ -25,7 +25,7 @@ const digits = /^\d+$/;
  * @example parseSemver("v4.2-beta.1") // { major: 4, minor: 2, patch: 0, prerelease: ["beta", 1] }
  */
 export function parseSemver(text: string): SemanticVersion | undefined {
-  const parts = text.length > longestText ? null : version.exec(text);
+  const parts = text.length > maxText ? null : version.exec(text);
   if (parts === null) return undefined;
   const major = Number(parts[1]);
   const minor = Number(parts[2] ?? 0);
@@ -100,7 +100,7 @@ interface Partial {
   readonly prerelease: readonly (string | number)[];
 }
 
-const longestRange = 1024;
+const maxRange = 1024;
 
 const part = "(0|[1-9]\\d{0,15}|[xX*])";
 const partial = new RegExp(`^[vV]?${part}(?:\\.${part})?(?:\\.${part})?(?:-(${identifiers}))?(?:\\+${identifiers})?$`);
@@ -122,7 +122,7 @@ const lowest: readonly (string | number)[] = [0];
  * form (`<*`).
  */
 export function parseSemverRange(text: string): SemverRange | undefined {
-  if (text.length > longestRange) return undefined;
+  if (text.length > maxRange) return undefined;
   const alternatives: (readonly Comparator[])[] = [];
   for (const alternative of text.split("||")) {
     const comparators = readAlternative(alternative.trim());

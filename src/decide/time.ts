@@ -1,5 +1,5 @@
 /** Longer texts are refused unread: times come from clients. */
-const longestText = 40;
+const maxText = 40;
 
 const rfc3339 = /^(\d{4})-(\d\d)-(\d\d)(?:[Tt ](\d\d):(\d\d):(\d\d)(?:\.(\d{1,9}))?(?:[Zz]|([+-])(\d\d):(\d\d)))?$/;
 const epoch = /^(-?)(\d{1,16})(?:\.(\d{1,9}))?$/;
@@ -17,7 +17,7 @@ const firstMilliseconds = 1e11;
  * than milliseconds are cut off. Answers undefined for anything else.
  */
 export function parseTime(text: string): number | undefined {
-  if (text.length > longestText) return undefined;
+  if (text.length > maxText) return undefined;
   const parts = rfc3339.exec(text);
   if (parts !== null) return readCalendar(parts);
   const number = epoch.exec(text);

@@ -32,13 +32,13 @@ export function isSameUnit(left: Unit, right: Unit): boolean {
   return left.hi === right.hi && left.lo === right.lo && left.source === right.source;
 }
 
-const octets = Buffer.alloc(8);
+const bytes = Buffer.alloc(8);
 
-/** A unit's text in a pin: `a` or `r`, then the eight octets of both words, little-endian, in base64url. */
+/** A unit's text in a pin: `a` or `r`, then the eight bytes of both words, little-endian, in base64url. */
 export function formatUnit(unit: Unit): string {
-  octets.writeInt32LE(unit.hi, 0);
-  octets.writeInt32LE(unit.lo, 4);
-  return (unit.source === "attribute" ? "a" : "r") + octets.toString("base64url");
+  bytes.writeInt32LE(unit.hi, 0);
+  bytes.writeInt32LE(unit.lo, 4);
+  return (unit.source === "attribute" ? "a" : "r") + bytes.toString("base64url");
 }
 
 /** The pattern of such a text; its last character holds four bits only, so that each unit has one text. */

@@ -9,7 +9,7 @@ export interface Authority {
 }
 
 /** RFC 1035 §2.3.4, with room for a trailing dot. */
-const longestHost = 254;
+const maxHost = 254;
 const highestPort = 65_535;
 const cacheLimit = 1024;
 
@@ -85,7 +85,7 @@ function readBracketed(text: string): Authority | undefined {
 function readNamed(text: string): Authority | undefined {
   const end = hostEnd(text);
   const rest = text.slice(end);
-  if (end > longestHost || !portPart.test(rest)) return undefined;
+  if (end > maxHost || !portPart.test(rest)) return undefined;
   const dotted = text.charCodeAt(end - 1) === 0x2e;
   const host = ownCopy(text.slice(0, dotted ? end - 1 : end).toLowerCase());
   return host === "" ? undefined : withPort(host, rest);

@@ -10,15 +10,15 @@ import { skipBlanks, skipBlanksBack } from "./header-fields.ts";
 const ownPrefix = "perch.";
 
 /**
- * A member's key, wherever it begins: readers trim more than blanks, so octets that no key can hold do not hide one; and
+ * A member's key, wherever it begins: readers trim more than blanks, so bytes that no key can hold do not hide one; and
  * they decode, so `%70erch.shop` is ours as well. A stranger's member that is taken for one of ours further on would be
  * honoured there.
  */
 const memberKey = /[!#$%&'*+.^_`|~0-9A-Za-z-]+/;
 
 /** What every participant has to pass on (W3C Baggage §3.3.2); beyond, anyone may drop any member. */
-const mostMembers = 64;
-const mostOctets = 8192;
+const maxMembers = 64;
+const maxBytes = 8192;
 
 const comma = 0x2c;
 
@@ -39,7 +39,7 @@ export function mergeBaggage(
   if (own === undefined) return kept === "" ? undefined : kept;
   const end = contentEnd(kept);
   if (end === 0) return own;
-  const fits = end + 1 + own.length <= mostOctets && memberCount(kept) < mostMembers;
+  const fits = end + 1 + own.length <= maxBytes && memberCount(kept) < maxMembers;
   return fits ? `${kept.slice(0, end)},${own}` : kept;
 }
 

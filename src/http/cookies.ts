@@ -81,7 +81,7 @@ export class CookieNames {
 }
 
 /**
- * The header without the cookies of these names, every occurrence of them. All else stays as it was, octet for octet
+ * The header without the cookies of these names, every occurrence of them. All else stays as it was, byte for byte
  * and in order, malformed pieces too. The same string where nothing had to go; undefined where nothing is left.
  *
  * @example stripCookies("a=1; pin=x; b=2", new CookieNames(["pin"])) // "a=1; b=2"

@@ -8,7 +8,7 @@ const escaped = /%([\da-f]{2})/gi;
 
 /**
  * The parameters of a query, the part of a target after its `?`, by name; the first of each name counts. Names and
- * values are decoded as browsers write forms: `+` is a space, `%XX` an octet, the whole UTF-8 where it is valid. An
+ * values are decoded as browsers write forms: `+` is a space, `%XX` a byte, the whole UTF-8 where it is valid. An
  * escape that is none stays as it is. A parameter without `=` has the empty value.
  */
 export function parseQuery(query: string): ReadonlyMap<string, string> {
@@ -28,7 +28,7 @@ export function mayHaveParameter(query: string, name: string, holdsNoEscape = fa
   return query.includes(name) || (!holdsNoEscape && encoded.test(query));
 }
 
-/** The query without the parameters of these names, all else octet for octet; the same text where nothing had to go. */
+/** The query without the parameters of these names, all else byte for byte; the same text where nothing had to go. */
 export function stripParameters(query: string, names: ReadonlySet<string>): string {
   if (query === "" || !mayHold(query, names)) return query;
   const parameters = query.split("&");
@@ -58,19 +58,19 @@ function parameterName(query: string, start: number, end: number): { readonly te
 
 function decode(text: string): string {
   if (!encoded.test(text)) return text;
-  const octets = text.replaceAll("+", " ");
-  return decodeText(octets.replace(escaped, (_, digits: string) => String.fromCharCode(Number.parseInt(digits, 16))));
+  const bytes = text.replaceAll("+", " ");
+  return decodeText(bytes.replace(escaped, (_, digits: string) => String.fromCharCode(Number.parseInt(digits, 16))));
 }
 
 const beyondAscii = /[\u0080-\uffff]/;
 const beyondLatin1 = /[\u0100-\uffff]/;
 
 /**
- * The text that octets stand for: parsers hand a head's octets on as one character each (Latin-1), while clients mean
- * UTF-8. Octets that are no valid UTF-8 stay the Latin-1 text they already are.
+ * The text that bytes stand for: parsers hand a head's bytes on as one character each (Latin-1), while clients mean
+ * UTF-8. Bytes that are no valid UTF-8 stay the Latin-1 text they already are.
  */
-export function decodeText(octets: string): string {
-  if (!beyondAscii.test(octets) || beyondLatin1.test(octets)) return octets;
-  const bytes = Buffer.from(octets, "latin1");
-  return isUtf8(bytes) ? bytes.toString("utf8") : octets;
+export function decodeText(latin1: string): string {
+  if (!beyondAscii.test(latin1) || beyondLatin1.test(latin1)) return latin1;
+  const bytes = Buffer.from(latin1, "latin1");
+  return isUtf8(bytes) ? bytes.toString("utf8") : latin1;
 }

@@ -14,7 +14,7 @@ export interface Place extends Readonly<Record<GeoField, string | undefined>> {
   readonly readable: boolean;
 }
 
-/** The octets of a database, and what tells them from any others. */
+/** The bytes of a database, and what tells them from any others. */
 export interface DatabaseContents {
   readonly bytes: Uint8Array;
   /** SHA-256. */
@@ -23,10 +23,10 @@ export interface DatabaseContents {
 
 /** "\xab\xcd\xefMaxMind.com", within the last 128 KiB of the file. */
 const metadataMarker = Buffer.from("abcdef4d61784d696e642e636f6d", "hex");
-const longestMetadata = 131_072;
+const maxMetadata = 131_072;
 const separatorBytes = 16;
 /** Places remembered, in each of two generations. */
-const mostRecent = 4_096;
+const maxRecent = 4_096;
 
 /** A MaxMind database (any file of that format), held in memory whole. */
 export class GeoDatabase {
@@ -35,7 +35,7 @@ export class GeoDatabase {
   readonly type: string;
   readonly #reader: Reader<Response>;
   readonly #decoder: BoundedDecoder;
-  readonly #recent = new BoundedCache<Place>(mostRecent, ({ address }) => address);
+  readonly #recent = new BoundedCache<Place>(maxRecent, ({ address }) => address);
 
   private constructor(contents: DatabaseContents, reader: Reader<Response>, decoder: BoundedDecoder) {
     this.contents = contents;
@@ -44,12 +44,12 @@ export class GeoDatabase {
     this.#decoder = decoder;
   }
 
-  /** Never throws, whatever the octets; what is wrong with them is in the problem. */
+  /** Never throws, whatever the bytes; what is wrong with them is in the problem. */
   static open(contents: DatabaseContents): GeoDatabase | { readonly problem: string } {
     const { buffer, byteOffset, byteLength } = contents.bytes;
-    const octets = Buffer.from(buffer, byteOffset, byteLength);
+    const bytes = Buffer.from(buffer, byteOffset, byteLength);
     try {
-      return openDatabase(octets, (reader, decoder) => new GeoDatabase(contents, reader, decoder));
+      return openDatabase(bytes, (reader, decoder) => new GeoDatabase(contents, reader, decoder));
     } catch {
       return { problem: "it is a broken database" };
     }
@@ -77,21 +77,21 @@ export class GeoDatabase {
 }
 
 function openDatabase<T>(
-  octets: Buffer,
+  bytes: Buffer,
   make: (reader: Reader<Response>, decoder: BoundedDecoder) => T,
 ): T | { readonly problem: string } {
-  const tail = octets.subarray(Math.max(0, octets.length - longestMetadata));
+  const tail = bytes.subarray(Math.max(0, bytes.length - maxMetadata));
   const marker = tail.lastIndexOf(metadataMarker);
   if (marker < 0) return { problem: "it is no MaxMind database (.mmdb)" };
-  const metadataStart = octets.length - tail.length + marker + metadataMarker.length;
+  const metadataStart = bytes.length - tail.length + marker + metadataMarker.length;
   // What this decodes within its bounds, the reader's own decoder does too.
-  new BoundedDecoder(octets, metadataStart).decode(metadataStart);
-  const reader = new Reader<Response>(octets);
+  new BoundedDecoder(bytes, metadataStart).decode(metadataStart);
+  const reader = new Reader<Response>(bytes);
   const { binaryFormatMajorVersion, ipVersion, nodeCount, searchTreeSize } = reader.metadata;
   if (binaryFormatMajorVersion !== 2) return { problem: "its format is not version 2" };
   const treeFits = nodeCount > 0 && searchTreeSize + separatorBytes <= metadataStart - metadataMarker.length;
   if ((ipVersion !== 4 && ipVersion !== 6) || !treeFits) return { problem: "it is a broken database" };
-  const decoder = new BoundedDecoder(octets, searchTreeSize + separatorBytes);
+  const decoder = new BoundedDecoder(bytes, searchTreeSize + separatorBytes);
   // The library takes no decoder from outside; the tests of broken files fail where it stops using this one.
   Object.assign(reader, { decoder });
   return make(reader, decoder);
@@ -135,7 +135,7 @@ const { default: Decoder }: typeof import("mmdb-lib/lib/decoder.js", { with: { "
   createRequire(import.meta.url)("mmdb-lib/lib/decoder.js");
 
 /** Values that one record may consist of: a city in eight languages has some sixty. */
-const mostValues = 4_096;
+const maxValues = 4_096;
 const pointer = 1;
 const longLength = 31;
 
@@ -144,20 +144,20 @@ const longLength = 31;
  * end after so many values, and no length beyond 64 KiB is taken for one. `begin` before each record.
  */
 export class BoundedDecoder extends Decoder {
-  readonly #octets: Buffer;
-  #left = mostValues;
+  readonly #bytes: Buffer;
+  #left = maxValues;
 
-  constructor(octets: Buffer, dataStart: number) {
-    super(octets, dataStart);
-    this.#octets = octets;
+  constructor(bytes: Buffer, dataStart: number) {
+    super(bytes, dataStart);
+    this.#bytes = bytes;
   }
 
   begin(): void {
-    this.#left = mostValues;
+    this.#left = maxValues;
   }
 
   override decode(offset: number): { value: unknown; offset: number } {
-    const control = this.#octets[offset] ?? 0;
+    const control = this.#bytes[offset] ?? 0;
     const isLong = control >> 5 !== pointer && (control & 0x1f) === longLength;
     if (--this.#left < 0 || isLong) throw new RangeError("the record is too large");
     return super.decode(offset);

@@ -125,7 +125,7 @@ export interface VerifyingKey {
 }
 
 /** A set of more keys is a mistake, or meant to cost us time. */
-const mostKeys = 100;
+const maxKeys = 100;
 /** RFC 7518 §3.3 asks for 2048 bits; a longer modulus than the second makes every check slow. */
 const rsaBits = { least: 2_048, most: 8_192 };
 const shortestSecretBytes = 32;
@@ -156,12 +156,12 @@ export function readKeySet(text: string, secrets: "counted" | "refused"): KeySet
   if (!Array.isArray(members)) return { problem: 'it is no set of keys: { "keys": [ … ] }' };
   const keys: VerifyingKey[] = [];
   const unused: string[] = [];
-  for (const [index, member] of members.slice(0, mostKeys).entries()) {
+  for (const [index, member] of members.slice(0, maxKeys).entries()) {
     const read = readKey(member, secrets);
     if (typeof read === "string") unused.push(`key ${index + 1}: ${read}`);
     else keys.push(read);
   }
-  if (members.length > mostKeys) unused.push(`the keys after the first ${mostKeys}`);
+  if (members.length > maxKeys) unused.push(`the keys after the first ${maxKeys}`);
   return { keys, unused };
 }
 
@@ -184,10 +184,8 @@ function readKey(jwk: unknown, secrets: "counted" | "refused"): VerifyingKey | s
 
 function secretOf({ k }: Readonly<Record<string, unknown>>, secrets: "counted" | "refused"): KeyObject | string {
   if (secrets === "refused") return "it is a shared secret, which no one may publish";
-  const octets = typeof k === "string" ? Buffer.from(k, "base64url") : Buffer.alloc(0);
-  return octets.length < shortestSecretBytes
-    ? `it has less than ${shortestSecretBytes} bytes`
-    : createSecretKey(octets);
+  const bytes = typeof k === "string" ? Buffer.from(k, "base64url") : Buffer.alloc(0);
+  return bytes.length < shortestSecretBytes ? `it has less than ${shortestSecretBytes} bytes` : createSecretKey(bytes);
 }
 
 function publicKeyOf(jwk: Readonly<Record<string, unknown>>): KeyObject | string {

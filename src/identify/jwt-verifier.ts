@@ -1,6 +1,6 @@
 import { hash } from "node:crypto";
 import { BoundedCache } from "../decide/bounded-cache.ts";
-import { type TokenFailure, tokenFailures, AttributeError } from "./attribute-error.ts";
+import { AttributeError, type TokenFailure, tokenFailures } from "./attribute-error.ts";
 import { algorithmNamed, isSignedBy, type JwtAlgorithm, type VerifyingKey } from "./jwt-keys.ts";
 
 /** Which tokens count, and where a request carries one. */
@@ -40,12 +40,12 @@ export interface VerifiedToken {
 }
 
 /** A longer one is refused unread. */
-const longestToken = 8_192;
+const maxToken = 8_192;
 /** Keys that are tried for one token: it costs a signature check each. */
-const mostTries = 8;
+const maxTries = 8;
 /** Tokens remembered, in each of two generations. They are kept by digest, so that their length costs nothing. */
-const mostVerified = 4_096;
-const mostForged = 1_024;
+const maxVerified = 4_096;
+const maxForged = 1_024;
 
 const failures = Object.fromEntries(tokenFailures.map((cause) => [cause, new AttributeError(cause)])) as Readonly<
   Record<TokenFailure, AttributeError>
@@ -60,8 +60,8 @@ const noText = new AttributeError("unparsable");
 export class JwtVerifier {
   readonly #spec: JwtSpec;
   readonly #published: readonly PublishedKeys[];
-  readonly #verified: BoundedCache<VerifiedToken> = new BoundedCache(mostVerified, ({ digest }) => digest);
-  readonly #forged: BoundedCache<string> = new BoundedCache(mostForged, (digest) => digest);
+  readonly #verified: BoundedCache<VerifiedToken> = new BoundedCache(maxVerified, ({ digest }) => digest);
+  readonly #forged: BoundedCache<string> = new BoundedCache(maxForged, (digest) => digest);
   #keys: readonly VerifyingKey[];
   #generation = -1;
 
@@ -77,7 +77,7 @@ export class JwtVerifier {
 
   /** Never throws, whatever the text. */
   verify(text: string, nowMs: number): VerifiedToken | AttributeError {
-    if (text.length > longestToken) return failures["jwt-oversized"];
+    if (text.length > maxToken) return failures["jwt-oversized"];
     this.#takeUpKeys();
     const digest = hash("sha256", text, "base64url");
     const known = this.#verified.get(digest);
@@ -105,7 +105,7 @@ export class JwtVerifier {
     if (read === undefined) return "jwt-malformed";
     const inTime = this.#atTime(read, nowMs);
     if (inTime instanceof AttributeError) return inTime;
-    if (keys.slice(0, mostTries).some(({ key }) => isSignedBy(key, token.algorithm, token.message, token.signature))) {
+    if (keys.slice(0, maxTries).some(({ key }) => isSignedBy(key, token.algorithm, token.message, token.signature))) {
       return read;
     }
     this.#forged.add(digest);
@@ -194,7 +194,7 @@ function readToken(text: string): UnverifiedToken | TokenFailure {
   if (headerText === undefined || payloadText === undefined || signatureText === undefined) return "jwt-malformed";
   const header = readObject(headerText);
   const signature = Buffer.from(signatureText, "base64url");
-  // Several texts may stand for the same octets; one is enough.
+  // Several texts may stand for the same bytes; one is enough.
   if (header === undefined || signature.toString("base64url") !== signatureText) return "jwt-malformed";
   const { alg, kid, crit } = header;
   if (crit !== undefined || (kid !== undefined && typeof kid !== "string")) return "jwt-malformed";

@@ -9,7 +9,7 @@ import { FastLane } from "../proxy/fast/fast-lane.ts";
 import type { ProxyContext } from "../proxy/proxy-context.ts";
 import type { Snapshot } from "../proxy/snapshot.ts";
 import { StandardServer } from "../proxy/standard/server.ts";
-import { type ConnectionSlot, ConnectionLimiter } from "./connection-limiter.ts";
+import { ConnectionLimiter, type ConnectionSlot } from "./connection-limiter.ts";
 import { readProxied } from "./proxy-protocol.ts";
 import type { SharedPools } from "./shared-pools.ts";
 import { type Protocol, TlsTermination } from "./tls.ts";
@@ -26,7 +26,7 @@ export interface ListenOptions {
 }
 
 export interface ListenerParts {
-  readonly gateway: ProxyContext;
+  readonly context: ProxyContext;
   readonly lanes: SharedPools;
   readonly spec: ListenerSpec;
   /** What session tickets are sealed with: the same for all workers. */
@@ -50,17 +50,17 @@ export class Listener {
   /** Connections that no lane has yet. */
   readonly #arriving = new Set<Socket>();
   readonly #places = new ConnectionLimiter((open) => {
-    const cells = this.#cells;
-    if (cells !== undefined) cells.open.value = open;
+    const stats = this.#stats;
+    if (stats !== undefined) stats.open.value = open;
   });
   #noneArrives: (() => void) | undefined;
   #front: Front;
 
   constructor(parts: ListenerParts) {
-    const { gateway, lanes, spec } = parts;
+    const { context, lanes, spec } = parts;
     this.#parts = parts;
-    this.#standard = new StandardServer(gateway, lanes.standard, spec);
-    this.#fast = new FastLane(gateway, lanes.fast, this.#standard);
+    this.#standard = new StandardServer(context, lanes.standard, spec);
+    this.#fast = new FastLane(context, lanes.fast, this.#standard);
     this.#front = this.#frontOf(spec);
     // A client may close its half and still wait for the answer; node:http expects to be asked.
     this.#server = createServer({ allowHalfOpen: true, noDelay: true });
@@ -130,14 +130,14 @@ export class Listener {
       listener: name,
       spec: tls,
       ticketKeys,
-      failed: (cause) => this.#cells?.handshakeFailed(cause),
+      failed: (cause) => this.#stats?.handshakeFailed(cause),
     });
     return { proxyProtocol, tls: termination };
   }
 
-  get #cells(): ListenerStats | undefined {
-    const { gateway, spec } = this.#parts;
-    return gateway.snapshot.listenerCells.get(spec.name);
+  get #stats(): ListenerStats | undefined {
+    const { context, spec } = this.#parts;
+    return context.snapshot.listenerStats.get(spec.name);
   }
 
   // ---- from accept to a lane: PROXY protocol, TLS, and what is spoken within
@@ -158,8 +158,8 @@ export class Listener {
       transport: "path" in this.#parts.spec.address ? "unix" : "tcp",
     };
     if (!proxyProtocol && tls === undefined) {
-      const peer = new DownstreamInfo(ends, left(place));
-      if (this.#admits(socket, peer, place)) this.#serve(socket, peer, "http/1.1");
+      const downstream = new DownstreamInfo(ends, left(place));
+      if (this.#admits(socket, downstream, place)) this.#serve(socket, downstream, "http/1.1");
       return;
     }
     this.#arriving.add(socket);
@@ -176,9 +176,9 @@ export class Listener {
   /** Whoever may not speak for others is not listened to. */
   #readProxied(socket: Socket, ends: ConnectionEnds, tls: Front["tls"], place: ConnectionSlot): void {
     const direct = new DownstreamInfo(ends, left(place));
-    const { trusted } = direct.caller(this.#parts.gateway.snapshot);
+    const { trusted } = direct.caller(this.#parts.context.snapshot);
     if (!trusted) {
-      this.#cells?.rejected("untrusted");
+      this.#stats?.rejected("untrusted");
       socket.destroy();
       return;
     }
@@ -187,20 +187,20 @@ export class Listener {
         const from = carried && new DownstreamInfo({ ...ends, ...carried, transport: "tcp" }, left(place));
         this.#secure(socket, from ?? direct, tls, place);
       },
-      rejected: (cause) => this.#cells?.rejected(cause),
+      rejected: (cause) => this.#stats?.rejected(cause),
     });
   }
 
-  #secure(socket: Socket, peer: DownstreamInfo, tls: Front["tls"], place: ConnectionSlot): void {
-    if (!this.#admits(socket, peer, place)) return;
+  #secure(socket: Socket, downstream: DownstreamInfo, tls: Front["tls"], place: ConnectionSlot): void {
+    if (!this.#admits(socket, downstream, place)) return;
     if (tls === undefined) {
       this.#leave(socket);
-      this.#serve(socket, peer, "http/1.1");
+      this.#serve(socket, downstream, "http/1.1");
       return;
     }
     tls.accept(socket, (secured, protocol) => {
       this.#leave(socket);
-      this.#serve(secured, peer, protocol);
+      this.#serve(secured, downstream, protocol);
     });
   }
 
@@ -210,10 +210,10 @@ export class Listener {
   }
 
   /** Whether a client may have one more connection. Whoever speaks for others may have any number. */
-  #admits(socket: Socket, peer: DownstreamInfo, place: ConnectionSlot): boolean {
+  #admits(socket: Socket, downstream: DownstreamInfo, place: ConnectionSlot): boolean {
     const { connectionsPerAddress } = this.#limits;
     if (connectionsPerAddress === Number.POSITIVE_INFINITY) return true;
-    const { address, trusted } = peer.caller(this.#parts.gateway.snapshot);
+    const { address, trusted } = downstream.caller(this.#parts.context.snapshot);
     if (address === undefined || trusted || place.assignTo(address, connectionsPerAddress)) return true;
     place.release();
     this.#refuse(socket, "address");
@@ -222,22 +222,22 @@ export class Listener {
 
   /** A reset leaves nothing behind; whoever is too many gets no answer, which would cost a handshake where there is TLS. */
   #refuse(socket: Socket, cause: RefusalCause): void {
-    this.#cells?.refused(cause);
+    this.#stats?.refused(cause);
     socket.on("error", ignore).resetAndDestroy();
   }
 
   get #limits(): Limits {
-    return this.#parts.gateway.snapshot.config.limits;
+    return this.#parts.context.snapshot.config.limits;
   }
 
   /** `socket` carries plain HTTP of this protocol from here on. */
-  #serve(socket: Socket, peer: DownstreamInfo, protocol: Protocol): void {
+  #serve(socket: Socket, downstream: DownstreamInfo, protocol: Protocol): void {
     if (protocol === "h2") {
-      this.#standard.acceptHttp2(socket, peer);
+      this.#standard.acceptHttp2(socket, downstream);
       return;
     }
-    const lane = this.#parts.gateway.snapshot.config.fastLane === "on" ? this.#fast : this.#standard;
-    lane.accept(socket, peer);
+    const lane = this.#parts.context.snapshot.config.fastLane === "on" ? this.#fast : this.#standard;
+    lane.accept(socket, downstream);
   }
 }
 

@@ -8,7 +8,7 @@ export interface CarriedEnds {
   readonly localPort: number | undefined;
 }
 
-/** What the octets at the start of a connection are, as far as they have come. */
+/** What the bytes at the start of a connection are, as far as they have come. */
 export type ProxyHeader =
   | { readonly kind: "incomplete" }
   | { readonly kind: "malformed" }
@@ -16,9 +16,9 @@ export type ProxyHeader =
   | { readonly kind: "complete"; readonly length: number; readonly carried: CarriedEnds | undefined };
 
 /** The longest line of version 1, CRLF included. */
-const longestLine = 107;
-/** A header of version 2 may claim 64 KiB; with all that proxies add to one it has some hundred octets. */
-const longestBinary = 4_096;
+const maxLine = 107;
+/** A header of version 2 may claim 64 KiB; with all that proxies add to one it has some hundred bytes. */
+const maxBinary = 4_096;
 
 const signature = Buffer.from("\r\n\r\n\0\r\nQUIT\n", "latin1");
 const fixedBytes = 16;
@@ -29,28 +29,28 @@ const malformed: ProxyHeader = Object.freeze({ kind: "malformed" });
 const unknownEnds: CarriedEnds = Object.freeze({ remoteAddress: undefined, localPort: undefined });
 
 /**
- * Reads a header of the PROXY protocol, version 1 or 2, at the start of `octets`. Only what its specification allows is
+ * Reads a header of the PROXY protocol, version 1 or 2, at the start of `bytes`. Only what its specification allows is
  * taken, down to the single blank.
  */
-export function readProxyHeader(octets: Buffer): ProxyHeader {
-  if (beginsLike(octets, signature)) return octets.length < fixedBytes ? incomplete : readBinary(octets);
-  return beginsLike(octets, lineStart) ? readLine(octets) : malformed;
+export function readProxyHeader(bytes: Buffer): ProxyHeader {
+  if (beginsLike(bytes, signature)) return bytes.length < fixedBytes ? incomplete : readBinary(bytes);
+  return beginsLike(bytes, lineStart) ? readLine(bytes) : malformed;
 }
 
-/** Whether as many octets as there are agree with the start that is wanted. */
-function beginsLike(octets: Buffer, wanted: Buffer): boolean {
-  const length = Math.min(octets.length, wanted.length);
-  return octets.compare(wanted, 0, length, 0, length) === 0;
+/** Whether as many bytes as there are agree with the start that is wanted. */
+function beginsLike(bytes: Buffer, wanted: Buffer): boolean {
+  const length = Math.min(bytes.length, wanted.length);
+  return bytes.compare(wanted, 0, length, 0, length) === 0;
 }
 
-function readLine(octets: Buffer): ProxyHeader {
-  const end = octets.subarray(0, longestLine).indexOf("\r\n");
+function readLine(bytes: Buffer): ProxyHeader {
+  const end = bytes.subarray(0, maxLine).indexOf("\r\n");
   if (end < 0) {
     // A lone CR or LF never becomes part of a line; a CR at the end may yet get its LF.
-    const text = octets.toString("latin1", 0, Math.min(octets.length, longestLine)).replace(/\r$/, "");
-    return octets.length >= longestLine || /[\r\n]/.test(text) ? malformed : incomplete;
+    const text = bytes.toString("latin1", 0, Math.min(bytes.length, maxLine)).replace(/\r$/, "");
+    return bytes.length >= maxLine || /[\r\n]/.test(text) ? malformed : incomplete;
   }
-  const carried = readFields(octets.toString("latin1", lineStart.length, end));
+  const carried = readFields(bytes.toString("latin1", lineStart.length, end));
   return carried === undefined ? malformed : { kind: "complete", length: end + 2, carried };
 }
 
@@ -76,7 +76,7 @@ function portOf(text = ""): number | undefined {
 
 const local = 0x20;
 const proxied = 0x21;
-/** Family and transport: TCP over IPv4, and over IPv6, with the octets of an address. */
+/** Family and transport: TCP over IPv4, and over IPv6, with the bytes of an address. */
 const streams: ReadonlyMap<number, 4 | 16> = new Map([
   [0x11, 4],
   [0x21, 16],
@@ -85,25 +85,25 @@ const streams: ReadonlyMap<number, 4 | 16> = new Map([
 const highestFamily = 0x30;
 const highestTransport = 0x02;
 
-function readBinary(octets: Buffer): ProxyHeader {
-  const command = octets.readUInt8(12);
-  const transport = octets.readUInt8(13);
-  const length = fixedBytes + octets.readUInt16BE(14);
+function readBinary(bytes: Buffer): ProxyHeader {
+  const command = bytes.readUInt8(12);
+  const transport = bytes.readUInt8(13);
+  const length = fixedBytes + bytes.readUInt16BE(14);
   const known = (transport & 0xf0) <= highestFamily && (transport & 0x0f) <= highestTransport;
-  if ((command !== local && command !== proxied) || !known || length > longestBinary) return malformed;
-  if (octets.length < length) return incomplete;
+  if ((command !== local && command !== proxied) || !known || length > maxBinary) return malformed;
+  if (bytes.length < length) return incomplete;
   if (command === local) return { kind: "complete", length, carried: undefined };
   const addressBytes = streams.get(transport);
   if (addressBytes === undefined) return { kind: "complete", length, carried: unknownEnds };
   const end = fixedBytes + 2 * addressBytes + 4;
   if (length < end) return malformed;
-  const remoteAddress = addressText(octets.subarray(fixedBytes, fixedBytes + addressBytes));
-  return { kind: "complete", length, carried: { remoteAddress, localPort: octets.readUInt16BE(end - 2) } };
+  const remoteAddress = addressText(bytes.subarray(fixedBytes, fixedBytes + addressBytes));
+  return { kind: "complete", length, carried: { remoteAddress, localPort: bytes.readUInt16BE(end - 2) } };
 }
 
-function addressText(octets: Buffer): string {
-  if (octets.length === 4) return octets.join(".");
-  return Array.from({ length: 8 }, (_, group) => octets.readUInt16BE(2 * group).toString(16)).join(":");
+function addressText(bytes: Buffer): string {
+  if (bytes.length === 4) return bytes.join(".");
+  return Array.from({ length: 8 }, (_, group) => bytes.readUInt16BE(2 * group).toString(16)).join(":");
 }
 
 /** A header must be complete within this time. */
@@ -118,7 +118,7 @@ export interface ProxyTerminationHandlers {
 
 /** Takes the header of the PROXY protocol off the start of a connection, whose caller is trusted to write one. */
 export function readProxied(socket: Socket, { read, rejected }: ProxyTerminationHandlers): void {
-  let octets: Buffer = Buffer.alloc(0);
+  let bytes: Buffer = Buffer.alloc(0);
   const timer = setTimeout(() => reject("timeout"), headerTimeoutMs);
   const leave = () => {
     clearTimeout(timer);
@@ -130,19 +130,19 @@ export function readProxied(socket: Socket, { read, rejected }: ProxyTermination
     rejected(cause);
   };
   // A port check connects and leaves without a word: that is no mistake of anybody's.
-  const onEnd = () => (octets.length > 0 ? reject("malformed") : socket.destroy());
+  const onEnd = () => (bytes.length > 0 ? reject("malformed") : socket.destroy());
   const onReadable = () => {
     const chunk = socket.read() as Buffer | null;
     if (chunk === null) return;
-    octets = octets.length === 0 ? chunk : Buffer.concat([octets, chunk]);
-    const header = readProxyHeader(octets);
+    bytes = bytes.length === 0 ? chunk : Buffer.concat([bytes, chunk]);
+    const header = readProxyHeader(bytes);
     if (header.kind === "incomplete") return;
     if (header.kind === "malformed") {
       reject("malformed");
       return;
     }
     leave();
-    if (octets.length > header.length) socket.unshift(octets.subarray(header.length));
+    if (bytes.length > header.length) socket.unshift(bytes.subarray(header.length));
     read(header.carried);
   };
   socket.on("readable", onReadable).on("end", onEnd).on("close", leave);

@@ -3,19 +3,22 @@ export interface Counter {
   value: number;
 }
 
-/** One cell for each of a closed list of label values, all there from the start, so that alerts find them at 0. */
+/** One counter for each of a closed list of label values, all there from the start, so that alerts find them at 0. */
 export const countersOf = <K extends string>(keys: readonly K[]): Readonly<Record<K, Counter>> =>
   Object.fromEntries(keys.map((key) => [key, { value: 0 }])) as Record<K, Counter>;
 
-/** What a closed list of cells counted, as plain data. */
+/** What a closed list of stats counted, as plain data. */
 export type CounterValues<K extends string = string> = Readonly<Record<K, number>>;
 
-export const counterValues = <K extends string>(cells: Readonly<Record<K, Counter>>): CounterValues<K> =>
-  Object.fromEntries(Object.entries<Counter>(cells).map(([key, { value }]) => [key, value])) as CounterValues<K>;
+export const counterValues = <K extends string>(stats: Readonly<Record<K, Counter>>): CounterValues<K> =>
+  Object.fromEntries(Object.entries<Counter>(stats).map(([key, { value }]) => [key, value])) as CounterValues<K>;
 
-/** Sets every cell; without values, to 0. */
-export function setCounters<K extends string>(cells: Readonly<Record<K, Counter>>, values: CounterValues<K> | undefined): void {
-  for (const [key, cell] of Object.entries<Counter>(cells)) cell.value = values?.[key as K] ?? 0;
+/** Sets every counter; without values, to 0. */
+export function setCounters<K extends string>(
+  stats: Readonly<Record<K, Counter>>,
+  values: CounterValues<K> | undefined,
+): void {
+  for (const [key, counter] of Object.entries<Counter>(stats)) counter.value = values?.[key as K] ?? 0;
 }
 
 /** The value of a label whose text was not one of those we know. */
@@ -42,8 +45,8 @@ export class AttributeStats {
   }
 
   error(cause: string): void {
-    const cell = this.errors[cause];
-    if (cell !== undefined) cell.value++;
+    const counter = this.errors[cause];
+    if (counter !== undefined) counter.value++;
   }
 }
 

@@ -1,4 +1,4 @@
-import { type Counter, type CounterValues, countersOf, setCounters, counterValues } from "./counters.ts";
+import { type Counter, type CounterValues, countersOf, counterValues, setCounters } from "./counters.ts";
 import { byLabel, type CellMetricOptions } from "./prometheus.ts";
 import type { StatsRegistry } from "./stats-registry.ts";
 
@@ -48,7 +48,7 @@ export class ListenerStats {
   readonly handshakes: Readonly<Record<HandshakeFailure, Counter>> | undefined;
   readonly rejections: Readonly<Record<ProxyRejection, Counter>> | undefined;
 
-  /** `before`: the cells of the same listener, whose counts go on. */
+  /** `before`: the stats of the same listener, whose counts go on. */
   constructor(listener: string, front: ListenerFront, before?: ListenerStats) {
     this.listener = listener;
     this.open = before?.open ?? { value: 0 };
@@ -97,7 +97,7 @@ export interface CertificateExpiry {
 
 /** What came of connections before a lane had them, and how long the certificates last. */
 export function listenerMetrics(
-  cells: StatsRegistry,
+  stats: StatsRegistry,
   certificates: () => Iterable<CertificateExpiry>,
 ): CellMetricOptions[] {
   return [
@@ -106,7 +106,7 @@ export function listenerMetrics(
       help: "Connections of clients that are open.",
       type: "gauge",
       *samples() {
-        for (const { listener, open } of cells.listeners()) yield { labels: { listener }, value: open.value };
+        for (const { listener, open } of stats.listeners()) yield { labels: { listener }, value: open.value };
       },
     },
     {
@@ -114,7 +114,7 @@ export function listenerMetrics(
       help: "Connections that were closed unread for the limits on them.",
       type: "counter",
       *samples() {
-        for (const { listener, refusals } of cells.listeners()) yield* byLabel({ listener }, "cause", refusals);
+        for (const { listener, refusals } of stats.listeners()) yield* byLabel({ listener }, "cause", refusals);
       },
     },
     {
@@ -122,7 +122,7 @@ export function listenerMetrics(
       help: "Connections that were closed for want of a TLS handshake.",
       type: "counter",
       *samples() {
-        for (const { listener, handshakes } of cells.listeners()) {
+        for (const { listener, handshakes } of stats.listeners()) {
           if (handshakes !== undefined) yield* byLabel({ listener }, "cause", handshakes);
         }
       },
@@ -132,7 +132,7 @@ export function listenerMetrics(
       help: "Connections that were closed for want of a PROXY header from a trusted caller.",
       type: "counter",
       *samples() {
-        for (const { listener, rejections } of cells.listeners()) {
+        for (const { listener, rejections } of stats.listeners()) {
           if (rejections !== undefined) yield* byLabel({ listener }, "cause", rejections);
         }
       },

@@ -43,7 +43,7 @@ export function destinationOf(to: NonNullable<LoggerOptions["to"]>): { write(lin
 
 /**
  * Makes a line of JSON pure printable ASCII. JSON itself escapes quotes, C0 controls and lone surrogates, but leaves
- * octets that some readers take for more: U+2028 and U+0085 end a line, DEL and C1 steer terminals, bidirectional
+ * bytes that some readers take for more: U+2028 and U+0085 end a line, DEL and C1 steer terminals, bidirectional
  * marks reorder what a human sees. Outside of strings JSON is ASCII, so escaping what is left is always valid.
  */
 export function asciiJson(line: string): string {

@@ -24,7 +24,7 @@ export interface EndpointState {
 
 /** What the exporter reads at each scrape. The functions answer for the active snapshot. */
 export interface MetricsSource {
-  readonly cells: StatsRegistry;
+  readonly stats: StatsRegistry;
   readonly endpointStates: () => Iterable<EndpointState>;
   readonly weightRatios: () => Iterable<WeightRatio>;
   readonly certificates: () => Iterable<CertificateExpiry>;
@@ -48,11 +48,11 @@ export class Metrics {
 
   constructor(source: MetricsSource) {
     const all = [
-      ...requestMetrics(source.cells),
-      ...upstreamMetrics(source.cells),
+      ...requestMetrics(source.stats),
+      ...upstreamMetrics(source.stats),
       ...releaseMetrics(source),
-      ...mirrorMetrics(source.cells),
-      ...listenerMetrics(source.cells, source.certificates),
+      ...mirrorMetrics(source.stats),
+      ...listenerMetrics(source.stats, source.certificates),
       ...processWideMetrics(source),
     ];
     for (const metric of all) registerCellMetric(this.#registry, metric);
@@ -72,7 +72,7 @@ export class Metrics {
   }
 }
 
-function requestMetrics(cells: StatsRegistry): CellMetricOptions[] {
+function requestMetrics(stats: StatsRegistry): CellMetricOptions[] {
   const duration = "perch_request_duration_seconds";
   return [
     {
@@ -80,7 +80,7 @@ function requestMetrics(cells: StatsRegistry): CellMetricOptions[] {
       help: "Requests that ended, by what the client got; code 499 where it went away first.",
       type: "counter",
       *samples() {
-        for (const request of cells.requests()) {
+        for (const request of stats.requests()) {
           const { route, service, version } = request;
           for (const { code, method, value } of request.series()) {
             yield { labels: { route, service, version, code, method }, value };
@@ -93,7 +93,7 @@ function requestMetrics(cells: StatsRegistry): CellMetricOptions[] {
       help: "Calls of gRPC that ended, by their grpc-status.",
       type: "counter",
       *samples() {
-        for (const request of cells.requests()) {
+        for (const request of stats.requests()) {
           const { route, service, version } = request;
           for (const [status, value] of request.grpcSeries()) {
             yield { labels: { route, service, version, grpc_status: String(status) }, value };
@@ -103,10 +103,10 @@ function requestMetrics(cells: StatsRegistry): CellMetricOptions[] {
     },
     {
       name: duration,
-      help: "Time from a request's first octet to the end of its response.",
+      help: "Time from a request's first byte to the end of its response.",
       type: "histogram",
       *samples() {
-        for (const request of cells.requests()) {
+        for (const request of stats.requests()) {
           // A route that nobody uses would cost eighteen lines for each version at every scrape.
           if (request.duration.count === 0) continue;
           const { route, service, version } = request;
@@ -119,7 +119,7 @@ function requestMetrics(cells: StatsRegistry): CellMetricOptions[] {
       help: "Requests that were one too many of their requester.",
       type: "counter",
       *samples() {
-        for (const { route, has, rateLimited } of cells.routes()) {
+        for (const { route, has, rateLimited } of stats.routes()) {
           if (has.rateLimit) yield { labels: { route }, value: rateLimited.value };
         }
       },
@@ -129,7 +129,7 @@ function requestMetrics(cells: StatsRegistry): CellMetricOptions[] {
       help: "Requests that were delayed or aborted on purpose.",
       type: "counter",
       *samples() {
-        for (const { route, has, faults } of cells.routes()) if (has.fault) yield* byLabel({ route }, "kind", faults);
+        for (const { route, has, faults } of stats.routes()) if (has.fault) yield* byLabel({ route }, "kind", faults);
       },
     },
     {
@@ -137,13 +137,13 @@ function requestMetrics(cells: StatsRegistry): CellMetricOptions[] {
       help: "Attribute values that were present and could not be used.",
       type: "counter",
       *samples() {
-        for (const { attribute, errors } of cells.attributes()) yield* byLabel({ attribute }, "cause", errors);
+        for (const { attribute, errors } of stats.attributes()) yield* byLabel({ attribute }, "cause", errors);
       },
     },
   ];
 }
 
-function upstreamMetrics(cells: StatsRegistry): CellMetricOptions[] {
+function upstreamMetrics(stats: StatsRegistry): CellMetricOptions[] {
   const ttfb = "perch_upstream_ttfb_seconds";
   return [
     {
@@ -151,7 +151,7 @@ function upstreamMetrics(cells: StatsRegistry): CellMetricOptions[] {
       help: "Time from the start of the last attempt to the head of the upstream's response.",
       type: "histogram",
       *samples() {
-        for (const upstream of cells.upstreams()) {
+        for (const upstream of stats.upstreams()) {
           const { service, version } = upstream;
           yield* histogramSamples(ttfb, { service, version }, upstream.ttfb);
         }
@@ -162,7 +162,7 @@ function upstreamMetrics(cells: StatsRegistry): CellMetricOptions[] {
       help: "Requests being forwarded.",
       type: "gauge",
       *samples() {
-        for (const { service, version, inFlight } of cells.upstreams()) {
+        for (const { service, version, inFlight } of stats.upstreams()) {
           yield { labels: { service, version }, value: inFlight.value };
         }
       },
@@ -172,7 +172,7 @@ function upstreamMetrics(cells: StatsRegistry): CellMetricOptions[] {
       help: "Requests served by the default because this version had no healthy endpoint.",
       type: "counter",
       *samples() {
-        for (const { service, version, fallbacks } of cells.upstreams()) {
+        for (const { service, version, fallbacks } of stats.upstreams()) {
           yield { labels: { service, version }, value: fallbacks.value };
         }
       },
@@ -182,7 +182,7 @@ function upstreamMetrics(cells: StatsRegistry): CellMetricOptions[] {
       help: "Attempts that failed: without a valid response, or with one that was discarded for another attempt.",
       type: "counter",
       *samples() {
-        for (const { service, version, errors } of cells.upstreams()) {
+        for (const { service, version, errors } of stats.upstreams()) {
           yield* byLabel({ service, version }, "kind", errors);
         }
       },
@@ -192,7 +192,7 @@ function upstreamMetrics(cells: StatsRegistry): CellMetricOptions[] {
       help: "Requests that failed at this version and were to be tried again, by how that ended.",
       type: "counter",
       *samples() {
-        for (const { service, version, retries } of cells.upstreams()) {
+        for (const { service, version, retries } of stats.upstreams()) {
           yield* byLabel({ service, version }, "outcome", retries);
         }
       },
@@ -202,7 +202,7 @@ function upstreamMetrics(cells: StatsRegistry): CellMetricOptions[] {
       help: "Requests that wait for a place within the version's limits.",
       type: "gauge",
       *samples() {
-        for (const { service, version, pending } of cells.upstreams()) {
+        for (const { service, version, pending } of stats.upstreams()) {
           yield { labels: { service, version }, value: pending.value };
         }
       },
@@ -212,7 +212,7 @@ function upstreamMetrics(cells: StatsRegistry): CellMetricOptions[] {
       help: "Requests that were turned away for the version's limits, by why.",
       type: "counter",
       *samples() {
-        for (const { service, version, overloads } of cells.upstreams()) {
+        for (const { service, version, overloads } of stats.upstreams()) {
           yield* byLabel({ service, version }, "cause", overloads);
         }
       },
@@ -220,14 +220,14 @@ function upstreamMetrics(cells: StatsRegistry): CellMetricOptions[] {
   ];
 }
 
-function releaseMetrics({ cells, weightRatios }: MetricsSource): CellMetricOptions[] {
+function releaseMetrics({ stats, weightRatios }: MetricsSource): CellMetricOptions[] {
   return [
     {
       name: "perch_decisions_total",
       help: "Decisions by the version assigned, which is not always the one served.",
       type: "counter",
       *samples() {
-        for (const { release, versions } of cells.releases()) {
+        for (const { release, versions } of stats.releases()) {
           for (const [version, { byReason }] of versions) {
             for (const sample of byLabel({ release, version }, "reason", byReason)) if (sample.value > 0) yield sample;
           }
@@ -239,7 +239,7 @@ function releaseMetrics({ cells, weightRatios }: MetricsSource): CellMetricOptio
       help: "Requests that a rule decided.",
       type: "counter",
       *samples() {
-        for (const { release, ruleHits } of cells.releases()) {
+        for (const { release, ruleHits } of stats.releases()) {
           for (const [rule, { value }] of ruleHits) yield { labels: { release, rule }, value };
         }
       },
@@ -249,7 +249,7 @@ function releaseMetrics({ cells, weightRatios }: MetricsSource): CellMetricOptio
       help: "Pins that counted as none.",
       type: "counter",
       *samples() {
-        for (const { release, pinsRejected } of cells.releases()) yield* byLabel({ release }, "cause", pinsRejected);
+        for (const { release, pinsRejected } of stats.releases()) yield* byLabel({ release }, "cause", pinsRejected);
       },
     },
     {
@@ -257,7 +257,7 @@ function releaseMetrics({ cells, weightRatios }: MetricsSource): CellMetricOptio
       help: "Users assigned another version than before, by weights, rules or epoch.",
       type: "counter",
       *samples() {
-        for (const { release, pinFlips } of cells.releases()) yield { labels: { release }, value: pinFlips.value };
+        for (const { release, pinFlips } of stats.releases()) yield { labels: { release }, value: pinFlips.value };
       },
     },
     {
@@ -271,8 +271,8 @@ function releaseMetrics({ cells, weightRatios }: MetricsSource): CellMetricOptio
   ];
 }
 
-function processWideMetrics({ cells, endpointStates, workers, build }: MetricsSource): CellMetricOptions[] {
-  const { reloads, accessLogDropped, handovers, jwks, spans, shed } = cells;
+function processWideMetrics({ stats, endpointStates, workers, build }: MetricsSource): CellMetricOptions[] {
+  const { reloads, accessLogDropped, handovers, jwks, spans, shed } = stats;
   const { version, nodeVersion } = build;
   return [
     {
@@ -291,7 +291,7 @@ function processWideMetrics({ cells, endpointStates, workers, build }: MetricsSo
       help: "Answers for the names of endpoints; empty or a failure: earlier ones count on.",
       type: "counter",
       *samples() {
-        for (const { name, outcomes } of cells.names().values()) yield* byLabel({ name }, "outcome", outcomes);
+        for (const { name, outcomes } of stats.names().values()) yield* byLabel({ name }, "outcome", outcomes);
       },
     },
     {

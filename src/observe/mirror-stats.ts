@@ -1,5 +1,5 @@
 import type { ErrorCode } from "../errors.ts";
-import { type Counter, type CounterValues, countersOf, setCounters, counterValues } from "./counters.ts";
+import { type Counter, type CounterValues, countersOf, counterValues, setCounters } from "./counters.ts";
 import { Histogram, type HistogramCounts } from "./histogram.ts";
 import { type CellMetricOptions, histogramSamples } from "./prometheus.ts";
 import type { StatsRegistry } from "./stats-registry.ts";
@@ -30,7 +30,7 @@ export const mirrorOutcomes = [
 ] as const satisfies readonly (ErrorCode | `${number}xx` | `abandoned-${string}` | `skipped-${string}`)[];
 export type MirrorOutcome = (typeof mirrorOutcomes)[number];
 
-/** What the cells of one (release, version) counted, as plain data. */
+/** What the stats of one (release, version) counted, as plain data. */
 export type MirrorCounts = {
   readonly outcomes: CounterValues<MirrorOutcome>;
   readonly duration: HistogramCounts | undefined;
@@ -72,7 +72,7 @@ export class MirrorStats {
 }
 
 /** What became of copied requests; no other metric counts them. */
-export function mirrorMetrics(cells: StatsRegistry): CellMetricOptions[] {
+export function mirrorMetrics(stats: StatsRegistry): CellMetricOptions[] {
   const duration = "perch_mirror_duration_seconds";
   return [
     {
@@ -80,7 +80,7 @@ export function mirrorMetrics(cells: StatsRegistry): CellMetricOptions[] {
       help: "Requests that were to be copied to a version, by what became of the copy.",
       type: "counter",
       *samples() {
-        for (const { release, version, outcomes } of cells.mirrors()) {
+        for (const { release, version, outcomes } of stats.mirrors()) {
           for (const outcome of mirrorOutcomes)
             yield { labels: { release, version, outcome }, value: outcomes[outcome].value };
         }
@@ -91,7 +91,7 @@ export function mirrorMetrics(cells: StatsRegistry): CellMetricOptions[] {
       help: "Time from a copy's start to the end of its answer.",
       type: "histogram",
       *samples() {
-        for (const mirror of cells.mirrors()) {
+        for (const mirror of stats.mirrors()) {
           const { release, version } = mirror;
           yield* histogramSamples(duration, { release, version }, mirror.duration);
         }
@@ -102,7 +102,7 @@ export function mirrorMetrics(cells: StatsRegistry): CellMetricOptions[] {
       help: "Copies under way.",
       type: "gauge",
       *samples() {
-        for (const { release, version, inFlight } of cells.mirrors())
+        for (const { release, version, inFlight } of stats.mirrors())
           yield { labels: { release, version }, value: inFlight.value };
       },
     },

@@ -10,14 +10,14 @@ export class Observer {
     this.#accessLog = accessLog;
   }
 
-  /** `cells` are those of the route and the version served, or the ones for requests without a route. */
-  observe(outcome: Outcome, cells: RequestStats): void {
-    cells.count(outcome.status, outcome.method);
-    if (outcome.grpcStatus !== undefined) cells.countGrpc(outcome.grpcStatus);
-    cells.duration.observe(outcome.durationMs / 1000);
+  /** `stats` are those of the route and the version served, or the ones for requests without a route. */
+  observe(outcome: Outcome, stats: RequestStats): void {
+    stats.count(outcome.status, outcome.method);
+    if (outcome.grpcStatus !== undefined) stats.countGrpc(outcome.grpcStatus);
+    stats.duration.observe(outcome.durationMs / 1000);
     const trace = outcome.sampledTrace;
     if (trace !== undefined) {
-      cells.duration.exemplify(outcome.durationMs / 1000, trace.traceId, trace.startedAtMs + outcome.durationMs);
+      stats.duration.exemplify(outcome.durationMs / 1000, trace.traceId, trace.startedAtMs + outcome.durationMs);
     }
     this.#accessLog.log(outcome);
   }

@@ -3,7 +3,7 @@ import type { SpanStats } from "./counters.ts";
 import type { Span, SpanSink, SpanValue } from "./span.ts";
 
 export interface ExporterParts {
-  readonly cells: SpanStats;
+  readonly stats: SpanStats;
   readonly resource: Omit<SpanResource, "serviceName">;
   /** Hears of a collector that takes nothing, once until it takes something again. */
   readonly onTrouble: (why: string) => void;
@@ -20,10 +20,10 @@ export interface ExporterSpec {
   readonly collector: CollectorSpec;
 }
 
-const mostWaiting = 4_096;
+const maxWaiting = 4_096;
 const batchSize = 512;
-const mostTries = 5;
-const longestWaitMs = 30_000;
+const maxTries = 5;
+const maxWaitMs = 30_000;
 
 /** A reload took the collector away. */
 const gone: Delivery = { kind: "later", afterMs: undefined, why: "no collector is configured any more" };
@@ -62,7 +62,7 @@ export class SpanExporter implements SpanSink {
 
   add(spans: readonly Span[]): void {
     if (this.#collector === undefined || this.#isDestroyed) return;
-    if (this.#waiting.length + spans.length > mostWaiting) {
+    if (this.#waiting.length + spans.length > maxWaiting) {
       this.#drop("overflow", spans);
       return;
     }
@@ -112,22 +112,22 @@ export class SpanExporter implements SpanSink {
         this.#settled(spans, delivery);
         return;
       }
-      if (this.#collector === undefined || tries === mostTries || this.#isDestroyed) {
+      if (this.#collector === undefined || tries === maxTries || this.#isDestroyed) {
         this.#drop("undelivered", spans);
         this.#trouble(delivery.why);
         return;
       }
       // Half of it at random, so that the workers and replicas that failed together do not return together.
       const pace = retryMs * 2 ** (tries - 1) * (1 + this.#parts.randomFraction()) * 0.75;
-      await this.#rest(Math.min(Math.max(pace, delivery.afterMs ?? 0), longestWaitMs));
+      await this.#rest(Math.min(Math.max(pace, delivery.afterMs ?? 0), maxWaitMs));
     }
   }
 
   #settled(spans: readonly Span[], delivery: Exclude<Delivery, { kind: "later" }>): void {
-    const { cells } = this.#parts;
+    const { stats } = this.#parts;
     const rejected = delivery.kind === "accepted" ? Math.min(delivery.rejected, spans.length) : spans.length;
-    cells.count("exported", spans.length - rejected);
-    cells.count("rejected", rejected);
+    stats.count("exported", spans.length - rejected);
+    stats.count("rejected", rejected);
     if (rejected > 0) this.#trouble(delivery.why);
     else this.#isTroubled = false;
   }
@@ -146,7 +146,7 @@ export class SpanExporter implements SpanSink {
   }
 
   #drop(outcome: "undelivered" | "overflow", spans: readonly Span[]): void {
-    this.#parts.cells.count(outcome, spans.length);
+    this.#parts.stats.count(outcome, spans.length);
   }
 }
 
@@ -166,7 +166,7 @@ export type Delivery =
 
 /** As OpenTelemetry's exporters by default. */
 const timeoutMs = 10_000;
-const mostAnswerBytes = 64 * 1024;
+const maxAnswerBytes = 64 * 1024;
 
 /** Of OTLP over HTTP, the answers that ask for another try. */
 const retryable: ReadonlySet<number> = new Set([429, 502, 503, 504]);
@@ -174,7 +174,7 @@ const retryable: ReadonlySet<number> = new Set([429, 502, 503, 504]);
 /** Speaks OTLP over HTTP with one collector. */
 export class Collector {
   readonly spec: CollectorSpec;
-  readonly #agent = new Agent({ connections: 1, connect: { timeout: timeoutMs }, maxResponseSize: mostAnswerBytes });
+  readonly #agent = new Agent({ connections: 1, connect: { timeout: timeoutMs }, maxResponseSize: maxAnswerBytes });
 
   constructor(spec: CollectorSpec) {
     this.spec = spec;

@@ -37,7 +37,7 @@ export interface Outcome {
   readonly sampledTrace: SampledTrace | undefined;
   /** Canonical text of the derived client address. */
   readonly clientAddressText: string;
-  /** Body octets, without heads and chunk framing. */
+  /** Body bytes, without heads and chunk framing. */
   readonly bytesReceived: number;
   readonly bytesSent: number;
   readonly durationMs: number;

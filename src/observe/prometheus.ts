@@ -22,7 +22,7 @@ export interface CellMetricOptions {
 }
 
 /**
- * Registers a metric whose numbers live in our cells. prom-client's own classes keep theirs under hashed labels, and
+ * Registers a metric whose numbers live in our stats. prom-client's own classes keep theirs under hashed labels, and
  * its histogram can not be filled from outside; its registry asks a metric for no more than this.
  */
 export function registerCellMetric(registry: Registry, options: CellMetricOptions): void {
@@ -43,13 +43,13 @@ export function* histogramSamples(name: string, labels: Labels, histogram: Histo
   yield { metricName: `${name}_count`, labels, value: cumulative.at(-1) ?? 0 };
 }
 
-/** One sample for each cell, its key as the value of the label `name`. */
+/** One sample for each counter, its key as the value of the label `name`. */
 export function* byLabel(
   labels: Readonly<Record<string, string>>,
   name: string,
-  cells: Readonly<Record<string, { readonly value: number }>>,
+  stats: Readonly<Record<string, { readonly value: number }>>,
 ): Iterable<Sample> {
-  for (const [label, { value }] of Object.entries(cells)) yield { labels: { ...labels, [name]: label }, value };
+  for (const [label, { value }] of Object.entries(stats)) yield { labels: { ...labels, [name]: label }, value };
 }
 
 /** One metric with its numbers, as prom-client's registry gives them out too. */

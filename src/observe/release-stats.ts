@@ -1,5 +1,5 @@
 import type { ReleaseSpec } from "../decide/release-spec.ts";
-import { type Counter, type CounterValues, countersOf, setCounters, counterValues } from "./counters.ts";
+import { type Counter, type CounterValues, countersOf, counterValues, setCounters } from "./counters.ts";
 
 export const reasons = ["override", "propagated", "rule", "pin", "split", "default"] as const;
 export type Reason = (typeof reasons)[number];
@@ -10,7 +10,7 @@ export const otherVersion = "other";
 export const pinRejections = ["forged", "expired", "oversized", "malformed"] as const;
 export type PinRejection = (typeof pinRejections)[number];
 
-/** What the cells of one release counted, as plain data. */
+/** What the stats of one release counted, as plain data. */
 export type ReleaseCounts = {
   readonly versions: ReadonlyMap<string, DecisionCounts>;
   readonly ruleHits: ReadonlyMap<string, number>;
@@ -26,7 +26,7 @@ export class DecisionCounters {
   readonly window = new SlidingWindow();
 }
 
-/** What a release decided. Built from the release's cells of the snapshot before, it keeps those that still apply. */
+/** What a release decided. Built from the release's stats of the snapshot before, it keeps those that still apply. */
 export class ReleaseStats {
   readonly release: string;
   readonly versions: ReadonlyMap<string, DecisionCounters>;

@@ -1,4 +1,4 @@
-import { type Counter, type CounterValues, countersOf, other, setCounters, counterValues } from "./counters.ts";
+import { type Counter, type CounterValues, countersOf, counterValues, other, setCounters } from "./counters.ts";
 import { Histogram, type HistogramCounts } from "./histogram.ts";
 
 /** RFC 9110 §9 and RFC 5789; anything else is `other`, or clients could make series at will. */
@@ -6,10 +6,10 @@ const methods = ["GET", "HEAD", "POST", "PUT", "DELETE", "CONNECT", "OPTIONS", "
 const methodSlots = methods.length + 1;
 const methodIndexes: ReadonlyMap<string, number> = new Map(methods.map((method, index) => [method, index]));
 
-/** Stands where there is no last cell yet; its key matches no request's. */
+/** Stands where there is no last counter yet; its key matches no request's. */
 const neverCounted: Counter = { value: 0 };
 
-/** What the cells of one (route, service, version) counted, as plain data; the keys stand for code and method. */
+/** What the stats of one (route, service, version) counted, as plain data; the keys stand for code and method. */
 export type RequestCounts = {
   readonly codes: ReadonlyMap<number, number>;
   readonly grpcStatuses: ReadonlyMap<number, number>;
@@ -22,11 +22,11 @@ export class RequestStats {
   readonly service: string;
   readonly version: string;
   readonly duration = new Histogram();
-  readonly #cells = new Map<number, Counter>();
-  readonly #grpcCells = new Map<number, Counter>();
-  // Most requests of a route end like the one before, so the last cell answers without a look-up.
+  readonly #stats = new Map<number, Counter>();
+  readonly #grpcStats = new Map<number, Counter>();
+  // Most requests of a route end like the one before, so the last counter answers without a look-up.
   #lastKey = -1;
-  #lastCell: Counter = neverCounted;
+  #lastCounter: Counter = neverCounted;
 
   constructor(route: string, service: string, version: string) {
     this.route = route;
@@ -41,62 +41,66 @@ export class RequestStats {
       (whole >= 100 && whole <= 599 ? whole : 0) * methodSlots + (methodIndexes.get(method) ?? methods.length);
     if (key !== this.#lastKey) {
       this.#lastKey = key;
-      this.#lastCell = this.#cell(key);
+      this.#lastCounter = this.#counter(key);
     }
-    this.#lastCell.value++;
+    this.#lastCounter.value++;
   }
 
   /** Counts a gRPC call that ended, by its grpc-status: 0 to 16. */
   countGrpc(status: number): void {
-    const cell = this.#grpcCells.get(status) ?? { value: 0 };
-    this.#grpcCells.set(status, cell);
-    cell.value++;
+    const counter = this.#grpcStats.get(status) ?? { value: 0 };
+    this.#grpcStats.set(status, counter);
+    counter.value++;
   }
 
   /** By grpc-status; empty where none were calls of gRPC. */
   grpcSeries(): ReadonlyMap<number, number> {
-    return valuesByKey(this.#grpcCells);
+    return valuesByKey(this.#grpcStats);
   }
 
   counts(): RequestCounts {
     return {
-      codes: valuesByKey(this.#cells),
-      grpcStatuses: valuesByKey(this.#grpcCells),
+      codes: valuesByKey(this.#stats),
+      grpcStatuses: valuesByKey(this.#grpcStats),
       duration: this.duration.counts(),
     };
   }
 
   /** Holds these counts and no others. */
   restore(counts: RequestCounts | undefined): void {
-    this.#cells.clear();
+    this.#stats.clear();
     this.#lastKey = -1;
-    for (const [key, value] of counts?.codes ?? []) this.#cells.set(key, { value });
-    this.#grpcCells.clear();
-    for (const [status, value] of counts?.grpcStatuses ?? []) this.#grpcCells.set(status, { value });
+    for (const [key, value] of counts?.codes ?? []) this.#stats.set(key, { value });
+    this.#grpcStats.clear();
+    for (const [status, value] of counts?.grpcStatuses ?? []) this.#grpcStats.set(status, { value });
     this.duration.restore(counts?.duration);
   }
 
   *series(): Iterable<{ readonly code: string; readonly method: string; readonly value: number }> {
-    for (const [key, cell] of this.#cells) {
+    for (const [key, counter] of this.#stats) {
       const code = Math.floor(key / methodSlots);
-      yield { code: code === 0 ? other : String(code), method: methods[key % methodSlots] ?? other, value: cell.value };
+      yield {
+        code: code === 0 ? other : String(code),
+        method: methods[key % methodSlots] ?? other,
+        value: counter.value,
+      };
     }
   }
 
-  #cell(key: number): Counter {
-    const cell = this.#cells.get(key) ?? { value: 0 };
-    this.#cells.set(key, cell);
-    return cell;
+  #counter(key: number): Counter {
+    const counter = this.#stats.get(key) ?? { value: 0 };
+    this.#stats.set(key, counter);
+    return counter;
   }
 }
 
-const valuesByKey = (cells: ReadonlyMap<number, Counter>): ReadonlyMap<number, number> =>
-  new Map(Array.from(cells, ([key, { value }]) => [key, value]));
+const valuesByKey = (stats: ReadonlyMap<number, Counter>): ReadonlyMap<number, number> =>
+  new Map(Array.from(stats, ([key, { value }]) => [key, value]));
 
 export const faultKinds = ["delay", "abort"] as const;
 export type FaultKind = (typeof faultKinds)[number];
 
-/** What the cells of one route counted, as plain data. */
+/** What the stats of one route counted, as plain data. */
 export type RouteCounts = { readonly rateLimited: number; readonly faults: CounterValues<FaultKind> };
 
 /** What a route itself did to requests; made for those that have a limit or faults. */

@@ -6,17 +6,17 @@
 import {
   AttributeStats,
   type Counter,
+  DnsStats,
   HandoverStats,
   JwksStats,
-  DnsStats,
   ReloadStats,
   ShedStats,
   SpanStats,
 } from "./counters.ts";
-import { ListenerStats, type ListenerFront } from "./listener-stats.ts";
+import { type ListenerFront, ListenerStats } from "./listener-stats.ts";
 import { MirrorStats } from "./mirror-stats.ts";
 import { ReleaseStats } from "./release-stats.ts";
-import { RequestStats, type RequestCounts, RouteStats } from "./request-stats.ts";
+import { type RequestCounts, RequestStats, RouteStats } from "./request-stats.ts";
 import type { StatsCounts } from "./stats-transfer.ts";
 import { UpstreamStats } from "./upstream-stats.ts";
 
@@ -33,7 +33,7 @@ export type {
   UpstreamStats,
 };
 
-/** The cells of one snapshot, by what they stand for. */
+/** The stats of one snapshot, by what they stand for. */
 interface CellSet {
   readonly requests: ReadonlyMap<string, RequestStats>;
   readonly upstreams: ReadonlyMap<string, UpstreamStats>;
@@ -49,7 +49,7 @@ interface CellSet {
 const keyOf = (...names: readonly string[]): string => names.join("\n");
 
 /**
- * Collects the cells of a snapshot that is being built aside. Cells that the active snapshot has for the same names
+ * Collects the stats of a snapshot that is being built aside. Stats that the active snapshot has for the same names
  * are shared, so their counts go on; what is never asked for goes away with `commit`. Dropped without a commit, it
  * leaves everything as it was.
  */
@@ -63,9 +63,9 @@ export class StatsGeneration {
   readonly #names = new Map<string, DnsStats>();
   readonly #routes = new Map<string, RouteStats>();
   readonly #before: CellSet;
-  readonly #activate: (cells: CellSet) => void;
+  readonly #activate: (stats: CellSet) => void;
 
-  constructor(before: CellSet, activate: (cells: CellSet) => void) {
+  constructor(before: CellSet, activate: (stats: CellSet) => void) {
     this.#before = before;
     this.#activate = activate;
   }
@@ -73,63 +73,63 @@ export class StatsGeneration {
   /** `none` stands for what a request never got to: a route, a service, a version. */
   request(route: string, service: string, version: string): RequestStats {
     const key = keyOf(route, service, version);
-    const cells =
+    const stats =
       this.#requests.get(key) ?? this.#before.requests.get(key) ?? new RequestStats(route, service, version);
-    this.#requests.set(key, cells);
-    return cells;
+    this.#requests.set(key, stats);
+    return stats;
   }
 
   upstream(service: string, version: string): UpstreamStats {
     const key = keyOf(service, version);
-    const cells = this.#upstreams.get(key) ?? this.#before.upstreams.get(key) ?? new UpstreamStats(service, version);
-    this.#upstreams.set(key, cells);
-    return cells;
+    const stats = this.#upstreams.get(key) ?? this.#before.upstreams.get(key) ?? new UpstreamStats(service, version);
+    this.#upstreams.set(key, stats);
+    return stats;
   }
 
   /** Asked for once per release: `versions` are all it can assign, `rules` the names of its rules. */
   release(name: string, versions: readonly string[], rules: readonly string[]): ReleaseStats {
-    const cells = new ReleaseStats(name, versions, rules, this.#before.releases.get(name));
-    this.#releases.set(name, cells);
-    return cells;
+    const stats = new ReleaseStats(name, versions, rules, this.#before.releases.get(name));
+    this.#releases.set(name, stats);
+    return stats;
   }
 
   /** Asked for once per attribute: `causes` are all that its sources can have. */
   attribute(name: string, causes: readonly string[]): AttributeStats {
-    const cells = new AttributeStats(name, causes, this.#before.attributes.get(name));
-    this.#attributes.set(name, cells);
-    return cells;
+    const stats = new AttributeStats(name, causes, this.#before.attributes.get(name));
+    this.#attributes.set(name, stats);
+    return stats;
   }
 
   mirror(release: string, version: string): MirrorStats {
     const key = keyOf(release, version);
-    const cells = this.#mirrors.get(key) ?? this.#before.mirrors.get(key) ?? new MirrorStats(release, version);
-    this.#mirrors.set(key, cells);
-    return cells;
+    const stats = this.#mirrors.get(key) ?? this.#before.mirrors.get(key) ?? new MirrorStats(release, version);
+    this.#mirrors.set(key, stats);
+    return stats;
   }
 
   listener(name: string, front: ListenerFront): ListenerStats {
-    const cells = new ListenerStats(name, front, this.#before.listeners.get(name));
-    this.#listeners.set(name, cells);
-    return cells;
+    const stats = new ListenerStats(name, front, this.#before.listeners.get(name));
+    this.#listeners.set(name, stats);
+    return stats;
   }
 
   /** Asked for once per route; those that have neither a limit nor faults are not kept. */
   route(name: string, has: RouteStats["has"]): RouteStats {
-    const cells = new RouteStats(name, has, this.#before.routes.get(name));
-    if (has.rateLimit || has.fault) this.#routes.set(name, cells);
-    return cells;
+    const stats = new RouteStats(name, has, this.#before.routes.get(name));
+    if (has.rateLimit || has.fault) this.#routes.set(name, stats);
+    return stats;
   }
 
   /** A name that is resolved by DNS. */
   name(name: string): DnsStats {
-    const cells = this.#names.get(name) ?? this.#before.names.get(name) ?? new DnsStats(name);
-    this.#names.set(name, cells);
-    return cells;
+    const stats = this.#names.get(name) ?? this.#before.names.get(name) ?? new DnsStats(name);
+    this.#names.set(name, stats);
+    return stats;
   }
 
-  /** From here on these cells, and no others, are exported. Call it where the snapshot is swapped. */
+  /** From here on these stats, and no others, are exported. Call it where the snapshot is swapped. */
   commit(): void {
-    // Not `this`: it knows the cells before it, so every reload would keep all earlier ones alive.
+    // Not `this`: it knows the stats before it, so every reload would keep all earlier ones alive.
     this.#activate({
       requests: this.#requests,
       upstreams: this.#upstreams,
@@ -143,7 +143,7 @@ export class StatsGeneration {
   }
 }
 
-/** Holds what is exported: the cells of the active snapshot, and those of the process that no reload replaces. */
+/** Holds what is exported: the stats of the active snapshot, and those of the process that no reload replaces. */
 export class StatsRegistry {
   readonly reloads = new ReloadStats();
   /** Access log lines that could not be written. */
@@ -164,8 +164,8 @@ export class StatsRegistry {
   };
 
   begin(): StatsGeneration {
-    return new StatsGeneration(this.#active, (cells) => {
-      this.#active = cells;
+    return new StatsGeneration(this.#active, (stats) => {
+      this.#active = stats;
     });
   }
 
@@ -201,10 +201,10 @@ export class StatsRegistry {
     return this.#active.listeners.values();
   }
 
-  /** What the active cells counted. Most routes of a large table are idle, and left out. */
+  /** What the active stats counted. Most routes of a large table are idle, and left out. */
   counts(): StatsCounts {
     const { requests, upstreams, releases, attributes, mirrors, listeners, names, routes } = this.#active;
-    const busy = Array.from(requests, ([key, cells]): [string, RequestCounts] => [key, cells.counts()]);
+    const busy = Array.from(requests, ([key, stats]): [string, RequestCounts] => [key, stats.counts()]);
     return {
       requests: new Map(busy.filter(([, { codes }]) => codes.size > 0)),
       upstreams: countsOf(upstreams),
@@ -221,17 +221,17 @@ export class StatsRegistry {
     };
   }
 
-  /** Sets the active cells to these counts and no others; what they have no cell for is left out. */
+  /** Sets the active stats to these counts and no others; what they have no counter for is left out. */
   restore(counts: StatsCounts): void {
     const { requests, upstreams, releases, attributes, mirrors, listeners, names, routes } = this.#active;
-    for (const [key, cells] of requests) cells.restore(counts.requests.get(key));
-    for (const [key, cells] of upstreams) cells.restore(counts.upstreams.get(key));
-    for (const [key, cells] of releases) cells.restore(counts.releases.get(key));
-    for (const [key, cells] of attributes) cells.restore(counts.attributes.get(key));
-    for (const [key, cells] of mirrors) cells.restore(counts.mirrors.get(key));
-    for (const [key, cells] of listeners) cells.restore(counts.listeners.get(key));
-    for (const [key, cells] of names) cells.restore(counts.names.get(key));
-    for (const [key, cells] of routes) cells.restore(counts.routes.get(key));
+    for (const [key, stats] of requests) stats.restore(counts.requests.get(key));
+    for (const [key, stats] of upstreams) stats.restore(counts.upstreams.get(key));
+    for (const [key, stats] of releases) stats.restore(counts.releases.get(key));
+    for (const [key, stats] of attributes) stats.restore(counts.attributes.get(key));
+    for (const [key, stats] of mirrors) stats.restore(counts.mirrors.get(key));
+    for (const [key, stats] of listeners) stats.restore(counts.listeners.get(key));
+    for (const [key, stats] of names) stats.restore(counts.names.get(key));
+    for (const [key, stats] of routes) stats.restore(counts.routes.get(key));
     this.handovers.restore(counts.handovers);
     this.jwks.restore(counts.jwks);
     this.spans.restore(counts.spans);
@@ -240,4 +240,4 @@ export class StatsRegistry {
 }
 
 const countsOf = <C>(all: ReadonlyMap<string, { counts(): C }>): ReadonlyMap<string, C> =>
-  new Map(Array.from(all, ([key, cells]) => [key, cells.counts()]));
+  new Map(Array.from(all, ([key, stats]) => [key, stats.counts()]));

@@ -1,4 +1,11 @@
-import type { CounterValues, FetchResult, HandoverCause, ResolutionOutcome, ShedCause, SpanOutcome } from "./counters.ts";
+import type {
+  CounterValues,
+  FetchResult,
+  HandoverCause,
+  ResolutionOutcome,
+  ShedCause,
+  SpanOutcome,
+} from "./counters.ts";
 import type { Exemplar } from "./histogram.ts";
 import type { ListenerCounts } from "./listener-stats.ts";
 import type { MirrorCounts } from "./mirror-stats.ts";
@@ -6,7 +13,7 @@ import { type ReleaseCounts, recentSlots } from "./release-stats.ts";
 import type { RequestCounts, RouteCounts } from "./request-stats.ts";
 import type { UpstreamCounts } from "./upstream-stats.ts";
 
-/** What the cells of a snapshot counted, as plain data that may be sent to another thread; keyed as the cells are. */
+/** What the stats of a snapshot counted, as plain data that may be sent to another thread; keyed as the stats are. */
 export type StatsCounts = {
   readonly requests: ReadonlyMap<string, RequestCounts>;
   readonly upstreams: ReadonlyMap<string, UpstreamCounts>;

@@ -1,5 +1,5 @@
 import type { ErrorCode } from "../errors.ts";
-import { type Counter, type CounterValues, countersOf, setCounters, counterValues } from "./counters.ts";
+import { type Counter, type CounterValues, countersOf, counterValues, setCounters } from "./counters.ts";
 import { Histogram, type HistogramCounts } from "./histogram.ts";
 
 export const upstreamErrorKinds = [
@@ -26,7 +26,7 @@ export type RetryOutcome = (typeof retryOutcomes)[number];
 export const overloadCauses = ["queue-full", "queue-timeout"] as const;
 export type OverloadCause = (typeof overloadCauses)[number];
 
-/** What the cells of one (service, version) counted, as plain data. */
+/** What the stats of one (service, version) counted, as plain data. */
 export type UpstreamCounts = {
   readonly ttfb: HistogramCounts | undefined;
   readonly inFlight: number;

@@ -9,10 +9,10 @@ import { buildSnapshot, type Snapshot } from "./snapshot.ts";
 
 /**
  * The snapshot for requests that begin now. A new one is built aside and takes its place as one reference; requests
- * under way keep theirs. What fails to build leaves the old one, its cells and its endpoints untouched.
+ * under way keep theirs. What fails to build leaves the old one, its stats and its endpoints untouched.
  */
 export class ActiveSnapshot {
-  readonly #cells: StatsRegistry;
+  readonly #stats: StatsRegistry;
   readonly #endpoints: EndpointRegistry;
   readonly #keys: PublishedKeyRegistry;
   readonly #services: ServiceRegistry;
@@ -21,14 +21,14 @@ export class ActiveSnapshot {
 
   /** Without `keys`, none that are published anywhere are known; `services` is for those who serve requests. */
   constructor(
-    cells: StatsRegistry,
+    stats: StatsRegistry,
     endpoints: EndpointRegistry,
     config: CompiledConfig,
     hash: string,
     keys: PublishedKeyRegistry = new PublishedKeyRegistry(noFetching),
     services: ServiceRegistry = new ServiceRegistry(noClock),
   ) {
-    this.#cells = cells;
+    this.#stats = stats;
     this.#endpoints = endpoints;
     this.#keys = keys;
     this.#services = services;
@@ -48,14 +48,14 @@ export class ActiveSnapshot {
    * trace. Of several that were prepared only the last may be.
    */
   prepare(config: CompiledConfig, hash: string): () => Snapshot {
-    const cells = this.#cells.begin();
+    const stats = this.#stats.begin();
     const endpoints = this.#endpoints.next(config.dns);
     const keys = this.#keys.next();
     const services = this.#services.next();
     const limits = this.#limits.next();
-    const snapshot = buildSnapshot(config, hash, { cells, endpoints, keys, services, limits });
+    const snapshot = buildSnapshot(config, hash, { stats, endpoints, keys, services, limits });
     return () => {
-      cells.commit();
+      stats.commit();
       endpoints.commit();
       keys.commit();
       limits.commit();

@@ -1,6 +1,6 @@
 import { type ErrorCode, PerchError } from "../errors.ts";
 import type { UpstreamStats } from "../observe/stats-registry.ts";
-import { type Affinity, panicPick, type RandomFraction, type PickContext } from "../upstream/balancers.ts";
+import { type Affinity, type PickContext, panicPick, type RandomFraction } from "../upstream/balancers.ts";
 import { type Endpoint, isBadStatus, recordFailure } from "../upstream/endpoint.ts";
 import type { RetryableStatus } from "../upstream/service-spec.ts";
 import { Permit, type PermitWaiter } from "./permit.ts";
@@ -41,7 +41,7 @@ const attemptsPerVersion = 5;
 /** Failures before anything was sent: no endpoint has seen the request. */
 const unreached: ReadonlySet<AttemptFailure> = new Set(["connect-failed", "connect-timeout", "tls-failed"]);
 
-const longestRetryAfterSeconds = 300;
+const maxRetryAfterSeconds = 300;
 
 const noEndpoints: readonly Endpoint[] = Object.freeze([]);
 
@@ -49,7 +49,7 @@ const noEndpoints: readonly Endpoint[] = Object.freeze([]);
 interface Retry {
   readonly endpoint: Endpoint;
   readonly version: ServiceVersion;
-  readonly admission: Permit | undefined;
+  readonly permit: Permit | undefined;
 }
 
 /**
@@ -73,13 +73,13 @@ export class Attempts implements PickContext {
   /** Those that refused, or failed this request. */
   tried: readonly Endpoint[] = noEndpoints;
   readonly affinity: Affinity | undefined;
-  readonly #gateway: ProxyContext;
+  readonly #context: ProxyContext;
   readonly #service: Service;
   readonly #policy: RetryPolicy;
   readonly #method: string;
   /** An override asked for exactly this version: better an error than another one's answer. */
   readonly #exact: boolean;
-  #admission: Permit | undefined;
+  #permit: Permit | undefined;
   #atThisVersion = 0;
   #retries = 0;
   /** Of the version that failed first, while it is open how the retries end. */
@@ -90,7 +90,7 @@ export class Attempts implements PickContext {
   #exhaustedResources = false;
 
   constructor(
-    gateway: ProxyContext,
+    context: ProxyContext,
     service: Service,
     method: string,
     version: ServiceVersion,
@@ -98,7 +98,7 @@ export class Attempts implements PickContext {
     nowMs: number,
     affinity: Affinity | undefined,
   ) {
-    this.#gateway = gateway;
+    this.#context = context;
     this.#service = service;
     this.#policy = service.retries;
     this.#method = method;
@@ -110,10 +110,10 @@ export class Attempts implements PickContext {
   }
 
   get randomFraction(): RandomFraction {
-    return this.#gateway.randomFraction;
+    return this.#context.randomFraction;
   }
 
-  /** As many octets of its body as the lane should keep for another attempt; 0: none. */
+  /** As many bytes of its body as the lane should keep for another attempt; 0: none. */
   get keptBodyBytes(): number {
     return isIdempotent(this.#method) ? this.#policy.maxBodyBytes : 0;
   }
@@ -123,16 +123,16 @@ export class Attempts implements PickContext {
    * to ask; `exhausted` then says how to answer.
    */
   next(turn: PermitWaiter): Endpoint | "waits" | undefined {
-    const { gate } = this.served;
-    if (gate !== undefined && !this.#isBeyondHope()) {
-      this.#admission ??= Permit.acquire(this.served, gate, turn);
-      this.nowMs = this.#gateway.nowMs();
-      if (this.#admission.state === "waits") return "waits";
-      if (this.#admission.state !== "entered") return undefined;
+    const { limiter } = this.served;
+    if (limiter !== undefined && !this.#isBeyondHope()) {
+      this.#permit ??= Permit.acquire(this.served, limiter, turn);
+      this.nowMs = this.#context.nowMs();
+      if (this.#permit.state === "waits") return "waits";
+      if (this.#permit.state !== "entered") return undefined;
     }
     const endpoint = this.#atThisVersion < attemptsPerVersion ? this.#pick() : undefined;
     if (endpoint !== undefined || !this.#mayFallBack()) return endpoint;
-    this.served.cells.fallbacks.value++;
+    this.served.stats.fallbacks.value++;
     this.fallback = true;
     this.#retriedAt = undefined;
     this.#leavePlace();
@@ -155,11 +155,11 @@ export class Attempts implements PickContext {
   insteadOf(status: number, body: BodyState): Endpoint | undefined {
     if (status < 500 || body === "gone" || !this.#policy.statuses.has(status)) return undefined;
     if (!isIdempotent(this.#method)) return undefined;
-    this.nowMs = this.#gateway.nowMs();
+    this.nowMs = this.#context.nowMs();
     const retry = this.#planRetry("from the budget");
     if (retry === undefined) return undefined;
     const kind = `status-${status as RetryableStatus}` as const;
-    this.served.cells.error(kind);
+    this.served.stats.error(kind);
     this.endpoint?.health.reached(this.nowMs);
     this.#recordFailure(status);
     this.endpoint?.latency.failed(this.nowMs);
@@ -172,30 +172,30 @@ export class Attempts implements PickContext {
     this.count++;
     this.#atThisVersion++;
     // The first attempt at another version is no retry at that one.
-    if (this.#atThisVersion > 1) this.#retriedAt ??= this.served.cells;
+    if (this.#atThisVersion > 1) this.#retriedAt ??= this.served.stats;
     this.endpoint = endpoint;
-    this.#startedMs = this.#gateway.monotonicMs();
+    this.#startedMs = this.#context.monotonicMs();
     this.#open = true;
     endpoint.maxInFlight = this.served.maxConnections;
     endpoint.inFlight++;
     endpoint.health.begun(this.nowMs);
-    this.served.cells.inFlight.value++;
+    this.served.stats.inFlight.value++;
     this.trace?.attempt(endpoint, this.served.name, this.#startedMs);
   }
 
   /** The head of the final response came, and is passed on. Of a gRPC call only its end may tell what it is worth. */
   answered(status: number, verdict: "judged" | "to be judged" = "judged"): void {
     const { endpoint } = this;
-    this.ttfbMs = this.#gateway.monotonicMs() - this.#startedMs;
-    const { ttfb } = this.served.cells;
+    this.ttfbMs = this.#context.monotonicMs() - this.#startedMs;
+    const { ttfb } = this.served.stats;
     ttfb.observe(this.ttfbMs / 1000);
-    if (this.trace?.isSampled) ttfb.exemplify(this.ttfbMs / 1000, this.trace.traceId, this.#gateway.nowMs());
+    if (this.trace?.isSampled) ttfb.exemplify(this.ttfbMs / 1000, this.trace.traceId, this.#context.nowMs());
     if (this.#retriedAt !== undefined) {
       this.#settleRetries(this.#policy.statuses.has(status) ? "failure" : "success");
     }
     this.trace?.attemptIs("answered");
     if (endpoint === undefined) return;
-    const nowMs = this.#gateway.nowMs();
+    const nowMs = this.#context.nowMs();
     endpoint.latency.observe(this.ttfbMs, nowMs);
     endpoint.health.reached(nowMs);
     if (verdict === "judged") this.judged(status);
@@ -206,7 +206,7 @@ export class Attempts implements PickContext {
     const { endpoint } = this;
     // Most services eject nobody, and most endpoints are well: then there is nothing to note.
     if (endpoint === undefined || (this.#service.spec.outlier === undefined && endpoint.up)) return;
-    if (!this.#recordFailure(status)) endpoint.health.succeeded(this.#gateway.nowMs());
+    if (!this.#recordFailure(status)) endpoint.health.succeeded(this.#context.nowMs());
   }
 
   /** `error`: what is behind it, where that is known. */
@@ -214,8 +214,8 @@ export class Attempts implements PickContext {
     const { endpoint } = this;
     this.#failure = failure;
     this.cause = unreached.has(failure) ? causeOf(error) : undefined;
-    this.nowMs = this.#gateway.nowMs();
-    this.served.cells.error(failure);
+    this.nowMs = this.#context.nowMs();
+    this.served.stats.error(failure);
     endpoint?.latency.failed(this.nowMs);
     if (endpoint !== undefined && unreached.has(failure)) {
       endpoint.health.refused(this.nowMs, this.cause === undefined ? failure : `${failure}: ${this.cause}`);
@@ -244,7 +244,7 @@ export class Attempts implements PickContext {
   /** What to answer when nobody is left to ask. */
   exhausted(): ErrorCode {
     this.#settleRetries("failure");
-    if (this.#admission?.state === "refused" || this.#exhaustedResources) return "overloaded";
+    if (this.#permit?.state === "refused" || this.#exhaustedResources) return "overloaded";
     const failure = this.#failure;
     if (failure === undefined || (this.#exact && unreached.has(failure))) return "no-healthy-endpoint";
     return failure;
@@ -252,11 +252,11 @@ export class Attempts implements PickContext {
 
   /** When it is worth asking again: where all are ejected, when the first of them returns. */
   get retryAfterSeconds(): number {
-    const nowMs = this.#gateway.nowMs();
+    const nowMs = this.#context.nowMs();
     const returns = this.served.endpoints.current.map(({ health }) => health.closedUntilMs - nowMs);
-    const firstMs = this.#admission === undefined ? Math.min(...returns) : 0;
+    const firstMs = this.#permit === undefined ? Math.min(...returns) : 0;
     return firstMs > 0 && firstMs < Number.POSITIVE_INFINITY
-      ? Math.min(Math.ceil(firstMs / 1_000), longestRetryAfterSeconds)
+      ? Math.min(Math.ceil(firstMs / 1_000), maxRetryAfterSeconds)
       : 1;
   }
 
@@ -288,25 +288,25 @@ export class Attempts implements PickContext {
     const same = !leaves && failed.available(this.nowMs) ? failed : undefined;
     const endpoint = version.balancer.pick(version.endpoints.current, this) ?? same;
     if (endpoint === undefined) return undefined;
-    const admission = leaves ? version.gate && Permit.tryAcquire(version, version.gate) : this.#admission;
-    if (admission === undefined && version.gate !== undefined) return undefined;
+    const permit = leaves ? version.limiter && Permit.tryAcquire(version, version.limiter) : this.#permit;
+    if (permit === undefined && version.limiter !== undefined) return undefined;
     if (cost === "from the budget" && budget?.spend(this.nowMs) === false) {
-      if (this.#retriedAt === undefined) this.served.cells.retry("denied");
-      if (leaves) admission?.release();
+      if (this.#retriedAt === undefined) this.served.stats.retry("denied");
+      if (leaves) permit?.release();
       return undefined;
     }
-    return { endpoint, version, admission };
+    return { endpoint, version, permit };
   }
 
-  #begin({ endpoint, version, admission }: Retry): Endpoint {
+  #begin({ endpoint, version, permit }: Retry): Endpoint {
     this.#retries++;
-    this.#retriedAt ??= this.served.cells;
+    this.#retriedAt ??= this.served.stats;
     if (version !== this.served) {
       this.rescued = true;
       this.#leavePlace();
       this.#moveTo(version);
     }
-    this.#admission = admission;
+    this.#permit = permit;
     return endpoint;
   }
 
@@ -316,8 +316,8 @@ export class Attempts implements PickContext {
   }
 
   #leavePlace(): void {
-    this.#admission?.release();
-    this.#admission = undefined;
+    this.#permit?.release();
+    this.#permit = undefined;
   }
 
   /** Counts once for each request, at the version that failed it first: a rescue must not hide a bad version. */
@@ -334,33 +334,33 @@ export class Attempts implements PickContext {
     const replaceable = this.served !== this.#service.defaultVersion;
     const version = { endpoints: this.served.endpoints.current, replaceable };
     const why = typeof result === "number" ? `status-${result}` : result;
-    recordFailure(this.endpoint, version, outlier, this.#gateway.nowMs(), why);
+    recordFailure(this.endpoint, version, outlier, this.#context.nowMs(), why);
     return true;
   }
 
   #endAttempt(): void {
     if (!this.#open) return;
     this.#open = false;
-    this.trace?.attemptEnded(this.#gateway.monotonicMs());
+    this.trace?.attemptEnded(this.#context.monotonicMs());
     if (this.endpoint !== undefined) this.endpoint.inFlight--;
     if (this.ttfbMs === undefined) this.#gaveUp();
-    this.served.cells.inFlight.value--;
+    this.served.stats.inFlight.value--;
   }
 
   /** The client left, or the attempt failed, before there was an answer: it would have taken longer. */
   #gaveUp(): void {
-    this.endpoint?.latency.gaveUp(this.#gateway.monotonicMs() - this.#startedMs, this.#gateway.nowMs());
+    this.endpoint?.latency.gaveUp(this.#context.monotonicMs() - this.#startedMs, this.#context.nowMs());
   }
 }
 
 /** Errors within errors that are looked into. */
-const mostCauses = 5;
+const maxCauses = 5;
 
 /** What the system or TLS calls it, as in `ECONNREFUSED` or `CERT_HAS_EXPIRED`. For the log only. */
 export function causeOf(error: unknown): string | undefined {
   let found: string | undefined;
   let at = error;
-  for (let depth = 0; at instanceof Error && depth < mostCauses; depth++) {
+  for (let depth = 0; at instanceof Error && depth < maxCauses; depth++) {
     if (!(at instanceof PerchError) && "code" in at && typeof at.code === "string") found = at.code;
     at = at.cause;
   }

@@ -1,4 +1,4 @@
-import { type Decision, type Trail, prefixTrail } from "../decide/decision.ts";
+import { type Decision, prefixTrail, type Trail } from "../decide/decision.ts";
 import type { Facts } from "../decide/facts.ts";
 import type { PinRejection } from "../decide/pin.ts";
 import type { Release } from "../decide/release.ts";

@@ -11,7 +11,7 @@ import { affinityOf, decideRequest } from "./decide-request.ts";
 import type { Fault } from "./fault.ts";
 import { findRoute } from "./find-route.ts";
 import type { LocalReply, Refusal } from "./local-reply.ts";
-import { type Mirror, type Mirroring, type MirroredRequest, mirrorHeader } from "./mirror.ts";
+import { type Mirror, type MirroredRequest, type Mirroring, mirrorHeader } from "./mirror.ts";
 import type { ProxyContext } from "./proxy-context.ts";
 import { followLink, routeRedirect } from "./redirects.ts";
 import type { ActiveRelease, Route, Service, ServiceVersion, Snapshot } from "./snapshot.ts";
@@ -52,7 +52,7 @@ export class Exchange implements Outcome {
   bytesReceived = 0;
   bytesSent = 0;
   durationMs = 0;
-  readonly #gateway: ProxyContext;
+  readonly #context: ProxyContext;
   readonly #startedMs: number;
   readonly #nowMs: number;
   /** The path is none that everybody reads alike. */
@@ -62,20 +62,20 @@ export class Exchange implements Outcome {
   #isLoad = false;
   #mirror: Mirror | "none" | undefined;
 
-  constructor(gateway: ProxyContext, caller: Caller, head: RequestHead) {
-    this.#gateway = gateway;
-    this.#startedMs = gateway.monotonicMs();
-    this.#nowMs = gateway.nowMs();
-    this.snapshot = gateway.snapshot;
+  constructor(context: ProxyContext, caller: Caller, head: RequestHead) {
+    this.#context = context;
+    this.#startedMs = context.monotonicMs();
+    this.#nowMs = context.nowMs();
+    this.snapshot = context.snapshot;
     this.caller = caller;
     const normal = this.snapshot.config.pathNormalisation === "on" ? normalHead(head) : head;
     this.#refused = normal === undefined;
     this.head = normal ?? head;
     const { attributes, trustedProxies } = this.snapshot;
     this.facts = new RequestFacts(attributes, this.head, caller, trustedProxies, this.#nowMs);
-    this.requestId = acceptedRequestId(head, caller) ?? gateway.newRequestId();
+    this.requestId = acceptedRequestId(head, caller) ?? context.newRequestId();
     const { tracing } = this.snapshot.config;
-    this.trace = tracing && new Trace(tracing, head, caller, gateway, this.#startedMs);
+    this.trace = tracing && new Trace(tracing, head, caller, context, this.#startedMs);
   }
 
   /** Finds the route, once: nothing is decided or counted yet, so a lane can still leave the request to another. */
@@ -99,7 +99,7 @@ export class Exchange implements Outcome {
     const refusal = route.rateLimit?.refuse(this.facts, this.#startedMs);
     if (refusal !== undefined) return refusal;
     if (route.redirect !== undefined) return routeRedirect(route.redirect, this);
-    this.#isLoad = this.#gateway.overload.admit(this.snapshot.config.limits);
+    this.#isLoad = this.#context.overload.admit(this.snapshot.config.limits);
     if (!this.#isLoad) return "overloaded";
     if (route.transforms?.rewrite !== undefined) {
       this.upstreamPath = route.transforms.rewrite.path(this.head.path);
@@ -115,13 +115,13 @@ export class Exchange implements Outcome {
     const version = servedVersion(service, this.decision);
     const affinity = service.spec.balance === "hash" ? affinityOf(this.decision, this.facts) : undefined;
     const { method } = this.head;
-    this.attempts = new Attempts(this.#gateway, service, method, version, exact, this.#nowMs, affinity);
+    this.attempts = new Attempts(this.#context, service, method, version, exact, this.#nowMs, affinity);
     this.attempts.trace = this.trace;
     return undefined;
   }
 
   #strike(fault: Fault): Refusal | undefined {
-    const { randomUnit: random, randomFraction } = this.#gateway;
+    const { randomUnit: random, randomFraction } = this.#context;
     const unit = this.decision?.unit ?? randomUnit(random);
     const struck = { facts: this.facts, unit, nowMs: this.#nowMs, randomFraction };
     const status = fault.abortOf(struck);
@@ -131,17 +131,17 @@ export class Exchange implements Outcome {
     return status === undefined ? undefined : { error: "fault", status, retryAfterSeconds: undefined };
   }
 
-  #decide({ policy, cells }: ActiveRelease, service: Service): Decision {
+  #decide({ policy, stats }: ActiveRelease, service: Service): Decision {
     const decision = decideRequest(policy, this.head, this.facts, {
       caller: this.caller,
       service,
       nowMs: this.#nowMs,
-      random: this.#gateway.randomUnit,
-      rejected: (cause) => cells.pinRejected(cause),
+      random: this.#context.randomUnit,
+      rejected: (cause) => stats.pinRejected(cause),
     });
-    cells.decided(decision.version, decision.reason, this.#nowMs);
-    if (decision.rule !== undefined) cells.ruleHit(decision.rule);
-    if (decision.flipped) cells.pinFlips.value++;
+    stats.decided(decision.version, decision.reason, this.#nowMs);
+    if (decision.rule !== undefined) stats.ruleHit(decision.rule);
+    if (decision.flipped) stats.pinFlips.value++;
     return decision;
   }
 
@@ -163,7 +163,7 @@ export class Exchange implements Outcome {
       served: this.servedVersion ?? "",
       isCopy: this.caller.trusted && this.head.header(mirrorHeader) !== undefined,
     });
-    return verdict === "copied" ? this.#gateway.mirrors.begin({ mirroring, ...order() }, this.#gateway) : undefined;
+    return verdict === "copied" ? this.#context.mirrors.begin({ mirroring, ...order() }, this.#context) : undefined;
   }
 
   /** The Set-Cookie value of the pin to write with a final answer, or undefined. */
@@ -179,16 +179,16 @@ export class Exchange implements Outcome {
   end(status: number, error: ErrorCode | undefined): void {
     if (this.#ended) return;
     this.#ended = true;
-    if (this.#isLoad) this.#gateway.overload.release();
+    if (this.#isLoad) this.#context.overload.release();
     this.attempts?.finished();
     if (typeof this.#mirror === "object") this.#mirror.requestEnded();
     this.status = status;
     this.error = error;
-    this.durationMs = this.#gateway.monotonicMs() - this.#startedMs;
+    this.durationMs = this.#context.monotonicMs() - this.#startedMs;
     const served = this.attempts?.served;
-    const cells = served === undefined ? this.route?.ownCells : this.route?.cells?.[served.index];
-    this.#gateway.observer.observe(this, cells ?? this.snapshot.noRouteCells);
-    if (this.trace?.isSampled) this.#gateway.spans.add(spansOf(this, this.trace));
+    const stats = served === undefined ? this.route?.ownStats : this.route?.stats?.[served.index];
+    this.#context.observer.observe(this, stats ?? this.snapshot.noRouteStats);
+    if (this.trace?.isSampled) this.#context.spans.add(spansOf(this, this.trace));
   }
 
   get traceId(): string | undefined {
@@ -199,7 +199,7 @@ export class Exchange implements Outcome {
     return this.trace?.isSampled ? this.trace : undefined;
   }
 
-  /** The largest body that the request may have, in octets; 0: no limit. */
+  /** The largest body that the request may have, in bytes; 0: no limit. */
   get bodyBytes(): number {
     return this.findRoute()?.bodyBytes ?? this.snapshot.config.limits.bodyBytes;
   }

@@ -18,13 +18,13 @@ export class Fault {
   readonly spec: FaultSpec;
   readonly #delay: Check | undefined;
   readonly #abort: Check | undefined;
-  readonly #cells: RouteStats;
+  readonly #stats: RouteStats;
 
-  constructor(route: string, spec: FaultSpec, cells: RouteStats) {
+  constructor(route: string, spec: FaultSpec, stats: RouteStats) {
     this.spec = spec;
     this.#delay = spec.delay?.when && compileCondition(spec.delay.when, route, "delay");
     this.#abort = spec.abort?.when && compileCondition(spec.abort.when, route, "abort");
-    this.#cells = cells;
+    this.#stats = stats;
   }
 
   /** Says of each fault whether it may strike the request, and why. */
@@ -39,14 +39,14 @@ export class Fault {
   /** How long the request is held, in milliseconds. */
   delayOf(request: FaultContext): number {
     if (this.spec.delay === undefined || !strikes(this.spec.delay, this.#delay, request)) return 0;
-    this.#cells.faults.delay.value++;
+    this.#stats.faults.delay.value++;
     return this.spec.delay.ms;
   }
 
   /** The status that the request is answered with in place of an upstream's answer; undefined where it is forwarded. */
   abortOf(request: FaultContext): number | undefined {
     if (this.spec.abort === undefined || !strikes(this.spec.abort, this.#abort, request)) return undefined;
-    this.#cells.faults.abort.value++;
+    this.#stats.faults.abort.value++;
     return this.spec.abort.status;
   }
 }

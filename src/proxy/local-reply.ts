@@ -117,7 +117,7 @@ function errorAnswer(
   return { status, headers, body };
 }
 
-/** The same as octets, with the fields that the transport adds in the order that node:http writes them. */
+/** The same as bytes, with the fields that the transport adds in the order that node:http writes them. */
 export function localResponseText(answer: LocalResponse, message: ResponseFrame): string {
   let head = `HTTP/1.1 ${answer.status} ${message.reasonPhrase}\r\nConnection: ${message.connection}\r\n`;
   for (let i = 0; i < answer.headers.length; i += 2) head += `${answer.headers[i]}: ${answer.headers[i + 1]}\r\n`;

@@ -27,15 +27,15 @@ export class Mirroring {
   readonly spec: MirrorSpec;
   readonly service: Service;
   readonly version: ServiceVersion;
-  readonly cells: MirrorStats;
+  readonly stats: MirrorStats;
   readonly #methods: ReadonlySet<string>;
   readonly #seed: number;
 
-  constructor(spec: MirrorSpec, salt: string, service: Service, version: ServiceVersion, cells: MirrorStats) {
+  constructor(spec: MirrorSpec, salt: string, service: Service, version: ServiceVersion, stats: MirrorStats) {
     this.spec = spec;
     this.service = service;
     this.version = version;
-    this.cells = cells;
+    this.stats = stats;
     this.#methods = new Set(spec.methods);
     this.#seed = mirrorSeed(spec.release, salt);
   }
@@ -76,8 +76,8 @@ export interface MirroredRequest {
  * of the body, and forgets it.
  */
 export interface Mirror {
-  /** Octets of the body; they must stay as they are. */
-  octets(octets: Buffer): void;
+  /** Bytes of the body; they must stay as they are. */
+  bytes(bytes: Buffer): void;
   bodyEnded(): void;
   /** The request is over. A copy whose body has not ended by now never will, and must not pass for a whole one. */
   requestEnded(): void;
@@ -86,5 +86,5 @@ export interface Mirror {
 /** Sends copies: one transport for both lanes. */
 export interface Mirrors {
   /** Undefined where the copy can not leave, which is counted. */
-  begin(order: MirroredRequest, gateway: ProxyContext): Mirror | undefined;
+  begin(order: MirroredRequest, context: ProxyContext): Mirror | undefined;
 }

@@ -9,42 +9,42 @@ export interface PermitWaiter {
 
 /** A request's place within the limits of one version: waited for, held, and given back. */
 export class Permit implements Waiter {
-  readonly #gate: ConcurrencyLimiter;
+  readonly #limiter: ConcurrencyLimiter;
   readonly #version: ServiceVersion;
   readonly #turn: PermitWaiter | undefined;
   state: "entered" | "waits" | "refused" | "left" = "entered";
 
-  private constructor(version: ServiceVersion, gate: ConcurrencyLimiter, turn: PermitWaiter | undefined) {
-    this.#gate = gate;
+  private constructor(version: ServiceVersion, limiter: ConcurrencyLimiter, turn: PermitWaiter | undefined) {
+    this.#limiter = limiter;
     this.#version = version;
     this.#turn = turn;
   }
 
   /** Enters, or waits until `turn` is called, or is refused. */
-  static acquire(version: ServiceVersion, gate: ConcurrencyLimiter, turn: PermitWaiter): Permit {
-    const admission = new Permit(version, gate, turn);
-    const entry = gate.acquire(admission);
-    admission.state = entry === "full" ? "refused" : entry;
-    if (entry === "waits") version.cells.pending.value++;
-    else if (entry === "full") version.cells.overload("queue-full");
-    return admission;
+  static acquire(version: ServiceVersion, limiter: ConcurrencyLimiter, turn: PermitWaiter): Permit {
+    const permit = new Permit(version, limiter, turn);
+    const entry = limiter.acquire(permit);
+    permit.state = entry === "full" ? "refused" : entry;
+    if (entry === "waits") version.stats.pending.value++;
+    else if (entry === "full") version.stats.overload("queue-full");
+    return permit;
   }
 
   /** Undefined where that would take waiting. */
-  static tryAcquire(version: ServiceVersion, gate: ConcurrencyLimiter): Permit | undefined {
-    return gate.tryAcquire() ? new Permit(version, gate, undefined) : undefined;
+  static tryAcquire(version: ServiceVersion, limiter: ConcurrencyLimiter): Permit | undefined {
+    return limiter.tryAcquire() ? new Permit(version, limiter, undefined) : undefined;
   }
 
   admitted(): void {
-    this.#version.cells.pending.value--;
+    this.#version.stats.pending.value--;
     this.state = "entered";
     this.#turn?.onPermit();
   }
 
   expired(): void {
-    const { cells } = this.#version;
-    cells.pending.value--;
-    cells.overload("queue-timeout");
+    const { stats } = this.#version;
+    stats.pending.value--;
+    stats.overload("queue-timeout");
     this.state = "refused";
     this.#turn?.onPermit();
   }
@@ -53,9 +53,9 @@ export class Permit implements Waiter {
   release(): void {
     const { state } = this;
     this.state = "left";
-    if (state === "entered") this.#gate.release();
+    if (state === "entered") this.#limiter.release();
     if (state !== "waits") return;
-    this.#version.cells.pending.value--;
-    this.#gate.cancel(this);
+    this.#version.stats.pending.value--;
+    this.#limiter.cancel(this);
   }
 }

@@ -158,7 +158,7 @@ function wordFor(service: string, lines: readonly string[]): string | undefined 
 
 /**
  * A JSON map of words by service, as Nepxion Discovery sends it; undefined for any other text. Entries that could not be
- * written again as they are, octet for octet, do not count.
+ * written again as they are, byte for byte, do not count.
  */
 function readWordMap(text: string): ReadonlyMap<string, string> | undefined {
   try {
@@ -190,7 +190,7 @@ const entry = /^[\t ]*([a-z0-9][a-z0-9-]{0,62})=([A-Za-z0-9][A-Za-z0-9._-]{0,62}
 const word = /^[A-Za-z0-9][A-Za-z0-9._-]{0,62}$/;
 
 /** Releases that one header may speak of; further ones do not count. */
-const mostEntries = 64;
+const maxEntries = 64;
 
 function isVersionWord(text: string): boolean {
   return word.test(text);
@@ -203,7 +203,7 @@ function parseReleaseEntries(lines: readonly string[]): ReadonlyMap<string, stri
     const [, release, version] = entry.exec(part) ?? [];
     if (release === undefined || version === undefined || entries.has(release)) continue;
     entries.set(release, version);
-    if (entries.size === mostEntries) break;
+    if (entries.size === maxEntries) break;
   }
   return entries;
 }

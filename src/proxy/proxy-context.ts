@@ -22,7 +22,7 @@ export interface ProxyContext {
   newRequestId(): string;
   /** Hears of a defect of Perch that cost a request its answer. */
   defect(error: unknown): void;
-  /** Hears of octets of bodies that passed through, whose buffers are dead by now. */
+  /** Hears of bytes of bodies that passed through, whose buffers are dead by now. */
   streamed(bytes: number): void;
   /** Hears of each connection that the fast lane gave to the standard one. */
   handedOver(cause: HandoverCause): void;

@@ -6,25 +6,25 @@ import type { RateLimitSpec } from "../route/route-spec.ts";
 import type { Refusal } from "./local-reply.ts";
 
 /** Longer values are remembered by their digest: a client chooses how long they are. */
-const longestName = 64;
+const maxName = 64;
 
 /** The limit of one route. */
 export class RateLimit {
   readonly #by: RateLimitSpec["by"];
   readonly #buckets: TokenBuckets;
-  readonly #cells: RouteStats;
+  readonly #stats: RouteStats;
 
-  constructor(spec: RateLimitSpec, buckets: TokenBuckets, cells: RouteStats) {
+  constructor(spec: RateLimitSpec, buckets: TokenBuckets, stats: RouteStats) {
     this.#by = spec.by;
     this.#buckets = buckets;
-    this.#cells = cells;
+    this.#stats = stats;
   }
 
   /** Counts a request; what it is answered where it is one too many. `nowMs` is of a monotonic clock. */
   refuse(facts: Pick<Facts, "attribute" | "clientAddress">, nowMs: number): Refusal | undefined {
     const waitMs = this.#buckets.take(this.#nameOf(facts), nowMs);
     if (waitMs === 0) return undefined;
-    this.#cells.rateLimited.value++;
+    this.#stats.rateLimited.value++;
     return { error: "rate-limited", status: 429, retryAfterSeconds: Math.max(1, Math.ceil(waitMs / 1000)) };
   }
 
@@ -54,7 +54,7 @@ function addressName(address: Address | undefined): string {
 }
 
 function shortened(text: string): string {
-  return text.length > longestName ? createHash("sha256").update(text).digest("base64url") : text;
+  return text.length > maxName ? createHash("sha256").update(text).digest("base64url") : text;
 }
 
 /** What limits know of requesters, from snapshot to snapshot: a reload gives nobody a fresh bucket. */
@@ -85,7 +85,7 @@ export interface RateLimitGeneration {
 }
 
 /** Requesters that are remembered at a time, by default. */
-const mostRemembered = 65_536;
+const maxRemembered = 65_536;
 /** How many of them are looked at for one to forget. */
 const looked = 16;
 /** A token that is there but for the rounding of sums is there. */
@@ -99,7 +99,7 @@ export interface TokenRate {
 }
 
 /**
- * A token bucket for each of many requesters, in one number each: when its bucket will be full (the generic cell rate
+ * A token bucket for each of many requesters, in one number each: when its bucket will be full (the generic counter rate
  * algorithm, ITU-T I.371). A bucket that is full is as good as none, so that only those in use need to be remembered.
  *
  * Memory is bounded. Where more requesters come than are remembered, of a few the one goes whose bucket is the fullest:
@@ -114,7 +114,7 @@ export class TokenBuckets {
   readonly #fullAtMs: number[] = [];
   #hand = 0;
 
-  constructor({ requests, perMs, burst }: TokenRate, most: number = mostRemembered) {
+  constructor({ requests, perMs, burst }: TokenRate, most: number = maxRemembered) {
     this.#intervalMs = perMs / requests;
     this.#depthMs = this.#intervalMs * (burst - 1) + roundingMs;
     this.#most = most;

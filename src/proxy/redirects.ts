@@ -1,4 +1,4 @@
-import { type Trail, prefixTrail } from "../decide/decision.ts";
+import { prefixTrail, type Trail } from "../decide/decision.ts";
 import type { Admission } from "../decide/override.ts";
 import type { Release } from "../decide/release.ts";
 import type { CookieSpec } from "../decide/release-spec.ts";
@@ -44,7 +44,7 @@ const defaultPorts = { http: 80, https: 443 } as const;
 
 /** An address as visible ASCII. */
 function visible(address: string): string {
-  return address.replace(/[^!-~]/g, (octet) => `%${octet.charCodeAt(0).toString(16).padStart(2, "0").toUpperCase()}`);
+  return address.replace(/[^!-~]/g, (byte) => `%${byte.charCodeAt(0).toString(16).padStart(2, "0").toUpperCase()}`);
 }
 
 /** Browsers read `//host` and `/\host` at the start of a Location as another host's address. */
@@ -91,11 +91,11 @@ export function followLink(
     told?.push({ stage: "override", outcome: "used", detail: `it ends the override and leads to ${location}` });
     return { status: 302, location, setCookie: setCookie(override.cookie, "", 0, pin, facts.isHttps) };
   }
-  const admission = release.overrides?.admit(value, facts.clientAddress, nowMs, told);
-  if (admission === undefined) return undefined;
-  const detail = `it asks for ${admission.version}, is kept in the cookie ${override.cookie} and leads to ${location}`;
+  const permit = release.overrides?.admit(value, facts.clientAddress, nowMs, told);
+  if (permit === undefined) return undefined;
+  const detail = `it asks for ${permit.version}, is kept in the cookie ${override.cookie} and leads to ${location}`;
   told?.push({ stage: "override", outcome: "used", detail });
-  const maxAge = secondsLeft(admission, nowMs);
+  const maxAge = secondsLeft(permit, nowMs);
   return { status: 302, location, setCookie: setCookie(override.cookie, value, maxAge, pin, facts.isHttps) };
 }
 

@@ -240,7 +240,7 @@ export interface TemplateSource {
   readonly clientAddressText: string;
 }
 
-/** A header's value for one request, as octets, for the version that serves it; undefined where there is none. */
+/** A header's value for one request, as bytes, for the version that serves it; undefined where there is none. */
 export type TemplateText = (source: TemplateSource, version: string) => string | undefined;
 
 /**

@@ -3,17 +3,17 @@ import type { AddressRange } from "../decide/ip-address.ts";
 import { Release } from "../decide/release.ts";
 import type { ReleaseSpec } from "../decide/release-spec.ts";
 import { CookieNames } from "../http/cookies.ts";
-import { placeFailures, textFailures, tokenFailures, type AttributeErrorCause } from "../identify/attribute-error.ts";
+import { type AttributeErrorCause, placeFailures, textFailures, tokenFailures } from "../identify/attribute-error.ts";
 import { type AttributeSpec, AttributeTable, type Lookups } from "../identify/attributes.ts";
 import { JwtVerifier } from "../identify/jwt-verifier.ts";
 import type { PublishedKeyGeneration } from "../identify/published-keys.ts";
 import { otherVersion } from "../observe/release-stats.ts";
 import type {
   AttributeStats,
-  StatsGeneration,
   ListenerStats,
   ReleaseStats,
   RequestStats,
+  StatsGeneration,
   UpstreamStats,
 } from "../observe/stats-registry.ts";
 import type { RedirectSpec } from "../route/route-spec.ts";
@@ -43,14 +43,14 @@ import { RouteTransforms } from "./route-transforms.ts";
 /** One version of a service, ready to be sent requests. */
 export interface ServiceVersion {
   readonly name: string;
-  /** Its place among the service's versions; a route's cells are found by it. */
+  /** Its place among the service's versions; a route's stats are found by it. */
   readonly index: number;
   /** DNS may change which they are while the snapshot stands. */
   readonly endpoints: EndpointSet;
   readonly balancer: Balancer;
-  readonly cells: UpstreamStats;
+  readonly stats: UpstreamStats;
   /** Where the version has limits. */
-  readonly gate: ConcurrencyLimiter | undefined;
+  readonly limiter: ConcurrencyLimiter | undefined;
   /** To each endpoint. */
   readonly maxConnections: number;
 }
@@ -68,21 +68,21 @@ export interface Service {
   readonly tls: UpstreamTls | undefined;
 }
 
-/** A release with the cells that count its decisions and the names it reads from requests. */
+/** A release with the stats that count its decisions and the names it reads from requests. */
 export interface ActiveRelease {
   readonly policy: Release;
-  readonly cells: ReleaseStats;
+  readonly stats: ReleaseStats;
 }
 
 interface AnyRoute {
   readonly name: string;
   readonly lane: Lane;
   readonly timeouts: Timeouts;
-  /** The largest request body, in octets; 0: no limit. */
+  /** The largest request body, in bytes; 0: no limit. */
   readonly bodyBytes: number;
   readonly rateLimit: RateLimit | undefined;
   /** For requests that Perch answers itself, and no version serves. */
-  readonly ownCells: RequestStats;
+  readonly ownStats: RequestStats;
 }
 
 /** A route to a service. */
@@ -96,7 +96,7 @@ export interface ForwardRoute extends AnyRoute {
   /** Header edits and rewrites; undefined where there are none. */
   readonly transforms: RouteTransforms | undefined;
   /** By the index of the version served. */
-  readonly cells: readonly RequestStats[];
+  readonly stats: readonly RequestStats[];
 }
 
 /** A route that Perch answers itself. */
@@ -107,13 +107,13 @@ export interface RedirectRoute extends AnyRoute {
   readonly mirroring: undefined;
   readonly transforms: undefined;
   readonly fault: undefined;
-  readonly cells: undefined;
+  readonly stats: undefined;
 }
 
 export type Route = ForwardRoute | RedirectRoute;
 
 /**
- * The compiled configuration that a request holds from start to end. Frozen; what changes while requests run (cells,
+ * The compiled configuration that a request holds from start to end. Frozen; what changes while requests run (stats,
  * endpoints' states) is reached through it but lives beside it, and outlives it where the next one names it again.
  */
 export interface Snapshot {
@@ -135,29 +135,29 @@ export interface Snapshot {
   /** The same, and the parameters that only a trusted caller may set. */
   readonly untrustedParameters: ReadonlySet<string>;
   /** For requests that met no route. */
-  readonly noRouteCells: RequestStats;
+  readonly noRouteStats: RequestStats;
   /** By the listener's name. */
-  readonly listenerCells: ReadonlyMap<string, ListenerStats>;
+  readonly listenerStats: ReadonlyMap<string, ListenerStats>;
 }
 
 /** What a snapshot is built on: generations that are committed only once the whole snapshot stands. */
 export interface SnapshotParts {
   readonly endpoints: EndpointGeneration;
   readonly services: ServiceGeneration;
-  readonly cells: StatsGeneration;
+  readonly stats: StatsGeneration;
   readonly keys: PublishedKeyGeneration;
   readonly limits: RateLimitGeneration;
 }
 
 export function buildSnapshot(config: CompiledConfig, hash: string, parts: SnapshotParts): Snapshot {
-  for (const { name } of questionsOf(config.services)) parts.cells.name(name);
+  for (const { name } of questionsOf(config.services)) parts.stats.name(name);
   const services = new Map(config.services.map((spec) => [spec.name, buildService(spec, parts)]));
   const releases = new Map(
     config.releases.map((spec): [string, ActiveRelease] => [
       spec.name,
       Object.freeze({
         policy: new Release(spec),
-        cells: parts.cells.release(
+        stats: parts.stats.release(
           spec.name,
           assignable(spec),
           spec.rules.map((rule) => rule.name),
@@ -165,12 +165,12 @@ export function buildSnapshot(config: CompiledConfig, hash: string, parts: Snaps
       }),
     ]),
   );
-  const attributeCells: AttributeStats[] = config.attributes.map((spec) =>
-    parts.cells.attribute(spec.name, unusableCauses(spec)),
+  const attributeStats: AttributeStats[] = config.attributes.map((spec) =>
+    parts.stats.attribute(spec.name, unusableCauses(spec)),
   );
   const attributes = new AttributeTable(
     config.attributes,
-    { attributeError: (index, cause) => attributeCells[index]?.error(cause) },
+    { attributeError: (index, cause) => attributeStats[index]?.error(cause) },
     lookupsOf(config, parts),
   );
   const routes = config.routes.map((spec) => ({
@@ -193,17 +193,17 @@ export function buildSnapshot(config: CompiledConfig, hash: string, parts: Snaps
     untrustedCookies: new CookieNames([...ownCookies, ...attributes.untrustedCookies]),
     ownParameters,
     untrustedParameters: new Set([...ownParameters, ...attributes.untrustedQuery]),
-    noRouteCells: parts.cells.request("none", "none", "none"),
-    listenerCells: new Map(
+    noRouteStats: parts.stats.request("none", "none", "none"),
+    listenerStats: new Map(
       config.listeners.map(({ name, tls, proxyProtocol }) => [
         name,
-        parts.cells.listener(name, { tls: tls !== undefined, proxyProtocol }),
+        parts.stats.listener(name, { tls: tls !== undefined, proxyProtocol }),
       ]),
     ),
   });
 }
 
-/** What a release can assign, as its cells count it: callers may assign versions that it does not name. */
+/** What a release can assign, as its stats count it: callers may assign versions that it does not name. */
 function assignable({ versions, propagate }: ReleaseSpec): readonly string[] {
   const takesWord = propagate !== undefined && propagate.acceptFrom.length > 0;
   return takesWord && !versions.includes(otherVersion) ? [...versions, otherVersion] : versions;
@@ -247,8 +247,8 @@ function buildVersion(service: ServiceSpec, spec: VersionSpec, index: number, pa
     index,
     endpoints,
     balancer: createBalancer(service.balance),
-    cells: parts.cells.upstream(service.name, spec.name),
-    gate: limits && parts.services.limiter(service.name, spec.name, limits, endpoints),
+    stats: parts.stats.upstream(service.name, spec.name),
+    limiter: limits && parts.services.limiter(service.name, spec.name, limits, endpoints),
     maxConnections: limits?.maxConnections ?? Number.POSITIVE_INFINITY,
   });
 }
@@ -262,18 +262,18 @@ function buildRoute(
 ): Route {
   const { name, redirect, fault } = spec;
   const { bodyBytes = config.limits.bodyBytes } = spec;
-  const routeCells = parts.cells.route(name, { rateLimit: spec.rateLimit !== undefined, fault: fault !== undefined });
+  const routeStats = parts.stats.route(name, { rateLimit: spec.rateLimit !== undefined, fault: fault !== undefined });
   const rateLimit =
-    spec.rateLimit && new RateLimit(spec.rateLimit, parts.limits.buckets(name, spec.rateLimit), routeCells);
+    spec.rateLimit && new RateLimit(spec.rateLimit, parts.limits.buckets(name, spec.rateLimit), routeStats);
   if (redirect !== undefined) {
-    const ownCells = parts.cells.request(name, "none", "none");
+    const ownStats = parts.stats.request(name, "none", "none");
     const nothing = {
       service: undefined,
       release: undefined,
       mirroring: undefined,
       transforms: undefined,
       fault: undefined,
-      cells: undefined,
+      stats: undefined,
     };
     return Object.freeze({
       name,
@@ -282,7 +282,7 @@ function buildRoute(
       timeouts: ownTimeouts,
       bodyBytes,
       rateLimit,
-      ownCells,
+      ownStats,
       ...nothing,
     });
   }
@@ -300,10 +300,10 @@ function buildRoute(
     timeouts,
     bodyBytes,
     rateLimit,
-    fault: fault && new Fault(name, fault, routeCells),
-    ownCells: parts.cells.request(name, service.name, "none"),
-    cells: Object.freeze(
-      [...service.versions.keys()].map((version) => parts.cells.request(name, service.name, version)),
+    fault: fault && new Fault(name, fault, routeStats),
+    ownStats: parts.stats.request(name, service.name, "none"),
+    stats: Object.freeze(
+      [...service.versions.keys()].map((version) => parts.stats.request(name, service.name, version)),
     ),
   });
 }
@@ -313,13 +313,13 @@ function mirroringOf(
   service: Service,
   release: ActiveRelease | undefined,
   { mirrors }: CompiledConfig,
-  { cells }: SnapshotParts,
+  { stats }: SnapshotParts,
 ): Mirroring | undefined {
   const spec = mirrors.find((mirror) => mirror.release === release?.policy.name);
   const version = spec && service.versions.get(spec.version);
   if (spec === undefined || version === undefined || release === undefined) return undefined;
   const { salt } = release.policy.spec.sticky;
-  return new Mirroring(spec, salt, service, version, cells.mirror(spec.release, spec.version));
+  return new Mirroring(spec, salt, service, version, stats.mirror(spec.release, spec.version));
 }
 /** Where nothing is forwarded, only the client can be slow. */
 const ownTimeouts: Timeouts = Object.freeze({ connectMs: 0, responseHeadersMs: 0, idleMs: 60_000, totalMs: 0 });

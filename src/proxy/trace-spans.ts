@@ -18,7 +18,7 @@ const knownMethods: ReadonlySet<string> = new Set([
   "TRACE",
 ]);
 
-const longestText = 2_048;
+const maxText = 2_048;
 
 /**
  * The spans of a request that ended: one for itself and one for each attempt, by the semantic conventions for HTTP
@@ -120,5 +120,5 @@ function addressAttributes({ origin, host, place }: EndpointAddress, path: strin
 
 /** A client chooses the length. */
 function cut(text: string): string {
-  return text.length > longestText ? `${text.slice(0, longestText)}…` : text;
+  return text.length > maxText ? `${text.slice(0, maxText)}…` : text;
 }

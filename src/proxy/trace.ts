@@ -31,21 +31,21 @@ export class Trace {
   readonly #flags: number;
   readonly #random: RandomSource;
 
-  constructor(spec: TracingSpec, head: RequestHead, caller: Caller, gateway: ProxyContext, startedMs: number) {
+  constructor(spec: TracingSpec, head: RequestHead, caller: Caller, context: ProxyContext, startedMs: number) {
     const sent = isBelieved(spec, caller) ? head.header("traceparent") : undefined;
     const parent = typeof sent === "string" ? parseTraceParent(sent) : undefined;
-    this.#random = gateway.randomUnit;
+    this.#random = context.randomUnit;
     this.traceId = parent?.traceId ?? hex(this.#random, 4);
     this.spanId = hex(this.#random, 2);
     this.parentId = parent?.parentId;
     // A stranger may name his trace, but not fill the collector: that it is recorded is for trusted callers to say.
     const decided = parent !== undefined && caller.trusted ? parent.flags & sampledFlag : undefined;
-    const sampled = decided ?? (gateway.randomFraction() < spec.sample ? sampledFlag : 0);
+    const sampled = decided ?? (context.randomFraction() < spec.sample ? sampledFlag : 0);
     this.isSampled = sampled !== 0;
     this.state = parent === undefined ? "" : head.headerLines("tracestate").join(",");
     this.#flags = ((parent?.flags ?? 0) & randomFlag) | sampled;
     this.startedMs = startedMs;
-    this.startedAtMs = gateway.nowMs();
+    this.startedAtMs = context.nowMs();
   }
 
   /** An attempt begins, whose upstream is a child of its span; a trace that is not recorded needs none. */

@@ -88,7 +88,7 @@ export type TemplateFact =
       readonly kind: "version" | "route" | "service" | "release" | "requestId" | "clientAddress" | "host" | "path";
     };
 
-/** A value with facts in it: literal texts as octets (Latin-1), and what stands between them. */
+/** A value with facts in it: literal texts as bytes (Latin-1), and what stands between them. */
 export type Template = readonly (string | TemplateFact)[];
 
 /** How many requests of one requester a route takes, by each worker. */

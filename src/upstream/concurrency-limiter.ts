@@ -80,7 +80,7 @@ export class ConcurrencyLimiter {
         first.admitted();
       }
     } finally {
-      // One request's defect must not shut the gate on all that come after it.
+      // One request's defect must not shut the limiter on all that come after it.
       this.#isServing = false;
     }
   }

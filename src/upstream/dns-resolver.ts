@@ -160,11 +160,11 @@ export class DnsResolver implements EndpointResolver {
    * Begins to ask for names before they are followed, and waits for the first answer of each, whatever it is, or for so
    * long: a snapshot that names them then begins with endpoints.
    */
-  async prepare(questions: readonly DnsQuestion[], spec: DnsSpec, mostMs: number): Promise<void> {
+  async prepare(questions: readonly DnsQuestion[], spec: DnsSpec, maxMs: number): Promise<void> {
     this.#sources = this.#with(questions, spec, new Map(this.#sources));
     const first = Promise.all(questions.map((question) => this.#sources.get(questionKey(question))?.first));
     const { promise: late, resolve } = Promise.withResolvers<void>();
-    const callOff = this.#clock.after(mostMs, resolve);
+    const callOff = this.#clock.after(maxMs, resolve);
     await Promise.race([first, late]);
     callOff();
   }

@@ -2,10 +2,10 @@ import type { HealthThresholds, OutlierSpec } from "./service-spec.ts";
 
 /** First pause after a refused connection, doubled by each further refusal up to the longest. */
 const shortestPauseMs = 1_000;
-const longestPauseMs = 30_000;
+const maxPauseMs = 30_000;
 
 /** Ejections grow up to this, or to `ejectFor` where that is longer. */
-const longestEjectionMs = 300_000;
+const maxEjectionMs = 300_000;
 
 /** A trial that is still under way after this long no longer keeps others from being made. */
 const trialMs = 5_000;
@@ -89,7 +89,7 @@ export class EndpointHealth {
   refused(nowMs: number, why = "connect-failed"): void {
     // Many requests in flight learn of one outage together; only the first of them lengthens the pause.
     if (nowMs < this.#pausedUntilMs && !this.#isTried) return;
-    this.#pausedUntilMs = nowMs + Math.min(shortestPauseMs * 2 ** this.#refusals, longestPauseMs);
+    this.#pausedUntilMs = nowMs + Math.min(shortestPauseMs * 2 ** this.#refusals, maxPauseMs);
     this.#refusals++;
     this.#isTried = false;
     this.#settle(nowMs, why);
@@ -132,8 +132,8 @@ export class EndpointHealth {
   eject(nowMs: number, { ejectForMs }: OutlierSpec, why: string): void {
     const forgotten = this.isEjected ? 0 : Math.floor((nowMs - this.#returnedAtMs) / ejectForMs);
     this.#ejections = Math.max(0, this.#ejections - forgotten) + 1;
-    const longestMs = Math.max(longestEjectionMs, ejectForMs);
-    this.#ejectedUntilMs = nowMs + Math.min(ejectForMs * this.#ejections, longestMs);
+    const maxMs = Math.max(maxEjectionMs, ejectForMs);
+    this.#ejectedUntilMs = nowMs + Math.min(ejectForMs * this.#ejections, maxMs);
     this.#failuresInARow = 0;
     this.#isTried = false;
     this.#settle(nowMs, why);

@@ -19,7 +19,11 @@ export interface EndpointEvents {
 }
 
 /** For those who only ask what is configured. */
-export const noopEndpointEvents: EndpointEvents = Object.freeze({ added: () => {}, retired: () => {}, changed: () => {} });
+export const noopEndpointEvents: EndpointEvents = Object.freeze({
+  added: () => {},
+  retired: () => {},
+  changed: () => {},
+});
 
 /**
  * Endpoints by (service, version, address), shared by successive snapshots: what a reload leaves unchanged keeps its state

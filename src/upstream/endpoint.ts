@@ -68,8 +68,8 @@ export class Endpoint {
 const decayMs = 10_000;
 
 /** What a failure of an endpoint of which nothing else is known counts as, and the worst that failures add up to. */
-const leastFailureMs = 10;
-const mostFailureMs = 30_000;
+const minFailureMs = 10;
+const maxFailureMs = 30_000;
 
 /**
  * What an endpoint's answers take, as load balancing wants to know it: a peak at once, better news by and by, and nothing
@@ -97,7 +97,7 @@ class PeakEwma {
    * failure doubles what is expected of it.
    */
   failed(nowMs: number): void {
-    this.#rise(Math.min(Math.max(2 * this.valueAt(nowMs), leastFailureMs), mostFailureMs), nowMs);
+    this.#rise(Math.min(Math.max(2 * this.valueAt(nowMs), minFailureMs), maxFailureMs), nowMs);
   }
 
   #rise(latencyMs: number, nowMs: number): void {

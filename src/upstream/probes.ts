@@ -110,14 +110,14 @@ async function grpcProbe(to: Http2Target, service: string, signal: AbortSignal):
 }
 
 /**
- * The two messages of grpc.health.v1 as octets: HealthCheckRequest { string service = 1 } and HealthCheckResponse
+ * The two messages of grpc.health.v1 as bytes: HealthCheckRequest { string service = 1 } and HealthCheckResponse
  * { ServingStatus status = 1 }, each behind a flag and its length. Too little to be worth a library of protocol buffers.
  */
 
 const servingStatuses = ["UNKNOWN", "SERVING", "NOT_SERVING", "SERVICE_UNKNOWN"] as const;
 export type ServingStatus = (typeof servingStatuses)[number] | "malformed";
 
-/** Names are kept to 256 octets, so that a length takes two octets at most. */
+/** Names are kept to 256 bytes, so that a length takes two bytes at most. */
 function healthRequest(service: string): Buffer {
   const name = Buffer.from(service, "utf8");
   const length = name.length < 0x80 ? [name.length] : [(name.length & 0x7f) | 0x80, name.length >> 7];
@@ -139,7 +139,7 @@ export function readHealthResponse(frame: Buffer): ServingStatus {
 }
 
 /** More than any answer to a check has to say. */
-const mostBodyBytes = 4_096;
+const maxBodyBytes = 4_096;
 
 export interface Http2Answer {
   readonly status: number;
@@ -187,7 +187,7 @@ async function http2Exchange(
       .on("data", (piece: Buffer) => {
         bytes += piece.length;
         pieces.push(piece);
-        if (bytes > mostBodyBytes) reject(new Error("too long an answer"));
+        if (bytes > maxBodyBytes) reject(new Error("too long an answer"));
       })
       .on("error", reject)
       .on("end", () => resolve({ status: Number(fields[":status"] ?? 0), fields, body: Buffer.concat(pieces) }));

@@ -1,7 +1,7 @@
 /** Retries allowed each second whatever the traffic: a share of few requests would be none. */
 const floorPerSecond = 3;
 /** Allowance that was not needed is kept up to so many retries, so that a sudden failure finds some. */
-const mostSaved = 100;
+const maxSaved = 100;
 
 /**
  * How many retries a service may cause: a share of its requests, and a few more. Without it an overloaded service would be
@@ -20,7 +20,7 @@ export class RetryBudget {
 
   /** A request began. */
   earn(): void {
-    this.#saved = Math.min(mostSaved, this.#saved + this.share);
+    this.#saved = Math.min(maxSaved, this.#saved + this.share);
   }
 
   /** Takes what one retry costs. False where it is not there. */

@@ -34,10 +34,10 @@ export class ServiceRegistry {
       limiter: (service, version, limits, endpoints) => {
         const key = `${service} ${version}`;
         const hasRoom = () => hasRoomNow(endpoints, this.#clock.nowMs());
-        const gate = this.#gates.get(key) ?? new ConcurrencyLimiter(this.#clock, limits, hasRoom);
-        gates.set(key, gate);
-        changes.push(() => gate.configure(limits, hasRoom));
-        return gate;
+        const limiter = this.#gates.get(key) ?? new ConcurrencyLimiter(this.#clock, limits, hasRoom);
+        gates.set(key, limiter);
+        changes.push(() => limiter.configure(limits, hasRoom));
+        return limiter;
       },
       commit: () => {
         this.#budgets = budgets;

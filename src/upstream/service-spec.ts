@@ -11,7 +11,7 @@ export interface Timeouts {
   readonly responseHeadersMs: number;
   /** Between two pieces of a body, either way. */
   readonly idleMs: number;
-  /** From the request's first octet to the answer's last; 0: no limit. */
+  /** From the request's first byte to the answer's last; 0: no limit. */
   readonly totalMs: number;
 }
 

@@ -33,7 +33,7 @@ export type StartAnswer =
 
 /** What a worker counted since it started, and what it believes of endpoints. */
 export interface WorkerCounts {
-  readonly cells: StatsCounts;
+  readonly stats: StatsCounts;
   /** What it believes of endpoints, by `endpointKey`: those of which anything was ever found out. */
   readonly beliefs: ReadonlyMap<string, HealthState>;
 }

@@ -1,6 +1,6 @@
 import type { Worker } from "node:worker_threads";
 import type { Logger } from "../observe/log.ts";
-import { type StatsCounts, noCounts, pastCounts, sumCounts } from "../observe/stats-transfer.ts";
+import { noCounts, pastCounts, type StatsCounts, sumCounts } from "../observe/stats-transfer.ts";
 import type { HealthState } from "../upstream/endpoint-health.ts";
 import type { Answer, ConfigInput, Input, StartAnswer, StartInput, WorkerCall, WorkerCounts } from "./messages.ts";
 import { WorkerFailure, type WorkerListener, WorkerThread } from "./worker-thread.ts";
@@ -110,7 +110,7 @@ export class WorkerPool {
     await Promise.all(this.#threads().map(refreshCounts));
     const latest = this.#threads().map(({ counts }) => counts);
     return {
-      cells: sumCounts([this.#counted, ...latest.map(({ cells }) => cells)]),
+      stats: sumCounts([this.#counted, ...latest.map(({ stats }) => stats)]),
       beliefs: worstOf(latest.map(({ beliefs }) => beliefs)),
     };
   }
@@ -188,7 +188,7 @@ export class WorkerPool {
 
   #onEnd(place: Place, thread: WorkerThread, why: string): void {
     const { servingSinceMs, counts, number } = thread;
-    this.#counted = pastCounts(sumCounts([this.#counted, counts.cells]));
+    this.#counted = pastCounts(sumCounts([this.#counted, counts.stats]));
     place.thread = undefined;
     // One that ends while Perch starts ends the start, which says why.
     if (this.#state === "stopped" || (this.#state === "starting" && servingSinceMs === undefined)) return;
@@ -261,7 +261,7 @@ function forgive(failure: unknown): string {
 }
 
 const shortestMs = 100;
-const longestMs = 30_000;
+const maxMs = 30_000;
 /** Whoever served this long did not end by what the start found. */
 const soundMs = 60_000;
 
@@ -272,6 +272,6 @@ export class BackOff {
   /** `servedMs`: how long the worker that ended had served. */
   next(servedMs: number): number {
     if (servedMs >= soundMs) this.#failures = 0;
-    return Math.min(longestMs, shortestMs * 2 ** this.#failures++);
+    return Math.min(maxMs, shortestMs * 2 ** this.#failures++);
   }
 }

@@ -1,7 +1,7 @@
 import type { Worker } from "node:worker_threads";
 import type { LineDestination } from "../observe/access-log.ts";
 import { noCounts } from "../observe/stats-transfer.ts";
-import type { Answer, WorkerRequest, Input, WorkerReply, WorkerCall, WorkerCounts } from "./messages.ts";
+import type { Answer, Input, WorkerCall, WorkerCounts, WorkerReply, WorkerRequest } from "./messages.ts";
 
 export interface WorkerListener {
   /** Whole lines for the access log. */
@@ -27,7 +27,7 @@ export class WorkerThread {
   /** Resolves with the reason once the thread has ended. */
   readonly ended: Promise<string>;
   /** What it counted when it last said so. */
-  counts: WorkerCounts = { cells: noCounts, beliefs: new Map() };
+  counts: WorkerCounts = { stats: noCounts, beliefs: new Map() };
   state: "starting" | "serving" | "ended" = "starting";
   /** By the pool's clock; undefined until it serves. */
   servingSinceMs: number | undefined;
@@ -99,7 +99,7 @@ const postAfterMs = 1_000;
 
 /**
  * A worker's access log on its way to the main thread, which alone writes. Written by each worker itself, lines would
- * tear: a pipe takes at most 4096 octets as one piece, less than one long line may have.
+ * tear: a pipe takes at most 4096 bytes as one piece, less than one long line may have.
  */
 export class PostedLines implements LineDestination {
   readonly #post: (lines: string, count: number) => void;

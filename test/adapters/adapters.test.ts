@@ -162,8 +162,8 @@ describe.each(frameworks)("request.release in $name", ({ start }) => {
   it("counts a header that came twice as absent", async () => {
     const origin = await start(createEngine(toStable));
     const twice = "x-user-region: cn-east\r\n".repeat(2);
-    const octets = `GET /api/plain HTTP/1.1\r\nHost: shop\r\n${twice}Connection: close\r\n\r\n`;
-    const answer = await exchange(Number(new URL(origin).port), octets);
+    const bytes = `GET /api/plain HTTP/1.1\r\nHost: shop\r\n${twice}Connection: close\r\n\r\n`;
+    const answer = await exchange(Number(new URL(origin).port), bytes);
     expect(answer).toContain('"version":"stable"');
     expect(answer).toContain('"attributes":{"region":null}');
   });

@@ -8,15 +8,15 @@ const fresh = () => new StatsRegistry().begin().release("shop", versions, ["east
 
 describe("a release's report", () => {
   test("sets the observed share beside the configured one", () => {
-    const cells = fresh();
+    const stats = fresh();
     const nowMs = 600_000;
-    for (let index = 0; index < 6; index++) cells.decided("stable", "split", nowMs - 120_000);
-    for (let index = 0; index < 3; index++) cells.decided("stable", "pin", nowMs);
-    cells.decided("canary", "rule", nowMs);
-    cells.ruleHit("east");
-    cells.pinFlips.value = 2;
-    cells.pinRejected("expired");
-    expect(reportRelease(shop, cells, nowMs)).toEqual({
+    for (let index = 0; index < 6; index++) stats.decided("stable", "split", nowMs - 120_000);
+    for (let index = 0; index < 3; index++) stats.decided("stable", "pin", nowMs);
+    stats.decided("canary", "rule", nowMs);
+    stats.ruleHit("east");
+    stats.pinFlips.value = 2;
+    stats.pinRejected("expired");
+    expect(reportRelease(shop, stats, nowMs)).toEqual({
       release: "shop",
       versions: [
         {

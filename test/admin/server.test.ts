@@ -29,7 +29,7 @@ const config: ConfigView = {
 };
 
 const metrics = new Metrics({
-  cells: new StatsRegistry(),
+  stats: new StatsRegistry(),
   endpointStates: () => [],
   certificates: () => [],
   weightRatios: () => [],
@@ -215,7 +215,7 @@ describe("/api/explain", () => {
   });
 
   test("passes on why the view refuses", async () => {
-    const message = "The path holds an octet that no request may hold.";
+    const message = "The path holds a byte that no request may hold.";
     const response = await get("/api/explain?url=http://a/", {
       view: { explain: async () => ({ kind: "refused", message }) },
     });

@@ -30,9 +30,9 @@ async function fetching(respond: Respond) {
   await new Promise<void>((listening) => server.listen(0, "127.0.0.1", listening));
   freeAfterTest(async () => void server.close().closeAllConnections());
   const clock = { ms: 0, tasks: new Set<{ readonly atMs: number; readonly task: () => void }>() };
-  const cells = new JwksStats();
+  const stats = new JwksStats();
   const fetcher = new JwksFetcher({
-    cells,
+    stats,
     log: undefined,
     monotonicMs: () => clock.ms,
     schedule(ms, task) {
@@ -48,7 +48,7 @@ async function fetching(respond: Respond) {
   const keys = generation.keysAt(url);
   generation.commit();
   const fetches = async (success: number, failure: number) => {
-    await expect.poll(() => cells.counts(), { timeout: 5_000, interval: 5 }).toEqual({ success, failure });
+    await expect.poll(() => stats.counts(), { timeout: 5_000, interval: 5 }).toEqual({ success, failure });
     await expect.poll(() => clock.tasks.size).toBe(1);
   };
   return {

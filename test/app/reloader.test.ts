@@ -19,7 +19,7 @@ function reloader(first: number) {
   let port = first;
   const preparing: { readonly hash: string; answer(preparation: Preparation): void }[] = [];
   const looks: number[] = [];
-  const cells = new ReloadStats();
+  const stats = new ReloadStats();
   const made = new Reloader(
     {
       file: "perch.yaml",
@@ -32,7 +32,7 @@ function reloader(first: number) {
         preparing.push({ hash, answer: resolve });
         return promise;
       },
-      cells,
+      stats,
       log: createLogger({ level: "silent", nowMs: () => 0 }),
       nowMs: () => 0,
       onFiles: () => {},
@@ -42,7 +42,7 @@ function reloader(first: number) {
   const becomes = (next: number) => {
     port = next;
   };
-  return { made, becomes, preparing, looks, cells };
+  return { made, becomes, preparing, looks, stats };
 }
 
 const hashOf = (port: number) => (load(port) as LoadedConfig).hash;
@@ -68,7 +68,7 @@ describe("a reload while another is under way", () => {
 
 describe("a configuration that can not be prepared", () => {
   it("leaves the last good one, is told, and is tried again when asked", async () => {
-    const { made, becomes, preparing, cells } = reloader(1);
+    const { made, becomes, preparing, stats } = reloader(1);
     becomes(2);
     const first = made.reload();
     await expect.poll(() => preparing.length).toBe(1);
@@ -78,13 +78,13 @@ describe("a configuration that can not be prepared", () => {
     expect(made.status.lastError?.problems.map(({ message }) => message)).toEqual([
       "not every worker could prepare it: worker 2: it ended with code 7",
     ]);
-    expect([cells.failed.value, cells.lastSuccessful.value]).toEqual([1, 0]);
+    expect([stats.failed.value, stats.lastSuccessful.value]).toEqual([1, 0]);
 
     const second = made.reload();
     await expect.poll(() => preparing.length).toBe(2);
     preparing[1]?.answer(prepared);
     await second;
     expect(made.status).toMatchObject({ hash: hashOf(2), lastError: undefined });
-    expect([cells.succeeded.value, cells.lastSuccessful.value]).toEqual([1, 1]);
+    expect([stats.succeeded.value, stats.lastSuccessful.value]).toEqual([1, 1]);
   });
 });

@@ -58,7 +58,7 @@ export const faults: readonly Fault[] = [
     excuses: [
       "504 upstream-timeout (GET)",
       "504 upstream-timeout (upload)",
-      // A body of which the endpoint took the first octets and no more.
+      // A body of which the endpoint took the first bytes and no more.
       "cut in the body",
     ],
     begin: async (stage) => {

@@ -1,4 +1,4 @@
-/** Bodies that say whose they are: any octet that is missing, doubled or another request's shows. */
+/** Bodies that say whose they are: any byte that is missing, doubled or another request's shows. */
 
 /** `length` characters, made of the id over and over. */
 export function patternOf(id: string, length: number): string {

@@ -20,18 +20,18 @@ export interface Row {
 const header = ["lane", "fault", "requests", "failed", "unexcused", "wrong", "recovered in", "reasons"];
 
 export function table(rows: readonly Row[]): string {
-  const lines = [header, ...rows.map(cells)];
+  const lines = [header, ...rows.map(stats)];
   const widths = header.map((_, column) => Math.max(...lines.map((line) => line[column]?.length ?? 0)));
   const drawn = lines.map((line) =>
     line
-      .map((cell, column) => cell.padEnd(widths[column] ?? 0))
+      .map((counter, column) => counter.padEnd(widths[column] ?? 0))
       .join("  ")
       .trimEnd(),
   );
   return [...drawn, "", verdict(rows)].join("\n");
 }
 
-function cells(row: Row): string[] {
+function stats(row: Row): string[] {
   const counts = [row.requests, row.failed, row.unexcused, row.wrong].map(String);
   const reasons = Object.entries({ ...row.reasons, ...row.wrongs }).map(([reason, count]) => `${count} × ${reason}`);
   if (row.died) reasons.push("Perch ended");

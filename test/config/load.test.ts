@@ -75,7 +75,7 @@ describe("a configuration file", () => {
     expect(problemOf(loadFile(large))).toBe(message);
   });
 
-  test("that is not UTF-8 is told with the place of the first such octet", () => {
+  test("that is not UTF-8 is told with the place of the first such byte", () => {
     const bytes = Buffer.concat([Buffer.from("a: 商\nbc: "), Uint8Array.of(0xff, 0x0a, 0xfe)]);
     expect(problemOf(loadFile(write("latin.yaml", bytes)))).toBe(
       "latin.yaml:2:5: error: the file is not valid UTF-8\n   2 | bc: \ufffd\n     |     ^",

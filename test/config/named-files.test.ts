@@ -2,7 +2,7 @@ import { describe, expect, test } from "vitest";
 import { parseSecrets, parseValueList } from "../../src/config/named-files.ts";
 import { type AttributeType, parseValue } from "../../src/decide/facts.ts";
 
-const octets = (text: string): Uint8Array => Buffer.from(text);
+const bytes = (text: string): Uint8Array => Buffer.from(text);
 
 describe("lists of values", () => {
   /** The type, the list, values that are in it, values that are not. */
@@ -16,7 +16,7 @@ describe("lists of values", () => {
   ];
 
   test.each(cases)("of type %s: %j", (type, text, inside, outside) => {
-    const list = parseValueList("/list", octets(text), type);
+    const list = parseValueList("/list", bytes(text), type);
     if ("problem" in list) throw new Error(list.problem);
     const holds = (written: string): boolean => {
       const value = parseValue(type, written);
@@ -28,12 +28,12 @@ describe("lists of values", () => {
   });
 
   test("a value of another type is told with its line", () => {
-    expect(parseValueList("/l", octets("1\n# c\nthree\nfour"), "number")).toEqual({
+    expect(parseValueList("/l", bytes("1\n# c\nthree\nfour"), "number")).toEqual({
       problem: 'line 3: "three" is no value of type number',
     });
   });
 
-  test("octets that are no UTF-8 are refused", () => {
+  test("bytes that are no UTF-8 are refused", () => {
     expect(parseValueList("/l", Uint8Array.of(0x61, 0xff), "string")).toEqual({ problem: "it is not valid UTF-8" });
   });
 });
@@ -43,10 +43,10 @@ describe("secrets", () => {
   const second = "é".repeat(16);
 
   test("one a line, trimmed, in order, blank lines left out", () => {
-    expect(parseSecrets(octets(`\n ${first}\t\r\n\n${second}`))).toEqual([octets(first), octets(second)]);
+    expect(parseSecrets(bytes(`\n ${first}\t\r\n\n${second}`))).toEqual([bytes(first), bytes(second)]);
   });
 
-  test("they are octets, and need not be UTF-8", () => {
+  test("they are bytes, and need not be UTF-8", () => {
     const secret = new Uint8Array(32).fill(0xff);
     expect(parseSecrets(secret)).toEqual([secret]);
   });
@@ -56,6 +56,6 @@ describe("secrets", () => {
     ["an empty file", "", "it holds no secret"],
     ["one that is too short", `${first}\n${"b".repeat(31)}`, "line 2 has 31 bytes; a secret needs at least 32"],
   ])("%s", (_sentence, text, problem) => {
-    expect(parseSecrets(octets(text))).toEqual({ problem });
+    expect(parseSecrets(bytes(text))).toEqual({ problem });
   });
 });

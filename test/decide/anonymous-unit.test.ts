@@ -5,7 +5,7 @@ import type { Facts } from "../../src/decide/facts.ts";
 import { parseAddress } from "../../src/decide/ip-address.ts";
 import { factsOf } from "./shop-release.ts";
 
-const secret = Buffer.from("a secret of thirty-two octets ...");
+const secret = Buffer.from("a secret of thirty-two bytes ...");
 const windowMs = 30_000;
 /** The middle of a window. */
 const nowMs = windowMs * 1_000_000 + windowMs / 2;

@@ -7,7 +7,7 @@ import { attributeUnit, randomUnit, type Unit } from "../../src/decide/unit.ts";
 import { seededRandom } from "./shop-release.ts";
 
 /** Beyond this many standard deviations a fair draw is off once in 150,000 looks; all seeds here are fixed. */
-const mostDeviations = 4.5;
+const maxDeviations = 4.5;
 
 const random = seededRandom(20260601);
 const randomUnits = Array.from({ length: 100_000 }, () => randomUnit(random));
@@ -56,7 +56,7 @@ describe("the share of units that a version gets", () => {
       for (const [version, weight] of Object.entries(weights)) {
         const count = counts.get(version) ?? 0;
         if (weight === 0) expect(count).toBe(0);
-        else expect(deviations(count, weight / sum, units.length), version).toBeLessThan(mostDeviations);
+        else expect(deviations(count, weight / sum, units.length), version).toBeLessThan(maxDeviations);
       }
     }
   });
@@ -71,7 +71,7 @@ describe("the share of units that a version gets", () => {
           // Where few units are expected the distribution has a longer tail than the normal one: allow one more unit.
           const off = Math.max(0, Math.abs((counts.get(version) ?? 0) - (units.length * weight) / sum) - 1);
           expect(deviations((units.length * weight) / sum + off, weight / sum, units.length)).toBeLessThan(
-            mostDeviations,
+            maxDeviations,
           );
         }
       }),
@@ -88,7 +88,7 @@ describe("the share of units that a version gets", () => {
     for (const kind of kinds) {
       const units = Array.from({ length: 50_000 }, (_, at) => attributeUnit(kind(at)));
       const counts = countPicks(draw({ a: 1, b: 1, c: 1, d: 1 }), units);
-      for (const count of counts.values()) expect(deviations(count, 0.25, units.length)).toBeLessThan(mostDeviations);
+      for (const count of counts.values()) expect(deviations(count, 0.25, units.length)).toBeLessThan(maxDeviations);
     }
   });
 });
@@ -152,13 +152,13 @@ function chiSquare(table: readonly (readonly number[])[]): number {
   const rows = table.map((row) => row.reduce((sum, count) => sum + count, 0));
   const columns = (table[0] ?? []).map((_, at) => table.reduce((sum, row) => sum + (row[at] ?? 0), 0));
   const total = rows.reduce((sum, count) => sum + count, 0);
-  const cells = table.flatMap((row, left) =>
+  const stats = table.flatMap((row, left) =>
     row.map((count, right) => {
       const expected = ((rows[left] ?? 0) * (columns[right] ?? 0)) / total;
       return (count - expected) ** 2 / expected;
     }),
   );
-  return cells.reduce((sum, cell) => sum + cell, 0);
+  return stats.reduce((sum, counter) => sum + counter, 0);
 }
 
 /** Both draws' outcomes against each other, over many units. */
@@ -215,7 +215,7 @@ describe("percentile", () => {
     const seed = percentSeed("shop", "beta", undefined);
     for (const percent of [0.1, 1, 10, 50, 99]) {
       const taken = sequentialUnits.filter((unit) => percentile(unit, seed) < percent).length;
-      expect(deviations(taken, percent / 100, sequentialUnits.length)).toBeLessThan(mostDeviations);
+      expect(deviations(taken, percent / 100, sequentialUnits.length)).toBeLessThan(maxDeviations);
     }
   });
 });

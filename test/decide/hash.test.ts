@@ -1,6 +1,6 @@
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
-import { type Hash128, hashOctets, hashText, hashToFraction } from "../../src/decide/hash.ts";
+import { type Hash128, hashBytes, hashText, hashToFraction } from "../../src/decide/hash.ts";
 
 function words({ h1, h2, h3, h4 }: Hash128): string {
   return [h1, h2, h3, h4].map((word) => (word >>> 0).toString(16).padStart(8, "0")).join("");
@@ -10,9 +10,9 @@ function words({ h1, h2, h3, h4 }: Hash128): string {
 const anyText = fc.array(fc.nat({ max: 0x10ffff }), { maxLength: 40 }).map((points) => String.fromCodePoint(...points));
 
 function littleEndian(values: number[]): string {
-  const octets = Buffer.alloc(values.length * 4);
-  for (const [at, value] of values.entries()) octets.writeInt32LE(value, at * 4);
-  return octets.toString("latin1");
+  const bytes = Buffer.alloc(values.length * 4);
+  for (const [at, value] of values.entries()) bytes.writeInt32LE(value, at * 4);
+  return bytes.toString("latin1");
 }
 
 describe("hashText", () => {
@@ -33,18 +33,18 @@ describe("hashText", () => {
     let key = "";
     let all = "";
     for (let length = 0; length < 256; length++) {
-      const { h1, h2, h3, h4 } = hashOctets(key, 256 - length);
+      const { h1, h2, h3, h4 } = hashBytes(key, 256 - length);
       all += littleEndian([h1, h2, h3, h4]);
       key += String.fromCharCode(length);
     }
-    expect(hashOctets(all, 0).h1 >>> 0).toBe(0xb3ece62a);
+    expect(hashBytes(all, 0).h1 >>> 0).toBe(0xb3ece62a);
   });
 
-  it("hashes the UTF-8 octets of any text", () => {
+  it("hashes the UTF-8 bytes of any text", () => {
     fc.assert(
       fc.property(anyText, fc.integer(), (text, seed) => {
-        const octets = Buffer.from(new TextEncoder().encode(text)).toString("latin1");
-        expect(hashText(text, seed)).toEqual(hashOctets(octets, seed));
+        const bytes = Buffer.from(new TextEncoder().encode(text)).toString("latin1");
+        expect(hashText(text, seed)).toEqual(hashBytes(bytes, seed));
       }),
       { numRuns: 300 },
     );
@@ -56,10 +56,10 @@ describe("hashText", () => {
 });
 
 describe("hashToFraction", () => {
-  it("is the first 52 bits of the hash of the eight octets, plus half a step", () => {
+  it("is the first 52 bits of the hash of the eight bytes, plus half a step", () => {
     fc.assert(
       fc.property(fc.integer(), fc.integer(), fc.integer(), (hi, lo, seed) => {
-        const { h1, h2 } = hashOctets(littleEndian([hi, lo]), seed);
+        const { h1, h2 } = hashBytes(littleEndian([hi, lo]), seed);
         const bits = (BigInt(h1 >>> 0) << 20n) | (BigInt(h2 >>> 0) >> 12n);
         expect(hashToFraction(hi, lo, seed)).toBe((Number(bits) + 0.5) / 2 ** 52);
       }),

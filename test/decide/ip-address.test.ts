@@ -5,7 +5,7 @@ import { parseAddress, parseAddressRange } from "../../src/decide/ip-address.ts"
 describe("parseAddress", () => {
   const read: [sentence: string, text: string, wanted: string][] = [
     ["a dotted quad", "192.0.2.1", "192.0.2.1"],
-    ["the ends of an octet", "0.255.0.255", "0.255.0.255"],
+    ["the ends of a byte", "0.255.0.255", "0.255.0.255"],
     ["the loopback of IPv6", "::1", "::1"],
     ["the unspecified address", "::", "::"],
     ["upper case and leading zeros in a group", "2001:0DB8::0001", "2001:db8::1"],
@@ -27,10 +27,10 @@ describe("parseAddress", () => {
   const refused: [sentence: string, text: string][] = [
     ["nothing", ""],
     ["a leading zero, which some programs read as octal", "010.0.0.1"],
-    ["a hexadecimal octet", "0x7f.0.0.1"],
-    ["an octet too large", "256.0.0.1"],
-    ["three octets", "127.0.1"],
-    ["five octets", "1.2.3.4.5"],
+    ["a hexadecimal byte", "0x7f.0.0.1"],
+    ["a byte too large", "256.0.0.1"],
+    ["three bytes", "127.0.1"],
+    ["five bytes", "1.2.3.4.5"],
     ["a bare number", "2130706433"],
     ["a blank at the end", "127.0.0.1 "],
     ["a line end at the end", "127.0.0.1\n"],

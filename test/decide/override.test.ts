@@ -6,7 +6,7 @@ import { sign } from "../../src/decide/pin.ts";
 import type { OverrideSpec } from "../../src/decide/release-spec.ts";
 import { nowMs } from "./shop-release.ts";
 
-const secret = Buffer.from("a secret of thirty-two octets ...");
+const secret = Buffer.from("a secret of thirty-two bytes ...");
 const otherSecret = Buffer.from("another secret of thirty-two ...");
 const office = parseAddressRange("10.0.0.0/8");
 const inside = parseAddress("10.1.2.3");

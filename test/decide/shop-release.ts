@@ -24,7 +24,7 @@ export const cookie: CookieSpec = {
   domain: undefined,
   secure: "auto",
   sameSite: "lax",
-  secrets: [Buffer.from("a secret of thirty-two octets ...")],
+  secrets: [Buffer.from("a secret of thirty-two bytes ...")],
 };
 
 export const sticky: StickySpec = {

@@ -12,7 +12,7 @@ const linksOf = (page: Page) =>
 
 const figuresOf = (page: Page) => page.tokens.flatMap(({ raw }) => raw.match(/\d[\d.,]*\d/g) ?? []).sort();
 
-test("the Chinese README has the blocks of the English one, octet for octet", () => {
+test("the Chinese README has the blocks of the English one, byte for byte", () => {
   expect(chinese.blocks).toEqual(english.blocks);
 });
 

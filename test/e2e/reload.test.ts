@@ -220,6 +220,6 @@ routes: [{ name: all, service: shop, release: shop }]
   });
 });
 
-function answerEmpty(socket: { write(octets: string): unknown }): void {
+function answerEmpty(socket: { write(bytes: string): unknown }): void {
   socket.write("HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n");
 }

@@ -51,7 +51,7 @@ const pinOf = ({ jar }: Visitor) => {
   return { epoch, issuedAt, version, how, unit };
 };
 
-describe("the cookie's octets", () => {
+describe("the cookie's bytes", () => {
   it.each([
     { sticky: "", https: false, attributes: "; Max-Age=2592000; Path=/; HttpOnly; SameSite=Lax" },
     { sticky: "", https: true, attributes: "; Max-Age=2592000; Path=/; Secure; HttpOnly; SameSite=Lax" },
@@ -223,7 +223,7 @@ routes:
     { what: "duplicate names", sent: "a=1; PIN; a=2; a=1; PIN", upstream: "a=1; a=2; a=1" },
     { what: "quoted values", sent: 'a="1; 2"; PIN; b=""', upstream: 'a="1; 2"; b=""' },
     { what: "a missing equals sign", sent: "flag; PIN; =; x", upstream: "flag; =; x" },
-    { what: "octets beyond ASCII", sent: "naïve=café; PIN; ü=\xff\x80", upstream: "naïve=café; ü=\xff\x80" },
+    { what: "bytes beyond ASCII", sent: "naïve=café; PIN; ü=\xff\x80", upstream: "naïve=café; ü=\xff\x80" },
     { what: "odd blanks", sent: " a=1 ;;PIN ;  b = 2", upstream: "a=1 ;;  b = 2" },
   ])("$what: nothing is lost but the pin, which counts", async ({ sent, upstream: wanted }) => {
     const { config, stable, canary } = await shop();

@@ -354,7 +354,7 @@ describe("draining", () => {
 });
 
 describe("the access log of several workers", () => {
-  // Beyond what a pipe takes in one piece (4096 octets): every quote becomes two.
+  // Beyond what a pipe takes in one piece (4096 bytes): every quote becomes two.
   const path = `/${'"'.repeat(2_040)}`;
   const target = (i: number) => `GET ${path}${i} HTTP/1.1\r\nHost: ${"h".repeat(250)}\r\n\r\n`;
   const each = 40;

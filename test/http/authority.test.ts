@@ -40,7 +40,7 @@ describe("parseAuthority refuses", () => {
     ["a NUL", "example.com\0"],
     ["a comma, as two merged Host headers have", "a.example,b.example"],
     ["percent-encoding", "ex%61mple.com"],
-    ["octets beyond ASCII", "exämple.com"],
+    ["bytes beyond ASCII", "exämple.com"],
     ["a port above 65535", "example.com:65536"],
     ["a port of six digits", "example.com:000080"],
     ["a port with a sign", "example.com:+80"],
@@ -66,10 +66,10 @@ test("the same text is answered with the same object, also after more hosts than
 });
 
 test("whatever a client sends, the answer is undefined or a host that reads as itself", () => {
-  const octets = fc.string({ unit: fc.integer({ min: 0, max: 255 }).map((code) => String.fromCharCode(code)) });
+  const bytes = fc.string({ unit: fc.integer({ min: 0, max: 255 }).map((code) => String.fromCharCode(code)) });
   const nearly = fc.string({ unit: fc.constantFrom("a", "Z", "0", "9", ".", ":", "[", "]", "-", "f", "@", "%", " ") });
   fc.assert(
-    fc.property(fc.oneof(octets, nearly), (text) => {
+    fc.property(fc.oneof(bytes, nearly), (text) => {
       const authority = parseAuthority(text);
       if (authority === undefined) return;
       expect(authority.host).toMatch(/^(?:[a-z0-9_~-]+(?:\.[a-z0-9_~-]+)*|\[[0-9a-f:.]+\])$/);

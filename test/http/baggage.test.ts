@@ -8,7 +8,7 @@ const members = (count: number) => Array.from({ length: count }, (_, at) => `k${
 
 describe("the baggage that goes on", () => {
   it.each([
-    { is: "the client's, octet for octet", sent: "b=2 ; p=q,a=%31,,\t c", wanted: "b=2 ; p=q,a=%31,,\t c" },
+    { is: "the client's, byte for byte", sent: "b=2 ; p=q,a=%31,,\t c", wanted: "b=2 ; p=q,a=%31,,\t c" },
     { is: "without a member of ours", sent: "a=1, perch.shop=canary;x=y, b=2", wanted: "a=1, b=2" },
     { is: "without the first", sent: "perch.shop=canary, b=2", wanted: "b=2" },
     { is: "without each of several", sent: "perch.a=1,perch.b=2 , c=3,perch.d", wanted: "c=3" },
@@ -35,8 +35,8 @@ describe("the baggage that goes on", () => {
     { is: "no empty member before ours", sent: "a=1, ,", wanted: "a=1,perch.shop=canary" },
     { is: "ours as the 64th member", sent: members(63), wanted: `${members(63)},perch.shop=canary` },
     { is: "no 65th member", sent: members(64), wanted: members(64) },
-    { is: "ours up to 8192 octets", sent: `a=${"x".repeat(8172)}`, wanted: `a=${"x".repeat(8172)},perch.shop=canary` },
-    { is: "nothing beyond 8192 octets", sent: `a=${"x".repeat(8173)}`, wanted: `a=${"x".repeat(8173)}` },
+    { is: "ours up to 8192 bytes", sent: `a=${"x".repeat(8172)}`, wanted: `a=${"x".repeat(8172)},perch.shop=canary` },
+    { is: "nothing beyond 8192 bytes", sent: `a=${"x".repeat(8173)}`, wanted: `a=${"x".repeat(8173)}` },
     { is: "what is malformed, passed on", sent: 'no value, "x', wanted: 'no value, "x,perch.shop=canary' },
   ])("is $is, merged", ({ sent, wanted }) => {
     expect(mergeBaggage(sent, keepsOther, baggageMember("shop", "canary"))).toBe(wanted);

@@ -29,7 +29,7 @@ describe("findCookie", () => {
     ["finds nothing by an empty name", "=1", "", undefined],
     ["knows nothing of an object's own names", "a=1", "constructor", undefined],
     ["finds names that objects have", "__proto__=x", "__proto__", "x"],
-    ["leaves octets beyond ASCII as they are", "a=\xe4\xff", "a", "\xe4\xff"],
+    ["leaves bytes beyond ASCII as they are", "a=\xe4\xff", "a", "\xe4\xff"],
     ["finds a value of blanks empty", "a=   ;b=1", "a", ""],
   ];
   test.each(cases)("%s", (_sentence, header, name, wanted) => {
@@ -113,11 +113,11 @@ const piece = fc.oneof(
   { weight: 1, arbitrary: fc.string({ unit: fc.constantFrom("p", "=", " ", "\t", "i", "n"), maxLength: 6 }) },
 );
 const cookieHeader = fc.array(piece, { maxLength: 12 }).map((pieces) => pieces.join(";"));
-const octets = fc.string({
+const bytes = fc.string({
   unit: fc.integer({ min: 0, max: 255 }).map((code) => String.fromCharCode(code)),
   maxLength: 200,
 });
-const anyHeader = fc.oneof(cookieHeader, octets);
+const anyHeader = fc.oneof(cookieHeader, bytes);
 
 describe("for any header", () => {
   test("stripping takes what it should, and never loses, changes or reorders anything else", () => {

@@ -327,11 +327,11 @@ test.each([
 });
 
 test("whatever comes in, only printable and well-formed values go on", () => {
-  const octets = fc.string({ unit: fc.integer({ min: 0, max: 255 }).map((code) => String.fromCharCode(code)) });
+  const bytes = fc.string({ unit: fc.integer({ min: 0, max: 255 }).map((code) => String.fromCharCode(code)) });
   const nearly = fc.string({
     unit: fc.constantFrom("for", "=", ";", ",", '"', "\\", "10.0.0.1", "a", ":80", " ", "\r\n"),
   });
-  const value = fc.oneof(octets, nearly, fc.constantFrom("https", "a.example:80", "443", "for=a"));
+  const value = fc.oneof(bytes, nearly, fc.constantFrom("https", "a.example:80", "443", "for=a"));
   const lines = fc.oneof(value, fc.array(value, { minLength: 1, maxLength: 3 }));
   const headers = fc.dictionary(fc.constantFrom(...Object.keys(forged), "host"), lines);
   fc.assert(

@@ -46,7 +46,7 @@ describe("a described request", () => {
       wanted: { cookies: "a=1; b=2" },
     },
     {
-      sentence: "keeps octets beyond ASCII as they came",
+      sentence: "keeps bytes beyond ASCII as they came",
       request: { url: "/caf\u00c3\u00a9", method: "PURGE" },
       wanted: { path: "/caf\u00c3\u00a9", method: "PURGE" },
     },

@@ -20,7 +20,7 @@ describe("parseQuery", () => {
       "city=K\xc3\xb6ln&b=K\xc3%B6ln",
       { city: "Köln", b: "Köln" },
     ],
-    ["leaves octets that are no UTF-8", "city=K%F6ln", { city: "Köln" }],
+    ["leaves bytes that are no UTF-8", "city=K%F6ln", { city: "Köln" }],
     ["leaves an invalid escape", "a=100%&b=%zz%4", { a: "100%", b: "%zz%4" }],
     ["knows names that objects have", "__proto__=1&constructor=2", { ["__proto__"]: "1", constructor: "2" }],
     ["finds nothing in nothing", "", {}],
@@ -48,10 +48,10 @@ describe("parseQuery", () => {
     );
   });
 
-  test("never throws, whatever octets come", () => {
-    const octets = fc.string({ unit: fc.integer({ min: 0, max: 255 }).map((code) => String.fromCharCode(code)) });
+  test("never throws, whatever bytes come", () => {
+    const bytes = fc.string({ unit: fc.integer({ min: 0, max: 255 }).map((code) => String.fromCharCode(code)) });
     fc.assert(
-      fc.property(octets, (query) => {
+      fc.property(bytes, (query) => {
         expect(parseQuery(query).size).toBeLessThanOrEqual(256);
         expect(stripParameters(query, new Set(["x"])).length).toBeLessThanOrEqual(query.length);
       }),
@@ -90,11 +90,11 @@ test.each(["&", "=", "%", "%41", "+", "a&", "a=%&"])("a query of nothing but %j 
 test.each([
   ["plain ASCII stays", "abc", "abc"],
   ["UTF-8 is decoded", "K\xc3\xb6ln", "Köln"],
-  ["four octets of UTF-8 are decoded", "\xf0\x9f\x90\x9f", "🐟"],
+  ["four bytes of UTF-8 are decoded", "\xf0\x9f\x90\x9f", "🐟"],
   ["Latin-1 stays", "K\xf6ln", "K\xf6ln"],
   ["an overlong form is no UTF-8 and stays", "\xc0\xaf", "\xc0\xaf"],
   ["half a surrogate pair is no UTF-8 and stays", "\xed\xa0\x80", "\xed\xa0\x80"],
   ["a text that was decoded before stays, as a library's caller has it", "Łę", "Łę"],
-])("%s", (_sentence, octets, wanted) => {
-  expect(decodeText(octets)).toBe(wanted);
+])("%s", (_sentence, bytes, wanted) => {
+  expect(decodeText(bytes)).toBe(wanted);
 });

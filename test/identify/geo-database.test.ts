@@ -2,7 +2,7 @@ import fc from "fast-check";
 import { describe, expect, it } from "vitest";
 import { parseAddress } from "../../src/decide/ip-address.ts";
 import { GeoDatabase, type Place } from "../../src/identify/geo-database.ts";
-import { control, type MmdbOptions, mmdb, pointerTo, RawOctets, type Value } from "../kit/mmdb.ts";
+import { control, type MmdbOptions, mmdb, pointerTo, RawBytes, type Value } from "../kit/mmdb.ts";
 
 function open(bytes: Uint8Array): GeoDatabase | { readonly problem: string } {
   return GeoDatabase.open({ bytes, digest: "" });
@@ -79,7 +79,7 @@ describe("a file that is none", () => {
       mmdb(networks, { metadata: { binary_format_major_version: 3 } }),
       "its format is not version 2",
     ],
-    ["more nodes than octets", mmdb(networks, { metadata: { node_count: 4_000_000_000 } }), "it is a broken database"],
+    ["more nodes than bytes", mmdb(networks, { metadata: { node_count: 4_000_000_000 } }), "it is a broken database"],
     ["no nodes", mmdb(networks, { metadata: { node_count: 0 } }), "it is a broken database"],
     ["records of odd size", mmdb(networks, { metadata: { record_size: 20 } }), "it is a broken database"],
     ["addresses of no version", mmdb(networks, { metadata: { ip_version: 5 } }), "it is a broken database"],
@@ -95,19 +95,19 @@ describe("a broken record costs no more than a large one", () => {
   const level = (index: number) => Buffer.concat([control(11, 8), ...new Array(8).fill(pointerTo((index + 1) * 42))]);
   const fan = Buffer.concat([...Array.from({ length: levels }, (_, index) => level(index)), control(11, 0)]);
   const records: readonly [sentence: string, record: Value][] = [
-    ["a pointer to itself", new RawOctets(pointerTo(0))],
+    ["a pointer to itself", new RawBytes(pointerTo(0))],
     [
       "a map that holds itself",
-      new RawOctets(Buffer.concat([control(7, 1), control(2, 1), Buffer.from("a"), pointerTo(0)])),
+      new RawBytes(Buffer.concat([control(7, 1), control(2, 1), Buffer.from("a"), pointerTo(0)])),
     ],
-    ["pointers that fan out", new RawOctets(fan)],
-    ["a list of sixteen million", new RawOctets(control(11, 16_000_000))],
-    ["a text of sixteen million octets", new RawOctets(control(2, 16_000_000))],
-    ["a pointer out of the file", new RawOctets(pointerTo(2 ** 31))],
-    ["a type that is none", new RawOctets(Buffer.from([0, 0]))],
+    ["pointers that fan out", new RawBytes(fan)],
+    ["a list of sixteen million", new RawBytes(control(11, 16_000_000))],
+    ["a text of sixteen million bytes", new RawBytes(control(2, 16_000_000))],
+    ["a pointer out of the file", new RawBytes(pointerTo(2 ** 31))],
+    ["a type that is none", new RawBytes(Buffer.from([0, 0]))],
     [
       "five thousand values",
-      new RawOctets(Buffer.concat([control(11, 5_000), Buffer.alloc(10_000, Buffer.from([0, 7]))])),
+      new RawBytes(Buffer.concat([control(11, 5_000), Buffer.alloc(10_000, Buffer.from([0, 7]))])),
     ],
   ];
   it.each(records)("%s", (_sentence, record) => {
@@ -118,21 +118,21 @@ describe("a broken record costs no more than a large one", () => {
 
   it("nor does broken metadata", () => {
     const started = performance.now();
-    expect(open(mmdb(networks, { metadata: { description: new RawOctets(pointerTo(0)) } }))).toHaveProperty("problem");
-    expect(open(mmdb(networks, { metadata: { languages: new RawOctets(fan) } }))).toHaveProperty("problem");
+    expect(open(mmdb(networks, { metadata: { description: new RawBytes(pointerTo(0)) } }))).toHaveProperty("problem");
+    expect(open(mmdb(networks, { metadata: { languages: new RawBytes(fan) } }))).toHaveProperty("problem");
     expect(performance.now() - started).toBeLessThan(1_000);
   });
 });
 
-it("no octets make it throw or hang: cut short and garbled databases", () => {
+it("no bytes make it throw or hang: cut short and garbled databases", () => {
   const whole = mmdb(networks);
   const addresses = ["192.0.2.1", "198.51.100.7", "2001:db8::1", "0.0.0.0", "ffff::"].map((text) => parseAddress(text));
-  const edit = fc.record({ at: fc.nat(whole.length - 1), octet: fc.nat(255) });
+  const edit = fc.record({ at: fc.nat(whole.length - 1), byte: fc.nat(255) });
   const garbled = fc.record({ from: fc.nat(64), edits: fc.array(edit, { maxLength: 12 }), cut: fc.nat(8) });
   fc.assert(
     fc.property(garbled, ({ from, edits, cut }) => {
       const bytes = Buffer.from(whole);
-      for (const { at, octet } of edits) bytes[at] = octet;
+      for (const { at, byte } of edits) bytes[at] = byte;
       const database = open(bytes.subarray(from % 8 === 0 ? from : 0, bytes.length - cut));
       if ("problem" in database) return;
       for (const address of addresses) if (address !== undefined) database.lookup(address);

@@ -20,9 +20,9 @@ import { freeAfterTest } from "./freed.ts";
 
 const text = {
   requestSerialize: (value: string) => Buffer.from(value),
-  requestDeserialize: (octets: Buffer) => octets.toString(),
+  requestDeserialize: (bytes: Buffer) => bytes.toString(),
   responseSerialize: (value: string) => Buffer.from(value),
-  responseDeserialize: (octets: Buffer) => octets.toString(),
+  responseDeserialize: (bytes: Buffer) => bytes.toString(),
 };
 const method = (name: string, requestStream: boolean, responseStream: boolean) => ({
   path: `/test.Texts/${name}`,

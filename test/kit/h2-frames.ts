@@ -45,14 +45,14 @@ export function fieldBlock(fields: readonly string[]): Buffer {
   return Buffer.concat(parts);
 }
 
-/** A length in seven bits, and what is over it in further octets (RFC 7541 §5.1). */
+/** A length in seven bits, and what is over it in further bytes (RFC 7541 §5.1). */
 function text(value: string): Buffer {
-  const octets = Buffer.from(value, "latin1");
-  if (octets.length < 127) return Buffer.concat([Buffer.from([octets.length]), octets]);
+  const bytes = Buffer.from(value, "latin1");
+  if (bytes.length < 127) return Buffer.concat([Buffer.from([bytes.length]), bytes]);
   const length = [127];
-  let rest = octets.length - 127;
+  let rest = bytes.length - 127;
   for (; rest >= 128; rest >>= 7) length.push((rest & 127) | 128);
-  return Buffer.concat([Buffer.from([...length, rest]), octets]);
+  return Buffer.concat([Buffer.from([...length, rest]), bytes]);
 }
 
 export const request = (...fields: readonly string[]): Buffer =>
@@ -67,7 +67,7 @@ export class FrameClient {
   /** Codes of the GOAWAYs that came. */
   readonly goneAway: number[] = [];
   readonly closed: Promise<void>;
-  #octets = Buffer.alloc(0);
+  #bytes = Buffer.alloc(0);
 
   private constructor(socket: Socket) {
     this.socket = socket;
@@ -102,15 +102,15 @@ export class FrameClient {
   }
 
   #read(chunk: Buffer): void {
-    this.#octets = Buffer.concat([this.#octets, chunk]);
-    while (this.#octets.length >= 9) {
-      const length = this.#octets.readUIntBE(0, 3);
-      if (this.#octets.length < 9 + length) return;
-      const payload = this.#octets.subarray(9, 9 + length);
-      const type = this.#octets[3] ?? 0;
-      this.frames.push({ type, flags: this.#octets[4] ?? 0, stream: this.#octets.readUInt32BE(5), payload });
+    this.#bytes = Buffer.concat([this.#bytes, chunk]);
+    while (this.#bytes.length >= 9) {
+      const length = this.#bytes.readUIntBE(0, 3);
+      if (this.#bytes.length < 9 + length) return;
+      const payload = this.#bytes.subarray(9, 9 + length);
+      const type = this.#bytes[3] ?? 0;
+      this.frames.push({ type, flags: this.#bytes[4] ?? 0, stream: this.#bytes.readUInt32BE(5), payload });
       if (type === frameTypes.goaway) this.goneAway.push(payload.readUInt32BE(4));
-      this.#octets = this.#octets.subarray(9 + length);
+      this.#bytes = this.#bytes.subarray(9 + length);
     }
   }
 }

@@ -1,14 +1,14 @@
 import { parseAddress } from "../../src/decide/ip-address.ts";
 
 /** What a record may hold. */
-export type Value = string | number | boolean | readonly Value[] | { readonly [name: string]: Value } | RawOctets;
+export type Value = string | number | boolean | readonly Value[] | { readonly [name: string]: Value } | RawBytes;
 
-/** Octets of a data section as they are, for what no writer would write. */
-export class RawOctets {
-  readonly octets: Buffer;
+/** Bytes of a data section as they are, for what no writer would write. */
+export class RawBytes {
+  readonly bytes: Buffer;
 
-  constructor(octets: Buffer) {
-    this.octets = octets;
+  constructor(bytes: Buffer) {
+    this.bytes = bytes;
   }
 }
 
@@ -34,10 +34,10 @@ export function mmdb(networks: Readonly<Record<string, Value>>, options: MmdbOpt
   const data: Buffer[] = [];
   let length = 0;
   for (const [network, record] of Object.entries(networks)) {
-    const octets = encode(record);
+    const bytes = encode(record);
     insert(root, bitsOf(network, ipVersion), { offset: length });
-    data.push(octets);
-    length += octets.length;
+    data.push(bytes);
+    length += bytes.length;
   }
   const nodes = numbered(root);
   const tree = Buffer.concat(nodes.map((node) => encodeNode(node, nodes, recordSize)));
@@ -97,26 +97,26 @@ function encodeNode(node: Node, nodes: readonly Node[], recordSize: 24 | 28 | 32
 }
 
 function encodeRecords(left: number, right: number, recordSize: 24 | 28 | 32): Buffer {
-  const octets = Buffer.alloc(recordSize / 4);
+  const bytes = Buffer.alloc(recordSize / 4);
   if (recordSize === 28) {
-    octets.writeUIntBE(left & 0xffffff, 0, 3);
-    octets[3] = ((left >>> 24) << 4) | (right >>> 24);
-    octets.writeUIntBE(right & 0xffffff, 4, 3);
+    bytes.writeUIntBE(left & 0xffffff, 0, 3);
+    bytes[3] = ((left >>> 24) << 4) | (right >>> 24);
+    bytes.writeUIntBE(right & 0xffffff, 4, 3);
   } else {
-    octets.writeUIntBE(left, 0, recordSize / 8);
-    octets.writeUIntBE(right, recordSize / 8, recordSize / 8);
+    bytes.writeUIntBE(left, 0, recordSize / 8);
+    bytes.writeUIntBE(right, recordSize / 8, recordSize / 8);
   }
-  return octets;
+  return bytes;
 }
 
 function encode(value: Value): Buffer {
-  if (value instanceof RawOctets) return value.octets;
+  if (value instanceof RawBytes) return value.bytes;
   if (typeof value === "string") return Buffer.concat([control(2, Buffer.byteLength(value)), Buffer.from(value)]);
   if (typeof value === "boolean") return control(14, value ? 1 : 0);
   if (typeof value === "number") {
-    const octets = Buffer.alloc(4);
-    octets.writeUInt32BE(value);
-    return Buffer.concat([control(6, 4), octets]);
+    const bytes = Buffer.alloc(4);
+    bytes.writeUInt32BE(value);
+    return Buffer.concat([control(6, 4), bytes]);
   }
   if (Array.isArray(value)) return Buffer.concat([control(11, value.length), ...value.map(encode)]);
   const entries = Object.entries(value as Readonly<Record<string, Value>>);
@@ -126,7 +126,7 @@ function encode(value: Value): Buffer {
   ]);
 }
 
-/** The octets before a value: its type and its length. */
+/** The bytes before a value: its type and its length. */
 export function control(type: number, length: number): Buffer {
   const [size, ...more] =
     length < 29
@@ -141,7 +141,7 @@ export function control(type: number, length: number): Buffer {
 
 /** A pointer to an offset in the data section, in its longest form. */
 export function pointerTo(offset: number): Buffer {
-  const octets = Buffer.from([0x38, 0, 0, 0, 0]);
-  octets.writeUInt32BE(offset, 1);
-  return octets;
+  const bytes = Buffer.from([0x38, 0, 0, 0, 0]);
+  bytes.writeUInt32BE(offset, 1);
+  return bytes;
 }

@@ -25,9 +25,9 @@ export function perchIn(fastLane: "on" | "off"): typeof perchTo {
   return (stable, more = "", canary) => perchTo(stable, `fastLane: ${fastLane}\n${more}`, canary);
 }
 
-/** Sends octets on a connection of their own and answers everything that came back until it closed. */
-export async function exchange(port: number, octets: string): Promise<string> {
+/** Sends bytes on a connection of their own and answers everything that came back until it closed. */
+export async function exchange(port: number, bytes: string): Promise<string> {
   const client = await RawClient.connect(port);
-  client.send(octets);
+  client.send(bytes);
   return client.read();
 }

@@ -1,6 +1,6 @@
 import net, { type Socket } from "node:net";
 
-/** A client that writes octets and reads octets, for what no HTTP library would send. */
+/** A client that writes bytes and reads bytes, for what no HTTP library would send. */
 export class RawClient {
   readonly socket: Socket;
   received = "";
@@ -28,8 +28,8 @@ export class RawClient {
     return promise;
   }
 
-  send(octets: string): void {
-    this.socket.write(octets, "latin1");
+  send(bytes: string): void {
+    this.socket.write(bytes, "latin1");
   }
 
   /** Everything received, once it satisfies `until` or the connection has closed. */

@@ -1,11 +1,11 @@
 import net, { type AddressInfo, type Server, type Socket } from "node:net";
 import { type Bell, turn } from "./bell.ts";
-import type { StrictMessage } from "./strict-octets.ts";
+import type { StrictMessage } from "./strict-bytes.ts";
 import { readStrictRequest } from "./strict-request.ts";
 
 /** One thing that a recording upstream does in an answer. */
 export type AnswerStep =
-  /** Octets in one write, which arrive by themselves. */
+  /** Bytes in one write, which arrive by themselves. */
   | { readonly send: string }
   /** Waits until the client has received this text. */
   | { readonly clientHas: string }
@@ -29,14 +29,14 @@ export interface RecordedRequest {
 
 /** What came on one connection. */
 export interface RecordedConnection {
-  octets: string;
+  bytes: string;
   state: "open" | "ended" | "closed";
   readonly requests: RecordedRequest[];
-  /** What makes the octets no strict HTTP/1.1. */
+  /** What makes the bytes no strict HTTP/1.1. */
   problem: string | undefined;
   /** A request whose head came, and whose body did not. */
   partial: StrictMessage | undefined;
-  /** Octets that belong to no complete request. */
+  /** Bytes that belong to no complete request. */
   left: number;
 }
 
@@ -50,7 +50,7 @@ export interface Director {
 }
 
 /**
- * An upstream over raw sockets that keeps the exact octets it gets, reads them strictly, and answers by a script. It never
+ * An upstream over raw sockets that keeps the exact bytes it gets, reads them strictly, and answers by a script. It never
  * corrects or completes anything.
  */
 export class RecordingUpstream {
@@ -95,7 +95,7 @@ export class RecordingUpstream {
   #serve(socket: Socket): void {
     const { bell } = this.#director;
     const connection: RecordedConnection = {
-      octets: "",
+      bytes: "",
       state: "open",
       requests: [],
       problem: undefined,
@@ -106,8 +106,8 @@ export class RecordingUpstream {
     this.connections.push(connection);
     const reader = new ConnectionReader(connection, (request) => this.#begin(socket, connection, request));
     socket.setEncoding("latin1");
-    socket.on("data", (octets: string) => {
-      connection.octets += octets;
+    socket.on("data", (bytes: string) => {
+      connection.bytes += bytes;
       reader.read();
       bell.ring();
     });
@@ -144,7 +144,7 @@ export class RecordingUpstream {
       } else if ("clientHas" in step) {
         await bell.until(() => this.#director.clientHas(step.clientHas) || gone(), waitMs);
       } else if ("received" in step) {
-        await bell.until(() => connection.octets.includes(step.received) || gone(), waitMs);
+        await bell.until(() => connection.bytes.includes(step.received) || gone(), waitMs);
       } else if ("gone" in step) {
         await bell.until(gone, waitMs);
       } else if (step.do === "end") {
@@ -163,7 +163,7 @@ interface HeadArrival {
   readonly index: number;
 }
 
-/** Reads a connection's octets as they come. */
+/** Reads a connection's bytes as they come. */
 class ConnectionReader {
   readonly #connection: RecordedConnection;
   readonly #onHead: (request: HeadArrival) => number;
@@ -178,8 +178,8 @@ class ConnectionReader {
 
   read(): void {
     const connection = this.#connection;
-    while (connection.problem === undefined && this.#at < connection.octets.length) {
-      const reading = readStrictRequest(connection.octets, this.#at);
+    while (connection.problem === undefined && this.#at < connection.bytes.length) {
+      const reading = readStrictRequest(connection.bytes, this.#at);
       const index = connection.requests.length;
       const head = reading.kind === "complete" ? reading.message : reading.soFar;
       connection.partial = reading.kind === "complete" ? undefined : head;
@@ -192,6 +192,6 @@ class ConnectionReader {
       connection.requests.push({ message: reading.message, arrival: this.#arrival });
       this.#at = reading.end;
     }
-    connection.left = connection.octets.length - this.#at;
+    connection.left = connection.bytes.length - this.#at;
   }
 }

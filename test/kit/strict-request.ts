@@ -10,14 +10,14 @@ import {
   readLines,
   type StrictMessage,
   valuesOf,
-} from "./strict-octets.ts";
+} from "./strict-bytes.ts";
 
 /** Reads one request as Perch may send it to an upstream: HTTP/1.1 in origin-form, nothing ambiguous, no trailers. */
-export function readStrictRequest(octets: string, from: number): Reading {
+export function readStrictRequest(bytes: string, from: number): Reading {
   let head: StrictMessage | undefined;
   return judged(
     () => {
-      const lines = readLines(octets, from);
+      const lines = readLines(bytes, from);
       if (lines === undefined) return { kind: "incomplete", soFar: undefined };
       const [startLine = "", ...fields] = lines.lines;
       checkRequestLine(startLine);
@@ -27,7 +27,7 @@ export function readStrictRequest(octets: string, from: number): Reading {
       const declared = declaredFraming(fields);
       const framing = declared === undefined ? "none" : declared === "chunked" ? "chunked" : "length";
       head = { startLine, fields, framing, body: "", trailers: [] };
-      const reading = readBody(octets, lines.end, { startLine, fields, framing });
+      const reading = readBody(bytes, lines.end, { startLine, fields, framing });
       if (reading.kind === "complete" && reading.message.trailers.length > 0) throw new Malformed("trailers");
       return reading;
     },

@@ -9,21 +9,21 @@ import {
   readBody,
   readLines,
   type StrictMessage,
-} from "./strict-octets.ts";
+} from "./strict-bytes.ts";
 
 /** Reads one response, interim ones too, as Perch may send it to a client that asked with this method. */
-export function readStrictResponse(octets: string, from: number, method: string): Reading {
+export function readStrictResponse(bytes: string, from: number, method: string): Reading {
   let head: StrictMessage | undefined;
   return judged(
     () => {
-      const lines = readLines(octets, from);
+      const lines = readLines(bytes, from);
       if (lines === undefined) return { kind: "incomplete", soFar: undefined };
       const [startLine = "", ...fields] = lines.lines;
       const status = statusOf(startLine);
       fields.forEach(checkField);
       const framing = framingOf(fields, status, method);
       head = { startLine, fields, framing, body: "", trailers: [] };
-      return readBody(octets, lines.end, { startLine, fields, framing });
+      return readBody(bytes, lines.end, { startLine, fields, framing });
     },
     () => head,
   );

@@ -58,7 +58,7 @@ export interface RawUpstream {
   close(): Promise<void>;
 }
 
-/** A server that speaks octets: `onData` gets everything received on a connection so far. */
+/** A server that speaks bytes: `onData` gets everything received on a connection so far. */
 export async function startRawUpstream(onData: (socket: Socket, received: string) => void): Promise<RawUpstream> {
   const sockets: Socket[] = [];
   const server = net.createServer((socket) => {

@@ -32,10 +32,10 @@ export function switchedHead(lines: readonly string[] = []): string {
   return `HTTP/1.1 101 Switching Protocols\r\n${fields.join("\r\n")}\r\n\r\n`;
 }
 
-/** A connection to Perch on which these octets were sent. */
-export async function sent(port: number, octets: string): Promise<RawClient> {
+/** A connection to Perch on which these bytes were sent. */
+export async function sent(port: number, bytes: string): Promise<RawClient> {
   const client = await RawClient.connect(port);
-  client.send(octets);
+  client.send(bytes);
   return client;
 }
 
@@ -89,15 +89,15 @@ ${more}`,
   };
 }
 
-/** Octets on their way into a socket, no faster than it takes them. */
+/** Bytes on their way into a socket, no faster than it takes them. */
 export class Pouring {
   left: number;
   readonly #socket: Socket;
 
-  constructor(socket: Socket, octets: Buffer) {
+  constructor(socket: Socket, bytes: Buffer) {
     this.#socket = socket;
-    this.left = octets.length;
-    void this.#pour(octets);
+    this.left = bytes.length;
+    void this.#pour(bytes);
   }
 
   /** Resolves once nothing has left for many turns of the event loop: with what is left then. */
@@ -111,11 +111,11 @@ export class Pouring {
     return this.left;
   }
 
-  async #pour(octets: Buffer): Promise<void> {
+  async #pour(bytes: Buffer): Promise<void> {
     // In pieces: of one large write nobody could tell how much has left.
     const pieceBytes = 64 * 1024;
-    for (let at = 0; at < octets.length && !this.#socket.destroyed; at += pieceBytes) {
-      const piece = octets.subarray(at, at + pieceBytes);
+    for (let at = 0; at < bytes.length && !this.#socket.destroyed; at += pieceBytes) {
+      const piece = bytes.subarray(at, at + pieceBytes);
       const { promise, resolve } = Promise.withResolvers<unknown>();
       this.#socket.write(piece, resolve);
       await promise;

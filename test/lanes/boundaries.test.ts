@@ -15,7 +15,7 @@ import { LanePair } from "./lane-pair.ts";
 
 const chunked = "Transfer-Encoding: chunked\r\n";
 
-/** Exchanges of every framing. The responses have no reason phrase: the standard lane loses octets of one that is cut. */
+/** Exchanges of every framing. The responses have no reason phrase: the standard lane loses bytes of one that is cut. */
 const exchanges: readonly (readonly [name: string, request: string, response: string])[] = [
   [
     "by length",
@@ -78,7 +78,7 @@ function everyBoundary(name: string, sent: string, answered: string): LaneCase[]
   return cases;
 }
 
-describe("every octet's boundary", () => {
+describe("every byte's boundary", () => {
   let pair: LanePair;
   beforeAll(async () => {
     pair = await LanePair.start(trusting);

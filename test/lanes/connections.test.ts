@@ -105,7 +105,7 @@ const pipelined: readonly LaneCase[] = [
   { name: "garbage behind a regular one", client: [send(`${request("GET /plain/1")}\x00\x01\x02`), closed] },
   { name: "garbage behind a POST", client: [send(`${post("hello")}garbage\r\n\r\n`), closed] },
   {
-    name: "octets beyond a length",
+    name: "bytes beyond a length",
     client: [send(`${request("POST /plain", "Content-Length: 2\r\n", "hello")}\r\n\r\n`), closed],
   },
   {

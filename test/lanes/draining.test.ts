@@ -28,7 +28,7 @@ routes: [{ name: all, service: shop }]`);
   for (const answer of answers) answer();
   const all = await Promise.all([idle.read(), busy.read(), unused.read()]);
   await end;
-  return all.map((octets) => normalised(octets, { ports: new Map() }));
+  return all.map((bytes) => normalised(bytes, { ports: new Map() }));
 }
 
 describe("draining", () => {

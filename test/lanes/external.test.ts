@@ -18,28 +18,28 @@ interface ExternalCase {
   readonly raw_base64: string;
 }
 
-function read(file: string): readonly { readonly id: string; readonly octets: string }[] {
+function read(file: string): readonly { readonly id: string; readonly bytes: string }[] {
   const lines = readFileSync(join(folder, file), "utf8").trim().split("\n");
   return lines.map((line) => {
     const { id, raw_base64 } = JSON.parse(line) as ExternalCase;
-    return { id, octets: Buffer.from(raw_base64, "base64").toString("latin1") };
+    return { id, bytes: Buffer.from(raw_base64, "base64").toString("latin1") };
   });
 }
 
 const requests = (): LaneCase[] =>
-  read("requests.jsonl").map(({ id, octets }) => ({
+  read("requests.jsonl").map(({ id, bytes }) => ({
     name: id,
-    client: octets,
+    client: bytes,
     lingers: true,
     loose: "partial bodies",
   }));
 const responses = (): LaneCase[] =>
-  read("responses.jsonl").flatMap(({ id, octets }): LaneCase[] => [
-    { name: id, client: request("GET /plain"), upstream: [octets, octets], loose: "partial bodies" },
+  read("responses.jsonl").flatMap(({ id, bytes }): LaneCase[] => [
+    { name: id, client: request("GET /plain"), upstream: [bytes, bytes], loose: "partial bodies" },
     {
       name: `${id}, then closed`,
       client: request("GET /plain"),
-      upstream: [answer(send(octets), end), answer(send(octets), end)],
+      upstream: [answer(send(bytes), end), answer(send(bytes), end)],
       loose: "partial bodies",
     },
   ]);

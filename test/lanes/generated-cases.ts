@@ -65,7 +65,7 @@ const path = fc.oneof(
 
 interface MadeRequest {
   readonly method: string;
-  readonly octets: string;
+  readonly bytes: string;
 }
 
 const body = textOf([...visible, ...obsText, "\r", "\n", "\0", " "], 300);
@@ -106,7 +106,7 @@ const request: Arbitrary<MadeRequest> = fc
       lines.push("Transfer-Encoding: chunked\r\n");
       content = `${chunked(body, sizes)}0\r\n${trailers.join("")}\r\n`;
     }
-    return { method, octets: `${method} ${target} HTTP/1.1\r\n${lines.join("")}\r\n${content}` };
+    return { method, bytes: `${method} ${target} HTTP/1.1\r\n${lines.join("")}\r\n${content}` };
   });
 
 const responseField = fc.oneof(
@@ -151,8 +151,8 @@ const madeResponse = fc.record({
 
 type MadeResponse = typeof madeResponse extends Arbitrary<infer Made> ? Made : never;
 
-/** The response as octets, for a request with this method. */
-function responseOctets(made: MadeResponse, method: string): { octets: string; closing: boolean } {
+/** The response as bytes, for a request with this method. */
+function responseBytes(made: MadeResponse, method: string): { bytes: string; closing: boolean } {
   const { interim, status, fields, framing, body, sizes, trailers } = made;
   const bodiless = method === "HEAD" || status.startsWith("204") || status.startsWith("304");
   const lines = [...fields];
@@ -166,7 +166,7 @@ function responseOctets(made: MadeResponse, method: string): { octets: string; c
   } else content = body;
   const head = `${interim.join("")}HTTP/1.1 ${status}\r\n${lines.join("")}\r\n`;
   const closing = (framing === "until close" && !bodiless) || lines.includes("Connection: close\r\n");
-  return { octets: bodiless ? head : head + content, closing };
+  return { bytes: bodiless ? head : head + content, closing };
 }
 
 /** Positions in a text, from shares of it. */
@@ -187,22 +187,22 @@ export const wellFormed: Arbitrary<LaneCase> = fc
   .map(({ exchanges, pipelined, cuts }): LaneCase => {
     const client: ClientStep[] = [];
     if (pipelined) {
-      const octets = exchanges.map(([{ octets }]) => octets).join("");
-      client.push(...cut(octets, ...positions(cuts, octets.length)), responses(exchanges.length));
+      const bytes = exchanges.map(([{ bytes }]) => bytes).join("");
+      client.push(...cut(bytes, ...positions(cuts, bytes.length)), responses(exchanges.length));
     } else {
-      for (const [index, [{ octets }]] of exchanges.entries()) {
-        client.push(...cut(octets, ...positions(cuts, octets.length)), responses(index + 1));
+      for (const [index, [{ bytes }]] of exchanges.entries()) {
+        client.push(...cut(bytes, ...positions(cuts, bytes.length)), responses(index + 1));
       }
     }
     const upstream = exchanges.map(([{ method }, made]) => {
-      const { octets, closing } = responseOctets(made, method);
-      const sent = cut(octets, ...positions(made.cuts, octets.length));
+      const { bytes, closing } = responseBytes(made, method);
+      const sent = cut(bytes, ...positions(made.cuts, bytes.length));
       return answer(...sent, ...(closing ? [{ do: "end" } as const] : []));
     });
     return { name: "well-formed", client, upstream, methods: exchanges.map(([{ method }]) => method), loose: "reason" };
   });
 
-const oddOctet = fc.constantFrom(
+const oddByte = fc.constantFrom(
   "\r",
   "\n",
   "\r\n",
@@ -228,15 +228,15 @@ const oddOctet = fc.constantFrom(
   "H",
 );
 
-/** Changes a text a little: octets put in, taken out, replaced or doubled. */
-function changed(octets: string, changes: readonly (readonly [share: number, kind: string, octet: string])[]): string {
-  let out = octets;
-  for (const [share, kind, octet] of changes) {
+/** Changes a text a little: bytes put in, taken out, replaced or doubled. */
+function changed(bytes: string, changes: readonly (readonly [share: number, kind: string, byte: string])[]): string {
+  let out = bytes;
+  for (const [share, kind, byte] of changes) {
     const at = Math.floor(share * out.length);
     const line = out.indexOf("\r\n", at);
-    if (kind === "insert") out = out.slice(0, at) + octet + out.slice(at);
+    if (kind === "insert") out = out.slice(0, at) + byte + out.slice(at);
     else if (kind === "remove") out = out.slice(0, at) + out.slice(at + 1);
-    else if (kind === "replace") out = out.slice(0, at) + octet + out.slice(at + 1);
+    else if (kind === "replace") out = out.slice(0, at) + byte + out.slice(at + 1);
     else if (line > 0) out = out.slice(0, line + 2) + out.slice(out.lastIndexOf("\r\n", line - 1) + 2);
   }
   return out;
@@ -246,7 +246,7 @@ const changes = fc.array(
   fc.tuple(
     fc.double({ min: 0, max: 1, noNaN: true }),
     fc.constantFrom("insert", "remove", "replace", "double"),
-    oddOctet,
+    oddByte,
   ),
   { minLength: 1, maxLength: 3 },
 );
@@ -268,9 +268,9 @@ const suspicious = fc.constantFrom(
 /** A request that is nearly well-formed. An empty line follows, so that a head whose end was lost ends all the same. */
 export const nearMissRequest: Arbitrary<LaneCase> = fc
   .record({ request, changes, suspicious: fc.array(suspicious, { maxLength: 1 }), cuts: shares })
-  .map(({ request: { method, octets }, changes, suspicious, cuts }): LaneCase => {
-    const lineEnd = octets.indexOf("\r\n") + 2;
-    const text = `${changed(octets.slice(0, lineEnd) + suspicious.join("") + octets.slice(lineEnd), changes)}\r\n\r\n`;
+  .map(({ request: { method, bytes }, changes, suspicious, cuts }): LaneCase => {
+    const lineEnd = bytes.indexOf("\r\n") + 2;
+    const text = `${changed(bytes.slice(0, lineEnd) + suspicious.join("") + bytes.slice(lineEnd), changes)}\r\n\r\n`;
     const client = cut(text, ...positions(cuts, text.length));
     return { name: "near-miss request", client, methods: [method], loose: "partial bodies", lingers: true };
   });
@@ -279,8 +279,8 @@ export const nearMissRequest: Arbitrary<LaneCase> = fc
 export const nearMissResponse: Arbitrary<LaneCase> = fc
   .record({ response: madeResponse, changes })
   .map(({ response, changes }): LaneCase => {
-    const { octets } = responseOctets(response, "GET");
-    const text = changed(octets, changes);
+    const { bytes } = responseBytes(response, "GET");
+    const text = changed(bytes, changes);
     const sent = answer(...cut(text, ...positions(response.cuts, text.length)), { do: "end" });
     return {
       name: "near-miss response",

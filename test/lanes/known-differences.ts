@@ -10,7 +10,7 @@ const headUnended = "the standard lane refuses a bad field at once, the fast lan
 const whitespace = "the standard lane keeps blanks at a value's end";
 const severalCodings = "the standard lane looks at the first of several Transfer-Encoding only";
 const hugeChunk =
-  "the fast lane refuses a chunk beyond 2^53 octets at once; the standard lane waits for it until the timeout";
+  "the fast lane refuses a chunk beyond 2^53 bytes at once; the standard lane waits for it until the timeout";
 
 /** Cases in which the lanes differ, and why; by the title of their group and their name. Each is expected to fail. */
 export const knownDifferences: ReadonlyMap<string, string> = new Map([
@@ -18,7 +18,7 @@ export const knownDifferences: ReadonlyMap<string, string> = new Map([
   ["pipelined requests: malformed behind a regular one", lookAhead],
   ["pipelined requests: garbage behind a regular one", lookAhead],
   ["pipelined requests: garbage behind a POST", lookAhead],
-  ["pipelined requests: octets beyond a length", lookAhead],
+  ["pipelined requests: bytes beyond a length", lookAhead],
   [
     "pipelined requests: close in the second of three",
     "the standard lane answers only the first: its parser refuses what comes behind a `Connection: close`, and that ends the connection before the second is begun",
@@ -54,13 +54,13 @@ export const knownDifferences: ReadonlyMap<string, string> = new Map([
     "response bodies: until close, broken off",
     "the standard lane takes a reset for the end, and gives a cut body out as whole",
   ],
-  ["response bodies: a head octet by octet", "the standard lane keeps only the last piece of a reason phrase"],
+  ["response bodies: a head byte by byte", "the standard lane keeps only the last piece of a reason phrase"],
   ["interim responses: a 103 with Connection: close", "the standard lane answers 502"],
   ["malformed responses: malformed: an empty line first", emptyLines],
   ["malformed responses: malformed: two empty lines first", emptyLines],
   [
     "upstreams that break, stop or hurry: nobody listens, POST",
-    "the fast lane logs octets of the body as received that nobody read",
+    "the fast lane logs bytes of the body as received that nobody read",
   ],
   ["requests of others: gunicorn-valid-013", blanksInExtensions],
   ["requests of others: h11-chunk-ext", blanksInExtensions],

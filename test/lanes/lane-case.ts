@@ -2,7 +2,7 @@ import type { Answer, AnswerStep } from "../kit/recording-upstream.ts";
 
 /** One thing that the client of a case does. */
 export type ClientStep =
-  /** Octets in one write, which arrive by themselves. */
+  /** Bytes in one write, which arrive by themselves. */
   | { readonly send: string }
   /** Waits until this many final responses are whole, on this connection; or until it is closed. */
   | { readonly responses: number }
@@ -19,7 +19,7 @@ export type ClientStep =
 /** What is sent through both lanes, and how upstreams answer it. */
 export interface LaneCase {
   readonly name: string;
-  /** Octets, or steps; after the last step the case waits until nothing happens any more. */
+  /** Bytes, or steps; after the last step the case waits until nothing happens any more. */
   readonly client: string | readonly ClientStep[];
   /** By the order of requests upstream; what is missing gets an ordinary 200. A text is sent once the request is whole. */
   readonly upstream?: readonly (string | Answer)[];
@@ -29,7 +29,7 @@ export interface LaneCase {
   readonly regular?: boolean;
   /**
    * What is left out of the comparison: of messages that broke off the body, where how much of it passed is a race in any
-   * one lane; or the reason phrase, of which the standard lane loses octets where it comes in pieces.
+   * one lane; or the reason phrase, of which the standard lane loses bytes where it comes in pieces.
    */
   readonly loose?: "partial bodies" | "reason";
   /**
@@ -42,7 +42,7 @@ export interface LaneCase {
   readonly differs?: string;
 }
 
-export const send = (octets: string): ClientStep & AnswerStep => ({ send: octets });
+export const send = (bytes: string): ClientStep & AnswerStep => ({ send: bytes });
 export const responses = (count: number): ClientStep => ({ responses: count });
 export const received = (text: string): ClientStep & AnswerStep => ({ received: text });
 export const upstreamHas = (text: string): ClientStep => ({ upstreamHas: text });
@@ -53,15 +53,15 @@ export const end = { do: "end" } as const;
 export const reset = { do: "reset" } as const;
 export const reconnect: ClientStep = { do: "reconnect" };
 
-/** Octets in pieces, each of which arrives by itself. */
-export function pieces(...octets: readonly string[]): (ClientStep & AnswerStep)[] {
-  return octets.map(send);
+/** Bytes in pieces, each of which arrives by itself. */
+export function pieces(...bytes: readonly string[]): (ClientStep & AnswerStep)[] {
+  return bytes.map(send);
 }
 
 /** A text cut at these positions. */
-export function cut(octets: string, ...positions: readonly number[]): (ClientStep & AnswerStep)[] {
-  const bounds = [0, ...positions, octets.length];
-  return pieces(...bounds.slice(1).map((bound, i) => octets.slice(bounds[i], bound)));
+export function cut(bytes: string, ...positions: readonly number[]): (ClientStep & AnswerStep)[] {
+  const bounds = [0, ...positions, bytes.length];
+  return pieces(...bounds.slice(1).map((bound, i) => bytes.slice(bounds[i], bound)));
 }
 
 /** An answer sent once the request is whole. */

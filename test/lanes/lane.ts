@@ -5,7 +5,7 @@ import { Bell, turn } from "../kit/bell.ts";
 import { startPerch, type TestPerch } from "../kit/perch.ts";
 import { certificateYaml, certPem } from "../kit/pki.ts";
 import { type Answer, type Director, RecordingUpstream } from "../kit/recording-upstream.ts";
-import type { StrictMessage } from "../kit/strict-octets.ts";
+import type { StrictMessage } from "../kit/strict-bytes.ts";
 import { readStrictResponse } from "../kit/strict-response.ts";
 import { type RawUpstream, startRawUpstream } from "../kit/upstream.ts";
 import { type ClientStep, type LaneCase, sized } from "./lane-case.ts";
@@ -57,7 +57,7 @@ export interface LaneRun {
 
 /** Longer than any timeout that a case configures. */
 const waitMs = 6_000;
-const mostRounds = 200;
+const maxRounds = 200;
 
 /** One Perch with upstreams of its own, through which cases are sent one at a time. */
 export class Lane {
@@ -169,7 +169,7 @@ ${config.routes}
   }
 
   clientHas(text: string): boolean {
-    return this.#clients.some((client) => client.octets.includes(text));
+    return this.#clients.some((client) => client.bytes.includes(text));
   }
 
   async #play(laneCase: LaneCase): Promise<string[]> {
@@ -199,7 +199,7 @@ ${config.routes}
       return true;
     }
     if ("responses" in step) return until(() => client.finalResponses() >= step.responses);
-    if ("received" in step) return until(() => client.octets.includes(step.received));
+    if ("received" in step) return until(() => client.bytes.includes(step.received));
     if ("upstreamHas" in step) return until(() => this.#upstreamHas(step.upstreamHas));
     if ("closed" in step) return until(() => false);
     if ("quiet" in step) return this.#quiet(2);
@@ -211,7 +211,7 @@ ${config.routes}
 
   #upstreamHas(text: string): boolean {
     return [...this.#upstreams.values()].some(({ connections }) =>
-      connections.some(({ octets }) => octets.includes(text)),
+      connections.some(({ bytes }) => bytes.includes(text)),
     );
   }
 
@@ -222,7 +222,7 @@ ${config.routes}
    */
   async #quiet(rounds: number): Promise<boolean> {
     let still = 0;
-    for (let round = 0; round < mostRounds; round++) {
+    for (let round = 0; round < maxRounds; round++) {
       const { rings } = this.bell;
       await this.#fence.pass("-");
       await turn();
@@ -267,7 +267,7 @@ class CaseClient {
   readonly socket: Socket;
   /** What TLS runs over; else the same. */
   readonly below: Socket;
-  octets = "";
+  bytes = "";
   isClosed = false;
   readonly #laneCase: LaneCase;
   #readTo = 0;
@@ -278,8 +278,8 @@ class CaseClient {
     this.below = below;
     this.#laneCase = laneCase;
     socket.setEncoding("latin1");
-    socket.on("data", (octets: string) => {
-      this.octets += octets;
+    socket.on("data", (bytes: string) => {
+      this.bytes += bytes;
       bell.ring();
     });
     const onClosed = () => {
@@ -306,8 +306,8 @@ class CaseClient {
   /** How many final responses are whole by now. */
   finalResponses(): number {
     const { methods } = this.#laneCase;
-    while (this.#readTo < this.octets.length) {
-      const reading = readStrictResponse(this.octets, this.#readTo, methods?.[this.#final] ?? methods?.at(-1) ?? "GET");
+    while (this.#readTo < this.bytes.length) {
+      const reading = readStrictResponse(this.bytes, this.#readTo, methods?.[this.#final] ?? methods?.at(-1) ?? "GET");
       if (reading.kind !== "complete") break;
       this.#readTo = reading.end;
       if (!reading.message.startLine.startsWith("HTTP/1.1 1")) this.#final++;
@@ -316,7 +316,7 @@ class CaseClient {
   }
 
   view(): ClientView {
-    return { octets: this.octets, state: this.isClosed ? "closed" : "open" };
+    return { bytes: this.bytes, state: this.isClosed ? "closed" : "open" };
   }
 }
 
@@ -346,8 +346,8 @@ class Fence {
   #open(): Socket {
     const { socket } = open(this.#port, this.#transport, () => {});
     let received = "";
-    socket.setEncoding("latin1").on("data", (octets: string) => {
-      received += octets;
+    socket.setEncoding("latin1").on("data", (bytes: string) => {
+      received += bytes;
       if (!received.endsWith("\r\n\r\nfence")) return;
       received = "";
       this.#passed?.();

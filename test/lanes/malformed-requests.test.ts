@@ -4,8 +4,8 @@ import { cut, type LaneCase, request, responses, send } from "./lane-case.ts";
 
 const host = "Host: shop.example\r\n";
 
-/** What is malformed about a request, and its octets. */
-const malformed: readonly (readonly [what: string, octets: string])[] = [
+/** What is malformed about a request, and its bytes. */
+const malformed: readonly (readonly [what: string, bytes: string])[] = [
   ["garbage", "garbage\r\n\r\n"],
   ["nothing but an empty line", "\r\n"],
   ["nothing but blanks", "   \r\n\r\n"],
@@ -37,7 +37,7 @@ const malformed: readonly (readonly [what: string, octets: string])[] = [
   ["a vertical tab in the request line", `GET /\x0b HTTP/1.1\r\n${host}\r\n`],
   ["a NUL in the target", `GET /\0 HTTP/1.1\r\n${host}\r\n`],
   ["a tab in the target", `GET /a\tb HTTP/1.1\r\n${host}\r\n`],
-  ["a control octet in the target", `GET /a\x1fb HTTP/1.1\r\n${host}\r\n`],
+  ["a control byte in the target", `GET /a\x1fb HTTP/1.1\r\n${host}\r\n`],
   ["obs-text in the target", `GET /\xff HTTP/1.1\r\n${host}\r\n`],
   ["a method that is no token", `G(T / HTTP/1.1\r\n${host}\r\n`],
   ["a method in obs-text", `G\xc9T / HTTP/1.1\r\n${host}\r\n`],
@@ -58,18 +58,18 @@ const malformed: readonly (readonly [what: string, octets: string])[] = [
   ["SMTP", "EHLO a\r\n"],
 ];
 
-/** Control octets, DEL and separators in each place where text may stand. */
-const places = (octet: string): readonly (readonly [what: string, octets: string])[] => [
-  ["in a value", `GET / HTTP/1.1\r\n${host}X-A: a${octet}b\r\n\r\n`],
-  ["at a value's start", `GET / HTTP/1.1\r\n${host}X-A: ${octet}b\r\n\r\n`],
-  ["at a value's end", `GET / HTTP/1.1\r\n${host}X-A: a${octet}\r\n\r\n`],
-  ["in a name", `GET / HTTP/1.1\r\n${host}X${octet}A: a\r\n\r\n`],
-  ["at a name's start", `GET / HTTP/1.1\r\n${host}${octet}X-A: a\r\n\r\n`],
-  ["in the target", `GET /a${octet}b HTTP/1.1\r\n${host}\r\n`],
-  ["in the method", `G${octet}T / HTTP/1.1\r\n${host}\r\n`],
-  ["in the version", `GET / HTTP/1.${octet}\r\n${host}\r\n`],
+/** Control bytes, DEL and separators in each place where text may stand. */
+const places = (byte: string): readonly (readonly [what: string, bytes: string])[] => [
+  ["in a value", `GET / HTTP/1.1\r\n${host}X-A: a${byte}b\r\n\r\n`],
+  ["at a value's start", `GET / HTTP/1.1\r\n${host}X-A: ${byte}b\r\n\r\n`],
+  ["at a value's end", `GET / HTTP/1.1\r\n${host}X-A: a${byte}\r\n\r\n`],
+  ["in a name", `GET / HTTP/1.1\r\n${host}X${byte}A: a\r\n\r\n`],
+  ["at a name's start", `GET / HTTP/1.1\r\n${host}${byte}X-A: a\r\n\r\n`],
+  ["in the target", `GET /a${byte}b HTTP/1.1\r\n${host}\r\n`],
+  ["in the method", `G${byte}T / HTTP/1.1\r\n${host}\r\n`],
+  ["in the version", `GET / HTTP/1.${byte}\r\n${host}\r\n`],
 ];
-const octets = [
+const bytes = [
   "\0",
   "\x01",
   "\x07",
@@ -109,8 +109,8 @@ const cases: readonly LaneCase[] = [
     },
     { name: `${what}, after a regular request`, client: [send(request("GET /plain")), responses(1), send(text)] },
   ]),
-  ...octets.flatMap((octet) =>
-    places(octet).map(([where, text]): LaneCase => ({ name: `${JSON.stringify(octet)} ${where}`, client: text })),
+  ...bytes.flatMap((byte) =>
+    places(byte).map(([where, text]): LaneCase => ({ name: `${JSON.stringify(byte)} ${where}`, client: text })),
   ),
 ];
 

@@ -11,7 +11,7 @@ const cases: readonly LaneCase[] = [
   },
   { name: "blanks around values", client: request("GET /", "X-A:1\r\nx-b:  two \r\nX-Empty:\r\n") },
   { name: "an absolute target", client: request("GET http://shop.example/x") },
-  { name: "octets beyond ASCII", client: request("GET /", "X-A: \xc3\xa9|\xe9\r\n") },
+  { name: "bytes beyond ASCII", client: request("GET /", "X-A: \xc3\xa9|\xe9\r\n") },
   { name: "a HEAD", client: request("HEAD /"), regular: true },
   { name: "a POST without a body", client: request("POST /", "Content-Length: 0\r\n"), regular: true },
   { name: "a body", client: request("POST /", "Content-Length: 5\r\n", "hello"), regular: true },

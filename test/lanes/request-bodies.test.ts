@@ -34,7 +34,7 @@ const any = (name: string, fields: string, body: string, line = "POST /plain"): 
 });
 
 const mebibyte = "0123456789abcdef".repeat(65_536);
-const everyOctet = Array.from({ length: 256 }, (_, i) => String.fromCharCode(i)).join("");
+const everyByte = Array.from({ length: 256 }, (_, i) => String.fromCharCode(i)).join("");
 const methods = [
   "GET",
   "HEAD",
@@ -65,8 +65,8 @@ const framed: readonly LaneCase[] = [
     chunked,
     chunks(Array.from({ length: 64 }, (_, i) => String.fromCharCode(97 + (i % 26)).repeat(16_384))),
   ),
-  regular("a body of every octet", lengthOf(everyOctet.repeat(20)), everyOctet.repeat(20)),
-  regular("chunks of every octet", chunked, chunks([everyOctet, everyOctet])),
+  regular("a body of every byte", lengthOf(everyByte.repeat(20)), everyByte.repeat(20)),
+  regular("chunks of every byte", chunked, chunks([everyByte, everyByte])),
   regular("a body that looks like a request", lengthOf(request()), request()),
   regular("chunks with trailers", `${chunked}Trailer: X-Sum\r\n`, chunks(["hello"], "X-Sum: 1\r\nX-Other: \xe9\r\n")),
   regular(
@@ -170,7 +170,7 @@ const timed: readonly LaneCase[] = [
     ],
   },
   {
-    ...regular("octet by octet", "", ""),
+    ...regular("byte by byte", "", ""),
     client: [
       ...cut(request("POST /plain", chunked, chunks(["hello", "w"])), ...Array.from({ length: 90 }, (_, i) => i + 1)),
       responses(1),
@@ -321,7 +321,7 @@ const limits: readonly LaneCase[] = [
   any("a body beyond the limit", lengthOf("x".repeat(65)), "x".repeat(65)),
   any("a body far beyond the limit", lengthOf("x".repeat(100_000)), "x".repeat(100_000)),
   {
-    name: "a body beyond the limit whose octets never come",
+    name: "a body beyond the limit whose bytes never come",
     client: [send(request("POST /plain", lengthOf("x".repeat(65)))), responses(1), closed],
   },
   any("chunks of the limit", chunked, chunks(["x".repeat(32), "y".repeat(32)])),

@@ -3,7 +3,7 @@ import { limited, signedPin, strangers, trusting } from "./configurations.ts";
 import { answer, closed, type LaneCase, request, response, responses, send, sized } from "./lane-case.ts";
 
 const nowSeconds = Math.floor(Date.now() / 1000);
-/** Octets of user-17's unit are what the digest says; any will do for a pin of ours. */
+/** Bytes of user-17's unit are what the digest says; any will do for a pin of ours. */
 const anyUnit = "rAAECAwQFBgc";
 const pinOf = (version: string, { epoch = 1, at = nowSeconds, how = "s", release = "shop", unit = anyUnit } = {}) =>
   signedPin(`1.${epoch}.${at}.${version}.${how}.${unit}`, release);
@@ -16,7 +16,7 @@ const regular = (name: string, fields: string, line = "GET /"): LaneCase => ({
 });
 const odd = (name: string, fields: string, line = "GET /"): LaneCase => ({ name, client: request(line, fields) });
 
-const octets = (from: number, to: number) =>
+const bytes = (from: number, to: number) =>
   Array.from({ length: to - from + 1 }, (_, i) => String.fromCharCode(from + i)).join("");
 
 const targets: readonly LaneCase[] = [
@@ -127,8 +127,8 @@ const fields: readonly LaneCase[] = [
   odd("no blank before a value", "X-A:a\r\nX-B:b\r\n"),
   odd("blanks and tabs around values", "X-A:  a\r\nX-B: b  \r\nX-C:\tc\t\r\nX-D: \t d \t \r\n"),
   odd("nothing but blanks for a value", "X-A:   \r\nX-B:\t\r\n"),
-  regular("obs-text in a value", `X-A: ${octets(0x80, 0xff)}\r\nX-B: caf\xc3\xa9\r\n`),
-  regular("every visible octet in a value", `X-A: ${octets(0x21, 0x7e)}\r\n`),
+  regular("obs-text in a value", `X-A: ${bytes(0x80, 0xff)}\r\nX-B: caf\xc3\xa9\r\n`),
+  regular("every visible byte in a value", `X-A: ${bytes(0x21, 0x7e)}\r\n`),
   regular("odd tokens for names", "!#$%&'*+-.^_`|~0: 1\r\n1: 2\r\n-: 3\r\n"),
   regular("names that look special", "constructor: 1\r\n__proto__: 2\r\ntoString: 3\r\nhasOwnProperty: 4\r\n"),
   regular(

@@ -24,24 +24,24 @@ import {
 const chunked = "Transfer-Encoding: chunked\r\n";
 
 /** A response to an ordinary request, served by the fast lane. */
-const regular = (name: string, octets: string, line = "GET /plain"): LaneCase => ({
+const regular = (name: string, bytes: string, line = "GET /plain"): LaneCase => ({
   name,
   client: [send(request(line)), responses(1)],
   methods: [line.split(" ")[0] ?? ""],
-  upstream: [octets],
+  upstream: [bytes],
   regular: true,
 });
 
 /** A response after which nothing is known of the client's connection. */
-const any = (name: string, octets: string, line = "GET /plain"): LaneCase => ({
-  ...regular(name, octets, line),
+const any = (name: string, bytes: string, line = "GET /plain"): LaneCase => ({
+  ...regular(name, bytes, line),
   client: request(line),
 });
 
 /** A response that the upstream ends by closing. */
-const untilClose = (name: string, octets: string, line = "GET /plain"): LaneCase => ({
-  ...any(name, octets, line),
-  upstream: [answer(send(octets), end)],
+const untilClose = (name: string, bytes: string, line = "GET /plain"): LaneCase => ({
+  ...any(name, bytes, line),
+  upstream: [answer(send(bytes), end)],
 });
 
 const statuses = [
@@ -292,7 +292,7 @@ const bodies: readonly LaneCase[] = [
     ),
   ),
   regular(
-    "a body of every octet",
+    "a body of every byte",
     sized(
       Array.from({ length: 256 }, (_, i) => String.fromCharCode(i))
         .join("")
@@ -300,7 +300,7 @@ const bodies: readonly LaneCase[] = [
     ),
   ),
   {
-    ...regular("500 chunks of an octet, a write each", ""),
+    ...regular("500 chunks of a byte, a write each", ""),
     upstream: [
       answer(
         send(response("200 OK", chunked)),
@@ -314,7 +314,7 @@ const bodies: readonly LaneCase[] = [
     upstream: [answer(...pieces(response("200 OK", "Content-Length: 5\r\n"), "he", "llo"))],
   },
   {
-    ...regular("a head octet by octet", ""),
+    ...regular("a head byte by byte", ""),
     upstream: [answer(...cut(sized("hello", "X-A: 1\r\n"), ...Array.from({ length: 55 }, (_, i) => i + 1)))],
   },
   {
@@ -336,8 +336,8 @@ const bodies: readonly LaneCase[] = [
   },
 ];
 
-const interim = (name: string, octets: string, line = "GET /plain"): LaneCase =>
-  any(name, `${octets}${sized("x")}`, line);
+const interim = (name: string, bytes: string, line = "GET /plain"): LaneCase =>
+  any(name, `${bytes}${sized("x")}`, line);
 const informed: readonly LaneCase[] = [
   interim("a 100", "HTTP/1.1 100 Continue\r\n\r\n"),
   interim("a 101", "HTTP/1.1 101 Switching Protocols\r\nUpgrade: x\r\nConnection: upgrade\r\n\r\n"),
@@ -413,7 +413,7 @@ const malformed: readonly LaneCase[] = [
   ["a bare CR in a value", "HTTP/1.1 200 OK\r\nX-A: a\rb\r\nContent-Length: 1\r\n\r\nx"],
   ["a bare CR at a line's end", "HTTP/1.1 200 OK\r\nX-A: a\r\r\nContent-Length: 1\r\n\r\nx"],
   ["a NUL in a value", "HTTP/1.1 200 OK\r\nX-A: a\0b\r\nContent-Length: 1\r\n\r\nx"],
-  ["a control octet in a value", "HTTP/1.1 200 OK\r\nX-A: a\x01b\r\nContent-Length: 1\r\n\r\nx"],
+  ["a control byte in a value", "HTTP/1.1 200 OK\r\nX-A: a\x01b\r\nContent-Length: 1\r\n\r\nx"],
   ["DEL in a value", "HTTP/1.1 200 OK\r\nX-A: a\x7fb\r\nContent-Length: 1\r\n\r\nx"],
   ["a fold", "HTTP/1.1 200 OK\r\nX-A: a\r\n b\r\nContent-Length: 1\r\n\r\nx"],
   ["a fold of the first field", "HTTP/1.1 200 OK\r\n X-A: a\r\nContent-Length: 1\r\n\r\nx"],
@@ -427,20 +427,20 @@ const malformed: readonly LaneCase[] = [
   ["a tab after the version", "HTTP/1.1\t200 OK\r\nContent-Length: 1\r\n\r\nx"],
   ["two blanks after the version", "HTTP/1.1  200 OK\r\nContent-Length: 1\r\n\r\nx"],
   ["a status that is no number", "HTTP/1.1 2x0 OK\r\nContent-Length: 1\r\n\r\nx"],
-].map(([name, octets]): LaneCase => any(`malformed: ${name}`, octets ?? ""));
+].map(([name, bytes]): LaneCase => any(`malformed: ${name}`, bytes ?? ""));
 
 const surplus: readonly LaneCase[] = [
   ["a second response", sized("hello") + sized("again")],
-  ["octets after the body", `${sized("hello")}surplus`],
+  ["bytes after the body", `${sized("hello")}surplus`],
   ["an empty line after the body", `${sized("hello")}\r\n`],
-  ["octets after the last chunk", `${response("200 OK", chunked, chunks(["a"]))}surplus`],
-  ["octets after a 204", `${response("204 R")}surplus`],
-].flatMap(([name = "", octets = ""]): LaneCase[] => [
-  any(`surplus: ${name}`, octets),
+  ["bytes after the last chunk", `${response("200 OK", chunked, chunks(["a"]))}surplus`],
+  ["bytes after a 204", `${response("204 R")}surplus`],
+].flatMap(([name = "", bytes = ""]): LaneCase[] => [
+  any(`surplus: ${name}`, bytes),
   {
     name: `surplus: ${name}, and another request`,
     client: [send(request("GET /plain/1")), responses(1), quiet, send(request("GET /plain/2")), responses(2)],
-    upstream: [octets],
+    upstream: [bytes],
   },
 ]);
 

@@ -17,10 +17,10 @@ describe("the reader of requests", () => {
       "h0123456789",
     ],
     ["obs-text", `${head}x: \xe9\x80\r\n\r\n`, "none", ""],
-  ])("takes %s", (_what, octets, framing, body) => {
-    expect(readStrictRequest(octets, 0)).toMatchObject({
+  ])("takes %s", (_what, bytes, framing, body) => {
+    expect(readStrictRequest(bytes, 0)).toMatchObject({
       kind: "complete",
-      end: octets.length,
+      end: bytes.length,
       message: { framing, body },
     });
   });
@@ -32,8 +32,8 @@ describe("the reader of requests", () => {
     ["a blank before a colon", `${head}x : a\r\n\r\n`, "blank before the colon"],
     ["a name that is no token", `${head}x(: a\r\n\r\n`, "field name"],
     ["no colon", `${head}x\r\n\r\n`, "no colon"],
-    ["a NUL", `${head}x: a\0\r\n\r\n`, "control octet"],
-    ["DEL", `${head}x: a\x7f\r\n\r\n`, "control octet"],
+    ["a NUL", `${head}x: a\0\r\n\r\n`, "control byte"],
+    ["DEL", `${head}x: a\x7f\r\n\r\n`, "control byte"],
     ["no Host", "GET / HTTP/1.1\r\n\r\n", "0 Host"],
     ["two Hosts", `${head}Host: a\r\n\r\n`, "2 Host"],
     ["two lengths", `${head}content-length: 2\r\nContent-Length: 2\r\n\r\nhi`, "several Content-Length"],
@@ -47,15 +47,15 @@ describe("the reader of requests", () => {
     ["an absolute target", "GET http://a/ HTTP/1.1\r\nhost: a\r\n\r\n", "target"],
     ["two blanks", "GET  / HTTP/1.1\r\nhost: a\r\n\r\n", "request line"],
     ["an empty line first", `\r\n${head}\r\n`, "request line"],
-  ])("refuses %s", (_what, octets, problem) => {
-    const reading = readStrictRequest(octets, 0);
+  ])("refuses %s", (_what, bytes, problem) => {
+    const reading = readStrictRequest(bytes, 0);
     expect(reading.kind === "malformed" ? reading.problem : reading.kind).toContain(problem);
   });
 
   it("waits for what has not come, at every boundary", () => {
-    const octets = `${head}transfer-encoding: chunked\r\n\r\n5\r\nhello\r\n0\r\n\r\n`;
-    for (let to = 0; to < octets.length; to++) {
-      expect(readStrictRequest(octets.slice(0, to), 0).kind, octets.slice(0, to)).toBe("incomplete");
+    const bytes = `${head}transfer-encoding: chunked\r\n\r\n5\r\nhello\r\n0\r\n\r\n`;
+    for (let to = 0; to < bytes.length; to++) {
+      expect(readStrictRequest(bytes.slice(0, to), 0).kind, bytes.slice(0, to)).toBe("incomplete");
     }
   });
 });
@@ -67,9 +67,9 @@ describe("the reader of responses", () => {
     ["a 304 with a length", "GET", "HTTP/1.1 304 R\r\ncontent-length: 5\r\n\r\n", "none", ""],
     ["an interim one", "GET", "HTTP/1.1 103 E\r\nlink: x\r\n\r\n", "none", ""],
     ["trailers", "GET", `${ok}transfer-encoding: chunked\r\n\r\n1\r\nh\r\n0\r\nx: 1\r\n\r\n`, "chunked", "h"],
-  ])("takes %s", (_what, method, octets, framing, body) => {
-    const reading = readStrictResponse(octets, 0, method);
-    expect(reading).toMatchObject({ kind: "complete", end: octets.length, message: { framing, body } });
+  ])("takes %s", (_what, method, bytes, framing, body) => {
+    const reading = readStrictResponse(bytes, 0, method);
+    expect(reading).toMatchObject({ kind: "complete", end: bytes.length, message: { framing, body } });
   });
 
   it.each([
@@ -77,8 +77,8 @@ describe("the reader of responses", () => {
     ["no blank after the status", "HTTP/1.1 200\r\n\r\n", "status line"],
     ["obs-text in the reason", "HTTP/1.1 200 \xe9\r\n\r\n", "status line"],
     ["chunks with a 204", "HTTP/1.1 204 R\r\ntransfer-encoding: chunked\r\n\r\n0\r\n\r\n", "chunks with a 204"],
-  ])("refuses %s", (_what, octets, problem) => {
-    const reading = readStrictResponse(octets, 0, "GET");
+  ])("refuses %s", (_what, bytes, problem) => {
+    const reading = readStrictResponse(bytes, 0, "GET");
     expect(reading.kind === "malformed" ? reading.problem : reading.kind).toContain(problem);
   });
 

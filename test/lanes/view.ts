@@ -1,11 +1,11 @@
 import type { RecordedConnection } from "../kit/recording-upstream.ts";
-import { excerpt, type StrictMessage } from "../kit/strict-octets.ts";
+import { excerpt, type StrictMessage } from "../kit/strict-bytes.ts";
 import { readStrictResponse } from "../kit/strict-response.ts";
 import type { LaneCase } from "./lane-case.ts";
 
 /** What one client connection saw. */
 export interface ClientView {
-  readonly octets: string;
+  readonly bytes: string;
   readonly state: "open" | "closed";
 }
 
@@ -32,15 +32,15 @@ export function render(laneCase: LaneCase, clients: readonly ClientView[], upstr
 
 export type Upstreams = ReadonlyMap<string, readonly RecordedConnection[]>;
 
-function renderClient(laneCase: LaneCase, { octets }: ClientView): string[] {
+function renderClient(laneCase: LaneCase, { bytes }: ClientView): string[] {
   const lines: string[] = [];
   const { methods = [] } = laneCase;
   const first = firstMethod(laneCase);
   let answered = 0;
-  for (let at = 0; at < octets.length; ) {
-    const reading = readStrictResponse(octets, at, methods[answered] ?? methods.at(-1) ?? first);
+  for (let at = 0; at < bytes.length; ) {
+    const reading = readStrictResponse(bytes, at, methods[answered] ?? methods.at(-1) ?? first);
     if (reading.kind !== "complete") {
-      if (reading.soFar === undefined) return [...lines, `  left over: ${excerpt(octets.slice(at))}`];
+      if (reading.soFar === undefined) return [...lines, `  left over: ${excerpt(bytes.slice(at))}`];
       lines.push(...renderMessage(reading.soFar, partial(laneCase)), `  ${reading.kind}`);
       if (reading.kind === "malformed") lines.push(`  PROBLEM: ${reading.problem}`);
       return lines;
@@ -69,11 +69,11 @@ function renderRequests(upstreams: Upstreams): string[] {
 function renderRest(laneCase: LaneCase, name: string, connection: RecordedConnection): string[] {
   const lines: string[] = [];
   const { partial: unfinished, problem, left } = connection;
-  // The standard lane sends a head with the first octets of its body only, the fast lane at once.
+  // The standard lane sends a head with the first bytes of its body only, the fast lane at once.
   if (unfinished?.body === "" && problem === undefined) return [];
   if (unfinished !== undefined)
     lines.push(`upstream ${name}, incomplete:`, ...renderMessage(unfinished, partial(laneCase)));
-  else if (left > 0) lines.push(`upstream ${name}, left over: ${excerpt(connection.octets.slice(-left))}`);
+  else if (left > 0) lines.push(`upstream ${name}, left over: ${excerpt(connection.bytes.slice(-left))}`);
   if (problem !== undefined) lines.push(`PROBLEM upstream ${name}: ${problem}`);
   return lines;
 }
@@ -91,18 +91,18 @@ function renderBody(body: string): string {
   if (body.length <= longBody) return JSON.stringify(body);
   let sum = 0;
   for (let i = 0; i < body.length; i++) sum = (Math.imul(sum, 31) + body.charCodeAt(i)) | 0;
-  return `${body.length} octets, sum ${sum}: ${excerpt(body)}`;
+  return `${body.length} bytes, sum ${sum}: ${excerpt(body)}`;
 }
 
 function visible(text: string): string {
   return JSON.stringify(text).slice(1, -1);
 }
 
-/** The method that the client's first octets name. */
+/** The method that the client's first bytes name. */
 function firstMethod({ client }: LaneCase): string {
   const first = typeof client === "string" ? client : client.find((step) => "send" in step);
-  const octets = typeof first === "string" ? first : first !== undefined && "send" in first ? first.send : "";
-  return /^[\r\n]*([^ ]*)/.exec(octets)?.[1] ?? "GET";
+  const bytes = typeof first === "string" ? first : first !== undefined && "send" in first ? first.send : "";
+  return /^[\r\n]*([^ ]*)/.exec(bytes)?.[1] ?? "GET";
 }
 
 const uuid = /\b[\da-f]{8}-[\da-f]{4}-[\da-f]{4}-[\da-f]{4}-[\da-f]{12}\b/g;

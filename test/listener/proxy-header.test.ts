@@ -59,26 +59,26 @@ const refused: readonly (readonly [string, Buffer])[] = [
   ["an unknown command", binary(0x22, 0x11, ipv4)],
   ["an unknown family", binary(0x21, 0x41, ipv4)],
   ["an unknown transport", binary(0x21, 0x13, ipv4)],
-  ["fewer octets than addresses", binary(0x21, 0x11, ipv4.slice(1))],
-  ["fewer octets than IPv6 addresses", binary(0x21, 0x21, ipv6.slice(1))],
+  ["fewer bytes than addresses", binary(0x21, 0x11, ipv4.slice(1))],
+  ["fewer bytes than IPv6 addresses", binary(0x21, 0x21, ipv6.slice(1))],
   ["a length beyond all use", binary(0x21, 0x11, [], 4_096)],
 ];
 
 describe("a header of the PROXY protocol", () => {
-  test.for(taken)("is read: %s", ([, octets, carried]) => {
-    expect(readProxyHeader(octets)).toEqual({ kind: "complete", length: octets.length, carried });
-    const more = Buffer.concat([octets, Buffer.from("GET / HTTP/1.1\r\n")]);
-    expect(readProxyHeader(more)).toEqual({ kind: "complete", length: octets.length, carried });
-    for (let end = 0; end < octets.length; end++) {
-      expect(readProxyHeader(octets.subarray(0, end)), `${end} octets`).toEqual({ kind: "incomplete" });
+  test.for(taken)("is read: %s", ([, bytes, carried]) => {
+    expect(readProxyHeader(bytes)).toEqual({ kind: "complete", length: bytes.length, carried });
+    const more = Buffer.concat([bytes, Buffer.from("GET / HTTP/1.1\r\n")]);
+    expect(readProxyHeader(more)).toEqual({ kind: "complete", length: bytes.length, carried });
+    for (let end = 0; end < bytes.length; end++) {
+      expect(readProxyHeader(bytes.subarray(0, end)), `${end} bytes`).toEqual({ kind: "incomplete" });
     }
   });
 
-  test.for(refused)("is refused: %s", ([, octets]) => {
-    expect(readProxyHeader(octets)).toEqual({ kind: "malformed" });
+  test.for(refused)("is refused: %s", ([, bytes]) => {
+    expect(readProxyHeader(bytes)).toEqual({ kind: "malformed" });
   });
 
-  test("takes a line of 107 octets, and no longer one", () => {
+  test("takes a line of 107 bytes, and no longer one", () => {
     const longest = line(`PROXY UNKNOWN ${"x".repeat(91)}\r\n`);
     expect(longest).toHaveLength(107);
     expect(readProxyHeader(longest)).toMatchObject({ kind: "complete", length: 107 });
@@ -99,7 +99,7 @@ describe("a header of the PROXY protocol", () => {
     );
   });
 
-  test("whatever comes, the verdict is one that more octets can not change", () => {
+  test("whatever comes, the verdict is one that more bytes can not change", () => {
     const begun = [
       line("PROXY "),
       line("PROXY TCP4 1.2.3.4 1.2.3.4 1 "),
@@ -107,14 +107,14 @@ describe("a header of the PROXY protocol", () => {
       signature,
       binary(0x21, 0x11, ipv4),
     ];
-    const start = fc.oneof(fc.constant(Buffer.alloc(0)), ...begun.map((octets) => fc.constant(octets)));
+    const start = fc.oneof(fc.constant(Buffer.alloc(0)), ...begun.map((bytes) => fc.constant(bytes)));
     fc.assert(
       fc.property(start, fc.uint8Array({ maxLength: 300 }), fc.uint8Array({ maxLength: 300 }), (head, rest, later) => {
-        const octets = Buffer.concat([head, rest]);
-        const verdict = readProxyHeader(octets);
-        if (verdict.kind === "incomplete") expect(octets.length).toBeLessThan(4_096);
-        else expect(readProxyHeader(Buffer.concat([octets, later]))).toEqual(verdict);
-        if (verdict.kind === "complete") expect(verdict.length).toBeLessThanOrEqual(octets.length);
+        const bytes = Buffer.concat([head, rest]);
+        const verdict = readProxyHeader(bytes);
+        if (verdict.kind === "incomplete") expect(bytes.length).toBeLessThan(4_096);
+        else expect(readProxyHeader(Buffer.concat([bytes, later]))).toEqual(verdict);
+        if (verdict.kind === "complete") expect(verdict.length).toBeLessThanOrEqual(bytes.length);
       }),
       { numRuns: 2_000 },
     );

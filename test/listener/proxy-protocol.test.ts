@@ -52,12 +52,12 @@ describe.each(lanes)("a listener with proxyProtocol, in the $lane lane", ({ fast
   it("reads a header in pieces, and what came behind it in the same piece", async () => {
     const { perch, shop } = await proxied({ fastLane });
     const { send, read } = bound(await client(perch.port));
-    const octets = header + get();
-    for (const piece of [octets.slice(0, 3), octets.slice(3, 30), octets.slice(30, 60)]) {
+    const bytes = header + get();
+    for (const piece of [bytes.slice(0, 3), bytes.slice(3, 30), bytes.slice(30, 60)]) {
       send(piece);
       await new Promise((resolve) => setImmediate(resolve));
     }
-    send(octets.slice(60));
+    send(bytes.slice(60));
     await read(answered);
     expect(shop.seen).toHaveLength(1);
   });
@@ -98,7 +98,7 @@ describe.each(lanes)("a listener with proxyProtocol, in the $lane lane", ({ fast
 /** A client's methods, to be taken apart. */
 function bound(raw: RawClient) {
   return {
-    send: (octets: string) => raw.send(octets),
+    send: (bytes: string) => raw.send(bytes),
     read: (until?: (received: string) => boolean) => raw.read(until),
   };
 }
@@ -108,10 +108,10 @@ describe("a listener with proxyProtocol", () => {
     ["a caller that is not trusted, whatever it sends", { trusted: "10.0.0.0/8" }, header + get(), "untrusted"],
     ["a caller that sends no header", {}, get(), "malformed"],
     ["a header that is cut off", {}, "PROXY TCP4 203.0", "malformed"],
-  ] as const)("closes the connection of %s", async ([, options, octets, cause]) => {
+  ] as const)("closes the connection of %s", async ([, options, bytes, cause]) => {
     const { perch, shop } = await proxied(options);
     const raw = await client(perch.port);
-    raw.socket.end(octets, "latin1");
+    raw.socket.end(bytes, "latin1");
     expect(await raw.read()).toBe("");
     expect(shop.seen).toEqual([]);
     await expect.poll(() => perch.metric(rejections(cause))).toBe(1);
@@ -133,8 +133,8 @@ describe("a listener with proxyProtocol", () => {
     freeAfterTest(async () => socket.destroy());
     await once(socket, "secureConnect");
     let received = "";
-    socket.setEncoding("latin1").on("data", (octets: string) => {
-      received += octets;
+    socket.setEncoding("latin1").on("data", (bytes: string) => {
+      received += bytes;
     });
     socket.write(get());
     await expect.poll(() => answered(received)).toBe(true);

@@ -231,8 +231,8 @@ describe("a session", () => {
 
 const failures = (cause: string) => `perch_tls_handshake_failures_total{listener="web",cause="${cause}"}`;
 
-/** Octets that reach Perch on a connection of their own, and whether it closed it. */
-const octets =
+/** Bytes that reach Perch on a connection of their own, and whether it closed it. */
+const bytes =
   (sent: string, end = false) =>
   async (port: number) => {
     const raw = await RawClient.connect(port);
@@ -246,17 +246,17 @@ const client = (options: ConnectionOptions) => async (port: number) => {
   await expect(tlsGet(port, options)).rejects.toThrow();
 };
 
-/** The first octets of a client that speaks TLS 1.2. */
+/** The first bytes of a client that speaks TLS 1.2. */
 async function hello(): Promise<string> {
   const server = net.createServer().listen(0, "127.0.0.1");
   await once(server, "listening");
   const client = connect({ port: (server.address() as net.AddressInfo).port, maxVersion: "TLSv1.2" });
   client.on("error", () => {});
   const [accepted] = (await once(server, "connection")) as [net.Socket];
-  const [octets] = (await once(accepted, "data")) as [Buffer];
+  const [bytes] = (await once(accepted, "data")) as [Buffer];
   client.destroy();
   server.close();
-  return octets.toString("latin1");
+  return bytes.toString("latin1");
 }
 
 /** A client that says by a fatal alert (unknown_ca) what it thinks of our certificate; node's own says nothing. */
@@ -274,10 +274,10 @@ const halfHello = "\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03";
 const clientCa = `, clientCa: ${certFile("authority")}`;
 
 const cases: readonly (readonly [string, string, (port: number) => Promise<void>, string])[] = [
-  ["HTTP in the clear", "", octets("GET / HTTP/1.1\r\nHost: shop.example\r\n\r\n"), "not-tls"],
-  ["something that is nothing", "", octets("\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0"), "not-tls"],
-  ["a hello that is cut off", "", octets(halfHello, true), "client-closed"],
-  ["a client that leaves at once", "", octets("", true), "client-closed"],
+  ["HTTP in the clear", "", bytes("GET / HTTP/1.1\r\nHost: shop.example\r\n\r\n"), "not-tls"],
+  ["something that is nothing", "", bytes("\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0"), "not-tls"],
+  ["a hello that is cut off", "", bytes(halfHello, true), "client-closed"],
+  ["a client that leaves at once", "", bytes("", true), "client-closed"],
   ["too low a version", ", minVersion: TLSv1.3", client({ maxVersion: "TLSv1.2" }), "version"],
   ["no cipher in common", "", client({ maxVersion: "TLSv1.2", ciphers: "ECDHE-RSA-AES128-GCM-SHA256" }), "cipher"],
   ["no protocol in common", "", client({ ALPNProtocols: ["spdy/3"] }), "protocol"],
@@ -309,7 +309,7 @@ describe("a TLS handshake that fails", () => {
 
   it("is counted over all workers", async () => {
     const { perch } = await tlsPerch(shopTls, "workers: 2");
-    await Promise.all(Array.from({ length: 8 }, () => octets("hello, this is no TLS\r\n")(perch.port)));
+    await Promise.all(Array.from({ length: 8 }, () => bytes("hello, this is no TLS\r\n")(perch.port)));
     await expect.poll(() => perch.metric(failures("not-tls"))).toBe(8);
   });
 

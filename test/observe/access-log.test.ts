@@ -81,23 +81,23 @@ describe("sampling", () => {
 describe("observe", () => {
   test("counts, times and logs a request", async () => {
     const { log, close } = openLog(1);
-    const cells = new RequestStats("shop-api", "shop", "stable");
+    const stats = new RequestStats("shop-api", "shop", "stable");
     const observer = new Observer(log);
-    observer.observe({ ...fineOutcome, requestId: "1", durationMs: 1500 }, cells);
-    observer.observe({ ...fineOutcome, requestId: "2", status: 499, method: "POST" }, cells);
-    expect([...cells.series()]).toEqual([
+    observer.observe({ ...fineOutcome, requestId: "1", durationMs: 1500 }, stats);
+    observer.observe({ ...fineOutcome, requestId: "2", status: 499, method: "POST" }, stats);
+    expect([...stats.series()]).toEqual([
       { code: "200", method: "GET", value: 1 },
       { code: "499", method: "POST", value: 1 },
     ]);
-    expect(cells.duration.sum).toBeCloseTo(1.5123, 4);
+    expect(stats.duration.sum).toBeCloseTo(1.5123, 4);
     expect(await close()).toEqual([1, 2]);
   });
 
   test("counts what the access log does not take", async () => {
     const { log, close } = openLog(0);
-    const cells = new RequestStats("shop-api", "shop", "stable");
-    new Observer(log).observe(fineOutcome, cells);
-    expect([...cells.series()]).toEqual([{ code: "200", method: "GET", value: 1 }]);
+    const stats = new RequestStats("shop-api", "shop", "stable");
+    new Observer(log).observe(fineOutcome, stats);
+    expect([...stats.series()]).toEqual([{ code: "200", method: "GET", value: 1 }]);
     expect(await close()).toEqual([]);
   });
 });

@@ -14,9 +14,9 @@ const ratios: readonly WeightRatio[] = [
   { release: "shop", version: "canary", ratio: 0.05 },
 ];
 
-const exporterOf = (cells: StatsRegistry): Metrics =>
+const exporterOf = (stats: StatsRegistry): Metrics =>
   new Metrics({
-    cells,
+    stats,
     endpointStates: () => endpoints,
     certificates: () => [],
     weightRatios: () => ratios,
@@ -26,8 +26,8 @@ const exporterOf = (cells: StatsRegistry): Metrics =>
 
 /** One of everything, so that no metric is without a line. */
 const busy = (): StatsRegistry => {
-  const cells = new StatsRegistry();
-  const generation = cells.begin();
+  const stats = new StatsRegistry();
+  const generation = stats.begin();
   const shop = generation.request("shop-api", "shop", "stable");
   generation.request("unused", "shop", "canary");
   const none = generation.request("none", "none", "none");
@@ -53,10 +53,10 @@ const busy = (): StatsRegistry => {
   release.pinRejected("forged");
   release.pinFlips.value = 3;
   attribute.error("unparsable");
-  cells.reloads.loaded(1_767_225_600_500);
-  cells.reloads.rejected();
-  cells.accessLogDropped.value = 4;
-  return cells;
+  stats.reloads.loaded(1_767_225_600_500);
+  stats.reloads.rejected();
+  stats.accessLogDropped.value = 4;
+  return stats;
 };
 
 const linesOf = async (metrics: Metrics): Promise<readonly string[]> =>
@@ -176,7 +176,7 @@ describe("the exposition", () => {
   test("escapes what a label may not hold", async () => {
     const state = { service: "shop", version: "stable", endpoint: 'http://"a\\b\nc', up: true };
     const metrics = new Metrics({
-      cells: new StatsRegistry(),
+      stats: new StatsRegistry(),
       endpointStates: () => [state],
       certificates: () => [],
       weightRatios: () => [],
@@ -197,9 +197,9 @@ describe("the exposition", () => {
   });
 
   test("no longer holds the series of a route, version, release or attribute that a reload removed", async () => {
-    const cells = busy();
-    const metrics = exporterOf(cells);
-    const generation = cells.begin();
+    const stats = busy();
+    const metrics = exporterOf(stats);
+    const generation = stats.begin();
     generation.request("none", "none", "none");
     generation.release("shop", ["stable"], []);
     generation.commit();

@@ -27,10 +27,10 @@ const span: Span = {
 const spans = (count: number) => Array.from({ length: count }, () => span);
 
 function exporter(to: string | undefined, { intervalMs = 5, retryMs = 5 } = {}) {
-  const cells = new SpanStats();
+  const stats = new SpanStats();
   const troubles: string[] = [];
   const started = new SpanExporter({
-    cells,
+    stats,
     resource: { version: "0.1.0", instanceId: "i" },
     onTrouble: (why) => troubles.push(why),
     randomFraction: () => 0.5,
@@ -41,7 +41,7 @@ function exporter(to: string | undefined, { intervalMs = 5, retryMs = 5 } = {}) 
     started.configure({ serviceName: "edge", collector: { endpoint: to, headers: [["authorization", "Bearer t"]] } });
   }
   freeAfterTest(() => started.destroy());
-  return { started, troubles, counts: () => cells.counts() };
+  return { started, troubles, counts: () => stats.counts() };
 }
 
 const none = { exported: 0, rejected: 0, undelivered: 0, overflow: 0 };

@@ -7,8 +7,8 @@ import { openMetricsProblems } from "../kit/strict-open-metrics.ts";
 const traceId = "0af7651916cd43dd8448eb211c80319c";
 
 function exporter() {
-  const cells = new StatsRegistry();
-  const generation = cells.begin();
+  const stats = new StatsRegistry();
+  const generation = stats.begin();
   const request = generation.request("all", "shop", "stable");
   const upstream = generation.upstream("shop", "stable");
   generation.commit();
@@ -17,7 +17,7 @@ function exporter() {
   request.duration.observe(0.7);
   upstream.ttfb.observe(0.003);
   const metrics = new Metrics({
-    cells,
+    stats,
     endpointStates: () => [{ service: "shop", version: "stable", endpoint: 'http://"a\\b\nc', up: true }],
     certificates: () => [],
     weightRatios: () => [],

@@ -2,12 +2,12 @@ import { describe, expect, test } from "vitest";
 import { RequestStats } from "../../src/observe/request-stats.ts";
 import { StatsRegistry } from "../../src/observe/stats-registry.ts";
 
-describe("request cells", () => {
+describe("request stats", () => {
   test("count by code and method", () => {
-    const cells = new RequestStats("shop", "shop", "stable");
-    for (const code of [200, 200, 404, 200]) cells.count(code, "GET");
-    cells.count(200, "POST");
-    expect([...cells.series()]).toEqual([
+    const stats = new RequestStats("shop", "shop", "stable");
+    for (const code of [200, 200, 404, 200]) stats.count(code, "GET");
+    stats.count(200, "POST");
+    expect([...stats.series()]).toEqual([
       { code: "200", method: "GET", value: 3 },
       { code: "404", method: "GET", value: 1 },
       { code: "200", method: "POST", value: 1 },
@@ -27,51 +27,51 @@ describe("request cells", () => {
     { code: 200, method: "PROPFIND", wanted: { code: "200", method: "other" } },
     { code: 200, method: "__proto__", wanted: { code: "200", method: "other" } },
   ])("export $code $method as $wanted", ({ code, method, wanted }) => {
-    const cells = new RequestStats("shop", "shop", "stable");
-    cells.count(code, method);
-    expect([...cells.series()]).toEqual([{ ...wanted, value: 1 }]);
+    const stats = new RequestStats("shop", "shop", "stable");
+    stats.count(code, method);
+    expect([...stats.series()]).toEqual([{ ...wanted, value: 1 }]);
   });
 
   test("cardinality attack: no client or upstream can make more series than codes times methods", () => {
-    const cells = new RequestStats("shop", "shop", "stable");
+    const stats = new RequestStats("shop", "shop", "stable");
     const attempts = 100_000;
-    for (let attempt = 0; attempt < attempts; attempt++) cells.count(attempt - 50_000 + 1 / 3, `M${attempt}`);
-    for (let attempt = 0; attempt < attempts; attempt++) cells.count(200, `X-${attempt}\n`);
-    const series = [...cells.series()];
+    for (let attempt = 0; attempt < attempts; attempt++) stats.count(attempt - 50_000 + 1 / 3, `M${attempt}`);
+    for (let attempt = 0; attempt < attempts; attempt++) stats.count(200, `X-${attempt}\n`);
+    const series = [...stats.series()];
     expect(series.length).toBe(501);
     expect(new Set(series.map(({ method }) => method))).toEqual(new Set(["other"]));
     expect(series.reduce((sum, { value }) => sum + value, 0)).toBe(2 * attempts);
   });
 });
 
-describe("release cells", () => {
+describe("release stats", () => {
   const fresh = () => new StatsRegistry().begin().release("shop", ["stable", "canary"], ["east"]);
 
   test("count a decision by version and reason, and in the version's window", () => {
-    const cells = fresh();
-    cells.decided("canary", "rule", 1_000);
-    cells.decided("canary", "pin", 2_000);
-    const canary = cells.versions.get("canary");
+    const stats = fresh();
+    stats.decided("canary", "rule", 1_000);
+    stats.decided("canary", "pin", 2_000);
+    const canary = stats.versions.get("canary");
     expect(canary?.byReason).toMatchObject({ rule: { value: 1 }, pin: { value: 1 }, split: { value: 0 } });
     expect(canary?.window.total(60_000, 2_000)).toBe(2);
-    expect(cells.versions.get("stable")?.window.total(60_000, 2_000)).toBe(0);
+    expect(stats.versions.get("stable")?.window.total(60_000, 2_000)).toBe(0);
   });
 
   test("make no series for a version or rule that the release does not name", () => {
-    const cells = fresh();
-    cells.decided("ghost", "override", 0);
-    cells.ruleHit("ghost");
-    expect([...cells.versions.keys()]).toEqual(["stable", "canary"]);
-    expect([...cells.ruleHits]).toEqual([["east", { value: 0 }]]);
+    const stats = fresh();
+    stats.decided("ghost", "override", 0);
+    stats.ruleHit("ghost");
+    expect([...stats.versions.keys()]).toEqual(["stable", "canary"]);
+    expect([...stats.ruleHits]).toEqual([["east", { value: 0 }]]);
   });
 
   test("count rule hits and rejected pins", () => {
-    const cells = fresh();
-    cells.ruleHit("east");
-    cells.pinRejected("forged");
-    cells.pinRejected("forged");
-    expect(cells.ruleHits.get("east")?.value).toBe(1);
-    expect(cells.pinsRejected).toMatchObject({ forged: { value: 2 }, expired: { value: 0 } });
+    const stats = fresh();
+    stats.ruleHit("east");
+    stats.pinRejected("forged");
+    stats.pinRejected("forged");
+    expect(stats.ruleHits.get("east")?.value).toBe(1);
+    expect(stats.pinsRejected).toMatchObject({ forged: { value: 2 }, expired: { value: 0 } });
   });
 });
 
@@ -95,7 +95,7 @@ describe("a reload", () => {
     return { registry, request, upstream, release, attribute };
   };
 
-  test("keeps the cells of what it names again", () => {
+  test("keeps the stats of what it names again", () => {
     const { registry, request, upstream, attribute, release } = loaded();
     const next = registry.begin();
     expect(next.request("shop", "shop", "stable")).toBe(request);
@@ -146,7 +146,7 @@ describe("a reload", () => {
     expect([...registry.releases()]).toEqual([release]);
   });
 
-  test("gives the same cells to all who ask for the same names", () => {
+  test("gives the same stats to all who ask for the same names", () => {
     const generation = new StatsRegistry().begin();
     expect(generation.request("a", "b", "c")).toBe(generation.request("a", "b", "c"));
     expect(generation.upstream("a", "b")).toBe(generation.upstream("a", "b"));

@@ -3,15 +3,15 @@ import { StatsRegistry } from "../../src/observe/stats-registry.ts";
 import { noCounts, pastCounts, sumCounts } from "../../src/observe/stats-transfer.ts";
 
 function registry() {
-  const cells = new StatsRegistry();
-  const generation = cells.begin();
+  const stats = new StatsRegistry();
+  const generation = stats.begin();
   const request = generation.request("all", "shop", "stable");
   const upstream = generation.upstream("shop", "stable");
   const release = generation.release("shop", ["stable", "constructor"], ["east"]);
   const attribute = generation.attribute("region", ["unparsable", "repeated"]);
   const mirror = generation.mirror("shop", "canary");
   generation.commit();
-  return { cells, request, upstream, release, attribute, mirror };
+  return { stats, request, upstream, release, attribute, mirror };
 }
 
 /** Everything that can be counted, so many times. */
@@ -36,7 +36,7 @@ function busy(times: number, nowMs = 1_000_000) {
     made.mirror.ended("2xx");
     made.mirror.duration.observe(0.5);
     made.mirror.inFlight.value++;
-    made.cells.spans.count("exported", 3);
+    made.stats.spans.count("exported", 3);
   }
   return made;
 }
@@ -44,24 +44,24 @@ function busy(times: number, nowMs = 1_000_000) {
 describe("counts of several workers", () => {
   it("sum up to what one would have counted, also after they were sent", () => {
     const sum = registry();
-    sum.cells.restore(sumCounts([structuredClone(busy(2).cells.counts()), structuredClone(busy(5).cells.counts())]));
-    expect(sum.cells.counts()).toEqual(busy(7).cells.counts());
+    sum.stats.restore(sumCounts([structuredClone(busy(2).stats.counts()), structuredClone(busy(5).stats.counts())]));
+    expect(sum.stats.counts()).toEqual(busy(7).stats.counts());
     expect([...sum.request.series()]).toEqual([...busy(7).request.series()]);
     expect(sum.request.duration.sum).toBeCloseTo(0.028, 9);
     expect(sum.release.versions.get("constructor")?.window.total(60_000, 1_000_000)).toBe(7);
   });
 
   it("sum up where one has counted nothing, and where nobody has", () => {
-    const one = busy(3).cells.counts();
-    expect(sumCounts([registry().cells.counts(), one])).toEqual(one);
+    const one = busy(3).stats.counts();
+    expect(sumCounts([registry().stats.counts(), one])).toEqual(one);
     expect(sumCounts([one, noCounts])).toEqual(one);
     expect(sumCounts([])).toEqual(noCounts);
   });
 
-  it("replace what was there, and leave cells without counts at zero", () => {
+  it("replace what was there, and leave stats without counts at zero", () => {
     const made = busy(3);
-    made.cells.restore(noCounts);
-    expect(made.cells.counts()).toEqual(registry().cells.counts());
+    made.stats.restore(noCounts);
+    expect(made.stats.counts()).toEqual(registry().stats.counts());
     made.request.count(200, "GET");
     expect([...made.request.series()]).toEqual([{ code: "200", method: "GET", value: 1 }]);
   });
@@ -76,7 +76,7 @@ describe("counts of several workers", () => {
       [two, one],
       [one, two, busy(1)],
     ]) {
-      sum.cells.restore(sumCounts(order.map(({ cells }) => structuredClone(cells.counts()))));
+      sum.stats.restore(sumCounts(order.map(({ stats }) => structuredClone(stats.counts()))));
       expect([3, 4, 15].map((bucket) => sum.request.duration.exemplar(bucket)?.traceId)).toEqual(["a", undefined, "c"]);
     }
   });
@@ -86,7 +86,7 @@ describe("counts of several workers", () => {
     const generation = other.begin();
     generation.release("shop", ["stable"], []);
     generation.commit();
-    other.restore(busy(1).cells.counts());
+    other.restore(busy(1).stats.counts());
     expect(Array.from(other.releases(), ({ versions }) => [...versions.keys()])).toEqual([["stable"]]);
     expect([...other.requests()]).toEqual([]);
   });
@@ -94,12 +94,12 @@ describe("counts of several workers", () => {
   it("keep decisions of the last minutes only", () => {
     const sum = registry();
     const [old, fresh] = [busy(4, 10_000), busy(2, 400_000)];
-    sum.cells.restore(sumCounts([old.cells.counts(), fresh.cells.counts()]));
+    sum.stats.restore(sumCounts([old.stats.counts(), fresh.stats.counts()]));
     expect(sum.release.versions.get("constructor")?.window.total(300_000, 400_000)).toBe(2);
   });
 
   it("of those that ended have nothing in flight, and do not pile up", () => {
-    const ended = Array.from({ length: 100 }, (_, i) => busy(1, i * 10_000).cells.counts());
+    const ended = Array.from({ length: 100 }, (_, i) => busy(1, i * 10_000).stats.counts());
     const past = pastCounts(sumCounts(ended));
     const [upstream, release] = [[...past.upstreams.values()][0], past.releases.get("shop")];
     expect([upstream?.inFlight, upstream?.fallbacks]).toEqual([0, 100]);

@@ -20,7 +20,7 @@ describe.each(lanes)("errors that Perch answers itself, in the $lane lane", ({ f
   });
 
   const bothLengths = "Content-Length: 1\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n";
-  const badRequests: readonly [sentence: string, octets: string, status: number, code: string][] = [
+  const badRequests: readonly [sentence: string, bytes: string, status: number, code: string][] = [
     ["no Host", "GET / HTTP/1.1\r\n\r\n", 400, "bad-request"],
     ["two Hosts", "GET / HTTP/1.1\r\nHost: a\r\nHost: a\r\n\r\n", 400, "bad-request"],
     ["a Host that is none", "GET / HTTP/1.1\r\nHost: a b\r\n\r\n", 400, "bad-request"],
@@ -42,10 +42,10 @@ describe.each(lanes)("errors that Perch answers itself, in the $lane lane", ({ f
     ["a fragment", "GET /x#y HTTP/1.1\r\nHost: a\r\n\r\n", 400, "bad-request"],
     ["an odd expectation", "GET / HTTP/1.1\r\nHost: a\r\nExpect: miracles\r\n\r\n", 417, "expectation-failed"],
   ];
-  it.each(badRequests)("%s: refused, counted, and the connection closed", async (_sentence, octets, status, code) => {
+  it.each(badRequests)("%s: refused, counted, and the connection closed", async (_sentence, bytes, status, code) => {
     const stable = await upstream("stable");
     const { port, admin } = await perchTo(stable.origin);
-    const all = await exchange(port, octets);
+    const all = await exchange(port, bytes);
     expect(all).toMatch(new RegExp(`^HTTP/1.1 ${status} `));
     expect(all).toContain(`x-perch-error: ${code}\r\n`);
     expect(all).toContain("Connection: close\r\n");

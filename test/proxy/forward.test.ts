@@ -164,7 +164,7 @@ describe.each(lanes)("what the client gets, in the $lane lane", ({ fastLane }) =
     },
   );
 
-  it("has header octets as they came, however late the body is", async () => {
+  it("has header bytes as they came, however late the body is", async () => {
     const bodies: (() => void)[] = [];
     const raw = await rawUpstream((socket) => {
       socket.write("HTTP/1.1 200 OK\r\nX-A: \xc3\xa9|\xe9\r\nContent-Length: 2\r\n\r\n", "latin1");

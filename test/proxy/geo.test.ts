@@ -3,7 +3,7 @@ import { join } from "node:path";
 import { describe, expect, it } from "vitest";
 import { createEngine } from "../../src/index.ts";
 import { perch, upstream } from "../kit/freed.ts";
-import { mmdb, RawOctets } from "../kit/mmdb.ts";
+import { mmdb, RawBytes } from "../kit/mmdb.ts";
 import { exchange, lanes } from "../kit/one-service.ts";
 import { changeablePerch, freePorts, renameOver, soon, temporaryFolder } from "../kit/served.ts";
 
@@ -38,7 +38,7 @@ async function served(port: number, client: string): Promise<string> {
 
 describe.each(lanes)("where a client is, $lane lane", ({ fastLane }) => {
   it("is told by the address that trusted proxies derive, and a broken record is counted", async () => {
-    const broken = new RawOctets(Buffer.from([0, 0]));
+    const broken = new RawBytes(Buffer.from([0, 0]));
     const contents = mmdb({ "198.51.100.0/24": of("CN"), "2001:db8::/32": of("DE"), "203.0.113.0/24": broken });
     const { yaml } = await shop(contents);
     const started = await perch(`fastLane: ${fastLane}\n${yaml}`);

@@ -9,10 +9,10 @@ import { exchange, lanes } from "../kit/one-service.ts";
 import { servePerch } from "../kit/served.ts";
 
 const one: RateLimitSpec = { by: { kind: "clientAddress" }, requests: 1, perMs: 60_000, burst: 1 };
-const cells = () => new RouteStats("all", { rateLimit: true, fault: false });
+const stats = () => new RouteStats("all", { rateLimit: true, fault: false });
 
 function limit(spec: RateLimitSpec, registry = new RateLimitRegistry()): RateLimit {
-  return new RateLimit(spec, registry.next().buckets("all", spec), cells());
+  return new RateLimit(spec, registry.next().buckets("all", spec), stats());
 }
 
 const from = (address: string, attribute?: string) => ({
@@ -66,7 +66,7 @@ describe("what limits know", () => {
   it("outlives a reload that leaves the limit as it is, and no other; one that failed changes nothing", () => {
     const registry = new RateLimitRegistry();
     const generation = registry.next();
-    new RateLimit(one, generation.buckets("all", one), cells()).refuse(from("192.0.2.1"), 0);
+    new RateLimit(one, generation.buckets("all", one), stats()).refuse(from("192.0.2.1"), 0);
     generation.commit();
     const changed = { ...one, burst: 2 };
     registry.next().buckets("all", changed);

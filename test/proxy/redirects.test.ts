@@ -208,8 +208,8 @@ routes:
   - { name: bare, match: { path: { prefix: /bare } }, service: shop }
   - { name: shop, service: shop, release: shop }`);
   const head = async (target: string, fields = "", method = "GET") => {
-    const octets = `${method} ${target} HTTP/1.1\r\nHost: shop.example\r\nConnection: close\r\n${fields}\r\n`;
-    return exchange(started.port, octets);
+    const bytes = `${method} ${target} HTTP/1.1\r\nHost: shop.example\r\nConnection: close\r\n${fields}\r\n`;
+    return exchange(started.port, bytes);
   };
   return { ...started, stable, canary, head };
 }
@@ -301,7 +301,7 @@ describe.each(lanes)("a link for testers, $lane lane", ({ fastLane }) => {
     expect(await head(`/?perch-version=${token("canary", hour, older)}`)).toContain("302 Found");
   });
 
-  it("is answered to HEAD, and leaves no octet for whoever reads on", async () => {
+  it("is answered to HEAD, and leaves no byte for whoever reads on", async () => {
     const { head } = await shop(fastLane);
     const answer = await head(`/a?perch-version=${token()}`, "", "HEAD");
     expect(fieldOf(answer, "Location")).toBe("/a");
@@ -311,6 +311,6 @@ describe.each(lanes)("a link for testers, $lane lane", ({ fastLane }) => {
 
 it("a link opened by a WebSocket leads away as well: nothing was decided", async () => {
   const { port } = await shop("off");
-  const octets = upgradeHead([], `GET /?perch-version=${token()} HTTP/1.1`);
-  expect(await exchange(port, octets)).toMatch(/^HTTP\/1\.1 302 Found\r\n/);
+  const bytes = upgradeHead([], `GET /?perch-version=${token()} HTTP/1.1`);
+  expect(await exchange(port, bytes)).toMatch(/^HTTP\/1\.1 302 Found\r\n/);
 });

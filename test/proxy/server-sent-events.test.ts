@@ -11,7 +11,7 @@ const event = (number: number) => `id: ${number}\ndata: event ${number}\n\n`;
 class Script {
   readonly #arrived = [0, 1, 2, 3].map(() => Promise.withResolvers<void>());
 
-  async play(write: (octets: string) => void, end: () => void): Promise<void> {
+  async play(write: (bytes: string) => void, end: () => void): Promise<void> {
     for (const number of [1, 2, 3]) {
       write(event(number));
       await this.#arrived[number]?.promise;
@@ -33,7 +33,7 @@ const overHttp1 = async (script: Script) => {
   const stable = await upstream("stable", (_request, response) => {
     response.writeHead(200, { "content-type": "text/event-stream" });
     void script.play(
-      (octets) => response.write(octets),
+      (bytes) => response.write(bytes),
       () => response.end(),
     );
   });
@@ -44,7 +44,7 @@ const overHttp2 = async (script: Script) => {
   const stable = await h2Upstream((stream) => {
     stream.respond({ ":status": 200, "content-type": "text/event-stream" });
     void script.play(
-      (octets) => stream.write(octets),
+      (bytes) => stream.write(bytes),
       () => stream.end(),
     );
   });

@@ -42,9 +42,9 @@ describe.each(lanes)("upstreams that break the rules, in the $lane lane", ({ fas
   }
 
   /** Everything that came until the end of the connection, and whether it is a whole answer. */
-  async function ask(port: number, octets: string) {
+  async function ask(port: number, bytes: string) {
     const client = await RawClient.connect(port);
-    client.send(octets);
+    client.send(bytes);
     const received = await client.read();
     const reading = readStrictResponse(received, 0, "GET");
     return { received, kind: reading.kind };

@@ -3,7 +3,7 @@ import { Bell } from "../kit/bell.ts";
 import { startPerch, type TestPerch } from "../kit/perch.ts";
 import { RawClient } from "../kit/raw-client.ts";
 import { RecordingUpstream } from "../kit/recording-upstream.ts";
-import type { StrictMessage } from "../kit/strict-octets.ts";
+import type { StrictMessage } from "../kit/strict-bytes.ts";
 import { readStrictResponse } from "../kit/strict-response.ts";
 
 /** What a hostile connection brought about. */
@@ -43,10 +43,10 @@ export class Edge {
     return this.#perch;
   }
 
-  /** Sends octets on a connection of their own, and waits until Perch has closed it, or has said that it will. */
-  async attack(octets: string, methods: readonly string[] = []): Promise<Aftermath> {
+  /** Sends bytes on a connection of their own, and waits until Perch has closed it, or has said that it will. */
+  async attack(bytes: string, methods: readonly string[] = []): Promise<Aftermath> {
     const client = await RawClient.connect(this.port);
-    client.send(octets);
+    client.send(bytes);
     const received = await client.read(
       (text) => /\r\nConnection: close\r\n/i.test(text) && statusesOf(text, methods) !== undefined,
     );
@@ -73,7 +73,7 @@ export class Edge {
   }
 }
 
-/** Undefined where there are other octets than whole answers. */
+/** Undefined where there are other bytes than whole answers. */
 function statusesOf(received: string, methods: readonly string[]): readonly number[] | undefined {
   const statuses: number[] = [];
   for (let at = 0; at < received.length; ) {

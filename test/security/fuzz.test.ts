@@ -51,10 +51,10 @@ routes:
     service: shop
     release: shop
     requestHeaders: { set: { x-said: "\${attribute.said}", x-asked: "\${path}" } }`);
-  const octet = fc.integer({ min: 0, max: 255 });
+  const byte = fc.integer({ min: 0, max: 255 });
   const encoded = fc
-    .array(octet, { maxLength: 20 })
-    .map((octets) => octets.map((code) => `%${code.toString(16).padStart(2, "0")}`).join(""));
+    .array(byte, { maxLength: 20 })
+    .map((bytes) => bytes.map((code) => `%${code.toString(16).padStart(2, "0")}`).join(""));
   const evil = fc.constantFrom("%0d%0aX-Evil:%201", "%0aX-Evil:%201", "%00", "%e2%80%a8", "__proto__", "constructor");
   const text = fc.array(fc.oneof(encoded, evil), { maxLength: 4 }).map((parts) => parts.join(""));
   const fieldText = fc.string({ maxLength: 30 }).map((written) => written.replace(/[^\t\x20-\x7e]/g, ""));

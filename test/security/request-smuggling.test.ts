@@ -13,7 +13,7 @@ const get = (target: string, fields = host) => `GET ${target} HTTP/1.1\r\n${fiel
 
 const h2c = "Connection: Upgrade, HTTP2-Settings\r\nUpgrade: h2c\r\nHTTP2-Settings: AAMAAABkAAQAoAAAAAIAAAAA\r\n";
 
-type Attack = readonly [name: string, octets: string];
+type Attack = readonly [name: string, bytes: string];
 
 /** RFC 9112 §6, §11.2: framing that two readers may take for different requests. */
 const framing: readonly Attack[] = [
@@ -115,7 +115,7 @@ const heads: readonly Attack[] = [
 ];
 
 /** Forms that are valid: what came, and the requests that the upstream is to see. */
-const valid: readonly (readonly [name: string, octets: string, wanted: readonly string[]])[] = [
+const valid: readonly (readonly [name: string, bytes: string, wanted: readonly string[]])[] = [
   ["a length", post("Content-Length: 5\r\n", "hello"), ["POST / hello"]],
   ["chunks", post(chunked, "5\r\nhello\r\n1\r\n!\r\n0\r\n\r\n"), ["POST / hello!"]],
   ["chunks, in capitals", post("TRANSFER-ENCODING: CHUNKED\r\n", "5\r\nhello\r\n0\r\n\r\n"), ["POST / hello"]],
@@ -138,16 +138,16 @@ const valid: readonly (readonly [name: string, octets: string, wanted: readonly 
 describe.each(lanes)("request smuggling, in the $lane lane", ({ fastLane }) => {
   const edge = Edge.forSuite(oneService(fastLane));
 
-  it.each([...framing, ...chunks, ...heads])("is refused, and the connection closed: %s", async (_name, octets) => {
-    const { statuses, received, requests, problems } = await edge.attack(octets + smuggled);
+  it.each([...framing, ...chunks, ...heads])("is refused, and the connection closed: %s", async (_name, bytes) => {
+    const { statuses, received, requests, problems } = await edge.attack(bytes + smuggled);
     expect([statuses.length, requests, problems], received).toEqual([1, [], []]);
     expect(statuses[0]).toSatisfy((status: number) => [400, 408, 413, 431].includes(status));
     expect(received).toMatch(/\r\nConnection: close\r\n/i);
   });
 
-  it.each(valid)("is passed on in one form: %s", async (_name, octets, wanted) => {
+  it.each(valid)("is passed on in one form: %s", async (_name, bytes, wanted) => {
     const last = `GET /last HTTP/1.1\r\n${host}Connection: close\r\n\r\n`;
-    const { statuses, requests, problems } = await edge.attack(octets + last);
+    const { statuses, requests, problems } = await edge.attack(bytes + last);
     expect(problems).toEqual([]);
     expect(requests.map(({ startLine, body }) => `${startLine.slice(0, -"HTTP/1.1".length)}${body}`).sort()).toEqual(
       [...wanted, "GET /last "].sort(),
@@ -159,32 +159,29 @@ describe.each(lanes)("request smuggling, in the $lane lane", ({ fastLane }) => {
     ["GET", get("/", `${host}${h2c}`)],
     ["a POST with a length", post(`${h2c}Content-Length: 5\r\n`, "hello")],
     ["a POST of chunks", post(`${h2c}${chunked}`, "5\r\nhello\r\n0\r\n\r\n")],
-  ])(
-    "an upgrade that is not taken takes no octets out of the middle of the next request: %s",
-    async (_name, octets) => {
-      const client = await RawClient.connect(edge.port);
-      client.send(`${octets}POST /second HTTP/1.1\r\n${host}Content-Length: ${smuggled.length}\r\n\r\n`);
-      client.send(smuggled);
-      const received = await client.read();
-      client.close();
-      const { requests } = await edge.attack(get("/last", `${host}Connection: close\r\n`));
-      expect(requests.map(({ startLine }) => startLine)).not.toContain("GET /smuggled HTTP/1.1");
-      expect(received).toMatch(/^HTTP\/1\.1 200 [\s\S]*\r\nConnection: close\r\n/i);
-    },
-  );
+  ])("an upgrade that is not taken takes no bytes out of the middle of the next request: %s", async (_name, bytes) => {
+    const client = await RawClient.connect(edge.port);
+    client.send(`${bytes}POST /second HTTP/1.1\r\n${host}Content-Length: ${smuggled.length}\r\n\r\n`);
+    client.send(smuggled);
+    const received = await client.read();
+    client.close();
+    const { requests } = await edge.attack(get("/last", `${host}Connection: close\r\n`));
+    expect(requests.map(({ startLine }) => startLine)).not.toContain("GET /smuggled HTTP/1.1");
+    expect(received).toMatch(/^HTTP\/1\.1 200 [\s\S]*\r\nConnection: close\r\n/i);
+  });
 
   it("an upgrade that is not taken leaves the connection open where nothing came behind it", async () => {
     const client = await RawClient.connect(edge.port);
-    for (const octets of [get("/", `${host}${h2c}`), post(`${h2c}Content-Length: 5\r\n`, "hello")]) {
+    for (const bytes of [get("/", `${host}${h2c}`), post(`${h2c}Content-Length: 5\r\n`, "hello")]) {
       client.received = "";
-      client.send(octets);
+      client.send(bytes);
       expect(await client.read((received) => received.endsWith("ok"))).toMatch(/\r\nConnection: keep-alive\r\n/i);
     }
     client.close();
     await edge.attack(get("/last", `${host}Connection: close\r\n`));
   });
 
-  it("octets behind a request with Connection: close are nobody's, and its answer arrives", async () => {
+  it("bytes behind a request with Connection: close are nobody's, and its answer arrives", async () => {
     for (const more of [smuggled, "garbage\r\n\r\n", "\0\0"]) {
       const { statuses, requests } = await edge.attack(get("/", `${host}Connection: close\r\n`) + more);
       expect([statuses, requests.length]).toEqual([[200], 1]);

@@ -21,8 +21,8 @@ function closedUnread(port: number): Promise<string> {
   const { promise, resolve } = Promise.withResolvers<string>();
   let received = "";
   const socket = net.connect(port, "127.0.0.1");
-  socket.on("data", (octets) => {
-    received += octets;
+  socket.on("data", (bytes) => {
+    received += bytes;
   });
   socket.on("error", () => {}).on("close", () => resolve(received));
   return promise;
@@ -37,9 +37,9 @@ services: { shop: { versions: { stable: { endpoints: [${origin}] } } } }
 routes: [{ name: all, service: shop }]
 ${more}`);
 
-  async function ask(port: number, octets: string): Promise<string> {
+  async function ask(port: number, bytes: string): Promise<string> {
     const client = await connect(port);
-    client.send(octets);
+    client.send(bytes);
     return client.read((received) => /\r\n\r\n[\s\S]+/.test(received));
   }
 
@@ -51,10 +51,10 @@ ${more}`);
     ["as many cookies as may be", get("/", "Cookie: a=1; b=2\r\nCookie: c=3\r\n"), 200, ""],
     ["a cookie too many", get("/", "Cookie: a=1; b=2\r\nCookie: c=3; d=4\r\n"), 431, "headers-too-large"],
     ["cookies that are none", get("/", "Cookie: ;;;;;;;;;;;;\r\n"), 431, "headers-too-large"],
-  ])("%s", async (_sentence, octets, status, code) => {
+  ])("%s", async (_sentence, bytes, status, code) => {
     const stable = await upstream("stable");
     const { port } = await perchTo(stable.origin, "{ uri: 64, cookies: 3 }");
-    const answer = await ask(port, octets);
+    const answer = await ask(port, bytes);
     expect(answer).toMatch(new RegExp(`^HTTP/1.1 ${status} [\\s\\S]*${code && `x-perch-error: ${code}`}`));
     expect(stable.seen.length).toBe(status === 200 ? 1 : 0);
   });

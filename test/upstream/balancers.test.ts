@@ -6,8 +6,8 @@ import {
   type Balance,
   balances,
   createBalancer,
-  type RandomFraction,
   type PickContext,
+  type RandomFraction,
 } from "../../src/upstream/balancers.ts";
 import type { Endpoint } from "../../src/upstream/endpoint.ts";
 import { seededRandom } from "../decide/shop-release.ts";

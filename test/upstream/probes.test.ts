@@ -205,7 +205,7 @@ describe("a check by grpc.health.v1", () => {
     ["\0\0\0\0\x02\x10\x01", "malformed"],
     ["\0\0\0\0\x02\x08\x09", "malformed"],
     ["\0\0\0\0\x02\x08\x03", "SERVICE_UNKNOWN"],
-  ])("reads the message %j as %s", (octets, wanted) => {
-    expect(readHealthResponse(Buffer.from(octets, "latin1"))).toBe(wanted);
+  ])("reads the message %j as %s", (bytes, wanted) => {
+    expect(readHealthResponse(Buffer.from(bytes, "latin1"))).toBe(wanted);
   });
 });

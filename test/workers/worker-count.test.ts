@@ -1,6 +1,6 @@
 import { createServer } from "node:net";
 import { describe, expect, it } from "vitest";
-import { canReusePort, probeExclusiveBind, cpuLimit, usableCores } from "../../src/workers/worker-count.ts";
+import { canReusePort, cpuLimit, probeExclusiveBind, usableCores } from "../../src/workers/worker-count.ts";
 import { upstream } from "../kit/freed.ts";
 
 const unified = "/sys/fs/cgroup";

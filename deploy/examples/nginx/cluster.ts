@@ -117,7 +117,7 @@ export class Service {
   }
 }
 
-/** Octets, ends and breaks of each side for the other. */
+/** Bytes, ends and breaks of each side for the other. */
 function join(one: Socket, other: Socket): void {
   for (const [from, to] of [
     [one, other],

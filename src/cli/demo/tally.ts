@@ -54,7 +54,7 @@ interface Cell {
 /** Counts what the crowd sees, from outside: it believes the versions themselves rather than Perch. */
 export class Tally {
   readonly #split: DemoSplit;
-  readonly #cells: Readonly<Record<VersionName, Cell>> = { stable: newCell(), canary: newCell() };
+  readonly #stats: Readonly<Record<VersionName, Cell>> = { stable: newCounter(), canary: newCounter() };
   /** The version of each user's last answer. Users who have left are forgotten with the crowd's last reference. */
   readonly #lastVersions = new WeakMap<DemoUser, VersionName>();
   readonly #elsewhere = new WeakSet<DemoUser>();
@@ -72,10 +72,10 @@ export class Tally {
       this.#unanswered++;
       return;
     }
-    const cell = this.#cells[version];
-    cell.requests++;
-    if (!isRight) cell.errors++;
-    cell.tookUs.record(Math.max(1, Math.round(tookMs * 1000)));
+    const counter = this.#stats[version];
+    counter.requests++;
+    if (!isRight) counter.errors++;
+    counter.tookUs.record(Math.max(1, Math.round(tookMs * 1000)));
     this.#place(user, version);
   }
 
@@ -83,7 +83,7 @@ export class Tally {
     const last = this.#lastVersions.get(user);
     this.#lastVersions.set(user, version);
     if (last === undefined && user.isRuled) this.#ruledUsers++;
-    else if (last === undefined) this.#cells[version].drawnUsers++;
+    else if (last === undefined) this.#stats[version].drawnUsers++;
     else if (last !== version) this.#flips++;
     if (user.isRuled && version !== demoRule.version && !this.#elsewhere.has(user)) {
       this.#elsewhere.add(user);
@@ -106,7 +106,7 @@ export class Tally {
   }
 
   #count({ name, number }: DemoVersion): VersionCount {
-    const { drawnUsers, requests, errors, tookUs } = this.#cells[name];
+    const { drawnUsers, requests, errors, tookUs } = this.#stats[name];
     return {
       version: name,
       number,
@@ -119,7 +119,7 @@ export class Tally {
   }
 }
 
-function newCell(): Cell {
+function newCounter(): Cell {
   return { drawnUsers: 0, requests: 0, errors: 0, tookUs: createHistogram() };
 }
 

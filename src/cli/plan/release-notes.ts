@@ -218,7 +218,7 @@ export function mirrorNotes(before: MirrorSpec | undefined, after: MirrorSpec | 
   const notes: string[] = [];
   if (textOf(before) !== textOf(after)) notes.push(`copies go from ${textOf(before)} to ${textOf(after)}`);
   if (before.maxBodyBytes !== after.maxBodyBytes) {
-    notes.push(`copies are of bodies up to ${after.maxBodyBytes} octets, before ${before.maxBodyBytes}`);
+    notes.push(`copies are of bodies up to ${after.maxBodyBytes} bytes, before ${before.maxBodyBytes}`);
   }
   if (before.maxInFlight !== after.maxInFlight) {
     notes.push(`the most copies under way in a worker go from ${before.maxInFlight} to ${after.maxInFlight}`);

@@ -1,8 +1,8 @@
 import {
-  type Invalid,
-  INVALID,
   type Definitions,
+  INVALID,
   type Infer,
+  type Invalid,
   type Json,
   type JsonSchema,
   type ParseContext,
@@ -27,12 +27,12 @@ export interface ListSpec {
 export function list<T>(item: Schema<T>, spec: ListSpec): Schema<readonly T[]> {
   const { of, min = 0, max = Number.POSITIVE_INFINITY } = spec;
   return {
-    read(node, reading) {
-      if (node.kind !== "list") return reading.wrongType(node, `a list of ${of}`);
+    read(node, parsing) {
+      if (node.kind !== "list") return parsing.wrongType(node, `a list of ${of}`);
       if (node.items.length === 0 && min > 0)
-        return reading.error(node.span, "bad-value", `the list of ${of} is empty`);
+        return parsing.error(node.span, "bad-value", `the list of ${of} is empty`);
       if (node.items.length < min || node.items.length > max) {
-        return reading.error(
+        return parsing.error(
           node.span,
           "bad-value",
           `expected ${min === max ? min : `${min} to ${max}`} ${of}, found ${node.items.length}`,
@@ -40,19 +40,24 @@ export function list<T>(item: Schema<T>, spec: ListSpec): Schema<readonly T[]> {
       }
       const values: T[] = [];
       for (const part of node.items) {
-        const value = item.read(part, reading);
+        const value = item.read(part, parsing);
         if (value !== INVALID) values.push(value);
         // Places within a list of scalars are found by index, which a gap would shift.
-        else if (part.kind !== "map") return readRest(node.items, part, item, reading);
+        else if (part.kind !== "map") return readRest(node.items, part, item, parsing);
       }
-      return reading.register(values, node);
+      return parsing.register(values, node);
     },
     json: (definitions) => ({ type: "array", items: item.json(definitions), ...bounds(min, max, "Items") }),
   };
 }
 
-function readRest(items: readonly ConfigNode[], from: ConfigNode, item: Schema<unknown>, reading: ParseContext): Invalid {
-  for (const part of items.slice(items.indexOf(from) + 1)) item.read(part, reading);
+function readRest(
+  items: readonly ConfigNode[],
+  from: ConfigNode,
+  item: Schema<unknown>,
+  parsing: ParseContext,
+): Invalid {
+  for (const part of items.slice(items.indexOf(from) + 1)) item.read(part, parsing);
   return INVALID;
 }
 
@@ -60,10 +65,10 @@ function readRest(items: readonly ConfigNode[], from: ConfigNode, item: Schema<u
 export function oneOrMore<T>(item: Schema<T>, of: string): Schema<readonly T[]> {
   const several = list(item, { of, min: 1 });
   return {
-    read(node, reading) {
-      if (node.kind === "list") return several.read(node, reading);
-      const value = item.read(node, reading);
-      return value === INVALID ? INVALID : reading.register([value], node);
+    read(node, parsing) {
+      if (node.kind === "list") return several.read(node, parsing);
+      const value = item.read(node, parsing);
+      return value === INVALID ? INVALID : parsing.register([value], node);
     },
     json: (definitions) => ({ anyOf: [item.json(definitions), several.json(definitions)] }),
   };
@@ -85,26 +90,26 @@ export function mapOf<T>(
 ): Schema<readonly Entry<T>[]> {
   const { of, min = 0 } = spec;
   return {
-    read(node, reading) {
-      if (node.kind !== "map") return reading.wrongType(node, `a map of ${of}`);
+    read(node, parsing) {
+      if (node.kind !== "map") return parsing.wrongType(node, `a map of ${of}`);
       if (node.entries.length < min) {
-        return reading.error(node.span, "bad-value", `the map of ${of} is empty`);
+        return parsing.error(node.span, "bad-value", `the map of ${of} is empty`);
       }
       const entries: Entry<T>[] = [];
       const seen = new Set<string>();
       for (const { key: written, keySpan, value: part } of node.entries) {
-        const name = key.read({ kind: "scalar", span: keySpan, text: written, plain: true, replaced: false }, reading);
-        const read = value.read(part, reading);
+        const name = key.read({ kind: "scalar", span: keySpan, text: written, plain: true, replaced: false }, parsing);
+        const read = value.read(part, parsing);
         const member = read === INVALID ? spec.standIn : read;
         if (name === INVALID) continue;
         if (seen.has(name)) {
           const message = `duplicate key ${quote(written)}: ${quote(name)} is there already, in other letter case`;
-          reading.error(keySpan, "duplicate-key", message);
+          parsing.error(keySpan, "duplicate-key", message);
         }
         seen.add(name);
-        if (member !== undefined) entries.push(reading.register({ name, value: member }, part, keySpan));
+        if (member !== undefined) entries.push(parsing.register({ name, value: member }, part, keySpan));
       }
-      return reading.register(entries, node);
+      return parsing.register(entries, node);
     },
     json: (definitions) => ({
       type: "object",
@@ -138,11 +143,11 @@ interface Shapes {
 /** A value that may be written in several shapes: as a scalar, a list or a map. */
 export function byShape<S extends Shapes>(wanted: string, shapes: S): Schema<Infer<S[keyof S]>> {
   return {
-    read(node, reading) {
+    read(node, parsing) {
       if (node.kind === "refused") return INVALID;
       const schema = node.kind === "nothing" ? undefined : shapes[node.kind];
-      if (schema === undefined) return reading.wrongType(node, wanted);
-      return schema.read(node, reading) as Infer<S[keyof S]> | Invalid;
+      if (schema === undefined) return parsing.wrongType(node, wanted);
+      return schema.read(node, parsing) as Infer<S[keyof S]> | Invalid;
     },
     json(definitions) {
       const known = [shapes.scalar, shapes.list, shapes.map].filter((shape) => shape !== undefined);
@@ -159,7 +164,7 @@ export function named<T>(name: string, schema: () => Schema<T>): Schema<T> {
     return made;
   };
   return {
-    read: (node, reading) => resolve().read(node, reading),
+    read: (node, parsing) => resolve().read(node, parsing),
     json: (definitions) => definitions.refer(name, () => resolve().json(definitions)),
   };
 }

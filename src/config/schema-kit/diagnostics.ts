@@ -38,7 +38,7 @@ export interface Diagnostic {
   readonly column: number;
   /** The line, printable, cut to a window around the place where it is long. */
   readonly excerpt: string;
-  /** Where the caret stands below the excerpt, and how many carets: terminal cells, the offset from 0. */
+  /** Where the caret stands below the excerpt, and how many carets: terminal stats, the offset from 0. */
   readonly caret: { readonly offset: number; readonly length: number };
   /** What to do, such as `did you mean "weight"?`. */
   readonly suggestion: string | undefined;
@@ -54,10 +54,10 @@ export interface DiagnosticInput {
 const windowWidth = 100;
 const windowLead = 60;
 
-// East Asian wide characters take two cells in a terminal; without this the caret would stand too far left.
+// East Asian wide characters take two stats in a terminal; without this the caret would stand too far left.
 const wide = /[\u1100-\u115f\u2e80-\ua4cf\uac00-\ud7a3\uf900-\ufaff\ufe30-\ufe6f\uff00-\uff60\uffe0-\uffe6]/;
 
-const cells = (text: string): number => {
+const stats = (text: string): number => {
   let count = 0;
   for (const character of text) count += wide.test(character) ? 2 : 1;
   return count;
@@ -94,8 +94,8 @@ export function diagnose(
     column,
     excerpt: `${lead}${printable(visible)}${tail}`,
     caret: Object.freeze({
-      offset: lead.length + cells(visible.slice(0, from - cut)),
-      length: Math.max(1, cells(marked)),
+      offset: lead.length + stats(visible.slice(0, from - cut)),
+      length: Math.max(1, stats(marked)),
     }),
     suggestion: complaint.suggestion === undefined ? undefined : tidy(complaint.suggestion),
   });
@@ -122,7 +122,7 @@ export function formatDiagnostic(diagnostic: Diagnostic): string {
   return `${head}\n${gutter} | ${excerpt}\n${" ".repeat(gutter.length)} | ${carets}`;
 }
 
-const mostKept = 1_000;
+const maxKept = 1_000;
 
 /** What a part that the YAML parser lost would explain. */
 const echoes: ReadonlySet<DiagnosticCode> = new Set([
@@ -198,7 +198,7 @@ export class Problems {
   #add(problem: Problem): void {
     const key = `${problem.span.start} ${problem.severity} ${problem.complaint.message}`;
     if (this.#kept.has(key)) return;
-    if (this.#kept.size < mostKept) this.#kept.set(key, problem);
+    if (this.#kept.size < maxKept) this.#kept.set(key, problem);
     else this.#left++;
   }
 }

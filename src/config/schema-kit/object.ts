@@ -1,6 +1,14 @@
 import type { Entry } from "./collections.ts";
 import { Problems } from "./diagnostics.ts";
-import { type Invalid, INVALID, type Definitions, type Json, type JsonSchema, ParseContext, type Schema } from "./schema.ts";
+import {
+  type Definitions,
+  INVALID,
+  type Invalid,
+  type Json,
+  type JsonSchema,
+  ParseContext,
+  type Schema,
+} from "./schema.ts";
 import { didYouMean, nearest } from "./suggest.ts";
 import { type ConfigNode, type MapEntry, type MapNode, quote, SourceText } from "./tree.ts";
 
@@ -63,12 +71,12 @@ export interface ObjectSpec {
 export function object<F extends Fields>(fields: F, spec: ObjectSpec): Schema<FieldsOf<F>> {
   const known = Object.keys(fields);
   return {
-    read(node, reading) {
-      if (node.kind !== "map") return reading.wrongType(node, `${spec.what} (a map)`);
+    read(node, parsing) {
+      if (node.kind !== "map") return parsing.wrongType(node, `${spec.what} (a map)`);
       const unknown = node.entries.filter((entry) => !Object.hasOwn(fields, entry.key));
-      for (const entry of unknown) refuseKey(entry, known, spec, reading);
-      const values = readFields(node, fields, unknown, spec, reading);
-      return values === INVALID ? INVALID : (reading.register(values, node) as FieldsOf<F>);
+      for (const entry of unknown) refuseKey(entry, known, spec, parsing);
+      const values = readFields(node, fields, unknown, spec, parsing);
+      return values === INVALID ? INVALID : (parsing.register(values, node) as FieldsOf<F>);
     },
     json: (definitions) => ({ ...fieldsJson(fields, spec, definitions), additionalProperties: false }),
   };
@@ -81,17 +89,17 @@ export function openObject<F extends Fields, T>(
   spec: ObjectSpec,
 ): Schema<FieldsOf<F> & { readonly rest: readonly Entry<T>[] }> {
   return {
-    read(node, reading) {
-      if (node.kind !== "map") return reading.wrongType(node, `${spec.what} (a map)`);
-      const values = readFields(node, fields, [], spec, reading);
+    read(node, parsing) {
+      if (node.kind !== "map") return parsing.wrongType(node, `${spec.what} (a map)`);
+      const values = readFields(node, fields, [], spec, parsing);
       const entries: Entry<T>[] = [];
       for (const { key: name, keySpan, value: part } of node.entries) {
         if (Object.hasOwn(fields, name)) continue;
-        const value = rest.schema.read(part, reading);
-        if (value !== INVALID) entries.push(reading.register({ name, value }, part, keySpan));
+        const value = rest.schema.read(part, parsing);
+        if (value !== INVALID) entries.push(parsing.register({ name, value }, part, keySpan));
       }
       if (values === INVALID) return INVALID;
-      return reading.register({ ...values, rest: entries }, node) as FieldsOf<F> & { rest: readonly Entry<T>[] };
+      return parsing.register({ ...values, rest: entries }, node) as FieldsOf<F> & { rest: readonly Entry<T>[] };
     },
     json: (definitions) => ({
       ...fieldsJson(fields, spec, definitions),
@@ -105,14 +113,14 @@ function readFields(
   fields: Fields,
   unknown: readonly MapEntry[],
   spec: ObjectSpec,
-  reading: ParseContext,
+  parsing: ParseContext,
 ): object | Invalid {
   const written = new Map(node.entries.map((entry) => [entry.key, entry]));
   const values: Record<string, unknown> = {};
-  let whole = checkCombination(node, written, unknown, spec, reading);
+  let whole = checkCombination(node, written, unknown, spec, parsing);
   for (const [key, field] of Object.entries(fields)) {
     const entry = written.get(key);
-    const value = entry === undefined ? INVALID : field.schema.read(entry.value, reading);
+    const value = entry === undefined ? INVALID : field.schema.read(entry.value, parsing);
     if (value !== INVALID) {
       values[key] = value;
       continue;
@@ -120,7 +128,7 @@ function readFields(
     if (field.absent.kind === "value") values[key] = field.absent.value;
     else if (field.absent.standIn !== undefined) values[key] = field.absent.standIn;
     else whole = false;
-    if (field.absent.kind === "error" && entry === undefined) reportMissing(key, node, unknown, spec, reading);
+    if (field.absent.kind === "error" && entry === undefined) reportMissing(key, node, unknown, spec, parsing);
   }
   return whole ? values : INVALID;
 }
@@ -130,21 +138,21 @@ function reportMissing(
   node: MapNode,
   unknown: readonly MapEntry[],
   spec: ObjectSpec,
-  reading: ParseContext,
+  parsing: ParseContext,
 ): void {
   // The key is there, misspelt; that was told with the right spelling.
   if (unknown.some((entry) => nearest(entry.key, [key]) !== undefined)) return;
-  reading.error(node.span, "missing-key", `${spec.what} needs the key ${quote(key)}`);
+  parsing.error(node.span, "missing-key", `${spec.what} needs the key ${quote(key)}`);
 }
 
-function refuseKey(entry: MapEntry, known: readonly string[], spec: ObjectSpec, reading: ParseContext): void {
+function refuseKey(entry: MapEntry, known: readonly string[], spec: ObjectSpec, parsing: ParseContext): void {
   const { key, keySpan } = entry;
   if (spec.later?.includes(key) === true) {
-    reading.error(keySpan, "not-supported", `${quote(key)} is not supported by this version of Perch`);
+    parsing.error(keySpan, "not-supported", `${quote(key)} is not supported by this version of Perch`);
     return;
   }
   const suggestion = didYouMean(key, known) ?? `the keys are ${known.join(", ")}`;
-  reading.error(keySpan, "unknown-key", `unknown key ${quote(key)} in ${spec.what}`, suggestion);
+  parsing.error(keySpan, "unknown-key", `unknown key ${quote(key)} in ${spec.what}`, suggestion);
 }
 
 function checkCombination(
@@ -152,7 +160,7 @@ function checkCombination(
   written: ReadonlyMap<string, MapEntry>,
   unknown: readonly MapEntry[],
   { what, exactlyOneOf, atLeastOneOf }: ObjectSpec,
-  reading: ParseContext,
+  parsing: ParseContext,
 ): boolean {
   const choice = exactlyOneOf ?? atLeastOneOf;
   if (choice === undefined) return true;
@@ -160,14 +168,14 @@ function checkCombination(
   const second = found[1];
   if (exactlyOneOf !== undefined && second !== undefined) {
     const message = `${quote(found[0] ?? "")} and ${quote(second)} exclude each other in ${what}`;
-    reading.error(written.get(second)?.keySpan ?? node.span, "conflicting-keys", message);
+    parsing.error(written.get(second)?.keySpan ?? node.span, "conflicting-keys", message);
     return false;
   }
   if (found.length > 0) return true;
   // An unknown key was meant to be the one, as likely as not; it has been told.
   if (unknown.length === 0) {
     const need = exactlyOneOf === undefined ? "at least one" : "one";
-    reading.error(node.span, "missing-key", `${what} needs ${need} of the keys ${choice.join(", ")}`);
+    parsing.error(node.span, "missing-key", `${what} needs ${need} of the keys ${choice.join(", ")}`);
   }
   return false;
 }

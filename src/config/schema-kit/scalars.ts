@@ -26,11 +26,11 @@ export interface ScalarSpec<T> {
 /** A schema for one scalar. */
 export function scalar<T>(spec: ScalarSpec<T>): Schema<T> {
   return {
-    read(node, reading) {
-      if (node.kind !== "scalar") return reading.wrongType(node, spec.what);
-      if (spec.unquotedOnly === true && !node.plain && !node.replaced) return reading.wrongType(node, spec.what);
+    read(node, parsing) {
+      if (node.kind !== "scalar") return parsing.wrongType(node, spec.what);
+      if (spec.unquotedOnly === true && !node.plain && !node.replaced) return parsing.wrongType(node, spec.what);
       const value = spec.parse(node.text);
-      return value instanceof ParseError ? reading.complain(node.span, value.complaint) : value;
+      return value instanceof ParseError ? parsing.complain(node.span, value.complaint) : value;
     },
     json: (definitions) => withEnvironment(spec.json, definitions),
   };
@@ -94,7 +94,8 @@ export function number(spec: NumberSpec): Schema<number> {
   const what = spec.what ?? (integer ? "a whole number" : "a number");
   const parse = (written: string): number | ParseError => {
     const value = decimal.test(written) ? Number(written) : Number.NaN;
-    if (!Number.isFinite(value)) return new ParseError(`expected ${what}, found ${quote(written)}`, undefined, "wrong-type");
+    if (!Number.isFinite(value))
+      return new ParseError(`expected ${what}, found ${quote(written)}`, undefined, "wrong-type");
     if (integer && !Number.isInteger(value)) return new ParseError(`${written} is not a whole number`);
     if (value < min) return new ParseError(`${written} is too small: ${what} is ${min} at least`);
     return value > max ? new ParseError(`${written} is too large: ${what} is ${max} at most`) : value;
@@ -171,12 +172,14 @@ export function duration(bounds: { readonly minMs: number; readonly maxMs: numbe
       return new ParseError(`${quote(written)} is not a duration`, suggestion);
     }
     if (ms >= bounds.minMs && ms <= bounds.maxMs) return ms;
-    return new ParseError(`${written} is not between ${formatDuration(bounds.minMs)} and ${formatDuration(bounds.maxMs)}`);
+    return new ParseError(
+      `${written} is not between ${formatDuration(bounds.minMs)} and ${formatDuration(bounds.maxMs)}`,
+    );
   };
   return scalar({ what, parse, json: { type: "string", pattern: durationText.source } });
 }
 
-const octetsOf: Readonly<Record<string, number>> = {
+const bytesOf: Readonly<Record<string, number>> = {
   "": 1,
   B: 1,
   KB: 1_000,
@@ -188,23 +191,23 @@ const octetsOf: Readonly<Record<string, number>> = {
 };
 const sizeText = /^(\d+(?:\.\d+)?)(B|KiB|MiB|GiB|KB|MB|GB)?$/;
 
-/** Reads `64KiB`, `10MiB`, or a bare number of octets. Undefined for anything else. */
+/** Reads `64KiB`, `10MiB`, or a bare number of bytes. Undefined for anything else. */
 export function parseSize(text: string): number | undefined {
   const parts = text.length > 40 ? null : sizeText.exec(text);
   if (parts === null) return undefined;
-  const octets = Number(parts[1]) * (octetsOf[parts[2] ?? ""] ?? 1);
-  return Number.isSafeInteger(octets) ? octets : undefined;
+  const bytes = Number(parts[1]) * (bytesOf[parts[2] ?? ""] ?? 1);
+  return Number.isSafeInteger(bytes) ? bytes : undefined;
 }
 
-/** A size within bounds, which are octets, as is the value. */
+/** A size within bounds, which are bytes, as is the value. */
 export function size(bounds: { readonly min: number; readonly max: number }): Schema<number> {
   const parse = (written: string): number | ParseError => {
-    const octets = parseSize(written);
-    if (octets === undefined) {
+    const bytes = parseSize(written);
+    if (bytes === undefined) {
       return new ParseError(`${quote(written)} is not a size`, "write it as in 64KiB or 10MiB");
     }
-    if (octets >= bounds.min && octets <= bounds.max) return octets;
-    return new ParseError(`${written} is not between ${bounds.min} and ${bounds.max} octets`);
+    if (bytes >= bounds.min && bytes <= bounds.max) return bytes;
+    return new ParseError(`${written} is not between ${bounds.min} and ${bounds.max} bytes`);
   };
   const json = {
     anyOf: [

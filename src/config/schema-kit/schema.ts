@@ -1,4 +1,4 @@
-import type { DiagnosticInput, DiagnosticCode, Problems } from "./diagnostics.ts";
+import type { DiagnosticCode, DiagnosticInput, Problems } from "./diagnostics.ts";
 import { didYouMean } from "./suggest.ts";
 import { type ConfigNode, describeNode, quote, type Span } from "./tree.ts";
 
@@ -11,7 +11,7 @@ export type Invalid = typeof INVALID;
  * defaults, and the JSON Schema for editors.
  */
 export interface Schema<T> {
-  read(node: ConfigNode, reading: ParseContext): T | Invalid;
+  read(node: ConfigNode, parsing: ParseContext): T | Invalid;
   json(definitions: Definitions): JsonSchema;
 }
 

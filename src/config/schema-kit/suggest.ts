@@ -1,5 +1,5 @@
-const longestCompared = 64;
-const mostCompared = 2_000;
+const maxNameLength = 64;
+const maxCandidates = 2_000;
 
 /** Edits (insert, delete, replace, swap of neighbours) that turn one text into the other; the "optimal string alignment". */
 export function editDistance(one: string, other: string): number {
@@ -26,14 +26,14 @@ export function editDistance(one: string, other: string): number {
 
 /** The candidate that was probably meant: a third of the letters may be wrong, at most three; letter case is free. */
 export function nearest(name: string, candidates: Iterable<string>): string | undefined {
-  if (name.length === 0 || name.length > longestCompared) return undefined;
+  if (name.length === 0 || name.length > maxNameLength) return undefined;
   const wanted = name.toLowerCase();
   let best: string | undefined;
   let bestDistance = Math.min(3, Math.max(1, Math.floor(name.length / 3))) + 1;
   let compared = 0;
   for (const candidate of candidates) {
     if (Math.abs(candidate.length - name.length) >= bestDistance) continue;
-    if (++compared > mostCompared) break;
+    if (++compared > maxCandidates) break;
     const distance = editDistance(wanted, candidate.toLowerCase());
     if (distance < bestDistance) [best, bestDistance] = [candidate, distance];
   }

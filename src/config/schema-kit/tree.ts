@@ -45,11 +45,11 @@ export interface RefusedNode {
   readonly span: Span;
 }
 
-const longestQuote = 60;
+const maxQuote = 60;
 
 /** A value as messages quote it: JSON's quotes and escapes, so that no control character reaches a terminal. */
 export function quote(text: string): string {
-  const shown = text.length > longestQuote ? `${text.slice(0, longestQuote)}…` : text;
+  const shown = text.length > maxQuote ? `${text.slice(0, maxQuote)}…` : text;
   return JSON.stringify(shown).replace(
     /[\p{Cc}\p{Cf}\u2028\u2029]/gu,
     (character) => `\\u${(character.codePointAt(0) ?? 0).toString(16).padStart(4, "0")}`,

@@ -16,7 +16,7 @@ import { type ConfigNode, type MapEntry, quote, type Span } from "./tree.ts";
 
 /** How deep values may nest, and how many nodes there may be once aliases are written out: bounds for hostile files. */
 const deepest = 100;
-const mostNodes = 1_000_000;
+const maxNodes = 1_000_000;
 
 const nothingTexts = new Set(["", "~", "null", "Null", "NULL"]);
 const forbiddenKeys = new Set(["__proto__", "constructor", "prototype"]);
@@ -207,8 +207,8 @@ class TreeBuilder {
     const target = this.#anchors.get(anchor);
     if (target === undefined) return this.#refuse(span, `the alias ${quote(anchor)} stands inside its own anchor`);
     if (depth + target.height > deepest) return this.#refuse(span, `values nest deeper than ${deepest} levels`);
-    if (this.#nodes + target.size > mostNodes) {
-      return this.#refuse(span, `aliases multiply this file to more than ${mostNodes} values`);
+    if (this.#nodes + target.size > maxNodes) {
+      return this.#refuse(span, `aliases multiply this file to more than ${maxNodes} values`);
     }
     this.#nodes += target.size;
     return target;

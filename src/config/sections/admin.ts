@@ -29,20 +29,20 @@ export function compileAdmin(admin: AdminConfig, context: CompileContext): Admin
   const { tokenFile, withoutToken } = admin;
   checkOpenness(admin, context);
   return {
-    tokens: tokenFile === undefined ? [] : context.secrets(tokenFile, context.reading.spanOf(admin, "tokenFile")),
+    tokens: tokenFile === undefined ? [] : context.secrets(tokenFile, context.parsing.spanOf(admin, "tokenFile")),
     withoutToken: withoutToken ?? "probes-and-metrics",
   };
 }
 
 /** Who can reach the admin server learns where upstreams are and who is decided how; that must be meant. */
-function checkOpenness(admin: AdminConfig, { reading }: CompileContext): void {
+function checkOpenness(admin: AdminConfig, { parsing }: CompileContext): void {
   const { address, tokenFile, withoutToken } = admin;
   if (address.host === "::1" || address.host.startsWith("127.")) return;
-  const span = reading.spanOf(admin, "address");
+  const span = parsing.spanOf(admin, "address");
   if (withoutToken === "anyone-may-read") {
     const message = "whoever reaches the admin server may read all of it";
-    reading.warn(
-      reading.spanOf(admin, "withoutToken"),
+    parsing.warn(
+      parsing.spanOf(admin, "withoutToken"),
       "risky",
       message,
       "withoutToken: probes-and-metrics is enough for Kubernetes and Prometheus",
@@ -50,7 +50,7 @@ function checkOpenness(admin: AdminConfig, { reading }: CompileContext): void {
   }
   if (tokenFile !== undefined || withoutToken !== undefined) return;
   const message = "the admin server would be open beyond this machine, and there is no tokenFile";
-  reading.error(
+  parsing.error(
     span,
     "missing-key",
     message,

@@ -4,7 +4,7 @@ import { type GeoField, geoFields } from "../../identify/geo-database.ts";
 import { cookieName, headerName, queryName } from "../scalars.ts";
 import { type Entry, list } from "../schema-kit/collections.ts";
 import { defaulted, object, optional, required } from "../schema-kit/object.ts";
-import { oneOf, scalar, text, ParseError } from "../schema-kit/scalars.ts";
+import { oneOf, ParseError, scalar, text } from "../schema-kit/scalars.ts";
 import type { Infer, ParseContext, Schema } from "../schema-kit/schema.ts";
 import { quote } from "../schema-kit/tree.ts";
 import { reservedAttributeNames } from "./condition.ts";
@@ -73,15 +73,15 @@ export interface AttributeScope {
   /** Whether the file names a database. */
   readonly geoKnown: boolean;
   readonly claims: ClaimPaths;
-  readonly reading: ParseContext;
+  readonly parsing: ParseContext;
 }
 
 export function compileAttribute(entry: Entry<AttributeConfig>, scope: AttributeScope): AttributeSpec {
-  const { reading } = scope;
+  const { parsing } = scope;
   const { name, value } = entry;
   if (reservedAttributeNames.has(name)) {
     const message = `an attribute may not be called ${quote(name)}: conditions use that word for something else`;
-    reading.error(reading.keySpanOf(entry), "bad-value", message);
+    parsing.error(parsing.keySpanOf(entry), "bad-value", message);
   }
   const from = value.from.map((source) => compileSource(source, value, scope));
   return { name, type: value.type, from };
@@ -90,15 +90,15 @@ export function compileAttribute(entry: Entry<AttributeConfig>, scope: Attribute
 type SourceConfig = AttributeConfig["from"][number];
 
 function compileSource(source: SourceConfig, attribute: AttributeConfig, scope: AttributeScope): AttributeSource {
-  const { proxiesKnown, reading } = scope;
+  const { proxiesKnown, parsing } = scope;
   const { trust } = source;
   if (source.clientAddress === true) {
-    checkClientAddress(source, attribute, reading);
+    checkClientAddress(source, attribute, parsing);
     return { kind: "clientAddress" };
   }
   if (source.jwt !== undefined) return compileClaim(source, source.jwt, scope);
   if (source.geo !== undefined) return compilePlace(source, source.geo, scope);
-  if (trust === "proxies") checkTrust(source, proxiesKnown, reading);
+  if (trust === "proxies") checkTrust(source, proxiesKnown, parsing);
   if (source.header !== undefined) return { kind: "header", name: source.header, trust };
   if (source.cookie !== undefined) return { kind: "cookie", name: source.cookie, trust };
   return { kind: "query", name: source.query ?? "", trust };
@@ -107,45 +107,45 @@ function compileSource(source: SourceConfig, attribute: AttributeConfig, scope: 
 function compileClaim(
   source: SourceConfig,
   path: readonly string[],
-  { jwtKnown, claims, reading }: AttributeScope,
+  { jwtKnown, claims, parsing }: AttributeScope,
 ): AttributeSource {
   if (!jwtKnown) {
     const message = "the file does not say how tokens are verified";
-    reading.error(reading.keySpanOf(source, "jwt"), "missing-key", message, "add jwt: { keys: [...] } at its top");
+    parsing.error(parsing.keySpanOf(source, "jwt"), "missing-key", message, "add jwt: { keys: [...] } at its top");
   }
-  refuseTrust(source, "a claim, which counts because it is verified", reading);
+  refuseTrust(source, "a claim, which counts because it is verified", parsing);
   return { kind: "jwt", claim: claims.indexOf(path), path };
 }
 
-function compilePlace(source: SourceConfig, field: GeoField, { geoKnown, reading }: AttributeScope): AttributeSource {
+function compilePlace(source: SourceConfig, field: GeoField, { geoKnown, parsing }: AttributeScope): AttributeSource {
   if (!geoKnown) {
     const message = "the file names no database of places";
-    reading.error(reading.keySpanOf(source, "geo"), "missing-key", message, "add geo: { database: FILE } at its top");
+    parsing.error(parsing.keySpanOf(source, "geo"), "missing-key", message, "add geo: { database: FILE } at its top");
   }
-  refuseTrust(source, "a place, which comes of the client address that trustedProxies derive", reading);
+  refuseTrust(source, "a place, which comes of the client address that trustedProxies derive", parsing);
   return { kind: "geo", field };
 }
 
-function checkClientAddress(source: SourceConfig, { type }: AttributeConfig, reading: ParseContext): void {
+function checkClientAddress(source: SourceConfig, { type }: AttributeConfig, parsing: ParseContext): void {
   if (type !== "ip" && type !== "string") {
     const message = `clientAddress gives an address, which is no value of type ${type}`;
-    reading.error(reading.keySpanOf(source, "clientAddress"), "bad-value", message, "use type ip or string");
+    parsing.error(parsing.keySpanOf(source, "clientAddress"), "bad-value", message, "use type ip or string");
   }
-  refuseTrust(source, "clientAddress, which trustedProxies derive already", reading);
+  refuseTrust(source, "clientAddress, which trustedProxies derive already", parsing);
 }
 
-function refuseTrust(source: SourceConfig, what: string, reading: ParseContext): void {
-  if (!reading.has(source, "trust")) return;
-  reading.error(reading.keySpanOf(source, "trust"), "conflicting-keys", `trust does not go with ${what}`);
+function refuseTrust(source: SourceConfig, what: string, parsing: ParseContext): void {
+  if (!parsing.has(source, "trust")) return;
+  parsing.error(parsing.keySpanOf(source, "trust"), "conflicting-keys", `trust does not go with ${what}`);
 }
 
-function checkTrust(source: SourceConfig, proxiesKnown: boolean, reading: ParseContext): void {
-  const span = reading.spanOf(source, "trust");
+function checkTrust(source: SourceConfig, proxiesKnown: boolean, parsing: ParseContext): void {
+  const span = parsing.spanOf(source, "trust");
   if (!proxiesKnown) {
-    reading.warn(span, "risky", "no caller is in trustedProxies, so this source never counts");
+    parsing.warn(span, "risky", "no caller is in trustedProxies, so this source never counts");
   }
   if (source.header !== undefined && isFramingHeader(source.header)) {
     const message = `the header ${quote(source.header)} can not be removed from requests, as trust: proxies would`;
-    reading.error(span, "bad-value", message);
+    parsing.error(span, "bad-value", message);
   }
 }

@@ -47,22 +47,22 @@ class VersionNames {
   }
 
   use(name: string, span: Span): string {
-    if (this.#known?.has(name) === false) this.#context.reading.unknownName(span, "version", name, this.#known);
+    if (this.#known?.has(name) === false) this.#context.parsing.unknownName(span, "version", name, this.#known);
     this.named.add(name);
     return name;
   }
 
   weights(config: WeightsConfig): Weights {
-    const { reading } = this.#context;
+    const { parsing } = this.#context;
     // Without a prototype: weights are looked up by names that pins carry.
     const weights: Record<string, number> = Object.create(null);
     let sum = 0;
     for (const entry of config) {
-      weights[this.use(entry.name, reading.keySpanOf(entry))] = entry.value;
+      weights[this.use(entry.name, parsing.keySpanOf(entry))] = entry.value;
       sum += entry.value;
     }
-    if (sum === 0 && config.length > 0 && !reading.lacksParts(config)) {
-      reading.error(reading.spanOf(config), "bad-weights", "at least one weight must be above zero");
+    if (sum === 0 && config.length > 0 && !parsing.lacksParts(config)) {
+      parsing.error(parsing.spanOf(config), "bad-weights", "at least one weight must be above zero");
     }
     return weights;
   }
@@ -74,36 +74,40 @@ function compileRules(
   attributes: KnownAttributes,
   context: CompileContext,
 ): readonly RuleSpec[] {
-  const { reading } = context;
+  const { parsing } = context;
   const seen = new Set<string>();
-  const failedBefore = reading.problems.errorCount;
+  const failedBefore = parsing.problems.errorCount;
   const rules = configs.map((config): RuleSpec => {
     const { name, use } = config;
     if (seen.has(name) && name !== unreadable) {
       const message = `another rule of this release is called ${quote(name)} already`;
-      reading.error(reading.spanOf(config, "name"), "duplicate-name", message);
+      parsing.error(parsing.spanOf(config, "name"), "duplicate-name", message);
     }
     seen.add(name);
     const when = compileCondition(config.when, attributes, context);
     return {
       name,
       when,
-      use: typeof use === "string" ? names.use(use, reading.spanOf(config, "use")) : names.weights(use),
+      use: typeof use === "string" ? names.use(use, parsing.spanOf(config, "use")) : names.weights(use),
     };
   });
   // A condition that lost a part to a problem would seem wider than it is meant.
-  if (reading.problems.errorCount === failedBefore) warnUnreachableRules(configs, rules, reading);
+  if (parsing.problems.errorCount === failedBefore) warnUnreachableRules(configs, rules, parsing);
   return rules;
 }
 
 /** A lane falls back to the default where a service lacks a version, which may be meant, or be a slip. */
-function warnLackingServices(split: WeightsConfig, { known, paired }: PairedServices, { reading }: CompileContext): void {
+function warnLackingServices(
+  split: WeightsConfig,
+  { known, paired }: PairedServices,
+  { parsing }: CompileContext,
+): void {
   for (const entry of split) {
     const lacking = paired.filter((service) => !service.versions.includes(entry.name)).map((service) => service.name);
     if (known?.has(entry.name) !== true || lacking.length === 0) continue;
     const message = `${lacking.length === 1 ? "service" : "services"} ${lacking.slice(0, 5).join(", ")}${
       lacking.length > 5 ? ", …" : ""
     } without version ${entry.name} will serve the default in its place`;
-    reading.warn(reading.keySpanOf(entry), "risky", message);
+    parsing.warn(parsing.keySpanOf(entry), "risky", message);
   }
 }

@@ -133,7 +133,7 @@ export function compileCondition(
   for (const kind of Object.keys(plainFacts) as PlainFact[]) {
     const test = config[kind];
     if (test === undefined) continue;
-    const locate = (...steps: (string | number)[]) => context.reading.spanOf(config, kind, ...steps);
+    const locate = (...steps: (string | number)[]) => context.parsing.spanOf(config, kind, ...steps);
     parts.push(...tests({ kind }, compileTest(test, plainFacts[kind], locate, context)));
   }
   const percent = compilePercent(config, context);
@@ -155,16 +155,16 @@ function compileAttribute(
   attributes: KnownAttributes,
   context: CompileContext,
 ): readonly Condition[] {
-  const { reading } = context;
+  const { parsing } = context;
   const { name, value } = entry;
   const attribute = attributes.use(name);
   if (attribute !== undefined) {
     const subject = { what: `the attribute ${quote(name)}`, type: attribute.type };
-    const locate = (...steps: (string | number)[]) => reading.spanOf(entry, ...steps);
+    const locate = (...steps: (string | number)[]) => parsing.spanOf(entry, ...steps);
     return tests({ kind: "attribute", index: attribute.index, name }, compileTest(value, subject, locate, context));
   }
   if (attributes.names?.has(name) === false) {
-    reading.unknownName(reading.keySpanOf(entry), "attribute", name, [...attributes.names, ...conditionWords]);
+    parsing.unknownName(parsing.keySpanOf(entry), "attribute", name, [...attributes.names, ...conditionWords]);
   }
   return [];
 }
@@ -178,20 +178,20 @@ function compileNamed(
     what: `the ${kind === "query" ? "query parameter" : kind} ${quote(entry.name)}`,
     type: "string",
   } as const;
-  const locate = (...steps: (string | number)[]) => context.reading.spanOf(entry, ...steps);
+  const locate = (...steps: (string | number)[]) => context.parsing.spanOf(entry, ...steps);
   return tests({ kind, name: entry.name }, compileTest(entry.value, subject, locate, context));
 }
 
-function compilePercent(config: ConditionConfig, { reading }: CompileContext): Condition | undefined {
+function compilePercent(config: ConditionConfig, { parsing }: CompileContext): Condition | undefined {
   const { percent, seed } = config;
   if (percent === undefined) {
     if (seed !== undefined)
-      reading.error(reading.keySpanOf(config, "seed"), "conflicting-keys", "a seed needs a percent beside it");
+      parsing.error(parsing.keySpanOf(config, "seed"), "conflicting-keys", "a seed needs a percent beside it");
     return undefined;
   }
   if (typeof percent === "number") return { kind: "percent", percent, seed };
   if (seed !== undefined && percent.seed !== undefined) {
-    reading.error(reading.keySpanOf(config, "seed"), "conflicting-keys", "percent has a seed of its own already");
+    parsing.error(parsing.keySpanOf(config, "seed"), "conflicting-keys", "percent has a seed of its own already");
   }
   return { kind: "percent", percent: percent.of, seed: percent.seed ?? seed };
 }

@@ -2,14 +2,14 @@ import { parseAddress } from "../../decide/ip-address.ts";
 import { addressOf, type EndpointAddress, type EndpointSpec, unixAddress } from "../../upstream/service-spec.ts";
 import { list } from "../schema-kit/collections.ts";
 import { defaulted, object, optional, required } from "../schema-kit/object.ts";
-import { duration, number, oneOf, scalar, text, ParseError } from "../schema-kit/scalars.ts";
+import { duration, number, oneOf, ParseError, scalar, text } from "../schema-kit/scalars.ts";
 import { INVALID, type Schema } from "../schema-kit/schema.ts";
 import { quote } from "../schema-kit/tree.ts";
 
 const defaultPorts: Readonly<Record<string, number>> = { "http:": 80, "https:": 443 };
 
 /** What sun_path has room for on Linux, less the NUL that ends it. */
-const longestSocketPath = 107;
+const maxSocketPath = 107;
 
 /** An address: `http://host:port`, `https://host:port`, or `unix:/path`. */
 const endpointAddress: Schema<EndpointAddress> = scalar({
@@ -41,8 +41,8 @@ function parseSocketPath(path: string): EndpointAddress | ParseError {
     return new ParseError(`${quote(path)} is not an absolute path`, "write it as in unix:/run/shop.sock");
   }
   if (/\p{Cc}/u.test(path)) return new ParseError(`${quote(path)} holds a control character`);
-  if (Buffer.byteLength(path) > longestSocketPath) {
-    return new ParseError(`${quote(path)} is longer than a socket's path may be, ${longestSocketPath} bytes`);
+  if (Buffer.byteLength(path) > maxSocketPath) {
+    return new ParseError(`${quote(path)} is longer than a socket's path may be, ${maxSocketPath} bytes`);
   }
   return unixAddress(path);
 }
@@ -86,18 +86,18 @@ const byDns = object(
 
 /** One of a version's endpoints, or a name that stands for several. */
 export const endpoint: Schema<EndpointSpec> = {
-  read(node, reading) {
+  read(node, parsing) {
     if (node.kind !== "map") {
-      const address = endpointAddress.read(node, reading);
+      const address = endpointAddress.read(node, parsing);
       return address === INVALID ? INVALID : { kind: "address", address };
     }
-    const value = byDns.read(node, reading);
+    const value = byDns.read(node, parsing);
     if (value === INVALID) return INVALID;
     const { dns, port, scheme } = value;
     if (parseAddress(dns) !== undefined) {
       const message = `${quote(dns)} is an address, and no name for DNS`;
-      return reading.error(
-        reading.spanOf(value, "dns"),
+      return parsing.error(
+        parsing.spanOf(value, "dns"),
         "bad-value",
         message,
         `write ${quote(`${scheme}://${dns}:${port ?? 80}`)}`,
@@ -105,7 +105,7 @@ export const endpoint: Schema<EndpointSpec> = {
     }
     if (port === undefined && !dns.startsWith("_")) {
       const message = "an endpoint by DNS needs a port, or the name of SRV records such as _http._tcp.shop";
-      return reading.error(node.span, "missing-key", message);
+      return parsing.error(node.span, "missing-key", message);
     }
     const question = { name: dns.toLowerCase(), wanted: port === undefined ? "services" : "addresses" } as const;
     return { kind: "dns", question, scheme, port };
@@ -127,7 +127,10 @@ function parseNameServer(written: string): string | ParseError {
   const address = parseAddress(inBrackets ?? outside);
   const port = Number(portText);
   if (address === undefined) {
-    return new ParseError(`${quote(written)} is not a name server's address`, "write it as in 10.0.0.10 or 10.0.0.10:53");
+    return new ParseError(
+      `${quote(written)} is not a name server's address`,
+      "write it as in 10.0.0.10 or 10.0.0.10:53",
+    );
   }
   if (port === 0 || port > 65_535) return new ParseError(`${port} is not a port that can be asked`);
   return inBrackets === undefined ? `${address.text}:${port}` : `[${address.text}]:${port}`;

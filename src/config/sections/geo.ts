@@ -27,17 +27,17 @@ interface PlaceSource {
 export function compileGeo(config: PlaceReaders, context: CompileContext): GeoDatabase | undefined {
   const { geo } = config;
   if (geo === undefined) return undefined;
-  const { reading } = context;
+  const { parsing } = context;
   const sources = config.attributes.flatMap(({ value }) => value.from.filter(({ geo }) => geo !== undefined));
-  if (sources.length === 0 && !reading.problems.failed) {
-    reading.warn(reading.keySpanOf(config, "geo"), "unused", "no attribute asks where a client is");
+  if (sources.length === 0 && !parsing.problems.failed) {
+    parsing.warn(parsing.keySpanOf(config, "geo"), "unused", "no attribute asks where a client is");
   }
-  const database = context.database(geo.database, reading.spanOf(geo, "database"));
+  const database = context.database(geo.database, parsing.spanOf(geo, "database"));
   if (database === undefined || !aboutCountries.test(database.type)) return database;
   for (const source of sources) {
     if (source.geo === undefined || !finerThanCountries.has(source.geo)) continue;
     const message = `the database ${quote(database.type)} knows countries, and no ${source.geo}`;
-    reading.warn(reading.spanOf(source, "geo"), "risky", message);
+    parsing.warn(parsing.spanOf(source, "geo"), "risky", message);
   }
   return database;
 }

@@ -38,11 +38,11 @@ interface EditingConfig {
 export function compileMessageEdits(
   { requestHeaders, responseHeaders }: EditingConfig,
   attributes: KnownAttributes,
-  reading: ParseContext,
+  parsing: ParseContext,
 ): MessageEdits {
   return {
-    request: requestHeaders && compileHeaderEdits(requestHeaders, "request", attributes, reading),
-    response: responseHeaders && compileHeaderEdits(responseHeaders, "response", attributes, reading),
+    request: requestHeaders && compileHeaderEdits(requestHeaders, "request", attributes, parsing),
+    response: responseHeaders && compileHeaderEdits(responseHeaders, "response", attributes, parsing),
   };
 }
 
@@ -50,11 +50,11 @@ export function compileMessageEdits(
 export function compileVersionEdits(
   services: readonly Entry<{ readonly versions: readonly Entry<EditingConfig>[] }>[],
   attributes: KnownAttributes,
-  reading: ParseContext,
+  parsing: ParseContext,
 ): VersionEdits[] {
   return services.flatMap(({ name: service, value }) =>
     value.versions.flatMap(({ name: version, value: config }) => {
-      const edits = compileMessageEdits(config, attributes, reading);
+      const edits = compileMessageEdits(config, attributes, parsing);
       return edits.request === undefined && edits.response === undefined ? [] : [{ service, version, ...edits }];
     }),
   );
@@ -64,27 +64,27 @@ function compileHeaderEdits(
   config: HeaderEditsConfig,
   message: "request" | "response",
   attributes: KnownAttributes,
-  reading: ParseContext,
+  parsing: ParseContext,
 ): HeaderEditsSpec {
   const check = (name: string, span: Span): void => {
     const why = whyProtected(name, message);
-    if (why !== undefined) reading.error(span, "bad-value", `the header ${quote(name)} can not be edited: ${why}`);
+    if (why !== undefined) parsing.error(span, "bad-value", `the header ${quote(name)} can not be edited: ${why}`);
   };
   const added = [];
   for (const entry of config.set ?? []) {
-    check(entry.name, reading.keySpanOf(entry));
-    const value = compileTemplate(entry.value, attributes, reading.spanOf(entry), reading);
+    check(entry.name, parsing.keySpanOf(entry));
+    const value = compileTemplate(entry.value, attributes, parsing.spanOf(entry), parsing);
     added.push({ name: entry.name, value });
   }
   for (const entry of config.add ?? []) {
-    check(entry.name, reading.keySpanOf(entry));
+    check(entry.name, parsing.keySpanOf(entry));
     for (const [index, written] of entry.value.entries()) {
-      const value = compileTemplate(written, attributes, reading.spanOf(entry.value, index), reading);
+      const value = compileTemplate(written, attributes, parsing.spanOf(entry.value, index), parsing);
       added.push({ name: entry.name, value });
     }
   }
   for (const [index, name] of (config.remove ?? []).entries()) {
-    check(name, reading.spanOf(config, "remove", index));
+    check(name, parsing.spanOf(config, "remove", index));
   }
   const removed = new Set([...(config.remove ?? []), ...(config.set ?? []).map(({ name }) => name)]);
   return { removed: [...removed], added };
@@ -96,17 +96,17 @@ const facts = ["version", "route", "service", "release", "requestId", "clientAdd
 const attributePrefix = "attribute.";
 const reference = /\$\{([^{}]*)\}/g;
 
-/** Reads `${…}` in a value; the rest is taken as it stands, its characters as octets of UTF-8. */
-function compileTemplate(written: string, attributes: KnownAttributes, span: Span, reading: ParseContext): Template {
+/** Reads `${…}` in a value; the rest is taken as it stands, its characters as bytes of UTF-8. */
+function compileTemplate(written: string, attributes: KnownAttributes, span: Span, parsing: ParseContext): Template {
   const parts: (string | TemplateFact)[] = [];
   let done = 0;
   for (const match of written.matchAll(reference)) {
-    if (match.index > done) parts.push(octets(written.slice(done, match.index)));
+    if (match.index > done) parts.push(bytes(written.slice(done, match.index)));
     done = match.index + match[0].length;
-    const fact = compileFact(match[1] ?? "", attributes, span, reading);
+    const fact = compileFact(match[1] ?? "", attributes, span, parsing);
     if (fact !== undefined) parts.push(fact);
   }
-  if (done < written.length) parts.push(octets(written.slice(done)));
+  if (done < written.length) parts.push(bytes(written.slice(done)));
   return parts;
 }
 
@@ -114,7 +114,7 @@ function compileFact(
   name: string,
   attributes: KnownAttributes,
   span: Span,
-  reading: ParseContext,
+  parsing: ParseContext,
 ): TemplateFact | undefined {
   const kind = facts.find((fact) => fact === name);
   if (kind !== undefined) return { kind };
@@ -123,16 +123,16 @@ function compileFact(
     const known = attributes.use(attribute);
     if (known !== undefined) return { kind: "attribute", index: known.index, name: attribute };
     if (attributes.names?.has(attribute) === false) {
-      reading.unknownName(span, "attribute", attribute, attributes.names);
+      parsing.unknownName(span, "attribute", attribute, attributes.names);
     }
     return undefined;
   }
   const all = [...facts, ...[...(attributes.names ?? [])].map((attribute) => attributePrefix + attribute)];
-  reading.unknownName(span, "template", name, all);
+  parsing.unknownName(span, "template", name, all);
   return undefined;
 }
 
-/** Heads are octets, one to a character. */
-function octets(text: string): string {
+/** Heads are bytes, one to a character. */
+function bytes(text: string): string {
   return Buffer.from(text, "utf8").toString("latin1");
 }

@@ -2,7 +2,7 @@ import type { HealthSpec, ProbeSpec } from "../../upstream/service-spec.ts";
 import { headerName } from "../scalars.ts";
 import { mapOf, oneOrMore } from "../schema-kit/collections.ts";
 import { defaulted, object, optional } from "../schema-kit/object.ts";
-import { duration, number, oneOf, scalar, text, ParseError } from "../schema-kit/scalars.ts";
+import { duration, number, oneOf, ParseError, scalar, text } from "../schema-kit/scalars.ts";
 import type { Infer, Schema } from "../schema-kit/schema.ts";
 import { quote } from "../schema-kit/tree.ts";
 
@@ -17,7 +17,9 @@ const statusRange: Schema<{ readonly from: number; readonly to: number }> = scal
     if (from === undefined) {
       return new ParseError(`${quote(written)} is not a status or a range of them`, "write it as in 204 or 200-399");
     }
-    return from <= `${to}` ? { from: Number(from), to: Number(to) } : new ParseError(`${written} ends before it begins`);
+    return from <= `${to}`
+      ? { from: Number(from), to: Number(to) }
+      : new ParseError(`${written} ends before it begins`);
   },
   json: {
     anyOf: [
@@ -79,7 +81,7 @@ export const healthSchema = object(
 
 export type HealthConfig = Infer<typeof healthSchema>;
 
-const usualTimeoutMs = 2_000;
+const defaultTimeoutMs = 2_000;
 
 export function compileHealth(config: HealthConfig, way: Pick<HealthSpec, "protocol" | "tls">): HealthSpec {
   const { interval, timeout, healthyAfter, unhealthyAfter } = config;
@@ -87,7 +89,7 @@ export function compileHealth(config: HealthConfig, way: Pick<HealthSpec, "proto
     probe: compileProbe(config),
     ...way,
     intervalMs: interval,
-    timeoutMs: timeout ?? Math.min(usualTimeoutMs, interval),
+    timeoutMs: timeout ?? Math.min(defaultTimeoutMs, interval),
     healthyAfter,
     unhealthyAfter,
   };

@@ -6,7 +6,7 @@ import type { CompileContext } from "../compile-context.ts";
 import { cookieName, filePath, headerName } from "../scalars.ts";
 import { list, oneOrMore } from "../schema-kit/collections.ts";
 import { defaulted, object, optional, required } from "../schema-kit/object.ts";
-import { duration, oneOf, scalar, text, ParseError } from "../schema-kit/scalars.ts";
+import { duration, oneOf, ParseError, scalar, text } from "../schema-kit/scalars.ts";
 import type { Infer } from "../schema-kit/schema.ts";
 import { quote } from "../schema-kit/tree.ts";
 
@@ -89,7 +89,7 @@ export type JwtConfig = Infer<typeof jwtSchema>;
 export const claimPath = oneOrMore(name("a claim's name"), "claim names");
 
 /** A set of keys with certificates beside them is some KiB a key. */
-const largestKeySetBytes = 512 * 1024;
+const maxKeySetBytes = 512 * 1024;
 
 /** The claims that attributes read, collected while these are compiled. */
 export class ClaimPaths {
@@ -114,10 +114,10 @@ export function compileJwt(
 ): JwtSpec | undefined {
   const { jwt } = config;
   if (jwt === undefined) return undefined;
-  const { reading } = context;
+  const { parsing } = context;
   const { issuer = [], audience = [], clockSkew: clockSkewMs } = jwt;
-  if (claims.all.length === 0 && !reading.problems.failed) {
-    reading.warn(reading.keySpanOf(config, "jwt"), "unused", "no attribute reads a claim");
+  if (claims.all.length === 0 && !parsing.problems.failed) {
+    parsing.warn(parsing.keySpanOf(config, "jwt"), "unused", "no attribute reads a claim");
   }
   const keys = jwt.keys.flatMap((source) => fileKeys(source, context));
   const urls = jwt.keys.flatMap(({ jwksUrl }) => jwksUrl ?? []);
@@ -136,20 +136,20 @@ export function compileJwt(
 }
 
 function fileKeys(source: JwtConfig["keys"][number], context: CompileContext): readonly VerifyingKey[] {
-  const { reading } = context;
+  const { parsing } = context;
   const { jwksFile, secretFile, jwksUrl } = source;
   if (secretFile !== undefined) {
-    return context.secrets(secretFile, reading.spanOf(source, "secretFile")).map(secretKey);
+    return context.secrets(secretFile, parsing.spanOf(source, "secretFile")).map(secretKey);
   }
   if (jwksFile === undefined) {
     if (jwksUrl !== undefined && context.publishedKeys === "refused") {
       const message = "the engine sends nothing, so it fetches no keys";
-      reading.error(reading.spanOf(source, "jwksUrl"), "not-supported", message, "name a jwksFile");
+      parsing.error(parsing.spanOf(source, "jwksUrl"), "not-supported", message, "name a jwksFile");
     }
     return [];
   }
-  const span = reading.spanOf(source, "jwksFile");
-  const file = context.file(jwksFile, largestKeySetBytes, span);
+  const span = parsing.spanOf(source, "jwksFile");
+  const file = context.file(jwksFile, maxKeySetBytes, span);
   if (file === undefined) return [];
   const set = readKeySet(Buffer.from(file.bytes).toString("utf8"), "counted");
   if ("problem" in set) {
@@ -158,29 +158,29 @@ function fileKeys(source: JwtConfig["keys"][number], context: CompileContext): r
   }
   const told = set.unused.slice(0, 3).join("; ");
   if (set.keys.length === 0) context.badFile(span, file.path, `it holds no key that counts${told && ` (${told})`}`);
-  else if (told !== "") reading.warn(span, "unused", `not every key of ${file.path} counts (${told})`);
+  else if (told !== "") parsing.warn(span, "unused", `not every key of ${file.path} counts (${told})`);
   return set.keys;
 }
 
-function checkAlgorithms(jwt: JwtConfig, keys: readonly VerifyingKey[], { reading }: CompileContext): void {
+function checkAlgorithms(jwt: JwtConfig, keys: readonly VerifyingKey[], { parsing }: CompileContext): void {
   if (jwt.algorithms === undefined || keys.length === 0) return;
   if (jwt.keys.some(({ jwksUrl }) => jwksUrl !== undefined)) return;
   if (keys.some((key) => jwt.algorithms?.some((name) => key.algorithms.has(name)))) return;
-  reading.error(reading.spanOf(jwt, "algorithms"), "bad-value", "none of the keys is for one of these algorithms");
+  parsing.error(parsing.spanOf(jwt, "algorithms"), "bad-value", "none of the keys is for one of these algorithms");
 }
 
 /** RFC 8725 §3.9: an issuer signs for many, and a token for one of them is none for the others. */
-function warnOfForeigners(jwt: JwtConfig, { reading }: CompileContext): void {
+function warnOfForeigners(jwt: JwtConfig, { parsing }: CompileContext): void {
   if (jwt.audience !== undefined || jwt.keys.every(({ secretFile }) => secretFile !== undefined)) return;
   const message = "tokens that the issuer made for other audiences count here too";
-  reading.warn(reading.spanOf(jwt), "risky", message, "name the audience");
+  parsing.warn(parsing.spanOf(jwt), "risky", message, "name the audience");
 }
 
-function compileFrom({ from }: JwtConfig, { reading }: CompileContext): JwtSpec["from"] {
+function compileFrom({ from }: JwtConfig, { parsing }: CompileContext): JwtSpec["from"] {
   if (from.cookie !== undefined) return { kind: "cookie", name: from.cookie };
   const name = from.header ?? "authorization";
   if (isFramingHeader(name)) {
-    reading.error(reading.spanOf(from, "header"), "bad-value", `${quote(name)} can not hold a token`);
+    parsing.error(parsing.spanOf(from, "header"), "bad-value", `${quote(name)} can not hold a token`);
   }
   return { kind: "header", name };
 }

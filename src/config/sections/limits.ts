@@ -1,21 +1,21 @@
 import type { Limits } from "../compiled-config.ts";
 import { defaulted, object, optional } from "../schema-kit/object.ts";
-import { duration, number, scalar, size, ParseError } from "../schema-kit/scalars.ts";
+import { duration, number, ParseError, scalar, size } from "../schema-kit/scalars.ts";
 import type { Infer, Schema } from "../schema-kit/schema.ts";
 import { quote } from "../schema-kit/tree.ts";
 
-const mostConnections = 10_000_000;
+const maxConnections = 10_000_000;
 
 const connections: Schema<number | "auto"> = scalar({
   what: "a count of connections",
   parse(written) {
     if (written === "auto") return "auto";
     const count = /^(?:0|[1-9]\d{0,7})$/.test(written) ? Number(written) : Number.NaN;
-    return count <= mostConnections
+    return count <= maxConnections
       ? count
-      : new ParseError(`expected auto or 0 to ${mostConnections}, found ${quote(written)}`, "0 stands for no limit");
+      : new ParseError(`expected auto or 0 to ${maxConnections}, found ${quote(written)}`, "0 stands for no limit");
   },
-  json: { anyOf: [{ type: "integer", minimum: 0, maximum: mostConnections }, { const: "auto" }] },
+  json: { anyOf: [{ type: "integer", minimum: 0, maximum: maxConnections }, { const: "auto" }] },
 });
 
 const count = (bounds: { readonly min: number; readonly max: number }) =>
@@ -42,12 +42,12 @@ export const limitsSchema = object(
     ),
     connectionsPerAddress: defaulted(
       "How many of a listener's connections one client may have, in each worker; 0 for no limit. Not for trustedProxies.",
-      count({ min: 0, max: mostConnections }),
+      count({ min: 0, max: maxConnections }),
       0,
     ),
     inFlight: defaulted(
       "How many requests are forwarded at a time, in each worker; 0 for no limit. Others get 503.",
-      count({ min: 0, max: mostConnections }),
+      count({ min: 0, max: maxConnections }),
       0,
     ),
     loopDelay: optional(

@@ -4,7 +4,7 @@ import type { ListenerSpec, TlsSpec } from "../compiled-config.ts";
 import { filePath, hostPattern, listenAddress, resourceName } from "../scalars.ts";
 import { list } from "../schema-kit/collections.ts";
 import { defaulted, object, optional, required } from "../schema-kit/object.ts";
-import { boolean, oneOf, scalar, ParseError } from "../schema-kit/scalars.ts";
+import { boolean, oneOf, ParseError, scalar } from "../schema-kit/scalars.ts";
 import type { Infer, ParseContext, Schema } from "../schema-kit/schema.ts";
 import { quote } from "../schema-kit/tree.ts";
 
@@ -68,7 +68,7 @@ export type ListenerConfig = Infer<typeof listenerSchema>;
 export type TlsConfig = NonNullable<ListenerConfig["tls"]>;
 
 /** A chain, a key or a bundle of authorities; the largest bundles that systems carry are a fifth of this. */
-const largestPemBytes = 1024 * 1024;
+const maxPemBytes = 1024 * 1024;
 
 /** Who may connect to a unix socket: whoever runs Perch, and its group. */
 const defaultMode = 0o660;
@@ -77,8 +77,8 @@ export function compileListener(listener: ListenerConfig, context: CompileContex
   const { name, address, mode, proxyProtocol, tls, h2c } = listener;
   const isUnix = "path" in address;
   if (mode !== undefined && !isUnix) {
-    const span = context.reading.keySpanOf(listener, "mode");
-    context.reading.error(span, "conflicting-keys", "mode is for unix sockets; this address has a port");
+    const span = context.parsing.keySpanOf(listener, "mode");
+    context.parsing.error(span, "conflicting-keys", "mode is for unix sockets; this address has a port");
   }
   return {
     name,
@@ -99,16 +99,16 @@ function compileCertificate(
   context: CompileContext,
 ): Certificate | undefined {
   const spans = {
-    certificate: context.reading.spanOf(config, "certFile"),
-    key: context.reading.spanOf(config, "keyFile"),
+    certificate: context.parsing.spanOf(config, "certFile"),
+    key: context.parsing.spanOf(config, "keyFile"),
   };
-  const chain = context.file(config.certFile, largestPemBytes, spans.certificate);
-  const key = context.file(config.keyFile, largestPemBytes, spans.key);
+  const chain = context.file(config.certFile, maxPemBytes, spans.certificate);
+  const key = context.file(config.keyFile, maxPemBytes, spans.key);
   if (chain === undefined || key === undefined) return undefined;
   const read = readCertificate(chain.bytes, key.bytes, config.hosts);
   if (!("problem" in read)) {
     const warning = context.nowMs && expiryWarning(read, context.nowMs());
-    if (warning !== undefined) context.reading.warn(spans.certificate, "risky", warning);
+    if (warning !== undefined) context.parsing.warn(spans.certificate, "risky", warning);
     return read;
   }
   const path = read.file === "key" ? key.path : chain.path;
@@ -117,8 +117,8 @@ function compileCertificate(
 
 function compileClientCa(tls: TlsConfig, context: CompileContext): Uint8Array | undefined {
   if (tls.clientCa === undefined) return undefined;
-  const span = context.reading.spanOf(tls, "clientCa");
-  const file = context.file(tls.clientCa, largestPemBytes, span);
+  const span = context.parsing.spanOf(tls, "clientCa");
+  const file = context.file(tls.clientCa, maxPemBytes, span);
   if (file === undefined) return undefined;
   const problem = checkAuthorities(file.bytes);
   return problem === undefined ? file.bytes : context.badFile(span, file.path, problem);
@@ -138,18 +138,18 @@ interface Claim {
 }
 
 /** Each name and each address once; port 0 is a different one each time. */
-export function checkListeners(config: ListeningConfig, reading: ParseContext): void {
+export function checkListeners(config: ListeningConfig, parsing: ParseContext): void {
   const names = new Set<string>();
   const claims = new Map<string, Claim>();
   for (const listener of config.listeners) {
     if (names.has(listener.name)) {
       const message = `another listener is called ${quote(listener.name)} already`;
-      reading.error(reading.spanOf(listener, "name"), "duplicate-name", message);
+      parsing.error(parsing.spanOf(listener, "name"), "duplicate-name", message);
     }
     names.add(listener.name);
-    claimAddress(listener.address, `listener ${quote(listener.name)}`, listener, claims, reading);
+    claimAddress(listener.address, `listener ${quote(listener.name)}`, listener, claims, parsing);
   }
-  claimAddress(config.admin.address, "admin", config.admin, claims, reading);
+  claimAddress(config.admin.address, "admin", config.admin, claims, parsing);
 }
 
 function claimAddress(
@@ -157,7 +157,7 @@ function claimAddress(
   who: string,
   owner: object,
   claims: Map<string, Claim>,
-  reading: ParseContext,
+  parsing: ParseContext,
 ): void {
   if ("port" in address && address.port === 0) return;
   const text = addressText(address);
@@ -167,7 +167,7 @@ function claimAddress(
   if (other !== undefined) {
     const suggestion = other.text === text ? undefined : "[::] takes IPv4 as well: one of the two is enough";
     const message = `${other.who} has the address ${other.text} already`;
-    reading.error(reading.spanOf(owner, "address"), "duplicate-name", message, suggestion);
+    parsing.error(parsing.spanOf(owner, "address"), "duplicate-name", message, suggestion);
   }
   claims.set(key, { who, text });
 }

@@ -37,19 +37,19 @@ const safeMethods: ReadonlySet<string> = new Set(["GET", "HEAD", "OPTIONS", "TRA
 export function compileMirror(
   { name, value }: Entry<{ readonly mirror: Infer<typeof mirrorSchema> | undefined }>,
   { known }: PairedServices,
-  reading: ParseContext,
+  parsing: ParseContext,
 ): readonly MirrorSpec[] {
   const { mirror } = value;
   if (mirror === undefined) return [];
   const { version, percent, maxBody: maxBodyBytes, maxInFlight } = mirror;
   if (known?.has(version) === false && version !== unreadable) {
-    reading.unknownName(reading.spanOf(mirror, "version"), "version", version, known);
+    parsing.unknownName(parsing.spanOf(mirror, "version"), "version", version, known);
   }
   const methods = [...new Set(mirror.methods)];
   const unsafe = methods.filter((method) => !safeMethods.has(method));
   if (unsafe.length > 0) {
     const message = `${unsafe.join(", ")}: what such a request does is done twice, by the copy as well`;
-    reading.warn(reading.spanOf(mirror, "methods"), "risky", message);
+    parsing.warn(parsing.spanOf(mirror, "methods"), "risky", message);
   }
   return [{ release: name, version, percent, methods, maxBodyBytes, maxInFlight }];
 }

@@ -12,10 +12,10 @@ import type { Infer, Schema } from "../schema-kit/schema.ts";
 import { quote } from "../schema-kit/tree.ts";
 
 /** A thousand years: beyond that a duration is a slip. */
-const longestAgeMs = 365_250 * 86_400_000;
+const maxAgeMs = 365_250 * 86_400_000;
 
 const operand = text({ what: "a value" });
-const age = duration({ minMs: 1, maxMs: longestAgeMs });
+const age = duration({ minMs: 1, maxMs: maxAgeMs });
 
 const textOperators = {
   equals: optional("The value is this one.", operand),
@@ -192,7 +192,7 @@ class TestCompiler {
     const pattern = compilePattern(source);
     if (!("problem" in pattern)) return [{ op: "regex", pattern }];
     const message = `${quote(source)} is not a regular expression that can be used: ${pattern.problem}`;
-    this.#context.reading.error(this.#locate("regex"), "bad-regex", message);
+    this.#context.parsing.error(this.#locate("regex"), "bad-regex", message);
     return [];
   }
 
@@ -200,7 +200,7 @@ class TestCompiler {
     const [low, high] = bounds.map((text, index) => this.#bound(text, ["between", index]));
     if (low === undefined || high === undefined) return [];
     if (low <= high) return [{ op: "between", low, high }];
-    this.#context.reading.error(this.#locate("between"), "bad-value", "the first bound of between is above the second");
+    this.#context.parsing.error(this.#locate("between"), "bad-value", "the first bound of between is above the second");
     return [];
   }
 
@@ -208,7 +208,7 @@ class TestCompiler {
     const range = parseSemverRange(source);
     if (range !== undefined) return [{ op: "semver", range }];
     const message = `${quote(source)} is not a range of versions`;
-    this.#context.reading.error(this.#locate("semver"), "bad-value", message, 'write it as in ">=4.1 <5"');
+    this.#context.parsing.error(this.#locate("semver"), "bad-value", message, 'write it as in ">=4.1 <5"');
     return [];
   }
 
@@ -217,7 +217,7 @@ class TestCompiler {
     if (ranges.length === texts.length) return [{ op: "cidr", ranges }];
     for (const [index, text] of texts.entries()) {
       if (parseAddressRange(text) !== undefined) continue;
-      this.#context.reading.error(this.#locate("cidr", index), "bad-value", ...noRange(text));
+      this.#context.parsing.error(this.#locate("cidr", index), "bad-value", ...noRange(text));
     }
     return [];
   }
@@ -234,7 +234,7 @@ class TestCompiler {
     const range = type === "ip" && parseAddressRange(written) !== undefined;
     const message = `${quote(written)} is not ${exampleOf[type]}, as ${what} is`;
     const suggestion = range ? `for a range write { cidr: ${written} }` : undefined;
-    this.#context.reading.error(this.#locate(...steps), "bad-value", message, suggestion);
+    this.#context.parsing.error(this.#locate(...steps), "bad-value", message, suggestion);
     return undefined;
   }
 
@@ -244,8 +244,8 @@ class TestCompiler {
 
   #refuseOperator(operator: Operator, operators: Partial<OperatorsConfig>, fitting: readonly Operator[]): void {
     const { what, type } = this.#subject;
-    const span = this.#context.reading.keySpanOf(operators, operator);
+    const span = this.#context.parsing.keySpanOf(operators, operator);
     const message = `${operator} does not fit ${what}, which is of type ${type}`;
-    this.#context.reading.error(span, "wrong-operator", message, `operators that fit are ${fitting.join(", ")}`);
+    this.#context.parsing.error(span, "wrong-operator", message, `operators that fit are ${fitting.join(", ")}`);
   }
 }

@@ -7,24 +7,24 @@ import { quote, type Span } from "../schema-kit/tree.ts";
 import type { PropagateConfig, ReleaseConfig } from "./release.ts";
 
 export function compilePropagation(propagate: PropagateConfig, context: CompileContext): PropagationSpec {
-  const { reading } = context;
+  const { parsing } = context;
   const header = compileHeader(propagate, context);
   const { baggage, acceptFrom } = propagate;
   acceptFrom.forEach((range, index) => {
     if (!range.text.endsWith("/0")) return;
     const message = `${range.text} takes anyone's word for the version, past every rule and weight`;
-    reading.warn(reading.spanOf(acceptFrom, index), "risky", message, "name the addresses of your own services");
+    parsing.warn(parsing.spanOf(acceptFrom, index), "risky", message, "name the addresses of your own services");
   });
   return { header, baggage, acceptFrom };
 }
 
-function compileHeader(propagate: PropagateConfig, { reading }: CompileContext): PropagationHeader {
+function compileHeader(propagate: PropagateConfig, { parsing }: CompileContext): PropagationHeader {
   const { header } = propagate;
   const name = typeof header === "string" ? header : header.name;
-  const span = typeof header === "string" ? reading.spanOf(propagate, "header") : reading.spanOf(header, "name");
+  const span = typeof header === "string" ? parsing.spanOf(propagate, "header") : parsing.spanOf(header, "name");
   if (isFramingHeader(name) || name === "baggage" || name === "authorization") {
     const message = `${quote(name)} can not say which version was assigned: it has a meaning of its own`;
-    reading.error(span, "bad-value", message);
+    parsing.error(span, "bad-value", message);
   }
   if (typeof header === "string") return { name, format: "releases", words: [] };
   const { format } = header;
@@ -34,7 +34,7 @@ function compileHeader(propagate: PropagateConfig, { reading }: CompileContext):
     const other = seen.get(word);
     if (other !== undefined) {
       const message = `version ${other} is called ${quote(word)} already`;
-      reading.error(reading.spanOf(header.versions, version), "duplicate-name", message);
+      parsing.error(parsing.spanOf(header.versions, version), "duplicate-name", message);
     }
     seen.set(word, version);
     return { version, word };
@@ -46,31 +46,31 @@ function compileHeader(propagate: PropagateConfig, { reading }: CompileContext):
  * A header that says which version was assigned is read in one way, whichever release looks at it, and is no tester's
  * header: that one never goes upstream.
  */
-export function checkPropagationHeaders(releases: readonly Entry<ReleaseConfig>[], reading: ParseContext): void {
+export function checkPropagationHeaders(releases: readonly Entry<ReleaseConfig>[], parsing: ParseContext): void {
   const formats = new Map<string, { readonly release: string; readonly format: string }>();
   for (const { name: release, value } of releases) {
     if (value.propagate === undefined) continue;
-    const { name, format, span } = headerOf(value.propagate, reading);
+    const { name, format, span } = headerOf(value.propagate, parsing);
     const first = formats.get(name);
     if (first !== undefined && first.format !== format) {
       const message = `release ${first.release} reads ${quote(name)} as format ${first.format}; a header has one format`;
-      reading.error(span, "conflicting-keys", message);
+      parsing.error(span, "conflicting-keys", message);
     }
     if (first === undefined) formats.set(name, { release, format });
     const override = releases.find((other) => other.value.override?.header === name);
     if (override === undefined) continue;
     const message = `${quote(name)} is the override's header of release ${override.name}, which never goes upstream`;
-    reading.error(span, "duplicate-name", message, "give one of them another name");
+    parsing.error(span, "duplicate-name", message, "give one of them another name");
   }
 }
 
 function headerOf(
   propagate: PropagateConfig,
-  reading: ParseContext,
+  parsing: ParseContext,
 ): { readonly name: string; readonly format: string; readonly span: Span } {
   const { header } = propagate;
   if (typeof header === "string") {
-    return { name: header, format: "releases", span: reading.spanOf(propagate, "header") };
+    return { name: header, format: "releases", span: parsing.spanOf(propagate, "header") };
   }
-  return { name: header.name, format: header.format, span: reading.spanOf(header, "name") };
+  return { name: header.name, format: header.format, span: parsing.spanOf(header, "name") };
 }

@@ -28,7 +28,7 @@ const clientAddress = "clientAddress";
 export function compileRateLimit(
   config: RateLimitConfig,
   attributes: KnownAttributes,
-  reading: ParseContext,
+  parsing: ParseContext,
 ): RateLimitSpec {
   const { by, requests, per, burst = requests } = config;
   const rate = { requests, perMs: per, burst };
@@ -36,7 +36,7 @@ export function compileRateLimit(
   const attribute = attributes.use(by);
   if (attribute !== undefined) return { by: { kind: "attribute", index: attribute.index, name: by }, ...rate };
   if (attributes.names?.has(by) === false) {
-    reading.unknownName(reading.spanOf(config, "by"), "attribute", by, [...attributes.names, clientAddress]);
+    parsing.unknownName(parsing.spanOf(config, "by"), "attribute", by, [...attributes.names, clientAddress]);
   }
   return { by: { kind: clientAddress }, ...rate };
 }

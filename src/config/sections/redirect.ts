@@ -1,7 +1,7 @@
 import type { PathMatch, RedirectSpec } from "../../route/route-spec.ts";
 import { hostText, urlPath } from "../scalars.ts";
 import { object, optional } from "../schema-kit/object.ts";
-import { number, oneOf, scalar, ParseError } from "../schema-kit/scalars.ts";
+import { number, oneOf, ParseError, scalar } from "../schema-kit/scalars.ts";
 import type { Infer, ParseContext, Schema } from "../schema-kit/schema.ts";
 import { quote } from "../schema-kit/tree.ts";
 import { compilePathChange } from "./rewrite.ts";
@@ -33,12 +33,16 @@ export const redirectSchema = object(
 export type RedirectConfig = Infer<typeof redirectSchema>;
 
 /** `path` is what the route matches. */
-export function compileRedirect(config: RedirectConfig, path: PathMatch | undefined, reading: ParseContext): RedirectSpec {
+export function compileRedirect(
+  config: RedirectConfig,
+  path: PathMatch | undefined,
+  parsing: ParseContext,
+): RedirectSpec {
   return {
     status: config.status ?? 302,
     scheme: config.scheme,
     host: config.host,
     port: config.port,
-    path: compilePathChange(config, "a redirect", path, reading),
+    path: compilePathChange(config, "a redirect", path, parsing),
   };
 }

@@ -1,7 +1,7 @@
 import { type LimitSpec, type OutlierSpec, type RetrySpec, retryableStatuses } from "../../upstream/service-spec.ts";
 import { list } from "../schema-kit/collections.ts";
 import { defaulted, object, optional } from "../schema-kit/object.ts";
-import { boolean, duration, number, oneOf, scalar, size, ParseError } from "../schema-kit/scalars.ts";
+import { boolean, duration, number, oneOf, ParseError, scalar, size } from "../schema-kit/scalars.ts";
 import type { Infer, Schema } from "../schema-kit/schema.ts";
 import { quote } from "../schema-kit/tree.ts";
 
@@ -17,7 +17,9 @@ function percentage(min: number): Schema<number> {
       const suggestion = /^\d+(?:\.\d+)?$/.test(written) ? `write ${written}%` : "write it as in 20%";
       return new ParseError(`${quote(written)} is not a percentage`, suggestion);
     }
-    return percent >= min && percent <= 100 ? percent / 100 : new ParseError(`${written} is not between ${min}% and 100%`);
+    return percent >= min && percent <= 100
+      ? percent / 100
+      : new ParseError(`${written} is not between ${min}% and 100%`);
   };
   return scalar({
     what: "a percentage such as 20%",

@@ -2,7 +2,7 @@ import { type PathChange, type PathMatch, type RewriteSpec, withoutTrailingSlash
 import { compileReplacement } from "../pattern.ts";
 import { cookieDomain, urlPath } from "../scalars.ts";
 import { object, optional, required } from "../schema-kit/object.ts";
-import { scalar, text, ParseError } from "../schema-kit/scalars.ts";
+import { ParseError, scalar, text } from "../schema-kit/scalars.ts";
 import type { Infer, ParseContext, Schema } from "../schema-kit/schema.ts";
 import { quote } from "../schema-kit/tree.ts";
 
@@ -46,26 +46,26 @@ export const rewriteSchema = object(
 export type RewriteConfig = Infer<typeof rewriteSchema>;
 
 /** `path` is what the route matches. */
-export function compileRewrite(config: RewriteConfig, path: PathMatch | undefined, reading: ParseContext): RewriteSpec {
+export function compileRewrite(config: RewriteConfig, path: PathMatch | undefined, parsing: ParseContext): RewriteSpec {
   const { host } = config;
   return {
-    path: compilePath(config, path, reading),
+    path: compilePath(config, path, parsing),
     host: host === undefined ? undefined : host === "upstream" ? { kind: "endpoint" } : { kind: "text", text: host },
     cookieDomain: config.cookieDomain,
   };
 }
 
-function compilePath(config: RewriteConfig, path: PathMatch | undefined, reading: ParseContext): RewriteSpec["path"] {
-  const change = compilePathChange(config, "a rewrite", path, reading);
+function compilePath(config: RewriteConfig, path: PathMatch | undefined, parsing: ParseContext): RewriteSpec["path"] {
+  const change = compilePathChange(config, "a rewrite", path, parsing);
   const { regex } = config;
   if (regex === undefined) return change;
   if (change !== undefined) {
     const message = `"regex" and ${quote(change.kind)} exclude each other in a rewrite`;
-    reading.error(reading.keySpanOf(config, "regex"), "conflicting-keys", message);
+    parsing.error(parsing.keySpanOf(config, "regex"), "conflicting-keys", message);
   }
   const pattern = compileReplacement(regex.pattern, regex.replacement);
   if (!("problem" in pattern)) return { kind: "regex", pattern };
-  reading.error(reading.spanOf(regex, pattern.of), "bad-regex", pattern.problem);
+  parsing.error(parsing.spanOf(regex, pattern.of), "bad-regex", pattern.problem);
   return undefined;
 }
 
@@ -80,18 +80,18 @@ export function compilePathChange(
   config: PathChangeConfig,
   what: string,
   matched: PathMatch | undefined,
-  reading: ParseContext,
+  parsing: ParseContext,
 ): PathChange | undefined {
   if (config.path !== undefined && config.prefix !== undefined) {
     const message = `"path" and "prefix" exclude each other in ${what}`;
-    reading.error(reading.keySpanOf(config, "prefix"), "conflicting-keys", message);
+    parsing.error(parsing.keySpanOf(config, "prefix"), "conflicting-keys", message);
   }
   if (config.path !== undefined) return { kind: "path", path: config.path };
   if (config.prefix === undefined) return undefined;
   if (matched !== undefined && matched.kind !== "prefix") {
     const message = "there is no prefix to put another one in place of: the route matches no prefix";
-    reading.error(
-      reading.keySpanOf(config, "prefix"),
+    parsing.error(
+      parsing.keySpanOf(config, "prefix"),
       "conflicting-keys",
       message,
       `write match.path as a prefix, or "path" here`,

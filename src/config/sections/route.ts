@@ -48,7 +48,7 @@ const timeouts = object(
   {
     responseHeaders: optional("From the end of the request to the response's head.", timeout),
     idle: optional("Between two pieces of a body, either way.", timeout),
-    total: optional("For the whole request, from its first octet to the answer's last.", timeout),
+    total: optional("For the whole request, from its first byte to the answer's last.", timeout),
   },
   { what: "a route's timeouts", atLeastOneOf: ["responseHeaders", "idle", "total"] },
 );
@@ -106,31 +106,31 @@ export function compileRoutes(
   scope: RouteScope,
   context: CompileContext,
 ): readonly RouteSpec[] {
-  const { reading } = context;
+  const { parsing } = context;
   const seen = new Set<string>();
   return configs.map((config) => {
     const { name, service = unreadable, release, mirror, redirect } = config;
     if (name === noRoute) {
-      reading.error(
-        reading.spanOf(config, "name"),
+      parsing.error(
+        parsing.spanOf(config, "name"),
         "bad-value",
         `a route may not be called ${quote(noRoute)}: metrics use it`,
       );
     }
     if (seen.has(name) && name !== unreadable) {
       const message = `another route is called ${quote(name)} already`;
-      reading.error(reading.spanOf(config, "name"), "duplicate-name", message);
+      parsing.error(parsing.spanOf(config, "name"), "duplicate-name", message);
     }
     seen.add(name);
     if (scope.services?.has(service) === false && service !== unreadable) {
-      reading.unknownName(reading.spanOf(config, "service"), "service", service, scope.services);
+      parsing.unknownName(parsing.spanOf(config, "service"), "service", service, scope.services);
     }
     if (release !== undefined && scope.releases?.has(release) === false) {
-      reading.unknownName(reading.spanOf(config, "release"), "release", release, scope.releases);
+      parsing.unknownName(parsing.spanOf(config, "release"), "release", release, scope.releases);
     }
     const match = compileMatch(config.match, scope, context);
-    const headers = compileMessageEdits(config, scope.attributes, reading);
-    const rewrite = config.rewrite && compileRewrite(config.rewrite, match.path, reading);
+    const headers = compileMessageEdits(config, scope.attributes, parsing);
+    const rewrite = config.rewrite && compileRewrite(config.rewrite, match.path, parsing);
     const common = {
       name,
       match,
@@ -138,16 +138,16 @@ export function compileRoutes(
       rewrite,
       timeouts: compileTimeouts(config.timeouts),
       bodyBytes: config.maxBodySize,
-      rateLimit: config.rateLimit && compileRateLimit(config.rateLimit, scope.attributes, reading),
+      rateLimit: config.rateLimit && compileRateLimit(config.rateLimit, scope.attributes, parsing),
       fault: config.fault && compileFault(config.fault, scope.attributes, context),
     };
     if (config.fault !== undefined) {
       const message = `route ${quote(name)} breaks requests on purpose`;
-      reading.warn(reading.keySpanOf(config, "fault"), "risky", message);
+      parsing.warn(parsing.keySpanOf(config, "fault"), "risky", message);
     }
     if (redirect === undefined) return { ...common, redirect, service, release, mirror };
-    refuseBesideRedirect(config, reading);
-    const compiled = compileRedirect(redirect, match.path, reading);
+    refuseBesideRedirect(config, parsing);
+    const compiled = compileRedirect(redirect, match.path, parsing);
     return { ...common, redirect: compiled, service: undefined, release: undefined, mirror: "off" };
   });
 }
@@ -162,11 +162,11 @@ function compileTimeouts(config: RouteConfig["timeouts"]): RouteSpec["timeouts"]
 }
 
 /** What is done to requests and responses on their way has no meaning where nothing is forwarded. */
-function refuseBesideRedirect(config: RouteConfig, reading: ParseContext): void {
+function refuseBesideRedirect(config: RouteConfig, parsing: ParseContext): void {
   for (const key of forwardingKeys) {
-    if (!reading.has(config, key)) continue;
+    if (!parsing.has(config, key)) continue;
     const message = `${quote(key)} has no use beside a redirect, which Perch answers itself`;
-    reading.error(reading.keySpanOf(config, key), "conflicting-keys", message);
+    parsing.error(parsing.keySpanOf(config, key), "conflicting-keys", message);
   }
 }
 
@@ -194,14 +194,14 @@ function compileMatch(match: MatchConfig, scope: RouteScope, context: CompileCon
 
 function compileEntry(kind: string, entry: Entry<TestConfig>, context: CompileContext): RouteMatch["headers"] {
   const subject = { what: `the ${kind} ${quote(entry.name)}`, type: "string" } as const;
-  const locate = (...steps: (string | number)[]) => context.reading.spanOf(entry, ...steps);
+  const locate = (...steps: (string | number)[]) => context.parsing.spanOf(entry, ...steps);
   return compileTest(entry.value, subject, locate, context).map((test) => ({ name: entry.name, test }));
 }
 
 function compilePath(
   path: Exclude<MatchConfig["path"], undefined>,
   { pathNormalisation }: RouteScope,
-  { reading }: CompileContext,
+  { parsing }: CompileContext,
 ): PathMatch | undefined {
   for (const kind of ["exact", "prefix"] as const) {
     const written = path[kind];
@@ -210,13 +210,13 @@ function compilePath(
     const normal = pathNormalisation === "on" ? normalPath(written) : written;
     if (normal !== undefined) return { kind, path: normal };
     const message = `${quote(written)} is a path that no request is let through with`;
-    reading.error(reading.spanOf(path, kind), "bad-value", message);
+    parsing.error(parsing.spanOf(path, kind), "bad-value", message);
     return undefined;
   }
   const source = path.regex ?? "";
   const pattern = compilePattern(source);
   if (!("problem" in pattern)) return { kind: "regex", pattern };
   const message = `${quote(source)} is not a regular expression that can be used: ${pattern.problem}`;
-  reading.error(reading.spanOf(path, "regex"), "bad-regex", message);
+  parsing.error(parsing.spanOf(path, "regex"), "bad-regex", message);
   return undefined;
 }

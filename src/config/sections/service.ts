@@ -49,7 +49,7 @@ const timeouts = object(
     connect: defaulted("For a connection to stand.", timeout, "2s"),
     responseHeaders: defaulted("From the end of the request to the response's head.", timeout, "30s"),
     idle: defaulted("Between two pieces of a body, either way.", timeout, "60s"),
-    total: optional("For the whole request, from its first octet to the answer's last. Default: no limit.", timeout),
+    total: optional("For the whole request, from its first byte to the answer's last. Default: no limit.", timeout),
   },
   { what: "timeouts" },
 );
@@ -90,23 +90,23 @@ export const serviceSchema = object(
 export type ServiceConfig = Infer<typeof serviceSchema>;
 
 export function compileService({ name, value }: Entry<ServiceConfig>, context: CompileContext): ServiceSpec {
-  const { reading } = context;
-  const known = reading.namesIn(value, "versions");
+  const { parsing } = context;
+  const known = parsing.namesIn(value, "versions");
   if (value.default !== undefined && known?.has(value.default) === false) {
-    reading.unknownName(reading.spanOf(value, "default"), "version", value.default, known);
+    parsing.unknownName(parsing.spanOf(value, "default"), "version", value.default, known);
   }
   const versions = value.versions.map((version): VersionSpec => {
     const endpoints = new Map(version.value.endpoints.map((endpoint) => [describeSpec(endpoint), endpoint]));
     if (endpoints.size < version.value.endpoints.length) {
-      const span = reading.spanOf(version.value, "endpoints");
-      reading.warn(span, "risky", `version ${version.name} of service ${name} lists an endpoint twice; it counts once`);
+      const span = parsing.spanOf(version.value, "endpoints");
+      parsing.warn(span, "risky", `version ${version.name} of service ${name} lists an endpoint twice; it counts once`);
     }
     return { name: version.name, endpoints: [...endpoints.values()] };
   });
   if (value.protocol === "http2" && value.limits?.maxConnections !== undefined) {
     const message = "maxConnections is for HTTP/1.1, where a connection carries one request at a time";
-    const span = reading.spanOf(value.limits, "maxConnections");
-    reading.error(span, "conflicting-keys", message, "limit maxInFlight instead");
+    const span = parsing.spanOf(value.limits, "maxConnections");
+    parsing.error(span, "conflicting-keys", message, "limit maxInFlight instead");
   }
   const tls = compileTls(name, value, versions, context);
   return {
@@ -138,8 +138,8 @@ function compileTls(
 ): UpstreamTls | undefined {
   if (tls === undefined) return undefined;
   if (!versions.some(({ endpoints }) => endpoints.some((endpoint) => schemeOf(endpoint) === "https"))) {
-    const span = context.reading.keySpanOf(tls);
-    context.reading.warn(span, "unused", `service ${name} has no endpoint with https, so its tls is for nothing`);
+    const span = context.parsing.keySpanOf(tls);
+    context.parsing.warn(span, "unused", `service ${name} has no endpoint with https, so its tls is for nothing`);
   }
   return compileUpstreamTls(name, tls, context);
 }

@@ -21,14 +21,14 @@ export function compileSticky(
   return { by, salt, whenWeightsChange, onWeightZero, epoch, assets, cookie: compileCookie(release, sticky, context) };
 }
 
-function compileUnit(sticky: StickyConfig, attributes: KnownAttributes, { reading }: CompileContext): StickySpec["by"] {
+function compileUnit(sticky: StickyConfig, attributes: KnownAttributes, { parsing }: CompileContext): StickySpec["by"] {
   const { by } = sticky;
   if (by === undefined) return undefined;
   if (by === "clientAddress") return { kind: "clientAddress" };
   const attribute = attributes.use(by);
   if (attribute !== undefined) return { kind: "attribute", index: attribute.index, name: by };
   if (attributes.names?.has(by) === false) {
-    reading.unknownName(reading.spanOf(sticky, "by"), "attribute", by, [...attributes.names, "clientAddress"]);
+    parsing.unknownName(parsing.spanOf(sticky, "by"), "attribute", by, [...attributes.names, "clientAddress"]);
   }
   return undefined;
 }
@@ -40,18 +40,18 @@ function compileCookie(release: string, sticky: StickyConfig, context: CompileCo
   const secrets =
     cookie.secretFile === undefined
       ? [context.randomSecret(release)]
-      : context.secrets(cookie.secretFile, context.reading.spanOf(cookie, "secretFile"));
+      : context.secrets(cookie.secretFile, context.parsing.spanOf(cookie, "secretFile"));
   const { maxAge: maxAgeMs, path, domain, secure, sameSite } = cookie;
   return { name, maxAgeMs, path, domain, secure, sameSite, secrets };
 }
 
 /** What browsers ask of prefixed names and of SameSite=None (RFC 6265bis §4.1.3, §5.6); they drop the cookie otherwise. */
-function checkCookie(name: string, cookie: StickyConfig["cookie"], { reading }: CompileContext): void {
+function checkCookie(name: string, cookie: StickyConfig["cookie"], { parsing }: CompileContext): void {
   const { secure, sameSite, path, domain } = cookie;
   if (sameSite === "none" && secure === "never") {
     const message = "browsers drop a cookie with SameSite=None that is not Secure";
-    reading.error(
-      reading.spanOf(cookie, "sameSite"),
+    parsing.error(
+      parsing.spanOf(cookie, "sameSite"),
       "conflicting-keys",
       message,
       "use secure: always or sameSite: lax",
@@ -59,31 +59,31 @@ function checkCookie(name: string, cookie: StickyConfig["cookie"], { reading }: 
   }
   const prefix = /^__(?:host|secure)-/i.exec(name)?.[0];
   if (prefix === undefined) return;
-  const span = reading.spanOf(cookie, "name");
+  const span = parsing.spanOf(cookie, "name");
   if (secure !== "always") {
-    reading.error(span, "conflicting-keys", `browsers take a cookie named ${prefix}… only with secure: always`);
+    parsing.error(span, "conflicting-keys", `browsers take a cookie named ${prefix}… only with secure: always`);
   }
   if (prefix.toLowerCase() === "__host-" && (path !== "/" || domain !== undefined)) {
-    reading.error(span, "conflicting-keys", `browsers take a cookie named ${prefix}… only with path: / and no domain`);
+    parsing.error(span, "conflicting-keys", `browsers take a cookie named ${prefix}… only with path: / and no domain`);
   }
 }
 
 export function compileOverride(override: OverrideConfig, context: CompileContext): OverrideSpec {
-  const { reading } = context;
+  const { parsing } = context;
   const { header, cookie, query, allowFrom, secretFile } = override;
   if (header !== undefined && isFramingHeader(header)) {
     const message = `${quote(header)} can not be an override's header: it is taken out of what goes upstream`;
-    reading.error(reading.spanOf(override, "header"), "bad-value", message);
+    parsing.error(parsing.spanOf(override, "header"), "bad-value", message);
   }
   if (query !== undefined && cookie === undefined) {
     const message = "a link for testers sets a cookie, and this override names none";
-    reading.error(reading.keySpanOf(override, "query"), "missing-key", message, "add cookie: perch-version");
+    parsing.error(parsing.keySpanOf(override, "query"), "missing-key", message, "add cookie: perch-version");
   }
   if (allowFrom.length === 0 && secretFile === undefined) {
     const message = "nobody may use this override: it has neither allowFrom nor secretFile";
-    reading.warn(reading.spanOf(override), "unused", message);
+    parsing.warn(parsing.spanOf(override), "unused", message);
   }
-  const secrets = secretFile === undefined ? [] : context.secrets(secretFile, reading.spanOf(override, "secretFile"));
+  const secrets = secretFile === undefined ? [] : context.secrets(secretFile, parsing.spanOf(override, "secretFile"));
   return { header, cookie, query, allowFrom, secrets };
 }
 
@@ -94,25 +94,25 @@ export function compileOverride(override: OverrideConfig, context: CompileContex
 export function checkCookieNames(
   releases: readonly Entry<ReleaseConfig>[],
   attributes: readonly Entry<AttributeConfig>[],
-  reading: ParseContext,
+  parsing: ParseContext,
 ): void {
-  const pins = checkPins(releases, reading);
+  const pins = checkPins(releases, parsing);
   for (const { value } of releases) {
     const cookie = value.override?.cookie;
     const release = cookie === undefined ? undefined : pins.get(cookie);
     if (value.override === undefined || release === undefined) continue;
-    refuse(reading, reading.spanOf(value.override, "cookie"), cookie ?? "", release);
+    refuse(parsing, parsing.spanOf(value.override, "cookie"), cookie ?? "", release);
   }
   for (const { value } of attributes) {
     for (const source of value.from) {
       const release = source.cookie === undefined ? undefined : pins.get(source.cookie);
-      if (release !== undefined) refuse(reading, reading.spanOf(source, "cookie"), source.cookie ?? "", release);
+      if (release !== undefined) refuse(parsing, parsing.spanOf(source, "cookie"), source.cookie ?? "", release);
     }
   }
 }
 
 /** The release of each pin's cookie. */
-function checkPins(releases: readonly Entry<ReleaseConfig>[], reading: ParseContext): ReadonlyMap<string, string> {
+function checkPins(releases: readonly Entry<ReleaseConfig>[], parsing: ParseContext): ReadonlyMap<string, string> {
   const pins = new Map<string, string>();
   for (const entry of releases) {
     const { cookie } = entry.value.sticky;
@@ -121,8 +121,8 @@ function checkPins(releases: readonly Entry<ReleaseConfig>[], reading: ParseCont
     if (other === undefined) pins.set(name, entry.name);
     else
       refuse(
-        reading,
-        cookie.name === undefined ? reading.keySpanOf(entry) : reading.spanOf(cookie, "name"),
+        parsing,
+        cookie.name === undefined ? parsing.keySpanOf(entry) : parsing.spanOf(cookie, "name"),
         name,
         other,
       );
@@ -130,7 +130,7 @@ function checkPins(releases: readonly Entry<ReleaseConfig>[], reading: ParseCont
   return pins;
 }
 
-function refuse(reading: ParseContext, span: Span, cookie: string, release: string): void {
+function refuse(parsing: ParseContext, span: Span, cookie: string, release: string): void {
   const message = `the cookie ${quote(cookie)} is the pin of release ${release} already`;
-  reading.error(span, "duplicate-name", message);
+  parsing.error(span, "duplicate-name", message);
 }

@@ -2,7 +2,7 @@ import type { CompileContext } from "../compile-context.ts";
 import type { TracingSpec } from "../compiled-config.ts";
 import { filePath } from "../scalars.ts";
 import { defaulted, object, optional, required } from "../schema-kit/object.ts";
-import { number, oneOf, scalar, text, ParseError } from "../schema-kit/scalars.ts";
+import { number, oneOf, ParseError, scalar, text } from "../schema-kit/scalars.ts";
 import type { Infer, Schema } from "../schema-kit/schema.ts";
 import { quote, type Span } from "../schema-kit/tree.ts";
 
@@ -11,7 +11,10 @@ const collectorUrl: Schema<string> = scalar({
   parse(written) {
     const url = /^https?:\/\/[!-~]+$/i.test(written) ? URL.parse(written) : null;
     if (url === null) {
-      return new ParseError(`${quote(written)} is not a collector's URL`, "write it as in http://collector:4318/v1/traces");
+      return new ParseError(
+        `${quote(written)} is not a collector's URL`,
+        "write it as in http://collector:4318/v1/traces",
+      );
     }
     if (url.username !== "" || url.password !== "") {
       return new ParseError("a collector's URL can not hold credentials", "put them into headersFile");
@@ -54,7 +57,7 @@ export const tracingSchema = object(
 );
 
 /** A file of headers holds a token or two. */
-const largestHeadersBytes = 64 * 1024;
+const maxHeadersBytes = 64 * 1024;
 
 const headerLine = /^([!#$%&'*+.^_`|~0-9A-Za-z-]+):[ \t]*([\t\x20-\x7e]*?)[ \t]*$/;
 
@@ -79,12 +82,12 @@ export function compileTracing(
   if (otlp === undefined) return { trustIncoming, sample, serviceName, otlp: undefined };
   const { endpoint, headersFile } = otlp;
   const headers =
-    headersFile === undefined ? [] : readHeaders(headersFile, context.reading.spanOf(otlp, "headersFile"), context);
+    headersFile === undefined ? [] : readHeaders(headersFile, context.parsing.spanOf(otlp, "headersFile"), context);
   return { trustIncoming, sample, serviceName, otlp: { endpoint, headers } };
 }
 
 function readHeaders(written: string, span: Span, context: CompileContext): Headers {
-  const file = context.file(written, largestHeadersBytes, span);
+  const file = context.file(written, maxHeadersBytes, span);
   const lines = file === undefined ? [] : Buffer.from(file.bytes).toString("latin1").split("\n");
   return lines.flatMap((line, index) => {
     if (line.trim() === "" || line.startsWith("#")) return [];

@@ -30,16 +30,16 @@ export const upstreamTlsSchema = object(
 export type UpstreamTlsConfig = Infer<typeof upstreamTlsSchema>;
 
 /** The largest bundles that systems carry are a fifth of this. */
-const largestPemBytes = 1024 * 1024;
+const maxPemBytes = 1024 * 1024;
 
 export function compileUpstreamTls(service: string, tls: UpstreamTlsConfig, context: CompileContext): UpstreamTls {
-  const { reading } = context;
+  const { parsing } = context;
   const ca = compileAuthorities(tls, context);
   const client = compileClient(tls, context);
   const { serverName, insecureSkipVerify } = tls;
   if (insecureSkipVerify) {
     const message = `service ${service} takes any certificate: whoever is in between can read and answer its requests`;
-    reading.warn(reading.spanOf(tls, "insecureSkipVerify"), "risky", message, "name the authority in ca");
+    parsing.warn(parsing.spanOf(tls, "insecureSkipVerify"), "risky", message, "name the authority in ca");
   }
   const verify = insecureSkipVerify ? "nothing" : "certificates";
   const parts = [ca, client?.chain, client?.key, serverName, verify];
@@ -48,32 +48,32 @@ export function compileUpstreamTls(service: string, tls: UpstreamTlsConfig, cont
 
 function compileAuthorities(tls: UpstreamTlsConfig, context: CompileContext): Uint8Array | undefined {
   if (tls.ca === undefined) return undefined;
-  const span = context.reading.spanOf(tls, "ca");
-  const file = context.file(tls.ca, largestPemBytes, span);
+  const span = context.parsing.spanOf(tls, "ca");
+  const file = context.file(tls.ca, maxPemBytes, span);
   if (file === undefined) return undefined;
   const problem = checkAuthorities(file.bytes);
   return problem === undefined ? file.bytes : context.badFile(span, file.path, problem);
 }
 
 function compileClient(tls: UpstreamTlsConfig, context: CompileContext): UpstreamTls["client"] {
-  const { reading, nowMs } = context;
+  const { parsing, nowMs } = context;
   const { cert, key } = tls;
   if (cert === undefined || key === undefined) {
     const lone = cert === undefined ? (key === undefined ? undefined : "key") : "cert";
     const message = "cert and key need each other: a certificate is shown by whoever has its key";
-    if (lone !== undefined) reading.error(reading.keySpanOf(tls, lone), "missing-key", message);
+    if (lone !== undefined) parsing.error(parsing.keySpanOf(tls, lone), "missing-key", message);
     return undefined;
   }
-  const spans = { certificate: reading.spanOf(tls, "cert"), key: reading.spanOf(tls, "key") };
-  const chainFile = context.file(cert, largestPemBytes, spans.certificate);
-  const keyFile = context.file(key, largestPemBytes, spans.key);
+  const spans = { certificate: parsing.spanOf(tls, "cert"), key: parsing.spanOf(tls, "key") };
+  const chainFile = context.file(cert, maxPemBytes, spans.certificate);
+  const keyFile = context.file(key, maxPemBytes, spans.key);
   if (chainFile === undefined || keyFile === undefined) return undefined;
   const read = readCertificate(chainFile.bytes, keyFile.bytes);
   if ("problem" in read) {
     return context.badFile(spans[read.file], (read.file === "key" ? keyFile : chainFile).path, read.problem);
   }
   const warning = nowMs && expiryWarning(read, nowMs());
-  if (warning !== undefined) reading.warn(spans.certificate, "risky", warning);
+  if (warning !== undefined) parsing.warn(spans.certificate, "risky", warning);
   return { chain: read.chain, key: read.key };
 }
 

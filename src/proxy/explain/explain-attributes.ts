@@ -2,7 +2,7 @@ import type { AttributeValue } from "../../decide/facts.ts";
 import { findCookie } from "../../http/cookies.ts";
 import { parseQuery } from "../../http/query.ts";
 import { type Caller, type RequestHead, repeated } from "../../http/request-head.ts";
-import type { TokenFailure, AttributeErrorCause } from "../../identify/attribute-error.ts";
+import type { AttributeErrorCause, TokenFailure } from "../../identify/attribute-error.ts";
 import { type AttributeSource, type AttributeSpec, AttributeTable } from "../../identify/attributes.ts";
 import type { GeoField } from "../../identify/geo-database.ts";
 import { RequestFacts, tokenText } from "../../identify/request-facts.ts";
@@ -17,7 +17,7 @@ export interface ExplainedAttribute {
   readonly detail: string;
 }
 
-const longestShown = 80;
+const maxShown = 80;
 
 /**
  * Says of every attribute which source gave its value, and why those before it did not. Each source is read as if it
@@ -63,7 +63,9 @@ class Sources {
     const single = attributes.flatMap((spec) => spec.from.map((source) => ({ ...spec, from: [source] })));
     this.#head = head;
     this.#caller = caller;
-    const errors = { attributeError: (index: number, cause: AttributeErrorCause) => void this.#errors.set(index, cause) };
+    const errors = {
+      attributeError: (index: number, cause: AttributeErrorCause) => void this.#errors.set(index, cause),
+    };
     this.#table = new AttributeTable(single, errors, lookups);
     this.#facts = new RequestFacts(this.#table, head, caller, trustedProxies, nowMs);
   }
@@ -140,5 +142,5 @@ function sourceName(source: AttributeSource): string {
 }
 
 function shown(text: string): string {
-  return JSON.stringify(text.length > longestShown ? `${text.slice(0, longestShown)}…` : text);
+  return JSON.stringify(text.length > maxShown ? `${text.slice(0, maxShown)}…` : text);
 }

@@ -101,7 +101,7 @@ export function limitSteps({ config }: Snapshot, route: Route | undefined, { fac
     steps.push({ stage: "route", outcome: "limited", detail });
   }
   const bounds = Object.entries(spec.timeouts).map(([name, ms]) => `${name.slice(0, -2)} ${formatDuration(ms)}`);
-  if (spec.bodyBytes !== undefined) bounds.push(`a body of ${spec.bodyBytes === 0 ? "any" : spec.bodyBytes} octets`);
+  if (spec.bodyBytes !== undefined) bounds.push(`a body of ${spec.bodyBytes === 0 ? "any" : spec.bodyBytes} bytes`);
   if (bounds.length > 0) steps.push({ stage: "route", outcome: "limited", detail: `at most: ${bounds.join(", ")}` });
   return steps;
 }

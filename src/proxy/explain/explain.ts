@@ -91,11 +91,11 @@ export interface ExplainedPin {
 }
 
 /** Route misses that are told one by one. */
-const mostMisses = 5;
+const maxMisses = 5;
 
 const uncounted = { attributeError: () => undefined };
 
-/** Explains a request by deciding it as the gateway would. Sends nothing and counts nothing. */
+/** Explains a request by deciding it as the proxy would. Sends nothing and counts nothing. */
 export function explainRequest(
   snapshot: Snapshot,
   request: DryRequest,
@@ -249,7 +249,7 @@ function routeSteps({ config }: Snapshot, { route: found, facts }: DryRun, nowMs
   const taken = config.routes.findIndex(({ name }) => name === found?.name);
   const passed = taken === -1 ? config.routes : config.routes.slice(0, taken);
   const misses = routeMisses(passed, facts, nowMs);
-  const steps = misses.slice(0, mostMisses).map(({ route, why }): ExplainedStep => {
+  const steps = misses.slice(0, maxMisses).map(({ route, why }): ExplainedStep => {
     return { stage: "route", outcome: "not-matched", detail: `${route} ${why()}` };
   });
   const left = misses.length - steps.length;

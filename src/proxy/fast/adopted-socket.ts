@@ -6,7 +6,7 @@ export interface ConnectionReader {
   /** Where the next read goes. */
   readonly buffer: () => Buffer;
   /** False to stop reading until the socket is resumed. */
-  readonly onRead: (length: number, octets: Buffer) => boolean;
+  readonly onRead: (length: number, bytes: Buffer) => boolean;
 }
 
 /** A connection that was accepted, read by one reader until it is given back. */
@@ -14,7 +14,7 @@ export interface AcceptedSocket {
   readonly socket: Socket;
   /** What somebody before read and put back: it comes before all else, and is the reader's to take. */
   readonly early: Buffer | undefined;
-  /** Makes it a stream like any other again, with these octets first. */
+  /** Makes it a stream like any other again, with these bytes first. */
   giveBack(unread: Buffer): void;
 }
 
@@ -39,9 +39,9 @@ export function readAccepted(accepted: Socket, reader: ConnectionReader): Accept
   const early = accepted.readableLength > 0 ? (accepted.read() as Buffer) : undefined;
   (accepted as SocketWithHandle)._handle = null;
   let givenBack = false;
-  const callback = (length: number, octets: Buffer): boolean =>
+  const callback = (length: number, bytes: Buffer): boolean =>
     // node goes on calling back for as long as the connection lives.
-    givenBack ? socket.push(Buffer.from(octets.subarray(0, length))) : reader.onRead(length, octets);
+    givenBack ? socket.push(Buffer.from(bytes.subarray(0, length))) : reader.onRead(length, bytes);
   const options = { handle, allowHalfOpen: true, onread: { buffer: reader.buffer, callback } };
   const socket = new Socket(options as unknown as ConstructorParameters<typeof Socket>[0]);
   // It has nothing left to close; but its server counts it until then.

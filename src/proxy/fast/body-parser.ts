@@ -1,33 +1,33 @@
 import type { ErrorCode } from "../../errors.ts";
 import {
+  byteClasses,
   carriageReturn,
   HeaderScanner,
   irregular,
   latin1,
   lineFeed,
-  octetClasses,
   PartialHead,
-  tokenOctet,
-  valueOctet,
+  tokenByte,
+  valueByte,
 } from "./header-scanner.ts";
 
 /** Follows the body of one message, whatever frames it, and passes it on. */
 export class BodyParser {
   readonly #chunks: ChunkedParser | undefined;
-  /** What frames the body: its length in octets, or something else. */
+  /** What frames the body: its length in bytes, or something else. */
   readonly framing: number | "chunked" | "until close";
   readonly #length: number;
   #bytes = 0;
   #ended = false;
 
-  /** A length in octets; `chunked`; or `until close`, where the sender's end of the connection is that of the body. */
-  constructor(framing: number | "chunked" | "until close", mostTrailerBytes: number) {
+  /** A length in bytes; `chunked`; or `until close`, where the sender's end of the connection is that of the body. */
+  constructor(framing: number | "chunked" | "until close", maxTrailerBytes: number) {
     this.framing = framing;
-    this.#chunks = framing === "chunked" ? new ChunkedParser(mostTrailerBytes) : undefined;
+    this.#chunks = framing === "chunked" ? new ChunkedParser(maxTrailerBytes) : undefined;
     this.#length = typeof framing === "number" ? framing : Number.POSITIVE_INFINITY;
   }
 
-  /** Octets of content so far, without framing. */
+  /** Bytes of content so far, without framing. */
   get bytes(): number {
     return this.#chunks?.dataBytes ?? this.#bytes;
   }
@@ -46,12 +46,12 @@ export class BodyParser {
     return this.#chunks?.trailers ?? [];
   }
 
-  /** Answers with the position after the last octet that belongs to the body. A chunked one is passed on framed. */
-  read(octets: Buffer, from: number, to: number, sink: ChunkedSink): number {
-    if (this.#chunks !== undefined) return this.#chunks.read(octets, from, to, sink);
+  /** Answers with the position after the last byte that belongs to the body. A chunked one is passed on framed. */
+  read(bytes: Buffer, from: number, to: number, sink: ChunkedSink): number {
+    if (this.#chunks !== undefined) return this.#chunks.read(bytes, from, to, sink);
     const end = Math.min(to, from + this.#length - this.#bytes);
     this.#bytes += end - from;
-    if (end > from) sink.passOctets(octets, from, end);
+    if (end > from) sink.passBytes(bytes, from, end);
     return end;
   }
 
@@ -63,8 +63,8 @@ export class BodyParser {
 
 /** Receives what is to be passed on of a chunked body. */
 export interface ChunkedSink {
-  /** Octets to be passed on as they are: size lines, data and the ends of chunks. */
-  passOctets(octets: Buffer, from: number, to: number): void;
+  /** Bytes to be passed on as they are: size lines, data and the ends of chunks. */
+  passBytes(bytes: Buffer, from: number, to: number): void;
 }
 
 const semicolon = 0x3b;
@@ -74,10 +74,10 @@ const backslash = 0x5c;
 const space = 0x20;
 const tab = 0x09;
 
-/** Extensions of all chunks of one body together, in octets. */
-const mostExtensionBytes = 16 * 1024;
+/** Extensions of all chunks of one body together, in bytes. */
+const maxExtensionBytes = 16 * 1024;
 /** Enough for 2^53, with a few leading zeros. */
-const mostSizeDigits = 16;
+const maxSizeDigits = 16;
 
 const trailerScan = new HeaderScanner();
 
@@ -111,7 +111,7 @@ export type ChunkedFailure = Extract<ErrorCode, "bad-request" | "headers-too-lar
  * chunk extensions, which mean nothing beyond one hop, and trailer fields, which are kept for the caller.
  */
 export class ChunkedParser {
-  /** Octets of data so far. */
+  /** Bytes of data so far. */
   dataBytes = 0;
   /** Trailer fields, flat: name, value, name, value. Complete once `done`. */
   trailers: readonly string[] = noTrailers;
@@ -120,11 +120,11 @@ export class ChunkedParser {
   #digits = 0;
   #extensionBytes = 0;
   #trailerPart: PartialHead | undefined;
-  readonly #mostTrailerBytes: number;
+  readonly #maxTrailerBytes: number;
 
-  /** `mostTrailerBytes` bounds the trailer section: what a head may have. */
-  constructor(mostTrailerBytes: number) {
-    this.#mostTrailerBytes = mostTrailerBytes;
+  /** `maxTrailerBytes` bounds the trailer section: what a head may have. */
+  constructor(maxTrailerBytes: number) {
+    this.#maxTrailerBytes = maxTrailerBytes;
   }
 
   get done(): boolean {
@@ -138,10 +138,10 @@ export class ChunkedParser {
   }
 
   /**
-   * Reads on, and answers with the position after the last octet of the body that it found. Where `done`, all but the
+   * Reads on, and answers with the position after the last byte of the body that it found. Where `done`, all but the
    * empty line that ends the message was passed on: the caller writes that, behind the trailer fields if any.
    */
-  read(octets: Buffer, from: number, to: number, sink: ChunkedSink): number {
+  read(bytes: Buffer, from: number, to: number, sink: ChunkedSink): number {
     let at = from;
     let passFrom = from;
     while (at < to) {
@@ -155,8 +155,8 @@ export class ChunkedParser {
           break;
         }
         case "trailers":
-          if (at > passFrom) sink.passOctets(octets, passFrom, at);
-          return this.#readTrailers(octets, at, to);
+          if (at > passFrom) sink.passBytes(bytes, passFrom, at);
+          return this.#readTrailers(bytes, at, to);
         case "size blank":
         case "extension start":
         case "extension name":
@@ -168,8 +168,8 @@ export class ChunkedParser {
         case "quoted pair":
         case "quoted end":
         case "extension blank":
-          if (at > passFrom) sink.passOctets(octets, passFrom, at);
-          at = this.#readExtension(octets, at, to);
+          if (at > passFrom) sink.passBytes(bytes, passFrom, at);
+          at = this.#readExtension(bytes, at, to);
           passFrom = at;
           break;
         case "done":
@@ -177,75 +177,75 @@ export class ChunkedParser {
         case "too large":
           return at;
         default:
-          this.#readFraming(octets[at] as number);
+          this.#readFraming(bytes[at] as number);
           // The semicolon, or the blank before it, is the extension's.
           if ((this.#state as State) === "extension start" || (this.#state as State) === "size blank") {
-            if (at > passFrom) sink.passOctets(octets, passFrom, at);
+            if (at > passFrom) sink.passBytes(bytes, passFrom, at);
             passFrom = at + 1;
           }
           at++;
       }
     }
-    if (at > passFrom && this.failure === undefined) sink.passOctets(octets, passFrom, at);
+    if (at > passFrom && this.failure === undefined) sink.passBytes(bytes, passFrom, at);
     return at;
   }
 
-  #readFraming(octet: number): void {
+  #readFraming(byte: number): void {
     switch (this.#state) {
       case "size":
-        this.#readSize(octet);
+        this.#readSize(byte);
         break;
       case "size end":
-        if (octet !== lineFeed) this.#state = "malformed";
+        if (byte !== lineFeed) this.#state = "malformed";
         else this.#state = this.#size === 0 ? "trailers" : "data";
         this.#digits = 0;
         break;
       case "data end":
-        this.#state = octet === carriageReturn ? "data line feed" : "malformed";
+        this.#state = byte === carriageReturn ? "data line feed" : "malformed";
         break;
       default:
-        this.#state = octet === lineFeed ? "size" : "malformed";
+        this.#state = byte === lineFeed ? "size" : "malformed";
     }
   }
 
-  #readSize(octet: number): void {
-    const digit = hexDigit(octet);
+  #readSize(byte: number): void {
+    const digit = hexDigit(byte);
     if (digit >= 0) {
       this.#size = this.#size * 16 + digit;
-      if (++this.#digits > mostSizeDigits || this.#size > Number.MAX_SAFE_INTEGER) this.#state = "malformed";
+      if (++this.#digits > maxSizeDigits || this.#size > Number.MAX_SAFE_INTEGER) this.#state = "malformed";
     } else if (this.#digits === 0) this.#state = "malformed";
-    else if (octet === carriageReturn) this.#state = "size end";
-    else if (octet === semicolon) this.#state = "extension start";
-    else if (isBlank(octet)) this.#state = "size blank";
+    else if (byte === carriageReturn) this.#state = "size end";
+    else if (byte === semicolon) this.#state = "extension start";
+    else if (isBlank(byte)) this.#state = "size blank";
     else this.#state = "malformed";
   }
 
   /** Reads up to the carriage return, with which the size line goes on as if there had been no extension. */
-  #readExtension(octets: Buffer, from: number, to: number): number {
+  #readExtension(bytes: Buffer, from: number, to: number): number {
     let at = from;
     for (; at < to; at++) {
-      const octet = octets[at] as number;
-      if (octet === carriageReturn && mayEndExtension.has(this.#state)) {
+      const byte = bytes[at] as number;
+      if (byte === carriageReturn && mayEndExtension.has(this.#state)) {
         this.#state = "size";
         return at;
       }
-      if (++this.#extensionBytes > mostExtensionBytes) this.#state = "too large";
-      else this.#state = nextInExtension(this.#state, octet);
+      if (++this.#extensionBytes > maxExtensionBytes) this.#state = "too large";
+      else this.#state = nextInExtension(this.#state, byte);
       if (this.failure !== undefined) return at;
     }
     return at;
   }
 
-  #readTrailers(octets: Buffer, from: number, to: number): number {
+  #readTrailers(bytes: Buffer, from: number, to: number): number {
     const before = this.#trailerPart?.length ?? 0;
-    if (this.#trailerPart === undefined) this.#trailerPart = new PartialHead(octets, from, to);
-    else if (!this.#trailerPart.append(octets, from, to) && before + to - from <= this.#mostTrailerBytes) return to;
+    if (this.#trailerPart === undefined) this.#trailerPart = new PartialHead(bytes, from, to);
+    else if (!this.#trailerPart.append(bytes, from, to) && before + to - from <= this.#maxTrailerBytes) return to;
     const part = this.#trailerPart;
-    const end = trailerScan.scan(part.octets, 0, 0, part.length);
+    const end = trailerScan.scan(part.bytes, 0, 0, part.length);
     if (end === irregular) this.#state = "malformed";
-    else if ((end < 0 ? part.length : end) > this.#mostTrailerBytes) this.#state = "too large";
+    else if ((end < 0 ? part.length : end) > this.#maxTrailerBytes) this.#state = "too large";
     if (end < 0 || this.failure !== undefined) return to;
-    this.trailers = trailerScan.count === 0 ? noTrailers : flat(latin1(part.octets, 0, end));
+    this.trailers = trailerScan.count === 0 ? noTrailers : flat(latin1(part.bytes, 0, end));
     this.#state = framesMessage(this.trailers) ? "malformed" : "done";
     return from + end - before;
   }
@@ -276,50 +276,50 @@ function flat(text: string): string[] {
   return fields;
 }
 
-const isBlank = (octet: number): boolean => octet === space || octet === tab;
+const isBlank = (byte: number): boolean => byte === space || byte === tab;
 
 /** Blanks may stand around `;` and `=` (RFC 9112 §7.1.1), and nowhere else: not at the end of the line. */
-function nextInExtension(state: State, octet: number): State {
-  const isToken = ((octetClasses[octet] as number) & tokenOctet) !== 0;
-  const isValue = ((octetClasses[octet] as number) & valueOctet) !== 0;
+function nextInExtension(state: State, byte: number): State {
+  const isToken = ((byteClasses[byte] as number) & tokenByte) !== 0;
+  const isValue = ((byteClasses[byte] as number) & valueByte) !== 0;
   switch (state) {
     case "quoted pair":
       return isValue ? "quoted value" : "malformed";
     case "quoted value":
-      if (octet === quote) return "quoted end";
-      if (octet === backslash) return "quoted pair";
+      if (byte === quote) return "quoted end";
+      if (byte === backslash) return "quoted pair";
       return isValue ? "quoted value" : "malformed";
     case "size blank":
     case "extension blank":
-      if (isBlank(octet)) return state;
-      return octet === semicolon ? "extension start" : "malformed";
+      if (isBlank(byte)) return state;
+      return byte === semicolon ? "extension start" : "malformed";
     case "quoted end":
-      if (isBlank(octet)) return "extension blank";
-      return octet === semicolon ? "extension start" : "malformed";
+      if (isBlank(byte)) return "extension blank";
+      return byte === semicolon ? "extension start" : "malformed";
     case "extension value start":
     case "extension value blank":
-      if (isBlank(octet)) return "extension value blank";
-      if (octet === quote) return "quoted value";
-      if (octet === semicolon && state === "extension value start") return "extension start";
+      if (isBlank(byte)) return "extension value blank";
+      if (byte === quote) return "quoted value";
+      if (byte === semicolon && state === "extension value start") return "extension start";
       return isToken ? "extension value" : "malformed";
     case "extension value":
-      if (isBlank(octet)) return "extension blank";
-      if (octet === semicolon) return "extension start";
+      if (isBlank(byte)) return "extension blank";
+      if (byte === semicolon) return "extension start";
       return isToken ? "extension value" : "malformed";
     case "extension name blank":
-      if (isBlank(octet)) return state;
-      if (octet === equalsSign) return "extension value start";
-      return octet === semicolon ? "extension start" : "malformed";
+      if (isBlank(byte)) return state;
+      if (byte === equalsSign) return "extension value start";
+      return byte === semicolon ? "extension start" : "malformed";
     default:
-      if (isBlank(octet)) return state === "extension start" ? state : "extension name blank";
-      if (octet === equalsSign) return "extension value start";
-      if (octet === semicolon) return "extension start";
+      if (isBlank(byte)) return state === "extension start" ? state : "extension name blank";
+      if (byte === equalsSign) return "extension value start";
+      if (byte === semicolon) return "extension start";
       return isToken ? "extension name" : "malformed";
   }
 }
 
-function hexDigit(octet: number): number {
-  if (octet >= 0x30 && octet <= 0x39) return octet - 0x30;
-  const lower = octet | 0x20;
+function hexDigit(byte: number): number {
+  if (byte >= 0x30 && byte <= 0x39) return byte - 0x30;
+  const lower = byte | 0x20;
   return lower >= 0x61 && lower <= 0x66 ? lower - 0x57 : -1;
 }

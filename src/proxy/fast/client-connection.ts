@@ -14,8 +14,8 @@ import { Forward } from "./forward.ts";
 import { incomplete, irregular, PartialHead } from "./header-scanner.ts";
 import { LocalReplyExchange } from "./local-reply.ts";
 import type { FastHead } from "./request-parser.ts";
-import { requestText, ForwardedHeaderCache } from "./request-writer.ts";
-import { SocketWriter, ReadTarget } from "./socket-writer.ts";
+import { ForwardedHeaderCache, requestText } from "./request-writer.ts";
+import { ReadTarget, SocketWriter } from "./socket-writer.ts";
 import { Deadline } from "./timer-wheel.ts";
 
 /** A head must be complete within this time: the bound on a slow sender of headers. */
@@ -25,11 +25,11 @@ const keepAliveMs = 75_000;
 /** How much of an upload, and for how long, is read after the answer that refused it. */
 const lingerMs = 2_000;
 const lingerBytes = 32 * 1024 * 1024;
-/** Octets of further requests that are held while one is answered; then no more is read. */
-const mostWaitingBytes = 64 * 1024;
+/** Bytes of further requests that are held while one is answered; then no more is read. */
+const maxWaitingBytes = 64 * 1024;
 
 /**
- * One client connection in the fast lane. Its requests are taken one at a time and answered in order; octets that come
+ * One client connection in the fast lane. Its requests are taken one at a time and answered in order; bytes that come
  * meanwhile wait. The first that this lane does not serve makes the connection the standard lane's, for good.
  */
 export class ClientConnection {
@@ -39,7 +39,7 @@ export class ClientConnection {
   readonly #owner: ConnectionOwner;
   readonly #accepted: AcceptedSocket;
   readonly #socket: Socket;
-  readonly #peer: DownstreamInfo;
+  readonly #downstream: DownstreamInfo;
   readonly #way = new ForwardedHeaderCache();
   readonly #target: ReadTarget;
   #request: AnsweredRequest | undefined;
@@ -61,13 +61,13 @@ export class ClientConnection {
   #waitingIsFull = false;
   #flushIsWatched = false;
 
-  constructor(context: FastContext, owner: ConnectionOwner, accepted: Socket, peer: DownstreamInfo) {
+  constructor(context: FastContext, owner: ConnectionOwner, accepted: Socket, downstream: DownstreamInfo) {
     this.#context = context;
     this.#owner = owner;
     this.#target = new ReadTarget(context.buffers);
     this.#accepted = readAccepted(accepted, { buffer: this.#target.next, onRead: this.#onRead });
     this.#socket = this.#accepted.socket;
-    this.#peer = peer;
+    this.#downstream = downstream;
     this.writer = new SocketWriter(this.#socket, context.buffers, this.#onFlushed);
     // Whatever broke is also told by `close`.
     this.#socket.on("error", ignore).on("end", this.#onEnd).on("close", this.#onClose).on("timeout", this.#onTimeout);
@@ -103,8 +103,9 @@ export class ClientConnection {
 
   /** What the answer says of the connection; a last one is held to it. */
   connectionAfter(answer: "response" | "last answer"): "keep-alive" | "close" {
-    const { gateway } = this.#context;
-    if (answer === "last answer" || gateway.draining || this.#peer.maxRequestsReached(gateway.snapshot)) this.#closing = true;
+    const { context } = this.#context;
+    if (answer === "last answer" || context.draining || this.#downstream.maxRequestsReached(context.snapshot))
+      this.#closing = true;
     return this.#closing ? "close" : "keep-alive";
   }
 
@@ -130,7 +131,7 @@ export class ClientConnection {
     return this.#bodyPaused || this.#waitingIsFull;
   }
 
-  /** From the next read on, octets come in a buffer that no other connection reads into. */
+  /** From the next read on, bytes come in a buffer that no other connection reads into. */
   useOwnBuffer(): void {
     this.#target.useOwn();
   }
@@ -157,17 +158,17 @@ export class ClientConnection {
 
   // ---- what comes in
 
-  readonly #onRead = (length: number, octets: Buffer): boolean => {
+  readonly #onRead = (length: number, bytes: Buffer): boolean => {
     this.#target.readBegun();
-    return this.#read(length, octets);
+    return this.#read(length, bytes);
   };
 
-  #read(length: number, octets: Buffer): boolean {
+  #read(length: number, bytes: Buffer): boolean {
     const { clock, turns } = this.#context;
     clock.freeze();
     turns.eventHandled();
     try {
-      this.#take(octets, 0, length);
+      this.#take(bytes, 0, length);
     } catch (error) {
       this.#fail(error);
     }
@@ -198,37 +199,37 @@ export class ClientConnection {
 
   readonly #onClose = (): void => {
     this.deadline.cancel();
-    this.#peer.left();
+    this.#downstream.left();
     this.#owner.closed(this);
     const request = this.#request;
     this.#request = undefined;
     request?.onClientGone();
   };
 
-  /** Octets go to the request that awaits its body, wait behind it, or begin the next. */
-  #take(octets: Buffer, from: number, to: number): void {
+  /** Bytes go to the request that awaits its body, wait behind it, or begin the next. */
+  #take(bytes: Buffer, from: number, to: number): void {
     let at = from;
-    if (this.#discarded !== undefined) at = this.#discard(this.#discarded, octets, at, to);
+    if (this.#discarded !== undefined) at = this.#discard(this.#discarded, bytes, at, to);
     if (this.#state === "lingering") this.#linger(to - from);
     if (this.#state === "lingering" || at === to) return;
-    if (this.#request?.awaitsBody) at = this.#request.onClientData(octets, at, to);
-    if (this.#partialHead === undefined) this.#takeRequests(octets, at, to);
-    else this.#readOn(this.#partialHead, octets, at, to);
+    if (this.#request?.awaitsBody) at = this.#request.onClientData(bytes, at, to);
+    if (this.#partialHead === undefined) this.#takeRequests(bytes, at, to);
+    else this.#readOn(this.#partialHead, bytes, at, to);
   }
 
   /** One after the other, as long as each is answered at once; what is behind one that is not waits. */
-  #takeRequests(octets: Buffer, from: number, to: number, partial?: PartialHead): void {
-    let at = this.#request === undefined ? this.#readHead(octets, from, to, partial) : from;
-    while (at < to && this.#request === undefined && this.#state === "open") at = this.#readHead(octets, at, to);
-    if (at < to && this.#request !== undefined) this.#wait(octets, at, to);
+  #takeRequests(bytes: Buffer, from: number, to: number, partial?: PartialHead): void {
+    let at = this.#request === undefined ? this.#readHead(bytes, from, to, partial) : from;
+    while (at < to && this.#request === undefined && this.#state === "open") at = this.#readHead(bytes, at, to);
+    if (at < to && this.#request !== undefined) this.#wait(bytes, at, to);
   }
 
-  #wait(octets: Buffer, from: number, to: number): void {
-    const piece = octets.subarray(from, to);
+  #wait(bytes: Buffer, from: number, to: number): void {
+    const piece = bytes.subarray(from, to);
     // What waited before and waits on is not copied again for each request that is taken from it.
-    if (octets === this.#taken) this.#waiting = piece;
+    if (bytes === this.#taken) this.#waiting = piece;
     else this.#waiting = this.#waiting === undefined ? Buffer.from(piece) : Buffer.concat([this.#waiting, piece]);
-    this.#waitingIsFull = this.#waiting.length >= mostWaitingBytes;
+    this.#waitingIsFull = this.#waiting.length >= maxWaitingBytes;
   }
 
   #takeWaiting(): void {
@@ -248,28 +249,28 @@ export class ClientConnection {
     if (wasPaused && !this.#isPaused) this.#socket.resume();
   }
 
-  #readOn(partial: PartialHead, octets: Buffer, from: number, to: number): void {
-    const { headerBytes } = this.#context.gateway.snapshot.config.limits;
-    if (!partial.append(octets, from, to) && partial.length <= headerBytes) return;
+  #readOn(partial: PartialHead, bytes: Buffer, from: number, to: number): void {
+    const { headerBytes } = this.#context.context.snapshot.config.limits;
+    if (!partial.append(bytes, from, to) && partial.length <= headerBytes) return;
     this.#partialHead = undefined;
-    this.#takeRequests(partial.octets, 0, partial.length, partial);
+    this.#takeRequests(partial.bytes, 0, partial.length, partial);
   }
 
   /** Answers with the position where the next request starts; all is taken where it is none, or not this lane's. */
-  #readHead(octets: Buffer, from: number, to: number, partial?: PartialHead): number {
+  #readHead(bytes: Buffer, from: number, to: number, partial?: PartialHead): number {
     if (from === to) return to;
-    const { requests, gateway } = this.#context;
-    const { snapshot } = gateway;
-    const head = requests.read(octets, from, to, snapshot);
+    const { requests, context } = this.#context;
+    const { snapshot } = context;
+    const head = requests.read(bytes, from, to, snapshot);
     if (head === incomplete) {
-      this.#partialHead = partial ?? new PartialHead(octets, from, to);
-      // The time for a head runs from its first octet.
+      this.#partialHead = partial ?? new PartialHead(bytes, from, to);
+      // The time for a head runs from its first byte.
       if (partial === undefined) this.#context.deadlines.arm(this.deadline, headTimeoutMs);
       return to;
     }
-    const next = head === irregular ? "head" : this.#begin(head, snapshot, octets, to);
+    const next = head === irregular ? "head" : this.#begin(head, snapshot, bytes, to);
     if (typeof next === "number") return next;
-    this.#handOver(next, octets, from, to);
+    this.#handOver(next, bytes, from, to);
     return to;
   }
 
@@ -277,11 +278,11 @@ export class ClientConnection {
    * Takes the request through the chain. Answers with the position where the next one starts; or says why it is the
    * standard lane's, and nothing was done or counted.
    */
-  #begin(head: FastHead, snapshot: Snapshot, octets: Buffer, to: number): HandoverCause | number {
-    const { requests, gateway } = this.#context;
+  #begin(head: FastHead, snapshot: Snapshot, bytes: Buffer, to: number): HandoverCause | number {
+    const { requests, context } = this.#context;
     const { framing, contentLength } = requests;
     const { headerBytes } = snapshot.config.limits;
-    const exchange = new Exchange(gateway, this.#peer.caller(snapshot), head);
+    const exchange = new Exchange(context, this.#downstream.caller(snapshot), head);
     const route = exchange.findRoute();
     if (route === undefined) return "no-route";
     if (route.lane === "standard") return "route";
@@ -290,20 +291,20 @@ export class ClientConnection {
     // A chunked body is passed on framed here, and a copy is framed anew.
     if (framing === "chunked" && route.mirroring?.takes(head.method)) return "mirror-body";
     this.#closing = requests.closing;
-    this.#peer.requestStarted();
+    this.#downstream.requestStarted();
     let ending: LocalReply | undefined;
     try {
       ending = exchange.begin();
     } catch (error) {
-      gateway.defect(error);
+      context.defect(error);
       this.#refuse("internal-error", exchange);
       return to;
     }
     const body =
       framing === "none" ? undefined : new BodyParser(framing === "chunked" ? "chunked" : contentLength, headerBytes);
     return ending === undefined
-      ? this.#forward(exchange, head, route.timeouts, body, octets, to)
-      : this.#answer(exchange, ending, body, octets, to);
+      ? this.#forward(exchange, head, route.timeouts, body, bytes, to)
+      : this.#answer(exchange, ending, body, bytes, to);
   }
 
   #forward(
@@ -311,7 +312,7 @@ export class ClientConnection {
     head: FastHead,
     timeouts: Timeouts,
     body: BodyParser | undefined,
-    octets: Buffer,
+    bytes: Buffer,
     to: number,
   ): number {
     const { requests } = this.#context;
@@ -320,25 +321,25 @@ export class ClientConnection {
     const headText = requestText(exchange, head, requests, this.#way);
     const request = new Forward(this.#context, this, { exchange, attempts, timeouts, body, headText });
     this.#request = request;
-    return request.start(octets, requests.end, to);
+    return request.start(bytes, requests.end, to);
   }
 
-  #answer(exchange: Exchange, ending: LocalReply, body: BodyParser | undefined, octets: Buffer, to: number): number {
+  #answer(exchange: Exchange, ending: LocalReply, body: BodyParser | undefined, bytes: Buffer, to: number): number {
     const request = new LocalReplyExchange(this.#context, this, exchange, body);
     this.#request = request;
-    return request.start(ending, octets, this.#context.requests.end, to);
+    return request.start(ending, bytes, this.#context.requests.end, to);
   }
 
-  #handOver(cause: HandoverCause, octets: Buffer, from: number, to: number): void {
-    this.#context.gateway.handedOver(cause);
+  #handOver(cause: HandoverCause, bytes: Buffer, from: number, to: number): void {
+    this.#context.context.handedOver(cause);
     this.deadline.cancel();
     this.#socket
       .off("error", ignore)
       .off("end", this.#onEnd)
       .off("close", this.#onClose)
       .off("timeout", this.#onTimeout);
-    this.#accepted.giveBack(Buffer.from(octets.subarray(from, to)));
-    this.#owner.handOver(this.#socket, this.#peer);
+    this.#accepted.giveBack(Buffer.from(bytes.subarray(from, to)));
+    this.#owner.handOver(this.#socket, this.#downstream);
     this.#owner.closed(this);
   }
 
@@ -362,8 +363,8 @@ export class ClientConnection {
     if (this.#discarded === undefined || this.#lingeredBytes > lingerBytes) this.#socket.destroySoon();
   }
 
-  #discard(body: BodyParser, octets: Buffer, from: number, to: number): number {
-    const end = body.read(octets, from, to, { passOctets: ignore });
+  #discard(body: BodyParser, bytes: Buffer, from: number, to: number): number {
+    const end = body.read(bytes, from, to, { passBytes: ignore });
     if (body.complete) this.#discarded = undefined;
     else if (body.failure !== undefined && this.#state === "open") this.#socket.destroySoon();
     return body.failure === undefined ? end : to;
@@ -371,8 +372,9 @@ export class ClientConnection {
 
   /** Answers where nothing was forwarded, and closes. */
   #refuse(code: ErrorCode, exchange?: Exchange): void {
-    const { gateway, date } = this.#context;
-    const refused = exchange ?? new Exchange(gateway, this.#peer.caller(gateway.snapshot), unreadableRequestHead());
+    const { context, date } = this.#context;
+    const refused =
+      exchange ?? new Exchange(context, this.#downstream.caller(context.snapshot), unreadableRequestHead());
     const answer = localResponse(code, refused.requestId, undefined);
     const reasonPhrase = STATUS_CODES[answer.status] ?? "";
     refused.bytesSent = answer.body.length;
@@ -389,7 +391,7 @@ export class ClientConnection {
       this.#request.onDefect(error);
       return;
     }
-    this.#context.gateway.defect(error);
+    this.#context.context.defect(error);
     this.destroy();
   }
 }

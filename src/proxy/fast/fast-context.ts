@@ -7,7 +7,7 @@ import type { RequestParser } from "./request-parser.ts";
 import type { ResponseParser } from "./response-parser.ts";
 import type { HttpDate } from "./response-writer.ts";
 import type { ReadBuffers } from "./socket-writer.ts";
-import type { TimerWheel, LoopTicks } from "./timer-wheel.ts";
+import type { LoopTicks, TimerWheel } from "./timer-wheel.ts";
 import type { FastUpstreamPools } from "./upstream-pool.ts";
 
 /** What connections to upstreams need, whichever listener's requests they carry: one for all listeners. */
@@ -20,7 +20,7 @@ export interface UpstreamContext {
 
 /** What all connections of one listener's fast lane share. */
 export interface FastContext extends UpstreamContext {
-  readonly gateway: ProxyContext;
+  readonly context: ProxyContext;
   readonly pools: FastUpstreamPools;
   readonly date: HttpDate;
   readonly requests: RequestParser;
@@ -32,16 +32,16 @@ export interface ConnectionOwner {
   /** True once it waits for its connections to end: none is kept behind its answer. */
   readonly isClosing: boolean;
   /** Gives the connection to the standard lane, with what was read and not understood. */
-  handOver(socket: Socket, peer: DownstreamInfo): void;
+  handOver(socket: Socket, downstream: DownstreamInfo): void;
   closed(connection: ClientConnection): void;
 }
 
 /** The request that a connection is answering; hears all that happens to it. */
 export interface AnsweredRequest {
-  /** Whether octets of the client still belong to it. */
+  /** Whether bytes of the client still belong to it. */
   readonly awaitsBody: boolean;
   /** More of its body. Answers with the position where the next request starts. */
-  onClientData(octets: Buffer, from: number, to: number): number;
+  onClientData(bytes: Buffer, from: number, to: number): number;
   /** What was written to the client has left. */
   onClientFlushed(): void;
   onClientGone(): void;

@@ -11,7 +11,7 @@ import type { FastUpstreamPools } from "./upstream-pool.ts";
 /** Takes connections that this lane does not serve. */
 export interface OtherLane {
   /** What was read from the socket and not understood has been put back. */
-  accept(socket: Socket, peer: DownstreamInfo): void;
+  accept(socket: Socket, downstream: DownstreamInfo): void;
 }
 
 /**
@@ -24,27 +24,27 @@ export class FastLane implements ConnectionOwner {
   readonly #connections = new Set<ClientConnection>();
   #closed: (() => void) | undefined;
 
-  constructor(gateway: ProxyContext, pools: FastUpstreamPools, other: OtherLane) {
+  constructor(context: ProxyContext, pools: FastUpstreamPools, other: OtherLane) {
     this.#other = other;
     this.#context = {
       ...pools.context,
-      gateway,
+      context,
       pools,
-      date: new HttpDate(() => gateway.nowMs()),
+      date: new HttpDate(() => context.nowMs()),
       requests: new RequestParser(),
       responses: new ResponseParser(),
     };
   }
 
   /** Takes a connection that nobody has read from, or on which what was read has been put back. */
-  accept(socket: Socket, peer: DownstreamInfo): void {
-    const connection = new ClientConnection(this.#context, this, socket, peer);
+  accept(socket: Socket, downstream: DownstreamInfo): void {
+    const connection = new ClientConnection(this.#context, this, socket, downstream);
     this.#connections.add(connection);
     connection.begin();
   }
 
-  handOver(socket: Socket, peer: DownstreamInfo): void {
-    this.#other.accept(socket, peer);
+  handOver(socket: Socket, downstream: DownstreamInfo): void {
+    this.#other.accept(socket, downstream);
   }
 
   get isClosing(): boolean {

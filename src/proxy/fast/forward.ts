@@ -17,7 +17,7 @@ import { bodyReader, ResponseRelay } from "./response-relay.ts";
 import { TextSink } from "./socket-writer.ts";
 import { Deadline } from "./timer-wheel.ts";
 import type { UpstreamConnection, UpstreamUser } from "./upstream-pool.ts";
-import { type UpstreamRequestParts, UpstreamRequest } from "./upstream-request.ts";
+import { UpstreamRequest, type UpstreamRequestParts } from "./upstream-request.ts";
 
 /** One request to be forwarded. */
 export interface ForwardParts extends UpstreamRequestParts {
@@ -28,7 +28,7 @@ export interface ForwardParts extends UpstreamRequestParts {
  * Forwards one exchange over raw sockets and answers the client, streaming both ways; the last two stages of the chain.
  *
  * Three things go on side by side: the request's body on its way up, the response on its way down, and the client's
- * connection taking what is written. The exchange ends once the last octet of the answer has left, or the client has.
+ * connection taking what is written. The exchange ends once the last byte of the answer has left, or the client has.
  */
 export class Forward implements AnsweredRequest, UpstreamUser, PermitWaiter {
   readonly exchange: Exchange;
@@ -63,7 +63,7 @@ export class Forward implements AnsweredRequest, UpstreamUser, PermitWaiter {
   }
 
   /** Begins, with what came of the body behind the head. Answers with the position where the next request starts. */
-  start(octets: Buffer, from: number, to: number): number {
+  start(bytes: Buffer, from: number, to: number): number {
     const { totalMs } = this.#timeouts;
     if (totalMs > 0) this.#limitTotal(totalMs);
     if (this.exchange.delayMs > 0) this.#hold(this.exchange.delayMs);
@@ -74,7 +74,7 @@ export class Forward implements AnsweredRequest, UpstreamUser, PermitWaiter {
       return from;
     }
     this.#arm(this.#timeouts.idleMs);
-    return this.#gather(body, octets, from, to);
+    return this.#gather(body, bytes, from, to);
   }
 
   /** Whether it is held on purpose. */
@@ -112,19 +112,19 @@ export class Forward implements AnsweredRequest, UpstreamUser, PermitWaiter {
     this.#total?.cancel();
   }
 
-  /** Whether octets of the client still belong to this request. */
+  /** Whether bytes of the client still belong to this request. */
   get awaitsBody(): boolean {
     return this.#request.awaitsBody;
   }
 
   /** More of the body. Answers with the position where the next request starts. */
-  onClientData(octets: Buffer, from: number, to: number): number {
+  onClientData(bytes: Buffer, from: number, to: number): number {
     const { body } = this.#request;
     if (body === undefined) return from;
-    if (this.#response === "ended") return body.read(octets, from, to, nowhere);
-    if (!this.#sent || this.#connection === undefined) return this.#gather(body, octets, from, to);
+    if (this.#response === "ended") return body.read(bytes, from, to, nowhere);
+    if (!this.#sent || this.#connection === undefined) return this.#gather(body, bytes, from, to);
     const { writer } = this.#connection;
-    const end = this.#request.pass(body, octets, from, to, writer);
+    const end = this.#request.pass(body, bytes, from, to, writer);
     if (body.failure !== undefined) {
       this.#breakOff(body.failure);
       return to;
@@ -160,7 +160,7 @@ export class Forward implements AnsweredRequest, UpstreamUser, PermitWaiter {
 
   /** A defect of Perch: it costs this request its answer, and nobody else theirs. */
   onDefect(error: unknown): void {
-    this.#context.gateway.defect(error);
+    this.#context.context.defect(error);
     this.#breakOff("internal-error");
   }
 
@@ -185,19 +185,19 @@ export class Forward implements AnsweredRequest, UpstreamUser, PermitWaiter {
     this.#arm(this.#timeouts.idleMs);
   }
 
-  onUpstreamData(octets: Buffer, length: number): boolean {
+  onUpstreamData(bytes: Buffer, length: number): boolean {
     const connection = this.#connection;
     if (connection === undefined) return false;
     if (this.#response === "awaited") {
       if (connection.isPoisoned()) this.#attemptFailed("upstream-reset");
-      else if (this.#partialHead === undefined) this.#readHeads(connection, octets, 0, length);
-      else if (this.#partialHead.append(octets, 0, length) || this.#partialHead.length > responseHeadBytes) {
-        const { octets: all, length: end } = this.#partialHead;
+      else if (this.#partialHead === undefined) this.#readHeads(connection, bytes, 0, length);
+      else if (this.#partialHead.append(bytes, 0, length) || this.#partialHead.length > responseHeadBytes) {
+        const { bytes: all, length: end } = this.#partialHead;
         this.#partialHead = undefined;
         this.#readHeads(connection, all, 0, end);
       }
     } else if (this.#relayed !== undefined) {
-      this.#passOn(connection, this.#relayed, octets, 0, length, this.#client.writer);
+      this.#passOn(connection, this.#relayed, bytes, 0, length, this.#client.writer);
     }
     // A connection that was left meanwhile reads on, for whoever gets it.
     return connection !== this.#connection || this.#response === "ended" || !this.#client.writer.pending;
@@ -283,9 +283,9 @@ export class Forward implements AnsweredRequest, UpstreamUser, PermitWaiter {
     if (this.#response === "awaited") this.#arm(this.#timeouts.responseHeadersMs);
   }
 
-  /** Keeps what came of the body while there is nobody to send it to; the first octets set the request going. */
-  #gather(body: BodyParser, octets: Buffer, from: number, to: number): number {
-    const end = this.#request.gather(body, octets, from, to);
+  /** Keeps what came of the body while there is nobody to send it to; the first bytes set the request going. */
+  #gather(body: BodyParser, bytes: Buffer, from: number, to: number): number {
+    const end = this.#request.gather(body, bytes, from, to);
     if (body.failure !== undefined) {
       this.#breakOff(body.failure);
       return to;
@@ -302,21 +302,21 @@ export class Forward implements AnsweredRequest, UpstreamUser, PermitWaiter {
   // ---- the response, on its way down
 
   /** Interim answers and the final one, as far as they have come. */
-  #readHeads(connection: UpstreamConnection, octets: Buffer, from: number, to: number): void {
+  #readHeads(connection: UpstreamConnection, bytes: Buffer, from: number, to: number): void {
     const { responses } = this.#context;
     for (let at = from; ; at = responses.end) {
-      const outcome = at < to ? responses.read(octets, at, to) : "incomplete";
+      const outcome = at < to ? responses.read(bytes, at, to) : "incomplete";
       if (outcome === "malformed") {
         this.#attemptFailed("upstream-malformed");
         return;
       }
       if (outcome === "incomplete") {
-        if (at < to) this.#partialHead = new PartialHead(octets, at, to);
+        if (at < to) this.#partialHead = new PartialHead(bytes, at, to);
         this.#client.writer.flush();
         return;
       }
       if (responses.status >= 200) {
-        this.#beginResponse(connection, octets, responses.end, to);
+        this.#beginResponse(connection, bytes, responses.end, to);
         return;
       }
       if (!this.#inform()) {
@@ -337,12 +337,12 @@ export class Forward implements AnsweredRequest, UpstreamUser, PermitWaiter {
     return true;
   }
 
-  #beginResponse(connection: UpstreamConnection, octets: Buffer, from: number, to: number): void {
+  #beginResponse(connection: UpstreamConnection, bytes: Buffer, from: number, to: number): void {
     const { responses, date } = this.#context;
     const { writer } = this.#client;
     const another = this.#attempts.insteadOf(responses.status, this.#bodyState);
     if (another !== undefined) {
-      this.#discard(connection, octets, from, to);
+      this.#discard(connection, bytes, from, to);
       this.#connect(another);
       return;
     }
@@ -354,14 +354,14 @@ export class Forward implements AnsweredRequest, UpstreamUser, PermitWaiter {
     connection.answered(relayed.endsConnection ? 0 : responses.keepAliveSeconds);
     relayed.addHead(responses, this.#client.connectionAfter("response"), date);
     const sink = responses.textIsWhole ? new TextSink(writer, responses.text, from - responses.headLength) : writer;
-    this.#passOn(connection, relayed, octets, from, to, sink);
+    this.#passOn(connection, relayed, bytes, from, to, sink);
   }
 
   /** Leaves an answer that nobody gets; its connection is kept where the answer is whole already. */
-  #discard(connection: UpstreamConnection, octets: Buffer, from: number, to: number): void {
+  #discard(connection: UpstreamConnection, bytes: Buffer, from: number, to: number): void {
     const { chunked, contentLength, closing, keepAliveSeconds } = this.#context.responses;
     const body = bodyReader(chunked, contentLength);
-    const isWhole = body.read(octets, from, to, nowhere) === to && body.complete;
+    const isWhole = body.read(bytes, from, to, nowhere) === to && body.complete;
     const isSent = !this.awaitsBody && !connection.writer.pending;
     this.#connection = undefined;
     if (!isWhole || !isSent || closing || this.exchange.head.method === "HEAD") {
@@ -377,13 +377,13 @@ export class Forward implements AnsweredRequest, UpstreamUser, PermitWaiter {
   #passOn(
     connection: UpstreamConnection,
     relayed: ResponseRelay,
-    octets: Buffer,
+    bytes: Buffer,
     from: number,
     to: number,
     sink: ChunkedSink,
   ): void {
     const { writer } = this.#client;
-    const end = relayed.pass(octets, from, to, sink);
+    const end = relayed.pass(bytes, from, to, sink);
     if (relayed.failure !== undefined) {
       // What was good of it has been promised to nobody, but the client may make something of it.
       writer.flush();
@@ -399,7 +399,7 @@ export class Forward implements AnsweredRequest, UpstreamUser, PermitWaiter {
     this.#armStreaming();
   }
 
-  /** The answer is whole. Octets behind it were asked for by nobody, so the connection that brought them is not kept. */
+  /** The answer is whole. Bytes behind it were asked for by nobody, so the connection that brought them is not kept. */
   #finish(connection: UpstreamConnection, upstream: "ended" | "more followed"): void {
     const { writer } = this.#client;
     this.#relayed?.addEnd();
@@ -420,7 +420,7 @@ export class Forward implements AnsweredRequest, UpstreamUser, PermitWaiter {
     else if (!writer.broken) this.#complete();
   }
 
-  /** The last octet has left. */
+  /** The last byte has left. */
   #complete(): void {
     this.#endTimers();
     this.exchange.end(this.#status, this.exchange.error);
@@ -473,7 +473,12 @@ export class Forward implements AnsweredRequest, UpstreamUser, PermitWaiter {
 
   #answer(code: ErrorCode): void {
     const { head, requestId } = this.exchange;
-    const answer = localResponse(code, requestId, head.headerLines("accept").join(", "), this.#attempts.retryAfterSeconds);
+    const answer = localResponse(
+      code,
+      requestId,
+      head.headerLines("accept").join(", "),
+      this.#attempts.retryAfterSeconds,
+    );
     this.#response = "ended";
     this.#status = answer.status;
     this.exchange.error = code;
@@ -502,4 +507,4 @@ export class Forward implements AnsweredRequest, UpstreamUser, PermitWaiter {
   }
 }
 
-const nowhere: ChunkedSink = { passOctets: () => {} };
+const nowhere: ChunkedSink = { passBytes: () => {} };

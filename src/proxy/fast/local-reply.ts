@@ -1,6 +1,6 @@
 import { STATUS_CODES } from "node:http";
 import type { Exchange } from "../exchange.ts";
-import { type LocalReply, errorOf, closesConnection, localResponse, localResponseText } from "../local-reply.ts";
+import { closesConnection, errorOf, type LocalReply, localResponse, localResponseText } from "../local-reply.ts";
 import type { BodyParser, ChunkedSink } from "./body-parser.ts";
 import type { ClientConnection } from "./client-connection.ts";
 import type { AnsweredRequest, FastContext } from "./fast-context.ts";
@@ -24,11 +24,11 @@ export class LocalReplyExchange implements AnsweredRequest {
   }
 
   /** Answers, and reads what came behind the head. Answers with the position where the next request starts. */
-  start(ending: LocalReply, octets: Buffer, from: number, to: number): number {
+  start(ending: LocalReply, bytes: Buffer, from: number, to: number): number {
     const { head, requestId } = this.#exchange;
     const { writer } = this.#client;
     const answer = localResponse(ending, requestId, head.headerLines("accept").join(", "));
-    const next = this.onClientData(octets, from, to);
+    const next = this.onClientData(bytes, from, to);
     this.#status = answer.status;
     this.#exchange.error = errorOf(ending);
     this.#exchange.bytesSent = answer.body.length;
@@ -50,9 +50,9 @@ export class LocalReplyExchange implements AnsweredRequest {
     return this.#body?.complete === false;
   }
 
-  onClientData(octets: Buffer, from: number, to: number): number {
+  onClientData(bytes: Buffer, from: number, to: number): number {
     if (this.#body === undefined) return from;
-    const end = this.#body.read(octets, from, to, nowhere);
+    const end = this.#body.read(bytes, from, to, nowhere);
     // What is no body any more would be taken for the next request.
     if (this.#body.failure === undefined) return end;
     this.#client.connectionAfter("last answer");
@@ -63,7 +63,7 @@ export class LocalReplyExchange implements AnsweredRequest {
     if (!this.#client.writer.pending) this.#complete();
   }
 
-  /** The last octet has left. */
+  /** The last byte has left. */
   #complete(): void {
     this.#exchange.end(this.#status, this.#exchange.error);
     this.#client.requestEnded(this.#body);
@@ -78,9 +78,9 @@ export class LocalReplyExchange implements AnsweredRequest {
   }
 
   onDefect(error: unknown): void {
-    this.#context.gateway.defect(error);
+    this.#context.context.defect(error);
     this.#client.destroy();
   }
 }
 
-const nowhere: ChunkedSink = { passOctets: () => {} };
+const nowhere: ChunkedSink = { passBytes: () => {} };

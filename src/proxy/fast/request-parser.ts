@@ -5,38 +5,38 @@ import type { RequestHeaderAction } from "../request-header-rules.ts";
 import type { Snapshot } from "../snapshot.ts";
 import {
   backslash,
+  byteClasses,
   dot,
-  HeaderScanner,
   HeaderNameTable,
+  HeaderScanner,
   incomplete,
   irregular,
   isNamed,
   latin1,
-  octetClasses,
   percent,
   plus,
   questionMark,
   slash,
-  targetOctet,
+  targetByte,
 } from "./header-scanner.ts";
 
 /** How a request's body is framed. */
 export type BodyFraming = "none" | "length" | "chunked";
 
 /** Methods and how they begin; all others are the standard lane's. */
-const methods: readonly { readonly name: string; readonly octets: Uint8Array; readonly body: "allowed" | "odd" }[] = [
-  { name: "GET", octets: Buffer.from("GET "), body: "odd" },
-  { name: "POST", octets: Buffer.from("POST "), body: "allowed" },
-  { name: "PUT", octets: Buffer.from("PUT "), body: "allowed" },
-  { name: "HEAD", octets: Buffer.from("HEAD "), body: "odd" },
-  { name: "DELETE", octets: Buffer.from("DELETE "), body: "allowed" },
-  { name: "PATCH", octets: Buffer.from("PATCH "), body: "allowed" },
-  { name: "OPTIONS", octets: Buffer.from("OPTIONS "), body: "odd" },
+const methods: readonly { readonly name: string; readonly bytes: Uint8Array; readonly body: "allowed" | "odd" }[] = [
+  { name: "GET", bytes: Buffer.from("GET "), body: "odd" },
+  { name: "POST", bytes: Buffer.from("POST "), body: "allowed" },
+  { name: "PUT", bytes: Buffer.from("PUT "), body: "allowed" },
+  { name: "HEAD", bytes: Buffer.from("HEAD "), body: "odd" },
+  { name: "DELETE", bytes: Buffer.from("DELETE "), body: "allowed" },
+  { name: "PATCH", bytes: Buffer.from("PATCH "), body: "allowed" },
+  { name: "OPTIONS", bytes: Buffer.from("OPTIONS "), body: "odd" },
 ];
 
 const versionEnd = Buffer.from(" HTTP/1.1\r\n");
 
-/** A body's length in octets that is a number beyond doubt: no sign, no leading zero, exact in a double. */
+/** A body's length in bytes that is a number beyond doubt: no sign, no leading zero, exact in a double. */
 const plainLength = /^(?:0|[1-9]\d{0,14})$/;
 
 /**
@@ -49,7 +49,7 @@ export class RequestParser {
   contentLength = 0;
   /** Whether the client wants the connection closed after this request. */
   closing = false;
-  /** Position after the head, in the octets that were given. */
+  /** Position after the head, in the bytes that were given. */
   end = 0;
   /** Whose fields the scan holds. */
   head: FastHead | undefined;
@@ -60,33 +60,33 @@ export class RequestParser {
   #cookies: string | undefined;
   #pathIsPlain = true;
 
-  /** Reads the head that starts at `from`, in octets that end before `to`. */
-  read(octets: Buffer, from: number, to: number, snapshot: Snapshot): FastHead | typeof incomplete | typeof irregular {
+  /** Reads the head that starts at `from`, in bytes that end before `to`. */
+  read(bytes: Buffer, from: number, to: number, snapshot: Snapshot): FastHead | typeof incomplete | typeof irregular {
     this.head = undefined;
-    const method = methodAt(octets, from, to);
+    const method = methodAt(bytes, from, to);
     if (typeof method === "number") return method;
-    const targetStart = from + method.octets.length;
-    if (targetStart < to && octets[targetStart] !== slash) return irregular;
-    const pathEnd = this.#readPath(octets, targetStart, to);
+    const targetStart = from + method.bytes.length;
+    if (targetStart < to && bytes[targetStart] !== slash) return irregular;
+    const pathEnd = this.#readPath(bytes, targetStart, to);
     let at = pathEnd;
     let queryIsPlain = true;
     for (; at < to; at++) {
-      const code = octets[at] as number;
-      if (((octetClasses[code] as number) & targetOctet) === 0) break;
+      const code = bytes[at] as number;
+      if (((byteClasses[code] as number) & targetByte) === 0) break;
       if (code === percent || code === plus) queryIsPlain = false;
     }
     const targetEnd = at;
     for (let i = 0; i < versionEnd.length; i++) {
       if (at === to) return this.#orTooLong(at - from, snapshot);
-      if (octets[at++] !== versionEnd[i]) return irregular;
+      if (bytes[at++] !== versionEnd[i]) return irregular;
     }
-    const end = this.scan.scan(octets, from, at, to);
+    const end = this.scan.scan(bytes, from, at, to);
     if (end < 0) return end === incomplete ? this.#orTooLong(to - from, snapshot) : irregular;
     const { headerBytes, headerCount, uriBytes } = snapshot.config.limits;
     if (end - from > headerBytes || this.scan.count > headerCount || targetEnd - targetStart > uriBytes)
       return irregular;
-    const text = latin1(octets, from, end);
-    if (!this.scan.evenlySpaced || !this.#readFields(octets, from, text, snapshot)) return irregular;
+    const text = latin1(bytes, from, end);
+    if (!this.scan.evenlySpaced || !this.#readFields(bytes, from, text, snapshot)) return irregular;
     if (this.framing !== "none" && method.body === "odd") return irregular;
     this.end = end;
     this.head = new FastHead(this, {
@@ -104,13 +104,13 @@ export class RequestParser {
   }
 
   /** Answers with the path's end, and notes whether anything in it could have to be changed (as `normalPath` would). */
-  #readPath(octets: Uint8Array, from: number, to: number): number {
+  #readPath(bytes: Uint8Array, from: number, to: number): number {
     let plain = true;
     let before = 0;
     let at = from;
     for (; at < to; at++) {
-      const code = octets[at] as number;
-      if (((octetClasses[code] as number) & targetOctet) === 0 || code === questionMark) break;
+      const code = bytes[at] as number;
+      if (((byteClasses[code] as number) & targetByte) === 0 || code === questionMark) break;
       if (code === percent || code === backslash) plain = false;
       if (before === slash && (code === slash || code === dot)) plain = false;
       before = code;
@@ -128,8 +128,8 @@ export class RequestParser {
   reclaim(head: FastHead): void {
     if (this.head === head) return;
     this.head = head;
-    const octets = Buffer.from(head.text, "latin1");
-    this.scan.scan(octets, 0, octets.indexOf("\n") + 1, octets.length);
+    const bytes = Buffer.from(head.text, "latin1");
+    this.scan.scan(bytes, 0, bytes.indexOf("\n") + 1, bytes.length);
   }
 
   #orTooLong(length: number, snapshot: Snapshot): typeof incomplete | typeof irregular {
@@ -137,14 +137,14 @@ export class RequestParser {
   }
 
   /** One pass over the fields for what every request is asked; false where one is not this lane's. */
-  #readFields(octets: Buffer, from: number, text: string, snapshot: Snapshot): boolean {
+  #readFields(bytes: Buffer, from: number, text: string, snapshot: Snapshot): boolean {
     if (this.#fields?.snapshot !== snapshot) this.#fields = new RequestFields(snapshot);
     const { scan } = this;
     const { table } = this.#fields;
     let hosts = 0;
     this.#reset();
     for (let field = 0; field < scan.count; field++) {
-      const kind = table.kind(scan, field, octets, from);
+      const kind = table.kind(scan, field, bytes, from);
       this.#kinds[field] = kind;
       switch (kind) {
         case "keep":
@@ -217,15 +217,15 @@ export class RequestParser {
 }
 
 function methodAt(
-  octets: Uint8Array,
+  bytes: Uint8Array,
   from: number,
   to: number,
 ): (typeof methods)[number] | typeof incomplete | typeof irregular {
   for (const method of methods) {
-    if (octets[from] !== method.octets[0] || (from + 1 < to && octets[from + 1] !== method.octets[1])) continue;
-    for (let i = 1; i < method.octets.length; i++) {
+    if (bytes[from] !== method.bytes[0] || (from + 1 < to && bytes[from + 1] !== method.bytes[1])) continue;
+    for (let i = 1; i < method.bytes.length; i++) {
       if (from + i >= to) return incomplete;
-      if (octets[from + i] !== method.octets[i]) return irregular;
+      if (bytes[from + i] !== method.bytes[i]) return irregular;
     }
     return method;
   }
@@ -277,7 +277,7 @@ interface Scanner {
 
 interface FastHeadParts {
   readonly method: string;
-  /** The whole head, octet for character. */
+  /** The whole head, byte for character. */
   readonly text: string;
   readonly target: string;
   /** Of the target, in characters. */

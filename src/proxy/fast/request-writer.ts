@@ -25,7 +25,12 @@ const requestLineRest = "  HTTP/1.1\r\n".length;
  * The request's head as it goes upstream, in the canonical form. Fields that are kept one after the other are one slice of
  * the client's own head; what frames the body comes behind it. To be asked right after the head was read, while the reader still holds its fields.
  */
-export function requestText(exchange: Exchange, head: FastHead, reader: RequestParser, way: ForwardedHeaderCache): string {
+export function requestText(
+  exchange: Exchange,
+  head: FastHead,
+  reader: RequestParser,
+  way: ForwardedHeaderCache,
+): string {
   const { scan } = reader;
   const { text } = head;
   let out = requestLine(head, upstreamTarget(exchange)) + way.opening(exchange);

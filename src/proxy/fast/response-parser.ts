@@ -1,15 +1,15 @@
 import { type ResponseField, responseField } from "../response-headers.ts";
 import {
+  byteClasses,
   carriageReturn,
-  HeaderScanner,
   HeaderNameTable,
+  HeaderScanner,
   incomplete,
   irregular,
   latin1,
   lineFeed,
-  octetClasses,
   space,
-  valueOctet,
+  valueByte,
 } from "./header-scanner.ts";
 
 /** What a field of a response is to the fast lane: what it is to Perch, or one that frames the message or dates it. */
@@ -21,19 +21,19 @@ const table = new HeaderNameTable<FastResponseField>((name) =>
   framing.has(name) ? (name as FastResponseField) : responseField(name),
 );
 
-/** An upstream's response head may not be larger than this, in octets. */
+/** An upstream's response head may not be larger than this, in bytes. */
 export const responseHeadBytes: number = 64 * 1024;
 
 /** What is read with the head becomes text together with it, where it is no more than this. */
-const mostTextBytes = 8 * 1024;
+const maxTextBytes = 8 * 1024;
 
 const versionStart = Buffer.from("HTTP/1.");
-const mostDigits = 15;
+const maxDigits = 15;
 
 /** Reads the heads of upstreams' responses, held to RFC 9112; the last one read stays in place until the next. */
 export class ResponseParser {
   readonly scan: HeaderScanner = new HeaderScanner();
-  /** The head, octet for character, and whatever of the body came with it, where that is little. */
+  /** The head, byte for character, and whatever of the body came with it, where that is little. */
   text = "";
   headLength = 0;
   status = 0;
@@ -54,21 +54,21 @@ export class ResponseParser {
   hasDate = false;
   /** Seconds that the upstream keeps an idle connection, where it says so. */
   keepAliveSeconds: number | undefined;
-  /** Position after the head, in the octets that were given. */
+  /** Position after the head, in the bytes that were given. */
   end = 0;
   readonly #kinds: FastResponseField[] = [];
   #closed = false;
   #kept = true;
 
-  read(octets: Buffer, from: number, to: number): "complete" | "incomplete" | "malformed" {
-    const lineEnd = this.#readStatusLine(octets, from, to);
-    const end = lineEnd < 0 ? lineEnd : this.scan.scan(octets, from, lineEnd, to);
+  read(bytes: Buffer, from: number, to: number): "complete" | "incomplete" | "malformed" {
+    const lineEnd = this.#readStatusLine(bytes, from, to);
+    const end = lineEnd < 0 ? lineEnd : this.scan.scan(bytes, from, lineEnd, to);
     if (end === incomplete) return to - from > responseHeadBytes ? "malformed" : "incomplete";
     if (end === irregular || end - from > responseHeadBytes) return "malformed";
     this.end = end;
     this.headLength = end - from;
-    this.text = latin1(octets, from, to - from <= mostTextBytes ? to : end);
-    return this.#readFields(octets, from) ? "complete" : "malformed";
+    this.text = latin1(bytes, from, to - from <= maxTextBytes ? to : end);
+    return this.#readFields(bytes, from) ? "complete" : "malformed";
   }
 
   /** Whether `text` holds what was read behind the head as well. */
@@ -97,41 +97,41 @@ export class ResponseParser {
   }
 
   /** RFC 9112 §4; the reason phrase and the blank before it may be missing. */
-  #readStatusLine(octets: Uint8Array, from: number, to: number): number {
+  #readStatusLine(bytes: Uint8Array, from: number, to: number): number {
     for (let i = 0; i < versionStart.length; i++) {
       if (from + i >= to) return incomplete;
-      if (octets[from + i] !== versionStart[i]) return irregular;
+      if (bytes[from + i] !== versionStart[i]) return irregular;
     }
     let at = from + versionStart.length;
     if (at + 5 >= to) return incomplete;
-    const minor = (octets[at] as number) - 0x30;
-    if ((minor !== 0 && minor !== 1) || octets[at + 1] !== space) return irregular;
+    const minor = (bytes[at] as number) - 0x30;
+    if ((minor !== 0 && minor !== 1) || bytes[at + 1] !== space) return irregular;
     let status = 0;
     for (at += 2; at < from + 12; at++) {
-      const digit = (octets[at] as number) - 0x30;
+      const digit = (bytes[at] as number) - 0x30;
       if (digit < 0 || digit > 9) return irregular;
       status = status * 10 + digit;
     }
-    this.plainStatusLine = minor === 1 && octets[at] === space;
-    if (octets[at] === space) at++;
-    else if (octets[at] !== carriageReturn) return irregular;
+    this.plainStatusLine = minor === 1 && bytes[at] === space;
+    if (bytes[at] === space) at++;
+    else if (bytes[at] !== carriageReturn) return irregular;
     this.minorVersion = minor;
     this.status = status;
     this.reasonStart = at - from;
     let plain = true;
-    while (at < to && octets[at] !== carriageReturn && octets[at] !== lineFeed) {
-      if (((octetClasses[octets[at] as number] as number) & valueOctet) === 0 || (octets[at] as number) >= 0x80)
+    while (at < to && bytes[at] !== carriageReturn && bytes[at] !== lineFeed) {
+      if (((byteClasses[bytes[at] as number] as number) & valueByte) === 0 || (bytes[at] as number) >= 0x80)
         plain = false;
       at++;
     }
     this.reasonEnd = at - from;
     this.plainReason = plain;
     if (!plain) this.plainStatusLine = false;
-    if (at === to || (at + 1 === to && octets[at] === carriageReturn)) return incomplete;
-    return octets[at] === carriageReturn && octets[at + 1] === lineFeed ? at + 2 : irregular;
+    if (at === to || (at + 1 === to && bytes[at] === carriageReturn)) return incomplete;
+    return bytes[at] === carriageReturn && bytes[at + 1] === lineFeed ? at + 2 : irregular;
   }
 
-  #readFields(octets: Buffer, from: number): boolean {
+  #readFields(bytes: Buffer, from: number): boolean {
     const { scan } = this;
     this.contentLength = undefined;
     this.chunked = false;
@@ -141,7 +141,7 @@ export class ResponseParser {
     this.hasDate = false;
     this.keepAliveSeconds = undefined;
     for (let field = 0; field < scan.count; field++) {
-      const kind = table.kind(scan, field, octets, from);
+      const kind = table.kind(scan, field, bytes, from);
       this.#kinds[field] = kind;
       if (kind === "keep") continue;
       if (kind === "date") this.hasDate = true;
@@ -149,7 +149,7 @@ export class ResponseParser {
       else if (kind === "keep-alive") this.keepAliveSeconds = timeoutSeconds(this.value(field));
       else if (
         kind === "content-length" &&
-        !this.#readLength(octets, from + scan.valueStart(field), from + scan.valueEnd(field))
+        !this.#readLength(bytes, from + scan.valueStart(field), from + scan.valueEnd(field))
       )
         return false;
       else if (kind === "transfer-encoding" && !this.#readCoding(this.value(field))) return false;
@@ -171,11 +171,11 @@ export class ResponseParser {
   }
 
   /** A second length, or one beside chunks, is ambiguous, and whoever believes the wrong one is poisoned. */
-  #readLength(octets: Uint8Array, start: number, end: number): boolean {
-    if (this.contentLength !== undefined || this.chunked || start === end || end - start > mostDigits) return false;
+  #readLength(bytes: Uint8Array, start: number, end: number): boolean {
+    if (this.contentLength !== undefined || this.chunked || start === end || end - start > maxDigits) return false;
     let length = 0;
     for (let at = start; at < end; at++) {
-      const digit = (octets[at] as number) - 0x30;
+      const digit = (bytes[at] as number) - 0x30;
       if (digit < 0 || digit > 9) return false;
       length = length * 10 + digit;
     }

@@ -12,19 +12,19 @@ export class ResponseRelay {
   /** Whether the upstream's connection is of no use after it. Misbehaving upstreams send a body with their answer to HEAD. */
   readonly endsConnection: boolean;
   readonly #exchange: Exchange;
-  readonly #outlet: SocketWriter;
+  readonly #writer: SocketWriter;
   /** Undefined where none follows the head. */
   readonly #body: BodyParser | undefined;
   /** Chunks are put round a body that the upstream sends until it closes. */
   readonly #frame: "as it came" | "upstream's chunks" | "own chunks";
 
   /** Of the head that was read last. */
-  constructor(exchange: Exchange, { status, chunked, contentLength, closing }: ResponseParser, outlet: SocketWriter) {
+  constructor(exchange: Exchange, { status, chunked, contentLength, closing }: ResponseParser, writer: SocketWriter) {
     const isHead = exchange.head.method === "HEAD";
     const bodiless = isHead || status === 204 || status === 304;
     this.status = status;
     this.#exchange = exchange;
-    this.#outlet = outlet;
+    this.#writer = writer;
     this.#body = bodiless ? undefined : bodyReader(chunked, contentLength);
     const framed = chunked ? "upstream's chunks" : contentLength === undefined ? "own chunks" : "as it came";
     this.#frame = bodiless ? "as it came" : framed;
@@ -42,7 +42,7 @@ export class ResponseRelay {
 
   /** Adds the head. To be asked while the reader still holds it. */
   addHead(responses: ResponseParser, connection: "keep-alive" | "close", date: HttpDate): void {
-    this.#outlet.addText(
+    this.#writer.addText(
       responseText(this.#exchange, responses, {
         connection,
         coding: this.#frame === "as it came" ? "none" : "chunked",
@@ -52,14 +52,14 @@ export class ResponseRelay {
     );
   }
 
-  /** Adds of the body what came, through `sink`. Answers with the position after the last octet that belongs to it. */
-  pass(octets: Buffer, from: number, to: number, sink: ChunkedSink): number {
+  /** Adds of the body what came, through `sink`. Answers with the position after the last byte that belongs to it. */
+  pass(bytes: Buffer, from: number, to: number, sink: ChunkedSink): number {
     const body = this.#body;
     if (body === undefined) return from;
     const isChunk = this.#frame === "own chunks" && to > from;
-    if (isChunk) this.#outlet.addText(`${(to - from).toString(16)}\r\n`);
-    const end = body.read(octets, from, to, sink);
-    if (isChunk) this.#outlet.addText("\r\n");
+    if (isChunk) this.#writer.addText(`${(to - from).toString(16)}\r\n`);
+    const end = body.read(bytes, from, to, sink);
+    if (isChunk) this.#writer.addText("\r\n");
     this.#exchange.bytesSent = body.bytes;
     return end;
   }
@@ -71,9 +71,9 @@ export class ResponseRelay {
 
   /** Adds what follows a complete body. */
   addEnd(): void {
-    if (this.#frame === "own chunks") this.#outlet.addText("0\r\n\r\n");
+    if (this.#frame === "own chunks") this.#writer.addText("0\r\n\r\n");
     else if (this.#frame === "upstream's chunks") {
-      this.#outlet.addText(`${lines(responseTrailers(this.#body?.trailers ?? []).flat())}\r\n`);
+      this.#writer.addText(`${lines(responseTrailers(this.#body?.trailers ?? []).flat())}\r\n`);
     }
   }
 }

@@ -6,12 +6,12 @@ import { latin1 } from "./header-scanner.ts";
 /** Pieces up to this size join the text that leaves with them; copying more would cost more than a second write. */
 const smallBytes = 8 * 1024;
 /** As much text as leaves in one write without memory of its own: node's buffer for strings on the stack. */
-const mostTextBytes = 16 * 1024;
+const maxTextBytes = 16 * 1024;
 
 const nothing = Buffer.alloc(0);
 
 /**
- * The way out to one peer. What is small is gathered as text, so that a head and a small body leave in one write; what is
+ * Writes to one peer. What is small is gathered as text, so that a head and a small body leave in one write; what is
  * large leaves as it lies in the buffer that it was read into.
  */
 export class SocketWriter implements ChunkedSink {
@@ -38,7 +38,7 @@ export class SocketWriter implements ChunkedSink {
     return this.#socket.writableLength > 0;
   }
 
-  /** Whether the peer can not be reached any more; the socket's `close` follows, if it has not come. */
+  /** Whether the peer cannot be reached any more; the socket's `close` follows, if it has not come. */
   get broken(): boolean {
     return this.#socket.destroyed || this.#socket.errored !== null;
   }
@@ -49,19 +49,19 @@ export class SocketWriter implements ChunkedSink {
   }
 
   /** A piece in the shared buffer is copied, for the next read overwrites it; any other must stay as it is until flushed. */
-  passOctets(octets: Buffer, from: number, to: number): void {
+  passBytes(bytes: Buffer, from: number, to: number): void {
     const length = to - from;
-    if (length <= smallBytes && this.#text.length + length <= mostTextBytes) {
-      this.#text += latin1(octets, from, to);
+    if (length <= smallBytes && this.#text.length + length <= maxTextBytes) {
+      this.#text += latin1(bytes, from, to);
       return;
     }
-    if (octets === this.#buffers.shared) this.#writeCopy(octets, from, to);
-    else this.#write(octets.subarray(from, to));
+    if (bytes === this.#buffers.shared) this.#writeCopy(bytes, from, to);
+    else this.#write(bytes.subarray(from, to));
   }
 
-  #writeCopy(octets: Buffer, from: number, to: number): void {
+  #writeCopy(bytes: Buffer, from: number, to: number): void {
     const copy = this.#buffers.take();
-    copy.set(octets.subarray(from, to));
+    copy.set(bytes.subarray(from, to));
     this.#write(copy.subarray(0, to - from));
     if (!this.pending) this.#buffers.giveBack(copy);
   }
@@ -90,27 +90,27 @@ export class SocketWriter implements ChunkedSink {
   }
 }
 
-/** A way out for octets whose text is known: it is that of the octets from `origin` on. */
+/** A way out for bytes whose text is known: it is that of the bytes from `origin` on. */
 export class TextSink implements ChunkedSink {
-  readonly #outlet: SocketWriter;
+  readonly #writer: SocketWriter;
   readonly #text: string;
   readonly #origin: number;
 
-  constructor(outlet: SocketWriter, text: string, origin: number) {
-    this.#outlet = outlet;
+  constructor(writer: SocketWriter, text: string, origin: number) {
+    this.#writer = writer;
     this.#text = text;
     this.#origin = origin;
   }
 
-  passOctets(_octets: Buffer, from: number, to: number): void {
-    this.#outlet.addText(this.#text.slice(from - this.#origin, to - this.#origin));
+  passBytes(_octets: Buffer, from: number, to: number): void {
+    this.#writer.addText(this.#text.slice(from - this.#origin, to - this.#origin));
   }
 }
 
 /** What one read takes at most: a head and 64 KiB of body come in one, which costs a fifth less than in two. */
 const bufferBytes = 128 * 1024;
 /** Buffers kept for the next stream. */
-const mostFree = 32;
+const maxFree = 32;
 
 /** What is no buffer leaves node with the one it has; its types know of buffers only. */
 const theSame = undefined as unknown as Buffer;
@@ -129,7 +129,7 @@ export class ReadBuffers {
 
   /** Only where no write holds on to it, and no socket will read into it. */
   giveBack(buffer: Buffer): void {
-    if (this.#free.length < mostFree) this.#free.push(buffer);
+    if (this.#free.length < maxFree) this.#free.push(buffer);
   }
 }
 
@@ -157,7 +157,7 @@ export class ReadTarget {
     this.#reading = true;
   }
 
-  /** From the next read on, octets come in a buffer that no other socket reads into. */
+  /** From the next read on, bytes come in a buffer that no other socket reads into. */
   useOwn(): void {
     this.#wanted = "own";
   }

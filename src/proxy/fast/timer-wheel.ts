@@ -98,7 +98,7 @@ export class TimerWheel {
 }
 
 /** Half of what libuv takes from the kernel at once. */
-const mostEvents = 512;
+const maxEvents = 512;
 
 /**
  * Tells whether two things happened in one turn of the event loop. What is read in the turn in which a request was
@@ -121,7 +121,7 @@ export class LoopTicks {
    */
   get current(): number {
     this.#watchEnd();
-    return this.#events > mostEvents ? -1 : this.#turn;
+    return this.#events > maxEvents ? -1 : this.#turn;
   }
 
   /** To be told of each read. */

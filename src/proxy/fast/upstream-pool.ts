@@ -3,8 +3,8 @@ import type { Endpoint } from "../../upstream/endpoint.ts";
 import { isResourceExhaustion } from "../attempts.ts";
 import type { CachedClock } from "../cached-clock.ts";
 import type { UpstreamContext } from "./fast-context.ts";
-import { SocketWriter, ReadBuffers, ReadTarget } from "./socket-writer.ts";
-import { Deadline, TimerWheel, LoopTicks } from "./timer-wheel.ts";
+import { ReadBuffers, ReadTarget, SocketWriter } from "./socket-writer.ts";
+import { Deadline, LoopTicks, TimerWheel } from "./timer-wheel.ts";
 
 interface Pool {
   /** The last used is the next used, so that what is not needed grows old at the other end. */
@@ -114,7 +114,7 @@ const keepAliveMarginMs = 2_000;
 export interface UpstreamUser {
   onUpstreamConnected(): void;
   /** False to stop reading until `resume`. */
-  onUpstreamData(octets: Buffer, length: number): boolean;
+  onUpstreamData(bytes: Buffer, length: number): boolean;
   /** The upstream has no more to say. */
   onUpstreamEnd(): void;
   /** The connection is gone, by whoever's doing. */
@@ -159,7 +159,7 @@ export class UpstreamConnection {
     this.socket = connect({
       ...endpoint.address.place,
       noDelay: true,
-      onread: { buffer: this.#target.next, callback: (length, octets) => this.#onRead(length, octets as Buffer) },
+      onread: { buffer: this.#target.next, callback: (length, bytes) => this.#onRead(length, bytes as Buffer) },
     });
     this.writer = new SocketWriter(this.socket, context.buffers, () => this.#tell((user) => user.onUpstreamFlushed()));
     this.socket
@@ -178,7 +178,7 @@ export class UpstreamConnection {
     this.deadline.disarm();
   }
 
-  /** To be called right before a request is written to a connection that was idle, while the client's octets are read. */
+  /** To be called right before a request is written to a connection that was idle, while the client's bytes are read. */
   watchTurn(): void {
     this.#writtenInTurn = this.#context.turns.current;
   }
@@ -205,7 +205,7 @@ export class UpstreamConnection {
     this.socket.resume();
   }
 
-  /** From the next read on, octets come in a buffer that no other connection reads into. */
+  /** From the next read on, bytes come in a buffer that no other connection reads into. */
   useOwnBuffer(): void {
     this.#target.useOwn();
   }
@@ -226,17 +226,17 @@ export class UpstreamConnection {
     this.destroy();
   }
 
-  #onRead(length: number, octets: Buffer): boolean {
+  #onRead(length: number, bytes: Buffer): boolean {
     const { clock, turns } = this.#context;
     clock.freeze();
     turns.eventHandled();
     this.#target.readBegun();
-    const goesOn = this.#take(length, octets);
+    const goesOn = this.#take(length, bytes);
     clock.unfreeze();
     return goesOn;
   }
 
-  #take(length: number, octets: Buffer): boolean {
+  #take(length: number, bytes: Buffer): boolean {
     const user = this.#user;
     if (user === undefined) {
       // Nothing was asked: whoever got this connection next would take it for the answer to another request.
@@ -244,7 +244,7 @@ export class UpstreamConnection {
       return false;
     }
     try {
-      return user.onUpstreamData(octets, length);
+      return user.onUpstreamData(bytes, length);
     } catch (error) {
       user.onDefect(error);
       return false;

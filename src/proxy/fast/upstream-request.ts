@@ -26,7 +26,7 @@ export class UpstreamRequest {
   readonly #headText: string;
   /** Of the body, as text: what had come before there was a connection to write it to; where it is kept, all that came. */
   #gathered = "";
-  /** As many octets of the body as may be kept for another attempt; 0: none, or too many have come. */
+  /** As many bytes of the body as may be kept for another attempt; 0: none, or too many have come. */
   #keptBytes: number;
   #mirror: Mirror | undefined;
 
@@ -37,7 +37,7 @@ export class UpstreamRequest {
     this.#keptBytes = body === undefined ? 0 : attempts.keptBodyBytes;
   }
 
-  /** Whether octets of the client still belong to this request. */
+  /** Whether bytes of the client still belong to this request. */
   get awaitsBody(): boolean {
     return this.body !== undefined && !this.body.complete;
   }
@@ -70,19 +70,19 @@ export class UpstreamRequest {
   }
 
   /** Keeps what came of the body, while there is nobody to send it to. Answers with the position after it. */
-  gather(body: BodyParser, octets: Buffer, from: number, to: number): number {
-    const end = this.#read(body, octets, from, to, {
-      passOctets: (piece, start, end) => this.#gatherOctets(piece, start, end),
+  gather(body: BodyParser, bytes: Buffer, from: number, to: number): number {
+    const end = this.#read(body, bytes, from, to, {
+      passBytes: (piece, start, end) => this.#gatherBytes(piece, start, end),
     });
     if (body.complete && body.failure === undefined) this.#gathered += ending(body);
     return end;
   }
 
-  /** More of the body; leaves with the outlet's next flush. Answers with the position after it. */
-  pass(body: BodyParser, octets: Buffer, from: number, to: number, outlet: SocketWriter): number {
-    const end = this.#read(body, octets, from, to, this.#keptBytes > 0 ? this.#keeping(outlet) : outlet);
+  /** More of the body; leaves with the writer's next flush. Answers with the position after it. */
+  pass(body: BodyParser, bytes: Buffer, from: number, to: number, writer: SocketWriter): number {
+    const end = this.#read(body, bytes, from, to, this.#keptBytes > 0 ? this.#keeping(writer) : writer);
     if (body.complete && body.failure === undefined) {
-      outlet.addText(ending(body));
+      writer.addText(ending(body));
       if (this.#keptBytes > 0) this.#gathered += ending(body);
     }
     return end;
@@ -106,20 +106,20 @@ export class UpstreamRequest {
       body: typeof framing === "number" && framing > 0 ? framing : "none",
     }));
     if (this.#mirror === undefined || body === undefined) return;
-    if (this.#gathered !== "") this.#mirror.octets(Buffer.from(this.#gathered, "latin1"));
+    if (this.#gathered !== "") this.#mirror.bytes(Buffer.from(this.#gathered, "latin1"));
     if (body.complete) this.#mirror.bodyEnded();
   }
 
-  #gatherOctets(octets: Buffer, from: number, to: number): void {
-    this.#gathered += latin1(octets, from, to);
+  #gatherBytes(bytes: Buffer, from: number, to: number): void {
+    this.#gathered += latin1(bytes, from, to);
   }
 
   /** What passes on is kept as well, until it is too much. */
-  #keeping(outlet: SocketWriter): ChunkedSink {
+  #keeping(writer: SocketWriter): ChunkedSink {
     return {
-      passOctets: (octets, from, to) => {
-        outlet.passOctets(octets, from, to);
-        this.#gatherOctets(octets, from, to);
+      passBytes: (bytes, from, to) => {
+        writer.passBytes(bytes, from, to);
+        this.#gatherBytes(bytes, from, to);
         this.#keepNoMoreThanAllowed();
       },
     };
@@ -131,12 +131,12 @@ export class UpstreamRequest {
     this.#gathered = "";
   }
 
-  #read(body: BodyParser, octets: Buffer, from: number, to: number, sink: ChunkedSink): number {
-    const end = body.read(octets, from, to, sink);
+  #read(body: BodyParser, bytes: Buffer, from: number, to: number, sink: ChunkedSink): number {
+    const end = body.read(bytes, from, to, sink);
     this.#exchange.bytesReceived = body.bytes;
     // A mirrored body has a length, so that what was read is content and nothing else.
     if (this.#mirror !== undefined) {
-      this.#mirror.octets(Buffer.from(octets.subarray(from, end)));
+      this.#mirror.bytes(Buffer.from(bytes.subarray(from, end)));
       if (body.complete) this.#mirror.bodyEnded();
     }
     return end;

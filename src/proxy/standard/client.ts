@@ -1,7 +1,14 @@
 import type { Readable } from "node:stream";
 import { grpcStatusOfError } from "../../http/grpc-status.ts";
 import type { Exchange } from "../exchange.ts";
-import { type LocalReply, errorOf, grpcLocalResponse, closesConnection, type LocalResponse, localResponse } from "../local-reply.ts";
+import {
+  closesConnection,
+  errorOf,
+  grpcLocalResponse,
+  type LocalReply,
+  type LocalResponse,
+  localResponse,
+} from "../local-reply.ts";
 
 /** What becomes of the client's connection behind an own answer. */
 export type Afterwards = "keep" | "close";
@@ -27,7 +34,7 @@ export interface ClientSide {
   readonly status: number;
   /** Whether the head of an answer was written. */
   readonly headSent: boolean;
-  /** Whether the last octet of an answer was written. */
+  /** Whether the last byte of an answer was written. */
   readonly ended: boolean;
   /** Whether all of the answer left this process. */
   readonly finished: boolean;
@@ -45,7 +52,7 @@ export interface ClientSide {
   /** False where `onceDrained` tells when to send more. */
   send(chunk: Buffer): boolean;
   onceDrained(drained: () => void): void;
-  /** The last octets, then the trailer fields. */
+  /** The last bytes, then the trailer fields. */
   end(chunk?: Buffer, trailers?: readonly [string, string][]): void;
   sendOwn(answer: LocalResponse, afterwards: Afterwards): void;
   /** The answer that is due is the last on its connection. */

@@ -3,7 +3,7 @@ import type { Socket } from "node:net";
 import type { ErrorCode } from "../../errors.ts";
 import type { DownstreamInfo } from "../downstream.ts";
 
-/** Whoever answers a request: hears when its response closed, and when the client's octets stopped being HTTP. */
+/** Whoever answers a request: hears when its response closed, and when the client's bytes stopped being HTTP. */
 export interface Answering {
   closed(): void;
   clientFailed(code: ErrorCode): void;
@@ -29,7 +29,7 @@ interface Waiting {
  * being told the result.
  */
 export class Connection {
-  readonly peer: DownstreamInfo;
+  readonly downstream: DownstreamInfo;
   /** Whether the answer that is due is the last. */
   readonly isLast = (): boolean => this.#isEnding || this.#owner.isLast();
   readonly #socket: Socket;
@@ -38,8 +38,8 @@ export class Connection {
   #answering: Answering | undefined;
   readonly #waiting: Waiting[] = [];
 
-  constructor(socket: Socket, peer: DownstreamInfo, owner: ConnectionOwner) {
-    this.peer = peer;
+  constructor(socket: Socket, downstream: DownstreamInfo, owner: ConnectionOwner) {
+    this.downstream = downstream;
     this.#socket = socket;
     this.#owner = owner;
   }
@@ -65,7 +65,7 @@ export class Connection {
   }
 
   #begin({ response, begin }: Waiting): void {
-    this.peer.requestStarted();
+    this.downstream.requestStarted();
     const answering = begin();
     this.#answering = answering;
     response.on("close", () => {

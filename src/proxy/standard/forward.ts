@@ -54,7 +54,7 @@ export class Forward implements Dispatcher.DispatchHandler, Answering, PermitWai
   #sent = false;
   /** Since when the attempt has brought interim answers, and no other. */
   #interimSinceMs: number | undefined;
-  /** Body octets still to come by the response's Content-Length; undefined where it does not say. */
+  /** Body bytes still to come by the response's Content-Length; undefined where it does not say. */
   #remaining: number | undefined;
   #cutShort: ErrorCode | undefined;
   #clientGone = false;
@@ -159,7 +159,7 @@ export class Forward implements Dispatcher.DispatchHandler, Answering, PermitWai
   }
 
   /**
-   * The client's octets stopped being HTTP. Where they were this request's body, the request is broken; where they came
+   * The client's bytes stopped being HTTP. Where they were this request's body, the request is broken; where they came
    * after it, the answer that is due still goes out, and the connection ends with it.
    */
   clientFailed(code: ErrorCode): void {
@@ -239,7 +239,7 @@ export class Forward implements Dispatcher.DispatchHandler, Answering, PermitWai
     if (this.#remaining !== undefined) {
       this.#remaining -= chunk.length;
       if (this.#remaining === 0) {
-        // The last octet that the head promised: ending here lets head and a small body leave in one write.
+        // The last byte that the head promised: ending here lets head and a small body leave in one write.
         this.#finish(chunk);
         return;
       }
@@ -268,14 +268,14 @@ export class Forward implements Dispatcher.DispatchHandler, Answering, PermitWai
     return true;
   }
 
-  /** The last octets. A client that does not take them holds the connection no longer than the idle timeout. */
+  /** The last bytes. A client that does not take them holds the connection no longer than the idle timeout. */
   #finish(chunk: Buffer | undefined, trailers?: readonly [string, string][]): void {
     this.#client.end(chunk, trailers);
     if (this.#client.isBehind) this.#watchClient();
   }
 
   onResponseError(_controller: Dispatcher.DispatchController | undefined, error: Error): void {
-    // After the last octet an upstream may break as it likes: the answer is whole.
+    // After the last byte an upstream may break as it likes: the answer is whole.
     if (this.#clientGone || this.#client.ended || this.#sendAnother()) return;
     const ours = unsendable.has(codeOf(error)) ? "bad-request" : error instanceof PerchError ? error.code : undefined;
     if (ours !== undefined && !isAttemptFailure(ours)) {
@@ -404,7 +404,7 @@ function asksForTrailers(head: ReceivedHead): boolean {
   return head.headerLines("te").some((line) => /(?:^|,)[ \t]*trailers[ \t]*(?:,|$)/i.test(line));
 }
 
-/** undici's raw header list, octets or texts, as Latin-1 text. */
+/** undici's raw header list, bytes or texts, as Latin-1 text. */
 function decode(raw: Dispatcher.DispatchController["rawHeaders"]): string[] {
   if (!Array.isArray(raw)) return [];
   const texts: string[] = [];

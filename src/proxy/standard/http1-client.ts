@@ -3,7 +3,7 @@ import type { Readable } from "node:stream";
 import type { LocalResponse } from "../local-reply.ts";
 import type { Afterwards, ClientSide } from "./client.ts";
 
-const noOctets = Buffer.alloc(0);
+const noBytes = Buffer.alloc(0);
 
 /** A client whose request node:http has read. */
 export class Http1Client implements ClientSide {
@@ -81,8 +81,8 @@ export class Http1Client implements ClientSide {
   }
 
   flushHead(): void {
-    // Not flushHeaders, which writes the head as UTF-8: its octets are Latin-1 here, and must arrive as they came.
-    if (!this.#bodyBegun && !this.#response.writableEnded && !this.#response.destroyed) this.#response.write(noOctets);
+    // Not flushHeaders, which writes the head as UTF-8: its bytes are Latin-1 here, and must arrive as they came.
+    if (!this.#bodyBegun && !this.#response.writableEnded && !this.#response.destroyed) this.#response.write(noBytes);
   }
 
   send(chunk: Buffer): boolean {

@@ -178,7 +178,7 @@ function textOf(value: unknown): string | undefined {
   return typeof value === "string" ? value : undefined;
 }
 
-/** Origin-form, of the octets that HTTP/1.1's parser lets through: an HTTP/1.1 upstream must get the same. */
+/** Origin-form, of the bytes that HTTP/1.1's parser lets through: an HTTP/1.1 upstream must get the same. */
 const originForm = /^\/[\x21\x22\x24-\x7e]*$/;
 
 /** What the fields of a request are looked through for, in one pass. */
@@ -297,7 +297,7 @@ function look(fields: readonly string[], rawHeaders: string[]): Seen {
   return seen;
 }
 
-/** The octets of a head as HTTP/1.1 would write it: one limit for both. */
+/** The bytes of a head as HTTP/1.1 would write it: one limit for both. */
 export function fieldBytes(fields: readonly string[]): number {
   let bytes = 0;
   for (const part of fields) bytes += part.length + 2;

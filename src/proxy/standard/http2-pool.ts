@@ -6,7 +6,7 @@ import { type ErrorCode, PerchError } from "../../errors.ts";
 import { upstreamTlsOptions } from "../../upstream/connector.ts";
 import type { EndpointAddress } from "../../upstream/service-spec.ts";
 import { Http2UpstreamStream } from "./http2-stream.ts";
-import type { UpstreamRequest, TransportOptions } from "./upstream-pool.ts";
+import type { TransportOptions, UpstreamRequest } from "./upstream-pool.ts";
 
 /**
  * The HTTP/2 connections to one endpoint: as few as carry its requests at a time. Not undici's, which sends a request
@@ -54,19 +54,19 @@ export class Http2Upstream {
 }
 
 /** Requests at a time on one connection, where the endpoint allows as many. */
-const mostStreams = 100;
+const maxStreams = 100;
 /** How long an unused connection to an endpoint is kept. */
 const keepAliveMs = 30_000;
-/** An endpoint's response head may not be larger than this, in octets and fields. */
+/** An endpoint's response head may not be larger than this, in bytes and fields. */
 const responseHeadBytes = 64 * 1024;
 const responseFields = 1_000;
 
 /**
- * Octets of a response that may be under way unread. A connection's window has room for all its streams', so that clients
+ * Bytes of a response that may be under way unread. A connection's window has room for all its streams', so that clients
  * who read slowly never hold up those who do not.
  */
 const streamWindowBytes = 128 * 1024;
-const connectionWindowBytes = mostStreams * streamWindowBytes;
+const connectionWindowBytes = maxStreams * streamWindowBytes;
 
 /** Whoever gives a connection its requests. */
 interface SessionOwner {
@@ -94,7 +94,7 @@ export class Http2UpstreamSession {
   #session: ClientHttp2Session | undefined;
   #idleTimer: NodeJS.Timeout | undefined;
   #waiting: Waiting[] = [];
-  #capacity = mostStreams;
+  #capacity = maxStreams;
   #streams = 0;
   #state: "connecting" | "open" | "gone" = "connecting";
   #isRetired = false;
@@ -159,7 +159,7 @@ export class Http2UpstreamSession {
       // What a client says twice is the endpoint's to judge, as with HTTP/1.1. Node's declarations know it of servers only.
       strictSingleValueFields: false,
       createConnection: () => this.#socket,
-      peerMaxConcurrentStreams: mostStreams,
+      peerMaxConcurrentStreams: maxStreams,
       maxReservedRemoteStreams: 0,
       maxHeaderListPairs: responseFields,
       maxSessionMemory: 64,
@@ -177,8 +177,8 @@ export class Http2UpstreamSession {
     session.on("close", () => this.#fail("connect-failed"));
   }
 
-  #onSettings(session: ClientHttp2Session, { maxConcurrentStreams = mostStreams }: Settings): void {
-    this.#capacity = Math.min(Math.max(maxConcurrentStreams, 1), mostStreams);
+  #onSettings(session: ClientHttp2Session, { maxConcurrentStreams = maxStreams }: Settings): void {
+    this.#capacity = Math.min(Math.max(maxConcurrentStreams, 1), maxStreams);
     if (this.#state !== "connecting") return;
     clearTimeout(this.#connectTimer);
     this.#session = session;

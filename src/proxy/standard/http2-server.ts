@@ -17,21 +17,21 @@ import { serveRequest } from "./serve-request.ts";
 
 /** The HTTP/2 connections of one listener: with prior knowledge (h2c), or as TLS agreed on by ALPN. */
 export class Http2Server {
-  readonly #gateway: ProxyContext;
-  readonly #context: ForwardContext;
+  readonly #context: ProxyContext;
+  readonly #forwardContext: ForwardContext;
   readonly #connections = new Set<Http2Connection>();
   #closing: PromiseWithResolvers<void> | undefined;
 
-  constructor(gateway: ProxyContext, context: ForwardContext) {
-    this.#gateway = gateway;
+  constructor(context: ProxyContext, forwardContext: ForwardContext) {
     this.#context = context;
+    this.#forwardContext = forwardContext;
   }
 
   /** Takes a connection over; what was read from it and not yet understood has been put back. */
-  accept(socket: Socket, peer: DownstreamInfo): void {
+  accept(socket: Socket, downstream: DownstreamInfo): void {
     // It may have gone while it was found out what it speaks.
     if (socket.destroyed) return;
-    const connection = new Http2Connection(this.#gateway, this.#context, { socket, peer }, () => {
+    const connection = new Http2Connection(this.#context, this.#forwardContext, { socket, downstream }, () => {
       this.#connections.delete(connection);
       if (this.#connections.size === 0) this.#closing?.resolve();
     });
@@ -60,7 +60,7 @@ const goAwayNoticeMs = 1_000;
 /** How long the other end of a connection that ended may leave it open. */
 const lingerMs = 2_000;
 
-/** Octets of a request's body that may be under way unread, of one stream and of a whole connection. */
+/** Bytes of a request's body that may be under way unread, of one stream and of a whole connection. */
 const streamWindowBytes = 256 * 1024;
 const connectionWindowBytes = 4 * 1024 * 1024;
 
@@ -71,7 +71,7 @@ const pseudoFields = 8;
 /** A connection, and who is at its other end. */
 interface Accepted {
   readonly socket: Socket;
-  readonly peer: DownstreamInfo;
+  readonly downstream: DownstreamInfo;
 }
 
 /**
@@ -79,10 +79,10 @@ interface Accepted {
  * cost to itself has a budget; past it the connection ends with ENHANCE_YOUR_CALM.
  */
 export class Http2Connection {
-  readonly #gateway: ProxyContext;
-  readonly #context: ForwardContext;
+  readonly #context: ProxyContext;
+  readonly #forwardContext: ForwardContext;
   readonly #session: ServerHttp2Session;
-  readonly #peer: DownstreamInfo;
+  readonly #downstream: DownstreamInfo;
   /** Requests given up before they were answered, whoever gave up (CVE-2023-44487, CVE-2025-8671). */
   readonly #resets: Budget;
   readonly #pings: Budget;
@@ -93,17 +93,22 @@ export class Http2Connection {
   #linger: NodeJS.Timeout | undefined;
 
   /** `closed` is called once, when the connection is no more. */
-  constructor(gateway: ProxyContext, context: ForwardContext, { socket, peer }: Accepted, closed: () => void) {
-    this.#gateway = gateway;
+  constructor(
+    context: ProxyContext,
+    forwardContext: ForwardContext,
+    { socket, downstream }: Accepted,
+    closed: () => void,
+  ) {
     this.#context = context;
-    this.#peer = peer;
+    this.#forwardContext = forwardContext;
+    this.#downstream = downstream;
     this.#socket = socket;
-    const budget = (burst: number, perSecond: number) => new Budget(burst, perSecond, () => gateway.monotonicMs());
+    const budget = (burst: number, perSecond: number) => new Budget(burst, perSecond, () => context.monotonicMs());
     this.#resets = budget(500, 100);
     // A ping or two a round trip are usual: gRPC measures the way by them.
     this.#pings = budget(1_000, 500);
     this.#settings = budget(100, 10);
-    const session = performServerHandshake(socket, sessionOptions(gateway.snapshot));
+    const session = performServerHandshake(socket, sessionOptions(context.snapshot));
     this.#session = session;
     session.setLocalWindowSize(connectionWindowBytes);
     session.setTimeout(keepAliveMs, () => this.#onIdle());
@@ -155,17 +160,17 @@ export class Http2Connection {
   }
 
   #onStream(stream: ServerHttp2Stream, flags: number, fields: readonly string[]): void {
-    const { snapshot } = this.#gateway;
+    const { snapshot } = this.#context;
     const body = (flags & constants.NGHTTP2_FLAG_END_STREAM) === 0 ? "follows" : "none";
     const head = Http2Head.read(fields, body);
     const client = new Http2Client(stream, head, body);
     const expectation = head?.header("expect");
     const expectsContinue = typeof expectation === "string" && expectation.toLowerCase() === "100-continue";
     this.#streams++;
-    this.#peer.requestStarted();
-    const answering = serveRequest(this.#gateway, this.#context, {
+    this.#downstream.requestStarted();
+    const answering = serveRequest(this.#context, this.#forwardContext, {
       client,
-      caller: this.#peer.caller(snapshot),
+      caller: this.#downstream.caller(snapshot),
       head,
       method: textOf(fields, ":method"),
       expectsContinue,
@@ -177,7 +182,7 @@ export class Http2Connection {
       if (!client.headSent) this.#spend(this.#resets);
       this.#lingerBriefly();
     });
-    if (this.#gateway.draining || this.#peer.maxRequestsReached(snapshot)) this.end();
+    if (this.#context.draining || this.#downstream.maxRequestsReached(snapshot)) this.end();
   }
 
   #onIdle(): void {
@@ -190,7 +195,7 @@ export class Http2Connection {
   }
 }
 
-const tooMuch = new Error("The peer did too much of what costs it little.");
+const tooMuch = new Error("The downstream did too much of what costs it little.");
 
 function refusalOf(
   { config }: Snapshot,

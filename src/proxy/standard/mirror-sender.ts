@@ -6,7 +6,7 @@ import type { Endpoint } from "../../upstream/endpoint.ts";
 import type { Mirror, MirroredRequest, Mirrors } from "../mirror.ts";
 import type { ProxyContext } from "../proxy-context.ts";
 import { failureOf } from "./forward.ts";
-import { UpstreamPools, type UpstreamPool } from "./upstream-pool.ts";
+import { type UpstreamPool, UpstreamPools } from "./upstream-pool.ts";
 
 /**
  * Sends copies of requests, whichever lane serves them. Its connections are its own, so that a copy never takes one from a
@@ -17,22 +17,22 @@ export class MirrorSender implements Mirrors {
   readonly #active = new Set<MirrorRequest>();
   #settled: (() => void) | undefined;
 
-  begin(order: MirroredRequest, gateway: ProxyContext): Mirror | undefined {
-    const { spec, cells, version, service } = order.mirroring;
-    if (cells.inFlight.value >= spec.maxInFlight) {
-      cells.ended("skipped-in-flight");
+  begin(order: MirroredRequest, context: ProxyContext): Mirror | undefined {
+    const { spec, stats, version, service } = order.mirroring;
+    if (stats.inFlight.value >= spec.maxInFlight) {
+      stats.ended("skipped-in-flight");
       return undefined;
     }
     if (typeof order.body === "number" && order.body > spec.maxBodyBytes) {
-      cells.ended("skipped-body-size");
+      stats.ended("skipped-body-size");
       return undefined;
     }
-    const endpoint = anyUsable(version.endpoints.current, gateway);
+    const endpoint = anyUsable(version.endpoints.current, context);
     if (endpoint === undefined) {
-      cells.ended("skipped-no-endpoint");
+      stats.ended("skipped-no-endpoint");
       return undefined;
     }
-    const request = new MirrorRequest(order, endpoint, () => gateway.monotonicMs(), this.#onEnd);
+    const request = new MirrorRequest(order, endpoint, () => context.monotonicMs(), this.#onEnd);
     this.#active.add(request);
     // In a turn of its own: whatever the request still has to write in this one goes first.
     setImmediate(() => {
@@ -70,14 +70,14 @@ export class MirrorSender implements Mirrors {
 }
 
 /** Not by the version's balancer, which remembers whom it chose. */
-function anyUsable(endpoints: readonly Endpoint[], gateway: ProxyContext): Endpoint | undefined {
-  const { randomFraction } = gateway;
+function anyUsable(endpoints: readonly Endpoint[], context: ProxyContext): Endpoint | undefined {
+  const { randomFraction } = context;
   const start = Math.floor(randomFraction() * endpoints.length);
-  return nextUsable(endpoints, start, { nowMs: gateway.nowMs(), tried: [], affinity: undefined, randomFraction });
+  return nextUsable(endpoints, start, { nowMs: context.nowMs(), tried: [], affinity: undefined, randomFraction });
 }
 
 /** Of an answer that nobody waits for, so much is read, so that its connection can be kept; beyond, the connection ends. */
-const mostAnswerBytes = 1024 * 1024;
+const maxAnswerBytes = 1024 * 1024;
 /** How long an answer may last behind its head: an endless one would hold its place for ever. */
 const answerMs = 30_000;
 
@@ -108,7 +108,7 @@ export class MirrorRequest implements Mirror, Dispatcher.DispatchHandler {
     this.#monotonicMs = monotonicMs;
     this.#onEnd = onEnd;
     if (order.body !== "none") this.#body = new MirrorBody(order.mirroring.spec.maxBodyBytes);
-    order.mirroring.cells.inFlight.value++;
+    order.mirroring.stats.inFlight.value++;
   }
 
   send(pool: UpstreamPool): void {
@@ -130,9 +130,9 @@ export class MirrorRequest implements Mirror, Dispatcher.DispatchHandler {
     pool.dispatch(request, this);
   }
 
-  octets(octets: Buffer): void {
+  bytes(bytes: Buffer): void {
     if (this.#isOver) return;
-    const added = this.#body?.add(octets) ?? "added";
+    const added = this.#body?.add(bytes) ?? "added";
     if (added !== "added") this.abandon(`abandoned-${added}`);
   }
 
@@ -164,7 +164,7 @@ export class MirrorRequest implements Mirror, Dispatcher.DispatchHandler {
 
   onResponseData(_controller: Dispatcher.DispatchController, chunk: Buffer): void {
     this.#answerBytes += chunk.length;
-    if (this.#answerBytes > mostAnswerBytes) this.#leave();
+    if (this.#answerBytes > maxAnswerBytes) this.#leave();
   }
 
   onResponseEnd(): void {
@@ -184,17 +184,17 @@ export class MirrorRequest implements Mirror, Dispatcher.DispatchHandler {
 
   #answered(): void {
     if (this.#isOver) return;
-    const { cells } = this.#order.mirroring;
-    cells.duration.observe((this.#monotonicMs() - this.#startedMs) / 1000);
+    const { stats } = this.#order.mirroring;
+    stats.duration.observe((this.#monotonicMs() - this.#startedMs) / 1000);
     this.#end(classOf(this.#status));
   }
 
   #end(outcome: MirrorOutcome): void {
-    const { cells } = this.#order.mirroring;
+    const { stats } = this.#order.mirroring;
     this.#isOver = true;
     clearTimeout(this.#timer);
-    cells.inFlight.value--;
-    cells.ended(outcome);
+    stats.inFlight.value--;
+    stats.ended(outcome);
     this.#onEnd(this);
   }
 
@@ -211,11 +211,11 @@ function classOf(status: number): MirrorOutcome {
   return status < 500 ? "4xx" : "5xx";
 }
 
-/** What a piece costs beside its octets, so that a body of single octets can not fill the memory with their buffers. */
+/** What a piece costs beside its bytes, so that a body of single bytes can not fill the memory with their buffers. */
 const pieceBytes = 128;
 
-/** Octets of a copy's body that may wait for its upstream. */
-const mostWaitingBytes = 1024 * 1024;
+/** Bytes of a copy's body that may wait for its upstream. */
+const maxWaitingBytes = 1024 * 1024;
 
 /** A copy's body: takes what it is given at once, and never asks anybody to wait. */
 export class MirrorBody extends Readable {
@@ -238,13 +238,13 @@ export class MirrorBody extends Readable {
   }
 
   /** Says why it is given up with these. */
-  add(octets: Buffer): "added" | "body-size" | "slow" {
-    this.#bytes += octets.length;
-    this.#waitingBytes += octets.length + pieceBytes;
-    this.#waiting.push(octets);
+  add(bytes: Buffer): "added" | "body-size" | "slow" {
+    this.#bytes += bytes.length;
+    this.#waitingBytes += bytes.length + pieceBytes;
+    this.#waiting.push(bytes);
     if (this.#bytes > this.#limitBytes) return "body-size";
     if (this.#isAsked) this.#pass();
-    return this.#waitingBytes + this.readableLength > mostWaitingBytes + pieceBytes ? "slow" : "added";
+    return this.#waitingBytes + this.readableLength > maxWaitingBytes + pieceBytes ? "slow" : "added";
   }
 
   end(): void {

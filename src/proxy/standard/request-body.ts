@@ -82,7 +82,7 @@ export class RequestBody extends Readable {
       return;
     }
     if (!this.push(chunk)) this.#source.pause();
-    this.#mirror?.octets(chunk);
+    this.#mirror?.bytes(chunk);
   };
 
   readonly #onEnd = (): void => {

@@ -14,7 +14,7 @@ export interface ReceivedHead extends RequestHead {
   readonly rawHeaders: readonly string[];
   /** Whether a body follows the head. */
   readonly hasBody: boolean;
-  /** Octets of the body, where the head says how many. */
+  /** Bytes of the body, where the head says how many. */
   readonly contentLength: number | undefined;
   /** As `Via` tells it. */
   readonly version: "1.1" | "2.0";
@@ -32,7 +32,7 @@ export class StandardHead implements ReceivedHead {
   readonly cookies: string | undefined;
   /** Whether a body follows the head (RFC 9112 §6.3). */
   readonly hasBody: boolean;
-  /** Octets of the body by Content-Length; undefined where it is chunked. */
+  /** Bytes of the body by Content-Length; undefined where it is chunked. */
   readonly contentLength: number | undefined;
   readonly version = "1.1";
 
@@ -186,13 +186,13 @@ function isOtherProtocol(request: IncomingMessage): boolean {
   const { method = "", url = "", httpVersionMinor } = request;
   if (rtspMethods.has(method)) return true;
   if (httpVersionMinor !== 0 || !sharedMethods.has(method)) return false;
-  const octets = parsedOctets(request);
-  if (octets === undefined) return false;
-  const said = (protocol: string) => octets.includes(`${method} ${url} ${protocol}/1.0`, 0, "latin1");
+  const bytes = parsedBytes(request);
+  if (bytes === undefined) return false;
+  const said = (protocol: string) => bytes.includes(`${method} ${url} ${protocol}/1.0`, 0, "latin1");
   return (said("RTSP") || said("ICE")) && !said("HTTP");
 }
 
-/** node's parser keeps the octets that it is at. It has no public name. */
+/** node's parser keeps the bytes that it is at. It has no public name. */
 interface Parser {
   getCurrentBuffer?(): Buffer | undefined;
 }
@@ -200,16 +200,16 @@ interface Parser {
 const headEnd = "\r\n\r\n";
 
 /** The read that brought the end of this request's head; undefined where node does not tell. Asked while the head is told of. */
-function parsedOctets({ socket }: IncomingMessage): Buffer | undefined {
+function parsedBytes({ socket }: IncomingMessage): Buffer | undefined {
   const { parser } = socket as Socket & { readonly parser?: Parser | null };
   return parser?.getCurrentBuffer?.();
 }
 
 /** Whether anything but this request may have come with the end of its head, or may come with the end of its body. */
 export function mayHaveMoreBehind(request: IncomingMessage): boolean {
-  const octets = parsedOctets(request);
+  const bytes = parsedBytes(request);
   const { "transfer-encoding": coding, "content-length": length = "0" } = request.headers;
-  if (octets === undefined || coding !== undefined) return true;
-  const end = octets.indexOf(headEnd);
-  return end === -1 || end + headEnd.length + Number(length) !== octets.length;
+  if (bytes === undefined || coding !== undefined) return true;
+  const end = bytes.indexOf(headEnd);
+  return end === -1 || end + headEnd.length + Number(length) !== bytes.length;
 }

@@ -1,11 +1,11 @@
 import type { ErrorCode } from "../../errors.ts";
 import type { Caller } from "../../http/request-head.ts";
 import { Exchange } from "../exchange.ts";
-import { type LocalReply, errorOf, unreadableRequestHead } from "../local-reply.ts";
+import { errorOf, type LocalReply, unreadableRequestHead } from "../local-reply.ts";
 import type { ProxyContext } from "../proxy-context.ts";
 import { type ClientSide, sendLocalReply } from "./client.ts";
 import type { Answering } from "./connection.ts";
-import { type ForwardContext, Forward } from "./forward.ts";
+import { Forward, type ForwardContext } from "./forward.ts";
 import { headRefusal, type ReceivedHead } from "./request-head.ts";
 
 /** A request that a server of this lane read. */
@@ -22,27 +22,35 @@ export interface ReceivedRequest {
 }
 
 /** Takes a request through the chain, from its head to whoever answers it. */
-export function serveRequest(gateway: ProxyContext, context: ForwardContext, received: ReceivedRequest): Answering {
+export function serveRequest(
+  context: ProxyContext,
+  forwardContext: ForwardContext,
+  received: ReceivedRequest,
+): Answering {
   const { client, caller, head, expectsContinue } = received;
-  const exchange = new Exchange(gateway, caller, head ?? unreadableRequestHead(received.method));
+  const exchange = new Exchange(context, caller, head ?? unreadableRequestHead(received.method));
   try {
-    const ending = refusalOf(gateway, received, exchange) ?? exchange.begin();
+    const ending = refusalOf(context, received, exchange) ?? exchange.begin();
     if (ending === undefined && head !== undefined && exchange.attempts !== undefined) {
       const parts = { exchange, attempts: exchange.attempts, head, client, expectsContinue };
-      return new Forward(context, parts).start();
+      return new Forward(forwardContext, parts).start();
     }
     return endItself(exchange, ending ?? "internal-error", client);
   } catch (error) {
     // One request's defect must not end the process that serves all the others.
-    gateway.defect(error);
+    context.defect(error);
     return endItself(exchange, "internal-error", client);
   }
 }
 
-function refusalOf(gateway: ProxyContext, { head, refusal }: ReceivedRequest, exchange: Exchange): ErrorCode | undefined {
+function refusalOf(
+  context: ProxyContext,
+  { head, refusal }: ReceivedRequest,
+  exchange: Exchange,
+): ErrorCode | undefined {
   if (refusal !== undefined) return refusal;
   if (head === undefined) return "bad-request";
-  const refused = headRefusal(head, gateway.snapshot.config.limits);
+  const refused = headRefusal(head, context.snapshot.config.limits);
   if (refused !== undefined) return refused;
   const { bodyBytes } = exchange;
   return bodyBytes > 0 && (head.contentLength ?? 0) > bodyBytes ? "body-too-large" : undefined;

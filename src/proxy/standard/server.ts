@@ -30,10 +30,10 @@ type Expectation = "nothing" | "continue" | "unknown";
  * connections are given to it, fresh ones and those that the fast lane will not judge.
  */
 export class StandardServer {
-  /** Whether a connection may speak HTTP/2 from its first octet. */
+  /** Whether a connection may speak HTTP/2 from its first byte. */
   takesH2c: boolean;
-  readonly #gateway: ProxyContext;
-  readonly #context: ForwardContext;
+  readonly #context: ProxyContext;
+  readonly #forwardContext: ForwardContext;
   readonly #server: Server;
   readonly #http2: Http2Server;
   readonly #upgrades: Upgrades;
@@ -43,18 +43,18 @@ export class StandardServer {
   readonly #untold = new Set<Socket>();
   #closing = false;
 
-  constructor(gateway: ProxyContext, pools: UpstreamPools, { h2c }: { readonly h2c: boolean }) {
-    this.#gateway = gateway;
+  constructor(context: ProxyContext, pools: UpstreamPools, { h2c }: { readonly h2c: boolean }) {
+    this.#context = context;
     this.takesH2c = h2c;
-    this.#context = {
+    this.#forwardContext = {
       pools,
-      streamed: (bytes) => gateway.streamed(bytes),
-      defect: (error) => gateway.defect(error),
-      monotonicMs: () => gateway.monotonicMs(),
+      streamed: (bytes) => context.streamed(bytes),
+      defect: (error) => context.defect(error),
+      monotonicMs: () => context.monotonicMs(),
     };
-    this.#http2 = new Http2Server(gateway, this.#context);
-    this.#upgrades = new Upgrades(gateway);
-    const { headerBytes } = gateway.snapshot.config.limits;
+    this.#http2 = new Http2Server(context, this.#forwardContext);
+    this.#upgrades = new Upgrades(context);
+    const { headerBytes } = context.snapshot.config.limits;
     this.#server = createServer({
       maxHeaderSize: headerBytes,
       headersTimeout: headTimeoutMs,
@@ -81,37 +81,37 @@ export class StandardServer {
   }
 
   /** Takes a connection over; what was read from it and not yet understood has been put back. */
-  accept(socket: Socket, peer: DownstreamInfo): void {
-    socket.once("close", peer.left);
-    if (this.takesH2c) this.#acceptEither(socket, peer);
-    else this.#acceptHttp1(socket, peer);
+  accept(socket: Socket, downstream: DownstreamInfo): void {
+    socket.once("close", downstream.left);
+    if (this.takesH2c) this.#acceptEither(socket, downstream);
+    else this.#acceptHttp1(socket, downstream);
   }
 
   /** Takes a connection over that speaks HTTP/2. */
-  acceptHttp2(socket: Socket, peer: DownstreamInfo): void {
-    socket.once("close", peer.left);
-    this.#http2.accept(socket, peer);
+  acceptHttp2(socket: Socket, downstream: DownstreamInfo): void {
+    socket.once("close", downstream.left);
+    this.#http2.accept(socket, downstream);
   }
 
-  #acceptEither(socket: Socket, peer: DownstreamInfo): void {
+  #acceptEither(socket: Socket, downstream: DownstreamInfo): void {
     this.#untold.add(socket);
     spokenOn(socket, headTimeoutMs, (spoken) => {
       this.#untold.delete(socket);
-      if (spoken === "h2") this.#http2.accept(socket, peer);
-      else if (spoken === "http1") this.#acceptHttp1(socket, peer);
+      if (spoken === "h2") this.#http2.accept(socket, downstream);
+      else if (spoken === "http1") this.#acceptHttp1(socket, downstream);
       else socket.destroy();
     });
   }
 
-  #acceptHttp1(socket: Socket, peer: DownstreamInfo): void {
+  #acceptHttp1(socket: Socket, downstream: DownstreamInfo): void {
     this.#sockets.add(socket);
     socket.once("close", () => this.#sockets.delete(socket));
-    const connection = new Connection(socket, peer, {
+    const connection = new Connection(socket, downstream, {
       idle: () => {
         // An answer begun before the end promised that the connection would be kept.
         if (this.#closing) socket.destroySoon();
       },
-      isLast: () => this.#gateway.draining || peer.maxRequestsReached(this.#gateway.snapshot),
+      isLast: () => this.#context.draining || downstream.maxRequestsReached(this.#context.snapshot),
     });
     this.#connections.set(socket, connection);
     this.#server.emit("connection", socket);
@@ -144,9 +144,9 @@ export class StandardServer {
   #onRequest(request: IncomingMessage, response: ServerResponse, expectation: Expectation): void {
     const connection = this.#connectionOf(request.socket);
     connection.take(request, response, () =>
-      serveRequest(this.#gateway, this.#context, {
+      serveRequest(this.#context, this.#forwardContext, {
         client: new Http1Client(request, response, connection.isLast),
-        caller: connection.peer.caller(this.#gateway.snapshot),
+        caller: connection.downstream.caller(this.#context.snapshot),
         head: StandardHead.read(request),
         method: request.method,
         expectsContinue: expectation === "continue",
@@ -174,8 +174,8 @@ export class StandardServer {
       this.#refuse(socket, "bad-request", request);
       return;
     }
-    const caller = connection.peer.caller(this.#gateway.snapshot);
-    this.#upgrades.begin(new Exchange(this.#gateway, caller, head), head, request, socket, early);
+    const caller = connection.downstream.caller(this.#context.snapshot);
+    this.#upgrades.begin(new Exchange(this.#context, caller, head), head, request, socket, early);
   }
 
   /** Perch is no forward proxy. Behind a request still being answered, a refusal would land in that answer. */
@@ -207,10 +207,10 @@ export class StandardServer {
 
   /** Answers on a bare socket, for what never became a request, and closes it. */
   #refuse(socket: Duplex, code: ErrorCode, request: IncomingMessage | undefined): void {
-    const caller = this.#connectionOf(socket).peer.caller(this.#gateway.snapshot);
-    const exchange = new Exchange(this.#gateway, caller, unreadableRequestHead(request?.method));
+    const caller = this.#connectionOf(socket).downstream.caller(this.#context.snapshot);
+    const exchange = new Exchange(this.#context, caller, unreadableRequestHead(request?.method));
     const answer = localResponse(code, exchange.requestId, request?.headers.accept);
-    const date = new Date(this.#gateway.nowMs()).toUTCString();
+    const date = new Date(this.#context.nowMs()).toUTCString();
     exchange.bytesSent = answer.body.length;
     socket.on("error", () => {});
     const reasonPhrase = STATUS_CODES[answer.status] ?? "";
@@ -247,17 +247,17 @@ const preface = Buffer.from("PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n");
 export type Spoken = "http1" | "h2" | "nothing";
 
 /**
- * Finds out which HTTP a connection speaks by its first octets, and puts them back. A client that has sent no more than a
+ * Finds out which HTTP a connection speaks by its first bytes, and puts them back. A client that has sent no more than a
  * part of the preface within `withinMs` says nothing.
  */
 function spokenOn(socket: Socket, withinMs: number, tell: (spoken: Spoken) => void): void {
-  let octets = Buffer.alloc(0);
+  let bytes = Buffer.alloc(0);
   const timer = setTimeout(end, withinMs, "nothing");
   const onReadable = () => {
-    for (let chunk = socket.read(); chunk !== null; chunk = socket.read()) octets = Buffer.concat([octets, chunk]);
-    if (octets.length === 0) return;
-    const compared = Math.min(octets.length, preface.length);
-    if (preface.compare(octets, 0, compared, 0, compared) !== 0) end("http1");
+    for (let chunk = socket.read(); chunk !== null; chunk = socket.read()) bytes = Buffer.concat([bytes, chunk]);
+    if (bytes.length === 0) return;
+    const compared = Math.min(bytes.length, preface.length);
+    if (preface.compare(bytes, 0, compared, 0, compared) !== 0) end("http1");
     else if (compared === preface.length) end("h2");
   };
   const onEnd = () => end("http1");
@@ -266,7 +266,7 @@ function spokenOn(socket: Socket, withinMs: number, tell: (spoken: Spoken) => vo
   function end(spoken: Spoken): void {
     clearTimeout(timer);
     socket.off("readable", onReadable).off("end", onEnd).off("close", onClose).off("error", ignore);
-    if (octets.length > 0 && !socket.destroyed) socket.unshift(octets);
+    if (bytes.length > 0 && !socket.destroyed) socket.unshift(bytes);
     tell(spoken);
   }
   socket.on("readable", onReadable).on("end", onEnd).on("close", onClose).on("error", ignore);

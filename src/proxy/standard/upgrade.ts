@@ -7,7 +7,7 @@ import type { Endpoint } from "../../upstream/endpoint.ts";
 import type { Timeouts } from "../../upstream/service-spec.ts";
 import type { AttemptFailure, Attempts } from "../attempts.ts";
 import type { Exchange } from "../exchange.ts";
-import { type LocalReply, errorOf, localResponse } from "../local-reply.ts";
+import { errorOf, type LocalReply, localResponse } from "../local-reply.ts";
 import type { PermitWaiter } from "../permit.ts";
 import type { ProxyContext } from "../proxy-context.ts";
 import { attemptFields, upstreamHeaders, upstreamTarget } from "../request-headers.ts";
@@ -45,12 +45,12 @@ function isAnswerDue(socket: Socket & { _httpMessage?: unknown }): boolean {
 
 /** The WebSocket upgrades of one listener, under way or open. */
 export class Upgrades {
-  readonly #gateway: ProxyContext;
+  readonly #context: ProxyContext;
   readonly #clients = new Set<Duplex>();
   #ending = false;
 
-  constructor(gateway: ProxyContext) {
-    this.#gateway = gateway;
+  constructor(context: ProxyContext) {
+    this.#context = context;
   }
 
   /** Connections of clients that asked for an upgrade and are not closed yet. */
@@ -93,12 +93,12 @@ export class Upgrades {
   }
 
   #refusal(head: StandardHead): ErrorCode | undefined {
-    const refused = headRefusal(head, this.#gateway.snapshot.config.limits);
+    const refused = headRefusal(head, this.#context.snapshot.config.limits);
     return refused ?? (this.#ending ? "overloaded" : undefined);
   }
 }
 
-/** Octets kept of a client that speaks before it was answered; then it has to wait. */
+/** Bytes kept of a client that speaks before it was answered; then it has to wait. */
 const earlyBytesLimit = 64 * 1024;
 
 const upgradeFields = ["Connection", "Upgrade", "Upgrade", "websocket"];
@@ -301,8 +301,8 @@ class UpgradeAnswer {
       return false;
     }
     // node keeps the head back until there is a body, which may take its time, or break off before it began.
-    // Not flushHeaders, which writes the head as UTF-8: its octets are Latin-1 here, and must arrive as they came.
-    response.write(noOctets);
+    // Not flushHeaders, which writes the head as UTF-8: its bytes are Latin-1 here, and must arrive as they came.
+    response.write(noBytes);
     let open = true;
     const end = (error: RelayEnd) => {
       if (!open) return;
@@ -336,4 +336,4 @@ class UpgradeAnswer {
   }
 }
 
-const noOctets = Buffer.alloc(0);
+const noBytes = Buffer.alloc(0);

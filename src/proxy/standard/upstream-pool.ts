@@ -8,7 +8,7 @@ import { Http2Upstream } from "./http2-pool.ts";
 /** How long an unused connection to an endpoint is kept, unless the endpoint announces less. */
 const keepAliveMs = 30_000;
 
-/** An upstream's response head may not be larger than this, in octets. */
+/** An upstream's response head may not be larger than this, in bytes. */
 const responseHeadBytes = 64 * 1024;
 
 /** One request for an endpoint, however it is spoken to. */

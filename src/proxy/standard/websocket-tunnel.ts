@@ -8,7 +8,7 @@ import { upstreamTlsOptions } from "../../upstream/connector.ts";
 import type { EndpointAddress, Timeouts, UpstreamTls } from "../../upstream/service-spec.ts";
 import type { AttemptFailure } from "../attempts.ts";
 
-/** An upstream's response head may not be larger than this, in octets: as for any other request. */
+/** An upstream's response head may not be larger than this, in bytes: as for any other request. */
 const responseHeadBytes = 64 * 1024;
 
 const noBytes = Buffer.alloc(0);
@@ -27,7 +27,7 @@ export interface HandshakeRequest {
 export interface HandshakeEvents {
   /** The fields of the 101, flat, as the client gets them; asked just before `opened`. */
   switchedHeaders(upstream: readonly string[]): string[];
-  /** The upstream switched, the client has the 101, and the octets behind it are on their way. */
+  /** The upstream switched, the client has the 101, and the bytes behind it are on their way. */
   opened(upstream: Socket): void;
   /** The upstream declined: an answer other than 101, its body unread. */
   answered(response: IncomingMessage): void;
@@ -222,7 +222,7 @@ function linesByName(headers: readonly string[]): Record<string, string[]> {
   return lines;
 }
 
-/** Hears of every octet that crosses, once the connection is a tunnel. */
+/** Hears of every byte that crosses, once the connection is a tunnel. */
 export interface TunnelBytes {
   bytesReceived: number;
   bytesSent: number;
@@ -248,7 +248,7 @@ export class UpgradeStandIn extends Duplex {
     this.#bytes = bytes;
   }
 
-  /** Lets the client's octets through: `early` ones first, which came before the upstream had agreed. */
+  /** Lets the client's bytes through: `early` ones first, which came before the upstream had agreed. */
   open(early: readonly Buffer[]): void {
     this.#opened = true;
     for (const chunk of early) this.#onData(chunk);
@@ -260,12 +260,12 @@ export class UpgradeStandIn extends Duplex {
   }
 
   override _write(chunk: Buffer, _encoding: BufferEncoding, done: () => void): void {
-    // http-proxy-3 writes the head of the 101 whole and first, and as UTF-8, where its octets are Latin-1 and must arrive
+    // http-proxy-3 writes the head of the 101 whole and first, and as UTF-8, where its bytes are Latin-1 and must arrive
     // as they came. It is no part of what the tunnel carried.
-    const octets = this.#headWritten ? chunk : Buffer.from(chunk.toString("utf8"), "latin1");
+    const bytes = this.#headWritten ? chunk : Buffer.from(chunk.toString("utf8"), "latin1");
     if (this.#headWritten) this.#bytes.bytesSent += chunk.length;
     this.#headWritten = true;
-    if (this.#client.write(octets)) done();
+    if (this.#client.write(bytes)) done();
     else this.#client.once("drain", done);
   }
 
@@ -308,7 +308,7 @@ export class UpgradeStandIn extends Duplex {
 
 /**
  * A WebSocket may be silent for as long as it likes, so there is no idle timeout. TCP asks after this long whether the
- * peer is still there, and gives it up within seconds where it is not.
+ * downstream is still there, and gives it up within seconds where it is not.
  */
 const keepAliveProbeMs = 30_000;
 

@@ -78,7 +78,7 @@ describe("a plan says of a release's copies", () => {
       "version: v3, percent: 5",
       "version: v3, percent: 5, maxBody: 2MiB, maxInFlight: 9",
       [
-        "copies are of bodies up to 2097152 octets, before 1048576",
+        "copies are of bodies up to 2097152 bytes, before 1048576",
         "the most copies under way in a worker go from 100 to 9",
       ],
     ],

@@ -42,7 +42,7 @@ describe("sizes", () => {
     ["1KB", 1_000],
     ["10MiB", 10_485_760],
     ["2GB", 2_000_000_000],
-  ])("%s is %i octets", (text, wanted) => {
+  ])("%s is %i bytes", (text, wanted) => {
     expect(parseSize(text)).toBe(wanted);
   });
 

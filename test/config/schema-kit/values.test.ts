@@ -89,7 +89,7 @@ const cases: readonly (readonly [string, string, string, readonly string[]])[] =
     "a size below what works",
     "services:",
     "limits: { headers: 1B }\nservices:",
-    ["12:20: error: 1B is not between 1024 and 1048576 octets"],
+    ["12:20: error: 1B is not between 1024 and 1048576 bytes"],
   ],
   [
     "a count of connections that is none",
@@ -101,7 +101,7 @@ const cases: readonly (readonly [string, string, string, readonly string[]])[] =
     "a target shorter than any",
     "services:",
     "limits: { uri: 1 }\nservices:",
-    ["12:16: error: 1 is not between 64 and 1048576 octets"],
+    ["12:16: error: 1 is not between 64 and 1048576 bytes"],
   ],
   [
     "no cookies at all",

@@ -21,7 +21,7 @@ const cases: readonly (readonly [string, string, readonly string[]])[] = [
   [
     "a body of nothing",
     "{ version: canary, percent: 1, maxBody: 0 }",
-    ["33:53: error: 0 is not between 1 and 1099511627776 octets"],
+    ["33:53: error: 0 is not between 1 and 1099511627776 bytes"],
   ],
   [
     "nothing in flight",

@@ -53,7 +53,7 @@ const cases: readonly (readonly [sentence: string, line: string, wanted: string]
     "retries: { attempts: 11 }",
     "18:26: error: 11 is too large: a number of attempts is 10 at most",
   ],
-  ["a body too large to keep", "retries: { maxBody: 1GiB }", "18:25: error: 1GiB is not between 0 and 16777216 octets"],
+  ["a body too large to keep", "retries: { maxBody: 1GiB }", "18:25: error: 1GiB is not between 0 and 16777216 bytes"],
   [
     "limits of nothing",
     "limits: { maxPending: 3 }",

@@ -105,7 +105,7 @@ const cases: readonly (readonly [string, string, string, readonly string[]])[] =
   ],
 ];
 
-describe("cookies: nothing that a browser drops, and no octet that splits a header", () => {
+describe("cookies: nothing that a browser drops, and no byte that splits a header", () => {
   test.each(cases)("%s", (_sentence, find, replacement, wanted) => {
     expect(problemsOf(load(changed(find, replacement)))).toEqual(wanted);
   });

@@ -109,8 +109,12 @@ routes:
 function forwardSteps(yaml: string, request: DryRequest): string[] {
   const loaded = loadConfigText(yaml, { file: "perch.yaml", env: {}, randomSecret: () => new Uint8Array(32) });
   if (!loaded.ok) throw new Error(JSON.stringify(loaded.problems));
-  const snapshot = new ActiveSnapshot(new StatsRegistry(), new EndpointRegistry(noopEndpointEvents), loaded.compiled, loaded.hash)
-    .current;
+  const snapshot = new ActiveSnapshot(
+    new StatsRegistry(),
+    new EndpointRegistry(noopEndpointEvents),
+    loaded.compiled,
+    loaded.hash,
+  ).current;
   const { trail } = explainRequest(snapshot, request, { nowMs: 0, random: { int32: () => 1 } });
   return trail.filter(({ stage }) => stage === "forward").map(({ detail }) => detail);
 }
@@ -205,7 +209,7 @@ it("says what a route asks of a request and does to it", async () => {
   const told = trail.filter(({ outcome }) => ["limited", "fault", "rewritten", "edited"].includes(outcome));
   expect(told.map(({ stage, outcome, detail }) => `${stage} ${outcome}: ${detail}`)).toEqual([
     expect.stringMatching(/^route limited: 5 requests in 1m, 5 at once, by clientAddress: this one counts for /),
-    "route limited: at most: total 5m, a body of 1024 octets",
+    "route limited: at most: total 5m, a body of 1024 bytes",
     'forward fault: abort with 503: 2 % of requests like this (region should be "east", is "east")',
     "forward fault: delay of 1000 ms: 100 % of all requests",
     "forward rewritten: /api/a → /a, Host the endpoint's own",

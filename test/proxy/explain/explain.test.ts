@@ -38,7 +38,7 @@ routes:
   - { name: pages, match: { hosts: [pages.example.com] }, service: pages, release: shop }
 `;
 
-function active(yaml: string, cells = new StatsRegistry()): Snapshot {
+function active(yaml: string, stats = new StatsRegistry()): Snapshot {
   const loaded = loadConfigText(yaml, {
     file: "perch.yaml",
     env: {},
@@ -46,7 +46,7 @@ function active(yaml: string, cells = new StatsRegistry()): Snapshot {
     randomSecret: () => secret,
   });
   if (!loaded.ok) throw new Error(loaded.problems.map(({ message }) => message).join("\n"));
-  return new ActiveSnapshot(cells, new EndpointRegistry(noopEndpointEvents), loaded.compiled, loaded.hash).current;
+  return new ActiveSnapshot(stats, new EndpointRegistry(noopEndpointEvents), loaded.compiled, loaded.hash).current;
 }
 
 const snapshot = active(shop);
@@ -339,9 +339,9 @@ describe("a pin in an explanation", () => {
 
 describe("explaining", () => {
   it("counts nothing", () => {
-    const cells = new StatsRegistry();
-    const counted = active(shop, cells);
-    const counts = () => JSON.stringify([[...cells.attributes()], [...cells.releases()], [...cells.requests()]]);
+    const stats = new StatsRegistry();
+    const counted = active(shop, stats);
+    const counts = () => JSON.stringify([[...stats.attributes()], [...stats.releases()], [...stats.requests()]]);
     const before = counts();
     const headers = { "x-user-id": ["1", "2"], "x-registered-at": "never", cookie: "perch-shop=forged" };
     explainRequest(counted, { url: api, headers }, { nowMs, random });

@@ -28,9 +28,9 @@ function reading(socket: Socket, more: (received: string) => boolean = () => tru
   const seen = { received: "", buffers: new Set<Buffer>(), own };
   const taken = readAccepted(socket, {
     buffer: () => own,
-    onRead: (length, octets) => {
-      seen.received += octets.toString("latin1", 0, length);
-      seen.buffers.add(octets);
+    onRead: (length, bytes) => {
+      seen.received += bytes.toString("latin1", 0, length);
+      seen.buffers.add(bytes);
       return more(seen.received);
     },
   });
@@ -100,10 +100,10 @@ describe.each(ways)("read $way", ({ way }) => {
     const own = Buffer.alloc(64);
     owner.taken = readAccepted(socket, {
       buffer: () => own,
-      onRead: (length, octets) => {
-        owner.taken?.giveBack(Buffer.from(octets.subarray(0, length)));
+      onRead: (length, bytes) => {
+        owner.taken?.giveBack(Buffer.from(bytes.subarray(0, length)));
         http.emit("connection", owner.taken?.socket);
-        octets.fill(0x21, 0, length);
+        bytes.fill(0x21, 0, length);
         return true;
       },
     });

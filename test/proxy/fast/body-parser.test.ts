@@ -2,33 +2,33 @@ import fc from "fast-check";
 import { describe, expect, it } from "vitest";
 import { type ChunkedFailure, ChunkedParser } from "../../../src/proxy/fast/body-parser.ts";
 
-const mostTrailerBytes = 16 * 1024;
+const maxTrailerBytes = 16 * 1024;
 
 interface Reading {
   readonly outcome: "done" | "incomplete" | ChunkedFailure;
   readonly passed: string;
   readonly trailers: readonly string[];
   readonly dataBytes: number;
-  /** What follows the body in the octets given. */
+  /** What follows the body in the bytes given. */
   readonly rest: string;
 }
 
 /** Reads a body that comes in these pieces. */
 function read(...pieces: readonly string[]): Reading {
-  const reader = new ChunkedParser(mostTrailerBytes);
+  const reader = new ChunkedParser(maxTrailerBytes);
   let passed = "";
   let rest = "";
   for (const piece of pieces) {
     // Each piece stands in the middle of a buffer that is used again for the next.
-    const octets = Buffer.from(`##${piece}##`, "latin1");
+    const bytes = Buffer.from(`##${piece}##`, "latin1");
     const to = 2 + Buffer.byteLength(piece, "latin1");
-    const end = reader.read(octets, 2, to, {
-      passOctets: (passable, from, until) => {
+    const end = reader.read(bytes, 2, to, {
+      passBytes: (passable, from, until) => {
         passed += passable.toString("latin1", from, until);
       },
     });
-    rest += octets.toString("latin1", end, to);
-    octets.fill(0x23);
+    rest += bytes.toString("latin1", end, to);
+    bytes.fill(0x23);
   }
   const outcome = reader.done ? "done" : (reader.failure ?? "incomplete");
   return { outcome, passed, trailers: reader.trailers, dataBytes: reader.dataBytes, rest };
@@ -61,7 +61,7 @@ const broken: readonly [sentence: string, text: string][] = [
   ["a negative size", "-1\r\nx\r\n"],
   ["a prefix", "0x1\r\nx\r\n"],
   ["a letter beyond f", "1g\r\nx\r\n"],
-  ["an octet that is a digit in another script", "\xb2\r\nx\r\n"],
+  ["a byte that is a digit in another script", "\xb2\r\nx\r\n"],
   ["a size beyond what a number holds exactly", "20000000000000\r\nx"],
   ["a size that would wrap around 64 bits to one", "10000000000000001\r\nx"],
   ["more zeros than any size needs", "00000000000000001\r\nx"],
@@ -110,7 +110,7 @@ describe("chunks", () => {
     }
   });
 
-  it("are not done before the last octet", () => {
+  it("are not done before the last byte", () => {
     for (const [, text] of whole) {
       for (let length = 0; length < text.length; length++) {
         expect(read(text.slice(0, length)).outcome).toBe("incomplete");
@@ -123,13 +123,13 @@ describe("chunks", () => {
     expect([reading.outcome, reading.dataBytes]).toEqual(["incomplete", 1]);
   });
 
-  it("have no more than so many octets of extensions, all of a body together", () => {
+  it("have no more than so many bytes of extensions, all of a body together", () => {
     expect(read(`1;${"a".repeat(16_000)}\r\nx\r\n0\r\n\r\n`).outcome).toBe("done");
     expect(read(`1;${"a".repeat(17_000)}\r\nx\r\n0\r\n\r\n`).outcome).toBe("headers-too-large");
     expect(read("1;abcdefghij\r\nx\r\n".repeat(1_700)).outcome).toBe("headers-too-large");
   });
 
-  it("have no more than so many octets of trailers, also where no line ends", () => {
+  it("have no more than so many bytes of trailers, also where no line ends", () => {
     expect(read(`0\r\nA: ${"a".repeat(16_000)}\r\n\r\n`).outcome).toBe("done");
     expect(read(`0\r\nA: ${"a".repeat(17_000)}`).outcome).toBe("headers-too-large");
     expect(read("0\r\nA: ", ...Array.from({ length: 17 }, () => "a".repeat(1024))).outcome).toBe("headers-too-large");
@@ -176,10 +176,10 @@ describe("against a reference", () => {
   });
 
   it("whatever comes, it is done only where the grammar is", () => {
-    const octet = fc.constantFrom(...'01aF;=" \t\r\n:xg\0', "\r\n", "\r\n\r\n", "1\r\nx", "\r\n0");
+    const byte = fc.constantFrom(...'01aF;=" \t\r\n:xg\0', "\r\n", "\r\n\r\n", "1\r\nx", "\r\n0");
     fc.assert(
-      fc.property(fc.array(octet, { maxLength: 30 }), (octets) => {
-        const text = octets.join("");
+      fc.property(fc.array(byte, { maxLength: 30 }), (bytes) => {
+        const text = bytes.join("");
         const reading = read(text);
         if (reading.outcome !== "done") return;
         const consumed = text.slice(0, text.length - reading.rest.length);
@@ -227,8 +227,8 @@ const brokenExtension = [
 
 it.each(brokenExtension)("malformed: %s", (_sentence, text) => {
   const reader = new ChunkedParser(16 * 1024);
-  const octets = Buffer.from(text, "latin1");
-  reader.read(octets, 0, octets.length, { passOctets: () => {} });
+  const bytes = Buffer.from(text, "latin1");
+  reader.read(bytes, 0, bytes.length, { passBytes: () => {} });
   expect(reader.failure).toBe("bad-request");
 });
 
@@ -239,13 +239,13 @@ it.each(["1 ;a\r\nx\r\n0\r\n\r\n", "1; a; b=c\r\nx\r\n0; d\r\n\r\n", '1 ;\ta = "
       const reader = new ChunkedParser(16 * 1024);
       let passed = "";
       const sink = {
-        passOctets: (octets: Buffer, from: number, to: number) => {
-          passed += octets.toString("latin1", from, to);
+        passBytes: (bytes: Buffer, from: number, to: number) => {
+          passed += bytes.toString("latin1", from, to);
         },
       };
       for (let at = 0; at < text.length; at += length) {
-        const octets = Buffer.from(text.slice(at, at + length), "latin1");
-        reader.read(octets, 0, octets.length, sink);
+        const bytes = Buffer.from(text.slice(at, at + length), "latin1");
+        reader.read(bytes, 0, bytes.length, sink);
       }
       expect([passed, reader.done]).toEqual(["1\r\nx\r\n0\r\n", true]);
     }

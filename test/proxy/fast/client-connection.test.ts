@@ -58,15 +58,15 @@ describe("pipelining", () => {
     expect(statuses(client.received)).toEqual(Array.from({ length: 20 }, () => "200"));
   });
 
-  it("a chunked upload, an octet in each packet, between two others", async () => {
+  it("a chunked upload, a byte in each packet, between two others", async () => {
     const stable = await upstream("stable", (_request, response, body) => response.end(`[${body}]`));
     const { port } = await perchTo(stable.origin);
     const client = await connected(port);
     const chunks = "3;a=b\r\nabc\r\nA\r\n0123456789\r\n0\r\nX: y\r\n\r\n";
     const all = `${get}POST / HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n${chunks}${get}`;
     client.socket.setNoDelay(true);
-    for (const octet of all) {
-      client.send(octet);
+    for (const byte of all) {
+      client.send(byte);
       await new Promise((resolve) => setImmediate(resolve));
     }
     await client.read((received) => (received.match(/\[/g)?.length ?? 0) === 3 && received.endsWith("]"));
@@ -74,7 +74,7 @@ describe("pipelining", () => {
   });
 });
 
-describe("an upstream's octets that nobody asked for", () => {
+describe("an upstream's bytes that nobody asked for", () => {
   const poison = "HTTP/1.1 200 OK\r\nContent-Length: 6\r\n\r\npoison";
   const answer = "HTTP/1.1 200 OK\r\nContent-Length: 4\r\n\r\nfine";
 
@@ -372,7 +372,7 @@ services: { shop: { versions: { stable: { endpoints: ["http://127.0.0.1:1"] } } 
 routes: [{ name: all, service: shop }]
 `;
 
-test("a head must be complete 15 s after its first octet, however many lines came meanwhile (slowloris)", async () => {
+test("a head must be complete 15 s after its first byte, however many lines came meanwhile (slowloris)", async () => {
   const lane = await LaneWithClock.start(yaml);
   const client = await RawClient.connect(lane.port);
   freeAfterTest(async () => client.close());

@@ -229,7 +229,7 @@ describe("whoever is slow", () => {
 });
 
 describe("what is given to the standard lane", () => {
-  const odd: readonly [kind: string, octets: string][] = [
+  const odd: readonly [kind: string, bytes: string][] = [
     ["HTTP/1.0", "GET / HTTP/1.0\r\nHost: x\r\n\r\n"],
     ["CONNECT", "CONNECT x:443 HTTP/1.1\r\nHost: x:443\r\n\r\n"],
     ["the preface of HTTP/2", "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"],
@@ -255,7 +255,7 @@ describe("what is given to the standard lane", () => {
 
   it.each(odd)(
     "%s: answered as by that lane alone, first and behind others; pipelined, after those before it",
-    async (_kind, octets) => {
+    async (_kind, bytes) => {
       const stable = await upstream("stable", (request, response, body) => response.end(`${request.url} ${body};`));
       const more = "limits: { body: 2KiB }";
       const routes = { on: await perchIn("on")(stable.origin, more), off: await perchIn("off")(stable.origin, more) };
@@ -268,14 +268,14 @@ describe("what is given to the standard lane", () => {
             client.send(get);
             await client.read((all) => all.split(" ;").length - 1 === at);
           }
-          client.send(octets);
+          client.send(bytes);
           view.push(plain(await client.read(ownAnswerEnds)));
         }
         views.push(view);
       }
       expect(views[1]).toEqual(views[0]);
       const client = await connected(routes.on.port);
-      client.send(get + get + octets);
+      client.send(get + get + bytes);
       expect(await client.read()).toMatch(
         /^HTTP\/1\.1 200 OK\r\n[\s\S]*\/ ;HTTP\/1\.1 200 OK\r\n[\s\S]*\/ ;HTTP\/1\.1 /,
       );
@@ -298,7 +298,7 @@ function plain(received: string): string {
 
 const getOnce = "GET / HTTP/1.1\r\nHost: x\r\n\r\n";
 
-it("octets that nobody asked for, on two idle connections at once, reach nobody", async () => {
+it("bytes that nobody asked for, on two idle connections at once, reach nobody", async () => {
   const held: (() => void)[] = [];
   const stable = await rawUpstream((socket, received) => {
     socket.setNoDelay(true);

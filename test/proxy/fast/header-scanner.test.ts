@@ -1,14 +1,20 @@
 import { describe, expect, it } from "vitest";
-import { HeaderScanner, HeaderNameTable, incomplete, irregular, isNamed } from "../../../src/proxy/fast/header-scanner.ts";
+import {
+  HeaderNameTable,
+  HeaderScanner,
+  incomplete,
+  irregular,
+  isNamed,
+} from "../../../src/proxy/fast/header-scanner.ts";
 
 function scanned(text: string) {
   const scan = new HeaderScanner();
-  const octets = Buffer.from(text, "latin1");
-  return { scan, end: scan.scan(octets, 0, 0, octets.length) };
+  const bytes = Buffer.from(text, "latin1");
+  return { scan, end: scan.scan(bytes, 0, 0, bytes.length) };
 }
 
 /** Around every border between what may stand in a value and what may not; CR and LF would end it. */
-const likelyOctets = [
+const likelyBytes = [
   0x00, 0x01, 0x08, 0x09, 0x0b, 0x1f, 0x20, 0x21, 0x61, 0x7e, 0x7f, 0x80, 0x81, 0x9f, 0xa0, 0xff,
 ].concat(Array.from({ length: 96 }, (_, at) => (at < 48 ? 0x30 + at : 0x80 + at)));
 
@@ -22,10 +28,10 @@ function seeded(seed: number): (below: number) => number {
 
 describe("the scan of fields", () => {
   it("tells where names and values are, relative to the head's start", () => {
-    const octets = Buffer.from("....start\r\nAb: c d\r\nE:\t f \r\nG:\r\n\r\nrest");
+    const bytes = Buffer.from("....start\r\nAb: c d\r\nE:\t f \r\nG:\r\n\r\nrest");
     const scan = new HeaderScanner();
-    expect(scan.scan(octets, 4, 11, octets.length)).toBe(octets.length - 4);
-    const text = octets.toString("latin1", 4);
+    expect(scan.scan(bytes, 4, 11, bytes.length)).toBe(bytes.length - 4);
+    const text = bytes.toString("latin1", 4);
     const found = Array.from({ length: scan.count }, (_, field) => [
       text.slice(scan.start(field), scan.nameEnd(field)),
       text.slice(scan.valueStart(field), scan.valueEnd(field)),
@@ -55,38 +61,38 @@ describe("the scan of fields", () => {
     expect(scanned(text).scan.evenlySpaced).toBe(even);
   });
 
-  it("every octet that is no part of a name or a value is irregular, wherever it stands", () => {
-    for (let octet = 0; octet < 256; octet++) {
-      const character = String.fromCharCode(octet);
+  it("every byte that is no part of a name or a value is irregular, wherever it stands", () => {
+    for (let byte = 0; byte < 256; byte++) {
+      const character = String.fromCharCode(byte);
       const isToken = /[!#$%&'*+\-.^_`|~0-9A-Za-z]/.test(character);
       const isValue = /[\t\x20-\x7e\x80-\xff]/.test(character);
       const inName = scanned(`a${character}b: c\r\n\r\n`).end;
-      expect([octet, inName]).toEqual([octet, isToken || character === ":" ? 10 : irregular]);
+      expect([byte, inName]).toEqual([byte, isToken || character === ":" ? 10 : irregular]);
       const inValue = scanned(`a: b${character}c\r\n\r\n`).end;
-      expect([octet, inValue]).toEqual([octet, isValue ? 10 : irregular]);
+      expect([byte, inValue]).toEqual([byte, isValue ? 10 : irregular]);
     }
   });
 
-  it("an octet in a long value is judged alike at every place, and whatever stands around it", () => {
-    const isValue = (octet: number) => octet === 9 || (octet >= 0x20 && octet !== 0x7f);
+  it("a byte in a long value is judged alike at every place, and whatever stands around it", () => {
+    const isValue = (byte: number) => byte === 9 || (byte >= 0x20 && byte !== 0x7f);
     for (const around of [0x20, 0x21, 0x7e, 0x80, 0x9f, 0xa0, 0xff]) {
-      for (let octet = 0; octet < 256; octet++) {
+      for (let byte = 0; byte < 256; byte++) {
         for (let place = 1; place < 12; place++) {
           const value = Buffer.alloc(13, around);
-          value[place] = octet;
+          value[place] = byte;
           value[0] = value[12] = 0x61;
           const { end } = scanned(`a: ${value.toString("latin1")}\r\n\r\n`);
-          expect([around, octet, place, end]).toEqual([around, octet, place, isValue(octet) ? 20 : irregular]);
+          expect([around, byte, place, end]).toEqual([around, byte, place, isValue(byte) ? 20 : irregular]);
         }
       }
     }
   });
 
-  it("values of random octets are judged as octet by octet", () => {
+  it("values of random bytes are judged as byte by byte", () => {
     const random = seeded(20_261_125);
     for (let round = 0; round < 20_000; round++) {
-      const octets = Array.from({ length: 1 + random(24) }, () => likelyOctets[random(likelyOctets.length)] as number);
-      const value = String.fromCharCode(...octets);
+      const bytes = Array.from({ length: 1 + random(24) }, () => likelyBytes[random(likelyBytes.length)] as number);
+      const value = String.fromCharCode(...bytes);
       const good = /^[\t\x20-\x7e\x80-\xff]*$/.test(value);
       const { end } = scanned(`a: ${value}\r\n\r\n`);
       expect([value, end]).toEqual([value, good ? value.length + 7 : irregular]);
@@ -110,11 +116,11 @@ function collidingNames(count: number): string[] {
 describe("the table of names", () => {
   const table = () => new HeaderNameTable<string>((name) => `kind of ${name}`);
   const kindIn = (of: HeaderNameTable<string>, name: string) => {
-    // The head begins somewhere in the octets that were read.
-    const octets = Buffer.from(`....${name}: x\r\n\r\n`, "latin1");
+    // The head begins somewhere in the bytes that were read.
+    const bytes = Buffer.from(`....${name}: x\r\n\r\n`, "latin1");
     const scan = new HeaderScanner();
-    scan.scan(octets, 4, 4, octets.length);
-    return of.kind(scan, 0, octets, 4);
+    scan.scan(bytes, 4, 4, bytes.length);
+    return of.kind(scan, 0, bytes, 4);
   };
 
   const hashOf = (name: string) => scanned(`${name}: 1\r\n\r\n`).scan.nameHash(0);

@@ -42,7 +42,7 @@ export class LaneWithClock {
     );
     const observer = new Recorder(this.ended);
     const isDraining = () => this.draining;
-    const gateway: ProxyContext = {
+    const context: ProxyContext = {
       get snapshot() {
         return active.current;
       },
@@ -65,10 +65,13 @@ export class LaneWithClock {
       handedOver: (cause) => void this.handedOver.push(cause),
       defect: (error) => void this.defects.push(error),
     };
-    this.lane = new FastLane(gateway, this.pools, { accept: (socket) => this.other.push(socket) });
+    this.lane = new FastLane(context, this.pools, { accept: (socket) => this.other.push(socket) });
     this.#server.on("connection", (socket) => {
       const { remoteAddress, localPort } = socket;
-      this.lane.accept(socket, new DownstreamInfo({ remoteAddress, localPort, scheme: "http", transport: "tcp" }, () => {}));
+      this.lane.accept(
+        socket,
+        new DownstreamInfo({ remoteAddress, localPort, scheme: "http", transport: "tcp" }, () => {}),
+      );
     });
   }
 
@@ -109,10 +112,10 @@ class Recorder extends Observer {
     this.#ended = ended;
   }
 
-  override observe(...[outcome, cells]: Parameters<Observer["observe"]>): void {
+  override observe(...[outcome, stats]: Parameters<Observer["observe"]>): void {
     const { method, path, status, error, attemptCount } = outcome;
     this.#ended.push({ method, path, status, error, attemptCount });
-    super.observe(outcome, cells);
+    super.observe(outcome, stats);
   }
 }
 

@@ -15,12 +15,12 @@ services: { shop: { versions: { stable: { endpoints: ["http://127.0.0.1:1"] } } 
 routes: [{ name: all, service: shop }]
 `);
 
-/** Reads octets that stand in the middle of others, as heads do in a buffer that holds several. */
+/** Reads bytes that stand in the middle of others, as heads do in a buffer that holds several. */
 function read(text: string) {
   const reader = new RequestParser();
-  const octets = Buffer.from(`before${text}after`, "latin1");
+  const bytes = Buffer.from(`before${text}after`, "latin1");
   const from = "before".length;
-  return { reader, from, head: reader.read(octets, from, from + Buffer.byteLength(text, "latin1"), snapshot) };
+  return { reader, from, head: reader.read(bytes, from, from + Buffer.byteLength(text, "latin1"), snapshot) };
 }
 
 describe("a path's form", () => {
@@ -89,7 +89,7 @@ describe("heads that are recognised", () => {
     ["a client that keeps the connection", `${get}connection: keep-alive\r\n\r\n`, { closing: false }],
     ["close before keep-alive", `${get}Connection: close\r\nConnection: keep-alive\r\n\r\n`, { closing: true }],
     ["odd but legal names", `${get}!#$%&'*+-.^_\`|~09: y\r\n\r\n`, { framing: "none" }],
-    ["octets above ASCII in values", `${get}X-Name: \x80\xff\r\n\r\n`, { framing: "none" }],
+    ["bytes above ASCII in values", `${get}X-Name: \x80\xff\r\n\r\n`, { framing: "none" }],
   ];
   it.each(regular)("%s", (_sentence, text, wanted) => {
     const { head, reader, from } = read(text);
@@ -152,7 +152,7 @@ describe("heads that are left to the standard lane", () => {
     ["an absolute target", "GET http://x/ HTTP/1.1\r\nHost: x\r\n\r\n"],
     ["a target of an asterisk", "OPTIONS * HTTP/1.1\r\nHost: x\r\n\r\n"],
     ["a fragment in the target", "GET /#a HTTP/1.1\r\nHost: x\r\n\r\n"],
-    ["an octet above ASCII in the target", "GET /\xe9 HTTP/1.1\r\nHost: x\r\n\r\n"],
+    ["a byte above ASCII in the target", "GET /\xe9 HTTP/1.1\r\nHost: x\r\n\r\n"],
     ["a NUL in the target", "GET /\0 HTTP/1.1\r\nHost: x\r\n\r\n"],
     ["a bare line feed behind the request line", "GET / HTTP/1.1\nHost: x\r\n\r\n"],
     ["a bare line feed behind a field", `${get}X: y\nZ: y\r\n\r\n`],
@@ -167,7 +167,7 @@ describe("heads that are left to the standard lane", () => {
     ["a name with a blank", `${get}X Y: a\r\n\r\n`],
     ["no name", `${get}: a\r\n\r\n`],
     ["no colon", `${get}XY\r\n\r\n`],
-    ["an octet above ASCII in a name", `${get}X\xe9: a\r\n\r\n`],
+    ["a byte above ASCII in a name", `${get}X\xe9: a\r\n\r\n`],
     ["no blank before a value", `${get}X:a\r\n\r\n`],
     ["two blanks before a value", `${get}X:  a\r\n\r\n`],
     ["a tab before a value", `${get}X:\ta\r\n\r\n`],
@@ -219,8 +219,8 @@ describe("heads that are left to the standard lane", () => {
     ["Expect", "POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 1\r\nExpect: 100-continue\r\n\r\n"],
     ["a Connection that names fields", `${get}Connection: close, x-a\r\n\r\n`],
     ["more fields than the limit", `${get}${"X: y\r\n".repeat(20)}\r\n`],
-    ["more octets than the limit", `${get}X: ${"y".repeat(8 * 1024)}\r\n\r\n`],
-    ["more octets than the limit, and no end", `${get}X: ${"y".repeat(8 * 1024)}`],
+    ["more bytes than the limit", `${get}X: ${"y".repeat(8 * 1024)}\r\n\r\n`],
+    ["more bytes than the limit, and no end", `${get}X: ${"y".repeat(8 * 1024)}`],
     ["a target beyond the limit, and no end", `GET /${"y".repeat(8 * 1024)}`],
     ["a thousand and more fields", `${get}${"X: y\r\n".repeat(1100)}`],
   ];
@@ -236,7 +236,7 @@ describe("heads that are left to the standard lane", () => {
     }
   });
 
-  it("as many fields and octets as the limits allow are recognised", () => {
+  it("as many fields and bytes as the limits allow are recognised", () => {
     expect(read(`${get}${"X: y\r\n".repeat(19)}\r\n`).head).toBeTypeOf("object");
     const rest = 8 * 1024 - `${get}X: \r\n\r\n`.length;
     expect(read(`${get}X: ${"y".repeat(rest)}\r\n\r\n`).head).toBeTypeOf("object");
@@ -250,16 +250,16 @@ describe("a body", () => {
     let passed = "";
     let taken = 0;
     for (const piece of pieces) {
-      const octets = Buffer.from(piece, "latin1");
-      const passOctets = (all: Buffer, from: number, to: number) => {
+      const bytes = Buffer.from(piece, "latin1");
+      const passBytes = (all: Buffer, from: number, to: number) => {
         passed += all.toString("latin1", from, to);
       };
-      taken += body.read(octets, 0, octets.length, { passOctets });
+      taken += body.read(bytes, 0, bytes.length, { passBytes });
     }
     return { body, passed, taken };
   }
 
-  it("of a length takes so many octets and no more, in whatever pieces", () => {
+  it("of a length takes so many bytes and no more, in whatever pieces", () => {
     for (const pieces of [["helloGET"], ["hel", "loGET"], [..."helloGET"]]) {
       const { body, passed, taken } = read(5, ...pieces);
       expect([body.complete, body.bytes, passed, taken]).toEqual([true, 5, "hello", 5]);
@@ -347,13 +347,13 @@ it("a date is that of its second, made once", () => {
 
 describe("a partial head", () => {
   it("keeps a copy of what came, whatever becomes of the buffer that it came in", () => {
-    const octets = Buffer.from("..GET / HT");
-    const partial = new PartialHead(octets, 2, octets.length);
-    octets.fill(0);
+    const bytes = Buffer.from("..GET / HT");
+    const partial = new PartialHead(bytes, 2, bytes.length);
+    bytes.fill(0);
     const more = Buffer.from("TP/1.1\r\n..");
     expect(partial.append(more, 0, 8)).toBe(true);
     more.fill(0);
-    expect(partial.octets.toString("latin1", 0, partial.length)).toBe("GET / HTTP/1.1\r\n");
+    expect(partial.bytes.toString("latin1", 0, partial.length)).toBe("GET / HTTP/1.1\r\n");
   });
 
   it("tells whether a piece ends a line", () => {
@@ -366,7 +366,7 @@ describe("a partial head", () => {
   it("grows as it must", () => {
     const partial = new PartialHead(Buffer.alloc(5_000, "a"), 0, 5_000);
     for (let i = 0; i < 30; i++) partial.append(Buffer.alloc(1_000, "b"), 0, 1_000);
-    expect(partial.octets.toString("latin1", 0, partial.length)).toBe("a".repeat(5_000) + "b".repeat(30_000));
+    expect(partial.bytes.toString("latin1", 0, partial.length)).toBe("a".repeat(5_000) + "b".repeat(30_000));
   });
 });
 

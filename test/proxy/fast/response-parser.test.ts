@@ -6,8 +6,8 @@ import { RawClient } from "../../kit/raw-client.ts";
 
 function read(text: string) {
   const reader = new ResponseParser();
-  const octets = Buffer.from(`..${text}..`, "latin1");
-  return { reader, outcome: reader.read(octets, 2, octets.length - 2) };
+  const bytes = Buffer.from(`..${text}..`, "latin1");
+  return { reader, outcome: reader.read(bytes, 2, bytes.length - 2) };
 }
 
 const ok = "HTTP/1.1 200 OK\r\n";
@@ -31,7 +31,7 @@ describe("heads that are understood", () => {
     ["an empty reason", "HTTP/1.1 204 \r\n\r\n", { status: 204, plainReason: true }],
     ["no reason", "HTTP/1.1 204\r\n\r\n", { status: 204 }],
     ["a reason beyond ASCII", "HTTP/1.1 200 \xd6K\r\n\r\n", { plainReason: false }],
-    ["a reason with a control octet", "HTTP/1.1 200 O\x01K\r\n\r\n", { plainReason: false }],
+    ["a reason with a control byte", "HTTP/1.1 200 O\x01K\r\n\r\n", { plainReason: false }],
     ["an interim answer", "HTTP/1.1 103 Early Hints\r\nLink: <a>\r\n\r\n", { status: 103 }],
   ];
   it.each(heads)("%s", (_sentence, text, wanted) => {

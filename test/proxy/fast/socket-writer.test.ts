@@ -1,7 +1,7 @@
 import { once } from "node:events";
 import { type AddressInfo, createServer, type Socket } from "node:net";
 import { expect, it, test } from "vitest";
-import { SocketWriter, ReadBuffers } from "../../../src/proxy/fast/socket-writer.ts";
+import { ReadBuffers, SocketWriter } from "../../../src/proxy/fast/socket-writer.ts";
 import { freeAfterTest, rawUpstream } from "../../kit/freed.ts";
 import { perchTo } from "../../kit/one-service.ts";
 import { RawClient } from "../../kit/raw-client.ts";
@@ -72,7 +72,7 @@ it("small and large pieces and text keep their order", async () => {
   for (const size of [1, 8_192, 8_193, 100, 60_000, 8_000, 8_000, 8_000, 2]) {
     const piece = Buffer.alloc(size, `${size} `);
     outlet.addText(`<${size}>`);
-    outlet.passOctets(piece, 0, size);
+    outlet.passBytes(piece, 0, size);
     wanted += `<${size}>${piece.toString("latin1")}`;
   }
   outlet.flush();
@@ -82,8 +82,8 @@ it("small and large pieces and text keep their order", async () => {
 
 it("only what lies between the two positions leaves", async () => {
   const { client, outlet } = await outletToClient();
-  outlet.passOctets(Buffer.from("..small.."), 2, 7);
-  outlet.passOctets(Buffer.from(`..${"x".repeat(20_000)}..`), 2, 20_002);
+  outlet.passBytes(Buffer.from("..small.."), 2, 7);
+  outlet.passBytes(Buffer.from(`..${"x".repeat(20_000)}..`), 2, 20_002);
   outlet.flush();
   const received = await client.read((all) => all.length >= 20_005);
   expect(received === `small${"x".repeat(20_000)}`).toBe(true);
@@ -96,7 +96,7 @@ it("a piece in the shared buffer may be overwritten at once, also while the clie
   for (let at = 0; !outlet.pending || at < 300; at++) {
     const letter = String.fromCharCode(0x61 + (at % 26));
     buffers.shared.fill(letter);
-    outlet.passOctets(buffers.shared, 0, 60_000);
+    outlet.passBytes(buffers.shared, 0, 60_000);
     buffers.shared.fill("!");
     wanted += letter.repeat(60_000);
   }
@@ -110,7 +110,7 @@ it("what the client does not take is pending until it does, and the flush is tol
   const { client, outlet, seen } = await outletToClient();
   client.socket.pause();
   const piece = Buffer.alloc(16 * 1024 * 1024, "x");
-  outlet.passOctets(piece, 0, piece.length);
+  outlet.passBytes(piece, 0, piece.length);
   await new Promise((resolve) => setImmediate(resolve));
   expect([outlet.pending, seen.flushes]).toEqual([true, 0]);
   client.socket.resume();
@@ -120,7 +120,7 @@ it("what the client does not take is pending until it does, and the flush is tol
 
 const turns = (ms: number) => new Promise((resolve) => setTimeout(resolve, ms));
 
-test("octets of one client never stand in the answer to another (a buffer given back while its socket reads into it)", async () => {
+test("bytes of one client never stand in the answer to another (a buffer given back while its socket reads into it)", async () => {
   const bigBytes = 24 * 1024 * 1024;
   const upstream = await rawUpstream((socket, received) => {
     if (received.startsWith("POST /early")) {

@@ -7,7 +7,9 @@ import { freeAfterTest, rawUpstream } from "../../kit/freed.ts";
 
 it("a connection made while others are idle takes the place of the oldest, where no more may stand", async () => {
   const server = await rawUpstream(() => {});
-  const pools = new FastUpstreamPools(new CachedClock({ nowMs: () => Date.now(), monotonicMs: () => performance.now() }));
+  const pools = new FastUpstreamPools(
+    new CachedClock({ nowMs: () => Date.now(), monotonicMs: () => performance.now() }),
+  );
   freeAfterTest(async () => pools.destroy());
   const endpoint = new Endpoint("shop", "stable", addressOf(server.origin));
   endpoint.maxInFlight = 2;

@@ -84,7 +84,7 @@ describe("what costs a peer little and Perch much", () => {
 
   it("HPACK bomb: a small block that unpacks to a large head ends its stream", async () => {
     const { client, stable, othersAreServed } = await attacked();
-    // A large field goes into the table once and is named again and again by one octet each.
+    // A large field goes into the table once and is named again and again by one byte each.
     const big = Buffer.concat([Buffer.from([0x40]), fieldBlock(["x-big", "a".repeat(3_000)]).subarray(1)]);
     const bomb = Buffer.concat([request(), big, Buffer.alloc(4_000, 0xbe)]);
     client.send(frame(frameTypes.headers, endHeaders | endStream, 1, bomb));
@@ -106,7 +106,7 @@ describe("what costs a peer little and Perch much", () => {
     await othersAreServed();
   });
 
-  it("empty frames flood (CVE-2019-9518): DATA without octets or an end ends the connection", async () => {
+  it("empty frames flood (CVE-2019-9518): DATA without bytes or an end ends the connection", async () => {
     const { client, othersAreServed } = await attacked();
     client.send(frame(frameTypes.headers, endHeaders, 1, request()));
     const many = Buffer.concat(Array.from({ length: 1_000 }, () => frame(frameTypes.data, 0, 1)));
@@ -177,7 +177,7 @@ describe("what HTTP/2 forbids in a request", () => {
     expect(stable.seen).toHaveLength(0);
   });
 
-  it("octets that are no HTTP/2 behind the preface end the connection, and nothing else", async () => {
+  it("bytes that are no HTTP/2 behind the preface end the connection, and nothing else", async () => {
     const { client, othersAreServed } = await attacked();
     client.send(Buffer.from("GET / HTTP/1.1\r\nHost: a\r\n\r\n"));
     await client.closed;

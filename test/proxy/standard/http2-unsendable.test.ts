@@ -16,8 +16,8 @@ routes: [{ name: all, service: shop }]`,
 }
 
 const answering = async (head: string) => {
-  const { origin } = await rawUpstream((socket, octets) => {
-    if (octets.endsWith("\r\n\r\n")) socket.write(head);
+  const { origin } = await rawUpstream((socket, bytes) => {
+    if (bytes.endsWith("\r\n\r\n")) socket.write(head);
   });
   return perchTo(origin, "http1");
 };

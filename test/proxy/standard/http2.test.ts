@@ -60,7 +60,7 @@ describe("what the upstream is sent of an HTTP/2 request", () => {
   it("is the canonical form, with the pieces of Cookie joined", async () => {
     const stable = await upstream("stable");
     const { client } = await h2To(stable.origin);
-    const fields = ["x-one", "1", "cookie", "a=b", "x-one", "2", "cookie", "c=d", "te", "trailers", "x-octets", "\xe9"];
+    const fields = ["x-one", "1", "cookie", "a=b", "x-one", "2", "cookie", "c=d", "te", "trailers", "x-bytes", "\xe9"];
     await client.get({ path: "/a%20b?q=1", authority: "Shop.Example:80", fields });
     const [seen] = stable.seen;
     expect(seen?.url).toBe("/a%20b?q=1");
@@ -69,7 +69,7 @@ describe("what the upstream is sent of an HTTP/2 request", () => {
       "connection: keep-alive",
       "x-one: 1",
       "x-one: 2",
-      "x-octets: \xe9",
+      "x-bytes: \xe9",
       "Cookie: a=b; c=d",
       "X-Forwarded-For: 127.0.0.1",
       "X-Forwarded-Proto: http",
@@ -112,7 +112,7 @@ describe("what an HTTP/2 client gets", () => {
       if (!received.endsWith("\r\n\r\n")) return;
       socket.write(
         "HTTP/1.1 201 Made\r\nX-A: 1\r\nSet-Cookie: a=b\r\nx-a: 2\r\nSet-Cookie: c=d\r\nKeep-Alive: timeout=5\r\n" +
-          "Connection: X-Gone\r\nX-Gone: 1\r\nX-Octets: \xe9\r\nDate: now\r\nTrailer: X-Sum\r\n" +
+          "Connection: X-Gone\r\nX-Gone: 1\r\nX-Bytes: \xe9\r\nDate: now\r\nTrailer: X-Sum\r\n" +
           "Transfer-Encoding: chunked\r\n\r\n3\r\nabc\r\n0\r\nX-Sum: 1\r\nX-Sum: 2\r\n\r\n",
         "latin1",
       );
@@ -125,7 +125,7 @@ describe("what an HTTP/2 client gets", () => {
       "set-cookie: a=b",
       "x-a: 2",
       "set-cookie: c=d",
-      "x-octets: \xe9",
+      "x-bytes: \xe9",
       "date: now",
       "trailer: X-Sum",
     ]);
@@ -189,7 +189,7 @@ describe("a malformed HTTP/2 request", () => {
     ["a scheme that is none of the web's", { scheme: "ftp" }],
     ["an asterisk as its path", { method: "OPTIONS", path: "*" }],
     ["a fragment in its path", { path: "/a#b" }],
-    ["an octet above ASCII in its path", { path: "/\xe9" }],
+    ["a byte above ASCII in its path", { path: "/\xe9" }],
   ])("with %s is answered 400", async (_what, request) => {
     const stable = await upstream("stable");
     const { perch: started, client } = await h2To(stable.origin);
@@ -261,9 +261,9 @@ describe("the end of an HTTP/2 exchange", () => {
   ])("never makes a body whole whose stream was %s", async (_how, code) => {
     let received = "";
     const { promise: begun, resolve } = Promise.withResolvers<void>();
-    const stable = await rawUpstream((_socket, octets) => {
-      received = octets;
-      if (octets.includes("part")) resolve();
+    const stable = await rawUpstream((_socket, bytes) => {
+      received = bytes;
+      if (bytes.includes("part")) resolve();
     });
     const { perch: started } = await h2To(stable.origin);
     const client = await FrameClient.connect(started.port);
@@ -303,8 +303,8 @@ describe("the end of an HTTP/2 exchange", () => {
   });
 
   it("ends the stream of an upload that an answer came before", async () => {
-    const stable = await rawUpstream((socket, octets) => {
-      if (octets.includes("part")) socket.write("HTTP/1.1 403 No\r\nContent-Length: 2\r\n\r\nno");
+    const stable = await rawUpstream((socket, bytes) => {
+      if (bytes.includes("part")) socket.write("HTTP/1.1 403 No\r\nContent-Length: 2\r\n\r\nno");
     });
     const { client } = await h2To(stable.origin);
     const answer = await answerOn(client.stream({ method: "POST", open: true, body: "part" }));

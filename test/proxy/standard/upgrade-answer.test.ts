@@ -15,18 +15,18 @@ afterEach(async () => {
   await expect.poll(numOpenSockets).toBe(0);
 });
 
-/** An upstream that says these octets to a handshake, and then closes or waits. */
-function saying(octets: string, then: "close" | "wait" = "wait") {
+/** An upstream that says these bytes to a handshake, and then closes or waits. */
+function saying(bytes: string, then: "close" | "wait" = "wait") {
   return rawUpstream((socket, received) => {
     if (!received.includes(headEnd)) return;
-    socket.write(octets, "latin1");
+    socket.write(bytes, "latin1");
     if (then === "close") socket.end();
   });
 }
 
 /** Everything that a client gets for a handshake, up to the close. */
-async function answerTo(port: number, octets = upgradeHead()): Promise<string> {
-  return (await sent(port, octets)).read();
+async function answerTo(port: number, bytes = upgradeHead()): Promise<string> {
+  return (await sent(port, bytes)).read();
 }
 
 /** Without what differs from run to run. */
@@ -73,8 +73,8 @@ describe("an answer other than 101", () => {
       "HTTP/1.1 599 \r\nContent-Length: 0\r\nConnection: close\r\nDate: <now>\r\n\r\n",
     ],
   ];
-  it.each(cases)("%s", async (_sentence, octets, then, wanted) => {
-    const stable = await saying(octets, then);
+  it.each(cases)("%s", async (_sentence, bytes, then, wanted) => {
+    const stable = await saying(bytes, then);
     const perch = await perchTo([stable.origin]);
     const answer = await answerTo(perch.port);
     expect(answer.includes("1 Jan 2026") ? answer : steady(answer)).toBe(wanted);
@@ -160,7 +160,7 @@ describe("an error of Perch's own", () => {
       502,
       "upstream-malformed",
     ],
-    ["octets that are no HTTP", "SSH-2.0-OpenSSH_9.9\r\n", "wait", 502, "upstream-malformed"],
+    ["bytes that are no HTTP", "SSH-2.0-OpenSSH_9.9\r\n", "wait", 502, "upstream-malformed"],
     ["a head that never ends", `HTTP/1.1 200 OK\r\nX-A: ${"x".repeat(70_000)}`, "wait", 502, "upstream-malformed"],
     ["a status that is none", "HTTP/1.1 099 OK\r\nContent-Length: 0\r\n\r\n", "wait", 502, "upstream-malformed"],
     ["half a head", "HTTP/1.1 200 OK\r\nX-A", "close", 502, "upstream-reset"],
@@ -168,8 +168,8 @@ describe("an error of Perch's own", () => {
     ["silence", "", "wait", 504, "upstream-timeout"],
     ["only interim answers", "HTTP/1.1 100 Continue\r\n\r\n", "wait", 504, "upstream-timeout"],
   ];
-  it.each(wrong)("answers for an upstream that says %s", async (_sentence, octets, then, status, code) => {
-    const stable = await saying(octets, then);
+  it.each(wrong)("answers for an upstream that says %s", async (_sentence, bytes, then, status, code) => {
+    const stable = await saying(bytes, then);
     const perch = await perchTo([stable.origin]);
     const answer = steady(await answerTo(perch.port));
     expect(answer).toMatch(new RegExp(`^HTTP/1\\.1 ${status} [A-Z]`));
@@ -220,16 +220,16 @@ describe("an error of Perch's own", () => {
     ]);
   });
 
-  const ours: readonly [sentence: string, octets: string, status: number, code: string][] = [
+  const ours: readonly [sentence: string, bytes: string, status: number, code: string][] = [
     ["a path without a route", upgradeHead([], "GET /other HTTP/1.1"), 404, "no-route"],
     ["a head without Host", upgradeHead().replace("Host: shop.example\r\n", ""), 400, "bad-request"],
     ["too many header lines", upgradeHead(Array(100).fill("X-A: 1")), 431, "headers-too-large"],
     ["a target that is no URI", upgradeHead([], "GET s://]ufd/: HTTP/1.1"), 400, "bad-request"],
   ];
-  it.each(ours)("answers %s without asking an endpoint", async (_sentence, octets, status, code) => {
+  it.each(ours)("answers %s without asking an endpoint", async (_sentence, bytes, status, code) => {
     const stable = await saying(switchedHead());
     const perch = await perchTo([stable.origin], { match: "{ path: { prefix: /chat } }" });
-    const answer = await answerTo(perch.port, octets);
+    const answer = await answerTo(perch.port, bytes);
     expect(answer).toMatch(new RegExp(`^HTTP/1\\.1 ${status} [\\s\\S]*\r\nx-perch-error: ${code}\r\n`));
     expect(stable.sockets).toEqual([]);
     expect(await perch.outcomes(1)).toMatchObject([{ status, error: code, attempts: 0 }]);

@@ -20,7 +20,7 @@ import {
 
 const headEnd = "\r\n\r\n";
 
-/** An upstream that agrees, with these octets behind its 101, and hands over its side of the tunnel. */
+/** An upstream that agrees, with these bytes behind its 101, and hands over its side of the tunnel. */
 async function tunnelEnd(behind = "") {
   const { promise, resolve } = Promise.withResolvers<Socket>();
   const raw = await rawUpstream((socket, received) => {
@@ -63,7 +63,7 @@ afterEach(async () => {
   await expect.poll(numOpenSockets).toBe(0);
 });
 
-describe("octets sent before the tunnel stands", () => {
+describe("bytes sent before the tunnel stands", () => {
   it("reach the upstream in order: behind the head, before the 101, and after it", async () => {
     const { promise: agree, resolve: agreeNow } = Promise.withResolvers<void>();
     const { promise: upstream, resolve } = Promise.withResolvers<{ socket: Socket; text: () => string }>();
@@ -104,8 +104,8 @@ describe("octets sent before the tunnel stands", () => {
 
 describe("backpressure", () => {
   const total = 64 * 1024 * 1024;
-  const octets = randomBytes(total);
-  const digest = createHash("sha256").update(octets).digest("hex");
+  const bytes = randomBytes(total);
+  const digest = createHash("sha256").update(bytes).digest("hex");
 
   it.each(["client", "upstream"] as const)("reaches the sender when the %s does not read", async (slow) => {
     const tunnel = await openTunnel();
@@ -113,7 +113,7 @@ describe("backpressure", () => {
     clientSocket.removeAllListeners("data").setEncoding("binary");
     const [reader, writer] = slow === "client" ? [clientSocket, tunnel.upstream] : [tunnel.upstream, clientSocket];
     reader.pause();
-    expect(await new Pouring(writer, octets).stalled()).toBeGreaterThan(0);
+    expect(await new Pouring(writer, bytes).stalled()).toBeGreaterThan(0);
     const hash = createHash("sha256");
     for await (const chunk of reader) hash.update(chunk, "binary");
     expect(hash.digest("hex")).toBe(digest);
@@ -217,7 +217,7 @@ describe("the end of a tunnel", () => {
     expect(await perch.outcomes(1)).toMatchObject([{ status: 101, error: "upstream-reset" }]);
   });
 
-  it("reaches an upstream whose octets the client no longer takes", async () => {
+  it("reaches an upstream whose bytes the client no longer takes", async () => {
     const { perch, client, upstream } = await openTunnel();
     const { promise: closed, resolve } = Promise.withResolvers<void>();
     upstream.on("error", () => {}).on("close", resolve);

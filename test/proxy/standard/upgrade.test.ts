@@ -33,7 +33,7 @@ async function webSocketServer(): Promise<{ server: WebSocketServer; origin: str
 describe("what is upgraded", () => {
   const withUpgrade = (value: string, more: readonly string[] = []) =>
     upgradeHead(more).replace("Upgrade: websocket", `Upgrade: ${value}`);
-  const cases: readonly [sentence: string, octets: string, upgraded: boolean][] = [
+  const cases: readonly [sentence: string, bytes: string, upgraded: boolean][] = [
     ["a browser's handshake", upgradeHead(), true],
     ["the token in any case", withUpgrade("WebSocket"), true],
     ["a handshake that says it has no body", upgradeHead(["Content-Length: 0"]), true],
@@ -49,7 +49,7 @@ describe("what is upgraded", () => {
     ["a handshake with a body", `${upgradeHead(["Content-Length: 2"])}hi`, false],
     ["a handshake with a chunked body", `${upgradeHead(["Transfer-Encoding: chunked"])}2\r\nhi\r\n0\r\n\r\n`, false],
   ];
-  it.each(cases)("%s", async (_sentence, octets, upgraded) => {
+  it.each(cases)("%s", async (_sentence, bytes, upgraded) => {
     const plain = "HTTP/1.1 200 OK\r\nContent-Length: 5\r\nConnection: close\r\n\r\nplain";
     const heads: string[] = [];
     const stable = await rawUpstream((socket, received) => {
@@ -58,7 +58,7 @@ describe("what is upgraded", () => {
       socket.write(received.toLowerCase().includes("upgrade: websocket") ? switchedHead() : plain);
     });
     const { port } = await perchTo([stable.origin]);
-    const client = await sent(port, octets);
+    const client = await sent(port, bytes);
     const status = upgraded ? "HTTP/1.1 101 " : "HTTP/1.1 200 ";
     expect((await client.read(hasHead)).slice(0, status.length)).toBe(status);
     if (!upgraded) {
@@ -106,7 +106,7 @@ describe("the handshake that the upstream gets", () => {
         "Cookie: a=1; perch-shop=1.1.x; b=2",
         "Sec-WebSocket-Protocol: chat, superchat",
         "Sec-WebSocket-Extensions: permessage-deflate",
-        "X-Octets: \xe9\xff",
+        "X-Bytes: \xe9\xff",
         "Expect: 100-continue",
         "TE: trailers",
         "X-Forwarded-For: 203.0.113.9",
@@ -126,7 +126,7 @@ describe("the handshake that the upstream gets", () => {
       "__proto__: polluted",
       "Sec-WebSocket-Protocol: chat, superchat",
       "Sec-WebSocket-Extensions: permessage-deflate",
-      "X-Octets: \xe9\xff",
+      "X-Bytes: \xe9\xff",
       "Cookie: a=1; b=2",
       "X-Forwarded-For: 127.0.0.1",
       "X-Forwarded-Proto: http",

@@ -57,7 +57,7 @@ describe.each(lanes)("a WebSocket of a real library, with the fast lane $fastLan
     expect(String((await once(client, "message"))[0])).toBe("squeezed ".repeat(1_000));
   });
 
-  it("carries messages of any size, in order, texts and octets", async () => {
+  it("carries messages of any size, in order, texts and bytes", async () => {
     const { port } = await echoServer();
     const client = await (await through(port, fastLane))();
     const large = Buffer.alloc(5 * 1024 * 1024, "0123456789abcdef");

@@ -1,6 +1,6 @@
 /**
- * The ground of an HTTP/1.1 reader that shares nothing with Perch: octets are Latin-1 text, and whatever RFC 9112 leaves
- * open or forgives is a problem here. Readers start at the octet they are given and read what has come so far.
+ * The ground of an HTTP/1.1 reader that shares nothing with Perch: bytes are Latin-1 text, and whatever RFC 9112 leaves
+ * open or forgives is a problem here. Readers start at the byte they are given and read what has come so far.
  */
 
 export type Framing = "none" | "length" | "chunked" | "until close";
@@ -20,7 +20,7 @@ export type Reading =
   | { readonly kind: "incomplete"; readonly soFar: StrictMessage | undefined }
   | { readonly kind: "malformed"; readonly problem: string; readonly soFar: StrictMessage | undefined };
 
-/** What makes octets malformed; thrown here and caught by the readers. */
+/** What makes bytes malformed; thrown here and caught by the readers. */
 export class Malformed extends Error {
   override readonly name = "Malformed";
 }
@@ -34,11 +34,11 @@ export interface Lines {
 const excerptLength = 80;
 
 /** Lines up to and with the empty one; undefined where that has not come. What is there is judged all the same. */
-export function readLines(octets: string, from: number): Lines | undefined {
+export function readLines(bytes: string, from: number): Lines | undefined {
   const lines: string[] = [];
   for (let at = from; ; ) {
-    const end = octets.indexOf("\n", at);
-    const line = end < 0 ? octets.slice(at) : octets.slice(at, end);
+    const end = bytes.indexOf("\n", at);
+    const line = end < 0 ? bytes.slice(at) : bytes.slice(at, end);
     const bare = line.indexOf("\r");
     if (bare >= 0 && bare < line.length - 1) throw new Malformed(`bare CR in ${excerpt(line)}`);
     if (end < 0) return undefined;
@@ -50,7 +50,7 @@ export function readLines(octets: string, from: number): Lines | undefined {
 }
 
 const tokenPattern = /^[!#$%&'*+.^_`|~0-9A-Za-z-]+$/;
-/** RFC 9110 §5.5: visible octets, obs-text, blanks and tabs; no other control octet. */
+/** RFC 9110 §5.5: visible bytes, obs-text, blanks and tabs; no other control byte. */
 const valuePattern = /^[\t\x20-\x7e\x80-\xff]*$/;
 
 export function isToken(text: string): boolean {
@@ -65,7 +65,7 @@ export function checkField(line: string): void {
   const name = line.slice(0, colon);
   if (/[ \t]$/.test(name)) throw new Malformed(`blank before the colon: ${excerpt(line)}`);
   if (!isToken(name)) throw new Malformed(`field name: ${excerpt(line)}`);
-  if (!valuePattern.test(line.slice(colon + 1))) throw new Malformed(`control octet: ${excerpt(line)}`);
+  if (!valuePattern.test(line.slice(colon + 1))) throw new Malformed(`control byte: ${excerpt(line)}`);
 }
 
 /** The values of the fields of this lower-case name, without the blanks around them. */
@@ -104,27 +104,27 @@ export interface ChunkedBody {
 }
 
 /** Reads chunks; a size is hexadecimal and nothing else: Perch sends no extensions on. */
-function readChunks(octets: string, from: number): ChunkedBody {
+function readChunks(bytes: string, from: number): ChunkedBody {
   let body = "";
   for (let at = from; ; ) {
-    const lineEnd = octets.indexOf("\r\n", at);
+    const lineEnd = bytes.indexOf("\r\n", at);
     if (lineEnd < 0) {
-      if (!/^[0-9A-Fa-f]{0,16}\r?$/.test(octets.slice(at)))
-        throw new Malformed(`chunk size: ${excerpt(octets.slice(at))}`);
+      if (!/^[0-9A-Fa-f]{0,16}\r?$/.test(bytes.slice(at)))
+        throw new Malformed(`chunk size: ${excerpt(bytes.slice(at))}`);
       return { body, trailers: [], end: undefined };
     }
-    const size = octets.slice(at, lineEnd);
+    const size = bytes.slice(at, lineEnd);
     if (!/^[0-9A-Fa-f]{1,16}$/.test(size)) throw new Malformed(`chunk size: ${excerpt(size)}`);
     const length = Number.parseInt(size, 16);
     at = lineEnd + 2;
     if (length === 0) {
-      const trailers = readLines(octets, at);
+      const trailers = readLines(bytes, at);
       trailers?.lines.forEach(checkField);
       return { body, trailers: trailers?.lines ?? [], end: trailers?.end };
     }
-    body += octets.slice(at, at + length);
+    body += bytes.slice(at, at + length);
     at += length;
-    const close = octets.slice(at, at + 2);
+    const close = bytes.slice(at, at + 2);
     if (close !== "\r\n".slice(0, close.length)) throw new Malformed(`after a chunk: ${excerpt(close)}`);
     if (close.length < 2) return { body, trailers: [], end: undefined };
     at += 2;
@@ -132,7 +132,7 @@ function readChunks(octets: string, from: number): ChunkedBody {
 }
 
 /** Reads the body after a head, and judges it. */
-export function readBody(octets: string, from: number, head: Omit<StrictMessage, "body" | "trailers">): Reading {
+export function readBody(bytes: string, from: number, head: Omit<StrictMessage, "body" | "trailers">): Reading {
   const { framing, fields } = head;
   switch (framing) {
     case "none":
@@ -140,18 +140,18 @@ export function readBody(octets: string, from: number, head: Omit<StrictMessage,
     case "length": {
       const declared = declaredFraming(fields);
       const length = typeof declared === "object" ? declared.length : 0;
-      const message = { ...head, body: octets.slice(from, from + length), trailers: [] };
-      return octets.length - from >= length
+      const message = { ...head, body: bytes.slice(from, from + length), trailers: [] };
+      return bytes.length - from >= length
         ? { kind: "complete", message, end: from + length }
         : { kind: "incomplete", soFar: message };
     }
     case "chunked": {
-      const { body, trailers, end } = readChunks(octets, from);
+      const { body, trailers, end } = readChunks(bytes, from);
       const message = { ...head, body, trailers };
       return end === undefined ? { kind: "incomplete", soFar: message } : { kind: "complete", message, end };
     }
     case "until close":
-      return { kind: "incomplete", soFar: { ...head, body: octets.slice(from), trailers: [] } };
+      return { kind: "incomplete", soFar: { ...head, body: bytes.slice(from), trailers: [] } };
   }
 }
 
