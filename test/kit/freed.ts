@@ -1,15 +1,16 @@
 import { onTestFinished } from "vitest";
 import { startPerch, type TestPerch } from "./perch.ts";
+import { RawClient } from "./raw-client.ts";
 import { type RawUpstream, startRawUpstream, startUpstream, type TestUpstream } from "./upstream.ts";
 
-/** Runs `free` after the test that is running, last started first freed, whether it passed or failed. */
+/** Runs `free` after the current test, passed or failed; in reverse order of the calls. */
 export function freeAfterTest(free: () => Promise<unknown>): void {
   onTestFinished(async () => {
     await free();
   });
 }
 
-/** The kit's servers, freed after the test that started them. */
+/** The kit's servers and clients, freed after the test that started them. */
 export async function upstream(...args: Parameters<typeof startUpstream>): Promise<TestUpstream> {
   const started = await startUpstream(...args);
   freeAfterTest(() => started.close());
@@ -26,4 +27,10 @@ export async function perch(...args: Parameters<typeof startPerch>): Promise<Tes
   const started = await startPerch(...args);
   freeAfterTest(() => started.stop());
   return started;
+}
+
+export async function rawClient(port: number): Promise<RawClient> {
+  const client = await RawClient.connect(port);
+  freeAfterTest(async () => client.close());
+  return client;
 }

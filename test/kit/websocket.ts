@@ -1,8 +1,6 @@
 import { mkdtemp, readFile, rm } from "node:fs/promises";
-import type { Socket } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { setImmediate as turn } from "node:timers/promises";
 import { expect } from "vitest";
 import { freeAfterTest, perch } from "./freed.ts";
 import type { TestPerch } from "./perch.ts";
@@ -87,40 +85,4 @@ ${more}`,
       return lines.map((line) => JSON.parse(line));
     },
   };
-}
-
-/** Bytes on their way into a socket, no faster than it takes them. */
-export class Pouring {
-  left: number;
-  readonly #socket: Socket;
-
-  constructor(socket: Socket, bytes: Buffer) {
-    this.#socket = socket;
-    this.left = bytes.length;
-    void this.#pour(bytes);
-  }
-
-  /** Resolves once nothing has left for many turns of the event loop: with what is left then. */
-  async stalled(): Promise<number> {
-    let before = -1;
-    for (let still = 0; still < 300; still++) {
-      if (this.left !== before) still = 0;
-      before = this.left;
-      await turn();
-    }
-    return this.left;
-  }
-
-  async #pour(bytes: Buffer): Promise<void> {
-    // In pieces: of one large write nobody could tell how much has left.
-    const pieceBytes = 64 * 1024;
-    for (let at = 0; at < bytes.length && !this.#socket.destroyed; at += pieceBytes) {
-      const piece = bytes.subarray(at, at + pieceBytes);
-      const { promise, resolve } = Promise.withResolvers<unknown>();
-      this.#socket.write(piece, resolve);
-      await promise;
-      this.left -= piece.length;
-    }
-    this.#socket.end();
-  }
 }

@@ -1,5 +1,6 @@
 import { once } from "node:events";
 import { type AddressInfo, createServer, type Server, type Socket } from "node:net";
+import { expect } from "vitest";
 import { loadConfigText } from "../../../src/config/load.ts";
 import { AccessLog } from "../../../src/observe/access-log.ts";
 import type { HandoverCause } from "../../../src/observe/counters.ts";
@@ -16,17 +17,18 @@ import type { ProxyContext } from "../../../src/proxy/proxy-context.ts";
 import type { Snapshot } from "../../../src/proxy/snapshot.ts";
 import { MirrorSender } from "../../../src/proxy/standard/mirror-sender.ts";
 import { EndpointRegistry, noopEndpointEvents } from "../../../src/upstream/endpoint-registry.ts";
-import { freeAfterTest } from "../../kit/freed.ts";
+import { turn } from "../../kit/bell.ts";
+import { freeAfterTest, rawClient } from "../../kit/freed.ts";
+import type { RawClient } from "../../kit/raw-client.ts";
 
-/** What ended, as the observer saw it. */
+/** An exchange that has ended, as the observer saw it. */
 export type Ended = Pick<Outcome, "method" | "path" | "status" | "error" | "attemptCount">;
 
-/** A fast lane alone, on a port of its own, whose clock the test moves. */
+/** A fast lane alone, on a port of its own. Its clock stands still until the test moves it. */
 export class LaneWithClock {
   nowMs = 1_000_000;
-  readonly pools: FastUpstreamPools = new FastUpstreamPools(
-    new CachedClock({ nowMs: () => Date.UTC(2026, 0, 1), monotonicMs: () => this.nowMs }),
-  );
+  readonly #clock = new CountingClock({ nowMs: () => Date.UTC(2026, 0, 1), monotonicMs: () => this.nowMs });
+  readonly pools: FastUpstreamPools = new FastUpstreamPools(this.#clock);
   readonly ended: Ended[] = [];
   readonly handedOver: HandoverCause[] = [];
   readonly defects: unknown[] = [];
@@ -36,6 +38,8 @@ export class LaneWithClock {
   readonly #server: Server = createServer({ allowHalfOpen: true, noDelay: true });
 
   private constructor(yaml: string) {
+    // Deadlines are looked at when the test says so.
+    this.pools.context.deadlines.stop();
     const active = activeSnapshot(
       yaml,
       new EndpointRegistry({ ...noopEndpointEvents, retired: (endpoint) => this.pools.retire(endpoint) }),
@@ -87,10 +91,27 @@ export class LaneWithClock {
     return (this.#server.address() as AddressInfo).port;
   }
 
-  /** The lane's one timer looks at the clock ten times a second; what is due by then fires. */
+  /** A client whose connection the lane has accepted. */
+  async client(): Promise<RawClient> {
+    const accepted = once(this.#server, "connection");
+    const client = await rawClient(this.port);
+    await accepted;
+    return client;
+  }
+
+  /** Acts, and resolves once the lane has read something from a client or an upstream since. */
+  async reads(act: () => void): Promise<void> {
+    const before = this.#clock.reads;
+    act();
+    await expect.poll(() => this.#clock.reads, { interval: 1 }).toBeGreaterThan(before);
+  }
+
+  /** Moves the clock; what is due by then fires, and has reached the peers when this resolves. */
   async pass(ms: number): Promise<void> {
     this.nowMs += ms;
-    await new Promise((resolve) => setTimeout(resolve, 250));
+    this.pools.context.deadlines.advance();
+    await turn();
+    await turn();
   }
 
   async #stop(): Promise<void> {
@@ -103,7 +124,17 @@ export class LaneWithClock {
   }
 }
 
-/** Keeps what ended beside counting it. */
+/** Counts the reads that the lane has handled, each of which freezes the clock. */
+class CountingClock extends CachedClock {
+  reads = 0;
+
+  override unfreeze(): void {
+    super.unfreeze();
+    this.reads++;
+  }
+}
+
+/** Also keeps what has ended. */
 class Recorder extends Observer {
   readonly #ended: Ended[];
 
@@ -125,7 +156,7 @@ function activeSnapshot(yaml: string, endpoints: EndpointRegistry): ActiveSnapsh
   return new ActiveSnapshot(new StatsRegistry(), endpoints, loaded.compiled, loaded.hash);
 }
 
-/** What a configuration says to the lane. */
+/** The snapshot that a configuration gives the lane. */
 export function snapshotOf(yaml: string): Snapshot {
   return activeSnapshot(yaml, new EndpointRegistry(noopEndpointEvents)).current;
 }

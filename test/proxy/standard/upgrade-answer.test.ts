@@ -5,8 +5,9 @@ import fc from "fast-check";
 import { numOpenSockets } from "http-proxy-3";
 import { afterEach, describe, expect, it } from "vitest";
 import { rawUpstream, upstream } from "../../kit/freed.ts";
+import { Pouring } from "../../kit/pouring.ts";
 import { refusedOrigin } from "../../kit/upstream.ts";
-import { longTimeouts, Pouring, perchTo, sent, switchedHead, upgradeHead } from "../../kit/websocket.ts";
+import { longTimeouts, perchTo, sent, switchedHead, upgradeHead } from "../../kit/websocket.ts";
 
 const headEnd = "\r\n\r\n";
 

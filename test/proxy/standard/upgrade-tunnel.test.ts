@@ -7,16 +7,9 @@ import { numOpenSockets } from "http-proxy-3";
 import { afterEach, describe, expect, it } from "vitest";
 import { UpgradeStandIn, UpgradeTunnel } from "../../../src/proxy/standard/websocket-tunnel.ts";
 import { rawUpstream } from "../../kit/freed.ts";
+import { Pouring } from "../../kit/pouring.ts";
 import { RawClient } from "../../kit/raw-client.ts";
-import {
-  longTimeouts,
-  type PerchOptions,
-  Pouring,
-  perchTo,
-  sent,
-  switchedHead,
-  upgradeHead,
-} from "../../kit/websocket.ts";
+import { longTimeouts, type PerchOptions, perchTo, sent, switchedHead, upgradeHead } from "../../kit/websocket.ts";
 
 const headEnd = "\r\n\r\n";
 
