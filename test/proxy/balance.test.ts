@@ -65,6 +65,7 @@ releases: { shop: { sticky: { by: userId }, split: { stable: 1 } } }`;
 
   it("p2c: an endpoint that is slow gets less", async () => {
     const slow = await upstream("slow", (_request, response) => {
+      // Its latency is what the balancer measures.
       setTimeout(() => response.end(), 50);
     });
     const quick = await upstream("quick");

@@ -117,11 +117,11 @@ routes: [{ name: all, service: shop }]`);
     const asked = await Promise.all(paths.map((path) => ask(port, path)));
     await expect.poll(() => [one.held.size, other.held.size]).toEqual([2, 2]);
     expect(await metric(pending)).toBe(2);
-    while (one.server.seen.length + other.server.seen.length < 6) {
+    const letGoAll = () => {
       for (const { held, letGo } of [one, other]) for (const path of held.keys()) letGo(path);
-      await new Promise((resolve) => setImmediate(resolve));
-    }
-    for (const { held, letGo } of [one, other]) for (const path of held.keys()) letGo(path);
+      return one.held.size + other.held.size;
+    };
+    await expect.poll(letGoAll).toBe(6);
     for (const { answer } of asked) expect(await answer).toMatch(/^HTTP\/1\.1 200 /);
     expect([one.server.connections, other.server.connections]).toEqual([2, 2]);
   });

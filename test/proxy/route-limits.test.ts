@@ -54,6 +54,7 @@ describe.each(lanes)("a route's limits in the $lane lane", ({ fastLane }) => {
     const lively = await rawUpstream((socket, received) => {
       if (!received.endsWith("\r\n\r\n")) return;
       socket.write("HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n");
+      // Far more often than any idle timeout.
       const timer = setInterval(() => socket.write("1\r\nx\r\n"), 10);
       socket.on("close", () => clearInterval(timer));
     });

@@ -69,6 +69,7 @@ describe.each(lanes)("upstreams that break the rules, in the $lane lane", ({ fas
 
   it("a flood of interim answers ends with the time for an answer", async () => {
     const { port } = await perchBefore((socket) => {
+      // An upstream that keeps sending is what is tested.
       const flood = setInterval(() => socket.write("HTTP/1.1 102 Processing\r\n\r\n".repeat(50)), 5);
       socket.on("close", () => clearInterval(flood));
     });
@@ -79,6 +80,7 @@ describe.each(lanes)("upstreams that break the rules, in the $lane lane", ({ fas
   it("a head without end is given up", async () => {
     const { port } = await perchBefore((socket) => {
       socket.write("HTTP/1.1 200 OK\r\n");
+      // One that keeps sending slowly.
       const drip = setInterval(() => socket.write("X-A: a\r\n"), 20);
       socket.on("close", () => clearInterval(drip));
     });
