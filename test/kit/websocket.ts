@@ -2,9 +2,9 @@ import { mkdtemp, readFile, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { expect } from "vitest";
-import { freeAfterTest, perch } from "./freed.ts";
+import { freeAfterTest, perch, rawClient } from "./freed.ts";
 import type { TestPerch } from "./perch.ts";
-import { RawClient } from "./raw-client.ts";
+import type { RawClient } from "./raw-client.ts";
 
 /** The head of an upgrade as a browser sends it; `lines` are further header lines. */
 export function upgradeHead(lines: readonly string[] = [], requestLine = "GET /chat HTTP/1.1"): string {
@@ -32,7 +32,7 @@ export function switchedHead(lines: readonly string[] = []): string {
 
 /** A connection to Perch on which these bytes were sent. */
 export async function sent(port: number, bytes: string): Promise<RawClient> {
-  const client = await RawClient.connect(port);
+  const client = await rawClient(port);
   client.send(bytes);
   return client;
 }

@@ -2,10 +2,10 @@ import { once } from "node:events";
 import net from "node:net";
 import tls from "node:tls";
 import { describe, expect, it, test } from "vitest";
-import { freeAfterTest, perch, upstream } from "../kit/freed.ts";
+import { freeAfterTest, perch, rawClient, upstream } from "../kit/freed.ts";
 import { lanes } from "../kit/one-service.ts";
 import { certificateYaml, certPem } from "../kit/pki.ts";
-import { RawClient } from "../kit/raw-client.ts";
+import type { RawClient } from "../kit/raw-client.ts";
 
 const header = "PROXY TCP4 203.0.113.7 192.0.2.1 40000 8443\r\n";
 const get = (fields = "") => `GET / HTTP/1.1\r\nHost: shop.example\r\n${fields}\r\n`;
@@ -22,18 +22,12 @@ routes: [{ name: all, service: shop }]`;
   return { shop, perch: await perch(yaml, { listeners }) };
 }
 
-async function client(port: number): Promise<RawClient> {
-  const connected = await RawClient.connect(port);
-  freeAfterTest(async () => connected.close());
-  return connected;
-}
-
 const rejections = (cause: string) => `perch_proxy_protocol_rejections_total{listener="web",cause="${cause}"}`;
 
 describe.each(lanes)("a listener with proxyProtocol, in the $lane lane", ({ fastLane }) => {
   it("takes the carried address for the client's, and the caller's headers no more", async () => {
     const { perch, shop } = await proxied({ fastLane });
-    const { send, read } = bound(await client(perch.port));
+    const { send, read } = bound(await rawClient(perch.port));
     send(header + get("X-Forwarded-For: 198.51.100.1\r\n"));
     await read(answered);
     send(get());
@@ -43,7 +37,7 @@ describe.each(lanes)("a listener with proxyProtocol, in the $lane lane", ({ fast
 
   it("believes headers of a carried address that is trusted itself", async () => {
     const { perch, shop } = await proxied({ fastLane, trusted: "127.0.0.0/8, 203.0.113.7" });
-    const { send, read } = bound(await client(perch.port));
+    const { send, read } = bound(await rawClient(perch.port));
     send(header + get("X-Forwarded-For: 198.51.100.1\r\n"));
     await read(answered);
     expect(shop.seen[0]?.headers["x-forwarded-for"]).toBe("198.51.100.1, 203.0.113.7");
@@ -51,7 +45,7 @@ describe.each(lanes)("a listener with proxyProtocol, in the $lane lane", ({ fast
 
   it("reads a header in pieces, and what came behind it in the same piece", async () => {
     const { perch, shop } = await proxied({ fastLane });
-    const { send, read } = bound(await client(perch.port));
+    const { send, read } = bound(await rawClient(perch.port));
     const bytes = header + get();
     for (const piece of [bytes.slice(0, 3), bytes.slice(3, 30), bytes.slice(30, 60)]) {
       send(piece);
@@ -64,7 +58,7 @@ describe.each(lanes)("a listener with proxyProtocol, in the $lane lane", ({ fast
 
   it("loses nothing of a large body that comes at once with the header", async () => {
     const { perch, shop } = await proxied({ fastLane });
-    const { send, read } = bound(await client(perch.port));
+    const { send, read } = bound(await rawClient(perch.port));
     const body = "0123456789abcdef".repeat(40_000);
     send(`${header}POST / HTTP/1.1\r\nHost: shop.example\r\nContent-Length: ${body.length}\r\n\r\n${body}`);
     await read(answered);
@@ -73,14 +67,14 @@ describe.each(lanes)("a listener with proxyProtocol, in the $lane lane", ({ fast
 
   it("hands on what the fast lane does not serve", async () => {
     const { perch } = await proxied({ fastLane });
-    const { send, read } = bound(await client(perch.port));
+    const { send, read } = bound(await rawClient(perch.port));
     send(`${header}GET / HTTP/1.0\r\nHost: shop.example\r\n\r\n`);
     expect(await read()).toContain("hello from stable");
   });
 
   it("counts as nobody's address one that the header does not tell", async () => {
     const { perch, shop } = await proxied({ fastLane });
-    const { send, read } = bound(await client(perch.port));
+    const { send, read } = bound(await rawClient(perch.port));
     send(`PROXY UNKNOWN\r\n${get("X-Forwarded-For: 198.51.100.1\r\n")}`);
     await read(answered);
     expect(shop.seen[0]?.headers["x-forwarded-for"]).toBe("unknown");
@@ -88,7 +82,7 @@ describe.each(lanes)("a listener with proxyProtocol, in the $lane lane", ({ fast
 
   it("lets a caller that speaks for itself (LOCAL) be what it is", async () => {
     const { perch, shop } = await proxied({ fastLane });
-    const { send, read } = bound(await client(perch.port));
+    const { send, read } = bound(await rawClient(perch.port));
     send(`\r\n\r\n\0\r\nQUIT\n\x20\0\0\0${get("X-Forwarded-For: 198.51.100.1\r\n")}`);
     await read(answered);
     expect(shop.seen[0]?.headers["x-forwarded-for"]).toBe("198.51.100.1, 127.0.0.1");
@@ -110,7 +104,7 @@ describe("a listener with proxyProtocol", () => {
     ["a header that is cut off", {}, "PROXY TCP4 203.0", "malformed"],
   ] as const)("closes the connection of %s", async ([, options, bytes, cause]) => {
     const { perch, shop } = await proxied(options);
-    const raw = await client(perch.port);
+    const raw = await rawClient(perch.port);
     raw.socket.end(bytes, "latin1");
     expect(await raw.read()).toBe("");
     expect(shop.seen).toEqual([]);
@@ -119,7 +113,7 @@ describe("a listener with proxyProtocol", () => {
 
   it("counts no caller that connects and leaves without a word", async () => {
     const { perch } = await proxied();
-    const raw = await client(perch.port);
+    const raw = await rawClient(perch.port);
     raw.socket.end();
     await raw.read();
     expect(await perch.metric(rejections("malformed"))).toBe(0);

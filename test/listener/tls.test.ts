@@ -2,10 +2,9 @@ import { once } from "node:events";
 import net from "node:net";
 import { type ConnectionOptions, connect, type TLSSocket } from "node:tls";
 import { describe, expect, it, test } from "vitest";
-import { freeAfterTest, perch, upstream } from "../kit/freed.ts";
+import { freeAfterTest, perch, rawClient, upstream } from "../kit/freed.ts";
 import { H2Client } from "../kit/h2-client.ts";
 import { certFile, certificateYaml, certPem, keyPem } from "../kit/pki.ts";
-import { RawClient } from "../kit/raw-client.ts";
 import { changeablePerch } from "../kit/served.ts";
 import { shownName, tlsConnect, tlsGet } from "../kit/tls-client.ts";
 import { shopAt, shopTls, tlsListener, tlsPerch } from "../kit/tls-perch.ts";
@@ -235,8 +234,7 @@ const failures = (cause: string) => `perch_tls_handshake_failures_total{listener
 const bytes =
   (sent: string, end = false) =>
   async (port: number) => {
-    const raw = await RawClient.connect(port);
-    freeAfterTest(async () => raw.close());
+    const raw = await rawClient(port);
     if (end) raw.socket.end(sent, "latin1");
     else raw.send(sent);
     await raw.read();
@@ -261,8 +259,7 @@ async function hello(): Promise<string> {
 
 /** A client that says by a fatal alert (unknown_ca) what it thinks of our certificate; node's own says nothing. */
 async function refusal(port: number): Promise<void> {
-  const raw = await RawClient.connect(port);
-  freeAfterTest(async () => raw.close());
+  const raw = await rawClient(port);
   raw.send(await hello());
   await raw.read((received) => received !== "");
   raw.send("\x15\x03\x03\x00\x02\x02\x30");
@@ -328,7 +325,7 @@ describe("a TLS handshake that fails", () => {
 
   it("is broken off where it does not go on when Perch ends", async () => {
     const { perch } = await tlsPerch(shopTls);
-    const raw = await RawClient.connect(perch.port);
+    const raw = await rawClient(perch.port);
     raw.send(halfHello);
     // Whoever came before has been accepted once another is served.
     await tlsGet(perch.port);

@@ -2,9 +2,8 @@ import { mkdtemp, readFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { describe, expect, it } from "vitest";
-import { perch, upstream } from "../kit/freed.ts";
+import { perch, rawClient, upstream } from "../kit/freed.ts";
 import { exchange, lanes } from "../kit/one-service.ts";
-import { RawClient } from "../kit/raw-client.ts";
 
 function config(fastLane: string, stable: string, fault: string): string {
   return `
@@ -62,7 +61,7 @@ describe.each(lanes)("faults in the $lane lane", ({ fastLane }) => {
   it("delay: a body that comes meanwhile waits, and arrives whole", async () => {
     const stable = await upstream("stable");
     const { port } = await perch(config(fastLane, stable.origin, "{ delay: { for: 150ms } }"));
-    const client = await RawClient.connect(port);
+    const client = await rawClient(port);
     const size = 300_000;
     client.send(`PUT / HTTP/1.1\r\nHost: a\r\n${close}Content-Length: ${size}\r\n\r\n`);
     client.send("x".repeat(size));
@@ -73,7 +72,7 @@ describe.each(lanes)("faults in the $lane lane", ({ fastLane }) => {
   it("delay: whoever leaves meanwhile is not forwarded", async () => {
     const stable = await upstream("stable");
     const { port, metric } = await perch(config(fastLane, stable.origin, "{ delay: { for: 100ms } }"));
-    const client = await RawClient.connect(port);
+    const client = await rawClient(port);
     client.send(get());
     await expect.poll(() => metric('perch_faults_total{route="all",kind="delay"}')).toBe(1);
     client.close();

@@ -1,7 +1,6 @@
 import { describe, expect, it } from "vitest";
-import { perch, rawUpstream, upstream } from "../kit/freed.ts";
+import { perch, rawClient, rawUpstream, upstream } from "../kit/freed.ts";
 import { exchange, lanes, perchIn } from "../kit/one-service.ts";
-import { RawClient } from "../kit/raw-client.ts";
 import { refusedOrigin } from "../kit/upstream.ts";
 
 describe.each(lanes)("errors that Perch answers itself, in the $lane lane", ({ fastLane }) => {
@@ -59,7 +58,7 @@ describe.each(lanes)("errors that Perch answers itself, in the $lane lane", ({ f
     const { port } = await perch(`
 services: { shop: { versions: { stable: { endpoints: ["${stable.origin}"] } } } }
 routes: [{ name: api, match: { path: { prefix: /api } }, service: shop }]`);
-    const client = await RawClient.connect(port);
+    const client = await rawClient(port);
     client.send("GET /other HTTP/1.1\r\nHost: a\r\n\r\n");
     const answer = await client.read((all) => all.includes("\r\n\r\n"));
     expect(answer).toMatch(/404[\s\S]*Connection: keep-alive[\s\S]*x-perch-error: no-route/);
@@ -110,7 +109,7 @@ routes: [{ name: api, match: { path: { prefix: /api } }, service: shop }]`);
     const stable = await upstream("stable");
     const { port } = await perchTo(stable.origin, "limits: { body: 1MiB }");
     for (const framing of ["Content-Length: 26214400", "Transfer-Encoding: chunked"]) {
-      const client = await RawClient.connect(port);
+      const client = await rawClient(port);
       client.socket.pause();
       const body = "x".repeat(26_214_400);
       client.send(
@@ -128,7 +127,7 @@ routes: [{ name: api, match: { path: { prefix: /api } }, service: shop }]`);
       socket.write("HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok");
       socket.pause();
     });
-    const client = await RawClient.connect((await perchTo(raw.origin)).port);
+    const client = await rawClient((await perchTo(raw.origin)).port);
     const size = 50 * 1024 * 1024;
     client.send(`POST / HTTP/1.1\r\nHost: a\r\nContent-Length: ${size}\r\n\r\n`);
     client.send("x".repeat(size));

@@ -1,8 +1,7 @@
 import { request } from "node:http";
 import { describe, expect, it } from "vitest";
-import { perch, rawUpstream, upstream } from "../kit/freed.ts";
+import { perch, rawClient, rawUpstream, upstream } from "../kit/freed.ts";
 import { exchange, lanes, perchIn } from "../kit/one-service.ts";
-import { RawClient } from "../kit/raw-client.ts";
 import { refusedOrigin } from "../kit/upstream.ts";
 
 const fieldLines = (raw: readonly string[] = []) =>
@@ -98,7 +97,7 @@ describe.each(lanes)("what the client gets, in the $lane lane", ({ fastLane }) =
       const fields = ["X-A", "1", "x-a", "2", "Set-Cookie", "a=b", "Set-Cookie", "c=d", "Content-Length", "3"];
       response.writeHead(418, "Short And Stout", fields).end("tea");
     });
-    const client = await RawClient.connect((await perchTo(stable.origin)).port);
+    const client = await rawClient((await perchTo(stable.origin)).port);
     client.send("GET / HTTP/1.1\r\nHost: a\r\n\r\n");
     const first = await client.read((all) => all.endsWith("tea"));
     expect(first.replace(/Date: [^\r]+/, "Date: <date>")).toBe(
@@ -144,7 +143,7 @@ describe.each(lanes)("what the client gets, in the $lane lane", ({ fastLane }) =
       response.writeHead(200, { "content-type": "text/event-stream" }).flushHeaders();
       bodies.push(() => response.end("data: 1\n\n"));
     });
-    const client = await RawClient.connect((await perchTo(stable.origin)).port);
+    const client = await rawClient((await perchTo(stable.origin)).port);
     client.send("GET / HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n");
     expect(await client.read((all) => all.includes("\r\n\r\n"))).toContain("content-type: text/event-stream\r\n");
     bodies[0]?.();
@@ -170,7 +169,7 @@ describe.each(lanes)("what the client gets, in the $lane lane", ({ fastLane }) =
       socket.write("HTTP/1.1 200 OK\r\nX-A: \xc3\xa9|\xe9\r\nContent-Length: 2\r\n\r\n", "latin1");
       bodies.push(() => socket.end("ok"));
     });
-    const client = await RawClient.connect((await perchTo(raw.origin)).port);
+    const client = await rawClient((await perchTo(raw.origin)).port);
     client.send("GET / HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n");
     expect(await client.read((all) => all.includes("\r\n\r\n"))).toContain("X-A: \xc3\xa9|\xe9\r\n");
     bodies[0]?.();
@@ -230,7 +229,7 @@ describe.each(lanes)("what the client gets, in the $lane lane", ({ fastLane }) =
 
   it("is 100 Continue only once the request is on its way", async () => {
     const stable = await upstream("stable");
-    const client = await RawClient.connect((await perchTo(stable.origin)).port);
+    const client = await rawClient((await perchTo(stable.origin)).port);
     client.send("POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 2\r\nExpect: 100-continue\r\nConnection: close\r\n\r\n");
     await client.read((all) => all.startsWith("HTTP/1.1 100 Continue\r\n\r\n"));
     client.send("ok");
@@ -251,7 +250,7 @@ describe.each(lanes)("when one side breaks off, in the $lane lane", ({ fastLane 
       arrived.resolve();
     });
     const { port, metric } = await perchTo(stable.origin);
-    const client = await RawClient.connect(port);
+    const client = await rawClient(port);
     client.send("GET / HTTP/1.1\r\nHost: a\r\n\r\n");
     await arrived.promise;
     client.close();
@@ -293,7 +292,7 @@ describe.each(lanes)("idle timeouts, in the $lane lane", ({ fastLane }) => {
   it("a client that reads nothing, not even small answers, is cut off", async () => {
     const stable = await upstream("stable", (_request, response) => response.end("x".repeat(1000)));
     const { port, metric } = await perchTo(stable.origin);
-    const client = await RawClient.connect(port);
+    const client = await rawClient(port);
     client.socket.pause();
     client.send("GET / HTTP/1.1\r\nHost: a\r\n\r\n".repeat(20_000));
     const inFlight = 'perch_requests_in_flight{service="shop",version="stable"}';
@@ -305,7 +304,7 @@ describe.each(lanes)("idle timeouts, in the $lane lane", ({ fastLane }) => {
   it("a client that does not read is cut off and counted as 499", async () => {
     const stable = await upstream("stable", (_request, response) => response.end("x".repeat(64 * 1024 * 1024)));
     const { port, metric } = await perchTo(stable.origin);
-    const client = await RawClient.connect(port);
+    const client = await rawClient(port);
     client.socket.pause();
     client.send("GET / HTTP/1.1\r\nHost: a\r\n\r\n");
     const series = 'perch_requests_total{route="all",service="shop",version="stable",code="499",method="GET"}';

@@ -1,8 +1,7 @@
 import type { ServerResponse } from "node:http";
 import { describe, expect, it } from "vitest";
-import { freeAfterTest, perch, upstream } from "../kit/freed.ts";
+import { perch, rawClient, upstream } from "../kit/freed.ts";
 import { lanes } from "../kit/one-service.ts";
-import { RawClient } from "../kit/raw-client.ts";
 
 const series = (name: string, more = "") => `${name}{service="shop",version="stable"${more}}`;
 const inFlight = series("perch_requests_in_flight");
@@ -26,8 +25,7 @@ services: { shop: { versions: { stable: { endpoints: [${origins.join(", ")}] } }
 routes: [{ name: all, service: shop }]`);
 
   async function ask(port: number, path: string, more = "") {
-    const client = await RawClient.connect(port);
-    freeAfterTest(async () => client.close());
+    const client = await rawClient(port);
     client.send(`GET ${path} HTTP/1.1\r\nHost: a\r\n${more}\r\n`);
     return { client, answer: client.read((received) => /\r\n\r\n[\s\S]*(for \/\w+|overloaded)/.test(received)) };
   }
@@ -133,7 +131,7 @@ routes: [{ name: all, service: shop }]`);
     const held = await perchTo([server.origin], "{ maxInFlight: 1, pendingTimeout: 1m }");
     await ask(held.port, "/a");
     await arrived("/a");
-    const upgrade = await RawClient.connect(held.port);
+    const upgrade = await rawClient(held.port);
     upgrade.send("GET /ws HTTP/1.1\r\nHost: a\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\r\n");
     await expect.poll(() => held.metric(pending)).toBe(1);
     upgrade.close();

@@ -1,10 +1,9 @@
 import { describe, expect, it } from "vitest";
 import { mirrorSeed, percentile } from "../../src/decide/draw.ts";
 import { attributeUnit } from "../../src/decide/unit.ts";
-import { perch, rawUpstream, upstream } from "../kit/freed.ts";
+import { perch, rawClient, rawUpstream, upstream } from "../kit/freed.ts";
 import { exchange, lanes, perchIn } from "../kit/one-service.ts";
 import type { TestPerch } from "../kit/perch.ts";
-import { RawClient } from "../kit/raw-client.ts";
 import { changeablePerch, freePorts, soon } from "../kit/served.ts";
 import { refusedOrigin } from "../kit/upstream.ts";
 
@@ -101,7 +100,7 @@ describe.each(lanes)("a mirror, in the $lane lane", ({ fastLane }) => {
   ])("gets no copy of %s", async (_what, mirror, request, more) => {
     const [stable, canary] = [await upstream("stable"), await upstream("canary")];
     const perch = await perchTo(stable.origin, mirrored(mirror, more), canary.origin);
-    const client = await RawClient.connect(perch.port);
+    const client = await rawClient(perch.port);
     client.send(request);
     await client.read((all) => all.includes("hello from"));
     client.close();
@@ -138,7 +137,7 @@ describe.each(lanes)("a mirror, in the $lane lane", ({ fastLane }) => {
     expect(long).toContain("x-upstream: stable");
     expect(await outcome(perch, "skipped-body-size")).toBe(1);
     const chunks = `400\r\n${"x".repeat(1024)}\r\n`;
-    const client = await RawClient.connect(perch.port);
+    const client = await rawClient(perch.port);
     client.send(`${head}Transfer-Encoding: chunked\r\n\r\n${chunks}`);
     await expect.poll(() => received, soon).toContain("x".repeat(1024));
     client.send("1\r\nx\r\n0\r\n\r\n");
@@ -151,7 +150,7 @@ describe.each(lanes)("a mirror, in the $lane lane", ({ fastLane }) => {
   it("is given up where the request breaks off", async () => {
     const [stable, canary] = [await upstream("stable"), await rawUpstream(() => {})];
     const perch = await perchTo(stable.origin, mirrored("percent: 100, methods: [PUT]"), canary.origin);
-    const client = await RawClient.connect(perch.port);
+    const client = await rawClient(perch.port);
     client.send("PUT / HTTP/1.1\r\nHost: a\r\nContent-Length: 10\r\n\r\n12345");
     await expect.poll(() => canary.sockets.length, soon).toBe(1);
     client.close();
@@ -164,7 +163,7 @@ describe.each(lanes)("a mirror, in the $lane lane", ({ fastLane }) => {
     const mirror = mirrored("percent: 100, methods: [PUT], maxBody: 64MiB");
     const perch = await perchTo(stable.origin, mirror, canary.origin);
     const length = 16 * 1024 * 1024;
-    const client = await RawClient.connect(perch.port);
+    const client = await rawClient(perch.port);
     client.send(`PUT / HTTP/1.1\r\nHost: a\r\nConnection: close\r\nContent-Length: ${length}\r\n\r\n`);
     client.send("x".repeat(length));
     expect(await client.read()).toContain("x-upstream: stable");

@@ -2,9 +2,8 @@ import { writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { describe, expect, it } from "vitest";
 import { createOverrideToken } from "../../src/decide/override.ts";
-import { perch, upstream } from "../kit/freed.ts";
+import { perch, rawClient, upstream } from "../kit/freed.ts";
 import { exchange, lanes } from "../kit/one-service.ts";
-import { RawClient } from "../kit/raw-client.ts";
 import { temporaryFolder } from "../kit/served.ts";
 import { Visitor } from "../kit/visitor.ts";
 import { upgradeHead } from "../kit/websocket.ts";
@@ -114,7 +113,7 @@ describe.each(lanes)("redirects in the $lane lane", ({ fastLane }) => {
       const stable = await upstream("stable");
       const route = `{ name: moved, match: { ${match} }, redirect: ${redirect} }`;
       const { port } = await perch(configuration(fastLane, stable.origin, route));
-      const client = await RawClient.connect(port);
+      const client = await rawClient(port);
       client.send(`GET ${target} HTTP/1.1\r\nHost: ${host}\r\n${fields}\r\n`);
       const answer = await client.read((received) => received.endsWith("\r\n\r\n"));
       client.close();
@@ -131,7 +130,7 @@ describe.each(lanes)("redirects in the $lane lane", ({ fastLane }) => {
       const stable = await upstream("stable");
       const route = `{ name: moved, match: { path: { prefix: /old } }, redirect: { path: /new, status: ${status} } }`;
       const { port, metric } = await perch(configuration(fastLane, stable.origin, route));
-      const client = await RawClient.connect(port);
+      const client = await rawClient(port);
       const post = "POST /old HTTP/1.1\r\nHost: a\r\nContent-Length: 5\r\n\r\nhello";
       client.send(`${post}GET /x HTTP/1.1\r\nHost: a\r\n\r\n`);
       const answers = await client.read((received) => received.includes("hello from stable"));
@@ -147,7 +146,7 @@ describe.each(lanes)("redirects in the $lane lane", ({ fastLane }) => {
   it("end the connection of a client that wants it so, HEAD too", async () => {
     const stable = await upstream("stable");
     const { port } = await perch(configuration(fastLane, stable.origin, "{ name: moved, redirect: { path: /new } }"));
-    const client = await RawClient.connect(port);
+    const client = await rawClient(port);
     client.send("HEAD /old HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n");
     const answer = await client.read();
     expect(answer).toMatch(/^HTTP\/1.1 302 Found\r\nConnection: close\r\n/);
@@ -167,7 +166,7 @@ describe.each(lanes)("redirects in the $lane lane", ({ fastLane }) => {
     const stable = await upstream("stable");
     const route = "{ name: moved, match: { path: { prefix: /old } }, redirect: { path: /new } }";
     const { port } = await perch(configuration(fastLane, stable.origin, route));
-    const client = await RawClient.connect(port);
+    const client = await rawClient(port);
     client.send("POST /old HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n3\r\nabc\r\n");
     await client.read((received) => received.includes("Location: /new"));
     client.send("3\r\ndef\r\n0\r\n\r\nGET /x HTTP/1.1\r\nHost: a\r\n\r\n");
@@ -180,7 +179,7 @@ describe.each(lanes)("redirects in the $lane lane", ({ fastLane }) => {
 it("a WebSocket's upgrade is answered with a redirect as well", async () => {
   const stable = await upstream("stable");
   const { port } = await perch(configuration("on", stable.origin, "{ name: moved, redirect: { path: /new } }"));
-  const client = await RawClient.connect(port);
+  const client = await rawClient(port);
   client.send("GET /old HTTP/1.1\r\nHost: a\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\r\n");
   expect(location(await client.read())).toBe("/new");
 });

@@ -2,9 +2,8 @@ import { readFile } from "node:fs/promises";
 import type { ServerResponse } from "node:http";
 import { join } from "node:path";
 import { describe, expect, it } from "vitest";
-import { perch, rawUpstream, upstream } from "../kit/freed.ts";
+import { perch, rawClient, rawUpstream, upstream } from "../kit/freed.ts";
 import { lanes } from "../kit/one-service.ts";
-import { RawClient } from "../kit/raw-client.ts";
 import { temporaryFolder } from "../kit/served.ts";
 
 const retries = (outcome: string, version = "stable") =>
@@ -80,7 +79,7 @@ routes: [{ name: all, service: shop }]`);
   it("a chunked body is sent again whole", async () => {
     const both = await inTurn(503);
     const { port } = await perchTo([both[0].origin, both[1].origin], "{}");
-    const client = await RawClient.connect(port);
+    const client = await rawClient(port);
     client.send("PUT / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\nConnection: close\r\n\r\n3\r\nabc\r\n");
     client.send("4\r\ndefg\r\n0\r\n\r\n");
     expect(await client.read()).toMatch(/^HTTP\/1\.1 200 /);
@@ -102,7 +101,7 @@ services:
     retries: { attempts: 1, otherVersion: true }
 releases: { shop: { split: { canary: 1 } } }
 routes: [{ name: all, service: shop, release: shop }]`);
-    const client = await RawClient.connect(port);
+    const client = await rawClient(port);
     client.send("PUT / HTTP/1.1\r\nHost: a\r\nContent-Length: 12\r\n\r\nfirst ");
     await expect.poll(() => metric(errors("status-503", "canary"))).toBe(1);
     client.send("second");

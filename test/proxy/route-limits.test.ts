@@ -1,7 +1,6 @@
 import { describe, expect, it } from "vitest";
-import { perch, rawUpstream, upstream } from "../kit/freed.ts";
+import { perch, rawClient, rawUpstream, upstream } from "../kit/freed.ts";
 import { exchange, lanes } from "../kit/one-service.ts";
-import { RawClient } from "../kit/raw-client.ts";
 
 const close = "Connection: close\r\n";
 
@@ -67,7 +66,7 @@ describe.each(lanes)("a route's limits in the $lane lane", ({ fastLane }) => {
   it("timeouts.total: 408 where the client's own upload takes too long, and no endpoint is blamed", async () => {
     const stable = await upstream("stable");
     const { port, metric } = await perch(config(fastLane, stable.origin, "timeouts: { total: 100ms }"));
-    const client = await RawClient.connect(port);
+    const client = await rawClient(port);
     client.send("POST /own HTTP/1.1\r\nHost: a\r\nContent-Length: 10\r\n\r\nhello");
     expect(await client.read()).toMatch(/^HTTP\/1.1 408 [\s\S]*x-perch-error: request-timeout/);
     const series = 'perch_upstream_errors_total{service="shop",version="stable",kind="upstream-timeout"}';

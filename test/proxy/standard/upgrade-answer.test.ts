@@ -6,6 +6,7 @@ import { numOpenSockets } from "http-proxy-3";
 import { afterEach, describe, expect, it } from "vitest";
 import { rawUpstream, upstream } from "../../kit/freed.ts";
 import { Pouring } from "../../kit/pouring.ts";
+import { portClosed } from "../../kit/raw-client.ts";
 import { refusedOrigin } from "../../kit/upstream.ts";
 import { longTimeouts, perchTo, sent, switchedHead, upgradeHead } from "../../kit/websocket.ts";
 
@@ -303,14 +304,7 @@ describe("a handshake that is under way when Perch stops", () => {
     const client = await sent(perch.port, upgradeHead());
     const socket = await asked;
     const drained = perch.app.drain("test");
-    await expect
-      .poll(() =>
-        sent(perch.port, "").then(
-          (other) => other.close(),
-          () => "refused",
-        ),
-      )
-      .toBe("refused");
+    await portClosed(perch.port);
     idle.send(upgradeHead().slice("GET /chat HTTP/1.1\r\nHost: shop.exa".length));
     const late = await idle.read();
     expect(late).toMatch(/^HTTP\/1\.1 503 [\s\S]*\r\nx-perch-error: overloaded\r\n[\s\S]*Retry-After: 1\r\n/);

@@ -8,7 +8,7 @@ import { afterEach, describe, expect, it } from "vitest";
 import { UpgradeStandIn, UpgradeTunnel } from "../../../src/proxy/standard/websocket-tunnel.ts";
 import { rawUpstream } from "../../kit/freed.ts";
 import { Pouring } from "../../kit/pouring.ts";
-import { RawClient } from "../../kit/raw-client.ts";
+import { portClosed, type RawClient } from "../../kit/raw-client.ts";
 import { longTimeouts, type PerchOptions, perchTo, sent, switchedHead, upgradeHead } from "../../kit/websocket.ts";
 
 const headEnd = "\r\n\r\n";
@@ -293,14 +293,7 @@ describe("when Perch stops", () => {
     const draining = perch.app.drain("test").then(() => {
       drained = true;
     });
-    await expect
-      .poll(() =>
-        RawClient.connect(perch.port).then(
-          (other) => other.close(),
-          () => "refused",
-        ),
-      )
-      .toBe("refused");
+    await portClosed(perch.port);
     client.send("still open");
     upstream.write("so it is");
     expect(await client.read((received) => received.endsWith("it is"))).toBe("so it is");
