@@ -1,7 +1,7 @@
 import { describe, expect, it } from "vitest";
 import { stalled } from "../../kit/bell.ts";
 import { rawClient, rawUpstream, upstream } from "../../kit/freed.ts";
-import { perchTo } from "../../kit/one-service.ts";
+import { perchTo, requestsTotal } from "../../kit/one-service.ts";
 import type { RawClient } from "../../kit/raw-client.ts";
 import { LaneWithClock } from "./lane-with-clock.ts";
 
@@ -33,9 +33,6 @@ function closing(client: RawClient): { closed: boolean } {
   return seen;
 }
 
-const requestSeries = (code: string) =>
-  `perch_requests_total{route="all",service="shop",version="stable",code="${code}",method="GET"}`;
-
 describe("pipelined requests", () => {
   it("a thousand in one write are answered in their order", async () => {
     const stable = await upstream("stable", (request, response) => response.end(`${request.url};`));
@@ -45,7 +42,7 @@ describe("pipelined requests", () => {
     client.send(paths.map((path) => get(path)).join(""));
     await client.read((received) => received.endsWith("/999;\r\n0\r\n\r\n") || received.endsWith("/999;"));
     expect(client.received.match(/\/\d+(?=;)/g)).toEqual(paths);
-    await expect.poll(() => metric(requestSeries("200"))).toBe(1_000);
+    await expect.poll(() => metric(requestsTotal("200"))).toBe(1_000);
   });
 
   it("more than Perch holds wait at the client, and none is lost", async () => {
@@ -110,7 +107,7 @@ describe("pipelined requests", () => {
     await expect.poll(() => requests).toBeGreaterThan(0);
     const begun = await stalled(() => requests);
     client.socket.resetAndDestroy();
-    const counted = async (code: string) => (await metric(requestSeries(code))) ?? 0;
+    const counted = async (code: string) => (await metric(requestsTotal(code))) ?? 0;
     await expect.poll(() => counted("499")).toBeGreaterThan(0);
     await stalled(() => requests);
     expect({ begun: requests, delivered: await counted("200"), gone: await counted("499") }).toEqual({

@@ -1,23 +1,17 @@
 import { describe, expect, it } from "vitest";
 import { stalled } from "../../kit/bell.ts";
 import { perch, rawClient, rawUpstream } from "../../kit/freed.ts";
-import { lanes } from "../../kit/one-service.ts";
+import { lanes, shopAt } from "../../kit/one-service.ts";
 import { portClosed } from "../../kit/raw-client.ts";
 import { LaneWithClock } from "./lane-with-clock.ts";
 
 const get = (path = "/") => `GET ${path} HTTP/1.1\r\nHost: x\r\n\r\n`;
 
-const shopAt = (origin: string, more = "") => `
-services: { shop: { versions: { stable: { endpoints: ["${origin}"] } } } }
-${more}`;
-const oneRoute = "routes: [{ name: all, service: shop }]";
-
 describe.each(lanes)("a drain, in the $lane lane", ({ fastLane }) => {
   it("closes a connection whose response began before it, at the end of that response", async () => {
     const stable = await rawUpstream((socket) => socket.write("HTTP/1.1 200 OK\r\nContent-Length: 4\r\n\r\nab"));
-    const yaml = shopAt(stable.origin, `fastLane: ${fastLane}\n${oneRoute}`);
     // The drain waits longer than the test does: what ends it is the connection.
-    const { app, port } = await perch(yaml, { drainTimeoutMs: 600_000 });
+    const { app, port } = await perch(shopAt(stable.origin, `fastLane: ${fastLane}`), { drainTimeoutMs: 600_000 });
     const client = await rawClient(port);
     client.send(get());
     await client.read((received) => received.endsWith("ab"));
@@ -44,7 +38,7 @@ describe("listeners that share connections to upstreams", () => {
       socket.write(`HTTP/1.1 200 OK\r\nContent-Length: ${body.length}\r\n\r\n${body}`);
     });
     const listeners = `{ name: a, address: "127.0.0.1:0" }, { name: b, address: "127.0.0.1:0" }`;
-    const { app } = await perch(shopAt(stable.origin, oneRoute), { listeners });
+    const { app } = await perch(shopAt(stable.origin), { listeners });
     const [a, b] = await Promise.all(
       app.listeners.map(({ address }) => rawClient(typeof address === "string" ? 0 : address.port)),
     );
@@ -78,11 +72,9 @@ const others = [
 
 describe.each(others)("a request that is answered after the lane has read %s", (_what, other) => {
   /** A request under way, with the other connection's head read behind it, and its upstream's side. */
-  async function overtaken(request: string, more = "", release = "") {
+  async function overtaken(request: string, more = "") {
     const stable = await rawUpstream(() => {});
-    const lane = await LaneWithClock.start(
-      shopAt(stable.origin, `${more}\nroutes: [{ name: all, service: shop${release} }]`),
-    );
+    const lane = await LaneWithClock.start(shopAt(stable.origin, more));
     const client = await lane.client();
     client.send(request);
     await expect.poll(() => stable.sockets[0]?.bytesRead ?? 0).toBeGreaterThan(0);
@@ -106,7 +98,6 @@ describe.each(others)("a request that is answered after the lane has read %s", (
       "GET / HTTP/1.1\r\nHost: shop.example\r\nX-Forwarded-Proto: https\r\nX-Forwarded-For: 10.0.0.1\r\n\r\n",
       `trustedProxies: ["127.0.0.1/32"]
 releases: { shop: { split: { stable: 100 }, sticky: { whenWeightsChange: follow } } }`,
-      ", release: shop",
     );
     socket?.write("HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n");
     const answer = await client.read((received) => received.includes("\r\n\r\n"));

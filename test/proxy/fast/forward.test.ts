@@ -2,17 +2,10 @@ import type { Socket } from "node:net";
 import { describe, expect, it } from "vitest";
 import { stalled } from "../../kit/bell.ts";
 import { rawClient, rawUpstream, upstream } from "../../kit/freed.ts";
-import { perchIn, perchTo } from "../../kit/one-service.ts";
-import type { TestPerch } from "../../kit/perch.ts";
+import { perchIn, perchTo, requestsInFlight, requestsTotal, upstreamErrors } from "../../kit/one-service.ts";
 
 const get = "GET / HTTP/1.1\r\nHost: shop.example\r\n\r\n";
 const upload = "POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 1000000\r\n\r\n";
-
-function counted(perch: TestPerch, code: string, method: string): Promise<number | undefined> {
-  return perch.metric(
-    `perch_requests_total{route="all",service="shop",version="stable",code="${code}",method="${method}"}`,
-  );
-}
 
 describe("a client that leaves", () => {
   const stages: readonly [stage: string, request: string, sent: string, until: (received: string) => boolean][] = [
@@ -43,10 +36,10 @@ describe("a client that leaves", () => {
         await client.read(until);
         client.socket[leave]();
         const method = request.slice(0, request.indexOf(" "));
-        await expect.poll(() => counted(perch, "499", method)).toBe(1);
-        expect(await perch.metric('perch_requests_in_flight{service="shop",version="stable"}')).toBe(0);
+        await expect.poll(() => perch.metric(requestsTotal("499", "stable", method))).toBe(1);
+        expect(await perch.metric(requestsInFlight)).toBe(0);
         await expect.poll(() => stable.sockets[0]?.readableEnded || stable.sockets[0]?.destroyed).toBe(true);
-        expect((await counted(perch, "200", method)) ?? 0).toBe(0);
+        expect((await perch.metric(requestsTotal("200", "stable", method))) ?? 0).toBe(0);
         await perch.stop();
       }
     },
@@ -92,7 +85,7 @@ describe("an upstream that breaks", () => {
     const all = await client.read();
     expect(all).toMatch(/^HTTP\/1\.1 200 OK\r\n/);
     expect(all).not.toContain("\r\n0\r\n");
-    await expect.poll(() => counted(perch, "200", "GET")).toBe(1);
+    await expect.poll(() => perch.metric(requestsTotal("200"))).toBe(1);
     expect(stable.sockets).toHaveLength(1);
   });
 
@@ -114,9 +107,7 @@ describe("an upstream that breaks", () => {
     await answered(3);
     expect(client.received.match(/(?<=HTTP\/1\.1 )\d+/g)).toEqual(["200", "200", "502"]);
     expect(await perch.metric('perch_retries_total{service="shop",version="stable",outcome="success"}')).toBe(1);
-    expect(
-      await perch.metric('perch_upstream_errors_total{service="shop",version="stable",kind="upstream-reset"}'),
-    ).toBe(2);
+    expect(await perch.metric(upstreamErrors("upstream-reset"))).toBe(2);
   });
 });
 
@@ -197,7 +188,7 @@ describe("backpressure", () => {
     client.send(get);
     // Perch gives up on the client.
     await expect.poll(() => stable.sockets[0]?.destroyed, { timeout: 19_000 }).toBe(true);
-    await expect.poll(() => counted(perch, "499", "GET")).toBe(1);
+    await expect.poll(() => perch.metric(requestsTotal("499"))).toBe(1);
     expect(written).toBeLessThan(32 * 1024 * 1024);
   });
 

@@ -4,6 +4,7 @@ import { describe, expect, it } from "vitest";
 import { ReadBuffers, ReadTarget, SocketWriter } from "../../../src/proxy/fast/socket-writer.ts";
 import { turn } from "../../kit/bell.ts";
 import { freeAfterTest, rawClient, rawUpstream } from "../../kit/freed.ts";
+import { shopAt } from "../../kit/one-service.ts";
 import { Pouring } from "../../kit/pouring.ts";
 import { LaneWithClock } from "./lane-with-clock.ts";
 
@@ -161,10 +162,7 @@ describe("read buffers", () => {
         resolve(new Pouring(socket, big));
       }
     });
-    const lane = await LaneWithClock.start(`
-services: { shop: { versions: { stable: { endpoints: ["${stable.origin}"] } } } }
-routes: [{ name: all, service: shop }]
-`);
+    const lane = await LaneWithClock.start(shopAt(stable.origin));
     const [first, victim] = [await lane.client(), await lane.client()];
 
     // An upload that is answered before it is whole: what is left of it is read and thrown away.
