@@ -4,6 +4,7 @@ import { join } from "node:path";
 import { describe, expect, it } from "vitest";
 import { ConfigMapVolume } from "../kit/configmap-volume.ts";
 import { rawClient, rawUpstream, upstream } from "../kit/freed.ts";
+import { requestsTotal } from "../kit/one-service.ts";
 import type { TestPerch } from "../kit/perch.ts";
 import { changeablePerch, freePorts, perchOn, renameOver, soon, temporaryFolder } from "../kit/served.ts";
 
@@ -203,7 +204,7 @@ routes:
     const gone = ['route="old"', 'version="canary"', 'rule="vips"', 'attribute="vip"', `endpoint="${two.origin}"`];
     const before = await series();
     for (const label of gone) expect(about(before, label), label).toBeGreaterThan(0);
-    const all = 'perch_requests_total{route="all",service="shop",version="stable",code="200",method="GET"}';
+    const all = requestsTotal(200);
     expect(before).toContain(`${all} 1`);
 
     await change(`${freePorts}

@@ -4,6 +4,7 @@ import { Agent, request } from "node:http";
 import { join } from "node:path";
 import { describe, expect, it } from "vitest";
 import { perch, rawClient, rawUpstream, upstream } from "../kit/freed.ts";
+import { requestsInFlight, requestsTotal } from "../kit/one-service.ts";
 import type { TestPerch } from "../kit/perch.ts";
 import { portClosed, type RawClient } from "../kit/raw-client.ts";
 import { freePorts, renameOver, servePerch, soon, temporaryFolder } from "../kit/served.ts";
@@ -18,7 +19,7 @@ routes: [{ name: all, service: shop }]
 
 const plainGet = "GET / HTTP/1.1\r\nHost: shop.example\r\n\r\n";
 const answered = (received: string) => received.endsWith("\r\n0\r\n\r\n") || received.endsWith("late");
-const total = 'perch_requests_total{route="all",service="shop",version="stable",code="200",method="GET"}';
+const total = requestsTotal(200);
 const restarts = "perch_worker_restarts_total";
 
 const clients = (count: number, port: number) => Promise.all(Array.from({ length: count }, () => rawClient(port)));
@@ -61,7 +62,7 @@ describe("requests", () => {
     expect(await started.metric(total)).toBe(64);
     const series = 'perch_request_duration_seconds_count{route="all",service="shop",version="stable"}';
     expect(await started.metric(series)).toBe(64);
-    expect(await started.metric('perch_requests_in_flight{service="shop",version="stable"}')).toBe(0);
+    expect(await started.metric(requestsInFlight)).toBe(0);
     expect([await started.metric("perch_workers"), await started.metric(restarts)]).toEqual([2, 0]);
 
     bringFault(1, { kind: "throw" });

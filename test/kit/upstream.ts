@@ -77,6 +77,10 @@ export async function startRawUpstream(onData: (socket: Socket, received: string
   return { origin: `http://127.0.0.1:${port}`, port, sockets, close: () => closed(server, destroyAll) };
 }
 
+/** Raw fields as `name: value`. */
+export const fieldLines = (raw: readonly string[] = []): string[] =>
+  raw.flatMap((name, i) => (i % 2 === 0 ? [`${name}: ${raw[i + 1]}`] : []));
+
 /** A port on which nothing listens now: taken and given back. */
 export async function freePort(): Promise<number> {
   const server = net.createServer();

@@ -2,7 +2,7 @@ import { describe, expect, it } from "vitest";
 import { mirrorSeed, percentile } from "../../src/decide/draw.ts";
 import { attributeUnit } from "../../src/decide/unit.ts";
 import { perch, rawClient, rawUpstream, upstream } from "../kit/freed.ts";
-import { exchange, lanes, perchIn } from "../kit/one-service.ts";
+import { exchange, lanes, perchIn, upstreamErrors } from "../kit/one-service.ts";
 import type { TestPerch } from "../kit/perch.ts";
 import { changeablePerch, freePorts, soon } from "../kit/served.ts";
 import { refusedOrigin } from "../kit/upstream.ts";
@@ -188,9 +188,7 @@ describe.each(lanes)("a mirror, in the $lane lane", ({ fastLane }) => {
     await exchange(perch.port, get("/"));
     await expect.poll(() => outcome(perch, "connect-failed"), soon).toBe(1);
     expect(await perch.metric(`perch_endpoint_up{service="shop",version="canary",endpoint="${refused}"}`)).toBe(1);
-    expect(
-      await perch.metric('perch_upstream_errors_total{service="shop",version="canary",kind="connect-failed"}'),
-    ).toBe(0);
+    expect(await perch.metric(upstreamErrors("connect-failed", "canary"))).toBe(0);
   });
 
   it("whose answer has no end is left, counted by its status", async () => {

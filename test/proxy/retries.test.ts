@@ -3,7 +3,7 @@ import type { ServerResponse } from "node:http";
 import { join } from "node:path";
 import { describe, expect, it } from "vitest";
 import { perch, rawClient, rawUpstream, upstream } from "../kit/freed.ts";
-import { lanes } from "../kit/one-service.ts";
+import { lanes, requestsInFlight } from "../kit/one-service.ts";
 import { temporaryFolder } from "../kit/served.ts";
 
 const retries = (outcome: string, version = "stable") =>
@@ -40,7 +40,7 @@ routes: [{ name: all, service: shop }]`);
     expect(both.map(({ seen }) => seen.length)).toEqual([1, 1]);
     expect([await metric(errors("status-503")), await metric(retries("success"))]).toEqual([1, 1]);
     expect([await metric(requests("stable", 200)), await metric(requests("stable", 503))]).toEqual([1, undefined]);
-    expect(await metric('perch_requests_in_flight{service="shop",version="stable"}')).toBe(0);
+    expect(await metric(requestsInFlight)).toBe(0);
   });
 
   it("the connection of a discarded answer is used again", async () => {

@@ -1,6 +1,6 @@
 import { describe, expect, it } from "vitest";
 import { perch, rawClient, rawUpstream, upstream } from "../kit/freed.ts";
-import { exchange, lanes } from "../kit/one-service.ts";
+import { exchange, lanes, upstreamErrors } from "../kit/one-service.ts";
 
 const close = "Connection: close\r\n";
 
@@ -45,7 +45,7 @@ describe.each(lanes)("a route's limits in the $lane lane", ({ fastLane }) => {
     const { port, metric } = await perch(config(fastLane, silent.origin, "timeouts: { total: 50ms }"));
     const answer = await exchange(port, `GET /own HTTP/1.1\r\nHost: a\r\n${close}\r\n`);
     expect(answer).toMatch(/^HTTP\/1.1 504 [\s\S]*x-perch-error: upstream-timeout/);
-    const series = 'perch_upstream_errors_total{service="shop",version="stable",kind="upstream-timeout"}';
+    const series = upstreamErrors("upstream-timeout");
     expect(await metric(series)).toBe(1);
   });
 
@@ -69,7 +69,7 @@ describe.each(lanes)("a route's limits in the $lane lane", ({ fastLane }) => {
     const client = await rawClient(port);
     client.send("POST /own HTTP/1.1\r\nHost: a\r\nContent-Length: 10\r\n\r\nhello");
     expect(await client.read()).toMatch(/^HTTP\/1.1 408 [\s\S]*x-perch-error: request-timeout/);
-    const series = 'perch_upstream_errors_total{service="shop",version="stable",kind="upstream-timeout"}';
+    const series = upstreamErrors("upstream-timeout");
     expect(await metric(series)).toBe(0);
   });
 

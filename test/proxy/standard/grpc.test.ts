@@ -5,6 +5,7 @@ import { perch, upstream } from "../../kit/freed.ts";
 import { grpcClient, grpcServer, type TextsServer } from "../../kit/grpc.ts";
 import { H2Client, h2cListener } from "../../kit/h2-client.ts";
 import { h2Upstream } from "../../kit/h2-upstream.ts";
+import { requestsInFlight } from "../../kit/one-service.ts";
 import { refusedOrigin } from "../../kit/upstream.ts";
 
 interface Shop {
@@ -205,7 +206,7 @@ describe("a gRPC call that ends early", () => {
     call.cancel();
     await cancelled;
     await expect.poll(() => counted(status.CANCELLED)).toBe(1);
-    expect(await started.metric('perch_requests_in_flight{service="shop",version="stable"}')).toBe(0);
+    expect(await started.metric(requestsInFlight)).toBe(0);
   });
 
   it("since its server ended it tells the client while that still streams", async () => {

@@ -12,6 +12,7 @@ import {
   frameTypes,
   request,
 } from "../../kit/h2-frames.ts";
+import { requestsInFlight, requestsTotal } from "../../kit/one-service.ts";
 
 const calm = 0xb;
 
@@ -120,9 +121,9 @@ describe("what costs a peer little and Perch much", () => {
     const { client, metric } = await attacked("", stable.origin);
     client.send(frame(frameTypes.settings, 0, 0, Buffer.from([0, 4, 0, 0, 0, 0])), get(1));
     await client.frame(frameTypes.headers, 1);
-    expect(await metric('perch_requests_in_flight{service="shop",version="stable"}')).toBe(1);
+    expect(await metric(requestsInFlight)).toBe(1);
     client.socket.destroy();
-    const gone = 'perch_requests_total{route="all",service="shop",version="stable",code="499",method="GET"}';
+    const gone = requestsTotal(499);
     await expect.poll(() => metric(gone)).toBe(1);
   });
 });
@@ -189,8 +190,8 @@ it("ends a connection whose client goes in the middle, without a word to others"
   const slow = await rawUpstream(() => {});
   const { client, metric } = await attacked("", slow.origin);
   for (let i = 0; i < 50; i++) client.send(get(odd(i)));
-  await expect.poll(() => metric('perch_requests_in_flight{service="shop",version="stable"}')).toBe(50);
+  await expect.poll(() => metric(requestsInFlight)).toBe(50);
   client.socket.resetAndDestroy();
   await once(client.socket, "close");
-  await expect.poll(() => metric('perch_requests_in_flight{service="shop",version="stable"}')).toBe(0);
+  await expect.poll(() => metric(requestsInFlight)).toBe(0);
 });

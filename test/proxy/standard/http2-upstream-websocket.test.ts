@@ -1,7 +1,7 @@
 import { expect, it } from "vitest";
 import { perch } from "../../kit/freed.ts";
 import { h2Upstream } from "../../kit/h2-upstream.ts";
-import { exchange, lanes } from "../../kit/one-service.ts";
+import { exchange, lanes, requestsInFlight } from "../../kit/one-service.ts";
 import { upgradeHead } from "../../kit/websocket.ts";
 
 it.each(lanes)(
@@ -23,7 +23,7 @@ routes: [{ name: all, service: shop }]`);
     expect(stable.sessions).toEqual([]);
     const series = 'route="all",service="shop",version="stable"';
     expect(await started.metric(`perch_requests_total{${series},code="502",method="GET"}`)).toBe(3);
-    expect(await started.metric('perch_requests_in_flight{service="shop",version="stable"}')).toBe(0);
+    expect(await started.metric(requestsInFlight)).toBe(0);
     const fine = await exchange(started.port, "GET / HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n");
     expect(fine).toMatch(/^HTTP\/1\.1 200 /);
   },

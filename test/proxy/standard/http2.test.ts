@@ -12,7 +12,7 @@ import {
   frameTypes,
   request,
 } from "../../kit/h2-frames.ts";
-import { exchange, lanes } from "../../kit/one-service.ts";
+import { exchange, lanes, requestsInFlight } from "../../kit/one-service.ts";
 import { refusedOrigin } from "../../kit/upstream.ts";
 
 /** Perch that takes h2c, in front of one endpoint, and a connection to it. */
@@ -251,7 +251,7 @@ describe("the end of an HTTP/2 exchange", () => {
     stream.close(8);
     await closed;
     await expect.poll(() => started.metric(counted(499))).toBe(1);
-    expect(await started.metric('perch_requests_in_flight{service="shop",version="stable"}')).toBe(0);
+    expect(await started.metric(requestsInFlight)).toBe(0);
     expect(client.session.closed).toBe(false);
   });
 

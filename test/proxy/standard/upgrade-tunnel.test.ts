@@ -7,6 +7,7 @@ import { numOpenSockets } from "http-proxy-3";
 import { afterEach, describe, expect, it } from "vitest";
 import { UpgradeStandIn, UpgradeTunnel } from "../../../src/proxy/standard/websocket-tunnel.ts";
 import { rawUpstream } from "../../kit/freed.ts";
+import { upstreamErrors } from "../../kit/one-service.ts";
 import { Pouring } from "../../kit/pouring.ts";
 import { portClosed, type RawClient } from "../../kit/raw-client.ts";
 import { longTimeouts, type PerchOptions, perchTo, sent, switchedHead, upgradeHead } from "../../kit/websocket.ts";
@@ -205,7 +206,7 @@ describe("the end of a tunnel", () => {
     const told = once(client.socket, "end");
     upstream.resetAndDestroy();
     await told;
-    const errors = 'perch_upstream_errors_total{service="shop",version="stable",kind="upstream-reset"}';
+    const errors = upstreamErrors("upstream-reset");
     await expect.poll(() => perch.metric(errors)).toBe(1);
     expect(await perch.outcomes(1)).toMatchObject([{ status: 101, error: "upstream-reset" }]);
   });

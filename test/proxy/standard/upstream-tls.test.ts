@@ -9,6 +9,7 @@ import { WebSocket, WebSocketServer } from "ws";
 import { TestDnsServer } from "../../kit/dns-server.ts";
 import { freeAfterTest, perch, rawUpstream } from "../../kit/freed.ts";
 import { h2Upstream } from "../../kit/h2-upstream.ts";
+import { upstreamErrors } from "../../kit/one-service.ts";
 import { certFile, certPem, keyPem, type TestCertificate } from "../../kit/pki.ts";
 import { changeablePerch, freePorts, temporaryFolder } from "../../kit/served.ts";
 import { sent, upgradeHead } from "../../kit/websocket.ts";
@@ -125,8 +126,8 @@ describe("an https endpoint", () => {
     expect(body).not.toContain(cause);
     expect(body).not.toContain(`${port}`);
     expect(await line()).toMatchObject({ status: 502, error: "tls-failed", cause });
-    expect(await metric('perch_upstream_errors_total{service="shop",version="stable",kind="tls-failed"}')).toBe(1);
-    expect(await metric('perch_upstream_errors_total{service="shop",version="stable",kind="connect-failed"}')).toBe(0);
+    expect(await metric(upstreamErrors("tls-failed"))).toBe(1);
+    expect(await metric(upstreamErrors("connect-failed"))).toBe(0);
     expect(names.length).toBeLessThanOrEqual(1);
   });
 
