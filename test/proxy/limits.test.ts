@@ -1,14 +1,13 @@
 import type { ServerResponse } from "node:http";
 import { describe, expect, it } from "vitest";
 import { perch, rawClient, upstream } from "../kit/freed.ts";
-import { lanes } from "../kit/one-service.ts";
+import { lanes, requestsInFlight, shopYaml } from "../kit/one-service.ts";
 
 const series = (name: string, more = "") => `${name}{service="shop",version="stable"${more}}`;
-const inFlight = series("perch_requests_in_flight");
 const pending = series("perch_requests_pending");
 const overloads = (cause: string) => series("perch_overloads_total", `,cause="${cause}"`);
 
-/** An upstream whose answers the test lets go, by the paths they are for. */
+/** An upstream whose responses the test releases by their paths. */
 async function holding() {
   const held = new Map<string, ServerResponse>();
   const server = await upstream("stable", ({ url = "" }, response) => void held.set(url, response));
@@ -18,11 +17,8 @@ async function holding() {
 }
 
 describe.each(lanes)("limits of a version, in the $lane lane", ({ fastLane }) => {
-  const perchTo = (origins: readonly string[], limits: string) =>
-    perch(`
-fastLane: ${fastLane}
-services: { shop: { versions: { stable: { endpoints: [${origins.join(", ")}] } }, limits: ${limits} } }
-routes: [{ name: all, service: shop }]`);
+  const perchTo = (stable: readonly string[], limits: string) =>
+    perch(shopYaml({ stable, service: `limits: ${limits}`, more: `fastLane: ${fastLane}` }));
 
   async function ask(port: number, path: string, more = "") {
     const client = await rawClient(port);
@@ -30,7 +26,7 @@ routes: [{ name: all, service: shop }]`);
     return { client, answer: client.read((received) => /\r\n\r\n[\s\S]*(for \/\w+|overloaded)/.test(received)) };
   }
 
-  it("requests beyond wait in line, those beyond that get 503 at once, and all are counted", async () => {
+  it("requests over maxInFlight are queued, those over maxPending get 503 at once, and all are counted", async () => {
     const { server, held, letGo, arrived } = await holding();
     const { port, metric } = await perchTo([server.origin], "{ maxInFlight: 1, maxPending: 2, pendingTimeout: 1m }");
     const a = await ask(port, "/a");
@@ -39,9 +35,9 @@ routes: [{ name: all, service: shop }]`);
     await expect.poll(() => metric(pending)).toBe(1);
     const c = await ask(port, "/c");
     await expect.poll(() => metric(pending)).toBe(2);
-    const turnedAway = await (await ask(port, "/d")).answer;
-    expect(turnedAway).toMatch(/^HTTP\/1\.1 503 [\s\S]*x-perch-error: overloaded\r\n[\s\S]*Retry-After: 1\r\n/);
-    expect([await metric(inFlight), await metric(overloads("queue-full"))]).toEqual([1, 1]);
+    const shed = await (await ask(port, "/d")).answer;
+    expect(shed).toMatch(/^HTTP\/1\.1 503 [\s\S]*x-perch-error: overloaded\r\n[\s\S]*Retry-After: 1\r\n/);
+    expect([await metric(requestsInFlight), await metric(overloads("queue-full"))]).toEqual([1, 1]);
     letGo("/a");
     expect(await a.answer).toContain("for /a");
     await arrived("/b");
@@ -51,12 +47,12 @@ routes: [{ name: all, service: shop }]`);
     await arrived("/c");
     letGo("/c");
     expect(await c.answer).toContain("for /c");
-    await expect.poll(() => metric(inFlight)).toBe(0);
+    await expect.poll(() => metric(requestsInFlight)).toBe(0);
     expect(await metric(pending)).toBe(0);
     expect(server.seen.map(({ url }) => url)).toEqual(["/a", "/b", "/c"]);
   });
 
-  it("a request that waited for too long gets 503", async () => {
+  it("a request that waits for pendingTimeout gets 503", async () => {
     const { server, letGo, arrived } = await holding();
     const { port, metric } = await perchTo([server.origin], "{ maxInFlight: 1, pendingTimeout: 50ms }");
     const first = await ask(port, "/a");
@@ -73,7 +69,7 @@ routes: [{ name: all, service: shop }]`);
     expect(await second.client.read((received) => received.includes("for /c"))).toMatch(/^HTTP\/1\.1 200 /);
   });
 
-  it("a client that leaves gives up its place in line, and its place upstream", async () => {
+  it("a client that leaves gives up its place in the queue, and its permit", async () => {
     const { server, held, letGo, arrived } = await holding();
     const { port, metric } = await perchTo([server.origin], "{ maxInFlight: 1, pendingTimeout: 1m }");
     const first = await ask(port, "/a");
@@ -89,7 +85,7 @@ routes: [{ name: all, service: shop }]`);
     letGo("/c");
     expect(await third.answer).toContain("for /c");
     expect(held.has("/b")).toBe(false);
-    await expect.poll(() => metric(inFlight)).toBe(0);
+    await expect.poll(() => metric(requestsInFlight)).toBe(0);
   });
 
   it("a body waits with its request, and arrives whole", async () => {
@@ -107,7 +103,7 @@ routes: [{ name: all, service: shop }]`);
     expect(server.seen.at(-1)?.body).toBe(body);
   });
 
-  it("an endpoint gets no more connections than it may, and others are used meanwhile", async () => {
+  it("an endpoint gets no more than maxConnections, and others are used meanwhile", async () => {
     const one = await holding();
     const other = await holding();
     const { port, metric } = await perchTo([one.server.origin, other.server.origin], "{ maxConnections: 2 }");
@@ -124,7 +120,7 @@ routes: [{ name: all, service: shop }]`);
     expect([one.server.connections, other.server.connections]).toEqual([2, 2]);
   });
 
-  it("a WebSocket holds its place while it is open", async () => {
+  it("a WebSocket waits in the queue as a request does", async () => {
     const stable = await upstream("stable");
     const { port, metric } = await perchTo([stable.origin], "{ maxInFlight: 1, pendingTimeout: 1m }");
     const { server, arrived } = await holding();
