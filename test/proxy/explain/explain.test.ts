@@ -1,13 +1,10 @@
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
-import { loadConfigText } from "../../../src/config/load.ts";
 import { createOverrideToken } from "../../../src/decide/override.ts";
 import { StatsRegistry } from "../../../src/observe/stats-registry.ts";
-import { ActiveSnapshot } from "../../../src/proxy/active-snapshot.ts";
 import type { DryRequest } from "../../../src/proxy/explain/dry-run.ts";
 import { type Explanation, explainRequest } from "../../../src/proxy/explain/explain.ts";
-import type { Snapshot } from "../../../src/proxy/snapshot.ts";
-import { EndpointRegistry, noopEndpointEvents } from "../../../src/upstream/endpoint-registry.ts";
+import { snapshotOf } from "../../kit/snapshot.ts";
 
 const nowMs = Date.UTC(2026, 5, 1);
 const secret = Buffer.alloc(32, "s");
@@ -38,18 +35,7 @@ routes:
   - { name: pages, match: { hosts: [pages.example.com] }, service: pages, release: shop }
 `;
 
-function active(yaml: string, stats = new StatsRegistry()): Snapshot {
-  const loaded = loadConfigText(yaml, {
-    file: "perch.yaml",
-    env: {},
-    readFile: () => secret,
-    randomSecret: () => secret,
-  });
-  if (!loaded.ok) throw new Error(loaded.problems.map(({ message }) => message).join("\n"));
-  return new ActiveSnapshot(stats, new EndpointRegistry(noopEndpointEvents), loaded.compiled, loaded.hash).current;
-}
-
-const snapshot = active(shop);
+const snapshot = snapshotOf(shop, { secret });
 const random = { int32: () => 7 };
 const explain = (request: DryRequest, at = nowMs): Explanation =>
   explainRequest(snapshot, request, { nowMs: at, random });
@@ -59,7 +45,7 @@ const details = ({ trail }: Explanation, stage: string): string[] =>
 const api = "http://shop.example.com/api/cart";
 const newUser = { "x-user-id": "42", "x-registered-at": "2026-02-01" };
 
-describe("an explanation names what was decided", () => {
+describe("an explanation names the decision", () => {
   it.each<{ sentence: string; request: DryRequest; wanted: unknown }>([
     {
       sentence: "by a rule, with the attributes and where they came from",
@@ -95,7 +81,7 @@ describe("an explanation names what was decided", () => {
       },
     },
     {
-      sentence: "by a tester's wish, which writes no pin",
+      sentence: "by an override, which writes no pin",
       request: { url: api, headers: { "x-perch-version": "canary", "x-user-id": "42" }, client: "192.0.2.9" },
       wanted: { version: "canary", reason: "override", unit: { value: "42" }, pin: { wouldSet: null } },
     },
@@ -135,12 +121,12 @@ describe("an explanation names what was decided", () => {
       },
     },
     {
-      sentence: "with the answer to a malformed request",
+      sentence: "with the error of a malformed request",
       request: { url: "shop" },
       wanted: { route: null, error: { code: "bad-request", status: 400 }, trail: [{ outcome: "malformed" }] },
     },
     {
-      sentence: "with the answer to a client that is no address",
+      sentence: "with the error of a client that is no address",
       request: { url: api, client: "shop.example.com" },
       wanted: { error: { code: "bad-request" }, trail: [{ detail: '"shop.example.com" is not an IP address' }] },
     },
@@ -154,13 +140,13 @@ describe("an explanation names what was decided", () => {
   });
 });
 
-describe("the trail says", () => {
+describe("the trail has", () => {
   it("every stage of a request in the order of the chain", () => {
     const stages = explain({ url: "http://pages.example.com/", headers: newUser }).trail.map(({ stage }) => stage);
     expect([...new Set(stages)]).toEqual(["request", "route", "identify", "unit", "rule", "cookie", "forward"]);
   });
 
-  it("which routes came before the one that matched, and what they missed", () => {
+  it("the routes before the one that matched, and why they did not", () => {
     expect(details(explain({ url: "http://pages.example.com/api", method: "POST" }), "route")).toEqual([
       "not-matched: api wants host shop.example.com, the request has pages.example.com; wants method GET, the request has POST",
       "not-matched: assets wants host shop.example.com, the request has pages.example.com; wants path below /assets, the request has /api",
@@ -168,7 +154,7 @@ describe("the trail says", () => {
     ]);
   });
 
-  it("which routes were closest where none matched, the closest first", () => {
+  it("the closest routes where none matched, the closest first", () => {
     expect(details(explain({ url: api, method: "DELETE" }), "route")).toEqual([
       "none: no route takes this request; the closest are:",
       "not-matched: api wants method GET, the request has DELETE",
@@ -177,12 +163,12 @@ describe("the trail says", () => {
     ]);
   });
 
-  it("at most five routes that were missed", () => {
+  it("at most five routes that did not match", () => {
     const routes = Array.from(
       { length: 9 },
       (_, at) => `{ name: r${at}, match: { path: { exact: /${at} } }, service: s }`,
     );
-    const many = active(`services: { s: { versions: { v: { endpoints: ["http://a:1"] } } } }\nroutes: [${routes}]`);
+    const many = snapshotOf(`services: { s: { versions: { v: { endpoints: ["http://a:1"] } } } }\nroutes: [${routes}]`);
     const told = details(explainRequest(many, { url: "/x" }, { nowMs, random }), "route");
     expect(told).toHaveLength(7);
     expect(told.at(-1)).toBe("not-matched: and 4 more that are further off");
@@ -190,28 +176,28 @@ describe("the trail says", () => {
 
   it.each<{ sentence: string; request: DryRequest; detail: string }>([
     {
-      sentence: "that only a trusted proxy may say a region",
+      sentence: "that a region counts from a trusted proxy only",
       request: { url: api, headers: { "x-region": "cn-east" } },
       detail:
         "absent: region is unknown (header x-region: ignored, since it counts only from a caller in trustedProxies; query region: absent)",
     },
     {
-      sentence: "that a trusted proxy said it",
+      sentence: "a region of a trusted proxy",
       request: { url: api, headers: { "x-region": "cn-east" }, client: "10.1.2.3" },
       detail: 'found: region is "cn-east", from header x-region',
     },
     {
-      sentence: "which source was passed over for the next",
+      sentence: "a source that was passed over for the next",
       request: { url: `${api}?region=us`, headers: { "x-region": "" }, client: "10.1.2.3" },
       detail: 'found: region is "us", from query region (header x-region: empty, so it counts as absent)',
     },
     {
-      sentence: "that a header came twice",
+      sentence: "a repeated header",
       request: { url: api, headers: { "x-user-id": ["1", "2"], cookie: "uid=3" } },
       detail: 'found: userId is "3", from cookie uid (header x-user-id: sent more than once, so it counts as absent)',
     },
     {
-      sentence: "that a value can not be read",
+      sentence: "a value that cannot be parsed",
       request: { url: api, headers: { "x-registered-at": "yesterday" } },
       detail: 'absent: registeredAt is unknown (header x-registered-at: "yesterday" can not be read as time)',
     },
@@ -224,7 +210,7 @@ describe("the trail says", () => {
     expect(details(explain(request), "identify")).toContain(detail);
   });
 
-  const wishes: readonly [sentence: string, url: string, headers: Record<string, string>, why: string][] = [
+  const overrides: readonly [sentence: string, url: string, headers: Record<string, string>, why: string][] = [
     [
       "its token expired",
       api,
@@ -250,11 +236,11 @@ describe("the trail says", () => {
       "parameter perch-version: it counts only where a browser opens a page",
     ],
   ];
-  it.each(wishes)("why a tester's wish did not count: %s", (_sentence, url, headers, why) => {
+  it.each(overrides)("why an override did not count: %s", (_sentence, url, headers, why) => {
     expect(details(explain({ url, headers }), "override")).toEqual([`ignored: ${why}`]);
   });
 
-  it("where a link leads, and what it sets", () => {
+  it("where an override link redirects, and what it sets", () => {
     const token = createOverrideToken(secret, "shop", "canary", nowMs + 60_000);
     const explanation = explain({ url: `${api}/\u00e9?a=1&perch-version=${token}` });
     expect(explanation).toMatchObject({ route: "api", version: null, error: null });
@@ -268,28 +254,28 @@ describe("the trail says", () => {
     ]);
   });
 
-  it("why a tester's wish did not count", () => {
-    const wish = { "x-perch-version": "canary" };
-    expect(details(explain({ url: api, headers: wish, client: "198.51.100.1" }), "override")).toEqual([
+  it("why an override did not count: the address", () => {
+    const override = { "x-perch-version": "canary" };
+    expect(details(explain({ url: api, headers: override, client: "198.51.100.1" }), "override")).toEqual([
       "ignored: header x-perch-version: 198.51.100.1 is not in allowFrom",
     ]);
   });
 
   it("where the request goes, and which endpoint refuses connections", () => {
-    const wish = {
+    const override = {
       url: api,
       headers: { "x-perch-version": createOverrideToken(secret, "shop", "canary", nowMs + 9e3) },
     };
     const before = "served: service shop, version canary: http://shop-canary:80, http://shop-canary-2:80";
-    expect(details(explain(wish), "forward")).toEqual([before]);
-    const own = active(shop);
+    expect(details(explain(override), "forward")).toEqual([before]);
+    const own = snapshotOf(shop, { secret });
     own.services.get("shop")?.versions.get("canary")?.endpoints.current[0]?.health.refused(nowMs);
-    const [detail] = details(explainRequest(own, wish, { nowMs, random }), "forward");
+    const [detail] = details(explainRequest(own, override, { nowMs, random }), "forward");
     expect(detail).toContain("http://shop-canary:80 (refuses connections), http://shop-canary-2:80");
   });
 
-  it("that the default serves where no endpoint of the version is fit", () => {
-    const own = active(shop);
+  it("that the default serves where no endpoint of the version is healthy", () => {
+    const own = snapshotOf(shop, { secret });
     const canary = own.services.get("shop")?.versions.get("canary")?.endpoints.current ?? [];
     const failed = { passed: false, why: "status 503" };
     for (const { health } of canary) health.checked(nowMs, failed, { healthyAfter: 1, unhealthyAfter: 1 });
@@ -301,7 +287,7 @@ describe("the trail says", () => {
     expect(step?.detail).toContain("(its checks fail); none of these is fit, so the default stable serves");
   });
 
-  it("that the service's default serves in place of a version that it lacks", () => {
+  it("that the default serves for a version that the service lacks", () => {
     expect(details(explain({ url: "http://pages.example.com/", headers: newUser }), "forward")).toEqual([
       "default-served: service pages has no version canary; its default stable serves: http://pages:80",
     ]);
@@ -312,7 +298,7 @@ describe("a pin in an explanation", () => {
   const first = explain({ url: api, headers: newUser });
   const cookie = first.pin?.wouldSet?.split(";")[0] ?? "";
 
-  it("is the Set-Cookie value that an answer would carry", () => {
+  it("is the Set-Cookie value that a response would have", () => {
     expect(first.pin?.wouldSet).toMatch(
       /^perch-shop=1\.1\.1780272000\.canary\.r-new-users\.a\S+; Max-Age=2592000; Path=\/; HttpOnly; SameSite=Lax$/,
     );
@@ -330,7 +316,7 @@ describe("a pin in an explanation", () => {
     { sentence: "forged", sent: cookie.replace(/.$/, (last) => (last === "A" ? "Q" : "A")), at: nowMs },
     { sentence: "expired", sent: cookie, at: nowMs + 31 * 86_400_000 },
     { sentence: "malformed", sent: "perch-shop=canary", at: nowMs },
-  ])("is told to be $sentence", ({ sentence, sent, at }) => {
+  ])("is reported as $sentence", ({ sentence, sent, at }) => {
     const explanation = explain({ url: api, headers: { cookie: sent } }, at);
     expect(explanation.pin).toMatchObject({ received: sentence, version: null });
     expect(details(explanation, "pin")).toEqual([`rejected: cookie perch-shop is ${sentence} and counts as none`]);
@@ -340,7 +326,7 @@ describe("a pin in an explanation", () => {
 describe("explaining", () => {
   it("counts nothing", () => {
     const stats = new StatsRegistry();
-    const counted = active(shop, stats);
+    const counted = snapshotOf(shop, { secret, stats });
     const counts = () => JSON.stringify([[...stats.attributes()], [...stats.releases()], [...stats.requests()]]);
     const before = counts();
     const headers = { "x-user-id": ["1", "2"], "x-registered-at": "never", cookie: "perch-shop=forged" };
@@ -348,7 +334,7 @@ describe("explaining", () => {
     expect(counts()).toBe(before);
   });
 
-  it("finds the routes missed that the route table passes over, and no others", () => {
+  it("has the routes that the route table passes over, and no others", () => {
     const part = fc.constantFrom("a", "b", "c");
     const match = fc.record({
       hosts: fc.array(part, { maxLength: 2 }),
@@ -378,7 +364,7 @@ describe("explaining", () => {
           });
           const yaml = `services: { s: { versions: { v: { endpoints: ["http://a:1"] } } } }\nroutes:\n${routes.join("\n")}`;
           const explanation = explainRequest(
-            active(yaml),
+            snapshotOf(yaml, { secret }),
             { url: path, method, headers: { host, x: header } },
             { nowMs, random },
           );

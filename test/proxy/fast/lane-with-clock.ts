@@ -1,25 +1,23 @@
 import { once } from "node:events";
 import { type AddressInfo, createServer, type Server, type Socket } from "node:net";
 import { expect } from "vitest";
-import { loadConfigText } from "../../../src/config/load.ts";
 import { AccessLog } from "../../../src/observe/access-log.ts";
 import type { HandoverCause } from "../../../src/observe/counters.ts";
 import { Observer } from "../../../src/observe/observer.ts";
 import type { Outcome } from "../../../src/observe/outcome.ts";
-import { StatsRegistry } from "../../../src/observe/stats-registry.ts";
-import { ActiveSnapshot } from "../../../src/proxy/active-snapshot.ts";
 import { CachedClock } from "../../../src/proxy/cached-clock.ts";
 import { DownstreamInfo } from "../../../src/proxy/downstream.ts";
 import { FastLane } from "../../../src/proxy/fast/fast-lane.ts";
 import { FastUpstreamPools } from "../../../src/proxy/fast/upstream-pool.ts";
 import { OverloadManager } from "../../../src/proxy/overload.ts";
 import type { ProxyContext } from "../../../src/proxy/proxy-context.ts";
-import type { Snapshot } from "../../../src/proxy/snapshot.ts";
 import { MirrorSender } from "../../../src/proxy/standard/mirror-sender.ts";
+import type { Endpoint } from "../../../src/upstream/endpoint.ts";
 import { EndpointRegistry, noopEndpointEvents } from "../../../src/upstream/endpoint-registry.ts";
 import { turn } from "../../kit/bell.ts";
 import { freeAfterTest, rawClient } from "../../kit/freed.ts";
 import type { RawClient } from "../../kit/raw-client.ts";
+import { activeSnapshot } from "../../kit/snapshot.ts";
 
 /** An exchange that has ended, as the observer saw it. */
 export type Ended = Pick<Outcome, "method" | "path" | "status" | "error" | "attemptCount">;
@@ -40,10 +38,8 @@ export class LaneWithClock {
   private constructor(yaml: string) {
     // Deadlines are looked at when the test says so.
     this.pools.context.deadlines.stop();
-    const active = activeSnapshot(
-      yaml,
-      new EndpointRegistry({ ...noopEndpointEvents, retired: (endpoint) => this.pools.retire(endpoint) }),
-    );
+    const events = { ...noopEndpointEvents, retired: (endpoint: Endpoint) => this.pools.retire(endpoint) };
+    const active = activeSnapshot(yaml, { endpoints: new EndpointRegistry(events) });
     const observer = new Recorder(this.ended);
     const isDraining = () => this.draining;
     const context: ProxyContext = {
@@ -148,17 +144,6 @@ class Recorder extends Observer {
     this.#ended.push({ method, path, status, error, attemptCount });
     super.observe(outcome, stats);
   }
-}
-
-function activeSnapshot(yaml: string, endpoints: EndpointRegistry): ActiveSnapshot {
-  const loaded = loadConfigText(yaml, { file: "perch.yaml", env: {}, randomSecret: () => new Uint8Array(32) });
-  if (!loaded.ok) throw new Error(JSON.stringify(loaded.problems));
-  return new ActiveSnapshot(new StatsRegistry(), endpoints, loaded.compiled, loaded.hash);
-}
-
-/** The snapshot that a configuration gives the lane. */
-export function snapshotOf(yaml: string): Snapshot {
-  return activeSnapshot(yaml, new EndpointRegistry(noopEndpointEvents)).current;
 }
 
 const silent = { write: () => {}, flush: async () => {}, close: async () => {} };

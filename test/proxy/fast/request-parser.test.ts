@@ -2,7 +2,7 @@ import { describe, expect, it } from "vitest";
 import { normalPath } from "../../../src/http/path.ts";
 import { incomplete, irregular } from "../../../src/proxy/fast/header-scanner.ts";
 import { RequestParser } from "../../../src/proxy/fast/request-parser.ts";
-import { snapshotOf } from "./lane-with-clock.ts";
+import { snapshotOf } from "../../kit/snapshot.ts";
 
 const snapshot = snapshotOf(`
 limits: { headers: 8KiB, headerCount: 20 }
