@@ -9,8 +9,9 @@ export const lanes = [
 
 /** The service `shop` and the route `all` to it. */
 export interface Shop {
+  /** Origins, or maps as in the configuration. */
   readonly stable: string | readonly string[];
-  readonly canary?: string | undefined;
+  readonly canary?: string | readonly string[] | undefined;
   /** Further keys of the service. */
   readonly service?: string;
   /** Keys of the release `shop`, which the route then takes; it also takes one that `more` has. */
@@ -23,7 +24,7 @@ export interface Shop {
 
 export function shopYaml({ stable, canary, service = "", release, route = "", more = "" }: Shop): string {
   const endpoints = (origins: string | readonly string[]) =>
-    `{ endpoints: [${[origins].flat().map((origin) => `"${origin}"`)}] }`;
+    `{ endpoints: [${[origins].flat().map((origin) => (origin.startsWith("{") ? origin : `"${origin}"`))}] }`;
   const versions = `stable: ${endpoints(stable)}${canary === undefined ? "" : `, canary: ${endpoints(canary)}`}`;
   const releases = release === undefined ? "" : `releases: { shop: { ${release} } }\n`;
   const taken = `${releases}${more}`.includes("releases:") ? "release: shop, " : "";

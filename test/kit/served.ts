@@ -1,9 +1,9 @@
-import { mkdtemp, rename, rm, writeFile } from "node:fs/promises";
+import { mkdtemp, readFile, rename, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { expect } from "vitest";
 import { freeAfterTest, perch } from "./freed.ts";
-import type { TestPerch } from "./perch.ts";
+import type { TestPerch, TestPerchOptions } from "./perch.ts";
 import { PerchProcess } from "./process.ts";
 
 /** What a configuration file needs besides, so that Perch takes free ports. */
@@ -53,7 +53,26 @@ export async function servePerch(yaml: string, args: readonly string[] = [], mai
   };
 }
 
-/** Perch whole, in this process, from a file that it watches. */
+export interface LoggedPerch extends TestPerch {
+  /** Stops Perch; the lines of its access log. */
+  log(): Promise<Readonly<Record<string, unknown>>[]>;
+}
+
+/** Perch in this process, whose access log can be read. */
+export async function loggedPerch(yaml: string, options: TestPerchOptions = {}): Promise<LoggedPerch> {
+  const file = join(await temporaryFolder(), "access.log");
+  const started = await perch(yaml, { ...options, accessLogTo: file });
+  return {
+    ...started,
+    async log() {
+      await started.stop();
+      const lines = (await readFile(file, "utf8")).trim().split("\n");
+      return lines.map((line) => JSON.parse(line));
+    },
+  };
+}
+
+/** Perch in this process, from a file that it watches. */
 export function perchOn(path: string): Promise<TestPerch> {
   return perch("", { source: { kind: "file", path } });
 }

@@ -1,10 +1,9 @@
-import { mkdtemp, readFile, rm } from "node:fs/promises";
-import { tmpdir } from "node:os";
-import { join } from "node:path";
 import { expect } from "vitest";
-import { freeAfterTest, perch, rawClient } from "./freed.ts";
+import { rawClient } from "./freed.ts";
+import { shopYaml } from "./one-service.ts";
 import type { TestPerch } from "./perch.ts";
 import type { RawClient } from "./raw-client.ts";
+import { loggedPerch } from "./served.ts";
 
 /** The head of an upgrade as a browser sends it; `lines` are further header lines. */
 export function upgradeHead(lines: readonly string[] = [], requestLine = "GET /chat HTTP/1.1"): string {
@@ -30,25 +29,25 @@ export function switchedHead(lines: readonly string[] = []): string {
   return `HTTP/1.1 101 Switching Protocols\r\n${fields.join("\r\n")}\r\n\r\n`;
 }
 
-/** A connection to Perch on which these bytes were sent. */
+/** A new connection on which these bytes were sent. */
 export async function sent(port: number, bytes: string): Promise<RawClient> {
   const client = await rawClient(port);
   client.send(bytes);
   return client;
 }
 
-export interface LoggedPerch extends TestPerch {
-  /** Stops Perch once so many requests have ended; their access log lines, in order. */
+export interface WebSocketPerch extends TestPerch {
+  /** Stops Perch once this many requests have ended; their access log lines, in order. */
   outcomes(count: number): Promise<Readonly<Record<string, unknown>>[]>;
 }
 
 export interface PerchOptions {
-  /** Further configuration; with `releases`, the route takes the release `shop`. */
+  /** Further configuration; the route takes a release `shop` in it. */
   readonly more?: string;
-  readonly canary?: readonly string[];
+  readonly canary?: readonly string[] | undefined;
   /** The route's match. Default: every request. */
   readonly match?: string;
-  /** Default: short ones. */
+  /** Default: 1 s, and 500 ms idle. */
   readonly timeouts?: Readonly<Record<"connect" | "responseHeaders" | "idle", string>>;
   readonly drainTimeoutMs?: number;
 }
@@ -56,21 +55,12 @@ export interface PerchOptions {
 export const longTimeouts = { connect: "1m", responseHeaders: "1m", idle: "1m" };
 
 /** Perch in front of these endpoints of the service `shop`. */
-export async function perchTo(stable: readonly string[], options: PerchOptions = {}): Promise<LoggedPerch> {
+export async function perchTo(stable: readonly string[], options: PerchOptions = {}): Promise<WebSocketPerch> {
   const { more = "", canary, match = "{}", drainTimeoutMs = 5_000 } = options;
   const { timeouts = { connect: "1s", responseHeaders: "1s", idle: "500ms" } } = options;
-  const folder = await mkdtemp(join(tmpdir(), "perch-upgrade-"));
-  freeAfterTest(() => rm(folder, { recursive: true }));
-  const log = join(folder, "access.log");
-  const versions = { stable: { endpoints: stable }, ...(canary && { canary: { endpoints: canary } }) };
-  const release = more.includes("releases:") ? ", release: shop" : "";
-  const started = await perch(
-    `
-services: { shop: { versions: ${JSON.stringify(versions)}, timeouts: ${JSON.stringify(timeouts)} } }
-routes: [{ name: all, match: ${match}, service: shop${release} }]
-${more}`,
-    { accessLogTo: log, drainTimeoutMs },
-  );
+  const service = `timeouts: ${JSON.stringify(timeouts)}`;
+  const yaml = shopYaml({ stable, canary, service, route: `match: ${match}`, more });
+  const started = await loggedPerch(yaml, { drainTimeoutMs });
   const ended = async () => {
     const lines = (await (await started.admin("/metrics")).text()).split("\n");
     const counts = lines.filter((line) => line.startsWith("perch_requests_total{"));
@@ -80,9 +70,7 @@ ${more}`,
     ...started,
     async outcomes(count) {
       await expect.poll(ended, { timeout: 5_000, interval: 5 }).toBe(count);
-      await started.stop();
-      const lines = (await readFile(log, "utf8")).trim().split("\n");
-      return lines.map((line) => JSON.parse(line));
+      return started.log();
     },
   };
 }

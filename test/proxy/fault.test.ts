@@ -1,9 +1,7 @@
-import { readFile } from "node:fs/promises";
-import { join } from "node:path";
 import { describe, expect, it } from "vitest";
 import { perch, rawClient, upstream } from "../kit/freed.ts";
 import { exchange, lanes, requestsTotal, shopYaml } from "../kit/one-service.ts";
-import { temporaryFolder } from "../kit/served.ts";
+import { loggedPerch } from "../kit/served.ts";
 
 function config(fastLane: string, stable: string, fault: string): string {
   const more = `fastLane: ${fastLane}\nattributes: { userId: { type: string, from: [{ header: x-user }] } }`;
@@ -14,18 +12,10 @@ function config(fastLane: string, stable: string, fault: string): string {
 const get = (fields = "") => `GET / HTTP/1.1\r\nHost: a\r\n${fields}\r\n`;
 const close = "Connection: close\r\n";
 
-async function logged(file: string): Promise<Record<string, unknown>[]> {
-  const lines = (await readFile(file, "utf8")).split("\n").filter((line) => line !== "");
-  return lines.map((line) => JSON.parse(line));
-}
-
 describe.each(lanes)("faults in the $lane lane", ({ fastLane }) => {
   it("abort: answered with the status, reported as a fault, and not forwarded", async () => {
     const stable = await upstream("stable");
-    const accessLogTo = join(await temporaryFolder(), "access.log");
-    const { port, metric, stop } = await perch(config(fastLane, stable.origin, "{ abort: { status: 418 } }"), {
-      accessLogTo,
-    });
+    const { port, metric, log } = await loggedPerch(config(fastLane, stable.origin, "{ abort: { status: 418 } }"));
     const answers = await exchange(port, get() + get(close));
     expect(answers.match(/HTTP\/1.1 418 /g)).toHaveLength(2);
     expect(answers).toContain("x-perch-error: fault\r\n");
@@ -35,22 +25,19 @@ describe.each(lanes)("faults in the $lane lane", ({ fastLane }) => {
     expect(await metric('perch_faults_total{route="all",kind="delay"}')).toBe(0);
     const series = 'route="all",service="shop",version="none",code="418",method="GET"';
     expect(await metric(`perch_requests_total{${series}}`)).toBe(2);
-    await stop();
-    expect(await logged(accessLogTo)).toMatchObject([{ error: "fault", fault: "abort", status: 418 }, {}]);
+    expect(await log()).toMatchObject([{ error: "fault", fault: "abort", status: 418 }, {}]);
   });
 
   it("delay: forwarded after the delay, and reported in the log", async () => {
     const stable = await upstream("stable");
-    const accessLogTo = join(await temporaryFolder(), "access.log");
     const fault = "{ delay: { for: 150ms } }";
-    const { port, metric, stop } = await perch(config(fastLane, stable.origin, fault), { accessLogTo });
+    const { port, metric, log } = await loggedPerch(config(fastLane, stable.origin, fault));
     const body = "Transfer-Encoding: chunked\r\n\r\n5\r\nhello\r\n0\r\n\r\n";
     const answers = await exchange(port, `POST / HTTP/1.1\r\nHost: a\r\n${body}${get(close)}`);
     expect(answers.match(/HTTP\/1.1 200 /g)).toHaveLength(2);
     expect(stable.seen.map((seen) => seen.body)).toEqual(["hello", ""]);
     expect(await metric('perch_faults_total{route="all",kind="delay"}')).toBe(2);
-    await stop();
-    const [first] = await logged(accessLogTo);
+    const [first] = await log();
     expect(first).toMatchObject({ fault: "delay", status: 200 });
     expect(Number(first?.["durationMs"])).toBeGreaterThanOrEqual(145);
   });

@@ -1,10 +1,8 @@
-import { readFile } from "node:fs/promises";
 import type { ServerResponse } from "node:http";
-import { join } from "node:path";
 import { describe, expect, it } from "vitest";
 import { perch, rawClient, rawUpstream, upstream } from "../kit/freed.ts";
 import { lanes, requestsInFlight, requestsTotal, shopYaml, upstreamErrors } from "../kit/one-service.ts";
-import { temporaryFolder } from "../kit/served.ts";
+import { loggedPerch } from "../kit/served.ts";
 
 const retries = (outcome: string, version = "stable") =>
   `perch_retries_total{service="shop",version="${version}",outcome="${outcome}"}`;
@@ -124,7 +122,6 @@ describe.each(lanes)("retries, in the $lane lane", ({ fastLane }) => {
   it("the default version answers for a failing canary, and the failures are counted as the canary's", async () => {
     const stable = await upstream("stable");
     const canary = await upstream("canary", (_request, response) => response.writeHead(500).end());
-    const log = join(await temporaryFolder(), "access.log");
     const yaml = shopYaml({
       stable: stable.origin,
       canary: canary.origin,
@@ -132,7 +129,7 @@ describe.each(lanes)("retries, in the $lane lane", ({ fastLane }) => {
       release: "split: { canary: 1 }, override: { header: x-perch-version, allowFrom: [127.0.0.0/8] }",
       more: `${more}\nexposeVersion: true`,
     });
-    const { origin, metric, stop } = await perch(yaml, { accessLogTo: log });
+    const { origin, metric, log } = await loggedPerch(yaml);
     const response = await fetch(origin);
     expect([response.status, response.headers.get("x-perch-version")]).toEqual([200, "stable"]);
     expect([await metric(requestsTotal(200)), await metric(requestsTotal(500, "canary"))]).toEqual([1, undefined]);
@@ -143,8 +140,7 @@ describe.each(lanes)("retries, in the $lane lane", ({ fastLane }) => {
     expect(await metric('perch_fallbacks_total{service="shop",version="canary"}')).toBe(0);
     const tester = await fetch(origin, { headers: { "x-perch-version": "canary" } });
     expect([tester.status, tester.headers.get("x-perch-version")]).toEqual([500, "canary"]);
-    await stop();
-    const [first = ""] = (await readFile(log, "utf8")).split("\n");
-    expect(JSON.parse(first)).toMatchObject({ version: "stable", assigned: "canary", rescued: true, attempts: 2 });
+    const [first] = await log();
+    expect(first).toMatchObject({ version: "stable", assigned: "canary", rescued: true, attempts: 2 });
   });
 });

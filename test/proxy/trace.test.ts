@@ -1,12 +1,11 @@
-import { readFile } from "node:fs/promises";
 import { join } from "node:path";
 import { describe, expect, it } from "vitest";
 import { formatTraceParent, parseTraceParent } from "../../src/proxy/trace.ts";
 import { type CollectedSpan, collector } from "../kit/collector.ts";
 import { perch, rawUpstream, upstream } from "../kit/freed.ts";
-import { exchange, lanes, perchIn } from "../kit/one-service.ts";
+import { exchange, lanes, perchIn, shopAt } from "../kit/one-service.ts";
 import type { TestPerch } from "../kit/perch.ts";
-import { changeablePerch, freePorts, renameOver, soon, temporaryFolder } from "../kit/served.ts";
+import { changeablePerch, freePorts, loggedPerch, renameOver, soon, temporaryFolder } from "../kit/served.ts";
 import { openMetricsProblems } from "../kit/strict-open-metrics.ts";
 import { refusedOrigin } from "../kit/upstream.ts";
 
@@ -252,17 +251,10 @@ routes: [{ name: shop, match: { path: { prefix: /shop } }, service: shop }]${exp
 
   it("has its trace id in the access log", async () => {
     const stable = await upstream("stable");
-    const log = join(await temporaryFolder(), "access.log");
-    const started = await perch(
-      `fastLane: ${fastLane}
-services: { shop: { versions: { stable: { endpoints: ["${stable.origin}"] } } } }
-routes: [{ name: shop, service: shop }]
-tracing: {}`,
-      { accessLogTo: log },
-    );
+    const more = `fastLane: ${fastLane}\ntracing: {}`;
+    const started = await loggedPerch(shopAt(stable.origin, more));
     await exchange(started.port, get("/", sampled));
-    await started.stop();
-    expect(JSON.parse(await readFile(log, "utf8"))).toMatchObject({ traceId });
+    expect(await started.log()).toMatchObject([{ traceId }]);
   });
 });
 
