@@ -3,6 +3,7 @@ import { trusting } from "./configurations.ts";
 import {
   answer,
   type ClientStep,
+  chunked,
   chunks,
   cut,
   type LaneCase,
@@ -12,8 +13,6 @@ import {
   send,
 } from "./lane-case.ts";
 import { LanePair } from "./lane-pair.ts";
-
-const chunked = "Transfer-Encoding: chunked\r\n";
 
 /** Exchanges of every framing. The responses have no reason phrase: the standard lane loses bytes of one that is cut. */
 const exchanges: readonly (readonly [name: string, request: string, response: string])[] = [

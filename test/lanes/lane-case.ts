@@ -74,6 +74,9 @@ export function earlyAnswer(...steps: readonly AnswerStep[]): Answer {
   return { from: "head", steps };
 }
 
+/** A field line. */
+export const chunked = "Transfer-Encoding: chunked\r\n";
+
 /** A request with a Host; `fields` are lines that end in CRLF. */
 export function request(line = "GET /", fields = "", body = ""): string {
   return `${line} HTTP/1.1\r\nHost: shop.example\r\n${fields}\r\n${body}`;

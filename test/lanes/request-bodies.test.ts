@@ -2,6 +2,7 @@ import { compareCases, compareCasesAtOnce } from "./compare-cases.ts";
 import { limited, trusting } from "./configurations.ts";
 import {
   answer,
+  chunked,
   chunks,
   closed,
   cut,
@@ -18,7 +19,6 @@ import {
   upstreamHas,
 } from "./lane-case.ts";
 
-const chunked = "Transfer-Encoding: chunked\r\n";
 const lengthOf = (body: string) => `Content-Length: ${body.length}\r\n`;
 
 /** A POST whose framing nobody can doubt, served by the fast lane. */

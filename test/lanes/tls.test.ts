@@ -3,6 +3,7 @@ import { strangers, trusting } from "./configurations.ts";
 import type { LaneConfig, Origins } from "./lane.ts";
 import {
   answer,
+  chunked,
   chunks,
   clientHas,
   closed,
@@ -25,7 +26,6 @@ import {
 const overTls = (configure: (origins: Origins, folder: string) => LaneConfig) => (origins: Origins, folder: string) =>
   ({ ...configure(origins, folder), transport: "tls" }) as const;
 
-const chunked = "Transfer-Encoding: chunked\r\n";
 /** More than the buffers of sockets and streams take. */
 const large = "0123456789abcdef".repeat(256 * 1024);
 const post = (body: string) => request("POST /plain", `Content-Length: ${body.length}\r\n`, body);
