@@ -14,7 +14,7 @@ import {
 } from "./lane-case.ts";
 import { LanePair } from "./lane-pair.ts";
 
-/** Exchanges of every framing. The responses have no reason phrase: the standard lane loses bytes of one that is cut. */
+/** Exchanges of every framing. The responses have no reason phrase: the standard lane loses bytes of one in pieces. */
 const exchanges: readonly (readonly [name: string, request: string, response: string])[] = [
   [
     "by length",
@@ -43,7 +43,7 @@ const exchanges: readonly (readonly [name: string, request: string, response: st
 /** How many exchanges share a connection. */
 const perCase = 16;
 
-/** Each position of both messages, cut there, on kept connections where the exchange keeps them. */
+/** Both messages, cut at each position, on persistent connections where the exchange has them. */
 function everyBoundary(name: string, sent: string, answered: string): LaneCase[] {
   const method = sent.slice(0, sent.indexOf(" "));
   const requestCuts = Array.from({ length: sent.length - 1 }, (_, i) => cut(sent, i + 1));

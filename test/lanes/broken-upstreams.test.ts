@@ -200,7 +200,7 @@ const broken: readonly LaneCase[] = [
   },
 ];
 
-/** An upstream that breaks its word as soon as it has answered, while the next request is already here. */
+/** An upstream that closes or sends a second response right behind the first, while the next request waits. */
 const unannounced: readonly LaneCase[] = ["GET", "POST"].flatMap((method): LaneCase[] => [
   {
     name: `ends unannounced with its answer, and a ${method} is behind it`,

@@ -3,7 +3,7 @@ import { perch, rawClient, rawUpstream } from "../kit/freed.ts";
 import { request, sized } from "./lane-case.ts";
 import { normalised } from "./view.ts";
 
-/** What clients get from a Perch that drains: one in the middle of a request, one idle, one fresh. */
+/** What clients receive from a Perch that drains: one in the middle of a request, one idle, one new. */
 async function drained(fastLane: "on" | "off") {
   const answers: (() => void)[] = [];
   const upstream = await rawUpstream((socket, received) => {

@@ -7,7 +7,7 @@ import { knownDifferences } from "./known-differences.ts";
 import { answer, end, type LaneCase, request, send } from "./lane-case.ts";
 import { LanePair } from "./lane-pair.ts";
 
-/** Cases that others wrote, which may not be copied into the project: told by the environment, or beside the checkout. */
+/** A third party's cases, which cannot be copied into the project: in the folder of PERCH_EXTERNAL_CASES, or beside the checkout. */
 const folder =
   process.env["PERCH_EXTERNAL_CASES"] ?? fileURLToPath(new URL("../../../shared/external/http1/", import.meta.url));
 const isMissing = !existsSync(join(folder, "requests.jsonl"));

@@ -1,6 +1,6 @@
 import { afterAll, beforeAll, describe, it } from "vitest";
 import { type Alike, compareGenerated, equal, equalOrRefused, equalSaveLookAhead, seeds } from "./compare-generated.ts";
-import { strangers, trusting } from "./configurations.ts";
+import { trusting, untrusting } from "./configurations.ts";
 import { nearMissRequest, nearMissResponse, wellFormed } from "./generated-cases.ts";
 import { LanePair } from "./lane-pair.ts";
 
@@ -12,7 +12,7 @@ const corpora = [
 
 describe.each([
   ["a trusted caller", trusting],
-  ["a stranger", strangers],
+  ["a stranger", untrusting],
 ] as const)("generated exchanges of %s", (_who, configure) => {
   let pair: LanePair;
   beforeAll(async () => {

@@ -1,11 +1,11 @@
 import { afterAll, beforeAll, describe, it } from "vitest";
-import { strangers } from "./configurations.ts";
+import { untrusting } from "./configurations.ts";
 import { type LaneCase, request, responses, send } from "./lane-case.ts";
 import { LanePair } from "./lane-pair.ts";
 
 let pair: LanePair;
 beforeAll(async () => {
-  pair = await LanePair.start(strangers);
+  pair = await LanePair.start(untrusting);
 });
 afterAll(() => pair.stop());
 

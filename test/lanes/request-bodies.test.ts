@@ -21,7 +21,7 @@ import {
 
 const lengthOf = (body: string) => `Content-Length: ${body.length}\r\n`;
 
-/** A POST whose framing nobody can doubt, served by the fast lane. */
+/** A POST with unambiguous framing, served by the fast lane. */
 const regular = (name: string, fields: string, body: string, line = "POST /plain"): LaneCase => ({
   name,
   client: [send(request(line, fields, body)), responses(1)],
@@ -346,7 +346,7 @@ const limits: readonly LaneCase[] = [
   },
 ];
 
-/** What ends with a timeout. */
+/** Cases that end with a timeout. */
 const isTimed = ({ name }: LaneCase) => /: the timeout$|never come$|with an early answer$/.test(name);
 const untimed = (cases: readonly LaneCase[]) => cases.filter((laneCase) => !isTimed(laneCase));
 

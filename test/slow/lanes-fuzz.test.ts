@@ -1,6 +1,6 @@
 import { afterAll, beforeAll, describe, it } from "vitest";
 import { compareGenerated, equal, equalOrRefused, equalSaveLookAhead, seeds } from "../lanes/compare-generated.ts";
-import { strangers, trusting } from "../lanes/configurations.ts";
+import { trusting, untrusting } from "../lanes/configurations.ts";
 import { nearMissRequest, nearMissResponse, wellFormed } from "../lanes/generated-cases.ts";
 import { LanePair } from "../lanes/lane-pair.ts";
 
@@ -11,7 +11,7 @@ const runs = 200;
 
 describe.each([
   ["a trusted caller", trusting],
-  ["a stranger", strangers],
+  ["a stranger", untrusting],
 ] as const)("generated exchanges of %s", (_who, configure) => {
   let pair: LanePair;
   beforeAll(async () => {
