@@ -1,3 +1,4 @@
+import type { AddressInfo, Server } from "node:net";
 import { onTestFinished } from "vitest";
 import { startPerch, type TestPerch } from "./perch.ts";
 import { RawClient } from "./raw-client.ts";
@@ -21,6 +22,18 @@ export async function rawUpstream(...args: Parameters<typeof startRawUpstream>):
   const started = await startRawUpstream(...args);
   freeAfterTest(() => started.close());
   return started;
+}
+
+/** The port of a server that listens until the current test ends. */
+export async function listening(server: Server & { closeAllConnections?(): void }): Promise<number> {
+  const { promise, resolve, reject } = Promise.withResolvers<void>();
+  server.once("error", reject).listen(0, "127.0.0.1", resolve);
+  await promise;
+  freeAfterTest(async () => {
+    server.close();
+    server.closeAllConnections?.();
+  });
+  return (server.address() as AddressInfo).port;
 }
 
 export async function perch(...args: Parameters<typeof startPerch>): Promise<TestPerch> {

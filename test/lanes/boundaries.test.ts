@@ -1,4 +1,4 @@
-import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { describe, expect, it } from "vitest";
 import { trusting } from "./configurations.ts";
 import {
   answer,
@@ -78,16 +78,12 @@ function everyBoundary(name: string, sent: string, answered: string): LaneCase[]
 }
 
 describe("every byte's boundary", () => {
-  let pair: LanePair;
-  beforeAll(async () => {
-    pair = await LanePair.start(trusting);
-  });
-  afterAll(() => pair.stop());
+  const pair = LanePair.forSuite(trusting);
 
   it.each(exchanges)(
     "an exchange %s is the same wherever it is cut",
     async (name, sent, answered) => {
-      const differing = await pair.differing(everyBoundary(name, sent, answered));
+      const differing = await pair().differing(everyBoundary(name, sent, answered));
       expect(differing.size, [...differing.values()].slice(0, 3).join("\n\n")).toBe(0);
     },
     60_000,

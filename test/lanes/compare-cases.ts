@@ -1,4 +1,4 @@
-import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { describe, expect, it } from "vitest";
 import { knownDifferences } from "./known-differences.ts";
 import type { LaneConfig, Origins } from "./lane.ts";
 import type { LaneCase } from "./lane-case.ts";
@@ -10,12 +10,7 @@ const loggedApart: ReadonlySet<string> = new Set(["upstreams that break, stop or
 /** A test for each case through one pair of lanes, and one that compares their access logs. */
 export function compareCases(title: string, configure: Configure, cases: readonly LaneCase[]): void {
   describe(title, () => {
-    let pair: LanePair | undefined;
-    const started = () => pair ?? failed();
-    beforeAll(async () => {
-      pair = await LanePair.start(configure);
-    });
-    afterAll(() => pair?.stop());
+    const started = LanePair.forSuite(configure);
     for (const laneCase of cases) {
       const key = `${title}: ${laneCase.name}`;
       const differs = knownDifferences.get(key);
@@ -31,10 +26,6 @@ export function compareCases(title: string, configure: Configure, cases: readonl
     });
     it("is logged alike", () => started().compareLogs());
   });
-}
-
-function failed(): never {
-  throw new Error("the lanes did not start");
 }
 
 /**

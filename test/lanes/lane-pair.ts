@@ -1,7 +1,7 @@
 import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { expect } from "vitest";
+import { afterAll, beforeAll, expect } from "vitest";
 import { refusedOrigin } from "../kit/upstream.ts";
 import { Lane, type LaneConfig, type LaneRun, type Origins } from "./lane.ts";
 import type { LaneCase } from "./lane-case.ts";
@@ -33,6 +33,19 @@ export class LanePair {
         await refusedOrigin(),
       );
     return new LanePair(await start("on"), await start("off"), folder);
+  }
+
+  /** The pair of a suite, started before its tests and stopped after them. */
+  static forSuite(configure: (origins: Origins, folder: string) => LaneConfig): () => LanePair {
+    let pair: LanePair | undefined;
+    beforeAll(async () => {
+      pair = await LanePair.start(configure);
+    });
+    afterAll(() => pair?.stop());
+    return () => {
+      if (pair === undefined) throw new Error("the lanes did not start");
+      return pair;
+    };
   }
 
   /** Sends a case through both lanes; fails where they differ, or where either sends what is not strict HTTP. */

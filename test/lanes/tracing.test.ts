@@ -1,4 +1,4 @@
-import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { describe, expect, it } from "vitest";
 import { tracing } from "./configurations.ts";
 import { answer, chunks, type LaneCase, request, reset } from "./lane-case.ts";
 import { LanePair } from "./lane-pair.ts";
@@ -58,14 +58,10 @@ const cases: readonly (LaneCase & { readonly traceparent: string; readonly trace
 ];
 
 describe("a traceparent", () => {
-  let pair: LanePair;
-  beforeAll(async () => {
-    pair = await LanePair.start(tracing);
-  });
-  afterAll(() => pair.stop());
+  const pair = LanePair.forSuite(tracing);
 
   it.each(cases)("leaves both lanes alike: $name", async ({ traceparent, tracestate, ...laneCase }) => {
-    const { view } = await pair.compare(laneCase);
+    const { view } = await pair().compare(laneCase);
     const sent = [...view.matchAll(/^ {2}(trace\w+): (.*)$/gm)].map(([, name, value]) => `${name}: ${value}`);
     const once = [`traceparent: 00-${traceparent}`, ...(tracestate === undefined ? [] : [`tracestate: ${tracestate}`])];
     // That of a mirrored request or a second attempt differs in its span only.
@@ -73,6 +69,6 @@ describe("a traceparent", () => {
   });
 
   it("is in both logs", async () => {
-    await pair.compareLogs();
+    await pair().compareLogs();
   });
 });

@@ -1,9 +1,8 @@
 import { writeFile } from "node:fs/promises";
 import { createServer } from "node:http";
-import type { AddressInfo } from "node:net";
 import { join } from "node:path";
 import { beforeAll, describe, expect, it } from "vitest";
-import { freeAfterTest, perch, upstream } from "../kit/freed.ts";
+import { listening, perch, upstream } from "../kit/freed.ts";
 import { lanes, servedBy, shopYaml } from "../kit/one-service.ts";
 import { changeablePerch, freePorts, renameOver, soon, temporaryFolder } from "../kit/served.ts";
 import { keySet, type Signer, secretToken, signer } from "../kit/tokens.ts";
@@ -108,9 +107,7 @@ describe("keys of tokens", () => {
         if (open) answer();
         else waiting.push(answer);
       });
-      await new Promise<void>((listening) => publisher.listen(0, "127.0.0.1", listening));
-      freeAfterTest(async () => void publisher.close().closeAllConnections());
-      const url = `http://127.0.0.1:${(publisher.address() as AddressInfo).port}/jwks.json`;
+      const url = `http://127.0.0.1:${await listening(publisher)}/jwks.json`;
       const started = await perch(await shop(`{ jwksUrl: "${url}" }`, "", `workers: ${workers}`));
       const fields = `Authorization: Bearer ${await issuer.token(claims())}\r\n`;
       expect(await servedBy(started.port, fields)).toBe("stable");

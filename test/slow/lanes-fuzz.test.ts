@@ -1,4 +1,4 @@
-import { afterAll, beforeAll, describe, it } from "vitest";
+import { describe, it } from "vitest";
 import { compareGenerated, equal, equalOrRefused, equalSaveLookAhead, seeds } from "../lanes/compare-generated.ts";
 import { trusting, untrusting } from "../lanes/configurations.ts";
 import { nearMissRequest, nearMissResponse, wellFormed } from "../lanes/generated-cases.ts";
@@ -13,21 +13,17 @@ describe.each([
   ["a trusted caller", trusting],
   ["a stranger", untrusting],
 ] as const)("generated exchanges of %s", (_who, configure) => {
-  let pair: LanePair;
-  beforeAll(async () => {
-    pair = await LanePair.start(configure);
-  });
-  afterAll(() => pair.stop());
+  const pair = LanePair.forSuite(configure);
 
   it.each(everySeed)("seed %i: well-formed ones get the same from both lanes", async (seed) => {
-    await compareGenerated(pair, wellFormed, equal, { seed, runs });
+    await compareGenerated(pair(), wellFormed, equal, { seed, runs });
   });
 
   it.each(everySeed)("seed %i: nearly well-formed requests get the same from both lanes", async (seed) => {
-    await compareGenerated(pair, nearMissRequest, equalSaveLookAhead, { seed, runs });
+    await compareGenerated(pair(), nearMissRequest, equalSaveLookAhead, { seed, runs });
   });
 
   it.each(everySeed)("seed %i: nearly well-formed responses get the same or a refusal", async (seed) => {
-    await compareGenerated(pair, nearMissResponse, equalOrRefused, { seed, runs });
+    await compareGenerated(pair(), nearMissResponse, equalOrRefused, { seed, runs });
   });
 });

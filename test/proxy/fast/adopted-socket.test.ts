@@ -1,9 +1,9 @@
 import { once } from "node:events";
 import { createServer as createHttpServer } from "node:http";
-import { type AddressInfo, createServer, type Socket } from "node:net";
+import { createServer, type Socket } from "node:net";
 import { describe, expect, it } from "vitest";
 import { type AcceptedSocket, readAccepted } from "../../../src/proxy/fast/adopted-socket.ts";
-import { freeAfterTest, rawClient } from "../../kit/freed.ts";
+import { freeAfterTest, listening, rawClient } from "../../kit/freed.ts";
 import type { RawClient } from "../../kit/raw-client.ts";
 
 /** A connection is read by its handle or, where that is not what is expected, as a stream. */
@@ -11,11 +11,10 @@ const ways = [{ way: "by the handle" }, { way: "as a stream" }] as const;
 
 /** A client, and the connection that was accepted from it. */
 async function accepted(way: (typeof ways)[number]["way"]): Promise<{ client: RawClient; socket: Socket }> {
-  const server = createServer({ allowHalfOpen: true, noDelay: true }).listen(0, "127.0.0.1");
-  await once(server, "listening");
-  freeAfterTest(async () => server.close());
+  const server = createServer({ allowHalfOpen: true, noDelay: true });
+  const port = await listening(server);
   const arrived = once(server, "connection");
-  const client = await rawClient((server.address() as AddressInfo).port);
+  const client = await rawClient(port);
   const [socket] = (await arrived) as [Socket & { _handle: object }];
   if (way === "as a stream") Object.defineProperty(socket._handle, "useUserBuffer", { value: undefined });
   return { client, socket };

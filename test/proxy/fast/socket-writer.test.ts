@@ -1,20 +1,19 @@
 import { once } from "node:events";
-import { type AddressInfo, createServer, type Socket } from "node:net";
+import { createServer, type Socket } from "node:net";
 import { describe, expect, it } from "vitest";
 import { ReadBuffers, ReadTarget, SocketWriter } from "../../../src/proxy/fast/socket-writer.ts";
 import { turn } from "../../kit/bell.ts";
-import { freeAfterTest, rawClient, rawUpstream } from "../../kit/freed.ts";
+import { freeAfterTest, listening, rawClient, rawUpstream } from "../../kit/freed.ts";
 import { shopAt } from "../../kit/one-service.ts";
 import { Pouring } from "../../kit/pouring.ts";
 import { LaneWithClock } from "./lane-with-clock.ts";
 
 /** A writer to a client, and the number of times that it called back. */
 async function writerToClient() {
-  const server = createServer({ noDelay: true }).listen(0, "127.0.0.1");
-  await once(server, "listening");
-  freeAfterTest(async () => server.close());
+  const server = createServer({ noDelay: true });
+  const port = await listening(server);
   const arrived = once(server, "connection");
-  const client = await rawClient((server.address() as AddressInfo).port);
+  const client = await rawClient(port);
   const [socket] = (await arrived) as [Socket];
   freeAfterTest(async () => socket.destroy());
   const buffers = new ReadBuffers();

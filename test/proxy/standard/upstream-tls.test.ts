@@ -2,13 +2,12 @@ import { once } from "node:events";
 import { copyFile } from "node:fs/promises";
 import { Agent, get } from "node:http";
 import { createServer, type Server, type ServerOptions } from "node:https";
-import type { AddressInfo } from "node:net";
 import { join } from "node:path";
 import { getCACertificates, type PeerCertificate, setDefaultCACertificates, type TLSSocket } from "node:tls";
 import { describe, expect, it } from "vitest";
 import { WebSocket, WebSocketServer } from "ws";
 import { TestDnsServer } from "../../kit/dns-server.ts";
-import { freeAfterTest, perch, rawUpstream } from "../../kit/freed.ts";
+import { freeAfterTest, listening, perch, rawUpstream } from "../../kit/freed.ts";
 import { h2cPerch } from "../../kit/h2-client.ts";
 import { h2Upstream } from "../../kit/h2-upstream.ts";
 import { shopAt, shopYaml, upstreamErrors } from "../../kit/one-service.ts";
@@ -42,13 +41,7 @@ async function secured(certificate: TestCertificate, options: ServerOptions = {}
     clients.push(String(subject?.CN));
   });
   server.on("tlsClientError", () => {});
-  server.listen(0, "127.0.0.1");
-  await once(server, "listening");
-  freeAfterTest(async () => {
-    server.close();
-    server.closeAllConnections();
-  });
-  return { server, port: (server.address() as AddressInfo).port, names, clients, requests: () => requests };
+  return { server, port: await listening(server), names, clients, requests: () => requests };
 }
 
 /** A configuration for one endpoint. */
