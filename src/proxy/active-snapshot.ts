@@ -4,8 +4,9 @@ import type { StatsRegistry } from "../observe/stats-registry.ts";
 import { noClock } from "../upstream/clock.ts";
 import type { EndpointRegistry } from "../upstream/endpoint-registry.ts";
 import { ServiceRegistry } from "../upstream/service-registry.ts";
+import { buildSnapshot } from "./build-snapshot.ts";
 import { RateLimitRegistry } from "./rate-limit.ts";
-import { buildSnapshot, type Snapshot } from "./snapshot.ts";
+import type { Snapshot } from "./snapshot.ts";
 
 /**
  * The snapshot for requests that begin now. A new one is built aside and takes its place as one reference; requests

@@ -1,45 +1,18 @@
-import { type ErrorCode, PerchError } from "../errors.ts";
+import type { ErrorCode } from "../errors.ts";
 import type { UpstreamStats } from "../observe/stats-registry.ts";
-import { type Affinity, type PickContext, panicPick, type RandomFraction } from "../upstream/balancers.ts";
+import { type Affinity, type PickContext, panicPick } from "../upstream/balancers.ts";
+import type { RandomFraction } from "../upstream/clock.ts";
 import { type Endpoint, isBadStatus, recordFailure } from "../upstream/endpoint.ts";
 import type { RetryableStatus } from "../upstream/service-spec.ts";
+import { type AttemptFailure, causeOf, unreached } from "./attempt-failure.ts";
 import { Permit, type PermitWaiter } from "./permit.ts";
 import type { ProxyContext } from "./proxy-context.ts";
 import { type BodyState, isIdempotent, isReplayable, type RetryPolicy } from "./retry-policy.ts";
-import type { Service, ServiceVersion } from "./snapshot.ts";
+import type { Service, ServiceVersion } from "./service.ts";
 import type { Trace } from "./trace.ts";
-
-/** How an attempt ended without an answer. */
-export type AttemptFailure = Extract<
-  ErrorCode,
-  | "connect-failed"
-  | "connect-timeout"
-  | "tls-failed"
-  | "upstream-reset"
-  | "upstream-timeout"
-  | "upstream-malformed"
-  | "upstream-refused"
->;
-
-const attemptFailures: ReadonlySet<ErrorCode> = new Set<AttemptFailure>([
-  "connect-failed",
-  "connect-timeout",
-  "tls-failed",
-  "upstream-reset",
-  "upstream-timeout",
-  "upstream-malformed",
-  "upstream-refused",
-]);
-
-export function isAttemptFailure(code: ErrorCode): code is AttemptFailure {
-  return attemptFailures.has(code);
-}
 
 /** Refused endpoints of one version that a request tries before it gives the version up. */
 const attemptsPerVersion = 5;
-
-/** Failures before anything was sent: no endpoint has seen the request. */
-const unreached: ReadonlySet<AttemptFailure> = new Set(["connect-failed", "connect-timeout", "tls-failed"]);
 
 const maxRetryAfterSeconds = 300;
 
@@ -351,26 +324,4 @@ export class Attempts implements PickContext {
   #gaveUp(): void {
     this.endpoint?.latency.gaveUp(this.#context.monotonicMs() - this.#startedMs, this.#context.nowMs());
   }
-}
-
-/** Errors within errors that are looked into. */
-const maxCauses = 5;
-
-/** What the system or TLS calls it, as in `ECONNREFUSED` or `CERT_HAS_EXPIRED`. For the log only. */
-export function causeOf(error: unknown): string | undefined {
-  let found: string | undefined;
-  let at = error;
-  for (let depth = 0; at instanceof Error && depth < maxCauses; depth++) {
-    if (!(at instanceof PerchError) && "code" in at && typeof at.code === "string") found = at.code;
-    at = at.cause;
-  }
-  return found;
-}
-
-/** This process, or its machine, has no descriptor, port or memory left for a connection (connect(2), socket(2)). */
-const codes: ReadonlySet<unknown> = new Set(["EMFILE", "ENFILE", "ENOBUFS", "ENOMEM", "EADDRNOTAVAIL"]);
-
-/** Whether a connection could not be made for a reason of our own: no endpoint may be blamed, or taken out, for it. */
-export function isResourceExhaustion(error: Error & { readonly code?: unknown }): boolean {
-  return codes.has(error.code);
 }

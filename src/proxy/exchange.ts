@@ -14,7 +14,8 @@ import type { LocalReply, Refusal } from "./local-reply.ts";
 import { type Mirror, type MirroredRequest, type Mirroring, mirrorHeader } from "./mirror.ts";
 import type { ProxyContext } from "./proxy-context.ts";
 import { followLink, routeRedirect } from "./redirects.ts";
-import type { ActiveRelease, Route, Service, ServiceVersion, Snapshot } from "./snapshot.ts";
+import type { Service, ServiceVersion } from "./service.ts";
+import type { ActiveRelease, Route, Snapshot } from "./snapshot.ts";
 import { Trace } from "./trace.ts";
 import { spansOf } from "./trace-spans.ts";
 

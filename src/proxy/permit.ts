@@ -1,5 +1,5 @@
 import type { ConcurrencyLimiter, Waiter } from "../upstream/concurrency-limiter.ts";
-import type { ServiceVersion } from "./snapshot.ts";
+import type { ServiceVersion } from "./service.ts";
 
 /** The lane's side of a request that may have to wait for a place. */
 export interface PermitWaiter {

@@ -1,7 +1,7 @@
 import type { RetryBudget } from "../upstream/retry-budget.ts";
 import type { ServiceGeneration } from "../upstream/service-registry.ts";
 import type { RetrySpec, ServiceSpec } from "../upstream/service-spec.ts";
-import type { AttemptFailure } from "./attempts.ts";
+import type { AttemptFailure } from "./attempt-failure.ts";
 
 /** What is tried again, and how often; endpoints that could not be reached are beside the point, for they saw nothing. */
 export interface RetryPolicy extends Pick<RetrySpec, "attempts" | "onReset" | "otherVersion" | "maxBodyBytes"> {

@@ -1,8 +1,7 @@
 import { hashToFraction } from "../decide/hash.ts";
+import type { RandomFraction } from "./clock.ts";
 import type { Endpoint } from "./endpoint.ts";
-
-/** A number in [0, 1); not for secrets. */
-export type RandomFraction = () => number;
+import type { Balance } from "./service-spec.ts";
 
 /** Who asks, as 64 bits: what `hash` goes by. */
 export interface Affinity {
@@ -42,9 +41,6 @@ export function nextUsable(endpoints: readonly Endpoint[], start: number, wanted
 }
 
 /** The configuration's words for how a version's endpoints share its requests. */
-export const balances = ["p2c", "round-robin", "least-in-flight", "hash"] as const;
-export type Balance = (typeof balances)[number];
-
 export function createBalancer(balance: Balance): Balancer {
   switch (balance) {
     case "p2c":

@@ -10,3 +10,6 @@ export interface Clock {
 
 /** For those who only ask what is configured. */
 export const noClock: Clock = Object.freeze({ nowMs: () => 0, monotonicMs: () => 0, wake: () => () => {} });
+
+/** A number in [0, 1); not for secrets. */
+export type RandomFraction = () => number;

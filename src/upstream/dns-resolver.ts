@@ -1,4 +1,4 @@
-import type { RandomFraction } from "./balancers.ts";
+import type { RandomFraction } from "./clock.ts";
 import type { DnsLookup } from "./dns-lookup.ts";
 import { type DnsAnswer, type DnsQuestion, type DnsRecord, type DnsSpec, questionKey } from "./service-spec.ts";
 

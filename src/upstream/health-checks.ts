@@ -1,6 +1,5 @@
 import { isDeepStrictEqual } from "node:util";
-import type { RandomFraction } from "./balancers.ts";
-import type { Clock } from "./clock.ts";
+import type { Clock, RandomFraction } from "./clock.ts";
 import type { Endpoint } from "./endpoint.ts";
 import { type Probe, type ProbeResult, whyOf } from "./probes.ts";
 import type { HealthSpec } from "./service-spec.ts";

@@ -1,5 +1,3 @@
-import type { Balance } from "./balancers.ts";
-
 export interface VersionSpec {
   readonly name: string;
   readonly endpoints: readonly EndpointSpec[];
@@ -89,6 +87,10 @@ export interface LimitSpec {
 export const upstreamProtocols = ["http1", "http2"] as const;
 /** What is spoken to a service's endpoints: HTTP/1.1, or HTTP/2, by ALPN with https and with prior knowledge without. */
 export type UpstreamProtocol = (typeof upstreamProtocols)[number];
+
+/** How an endpoint is chosen among those of a version. */
+export const balances = ["p2c", "round-robin", "least-in-flight", "hash"] as const;
+export type Balance = (typeof balances)[number];
 
 export interface ServiceSpec {
   readonly name: string;

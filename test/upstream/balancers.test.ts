@@ -1,15 +1,10 @@
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
 import { attributeUnit } from "../../src/decide/unit.ts";
-import {
-  type Affinity,
-  type Balance,
-  balances,
-  createBalancer,
-  type PickContext,
-  type RandomFraction,
-} from "../../src/upstream/balancers.ts";
+import { type Affinity, createBalancer, type PickContext } from "../../src/upstream/balancers.ts";
+import type { RandomFraction } from "../../src/upstream/clock.ts";
 import type { Endpoint } from "../../src/upstream/endpoint.ts";
+import { type Balance, balances } from "../../src/upstream/service-spec.ts";
 import { seededRandom } from "../decide/shop-release.ts";
 import { endpoints } from "./endpoints.ts";
 

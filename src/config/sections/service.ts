@@ -1,5 +1,5 @@
-import { balances } from "../../upstream/balancers.ts";
 import {
+  balances,
   describeSpec,
   type ServiceSpec,
   schemeOf,

@@ -2,15 +2,15 @@ import { STATUS_CODES } from "node:http";
 import { type ErrorCode, errorTable } from "../../errors.ts";
 import type { Endpoint } from "../../upstream/endpoint.ts";
 import type { Timeouts } from "../../upstream/service-spec.ts";
-import type { AttemptFailure, Attempts } from "../attempts.ts";
+import type { AttemptFailure } from "../attempt-failure.ts";
+import type { Attempts } from "../attempts.ts";
 import type { Exchange } from "../exchange.ts";
 import { closesConnection, localResponse, localResponseText } from "../local-reply.ts";
 import type { PermitWaiter } from "../permit.ts";
 import { earlyHintLinks } from "../response-headers.ts";
 import type { BodyState } from "../retry-policy.ts";
 import type { BodyParser, ChunkedSink } from "./body-parser.ts";
-import type { ClientConnection } from "./client-connection.ts";
-import type { AnsweredRequest, FastContext } from "./fast-context.ts";
+import type { ActiveRequest, ClientSide, FastContext } from "./fast-context.ts";
 import { PartialHead } from "./header-scanner.ts";
 import { responseHeadBytes } from "./response-parser.ts";
 import { bodyReader, ResponseRelay } from "./response-relay.ts";
@@ -30,10 +30,10 @@ export interface ForwardParts extends UpstreamRequestParts {
  * Three things go on side by side: the request's body on its way up, the response on its way down, and the client's
  * connection taking what is written. The exchange ends once the last byte of the answer has left, or the client has.
  */
-export class Forward implements AnsweredRequest, UpstreamUser, PermitWaiter {
+export class Forward implements ActiveRequest, UpstreamUser, PermitWaiter {
   readonly exchange: Exchange;
   readonly #context: FastContext;
-  readonly #client: ClientConnection;
+  readonly #client: ClientSide;
   readonly #attempts: Attempts;
   readonly #timeouts: Timeouts;
   readonly #request: UpstreamRequest;
@@ -53,7 +53,7 @@ export class Forward implements AnsweredRequest, UpstreamUser, PermitWaiter {
   #total: Deadline | undefined;
   #holdTimer: NodeJS.Timeout | undefined;
 
-  constructor(context: FastContext, client: ClientConnection, parts: ForwardParts) {
+  constructor(context: FastContext, client: ClientSide, parts: ForwardParts) {
     this.#context = context;
     this.#client = client;
     this.exchange = parts.exchange;
