@@ -124,7 +124,7 @@ function buildService(spec: ServiceSpec, parts: SnapshotParts): Service {
 
 function buildVersion(service: ServiceSpec, spec: VersionSpec, index: number, parts: SnapshotParts): ServiceVersion {
   const { limits } = service;
-  const endpoints = parts.endpoints.set(service.name, spec.name, spec.endpoints);
+  const endpoints = parts.endpoints.set(service.name, spec.name, spec.endpoints, limits?.maxConnections);
   return Object.freeze({
     name: spec.name,
     index,
@@ -132,7 +132,6 @@ function buildVersion(service: ServiceSpec, spec: VersionSpec, index: number, pa
     balancer: createBalancer(service.balance),
     stats: parts.stats.upstream(service.name, spec.name),
     limiter: limits && parts.services.limiter(service.name, spec.name, limits, endpoints),
-    maxConnections: limits?.maxConnections ?? Number.POSITIVE_INFINITY,
   });
 }
 

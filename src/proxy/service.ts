@@ -16,8 +16,6 @@ export interface ServiceVersion {
   readonly stats: UpstreamStats;
   /** Where the version has limits. */
   readonly limiter: ConcurrencyLimiter | undefined;
-  /** To each endpoint. */
-  readonly maxConnections: number;
 }
 
 export interface Service {

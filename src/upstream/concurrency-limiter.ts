@@ -37,13 +37,13 @@ export class ConcurrencyLimiter {
   }
 
   /** Whoever entered has to leave; whoever waits is told, or cancels. */
-  acquire(waiter: Waiter): "entered" | "waits" | "full" {
-    if (this.tryAcquire()) return "entered";
+  acquire(waiter: Waiter): "acquired" | "queued" | "full" {
+    if (this.tryAcquire()) return "acquired";
     const { maxPending, pendingTimeoutMs } = this.#limits;
     if (this.#queue.size >= maxPending) return "full";
     this.#queue.set(waiter, this.#clock.monotonicMs() + pendingTimeoutMs);
     this.#arm();
-    return "waits";
+    return "queued";
   }
 
   /** Enters where that takes no waiting. */

@@ -47,8 +47,8 @@ export class EndpointRegistry {
   next(dns: DnsSpec): EndpointGeneration {
     const sets: LiveSet[] = [];
     return {
-      set(service, version, specs) {
-        const set = new LiveSet(service, version, specs);
+      set(service, version, specs, maxConnections = Number.POSITIVE_INFINITY) {
+        const set = new LiveSet(service, version, specs, maxConnections);
         sets.push(set);
         return set;
       },
@@ -77,6 +77,7 @@ export class EndpointRegistry {
       set.fill(this.#names, (address) => {
         const key = keyOf(set, address);
         const endpoint = kept.get(key) ?? before.get(key) ?? this.#create(set, address);
+        endpoint.maxInFlight = set.maxConnections;
         kept.set(key, endpoint);
         return endpoint;
       });
@@ -92,20 +93,25 @@ export class EndpointRegistry {
 }
 
 export interface EndpointGeneration {
-  /** The endpoints of a version, filled by `commit`. Asked for once a version. */
-  set(service: string, version: string, specs: readonly EndpointSpec[]): EndpointSet;
+  /**
+   * The endpoints of a version, filled by `commit`. Called once a version. `maxConnections`: to each endpoint; default:
+   * no limit.
+   */
+  set(service: string, version: string, specs: readonly EndpointSpec[], maxConnections?: number): EndpointSet;
   commit(): void;
 }
 
 class LiveSet implements EndpointSet {
   readonly service: string;
   readonly version: string;
+  readonly maxConnections: number;
   readonly #specs: readonly EndpointSpec[];
   #current: readonly Endpoint[] = Object.freeze([]);
 
-  constructor(service: string, version: string, specs: readonly EndpointSpec[]) {
+  constructor(service: string, version: string, specs: readonly EndpointSpec[], maxConnections: number) {
     this.service = service;
     this.version = version;
+    this.maxConnections = maxConnections;
     this.#specs = specs;
   }
 

@@ -18,7 +18,7 @@ export class Endpoint {
   readonly latency = new PeakEwma();
   /** Requests sent and not yet ended; what balancing compares. */
   inFlight = 0;
-  /** As many as may be in flight, and thus connections in use; set by whoever sends requests here. */
+  /** The limit on requests in flight, and thus on connections in use; set when a configuration becomes active. */
   maxInFlight = Number.POSITIVE_INFINITY;
   /** True once no snapshot names it; a request that began before may still come to it. */
   retired = false;

@@ -59,11 +59,11 @@ describe("a gate", () => {
   it("lets so many in, has so many wait, and turns the others away", () => {
     const scene = new Scene();
     expect(scene.enter("a", "b", "c", "d", "e", "f")).toEqual([
-      "entered",
-      "entered",
-      "waits",
-      "waits",
-      "waits",
+      "acquired",
+      "acquired",
+      "queued",
+      "queued",
+      "queued",
       "full",
     ]);
     expect(scene.gate.tryAcquire()).toBe(false);
@@ -74,7 +74,7 @@ describe("a gate", () => {
     scene.enter("a", "b", "c", "d");
     scene.gate.release();
     expect(scene.told).toEqual(["c"]);
-    expect(scene.enter("e")).toEqual(["waits"]);
+    expect(scene.enter("e")).toEqual(["queued"]);
     scene.gate.release();
     scene.gate.release();
     expect(scene.told).toEqual(["c", "d", "e"]);
@@ -108,7 +108,7 @@ describe("a gate", () => {
     const scene = new Scene({ maxInFlight: unlimited });
     scene.enter("a");
     scene.room = false;
-    expect(scene.enter("b")).toEqual(["waits"]);
+    expect(scene.enter("b")).toEqual(["queued"]);
     scene.room = true;
     scene.gate.release();
     expect(scene.told).toEqual(["b"]);
@@ -119,7 +119,7 @@ describe("a gate", () => {
     scene.room = false;
     scene.enter("a", "b", "c");
     scene.room = true;
-    expect(scene.enter("d")).toEqual(["waits"]);
+    expect(scene.enter("d")).toEqual(["queued"]);
     expect(scene.told).toEqual(["a", "b"]);
   });
 
