@@ -8,6 +8,7 @@ import { type LoadedConfig, type LoadResult, loadConfigFile, loadConfigText } fr
 import { formatDiagnostic } from "../config/schema-kit/diagnostics.ts";
 import { FileWatcher } from "../config/watch.ts";
 import { ticketKeyBytes } from "../listener/tls.ts";
+import { missingNodeInternals } from "../node-internals.ts";
 import { createLogger, type Logger, type LogLevel } from "../observe/log.ts";
 import { LogDestination } from "../observe/log-destination.ts";
 import { StatsRegistry } from "../observe/stats-registry.ts";
@@ -84,6 +85,7 @@ export class App {
       const at = listeners.map(({ name, address }) => `${name} ${formatAddress(address)}`);
       const workers = size === 1 ? undefined : size;
       log.info({ listeners: at, admin: formatAddress(adminAddress), hash: first.hash, workers }, "serving");
+      void warnOfMissingInternals(log);
       return new App(options, parts, listeners, adminAddress);
     } catch (error) {
       await release(parts);
@@ -297,4 +299,14 @@ function elapsed(ms: number, timer: "holds the process" | "lets it end" = "holds
   const timeout = setTimeout(resolve, ms);
   if (timer === "lets it end") timeout.unref();
   return promise;
+}
+
+/** What an interface of Node costs that is gone, said once at start rather than found out under load. */
+async function warnOfMissingInternals(log: Logger): Promise<void> {
+  try {
+    for (const consequence of await missingNodeInternals())
+      log.warn({ consequence }, "this version of Node lacks an interface");
+  } catch (error) {
+    log.debug({ err: error }, "Node's interfaces could not be checked");
+  }
 }

@@ -1,5 +1,4 @@
-import { setFlagsFromString } from "node:v8";
-import { runInNewContext } from "node:vm";
+import { minorCollection } from "../node-internals.ts";
 
 /** Bytes of bodies between two collections. Smaller ones would cost more than the memory is worth. */
 const collectAfterBytes = 16 * 1024 * 1024;
@@ -15,7 +14,7 @@ export class MinorGc {
   #bytes = 0;
 
   /** `collect` frees what died young; default: V8's minor collection. */
-  constructor(collect: () => void = minorCollection()) {
+  constructor(collect: () => void = minorCollection() ?? (() => {})) {
     this.#collect = collect;
   }
 
@@ -26,14 +25,4 @@ export class MinorGc {
     this.#bytes = 0;
     this.#collect();
   }
-}
-
-/**
- * V8 hands out its collector only to contexts made while the flag is set. The flag is the process's and stays: cleared,
- * it could be gone in the moment in which another thread makes its context.
- */
-function minorCollection(): () => void {
-  setFlagsFromString("--expose-gc");
-  const collect: unknown = runInNewContext("globalThis.gc");
-  return typeof collect === "function" ? () => collect({ type: "minor" }) : () => {};
 }

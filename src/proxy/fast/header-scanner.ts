@@ -1,3 +1,4 @@
+import { latin1Slice } from "../../node-internals.ts";
 /** What a byte may be in the head of a message, as bits of one table look-up. */
 export const tokenByte = 1;
 /** May stand in a field's value: visible, blank or obs-text (RFC 9110 §5.5). */
@@ -36,11 +37,6 @@ byteClasses[0x23] = valueByte | tokenByte;
 
 function mark(byte: number, bit: number): void {
   byteClasses[byte] = (byteClasses[byte] ?? 0) | bit;
-}
-
-/** Bytes as text, one character each. */
-export function latin1(bytes: Buffer, from: number, to: number): string {
-  return (bytes as Buffer & { latin1Slice(from: number, to: number): string }).latin1Slice(from, to);
 }
 
 /** The head is not complete yet. */
@@ -201,7 +197,7 @@ export class HeaderNameTable<Kind extends string> {
     const hash = scan.nameHash(field);
     for (let slot = hash & (slots - 1); ; slot = (slot + 1) & (slots - 1)) {
       const entry = this.#entries[slot];
-      if (entry === undefined) return this.#learn(slot, hash, latin1(bytes, start, end));
+      if (entry === undefined) return this.#learn(slot, hash, latin1Slice(bytes, start, end));
       if (entry.hash === hash && isSame(bytes, start, end, entry.name)) return entry.kind;
     }
   }

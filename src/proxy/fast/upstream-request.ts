@@ -1,9 +1,9 @@
+import { latin1Slice } from "../../node-internals.ts";
 import type { Attempts } from "../attempts.ts";
 import type { Exchange } from "../exchange.ts";
 import type { Mirror, Mirroring } from "../mirror.ts";
 import { copyFields, upstreamTarget } from "../request-headers.ts";
 import type { BodyParser, ChunkedSink } from "./body-parser.ts";
-import { latin1 } from "./header-scanner.ts";
 import { changedText, fieldsOf, framingText } from "./request-writer.ts";
 import { lines } from "./response-writer.ts";
 import type { SocketWriter } from "./socket-writer.ts";
@@ -111,7 +111,7 @@ export class UpstreamRequest {
   }
 
   #gatherBytes(bytes: Buffer, from: number, to: number): void {
-    this.#gathered += latin1(bytes, from, to);
+    this.#gathered += latin1Slice(bytes, from, to);
   }
 
   /** What passes on is kept as well, until it is too much. */

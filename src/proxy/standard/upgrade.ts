@@ -3,6 +3,7 @@ import type { Socket } from "node:net";
 import type { Duplex } from "node:stream";
 import type { ErrorCode } from "../../errors.ts";
 import { removeFields } from "../../http/header-fields.ts";
+import { isResponseDue } from "../../node-internals.ts";
 import type { Endpoint } from "../../upstream/endpoint.ts";
 import type { Timeouts } from "../../upstream/service-spec.ts";
 import type { AttemptFailure } from "../attempt-failure.ts";
@@ -28,7 +29,7 @@ export function isWebSocketUpgrade(request: IncomingMessage): boolean {
   if (headers["transfer-encoding"] !== undefined || Number(headers["content-length"] ?? 0) > 0) return false;
   // Pipelined behind a request that is not answered yet: node would hand the socket over at once, and that answer would
   // be written into the WebSocket. As a plain request it waits its turn.
-  return !isAnswerDue(socket);
+  return !isResponseDue(socket);
 }
 
 /**
@@ -37,11 +38,6 @@ export function isWebSocketUpgrade(request: IncomingMessage): boolean {
  */
 function unspoken({ route }: Exchange): ErrorCode | undefined {
   return route?.service?.protocol === "http2" ? "no-websocket" : undefined;
-}
-
-/** node:http's own note on the socket: the response that is being written. It has no public name. */
-function isAnswerDue(socket: Socket & { _httpMessage?: unknown }): boolean {
-  return socket._httpMessage !== undefined && socket._httpMessage !== null;
 }
 
 /** The WebSocket upgrades of one listener, under way or open. */
