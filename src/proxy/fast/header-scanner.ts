@@ -1,3 +1,4 @@
+import { maxResponseFields } from "../../http/header-fields.ts";
 import { latin1Slice } from "../../node-internals.ts";
 /** What a byte may be in the head of a message, as bits of one table look-up. */
 export const tokenByte = 1;
@@ -45,7 +46,7 @@ export const incomplete = -1;
 export const irregular = -2;
 
 /** Far above what limits allow; a head with more fields is irregular. */
-const maxFields = 1024;
+const maxFields = maxResponseFields;
 
 /**
  * Finds the fields of one head, checking every byte, and keeps where they are: offsets from the head's first byte. One

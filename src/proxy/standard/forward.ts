@@ -1,6 +1,7 @@
 import type { Dispatcher } from "undici";
 import { type ErrorCode, PerchError } from "../../errors.ts";
 import { grpcStatusOfError, grpcStatusOfHttp, judgedStatus, readGrpcStatus } from "../../http/grpc-status.ts";
+import { maxResponseFields, skipBlanksBack } from "../../http/header-fields.ts";
 import type { Endpoint } from "../../upstream/endpoint.ts";
 import { type AttemptFailure, isAttemptFailure, isResourceExhaustion } from "../attempt-failure.ts";
 import type { Attempts } from "../attempts.ts";
@@ -181,9 +182,9 @@ export class Forward implements Dispatcher.DispatchHandler, Answering, ForwardTr
       return;
     }
     const raw = decode(controller.rawHeaders);
-    const coding = fieldValue(raw, "transfer-encoding");
-    if (coding !== undefined && coding.toLowerCase() !== "chunked") {
-      // The field is hop-by-hop: without it, a coding other than chunked would be taken for the content.
+    const coding = fieldLines(raw, "transfer-encoding");
+    if ((coding !== undefined && coding.toLowerCase() !== "chunked") || raw.length > 2 * maxResponseFields) {
+      // Transfer-Encoding is hop-by-hop: without it, a coding other than chunked would be taken for the content.
       controller.abort(new PerchError("upstream-malformed"));
       return;
     }
@@ -358,11 +359,14 @@ function asksForTrailers(head: ReceivedHead): boolean {
   return head.headerLines("te").some((line) => /(?:^|,)[ \t]*trailers[ \t]*(?:,|$)/i.test(line));
 }
 
-/** undici's raw header list, bytes or texts, as Latin-1 text. */
+/** undici's raw header list as Latin-1 strings. Its parser keeps the whitespace at a value's end, which is no part of it. */
 function decode(raw: Dispatcher.DispatchController["rawHeaders"]): string[] {
   if (!Array.isArray(raw)) return [];
   const texts: string[] = [];
-  for (const part of raw) texts.push(typeof part === "string" ? part : part.toString("latin1"));
+  for (const part of raw) {
+    const text = typeof part === "string" ? part : part.toString("latin1");
+    texts.push(text.slice(0, skipBlanksBack(text, text.length)));
+  }
   return texts;
 }
 
@@ -373,6 +377,14 @@ function fieldValue(headers: readonly string[], lowerCaseName: string): string |
     if (name?.length === lowerCaseName.length && name.toLowerCase() === lowerCaseName) return headers[i + 1];
   }
   return undefined;
+}
+
+/** All lines of a field, joined as one list (RFC 9110 §5.3). */
+function fieldLines(headers: readonly string[], lowerCaseName: string): string | undefined {
+  const first = fieldValue(headers, lowerCaseName);
+  if (first === undefined) return undefined;
+  const lines = headers.filter((_, at) => at % 2 === 1 && headers[at - 1]?.toLowerCase() === lowerCaseName);
+  return lines.join(", ");
 }
 
 function codeOf(error: Error & { code?: unknown }): unknown {
