@@ -9,7 +9,6 @@ import type { FaultKind } from "../observe/request-stats.ts";
 import { Attempts } from "./attempts.ts";
 import { affinityOf, decideRequest } from "./decide-request.ts";
 import type { Fault } from "./fault.ts";
-import { findRoute } from "./find-route.ts";
 import type { LocalReply, Refusal } from "./local-reply.ts";
 import { type Mirror, type MirroredRequest, type Mirroring, mirrorHeader } from "./mirror.ts";
 import type { ProxyContext } from "./proxy-context.ts";
@@ -107,8 +106,11 @@ export class Exchange implements Outcome {
       if (this.upstreamPath === undefined) return "bad-request";
     }
     const { service, release } = route;
-    const link = release && followLink(release.policy, this.head, this.facts, this.snapshot.ownParameters, this.#nowMs);
-    if (link !== undefined) return link;
+    const { ownParameters } = this.snapshot;
+    if (release !== undefined && ownParameters.size > 0) {
+      const link = followLink(release.policy, this.head, this.facts, ownParameters, this.#nowMs);
+      if (link !== undefined) return link;
+    }
     if (release !== undefined) this.decision = this.#decide(release, service);
     const abort = route.fault && this.#strike(route.fault);
     if (abort !== undefined) return abort;
@@ -283,4 +285,22 @@ function acceptedRequestId(head: RequestHead, caller: Caller): string | undefine
   if (!caller.trusted) return undefined;
   const sent = head.header("x-request-id");
   return typeof sent === "string" && requestIdPattern.test(sent) ? sent : undefined;
+}
+
+/**
+ * The route that takes a request. `ambiguous` where servers read the path in two ways, and the other way leads to another
+ * route: whoever forwarded it could be made to pass what that route keeps out (path confusion).
+ */
+export function findRoute(
+  { config, routes }: Snapshot,
+  facts: RequestFacts,
+  nowMs: number,
+): Route | "ambiguous" | undefined {
+  const route = routes.find(facts, nowMs);
+  const path = config.pathNormalisation === "on" ? facts.otherPath : undefined;
+  if (path === undefined) return route;
+  const { method, host, isHttps } = facts;
+  const header = (name: string) => facts.header(name);
+  const query = (name: string) => facts.query(name);
+  return routes.find({ method, host, isHttps, path, header, query }, nowMs) === route ? route : "ambiguous";
 }

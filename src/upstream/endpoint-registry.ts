@@ -106,17 +106,13 @@ class LiveSet implements EndpointSet {
   readonly version: string;
   readonly maxConnections: number;
   readonly #specs: readonly EndpointSpec[];
-  #current: readonly Endpoint[] = Object.freeze([]);
+  current: readonly Endpoint[] = Object.freeze([]);
 
   constructor(service: string, version: string, specs: readonly EndpointSpec[], maxConnections: number) {
     this.service = service;
     this.version = version;
     this.maxConnections = maxConnections;
     this.#specs = specs;
-  }
-
-  get current(): readonly Endpoint[] {
-    return this.#current;
   }
 
   get questions(): readonly DnsQuestion[] {
@@ -132,7 +128,7 @@ class LiveSet implements EndpointSet {
     );
     const byOrigin = new Map<string, EndpointAddress>();
     for (const address of addresses) if (!byOrigin.has(address.origin)) byOrigin.set(address.origin, address);
-    this.#current = Object.freeze(Array.from(byOrigin.values(), endpointAt));
+    this.current = Object.freeze(Array.from(byOrigin.values(), endpointAt));
   }
 }
 

@@ -14,9 +14,9 @@ import { Forward } from "./forward.ts";
 import { incomplete, irregular, PartialHead } from "./header-scanner.ts";
 import { LocalReplyExchange } from "./local-reply.ts";
 import type { FastHead } from "./request-parser.ts";
-import { ForwardedHeaderCache, requestText } from "./request-writer.ts";
 import { ReadTarget, SocketWriter } from "./socket-writer.ts";
 import { Deadline } from "./timer-wheel.ts";
+import { ForwardedHeaderCache, requestText } from "./upstream-request.ts";
 
 /** A head must be complete within this time: the bound on a slow sender of headers. */
 const headTimeoutMs = 15_000;

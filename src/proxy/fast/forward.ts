@@ -13,7 +13,7 @@ import type { BodyParser, ChunkedSink } from "./body-parser.ts";
 import type { ActiveRequest, ClientSide, FastContext } from "./fast-context.ts";
 import { PartialHead } from "./header-scanner.ts";
 import { responseHeadBytes } from "./response-parser.ts";
-import { bodyReader, ResponseRelay } from "./response-relay.ts";
+import { bodyReader, ResponseRelay } from "./response-writer.ts";
 import { TextSink } from "./socket-writer.ts";
 import type { UpstreamConnection, UpstreamUser } from "./upstream-pool.ts";
 import { UpstreamRequest, type UpstreamRequestParts } from "./upstream-request.ts";
