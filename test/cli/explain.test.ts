@@ -58,7 +58,7 @@ describe("perch explain", () => {
     expect(lines[8]).toMatch(
       /^pin {9}cookie perch-shop: received none; sets perch-shop=1\.1\.\d+\.canary\.r-east\.aUJk\S+; Max-Age=/,
     );
-    expect(lines).toContain('rule      matched  east: region should be one of "cn-east", "北京", is "cn-east"');
+    expect(lines).toContain('rule      matched  east: region: expected one of "cn-east", "北京", got "cn-east"');
     expect(lines.at(-2)).toBe("forward   served   service shop, version canary: http://shop-canary:80");
     expect(out).not.toMatch(/ \n/);
   });
