@@ -1,14 +1,14 @@
-/** Retries allowed each second whatever the traffic: a share of few requests would be none. */
+/** Retries allowed per second regardless of traffic: a share of few requests would be none. */
 const floorPerSecond = 3;
-/** Allowance that was not needed is kept up to so many retries, so that a sudden failure finds some. */
+/** Maximum number of unused retries to save up for a sudden failure. */
 const maxSaved = 100;
 
 /**
- * How many retries a service may cause: a share of its requests, and a few more. Without it an overloaded service would be
- * sent several times what it can not bear already.
+ * Limits a service's retries to a share of its requests, plus a few per second. Without it, retries would multiply the
+ * load of a service that is already overloaded.
  */
 export class RetryBudget {
-  /** Of the requests, 0 to 1. */
+  /** Retries as a share of requests, 0 to 1. */
   share: number;
   #saved = 0;
   #floor = floorPerSecond;
@@ -18,12 +18,12 @@ export class RetryBudget {
     this.share = share;
   }
 
-  /** A request began. */
+  /** Called for each request. */
   earn(): void {
     this.#saved = Math.min(maxSaved, this.#saved + this.share);
   }
 
-  /** Takes what one retry costs. False where it is not there. */
+  /** Takes one retry from the budget; false if it is used up. */
   spend(nowMs: number): boolean {
     const seconds = Math.max(0, nowMs - this.#floorAtMs) / 1_000;
     this.#floor = Math.min(floorPerSecond, this.#floor + seconds * floorPerSecond);
