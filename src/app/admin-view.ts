@@ -82,7 +82,9 @@ function described({ url, method, headers, cookies, client }: ExplainQuery) {
   return { url, method, headers: Object.fromEntries(lines), ...(client === undefined ? {} : { client }) };
 }
 
-/** A caller of the admin API must not obtain a valid pin or token; `perch explain`, run with the secrets, shows them. */
+/**
+ * A caller of the admin API must not obtain a valid pin or token; `perch explain`, run with the secrets, shows them.
+ */
 function withoutSignatures({ pin, redirect, ...rest }: Explanation): Readonly<Record<string, unknown>> {
   return {
     ...rest,

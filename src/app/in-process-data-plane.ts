@@ -252,8 +252,8 @@ export type DataPlaneContextParts = Pick<
 };
 
 /**
- * The context of one data plane. A class, because V8 stores an object literal with getters as a hash table, and a request
- * reads a dozen properties of its context.
+ * The context of one data plane. A class, because V8 stores an object literal with getters as a hash table, and a
+ * request reads a dozen properties of its context.
  */
 export class DataPlaneContext implements ProxyContext {
   draining = false;

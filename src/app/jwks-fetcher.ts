@@ -31,8 +31,8 @@ const nodeTimers: Schedule = (ms, task) => {
 };
 
 /**
- * Fetches published keys (JWKS) when a configuration first names their URL, again when they expire, and when a token has
- * an unknown key id. No request waits for a fetch. After a failed fetch the previous keys stay in use.
+ * Fetches published keys (JWKS) when a configuration first names their URL, again when they expire, and when a token
+ * has an unknown key id. No request waits for a fetch. After a failed fetch the previous keys stay in use.
  */
 export class JwksFetcher implements KeyFetching {
   readonly #parts: JwksFetcherParts;

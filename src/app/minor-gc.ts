@@ -5,8 +5,8 @@ import { runInNewContext } from "node:vm";
 const collectAfterBytes = 16 * 1024 * 1024;
 
 /**
- * Collects the dead buffers of streamed bodies. Each chunk read from a socket is 64 KiB outside V8's heap but only a few
- * words inside, so V8 rarely collects by itself. Measured: a body of 1 GiB raised resident memory by 95 MiB, and by
+ * Collects the dead buffers of streamed bodies. Each chunk read from a socket is 64 KiB outside V8's heap but only a
+ * few words inside, so V8 rarely collects by itself. Measured: a body of 1 GiB raised resident memory by 95 MiB, and by
  * 25 MiB with this. A smaller young generation has the same effect but costs small requests a third more CPU time; a
  * collection of 1 ms every 16 MiB costs them nothing.
  */
@@ -29,8 +29,8 @@ export class MinorGc {
 }
 
 /**
- * V8 exposes `gc` only to contexts created while the flag is set. The flag is process-wide and stays set: clearing it could
- * race with another thread that creates its context.
+ * V8 exposes `gc` only to contexts created while the flag is set. The flag is process-wide and stays set: clearing it
+ * could race with another thread that creates its context.
  */
 function minorCollection(): () => void {
   setFlagsFromString("--expose-gc");

@@ -32,8 +32,8 @@ const uuidLength = 36;
 const hyphen = 0x2d;
 
 /**
- * Random UUIDs (version 4, RFC 9562 §5.4) like those of `randomUUID`, created in batches as slices of one string. Measured
- * to take a third of the time.
+ * Random UUIDs (version 4, RFC 9562 §5.4) like those of `randomUUID`, created in batches as slices of one string.
+ * Measured to take a third of the time.
  */
 export function batchedUuids(): () => string {
   const bytes = Buffer.allocUnsafeSlow(batchSize * uuidBytes);

@@ -50,8 +50,8 @@ export class Reloader {
   }
 
   /**
-   * Loads the file again. An invalid one changes only the status, the log and the metrics. If a load is in progress, the
-   * file is loaded once more after it. Resolves once all requested loads are done.
+   * Loads the file again. An invalid one changes only the status, the log and the metrics. If a load is in progress,
+   * the file is loaded once more after it. Resolves once all requested loads are done.
    */
   reload(): Promise<void> {
     this.#requested = true;

@@ -134,7 +134,10 @@ export class WorkerDataPlane implements DataPlane {
   }
 }
 
-/** V8's young generation per worker: three semi-spaces of 16 MiB, the same limit that `perch serve` sets for the main thread. */
+/**
+ * V8's young generation per worker: three semi-spaces of 16 MiB, the same limit that `perch serve` sets for the main
+ * thread.
+ */
 const youngGenerationMb = 48;
 
 function spawnWorker(
@@ -147,7 +150,9 @@ function spawnWorker(
 
 const minHeapMb = 256;
 
-/** All workers share V8's limit for this process; otherwise a container would be killed before a worker hits its limit. */
+/**
+ * All workers share V8's limit for this process; otherwise a container would be killed before a worker hits its limit.
+ */
 function shareOfHeapMb(size: number): number {
   return Math.max(minHeapMb, Math.floor(getHeapStatistics().heap_size_limit / 1_048_576 / size));
 }

@@ -25,8 +25,8 @@ interface Contact {
  * pin yet, or cannot, when the others are sent. The unit is a keyed digest of what they have in common (client address,
  * User-Agent, Accept-Language) and of the time window, so every replica computes the same one.
  *
- * A window may end in the middle of a page load. The process therefore remembers each browser's window: assets and calls
- * stay in the window of their document or, without one, in that of the first request.
+ * A window may end in the middle of a page load. The process therefore remembers each browser's window: assets and
+ * calls stay in the window of their document or, without one, in that of the first request.
  */
 export class ProvisionalUnits {
   readonly #release: string;
@@ -96,8 +96,8 @@ const assets: ReadonlySet<string> = new Set([
 const calls: ReadonlySet<string> = new Set(["empty", "report", "webidentity", "websocket"]);
 
 /**
- * Undefined if the request has no Sec-Fetch-Dest. Every browser since 2023 sends it over https and to localhost; scripts
- * cannot set it.
+ * Undefined if the request has no Sec-Fetch-Dest. Every browser since 2023 sends it over https and to localhost;
+ * scripts cannot set it.
  */
 export function fetchDestination(facts: Facts): FetchDestination | undefined {
   const destination = facts.header("sec-fetch-dest");

@@ -1,10 +1,10 @@
 /**
  * A bounded cache by string key, in two generations: when the young one is full it becomes the old one, and entries of
- * the previous old one that were not looked up again are dropped. A look-up costs one or two map reads, and clients that
- * send ever new keys cost bounded memory.
+ * the previous old one that were not looked up again are dropped. A look-up costs one or two map reads, and clients
+ * that send ever new keys cost bounded memory.
  *
- * The key is taken from the value, never from the string that was looked up: that may be a slice of a request's head, and
- * V8 keeps the whole head alive for a slice of it.
+ * The key is taken from the value, never from the string that was looked up: that may be a slice of a request's head,
+ * and V8 keeps the whole head alive for a slice of it.
  */
 export class BoundedCache<Value> {
   readonly #limit: number;
@@ -57,9 +57,10 @@ const ways = 8;
 const tailLength = 7;
 
 /**
- * A bounded set-associative cache of texts that end in a signature; each set replaces its oldest entry first. A signature
- * is as good as random, so its last characters serve as the hash, and a client that cannot sign cannot aim at a set.
- * Measured at 10,000 texts, a look-up takes half the time of a Map's, for which V8 would slice, hash and intern a string.
+ * A bounded set-associative cache of texts that end in a signature; each set replaces its oldest entry first. A
+ * signature is as good as random, so its last characters serve as the hash, and a client that cannot sign cannot aim at
+ * a set. Measured at 10,000 texts, a look-up takes half the time of a Map's, for which V8 would slice, hash and intern
+ * a string.
  */
 export class SignatureCache<Value extends Verified> {
   readonly #maxSets: number;
@@ -91,7 +92,9 @@ export class SignatureCache<Value extends Verified> {
     return undefined;
   }
 
-  /** The value must not be cached yet, and its text must be a copy: a slice of a request's head keeps the head alive. */
+  /**
+   * The value must not be cached yet, and its text must be a copy: a slice of a request's head keeps the head alive.
+   */
   add(value: Value): void {
     // At half load at most one set in fifty overflows.
     if (this.#held * 2 >= this.#values.length && this.#sets < this.#maxSets) this.#grow();

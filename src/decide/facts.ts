@@ -69,8 +69,8 @@ function parseBoolean(text: string): boolean | undefined {
 }
 
 /**
- * The canonical text of a value, the same for all its spellings (`v4.2` and `4.2.0`, `1e3` and `1000`). Units are derived
- * from it, so it must never change between releases of Perch. A time is written as its milliseconds.
+ * The canonical text of a value, the same for all its spellings (`v4.2` and `4.2.0`, `1e3` and `1000`). Units are
+ * derived from it, so it must never change between releases of Perch. A time is written as its milliseconds.
  */
 export function canonicalText(value: AttributeValue): string {
   if (typeof value === "string") return value;

@@ -1,7 +1,7 @@
 /**
- * The hash behind every draw: MurmurHash3_x86_128 (Austin Appleby, https://github.com/aappleby/smhasher, public domain).
- * It needs only 32-bit integers, which JavaScript computes fast, and neighbouring inputs (`user-1`, `user-2`) give
- * unrelated outputs. It is not keyed: a client that knows its unit can compute its draw, which is not a secret.
+ * The hash behind every draw: MurmurHash3_x86_128 (Austin Appleby, https://github.com/aappleby/smhasher, public
+ * domain). It needs only 32-bit integers, which JavaScript computes fast, and neighbouring inputs (`user-1`, `user-2`)
+ * give unrelated outputs. It is not keyed: a client that knows its unit can compute its draw, which is not a secret.
  */
 
 /** The four words in the reference implementation's order, as signed 32-bit integers. */

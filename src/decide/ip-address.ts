@@ -22,8 +22,9 @@ const maxLength = 45;
 
 /**
  * Parses an IP address: a dotted quad in decimal without leading zeros (programs disagree on looser forms, which is how
- * address checks are bypassed), or RFC 4291 §2.2 text. An IPv4-mapped address becomes the IPv4 address. Zone identifiers
- * are rejected: they are meaningful only on the machine that made them. Returns undefined for anything else.
+ * address checks are bypassed), or RFC 4291 §2.2 text. An IPv4-mapped address becomes the IPv4 address. Zone
+ * identifiers are rejected: they are meaningful only on the machine that made them. Returns undefined for anything
+ * else.
  *
  * @example parseAddress("::ffff:192.0.2.1")?.text // "192.0.2.1"
  */
@@ -115,8 +116,8 @@ const prefixLength = /^(?:0|[1-9]\d{0,2})$/;
 
 /**
  * Parses a CIDR block (`10.0.0.0/8`, `2001:db8::/32`) or a single address. Host bits are accepted and cleared, as nginx
- * and Envoy do; `text` is the resulting block. The families are separate: `::/0` contains every IPv6 address and no IPv4
- * address. Returns undefined for anything else.
+ * and Envoy do; `text` is the resulting block. The families are separate: `::/0` contains every IPv6 address and no
+ * IPv4 address. Returns undefined for anything else.
  */
 export function parseAddressRange(text: string): AddressRange | undefined {
   const slash = text.indexOf("/");

@@ -33,9 +33,9 @@ export class Overrides {
   }
 
   /**
-   * Checks the value of the override header, cookie or link; undefined if it is ignored. Clients in `allowFrom` may send
-   * a version's name; any client may send an unexpired token that `createOverrideToken` made with one of `secrets`.
-   * `client` is the derived client address, undefined for a unix socket.
+   * Checks the value of the override header, cookie or link; undefined if it is ignored. Clients in `allowFrom` may
+   * send a version's name; any client may send an unexpired token that `createOverrideToken` made with one of
+   * `secrets`. `client` is the derived client address, undefined for a unix socket.
    */
   admit(value: string, client: Address | undefined, nowMs: number, trail?: TrailSink): Admission | undefined {
     if (this.#versions.has(value)) {

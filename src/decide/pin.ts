@@ -59,8 +59,8 @@ export class PinCookie {
   }
 
   /**
-   * The first of a request's cookies of this name that verifies and has not expired. `rejected` is called for each cookie
-   * before it; cookies over the limit of signature checks are skipped without a report.
+   * The first of a request's cookies of this name that verifies and has not expired. `rejected` is called for each
+   * cookie before it; cookies over the limit of signature checks are skipped without a report.
    */
   read(values: readonly string[], nowMs: number, rejected: (cause: PinRejection) => void): Pin | undefined {
     const nowSeconds = Math.floor(nowMs / 1000);
@@ -87,7 +87,8 @@ export class PinCookie {
 
   /**
    * The value of a Set-Cookie header, its attributes always in this order: Max-Age, Path, Domain if configured, Secure,
-   * HttpOnly, SameSite. `secure` is whether the request came by https, which matters if the cookie's `secure` is `auto`.
+   * HttpOnly, SameSite. `secure` is whether the request came by https, which matters if the cookie's `secure` is
+   * `auto`.
    */
   write(pin: Pin, secure: boolean): string {
     const text = formatPin(pin);

@@ -38,8 +38,8 @@ export interface CookieSpec {
 }
 
 /**
- * How testers choose a version. Clients in `allowFrom` send a version's name; any client may send a token signed with one
- * of `secrets`. If both are empty, every override is ignored.
+ * How testers choose a version. Clients in `allowFrom` send a version's name; any client may send a token signed with
+ * one of `secrets`. If both are empty, every override is ignored.
  */
 export interface OverrideSpec {
   /** Lower case. */

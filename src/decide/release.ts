@@ -206,7 +206,9 @@ export class Release {
     return { reason: "rule", version, rule: rule.name, unit, pin, flipped: isFlip(request.pin, pin) };
   }
 
-  /** The pin remembers that the rule matched, not the version: the rule's current `use` applies unless `hold` keeps it. */
+  /**
+   * The pin remembers that the rule matched, not the version: the rule's current `use` applies unless `hold` keeps it.
+   */
   #recall(
     request: DecisionRequest,
     unit: Unit,
@@ -300,8 +302,8 @@ export class Release {
   }
 
   /**
-   * Whether only the page's document may write the pin, which names the version that served the page. Assets never write
-   * it; calls do not if only the weights have changed the version.
+   * Whether only the page's document may write the pin, which names the version that served the page. Assets never
+   * write it; calls do not if only the weights have changed the version.
    */
   #isLeftToDocument(facts: Facts, pin: Pin | undefined, next: Pin): boolean {
     const destination = this.#provisionalUnits && fetchDestination(facts);

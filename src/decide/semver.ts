@@ -18,8 +18,8 @@ const version = new RegExp(
 
 /**
  * Parses a semantic version. Unlike the standard it accepts a leading `v` or `V`, and `4` or `4.2` for 4.0.0 and 4.2.0.
- * Otherwise strict: no leading zeros in numbers, no empty identifiers, numbers up to 2^53 - 1. Build metadata is checked
- * and dropped, since precedence ignores it. Returns undefined for anything else.
+ * Otherwise strict: no leading zeros in numbers, no empty identifiers, numbers up to 2^53 - 1. Build metadata is
+ * checked and dropped, since precedence ignores it. Returns undefined for anything else.
  *
  * @example parseSemver("v4.2-beta.1") // { major: 4, minor: 2, patch: 0, prerelease: ["beta", 1] }
  */
@@ -97,13 +97,13 @@ interface Comparator {
 const maxRangeLength = 1024;
 
 /**
- * Parses a range: comparators `>=`, `>`, `<=`, `<`, `=`, joined by spaces or commas (all must hold) and `||` (one must);
- * `^4.2`, `~4.2`, `1.2 - 2.3` (both ends included), `4.x` and `*`.
+ * Parses a range: comparators `>=`, `>`, `<=`, `<`, `=`, joined by spaces or commas (all must hold) and `||` (one
+ * must); `^4.2`, `~4.2`, `1.2 - 2.3` (both ends included), `4.x` and `*`.
  *
- * All comparisons are by precedence, including prereleases: 4.2.0-beta.1 is in `>=4.1 <5`, and so is 5.0.0-beta. A partial
- * version is filled with zeros: `4.2` is exactly 4.2.0, `<=4` ends at 4.0.0; for all of 4 write `4.x`. The upper bounds of
- * `^`, `~` and wildcards exclude the next version's prereleases, as in npm, and a wildcard includes its own prereleases.
- * Returns undefined for anything else, and for a range that is empty by its form (`<*`).
+ * All comparisons are by precedence, including prereleases: 4.2.0-beta.1 is in `>=4.1 <5`, and so is 5.0.0-beta. A
+ * partial version is filled with zeros: `4.2` is exactly 4.2.0, `<=4` ends at 4.0.0; for all of 4 write `4.x`. The
+ * upper bounds of `^`, `~` and wildcards exclude the next version's prereleases, as in npm, and a wildcard includes its
+ * own prereleases. Returns undefined for anything else, and for a range that is empty by its form (`<*`).
  */
 export function parseSemverRange(text: string): SemverRange | undefined {
   if (text.length > maxRangeLength) return undefined;

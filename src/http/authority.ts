@@ -15,10 +15,10 @@ export interface KnownAuthority {
 }
 
 /**
- * Parses an authority, `host[:port]`. Deliberately narrower than RFC 3986 §3.2.2: a host is an IPv6 address in brackets,
- * or letters, digits, `-`, `_`, `~` and dots with no empty label, one trailing dot allowed. No real host contains
- * percent-encoding or sub-delimiters, and a comma would turn X-Forwarded-Host into a list. User information, an empty
- * host, blanks, control characters and ports above 65535 are rejected: undefined.
+ * Parses an authority, `host[:port]`. Deliberately narrower than RFC 3986 §3.2.2: a host is an IPv6 address in
+ * brackets, or letters, digits, `-`, `_`, `~` and dots with no empty label, one trailing dot allowed. No real host
+ * contains percent-encoding or sub-delimiters, and a comma would turn X-Forwarded-Host into a list. User information,
+ * an empty host, blanks, control characters and ports above 65535 are rejected: undefined.
  *
  * While it is cached, equal text returns the same frozen object: the route table then looks up a host string whose hash
  * V8 has already computed.
@@ -43,7 +43,9 @@ export function knownAuthority(text: string): KnownAuthority | undefined {
   return known;
 }
 
-/** Two generations: the full young one replaces the old one, so that clients sending ever new hosts cost bounded memory. */
+/**
+ * Two generations: the full young one replaces the old one, so that clients sending ever new hosts cost bounded memory.
+ */
 function remember(text: string, before: KnownAuthority | undefined): KnownAuthority | undefined {
   const authority = before?.authority ?? readAuthority(text);
   if (authority === undefined) return undefined;

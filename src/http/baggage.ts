@@ -1,9 +1,9 @@
 import { skipBlanks, skipBlanksBack } from "./header-fields.ts";
 
 /**
- * The `baggage` header (W3C Baggage): a comma-separated list, in which Perch's members start with `perch.`. Other members
- * pass unread, unchanged and in order, even if malformed. Splitting at commas is safe, since neither keys nor values may
- * contain one. Everything here takes linear time.
+ * The `baggage` header (W3C Baggage): a comma-separated list, in which Perch's members start with `perch.`. Other
+ * members pass unread, unchanged and in order, even if malformed. Splitting at commas is safe, since neither keys nor
+ * values may contain one. Everything here takes linear time.
  */
 
 /** Whether to keep the received member of this release. */
@@ -64,7 +64,8 @@ function withoutOwn(received: string, keeps: KeepsMember): string {
 
 /**
  * Finds the key wherever it starts, and it is then decoded: some readers trim more than blanks and decode keys, so an
- * untrusted client's `\xa0perch.shop` or `%70erch.shop` would otherwise pass and be trusted as Perch's member downstream.
+ * untrusted client's `\xa0perch.shop` or `%70erch.shop` would otherwise pass and be trusted as Perch's member
+ * downstream.
  */
 const memberKey = /[!#$%&'*+.^_`|~0-9A-Za-z-]+/;
 

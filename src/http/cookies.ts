@@ -1,10 +1,10 @@
 import { skipBlanks, skipBlanksBack } from "./header-fields.ts";
 
 /**
- * Reads and strips the Cookie header (RFC 6265 §4.2.1) as clients really send it: pieces between semicolons, a name before
- * the first `=`, blanks around both ignored. A semicolon in quotes still ends its piece, as in browsers and Envoy. A piece
- * without `=` or without a name is not a cookie. Names are case-sensitive. Nothing here throws or takes more than linear
- * time, whatever the header contains.
+ * Reads and strips the Cookie header (RFC 6265 §4.2.1) as clients really send it: pieces between semicolons, a name
+ * before the first `=`, blanks around both ignored. A semicolon in quotes still ends its piece, as in browsers and
+ * Envoy. A piece without `=` or without a name is not a cookie. Names are case-sensitive. Nothing here throws or takes
+ * more than linear time, whatever the header contains.
  *
  * Scans with `indexOf`, which was measured to be many times faster than a loop over characters.
  */

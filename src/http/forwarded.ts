@@ -21,8 +21,8 @@ export interface ForwardedHeaders {
 }
 
 /**
- * The client's address. An untrusted caller is the client. Behind a trusted one X-Forwarded-For is read from its end: the
- * first address that is not in `trusted` is the client, or the leftmost if all are. An entry that is not an address
+ * The client's address. An untrusted caller is the client. Behind a trusted one X-Forwarded-For is read from its end:
+ * the first address that is not in `trusted` is the client, or the leftmost if all are. An entry that is not an address
  * (`unknown`, an obfuscated name, garbage) ends the walk; the address read before it is the client. Without
  * X-Forwarded-For, Forwarded (RFC 7239) is read the same way. A proxy that writes only Forwarded must therefore remove
  * X-Forwarded-For, or its clients can choose their address.
@@ -100,9 +100,9 @@ function parseNode(text: string): Address | undefined {
 }
 
 /**
- * The forwarding headers for the upstream, which replace all received ones (`isForwardingHeader`). Those of an untrusted
- * caller are ignored. A trusted caller's X-Forwarded-For and Forwarded are extended by its address; each of its other
- * headers is kept if it is valid and was sent once, and replaced otherwise.
+ * The forwarding headers for the upstream, which replace all received ones (`isForwardingHeader`). Those of an
+ * untrusted caller are ignored. A trusted caller's X-Forwarded-For and Forwarded are extended by its address; each of
+ * its other headers is kept if it is valid and was sent once, and replaced otherwise.
  *
  * The port is the one that clients use: the host's, else the scheme's default. The listener's would be wrong behind a
  * Kubernetes Service or a port mapping; it is used only if there is no host.
@@ -171,7 +171,9 @@ function extendedList(head: Head, address: Address | undefined): string {
   return address === undefined ? received : `${received}, ${address.text}`;
 }
 
-/** RFC 7239 §4. A malformed value is removed: in an unclosed quote, the added element would become part of the quote. */
+/**
+ * RFC 7239 §4. A malformed value is removed: in an unclosed quote, the added element would become part of the quote.
+ */
 function extendedElements(head: Head, caller: Caller): string | undefined {
   const received = joinedLines(head, "forwarded");
   if (received === undefined || !isWellFormed(received)) return undefined;
@@ -227,9 +229,9 @@ const quote = 0x22;
 const backslash = 0x5c;
 
 /**
- * The start of the element that ends at `end`; -1 if a quote in it is never opened. Forwarded (RFC 7239 §4) is read from
- * its end, since the last elements are those of the nearest proxies. Read from the start, a quote that the client opened
- * would swallow them.
+ * The start of the element that ends at `end`; -1 if a quote in it is never opened. Forwarded (RFC 7239 §4) is read
+ * from its end, since the last elements are those of the nearest proxies. Read from the start, a quote that the client
+ * opened would swallow them.
  */
 function elementStart(text: string, end: number): number {
   for (let at = end - 1; at >= 0; at--) {
@@ -260,7 +262,9 @@ function isEscaped(text: string, at: number): boolean {
  */
 const pair = /([!#$%&'*+.^_`|~\w-]+)=(?:([!#$%&'*+.^_`|~\w:[\]-]+)|"((?:[^"\\]|\\.)*)")[ \t]*(?:;[ \t]*|$)/y;
 
-/** The element's `for` value, unquoted; empty if it has none. Undefined if the element is malformed or repeats a name. */
+/**
+ * The element's `for` value, unquoted; empty if it has none. Undefined if the element is malformed or repeats a name.
+ */
 function forwardedNode(element: string): string | undefined {
   const names = new Set<string>();
   let node = "";

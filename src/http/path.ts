@@ -1,6 +1,8 @@
 import type { RequestHead, repeated } from "./request-head.ts";
 
-/** The head with its path in normal form: the same object if it already is. Undefined if the path has no normal form. */
+/**
+ * The head with its path in normal form: the same object if it already is. Undefined if the path has no normal form.
+ */
 export function normalHead(head: RequestHead): RequestHead | undefined {
   if (head.pathIsPlain) return head;
   const path = normalPath(head.path);
@@ -13,9 +15,9 @@ const encoded = /%([\dA-Fa-f]{2})/g;
 const unreserved = /[A-Za-z0-9._~-]/;
 
 /**
- * The path that routes match and upstreams receive (RFC 3986 §6.2.2): unreserved characters decoded, the digits of other
- * escapes in upper case, dot segments resolved, empty segments dropped. So the upstream sees the path that the route
- * matched. The same string if nothing changes.
+ * The path that routes match and upstreams receive (RFC 3986 §6.2.2): unreserved characters decoded, the digits of
+ * other escapes in upper case, dot segments resolved, empty segments dropped. So the upstream sees the path that the
+ * route matched. The same string if nothing changes.
  *
  * Undefined for a path that servers interpret differently: above the root, with a NUL, or with dot segments next to an
  * encoded slash, a backslash or a `;`.

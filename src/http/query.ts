@@ -5,8 +5,8 @@ const maxParameters = 256;
 
 /**
  * The parameters of a query by name; the first of each name wins. Names and values are decoded as form data: `+` is a
- * space, `%XX` a byte, and the bytes are UTF-8 if they are valid. Invalid escapes stay unchanged. A parameter without `=`
- * has an empty value.
+ * space, `%XX` a byte, and the bytes are UTF-8 if they are valid. Invalid escapes stay unchanged. A parameter without
+ * `=` has an empty value.
  */
 export function parseQuery(query: string): ReadonlyMap<string, string> {
   const parameters = new Map<string, string>();

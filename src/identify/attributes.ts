@@ -4,8 +4,8 @@ import type { GeoDatabase, GeoField } from "./geo-database.ts";
 import type { JwtVerifier } from "./jwt-verifier.ts";
 
 /**
- * A source of an attribute's value. With `trust: "proxies"` it is read only if the caller is a trusted proxy; from other
- * callers it is removed before the request goes upstream.
+ * A source of an attribute's value. With `trust: "proxies"` it is read only if the caller is a trusted proxy; from
+ * other callers it is removed before the request goes upstream.
  */
 export type AttributeSource =
   | { readonly kind: "header" | "cookie" | "query"; readonly name: string; readonly trust: "anyone" | "proxies" }
@@ -42,9 +42,9 @@ export interface Attribute {
 }
 
 /**
- * The attributes of a configuration, by index. A name that any attribute reads with `trust: "proxies"` is reserved: from
- * an untrusted caller it is absent for every attribute, rule and route, and is removed before the request goes upstream.
- * So a reader without `trust` cannot weaken one with it.
+ * The attributes of a configuration, by index. A name that any attribute reads with `trust: "proxies"` is reserved:
+ * from an untrusted caller it is absent for every attribute, rule and route, and is removed before the request goes
+ * upstream. So a reader without `trust` cannot weaken one with it.
  */
 export class AttributeTable {
   readonly attributes: readonly Attribute[];

@@ -78,7 +78,7 @@ export interface RateLimitSpec {
     | { readonly kind: "attribute"; readonly index: number; readonly name: string };
   readonly requests: number;
   readonly perMs: number;
-  /** The capacity of the token bucket. */
+  /** How many requests may arrive at once after a pause. */
   readonly burst: number;
 }
 

@@ -4,13 +4,13 @@ import type { RouteMatch } from "./route-spec.ts";
 const dot = 0x2e;
 
 /**
- * Finds the route of a request: the first in file order that matches. Routes are indexed by host and path, so look-up time
- * does not grow with routes of other hosts, exact paths or prefixes. Routes of one host with a regex or without a path,
- * and routes of the same path, are tried one by one. A look-up does not allocate.
+ * Finds the route of a request: the first in file order that matches. Routes are indexed by host and path, so look-up
+ * time does not grow with routes of other hosts, exact paths or prefixes. Routes of one host with a regex or without a
+ * path, and routes of the same path, are tried one by one. A look-up does not allocate.
  *
  * Hosts are case-insensitive; paths are case-sensitive and not decoded. Methods must be equal: a route for GET does not
- * match HEAD. The target `*` of `OPTIONS *` is not below the prefix `/`: it matches routes without a path, and those whose
- * regex or exact path matches that text.
+ * match HEAD. The target `*` of `OPTIONS *` is not below the prefix `/`: it matches routes without a path, and those
+ * whose regex or exact path matches that text.
  */
 export class RouteTable<T> {
   readonly #hosts = new Map<string, PathIndex<T>>();

@@ -57,7 +57,10 @@ export function createBalancer(balance: Balance): Balancer {
   }
 }
 
-/** After a skipped endpoint it continues from the one picked, so that the skipped one's neighbour does not get its turns. */
+/**
+ * After a skipped endpoint it continues from the one picked, so that the skipped one's neighbour does not get its
+ * turns.
+ */
 class RoundRobin implements Balancer {
   /** Starts at random: workers count separately and must not all start at the same endpoint. */
   #next: number | undefined;
@@ -116,8 +119,9 @@ class PowerOfTwo implements Balancer {
 
 /**
  * Sends a requester to the same endpoint on every replica, by rendezvous hashing (Thaler and Ravishankar, "Using
- * name-based mappings to increase hit rates", 1998). An endpoint's score depends only on itself and the requester, and the
- * highest usable score wins. So a removed endpoint moves only its own requesters, and gets the same ones back on return.
+ * name-based mappings to increase hit rates", 1998). An endpoint's score depends only on itself and the requester, and
+ * the highest usable score wins. So a removed endpoint moves only its own requesters, and gets the same ones back on
+ * return.
  */
 class Rendezvous implements Balancer {
   readonly #withoutAffinity = new PowerOfTwo();

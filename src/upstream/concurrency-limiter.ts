@@ -9,8 +9,8 @@ export interface Waiter {
 }
 
 /**
- * Limits the concurrent requests to one version. Requests over the limit wait in a FIFO queue of limited length and time.
- * All share one timer, since the first in the queue is the first to expire.
+ * Limits the concurrent requests to one version. Requests over the limit wait in a FIFO queue of limited length and
+ * time. All share one timer, since the first in the queue is the first to expire.
  */
 export class ConcurrencyLimiter {
   readonly #clock: Clock;

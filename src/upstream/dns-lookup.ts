@@ -9,8 +9,9 @@ export type DnsLookup = (question: DnsQuestion, servers: readonly string[], sign
 const tryTimeoutMs = 1_000;
 
 /**
- * Resolves by node:dns (c-ares), which reports the TTL of each answer, unlike the system resolver. c-ares does not apply
- * the search list of `resolvConf`, so that is done here. Without such a file c-ares finds the system's name servers.
+ * Resolves by node:dns (c-ares), which reports the TTL of each answer, unlike the system resolver. c-ares does not
+ * apply the search list of `resolvConf`, so that is done here. Without such a file c-ares finds the system's name
+ * servers.
  */
 export function createDnsLookup(resolvConf = "/etc/resolv.conf"): DnsLookup {
   return async (question, servers, signal) => {
@@ -80,7 +81,10 @@ async function familyOf(
 /** SRV targets to resolve concurrently. */
 const maxConcurrentTargets = 16;
 
-/** SRV records of the best priority only: the others are for when none of these responds (RFC 2782), which is unknown here. */
+/**
+ * SRV records of the best priority only: the others are for when none of these responds (RFC 2782), which is unknown
+ * here.
+ */
 async function servicesOf(resolver: Resolver, name: string): Promise<Found> {
   try {
     const services = await resolver.resolveSrv(name);

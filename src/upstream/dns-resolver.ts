@@ -26,10 +26,10 @@ const minRetryMs = 500;
 const jitter = 0.2;
 
 /**
- * One name, resolved again when its TTL ends. While resolution fails, the last good records stay in use without limit: a
- * DNS outage is not an outage of the endpoints. Empty answers are acted on only after a while, since a restarting name
- * server also gives them, and requests to a deleted Pod's address are merely refused. But they are acted on in the end,
- * since addresses are reassigned.
+ * One name, resolved again when its TTL ends. While resolution fails, the last good records stay in use without limit:
+ * a DNS outage is not an outage of the endpoints. Empty answers are acted on only after a while, since a restarting
+ * name server also gives them, and requests to a deleted Pod's address are merely refused. But they are acted on in the
+ * end, since addresses are reassigned.
  */
 export class DnsSource {
   readonly question: DnsQuestion;

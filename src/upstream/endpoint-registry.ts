@@ -41,8 +41,8 @@ export class EndpointRegistry {
   }
 
   /**
-   * Starts the next generation. Nothing changes until its `commit`, and its sets are empty until then. A generation that
-   * is never committed has no effect.
+   * Starts the next generation. Nothing changes until its `commit`, and its sets are empty until then. A generation
+   * that is never committed has no effect.
    */
   next(dns: DnsSpec): EndpointGeneration {
     const sets: LiveSet[] = [];

@@ -6,8 +6,8 @@ import type { EndpointAddress, OutlierSpec } from "./service-spec.ts";
 const unknownLatencyMs = 1e9;
 
 /**
- * One address that serves a version. It lives as long as any snapshot names it, so that a reload keeps its health and its
- * requests in flight. Lanes pool connections per endpoint.
+ * One address that serves a version. It lives as long as any snapshot names it, so that a reload keeps its health and
+ * its requests in flight. Lanes pool connections per endpoint.
  */
 export class Endpoint {
   readonly service: string;
@@ -54,8 +54,8 @@ export class Endpoint {
   }
 
   /**
-   * The load that a further request would meet: the requests in flight plus itself, times the recent latency. An endpoint
-   * that has never responded gets one request, and no second until it has responded.
+   * The load that a further request would meet: the requests in flight plus itself, times the recent latency. An
+   * endpoint that has never responded gets one request, and no second until it has responded.
    */
   loadAt(nowMs: number): number {
     const latencyMs = this.latency.valueAt(nowMs);
@@ -72,10 +72,10 @@ const minFailureMs = 10;
 const maxFailureMs = 30_000;
 
 /**
- * The latency for load balancing: an exponentially weighted moving average over time, not over requests, that jumps to any
- * higher value at once (Finagle's `p2cPeakEwma`,
- * https://twitter.github.io/finagle/guide/Clients.html#power-of-two-choices-p2c-least-loaded, also in linkerd2-proxy). It
- * decays without requests, so that an endpoint that was slow is tried again.
+ * The latency for load balancing: an exponentially weighted moving average over time, not over requests, that jumps to
+ * any higher value at once (Finagle's `p2cPeakEwma`,
+ * https://twitter.github.io/finagle/guide/Clients.html#power-of-two-choices-p2c-least-loaded, also in linkerd2-proxy).
+ * It decays without requests, so that an endpoint that was slow is tried again.
  */
 class PeakEwma {
   #valueMs = 0;

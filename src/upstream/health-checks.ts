@@ -13,8 +13,8 @@ export interface CheckParts {
 }
 
 /**
- * Active health checks of all endpoints whose services configure them. Checks continue across reloads that do not change
- * their settings, and end when the endpoint is retired.
+ * Active health checks of all endpoints whose services configure them. Checks continue across reloads that do not
+ * change their settings, and end when the endpoint is retired.
  */
 export class HealthChecks {
   readonly #parts: CheckParts;

@@ -112,8 +112,8 @@ async function grpcProbe(to: Http2Target, service: string, signal: AbortSignal):
 
 /**
  * Encodes HealthCheckRequest { string service = 1 } after the flag and length of gRPC framing. The two messages of
- * grpc.health.v1 are too small to need a protocol buffers library. The configuration limits names to 256 bytes, so that a
- * length takes at most two.
+ * grpc.health.v1 are too small to need a protocol buffers library. The configuration limits names to 256 bytes, so that
+ * a length takes at most two.
  */
 function healthRequest(service: string): Buffer {
   const name = Buffer.from(service, "utf8");

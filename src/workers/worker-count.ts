@@ -24,7 +24,9 @@ function readSystemFile(path: string): string | undefined {
 /** Reads a small system file; undefined if there is none. */
 export type ReadSystemFile = (path: string) => string | undefined;
 
-/** Whole cores that this process may use, at least one. Rounded down: with a limit of 2.5, a third thread is throttled. */
+/**
+ * Whole cores that this process may use, at least one. Rounded down: with a limit of 2.5, a third thread is throttled.
+ */
 export function usableCores(readFile: ReadSystemFile, parallelism: number): number {
   return Math.max(1, Math.floor(Math.min(parallelism, cpuLimit(readFile))));
 }

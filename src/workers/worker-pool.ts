@@ -247,6 +247,7 @@ async function refreshCounts(thread: WorkerThread): Promise<void> {
   try {
     thread.counts = await thread.ask("counts", undefined, countsTimeoutMs);
   } catch (failure) {
+    // The last counts stay in use. Anything but a worker's failure is rethrown.
     reasonOf(failure);
   }
 }

@@ -98,8 +98,8 @@ const batchChars = 8 * 1024;
 const maxDelayMs = 1_000;
 
 /**
- * Sends a worker's access log to the main thread in batches. Only the main thread writes: lines from several writers could
- * interleave, since a pipe writes at most 4096 bytes atomically, less than a long line.
+ * Sends a worker's access log to the main thread in batches. Only the main thread writes: lines from several writers
+ * could interleave, since a pipe writes at most 4096 bytes atomically, less than a long line.
  */
 export class PostedLines implements LineDestination {
   readonly #post: (lines: string, count: number) => void;

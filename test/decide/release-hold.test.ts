@@ -31,7 +31,7 @@ decideCases("follow and hold", [
     wanted: { reason: "pin", version: "stable", pin: "keeps" },
   },
   {
-    sentence: "hold, evict: a version whose weight became zero is drawn anew",
+    sentence: "hold, evict: a version whose weight became zero is drawn again",
     sticky: hold,
     release: { split: { stable: 100, canary: 0 } },
     request: { pin: pinOf({ version: "canary", unit: canaryUnit }) },
@@ -51,7 +51,7 @@ decideCases("follow and hold", [
     wanted: { reason: "pin", version: "v3", pin: "keeps" },
   },
   {
-    sentence: "hold, drain: a version that the release no longer has is drawn anew",
+    sentence: "hold, drain: a version that the release no longer has is drawn again",
     sticky: drain,
     request: { pin: pinOf({ version: "v1", unit: canaryUnit }) },
     wanted: { reason: "split", version: "canary", pin: { version: "canary" }, flipped: true },
@@ -77,7 +77,7 @@ decideCases("follow and hold", [
     wanted: { reason: "pin", rule: "east", version: "stable", pin: "keeps" },
   },
   {
-    sentence: "hold, evict: a pinned version without weight in the rule's draw is drawn anew by the rule",
+    sentence: "hold, evict: a pinned version without weight in the rule's draw is drawn again by the rule",
     sticky: hold,
     release: { rules: [{ ...eastHalf, use: { canary: 1 } }] },
     request: { ...fromEast, pin: pinOf({ unit: stableUnit }) },

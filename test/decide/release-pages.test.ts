@@ -87,7 +87,7 @@ decideCases("assets: follow-document", [
     wanted: { reason: "split", version: "canary", pin: { version: "canary", unit: canaryUnit }, flipped: true },
   },
   {
-    sentence: "a frame is a document of its own",
+    sentence: "a frame is a document itself",
     sticky: pages,
     request: { ...loading("iframe"), pin: moved },
     wanted: { reason: "split", version: "canary", pin: { version: "canary" }, flipped: true },

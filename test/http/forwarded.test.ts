@@ -101,8 +101,8 @@ test("a trusted caller that sends neither header is the client", () => {
 });
 
 /**
- * If the header were read from its start, a quote that the client opens would swallow what its proxy appended. The client
- * would then have the proxy's address, which overrides may be allowed from.
+ * If the header were read from its start, a quote that the client opens would swallow what its proxy appended. The
+ * client would then have the proxy's address, which overrides may be allowed from.
  */
 describe("nothing that a client sends before the element of a trusted proxy changes its address", () => {
   const sent = fc.oneof(

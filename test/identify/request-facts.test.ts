@@ -15,7 +15,7 @@ function from(kind: NamedKind, name: string, trust: "anyone" | "proxies" = "anyo
 const untrusted = callerOf({ address: address("203.0.113.5"), trusted: false });
 const trusted = ranges("10.0.0.0/8");
 
-interface Asked {
+interface Given {
   readonly type?: AttributeType;
   readonly from: readonly AttributeSource[];
   readonly headers?: Headers;
@@ -24,22 +24,22 @@ interface Asked {
 }
 
 /** The facts of a request in a table with one attribute, and the errors that were reported. */
-function factsOf({ type = "string", from: sources, headers = {}, target = "/", caller = callerOf() }: Asked) {
+function factsOf({ type = "string", from: sources, headers = {}, target = "/", caller = callerOf() }: Given) {
   const errors: string[] = [];
   const sink = { attributeError: (index: number, cause: string) => void errors.push(`${index}: ${cause}`) };
-  const table = new AttributeTable([{ name: "asked", type, from: sources }], sink, noLookups);
+  const table = new AttributeTable([{ name: "given", type, from: sources }], sink, noLookups);
   return { facts: new RequestFacts(table, headOf(headers, target), caller, trusted, 0), errors };
 }
 
 /** The value's canonical text, and the errors that were reported. */
-function read(asked: Asked): readonly [value: string | undefined, ...errors: string[]] {
-  const { facts, errors } = factsOf(asked);
+function read(given: Given): readonly [value: string | undefined, ...errors: string[]] {
+  const { facts, errors } = factsOf(given);
   const value = facts.attribute(0);
   return [value === undefined ? undefined : canonicalText(value), ...errors];
 }
 
 describe("an attribute", () => {
-  const cases: readonly [sentence: string, asked: Asked, wanted: readonly (string | undefined)[]][] = [
+  const cases: readonly [sentence: string, given: Given, wanted: readonly (string | undefined)[]][] = [
     ["comes from a header", { from: [from("header", "x-user")], headers: { "x-user": "ann" } }, ["ann"]],
     [
       "comes from a header named in capitals",
@@ -126,8 +126,8 @@ describe("an attribute", () => {
     ],
     ["of type number may be 0", { type: "number", from: [from("header", "x")], headers: { x: "0" } }, ["0"]],
   ];
-  test.each(cases)("%s", (_sentence, asked, wanted) => {
-    expect(read(asked)).toEqual(wanted);
+  test.each(cases)("%s", (_sentence, given, wanted) => {
+    expect(read(given)).toEqual(wanted);
   });
 
   test("is read and reported only once", () => {
@@ -142,7 +142,7 @@ describe("an attribute", () => {
 });
 
 describe("a source with trust: proxies", () => {
-  const kinds: readonly [NamedKind, Pick<Asked, "headers" | "target">][] = [
+  const kinds: readonly [NamedKind, Pick<Given, "headers" | "target">][] = [
     ["header", { headers: { x: "ann" } }],
     ["cookie", { headers: { cookie: "x=ann" } }],
     ["query", { target: "/?x=ann" }],

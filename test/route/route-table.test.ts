@@ -6,7 +6,7 @@ import { RouteTable } from "../../src/route/route-table.ts";
 
 const anything: RouteMatch = { hosts: [], scheme: undefined, path: undefined, methods: [], headers: [], query: [] };
 
-interface Asked {
+interface Given {
   readonly method?: string;
   readonly host?: string;
   readonly path?: string;
@@ -22,7 +22,7 @@ function request({
   isHttps = false,
   headers = {},
   query = {},
-}: Asked): RoutableRequest {
+}: Given): RoutableRequest {
   return { method, host, path, isHttps, header: (name) => headers[name], query: (name) => query[name] };
 }
 
@@ -45,7 +45,7 @@ function tableOf(matches: readonly Partial<RouteMatch>[]): RouteTable<number> {
 }
 
 describe("one route", () => {
-  const cases: readonly [sentence: string, match: Partial<RouteMatch>, asked: Asked, takes: boolean][] = [
+  const cases: readonly [sentence: string, match: Partial<RouteMatch>, given: Given, takes: boolean][] = [
     ["without conditions matches every request", {}, { method: "PURGE", path: "/x" }, true],
     ["matches its prefix", { path: prefix("/api") }, { path: "/api" }, true],
     ["matches paths below its prefix", { path: prefix("/api") }, { path: "/api/x/y" }, true],
@@ -116,13 +116,13 @@ describe("one route", () => {
       false,
     ],
   ];
-  test.each(cases)("%s", (_sentence, match, asked, takes) => {
-    expect(tableOf([match]).find(request(asked), 0)).toBe(takes ? 0 : undefined);
+  test.each(cases)("%s", (_sentence, match, given, takes) => {
+    expect(tableOf([match]).find(request(given), 0)).toBe(takes ? 0 : undefined);
   });
 });
 
 describe("of several routes the first in file order wins", () => {
-  const cases: readonly [sentence: string, matches: readonly Partial<RouteMatch>[], asked: Asked, wanted: number][] = [
+  const cases: readonly [sentence: string, matches: readonly Partial<RouteMatch>[], given: Given, wanted: number][] = [
     ["a short prefix before a longer one", [{ path: prefix("/") }, { path: prefix("/api") }], { path: "/api" }, 0],
     ["a longer prefix before a short one", [{ path: prefix("/api") }, { path: prefix("/") }], { path: "/api" }, 0],
     ["any host before an exact one", [{}, { hosts: ["a.example"] }], { host: "a.example" }, 0],
@@ -167,8 +167,8 @@ describe("of several routes the first in file order wins", () => {
       1,
     ],
   ];
-  test.each(cases)("%s", (_sentence, matches, asked, wanted) => {
-    expect(tableOf(matches).find(request(asked), 0)).toBe(wanted);
+  test.each(cases)("%s", (_sentence, matches, given, wanted) => {
+    expect(tableOf(matches).find(request(given), 0)).toBe(wanted);
   });
 });
 
@@ -177,14 +177,14 @@ test("an empty table matches nothing", () => {
 });
 
 /** A reference implementation that tries every route. */
-function scan(matches: readonly RouteMatch[], asked: RoutableRequest): number | undefined {
+function scan(matches: readonly RouteMatch[], given: RoutableRequest): number | undefined {
   const index = matches.findIndex(
     ({ hosts, scheme, path, methods, headers }) =>
-      (hosts.length === 0 || hosts.some((host) => hostTakes(host, asked.host))) &&
-      (scheme === undefined || (scheme === "https") === asked.isHttps) &&
-      (path === undefined || pathTakes(path, asked.path)) &&
-      (methods.length === 0 || methods.includes(asked.method)) &&
-      headers.every(({ name }) => asked.header(name) !== undefined),
+      (hosts.length === 0 || hosts.some((host) => hostTakes(host, given.host))) &&
+      (scheme === undefined || (scheme === "https") === given.isHttps) &&
+      (path === undefined || pathTakes(path, given.path)) &&
+      (methods.length === 0 || methods.includes(given.method)) &&
+      headers.every(({ name }) => given.header(name) !== undefined),
   );
   return index < 0 ? undefined : index;
 }
@@ -245,7 +245,7 @@ test("the index agrees with trying every route", () => {
       fc.array(anyRequest, { minLength: 1, maxLength: 20 }),
       (matches, all) => {
         const table = tableOf(matches);
-        for (const asked of all) expect(table.find(asked, 0)).toBe(scan(matches, asked));
+        for (const given of all) expect(table.find(given, 0)).toBe(scan(matches, given));
       },
     ),
     { numRuns: 1500 },
@@ -265,7 +265,7 @@ test("each of ten thousand routes with distinct hosts, paths and prefixes is fou
   const table = tableOf(matches);
   for (let index = 0; index < matches.length; index++) {
     let tested = 0;
-    const asked: readonly Asked[] = [
+    const given: readonly Given[] = [
       { host: `shop-${index}.example.com` },
       { host: `www.shop-${index}.example.com`, path: "/x" },
       { path: `/service-${index}/v1/orders` },
@@ -273,7 +273,7 @@ test("each of ten thousand routes with distinct hosts, paths and prefixes is fou
     ];
     // Every route has a method condition, so reads of the method count the tested candidates.
     const counted = {
-      ...request(asked[index % 4] ?? {}),
+      ...request(given[index % 4] ?? {}),
       get method() {
         tested++;
         return "GET";
