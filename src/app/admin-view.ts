@@ -17,11 +17,11 @@ export interface AdminSources {
   readonly lifecycle: { readonly draining: boolean };
   readonly nowMs: () => number;
   readonly random: RandomSource;
-  /** False where the configuration came from flags. */
+  /** False if the configuration came from flags. */
   readonly fromFile: boolean;
 }
 
-/** What the admin server shows of this process. */
+/** The data of the admin API for this process. */
 export function adminView(sources: AdminSources): AdminView {
   const { stats, serving, reloader, lifecycle, nowMs, random } = sources;
   const { active, endpoints } = serving;
@@ -69,8 +69,8 @@ export function adminView(sources: AdminSources): AdminView {
     async explain(query) {
       await serving.refresh();
       const explanation = explainRequest(active.current, described(query), { nowMs: nowMs(), random });
-      const refused = explanation.error?.code === "bad-request" ? explanation.trail[0] : undefined;
-      if (refused !== undefined) return { kind: "refused", message: refused.detail };
+      const problem = explanation.error?.code === "bad-request" ? explanation.trail[0] : undefined;
+      if (problem !== undefined) return { kind: "refused", message: problem.detail };
       return { kind: "explained", explanation: withoutSignatures(explanation) };
     },
   };
@@ -82,7 +82,9 @@ function described({ url, method, headers, cookies, client }: ExplainQuery) {
   return { url, method, headers: Object.fromEntries(lines), ...(client === undefined ? {} : { client }) };
 }
 
-/** Whoever may read here may not thereby hold a pin or a token that counts: `perch explain` beside the secrets shows them. */
+/**
+ * A caller of the admin API must not obtain a valid pin or token; `perch explain`, run with the secrets, shows them.
+ */
 function withoutSignatures({ pin, redirect, ...rest }: Explanation): Readonly<Record<string, unknown>> {
   return {
     ...rest,
@@ -91,7 +93,7 @@ function withoutSignatures({ pin, redirect, ...rest }: Explanation): Readonly<Re
   };
 }
 
-/** The last part of a pin's or a token's value signs the others. */
+/** Replaces the last part of the value, which is the signature. */
 function unsigned(setCookie: string | null): string | null {
   return setCookie === null ? null : setCookie.replace(/^([^=;]*=[^;]*\.)[^.;]*/, "$1<signature>");
 }

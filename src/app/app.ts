@@ -24,7 +24,7 @@ import { WorkerDataPlane } from "./worker-data-plane.ts";
 
 export { StartError };
 
-/** Where the configuration comes from: a file, watched and reloaded, or a text made from flags. */
+/** The configuration's source: a file, which is watched and reloaded, or text made from flags. */
 export type ConfigSource =
   | { readonly kind: "file"; readonly path: string }
   | { readonly kind: "text"; readonly name: string; readonly text: string };
@@ -33,17 +33,17 @@ export interface AppOptions {
   readonly source: ConfigSource;
   readonly env: Readonly<Record<string, string | undefined>>;
   readonly logLevel: LogLevel;
-  /** After the signal to stop: serve on for this long while not ready, so that load balancers notice. */
+  /** After the stop signal, keep serving for this long while not ready, so that load balancers notice. */
   readonly drainDelayMs: number;
-  /** Then let requests under way finish for this long. */
+  /** Then wait this long for requests in flight. */
   readonly drainTimeoutMs: number;
-  /** File descriptor or path of the access log. Default 1, stdout. */
+  /** File descriptor or path of the access log. Default: 1, stdout. */
   readonly accessLogTo?: number | string;
-  /** For tests that make a worker fail: what runs in each, and its heap's size. */
+  /** For tests of failing workers: the entry file and the heap size of each. */
   readonly workerFaults?: { readonly entry?: URL; readonly heapMb?: number };
 }
 
-/** The composition root: builds every part, wires them, and ends them in order. */
+/** The composition root: builds and wires all parts, and stops them in order. */
 export class App {
   readonly listeners: readonly BoundListener[];
   readonly adminAddress: AddressInfo;
@@ -65,10 +65,10 @@ export class App {
     this.adminAddress = adminAddress;
   }
 
-  /** Resolves once every listener accepts. Rejects with a `StartError`, everything freed, where that can not be. */
+  /** Resolves once every listener accepts connections. Rejects with a `StartError` after freeing everything. */
   static async start(options: AppOptions): Promise<App> {
     const log = createLogger({ level: options.logLevel, nowMs });
-    // The watch stands before the first load, so that a change in between is seen as one.
+    // Watch before the first load, so that a change in between is not missed.
     const watcher = watch(options.source, log);
     const loader = createLoader(options);
     const first = await loader.load();
@@ -93,14 +93,14 @@ export class App {
     }
   }
 
-  /** Looks at the configuration's files now, as SIGHUP asks. */
+  /** Reloads the configuration, as on SIGHUP. */
   reload(): void {
     void this.#parts.reloader.reload();
   }
 
   /**
-   * Stops without failing a request: not ready, serve on for the delay with `Connection: close` on every answer, stop
-   * accepting, let what is under way finish until the timeout, then break it off. Calling again waits for the same end.
+   * Stops gracefully: reports not ready, keeps serving for the delay with `Connection: close` on every response, stops
+   * accepting, waits for requests in flight until the timeout, then aborts them. Further calls wait for the same drain.
    */
   drain(why: string): Promise<void> {
     this.#drained ??= this.#drain(why);
@@ -116,7 +116,7 @@ export class App {
     await elapsed(drainDelayMs);
     const finished = serving.close();
     const timer = setTimeout(() => {
-      log.warn({ drainTimeoutMs }, "drain timeout: requests still under way are broken off");
+      log.warn({ drainTimeoutMs }, "drain timeout: aborting requests in flight");
       serving.abort();
     }, drainTimeoutMs);
     await finished;
@@ -124,7 +124,7 @@ export class App {
     log.info("drained");
   }
 
-  /** Frees everything at once; what is under way breaks off. */
+  /** Stops at once and aborts requests in flight. */
   async stop(): Promise<void> {
     await release(this.#parts);
   }
@@ -138,11 +138,10 @@ interface Parts {
   readonly serving: DataPlane;
   readonly accessLines: LogDestination;
   readonly lifecycle: { draining: boolean };
-  /** Says once a day which certificates end soon. */
+  /** Logs certificates that expire soon, once a day. */
   readonly certificates: NodeJS.Timeout;
 }
 
-const dayMs = 86_400_000;
 const nowMs = () => Date.now();
 
 interface Foundation {
@@ -151,9 +150,11 @@ interface Foundation {
   readonly watcher: Watcher | undefined;
   readonly loader: Loader;
   readonly first: LoadedConfig;
-  /** How many threads serve; 1: this one. */
+  /** The number of threads that serve; 1: the main thread. */
   readonly size: number;
 }
+
+const dayMs = 86_400_000;
 
 function build(foundation: Foundation): Parts {
   const { options, log, watcher, loader, first } = foundation;
@@ -161,7 +162,7 @@ function build(foundation: Foundation): Parts {
   const accessLines = new LogDestination({
     to: options.accessLogTo ?? 1,
     dropped: stats.accessLogDropped,
-    onTrouble: (error) => log.error({ error: error.message }, "the access log can not be written"),
+    onTrouble: (error) => log.error({ error: error.message }, "cannot write the access log"),
   });
   const serving = createServing(foundation, stats, accessLines);
   const lifecycle = { draining: false };
@@ -186,7 +187,7 @@ function build(foundation: Foundation): Parts {
     listenHost: first.compiled.admin.host,
     access: () => serving.active.current.config.adminAccess,
     monotonicMs: () => performance.now(),
-    onFailure: (error) => log.error({ err: error }, "the admin server failed to answer"),
+    onFailure: (error) => log.error({ err: error }, "admin request failed with an internal error"),
   });
   const warn = () => warnOfExpiry(serving.active.current.config.listeners, nowMs(), log);
   const certificates = setInterval(warn, dayMs).unref();
@@ -216,7 +217,7 @@ function createServing(foundation: Foundation, stats: StatsRegistry, accessLines
 
 interface Loader {
   readonly load: () => Promise<LoadResult>;
-  /** One random secret a release for the life of the process: a reload must not void the pins that it signed before. */
+  /** One random secret per release for the life of the process: a reload must not invalidate its pins. */
   readonly secrets: ReadonlyMap<string, Uint8Array>;
 }
 
@@ -229,27 +230,27 @@ function createLoader({ source, env }: AppOptions): Loader {
   };
   const database = new DatabaseFile();
   const options = { env, randomSecret, nowMs, openDatabase: database.open };
-  const look = () =>
+  const load = () =>
     source.kind === "file"
       ? loadConfigFile(source.path, options)
       : loadConfigText(source.text, { ...options, file: source.name });
-  return { secrets, load: () => loadWhole(look, database) };
+  return { secrets, load: () => loadWithDatabase(load, database) };
 }
 
-/** How often a load is tried whose database changes while it is read. */
-const maxLooks = 5;
+/** Limits retries while the database file keeps changing. */
+const maxLoads = 5;
 
-/** Looks again with the database that the look before lacked, since a load waits for nothing. */
-async function loadWhole(look: () => LoadResult, database: DatabaseFile): Promise<LoadResult> {
-  let result = look();
-  for (let looks = 1; looks < maxLooks && (await database.readMissing()); looks++) result = look();
+/** A load is synchronous and cannot read the database, so it is repeated after the database has been read. */
+async function loadWithDatabase(load: () => LoadResult, database: DatabaseFile): Promise<LoadResult> {
+  let result = load();
+  for (let loads = 1; loads < maxLoads && (await database.readMissing()); loads++) result = load();
   return result;
 }
 
-/** The configuration's file, and those it names, as far as they are known. */
+/** Watches the configuration file and the files that it names. */
 interface Watcher {
   alsoWatch(files: readonly string[]): void;
-  /** Says who is told. A change since the watch began is told at once. */
+  /** Sets the listener. A change since the watch started is reported at once. */
   onChange(listener: () => void): void;
   close(): void;
 }
@@ -283,21 +284,21 @@ function bindAdmin(admin: FastifyInstance, address: BindAddress): Promise<Addres
   });
 }
 
+const accessLogCloseMs = 1_000;
+
 async function release({ watcher, serving, accessLines, admin, certificates }: Parts): Promise<void> {
   watcher?.close();
   clearInterval(certificates);
   await serving.dispose();
-  // Whoever reads the log may have stopped reading: what cannot be written in this time never will be.
-  await Promise.race([accessLines.close(), elapsed(lastWriteMs, "lets it end")]);
+  // The log's reader may have stopped reading, so do not wait for long.
+  await Promise.race([accessLines.close(), elapsed(accessLogCloseMs, "unref")]);
   await admin.close();
 }
 
-const lastWriteMs = 1_000;
-
-function elapsed(ms: number, timer: "holds the process" | "lets it end" = "holds the process"): Promise<void> {
+function elapsed(ms: number, timer: "ref" | "unref" = "ref"): Promise<void> {
   const { promise, resolve } = Promise.withResolvers<void>();
   const timeout = setTimeout(resolve, ms);
-  if (timer === "lets it end") timeout.unref();
+  if (timer === "unref") timeout.unref();
   return promise;
 }
 

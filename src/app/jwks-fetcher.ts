@@ -4,26 +4,26 @@ import type { KeyFetching, PublishedKeySet } from "../identify/published-keys.ts
 import type { Logger } from "../observe/log.ts";
 import type { JwksStats } from "../observe/stats-registry.ts";
 
-/** Calls back once, after so many milliseconds, unless it is cancelled. */
+/** Runs a task once after `ms` milliseconds. */
 export type Schedule = (ms: number, task: () => void) => { cancel(): void };
 
 export interface JwksFetcherParts {
   readonly stats: JwksStats;
-  /** Undefined where another thread tells the same. */
+  /** Undefined if another thread logs the same. */
   readonly log: Logger | undefined;
   readonly monotonicMs: () => number;
   /** Default: node's timers, which do not keep the process alive. */
   readonly schedule?: Schedule;
 }
 
-/** How long keys are kept where their publisher does not say, and the bounds on what it says. */
-const lifetimeMs = { usual: 300_000, least: 60_000, most: 3_600_000 };
-/** After a failure, doubling to the second. */
-const retryMs = { first: 1_000, most: 60_000 };
-/** Between two fetches that unknown keys ask for: whoever makes names up costs the publisher no more than this. */
+/** The refresh interval without `max-age`, and the bounds on `max-age`. */
+const lifetimeMs = { default: 300_000, min: 60_000, max: 3_600_000 };
+/** Doubles with each failure in a row. */
+const retryMs = { min: 1_000, max: 60_000 };
+/** Minimum time between fetches for unknown key ids, so that clients with made-up ids cannot flood the publisher. */
 const missPauseMs = 30_000;
-const answerWithinMs = 10_000;
-const maxAnswerBytes = 512 * 1024;
+const timeoutMs = 10_000;
+const maxResponseBytes = 512 * 1024;
 
 const nodeTimers: Schedule = (ms, task) => {
   const timer = setTimeout(task, ms).unref();
@@ -31,13 +31,12 @@ const nodeTimers: Schedule = (ms, task) => {
 };
 
 /**
- * Fetches published keys when a configuration first names their address, again when they may be out of date, and when a
- * token names a key that is not among them. No request waits for it. A fetch that fails changes nothing: the keys of the
- * last good one stay.
+ * Fetches published keys (JWKS) when a configuration first names their URL, again when they expire, and when a token
+ * has an unknown key id. No request waits for a fetch. After a failed fetch the previous keys stay in use.
  */
 export class JwksFetcher implements KeyFetching {
   readonly #parts: JwksFetcherParts;
-  readonly #agent = new Agent({ connect: { timeout: answerWithinMs }, maxHeaderSize: 32_768 });
+  readonly #agent = new Agent({ connect: { timeout: timeoutMs }, maxHeaderSize: 32_768 });
   readonly #sources = new Map<PublishedKeySet, Source>();
 
   constructor(parts: JwksFetcherParts) {
@@ -72,15 +71,15 @@ export class JwksFetcher implements KeyFetching {
     source.next?.cancel();
     source.running = true;
     source.startedMs = monotonicMs();
-    const fetched = await this.#ask(keys.url);
+    const fetched = await this.#request(keys.url);
     source.running = false;
-    // Ended meanwhile: neither the keys nor the news are anybody's.
+    // The source was removed during the fetch.
     if (!this.#sources.has(keys)) return;
     if ("why" in fetched) {
       stats.fetched("failure");
       log?.warn(
         { url: keys.url, why: fetched.why, keys: keys.keys.length },
-        "keys can not be fetched; the last ones stay",
+        "JWKS fetch failed; the previous keys stay in use",
       );
       source.next = schedule(retryAfter(source.failures++), () => void this.#fetch(keys, source));
       return;
@@ -90,29 +89,29 @@ export class JwksFetcher implements KeyFetching {
     if (fetched.text !== source.text) {
       source.text = fetched.text;
       keys.replace(fetched.keys);
-      log?.info({ url: keys.url, keys: fetched.keys.length, unused: fetched.unused }, "keys fetched");
+      log?.info({ url: keys.url, keys: fetched.keys.length, unused: fetched.unused }, "JWKS fetched");
     }
     source.next = schedule(fetched.lifetimeMs, () => void this.#fetch(keys, source));
   }
 
-  async #ask(url: string): Promise<Fetched | { readonly why: string }> {
+  async #request(url: string): Promise<Fetched | { readonly why: string }> {
     try {
-      // undici follows no redirect unless it is told to.
+      // undici does not follow redirects by default.
       const { statusCode, headers, body } = await request(url, {
         dispatcher: this.#agent,
         headers: { accept: "application/jwk-set+json, application/json" },
-        signal: AbortSignal.timeout(answerWithinMs),
+        signal: AbortSignal.timeout(timeoutMs),
       });
       if (statusCode !== 200) {
         await body.dump().catch(ignore);
-        return { why: statusCode >= 300 && statusCode < 400 ? "it redirects" : `it answers ${statusCode}` };
+        return { why: statusCode >= 300 && statusCode < 400 ? "redirects are not followed" : `status ${statusCode}` };
       }
       const text = await readBody(body);
-      if (text === undefined) return { why: "it is too large" };
+      if (text === undefined) return { why: "response too large" };
       const set = readKeySet(text, "refused");
       if ("problem" in set) return { why: set.problem };
-      // A publisher that withdraws every key at once is more likely to be broken than to mean it.
-      if (set.keys.length === 0) return { why: `it holds no key that counts (${set.unused.join("; ")})` };
+      // A publisher that withdraws every key at once is more likely to be broken.
+      if (set.keys.length === 0) return { why: `no usable keys (${set.unused.join("; ")})` };
       return { ...set, text, lifetimeMs: lifetimeOf(headers["cache-control"]) };
     } catch (error) {
       return { why: whyFailed(error) };
@@ -121,7 +120,7 @@ export class JwksFetcher implements KeyFetching {
 }
 
 interface Source {
-  /** Of the last good answer. */
+  /** The body of the last successful fetch. */
   text: string;
   failures: number;
   startedMs: number;
@@ -134,31 +133,31 @@ interface Fetched extends Extract<ReturnType<typeof readKeySet>, { readonly keys
   readonly lifetimeMs: number;
 }
 
-/** Undefined where it is too long; then the rest is not read. */
+/** Undefined if the body is too long; the rest is then not read. */
 async function readBody(body: AsyncIterable<Buffer>): Promise<string | undefined> {
   const chunks: Buffer[] = [];
   let length = 0;
   for await (const chunk of body) {
     length += chunk.length;
-    if (length > maxAnswerBytes) return undefined;
+    if (length > maxResponseBytes) return undefined;
     chunks.push(chunk);
   }
   return Buffer.concat(chunks).toString("utf8");
 }
 
 function retryAfter(failures: number): number {
-  return Math.min(retryMs.first * 2 ** failures, retryMs.most);
+  return Math.min(retryMs.min * 2 ** failures, retryMs.max);
 }
 
 function lifetimeOf(cacheControl: string | string[] | undefined): number {
   const maxAge = /(?:^|[\s,])max-age="?(\d{1,9})/i.exec([cacheControl ?? ""].flat().join(","))?.[1];
-  if (maxAge === undefined) return lifetimeMs.usual;
-  return Math.min(Math.max(Number(maxAge) * 1_000, lifetimeMs.least), lifetimeMs.most);
+  if (maxAge === undefined) return lifetimeMs.default;
+  return Math.min(Math.max(Number(maxAge) * 1_000, lifetimeMs.min), lifetimeMs.max);
 }
 
 function whyFailed(error: unknown): string {
   if (!(error instanceof Error)) return String(error);
-  return error.name === "TimeoutError" ? "it does not answer in time" : error.message || error.name;
+  return error.name === "TimeoutError" ? "timeout" : error.message || error.name;
 }
 
 function ignore(): void {}

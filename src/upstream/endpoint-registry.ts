@@ -9,16 +9,16 @@ import {
   recordAddress,
 } from "./service-spec.ts";
 
-/** Hears of endpoints as snapshots and DNS bring and take them. */
+/** Notified when snapshots or DNS add and remove endpoints. */
 export interface EndpointEvents {
   added(endpoint: Endpoint): void;
-  /** Nothing that begins now comes to it any more; what is in flight may end. */
+  /** It gets no new requests; those in flight may finish. */
   retired(endpoint: Endpoint): void;
-  /** Something else is believed of it than before. */
+  /** Its health has changed. */
   changed(endpoint: Endpoint, condition: Condition): void;
 }
 
-/** For those who only ask what is configured. */
+/** For use without side effects, such as explanations. */
 export const noopEndpointEvents: EndpointEvents = Object.freeze({
   added: () => {},
   retired: () => {},
@@ -26,8 +26,8 @@ export const noopEndpointEvents: EndpointEvents = Object.freeze({
 });
 
 /**
- * Endpoints by (service, version, address), shared by successive snapshots: what a reload leaves unchanged keeps its state
- * and its connections, what it removes is retired once, for the lanes to drain. The same holds for what a name stands for.
+ * Endpoints by (service, version, address), shared by successive snapshots. Endpoints that a reload or DNS change keeps
+ * retain their state and connections; removed ones are retired once, for the lanes to drain.
  */
 export class EndpointRegistry {
   readonly #events: EndpointEvents;
@@ -41,8 +41,8 @@ export class EndpointRegistry {
   }
 
   /**
-   * Starts the next generation. Nothing changes until its `commit`, and its sets are empty until then; a generation left
-   * uncommitted leaves no trace.
+   * Starts the next generation. Nothing changes until its `commit`, and its sets are empty until then. A generation
+   * that is never committed has no effect.
    */
   next(dns: DnsSpec): EndpointGeneration {
     const sets: LiveSet[] = [];
@@ -69,7 +69,7 @@ export class EndpointRegistry {
     return new Endpoint(service, version, address, (endpoint, condition) => this.#events.changed(endpoint, condition));
   }
 
-  /** Fills the sets from what their specs stand for now. */
+  /** Fills the sets with the current addresses of their specs. */
   #renew(): void {
     const before = this.#endpoints;
     const kept = new Map<string, Endpoint>();
@@ -119,7 +119,7 @@ class LiveSet implements EndpointSet {
     return this.#specs.flatMap((spec) => (spec.kind === "dns" ? [spec.question] : []));
   }
 
-  /** Each address once, though two names may stand for it. */
+  /** Contains each address once, even if two names resolve to it. */
   fill(names: EndpointResolver, endpointAt: (address: EndpointAddress) => Endpoint): void {
     const addresses = this.#specs.flatMap((spec) =>
       spec.kind === "address"
@@ -132,6 +132,6 @@ class LiveSet implements EndpointSet {
   }
 }
 
-/** With the host: an address that another name leads to must show another certificate, on connections of its own. */
+/** Includes the host: for another name the same address must present another certificate, on separate connections. */
 const keyOf = ({ service, version }: LiveSet, { origin, host }: EndpointAddress): string =>
   `${service} ${version} ${origin} ${host}`;

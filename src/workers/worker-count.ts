@@ -5,11 +5,11 @@ import { posix } from "node:path";
 import type { StaticConfig } from "../config/compiled-config.ts";
 import type { Logger } from "../observe/log.ts";
 
-/** How many threads are to serve, on this machine and in this container. */
+/** The number of threads that serve, for this machine and container. */
 export async function workerCount({ workers }: Pick<StaticConfig, "workers">, log: Logger): Promise<number> {
   const wanted = workers === "auto" ? usableCores(readSystemFile, availableParallelism()) : workers;
   if (wanted === 1 || (await canReusePort())) return wanted;
-  log.warn({ wanted }, "several workers can not share a port on this system (SO_REUSEPORT): one serves");
+  log.warn({ wanted }, "this system does not support SO_REUSEPORT, so only one worker runs");
   return 1;
 }
 
@@ -21,20 +21,20 @@ function readSystemFile(path: string): string | undefined {
   }
 }
 
-/** Reads a small file of the system; undefined where there is none. */
+/** Reads a small system file; undefined if there is none. */
 export type ReadSystemFile = (path: string) => string | undefined;
 
-const cgroups = "/sys/fs/cgroup";
-
-/** Whole cores that this process may keep busy, at least one: of an allowance of 2.5 the half would only be throttled. */
+/**
+ * Whole cores that this process may use, at least one. Rounded down: with a limit of 2.5, a third thread is throttled.
+ */
 export function usableCores(readFile: ReadSystemFile, parallelism: number): number {
   return Math.max(1, Math.floor(Math.min(parallelism, cpuLimit(readFile))));
 }
 
 /**
- * The tightest CPU limit of the control groups that this process is in, in cores; infinite where there is none. A limit
- * holds for everything below it, so every level up to the root is asked. In a container the root is often its own group
- * while /proc names a path of the host, so a level that is not there is passed over.
+ * The tightest CPU limit of this process's cgroups, in cores; infinite if there is none. A limit applies to everything
+ * below it, so every level up to the root is read. In a container the root is often its own cgroup while /proc has the
+ * host's path, so missing levels are skipped.
  */
 export function cpuLimit(readFile: ReadSystemFile): number {
   const limits = (readFile("/proc/self/cgroup") ?? "").split("\n").flatMap((line) => {
@@ -42,25 +42,27 @@ export function cpuLimit(readFile: ReadSystemFile): number {
     const levels = levelsOf(path.join(":"));
     if (hierarchy === "0" && controllers === "") return levels.map((level) => unifiedLimit(readFile, level));
     if (!controllers.split(",").includes("cpu")) return [];
-    // Mounted by the names of all its controllers, with a link for each.
+    // A cgroup v1 hierarchy is mounted under the names of all its controllers, with a link for each.
     return levels.map((level) => legacyLimit(readFile, level));
   });
   return Math.min(Number.POSITIVE_INFINITY, ...limits);
 }
 
-/** `/a/b` lies in `/a`, which lies in `/`. A path out of the own namespace (`/../x`) names nothing that can be read. */
+/** From `/a/b`: `/`, `/a`, `/a/b`. `..` leads out of the cgroup namespace, where nothing can be read. */
 function levelsOf(path: string): string[] {
   const parts = path.split("/").filter((part) => part !== "" && part !== "..");
   return ["/", ...parts.map((_, depth) => `/${parts.slice(0, depth + 1).join("/")}`)];
 }
 
-/** cgroup v2: `cpu.max` holds the quota, or `max`, and the period. */
+const cgroups = "/sys/fs/cgroup";
+
+/** cgroup v2: `cpu.max` contains the quota, or `max`, and the period. */
 function unifiedLimit(readFile: ReadSystemFile, level: string): number {
   const [quota, period] = (readFile(posix.join(cgroups, level, "cpu.max")) ?? "").trim().split(/\s+/);
   return coresOf(quota, period);
 }
 
-/** cgroup v1: a quota of -1 is none. */
+/** cgroup v1: a quota of -1 means no limit. */
 function legacyLimit(readFile: ReadSystemFile, level: string): number {
   const read = (name: string) =>
     ["cpu", "cpu,cpuacct"].map((mount) => readFile(posix.join(cgroups, mount, level, name))?.trim()).find(Boolean);
@@ -77,22 +79,22 @@ export interface TriedAddress {
   readonly port: number;
 }
 
-/** Listens on the address and stops again. Rejects as `listen` does. */
+/** Listens on the address and closes again. Rejects with the error of `listen`. */
 export type TryListening = (address: TriedAddress, reusePort: boolean) => Promise<void>;
 
-/** Whether several threads may listen on one port: not on macOS or Windows (ENOTSUP). */
+/** Whether several threads can listen on one port: not on macOS or Windows (ENOTSUP). */
 export async function canReusePort(tryListening: TryListening = listenAndStop): Promise<boolean> {
   try {
     await tryListening({ host: "127.0.0.1", port: 0 }, true);
     return true;
   } catch (error) {
     if ((error as NodeJS.ErrnoException).code === "ENOTSUP") return false;
-    // Whatever else is wrong, the real listeners will tell.
+    // The real listeners will report any other error.
     return true;
   }
 }
 
-/** Rejects where another process has the address: sharing it, as the workers do, would go unnoticed. */
+/** Rejects if another process uses the address. With SO_REUSEPORT, as the workers listen, that would go unnoticed. */
 export function probeExclusiveBind(address: TriedAddress): Promise<void> {
   return listenAndStop(address, false);
 }

@@ -58,7 +58,7 @@ describe("perch explain", () => {
     expect(lines[8]).toMatch(
       /^pin {9}cookie perch-shop: received none; sets perch-shop=1\.1\.\d+\.canary\.r-east\.aUJk\S+; Max-Age=/,
     );
-    expect(lines).toContain('rule      matched  east: region should be one of "cn-east", "北京", is "cn-east"');
+    expect(lines).toContain('rule      matched  east: region: expected one of "cn-east", "北京", got "cn-east"');
     expect(lines.at(-2)).toBe("forward   served   service shop, version canary: http://shop-canary:80");
     expect(out).not.toMatch(/ \n/);
   });
@@ -195,11 +195,11 @@ routes:
     {
       sentence: "a control character in a header",
       args: ["-H", "x: \u0007", "/"],
-      message: "header x holds a control",
+      message: "header x contains a control",
     },
     { sentence: "a client that is no address", args: ["--client", "me", "/"], message: '"me" is not an IP address' },
     { sentence: "a method that is none", args: ["--method", "GET IT", "/"], message: '"GET IT" is not an HTTP method' },
-    { sentence: "two hosts", args: ["-H", "Host: a", "-H", "host: b", "/"], message: "more than once" },
+    { sentence: "two hosts", args: ["-H", "Host: a", "-H", "host: b", "/"], message: "more than one Host header" },
   ])("exits with 2 and a clear line for $sentence", async ({ args, message }) => {
     const { code, out, err } = await perch(["explain", "-c", config, ...args]);
     expect({ code, out }).toEqual({ code: 2, out: "" });

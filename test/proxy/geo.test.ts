@@ -74,7 +74,7 @@ describe("a database", () => {
     await replace(Buffer.from("no database"));
     await expect.poll(() => started.metric("perch_config_last_reload_successful"), soon).toBe(0);
     const { lastError } = (await (await started.admin("/api/config")).json()) as { lastError: { text: string } };
-    expect(lastError.text).toContain("places.mmdb can not be used: it is no MaxMind database (.mmdb)");
+    expect(lastError.text).toContain("places.mmdb can not be used: it is not a MaxMind database (.mmdb)");
     expect(await at("192.0.2.1")).toEqual(new Set(["canary"]));
 
     const explained = await started.admin("/api/explain?url=http://shop/&client=192.0.2.1");

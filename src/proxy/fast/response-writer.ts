@@ -104,7 +104,7 @@ export interface ResponseFraming {
  * The response's head as the client gets it, in the canonical form. To be asked right after the head was read, while the
  * reader still holds it. Fields that pass one after the other are one slice of the upstream's own head.
  */
-export function responseText(exchange: Exchange, reader: ResponseParser, framing: ResponseFraming): string {
+function responseText(exchange: Exchange, reader: ResponseParser, framing: ResponseFraming): string {
   const isRewritten = reader.namesFields || !reader.scan.evenlySpaced || exchange.route?.transforms !== undefined;
   let out = isRewritten ? rewritten(exchange, reader, framing) : sliced(exchange, reader, framing);
   if (framing.coding === "none" && reader.hasDate) return out + lastField[framing.connection];

@@ -217,7 +217,7 @@ function opening({ method, authority }: RequestHead): string {
 }
 
 /** The fields of such a head again, flat, without those that are the connection's own. */
-export function fieldsOf(headText: string): string[] {
+function fieldsOf(headText: string): string[] {
   const fields: string[] = [];
   for (let start = headText.indexOf("\r\n") + 2; start < headText.length; ) {
     const end = headText.indexOf("\r\n", start);
@@ -230,7 +230,7 @@ export function fieldsOf(headText: string): string[] {
 }
 
 /** The head as the route changes it for the present attempt. */
-export function changedText(exchange: Exchange, headText: string): string {
+function changedText(exchange: Exchange, headText: string): string {
   const line = headText.slice(0, headText.indexOf("\r\n") + 2);
   const [, host = "", ...fields] = attemptFields(exchange, fieldsOf(headText));
   const connection = exchange.head.method === "HEAD" ? "close" : "keep-alive";
@@ -280,7 +280,7 @@ function ownCopy(text: string): string {
 }
 
 /** The end of a request's head: what it says of its body, which is the last field. `chunked` means chunks with content. */
-export function framingText(method: string, body: number | "chunked" | "none"): string {
+function framingText(method: string, body: number | "chunked" | "none"): string {
   if (body === "chunked") return "transfer-encoding: chunked\r\n\r\n";
   if (body !== "none") return `content-length: ${body}\r\n\r\n`;
   return bodyExpected.has(method) ? "content-length: 0\r\n\r\n" : "\r\n";

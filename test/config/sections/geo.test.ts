@@ -39,7 +39,7 @@ describe("geo", () => {
     [
       "a file that is no database",
       withGeo("{ database: bad.mmdb }"),
-      ["12:18: error: the file <folder>/bad.mmdb can not be used: it is no MaxMind database (.mmdb)"],
+      ["12:18: error: the file <folder>/bad.mmdb can not be used: it is not a MaxMind database (.mmdb)"],
     ],
     [
       "a field that no database has",

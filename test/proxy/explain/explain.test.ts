@@ -235,7 +235,7 @@ describe("the trail says", () => {
       "another secret signed it",
       api,
       { cookie: `tester=${createOverrideToken(Buffer.alloc(32, "x"), "shop", "canary", nowMs + 1_000)}` },
-      "cookie tester: the token's signature is not ours",
+      "cookie tester: the token's signature does not verify with any configured secret",
     ],
     [
       "there is no such version",
