@@ -80,13 +80,32 @@ describe("the tree of a YAML file", () => {
     expect(problems).toEqual(["1:1: the file is empty"]);
   });
 
+  test.each([
+    ["a list before a further key", "a: [1, 2\nb: 3\n", "2:1", "[", "1:4", "]"],
+    ["a map before a further key", "a:\n  b: { c: 1\n  d: 2\n", "3:3", "{", "2:6", "}"],
+    ["a list at the end of the file", "a: [1, 2", "1:9", "[", "1:4", "]"],
+    ["a list that is the whole file", "[1, 2\n", "2:1", "[", "1:1", "]"],
+    ["the inner one of two lists", "a: [1, [2\n", "2:1", "[", "1:8", "]"],
+    ["a map in a list that is closed", "a: [1, { b: 2 ]\n", "1:15", "{", "1:8", "}"],
+    ["a list whose bracket is not indented", "a:\n  b: [\n    1\n]\n", "4:1", "[", "2:6", "]"],
+  ])("%s: a bracket that is not closed is named with its place", (_sentence, text, at, open, opened, close) => {
+    const problems = new Problems(new SourceText("f", text));
+    parseYamlTree(problems, {});
+    const [{ line, column, message, suggestion } = { line: 0, column: 0 }] = problems.diagnostics();
+    expect({ at: `${line}:${column}`, message, suggestion }).toEqual({
+      at,
+      message: `the ${open} opened at ${opened} is not closed`,
+      suggestion: `add ${close}, or indent the lines inside ${open} ${close} further`,
+    });
+  });
+
   test("billion laughs: aliases may not multiply the file", () => {
     const lines = Array.from(
       { length: 9 },
       (_, level) => `a${level + 1}: &a${level + 1} [${`*a${level},`.repeat(10)}]`,
     );
     const { problems } = parse(`a0: &a0 [${"x,".repeat(10)}]\n${lines.join("\n")}\n`);
-    expect(problems[0]).toBe("6:38: aliases multiply this file to more than 1000000 values");
+    expect(problems[0]).toBe("6:38: aliases expand this file to more than 1000000 values");
   });
 
   test("an alias that many places share is read once for each, which is no bomb", () => {
