@@ -44,7 +44,7 @@ describe("the database of a process that serves", () => {
   });
 
   it.each([
-    ["that is not there", join(folder, "gone.mmdb"), "there is no such file"],
+    ["that is not there", join(folder, "gone.mmdb"), "no such file"],
     ["that is a folder", folder, "it is not a regular file"],
     ["that never ends", "/dev/zero", "it is not a regular file"],
     ["of more than 256 MiB", join(folder, "large.mmdb"), "it is too large"],

@@ -48,19 +48,19 @@ describe("a configuration file", () => {
   });
 
   test("that is missing", () => {
-    const message = "none.yaml:1:1: error: the configuration can not be read: there is no such file";
+    const message = "none.yaml:1:1: error: the configuration cannot be read: no such file";
     expect(problemOf(loadFile(pathOf("none.yaml")))).toBe(message);
   });
 
   test("that is a directory", () => {
     const result = loadConfigFile(folder, { env: {}, randomSecret: testOptions.randomSecret });
-    const message = `${folder}:1:1: error: the configuration can not be read: it is not a regular file`;
+    const message = `${folder}:1:1: error: the configuration cannot be read: it is not a regular file`;
     expect(problemOf(result)).toBe(message);
   });
 
   test("that is a pipe nobody writes to", () => {
     execFileSync("mkfifo", [pathOf("pipe.yaml")]);
-    const message = "pipe.yaml:1:1: error: the configuration can not be read: it is not a regular file";
+    const message = "pipe.yaml:1:1: error: the configuration cannot be read: it is not a regular file";
     expect(problemOf(loadFile(pathOf("pipe.yaml")))).toBe(message);
   });
 
@@ -71,7 +71,7 @@ describe("a configuration file", () => {
   test("of more than 4 MiB", () => {
     const large = write("large.yaml", validConfig);
     truncateSync(large, 4 * 1024 * 1024 + 1);
-    const message = "large.yaml:1:1: error: the configuration can not be read: it is too large";
+    const message = "large.yaml:1:1: error: the configuration cannot be read: it is too large";
     expect(problemOf(loadFile(large))).toBe(message);
   });
 
@@ -110,12 +110,12 @@ describe("a configuration text", () => {
       .replace("    service: shop\n    release: shop\n", "    service: shpo\n    relase: shop\n")
       .replace("[{ header: x-app }]", "[{ jwt: app }]");
     expect(problemsOf(load(text))).toEqual([
-      "10:33: error: the file does not say how tokens are verified; add jwt: { keys: [...] } at its top",
-      '18:26: error: "2" is not a duration; write a unit, as in 2s',
+      "10:33: error: a jwt source needs the jwt section, which defines how tokens are verified; add jwt: { keys: [...] } at the top level",
+      '18:26: error: "2" is not a duration; add a unit, as in 2s',
       '22:11: error: unknown attribute "usrId"; did you mean "userId"?',
-      '29:15: error: another rule of this release is called "first" already',
+      '29:15: error: another rule of this release is already named "first"',
       '32:26: error: unknown version "canry"; did you mean "canary"?',
-      "32:33: error: -5 is too small: a weight is 0 at least",
+      "32:33: error: -5 is too small: the minimum is 0",
       '36:14: error: unknown service "shpo"; did you mean "shop"?',
       '37:5: error: unknown key "relase" in a route; did you mean "release"?',
     ]);

@@ -29,7 +29,7 @@ describe("lists of values", () => {
 
   test("a value of another type is told with its line", () => {
     expect(parseValueList("/l", bytes("1\n# c\nthree\nfour"), "number")).toEqual({
-      problem: 'line 3: "three" is no value of type number',
+      problem: 'line 3: "three" is not a value of type number',
     });
   });
 
@@ -52,8 +52,8 @@ describe("secrets", () => {
   });
 
   test.each([
-    ["no secret", "\n \n", "it holds no secret"],
-    ["an empty file", "", "it holds no secret"],
+    ["no secret", "\n \n", "it contains no secret"],
+    ["an empty file", "", "it contains no secret"],
     ["one that is too short", `${first}\n${"b".repeat(31)}`, "line 2 has 31 bytes; a secret needs at least 32"],
   ])("%s", (_sentence, text, problem) => {
     expect(parseSecrets(bytes(text))).toEqual({ problem });

@@ -333,7 +333,7 @@ describe("polling", () => {
     const seen = watching([file], { pollMs: 10, watchDirectory: refusing("ENOSPC") });
     for (let round = 1; round <= 5; round += 1) await seen.changeAfter(() => writeFileSync(file, String(round)));
     expect(seen.warnings).toEqual([
-      `cannot watch ${directory} for changes (ENOSPC: no watch to give); looking at the files by polling only`,
+      `cannot watch ${directory} for changes (ENOSPC: no watch to give); falling back to polling`,
     ]);
   });
 
@@ -352,7 +352,7 @@ describe("polling", () => {
     const { stdout } = await promisify(execFile)("/bin/sh", args, { timeout: 10_000 });
     expect(JSON.parse(stdout)).toEqual([
       "EMFILE",
-      expect.stringMatching(/^cannot watch DIR for changes \(EMFILE: too many open files.*by polling only$/),
+      expect.stringMatching(/^cannot watch DIR for changes \(EMFILE: too many open files.*falling back to polling$/),
       "freed",
       "written",
       "change",

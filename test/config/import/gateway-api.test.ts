@@ -136,11 +136,11 @@ describe("filters and timeouts", () => {
     const filter = `{ type: RequestHeaderModifier, requestHeaderModifier: { set: [{ name: X-A, value: "$\{host}" }] } }`;
     const { config, notes } = imported(httpRoute([`{ filters: [${filter}], backendRefs: [${to("shop")}] }`]));
     expect(config).not.toContain("x-a");
-    expect(notes.join()).toContain("the header X-A with");
+    expect(notes.join()).toContain("the header X-A has");
   });
 
   test("one that has no equivalent is named", () => {
     const { notes } = imported(httpRoute([`{ filters: [{ type: ExtensionRef }], backendRefs: [${to("shop")}] }`]));
-    expect(notes).toContain("HTTPRoute shop/shop: the filter ExtensionRef: no equivalent here");
+    expect(notes).toContain("HTTPRoute shop/shop: the filter ExtensionRef: no equivalent");
   });
 });

@@ -223,7 +223,7 @@ describe("what can not be taken over is said", () => {
     [
       "a second canary",
       `${pair({})}---${ingress("more", { canary: "true" }, [{ path: "/", service: "x" }])}`,
-      "Ingress shop/more: shop.example.com/ has a canary already",
+      "Ingress shop/more: shop.example.com/ already has a canary",
     ],
     [
       "an annotation without equivalent",
@@ -233,14 +233,10 @@ describe("what can not be taken over is said", () => {
     [
       "a pattern with a look-behind",
       pair({ "canary-by-header": "x", "canary-by-header-pattern": "(?<=a)b" }),
-      "can not be written in RE2 syntax",
+      "is not valid RE2 syntax",
     ],
-    [
-      "a named port",
-      main.replace("number: 80", "name: http"),
-      'the port "http" of Service shop/shop is not known here',
-    ],
-    ["another kind", `${main}---\nkind: Job\nmetadata: { name: once }`, "Job default/once: not read"],
+    ["a named port", main.replace("number: 80", "name: http"), 'the port "http" of Service shop/shop is unknown'],
+    ["another kind", `${main}---\nkind: Job\nmetadata: { name: once }`, "Job default/once: not imported"],
   ])("%s", (_what, yaml, note) => {
     expect(imported(yaml).notes.join("\n")).toContain(note);
   });

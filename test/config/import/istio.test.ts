@@ -73,7 +73,9 @@ describe("subsets and weights", () => {
   test("subsets are versions, each of a Service of its own that the notes ask for", () => {
     const { config, notes, share } = imported(split + destinationRule("{}"));
     expect(config).toContain("http://shop-v2.shop:80");
-    expect(notes.join("\n")).toContain("make shop/shop-v2, which selects { version: v2 } beside the labels of shop");
+    expect(notes.join("\n")).toContain(
+      "create shop/shop-v2, which selects { version: v2 } in addition to the labels of shop",
+    );
     expect(Math.abs(share("v2") - 0.25)).toBeLessThan(0.05);
   });
 
@@ -138,7 +140,11 @@ describe("what else a route says", () => {
       `{ match: [{ sourceLabels: { app: a } }], route: [${to("shop")}] }`,
       "match.sourceLabels: no equivalent",
     ],
-    ["a delegate", `{ delegate: { name: x } }\n    - { route: [${to("shop")}] }`, "leads nowhere that Perch knows"],
+    [
+      "a delegate",
+      `{ delegate: { name: x } }\n    - { route: [${to("shop")}] }`,
+      "has no destination that Perch supports",
+    ],
   ])("%s is named", (_what, route, note) => {
     expect(imported(virtualService([route])).notes.join("\n")).toContain(note);
   });

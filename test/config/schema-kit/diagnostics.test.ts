@@ -49,11 +49,11 @@ describe("a diagnostic as a terminal shows it", () => {
     const complaint = {
       code: "syntax",
       message: "bad \u001b[2J",
-      suggestion: `known are \u0000 ${"x".repeat(600)}`,
+      suggestion: `known: \u0000 ${"x".repeat(600)}`,
     } as const;
     const found = diagnose(new SourceText("f", "a"), { start: 0, end: 1 }, "error", complaint);
     expect(found.message).toBe("bad ·[2J");
-    expect(found.suggestion).toBe(`known are · ${"x".repeat(488)}…`);
+    expect(found.suggestion).toBe(`known: · ${"x".repeat(491)}…`);
   });
 
   test("draws a place outside the text to its nearest end", () => {

@@ -3,7 +3,7 @@ import { changed, load, problemsOf } from "../valid-config.ts";
 
 /** What is wrong, the thing replaced, its replacement, and every problem that is then told. */
 const cases: readonly (readonly [string, string, string, readonly string[]])[] = [
-  ["a negative weight", "canary: 5 }", "canary: -5 }", ["32:34: error: -5 is too small: a weight is 0 at least"]],
+  ["a negative weight", "canary: 5 }", "canary: -5 }", ["32:34: error: -5 is too small: the minimum is 0"]],
   [
     "weights that are all zero",
     "{ stable: 95, canary: 5 }",
@@ -15,7 +15,7 @@ const cases: readonly (readonly [string, string, string, readonly string[]])[] =
     "a weight in quotes",
     "canary: 5 }",
     'canary: "5" }',
-    ['32:34: error: expected a weight, found the text "5"; remove the quotes'],
+    ['32:34: error: expected a weight, found the string "5"; remove the quotes'],
   ],
   ["a weight without end", "canary: 5 }", "canary: .inf }", ['32:34: error: expected a weight, found ".inf"']],
   ["no weights", "{ stable: 95, canary: 5 }", "{}", ["32:12: error: the map of weights is empty"]],
@@ -41,13 +41,13 @@ const cases: readonly (readonly [string, string, string, readonly string[]])[] =
     "nothing where a list is wanted",
     "trustedProxies: [10.0.0.0/8]",
     "trustedProxies:",
-    ["4:1: error: expected a list of address ranges, found nothing; write a value, or leave the key out"],
+    ["4:1: error: expected a list of address ranges, found nothing; add a value, or remove the key"],
   ],
   [
     "null where a text is wanted",
     "default: stable",
     "default: null",
-    ["14:14: error: expected a name, found nothing; write a value, or leave the key out"],
+    ["14:14: error: expected a name, found nothing; add a value, or remove the key"],
   ],
   [
     "an empty list where one item is needed",
@@ -65,7 +65,7 @@ const cases: readonly (readonly [string, string, string, readonly string[]])[] =
     "a duration without a unit",
     "connect: 2s",
     "connect: 2",
-    ['18:26: error: "2" is not a duration; write a unit, as in 2s'],
+    ['18:26: error: "2" is not a duration; add a unit, as in 2s'],
   ],
   [
     "a duration in no known unit",
@@ -95,7 +95,7 @@ const cases: readonly (readonly [string, string, string, readonly string[]])[] =
     "a count of connections that is none",
     "services:",
     "limits: { connections: -1 }\nservices:",
-    ['12:24: error: expected auto or 0 to 10000000, found "-1"; 0 stands for no limit'],
+    ['12:24: error: expected auto or 0 to 10000000, found "-1"; 0 means no limit'],
   ],
   [
     "a target shorter than any",
@@ -107,7 +107,7 @@ const cases: readonly (readonly [string, string, string, readonly string[]])[] =
     "no cookies at all",
     "services:",
     "limits: { cookies: 0 }\nservices:",
-    ["12:20: error: 0 is too small: a count is 1 at least"],
+    ["12:20: error: 0 is too small: the minimum is 1"],
   ],
   ["half a request", "services:", "limits: { inFlight: 1.5 }\nservices:", ["12:21: error: 1.5 is not a whole number"]],
   [
@@ -120,13 +120,13 @@ const cases: readonly (readonly [string, string, string, readonly string[]])[] =
     "a share above one",
     "services:",
     "accessLog: { sample: 1.5 }\nservices:",
-    ["12:22: error: 1.5 is too large: a share is 1 at most"],
+    ["12:22: error: 1.5 is too large: the maximum is 1"],
   ],
   [
     "an epoch below one",
     "by: userId",
     "by: userId\n      epoch: 0",
-    ["23:14: error: 0 is too small: an epoch is 1 at least"],
+    ["23:14: error: 0 is too small: the minimum is 1"],
   ],
   [
     "an epoch that is no whole number",
@@ -162,7 +162,7 @@ const cases: readonly (readonly [string, string, string, readonly string[]])[] =
     "a listener on a port that can not be",
     "0.0.0.0:8080",
     "0.0.0.0:99999",
-    ["3:14: error: 99999 is not a port: ports end at 65535"],
+    ["3:14: error: 99999 is not a port: the maximum is 65535"],
   ],
   [
     "a listener on IPv6 without brackets",
@@ -183,30 +183,30 @@ const cases: readonly (readonly [string, string, string, readonly string[]])[] =
     ['16:29: error: "shop-stable:80" has no scheme; write "http://shop-stable:80"'],
   ],
   [
-    "an endpoint that is neither http nor https",
+    "an endpoint that has a scheme that is not supported",
     "http://shop-stable:80",
     "ftp://shop-stable",
     [
-      '16:29: error: "ftp://shop-stable" is neither http nor https; an endpoint is http://host:port, https://host:port or unix:/path',
+      '16:29: error: "ftp://shop-stable" has a scheme that is not supported; an endpoint is http://host:port, https://host:port or unix:/path',
     ],
   ],
   [
     "an endpoint with a path",
     "http://shop-stable:80",
     "http://shop-stable:80/x",
-    ['16:29: error: "http://shop-stable:80/x" holds more than a host and a port; write "http://shop-stable"'],
+    ['16:29: error: "http://shop-stable:80/x" contains more than a host and a port; write "http://shop-stable"'],
   ],
   [
     "an endpoint with a query",
     "http://shop-stable:80",
     "http://shop-stable?x",
-    ['16:29: error: "http://shop-stable?x" holds more than a host and a port; write "http://shop-stable"'],
+    ['16:29: error: "http://shop-stable?x" contains more than a host and a port; write "http://shop-stable"'],
   ],
   [
     "an endpoint with credentials, which are not repeated",
     "http://shop-stable:80",
     "http://u:secret@shop-stable",
-    ['16:29: error: "http://…@shop-stable" holds credentials; an endpoint can not'],
+    ['16:29: error: "http://…@shop-stable" contains credentials, which endpoints do not support'],
   ],
   [
     "an endpoint with a blank",
@@ -218,7 +218,7 @@ const cases: readonly (readonly [string, string, string, readonly string[]])[] =
     "an endpoint on port 0",
     "http://shop-stable:80",
     "http://shop-stable:0",
-    ['16:29: error: "http://shop-stable:0": 0 is not a port that can be connected to'],
+    ['16:29: error: "http://shop-stable:0": port 0 is not valid for an endpoint'],
   ],
   [
     "an endpoint with a tab, which URLs drop",
@@ -231,25 +231,27 @@ const cases: readonly (readonly [string, string, string, readonly string[]])[] =
     "a path that does not begin with a slash",
     "/api }",
     "api }",
-    ['35:57: error: "api" is not a path: it must begin with /; percent-encode ?, # and all but visible ASCII'],
+    ['35:57: error: "api" is not a path: it must start with /; percent-encode ?, # and everything but visible ASCII'],
   ],
   [
     "a path with a query",
     "/api }",
     "/api?x }",
-    ['35:57: error: "/api?x" is not a path: it must begin with /; percent-encode ?, # and all but visible ASCII'],
+    [
+      '35:57: error: "/api?x" is not a path: it must start with /; percent-encode ?, # and everything but visible ASCII',
+    ],
   ],
   [
     "a host with a port",
     "[shop.example.com]",
     "[shop.example.com:80]",
-    ['35:22: error: "shop.example.com:80" is not a host; leave the port out'],
+    ['35:22: error: "shop.example.com:80" is not a host; remove the port'],
   ],
   [
     "a host that is only a wildcard",
     "[shop.example.com]",
     '["*"]',
-    ['35:22: error: "*" is not a host; leave hosts out to match every host'],
+    ['35:22: error: "*" is not a host; omit hosts to match every host'],
   ],
   [
     "a wildcard inside a host",
@@ -279,7 +281,7 @@ const cases: readonly (readonly [string, string, string, readonly string[]])[] =
     "a query parameter's name that is empty",
     "{ query: orders }",
     "{ query: '' }",
-    ["7:43: error: expected a query parameter's name, found an empty text"],
+    ["7:43: error: expected a query parameter's name, found an empty string"],
   ],
   [
     "clientAddress that is not true",
@@ -291,43 +293,43 @@ const cases: readonly (readonly [string, string, string, readonly string[]])[] =
     "clientAddress for a type that is no address",
     "{ query: orders }",
     "{ clientAddress: true }",
-    ["7:36: error: clientAddress gives an address, which is no value of type number; use type ip or string"],
+    ["7:36: error: clientAddress gives an address, which is not a value of type number; use type ip or string"],
   ],
   [
     "a trusted source that would remove a header no request can miss",
     "header: x-staff",
     "header: content-length",
-    ['8:67: error: the header "content-length" can not be removed from requests, as trust: proxies would'],
+    ['8:67: error: the header "content-length" cannot be removed from requests, which trust: proxies requires'],
   ],
   [
     "an override's header that no request can miss",
     "header: x-version",
     "header: Host",
-    ['24:25: error: "host" can not be an override\'s header: it is taken out of what goes upstream'],
+    ['24:25: error: "host" cannot be an override\'s header: that is removed from forwarded requests'],
   ],
   [
     "a secret file that is missing",
     "pins.secret",
     "none.secret",
-    ["23:49: error: the file <folder>/none.secret can not be used: there is no such file"],
+    ["23:49: error: the file <folder>/none.secret cannot be used: no such file"],
   ],
   [
     "a secret that is too short",
     "pins.secret",
     "short.secret",
-    ["23:49: error: the file <folder>/short.secret can not be used: line 1 has 9 bytes; a secret needs at least 32"],
+    ["23:49: error: the file <folder>/short.secret cannot be used: line 1 has 9 bytes; a secret needs at least 32"],
   ],
   [
     "a secret file without a secret",
     "pins.secret",
     "empty.secret",
-    ["23:49: error: the file <folder>/empty.secret can not be used: it holds no secret"],
+    ["23:49: error: the file <folder>/empty.secret cannot be used: it contains no secret"],
   ],
   [
     "a variable that is not set",
     "0.0.0.0:8080",
     `0.0.0.0:\${NOPE}`,
-    [`3:14: error: the environment variable NOPE is not set; set it, or give a default: \${NOPE:-default}`],
+    [`3:14: error: the environment variable NOPE is not set; set it, or add a default: \${NOPE:-default}`],
   ],
   [
     "a variable that gives no number",
@@ -339,7 +341,7 @@ const cases: readonly (readonly [string, string, string, readonly string[]])[] =
     "a text with a control character",
     "default: stable",
     'default: "sta\\u001bble"',
-    ['14:14: error: "sta\\u001bble" holds a control character'],
+    ['14:14: error: "sta\\u001bble" contains a control character'],
   ],
 ];
 

@@ -28,25 +28,25 @@ const cases: readonly (readonly [string, string, string, readonly string[]])[] =
     "a socket's path that the system has no room for",
     '"http://shop-stable:80"',
     `unix:/${"x".repeat(107)}`,
-    [`16:29: error: "/${"x".repeat(59)}…" is longer than a socket's path may be, 107 bytes`],
+    [`16:29: error: "/${"x".repeat(59)}…" is too long: the maximum for a unix socket is 107 bytes`],
   ],
   [
     "a name for DNS without a port",
     '["http://shop-stable:80"]',
     "[{ dns: shop-headless }]",
-    ["16:29: error: an endpoint by DNS needs a port, or the name of SRV records such as _http._tcp.shop"],
+    ["16:29: error: an endpoint by DNS needs a port, or the name of an SRV record such as _http._tcp.shop"],
   ],
   [
     "an address in place of a name",
     '["http://shop-stable:80"]',
     "[{ dns: 10.0.0.1, port: 8080 }]",
-    ['16:36: error: "10.0.0.1" is an address, and no name for DNS; write "http://10.0.0.1:8080"'],
+    ['16:36: error: "10.0.0.1" is an IP address, not a DNS name; write "http://10.0.0.1:8080"'],
   ],
   [
     "an origin in place of a name",
     '["http://shop-stable:80"]',
     '[{ dns: "http://shop", port: 80 }]',
-    ['16:36: error: "http://shop" is not a DNS name: letters, digits, dashes and underscores between dots'],
+    ['16:36: error: "http://shop" is not a DNS name: use letters, digits, dashes and underscores between dots'],
   ],
   [
     "a scheme that is none",
@@ -64,21 +64,21 @@ const cases: readonly (readonly [string, string, string, readonly string[]])[] =
     "a name server's port that is none",
     "services:",
     'dns: { servers: ["10.0.0.10:70000"] }\nservices:',
-    ["12:18: error: 70000 is not a port that can be asked"],
+    ["12:18: error: 70000 is not a valid port"],
   ],
   [
     "a floor above the ceiling",
     "services:",
     "dns: { minTtl: 1m, maxTtl: 30s }\nservices:",
-    ["12:16: error: minTtl is 1m, more than maxTtl, which is 30s"],
+    ["12:16: error: minTtl (1m) is above maxTtl (30s)"],
   ],
   [
     "a certificate to show without its key",
     "    timeouts:",
     "    tls: { cert: shop.pem }\n    timeouts:",
     [
-      "18:10: warning: service shop has no endpoint with https, so its tls is for nothing",
-      "18:12: error: cert and key need each other: a certificate is shown by whoever has its key",
+      "18:10: warning: service shop has no https endpoint, so its tls has no effect",
+      "18:12: error: cert and key must be set together",
     ],
   ],
   [
@@ -86,8 +86,8 @@ const cases: readonly (readonly [string, string, string, readonly string[]])[] =
     "    timeouts:",
     "    tls: { ca: none.pem }\n    timeouts:",
     [
-      "18:10: warning: service shop has no endpoint with https, so its tls is for nothing",
-      "18:16: error: the file <folder>/none.pem can not be used: there is no such file",
+      "18:10: warning: service shop has no https endpoint, so its tls has no effect",
+      "18:16: error: the file <folder>/none.pem cannot be used: no such file",
     ],
   ],
   [
@@ -95,8 +95,8 @@ const cases: readonly (readonly [string, string, string, readonly string[]])[] =
     "    timeouts:",
     "    tls: { ca: users.txt }\n    timeouts:",
     [
-      "18:10: warning: service shop has no endpoint with https, so its tls is for nothing",
-      "18:16: error: the file <folder>/users.txt can not be used: it holds no certificate (-----BEGIN CERTIFICATE-----)",
+      "18:10: warning: service shop has no https endpoint, so its tls has no effect",
+      "18:16: error: the file <folder>/users.txt cannot be used: it contains no certificate (-----BEGIN CERTIFICATE-----)",
     ],
   ],
   [
@@ -104,7 +104,7 @@ const cases: readonly (readonly [string, string, string, readonly string[]])[] =
     "    timeouts:",
     "    tls: { serverName: 10.0.0.1 }\n    timeouts:",
     [
-      "18:10: warning: service shop has no endpoint with https, so its tls is for nothing",
+      "18:10: warning: service shop has no https endpoint, so its tls has no effect",
       '18:24: error: "10.0.0.1" is not a server name: a DNS name such as shop.example.com',
     ],
   ],
@@ -128,7 +128,7 @@ test("certificates that nobody looks at are warned of", () => {
   const https = changed('"http://shop-stable:80"', "https://shop-stable");
   const loaded = load(https.replace("    timeouts:", "    tls: { insecureSkipVerify: true }\n    timeouts:"));
   expect(problemsOf(loaded)).toEqual([
-    "18:32: warning: service shop takes any certificate: whoever is in between can read and answer its requests; name the authority in ca",
+    "18:32: warning: service shop does not verify certificates: anyone on the network path can read and change its traffic; set ca instead",
   ]);
 });
 

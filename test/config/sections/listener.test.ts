@@ -36,52 +36,52 @@ const cases: readonly (readonly [string, string, string])[] = [
   [
     "a certificate file that is not there",
     withTls(pair("missing.pem", "shop.key.pem")),
-    "4:39: error: the file <folder>/missing.pem can not be used: there is no such file",
+    "4:39: error: the file <folder>/missing.pem cannot be used: no such file",
   ],
   [
     "a key file that is not there",
     withTls(pair("shop.pem", "missing.pem")),
-    "4:58: error: the file <folder>/missing.pem can not be used: there is no such file",
+    "4:58: error: the file <folder>/missing.pem cannot be used: no such file",
   ],
   [
     "no certificate in the file",
     withTls(pair("text.pem", "shop.key.pem")),
-    "4:39: error: the file <folder>/text.pem can not be used: it holds no certificate (-----BEGIN CERTIFICATE-----)",
+    "4:39: error: the file <folder>/text.pem cannot be used: it contains no certificate (-----BEGIN CERTIFICATE-----)",
   ],
   [
     "a certificate that is none",
     withTls(pair("broken.pem", "shop.key.pem")),
-    "4:39: error: the file <folder>/broken.pem can not be used: its first certificate can not be read",
+    "4:39: error: the file <folder>/broken.pem cannot be used: its first certificate cannot be parsed",
   ],
   [
     "files that are swapped",
     withTls(pair("shop.key.pem", "shop.pem")),
-    "4:39: error: the file <folder>/shop.key.pem can not be used: it holds a private key and no certificate; are certFile and keyFile swapped?",
+    "4:39: error: the file <folder>/shop.key.pem cannot be used: it contains a private key and no certificate; are certFile and keyFile swapped?",
   ],
   [
     "no key in the file",
     withTls(pair("shop.pem", "text.pem")),
-    "4:58: error: the file <folder>/text.pem can not be used: it holds no private key that can be read (-----BEGIN PRIVATE KEY-----)",
+    "4:58: error: the file <folder>/text.pem cannot be used: it contains no readable private key (-----BEGIN PRIVATE KEY-----)",
   ],
   [
     "an encrypted key",
     withTls(pair("shop.pem", "encrypted.key.pem")),
-    "4:58: error: the file <folder>/encrypted.key.pem can not be used: it is encrypted, and there is nobody to ask for its passphrase; store it decrypted",
+    "4:58: error: the file <folder>/encrypted.key.pem cannot be used: it is encrypted, and a passphrase is not supported; store it decrypted",
   ],
   [
     "the key of another certificate",
     withTls(pair("shop.pem", "renewed.key.pem")),
-    "4:58: error: the file <folder>/renewed.key.pem can not be used: it is not the key of the certificate in certFile",
+    "4:58: error: the file <folder>/renewed.key.pem cannot be used: it does not match the certificate",
   ],
   [
     "a key that OpenSSL finds too short",
     withTls(pair("weak.pem", "weak.key.pem")),
-    "4:39: error: the file <folder>/weak.pem can not be used: OpenSSL refuses it: ee key too small",
+    "4:39: error: the file <folder>/weak.pem cannot be used: OpenSSL rejects it: ee key too small",
   ],
   [
     "authorities that are none",
     withTls(`${pair("shop.pem", "shop.key.pem")}, clientCa: text.pem`),
-    "4:85: error: the file <folder>/text.pem can not be used: it holds no certificate (-----BEGIN CERTIFICATE-----)",
+    "4:85: error: the file <folder>/text.pem cannot be used: it contains no certificate (-----BEGIN CERTIFICATE-----)",
   ],
   ["no certificates", withTls("certificates: []"), "4:26: error: the list of certificates is empty"],
   [
@@ -92,37 +92,33 @@ const cases: readonly (readonly [string, string, string])[] = [
   [
     "a name that is none",
     withTls(pair("shop.pem", "shop.key.pem", ", hosts: [shop.example:443]")),
-    '4:80: error: "shop.example:443" is not a host; leave the port out',
+    '4:80: error: "shop.example:443" is not a host; remove the port',
   ],
-  [
-    "permissions of a port",
-    withListener("mode: 0600"),
-    "4:5: error: mode is for unix sockets; this address has a port",
-  ],
+  ["permissions of a port", withListener("mode: 0600"), "4:5: error: mode applies to unix sockets only"],
   [
     "permissions that are none",
     withListener("mode: rw"),
-    '4:11: error: "rw" is no file\'s permissions in octal, such as 0660',
+    '4:11: error: "rw" is not a file mode in octal, such as 0660',
   ],
   [
     "a socket without a path",
     withAddress('"unix:perch.sock"'),
-    '3:14: error: "unix:perch.sock" has no absolute path of a socket; write it as in unix:/run/perch.sock',
+    '3:14: error: "unix:perch.sock" has no absolute socket path; write it as in unix:/run/perch.sock',
   ],
   [
     "a path that is too long",
     withAddress(`unix:/${"x".repeat(107)}`),
-    "3:14: error: the path has 108 bytes; a unix socket's has 107 at most",
+    "3:14: error: the path has 108 bytes; the maximum for a unix socket is 107",
   ],
   [
     "two listeners on one socket",
     withAddress("unix:/run/a.sock\n  - { name: other, address: unix:/run/a.sock }"),
-    '4:29: error: listener "web" has the address unix:/run/a.sock already',
+    '4:29: error: listener "web" already uses the address unix:/run/a.sock',
   ],
   [
     "a port of IPv4 that IPv6 has taken",
     withAddress('"[::]:8080"\n  - { name: other, address: 0.0.0.0:8080 }'),
-    '4:29: error: listener "web" has the address [::]:8080 already; [::] takes IPv4 as well: one of the two is enough',
+    '4:29: error: listener "web" already uses the address [::]:8080; [::] accepts IPv4 too, so one of the two is enough',
   ],
 ];
 

@@ -12,11 +12,7 @@ const cases: readonly (readonly [string, string, readonly string[]])[] = [
     "{ version: canry, percent: 10 }",
     ['33:24: error: unknown version "canry"; did you mean "canary"?'],
   ],
-  [
-    "more than all",
-    "{ version: canary, percent: 101 }",
-    ["33:41: error: 101 is too large: a percentage is 100 at most"],
-  ],
+  ["more than all", "{ version: canary, percent: 101 }", ["33:41: error: 101 is too large: the maximum is 100"]],
   ["no method", "{ version: canary, percent: 1, methods: [] }", ["33:53: error: the list of methods is empty"]],
   [
     "a body of nothing",
@@ -26,7 +22,7 @@ const cases: readonly (readonly [string, string, readonly string[]])[] = [
   [
     "nothing in flight",
     "{ version: canary, percent: 1, maxInFlight: 0 }",
-    ["33:57: error: 0 is too small: a count is 1 at least"],
+    ["33:57: error: 0 is too small: the minimum is 1"],
   ],
   [
     "a key that is not there",
@@ -43,7 +39,8 @@ describe("a mirror", () => {
 
   test("of methods that are not safe is told to be risky", () => {
     const result = load(mirrored("{ version: canary, percent: 1, methods: [get, POST, put] }"));
-    const warning = "33:53: warning: POST, PUT: what such a request does is done twice, by the copy as well";
+    const warning =
+      "33:53: warning: POST, PUT: the mirrored request takes effect as well, so every change is made twice";
     expect([result.ok, problemsOf(result)]).toEqual([true, [warning]]);
   });
 

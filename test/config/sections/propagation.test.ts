@@ -22,18 +22,18 @@ const errors: readonly (readonly [string, string, readonly string[]])[] = [
   [
     "a header with a meaning",
     "{ header: Cookie }",
-    ['33:26: error: "cookie" can not say which version was assigned: it has a meaning of its own'],
+    ['33:26: error: "cookie" cannot carry the assigned version: the header has another meaning'],
   ],
   [
     "the baggage as a header",
     "{ header: { name: baggage } }",
-    ['33:34: error: "baggage" can not say which version was assigned: it has a meaning of its own'],
+    ['33:34: error: "baggage" cannot carry the assigned version: the header has another meaning'],
   ],
   [
     "the tester's header",
     "{ header: X-Version }",
     [
-      '33:26: error: "x-version" is the override\'s header of release shop, which never goes upstream; give one of them another name',
+      '33:26: error: "x-version" is the override\'s header of release shop, which is never forwarded; rename one of them',
     ],
   ],
   [
@@ -45,13 +45,13 @@ const errors: readonly (readonly [string, string, readonly string[]])[] = [
     "a word with a comma",
     '{ header: { versions: { canary: "a,b" } } }',
     [
-      '33:48: error: "a,b" is not what a header calls a version: use letters, digits, dots, dashes and underscores, at most 63 characters',
+      '33:48: error: "a,b" is not a version\'s name in a header: use letters, digits, dots, dashes and underscores, at most 63 characters',
     ],
   ],
   [
     "a word for two versions",
     '{ header: { versions: { canary: "1", stable: "1" } } }',
-    ['33:61: error: version canary is called "1" already'],
+    ['33:61: error: version canary is already called "1"'],
   ],
 ];
 
@@ -67,13 +67,13 @@ describe("propagate", () => {
     const second =
       "  other: { propagate: { header: { name: x-lane, format: version } }, sticky: { cookie: { secretFile: pins.secret } } }\n";
     expect(problemsOf(load(withPropagate("{ header: x-lane }", second)))).toContain(
-      '34:41: error: release shop reads "x-lane" as format releases; a header has one format',
+      '34:41: error: release shop uses "x-lane" with format releases; a header has one format',
     );
   });
 
   test("everyone's word is worth a warning", () => {
     expect(problemsOf(load(withPropagate("{ acceptFrom: [0.0.0.0/0] }")))).toEqual([
-      "33:31: warning: 0.0.0.0/0 takes anyone's word for the version, past every rule and weight; name the addresses of your own services",
+      "33:31: warning: 0.0.0.0/0 lets any client choose the version, bypassing rules and weights; list only the addresses of your own services",
     ]);
   });
 

@@ -7,22 +7,22 @@ const cases: readonly (readonly [sentence: string, line: string, wanted: string]
   [
     "checks that ask two things",
     "health: { path: /, tcp: true }",
-    '18:24: error: "path" and "tcp" exclude each other in health',
+    '18:24: error: "path" and "tcp" cannot be used together in health',
   ],
   [
     "a path that is none",
     "health: { path: healthz }",
-    '18:21: error: "healthz" is not a path: it must begin with /; percent-encode # and all but visible ASCII',
+    '18:21: error: "healthz" is not a path: it must start with /; percent-encode # and everything but visible ASCII',
   ],
   [
     "a status that is none",
     "health: { path: /, statuses: ok }",
-    '18:34: error: "ok" is not a status or a range of them; write it as in 204 or 200-399',
+    '18:34: error: "ok" is not a status or a range of statuses; write it as in 204 or 200-399',
   ],
   [
-    "a range that ends before it begins",
+    "a range that ends before it starts",
     "health: { path: /, statuses: [399-200] }",
-    "18:35: error: 399-200 ends before it begins",
+    "18:35: error: 399-200 ends before it starts",
   ],
   [
     "a gRPC service that is none",
@@ -33,11 +33,7 @@ const cases: readonly (readonly [sentence: string, line: string, wanted: string]
   ["a share without a sign", "outlier: { maxEjected: 50 }", '18:28: error: "50" is not a percentage; write 50%'],
   ["a share of nothing", "outlier: { maxEjected: 0% }", "18:28: error: 0% is not between 1% and 100%"],
   ["a share of more than all", "retries: { budget: 120% }", "18:24: error: 120% is not between 1% and 100%"],
-  [
-    "no failure at all",
-    "outlier: { consecutiveFailures: 0 }",
-    "18:37: error: 0 is too small: a number of failures is 1 at least",
-  ],
+  ["no failure at all", "outlier: { consecutiveFailures: 0 }", "18:37: error: 0 is too small: the minimum is 1"],
   [
     "failures of no kind",
     "outlier: { failures: 4xx }",
@@ -48,11 +44,7 @@ const cases: readonly (readonly [sentence: string, line: string, wanted: string]
     "retries: { on: [404] }",
     '18:21: error: expected connect-failure, reset-before-response, 500, 502, 503 or 504, found "404"',
   ],
-  [
-    "too many attempts",
-    "retries: { attempts: 11 }",
-    "18:26: error: 11 is too large: a number of attempts is 10 at most",
-  ],
+  ["too many attempts", "retries: { attempts: 11 }", "18:26: error: 11 is too large: the maximum is 10"],
   ["a body too large to keep", "retries: { maxBody: 1GiB }", "18:25: error: 1GiB is not between 0 and 16777216 bytes"],
   [
     "limits of nothing",
@@ -62,13 +54,9 @@ const cases: readonly (readonly [sentence: string, line: string, wanted: string]
   [
     "a limit on connections that carry many requests",
     "protocol: http2\n    limits: { maxConnections: 5 }",
-    "19:31: error: maxConnections is for HTTP/1.1, where a connection carries one request at a time; limit maxInFlight instead",
+    "19:31: error: maxConnections applies to HTTP/1.1 only, where a connection carries one request at a time; set maxInFlight instead",
   ],
-  [
-    "a limit that lets nobody in",
-    "limits: { maxInFlight: 0 }",
-    "18:28: error: 0 is too small: a number of requests is 1 at least",
-  ],
+  ["a limit that lets nobody in", "limits: { maxInFlight: 0 }", "18:28: error: 0 is too small: the minimum is 1"],
   [
     "a slip of the pen",
     "limits: { maxInflight: 5 }",
