@@ -99,7 +99,7 @@ routes:
   it("tells what the client gets where no route takes the request, and which were closest", async () => {
     const { code, out } = await perch(["explain", "-c", config, "--method", "PUT", "http://shop.example.com/"]);
     expect(code).toBe(0);
-    expect(out).toContain("answer  404 no-route\n");
+    expect(out).toContain("response  404 no-route\n");
     expect(out).toContain("shop wants method GET or POST, the request has PUT\n");
   });
 
@@ -183,12 +183,12 @@ routes:
       "http://shop.example.com/",
     ]);
     expect(code).toBe(0);
-    expect(err).toBe("Release shop has no secretFile, so pins of a running Perch can not be verified here.\n");
+    expect(err).toBe("Release shop has no secretFile, so pins of a running Perch cannot be verified here.\n");
   });
 
   it.each([
     { sentence: "no URL", args: [], message: "no URL to explain" },
-    { sentence: "two URLs", args: ["/", "/b"], message: 'one URL at a time; "/b" is a second one' },
+    { sentence: "two URLs", args: ["/", "/b"], message: 'only one URL can be explained; unexpected argument "/b"' },
     { sentence: "a URL that is none", args: ["shop.example.com"], message: '"shop.example.com" is neither a path' },
     { sentence: "a header without a colon", args: ["-H", "x-user-id", "/"], message: '-H "x-user-id" is not a header' },
     { sentence: "a header's name that is none", args: ["-H", "x user: 1", "/"], message: '"x user" is not a header' },

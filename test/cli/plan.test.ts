@@ -17,17 +17,17 @@ describe("perch plan", () => {
   it("tells people who moves, and what a reload and a restart do", async () => {
     const { code, out, err } = await perch(["plan", old, next]);
     expect({ code, err }).toEqual({ code: 0, err: "" });
-    expect(out).toBe(`${old} → ${next}, by 100000 simulated units a release
+    expect(out).toBe(`${old} → ${next}, 100000 simulated units per release
 
 release shop: changed, follow
-  the split goes from { stable: 90, canary: 10 } to { stable: 50, canary: 50 }
-  where no rule's tests hold:
+  the split changes from { stable: 90, canary: 10 } to { stable: 50, canary: 50 }
+  users whom no rule matches:
     canary  10.04 %  →  49.93 %
     stable  89.96 %  →  50.08 %
     moved: 39.89 % stable → canary
 
 a reload changes nothing else
-only a restart changes
+a restart is needed for
   ~ listeners: web 0.0.0.0:8080 → web 127.0.0.1:81
 `);
   });
@@ -35,10 +35,10 @@ only a restart changes
   it("tells what users with a pin do, under hold", async () => {
     const held = file("held.yaml", ramped.replace("split:", "sticky: { whenWeightsChange: hold }, split:"));
     const { out } = await perch(["plan", held.replace("held", "old"), held, "--units", "1000"]);
-    expect(out).toContain("by 1000 simulated units");
+    expect(out).toContain("1000 simulated units per release");
     expect(out).toMatch(/\n {4}by the draw alone: \d\d\.\d\d % stable → canary\n/);
     expect(out).toContain(
-      "of users with a pin, at their next request: nobody; users stay until their pin expires or its version has no weight\n",
+      "users with a pin, at their next request: none; they stay until the pin expires or its version has weight 0\n",
     );
   });
 
@@ -72,7 +72,7 @@ only a restart changes
               pinned: { moved: expect.any(Number), moves },
             },
           ],
-          notes: [expect.stringContaining("the split goes")],
+          notes: [expect.stringContaining("the split changes")],
         },
       ],
       reload: { changes: [], restartNeeded: ["listeners: web 0.0.0.0:8080 → web 127.0.0.1:81"] },
@@ -81,7 +81,7 @@ only a restart changes
 
   const bad = file("bad.yaml", "routes: []\n");
   it.each([
-    { sentence: "one configuration", args: [old], message: "two configurations are needed, OLD NEW" },
+    { sentence: "one configuration", args: [old], message: "two configuration files are needed: OLD NEW" },
     { sentence: "three configurations", args: [old, old, old], message: "unexpected argument" },
     {
       sentence: "units that are no number",
@@ -163,7 +163,7 @@ describe("what a reload does", () => {
           kind: "changed",
           what: "route",
           name: "shop",
-          detail: "match, release shop → none, its users are drawn anew",
+          detail: "match, release shop → none, users are drawn again",
         },
       ],
     },
@@ -188,7 +188,7 @@ describe("what a reload does", () => {
       `routes: [${names.map((name) => `{ name: ${name}, match: { path: { prefix: /${name} } }, service: shop, release: shop }`)}]`;
     const ordered = (names: readonly string[]) => load(yaml.replace(/routes:.*/, routes(names)));
     expect(planReload(ordered(["a", "b"]), ordered(["b", "a"])).changes).toEqual([
-      { kind: "changed", what: "setting", name: "the order of routes", detail: "the first that matches wins" },
+      { kind: "changed", what: "setting", name: "the order of routes", detail: "the first match wins" },
     ]);
     expect(planReload(ordered(["a", "b"]), ordered(["a", "c", "b"])).changes).toHaveLength(1);
   });

@@ -20,7 +20,10 @@ it("perch schema --markdown prints the reference that docs/configuration.md hold
 });
 
 it.each([
-  ["a key that must be there", "| `services.<name>.versions.<name>.endpoints` | a list: text, or a map | required |"],
+  [
+    "a key that must be there",
+    "| `services.<name>.versions.<name>.endpoints` | a list: a string, or a map | required |",
+  ],
   ["a default", "| `services.<name>.timeouts.connect` | a duration | `2s` |"],
   ["a choice", "| `releases.<name>.sticky.whenWeightsChange` | `follow`, `hold` | `follow` |"],
   ["a range", "| `accessLog.sample` | a number, 0 to 1 | `1` |"],

@@ -39,7 +39,7 @@ describe("perch token", () => {
     expect(code).toBe(0);
     expect(out).toBe(`${token}\n`);
     expect(err).toBe(
-      "Asks for version canary of release shop until 2026-06-01T08:00:00.000Z. Send it as\n" +
+      "Selects version canary of release shop until 2026-06-01T08:00:00.000Z. Send it as\n" +
         `  x-perch-version: ${token}\n  Cookie: perch-version=${token}\n`,
     );
     expect(asksFor(token, nowMs + 8 * 3_600_000 - 1)).toBe("canary");
@@ -56,7 +56,7 @@ describe("perch token", () => {
     expect(out.startsWith(start)).toBe(true);
     const [token = ""] = out.slice(start.length).trim().split("#");
     expect(asksFor(token, nowMs)).toBe("canary");
-    expect(err).toBe("Whoever opens it gets version canary of release shop until 2026-06-01T08:00:00.000Z.\n");
+    expect(err).toBe("Anyone who opens it gets version canary of release shop until 2026-06-01T08:00:00.000Z.\n");
   });
 
   it("prints one object with --json, for as long as --ttl says", async () => {
@@ -90,32 +90,32 @@ describe("perch token", () => {
     {
       sentence: "a version that is not there",
       args: of("shop", "v9"),
-      message: 'unknown version "v9"; there are stable, canary',
+      message: 'unknown version "v9"; known: stable, canary',
     },
     {
       sentence: "a release without an override",
       args: of("plain", "canary"),
-      message: "release plain takes no tokens; add override: { header: x-perch-version, secretFile: FILE }",
+      message: "release plain accepts no tokens; add override: { header: x-perch-version, secretFile: FILE }",
     },
     {
       sentence: "an override without a secret",
       args: of("blog", "canary"),
-      message: "release blog takes no tokens; add secretFile: FILE to its override",
+      message: "release blog accepts no tokens; add secretFile: FILE to its override",
     },
     {
       sentence: "a link that is no address",
       args: [...shopCanary, "--link", "shop.example.com"],
-      message: '--link "shop.example.com" is not an address such as https://shop.example.com/cart',
+      message: '--link "shop.example.com" is not a URL such as https://shop.example.com/cart',
     },
     {
       sentence: "a link to a release without",
       args: [...of("quiet", "canary"), "--link", "https://shop.example.com"],
-      message: "release quiet takes no links; add query: perch-version to its override",
+      message: "release quiet accepts no links; add query: perch-version to its override",
     },
     {
       sentence: "no release",
       args: ["token", "-c", config, "--version", "canary"],
-      message: "--release NAME is missing",
+      message: "--release NAME is required",
     },
     {
       sentence: "a ttl that is no duration",
@@ -126,12 +126,12 @@ describe("perch token", () => {
     {
       sentence: "no configuration",
       args: of("shop", "canary").toSpliced(1, 2),
-      message: "no configuration: give -c FILE",
+      message: "no configuration: pass -c FILE",
     },
     {
       sentence: "a file that is not there",
       args: ["token", "-c", `${config}.gone`, ...of("shop", "canary").slice(3)],
-      message: "there is no such file",
+      message: "no such file",
     },
   ])("says what is wrong with $sentence", async ({ args, message }) => {
     const { code, out, err } = await perch(args);

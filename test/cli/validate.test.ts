@@ -34,7 +34,7 @@ describe("perch validate", () => {
     expect(out).toMatch(/^\S+good\.yaml: ok [^\n]+\n$/);
     expect(err).toMatch(/bad\.yaml:1:1: error: unknown key "servces"[^\n]+\n {3}1 \| servces:\n {5}\| \^{7}\n/);
     expect(err).toMatch(/bad\.yaml:4:28: error: unknown service "shp"/);
-    expect(err).toContain("good.yaml.gone:1:1: error: the configuration can not be read: there is no such file\n");
+    expect(err).toContain("good.yaml.gone:1:1: error: the configuration cannot be read: no such file\n");
   });
 
   it("counts an environment variable that is not set among the problems", async () => {
@@ -60,7 +60,7 @@ describe("perch validate", () => {
 
   it.each([
     { sentence: "without a file", args: ["validate"], message: "no file to validate" },
-    { sentence: "with standard input twice", args: ["validate", "-", "-"], message: "- can be given once only" },
+    { sentence: "with standard input twice", args: ["validate", "-", "-"], message: "- can be given only once" },
     { sentence: "with an option that it does not know", args: ["validate", "--jsno", "x"], message: "--jsno" },
   ])("refuses to run $sentence", async ({ args, message }) => {
     const { code, out, err } = await perch(args);

@@ -55,12 +55,12 @@ describe("perch demo --once", () => {
     expect(written.out).toMatch(
       /^version +configured +observed +users +requests +errors +p95\nstable 1\.7\.9 +75\.0 %/,
     );
-    expect(written.out).toContain("within chance (binomial, z = 4)");
+    expect(written.out).toContain("within the statistical bound (binomial, z = 4)");
     expect(code).toBe(0);
   });
 
   test.each([
-    { args: ["--json"], message: "--json goes with --once" },
+    { args: ["--json"], message: "--json needs --once" },
     { args: ["--weight", "101"], message: '--weight "101" is not a number from 0 to 100' },
     { args: ["--weight", ""], message: '--weight "" is not a number from 0 to 100' },
     { args: ["--users", "0"], message: '--users "0" is not a whole number from 1 to 100000' },

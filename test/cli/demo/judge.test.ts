@@ -71,7 +71,7 @@ describe("the judge", () => {
       report: { ...fair, rule: { ...fair.rule, elsewhere: 3 } },
       problems: ["rule new-users-in-the-east: 3 of 100 users not on canary"],
     },
-    { is: "a crowd that never called", report: { ...fair, requests: 0 }, problems: ["not one request was made"] },
+    { is: "a crowd that never called", report: { ...fair, requests: 0 }, problems: ["no request was made"] },
     {
       is: "everything wrong at once",
       report: { ...drawn(0), flips: 1, errors: 1, rule: { ...fair.rule, elsewhere: 1 } },

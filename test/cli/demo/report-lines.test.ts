@@ -69,7 +69,7 @@ describe("the table", () => {
 describe("the verdict", () => {
   test("states the bound where all is well", () => {
     expect(verdictLines(report, judge(report))).toEqual([
-      "ok  no flip, no error, shares within chance (binomial, z = 4):",
+      "ok  no flips, no errors, shares within the statistical bound (binomial, z = 4):",
       "    stable 74.8 % to 75.2 %, canary 24.8 % to 25.2 %",
     ]);
   });
@@ -77,7 +77,7 @@ describe("the verdict", () => {
   test("claims nothing about shares of nobody", () => {
     const nobody = { drawnUsers: 0, versions: [stable, canary].map((version) => ({ ...version, drawnUsers: 0 })) };
     const unsplit = { ...report, ...nobody };
-    expect(verdictLines(unsplit, judge(unsplit))).toEqual(["ok  no flip, no error; nobody was drawn by the split"]);
+    expect(verdictLines(unsplit, judge(unsplit))).toEqual(["ok  no flips, no errors; no user was drawn by the split"]);
   });
 
   test("names every problem otherwise", () => {

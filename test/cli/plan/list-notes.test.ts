@@ -11,13 +11,13 @@ it.each<{ sentence: string; before: string; after: string; notes: readonly strin
     sentence: "what comes and goes",
     before: "a\nb",
     after: "b\nc\nd",
-    notes: ["rule vips: the list /users.txt gains 2 values and loses 1 value; whom it takes may change"],
+    notes: ["rule vips: the list /users.txt gains 2 values and loses 1 value; the set of matching users may change"],
   },
   {
     sentence: "that it is emptied",
     before: "a\nb",
     after: "",
-    notes: ["rule vips: the list /users.txt loses 2 values; whom it takes may change"],
+    notes: ["rule vips: the list /users.txt loses 2 values; the set of matching users may change"],
   },
 ])("a plan says of a list $sentence", ({ before, after, notes }) => {
   const plan = planned(
@@ -34,7 +34,9 @@ it("a plan takes a list for the same by what it holds, wherever its file is and 
     withList(list, `{ any: [{ not: { userId: { inFile: ${list} } } }, { percent: 5 }] }`);
   const notes = (list: string) => planned(load(nested("one.txt"), files), load(nested(list), files))?.notes;
   expect(notes("two.txt")).toEqual([]);
-  expect(notes("three.txt")).toEqual(["rule vips: the list /three.txt loses 1 value; whom it takes may change"]);
+  expect(notes("three.txt")).toEqual([
+    "rule vips: the list /three.txt loses 1 value; the set of matching users may change",
+  ]);
 });
 
 function planned(before: ReturnType<typeof load>, after: ReturnType<typeof load>) {

@@ -74,7 +74,7 @@ it("any ramp of two versions moves units one way only, as many as the weights sa
   );
 });
 
-describe("what moves where no rule's tests hold", () => {
+describe("what moves users whom no rule matches", () => {
   it.each<{ sentence: string; before: string; after: string; byDraw: Percents; pinned: Percents }>([
     { sentence: "nobody where nothing changes", before: tenth, after: tenth, byDraw: nobody, pinned: nobody },
     {
@@ -305,34 +305,34 @@ describe("notes", () => {
       sentence: "another split",
       before: tenth,
       after: half,
-      notes: ["the split goes from { stable: 90, canary: 10 } to { stable: 50, canary: 50 }"],
+      notes: ["the split changes from { stable: 90, canary: 10 } to { stable: 50, canary: 50 }"],
     },
     {
       sentence: "a raised epoch",
       before: tenth,
       after: sticky("epoch: 3", tenth),
-      notes: ["the epoch goes up from 1 to 3: every pin loses its version"],
+      notes: ["the epoch rises from 1 to 3: existing pins lose their version"],
     },
     {
       sentence: "a lowered epoch",
       before: sticky("epoch: 3", tenth),
       after: tenth,
-      notes: ["the epoch goes down from 3 to 1: pins of the higher one still count, lowering voids nothing"],
+      notes: ["the epoch falls from 3 to 1: pins with the higher epoch stay valid, so this invalidates none"],
     },
     {
       sentence: "another salt",
       before: tenth,
       after: sticky("salt: x", tenth),
-      notes: ["the salt changes: everyone is drawn anew"],
+      notes: ["the salt changes: all users are drawn again"],
     },
     {
       sentence: "another cookie, and its life",
       before: tenth,
       after: sticky("cookie: { name: pin, maxAge: 7d, path: /shop, sameSite: strict }", tenth),
       notes: [
-        "the cookie goes from perch-shop to pin: every pin is lost",
+        "the cookie's name changes from perch-shop to pin: all existing pins are lost",
         expect.stringContaining("path or domain changes"),
-        "the life of a pin goes from 30d to 7d",
+        "the pin's lifetime changes from 30d to 7d",
         expect.stringContaining("secure or sameSite changes"),
       ],
     },
@@ -340,13 +340,13 @@ describe("notes", () => {
       sentence: "what names the unit",
       before: sticky("by: userId", tenth),
       after: sticky("by: clientAddress", tenth),
-      notes: ["what names a unit goes from attribute userId to the client's address: units are drawn anew"],
+      notes: ["the unit changes from attribute userId to the client's address: all users are drawn again"],
     },
     {
       sentence: "from hold to follow",
       before: hold(tenth),
       after: tenth,
-      notes: [expect.stringContaining("hold gives way to follow")],
+      notes: [expect.stringContaining("hold changes to follow")],
     },
     {
       sentence: "rules that come, go, ask for something else, use something else and change places",
@@ -354,10 +354,10 @@ describe("notes", () => {
       after: `rules: [{ name: b, when: { region: x }, use: v3 }, { name: a, when: { region: a }, use: { v3: 1, stable: 2 } }, { name: d, when: { region: c }, use: v3 }]`,
       notes: [
         "rule d is added",
-        "rule c is removed: pins that it set are drawn anew",
-        "rule b asks for something else: whom it takes may change",
-        "rule a goes from v3 to { v3: 1, stable: 2 }",
-        "the order of rules changes: the first that matches wins",
+        "rule c is removed: users pinned by it are drawn again",
+        "rule b has another condition: the set of matching users may change",
+        "rule a changes from v3 to { v3: 1, stable: 2 }",
+        "the order of rules changes: the first match wins",
       ],
     },
     {
@@ -365,37 +365,37 @@ describe("notes", () => {
       before: `override: { header: x-v, allowFrom: [0.0.0.0/0] }, ${tenth}`,
       after: `override: { header: x-w, cookie: v, allowFrom: [10.0.0.0/8] }, ${tenth}`,
       notes: [
-        "testers' header goes from x-v to x-w",
-        "testers' cookie goes from none to v",
-        "where testers may ask from goes from 0.0.0.0/0 to 10.0.0.0/8",
+        "the override header changes from x-v to x-w",
+        "the override cookie changes from none to v",
+        "the override's allowFrom changes from 0.0.0.0/0 to 10.0.0.0/8",
       ],
     },
     {
       sentence: "pages that follow their documents",
       before: tenth,
       after: sticky("assets: follow-document", tenth),
-      notes: ["what a page loads follows its document"],
+      notes: ["requests for a page's assets follow the version of the page"],
     },
     {
       sentence: "chains that begin",
       before: tenth,
       after: `propagate: {}, ${tenth}`,
-      notes: ["upstreams are told the version assigned"],
+      notes: ["upstreams now receive the assigned version"],
     },
     {
       sentence: "other callers, and another header",
       before: `propagate: {}, ${tenth}`,
       after: `propagate: { header: x-lane, acceptFrom: [10.0.0.0/8] }, ${tenth}`,
       notes: [
-        "how upstreams are told the version assigned changes",
-        "whose word for the version counts goes from nobody to 10.0.0.0/8",
+        "the form in which upstreams receive the assigned version changes",
+        "propagate.acceptFrom changes from none to 10.0.0.0/8",
       ],
     },
     {
       sentence: "chains that end",
       before: `propagate: { acceptFrom: [10.0.0.0/8] }, ${tenth}`,
       after: tenth,
-      notes: ["upstreams are no longer told the version assigned, and no caller's word for it counts"],
+      notes: ["upstreams no longer receive the assigned version, and versions sent by callers are ignored"],
     },
   ])("$sentence", ({ before, after, notes }) => {
     expect(planShop(before, after, 10).notes).toEqual(notes);
@@ -411,7 +411,7 @@ describe("notes", () => {
     expect(plan(`${next}\n${old}`)).toMatchObject({ change: "unchanged", notes: [] });
     const lost = plan(next);
     expect(lost.notes).toEqual([
-      expect.stringContaining("every pin is lost; keep the old secret"),
+      expect.stringContaining("all would be rejected: keep the old secret"),
       expect.stringContaining("override tokens"),
     ]);
     expectMoves(cohort(lost).pinned, { "stable>canary": 9, "canary>stable": 9 });

@@ -38,7 +38,7 @@ it("a plan says of an authority that its file holds another, and nothing of one 
   };
   const [one, other] = [certPem("authority"), certPem("other-authority")];
   const detail = (next: ReturnType<typeof load>) => planReload(secure(one, "ca"), next).changes.map((it) => it.detail);
-  expect(detail(secure(other, "ca"))).toEqual(["what is in the files of tls"]);
+  expect(detail(secure(other, "ca"))).toEqual(["contents of the tls files"]);
   expect(detail(secure(one, "moved"))).toEqual([]);
 });
 
@@ -57,7 +57,7 @@ it("a plan says what becomes of traces, of the fast lane and of a route's copies
   ).changes;
   expect(changes.map(({ name, detail }) => `${name}: ${detail}`)).toEqual([
     "fastLane: on → off",
-    "tracing: off → sample 0.5, continued from anyone, as perch, to http://c:4318/v1/traces",
+    "tracing: off → sample 0.5, trustIncoming anyone, serviceName perch, otlp http://c:4318/v1/traces",
     "shop: mirror on → off",
   ]);
 });
@@ -67,19 +67,19 @@ describe("a plan says of a release's copies", () => {
     load(shopYaml(`split: { stable: 1 }${body === "" ? "" : `, mirror: { ${body} }`}`));
 
   it.each<[old: string, next: string, notes: readonly string[]]>([
-    ["", "version: v3, percent: 5", ["requests are copied to v3 (5 % of units, GET, HEAD, OPTIONS)"]],
-    ["version: v3, percent: 5", "", ["requests are no longer copied to v3"]],
+    ["", "version: v3, percent: 5", ["requests are now mirrored to v3 (5 % of units, GET, HEAD, OPTIONS)"]],
+    ["version: v3, percent: 5", "", ["requests are no longer mirrored to v3"]],
     [
       "version: v3, percent: 5",
       "version: canary, percent: 10, methods: [GET]",
-      ["copies go from v3 (5 % of units, GET, HEAD, OPTIONS) to canary (10 % of units, GET)"],
+      ["the mirror changes from v3 (5 % of units, GET, HEAD, OPTIONS) to canary (10 % of units, GET)"],
     ],
     [
       "version: v3, percent: 5",
       "version: v3, percent: 5, maxBody: 2MiB, maxInFlight: 9",
       [
-        "copies are of bodies up to 2097152 bytes, before 1048576",
-        "the most copies under way in a worker go from 100 to 9",
+        "the mirror's maximum body changes from 1048576 to 2097152 bytes",
+        "the maximum of mirrored requests in flight per worker changes from 100 to 9",
       ],
     ],
     ["version: v3, percent: 5", "version: v3, percent: 5", []],
