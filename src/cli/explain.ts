@@ -40,6 +40,7 @@ No request is sent, and no metric changes.`,
     const request = readRequest(options, positionals);
     const loaded = loadOrTell(configPath(options, terminal), terminal);
     if (loaded === undefined) return 2;
+    // As in the library, such a snapshot sends nothing: no health checks, no DNS queries.
     const snapshot = new ActiveSnapshot(
       new StatsRegistry(),
       new EndpointRegistry(noopEndpointEvents),
@@ -48,6 +49,7 @@ No request is sent, and no metric changes.`,
     );
     const context = { nowMs: Date.now(), random: batchedRandom() };
     const explanation = explainRequest(snapshot.current, request, context);
+    // The malformed request was given on the command line, so this is wrong usage.
     if (explanation.error?.code === "bad-request") throw new UsageError(explanation.trail[0]?.detail);
     if (options["json"] === true) printJson(explanation, terminal);
     else terminal.out(describe(explanation));

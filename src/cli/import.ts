@@ -31,6 +31,7 @@ is 2 if there is nothing to import.`,
       terminal.err(`${imported.problem}\n`);
       return 2;
     }
+    // Notes go to stderr, so that stdout can be redirected to the new configuration file.
     for (const { where, what } of imported.notes) terminal.err(`${where}: ${what}\n`);
     if (options["json"] === true) printJson({ config: imported.config, notes: imported.notes }, terminal);
     else terminal.out(imported.config);

@@ -25,6 +25,7 @@ export async function runCommand(args: readonly string[], terminal: Terminal): P
   if (name === undefined || name === "help" || name === "--help" || name === "-h") {
     const about = name === "help" ? commands.find((command) => command.name === rest[0]) : undefined;
     terminal.out(about === undefined ? overview() : await help(about));
+    // A missing command is wrong usage, although the overview is printed.
     return name === undefined ? 2 : 0;
   }
   if (name === "--version" || name === "-V") {
@@ -106,6 +107,7 @@ async function runOne(entry: CommandEntry, args: string[], terminal: Terminal): 
   }
 }
 
+/** `parseArgs` throws plain TypeErrors, which only their code identifies. */
 function isParseArgsError(error: unknown): boolean {
   return error instanceof TypeError && "code" in error && String(error.code).startsWith("ERR_PARSE_ARGS");
 }

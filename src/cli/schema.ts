@@ -97,11 +97,13 @@ function valueText(node: Node): string {
 
 function shapeName(shape: Node): string {
   const reference = textIn(shape, "$ref").replace("#/$defs/", "");
+  // `${ENV}` is allowed for every value, so it is explained once at the top of the page.
   if (reference === "environment") return "";
   if (reference !== "")
     return reference === "textTest" ? "a [test](#a-test) on a string" : `a [${reference}](#a-${reference})`;
   if (Array.isArray(shape["enum"])) return shape["enum"].map((value) => `\`${value}\``).join(", ");
   if (shape["const"] !== undefined) return `\`${shape["const"]}\``;
+  // JSON Schema has no types for durations and sizes; their patterns identify them.
   const pattern = textIn(shape, "pattern");
   if (pattern.includes("ms|s|m|h|d")) return "a duration";
   if (pattern.includes("KiB")) return "a size";
@@ -124,6 +126,7 @@ function shapeName(shape: Node): string {
 
 function rangeOf(shape: Node): string {
   const { minimum, maximum } = shape;
+  // MAX_SAFE_INTEGER means that there is no maximum.
   const what = shape["type"] === "integer" ? "a whole number" : "a number";
   if (minimum !== undefined && maximum !== undefined && maximum !== Number.MAX_SAFE_INTEGER)
     return `${what}, ${minimum} to ${maximum}`;

@@ -6,6 +6,7 @@ import { quickConfig } from "./load-config.ts";
 
 const defaultDrainDelay = "0s";
 const defaultDrainTimeout = "30s";
+/** Longer values are probably typos. */
 const maxDrainMs = 24 * 60 * 60 * 1000;
 
 export const serve: Command = {
@@ -80,6 +81,7 @@ function untilStopped(app: App): Promise<ExitCode> {
   return promise;
 }
 
+/** The file, or without one a configuration generated from the flags. */
 function configSource(options: OptionValues, terminal: Terminal): ConfigSource {
   const to = textOption(options, "to");
   const flag = textOption(options, "config");
@@ -114,6 +116,7 @@ function duration(options: OptionValues, name: string, fallback: string): number
   return ms;
 }
 
+/** An empty PERCH_LOG_LEVEL counts as unset. */
 function levelOf(options: OptionValues, terminal: Terminal): LogLevel {
   const text = textOption(options, "log-level") ?? (terminal.env["PERCH_LOG_LEVEL"] || "info");
   const level = logLevels.find((name) => name === text);

@@ -102,6 +102,7 @@ function findRelease(releases: readonly ReleaseSpec[], name: string): ReleaseSpe
   );
 }
 
+/** The first secret of the file signs. The others only verify, for rotation. */
 function signerOf({ name, override }: ReleaseSpec): { override: OverrideSpec; secret: Uint8Array } {
   const secret = override?.secrets[0];
   if (override !== undefined && secret !== undefined) return { override, secret };

@@ -29,6 +29,7 @@ export function compileConfig(config: Config, context: CompileContext): Compiled
   // After a parse error parts are missing, so something may wrongly seem unused or unreachable.
   const isComplete = !parsing.problems.failed;
   const proxiesKnown = !isComplete || config.trustedProxies.length > 0;
+  // The order matters: attributes collect the claims that jwt needs, and conditions mark attributes as used.
   const claims = new ClaimPaths();
   const jwtKnown = parsing.has(config, "jwt");
   const scope = { proxiesKnown, jwtKnown, geoKnown: parsing.has(config, "geo"), claims, parsing };

@@ -22,6 +22,7 @@ export function describePlan(plan: Plan): string {
 function describeRelease(plan: ReleasePlan): string[] {
   const head = `release ${plan.release}: ${plan.change}, ${plan.whenWeightsChange}`;
   const notes = plan.notes.map((note) => `  ${note}`);
+  // Rules without any movement share one line at the end; there may be many.
   const shown = plan.cohorts.filter((cohort) => cohort.rule === null || moves(cohort));
   const unmoved = plan.cohorts.flatMap((cohort) => (cohort.rule === null || moves(cohort) ? [] : [cohort.rule]));
   const rest = unmoved.length === 0 ? [] : [`  users who match ${[...new Set(unmoved)].join(", ")} do not move`];

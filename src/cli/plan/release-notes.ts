@@ -56,6 +56,7 @@ function pinNotes(before: ReleaseSpec, after: ReleaseSpec): string[] {
       "the new file cannot verify existing pins; all would be rejected: keep the old secret as a further line of secretFile",
     );
   }
+  // Name, domain and path identify a cookie (RFC 6265 §5.3), so the new pin does not replace the old one.
   if (was.path !== will.path || was.domain !== will.domain) {
     notes.push("the cookie's path or domain changes: browsers keep the old pin besides the new one until it expires");
   }
@@ -136,6 +137,7 @@ function listNotes(rule: string, before: Condition, after: Condition): string[] 
   });
 }
 
+/** In order of occurrence, so that the lists of two equal conditions correspond by index. */
 function listsOf(condition: Condition): ValueList[] {
   switch (condition.kind) {
     case "all":
@@ -181,6 +183,7 @@ function overrideNotes({ override: before }: ReleaseSpec, { override: after }: R
   if (ranges(before) !== ranges(after)) {
     notes.push(`the override's allowFrom changes from ${ranges(before)} to ${ranges(after)}`);
   }
+  // Existing tokens were signed with the first secret; the others only verify.
   const [signer] = before.secrets;
   if (signer !== undefined && !after.secrets.some((secret) => isDeepStrictEqual(secret, signer))) {
     notes.push("the new file cannot verify existing override tokens; all would be rejected");

@@ -100,6 +100,7 @@ function backendsOf(
     const settings = headerSettings(mapIn(target["headers"]), titleOf(manifest), draft);
     return {
       ...locate(mapIn(target["destination"])),
+      // Istio: without a weight a single destination gets everything, and one of several nothing.
       weight: numberIn(target["weight"]) ?? (targets.length === 1 ? 100 : 0),
       ...(Object.keys(settings).length === 0 ? {} : { settings }),
     };

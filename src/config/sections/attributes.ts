@@ -150,6 +150,7 @@ function checkClientAddress(source: SourceConfig, { type }: AttributeConfig, par
   refuseTrust(source, "clientAddress: it is already derived with trustedProxies", parsing);
 }
 
+/** `trust` is for values that clients can forge. Verified and derived values need no such choice. */
 function refuseTrust(source: SourceConfig, why: string, parsing: ParseContext): void {
   if (!parsing.has(source, "trust")) return;
   parsing.error(parsing.keySpanOf(source, "trust"), "conflicting-keys", `trust cannot be combined with ${why}`);

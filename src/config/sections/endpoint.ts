@@ -102,6 +102,7 @@ export const endpoint: Schema<EndpointSpec> = {
         `write ${quote(`${scheme}://${dns}:${port ?? 80}`)}`,
       );
     }
+    // The names of SRV records start with an underscore (RFC 2782).
     if (port === undefined && !dns.startsWith("_")) {
       const message = "an endpoint by DNS needs a port, or the name of an SRV record such as _http._tcp.shop";
       return parsing.error(node.span, "missing-key", message);

@@ -85,6 +85,7 @@ function compileHeaderEdits(
   for (const [index, name] of (config.remove ?? []).entries()) {
     check(name, parsing.spanOf(config, "remove", index));
   }
+  // `set` is a removal and an addition.
   const removed = new Set([...(config.remove ?? []), ...(config.set ?? []).map(({ name }) => name)]);
   return { removed: [...removed], added };
 }

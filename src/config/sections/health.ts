@@ -20,6 +20,7 @@ const statusRange: Schema<{ readonly from: number; readonly to: number }> = scal
         "write it as in 204 or 200-399",
       );
     }
+    // Both have three digits, so strings compare like numbers.
     return from <= `${to}`
       ? { from: Number(from), to: Number(to) }
       : new ParseError(`${written} ends before it starts`);

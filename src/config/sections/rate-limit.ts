@@ -37,5 +37,6 @@ export function compileRateLimit(
   if (attributes.names?.has(by) === false) {
     parsing.unknownName(parsing.spanOf(config, "by"), "attribute", by, [...attributes.names, clientAddress]);
   }
+  // Never used: the problem is reported, or the attributes could not be read.
   return { by: { kind: clientAddress }, ...rate };
 }

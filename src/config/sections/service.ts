@@ -102,6 +102,7 @@ export function compileService({ name, value }: Entry<ServiceConfig>, context: C
     parsing.unknownName(parsing.spanOf(value, "default"), "version", value.default, known);
   }
   const versions = value.versions.map((version): VersionSpec => {
+    // The description identifies an endpoint, so that duplicates in different notations are found.
     const endpoints = new Map(version.value.endpoints.map((endpoint) => [describeSpec(endpoint), endpoint]));
     if (endpoints.size < version.value.endpoints.length) {
       const span = parsing.spanOf(version.value, "endpoints");

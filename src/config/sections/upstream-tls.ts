@@ -77,7 +77,10 @@ function compileClient(tls: UpstreamTlsConfig, context: CompileContext): Upstrea
   return { chain: read.chain, key: read.key };
 }
 
-/** Each part is prefixed with its length: otherwise moving bytes from one part to the next would keep the digest. */
+/**
+ * Identifies the settings: connections survive a reload if the digest is unchanged. Each part is prefixed with its length,
+ * or moving bytes from one part to the next would keep the digest.
+ */
 function digestOf(parts: readonly (Uint8Array | string | undefined)[]): string {
   const hash = createHash("sha256");
   for (const part of parts) hash.update(part === undefined ? "none\n" : `${part.length}\n`).update(part ?? "");
