@@ -7,10 +7,10 @@ import { load, shopYaml } from "./configs.ts";
 const yaml = (service: string, more = "") =>
   shopYaml("split: { stable: 1 }").replace("default: stable,", `default: stable, ${service}`) + more;
 
-/** What a reload does to the service, between two texts of it. */
+/** The changes of a reload between two texts of the service. */
 const changesBetween = (old: string, next: string) => planReload(load(yaml(old)), load(yaml(next))).changes;
 
-describe("a plan says of a service", () => {
+describe("a plan reports of a service", () => {
   it.each<[old: string, next: string, detail: string]>([
     ["", "balance: hash,", "balance p2c → hash"],
     ["", "protocol: http2,", "protocol http1 → http2"],
@@ -31,7 +31,7 @@ describe("a plan says of a service", () => {
   });
 });
 
-it("a plan says of an authority that its file holds another, and nothing of one that only moved", () => {
+it("a plan reports a CA file with other contents, and nothing for one that only moved", () => {
   const secure = (ca: string, file: string) => {
     const text = yaml(`tls: { ca: ${file} },`).replaceAll("http://", "https://");
     return load(text, { [file]: ca });
@@ -42,14 +42,14 @@ it("a plan says of an authority that its file holds another, and nothing of one 
   expect(detail(secure(one, "moved"))).toEqual([]);
 });
 
-it("a plan says which version's header edits change", () => {
+it("a plan reports the version whose header edits change", () => {
   const edited = yaml("").replace("canary: {", "canary: { requestHeaders: { set: { x-a: b } },");
   expect(planReload(load(yaml("")), load(edited)).changes).toEqual([
     { kind: "changed", what: "version", name: "shop/canary", detail: "requestHeaders" },
   ]);
 });
 
-it("a plan says what becomes of traces, of the fast lane and of a route's copies", () => {
+it("a plan reports changes of tracing, of the fast lane and of a route's mirroring", () => {
   const next = yaml("", "tracing: { sample: 0.5, otlp: { endpoint: http://c:4318/v1/traces } }\nfastLane: off\n");
   const changes = planReload(
     load(yaml("")),
@@ -62,7 +62,7 @@ it("a plan says what becomes of traces, of the fast lane and of a route's copies
   ]);
 });
 
-describe("a plan says of a release's copies", () => {
+describe("a plan reports of a release's mirror", () => {
   const withMirror = (body: string) =>
     load(shopYaml(`split: { stable: 1 }${body === "" ? "" : `, mirror: { ${body} }`}`));
 

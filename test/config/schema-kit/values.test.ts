@@ -1,7 +1,7 @@
 import { describe, expect, test } from "vitest";
 import { changed, load, problemsOf } from "../valid-config.ts";
 
-/** What is wrong, the thing replaced, its replacement, and every problem that is then told. */
+/** The case, the text to replace, its replacement, and all problems that are reported. */
 const cases: readonly (readonly [string, string, string, readonly string[]])[] = [
   ["a negative weight", "canary: 5 }", "canary: -5 }", ["32:34: error: -5 is too small: the minimum is 0"]],
   [
@@ -10,53 +10,43 @@ const cases: readonly (readonly [string, string, string, readonly string[]])[] =
     "{ stable: 0, canary: 0 }",
     ["32:12: error: at least one weight must be above zero"],
   ],
-  ["a weight that is no number", "canary: 5 }", "canary: five }", ['32:34: error: expected a weight, found "five"']],
+  ["a weight that is not a number", "canary: 5 }", "canary: five }", ['32:34: error: expected a weight, found "five"']],
   [
     "a weight in quotes",
     "canary: 5 }",
     'canary: "5" }',
     ['32:34: error: expected a weight, found the string "5"; remove the quotes'],
   ],
-  ["a weight without end", "canary: 5 }", "canary: .inf }", ['32:34: error: expected a weight, found ".inf"']],
+  ["an infinite weight", "canary: 5 }", "canary: .inf }", ['32:34: error: expected a weight, found ".inf"']],
   ["no weights", "{ stable: 95, canary: 5 }", "{}", ["32:12: error: the map of weights is empty"]],
   [
-    "a list where weights are wanted",
+    "a list instead of weights",
     "{ stable: 95, canary: 5 }",
     "[stable]",
     ["32:12: error: expected a map of weights, found a list"],
   ],
   [
-    "a map where a text is wanted",
+    "a map instead of a string",
     "default: stable",
     "default: { stable: 1 }",
     ["14:14: error: expected a name, found a map"],
   ],
+  ["a scalar instead of a map", "{ prefix: /api }", "/api", ['35:47: error: expected a path (a map), found "/api"']],
   [
-    "a scalar where a map is wanted",
-    "{ prefix: /api }",
-    "/api",
-    ['35:47: error: expected a path (a map), found "/api"'],
-  ],
-  [
-    "nothing where a list is wanted",
+    "nothing instead of a list",
     "trustedProxies: [10.0.0.0/8]",
     "trustedProxies:",
     ["4:1: error: expected a list of address ranges, found nothing; add a value, or remove the key"],
   ],
   [
-    "null where a text is wanted",
+    "null instead of a string",
     "default: stable",
     "default: null",
     ["14:14: error: expected a name, found nothing; add a value, or remove the key"],
   ],
+  ["an empty list that needs an item", "[{ query: orders }]", "[]", ["7:33: error: the list of sources is empty"]],
   [
-    "an empty list where one item is needed",
-    "[{ query: orders }]",
-    "[]",
-    ["7:33: error: the list of sources is empty"],
-  ],
-  [
-    "yes where a boolean is wanted",
+    "yes instead of a boolean",
     "services:",
     "exposeVersion: yes\nservices:",
     ['12:16: error: expected true or false, found "yes"'],
@@ -68,50 +58,55 @@ const cases: readonly (readonly [string, string, string, readonly string[]])[] =
     ['18:26: error: "2" is not a duration; add a unit, as in 2s'],
   ],
   [
-    "a duration in no known unit",
+    "a duration with an unknown unit",
     "connect: 2s",
     "connect: 2 sec",
     ['18:26: error: "2 sec" is not a duration; the units are ms, s, m, h, d'],
   ],
   [
-    "a duration longer than a timer can be",
+    "a duration above the maximum of timers",
     "connect: 2s",
     "connect: 30d",
     ["18:26: error: 30d is not between 1ms and 24d"],
   ],
   [
-    "a size in no known unit",
+    "a size with an unknown unit",
     "services:",
     "limits: { headers: 32kb }\nservices:",
     ['12:20: error: "32kb" is not a size; write it as in 64KiB or 10MiB'],
   ],
   [
-    "a size below what works",
+    "a size below the minimum",
     "services:",
     "limits: { headers: 1B }\nservices:",
     ["12:20: error: 1B is not between 1024 and 1048576 bytes"],
   ],
   [
-    "a count of connections that is none",
+    "an invalid count of connections",
     "services:",
     "limits: { connections: -1 }\nservices:",
     ['12:24: error: expected auto or 0 to 10000000, found "-1"; 0 means no limit'],
   ],
   [
-    "a target shorter than any",
+    "a limit for the target below the minimum",
     "services:",
     "limits: { uri: 1 }\nservices:",
     ["12:16: error: 1 is not between 64 and 1048576 bytes"],
   ],
   [
-    "no cookies at all",
+    "a limit of zero cookies",
     "services:",
     "limits: { cookies: 0 }\nservices:",
     ["12:20: error: 0 is too small: the minimum is 1"],
   ],
-  ["half a request", "services:", "limits: { inFlight: 1.5 }\nservices:", ["12:21: error: 1.5 is not a whole number"]],
   [
-    "a delay below what can be measured",
+    "a limit of half a request",
+    "services:",
+    "limits: { inFlight: 1.5 }\nservices:",
+    ["12:21: error: 1.5 is not a whole number"],
+  ],
+  [
+    "a delay below the minimum",
     "services:",
     "limits: { loopDelay: 1ms }\nservices:",
     ["12:22: error: 1ms is not between 20ms and 1m"],
@@ -129,13 +124,13 @@ const cases: readonly (readonly [string, string, string, readonly string[]])[] =
     ["23:14: error: 0 is too small: the minimum is 1"],
   ],
   [
-    "an epoch that is no whole number",
+    "an epoch that is not a whole number",
     "by: userId",
     "by: userId\n      epoch: 1.5",
     ["23:14: error: 1.5 is not a whole number"],
   ],
   [
-    "a word that is none of those known",
+    "an unknown word",
     "by: userId",
     "by: userId\n      whenWeightsChange: folow",
     ['23:26: error: expected follow or hold, found "folow"; did you mean "follow"?'],
@@ -159,7 +154,7 @@ const cases: readonly (readonly [string, string, string, readonly string[]])[] =
     ['3:14: error: "8080" has no host; write 0.0.0.0:8080 or 127.0.0.1:8080'],
   ],
   [
-    "a listener on a port that can not be",
+    "a listener on an invalid port",
     "0.0.0.0:8080",
     "0.0.0.0:99999",
     ["3:14: error: 99999 is not a port: the maximum is 65535"],
@@ -171,7 +166,7 @@ const cases: readonly (readonly [string, string, string, readonly string[]])[] =
     ['3:14: error: "::1:8080" is not an address such as 0.0.0.0:8080 or [::]:8080'],
   ],
   [
-    "a trusted proxy that is no address",
+    "a trusted proxy that is not an address",
     "[10.0.0.0/8]\nattr",
     "[10.0.0.0/8, localhost]\nattr",
     ['4:30: error: "localhost" is not an address or a CIDR range; write it as in 10.0.0.0/8 or fd00::/8'],
@@ -183,7 +178,7 @@ const cases: readonly (readonly [string, string, string, readonly string[]])[] =
     ['16:29: error: "shop-stable:80" has no scheme; write "http://shop-stable:80"'],
   ],
   [
-    "an endpoint that has a scheme that is not supported",
+    "an endpoint with another scheme",
     "http://shop-stable:80",
     "ftp://shop-stable",
     [
@@ -221,14 +216,14 @@ const cases: readonly (readonly [string, string, string, readonly string[]])[] =
     ['16:29: error: "http://shop-stable:0": port 0 is not valid for an endpoint'],
   ],
   [
-    "an endpoint with a tab, which URLs drop",
+    "an endpoint with a tab, which the URL parser drops",
     '"http://shop-stable:80"',
     '"http://shop\\tstable"',
     ['16:29: error: "http://shop\\tstable" is not a URL such as http://shop:80'],
   ],
   ["no endpoints", '["http://shop-stable:80"]', "[]", ["16:28: error: the list of endpoints is empty"]],
   [
-    "a path that does not begin with a slash",
+    "a path that does not start with a slash",
     "/api }",
     "api }",
     ['35:57: error: "api" is not a path: it must start with /; percent-encode ?, # and everything but visible ASCII'],
@@ -248,7 +243,7 @@ const cases: readonly (readonly [string, string, string, readonly string[]])[] =
     ['35:22: error: "shop.example.com:80" is not a host; remove the port'],
   ],
   [
-    "a host that is only a wildcard",
+    "a host that is just a wildcard",
     "[shop.example.com]",
     '["*"]',
     ['35:22: error: "*" is not a host; omit hosts to match every host'],
@@ -278,7 +273,7 @@ const cases: readonly (readonly [string, string, string, readonly string[]])[] =
     ['6:44: error: "x user" is not a header name: use letters, digits and !#$%&\'*+-.^_`|~, at most 128 characters'],
   ],
   [
-    "a query parameter's name that is empty",
+    "an empty name of a query parameter",
     "{ query: orders }",
     "{ query: '' }",
     ["7:43: error: expected a query parameter's name, found an empty string"],
@@ -290,25 +285,25 @@ const cases: readonly (readonly [string, string, string, readonly string[]])[] =
     ['11:45: error: expected true, found "false"'],
   ],
   [
-    "clientAddress for a type that is no address",
+    "clientAddress for a type that is not an address",
     "{ query: orders }",
     "{ clientAddress: true }",
     ["7:36: error: clientAddress gives an address, which is not a value of type number; use type ip or string"],
   ],
   [
-    "a trusted source that would remove a header no request can miss",
+    "a trusted source with a header that cannot be removed",
     "header: x-staff",
     "header: content-length",
     ['8:67: error: the header "content-length" cannot be removed from requests, which trust: proxies requires'],
   ],
   [
-    "an override's header that no request can miss",
+    "an override's header that cannot be removed",
     "header: x-version",
     "header: Host",
     ['24:25: error: "host" cannot be an override\'s header: that is removed from forwarded requests'],
   ],
   [
-    "a secret file that is missing",
+    "a missing secret file",
     "pins.secret",
     "none.secret",
     ["23:49: error: the file <folder>/none.secret cannot be used: no such file"],
@@ -332,13 +327,13 @@ const cases: readonly (readonly [string, string, string, readonly string[]])[] =
     [`3:14: error: the environment variable NOPE is not set; set it, or add a default: \${NOPE:-default}`],
   ],
   [
-    "a variable that gives no number",
+    "a variable that is not a number",
     "canary: 5 }",
     `canary: "\${WORD}" }`,
     ['32:34: error: expected a weight, found "word"'],
   ],
   [
-    "a text with a control character",
+    "a string with a control character",
     "default: stable",
     'default: "sta\\u001bble"',
     ['14:14: error: "sta\\u001bble" contains a control character'],

@@ -1,10 +1,10 @@
 import { describe, expect, test } from "vitest";
 import { changed, load, problemsOf } from "../valid-config.ts";
 
-/** What is wrong, the thing replaced, its replacement, and every problem that is then told. */
+/** The case, the text to replace, its replacement, and all problems that are reported. */
 const cases: readonly (readonly [string, string, string, readonly string[]])[] = [
   [
-    "an operator for texts on a number",
+    "an operator for strings on a number",
     "{ atLeast: 3 }",
     "{ prefix: 3 }",
     [
@@ -12,7 +12,7 @@ const cases: readonly (readonly [string, string, string, readonly string[]])[] =
     ],
   ],
   [
-    "an operator for order on a text",
+    "an operator for order on a string",
     "userId: ada",
     "userId: { before: b }",
     [
@@ -44,7 +44,7 @@ const cases: readonly (readonly [string, string, string, readonly string[]])[] =
     ],
   ],
   [
-    "an operator that is misspelt",
+    "a misspelt operator",
     "{ atLeast: 3 }",
     "{ atleast: 3 }",
     ['27:40: error: unknown key "atleast" in a test; did you mean "atLeast"?'],
@@ -58,13 +58,13 @@ const cases: readonly (readonly [string, string, string, readonly string[]])[] =
     ],
   ],
   [
-    "an operand that is no number",
+    "an operand that is not a number",
     "{ atLeast: 3 }",
     "{ atLeast: three }",
     ['27:49: error: "three" is not a number such as 42, which the attribute "orders" requires'],
   ],
   [
-    "one of several operands that is no number",
+    "one of several operands that is not a number",
     "{ atLeast: 3 }",
     "[1, 2, three]",
     ['27:45: error: "three" is not a number such as 42, which the attribute "orders" requires'],
@@ -76,7 +76,7 @@ const cases: readonly (readonly [string, string, string, readonly string[]])[] =
     ["27:42: error: expected a value, found nothing; add a value, or remove the key"],
   ],
   [
-    "an operand that is no date of the calendar",
+    "an operand that is not a calendar date",
     "2026-01-01",
     "2026-02-30",
     [
@@ -84,37 +84,37 @@ const cases: readonly (readonly [string, string, string, readonly string[]])[] =
     ],
   ],
   [
-    "an operand that is no boolean",
+    "an operand that is not a boolean",
     "staff: true",
     "staff: yes",
     ['27:61: error: "yes" is not true or false, which the attribute "staff" requires'],
   ],
   [
-    "an operand that is no version",
+    "an operand that is not a version",
     '{ semver: ">=4" }',
     "four",
     ['30:52: error: "four" is not a version such as 4.2.0, which the attribute "app" requires'],
   ],
   [
-    "a range of versions that cannot be read",
+    "an invalid semver range",
     '">=4"',
     '">>4"',
     ['30:62: error: ">>4" is not a semver range; write it as in ">=4.1 <5"'],
   ],
   [
-    "a CIDR range that can not be",
+    "an invalid CIDR range",
     "{ cidr: 10.0.0.0/8 }",
     "{ cidr: 10.0.0.0/33 }",
     ['30:85: error: "10.0.0.0/33" is not an address or a CIDR range; write it as in 10.0.0.0/8 or fd00::/8'],
   ],
   [
-    "one of several CIDR ranges that can not be",
+    "one of several CIDR ranges that is invalid",
     "{ cidr: 10.0.0.0/8 }",
     "{ cidr: [10.0.0.0/8, ten] }",
     ['30:98: error: "ten" is not an address or a CIDR range; write it as in 10.0.0.0/8 or fd00::/8'],
   ],
   [
-    "a range where an address is wanted",
+    "a range instead of an address",
     "{ cidr: 10.0.0.0/8 }",
     "10.0.0.0/8",
     [
@@ -135,7 +135,7 @@ const cases: readonly (readonly [string, string, string, readonly string[]])[] =
     ['30:34: error: "30" is not a duration; add a unit, as in 30s'],
   ],
   [
-    "a regular expression that cannot be read",
+    "an invalid regular expression",
     "userId: ada",
     "userId: { regex: '(' }",
     ['27:34: error: "(" is not a valid regular expression: missing closing ): `(`'],
@@ -167,7 +167,7 @@ const cases: readonly (readonly [string, string, string, readonly string[]])[] =
     ],
   ],
   [
-    "a path's regular expression that cannot be read",
+    "an invalid regular expression for a path",
     "{ prefix: /api }",
     "{ regex: '[' }",
     ['35:56: error: "[" is not a valid regular expression: missing closing ]: `[`'],
@@ -193,13 +193,13 @@ const cases: readonly (readonly [string, string, string, readonly string[]])[] =
   ],
   ["any of nothing", "staff: true", "staff: true, any: []", ["27:72: error: the list of conditions is empty"]],
   [
-    "a list where one condition is wanted",
+    "a list instead of a condition",
     "staff: true",
     "staff: true, not: [1]",
     ["27:72: error: expected a condition (a map), found a list"],
   ],
   [
-    "a list file that is missing",
+    "a missing list file",
     "{ atLeast: 3 }",
     "{ inFile: nope.txt }",
     ["27:48: error: the file <folder>/nope.txt cannot be used: no such file"],

@@ -1,16 +1,16 @@
 import { describe, expect, test } from "vitest";
 import { changed, compiled, load, problemsOf } from "../valid-config.ts";
 
-/** What is wrong, the release's `propagate`, and every problem that is then told. */
+/** The case, the release's `propagate`, and all problems that are reported. */
 const errors: readonly (readonly [string, string, readonly string[]])[] = [
-  ["no map", "x-lane", ['33:16: error: expected propagate (a map), found "x-lane"']],
+  ["not a map", "x-lane", ['33:16: error: expected propagate (a map), found "x-lane"']],
   [
     "an unknown key",
     "{ acceptForm: [] }",
     ['33:18: error: unknown key "acceptForm" in propagate; did you mean "acceptFrom"?'],
   ],
   [
-    "no address",
+    "not an address",
     "{ acceptFrom: [shop] }",
     ['33:31: error: "shop" is not an address or a CIDR range; write it as in 10.0.0.0/8 or fd00::/8'],
   ],
@@ -20,7 +20,7 @@ const errors: readonly (readonly [string, string, readonly string[]])[] = [
     ['33:26: error: "x lane" is not a header name: use letters, digits and !#$%&\'*+-.^_`|~, at most 128 characters'],
   ],
   [
-    "a header with a meaning",
+    "a header with another meaning",
     "{ header: Cookie }",
     ['33:26: error: "cookie" cannot carry the assigned version: the header has another meaning'],
   ],
@@ -30,7 +30,7 @@ const errors: readonly (readonly [string, string, readonly string[]])[] = [
     ['33:34: error: "baggage" cannot carry the assigned version: the header has another meaning'],
   ],
   [
-    "the tester's header",
+    "the override's header",
     "{ header: X-Version }",
     [
       '33:26: error: "x-version" is the override\'s header of release shop, which is never forwarded; rename one of them',
@@ -63,7 +63,7 @@ describe("propagate", () => {
     expect(problemsOf(load(withPropagate(propagate)))).toEqual(wanted);
   });
 
-  test("one header read in two ways", () => {
+  test("one header with two formats", () => {
     const second =
       "  other: { propagate: { header: { name: x-lane, format: version } }, sticky: { cookie: { secretFile: pins.secret } } }\n";
     expect(problemsOf(load(withPropagate("{ header: x-lane }", second)))).toContain(
@@ -71,13 +71,13 @@ describe("propagate", () => {
     );
   });
 
-  test("everyone's word is worth a warning", () => {
+  test("accepting versions from anyone gives a warning", () => {
     expect(problemsOf(load(withPropagate("{ acceptFrom: [0.0.0.0/0] }")))).toEqual([
       "33:31: warning: 0.0.0.0/0 lets any client choose the version, bypassing rules and weights; list only the addresses of your own services",
     ]);
   });
 
-  test("what is not said has a default", () => {
+  test("omitted keys have defaults", () => {
     expect(compiled(withPropagate("{}")).releases[0]?.propagate).toEqual({
       header: { name: "x-perch-release", format: "releases", words: [] },
       baggage: true,

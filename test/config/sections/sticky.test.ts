@@ -1,10 +1,10 @@
 import { describe, expect, test } from "vitest";
 import { changed, load, problemsOf } from "../valid-config.ts";
 
-/** What is wrong, the thing replaced, its replacement, and every problem that is then told. */
+/** The case, the text to replace, its replacement, and all problems that are reported. */
 const cases: readonly (readonly [string, string, string, readonly string[]])[] = [
   [
-    "a link for testers that has no cookie to set",
+    "a query parameter for testers without a cookie",
     "cookie: version, allowFrom",
     "query: version, allowFrom",
     ["24:36: error: query needs cookie: a link for testers sets the override's cookie; add cookie: perch-version"],
@@ -44,13 +44,13 @@ const cases: readonly (readonly [string, string, string, readonly string[]])[] =
   ["a pin's path with NUL", "path: /,", 'path: "/\\0",', ['23:34: error: "/\\u0000" contains a control character']],
   ["a pin's path with DEL", "path: /,", 'path: "/\\x7f",', ['23:34: error: "/\\u007f" contains a control character']],
   [
-    "a pin's path that does not begin with a slash",
+    "a pin's path that does not start with a slash",
     "path: /,",
     "path: shop,",
     ['23:34: error: "shop" is not a cookie\'s path: it must start with / and consist of ASCII without ;'],
   ],
   [
-    "a pin's path beyond ASCII",
+    "a pin's path with a non-ASCII character",
     "path: /,",
     "path: /é,",
     ['23:34: error: "/é" is not a cookie\'s path: it must start with / and consist of ASCII without ;'],
@@ -92,7 +92,7 @@ const cases: readonly (readonly [string, string, string, readonly string[]])[] =
     ["23:23: error: browsers accept a cookie named __Secure-… only with secure: always"],
   ],
   [
-    "a SameSite that browsers do not know",
+    "an unknown SameSite",
     "path: /,",
     "path: /, sameSite: laxx,",
     ['23:47: error: expected lax, strict or none, found "laxx"; did you mean "lax"?'],
@@ -105,7 +105,7 @@ const cases: readonly (readonly [string, string, string, readonly string[]])[] =
   ],
 ];
 
-describe("cookies: nothing that a browser drops, and no byte that splits a header", () => {
+describe("cookies: none that browsers drop, and no bytes that split a header", () => {
   test.each(cases)("%s", (_sentence, find, replacement, wanted) => {
     expect(problemsOf(load(changed(find, replacement)))).toEqual(wanted);
   });

@@ -16,11 +16,11 @@ const readFile = (path: string) => {
   return Buffer.from(contents);
 };
 
-/** What is wrong, the tracing, and every problem that is then told. */
+/** The case, the tracing section, and all problems that are reported. */
 const cases: readonly (readonly [string, string, readonly string[]])[] = [
   ["a share above one", "{ sample: 2 }", ["4:20: error: 2 is too large: the maximum is 1"]],
   [
-    "trust in nobody that is known",
+    "an unknown trustIncoming",
     "{ trustIncoming: everyone }",
     ['4:27: error: expected anyone, proxies or nobody, found "everyone"'],
   ],
@@ -41,7 +41,7 @@ const cases: readonly (readonly [string, string, readonly string[]])[] = [
     ["4:30: error: a collector's URL cannot contain credentials; put them into headersFile"],
   ],
   [
-    "a line that is no header, which is not repeated",
+    "a line that is not a header, which is not repeated",
     to('{ endpoint: "http://c/v1/traces", headersFile: bad.headers }'),
     [
       "4:65: error: the file <folder>/bad.headers cannot be used: line 2 is not a header such as authorization: Bearer …",
@@ -55,19 +55,19 @@ const cases: readonly (readonly [string, string, readonly string[]])[] = [
     ],
   ],
   [
-    "a header that Perch writes",
+    "a header that Perch sets",
     to('{ endpoint: "http://c/v1/traces", headersFile: own.headers }'),
     ["4:65: error: the file <folder>/own.headers cannot be used: line 1 sets Content-Length, which Perch sets itself"],
   ],
 ];
 
 describe("tracing", () => {
-  test.each(cases)("with %s is refused", (_what, tracing, problems) => {
+  test.each(cases)("with %s is rejected", (_what, tracing, problems) => {
     const result = load(traced(tracing), { readFile });
     expect([result.ok, problemsOf(result)]).toEqual([false, problems]);
   });
 
-  test("has defaults, and exports nothing by itself", () => {
+  test("has defaults, and exports nothing by default", () => {
     const spec = { trustIncoming: "anyone", sample: 0.01, serviceName: "perch", otlp: undefined };
     expect(compiled(traced("{}")).tracing).toEqual(spec);
   });
