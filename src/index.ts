@@ -31,8 +31,8 @@ export interface EngineRequest extends PlainRequest {
 }
 
 /**
- * Which version a request gets, and why. If no route matches or the request is malformed, `route` to `unit` are null. If
- * the route is a redirect, all of these but `route` are null.
+ * Which version a request gets, and why. If no route matches or the request is malformed, `route` to `unit` are null.
+ * If the route is a redirect, all of these but `route` are null.
  */
 export interface EngineDecision {
   readonly route: string | null;
@@ -93,8 +93,8 @@ export interface Engine {
   /** Decides one request and explains each stage, as `perch explain --json` does. Never throws. */
   explain(request: EngineRequest): Explanation;
   /**
-   * Replaces the configuration: YAML text or a file, as for `createEngine`. Without an argument the last source is loaded
-   * again. Files are not watched.
+   * Replaces the configuration: YAML text or a file, as for `createEngine`. Without an argument the last source is
+   * loaded again. Files are not watched.
    *
    * @throws ConfigError if the new configuration cannot be used; the engine then keeps the current one.
    */
@@ -102,9 +102,9 @@ export interface Engine {
 }
 
 /**
- * Creates an engine from a configuration, given as YAML text or as a file. Listeners, endpoints and all other forwarding
- * settings are validated but not used. Files are read only here and in `reload`. The engine makes no network requests, so
- * `jwksUrl` is rejected: use `jwksFile`.
+ * Creates an engine from a configuration, given as YAML text or as a file. Listeners, endpoints and all other
+ * forwarding settings are validated but not used. Files are read only here and in `reload`. The engine makes no network
+ * requests, so `jwksUrl` is rejected: use `jwksFile`.
  *
  * Pass every header line if possible (`request.headersDistinct` of `node:http`). A header that occurs twice counts as
  * absent, and joined values hide that it did.
@@ -203,7 +203,8 @@ const undecided: EngineDecision = Object.freeze({
 });
 
 function dryRequest({ remoteAddress, ...request }: EngineRequest): DryRequest {
-  // Node appends the zone to a link-local address. Anything that is not an IP address, such as a socket path, is ignored.
+  // Node appends the zone to a link-local address. Anything that is not an IP address, such as a socket path, is
+  // ignored.
   const address = remoteAddress === undefined ? undefined : parseAddress(remoteAddress.replace(/%.*$/, ""));
   return { ...request, client: address?.text };
 }

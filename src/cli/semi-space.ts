@@ -7,9 +7,9 @@ const flag = "--max-semi-space-size";
 const mebibytes = 16;
 
 /**
- * Re-executes this process with a smaller semi-space, since V8 reads the flag only at startup. The process id, descriptors
- * and arguments stay the same. Does nothing if the flag is already set (by argument or NODE_OPTIONS), or on Windows, which
- * has no `execve`.
+ * Re-executes this process with a smaller semi-space, since V8 reads the flag only at startup. The process id,
+ * descriptors and arguments stay the same. Does nothing if the flag is already set (by argument or NODE_OPTIONS), or on
+ * Windows, which has no `execve`.
  */
 export function boundSemiSpace(): void {
   const { execve, execArgv, argv, execPath, env } = process;

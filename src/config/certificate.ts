@@ -120,7 +120,10 @@ function commonName(certificate: X509Certificate): string | undefined {
   return line?.slice(3).toLowerCase();
 }
 
-/** A warning for a certificate that is not yet valid, expired, or expires in 14 days (or in the last third of its life). */
+/**
+ * A warning for a certificate that is not yet valid, has expired, or expires within 14 days; for a short-lived one within
+ * the last third of its lifetime.
+ */
 export function expiryWarning(
   { notBeforeMs, notAfterMs }: Pick<Certificate, "notBeforeMs" | "notAfterMs">,
   nowMs: number,

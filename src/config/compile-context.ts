@@ -11,8 +11,8 @@ export type Locate = (...steps: (string | number)[]) => Span;
 
 export interface CompileOptions {
   /**
-   * The secret for pins of a release without a secretFile. Called once per such release and load. It must return the same
-   * secret for the life of the process, or a reload invalidates all pins.
+   * The secret for pins of a release without a secretFile. Called once per such release and load. It must return the
+   * same secret for the life of the process, or a reload invalidates all pins.
    */
   readonly randomSecret: (release: string) => Uint8Array;
   /** The wall clock, for warnings about expiring certificates. Without it there are none. */

@@ -21,8 +21,9 @@ import { compileTracing } from "./sections/tracing.ts";
 import { warnRedirectLoops, warnUnreachableRoutes, warnUnused } from "./warnings.ts";
 
 /**
- * Compiles a configuration to the types that the proxy uses, and checks what needs the whole file: references, operands,
- * reachability. Problems are reported to the parse context. The result may be used only if none of them is an error.
+ * Compiles a configuration to the types that the proxy uses, and checks what needs the whole file: references,
+ * operands, reachability. Problems are reported to the parse context. The result may be used only if none of them is an
+ * error.
  */
 export function compileConfig(config: Config, context: CompileContext): CompiledConfig {
   const { parsing } = context;

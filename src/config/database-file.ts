@@ -28,9 +28,9 @@ interface KnownDatabase {
 }
 
 /**
- * The database of a serving process. It is read in pieces, so that it does not block requests, and kept across loads while
- * its file is unchanged. A load calls `open`, which never waits and fails if the database is not in memory. `readMissing`
- * then reads it, and the load can be repeated.
+ * The database of a serving process. It is read in pieces, so that it does not block requests, and kept across loads
+ * while its file is unchanged. A load calls `open`, which never waits and fails if the database is not in memory.
+ * `readMissing` then reads it, and the load can be repeated.
  */
 export class DatabaseFile {
   #known: KnownDatabase | undefined;

@@ -67,8 +67,8 @@ export class NamedFiles {
 }
 
 /**
- * Reads a regular file of at most `limitBytes`. Other kinds are rejected before they are opened: a pipe without a writer
- * would block the process, and a device may never end.
+ * Reads a regular file of at most `limitBytes`. Other kinds are rejected before they are opened: a pipe without a
+ * writer would block the process, and a device may never end.
  */
 export function readRegularFile(path: string, limitBytes: number): Uint8Array {
   if (!statSync(path).isFile()) throw new UnfitFileError("not-regular");

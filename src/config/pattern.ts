@@ -4,8 +4,8 @@ import type { PathPattern } from "../route/route-spec.ts";
 import { quote } from "./schema-kit/tree.ts";
 
 /**
- * Compiles a regular expression in RE2 syntax (https://github.com/google/re2/wiki/Syntax). It has no back-references and
- * no look-around, so matching takes linear time. It matches anywhere in the text.
+ * Compiles a regular expression in RE2 syntax (https://github.com/google/re2/wiki/Syntax). It has no back-references
+ * and no look-around, so matching takes linear time. It matches anywhere in the text.
  */
 export function compilePattern(source: string): Pattern | { readonly problem: string } {
   const compiled = compile(source);
@@ -29,8 +29,8 @@ class LinearPattern implements Pattern {
 const replacementPart = /\$(?:(\d)|(\$))/g;
 
 /**
- * Compiles a pattern and the replacement of its first match. In the replacement `$1` to `$9` are the pattern's groups and
- * `$$` is a dollar sign.
+ * Compiles a pattern and the replacement of its first match. In the replacement `$1` to `$9` are the pattern's groups
+ * and `$$` is a dollar sign.
  */
 export function compileReplacement(
   source: string,

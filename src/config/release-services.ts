@@ -11,8 +11,8 @@ export interface PairedServices {
   /** In the order of the routes. */
   readonly paired: readonly PairedService[];
   /**
-   * The versions that the release may name. If no route uses the release, or one pairs it with an unknown service (which is
-   * reported separately), these are the versions of all services. Undefined if a service could not be read.
+   * The versions that the release may name. If no route uses the release, or one pairs it with an unknown service
+   * (which is reported separately), these are the versions of all services. Undefined if a service could not be read.
    */
   readonly known: ReadonlySet<string> | undefined;
 }

@@ -96,8 +96,8 @@ interface CoveredPaths {
 }
 
 /**
- * The hosts and paths that the routes so far match unconditionally. Indexed by host and path, since comparing ten thousand
- * routes pairwise would take seconds.
+ * The hosts and paths that the routes so far match unconditionally. Indexed by host and path, since comparing ten
+ * thousand routes pairwise would take seconds.
  */
 class Coverage {
   readonly #byHost = new Map<string, CoveredPaths>();

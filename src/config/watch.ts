@@ -31,11 +31,11 @@ export interface FileWatcherOptions {
  * `..data` link of a ConfigMap volume.
  *
  * A watch on the file itself follows its inode and gets no events after the file is replaced. So the directories on the
- * path are watched instead, including those behind symbolic links. An event only triggers a check, which compares a hash
- * of the contents. Polling is the fallback: network file systems and exhausted inotify limits deliver no events.
+ * path are watched instead, including those behind symbolic links. An event only triggers a check, which compares a
+ * hash of the contents. Polling is the fallback: network file systems and exhausted inotify limits deliver no events.
  *
- * An editor may truncate a file before it writes, so a check may see a half-written file. The consumer must keep the last
- * valid contents. The watcher keeps the process alive until `close`.
+ * An editor may truncate a file before it writes, so a check may see a half-written file. The consumer must keep the
+ * last valid contents. The watcher keeps the process alive until `close`.
  */
 export class FileWatcher {
   readonly #onChange: () => void;
@@ -59,9 +59,9 @@ export class FileWatcher {
   }
 
   /**
-   * Replaces the set of files. A new file's current contents are the baseline, so adding it is no change. If the consumer
-   * has already read it, `contentsRead` (by the path as given here) is the baseline instead: a change between that read
-   * and this call is then detected at the next check.
+   * Replaces the set of files. A new file's current contents are the baseline, so adding it is no change. If the
+   * consumer has already read it, `contentsRead` (by the path as given here) is the baseline instead: a change between
+   * that read and this call is then detected at the next check.
    */
   setFiles(files: readonly string[], contentsRead?: ReadonlyMap<string, Uint8Array>): void {
     if (this.#closed) return;
@@ -185,9 +185,9 @@ const maxHashedBytes = 4n * 1024n * 1024n;
 const unknownState: FileState = Object.freeze({ digest: undefined, polledStamp: undefined, settled: false });
 
 /**
- * Reads the file and hashes it. A poll of a settled file stops at its stamp, so that a large list costs one `fstat` every
- * few seconds. A new stamp alone is not trusted: two writes within one clock tick of the file system share it (the "racy
- * git" problem), so the file is read again one poll later.
+ * Reads the file and hashes it. A poll of a settled file stops at its stamp, so that a large list costs one `fstat`
+ * every few seconds. A new stamp alone is not trusted: two writes within one clock tick of the file system share it
+ * (the "racy git" problem), so the file is read again one poll later.
  */
 function stateOf(file: string, before: FileState, cause: "event" | "poll"): FileState {
   let descriptor: number;

@@ -45,7 +45,9 @@ export class Crowd {
     }
   }
 
-  /** Keeps `users` users present, who call at a modest rate until `close`. A user who leaves is replaced by a new one. */
+  /**
+   * Keeps `users` users present, who call at a modest rate until `close`. A user who leaves is replaced by a new one.
+   */
   start(users: number): void {
     const present = Array.from({ length: users }, () => this.#newGuest());
     let calls = 0;

@@ -47,7 +47,9 @@ export interface StageOptions {
   readonly ports: StagePorts;
 }
 
-/** Starts the versions, then Perch. Rejects with a `StartError` if Perch cannot start; all ports are then free again. */
+/**
+ * Starts the versions, then Perch. Rejects with a `StartError` if Perch cannot start; all ports are then free again.
+ */
 export async function startStage({ split, ports }: StageOptions): Promise<Stage> {
   const [stable, canary] = await Promise.all([startDemoUpstream(demoVersions[0]), startDemoUpstream(demoVersions[1])]);
   const closeUpstreams = () => Promise.all([stable.close(), canary.close()]);

@@ -159,8 +159,8 @@ function planCohorts(was: ReleaseSpec, will: ReleaseSpec, defaults: Defaults, un
 }
 
 /**
- * The release as it decides users who match the tests of `rule`, or of no rule. Other rules that test facts are removed;
- * rules that depend on the unit only stay. The result can decide units whose other facts are unknown.
+ * The release as it decides users who match the tests of `rule`, or of no rule. Other rules that test facts are
+ * removed; rules that depend on the unit only stay. The result can decide units whose other facts are unknown.
  */
 function cohortOf(spec: ReleaseSpec, rule: string | undefined): ReleaseSpec {
   const rules = spec.rules.flatMap((one) => {

@@ -78,7 +78,10 @@ function backend(ref: Loose, manifest: Manifest, ports: ServicePorts, draft: Dra
   return [{ name, origin, weight: numberIn(ref["weight"]) ?? 1 }];
 }
 
-/** `request` limits the whole request with retries; `backendRequest` one attempt, which Perch limits by `responseHeaders`. */
+/**
+ * `request` limits the whole request with retries; `backendRequest` one attempt, which Perch limits by
+ * `responseHeaders`.
+ */
 function timeouts(rule: Loose): Record<string, YamlValue> {
   const { request, backendRequest } = mapIn(rule["timeouts"]);
   const total = duration(textIn(request));

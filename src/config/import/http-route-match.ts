@@ -85,8 +85,8 @@ function tests(
 }
 
 /**
- * The precedence that Gateway API defines: the more specific host, exact paths, longer prefixes, a method, more headers,
- * more query parameters.
+ * The precedence that Gateway API defines: the more specific host, exact paths, longer prefixes, a method, more
+ * headers, more query parameters.
  */
 export function byPrecedence(a: RankedMatch, b: RankedMatch): number {
   return (

@@ -4,8 +4,8 @@ import { annotation } from "./ingress-locations.ts";
 import { type Manifest, numberIn, titleOf } from "./manifests.ts";
 
 /**
- * The release for the annotations of a canary Ingress. ingress-nginx evaluates the header, then the cookie, then the weight
- * (balancer.lua: `route_to_alternative_balancer`). With cookie affinity the affinity cookie comes first.
+ * The release for the annotations of a canary Ingress. ingress-nginx evaluates the header, then the cookie, then the
+ * weight (balancer.lua: `route_to_alternative_balancer`). With cookie affinity the affinity cookie comes first.
  */
 export function canaryRelease(main: Manifest, canary: Manifest, draft: Draft): YamlMap {
   const rules = [...headerRules(canary, draft), ...cookieRules(canary)];

@@ -57,7 +57,9 @@ function samePlace(a: IngressLocation, b: IngressLocation): boolean {
 class IngressImporter {
   readonly #draft: Draft;
   readonly #ports: ServicePorts;
-  /** By main and canary Ingress. The paths of a pair share a release, so that a page and its API get the same version. */
+  /**
+   * By main and canary Ingress. The paths of a pair share a release, so that a page and its API get the same version.
+   */
   readonly #releases = new Map<string, string>();
 
   constructor(draft: Draft, ports: ServicePorts) {

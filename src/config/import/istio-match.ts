@@ -3,8 +3,8 @@ import type { Draft, YamlMap, YamlValue } from "./draft.ts";
 import { type Loose, mapIn, mapsIn, textIn } from "./manifests.ts";
 
 /**
- * The alternative matches of an HTTP route; `{}` matches every request. A rewritten prefix becomes one of whole segments,
- * since Perch can rewrite only those.
+ * The alternative matches of an HTTP route; `{}` matches every request. A rewritten prefix becomes one of whole
+ * segments, since Perch can rewrite only those.
  */
 export function matchesOf(route: Loose, hosts: readonly string[], where: string, draft: Draft): YamlMap[] {
   const matches = mapsIn(route["match"]);

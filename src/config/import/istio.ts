@@ -122,7 +122,9 @@ function mirrorOf(route: Loose): { readonly destination: Loose; readonly mirrorP
   return { destination, mirrorPercent: numberIn(percentage["value"]) ?? numberIn(route["mirrorPercent"]) ?? 100 };
 }
 
-/** Without a policy nothing is needed: like Istio, Perch by default retries requests that never reached the upstream. */
+/**
+ * Without a policy nothing is needed: like Istio, Perch by default retries requests that never reached the upstream.
+ */
 function retries(policy: Loose, where: string, draft: Draft): YamlMap {
   const attempts = numberIn(policy["attempts"]);
   if (attempts === undefined || attempts === 0) return {};

@@ -19,8 +19,9 @@ export interface WeightedService {
 }
 
 /**
- * Converts the destinations of a route to versions of a service, and their weights to a release's split. Routes with the
- * same destinations share the service; with the same weights also the release, so that a user has one version on all.
+ * Converts the destinations of a route to versions of a service, and their weights to a release's split. Routes with
+ * the same destinations share the service; with the same weights also the release, so that a user has one version on
+ * all.
  */
 export function weightedService(
   backends: readonly WeightedBackend[],

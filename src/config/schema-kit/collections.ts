@@ -10,7 +10,10 @@ import {
 } from "./schema.ts";
 import { type ConfigNode, quote } from "./tree.ts";
 
-/** One entry of a map with free keys. A list of entries keeps file order; an object would move integer keys to the front. */
+/**
+ * One entry of a map with free keys. A list of entries keeps file order; an object would move integer keys to the
+ * front.
+ */
 export interface Entry<T> {
   readonly name: string;
   readonly value: T;

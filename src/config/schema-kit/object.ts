@@ -25,8 +25,8 @@ type FieldsOf<F> = { readonly [K in keyof F]: F[K] extends Field<infer T> ? T : 
 type Fields = Readonly<Record<string, Field<unknown>>>;
 
 /**
- * A required key. If it is absent or invalid, the whole object is invalid, unless there is a `standIn`: then the rest of
- * the object is still checked against the rest of the file.
+ * A required key. If it is absent or invalid, the whole object is invalid, unless there is a `standIn`: then the rest
+ * of the object is still checked against the rest of the file.
  */
 export function required<T>(description: string, schema: Schema<T>, standIn?: NoInfer<T>): Field<T> {
   return { description, schema, absent: { kind: "error", standIn } };

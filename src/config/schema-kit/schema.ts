@@ -63,8 +63,8 @@ export class ParseContext {
   }
 
   /**
-   * All names in a map of the file, including those with invalid values, so that references to these are not reported as
-   * well. Undefined if the key does not hold a map, since then any name may be right.
+   * All names in a map of the file, including those with invalid values, so that references to these are not reported
+   * as well. Undefined if the key does not hold a map, since then any name may be right.
    */
   namesIn(value: object, key: string): ReadonlySet<string> | undefined {
     const node = this.#locations.get(value)?.node;

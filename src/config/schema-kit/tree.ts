@@ -1,6 +1,6 @@
 /**
- * A configuration file as a tree with source locations, independent of YAML: aliases are resolved (targets are shared, not
- * copied), `${ENV}` is replaced, and rejected parts are `refused`.
+ * A configuration file as a tree with source locations, independent of YAML: aliases are resolved (targets are shared,
+ * not copied), `${ENV}` is replaced, and rejected parts are `refused`.
  */
 export type ConfigNode = ScalarNode | NothingNode | ListNode | MapNode | RefusedNode;
 

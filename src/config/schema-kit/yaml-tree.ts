@@ -30,8 +30,8 @@ export interface Replacement {
 const maxDepth = 100;
 const maxNodes = 1_000_000;
 
-// With the failsafe schema every scalar stays a string; its type is decided by our schema, not guessed. Duplicate keys are
-// checked here, since the composer compares every key with every other one.
+// With the failsafe schema every scalar stays a string; its type is decided by our schema, not guessed. Duplicate keys
+// are checked here, since the composer compares every key with every other one.
 const composerOptions = {
   schema: "failsafe",
   stringKeys: true,
@@ -100,8 +100,8 @@ const messageByCode: Readonly<Partial<Record<YAMLError["code"], string>>> = {
 };
 
 /**
- * The message for a flow collection without its closing bracket. The parser reports these as bad indentation, at the line
- * where it gives up. Undefined for other errors.
+ * The message for a flow collection without its closing bracket. The parser reports these as bad indentation, at the
+ * line where it gives up. Undefined for other errors.
  */
 function describeUnclosed(error: YAMLError, starts: ReadonlyMap<string, number>, source: SourceText) {
   const close = /^Flow (?:map|sequence) .*end with a ([\]}])$/.exec(error.message)?.[1];
@@ -117,8 +117,8 @@ function describeUnclosed(error: YAMLError, starts: ReadonlyMap<string, number>,
 }
 
 /**
- * The start of each flow collection, by its opening bracket and end; the innermost if several end together. One iterative
- * walk: files may nest deeply and have many errors.
+ * The start of each flow collection, by its opening bracket and end; the innermost if several end together. One
+ * iterative walk: files may nest deeply and have many errors.
  */
 function flowStarts(document: Document, text: string): ReadonlyMap<string, number> {
   const pending: unknown[] = [document.contents];
@@ -291,8 +291,8 @@ const headOf = (span: Span): Span => ({ start: span.start, end: span.start });
 const opening = /\$?\$\{(?:([A-Z_][A-Z0-9_]*)(\}|:-))?/g;
 
 /**
- * Replaces `${NAME}` and `${NAME:-default}`. As in a shell, the default also replaces an empty value. `$${` gives `${`. Other
- * dollar signs are kept, so that regular expressions need no escapes.
+ * Replaces `${NAME}` and `${NAME:-default}`. As in a shell, the default also replaces an empty value. `$${` gives `${`.
+ * Other dollar signs are kept, so that regular expressions need no escapes.
  */
 export function replaceEnvironment(text: string, environment: Environment): Replacement {
   const pieces: string[] = [];

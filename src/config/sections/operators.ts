@@ -101,8 +101,8 @@ export interface TestSubject {
 }
 
 /**
- * Compiles a test to operators with operands of the subject's type; all must hold. Invalid operators are reported and left
- * out.
+ * Compiles a test to operators with operands of the subject's type; all must hold. Invalid operators are reported and
+ * left out.
  */
 export function compileTest(
   test: TestConfig,

@@ -91,8 +91,8 @@ export function compileOverride(override: OverrideConfig, context: CompileContex
 }
 
 /**
- * A pin's cookie must not be used for anything else, by another release, an override or an attribute: Perch removes it from
- * forwarded requests and may replace it at any time.
+ * A pin's cookie must not be used for anything else, by another release, an override or an attribute: Perch removes it
+ * from forwarded requests and may replace it at any time.
  */
 export function checkCookieNames(
   releases: readonly Entry<ReleaseConfig>[],

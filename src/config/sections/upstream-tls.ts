@@ -78,8 +78,8 @@ function compileClient(tls: UpstreamTlsConfig, context: CompileContext): Upstrea
 }
 
 /**
- * Identifies the settings: connections survive a reload if the digest is unchanged. Each part is prefixed with its length,
- * or moving bytes from one part to the next would keep the digest.
+ * Identifies the settings: connections survive a reload if the digest is unchanged. Each part is prefixed with its
+ * length, or moving bytes from one part to the next would keep the digest.
  */
 function digestOf(parts: readonly (Uint8Array | string | undefined)[]): string {
   const hash = createHash("sha256");
