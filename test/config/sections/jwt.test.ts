@@ -40,7 +40,7 @@ describe("jwt", () => {
     [
       "two sources in one",
       "{ keys: [{ jwksFile: keys.json, secretFile: pins.secret }] }",
-      ['12:38: error: "jwksFile" and "secretFile" exclude each other in a source of keys'],
+      ['12:38: error: "jwksFile" and "secretFile" cannot be used together in a source of keys'],
     ],
     [
       "keys fetched without TLS",
@@ -60,18 +60,18 @@ describe("jwt", () => {
     [
       "a file that is not there",
       "{ keys: [{ jwksFile: gone.json }], audience: a }",
-      ["12:27: error: the file <folder>/gone.json can not be used: there is no such file"],
+      ["12:27: error: the file <folder>/gone.json cannot be used: no such file"],
     ],
     [
       "a file that is no JSON",
       "{ keys: [{ jwksFile: bad.json }], audience: a }",
-      ["12:27: error: the file <folder>/bad.json can not be used: it is not JSON"],
+      ["12:27: error: the file <folder>/bad.json cannot be used: it is not JSON"],
     ],
     [
       "a file without a key that counts",
       "{ keys: [{ jwksFile: none.json }], audience: a }",
       [
-        "12:27: error: the file <folder>/none.json can not be used: it holds no key that counts (key 1: it can not be read)",
+        "12:27: error: the file <folder>/none.json cannot be used: it holds no key that counts (key 1: it can not be read)",
       ],
     ],
     [
@@ -82,7 +82,7 @@ describe("jwt", () => {
     [
       "a short secret",
       "{ keys: [{ secretFile: short.secret }] }",
-      ["12:29: error: the file <folder>/short.secret can not be used: line 1 has 9 bytes; a secret needs at least 32"],
+      ["12:29: error: the file <folder>/short.secret cannot be used: line 1 has 9 bytes; a secret needs at least 32"],
     ],
     [
       "the algorithm none",
@@ -120,19 +120,19 @@ describe("jwt", () => {
 
   test("that is not there, although an attribute reads a claim", () => {
     expect(problems(changed("{ cookie: uid }", "{ jwt: sub }"))).toEqual([
-      "6:59: error: the file does not say how tokens are verified; add jwt: { keys: [...] } at its top",
+      "6:59: error: a jwt source needs the jwt section, which defines how tokens are verified; add jwt: { keys: [...] } at the top level",
     ]);
   });
 
   test("and trust do not go together", () => {
     expect(problems(withJwt(`{ ${keys}, audience: a }`, "{ jwt: sub, trust: proxies }"))).toEqual([
-      "6:46: error: trust does not go with a claim, which counts because it is verified",
+      "6:46: error: trust cannot be combined with jwt: claims are trusted because they are verified",
     ]);
   });
 
   test("can not have an empty name for a claim", () => {
     expect(problems(withJwt(`{ ${keys}, audience: a }`, "{ jwt: [a, ''] }"))[0]).toContain(
-      "expected a claim's name, found an empty text",
+      "expected a claim's name, found an empty string",
     );
   });
 });
