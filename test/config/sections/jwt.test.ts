@@ -71,13 +71,13 @@ describe("jwt", () => {
       "a file without a key that counts",
       "{ keys: [{ jwksFile: none.json }], audience: a }",
       [
-        "12:27: error: the file <folder>/none.json can not be used: it holds no key that counts (key 1: it can not be read)",
+        "12:27: error: the file <folder>/none.json can not be used: it holds no key that counts (key 1: it is not a valid public key)",
       ],
     ],
     [
       "a file with one that does not",
       "{ keys: [{ jwksFile: some.json }], audience: a }",
-      ["12:27: warning: not every key of <folder>/some.json counts (key 2: it can not be read)"],
+      ["12:27: warning: not every key of <folder>/some.json counts (key 2: it is not a valid public key)"],
     ],
     [
       "a short secret",
