@@ -1,5 +1,6 @@
 import Fastify, { type FastifyInstance, type FastifyReply, type FastifyRequest } from "fastify";
-import { type AccessPolicy, isLoopbackAddress, isReading, RateLimit, refusalOf } from "./access.ts";
+import { TokenBuckets } from "../proxy/rate-limit.ts";
+import { type AccessPolicy, isLoopbackAddress, isReading, refusalOf } from "./access.ts";
 import { type AdminView, configBody, metricsFormat, parseExplainQuery, type Readiness } from "./api.ts";
 
 export interface AdminServerOptions {
@@ -20,7 +21,8 @@ const readinessTexts: Readonly<Record<Readiness, string>> = {
 };
 
 /** Requests of one caller from beyond this machine, whose probes are not counted. */
-const callerLimit = { perSecond: 10, burst: 50, callers: 1_000 };
+const callerRate = { requests: 10, perMs: 1_000, burst: 50 };
+const maxCallers = 1_000;
 const probes: ReadonlySet<string> = new Set(["/livez", "/readyz"]);
 const maxConnections = 512;
 
@@ -51,13 +53,13 @@ export function createAdminServer(view: AdminView, options: AdminServerOptions):
 
 /** What holds for every request before its own handler, and for every one that fails. */
 function guard(server: FastifyInstance, { listenHost, access, monotonicMs, onFailure }: AdminServerOptions): void {
-  const limit = new RateLimit(callerLimit);
+  const callers = new TokenBuckets(callerRate, maxCallers);
   server.addHook("onRequest", async (request, reply) => {
     setCommonHeaders(reply);
     const { method, headers } = request;
     const remoteAddress = request.socket.remoteAddress ?? "";
     const path = pathOf(request.url);
-    if (!probes.has(path) && !isLoopbackAddress(remoteAddress) && !limit.allows(remoteAddress, monotonicMs())) {
+    if (!probes.has(path) && !isLoopbackAddress(remoteAddress) && callers.take(remoteAddress, monotonicMs()) > 0) {
       reply.header("retry-after", "1");
       return sendError(reply, 429, "too-many-requests", "Too many requests from this address.");
     }
