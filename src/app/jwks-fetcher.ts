@@ -1,29 +1,29 @@
 import { Agent, request } from "undici";
-import { readKeySet } from "../identify/jwt-keys.ts";
+import { type KeySet, readKeySet } from "../identify/jwt-keys.ts";
 import type { KeyFetching, PublishedKeySet } from "../identify/published-keys.ts";
 import type { Logger } from "../observe/log.ts";
 import type { JwksStats } from "../observe/stats-registry.ts";
 
-/** Runs a task once after `ms` milliseconds. */
+/** Runs the task once after `ms` milliseconds, unless cancelled. */
 export type Schedule = (ms: number, task: () => void) => { cancel(): void };
 
 export interface JwksFetcherParts {
   readonly stats: JwksStats;
-  /** Undefined if another thread logs the same. */
+  /** Undefined in the main thread when workers serve: they log the same fetches. */
   readonly log: Logger | undefined;
   readonly monotonicMs: () => number;
-  /** Default: node's timers, which do not keep the process alive. */
+  /** Default: setTimeout, unreferenced so that it does not keep the process alive. */
   readonly schedule?: Schedule;
 }
 
-/** The refresh interval without `max-age`, and the bounds on `max-age`. */
+/** Time between fetches: the response's max-age within min and max, or the default. */
 const lifetimeMs = { default: 300_000, min: 60_000, max: 3_600_000 };
-/** Doubles with each failure in a row. */
-const retryMs = { min: 1_000, max: 60_000 };
-/** Minimum time between fetches for unknown key ids, so that clients with made-up ids cannot flood the publisher. */
-const missPauseMs = 30_000;
+/** Exponential backoff after failures. */
+const retryMs = { initial: 1_000, max: 60_000 };
+/** Minimum time between fetches that tokens with an unknown `kid` cause: clients must not be able to flood the publisher. */
+const missIntervalMs = 30_000;
 const timeoutMs = 10_000;
-const maxResponseBytes = 512 * 1024;
+const maxBodyBytes = 512 * 1024;
 
 const nodeTimers: Schedule = (ms, task) => {
   const timer = setTimeout(task, ms).unref();
@@ -31,8 +31,8 @@ const nodeTimers: Schedule = (ms, task) => {
 };
 
 /**
- * Fetches published keys (JWKS) when a configuration first names their URL, again when they expire, and when a token
- * has an unknown key id. No request waits for a fetch. After a failed fetch the previous keys stay in use.
+ * Fetches published keys when a configuration first uses their address, when they expire, and when no key fits a token.
+ * No request waits for a fetch. After a failure the keys of the last successful fetch stay in use.
  */
 export class JwksFetcher implements KeyFetching {
   readonly #parts: JwksFetcherParts;
@@ -52,7 +52,7 @@ export class JwksFetcher implements KeyFetching {
   missed(keys: PublishedKeySet): void {
     const source = this.#sources.get(keys);
     if (source === undefined || source.running) return;
-    if (this.#parts.monotonicMs() - source.startedMs >= missPauseMs) void this.#fetch(keys, source);
+    if (this.#parts.monotonicMs() - source.startedMs >= missIntervalMs) void this.#fetch(keys, source);
   }
 
   end(keys: PublishedKeySet): void {
@@ -60,7 +60,7 @@ export class JwksFetcher implements KeyFetching {
     this.#sources.delete(keys);
   }
 
-  /** Ends every timer and connection. */
+  /** Cancels all timers and closes all connections. */
   async close(): Promise<void> {
     for (const keys of [...this.#sources.keys()]) this.end(keys);
     await this.#agent.destroy();
@@ -73,12 +73,12 @@ export class JwksFetcher implements KeyFetching {
     source.startedMs = monotonicMs();
     const fetched = await this.#request(keys.url);
     source.running = false;
-    // The source was removed during the fetch.
+    // `end` was called during the fetch.
     if (!this.#sources.has(keys)) return;
-    if ("why" in fetched) {
+    if ("problem" in fetched) {
       stats.fetched("failure");
       log?.warn(
-        { url: keys.url, why: fetched.why, keys: keys.keys.length },
+        { url: keys.url, why: fetched.problem, keys: keys.keys.length },
         "JWKS fetch failed; the previous keys stay in use",
       );
       source.next = schedule(retryAfter(source.failures++), () => void this.#fetch(keys, source));
@@ -94,9 +94,9 @@ export class JwksFetcher implements KeyFetching {
     source.next = schedule(fetched.lifetimeMs, () => void this.#fetch(keys, source));
   }
 
-  async #request(url: string): Promise<Fetched | { readonly why: string }> {
+  async #request(url: string): Promise<Fetched | Problem> {
     try {
-      // undici does not follow redirects by default.
+      // undici does not follow redirects by default. Following one could lead from https to http.
       const { statusCode, headers, body } = await request(url, {
         dispatcher: this.#agent,
         headers: { accept: "application/jwk-set+json, application/json" },
@@ -104,23 +104,30 @@ export class JwksFetcher implements KeyFetching {
       });
       if (statusCode !== 200) {
         await body.dump().catch(ignore);
-        return { why: statusCode >= 300 && statusCode < 400 ? "redirects are not followed" : `status ${statusCode}` };
+        const redirects = statusCode >= 300 && statusCode < 400;
+        return {
+          problem: redirects ? `it redirects (status ${statusCode}); use the final URL` : `status ${statusCode}`,
+        };
       }
       const text = await readBody(body);
-      if (text === undefined) return { why: "response too large" };
+      if (typeof text === "object") return text;
       const set = readKeySet(text, "refused");
-      if ("problem" in set) return { why: set.problem };
-      // A publisher that withdraws every key at once is more likely to be broken.
-      if (set.keys.length === 0) return { why: `no usable keys (${set.unused.join("; ")})` };
+      if ("problem" in set) return set;
+      // An empty set is more likely a publisher's fault than a withdrawal of all keys.
+      if (set.keys.length === 0) return { problem: `it has no usable key (${set.unused.join("; ")})` };
       return { ...set, text, lifetimeMs: lifetimeOf(headers["cache-control"]) };
     } catch (error) {
-      return { why: whyFailed(error) };
+      return { problem: problemOf(error) };
     }
   }
 }
 
+interface Problem {
+  readonly problem: string;
+}
+
 interface Source {
-  /** The body of the last successful fetch. */
+  /** The body of the last successful response. */
   text: string;
   failures: number;
   startedMs: number;
@@ -128,25 +135,25 @@ interface Source {
   next: { cancel(): void } | undefined;
 }
 
-interface Fetched extends Extract<ReturnType<typeof readKeySet>, { readonly keys: unknown }> {
+interface Fetched extends KeySet {
   readonly text: string;
   readonly lifetimeMs: number;
 }
 
-/** Undefined if the body is too long; the rest is then not read. */
-async function readBody(body: AsyncIterable<Buffer>): Promise<string | undefined> {
+/** Stops reading when the limit is exceeded. */
+async function readBody(body: AsyncIterable<Buffer>): Promise<string | Problem> {
   const chunks: Buffer[] = [];
   let length = 0;
   for await (const chunk of body) {
     length += chunk.length;
-    if (length > maxResponseBytes) return undefined;
+    if (length > maxBodyBytes) return { problem: `its body is larger than ${maxBodyBytes} bytes` };
     chunks.push(chunk);
   }
   return Buffer.concat(chunks).toString("utf8");
 }
 
 function retryAfter(failures: number): number {
-  return Math.min(retryMs.min * 2 ** failures, retryMs.max);
+  return Math.min(retryMs.initial * 2 ** failures, retryMs.max);
 }
 
 function lifetimeOf(cacheControl: string | string[] | undefined): number {
@@ -155,9 +162,9 @@ function lifetimeOf(cacheControl: string | string[] | undefined): number {
   return Math.min(Math.max(Number(maxAge) * 1_000, lifetimeMs.min), lifetimeMs.max);
 }
 
-function whyFailed(error: unknown): string {
+function problemOf(error: unknown): string {
   if (!(error instanceof Error)) return String(error);
-  return error.name === "TimeoutError" ? "timeout" : error.message || error.name;
+  return error.name === "TimeoutError" ? `no response within ${timeoutMs} ms` : error.message || error.name;
 }
 
 function ignore(): void {}

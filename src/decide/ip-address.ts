@@ -9,6 +9,14 @@ export interface Address {
   readonly words: readonly [number, number, number, number];
 }
 
+/**
+ * One subscriber, as limits count them: an IPv4 address, or the first 64 bits of an IPv6 address, since a subscriber has
+ * at least a /64 and may use a new address of it for each request (RFC 6177).
+ */
+export function subscriberOf({ text, words }: Address): string {
+  return text.includes(":") ? `${words[0]}:${words[1]}` : text;
+}
+
 /** A CIDR block. A single address is a block of full prefix length. */
 export interface AddressRange {
   readonly text: string;

@@ -1,6 +1,6 @@
 import { createHash } from "node:crypto";
 import { canonicalText, type Facts } from "../decide/facts.ts";
-import type { Address } from "../decide/ip-address.ts";
+import { subscriberOf } from "../decide/ip-address.ts";
 import type { RouteStats } from "../observe/stats-registry.ts";
 import type { RateLimitSpec } from "../route/route-spec.ts";
 import { TokenBuckets } from "../upstream/token-bucket.ts";
@@ -42,16 +42,9 @@ export class RateLimit {
       const value = facts.attribute(this.#by.index);
       if (value !== undefined) return `=${shortened(canonicalText(value))}`;
     }
-    // Whoever leaves the attribute out must not go free.
-    return addressName(facts.clientAddress);
+    // A request without the attribute must not go free.
+    return facts.clientAddress === undefined ? "" : subscriberOf(facts.clientAddress);
   }
-}
-
-/** One subscriber has at least a /64 of IPv6, and may take a new address of it for each request. */
-function addressName(address: Address | undefined): string {
-  if (address === undefined) return "";
-  const [first, second] = address.words;
-  return address.text.includes(":") ? `${first}:${second}` : address.text;
 }
 
 function shortened(text: string): string {
