@@ -1,24 +1,18 @@
 import type { ResolutionOutcome } from "../observe/counters.ts";
 import type { Logger } from "../observe/log.ts";
+import { scheduleTimeout } from "../upstream/clock.ts";
 import { createDnsLookup } from "../upstream/dns-lookup.ts";
-import { type DnsClock, type DnsEvents, DnsResolver } from "../upstream/dns-resolver.ts";
+import { type DnsEvents, DnsResolver } from "../upstream/dns-resolver.ts";
 import { type DnsAnswer, type DnsQuestion, questionKey } from "../upstream/service-spec.ts";
 
 /** How long a start or a reload waits for the first DNS answers before it continues without them. */
 export const firstAnswersMs = 2_000;
 
-const clock: DnsClock = {
-  nowMs: () => Date.now(),
-  randomFraction: Math.random,
-  after(ms, run) {
-    const timer = setTimeout(run, ms);
-    return () => clearTimeout(timer);
-  },
-};
+const timers = { nowMs: () => Date.now(), randomFraction: Math.random, schedule: scheduleTimeout };
 
 /** Resolves the names of endpoints for this thread. */
 export function createDnsResolver(events: DnsEvents): DnsResolver {
-  return new DnsResolver(createDnsLookup(), clock, events);
+  return new DnsResolver(createDnsLookup(), timers, events);
 }
 
 export const noopDnsEvents: DnsEvents = Object.freeze({ answered: () => {}, changed: () => {} });

@@ -17,6 +17,7 @@ import { CachedClock } from "../proxy/cached-clock.ts";
 import { OverloadManager } from "../proxy/overload.ts";
 import type { ProxyContext } from "../proxy/proxy-context.ts";
 import type { Snapshot } from "../proxy/snapshot.ts";
+import { scheduleUnref } from "../upstream/clock.ts";
 import type { DnsResolver } from "../upstream/dns-resolver.ts";
 import type { Endpoint } from "../upstream/endpoint.ts";
 import type { Condition, Outage } from "../upstream/endpoint-health.ts";
@@ -62,12 +63,7 @@ const mirrorDrainMs = 1_000;
 const spanFlushMs = 2_000;
 
 // Imported from perf_hooks: the global `performance` is a getter, which costs more than reading the clock.
-const systemClocks = { nowMs: () => Date.now(), monotonicMs: () => performance.now() };
-
-function wake(callback: () => void, ms: number): () => void {
-  const timer = setTimeout(callback, ms).unref();
-  return () => clearTimeout(timer);
-}
+const systemClock = { nowMs: () => Date.now(), monotonicMs: () => performance.now() };
 
 /** Serves requests in one thread: listeners, lanes, the active snapshot and its stats. */
 export class InProcessDataPlane implements DataPlane {
@@ -76,10 +72,10 @@ export class InProcessDataPlane implements DataPlane {
   readonly workers = { serving: 1, restarts: 0 };
   readonly #parts: DataPlaneParts;
   readonly #names: DnsResolver;
-  readonly #time = new CachedClock(systemClocks);
-  readonly #clock = { nowMs: this.#time.nowMs, monotonicMs: this.#time.monotonicMs, wake };
-  readonly #lanes = new SharedPools(this.#time);
-  readonly #checks = new HealthChecks({ clock: this.#clock, probe: networkProbe, randomFraction: Math.random });
+  readonly #clock = new CachedClock(systemClock);
+  readonly #timers = { nowMs: this.#clock.nowMs, monotonicMs: this.#clock.monotonicMs, schedule: scheduleUnref };
+  readonly #lanes = new SharedPools(this.#clock);
+  readonly #checks = new HealthChecks({ timers: this.#timers, probe: networkProbe, randomFraction: Math.random });
   readonly #keys: JwksFetcher;
   readonly #accessLog: AccessLog;
   readonly #spans: SpanExporter;
@@ -108,7 +104,7 @@ export class InProcessDataPlane implements DataPlane {
     this.endpoints = new EndpointRegistry(events, this.#names);
     this.#keys = new JwksFetcher({ stats: stats.jwks, log: parts.log, monotonicMs });
     const keys = new PublishedKeyRegistry(this.#keys);
-    const services = new ServiceRegistry(this.#clock);
+    const services = new ServiceRegistry(this.#timers);
     this.active = new ActiveSnapshot(stats, this.endpoints, first.compiled, first.hash, keys, services);
     this.#checks.configure(first.compiled.services);
     this.#accessLog = new AccessLog({ destination: accessLines, sample: first.compiled.accessLog.sample, nowMs });
@@ -125,7 +121,7 @@ export class InProcessDataPlane implements DataPlane {
     const minorGc = new MinorGc();
     this.#context = new DataPlaneContext({
       active: this.active,
-      clock: this.#time,
+      clock: this.#clock,
       observer: new Observer(this.#accessLog),
       overload: this.#overload,
       mirrors: this.#lanes.mirrors,

@@ -3,9 +3,7 @@ import { type KeySet, readKeySet } from "../identify/jwt-keys.ts";
 import type { KeyFetching, PublishedKeySet } from "../identify/published-keys.ts";
 import type { Logger } from "../observe/log.ts";
 import type { JwksStats } from "../observe/stats-registry.ts";
-
-/** Runs the task once after `ms` milliseconds, unless cancelled. */
-export type Schedule = (ms: number, task: () => void) => { cancel(): void };
+import { type Schedule, scheduleUnref } from "../upstream/clock.ts";
 
 export interface JwksFetcherParts {
   readonly stats: JwksStats;
@@ -24,11 +22,6 @@ const retryMs = { initial: 1_000, max: 60_000 };
 const missIntervalMs = 30_000;
 const timeoutMs = 10_000;
 const maxBodyBytes = 512 * 1024;
-
-const nodeTimers: Schedule = (ms, task) => {
-  const timer = setTimeout(task, ms).unref();
-  return { cancel: () => clearTimeout(timer) };
-};
 
 /**
  * Fetches published keys when a configuration first uses their address, when they expire, and when no key fits a token.
@@ -56,7 +49,7 @@ export class JwksFetcher implements KeyFetching {
   }
 
   end(keys: PublishedKeySet): void {
-    this.#sources.get(keys)?.next?.cancel();
+    this.#sources.get(keys)?.next?.();
     this.#sources.delete(keys);
   }
 
@@ -67,8 +60,8 @@ export class JwksFetcher implements KeyFetching {
   }
 
   async #fetch(keys: PublishedKeySet, source: Source): Promise<void> {
-    const { stats, log, monotonicMs, schedule = nodeTimers } = this.#parts;
-    source.next?.cancel();
+    const { stats, log, monotonicMs, schedule = scheduleUnref } = this.#parts;
+    source.next?.();
     source.running = true;
     source.startedMs = monotonicMs();
     const fetched = await this.#request(keys.url);
@@ -132,7 +125,7 @@ interface Source {
   failures: number;
   startedMs: number;
   running: boolean;
-  next: { cancel(): void } | undefined;
+  next: (() => void) | undefined;
 }
 
 interface Fetched extends KeySet {

@@ -1,4 +1,5 @@
 import { type ErrorCode, errorTable } from "../errors.ts";
+import { type Schedule, scheduleTimeout } from "../upstream/clock.ts";
 import type { Endpoint } from "../upstream/endpoint.ts";
 import type { AttemptFailure } from "./attempt-failure.ts";
 import type { Attempts, NextAttempt } from "./attempts.ts";
@@ -38,14 +39,6 @@ export interface ForwardTransport {
   cut(): void;
 }
 
-/** Calls back once after so many milliseconds; returns what cancels it. */
-export type Schedule = (ms: number, callback: () => void) => () => void;
-
-const byTimeout: Schedule = (ms, callback) => {
-  const timer = setTimeout(callback, ms);
-  return () => clearTimeout(timer);
-};
-
 /**
  * The course of one forwarded request, in every lane: when it is sent, whether a failed attempt is repeated, what a timeout
  * means, and with which error it ends. Delays, retries and time limits are decided here and nowhere else.
@@ -78,10 +71,10 @@ export class ForwardState implements PermitWaiter {
   }
 
   /** Starts the time limits. `totalMs`: for the whole request; 0: none. */
-  start(totalMs: number, schedule: Schedule = byTimeout): void {
+  start(totalMs: number, schedule: Schedule = scheduleTimeout): void {
     if (totalMs > 0) this.#cancelTotal = schedule(totalMs, () => this.#totalExceeded());
     const { delayMs } = this.#exchange;
-    if (delayMs > 0) this.#cancelHold = byTimeout(delayMs, () => this.#holdOver());
+    if (delayMs > 0) this.#cancelHold = scheduleTimeout(delayMs, () => this.#holdOver());
   }
 
   /** Tries the first endpoint, unless the request is held, is not ready or was begun. */

@@ -1,4 +1,4 @@
-import type { Clock } from "./clock.ts";
+import type { Timers } from "./clock.ts";
 import type { LimitSpec } from "./service-spec.ts";
 
 /** A queued request. One of the two is called once, unless it is cancelled before. */
@@ -13,7 +13,7 @@ export interface Waiter {
  * time. All share one timer, since the first in the queue is the first to expire.
  */
 export class ConcurrencyLimiter {
-  readonly #clock: Clock;
+  readonly #timers: Timers;
   #limits: LimitSpec;
   /** Whether any endpoint of the version can take another request. */
   #hasRoom: () => boolean;
@@ -23,8 +23,8 @@ export class ConcurrencyLimiter {
   #cancelTimer: (() => void) | undefined;
   #isServing = false;
 
-  constructor(clock: Clock, limits: LimitSpec, hasRoom: () => boolean) {
-    this.#clock = clock;
+  constructor(timers: Timers, limits: LimitSpec, hasRoom: () => boolean) {
+    this.#timers = timers;
     this.#limits = limits;
     this.#hasRoom = hasRoom;
   }
@@ -41,7 +41,7 @@ export class ConcurrencyLimiter {
     if (this.tryAcquire()) return "acquired";
     const { maxPending, pendingTimeoutMs } = this.#limits;
     if (this.#queue.size >= maxPending) return "full";
-    this.#queue.set(waiter, this.#clock.monotonicMs() + pendingTimeoutMs);
+    this.#queue.set(waiter, this.#timers.monotonicMs() + pendingTimeoutMs);
     this.#arm();
     return "queued";
   }
@@ -93,7 +93,7 @@ export class ConcurrencyLimiter {
   #arm(): void {
     if (this.#cancelTimer !== undefined) return;
     for (const dueMs of this.#queue.values()) {
-      this.#cancelTimer = this.#clock.wake(this.#onTimer, Math.max(1, dueMs - this.#clock.monotonicMs()));
+      this.#cancelTimer = this.#timers.schedule(Math.max(1, dueMs - this.#timers.monotonicMs()), this.#onTimer);
       return;
     }
   }
@@ -105,7 +105,7 @@ export class ConcurrencyLimiter {
 
   readonly #onTimer = (): void => {
     this.#cancelTimer = undefined;
-    const nowMs = this.#clock.monotonicMs();
+    const nowMs = this.#timers.monotonicMs();
     for (const [waiter, dueMs] of this.#queue) {
       if (dueMs > nowMs) break;
       this.#queue.delete(waiter);

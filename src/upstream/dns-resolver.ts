@@ -1,12 +1,10 @@
-import type { RandomFraction } from "./clock.ts";
+import type { RandomFraction, Timers } from "./clock.ts";
 import type { DnsLookup } from "./dns-lookup.ts";
 import { type DnsAnswer, type DnsQuestion, type DnsRecord, type DnsSpec, questionKey } from "./service-spec.ts";
 
-export interface DnsClock {
-  nowMs(): number;
+/** The time, calls at a later time, and the randomness that spreads them. */
+export interface DnsTimers extends Pick<Timers, "nowMs" | "schedule"> {
   readonly randomFraction: RandomFraction;
-  /** Runs once; returns a function that cancels it. */
-  after(ms: number, run: () => void): () => void;
 }
 
 export interface DnsEvents {
@@ -37,7 +35,7 @@ export class DnsSource {
   /** Sorted by text, so that the same records in another order are not a change. */
   records: readonly DnsRecord[] = Object.freeze([]);
   readonly #lookup: DnsLookup;
-  readonly #clock: DnsClock;
+  readonly #timers: DnsTimers;
   readonly #events: DnsEvents;
   readonly #stopped = new AbortController();
   readonly #first = Promise.withResolvers<void>();
@@ -45,11 +43,11 @@ export class DnsSource {
   #misses = 0;
   #emptySinceMs: number | undefined;
 
-  constructor(question: DnsQuestion, spec: DnsSpec, lookup: DnsLookup, clock: DnsClock, events: DnsEvents) {
+  constructor(question: DnsQuestion, spec: DnsSpec, lookup: DnsLookup, timers: DnsTimers, events: DnsEvents) {
     this.question = question;
     this.spec = spec;
     this.#lookup = lookup;
-    this.#clock = clock;
+    this.#timers = timers;
     this.#events = events;
     void this.#query();
   }
@@ -71,7 +69,7 @@ export class DnsSource {
     if (signal.aborted) return;
     this.#take(answer);
     this.#first.resolve();
-    this.#cancelTimer = this.#clock.after(this.#pauseMs(answer), () => void this.#query());
+    this.#cancelTimer = this.#timers.schedule(this.#pauseMs(answer), () => void this.#query());
   }
 
   #take(answer: DnsAnswer): void {
@@ -87,7 +85,7 @@ export class DnsSource {
     if (answer.kind !== "found") {
       this.#misses++;
       if (answer.kind === "failed") return this.records;
-      const nowMs = this.#clock.nowMs();
+      const nowMs = this.#timers.nowMs();
       this.#emptySinceMs ??= nowMs;
       return nowMs - this.#emptySinceMs < emptyHoldMs ? this.records : Object.freeze([]);
     }
@@ -104,7 +102,7 @@ export class DnsSource {
       answer.kind === "found"
         ? Math.min(Math.max(answer.ttlMs, minTtlMs), maxTtlMs)
         : Math.min(minRetryMs * 2 ** (this.#misses - 1), minTtlMs);
-    return pauseMs * (1 + jitter * this.#clock.randomFraction());
+    return pauseMs * (1 + jitter * this.#timers.randomFraction());
   }
 }
 
@@ -127,14 +125,14 @@ export const unresolved: EndpointResolver = Object.freeze({ records: () => [], f
 /** Resolves every name of the snapshots once, however many endpoints and snapshots share it. */
 export class DnsResolver implements EndpointResolver {
   readonly #lookup: DnsLookup;
-  readonly #clock: DnsClock;
+  readonly #timers: DnsTimers;
   readonly #events: DnsEvents;
   #sources: ReadonlyMap<string, DnsSource> = new Map();
   #changed: () => void = () => {};
 
-  constructor(lookup: DnsLookup, clock: DnsClock, events: DnsEvents) {
+  constructor(lookup: DnsLookup, timers: DnsTimers, events: DnsEvents) {
     this.#lookup = lookup;
-    this.#clock = clock;
+    this.#timers = timers;
     this.#events = {
       answered: (...answer) => events.answered(...answer),
       changed: (question, records) => {
@@ -163,7 +161,7 @@ export class DnsResolver implements EndpointResolver {
     this.#sources = this.#with(questions, spec, new Map(this.#sources));
     const first = Promise.all(questions.map((question) => this.#sources.get(questionKey(question))?.first));
     const { promise: timeout, resolve } = Promise.withResolvers<void>();
-    const cancel = this.#clock.after(maxMs, resolve);
+    const cancel = this.#timers.schedule(maxMs, resolve);
     await Promise.race([first, timeout]);
     cancel();
   }
@@ -179,7 +177,7 @@ export class DnsResolver implements EndpointResolver {
       const source =
         this.#sources.get(key) ??
         sources.get(key) ??
-        new DnsSource(question, spec, this.#lookup, this.#clock, this.#events);
+        new DnsSource(question, spec, this.#lookup, this.#timers, this.#events);
       source.spec = spec;
       sources.set(key, source);
     }

@@ -1,12 +1,12 @@
 import { isDeepStrictEqual } from "node:util";
-import type { Clock, RandomFraction } from "./clock.ts";
+import type { RandomFraction, Timers } from "./clock.ts";
 import type { Endpoint } from "./endpoint.ts";
 import { type Probe, type ProbeResult, whyOf } from "./probes.ts";
 import type { HealthSpec } from "./service-spec.ts";
 
 /** What all checks share. */
 export interface CheckParts {
-  readonly clock: Clock;
+  readonly timers: Timers;
   readonly probe: Probe;
   readonly randomFraction: RandomFraction;
 }
@@ -42,7 +42,7 @@ export class HealthChecks {
       if (isDeepStrictEqual(loop?.spec, spec)) continue;
       loop?.stop();
       // With changed settings the old result stays until the new checks have one.
-      if (spec === undefined) endpoint.health.unchecked(this.#parts.clock.nowMs());
+      if (spec === undefined) endpoint.health.unchecked(this.#parts.timers.nowMs());
       this.#loops.set(endpoint, this.#start(endpoint));
     }
   }
@@ -79,7 +79,7 @@ export class CheckLoop {
     this.spec = spec;
     this.#parts = parts;
     const firstMs = parts.randomFraction() * Math.min(firstWithinMs, spec.intervalMs);
-    this.#cancelTimer = parts.clock.wake(this.#run, firstMs);
+    this.#cancelTimer = parts.timers.schedule(firstMs, this.#run);
   }
 
   stop(): void {
@@ -93,24 +93,24 @@ export class CheckLoop {
   };
 
   async #check(): Promise<void> {
-    const { clock, randomFraction } = this.#parts;
-    const startedMs = clock.monotonicMs();
+    const { timers, randomFraction } = this.#parts;
+    const startedMs = timers.monotonicMs();
     const result = await this.#probe();
     if (this.#stopped) return;
-    this.#endpoint.health.checked(clock.nowMs(), result, this.spec);
+    this.#endpoint.health.checked(timers.nowMs(), result, this.spec);
     const intervalMs = this.spec.intervalMs * (0.9 + 0.2 * randomFraction());
-    this.#cancelTimer = clock.wake(this.#run, Math.max(1, startedMs + intervalMs - clock.monotonicMs()));
+    this.#cancelTimer = timers.schedule(Math.max(1, startedMs + intervalMs - timers.monotonicMs()), this.#run);
   }
 
   async #probe(): Promise<ProbeResult> {
-    const { clock, probe } = this.#parts;
+    const { timers, probe } = this.#parts;
     const controller = new AbortController();
     const { promise: timeout, resolve: expire } = Promise.withResolvers<ProbeResult>();
     this.#abort = () => {
       expire({ passed: false, why: "timeout" });
       controller.abort();
     };
-    const cancelTimeout = clock.wake(this.#abort, this.spec.timeoutMs);
+    const cancelTimeout = timers.schedule(this.spec.timeoutMs, this.#abort);
     try {
       return await Promise.race([probe(this.#endpoint.address, this.spec, controller.signal), timeout]);
     } catch (error) {

@@ -1,4 +1,4 @@
-import type { Clock } from "./clock.ts";
+import type { Timers } from "./clock.ts";
 import { ConcurrencyLimiter } from "./concurrency-limiter.ts";
 import type { EndpointSet } from "./endpoint.ts";
 import { RetryBudget } from "./retry-budget.ts";
@@ -9,12 +9,12 @@ import type { LimitSpec } from "./service-spec.ts";
  * requests in flight and queues. A reload changes the settings and keeps the state.
  */
 export class ServiceRegistry {
-  readonly #clock: Clock;
+  readonly #timers: Timers;
   #budgets: ReadonlyMap<string, RetryBudget> = new Map();
   #limiters: ReadonlyMap<string, ConcurrencyLimiter> = new Map();
 
-  constructor(clock: Clock) {
-    this.#clock = clock;
+  constructor(timers: Timers) {
+    this.#timers = timers;
   }
 
   /** Starts the next generation. It has no effect until its `commit`. */
@@ -33,8 +33,8 @@ export class ServiceRegistry {
       },
       limiter: (service, version, limits, endpoints) => {
         const key = `${service} ${version}`;
-        const hasRoom = () => hasRoomNow(endpoints, this.#clock.nowMs());
-        const limiter = this.#limiters.get(key) ?? new ConcurrencyLimiter(this.#clock, limits, hasRoom);
+        const hasRoom = () => hasRoomNow(endpoints, this.#timers.nowMs());
+        const limiter = this.#limiters.get(key) ?? new ConcurrencyLimiter(this.#timers, limits, hasRoom);
         limiters.set(key, limiter);
         changes.push(() => limiter.configure(limits, hasRoom));
         return limiter;

@@ -38,7 +38,7 @@ async function fetching(respond: Respond) {
     schedule(ms, task) {
       const entry = { atMs: clock.ms + ms, task };
       clock.tasks.add(entry);
-      return { cancel: () => void clock.tasks.delete(entry) };
+      return () => void clock.tasks.delete(entry);
     },
   });
   freeAfterTest(() => fetcher.close());

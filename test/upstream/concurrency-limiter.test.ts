@@ -15,10 +15,10 @@ class Scene {
   #timer: { readonly callback: () => void; readonly dueMs: number } | undefined;
 
   constructor(change: Partial<typeof limits> = {}) {
-    const clock = {
+    const timers = {
       nowMs: () => 0,
       monotonicMs: () => this.nowMs,
-      wake: (callback: () => void, ms: number) => {
+      schedule: (ms: number, callback: () => void) => {
         this.#timer = { callback, dueMs: this.nowMs + ms };
         this.timers++;
         return () => {
@@ -26,7 +26,7 @@ class Scene {
         };
       },
     };
-    this.limiter = new ConcurrencyLimiter(clock, { ...limits, ...change }, () => this.room);
+    this.limiter = new ConcurrencyLimiter(timers, { ...limits, ...change }, () => this.room);
   }
 
   get isArmed(): boolean {

@@ -1,13 +1,13 @@
 import { describe, expect, it } from "vitest";
 import { createDnsLookup } from "../../src/upstream/dns-lookup.ts";
-import { type DnsClock, type DnsEvents, DnsResolver } from "../../src/upstream/dns-resolver.ts";
+import { type DnsEvents, DnsResolver, type DnsTimers } from "../../src/upstream/dns-resolver.ts";
 import type { DnsAnswer, DnsQuestion, DnsRecord } from "../../src/upstream/service-spec.ts";
 import { Bell } from "../kit/bell.ts";
 import { TestDnsServer, type Zone } from "../kit/dns-server.ts";
 import { freeAfterTest } from "../kit/freed.ts";
 
 /** A clock that the test moves. Rings when a timer is set. */
-class ManualClock implements DnsClock {
+class ManualTimers implements DnsTimers {
   nowAtMs = 0;
   fraction = 0;
   readonly bell = new Bell();
@@ -19,7 +19,7 @@ class ManualClock implements DnsClock {
 
   readonly randomFraction = () => this.fraction;
 
-  after(ms: number, run: () => void): () => void {
+  schedule(ms: number, run: () => void): () => void {
     const timer = { atMs: this.nowAtMs + ms, run };
     this.timers.push(timer);
     this.bell.ring();
@@ -49,7 +49,7 @@ async function followed(zone: Zone = { "shop.example": { A: ["10.0.0.1", "10.0.0
   const server = await TestDnsServer.start(zone);
   server.ttlSeconds = 20;
   const spec = { servers: [server.address], minTtlMs: 5_000, maxTtlMs: 60_000 };
-  const clock = new ManualClock();
+  const clock = new ManualTimers();
   const answers: { readonly kind: DnsAnswer["kind"]; readonly kept: number }[] = [];
   const changes: string[] = [];
   const events: DnsEvents = {

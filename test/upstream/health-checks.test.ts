@@ -25,10 +25,10 @@ class Scene {
   readonly #timers = new Set<{ readonly dueMs: number; readonly callback: () => void }>();
 
   constructor(fraction = 0.5) {
-    const clock = {
+    const timers = {
       nowMs: () => this.nowMs,
       monotonicMs: () => this.nowMs,
-      wake: (callback: () => void, ms: number) => {
+      schedule: (ms: number, callback: () => void) => {
         const timer = { dueMs: this.nowMs + ms, callback };
         this.#timers.add(timer);
         return () => void this.#timers.delete(timer);
@@ -39,7 +39,7 @@ class Scene {
       this.probes.push({ atMs: this.nowMs, signal, answer: resolve });
       return promise;
     };
-    this.checks = new HealthChecks({ clock, probe, randomFraction: () => fraction });
+    this.checks = new HealthChecks({ timers, probe, randomFraction: () => fraction });
     this.checks.configure([{ name: "shop", health: spec }]);
     this.checks.added(this.endpoint);
   }
