@@ -175,11 +175,11 @@ function build(foundation: Foundation): Parts {
       stats: stats.reloads,
       log,
       nowMs,
-      onFiles: (files) => watcher?.alsoWatch(files),
+      onFiles: (files, contentsRead) => watcher?.alsoWatch(files, contentsRead),
     },
     first,
   );
-  watcher?.alsoWatch(first.compiled.files);
+  watcher?.alsoWatch(first.compiled.files, first.sources.files);
   watcher?.onChange(() => void reloader.reload());
   const fromFile = options.source.kind === "file";
   const view = adminView({ stats, serving, reloader, lifecycle, nowMs, random: batchedRandom(), fromFile });
@@ -249,7 +249,7 @@ async function loadWithDatabase(load: () => LoadResult, database: DatabaseFile):
 
 /** Watches the configuration file and the files that it names. */
 interface Watcher {
-  alsoWatch(files: readonly string[]): void;
+  alsoWatch(files: readonly string[], contentsRead: ReadonlyMap<string, Uint8Array>): void;
   /** Sets the listener. A change since the watch started is reported at once. */
   onChange(listener: () => void): void;
   close(): void;
@@ -264,7 +264,7 @@ function watch(source: ConfigSource, log: Logger): Watcher | undefined {
     onWarning: (message) => log.warn(message),
   });
   return {
-    alsoWatch: (others) => files.setFiles([source.path, ...others]),
+    alsoWatch: (others, contentsRead) => files.setFiles([source.path, ...others], contentsRead),
     onChange(next) {
       listener = next;
       files.check();

@@ -26,9 +26,14 @@ export interface ReloaderParts {
   readonly stats: ReloadStats;
   readonly log: Logger;
   readonly nowMs: () => number;
-  /** Called after each load with the files that the configuration names, even if it is rejected. */
-  readonly onFiles: (files: readonly string[]) => void;
+  /**
+   * Called after each load with the files that the configuration names, even if it is rejected, and with the contents
+   * that were read, so that a file that has changed since is loaded again.
+   */
+  readonly onFiles: (files: readonly string[], contentsRead: ReadonlyMap<string, Uint8Array>) => void;
 }
+
+const noContents: ReadonlyMap<string, Uint8Array> = new Map();
 
 /** Reloads the configuration, as a whole or not at all. */
 export class Reloader {
@@ -71,7 +76,8 @@ export class Reloader {
   async #load(): Promise<void> {
     const { stats, nowMs, onFiles } = this.#parts;
     const result = await this.#parts.load();
-    onFiles(result.ok ? result.compiled.files : result.files);
+    if (result.ok) onFiles(result.compiled.files, result.sources.files);
+    else onFiles(result.files, noContents);
     if (!result.ok) {
       this.#reject(result.problems);
       return;

@@ -61,7 +61,8 @@ export class FileWatcher {
   /**
    * Replaces the set of files. A new file's current contents are the baseline, so adding it is no change. If the
    * consumer has already read it, `contentsRead` (by the path as given here) is the baseline instead: a change between
-   * that read and this call is then detected at the next check.
+   * that read and this call is then detected at the next check. That holds for files up to 4 MiB, whose contents are
+   * compared.
    */
   setFiles(files: readonly string[], contentsRead?: ReadonlyMap<string, Uint8Array>): void {
     if (this.#closed) return;
@@ -72,7 +73,8 @@ export class FileWatcher {
     for (const file of files) {
       const path = resolve(file);
       const read = contentsRead?.get(file);
-      if (read === undefined) this.#states.set(path, previous.get(path) ?? stateOf(path, unknownState, "event"));
+      if (read === undefined || read.length > maxHashedBytes)
+        this.#states.set(path, previous.get(path) ?? stateOf(path, unknownState, "event"));
       else this.#states.set(path, { ...unknownState, digest: createHash("sha256").update(read).digest("base64") });
     }
   }

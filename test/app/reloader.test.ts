@@ -5,6 +5,8 @@ import { type LoadedConfig, type LoadResult, loadConfigText } from "../../src/co
 import { ReloadStats } from "../../src/observe/counters.ts";
 import { createLogger } from "../../src/observe/log.ts";
 
+const token = Buffer.from("a token of thirty-two bytes .....");
+
 const text = (port: number, more = "") => `
 services: { shop: { versions: { stable: { endpoints: ["http://127.0.0.1:${port}"] } } } }
 routes: [{ name: all, service: shop }]
@@ -12,7 +14,8 @@ ${more}
 `;
 
 function load(port: number, more?: string): LoadResult {
-  return loadConfigText(text(port, more), { file: "perch.yaml", env: {}, randomSecret: () => new Uint8Array(32) });
+  const readFile = () => token;
+  return loadConfigText(text(port, more), { file: "perch.yaml", env: {}, randomSecret: () => token, readFile });
 }
 
 /** A reloader of a configuration that the test changes, whose preparations the test answers. */
@@ -21,6 +24,7 @@ function reloader(first: number) {
   let more: string | undefined;
   const preparing: { readonly hash: string; answer(preparation: Preparation): void }[] = [];
   const loads: number[] = [];
+  const named: { readonly files: readonly string[]; readonly contentsRead: ReadonlyMap<string, Uint8Array> }[] = [];
   const lines: string[] = [];
   const stats = new ReloadStats();
   const made = new Reloader(
@@ -38,7 +42,7 @@ function reloader(first: number) {
       stats,
       log: createLogger({ level: "info", nowMs: () => 0, to: { write: (line) => void lines.push(line) } }),
       nowMs: () => 0,
-      onFiles: () => {},
+      onFiles: (files, contentsRead) => void named.push({ files, contentsRead }),
     },
     load(first) as LoadedConfig,
   );
@@ -47,7 +51,7 @@ function reloader(first: number) {
     more = nextMore;
   };
   const logged = () => lines.map((line): Record<string, unknown> => JSON.parse(line));
-  return { made, change, preparing, loads, logged, stats };
+  return { made, change, preparing, loads, named, logged, stats };
 }
 
 const hashOf = (port: number) => (load(port) as LoadedConfig).hash;
@@ -69,6 +73,16 @@ describe("a reload while another is in progress", () => {
     await Promise.all([first, ...further]);
     expect([loads, made.status.hash]).toEqual([[2, 3], hashOf(3)]);
   });
+});
+
+it("the files that a configuration names are reported with what was read, so that a later change is noticed", async () => {
+  const { made, change, preparing, named } = reloader(1);
+  change(2, 'admin: { address: "127.0.0.1:1", tokenFile: /run/token }');
+  const reload = made.reload();
+  await expect.poll(() => preparing.length).toBe(1);
+  preparing[0]?.answer(prepared);
+  await reload;
+  expect(named).toEqual([{ files: ["/run/token"], contentsRead: new Map([["/run/token", token]]) }]);
 });
 
 describe("the log of a reload", () => {
