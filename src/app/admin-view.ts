@@ -12,7 +12,7 @@ import type { Reloader } from "./reloader.ts";
 
 export interface AdminSources {
   readonly stats: StatsRegistry;
-  readonly serving: DataPlane;
+  readonly dataPlane: DataPlane;
   readonly reloader: Reloader;
   readonly lifecycle: { readonly draining: boolean };
   readonly nowMs: () => number;
@@ -23,8 +23,8 @@ export interface AdminSources {
 
 /** The data of the admin API for this process. */
 export function adminView(sources: AdminSources): AdminView {
-  const { stats, serving, reloader, lifecycle, nowMs, random } = sources;
-  const { active, endpoints } = serving;
+  const { stats, dataPlane, reloader, lifecycle, nowMs, random } = sources;
+  const { active, endpoints } = dataPlane;
   const metrics = new Metrics({
     stats,
     *endpointStates() {
@@ -32,17 +32,17 @@ export function adminView(sources: AdminSources): AdminView {
     },
     certificates: () => certificateExpiries(active.current.config.listeners),
     weightRatios: () => weightRatios(active.current.config.releases),
-    workers: () => serving.workers,
+    workers: () => dataPlane.workers,
     build: { version: packageVersion, nodeVersion: process.versions.node },
   });
   return {
     async metrics(format) {
-      await serving.refresh();
+      await dataPlane.refresh();
       return metrics.render(format);
     },
     readiness() {
       if (lifecycle.draining) return "draining";
-      return serving.workers.serving > 0 ? "ready" : "no-worker";
+      return dataPlane.workers.serving > 0 ? "ready" : "no-worker";
     },
     config() {
       const { file, hash, loadedAtMs, warnings, lastError, restartNeeded } = reloader.status;
@@ -53,7 +53,7 @@ export function adminView(sources: AdminSources): AdminView {
       };
     },
     async releases() {
-      await serving.refresh();
+      await dataPlane.refresh();
       const counted = new Map(
         Array.from(stats.releases(), (release): [string, ReleaseStats] => [release.release, release]),
       );
@@ -63,11 +63,11 @@ export function adminView(sources: AdminSources): AdminView {
       });
     },
     async endpoints() {
-      await serving.refresh();
+      await dataPlane.refresh();
       return reportEndpoints(endpoints.all(), active.current.config.services);
     },
     async explain(query) {
-      await serving.refresh();
+      await dataPlane.refresh();
       const explanation = explainRequest(active.current, described(query), { nowMs: nowMs(), random });
       const problem = explanation.error?.code === "bad-request" ? explanation.trail[0] : undefined;
       if (problem !== undefined) return { kind: "refused", message: problem.detail };

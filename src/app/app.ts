@@ -20,7 +20,7 @@ import { bound, type DataPlane, formatAddress, StartError } from "./data-plane.t
 import { InProcessDataPlane } from "./in-process-data-plane.ts";
 import { batchedRandom } from "./random.ts";
 import { Reloader } from "./reloader.ts";
-import { WorkerDataPlane } from "./worker-data-plane.ts";
+import { WorkerDataPlane, type WorkerDataPlaneParts } from "./worker-data-plane.ts";
 
 export { StartError };
 
@@ -39,9 +39,10 @@ export interface AppOptions {
   readonly drainTimeoutMs: number;
   /** File descriptor or path of the access log. Default: 1, stdout. */
   readonly accessLogTo?: number | string;
-  /** For tests of failing workers: the entry file and the heap size of each. */
-  readonly workerFaults?: { readonly entry?: URL; readonly heapMb?: number };
 }
+
+/** What each worker thread runs, and its heap. */
+export type WorkerSpec = Pick<WorkerDataPlaneParts, "entry" | "heapMb">;
 
 /** The composition root: builds and wires all parts, and stops them in order. */
 export class App {
@@ -65,8 +66,11 @@ export class App {
     this.adminAddress = adminAddress;
   }
 
-  /** Resolves once every listener accepts connections. Rejects with a `StartError` after freeing everything. */
-  static async start(options: AppOptions): Promise<App> {
+  /**
+   * Resolves once every listener accepts connections. Rejects with a `StartError` after freeing everything. `worker`
+   * replaces what worker threads run by default.
+   */
+  static async start(options: AppOptions, worker: WorkerSpec = {}): Promise<App> {
     const log = createLogger({ level: options.logLevel, nowMs });
     // Watch before the first load, so that a change in between is not missed.
     const watcher = watch(options.source, log);
@@ -77,10 +81,10 @@ export class App {
       throw new StartError(first.problems.map(formatDiagnostic));
     }
     const size = await workerCount(first.compiled, log);
-    const parts = build({ options, log, watcher, loader, first, size });
+    const parts = build({ options, worker, log, watcher, loader, first, size });
     try {
       const adminAddress = await bindAdmin(parts.admin, first.compiled.admin);
-      const listeners = await parts.serving.listen();
+      const listeners = await parts.dataPlane.listen();
       for (const warning of first.warnings) log.warn({ problem: formatDiagnostic(warning) }, "configuration warning");
       const at = listeners.map(({ name, address }) => `${name} ${formatAddress(address)}`);
       const workers = size === 1 ? undefined : size;
@@ -108,16 +112,16 @@ export class App {
   }
 
   async #drain(why: string): Promise<void> {
-    const { lifecycle, serving, log } = this.#parts;
+    const { lifecycle, dataPlane, log } = this.#parts;
     const { drainDelayMs, drainTimeoutMs } = this.#options;
     log.info({ why, drainDelayMs, drainTimeoutMs }, "draining");
     lifecycle.draining = true;
-    serving.drain();
+    dataPlane.drain();
     await elapsed(drainDelayMs);
-    const finished = serving.close();
+    const finished = dataPlane.close();
     const timer = setTimeout(() => {
       log.warn({ drainTimeoutMs }, "drain timeout: aborting requests in flight");
-      serving.abort();
+      dataPlane.abort();
     }, drainTimeoutMs);
     await finished;
     clearTimeout(timer);
@@ -135,7 +139,7 @@ interface Parts {
   readonly reloader: Reloader;
   readonly watcher: Watcher | undefined;
   readonly admin: FastifyInstance;
-  readonly serving: DataPlane;
+  readonly dataPlane: DataPlane;
   readonly accessLines: LogDestination;
   readonly lifecycle: { draining: boolean };
   /** Logs certificates that expire soon, once a day. */
@@ -146,6 +150,7 @@ const nowMs = () => Date.now();
 
 interface Foundation {
   readonly options: AppOptions;
+  readonly worker: WorkerSpec;
   readonly log: Logger;
   readonly watcher: Watcher | undefined;
   readonly loader: Loader;
@@ -164,14 +169,14 @@ function build(foundation: Foundation): Parts {
     dropped: stats.accessLogDropped,
     onTrouble: (error) => log.error({ error: error.message }, "cannot write the access log"),
   });
-  const serving = createServing(foundation, stats, accessLines);
+  const dataPlane = createDataPlane(foundation, stats, accessLines);
   const lifecycle = { draining: false };
   const file = sourceName(options.source);
   const reloader = new Reloader(
     {
       file,
       load: loader.load,
-      prepare: (loaded) => serving.prepare(loaded),
+      prepare: (loaded) => dataPlane.prepare(loaded),
       stats: stats.reloads,
       log,
       nowMs,
@@ -182,23 +187,23 @@ function build(foundation: Foundation): Parts {
   watcher?.alsoWatch(first.compiled.files, first.sources.files);
   watcher?.onChange(() => void reloader.reload());
   const fromFile = options.source.kind === "file";
-  const view = adminView({ stats, serving, reloader, lifecycle, nowMs, random: batchedRandom(), fromFile });
+  const view = adminView({ stats, dataPlane, reloader, lifecycle, nowMs, random: batchedRandom(), fromFile });
   const admin = createAdminServer(view, {
     listenHost: first.compiled.admin.host,
-    access: () => serving.active.current.config.adminAccess,
+    access: () => dataPlane.active.current.config.adminAccess,
     monotonicMs: () => performance.now(),
     onFailure: (error) => log.error({ err: error }, "admin request failed with an internal error"),
   });
-  const warn = () => warnOfExpiry(serving.active.current.config.listeners, nowMs(), log);
+  const warn = () => warnOfExpiry(dataPlane.active.current.config.listeners, nowMs(), log);
   const certificates = setInterval(warn, dayMs).unref();
-  return { log, reloader, watcher, admin, serving, accessLines, lifecycle, certificates };
+  return { log, reloader, watcher, admin, dataPlane, accessLines, lifecycle, certificates };
 }
 
-function createServing(foundation: Foundation, stats: StatsRegistry, accessLines: LogDestination): DataPlane {
-  const { options, log, loader, first, size } = foundation;
+function createDataPlane(foundation: Foundation, stats: StatsRegistry, accessLines: LogDestination): DataPlane {
+  const { options, worker, log, loader, first, size } = foundation;
   const ticketKeys = randomBytes(ticketKeyBytes);
   if (size === 1) return new InProcessDataPlane({ first, stats, accessLines, log, ticketKeys, planes: 1 });
-  const { logLevel, env, source, workerFaults } = options;
+  const { logLevel, env, source } = options;
   const { secrets } = loader;
   return new WorkerDataPlane({
     size,
@@ -211,7 +216,7 @@ function createServing(foundation: Foundation, stats: StatsRegistry, accessLines
     file: sourceName(source),
     secrets,
     ticketKeys,
-    ...workerFaults,
+    ...worker,
   });
 }
 
@@ -286,10 +291,10 @@ function bindAdmin(admin: FastifyInstance, address: BindAddress): Promise<Addres
 
 const accessLogCloseMs = 1_000;
 
-async function release({ watcher, serving, accessLines, admin, certificates }: Parts): Promise<void> {
+async function release({ watcher, dataPlane, accessLines, admin, certificates }: Parts): Promise<void> {
   watcher?.close();
   clearInterval(certificates);
-  await serving.dispose();
+  await dataPlane.dispose();
   // The log's reader may have stopped reading, so do not wait for long.
   await Promise.race([accessLines.close(), elapsed(accessLogCloseMs, "unref")]);
   await admin.close();

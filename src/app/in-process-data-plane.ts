@@ -74,7 +74,7 @@ export class InProcessDataPlane implements DataPlane {
   readonly #names: DnsResolver;
   readonly #clock = new CachedClock(systemClock);
   readonly #timers = { nowMs: this.#clock.nowMs, monotonicMs: this.#clock.monotonicMs, schedule: scheduleUnref };
-  readonly #lanes = new SharedPools(this.#clock);
+  readonly #pools = new SharedPools(this.#clock);
   readonly #checks = new HealthChecks({ timers: this.#timers, probe: networkProbe, randomFraction: Math.random });
   readonly #keys: JwksFetcher;
   readonly #accessLog: AccessLog;
@@ -97,7 +97,7 @@ export class InProcessDataPlane implements DataPlane {
       added: (endpoint) => this.#checks.added(endpoint),
       retired: (endpoint) => {
         this.#checks.retired(endpoint);
-        this.#lanes.retire(endpoint);
+        this.#pools.retire(endpoint);
       },
       changed: (endpoint, condition) => logCondition(parts.log, endpoint, condition),
     };
@@ -124,7 +124,7 @@ export class InProcessDataPlane implements DataPlane {
       clock: this.#clock,
       observer: new Observer(this.#accessLog),
       overload: this.#overload,
-      mirrors: this.#lanes.mirrors,
+      mirrors: this.#pools.mirrors,
       spans: this.#spans,
       streamed: (bytes) => minorGc.streamed(bytes),
       handedOver: (cause) => stats.handovers.handedOver(cause),
@@ -169,7 +169,7 @@ export class InProcessDataPlane implements DataPlane {
     // An abort while the backlog was drained missed the connections accepted after it.
     if (this.#aborted) this.abort();
     await closed;
-    await this.#lanes.mirrors.settled(mirrorDrainMs);
+    await this.#pools.mirrors.settled(mirrorDrainMs);
     await this.#spans.flush(spanFlushMs);
   }
 
@@ -185,7 +185,7 @@ export class InProcessDataPlane implements DataPlane {
     this.abort();
     await this.#close();
     await this.#keys.close();
-    await this.#lanes.destroy();
+    await this.#pools.destroy();
     await this.#spans.destroy();
   }
 
@@ -214,7 +214,7 @@ export class InProcessDataPlane implements DataPlane {
   #createListener(spec: ListenerSpec): Listener {
     return new Listener({
       context: this.#context,
-      lanes: this.#lanes,
+      lanes: this.#pools,
       spec,
       ticketKeys: this.#parts.ticketKeys,
       fittingConnections: this.#fittingConnections,

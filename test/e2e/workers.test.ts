@@ -39,7 +39,7 @@ const readiness = async (started: TestPerch) => (await (await started.admin("/re
 
 /** Perch with workers that fail when told to. */
 async function faultyPerch(origin: string, options: Parameters<typeof perch>[1] = {}) {
-  const started = await perch(shopAt(origin), { workerFaults: { entry: faultyWorker, heapMb: 64 }, ...options });
+  const started = await perch(shopAt(origin), { worker: { entry: faultyWorker, heapMb: 64 }, ...options });
   return { started, whole: () => expect.poll(() => started.metric("perch_workers"), soon).toBe(2) };
 }
 
@@ -47,8 +47,8 @@ async function faultyPerch(origin: string, options: Parameters<typeof perch>[1] 
 async function filed(text: string, entry?: URL) {
   const file = join(await temporaryFolder(), "perch.yaml");
   await writeFile(file, freePorts + text);
-  const workerFaults = entry === undefined ? {} : { entry };
-  const started = await perch("", { source: { kind: "file", path: file }, workerFaults });
+  const worker = entry === undefined ? {} : { entry };
+  const started = await perch("", { source: { kind: "file", path: file }, worker });
   const count = (result: string) => started.metric(`perch_config_reloads_total{result="${result}"}`);
   const change = async (next: string, result: "success" | "failure") => {
     const before = (await count(result)) ?? 0;
@@ -140,7 +140,7 @@ admin: { address: "127.0.0.1:0" }
 
   it("fails where a worker can not start, and says why", async () => {
     const entry = new URL("data:text/javascript,throw new Error('no worker of ours')");
-    const failure = perch(shopAt("http://127.0.0.1:9"), { workerFaults: { entry } });
+    const failure = perch(shopAt("http://127.0.0.1:9"), { worker: { entry } });
     await expect(failure).rejects.toThrow(/perch: worker 1 failed to start: [\s\S]*no worker of ours/);
   });
 
@@ -255,8 +255,8 @@ describe("a worker that ends", () => {
   it("writes the requests that it served to the access log before", async () => {
     const stable = await upstream("stable");
     const file = join(await temporaryFolder(), "access.log");
-    const workerFaults = { entry: faultyWorker };
-    const started = await perch(shopAt(stable.origin), { workerFaults, accessLogTo: file });
+    const worker = { entry: faultyWorker };
+    const started = await perch(shopAt(stable.origin), { worker, accessLogTo: file });
     await Promise.all((await clients(16, started.port)).map(ask));
     bringFault("all", { kind: "throw" });
     await expect.poll(() => started.metric(restarts), soon).toBe(2);

@@ -5,11 +5,13 @@ import { bringFault, faultyWorker } from "./fault-channel.ts";
 // Before "serving" is logged: the signal may arrive at once, and without a handler it would end the process.
 process.on("SIGUSR2", () => bringFault(1, { kind: "throw" }));
 const path = process.argv.at(-1) ?? "";
-await App.start({
-  source: { kind: "file", path },
-  env: {},
-  logLevel: "info",
-  drainDelayMs: 0,
-  drainTimeoutMs: 1_000,
-  workerFaults: { entry: faultyWorker },
-});
+await App.start(
+  {
+    source: { kind: "file", path },
+    env: {},
+    logLevel: "info",
+    drainDelayMs: 0,
+    drainTimeoutMs: 1_000,
+  },
+  { entry: faultyWorker },
+);
