@@ -2,8 +2,8 @@ import { isIP } from "node:net";
 import type { Diagnostic } from "../config/schema-kit/diagnostics.ts";
 import type { ReleaseSpec } from "../decide/release-spec.ts";
 import type { Exposition, MetricsFormat } from "../observe/metrics.ts";
-import { weightRatios } from "../observe/release-stats.ts";
 import type { ReleaseStats } from "../observe/stats-registry.ts";
+import { weightRatios } from "../observe/weight-ratio.ts";
 import type { HealthState } from "../upstream/endpoint-health.ts";
 import type { HealthSpec, ServiceSpec } from "../upstream/service-spec.ts";
 

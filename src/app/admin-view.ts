@@ -2,8 +2,8 @@ import { type AdminView, type ExplainQuery, reportEndpoints, reportRelease } fro
 import { formatDiagnostic } from "../config/schema-kit/diagnostics.ts";
 import type { RandomSource } from "../decide/unit.ts";
 import { Metrics } from "../observe/metrics.ts";
-import { weightRatios } from "../observe/release-stats.ts";
 import type { ReleaseStats, StatsRegistry } from "../observe/stats-registry.ts";
+import { weightRatios } from "../observe/weight-ratio.ts";
 import { packageVersion } from "../package-version.ts";
 import { type Explanation, explainRequest } from "../proxy/explain/explain.ts";
 import { certificateExpiries } from "./certificate-expiries.ts";

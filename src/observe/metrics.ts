@@ -11,8 +11,8 @@ import {
   registerProcessMetrics,
   writeOpenMetrics,
 } from "./prometheus.ts";
-import type { WeightRatio } from "./release-stats.ts";
 import type { StatsRegistry } from "./stats-registry.ts";
+import type { WeightRatio } from "./weight-ratio.ts";
 
 export interface EndpointState {
   readonly service: string;

@@ -9,8 +9,9 @@ import type {
 import type { Exemplar } from "./histogram.ts";
 import type { ListenerCounts } from "./listener-stats.ts";
 import type { MirrorCounts } from "./mirror-stats.ts";
-import { type ReleaseCounts, recentSlots } from "./release-stats.ts";
+import type { ReleaseCounts } from "./release-stats.ts";
 import type { RequestCounts, RouteCounts } from "./request-stats.ts";
+import { recentSlots } from "./sliding-window.ts";
 import type { UpstreamCounts } from "./upstream-stats.ts";
 
 /** What the stats of a snapshot counted, as plain data that may be sent to another thread; keyed as the stats are. */

@@ -1,8 +1,8 @@
 import { spawnSync } from "node:child_process";
 import { describe, expect, test } from "vitest";
 import { type EndpointState, Metrics } from "../../src/observe/metrics.ts";
-import { type WeightRatio, weightRatios } from "../../src/observe/release-stats.ts";
 import { StatsRegistry } from "../../src/observe/stats-registry.ts";
+import { type WeightRatio, weightRatios } from "../../src/observe/weight-ratio.ts";
 
 const build = { version: "0.1.0", nodeVersion: "26.5.1" };
 const endpoints: readonly EndpointState[] = [
