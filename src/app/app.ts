@@ -158,7 +158,7 @@ function build(foundation: Foundation): Parts {
   const stats = new StatsRegistry();
   const accessLines = new LogDestination({
     to: options.accessLogTo ?? 1,
-    dropped: stats.accessLogDropped,
+    dropped: stats.accessLog.dropped,
     onTrouble: (error) => log.error({ error: error.message }, "the access log can not be written"),
   });
   const serving = createServing(foundation, stats, accessLines);

@@ -1,4 +1,4 @@
-import type { ResolutionOutcome } from "../observe/counters.ts";
+import type { ResolutionOutcome } from "../observe/dns-stats.ts";
 import type { Logger } from "../observe/log.ts";
 import { createDnsLookup } from "../upstream/dns-lookup.ts";
 import { type DnsClock, type DnsEvents, DnsResolver } from "../upstream/dns-resolver.ts";

@@ -1,77 +1,67 @@
-import { type Counter, type CounterValues, countersOf, counterValues, setCounters } from "./counters.ts";
+import { Counter, LabelCounters, StorageByName } from "./counters.ts";
+import type { MetricStorage, Series, WindowSlot } from "./metric-storage.ts";
 import { SlidingWindow } from "./sliding-window.ts";
+import { StatsGroup } from "./stats-group.ts";
 
-export const reasons = ["override", "propagated", "rule", "pin", "split", "default"] as const;
+const reasons = ["override", "propagated", "rule", "pin", "split", "default"] as const;
 export type Reason = (typeof reasons)[number];
 
 /** Stands for versions that callers assigned and the release does not name, so that no caller makes series. */
 export const otherVersion = "other";
 
-export const pinRejections = ["forged", "expired", "oversized", "malformed"] as const;
+const pinRejections = ["forged", "expired", "oversized", "malformed"] as const;
 export type PinRejection = (typeof pinRejections)[number];
 
-/** What the stats of one release counted, as plain data. */
-export type ReleaseCounts = {
-  readonly versions: ReadonlyMap<string, DecisionCounts>;
-  readonly ruleHits: ReadonlyMap<string, number>;
-  readonly pinsRejected: CounterValues<PinRejection>;
-  readonly pinFlips: number;
+type DecisionCounts = {
+  readonly byReason: ReadonlyMap<string, number> | undefined;
+  readonly window: ReadonlyMap<number, WindowSlot> | undefined;
 };
 
-type DecisionCounts = { readonly byReason: CounterValues<Reason>; readonly window: ReadonlyMap<number, number> };
-
 /** Decisions that assigned one version. */
-export class DecisionCounters {
-  readonly byReason = countersOf(reasons);
+export class DecisionCounters implements MetricStorage {
+  readonly byReason = new LabelCounters(reasons);
+  /** Not exported as a metric; the admin API shows it. */
   readonly window = new SlidingWindow();
+
+  /** Only reasons that occurred: a release names many versions that most reasons never assign. */
+  *series(): Iterable<Series> {
+    for (const series of this.byReason.series()) if (series.value > 0) yield series;
+  }
+
+  counts(): DecisionCounts | undefined {
+    const [byReason, window] = [this.byReason.counts(), this.window.counts()];
+    return byReason === undefined && window === undefined ? undefined : { byReason, window };
+  }
+
+  restore(counts: DecisionCounts | undefined): void {
+    this.byReason.restore(counts?.byReason);
+    this.window.restore(counts?.window);
+  }
 }
 
-/** What a release decided. Built from the release's stats of the snapshot before, it keeps those that still apply. */
+/** What a release decided. */
 export class ReleaseStats {
-  readonly release: string;
-  readonly versions: ReadonlyMap<string, DecisionCounters>;
-  readonly ruleHits: ReadonlyMap<string, Counter>;
-  readonly pinsRejected: Readonly<Record<PinRejection, Counter>>;
-  /** Users served another version than before. */
+  readonly versions: StorageByName<DecisionCounters>;
+  readonly ruleHits: StorageByName<Counter>;
+  readonly pinsRejected: LabelCounters<PinRejection>;
+  /** Users who were assigned another version than before. */
   readonly pinFlips: Counter;
 
-  constructor(release: string, versions: readonly string[], rules: readonly string[], before?: ReleaseStats) {
-    this.release = release;
-    this.versions = new Map(versions.map((name) => [name, before?.versions.get(name) ?? new DecisionCounters()]));
-    this.ruleHits = new Map(rules.map((name) => [name, before?.ruleHits.get(name) ?? { value: 0 }]));
-    this.pinsRejected = before?.pinsRejected ?? countersOf(pinRejections);
-    this.pinFlips = before?.pinFlips ?? { value: 0 };
-  }
-
-  counts(): ReleaseCounts {
-    const versions = Array.from(this.versions, ([name, { byReason, window }]): [string, DecisionCounts] => [
-      name,
-      { byReason: counterValues(byReason), window: window.counts() },
-    ]);
-    return {
-      versions: new Map(versions),
-      ruleHits: new Map(Array.from(this.ruleHits, ([rule, { value }]) => [rule, value])),
-      pinsRejected: counterValues(this.pinsRejected),
-      pinFlips: this.pinFlips.value,
-    };
-  }
-
-  /** Holds these counts and no others, as far as the release has such versions and rules. */
-  restore(counts: ReleaseCounts | undefined): void {
-    for (const [name, { byReason, window }] of this.versions) {
-      setCounters(byReason, counts?.versions.get(name)?.byReason);
-      window.restore(counts?.versions.get(name)?.window);
-    }
-    for (const [rule, hits] of this.ruleHits) hits.value = counts?.ruleHits.get(rule) ?? 0;
-    setCounters(this.pinsRejected, counts?.pinsRejected);
-    this.pinFlips.value = counts?.pinFlips ?? 0;
+  /** `versions`: all that the release can assign; `before`: its stats so far, of which those that still apply go on. */
+  constructor(versions: readonly string[], rules: readonly string[], before?: ReleaseStats) {
+    this.versions = new StorageByName(
+      versions.map((name) => [name, before?.versions.get(name) ?? new DecisionCounters()]),
+    );
+    this.ruleHits = new StorageByName(rules.map((name) => [name, before?.ruleHits.get(name) ?? new Counter()]));
+    this.pinsRejected = before?.pinsRejected ?? new LabelCounters(pinRejections);
+    this.pinFlips = before?.pinFlips ?? new Counter();
   }
 
   /** Counts the version assigned; one that the release does not name as `other`. `nowMs`: see `SlidingWindow`. */
   decided(version: string, reason: Reason, nowMs: number): void {
     const decisions = this.versions.get(version) ?? this.versions.get(otherVersion);
     if (decisions === undefined) return;
-    decisions.byReason[reason].value++;
+    decisions.byReason.count(reason);
     decisions.window.count(nowMs);
   }
 
@@ -81,6 +71,42 @@ export class ReleaseStats {
   }
 
   pinRejected(cause: PinRejection): void {
-    this.pinsRejected[cause].value++;
+    this.pinsRejected.count(cause);
   }
 }
+
+type ReleaseArguments = [release: string, versions: readonly string[], rules: readonly string[]];
+
+export const releaseGroup = new StatsGroup<ReleaseStats, ReleaseArguments>({
+  labels: ["release"],
+  make: (before, _release, versions, rules) => new ReleaseStats(versions, rules, before),
+  metrics: [
+    {
+      name: "perch_decisions_total",
+      help: "Decisions by the version assigned, which is not always the one that serves the request.",
+      type: "counter",
+      labels: ["version", "reason"],
+      storage: ({ versions }) => versions,
+    },
+    {
+      name: "perch_rule_hits_total",
+      help: "Requests whose version a rule decided.",
+      type: "counter",
+      labels: ["rule"],
+      storage: ({ ruleHits }) => ruleHits,
+    },
+    {
+      name: "perch_pins_rejected_total",
+      help: "Pins that were rejected, by cause.",
+      type: "counter",
+      labels: ["cause"],
+      storage: ({ pinsRejected }) => pinsRejected,
+    },
+    {
+      name: "perch_pin_flips_total",
+      help: "Users assigned another version than before, by weights, rules or epoch.",
+      type: "counter",
+      storage: ({ pinFlips }) => pinFlips,
+    },
+  ],
+});

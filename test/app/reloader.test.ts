@@ -2,8 +2,8 @@ import { describe, expect, it } from "vitest";
 import type { Preparation } from "../../src/app/data-plane.ts";
 import { Reloader } from "../../src/app/reloader.ts";
 import { type LoadedConfig, type LoadResult, loadConfigText } from "../../src/config/load.ts";
-import { ReloadStats } from "../../src/observe/counters.ts";
 import { createLogger } from "../../src/observe/log.ts";
+import { ReloadStats } from "../../src/observe/process-stats.ts";
 
 const text = (port: number) => `
 services: { shop: { versions: { stable: { endpoints: ["http://127.0.0.1:${port}"] } } } }
@@ -78,13 +78,13 @@ describe("a configuration that can not be prepared", () => {
     expect(made.status.lastError?.problems.map(({ message }) => message)).toEqual([
       "not every worker could prepare it: worker 2: it ended with code 7",
     ]);
-    expect([stats.failed.value, stats.lastSuccessful.value]).toEqual([1, 0]);
+    expect([stats.results.by.failure.value, stats.lastSuccessful.value]).toEqual([1, 0]);
 
     const second = made.reload();
     await expect.poll(() => preparing.length).toBe(2);
     preparing[1]?.answer(prepared);
     await second;
     expect(made.status).toMatchObject({ hash: hashOf(2), lastError: undefined });
-    expect([stats.succeeded.value, stats.lastSuccessful.value]).toEqual([1, 1]);
+    expect([stats.results.by.success.value, stats.lastSuccessful.value]).toEqual([1, 1]);
   });
 });

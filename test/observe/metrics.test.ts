@@ -55,7 +55,7 @@ const busy = (): StatsRegistry => {
   attribute.error("unparsable");
   stats.reloads.loaded(1_767_225_600_500);
   stats.reloads.rejected();
-  stats.accessLogDropped.value = 4;
+  stats.accessLog.dropped.value = 4;
   return stats;
 };
 
@@ -171,6 +171,14 @@ describe("the exposition", () => {
       `perch_request_duration_seconds_sum{${labels}} 31.015`,
       `perch_request_duration_seconds_count{${labels}} 4`,
     ]);
+  });
+
+  test("declares every metric before it has series", async () => {
+    const declared = async (stats: StatsRegistry) =>
+      (await linesOf(exporterOf(stats))).filter((line) => /^# (HELP|TYPE) perch_/.test(line));
+    const all = await declared(busy());
+    expect(all).toContain("# TYPE perch_mirror_duration_seconds histogram");
+    expect(await declared(new StatsRegistry())).toEqual(all);
   });
 
   test("escapes what a label may not hold", async () => {
