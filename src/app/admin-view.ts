@@ -2,8 +2,9 @@ import { type AdminView, type ExplainQuery, reportEndpoints, reportRelease } fro
 import { formatDiagnostic } from "../config/schema-kit/diagnostics.ts";
 import type { RandomSource } from "../decide/unit.ts";
 import { Metrics } from "../observe/metrics.ts";
-import { weightRatios } from "../observe/release-stats.ts";
-import type { ReleaseStats, StatsRegistry } from "../observe/stats-registry.ts";
+import { releaseGroup } from "../observe/release-stats.ts";
+import type { StatsRegistry } from "../observe/stats-registry.ts";
+import { weightRatios } from "../observe/weight-ratio.ts";
 import { packageVersion } from "../package-version.ts";
 import { type Explanation, explainRequest } from "../proxy/explain/explain.ts";
 import { certificateExpiries } from "./certificate-expiries.ts";
@@ -54,9 +55,7 @@ export function adminView(sources: AdminSources): AdminView {
     },
     async releases() {
       await dataPlane.refresh();
-      const counted = new Map(
-        Array.from(stats.releases(), (release): [string, ReleaseStats] => [release.release, release]),
-      );
+      const counted = stats.all(releaseGroup);
       return active.current.config.releases.flatMap((spec) => {
         const found = counted.get(spec.name);
         return found === undefined ? [] : [reportRelease(spec, found, nowMs())];

@@ -166,7 +166,7 @@ function build(foundation: Foundation): Parts {
   const stats = new StatsRegistry();
   const accessLines = new LogDestination({
     to: options.accessLogTo ?? 1,
-    dropped: stats.accessLogDropped,
+    dropped: stats.accessLog.dropped,
     onTrouble: (error) => log.error({ error: error.message }, "cannot write the access log"),
   });
   const dataPlane = createDataPlane(foundation, stats, accessLines);

@@ -1,7 +1,7 @@
 import { expiryWarning } from "../config/certificate.ts";
 import type { ListenerSpec } from "../config/compiled-config.ts";
-import type { CertificateExpiry } from "../observe/listener-stats.ts";
 import type { Logger } from "../observe/log.ts";
+import type { CertificateExpiry } from "../observe/metrics.ts";
 
 /** By listener and first host name; of two that share both, the one that expires first. */
 export function certificateExpiries(listeners: readonly ListenerSpec[]): readonly CertificateExpiry[] {

@@ -1,4 +1,4 @@
-import type { ResolutionOutcome } from "../observe/counters.ts";
+import type { ResolutionOutcome } from "../observe/dns-stats.ts";
 import type { Logger } from "../observe/log.ts";
 import { scheduleTimeout } from "../upstream/clock.ts";
 import { createDnsLookup } from "../upstream/dns-lookup.ts";

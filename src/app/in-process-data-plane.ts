@@ -7,6 +7,7 @@ import { drainAcceptBacklog } from "../listener/accept-backlog.ts";
 import { Listener } from "../listener/listener.ts";
 import { SharedPools } from "../listener/shared-pools.ts";
 import { AccessLog, type LineDestination } from "../observe/access-log.ts";
+import { dnsGroup } from "../observe/dns-stats.ts";
 import type { Logger } from "../observe/log.ts";
 import { Observer } from "../observe/observer.ts";
 import { type ExporterSpec, SpanExporter } from "../observe/otlp-exporter.ts";
@@ -91,7 +92,7 @@ export class InProcessDataPlane implements DataPlane {
     const { nowMs, monotonicMs } = this.#clock;
     this.#parts = parts;
     this.#names = createDnsResolver(
-      loggingDnsEvents(parts.log, (name, outcome) => stats.names().get(name)?.resolved(outcome)),
+      loggingDnsEvents(parts.log, (name, outcome) => stats.all(dnsGroup).get(name)?.resolved(outcome)),
     );
     const events: EndpointEvents = {
       added: (endpoint) => this.#checks.added(endpoint),

@@ -144,9 +144,9 @@ function buildRoute(
 ): Route {
   const { name, redirect, fault } = spec;
   const { bodyBytes = config.limits.bodyBytes } = spec;
-  const routeStats = parts.stats.route(name, { rateLimit: spec.rateLimit !== undefined, fault: fault !== undefined });
   const rateLimit =
-    spec.rateLimit && new RateLimit(spec.rateLimit, parts.limits.buckets(name, spec.rateLimit), routeStats);
+    spec.rateLimit &&
+    new RateLimit(spec.rateLimit, parts.limits.buckets(name, spec.rateLimit), parts.stats.rateLimit(name));
   if (redirect !== undefined) {
     const ownStats = parts.stats.request(name, "none", "none");
     const nothing = {
@@ -182,7 +182,7 @@ function buildRoute(
     timeouts,
     bodyBytes,
     rateLimit,
-    fault: fault && new Fault(name, fault, routeStats),
+    fault: fault && new Fault(name, fault, parts.stats.fault(name)),
     ownStats: parts.stats.request(name, service.name, "none"),
     stats: Object.freeze(
       [...service.versions.keys()].map((version) => parts.stats.request(name, service.name, version)),

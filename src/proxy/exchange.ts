@@ -5,7 +5,7 @@ import { normalHead } from "../http/path.ts";
 import type { Caller, RequestHead } from "../http/request-head.ts";
 import { RequestFacts } from "../identify/request-facts.ts";
 import type { Outcome } from "../observe/outcome.ts";
-import type { FaultKind } from "../observe/request-stats.ts";
+import type { FaultKind } from "../observe/route-stats.ts";
 import { Attempts } from "./attempts.ts";
 import { affinityOf, decideRequest } from "./decide-request.ts";
 import type { Fault } from "./fault.ts";

@@ -1,7 +1,7 @@
 import { createHash } from "node:crypto";
 import { canonicalText, type Facts } from "../decide/facts.ts";
 import { subscriberOf } from "../decide/ip-address.ts";
-import type { RouteStats } from "../observe/stats-registry.ts";
+import type { RateLimitStats } from "../observe/stats-registry.ts";
 import type { RateLimitSpec } from "../route/route-spec.ts";
 import { TokenBuckets } from "../upstream/token-bucket.ts";
 import type { Refusal } from "./local-reply.ts";
@@ -13,9 +13,9 @@ const maxName = 64;
 export class RateLimit {
   readonly #by: RateLimitSpec["by"];
   readonly #buckets: TokenBuckets;
-  readonly #stats: RouteStats;
+  readonly #stats: RateLimitStats;
 
-  constructor(spec: RateLimitSpec, buckets: TokenBuckets, stats: RouteStats) {
+  constructor(spec: RateLimitSpec, buckets: TokenBuckets, stats: RateLimitStats) {
     this.#by = spec.by;
     this.#buckets = buckets;
     this.#stats = stats;
@@ -25,7 +25,7 @@ export class RateLimit {
   refuse(facts: Pick<Facts, "attribute" | "clientAddress">, nowMs: number): Refusal | undefined {
     const waitMs = this.#buckets.take(this.#nameOf(facts), nowMs);
     if (waitMs === 0) return undefined;
-    this.#stats.rateLimited.value++;
+    this.#stats.rejected.value++;
     return { error: "rate-limited", status: 429, retryAfterSeconds: Math.max(1, Math.ceil(waitMs / 1000)) };
   }
 

@@ -4,7 +4,7 @@ import type { JWK } from "jose";
 import { beforeAll, describe, expect, it } from "vitest";
 import { JwksFetcher } from "../../src/app/jwks-fetcher.ts";
 import { PublishedKeyRegistry } from "../../src/identify/published-keys.ts";
-import { JwksStats } from "../../src/observe/counters.ts";
+import { JwksStats } from "../../src/observe/process-stats.ts";
 import { freeAfterTest } from "../kit/freed.ts";
 import { keySet, signer } from "../kit/tokens.ts";
 
@@ -48,7 +48,12 @@ async function fetching(respond: Respond) {
   const keys = generation.keysAt(url);
   generation.commit();
   const fetches = async (success: number, failure: number) => {
-    await expect.poll(() => stats.counts(), { timeout: 5_000, interval: 5 }).toEqual({ success, failure });
+    await expect
+      .poll(() => [...stats.fetches.series()], { timeout: 5_000, interval: 5 })
+      .toEqual([
+        { labels: ["success"], value: success },
+        { labels: ["failure"], value: failure },
+      ]);
     await expect.poll(() => clock.tasks.size).toBe(1);
   };
   return {

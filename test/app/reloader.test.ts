@@ -2,8 +2,8 @@ import { describe, expect, it } from "vitest";
 import type { Preparation } from "../../src/app/data-plane.ts";
 import { Reloader } from "../../src/app/reloader.ts";
 import { type LoadedConfig, type LoadResult, loadConfigText } from "../../src/config/load.ts";
-import { ReloadStats } from "../../src/observe/counters.ts";
 import { createLogger } from "../../src/observe/log.ts";
+import { ReloadStats } from "../../src/observe/process-stats.ts";
 
 const token = Buffer.from("a token of thirty-two bytes .....");
 
@@ -127,13 +127,13 @@ describe("a configuration that cannot be prepared", () => {
     expect(logged()).toMatchObject([
       { level: "error", msg: "configuration reload rejected; the previous configuration stays active" },
     ]);
-    expect([stats.failed.value, stats.lastSuccessful.value]).toEqual([1, 0]);
+    expect([stats.results.by.failure.value, stats.lastSuccessful.value]).toEqual([1, 0]);
 
     const second = made.reload();
     await expect.poll(() => preparing.length).toBe(2);
     preparing[1]?.answer(prepared);
     await second;
     expect(made.status).toMatchObject({ hash: hashOf(2), lastError: undefined });
-    expect([stats.succeeded.value, stats.lastSuccessful.value]).toEqual([1, 1]);
+    expect([stats.results.by.success.value, stats.lastSuccessful.value]).toEqual([1, 1]);
   });
 });

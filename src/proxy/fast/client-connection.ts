@@ -1,7 +1,7 @@
 import { STATUS_CODES } from "node:http";
 import type { Socket } from "node:net";
 import type { ErrorCode } from "../../errors.ts";
-import type { HandoverCause } from "../../observe/counters.ts";
+import type { HandoverCause } from "../../observe/process-stats.ts";
 import type { Timeouts } from "../../upstream/service-spec.ts";
 import type { DownstreamInfo } from "../downstream.ts";
 import { Exchange } from "../exchange.ts";
