@@ -1,5 +1,5 @@
 /**
- * Perch's decision engine as a library: the decisions of the gateway, in process, without a server.
+ * Perch's decision engine as a library: the same decisions as the proxy's, in process and without a server.
  *
  * @module
  */
@@ -21,15 +21,18 @@ import { EndpointRegistry, noopEndpointEvents } from "./upstream/endpoint-regist
 
 export type { Diagnostic, Explanation, PlainValue };
 
-/** A request as `engine.decide` takes it; a request of `node:http` has all of this. */
+/** The input of `engine.decide`. A request of `node:http` has all of these properties. */
 export interface EngineRequest extends PlainRequest {
-  /** The address of the peer: of one in trustedProxies, X-Forwarded-* count. Without it no address is known. */
+  /**
+   * The IP address of the peer. X-Forwarded-* headers are used only if it is in `trustedProxies`. Without it the client
+   * address is unknown.
+   */
   readonly remoteAddress?: string | undefined;
 }
 
 /**
- * Which version a request gets, and why. All null where no route takes the request, or it is malformed; all but the route
- * where that is a redirect.
+ * Which version a request gets, and why. If no route matches or the request is malformed, `route` to `unit` are null.
+ * If the route is a redirect, all of these but `route` are null.
  */
 export interface EngineDecision {
   readonly route: string | null;
@@ -37,71 +40,76 @@ export interface EngineDecision {
   readonly release: string | null;
   /** The version assigned. */
   readonly version: string | null;
-  /** The version that serves: the service's default where it lacks the one assigned. */
+  /** The version that serves the request: the service's default version if it does not have the assigned one. */
   readonly served: string | null;
   readonly reason: Decision["reason"] | null;
-  /** The rule that decided, or that the pin remembers. */
+  /** The rule that decided, now or when the pin was set. */
   readonly rule: string | null;
-  /** Who was assigned, as the pin names it; null where nobody had to be, as with an override. */
+  /** The unit that was assigned, as the pin names it. Null if the decision needed no unit, as with an override. */
   readonly unit: string | null;
-  /** The value of the Set-Cookie header to send with the answer; undefined where there is none to send. */
+  /** The Set-Cookie value to add to the response; undefined if there is nothing to set. */
   readonly setCookie: string | undefined;
   /**
-   * The headers to send with calls to other services, so that they follow this decision: the release's header and the
-   * request's baggage, as `propagate` configures them. Not for services of others.
+   * Headers to add to calls to other services so that they follow this decision: the release's header and the request's
+   * baggage, as `propagate` configures them. Do not send them to third parties.
    */
   readonly propagate: Readonly<Record<string, string>>;
-  /** By name; null for those that the request does not have. Times in RFC 3339. */
+  /** Attributes by name; null for those that the request does not have. Times are in RFC 3339. */
   readonly attributes: Readonly<Record<string, PlainValue | null>>;
 }
 
 export interface EngineOptions {
-  /** What `${NAME}` in the configuration stands for. Default: `process.env`. */
+  /** The variables that `${NAME}` in the configuration refers to. Default: `process.env`. */
   readonly env?: Readonly<Record<string, string | undefined>>;
-  /** For a text: its name in messages, and where its relative paths start. Default: `perch.yaml`. */
+  /** For a configuration given as text: its name in messages and the base of relative paths. Default: `perch.yaml`. */
   readonly file?: string;
-  /** The time, in milliseconds since the Unix epoch. Default: `Date.now`. */
+  /** The current time in milliseconds since the Unix epoch. Default: `Date.now`. */
   readonly nowMs?: () => number;
-  /** Bytes fit for secrets: new units, and secrets of releases without a secretFile. Default: the system's. */
+  /**
+   * Cryptographically secure random bytes, for new units and for the secrets of releases without a `secretFile`.
+   * Default: `crypto.randomBytes`.
+   */
   readonly randomBytes?: (size: number) => Uint8Array;
 }
 
-/** A configuration that can not be used. */
+/** The configuration is invalid or cannot be read. */
 export class ConfigError extends Error {
   override readonly name = "ConfigError";
-  /** Every problem, in the order of the file; the message has them all. */
+  /** All problems, in file order. The message includes them. */
   readonly problems: readonly Diagnostic[];
 
   constructor(problems: readonly Diagnostic[]) {
-    super(`The configuration can not be used.\n${problems.map(formatDiagnostic).join("\n")}`);
+    super(`The configuration cannot be used.\n${problems.map(formatDiagnostic).join("\n")}`);
     this.problems = problems;
   }
 }
 
-/** Decides requests by a configuration. */
+/** Decides requests according to one configuration. */
 export interface Engine {
-  /** Problems of the configuration that do not keep it from being used. */
+  /** Warnings about the current configuration. */
   readonly warnings: readonly Diagnostic[];
-  /** Decides one request. Never throws, whatever a client sent; a malformed request has no route. */
+  /** Decides one request. Never throws, whatever the client sent: for a malformed request `route` is null. */
   decide(request: EngineRequest): EngineDecision;
-  /** Decides one request and says why, stage by stage; what `perch explain --json` prints. Never throws. */
+  /** Decides one request and explains each stage, as `perch explain --json` does. Never throws. */
   explain(request: EngineRequest): Explanation;
   /**
-   * Takes a new configuration into use, a text or a file as for `createEngine`; without one, the last file is read again.
-   * Throws a `ConfigError` where it can not be used, and then the one before it stays.
+   * Replaces the configuration: YAML text or a file, as for `createEngine`. Without an argument the last source is
+   * loaded again. Files are not watched.
+   *
+   * @throws ConfigError if the new configuration cannot be used; the engine then keeps the current one.
    */
   reload(config?: string | { readonly file: string }): void;
 }
 
 /**
- * Makes an engine from a configuration, the YAML text or the file that holds it. Listeners, endpoints and everything
- * else about forwarding is checked and not used. Files are read here and in `reload` alone. Nothing is ever sent, so keys
- * for tokens come from files: a `jwksUrl` is refused.
+ * Creates an engine from a configuration, given as YAML text or as a file. Listeners, endpoints and all other
+ * forwarding settings are validated but not used. Files are read only here and in `reload`. The engine makes no network
+ * requests, so `jwksUrl` is rejected: use `jwksFile`.
  *
- * Give all header lines where you can (`request.headersDistinct` of `node:http`): a header that came twice counts as
- * absent, which a joined value does not show.
+ * Pass every header line if possible (`request.headersDistinct` of `node:http`). A header that occurs twice counts as
+ * absent, and joined values hide that it did.
  *
- * @throws ConfigError where the configuration can not be used.
+ * @throws ConfigError if the configuration cannot be used.
  * @example
  * const engine = createEngine({ file: "perch.yaml" });
  * http.createServer((request, response) => {
@@ -124,7 +132,7 @@ class DecisionEngine implements Engine {
   readonly #active: ActiveSnapshot;
   readonly #nowMs: () => number;
   readonly #random;
-  /** One secret for the life of the engine: a reload must not void the pins that it signed before. */
+  /** Random secrets by release. Kept for the engine's lifetime, so that a reload does not invalidate existing pins. */
   readonly #secrets = new Map<string, Uint8Array>();
   #source: string | { readonly file: string };
   #warnings: readonly Diagnostic[];
@@ -195,18 +203,19 @@ const undecided: EngineDecision = Object.freeze({
 });
 
 function dryRequest({ remoteAddress, ...request }: EngineRequest): DryRequest {
-  // Node adds the zone to a link-local address. What is no address, such as a socket's path, is as good as none.
+  // Node appends the zone to a link-local address. Anything that is not an IP address, such as a socket path, is
+  // ignored.
   const address = remoteAddress === undefined ? undefined : parseAddress(remoteAddress.replace(/%.*$/, ""));
   return { ...request, client: address?.text };
 }
 
-function decisionOf({ route: taken, target, facts }: DryRun, { attributes }: CompiledConfig): EngineDecision {
+function decisionOf({ route: matched, target, facts }: DryRun, { attributes }: CompiledConfig): EngineDecision {
   const values = attributes.map(({ name, type }, index): [string, PlainValue | null] => {
     const value = facts.attribute(index);
     return [name, value === undefined ? null : plainValue(type, value)];
   });
   if (target === undefined) {
-    return { ...undecided, route: taken?.name ?? null, attributes: Object.fromEntries(values) };
+    return { ...undecided, route: matched?.name ?? null, attributes: Object.fromEntries(values) };
   }
   const { route, decision, served, setCookie, propagated } = target;
   return {

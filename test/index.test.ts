@@ -245,9 +245,7 @@ describe("a configuration of an engine", () => {
     const decided = (headers: Record<string, string>) => engine.decide({ url: "/", headers: { host, ...headers } });
     expect(decided({ authorization: `${authorization}x` }).attributes).toMatchObject({ registeredAt: null });
     const published = withKeys('{ jwksUrl: "https://id.example.com/jwks.json" }');
-    expect(() => createEngine(published, options)).toThrow(
-      "the engine sends nothing, so it fetches no keys; name a jwksFile",
-    );
+    expect(() => createEngine(published, options)).toThrow("the engine does not fetch keys; use jwksFile");
   });
 
   it("takes variables from the environment that is given", () => {

@@ -1,5 +1,5 @@
 /**
- * Perch's decisions in an Express or Connect application: `request.release` says which version each request gets.
+ * Perch's decisions in an Express or Connect application, as `request.release`.
  *
  * @module
  */
@@ -8,18 +8,18 @@ import type { Engine, EngineDecision } from "../index.ts";
 import { incomingRelease, keepPrivate } from "./incoming-release.ts";
 
 declare global {
-  // What @types/express has applications extend; without it this is a namespace of its own.
+  // The namespace that @types/express documents for extensions. Without that package it is simply unused.
   namespace Express {
     interface Request {
-      /** Which version this request gets, and why; the headers for calls to other services. */
+      /** The version that this request gets, the reason, and the headers for calls to other services. */
       release: EngineDecision;
     }
   }
 }
 
-/** A request as Connect and Express hand it on. */
+/** A request as Connect and Express pass it to a middleware. */
 export interface ReleaseRequest extends IncomingMessage {
-  /** The target before a router was mounted on a part of it. */
+  /** The full target. A mounted router shortens `url` to the part below its mount point. */
   originalUrl?: string;
   release?: EngineDecision;
 }
@@ -27,7 +27,7 @@ export interface ReleaseRequest extends IncomingMessage {
 export type ReleaseMiddleware = (request: ReleaseRequest, response: ServerResponse, next: () => void) => void;
 
 /**
- * A middleware that decides each request and sets its pin. Put it before whatever branches.
+ * A middleware that decides each request and sets its pin. Mount it before any handler that reads `request.release`.
  *
  * @example
  * const app = express();
@@ -48,9 +48,9 @@ export function release(engine: Engine): ReleaseMiddleware {
 function setPin(response: ServerResponse, setCookie: string): void {
   response.appendHeader("set-cookie", setCookie);
   const writeHead = response.writeHead.bind(response) as (status: number, message?: string) => ServerResponse;
-  // The application says last whether its answer may be cached, so it is looked at where the head is written.
+  // The application may set Cache-Control at any time, so it is checked when the head is written.
   response.writeHead = ((status: number, ...rest: readonly (string | GivenHeaders | undefined)[]) => {
-    for (const given of rest) if (typeof given === "object") setAll(response, given);
+    for (const given of rest) if (typeof given === "object") setHeaders(response, given);
     keepPrivate({
       names: () => response.getHeaderNames(),
       get: (name) => response.getHeader(name),
@@ -64,14 +64,14 @@ function setPin(response: ServerResponse, setCookie: string): void {
 
 type GivenHeaders = OutgoingHttpHeaders | readonly OutgoingHttpHeader[];
 
-/** As `writeHead` itself takes them: an object, or a list of names and values in turns. */
-function setAll(response: ServerResponse, given: GivenHeaders): void {
+/** Headers as `writeHead` accepts them: an object, or a flat list of alternating names and values. */
+function setHeaders(response: ServerResponse, given: GivenHeaders): void {
   const entries = Array.isArray(given)
     ? given.flatMap((name, at) => (at % 2 === 0 ? [[String(name), given[at + 1]] as const] : []))
     : Object.entries(given);
   for (const [name, value] of entries) {
     if (value === undefined) continue;
-    // A cookie of the application's does not take the place of the pin.
+    // Appended, not set: a cookie of the application must not replace the pin.
     if (name.toLowerCase() === "set-cookie") response.appendHeader(name, [value].flat().map(String));
     else response.setHeader(name, value);
   }

@@ -1,5 +1,5 @@
 /**
- * Perch's decisions in a Fastify application: `request.release` says which version each request gets.
+ * Perch's decisions in a Fastify application, as `request.release`.
  *
  * @module
  */
@@ -9,7 +9,7 @@ import { incomingRelease, keepPrivate } from "./incoming-release.ts";
 
 declare module "fastify" {
   interface FastifyRequest {
-    /** Which version this request gets, and why; the headers for calls to other services. */
+    /** The version that this request gets, the reason, and the headers for calls to other services. */
     release: EngineDecision;
   }
 }
@@ -23,7 +23,7 @@ const plugin: FastifyPluginCallback<ReleaseOptions> = (app, { engine }, done) =>
   app.addHook("onRequest", (request, reply, next) => {
     request.release = incomingRelease(engine, request.raw, request.raw.url ?? "/");
     const { setCookie } = request.release;
-    // Fastify appends cookies to those that are set.
+    // For set-cookie `reply.header` appends.
     if (setCookie !== undefined) reply.header("set-cookie", setCookie);
     next();
   });
@@ -35,7 +35,7 @@ const plugin: FastifyPluginCallback<ReleaseOptions> = (app, { engine }, done) =>
 };
 
 /**
- * A plugin that decides each request and sets its pin, for the application that registers it and all below.
+ * A plugin that decides each request and sets its pin, for the instance that registers it and its child instances.
  *
  * @example
  * const app = fastify();
@@ -43,7 +43,7 @@ const plugin: FastifyPluginCallback<ReleaseOptions> = (app, { engine }, done) =>
  * app.get("/price", (request) => (request.release.served === "canary" ? newPrice() : price()));
  */
 export const release: FastifyPluginCallback<ReleaseOptions> = Object.assign(plugin, {
-  // What fastify-plugin sets: the request is decorated for the whole application, not for this plugin alone.
+  // The symbols that fastify-plugin sets: without skip-override the hooks and the decorator would stay in this plugin.
   [Symbol.for("skip-override")]: true,
   [Symbol.for("fastify.display-name")]: "perch-proxy",
   [Symbol.for("plugin-meta")]: { name: "perch-proxy", fastify: "5.x" },

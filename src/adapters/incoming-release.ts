@@ -2,20 +2,20 @@ import type { IncomingMessage } from "node:http";
 import type { Engine, EngineDecision } from "../index.ts";
 import { privateCacheControl, responseField } from "../proxy/response-headers.ts";
 
-/** Decides a request of node:http; `url` is its target as the client sent it. */
+/** Decides a request of node:http. `url` is the request target as the client sent it. */
 export function incomingRelease(engine: Engine, request: IncomingMessage, url: string): EngineDecision {
   const { method, headers, headersDistinct, socket } = request;
   return engine.decide({
     method,
     url,
-    // What stands in for a request in tests of applications may have joined headers only.
+    // Mock requests in tests of applications may lack `headersDistinct`.
     headers: headersDistinct ?? headers,
     scheme: "encrypted" in socket ? "https" : "http",
     remoteAddress: socket.remoteAddress,
   });
 }
 
-/** The headers of an answer, as the framework lets them be changed. */
+/** Access to the headers of a response, through the framework. */
 export interface AnswerHeaders {
   names(): readonly string[];
   get(name: string): unknown;
@@ -23,10 +23,10 @@ export interface AnswerHeaders {
   remove(name: string): void;
 }
 
-/** Keeps an answer that carries a pin out of shared caches, which would hand it to others. */
+/** Keeps a response with a pin out of shared caches, which would give the pin to other users. */
 export function keepPrivate(headers: AnswerHeaders): void {
-  const said = headers.get("cache-control");
-  headers.set("cache-control", privateCacheControl(said === undefined ? undefined : String(said)));
+  const current = headers.get("cache-control");
+  headers.set("cache-control", privateCacheControl(current === undefined ? undefined : String(current)));
   for (const name of headers.names()) {
     if (responseField(name.toLowerCase()) === "targeted-cache-control") headers.remove(name);
   }

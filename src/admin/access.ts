@@ -1,13 +1,13 @@
 import { createHash, timingSafeEqual } from "node:crypto";
 import { isIPv4 } from "node:net";
 
-/** Who may do what; follows a reload. */
+/** Who may do what. A reload may change it. */
 export interface AccessPolicy {
   readonly tokens: readonly Uint8Array[];
   readonly withoutToken: "probes-and-metrics" | "anyone-may-read";
 }
 
-/** What is asked of a request before anything else. */
+/** The parts of a request that access depends on. */
 export interface AccessQuestion {
   readonly method: string;
   readonly path: string;
@@ -16,41 +16,46 @@ export interface AccessQuestion {
   readonly remoteAddress: string | undefined;
 }
 
-export interface Refusal {
+export type AccessDecision = { readonly kind: "granted" } | Refusal;
+
+interface Refusal {
+  readonly kind: "refused";
   readonly status: 401 | 403;
   readonly code: "forbidden-host" | "cross-site" | "token-needed" | "wrong-token" | "no-token-configured";
   readonly message: string;
 }
 
-/** What the kubelet and Prometheus ask, who have no token. */
+const granted: AccessDecision = Object.freeze({ kind: "granted" });
+
+/** The kubelet and Prometheus request these without a token. */
 const openPaths: ReadonlySet<string> = new Set(["/livez", "/readyz", "/metrics"]);
 
-/** Undefined: granted. `listenHost` is where the server listens. */
-export function refusalOf(question: AccessQuestion, policy: AccessPolicy, listenHost: string): Refusal | undefined {
+/** `listenHost` is the address that the server listens on. */
+export function decideAccess(question: AccessQuestion, policy: AccessPolicy, listenHost: string): AccessDecision {
   const { headers, path } = question;
   const isLocal = namesLoopback(single(headers["host"]));
   if (isLoopbackHost(listenHost) && !isLocal) {
-    return refusal(403, "forbidden-host", "The Host header must be localhost or a loopback address.");
+    return refused(403, "forbidden-host", "The Host header must be localhost or a loopback address.");
   }
-  if (isCrossSite(question)) return refusal(403, "cross-site", "This server answers no other site's requests.");
+  if (isCrossSite(question)) return refused(403, "cross-site", "Requests from other sites are not allowed.");
   const reads = isReading(question);
-  if (reads && openPaths.has(path)) return undefined;
+  if (reads && openPaths.has(path)) return granted;
   const sent = single(headers["authorization"]);
   if (sent !== undefined) {
-    return holdsToken(sent, policy.tokens) ? undefined : refusal(401, "wrong-token", "The token is not one of ours.");
+    return holdsToken(sent, policy.tokens)
+      ? granted
+      : refused(401, "wrong-token", "The token is not in admin.tokenFile.");
   }
-  if (!reads) return refusalOfChange(policy);
-  // A page elsewhere can lead a browser of this machine here by a name of its own; it does not pass for a local caller.
+  if (!reads) return refuseChange(policy);
+  // With DNS rebinding a local browser connects from loopback, but sends another Host.
   const mayRead =
     policy.withoutToken === "anyone-may-read" || (isLocal && isLoopbackAddress(question.remoteAddress ?? ""));
-  return mayRead
-    ? undefined
-    : refusal(401, "token-needed", "Beyond this machine this needs a token of admin.tokenFile.");
+  return mayRead ? granted : refused(401, "token-needed", "Remote access needs a token from admin.tokenFile.");
 }
 
-function refusalOfChange({ tokens }: AccessPolicy): Refusal {
-  if (tokens.length > 0) return refusal(401, "token-needed", "A change needs a token of admin.tokenFile.");
-  return refusal(403, "no-token-configured", "A change needs a token, and admin.tokenFile is not configured.");
+function refuseChange({ tokens }: AccessPolicy): Refusal {
+  if (tokens.length > 0) return refused(401, "token-needed", "A change needs a token from admin.tokenFile.");
+  return refused(403, "no-token-configured", "A change needs a token, and admin.tokenFile is not configured.");
 }
 
 export function isReading({ method }: Pick<AccessQuestion, "method">): boolean {
@@ -58,14 +63,14 @@ export function isReading({ method }: Pick<AccessQuestion, "method">): boolean {
 }
 
 /**
- * Whether a browser says that another site is behind the request (Fetch Metadata; Origin where it has none). A link that
- * is followed to a page is let through: whoever follows it sees the answer, the other site does not.
+ * Whether another site made a browser send the request: by Fetch Metadata, or by Origin in browsers without it. Following
+ * a link is allowed, since the other site cannot read the response.
  */
 function isCrossSite(question: AccessQuestion): boolean {
   const { headers } = question;
   const site = single(headers["sec-fetch-site"]);
-  const isVisit = headers["sec-fetch-mode"] === "navigate" && headers["sec-fetch-dest"] === "document";
-  if (site === "cross-site" || site === "same-site") return !(isVisit && isReading(question));
+  const isNavigation = headers["sec-fetch-mode"] === "navigate" && headers["sec-fetch-dest"] === "document";
+  if (site === "cross-site" || site === "same-site") return !(isNavigation && isReading(question));
   const origin = single(headers["origin"]);
   return origin !== undefined && originHost(origin) !== single(headers["host"])?.toLowerCase();
 }
@@ -74,7 +79,7 @@ function originHost(origin: string): string | undefined {
   return /^https?:\/\/([^/?#@\s]+)$/i.exec(origin)?.[1]?.toLowerCase();
 }
 
-/** RFC 6750 §2.1. Compared by digests, each with each token, so that the time tells neither how much is right nor which. */
+/** RFC 6750 §2.1. Compares digests, and all of them: timing must not reveal a token's length or prefix, or which matched. */
 function holdsToken(authorization: string, tokens: readonly Uint8Array[]): boolean {
   const sent = /^bearer +(\S+) *$/i.exec(authorization)?.[1];
   if (sent === undefined) return false;
@@ -92,70 +97,26 @@ function single(value: string | string[] | undefined): string | undefined {
   return typeof value === "string" ? value : value?.[0];
 }
 
-function refusal(status: Refusal["status"], code: Refusal["code"], message: string): Refusal {
-  return { status, code, message };
+function refused(status: Refusal["status"], code: Refusal["code"], message: string): Refusal {
+  return { kind: "refused", status, code, message };
 }
 
-/** IPv4 callers of a server that listens on `::` come as IPv6 addresses that hold theirs. */
+/** A server that listens on `::` sees IPv4 clients as IPv4-mapped IPv6 addresses. */
 export const isLoopbackAddress = (address: string): boolean => {
   const host = address.replace(/^::ffff:/i, "");
   return host === "::1" || (isIPv4(host) && host.startsWith("127."));
 };
 
-/** Whether a server that listens on this host, an IP address or `localhost`, can be reached from this machine only. */
+/** Whether a server that listens on this host (an IP address or `localhost`) is reachable from this machine only. */
 const isLoopbackHost = (host: string): boolean => host === "localhost" || isLoopbackAddress(host);
 
 /**
- * Whether a Host header names this machine as itself. A page on the web can point its own host name at 127.0.0.1 (DNS
- * rebinding) and then read, in a browser on this machine, whatever listens there; its Host header still tells.
+ * Whether a Host header names loopback. A web page can resolve its own host name to 127.0.0.1 (DNS rebinding), and then
+ * read what listens there through a browser on this machine. Its Host header gives it away.
  */
 function namesLoopback(hostHeader: string | undefined): boolean {
   const parts = /^(?:\[([0-9a-f:]+)\]|([^:[\]]+))(?::\d{1,5})?$/i.exec(hostHeader ?? "");
   const host = (parts?.[1] ?? parts?.[2] ?? "").toLowerCase().replace(/\.$/, "");
-  // RFC 6761 §6.3: everything below localhost is loopback as well.
+  // RFC 6761 §6.3: subdomains of localhost are loopback, too.
   return isLoopbackHost(host) || host.endsWith(".localhost");
-}
-
-export interface RateLimitSpec {
-  readonly perSecond: number;
-  /** So many at once, where a caller was silent before. */
-  readonly burst: number;
-  /** Callers remembered; of more, the one first seen is forgotten. */
-  readonly callers: number;
-}
-
-interface Bucket {
-  left: number;
-  atMs: number;
-}
-
-/** A token bucket for each caller, in bounded memory. */
-export class RateLimit {
-  readonly #spec: RateLimitSpec;
-  readonly #buckets = new Map<string, Bucket>();
-
-  constructor(spec: RateLimitSpec) {
-    this.#spec = spec;
-  }
-
-  /** Whether one more request of this caller may be served now; `nowMs` is any clock that only goes forward. */
-  allows(caller: string, nowMs: number): boolean {
-    const bucket = this.#bucketOf(caller, nowMs);
-    const { perSecond, burst } = this.#spec;
-    bucket.left = Math.min(burst, bucket.left + ((nowMs - bucket.atMs) / 1000) * perSecond);
-    bucket.atMs = nowMs;
-    if (bucket.left < 1) return false;
-    bucket.left--;
-    return true;
-  }
-
-  #bucketOf(caller: string, nowMs: number): Bucket {
-    const known = this.#buckets.get(caller);
-    if (known !== undefined) return known;
-    const [oldest] = this.#buckets.keys();
-    if (oldest !== undefined && this.#buckets.size >= this.#spec.callers) this.#buckets.delete(oldest);
-    const bucket = { left: this.#spec.burst, atMs: nowMs };
-    this.#buckets.set(caller, bucket);
-    return bucket;
-  }
 }

@@ -1,9 +1,9 @@
 import { isIP } from "node:net";
 import type { Diagnostic } from "../config/schema-kit/diagnostics.ts";
 import type { ReleaseSpec } from "../decide/release-spec.ts";
-import type { Exposition, MetricsFormat } from "../observe/metrics.ts";
-import { weightRatios } from "../observe/release-stats.ts";
+import type { Exposition, MetricsFormat } from "../observe/prometheus.ts";
 import type { ReleaseStats } from "../observe/stats-registry.ts";
+import { weightRatios } from "../observe/weight-ratio.ts";
 import type { HealthState } from "../upstream/endpoint-health.ts";
 import type { HealthSpec, ServiceSpec } from "../upstream/service-spec.ts";
 
@@ -152,7 +152,7 @@ export function reportRelease(
     rules: Array.from(stats.ruleHits, ([rule, hits]) => ({ rule, hits: hits.value })),
     pinFlips: stats.pinFlips.value,
     pinsRejected: Object.fromEntries(
-      Object.entries(stats.pinsRejected).map(([cause, counter]) => [cause, counter.value]),
+      Object.entries(stats.pinsRejected.by).map(([cause, counter]) => [cause, counter.value]),
     ),
   };
 }

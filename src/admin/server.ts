@@ -1,14 +1,16 @@
 import Fastify, { type FastifyInstance, type FastifyReply, type FastifyRequest } from "fastify";
-import { type AccessPolicy, isLoopbackAddress, isReading, RateLimit, refusalOf } from "./access.ts";
+import { parseAddress, subscriberOf } from "../decide/ip-address.ts";
+import { TokenBuckets } from "../upstream/token-bucket.ts";
+import { type AccessPolicy, decideAccess, isLoopbackAddress, isReading } from "./access.ts";
 import { type AdminView, configBody, metricsFormat, parseExplainQuery, type Readiness } from "./api.ts";
 
 export interface AdminServerOptions {
-  /** The IP address that it will listen on. On loopback only requests that name this machine as itself are answered. */
+  /** The IP address that it will listen on. On loopback, only requests whose Host is loopback are accepted. */
   readonly listenHost: string;
-  /** Who may do what now. */
+  /** The current policy. */
   readonly access: () => AccessPolicy;
   readonly monotonicMs: () => number;
-  /** Told of a failure of our own, which the client learns nothing about but the status. */
+  /** Called with internal errors. The client gets only a status of 500. */
   readonly onFailure: (error: Error) => void;
 }
 
@@ -19,29 +21,30 @@ const readinessTexts: Readonly<Record<Readiness, string>> = {
   draining: "not ready: draining",
 };
 
-/** Requests of one caller from beyond this machine, whose probes are not counted. */
-const callerLimit = { perSecond: 10, burst: 50, callers: 1_000 };
+/** Requests by one remote address. Probes and loopback are exempt. */
+const callerRate = { requests: 10, perMs: 1_000, burst: 50 };
+const maxCallers = 1_000;
 const probes: ReadonlySet<string> = new Set(["/livez", "/readyz"]);
 const maxConnections = 512;
 
-/** The admin server, built and not yet listening: so far it only reads, so GET and HEAD are all it knows. */
+/** Creates the admin server, not yet listening. All its routes are read-only: GET and HEAD. */
 export function createAdminServer(view: AdminView, options: AdminServerOptions): FastifyInstance {
   const server = Fastify({
-    // Nothing here takes a body, and a request that trickles in must not hold a connection for long.
+    // No route reads a body, and slow requests must not hold connections.
     bodyLimit: 1024,
-    // A client in the middle of a request must not hold up the end of the process.
+    // Open requests must not delay the exit of the process.
     forceCloseConnections: true,
     requestTimeout: 10_000,
-    // Beside those who hold theirs there must be room for probes.
+    // Idle connections must leave room for probes.
     keepAliveTimeout: 15_000,
     routerOptions: { ignoreTrailingSlash: true },
     frameworkErrors: (_error, _request, reply) => {
       setCommonHeaders(reply);
-      return sendError(reply, 400, "bad-request", "The path is not valid.");
+      return sendError(reply, 400, "bad-request", "The path is malformed.");
     },
   });
   server.server.maxConnections = maxConnections;
-  // Read by people with curl as often as by programs.
+  // Indented, for people with curl.
   server.setReplySerializer((payload) => `${JSON.stringify(payload, null, 2)}\n`);
   guard(server, options);
   addHealth(server, view);
@@ -49,34 +52,44 @@ export function createAdminServer(view: AdminView, options: AdminServerOptions):
   return server;
 }
 
-/** What holds for every request before its own handler, and for every one that fails. */
+/** Whom a request counts for: a caller with an IPv6 network cannot evade the limit by its other addresses. */
+function callerOf(remoteAddress: string): string {
+  const address = parseAddress(remoteAddress.replace(/%.*$/, ""));
+  return address === undefined ? remoteAddress : subscriberOf(address);
+}
+
+/** Rate limit, access and errors, for all routes. */
 function guard(server: FastifyInstance, { listenHost, access, monotonicMs, onFailure }: AdminServerOptions): void {
-  const limit = new RateLimit(callerLimit);
+  const callers = new TokenBuckets(callerRate, maxCallers);
   server.addHook("onRequest", async (request, reply) => {
     setCommonHeaders(reply);
     const { method, headers } = request;
     const remoteAddress = request.socket.remoteAddress ?? "";
     const path = pathOf(request.url);
-    if (!probes.has(path) && !isLoopbackAddress(remoteAddress) && !limit.allows(remoteAddress, monotonicMs())) {
+    if (
+      !probes.has(path) &&
+      !isLoopbackAddress(remoteAddress) &&
+      callers.take(callerOf(remoteAddress), monotonicMs()) > 0
+    ) {
       reply.header("retry-after", "1");
       return sendError(reply, 429, "too-many-requests", "Too many requests from this address.");
     }
-    const refusal = refusalOf({ method, path, headers, remoteAddress }, access(), listenHost);
-    if (refusal !== undefined) {
-      if (refusal.status === 401) reply.header("www-authenticate", 'Bearer realm="perch admin"');
-      return sendError(reply, refusal.status, refusal.code, refusal.message);
+    const decision = decideAccess({ method, path, headers, remoteAddress }, access(), listenHost);
+    if (decision.kind === "refused") {
+      if (decision.status === 401) reply.header("www-authenticate", 'Bearer realm="perch admin"');
+      return sendError(reply, decision.status, decision.code, decision.message);
     }
     if (request.is404 && !isReading(request)) {
       reply.header("allow", "GET, HEAD");
-      return sendError(reply, 405, "method-not-allowed", "Nothing is changed here: GET and HEAD.");
+      return sendError(reply, 405, "method-not-allowed", "Only GET and HEAD are supported.");
     }
   });
-  server.setNotFoundHandler((_request, reply) => sendError(reply, 404, "not-found", "There is nothing here; see /."));
+  server.setNotFoundHandler((_request, reply) => sendError(reply, 404, "not-found", "No such path; see / for a list."));
   server.setErrorHandler<Error & { statusCode?: number }>((error, _request, reply) => {
     const { statusCode = 500 } = error;
     if (statusCode < 500) return sendError(reply, statusCode, "bad-request", "The request is malformed.");
     onFailure(error);
-    return sendError(reply, 500, "internal-error", "The admin server failed to answer; the log says why.");
+    return sendError(reply, 500, "internal-error", "Internal error; see the log.");
   });
 }
 
@@ -86,7 +99,7 @@ function addHealth(server: FastifyInstance, view: AdminView): void {
     const { contentType, body } = await view.metrics(metricsFormat(request.headers.accept));
     return reply.type(contentType).send(body);
   });
-  // Never looks at upstreams: restarting Perch would not heal them.
+  // Independent of upstreams: restarting Perch would not repair them.
   server.get("/livez", (_request, reply) => sendText(reply, 200, "ok"));
   server.get("/readyz", (_request, reply) => {
     const readiness = view.readiness();
@@ -105,20 +118,20 @@ async function explain(view: AdminView, request: FastifyRequest, reply: FastifyR
   if (view.readiness() === "no-config") return sendError(reply, 503, "no-config", readinessTexts["no-config"]);
   const parsed = parseExplainQuery(new URLSearchParams(/\?(.*)/.exec(request.url)?.[1]));
   if (parsed.kind === "problems") {
-    return sendError(reply, 400, "bad-query", "The query can not be explained.", parsed.problems);
+    return sendError(reply, 400, "bad-query", "The query is not valid.", parsed.problems);
   }
   const answer = await view.explain(parsed.query);
   if (answer.kind === "refused") return sendError(reply, 400, "bad-query", answer.message);
   return reply.send(answer.explanation);
 }
 
-/** As the router sees it: a trailing slash changes nothing. */
+/** Without query and trailing slash, as the router matches it. */
 function pathOf(url: string): string {
   const path = url.replace(/[?#].*$/s, "");
   return path.length > 1 ? path.replace(/\/$/, "") : path;
 }
 
-/** Nothing here runs, is framed, is kept or tells others where it was. */
+/** No scripts, framing, caching, sniffing or referrers. */
 const commonHeaders = Object.freeze({
   "cache-control": "no-store",
   "content-security-policy": "default-src 'none'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'",
@@ -148,18 +161,21 @@ function sendError(
 }
 
 const endpoints = [
-  ["/metrics", "everything counted, in the Prometheus text format"],
+  ["/metrics", "metrics in the Prometheus text format or OpenMetrics"],
   ["/livez", "200 while the process runs"],
-  ["/readyz", "200 while it takes requests; 503 before the first configuration and while draining"],
-  ["/api/config", "the active configuration, and why the file is not it, where it is not"],
-  ["/api/releases", "configured and observed share of each version, rules and their hits, flips"],
-  ["/api/endpoints", "what is believed of each endpoint, why, and since when"],
-  ["/api/explain?url=http://localhost/", "which version a request gets, and why; also method, header, cookie, client"],
+  ["/readyz", "200 while Perch accepts requests; 503 before the first configuration and while draining"],
+  ["/api/config", "the active configuration, its warnings, and the error of the last reload"],
+  ["/api/releases", "configured and observed share of each version, rule hits, pin flips"],
+  ["/api/endpoints", "the health of each endpoint, why, and since when"],
+  [
+    "/api/explain?url=http://localhost/",
+    "which version a request gets, and why; parameters: method, header, cookie, client",
+  ],
 ];
 
 const items = endpoints.map(([path, text]) => `<li><a href="${path}">${path}</a>: ${text}</li>`);
 
-/** What a person finds who opens the admin address. */
+/** A list of what the server offers. */
 const indexPage = `<!doctype html>
 <html lang="en">
 <meta charset="utf-8">

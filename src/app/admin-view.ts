@@ -2,8 +2,9 @@ import { type AdminView, type ExplainQuery, reportEndpoints, reportRelease } fro
 import { formatDiagnostic } from "../config/schema-kit/diagnostics.ts";
 import type { RandomSource } from "../decide/unit.ts";
 import { Metrics } from "../observe/metrics.ts";
-import { weightRatios } from "../observe/release-stats.ts";
-import type { ReleaseStats, StatsRegistry } from "../observe/stats-registry.ts";
+import { releaseGroup } from "../observe/release-stats.ts";
+import type { StatsRegistry } from "../observe/stats-registry.ts";
+import { weightRatios } from "../observe/weight-ratio.ts";
 import { packageVersion } from "../package-version.ts";
 import { type Explanation, explainRequest } from "../proxy/explain/explain.ts";
 import { certificateExpiries } from "./certificate-expiries.ts";
@@ -12,19 +13,19 @@ import type { Reloader } from "./reloader.ts";
 
 export interface AdminSources {
   readonly stats: StatsRegistry;
-  readonly serving: DataPlane;
+  readonly dataPlane: DataPlane;
   readonly reloader: Reloader;
   readonly lifecycle: { readonly draining: boolean };
   readonly nowMs: () => number;
   readonly random: RandomSource;
-  /** False where the configuration came from flags. */
+  /** False if the configuration came from flags. */
   readonly fromFile: boolean;
 }
 
-/** What the admin server shows of this process. */
+/** The data of the admin API for this process. */
 export function adminView(sources: AdminSources): AdminView {
-  const { stats, serving, reloader, lifecycle, nowMs, random } = sources;
-  const { active, endpoints } = serving;
+  const { stats, dataPlane, reloader, lifecycle, nowMs, random } = sources;
+  const { active, endpoints } = dataPlane;
   const metrics = new Metrics({
     stats,
     *endpointStates() {
@@ -32,17 +33,17 @@ export function adminView(sources: AdminSources): AdminView {
     },
     certificates: () => certificateExpiries(active.current.config.listeners),
     weightRatios: () => weightRatios(active.current.config.releases),
-    workers: () => serving.workers,
+    workers: () => dataPlane.workers,
     build: { version: packageVersion, nodeVersion: process.versions.node },
   });
   return {
     async metrics(format) {
-      await serving.refresh();
+      await dataPlane.refresh();
       return metrics.render(format);
     },
     readiness() {
       if (lifecycle.draining) return "draining";
-      return serving.workers.serving > 0 ? "ready" : "no-worker";
+      return dataPlane.workers.serving > 0 ? "ready" : "no-worker";
     },
     config() {
       const { file, hash, loadedAtMs, warnings, lastError, restartNeeded } = reloader.status;
@@ -53,24 +54,22 @@ export function adminView(sources: AdminSources): AdminView {
       };
     },
     async releases() {
-      await serving.refresh();
-      const counted = new Map(
-        Array.from(stats.releases(), (release): [string, ReleaseStats] => [release.release, release]),
-      );
+      await dataPlane.refresh();
+      const counted = stats.all(releaseGroup);
       return active.current.config.releases.flatMap((spec) => {
         const found = counted.get(spec.name);
         return found === undefined ? [] : [reportRelease(spec, found, nowMs())];
       });
     },
     async endpoints() {
-      await serving.refresh();
+      await dataPlane.refresh();
       return reportEndpoints(endpoints.all(), active.current.config.services);
     },
     async explain(query) {
-      await serving.refresh();
+      await dataPlane.refresh();
       const explanation = explainRequest(active.current, described(query), { nowMs: nowMs(), random });
-      const refused = explanation.error?.code === "bad-request" ? explanation.trail[0] : undefined;
-      if (refused !== undefined) return { kind: "refused", message: refused.detail };
+      const problem = explanation.error?.code === "bad-request" ? explanation.trail[0] : undefined;
+      if (problem !== undefined) return { kind: "refused", message: problem.detail };
       return { kind: "explained", explanation: withoutSignatures(explanation) };
     },
   };
@@ -82,7 +81,9 @@ function described({ url, method, headers, cookies, client }: ExplainQuery) {
   return { url, method, headers: Object.fromEntries(lines), ...(client === undefined ? {} : { client }) };
 }
 
-/** Whoever may read here may not thereby hold a pin or a token that counts: `perch explain` beside the secrets shows them. */
+/**
+ * A caller of the admin API must not obtain a valid pin or token; `perch explain`, run with the secrets, shows them.
+ */
 function withoutSignatures({ pin, redirect, ...rest }: Explanation): Readonly<Record<string, unknown>> {
   return {
     ...rest,
@@ -91,7 +92,7 @@ function withoutSignatures({ pin, redirect, ...rest }: Explanation): Readonly<Re
   };
 }
 
-/** The last part of a pin's or a token's value signs the others. */
+/** Replaces the last part of the value, which is the signature. */
 function unsigned(setCookie: string | null): string | null {
   return setCookie === null ? null : setCookie.replace(/^([^=;]*=[^;]*\.)[^.;]*/, "$1<signature>");
 }

@@ -8,6 +8,7 @@ import { type LoadedConfig, type LoadResult, loadConfigFile, loadConfigText } fr
 import { formatDiagnostic } from "../config/schema-kit/diagnostics.ts";
 import { FileWatcher } from "../config/watch.ts";
 import { ticketKeyBytes } from "../listener/tls.ts";
+import { missingNodeInternals } from "../node-internals.ts";
 import { createLogger, type Logger, type LogLevel } from "../observe/log.ts";
 import { LogDestination } from "../observe/log-destination.ts";
 import { StatsRegistry } from "../observe/stats-registry.ts";
@@ -19,11 +20,11 @@ import { bound, type DataPlane, formatAddress, StartError } from "./data-plane.t
 import { InProcessDataPlane } from "./in-process-data-plane.ts";
 import { batchedRandom } from "./random.ts";
 import { Reloader } from "./reloader.ts";
-import { WorkerDataPlane } from "./worker-data-plane.ts";
+import { WorkerDataPlane, type WorkerDataPlaneParts } from "./worker-data-plane.ts";
 
 export { StartError };
 
-/** Where the configuration comes from: a file, watched and reloaded, or a text made from flags. */
+/** The configuration's source: a file, which is watched and reloaded, or text made from flags. */
 export type ConfigSource =
   | { readonly kind: "file"; readonly path: string }
   | { readonly kind: "text"; readonly name: string; readonly text: string };
@@ -32,17 +33,18 @@ export interface AppOptions {
   readonly source: ConfigSource;
   readonly env: Readonly<Record<string, string | undefined>>;
   readonly logLevel: LogLevel;
-  /** After the signal to stop: serve on for this long while not ready, so that load balancers notice. */
+  /** After the stop signal, keep serving for this long while not ready, so that load balancers notice. */
   readonly drainDelayMs: number;
-  /** Then let requests under way finish for this long. */
+  /** Then wait this long for requests in flight. */
   readonly drainTimeoutMs: number;
-  /** File descriptor or path of the access log. Default 1, stdout. */
+  /** File descriptor or path of the access log. Default: 1, stdout. */
   readonly accessLogTo?: number | string;
-  /** For tests that make a worker fail: what runs in each, and its heap's size. */
-  readonly workerFaults?: { readonly entry?: URL; readonly heapMb?: number };
 }
 
-/** The composition root: builds every part, wires them, and ends them in order. */
+/** What each worker thread runs, and its heap. */
+export type WorkerSpec = Pick<WorkerDataPlaneParts, "entry" | "heapMb">;
+
+/** The composition root: builds and wires all parts, and stops them in order. */
 export class App {
   readonly listeners: readonly BoundListener[];
   readonly adminAddress: AddressInfo;
@@ -64,10 +66,13 @@ export class App {
     this.adminAddress = adminAddress;
   }
 
-  /** Resolves once every listener accepts. Rejects with a `StartError`, everything freed, where that can not be. */
-  static async start(options: AppOptions): Promise<App> {
+  /**
+   * Resolves once every listener accepts connections. Rejects with a `StartError` after freeing everything. `worker`
+   * replaces what worker threads run by default.
+   */
+  static async start(options: AppOptions, worker: WorkerSpec = {}): Promise<App> {
     const log = createLogger({ level: options.logLevel, nowMs });
-    // The watch stands before the first load, so that a change in between is seen as one.
+    // Watch before the first load, so that a change in between is not missed.
     const watcher = watch(options.source, log);
     const loader = createLoader(options);
     const first = await loader.load();
@@ -76,14 +81,15 @@ export class App {
       throw new StartError(first.problems.map(formatDiagnostic));
     }
     const size = await workerCount(first.compiled, log);
-    const parts = build({ options, log, watcher, loader, first, size });
+    const parts = build({ options, worker, log, watcher, loader, first, size });
     try {
       const adminAddress = await bindAdmin(parts.admin, first.compiled.admin);
-      const listeners = await parts.serving.listen();
+      const listeners = await parts.dataPlane.listen();
       for (const warning of first.warnings) log.warn({ problem: formatDiagnostic(warning) }, "configuration warning");
       const at = listeners.map(({ name, address }) => `${name} ${formatAddress(address)}`);
       const workers = size === 1 ? undefined : size;
       log.info({ listeners: at, admin: formatAddress(adminAddress), hash: first.hash, workers }, "serving");
+      void warnOfMissingInternals(log);
       return new App(options, parts, listeners, adminAddress);
     } catch (error) {
       await release(parts);
@@ -91,14 +97,14 @@ export class App {
     }
   }
 
-  /** Looks at the configuration's files now, as SIGHUP asks. */
+  /** Reloads the configuration, as on SIGHUP. */
   reload(): void {
     void this.#parts.reloader.reload();
   }
 
   /**
-   * Stops without failing a request: not ready, serve on for the delay with `Connection: close` on every answer, stop
-   * accepting, let what is under way finish until the timeout, then break it off. Calling again waits for the same end.
+   * Stops gracefully: reports not ready, keeps serving for the delay with `Connection: close` on every response, stops
+   * accepting, waits for requests in flight until the timeout, then aborts them. Further calls wait for the same drain.
    */
   drain(why: string): Promise<void> {
     this.#drained ??= this.#drain(why);
@@ -106,23 +112,23 @@ export class App {
   }
 
   async #drain(why: string): Promise<void> {
-    const { lifecycle, serving, log } = this.#parts;
+    const { lifecycle, dataPlane, log } = this.#parts;
     const { drainDelayMs, drainTimeoutMs } = this.#options;
     log.info({ why, drainDelayMs, drainTimeoutMs }, "draining");
     lifecycle.draining = true;
-    serving.drain();
+    dataPlane.drain();
     await elapsed(drainDelayMs);
-    const finished = serving.close();
+    const finished = dataPlane.close();
     const timer = setTimeout(() => {
-      log.warn({ drainTimeoutMs }, "drain timeout: requests still under way are broken off");
-      serving.abort();
+      log.warn({ drainTimeoutMs }, "drain timeout: aborting requests in flight");
+      dataPlane.abort();
     }, drainTimeoutMs);
     await finished;
     clearTimeout(timer);
     log.info("drained");
   }
 
-  /** Frees everything at once; what is under way breaks off. */
+  /** Stops at once and aborts requests in flight. */
   async stop(): Promise<void> {
     await release(this.#parts);
   }
@@ -133,69 +139,71 @@ interface Parts {
   readonly reloader: Reloader;
   readonly watcher: Watcher | undefined;
   readonly admin: FastifyInstance;
-  readonly serving: DataPlane;
+  readonly dataPlane: DataPlane;
   readonly accessLines: LogDestination;
   readonly lifecycle: { draining: boolean };
-  /** Says once a day which certificates end soon. */
+  /** Logs certificates that expire soon, once a day. */
   readonly certificates: NodeJS.Timeout;
 }
 
-const dayMs = 86_400_000;
 const nowMs = () => Date.now();
 
 interface Foundation {
   readonly options: AppOptions;
+  readonly worker: WorkerSpec;
   readonly log: Logger;
   readonly watcher: Watcher | undefined;
   readonly loader: Loader;
   readonly first: LoadedConfig;
-  /** How many threads serve; 1: this one. */
+  /** The number of threads that serve; 1: the main thread. */
   readonly size: number;
 }
+
+const dayMs = 86_400_000;
 
 function build(foundation: Foundation): Parts {
   const { options, log, watcher, loader, first } = foundation;
   const stats = new StatsRegistry();
   const accessLines = new LogDestination({
     to: options.accessLogTo ?? 1,
-    dropped: stats.accessLogDropped,
-    onTrouble: (error) => log.error({ error: error.message }, "the access log can not be written"),
+    dropped: stats.accessLog.dropped,
+    onTrouble: (error) => log.error({ error: error.message }, "cannot write the access log"),
   });
-  const serving = createServing(foundation, stats, accessLines);
+  const dataPlane = createDataPlane(foundation, stats, accessLines);
   const lifecycle = { draining: false };
   const file = sourceName(options.source);
   const reloader = new Reloader(
     {
       file,
       load: loader.load,
-      prepare: (loaded) => serving.prepare(loaded),
+      prepare: (loaded) => dataPlane.prepare(loaded),
       stats: stats.reloads,
       log,
       nowMs,
-      onFiles: (files) => watcher?.alsoWatch(files),
+      onFiles: (files, contentsRead) => watcher?.alsoWatch(files, contentsRead),
     },
     first,
   );
-  watcher?.alsoWatch(first.compiled.files);
+  watcher?.alsoWatch(first.compiled.files, first.sources.files);
   watcher?.onChange(() => void reloader.reload());
   const fromFile = options.source.kind === "file";
-  const view = adminView({ stats, serving, reloader, lifecycle, nowMs, random: batchedRandom(), fromFile });
+  const view = adminView({ stats, dataPlane, reloader, lifecycle, nowMs, random: batchedRandom(), fromFile });
   const admin = createAdminServer(view, {
     listenHost: first.compiled.admin.host,
-    access: () => serving.active.current.config.adminAccess,
+    access: () => dataPlane.active.current.config.adminAccess,
     monotonicMs: () => performance.now(),
-    onFailure: (error) => log.error({ err: error }, "the admin server failed to answer"),
+    onFailure: (error) => log.error({ err: error }, "admin request failed with an internal error"),
   });
-  const warn = () => warnOfExpiry(serving.active.current.config.listeners, nowMs(), log);
+  const warn = () => warnOfExpiry(dataPlane.active.current.config.listeners, nowMs(), log);
   const certificates = setInterval(warn, dayMs).unref();
-  return { log, reloader, watcher, admin, serving, accessLines, lifecycle, certificates };
+  return { log, reloader, watcher, admin, dataPlane, accessLines, lifecycle, certificates };
 }
 
-function createServing(foundation: Foundation, stats: StatsRegistry, accessLines: LogDestination): DataPlane {
-  const { options, log, loader, first, size } = foundation;
+function createDataPlane(foundation: Foundation, stats: StatsRegistry, accessLines: LogDestination): DataPlane {
+  const { options, worker, log, loader, first, size } = foundation;
   const ticketKeys = randomBytes(ticketKeyBytes);
   if (size === 1) return new InProcessDataPlane({ first, stats, accessLines, log, ticketKeys, planes: 1 });
-  const { logLevel, env, source, workerFaults } = options;
+  const { logLevel, env, source } = options;
   const { secrets } = loader;
   return new WorkerDataPlane({
     size,
@@ -208,13 +216,13 @@ function createServing(foundation: Foundation, stats: StatsRegistry, accessLines
     file: sourceName(source),
     secrets,
     ticketKeys,
-    ...workerFaults,
+    ...worker,
   });
 }
 
 interface Loader {
   readonly load: () => Promise<LoadResult>;
-  /** One random secret a release for the life of the process: a reload must not void the pins that it signed before. */
+  /** One random secret per release for the life of the process: a reload must not invalidate its pins. */
   readonly secrets: ReadonlyMap<string, Uint8Array>;
 }
 
@@ -227,27 +235,27 @@ function createLoader({ source, env }: AppOptions): Loader {
   };
   const database = new DatabaseFile();
   const options = { env, randomSecret, nowMs, openDatabase: database.open };
-  const look = () =>
+  const load = () =>
     source.kind === "file"
       ? loadConfigFile(source.path, options)
       : loadConfigText(source.text, { ...options, file: source.name });
-  return { secrets, load: () => loadWhole(look, database) };
+  return { secrets, load: () => loadWithDatabase(load, database) };
 }
 
-/** How often a load is tried whose database changes while it is read. */
-const maxLooks = 5;
+/** Limits retries while the database file keeps changing. */
+const maxLoads = 5;
 
-/** Looks again with the database that the look before lacked, since a load waits for nothing. */
-async function loadWhole(look: () => LoadResult, database: DatabaseFile): Promise<LoadResult> {
-  let result = look();
-  for (let looks = 1; looks < maxLooks && (await database.readMissing()); looks++) result = look();
+/** A load is synchronous and cannot read the database, so it is repeated after the database has been read. */
+async function loadWithDatabase(load: () => LoadResult, database: DatabaseFile): Promise<LoadResult> {
+  let result = load();
+  for (let loads = 1; loads < maxLoads && (await database.readMissing()); loads++) result = load();
   return result;
 }
 
-/** The configuration's file, and those it names, as far as they are known. */
+/** Watches the configuration file and the files that it names. */
 interface Watcher {
-  alsoWatch(files: readonly string[]): void;
-  /** Says who is told. A change since the watch began is told at once. */
+  alsoWatch(files: readonly string[], contentsRead: ReadonlyMap<string, Uint8Array>): void;
+  /** Sets the listener. A change since the watch started is reported at once. */
   onChange(listener: () => void): void;
   close(): void;
 }
@@ -261,7 +269,7 @@ function watch(source: ConfigSource, log: Logger): Watcher | undefined {
     onWarning: (message) => log.warn(message),
   });
   return {
-    alsoWatch: (others) => files.setFiles([source.path, ...others]),
+    alsoWatch: (others, contentsRead) => files.setFiles([source.path, ...others], contentsRead),
     onChange(next) {
       listener = next;
       files.check();
@@ -281,20 +289,30 @@ function bindAdmin(admin: FastifyInstance, address: BindAddress): Promise<Addres
   });
 }
 
-async function release({ watcher, serving, accessLines, admin, certificates }: Parts): Promise<void> {
+const accessLogCloseMs = 1_000;
+
+async function release({ watcher, dataPlane, accessLines, admin, certificates }: Parts): Promise<void> {
   watcher?.close();
   clearInterval(certificates);
-  await serving.dispose();
-  // Whoever reads the log may have stopped reading: what cannot be written in this time never will be.
-  await Promise.race([accessLines.close(), elapsed(lastWriteMs, "lets it end")]);
+  await dataPlane.dispose();
+  // The log's reader may have stopped reading, so do not wait for long.
+  await Promise.race([accessLines.close(), elapsed(accessLogCloseMs, "unref")]);
   await admin.close();
 }
 
-const lastWriteMs = 1_000;
-
-function elapsed(ms: number, timer: "holds the process" | "lets it end" = "holds the process"): Promise<void> {
+function elapsed(ms: number, timer: "ref" | "unref" = "ref"): Promise<void> {
   const { promise, resolve } = Promise.withResolvers<void>();
   const timeout = setTimeout(resolve, ms);
-  if (timer === "lets it end") timeout.unref();
+  if (timer === "unref") timeout.unref();
   return promise;
+}
+
+/** What an interface of Node costs that is gone, said once at start rather than found out under load. */
+async function warnOfMissingInternals(log: Logger): Promise<void> {
+  try {
+    for (const consequence of await missingNodeInternals())
+      log.warn({ consequence }, "this version of Node lacks an interface");
+  } catch (error) {
+    log.debug({ err: error }, "Node's interfaces could not be checked");
+  }
 }

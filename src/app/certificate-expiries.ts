@@ -1,9 +1,9 @@
 import { expiryWarning } from "../config/certificate.ts";
 import type { ListenerSpec } from "../config/compiled-config.ts";
-import type { CertificateExpiry } from "../observe/listener-stats.ts";
 import type { Logger } from "../observe/log.ts";
+import type { CertificateExpiry } from "../observe/metrics.ts";
 
-/** By listener and first name; of two that share both, the one that ends first. */
+/** By listener and first host name; of two that share both, the one that expires first. */
 export function certificateExpiries(listeners: readonly ListenerSpec[]): readonly CertificateExpiry[] {
   const found = new Map<string, CertificateExpiry>();
   for (const { name: listener, tls } of listeners) {
@@ -17,7 +17,7 @@ export function certificateExpiries(listeners: readonly ListenerSpec[]): readonl
   return [...found.values()];
 }
 
-/** A load tells of certificates that end soon; who runs on without one for months hears of it all the same. */
+/** Loads already warn of expiring certificates; this covers processes that run for months without a reload. */
 export function warnOfExpiry(listeners: readonly ListenerSpec[], nowMs: number, log: Logger): void {
   for (const { name: listener, tls } of listeners) {
     for (const certificate of tls?.certificates ?? []) {

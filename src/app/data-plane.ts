@@ -6,34 +6,34 @@ import type { ActiveSnapshot } from "../proxy/active-snapshot.ts";
 import type { EndpointRegistry } from "../upstream/endpoint-registry.ts";
 import type { BoundListener } from "../workers/messages.ts";
 
-/** A configuration that everything which serves has built aside, or why not all of it could. */
+/** A configuration that the whole data plane has built and can activate, or why it could not. */
 export type Preparation =
   | { readonly kind: "prepared"; commit(): Promise<void> }
   | { readonly kind: "failed"; readonly why: string };
 
-/** What takes requests: one data plane in the main thread, or workers with one each. */
+/** Serves requests: in the main thread, or in workers. */
 export interface DataPlane {
-  /** What the admin server shows and explains by; with workers nothing but their sum. */
+  /** What the admin server reads; with workers a copy that serves no requests. */
   readonly active: ActiveSnapshot;
   readonly endpoints: EndpointRegistry;
-  /** How many threads serve, and how many were replaced. */
+  /** The number of serving threads and of restarts. */
   readonly workers: { readonly serving: number; readonly restarts: number };
   /** Rejects with a `StartError`. */
   listen(): Promise<readonly BoundListener[]>;
   prepare(loaded: LoadedConfig): Promise<Preparation>;
-  /** Brings stats and endpoints up to what has been counted until now. */
+  /** Updates stats and endpoint health, with workers from all of them. */
   refresh(): Promise<void>;
-  /** From now on every answer closes its connection. */
+  /** From now on every response closes its connection. */
   drain(): void;
   /** Stops accepting, and resolves once the last request has ended. */
   close(): Promise<void>;
-  /** Breaks off whatever `close` still waits for. */
+  /** Aborts the requests that `close` waits for. */
   abort(): void;
-  /** Frees everything at once. */
+  /** Stops everything at once. */
   dispose(): Promise<void>;
 }
 
-/** Perch can not start as told; each problem is a line for the person who started it. */
+/** Perch cannot start; each problem is a line for the user. */
 export class StartError extends Error {
   override readonly name = "StartError";
   readonly problems: readonly string[];
@@ -44,32 +44,32 @@ export class StartError extends Error {
   }
 }
 
-/** Turns what the system says about an address into a line that says what to do. */
+/** Turns an error of `listen` into a line that says what to do. */
 export async function bound<T>(what: string, address: ListenerSpec["address"], listen: () => Promise<T>): Promise<T> {
   try {
     return await listen();
   } catch (error) {
     const code = (error as NodeJS.ErrnoException).code ?? String(error);
     const hint = ("path" in address ? socketHints : portHints)[code] ?? code;
-    throw new StartError([`perch: ${what} can not listen on ${addressText(address)}: ${hint}`]);
+    throw new StartError([`perch: ${what} cannot listen on ${addressText(address)}: ${hint}`]);
   }
 }
 
 const portHints: Readonly<Record<string, string>> = {
   EADDRINUSE: "the port is in use (EADDRINUSE); stop the other process or choose another port",
-  EACCES: "permission denied (EACCES); ports below 1024 need a privilege, choose a higher one",
+  EACCES: "permission denied (EACCES); use a port from 1024 up, or grant CAP_NET_BIND_SERVICE",
   EADDRNOTAVAIL: "this machine has no such address (EADDRNOTAVAIL)",
-  ENOTFOUND: "the host name is not known (ENOTFOUND)",
+  ENOTFOUND: "the host name cannot be resolved (ENOTFOUND)",
 };
 
 const socketHints: Readonly<Record<string, string>> = {
-  EADDRINUSE: "another process serves this socket (EADDRINUSE); stop it or choose another path",
-  ENOTSOCK: "something that is no socket stands there (ENOTSOCK); remove it or choose another path",
-  // libuv says so of a folder that is missing, too.
-  EACCES: "its folder does not exist, or whoever runs Perch may not write there (EACCES)",
+  EADDRINUSE: "another process listens on this socket (EADDRINUSE); stop it or choose another path",
+  ENOTSOCK: "the path exists and is not a socket (ENOTSOCK); remove it or choose another path",
+  // libuv reports EACCES for a missing directory as well.
+  EACCES: "the directory does not exist, or the user that runs Perch cannot write to it (EACCES)",
 };
 
-/** `address` as a server tells it: a text for a unix socket. */
+/** Formats the result of a server's `address()`; a string is a unix socket's path. */
 export function formatAddress(bound: AddressInfo | string): string {
   if (typeof bound === "string") return `unix:${bound}`;
   const { address, port, family } = bound;

@@ -7,6 +7,7 @@ import { drainAcceptBacklog } from "../listener/accept-backlog.ts";
 import { Listener } from "../listener/listener.ts";
 import { SharedPools } from "../listener/shared-pools.ts";
 import { AccessLog, type LineDestination } from "../observe/access-log.ts";
+import { dnsGroup } from "../observe/dns-stats.ts";
 import type { Logger } from "../observe/log.ts";
 import { Observer } from "../observe/observer.ts";
 import { type ExporterSpec, SpanExporter } from "../observe/otlp-exporter.ts";
@@ -17,9 +18,10 @@ import { CachedClock } from "../proxy/cached-clock.ts";
 import { OverloadManager } from "../proxy/overload.ts";
 import type { ProxyContext } from "../proxy/proxy-context.ts";
 import type { Snapshot } from "../proxy/snapshot.ts";
+import { scheduleUnref } from "../upstream/clock.ts";
 import type { DnsResolver } from "../upstream/dns-resolver.ts";
 import type { Endpoint } from "../upstream/endpoint.ts";
-import type { Condition } from "../upstream/endpoint-health.ts";
+import type { Condition, Outage } from "../upstream/endpoint-health.ts";
 import { type EndpointEvents, EndpointRegistry } from "../upstream/endpoint-registry.ts";
 import { HealthChecks } from "../upstream/health-checks.ts";
 import { networkProbe } from "../upstream/probes.ts";
@@ -38,101 +40,96 @@ export interface DataPlaneParts {
   readonly stats: StatsRegistry;
   readonly accessLines: LineDestination;
   readonly log: Logger;
-  /** What TLS session tickets are sealed with: 48 bytes, the same for all workers. */
+  /** The keys of TLS session tickets: 48 bytes, the same for all workers. */
   readonly ticketKeys: Buffer;
-  /** How many data planes this process has. */
+  /** The number of data planes in this process. */
   readonly planes: number;
 }
 
-/** Several data planes listen on each port (SO_REUSEPORT). */
+/** For several data planes that listen on the same ports (SO_REUSEPORT). */
 export interface SharedPorts {
-  /** In the listeners' order; undefined: as configured. */
+  /** In the order of the listeners; undefined: as configured. */
   readonly ports: readonly number[] | undefined;
-  /** A unix socket can not be shared so: one data plane has it. */
+  /** A unix socket cannot be shared: one data plane has it. */
   readonly unixSockets: "here" | "elsewhere";
 }
 
-/** How long connections that wait to be accepted may hold up a close. */
-const acceptQueuedMs = 1_000;
+/** Maximum time for accepting the connections in the backlog before a close. */
+const backlogDrainMs = 1_000;
 
-/** How long copies that are under way are waited for once the last request has ended. */
-const lastMirrorsMs = 1_000;
+/** Maximum wait for mirrored requests after the last request has ended. */
+const mirrorDrainMs = 1_000;
 
-/** How long a collector may take for the last spans. */
-const lastSpansMs = 2_000;
+/** Maximum wait for the export of the last spans. */
+const spanFlushMs = 2_000;
 
-// Imported, since the global `performance` is a getter, which costs more than the clock behind it.
-const systemClocks = { nowMs: () => Date.now(), monotonicMs: () => performance.now() };
+// Imported from perf_hooks: the global `performance` is a getter, which costs more than reading the clock.
+const systemClock = { nowMs: () => Date.now(), monotonicMs: () => performance.now() };
 
-function wake(callback: () => void, ms: number): () => void {
-  const timer = setTimeout(callback, ms).unref();
-  return () => clearTimeout(timer);
-}
-
-/** Everything that serves requests in one thread: listeners, lanes, the active snapshot and what it counts. */
+/** Serves requests in one thread: listeners, lanes, the active snapshot and its stats. */
 export class InProcessDataPlane implements DataPlane {
   readonly active: ActiveSnapshot;
   readonly endpoints: EndpointRegistry;
   readonly workers = { serving: 1, restarts: 0 };
   readonly #parts: DataPlaneParts;
   readonly #names: DnsResolver;
-  readonly #time = new CachedClock(systemClocks);
-  readonly #clock = { nowMs: this.#time.nowMs, monotonicMs: this.#time.monotonicMs, wake };
-  readonly #lanes = new SharedPools(this.#time);
-  readonly #checks = new HealthChecks({ clock: this.#clock, probe: networkProbe, randomFraction: Math.random });
+  readonly #clock = new CachedClock(systemClock);
+  readonly #timers = { nowMs: this.#clock.nowMs, monotonicMs: this.#clock.monotonicMs, schedule: scheduleUnref };
+  readonly #pools = new SharedPools(this.#clock);
+  readonly #checks = new HealthChecks({ timers: this.#timers, probe: networkProbe, randomFraction: Math.random });
   readonly #keys: JwksFetcher;
   readonly #accessLog: AccessLog;
   readonly #spans: SpanExporter;
   readonly #context: DataPlaneContext;
-  readonly #load: OverloadManager;
+  readonly #overload: OverloadManager;
   readonly #fittingConnections: number;
   /** By name. */
   #listeners: ReadonlyMap<string, Listener> = new Map();
-  #brokenOff = false;
+  #aborted = false;
 
   constructor(parts: DataPlaneParts) {
     const { first, stats, accessLines } = parts;
     const { nowMs, monotonicMs } = this.#clock;
     this.#parts = parts;
     this.#names = createDnsResolver(
-      loggingDnsEvents(parts.log, (name, outcome) => stats.names().get(name)?.resolved(outcome)),
+      loggingDnsEvents(parts.log, (name, outcome) => stats.all(dnsGroup).get(name)?.resolved(outcome)),
     );
     const events: EndpointEvents = {
       added: (endpoint) => this.#checks.added(endpoint),
       retired: (endpoint) => {
         this.#checks.retired(endpoint);
-        this.#lanes.retire(endpoint);
+        this.#pools.retire(endpoint);
       },
-      changed: (endpoint, condition) => tellCondition(parts.log, endpoint, condition),
+      changed: (endpoint, condition) => logCondition(parts.log, endpoint, condition),
     };
     this.endpoints = new EndpointRegistry(events, this.#names);
     this.#keys = new JwksFetcher({ stats: stats.jwks, log: parts.log, monotonicMs });
     const keys = new PublishedKeyRegistry(this.#keys);
-    const services = new ServiceRegistry(this.#clock);
+    const services = new ServiceRegistry(this.#timers);
     this.active = new ActiveSnapshot(stats, this.endpoints, first.compiled, first.hash, keys, services);
     this.#checks.configure(first.compiled.services);
     this.#accessLog = new AccessLog({ destination: accessLines, sample: first.compiled.accessLog.sample, nowMs });
     this.#spans = new SpanExporter({
       stats: stats.spans,
       resource: { version: packageVersion, instanceId: randomUUID() },
-      onTrouble: (why) => parts.log.warn({ why }, "the collector does not take spans"),
+      onTrouble: (why) => parts.log.warn({ why }, "span export failed"),
       randomFraction: Math.random,
     });
     this.#spans.configure(exporterSpec(first.compiled));
-    this.#load = new OverloadManager(monotonicMs, (cause) => stats.shed.shed(cause));
-    this.#load.watch(first.compiled.limits);
+    this.#overload = new OverloadManager(monotonicMs, (cause) => stats.shed.shed(cause));
+    this.#overload.watch(first.compiled.limits);
     this.#fittingConnections = connectionsByFdLimit(parts.planes * first.compiled.listeners.length);
-    const deadBuffers = new MinorGc();
+    const minorGc = new MinorGc();
     this.#context = new DataPlaneContext({
       active: this.active,
-      clock: this.#time,
+      clock: this.#clock,
       observer: new Observer(this.#accessLog),
-      overload: this.#load,
-      mirrors: this.#lanes.mirrors,
+      overload: this.#overload,
+      mirrors: this.#pools.mirrors,
       spans: this.#spans,
-      streamed: (bytes) => deadBuffers.streamed(bytes),
+      streamed: (bytes) => minorGc.streamed(bytes),
       handedOver: (cause) => stats.handovers.handedOver(cause),
-      defect: (error) => parts.log.error({ err: error }, "a request failed by a defect of Perch"),
+      defect: (error) => parts.log.error({ err: error }, "request failed with an internal error (a bug in Perch)"),
     });
   }
 
@@ -168,28 +165,28 @@ export class InProcessDataPlane implements DataPlane {
   }
 
   async close(): Promise<void> {
-    await drainAcceptBacklog(acceptQueuedMs);
+    await drainAcceptBacklog(backlogDrainMs);
     const closed = this.#close();
-    // Told while the queues were emptied, it missed those who came after.
-    if (this.#brokenOff) this.abort();
+    // An abort while the backlog was drained missed the connections accepted after it.
+    if (this.#aborted) this.abort();
     await closed;
-    await this.#lanes.mirrors.settled(lastMirrorsMs);
-    await this.#spans.flush(lastSpansMs);
+    await this.#pools.mirrors.settled(mirrorDrainMs);
+    await this.#spans.flush(spanFlushMs);
   }
 
   abort(): void {
-    this.#brokenOff = true;
+    this.#aborted = true;
     for (const listener of this.#listeners.values()) listener.destroy();
   }
 
   async dispose(): Promise<void> {
     this.#names.stop();
     this.#checks.stop();
-    this.#load.stop();
+    this.#overload.stop();
     this.abort();
     await this.#close();
     await this.#keys.close();
-    await this.#lanes.destroy();
+    await this.#pools.destroy();
     await this.#spans.destroy();
   }
 
@@ -210,7 +207,7 @@ export class InProcessDataPlane implements DataPlane {
       this.#checks.configure(compiled.services);
       this.#spans.configure(exporterSpec(compiled));
       this.#accessLog.sample = compiled.accessLog.sample;
-      this.#load.watch(compiled.limits);
+      this.#overload.watch(compiled.limits);
       for (const change of prepared) change(snapshot);
     };
   }
@@ -218,7 +215,7 @@ export class InProcessDataPlane implements DataPlane {
   #createListener(spec: ListenerSpec): Listener {
     return new Listener({
       context: this.#context,
-      lanes: this.#lanes,
+      lanes: this.#pools,
       spec,
       ticketKeys: this.#parts.ticketKeys,
       fittingConnections: this.#fittingConnections,
@@ -226,11 +223,16 @@ export class InProcessDataPlane implements DataPlane {
   }
 }
 
-/** Once for each change, never for each request. */
-function tellCondition(log: Logger, { service, version, origin }: Endpoint, { state, why }: Condition): void {
-  const about = { service, version, endpoint: origin, state, why };
-  if (state === "up") log.info(about, "an endpoint is up again");
-  else log.warn(about, "an endpoint gets no requests");
+const outageMessages: Readonly<Record<Outage, string>> = {
+  failing: "upstream health check failed; the endpoint gets no requests",
+  ejected: "upstream endpoint ejected after failed requests",
+  refused: "upstream connection failed; the endpoint is paused",
+};
+
+function logCondition(log: Logger, { service, version, origin }: Endpoint, { state, why }: Condition): void {
+  const fields = { service, version, endpoint: origin, state, why };
+  if (state === "up") log.info(fields, "upstream endpoint is up again");
+  else log.warn(fields, outageMessages[state]);
 }
 
 function exporterSpec({ tracing }: CompiledConfig): ExporterSpec | undefined {
@@ -247,8 +249,8 @@ export type DataPlaneContextParts = Pick<
 };
 
 /**
- * The context of one data plane. A class, since V8 keeps an object literal that has getters as a hash table, and a request
- * asks its context a dozen things.
+ * The context of one data plane. A class, because V8 stores an object literal with getters as a hash table, and a
+ * request reads a dozen properties of its context.
  */
 export class DataPlaneContext implements ProxyContext {
   draining = false;

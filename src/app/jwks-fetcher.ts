@@ -1,43 +1,35 @@
 import { Agent, request } from "undici";
-import { readKeySet } from "../identify/jwt-keys.ts";
+import { type KeySet, readKeySet } from "../identify/jwt-keys.ts";
 import type { KeyFetching, PublishedKeySet } from "../identify/published-keys.ts";
 import type { Logger } from "../observe/log.ts";
 import type { JwksStats } from "../observe/stats-registry.ts";
-
-/** Calls back once, after so many milliseconds, unless it is cancelled. */
-export type Schedule = (ms: number, task: () => void) => { cancel(): void };
+import { type Schedule, scheduleUnref } from "../upstream/clock.ts";
 
 export interface JwksFetcherParts {
   readonly stats: JwksStats;
-  /** Undefined where another thread tells the same. */
+  /** Undefined in the main thread when workers serve: they log the same fetches. */
   readonly log: Logger | undefined;
   readonly monotonicMs: () => number;
-  /** Default: node's timers, which do not keep the process alive. */
+  /** Default: setTimeout, unreferenced so that it does not keep the process alive. */
   readonly schedule?: Schedule;
 }
 
-/** How long keys are kept where their publisher does not say, and the bounds on what it says. */
-const lifetimeMs = { usual: 300_000, least: 60_000, most: 3_600_000 };
-/** After a failure, doubling to the second. */
-const retryMs = { first: 1_000, most: 60_000 };
-/** Between two fetches that unknown keys ask for: whoever makes names up costs the publisher no more than this. */
-const missPauseMs = 30_000;
-const answerWithinMs = 10_000;
-const maxAnswerBytes = 512 * 1024;
-
-const nodeTimers: Schedule = (ms, task) => {
-  const timer = setTimeout(task, ms).unref();
-  return { cancel: () => clearTimeout(timer) };
-};
+/** Time between fetches: the response's max-age within min and max, or the default. */
+const lifetimeMs = { default: 300_000, min: 60_000, max: 3_600_000 };
+/** Exponential backoff after failures. */
+const retryMs = { initial: 1_000, max: 60_000 };
+/** Minimum time between fetches that tokens with an unknown `kid` cause: clients must not be able to flood the publisher. */
+const missIntervalMs = 30_000;
+const timeoutMs = 10_000;
+const maxBodyBytes = 512 * 1024;
 
 /**
- * Fetches published keys when a configuration first names their address, again when they may be out of date, and when a
- * token names a key that is not among them. No request waits for it. A fetch that fails changes nothing: the keys of the
- * last good one stay.
+ * Fetches published keys when a configuration first uses their address, when they expire, and when no key fits a token.
+ * No request waits for a fetch. After a failure the keys of the last successful fetch stay in use.
  */
 export class JwksFetcher implements KeyFetching {
   readonly #parts: JwksFetcherParts;
-  readonly #agent = new Agent({ connect: { timeout: answerWithinMs }, maxHeaderSize: 32_768 });
+  readonly #agent = new Agent({ connect: { timeout: timeoutMs }, maxHeaderSize: 32_768 });
   readonly #sources = new Map<PublishedKeySet, Source>();
 
   constructor(parts: JwksFetcherParts) {
@@ -53,34 +45,34 @@ export class JwksFetcher implements KeyFetching {
   missed(keys: PublishedKeySet): void {
     const source = this.#sources.get(keys);
     if (source === undefined || source.running) return;
-    if (this.#parts.monotonicMs() - source.startedMs >= missPauseMs) void this.#fetch(keys, source);
+    if (this.#parts.monotonicMs() - source.startedMs >= missIntervalMs) void this.#fetch(keys, source);
   }
 
   end(keys: PublishedKeySet): void {
-    this.#sources.get(keys)?.next?.cancel();
+    this.#sources.get(keys)?.next?.();
     this.#sources.delete(keys);
   }
 
-  /** Ends every timer and connection. */
+  /** Cancels all timers and closes all connections. */
   async close(): Promise<void> {
     for (const keys of [...this.#sources.keys()]) this.end(keys);
     await this.#agent.destroy();
   }
 
   async #fetch(keys: PublishedKeySet, source: Source): Promise<void> {
-    const { stats, log, monotonicMs, schedule = nodeTimers } = this.#parts;
-    source.next?.cancel();
+    const { stats, log, monotonicMs, schedule = scheduleUnref } = this.#parts;
+    source.next?.();
     source.running = true;
     source.startedMs = monotonicMs();
-    const fetched = await this.#ask(keys.url);
+    const fetched = await this.#request(keys.url);
     source.running = false;
-    // Ended meanwhile: neither the keys nor the news are anybody's.
+    // `end` was called during the fetch.
     if (!this.#sources.has(keys)) return;
-    if ("why" in fetched) {
+    if ("problem" in fetched) {
       stats.fetched("failure");
       log?.warn(
-        { url: keys.url, why: fetched.why, keys: keys.keys.length },
-        "keys can not be fetched; the last ones stay",
+        { url: keys.url, why: fetched.problem, keys: keys.keys.length },
+        "JWKS fetch failed; the previous keys stay in use",
       );
       source.next = schedule(retryAfter(source.failures++), () => void this.#fetch(keys, source));
       return;
@@ -90,75 +82,82 @@ export class JwksFetcher implements KeyFetching {
     if (fetched.text !== source.text) {
       source.text = fetched.text;
       keys.replace(fetched.keys);
-      log?.info({ url: keys.url, keys: fetched.keys.length, unused: fetched.unused }, "keys fetched");
+      log?.info({ url: keys.url, keys: fetched.keys.length, unused: fetched.unused }, "JWKS fetched");
     }
     source.next = schedule(fetched.lifetimeMs, () => void this.#fetch(keys, source));
   }
 
-  async #ask(url: string): Promise<Fetched | { readonly why: string }> {
+  async #request(url: string): Promise<Fetched | Problem> {
     try {
-      // undici follows no redirect unless it is told to.
+      // undici does not follow redirects by default. Following one could lead from https to http.
       const { statusCode, headers, body } = await request(url, {
         dispatcher: this.#agent,
         headers: { accept: "application/jwk-set+json, application/json" },
-        signal: AbortSignal.timeout(answerWithinMs),
+        signal: AbortSignal.timeout(timeoutMs),
       });
       if (statusCode !== 200) {
         await body.dump().catch(ignore);
-        return { why: statusCode >= 300 && statusCode < 400 ? "it redirects" : `it answers ${statusCode}` };
+        const redirects = statusCode >= 300 && statusCode < 400;
+        return {
+          problem: redirects ? `it redirects (status ${statusCode}); use the final URL` : `status ${statusCode}`,
+        };
       }
       const text = await readBody(body);
-      if (text === undefined) return { why: "it is too large" };
+      if (typeof text === "object") return text;
       const set = readKeySet(text, "refused");
-      if ("problem" in set) return { why: set.problem };
-      // A publisher that withdraws every key at once is more likely to be broken than to mean it.
-      if (set.keys.length === 0) return { why: `it holds no key that counts (${set.unused.join("; ")})` };
+      if ("problem" in set) return set;
+      // An empty set is more likely a publisher's fault than a withdrawal of all keys.
+      if (set.keys.length === 0) return { problem: `it has no usable key (${set.unused.join("; ")})` };
       return { ...set, text, lifetimeMs: lifetimeOf(headers["cache-control"]) };
     } catch (error) {
-      return { why: whyFailed(error) };
+      return { problem: problemOf(error) };
     }
   }
 }
 
+interface Problem {
+  readonly problem: string;
+}
+
 interface Source {
-  /** Of the last good answer. */
+  /** The body of the last successful response. */
   text: string;
   failures: number;
   startedMs: number;
   running: boolean;
-  next: { cancel(): void } | undefined;
+  next: (() => void) | undefined;
 }
 
-interface Fetched extends Extract<ReturnType<typeof readKeySet>, { readonly keys: unknown }> {
+interface Fetched extends KeySet {
   readonly text: string;
   readonly lifetimeMs: number;
 }
 
-/** Undefined where it is too long; then the rest is not read. */
-async function readBody(body: AsyncIterable<Buffer>): Promise<string | undefined> {
+/** Stops reading when the limit is exceeded. */
+async function readBody(body: AsyncIterable<Buffer>): Promise<string | Problem> {
   const chunks: Buffer[] = [];
   let length = 0;
   for await (const chunk of body) {
     length += chunk.length;
-    if (length > maxAnswerBytes) return undefined;
+    if (length > maxBodyBytes) return { problem: `its body is larger than ${maxBodyBytes} bytes` };
     chunks.push(chunk);
   }
   return Buffer.concat(chunks).toString("utf8");
 }
 
 function retryAfter(failures: number): number {
-  return Math.min(retryMs.first * 2 ** failures, retryMs.most);
+  return Math.min(retryMs.initial * 2 ** failures, retryMs.max);
 }
 
 function lifetimeOf(cacheControl: string | string[] | undefined): number {
   const maxAge = /(?:^|[\s,])max-age="?(\d{1,9})/i.exec([cacheControl ?? ""].flat().join(","))?.[1];
-  if (maxAge === undefined) return lifetimeMs.usual;
-  return Math.min(Math.max(Number(maxAge) * 1_000, lifetimeMs.least), lifetimeMs.most);
+  if (maxAge === undefined) return lifetimeMs.default;
+  return Math.min(Math.max(Number(maxAge) * 1_000, lifetimeMs.min), lifetimeMs.max);
 }
 
-function whyFailed(error: unknown): string {
+function problemOf(error: unknown): string {
   if (!(error instanceof Error)) return String(error);
-  return error.name === "TimeoutError" ? "it does not answer in time" : error.message || error.name;
+  return error.name === "TimeoutError" ? `no response within ${timeoutMs} ms` : error.message || error.name;
 }
 
 function ignore(): void {}

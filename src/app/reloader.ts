@@ -6,36 +6,41 @@ import type { Logger } from "../observe/log.ts";
 import type { ReloadStats } from "../observe/stats-registry.ts";
 import type { Preparation } from "./data-plane.ts";
 
-/** What is active, since when, and why a newer file is not: what `/api/config` tells. */
+/** The active configuration, and why a newer file is not active: the content of `/api/config`. */
 export interface ConfigStatus {
   readonly file: string;
   readonly hash: string;
   readonly loadedAtMs: number;
   readonly warnings: readonly Diagnostic[];
-  /** The problems of the last file that was refused; undefined once a good one was loaded. */
+  /** The problems of the last rejected file; undefined after a successful load. */
   readonly lastError: { readonly atMs: number; readonly problems: readonly Diagnostic[] } | undefined;
-  /** What differs from the running process and takes a restart. */
+  /** Keys whose loaded values differ from those of the running process and need a restart. */
   readonly restartNeeded: readonly string[];
 }
 
 export interface ReloaderParts {
   readonly file: string;
   readonly load: () => Promise<LoadResult>;
-  /** Builds it aside, wherever requests are served. */
+  /** Builds the new snapshot in the data plane without activating it. */
   readonly prepare: (loaded: LoadedConfig) => Promise<Preparation>;
   readonly stats: ReloadStats;
   readonly log: Logger;
   readonly nowMs: () => number;
-  /** Hears after each look which files beside the configuration matter: also those that a refused one names. */
-  readonly onFiles: (files: readonly string[]) => void;
+  /**
+   * Called after each load with the files that the configuration names, even if it is rejected, and with the contents
+   * that were read, so that a file that has changed since is loaded again.
+   */
+  readonly onFiles: (files: readonly string[], contentsRead: ReadonlyMap<string, Uint8Array>) => void;
 }
 
-/** Takes a changed configuration into service, whole or not at all. */
+const noContents: ReadonlyMap<string, Uint8Array> = new Map();
+
+/** Reloads the configuration, as a whole or not at all. */
 export class Reloader {
   readonly #parts: ReloaderParts;
   readonly #started: StaticConfig;
   #status: ConfigStatus;
-  #asked = false;
+  #requested = false;
   #running: Promise<void> | undefined;
 
   constructor(parts: ReloaderParts, first: LoadedConfig) {
@@ -50,61 +55,64 @@ export class Reloader {
   }
 
   /**
-   * Loads the file again. A bad one changes nothing but the status, the log and the metrics. Asked while a load is under
-   * way, it looks once more after it. Resolves once all looks asked for are done.
+   * Loads the file again. An invalid one changes only the status, the log and the metrics. If a load is in progress,
+   * the file is loaded once more after it. Resolves once all requested loads are done.
    */
   reload(): Promise<void> {
-    this.#asked = true;
-    this.#running ??= this.#untilNobodyAsks().finally(() => {
+    this.#requested = true;
+    this.#running ??= this.#runRequested().finally(() => {
       this.#running = undefined;
     });
     return this.#running;
   }
 
-  async #untilNobodyAsks(): Promise<void> {
-    while (this.#asked) {
-      this.#asked = false;
-      await this.#look();
+  async #runRequested(): Promise<void> {
+    while (this.#requested) {
+      this.#requested = false;
+      await this.#load();
     }
   }
 
-  async #look(): Promise<void> {
+  async #load(): Promise<void> {
     const { stats, nowMs, onFiles } = this.#parts;
     const result = await this.#parts.load();
-    onFiles(result.ok ? result.compiled.files : result.files);
+    if (result.ok) onFiles(result.compiled.files, result.sources.files);
+    else onFiles(result.files, noContents);
     if (!result.ok) {
-      this.#refuse(result.problems);
+      this.#reject(result.problems);
       return;
     }
     const unchanged = result.hash === this.#status.hash;
     if (unchanged && this.#status.lastError === undefined) return;
     const preparation = unchanged ? undefined : await this.#parts.prepare(result);
     if (preparation?.kind === "failed") {
-      const message = `not every worker could prepare it: ${preparation.why}`;
-      this.#refuse([diagnoseFile(this.#status.file, message)]);
+      const message = `not every worker could prepare the configuration: ${preparation.why}`;
+      this.#reject([diagnoseFile(this.#status.file, message)]);
       return;
     }
     await preparation?.commit();
     stats.reloaded(nowMs());
     this.#status = this.#statusOf(result);
-    this.#tell(result.warnings);
+    this.#logReload(result.warnings);
   }
 
-  #refuse(problems: readonly Diagnostic[]): void {
+  #reject(problems: readonly Diagnostic[]): void {
     const { stats, log, nowMs } = this.#parts;
     stats.rejected();
     this.#status = { ...this.#status, lastError: { atMs: nowMs(), problems } };
     log.error(
       { file: this.#status.file, active: this.#status.hash, problems: problems.map(formatDiagnostic) },
-      "configuration refused; the last good one stays",
+      "configuration reload rejected; the previous configuration stays active",
     );
   }
 
-  #tell(warnings: readonly Diagnostic[]): void {
+  #logReload(warnings: readonly Diagnostic[]): void {
+    const { log } = this.#parts;
     const { file, hash, restartNeeded } = this.#status;
-    this.#parts.log.info({ file, hash, restartNeeded }, "configuration loaded");
-    for (const warning of warnings)
-      this.#parts.log.warn({ problem: formatDiagnostic(warning) }, "configuration warning");
+    const fields = { file, hash, restartNeeded };
+    if (restartNeeded.length === 0) log.info(fields, "configuration reloaded");
+    else log.warn(fields, `configuration reloaded; restart Perch to apply changes of ${restartNeeded.join(", ")}`);
+    for (const warning of warnings) log.warn({ problem: formatDiagnostic(warning) }, "configuration warning");
   }
 
   #statusOf(loaded: LoadedConfig): ConfigStatus {

@@ -3,9 +3,9 @@ import { getHeapStatistics } from "node:v8";
 import { Worker } from "node:worker_threads";
 import type { LoadedConfig } from "../config/load.ts";
 import { PublishedKeyRegistry } from "../identify/published-keys.ts";
-import { JwksStats } from "../observe/counters.ts";
 import { destinationOf, type Logger, type LogLevel } from "../observe/log.ts";
 import type { LogDestination } from "../observe/log-destination.ts";
+import { JwksStats } from "../observe/process-stats.ts";
 import type { StatsRegistry } from "../observe/stats-registry.ts";
 import { ActiveSnapshot } from "../proxy/active-snapshot.ts";
 import { unknown } from "../upstream/endpoint-health.ts";
@@ -25,26 +25,27 @@ export interface WorkerDataPlaneParts {
   readonly log: Logger;
   readonly logLevel: LogLevel;
   readonly env: Readonly<Record<string, string | undefined>>;
-  /** The configuration's name, and the random secrets that it was compiled with so far. */
+  /** The configuration's name in messages. */
   readonly file: string;
+  /** The random secrets so far of releases without a `secretFile`. */
   readonly secrets: ReadonlyMap<string, Uint8Array>;
   readonly ticketKeys: Uint8Array;
-  /** What a worker runs; default: `worker-main` beside this file. */
+  /** The entry file of a worker; default: `worker-main`. */
   readonly entry?: URL;
-  /** The heap of each worker in MiB; default: its share of what V8 would give this process. */
+  /** The heap limit of each worker in MiB; default: an equal share of V8's limit for this process. */
   readonly heapMb?: number;
 }
 
-// The compiler rewrites no such name, so a built worker is found by what this file itself is called.
-const besideThis = new URL(`./worker-main${extname(import.meta.url)}`, import.meta.url);
+// tsc does not rewrite this name, so the extension comes from this file, built or not.
+const defaultEntry = new URL(`./worker-main${extname(import.meta.url)}`, import.meta.url);
 
-/** How often what workers counted is fetched, though nobody asks: one that runs out of memory says no last word. */
-const refreshEveryMs = 5_000;
+/** Fetches the workers' counts even without a scrape: a worker that runs out of memory cannot send its last ones. */
+const refreshIntervalMs = 5_000;
 
-/** A data plane in each of several threads. This thread serves nothing: it keeps their sum. */
+/** A data plane in each of several threads. The main thread serves no requests; it aggregates. */
 export class WorkerDataPlane implements DataPlane {
   readonly active: ActiveSnapshot;
-  /** Resolved here as well, to be shown; what the workers count of it is counted. */
+  /** Resolves names only for the admin API; the workers' resolutions are counted. */
   readonly #names = createDnsResolver(noopDnsEvents);
   readonly endpoints = new EndpointRegistry(noopEndpointEvents, this.#names);
   readonly #parts: WorkerDataPlaneParts;
@@ -55,7 +56,7 @@ export class WorkerDataPlane implements DataPlane {
   constructor(parts: WorkerDataPlaneParts) {
     const { size, first, stats, accessLines, log, logLevel, env, ticketKeys } = parts;
     this.#parts = parts;
-    // Workers fetch for themselves, tell of it and count it; these keys are for explanations.
+    // For explanations. Workers fetch, log and count for themselves.
     this.#keys = new JwksFetcher({ stats: new JwksStats(), log: undefined, monotonicMs: () => performance.now() });
     const keys = new PublishedKeyRegistry(this.#keys);
     this.active = new ActiveSnapshot(stats, this.endpoints, first.compiled, first.hash, keys);
@@ -79,12 +80,12 @@ export class WorkerDataPlane implements DataPlane {
 
   async listen(): Promise<readonly BoundListener[]> {
     for (const { name, address } of this.#parts.first.compiled.listeners) {
-      // A unix socket is never shared: the one worker that has it finds out by itself.
+      // A unix socket is not shared: the one worker that has it gets the error itself.
       if ("port" in address) await bound(`listener "${name}"`, address, () => probeExclusiveBind(address));
     }
     const started = await this.#pool.start();
     if (started.kind === "failed") throw new StartError(started.problems);
-    this.#timer = setInterval(() => void this.refresh(), refreshEveryMs).unref();
+    this.#timer = setInterval(() => void this.refresh(), refreshIntervalMs).unref();
     return started.listeners;
   }
 
@@ -102,9 +103,9 @@ export class WorkerDataPlane implements DataPlane {
   }
 
   async refresh(): Promise<void> {
-    const { stats, beliefs } = await this.#pool.counts();
+    const { stats, health } = await this.#pool.counts();
     this.#parts.stats.restore(stats);
-    for (const endpoint of this.endpoints.all()) endpoint.health.believe(beliefs.get(endpointKey(endpoint)) ?? unknown);
+    for (const endpoint of this.endpoints.all()) endpoint.health.believe(health.get(endpointKey(endpoint)) ?? unknown);
   }
 
   drain(): void {
@@ -117,7 +118,7 @@ export class WorkerDataPlane implements DataPlane {
   }
 
   abort(): void {
-    this.#pool.breakOff();
+    this.#pool.abort();
   }
 
   async dispose(): Promise<void> {
@@ -134,21 +135,24 @@ export class WorkerDataPlane implements DataPlane {
 }
 
 /**
- * V8's young generation in each worker, three semi-spaces of 16 MiB: as `perch serve` bounds the main thread's, for the
- * same reason.
+ * V8's young generation per worker: three semi-spaces of 16 MiB, the same limit that `perch serve` sets for the main
+ * thread.
  */
 const youngGenerationMb = 48;
-const smallestHeapMb = 256;
 
 function spawnWorker(
   number: number,
-  { size, entry = besideThis, heapMb = shareOfHeapMb(size) }: WorkerDataPlaneParts,
+  { size, entry = defaultEntry, heapMb = shareOfHeapMb(size) }: WorkerDataPlaneParts,
 ): Worker {
   const resourceLimits = { maxYoungGenerationSizeMb: youngGenerationMb, maxOldGenerationSizeMb: heapMb };
   return new Worker(entry, { name: `worker ${number}`, resourceLimits });
 }
 
-/** All workers together get what V8 finds fit for this process, or a container would end before one of them does. */
+const minHeapMb = 256;
+
+/**
+ * All workers share V8's limit for this process; otherwise a container would be killed before a worker hits its limit.
+ */
 function shareOfHeapMb(size: number): number {
-  return Math.max(smallestHeapMb, Math.floor(getHeapStatistics().heap_size_limit / 1_048_576 / size));
+  return Math.max(minHeapMb, Math.floor(getHeapStatistics().heap_size_limit / 1_048_576 / size));
 }

@@ -18,7 +18,7 @@ import { InProcessDataPlane } from "./in-process-data-plane.ts";
 
 type Handlers = { readonly [C in WorkerCall]: (input: Input<C>) => Promise<Answer<C>> | Answer<C> };
 
-/** Where a worker begins: one data plane, which does what the main thread asks. */
+/** A worker: one data plane, controlled by the main thread. */
 class WorkerMain {
   readonly handlers: Handlers = {
     start: (input) => this.#start(input),
@@ -33,36 +33,36 @@ class WorkerMain {
       return undefined;
     },
     counts: () => this.#counts(),
-    drain: () => nothing(this.#running().plane.drain()),
-    close: () => this.#running().plane.close().then(nothing),
-    breakOff: () => nothing(this.#running().plane.abort()),
-    free: async () => {
+    drain: () => noAnswer(this.#running().plane.drain()),
+    close: () => this.#running().plane.close().then(noAnswer),
+    abort: () => noAnswer(this.#running().plane.abort()),
+    dispose: async () => {
       await this.#plane?.dispose();
       await this.#lines.close();
       return undefined;
     },
   };
-  readonly #tell: (told: WorkerReply) => void;
+  readonly #post: (reply: WorkerReply) => void;
   readonly #stats = new StatsRegistry();
   readonly #lines: PostedLines;
   #plane: InProcessDataPlane | undefined;
   #env: StartInput["env"] = {};
   #prepared: Preparation | undefined;
 
-  constructor(tell: (told: WorkerReply) => void) {
-    this.#tell = tell;
-    this.#lines = new PostedLines((lines, count) => tell({ kind: "access", lines, count }));
+  constructor(post: (reply: WorkerReply) => void) {
+    this.#post = post;
+    this.#lines = new PostedLines((lines, count) => post({ kind: "access", lines, count }));
   }
 
-  /** What can still be told by a worker that can not go on. */
+  /** Sends the last access log lines and counts before the worker exits. */
   async die(error: unknown): Promise<void> {
     const why = error instanceof Error ? String(error.stack) : String(error);
     await this.#lines.close();
-    this.#tell({ kind: "dying", why, counts: this.#plane && this.#counts() });
+    this.#post({ kind: "dying", why, counts: this.#plane && this.#counts() });
   }
 
   async #start({ config, env, logLevel, ticketKeys, ports, worker, workers }: StartInput): Promise<Answer<"start">> {
-    const to = { write: (line: string) => this.#tell({ kind: "log", line }) };
+    const to = { write: (line: string) => this.#post({ kind: "log", line }) };
     this.#env = env;
     this.#plane = new InProcessDataPlane({
       first: compileInput(config, env),
@@ -85,31 +85,31 @@ class WorkerMain {
 
   #counts(): WorkerCounts {
     const { endpoints } = this.#running().plane;
-    const told = Array.from(endpoints.all()).filter(({ health }) => health.condition.sinceMs !== undefined);
-    const beliefs = new Map(told.map((endpoint) => [endpointKey(endpoint), endpoint.health.belief]));
-    return { stats: this.#stats.counts(), beliefs };
+    const changed = Array.from(endpoints.all()).filter(({ health }) => health.condition.sinceMs !== undefined);
+    const health = new Map(changed.map((endpoint) => [endpointKey(endpoint), endpoint.health.belief]));
+    return { stats: this.#stats.counts(), health };
   }
 
   #running(): { readonly plane: InProcessDataPlane; readonly env: StartInput["env"] } {
-    if (this.#plane === undefined) throw new TypeError("it was asked before it was started");
+    if (this.#plane === undefined) throw new TypeError("the worker was called before it was started");
     return { plane: this.#plane, env: this.#env };
   }
 }
 
-const nothing = (_done: unknown) => undefined;
+const noAnswer = (_done: unknown) => undefined;
 
-if (isMainThread || parentPort === null) throw new TypeError("This file is started by Perch, as a thread of its own.");
+if (isMainThread || parentPort === null) throw new TypeError("This file runs only as a worker thread of Perch.");
 const port = parentPort;
-const tell = (told: WorkerReply) => port.postMessage(told);
-const worker = new WorkerMain(tell);
+const post = (reply: WorkerReply) => port.postMessage(reply);
+const worker = new WorkerMain(post);
 
 port.on("message", async ({ id, call, input }: WorkerRequest) => {
-  // Input and answer are of the call that both sides name.
+  // The types of input and answer belong to the call, which the compiler cannot see here.
   const handle = worker.handlers[call] as (input: unknown) => unknown;
   try {
-    tell({ kind: "answer", id, answer: await handle(input) });
+    post({ kind: "answer", id, answer: await handle(input) });
   } catch (error) {
-    tell({ kind: "failure", id, why: error instanceof Error ? error.message : String(error) });
+    post({ kind: "failure", id, why: error instanceof Error ? error.message : String(error) });
   }
 });
 

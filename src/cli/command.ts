@@ -1,14 +1,14 @@
 import type { ParseArgsOptionsConfig } from "node:util";
 
-/** The outcome of a command, as the shell sees it: 0 fine, 1 failed at run time, 2 usage or configuration. */
+/** The exit code of a command: 0 success, 1 failure at run time, 2 wrong usage or configuration. */
 export type ExitCode = 0 | 1 | 2;
 
-/** Where a command reads its surroundings and writes: results to `out`, messages to `err`. */
+/** The environment and the output streams of a command: results go to `out`, messages to `err`. */
 export interface Terminal {
   out(text: string): void;
   err(text: string): void;
   readonly env: Readonly<Record<string, string | undefined>>;
-  /** Width and colours are for people only. */
+  /** Whether `out` is a terminal, which may be redrawn and coloured. */
   readonly isInteractive: boolean;
 }
 
@@ -21,7 +21,7 @@ export interface CommandInput {
 }
 
 export interface Command {
-  /** What follows `perch <name>`, then a line an option; printed by `--help`. */
+  /** What follows `perch <name>`, then one line per option. Printed by `--help`. */
   readonly usage: string;
   readonly options: ParseArgsOptionsConfig;
   run(input: CommandInput, terminal: Terminal): Promise<ExitCode>;
@@ -32,24 +32,23 @@ export class UsageError extends Error {
   override readonly name = "UsageError";
 }
 
-/** A text option, or undefined where it was not given. */
+/** The value of a string option, or undefined if it was not given. */
 export function textOption(options: OptionValues, name: string): string | undefined {
   const value = options[name];
   return typeof value === "string" ? value : undefined;
 }
 
-/** Every value of an option that may be repeated. */
+/** All values of a repeatable option. */
 export function textOptions(options: OptionValues, name: string): readonly string[] {
   const value = options[name];
   return Array.isArray(value) ? value.filter((item): item is string => typeof item === "string") : [];
 }
 
-/** How a column stands: numbers to the right, so that their digits line up. */
 export type Alignment = "left" | "right";
 
 const gap = "  ";
 
-/** Rows as aligned lines, without blanks at their ends. Columns beyond `alignments` stand to the left. */
+/** Rows as aligned lines without trailing blanks. Columns without an entry in `alignments` are aligned left. */
 export function formatTable(rows: readonly (readonly string[])[], alignments: readonly Alignment[] = []): string[] {
   const widths: number[] = [];
   for (const row of rows) {

@@ -17,13 +17,13 @@ const requestsEachOnce = 5;
 export const demo: Command = {
   usage: `[--weight PERCENT] [--users N] [--once [--json]]
 
-      --weight PERCENT  the canary's share of the users that no rule takes; default ${defaultWeight}
-      --users N         users at a time; default ${defaultUsers}. With --once users in all; default ${defaultUsersOnce}
-      --once            ${requestsEachOnce} requests of each user, the result, and the end
-      --json            with --once: the result as one object
+      --weight PERCENT  the canary's share of the users that the rule does not match; default ${defaultWeight}
+      --users N         concurrent users; default ${defaultUsers}. With --once: total users; default ${defaultUsersOnce}
+      --once            send ${requestsEachOnce} requests per user, print the result and exit
+      --json            with --once: print the result as one JSON object
 
-Everything stays on this machine, needs no file, and ends with Ctrl-C. It ends with 1 if the split is outside its
-statistical bound, a user changed versions, a request failed, or a user whom the rule takes was elsewhere.`,
+Everything runs on this machine and needs no file. Ctrl-C stops it. The exit code is 1 if the split is outside its
+statistical bound, a user changed versions, a request failed, or a user matched by the rule got another version.`,
   options: {
     weight: { type: "string" },
     users: { type: "string" },
@@ -53,7 +53,7 @@ interface DemoSettings {
 function readSettings(options: OptionValues): DemoSettings {
   const once = options["once"] === true;
   const json = options["json"] === true;
-  if (json && !once) throw new UsageError("--json goes with --once");
+  if (json && !once) throw new UsageError("--json needs --once");
   const canary = numberOption(options, "weight") ?? defaultWeight;
   if (!(canary >= 0 && canary <= 100)) {
     throw new UsageError(`--weight "${options["weight"]}" is not a number from 0 to 100`);
@@ -66,17 +66,17 @@ function readSettings(options: OptionValues): DemoSettings {
   return { split: { stable: Number((100 - canary).toFixed(9)), canary }, users, once, json };
 }
 
-/** NaN for what is no number, an empty text included; undefined where the option was not given. */
+/** NaN if the value is not a number or is empty; undefined if the option was not given. */
 function numberOption(options: OptionValues, name: string): number | undefined {
   const text = textOption(options, name);
   if (text === undefined) return undefined;
   return text.trim() === "" ? Number.NaN : Number(text);
 }
 
-/** The bounded crowd. Its ports are nobody's business, so any will do. */
+/** Runs a fixed number of users and requests, on free ports. */
 async function runOnce({ split, users, json }: DemoSettings, terminal: Terminal): Promise<ExitCode> {
   const stage = await startStage({ split, ports: { proxyPort: 0, adminPort: 0 } });
-  const { tally, crowd } = gather(stage, split);
+  const { tally, crowd } = startTally(stage, split);
   if (terminal.isInteractive) terminal.err(`${users} users make ${requestsEachOnce} requests each …\n\n`);
   const startedMs = performance.now();
   try {
@@ -92,12 +92,12 @@ async function runOnce({ split, users, json }: DemoSettings, terminal: Terminal)
   return verdict.ok ? 0 : 1;
 }
 
-/** The endless crowd and its table, until a signal. */
+/** Redraws the live table until SIGINT or SIGTERM. */
 async function runLive({ split, users }: DemoSettings, terminal: Terminal): Promise<ExitCode> {
   const signals = new StopSignals();
   try {
     const stage = await startStage({ split, ports: defaultPorts });
-    const { tally, crowd } = gather(stage, split);
+    const { tally, crowd } = startTally(stage, split);
     terminal.err(introduction(stage, split));
     const screen = new Screen(terminal);
     const draw = () => screen.draw([...reportLines(tally.report()), "", "Ctrl-C stops."]);
@@ -111,20 +111,20 @@ async function runLive({ split, users }: DemoSettings, terminal: Terminal): Prom
     const report = tally.report();
     const verdict = judge(report);
     screen.draw([...reportLines(report), "", ...verdictLines(report, verdict)]);
-    // Whoever stops it before the first request has seen nothing fail.
+    // The judge fails a run without requests; stopping before the first one is no failure.
     return verdict.ok || report.requests === 0 ? 0 : 1;
   } finally {
     signals.release();
   }
 }
 
-function gather({ proxyOrigin }: Stage, split: DemoSplit): { readonly tally: Tally; readonly crowd: Crowd } {
+function startTally({ proxyOrigin }: Stage, split: DemoSplit): { readonly tally: Tally; readonly crowd: Crowd } {
   const tally = new Tally(split);
   const crowd = new Crowd({ proxyOrigin, tally, run: randomUUID(), monotonicMs: () => performance.now() });
   return { tally, crowd };
 }
 
-/** Ctrl-C under npm comes twice, from the terminal and from npm: the second must not end the last summary. */
+/** Under npm, Ctrl-C sends SIGINT twice (terminal and npm). The second one must not cut off the final summary. */
 class StopSignals {
   readonly first: Promise<void>;
   readonly #listener: () => void;

@@ -18,16 +18,16 @@ import { configOption, configPath, type LoadedConfig, loadOrTell, printJson } fr
 export const explain: Command = {
   usage: `-c FILE [-H 'name: value']… [--cookie 'a=b; c=d']… [--method M] [--client ADDRESS] [--json] URL
 
-  -c, --config FILE     the configuration; also PERCH_CONFIG
+  -c, --config FILE     the configuration; default: PERCH_CONFIG
   -H, --header LINE     a request header; may be repeated
       --cookie COOKIES  the request's cookies; may be repeated
       --method METHOD   default GET
-      --client ADDRESS  the IP address that the request comes from; from one in trustedProxies,
-                        X-Forwarded-* and what only proxies may say count. Default: none
-      --json            print one object
-  URL                   http(s)://host/path, or a path; a Host header outranks the URL's host, as with curl
+      --client ADDRESS  the IP address that the request comes from. If it is in trustedProxies,
+                        X-Forwarded-* and sources with trust: proxies are used. Default: none
+      --json            print one JSON object
+  URL                   http(s)://host/path, or a path; a Host header overrides the URL's host, as with curl
 
-Nothing is sent and nothing is counted.`,
+No request is sent, and no metric changes.`,
   options: {
     ...configOption,
     header: { type: "string", short: "H", multiple: true },
@@ -40,6 +40,7 @@ Nothing is sent and nothing is counted.`,
     const request = readRequest(options, positionals);
     const loaded = loadOrTell(configPath(options, terminal), terminal);
     if (loaded === undefined) return 2;
+    // As in the library, such a snapshot sends nothing: no health checks, no DNS queries.
     const snapshot = new ActiveSnapshot(
       new StatsRegistry(),
       new EndpointRegistry(noopEndpointEvents),
@@ -48,6 +49,7 @@ Nothing is sent and nothing is counted.`,
     );
     const context = { nowMs: Date.now(), random: batchedRandom() };
     const explanation = explainRequest(snapshot.current, request, context);
+    // The malformed request was given on the command line, so this is wrong usage.
     if (explanation.error?.code === "bad-request") throw new UsageError(explanation.trail[0]?.detail);
     if (options["json"] === true) printJson(explanation, terminal);
     else terminal.out(describe(explanation));
@@ -59,7 +61,7 @@ Nothing is sent and nothing is counted.`,
 function readRequest(options: OptionValues, positionals: readonly string[]): DryRequest {
   const [url, surplus] = positionals;
   if (url === undefined) throw new UsageError("no URL to explain");
-  if (surplus !== undefined) throw new UsageError(`one URL at a time; "${surplus}" is a second one`);
+  if (surplus !== undefined) throw new UsageError(`only one URL can be explained; unexpected argument "${surplus}"`);
   const headers = textOptions(options, "header").map(readHeader);
   for (const cookies of textOptions(options, "cookie")) headers.push(["cookie", bytes(cookies)]);
   const named = headers.some(([name]) => name.toLowerCase() === "host");
@@ -77,27 +79,27 @@ function readHeader(line: string): [string, string] {
   return [line.slice(0, colon), bytes(line.slice(colon + 1))];
 }
 
-/** Leaves the host to the Host header. */
+/** Removes the host, so that the Host header decides. */
 function withoutHost(url: string): Pick<DryRequest, "url" | "scheme"> {
   const [, scheme, rest = ""] = /^(https?):\/\/[^/?#]+(.*)$/i.exec(url) ?? [];
   if (scheme === undefined) return { url };
   return { url: rest.startsWith("/") ? rest : `/${rest}`, scheme: scheme.toLowerCase() === "https" ? "https" : "http" };
 }
 
-/** Parsers hand bytes on as one character each; what is typed here is sent as UTF-8. */
+/** UTF-8 bytes as one character each, which is how HTTP parsers deliver header values. */
 function bytes(text: string): string {
   return Buffer.from(text, "utf8").toString("latin1");
 }
 
-/** As browsers send letters beyond ASCII. */
+/** Percent-encodes non-ASCII characters, as browsers do. */
 function percentEncoded(url: string): string {
   return url.toWellFormed().replace(/[\u0080-\u{10ffff}]+/gu, encodeURIComponent);
 }
 
-/** A pin of a running Perch was signed with a secret that only that process knows. */
+/** Without a secretFile, pins are signed with a secret that only the running process knows. */
 function warnOfRandomSecret({ release, pin }: Explanation, { compiled }: LoadedConfig, terminal: Terminal): void {
   if (pin?.received !== "forged" || release === null || !compiled.unsignedReleases.includes(release)) return;
-  terminal.err(`Release ${release} has no secretFile, so pins of a running Perch can not be verified here.\n`);
+  terminal.err(`Release ${release} has no secretFile, so pins of a running Perch cannot be verified here.\n`);
 }
 
 function describe(explanation: Explanation): string {
@@ -105,13 +107,8 @@ function describe(explanation: Explanation): string {
   return `${[...formatTable(summary(explanation)), "", ...trail].join("\n")}\n`;
 }
 
-function redirectSummary({ status, location, setCookie }: Exclude<Explanation["redirect"], null>): string[][] {
-  const answer = ["answer", `${status} to ${location}`];
-  return setCookie === null ? [answer] : [answer, ["sets", setCookie]];
-}
-
 function summary({ error, redirect, route, service, release, version, served, ...rest }: Explanation): string[][] {
-  if (error !== null) return [["answer", `${error.status} ${error.code}`]];
+  if (error !== null) return [["response", `${error.status} ${error.code}`]];
   if (redirect !== null) return [["route", `${route}`], ...redirectSummary(redirect)];
   const by = rest.rule === null ? `${rest.reason}` : `${rest.reason} ${rest.rule}`;
   return [
@@ -127,6 +124,11 @@ function summary({ error, redirect, route, service, release, version, served, ..
     ["unit", rest.unit === null ? "none" : describeUnit(rest.unit)],
     ["pin", rest.pin === null ? "none" : describePin(rest.pin)],
   ];
+}
+
+function redirectSummary({ status, location, setCookie }: Exclude<Explanation["redirect"], null>): string[][] {
+  const response = ["response", `${status} to ${location}`];
+  return setCookie === null ? [response] : [response, ["sets", setCookie]];
 }
 
 function describeUnit({ source, name, value, id }: Exclude<Explanation["unit"], null>): string {

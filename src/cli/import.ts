@@ -9,17 +9,17 @@ const stdinName = "<stdin>";
 export const importCommand: Command = {
   usage: `FILE… [--json]
 
-  FILE        what you have, as YAML or JSON; - for standard input. Several objects in a file, lists
-              as \`kubectl get ingress,service -A -o yaml\` prints them, and several files are read as one
-      --json  print the configuration's text and the notes as one object
+  FILE        manifests in YAML or JSON; - for standard input. A file may hold several objects, or lists
+              as printed by \`kubectl get ingress,service -A -o yaml\`. All files are one input
+      --json  print the configuration text and the notes as one JSON object
 
-Reads Ingresses of ingress-nginx with their canaries, HTTPRoutes of Gateway API, VirtualServices and DestinationRules of
-Istio. Prints a configuration; what is not as it was stands at its top, and on standard error. Exit code 2 where there is
-nothing to import.`,
+Reads Ingresses of ingress-nginx with their canaries, HTTPRoutes of Gateway API, and VirtualServices and DestinationRules
+of Istio. Prints a configuration. Differences from the original are listed at its top and on standard error. The exit code
+is 2 if there is nothing to import.`,
   options: { json: { type: "boolean" } },
   async run({ options, positionals }, terminal) {
     if (positionals.length === 0) throw new UsageError("no file to import");
-    if (positionals.filter((file) => file === "-").length > 1) throw new UsageError("- can be given once only");
+    if (positionals.filter((file) => file === "-").length > 1) throw new UsageError("- can be given only once");
     const sources: ImportSource[] = [];
     for (const file of positionals) {
       const source = await read(file, terminal);
@@ -31,6 +31,7 @@ nothing to import.`,
       terminal.err(`${imported.problem}\n`);
       return 2;
     }
+    // Notes go to stderr, so that stdout can be redirected to the new configuration file.
     for (const { where, what } of imported.notes) terminal.err(`${where}: ${what}\n`);
     if (options["json"] === true) printJson({ config: imported.config, notes: imported.notes }, terminal);
     else terminal.out(imported.config);
@@ -43,7 +44,7 @@ async function read(file: string, terminal: Terminal): Promise<ImportSource | un
   try {
     return { file, text: readFileSync(file, "utf8") };
   } catch (error) {
-    terminal.err(`${file}: can not be read: ${error instanceof Error ? error.message : String(error)}\n`);
+    terminal.err(`${file}: cannot be read: ${error instanceof Error ? error.message : String(error)}\n`);
     return undefined;
   }
 }

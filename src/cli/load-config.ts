@@ -4,27 +4,26 @@ import { type LoadResult, loadConfigFile } from "../config/load.ts";
 import { formatDiagnostic } from "../config/schema-kit/diagnostics.ts";
 import { type OptionValues, type Terminal, textOption, UsageError } from "./command.ts";
 
-/** A configuration that may be used. */
 export type LoadedConfig = Extract<LoadResult, { ok: true }>;
 
-/** The option that every command with one configuration takes. */
+/** The option of every command that takes one configuration. */
 export const configOption = { config: { type: "string", short: "c" } } as const;
 
-/** The file that `-c` names, else PERCH_CONFIG. */
+/** The value of `-c`, or PERCH_CONFIG without it. */
 export function configPath(options: OptionValues, terminal: Terminal): string {
   const path = textOption(options, "config") ?? terminal.env["PERCH_CONFIG"];
-  if (path === undefined || path === "") throw new UsageError("no configuration: give -c FILE, or set PERCH_CONFIG");
+  if (path === undefined || path === "") throw new UsageError("no configuration: pass -c FILE, or set PERCH_CONFIG");
   return path;
 }
 
-/** Gives a release without a secretFile its secret. Default: one that lasts no longer than the command. */
+/** The secret of a release without a secretFile. Default: a random one, valid for this command only. */
 type RandomSecret = (release: string) => Uint8Array;
 
 export function loadOptions(terminal: Terminal, randomSecret: RandomSecret = () => randomBytes(32)) {
   return { env: terminal.env, randomSecret, nowMs: () => Date.now() };
 }
 
-/** Undefined where the file can not be used; its problems are told by then, and the command ends with 2. */
+/** Undefined if the file cannot be used. Its problems are then already printed, and the command should exit with 2. */
 export function loadOrTell(file: string, terminal: Terminal, randomSecret?: RandomSecret): LoadedConfig | undefined {
   const result = loadConfigFile(file, loadOptions(terminal, randomSecret));
   if (result.ok) return result;
@@ -32,12 +31,11 @@ export function loadOrTell(file: string, terminal: Terminal, randomSecret?: Rand
   return undefined;
 }
 
-/** One JSON value, as every `--json` prints it. */
 export function printJson(value: unknown, terminal: Terminal): void {
   terminal.out(`${JSON.stringify(value, null, 2)}\n`);
 }
 
-/** What `perch serve` is told by flags where there is no file. */
+/** The flags of `perch serve` without a configuration file. */
 export interface QuickOptions {
   readonly to: string;
   readonly canary: string | undefined;
@@ -49,10 +47,10 @@ export interface QuickOptions {
 
 const defaultWeight = 10;
 
-/** The configuration that the flags stand for, as text: it is then read and validated like any other. */
+/** The flags as configuration text, which is then parsed and validated like a file. */
 export function quickConfig(options: QuickOptions): string {
   const { to, canary, listen, admin } = options;
-  if (canary === undefined && options.weight !== undefined) throw new UsageError("--weight goes with --canary");
+  if (canary === undefined && options.weight !== undefined) throw new UsageError("--weight needs --canary");
   const weight = options.weight === undefined ? defaultWeight : Number(options.weight);
   if (!(weight >= 0 && weight <= 100))
     throw new UsageError(`--weight "${options.weight}" is not a number from 0 to 100`);

@@ -4,6 +4,6 @@ import { boundSemiSpace } from "./semi-space.ts";
 
 if (process.argv[2] === "serve") boundSemiSpace();
 
-// Loaded only now, so that the version check comes before anything that an older Node could not even parse.
+// A dynamic import, so that the version check runs before an older Node has to parse the rest.
 const { run } = await import("./run.ts");
 await run(process.argv.slice(2));

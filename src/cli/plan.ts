@@ -10,20 +10,21 @@ const maxUnits = 10_000_000;
 export const plan: Command = {
   usage: `OLD NEW [--json] [--units ${defaultUnits}]
 
-  OLD NEW         two configurations
-      --units N   how many units to simulate, up to ${maxUnits}; default ${defaultUnits}
-      --json      print one object
+  OLD NEW         two configuration files
+      --units N   number of units to simulate, up to ${maxUnits}; default ${defaultUnits}
+      --json      print one JSON object
 
-Units are simulated, the same every time. Whom a rule's tests match shows only in real requests; so each rule is
-looked at by itself, as if its tests held, and the split as if none did.`,
+Every run simulates the same units. Which users a rule matches depends on their requests, so each rule is simulated
+separately as if its tests matched, and the split as if no rule did.`,
   options: { units: { type: "string" }, json: { type: "boolean" } },
   async run({ options, positionals }, terminal) {
     const [oldFile, newFile, surplus] = positionals;
-    if (oldFile === undefined || newFile === undefined) throw new UsageError("two configurations are needed, OLD NEW");
+    if (oldFile === undefined || newFile === undefined)
+      throw new UsageError("two configuration files are needed: OLD NEW");
     if (surplus !== undefined) throw new UsageError(`unexpected argument "${surplus}"`);
     const units = readUnits(options);
-    const old = loadOrTell(oldFile, terminal, lastingSecret);
-    const next = loadOrTell(newFile, terminal, lastingSecret);
+    const old = loadOrTell(oldFile, terminal, stableSecret);
+    const next = loadOrTell(newFile, terminal, stableSecret);
     if (old === undefined || next === undefined) return 2;
     const made: Plan = {
       old: oldFile,
@@ -46,7 +47,10 @@ function readUnits(options: OptionValues): number {
   return units;
 }
 
-/** A reload keeps the random secret that the process drew for a release without a secretFile; it signs nothing here. */
-function lastingSecret(release: string): Uint8Array {
+/**
+ * The same secret for the old and the new file, since a reload keeps the random secret of a release without a
+ * secretFile. It signs nothing that leaves this process.
+ */
+function stableSecret(release: string): Uint8Array {
   return Buffer.alloc(32, `random secret of ${release}`);
 }

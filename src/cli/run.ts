@@ -3,21 +3,29 @@ import { nearest } from "../config/schema-kit/suggest.ts";
 import { packageVersion } from "../package-version.ts";
 import { type Command, type ExitCode, type Terminal, UsageError } from "./command.ts";
 
+/** A command as listed. Its module is loaded on demand, so that `perch schema` does not load the server. */
+export interface CommandEntry {
+  readonly name: string;
+  readonly summary: string;
+  load(): Promise<Command>;
+}
+
 /** Runs the command line of this process and sets its exit code. */
 export async function run(args: readonly string[]): Promise<void> {
-  // Whoever read the results has read enough (`perch plan … | head`): the end of the pipe is the end of the work.
+  // EPIPE: the reader has enough (`perch plan … | head`), which is no failure.
   process.stdout.on("error", (error: NodeJS.ErrnoException) => {
     process.exit(error.code === "EPIPE" ? (process.exitCode ?? 0) : 1);
   });
   process.exitCode = await runCommand(args, processTerminal());
 }
 
-/** Runs one command line. Never throws: what goes wrong is a message and an exit code. */
+/** Runs one command line. Never throws: errors become a message and an exit code. */
 export async function runCommand(args: readonly string[], terminal: Terminal): Promise<ExitCode> {
   const [name, ...rest] = args;
   if (name === undefined || name === "help" || name === "--help" || name === "-h") {
     const about = name === "help" ? commands.find((command) => command.name === rest[0]) : undefined;
     terminal.out(about === undefined ? overview() : await help(about));
+    // A missing command is wrong usage, although the overview is printed.
     return name === undefined ? 2 : 0;
   }
   if (name === "--version" || name === "-V") {
@@ -38,6 +46,49 @@ export async function runCommand(args: readonly string[], terminal: Terminal): P
   return runOne(entry, rest, terminal);
 }
 
+export const commands: readonly CommandEntry[] = [
+  {
+    name: "serve",
+    summary: "Run the proxy.",
+    load: async () => (await import("./serve.ts")).serve,
+  },
+  {
+    name: "demo",
+    summary: "Try it: Perch in front of two versions, with simulated users.",
+    load: async () => (await import("./demo.ts")).demo,
+  },
+  {
+    name: "validate",
+    summary: "Check configuration files; every problem is reported with its line and column.",
+    load: async () => (await import("./validate.ts")).validate,
+  },
+  {
+    name: "explain",
+    summary: "Show which version a request would get, and why, stage by stage.",
+    load: async () => (await import("./explain.ts")).explain,
+  },
+  {
+    name: "plan",
+    summary: "Show what share of users a configuration change moves, and what a reload would do.",
+    load: async () => (await import("./plan.ts")).plan,
+  },
+  {
+    name: "schema",
+    summary: "Print the JSON Schema of the configuration, for editors.",
+    load: async () => (await import("./schema.ts")).schema,
+  },
+  {
+    name: "token",
+    summary: "Create a signed, expiring token that lets a tester choose a version.",
+    load: async () => (await import("./token.ts")).token,
+  },
+  {
+    name: "import",
+    summary: "Convert Ingresses with canaries, HTTPRoutes and VirtualServices to a configuration.",
+    load: async () => (await import("./import.ts")).importCommand,
+  },
+];
+
 async function runOne(entry: CommandEntry, args: string[], terminal: Terminal): Promise<ExitCode> {
   try {
     const command = await entry.load();
@@ -56,6 +107,7 @@ async function runOne(entry: CommandEntry, args: string[], terminal: Terminal): 
   }
 }
 
+/** `parseArgs` throws plain TypeErrors, which only their code identifies. */
 function isParseArgsError(error: unknown): boolean {
   return error instanceof TypeError && "code" in error && String(error.code).startsWith("ERR_PARSE_ARGS");
 }
@@ -63,7 +115,7 @@ function isParseArgsError(error: unknown): boolean {
 function overview(): string {
   const width = Math.max(...commands.map(({ name }) => name.length));
   const list = commands.map(({ name, summary }) => `  ${name.padEnd(width)}  ${summary}`).join("\n");
-  return `Perch, an L7 canary reverse proxy.\n\nUsage: perch <command> [options]\n\n${list}\n\nperch <command> --help tells more.\n`;
+  return `Perch, an L7 canary reverse proxy.\n\nUsage: perch <command> [options]\n\n${list}\n\nRun perch <command> --help for details.\n`;
 }
 
 async function help({ name, summary, load }: CommandEntry): Promise<string> {
@@ -79,53 +131,3 @@ function processTerminal(): Terminal {
     isInteractive: process.stdout.isTTY === true,
   };
 }
-
-/** A command as the list shows it; the rest is loaded when it is asked for, so that `perch schema` starts no server. */
-export interface CommandEntry {
-  readonly name: string;
-  readonly summary: string;
-  load(): Promise<Command>;
-}
-
-export const commands: readonly CommandEntry[] = [
-  {
-    name: "serve",
-    summary: "Run the proxy.",
-    load: async () => (await import("./serve.ts")).serve,
-  },
-  {
-    name: "demo",
-    summary: "See it work: two versions, Perch in front, and a crowd of users.",
-    load: async () => (await import("./demo.ts")).demo,
-  },
-  {
-    name: "validate",
-    summary: "Check configurations; every problem is told, with its place.",
-    load: async () => (await import("./validate.ts")).validate,
-  },
-  {
-    name: "explain",
-    summary: "Say which version a request would get, and why, stage by stage.",
-    load: async () => (await import("./explain.ts")).explain,
-  },
-  {
-    name: "plan",
-    summary: "Say which share of users a change of configuration moves, and what a reload would do.",
-    load: async () => (await import("./plan.ts")).plan,
-  },
-  {
-    name: "schema",
-    summary: "Print the JSON Schema of the configuration, for editors.",
-    load: async () => (await import("./schema.ts")).schema,
-  },
-  {
-    name: "token",
-    summary: "Make a signed, expiring token that lets a tester choose a version.",
-    load: async () => (await import("./token.ts")).token,
-  },
-  {
-    name: "import",
-    summary: "Make a configuration of what you have: Ingresses with canaries, HTTPRoutes, VirtualServices.",
-    load: async () => (await import("./import.ts")).importCommand,
-  },
-];

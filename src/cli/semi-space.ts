@@ -1,14 +1,15 @@
 /**
- * V8 lets the young generation grow to 32 MiB and more under load, most of it dead. Measured at 64 connections in the fast
- * lane: 130 MiB resident with this, and 110 with 4 MiB, which cost a tenth more CPU time and four times the pauses.
+ * By default V8 lets the young generation grow to 32 MiB and more under load, most of it garbage.
+ * Measured with 64 connections in the fast lane: 130 MiB RSS with 16 MiB; 110 MiB with 4 MiB, at 10 % more CPU time and
+ * four times as many GC pauses.
  */
 const flag = "--max-semi-space-size";
 const mebibytes = 16;
 
 /**
- * Starts this process over with the young generation bounded: V8 reads the bound before it runs any script. The process
- * id, the descriptors and the arguments stay. Whoever gives the flag, by argument or NODE_OPTIONS, decides; where the
- * system can not replace a running program (Windows), nothing happens.
+ * Re-executes this process with a smaller semi-space, since V8 reads the flag only at startup. The process id,
+ * descriptors and arguments stay the same. Does nothing if the flag is already set (by argument or NODE_OPTIONS), or on
+ * Windows, which has no `execve`.
  */
 export function boundSemiSpace(): void {
   const { execve, execArgv, argv, execPath, env } = process;

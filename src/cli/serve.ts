@@ -6,22 +6,23 @@ import { quickConfig } from "./load-config.ts";
 
 const defaultDrainDelay = "0s";
 const defaultDrainTimeout = "30s";
+/** Longer values are probably typos. */
 const maxDrainMs = 24 * 60 * 60 * 1000;
 
 export const serve: Command = {
   usage: `(-c FILE | --to URL [--canary URL --weight PERCENT])
 
-  -c, --config FILE       the configuration; also PERCH_CONFIG
-      --to URL            no file: forward everything to this origin
-      --canary URL        with --to: a second version
+  -c, --config FILE       the configuration; default: PERCH_CONFIG
+      --to URL            instead of a file: forward everything to this origin
+      --canary URL        with --to: the origin of a second version
       --weight PERCENT    with --canary: its share of the users; default 10
       --listen ADDRESS    with --to: host:port to listen on; default 0.0.0.0:8080
       --admin ADDRESS     with --to: host:port of the admin server; default 127.0.0.1:9901
-      --drain-delay TIME  on SIGTERM, serve on this long while not ready; default ${defaultDrainDelay}
-      --drain-timeout TIME  then let requests finish for this long; default ${defaultDrainTimeout}
-      --log-level LEVEL   ${logLevels.join(", ")}; also PERCH_LOG_LEVEL; default info
+      --drain-delay TIME  on SIGTERM or SIGINT, keep serving for this long while not ready; default ${defaultDrainDelay}
+      --drain-timeout TIME  then wait this long for requests to finish; default ${defaultDrainTimeout}
+      --log-level LEVEL   ${logLevels.join(", ")}; default: PERCH_LOG_LEVEL, else info
 
-SIGHUP looks at the files again. SIGTERM and SIGINT drain, a second SIGINT stops at once.`,
+SIGHUP forces a reload check. SIGTERM and SIGINT drain; a second SIGINT stops at once.`,
   options: {
     config: { type: "string", short: "c" },
     to: { type: "string" },
@@ -35,7 +36,7 @@ SIGHUP looks at the files again. SIGTERM and SIGINT drain, a second SIGINT stops
   },
   async run({ options, positionals }, terminal) {
     if (positionals.length > 0)
-      throw new UsageError(`unexpected argument "${positionals[0]}"; the configuration is given with -c FILE`);
+      throw new UsageError(`unexpected argument "${positionals[0]}"; pass the configuration with -c FILE`);
     const drainDelayMs = duration(options, "drain-delay", defaultDrainDelay);
     const drainTimeoutMs = duration(options, "drain-timeout", defaultDrainTimeout);
     const source = configSource(options, terminal);
@@ -51,7 +52,7 @@ SIGHUP looks at the files again. SIGTERM and SIGINT drain, a second SIGINT stops
   },
 };
 
-/** Serves until a signal has drained the app. */
+/** Serves until a signal has stopped the app. */
 function untilStopped(app: App): Promise<ExitCode> {
   const { promise, resolve } = Promise.withResolvers<ExitCode>();
   let interrupted = false;
@@ -70,7 +71,7 @@ function untilStopped(app: App): Promise<ExitCode> {
     interrupted = true;
   };
   const finish = (code: ExitCode) => {
-    // Stopping at once also ends the drain under way, whose success would then be told instead.
+    // An immediate stop also completes the drain in progress, which must not change the exit code to 0.
     if (ending) return;
     ending = true;
     process.off("SIGHUP", onHangup).off("SIGTERM", onTerminate).off("SIGINT", onInterrupt);
@@ -80,19 +81,20 @@ function untilStopped(app: App): Promise<ExitCode> {
   return promise;
 }
 
+/** The file, or without one a configuration generated from the flags. */
 function configSource(options: OptionValues, terminal: Terminal): ConfigSource {
   const to = textOption(options, "to");
   const flag = textOption(options, "config");
   if (to === undefined) {
     for (const name of ["canary", "weight", "listen", "admin"]) {
-      if (options[name] !== undefined) throw new UsageError(`--${name} goes with --to; with a file, write it there`);
+      if (options[name] !== undefined) throw new UsageError(`--${name} needs --to; with -c, set it in the file`);
     }
     const path = flag ?? terminal.env["PERCH_CONFIG"];
     if (path === undefined || path === "")
-      throw new UsageError("no configuration: give -c FILE, or --to URL to do without");
+      throw new UsageError("no configuration: pass -c FILE, or --to URL to run without a file");
     return { kind: "file", path };
   }
-  if (flag !== undefined) throw new UsageError("-c and --to exclude each other");
+  if (flag !== undefined) throw new UsageError("-c and --to cannot be used together");
   return {
     kind: "text",
     name: "(command line)",
@@ -106,17 +108,18 @@ function configSource(options: OptionValues, terminal: Terminal): ConfigSource {
   };
 }
 
-function duration(options: OptionValues, name: string, otherwise: string): number {
-  const text = textOption(options, name) ?? otherwise;
+function duration(options: OptionValues, name: string, fallback: string): number {
+  const text = textOption(options, name) ?? fallback;
   const ms = parseDuration(text);
   if (ms === undefined) throw new UsageError(`--${name} "${text}" is not a duration such as 500ms, 30s or 5m`);
   if (ms > maxDrainMs) throw new UsageError(`--${name} "${text}" is longer than a day`);
   return ms;
 }
 
+/** An empty PERCH_LOG_LEVEL counts as unset. */
 function levelOf(options: OptionValues, terminal: Terminal): LogLevel {
   const text = textOption(options, "log-level") ?? (terminal.env["PERCH_LOG_LEVEL"] || "info");
   const level = logLevels.find((name) => name === text);
-  if (level === undefined) throw new UsageError(`log level "${text}" is none of ${logLevels.join(", ")}`);
+  if (level === undefined) throw new UsageError(`unknown log level "${text}"; the levels are ${logLevels.join(", ")}`);
   return level;
 }

@@ -7,20 +7,20 @@ import { type Command, type OptionValues, type Terminal, textOption, UsageError 
 import { configOption, configPath, loadOrTell, printJson } from "./load-config.ts";
 
 const defaultTtl = "8h";
-/** A token can not be taken back one by one, only by its secret: ten years is already no expiry. */
+/** Ten years. A single token cannot be revoked, only its secret, so an unlimited lifetime is not offered. */
 const maxTtlMs = 3_650 * 86_400_000;
 
 export const token: Command = {
   usage: `-c FILE --release NAME --version NAME [--ttl ${defaultTtl}] [--link URL] [--json]
 
-  -c, --config FILE   the configuration; also PERCH_CONFIG
+  -c, --config FILE   the configuration; default: PERCH_CONFIG
       --release NAME  the release, which needs override.secretFile
-      --version NAME  the version that the token asks for
-      --ttl TIME      how long it counts, such as 30m or 7d; default ${defaultTtl}
-      --link URL      print a link in place of the token: this address with the token in override.query
-      --json          print one object: the token, how to send it, when it expires
+      --version NAME  the version that the token selects
+      --ttl TIME      how long it is valid, such as 30m or 7d; default ${defaultTtl}
+      --link URL      print a link instead of the token: this URL with the token in the parameter override.query
+      --json          print one JSON object: the token, how to send it, when it expires
 
-The token is signed with the first secret of override.secretFile. Whoever has it may use it from anywhere.`,
+The token is signed with the first secret of override.secretFile. Anyone who has it can use it, from any address.`,
   options: {
     ...configOption,
     release: { type: "string" },
@@ -40,7 +40,7 @@ The token is signed with the first secret of override.secretFile. Whoever has it
     const release = findRelease(loaded.compiled.releases, releaseName);
     const { override, secret } = signerOf(release);
     if (!release.versions.includes(version)) throw unknown("version", version, release.versions);
-    // Tokens count by whole seconds, and this one says when it ends.
+    // Tokens carry whole seconds; the printed expiry must match.
     const expiresAtMs = Math.floor((Date.now() + ttlMs) / 1000) * 1000;
     const token = createOverrideToken(secret, release.name, version, expiresAtMs);
     const made: MadeToken = {
@@ -53,12 +53,12 @@ The token is signed with the first secret of override.secretFile. Whoever has it
       link: url === undefined ? null : linkTo(url, release, token),
     };
     if (options["json"] === true) printJson(made, terminal);
-    else tell(made, terminal);
+    else printToken(made, terminal);
     return 0;
   },
 };
 
-/** What `--json` prints; header and cookie are null where the override has none, the link where none was asked for. */
+/** What `--json` prints. `header` and `cookie` are null if the override has none, `link` without `--link`. */
 interface MadeToken {
   readonly token: string;
   readonly release: string;
@@ -71,7 +71,7 @@ interface MadeToken {
 
 function requiredOption(options: OptionValues, name: string): string {
   const value = textOption(options, name);
-  if (value === undefined) throw new UsageError(`--${name} NAME is missing`);
+  if (value === undefined) throw new UsageError(`--${name} NAME is required`);
   return value;
 }
 
@@ -89,19 +89,7 @@ function readUrl(options: OptionValues): URL | undefined {
   const url = text === undefined ? null : URL.parse(text);
   if (text === undefined) return undefined;
   if (url?.protocol === "http:" || url?.protocol === "https:") return url;
-  throw new UsageError(`--link "${text}" is not an address such as https://shop.example.com/cart`);
-}
-
-/** The address with the token in the link's parameter, in place of one that is there already; all else as it is. */
-function linkTo(url: URL, { name, override }: ReleaseSpec, token: string): string {
-  const parameter = override?.query;
-  if (parameter === undefined) {
-    throw new UsageError(`release ${name} takes no links; add query: perch-version to its override`);
-  }
-  const kept = stripParameters(url.search.slice(1), new Set([parameter]));
-  const link = new URL(url);
-  link.search = `${kept === "" ? "" : `${kept}&`}${encodeURIComponent(parameter)}=${token}`;
-  return link.href;
+  throw new UsageError(`--link "${text}" is not a URL such as https://shop.example.com/cart`);
 }
 
 function findRelease(releases: readonly ReleaseSpec[], name: string): ReleaseSpec {
@@ -114,11 +102,7 @@ function findRelease(releases: readonly ReleaseSpec[], name: string): ReleaseSpe
   );
 }
 
-function unknown(what: string, name: string, known: readonly string[]): UsageError {
-  const hint = didYouMean(name, known) ?? (known.length === 0 ? "the file has none" : `there are ${known.join(", ")}`);
-  return new UsageError(`unknown ${what} "${name}"; ${hint}`);
-}
-
+/** The first secret of the file signs. The others only verify, for rotation. */
 function signerOf({ name, override }: ReleaseSpec): { override: OverrideSpec; secret: Uint8Array } {
   const secret = override?.secrets[0];
   if (override !== undefined && secret !== undefined) return { override, secret };
@@ -126,18 +110,37 @@ function signerOf({ name, override }: ReleaseSpec): { override: OverrideSpec; se
     override === undefined
       ? "override: { header: x-perch-version, secretFile: FILE }"
       : "secretFile: FILE to its override";
-  throw new UsageError(`release ${name} takes no tokens; add ${add}, a secret of at least 32 bytes a line`);
+  throw new UsageError(
+    `release ${name} accepts no tokens; add ${add} (FILE: one secret per line, at least 32 bytes each)`,
+  );
 }
 
-function tell(made: MadeToken, terminal: Terminal): void {
+function unknown(what: string, name: string, known: readonly string[]): UsageError {
+  const hint = didYouMean(name, known) ?? (known.length === 0 ? "the file has none" : `known: ${known.join(", ")}`);
+  return new UsageError(`unknown ${what} "${name}"; ${hint}`);
+}
+
+/** The URL with the token in the override's query parameter, replacing an existing one. The rest stays unchanged. */
+function linkTo(url: URL, { name, override }: ReleaseSpec, token: string): string {
+  const parameter = override?.query;
+  if (parameter === undefined) {
+    throw new UsageError(`release ${name} accepts no links; add query: perch-version to its override`);
+  }
+  const kept = stripParameters(url.search.slice(1), new Set([parameter]));
+  const link = new URL(url);
+  link.search = `${kept === "" ? "" : `${kept}&`}${encodeURIComponent(parameter)}=${token}`;
+  return link.href;
+}
+
+function printToken(made: MadeToken, terminal: Terminal): void {
   const { release, version, expiresAt, header, cookie, link } = made;
   if (link !== null) {
     terminal.out(`${link}\n`);
-    terminal.err(`Whoever opens it gets version ${version} of release ${release} until ${expiresAt}.\n`);
+    terminal.err(`Anyone who opens it gets version ${version} of release ${release} until ${expiresAt}.\n`);
     return;
   }
   terminal.out(`${made.token}\n`);
-  terminal.err(`Asks for version ${version} of release ${release} until ${expiresAt}. Send it as\n`);
+  terminal.err(`Selects version ${version} of release ${release} until ${expiresAt}. Send it as\n`);
   if (header !== null) terminal.err(`  ${header}: ${made.token}\n`);
   if (cookie !== null) terminal.err(`  Cookie: ${cookie}=${made.token}\n`);
 }

@@ -9,17 +9,17 @@ export const validate: Command = {
   usage: `FILE… [--json]
 
   FILE        a configuration; - for standard input
-      --json  print one array: of each file its name, whether it is ok, and its problems
+      --json  print one JSON array: for each file its name, whether it is ok, and its problems
 
-Exit code 2 if any file has an error; warnings alone are fine.`,
+The exit code is 2 if any file has an error, and 0 if there are only warnings.`,
   options: { json: { type: "boolean" } },
   async run({ options, positionals }, terminal) {
     if (positionals.length === 0) throw new UsageError("no file to validate");
-    if (positionals.filter((file) => file === "-").length > 1) throw new UsageError("- can be given once only");
+    if (positionals.filter((file) => file === "-").length > 1) throw new UsageError("- can be given only once");
     const checked: CheckedFile[] = [];
     for (const file of positionals) checked.push(await check(file, terminal));
     if (options["json"] === true) printJson(checked.map(jsonOf), terminal);
-    else for (const one of checked) tell(one, terminal);
+    else for (const one of checked) printResult(one, terminal);
     return checked.every(({ result }) => result.ok) ? 0 : 2;
   },
 };
@@ -39,7 +39,7 @@ async function check(file: string, terminal: Terminal): Promise<CheckedFile> {
   return { file: stdinName, result };
 }
 
-/** Undefined where it is no UTF-8. Reads a little more than may be, so that the loader finds it too large and says so. */
+/** Undefined if the input is not UTF-8. Reads slightly above the size limit, so that the loader reports the size. */
 async function readStdin(): Promise<string | undefined> {
   const decoder = new TextDecoder("utf-8", { fatal: true });
   let text = "";
@@ -63,7 +63,7 @@ function jsonOf({ file, result }: CheckedFile): unknown {
   return { file, ok: result.ok, ...(result.ok ? { hash: result.hash } : {}), problems: problemsOf(result) };
 }
 
-function tell({ file, result }: CheckedFile, terminal: Terminal): void {
+function printResult({ file, result }: CheckedFile, terminal: Terminal): void {
   for (const problem of problemsOf(result)) terminal.err(`${formatDiagnostic(problem)}\n`);
   if (!result.ok) return;
   const { routes, services, releases } = result.compiled;

@@ -6,29 +6,28 @@ import { maxListBytes, maxSecretBytes, type NamedFiles, parseSecrets, parseValue
 import type { ParseContext } from "./schema-kit/schema.ts";
 import type { Span } from "./schema-kit/tree.ts";
 
-/** Where a part of a value stands in the file; steps are keys and indices as written. */
+/** The location of a part of a value in the file. Steps are keys and indices as written. */
 export type Locate = (...steps: (string | number)[]) => Span;
 
 export interface CompileOptions {
   /**
-   * The secret for the pins of a release without a secretFile. Asked once for each such release and load: answer the same
-   * for the process's life, or a reload voids every pin.
+   * The secret for pins of a release without a secretFile. Called once per such release and load. It must return the
+   * same secret for the life of the process, or a reload invalidates all pins.
    */
   readonly randomSecret: (release: string) => Uint8Array;
-  /** The wall clock, for warnings of certificates that end; without it there are none. */
+  /** The wall clock, for warnings about expiring certificates. Without it there are none. */
   readonly nowMs?: () => number;
   /** Opens a database by its absolute path. */
   readonly openDatabase: (path: string) => OpenedDatabase;
-  /** Whether keys may be named by where they are published. Default: fetched. */
+  /** Whether `jwksUrl` is allowed. Default: fetched. */
   readonly publishedKeys?: "fetched" | "refused";
 }
 
-/** What the parts of a compilation share: where to tell problems, and the files that the configuration names. */
+/** Shared state of a compilation: problem reporting, and the files that the configuration names. */
 export class CompileContext {
   readonly parsing: ParseContext;
   readonly files: NamedFiles;
   readonly randomSecret: CompileOptions["randomSecret"];
-  /** What certificates' ends are judged by; undefined where nobody wants to hear of them. */
   readonly nowMs: (() => number) | undefined;
   readonly publishedKeys: "fetched" | "refused";
   readonly #openDatabase: CompileOptions["openDatabase"];
@@ -47,9 +46,9 @@ export class CompileContext {
     this.#openDatabase = openDatabase;
   }
 
-  /** Undefined, with the problem told, where the list can not be used. */
+  /** Undefined if the list cannot be used; the problem is then reported. */
   list(written: string, type: AttributeType, span: Span): ValueList | undefined {
-    // A thousand rules may share a list; it is parsed once for each type.
+    // Many rules may share a list, so it is parsed once per type.
     const key = `${type} ${written}`;
     if (!this.#lists.has(key)) this.#lists.set(key, this.#readList(written, type, span));
     return this.#lists.get(key);
@@ -62,7 +61,7 @@ export class CompileContext {
     return "problem" in list ? this.badFile(span, file.path, list.problem) : list;
   }
 
-  /** None, with the problem told, where the file has none to give. */
+  /** Empty if the file cannot be used; the problem is then reported. */
   secrets(written: string, span: Span): readonly Uint8Array[] {
     const file = this.file(written, maxSecretBytes, span);
     if (file === undefined) return [];
@@ -72,13 +71,13 @@ export class CompileContext {
     return [];
   }
 
-  /** A file that the configuration names; undefined, with the problem told, where it can not be read. */
+  /** Undefined if the file cannot be read; the problem is then reported. */
   file(written: string, limitBytes: number, span: Span): { path: string; bytes: Uint8Array } | undefined {
     const contents = this.files.read(written, limitBytes);
     return contents.kind === "read" ? contents : this.badFile(span, contents.path, contents.why);
   }
 
-  /** Undefined, with the problem told, where it can not be used. */
+  /** Undefined if the database cannot be used; the problem is then reported. */
   database(written: string, span: Span): GeoDatabase | undefined {
     const path = this.files.note(written);
     const opened = this.#openDatabase(path);
@@ -86,14 +85,14 @@ export class CompileContext {
   }
 
   badFile(span: Span, path: string, why: string): undefined {
-    this.parsing.error(span, "bad-file", `the file ${path} can not be used: ${why}`);
+    this.parsing.error(span, "bad-file", `the file ${path} cannot be used: ${why}`);
     return undefined;
   }
 }
 
-/** The attributes of a configuration, as conditions refer to them. */
+/** The attributes of a configuration, for lookup by name. */
 export class KnownAttributes {
-  /** All names in the file; undefined where they can not be told. */
+  /** All attribute names in the file; undefined if they are unknown because the map could not be read. */
   readonly names: ReadonlySet<string> | undefined;
   readonly #found = new Map<string, { readonly index: number; readonly type: AttributeType }>();
   readonly #used = new Set<string>();
@@ -106,7 +105,7 @@ export class KnownAttributes {
     for (const [index, { name, type }] of attributes.entries()) this.#found.set(name, { index, type });
   }
 
-  /** Looks an attribute up for a condition or a unit, which makes it used. */
+  /** Looks up an attribute and marks it as used. */
   use(name: string): { readonly index: number; readonly type: AttributeType } | undefined {
     this.#used.add(name);
     return this.#found.get(name);

@@ -21,36 +21,38 @@ import { compileTracing } from "./sections/tracing.ts";
 import { warnRedirectLoops, warnUnreachableRoutes, warnUnused } from "./warnings.ts";
 
 /**
- * Compiles a configuration to the types of the stages, and checks what only the whole can tell: names, operands,
- * reachability. Problems are reported to the parse context; the result counts only if there was no error among them.
+ * Compiles a configuration to the types that the proxy uses, and checks what needs the whole file: references,
+ * operands, reachability. Problems are reported to the parse context. The result may be used only if none of them is an
+ * error.
  */
 export function compileConfig(config: Config, context: CompileContext): CompiledConfig {
   const { parsing } = context;
-  // After an error in the reading parts are missing, and what seems unused or unreachable may not be.
-  const whole = !parsing.problems.failed;
-  const proxiesKnown = !whole || config.trustedProxies.length > 0;
+  // After a parse error parts are missing, so something may wrongly seem unused or unreachable.
+  const isComplete = !parsing.problems.failed;
+  const proxiesKnown = !isComplete || config.trustedProxies.length > 0;
+  // The order matters: attributes collect the claims that jwt needs, and conditions mark attributes as used.
   const claims = new ClaimPaths();
   const jwtKnown = parsing.has(config, "jwt");
   const scope = { proxiesKnown, jwtKnown, geoKnown: parsing.has(config, "geo"), claims, parsing };
   const attributes = config.attributes.map((entry) => compileAttribute(entry, scope));
   const jwt = compileJwt(config, claims, context);
   const geo = compileGeo(config, context);
-  const table = new KnownAttributes(parsing.namesIn(config, "attributes"), attributes);
+  const known = new KnownAttributes(parsing.namesIn(config, "attributes"), attributes);
   const services = config.services.map((entry) => compileService(entry, context));
-  const routes = compileRoutes(config.routes, scopeOf(config, table, parsing), context);
-  const versionEdits = compileVersionEdits(config.services, table, parsing);
+  const routes = compileRoutes(config.routes, scopeOf(config, known, parsing), context);
+  const versionEdits = compileVersionEdits(config.services, known, parsing);
   const pairings = new ReleaseServices(config, parsing);
-  const releases = config.releases.map((entry) => compileRelease(entry, pairings.of(entry.name), table, context));
+  const releases = config.releases.map((entry) => compileRelease(entry, pairings.of(entry.name), known, context));
   const mirrors = config.releases.flatMap((entry) => compileMirror(entry, pairings.of(entry.name), parsing));
   checkCookieNames(config.releases, config.attributes, parsing);
   checkPropagationHeaders(config.releases, parsing);
   checkListeners(config, parsing);
   checkDns(config, parsing);
-  warnOfDeployment(config, parsing);
-  if (whole) {
+  warnOfRandomSecrets(config, parsing);
+  if (isComplete) {
     warnUnreachableRoutes(config.routes, routes, parsing);
     warnRedirectLoops(config.routes, routes, parsing);
-    warnUnused(config, table, parsing);
+    warnUnused(config, known, parsing);
   }
   return deepFreeze({
     listeners: config.listeners.map((listener) => compileListener(listener, context)),
@@ -79,15 +81,6 @@ export function compileConfig(config: Config, context: CompileContext): Compiled
   });
 }
 
-function checkDns({ dns }: Config, parsing: ParseContext): void {
-  if (dns.minTtl <= dns.maxTtl) return;
-  const message = `minTtl is ${formatDuration(dns.minTtl)}, more than maxTtl, which is ${formatDuration(dns.maxTtl)}`;
-  parsing.error(parsing.spanOf(dns, "minTtl"), "conflicting-keys", message);
-}
-
-const hasSecret = (release: Config["releases"][number]["value"]): boolean =>
-  release.sticky.cookie.secretFile !== undefined;
-
 const scopeOf = (config: Config, attributes: KnownAttributes, parsing: ParseContext): RouteScope => ({
   attributes,
   pathNormalisation: config.pathNormalisation,
@@ -95,11 +88,19 @@ const scopeOf = (config: Config, attributes: KnownAttributes, parsing: ParseCont
   releases: parsing.namesIn(config, "releases"),
 });
 
-/** What is valid, but seldom meant once real traffic comes. */
-function warnOfDeployment(config: Config, parsing: ParseContext): void {
+function checkDns({ dns }: Config, parsing: ParseContext): void {
+  if (dns.minTtl <= dns.maxTtl) return;
+  const message = `minTtl (${formatDuration(dns.minTtl)}) is above maxTtl (${formatDuration(dns.maxTtl)})`;
+  parsing.error(parsing.spanOf(dns, "minTtl"), "conflicting-keys", message);
+}
+
+function warnOfRandomSecrets(config: Config, parsing: ParseContext): void {
   for (const entry of config.releases) {
     if (hasSecret(entry.value)) continue;
-    const message = `release ${entry.name} has no secretFile: its pins are signed with a random secret, which is right for one instance only and is lost with it`;
-    parsing.warn(parsing.keySpanOf(entry), "risky", message, "name a file in sticky.cookie.secretFile");
+    const message = `release ${entry.name} has no secretFile: its pins are signed with a random secret, which works for one instance and is lost on restart`;
+    parsing.warn(parsing.keySpanOf(entry), "risky", message, "set sticky.cookie.secretFile");
   }
 }
+
+const hasSecret = (release: Config["releases"][number]["value"]): boolean =>
+  release.sticky.cookie.secretFile !== undefined;

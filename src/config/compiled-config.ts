@@ -14,64 +14,105 @@ import type {
 import type { DnsSpec, ServiceSpec, Timeouts } from "../upstream/service-spec.ts";
 import type { Certificate, TlsVersion } from "./certificate.ts";
 
+/** A valid configuration, compiled to the types that the proxy uses. Deep-frozen. */
+export interface CompiledConfig extends StaticConfig {
+  readonly adminAccess: AdminAccess;
+  readonly trustedProxies: readonly AddressRange[];
+  /** Whether callers over unix sockets are trusted. */
+  readonly trustUnixSockets: boolean;
+  readonly exposeVersion: boolean;
+  /** Whether paths are normalised before matching and forwarding, or left unchanged. */
+  readonly pathNormalisation: "on" | "off";
+  /** Whether connections start in the fast lane. */
+  readonly fastLane: "on" | "off";
+  /** Share of requests logged, 0 to 1. */
+  readonly accessLog: { readonly sample: number };
+  readonly limits: Limits;
+  /** Undefined: no tracing; trace headers pass through unchanged. */
+  readonly tracing: TracingSpec | undefined;
+  readonly dns: DnsSpec;
+  readonly attributes: readonly AttributeSpec[];
+  /** How tokens are verified; undefined if no `jwt` is configured. */
+  readonly jwt: JwtSpec | undefined;
+  /** The GeoIP database; undefined if none is configured. */
+  readonly geo: GeoDatabase | undefined;
+  readonly services: readonly ServiceSpec[];
+  readonly releases: readonly ReleaseSpec[];
+  /** At most one per release. */
+  readonly mirrors: readonly MirrorSpec[];
+  readonly routes: readonly RouteSpec[];
+  /** Only versions with edits. */
+  readonly versionEdits: readonly VersionEdits[];
+  /** Names of releases without a secretFile, whose pins are signed with a random secret. */
+  readonly unsignedReleases: readonly string[];
+  /** Other files that were read (secrets, lists, …), to be watched as well. */
+  readonly files: readonly string[];
+}
+
+/** Settings that take effect only at a restart; of listeners, only their names and addresses. */
+export interface StaticConfig {
+  readonly listeners: readonly ListenerSpec[];
+  readonly admin: BindAddress;
+  /** Number of serving threads. auto: the number of whole cores in the CPU limit. */
+  readonly workers: number | "auto";
+}
+
 export interface BindAddress {
-  /** An IP address; `::` and `0.0.0.0` stand for every interface. */
+  /** An IP address; `::` and `0.0.0.0` mean all interfaces. */
   readonly host: string;
-  /** 0 asks the system for a free port. */
+  /** 0 means any free port. */
   readonly port: number;
 }
 
-/** Where a unix socket stands, and who may connect to it. */
 export interface UnixAddress {
   readonly path: string;
-  /** Permission bits of the file, such as 0o660. */
+  /** Permission bits of the socket file, such as 0o660. */
   readonly mode: number;
 }
 
-/** What a listener speaks TLS by. */
 export interface TlsSpec {
-  /** The first is shown where no other has the name that is asked for. */
+  /** The first is the default if none matches the requested server name. */
   readonly certificates: readonly Certificate[];
   readonly minVersion: TlsVersion;
-  /** PEM: who must have issued every client's certificate; undefined: none is asked for. */
+  /** PEM: the CAs for client certificates (mutual TLS). Undefined: client certificates are not requested. */
   readonly clientCa: Uint8Array | undefined;
 }
 
-/** Only a restart changes its name and address. */
+/** A reload changes everything but `name` and `address`. */
 export interface ListenerSpec {
   readonly name: string;
   readonly address: BindAddress | UnixAddress;
-  /** Whether trusted callers say by the PROXY protocol, before anything else, for whom they speak. */
+  /** Whether connections start with a PROXY protocol header, which only trusted callers may send. */
   readonly proxyProtocol: boolean;
-  /** Undefined where HTTP is spoken in the clear. */
+  /** Undefined: cleartext HTTP. */
   readonly tls: TlsSpec | undefined;
-  /** Whether HTTP/2 without TLS is taken, from clients that know it beforehand. Follows a reload. */
+  /** Whether HTTP/2 without TLS is accepted, with prior knowledge. */
   readonly h2c: boolean;
 }
 
-/** What is done to the header fields of requests and of their responses. */
+/** Edits of request and response headers. */
 export interface MessageEdits {
   readonly request: HeaderEditsSpec | undefined;
   readonly response: HeaderEditsSpec | undefined;
 }
 
-/** The edits of one version, which come after those of the route. */
+/** The header edits of one version, applied after those of the route. */
 export interface VersionEdits extends MessageEdits {
   readonly service: string;
   readonly version: string;
 }
 
-/** A route leads to a service, or Perch answers it with a redirect. */
+/** A route to a service, or a redirect that Perch answers itself. */
 export type RouteSpec = {
   readonly name: string;
   readonly match: RouteMatch;
-  /** Whether the release's mirror gets copies of its requests. */
+  /** Whether the release's mirror applies to this route. */
   readonly mirror: "on" | "off";
   readonly headers: MessageEdits;
   readonly rewrite: RewriteSpec | undefined;
-  /** In place of the service's, where there is a number. */
+  /** Each number overrides the service's timeout. */
   readonly timeouts: Partial<Pick<Timeouts, "responseHeadersMs" | "idleMs" | "totalMs">>;
-  /** In place of `limits.bodyBytes`; 0: no limit. */
+  /** Overrides `limits.bodyBytes`; 0: no limit. */
   readonly bodyBytes: number | undefined;
   readonly rateLimit: RateLimitSpec | undefined;
   readonly fault: FaultSpec | undefined;
@@ -80,7 +121,7 @@ export type RouteSpec = {
   | { readonly redirect: RedirectSpec; readonly service: undefined; readonly release: undefined }
 );
 
-/** Which of a release's requests are copied, and to which version. */
+/** Which requests of a release are mirrored, and to which version. */
 export interface MirrorSpec {
   readonly release: string;
   readonly version: string;
@@ -89,98 +130,54 @@ export interface MirrorSpec {
   /** Upper case. */
   readonly methods: readonly string[];
   readonly maxBodyBytes: number;
-  /** In each worker. */
+  /** Per worker. */
   readonly maxInFlight: number;
 }
 
 export interface TracingSpec {
-  /** Whose trace is continued. */
+  /** Callers whose trace context is continued. */
   readonly trustIncoming: "anyone" | "proxies" | "nobody";
   /** Share of traces recorded, 0 to 1. */
   readonly sample: number;
   readonly serviceName: string;
-  /** Where spans go; the headers hold secrets. */
+  /** The collector. The headers may contain secrets. */
   readonly otlp:
     | { readonly endpoint: string; readonly headers: readonly (readonly [name: string, value: string])[] }
     | undefined;
 }
 
-/** Who may do what on the admin server. */
 export interface AdminAccess {
-  /** Empty: nobody may change anything. */
+  /** Empty: all changing requests are rejected. */
   readonly tokens: readonly Uint8Array[];
-  /** For callers from beyond this machine. */
+  /** Access of unauthenticated callers from other machines. */
   readonly withoutToken: "probes-and-metrics" | "anyone-may-read";
 }
 
-/** What only a restart can change. Everything else in the file follows a reload. */
-export interface StaticConfig {
-  readonly listeners: readonly ListenerSpec[];
-  readonly admin: BindAddress;
-  /** How many threads serve; auto: as many as the CPU limit has whole cores. */
-  readonly workers: number | "auto";
-}
-
-/** What a client may take at most. Where there is no limit, it is `Infinity`. */
+/** Limits on clients. `Infinity` means no limit unless stated otherwise. */
 export interface Limits {
   readonly headerBytes: number;
   readonly headerCount: number;
-  /** Of a request's target. */
+  /** Size of the request target. */
   readonly uriBytes: number;
   readonly cookies: number;
   /** 0: no limit. */
   readonly bodyBytes: number;
-  /** Requests open on one HTTP/2 connection. */
+  /** Concurrent requests on one HTTP/2 connection. */
   readonly streams: number;
   readonly requestsPerConnection: number;
-  /** Of each listener, in each worker; auto: by the limit on open files. */
+  /** Per listener and worker. auto: derived from the limit on open files. */
   readonly connections: number | "auto";
-  /** Likewise, of one client. */
+  /** Per client address, listener and worker. */
   readonly connectionsPerAddress: number;
-  /** Requests being forwarded, in each worker. */
+  /** Concurrently forwarded requests per worker. */
   readonly inFlight: number;
-  /** How late the event loop may be. */
+  /** Maximum event loop delay. */
   readonly loopDelayMs: number;
 }
 
-/** A valid configuration, compiled to the types of the stages that use it; deep-frozen. */
-export interface CompiledConfig extends StaticConfig {
-  readonly adminAccess: AdminAccess;
-  readonly trustedProxies: readonly AddressRange[];
-  /** Whether callers over unix sockets are trusted as well. */
-  readonly trustUnixSockets: boolean;
-  readonly exposeVersion: boolean;
-  /** Whether paths are matched and sent on in one normal form, or as they came. */
-  readonly pathNormalisation: "on" | "off";
-  /** Whether connections begin in the fast lane. */
-  readonly fastLane: "on" | "off";
-  /** Share of requests logged, 0 to 1. */
-  readonly accessLog: { readonly sample: number };
-  readonly limits: Limits;
-  /** Undefined: Perch takes no part in traces. */
-  readonly tracing: TracingSpec | undefined;
-  readonly dns: DnsSpec;
-  readonly attributes: readonly AttributeSpec[];
-  /** How tokens are verified; undefined where none is read. */
-  readonly jwt: JwtSpec | undefined;
-  /** Where clients are; undefined where no database is named. */
-  readonly geo: GeoDatabase | undefined;
-  readonly services: readonly ServiceSpec[];
-  readonly releases: readonly ReleaseSpec[];
-  /** At most one a release. */
-  readonly mirrors: readonly MirrorSpec[];
-  readonly routes: readonly RouteSpec[];
-  /** Of the versions that have any. */
-  readonly versionEdits: readonly VersionEdits[];
-  /** Names of releases whose pins are signed with a random secret, since no secretFile was given. */
-  readonly unsignedReleases: readonly string[];
-  /** Files other than the configuration that were read (secrets, lists): watched like it. */
-  readonly files: readonly string[];
-}
-
 /**
- * Freezes plain objects and lists, all the way down. Instances of classes (compiled patterns, address ranges, secrets)
- * are left alone: they guard their own state.
+ * Freezes plain objects and arrays recursively. Class instances (compiled patterns, address ranges) and byte arrays are
+ * left alone.
  */
 export function deepFreeze<T>(value: T): T {
   if (typeof value !== "object" || value === null || Object.isFrozen(value)) return value;

@@ -4,15 +4,14 @@ import { type FileHandle, open } from "node:fs/promises";
 import { type DatabaseContents, GeoDatabase } from "../identify/geo-database.ts";
 import { type ReadFile, readRegularFile, UnfitFileError, whyUnreadable } from "./named-files.ts";
 
-/** A database, or why there is none. */
 export type OpenedDatabase = GeoDatabase | { readonly problem: string };
 
-/** Cities of the world are some 70 MiB. */
+/** A worldwide city database has about 70 MiB. */
 const maxDatabaseBytes = 256 * 1024 * 1024;
-/** What is read and hashed in one turn of the event loop. */
+/** Bytes that are read and hashed per turn of the event loop. */
 const pieceBytes = 1024 * 1024;
 
-/** Reads a database at once: for commands and the library, which serve nobody meanwhile. */
+/** Reads a database synchronously: for commands and the library only, since it blocks the event loop. */
 export function readDatabase(path: string, readFile: ReadFile | undefined): OpenedDatabase {
   try {
     const bytes = readFile === undefined ? readRegularFile(path, maxDatabaseBytes) : readFile(path);
@@ -29,23 +28,23 @@ interface KnownDatabase {
 }
 
 /**
- * The database of a process that serves: read piece by piece, so that no request waits for it, and kept from load to load
- * while its file is unchanged. A load asks `open`, which never waits; what that lacks `readMissing` reads, and the load is
- * worth another try.
+ * The database of a serving process. It is read in pieces, so that it does not block requests, and kept across loads
+ * while its file is unchanged. A load calls `open`, which never waits and fails if the database is not in memory.
+ * `readMissing` then reads it, and the load can be repeated.
  */
 export class DatabaseFile {
   #known: KnownDatabase | undefined;
-  #asked: string | undefined;
+  #requested: string | undefined;
 
   readonly open = (path: string): OpenedDatabase => {
-    this.#asked = path;
-    return this.#current(path)?.opened ?? { problem: "it changes all the time" };
+    this.#requested = path;
+    return this.#current(path)?.opened ?? { problem: "it keeps changing while it is read" };
   };
 
-  /** After a load. Resolves with false where nothing was missing; lets go of what the load did not ask for. */
+  /** Call after a load. Resolves to false if nothing was missing. Drops a database that the load did not request. */
   async readMissing(): Promise<boolean> {
-    const path = this.#asked;
-    this.#asked = undefined;
+    const path = this.#requested;
+    this.#requested = undefined;
     if (path !== undefined && this.#current(path) !== undefined) return false;
     this.#known = undefined;
     if (path === undefined) return false;
@@ -59,7 +58,7 @@ export class DatabaseFile {
   }
 }
 
-/** What changes when the file does, without reading it. */
+/** The file's identity, size and times: detects changes without reading it. */
 function stampOf(path: string): string {
   try {
     const { dev, ino, size, mtimeNs, ctimeNs } = statSync(path, { bigint: true });
@@ -83,7 +82,7 @@ async function readInPieces(path: string): Promise<OpenedDatabase> {
   }
 }
 
-/** In memory that threads share: every worker reads the one copy. */
+/** Reads into shared memory, so that all workers use one copy. */
 async function contentsOf(file: FileHandle): Promise<DatabaseContents> {
   const { size } = await file.stat();
   if (size > maxDatabaseBytes) throw new UnfitFileError("too-large");
@@ -92,7 +91,7 @@ async function contentsOf(file: FileHandle): Promise<DatabaseContents> {
   let length = 0;
   while (length < size) {
     const { bytesRead } = await file.read(bytes, length, Math.min(pieceBytes, size - length), length);
-    // It is being written, and whoever does so is not done: the next look will tell.
+    // Shorter than its size: another process is writing it. The next check sees the new stamp.
     if (bytesRead === 0) return { bytes: bytes.subarray(0, length), digest: hash.digest("hex") };
     hash.update(bytes.subarray(length, length + bytesRead));
     length += bytesRead;

@@ -11,60 +11,57 @@ import { INVALID, ParseContext } from "./schema-kit/schema.ts";
 import { SourceText } from "./schema-kit/tree.ts";
 import { type Environment, parseYamlTree } from "./schema-kit/yaml-tree.ts";
 
-/** All that a configuration was read from, besides the environment and random secrets. */
+/** Everything that a configuration was loaded from, except the environment and random secrets. */
 export interface ConfigSources {
   readonly text: string;
   /** Contents of the files that it names, by absolute path. */
   readonly files: ReadonlyMap<string, Uint8Array>;
-  /** Of the database that it names. */
+  /** Contents of the GeoIP database that it names. */
   readonly database: DatabaseContents | undefined;
 }
 
-/** A configuration that may be used, or all that is wrong with it. */
 export type LoadResult =
   | {
       readonly ok: true;
       readonly config: Config;
       readonly compiled: CompiledConfig;
-      /** SHA-256, in hex, of the text and of the files that it names. */
+      /** SHA-256, in hex, of `sources`. */
       readonly hash: string;
-      /** What the hash is of: whoever loads this text with these files gets the same configuration. */
+      /** Loading this text with these files gives the same configuration. */
       readonly sources: ConfigSources;
       readonly warnings: readonly Diagnostic[];
     }
   | {
       readonly ok: false;
-      /** At least one error, and the warnings beside it, in the order of the file. */
+      /** At least one error, plus warnings, in file order. */
       readonly problems: readonly Diagnostic[];
-      /** Absolute paths of the other files that were asked for: a change of one may mend the configuration. */
+      /** Absolute paths of the other files that were requested: a change of one may fix the configuration. */
       readonly files: readonly string[];
     };
 
-/** A configuration that may be used. */
 export type LoadedConfig = Extract<LoadResult, { ok: true }>;
 
 export interface LoadOptions extends Omit<CompileOptions, "openDatabase"> {
-  /** What `${NAME}` may refer to. */
+  /** Variables that `${NAME}` may refer to. */
   readonly env: Environment;
   /** Reads a file that the configuration names, by its absolute path. Default: a regular file, by `fs`. */
   readonly readFile?: ReadFile;
-  /** Opens a database by its absolute path. Default: it is read whole, at once. */
+  /** Opens a database by its absolute path. Default: reads it synchronously. */
   readonly openDatabase?: CompileOptions["openDatabase"];
 }
 
-/** A larger file is a mistake, or an attack. */
 export const maxConfigBytes = 4 * 1024 * 1024;
 
-/** Reads a configuration file. Never throws: whatever is wrong with the file is in the result. */
+/** Loads a configuration file. Never throws: problems are in the result. */
 export function loadConfigFile(file: string, options: LoadOptions): LoadResult {
   let bytes: Uint8Array;
   try {
     bytes = readRegularFile(file, maxConfigBytes);
   } catch (error) {
-    return refused(diagnoseFile(file, `the configuration can not be read: ${whyUnreadable(error)}`));
+    return rejected(diagnoseFile(file, `the configuration cannot be read: ${whyUnreadable(error)}`));
   }
   const text = decode(bytes);
-  return text === undefined ? refused(diagnoseEncoding(file, bytes)) : loadConfigText(text, { ...options, file });
+  return text === undefined ? rejected(diagnoseEncoding(file, bytes)) : loadConfigText(text, { ...options, file });
 }
 
 function decode(bytes: Uint8Array): string | undefined {
@@ -75,13 +72,13 @@ function decode(bytes: Uint8Array): string | undefined {
   }
 }
 
-/** Reads a configuration from a text; `file` is its name in messages and the start of relative paths. Never throws. */
+/** Loads a configuration from text. `file` is its name in messages and the base of relative paths. Never throws. */
 export function loadConfigText(text: string, options: LoadOptions & { readonly file: string }): LoadResult {
   const { file } = options;
   if (Buffer.byteLength(text) > maxConfigBytes) {
-    return refused(diagnoseFile(file, `the configuration is larger than ${maxConfigBytes / 1024 / 1024} MiB`));
+    return rejected(diagnoseFile(file, `the configuration is larger than ${maxConfigBytes / 1024 / 1024} MiB`));
   }
-  // A byte order mark is no part of the text; without it columns are what an editor shows.
+  // Editors hide the byte order mark, so columns must not count it.
   const problems = new Problems(new SourceText(file, text.replace(/^\ufeff/, "")));
   const files = new NamedFiles(file, options.readFile);
   const loaded = readAndCompile(problems, files, options);
@@ -108,14 +105,14 @@ function readAndCompile(
   return { config: deepFreeze(config), compiled };
 }
 
-function refused(problem: Diagnostic): LoadResult {
+function rejected(problem: Diagnostic): LoadResult {
   return Object.freeze({ ok: false, problems: Object.freeze([problem]), files: Object.freeze([]) });
 }
 
-/** Each part with its length, so that no two sets of files share a hash by where one ends. */
+/** Each part is prefixed with its length: otherwise moving bytes from one part to the next would keep the hash. */
 function hashOf({ text, files, database }: ConfigSources): string {
   const hash = createHash("sha256");
-  // A database has been hashed where it was read: it may be hundreds of megabytes.
+  // The database was hashed when it was read; it may have hundreds of megabytes.
   const digest = database === undefined ? [] : [Buffer.from(database.digest)];
   for (const bytes of [Buffer.from(text), ...files.values(), ...digest]) {
     hash.update(`${bytes.length}\n`).update(bytes);
@@ -123,7 +120,7 @@ function hashOf({ text, files, database }: ConfigSources): string {
   return hash.digest("hex");
 }
 
-/** Where the first bytes stand that are no UTF-8. */
+/** Points at the first bytes that are not UTF-8. */
 function diagnoseEncoding(file: string, bytes: Uint8Array): Diagnostic {
   const message = "the file is not valid UTF-8";
   let line = 1;

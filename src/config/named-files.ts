@@ -4,74 +4,14 @@ import type { ValueList } from "../decide/condition.ts";
 import { type AttributeType, type AttributeValue, canonicalText, parseValue } from "../decide/facts.ts";
 import { quote } from "./schema-kit/tree.ts";
 
-/** Reads a file whole, or throws what `fs` throws. */
+/** Reads a whole file, or throws as `fs` does. */
 export type ReadFile = (path: string) => Uint8Array;
 
-/** A file that is no regular one, or too large: told like `fs`'s own errors, by a code. */
-export class UnfitFileError extends Error {
-  override readonly name = "UnfitFileError";
-  readonly code: "not-regular" | "too-large";
-
-  constructor(code: UnfitFileError["code"]) {
-    super(code);
-    this.code = code;
-  }
-}
-
-/**
- * Reads a regular file of at most so many bytes. Anything else is refused before it is opened: a pipe without a writer
- * would hang the process, a device never ends.
- */
-export function readRegularFile(path: string, limitBytes: number): Uint8Array {
-  if (!statSync(path).isFile()) throw new UnfitFileError("not-regular");
-  const descriptor = openSync(path, constants.O_RDONLY | constants.O_NONBLOCK);
-  try {
-    // Asked again of what was opened: the name may lead elsewhere by now.
-    const found = fstatSync(descriptor);
-    if (!found.isFile()) throw new UnfitFileError("not-regular");
-    return readAtMost(descriptor, found.size, limitBytes);
-  } finally {
-    closeSync(descriptor);
-  }
-}
-
-/** Reads to the end and not only to the size told: a file of /proc tells 0, and one that is being written grows. */
-function readAtMost(descriptor: number, sizeBytes: number, limitBytes: number): Uint8Array {
-  const chunks: Uint8Array[] = [];
-  let total = 0;
-  for (;;) {
-    const chunk = new Uint8Array(Math.min(Math.max(sizeBytes - total, 4_096), limitBytes + 1));
-    const count = readSync(descriptor, chunk);
-    if (count === 0) return Buffer.concat(chunks, total);
-    chunks.push(chunk.subarray(0, count));
-    total += count;
-    if (total > limitBytes) throw new UnfitFileError("too-large");
-  }
-}
-
-const reasons: Readonly<Record<string, string>> = {
-  ENOENT: "there is no such file",
-  ENOTDIR: "a part of its path is not a directory",
-  EACCES: "permission denied",
-  EPERM: "permission denied",
-  EISDIR: "it is a directory",
-  ELOOP: "its links run in a circle",
-  "not-regular": "it is not a regular file",
-  "too-large": "it is too large",
-};
-
-/** Why a file could not be read, in words; never a stack. */
-export function whyUnreadable(error: unknown): string {
-  const code = error instanceof Error && "code" in error ? String(error.code) : undefined;
-  return (code === undefined ? undefined : reasons[code]) ?? (code === undefined ? "it could not be read" : code);
-}
-
-/** What came of reading a file that the configuration names. */
 export type FileContents =
   | { readonly kind: "read"; readonly path: string; readonly bytes: Uint8Array }
   | { readonly kind: "unreadable"; readonly path: string; readonly why: string };
 
-/** The files that a configuration names: secrets and lists. Each is read once for all its uses. */
+/** The files that a configuration names, such as secrets and lists. Each is read once. */
 export class NamedFiles {
   readonly #folder: string;
   readonly #readFile: ReadFile | undefined;
@@ -84,7 +24,7 @@ export class NamedFiles {
     this.#readFile = readFile;
   }
 
-  /** The path of a file that is named and read by others; they tell its digest, which stands for its contents. */
+  /** Registers a file that is read elsewhere, and returns its absolute path. */
   note(written: string): string {
     const path = resolve(this.#folder, written);
     this.#noted.add(path);
@@ -100,17 +40,17 @@ export class NamedFiles {
     return contents;
   }
 
-  /** All that were asked for, readable or not, in the order they were asked for. */
+  /** All files that were requested, readable or not, in request order. */
   contents(): readonly FileContents[] {
     return [...this.#read.values()];
   }
 
-  /** The paths of all that are named. */
+  /** The absolute paths of all files, including registered ones. */
   paths(): readonly string[] {
     return [...this.#read.keys(), ...this.#noted];
   }
 
-  /** Those that could be read. */
+  /** The contents of the readable files, by absolute path. */
   bytes(): ReadonlyMap<string, Uint8Array> {
     return new Map(this.contents().flatMap((file) => (file.kind === "read" ? [[file.path, file.bytes]] : [])));
   }
@@ -126,18 +66,74 @@ export class NamedFiles {
   }
 }
 
-/** A file of secrets holds a handful of lines. */
+/**
+ * Reads a regular file of at most `limitBytes`. Other kinds are rejected before they are opened: a pipe without a
+ * writer would block the process, and a device may never end.
+ */
+export function readRegularFile(path: string, limitBytes: number): Uint8Array {
+  if (!statSync(path).isFile()) throw new UnfitFileError("not-regular");
+  const descriptor = openSync(path, constants.O_RDONLY | constants.O_NONBLOCK);
+  try {
+    // Checked again on the descriptor: the path may have been replaced since `stat`.
+    const found = fstatSync(descriptor);
+    if (!found.isFile()) throw new UnfitFileError("not-regular");
+    return readAtMost(descriptor, found.size, limitBytes);
+  } finally {
+    closeSync(descriptor);
+  }
+}
+
+/** Reads to the end, not to the reported size: files in /proc report 0, and a file that is being written grows. */
+function readAtMost(descriptor: number, sizeBytes: number, limitBytes: number): Uint8Array {
+  const chunks: Uint8Array[] = [];
+  let total = 0;
+  for (;;) {
+    const chunk = new Uint8Array(Math.min(Math.max(sizeBytes - total, 4_096), limitBytes + 1));
+    const count = readSync(descriptor, chunk);
+    if (count === 0) return Buffer.concat(chunks, total);
+    chunks.push(chunk.subarray(0, count));
+    total += count;
+    if (total > limitBytes) throw new UnfitFileError("too-large");
+  }
+}
+
+/** The file is not a regular file, or too large. Has a `code`, like the errors of `fs`. */
+export class UnfitFileError extends Error {
+  override readonly name = "UnfitFileError";
+  readonly code: "not-regular" | "too-large";
+
+  constructor(code: UnfitFileError["code"]) {
+    super(code);
+    this.code = code;
+  }
+}
+
+const reasonByCode: Readonly<Record<string, string>> = {
+  ENOENT: "no such file",
+  ENOTDIR: "a part of its path is not a directory",
+  EACCES: "permission denied",
+  EPERM: "permission denied",
+  EISDIR: "it is a directory",
+  ELOOP: "too many levels of symbolic links",
+  "not-regular": "it is not a regular file",
+  "too-large": "it is too large",
+};
+
+/** Why a file could not be read, as a phrase for messages. */
+export function whyUnreadable(error: unknown): string {
+  const code = error instanceof Error && "code" in error ? String(error.code) : undefined;
+  return (code === undefined ? undefined : reasonByCode[code]) ?? (code === undefined ? "it could not be read" : code);
+}
+
 export const maxSecretBytes = 64 * 1024;
 
-/** HMAC-SHA256 gains nothing beyond 32 bytes, and is weaker below (RFC 2104 §3). */
-const shortestSecretBytes = 32;
-
-const blank = (byte: number): boolean => byte === 0x20 || byte === 0x09 || byte === 0x0d;
+/** Shorter keys weaken HMAC-SHA256 (RFC 2104 §3). */
+const minSecretBytes = 32;
 
 /**
- * Reads secrets: one a line, trimmed, at least 32 bytes each; blank lines are skipped. They need not be UTF-8.
+ * Reads secrets: one per line, trimmed, at least 32 bytes each. Blank lines are skipped. Secrets need not be UTF-8.
  *
- * @returns the secrets, or what is wrong; the words never quote a secret.
+ * @returns the secrets, or a problem, whose text never quotes a secret.
  */
 export function parseSecrets(bytes: Uint8Array): readonly Uint8Array[] | { readonly problem: string } {
   const secrets: Uint8Array[] = [];
@@ -149,51 +145,34 @@ export function parseSecrets(bytes: Uint8Array): readonly Uint8Array[] | { reado
     start = end + 1;
     lineNumber++;
     if (secret.length === 0) continue;
-    if (secret.length < shortestSecretBytes) {
+    if (secret.length < minSecretBytes) {
       return {
-        problem: `line ${lineNumber} has ${secret.length} bytes; a secret needs at least ${shortestSecretBytes}`,
+        problem: `line ${lineNumber} has ${secret.length} bytes; a secret needs at least ${minSecretBytes}`,
       };
     }
     secrets.push(secret);
   }
-  return secrets.length === 0 ? { problem: "it holds no secret" } : secrets;
+  return secrets.length === 0 ? { problem: "it contains no secret" } : secrets;
 }
 
-/** A copy, so that a secret does not keep the whole file in memory. */
+const isBlank = (byte: number): boolean => byte === 0x20 || byte === 0x09 || byte === 0x0d;
+
+/** Returns a copy, so that a secret does not keep the whole file in memory. */
 function trim(line: Uint8Array): Uint8Array {
   let start = 0;
   let end = line.length;
-  while (start < end && blank(line[start] ?? 0)) start++;
-  while (end > start && blank(line[end - 1] ?? 0)) end--;
+  while (start < end && isBlank(line[start] ?? 0)) start++;
+  while (end > start && isBlank(line[end - 1] ?? 0)) end--;
   return line.slice(start, end);
 }
 
-/** The largest list that is read, in bytes: some 500,000 user ids. */
+/** About 500,000 user ids. */
 export const maxListBytes = 16 * 1024 * 1024;
 
-/** Values by their canonical texts, so that `v4.2` in the file holds a client's `4.2.0`. */
-class ValueSet implements ValueList {
-  readonly path: string;
-  readonly #texts: ReadonlySet<string>;
-
-  constructor(path: string, texts: ReadonlySet<string>) {
-    this.path = path;
-    this.#texts = texts;
-  }
-
-  has(value: AttributeValue): boolean {
-    return this.#texts.has(canonicalText(value));
-  }
-
-  values(): Iterable<string> {
-    return this.#texts;
-  }
-}
-
 /**
- * Reads a list of values: one a line, trimmed; blank lines and lines that begin with `#` are skipped.
+ * Reads a list of values: one per line, trimmed. Blank lines and lines that start with `#` are skipped.
  *
- * @returns the list, or what is wrong with the first line that is no value of the type.
+ * @returns the list, or the problem of the first line that is not a value of `type`.
  */
 export function parseValueList(
   path: string,
@@ -213,8 +192,27 @@ export function parseValueList(
     const written = line.trim();
     if (written === "" || written.startsWith("#")) continue;
     const value = parseValue(type, written);
-    if (value === undefined) return { problem: `line ${lineNumber}: ${quote(written)} is no value of type ${type}` };
+    if (value === undefined) return { problem: `line ${lineNumber}: ${quote(written)} is not a value of type ${type}` };
     texts.add(canonicalText(value));
   }
   return Object.freeze(new ValueSet(path, texts));
+}
+
+/** Compares canonical forms, so that `v4.2` in the file matches a client's `4.2.0`. */
+class ValueSet implements ValueList {
+  readonly path: string;
+  readonly #texts: ReadonlySet<string>;
+
+  constructor(path: string, texts: ReadonlySet<string>) {
+    this.path = path;
+    this.#texts = texts;
+  }
+
+  has(value: AttributeValue): boolean {
+    return this.#texts.has(canonicalText(value));
+  }
+
+  values(): Iterable<string> {
+    return this.#texts;
+  }
 }

@@ -3,9 +3,14 @@ import type { Pattern } from "../decide/condition.ts";
 import type { PathPattern } from "../route/route-spec.ts";
 import { quote } from "./schema-kit/tree.ts";
 
-/** Longer patterns, or ones that compile to more instructions, are refused: a match costs text × instructions at worst. */
-const maxSource = 1_024;
-const maxInstructions = 2_000;
+/**
+ * Compiles a regular expression in RE2 syntax (https://github.com/google/re2/wiki/Syntax). It has no back-references
+ * and no look-around, so matching takes linear time. It matches anywhere in the text.
+ */
+export function compilePattern(source: string): Pattern | { readonly problem: string } {
+  const compiled = compile(source);
+  return "problem" in compiled ? compiled : Object.freeze(new LinearPattern(source, compiled));
+}
 
 class LinearPattern implements Pattern {
   readonly source: string;
@@ -21,24 +26,11 @@ class LinearPattern implements Pattern {
   }
 }
 
-/**
- * Compiles a user's regular expression: RE2 syntax (https://github.com/google/re2/wiki/Syntax), which has no
- * back-references and no look-around and so runs in time linear in the text, found anywhere in it.
- *
- * @returns the pattern, or what is wrong with it.
- */
-export function compilePattern(source: string): Pattern | { readonly problem: string } {
-  const compiled = compile(source);
-  return "problem" in compiled ? compiled : Object.freeze(new LinearPattern(source, compiled));
-}
-
 const replacementPart = /\$(?:(\d)|(\$))/g;
 
 /**
- * Compiles a pattern and what takes the place of its first match: `$1` to `$9` stand for its groups, `$$` for a dollar
- * sign.
- *
- * @returns what replaces, or what is wrong, and with which of the two.
+ * Compiles a pattern and the replacement of its first match. In the replacement `$1` to `$9` are the pattern's groups
+ * and `$$` is a dollar sign.
  */
 export function compileReplacement(
   source: string,
@@ -46,11 +38,11 @@ export function compileReplacement(
 ): PathPattern | { readonly problem: string; readonly of: "pattern" | "replacement" } {
   const compiled = compile(source);
   if ("problem" in compiled) {
-    const problem = `${quote(source)} is not a regular expression that can be used: ${compiled.problem}`;
+    const problem = `${quote(source)} is not a valid regular expression: ${compiled.problem}`;
     return { problem, of: "pattern" };
   }
   if (!/^(?:[!-"%->@-~]|\$[$1-9])*$/.test(replacement)) {
-    const problem = `${quote(replacement)} can not stand in a path: percent-encode ?, # and all but visible ASCII; $1 to $9 are groups, $$ is a dollar sign`;
+    const problem = `${quote(replacement)} is not valid in a path: percent-encode ?, # and everything but visible ASCII; $1 to $9 are groups, $$ is a dollar sign`;
     return { problem, of: "replacement" };
   }
   const highest = Math.max(0, ...Array.from(replacement.matchAll(replacementPart), ([, group]) => Number(group ?? 0)));
@@ -68,10 +60,14 @@ export function compileReplacement(
   return Object.freeze({ source, replace });
 }
 
-/** Of a group that took no part in the match, nothing. */
+/** A group that did not take part in the match is empty. */
 function textOf(group: unknown): string {
   return typeof group === "string" ? group : "";
 }
+
+/** Limits on patterns: in the worst case a match takes time proportional to text length × instructions. */
+const maxSource = 1_024;
+const maxInstructions = 2_000;
 
 function compile(source: string): RE2JS | { readonly problem: string } {
   if (source.length > maxSource) return { problem: `it is longer than ${maxSource} characters` };
@@ -83,7 +79,7 @@ function compile(source: string): RE2JS | { readonly problem: string } {
     return compiled;
   } catch (error) {
     if (error instanceof RE2JSException) return { problem: error.message.replace(/^error parsing regexp: /, "") };
-    // Only a stack that ran out is left: the parser recurses on nested groups.
+    // A stack overflow: the parser recurses into nested groups.
     return { problem: "it is too complicated" };
   }
 }

@@ -1,7 +1,6 @@
 import type { Entry } from "./schema-kit/collections.ts";
 import type { ParseContext } from "./schema-kit/schema.ts";
 
-/** A service as a release sees it: its name, and the versions that the file gives it. */
 interface PairedService {
   readonly name: string;
   readonly versions: readonly string[];
@@ -12,13 +11,12 @@ export interface PairedServices {
   /** In the order of the routes. */
   readonly paired: readonly PairedService[];
   /**
-   * The versions that the release may name. Those of all services where no route uses the release, or one with a service
-   * that is unknown: that is a problem of its own. Undefined where a service could not be read.
+   * The versions that the release may name. If no route uses the release, or one pairs it with an unknown service
+   * (which is reported separately), these are the versions of all services. Undefined if a service could not be read.
    */
   readonly known: ReadonlySet<string> | undefined;
 }
 
-/** What the file pairs: routes name a service and a release. */
 interface PairingConfig {
   readonly services: readonly Entry<{ readonly versions: readonly Entry<unknown>[] }>[];
   readonly routes: readonly { readonly service: string | undefined; readonly release: string | undefined }[];
@@ -27,7 +25,7 @@ interface PairingConfig {
 export class ReleaseServices {
   readonly #services = new Map<string, PairedService>();
   readonly #paired = new Map<string, Set<PairedService>>();
-  /** Releases that a route pairs with a service that is not there. */
+  /** Releases that a route pairs with an unknown service. */
   readonly #uncertain = new Set<string>();
   readonly #allRead: boolean;
 

@@ -4,64 +4,64 @@ import { ParseError, scalar, text } from "./schema-kit/scalars.ts";
 import type { Schema } from "./schema-kit/schema.ts";
 import { quote } from "./schema-kit/tree.ts";
 
-/** Names of services, versions, releases, rules, routes and listeners: they fit in cookies, headers and labels. */
+/** Names of services, versions, releases, rules, routes and listeners. Safe in cookies, headers and metric labels. */
 export const resourceName: Schema<string> = text({
   what: "a name",
   pattern: /^[a-z0-9][a-z0-9-]{0,62}$/,
   rule: "use a-z, 0-9 and dashes, at most 63 characters",
 });
 
-/** Stands in for a name that could not be read; no name is empty. */
+/** A placeholder for a name that could not be read. Valid names are not empty. */
 export const unreadable = "";
 
-/** RFC 9110 §5.6.2; RFC 6265 §4.1.1 takes the same for a cookie's name. */
+/** RFC 9110 §5.6.2. RFC 6265 §4.1.1 uses the same set for cookie names. */
 const token = /^[!#$%&'*+.^_`|~0-9A-Za-z-]{1,128}$/;
 
 const tokenRule = "use letters, digits and !#$%&'*+-.^_`|~, at most 128 characters";
 
-/** A header's name, which is compared without letter case: read in lower case. */
+/** A header name, converted to lower case. */
 export const headerName: Schema<string> = lowerCase(text({ what: "a header name", pattern: token, rule: tokenRule }));
 
 export const cookieName: Schema<string> = text({ what: "a cookie name", pattern: token, rule: tokenRule });
 
 export const queryName: Schema<string> = text({ what: "a query parameter's name", minLength: 1, maxLength: 256 });
 
-/** Upper case, as every registered method is written. */
-export const methodName: Schema<string> = changed(
+/** A method, converted to upper case like all registered methods. */
+export const methodName: Schema<string> = mapped(
   text({ what: "a method", pattern: /^[A-Za-z][A-Za-z0-9_-]{0,31}$/, rule: "as in GET" }),
   (name) => name.toUpperCase(),
 );
 
 export const filePath: Schema<string> = text({ what: "a file's path", minLength: 1 });
 
-/** A path as it stands in a request's target: no query and no fragment. */
+/** A path as in a request target, without query and fragment. */
 export const urlPath: Schema<string> = text({
   what: "a path",
   pattern: /^\/[!-"$->@-~]*$/,
-  rule: "it must begin with /; percent-encode ?, # and all but visible ASCII",
+  rule: "it must start with /; percent-encode ?, # and everything but visible ASCII",
   maxLength: 2_048,
 });
 
-/** RFC 6265 §4.1.1: any character but controls and a semicolon; and it must begin with a slash to be heeded. */
+/** RFC 6265 §4.1.1: no controls, no semicolon. §5.2.4: browsers ignore a path that does not start with a slash. */
 export const cookiePath: Schema<string> = text({
   what: "a cookie's path",
   pattern: /^\/[ -:<-~]*$/,
-  rule: "it must begin with / and hold no ; and nothing but ASCII",
+  rule: "it must start with / and consist of ASCII without ;",
   maxLength: 1_024,
 });
 
-/** A leading dot means nothing any more (RFC 6265 §5.2.3) and is dropped. */
-export const cookieDomain: Schema<string> = changed(
+/** A leading dot has no meaning (RFC 6265 §5.2.3) and is removed. */
+export const cookieDomain: Schema<string> = mapped(
   text({
     what: "a domain",
     pattern: /^\.?[A-Za-z0-9_-]{1,63}(?:\.[A-Za-z0-9_-]{1,63})*$/,
-    rule: "letters, digits and dashes between dots",
+    rule: "use letters, digits and dashes between dots",
     maxLength: 253,
   }),
   (domain) => domain.replace(/^\./, "").toLowerCase(),
 );
 
-/** A host of a route: lower case, a `*.` in front stands for any host below. */
+/** A host of a route, in lower case. A leading `*.` matches any subdomain. */
 export const hostPattern: Schema<string> = scalar({
   what: "a host such as shop.example.com or *.example.com",
   parse: parseHost,
@@ -72,7 +72,8 @@ export const hostPattern: Schema<string> = scalar({
 export const hostText: Schema<string> = scalar({
   what: "a host such as shop.example.com",
   parse(written) {
-    if (written.startsWith("*.")) return new ParseError(`${quote(written)} is many hosts; one is needed here`);
+    if (written.startsWith("*."))
+      return new ParseError(`${quote(written)} is a wildcard; a single host is needed here`);
     return parseHost(written);
   },
   json: { type: "string", pattern: "^[A-Za-z0-9_~.-]+$|^\\[[0-9A-Fa-f:.]+\\]$" },
@@ -86,9 +87,9 @@ function parseHost(written: string): string | ParseError {
     const address = parseAddress(host.slice(1, -1));
     if (address?.text.includes(":") === true) return `[${address.text}]`;
   }
-  if (host === "*") return new ParseError(`"*" is not a host`, "leave hosts out to match every host");
+  if (host === "*") return new ParseError(`"*" is not a host`, "omit hosts to match every host");
   if (hostName.test(host) && host.length <= 255) return host.replace(/\.$/, "");
-  if (/:\d+$/.test(host)) return new ParseError(`${quote(written)} is not a host`, "leave the port out");
+  if (/:\d+$/.test(host)) return new ParseError(`${quote(written)} is not a host`, "remove the port");
   if (/[^\p{ASCII}]/u.test(host))
     return new ParseError(`${quote(written)} is not a host`, "write it in punycode (xn--…)");
   return new ParseError(`${quote(written)} is not a host such as shop.example.com or *.example.com`);
@@ -96,20 +97,20 @@ function parseHost(written: string): string | ParseError {
 
 export const addressRange: Schema<AddressRange> = scalar({
   what: "an address or a CIDR range",
-  parse: (written) => parseAddressRange(written) ?? new ParseError(...noRange(written)),
+  parse: (written) => parseAddressRange(written) ?? new ParseError(...notARange(written)),
   json: { type: "string" },
 });
 
-/** Somebody who may be a trusted proxy: by address, or whoever may open a unix socket of ours. */
+/** A trusted proxy: an address range, or `unix` for all callers over unix sockets. */
 export const proxyRange: Schema<AddressRange | "unix"> = scalar({
   what: "an address, a CIDR range, or unix",
   parse: (written) =>
-    written === "unix" ? "unix" : (parseAddressRange(written) ?? new ParseError(...noRange(written))),
+    written === "unix" ? "unix" : (parseAddressRange(written) ?? new ParseError(...notARange(written))),
   json: { type: "string" },
 });
 
-/** The words for a text that is no CIDR range. */
-export const noRange = (written: string): [message: string, suggestion: string] => [
+/** Message and suggestion for a string that is not a CIDR range. */
+export const notARange = (written: string): [message: string, suggestion: string] => [
   `${quote(written)} is not an address or a CIDR range`,
   "write it as in 10.0.0.0/8 or fd00::/8",
 ];
@@ -137,11 +138,11 @@ function parseBindAddress(written: string): BindAddress | ParseError {
     const suggestion = outside === "localhost" ? `write 127.0.0.1:${portText}` : undefined;
     return new ParseError(`${quote(inBrackets ?? outside)} is not an IP address`, suggestion);
   }
-  if (port > 65_535) return new ParseError(`${port} is not a port: ports end at 65535`);
+  if (port > 65_535) return new ParseError(`${port} is not a port: the maximum is 65535`);
   return { host: address.text, port };
 }
 
-/** What the system takes for a path, with the byte that ends it. */
+/** The size of `sun_path` on Linux without the terminating NUL (unix(7)). */
 const maxSocketPath = 107;
 
 /** Where a listener listens: `host:port`, or `unix:` and an absolute path. */
@@ -154,18 +155,18 @@ export const listenAddress: Schema<BindAddress | { readonly path: string }> = sc
 function parseSocketPath(written: string): { readonly path: string } | ParseError {
   const path = written.slice("unix:".length);
   if (!/^\/.*[^/]$/.test(path) || /\p{Cc}/u.test(path)) {
-    return new ParseError(`${quote(written)} has no absolute path of a socket`, "write it as in unix:/run/perch.sock");
+    return new ParseError(`${quote(written)} has no absolute socket path`, "write it as in unix:/run/perch.sock");
   }
   const bytes = Buffer.byteLength(path);
   if (bytes <= maxSocketPath) return { path };
-  return new ParseError(`the path has ${bytes} bytes; a unix socket's has ${maxSocketPath} at most`);
+  return new ParseError(`the path has ${bytes} bytes; the maximum for a unix socket is ${maxSocketPath}`);
 }
 
 function lowerCase(schema: Schema<string>): Schema<string> {
-  return changed(schema, (value) => value.toLowerCase());
+  return mapped(schema, (value) => value.toLowerCase());
 }
 
-function changed(schema: Schema<string>, change: (value: string) => string): Schema<string> {
+function mapped(schema: Schema<string>, change: (value: string) => string): Schema<string> {
   return {
     read(node, parsing) {
       const value = schema.read(node, parsing);

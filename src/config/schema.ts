@@ -16,7 +16,7 @@ import { routeSchema } from "./sections/route.ts";
 import { serviceSchema } from "./sections/service.ts";
 import { tracingSchema } from "./sections/tracing.ts";
 
-/** More threads than any machine has cores for, and a bound on a slip of the pen. */
+/** Above the core count of any machine; catches typos. */
 const maxWorkers = 256;
 
 const workers: Schema<number | "auto"> = scalar({
@@ -29,40 +29,45 @@ const workers: Schema<number | "auto"> = scalar({
   json: { anyOf: [{ type: "integer", minimum: 1, maximum: maxWorkers }, { const: "auto" }] },
 });
 
-/** The whole file. */
 export const configSchema = object(
   {
-    listeners: defaulted("Where requests come in.", list(listenerSchema, { of: "listeners", min: 1 }), [
-      { name: "web", address: "0.0.0.0:8080" },
-    ]),
+    listeners: defaulted(
+      "Addresses that Perch accepts requests on.",
+      list(listenerSchema, { of: "listeners", min: 1 }),
+      [{ name: "web", address: "0.0.0.0:8080" }],
+    ),
     trustedProxies: defaulted(
-      "Callers whose X-Forwarded-* and PROXY headers are believed; unix: those that come by a unix socket.",
+      "Callers whose X-Forwarded-* and PROXY protocol headers are trusted: address ranges; unix for callers over unix sockets.",
       list(proxyRange, { of: "address ranges" }),
       [],
     ),
-    exposeVersion: defaulted("Whether responses say in x-perch-version which version served them.", boolean(), false),
+    exposeVersion: defaulted(
+      "Whether responses carry the version that served them in x-perch-version.",
+      boolean(),
+      false,
+    ),
     pathNormalisation: defaulted(
-      "Whether paths are brought to one form before routes match them, and go upstream in it.",
+      "Whether paths are normalised before routes match them, and forwarded in normal form.",
       oneOf(["on", "off"], { true: "on", false: "off" }),
       "on",
     ),
     fastLane: defaulted(
-      "Whether plain HTTP/1.1 requests take the fast lane. A request that it does not serve takes the standard lane.",
+      "Whether plain HTTP/1.1 requests use the fast lane. Requests that it does not support use the standard lane.",
       oneOf(["on", "off"], { true: "on", false: "off" }),
       "on",
     ),
-    admin: defaulted("Metrics, probes and the API.", adminSchema, {}),
+    admin: defaulted("The admin server: metrics, probes and the API.", adminSchema, {}),
     workers: defaulted(
-      "How many threads serve; auto: as many as the CPU limit has whole cores. With 1 there are no other threads.",
+      "Number of serving threads; auto: the whole cores of the CPU limit. With 1 there are no further threads.",
       workers,
       1,
     ),
     accessLog: defaulted(
-      "The log of requests.",
+      "The access log.",
       object(
         {
           sample: defaulted(
-            "The share of requests logged, 0 to 1; 0 turns it off.",
+            "The share of requests logged, 0 to 1; 0 turns the log off.",
             number({ what: "a share", min: 0, max: 1 }),
             1,
           ),
@@ -72,26 +77,30 @@ export const configSchema = object(
       {},
     ),
     tracing: optional(
-      "Traces of requests. Default: none, and a client's traceparent passes as any field.",
+      "Request tracing. Default: off, and traceparent passes through like any other header.",
       tracingSchema,
     ),
-    limits: defaulted("What a client may take at most.", limitsSchema, {}),
-    dns: defaulted("How the names of endpoints by DNS are resolved.", dnsSchema, {}),
+    limits: defaulted("Limits on clients.", limitsSchema, {}),
+    dns: defaulted("How endpoints by DNS are resolved.", dnsSchema, {}),
     attributes: defaulted(
       "Typed facts about the requester, by name.",
       mapOf(attributeName, attributeSchema, { of: "attributes" }),
       {},
     ),
-    jwt: optional("How tokens are verified whose claims attributes read.", jwtSchema),
-    geo: optional("Where clients are.", geoSchema),
+    jwt: optional("Verification of the JSON Web Tokens whose claims attributes read.", jwtSchema),
+    geo: optional("The GeoIP database.", geoSchema),
     services: required(
-      "What clients call, by name.",
+      "Upstream services, by name.",
       mapOf(resourceName, serviceSchema, { of: "services", min: 1 }),
       [],
     ),
-    releases: defaulted("Who gets which version, by name.", mapOf(resourceName, releaseSchema, { of: "releases" }), {}),
+    releases: defaulted(
+      "Traffic policies, by name: who gets which version.",
+      mapOf(resourceName, releaseSchema, { of: "releases" }),
+      {},
+    ),
     routes: required(
-      "Which requests go to which service; the first that matches wins.",
+      "Which requests go to which service; the first match wins.",
       list(routeSchema, { of: "routes", min: 1 }),
       [],
     ),
@@ -99,7 +108,7 @@ export const configSchema = object(
   { what: "the configuration" },
 );
 
-/** A configuration as the file gives it, with defaults in place of what it leaves out. */
+/** A configuration as written, with defaults filled in. */
 export type Config = Infer<typeof configSchema>;
 
 /** The JSON Schema (draft 2020-12) of a configuration file, for editors. */

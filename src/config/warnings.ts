@@ -12,7 +12,7 @@ import { quote } from "./schema-kit/tree.ts";
 import type { RuleConfig } from "./sections/release.ts";
 import type { RouteConfig } from "./sections/route.ts";
 
-/** Warns of what the file defines and nothing uses: mostly a name that changed in one place only. */
+/** Warns of definitions that nothing uses, often because a name was changed in one place only. */
 export function warnUnused(config: Config, attributes: KnownAttributes, parsing: ParseContext): void {
   const services = new Set(config.routes.map((route) => route.service));
   const releases = new Set(config.routes.map((route) => route.release));
@@ -32,7 +32,7 @@ function warn(
   }
 }
 
-/** Warns of redirects that lead back to themselves, by asking the route table about one request that each would make. */
+/** Warns of redirects to themselves, by looking up the route of one request that each redirect leads to. */
 export function warnRedirectLoops(
   configs: readonly RouteConfig[],
   routes: readonly RouteSpec[],
@@ -44,27 +44,27 @@ export function warnRedirectLoops(
     const config = configs[index];
     if (redirect === undefined || config === undefined) continue;
     if (table.find(redirected(match, redirect), 0)?.name !== name) continue;
-    const message = `route ${quote(name)} redirects to itself: a client would go round in circles`;
-    const hint = redirect.scheme === undefined ? undefined : "match.scheme tells http from https";
+    const message = `route ${quote(name)} redirects to itself: clients would loop`;
+    const hint = redirect.scheme === undefined ? undefined : "use match.scheme to tell http from https";
     parsing.warn(parsing.keySpanOf(config, "redirect"), "risky", message, hint);
   }
 }
 
-/** The request of a client that followed the redirect. */
+/** The request of a client that follows the redirect. */
 function redirected(match: RouteMatch, redirect: RedirectSpec) {
   const { path } = match;
-  const asked = path === undefined || path.kind === "regex" ? "/" : path.path;
+  const requestPath = path === undefined || path.kind === "regex" ? "/" : path.path;
   return {
     method: match.methods[0] ?? "GET",
     host: redirect.host ?? match.hosts[0]?.replace("*", "any") ?? "",
-    path: redirect.path === undefined ? asked : changePath(redirect.path, asked),
+    path: redirect.path === undefined ? requestPath : changePath(redirect.path, requestPath),
     isHttps: (redirect.scheme ?? match.scheme) === "https",
     header: () => undefined,
     query: () => undefined,
   };
 }
 
-/** Warns of routes whose every request is taken by routes before them. */
+/** Warns of routes that earlier routes shadow completely. */
 export function warnUnreachableRoutes(
   configs: readonly RouteConfig[],
   routes: readonly RouteSpec[],
@@ -77,7 +77,7 @@ export function warnUnreachableRoutes(
     const key = matchKey(match);
     const before = coverage.coveredBy(match) ?? seen.get(key);
     if (before !== undefined && config !== undefined) {
-      const message = `route ${quote(name)} is never reached: route ${quote(before)} before it takes its requests`;
+      const message = `route ${quote(name)} is never reached: route ${quote(before)} before it matches all its requests`;
       parsing.warn(parsing.spanOf(config, "name"), "unreachable", message);
     }
     if (!seen.has(key)) seen.set(key, name);
@@ -85,10 +85,10 @@ export function warnUnreachableRoutes(
   }
 }
 
-/** Stands for every host, as a key among hosts. */
+/** The key for routes without hosts. */
 const everyHost = "*";
 
-/** The paths that routes without further conditions take on one host, each with the first route that does. */
+/** Paths of one host that are matched unconditionally, each with the first such route. */
 interface CoveredPaths {
   readonly exact: Map<string, string>;
   readonly prefix: Map<string, string>;
@@ -96,8 +96,8 @@ interface CoveredPaths {
 }
 
 /**
- * What the routes so far take whole. Looked up by host and by the segments of a path, since comparing ten thousand
- * routes each with each would take seconds.
+ * The hosts and paths that the routes so far match unconditionally. Indexed by host and path, since comparing ten
+ * thousand routes pairwise would take seconds.
  */
 class Coverage {
   readonly #byHost = new Map<string, CoveredPaths>();
@@ -112,7 +112,7 @@ class Coverage {
     }
   }
 
-  /** The first of the routes that together take all of this match's hosts and paths; undefined where none do. */
+  /** The first of the routes that together match all hosts and paths of `match`; undefined if some are not covered. */
   coveredBy(match: RouteMatch): string | undefined {
     let first: string | undefined;
     for (const host of match.hosts.length === 0 ? [everyHost] : match.hosts) {
@@ -133,7 +133,7 @@ class Coverage {
   }
 }
 
-/** The host itself, every wildcard that takes it, and the key for every host. */
+/** The host itself, every wildcard that matches it, and the key for every host. */
 function* hostsAround(host: string): Generator<string> {
   yield host;
   const bare = host.startsWith("*.") ? host.slice(2) : host;
@@ -141,7 +141,7 @@ function* hostsAround(host: string): Generator<string> {
   if (host !== everyHost) yield everyHost;
 }
 
-/** A missing path is the prefix `/`, and a trailing slash of a prefix changes nothing. */
+/** A missing path equals the prefix `/`. A trailing slash of a prefix has no effect. */
 function pathKey(path: PathMatch | undefined): ["exact" | "prefix" | "regex", string] {
   if (path === undefined) return ["prefix", ""];
   if (path.kind === "regex") return ["regex", path.pattern.source];
@@ -152,7 +152,7 @@ function coveringPath(paths: CoveredPaths, path: PathMatch | undefined): string 
   const [kind, text] = pathKey(path);
   const same = kind === "prefix" ? undefined : paths[kind].get(text);
   if (same !== undefined) return same;
-  // Which paths a regular expression finds can not be told: only a route for all of them covers it.
+  // The paths of a regular expression are unknown, so only a route for all paths covers it.
   if (kind === "regex") return paths.prefix.get("");
   for (let end = text.length; end !== -1; end = end === 0 ? -1 : text.lastIndexOf("/", end - 1)) {
     const route = paths.prefix.get(text.slice(0, end));
@@ -161,7 +161,7 @@ function coveringPath(paths: CoveredPaths, path: PathMatch | undefined): string 
   return undefined;
 }
 
-/** A text that is the same for matches that ask the same. */
+/** A string that is equal for equivalent matches. */
 function matchKey(match: RouteMatch): string {
   const tests = (list: RouteMatch["headers"]): unknown[] =>
     list.map(({ name, test }) => JSON.stringify([name, test.op, operandKey(test)])).sort();
@@ -175,7 +175,7 @@ function matchKey(match: RouteMatch): string {
   ]);
 }
 
-/** Warns of rules that can never be the first to match: after one that always does, or after one that asks the same. */
+/** Warns of rules that can never be the first match: after one that always matches, or after an equivalent one. */
 export function warnUnreachableRules(
   configs: readonly RuleConfig[],
   rules: readonly RuleSpec[],
@@ -189,7 +189,7 @@ export function warnUnreachableRules(
     const same = seen.get(key);
     const before = always ?? same;
     if (before !== undefined && config !== undefined) {
-      const why = always === undefined ? "asks the same" : "always matches";
+      const why = always === undefined ? "has the same condition" : "always matches";
       const message = `rule ${quote(rule.name)} is never reached: rule ${quote(before.name)} before it ${why}`;
       parsing.warn(parsing.spanOf(config, "name"), "unreachable", message);
     }
@@ -198,7 +198,7 @@ export function warnUnreachableRules(
   }
 }
 
-/** What can be told of a condition without a request. */
+/** What is known about a condition without a request. */
 function truthOf(condition: Condition): "always" | "never" | "depends" {
   switch (condition.kind) {
     case "all":
@@ -218,7 +218,7 @@ function truthOf(condition: Condition): "always" | "never" | "depends" {
   }
 }
 
-/** One part that is `deciding` settles it; if every part is `neutral`, or there is none, so is the whole. */
+/** One `deciding` part decides the whole. If all parts are `neutral`, or there are none, so is the whole. */
 function combine<T extends "always" | "never">(parts: readonly Condition[], deciding: T, neutral: T): T | "depends" {
   let all = true;
   for (const part of parts) {
@@ -229,7 +229,7 @@ function combine<T extends "always" | "never">(parts: readonly Condition[], deci
   return all ? neutral : "depends";
 }
 
-/** A text that is the same for conditions that ask the same, whatever the order of their parts. */
+/** A string that is equal for equivalent conditions, regardless of the order of their parts. */
 function conditionKey(condition: Condition, ruleName: string): string {
   switch (condition.kind) {
     case "all":
@@ -240,14 +240,14 @@ function conditionKey(condition: Condition, ruleName: string): string {
     case "not":
       return `not(${conditionKey(condition.of, ruleName)})`;
     case "percent":
-      // Without a seed the share is drawn by the rule's name, so no two rules ask the same.
+      // Without a seed the rule's name is the seed, so no two rules are equivalent.
       return JSON.stringify(["percent", condition.percent, condition.seed ?? null, condition.seed ?? ruleName]);
     case "test":
       return JSON.stringify([condition.subject, condition.test.op, operandKey(condition.test)]);
   }
 }
 
-/** A test's operand as JSON; of a list, what it holds and not in which order. */
+/** A test's operand as JSON; lists regardless of order. */
 function operandKey(test: Test): unknown {
   switch (test.op) {
     case "equals":

@@ -2,45 +2,40 @@ import { createHash } from "node:crypto";
 import { closeSync, constants, fstatSync, lstatSync, openSync, readlinkSync, readSync, statSync, watch } from "node:fs";
 import { basename, dirname, isAbsolute, join, parse, resolve, sep } from "node:path";
 
-/** A running watch on one directory. `fs.FSWatcher` is one. */
+/** A running watch on one directory, such as an `fs.FSWatcher`. */
 export interface DirectoryWatch {
   close(): void;
   on(event: "error", listener: (error: Error) => void): unknown;
 }
 
-/** Starts a watch; throws where the system has none to give. `name` is the entry that changed, null where unknown. */
+/** Starts a watch; throws if the system cannot. `name` is the changed entry, null if unknown. */
 export type WatchDirectory = (directory: string, onEvent: (name: string | null) => void) => DirectoryWatch;
 
 export interface FileWatcherOptions {
-  /** Files to look at; relative paths start from the working directory. A missing file is watched until it appears. */
+  /** Files to watch, relative to the working directory. A missing file is watched until it appears. */
   readonly files: readonly string[];
-  /** How often to look although no event came, in milliseconds. Default 5000. */
+  /** How often to check without events, in milliseconds. Default 5000. */
   readonly pollMs?: number;
-  /** How long no further event may come before a look, in milliseconds. Default 75. */
+  /** The quiet time after the last event before a check, in milliseconds. Default 75. */
   readonly debounceMs?: number;
-  /** The contents of at least one file are no longer what they were. May call any method of the watcher. */
+  /** Called when the contents of at least one file have changed. May call any method of the watcher. */
   readonly onChange: () => void;
-  /** Called once, when directories can not be watched and only polling is left. */
+  /** Called once if directories cannot be watched and only polling remains. */
   readonly onWarning: (message: string) => void;
   /** How to watch a directory. Default: `fs.watch`. */
   readonly watchDirectory?: WatchDirectory;
 }
 
-/** Linux gives up after 40 links as well (path_resolution(7)); more are a loop. */
-const maxLinks = 40;
-
-const watchWithNode: WatchDirectory = (directory, onEvent) => watch(directory, (_kind, name) => onEvent(name));
-
 /**
- * Tells when any of a set of files may have changed, whether an editor wrote it, a tool renamed another file over it,
- * or the kubelet swapped the `..data` link of a ConfigMap volume.
+ * Reports changes of a set of files: written in place, replaced by a rename, or swapped by the kubelet through the
+ * `..data` link of a ConfigMap volume.
  *
- * A watch on the file itself follows its inode and goes deaf after the first swap, so the directories on the way to the
- * file are watched, and those behind every symbolic link. Events only say when to look: what decides is a hash of the
- * contents. Polling backs this up, since network file systems and exhausted inotify limits bring no events at all.
+ * A watch on the file itself follows its inode and gets no events after the file is replaced. So the directories on the
+ * path are watched instead, including those behind symbolic links. An event only triggers a check, which compares a
+ * hash of the contents. Polling is the fallback: network file systems and exhausted inotify limits deliver no events.
  *
- * An editor may truncate before it writes, so a look may meet an empty or a half-written file: whoever loads it must
- * keep the last good contents. The watcher keeps the process alive until `close`.
+ * An editor may truncate a file before it writes, so a check may see a half-written file. The consumer must keep the
+ * last valid contents. The watcher keeps the process alive until `close`.
  */
 export class FileWatcher {
   readonly #onChange: () => void;
@@ -49,7 +44,7 @@ export class FileWatcher {
   readonly #debounceMs: number;
   readonly #poll: NodeJS.Timeout;
   readonly #watches = new Map<string, OpenWatch>();
-  #looks = new Map<string, Look>();
+  #states = new Map<string, FileState>();
   #debounce: NodeJS.Timeout | undefined;
   #warned = false;
   #closed = false;
@@ -57,37 +52,39 @@ export class FileWatcher {
   constructor(options: FileWatcherOptions) {
     this.#onChange = options.onChange;
     this.#onWarning = options.onWarning;
-    this.#watchDirectory = options.watchDirectory ?? watchWithNode;
+    this.#watchDirectory = options.watchDirectory ?? watchWithFs;
     this.#debounceMs = options.debounceMs ?? 75;
-    this.#poll = setInterval(() => this.#look("poll"), options.pollMs ?? 5_000);
+    this.#poll = setInterval(() => this.#checkFiles("poll"), options.pollMs ?? 5_000);
     this.setFiles(options.files);
   }
 
   /**
-   * Replaces the set of files. What a file holds now is taken as known, so that adding it is no change. Where its
-   * consumer read it earlier, `contentsRead` (by the path as given here) says what it got: then a change between that
-   * read and this call is seen as one at the next look.
+   * Replaces the set of files. A new file's current contents are the baseline, so adding it is no change. If the
+   * consumer has already read it, `contentsRead` (by the path as given here) is the baseline instead: a change between
+   * that read and this call is then detected at the next check. That holds for files up to 4 MiB, whose contents are
+   * compared.
    */
   setFiles(files: readonly string[], contentsRead?: ReadonlyMap<string, Uint8Array>): void {
     if (this.#closed) return;
-    const previous = this.#looks;
-    this.#looks = new Map(files.map((file) => [resolve(file), unknownLook]));
-    // The watches must stand before the contents are read, or a change in between would go unseen.
+    const previous = this.#states;
+    this.#states = new Map(files.map((file) => [resolve(file), unknownState]));
+    // Watch before reading, or a change in between would be missed.
     this.#watchDirectories();
     for (const file of files) {
       const path = resolve(file);
       const read = contentsRead?.get(file);
-      if (read === undefined) this.#looks.set(path, previous.get(path) ?? lookAt(path, unknownLook, "event"));
-      else this.#looks.set(path, { ...unknownLook, digest: createHash("sha256").update(read).digest("base64") });
+      if (read === undefined || read.length > maxHashedBytes)
+        this.#states.set(path, previous.get(path) ?? stateOf(path, unknownState, "event"));
+      else this.#states.set(path, { ...unknownState, digest: createHash("sha256").update(read).digest("base64") });
     }
   }
 
-  /** Looks at once, reading every file; `onChange` is called before this returns. For SIGHUP. */
+  /** Checks every file now; calls `onChange` synchronously if one has changed. For SIGHUP. */
   check(): void {
-    this.#look("event");
+    this.#checkFiles("event");
   }
 
-  /** Ends every timer and watch; nothing is called any more. May be called again. */
+  /** Stops all timers and watches; no callback is called afterwards. Idempotent. */
   close(): void {
     this.#closed = true;
     clearInterval(this.#poll);
@@ -95,23 +92,23 @@ export class FileWatcher {
     for (const directory of [...this.#watches.keys()]) this.#unwatch(directory);
   }
 
-  #look(cause: "event" | "poll"): void {
+  #checkFiles(cause: "event" | "poll"): void {
     if (this.#closed) return;
     this.#watchDirectories();
     let changed = false;
-    for (const [file, before] of this.#looks) {
-      const now = lookAt(file, before, cause);
+    for (const [file, before] of this.#states) {
+      const now = stateOf(file, before, cause);
       if (now.digest !== before.digest) changed = true;
-      this.#looks.set(file, now);
+      this.#states.set(file, now);
     }
     if (changed) this.#onChange();
   }
 
-  /** Brings the open watches in line with where the files' links lead now. Also takes up watches that failed before. */
+  /** Updates the watches to where the files' links lead now. Also retries watches that failed. */
   #watchDirectories(): void {
     const wanted = new Map<string, Set<string>>();
-    for (const file of this.#looks.keys()) {
-      for (const { directory, name } of entriesOnTheWay(file)) {
+    for (const file of this.#states.keys()) {
+      for (const { directory, name } of entriesOnPath(file)) {
         const names = wanted.get(directory) ?? new Set([basename(directory)]);
         wanted.set(directory, names.add(name));
       }
@@ -139,7 +136,7 @@ export class FileWatcher {
         this.#warn(directory, error);
       });
     } catch (error) {
-      // Gone since its identity was read: no fault of the system, and the next look meets what took its place.
+      // Removed since its identity was read, which is no fault of watching. The next check handles it.
       if (codeOf(error) !== "ENOENT") this.#warn(directory, error);
     }
   }
@@ -150,83 +147,84 @@ export class FileWatcher {
   }
 
   #onEvent(directory: string, name: string | null): void {
-    // A log that is written beside the configuration must not put the look off again and again.
+    // Events of other files, such as a log beside the configuration, must not restart the debounce.
     if (name !== null && this.#watches.get(directory)?.names.has(name) === false) return;
     if (this.#closed) return;
     clearTimeout(this.#debounce);
-    this.#debounce = setTimeout(() => this.#look("event"), this.#debounceMs);
+    this.#debounce = setTimeout(() => this.#checkFiles("event"), this.#debounceMs);
   }
 
   #warn(directory: string, error: unknown): void {
     if (this.#warned || this.#closed) return;
     this.#warned = true;
     const why = error instanceof Error ? error.message : String(error);
-    this.#onWarning(`cannot watch ${directory} for changes (${why}); looking at the files by polling only`);
+    this.#onWarning(`cannot watch ${directory} for changes (${why}); falling back to polling`);
   }
 }
+
+const watchWithFs: WatchDirectory = (directory, onEvent) => watch(directory, (_kind, name) => onEvent(name));
 
 interface OpenWatch {
   readonly watching: DirectoryWatch;
-  /** Which directory the watch is on, since another one may come to stand under the same path. */
+  /** Identifies the watched directory: another one may be created at the same path. */
   readonly identity: string;
-  /** The entries that matter, and the directory's own name, under which its removal is reported. */
+  /** The relevant entries, and the directory's own name, under which its removal is reported. */
   names: ReadonlySet<string>;
 }
 
-/** What the last look at a file found. */
-interface Look {
-  /** Of the contents, or the reason why there are none. */
+interface FileState {
+  /** Of the contents, or the reason why they cannot be read. */
   readonly digest: string | undefined;
-  /** The file's identity, size and times at the last poll. */
+  /** Identity, size and times of the file at the last poll. */
   readonly polledStamp: string | undefined;
-  /** The stamp stood unchanged for a whole poll interval and the contents were read at its end. */
+  /** The stamp was unchanged for a whole poll interval, and the contents were read at its end. */
   readonly settled: boolean;
 }
 
-/** A larger file, such as a database, is told by its stamp alone. */
-const maxRead = 4n * 1024n * 1024n;
+/** Larger files, such as databases, are compared by their stamp only. */
+const maxHashedBytes = 4n * 1024n * 1024n;
 
-const unknownLook: Look = Object.freeze({ digest: undefined, polledStamp: undefined, settled: false });
+const unknownState: FileState = Object.freeze({ digest: undefined, polledStamp: undefined, settled: false });
 
 /**
- * Reads the file and hashes it. Polls of a settled file stop at its stamp, so that a list of a hundred thousand lines
- * costs one `fstat` every few seconds. A new stamp alone is not trusted: two writes within the file system's clock tick
- * share it (the "racy git" problem), hence the second reading a poll later.
+ * Reads the file and hashes it. A poll of a settled file stops at its stamp, so that a large list costs one `fstat`
+ * every few seconds. A new stamp alone is not trusted: two writes within one clock tick of the file system share it
+ * (the "racy git" problem), so the file is read again one poll later.
  */
-function lookAt(file: string, before: Look, cause: "event" | "poll"): Look {
+function stateOf(file: string, before: FileState, cause: "event" | "poll"): FileState {
   let descriptor: number;
   try {
-    // Non-blocking, or a named pipe given as a file would stop the process until someone writes to it.
+    // Non-blocking: opening a named pipe would otherwise block the process until it has a writer.
     descriptor = openSync(file, constants.O_RDONLY | constants.O_NONBLOCK);
   } catch (error) {
-    return lookFailed(before, error);
+    return stateAfterError(before, error);
   }
   try {
     const stat = fstatSync(descriptor, { bigint: true });
-    // Reading from a pipe or a terminal would take from its consumer what can not be read twice.
-    if (!stat.isFile()) return { ...unknownLook, digest: "not a regular file" };
+    // Reading a pipe or a terminal would consume data that its consumer needs.
+    if (!stat.isFile()) return { ...unknownState, digest: "not a regular file" };
     const stamp = `${stat.dev}:${stat.ino}:${stat.size}:${stat.mtimeNs}:${stat.ctimeNs}`;
-    // Reading a large file would hold up every request; the mistake of a stamp takes a second write of the same size.
-    if (stat.size > maxRead) return { ...unknownLook, digest: stamp };
-    const stood = stamp === before.polledStamp;
-    if (cause === "event") return { ...before, digest: digestOf(descriptor), settled: before.settled && stood };
-    if (stood && before.settled) return before;
-    return { digest: digestOf(descriptor), polledStamp: stamp, settled: stood };
+    // Hashing a large file would block requests. The stamp misses only a same-size write within the same clock tick.
+    if (stat.size > maxHashedBytes) return { ...unknownState, digest: stamp };
+    const isSameStamp = stamp === before.polledStamp;
+    if (cause === "event") return { ...before, digest: digestOf(descriptor), settled: before.settled && isSameStamp };
+    if (isSameStamp && before.settled) return before;
+    return { digest: digestOf(descriptor), polledStamp: stamp, settled: isSameStamp };
   } catch (error) {
-    return lookFailed(before, error);
+    return stateAfterError(before, error);
   } finally {
     closeSync(descriptor);
   }
 }
 
-/** A missing or unreadable file is news; that this process has no descriptor left says nothing about the file. */
-function lookFailed(before: Look, error: unknown): Look {
+/** A missing or unreadable file is a change. Running out of descriptors says nothing about the file. */
+function stateAfterError(before: FileState, error: unknown): FileState {
   const code = codeOf(error);
   if (code === "EMFILE" || code === "ENFILE") return before;
-  return { ...unknownLook, digest: `unreadable: ${code}` };
+  return { ...unknownState, digest: `unreadable: ${code}` };
 }
 
-/** In pieces, so that a long list is never held whole. */
+/** Reads in pieces, so that a large file is never in memory as a whole. */
 function digestOf(descriptor: number): string {
   const hash = createHash("sha256");
   const piece = Buffer.allocUnsafe(65_536);
@@ -238,17 +236,20 @@ function digestOf(descriptor: number): string {
   return hash.digest("base64");
 }
 
+/** As Linux (path_resolution(7)); more links are a loop. */
+const maxLinks = 40;
+
 /**
- * The directory entries that decide what a path leads to: the file itself and every symbolic link on the way, each in
- * its real directory. Ends at an entry that is missing, in the deepest directory that exists.
+ * The directory entries that determine where a path leads: the file itself and every symbolic link on the path, each in
+ * its real directory. If an entry is missing, the list ends with it.
  */
-function entriesOnTheWay(file: string): { directory: string; name: string }[] {
+function entriesOnPath(file: string): { directory: string; name: string }[] {
   const { root } = parse(file);
   const entries: { directory: string; name: string }[] = [];
-  const ahead = file.slice(root.length).split(sep).reverse();
+  const rest = file.slice(root.length).split(sep).reverse();
   let directory = root;
   let linksLeft = maxLinks;
-  for (let name = ahead.pop(); name !== undefined; name = ahead.pop()) {
+  for (let name = rest.pop(); name !== undefined; name = rest.pop()) {
     if (name === "" || name === ".") continue;
     if (name === "..") {
       directory = dirname(directory);
@@ -264,7 +265,7 @@ function entriesOnTheWay(file: string): { directory: string; name: string }[] {
     if (target === "file" || target === "missing" || linksLeft === 0) break;
     linksLeft -= 1;
     if (isAbsolute(target.link)) directory = parse(target.link).root;
-    ahead.push(...target.link.split(sep).reverse());
+    rest.push(...target.link.split(sep).reverse());
   }
   return entries;
 }
@@ -275,12 +276,12 @@ function linkTarget(path: string): "directory" | "file" | "missing" | { readonly
     if (stat.isSymbolicLink()) return { link: readlinkSync(path) };
     return stat.isDirectory() ? "directory" : "file";
   } catch {
-    // Removed meanwhile, or not allowed to look: either way nothing behind it can be watched.
+    // Removed meanwhile, or no permission: nothing behind it can be watched.
     return "missing";
   }
 }
 
-/** The birth time tells a new directory from a removed one whose inode number it was given. */
+/** Includes the birth time, since a new directory may reuse the inode number of a removed one. */
 function directoryIdentity(directory: string): string | undefined {
   try {
     const stat = statSync(directory, { bigint: true });

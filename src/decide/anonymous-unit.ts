@@ -5,28 +5,28 @@ import { hashText } from "./hash.ts";
 import type { Unit } from "./unit.ts";
 
 /**
- * How long requests without a pin that look alike are taken for one page's: longer than its first requests take, short
- * enough that a crowd of equal browsers behind one address is not one unit for long.
+ * How long similar requests without a pin count as one page load: longer than the first requests of a page take, short
+ * enough that identical browsers behind one address do not share a unit for long.
  */
 const windowMs = 30_000;
 
-/** Browsers of one generation whose window is remembered. */
+/** Browsers per cache generation. */
 const defaultMemoryLimit = 8_192;
 
 interface Contact {
-  /** Whose requests: a digest, as text. */
+  /** A digest that identifies the browser. */
   readonly browser: string;
   readonly window: number;
   readonly sinceMs: number;
 }
 
 /**
- * Units for requests that bring no pin, the same for all that one page's first load sends: the document has not set its
- * pin yet, or can not, when the others are on their way. The unit is a keyed digest of what these requests have in common
- * (client address, User-Agent, Accept-Language) and of the window of time, so every replica gives the same one.
+ * Units for requests without a pin. All requests of a page's first load get the same unit: the document has not set its
+ * pin yet, or cannot, when the others are sent. The unit is a keyed digest of what they have in common (client address,
+ * User-Agent, Accept-Language) and of the time window, so every replica computes the same one.
  *
- * Windows end in the middle of loads. What this process remembers of a browser mends that: a page's parts keep to the
- * window of their document, and without one to that of the first of them.
+ * A window may end in the middle of a page load. The process therefore remembers each browser's window: assets and
+ * calls stay in the window of their document or, without one, in that of the first request.
  */
 export class ProvisionalUnits {
   readonly #release: string;
@@ -39,8 +39,8 @@ export class ProvisionalUnits {
     this.#recent = new BoundedCache(memoryLimit, (contact) => contact.browser);
   }
 
-  /** Undefined where the client's address is not known: then too many would be one. */
-  unit(part: FetchDestination, facts: Facts, nowMs: number): Unit | undefined {
+  /** Undefined if the client address is unknown: too many clients would share one unit. */
+  unit(destination: FetchDestination, facts: Facts, nowMs: number): Unit | undefined {
     const { clientAddress } = facts;
     if (clientAddress === undefined) return undefined;
     const browser = this.#digest(
@@ -48,19 +48,19 @@ export class ProvisionalUnits {
       facts.header("user-agent") ?? "",
       facts.header("accept-language") ?? "",
     );
-    const { h1, h2 } = hashText(`${browser} ${this.#windowOf(part, browser, nowMs)}`, 0);
+    const { h1, h2 } = hashText(`${browser} ${this.#windowOf(destination, browser, nowMs)}`, 0);
     return { source: "random", hi: h1, lo: h2 };
   }
 
-  #windowOf(part: FetchDestination, browser: string, nowMs: number): number {
-    const known = part === "document" ? undefined : this.#recent.get(browser);
+  #windowOf(destination: FetchDestination, browser: string, nowMs: number): number {
+    const known = destination === "document" ? undefined : this.#recent.get(browser);
     if (known !== undefined && Math.abs(nowMs - known.sinceMs) < windowMs) return known.window;
     const window = Math.floor(nowMs / windowMs);
     this.#recent.add({ browser, window, sinceMs: nowMs });
     return window;
   }
 
-  /** No pin's or token's signature: those are made of names and numbers, which hold no NUL. */
+  /** Cannot collide with the signature of a pin or token: their messages contain no NUL. */
   #digest(...parts: readonly string[]): string {
     const hmac = createHmac("sha256", this.#secret).update(`first-contact\0${this.#release}\0${parts.join("\0")}`);
     return hmac.digest("base64url").slice(0, 22);
@@ -68,9 +68,8 @@ export class ProvisionalUnits {
 }
 
 /**
- * What a request is to the page that it belongs to, as the browser says in Sec-Fetch-Dest (W3C Fetch Metadata): a document,
- * something that the document needs to be what it is, or a call that its scripts make. Undefined where nobody says: the
- * header is sent over https and to localhost, by every browser since 2023, and no script can set it.
+ * What a request fetches for its page, by Sec-Fetch-Dest (W3C Fetch Metadata): a document, an asset that the document
+ * embeds, or a call that its scripts make.
  */
 export type FetchDestination = "document" | "asset" | "call";
 
@@ -96,15 +95,19 @@ const assets: ReadonlySet<string> = new Set([
 
 const calls: ReadonlySet<string> = new Set(["empty", "report", "webidentity", "websocket"]);
 
+/**
+ * Undefined if the request has no Sec-Fetch-Dest. Every browser since 2023 sends it over https and to localhost;
+ * scripts cannot set it.
+ */
 export function fetchDestination(facts: Facts): FetchDestination | undefined {
   const destination = facts.header("sec-fetch-dest");
   if (destination === undefined) return undefined;
   if (calls.has(destination)) return "call";
-  return assets.has(destination) && isOfThisSite(facts) ? "asset" : "document";
+  return assets.has(destination) && isSameSite(facts) ? "asset" : "document";
 }
 
-/** Another site's page has no version of ours, whatever it shows of us. */
-function isOfThisSite(facts: Facts): boolean {
+/** A page of another site was not served by a version of this release, so its embeds have no document to follow. */
+function isSameSite(facts: Facts): boolean {
   const site = facts.header("sec-fetch-site");
   return site === "same-origin" || site === "same-site";
 }

@@ -6,15 +6,15 @@ import type { RuleSpec } from "./release-spec.ts";
 import { compareSemver, type SemanticVersion } from "./semver.ts";
 import type { Unit } from "./unit.ts";
 
-/** A rule, prepared for requests. */
+/** A compiled rule. */
 export interface Rule {
   readonly name: string;
   readonly check: Check;
-  /** Draws by the rule's weights; a rule with a plain `use` is a draw with one version. */
+  /** By the rule's weights; a plain `use` is a draw with one version. */
   readonly draw: Draw;
-  /** Whether `use` names weights: only such a draw can be replaced by a held pin. */
+  /** Whether `use` has weights: a held pin replaces only such a draw. */
   readonly isWeighted: boolean;
-  /** Whether the condition reads anything about the requester; only then is there something to remember. */
+  /** Whether the condition reads facts about the requester: only such a rule is remembered by the pin. */
   readonly asksRequester: boolean;
 }
 
@@ -29,14 +29,14 @@ export function prepareRule(spec: RuleSpec, release: string, salt: string): Rule
   };
 }
 
-/** A condition compiled to closures, so that a request pays for no interpretation of it. */
+/** A condition compiled to closures, so that requests do not interpret it. */
 export interface Check {
   holds(facts: Facts, nowMs: number, unit: Unit): boolean;
-  /** Says why it holds or does not: only the parts that decided. It asks `holds`, so it cannot tell another story. */
+  /** Explains the result by the parts that decided it. It calls `holds`, so the two cannot disagree. */
   why(facts: Facts, nowMs: number, unit: Unit): string;
 }
 
-/** Compiles a rule's condition; release and rule name the draw of a `percent` without a seed. */
+/** Compiles a rule's condition. Release and rule name seed a `percent` that has no seed. */
 export function compileCondition(condition: Condition, release: string, rule: string): Check {
   const compile = (one: Condition): Check => compileCondition(one, release, rule);
   switch (condition.kind) {
@@ -49,7 +49,7 @@ export function compileCondition(condition: Condition, release: string, rule: st
     case "percent":
       return percent(condition.percent, percentSeed(release, rule, condition.seed));
     case "test":
-      return ask(condition.subject, condition.test);
+      return testSubject(condition.subject, condition.test);
   }
 }
 
@@ -64,7 +64,7 @@ function all(checks: readonly Check[]): Check {
     why(facts, nowMs, unit) {
       const failing = checks.find((check) => !check.holds(facts, nowMs, unit));
       if (failing !== undefined) return failing.why(facts, nowMs, unit);
-      return checks.length === 0 ? "no condition" : checks.map((check) => check.why(facts, nowMs, unit)).join(", ");
+      return checks.length === 0 ? "no condition" : checks.map((check) => check.why(facts, nowMs, unit)).join("; ");
     },
   };
 }
@@ -78,7 +78,7 @@ function any(checks: readonly Check[]): Check {
     why(facts, nowMs, unit) {
       const holding = checks.find((check) => check.holds(facts, nowMs, unit));
       if (holding !== undefined) return holding.why(facts, nowMs, unit);
-      return `none of: ${checks.map((check) => check.why(facts, nowMs, unit)).join(", ")}`;
+      return `none of: ${checks.map((check) => check.why(facts, nowMs, unit)).join("; ")}`;
     },
   };
 }
@@ -90,24 +90,24 @@ function not(check: Check): Check {
   };
 }
 
-function percent(wanted: number, seed: number): Check {
+function percent(limit: number, seed: number): Check {
   return {
-    holds: (_facts, _nowMs, unit) => percentile(unit, seed) < wanted,
-    why: (_facts, _nowMs, unit) => `the unit's place is ${percentile(unit, seed).toFixed(2)}, wanted below ${wanted}`,
+    holds: (_facts, _nowMs, unit) => percentile(unit, seed) < limit,
+    why: (_facts, _nowMs, unit) => `percentile: expected below ${limit}, got ${percentile(unit, seed).toFixed(2)}`,
   };
 }
 
-function ask(subject: Subject, test: Test): Check {
-  const read = reader(subject);
+function testSubject(subject: Subject, test: Test): Check {
+  const read = compileRead(subject);
   const passes = compileTest(test);
-  const wanted = `${describeSubject(subject)} should be ${describeTest(test)}`;
+  const expected = `${describeSubject(subject)}: expected ${describeTest(test)}`;
   return {
     holds: (facts, nowMs) => passes(read(facts), nowMs),
-    why: (facts) => `${wanted}, is ${describeValue(read(facts))}`,
+    why: (facts) => `${expected}, got ${describeValue(read(facts))}`,
   };
 }
 
-function reader(subject: Subject): (facts: Facts) => AttributeValue | undefined {
+function compileRead(subject: Subject): (facts: Facts) => AttributeValue | undefined {
   switch (subject.kind) {
     case "attribute": {
       const { index } = subject;
@@ -136,13 +136,13 @@ function reader(subject: Subject): (facts: Facts) => AttributeValue | undefined 
   }
 }
 
-/** A subject that tells something of the requester, and that a request may lack. */
+/** A fact about the requester, which a request may lack. */
 type RequesterSubject = Extract<Subject, { readonly name: string }>;
 
 /**
  * The facts about the requester that a condition reads: attributes, and named headers, cookies and query parameters. A
- * page load may lack them where the API call beside it has them, which is why rules are remembered. Method, host, path
- * and client address are of the request: every one has them.
+ * page load may lack them while the API calls of the same page have them, which is why rules are remembered. Method,
+ * host, path and client address are facts about the request, and every request has them.
  */
 export function requesterSubjects(condition: Condition): RequesterSubject[] {
   switch (condition.kind) {
@@ -158,22 +158,22 @@ export function requesterSubjects(condition: Condition): RequesterSubject[] {
   }
 }
 
-/** Whether a request carries none of these; true where there are none. */
+/** Compiles a test for requests that carry none of these facts; always true if the list is empty. */
 export function compileCarriesNone(subjects: readonly RequesterSubject[]): (facts: Facts) => boolean {
-  const distinct = new Map(subjects.map((subject) => [`${subject.kind} ${subject.name}`, reader(subject)]));
-  const readers = [...distinct.values()];
+  const distinct = new Map(subjects.map((subject) => [`${subject.kind} ${subject.name}`, compileRead(subject)]));
+  const reads = [...distinct.values()];
   return (facts) => {
-    for (const read of readers) if (read(facts) !== undefined) return false;
+    for (const read of reads) if (read(facts) !== undefined) return false;
     return true;
   };
 }
 
-/** Judges a fact's value at a moment, in milliseconds since the Unix epoch. */
+/** Tests a fact's value; `nowMs` counts from the Unix epoch. */
 export type ValueTest = (value: AttributeValue | undefined, nowMs: number) => boolean;
 
 /**
- * Compiles one operator with its operand. An absent value, or one of another type than the operand's, fails every test
- * but `exists: false`. Semantic versions are equal by precedence and addresses by address, not by spelling.
+ * Compiles one operator with its operand. An absent value, or one of another type than the operand, fails every test
+ * except `exists: false`. Semantic versions are compared by precedence and addresses by value, not by spelling.
  */
 export function compileTest(test: Test): ValueTest {
   switch (test.op) {

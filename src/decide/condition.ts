@@ -2,27 +2,27 @@ import { type AttributeValue, canonicalText } from "./facts.ts";
 import type { AddressRange } from "./ip-address.ts";
 import type { SemverRange } from "./semver.ts";
 
-/** What a test looks at. `attribute` is an index into the attribute table. */
+/** What a test reads. `index` is the attribute's position in the attribute table. */
 export type Subject =
   | { readonly kind: "attribute"; readonly index: number; readonly name: string }
   | { readonly kind: "header" | "cookie" | "query"; readonly name: string }
   | { readonly kind: "method" | "host" | "path" | "clientAddress" };
 
-/** A linear-time matcher of a user's regular expression (RE2 syntax), found anywhere in the text. */
+/** A regular expression of the configuration (RE2 syntax, linear time), matched anywhere in the text. */
 export interface Pattern {
   readonly source: string;
   test(text: string): boolean;
 }
 
-/** A list of values, one a line, whose contents may be replaced while requests run. */
+/** A file of values, one per line, whose contents may be reloaded while requests run. */
 export interface ValueList {
   readonly path: string;
   has(value: AttributeValue): boolean;
-  /** Canonical texts of all its values. */
+  /** The canonical texts of all values. */
   values(): Iterable<string>;
 }
 
-/** One operator with its operand, already of the subject's type. */
+/** One operator with its operand, which has the subject's type. */
 export type Test =
   | { readonly op: "equals"; readonly value: AttributeValue }
   | { readonly op: "in"; readonly values: readonly AttributeValue[] }
@@ -34,24 +34,21 @@ export type Test =
   /** Inclusive bounds, on numbers and times. */
   | { readonly op: "atLeast" | "atMost"; readonly bound: number }
   | { readonly op: "between"; readonly low: number; readonly high: number }
-  /** Times only: not older than, or older than, this many milliseconds before now. A time in the future is neither. */
+  /** Times only: at most, or more than, this many milliseconds ago. A time in the future is neither. */
   | { readonly op: "within" | "olderThan"; readonly ms: number }
   | { readonly op: "semver"; readonly range: SemverRange }
   | { readonly op: "cidr"; readonly ranges: readonly AddressRange[] }
   | { readonly op: "inFile"; readonly list: ValueList };
 
-/** A rule's condition as the configuration compiles it. */
+/** A rule's condition, as compiled from the configuration. */
 export type Condition =
   | { readonly kind: "all" | "any"; readonly of: readonly Condition[] }
   | { readonly kind: "not"; readonly of: Condition }
-  /** A share of the units, in per cent, drawn by `seed`, or by release and rule name where no seed is given. */
+  /** A percentage of units, drawn by `seed` or, without one, by release and rule name. */
   | { readonly kind: "percent"; readonly percent: number; readonly seed: string | undefined }
   | { readonly kind: "test"; readonly subject: Subject; readonly test: Test };
 
-/** A bare number from here up is more likely a time than a count. */
-const firstLikelyTime = 1e11;
-
-/** How a subject is named in an explanation. */
+/** The subject's name in an explanation. */
 export function describeSubject(subject: Subject): string {
   switch (subject.kind) {
     case "attribute":
@@ -71,7 +68,7 @@ export function describeValue(value: AttributeValue | undefined): string {
   return typeof value === "string" ? JSON.stringify(value) : canonicalText(value);
 }
 
-/** What a test asks of a value, as the end of the sentence "it should be …". */
+/** The expected value in an explanation, to follow the word "expected". */
 export function describeTest(test: Test): string {
   switch (test.op) {
     case "equals":
@@ -89,7 +86,7 @@ export function describeTest(test: Test): string {
     case "between":
       return `between ${describeNumber(test.low)} and ${describeNumber(test.high)}`;
     case "within":
-      return `within ${test.ms / 1000} s of now`;
+      return `in the last ${test.ms / 1000} s`;
     case "olderThan":
       return `older than ${test.ms / 1000} s`;
     case "semver":
@@ -106,6 +103,9 @@ export function describeTest(test: Test): string {
       return `${test.op} ${describeNumber(test.bound)}`;
   }
 }
+
+/** From here up a number is more likely a time in milliseconds than a count. */
+const firstLikelyTime = 1e11;
 
 function describeNumber(value: number): string {
   const date = new Date(value);

@@ -2,14 +2,14 @@ import type { Facts } from "./facts.ts";
 import type { Pin } from "./pin.ts";
 import type { RandomSource, Unit } from "./unit.ts";
 
-/** Everything a decision depends on: nothing else is looked at, no clock and no generator. */
+/** Everything a decision depends on; it reads no clock and no random generator of its own. */
 export interface DecisionRequest {
   readonly facts: Facts;
   /** The verified pin, from `Release.readPin`. */
   readonly pin: Pin | undefined;
-  /** The version that an override asks for, from `Overrides.resolve`: already allowed. */
+  /** The version that an override asks for, from `Overrides.resolve`: already authorised. */
   readonly override: string | undefined;
-  /** The version that a caller in `acceptFrom` decided on; it need not be one that this release knows. */
+  /** The version that a caller in `acceptFrom` decided on; this release may not have it. */
   readonly propagated: string | undefined;
   /** The default version of the route's service. */
   readonly defaultVersion: string;
@@ -19,31 +19,31 @@ export interface DecisionRequest {
 }
 
 interface Assignment {
-  /** The version assigned. What is served may differ, by fallback. */
+  /** The assigned version. A fallback may serve another. */
   readonly version: string;
-  /** The pin to write; undefined where the client's is right as it is. */
+  /** The pin to write; undefined if the client's pin is up to date. */
   readonly pin: Pin | undefined;
-  /** Whether a verified pin of the same requester held another version than the one now assigned. */
+  /** Whether the pin of the same requester named another version. */
   readonly flipped: boolean;
 }
 
 /** Which version a request gets, and why. */
 export type Decision =
-  /** Said by the request; no unit is looked for (but for an explanation) and no pin is written. */
+  /** Named by the request: no unit is derived (except for an explanation) and no pin is written. */
   | (Assignment & {
       readonly reason: "override" | "propagated";
       readonly rule: undefined;
       readonly unit: Unit | undefined;
     })
   | (Assignment & { readonly reason: "rule"; readonly rule: string; readonly unit: Unit })
-  /** By the pin: a remembered rule or a rule's draw (the rule is named), or the split's draw. */
+  /** By the pin, which replaces a rule (`rule` names it) or the split's draw. */
   | (Assignment & { readonly reason: "pin"; readonly rule: string | undefined; readonly unit: Unit })
   | (Assignment & { readonly reason: "split" | "default"; readonly rule: undefined; readonly unit: Unit });
 
-/** The steps of a decision, in the order in which they can appear. */
+/** The steps of a decision, in order. */
 export type Stage = "override" | "propagated" | "unit" | "pin" | "rule" | "split" | "default" | "cookie";
 
-/** What one step of a decision did, and why, in words for people. */
+/** What one step of a decision did, and why, in text for people. */
 export interface TrailEntry {
   readonly stage: Stage;
   readonly outcome:
@@ -62,10 +62,10 @@ export interface TrailEntry {
   readonly detail: string;
 }
 
-/** Filled by a decision that is asked to explain itself; requests pass none and pay nothing for it. */
+/** Collects the steps of a decision for an explanation. Requests pass none, at no cost. */
 export type Trail = TrailEntry[];
 
-/** A trail whose steps say whose value they are about. */
+/** A trail that prefixes the detail of each entry with the source of the value. */
 export function prefixTrail(source: string, trail: Trail | undefined): Pick<Trail, "push"> | undefined {
   return (
     trail && {

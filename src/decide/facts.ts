@@ -2,20 +2,20 @@ import { type Address, parseAddress } from "./ip-address.ts";
 import { formatSemver, parseSemver, type SemanticVersion } from "./semver.ts";
 import { parseTime } from "./time.ts";
 
-/** The types that an attribute can have in the configuration. */
+/** The attribute types of the configuration. */
 export type AttributeType = "string" | "number" | "boolean" | "time" | "semver" | "ip";
 
 /** An attribute's value; times are milliseconds since the Unix epoch. */
 export type AttributeValue = string | number | boolean | SemanticVersion | Address;
 
 /**
- * What rules may ask about one request. Every method is lazy and cheap to repeat; nothing here throws, whatever the
- * client sent. Text is decoded as UTF-8 where it is valid UTF-8 and left as Latin-1 otherwise.
+ * What rules can read of one request. Every method is lazy and cheap to repeat, and none throws, whatever the client
+ * sent. Text is decoded as UTF-8 if it is valid UTF-8 and as Latin-1 otherwise.
  */
 export interface Facts {
-  /** The attribute at this index of the configuration's attribute table; undefined where absent or unparsable. */
+  /** The attribute at this index of the attribute table; undefined if absent or unparsable. */
   attribute(index: number): AttributeValue | undefined;
-  /** A request header by its lower-case name; undefined where absent or sent more than once. */
+  /** A request header by its lower-case name; undefined if absent or sent more than once. */
   header(name: string): string | undefined;
   /** The first cookie of this name. */
   cookie(name: string): string | undefined;
@@ -24,19 +24,16 @@ export interface Facts {
   readonly method: string;
   /** Lower case, without port and without a trailing dot. */
   readonly host: string;
-  /** The path as routes match it, without the query. */
+  /** The path that routes match, without the query. */
   readonly path: string;
-  /** The derived client address, not the caller's; undefined only where a unix socket has none. */
+  /** The derived client address, not the caller's; undefined only for a unix socket. */
   readonly clientAddress: Address | undefined;
 }
 
-const decimal = /^[+-]?(?:\d+(?:\.\d+)?|\.\d+)(?:[eE][+-]?\d{1,4})?$/;
-const maxNumber = 64;
-
 /**
- * Reads an attribute's text by its type; undefined where it is no value of that type. Nothing is trimmed or guessed:
- * - string: the text as it is, the empty one too;
- * - number: decimal, with or without an exponent, finite (`0x10`, `1_000` and `Infinity` are none);
+ * Parses an attribute's text by type; undefined if it is not a value of that type. Nothing is trimmed or guessed:
+ * - string: the text unchanged, including the empty one;
+ * - number: decimal, with or without an exponent, finite (not `0x10`, `1_000` or `Infinity`);
  * - boolean: exactly `true`, `1`, `false` or `0`;
  * - time: see `parseTime`; semver: see `parseSemver`; ip: see `parseAddress`.
  */
@@ -57,8 +54,11 @@ export function parseValue(type: AttributeType, text: string): AttributeValue | 
   }
 }
 
+const decimal = /^[+-]?(?:\d+(?:\.\d+)?|\.\d+)(?:[eE][+-]?\d{1,4})?$/;
+const maxNumberLength = 64;
+
 function parseNumber(text: string): number | undefined {
-  if (text.length > maxNumber || !decimal.test(text)) return undefined;
+  if (text.length > maxNumberLength || !decimal.test(text)) return undefined;
   const value = Number(text);
   return Number.isFinite(value) ? value + 0 : undefined;
 }
@@ -69,8 +69,8 @@ function parseBoolean(text: string): boolean | undefined {
 }
 
 /**
- * The one text for a value, whatever spelling it arrived in (`v4.2` and `4.2.0` are one user's version, `1e3` and `1000`
- * one number). It is what names a unit, so it never changes between releases of Perch. Times are their milliseconds.
+ * The canonical text of a value, the same for all its spellings (`v4.2` and `4.2.0`, `1e3` and `1000`). Units are
+ * derived from it, so it must never change between releases of Perch. A time is written as its milliseconds.
  */
 export function canonicalText(value: AttributeValue): string {
   if (typeof value === "string") return value;

@@ -1,10 +1,10 @@
 /**
- * The hash behind every draw: MurmurHash3_x86_128 (Austin Appleby, https://github.com/aappleby/smhasher, public domain).
- * It is fast with 32-bit integers, which is what JavaScript has, and its outputs for neighbouring inputs (`user-1`,
- * `user-2`) are unrelated. It is not keyed: whoever knows a unit can compute its draw, which protects nothing anyway.
+ * The hash behind every draw: MurmurHash3_x86_128 (Austin Appleby, https://github.com/aappleby/smhasher, public
+ * domain). It needs only 32-bit integers, which JavaScript computes fast, and neighbouring inputs (`user-1`, `user-2`)
+ * give unrelated outputs. It is not keyed: a client that knows its unit can compute its draw, which is not a secret.
  */
 
-/** The hash's four words in the order in which the reference writes them, each a signed 32-bit integer. */
+/** The four words in the reference implementation's order, as signed 32-bit integers. */
 export interface Hash128 {
   readonly h1: number;
   readonly h2: number;
@@ -22,7 +22,7 @@ export function hashText(text: string, seed: number): Hash128 {
   return hashBytes(isAscii(text) ? text : Buffer.from(text, "utf8").toString("latin1"), seed);
 }
 
-/** Nearly all units are ASCII, whose UTF-8 bytes are their char codes: nothing has to be encoded or allocated. */
+/** Nearly all units are ASCII: their char codes are their UTF-8 bytes, so nothing is encoded or allocated. */
 function isAscii(text: string): boolean {
   for (let at = 0; at < text.length; at++) {
     if (text.charCodeAt(at) > 0x7f) return false;
@@ -30,7 +30,7 @@ function isAscii(text: string): boolean {
   return true;
 }
 
-/** Hashes bytes that are given as a text of char codes up to 255. */
+/** Hashes bytes given as a Latin-1 string. */
 export function hashBytes(bytes: string, seed: number): Hash128 {
   const tail = bytes.length & ~15;
   let h1 = seed | 0;
@@ -43,7 +43,7 @@ export function hashBytes(bytes: string, seed: number): Hash128 {
     h3 = (Math.imul(rotate(h3 ^ mix3(word(bytes, at + 8)), 15) + h4, 5) + 0x96cd1c35) | 0;
     h4 = (Math.imul(rotate(h4 ^ mix4(word(bytes, at + 12)), 13) + h1, 5) + 0x32ac3b17) | 0;
   }
-  // What is missing from the last block reads as zeros, and a zero word mixes to zero: it changes nothing.
+  // The missing bytes of the last block read as zeros, and a zero word mixes to zero, as in the reference.
   h1 ^= mix1(lastWord(bytes, tail)) ^ bytes.length;
   h2 ^= mix2(lastWord(bytes, tail + 4)) ^ bytes.length;
   h3 ^= mix3(lastWord(bytes, tail + 8)) ^ bytes.length;
@@ -58,9 +58,9 @@ export function hashBytes(bytes: string, seed: number): Hash128 {
 }
 
 /**
- * A number in the open interval (0, 1) from a unit's digest: the eight bytes of `hi` and `lo`, little-endian, are hashed
- * with `seed` as any other bytes would be; the first 52 bits of h1 and h2 are the number's, and half a step is added,
- * so that neither 0 nor 1 can come out (a logarithm follows). The same as hashBytes, unrolled for eight bytes.
+ * Maps a unit's digest to the open interval (0, 1): hashes the eight little-endian bytes of `hi` and `lo` with `seed`,
+ * takes the first 52 bits of h1 and h2 as a fraction, and adds half a step so that the result is never 0 or 1 (its
+ * logarithm is taken). The hash is hashBytes, unrolled for eight bytes.
  */
 export function hashToFraction(hi: number, lo: number, seed: number): number {
   const rest = seed ^ 8;

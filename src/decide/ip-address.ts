@@ -1,15 +1,23 @@
 import ipaddr from "ipaddr.js";
 import { BoundedCache } from "./bounded-cache.ts";
 
-/** An IP address as four 32-bit words; IPv4 is held as IPv4-mapped IPv6 (RFC 4291 §2.5.5.2), so both compare alike. */
+/** An IP address as four 32-bit words; IPv4 is stored as IPv4-mapped IPv6 (RFC 4291 §2.5.5.2). */
 export interface Address {
-  /** Canonical text: dotted quad, or RFC 5952. Two addresses are the same exactly if their texts are. */
+  /** Canonical text: dotted quad, or RFC 5952. Two addresses are equal if and only if their texts are. */
   readonly text: string;
   /** In network order, each a signed 32-bit integer. */
   readonly words: readonly [number, number, number, number];
 }
 
-/** A CIDR block. A lone address is a block of its full length. */
+/**
+ * One subscriber, as limits count them: an IPv4 address, or the first 64 bits of an IPv6 address, since a subscriber has
+ * at least a /64 and may use a new address of it for each request (RFC 6177).
+ */
+export function subscriberOf({ text, words }: Address): string {
+  return text.includes(":") ? `${words[0]}:${words[1]}` : text;
+}
+
+/** A CIDR block. A single address is a block of full prefix length. */
 export interface AddressRange {
   readonly text: string;
   contains(address: Address): boolean;
@@ -17,37 +25,35 @@ export interface AddressRange {
 
 type Words = Address["words"];
 
-/** The longest text of an address: eight groups with a dotted quad at the end. */
-const maxText = 45;
-const mappedMarker = 0xffff;
-const mappedBits = 96;
-const zero = 0x30;
-const dot = 0x2e;
-
-const prefixLength = /^(?:0|[1-9]\d{0,2})$/;
-
-const recentVersion6 = new BoundedCache<Address>(1024, (address) => address.text);
+/** Maximum length of an address: eight groups that end in a dotted quad. */
+const maxLength = 45;
 
 /**
- * Reads an IP address: a dotted quad in decimal without leading zeros (anything looser is read differently by different
- * programs, which is how address checks are passed by), or RFC 4291 §2.2 text. An IPv4-mapped address becomes the IPv4
- * address. Zone identifiers are refused: they mean nothing beyond the machine that made them. Answers undefined for
- * anything else.
+ * Parses an IP address: a dotted quad in decimal without leading zeros (programs disagree on looser forms, which is how
+ * address checks are bypassed), or RFC 4291 §2.2 text. An IPv4-mapped address becomes the IPv4 address. Zone
+ * identifiers are rejected: they are meaningful only on the machine that made them. Returns undefined for anything
+ * else.
  *
  * @example parseAddress("::ffff:192.0.2.1")?.text // "192.0.2.1"
  */
 export function parseAddress(text: string): Address | undefined {
-  if (text.length > maxText) return undefined;
-  return text.includes(":") ? recallVersion6(text) : readVersion4(text);
+  if (text.length > maxLength) return undefined;
+  return text.includes(":") ? parseCachedVersion6(text) : parseVersion4(text);
 }
 
-function readVersion4(text: string): Address | undefined {
+const mappedMarker = 0xffff;
+const mappedBits = 96;
+
+function parseVersion4(text: string): Address | undefined {
   const bits = quadBits(text);
   // The strict form is the canonical one.
   return bits === undefined ? undefined : { text, words: [0, 0, mappedMarker, bits] };
 }
 
-/** Read by hand: many callers send a new address each time, and a regular expression costs more than all the rest. */
+const zero = 0x30;
+const dot = 0x2e;
+
+/** Parsed by hand: a regular expression would dominate the cost of a request from a new client address. */
 function quadBits(text: string): number | undefined {
   let bits = 0;
   let bytes = 0;
@@ -68,17 +74,19 @@ function quadBits(text: string): number | undefined {
   return bytes === 4 ? bits : undefined;
 }
 
-function recallVersion6(text: string): Address | undefined {
-  const known = recentVersion6.get(text);
-  if (known !== undefined) return known;
-  const read = readVersion6(text);
-  // Other spellings of an address would be remembered under its canonical text and never be found.
-  if (read !== undefined && read.text === text) recentVersion6.add(read);
-  return read;
+const recentVersion6 = new BoundedCache<Address>(1024, (address) => address.text);
+
+function parseCachedVersion6(text: string): Address | undefined {
+  const cached = recentVersion6.get(text);
+  if (cached !== undefined) return cached;
+  const parsed = parseVersion6(text);
+  // The cache is keyed by the canonical text, so other spellings would never be found.
+  if (parsed !== undefined && parsed.text === text) recentVersion6.add(parsed);
+  return parsed;
 }
 
-function readVersion6(text: string): Address | undefined {
-  // ipaddr.js reads a zone, octal in a dotted tail, and `::1.2.3.4` as IPv4-mapped; none of that is RFC 4291's meaning.
+function parseVersion6(text: string): Address | undefined {
+  // ipaddr.js accepts zones and octal in a dotted tail, and takes `::1.2.3.4` for IPv4-mapped, against RFC 4291.
   const plain = text.includes("%") ? undefined : withoutDottedTail(text);
   if (plain === undefined || !ipaddr.IPv6.isValid(plain)) return undefined;
   const groups = ipaddr.IPv6.parse(plain).parts;
@@ -86,7 +94,7 @@ function readVersion6(text: string): Address | undefined {
   return addressOf([word(0), word(2), word(4), word(6)]);
 }
 
-/** Writes a dotted quad at the end of an IPv6 address as its two groups. */
+/** Rewrites a dotted quad at the end of an IPv6 address as two groups. */
 function withoutDottedTail(text: string): string | undefined {
   if (!text.includes(".")) return text;
   const start = text.lastIndexOf(":") + 1;
@@ -112,19 +120,21 @@ function version6Text(words: Words): string {
   return new ipaddr.IPv6(groups).toRFC5952String();
 }
 
+const prefixLength = /^(?:0|[1-9]\d{0,2})$/;
+
 /**
- * Reads a CIDR block (`10.0.0.0/8`, `2001:db8::/32`) or a lone address. Bits set beyond the prefix are accepted and
- * cleared, as nginx and Envoy do; `text` shows the block that remains. The two families are apart: `::/0` holds every
- * IPv6 address and no IPv4 address. Answers undefined for anything else.
+ * Parses a CIDR block (`10.0.0.0/8`, `2001:db8::/32`) or a single address. Host bits are accepted and cleared, as nginx
+ * and Envoy do; `text` is the resulting block. The families are separate: `::/0` contains every IPv6 address and no
+ * IPv4 address. Returns undefined for anything else.
  */
 export function parseAddressRange(text: string): AddressRange | undefined {
   const slash = text.indexOf("/");
   const address = parseAddress(slash < 0 ? text : text.slice(0, slash));
   if (address === undefined) return undefined;
-  const longest = text.includes(":") ? 128 : 32;
-  const given = slash < 0 ? String(longest) : text.slice(slash + 1);
-  if (!prefixLength.test(given) || Number(given) > longest) return undefined;
-  return new Block(address, Number(given) + 128 - longest);
+  const maxPrefix = text.includes(":") ? 128 : 32;
+  const prefix = slash < 0 ? String(maxPrefix) : text.slice(slash + 1);
+  if (!prefixLength.test(prefix) || Number(prefix) > maxPrefix) return undefined;
+  return new Block(address, Number(prefix) + 128 - maxPrefix);
 }
 
 class Block implements AddressRange {
@@ -133,7 +143,7 @@ class Block implements AddressRange {
   readonly #mask: Words;
   readonly #version4: boolean;
 
-  /** `bits` counts from the start of the 128. */
+  /** `bits` is the prefix length in the 128-bit form. */
   constructor(address: Address, bits: number) {
     this.#mask = [maskWord(bits), maskWord(bits - 32), maskWord(bits - 64), maskWord(bits - 96)];
     this.#base = masked(address.words, this.#mask);
@@ -155,7 +165,7 @@ class Block implements AddressRange {
   }
 }
 
-/** A word whose first `bits` bits are set. JavaScript shifts by the count modulo 32, so both ends need their own answer. */
+/** A word whose first `bits` bits are set. JavaScript takes shift counts modulo 32, hence the two special cases. */
 function maskWord(bits: number): number {
   if (bits <= 0) return 0;
   return bits >= 32 ? -1 : -1 << (32 - bits);

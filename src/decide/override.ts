@@ -3,19 +3,19 @@ import type { Address } from "./ip-address.ts";
 import { isSigned, sign, signatureLength, signaturePattern } from "./pin.ts";
 import type { OverrideSpec } from "./release-spec.ts";
 
-const token = new RegExp(`^1\\.([1-9]\\d{0,11})\\.([a-z0-9-]{1,63})\\.${signaturePattern}$`);
+/** Receives the reason why a value is ignored. */
+type TrailSink = Pick<Trail, "push">;
 
-/** Hears why a value does not count. */
-type Told = Pick<Trail, "push">;
-
-/** A version that a tester may have. */
+/** A version that a client is allowed to choose. */
 export interface Admission {
   readonly version: string;
-  /** Undefined where it does not end by itself. */
+  /** Undefined if it does not expire. */
   readonly expiresAtMs: number | undefined;
 }
 
-/** Judges who may ask for a version by name, and until when. */
+const token = new RegExp(`^1\\.([1-9]\\d{0,11})\\.([a-z0-9-]{1,63})\\.${signaturePattern}$`);
+
+/** Decides which clients may choose a version, and until when. */
 export class Overrides {
   readonly #release: string;
   readonly #spec: OverrideSpec;
@@ -27,17 +27,17 @@ export class Overrides {
     this.#versions = new Set(versions);
   }
 
-  /** The version that a value asks for, where it counts; see `admit`. */
-  resolve(value: string, client: Address | undefined, nowMs: number, trail?: Told): string | undefined {
+  /** The version of `admit`. */
+  resolve(value: string, client: Address | undefined, nowMs: number, trail?: TrailSink): string | undefined {
     return this.admit(value, client, nowMs, trail)?.version;
   }
 
   /**
-   * What the value of the override's header, cookie or link asks for, or undefined where it does not count. From
-   * `allowFrom` the value is a version's name; from anywhere it may be a token that `createOverrideToken` made with one
-   * of `secrets` and that has not expired. `client` is the derived client address, undefined for a unix socket.
+   * Checks the value of the override header, cookie or link; undefined if it is ignored. Clients in `allowFrom` may
+   * send a version's name; any client may send an unexpired token that `createOverrideToken` made with one of
+   * `secrets`. `client` is the derived client address, undefined for a unix socket.
    */
-  admit(value: string, client: Address | undefined, nowMs: number, trail?: Told): Admission | undefined {
+  admit(value: string, client: Address | undefined, nowMs: number, trail?: TrailSink): Admission | undefined {
     if (this.#versions.has(value)) {
       if (client !== undefined && this.#spec.allowFrom.some((range) => range.contains(client))) {
         return { version: value, expiresAtMs: undefined };
@@ -48,7 +48,7 @@ export class Overrides {
     if (parts === null) return ignored("the value is neither a version of this release nor a token", trail);
     const body = value.slice(0, -signatureLength - 1);
     if (!isSigned(this.#spec.secrets, message(this.#release, body), value.slice(-signatureLength))) {
-      return ignored("the token's signature is not ours", trail);
+      return ignored("the token's signature does not verify with any configured secret", trail);
     }
     const [, expiresAtSeconds, version = ""] = parts;
     const expiresAtMs = Number(expiresAtSeconds) * 1000;
@@ -58,19 +58,19 @@ export class Overrides {
   }
 }
 
-function ignored(detail: string, trail: Told | undefined): undefined {
+function ignored(detail: string, trail: TrailSink | undefined): undefined {
   trail?.push({ stage: "override", outcome: "ignored", detail });
   return undefined;
 }
 
-/** Never the same as a pin's message, which has seven fields to this one's five, so neither can pass for the other. */
+/** Five fields, whereas a pin's signed message has seven: neither signature verifies for the other. */
 function message(release: string, body: string): string {
   return `override.${release}.${body}`;
 }
 
 /**
- * Makes a token that lets its bearer choose `version` of `release` from anywhere until it expires:
- * `1.<expires-at in seconds>.<version>.<signature>`. The moment is cut down to whole seconds.
+ * Creates a token that lets any client choose `version` of `release` until it expires:
+ * `1.<expires-at in seconds>.<version>.<signature>`. The expiry is rounded down to whole seconds.
  */
 export function createOverrideToken(secret: Uint8Array, release: string, version: string, expiresAtMs: number): string {
   const body = `1.${Math.floor(expiresAtMs / 1000)}.${version}`;

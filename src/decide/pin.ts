@@ -4,8 +4,8 @@ import type { CookieSpec } from "./release-spec.ts";
 import { formatUnit, parseUnit, type Unit, unitPattern } from "./unit.ts";
 
 /**
- * What the sticky cookie says of its bearer. `how` tells which step assigned the version: a `rule` is named, so that it
- * can be remembered on requests that do not carry what the rule reads.
+ * The content of the sticky cookie. `how` is the step that assigned the version; a `rule` is named, so that it can be
+ * remembered on requests that lack the facts it reads.
  */
 export interface Pin {
   readonly epoch: number;
@@ -18,76 +18,32 @@ export interface Pin {
   readonly unit: Unit;
 }
 
-/** Why a cookie of the pin's name counts as none. */
+/** Why a cookie of the pin's name is rejected. */
 export type PinRejection = "forged" | "expired" | "oversized" | "malformed";
 
-const name = "[a-z0-9-]{1,63}";
-const fields = `1\\.(0|[1-9]\\d{0,9})\\.(0|[1-9]\\d{0,11})\\.(${name})\\.(s|d|r-${name})\\.(${unitPattern})`;
-const whole = new RegExp(`^${fields}$`);
-
-/** The pattern of a pin's text. It has groups. */
-const pinPattern = fields;
-
-/** A pin's text without the signature: `1.<epoch>.<issued-at>.<version>.<how>.<unit>`. */
-function formatPin(pin: Pin): string {
-  return `1.${pin.epoch}.${pin.issuedAtSeconds}.${pin.version}.${formatHow(pin)}.${formatUnit(pin.unit)}`;
-}
-
-function formatHow(pin: Pin): string {
-  if (pin.how === "rule") return `r-${pin.rule}`;
-  return pin.how === "split" ? "s" : "d";
-}
-
-/** Reads what `formatPin` writes; undefined for any other text. */
-function parsePin(text: string): Pin | undefined {
-  const parts = whole.exec(text);
-  if (parts === null) return undefined;
-  const [, epoch, issuedAt, version = "", how = "", unit = ""] = parts;
-  const rule = how.startsWith("r") ? how.slice(2) : undefined;
-  return {
-    epoch: Number(epoch),
-    issuedAtSeconds: Number(issuedAt),
-    version,
-    how: rule !== undefined ? "rule" : how === "s" ? "split" : "default",
-    rule,
-    unit: parseUnit(unit),
-  };
-}
-
-/** The longest pin is below 200 characters: names have at most 63. */
-const maxText = 256;
-/** A client holds one pin, or a few of other paths or domains; more are an attempt to make us compute. */
-const maxSignatureChecks = 8;
-/** At some 300 bytes each. Verifying a pin costs microseconds, finding it here a tenth of one. */
-const defaultCacheLimit = 32_768;
-
-/** HMAC-SHA256 truncated to 128 bits (RFC 2104 §5 allows half), far beyond guessing and 21 characters shorter. */
-const signatureBytes = 16;
-
-export const signatureLength = 22;
-
-/** The pattern of a signature's text; its last character holds two bits only, so that each signature has one text. */
-export const signaturePattern = "[A-Za-z0-9_-]{21}[AQgw]";
-
-const shape = new RegExp(`^${pinPattern}\\.${signaturePattern}$`);
-const sameSiteNames = { lax: "Lax", strict: "Strict", none: "None" } as const;
-
-/** A cookie's value, and what it says if its signature is right. */
+/** A cookie's value with its content, before or after verification. */
 interface SignedPin {
-  /** With the signature. */
+  /** Includes the signature. */
   readonly text: string;
   readonly pin: Pin;
 }
 
+/** A pin has less than 200 characters: names have at most 63. */
+const maxLength = 256;
+/** A client has one pin, or a few for other paths or domains; more are an attempt to exhaust the CPU. */
+const maxSignatureChecks = 8;
+/** Entries of about 300 bytes. Verifying a pin takes microseconds, a cache hit a tenth of one. */
+const defaultCacheLimit = 32_768;
+
 /**
- * A release's sticky cookie: `<pin>.<signature>`, the signature over the release's name, a dot and the pin. The first
- * secret signs, all verify.
+ * A release's sticky cookie: `<pin>.<signature>`, where the signature covers the release's name, a dot and the pin. The
+ * first secret signs, all verify.
  */
 export class PinCookie {
   readonly #release: string;
   readonly #spec: CookieSpec;
   readonly #maxAgeSeconds: number;
-  readonly #cookiesChecked: number;
+  readonly #maxCookiesChecked: number;
   readonly #attributes: string;
   readonly #secureAttributes: string;
   readonly #verified: SignatureCache<SignedPin>;
@@ -96,42 +52,43 @@ export class PinCookie {
     this.#release = release;
     this.#spec = spec;
     this.#maxAgeSeconds = Math.floor(spec.maxAgeMs / 1000);
-    this.#cookiesChecked = Math.max(1, Math.floor(maxSignatureChecks / spec.secrets.length));
+    this.#maxCookiesChecked = Math.max(1, Math.floor(maxSignatureChecks / spec.secrets.length));
     this.#attributes = attributesOf(spec, this.#maxAgeSeconds, spec.secure === "always");
     this.#secureAttributes = attributesOf(spec, this.#maxAgeSeconds, spec.secure !== "never");
     this.#verified = new SignatureCache(cacheLimit);
   }
 
   /**
-   * The first of a request's cookies of this name that verifies and has not expired. Each one that is passed over is
-   * reported with the cause; those beyond eight signature checks are not looked at any more.
+   * The first of a request's cookies of this name that verifies and has not expired. `rejected` is called for each
+   * cookie before it; cookies over the limit of signature checks are skipped without a report.
    */
   read(values: readonly string[], nowMs: number, rejected: (cause: PinRejection) => void): Pin | undefined {
     const nowSeconds = Math.floor(nowMs / 1000);
-    let checksLeft = this.#cookiesChecked;
+    let checksLeft = this.#maxCookiesChecked;
     for (const value of values) {
-      const known = value.length > maxText ? undefined : this.#verified.get(value);
-      const found = known ?? readShape(value);
+      const cached = value.length > maxLength ? undefined : this.#verified.get(value);
+      const found = cached ?? parseValue(value);
       if (typeof found === "string") {
         rejected(found);
         continue;
       }
-      if (known === undefined && --checksLeft < 0) continue;
-      if (known === undefined && !this.#verify(found)) rejected("forged");
+      if (cached === undefined && --checksLeft < 0) continue;
+      if (cached === undefined && !this.#verify(found)) rejected("forged");
       else if (this.#isExpired(found.pin, nowSeconds)) rejected("expired");
       else return found.pin;
     }
     return undefined;
   }
 
-  /** Whether a pin should be written anew though nothing in it changed: past half its life. */
+  /** Whether an otherwise unchanged pin should be renewed: it is past half its lifetime. */
   isAging(pin: Pin, nowSeconds: number): boolean {
     return (nowSeconds - pin.issuedAtSeconds) * 2 > this.#maxAgeSeconds;
   }
 
   /**
    * The value of a Set-Cookie header, its attributes always in this order: Max-Age, Path, Domain if configured, Secure,
-   * HttpOnly, SameSite. `secure` tells whether the request came by https; it matters where the cookie's is `auto`.
+   * HttpOnly, SameSite. `secure` is whether the request came by https, which matters if the cookie's `secure` is
+   * `auto`.
    */
   write(pin: Pin, secure: boolean): string {
     const text = formatPin(pin);
@@ -152,20 +109,10 @@ export class PinCookie {
   #verify(found: SignedPin): boolean {
     const body = found.text.slice(0, -signatureLength - 1);
     if (!isSigned(this.#spec.secrets, this.#message(body), found.text.slice(-signatureLength))) return false;
-    // Forged ones are never remembered, or anyone could push the honest ones out.
+    // Only verified pins are cached: otherwise any client could evict the valid ones.
     this.#verified.add(found);
     return true;
   }
-}
-
-/** Everything about a cookie's value that can be told without computing a signature. */
-function readShape(value: string): SignedPin | PinRejection {
-  if (value.length > maxText) return "oversized";
-  if (!shape.test(value)) return "malformed";
-  // A copy of its own: the value may be a slice of the request's head, which the cache would keep alive.
-  const text = Buffer.from(value, "latin1").toString("latin1");
-  const pin = parsePin(text.slice(0, -signatureLength - 1));
-  return pin === undefined ? "malformed" : { text, pin };
 }
 
 function attributesOf(spec: CookieSpec, maxAgeSeconds: number, secure: boolean): string {
@@ -174,12 +121,64 @@ function attributesOf(spec: CookieSpec, maxAgeSeconds: number, secure: boolean):
   return `${scope}${secure ? "; Secure" : ""}; HttpOnly; SameSite=${sameSiteNames[spec.sameSite]}`;
 }
 
+const sameSiteNames = { lax: "Lax", strict: "Strict", none: "None" } as const;
+
+/** HMAC-SHA256 truncated to 128 bits (RFC 2104 §5 allows half): infeasible to guess, and 21 characters shorter. */
+const signatureBytes = 16;
+
+export const signatureLength = 22;
+
+/** Matches a signature; its last character carries only two bits, so that each signature has one spelling. */
+export const signaturePattern = "[A-Za-z0-9_-]{21}[AQgw]";
+
+const name = "[a-z0-9-]{1,63}";
+/** Matches `1.<epoch>.<issued-at>.<version>.<how>.<unit>`, with a group for each field after the format number. */
+const pinPattern = `1\\.(0|[1-9]\\d{0,9})\\.(0|[1-9]\\d{0,11})\\.(${name})\\.(s|d|r-${name})\\.(${unitPattern})`;
+const unsignedValue = new RegExp(`^${pinPattern}$`);
+const signedValue = new RegExp(`^${pinPattern}\\.${signaturePattern}$`);
+
+/** All checks of a cookie's value that do not compute a signature. */
+function parseValue(value: string): SignedPin | PinRejection {
+  if (value.length > maxLength) return "oversized";
+  if (!signedValue.test(value)) return "malformed";
+  // A copy: the value may be a slice of the request's head, which the cache would keep alive.
+  const text = Buffer.from(value, "latin1").toString("latin1");
+  const pin = parsePin(text.slice(0, -signatureLength - 1));
+  return pin === undefined ? "malformed" : { text, pin };
+}
+
+/** Parses what `formatPin` writes; undefined for any other text. */
+function parsePin(text: string): Pin | undefined {
+  const parts = unsignedValue.exec(text);
+  if (parts === null) return undefined;
+  const [, epoch, issuedAt, version = "", how = "", unit = ""] = parts;
+  const rule = how.startsWith("r") ? how.slice(2) : undefined;
+  return {
+    epoch: Number(epoch),
+    issuedAtSeconds: Number(issuedAt),
+    version,
+    how: rule !== undefined ? "rule" : how === "s" ? "split" : "default",
+    rule,
+    unit: parseUnit(unit),
+  };
+}
+
+/** The cookie's value without the signature. */
+function formatPin(pin: Pin): string {
+  return `1.${pin.epoch}.${pin.issuedAtSeconds}.${pin.version}.${formatHow(pin)}.${formatUnit(pin.unit)}`;
+}
+
+function formatHow(pin: Pin): string {
+  if (pin.how === "rule") return `r-${pin.rule}`;
+  return pin.how === "split" ? "s" : "d";
+}
+
 /** Signs an ASCII message; base64url, 22 characters. */
 export function sign(secret: Uint8Array, message: string): string {
   return digest(secret, message).toString("base64url");
 }
 
-/** Whether one of the secrets made this signature, which the caller has checked to be of `signaturePattern`. */
+/** Whether one of the secrets made this signature; the caller has matched it with `signaturePattern`. */
 export function isSigned(secrets: readonly Uint8Array[], message: string, signature: string): boolean {
   const given = Buffer.from(signature, "base64url");
   return secrets.some((secret) => timingSafeEqual(given, digest(secret, message)));

@@ -1,18 +1,18 @@
 import type { Condition } from "./condition.ts";
 import type { AddressRange } from "./ip-address.ts";
 
-/** Version names to weights. A share is weight / sum; at least one weight is above zero. */
+/** Weights by version name. A version's share is weight / sum; at least one weight is above zero. */
 export type Weights = Readonly<Record<string, number>>;
 
 export interface RuleSpec {
   readonly name: string;
   readonly when: Condition;
-  /** A version's name, or weights to draw by. */
+  /** A version's name, or weights for a draw. */
   readonly use: string | Weights;
 }
 
 export interface StickySpec {
-  /** Which fact names the unit; absent: the pin's random id. */
+  /** The fact that the unit is derived from; undefined: the pin's random unit. */
   readonly by:
     | { readonly kind: "attribute"; readonly index: number; readonly name: string }
     | { readonly kind: "clientAddress" }
@@ -21,7 +21,7 @@ export interface StickySpec {
   readonly whenWeightsChange: "follow" | "hold";
   readonly onWeightZero: "evict" | "drain";
   readonly epoch: number;
-  /** Whether what a page loads follows the page, or is decided by itself. */
+  /** Whether a page's assets come from the version of their document or get a decision of their own. */
   readonly assets: "independent" | "follow-document";
   readonly cookie: CookieSpec;
 }
@@ -38,43 +38,43 @@ export interface CookieSpec {
 }
 
 /**
- * How a tester asks for a version. From `allowFrom` the value is a version's name; a token signed with one of `secrets`
- * counts from anywhere. With neither, nobody may.
+ * How testers choose a version. Clients in `allowFrom` send a version's name; any client may send a token signed with
+ * one of `secrets`. If both are empty, every override is ignored.
  */
 export interface OverrideSpec {
   /** Lower case. */
   readonly header: string | undefined;
   readonly cookie: string | undefined;
-  /** The parameter of a link that sets the cookie; only where there is one. */
+  /** The query parameter of a link that sets the cookie; requires `cookie`. */
   readonly query: string | undefined;
   readonly allowFrom: readonly AddressRange[];
   readonly secrets: readonly Uint8Array[];
 }
 
-/** How what was assigned is told from service to service. */
+/** How the assigned version is propagated from service to service. */
 export interface PropagationSpec {
   readonly header: PropagationHeader;
-  /** Whether it is a member of the W3C baggage as well: `perch.<release>`. */
+  /** Whether to add it to the W3C baggage as well, as `perch.<release>`. */
   readonly baggage: boolean;
-  /** Callers, not the clients behind them, whose word counts in place of a decision. */
+  /** Callers (not the clients behind them) whose propagated version replaces a decision. */
   readonly acceptFrom: readonly AddressRange[];
 }
-
-export const defaultPropagationHeader = "x-perch-release";
 
 export interface PropagationHeader {
   /** Lower case. */
   readonly name: string;
-  /** `releases`: `shop=canary, other=v2`. `version`: a version's word alone, or a JSON map of them by service. */
+  /** `releases`: `shop=canary, other=v2`. `version`: one version, or a JSON map of versions by service. */
   readonly format: "releases" | "version";
-  /** What the header calls versions, where it is not their name. */
+  /** The header's words for versions, if they differ from the names. */
   readonly words: readonly { readonly version: string; readonly word: string }[];
 }
 
-/** A release as the configuration compiles it: a traffic policy that several routes may share. */
+export const defaultPropagationHeader = "x-perch-release";
+
+/** A release, as compiled from the configuration: a traffic policy that several routes may share. */
 export interface ReleaseSpec {
   readonly name: string;
-  /** Every version that a rule, the split or a paired service names; the first is of no special meaning. */
+  /** Every version that a rule, the split or a paired service names, in no meaningful order. */
   readonly versions: readonly string[];
   readonly sticky: StickySpec;
   readonly override: OverrideSpec | undefined;

@@ -9,23 +9,23 @@ import type { ReleaseSpec } from "./release-spec.ts";
 import { attributeUnit, isSameUnit, randomUnit, type Unit } from "./unit.ts";
 
 /**
- * A release, prepared for requests: decides which version answers each of them. It does no I/O and reads no clock; the
- * same request always gets the same decision. The order of steps and every case is in docs/decisions.md.
+ * A compiled release, which decides the version for each request. It does no I/O and reads no clock: equal requests get
+ * equal decisions. docs/decisions.md lists the order of steps and every case.
  */
 export class Release {
   readonly name: string;
   readonly versions: readonly string[];
   readonly spec: ReleaseSpec;
-  /** Who may ask for a version by name; undefined where nobody may. */
+  /** Undefined if the release has no overrides. */
   readonly overrides: Overrides | undefined;
-  readonly #known: ReadonlySet<string>;
+  readonly #knownVersions: ReadonlySet<string>;
   readonly #rules: readonly Rule[];
   readonly #rememberable: ReadonlyMap<string, Rule>;
   readonly #carriesNone: (facts: Facts) => boolean;
   readonly #split: Draw | undefined;
   readonly #cookie: PinCookie;
-  /** Undefined where what a page loads is decided by itself. */
-  readonly #firstContacts: ProvisionalUnits | undefined;
+  /** Undefined if `sticky.assets` is `independent`. */
+  readonly #provisionalUnits: ProvisionalUnits | undefined;
 
   constructor(spec: ReleaseSpec) {
     const { salt, cookie, assets } = spec.sticky;
@@ -33,7 +33,7 @@ export class Release {
     this.versions = spec.versions;
     this.spec = spec;
     this.overrides = spec.override && new Overrides(spec.name, spec.override, spec.versions);
-    this.#known = new Set(spec.versions);
+    this.#knownVersions = new Set(spec.versions);
     this.#rules = spec.rules.map((rule) => prepareRule(rule, spec.name, salt));
     this.#rememberable = new Map(this.#rules.filter((rule) => rule.asksRequester).map((rule) => [rule.name, rule]));
     this.#carriesNone = compileCarriesNone(spec.rules.flatMap((rule) => requesterSubjects(rule.when)));
@@ -41,29 +41,31 @@ export class Release {
     this.#cookie = new PinCookie(spec.name, cookie);
     const [secret] = cookie.secrets;
     const follows = assets === "follow-document" && secret !== undefined;
-    this.#firstContacts = follows ? new ProvisionalUnits(spec.name, secret) : undefined;
+    this.#provisionalUnits = follows ? new ProvisionalUnits(spec.name, secret) : undefined;
   }
 
-  /** The first of a request's cookies of this release's name that counts; `rejected` hears why each other did not. */
+  /** The first valid pin of a request's cookies of this release's name; see `PinCookie.read`. */
   readPin(values: readonly string[], nowMs: number, rejected: (cause: PinRejection) => void): Pin | undefined {
     return this.#cookie.read(values, nowMs, rejected);
   }
 
-  /** The Set-Cookie value that writes a decision's pin; `secure` tells whether the request came by https. */
+  /** The Set-Cookie value for a decision's pin; `secure` is whether the request came by https. */
   setCookie(pin: Pin, secure: boolean): string {
     return this.#cookie.write(pin, secure);
   }
 
-  /** Decides one request. With a trail, every step also says there what it did and why; the decision is the same. */
+  /** Decides one request. With a trail, every step also records what it did and why; the decision is the same. */
   decide(request: DecisionRequest, trail?: Trail): Decision {
-    const given =
-      this.#given("override", request.override, request, trail) ??
-      this.#given("propagated", request.propagated, request, trail);
-    if (given !== undefined) return given;
+    const requested =
+      this.#byRequest("override", request.override, request, trail) ??
+      this.#byRequest("propagated", request.propagated, request, trail);
+    if (requested !== undefined) return requested;
     const unit = this.#unitOf(request, trail);
     const pin = this.#currentPin(request.pin, unit, trail);
-    const part = this.#firstContacts && fetchDestination(request.facts);
-    if (part === "asset" && pin !== undefined && this.#known.has(pin.version)) return this.#asThePage(pin, unit, trail);
+    const destination = this.#provisionalUnits && fetchDestination(request.facts);
+    if (destination === "asset" && pin !== undefined && this.#knownVersions.has(pin.version)) {
+      return this.#byDocument(pin, unit, trail);
+    }
     const held = pin && this.#heldVersion(pin, trail);
     const remembered = pin && this.#rememberedRule(pin, request.facts, trail);
     return (
@@ -73,15 +75,16 @@ export class Release {
     );
   }
 
-  #given(
+  #byRequest(
     reason: "override" | "propagated",
     version: string | undefined,
     request: DecisionRequest,
     trail: Trail | undefined,
   ): Decision | undefined {
     if (version === undefined) return undefined;
-    // A propagated one is honoured though no service here has it: others in the chain do, and here the default serves.
-    if (reason === "override" && !this.#known.has(version)) {
+    // A propagated version is kept even if this release lacks it: other services of the chain may have it, and this one
+    // serves its default.
+    if (reason === "override" && !this.#knownVersions.has(version)) {
       trail?.push({ stage: reason, outcome: "ignored", detail: `${version} is not a version of this release` });
       return undefined;
     }
@@ -90,20 +93,20 @@ export class Release {
     return { reason, version, rule: undefined, unit, pin: undefined, flipped: false };
   }
 
-  /** The attribute where the request has it, else whoever the pin names, else somebody new. */
+  /** From the `by` fact if the request has it, else from the pin, else new. */
   #unitOf({ facts, pin, random, nowMs }: DecisionRequest, trail: Trail | undefined): Unit {
     const named = this.#unitFact(facts);
     if (named !== undefined) {
-      trail?.push({ stage: "unit", outcome: "used", detail: `named by ${this.#unitFactName()}` });
+      trail?.push({ stage: "unit", outcome: "used", detail: `from ${this.#unitFactName()}` });
       return attributeUnit(named);
     }
     if (pin !== undefined) {
       trail?.push({ stage: "unit", outcome: "used", detail: `from the pin (${pin.unit.source})` });
       return pin.unit;
     }
-    const part = this.#firstContacts && fetchDestination(facts);
-    const shared = part && this.#firstContacts?.unit(part, facts, nowMs);
-    const detail = shared === undefined ? "new and random" : "new, of all first requests of this browser";
+    const destination = this.#provisionalUnits && fetchDestination(facts);
+    const shared = destination && this.#provisionalUnits?.unit(destination, facts, nowMs);
+    const detail = shared === undefined ? "new and random" : "new, shared by this browser's first requests";
     trail?.push({ stage: "unit", outcome: "used", detail });
     return shared ?? randomUnit(random);
   }
@@ -119,43 +122,43 @@ export class Release {
     return by?.kind === "attribute" ? by.name : "clientAddress";
   }
 
-  /** The pin, if its version and rule still count for this requester; its unit does in any case. */
+  /** The pin, if its version and rule are valid for this requester. Its unit is used in any case. */
   #currentPin(pin: Pin | undefined, unit: Unit, trail: Trail | undefined): Pin | undefined {
     if (pin === undefined) return undefined;
     if (pin.epoch < this.spec.sticky.epoch) {
       trail?.push({ stage: "pin", outcome: "void", detail: `epoch ${pin.epoch} is below ${this.spec.sticky.epoch}` });
       return undefined;
     }
-    if (!isSamePerson(pin, unit)) {
-      trail?.push({ stage: "pin", outcome: "void", detail: "another requester's" });
+    if (!isSameRequester(pin, unit)) {
+      trail?.push({ stage: "pin", outcome: "void", detail: "belongs to another requester" });
       return undefined;
     }
     return pin;
   }
 
-  /** What a page needs comes from the version that the page came from, which is what its pin says; it is not written anew. */
-  #asThePage({ version, rule }: Pin, unit: Unit, trail: Trail | undefined): Decision {
-    trail?.push({ stage: "pin", outcome: "followed", detail: `the page is ${version}, and so is what it loads` });
+  /** An asset comes from the version that served its document, which the pin names; the pin is not rewritten. */
+  #byDocument({ version, rule }: Pin, unit: Unit, trail: Trail | undefined): Decision {
+    trail?.push({ stage: "pin", outcome: "followed", detail: `assets follow their document, which is ${version}` });
     return { reason: "pin", version, rule, unit, pin: undefined, flipped: false };
   }
 
-  /** The version that may replace a draw. */
+  /** Under `hold`, the pinned version, which may replace a draw. */
   #heldVersion(pin: Pin, trail: Trail | undefined): string | undefined {
     if (this.spec.sticky.whenWeightsChange === "follow") {
-      trail?.push({ stage: "pin", outcome: "used", detail: `says ${pin.version}, but draws follow the weights` });
+      trail?.push({ stage: "pin", outcome: "used", detail: `names ${pin.version}, but draws follow the weights` });
       return undefined;
     }
-    const isKnown = this.#known.has(pin.version);
-    const detail = isKnown ? `holds ${pin.version}` : `${pin.version} is not a version of this release any more`;
+    const isKnown = this.#knownVersions.has(pin.version);
+    const detail = isKnown ? `holds ${pin.version}` : `${pin.version} is no longer a version of this release`;
     trail?.push({ stage: "pin", outcome: isKnown ? "used" : "void", detail });
     return isKnown ? pin.version : undefined;
   }
 
-  /** The rule that set the pin, where the request has nothing that it could be judged by. */
+  /** The rule that set the pin, if the request carries none of the facts that rules read. */
   #rememberedRule(pin: Pin, facts: Facts, trail: Trail | undefined): Rule | undefined {
     const rule = pin.rule === undefined ? undefined : this.#rememberable.get(pin.rule);
     if (rule === undefined || !this.#carriesNone(facts)) return undefined;
-    trail?.push({ stage: "pin", outcome: "remembered", detail: `rule ${rule.name} set it` });
+    trail?.push({ stage: "pin", outcome: "remembered", detail: `set by rule ${rule.name}` });
     return rule;
   }
 
@@ -172,7 +175,7 @@ export class Release {
         trail?.push({
           stage: "rule",
           outcome: "skipped",
-          detail: `${rule.name}: the request has nothing to judge it by`,
+          detail: `${rule.name}: the request carries none of the facts that rules read`,
         });
       } else if (this.#matches(rule, request, unit, trail)) {
         return this.#byRule(request, unit, rule, held, trail);
@@ -195,7 +198,7 @@ export class Release {
     held: string | undefined,
     trail: Trail | undefined,
   ): Decision {
-    if (rule.isWeighted && held !== undefined && this.#keeps(rule.draw, held, "rule", trail)) {
+    if (rule.isWeighted && held !== undefined && this.#keepsHeld(rule.draw, held, "rule", trail)) {
       return this.#byPin(request, unit, held, rule.name, trail);
     }
     const version = this.#drawn(rule.draw, unit, "rule", trail);
@@ -203,7 +206,9 @@ export class Release {
     return { reason: "rule", version, rule: rule.name, unit, pin, flipped: isFlip(request.pin, pin) };
   }
 
-  /** That the rule matched is what the pin remembers, so its present target answers, unless `hold` keeps the version. */
+  /**
+   * The pin remembers that the rule matched, not the version: the rule's current `use` applies unless `hold` keeps it.
+   */
   #recall(
     request: DecisionRequest,
     unit: Unit,
@@ -211,7 +216,7 @@ export class Release {
     held: string | undefined,
     trail: Trail | undefined,
   ): Decision {
-    const keeps = held !== undefined && this.#keeps(rule.draw, held, "rule", trail);
+    const keeps = held !== undefined && this.#keepsHeld(rule.draw, held, "rule", trail);
     const version = keeps ? held : this.#drawn(rule.draw, unit, "rule", trail);
     return this.#byPin(request, unit, version, rule.name, trail);
   }
@@ -223,7 +228,7 @@ export class Release {
     trail: Trail | undefined,
   ): Decision | undefined {
     if (this.#split === undefined) return undefined;
-    if (held !== undefined && this.#keeps(this.#split, held, "split", trail)) {
+    if (held !== undefined && this.#keepsHeld(this.#split, held, "split", trail)) {
       return this.#byPin(request, unit, held, undefined, trail);
     }
     const version = this.#drawn(this.#split, unit, "split", trail);
@@ -238,7 +243,7 @@ export class Release {
     return { reason: "default", version, rule: undefined, unit, pin, flipped: isFlip(request.pin, pin) };
   }
 
-  /** A pin that answers goes on saying how its version was assigned at first. */
+  /** The pin keeps its `how` and `rule`: they record the step that first assigned the version. */
   #byPin(
     request: DecisionRequest,
     unit: Unit,
@@ -251,12 +256,16 @@ export class Release {
     return { reason: "pin", version, rule, unit, pin, flipped: isFlip(request.pin, pin) };
   }
 
-  /** Whether a held version replaces this draw: under `evict` it needs weight there. */
-  #keeps(draw: Draw, held: string, stage: "rule" | "split", trail: Trail | undefined): boolean {
+  /** Whether the held version replaces this draw; under `evict` only if it has weight in it. */
+  #keepsHeld(draw: Draw, held: string, stage: "rule" | "split", trail: Trail | undefined): boolean {
     const drains = this.spec.sticky.onWeightZero === "drain";
     const keeps = drains || draw.hasWeight(held);
-    const why = draw.hasWeight(held) ? "has weight" : drains ? "drains" : "has no weight and is evicted";
-    trail?.push({ stage, outcome: keeps ? "kept" : "void", detail: `the pinned ${held} ${why}` });
+    const why = draw.hasWeight(held)
+      ? "has weight"
+      : drains
+        ? "has no weight and drains"
+        : "has no weight and is evicted";
+    trail?.push({ stage, outcome: keeps ? "kept" : "void", detail: `the pinned version ${held} ${why}` });
     return keeps;
   }
 
@@ -266,7 +275,7 @@ export class Release {
     return version;
   }
 
-  /** The pin to write; undefined where the client's says the same and is young. A newer replica's epoch is left in it. */
+  /** The pin to write; undefined if the client's is equal and not aging. A higher epoch of a newer replica is kept. */
   #nextPin(
     { pin, nowMs, facts }: DecisionRequest,
     unit: Unit,
@@ -277,7 +286,7 @@ export class Release {
   ): Pin | undefined {
     const issuedAtSeconds = Math.floor(nowMs / 1000);
     const epoch = Math.max(this.spec.sticky.epoch, pin?.epoch ?? 0);
-    const isRight =
+    const isCurrent =
       pin !== undefined &&
       pin.version === version &&
       pin.how === how &&
@@ -285,20 +294,20 @@ export class Release {
       pin.epoch === epoch &&
       isSameUnit(pin.unit, unit) &&
       !this.#cookie.isAging(pin, issuedAtSeconds);
-    const next = isRight ? undefined : { epoch, issuedAtSeconds, version, how, rule, unit };
-    const written = next === undefined || this.#isThePages(facts, pin, next) ? undefined : next;
+    const next = isCurrent ? undefined : { epoch, issuedAtSeconds, version, how, rule, unit };
+    const written = next === undefined || this.#isLeftToDocument(facts, pin, next) ? undefined : next;
     const outcome = written === undefined ? "unchanged" : "written";
     trail?.push({ stage: "cookie", outcome, detail: this.spec.sticky.cookie.name });
     return written;
   }
 
   /**
-   * Whether the pin is left to the page's document to write, since it says which version the page came from. Assets never
-   * write one; calls do not where nothing but the weights has moved.
+   * Whether only the page's document may write the pin, which names the version that served the page. Assets never
+   * write it; calls do not if only the weights have changed the version.
    */
-  #isThePages(facts: Facts, pin: Pin | undefined, next: Pin): boolean {
-    const part = this.#firstContacts && fetchDestination(facts);
-    if (part !== "call") return part === "asset";
+  #isLeftToDocument(facts: Facts, pin: Pin | undefined, next: Pin): boolean {
+    const destination = this.#provisionalUnits && fetchDestination(facts);
+    if (destination !== "call") return destination === "asset";
     return (
       pin !== undefined &&
       pin.version !== next.version &&
@@ -310,14 +319,14 @@ export class Release {
   }
 }
 
-/** A random unit that becomes an attribute is a login; an attribute that becomes another is somebody else. */
-function isSamePerson(pin: Pin, unit: Unit): boolean {
+/** A random unit replaced by an attribute's is a login; one attribute's replaced by another's is another requester. */
+function isSameRequester(pin: Pin, unit: Unit): boolean {
   return pin.unit.source === "random" || isSameUnit(pin.unit, unit);
 }
 
-/** Whether a pin of the same requester is replaced by one of another version. */
+/** Whether a pin of the same requester changes its version. */
 function isFlip(pin: Pin | undefined, next: Pin | undefined): boolean {
-  return pin !== undefined && next !== undefined && pin.version !== next.version && isSamePerson(pin, next.unit);
+  return pin !== undefined && next !== undefined && pin.version !== next.version && isSameRequester(pin, next.unit);
 }
 
 function describeScores(draw: Draw, unit: Unit): string {

@@ -1,42 +1,43 @@
-/** Longer texts are refused unread: times come from clients. */
-const maxText = 40;
+/** Client input: anything longer is rejected before it is parsed. */
+const maxLength = 40;
 
 const rfc3339 = /^(\d{4})-(\d\d)-(\d\d)(?:[Tt ](\d\d):(\d\d):(\d\d)(?:\.(\d{1,9}))?(?:[Zz]|([+-])(\d\d):(\d\d)))?$/;
 const epoch = /^(-?)(\d{1,16})(?:\.(\d{1,9}))?$/;
 
-const dayMs = 86_400_000;
-/** The furthest that a JavaScript Date reaches; beyond it numbers are no times. */
-const furthestMs = 8.64e15;
-/** From here up a bare number counts milliseconds: as seconds it would be the year 5138. */
-const firstMilliseconds = 1e11;
-
 /**
- * Reads a time as milliseconds since the Unix epoch: RFC 3339 (`2026-01-01T08:00:00+08:00`; a blank may stand for the
- * `T`), a date alone (its midnight in UTC), or a decimal number of seconds, of milliseconds from 1e11 up. The calendar
- * is checked: 2026-02-30 is no date. A leap second is the first moment of the next day, as POSIX counts. Finer parts
- * than milliseconds are cut off. Answers undefined for anything else.
+ * Parses a time to milliseconds since the Unix epoch: RFC 3339 (`2026-01-01T08:00:00+08:00`; a blank may replace the
+ * `T`), a date alone (midnight in UTC), or a decimal number: seconds, or milliseconds from 1e11 up. Dates that do not
+ * exist, such as 2026-02-30, are rejected. A leap second is the start of the next day, as in POSIX. Fractions below a
+ * millisecond are truncated. Returns undefined for anything else.
  */
 export function parseTime(text: string): number | undefined {
-  if (text.length > maxText) return undefined;
+  if (text.length > maxLength) return undefined;
   const parts = rfc3339.exec(text);
-  if (parts !== null) return readCalendar(parts);
+  if (parts !== null) return calendarTime(parts);
   const number = epoch.exec(text);
-  return number === null ? undefined : readEpoch(number);
+  return number === null ? undefined : epochTime(number);
 }
 
-function readEpoch(parts: RegExpExecArray): number | undefined {
+/** From here up a bare number is in milliseconds: as seconds it would be the year 5138. */
+const firstMilliseconds = 1e11;
+/** The range of a JavaScript Date. */
+const maxTimeMs = 8.64e15;
+
+function epochTime(parts: RegExpExecArray): number | undefined {
   const whole = Number(parts[2]);
   const ms = whole >= firstMilliseconds ? whole : whole * 1000 + milliseconds(parts[3]);
-  if (ms > furthestMs) return undefined;
+  if (ms > maxTimeMs) return undefined;
   return parts[1] === "-" ? 0 - ms : ms;
 }
 
-/** Of a fraction's digits; by text, since 0.57 × 100 is not 57 in floating point. */
+/** From a fraction's digits, as text: 0.57 × 100 is not 57 in floating point. */
 function milliseconds(fraction: string | undefined): number {
   return fraction === undefined ? 0 : Number(fraction.slice(0, 3).padEnd(3, "0"));
 }
 
-function readCalendar(parts: RegExpExecArray): number | undefined {
+const dayMs = 86_400_000;
+
+function calendarTime(parts: RegExpExecArray): number | undefined {
   const field = (at: number): number => Number(parts[at] ?? 0);
   const [year, month, day, hour, minute, second] = [field(1), field(2), field(3), field(4), field(5), field(6)];
   if (month < 1 || month > 12 || day < 1 || day > daysIn(year, month)) return undefined;
@@ -48,7 +49,7 @@ function readCalendar(parts: RegExpExecArray): number | undefined {
 }
 
 function midnight(year: number, month: number, day: number): number {
-  // Date.UTC reads the years 0 to 99 as 1900 to 1999; 400 years, after which the calendar repeats, lead around that.
+  // Date.UTC takes the years 0 to 99 for 1900 to 1999. The calendar repeats every 400 years, so shift by one cycle.
   return Date.UTC(year + 400, month - 1, day) - 146_097 * dayMs;
 }
 

@@ -2,8 +2,8 @@ import { type AttributeValue, canonicalText } from "./facts.ts";
 import { hashText } from "./hash.ts";
 
 /**
- * What is assigned: a requester, as 64 bits. An attribute's are the digest of its canonical text, so that the pin can go
- * on naming it after a logout without holding the text itself; an anonymous one's are random.
+ * The requester that a version is assigned to, as 64 bits: the digest of an attribute's canonical text, so that the pin
+ * can still identify the user after a logout without containing the text, or random for an anonymous requester.
  */
 export interface Unit {
   readonly source: "attribute" | "random";
@@ -12,13 +12,13 @@ export interface Unit {
   readonly lo: number;
 }
 
-/** Randomness for new units; the composition root provides it from the system's generator. */
+/** Randomness for new units, injected so that decisions are reproducible. */
 export interface RandomSource {
   /** Any 32-bit integer. */
   int32(): number;
 }
 
-/** The unit that an attribute names: the first 64 bits of hashText of its canonical text, seed 0. */
+/** The first 64 bits of hashText of the canonical text, seed 0. */
 export function attributeUnit(value: AttributeValue): Unit {
   const digest = hashText(canonicalText(value), 0);
   return { source: "attribute", hi: digest.h1, lo: digest.h2 };
@@ -34,17 +34,17 @@ export function isSameUnit(left: Unit, right: Unit): boolean {
 
 const bytes = Buffer.alloc(8);
 
-/** A unit's text in a pin: `a` or `r`, then the eight bytes of both words, little-endian, in base64url. */
+/** The unit's text in a pin: `a` or `r`, then the eight bytes of both words, little-endian, in base64url. */
 export function formatUnit(unit: Unit): string {
   bytes.writeInt32LE(unit.hi, 0);
   bytes.writeInt32LE(unit.lo, 4);
   return (unit.source === "attribute" ? "a" : "r") + bytes.toString("base64url");
 }
 
-/** The pattern of such a text; its last character holds four bits only, so that each unit has one text. */
+/** Matches what `formatUnit` writes; the last character carries only four bits, so that each unit has one spelling. */
 export const unitPattern = "[ar][A-Za-z0-9_-]{10}[AEIMQUYcgkosw048]";
 
-/** Reads a text of `unitPattern`, which the caller has checked. */
+/** Parses a text that the caller has matched with `unitPattern`. */
 export function parseUnit(text: string): Unit {
   const digest = Buffer.from(text.slice(1), "base64url");
   return {

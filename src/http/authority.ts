@@ -1,41 +1,27 @@
 import { parseAddress } from "../decide/ip-address.ts";
 
-/** Host and port that a request names, in its Host header or an absolute-form target. */
+/** The host and port of a request, from its Host header or an absolute-form target. */
 export interface Authority {
-  /** Lower case, without port and trailing dot. An IPv6 address is in its canonical text and keeps its brackets. */
+  /** Lower case, without port and trailing dot. An IPv6 address is in canonical form and keeps its brackets. */
   readonly host: string;
-  /** Undefined where none was written, or an empty one (`example.com:`). */
+  /** Undefined if it is missing or empty (`example.com:`). */
   readonly port: number | undefined;
 }
 
-/** RFC 1035 §2.3.4, with room for a trailing dot. */
-const maxHost = 254;
-const highestPort = 65_535;
-const cacheLimit = 1024;
-
-const ipv4Mapped = "::ffff:";
-/** `:` with up to five digits; RFC 3986 §3.2.3 lets the digits be missing. */
-const portPart = /^(?::\d{0,5})?$/;
-
-/** What was read, by a text of our own: a slice of a request's head would keep that whole head alive. */
+/** A parsed authority with a copy of its text: a slice of a request's head would keep the whole head alive. */
 export interface KnownAuthority {
   readonly text: string;
   readonly authority: Authority;
 }
 
-let recent = new Map<string, KnownAuthority>();
-let older = new Map<string, KnownAuthority>();
-/** Most requests ask for what the request before them asked for: comparing is faster than looking up. */
-let last: KnownAuthority | undefined;
-
 /**
- * Reads an authority, `host[:port]`. Narrower than RFC 3986 §3.2.2 on purpose: a host is an IPv6 address in brackets, or
- * letters, digits, `-`, `_`, `~` and dots with no empty label, one trailing dot allowed. Percent-encoding and the
- * sub-delimiters, of which a comma would make a list of X-Forwarded-Host, name no host that exists. User information, an
- * empty host, blanks, controls and ports above 65535 are refused: undefined.
+ * Parses an authority, `host[:port]`. Deliberately narrower than RFC 3986 §3.2.2: a host is an IPv6 address in
+ * brackets, or letters, digits, `-`, `_`, `~` and dots with no empty label, one trailing dot allowed. No real host
+ * contains percent-encoding or sub-delimiters, and a comma would turn X-Forwarded-Host into a list. User information,
+ * an empty host, blanks, control characters and ports above 65535 are rejected: undefined.
  *
- * The same text is answered with the same frozen object while it is remembered, so its host is a string whose hash the
- * engine already knows when the route table looks it up.
+ * While it is cached, equal text returns the same frozen object: the route table then looks up a host string whose hash
+ * V8 has already computed.
  *
  * @example parseAuthority("Shop.Example.com.:8080") // { host: "shop.example.com", port: 8080 }
  */
@@ -43,7 +29,13 @@ export function parseAuthority(text: string): Authority | undefined {
   return knownAuthority(text)?.authority;
 }
 
-/** As `parseAuthority`, with the one text for it: whoever compares those of two requests compares two references. */
+const cacheLimit = 1024;
+let recent = new Map<string, KnownAuthority>();
+let older = new Map<string, KnownAuthority>();
+/** Most requests repeat the previous request's authority, and a comparison is faster than a look-up. */
+let last: KnownAuthority | undefined;
+
+/** Like `parseAuthority`, with the cached text, so that the texts of two requests can be compared by reference. */
 export function knownAuthority(text: string): KnownAuthority | undefined {
   if (last?.text === text) return last;
   const known = recent.get(text) ?? remember(text, older.get(text));
@@ -51,7 +43,9 @@ export function knownAuthority(text: string): KnownAuthority | undefined {
   return known;
 }
 
-/** Two generations: when the young one is full it replaces the old one, so hostile variety costs bounded memory. */
+/**
+ * Two generations: the full young one replaces the old one, so that clients sending ever new hosts cost bounded memory.
+ */
 function remember(text: string, before: KnownAuthority | undefined): KnownAuthority | undefined {
   const authority = before?.authority ?? readAuthority(text);
   if (authority === undefined) return undefined;
@@ -72,26 +66,33 @@ function readAuthority(text: string): Authority | undefined {
   return text.startsWith("[") ? readBracketed(text) : readNamed(text);
 }
 
+const ipv4Mapped = "::ffff:";
+/** RFC 3986 §3.2.3 allows an empty port. */
+const portPart = /^(?::\d{0,5})?$/;
+
 function readBracketed(text: string): Authority | undefined {
   const end = text.indexOf("]");
   const address = end < 0 ? undefined : parseAddress(text.slice(1, end));
   const rest = text.slice(end + 1);
   if (address === undefined || !text.slice(1, end).includes(":") || !portPart.test(rest)) return undefined;
-  // An IPv4-mapped address has a dotted quad as its canonical text, which brackets can not hold.
+  // The canonical text of an IPv4-mapped address is a dotted quad, which is not valid in brackets.
   const inner = address.text.includes(":") ? address.text : `${ipv4Mapped}${address.text}`;
   return withPort(`[${inner}]`, rest);
 }
 
+/** RFC 1035 §2.3.4, plus a trailing dot. */
+const maxHostLength = 254;
+
 function readNamed(text: string): Authority | undefined {
   const end = hostEnd(text);
   const rest = text.slice(end);
-  if (end > maxHost || !portPart.test(rest)) return undefined;
+  if (end > maxHostLength || !portPart.test(rest)) return undefined;
   const dotted = text.charCodeAt(end - 1) === 0x2e;
   const host = ownCopy(text.slice(0, dotted ? end - 1 : end).toLowerCase());
   return host === "" ? undefined : withPort(host, rest);
 }
 
-/** Where the host ends: at the first character that can not be of one, or at the second dot of two. */
+/** The host ends at the first character that is not valid in one, or at an empty label. */
 function hostEnd(text: string): number {
   let afterDot = true;
   for (let at = 0; at < text.length; at++) {
@@ -118,8 +119,10 @@ function isHostCharacter(code: number): boolean {
   );
 }
 
-/** `rest` is a port part: empty, `:`, or `:` and up to five digits. */
+const maxPort = 65_535;
+
+/** `rest` matches `portPart`. */
 function withPort(host: string, rest: string): Authority | undefined {
   const port = rest.length > 1 ? Number(rest.slice(1)) : undefined;
-  return port !== undefined && port > highestPort ? undefined : Object.freeze({ host, port });
+  return port !== undefined && port > maxPort ? undefined : Object.freeze({ host, port });
 }

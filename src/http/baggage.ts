@@ -1,34 +1,22 @@
 import { skipBlanks, skipBlanksBack } from "./header-fields.ts";
 
 /**
- * The `baggage` header (W3C Baggage) as Perch handles it: pieces between commas, of which ours begin with `perch.`. Others'
- * are never read, changed or put in another order, whether they are well-formed or not; a comma parts members in any case,
- * since neither keys nor values may hold one. Linear time, whatever came.
+ * The `baggage` header (W3C Baggage): a comma-separated list, in which Perch's members start with `perch.`. Other
+ * members pass unread, unchanged and in order, even if malformed. Splitting at commas is safe, since neither keys nor
+ * values may contain one. Everything here takes linear time.
  */
 
-/** What the keys of Perch's own members begin with. */
-const ownPrefix = "perch.";
+/** Whether to keep the received member of this release. */
+export type KeepsMember = (release: string) => boolean;
 
-/**
- * A member's key, wherever it begins: readers trim more than blanks, so bytes that no key can hold do not hide one; and
- * they decode, so `%70erch.shop` is ours as well. A stranger's member that is taken for one of ours further on would be
- * honoured there.
- */
-const memberKey = /[!#$%&'*+.^_`|~0-9A-Za-z-]+/;
-
-/** What every participant has to pass on (W3C Baggage §3.3.2); beyond, anyone may drop any member. */
+/** Every participant must propagate this much (W3C Baggage §3.3.2); above it any member may be dropped. */
 const maxMembers = 64;
 const maxBytes = 8192;
 
-const comma = 0x2c;
-
-/** Whether a release's member is kept. */
-export type KeepsMember = (release: string) => boolean;
-
 /**
- * The baggage that goes on: all that was received (its lines joined by commas) without Perch's own members that may not
- * be kept, and `own` at its end. An `own` that does not fit into the limits is left out: others' members are not ours to
- * drop. Undefined where nothing is left.
+ * The baggage for the upstream: the received members (lines joined by commas) without Perch's own, except those that
+ * `keeps` accepts, then `own`. If `own` would exceed the limits it is omitted, since Perch must not drop the members of
+ * others. Undefined if nothing is left.
  */
 export function mergeBaggage(
   received: string | undefined,
@@ -43,12 +31,13 @@ export function mergeBaggage(
   return fits ? `${kept.slice(0, end)},${own}` : kept;
 }
 
-/** A release's member, as it is written. */
+const ownPrefix = "perch.";
+
 export function baggageMember(release: string, version: string): string {
   return `${ownPrefix}${release}=${version}`;
 }
 
-/** The value of a release's member, without properties; undefined where there is none. The first counts. */
+/** The value of the release's first member, without properties; undefined if there is none. */
 export function baggageVersion(received: string, release: string): string | undefined {
   if (!mayHoldOwn(received)) return undefined;
   for (const member of received.split(",")) {
@@ -69,11 +58,18 @@ function withoutOwn(received: string, keeps: KeepsMember): string {
     const release = ownRelease(member);
     return release === undefined || keeps(release);
   });
-  // Where the first ones went, the blanks after them belonged to the comma that went with them.
+  // If the first members were removed, so are the blanks after the removed comma.
   return kept.length === members.length ? received : kept.join(",").replace(/^[\t ]+/, "");
 }
 
-/** The release that a member of ours names; undefined for others' members. */
+/**
+ * Finds the key wherever it starts, and it is then decoded: some readers trim more than blanks and decode keys, so an
+ * untrusted client's `\xa0perch.shop` or `%70erch.shop` would otherwise pass and be trusted as Perch's member
+ * downstream.
+ */
+const memberKey = /[!#$%&'*+.^_`|~0-9A-Za-z-]+/;
+
+/** The release of one of Perch's members; undefined for other members. */
 function ownRelease(member: string): string | undefined {
   const written = memberKey.exec(member.slice(0, keyEnd(member)))?.[0] ?? "";
   const key = written.replace(/%([0-9A-Fa-f]{2})/g, (_, hex: string) => String.fromCharCode(Number.parseInt(hex, 16)));
@@ -89,7 +85,9 @@ function mayHoldOwn(received: string): boolean {
   return received.includes(ownPrefix) || received.includes("%");
 }
 
-/** Where the last member ends: empty ones at the end would make a list that strict readers refuse. */
+const comma = 0x2c;
+
+/** The end of the last nonempty member: strict parsers reject a list with empty members. */
 function contentEnd(list: string): number {
   let end = skipBlanksBack(list, list.length);
   while (end > 0 && list.charCodeAt(end - 1) === comma) end = skipBlanksBack(list, end - 1);

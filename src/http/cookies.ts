@@ -1,32 +1,21 @@
 import { skipBlanks, skipBlanksBack } from "./header-fields.ts";
 
 /**
- * Reading and thinning the Cookie header as RFC 6265 §4.2.1 shapes it and as clients really send it: pieces between
- * semicolons, a name before the first `=`, blanks around both ignored. A semicolon in quotes still ends its piece, as in
- * browsers and Envoy. A piece without `=` or without a name is no cookie. Names compare by case. Nothing here throws or
- * takes more than linear time, whatever the header holds.
+ * Reads and strips the Cookie header (RFC 6265 §4.2.1) as clients really send it: pieces between semicolons, a name
+ * before the first `=`, blanks around both ignored. A semicolon in quotes still ends its piece, as in browsers and
+ * Envoy. A piece without `=` or without a name is not a cookie. Names are case-sensitive. Nothing here throws or takes
+ * more than linear time, whatever the header contains.
  *
- * The engine's own `indexOf` does the walking: measured, it is many times faster than a loop over characters.
+ * Scans with `indexOf`, which was measured to be many times faster than a loop over characters.
  */
-
-/** Occurrences of one name that are looked at; whoever plants more of them only hides their own. */
-const occurrenceLimit = 8;
-
-/** As many names are compared one by one. */
-const fewNames = 8;
-
-/** Names that agree in this many first characters are searched for together. */
-const groupingLength = 4;
-
-const noValues: readonly string[] = Object.freeze([]);
 
 const semicolon = 0x3b;
 const equalsSign = 0x3d;
 const quote = 0x22;
 
 /**
- * The value of the first cookie of this name, the empty value too; undefined where there is none. One pair of double
- * quotes around the value is taken off; nothing is decoded.
+ * The value of the first cookie of this name, which may be empty; undefined if there is none. One pair of double quotes
+ * around the value is removed; nothing is decoded.
  *
  * @example findCookie('a="1"; a=2', "a") // "1"
  */
@@ -35,30 +24,37 @@ export function findCookie(header: string, name: string): string | undefined {
   return equals < 0 ? undefined : valueAfter(header, equals);
 }
 
+/** A limit on the work per request: with more cookies of one name a client only hides its own. */
+const maxOccurrences = 8;
+const noValues: readonly string[] = Object.freeze([]);
+
 /** The values of the cookies of this name, in order; at most the first eight. */
 export function cookieValues(header: string, name: string): readonly string[] {
   let equals = nextCookie(header, name, 0);
   if (equals < 0) return noValues;
   const values: string[] = [];
-  while (equals >= 0 && values.length < occurrenceLimit) {
+  while (equals >= 0 && values.length < maxOccurrences) {
     values.push(valueAfter(header, equals));
     equals = nextCookie(header, name, equals);
   }
   return values;
 }
 
-/** Whether there are more cookies than so many, pieces that are none counted as well. A short header is not looked through. */
-export function hasMoreCookies(header: string, most: number): boolean {
-  if (header.length <= most) return false;
+/** Whether the header has more than `max` pieces, whether or not they are cookies. */
+export function hasMoreCookies(header: string, max: number): boolean {
+  if (header.length <= max) return false;
   let at = -1;
-  for (let count = 0; count < most; count++) {
+  for (let count = 0; count < max; count++) {
     at = header.indexOf(";", at + 1);
     if (at < 0) return false;
   }
   return true;
 }
 
-/** Names of cookies, prepared once for any number of `stripCookies`. */
+/** Names that share this many first characters are searched for together. */
+const groupingLength = 4;
+
+/** A set of cookie names, compiled for `stripCookies`. */
 export class CookieNames {
   readonly #groups: readonly NameGroup[];
 
@@ -72,7 +68,7 @@ export class CookieNames {
     this.#groups = [...groups.values()].map((group) => new NameGroup(group));
   }
 
-  /** As `stripCookies`, but the empty text where nothing is left. */
+  /** Like `stripCookies`, but returns the empty string if nothing is left. */
   strip(header: string): string {
     let rest = header;
     for (const group of this.#groups) rest = group.strip(rest);
@@ -81,8 +77,8 @@ export class CookieNames {
 }
 
 /**
- * The header without the cookies of these names, every occurrence of them. All else stays as it was, byte for byte
- * and in order, malformed pieces too. The same string where nothing had to go; undefined where nothing is left.
+ * The header without any cookies of these names. Everything else is unchanged, byte for byte and in order, including
+ * malformed pieces. The same string if nothing was removed; undefined if nothing is left.
  *
  * @example stripCookies("a=1; pin=x; b=2", new CookieNames(["pin"])) // "a=1; b=2"
  */
@@ -91,10 +87,13 @@ export function stripCookies(header: string, names: CookieNames): string | undef
   return rest === "" && header !== "" ? undefined : rest;
 }
 
-/** Names with a common start, so that one search finds them all: `perch-shop`, `perch-blog`, `perch-version`. */
+/** Up to this many names, comparing one by one is faster than a set, which needs a new string and its hash. */
+const fewNames = 8;
+
+/** Names with a common prefix, so that one search finds them all: `perch-shop`, `perch-blog`, `perch-version`. */
 class NameGroup {
   readonly #names: ReadonlySet<string>;
-  /** The same, where they are few. */
+  /** The names, if there are few. */
   readonly #few: readonly string[] | undefined;
   readonly #start: string;
 
@@ -111,24 +110,23 @@ class NameGroup {
     let kept = 0;
     let equals = -1;
     while (at >= 0) {
-      // Sought again only once it is passed: seeking it for every hit would be quadratic where it is far off or missing.
+      // Searched again only after it is passed: a search per hit is quadratic if the next `=` is far away or missing.
       if (equals < at) equals = header.indexOf("=", at);
       if (equals < 0) break;
       const end = pieceEnd(header, at);
       const start = pieceStart(header, at);
       if (start >= 0 && equals < end && this.#has(header, at, equals)) {
         rest += header.slice(kept, start);
-        // Where all so far went, the blanks after it belonged to the separator that goes with it.
+        // If everything so far was removed, so are the blanks after the removed separator.
         kept = rest === "" ? skipBlanks(header, end + 1) : end + 1;
       }
       at = header.indexOf(this.#start, end);
     }
     if (kept === 0) return header;
-    // The text kept so far ends in a separator, which parts nothing where the last piece went.
+    // If the last piece was removed, the kept text ends in a needless separator.
     return kept > header.length ? rest.slice(0, -1) : rest + header.slice(kept);
   }
 
-  /** Comparing with each of a few is faster than a set, for which a string would have to be cut and hashed. */
   #has(header: string, start: number, equals: number): boolean {
     const end = skipBlanksBack(header, equals);
     if (this.#few === undefined) return this.#names.has(header.slice(start, end));
@@ -143,13 +141,13 @@ function commonStart(names: readonly string[]): string {
   return start;
 }
 
-/** The position of the `=` of the next cookie of this name at or after `from`; -1 where there is none. */
+/** The position of the `=` of the next cookie of this name at or after `from`; -1 if there is none. */
 function nextCookie(header: string, name: string, from: number): number {
   let at = name === "" ? -1 : header.indexOf(name, from);
   while (at >= 0) {
     const equals = skipBlanks(header, at + name.length);
     if (header.charCodeAt(equals) === equalsSign && pieceStart(header, at) >= 0) return equals;
-    // What does not begin this piece can at best begin the next.
+    // The name does not start this piece, so continue with the next one.
     const end = header.indexOf(";", at);
     at = end < 0 ? -1 : header.indexOf(name, end);
   }
@@ -163,7 +161,7 @@ function valueAfter(header: string, equals: number): string {
   return quoted ? header.slice(start + 1, end - 1) : header.slice(start, end);
 }
 
-/** Where the piece starts whose name starts at `at`; -1 where something other than blanks comes before it in the piece. */
+/** The start of the piece whose name starts at `at`; -1 if anything but blanks precedes it in the piece. */
 function pieceStart(header: string, at: number): number {
   const start = skipBlanksBack(header, at);
   return start === 0 || header.charCodeAt(start - 1) === semicolon ? start : -1;

@@ -3,20 +3,31 @@ import { type Authority, parseAuthority } from "./authority.ts";
 import { skipBlanks, skipBlanksBack } from "./header-fields.ts";
 import { type Caller, type RequestHead, repeated } from "./request-head.ts";
 
-/** Proxies that a request is believed to have passed; a longer way counts as ending here. */
-const entryLimit = 32;
+type Scheme = "http" | "https";
+type Head = Pick<RequestHead, "header" | "headerLines" | "authority">;
 
-/** An address with a port behind it, as some proxies write it; the port may be obfuscated (RFC 7239 §6.3). */
-const withPort = /^(?:\[([\da-f:.]{2,45})\]|([\d.]{7,15}))(?::(?:\d{1,5}|_[\w.-]{1,64}))?$/i;
+/** The forwarding headers for the upstream. The values contain no control characters. */
+export interface ForwardedHeaders {
+  /** X-Forwarded-For; `unknown` if the caller has no address and no trusted caller sent one. */
+  readonly for: string;
+  /** X-Forwarded-Proto. */
+  readonly proto: Scheme;
+  /** X-Forwarded-Host; undefined if the request has no host, as in HTTP/1.0. */
+  readonly host: string | undefined;
+  /** X-Forwarded-Port. */
+  readonly port: string;
+  /** Forwarded, extended by the caller's element; undefined unless a trusted caller sent one. */
+  readonly forwarded: string | undefined;
+}
 
 /**
- * The address of the client that a request comes from. An untrusted caller is the client. Behind a trusted one,
- * X-Forwarded-For is walked from its end past the addresses in `trusted`: the first that is not among them is the
- * client, or the leftmost where all are. An entry that is no address (`unknown`, an obfuscated name, garbage) ends the
- * walk at the address before it. Forwarded (RFC 7239) is walked alike where there is no X-Forwarded-For; proxies that
- * write only Forwarded must therefore remove the other, or their clients choose their address.
+ * The client's address. An untrusted caller is the client. Behind a trusted one X-Forwarded-For is read from its end:
+ * the first address that is not in `trusted` is the client, or the leftmost if all are. An entry that is not an address
+ * (`unknown`, an obfuscated name, garbage) ends the walk; the address read before it is the client. Without
+ * X-Forwarded-For, Forwarded (RFC 7239) is read the same way. A proxy that writes only Forwarded must therefore remove
+ * X-Forwarded-For, or its clients can choose their address.
  *
- * Undefined only where the caller has no address (a unix socket) and nothing better is said.
+ * Undefined only if the caller has no address (a unix socket) and sent no usable one.
  */
 export function deriveClientAddress(
   head: Pick<RequestHead, "header" | "headerLines">,
@@ -30,7 +41,7 @@ export function deriveClientAddress(
   return elements === undefined ? caller.address : walk(elements, elementStart, parseElement, caller, trusted);
 }
 
-/** The values of a header that may come in several lines, in order; undefined where it did not come. */
+/** All values of a header, in order; undefined if it is absent. */
 export function receivedLines(
   head: Pick<RequestHead, "header" | "headerLines">,
   name: string,
@@ -40,6 +51,9 @@ export function receivedLines(
   return value === repeated ? head.headerLines(name) : [value];
 }
 
+/** Further entries are ignored, to bound the work per request. */
+const maxEntries = 32;
+
 function walk(
   lines: readonly string[],
   startOf: (line: string, end: number) => number,
@@ -48,14 +62,14 @@ function walk(
   trusted: readonly AddressRange[],
 ): Address | undefined {
   let client = caller.address;
-  let entriesLeft = entryLimit;
+  let entriesLeft = maxEntries;
   for (const line of lines.toReversed()) {
     for (let end = line.length; end >= 0; ) {
       const start = startOf(line, end);
       if (start < 0) return client;
       const entry = line.slice(skipBlanks(line, start), skipBlanksBack(line, end));
       end = start - 1;
-      // RFC 9110 §5.6.1.2 lets lists have empty elements.
+      // Lists may have empty elements (RFC 9110 §5.6.1.2).
       if (entry === "") continue;
       const address = entriesLeft-- > 0 ? parse(entry) : undefined;
       if (address === undefined) return client;
@@ -75,6 +89,9 @@ function parseElement(element: string): Address | undefined {
   return node === undefined ? undefined : parseNode(node);
 }
 
+/** An address followed by a port, as some proxies write it; the port may be obfuscated (RFC 7239 §6.3). */
+const withPort = /^(?:\[([\da-f:.]{2,45})\]|([\d.]{7,15}))(?::(?:\d{1,5}|_[\w.-]{1,64}))?$/i;
+
 function parseNode(text: string): Address | undefined {
   const bare = parseAddress(text);
   if (bare !== undefined) return bare;
@@ -82,42 +99,13 @@ function parseNode(text: string): Address | undefined {
   return parts === null ? undefined : parseAddress(parts[1] ?? parts[2] ?? "");
 }
 
-type Scheme = "http" | "https";
-type Head = Pick<RequestHead, "header" | "headerLines" | "authority">;
-
-/** What Perch tells the upstream of the way a request came. Nothing in it can hold a control character. */
-export interface ForwardedHeaders {
-  /** X-Forwarded-For; `unknown` where the caller has no address and nobody trusted names one. */
-  readonly for: string;
-  /** X-Forwarded-Proto. */
-  readonly proto: Scheme;
-  /** X-Forwarded-Host; undefined where the request named no host, as HTTP/1.0 may. */
-  readonly host: string | undefined;
-  /** X-Forwarded-Port. */
-  readonly port: string;
-  /** Forwarded, extended by the caller. It is never begun: undefined where a trusted caller did not send it. */
-  readonly forwarded: string | undefined;
-}
-
-/** WebSocket's schemes are those of the request that asks for the upgrade; Traefik sends them. */
-const schemes: ReadonlyMap<string, Scheme> = new Map([
-  ["http", "http"],
-  ["https", "https"],
-  ["ws", "http"],
-  ["wss", "https"],
-]);
-
-const printable = /^[\t\x20-\x7e]+$/;
-const portNumber = /^[1-9]\d{0,4}$/;
-const highestPort = 65_535;
-
 /**
- * The forwarding headers for the upstream; all that came under these names is to be dropped (`isForwardingHeader`).
- * What an untrusted caller sent is not looked at. A trusted caller's X-Forwarded-For and Forwarded are extended by its
- * own address, its other headers kept, each where it came once and is valid and set anew otherwise.
+ * The forwarding headers for the upstream, which replace all received ones (`isForwardingHeader`). Those of an
+ * untrusted caller are ignored. A trusted caller's X-Forwarded-For and Forwarded are extended by its address; each of
+ * its other headers is kept if it is valid and was sent once, and replaced otherwise.
  *
- * The port is the one that clients use: the host's, else the scheme's own. The listener's would be wrong wherever a
- * Service or a port mapping stands in front; it is told only where no host is known.
+ * The port is the one that clients use: the host's, else the scheme's default. The listener's would be wrong behind a
+ * Kubernetes Service or a port mapping; it is used only if there is no host.
  */
 export function forwardedHeaders(head: Head, caller: Caller): ForwardedHeaders {
   if (caller.trusted) return extendedHeaders(head, caller);
@@ -129,6 +117,14 @@ export function forwardedHeaders(head: Head, caller: Caller): ForwardedHeaders {
     port: portOf(authority, caller.scheme, caller),
     forwarded: undefined,
   };
+}
+
+/**
+ * Whether a lower-case name is a forwarding header: none passes from an untrusted caller, and those that
+ * `forwardedHeaders` returns pass from no caller.
+ */
+export function isForwardingHeader(name: string): boolean {
+  return name.startsWith("x-forwarded-") || name === "forwarded" || name === "x-real-ip";
 }
 
 function extendedHeaders(head: Head, caller: Caller): ForwardedHeaders {
@@ -146,23 +142,23 @@ function extendedHeaders(head: Head, caller: Caller): ForwardedHeaders {
   };
 }
 
-/** True where the client used https, as far as the caller, or a trusted caller's X-Forwarded-Proto, tells. */
+/** Whether the client used https, by a trusted caller's X-Forwarded-Proto or else by the connection. */
 export function isHttps(head: Pick<RequestHead, "header">, caller: Caller): boolean {
   return ((caller.trusted ? receivedScheme(head) : undefined) ?? caller.scheme) === "https";
-}
-
-/**
- * True for headers, by lower-case name, that tell upstreams of the way a request came: none of them passes from an
- * untrusted caller, and those that `forwardedHeaders` answers for pass from none.
- */
-export function isForwardingHeader(name: string): boolean {
-  return name.startsWith("x-forwarded-") || name === "forwarded" || name === "x-real-ip";
 }
 
 function receivedText(head: Pick<RequestHead, "header">, name: string): string | undefined {
   const value = head.header(name);
   return typeof value === "string" ? value : undefined;
 }
+
+/** Traefik sends the schemes of WebSocket for an upgrade request. */
+const schemes: ReadonlyMap<string, Scheme> = new Map([
+  ["http", "http"],
+  ["https", "https"],
+  ["ws", "http"],
+  ["wss", "https"],
+]);
 
 function receivedScheme(head: Pick<RequestHead, "header">): Scheme | undefined {
   const text = receivedText(head, "x-forwarded-proto");
@@ -175,7 +171,9 @@ function extendedList(head: Head, address: Address | undefined): string {
   return address === undefined ? received : `${received}, ${address.text}`;
 }
 
-/** RFC 7239 §4. What is malformed is not extended but removed: an open quote would swallow what we add. */
+/**
+ * RFC 7239 §4. A malformed value is removed: in an unclosed quote, the added element would become part of the quote.
+ */
 function extendedElements(head: Head, caller: Caller): string | undefined {
   const received = joinedLines(head, "forwarded");
   if (received === undefined || !isWellFormed(received)) return undefined;
@@ -183,7 +181,9 @@ function extendedElements(head: Head, caller: Caller): string | undefined {
   return `${received}, for=${nodeOf(caller.address)};${host}proto=${caller.scheme}`;
 }
 
-/** The lines as one list; undefined where there is nothing in them, or anything but printable ASCII and tabs. */
+const printable = /^[\t\x20-\x7e]+$/;
+
+/** The lines as one list; undefined if they are empty or contain anything but printable ASCII and tabs. */
 function joinedLines(head: Head, name: string): string | undefined {
   const text = receivedLines(head, name)
     ?.filter((line) => line !== "")
@@ -196,13 +196,16 @@ function nodeOf(address: Address | undefined): string {
   return address.text.includes(":") ? `"[${address.text}]"` : address.text;
 }
 
-/** Of the characters of an authority only `:` and brackets are none of a token's, and brackets never come without `:`. */
+/** Only `:` and brackets make an authority an invalid token, and brackets occur only with `:`. */
 function quoted(authority: string): string {
   return authority.includes(":") ? `"${authority}"` : authority;
 }
 
+const portNumber = /^[1-9]\d{0,4}$/;
+const maxPort = 65_535;
+
 function isPort(text: string): boolean {
-  return portNumber.test(text) && Number(text) <= highestPort;
+  return portNumber.test(text) && Number(text) <= maxPort;
 }
 
 function portOf(authority: Authority | undefined, scheme: Scheme, caller: Caller): string {
@@ -211,23 +214,25 @@ function portOf(authority: Authority | undefined, scheme: Scheme, caller: Caller
   return scheme === "https" ? "443" : "80";
 }
 
-/**
- * The Forwarded header (RFC 7239 §4), read from its end. The last elements are those that proxies next to us wrote, and
- * a client may have sent anything before them: an opened quote, say, that would swallow them in a reading from the
- * start. Read backwards, a well-formed element is found whatever stands in front of it.
- */
+/** True if every element of the header is well-formed, so that another may be appended. */
+export function isWellFormed(text: string): boolean {
+  for (let end = text.length; end >= 0; ) {
+    const start = elementStart(text, end);
+    if (start < 0 || forwardedNode(text.slice(start, end)) === undefined) return false;
+    end = start - 1;
+  }
+  return true;
+}
 
 const comma = 0x2c;
 const quote = 0x22;
 const backslash = 0x5c;
 
 /**
- * One `name=value` with the separator behind it. An unquoted value may hold `:`, `[` and `]` although they are no token
- * characters: many proxies write addresses with ports that way.
+ * The start of the element that ends at `end`; -1 if a quote in it is never opened. Forwarded (RFC 7239 §4) is read
+ * from its end, since the last elements are those of the nearest proxies. Read from the start, a quote that the client
+ * opened would swallow them.
  */
-const pair = /([!#$%&'*+.^_`|~\w-]+)=(?:([!#$%&'*+.^_`|~\w:[\]-]+)|"((?:[^"\\]|\\.)*)")[ \t]*(?:;[ \t]*|$)/y;
-
-/** Where the element that ends before `end` starts; -1 where a quote in it was never opened. */
 function elementStart(text: string, end: number): number {
   for (let at = end - 1; at >= 0; at--) {
     const code = text.charCodeAt(at);
@@ -252,8 +257,13 @@ function isEscaped(text: string, at: number): boolean {
 }
 
 /**
- * The node that an element names in `for`, unquoted; the empty text where it names none. Undefined where the element is
- * malformed or says anything twice.
+ * One `name=value` and its separator. An unquoted value may contain `:`, `[` and `]`, which are not token characters:
+ * many proxies write addresses with ports like that.
+ */
+const pair = /([!#$%&'*+.^_`|~\w-]+)=(?:([!#$%&'*+.^_`|~\w:[\]-]+)|"((?:[^"\\]|\\.)*)")[ \t]*(?:;[ \t]*|$)/y;
+
+/**
+ * The element's `for` value, unquoted; empty if it has none. Undefined if the element is malformed or repeats a name.
  */
 function forwardedNode(element: string): string | undefined {
   const names = new Set<string>();
@@ -269,14 +279,4 @@ function forwardedNode(element: string): string | undefined {
     if (name === "for") node = token ?? quoted.replace(/\\(.)/gs, "$1");
   }
   return node;
-}
-
-/** True where every element of the header is well-formed, so that one more may follow. */
-export function isWellFormed(text: string): boolean {
-  for (let end = text.length; end >= 0; ) {
-    const start = elementStart(text, end);
-    if (start < 0 || forwardedNode(text.slice(start, end)) === undefined) return false;
-    end = start - 1;
-  }
-  return true;
 }

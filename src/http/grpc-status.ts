@@ -1,6 +1,6 @@
 import { type ErrorCode, errorTable } from "../errors.ts";
 
-/** How gRPC ends a call, beside the HTTP status, which is 200 whatever happened (grpc/doc/statuscodes.md). */
+/** How a gRPC call ended (grpc/doc/statuscodes.md); the HTTP status is 200 in any case. */
 const grpcStatuses = Object.freeze({
   ok: 0,
   cancelled: 1,
@@ -15,7 +15,12 @@ const grpcStatuses = Object.freeze({
   unauthenticated: 16,
 });
 
-/** What a gRPC client takes an answer without a grpc-status for (grpc/doc/http-grpc-status-mapping.md), and more finely. */
+/** Parses a grpc-status field. An invalid one counts as unknown, as in gRPC clients. */
+export function readGrpcStatus(text: string): number {
+  return /^(?:\d|1[0-6])$/.test(text) ? Number(text) : grpcStatuses.unknown;
+}
+
+/** How gRPC clients map a response without grpc-status (grpc/doc/http-grpc-status-mapping.md), extended. */
 const byHttpStatus: ReadonlyMap<number, number> = new Map([
   [400, grpcStatuses.internal],
   [401, grpcStatuses.unauthenticated],
@@ -33,7 +38,18 @@ const byHttpStatus: ReadonlyMap<number, number> = new Map([
   [504, grpcStatuses.deadlineExceeded],
 ]);
 
-/** The failures that are a server's own, and the HTTP status that says the same; all others are the caller's doing. */
+/** For a response without grpc-status. */
+export function grpcStatusOfHttp(status: number): number {
+  return byHttpStatus.get(status) ?? grpcStatuses.unknown;
+}
+
+/** For a local reply. */
+export function grpcStatusOfError(code: ErrorCode): number {
+  // The request was not sent, so the upstream is unavailable rather than slow.
+  return code === "connect-timeout" ? grpcStatuses.unavailable : grpcStatusOfHttp(errorTable[code].status);
+}
+
+/** The failures of a server, as HTTP statuses; all others are the caller's errors. */
 const serverFailures: ReadonlyMap<number, number> = new Map([
   [grpcStatuses.unknown, 500],
   [grpcStatuses.deadlineExceeded, 504],
@@ -43,25 +59,9 @@ const serverFailures: ReadonlyMap<number, number> = new Map([
   [grpcStatuses.dataLoss, 500],
 ]);
 
-/** Reads a grpc-status field. What is none of the sixteen counts as unknown, as it does for gRPC's clients. */
-export function readGrpcStatus(text: string): number {
-  return /^(?:\d|1[0-6])$/.test(text) ? Number(text) : grpcStatuses.unknown;
-}
-
-/** For an answer that says no grpc-status. */
-export function grpcStatusOfHttp(status: number): number {
-  return byHttpStatus.get(status) ?? grpcStatuses.unknown;
-}
-
-/** For an error that Perch answers itself. */
-export function grpcStatusOfError(code: ErrorCode): number {
-  // Nothing was asked of the upstream yet, so it is not there rather than slow.
-  return code === "connect-timeout" ? grpcStatuses.unavailable : grpcStatusOfHttp(errorTable[code].status);
-}
-
 /**
- * The status that an answer is judged by, wherever failures are counted: HTTP's own, or, where that hides what gRPC says,
- * the one that says the same. `grpcStatus` is undefined where the call was none of gRPC.
+ * The status by which failures are counted: the HTTP status, or for a failed gRPC call, whose HTTP status is 200, the
+ * equivalent one. `grpcStatus` is undefined if the call was not gRPC.
  */
 export function judgedStatus(status: number, grpcStatus: number | undefined): number {
   return grpcStatus === undefined ? status : (serverFailures.get(grpcStatus) ?? status);

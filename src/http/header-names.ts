@@ -1,63 +1,85 @@
-/** Headers that a request can not do without, or that Perch writes itself: nothing may be configured to take them out. */
-const framing = new Set([
+/**
+ * Which header fields belong to one connection, which the proxy writes itself, and which no configuration may touch: the
+ * one place for these lists. Names are in lower case.
+ */
+
+/** Fields about one connection or its framing, in either direction (RFC 9110 §7.6.1), with the older names still seen. */
+const connectionFields = [
   "connection",
+  "keep-alive",
+  "proxy-connection",
+  "te",
+  "trailer",
+  "transfer-encoding",
+  "upgrade",
+] as const;
+
+/** Never sent upstream: `Expect` is answered here, and request trailers are dropped. */
+export const requestHopByHop: readonly string[] = [
+  ...connectionFields,
+  "proxy-authenticate",
+  "proxy-authorization",
+  "http2-settings",
+  "expect",
+];
+
+/** Never sent to the client. `Trailer` is, where trailers may follow. */
+export const responseHopByHop: readonly string[] = [
+  ...connectionFields.filter((name) => name !== "trailer"),
+  "proxy-authenticate",
+];
+
+/** What a proxy says of the request's way to it. */
+export const forwardingFields: readonly string[] = [
+  "forwarded",
+  "via",
+  "x-forwarded-for",
+  "x-forwarded-host",
+  "x-forwarded-port",
+  "x-forwarded-proto",
+  "x-request-id",
+];
+
+/** W3C Trace Context. */
+export const traceFields: readonly string[] = ["traceparent", "tracestate"];
+
+/** Fields that may not follow the body, since they frame, route or modify the message (RFC 9110 §6.5.1). */
+export const forbiddenInTrailers: ReadonlySet<string> = new Set([
+  ...responseHopByHop,
+  "trailer",
+  "content-length",
+  "content-encoding",
+  "content-type",
+  "content-range",
+  "host",
+  "set-cookie",
+  "cache-control",
+]);
+
+const framing: ReadonlySet<string> = new Set([
+  ...connectionFields,
+  ...forwardingFields,
   "content-length",
   "content-type",
   "cookie",
   "expect",
-  "forwarded",
   "host",
-  "keep-alive",
-  "proxy-connection",
-  "te",
-  "trailer",
-  "transfer-encoding",
-  "upgrade",
-  "via",
-  "x-forwarded-for",
-  "x-forwarded-host",
-  "x-forwarded-port",
-  "x-forwarded-proto",
-  "x-request-id",
 ]);
 
-/** Takes a name in lower case. */
+/** Whether a request cannot do without this field, or Perch writes it: no attribute, token or override may be read from it. */
 export function isFramingHeader(name: string): boolean {
   return framing.has(name);
 }
 
-/** Fields that belong to a connection or frame its messages: each hop has its own. */
-const ofTheConnection: ReadonlySet<string> = new Set([
-  "connection",
-  "content-length",
-  "expect",
-  "http2-settings",
-  "keep-alive",
-  "proxy-authenticate",
-  "proxy-authorization",
-  "proxy-connection",
-  "te",
-  "trailer",
-  "transfer-encoding",
-  "upgrade",
-]);
+const uneditable: ReadonlySet<string> = new Set([...requestHopByHop, "content-length"]);
 
-const ofTheWay: ReadonlySet<string> = new Set([
-  "forwarded",
-  "via",
-  "x-forwarded-for",
-  "x-forwarded-host",
-  "x-forwarded-port",
-  "x-forwarded-proto",
-  "x-request-id",
-]);
-
-/** Why no configuration may edit this field; undefined where it may. Takes a name in lower case. */
+/** Why no configuration may edit this field; undefined where it may. */
 export function whyProtected(name: string, message: "request" | "response"): string | undefined {
-  if (ofTheConnection.has(name)) return "it frames the message or belongs to one connection, and each hop has its own";
+  if (uneditable.has(name)) return "it frames the message or belongs to one connection, and each hop has its own";
   if (name.startsWith("x-perch-")) return "Perch alone writes it";
   if (message === "response") return name === "date" ? "Perch alone writes it where the upstream does not" : undefined;
   if (name === "host") return "the upstream's host is chosen by rewrite.host";
   if (name === "cookie") return "Perch withholds its own cookies in it, and passes all others";
-  return ofTheWay.has(name) ? "Perch writes it from what it knows of the way that the request came" : undefined;
+  if (forwardingFields.includes(name)) return "Perch writes it from what it knows of the way that the request came";
+  return undefined;
 }

@@ -1,6 +1,8 @@
 import type { RequestHead, repeated } from "./request-head.ts";
 
-/** The head with its path in normal form; the very head where it is. Undefined where the path has none. */
+/**
+ * The head with its path in normal form: the same object if it already is. Undefined if the path has no normal form.
+ */
 export function normalHead(head: RequestHead): RequestHead | undefined {
   if (head.pathIsPlain) return head;
   const path = normalPath(head.path);
@@ -8,7 +10,80 @@ export function normalHead(head: RequestHead): RequestHead | undefined {
   return path === head.path ? head : new HeadWithPath(head, path);
 }
 
-/** A head that asks for another path; all else is as it came. */
+const encoded = /%([\dA-Fa-f]{2})/g;
+/** RFC 3986 §2.3: equivalent to their escapes. */
+const unreserved = /[A-Za-z0-9._~-]/;
+
+/**
+ * The path that routes match and upstreams receive (RFC 3986 §6.2.2): unreserved characters decoded, the digits of
+ * other escapes in upper case, dot segments resolved, empty segments dropped. So the upstream sees the path that the
+ * route matched. The same string if nothing changes.
+ *
+ * Undefined for a path that servers interpret differently: above the root, with a NUL, or with dot segments next to an
+ * encoded slash, a backslash or a `;`.
+ */
+export function normalPath(path: string): string | undefined {
+  if (isPlain(path)) return path;
+  if (path.includes("%00")) return undefined;
+  const decoded = path.replace(encoded, (triplet, digits: string) => {
+    const character = String.fromCharCode(Number.parseInt(digits, 16));
+    return unreserved.test(character) ? character : triplet.toUpperCase();
+  });
+  const segments: string[] = [];
+  const parts = decoded.split("/");
+  for (const part of parts) {
+    if (hidesDotSegment(part)) return undefined;
+    if (part === "..") {
+      if (segments.pop() === undefined) return undefined;
+    } else if (part !== "" && part !== ".") segments.push(part);
+  }
+  // `/a/.` and `/a/..` denote a directory, as `/a/` does.
+  const last = parts.at(-1);
+  const isDirectory = last === "" || last === "." || last === "..";
+  return `/${segments.join("/")}${isDirectory && segments.length > 0 ? "/" : ""}`;
+}
+
+const slash = 0x2f;
+const backslash = 0x5c;
+const percent = 0x25;
+const dot = 0x2e;
+
+/** A fast check, run for every request: true for nearly every path, which then needs no change. */
+function isPlain(path: string): boolean {
+  let before = 0;
+  for (let at = 0; at < path.length; at++) {
+    const code = path.charCodeAt(at);
+    if (code === percent || code === backslash) return false;
+    if (before === slash && (code === slash || code === dot)) return false;
+    before = code;
+  }
+  return true;
+}
+
+/** Some servers treat these as a slash, others do not. */
+const ambiguousSlash = /%2[Ff]|%5[Cc]|\\/;
+const everyAmbiguousSlash = new RegExp(ambiguousSlash, "g");
+/** Tomcat and others remove `;…` before they resolve dot segments. */
+const dotsWithParameter = /^\.\.?;/;
+
+function hidesDotSegment(segment: string): boolean {
+  if (dotsWithParameter.test(segment)) return true;
+  if (!ambiguousSlash.test(segment)) return false;
+  return segment
+    .split(everyAmbiguousSlash)
+    .some((part) => part === "." || part === ".." || dotsWithParameter.test(part));
+}
+
+/**
+ * A path in normal form as seen by servers that treat encoded slashes and backslashes as slashes; undefined if it is
+ * unambiguous.
+ */
+export function otherReading(path: string): string | undefined {
+  if (!path.includes("%") && !path.includes("\\")) return undefined;
+  return ambiguousSlash.test(path) ? path.replace(everyAmbiguousSlash, "/").replace(/\/{2,}/g, "/") : undefined;
+}
+
+/** A head with another path, otherwise unchanged. */
 class HeadWithPath implements RequestHead {
   readonly path: string;
   readonly target: string;
@@ -47,74 +122,4 @@ class HeadWithPath implements RequestHead {
   headerLines(name: string): readonly string[] {
     return this.#head.headerLines(name);
   }
-}
-
-const encoded = /%([\dA-Fa-f]{2})/g;
-/** RFC 3986 §2.3: encoded or not, they mean the same. */
-const unreserved = /[A-Za-z0-9._~-]/;
-/** What some servers take for a slash and others do not. */
-const maybeSlash = /%2[Ff]|%5[Cc]|\\/;
-const everyMaybeSlash = new RegExp(maybeSlash, "g");
-/** Tomcat and its kin cut `;…` off before they look at dots. */
-const disguisedDots = /^\.\.?;/;
-
-/**
- * The path in the form in which routes match it and upstreams get it (RFC 3986 §6.2.2): unreserved characters decoded,
- * the digits of other escapes in upper case, dot segments resolved, empty segments dropped. So what a route judged is
- * what the upstream sees. The same text where nothing is to be done.
- *
- * Undefined where a path has no meaning that everybody agrees on: one that leads above the root, a NUL, dot segments
- * that are hidden behind an encoded slash, a backslash or a `;`.
- */
-export function normalPath(path: string): string | undefined {
-  if (isPlain(path)) return path;
-  if (path.includes("%00")) return undefined;
-  const decoded = path.replace(encoded, (triplet, digits: string) => {
-    const character = String.fromCharCode(Number.parseInt(digits, 16));
-    return unreserved.test(character) ? character : triplet.toUpperCase();
-  });
-  const segments: string[] = [];
-  const parts = decoded.split("/");
-  for (const part of parts) {
-    if (hidesDots(part)) return undefined;
-    if (part === "..") {
-      if (segments.pop() === undefined) return undefined;
-    } else if (part !== "" && part !== ".") segments.push(part);
-  }
-  // `/a/.` and `/a/..` name what is in a folder, as `/a/` does.
-  const last = parts.at(-1);
-  const isFolder = last === "" || last === "." || last === "..";
-  return `/${segments.join("/")}${isFolder && segments.length > 0 ? "/" : ""}`;
-}
-
-/** True for nearly every path: none of its characters could have to be changed. Every request pays for this. */
-function isPlain(path: string): boolean {
-  let before = 0;
-  for (let at = 0; at < path.length; at++) {
-    const code = path.charCodeAt(at);
-    if (code === percent || code === backslash) return false;
-    if (before === slash && (code === slash || code === dot)) return false;
-    before = code;
-  }
-  return true;
-}
-
-const slash = 0x2f;
-const backslash = 0x5c;
-const percent = 0x25;
-const dot = 0x2e;
-
-function hidesDots(segment: string): boolean {
-  if (disguisedDots.test(segment)) return true;
-  if (!maybeSlash.test(segment)) return false;
-  return segment.split(everyMaybeSlash).some((part) => part === "." || part === ".." || disguisedDots.test(part));
-}
-
-/**
- * A path in normal form as a server reads it that takes encoded slashes and backslashes for slashes; undefined where all
- * servers read it alike.
- */
-export function otherReading(path: string): string | undefined {
-  if (!path.includes("%") && !path.includes("\\")) return undefined;
-  return maybeSlash.test(path) ? path.replace(everyMaybeSlash, "/").replace(/\/{2,}/g, "/") : undefined;
 }

@@ -1,29 +1,25 @@
 import { parseAuthority } from "./authority.ts";
 import { type RequestHead, repeated } from "./request-head.ts";
 
-/** A header that comes in several lines has several values; undefined stands for a header that did not come. */
+/** Several values are several header lines; undefined means that the header is absent. */
 type HeaderValues = string | readonly string[] | undefined;
 
-/** A request described by its parts, as a library's caller or a command line has it. */
+/** A request as the library and the command line receive it. */
 export interface PlainRequest {
-  /** Default GET. */
+  /** Default: GET. */
   readonly method?: string | undefined;
-  /** A path with an optional query, as servers see it, or an absolute http(s) URL, whose host then outranks `Host`. */
+  /** A path with an optional query, or an absolute http(s) URL, whose host takes precedence over `Host`. */
   readonly url: string;
-  /** By name in any case: an object, or pairs such as a `Headers` of fetch gives. */
+  /** By case-insensitive name: an object, or pairs, such as fetch's `Headers`. */
   readonly headers?: Readonly<Record<string, HeaderValues>> | Iterable<readonly [string, HeaderValues]> | undefined;
-  /** How the client came. Default: the URL's scheme, http for a mere path. */
+  /** The scheme that the client used. Default: the URL's; http for a path. */
   readonly scheme?: "http" | "https" | undefined;
 }
 
 /** RFC 9110 §5.6.2. */
 const token = /^[!#$%&'*+.^_`|~0-9A-Za-z-]+$/;
-/** RFC 9110 §5.5, with obs-text: no control character but the tab. */
-const fieldValue = /^[\t\x20-\x7e\x80-\uffff]*$/;
-const targetText = /^[\x21-\x7e\x80-\uffff]+$/;
-const absoluteUrl = /^(https?):\/\/([^/?#]+)([^#]*)/i;
 
-/** A request head made from a description instead of a connection. */
+/** A request head made from a `PlainRequest` instead of a connection. */
 export class PlainHead implements RequestHead {
   readonly method: string;
   readonly target: string;
@@ -48,14 +44,14 @@ export class PlainHead implements RequestHead {
     this.#headers = headers;
   }
 
-  /** What is malformed about the request, in a sentence, where a proxy would answer it with 400. */
+  /** Returns a problem, as text for users, for a request that a proxy would answer with 400. */
   static read(request: PlainRequest): PlainHead | { readonly problem: string } {
     const { method = "GET", url } = request;
     if (!token.test(method)) return { problem: `${JSON.stringify(method)} is not an HTTP method` };
     const headers = readHeaders(request.headers ?? {});
     if ("problem" in headers) return headers;
     const hosts = headers.get("host") ?? [];
-    if (hosts.length > 1) return { problem: "the Host header came more than once" };
+    if (hosts.length > 1) return { problem: "the request has more than one Host header" };
     const form = urlForm(url, hosts[0] ?? "", request.scheme);
     if (form === undefined) {
       return { problem: `${JSON.stringify(url)} is neither a path that starts with "/" nor an http(s) URL` };
@@ -81,6 +77,9 @@ interface UrlForm {
   readonly scheme: "http" | "https";
 }
 
+const targetText = /^[\x21-\x7e\x80-\uffff]+$/;
+const absoluteUrl = /^(https?):\/\/([^/?#]+)([^#]*)/i;
+
 function urlForm(url: string, host: string, scheme: PlainRequest["scheme"]): UrlForm | undefined {
   if (!targetText.test(url)) return undefined;
   if (url.startsWith("/")) return { target: withoutFragment(url), authority: host, scheme: scheme ?? "http" };
@@ -90,11 +89,14 @@ function urlForm(url: string, host: string, scheme: PlainRequest["scheme"]): Url
   return { target: rest.startsWith("/") ? rest : `/${rest}`, authority, scheme: scheme ?? own };
 }
 
-/** Clients keep the fragment to themselves. */
+/** Clients do not send the fragment. */
 function withoutFragment(url: string): string {
   const mark = url.indexOf("#");
   return mark === -1 ? url : url.slice(0, mark);
 }
+
+/** RFC 9110 §5.5, with obs-text: no control characters except tab. */
+const fieldValue = /^[\t\x20-\x7e\x80-\uffff]*$/;
 
 function readHeaders(
   given: NonNullable<PlainRequest["headers"]>,
@@ -102,16 +104,17 @@ function readHeaders(
   const headers = new Map<string, readonly string[]>();
   for (const [name, values] of Symbol.iterator in given ? given : Object.entries(given)) {
     if (values === undefined) continue;
-    if (!token.test(name)) return { problem: `${JSON.stringify(name)} is not a header's name` };
+    if (!token.test(name)) return { problem: `${JSON.stringify(name)} is not a header name` };
     const lines = typeof values === "string" ? [values] : values;
-    if (!lines.every((line) => fieldValue.test(line))) return { problem: `header ${name} holds a control character` };
+    if (!lines.every((line) => fieldValue.test(line)))
+      return { problem: `header ${name} contains a control character` };
     const key = name.toLowerCase();
     headers.set(key, [...(headers.get(key) ?? []), ...lines.map(withoutBlanks)]);
   }
   return headers;
 }
 
-/** Blanks around a value are no part of it (RFC 9110 §5.5). */
+/** Blanks around a value are not part of it (RFC 9110 §5.5). */
 function withoutBlanks(line: string): string {
   return line.replace(/^[\t ]+/, "").replace(/[\t ]+$/, "");
 }

@@ -1,20 +1,17 @@
 import { isUtf8 } from "node:buffer";
 
-/** Parameters that are looked at. Those behind them are unknown to routes and rules and still go upstream. */
-const parameterLimit = 256;
-
-const encoded = /[%+\u0080-\uffff]/;
-const escaped = /%([\da-f]{2})/gi;
+/** Routes and rules do not see further parameters; they still go upstream. */
+const maxParameters = 256;
 
 /**
- * The parameters of a query, the part of a target after its `?`, by name; the first of each name counts. Names and
- * values are decoded as browsers write forms: `+` is a space, `%XX` a byte, the whole UTF-8 where it is valid. An
- * escape that is none stays as it is. A parameter without `=` has the empty value.
+ * The parameters of a query by name; the first of each name wins. Names and values are decoded as form data: `+` is a
+ * space, `%XX` a byte, and the bytes are UTF-8 if they are valid. Invalid escapes stay unchanged. A parameter without
+ * `=` has an empty value.
  */
 export function parseQuery(query: string): ReadonlyMap<string, string> {
   const parameters = new Map<string, string>();
   let start = 0;
-  for (let count = 0; count < parameterLimit && start < query.length; count++) {
+  for (let count = 0; count < maxParameters && start < query.length; count++) {
     const end = parameterEnd(query, start);
     const name = parameterName(query, start, end);
     if (start < end && !parameters.has(name.text)) parameters.set(name.text, decode(query.slice(name.end + 1, end)));
@@ -23,12 +20,15 @@ export function parseQuery(query: string): ReadonlyMap<string, string> {
   return parameters;
 }
 
-/** False where no parameter has this name, without reading them: most queries end here. */
+/** The characters that `decode` may change. */
+const encoded = /[%+\u0080-\uffff]/;
+
+/** A fast check: false if no parameter has this name, which holds for most queries. */
 export function mayHaveParameter(query: string, name: string, holdsNoEscape = false): boolean {
   return query.includes(name) || (!holdsNoEscape && encoded.test(query));
 }
 
-/** The query without the parameters of these names, all else byte for byte; the same text where nothing had to go. */
+/** The query without the parameters of these names, otherwise byte for byte; the same string if nothing was removed. */
 export function stripParameters(query: string, names: ReadonlySet<string>): string {
   if (query === "" || !mayHold(query, names)) return query;
   const parameters = query.split("&");
@@ -36,7 +36,7 @@ export function stripParameters(query: string, names: ReadonlySet<string>): stri
   return left.length === parameters.length ? query : left.join("&");
 }
 
-/** Without an escape, a name that is not in the text anywhere is not there as a parameter: most queries end here. */
+/** A fast check: without escapes, a name that occurs nowhere in the text is not a parameter. */
 function mayHold(query: string, names: ReadonlySet<string>): boolean {
   if (names.size === 0) return false;
   if (encoded.test(query)) return true;
@@ -56,6 +56,8 @@ function parameterName(query: string, start: number, end: number): { readonly te
   return { text: decode(parameter.slice(0, length)), end: start + length };
 }
 
+const escaped = /%([\da-f]{2})/gi;
+
 function decode(text: string): string {
   if (!encoded.test(text)) return text;
   const bytes = text.replaceAll("+", " ");
@@ -65,10 +67,7 @@ function decode(text: string): string {
 const beyondAscii = /[\u0080-\uffff]/;
 const beyondLatin1 = /[\u0100-\uffff]/;
 
-/**
- * The text that bytes stand for: parsers hand a head's bytes on as one character each (Latin-1), while clients mean
- * UTF-8. Bytes that are no valid UTF-8 stay the Latin-1 text they already are.
- */
+/** Parsers deliver a head's bytes as Latin-1, but clients send UTF-8. Bytes that are not valid UTF-8 stay Latin-1. */
 export function decodeText(latin1: string): string {
   if (!beyondAscii.test(latin1) || beyondLatin1.test(latin1)) return latin1;
   const bytes = Buffer.from(latin1, "latin1");

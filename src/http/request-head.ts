@@ -1,42 +1,42 @@
 import type { Address } from "../decide/ip-address.ts";
 
-/** Answered for a header that came more than once, where only one value can be meant. */
+/** Returned in place of the value of a header that was sent more than once. */
 export const repeated: unique symbol = Symbol("repeated");
 
 /**
- * The head of a request as any lane read it: method, target and headers, judged well-formed by the lane's parser. The
- * chain asks only through this interface, so it never knows a transport's own objects.
+ * A request's method, target and headers, which the lane's parser has validated. Decisions read requests only through
+ * this interface, so they do not depend on a transport.
  */
 export interface RequestHead {
   readonly method: string;
-  /** Origin-form target as it goes upstream: path, and `?query` where there is one. An absolute-form target was reduced to this. */
+  /** Origin form, as sent upstream: the path, and `?query` if there is one. */
   readonly target: string;
   readonly path: string;
-  /** Where its reader saw that the path is in normal form, and holds no escape; it need not have looked. */
+  /** True if the parser found the path to be in normal form and without escapes; undefined if it did not check. */
   readonly pathIsPlain?: boolean;
-  /** Where its reader saw that the query holds no escape; it need not have looked. */
+  /** True if the parser found no escapes in the query; undefined if it did not check. */
   readonly queryIsPlain?: boolean;
-  /** What follows the first `?` of the target; empty where there is none. */
+  /** The part after the first `?` of the target; may be empty. */
   readonly query: string;
   /** The authority as sent, in the Host header or an absolute-form target. */
   readonly authority: string;
   /** The authority's host: lower case, without port and without a trailing dot. */
   readonly host: string;
-  /** The value of the header with this lower-case name; `repeated` where it came more than once. */
+  /** The value of the header with this lower-case name; `repeated` if it was sent more than once. */
   header(name: string): string | undefined | typeof repeated;
-  /** All values of the header with this lower-case name, line by line in order; empty where there is none. Seldom asked. */
+  /** All values of the header with this lower-case name, in order. May be slow. */
   headerLines(name: string): readonly string[];
-  /** All Cookie headers, joined by "; " as RFC 9113 §8.2.3 does; undefined where there is none. */
+  /** All Cookie headers, joined by "; " (RFC 9113 §8.2.3); undefined if there is none. */
   readonly cookies: string | undefined;
 }
 
-/** The peer that sent the request to us, as far as its connection tells. */
+/** The peer that sent the request to Perch. */
 export interface Caller {
   /** Undefined for a unix socket. */
   readonly address: Address | undefined;
-  /** True where the address is in `trustedProxies`: its X-Forwarded-* are believed and extended. */
+  /** Whether the address is in `trustedProxies`: its X-Forwarded-* headers are used and extended. */
   readonly trusted: boolean;
-  /** The scheme that the caller used towards us. */
+  /** The scheme of the connection to Perch. */
   readonly scheme: "http" | "https";
   /** The local port that accepted the connection. */
   readonly localPort: number;

@@ -1,4 +1,4 @@
-/** Why a token gives no attribute. Each is one label value, whatever a client sent. */
+/** Why a token provides no attributes. These are metric label values, so they must not depend on what a client sent. */
 export const tokenFailures = [
   "jwt-oversized",
   "jwt-malformed",
@@ -12,16 +12,16 @@ export const tokenFailures = [
 ] as const;
 export type TokenFailure = (typeof tokenFailures)[number];
 
-/** Why a text that was there gives no attribute. */
+/** Why a present text provides no attribute. */
 export const textFailures = ["unparsable", "repeated"] as const;
 
-/** Why an address gives no place: what the database has of it can not be read. */
+/** Why an address provides no place: its database record cannot be read. */
 export const placeFailures = ["geo-unreadable"] as const;
 
-/** Why a value that was there could not be used. */
+/** Why a present value cannot be used. */
 export type AttributeErrorCause = (typeof textFailures)[number] | TokenFailure | (typeof placeFailures)[number];
 
-/** Stands in for the text of a source that holds something, but nothing that can be used. */
+/** Replaces the text of a source whose value is present but cannot be used. */
 export class AttributeError {
   readonly cause: AttributeErrorCause;
 

@@ -4,30 +4,30 @@ import type { GeoDatabase, GeoField } from "./geo-database.ts";
 import type { JwtVerifier } from "./jwt-verifier.ts";
 
 /**
- * Where an attribute's value may come from. With `trust: "proxies"` a source counts only when the caller is a trusted
- * proxy; a copy that anyone else sent is removed before the request goes upstream.
+ * A source of an attribute's value. With `trust: "proxies"` it is read only if the caller is a trusted proxy; from
+ * other callers it is removed before the request goes upstream.
  */
 export type AttributeSource =
   | { readonly kind: "header" | "cookie" | "query"; readonly name: string; readonly trust: "anyone" | "proxies" }
   | { readonly kind: "clientAddress" }
-  /** A claim of a verified token, by its index in the token's spec; the names that lead to it are for people. */
+  /** A claim of a verified token, by its index in the token's spec; `path` is for explanations. */
   | { readonly kind: "jwt"; readonly claim: number; readonly path: readonly string[] }
-  /** What the database knows of the client's address. */
+  /** A field of the client address's record in the database. */
   | { readonly kind: "geo"; readonly field: GeoField };
 
-/** A typed fact about the requester. The first source that is present and parses gives the value. */
+/** A typed fact about the requester. The first source that is present and valid provides the value. */
 export interface AttributeSpec {
   readonly name: string;
   readonly type: AttributeType;
   readonly from: readonly AttributeSource[];
 }
 
-/** Told of every attribute value that was there and could not be used; `index` is the attribute's in its table. */
+/** Notified of every attribute value that is present but cannot be used; `index` is the attribute's index. */
 export interface AttributeErrorSink {
   attributeError(index: number, cause: AttributeErrorCause): void;
 }
 
-/** What answers for sources that are more than a text in the request; undefined where no attribute asks. */
+/** Sources that are not plain text in the request; undefined if no attribute needs them. */
 export interface Lookups {
   readonly jwt: JwtVerifier | undefined;
   readonly geo: GeoDatabase | undefined;
@@ -42,19 +42,19 @@ export interface Attribute {
 }
 
 /**
- * The attributes of a configuration, by index. A name that any attribute reads with `trust: "proxies"` is reserved: from
- * an untrusted caller nothing of that name counts, for whichever attribute, rule or route asks, and no copy of it goes
- * upstream. So one careless reader can not open what another one closed.
+ * The attributes of a configuration, by index. A name that any attribute reads with `trust: "proxies"` is reserved:
+ * from an untrusted caller it is absent for every attribute, rule and route, and is removed before the request goes
+ * upstream. So a reader without `trust` cannot weaken one with it.
  */
 export class AttributeTable {
   readonly attributes: readonly Attribute[];
   readonly errors: AttributeErrorSink;
   readonly lookups: Lookups;
-  /** Names, lower case, of headers to be removed from what an untrusted caller sent. */
+  /** Lower-case names of the headers to remove from an untrusted caller's request. */
   readonly untrustedHeaders: ReadonlySet<string>;
-  /** Names of cookies to be removed from what an untrusted caller sent. */
+  /** Names of the cookies to remove from an untrusted caller's request. */
   readonly untrustedCookies: ReadonlySet<string>;
-  /** Names of query parameters to be removed from what an untrusted caller sent. */
+  /** Names of the query parameters to remove from an untrusted caller's request. */
   readonly untrustedQuery: ReadonlySet<string>;
   readonly #indexes: ReadonlyMap<string, number>;
 
@@ -72,7 +72,7 @@ export class AttributeTable {
     return this.attributes.length;
   }
 
-  /** Undefined where no attribute has this name. */
+  /** Undefined if no attribute has this name. */
   indexOf(name: string): number | undefined {
     return this.#indexes.get(name);
   }

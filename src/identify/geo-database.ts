@@ -3,35 +3,30 @@ import { Reader, type Response } from "mmdb-lib";
 import { BoundedCache } from "../decide/bounded-cache.ts";
 import type { Address } from "../decide/ip-address.ts";
 
-/** What a database may know of an address. */
+/** The fields that attributes can read. */
 export const geoFields = ["country", "region", "continent", "city"] as const;
 export type GeoField = (typeof geoFields)[number];
 
-/** Where an address is: undefined for what the database does not know. */
+/** The location of an address; fields that the database does not have are undefined. */
 export interface Place extends Readonly<Record<GeoField, string | undefined>> {
   readonly address: string;
-  /** False where the database has a record of the address that can not be read. */
+  /** False if the database's record of the address is corrupt. */
   readonly readable: boolean;
 }
 
-/** The bytes of a database, and what tells them from any others. */
 export interface DatabaseContents {
   readonly bytes: Uint8Array;
   /** SHA-256. */
   readonly digest: string;
 }
 
-/** "\xab\xcd\xefMaxMind.com", within the last 128 KiB of the file. */
-const metadataMarker = Buffer.from("abcdef4d61784d696e642e636f6d", "hex");
-const maxMetadata = 131_072;
-const separatorBytes = 16;
-/** Places remembered, in each of two generations. */
+/** Cached places, in each of two generations. */
 const maxRecent = 4_096;
 
-/** A MaxMind database (any file of that format), held in memory whole. */
+/** A database in the MaxMind format (.mmdb), held in memory as a whole. */
 export class GeoDatabase {
   readonly contents: DatabaseContents;
-  /** As the file calls it: `GeoLite2-Country`. */
+  /** The type by the file's metadata, such as `GeoLite2-Country`. */
   readonly type: string;
   readonly #reader: Reader<Response>;
   readonly #decoder: BoundedDecoder;
@@ -44,18 +39,18 @@ export class GeoDatabase {
     this.#decoder = decoder;
   }
 
-  /** Never throws, whatever the bytes; what is wrong with them is in the problem. */
+  /** Never throws; returns a problem, as text for users, for a file that is not a usable database. */
   static open(contents: DatabaseContents): GeoDatabase | { readonly problem: string } {
     const { buffer, byteOffset, byteLength } = contents.bytes;
     const bytes = Buffer.from(buffer, byteOffset, byteLength);
     try {
       return openDatabase(bytes, (reader, decoder) => new GeoDatabase(contents, reader, decoder));
     } catch {
-      return { problem: "it is a broken database" };
+      return { problem: "it is a corrupt database" };
     }
   }
 
-  /** Where the address is. Never throws, and takes no longer for a broken record than for a large one. */
+  /** Never throws, and takes no longer for a corrupt record than for a large one. */
   lookup(address: Address): Place {
     const known = this.#recent.get(address.text);
     if (known !== undefined) return known;
@@ -65,7 +60,7 @@ export class GeoDatabase {
   }
 
   #find({ text: address }: Address): Place {
-    // A database of IPv4 has no room for others, and mmdb-lib would read the first half of one as IPv4.
+    // In an IPv4 database mmdb-lib would look up the first bytes of an IPv6 address as IPv4.
     if (address.includes(":") && this.#reader.metadata.ipVersion === 4) return { ...nowhere, address };
     this.#decoder.begin();
     try {
@@ -76,23 +71,28 @@ export class GeoDatabase {
   }
 }
 
+/** "\xab\xcd\xefMaxMind.com", within the last 128 KiB of the file. */
+const metadataMarker = Buffer.from("abcdef4d61784d696e642e636f6d", "hex");
+const maxMetadata = 131_072;
+const separatorBytes = 16;
+
 function openDatabase<T>(
   bytes: Buffer,
   make: (reader: Reader<Response>, decoder: BoundedDecoder) => T,
 ): T | { readonly problem: string } {
   const tail = bytes.subarray(Math.max(0, bytes.length - maxMetadata));
   const marker = tail.lastIndexOf(metadataMarker);
-  if (marker < 0) return { problem: "it is no MaxMind database (.mmdb)" };
+  if (marker < 0) return { problem: "it is not a MaxMind database (.mmdb)" };
   const metadataStart = bytes.length - tail.length + marker + metadataMarker.length;
-  // What this decodes within its bounds, the reader's own decoder does too.
+  // Throws for corrupt metadata, before the reader decodes it without bounds.
   new BoundedDecoder(bytes, metadataStart).decode(metadataStart);
   const reader = new Reader<Response>(bytes);
   const { binaryFormatMajorVersion, ipVersion, nodeCount, searchTreeSize } = reader.metadata;
-  if (binaryFormatMajorVersion !== 2) return { problem: "its format is not version 2" };
+  if (binaryFormatMajorVersion !== 2) return { problem: "its format version is not 2" };
   const treeFits = nodeCount > 0 && searchTreeSize + separatorBytes <= metadataStart - metadataMarker.length;
-  if ((ipVersion !== 4 && ipVersion !== 6) || !treeFits) return { problem: "it is a broken database" };
+  if ((ipVersion !== 4 && ipVersion !== 6) || !treeFits) return { problem: "it is a corrupt database" };
   const decoder = new BoundedDecoder(bytes, searchTreeSize + separatorBytes);
-  // The library takes no decoder from outside; the tests of broken files fail where it stops using this one.
+  // The library has no option for a decoder. The tests of corrupt files fail if it stops using this one.
   Object.assign(reader, { decoder });
   return make(reader, decoder);
 }
@@ -106,8 +106,8 @@ const nowhere: Omit<Place, "address"> = {
 };
 
 /**
- * By the names that MaxMind and DB-IP use, or the flat ones of others. A region is an ISO 3166-2 code, with its country:
- * the part that the database has, `CA`, is California in one country and Cádiz in another.
+ * Reads the nested names of MaxMind and DB-IP, or the flat ones of others. A region is a full ISO 3166-2 code with the
+ * country: the database's part of it is ambiguous (`CA` is California or Cádiz).
  */
 function placeOf(record: unknown): Omit<Place, "address"> {
   const country = textAt(record, "country", "iso_code") ?? textAt(record, "country_code");
@@ -130,18 +130,18 @@ function textAt(record: unknown, ...path: readonly string[]): string | undefined
   return typeof value === "string" && value !== "" ? value : undefined;
 }
 
-// Its own entry does not export it, and what `import` makes of a CommonJS default differs from loader to loader.
+// The package's entry does not export the decoder, and loaders differ in how they import a CommonJS default.
 const { default: Decoder }: typeof import("mmdb-lib/lib/decoder.js", { with: { "resolution-mode": "require" }}) =
   createRequire(import.meta.url)("mmdb-lib/lib/decoder.js");
 
-/** Values that one record may consist of: a city in eight languages has some sixty. */
+/** Maximum number of values in a record: a city in eight languages has about sixty. */
 const maxValues = 4_096;
 const pointer = 1;
 const longLength = 31;
 
 /**
- * mmdb-lib's decoder, which believes what it reads, for files that may be broken: pointers that run in a circle or fan out
- * end after so many values, and no length beyond 64 KiB is taken for one. `begin` before each record.
+ * Bounds mmdb-lib's decoder, which trusts the file: circular or fanned-out pointers end after `maxValues` values, and
+ * lengths over 64 KiB are rejected. Call `begin` before each record.
  */
 export class BoundedDecoder extends Decoder {
   readonly #bytes: Buffer;

@@ -9,10 +9,10 @@ import {
   type webcrypto,
 } from "node:crypto";
 
-/** What a key is: each algorithm takes keys of exactly one kind, so that none verifies what it was not made for. */
+/** Each algorithm accepts exactly one kind of key. This prevents algorithm confusion (RFC 8725 §2.1). */
 export type KeyKind = "secret" | "RSA" | "P-256" | "P-384" | "P-521" | "Ed25519";
 
-/** The algorithms of RFC 7518 §3.1 and RFC 9864 that are safe to take; `none` is not among them. */
+/** The signature algorithms of RFC 7518 §3.1 and RFC 9864, without `none`. */
 export const jwtAlgorithms = [
   "HS256",
   "HS384",
@@ -63,7 +63,7 @@ const rsaPss = (digest: string): Algorithm => ({
 
 const ecdsa = (digest: string, kind: KeyKind): Algorithm => ({
   kind,
-  // The pair of numbers as it is (RFC 7518 §3.4), not in DER.
+  // JWS signatures are R and S concatenated (RFC 7518 §3.4), not DER.
   isSigned: (key, message, signature) => verify(digest, message, { key, dsaEncoding: "ieee-p1363" }, signature),
 });
 
@@ -89,18 +89,14 @@ const algorithms: Readonly<Record<JwtAlgorithm, Algorithm>> = {
   Ed25519: ed25519,
 };
 
-const byName: ReadonlyMap<unknown, JwtAlgorithm> = new Map(jwtAlgorithms.map((name) => [name, name]));
+const names: ReadonlySet<unknown> = new Set(jwtAlgorithms);
 
-/** The algorithm of this name, letter for letter; undefined for everything else that a header may hold. */
-export function algorithmNamed(name: unknown): JwtAlgorithm | undefined {
-  return byName.get(name);
+/** Whether the `alg` of a header or key is supported. Case-sensitive (RFC 7515 §4.1.1). */
+export function isJwtAlgorithm(alg: unknown): alg is JwtAlgorithm {
+  return names.has(alg);
 }
 
-function keyKindOf(algorithm: JwtAlgorithm): KeyKind {
-  return algorithms[algorithm].kind;
-}
-
-/** Whether the key, of the algorithm's kind, made this signature. Never throws. */
+/** Verifies a signature. The key must be of the algorithm's kind. Never throws. */
 export function isSignedBy(
   key: KeyObject,
   algorithm: JwtAlgorithm,
@@ -110,42 +106,46 @@ export function isSignedBy(
   try {
     return algorithms[algorithm].isSigned(key, message, signature);
   } catch {
-    // OpenSSL refuses some keys and signatures outright, such as an RSA key shorter than the digest needs.
+    // OpenSSL throws for some keys and signatures, such as an RSA key that is too short for the digest.
     return false;
   }
 }
 
-/** A key that verifies tokens, and only those whose algorithm it is made for. */
+/** A key that verifies tokens of certain algorithms. */
 export interface VerifyingKey {
-  /** The name that tokens call it by; one without a name may be tried for any token. */
+  /** Key ID. A key without one is tried for every token, whatever the token's `kid`. */
   readonly kid: string | undefined;
   readonly kind: KeyKind;
   readonly algorithms: ReadonlySet<JwtAlgorithm>;
   readonly key: KeyObject;
 }
 
-/** A set of more keys is a mistake, or meant to cost us time. */
+/** Limits the work that a faulty or hostile key set can cause. */
 const maxKeys = 100;
-/** RFC 7518 §3.3 asks for 2048 bits; a longer modulus than the second makes every check slow. */
-const rsaBits = { least: 2_048, most: 8_192 };
-const shortestSecretBytes = 32;
+/** The minimum of RFC 7518 §3.3. Verification time grows with the modulus, hence the maximum. */
+const rsaBits = { min: 2_048, max: 8_192 };
+const minSecretBytes = 32;
 const curves: Readonly<Record<string, KeyKind>> = { prime256v1: "P-256", secp384r1: "P-384", secp521r1: "P-521" };
 
 export function secretKey(secret: Uint8Array): VerifyingKey {
-  return verifyingKey(undefined, "secret", undefined, createSecretKey(secret));
+  return verifyingKey(undefined, "secret", kindAlgorithms("secret"), createSecretKey(secret));
 }
 
-/** Keys, and in words why others of the set are not used. */
 export interface KeySet {
   readonly keys: readonly VerifyingKey[];
+  /** For each key that is ignored: which one and why. */
   readonly unused: readonly string[];
 }
 
+interface Problem {
+  readonly problem: string;
+}
+
 /**
- * Reads a JSON Web Key Set (RFC 7517). Keys that are not for verifying, or of a kind that is not known, are passed over,
- * as §5 asks. Shared secrets among them count only where the set is kept as a secret: `secrets`.
+ * Reads a JSON Web Key Set (RFC 7517). As §5 requires, keys of unknown types or for other uses are ignored. Shared
+ * secrets (`oct`) are accepted only from a set that is kept secret: `secrets` is "refused" for published sets.
  */
-export function readKeySet(text: string, secrets: "counted" | "refused"): KeySet | { readonly problem: string } {
+export function readKeySet(text: string, secrets: "counted" | "refused"): KeySet | Problem {
   let set: unknown;
   try {
     set = JSON.parse(text);
@@ -153,71 +153,77 @@ export function readKeySet(text: string, secrets: "counted" | "refused"): KeySet
     return { problem: "it is not JSON" };
   }
   const members = isRecord(set) ? set["keys"] : undefined;
-  if (!Array.isArray(members)) return { problem: 'it is no set of keys: { "keys": [ … ] }' };
+  if (!Array.isArray(members)) return { problem: 'it is not a JSON Web Key Set: { "keys": [ … ] }' };
   const keys: VerifyingKey[] = [];
   const unused: string[] = [];
   for (const [index, member] of members.slice(0, maxKeys).entries()) {
     const read = readKey(member, secrets);
-    if (typeof read === "string") unused.push(`key ${index + 1}: ${read}`);
+    if ("problem" in read) unused.push(`key ${index + 1}: ${read.problem}`);
     else keys.push(read);
   }
-  if (members.length > maxKeys) unused.push(`the keys after the first ${maxKeys}`);
+  if (members.length > maxKeys) unused.push(`all keys after the first ${maxKeys}`);
   return { keys, unused };
 }
 
-function readKey(jwk: unknown, secrets: "counted" | "refused"): VerifyingKey | string {
-  if (!isRecord(jwk)) return "it is no object";
+function readKey(jwk: unknown, secrets: "counted" | "refused"): VerifyingKey | Problem {
+  if (!isRecord(jwk)) return { problem: "it is not an object" };
   const { kty, kid, use, key_ops: operations, alg } = jwk;
-  if (use !== undefined && use !== "sig") return "it is not for signatures";
+  if (use !== undefined && use !== "sig") return { problem: 'its "use" is not "sig"' };
   if (operations !== undefined && !(Array.isArray(operations) && operations.includes("verify"))) {
-    return "it is not for verifying";
+    return { problem: 'its "key_ops" do not include "verify"' };
   }
-  if (kid !== undefined && typeof kid !== "string") return "its kid is no text";
-  const key = kty === "oct" ? secretOf(jwk, secrets) : publicKeyOf(jwk);
-  if (typeof key === "string") return key;
+  if (kid !== undefined && typeof kid !== "string") return { problem: 'its "kid" is not a string' };
+  const key = kty === "oct" ? readSecret(jwk, secrets) : readPublicKey(jwk);
+  if ("problem" in key) return key;
   const kind = kindOf(key);
-  if (typeof kind !== "object") return kind;
-  const own = alg === undefined ? undefined : algorithmNamed(alg);
-  if (alg !== undefined && (own === undefined || keyKindOf(own) !== kind.is)) return "its alg does not fit it";
-  return verifyingKey(kid, kind.is, own, key);
+  if (typeof kind === "object") return kind;
+  if (alg === undefined) return verifyingKey(kid, kind, kindAlgorithms(kind), key);
+  if (!isJwtAlgorithm(alg) || algorithms[alg].kind !== kind) return { problem: 'its "alg" does not match the key' };
+  return verifyingKey(kid, kind, [alg], key);
 }
 
-function secretOf({ k }: Readonly<Record<string, unknown>>, secrets: "counted" | "refused"): KeyObject | string {
-  if (secrets === "refused") return "it is a shared secret, which no one may publish";
+function readSecret({ k }: Readonly<Record<string, unknown>>, secrets: "counted" | "refused"): KeyObject | Problem {
+  if (secrets === "refused") return { problem: "it is a shared secret, which must not be published" };
   const bytes = typeof k === "string" ? Buffer.from(k, "base64url") : Buffer.alloc(0);
-  return bytes.length < shortestSecretBytes ? `it has less than ${shortestSecretBytes} bytes` : createSecretKey(bytes);
+  if (bytes.length < minSecretBytes) return { problem: `its secret is shorter than ${minSecretBytes} bytes` };
+  return createSecretKey(bytes);
 }
 
-function publicKeyOf(jwk: Readonly<Record<string, unknown>>): KeyObject | string {
-  if (jwk["d"] !== undefined) return "it is a private key, which belongs to whoever signs";
+function readPublicKey(jwk: Readonly<Record<string, unknown>>): KeyObject | Problem {
+  if (jwk["d"] !== undefined) return { problem: "it is a private key; use the public key" };
   try {
     return createPublicKey({ key: jwk as webcrypto.JsonWebKey, format: "jwk" });
   } catch {
-    return "it can not be read";
+    return { problem: "it is not a valid public key" };
   }
 }
 
-/** An object, since a kind and a complaint are both texts. */
-function kindOf(key: KeyObject): { readonly is: KeyKind } | string {
-  if (key.type === "secret") return { is: "secret" };
+function kindOf(key: KeyObject): KeyKind | Problem {
+  if (key.type === "secret") return "secret";
   const { namedCurve = "", modulusLength = 0 } = key.asymmetricKeyDetails ?? {};
   switch (key.asymmetricKeyType) {
     case "rsa":
-      if (modulusLength >= rsaBits.least && modulusLength <= rsaBits.most) return { is: "RSA" };
-      return `it has ${modulusLength} bits; ${rsaBits.least} to ${rsaBits.most} are taken`;
-    case "ec": {
-      const curve = curves[namedCurve];
-      return curve === undefined ? "its curve is not taken" : { is: curve };
-    }
+      if (modulusLength >= rsaBits.min && modulusLength <= rsaBits.max) return "RSA";
+      return { problem: `its modulus has ${modulusLength} bits; ${rsaBits.min} to ${rsaBits.max} are supported` };
+    case "ec":
+      return curves[namedCurve] ?? { problem: `its curve ${namedCurve} is not supported` };
     case "ed25519":
-      return { is: "Ed25519" };
+      return "Ed25519";
     default:
-      return "its kind is not taken";
+      return { problem: "its key type is not supported" };
   }
 }
 
-function verifyingKey(kid: string | undefined, kind: KeyKind, own: JwtAlgorithm | undefined, key: KeyObject) {
-  const algorithms = own === undefined ? jwtAlgorithms.filter((name) => keyKindOf(name) === kind) : [own];
+function kindAlgorithms(kind: KeyKind): readonly JwtAlgorithm[] {
+  return jwtAlgorithms.filter((name) => algorithms[name].kind === kind);
+}
+
+function verifyingKey(
+  kid: string | undefined,
+  kind: KeyKind,
+  algorithms: readonly JwtAlgorithm[],
+  key: KeyObject,
+): VerifyingKey {
   return { kid, kind, algorithms: new Set(algorithms), key };
 }
 

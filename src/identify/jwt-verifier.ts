@@ -1,61 +1,63 @@
 import { hash } from "node:crypto";
 import { BoundedCache } from "../decide/bounded-cache.ts";
 import { AttributeError, type TokenFailure, tokenFailures } from "./attribute-error.ts";
-import { algorithmNamed, isSignedBy, type JwtAlgorithm, type VerifyingKey } from "./jwt-keys.ts";
+import { isJwtAlgorithm, isSignedBy, type JwtAlgorithm, type VerifyingKey } from "./jwt-keys.ts";
 
-/** Which tokens count, and where a request carries one. */
+/** Which tokens are accepted, and where a request carries one. */
 export interface JwtSpec {
-  /** Keys that the configuration gives itself. */
+  /** Keys from files of the configuration. */
   readonly keys: readonly VerifyingKey[];
-  /** Where further keys are published. */
+  /** Addresses of published key sets. */
   readonly urls: readonly string[];
-  /** Empty: any. */
+  /** Accepted values of `iss`. Empty: any. */
   readonly issuers: readonly string[];
-  /** One of them must be among the token's. Empty: any. */
+  /** `aud` must contain one of these. Empty: any. */
   readonly audiences: readonly string[];
   readonly algorithms: ReadonlySet<JwtAlgorithm>;
   readonly clockSkewMs: number;
   readonly from: { readonly kind: "header" | "cookie"; readonly name: string };
-  /** The claims that attributes read, each by the names that lead to it; attributes know them by index. */
+  /** Paths of the claims that attributes read. Attributes refer to them by index. */
   readonly claims: readonly (readonly string[])[];
 }
 
-/** Keys that are published elsewhere, as far as they are known. */
+/** A published key set, as last fetched. */
 export interface PublishedKeys {
   readonly keys: readonly VerifyingKey[];
-  /** Grows whenever the keys change. */
+  /** Increases whenever the keys change. */
   readonly generation: number;
-  /** A token named a key that is not among them: there may be newer ones. */
+  /** Called when no key fits a token: the publisher may have newer ones. */
   missed(): void;
 }
 
-/** A token whose signature, issuer and audience are right. */
+/** A token whose signature, issuer and audience were verified. */
 export interface VerifiedToken {
-  /** SHA-256 of its text. */
+  /** SHA-256 of the token. */
   readonly digest: string;
   readonly notBeforeMs: number;
   readonly expiresAtMs: number;
-  /** By the indexes of the spec. */
+  /** One for each path in the spec's `claims`; undefined: the token does not have it. */
   readonly claims: readonly (string | AttributeError | undefined)[];
 }
 
-/** A longer one is refused unread. */
-const maxToken = 8_192;
-/** Keys that are tried for one token: it costs a signature check each. */
+/** In characters. A longer token is rejected without reading it. */
+const maxTokenLength = 8_192;
+/** Keys tried per token. Each costs a signature verification. */
 const maxTries = 8;
-/** Tokens remembered, in each of two generations. They are kept by digest, so that their length costs nothing. */
+/** Cached tokens per generation of a BoundedCache, which has two. */
 const maxVerified = 4_096;
 const maxForged = 1_024;
 
 const failures = Object.fromEntries(tokenFailures.map((cause) => [cause, new AttributeError(cause)])) as Readonly<
   Record<TokenFailure, AttributeError>
 >;
-const noText = new AttributeError("unparsable");
+const notScalar = new AttributeError("unparsable");
 
 /**
- * Verifies tokens, in the request's own turn: node's crypto needs no thread for it, so the chain stays synchronous in
- * every lane. A token that was verified before costs a hash and a look-up. Everything that can be told without a
- * signature is looked at first; forged signatures are remembered apart, so that they push no honest token out.
+ * Verifies JWTs (RFC 7519, compact form) synchronously, so that a decision needs no await in either lane.
+ *
+ * Results are cached by the token's digest, so a repeated token costs one hash and one look-up, and memory does not depend
+ * on token length. Checks that need no signature come first, because they are cheap. Forged tokens have a cache of their
+ * own: a flood of them must not evict valid tokens.
  */
 export class JwtVerifier {
   readonly #spec: JwtSpec;
@@ -77,65 +79,67 @@ export class JwtVerifier {
 
   /** Never throws, whatever the text. */
   verify(text: string, nowMs: number): VerifiedToken | AttributeError {
-    if (text.length > maxToken) return failures["jwt-oversized"];
-    this.#takeUpKeys();
+    if (text.length > maxTokenLength) return failures["jwt-oversized"];
+    this.#adoptPublishedKeys();
     const digest = hash("sha256", text, "base64url");
-    const known = this.#verified.get(digest);
-    if (known !== undefined) return this.#atTime(known, nowMs);
+    const cached = this.#verified.get(digest);
+    if (cached !== undefined) return this.#checkTimes(cached, nowMs);
     if (this.#forged.get(digest) !== undefined) return failures["jwt-signature"];
-    const token = readToken(text);
-    if (typeof token === "string") return failures[token];
-    const read = this.#judge(token, digest, nowMs);
-    if (typeof read === "string") return failures[read];
-    if (read instanceof AttributeError) return read;
-    this.#verified.add(read);
-    return read;
+    const token = parseToken(text);
+    if (token instanceof AttributeError) return token;
+    const verified = this.#check(token, digest, nowMs);
+    if (verified instanceof AttributeError) return verified;
+    this.#verified.add(verified);
+    return verified;
   }
 
-  #judge(token: UnverifiedToken, digest: string, nowMs: number): VerifiedToken | AttributeError | TokenFailure {
-    if (!this.#spec.algorithms.has(token.algorithm)) return "jwt-algorithm";
+  #check(token: UnverifiedToken, digest: string, nowMs: number): VerifiedToken | AttributeError {
+    if (!this.#spec.algorithms.has(token.algorithm)) return failures["jwt-algorithm"];
     const keys = this.#keys.filter((key) => fits(key, token));
     if (keys.length === 0) {
       for (const published of this.#published) published.missed();
-      return "jwt-key";
+      return failures["jwt-key"];
     }
-    const failure = this.#judgeClaims(token.claims);
-    if (failure !== undefined) return failure;
-    const read = this.#read(token, digest);
-    if (read === undefined) return "jwt-malformed";
-    const inTime = this.#atTime(read, nowMs);
+    if (!this.#acceptsIssuer(token)) return failures["jwt-issuer"];
+    if (!this.#acceptsAudience(token)) return failures["jwt-audience"];
+    const read = this.#readClaims(token, digest);
+    if (read instanceof AttributeError) return read;
+    const inTime = this.#checkTimes(read, nowMs);
     if (inTime instanceof AttributeError) return inTime;
     if (keys.slice(0, maxTries).some(({ key }) => isSignedBy(key, token.algorithm, token.message, token.signature))) {
       return read;
     }
     this.#forged.add(digest);
-    return "jwt-signature";
+    return failures["jwt-signature"];
   }
 
-  #judgeClaims({ iss, aud }: UnverifiedToken["claims"]): TokenFailure | undefined {
-    const { issuers, audiences } = this.#spec;
-    if (issuers.length > 0 && !issuers.some((issuer) => issuer === iss)) return "jwt-issuer";
-    const given: readonly unknown[] = Array.isArray(aud) ? aud : [aud];
-    if (audiences.length > 0 && !audiences.some((audience) => given.includes(audience))) return "jwt-audience";
-    return undefined;
+  #acceptsIssuer({ claims: { iss } }: UnverifiedToken): boolean {
+    const { issuers } = this.#spec;
+    return issuers.length === 0 || issuers.some((issuer) => issuer === iss);
   }
 
-  /** Undefined where a time in it is none. */
-  #read({ claims, exactClaims }: UnverifiedToken, digest: string): VerifiedToken | undefined {
+  #acceptsAudience({ claims: { aud } }: UnverifiedToken): boolean {
+    const { audiences } = this.#spec;
+    const sent: readonly unknown[] = Array.isArray(aud) ? aud : [aud];
+    return audiences.length === 0 || audiences.some((audience) => sent.includes(audience));
+  }
+
+  #readClaims({ claims, exactClaims }: UnverifiedToken, digest: string): VerifiedToken | AttributeError {
     const expiresAtMs = timeOf(claims["exp"], Number.POSITIVE_INFINITY);
+    if (expiresAtMs instanceof AttributeError) return expiresAtMs;
     const notBeforeMs = timeOf(claims["nbf"], Number.NEGATIVE_INFINITY);
-    if (expiresAtMs === undefined || notBeforeMs === undefined) return undefined;
+    if (notBeforeMs instanceof AttributeError) return notBeforeMs;
     return { digest, expiresAtMs, notBeforeMs, claims: this.#spec.claims.map((path) => claimAt(exactClaims, path)) };
   }
 
-  #atTime(token: VerifiedToken, nowMs: number): VerifiedToken | AttributeError {
+  #checkTimes(token: VerifiedToken, nowMs: number): VerifiedToken | AttributeError {
     const { clockSkewMs } = this.#spec;
     if (nowMs >= token.expiresAtMs + clockSkewMs) return failures["jwt-expired"];
     return nowMs < token.notBeforeMs - clockSkewMs ? failures["jwt-not-yet-valid"] : token;
   }
 
-  /** What was judged by other keys is forgotten with them. */
-  #takeUpKeys(): void {
+  /** Results of older keys are dropped: a key may have been withdrawn, and a forged token may verify now. */
+  #adoptPublishedKeys(): void {
     let generation = 0;
     for (const published of this.#published) generation += published.generation;
     if (generation === this.#generation) return;
@@ -146,15 +150,15 @@ export class JwtVerifier {
   }
 }
 
-/** A key that tokens do not call by name may be meant by any; a token that calls none may mean any. */
+/** A key or token without `kid` matches any. */
 function fits({ kid, algorithms }: VerifyingKey, token: UnverifiedToken): boolean {
   return algorithms.has(token.algorithm) && (kid === undefined || token.kid === undefined || kid === token.kid);
 }
 
-/** Seconds since 1970 (RFC 7519 §2), in milliseconds; undefined where there is something else. */
-function timeOf(claim: unknown, absent: number): number | undefined {
+/** A NumericDate (RFC 7519 §2), which is in seconds, as milliseconds. */
+function timeOf(claim: unknown, absent: number): number | AttributeError {
   if (claim === undefined) return absent;
-  return typeof claim === "number" ? claim * 1_000 : undefined;
+  return typeof claim === "number" ? claim * 1_000 : failures["jwt-malformed"];
 }
 
 function claimAt(claims: unknown, path: readonly string[]): string | AttributeError | undefined {
@@ -167,59 +171,61 @@ function claimAt(claims: unknown, path: readonly string[]): string | AttributeEr
   }
   if (value === null) return undefined;
   if (typeof value === "string") return value;
-  return typeof value === "number" || typeof value === "boolean" ? String(value) : noText;
+  return typeof value === "number" || typeof value === "boolean" ? String(value) : notScalar;
 }
 
-/** What a token says, unverified. */
-export interface UnverifiedToken {
+type JsonObject = Readonly<Record<string, unknown>>;
+
+interface UnverifiedToken {
   readonly algorithm: JwtAlgorithm;
   readonly kid: string | undefined;
-  readonly claims: Readonly<Record<string, unknown>>;
-  /** The same, with numbers that a double would change as they are written. */
-  readonly exactClaims: Readonly<Record<string, unknown>>;
-  /** What the signature is of. */
+  readonly claims: JsonObject;
+  /** The claims with numbers as written where a double would change them. */
+  readonly exactClaims: JsonObject;
+  /** The signed bytes. */
   readonly message: Uint8Array;
   readonly signature: Uint8Array;
 }
 
-/** RFC 7515 §7.1: three parts; the signature may not be empty, as it is in an unsecured token (RFC 7519 §6). */
+/** RFC 7515 §7.1. The signature must not be empty, as it is in an unsecured token (RFC 7519 §6). */
 const compact = /^([A-Za-z0-9_-]+)\.([A-Za-z0-9_-]+)\.([A-Za-z0-9_-]+)$/;
 
 /**
- * Takes a token apart. What names a key in the token itself (`jwk`, `jku`, `x5c`, `x5u`) is not looked at, and what must
- * be understood (`crit`, RFC 7515 §4.1.11) is not.
+ * Splits and decodes a token. Keys that the token itself brings or points to (`jwk`, `jku`, `x5c`, `x5u`) are ignored.
+ * A token with critical extensions (`crit`, RFC 7515 §4.1.11) is rejected, since none is implemented.
  */
-function readToken(text: string): UnverifiedToken | TokenFailure {
+function parseToken(text: string): UnverifiedToken | AttributeError {
+  const malformed = failures["jwt-malformed"];
   const [, headerText, payloadText, signatureText] = compact.exec(text) ?? [];
-  if (headerText === undefined || payloadText === undefined || signatureText === undefined) return "jwt-malformed";
-  const header = readObject(headerText);
+  if (headerText === undefined || payloadText === undefined || signatureText === undefined) return malformed;
+  const header = parseObject(headerText);
+  if (header instanceof AttributeError) return header;
   const signature = Buffer.from(signatureText, "base64url");
-  // Several texts may stand for the same bytes; one is enough.
-  if (header === undefined || signature.toString("base64url") !== signatureText) return "jwt-malformed";
+  // Several base64url texts decode to the same bytes. Only the canonical one is accepted, so that a token has one text.
+  if (signature.toString("base64url") !== signatureText) return malformed;
   const { alg, kid, crit } = header;
-  if (crit !== undefined || (kid !== undefined && typeof kid !== "string")) return "jwt-malformed";
-  const algorithm = algorithmNamed(alg);
-  if (algorithm === undefined) return "jwt-algorithm";
-  const claims = readObject(payloadText);
-  const exactClaims = readObject(payloadText, asWritten);
-  if (claims === undefined || exactClaims === undefined) return "jwt-malformed";
-  return { algorithm, kid, claims, exactClaims, message: Buffer.from(`${headerText}.${payloadText}`), signature };
+  if (crit !== undefined || (kid !== undefined && typeof kid !== "string")) return malformed;
+  if (!isJwtAlgorithm(alg)) return failures["jwt-algorithm"];
+  const claims = parseObject(payloadText);
+  if (claims instanceof AttributeError) return claims;
+  const exactClaims = parseObject(payloadText, asWritten);
+  if (exactClaims instanceof AttributeError) return exactClaims;
+  return { algorithm: alg, kid, claims, exactClaims, message: Buffer.from(`${headerText}.${payloadText}`), signature };
 }
 
 type Reviver = (key: string, value: unknown, context?: { readonly source?: string }) => unknown;
 
-/** 9007199254740993 is not 9007199254740992, and version 1.10 is not 1.1. */
+/** A double turns 9007199254740993 into 9007199254740992, and a version 1.10 into 1.1. */
 const asWritten: Reviver = (_key, value, context) =>
   typeof value === "number" && !Number.isSafeInteger(value) ? (context?.source ?? value) : value;
 
-function readObject(base64: string, reviver?: Reviver): Readonly<Record<string, unknown>> | undefined {
+function parseObject(base64: string, reviver?: Reviver): JsonObject | AttributeError {
   try {
     const text = new TextDecoder("utf-8", { fatal: true }).decode(Buffer.from(base64, "base64url"));
     const value: unknown = JSON.parse(text, reviver);
-    return typeof value === "object" && value !== null && !Array.isArray(value)
-      ? (value as Readonly<Record<string, unknown>>)
-      : undefined;
+    if (typeof value === "object" && value !== null && !Array.isArray(value)) return value as JsonObject;
   } catch {
-    return undefined;
+    // Not UTF-8, or not JSON.
   }
+  return failures["jwt-malformed"];
 }

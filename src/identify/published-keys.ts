@@ -1,20 +1,22 @@
 import type { VerifyingKey } from "./jwt-keys.ts";
 import type { PublishedKeys } from "./jwt-verifier.ts";
 
-/** Whoever fetches keys. Called as configurations come and go, never by a request but for `missed`. */
+/** Fetches published key sets. Only `missed` is called on the request path. */
 export interface KeyFetching {
+  /** A configuration uses these keys from now on. */
   begin(keys: PublishedKeySet): void;
-  /** A token named a key that is not among them. */
+  /** No key fitted a token. */
   missed(keys: PublishedKeySet): void;
+  /** No configuration uses these keys any more. */
   end(keys: PublishedKeySet): void;
 }
 
-/** Where nobody fetches: a command that reads a file and ends. */
+/** For commands that read a configuration and exit: fetches nothing. */
 export const noFetching: KeyFetching = Object.freeze({ begin: ignore, missed: ignore, end: ignore });
 
 function ignore(): void {}
 
-/** The keys published at one address, as they were last fetched. None until they first were. */
+/** The keys published at one address, as last fetched. Empty until the first fetch succeeds. */
 export class PublishedKeySet implements PublishedKeys {
   readonly url: string;
   readonly #fetching: KeyFetching;
@@ -44,7 +46,7 @@ export class PublishedKeySet implements PublishedKeys {
   }
 }
 
-/** Keys by address, shared by successive snapshots: a reload that leaves an address in place leaves its keys too. */
+/** Key sets by address. Successive snapshots share them, so a reload keeps the keys that were fetched already. */
 export class PublishedKeyRegistry {
   readonly #fetching: KeyFetching;
   #current: ReadonlyMap<string, PublishedKeySet> = new Map();
@@ -53,7 +55,7 @@ export class PublishedKeyRegistry {
     this.#fetching = fetching;
   }
 
-  /** Starts the next generation. Nothing is fetched until its `commit`; left uncommitted, it leaves no trace. */
+  /** Starts the next generation. Fetching starts and ends with its `commit`; one that is never committed has no effect. */
   next(): PublishedKeyGeneration {
     const previous = this.#current;
     const kept = new Map<string, PublishedKeySet>();

@@ -10,29 +10,19 @@ import type { Attribute, AttributeSource, AttributeTable } from "./attributes.ts
 import type { GeoField } from "./geo-database.ts";
 import type { JwtSpec, VerifiedToken } from "./jwt-verifier.ts";
 
-/** Stands for the address while nobody asked for it, since undefined is an answer. */
+/** Marks a value that was not read yet, since undefined is a valid result. */
 const unread: unique symbol = Symbol("unread");
 
-/** Remembered of what was asked for and is not there. */
+/** Caches that a value is absent. */
 const absent: unique symbol = Symbol("absent");
 
-const unreadablePlace = new AttributeError("geo-unreadable");
-const sentTwice = new AttributeError("repeated");
-
-function causeOf(text: string | typeof repeated | AttributeError): AttributeErrorCause {
-  if (text instanceof AttributeError) return text.cause;
-  return text === repeated ? "repeated" : "unparsable";
-}
-
-const noAttribute: Pick<Attribute, "type" | "from"> = { type: "string", from: [] };
-
-/** What was answered by name, so that a thousand rules about one long header read it once. */
-type Answers = Map<string, string | typeof repeated | typeof absent>;
+/** Values by name, so that a thousand rules on one long header read it once. */
+type ValueCache = Map<string, string | typeof repeated | typeof absent>;
 
 /**
- * What one request says, read when it is asked for and remembered. Attributes go through their sources in order: the
- * first that is present and parses gives the value. An empty value counts as absent, for an attribute of any type; a
- * repeated header and a value that does not parse are counted, once a request, and the next source is asked.
+ * The facts of one request, read lazily and cached. An attribute takes the first of its sources that is present and
+ * parses. An empty value counts as absent, for any type. A repeated header or a value that does not parse is reported,
+ * once per request, and the next source is read.
  */
 export class RequestFacts implements Facts {
   readonly #table: AttributeTable;
@@ -41,16 +31,13 @@ export class RequestFacts implements Facts {
   readonly #trusted: readonly AddressRange[];
   readonly #nowMs: number;
   #attributes: (AttributeValue | typeof absent | undefined)[] | undefined;
-  #headers: Answers | undefined;
-  #cookies: Answers | undefined;
+  #headers: ValueCache | undefined;
+  #cookies: ValueCache | undefined;
   #parameters: ReadonlyMap<string, string> | undefined;
   #clientAddress: Address | undefined | typeof unread = unread;
   #token: VerifiedToken | AttributeError | undefined | typeof unread = unread;
 
-  /**
-   * `trusted` are the ranges of the configuration's trustedProxies, for the walk along X-Forwarded-For; `nowMs` is the
-   * wall clock, for what expires.
-   */
+  /** `trusted` is the configuration's `trustedProxies`; `nowMs` is the wall clock, for token expiry. */
   constructor(
     table: AttributeTable,
     head: RequestHead,
@@ -77,7 +64,7 @@ export class RequestFacts implements Facts {
     return this.#head.path;
   }
 
-  /** The path as servers read it that take encoded slashes for slashes; undefined where all read it alike. */
+  /** The path as seen by servers that treat encoded slashes as slashes; undefined if it is unambiguous. */
   get otherPath(): string | undefined {
     return this.#head.pathIsPlain ? undefined : otherReading(this.#head.path);
   }
@@ -89,44 +76,43 @@ export class RequestFacts implements Facts {
     return this.#clientAddress;
   }
 
-  /** True where the client came by https, as far as the caller and a trusted caller's X-Forwarded-Proto tell. */
   get isHttps(): boolean {
     return isHttps(this.#head, this.#caller);
   }
 
-  /** The forwarding headers that go upstream. Built anew each time: ask once. */
+  /** The forwarding headers for the upstream. Not cached. */
   get forwarded(): ForwardedHeaders {
     return forwardedHeaders(this.#head, this.#caller);
   }
 
   attribute(index: number): AttributeValue | undefined {
     this.#attributes ??= new Array(this.#table.size);
-    let answer = this.#attributes[index];
-    if (answer === undefined) {
-      answer = this.#readAttribute(index) ?? absent;
-      this.#attributes[index] = answer;
+    let value = this.#attributes[index];
+    if (value === undefined) {
+      value = this.#readAttribute(index) ?? absent;
+      this.#attributes[index] = value;
     }
-    return answer === absent ? undefined : answer;
+    return value === absent ? undefined : value;
   }
 
   header(name: string): string | undefined {
     this.#headers ??= new Map();
-    let answer = this.#headers.get(name);
-    if (answer === undefined) {
-      answer = this.#readHeader(name) ?? absent;
-      this.#headers.set(name, answer);
+    let value = this.#headers.get(name);
+    if (value === undefined) {
+      value = this.#readHeader(name) ?? absent;
+      this.#headers.set(name, value);
     }
-    return typeof answer === "string" ? answer : undefined;
+    return typeof value === "string" ? value : undefined;
   }
 
   cookie(name: string): string | undefined {
     this.#cookies ??= new Map();
-    let answer = this.#cookies.get(name);
-    if (answer === undefined) {
-      answer = this.#readCookie(name) ?? absent;
-      this.#cookies.set(name, answer);
+    let value = this.#cookies.get(name);
+    if (value === undefined) {
+      value = this.#readCookie(name) ?? absent;
+      this.#cookies.set(name, value);
     }
-    return typeof answer === "string" ? answer : undefined;
+    return typeof value === "string" ? value : undefined;
   }
 
   query(name: string): string | undefined {
@@ -172,7 +158,7 @@ export class RequestFacts implements Facts {
     return place?.readable === false ? unreadablePlace : place?.[field];
   }
 
-  /** The token is verified once, however many attributes read it. */
+  /** Verifies the token once per request, however many attributes read it. */
   #readClaim(claim: number): string | undefined | AttributeError {
     if (this.#token === unread) this.#token = this.#readToken();
     const token = this.#token;
@@ -183,7 +169,7 @@ export class RequestFacts implements Facts {
     const { jwt } = this.#table.lookups;
     const text = jwt && tokenText(this.#head, jwt.from);
     if (jwt === undefined || text === undefined || text === "") return undefined;
-    return text === repeated ? sentTwice : jwt.verify(text, this.#nowMs);
+    return text === repeated ? repeatedToken : jwt.verify(text, this.#nowMs);
   }
 
   #readHeader(name: string): string | undefined | typeof repeated {
@@ -204,12 +190,21 @@ export class RequestFacts implements Facts {
   }
 }
 
-/** RFC 6750 §2.1; the scheme's letter case does not matter (RFC 9110 §11.1). */
+const noAttribute: Pick<Attribute, "type" | "from"> = { type: "string", from: [] };
+const unreadablePlace = new AttributeError("geo-unreadable");
+const repeatedToken = new AttributeError("repeated");
+
+function causeOf(text: string | typeof repeated | AttributeError): AttributeErrorCause {
+  if (text instanceof AttributeError) return text.cause;
+  return text === repeated ? "repeated" : "unparsable";
+}
+
+/** RFC 6750 §2.1; the scheme is case-insensitive (RFC 9110 §11.1). */
 const bearer = /^Bearer +/i;
 
 /**
- * The text of the token that a request carries; undefined where it has none. `Authorization` holds one only as
- * `Bearer …`, and something else for other schemes; any other header holds it with or without the word.
+ * The request's token; undefined if it has none. In `Authorization` it must follow `Bearer`, since other schemes carry
+ * other credentials; in any other header the word is optional.
  */
 export function tokenText(
   head: Pick<RequestHead, "header" | "cookies">,

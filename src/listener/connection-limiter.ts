@@ -1,4 +1,4 @@
-import type { Address } from "../decide/ip-address.ts";
+import { type Address, subscriberOf } from "../decide/ip-address.ts";
 
 /** One connection's place among those of its listener. */
 export interface ConnectionSlot {
@@ -39,7 +39,7 @@ class Slot implements ConnectionSlot {
   }
 
   assignTo(address: Address, most: number): boolean {
-    const client = clientOf(address);
+    const client = subscriberOf(address);
     const taken = this.#byClient.get(client) ?? 0;
     if (taken >= most) return false;
     this.#byClient.set(client, taken + 1);
@@ -59,9 +59,4 @@ class Slot implements ConnectionSlot {
     if (others === 0) this.#byClient.delete(client);
     else this.#byClient.set(client, others);
   }
-}
-
-/** An IPv4 address; of IPv6 the first 64 bits, since one client has all that begin with them (RFC 6177). */
-function clientOf({ text, words }: Address): string {
-  return text.includes(":") ? `${words[0]} ${words[1]}` : text;
 }

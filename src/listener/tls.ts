@@ -2,6 +2,7 @@ import { createHash } from "node:crypto";
 import type { Socket } from "node:net";
 import { createSecureContext, createServer, type SecureContext, type Server, type TLSSocket } from "node:tls";
 import type { TlsSpec } from "../config/compiled-config.ts";
+import { socketBelowTls } from "../node-internals.ts";
 import type { HandshakeFailure } from "../observe/listener-stats.ts";
 
 /** Protocols that a client may choose from by ALPN, best first. One that asks for none speaks the last. */
@@ -25,9 +26,6 @@ export interface TlsTerminationParts {
 
 /** Told once TLS is spoken, and by what is spoken within. */
 type Secured = (socket: TLSSocket, protocol: Protocol) => void;
-
-/** node:tls keeps the connection below by a name of its own. */
-type TlsSocketOverSocket = TLSSocket & { readonly _parent?: Socket };
 
 /**
  * Speaks TLS on accepted connections and hands on what is spoken within. It holds one spec from start to end: a reload
@@ -80,9 +78,12 @@ export class TlsTermination {
   }
 
   #onSecure(socket: TLSSocket): void {
-    const below = (socket as TlsSocketOverSocket)._parent;
+    const below = socketBelowTls(socket);
     const secured = below === undefined ? undefined : this.#waiting.get(below);
-    if (secured === undefined) throw new TypeError("TLS is spoken on a connection that was not accepted.");
+    if (secured === undefined) {
+      socket.destroy();
+      return;
+    }
     socket.allowHalfOpen = true;
     secured(socket, socket.alpnProtocol === false ? "http/1.1" : (socket.alpnProtocol as Protocol));
   }

@@ -1,3 +1,5 @@
+import type { Exemplar, MetricStorage, Series } from "./metric-storage.ts";
+
 /** Upper bounds in seconds, inclusive as Prometheus reads them: from a loopback answer to a request that nearly timed out. */
 export const bucketBounds = Object.freeze([
   0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30,
@@ -8,8 +10,9 @@ const overflowSlot = bounds.length;
 const sumSlot = bounds.length + 1;
 const slotCount = bounds.length + 2;
 
-/** What a histogram counted, as plain data that another may take over. */
-export type HistogramCounts = {
+/** What a histogram counted, as plain data. */
+type HistogramCounts = {
+  /** Of each bucket; then those above every bound, and the sum of all values. */
   readonly slots: readonly number[];
   /** By bucket, from 0; undefined where none was ever recorded. */
   readonly exemplars: ReadonlyMap<number, Exemplar> | undefined;
@@ -19,7 +22,7 @@ export type HistogramCounts = {
  * A histogram of durations over fixed buckets. All of it lives in one typed array, so that observing allocates nothing:
  * a sum kept in a field would be boxed anew whenever V8 cannot prove its type.
  */
-export class Histogram {
+export class Histogram implements MetricStorage {
   /** Made with the first value: of ten thousand routes most are idle, and each would hold half a kilobyte. */
   #slots: Float64Array | undefined;
   /** The latest recorded request of each bucket; made with the first. */
@@ -46,12 +49,20 @@ export class Histogram {
     return this.#exemplars?.get(bucket);
   }
 
-  /** Undefined where nothing was counted. */
+  *series(): Iterable<Series> {
+    const cumulative = this.cumulative();
+    for (const [bucket, value] of cumulative.entries()) {
+      const bound = String(bucketBounds[bucket] ?? "+Inf");
+      yield { suffix: "_bucket", labels: [bound], value, exemplar: this.exemplar(bucket) };
+    }
+    yield { suffix: "_sum", labels: [], value: this.sum };
+    yield { suffix: "_count", labels: [], value: cumulative.at(-1) ?? 0 };
+  }
+
   counts(): HistogramCounts | undefined {
     return this.#slots && { slots: Array.from(this.#slots), exemplars: this.#exemplars && new Map(this.#exemplars) };
   }
 
-  /** Holds these counts and no others. */
   restore(counts: HistogramCounts | undefined): void {
     this.#slots = counts && Float64Array.from(counts.slots);
     this.#exemplars = counts?.exemplars && new Map(counts.exemplars);
@@ -85,15 +96,6 @@ function slotOf(value: number): number {
   while (slot < overflowSlot && value > (bounds[slot] ?? 0)) slot++;
   return slot;
 }
-
-/** One measured request whose trace was recorded: where a dashboard's dot leads. */
-export type Exemplar = {
-  /** 32 hexadecimal digits. */
-  readonly traceId: string;
-  readonly seconds: number;
-  /** When it was measured. */
-  readonly atMs: number;
-};
 
 /** A trace that is recorded. */
 export interface SampledTrace {

@@ -1,12 +1,11 @@
-import { type Counter, type CounterValues, countersOf, counterValues, setCounters } from "./counters.ts";
-import { byLabel, type CellMetricOptions } from "./prometheus.ts";
-import type { StatsRegistry } from "./stats-registry.ts";
+import { Counter, LabelCounters } from "./counters.ts";
+import { StatsGroup } from "./stats-group.ts";
 
 /**
- * How a TLS handshake failed: the client went away or was too slow, spoke something else, no version, cipher or protocol
- * that both know, no certificate that was asked for, or it refused ours.
+ * How a TLS handshake failed: the client closed the connection or was too slow, did not speak TLS, had no version, cipher
+ * or protocol in common with the listener, sent no valid client certificate, or rejected the listener's.
  */
-export const handshakeFailures = [
+const handshakeFailures = [
   "client-closed",
   "timeout",
   "not-tls",
@@ -19,12 +18,12 @@ export const handshakeFailures = [
 ] as const;
 export type HandshakeFailure = (typeof handshakeFailures)[number];
 
-/** Why a connection of a listener with the PROXY protocol was closed before it was taken. */
-export const proxyRejections = ["untrusted", "malformed", "timeout"] as const;
+/** Why a listener with the PROXY protocol closed a connection before any request. */
+const proxyRejections = ["untrusted", "malformed", "timeout"] as const;
 export type ProxyRejection = (typeof proxyRejections)[number];
 
-/** Why a connection was closed unread: the listener's places are taken, or those of its client. */
-export const refusalCauses = ["connections", "address"] as const;
+/** Which limit closed a new connection unread: the listener's, or the one for each client address. */
+const refusalCauses = ["connections", "address"] as const;
 export type RefusalCause = (typeof refusalCauses)[number];
 
 /** What a listener has in front of its lanes. */
@@ -33,119 +32,66 @@ export interface ListenerFront {
   readonly proxyProtocol: boolean;
 }
 
-export type ListenerCounts = {
-  readonly open: number;
-  readonly refusals: CounterValues<RefusalCause>;
-  readonly handshakes: CounterValues<HandshakeFailure> | undefined;
-  readonly rejections: CounterValues<ProxyRejection> | undefined;
-};
-
-/** Connections of one listener: those that are open, and those that never got to a lane; undefined where none could fail so. */
+/** Connections of one listener: open ones, and those that were closed before a lane had them. */
 export class ListenerStats {
-  readonly listener: string;
   readonly open: Counter;
-  readonly refusals: Readonly<Record<RefusalCause, Counter>>;
-  readonly handshakes: Readonly<Record<HandshakeFailure, Counter>> | undefined;
-  readonly rejections: Readonly<Record<ProxyRejection, Counter>> | undefined;
+  readonly refusals: LabelCounters<RefusalCause>;
+  /** Undefined without TLS. */
+  readonly handshakes: LabelCounters<HandshakeFailure> | undefined;
+  /** Undefined without the PROXY protocol. */
+  readonly rejections: LabelCounters<ProxyRejection> | undefined;
 
-  /** `before`: the stats of the same listener, whose counts go on. */
-  constructor(listener: string, front: ListenerFront, before?: ListenerStats) {
-    this.listener = listener;
-    this.open = before?.open ?? { value: 0 };
-    this.refusals = before?.refusals ?? countersOf(refusalCauses);
-    this.handshakes = front.tls ? (before?.handshakes ?? countersOf(handshakeFailures)) : undefined;
-    this.rejections = front.proxyProtocol ? (before?.rejections ?? countersOf(proxyRejections)) : undefined;
-  }
-
-  counts(): ListenerCounts {
-    return {
-      open: this.open.value,
-      refusals: counterValues(this.refusals),
-      handshakes: this.handshakes && counterValues(this.handshakes),
-      rejections: this.rejections && counterValues(this.rejections),
-    };
-  }
-
-  /** Holds these counts and no others. */
-  restore(counts: ListenerCounts | undefined): void {
-    this.open.value = counts?.open ?? 0;
-    setCounters(this.refusals, counts?.refusals);
-    if (this.handshakes !== undefined) setCounters(this.handshakes, counts?.handshakes);
-    if (this.rejections !== undefined) setCounters(this.rejections, counts?.rejections);
+  /** `before`: the stats of the same listener so far, which go on. */
+  constructor(front: ListenerFront, before?: ListenerStats) {
+    this.open = before?.open ?? new Counter();
+    this.refusals = before?.refusals ?? new LabelCounters(refusalCauses);
+    this.handshakes = front.tls ? (before?.handshakes ?? new LabelCounters(handshakeFailures)) : undefined;
+    this.rejections = front.proxyProtocol ? (before?.rejections ?? new LabelCounters(proxyRejections)) : undefined;
   }
 
   refused(cause: RefusalCause): void {
-    this.refusals[cause].value++;
+    this.refusals.count(cause);
   }
 
   handshakeFailed(cause: HandshakeFailure): void {
-    if (this.handshakes !== undefined) this.handshakes[cause].value++;
+    this.handshakes?.count(cause);
   }
 
   rejected(cause: ProxyRejection): void {
-    if (this.rejections !== undefined) this.rejections[cause].value++;
+    this.rejections?.count(cause);
   }
 }
 
-/** When a certificate that a listener shows ends. */
-export interface CertificateExpiry {
-  readonly listener: string;
-  /** The first of the names that it is shown for. */
-  readonly certificate: string;
-  readonly notAfterMs: number;
-}
-
-/** What came of connections before a lane had them, and how long the certificates last. */
-export function listenerMetrics(
-  stats: StatsRegistry,
-  certificates: () => Iterable<CertificateExpiry>,
-): CellMetricOptions[] {
-  return [
+export const listenerGroup = new StatsGroup<ListenerStats, [listener: string, front: ListenerFront]>({
+  labels: ["listener"],
+  make: (before, _listener, front) => new ListenerStats(front, before),
+  metrics: [
     {
       name: "perch_connections",
-      help: "Connections of clients that are open.",
+      help: "Open client connections.",
       type: "gauge",
-      *samples() {
-        for (const { listener, open } of stats.listeners()) yield { labels: { listener }, value: open.value };
-      },
+      storage: ({ open }) => open,
     },
     {
       name: "perch_connections_refused_total",
-      help: "Connections that were closed unread for the limits on them.",
+      help: "Connections closed unread because a connection limit was reached.",
       type: "counter",
-      *samples() {
-        for (const { listener, refusals } of stats.listeners()) yield* byLabel({ listener }, "cause", refusals);
-      },
+      labels: ["cause"],
+      storage: ({ refusals }) => refusals,
     },
     {
       name: "perch_tls_handshake_failures_total",
-      help: "Connections that were closed for want of a TLS handshake.",
+      help: "Connections closed because the TLS handshake failed.",
       type: "counter",
-      *samples() {
-        for (const { listener, handshakes } of stats.listeners()) {
-          if (handshakes !== undefined) yield* byLabel({ listener }, "cause", handshakes);
-        }
-      },
+      labels: ["cause"],
+      storage: ({ handshakes }) => handshakes,
     },
     {
       name: "perch_proxy_protocol_rejections_total",
-      help: "Connections that were closed for want of a PROXY header from a trusted caller.",
+      help: "Connections closed because they had no valid PROXY header from a trusted peer.",
       type: "counter",
-      *samples() {
-        for (const { listener, rejections } of stats.listeners()) {
-          if (rejections !== undefined) yield* byLabel({ listener }, "cause", rejections);
-        }
-      },
+      labels: ["cause"],
+      storage: ({ rejections }) => rejections,
     },
-    {
-      name: "perch_certificate_expiry_timestamp_seconds",
-      help: "When a certificate that a listener shows ends.",
-      type: "gauge",
-      *samples() {
-        for (const { listener, certificate, notAfterMs } of certificates()) {
-          yield { labels: { listener, certificate }, value: notAfterMs / 1000 };
-        }
-      },
-    },
-  ];
-}
+  ],
+});

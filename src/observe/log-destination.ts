@@ -12,7 +12,7 @@ export interface LogDestinationOptions {
   /** A file descriptor, or a path that is appended to. */
   readonly to: number | string;
   /** Counts lines that were lost. */
-  readonly dropped: Counter;
+  readonly dropped: Pick<Counter, "value">;
   /** Told once each time that writing starts to fail; called from an event, so it must not throw. */
   readonly onTrouble: (error: Error) => void;
   /** Default 1000. A line waits no longer than this for others to share its write. */
@@ -27,7 +27,7 @@ export interface LogDestinationOptions {
  */
 export class LogDestination implements LineDestination {
   readonly #stream: ReturnType<typeof pino.destination>;
-  readonly #dropped: Counter;
+  readonly #dropped: Pick<Counter, "value">;
   readonly #flushAfterMs: number;
   #pending = "";
   #pendingLines = 0;

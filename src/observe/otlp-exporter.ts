@@ -1,5 +1,5 @@
 import { Agent, request } from "undici";
-import type { SpanStats } from "./counters.ts";
+import type { SpanStats } from "./process-stats.ts";
 import type { Span, SpanSink, SpanValue } from "./span.ts";
 
 export interface ExporterParts {

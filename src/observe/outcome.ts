@@ -1,6 +1,6 @@
 import type { ErrorCode } from "../errors.ts";
 import type { SampledTrace } from "./histogram.ts";
-import type { FaultKind } from "./request-stats.ts";
+import type { FaultKind } from "./route-stats.ts";
 
 /** What the one `observe` call learns of a request that ended. The exchange itself implements it, so nothing is copied. */
 export interface Outcome {

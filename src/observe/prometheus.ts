@@ -1,59 +1,48 @@
-import { collectDefaultMetrics, type Metric, type Registry } from "prom-client";
-import { bucketBounds, type Exemplar, type Histogram } from "./histogram.ts";
+import { collectDefaultMetrics, type Metric, Registry } from "prom-client";
+import type { ExportedMetric, Sample } from "./stats-group.ts";
 
-type Labels = Readonly<Record<string, string>>;
-
-/** One line of the exposition; the keys of `labels` are the label names. */
-export interface Sample {
-  /** Where it is not the metric's own name: a histogram's `_bucket`, `_sum` and `_count`. */
-  readonly metricName?: string;
-  readonly labels: Labels;
-  readonly value: number;
-  /** Of a histogram's bucket. Only OpenMetrics shows it. */
-  readonly exemplar?: Exemplar | undefined;
+export interface Exposition {
+  readonly contentType: string;
+  readonly body: string;
 }
 
-export interface CellMetricOptions {
-  readonly name: string;
-  readonly help: string;
-  readonly type: "counter" | "gauge" | "histogram";
-  /** Read anew at every scrape, so what is no longer yielded is no longer exported. */
-  readonly samples: () => Iterable<Sample>;
+/** Prometheus' text format 0.0.4, or OpenMetrics 1.0.0, which has exemplars. */
+export type MetricsFormat = "prometheus" | "open-metrics";
+
+/** Writes metrics whose numbers are kept elsewhere, beside those of this process. */
+export class PrometheusExporter {
+  readonly #registry = new Registry();
+
+  constructor(metrics: Iterable<ExportedMetric>) {
+    for (const metric of metrics) register(this.#registry, metric);
+    registerProcessMetrics(this.#registry);
+  }
+
+  async render(format: MetricsFormat): Promise<Exposition> {
+    if (format === "open-metrics") {
+      // prom-client declares the types as numbers, but holds strings.
+      const families = (await this.#registry.getMetricsAsJSON()).map((family) => ({
+        ...family,
+        type: String(family.type),
+      }));
+      return { contentType: openMetricsType, body: writeOpenMetrics(families) };
+    }
+    return { contentType: this.#registry.contentType, body: await this.#registry.metrics() };
+  }
 }
 
 /**
- * Registers a metric whose numbers live in our stats. prom-client's own classes keep theirs under hashed labels, and
- * its histogram can not be filled from outside; its registry asks a metric for no more than this.
+ * prom-client's own classes keep numbers under hashed labels, and its histogram cannot be filled from outside; its
+ * registry asks a metric for no more than this.
  */
-export function registerCellMetric(registry: Registry, options: CellMetricOptions): void {
-  const { name, help, type, samples } = options;
+function register(registry: Registry, { name, help, type, samples }: ExportedMetric): void {
   const metric = { name, help, type, get: async () => ({ name, help, type, values: Array.from(samples()) }) };
-  // Its declarations know only its own classes.
+  // Its declarations accept its own classes only.
   registry.registerMetric(metric as unknown as Metric);
 }
 
-/** The lines of one histogram of the metric `name`. */
-export function* histogramSamples(name: string, labels: Labels, histogram: Histogram): Iterable<Sample> {
-  const cumulative = histogram.cumulative();
-  for (const [index, value] of cumulative.entries()) {
-    const le = String(bucketBounds[index] ?? "+Inf");
-    yield { metricName: `${name}_bucket`, labels: { ...labels, le }, value, exemplar: histogram.exemplar(index) };
-  }
-  yield { metricName: `${name}_sum`, labels, value: histogram.sum };
-  yield { metricName: `${name}_count`, labels, value: cumulative.at(-1) ?? 0 };
-}
-
-/** One sample for each counter, its key as the value of the label `name`. */
-export function* byLabel(
-  labels: Readonly<Record<string, string>>,
-  name: string,
-  stats: Readonly<Record<string, { readonly value: number }>>,
-): Iterable<Sample> {
-  for (const [label, { value }] of Object.entries(stats)) yield { labels: { ...labels, [name]: label }, value };
-}
-
-/** One metric with its numbers, as prom-client's registry gives them out too. */
-export interface MetricFamily {
+/** One metric with its numbers, as prom-client's registry returns it. */
+interface MetricFamily {
   readonly name: string;
   readonly help: string;
   /** `counter`, `gauge` or `histogram`. */
@@ -67,7 +56,7 @@ type FamilySample = Omit<Sample, "labels" | "exemplar"> & {
   readonly exemplar?: Sample["exemplar"] | null;
 };
 
-export const openMetricsType = "application/openmetrics-text; version=1.0.0; charset=utf-8";
+const openMetricsType = "application/openmetrics-text; version=1.0.0; charset=utf-8";
 
 /**
  * The exposition in OpenMetrics 1.0.0. prom-client has a writer for it, which renames the registered metrics for good,
@@ -91,7 +80,7 @@ function sampleLine(name: string, { labels, value, exemplar }: FamilySample): st
   return `${name}${shown} ${numberText(value)}${exemplarText(exemplar)}\n`;
 }
 
-/** Bounds are numbers in their canonical form, in which an integer has a fraction. */
+/** OpenMetrics wants bounds as canonical floating-point numbers: an integer with a fraction. */
 function labelText(label: string, text: string | number | undefined): string {
   const plain = escaped(String(text ?? ""));
   return label === "le" && /^-?\d+$/.test(plain) ? `${plain}.0` : plain;
@@ -117,8 +106,8 @@ function escaped(text: string): string {
  */
 const misnamed = ["nodejs_active_handles_total", "nodejs_active_requests_total", "nodejs_active_resources_total"];
 
-/** CPU, memory, event loop and garbage collection of this process, as prom-client's users know them. */
-export function registerProcessMetrics(registry: Registry): void {
+/** CPU, memory, event loop and garbage collection of this process, under prom-client's usual names. */
+function registerProcessMetrics(registry: Registry): void {
   collectDefaultMetrics({ register: registry });
   for (const name of misnamed) registry.removeSingleMetric(name);
 }

@@ -1,77 +1,67 @@
-import type { ReleaseSpec } from "../decide/release-spec.ts";
-import { type Counter, type CounterValues, countersOf, counterValues, setCounters } from "./counters.ts";
+import { Counter, LabelCounters, StorageByName } from "./counters.ts";
+import type { MetricStorage, Series, WindowSlot } from "./metric-storage.ts";
+import { SlidingWindow } from "./sliding-window.ts";
+import { StatsGroup } from "./stats-group.ts";
 
-export const reasons = ["override", "propagated", "rule", "pin", "split", "default"] as const;
+const reasons = ["override", "propagated", "rule", "pin", "split", "default"] as const;
 export type Reason = (typeof reasons)[number];
 
 /** Stands for versions that callers assigned and the release does not name, so that no caller makes series. */
 export const otherVersion = "other";
 
-export const pinRejections = ["forged", "expired", "oversized", "malformed"] as const;
+const pinRejections = ["forged", "expired", "oversized", "malformed"] as const;
 export type PinRejection = (typeof pinRejections)[number];
 
-/** What the stats of one release counted, as plain data. */
-export type ReleaseCounts = {
-  readonly versions: ReadonlyMap<string, DecisionCounts>;
-  readonly ruleHits: ReadonlyMap<string, number>;
-  readonly pinsRejected: CounterValues<PinRejection>;
-  readonly pinFlips: number;
+type DecisionCounts = {
+  readonly byReason: ReadonlyMap<string, number> | undefined;
+  readonly window: ReadonlyMap<number, WindowSlot> | undefined;
 };
 
-type DecisionCounts = { readonly byReason: CounterValues<Reason>; readonly window: ReadonlyMap<number, number> };
-
 /** Decisions that assigned one version. */
-export class DecisionCounters {
-  readonly byReason = countersOf(reasons);
+export class DecisionCounters implements MetricStorage {
+  readonly byReason = new LabelCounters(reasons);
+  /** Not exported as a metric; the admin API shows it. */
   readonly window = new SlidingWindow();
+
+  /** Only reasons that occurred: a release names many versions that most reasons never assign. */
+  *series(): Iterable<Series> {
+    for (const series of this.byReason.series()) if (series.value > 0) yield series;
+  }
+
+  counts(): DecisionCounts | undefined {
+    const [byReason, window] = [this.byReason.counts(), this.window.counts()];
+    return byReason === undefined && window === undefined ? undefined : { byReason, window };
+  }
+
+  restore(counts: DecisionCounts | undefined): void {
+    this.byReason.restore(counts?.byReason);
+    this.window.restore(counts?.window);
+  }
 }
 
-/** What a release decided. Built from the release's stats of the snapshot before, it keeps those that still apply. */
+/** What a release decided. */
 export class ReleaseStats {
-  readonly release: string;
-  readonly versions: ReadonlyMap<string, DecisionCounters>;
-  readonly ruleHits: ReadonlyMap<string, Counter>;
-  readonly pinsRejected: Readonly<Record<PinRejection, Counter>>;
-  /** Users served another version than before. */
+  readonly versions: StorageByName<DecisionCounters>;
+  readonly ruleHits: StorageByName<Counter>;
+  readonly pinsRejected: LabelCounters<PinRejection>;
+  /** Users who were assigned another version than before. */
   readonly pinFlips: Counter;
 
-  constructor(release: string, versions: readonly string[], rules: readonly string[], before?: ReleaseStats) {
-    this.release = release;
-    this.versions = new Map(versions.map((name) => [name, before?.versions.get(name) ?? new DecisionCounters()]));
-    this.ruleHits = new Map(rules.map((name) => [name, before?.ruleHits.get(name) ?? { value: 0 }]));
-    this.pinsRejected = before?.pinsRejected ?? countersOf(pinRejections);
-    this.pinFlips = before?.pinFlips ?? { value: 0 };
-  }
-
-  counts(): ReleaseCounts {
-    const versions = Array.from(this.versions, ([name, { byReason, window }]): [string, DecisionCounts] => [
-      name,
-      { byReason: counterValues(byReason), window: window.counts() },
-    ]);
-    return {
-      versions: new Map(versions),
-      ruleHits: new Map(Array.from(this.ruleHits, ([rule, { value }]) => [rule, value])),
-      pinsRejected: counterValues(this.pinsRejected),
-      pinFlips: this.pinFlips.value,
-    };
-  }
-
-  /** Holds these counts and no others, as far as the release has such versions and rules. */
-  restore(counts: ReleaseCounts | undefined): void {
-    for (const [name, { byReason, window }] of this.versions) {
-      setCounters(byReason, counts?.versions.get(name)?.byReason);
-      window.restore(counts?.versions.get(name)?.window);
-    }
-    for (const [rule, hits] of this.ruleHits) hits.value = counts?.ruleHits.get(rule) ?? 0;
-    setCounters(this.pinsRejected, counts?.pinsRejected);
-    this.pinFlips.value = counts?.pinFlips ?? 0;
+  /** `versions`: all that the release can assign; `before`: its stats so far, of which those that still apply go on. */
+  constructor(versions: readonly string[], rules: readonly string[], before?: ReleaseStats) {
+    this.versions = new StorageByName(
+      versions.map((name) => [name, before?.versions.get(name) ?? new DecisionCounters()]),
+    );
+    this.ruleHits = new StorageByName(rules.map((name) => [name, before?.ruleHits.get(name) ?? new Counter()]));
+    this.pinsRejected = before?.pinsRejected ?? new LabelCounters(pinRejections);
+    this.pinFlips = before?.pinFlips ?? new Counter();
   }
 
   /** Counts the version assigned; one that the release does not name as `other`. `nowMs`: see `SlidingWindow`. */
   decided(version: string, reason: Reason, nowMs: number): void {
     const decisions = this.versions.get(version) ?? this.versions.get(otherVersion);
     if (decisions === undefined) return;
-    decisions.byReason[reason].value++;
+    decisions.byReason.count(reason);
     decisions.window.count(nowMs);
   }
 
@@ -81,87 +71,42 @@ export class ReleaseStats {
   }
 
   pinRejected(cause: PinRejection): void {
-    this.pinsRejected[cause].value++;
+    this.pinsRejected.count(cause);
   }
 }
 
-export interface WeightRatio {
-  readonly release: string;
-  readonly version: string;
-  /** The share that the split gives the version, 0 to 1. */
-  readonly ratio: number;
-}
+type ReleaseArguments = [release: string, versions: readonly string[], rules: readonly string[]];
 
-type SplitRelease = Pick<ReleaseSpec, "name" | "versions" | "split">;
-
-/** What the splits of these releases say of each of their versions. A release without a split says nothing. */
-export function* weightRatios(releases: Iterable<SplitRelease>): Iterable<WeightRatio> {
-  for (const { name: release, versions, split } of releases) {
-    if (split === undefined) continue;
-    const sum = Object.values(split).reduce((total, weight) => total + weight, 0);
-    // Own weights only: `constructor` is a name that a version may have.
-    const weights = new Map(Object.entries(split));
-    for (const version of versions) yield { release, version, ratio: (weights.get(version) ?? 0) / sum };
-  }
-}
-
-/** The window moves in steps of this length, so a total reaches back between `span - slotMs` and `span`. */
-export const slotMs = 10_000;
-const slotCount = 30;
-
-/** Of what several windows counted, the slots that one window could hold. */
-export function recentSlots(counts: ReadonlyMap<number, number>): ReadonlyMap<number, number> {
-  const newest = Math.max(...counts.keys());
-  return new Map(Array.from(counts).filter(([slot]) => slot > newest - slotCount));
-}
-
-/**
- * Counts events of the last minutes in a ring of slots. Time comes only from the arguments, so there is no timer to
- * stop and nothing to do while nothing happens; a slot is emptied when its place in the ring is needed again.
- */
-export class SlidingWindow {
-  readonly #counts = new Float64Array(slotCount);
-  /** Which slot of all time each place holds; the counts of any other slot are stale. */
-  readonly #slots = new Float64Array(slotCount).fill(-1);
-
-  /** `nowMs` is any clock in milliseconds from 0 up; where it is set back, what was counted after that is forgotten. */
-  count(nowMs: number): void {
-    const slot = Math.floor(nowMs / slotMs);
-    const place = slot % slotCount;
-    if (slot !== this.#slots[place]) {
-      this.#slots[place] = slot;
-      this.#counts[place] = 0;
-    }
-    this.#counts[place] = (this.#counts[place] ?? 0) + 1;
-  }
-
-  /** What was counted, by slot of all time. */
-  counts(): ReadonlyMap<number, number> {
-    const counts = new Map<number, number>();
-    for (const [place, slot] of this.#slots.entries()) if (slot >= 0) counts.set(slot, this.#counts[place] ?? 0);
-    return counts;
-  }
-
-  /** Holds these counts and no others; of two slots in one place of the ring, the later. */
-  restore(counts: ReadonlyMap<number, number> | undefined): void {
-    this.#slots.fill(-1);
-    for (const [slot, count] of counts ?? []) {
-      const place = slot % slotCount;
-      if (slot < (this.#slots[place] ?? -1)) continue;
-      this.#slots[place] = slot;
-      this.#counts[place] = count;
-    }
-  }
-
-  /** Events of the last `spanMs`, at most five minutes; both are read in whole slots, the current one included. */
-  total(spanMs: number, nowMs: number): number {
-    const newest = Math.floor(nowMs / slotMs);
-    const oldest = newest - Math.min(slotCount, Math.ceil(spanMs / slotMs)) + 1;
-    let total = 0;
-    for (let place = 0; place < slotCount; place++) {
-      const slot = this.#slots[place] ?? -1;
-      if (slot >= oldest && slot <= newest) total += this.#counts[place] ?? 0;
-    }
-    return total;
-  }
-}
+export const releaseGroup = new StatsGroup<ReleaseStats, ReleaseArguments>({
+  labels: ["release"],
+  make: (before, _release, versions, rules) => new ReleaseStats(versions, rules, before),
+  metrics: [
+    {
+      name: "perch_decisions_total",
+      help: "Decisions by the version assigned, which is not always the one that serves the request.",
+      type: "counter",
+      labels: ["version", "reason"],
+      storage: ({ versions }) => versions,
+    },
+    {
+      name: "perch_rule_hits_total",
+      help: "Requests whose version a rule decided.",
+      type: "counter",
+      labels: ["rule"],
+      storage: ({ ruleHits }) => ruleHits,
+    },
+    {
+      name: "perch_pins_rejected_total",
+      help: "Pins that were rejected, by cause.",
+      type: "counter",
+      labels: ["cause"],
+      storage: ({ pinsRejected }) => pinsRejected,
+    },
+    {
+      name: "perch_pin_flips_total",
+      help: "Users assigned another version than before, by weights, rules or epoch.",
+      type: "counter",
+      storage: ({ pinFlips }) => pinFlips,
+    },
+  ],
+});

@@ -3,50 +3,29 @@
  * and allocates nothing. The exporter reads them when it is scraped. Label values come from the configuration or from
  * closed lists, never from a peer, so the number of series is bounded whatever anyone sends.
  */
-import {
-  AttributeStats,
-  type Counter,
-  DnsStats,
-  HandoverStats,
-  JwksStats,
-  ReloadStats,
-  ShedStats,
-  SpanStats,
-} from "./counters.ts";
-import { type ListenerFront, ListenerStats } from "./listener-stats.ts";
-import { MirrorStats } from "./mirror-stats.ts";
-import { ReleaseStats } from "./release-stats.ts";
-import { type RequestCounts, RequestStats, RouteStats } from "./request-stats.ts";
-import type { StatsCounts } from "./stats-transfer.ts";
-import { UpstreamStats } from "./upstream-stats.ts";
+import { attributeGroup } from "./attribute-stats.ts";
+import { dnsGroup } from "./dns-stats.ts";
+import { listenerGroup } from "./listener-stats.ts";
+import { mirrorGroup } from "./mirror-stats.ts";
+import { accessLogGroup, handoverGroup, jwksGroup, reloadGroup, shedGroup, spanGroup } from "./process-stats.ts";
+import { releaseGroup } from "./release-stats.ts";
+import { requestGroup } from "./request-stats.ts";
+import { faultGroup, rateLimitGroup } from "./route-stats.ts";
+import type { ExportedMetric, StatsByKey, StatsGroup } from "./stats-group.ts";
+import { type StatsCounts, sumCounts } from "./stats-transfer.ts";
+import { upstreamGroup } from "./upstream-stats.ts";
 
-export type {
-  AttributeStats,
-  Counter,
-  JwksStats,
-  ListenerStats,
-  MirrorStats,
-  ReleaseStats,
-  ReloadStats,
-  RequestStats,
-  RouteStats,
-  UpstreamStats,
-};
+export type { AttributeStats } from "./attribute-stats.ts";
+export type { ListenerStats } from "./listener-stats.ts";
+export type { MirrorStats } from "./mirror-stats.ts";
+export type { JwksStats, ReloadStats } from "./process-stats.ts";
+export type { ReleaseStats } from "./release-stats.ts";
+export type { RequestStats } from "./request-stats.ts";
+export type { FaultStats, RateLimitStats } from "./route-stats.ts";
+export type { UpstreamStats } from "./upstream-stats.ts";
 
-/** The stats of one snapshot, by what they stand for. */
-interface CellSet {
-  readonly requests: ReadonlyMap<string, RequestStats>;
-  readonly upstreams: ReadonlyMap<string, UpstreamStats>;
-  readonly releases: ReadonlyMap<string, ReleaseStats>;
-  readonly attributes: ReadonlyMap<string, AttributeStats>;
-  readonly mirrors: ReadonlyMap<string, MirrorStats>;
-  readonly listeners: ReadonlyMap<string, ListenerStats>;
-  readonly names: ReadonlyMap<string, DnsStats>;
-  readonly routes: ReadonlyMap<string, RouteStats>;
-}
-
-/** A newline cannot be part of a configured name, so keys of different names never meet. */
-const keyOf = (...names: readonly string[]): string => names.join("\n");
+type AnyGroup = StatsGroup<unknown, readonly unknown[]>;
+type StatsByGroup = ReadonlyMap<AnyGroup, StatsByKey<unknown>>;
 
 /**
  * Collects the stats of a snapshot that is being built aside. Stats that the active snapshot has for the same names
@@ -54,190 +33,102 @@ const keyOf = (...names: readonly string[]): string => names.join("\n");
  * leaves everything as it was.
  */
 export class StatsGeneration {
-  readonly #requests = new Map<string, RequestStats>();
-  readonly #upstreams = new Map<string, UpstreamStats>();
-  readonly #releases = new Map<string, ReleaseStats>();
-  readonly #attributes = new Map<string, AttributeStats>();
-  readonly #mirrors = new Map<string, MirrorStats>();
-  readonly #listeners = new Map<string, ListenerStats>();
-  readonly #names = new Map<string, DnsStats>();
-  readonly #routes = new Map<string, RouteStats>();
-  readonly #before: CellSet;
-  readonly #activate: (stats: CellSet) => void;
+  readonly #made = new Map<AnyGroup, Map<string, unknown>>();
+  readonly #before: StatsByGroup;
+  readonly #activate: (made: StatsByGroup) => void;
 
-  constructor(before: CellSet, activate: (stats: CellSet) => void) {
+  // A new group of a snapshot's stats is a line here.
+  /** `none` stands for what a request never got to: a route, a service, a version. */
+  readonly request = this.#makerOf(requestGroup);
+  readonly upstream = this.#makerOf(upstreamGroup);
+  readonly release = this.#makerOf(releaseGroup);
+  readonly attribute = this.#makerOf(attributeGroup);
+  readonly mirror = this.#makerOf(mirrorGroup);
+  readonly listener = this.#makerOf(listenerGroup);
+  /** A name that is resolved by DNS. */
+  readonly name = this.#makerOf(dnsGroup);
+  /** Of a route with a rate limit. */
+  readonly rateLimit = this.#makerOf(rateLimitGroup);
+  /** Of a route with fault injection. */
+  readonly fault = this.#makerOf(faultGroup);
+
+  constructor(before: StatsByGroup, activate: (made: StatsByGroup) => void) {
     this.#before = before;
     this.#activate = activate;
   }
 
-  /** `none` stands for what a request never got to: a route, a service, a version. */
-  request(route: string, service: string, version: string): RequestStats {
-    const key = keyOf(route, service, version);
-    const stats =
-      this.#requests.get(key) ?? this.#before.requests.get(key) ?? new RequestStats(route, service, version);
-    this.#requests.set(key, stats);
-    return stats;
-  }
-
-  upstream(service: string, version: string): UpstreamStats {
-    const key = keyOf(service, version);
-    const stats = this.#upstreams.get(key) ?? this.#before.upstreams.get(key) ?? new UpstreamStats(service, version);
-    this.#upstreams.set(key, stats);
-    return stats;
-  }
-
-  /** Asked for once per release: `versions` are all it can assign, `rules` the names of its rules. */
-  release(name: string, versions: readonly string[], rules: readonly string[]): ReleaseStats {
-    const stats = new ReleaseStats(name, versions, rules, this.#before.releases.get(name));
-    this.#releases.set(name, stats);
-    return stats;
-  }
-
-  /** Asked for once per attribute: `causes` are all that its sources can have. */
-  attribute(name: string, causes: readonly string[]): AttributeStats {
-    const stats = new AttributeStats(name, causes, this.#before.attributes.get(name));
-    this.#attributes.set(name, stats);
-    return stats;
-  }
-
-  mirror(release: string, version: string): MirrorStats {
-    const key = keyOf(release, version);
-    const stats = this.#mirrors.get(key) ?? this.#before.mirrors.get(key) ?? new MirrorStats(release, version);
-    this.#mirrors.set(key, stats);
-    return stats;
-  }
-
-  listener(name: string, front: ListenerFront): ListenerStats {
-    const stats = new ListenerStats(name, front, this.#before.listeners.get(name));
-    this.#listeners.set(name, stats);
-    return stats;
-  }
-
-  /** Asked for once per route; those that have neither a limit nor faults are not kept. */
-  route(name: string, has: RouteStats["has"]): RouteStats {
-    const stats = new RouteStats(name, has, this.#before.routes.get(name));
-    if (has.rateLimit || has.fault) this.#routes.set(name, stats);
-    return stats;
-  }
-
-  /** A name that is resolved by DNS. */
-  name(name: string): DnsStats {
-    const stats = this.#names.get(name) ?? this.#before.names.get(name) ?? new DnsStats(name);
-    this.#names.set(name, stats);
+  /** The same object for the same label values, however often it is asked for. */
+  of<S, A extends readonly unknown[]>(group: StatsGroup<S, A>, ...args: A): S {
+    const key = group.keyOf(args);
+    const made = (this.#made.get(group) as Map<string, S> | undefined) ?? new Map<string, S>();
+    this.#made.set(group, made);
+    const stats = made.get(key) ?? group.make(statsOf(this.#before, group).get(key), args);
+    made.set(key, stats);
     return stats;
   }
 
   /** From here on these stats, and no others, are exported. Call it where the snapshot is swapped. */
   commit(): void {
     // Not `this`: it knows the stats before it, so every reload would keep all earlier ones alive.
-    this.#activate({
-      requests: this.#requests,
-      upstreams: this.#upstreams,
-      releases: this.#releases,
-      attributes: this.#attributes,
-      mirrors: this.#mirrors,
-      listeners: this.#listeners,
-      names: this.#names,
-      routes: this.#routes,
-    });
+    this.#activate(this.#made);
+  }
+
+  #makerOf<S, A extends readonly unknown[]>(group: StatsGroup<S, A>): (...args: A) => S {
+    this.#made.set(group, new Map());
+    return (...args) => this.of(group, ...args);
   }
 }
 
 /** Holds what is exported: the stats of the active snapshot, and those of the process that no reload replaces. */
 export class StatsRegistry {
-  readonly reloads = new ReloadStats();
-  /** Access log lines that could not be written. */
-  readonly accessLogDropped: Counter = { value: 0 };
-  readonly handovers = new HandoverStats();
-  readonly jwks = new JwksStats();
-  readonly spans = new SpanStats();
-  readonly shed = new ShedStats();
-  #active: CellSet = {
-    requests: new Map(),
-    upstreams: new Map(),
-    releases: new Map(),
-    attributes: new Map(),
-    mirrors: new Map(),
-    listeners: new Map(),
-    names: new Map(),
-    routes: new Map(),
-  };
+  readonly #lasting = new Map<AnyGroup, StatsByKey<unknown>>();
+  #active: StatsByGroup = new Map();
+
+  // A new group that no reload replaces is a line here.
+  readonly reloads = this.#only(reloadGroup);
+  readonly accessLog = this.#only(accessLogGroup);
+  readonly handovers = this.#only(handoverGroup);
+  readonly jwks = this.#only(jwksGroup);
+  readonly shed = this.#only(shedGroup);
+  readonly spans = this.#only(spanGroup);
+
+  constructor() {
+    // Metrics are declared before the first snapshot has stats for them.
+    this.begin().commit();
+  }
 
   begin(): StatsGeneration {
-    return new StatsGeneration(this.#active, (stats) => {
-      this.#active = stats;
+    return new StatsGeneration(this.#active, (made) => {
+      this.#active = new Map([...made, ...this.#lasting]);
     });
   }
 
-  requests(): Iterable<RequestStats> {
-    return this.#active.requests.values();
+  /** The active stats of a group, by their label values; of several labels, joined by newlines. */
+  all<S, A extends readonly unknown[]>(group: StatsGroup<S, A>): StatsByKey<S> {
+    return statsOf(this.#active, group);
   }
 
-  upstreams(): Iterable<UpstreamStats> {
-    return this.#active.upstreams.values();
+  /** Every metric that is declared, also where there are no stats for it. */
+  metrics(): readonly ExportedMetric[] {
+    return Array.from(this.#active.keys()).flatMap((group) => group.exported(() => this.all(group)));
   }
 
-  releases(): Iterable<ReleaseStats> {
-    return this.#active.releases.values();
-  }
-
-  attributes(): Iterable<AttributeStats> {
-    return this.#active.attributes.values();
-  }
-
-  routes(): Iterable<RouteStats> {
-    return this.#active.routes.values();
-  }
-
-  names(): ReadonlyMap<string, DnsStats> {
-    return this.#active.names;
-  }
-
-  mirrors(): Iterable<MirrorStats> {
-    return this.#active.mirrors.values();
-  }
-
-  listeners(): Iterable<ListenerStats> {
-    return this.#active.listeners.values();
-  }
-
-  /** What the active stats counted. Most routes of a large table are idle, and left out. */
   counts(): StatsCounts {
-    const { requests, upstreams, releases, attributes, mirrors, listeners, names, routes } = this.#active;
-    const busy = Array.from(requests, ([key, stats]): [string, RequestCounts] => [key, stats.counts()]);
-    return {
-      requests: new Map(busy.filter(([, { codes }]) => codes.size > 0)),
-      upstreams: countsOf(upstreams),
-      releases: countsOf(releases),
-      attributes: countsOf(attributes),
-      mirrors: countsOf(mirrors),
-      listeners: countsOf(listeners),
-      names: countsOf(names),
-      routes: countsOf(routes),
-      handovers: this.handovers.counts(),
-      jwks: this.jwks.counts(),
-      spans: this.spans.counts(),
-      shed: this.shed.counts(),
-    };
+    return sumCounts(Array.from(this.#active, ([group, all]) => group.counts(all)));
   }
 
-  /** Sets the active stats to these counts and no others; what they have no counter for is left out. */
+  /** Sets the active stats to these counts and no others; counts of what is no longer configured are dropped. */
   restore(counts: StatsCounts): void {
-    const { requests, upstreams, releases, attributes, mirrors, listeners, names, routes } = this.#active;
-    for (const [key, stats] of requests) stats.restore(counts.requests.get(key));
-    for (const [key, stats] of upstreams) stats.restore(counts.upstreams.get(key));
-    for (const [key, stats] of releases) stats.restore(counts.releases.get(key));
-    for (const [key, stats] of attributes) stats.restore(counts.attributes.get(key));
-    for (const [key, stats] of mirrors) stats.restore(counts.mirrors.get(key));
-    for (const [key, stats] of listeners) stats.restore(counts.listeners.get(key));
-    for (const [key, stats] of names) stats.restore(counts.names.get(key));
-    for (const [key, stats] of routes) stats.restore(counts.routes.get(key));
-    this.handovers.restore(counts.handovers);
-    this.jwks.restore(counts.jwks);
-    this.spans.restore(counts.spans);
-    this.shed.restore(counts.shed);
+    for (const [group, all] of this.#active) group.restore(all, counts);
+  }
+
+  #only<S>(group: StatsGroup<S>): S {
+    const stats = group.make(undefined, []);
+    this.#lasting.set(group, new Map([[group.keyOf([]), stats]]));
+    return stats;
   }
 }
 
-const countsOf = <C>(all: ReadonlyMap<string, { counts(): C }>): ReadonlyMap<string, C> =>
-  new Map(Array.from(all, ([key, stats]) => [key, stats.counts()]));
+function statsOf<S, A extends readonly unknown[]>(all: StatsByGroup, group: StatsGroup<S, A>): StatsByKey<S> {
+  return (all.get(group) as StatsByKey<S> | undefined) ?? new Map();
+}

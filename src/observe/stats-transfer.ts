@@ -1,102 +1,63 @@
-import type {
-  CounterValues,
-  FetchResult,
-  HandoverCause,
-  ResolutionOutcome,
-  ShedCause,
-  SpanOutcome,
-} from "./counters.ts";
-import type { Exemplar } from "./histogram.ts";
-import type { ListenerCounts } from "./listener-stats.ts";
-import type { MirrorCounts } from "./mirror-stats.ts";
-import { type ReleaseCounts, recentSlots } from "./release-stats.ts";
-import type { RequestCounts, RouteCounts } from "./request-stats.ts";
-import type { UpstreamCounts } from "./upstream-stats.ts";
+import type { Counts, CountsByKey, Exemplar, WindowSlot } from "./metric-storage.ts";
 
-/** What the stats of a snapshot counted, as plain data that may be sent to another thread; keyed as the stats are. */
-export type StatsCounts = {
-  readonly requests: ReadonlyMap<string, RequestCounts>;
-  readonly upstreams: ReadonlyMap<string, UpstreamCounts>;
-  readonly releases: ReadonlyMap<string, ReleaseCounts>;
-  readonly attributes: ReadonlyMap<string, CounterValues>;
-  readonly mirrors: ReadonlyMap<string, MirrorCounts>;
-  readonly listeners: ReadonlyMap<string, ListenerCounts>;
-  readonly names: ReadonlyMap<string, CounterValues<ResolutionOutcome>>;
-  readonly routes: ReadonlyMap<string, RouteCounts>;
-  /** Undefined where there are none yet. */
-  readonly handovers: CounterValues<HandoverCause> | undefined;
-  /** Likewise. */
-  readonly jwks: CounterValues<FetchResult> | undefined;
-  readonly spans: CounterValues<SpanOutcome> | undefined;
-  readonly shed: CounterValues<ShedCause> | undefined;
-};
+/** What stats counted, by metric and then by the stats' key: plain data that may be sent to another thread. */
+export interface StatsCounts {
+  /** Counters and histograms. */
+  readonly totals: MetricCounts;
+  /** What is so at the moment, such as requests in flight. */
+  readonly gauges: MetricCounts;
+}
 
-export const noCounts: StatsCounts = Object.freeze({
-  requests: new Map(),
-  upstreams: new Map(),
-  releases: new Map(),
-  attributes: new Map(),
-  mirrors: new Map(),
-  listeners: new Map(),
-  names: new Map(),
-  routes: new Map(),
-  handovers: undefined,
-  jwks: undefined,
-  spans: undefined,
-  shed: undefined,
-});
+type MetricCounts = ReadonlyMap<string, ReadonlyMap<string, Counts>>;
 
-/** Counts are numbers and exemplars in lists, maps and records; what one side lacks counts as nothing. */
-type Count =
-  | number
-  | undefined
-  | Exemplar
-  | readonly number[]
-  | ReadonlyMap<string | number, unknown>
-  | { readonly [name: string]: unknown };
+export const noCounts: StatsCounts = Object.freeze({ totals: new Map(), gauges: new Map() });
 
-/** Adds number to number, whatever they are nested in; of two exemplars the later one counts. */
+/** What several workers counted together. */
 export function sumCounts(all: readonly StatsCounts[]): StatsCounts {
-  return all.reduce<StatsCounts>((sum, counts) => sumOf(sum, counts) as StatsCounts, noCounts);
+  return all.reduce<StatsCounts>(
+    (sum, { totals, gauges }) => ({ totals: sumOfMaps(sum.totals, totals), gauges: sumOfMaps(sum.gauges, gauges) }),
+    noCounts,
+  );
 }
 
-/** What is left of counts whose counters ended: nothing in flight, and of windows only the last minutes. */
-export function pastCounts(counts: StatsCounts): StatsCounts {
-  const { upstreams, releases, mirrors, listeners } = counts;
-  return {
-    ...counts,
-    upstreams: mapValues(upstreams, (upstream) => ({ ...upstream, inFlight: 0, pending: 0 })),
-    releases: mapValues(releases, (release) => ({
-      ...release,
-      versions: mapValues(release.versions, ({ byReason, window }) => ({ byReason, window: recentSlots(window) })),
-    })),
-    listeners: mapValues(listeners, (listener) => ({ ...listener, open: 0 })),
-    mirrors: mapValues(mirrors, (mirror) => ({ ...mirror, inFlight: 0 })),
-  };
+/** What is kept of a worker that ended: it has nothing in flight any more. */
+export function pastCounts({ totals }: StatsCounts): StatsCounts {
+  return { totals, gauges: noCounts.gauges };
 }
 
-const mapValues = <T>(map: ReadonlyMap<string, T>, change: (value: T) => T): ReadonlyMap<string, T> =>
-  new Map(Array.from(map, ([key, value]) => [key, change(value)]));
-
-function sumOf(a: Count, b: Count): Count {
+/**
+ * Adds number to number, whatever they are nested in. Counts of one metric have the same structure in every worker, so
+ * `b` is of the kind that `a` is.
+ */
+function sumOf(a: Counts | undefined, b: Counts | undefined): Counts | undefined {
   if (a === undefined || b === undefined) return a ?? b;
   if (typeof a === "number") return a + (b as number);
   if (Array.isArray(a)) return a.map((value: number, index) => value + ((b as readonly number[])[index] ?? 0));
+  if (a instanceof Map) return sumOfMaps(a as CountsByKey, b as CountsByKey);
   if (isExemplar(a)) return a.atMs > (b as Exemplar).atMs ? a : b;
-  if (a instanceof Map) return sumOfMaps(a, b as ReadonlyMap<string | number, Count>);
-  const [left, right] = [a, b] as Readonly<Record<string, Count>>[];
+  if (isWindowSlot(a)) return sumOfSlots(a, b as WindowSlot);
+  const [left, right] = [a, b] as Readonly<Record<string, Counts>>[];
   return Object.fromEntries(sumOfMaps(new Map(Object.entries(left ?? {})), new Map(Object.entries(right ?? {}))));
 }
 
-function isExemplar(count: Exclude<Count, number | undefined>): count is Exemplar {
-  return "traceId" in count;
+function isExemplar(counts: object): counts is Exemplar {
+  return "traceId" in counts;
 }
 
-function sumOfMaps(
-  a: ReadonlyMap<string | number, Count>,
-  b: ReadonlyMap<string | number, Count>,
-): ReadonlyMap<string | number, Count> {
+function isWindowSlot(counts: object): counts is WindowSlot {
+  return "slot" in counts;
+}
+
+/** Both are for one place in the ring, which holds the later slot. */
+function sumOfSlots(a: WindowSlot, b: WindowSlot): WindowSlot {
+  if (a.slot === b.slot) return { slot: a.slot, count: a.count + b.count };
+  return a.slot > b.slot ? a : b;
+}
+
+function sumOfMaps<K, C extends Counts>(a: ReadonlyMap<K, C>, b: ReadonlyMap<K, C>): ReadonlyMap<K, C> {
   const sum = new Map(a);
-  for (const [key, value] of b) sum.set(key, sumOf(sum.get(key), value));
+  for (const [key, value] of b) {
+    sum.set(key, sumOf(sum.get(key), value) as C);
+  }
   return sum;
 }

@@ -1,8 +1,9 @@
 import type { ErrorCode } from "../errors.ts";
-import { type Counter, type CounterValues, countersOf, counterValues, setCounters } from "./counters.ts";
-import { Histogram, type HistogramCounts } from "./histogram.ts";
+import { Counter, LabelCounters } from "./counters.ts";
+import { Histogram } from "./histogram.ts";
+import { StatsGroup } from "./stats-group.ts";
 
-export const upstreamErrorKinds = [
+const upstreamErrorKinds = [
   "connect-failed",
   "connect-timeout",
   "tls-failed",
@@ -10,7 +11,7 @@ export const upstreamErrorKinds = [
   "upstream-timeout",
   "upstream-malformed",
   "upstream-refused",
-  // Answers that were discarded for another attempt.
+  // Responses that were discarded to try again.
   "status-500",
   "status-502",
   "status-503",
@@ -18,77 +19,88 @@ export const upstreamErrorKinds = [
 ] as const satisfies readonly (ErrorCode | `status-${number}`)[];
 export type UpstreamErrorKind = (typeof upstreamErrorKinds)[number];
 
-/** How it ended for a request that was tried again: another version answered it (`rescued`), or no retry was left to it (`denied`). */
-export const retryOutcomes = ["success", "failure", "rescued", "denied"] as const;
+/** How a retry ended. `rescued`: another version answered; `denied`: the retry budget allowed no further attempt. */
+const retryOutcomes = ["success", "failure", "rescued", "denied"] as const;
 export type RetryOutcome = (typeof retryOutcomes)[number];
 
-/** Why a request was turned away: too many waited already, or it waited for too long. */
-export const overloadCauses = ["queue-full", "queue-timeout"] as const;
+/** Why a request was rejected: the queue was full, or it waited in the queue for too long. */
+const overloadCauses = ["queue-full", "queue-timeout"] as const;
 export type OverloadCause = (typeof overloadCauses)[number];
 
-/** What the stats of one (service, version) counted, as plain data. */
-export type UpstreamCounts = {
-  readonly ttfb: HistogramCounts | undefined;
-  readonly inFlight: number;
-  readonly fallbacks: number;
-  readonly errors: CounterValues<UpstreamErrorKind>;
-  readonly retries: CounterValues<RetryOutcome>;
-  readonly pending: number;
-  readonly overloads: CounterValues<OverloadCause>;
-};
-
-/** What happened towards one (service, version). */
+/** What happened to requests for one (service, version). */
 export class UpstreamStats {
-  readonly service: string;
-  readonly version: string;
   /** From the start of the last attempt to the head of its response. */
   readonly ttfb = new Histogram();
-  readonly inFlight: Counter = { value: 0 };
-  /** Requests that were assigned this version and served by another, for want of a healthy endpoint. */
-  readonly fallbacks: Counter = { value: 0 };
-  readonly errors = countersOf(upstreamErrorKinds);
-  readonly retries = countersOf(retryOutcomes);
-  /** Requests that wait for a place. */
-  readonly pending: Counter = { value: 0 };
-  readonly overloads = countersOf(overloadCauses);
-
-  constructor(service: string, version: string) {
-    this.service = service;
-    this.version = version;
-  }
-
-  counts(): UpstreamCounts {
-    return {
-      ttfb: this.ttfb.counts(),
-      inFlight: this.inFlight.value,
-      fallbacks: this.fallbacks.value,
-      errors: counterValues(this.errors),
-      retries: counterValues(this.retries),
-      pending: this.pending.value,
-      overloads: counterValues(this.overloads),
-    };
-  }
-
-  /** Holds these counts and no others. */
-  restore(counts: UpstreamCounts | undefined): void {
-    this.ttfb.restore(counts?.ttfb);
-    this.inFlight.value = counts?.inFlight ?? 0;
-    this.fallbacks.value = counts?.fallbacks ?? 0;
-    setCounters(this.errors, counts?.errors);
-    setCounters(this.retries, counts?.retries);
-    this.pending.value = counts?.pending ?? 0;
-    setCounters(this.overloads, counts?.overloads);
-  }
+  readonly inFlight = new Counter();
+  /** Requests that were assigned this version and served by another, because it had no healthy endpoint. */
+  readonly fallbacks = new Counter();
+  readonly errors = new LabelCounters(upstreamErrorKinds);
+  readonly retries = new LabelCounters(retryOutcomes);
+  /** Requests that wait in the queue. */
+  readonly pending = new Counter();
+  readonly overloads = new LabelCounters(overloadCauses);
 
   error(kind: UpstreamErrorKind): void {
-    this.errors[kind].value++;
+    this.errors.count(kind);
   }
 
   retry(outcome: RetryOutcome): void {
-    this.retries[outcome].value++;
+    this.retries.count(outcome);
   }
 
   overload(cause: OverloadCause): void {
-    this.overloads[cause].value++;
+    this.overloads.count(cause);
   }
 }
+
+export const upstreamGroup = new StatsGroup<UpstreamStats, [service: string, version: string]>({
+  labels: ["service", "version"],
+  make: (before) => before ?? new UpstreamStats(),
+  metrics: [
+    {
+      name: "perch_upstream_ttfb_seconds",
+      help: "Time from the start of the last attempt to the head of the upstream's response.",
+      type: "histogram",
+      storage: ({ ttfb }) => ttfb,
+    },
+    {
+      name: "perch_requests_in_flight",
+      help: "Requests being forwarded.",
+      type: "gauge",
+      storage: ({ inFlight }) => inFlight,
+    },
+    {
+      name: "perch_fallbacks_total",
+      help: "Requests served by the default because this version had no healthy endpoint.",
+      type: "counter",
+      storage: ({ fallbacks }) => fallbacks,
+    },
+    {
+      name: "perch_upstream_errors_total",
+      help: "Attempts that failed: without a valid response, or with one that was discarded to try again.",
+      type: "counter",
+      labels: ["kind"],
+      storage: ({ errors }) => errors,
+    },
+    {
+      name: "perch_retries_total",
+      help: "Requests that failed at this version and were to be retried, by outcome.",
+      type: "counter",
+      labels: ["outcome"],
+      storage: ({ retries }) => retries,
+    },
+    {
+      name: "perch_requests_pending",
+      help: "Requests in the queue of a version that is at its limits.",
+      type: "gauge",
+      storage: ({ pending }) => pending,
+    },
+    {
+      name: "perch_overloads_total",
+      help: "Requests rejected by the version's limits, by cause.",
+      type: "counter",
+      labels: ["cause"],
+      storage: ({ overloads }) => overloads,
+    },
+  ],
+});

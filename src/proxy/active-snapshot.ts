@@ -1,11 +1,12 @@
 import type { CompiledConfig } from "../config/compiled-config.ts";
 import { noFetching, PublishedKeyRegistry } from "../identify/published-keys.ts";
 import type { StatsRegistry } from "../observe/stats-registry.ts";
-import { noClock } from "../upstream/clock.ts";
+import { noTimers } from "../upstream/clock.ts";
 import type { EndpointRegistry } from "../upstream/endpoint-registry.ts";
 import { ServiceRegistry } from "../upstream/service-registry.ts";
+import { buildSnapshot } from "./build-snapshot.ts";
 import { RateLimitRegistry } from "./rate-limit.ts";
-import { buildSnapshot, type Snapshot } from "./snapshot.ts";
+import type { Snapshot } from "./snapshot.ts";
 
 /**
  * The snapshot for requests that begin now. A new one is built aside and takes its place as one reference; requests
@@ -26,7 +27,7 @@ export class ActiveSnapshot {
     config: CompiledConfig,
     hash: string,
     keys: PublishedKeyRegistry = new PublishedKeyRegistry(noFetching),
-    services: ServiceRegistry = new ServiceRegistry(noClock),
+    services: ServiceRegistry = new ServiceRegistry(noTimers),
   ) {
     this.#stats = stats;
     this.#endpoints = endpoints;

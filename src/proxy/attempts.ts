@@ -1,49 +1,28 @@
-import { type ErrorCode, PerchError } from "../errors.ts";
+import type { ErrorCode } from "../errors.ts";
 import type { UpstreamStats } from "../observe/stats-registry.ts";
-import { type Affinity, type PickContext, panicPick, type RandomFraction } from "../upstream/balancers.ts";
+import { type Affinity, type PickContext, panicPick } from "../upstream/balancers.ts";
+import type { RandomFraction } from "../upstream/clock.ts";
 import { type Endpoint, isBadStatus, recordFailure } from "../upstream/endpoint.ts";
 import type { RetryableStatus } from "../upstream/service-spec.ts";
+import { type AttemptFailure, causeOf, unreached } from "./attempt-failure.ts";
 import { Permit, type PermitWaiter } from "./permit.ts";
 import type { ProxyContext } from "./proxy-context.ts";
 import { type BodyState, isIdempotent, isReplayable, type RetryPolicy } from "./retry-policy.ts";
-import type { Service, ServiceVersion } from "./snapshot.ts";
+import type { Service, ServiceVersion } from "./service.ts";
 import type { Trace } from "./trace.ts";
-
-/** How an attempt ended without an answer. */
-export type AttemptFailure = Extract<
-  ErrorCode,
-  | "connect-failed"
-  | "connect-timeout"
-  | "tls-failed"
-  | "upstream-reset"
-  | "upstream-timeout"
-  | "upstream-malformed"
-  | "upstream-refused"
->;
-
-const attemptFailures: ReadonlySet<ErrorCode> = new Set<AttemptFailure>([
-  "connect-failed",
-  "connect-timeout",
-  "tls-failed",
-  "upstream-reset",
-  "upstream-timeout",
-  "upstream-malformed",
-  "upstream-refused",
-]);
-
-export function isAttemptFailure(code: ErrorCode): code is AttemptFailure {
-  return attemptFailures.has(code);
-}
 
 /** Refused endpoints of one version that a request tries before it gives the version up. */
 const attemptsPerVersion = 5;
 
-/** Failures before anything was sent: no endpoint has seen the request. */
-const unreached: ReadonlySet<AttemptFailure> = new Set(["connect-failed", "connect-timeout", "tls-failed"]);
-
 const maxRetryAfterSeconds = 300;
 
 const noEndpoints: readonly Endpoint[] = Object.freeze([]);
+
+/**
+ * Where a request goes next: an endpoint; `queued`: nowhere until `onPermit` is called; or nowhere at all, and the error to
+ * answer with.
+ */
+export type NextAttempt = Endpoint | "queued" | ErrorCode;
 
 /** A further attempt that is allowed and paid for. */
 interface Retry {
@@ -87,7 +66,6 @@ export class Attempts implements PickContext {
   #startedMs = 0;
   #open = false;
   #failure: AttemptFailure | undefined;
-  #exhaustedResources = false;
 
   constructor(
     context: ProxyContext,
@@ -118,42 +96,40 @@ export class Attempts implements PickContext {
     return isIdempotent(this.#method) ? this.#policy.maxBodyBytes : 0;
   }
 
-  /**
-   * The endpoint to try first. `waits`: not before `turn` is called, which then asks again. Undefined where nobody is left
-   * to ask; `exhausted` then says how to answer.
-   */
-  next(turn: PermitWaiter): Endpoint | "waits" | undefined {
+  /** Where the request goes first, or once the permit that it waited for was granted or refused. */
+  next(waiter: PermitWaiter): NextAttempt {
     const { limiter } = this.served;
-    if (limiter !== undefined && !this.#isBeyondHope()) {
-      this.#permit ??= Permit.acquire(this.served, limiter, turn);
+    if (limiter !== undefined && !this.#willFallBack()) {
+      this.#permit ??= Permit.acquire(this.served, limiter, waiter);
       this.nowMs = this.#context.nowMs();
-      if (this.#permit.state === "waits") return "waits";
-      if (this.#permit.state !== "entered") return undefined;
+      if (this.#permit.state === "queued") return "queued";
+      if (this.#permit.state !== "acquired") return this.#giveUp();
     }
     const endpoint = this.#atThisVersion < attemptsPerVersion ? this.#pick() : undefined;
-    if (endpoint !== undefined || !this.#mayFallBack()) return endpoint;
+    if (endpoint !== undefined) return endpoint;
+    if (!this.#mayFallBack()) return this.#giveUp();
     this.served.stats.fallbacks.value++;
     this.fallback = true;
     this.#retriedAt = undefined;
-    this.#leavePlace();
+    this.#releasePermit();
     this.#moveTo(this.#service.defaultVersion);
-    return this.next(turn);
+    return this.next(waiter);
   }
 
-  /** After a failed attempt, as `next`; undefined also where the request must not be sent again. */
-  again(body: BodyState, turn: PermitWaiter): Endpoint | "waits" | undefined {
+  /** Where the request goes after a failed attempt. */
+  again(body: BodyState, waiter: PermitWaiter): NextAttempt {
     const failure = this.#failure;
-    if (failure === undefined || !isReplayable(failure, this.#method, body)) return undefined;
-    if (unreached.has(failure)) return this.next(turn);
-    if (failure === "upstream-reset" && !this.#policy.onReset) return undefined;
-    // Most likely the endpoint closed an idle connection just as it was used: nobody's fault, and nothing to ration.
+    if (failure === undefined || !isReplayable(failure, this.#method, body)) return this.#giveUp();
+    if (unreached.has(failure)) return this.next(waiter);
+    if (failure === "upstream-reset" && !this.#policy.onReset) return this.#giveUp();
+    // A first reset usually means that the endpoint closed an idle connection just as it was used: that costs no budget.
     const retry = this.#planRetry(this.#retries === 0 ? "free" : "from the budget");
-    return retry && this.#begin(retry);
+    return retry === undefined ? this.#giveUp() : this.#begin(retry);
   }
 
-  /** The endpoint to try in place of passing on an answer of this status, which is then discarded. */
-  insteadOf(status: number, body: BodyState): Endpoint | undefined {
-    if (status < 500 || body === "gone" || !this.#policy.statuses.has(status)) return undefined;
+  /** The endpoint to ask again in place of passing on a response of this status; undefined: pass it on. */
+  retryInsteadOf(status: number, body: BodyState): Endpoint | undefined {
+    if (status < 500 || body === "consumed" || !this.#policy.statuses.has(status)) return undefined;
     if (!isIdempotent(this.#method)) return undefined;
     this.nowMs = this.#context.nowMs();
     const retry = this.#planRetry("from the budget");
@@ -176,7 +152,6 @@ export class Attempts implements PickContext {
     this.endpoint = endpoint;
     this.#startedMs = this.#context.monotonicMs();
     this.#open = true;
-    endpoint.maxInFlight = this.served.maxConnections;
     endpoint.inFlight++;
     endpoint.health.begun(this.nowMs);
     this.served.stats.inFlight.value++;
@@ -228,23 +203,24 @@ export class Attempts implements PickContext {
     this.#endAttempt();
   }
 
-  /** There was nothing left to make a connection with: that is nobody's failure but ours. */
-  resourcesExhausted(): void {
-    this.#exhaustedResources = true;
+  /** No connection could be made for lack of descriptors, ports or memory, which is no endpoint's fault. Returns the error to answer with. */
+  resourcesExhausted(): ErrorCode {
     this.trace?.attemptIs("connect-failed");
     this.#endAttempt();
+    this.#settleRetries("failure");
+    return "overloaded";
   }
 
   /** The exchange is over, one way or another. Safe to call again. */
   finished(): void {
     this.#endAttempt();
-    this.#leavePlace();
+    this.#releasePermit();
   }
 
-  /** What to answer when nobody is left to ask. */
-  exhausted(): ErrorCode {
+  /** No further attempt: the error to answer with. */
+  #giveUp(): ErrorCode {
     this.#settleRetries("failure");
-    if (this.#permit?.state === "refused" || this.#exhaustedResources) return "overloaded";
+    if (this.#permit?.state === "refused") return "overloaded";
     const failure = this.#failure;
     if (failure === undefined || (this.#exact && unreached.has(failure))) return "no-healthy-endpoint";
     return failure;
@@ -264,8 +240,8 @@ export class Attempts implements PickContext {
     return !this.#exact && this.served !== this.#service.defaultVersion;
   }
 
-  /** Whether there is nothing to wait for, since another version will serve. */
-  #isBeyondHope(): boolean {
+  /** Whether another version will serve, so that no permit is needed. */
+  #willFallBack(): boolean {
     const { nowMs } = this;
     return this.#mayFallBack() && !this.served.endpoints.current.some(({ health }) => health.available(nowMs));
   }
@@ -303,7 +279,7 @@ export class Attempts implements PickContext {
     this.#retriedAt ??= this.served.stats;
     if (version !== this.served) {
       this.rescued = true;
-      this.#leavePlace();
+      this.#releasePermit();
       this.#moveTo(version);
     }
     this.#permit = permit;
@@ -315,7 +291,7 @@ export class Attempts implements PickContext {
     this.#atThisVersion = 0;
   }
 
-  #leavePlace(): void {
+  #releasePermit(): void {
     this.#permit?.release();
     this.#permit = undefined;
   }
@@ -351,26 +327,4 @@ export class Attempts implements PickContext {
   #gaveUp(): void {
     this.endpoint?.latency.gaveUp(this.#context.monotonicMs() - this.#startedMs, this.#context.nowMs());
   }
-}
-
-/** Errors within errors that are looked into. */
-const maxCauses = 5;
-
-/** What the system or TLS calls it, as in `ECONNREFUSED` or `CERT_HAS_EXPIRED`. For the log only. */
-export function causeOf(error: unknown): string | undefined {
-  let found: string | undefined;
-  let at = error;
-  for (let depth = 0; at instanceof Error && depth < maxCauses; depth++) {
-    if (!(at instanceof PerchError) && "code" in at && typeof at.code === "string") found = at.code;
-    at = at.cause;
-  }
-  return found;
-}
-
-/** This process, or its machine, has no descriptor, port or memory left for a connection (connect(2), socket(2)). */
-const codes: ReadonlySet<unknown> = new Set(["EMFILE", "ENFILE", "ENOBUFS", "ENOMEM", "EADDRNOTAVAIL"]);
-
-/** Whether a connection could not be made for a reason of our own: no endpoint may be blamed, or taken out, for it. */
-export function isResourceExhaustion(error: Error & { readonly code?: unknown }): boolean {
-  return codes.has(error.code);
 }

@@ -1,10 +1,4 @@
-/** What the system says. */
-export interface Clocks {
-  /** Wall clock, milliseconds since the Unix epoch. */
-  nowMs(): number;
-  /** Monotonic clock, milliseconds. */
-  monotonicMs(): number;
-}
+import type { Clock } from "../upstream/clock.ts";
 
 /** How often events look at the wall clock; between, it is told from the monotonic one, which is cheaper to ask. */
 const wallEveryMs = 20;
@@ -13,32 +7,32 @@ const wallEveryMs = 20;
  * The time, which stands still while an event is handled: that takes microseconds, and ten looks at the clock would be a
  * fiftieth of what a request costs.
  */
-export class CachedClock implements Clocks {
-  readonly #clocks: Clocks;
+export class CachedClock implements Clock {
+  readonly #clock: Clock;
   #frozen = false;
   #monotonicMs = 0;
   #wallMs = 0;
   /** By the monotonic clock, when the wall clock was looked at. */
   #wallReadAtMs = Number.NEGATIVE_INFINITY;
 
-  constructor(clocks: Clocks) {
-    this.#clocks = clocks;
+  constructor(clock: Clock) {
+    this.#clock = clock;
   }
 
   readonly nowMs = (): number => {
-    if (!this.#frozen) return this.#clocks.nowMs();
+    if (!this.#frozen) return this.#clock.nowMs();
     const passedMs = this.#monotonicMs - this.#wallReadAtMs;
     if (passedMs < wallEveryMs) return Math.floor(this.#wallMs + passedMs);
     this.#wallReadAtMs = this.#monotonicMs;
-    this.#wallMs = this.#clocks.nowMs();
+    this.#wallMs = this.#clock.nowMs();
     return this.#wallMs;
   };
 
-  readonly monotonicMs = (): number => (this.#frozen ? this.#monotonicMs : this.#clocks.monotonicMs());
+  readonly monotonicMs = (): number => (this.#frozen ? this.#monotonicMs : this.#clock.monotonicMs());
 
   /** An event begins; whoever says so says when it is over. */
   freeze(): void {
-    this.#monotonicMs = this.#clocks.monotonicMs();
+    this.#monotonicMs = this.#clock.monotonicMs();
     this.#frozen = true;
   }
 

@@ -5,16 +5,16 @@ import { normalHead } from "../http/path.ts";
 import type { Caller, RequestHead } from "../http/request-head.ts";
 import { RequestFacts } from "../identify/request-facts.ts";
 import type { Outcome } from "../observe/outcome.ts";
-import type { FaultKind } from "../observe/request-stats.ts";
+import type { FaultKind } from "../observe/route-stats.ts";
 import { Attempts } from "./attempts.ts";
 import { affinityOf, decideRequest } from "./decide-request.ts";
 import type { Fault } from "./fault.ts";
-import { findRoute } from "./find-route.ts";
 import type { LocalReply, Refusal } from "./local-reply.ts";
 import { type Mirror, type MirroredRequest, type Mirroring, mirrorHeader } from "./mirror.ts";
 import type { ProxyContext } from "./proxy-context.ts";
 import { followLink, routeRedirect } from "./redirects.ts";
-import type { ActiveRelease, Route, Service, ServiceVersion, Snapshot } from "./snapshot.ts";
+import type { Service, ServiceVersion } from "./service.ts";
+import type { ActiveRelease, Route, Snapshot } from "./snapshot.ts";
 import { Trace } from "./trace.ts";
 import { spansOf } from "./trace-spans.ts";
 
@@ -106,8 +106,11 @@ export class Exchange implements Outcome {
       if (this.upstreamPath === undefined) return "bad-request";
     }
     const { service, release } = route;
-    const link = release && followLink(release.policy, this.head, this.facts, this.snapshot.ownParameters, this.#nowMs);
-    if (link !== undefined) return link;
+    const { ownParameters } = this.snapshot;
+    if (release !== undefined && ownParameters.size > 0) {
+      const link = followLink(release.policy, this.head, this.facts, ownParameters, this.#nowMs);
+      if (link !== undefined) return link;
+    }
     if (release !== undefined) this.decision = this.#decide(release, service);
     const abort = route.fault && this.#strike(route.fault);
     if (abort !== undefined) return abort;
@@ -282,4 +285,22 @@ function acceptedRequestId(head: RequestHead, caller: Caller): string | undefine
   if (!caller.trusted) return undefined;
   const sent = head.header("x-request-id");
   return typeof sent === "string" && requestIdPattern.test(sent) ? sent : undefined;
+}
+
+/**
+ * The route that takes a request. `ambiguous` where servers read the path in two ways, and the other way leads to another
+ * route: whoever forwarded it could be made to pass what that route keeps out (path confusion).
+ */
+export function findRoute(
+  { config, routes }: Snapshot,
+  facts: RequestFacts,
+  nowMs: number,
+): Route | "ambiguous" | undefined {
+  const route = routes.find(facts, nowMs);
+  const path = config.pathNormalisation === "on" ? facts.otherPath : undefined;
+  if (path === undefined) return route;
+  const { method, host, isHttps } = facts;
+  const header = (name: string) => facts.header(name);
+  const query = (name: string) => facts.query(name);
+  return routes.find({ method, host, isHttps, path, header, query }, nowMs) === route ? route : "ambiguous";
 }

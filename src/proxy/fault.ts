@@ -1,7 +1,7 @@
 import { type Check, compileCondition } from "../decide/compile-condition.ts";
 import type { Facts } from "../decide/facts.ts";
 import type { Unit } from "../decide/unit.ts";
-import type { RouteStats } from "../observe/stats-registry.ts";
+import type { FaultStats } from "../observe/stats-registry.ts";
 import type { FaultSpec, FaultTarget } from "../route/route-spec.ts";
 
 /** What a request is struck by is drawn and asked of. */
@@ -18,9 +18,9 @@ export class Fault {
   readonly spec: FaultSpec;
   readonly #delay: Check | undefined;
   readonly #abort: Check | undefined;
-  readonly #stats: RouteStats;
+  readonly #stats: FaultStats;
 
-  constructor(route: string, spec: FaultSpec, stats: RouteStats) {
+  constructor(route: string, spec: FaultSpec, stats: FaultStats) {
     this.spec = spec;
     this.#delay = spec.delay?.when && compileCondition(spec.delay.when, route, "delay");
     this.#abort = spec.abort?.when && compileCondition(spec.abort.when, route, "abort");
@@ -39,14 +39,14 @@ export class Fault {
   /** How long the request is held, in milliseconds. */
   delayOf(request: FaultContext): number {
     if (this.spec.delay === undefined || !strikes(this.spec.delay, this.#delay, request)) return 0;
-    this.#stats.faults.delay.value++;
+    this.#stats.injected.by.delay.value++;
     return this.spec.delay.ms;
   }
 
   /** The status that the request is answered with in place of an upstream's answer; undefined where it is forwarded. */
   abortOf(request: FaultContext): number | undefined {
     if (this.spec.abort === undefined || !strikes(this.spec.abort, this.#abort, request)) return undefined;
-    this.#stats.faults.abort.value++;
+    this.#stats.injected.by.abort.value++;
     return this.spec.abort.status;
   }
 }

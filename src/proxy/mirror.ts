@@ -2,9 +2,9 @@ import type { MirrorSpec } from "../config/compiled-config.ts";
 import { mirrorSeed, percentile } from "../decide/draw.ts";
 import type { Unit } from "../decide/unit.ts";
 import type { MirrorStats } from "../observe/stats-registry.ts";
+import type { RandomFraction } from "../upstream/clock.ts";
 import type { Endpoint } from "../upstream/endpoint.ts";
-import type { ProxyContext } from "./proxy-context.ts";
-import type { Service, ServiceVersion } from "./snapshot.ts";
+import type { Service, ServiceVersion } from "./service.ts";
 
 /** Says on a copy which version it is for. Whoever acts on what he is asked for can tell it from the request. */
 export const mirrorHeader = "x-perch-mirror";
@@ -83,8 +83,15 @@ export interface Mirror {
   requestEnded(): void;
 }
 
+/** The clocks and the randomness that a mirrored request needs. */
+export interface MirrorSources {
+  nowMs(): number;
+  monotonicMs(): number;
+  readonly randomFraction: RandomFraction;
+}
+
 /** Sends copies: one transport for both lanes. */
 export interface Mirrors {
   /** Undefined where the copy can not leave, which is counted. */
-  begin(order: MirroredRequest, context: ProxyContext): Mirror | undefined;
+  begin(request: MirroredRequest, sources: MirrorSources): Mirror | undefined;
 }

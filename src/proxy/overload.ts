@@ -1,5 +1,5 @@
 import type { Limits } from "../config/compiled-config.ts";
-import type { ShedCause } from "../observe/counters.ts";
+import type { ShedCause } from "../observe/process-stats.ts";
 
 /** How often the event loop is asked how late it is. */
 const askedEveryMs = 50;

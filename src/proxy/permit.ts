@@ -1,44 +1,44 @@
 import type { ConcurrencyLimiter, Waiter } from "../upstream/concurrency-limiter.ts";
-import type { ServiceVersion } from "./snapshot.ts";
+import type { ServiceVersion } from "./service.ts";
 
-/** The lane's side of a request that may have to wait for a place. */
+/** A request that may have to wait for a permit. */
 export interface PermitWaiter {
-  /** The wait is over, one way or the other: `next` tells. May be called while another request ends. */
+  /** The permit was granted or refused: `next` tells. May be called while another request ends. */
   onPermit(): void;
 }
 
-/** A request's place within the limits of one version: waited for, held, and given back. */
+/** A request's permit within the concurrency limits of one version. */
 export class Permit implements Waiter {
   readonly #limiter: ConcurrencyLimiter;
   readonly #version: ServiceVersion;
-  readonly #turn: PermitWaiter | undefined;
-  state: "entered" | "waits" | "refused" | "left" = "entered";
+  readonly #waiter: PermitWaiter | undefined;
+  state: "acquired" | "queued" | "refused" | "released" = "acquired";
 
-  private constructor(version: ServiceVersion, limiter: ConcurrencyLimiter, turn: PermitWaiter | undefined) {
+  private constructor(version: ServiceVersion, limiter: ConcurrencyLimiter, waiter: PermitWaiter | undefined) {
     this.#limiter = limiter;
     this.#version = version;
-    this.#turn = turn;
+    this.#waiter = waiter;
   }
 
-  /** Enters, or waits until `turn` is called, or is refused. */
-  static acquire(version: ServiceVersion, limiter: ConcurrencyLimiter, turn: PermitWaiter): Permit {
-    const permit = new Permit(version, limiter, turn);
-    const entry = limiter.acquire(permit);
-    permit.state = entry === "full" ? "refused" : entry;
-    if (entry === "waits") version.stats.pending.value++;
-    else if (entry === "full") version.stats.overload("queue-full");
+  /** Acquired at once, queued until `onPermit` is called, or refused. */
+  static acquire(version: ServiceVersion, limiter: ConcurrencyLimiter, waiter: PermitWaiter): Permit {
+    const permit = new Permit(version, limiter, waiter);
+    const outcome = limiter.acquire(permit);
+    permit.state = outcome === "full" ? "refused" : outcome;
+    if (outcome === "queued") version.stats.pending.value++;
+    else if (outcome === "full") version.stats.overload("queue-full");
     return permit;
   }
 
-  /** Undefined where that would take waiting. */
+  /** Undefined where the request would have to wait. */
   static tryAcquire(version: ServiceVersion, limiter: ConcurrencyLimiter): Permit | undefined {
     return limiter.tryAcquire() ? new Permit(version, limiter, undefined) : undefined;
   }
 
   admitted(): void {
     this.#version.stats.pending.value--;
-    this.state = "entered";
-    this.#turn?.onPermit();
+    this.state = "acquired";
+    this.#waiter?.onPermit();
   }
 
   expired(): void {
@@ -46,15 +46,15 @@ export class Permit implements Waiter {
     stats.pending.value--;
     stats.overload("queue-timeout");
     this.state = "refused";
-    this.#turn?.onPermit();
+    this.#waiter?.onPermit();
   }
 
   /** Safe to call again. */
   release(): void {
     const { state } = this;
-    this.state = "left";
-    if (state === "entered") this.#limiter.release();
-    if (state !== "waits") return;
+    this.state = "released";
+    if (state === "acquired") this.#limiter.release();
+    if (state !== "queued") return;
     this.#version.stats.pending.value--;
     this.#limiter.cancel(this);
   }

@@ -1,8 +1,8 @@
 import type { RandomSource } from "../decide/unit.ts";
-import type { HandoverCause } from "../observe/counters.ts";
 import type { Observer } from "../observe/observer.ts";
+import type { HandoverCause } from "../observe/process-stats.ts";
 import type { SpanSink } from "../observe/span.ts";
-import type { RandomFraction } from "../upstream/balancers.ts";
+import type { RandomFraction } from "../upstream/clock.ts";
 import type { Mirrors } from "./mirror.ts";
 import type { OverloadManager } from "./overload.ts";
 import type { Snapshot } from "./snapshot.ts";

@@ -91,11 +91,11 @@ export function followLink(
     told?.push({ stage: "override", outcome: "used", detail: `it ends the override and leads to ${location}` });
     return { status: 302, location, setCookie: setCookie(override.cookie, "", 0, pin, facts.isHttps) };
   }
-  const permit = release.overrides?.admit(value, facts.clientAddress, nowMs, told);
-  if (permit === undefined) return undefined;
-  const detail = `it asks for ${permit.version}, is kept in the cookie ${override.cookie} and leads to ${location}`;
+  const admission = release.overrides?.admit(value, facts.clientAddress, nowMs, told);
+  if (admission === undefined) return undefined;
+  const detail = `it asks for ${admission.version}, is kept in the cookie ${override.cookie} and leads to ${location}`;
   told?.push({ stage: "override", outcome: "used", detail });
-  const maxAge = secondsLeft(permit, nowMs);
+  const maxAge = secondsLeft(admission, nowMs);
   return { status: 302, location, setCookie: setCookie(override.cookie, value, maxAge, pin, facts.isHttps) };
 }
 

@@ -3,6 +3,7 @@ import type { Condition } from "../decide/condition.ts";
 import { defaultPropagationHeader } from "../decide/release-spec.ts";
 import { isForwardingHeader } from "../http/forwarded.ts";
 import { connectionOptions, FieldKinds } from "../http/header-fields.ts";
+import { forwardingFields, requestHopByHop, traceFields } from "../http/header-names.ts";
 import { mirrorHeader } from "./mirror.ts";
 
 /** What becomes of a request header on its way upstream. */
@@ -21,33 +22,7 @@ export type RequestHeaderAction =
   /** Connection: names further headers that are hop-by-hop. */
   | "connection";
 
-/** RFC 9110 §7.6.1, with the older names still seen; `Expect` is answered by Perch and `Trailer` dropped with the trailers. */
-const hopByHop = [
-  "keep-alive",
-  "proxy-connection",
-  "proxy-authenticate",
-  "proxy-authorization",
-  "te",
-  "trailer",
-  "transfer-encoding",
-  "upgrade",
-  "http2-settings",
-  "expect",
-];
-
-const managed = [
-  "host",
-  "forwarded",
-  "x-forwarded-for",
-  "x-forwarded-proto",
-  "x-forwarded-host",
-  "x-forwarded-port",
-  "x-request-id",
-  "via",
-];
-
-/** W3C Trace Context. */
-const traceFields = ["traceparent", "tracestate"];
+const managed = ["host", ...forwardingFields];
 
 /** Decides by name what is done to each request header; prepared once a snapshot. */
 export class RequestHeaderRules {
@@ -65,7 +40,7 @@ export class RequestHeaderRules {
   readonly #kinds = new FieldKinds<RequestHeaderAction>((name) => this.#actionOf(name));
 
   constructor(config: CompiledConfig) {
-    for (const name of hopByHop) this.#actions.set(name, "drop");
+    for (const name of requestHopByHop) this.#actions.set(name, "drop");
     for (const name of managed) this.#actions.set(name, "managed");
     this.#actions.set("cookie", "cookie");
     this.#actions.set("connection", "connection");

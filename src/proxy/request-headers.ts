@@ -8,7 +8,7 @@ import { mirrorHeader } from "./mirror.ts";
 import { noFields } from "./propagation.ts";
 import type { RequestHeaderRules } from "./request-header-rules.ts";
 import { responseTrailers } from "./response-headers.ts";
-import type { ServiceVersion } from "./snapshot.ts";
+import type { ServiceVersion } from "./service.ts";
 
 /**
  * The header fields that go upstream, flat: name, value, name, value. The client's come first, in their order and case,

@@ -1,16 +1,8 @@
 import { connectionOptions, FieldKinds, removeFields } from "../http/header-fields.ts";
+import { forbiddenInTrailers, responseHopByHop } from "../http/header-names.ts";
 import type { Exchange } from "./exchange.ts";
 
-/** Not passed to the client: hop-by-hop (RFC 9110 §7.6.1); the lane's own framing takes their place. */
-const dropped: ReadonlySet<string> = new Set([
-  "connection",
-  "keep-alive",
-  "proxy-connection",
-  "proxy-authenticate",
-  "te",
-  "transfer-encoding",
-  "upgrade",
-]);
+const dropped: ReadonlySet<string> = new Set(responseHopByHop);
 
 export type TrailerPlan = "trailers may follow" | "no trailers";
 
@@ -123,25 +115,12 @@ function takeCacheControl(out: string[]): string | undefined {
 /** What no Connection field can take away: what frames the message, and what the client's side would only write anew. */
 const ownField: ReadonlySet<string> = new Set(["content-length", "date"]);
 
-/** Fields that may not arrive after the body, since they frame, route or modify the message (RFC 9110 §6.5.1). */
-const notInTrailers: ReadonlySet<string> = new Set([
-  ...dropped,
-  "content-length",
-  "content-encoding",
-  "content-type",
-  "content-range",
-  "host",
-  "trailer",
-  "set-cookie",
-  "cache-control",
-]);
-
 /** The response's trailer fields as the client gets them, in pairs. */
 export function responseTrailers(upstream: readonly string[]): [string, string][] {
   const out: [string, string][] = [];
   for (let i = 0; i < upstream.length; i += 2) {
     const name = upstream[i] ?? "";
-    if (!notInTrailers.has(name.toLowerCase())) out.push([name, upstream[i + 1] ?? ""]);
+    if (!forbiddenInTrailers.has(name.toLowerCase())) out.push([name, upstream[i + 1] ?? ""]);
   }
   return out;
 }

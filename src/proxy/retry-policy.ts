@@ -1,7 +1,7 @@
 import type { RetryBudget } from "../upstream/retry-budget.ts";
 import type { ServiceGeneration } from "../upstream/service-registry.ts";
 import type { RetrySpec, ServiceSpec } from "../upstream/service-spec.ts";
-import type { AttemptFailure } from "./attempts.ts";
+import type { AttemptFailure } from "./attempt-failure.ts";
 
 /** What is tried again, and how often; endpoints that could not be reached are beside the point, for they saw nothing. */
 export interface RetryPolicy extends Pick<RetrySpec, "attempts" | "onReset" | "otherVersion" | "maxBodyBytes"> {
@@ -34,7 +34,7 @@ export function retryPolicy({ name, retries }: ServiceSpec, services: ServiceGen
 }
 
 /** Whether the request's body can be sent from its start: there is none, none of it was sent, or all that was is kept. */
-export type BodyState = "at hand" | "gone";
+export type BodyState = "replayable" | "consumed";
 
 /** May be sent again although it is unknown whether the first was carried out (RFC 9110 §9.2.2). */
 const idempotentMethods: ReadonlySet<string> = new Set(["GET", "HEAD", "OPTIONS", "TRACE", "PUT", "DELETE"]);
@@ -48,7 +48,7 @@ export function isIdempotent(method: string): boolean {
  * that is already gone.
  */
 export function isReplayable(failure: AttemptFailure, method: string, body: BodyState): boolean {
-  if (body === "gone") return false;
+  if (body === "consumed") return false;
   if (failure === "connect-failed" || failure === "connect-timeout" || failure === "tls-failed") return true;
   if (failure === "upstream-refused") return true;
   return failure === "upstream-reset" && isIdempotent(method);

@@ -11,8 +11,7 @@ import {
   type TemplateFact,
 } from "../route/route-spec.ts";
 import type { Endpoint } from "../upstream/endpoint.ts";
-import type { Exchange } from "./exchange.ts";
-import type { Service, ServiceVersion, Snapshot } from "./snapshot.ts";
+import type { Service, ServiceVersion } from "./service.ts";
 
 /** By the index of the version that serves. */
 type EditsByVersion = readonly (HeaderEdits | undefined)[];
@@ -52,7 +51,7 @@ export class RouteTransforms {
   /** The fields of a request, or of a copy, as they go to an endpoint of this version. */
   requestFields(
     fields: readonly string[],
-    exchange: Exchange,
+    exchange: TransformedRequest,
     version: ServiceVersion,
     endpoint: Endpoint | undefined,
   ): string[] {
@@ -66,7 +65,7 @@ export class RouteTransforms {
   }
 
   /** Changes the fields of a response that pass, in place. */
-  changeResponse(fields: string[], exchange: Exchange): void {
+  changeResponse(fields: string[], exchange: TransformedRequest): void {
     if (this.rewrite !== undefined) {
       for (let i = 0; i < fields.length; i += 2) {
         fields[i + 1] = this.rewrite.mapBack(fields[i] ?? "", fields[i + 1] ?? "", exchange);
@@ -148,7 +147,7 @@ export class Rewrite {
   }
 
   /** Maps what a response's field says of the upstream's addresses back to what the client knows; else its value. */
-  mapBack(name: string, value: string, exchange: Exchange): string {
+  mapBack(name: string, value: string, exchange: TransformedRequest): string {
     switch (name.toLowerCase()) {
       case "location":
       case "content-location":
@@ -160,7 +159,7 @@ export class Rewrite {
     }
   }
 
-  #location(value: string, exchange: Exchange): string {
+  #location(value: string, exchange: TransformedRequest): string {
     if (value.startsWith("/") && !value.startsWith("//")) return this.#clientPath(value);
     const [, scheme, authority = "", rest = ""] = /^(https?):\/\/([^/?#]*)(.*)$/is.exec(value) ?? [];
     if (scheme === undefined || !this.#isUpstream(authority, exchange)) return value;
@@ -172,7 +171,7 @@ export class Rewrite {
   }
 
   /** Whether this is how the upstream calls itself: by the Host that it got, or by its endpoint's name. */
-  #isUpstream(authority: string, exchange: Exchange): boolean {
+  #isUpstream(authority: string, exchange: TransformedRequest): boolean {
     const endpoint = exchange.attempts?.endpoint;
     if (sameAuthority(authority, this.host(exchange.head.authority, endpoint))) return true;
     return endpoint !== undefined && sameAuthority(authority, nameOf(endpoint));
@@ -227,9 +226,17 @@ function sameAuthority(one: string, other: string): boolean {
 const control = /[\0-\x08\x0a-\x1f\x7f]/;
 const beyondAscii = /[^\0-\x7f]/;
 
+/** A request whose head and response are transformed; an exchange is one. */
+export interface TransformedRequest extends TemplateSource {
+  readonly head: { readonly host: string; readonly authority: string };
+  readonly facts: Pick<Facts, "attribute"> & { readonly isHttps: boolean };
+  /** Undefined before the request is forwarded. */
+  readonly attempts: { readonly served: ServiceVersion; readonly endpoint: Endpoint | undefined } | undefined;
+}
+
 /** Where a template's facts come from; an exchange is one. */
 export interface TemplateSource {
-  readonly snapshot: Pick<Snapshot, "config">;
+  readonly snapshot: { readonly config: Pick<CompiledConfig, "attributes"> };
   readonly facts: Pick<Facts, "attribute">;
   readonly head: { readonly host: string };
   readonly path: string;

@@ -1,7 +1,7 @@
 import { errorTable } from "../errors.ts";
+import type { Outcome } from "../observe/outcome.ts";
 import type { Span, SpanValue } from "../observe/span.ts";
 import type { EndpointAddress } from "../upstream/service-spec.ts";
-import type { Exchange } from "./exchange.ts";
 import type { Trace, TracedAttempt } from "./trace.ts";
 
 /** What OpenTelemetry knows; another method is `_OTHER` there, so that nobody makes names at will. */
@@ -20,46 +20,51 @@ const knownMethods: ReadonlySet<string> = new Set([
 
 const maxText = 2_048;
 
+/** A request that ended; an exchange is one. */
+export interface TracedRequest extends Outcome {
+  readonly facts: { readonly isHttps: boolean };
+  readonly route: { readonly name: string } | undefined;
+}
+
 /**
  * The spans of a request that ended: one for itself and one for each attempt, by the semantic conventions for HTTP
  * (stable since 1.23). No query, cookie or header is in them: those hold secrets.
  */
-export function spansOf(exchange: Exchange, trace: Trace): readonly Span[] {
-  const endMs = trace.startedMs + exchange.durationMs;
-  const attempts = trace.attempts.map((attempt, index) => clientSpan(exchange, trace, { attempt, index, endMs }));
-  return [serverSpan(exchange, trace), ...attempts];
+export function spansOf(request: TracedRequest, trace: Trace): readonly Span[] {
+  const endMs = trace.startedMs + request.durationMs;
+  const attempts = trace.attempts.map((attempt, index) => clientSpan(request, trace, { attempt, index, endMs }));
+  return [serverSpan(request, trace), ...attempts];
 }
 
-function serverSpan(exchange: Exchange, trace: Trace): Span {
-  const { head, status, error, facts, route, decision } = exchange;
-  const method = methodOf(exchange);
+function serverSpan(request: TracedRequest, trace: Trace): Span {
+  const { status, error, facts, route, host, path, assignedVersion, servedVersion } = request;
+  const method = methodOf(request);
   // An answer that was cut short keeps its status.
   const isError = status >= 500 || (error !== undefined && errorTable[error].source !== "client");
   return {
     ...common(trace, trace.spanId, trace.parentId, trace.startedMs),
     kind: "server",
     name: route === undefined ? spanName(method) : `${spanName(method)} ${route.name}`,
-    durationMs: exchange.durationMs,
+    durationMs: request.durationMs,
     isError,
     attributes: {
-      ...methodAttributes(method, head.method),
+      ...methodAttributes(method, request.method),
       "url.scheme": facts.isHttps ? "https" : "http",
-      "url.path": cut(head.path),
-      "server.address": head.host === "" ? undefined : cut(head.host),
-      "client.address": exchange.clientAddressText === "" ? undefined : exchange.clientAddressText,
+      "url.path": cut(path),
+      "server.address": host === "" ? undefined : cut(host),
+      "client.address": request.clientAddressText === "" ? undefined : request.clientAddressText,
       "http.response.status_code": status,
       "error.type": error ?? (isError ? String(status) : undefined),
       "perch.route": route?.name,
-      "perch.service": exchange.serviceName,
-      "perch.release": exchange.releaseName,
-      "perch.version": exchange.servedVersion,
-      "perch.assigned":
-        decision !== undefined && decision.version !== exchange.servedVersion ? decision.version : undefined,
-      "perch.reason": exchange.reason,
-      "perch.rule": exchange.ruleName,
-      "perch.fallback": exchange.fallback ? true : undefined,
+      "perch.service": request.serviceName,
+      "perch.release": request.releaseName,
+      "perch.version": servedVersion,
+      "perch.assigned": assignedVersion === servedVersion ? undefined : assignedVersion,
+      "perch.reason": request.reason,
+      "perch.rule": request.ruleName,
+      "perch.fallback": request.fallback ? true : undefined,
       "perch.error": error,
-      "perch.request_id": exchange.requestId,
+      "perch.request_id": request.requestId,
     },
   };
 }
@@ -71,10 +76,10 @@ interface AttemptOf {
   readonly endMs: number;
 }
 
-function clientSpan(exchange: Exchange, trace: Trace, { attempt, index, endMs }: AttemptOf): Span {
-  const method = methodOf(exchange);
-  const status = attempt.outcome === "answered" && exchange.error === undefined ? exchange.status : undefined;
-  const failure = attempt.outcome === "open" || attempt.outcome === "answered" ? exchange.error : attempt.outcome;
+function clientSpan(request: TracedRequest, trace: Trace, { attempt, index, endMs }: AttemptOf): Span {
+  const method = methodOf(request);
+  const status = attempt.outcome === "answered" && request.error === undefined ? request.status : undefined;
+  const failure = attempt.outcome === "open" || attempt.outcome === "answered" ? request.error : attempt.outcome;
   const isError = failure !== undefined || (status ?? 0) >= 400;
   return {
     ...common(trace, attempt.spanId, trace.spanId, attempt.startedMs),
@@ -83,8 +88,8 @@ function clientSpan(exchange: Exchange, trace: Trace, { attempt, index, endMs }:
     durationMs: Math.max(0, (attempt.endedMs ?? endMs) - attempt.startedMs),
     isError,
     attributes: {
-      ...methodAttributes(method, exchange.head.method),
-      ...addressAttributes(attempt.endpoint.address, exchange.head.path),
+      ...methodAttributes(method, request.method),
+      ...addressAttributes(attempt.endpoint.address, request.path),
       "http.response.status_code": status,
       "http.request.resend_count": index === 0 ? undefined : index,
       "error.type": failure ?? (isError ? String(status) : undefined),
@@ -98,8 +103,8 @@ function common(trace: Trace, spanId: string, parentId: string | undefined, star
   return { traceId, spanId, parentId, traceState: state, startMs: trace.startedAtMs + (startedMs - trace.startedMs) };
 }
 
-function methodOf({ head }: Exchange): string {
-  return knownMethods.has(head.method) ? head.method : "_OTHER";
+function methodOf({ method }: TracedRequest): string {
+  return knownMethods.has(method) ? method : "_OTHER";
 }
 
 function spanName(method: string): string {

@@ -1,9 +1,9 @@
 import type { TracingSpec } from "../config/compiled-config.ts";
 import type { RandomSource } from "../decide/unit.ts";
 import type { Caller, RequestHead } from "../http/request-head.ts";
+import type { RandomFraction } from "../upstream/clock.ts";
 import type { Endpoint } from "../upstream/endpoint.ts";
-import type { AttemptFailure } from "./attempts.ts";
-import type { ProxyContext } from "./proxy-context.ts";
+import type { AttemptFailure } from "./attempt-failure.ts";
 
 /** One attempt, as its span tells it. Times are of the monotonic clock. */
 export interface TracedAttempt {
@@ -13,6 +13,13 @@ export interface TracedAttempt {
   readonly startedMs: number;
   endedMs: number | undefined;
   outcome: "open" | "answered" | AttemptFailure;
+}
+
+/** The clock and the randomness that a trace is made from. */
+export interface TraceSources {
+  nowMs(): number;
+  readonly randomUnit: RandomSource;
+  readonly randomFraction: RandomFraction;
 }
 
 /** A request's part in a trace: whose child it is, and what its upstream is told. */
@@ -31,21 +38,21 @@ export class Trace {
   readonly #flags: number;
   readonly #random: RandomSource;
 
-  constructor(spec: TracingSpec, head: RequestHead, caller: Caller, context: ProxyContext, startedMs: number) {
+  constructor(spec: TracingSpec, head: RequestHead, caller: Caller, sources: TraceSources, startedMs: number) {
     const sent = isBelieved(spec, caller) ? head.header("traceparent") : undefined;
     const parent = typeof sent === "string" ? parseTraceParent(sent) : undefined;
-    this.#random = context.randomUnit;
+    this.#random = sources.randomUnit;
     this.traceId = parent?.traceId ?? hex(this.#random, 4);
     this.spanId = hex(this.#random, 2);
     this.parentId = parent?.parentId;
     // A stranger may name his trace, but not fill the collector: that it is recorded is for trusted callers to say.
     const decided = parent !== undefined && caller.trusted ? parent.flags & sampledFlag : undefined;
-    const sampled = decided ?? (context.randomFraction() < spec.sample ? sampledFlag : 0);
+    const sampled = decided ?? (sources.randomFraction() < spec.sample ? sampledFlag : 0);
     this.isSampled = sampled !== 0;
     this.state = parent === undefined ? "" : head.headerLines("tracestate").join(",");
     this.#flags = ((parent?.flags ?? 0) & randomFlag) | sampled;
     this.startedMs = startedMs;
-    this.startedAtMs = context.nowMs();
+    this.startedAtMs = sources.nowMs();
   }
 
   /** An attempt begins, whose upstream is a child of its span; a trace that is not recorded needs none. */

@@ -2,20 +2,26 @@ import { compileTest, type ValueTest } from "../decide/compile-condition.ts";
 import type { Facts } from "../decide/facts.ts";
 import { type PathMatch, type RouteMatch, type Scheme, withoutTrailingSlash } from "./route-spec.ts";
 
-const slash = 0x2f;
+/** The parts of a request that routes match. */
+export type RoutableRequest = Pick<Facts, "method" | "host" | "path" | "header" | "query"> & {
+  /** Whether the client used https. */
+  readonly isHttps: boolean;
+};
 
 type Candidates<T> = Candidate<T>[];
 
-/** The routes of one host, found by path: exact paths, prefixes by segment, and those that must be tried one by one. */
+const slash = 0x2f;
+
+/** The routes of one host by path: exact paths, prefixes by segment, and those that must be tried one by one. */
 export class PathIndex<T> {
-  // Made where a route needs them: with ten thousand hosts, what is not there need not be fetched from memory.
+  // Created on demand: with ten thousand hosts, empty maps would cost memory and cache misses.
   #exact: Map<string, Candidates<T>> | undefined;
   #prefixes: PartIndex<Candidates<T>> | undefined;
-  /** Prefix `/`, by far the most common: it needs no look-up. */
+  /** The prefix `/`, by far the most common, needs no look-up. */
   #root: Candidates<T> | undefined;
   #others: Candidates<T> | undefined;
 
-  /** Candidates are to be added in file order. */
+  /** Candidates must be added in file order. */
   add(candidate: Candidate<T>): void {
     this.#listFor(candidate.path).push(candidate);
   }
@@ -40,7 +46,7 @@ export class PathIndex<T> {
     return this.#prefixes.at(prefix, () => []);
   }
 
-  /** The first candidate in file order that takes the request and comes before `best`; `best` where there is none. */
+  /** The first candidate in file order that matches the request and precedes `best`, or else `best`. */
   best(request: RoutableRequest, nowMs: number, best: Candidate<T> | undefined): Candidate<T> | undefined {
     const { path } = request;
     let found = firstMatch(this.#exact?.get(path), request, nowMs, best);
@@ -50,7 +56,7 @@ export class PathIndex<T> {
   }
 }
 
-/** Looks at each end of a segment, and no further than the longest prefix reaches. */
+/** Looks up the path up to each segment's end, at most as far as the longest prefix. */
 function bestPrefix<T>(
   prefixes: PartIndex<Candidates<T>>,
   request: RoutableRequest,
@@ -69,7 +75,7 @@ function bestPrefix<T>(
   }
 }
 
-/** Lists are in file order, so the first that matches is the best of its list, and none after `best` is worth a look. */
+/** Lists are in file order, so the first match is the list's best, and candidates after `best` cannot win. */
 function firstMatch<T>(
   list: Candidates<T> | undefined,
   request: RoutableRequest,
@@ -84,49 +90,47 @@ function firstMatch<T>(
   return best;
 }
 
-/** What `find` looks for: a value under the text of some part of a longer text. */
 interface Entry<V> {
   readonly text: string;
   readonly value: V;
-  /** The next entry of the same hash. */
+  /** The next entry with the same hash. */
   readonly next: Entry<V> | undefined;
 }
 
 /**
- * Values under texts, found by a hash of a part of a longer text that the caller carries along as it reads: so neither a
- * substring is cut nor a string hashed for each part that is tried. The texts are the configuration's, never a client's:
- * nobody outside can make them collide.
+ * Values by prefix or suffix of a longer text. The caller computes the hash incrementally while it reads, so a look-up
+ * creates no substring and hashes no string. The keys come from the configuration, so clients cannot make them collide.
  */
 export class PartIndex<V> {
   readonly #entries = new Map<number, Entry<V>>();
   readonly #direction: "forwards" | "backwards";
   #longest = 0;
 
-  /** `direction`: which way hashes are carried along, over prefixes or over suffixes. */
+  /** `direction` is that of the incremental hash: forwards for prefixes, backwards for suffixes. */
   constructor(direction: "forwards" | "backwards") {
     this.#direction = direction;
   }
 
-  /** Length of the longest text; 0 where there is none. */
+  /** Length of the longest key; 0 if there is none. */
   get longest(): number {
     return this.#longest;
   }
 
-  /** The value under this text, made where there is none yet. */
+  /** The value of this key, created if it does not exist. */
   at(text: string, make: () => V): V {
     let hash = emptyHash;
     for (let at = 0; at < text.length; at++) {
       hash = extendHash(hash, text.charCodeAt(this.#direction === "forwards" ? at : text.length - 1 - at));
     }
-    const known = this.find(text, 0, text.length, hash);
-    if (known !== undefined) return known;
+    const existing = this.find(text, 0, text.length, hash);
+    if (existing !== undefined) return existing;
     const value = make();
     this.#entries.set(hash, { text, value, next: this.#entries.get(hash) });
     this.#longest = Math.max(this.#longest, text.length);
     return value;
   }
 
-  /** The value under the part of `whole` from `start` to before `end`, whose hash this is. */
+  /** The value of the part of `whole` from `start` to before `end`, which has this hash. */
   find(whole: string, start: number, end: number, hash: number): V | undefined {
     for (let entry = this.#entries.get(hash); entry !== undefined; entry = entry.next) {
       if (entry.text.length === end - start && whole.startsWith(entry.text, start)) return entry.value;
@@ -135,36 +139,30 @@ export class PartIndex<V> {
   }
 }
 
-/** The hash of no characters, FNV-1a's offset basis. */
+/** The hash of the empty text: FNV-1a's offset basis. */
 export const emptyHash = 0x811c9dc5 | 0;
 
-/** FNV-1a by UTF-16 code units. */
+/** FNV-1a over UTF-16 code units. */
 export function extendHash(hash: number, code: number): number {
   return Math.imul(hash ^ code, 0x01000193);
 }
-
-/** What routing asks of a request. */
-export type RoutableRequest = Pick<Facts, "method" | "host" | "path" | "header" | "query"> & {
-  /** Whether the client came by https. */
-  readonly isHttps: boolean;
-};
 
 interface NamedTest {
   readonly name: string;
   readonly test: ValueTest;
 }
 
-/** A route, and the part of its match that is left to judge once host and path have led to it. */
+/** A route with the conditions that remain once host and path have matched. */
 export class Candidate<T> {
   readonly target: T;
-  /** Its place in the file: of two that match, the lower wins. */
+  /** The position in the file; of two matching routes the lower wins. */
   readonly order: number;
   readonly path: PathMatch | undefined;
   readonly #scheme: Scheme | undefined;
   readonly #methods: readonly string[];
   readonly #headers: readonly NamedTest[];
   readonly #query: readonly NamedTest[];
-  /** True where nothing is left to judge. */
+  /** True if no conditions remain. */
   readonly #takesAll: boolean;
 
   constructor(match: RouteMatch, target: T, order: number) {
@@ -179,7 +177,7 @@ export class Candidate<T> {
     this.#takesAll = conditions === 0 && match.path?.kind !== "regex" && match.scheme === undefined;
   }
 
-  /** Cheap questions come first: a pattern and header tests are asked only of requests that could be taken. */
+  /** Cheap conditions first, then the pattern, headers and query parameters. */
   takes(request: RoutableRequest, nowMs: number): boolean {
     if (this.#takesAll) return true;
     if (this.#methods.length > 0 && !this.#methods.includes(request.method)) return false;

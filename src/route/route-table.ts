@@ -4,17 +4,17 @@ import type { RouteMatch } from "./route-spec.ts";
 const dot = 0x2e;
 
 /**
- * Finds the route of a request: the first in file order whose match holds. Routes are indexed by host and path, so the
- * time does not grow with routes that have hosts, exact paths or prefixes of their own; routes of one host by regex or
- * without a path, and routes of one same path, are tried one by one. A look-up allocates nothing.
+ * Finds the route of a request: the first in file order that matches. Routes are indexed by host and path, so look-up
+ * time does not grow with routes of other hosts, exact paths or prefixes. Routes of one host with a regex or without a
+ * path, and routes of the same path, are tried one by one. A look-up does not allocate.
  *
- * Hosts compare without regard to case, paths with it and as they are given, undecoded. Methods compare exactly: a route for GET
- * does not take HEAD. The target `*` of `OPTIONS *` is no path below `/`: only routes without a path take it, or those
- * whose regex or exact path is that very text.
+ * Hosts are case-insensitive; paths are case-sensitive and not decoded. Methods must be equal: a route for GET does not
+ * match HEAD. The target `*` of `OPTIONS *` is not below the prefix `/`: it matches routes without a path, and those
+ * whose regex or exact path matches that text.
  */
 export class RouteTable<T> {
   readonly #hosts = new Map<string, PathIndex<T>>();
-  /** By what follows the `*` of `*.example.com`. */
+  /** By the part of `*.example.com` after the `*`. */
   readonly #wildcards = new PartIndex<PathIndex<T>>("backwards");
   readonly #anyHost = new PathIndex<T>();
 
@@ -35,17 +35,17 @@ export class RouteTable<T> {
     return index;
   }
 
-  /** The target of the route that takes this request; undefined where none does. `nowMs` is for tests of times. */
+  /** The target of the matching route; undefined if there is none. `nowMs` is for tests of times. */
   find(request: RoutableRequest, nowMs: number): T | undefined {
     let best = this.#hosts.get(request.host)?.best(request, nowMs, undefined);
     if (this.#wildcards.longest > 0) best = this.#bestWildcard(request, nowMs, best);
     return this.#anyHost.best(request, nowMs, best)?.target;
   }
 
-  /** Looks at each dot from the right, and no further than the longest wildcard reaches. */
+  /** Looks up the suffix from each dot, right to left, at most as far as the longest wildcard. */
   #bestWildcard(request: RoutableRequest, nowMs: number, best: Candidate<T> | undefined): Candidate<T> | undefined {
     const { host } = request;
-    // A wildcard stands for at least one character, so the host's first is never part of the suffix.
+    // `*` matches at least one character, so the suffix never includes the host's first.
     const first = Math.max(1, host.length - this.#wildcards.longest);
     let found = best;
     let hash = emptyHash;

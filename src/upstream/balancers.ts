@@ -1,38 +1,36 @@
 import { hashToFraction } from "../decide/hash.ts";
+import type { RandomFraction } from "./clock.ts";
 import type { Endpoint } from "./endpoint.ts";
+import type { Balance } from "./service-spec.ts";
 
-/** A number in [0, 1); not for secrets. */
-export type RandomFraction = () => number;
-
-/** Who asks, as 64 bits: what `hash` goes by. */
+/** The requester, as 64 bits, which `hash` balances by. */
 export interface Affinity {
   readonly hi: number;
   readonly lo: number;
 }
 
-/** The request that an endpoint is wanted for. */
+/** The request to pick an endpoint for. */
 export interface PickContext {
   /** Milliseconds since the Unix epoch. */
   readonly nowMs: number;
-  /** Endpoints that this request could not reach: not asked again. */
+  /** Endpoints that this request has tried; they are not picked again. */
   readonly tried: readonly Endpoint[];
-  /** Undefined where nothing tells who asks, and where the balancer does not care. */
+  /** Undefined if the requester is unknown or the balancer does not use it. */
   readonly affinity: Affinity | undefined;
   readonly randomFraction: RandomFraction;
 }
 
-/** Chooses among the endpoints of one version; may remember what it chose before. */
+/** Picks among the endpoints of one version; may have state. */
 export interface Balancer {
-  /** Undefined where every endpoint is unavailable or was tried. Called once an attempt, so it allocates nothing. */
+  /** Undefined if every endpoint is unavailable or was tried. Called per attempt, so it does not allocate. */
   pick(endpoints: readonly Endpoint[], wanted: PickContext): Endpoint | undefined;
 }
 
-/** What all balancers pass over. */
 function isUsable(endpoint: Endpoint | undefined, { nowMs, tried }: PickContext): endpoint is Endpoint {
   return endpoint?.available(nowMs) === true && !tried.includes(endpoint);
 }
 
-/** The first usable endpoint from `start` on, wrapping round. */
+/** The first usable endpoint from `start` on, wrapping around. */
 export function nextUsable(endpoints: readonly Endpoint[], start: number, wanted: PickContext): Endpoint | undefined {
   for (let offset = 0; offset < endpoints.length; offset++) {
     const endpoint = endpoints[(start + offset) % endpoints.length];
@@ -40,10 +38,6 @@ export function nextUsable(endpoints: readonly Endpoint[], start: number, wanted
   }
   return undefined;
 }
-
-/** The configuration's words for how a version's endpoints share its requests. */
-export const balances = ["p2c", "round-robin", "least-in-flight", "hash"] as const;
-export type Balance = (typeof balances)[number];
 
 export function createBalancer(balance: Balance): Balancer {
   switch (balance) {
@@ -58,9 +52,12 @@ export function createBalancer(balance: Balance): Balancer {
   }
 }
 
-/** One after the other. Whoever follows an endpoint that is passed over does not get its turns: the count goes on there. */
+/**
+ * After a skipped endpoint it continues from the one picked, so that the skipped one's neighbour does not get its
+ * turns.
+ */
 class RoundRobin implements Balancer {
-  /** Begins anywhere: several workers, each with a count of its own, must not all begin at the same endpoint. */
+  /** Starts at random: workers count separately and must not all start at the same endpoint. */
   #next: number | undefined;
 
   pick(endpoints: readonly Endpoint[], wanted: PickContext): Endpoint | undefined {
@@ -77,7 +74,7 @@ class RoundRobin implements Balancer {
   }
 }
 
-/** The endpoint with the fewest requests in flight; among equals each is as likely as the other. */
+/** The endpoint with the fewest requests in flight; ties are broken at random. */
 class LeastInFlight implements Balancer {
   pick(endpoints: readonly Endpoint[], wanted: PickContext): Endpoint | undefined {
     let least: Endpoint | undefined;
@@ -90,7 +87,7 @@ class LeastInFlight implements Balancer {
         continue;
       }
       if (endpoint.inFlight > least.inFlight) continue;
-      // The n-th of n equals takes the place of those before it one time in n: all end up with the same chance.
+      // Reservoir sampling: the n-th of n equals replaces the choice with probability 1/n.
       equals++;
       if (wanted.randomFraction() * equals < 1) least = endpoint;
     }
@@ -99,9 +96,9 @@ class LeastInFlight implements Balancer {
 }
 
 /**
- * Of two endpoints drawn at random the less loaded ("power of two choices", Mitzenmacher 2001): near the evenness of
- * asking all, without the herd that always picking the least loaded one makes. Load is what is in flight times the
- * recent latency, so a slow endpoint gets less as soon as it is slow, and a dead one whose answers do not come, nothing.
+ * The less loaded of two random endpoints ("power of two choices", Mitzenmacher 2001): nearly as even as comparing all,
+ * without the herd effect of always picking the least loaded. Load is the number of requests in flight times the recent
+ * latency, so an endpoint gets fewer requests as soon as it is slow, and none while its responses do not arrive.
  */
 class PowerOfTwo implements Balancer {
   pick(endpoints: readonly Endpoint[], wanted: PickContext): Endpoint | undefined {
@@ -116,17 +113,17 @@ class PowerOfTwo implements Balancer {
 }
 
 /**
- * The same requester meets the same endpoint, here and on every replica: rendezvous hashing (Thaler and Ravishankar,
- * "Using name-based mappings to increase hit rates", 1998). Each endpoint has a score of its own for each requester, and
- * the highest usable one answers; so one that goes away moves its own requesters only, each to the next best, and takes
- * back the same when it returns.
+ * Sends a requester to the same endpoint on every replica, by rendezvous hashing (Thaler and Ravishankar, "Using
+ * name-based mappings to increase hit rates", 1998). An endpoint's score depends only on itself and the requester, and
+ * the highest usable score wins. So a removed endpoint moves only its own requesters, and gets the same ones back on
+ * return.
  */
 class Rendezvous implements Balancer {
-  readonly #unknown = new PowerOfTwo();
+  readonly #withoutAffinity = new PowerOfTwo();
 
   pick(endpoints: readonly Endpoint[], wanted: PickContext): Endpoint | undefined {
     const { affinity } = wanted;
-    if (affinity === undefined) return this.#unknown.pick(endpoints, wanted);
+    if (affinity === undefined) return this.#withoutAffinity.pick(endpoints, wanted);
     let best: Endpoint | undefined;
     let bestScore = 0;
     for (const endpoint of endpoints) {
@@ -144,9 +141,9 @@ function scoreOf(endpoint: Endpoint, { hi, lo }: Affinity): number {
 }
 
 /**
- * Whom to ask where no endpoint is fit and no other version can serve. Checks may be wrong, and an endpoint that refused may
- * be back: asking costs nothing, and ends the outage with the first request after it. One that was ejected answered badly to
- * real requests, so it is believed.
+ * Picks an unhealthy endpoint when none is available and no other version can serve. Health checks may be wrong, and an
+ * endpoint that refused connections may be back: an attempt costs little, and ends the outage with the first request
+ * after it. An ejected endpoint has failed real requests, so it is not tried.
  */
 export function panicPick(
   endpoints: readonly Endpoint[],
@@ -158,7 +155,7 @@ export function panicPick(
   );
   const untried = closed.filter((endpoint) => !tried.includes(endpoint));
   const reachable = untried.filter(({ health }) => !health.isRefused);
-  // Each that refuses may take the whole connect timeout: one of them is enough.
+  // Each attempt on a refusing endpoint may take the whole connect timeout, so make only one.
   const candidates = reachable.length === 0 && attempt === "first" ? untried : reachable;
   return candidates[Math.floor(randomFraction() * candidates.length)];
 }

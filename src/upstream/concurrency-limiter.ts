@@ -1,54 +1,54 @@
-import type { Clock } from "./clock.ts";
+import type { Timers } from "./clock.ts";
 import type { LimitSpec } from "./service-spec.ts";
 
-/** A request that waits for a place. One of the two is called, once, unless it left before. */
+/** A queued request. One of the two is called once, unless it is cancelled before. */
 export interface Waiter {
   admitted(): void;
-  /** It waited for as long as it may. */
+  /** The pending timeout has passed. */
   expired(): void;
 }
 
 /**
- * Lets so many requests at a time through to one version. Those beyond wait in line, so many and so long; whoever comes
- * later does not overtake them. All share one timer, for the first in line is the first whose time is up.
+ * Limits the concurrent requests to one version. Requests over the limit wait in a FIFO queue of limited length and
+ * time. All share one timer, since the first in the queue is the first to expire.
  */
 export class ConcurrencyLimiter {
-  readonly #clock: Clock;
+  readonly #timers: Timers;
   #limits: LimitSpec;
-  /** Whether any endpoint of the version could take one more now. */
+  /** Whether any endpoint of the version can take another request. */
   #hasRoom: () => boolean;
   #inFlight = 0;
-  /** With the time until which each waits; in the order of coming. */
+  /** With the time at which each expires; in order of arrival. */
   readonly #queue = new Map<Waiter, number>();
   #cancelTimer: (() => void) | undefined;
   #isServing = false;
 
-  constructor(clock: Clock, limits: LimitSpec, hasRoom: () => boolean) {
-    this.#clock = clock;
+  constructor(timers: Timers, limits: LimitSpec, hasRoom: () => boolean) {
+    this.#timers = timers;
     this.#limits = limits;
     this.#hasRoom = hasRoom;
   }
 
-  /** A reload changed what holds. */
+  /** Applies changed limits. */
   configure(limits: LimitSpec, hasRoom: () => boolean): void {
     this.#limits = limits;
     this.#hasRoom = hasRoom;
     this.#serve();
   }
 
-  /** Whoever entered has to leave; whoever waits is told, or cancels. */
-  acquire(waiter: Waiter): "entered" | "waits" | "full" {
-    if (this.tryAcquire()) return "entered";
+  /** After `acquired` call `release`; after `queued` the waiter is called, unless it calls `cancel` first. */
+  acquire(waiter: Waiter): "acquired" | "queued" | "full" {
+    if (this.tryAcquire()) return "acquired";
     const { maxPending, pendingTimeoutMs } = this.#limits;
     if (this.#queue.size >= maxPending) return "full";
-    this.#queue.set(waiter, this.#clock.monotonicMs() + pendingTimeoutMs);
+    this.#queue.set(waiter, this.#timers.monotonicMs() + pendingTimeoutMs);
     this.#arm();
-    return "waits";
+    return "queued";
   }
 
-  /** Enters where that takes no waiting. */
+  /** Acquires a permit only if that requires no waiting. */
   tryAcquire(): boolean {
-    // An endpoint that came back has told nobody: whoever waits goes first.
+    // An endpoint may have become available without a notification. Queued requests go first.
     if (this.#queue.size > 0) this.#serve();
     if (this.#queue.size > 0 || !this.#isOpen()) return false;
     this.#inFlight++;
@@ -70,7 +70,7 @@ export class ConcurrencyLimiter {
   }
 
   #serve(): void {
-    // Whoever is admitted may be done at once and leave: the loop that is under way sees to it.
+    // A waiter may release its permit at once; the running loop then admits the next one.
     if (this.#isServing) return;
     this.#isServing = true;
     try {
@@ -80,7 +80,7 @@ export class ConcurrencyLimiter {
         first.admitted();
       }
     } finally {
-      // One request's defect must not shut the limiter on all that come after it.
+      // A waiter that throws must not block all later ones.
       this.#isServing = false;
     }
   }
@@ -93,7 +93,7 @@ export class ConcurrencyLimiter {
   #arm(): void {
     if (this.#cancelTimer !== undefined) return;
     for (const dueMs of this.#queue.values()) {
-      this.#cancelTimer = this.#clock.wake(this.#onTimer, Math.max(1, dueMs - this.#clock.monotonicMs()));
+      this.#cancelTimer = this.#timers.schedule(Math.max(1, dueMs - this.#timers.monotonicMs()), this.#onTimer);
       return;
     }
   }
@@ -105,13 +105,13 @@ export class ConcurrencyLimiter {
 
   readonly #onTimer = (): void => {
     this.#cancelTimer = undefined;
-    const nowMs = this.#clock.monotonicMs();
+    const nowMs = this.#timers.monotonicMs();
     for (const [waiter, dueMs] of this.#queue) {
       if (dueMs > nowMs) break;
       this.#queue.delete(waiter);
       waiter.expired();
     }
-    // An endpoint that came back since has told nobody.
+    // An endpoint may have become available without a notification.
     this.#serve();
     this.#arm();
   };

@@ -4,14 +4,14 @@ import { buildConnector } from "undici";
 import { PerchError } from "../errors.ts";
 import type { EndpointAddress, UpstreamTls } from "./service-spec.ts";
 
-/** For undici, whose origins know no unix socket; the Host that is sent comes from the request. */
+/** An origin for undici, whose origins cannot name a unix socket. The Host header comes from the request. */
 export function clientOrigin({ origin, place }: EndpointAddress): string {
   return "path" in place ? "http://localhost" : origin;
 }
 
 /**
- * undici takes the TLS server name from the Host of each request, which is the client's to choose, and drops a connection
- * whenever it changes. The endpoint is who its address says.
+ * A connector with a fixed TLS server name. By default undici takes the name from each request's Host header, which the
+ * client chooses, and closes the connection whenever it changes.
  */
 export function connectTo(
   address: EndpointAddress,
@@ -26,14 +26,14 @@ export function connectTo(
   return (options, done) => connectSecurely(connect, { ...options, servername }, done);
 }
 
-/** Once there is a connection, what goes wrong is no fault of the network but of certificates, or of who speaks TLS. */
+/** After the TCP connection is established, errors other than a timeout are TLS errors. */
 function connectSecurely(
   connect: buildConnector.connector,
   options: buildConnector.Options,
   done: buildConnector.Callback,
 ): void {
   let connected = false;
-  // It answers with the socket, which its declaration does not know.
+  // undici's connector returns the socket, which its type omits.
   const socket = connect(options, (...result) => {
     const [error] = result;
     if (error === null || !connected || isTimeout(error)) done(...result);
@@ -50,13 +50,10 @@ function isTimeout(error: Error & { readonly code?: unknown }): boolean {
 
 type TlsOptions = Pick<ConnectionOptions, "secureContext" | "rejectUnauthorized"> & { readonly servername: string };
 
-/** Authorities are parsed when a context is made: once, and not for each connection. */
+/** Creating a context parses the CA certificates, so it is done once and not per connection. */
 const contexts = new WeakMap<UpstreamTls, SecureContext>();
 
-/**
- * For TLS connections to an endpoint. The name is empty where it is known by an IP address, which goes without one
- * (RFC 6066 §3).
- */
+/** The server name is empty for an IP address, which is not sent as SNI (RFC 6066 §3). */
 export function upstreamTlsOptions({ host }: EndpointAddress, tls: UpstreamTls | undefined): TlsOptions {
   const servername = tls?.serverName ?? (isIP(host) === 0 ? host : "");
   if (tls === undefined) return { servername };

@@ -2,45 +2,29 @@ import { Resolver } from "node:dns/promises";
 import { readFile } from "node:fs/promises";
 import type { AddressFamily, DnsAnswer, DnsQuestion, DnsRecord } from "./service-spec.ts";
 
-/** For each name server and try; there are two tries. */
-const tryTimeoutMs = 1_000;
-
-/** SRV records lead to names that are asked for in turn, so many at once. */
-const targetsAtOnce = 16;
-
-/** The name servers said no: there is no such name, or nothing of that kind. */
-const empty: ReadonlySet<unknown> = new Set(["ENOTFOUND", "ENODATA"]);
-
-/** Node tells no time to live of SRV records; that of their targets' addresses counts instead. */
-const unboundedTtl = Number.POSITIVE_INFINITY;
-
-interface Found {
-  readonly records: readonly DnsRecord[];
-  readonly ttlSeconds: number;
-  /** Where one of the questions failed: why, and which. */
-  readonly failure: { readonly why: string; readonly family: AddressFamily | undefined } | undefined;
-}
-
-/** Asks the name servers what a name stands for. Never rejects. */
+/** Resolves a name. Never rejects. */
 export type DnsLookup = (question: DnsQuestion, servers: readonly string[], signal: AbortSignal) => Promise<DnsAnswer>;
 
+/** Per name server and try; there are two tries. */
+const tryTimeoutMs = 1_000;
+
 /**
- * Asks by node:dns (c-ares), which knows each answer's time to live; the system's resolver, which `http://name` uses, does
- * not tell. c-ares takes names as they stand, so the search list of `resolvConf` is followed here; where there is no such
- * file, c-ares finds the system's name servers.
+ * Resolves by node:dns (c-ares), which reports the TTL of each answer, unlike the system resolver. c-ares does not
+ * apply the search list of `resolvConf`, so that is done here. Without such a file c-ares finds the system's name
+ * servers.
  */
 export function createDnsLookup(resolvConf = "/etc/resolv.conf"): DnsLookup {
   return async (question, servers, signal) => {
-    // A new one each time: name servers that were changed meanwhile are seen, and one that failed is asked again.
+    // A new resolver per lookup picks up changed name servers, and retries failed ones.
     const resolver = new Resolver({ timeout: tryTimeoutMs, tries: 2 });
     const cancel = () => resolver.cancel();
     signal.addEventListener("abort", cancel, { once: true });
     try {
-      // Name servers of one's own have nothing to do with the system's search list.
+      // The system's search list does not apply to configured name servers.
       const text = servers.length > 0 ? "" : await readFile(resolvConf, "utf8").catch(() => "");
       const system = parseResolvConf(text);
-      const asked = servers.length > 0 ? servers : system.servers;
-      if (asked.length > 0) resolver.setServers(asked);
+      const used = servers.length > 0 ? servers : system.servers;
+      if (used.length > 0) resolver.setServers(used);
       return await firstAnswer(resolver, question, searchOrder(question.name, system));
     } catch (error) {
       return { kind: "failed", why: codeOf(error) };
@@ -50,7 +34,7 @@ export function createDnsLookup(resolvConf = "/etc/resolv.conf"): DnsLookup {
   };
 }
 
-/** The answer for the first of the names that means anything. A name server that fails ends the search: it may mean this. */
+/** The answer for the first name that has records. A failure ends the search, since that name may be the right one. */
 async function firstAnswer(resolver: Resolver, { wanted }: DnsQuestion, names: readonly string[]): Promise<DnsAnswer> {
   for (const name of names) {
     const { records, ttlSeconds, failure } =
@@ -61,7 +45,14 @@ async function firstAnswer(resolver: Resolver, { wanted }: DnsQuestion, names: r
   return { kind: "empty" };
 }
 
-/** Of both families; one of them is enough, for there are name servers that fail for the other whatever is asked. */
+interface Found {
+  readonly records: readonly DnsRecord[];
+  readonly ttlSeconds: number;
+  /** Set if one of the queries failed. */
+  readonly failure: { readonly why: string; readonly family: AddressFamily | undefined } | undefined;
+}
+
+/** Both address families. One is enough: some name servers fail every query for the other. */
 async function addressesOf(resolver: Resolver, name: string): Promise<Found> {
   return joined(
     await Promise.all([
@@ -71,12 +62,15 @@ async function addressesOf(resolver: Resolver, name: string): Promise<Found> {
   );
 }
 
+/** node:dns does not report the TTL of SRV records; that of their targets' addresses is used instead. */
+const unboundedTtl = Number.POSITIVE_INFINITY;
+
 async function familyOf(
   family: AddressFamily,
-  ask: () => Promise<readonly { readonly address: string; readonly ttl: number }[]>,
+  query: () => Promise<readonly { readonly address: string; readonly ttl: number }[]>,
 ): Promise<Found> {
   try {
-    const answers = await ask();
+    const answers = await query();
     const records = answers.map(({ address }) => ({ address, port: undefined }));
     return { records, ttlSeconds: Math.min(unboundedTtl, ...answers.map(({ ttl }) => ttl)), failure: undefined };
   } catch (error) {
@@ -84,16 +78,22 @@ async function familyOf(
   }
 }
 
-/** Of the best priority: the others are for when none of these answers, which nothing here knows (RFC 2782). */
+/** SRV targets to resolve concurrently. */
+const maxConcurrentTargets = 16;
+
+/**
+ * SRV records of the best priority only: the others are for when none of these responds (RFC 2782), which is unknown
+ * here.
+ */
 async function servicesOf(resolver: Resolver, name: string): Promise<Found> {
   try {
     const services = await resolver.resolveSrv(name);
     const best = Math.min(...services.map(({ priority }) => priority));
-    // A target of "." says that there is decidedly no such service.
+    // A target of "." means that the service is not available (RFC 2782).
     const preferred = services.filter(({ priority, name: target }) => priority === best && target !== "");
     const found: Found[] = [];
-    for (let at = 0; at < preferred.length; at += targetsAtOnce) {
-      const batch = preferred.slice(at, at + targetsAtOnce);
+    for (let at = 0; at < preferred.length; at += maxConcurrentTargets) {
+      const batch = preferred.slice(at, at + maxConcurrentTargets);
       found.push(...(await Promise.all(batch.map(({ name: target, port }) => serviceAt(resolver, target, port)))));
     }
     return joined(found);
@@ -102,7 +102,7 @@ async function servicesOf(resolver: Resolver, name: string): Promise<Found> {
   }
 }
 
-/** Throws where it can not be known: a set without it would end its connections. */
+/** Throws if the target cannot be resolved: an incomplete set would close the connections of its endpoints. */
 async function serviceAt(resolver: Resolver, target: string, port: number): Promise<Found> {
   const { records, failure, ttlSeconds } = await addressesOf(resolver, target);
   if (records.length === 0 && failure !== undefined) throw new LookupError(failure.why);
@@ -119,9 +119,12 @@ class LookupError extends Error {
   }
 }
 
+/** No such name, or no records of this type. */
+const emptyCodes: ReadonlySet<unknown> = new Set(["ENOTFOUND", "ENODATA"]);
+
 function noneFor(error: unknown, family: AddressFamily | undefined): Found {
   const why = codeOf(error);
-  return { records: [], ttlSeconds: unboundedTtl, failure: empty.has(why) ? undefined : { why, family } };
+  return { records: [], ttlSeconds: unboundedTtl, failure: emptyCodes.has(why) ? undefined : { why, family } };
 }
 
 function joined(parts: readonly Found[]): Found {
@@ -136,12 +139,11 @@ function codeOf(error: unknown): string {
   return error instanceof Error && "code" in error ? String(error.code) : String(error);
 }
 
-/** What a resolv.conf says: whom to ask, and what names that are not whole may mean. */
 export interface ResolvConf {
   readonly servers: readonly string[];
-  /** The list of `search`. */
+  /** The `search` list. */
   readonly domains: readonly string[];
-  /** `options ndots`: a name with so many is first asked for as it stands. */
+  /** `options ndots`: a name with at least this many dots is first tried as it is. */
   readonly dots: number;
 }
 
@@ -152,7 +154,7 @@ export function parseResolvConf(text: string): ResolvConf {
   for (const line of text.split("\n")) {
     const [word, ...rest] = line.trim().split(/\s+/);
     if (word === "nameserver" && rest[0] !== undefined) servers.push(rest[0]);
-    // Of several such lines the last counts (resolv.conf(5)).
+    // The last of several lines wins (resolv.conf(5)).
     if (word === "search" || word === "domain") domains = rest.map((domain) => domain.replace(/\.$/, ""));
     if (word !== "options") continue;
     for (const option of rest) if (/^ndots:\d{1,2}$/.test(option)) dots = Number(option.slice("ndots:".length));
@@ -161,8 +163,8 @@ export function parseResolvConf(text: string): ResolvConf {
 }
 
 /**
- * The names that a name may mean, in the order in which they are to be asked for, as the system's own resolver would:
- * Kubernetes relies on it, where `shop` means `shop.<namespace>.svc.cluster.local`.
+ * The names to try for a name, in the order of the system resolver. Kubernetes relies on it: `shop` resolves to
+ * `shop.<namespace>.svc.cluster.local`.
  */
 export function searchOrder(name: string, { domains, dots }: ResolvConf): readonly string[] {
   if (name.endsWith(".")) return [name.slice(0, -1)];

@@ -1,78 +1,75 @@
-import type { RandomFraction } from "./balancers.ts";
+import type { RandomFraction, Timers } from "./clock.ts";
 import type { DnsLookup } from "./dns-lookup.ts";
 import { type DnsAnswer, type DnsQuestion, type DnsRecord, type DnsSpec, questionKey } from "./service-spec.ts";
 
-/** Nothing but empty answers for this long are taken at their word. */
-const emptyHoldMs = 30_000;
-
-/** First pause after an answer that was none, doubled by each further one up to the least time to live. */
-const shortestRetryMs = 500;
-
-/** The share of its time to live by which an answer is held longer, at most: replicas that start together ask apart. */
-const jitter = 0.2;
-
-/** Clock and timers. */
-export interface DnsClock {
-  nowMs(): number;
+/** The time, calls at a later time, and the randomness that spreads them. */
+export interface DnsTimers extends Pick<Timers, "nowMs" | "schedule"> {
   readonly randomFraction: RandomFraction;
-  /** Runs it once, after so long; what it answers with calls that off. */
-  after(ms: number, run: () => void): () => void;
 }
 
 export interface DnsEvents {
-  /** An answer came; `kept`: how many records of earlier answers count on for want of it. */
+  /** `kept` is the number of records of earlier answers that stay in use because this answer has none. */
   answered(question: DnsQuestion, answer: DnsAnswer, kept: number): void;
-  /** The name stands for other records now. */
+  /** The name has other records than before. */
   changed(question: DnsQuestion, records: readonly DnsRecord[]): void;
 }
 
+/** Empty answers replace earlier records only after this time. */
+const emptyHoldMs = 30_000;
+
+/** First pause after a failed or empty answer; doubles each time up to the minimum TTL. */
+const minRetryMs = 500;
+
+/** Maximum extension of a TTL, as a share of it, so that replicas that start together do not query together. */
+const jitter = 0.2;
+
 /**
- * One name, asked for as often as its answers' time to live says. The last good answer counts on while no name server can
- * tell, without end: an outage of DNS is none of the endpoints. "There is nothing" is believed only when it was all that
- * was heard for a while: a name server that is restarting says so as well, and then addresses whose Pods are gone refuse;
- * but not for ever, for addresses are given to others in time.
+ * One name, resolved again when its TTL ends. While resolution fails, the last good records stay in use without limit:
+ * a DNS outage is not an outage of the endpoints. Empty answers are acted on only after a while, since a restarting
+ * name server also gives them, and requests to a deleted Pod's address are merely refused. But they are acted on in the
+ * end, since addresses are reassigned.
  */
 export class DnsSource {
   readonly question: DnsQuestion;
   spec: DnsSpec;
-  /** In the order of their texts, so that the same answer in another order is no change. */
+  /** Sorted by text, so that the same records in another order are not a change. */
   records: readonly DnsRecord[] = Object.freeze([]);
   readonly #lookup: DnsLookup;
-  readonly #clock: DnsClock;
+  readonly #timers: DnsTimers;
   readonly #events: DnsEvents;
   readonly #stopped = new AbortController();
   readonly #first = Promise.withResolvers<void>();
-  #callOff: () => void = () => {};
+  #cancelTimer: () => void = () => {};
   #misses = 0;
   #emptySinceMs: number | undefined;
 
-  constructor(question: DnsQuestion, spec: DnsSpec, lookup: DnsLookup, clock: DnsClock, events: DnsEvents) {
+  constructor(question: DnsQuestion, spec: DnsSpec, lookup: DnsLookup, timers: DnsTimers, events: DnsEvents) {
     this.question = question;
     this.spec = spec;
     this.#lookup = lookup;
-    this.#clock = clock;
+    this.#timers = timers;
     this.#events = events;
-    void this.#ask();
+    void this.#query();
   }
 
-  /** Resolves once the first answer is there, whatever it is. */
+  /** Resolves after the first answer, whatever it is. */
   get first(): Promise<void> {
     return this.#first.promise;
   }
 
   stop(): void {
-    this.#callOff();
+    this.#cancelTimer();
     this.#stopped.abort();
     this.#first.resolve();
   }
 
-  async #ask(): Promise<void> {
+  async #query(): Promise<void> {
     const { signal } = this.#stopped;
     const answer = await this.#lookup(this.question, this.spec.servers, signal);
     if (signal.aborted) return;
     this.#take(answer);
     this.#first.resolve();
-    this.#callOff = this.#clock.after(this.#pauseMs(answer), () => void this.#ask());
+    this.#cancelTimer = this.#timers.schedule(this.#pauseMs(answer), () => void this.#query());
   }
 
   #take(answer: DnsAnswer): void {
@@ -88,7 +85,7 @@ export class DnsSource {
     if (answer.kind !== "found") {
       this.#misses++;
       if (answer.kind === "failed") return this.records;
-      const nowMs = this.#clock.nowMs();
+      const nowMs = this.#timers.nowMs();
       this.#emptySinceMs ??= nowMs;
       return nowMs - this.#emptySinceMs < emptyHoldMs ? this.records : Object.freeze([]);
     }
@@ -104,8 +101,8 @@ export class DnsSource {
     const pauseMs =
       answer.kind === "found"
         ? Math.min(Math.max(answer.ttlMs, minTtlMs), maxTtlMs)
-        : Math.min(shortestRetryMs * 2 ** (this.#misses - 1), minTtlMs);
-    return pauseMs * (1 + jitter * this.#clock.randomFraction());
+        : Math.min(minRetryMs * 2 ** (this.#misses - 1), minTtlMs);
+    return pauseMs * (1 + jitter * this.#timers.randomFraction());
   }
 }
 
@@ -115,27 +112,27 @@ const textOf = (records: readonly DnsRecord[]): string => records.map(recordText
 
 const familyOf = ({ address }: DnsRecord): 4 | 6 => (address.includes(":") ? 6 : 4);
 
-/** What names stand for now, as far as endpoints need to know. */
+/** The current records of the names of endpoints. */
 export interface EndpointResolver {
   records(question: DnsQuestion): readonly DnsRecord[];
-  /** From now on these names are asked for, and no others. */
+  /** Resolves these names from now on, and no others. */
   follow(questions: readonly DnsQuestion[], spec: DnsSpec, changed: () => void): void;
 }
 
-/** For those who only ask what is configured. */
+/** For use without DNS, such as explanations. */
 export const unresolved: EndpointResolver = Object.freeze({ records: () => [], follow: () => {} });
 
-/** Every name that a snapshot names, asked for once, however many endpoints and snapshots it stands in. */
+/** Resolves every name of the snapshots once, however many endpoints and snapshots share it. */
 export class DnsResolver implements EndpointResolver {
   readonly #lookup: DnsLookup;
-  readonly #clock: DnsClock;
+  readonly #timers: DnsTimers;
   readonly #events: DnsEvents;
   #sources: ReadonlyMap<string, DnsSource> = new Map();
   #changed: () => void = () => {};
 
-  constructor(lookup: DnsLookup, clock: DnsClock, events: DnsEvents) {
+  constructor(lookup: DnsLookup, timers: DnsTimers, events: DnsEvents) {
     this.#lookup = lookup;
-    this.#clock = clock;
+    this.#timers = timers;
     this.#events = {
       answered: (...answer) => events.answered(...answer),
       changed: (question, records) => {
@@ -157,16 +154,16 @@ export class DnsResolver implements EndpointResolver {
   }
 
   /**
-   * Begins to ask for names before they are followed, and waits for the first answer of each, whatever it is, or for so
-   * long: a snapshot that names them then begins with endpoints.
+   * Starts to resolve names before they are followed, and waits for the first answer of each or for `maxMs`, so that a
+   * snapshot starts with endpoints.
    */
   async prepare(questions: readonly DnsQuestion[], spec: DnsSpec, maxMs: number): Promise<void> {
     this.#sources = this.#with(questions, spec, new Map(this.#sources));
     const first = Promise.all(questions.map((question) => this.#sources.get(questionKey(question))?.first));
-    const { promise: late, resolve } = Promise.withResolvers<void>();
-    const callOff = this.#clock.after(maxMs, resolve);
-    await Promise.race([first, late]);
-    callOff();
+    const { promise: timeout, resolve } = Promise.withResolvers<void>();
+    const cancel = this.#timers.schedule(maxMs, resolve);
+    await Promise.race([first, timeout]);
+    cancel();
   }
 
   stop(): void {
@@ -180,7 +177,7 @@ export class DnsResolver implements EndpointResolver {
       const source =
         this.#sources.get(key) ??
         sources.get(key) ??
-        new DnsSource(question, spec, this.#lookup, this.#clock, this.#events);
+        new DnsSource(question, spec, this.#lookup, this.#timers, this.#events);
       source.spec = spec;
       sources.set(key, source);
     }

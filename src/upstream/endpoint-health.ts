@@ -1,55 +1,55 @@
 import type { HealthThresholds, OutlierSpec } from "./service-spec.ts";
 
-/** First pause after a refused connection, doubled by each further refusal up to the longest. */
-const shortestPauseMs = 1_000;
-const maxPauseMs = 30_000;
-
-/** Ejections grow up to this, or to `ejectFor` where that is longer. */
-const maxEjectionMs = 300_000;
-
-/** A trial that is still under way after this long no longer keeps others from being made. */
-const trialMs = 5_000;
-
-/** What keeps requests from an endpoint: its checks fail, its answers were too bad, or no connection can be made. */
+/** Why an endpoint gets no requests: its health checks fail, its responses were errors, or it refused connections. */
 export type Outage = "failing" | "ejected" | "refused";
 
-/** What is believed of an endpoint. Plain data, which may be sent to another thread. */
+/** An endpoint's health. Plain data, which can be sent to another thread. */
 export interface Condition {
   readonly state: "up" | Outage;
-  /** In a few words; empty where nothing ever happened. */
+  /** A short reason; empty if the state never changed. */
   readonly why: string;
-  /** Undefined where it has been so from the start. */
+  /** Undefined if the state never changed. */
   readonly sinceMs: number | undefined;
 }
 
-/** A condition, and when the next request may try it: 0 while it is up, infinite while only a check can tell. */
 export interface HealthState extends Condition {
+  /** When a request may try it again: 0 while it is up, infinite while only a health check can bring it back. */
   readonly closedUntilMs: number;
 }
 
-/** Of an endpoint of which nothing was ever found out. */
+/** The initial state. */
 export const unknown: HealthState = Object.freeze({ state: "up", why: "", sinceMs: undefined, closedUntilMs: 0 });
 
+/** First pause after a refused connection; each further refusal doubles it, up to the maximum. */
+const minPauseMs = 1_000;
+const maxPauseMs = 30_000;
+
+/** Maximum ejection time, or `ejectFor` if that is longer. */
+const maxEjectionMs = 300_000;
+
+/** A trial request blocks further trials for at most this long. */
+const trialMs = 5_000;
+
 /**
- * Whether one endpoint should be sent requests, by what became of those before (refusals, bad answers) and by its checks.
- * Knows no timer: an outage that ends by itself ends with the first request that asks, and that one request tries it.
+ * Whether an endpoint gets requests, by the outcome of earlier ones (refused connections, error responses) and by its
+ * health checks. Has no timers: when a pause or ejection is over, the first request becomes the trial.
  */
 export class EndpointHealth {
-  /** 0 while it is up, infinite while checks fail; the one number that requests look at. */
+  /** 0 while it is up, infinite while health checks fail. The only value read per request. */
   #closedUntilMs = 0;
   #refusals = 0;
   #pausedUntilMs = 0;
-  #failuresInARow = 0;
+  #consecutiveFailures = 0;
   #ejections = 0;
   #ejectedUntilMs = 0;
   #returnedAtMs = 0;
   #checks: "unknown" | "passing" | "failing" = "unknown";
   #checksAgainst = 0;
-  #isTried = false;
+  #isInTrial = false;
   #condition: Condition = unknown;
   readonly #changed: (condition: Condition) => void;
 
-  /** `changed` hears of every change of state. */
+  /** `changed` is called on every change of state. */
   constructor(changed: (condition: Condition) => void) {
     this.#changed = changed;
   }
@@ -66,36 +66,36 @@ export class EndpointHealth {
     return this.#closedUntilMs === 0;
   }
 
-  /** Whether a request should be tried here: it is up, or its pause is over and this request may find out. */
+  /** Whether a request may be sent: the endpoint is up, or its pause is over and this request may be the trial. */
   available(nowMs: number): boolean {
     return nowMs >= this.#closedUntilMs;
   }
 
-  /** When the next request may try it; infinite while only a check can tell. */
+  /** See `HealthState`. */
   get closedUntilMs(): number {
     return this.#closedUntilMs;
   }
 
-  /** A request is sent to it. Where it was out, this one tries it and others wait for what comes of it. */
+  /** A request is being sent. If the endpoint was unhealthy, it is the trial, and others wait for its outcome. */
   begun(nowMs: number): void {
     if (this.#closedUntilMs === 0 || nowMs < this.#closedUntilMs) return;
-    this.#isTried = true;
+    this.#isInTrial = true;
     if (this.#pausedUntilMs > 0) this.#pausedUntilMs = nowMs + trialMs;
     if (this.#ejectedUntilMs > 0) this.#ejectedUntilMs = nowMs + trialMs;
     this.#settle(nowMs, "");
   }
 
-  /** No connection could be made. Pauses the endpoint; the pause doubles while it stays refused. */
+  /** A connection failed. Pauses the endpoint, twice as long after each further failure. */
   refused(nowMs: number, why = "connect-failed"): void {
-    // Many requests in flight learn of one outage together; only the first of them lengthens the pause.
-    if (nowMs < this.#pausedUntilMs && !this.#isTried) return;
-    this.#pausedUntilMs = nowMs + Math.min(shortestPauseMs * 2 ** this.#refusals, maxPauseMs);
+    // Many requests may fail in the same outage; only the first lengthens the pause.
+    if (nowMs < this.#pausedUntilMs && !this.#isInTrial) return;
+    this.#pausedUntilMs = nowMs + Math.min(minPauseMs * 2 ** this.#refusals, maxPauseMs);
     this.#refusals++;
-    this.#isTried = false;
+    this.#isInTrial = false;
     this.#settle(nowMs, why);
   }
 
-  /** It answered, whatever the status: the connection works. */
+  /** It responded, with any status: connections work. */
   reached(nowMs: number): void {
     if (this.#refusals === 0) return;
     this.#refusals = 0;
@@ -103,21 +103,21 @@ export class EndpointHealth {
     this.#settle(nowMs, "reached");
   }
 
-  /** It answered well. Ends an ejection where this was the trial: others had been sent before it. */
+  /** A request succeeded. Ends an ejection only if this was the trial: other requests were sent before the ejection. */
   succeeded(nowMs: number): void {
-    this.#failuresInARow = 0;
-    if (this.#ejectedUntilMs === 0 || !this.#isTried) return;
-    this.#isTried = false;
+    this.#consecutiveFailures = 0;
+    if (this.#ejectedUntilMs === 0 || !this.#isInTrial) return;
+    this.#isInTrial = false;
     this.#ejectedUntilMs = 0;
     this.#returnedAtMs = nowMs;
-    this.#settle(nowMs, "answered well again");
+    this.#settle(nowMs, "trial request succeeded");
   }
 
-  /** It failed a request. True where it should be ejected for it. */
+  /** A request failed. True if the endpoint should be ejected. */
   failed(nowMs: number, { consecutiveFailures }: OutlierSpec): boolean {
-    if (this.#ejectedUntilMs > 0) return this.#isTried || nowMs >= this.#ejectedUntilMs;
-    this.#failuresInARow++;
-    return this.#failuresInARow >= consecutiveFailures;
+    if (this.#ejectedUntilMs > 0) return this.#isInTrial || nowMs >= this.#ejectedUntilMs;
+    this.#consecutiveFailures++;
+    return this.#consecutiveFailures >= consecutiveFailures;
   }
 
   get isEjected(): boolean {
@@ -128,40 +128,40 @@ export class EndpointHealth {
     return this.#refusals > 0;
   }
 
-  /** Takes it out, longer each time; what came before is forgotten at the same pace while it does well. */
+  /** Ejects it, longer each time. While it is up, one earlier ejection is forgotten per `ejectForMs`. */
   eject(nowMs: number, { ejectForMs }: OutlierSpec, why: string): void {
     const forgotten = this.isEjected ? 0 : Math.floor((nowMs - this.#returnedAtMs) / ejectForMs);
     this.#ejections = Math.max(0, this.#ejections - forgotten) + 1;
     const maxMs = Math.max(maxEjectionMs, ejectForMs);
     this.#ejectedUntilMs = nowMs + Math.min(ejectForMs * this.#ejections, maxMs);
-    this.#failuresInARow = 0;
-    this.#isTried = false;
+    this.#consecutiveFailures = 0;
+    this.#isInTrial = false;
     this.#settle(nowMs, why);
   }
 
-  /** A check ended. The first counts at once; from then on it takes several in a row to change the verdict. */
+  /** A health check ended. The first decides at once; later ones change the state after several in a row. */
   checked(nowMs: number, result: { readonly passed: boolean; readonly why: string }, after: HealthThresholds): void {
-    const verdict = result.passed ? "passing" : "failing";
+    const outcome = result.passed ? "passing" : "failing";
     if (result.passed) this.reached(nowMs);
-    this.#checksAgainst = verdict === this.#checks ? 0 : this.#checksAgainst + 1;
+    this.#checksAgainst = outcome === this.#checks ? 0 : this.#checksAgainst + 1;
     const needed = this.#checks === "unknown" ? 1 : result.passed ? after.healthyAfter : after.unhealthyAfter;
     if (this.#checksAgainst < needed) return;
-    this.#checks = verdict;
+    this.#checks = outcome;
     this.#checksAgainst = 0;
     this.#settle(nowMs, result.why);
   }
 
-  /** Takes over what another thread believes. */
+  /** Sets the state to that of another thread. */
   believe({ state, why, sinceMs, closedUntilMs }: HealthState): void {
     this.#condition = { state, why, sinceMs };
     this.#closedUntilMs = closedUntilMs;
   }
 
-  /** It is not checked any more: what checks found counts no longer. */
+  /** Health checks are no longer configured: their results are discarded. */
   unchecked(nowMs: number): void {
     this.#checks = "unknown";
     this.#checksAgainst = 0;
-    this.#settle(nowMs, "not checked any more");
+    this.#settle(nowMs, "health checks removed");
   }
 
   #settle(nowMs: number, why: string): void {

@@ -9,16 +9,16 @@ import {
   recordAddress,
 } from "./service-spec.ts";
 
-/** Hears of endpoints as snapshots and DNS bring and take them. */
+/** Notified when snapshots or DNS add and remove endpoints. */
 export interface EndpointEvents {
   added(endpoint: Endpoint): void;
-  /** Nothing that begins now comes to it any more; what is in flight may end. */
+  /** It gets no new requests; those in flight may finish. */
   retired(endpoint: Endpoint): void;
-  /** Something else is believed of it than before. */
+  /** Its health has changed. */
   changed(endpoint: Endpoint, condition: Condition): void;
 }
 
-/** For those who only ask what is configured. */
+/** For use without side effects, such as explanations. */
 export const noopEndpointEvents: EndpointEvents = Object.freeze({
   added: () => {},
   retired: () => {},
@@ -26,8 +26,8 @@ export const noopEndpointEvents: EndpointEvents = Object.freeze({
 });
 
 /**
- * Endpoints by (service, version, address), shared by successive snapshots: what a reload leaves unchanged keeps its state
- * and its connections, what it removes is retired once, for the lanes to drain. The same holds for what a name stands for.
+ * Endpoints by (service, version, address), shared by successive snapshots. Endpoints that a reload or DNS change keeps
+ * retain their state and connections; removed ones are retired once, for the lanes to drain.
  */
 export class EndpointRegistry {
   readonly #events: EndpointEvents;
@@ -41,14 +41,14 @@ export class EndpointRegistry {
   }
 
   /**
-   * Starts the next generation. Nothing changes until its `commit`, and its sets are empty until then; a generation left
-   * uncommitted leaves no trace.
+   * Starts the next generation. Nothing changes until its `commit`, and its sets are empty until then. A generation
+   * that is never committed has no effect.
    */
   next(dns: DnsSpec): EndpointGeneration {
     const sets: LiveSet[] = [];
     return {
-      set(service, version, specs) {
-        const set = new LiveSet(service, version, specs);
+      set(service, version, specs, maxConnections = Number.POSITIVE_INFINITY) {
+        const set = new LiveSet(service, version, specs, maxConnections);
         sets.push(set);
         return set;
       },
@@ -69,7 +69,7 @@ export class EndpointRegistry {
     return new Endpoint(service, version, address, (endpoint, condition) => this.#events.changed(endpoint, condition));
   }
 
-  /** Fills the sets from what their specs stand for now. */
+  /** Fills the sets with the current addresses of their specs. */
   #renew(): void {
     const before = this.#endpoints;
     const kept = new Map<string, Endpoint>();
@@ -77,6 +77,7 @@ export class EndpointRegistry {
       set.fill(this.#names, (address) => {
         const key = keyOf(set, address);
         const endpoint = kept.get(key) ?? before.get(key) ?? this.#create(set, address);
+        endpoint.maxInFlight = set.maxConnections;
         kept.set(key, endpoint);
         return endpoint;
       });
@@ -92,32 +93,33 @@ export class EndpointRegistry {
 }
 
 export interface EndpointGeneration {
-  /** The endpoints of a version, filled by `commit`. Asked for once a version. */
-  set(service: string, version: string, specs: readonly EndpointSpec[]): EndpointSet;
+  /**
+   * The endpoints of a version, filled by `commit`. Called once a version. `maxConnections`: to each endpoint; default:
+   * no limit.
+   */
+  set(service: string, version: string, specs: readonly EndpointSpec[], maxConnections?: number): EndpointSet;
   commit(): void;
 }
 
 class LiveSet implements EndpointSet {
   readonly service: string;
   readonly version: string;
+  readonly maxConnections: number;
   readonly #specs: readonly EndpointSpec[];
-  #current: readonly Endpoint[] = Object.freeze([]);
+  current: readonly Endpoint[] = Object.freeze([]);
 
-  constructor(service: string, version: string, specs: readonly EndpointSpec[]) {
+  constructor(service: string, version: string, specs: readonly EndpointSpec[], maxConnections: number) {
     this.service = service;
     this.version = version;
+    this.maxConnections = maxConnections;
     this.#specs = specs;
-  }
-
-  get current(): readonly Endpoint[] {
-    return this.#current;
   }
 
   get questions(): readonly DnsQuestion[] {
     return this.#specs.flatMap((spec) => (spec.kind === "dns" ? [spec.question] : []));
   }
 
-  /** Each address once, though two names may stand for it. */
+  /** Contains each address once, even if two names resolve to it. */
   fill(names: EndpointResolver, endpointAt: (address: EndpointAddress) => Endpoint): void {
     const addresses = this.#specs.flatMap((spec) =>
       spec.kind === "address"
@@ -126,10 +128,10 @@ class LiveSet implements EndpointSet {
     );
     const byOrigin = new Map<string, EndpointAddress>();
     for (const address of addresses) if (!byOrigin.has(address.origin)) byOrigin.set(address.origin, address);
-    this.#current = Object.freeze(Array.from(byOrigin.values(), endpointAt));
+    this.current = Object.freeze(Array.from(byOrigin.values(), endpointAt));
   }
 }
 
-/** With the host: an address that another name leads to must show another certificate, on connections of its own. */
+/** Includes the host: for another name the same address must present another certificate, on separate connections. */
 const keyOf = ({ service, version }: LiveSet, { origin, host }: EndpointAddress): string =>
   `${service} ${version} ${origin} ${host}`;

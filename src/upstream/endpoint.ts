@@ -2,29 +2,29 @@ import { hashText } from "../decide/hash.ts";
 import { type Condition, EndpointHealth } from "./endpoint-health.ts";
 import type { EndpointAddress, OutlierSpec } from "./service-spec.ts";
 
-/** More than any endpoint that is known takes. */
+/** Higher than any measured latency. */
 const unknownLatencyMs = 1e9;
 
 /**
- * One address that serves a version. It lives as long as any snapshot names it, so a reload neither forgets what is in
- * flight nor that the endpoint is down. Lanes keep their connections by it.
+ * One address that serves a version. It lives as long as any snapshot names it, so that a reload keeps its health and
+ * its requests in flight. Lanes pool connections per endpoint.
  */
 export class Endpoint {
   readonly service: string;
   readonly version: string;
   readonly address: EndpointAddress;
-  /** Of its scores in rendezvous hashing. By its address alone, so that replicas agree and a restart changes nothing. */
+  /** For rendezvous hashing. Derived from the address alone, so that replicas agree and a restart changes nothing. */
   readonly seed: number;
   readonly latency = new PeakEwma();
-  /** Requests sent and not yet ended; what balancing compares. */
+  /** Requests sent and not finished. */
   inFlight = 0;
-  /** As many as may be in flight, and thus connections in use; set by whoever sends requests here. */
+  /** The limit on requests in flight, and thus on connections in use; set when a configuration becomes active. */
   maxInFlight = Number.POSITIVE_INFINITY;
-  /** True once no snapshot names it; a request that began before may still come to it. */
+  /** True once no snapshot names it; requests that started before may still use it. */
   retired = false;
   readonly health: EndpointHealth;
 
-  /** `changed` hears of each change in what is believed of it. */
+  /** `changed` is called on each change of its health. */
   constructor(
     service: string,
     version: string,
@@ -38,24 +38,24 @@ export class Endpoint {
     this.health = new EndpointHealth((condition) => changed(this, condition));
   }
 
-  /** What logs, metrics and people call it; one of a kind within its version. */
+  /** Its name in logs and metrics; unique within its version. */
   get origin(): string {
     return this.address.origin;
   }
 
-  /** False while it gets no requests, save for one now and then that finds out whether it is well again. */
+  /** False while it gets no requests except occasional trials. */
   get up(): boolean {
     return this.health.up;
   }
 
-  /** Whether a request should be tried here now. */
+  /** Whether a request may be sent here now. */
   available(nowMs: number): boolean {
     return this.health.available(nowMs) && this.inFlight < this.maxInFlight;
   }
 
   /**
-   * How much a further request would have to wait behind, for comparing: what is in flight, and itself, at the latency
-   * that was seen of late. An endpoint that never answered yet is worth a try, but not a second one until it has.
+   * The load that a further request would meet: the requests in flight plus itself, times the recent latency. An
+   * endpoint that has never responded gets one request, and no second until it has responded.
    */
   loadAt(nowMs: number): number {
     const latencyMs = this.latency.valueAt(nowMs);
@@ -64,37 +64,37 @@ export class Endpoint {
   }
 }
 
-/** How long what was seen goes on to count: after this time to 37 %. */
+/** Time constant of the decay: after this time an observation's weight is 37 %. */
 const decayMs = 10_000;
 
-/** What a failure of an endpoint of which nothing else is known counts as, and the worst that failures add up to. */
+/** The latency assumed after the first failure, and the maximum after many. */
 const minFailureMs = 10;
 const maxFailureMs = 30_000;
 
 /**
- * What an endpoint's answers take, as load balancing wants to know it: a peak at once, better news by and by, and nothing
- * lasts. An exponentially weighted moving average over time, not over requests, that jumps up to any higher value (Finagle's
- * `p2cPeakEwma`, https://twitter.github.io/finagle/guide/Clients.html#power-of-two-choices-p2c-least-loaded; linkerd2-proxy
- * took it over). It fades while nobody asks, so that an endpoint which was slow is tried again.
+ * The latency for load balancing: an exponentially weighted moving average over time, not over requests, that jumps to
+ * any higher value at once (Finagle's `p2cPeakEwma`,
+ * https://twitter.github.io/finagle/guide/Clients.html#power-of-two-choices-p2c-least-loaded, also in linkerd2-proxy).
+ * It decays without requests, so that an endpoint that was slow is tried again.
  */
 class PeakEwma {
   #valueMs = 0;
   #atMs = 0;
 
   observe(latencyMs: number, nowMs: number): void {
-    const faded = this.#fadedBy(nowMs);
-    this.#valueMs = Math.max(latencyMs, this.#valueMs * faded + latencyMs * (1 - faded));
+    const decay = this.#decayAt(nowMs);
+    this.#valueMs = Math.max(latencyMs, this.#valueMs * decay + latencyMs * (1 - decay));
     this.#atMs = Math.max(this.#atMs, nowMs);
   }
 
-  /** Nobody waited longer: the answer would have taken at least so long. */
+  /** The request was abandoned after `waitedMs`: its latency would have been at least that. */
   gaveUp(waitedMs: number, nowMs: number): void {
     this.#rise(waitedMs, nowMs);
   }
 
   /**
-   * An endpoint that breaks every connection at once answers nobody and is idle: it would seem to be the best of all. Each
-   * failure doubles what is expected of it.
+   * Doubles the value: an endpoint that resets every connection at once would otherwise seem idle and fast, and attract
+   * all requests.
    */
   failed(nowMs: number): void {
     this.#rise(Math.min(Math.max(2 * this.valueAt(nowMs), minFailureMs), maxFailureMs), nowMs);
@@ -105,30 +105,30 @@ class PeakEwma {
     this.#atMs = Math.max(this.#atMs, nowMs);
   }
 
-  /** 0 where nothing is known. */
+  /** 0 if nothing was observed. */
   valueAt(nowMs: number): number {
-    return this.#valueMs === 0 ? 0 : this.#valueMs * this.#fadedBy(nowMs);
+    return this.#valueMs === 0 ? 0 : this.#valueMs * this.#decayAt(nowMs);
   }
 
-  /** A clock that was set back counts as one that stood still. */
-  #fadedBy(nowMs: number): number {
+  /** A clock that was set back does not decay the value. */
+  #decayAt(nowMs: number): number {
     return nowMs <= this.#atMs ? 1 : Math.exp((this.#atMs - nowMs) / decayMs);
   }
 }
 
-/** The endpoints of one version as they are now. A request that reads them twice may see two lists; each is frozen. */
+/** The current endpoints of one version. Two reads during a request may return different lists; each is frozen. */
 export interface EndpointSet {
   readonly current: readonly Endpoint[];
 }
 
-/** Whether an answer with this status counts against the endpoint that gave it. */
+/** Whether a response with this status counts as a failure of the endpoint. */
 export function isBadStatus(status: number, { failures }: OutlierSpec): boolean {
   return failures === "5xx" ? status >= 500 : status >= 502 && status <= 504;
 }
 
 /**
- * Notes that an endpoint failed a request, and ejects it where that was one too many. Of the version's endpoints only a
- * share may be out at a time; but where another version can serve in its place, one always may.
+ * Records a failed request, and ejects the endpoint if it has failed too many in a row. Only a share of the version's
+ * endpoints may be ejected at a time, but always one if another version can serve in its place.
  */
 export function recordFailure(
   endpoint: Endpoint,
@@ -140,6 +140,6 @@ export function recordFailure(
   if (!endpoint.health.failed(nowMs, spec)) return;
   const { endpoints, replaceable } = version;
   const others = endpoints.filter(({ health }) => health.isEjected && health !== endpoint.health).length;
-  const most = Math.max(Math.floor(endpoints.length * spec.maxEjectedShare), replaceable ? 1 : 0);
-  if (others < most) endpoint.health.eject(nowMs, spec, why);
+  const maxEjected = Math.max(Math.floor(endpoints.length * spec.maxEjectedShare), replaceable ? 1 : 0);
+  if (others < maxEjected) endpoint.health.eject(nowMs, spec, why);
 }

@@ -1,13 +1,19 @@
 import { isDeepStrictEqual } from "node:util";
-import type { RandomFraction } from "./balancers.ts";
-import type { Clock } from "./clock.ts";
+import type { RandomFraction, Timers } from "./clock.ts";
 import type { Endpoint } from "./endpoint.ts";
 import { type Probe, type ProbeResult, whyOf } from "./probes.ts";
 import type { HealthSpec } from "./service-spec.ts";
 
+/** What all checks share. */
+export interface CheckParts {
+  readonly timers: Timers;
+  readonly probe: Probe;
+  readonly randomFraction: RandomFraction;
+}
+
 /**
- * The checks of all endpoints whose services want them. An endpoint's checks go on over reloads that leave its settings as
- * they were, and end when nothing names it any more.
+ * Active health checks of all endpoints whose services configure them. Checks continue across reloads that do not
+ * change their settings, and end when the endpoint is retired.
  */
 export class HealthChecks {
   readonly #parts: CheckParts;
@@ -28,15 +34,15 @@ export class HealthChecks {
     this.#loops.delete(endpoint);
   }
 
-  /** What holds from now on, by the service's name. */
+  /** Applies the health settings of a new snapshot. */
   configure(services: readonly { readonly name: string; readonly health: HealthSpec | undefined }[]): void {
     this.#specs = new Map(services.flatMap(({ name, health }) => (health === undefined ? [] : [[name, health]])));
     for (const [endpoint, loop] of this.#loops) {
       const spec = this.#specs.get(endpoint.service);
       if (isDeepStrictEqual(loop?.spec, spec)) continue;
       loop?.stop();
-      // What other checks found may not be what these find, but it is all that is known until they do.
-      if (spec === undefined) endpoint.health.unchecked(this.#parts.clock.nowMs());
+      // With changed settings the old result stays until the new checks have one.
+      if (spec === undefined) endpoint.health.unchecked(this.#parts.timers.nowMs());
       this.#loops.set(endpoint, this.#start(endpoint));
     }
   }
@@ -52,27 +58,20 @@ export class HealthChecks {
   }
 }
 
-/** The first check comes within this time, or within the interval. */
+/** The first check runs within this time, or within the interval if that is shorter. */
 const firstWithinMs = 500;
 
-/** What all checks share. */
-export interface CheckParts {
-  readonly clock: Clock;
-  readonly probe: Probe;
-  readonly randomFraction: RandomFraction;
-}
-
 /**
- * Checks one endpoint again and again, one check at a time: where one takes longer than the interval, the next one waits.
- * Each wait is a tenth longer or shorter, so that many endpoints, and many proxies, do not ask at once.
+ * Checks one endpoint periodically, one check at a time: if a check takes longer than the interval, the next one waits.
+ * Intervals have 10 % jitter, so that many endpoints and proxies do not check at the same time.
  */
 export class CheckLoop {
   readonly spec: HealthSpec;
   readonly #endpoint: Endpoint;
   readonly #parts: CheckParts;
-  #takeBack: () => void;
-  /** Ends the check that is under way. */
-  #giveUp: (() => void) | undefined;
+  #cancelTimer: () => void;
+  /** Aborts the running check. */
+  #abort: (() => void) | undefined;
   #stopped = false;
 
   constructor(endpoint: Endpoint, spec: HealthSpec, parts: CheckParts) {
@@ -80,13 +79,13 @@ export class CheckLoop {
     this.spec = spec;
     this.#parts = parts;
     const firstMs = parts.randomFraction() * Math.min(firstWithinMs, spec.intervalMs);
-    this.#takeBack = parts.clock.wake(this.#run, firstMs);
+    this.#cancelTimer = parts.timers.schedule(firstMs, this.#run);
   }
 
   stop(): void {
     this.#stopped = true;
-    this.#takeBack();
-    this.#giveUp?.();
+    this.#cancelTimer();
+    this.#abort?.();
   }
 
   readonly #run = (): void => {
@@ -94,31 +93,31 @@ export class CheckLoop {
   };
 
   async #check(): Promise<void> {
-    const { clock, randomFraction } = this.#parts;
-    const startedMs = clock.monotonicMs();
-    const result = await this.#ask();
+    const { timers, randomFraction } = this.#parts;
+    const startedMs = timers.monotonicMs();
+    const result = await this.#probe();
     if (this.#stopped) return;
-    this.#endpoint.health.checked(clock.nowMs(), result, this.spec);
+    this.#endpoint.health.checked(timers.nowMs(), result, this.spec);
     const intervalMs = this.spec.intervalMs * (0.9 + 0.2 * randomFraction());
-    this.#takeBack = clock.wake(this.#run, Math.max(1, startedMs + intervalMs - clock.monotonicMs()));
+    this.#cancelTimer = timers.schedule(Math.max(1, startedMs + intervalMs - timers.monotonicMs()), this.#run);
   }
 
-  async #ask(): Promise<ProbeResult> {
-    const { clock, probe } = this.#parts;
-    const underWay = new AbortController();
+  async #probe(): Promise<ProbeResult> {
+    const { timers, probe } = this.#parts;
+    const controller = new AbortController();
     const { promise: timeout, resolve: expire } = Promise.withResolvers<ProbeResult>();
-    this.#giveUp = () => {
+    this.#abort = () => {
       expire({ passed: false, why: "timeout" });
-      underWay.abort();
+      controller.abort();
     };
-    const takeBack = clock.wake(this.#giveUp, this.spec.timeoutMs);
+    const cancelTimeout = timers.schedule(this.spec.timeoutMs, this.#abort);
     try {
-      return await Promise.race([probe(this.#endpoint.address, this.spec, underWay.signal), timeout]);
+      return await Promise.race([probe(this.#endpoint.address, this.spec, controller.signal), timeout]);
     } catch (error) {
       return { passed: false, why: whyOf(error) };
     } finally {
-      takeBack();
-      this.#giveUp = undefined;
+      cancelTimeout();
+      this.#abort = undefined;
     }
   }
 }

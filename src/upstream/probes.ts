@@ -4,16 +4,17 @@ import { Client } from "undici";
 import { clientOrigin, connectTo, upstreamTlsOptions } from "./connector.ts";
 import type { EndpointAddress, HealthSpec, ProbeSpec, UpstreamTls } from "./service-spec.ts";
 
-/** What one check found, and why in a few words, without an address. */
+/** The result of one check. */
 export interface ProbeResult {
   readonly passed: boolean;
+  /** A short reason, without an address. */
   readonly why: string;
 }
 
-/** Asks an endpoint once. Ends soon after `signal` does; what it throws counts as failed. */
+/** Checks an endpoint once. Ends soon after `signal` is aborted; an exception means that the check failed. */
 export type Probe = (address: EndpointAddress, spec: HealthSpec, signal: AbortSignal) => Promise<ProbeResult>;
 
-/** An error in a few words: its code where it has one. */
+/** A short reason: the error's code if it has one. */
 export function whyOf(error: unknown): string {
   if (!(error instanceof Error)) return "failed";
   const { code, cause, name } = error as Error & { code?: unknown };
@@ -21,7 +22,7 @@ export function whyOf(error: unknown): string {
   return cause === undefined ? name : whyOf(cause);
 }
 
-/** Asks over a connection of its own, made for each check: one that was kept would not tell whether another can be made. */
+/** Uses a new connection for each check, to see whether connections can be made at all. */
 export const networkProbe: Probe = (address, spec, signal) => {
   const { probe } = spec;
   switch (probe.kind) {
@@ -53,9 +54,9 @@ async function httpProbe(
       signal,
       reset: true,
     });
-    // The status says it all; whatever else the answer holds, and however long it takes, is left.
+    // Only the status matters; the body is not read.
     body.on("error", () => {}).destroy();
-    return judge(statusCode, probe);
+    return resultOf(statusCode, probe);
   } finally {
     await client.destroy();
   }
@@ -66,14 +67,14 @@ async function http2Probe(to: Http2Target, probe: HttpProbe, signal: AbortSignal
   const authority = host === undefined ? {} : { ":authority": host };
   const headers = { ":method": "GET", ":path": probe.path, ...authority, ...fields };
   const { status } = await http2Exchange(to, headers, undefined, signal);
-  return judge(status, probe);
+  return resultOf(status, probe);
 }
 
 function headersOf({ headers }: HttpProbe): Record<string, string> {
   return { "user-agent": "perch", ...Object.fromEntries(headers.map(({ name, value }) => [name, value])) };
 }
 
-function judge(status: number, { statuses }: HttpProbe): ProbeResult {
+function resultOf(status: number, { statuses }: HttpProbe): ProbeResult {
   return { passed: statuses.some(({ from, to }) => status >= from && status <= to), why: `status ${status}` };
 }
 
@@ -91,7 +92,7 @@ function tcpProbe({ place }: EndpointAddress, signal: AbortSignal): Promise<Prob
   return promise;
 }
 
-const headers = {
+const grpcHeaders = {
   ":method": "POST",
   ":path": "/grpc.health.v1.Health/Check",
   "content-type": "application/grpc",
@@ -99,9 +100,9 @@ const headers = {
   "user-agent": "perch",
 };
 
-/** grpc.health.v1 (grpc/doc/health-checking.md); an empty service asks for the whole server. */
+/** grpc.health.v1 (grpc/doc/health-checking.md); an empty service means the whole server. */
 async function grpcProbe(to: Http2Target, service: string, signal: AbortSignal): Promise<ProbeResult> {
-  const { status, fields, body } = await http2Exchange(to, headers, healthRequest(service), signal);
+  const { status, fields, body } = await http2Exchange(to, grpcHeaders, healthRequest(service), signal);
   if (status !== 200) return { passed: false, why: `status ${status}` };
   const grpcStatus = fields["grpc-status"];
   if (grpcStatus !== "0") return { passed: false, why: `grpc-status ${String(grpcStatus).slice(0, 20)}` };
@@ -110,14 +111,10 @@ async function grpcProbe(to: Http2Target, service: string, signal: AbortSignal):
 }
 
 /**
- * The two messages of grpc.health.v1 as bytes: HealthCheckRequest { string service = 1 } and HealthCheckResponse
- * { ServingStatus status = 1 }, each behind a flag and its length. Too little to be worth a library of protocol buffers.
+ * Encodes HealthCheckRequest { string service = 1 } after the flag and length of gRPC framing. The two messages of
+ * grpc.health.v1 are too small to need a protocol buffers library. The configuration limits names to 256 bytes, so that
+ * a length takes at most two.
  */
-
-const servingStatuses = ["UNKNOWN", "SERVING", "NOT_SERVING", "SERVICE_UNKNOWN"] as const;
-export type ServingStatus = (typeof servingStatuses)[number] | "malformed";
-
-/** Names are kept to 256 bytes, so that a length takes two bytes at most. */
 function healthRequest(service: string): Buffer {
   const name = Buffer.from(service, "utf8");
   const length = name.length < 0x80 ? [name.length] : [(name.length & 0x7f) | 0x80, name.length >> 7];
@@ -128,33 +125,36 @@ function healthRequest(service: string): Buffer {
   return frame;
 }
 
+const servingStatuses = ["UNKNOWN", "SERVING", "NOT_SERVING", "SERVICE_UNKNOWN"] as const;
+export type ServingStatus = (typeof servingStatuses)[number] | "malformed";
+
+/** Decodes HealthCheckResponse { ServingStatus status = 1 }. */
 export function readHealthResponse(frame: Buffer): ServingStatus {
-  // Compressed it may only be if we had said that we understand it.
+  // The request announced no grpc-accept-encoding, so the message is not compressed.
   if (frame.length < 5 || frame[0] !== 0 || frame.readUInt32BE(1) !== frame.length - 5) return "malformed";
   const message = frame.subarray(5);
-  // A field that holds its default, 0, is left out.
+  // A field with the default value, 0, is omitted.
   if (message.length === 0) return "UNKNOWN";
   const [tag, status = 0] = message;
   return (message.length === 2 && tag === 0x08 && servingStatuses[status]) || "malformed";
 }
 
-/** More than any answer to a check has to say. */
-const maxBodyBytes = 4_096;
-
 export interface Http2Answer {
   readonly status: number;
-  /** Of the head, and of the trailers where there were any. */
+  /** Headers and trailers. */
   readonly fields: IncomingHttpHeaders;
   readonly body: Buffer;
 }
 
-/** Whom to ask, and how he is known. */
 export interface Http2Target {
   readonly address: EndpointAddress;
   readonly tls: UpstreamTls | undefined;
 }
 
-/** One request over an HTTP/2 connection of its own, and its whole answer. */
+/** More than any response to a check needs. */
+const maxBodyBytes = 4_096;
+
+/** Sends one request over a new HTTP/2 connection, and reads the whole response. */
 async function http2Exchange(
   { address, tls }: Http2Target,
   headers: OutgoingHttpHeaders,
@@ -162,7 +162,7 @@ async function http2Exchange(
   signal: AbortSignal,
 ): Promise<Http2Answer> {
   const { promise, resolve, reject } = Promise.withResolvers<Http2Answer>();
-  // Where nothing comes of the request, nobody waits for this.
+  // If `request` throws, the promise is not awaited: avoid an unhandled rejection.
   promise.catch(() => {});
   const { place } = address;
   const session = connectHttp2(clientOrigin(address), {
@@ -187,7 +187,7 @@ async function http2Exchange(
       .on("data", (piece: Buffer) => {
         bytes += piece.length;
         pieces.push(piece);
-        if (bytes > maxBodyBytes) reject(new Error("too long an answer"));
+        if (bytes > maxBodyBytes) reject(new Error("response too large"));
       })
       .on("error", reject)
       .on("end", () => resolve({ status: Number(fields[":status"] ?? 0), fields, body: Buffer.concat(pieces) }));

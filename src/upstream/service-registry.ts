@@ -1,26 +1,26 @@
-import type { Clock } from "./clock.ts";
+import type { Timers } from "./clock.ts";
 import { ConcurrencyLimiter } from "./concurrency-limiter.ts";
 import type { EndpointSet } from "./endpoint.ts";
 import { RetryBudget } from "./retry-budget.ts";
 import type { LimitSpec } from "./service-spec.ts";
 
 /**
- * What services keep from snapshot to snapshot beside their endpoints: budgets of retries, and who is in flight or waits
- * where there are limits. A reload changes their settings, and forgets nothing.
+ * State that services keep across snapshots besides their endpoints: retry budgets, and concurrency limiters with their
+ * requests in flight and queues. A reload changes the settings and keeps the state.
  */
 export class ServiceRegistry {
-  readonly #clock: Clock;
+  readonly #timers: Timers;
   #budgets: ReadonlyMap<string, RetryBudget> = new Map();
-  #gates: ReadonlyMap<string, ConcurrencyLimiter> = new Map();
+  #limiters: ReadonlyMap<string, ConcurrencyLimiter> = new Map();
 
-  constructor(clock: Clock) {
-    this.#clock = clock;
+  constructor(timers: Timers) {
+    this.#timers = timers;
   }
 
-  /** Starts the next generation. Nothing changes until its `commit`; left uncommitted it leaves no trace. */
+  /** Starts the next generation. It has no effect until its `commit`. */
   next(): ServiceGeneration {
     const budgets = new Map<string, RetryBudget>();
-    const gates = new Map<string, ConcurrencyLimiter>();
+    const limiters = new Map<string, ConcurrencyLimiter>();
     const changes: (() => void)[] = [];
     return {
       budget: (service, share) => {
@@ -33,15 +33,15 @@ export class ServiceRegistry {
       },
       limiter: (service, version, limits, endpoints) => {
         const key = `${service} ${version}`;
-        const hasRoom = () => hasRoomNow(endpoints, this.#clock.nowMs());
-        const limiter = this.#gates.get(key) ?? new ConcurrencyLimiter(this.#clock, limits, hasRoom);
-        gates.set(key, limiter);
+        const hasRoom = () => hasRoomNow(endpoints, this.#timers.nowMs());
+        const limiter = this.#limiters.get(key) ?? new ConcurrencyLimiter(this.#timers, limits, hasRoom);
+        limiters.set(key, limiter);
         changes.push(() => limiter.configure(limits, hasRoom));
         return limiter;
       },
       commit: () => {
         this.#budgets = budgets;
-        this.#gates = gates;
+        this.#limiters = limiters;
         for (const change of changes) change();
       },
     };
@@ -54,13 +54,13 @@ export interface ServiceGeneration {
   commit(): void;
 }
 
-/** Also where no endpoint is fit to be asked: whoever waits has to learn of it. */
+/** True as well if no endpoint is healthy, so that queued requests fail instead of waiting. */
 function hasRoomNow({ current }: EndpointSet, nowMs: number): boolean {
-  let fit = false;
+  let anyHealthy = false;
   for (const endpoint of current) {
     if (!endpoint.health.available(nowMs)) continue;
     if (endpoint.available(nowMs)) return true;
-    fit = true;
+    anyHealthy = true;
   }
-  return !fit;
+  return !anyHealthy;
 }

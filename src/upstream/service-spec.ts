@@ -1,5 +1,3 @@
-import type { Balance } from "./balancers.ts";
-
 export interface VersionSpec {
   readonly name: string;
   readonly endpoints: readonly EndpointSpec[];
@@ -7,32 +5,32 @@ export interface VersionSpec {
 
 export interface Timeouts {
   readonly connectMs: number;
-  /** From the end of the request to the response's head. */
+  /** From the end of the request to the response headers. */
   readonly responseHeadersMs: number;
-  /** Between two pieces of a body, either way. */
+  /** Between two chunks of a body, in either direction. */
   readonly idleMs: number;
-  /** From the request's first byte to the answer's last; 0: no limit. */
+  /** From the first byte of the request to the last of the response; 0: no limit. */
   readonly totalMs: number;
 }
 
-/** How many checks in a row change what is believed of an endpoint. */
+/** How many consecutive checks change an endpoint's health. */
 export interface HealthThresholds {
   readonly healthyAfter: number;
   readonly unhealthyAfter: number;
 }
 
-/** What is asked of an endpoint to see whether it is well. */
+/** How an endpoint's health is checked. */
 export type ProbeSpec =
   | {
       readonly kind: "http";
       /** Path and query. */
       readonly path: string;
       readonly headers: readonly { readonly name: string; readonly value: string }[];
-      /** Which statuses are well, both ends included. */
+      /** Statuses that pass, both ends included. */
       readonly statuses: readonly StatusRange[];
     }
   | { readonly kind: "tcp" }
-  /** grpc.health.v1; an empty service stands for the whole server. */
+  /** grpc.health.v1; an empty service means the whole server. */
   | { readonly kind: "grpc"; readonly service: string };
 
 export interface StatusRange {
@@ -42,30 +40,30 @@ export interface StatusRange {
 
 export interface HealthSpec extends HealthThresholds {
   readonly probe: ProbeSpec;
-  /** The service's, as `tls` is. */
+  /** That of the service, like `tls`. */
   readonly protocol: UpstreamProtocol;
   readonly tls: UpstreamTls | undefined;
   readonly intervalMs: number;
   readonly timeoutMs: number;
 }
 
-/** When an endpoint is taken out for its answers, and for how long. */
+/** Outlier ejection: when an endpoint is ejected for its responses, and for how long. */
 export interface OutlierSpec {
   readonly consecutiveFailures: number;
-  /** `5xx`: every such status; `gateway`: 502, 503 and 504. Attempts without a valid answer always count. */
+  /** `5xx`: every such status; `gateway`: 502, 503 and 504. Attempts without a valid response always count. */
   readonly failures: "5xx" | "gateway";
-  /** The first time; longer each further time. */
+  /** The first ejection; each further one is longer. */
   readonly ejectForMs: number;
-  /** Of a version's endpoints, 0 to 1. */
+  /** Share of a version's endpoints, 0 to 1. */
   readonly maxEjectedShare: number;
 }
 
-/** Statuses that can be retried; a closed list, for each is a series. */
+/** Statuses that can be retried; a closed list, since each is a metric label value. */
 export const retryableStatuses = [500, 502, 503, 504] as const;
 export type RetryableStatus = (typeof retryableStatuses)[number];
 
 export interface RetrySpec {
-  /** After the first try. */
+  /** Retries after the first attempt. */
   readonly attempts: number;
   readonly onReset: boolean;
   readonly statuses: readonly RetryableStatus[];
@@ -73,13 +71,13 @@ export interface RetrySpec {
   readonly budgetShare: number;
   /** Whether the last attempt goes to the default version. */
   readonly otherVersion: boolean;
-  /** The largest request body that is kept for another attempt. */
+  /** Larger request bodies are not buffered, so their requests are not retried. */
   readonly maxBodyBytes: number;
 }
 
-/** What a version is given at a time, by each worker; infinite where there is no limit. */
+/** Limits of a version, per worker; infinite: no limit. */
 export interface LimitSpec {
-  /** To each endpoint. */
+  /** Per endpoint. */
   readonly maxConnections: number;
   readonly maxInFlight: number;
   readonly maxPending: number;
@@ -87,8 +85,12 @@ export interface LimitSpec {
 }
 
 export const upstreamProtocols = ["http1", "http2"] as const;
-/** What is spoken to a service's endpoints: HTTP/1.1, or HTTP/2, by ALPN with https and with prior knowledge without. */
+/** HTTP/1.1, or HTTP/2 by ALPN for https and with prior knowledge for http. */
 export type UpstreamProtocol = (typeof upstreamProtocols)[number];
+
+/** How an endpoint is chosen among those of a version. */
+export const balances = ["p2c", "round-robin", "least-in-flight", "hash"] as const;
+export type Balance = (typeof balances)[number];
 
 export interface ServiceSpec {
   readonly name: string;
@@ -98,7 +100,7 @@ export interface ServiceSpec {
   readonly tls: UpstreamTls | undefined;
   readonly protocol: UpstreamProtocol;
   readonly balance: Balance;
-  /** Whether others run it: nothing of our releases is told there. */
+  /** Whether it is run by a third party: releases are not propagated to it. */
   readonly external: boolean;
   readonly health: HealthSpec | undefined;
   readonly outlier: OutlierSpec | undefined;
@@ -106,20 +108,20 @@ export interface ServiceSpec {
   readonly limits: LimitSpec | undefined;
 }
 
-/** Every name that endpoints are found by. */
+/** All DNS names of the services' endpoints. */
 export function questionsOf(services: readonly ServiceSpec[]): readonly DnsQuestion[] {
   const endpoints = services.flatMap(({ versions }) => versions).flatMap((version) => version.endpoints);
   return endpoints.flatMap((endpoint) => (endpoint.kind === "dns" ? [endpoint.question] : []));
 }
 
-/** What the configuration says of a version's endpoints: one address, or all that a name stands for. */
+/** Endpoints in the configuration: one address, or all addresses of a DNS name. */
 export type EndpointSpec = { readonly kind: "address"; readonly address: EndpointAddress } | DnsEndpointSpec;
 
 export interface DnsEndpointSpec {
   readonly kind: "dns";
   readonly question: DnsQuestion;
   readonly scheme: "http" | "https";
-  /** Undefined where SRV records give one each. */
+  /** Undefined if SRV records provide it. */
   readonly port: number | undefined;
 }
 
@@ -127,69 +129,68 @@ export function schemeOf(spec: EndpointSpec): "http" | "https" {
   return spec.kind === "address" ? spec.address.scheme : spec.scheme;
 }
 
-/** As people know it; no two of a version are described alike. */
+/** The name for users; unique within a version. */
 export function describeSpec(spec: EndpointSpec): string {
   if (spec.kind === "address") return spec.address.origin;
   const { question, scheme, port } = spec;
   return `${scheme}://${question.name}${port === undefined ? "" : `:${port}`} by DNS`;
 }
 
-/** One of the endpoints that a name stands for. A certificate must name what was configured, not where that led. */
+/** An endpoint of a DNS name. Its certificate must name the configured name, not the resolved address. */
 export function recordAddress({ question, scheme, port }: DnsEndpointSpec, record: DnsRecord): EndpointAddress {
   const host = record.address.includes(":") ? `[${record.address}]` : record.address;
   const address = addressOf(`${scheme}://${host}:${record.port ?? port}`);
   return Object.freeze({ ...address, host: certifiedName(question.name) });
 }
 
-/** Without the labels of a service, `_https._tcp.`, and the dot at the end: no certificate has those. */
+/** Certificates contain neither SRV labels (`_https._tcp.`) nor a trailing dot. */
 function certifiedName(name: string): string {
   return name.replace(/^(?:_[^.]*\.)+/, "").replace(/\.$/, "");
 }
 
-/** Where a socket is, in the words of node:net: connect there by `connect({ ...place })`. */
+/** A socket address as options of node:net: `connect({ ...place })`. */
 export type SocketPlace = { readonly host: string; readonly port: number } | { readonly path: string };
 
-/** Where an endpoint is, and who it is. */
 export interface EndpointAddress {
-  /** `http://host:port`, `https://host:port` or `unix:/path`: what logs, metrics and people call it. */
+  /** `http://host:port`, `https://host:port` or `unix:/path`: its name in logs and metrics. */
   readonly origin: string;
   readonly scheme: "http" | "https";
-  /** A name or an IP address, IPv6 without brackets: whom a TLS certificate must name. */
+  /** The name or IP address (IPv6 without brackets) that a TLS certificate must contain. */
   readonly host: string;
   readonly place: SocketPlace;
 }
 
-/** The address that an origin with its port written out names. */
+/** Parses an origin that includes its port. */
 export function addressOf(origin: string): EndpointAddress {
   const { hostname, port, protocol } = new URL(origin);
   const scheme = protocol === "https:" ? "https" : "http";
   const host = hostname.replace(/^\[|\]$/g, "");
-  // URL leaves out a scheme's own port.
+  // URL omits the default port of a scheme.
   const place = { host, port: port === "" ? (scheme === "https" ? 443 : 80) : Number(port) };
   return Object.freeze({ origin, scheme, host, place: Object.freeze(place) });
 }
 
-/** A socket of this machine, by its path. */
+/** A unix socket. */
 export function unixAddress(path: string): EndpointAddress {
   return Object.freeze({ origin: `unix:${path}`, scheme: "http", host: "localhost", place: Object.freeze({ path }) });
 }
 
-/** How the https endpoints of a service are known, and what they are shown. */
+/** TLS settings for the https endpoints of a service. */
 export interface UpstreamTls {
-  /** PEM: the authorities that count in place of the system's. */
+  /** PEM: CA certificates that replace the system's. */
   readonly ca: Uint8Array | undefined;
-  /** What the endpoint is shown if it asks (mutual TLS): PEM, the chain and its key. */
+  /** The client certificate for mutual TLS: PEM, the chain and its key. */
   readonly client: { readonly chain: Uint8Array; readonly key: Uint8Array } | undefined;
-  /** Whom certificates must name, and the name that is asked for (SNI). Default: each endpoint's own. */
+  /** The SNI, and the name that certificates must contain. Default: each endpoint's host. */
   readonly serverName: string | undefined;
   readonly verify: "certificates" | "nothing";
-  /** Of all of these: connections are kept where it stays the same. */
+  /** A digest of all settings: connections are kept if it does not change. */
   readonly digest: string;
 }
 
-/** A name, and what of it is wanted: its addresses, or the hosts and ports of its SRV records. */
+/** A name to resolve: its addresses, or the hosts and ports of its SRV records (`services`). */
 export interface DnsQuestion {
-  /** In lower case. A dot at its end says that it is whole as it stands. */
+  /** Lower case. With a trailing dot the search list does not apply. */
   readonly name: string;
   readonly wanted: "addresses" | "services";
 }
@@ -198,7 +199,7 @@ export type AddressFamily = 4 | 6;
 
 export interface DnsRecord {
   readonly address: string;
-  /** Undefined where only an address was wanted. */
+  /** Set by SRV records. */
   readonly port: number | undefined;
 }
 
@@ -207,19 +208,19 @@ export type DnsAnswer =
       readonly kind: "found";
       readonly records: readonly DnsRecord[];
       readonly ttlMs: number;
-      /** The family of addresses for which no name server could tell, though one could for the other. */
+      /** The address family whose query failed, while the other succeeded. */
       readonly unknown: AddressFamily | undefined;
     }
-  /** The name servers say that there is no such name, or nothing of that kind. */
+  /** There is no such name, or it has no records of this type. */
   | { readonly kind: "empty" }
-  /** No name server could tell. */
+  /** No name server gave an answer. */
   | { readonly kind: "failed"; readonly why: string };
 
 /** How names are resolved. */
 export interface DnsSpec {
-  /** Addresses with ports, as `setServers` of node:dns takes them; none: those of the system. */
+  /** Addresses with ports, in the format of node:dns's `setServers`; empty: the system's. */
   readonly servers: readonly string[];
-  /** Answers count for their time to live, but for so long at least and at most. */
+  /** Bounds on the TTL of answers. */
   readonly minTtlMs: number;
   readonly maxTtlMs: number;
 }

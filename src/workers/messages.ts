@@ -7,60 +7,60 @@ import type { StatsCounts } from "../observe/stats-transfer.ts";
 import type { HealthState } from "../upstream/endpoint-health.ts";
 
 export interface StartInput {
-  /** From 1 up; it stands in the log. */
+  /** The worker's number, from 1, as in the log. */
   readonly worker: number;
-  /** How many there are. */
+  /** The number of workers. */
   readonly workers: number;
   readonly config: ConfigInput;
   readonly env: Readonly<Record<string, string | undefined>>;
   readonly logLevel: LogLevel;
-  /** What TLS session tickets are sealed with: a client may come back to another worker. */
+  /** The keys of TLS session tickets, shared because a client may return to another worker. */
   readonly ticketKeys: Uint8Array;
-  /** The ports that the first worker got, in the listeners' order (0 for a unix socket); undefined for the first. */
+  /** The ports of the first worker, in the order of the listeners (0 for a unix socket); undefined for the first. */
   readonly ports: readonly number[] | undefined;
 }
 
 export interface BoundListener {
   readonly name: string;
-  /** A text where it is a unix socket: its path. */
+  /** A string is the path of a unix socket. */
   readonly address: AddressInfo | string;
 }
 
 export type StartAnswer =
   | { readonly kind: "serving"; readonly listeners: readonly BoundListener[] }
-  /** Lines for the person who started Perch. */
+  /** Lines for the user. */
   | { readonly kind: "failed"; readonly problems: readonly string[] };
 
-/** What a worker counted since it started, and what it believes of endpoints. */
+/** A worker's counts since it started, and its endpoint health. */
 export interface WorkerCounts {
   readonly stats: StatsCounts;
-  /** What it believes of endpoints, by `endpointKey`: those of which anything was ever found out. */
-  readonly beliefs: ReadonlyMap<string, HealthState>;
+  /** By `endpointKey`; only endpoints whose state has ever changed. */
+  readonly health: ReadonlyMap<string, HealthState>;
 }
 
-/** What the main thread asks of a worker: the input and the answer of each call. All of it can be cloned. */
+/** The calls from the main thread to a worker: input and answer of each, which must be cloneable. */
 export interface WorkerCalls {
   start: [StartInput, StartAnswer];
-  /** Compiles the configuration and builds its snapshot aside. Fails with a reason in words. */
+  /** Compiles the configuration and builds its snapshot without activating it. */
   prepare: [ConfigInput, undefined];
-  /** Swaps what was prepared last. */
+  /** Activates the snapshot prepared last. */
   commit: [undefined, undefined];
   counts: [undefined, WorkerCounts];
-  /** Every answer closes its connection from now on. */
+  /** From now on every response closes its connection. */
   drain: [undefined, undefined];
   /** Stops accepting, and answers once the last request has ended. */
   close: [undefined, undefined];
-  /** Breaks off what `close` waits for. */
-  breakOff: [undefined, undefined];
-  /** Sends off the last lines; nothing is asked after it. */
-  free: [undefined, undefined];
+  /** Aborts the requests that `close` waits for. */
+  abort: [undefined, undefined];
+  /** Stops everything and sends the last access log lines. The last call. */
+  dispose: [undefined, undefined];
 }
 
 export type WorkerCall = keyof WorkerCalls;
 export type Input<C extends WorkerCall> = WorkerCalls[C][0];
 export type Answer<C extends WorkerCall> = WorkerCalls[C][1];
 
-/** Main thread to worker. Answered in any order, begun in the order sent. */
+/** Main thread to worker. Started in the order sent, answered in any order. */
 export interface WorkerRequest {
   readonly id: number;
   readonly call: WorkerCall;
@@ -75,7 +75,7 @@ export type WorkerReply =
   | { readonly kind: "access"; readonly lines: string; readonly count: number }
   /** A whole line for Perch's own log. */
   | { readonly kind: "log"; readonly line: string }
-  /** Said last, by a worker that can not go on. */
+  /** The last message before the worker exits because of an error. */
   | { readonly kind: "dying"; readonly why: string; readonly counts: WorkerCounts | undefined };
 
 export const endpointKey = (endpoint: {
@@ -85,36 +85,38 @@ export const endpointKey = (endpoint: {
 }): string => `${endpoint.service} ${endpoint.version} ${endpoint.origin}`;
 
 /**
- * A configuration as it travels to a worker: it holds functions once compiled, which cannot be sent, so each worker
- * compiles the same input. Nothing is read from the disk again, where it may be another file by now.
+ * A configuration for a worker. A compiled one contains functions, which cannot be cloned, so each worker compiles the
+ * same input. No file is read again, since it may have changed.
  */
 export interface ConfigInput extends ConfigSources {
-  /** The file's name in messages, and where relative paths start. */
+  /** The file's name in messages, and the base of relative paths. */
   readonly file: string;
-  /** The random secrets of releases without a secretFile. */
+  /** The random secrets of releases without a `secretFile`. */
   readonly secrets: ReadonlyMap<string, Uint8Array>;
-  /** What must come of it. */
+  /** The hash of the main thread's result, which the worker's must equal. */
   readonly hash: string;
 }
 
-/** Throws where the input does not give the configuration that it gave in the main thread. */
+/** Throws if the result differs from that of the main thread. */
 export function compileInput(input: ConfigInput, env: Environment): LoadedConfig {
   const loaded = loadConfigText(input.text, {
     file: input.file,
     env,
-    readFile: (path) => known(input.files, path),
-    randomSecret: (release) => known(input.secrets, release),
+    readFile: (path) => sent(input.files, path),
+    randomSecret: (release) => sent(input.secrets, release),
     openDatabase: () => GeoDatabase.open(input.database ?? noDatabase),
   });
   if (!loaded.ok) throw new TypeError(`the configuration does not compile: ${loaded.problems[0]?.message}`);
-  if (loaded.hash !== input.hash) throw new TypeError(`the configuration has the hash ${loaded.hash}`);
+  if (loaded.hash !== input.hash) {
+    throw new TypeError(`the configuration has the hash ${loaded.hash}, expected ${input.hash}`);
+  }
   return loaded;
 }
 
 const noDatabase = { bytes: new Uint8Array(), digest: "" };
 
-function known(map: ReadonlyMap<string, Uint8Array>, key: string): Uint8Array {
+function sent(map: ReadonlyMap<string, Uint8Array>, key: string): Uint8Array {
   const bytes = map.get(key);
-  if (bytes === undefined) throw new TypeError(`"${key}" is not among what was sent`);
+  if (bytes === undefined) throw new TypeError(`"${key}" was not sent to the worker`);
   return bytes;
 }

@@ -5,12 +5,12 @@ import type { HealthState } from "../upstream/endpoint-health.ts";
 import type { Answer, ConfigInput, Input, StartAnswer, StartInput, WorkerCall, WorkerCounts } from "./messages.ts";
 import { WorkerFailure, type WorkerListener, WorkerThread } from "./worker-thread.ts";
 
-/** A worker that says nothing for this long is summed with what it said last. */
-const countsWithinMs = 500;
-/** Compiling the largest configuration takes seconds, on a busy machine more. */
-const preparedWithinMs = 30_000;
-const committedWithinMs = 10_000;
-const freedWithinMs = 1_000;
+/** A worker that does not respond in time is included with its last counts. */
+const countsTimeoutMs = 500;
+/** Compiling a very large configuration takes seconds, and longer on a busy machine. */
+const prepareTimeoutMs = 30_000;
+const commitTimeoutMs = 10_000;
+const disposeTimeoutMs = 1_000;
 
 export interface WorkerPoolOptions {
   readonly size: number;
@@ -21,35 +21,35 @@ export interface WorkerPoolOptions {
   readonly monotonicMs: () => number;
 }
 
-/** All workers together, in all of them or in none. */
+/** Prepared in all workers, or in none. */
 export type Preparation =
   | { readonly kind: "prepared"; commit(): Promise<void> }
   | { readonly kind: "failed"; readonly why: string };
 
-interface Place {
+interface Slot {
   readonly number: number;
   readonly backOff: BackOff;
   thread: WorkerThread | undefined;
   timer: NodeJS.Timeout | undefined;
 }
 
-/** The workers that serve: started together, kept at their number, and asked as one. */
+/** Starts the workers, replaces those that exit, and calls them together. */
 export class WorkerPool {
   readonly #options: WorkerPoolOptions;
-  readonly #places: readonly Place[];
-  /** What workers counted that are no more: a counter must not go back. */
-  #counted: StatsCounts = noCounts;
+  readonly #slots: readonly Slot[];
+  /** The counts of workers that have exited: counters must not decrease. */
+  #pastCounts: StatsCounts = noCounts;
   #config: ConfigInput;
   #ports: readonly number[] | undefined;
   #state: "starting" | "serving" | "draining" | "stopped" = "starting";
   #restarts = 0;
-  /** While a configuration is prepared nobody starts, or a worker could miss it. */
+  /** Pending while a configuration is prepared: a worker that starts meanwhile would miss it. */
   #preparing: Promise<unknown> | undefined;
 
   constructor(options: WorkerPoolOptions) {
     this.#options = options;
     this.#config = options.first.config;
-    this.#places = Array.from({ length: options.size }, (_, index) => ({
+    this.#slots = Array.from({ length: options.size }, (_, index) => ({
       number: index + 1,
       backOff: new BackOff(),
       thread: undefined,
@@ -65,30 +65,30 @@ export class WorkerPool {
     return this.#restarts;
   }
 
-  /** The first binds alone, so that the others can take the port that it got. One that fails fails the start. */
+  /** Starts the first worker alone, so that the others can use its ports. Any failure fails the start. */
   async start(): Promise<StartAnswer> {
-    const [first, ...others] = this.#places;
+    const [first, ...others] = this.#slots;
     const answer = first === undefined ? failed("there is no worker") : await this.#startFirst(first);
     if (answer.kind === "failed") return answer;
     this.#ports = answer.listeners.map(({ address }) => (typeof address === "string" ? 0 : address.port));
-    const answers = await Promise.all(others.map((place) => this.#startFirst(place)));
+    const answers = await Promise.all(others.map((slot) => this.#startFirst(slot)));
     const failure = answers.find(({ kind }) => kind === "failed");
     if (failure !== undefined) return failure;
     this.#state = "serving";
-    // One may have ended since it began to serve.
-    for (const place of this.#places) if (place.thread === undefined) this.#replaceLater(place, 0);
+    // A worker may have exited since it started to serve.
+    for (const slot of this.#slots) if (slot.thread === undefined) this.#restartLater(slot, 0);
     return answer;
   }
 
-  /** Prepares every worker, so that the commit which follows can fail in none. A failure leaves all as they were. */
+  /** Prepares every worker, so that the following commit cannot fail in any. After a failure nothing has changed. */
   async prepare(config: ConfigInput): Promise<Preparation> {
-    const { promise: over, resolve: end } = Promise.withResolvers<void>();
-    this.#preparing = over;
+    const { promise: finished, resolve } = Promise.withResolvers<void>();
+    this.#preparing = finished;
     const failures = await Promise.all(this.#threads().map((thread) => prepareOne(thread, config)));
     const why = failures.filter((failure) => failure !== undefined).join("; ");
     const finish = () => {
       this.#preparing = undefined;
-      end();
+      resolve();
     };
     if (why !== "") {
       finish();
@@ -98,24 +98,24 @@ export class WorkerPool {
       kind: "prepared",
       commit: async () => {
         this.#config = config;
-        const committed = this.#all("commit", undefined, committedWithinMs);
+        const committed = this.#all("commit", undefined, commitTimeoutMs);
         finish();
         await committed;
       },
     };
   }
 
-  /** The sum of all workers, those that ended included, and the worst that any of them believes of each endpoint. */
+  /** The sum of all workers, including those that have exited, and for each endpoint the worst health of any worker. */
   async counts(): Promise<WorkerCounts> {
     await Promise.all(this.#threads().map(refreshCounts));
     const latest = this.#threads().map(({ counts }) => counts);
     return {
-      stats: sumCounts([this.#counted, ...latest.map(({ stats }) => stats)]),
-      beliefs: worstOf(latest.map(({ beliefs }) => beliefs)),
+      stats: sumCounts([this.#pastCounts, ...latest.map(({ stats }) => stats)]),
+      health: worstOf(latest.map(({ health }) => health)),
     };
   }
 
-  /** From now on every answer closes its connection. */
+  /** From now on every response closes its connection. */
   drain(): void {
     this.#state = "draining";
     void this.#all("drain", undefined);
@@ -124,58 +124,58 @@ export class WorkerPool {
   /** Stops accepting, and resolves once the last request of every worker has ended. */
   async close(): Promise<void> {
     this.#state = "draining";
-    for (const { timer } of this.#places) clearTimeout(timer);
+    for (const { timer } of this.#slots) clearTimeout(timer);
     await this.#all("close", undefined);
   }
 
-  breakOff(): void {
-    void this.#all("breakOff", undefined);
+  abort(): void {
+    void this.#all("abort", undefined);
   }
 
-  /** Ends every thread, after its last lines. */
+  /** Ends every thread after it has sent its last access log lines. */
   async stop(): Promise<void> {
     this.#state = "stopped";
-    for (const { timer } of this.#places) clearTimeout(timer);
+    for (const { timer } of this.#slots) clearTimeout(timer);
     await Promise.all(
       this.#threads().map(async (thread) => {
-        await thread.ask("free", undefined, freedWithinMs).catch(forgive);
+        await thread.ask("dispose", undefined, disposeTimeoutMs).catch(reasonOf);
         await thread.terminate();
       }),
     );
   }
 
   #threads(): readonly WorkerThread[] {
-    return this.#places.flatMap(({ thread }) => thread ?? []);
+    return this.#slots.flatMap(({ thread }) => thread ?? []);
   }
 
-  /** What one worker can not do is no reason to keep the others from it: its end is dealt with elsewhere. */
+  /** Calls all workers. One that fails does not affect the others; its exit is handled in `#onEnd`. */
   async #all<C extends WorkerCall>(call: C, input: Input<C>, timeoutMs?: number): Promise<void> {
     const one = (thread: WorkerThread): Promise<Answer<C> | undefined> =>
       thread.ask(call, input, timeoutMs).catch((failure: unknown) => {
-        this.#options.log.warn({ worker: thread.number, call, why: forgive(failure) }, "a worker did not answer");
+        this.#options.log.warn({ worker: thread.number, call, why: reasonOf(failure) }, "worker did not respond");
         return undefined;
       });
     await Promise.all(this.#threads().map(one));
   }
 
-  async #startFirst(place: Place): Promise<StartAnswer> {
+  async #startFirst(slot: Slot): Promise<StartAnswer> {
     try {
-      return await this.#startOne(place);
+      return await this.#startOne(slot);
     } catch (failure) {
-      return failed(`perch: worker ${place.number} could not start: ${forgive(failure)}`);
+      return failed(`perch: worker ${slot.number} failed to start: ${reasonOf(failure)}`);
     }
   }
 
-  async #startOne(place: Place): Promise<StartAnswer> {
+  async #startOne(slot: Slot): Promise<StartAnswer> {
     const { spawn, first, listener, monotonicMs } = this.#options;
     while (this.#preparing !== undefined) await this.#preparing;
     if (this.#state === "stopped") throw new WorkerFailure("Perch has stopped");
-    const thread = new WorkerThread(place.number, spawn(place.number), listener);
-    place.thread = thread;
-    void thread.ended.then((why) => this.#onEnd(place, thread, why));
+    const thread = new WorkerThread(slot.number, spawn(slot.number), listener);
+    slot.thread = thread;
+    void thread.ended.then((why) => this.#onEnd(slot, thread, why));
     const answer = await thread.ask("start", {
       ...first,
-      worker: place.number,
+      worker: slot.number,
       config: this.#config,
       ports: this.#ports,
     });
@@ -186,59 +186,58 @@ export class WorkerPool {
     return answer;
   }
 
-  #onEnd(place: Place, thread: WorkerThread, why: string): void {
+  #onEnd(slot: Slot, thread: WorkerThread, why: string): void {
     const { servingSinceMs, counts, number } = thread;
-    this.#counted = pastCounts(sumCounts([this.#counted, counts.stats]));
-    place.thread = undefined;
-    // One that ends while Perch starts ends the start, which says why.
+    this.#pastCounts = pastCounts(sumCounts([this.#pastCounts, counts.stats]));
+    slot.thread = undefined;
+    // An exit while Perch starts fails the start, which reports the reason.
     if (this.#state === "stopped" || (this.#state === "starting" && servingSinceMs === undefined)) return;
     const nowMs = this.#options.monotonicMs();
-    const againInMs = this.#state === "serving" ? place.backOff.next(nowMs - (servingSinceMs ?? nowMs)) : undefined;
-    this.#options.log.error({ worker: number, why, againInMs }, "a worker ended");
-    if (againInMs !== undefined) this.#replaceLater(place, againInMs);
+    const againInMs = this.#state === "serving" ? slot.backOff.next(nowMs - (servingSinceMs ?? nowMs)) : undefined;
+    this.#options.log.error({ worker: number, why, againInMs }, "worker exited");
+    if (againInMs !== undefined) this.#restartLater(slot, againInMs);
   }
 
-  #replaceLater(place: Place, delayMs: number): void {
-    place.timer = setTimeout(() => void this.#replace(place), delayMs);
+  #restartLater(slot: Slot, delayMs: number): void {
+    slot.timer = setTimeout(() => void this.#restart(slot), delayMs);
   }
 
-  async #replace(place: Place): Promise<void> {
+  async #restart(slot: Slot): Promise<void> {
     if (this.#state !== "serving") return;
     this.#restarts++;
     try {
-      const answer = await this.#startOne(place);
-      if (answer.kind === "serving") this.#options.log.info({ worker: place.number }, "a worker was replaced");
-      else await this.#giveUp(place, answer.problems);
+      const answer = await this.#startOne(slot);
+      if (answer.kind === "serving") this.#options.log.info({ worker: slot.number }, "worker restarted");
+      else await this.#giveUp(slot, answer.problems);
     } catch {
-      // It ended while it started, which its end has told and answered.
+      // It exited during its start, which `#onEnd` has handled.
     }
   }
 
-  /** It runs and can not serve, for instance since its port was taken meanwhile: its end leads to the next try. */
-  async #giveUp(place: Place, problems: readonly string[]): Promise<void> {
-    this.#options.log.error({ worker: place.number, problems }, "a worker can not serve");
-    await place.thread?.terminate();
+  /** The worker runs but cannot serve, for example because its port is in use. Its exit leads to the next attempt. */
+  async #giveUp(slot: Slot, problems: readonly string[]): Promise<void> {
+    this.#options.log.error({ worker: slot.number, problems }, "worker failed to start");
+    await slot.thread?.terminate();
   }
 }
 
-/** Why it could not; undefined where it could, or where it had not begun to serve and never will. */
+/** The reason of a failure; undefined on success, or if the worker exited before it served. */
 async function prepareOne(thread: WorkerThread, config: ConfigInput): Promise<string | undefined> {
   const wasServing = thread.state === "serving";
   try {
-    await thread.ask("prepare", config, preparedWithinMs);
+    await thread.ask("prepare", config, prepareTimeoutMs);
     return undefined;
   } catch (failure) {
-    return wasServing || thread.state !== "ended" ? `worker ${thread.number}: ${forgive(failure)}` : undefined;
+    return wasServing || thread.state !== "ended" ? `worker ${thread.number}: ${reasonOf(failure)}` : undefined;
   }
 }
 
-/** An outage that one worker has seen is an outage. */
-function worstOf(all: readonly WorkerCounts["beliefs"][]): WorkerCounts["beliefs"] {
+function worstOf(all: readonly WorkerCounts["health"][]): WorkerCounts["health"] {
   const worst = new Map<string, HealthState>();
-  for (const beliefs of all) {
-    for (const [key, belief] of beliefs) {
+  for (const health of all) {
+    for (const [key, state] of health) {
       const known = worst.get(key);
-      if (known === undefined || known.closedUntilMs < belief.closedUntilMs) worst.set(key, belief);
+      if (known === undefined || known.closedUntilMs < state.closedUntilMs) worst.set(key, state);
     }
   }
   return worst;
@@ -246,32 +245,33 @@ function worstOf(all: readonly WorkerCounts["beliefs"][]): WorkerCounts["beliefs
 
 async function refreshCounts(thread: WorkerThread): Promise<void> {
   try {
-    thread.counts = await thread.ask("counts", undefined, countsWithinMs);
+    thread.counts = await thread.ask("counts", undefined, countsTimeoutMs);
   } catch (failure) {
-    forgive(failure);
+    // The last counts stay in use. Anything but a worker's failure is rethrown.
+    reasonOf(failure);
   }
 }
 
 const failed = (problem: string): StartAnswer => ({ kind: "failed", problems: [problem] });
 
-/** A worker's failure in words. Anything else is a defect of ours. */
-function forgive(failure: unknown): string {
+/** The reason of a worker's failure. Rethrows anything else, which is a bug. */
+function reasonOf(failure: unknown): string {
   if (failure instanceof WorkerFailure) return failure.message;
   throw failure;
 }
 
-const shortestMs = 100;
-const maxMs = 30_000;
-/** Whoever served this long did not end by what the start found. */
-const soundMs = 60_000;
+const minBackOffMs = 100;
+const maxBackOffMs = 30_000;
+/** A worker that served this long did not exit because of a start problem. */
+const resetAfterMs = 60_000;
 
-/** How long to wait before a worker is replaced: twice as long each time, unless the one before served for a while. */
+/** Exponential back-off before a worker is restarted, reset if the exited worker had served for a while. */
 export class BackOff {
   #failures = 0;
 
-  /** `servedMs`: how long the worker that ended had served. */
+  /** `servedMs` is how long the exited worker had served. */
   next(servedMs: number): number {
-    if (servedMs >= soundMs) this.#failures = 0;
-    return Math.min(maxMs, shortestMs * 2 ** this.#failures++);
+    if (servedMs >= resetAfterMs) this.#failures = 0;
+    return Math.min(maxBackOffMs, minBackOffMs * 2 ** this.#failures++);
   }
 }

@@ -10,36 +10,36 @@ export interface WorkerListener {
   log(line: string): void;
 }
 
-/** A worker did not do what it was asked; the message says why, in words. */
+/** A call to a worker failed; the message is the reason, as text for users. */
 export class WorkerFailure extends Error {
   override readonly name = "WorkerFailure";
 }
 
-interface Waiting {
+interface PendingCall {
   readonly resolve: (answer: unknown) => void;
   readonly reject: (failure: WorkerFailure) => void;
 }
 
-/** One worker as the main thread sees it: questions with answers, what it counted, and its end. */
+/** One worker, as seen by the main thread: its calls, its latest counts, and its exit. */
 export class WorkerThread {
-  /** From 1 up; a worker that replaces another has its number. */
+  /** From 1; a replacement keeps the number. */
   readonly number: number;
-  /** Resolves with the reason once the thread has ended. */
+  /** Resolves with the reason once the thread has exited. */
   readonly ended: Promise<string>;
-  /** What it counted when it last said so. */
-  counts: WorkerCounts = { stats: noCounts, beliefs: new Map() };
+  /** The last counts that it sent. */
+  counts: WorkerCounts = { stats: noCounts, health: new Map() };
   state: "starting" | "serving" | "ended" = "starting";
   /** By the pool's clock; undefined until it serves. */
   servingSinceMs: number | undefined;
   readonly #worker: Worker;
-  readonly #waiting = new Map<number, Waiting>();
+  readonly #pending = new Map<number, PendingCall>();
   #lastId = 0;
   #why: string | undefined;
 
   constructor(number: number, worker: Worker, listener: WorkerListener) {
     this.number = number;
     this.#worker = worker;
-    worker.on("message", (told: WorkerReply) => this.#hear(told, listener));
+    worker.on("message", (reply: WorkerReply) => this.#receive(reply, listener));
     worker.on("error", (error) => {
       this.#why ??= reasonOf(error);
     });
@@ -47,59 +47,59 @@ export class WorkerThread {
     this.ended = promise;
     worker.on("exit", (code) => {
       this.state = "ended";
-      const why = this.#why ?? `it ended with code ${code}`;
-      for (const { reject } of this.#waiting.values()) reject(new WorkerFailure(why));
-      this.#waiting.clear();
+      const why = this.#why ?? `exited with code ${code}`;
+      for (const { reject } of this.#pending.values()) reject(new WorkerFailure(why));
+      this.#pending.clear();
       resolve(why);
     });
   }
 
-  /** Rejects with a `WorkerFailure` where the worker fails, ends, or says nothing for so long. */
+  /** Rejects with a `WorkerFailure` if the worker fails, exits, or does not answer in time. */
   async ask<C extends WorkerCall>(call: C, input: Input<C>, timeoutMs?: number): Promise<Answer<C>> {
-    if (this.state === "ended") throw new WorkerFailure("it has ended");
+    if (this.state === "ended") throw new WorkerFailure("the worker has exited");
     const { promise, resolve, reject } = Promise.withResolvers<unknown>();
     const id = ++this.#lastId;
-    this.#waiting.set(id, { resolve, reject });
+    this.#pending.set(id, { resolve, reject });
     this.#worker.postMessage({ id, call, input } satisfies WorkerRequest);
-    const silent = () => reject(new WorkerFailure(`it did not answer within ${timeoutMs} ms`));
-    const timer = timeoutMs === undefined ? undefined : setTimeout(silent, timeoutMs);
+    const onTimeout = () => reject(new WorkerFailure(`no response within ${timeoutMs} ms`));
+    const timer = timeoutMs === undefined ? undefined : setTimeout(onTimeout, timeoutMs);
     try {
       return (await promise) as Answer<C>;
     } finally {
       clearTimeout(timer);
-      this.#waiting.delete(id);
+      this.#pending.delete(id);
     }
   }
 
-  /** Ends the thread at once, whatever it is doing. */
+  /** Ends the thread at once. */
   async terminate(): Promise<void> {
     await this.#worker.terminate();
   }
 
-  #hear(told: WorkerReply, listener: WorkerListener): void {
-    if (told.kind === "answer") this.#waiting.get(told.id)?.resolve(told.answer);
-    else if (told.kind === "failure") this.#waiting.get(told.id)?.reject(new WorkerFailure(told.why));
-    else if (told.kind === "access") listener.access(told.lines, told.count);
-    else if (told.kind === "log") listener.log(told.line);
+  #receive(reply: WorkerReply, listener: WorkerListener): void {
+    if (reply.kind === "answer") this.#pending.get(reply.id)?.resolve(reply.answer);
+    else if (reply.kind === "failure") this.#pending.get(reply.id)?.reject(new WorkerFailure(reply.why));
+    else if (reply.kind === "access") listener.access(reply.lines, reply.count);
+    else if (reply.kind === "log") listener.log(reply.line);
     else {
-      this.#why = told.why;
-      this.counts = told.counts ?? this.counts;
+      this.#why = reply.why;
+      this.counts = reply.counts ?? this.counts;
     }
   }
 }
 
 function reasonOf(error: unknown): string {
   if (!(error instanceof Error)) return String(error);
-  return "code" in error && error.code === "ERR_WORKER_OUT_OF_MEMORY" ? "it ran out of memory" : String(error.stack);
+  return "code" in error && error.code === "ERR_WORKER_OUT_OF_MEMORY" ? "out of memory" : String(error.stack);
 }
 
-/** A message this large is worth sending; smaller ones wait for more lines or for the timer. */
+/** Larger batches are posted at once; smaller ones wait for more lines or for the timer. */
 const batchChars = 8 * 1024;
-const postAfterMs = 1_000;
+const maxDelayMs = 1_000;
 
 /**
- * A worker's access log on its way to the main thread, which alone writes. Written by each worker itself, lines would
- * tear: a pipe takes at most 4096 bytes as one piece, less than one long line may have.
+ * Sends a worker's access log to the main thread in batches. Only the main thread writes: lines from several writers
+ * could interleave, since a pipe writes at most 4096 bytes atomically, less than a long line.
  */
 export class PostedLines implements LineDestination {
   readonly #post: (lines: string, count: number) => void;
@@ -114,20 +114,20 @@ export class PostedLines implements LineDestination {
   write(line: string): void {
     this.#pending += line;
     this.#count++;
-    if (this.#pending.length >= batchChars) this.#handOver();
-    else this.#timer ??= setTimeout(() => this.#handOver(), postAfterMs);
+    if (this.#pending.length >= batchChars) this.#postBatch();
+    else this.#timer ??= setTimeout(() => this.#postBatch(), maxDelayMs);
   }
 
-  /** Resolves once every line so far is on its way; whether it is written the main thread knows. */
+  /** Resolves once every line so far is posted, not when it is written. */
   async flush(): Promise<void> {
-    this.#handOver();
+    this.#postBatch();
   }
 
   async close(): Promise<void> {
-    this.#handOver();
+    this.#postBatch();
   }
 
-  #handOver(): void {
+  #postBatch(): void {
     clearTimeout(this.#timer);
     this.#timer = undefined;
     if (this.#count > 0) this.#post(this.#pending, this.#count);

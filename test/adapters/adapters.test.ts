@@ -31,7 +31,7 @@ const toStable = config("{ stable: 1, canary: 0 }");
 const toCanary = config("{ stable: 0, canary: 1 }");
 const reports = { "/api/cached": "public, max-age=60", "/api/plain": undefined } as const;
 
-/** An application that tells what it was told; behind `/api`, to see that a mounted router decides by the whole path. */
+/** Applications that return `request.release`. Mounted at `/api`, to test that a router decides by the full path. */
 const frameworks: readonly { name: string; start(engine: Engine): Promise<string> }[] = [
   {
     name: "Express",
@@ -96,7 +96,7 @@ const frameworks: readonly { name: string; start(engine: Engine): Promise<string
 const originOf = async (server: Server) => `http://127.0.0.1:${await listening(server)}`;
 
 describe.each(frameworks)("request.release in $name", ({ start }) => {
-  it("says which version a request gets, and why, and sets its pin beside the application's cookies", async () => {
+  it("has the version and the reason, and the pin is set besides the application's cookies", async () => {
     const origin = await start(createEngine(toStable));
     const answer = await fetch(`${origin}/api/plain`, { headers: { "x-user-region": "cn-east" } });
     expect(await answer.json()).toMatchObject({
@@ -116,7 +116,7 @@ describe.each(frameworks)("request.release in $name", ({ start }) => {
     expect(answer.headers.get("cache-control")).toBe("private");
   });
 
-  it("follows the pin, a caller's word, and a reload; a pin that is right is not set again", async () => {
+  it("follows the pin, a caller's decision and a reload; a valid pin is not set again", async () => {
     const engine = createEngine(toCanary);
     const origin = await start(engine);
     const decide = async (headers: Readonly<Record<string, string>>) => {
@@ -130,13 +130,13 @@ describe.each(frameworks)("request.release in $name", ({ start }) => {
     };
     const { pin = "" } = await decide({});
     expect(await decide({ cookie: pin })).toEqual({ version: "canary", reason: "split", pin: undefined });
-    const told = await decide({ "x-perch-release": "shop=stable" });
-    expect(told).toEqual({ version: "stable", reason: "propagated", pin: undefined });
+    const propagated = await decide({ "x-perch-release": "shop=stable" });
+    expect(propagated).toEqual({ version: "stable", reason: "propagated", pin: undefined });
     engine.reload(toStable);
     expect(await decide({ cookie: pin })).toMatchObject({ version: "stable", reason: "split" });
   });
 
-  it("keeps an answer with a pin out of shared caches, whatever the application says of it", async () => {
+  it("keeps a response with a pin out of shared caches, whatever cache headers the application sets", async () => {
     const origin = await start(createEngine(toStable));
     const cached = await fetch(`${origin}/api/cached`);
     expect(cached.headers.get("cache-control")).toBe("max-age=60, private");
@@ -148,7 +148,7 @@ describe.each(frameworks)("request.release in $name", ({ start }) => {
     expect(pinned.headers.get("cache-control")).toBe("public, max-age=60");
   });
 
-  it("counts a header that came twice as absent", async () => {
+  it("treats a header that occurs twice as absent", async () => {
     const origin = await start(createEngine(toStable));
     const twice = "x-user-region: cn-east\r\n".repeat(2);
     const bytes = `GET /api/plain HTTP/1.1\r\nHost: shop\r\n${twice}Connection: close\r\n\r\n`;
@@ -176,13 +176,13 @@ describe.each([
     return createEngine({ file }, { env: { PERCH_SECRET_FILE: secret } });
   };
 
-  it("counts prices by the version, and hands the decision to the next service", async () => {
+  it("computes prices by version, and propagates the decision to the next service", async () => {
     const last = await start(await engine());
     const first = await start(await engine(), `${last}/price?items=3`);
     const byRule = { "x-user-region": "cn-east", "x-user-registered-at": "2026-03-01" };
     const price = await fetch(`${first}/price?items=3`, { headers: byRule });
     expect(await price.json()).toEqual({ cents: 650, version: "canary" });
-    // The next service knows nothing of the user: it would draw its own.
+    // The next service gets no user attributes, so without propagation it would draw a version itself.
     for (let user = 0; user < 30; user++) {
       const headers = user % 3 === 0 ? byRule : { "x-user-id": `user-${user}` };
       const order = (await (await fetch(`${first}/order`, { headers })).json()) as { here: string; there: object };

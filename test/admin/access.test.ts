@@ -220,6 +220,15 @@ describe("exhaustion by requests (CWE-770)", () => {
     expect((await server.send({ url: "/metrics" })).statusCode).toBe(429);
   });
 
+  test("from many addresses of one IPv6 network ends in 429 as well; another network is served", async () => {
+    const server = serverWith({});
+    const from = (network: string, host: number) =>
+      server.send({ url: "/metrics", remoteAddress: `2001:db8:0:${network}::${host.toString(16)}` });
+    const flood = await Promise.all(Array.from({ length: 60 }, (_, host) => from("1", host + 1)));
+    expect(flood.filter(({ statusCode }) => statusCode === 429).length).toBe(10);
+    expect((await from("2", 1)).statusCode).toBe(200);
+  });
+
   test("a body beyond a kilobyte is refused", async () => {
     const request = { ...change, headers: bearer(token), payload: { text: "x".repeat(2_000) } };
     expect((await serverWith({}).send(request)).statusCode).toBe(413);

@@ -204,7 +204,7 @@ describe("/api/explain", () => {
     expect(response.statusCode).toBe(400);
     expect(response.json()).toEqual({
       error: "bad-query",
-      message: "The query can not be explained.",
+      message: "The query is not valid.",
       problems: [problem],
     });
   });

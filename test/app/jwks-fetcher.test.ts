@@ -4,7 +4,7 @@ import type { JWK } from "jose";
 import { beforeAll, describe, expect, it } from "vitest";
 import { JwksFetcher } from "../../src/app/jwks-fetcher.ts";
 import { PublishedKeyRegistry } from "../../src/identify/published-keys.ts";
-import { JwksStats } from "../../src/observe/counters.ts";
+import { JwksStats } from "../../src/observe/process-stats.ts";
 import { freeAfterTest } from "../kit/freed.ts";
 import { keySet, signer } from "../kit/tokens.ts";
 
@@ -20,11 +20,11 @@ const serve =
   (_request, response) =>
     response.writeHead(200, headers).end(body);
 
-/** A publisher, a fetcher with a clock that is moved by hand, and what is known of its keys. */
+/** A publisher, and a fetcher with a clock that the test moves. */
 async function fetching(respond: Respond) {
-  const publisher = { respond, asked: 0 };
+  const publisher = { respond, requests: 0 };
   const server = createServer((request, response) => {
-    publisher.asked++;
+    publisher.requests++;
     publisher.respond(request, response);
   });
   await new Promise<void>((listening) => server.listen(0, "127.0.0.1", listening));
@@ -38,7 +38,7 @@ async function fetching(respond: Respond) {
     schedule(ms, task) {
       const entry = { atMs: clock.ms + ms, task };
       clock.tasks.add(entry);
-      return { cancel: () => void clock.tasks.delete(entry) };
+      return () => void clock.tasks.delete(entry);
     },
   });
   freeAfterTest(() => fetcher.close());
@@ -48,7 +48,12 @@ async function fetching(respond: Respond) {
   const keys = generation.keysAt(url);
   generation.commit();
   const fetches = async (success: number, failure: number) => {
-    await expect.poll(() => stats.counts(), { timeout: 5_000, interval: 5 }).toEqual({ success, failure });
+    await expect
+      .poll(() => [...stats.fetches.series()], { timeout: 5_000, interval: 5 })
+      .toEqual([
+        { labels: ["success"], value: success },
+        { labels: ["failure"], value: failure },
+      ]);
     await expect.poll(() => clock.tasks.size).toBe(1);
   };
   return {
@@ -58,9 +63,9 @@ async function fetching(respond: Respond) {
     keys,
     kids: () => keys.keys.map(({ kid }) => kid),
     fetches,
-    /** When it will be asked next, from now. */
+    /** Time until the next fetch. */
     nextInMs: () => Math.min(...Array.from(clock.tasks, ({ atMs }) => atMs - clock.ms)),
-    pass(ms: number) {
+    advance(ms: number) {
       clock.ms += ms;
       for (const entry of [...clock.tasks]) {
         if (entry.atMs > clock.ms) continue;
@@ -68,21 +73,21 @@ async function fetching(respond: Respond) {
         entry.task();
       }
     },
-    waiting: () => clock.tasks.size,
+    scheduled: () => clock.tasks.size,
   };
 }
 
 describe("published keys", () => {
-  it("are fetched once they are named, and again when they may be out of date", async () => {
-    const { publisher, kids, keys, fetches, nextInMs, pass } = await fetching(serve(keySet(first)));
+  it("are fetched when a configuration names them, and again when they expire", async () => {
+    const { publisher, kids, keys, fetches, nextInMs, advance } = await fetching(serve(keySet(first)));
     expect(kids()).toEqual([]);
     await fetches(1, 0);
     expect([kids(), keys.generation, nextInMs()]).toEqual([["first"], 1, 300_000]);
     publisher.respond = serve(keySet(first, second));
-    pass(300_000);
+    advance(300_000);
     await fetches(2, 0);
     expect([kids(), keys.generation]).toEqual([["first", "second"], 2]);
-    pass(300_000);
+    advance(300_000);
     await fetches(3, 0);
     expect(keys.generation).toBe(2);
   });
@@ -93,67 +98,64 @@ describe("published keys", () => {
     ["max-age=999999999", 3_600_000],
     ["no-store", 300_000],
     ["s-maxage=7, max-age=x", 300_000],
-  ])("live as long as %j says, within bounds", async (cacheControl, wantedMs) => {
+  ])("expire by %j, within bounds", async (cacheControl, wantedMs) => {
     const { fetches, nextInMs } = await fetching(serve(keySet(first), { "cache-control": cacheControl }));
     await fetches(1, 0);
     expect(nextInMs()).toBe(wantedMs);
   });
 
   const failures: readonly [sentence: string, respond: Respond][] = [
-    ["answers an error", (_, response) => response.writeHead(500).end(keySet(second))],
+    ["responds with an error", (_, response) => response.writeHead(500).end(keySet(second))],
     ["redirects", (_, response) => response.writeHead(302, { location: "http://127.0.0.1:1/" }).end()],
-    ["breaks off", (request) => request.socket.destroy()],
-    ["answers no JSON", serve("<html>")],
-    ["answers no key", serve(keySet())],
-    ["answers a shared secret", serve(keySet({ kty: "oct", k: Buffer.alloc(32).toString("base64url") }))],
-    ["never stops answering", (_, response) => void response.write("x".repeat(600_000))],
+    ["resets the connection", (request) => request.socket.destroy()],
+    ["does not send JSON", serve("<html>")],
+    ["sends no key", serve(keySet())],
+    ["sends a shared secret", serve(keySet({ kty: "oct", k: Buffer.alloc(32).toString("base64url") }))],
+    ["sends too much", (_, response) => void response.write("x".repeat(600_000))],
   ];
-  it.each(failures)(
-    "stay as they are where the publisher %s, which is asked again soon",
-    async (_sentence, respond) => {
-      const { publisher, kids, fetches, nextInMs, pass } = await fetching(serve(keySet(first)));
-      await fetches(1, 0);
-      publisher.respond = respond;
-      pass(300_000);
-      await fetches(1, 1);
-      expect([kids(), nextInMs()]).toEqual([["first"], 1_000]);
-      pass(1_000);
-      await fetches(1, 2);
-      expect([kids(), nextInMs()]).toEqual([["first"], 2_000]);
-      publisher.respond = serve(keySet(second));
-      pass(2_000);
-      await fetches(2, 2);
-      expect([kids(), nextInMs()]).toEqual([["second"], 300_000]);
-    },
-  );
+  it.each(failures)("stay in use if the publisher %s, and the fetch is retried", async (_sentence, respond) => {
+    const { publisher, kids, fetches, nextInMs, advance } = await fetching(serve(keySet(first)));
+    await fetches(1, 0);
+    publisher.respond = respond;
+    advance(300_000);
+    await fetches(1, 1);
+    expect([kids(), nextInMs()]).toEqual([["first"], 1_000]);
+    advance(1_000);
+    await fetches(1, 2);
+    expect([kids(), nextInMs()]).toEqual([["first"], 2_000]);
+    publisher.respond = serve(keySet(second));
+    advance(2_000);
+    await fetches(2, 2);
+    expect([kids(), nextInMs()]).toEqual([["second"], 300_000]);
+  });
 
-  it("are asked for when a token names another, but not more often than every 30 seconds", async () => {
-    const { publisher, keys, kids, fetches, pass, waiting } = await fetching(serve(keySet(first)));
+  it("are fetched when a token has an unknown key id, at most every 30 seconds", async () => {
+    const { publisher, keys, kids, fetches, advance, scheduled } = await fetching(serve(keySet(first)));
     await fetches(1, 0);
     publisher.respond = serve(keySet(first, second));
-    pass(29_999);
+    advance(29_999);
     keys.missed();
-    // The next fetch is still to come: a fetch takes its place.
-    expect(waiting()).toBe(1);
-    pass(1);
+    // The scheduled fetch remains: an immediate one would have replaced it.
+    expect(scheduled()).toBe(1);
+    advance(1);
     keys.missed();
     keys.missed();
     await fetches(2, 0);
-    expect([kids(), publisher.asked]).toEqual([["first", "second"], 2]);
+    expect([kids(), publisher.requests]).toEqual([["first", "second"], 2]);
     keys.missed();
-    expect([waiting(), publisher.asked]).toEqual([1, 2]);
+    expect([scheduled(), publisher.requests]).toEqual([1, 2]);
   });
 
-  it("are the same across reloads, and no longer fetched once nothing names them", async () => {
-    const { publisher, registry, url, keys, fetches, pass, waiting } = await fetching(serve(keySet(first)));
+  it("are kept across reloads, and no longer fetched once nothing names them", async () => {
+    const { publisher, registry, url, keys, fetches, advance, scheduled } = await fetching(serve(keySet(first)));
     await fetches(1, 0);
     const again = registry.next();
     expect(again.keysAt(url)).toBe(keys);
     again.commit();
     registry.next().commit();
-    expect(waiting()).toBe(0);
-    pass(3_600_000);
+    expect(scheduled()).toBe(0);
+    advance(3_600_000);
     keys.missed();
-    expect(publisher.asked).toBe(1);
+    expect(publisher.requests).toBe(1);
   });
 });

@@ -4,14 +4,14 @@ import { batchedUuids } from "../../src/app/random.ts";
 /** RFC 9562 §5.4: the version is 4, the variant 0b10. */
 const version4 = /^[\da-f]{8}-[\da-f]{4}-4[\da-f]{3}-[89ab][\da-f]{3}-[\da-f]{12}$/;
 
-it("ids are random UUIDs, none twice, across many batches", () => {
+it("ids are unique random UUIDs across many batches", () => {
   const newId = batchedUuids();
   const ids = Array.from({ length: 10_000 }, newId);
   expect(ids.filter((id) => !version4.test(id))).toEqual([]);
   expect(new Set(ids).size).toBe(ids.length);
 });
 
-it("every digit but the fixed ones takes every value, evenly", () => {
+it("every digit except the fixed ones is uniformly distributed", () => {
   const newId = batchedUuids();
   const count = 8_192;
   const seen = Array.from({ length: 36 }, () => new Map<string, number>());
@@ -28,12 +28,12 @@ it("every digit but the fixed ones takes every value, evenly", () => {
     [23, 1],
   ]);
   expect(values).toEqual(values.map((_, at) => fixed.get(at) ?? 16));
-  // Six standard deviations around a sixteenth of 8,192.
+  // Six standard deviations from a sixteenth of 8,192.
   const even = [...seen.entries()].filter(([at]) => !fixed.has(at)).flatMap(([, digits]) => [...digits.values()]);
   expect(even.filter((times) => Math.abs(times - count / 16) > 140)).toEqual([]);
 });
 
-it("two makers share nothing", () => {
+it("two generators create different ids", () => {
   const [first, second] = [batchedUuids(), batchedUuids()];
   const ids = Array.from({ length: 500 }, () => [first(), second()]).flat();
   expect(new Set(ids).size).toBe(1_000);

@@ -2,30 +2,37 @@ import { describe, expect, it } from "vitest";
 import type { Preparation } from "../../src/app/data-plane.ts";
 import { Reloader } from "../../src/app/reloader.ts";
 import { type LoadedConfig, type LoadResult, loadConfigText } from "../../src/config/load.ts";
-import { ReloadStats } from "../../src/observe/counters.ts";
 import { createLogger } from "../../src/observe/log.ts";
+import { ReloadStats } from "../../src/observe/process-stats.ts";
 
-const text = (port: number) => `
+const token = Buffer.from("a token of thirty-two bytes .....");
+
+const text = (port: number, more = "") => `
 services: { shop: { versions: { stable: { endpoints: ["http://127.0.0.1:${port}"] } } } }
 routes: [{ name: all, service: shop }]
+${more}
 `;
 
-function load(port: number): LoadResult {
-  return loadConfigText(text(port), { file: "perch.yaml", env: {}, randomSecret: () => new Uint8Array(32) });
+function load(port: number, more?: string): LoadResult {
+  const readFile = () => token;
+  return loadConfigText(text(port, more), { file: "perch.yaml", env: {}, randomSecret: () => token, readFile });
 }
 
-/** A reloader on a configuration that `now` says, whose preparations the test answers. */
+/** A reloader of a configuration that the test changes, whose preparations the test answers. */
 function reloader(first: number) {
   let port = first;
+  let more: string | undefined;
   const preparing: { readonly hash: string; answer(preparation: Preparation): void }[] = [];
-  const looks: number[] = [];
+  const loads: number[] = [];
+  const named: { readonly files: readonly string[]; readonly contentsRead: ReadonlyMap<string, Uint8Array> }[] = [];
+  const lines: string[] = [];
   const stats = new ReloadStats();
   const made = new Reloader(
     {
       file: "perch.yaml",
       async load() {
-        looks.push(port);
-        return load(port);
+        loads.push(port);
+        return load(port, more);
       },
       prepare({ hash }) {
         const { promise, resolve } = Promise.withResolvers<Preparation>();
@@ -33,58 +40,100 @@ function reloader(first: number) {
         return promise;
       },
       stats,
-      log: createLogger({ level: "silent", nowMs: () => 0 }),
+      log: createLogger({ level: "info", nowMs: () => 0, to: { write: (line) => void lines.push(line) } }),
       nowMs: () => 0,
-      onFiles: () => {},
+      onFiles: (files, contentsRead) => void named.push({ files, contentsRead }),
     },
     load(first) as LoadedConfig,
   );
-  const becomes = (next: number) => {
+  const change = (next: number, nextMore?: string) => {
     port = next;
+    more = nextMore;
   };
-  return { made, becomes, preparing, looks, stats };
+  const logged = () => lines.map((line): Record<string, unknown> => JSON.parse(line));
+  return { made, change, preparing, loads, named, logged, stats };
 }
 
 const hashOf = (port: number) => (load(port) as LoadedConfig).hash;
 const prepared: Preparation = { kind: "prepared", commit: async () => {} };
 
-describe("a reload while another is under way", () => {
-  it("looks once more after it, however often it was asked", async () => {
-    const { made, becomes, preparing, looks } = reloader(1);
-    becomes(2);
+describe("a reload while another is in progress", () => {
+  it("loads the file once more afterwards, however often it was requested", async () => {
+    const { made, change, preparing, loads } = reloader(1);
+    change(2);
     const first = made.reload();
-    becomes(3);
-    const asked = [made.reload(), made.reload(), made.reload()];
+    change(3);
+    const further = [made.reload(), made.reload(), made.reload()];
     await expect.poll(() => preparing.length).toBe(1);
-    expect(looks).toEqual([2]);
+    expect(loads).toEqual([2]);
     preparing[0]?.answer(prepared);
     await expect.poll(() => preparing.length).toBe(2);
-    expect([looks, made.status.hash]).toEqual([[2, 3], hashOf(2)]);
+    expect([loads, made.status.hash]).toEqual([[2, 3], hashOf(2)]);
     preparing[1]?.answer(prepared);
-    await Promise.all([first, ...asked]);
-    expect([looks, made.status.hash]).toEqual([[2, 3], hashOf(3)]);
+    await Promise.all([first, ...further]);
+    expect([loads, made.status.hash]).toEqual([[2, 3], hashOf(3)]);
   });
 });
 
-describe("a configuration that can not be prepared", () => {
-  it("leaves the last good one, is told, and is tried again when asked", async () => {
-    const { made, becomes, preparing, stats } = reloader(1);
-    becomes(2);
+it("the files that a configuration names are reported with what was read, so that a later change is noticed", async () => {
+  const { made, change, preparing, named } = reloader(1);
+  change(2, 'admin: { address: "127.0.0.1:1", tokenFile: /run/token }');
+  const reload = made.reload();
+  await expect.poll(() => preparing.length).toBe(1);
+  preparing[0]?.answer(prepared);
+  await reload;
+  expect(named).toEqual([{ files: ["/run/token"], contentsRead: new Map([["/run/token", token]]) }]);
+});
+
+describe("the log of a reload", () => {
+  it.each([
+    {
+      sentence: "is at info",
+      more: undefined,
+      wanted: { level: "info", msg: "configuration reloaded", restartNeeded: [] },
+    },
+    {
+      sentence: "is at warn and names the keys that need a restart",
+      more: 'workers: 2\nadmin: { address: "127.0.0.1:1" }',
+      wanted: {
+        level: "warn",
+        msg: "configuration reloaded; restart Perch to apply changes of admin.address, workers",
+        restartNeeded: ["admin.address", "workers"],
+      },
+    },
+  ])("$sentence", async ({ more, wanted }) => {
+    const { made, change, preparing, logged } = reloader(1);
+    change(2, more);
+    const reload = made.reload();
+    await expect.poll(() => preparing.length).toBe(1);
+    preparing[0]?.answer(prepared);
+    await reload;
+    expect(logged()).toEqual([expect.objectContaining({ ...wanted, file: "perch.yaml" })]);
+  });
+});
+
+describe("a configuration that cannot be prepared", () => {
+  it("leaves the active one in place, is reported, and is tried again on the next reload", async () => {
+    const { made, change, preparing, logged, stats } = reloader(1);
+    change(2);
     const first = made.reload();
     await expect.poll(() => preparing.length).toBe(1);
-    preparing[0]?.answer({ kind: "failed", why: "worker 2: it ended with code 7" });
+    preparing[0]?.answer({ kind: "failed", why: "worker 2: exited with code 7" });
     await first;
     expect(made.status).toMatchObject({ hash: hashOf(1), lastError: { atMs: 0 } });
     expect(made.status.lastError?.problems.map(({ message }) => message)).toEqual([
-      "not every worker could prepare it: worker 2: it ended with code 7",
+      "not every worker could prepare the configuration: worker 2: exited with code 7",
     ]);
-    expect([stats.failed.value, stats.lastSuccessful.value]).toEqual([1, 0]);
+    expect(logged()).toMatchObject([
+      { level: "error", msg: "configuration reload rejected; the previous configuration stays active" },
+    ]);
+    expect([stats.results.by.failure.value, stats.lastSuccessful.value]).toEqual([1, 0]);
 
     const second = made.reload();
     await expect.poll(() => preparing.length).toBe(2);
     preparing[1]?.answer(prepared);
     await second;
     expect(made.status).toMatchObject({ hash: hashOf(2), lastError: undefined });
-    expect([stats.succeeded.value, stats.lastSuccessful.value]).toEqual([1, 1]);
+    expect([stats.results.by.success.value, stats.lastSuccessful.value]).toEqual([1, 1]);
   });
 });

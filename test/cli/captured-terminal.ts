@@ -31,7 +31,7 @@ export async function perch(
   return { code, out, err };
 }
 
-/** A folder for the files of one test file, removed after it. */
+/** A writer of files in a temporary folder, which is removed after the tests of the file. */
 export function temporaryFolder(): (name: string, text: string) => string {
   const folder = mkdtempSync(join(tmpdir(), "perch-cli-"));
   afterAll(() => rmSync(folder, { recursive: true, force: true }));

@@ -31,7 +31,7 @@ async function explainJson(args: readonly string[]) {
 }
 
 describe("perch explain", () => {
-  it("tells what was decided, then why, in aligned columns without a blank at a line's end", async () => {
+  it("prints the decision, then the reasons, in aligned columns without trailing blanks", async () => {
     const args = [
       "explain",
       "-c",
@@ -58,12 +58,12 @@ describe("perch explain", () => {
     expect(lines[8]).toMatch(
       /^pin {9}cookie perch-shop: received none; sets perch-shop=1\.1\.\d+\.canary\.r-east\.aUJk\S+; Max-Age=/,
     );
-    expect(lines).toContain('rule      matched  east: region should be one of "cn-east", "北京", is "cn-east"');
+    expect(lines).toContain('rule      matched  east: region: expected one of "cn-east", "北京", got "cn-east"');
     expect(lines.at(-2)).toBe("forward   served   service shop, version canary: http://shop-canary:80");
     expect(out).not.toMatch(/ \n/);
   });
 
-  it("tells what a caller assigned, what of that counts, and what upstreams are told", async () => {
+  it("reports what a caller assigned, whether it is accepted, and what upstreams receive", async () => {
     const chained = file(
       "chained.yaml",
       `services:
@@ -76,8 +76,8 @@ routes:
 `,
     );
     const stepsOf = async (client: string, url: string) => {
-      const said = ["-H", "x-perch-release: shop=canary", "-H", "baggage: a=1"];
-      const { out } = await perch(["explain", "-c", chained, "--json", "--client", client, ...said, url]);
+      const sent = ["-H", "x-perch-release: shop=canary", "-H", "baggage: a=1"];
+      const { out } = await perch(["explain", "-c", chained, "--json", "--client", client, ...sent, url]);
       const { trail } = JSON.parse(out) as { trail: { stage: string; outcome: string; detail: string }[] };
       const steps = trail.filter(({ stage }) => stage === "propagated" || stage === "forward");
       return steps.map(({ stage, outcome, detail }) => `${stage} ${outcome}: ${detail}`);
@@ -96,56 +96,56 @@ routes:
     ]);
   });
 
-  it("tells what the client gets where no route takes the request, and which were closest", async () => {
+  it("reports the response if no route matches, and the closest routes", async () => {
     const { code, out } = await perch(["explain", "-c", config, "--method", "PUT", "http://shop.example.com/"]);
     expect(code).toBe(0);
-    expect(out).toContain("answer  404 no-route\n");
+    expect(out).toContain("response  404 no-route\n");
     expect(out).toContain("shop wants method GET or POST, the request has PUT\n");
   });
 
   it.each<{ sentence: string; args: string[]; wanted: unknown }>([
     {
-      sentence: "takes headers, repeated ones too",
+      sentence: "accepts headers, including repeated ones",
       args: ["-H", "x-user-id:1", "-H", "X-User-Id: 2", "http://shop.example.com/"],
       wanted: { attributes: { userId: null } },
     },
     {
-      sentence: "takes cookies in one option or in several",
+      sentence: "accepts cookies in one option or several",
       args: ["--cookie", "a=b; uid=7", "--cookie", "c=d", "http://shop.example.com/"],
       wanted: { attributes: { userId: { value: "7", source: "cookie uid" } } },
     },
     {
-      sentence: "takes a method",
+      sentence: "accepts a method",
       args: ["--method", "POST", "http://shop.example.com/"],
       wanted: { route: "shop" },
     },
     {
-      sentence: "lets a Host header outrank the URL's host, as curl does, and keeps the scheme",
+      sentence: "prefers a Host header to the URL's host, like curl, and keeps the scheme",
       args: ["-H", "Host: shop.example.com", "https://127.0.0.1:8443"],
       wanted: { route: "shop", pin: { wouldSet: expect.stringContaining("; Secure;") } },
     },
     {
-      sentence: "takes a mere path with a Host header",
+      sentence: "accepts a path with a Host header",
       args: ["-H", "Host: shop.example.com", "/cart"],
       wanted: { route: "shop" },
     },
     {
-      sentence: "takes headers in UTF-8",
+      sentence: "accepts headers in UTF-8",
       args: ["-H", "x-user-region: 北京", "http://shop.example.com/"],
       wanted: { version: "canary", attributes: { region: { value: "北京" } } },
     },
     {
-      sentence: "takes headers as they are typed, also where they look like UTF-8 read as Latin-1",
+      sentence: "sends headers unchanged, even if they look like UTF-8 decoded as Latin-1",
       args: ["-H", "x-user-region: Ã©", "http://shop.example.com/"],
       wanted: { attributes: { region: { value: "Ã©" } } },
     },
     {
-      sentence: "percent-encodes letters of the path as browsers do",
+      sentence: "percent-encodes non-ASCII letters of the path, like browsers",
       args: ["http://cafe.example.com/café"],
       wanted: { route: "cafe", release: null },
     },
     {
-      sentence: "believes X-Forwarded-For from a trusted client",
+      sentence: "uses X-Forwarded-For from a trusted client",
       args: ["--client", "10.0.0.1", "-H", "x-forwarded-for: 203.0.113.9", "http://shop.example.com/"],
       wanted: {
         trail: expect.arrayContaining([expect.objectContaining({ detail: "the client's address is 203.0.113.9" })]),
@@ -155,7 +155,7 @@ routes:
     expect(await explainJson(args)).toMatchObject(wanted as object);
   });
 
-  it("prints one object with every key that the contract names", async () => {
+  it("prints one object with all documented keys", async () => {
     expect(Object.keys(await explainJson(["http://shop.example.com/"]))).toEqual(
       expect.arrayContaining([
         "route",
@@ -172,7 +172,7 @@ routes:
     );
   });
 
-  it("says why a pin of a running Perch can not be verified where no secret is kept", async () => {
+  it("explains why a pin of a running Perch cannot be verified without a secretFile", async () => {
     const { wouldSet } = (await explainJson(["http://shop.example.com/"])).pin;
     const { code, err } = await perch([
       "explain",
@@ -183,31 +183,35 @@ routes:
       "http://shop.example.com/",
     ]);
     expect(code).toBe(0);
-    expect(err).toBe("Release shop has no secretFile, so pins of a running Perch can not be verified here.\n");
+    expect(err).toBe("Release shop has no secretFile, so pins of a running Perch cannot be verified here.\n");
   });
 
   it.each([
     { sentence: "no URL", args: [], message: "no URL to explain" },
-    { sentence: "two URLs", args: ["/", "/b"], message: 'one URL at a time; "/b" is a second one' },
-    { sentence: "a URL that is none", args: ["shop.example.com"], message: '"shop.example.com" is neither a path' },
+    { sentence: "two URLs", args: ["/", "/b"], message: 'only one URL can be explained; unexpected argument "/b"' },
+    { sentence: "an invalid URL", args: ["shop.example.com"], message: '"shop.example.com" is neither a path' },
     { sentence: "a header without a colon", args: ["-H", "x-user-id", "/"], message: '-H "x-user-id" is not a header' },
-    { sentence: "a header's name that is none", args: ["-H", "x user: 1", "/"], message: '"x user" is not a header' },
+    { sentence: "an invalid header name", args: ["-H", "x user: 1", "/"], message: '"x user" is not a header' },
     {
       sentence: "a control character in a header",
       args: ["-H", "x: \u0007", "/"],
-      message: "header x holds a control",
+      message: "header x contains a control",
     },
-    { sentence: "a client that is no address", args: ["--client", "me", "/"], message: '"me" is not an IP address' },
-    { sentence: "a method that is none", args: ["--method", "GET IT", "/"], message: '"GET IT" is not an HTTP method' },
-    { sentence: "two hosts", args: ["-H", "Host: a", "-H", "host: b", "/"], message: "more than once" },
-  ])("exits with 2 and a clear line for $sentence", async ({ args, message }) => {
+    {
+      sentence: "a client that is not an address",
+      args: ["--client", "me", "/"],
+      message: '"me" is not an IP address',
+    },
+    { sentence: "an invalid method", args: ["--method", "GET IT", "/"], message: '"GET IT" is not an HTTP method' },
+    { sentence: "two hosts", args: ["-H", "Host: a", "-H", "host: b", "/"], message: "more than one Host header" },
+  ])("exits with 2 and a clear message for $sentence", async ({ args, message }) => {
     const { code, out, err } = await perch(["explain", "-c", config, ...args]);
     expect({ code, out }).toEqual({ code: 2, out: "" });
     expect(err).toContain(`perch explain: `);
     expect(err).toContain(message);
   });
 
-  it("exits with 2 and the problems of a configuration that can not be used", async () => {
+  it("exits with 2 and the problems of an invalid configuration", async () => {
     const { code, out, err } = await perch(["explain", "-c", file("bad.yaml", "routes: []\n"), "/"]);
     expect({ code, out }).toEqual({ code: 2, out: "" });
     expect(err).toContain("bad.yaml:1:");

@@ -15,7 +15,7 @@ interface FinishedProcess {
   readonly stderr: string;
 }
 
-/** Perch as a process of its own: exit code and streams as a shell sees them. */
+/** Runs Perch as a separate process. */
 async function perchProcess(args: readonly string[], input: string | Buffer): Promise<FinishedProcess> {
   const child = spawn(process.execPath, ["src/cli/main.ts", ...args]);
   const { promise: status, resolve, reject } = Promise.withResolvers<number | null>();
@@ -52,7 +52,7 @@ describe("the perch process", () => {
       stderr: /^<stdin>:3:1: error: unknown key "x"[^\n]*\n {3}3 \| x: 1\n {5}\| \^\n$/,
     },
     {
-      sentence: "one JSON value, also where standard input is not UTF-8",
+      sentence: "one JSON value, even if standard input is not UTF-8",
       args: ["validate", "--json", "-"],
       input: Buffer.from("# caf\xe9\n", "latin1"),
       status: 2,

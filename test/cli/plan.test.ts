@@ -14,35 +14,35 @@ const next = file(
 );
 
 describe("perch plan", () => {
-  it("tells people who moves, and what a reload and a restart do", async () => {
+  it("prints which users move, and what a reload and a restart do", async () => {
     const { code, out, err } = await perch(["plan", old, next]);
     expect({ code, err }).toEqual({ code: 0, err: "" });
-    expect(out).toBe(`${old} → ${next}, by 100000 simulated units a release
+    expect(out).toBe(`${old} → ${next}, 100000 simulated units per release
 
 release shop: changed, follow
-  the split goes from { stable: 90, canary: 10 } to { stable: 50, canary: 50 }
-  where no rule's tests hold:
+  the split changes from { stable: 90, canary: 10 } to { stable: 50, canary: 50 }
+  users whom no rule matches:
     canary  10.04 %  →  49.93 %
     stable  89.96 %  →  50.08 %
     moved: 39.89 % stable → canary
 
 a reload changes nothing else
-only a restart changes
+a restart is needed for
   ~ listeners: web 0.0.0.0:8080 → web 127.0.0.1:81
 `);
   });
 
-  it("tells what users with a pin do, under hold", async () => {
+  it("prints what users with a pin do, under hold", async () => {
     const held = file("held.yaml", ramped.replace("split:", "sticky: { whenWeightsChange: hold }, split:"));
     const { out } = await perch(["plan", held.replace("held", "old"), held, "--units", "1000"]);
-    expect(out).toContain("by 1000 simulated units");
+    expect(out).toContain("1000 simulated units per release");
     expect(out).toMatch(/\n {4}by the draw alone: \d\d\.\d\d % stable → canary\n/);
     expect(out).toContain(
-      "of users with a pin, at their next request: nobody; users stay until their pin expires or its version has no weight\n",
+      "users with a pin, at their next request: none; they stay until the pin expires or its version has weight 0\n",
     );
   });
 
-  it("says so where nothing changes", async () => {
+  it("reports that nothing changes", async () => {
     const { out } = await perch(["plan", old, old]);
     expect(out).toContain("release shop: unchanged, follow\n");
     expect(out).not.toContain("moved");
@@ -72,7 +72,7 @@ only a restart changes
               pinned: { moved: expect.any(Number), moves },
             },
           ],
-          notes: [expect.stringContaining("the split goes")],
+          notes: [expect.stringContaining("the split changes")],
         },
       ],
       reload: { changes: [], restartNeeded: ["listeners: web 0.0.0.0:8080 → web 127.0.0.1:81"] },
@@ -81,16 +81,16 @@ only a restart changes
 
   const bad = file("bad.yaml", "routes: []\n");
   it.each([
-    { sentence: "one configuration", args: [old], message: "two configurations are needed, OLD NEW" },
+    { sentence: "one configuration", args: [old], message: "two configuration files are needed: OLD NEW" },
     { sentence: "three configurations", args: [old, old, old], message: "unexpected argument" },
     {
-      sentence: "units that are no number",
+      sentence: "units that are not a number",
       args: [old, next, "--units", "1e9"],
       message: '--units "1e9" is not a number',
     },
     { sentence: "no units", args: [old, next, "--units", "0"], message: '--units "0" is not a number' },
-    { sentence: "a new configuration that can not be used", args: [old, bad], message: "bad.yaml:1:" },
-    { sentence: "an old configuration that can not be used", args: [bad, next], message: "bad.yaml:1:" },
+    { sentence: "an invalid new configuration", args: [old, bad], message: "bad.yaml:1:" },
+    { sentence: "an invalid old configuration", args: [bad, next], message: "bad.yaml:1:" },
   ])("exits with 2 for $sentence", async ({ args, message }) => {
     const { code, out, err } = await perch(["plan", ...args]);
     expect({ code, out }).toEqual({ code: 2, out: "" });
@@ -100,7 +100,7 @@ only a restart changes
 
 describe("what a reload does", () => {
   it.each<{ sentence: string; edit: readonly (readonly [string, string])[]; changes: readonly unknown[] }>([
-    { sentence: "nothing by a comment", edit: [["attributes:", "# hello\nattributes:"]], changes: [] },
+    { sentence: "nothing for a comment", edit: [["attributes:", "# hello\nattributes:"]], changes: [] },
     {
       sentence: "settings",
       edit: [
@@ -113,7 +113,7 @@ describe("what a reload does", () => {
       ],
     },
     {
-      sentence: "what is in front of a listener",
+      sentence: "the PROXY protocol, TLS and trusted unix sockets of a listener",
       edit: [
         [
           "attributes:",
@@ -126,7 +126,7 @@ describe("what a reload does", () => {
       ],
     },
     {
-      sentence: "endpoints that move",
+      sentence: "endpoints that change",
       edit: [["127.0.0.1:8002", "127.0.0.1:9002"]],
       changes: [
         { kind: "added", what: "endpoint", name: "shop/canary http://127.0.0.1:9002", detail: "" },
@@ -134,7 +134,7 @@ describe("what a reload does", () => {
       ],
     },
     {
-      sentence: "a version that goes, with its endpoints",
+      sentence: "a removed version, with its endpoints",
       edit: [[', v3: { endpoints: ["http://127.0.0.1:8003"] }', ""]],
       changes: [
         { kind: "removed", what: "version", name: "shop/v3" },
@@ -156,24 +156,24 @@ describe("what a reload does", () => {
       changes: [{ kind: "changed", what: "attribute", name: "region", detail: "type string → number, sources" }],
     },
     {
-      sentence: "a route's match, and that it leaves its release",
+      sentence: "a route's match, and its removal from a release",
       edit: [["service: shop, release: shop }", "service: shop, match: { path: { regex: a } } }"]],
       changes: [
         {
           kind: "changed",
           what: "route",
           name: "shop",
-          detail: "match, release shop → none, its users are drawn anew",
+          detail: "match, release shop → none, users are drawn again",
         },
       ],
     },
     {
-      sentence: "routes that come",
+      sentence: "added routes",
       edit: [["routes: [", "routes: [{ name: blog, match: { hosts: [blog] }, service: shop }, "]],
       changes: [{ kind: "added", what: "route", name: "blog", detail: "" }],
     },
     {
-      sentence: "a release that comes",
+      sentence: "an added release",
       edit: [["releases: {", "releases: { blog: {}, "]],
       changes: [{ kind: "added", what: "release", name: "blog" }],
     },
@@ -183,17 +183,17 @@ describe("what a reload does", () => {
     expect(planReload(load(yaml), load(edited))).toMatchObject({ changes, restartNeeded: [] });
   });
 
-  it("another order of routes, which decides who wins", () => {
+  it("a changed order of routes, which decides the match", () => {
     const routes = (names: readonly string[]): string =>
       `routes: [${names.map((name) => `{ name: ${name}, match: { path: { prefix: /${name} } }, service: shop, release: shop }`)}]`;
     const ordered = (names: readonly string[]) => load(yaml.replace(/routes:.*/, routes(names)));
     expect(planReload(ordered(["a", "b"]), ordered(["b", "a"])).changes).toEqual([
-      { kind: "changed", what: "setting", name: "the order of routes", detail: "the first that matches wins" },
+      { kind: "changed", what: "setting", name: "the order of routes", detail: "the first match wins" },
     ]);
     expect(planReload(ordered(["a", "b"]), ordered(["a", "c", "b"])).changes).toHaveLength(1);
   });
 
-  it("needs a restart for listeners and the admin's address", () => {
+  it("needs a restart for listeners and the admin address", () => {
     const moved = yaml.replace("attributes:", 'admin: { address: "[::1]:9902" }\nattributes:');
     expect(planReload(load(yaml), load(moved))).toEqual({
       changes: [],

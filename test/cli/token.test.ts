@@ -23,8 +23,8 @@ routes:
 const nowMs = Date.UTC(2026, 5, 1);
 const shopCanary = ["token", "-c", config, "--release", "shop", "--version", "canary"];
 
-/** The version that a proxy would take a token for. */
-function asksFor(token: string, atMs: number): string | undefined {
+/** The version that a proxy resolves a token to. */
+function resolve(token: string, atMs: number): string | undefined {
   const spec = { header: "x", cookie: undefined, query: undefined, allowFrom: [], secrets: [Buffer.from(secret)] };
   return new Overrides("shop", spec, ["stable", "canary"]).resolve(token, undefined, atMs);
 }
@@ -33,17 +33,17 @@ describe("perch token", () => {
   beforeEach(() => void vi.useFakeTimers({ now: nowMs + 250, toFake: ["Date"] }));
   afterEach(() => void vi.useRealTimers());
 
-  it("prints the token alone on stdout, and how to send it on stderr", async () => {
+  it("prints just the token on stdout, and how to send it on stderr", async () => {
     const { code, out, err } = await perch(shopCanary);
     const token = out.trim();
     expect(code).toBe(0);
     expect(out).toBe(`${token}\n`);
     expect(err).toBe(
-      "Asks for version canary of release shop until 2026-06-01T08:00:00.000Z. Send it as\n" +
+      "Selects version canary of release shop until 2026-06-01T08:00:00.000Z. Send it as\n" +
         `  x-perch-version: ${token}\n  Cookie: perch-version=${token}\n`,
     );
-    expect(asksFor(token, nowMs + 8 * 3_600_000 - 1)).toBe("canary");
-    expect(asksFor(token, nowMs + 8 * 3_600_000)).toBeUndefined();
+    expect(resolve(token, nowMs + 8 * 3_600_000 - 1)).toBe("canary");
+    expect(resolve(token, nowMs + 8 * 3_600_000)).toBeUndefined();
   });
 
   it.each([
@@ -55,11 +55,11 @@ describe("perch token", () => {
     expect(code).toBe(0);
     expect(out.startsWith(start)).toBe(true);
     const [token = ""] = out.slice(start.length).trim().split("#");
-    expect(asksFor(token, nowMs)).toBe("canary");
-    expect(err).toBe("Whoever opens it gets version canary of release shop until 2026-06-01T08:00:00.000Z.\n");
+    expect(resolve(token, nowMs)).toBe("canary");
+    expect(err).toBe("Anyone who opens it gets version canary of release shop until 2026-06-01T08:00:00.000Z.\n");
   });
 
-  it("prints one object with --json, for as long as --ttl says", async () => {
+  it("prints one object with --json, valid for --ttl", async () => {
     const { code, out, err } = await perch([...shopCanary, "--ttl", "30m", "--json"]);
     expect({ code, err }).toEqual({ code: 0, err: "" });
     const made = JSON.parse(out);
@@ -72,7 +72,7 @@ describe("perch token", () => {
       cookie: "perch-version",
       link: null,
     });
-    expect(asksFor(made.token, nowMs)).toBe("canary");
+    expect(resolve(made.token, nowMs)).toBe("canary");
   });
 
   it("finds the configuration in PERCH_CONFIG too", async () => {
@@ -83,57 +83,57 @@ describe("perch token", () => {
   const of = (release: string, version: string) => ["token", "-c", config, "--release", release, "--version", version];
   it.each([
     {
-      sentence: "a release that is not there",
+      sentence: "an unknown release",
       args: of("shp", "canary"),
       message: 'unknown release "shp"; did you mean "shop"?',
     },
     {
-      sentence: "a version that is not there",
+      sentence: "an unknown version",
       args: of("shop", "v9"),
-      message: 'unknown version "v9"; there are stable, canary',
+      message: 'unknown version "v9"; known: stable, canary',
     },
     {
       sentence: "a release without an override",
       args: of("plain", "canary"),
-      message: "release plain takes no tokens; add override: { header: x-perch-version, secretFile: FILE }",
+      message: "release plain accepts no tokens; add override: { header: x-perch-version, secretFile: FILE }",
     },
     {
       sentence: "an override without a secret",
       args: of("blog", "canary"),
-      message: "release blog takes no tokens; add secretFile: FILE to its override",
+      message: "release blog accepts no tokens; add secretFile: FILE to its override",
     },
     {
-      sentence: "a link that is no address",
+      sentence: "a link that is not a URL",
       args: [...shopCanary, "--link", "shop.example.com"],
-      message: '--link "shop.example.com" is not an address such as https://shop.example.com/cart',
+      message: '--link "shop.example.com" is not a URL such as https://shop.example.com/cart',
     },
     {
-      sentence: "a link to a release without",
+      sentence: "a link for a release without override.query",
       args: [...of("quiet", "canary"), "--link", "https://shop.example.com"],
-      message: "release quiet takes no links; add query: perch-version to its override",
+      message: "release quiet accepts no links; add query: perch-version to its override",
     },
     {
       sentence: "no release",
       args: ["token", "-c", config, "--version", "canary"],
-      message: "--release NAME is missing",
+      message: "--release NAME is required",
     },
     {
-      sentence: "a ttl that is no duration",
+      sentence: "a ttl that is not a duration",
       args: [...shopCanary, "--ttl", "8"],
       message: '--ttl "8" is not a duration',
     },
-    { sentence: "a ttl of nothing", args: [...shopCanary, "--ttl", "0s"], message: '--ttl "0s" is not a duration' },
+    { sentence: "a ttl of zero", args: [...shopCanary, "--ttl", "0s"], message: '--ttl "0s" is not a duration' },
     {
       sentence: "no configuration",
       args: of("shop", "canary").toSpliced(1, 2),
-      message: "no configuration: give -c FILE",
+      message: "no configuration: pass -c FILE",
     },
     {
-      sentence: "a file that is not there",
+      sentence: "a missing file",
       args: ["token", "-c", `${config}.gone`, ...of("shop", "canary").slice(3)],
-      message: "there is no such file",
+      message: "no such file",
     },
-  ])("says what is wrong with $sentence", async ({ args, message }) => {
+  ])("reports $sentence", async ({ args, message }) => {
     const { code, out, err } = await perch(args);
     expect({ code, out }).toEqual({ code: 2, out: "" });
     expect(err).toContain(message);

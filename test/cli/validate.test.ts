@@ -14,13 +14,13 @@ const bad = file("bad.yaml", minimal.replace("services:", "servces:").replace("s
 const env = { UPSTREAM: "shop" };
 
 describe("perch validate", () => {
-  it("says on stdout what a good file holds, and nothing else", async () => {
+  it("summarises a valid file on stdout, and prints nothing else", async () => {
     const { code, out, err } = await perch(["validate", good], env);
     expect(out).toMatch(/good\.yaml: ok \([0-9a-f]{12}, 1 route, 1 service, 0 releases, 0 warnings\)\n$/);
     expect({ code, err }).toEqual({ code: 0, err: "" });
   });
 
-  it("tells warnings on stderr, which are no reason to fail", async () => {
+  it("prints warnings on stderr without failing", async () => {
     const { code, out, err } = await perch(["validate", warned], env);
     expect(code).toBe(0);
     expect(out).toMatch(/1 release, 2 warnings/);
@@ -28,16 +28,16 @@ describe("perch validate", () => {
     expect(err).toContain("warning: ");
   });
 
-  it("tells every problem of every file with its place, and goes on to the good ones", async () => {
+  it("reports every problem of every file with its location, and continues with the next file", async () => {
     const { code, out, err } = await perch(["validate", bad, good, `${good}.gone`], env);
     expect(code).toBe(2);
     expect(out).toMatch(/^\S+good\.yaml: ok [^\n]+\n$/);
     expect(err).toMatch(/bad\.yaml:1:1: error: unknown key "servces"[^\n]+\n {3}1 \| servces:\n {5}\| \^{7}\n/);
     expect(err).toMatch(/bad\.yaml:4:28: error: unknown service "shp"/);
-    expect(err).toContain("good.yaml.gone:1:1: error: the configuration can not be read: there is no such file\n");
+    expect(err).toContain("good.yaml.gone:1:1: error: the configuration cannot be read: no such file\n");
   });
 
-  it("counts an environment variable that is not set among the problems", async () => {
+  it("reports an environment variable that is not set", async () => {
     const { code, err } = await perch(["validate", good]);
     expect(code).toBe(2);
     expect(err).toContain("good.yaml:2:");
@@ -60,8 +60,8 @@ describe("perch validate", () => {
 
   it.each([
     { sentence: "without a file", args: ["validate"], message: "no file to validate" },
-    { sentence: "with standard input twice", args: ["validate", "-", "-"], message: "- can be given once only" },
-    { sentence: "with an option that it does not know", args: ["validate", "--jsno", "x"], message: "--jsno" },
+    { sentence: "with standard input twice", args: ["validate", "-", "-"], message: "- can be given only once" },
+    { sentence: "with an unknown option", args: ["validate", "--jsno", "x"], message: "--jsno" },
   ])("refuses to run $sentence", async ({ args, message }) => {
     const { code, out, err } = await perch(args);
     expect({ code, out }).toEqual({ code: 2, out: "" });

@@ -19,7 +19,7 @@ const only = <T>(items: readonly T[]): T => {
 const releaseOf = (text: string): ReleaseSpec => only(compiled(text).releases);
 
 describe("what a configuration compiles to", () => {
-  test("defaults stand in for all that is left out", () => {
+  test("omitted keys have defaults", () => {
     const { services, routes, ...rest } = compiled(smallest);
     expect(rest).toEqual({
       listeners: [
@@ -77,18 +77,18 @@ describe("what a configuration compiles to", () => {
     });
   });
 
-  test("the first version of the file is the default, also where names look like numbers", () => {
+  test("the first version in the file is the default, even if names look like numbers", () => {
     const service = only(compiled(smallest).services);
     expect(service.defaultVersion).toBe("10");
     expect(service.versions.map((version) => version.name)).toEqual(["10", "9"]);
   });
 
-  test("endpoints have their ports written out", () => {
+  test("endpoints have explicit ports", () => {
     const origins = only(compiled(smallest).services).versions.map((version) => version.endpoints.map(describeSpec));
     expect(origins).toEqual([["http://a:80"], ["https://[::1]:8443", "http://b:8080"]]);
   });
 
-  test("a sticky release without more has all its defaults", () => {
+  test("an empty release has all defaults", () => {
     const text = `${smallest.replace("service: shop }]", "service: shop, release: r }]")}releases: { r: {} }\n`;
     const release = releaseOf(text);
     expect(release).toEqual({
@@ -137,7 +137,7 @@ describe("what a configuration compiles to", () => {
     expect(attributes[5]?.from).toEqual([{ kind: "clientAddress" }]);
   });
 
-  test("words and booleans are one in secure", () => {
+  test("secure accepts words and booleans", () => {
     const secureOf = (written: string) =>
       releaseOf(changed("path: /,", `path: /, secure: ${written},`)).sticky.cookie.secure;
     expect(["auto", "true", "always", "false", "never"].map(secureOf)).toEqual([
@@ -149,33 +149,33 @@ describe("what a configuration compiles to", () => {
     ]);
   });
 
-  test("a cookie's domain loses its leading dot and its upper case", () => {
+  test("a cookie's domain loses its leading dot and is in lower case", () => {
     expect(releaseOf(changed("path: /,", "path: /, domain: .Shop.Example.com,")).sticky.cookie.domain).toBe(
       "shop.example.com",
     );
   });
 
-  test("variables give values of any type", () => {
+  test("variables may give values of any type", () => {
     const text = changed("canary: 5 }", `canary: "\${WEIGHT}" }`).replace("0.0.0.0:8080", `0.0.0.0:\${PORT}`);
     expect(releaseOf(text).split).toEqual({ stable: 95, canary: 5 });
     expect(compiled(text).listeners[0]?.address).toEqual({ host: "0.0.0.0", port: 9090 });
   });
 
-  test("weights have no prototype: a pin's `constructor` is no weight", () => {
+  test("weights have no prototype: a pin's `constructor` is not a weight", () => {
     expect(Object.getPrototypeOf(releaseOf(validConfig).split)).toBeNull();
   });
 
-  test("everything is frozen, all the way down", () => {
-    const thawed: unknown[] = [];
+  test("everything is deep-frozen", () => {
+    const unfrozen: unknown[] = [];
     const visit = (value: unknown): void => {
       if (typeof value !== "object" || value === null || ArrayBuffer.isView(value)) return;
       const prototype: unknown = Object.getPrototypeOf(value);
       if (prototype !== Object.prototype && prototype !== Array.prototype && prototype !== null) return;
-      if (!Object.isFrozen(value)) thawed.push(value);
+      if (!Object.isFrozen(value)) unfrozen.push(value);
       Object.values(value).forEach(visit);
     };
     visit(compiled(validConfig));
-    expect(thawed).toEqual([]);
+    expect(unfrozen).toEqual([]);
   });
 });
 
@@ -183,7 +183,7 @@ describe("routes", () => {
   const match = "{ hosts: [shop.example.com], path: { prefix: /api } }";
   const matchOf = (written: string) => compiled(changed(match, written)).routes[0]?.match;
 
-  test("hosts are in lower case, without a trailing dot, each once", () => {
+  test("hosts are in lower case, without a trailing dot, and unique", () => {
     const hosts = '["*.Shop.Example.com", shop.example.com., SHOP.example.com, "[::1]", 10.0.0.1]';
     expect(matchOf(`{ hosts: ${hosts} }`)?.hosts).toEqual([
       "*.shop.example.com",
@@ -223,7 +223,7 @@ const number = (test: object): Condition =>
 const time = (test: object): Condition =>
   ({ kind: "test", subject: { kind: "attribute", index: 3, name: "since" }, test }) as Condition;
 
-/** A condition as it is written, and what it compiles to. */
+/** A condition as written, and what it compiles to. */
 const conditions: readonly (readonly [string, unknown])[] = [
   ["{}", { kind: "all", of: [] }],
   ["{ userId: 1.10 }", text({ op: "equals", value: "1.10" })],
@@ -303,7 +303,7 @@ describe("conditions", () => {
     expect(conditionOf(written)).toEqual(wanted);
   });
 
-  test("operands of versions, addresses, patterns and lists judge as they should", () => {
+  test("operands of versions, addresses, patterns and lists match as expected", () => {
     const testOf = (written: string) => {
       const condition = conditionOf(written);
       if (condition.kind !== "test") throw new Error("not one test");

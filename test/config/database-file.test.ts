@@ -12,8 +12,8 @@ afterAll(() => rmSync(folder, { recursive: true }));
 const path = join(folder, "places.mmdb");
 const contents = (country: string) => mmdb({ "192.0.2.0/24": { country: { iso_code: country } } });
 
-describe("the database of a process that serves", () => {
-  it("is read beside the requests, once for each change, and let go of when nothing names it", async () => {
+describe("the database of a serving process", () => {
+  it("is read asynchronously, once per change, and released when no configuration names it", async () => {
     const file = new DatabaseFile();
     writeFileSync(path, contents("CN"));
     expect(file.open(path)).toHaveProperty("problem");
@@ -34,7 +34,7 @@ describe("the database of a process that serves", () => {
     expect(file.open(path)).toHaveProperty("problem");
   });
 
-  it("is held in memory that threads share", async () => {
+  it("is in shared memory", async () => {
     const file = new DatabaseFile();
     writeFileSync(path, contents("CN"));
     file.open(path);
@@ -44,11 +44,11 @@ describe("the database of a process that serves", () => {
   });
 
   it.each([
-    ["that is not there", join(folder, "gone.mmdb"), "there is no such file"],
-    ["that is a folder", folder, "it is not a regular file"],
-    ["that never ends", "/dev/zero", "it is not a regular file"],
-    ["of more than 256 MiB", join(folder, "large.mmdb"), "it is too large"],
-  ])("can not be one %s", async (_sentence, at, problem) => {
+    ["missing", join(folder, "gone.mmdb"), "no such file"],
+    ["a folder", folder, "it is not a regular file"],
+    ["an endless device", "/dev/zero", "it is not a regular file"],
+    ["larger than 256 MiB", join(folder, "large.mmdb"), "it is too large"],
+  ])("cannot be %s", async (_sentence, at, problem) => {
     writeFileSync(join(folder, "large.mmdb"), "");
     truncateSync(join(folder, "large.mmdb"), 256 * 1024 * 1024 + 1);
     const file = new DatabaseFile();
@@ -58,7 +58,7 @@ describe("the database of a process that serves", () => {
   });
 });
 
-it("a change of a file that is too large to be read at every look is seen", async () => {
+it("a change of a file that is too large to be hashed at every check is detected", async () => {
   const large = join(folder, "watched.mmdb");
   writeFileSync(large, "");
   truncateSync(large, 5 * 1024 * 1024);

@@ -18,26 +18,31 @@ function shareOf(engine: Engine, version: string, headersOf: (user: number) => R
   return users.filter((given) => given === version).length / users.length;
 }
 
-describe("nginx.yaml, the case that started it all", () => {
+describe("nginx.yaml", () => {
   const engine = engineOf("nginx.yaml");
   const east = { "x-user-region": "cn-east" };
 
   test.each([
     ["a new user in the east", { ...east, "x-user-registered-at": "2026-03-01" }, "canary", "rule"],
-    ["a user in the east of the very first day", { ...east, "x-user-registered-at": "2026-01-01" }, "stable", "split"],
+    [
+      "a user in the east who registered on the first day",
+      { ...east, "x-user-registered-at": "2026-01-01" },
+      "stable",
+      "split",
+    ],
     ["an old user in the east", { ...east, "x-user-registered-at": "2025-03-01" }, "stable", "split"],
-    ["a user in the east who does not say since when", east, "stable", "split"],
+    ["a user in the east without a registration date", east, "stable", "split"],
     ["a new user elsewhere", { "x-user-region": "us", "x-user-registered-at": "2026-03-01" }, "stable", "split"],
   ])("%s", (_sentence, headers, version, reason) => {
-    // User 3 draws stable, so that what goes to the canary does so by the rule.
+    // User 3 draws stable, so only the rule can lead to the canary.
     expect(decide(engine, { "x-user-id": "3", ...headers })).toMatchObject({ version, reason, release: "nginx" });
   });
 
-  test("everyone else is split 75 to 25", () => {
+  test("all other users are split 75 to 25", () => {
     expect(shareOf(engine, "canary", (user) => ({ "x-user-id": `user-${user}` }))).toBeCloseTo(0.25, 1.5);
   });
 
-  test("a user stays, with the id in a header or in the cookie, and by the pin alone", () => {
+  test("a user keeps the version, by the id in a header or cookie, or by the pin alone", () => {
     for (let user = 0; user < 50; user++) {
       const first = decide(engine, { "x-user-id": `user-${user}` });
       const pin = first.setCookie?.split(";")[0] ?? "";
@@ -48,8 +53,8 @@ describe("nginx.yaml, the case that started it all", () => {
 });
 
 describe("minimal.yaml", () => {
-  test("gives a tenth of the users the canary", () => {
-    // Without an attribute the unit is random; each user has a source of their own.
+  test("gives 10 % of the users the canary", () => {
+    // Without an attribute the unit is random, so the random source is deterministic here.
     let seed = 0;
     const engine = createEngine(
       { file: fileURLToPath(new URL("../../config/minimal.yaml", import.meta.url)) },
@@ -74,19 +79,29 @@ describe("full.yaml", () => {
       { url: "/api/x?lang=en" },
       { route: "shop-api" },
     ],
-    ["not the API by another header", { "x-api": "v3" }, { url: "/api/x?lang=en" }, { route: "shop", release: "shop" }],
     [
-      "a path, served by the default without a release",
+      "not the API, by another header",
+      { "x-api": "v3" },
+      { url: "/api/x?lang=en" },
+      { route: "shop", release: "shop" },
+    ],
+    [
+      "a path without a release, served by the default",
       {},
       { url: "/healthz" },
       { route: "health", version: "stable", release: null },
     ],
     ["assets, by a pattern", {}, { url: "/a/b.css" }, { route: "assets", service: "pages" }],
     ["a tester in the office", { "x-perch-version": "canary" }, fromOffice, { version: "canary", reason: "override" }],
-    ["staff, as the proxy says", { "x-user-staff": "true" }, fromOffice, { rule: "staff-and-good-customers" }],
-    ["no staff, as anyone may say", { "x-user-staff": "true" }, { remoteAddress: "192.168.0.1" }, { rule: null }],
     [
-      "a customer of long standing",
+      "staff, by a trusted proxy's header",
+      { "x-user-staff": "true" },
+      fromOffice,
+      { rule: "staff-and-good-customers" },
+    ],
+    ["not staff, by an untrusted header", { "x-user-staff": "true" }, { remoteAddress: "192.168.0.1" }, { rule: null }],
+    [
+      "a long-time customer",
       { "x-user-orders": "12", "x-user-registered-at": "2020-01-01" },
       {},
       { rule: "staff-and-good-customers" },
@@ -98,7 +113,7 @@ describe("full.yaml", () => {
       { rule: "staff-and-good-customers" },
     ],
     [
-      "raw facts, all of them",
+      "all raw facts",
       { "x-beta": "1", "user-agent": "Firefox Mobile", cookie: "beta=yes" },
       { url: "/cart?theme=dark-2", remoteAddress: "192.0.2.9" },
       { rule: "by-raw-facts", version: "canary" },
@@ -107,7 +122,7 @@ describe("full.yaml", () => {
     expect(decide(engine, headers, request)).toMatchObject(wanted);
   });
 
-  test("a page without a canary is served by its default to a user of the canary", () => {
+  test("a service without a canary serves its default to a user of the canary", () => {
     const given = decide(engine, { "x-perch-version": "canary" }, { ...fromOffice, url: "/x.css" });
     expect(given).toMatchObject({ version: "canary", served: "stable" });
   });

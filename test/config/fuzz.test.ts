@@ -6,7 +6,7 @@ import { jsonSchema } from "../../src/config/schema.ts";
 import { formatDiagnostic } from "../../src/config/schema-kit/diagnostics.ts";
 import { load, validConfig } from "./valid-config.ts";
 
-/** Pieces that mean something to YAML, to the schema or to a terminal. */
+/** Pieces with a meaning for YAML, the schema or a terminal. */
 const pieces = [
   ..."{}[],:#&*!|>'\"%@`-?~ \t\n\r\0",
   "- ",
@@ -62,7 +62,7 @@ const mutated = fc.array(edit, { minLength: 1, maxLength: 5 }).map((edits) => {
   return text;
 });
 
-/** Swaps whole scalars, which keeps the YAML valid more often and so reaches the schema and the compiler. */
+/** Replaces whole words, which keeps the YAML valid more often and so reaches the schema and the compiler. */
 const swapped = fc
   .array(fc.tuple(fc.nat(), fc.constantFrom(...pieces)), { minLength: 1, maxLength: 4 })
   .map((swaps) => {
@@ -106,7 +106,7 @@ const spellings = [
 
 const values = [...validConfig.matchAll(/(?<=[:[,{] )[^\s,{}[\]:]+(?=[\s,\]}])/g)];
 
-/** Writes one value, or two, in another way: as often as not the file is still good. */
+/** Replaces one or two values by other spellings. About half of the results are valid. */
 const respelt = fc
   .array(fc.tuple(fc.constantFrom(...values), fc.constantFrom(...spellings)), { minLength: 1, maxLength: 2 })
   .map((changes) => {
@@ -127,7 +127,7 @@ const anyText = fc.oneof(
 const printable = (line: string): string => line.replace(/\t/g, " ").replace(/[\p{Cc}\p{Cf}\u2028\u2029]/gu, "·");
 
 describe("any file", () => {
-  test("loads or is told what is wrong, each problem with a place in the file and an excerpt of that line", () => {
+  test("loads or is rejected, each problem with a location in the file and an excerpt of that line", () => {
     fc.assert(
       fc.property(anyText, (text) => {
         const result = load(text);
@@ -150,7 +150,7 @@ describe("any file", () => {
     );
   }, 60_000);
 
-  test("that loads is one that the JSON Schema takes: an editor never marks what Perch accepts", () => {
+  test("that loads is valid by the JSON Schema: an editor never marks what Perch accepts", () => {
     const validate = new Ajv2020({ allowUnionTypes: true }).compile(jsonSchema());
     let loaded = 0;
     fc.assert(

@@ -1,12 +1,12 @@
-// Run by watch.test.ts as a process of its own: a test runner has timers that come and go beside those we count. Prints
-// what keeps the process alive before, with and after a watcher, then has to end by itself.
+// Run by watch.test.ts as a separate process, since the test runner has timers of its own. Prints what keeps the
+// process alive before, with and after a watcher. It must then end by itself.
 import { setImmediate as nextTurn } from "node:timers/promises";
 import { FileWatcher } from "../../src/config/watch.ts";
 
 const [file = ""] = process.argv.slice(2);
 const anHourMs = 3_600_000;
 
-/** Once the loop has let go of closed handles, which takes a turn. */
+/** The event loop releases closed handles a turn later. */
 async function held(): Promise<string[]> {
   await nextTurn();
   await nextTurn();

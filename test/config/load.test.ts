@@ -21,7 +21,7 @@ function loadFile(file: string): LoadResult {
   return loadConfigFile(file, { env: {}, randomSecret: testOptions.randomSecret });
 }
 
-/** The one problem, its file's name without the folder. */
+/** The single problem, without the folder in file names. */
 function problemOf(result: LoadResult): string {
   if (result.ok || result.problems.length !== 1) throw new Error("expected one problem");
   return result.problems.map(formatDiagnostic).join().replaceAll(`${folder}/`, "");
@@ -31,7 +31,7 @@ describe("a configuration file", () => {
   write("pins.secret", testFiles["pins.secret"] ?? "");
   const good = write("perch.yaml", validConfig);
 
-  test("is read with the files that it names, from its own folder", () => {
+  test("is loaded with the files that it names, relative to its folder", () => {
     const result = loadFile(good);
     expect(problemsOf(result)).toEqual([]);
     expect(result.ok && result.compiled.files).toEqual([pathOf("pins.secret")]);
@@ -42,25 +42,25 @@ describe("a configuration file", () => {
     expect(loadFile(pathOf("link.yaml")).ok).toBe(true);
   });
 
-  test("may begin with a byte order mark", () => {
+  test("may start with a byte order mark", () => {
     expect(loadFile(write("bom.yaml", `\ufeff${validConfig}`)).ok).toBe(true);
     expect(problemOf(loadFile(write("bom.yaml", "\ufeff[")))).toContain("bom.yaml:1:2: error:");
   });
 
   test("that is missing", () => {
-    const message = "none.yaml:1:1: error: the configuration can not be read: there is no such file";
+    const message = "none.yaml:1:1: error: the configuration cannot be read: no such file";
     expect(problemOf(loadFile(pathOf("none.yaml")))).toBe(message);
   });
 
   test("that is a directory", () => {
     const result = loadConfigFile(folder, { env: {}, randomSecret: testOptions.randomSecret });
-    const message = `${folder}:1:1: error: the configuration can not be read: it is not a regular file`;
+    const message = `${folder}:1:1: error: the configuration cannot be read: it is not a regular file`;
     expect(problemOf(result)).toBe(message);
   });
 
-  test("that is a pipe nobody writes to", () => {
+  test("that is a pipe without a writer", () => {
     execFileSync("mkfifo", [pathOf("pipe.yaml")]);
-    const message = "pipe.yaml:1:1: error: the configuration can not be read: it is not a regular file";
+    const message = "pipe.yaml:1:1: error: the configuration cannot be read: it is not a regular file";
     expect(problemOf(loadFile(pathOf("pipe.yaml")))).toBe(message);
   });
 
@@ -71,11 +71,11 @@ describe("a configuration file", () => {
   test("of more than 4 MiB", () => {
     const large = write("large.yaml", validConfig);
     truncateSync(large, 4 * 1024 * 1024 + 1);
-    const message = "large.yaml:1:1: error: the configuration can not be read: it is too large";
+    const message = "large.yaml:1:1: error: the configuration cannot be read: it is too large";
     expect(problemOf(loadFile(large))).toBe(message);
   });
 
-  test("that is not UTF-8 is told with the place of the first such byte", () => {
+  test("that is not UTF-8 is reported with the location of the first such byte", () => {
     const bytes = Buffer.concat([Buffer.from("a: 商\nbc: "), Uint8Array.of(0xff, 0x0a, 0xfe)]);
     expect(problemOf(loadFile(write("latin.yaml", bytes)))).toBe(
       "latin.yaml:2:5: error: the file is not valid UTF-8\n   2 | bc: \ufffd\n     |     ^",
@@ -90,11 +90,11 @@ describe("a configuration text", () => {
     ]);
   });
 
-  test("may begin with a byte order mark, which is in no column", () => {
+  test("may start with a byte order mark, which columns do not count", () => {
     expect(problemsOf(load("\ufeffa: 1"))).toContainEqual(expect.stringContaining("1:1: error: unknown key"));
   });
 
-  test("what aliases share is told once", () => {
+  test("a problem in the target of an alias is reported once", () => {
     const text = changed('{ endpoints: ["http://shop-stable:80"] }', "&stable { endpoints: [] }").replace(
       '{ endpoints: ["http://shop-canary:80"] }',
       "*stable",
@@ -102,7 +102,7 @@ describe("a configuration text", () => {
     expect(problemsOf(load(text))).toEqual(["16:36: error: the list of endpoints is empty"]);
   });
 
-  test("all problems are told in one pass, in the order of the file", () => {
+  test("all problems are reported at once, in file order", () => {
     const text = changed("by: userId", "by: usrId")
       .replace("canary: 5 }", "canry: -5 }")
       .replace("connect: 2s", "connect: 2")
@@ -110,18 +110,18 @@ describe("a configuration text", () => {
       .replace("    service: shop\n    release: shop\n", "    service: shpo\n    relase: shop\n")
       .replace("[{ header: x-app }]", "[{ jwt: app }]");
     expect(problemsOf(load(text))).toEqual([
-      "10:33: error: the file does not say how tokens are verified; add jwt: { keys: [...] } at its top",
-      '18:26: error: "2" is not a duration; write a unit, as in 2s',
+      "10:33: error: a jwt source needs the jwt section, which defines how tokens are verified; add jwt: { keys: [...] } at the top level",
+      '18:26: error: "2" is not a duration; add a unit, as in 2s',
       '22:11: error: unknown attribute "usrId"; did you mean "userId"?',
-      '29:15: error: another rule of this release is called "first" already',
+      '29:15: error: another rule of this release is already named "first"',
       '32:26: error: unknown version "canry"; did you mean "canary"?',
-      "32:33: error: -5 is too small: a weight is 0 at least",
+      "32:33: error: -5 is too small: the minimum is 0",
       '36:14: error: unknown service "shpo"; did you mean "shop"?',
       '37:5: error: unknown key "relase" in a route; did you mean "release"?',
     ]);
   });
 
-  test("the hash is of the text and of the files it names", () => {
+  test("the hash covers the text and the files that it names", () => {
     const hashOf = (text: string, secret = "s".repeat(32)): string => {
       const result = load(text, { readFile: () => Buffer.from(secret) });
       return result.ok ? result.hash : "";
@@ -132,19 +132,19 @@ describe("a configuration text", () => {
     expect(hashOf(validConfig, "t".repeat(32))).not.toBe(hashOf(validConfig));
   });
 
-  test("a random secret is asked for once, by the release's name, and only where no file is named", () => {
-    const asked: string[] = [];
+  test("a random secret is requested once, by the release's name, and only without a secretFile", () => {
+    const requested: string[] = [];
     const randomSecret = (release: string): Uint8Array => {
-      asked.push(release);
+      requested.push(release);
       return new Uint8Array(32);
     };
     load(validConfig, { randomSecret });
-    expect(asked).toEqual([]);
+    expect(requested).toEqual([]);
     load(changed(", secretFile: pins.secret", ""), { randomSecret });
-    expect(asked).toEqual(["shop"]);
+    expect(requested).toEqual(["shop"]);
   });
 
-  test("a file is read once for all its uses", () => {
+  test("a file is read once, however often it is used", () => {
     const read: string[] = [];
     const text = changed("allowFrom: [10.0.0.0/8] }", "secretFile: pins.secret }");
     const result = load(text, {
@@ -157,12 +157,12 @@ describe("a configuration text", () => {
     expect(read).toHaveLength(1);
   });
 
-  test("files that could not be used are named too, so that they can be watched", () => {
+  test("files that cannot be used are listed too, so that they can be watched", () => {
     const result = load(changed("pins.secret", "/etc/none.secret"));
     expect(!result.ok && result.files).toEqual(["/etc/none.secret"]);
   });
 
-  test("ten thousand routes and a thousand rules load without anything growing quadratically", () => {
+  test("ten thousand routes and a thousand rules load without quadratic time", () => {
     const rule = "        when: { userId: ada, orders: { atLeast: 3 }, staff: true }\n        use: canary\n";
     const more = Array.from({ length: 1_000 }, (_, at) => {
       return `      - name: r-${at}\n        when: { userId: [u-${at}, b], since: { after: 2026-01-01 } }\n        use: canary\n`;
@@ -173,7 +173,7 @@ describe("a configuration text", () => {
     const text = changed(rule, `${rule}${more.join("")}`).replace("routes:\n", `routes:\n${routes.join("")}`);
     const start = process.cpuUsage();
     const result = load(text);
-    // It takes 1.4 s on a quiet machine. Processor time is measured, since on a busy one the clock tells nothing.
+    // Takes 1.4 s on an idle machine. CPU time, since wall time depends on the load.
     expect(process.cpuUsage(start).user / 1_000).toBeLessThan(10_000);
     expect(problemsOf(result)).toEqual([]);
     expect(result.ok && result.compiled.routes.length).toBe(10_002);

@@ -5,7 +5,7 @@ import { type AttributeType, parseValue } from "../../src/decide/facts.ts";
 const bytes = (text: string): Uint8Array => Buffer.from(text);
 
 describe("lists of values", () => {
-  /** The type, the list, values that are in it, values that are not. */
+  /** The type, the list, values in it, values not in it. */
   const cases: readonly (readonly [AttributeType, string, readonly string[], readonly string[]])[] = [
     ["string", "# beta users\nada\n  grace \r\n\n#x\n", ["ada", "grace"], ["#x", "", " grace", "Ada"]],
     ["number", "1\n2.50\n1e3", ["1.0", "2.5", "1000"], ["2", "0"]],
@@ -27,13 +27,13 @@ describe("lists of values", () => {
     expect(list.path).toBe("/list");
   });
 
-  test("a value of another type is told with its line", () => {
+  test("a value of another type is reported with its line", () => {
     expect(parseValueList("/l", bytes("1\n# c\nthree\nfour"), "number")).toEqual({
-      problem: 'line 3: "three" is no value of type number',
+      problem: 'line 3: "three" is not a value of type number',
     });
   });
 
-  test("bytes that are no UTF-8 are refused", () => {
+  test("bytes that are not UTF-8 are rejected", () => {
     expect(parseValueList("/l", Uint8Array.of(0x61, 0xff), "string")).toEqual({ problem: "it is not valid UTF-8" });
   });
 });
@@ -42,18 +42,18 @@ describe("secrets", () => {
   const first = "a".repeat(32);
   const second = "é".repeat(16);
 
-  test("one a line, trimmed, in order, blank lines left out", () => {
+  test("one per line, trimmed, in order, without blank lines", () => {
     expect(parseSecrets(bytes(`\n ${first}\t\r\n\n${second}`))).toEqual([bytes(first), bytes(second)]);
   });
 
-  test("they are bytes, and need not be UTF-8", () => {
+  test("are bytes, and need not be UTF-8", () => {
     const secret = new Uint8Array(32).fill(0xff);
     expect(parseSecrets(secret)).toEqual([secret]);
   });
 
   test.each([
-    ["no secret", "\n \n", "it holds no secret"],
-    ["an empty file", "", "it holds no secret"],
+    ["no secret", "\n \n", "it contains no secret"],
+    ["an empty file", "", "it contains no secret"],
     ["one that is too short", `${first}\n${"b".repeat(31)}`, "line 2 has 31 bytes; a secret needs at least 32"],
   ])("%s", (_sentence, text, problem) => {
     expect(parseSecrets(bytes(text))).toEqual({ problem });

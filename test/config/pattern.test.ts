@@ -22,7 +22,7 @@ describe("patterns", () => {
   ])("%s in %s", (source, text, wanted) => {
     const pattern = patternOf(source);
     expect(pattern.test(text)).toBe(wanted);
-    // The engine keeps state between matches; none of it may show.
+    // The engine keeps state between matches, which must not affect the second one.
     expect(pattern.test(text)).toBe(wanted);
     expect(pattern.source).toBe(source);
   });
@@ -38,7 +38,7 @@ describe("patterns", () => {
     "x".repeat(1_025),
     "(".repeat(1_001),
     "(abcdefghij){300}",
-  ])("%s is refused", (source) => {
+  ])("%s is rejected", (source) => {
     expect(compilePattern(source)).toHaveProperty("problem");
   });
 
@@ -52,7 +52,7 @@ describe("patterns", () => {
     }
   });
 
-  test("any text gives a pattern or a problem, never an exception", () => {
+  test("any string gives a pattern or a problem, never an exception", () => {
     const syntax = fc.constantFrom(
       "(",
       ")",

@@ -1,7 +1,7 @@
 import { describe, expect, test } from "vitest";
 import { changed, load, problemsOf } from "./valid-config.ts";
 
-/** What is wrong, the thing replaced, its replacement, and every problem that is then told. */
+/** The case, the text to replace, its replacement, and all problems that are reported. */
 const cases: readonly (readonly [string, string, string, readonly string[]])[] = [
   [
     "an unknown service",
@@ -40,7 +40,7 @@ const cases: readonly (readonly [string, string, string, readonly string[]])[] =
     ['14:14: error: unknown version "stabel"; did you mean "stable"?'],
   ],
   [
-    "a service that can not be read, and no echo about its versions",
+    "an invalid service, without further errors about its versions",
     "  shop:\n    default: stable\n    versions:\n",
     "  shop: 5\n  spare:\n    default: stable\n    versions:\n",
     ['13:9: error: expected a service (a map), found "5"'],
@@ -55,14 +55,14 @@ const cases: readonly (readonly [string, string, string, readonly string[]])[] =
     "an unknown attribute as the unit",
     "by: userId",
     "by: user",
-    ['22:11: error: unknown attribute "user"; known are userId, orders, staff, since, app, peer, clientAddress'],
+    ['22:11: error: unknown attribute "user"; known: userId, orders, staff, since, app, peer, clientAddress'],
   ],
   [
     "an attribute with the name of a raw fact",
     "  app: { type: semver",
     "  path: { type: string, from: [{ query: p }] }\n  app: { type: semver",
     [
-      '10:3: error: an attribute may not be called "path": conditions use that word for something else',
+      '10:3: error: an attribute cannot be named "path": the name is a reserved key of conditions',
       "10:3: warning: no release uses attribute path",
     ],
   ],
@@ -82,55 +82,55 @@ const cases: readonly (readonly [string, string, string, readonly string[]])[] =
     ['29:15: error: "Second" is not a name: use a-z, 0-9 and dashes, at most 63 characters'],
   ],
   [
-    "two rules of one name",
+    "two rules with the same name",
     "name: second",
     "name: first",
-    ['29:15: error: another rule of this release is called "first" already'],
+    ['29:15: error: another rule of this release is already named "first"'],
   ],
   [
-    "two routes of one name",
+    "two routes with the same name",
     "  - name: shop\n    service",
     "  - name: api\n    service",
-    ['38:11: error: another route is called "api" already'],
+    ['38:11: error: another route is already named "api"'],
   ],
   [
-    "a route with the name that metrics use for no route",
+    "a route with the name that metrics use for requests without a route",
     "name: api",
     "name: none",
-    ['34:11: error: a route may not be called "none": metrics use it'],
+    ['34:11: error: a route cannot be named "none": metrics use it for requests without a route'],
   ],
   [
-    "two listeners of one name and address",
+    "two listeners with the same name and address",
     "    address: 0.0.0.0:8080",
     "    address: 0.0.0.0:8080\n  - name: web\n    address: 0.0.0.0:8080",
     [
-      '4:11: error: another listener is called "web" already',
-      '5:14: error: listener "web" has the address 0.0.0.0:8080 already',
+      '4:11: error: another listener is already named "web"',
+      '5:14: error: listener "web" already uses the address 0.0.0.0:8080',
     ],
   ],
   [
     "the admin server on a listener's address",
     "services:",
     "admin: { address: 0.0.0.0:8080, withoutToken: probes-and-metrics }\nservices:",
-    ['12:19: error: listener "web" has the address 0.0.0.0:8080 already'],
+    ['12:19: error: listener "web" already uses the address 0.0.0.0:8080'],
   ],
   [
-    "a pin that is an override's cookie too",
+    "a pin with the name of an override's cookie",
     "cookie: version",
     "cookie: pin",
-    ['24:44: error: the cookie "pin" is the pin of release shop already'],
+    ['24:44: error: the cookie "pin" is already the pin of release shop'],
   ],
   [
-    "a pin that is an attribute's cookie too",
+    "a pin with the name of an attribute's cookie",
     "cookie: uid",
     "cookie: pin",
-    ['6:67: error: the cookie "pin" is the pin of release shop already'],
+    ['6:67: error: the cookie "pin" is already the pin of release shop'],
   ],
   [
-    "a pin that is another release's too",
+    "a pin with the name of another release's pin",
     "routes:",
     "  other: { sticky: { cookie: { name: pin, secretFile: pins.secret } } }\nroutes:",
-    ["33:3: warning: no route uses release other", '33:38: error: the cookie "pin" is the pin of release shop already'],
+    ["33:3: warning: no route uses release other", '33:38: error: the cookie "pin" is already the pin of release shop'],
   ],
 ];
 

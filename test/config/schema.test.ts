@@ -13,7 +13,7 @@ const examples = readdirSync(folder).filter((name) => name.endsWith(".yaml"));
 const validate = new Ajv2020({ allowUnionTypes: true }).compile(jsonSchema());
 
 describe("the JSON Schema", () => {
-  test("config/perch.schema.json is what the schema gives: `npm run -s perch -- schema > config/perch.schema.json`", () => {
+  test("config/perch.schema.json is up to date: `npm run -s perch -- schema > config/perch.schema.json`", () => {
     expect(read("perch.schema.json")).toBe(`${JSON.stringify(jsonSchema(), null, 2)}\n`);
   });
 
@@ -36,7 +36,7 @@ describe("the JSON Schema", () => {
     expect(without).toEqual([]);
   });
 
-  test("takes a valid configuration", () => {
+  test("accepts a valid configuration", () => {
     expect(validate(parse(validConfig)), JSON.stringify(validate.errors)).toBe(true);
   });
 
@@ -48,17 +48,17 @@ describe("the JSON Schema", () => {
     ["an unknown word", "path: /,", "path: /, sameSite: laxx,"],
     ["a misspelt operator", "{ atLeast: 3 }", "{ atleast: 3 }"],
     ["a missing key", "  - name: shop\n    service: shop\n", "  - name: shop\n"],
-    ["two keys that exclude each other", "{ prefix: /api }", "{ prefix: /api, exact: /api }"],
+    ["two keys that cannot be used together", "{ prefix: /api }", "{ prefix: /api, exact: /api }"],
     ["a name in upper case", "name: second", "name: Second"],
     ["a key of a map in upper case", "      canary: {", "      Canary: {"],
     ["an endpoint with a path", "http://shop-stable:80", "http://shop-stable:80/x"],
-    ["nothing where a list is wanted", "trustedProxies: [10.0.0.0/8]", "trustedProxies:"],
+    ["nothing instead of a list", "trustedProxies: [10.0.0.0/8]", "trustedProxies:"],
     ["a key of a later version", "services:", "jwt: {}\nservices:"],
-  ])("marks %s", (_sentence, find, replacement) => {
+  ])("rejects %s", (_sentence, find, replacement) => {
     expect(validate(parse(changed(find, replacement)))).toBe(false);
   });
 
-  test("takes a variable in place of any value", () => {
+  test("accepts a variable instead of any value", () => {
     const text = changed("canary: 5 }", `canary: "\${WEIGHT}" }`)
       .replace("connect: 2s", `connect: "\${CONNECT:-2s}"`)
       .replace("0.0.0.0:8080", `0.0.0.0:\${PORT}`);
@@ -67,7 +67,7 @@ describe("the JSON Schema", () => {
 });
 
 describe("the examples", () => {
-  test.each(examples)("%s loads, and the JSON Schema takes it", (name) => {
+  test.each(examples)("%s loads, and the JSON Schema accepts it", (name) => {
     const path = new URL(name, folder).pathname;
     const result = loadConfigFile(path, { env: {}, randomSecret: testOptions.randomSecret });
     const errors = problemsOf(result).filter((problem) => problem.includes(" error: "));
@@ -80,7 +80,7 @@ describe("the examples", () => {
     expect(read("minimal.yaml").trimEnd().split("\n").length).toBeLessThanOrEqual(15);
   });
 
-  test("full.yaml shows every key of the schema", () => {
+  test("full.yaml uses every key of the schema", () => {
     const full = read("full.yaml");
     const names = new Set<string>();
     const visit = (node: unknown): void => {

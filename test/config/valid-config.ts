@@ -1,7 +1,7 @@
 import { type LoadOptions, type LoadResult, loadConfigText } from "../../src/config/load.ts";
 import { formatDiagnostic } from "../../src/config/schema-kit/diagnostics.ts";
 
-/** A configuration without a problem: each test breaks one thing of it. */
+/** A valid configuration. Each test breaks one part of it. */
 export const validConfig = `listeners:
   - name: web
     address: 0.0.0.0:8080
@@ -46,7 +46,7 @@ routes:
 
 const secret = "0123456789abcdef0123456789abcdef";
 
-/** The files that test configurations name, by the last part of their paths. */
+/** The files that test configurations name, by their base names. */
 export const testFiles: Readonly<Record<string, string>> = {
   "pins.secret": `${secret}\n`,
   "short.secret": "too short\n",
@@ -70,13 +70,15 @@ export function load(text: string, options: Partial<LoadOptions & { file: string
   return loadConfigText(text, { ...testOptions, ...options });
 }
 
-/** The valid configuration with one thing replaced; fails where there is no such thing, so that no test checks nothing. */
+/**
+ * The valid configuration with one replacement. Throws if `find` does not occur, since the test would check nothing.
+ */
 export function changed(find: string, replacement: string): string {
   if (!validConfig.includes(find)) throw new Error(`the valid configuration has no ${JSON.stringify(find)}`);
   return validConfig.replace(find, () => replacement);
 }
 
-/** Every problem's first line: `line:column: severity: message; suggestion`. */
+/** The first line of every problem: `line:column: severity: message; suggestion`. */
 export function problemsOf(result: LoadResult): readonly string[] {
   const found = result.ok ? result.warnings : result.problems;
   return found.map(
@@ -88,7 +90,7 @@ export function problemsOf(result: LoadResult): readonly string[] {
   );
 }
 
-/** What a valid configuration compiles to; throws its problems where it is not. */
+/** The compiled form of a valid configuration. Throws the problems of an invalid one. */
 export function compiled(text: string) {
   const result = load(text);
   if (!result.ok) throw new Error(problemsOf(result).join("\n"));

@@ -4,7 +4,7 @@ import { changed, load, problemsOf, validConfig } from "./valid-config.ts";
 const rules = "    rules:\n";
 const apiMatch = "{ hosts: [shop.example.com], path: { prefix: /api } }";
 
-/** What is doubtful, the thing replaced, its replacement, and every warning that is then told. */
+/** The case, the text to replace, its replacement, and all warnings that are reported. */
 const cases: readonly (readonly [string, string, string, readonly string[]])[] = [
   [
     "a rule after one that always matches",
@@ -26,79 +26,79 @@ const cases: readonly (readonly [string, string, string, readonly string[]])[] =
     ],
   ],
   [
-    "a rule that asks the same in another order",
+    "a rule that has the same condition in another order",
     rules,
     `${rules}      - name: early\n        when: { staff: "1", orders: { atLeast: 3.0 }, userId: { equals: ada } }\n        use: stable\n`,
-    ['29:15: warning: rule "first" is never reached: rule "early" before it asks the same'],
+    ['29:15: warning: rule "first" is never reached: rule "early" before it has the same condition'],
   ],
   [
-    "no doubt about equal percentages, which each rule draws by its own name",
+    "no warning about equal percentages, since the rule's name is the seed",
     rules,
     `${rules}      - { name: one, when: { percent: 10 }, use: stable }\n      - { name: two, when: { percent: 10 }, use: canary }\n`,
     [],
   ],
   [
-    "equal percentages by one seed",
+    "equal percentages with the same seed",
     rules,
     `${rules}      - { name: one, when: { percent: 10, seed: s }, use: stable }\n      - { name: two, when: { percent: { of: 10, seed: s } }, use: canary }\n`,
-    ['27:17: warning: rule "two" is never reached: rule "one" before it asks the same'],
+    ['27:17: warning: rule "two" is never reached: rule "one" before it has the same condition'],
   ],
   [
     "a route behind one for the same host and a shorter prefix",
     "  - name: shop\n    service",
     "  - name: deep\n    match: { hosts: [shop.example.com], path: { exact: /api/x }, methods: [GET] }\n    service: shop\n    release: shop\n  - name: shop\n    service",
-    ['38:11: warning: route "deep" is never reached: route "api" before it takes its requests'],
+    ['38:11: warning: route "deep" is never reached: route "api" before it matches all its requests'],
   ],
   [
     "a route behind one without a match",
     "  - name: api\n    match",
     "  - { name: any, service: shop }\n  - name: api\n    match",
     [
-      '35:11: warning: route "api" is never reached: route "any" before it takes its requests',
-      '39:11: warning: route "shop" is never reached: route "any" before it takes its requests',
+      '35:11: warning: route "api" is never reached: route "any" before it matches all its requests',
+      '39:11: warning: route "shop" is never reached: route "any" before it matches all its requests',
     ],
   ],
   [
     "a route behind a wildcard for its host",
     apiMatch,
     '{ hosts: ["*.com"] }\n    service: shop\n  - name: deep\n    match: { hosts: ["*.example.com", a.b.com], path: { regex: x } }',
-    ['37:11: warning: route "deep" is never reached: route "api" before it takes its requests'],
+    ['37:11: warning: route "deep" is never reached: route "api" before it matches all its requests'],
   ],
   [
-    "no doubt about a route whose second host no other route takes",
+    "no warning about a route with a second host that no other route matches",
     apiMatch,
     '{ hosts: ["*.com"] }\n    service: shop\n  - name: deep\n    match: { hosts: [a.com, a.org] }',
     [],
   ],
   [
-    "no doubt about a host just above a wildcard",
+    "no warning about the parent domain of a wildcard",
     apiMatch,
     '{ hosts: ["*.example.com"] }\n    service: shop\n  - name: deep\n    match: { hosts: [example.com] }',
     [],
   ],
   [
-    "no doubt about a prefix that ends within a segment",
+    "no warning about a prefix that ends within a segment",
     apiMatch,
     "{ path: { prefix: /api } }\n    service: shop\n  - name: deep\n    match: { path: { prefix: /apix } }",
     [],
   ],
   [
-    "a prefix that differs by its trailing slash alone",
+    "a prefix that differs only by its trailing slash",
     apiMatch,
     "{ path: { prefix: /api/ } }\n    service: shop\n  - name: deep\n    match: { path: { prefix: /api } }",
-    ['37:11: warning: route "deep" is never reached: route "api" before it takes its requests'],
+    ['37:11: warning: route "deep" is never reached: route "api" before it matches all its requests'],
   ],
   [
-    "no doubt about a route behind one that asks more",
+    "no warning about a route behind a more specific one",
     apiMatch,
     "{ methods: [GET] }\n    service: shop\n  - name: deep\n    match: { path: { exact: /x } }",
     [],
   ],
   [
-    "a route that asks the same as one before it",
+    "a route that has the same condition as one before it",
     apiMatch,
     "{ methods: [GET, PUT], headers: { x-a: [a, b] } }\n    service: shop\n  - name: deep\n    match: { methods: [put, get], headers: { X-A: { in: [b, a] } } }",
-    ['37:11: warning: route "deep" is never reached: route "api" before it takes its requests'],
+    ['37:11: warning: route "deep" is never reached: route "api" before it matches all its requests'],
   ],
   [
     "a service that no route uses",
@@ -119,40 +119,40 @@ const cases: readonly (readonly [string, string, string, readonly string[]])[] =
     ["6:3: warning: no release uses attribute spare"],
   ],
   [
-    "an override that nobody may use",
+    "an override without allowFrom and secretFile",
     ", allowFrom: [10.0.0.0/8] }",
     " }",
-    ["24:15: warning: nobody may use this override: it has neither allowFrom nor secretFile"],
+    ["24:15: warning: this override cannot be used: it has neither allowFrom nor secretFile"],
   ],
   [
-    "a release without a secret of its own",
+    "a release without a secretFile",
     ", secretFile: pins.secret",
     "",
     [
-      "20:3: warning: release shop has no secretFile: its pins are signed with a random secret, which is right for one instance only and is lost with it; name a file in sticky.cookie.secretFile",
+      "20:3: warning: release shop has no secretFile: its pins are signed with a random secret, which works for one instance and is lost on restart; set sticky.cookie.secretFile",
     ],
   ],
   [
     "an endpoint that is listed twice",
     '["http://shop-stable:80"]',
     '["http://shop-stable:80", "HTTP://SHOP-STABLE"]',
-    ["16:28: warning: version stable of service shop lists an endpoint twice; it counts once"],
+    ["16:28: warning: version stable of service shop lists an endpoint twice; the duplicate is ignored"],
   ],
   [
-    "a source that trusts proxies where there are none",
+    "a source that trusts proxies without trustedProxies",
     "trustedProxies: [10.0.0.0/8]\n",
     "",
-    ["7:60: warning: no caller is in trustedProxies, so this source never counts"],
+    ["7:60: warning: trustedProxies is empty, so this source is never used"],
   ],
 ];
 
 describe("warnings", () => {
-  test("a version in the split that a paired service lacks", () => {
+  test("a version in the split that a paired service does not have", () => {
     const pages = '  pages: { versions: { stable: { endpoints: ["http://pages:80"] } } }\nreleases:\n';
     const route = "  - { name: pages, match: { hosts: [p.example] }, service: pages, release: shop }\n  - name: shop\n";
     const text = changed("releases:\n", pages).replace("  - name: shop\n", route);
     expect(problemsOf(load(text))).toEqual([
-      "33:26: warning: service pages without version canary will serve the default in its place",
+      "33:26: warning: service pages without version canary will serve the default version instead",
     ]);
   });
 

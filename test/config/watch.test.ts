@@ -39,11 +39,11 @@ interface Watching {
   readonly watcher: FileWatcher;
   readonly warnings: readonly string[];
   changes(): number;
-  /** Resolves when a change is reported in consequence of `action`; rejects when none comes within five seconds. */
+  /** Resolves when a change is reported after `action`; rejects if there is none within five seconds. */
   changeAfter(action: () => void): Promise<void>;
 }
 
-/** Watches by events alone, unless told otherwise: a poll that never comes can not hide a deaf watch. */
+/** Watches by events only, unless `options` set `pollMs`: polling would hide a watch without events. */
 function watching(files: readonly string[], options: Partial<FileWatcherOptions> = {}): Watching {
   const events = new EventEmitter();
   const warnings: string[] = [];
@@ -78,7 +78,7 @@ function fileWith(contents: string, name = "perch.yaml"): string {
   return file;
 }
 
-/** A system without any watches to give, as inotify limits or some network file systems leave it. */
+/** A system that cannot watch, as with exhausted inotify limits or on some network file systems. */
 function refusing(code: string): WatchDirectory {
   return () => {
     throw Object.assign(new Error(`${code}: no watch to give`), { code });
@@ -106,7 +106,7 @@ describe("events", () => {
     { sentence: "a write that keeps the length", write: (file) => writeFileSync(file, "xyz") },
     { sentence: "a removal", write: (file) => rmSync(file) },
   ];
-  test.each(writes)("$sentence is told once", async ({ write }) => {
+  test.each(writes)("$sentence is reported once", async ({ write }) => {
     const file = fileWith("old");
     const seen = watching([file]);
     await seen.changeAfter(() => write(file));
@@ -114,7 +114,7 @@ describe("events", () => {
     expect(seen.changes()).toBe(1);
   });
 
-  test("the kubelet's swap of ..data is told every time, not only the first", async () => {
+  test("the kubelet's swap of ..data is reported every time, not only the first", async () => {
     const volume = new ConfigMapVolume(join(directory, "volume"), { "perch.yaml": "0" });
     const seen = watching([volume.path("perch.yaml")]);
     for (let swap = 1; swap <= 10; swap += 1) {
@@ -124,7 +124,7 @@ describe("events", () => {
     }
   });
 
-  test("a swap that leaves the contents as they were is no change", async () => {
+  test("a swap with the same contents is not a change", async () => {
     const volume = new ConfigMapVolume(join(directory, "volume"), { "perch.yaml": "a", "list.txt": "b" });
     const seen = watching([volume.path("perch.yaml")]);
     volume.update({ "perch.yaml": "a", "list.txt": "other" });
@@ -133,7 +133,7 @@ describe("events", () => {
     await seen.changeAfter(() => volume.update({ "perch.yaml": "c", "list.txt": "other" }));
   });
 
-  test("a rename over the file is told every time", async () => {
+  test("a rename over the file is reported every time", async () => {
     const file = fileWith("0");
     const seen = watching([file]);
     for (let round = 1; round <= 5; round += 1) {
@@ -141,7 +141,7 @@ describe("events", () => {
     }
   });
 
-  test("a file that is removed and comes back is told twice", async () => {
+  test("a file that is removed and created again is reported twice", async () => {
     const file = fileWith("same");
     const seen = watching([file]);
     await seen.changeAfter(() => rmSync(file));
@@ -149,7 +149,7 @@ describe("events", () => {
     expect(seen.changes()).toBe(2);
   });
 
-  test("a file whose directory does not exist yet is told when both appear", async () => {
+  test("a file in a directory that does not exist yet is reported when both appear", async () => {
     const file = join(directory, "later", "deeper", "perch.yaml");
     const seen = watching([file]);
     await seen.changeAfter(() => {
@@ -158,7 +158,7 @@ describe("events", () => {
     });
   });
 
-  test("a directory that is replaced by another one is watched anew", async () => {
+  test("a directory that is removed and created again is watched again", async () => {
     const home = join(directory, "home");
     mkdirSync(home);
     const file = fileWith("0", "home/perch.yaml");
@@ -171,7 +171,7 @@ describe("events", () => {
     await seen.changeAfter(() => writeFileSync(file, "2"));
   });
 
-  test("a directory that another one is moved in for is noticed, and watched from then on", async () => {
+  test("a directory that another one is moved to is noticed and watched", async () => {
     const home = join(directory, "home");
     mkdirSync(home);
     mkdirSync(join(directory, "fresh"));
@@ -185,7 +185,7 @@ describe("events", () => {
     await seen.changeAfter(() => writeFileSync(file, "2"));
   });
 
-  test("a file behind a relative and an absolute link is told of wherever the change happens", async () => {
+  test("a file behind a relative and an absolute link is reported wherever the change happens", async () => {
     mkdirSync(join(directory, "a"));
     mkdirSync(join(directory, "b"));
     const real = fileWith("0", "b/real.yaml");
@@ -201,7 +201,7 @@ describe("events", () => {
     await seen.changeAfter(() => writeFileSync(other, "3"));
   });
 
-  test("links in a circle are a missing file, until they are put right", async () => {
+  test("circular links are a missing file until they are fixed", async () => {
     symlinkSync("two", join(directory, "one"));
     symlinkSync("one", join(directory, "two"));
     const seen = watching([join(directory, "one")]);
@@ -211,7 +211,7 @@ describe("events", () => {
     });
   });
 
-  test("a log that grows beside the file does not put the look off", async () => {
+  test("a log that grows beside the file does not delay the check", async () => {
     const file = fileWith("old");
     const seen = watching([file], { debounceMs: 60 });
     const chatter = setInterval(() => appendFileSync(join(directory, "access.log"), "line\n"), 5);
@@ -224,7 +224,7 @@ describe("events", () => {
 });
 
 describe("check", () => {
-  test("tells of a change before it returns, and only once", () => {
+  test("reports a change before it returns, and only once", () => {
     const file = fileWith("old");
     const seen = watching([file], { watchDirectory: refusing("ENOSYS") });
     seen.watcher.check();
@@ -235,7 +235,7 @@ describe("check", () => {
     expect(seen.changes()).toBe(1);
   });
 
-  test("new times on old contents are no change", () => {
+  test("new times with the same contents are not a change", () => {
     const file = fileWith("same");
     const seen = watching([file]);
     utimesSync(file, 1, 1);
@@ -253,7 +253,7 @@ describe("check", () => {
     expect(seen.changes()).toBe(1);
   });
 
-  test("what is no regular file is never read from", () => {
+  test("what is not a regular file is never read", () => {
     const seen = watching(["/dev/zero", directory]);
     seen.watcher.check();
     expect(seen.changes()).toBe(0);
@@ -261,7 +261,7 @@ describe("check", () => {
 });
 
 describe("setFiles", () => {
-  test("an added file is no change by itself, and is watched from then on", async () => {
+  test("an added file is not a change, and is watched from then on", async () => {
     const file = fileWith("a");
     const seen = watching([file]);
     const list = fileWith("1", "list.txt");
@@ -271,7 +271,7 @@ describe("setFiles", () => {
     await seen.changeAfter(() => writeFileSync(list, "2"));
   });
 
-  test("a dropped file is watched no more", () => {
+  test("a removed file is no longer watched", () => {
     const file = fileWith("a");
     const list = fileWith("1", "list.txt");
     const seen = watching([file, list]);
@@ -281,7 +281,7 @@ describe("setFiles", () => {
     expect(seen.changes()).toBe(0);
   });
 
-  test("a kept file's change is not swallowed", () => {
+  test("a change of a kept file is not lost", () => {
     const file = fileWith("a");
     const seen = watching([file]);
     writeFileSync(file, "b");
@@ -290,7 +290,7 @@ describe("setFiles", () => {
     expect(seen.changes()).toBe(1);
   });
 
-  test("a change between the consumer's read and setFiles is told", () => {
+  test("a change between the consumer's read and setFiles is reported", () => {
     const list = fileWith("1", "list.txt");
     const seen = watching([]);
     const read = readFileSync(list);
@@ -300,7 +300,7 @@ describe("setFiles", () => {
     expect(seen.changes()).toBe(1);
   });
 
-  test("what the consumer read is no change where it still stands", () => {
+  test("the contents that the consumer read are not a change", () => {
     const list = fileWith("1", "list.txt");
     const seen = watching([]);
     seen.watcher.setFiles([list], new Map([[list, readFileSync(list)]]));
@@ -328,12 +328,12 @@ describe("setFiles", () => {
 });
 
 describe("polling", () => {
-  test("finds every change where no directory can be watched, and warns once", async () => {
+  test("finds every change if no directory can be watched, and warns once", async () => {
     const file = fileWith("0");
     const seen = watching([file], { pollMs: 10, watchDirectory: refusing("ENOSPC") });
     for (let round = 1; round <= 5; round += 1) await seen.changeAfter(() => writeFileSync(file, String(round)));
     expect(seen.warnings).toEqual([
-      `cannot watch ${directory} for changes (ENOSPC: no watch to give); looking at the files by polling only`,
+      `cannot watch ${directory} for changes (ENOSPC: no watch to give); falling back to polling`,
     ]);
   });
 
@@ -345,21 +345,21 @@ describe("polling", () => {
     }
   });
 
-  test("a process that is out of descriptors takes that for no change, and finds the next one", async () => {
+  test("a lack of descriptors is not a change, and the next change is found", async () => {
     const script = fileURLToPath(new URL("watch-without-descriptors.ts", import.meta.url));
     const command = 'ulimit -n 64 && exec "$0" "$@"';
     const args = ["-c", command, process.execPath, script, fileWith("0")];
     const { stdout } = await promisify(execFile)("/bin/sh", args, { timeout: 10_000 });
     expect(JSON.parse(stdout)).toEqual([
       "EMFILE",
-      expect.stringMatching(/^cannot watch DIR for changes \(EMFILE: too many open files.*by polling only$/),
+      expect.stringMatching(/^cannot watch DIR for changes \(EMFILE: too many open files.*falling back to polling$/),
       "freed",
       "written",
       "change",
     ]);
   });
 
-  test("a watch that fails later is one warning, then polling goes on and the watch is taken up again", async () => {
+  test("a watch that fails later gives one warning; polling continues and the watch is retried", async () => {
     const file = fileWith("0");
     const opened: EventEmitter[] = [];
     const seen = watching([file], {
@@ -379,7 +379,7 @@ describe("polling", () => {
 });
 
 describe("close", () => {
-  test("leaves no timer and no watch, even with an event still waiting to be looked at", async () => {
+  test("leaves no timer and no watch, even with a pending event", async () => {
     const script = fileURLToPath(new URL("held-by-a-watcher.ts", import.meta.url));
     const { stdout } = await promisify(execFile)(process.execPath, [script, fileWith("0")], { timeout: 10_000 });
     expect(JSON.parse(stdout)).toEqual({
@@ -390,13 +390,13 @@ describe("close", () => {
   });
 
   async function openWatches(): Promise<number> {
-    // The loop lets go of closed handles a turn later.
+    // The event loop releases closed handles a turn later.
     await nextTurn();
     await nextTurn();
     return process.getActiveResourcesInfo().filter((kind) => kind.startsWith("FSEvent")).length;
   }
 
-  test("a hundred swaps leave one watch a directory", async () => {
+  test("a hundred swaps leave one watch per directory", async () => {
     const volume = new ConfigMapVolume(join(directory, "volume"), { "perch.yaml": "0" });
     const before = await openWatches();
     const seen = watching([volume.path("perch.yaml")]);
@@ -410,7 +410,7 @@ describe("close", () => {
     expect(await openWatches()).toBe(before);
   });
 
-  test("nothing is told after it", () => {
+  test("nothing is reported afterwards", () => {
     const file = fileWith("0");
     const seen = watching([file]);
     seen.watcher.close();

@@ -2,105 +2,105 @@ import { createHash } from "node:crypto";
 import { describe, expect, it } from "vitest";
 import { BoundedCache, SignatureCache } from "../../src/decide/bounded-cache.ts";
 
-function filled(limit: number, keys: string[]): BoundedCache<{ key: string }> {
-  const map = new BoundedCache<{ key: string }>(limit, (value) => value.key);
-  for (const key of keys) map.add({ key });
-  return map;
+function cacheOf(limit: number, keys: string[]): BoundedCache<{ key: string }> {
+  const cache = new BoundedCache<{ key: string }>(limit, (value) => value.key);
+  for (const key of keys) cache.add({ key });
+  return cache;
 }
 
-describe("RecentMap", () => {
-  it("remembers what fits into one generation", () => {
-    const map = filled(3, ["a", "b", "c"]);
-    expect(["a", "b", "c", "d"].map((key) => map.get(key)?.key)).toEqual(["a", "b", "c", undefined]);
+describe("BoundedCache", () => {
+  it("keeps the entries of one generation", () => {
+    const cache = cacheOf(3, ["a", "b", "c"]);
+    expect(["a", "b", "c", "d"].map((key) => cache.get(key)?.key)).toEqual(["a", "b", "c", undefined]);
   });
 
-  it("forgets the older generation when a third one begins", () => {
-    const map = filled(2, ["a", "b", "c", "d", "e"]);
-    expect(["a", "b", "c", "d", "e"].map((key) => map.get(key)?.key)).toEqual([undefined, undefined, "c", "d", "e"]);
+  it("drops the older generation when a third one starts", () => {
+    const cache = cacheOf(2, ["a", "b", "c", "d", "e"]);
+    expect(["a", "b", "c", "d", "e"].map((key) => cache.get(key)?.key)).toEqual([undefined, undefined, "c", "d", "e"]);
   });
 
-  it("keeps what is asked for, however much passes by", () => {
-    const map = filled(2, ["a"]);
+  it("keeps an entry that is looked up often, however many others are added", () => {
+    const cache = cacheOf(2, ["a"]);
     for (let at = 0; at < 100; at++) {
-      map.add({ key: `passing-${at}` });
-      expect(map.get("a")?.key).toBe("a");
+      cache.add({ key: `other-${at}` });
+      expect(cache.get("a")?.key).toBe("a");
     }
   });
 
-  it("holds a value once, also when it was asked for again", () => {
-    const map = filled(2, ["a", "b", "c"]);
-    map.get("a");
-    expect(map.size).toBe(3);
+  it("holds an entry only once after a look-up moved it", () => {
+    const cache = cacheOf(2, ["a", "b", "c"]);
+    cache.get("a");
+    expect(cache.size).toBe(3);
   });
 
   it("never holds more than two generations", () => {
-    const map = filled(10, []);
+    const cache = cacheOf(10, []);
     for (let at = 0; at < 1000; at++) {
-      map.add({ key: `k${at}` });
-      map.get(`k${at - 7}`);
-      map.get(`k${at - 15}`);
-      expect(map.size).toBeLessThanOrEqual(20);
+      cache.add({ key: `k${at}` });
+      cache.get(`k${at - 7}`);
+      cache.get(`k${at - 15}`);
+      expect(cache.size).toBeLessThanOrEqual(20);
     }
   });
 });
 
-/** Texts that end as signed ones do. */
+/** A text that ends like a signed one. */
 const signed = (name: string) => `${name}.${createHash("sha256").update(name).digest("base64url").slice(0, 22)}`;
 
-function filledSignatures(limit: number, names: readonly string[]): SignatureCache<{ text: string; name: string }> {
-  const texts = new SignatureCache<{ text: string; name: string }>(limit);
-  for (const name of names) texts.add({ text: signed(name), name });
-  return texts;
+function signatureCacheOf(limit: number, names: readonly string[]): SignatureCache<{ text: string; name: string }> {
+  const cache = new SignatureCache<{ text: string; name: string }>(limit);
+  for (const name of names) cache.add({ text: signed(name), name });
+  return cache;
 }
 
 const users = (count: number) => Array.from({ length: count }, (_, user) => `user-${user}`);
 
-describe("texts that were verified", () => {
-  it("are found by the whole text", () => {
-    const texts = filledSignatures(1_000, ["ann", "bob", "eve"]);
-    expect(["ann", "bob", "eve", "joe"].map((name) => texts.get(signed(name))?.name)).toEqual([
+describe("SignatureCache", () => {
+  it("finds entries by their whole text", () => {
+    const cache = signatureCacheOf(1_000, ["ann", "bob", "eve"]);
+    expect(["ann", "bob", "eve", "joe"].map((name) => cache.get(signed(name))?.name)).toEqual([
       "ann",
       "bob",
       "eve",
       undefined,
     ]);
-    expect(texts.size).toBe(3);
+    expect(cache.size).toBe(3);
   });
 
-  it("are not found by another text with the same end", () => {
-    const texts = filledSignatures(8, ["user-1"]);
+  it("does not find an entry by another text with the same signature", () => {
+    const cache = signatureCacheOf(8, ["user-1"]);
     const end = signed("user-1").slice(-22);
-    expect(texts.get(`user-2.${end}`)).toBeUndefined();
-    expect(texts.get(`xuser-1.${end}`)).toBeUndefined();
-    expect(texts.get(end)).toBeUndefined();
-    expect(texts.get("")).toBeUndefined();
+    expect(cache.get(`user-2.${end}`)).toBeUndefined();
+    expect(cache.get(`xuser-1.${end}`)).toBeUndefined();
+    expect(cache.get(end)).toBeUndefined();
+    expect(cache.get("")).toBeUndefined();
   });
 
-  it("of the same end lie side by side, and the oldest gives way", () => {
+  it("holds eight entries in a set and replaces the oldest", () => {
     const end = signed("user-1").slice(-22);
-    const texts = new SignatureCache<{ text: string }>(4_096);
-    for (let user = 0; user < 9; user++) texts.add({ text: `${user}.${end}` });
-    const found = Array.from({ length: 9 }, (_, user) => texts.get(`${user}.${end}`) !== undefined);
+    const cache = new SignatureCache<{ text: string }>(4_096);
+    for (let user = 0; user < 9; user++) cache.add({ text: `${user}.${end}` });
+    const found = Array.from({ length: 9 }, (_, user) => cache.get(`${user}.${end}`) !== undefined);
     expect(found).toEqual([false, true, true, true, true, true, true, true, true]);
   });
 
-  it("are remembered nearly all while half of the places are empty, and a bounded number beyond that", () => {
-    const half = filledSignatures(4_096, users(2_048));
-    const remembered = users(2_048).filter((name) => half.get(signed(name)) !== undefined);
-    expect(remembered.length).toBeGreaterThan(2_000);
-    const full = filledSignatures(4_096, users(50_000));
+  it("keeps nearly all entries up to half of its limit, and never more than its limit", () => {
+    const half = signatureCacheOf(4_096, users(2_048));
+    const kept = users(2_048).filter((name) => half.get(signed(name)) !== undefined);
+    expect(kept.length).toBeGreaterThan(2_000);
+    const full = signatureCacheOf(4_096, users(50_000));
     expect(full.size).toBeLessThanOrEqual(4_096);
     expect(full.size).toBeGreaterThan(4_000);
     expect(full.get(signed("user-49999"))?.name).toBe("user-49999");
   });
 
-  it("stay when room is made for more", () => {
-    const texts = new SignatureCache<{ text: string; name: string }>(65_536);
+  it("keeps its entries when it grows", () => {
+    const cache = new SignatureCache<{ text: string; name: string }>(65_536);
     for (const name of users(3_000)) {
-      texts.add({ text: signed(name), name });
-      expect(texts.get(signed(name))?.name).toBe(name);
+      cache.add({ text: signed(name), name });
+      expect(cache.get(signed(name))?.name).toBe(name);
     }
-    const remembered = users(3_000).filter((name) => texts.get(signed(name)) !== undefined);
-    expect(remembered.length).toBeGreaterThan(2_950);
+    const kept = users(3_000).filter((name) => cache.get(signed(name)) !== undefined);
+    expect(kept.length).toBeGreaterThan(2_950);
   });
 });

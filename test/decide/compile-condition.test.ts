@@ -41,62 +41,62 @@ describe("compileCondition", () => {
     test: { op: "cidr", ranges: [parseAddressRange("10.0.0.0/8")].filter((range) => range !== undefined) },
   });
   const cases: [sentence: string, condition: Condition, given: FactsOf, holds: boolean, why: string][] = [
-    ["a test that holds", east, fromEast, true, 'region should be "east", is "east"'],
-    ["a test that fails", east, { attributes: { region: "us" } }, false, 'region should be "east", is "us"'],
-    ["a test of something absent", east, {}, false, 'region should be "east", is absent'],
-    ["all, of which one fails", all(east, gold), fromEast, false, 'plan should be "gold", is absent'],
+    ["a test that holds", east, fromEast, true, 'region: expected "east", got "east"'],
+    ["a test that fails", east, { attributes: { region: "us" } }, false, 'region: expected "east", got "us"'],
+    ["a test of an absent attribute", east, {}, false, 'region: expected "east", got absent'],
+    ["all, one of which fails", all(east, gold), fromEast, false, 'plan: expected "gold", got absent'],
     [
-      "all that hold",
+      "all, which all hold",
       all(east, gold),
       goldFromEast,
       true,
-      'region should be "east", is "east", plan should be "gold", is "gold"',
+      'region: expected "east", got "east"; plan: expected "gold", got "gold"',
     ],
-    ["all of nothing", all(), {}, true, "no condition"],
-    ["any, of which one holds", any(gold, east), fromEast, true, 'region should be "east", is "east"'],
-    ["any of nothing", any(), fromEast, false, "none of: "],
+    ["all, empty", all(), {}, true, "no condition"],
+    ["any, one of which holds", any(gold, east), fromEast, true, 'region: expected "east", got "east"'],
+    ["any, empty", any(), fromEast, false, "none of: "],
     [
-      "any, of which none holds",
+      "any, none of which holds",
       any(gold, east),
       {},
       false,
-      'none of: plan should be "gold", is absent, region should be "east", is absent',
+      'none of: plan: expected "gold", got absent; region: expected "east", got absent',
     ],
-    ["not, of something that holds", not(east), fromEast, false, 'not (region should be "east", is "east")'],
-    ["not, of something unknown", not(east), {}, true, 'not (region should be "east", is absent)'],
-    ["not, nested", not(not(east)), fromEast, true, 'not (not (region should be "east", is "east"))'],
+    ["not, of a test that holds", not(east), fromEast, false, 'not (region: expected "east", got "east")'],
+    ["not, of an absent attribute", not(east), {}, true, 'not (region: expected "east", got absent)'],
+    ["not, nested", not(not(east)), fromEast, true, 'not (not (region: expected "east", got "east"))'],
     [
       "a header",
       on({ kind: "header", name: "x-a" }, "1"),
       { headers: { "x-a": "1" } },
       true,
-      'header x-a should be "1", is "1"',
+      'header x-a: expected "1", got "1"',
     ],
     [
       "a cookie",
       on({ kind: "cookie", name: "a" }, "1"),
       { cookies: { a: "2" } },
       false,
-      'cookie a should be "1", is "2"',
+      'cookie a: expected "1", got "2"',
     ],
     [
       "a query parameter",
       on({ kind: "query", name: "a" }, "1"),
       { query: { a: "1" } },
       true,
-      'query a should be "1", is "1"',
+      'query a: expected "1", got "1"',
     ],
-    ["the method", on({ kind: "method" }, "GET"), {}, true, 'method should be "GET", is "GET"'],
-    ["the host", on({ kind: "host" }, "a.test"), {}, false, 'host should be "a.test", is "shop.example.com"'],
-    ["the path", on({ kind: "path" }, "/x"), { path: "/x" }, true, 'path should be "/x", is "/x"'],
+    ["the method", on({ kind: "method" }, "GET"), {}, true, 'method: expected "GET", got "GET"'],
+    ["the host", on({ kind: "host" }, "a.test"), {}, false, 'host: expected "a.test", got "shop.example.com"'],
+    ["the path", on({ kind: "path" }, "/x"), { path: "/x" }, true, 'path: expected "/x", got "/x"'],
     [
       "the client address",
       clientInside,
       { clientAddress: parseAddress("10.1.1.1") },
       true,
-      "clientAddress should be in 10.0.0.0/8, is 10.1.1.1",
+      "clientAddress: expected in 10.0.0.0/8, got 10.1.1.1",
     ],
-    ["no client address", clientInside, {}, false, "clientAddress should be in 10.0.0.0/8, is absent"],
+    ["no client address", clientInside, {}, false, "clientAddress: expected in 10.0.0.0/8, got absent"],
   ];
   it.each(cases)("%s", (_, condition, given, holds, why) => {
     const check = compileCondition(condition, "shop", "rule");
@@ -104,42 +104,42 @@ describe("compileCondition", () => {
     expect(check.why(factsOf(given), nowMs, unit)).toBe(why);
   });
 
-  const worded: [condition: Condition, why: string][] = [
-    [attribute("plan", { op: "in", values: ["a", 2, true] }), 'plan should be one of "a", 2, true, is absent'],
-    [attribute("plan", { op: "prefix", texts: ["a", "b"] }), 'plan should be prefix "a" or "b", is absent'],
-    [attribute("plan", { op: "exists", wanted: false }), "plan should be absent, is absent"],
-    [attribute("plan", { op: "exists", wanted: true }), "plan should be present, is absent"],
+  const explained: [condition: Condition, why: string][] = [
+    [attribute("plan", { op: "in", values: ["a", 2, true] }), 'plan: expected one of "a", 2, true, got absent'],
+    [attribute("plan", { op: "prefix", texts: ["a", "b"] }), 'plan: expected prefix "a" or "b", got absent'],
+    [attribute("plan", { op: "exists", wanted: false }), "plan: expected absent, got absent"],
+    [attribute("plan", { op: "exists", wanted: true }), "plan: expected present, got absent"],
     [
       attribute("plan", { op: "before", bound: Date.UTC(2026, 0, 1) }),
-      "plan should be before 2026-01-01T00:00:00.000Z, is absent",
+      "plan: expected before 2026-01-01T00:00:00.000Z, got absent",
     ],
-    [attribute("plan", { op: "atLeast", bound: 3 }), "plan should be at least 3, is absent"],
+    [attribute("plan", { op: "atLeast", bound: 3 }), "plan: expected at least 3, got absent"],
     [
       attribute("plan", { op: "between", low: 1, high: 9e15 }),
-      "plan should be between 1 and 9000000000000000, is absent",
+      "plan: expected between 1 and 9000000000000000, got absent",
     ],
-    [attribute("plan", { op: "within", ms: 5000 }), "plan should be within 5 s of now, is absent"],
-    [attribute("plan", { op: "olderThan", ms: 5000 }), "plan should be older than 5 s, is absent"],
+    [attribute("plan", { op: "within", ms: 5000 }), "plan: expected in the last 5 s, got absent"],
+    [attribute("plan", { op: "olderThan", ms: 5000 }), "plan: expected older than 5 s, got absent"],
     [
       attribute("plan", { op: "regex", pattern: { source: "^a", test: () => true } }),
-      "plan should be regex ^a, is absent",
+      "plan: expected regex ^a, got absent",
     ],
     [
       attribute("plan", { op: "inFile", list: { path: "vip.txt", has: () => true, values: () => [] } }),
-      "plan should be in the file vip.txt, is absent",
+      "plan: expected in the file vip.txt, got absent",
     ],
   ];
-  it.each(worded)("%j is worded for people", (condition, why) => {
+  it.each(explained)("explains %j in text", (condition, why) => {
     expect(compileCondition(condition, "shop", "rule").why(factsOf(), nowMs, unit)).toBe(why);
   });
 
-  it("words versions by their canonical text", () => {
+  it("explains versions by their canonical text", () => {
     const range = parseSemverRange(">=4 <5");
     const version = parseSemver("v4.2");
     if (range === undefined || version === undefined) throw new Error("the texts above parse");
     const check = compileCondition(attribute("plan", { op: "semver", range }), "shop", "rule");
     expect(check.why(factsOf({ attributes: { plan: version } }), nowMs, unit)).toBe(
-      "plan should be semver >=4 <5, is 4.2.0",
+      "plan: expected semver >=4 <5, got 4.2.0",
     );
   });
 
@@ -154,13 +154,13 @@ describe("compileCondition", () => {
     expect(takes(half, "one")).not.toEqual(takes(half, "two"));
     expect(takes(seeded, "one")).toEqual(takes(seeded, "two"));
     expect(compileCondition(half, "shop", "one").why(factsOf(), nowMs, unit)).toMatch(
-      /^the unit's place is \d+\.\d\d, wanted below 50$/,
+      /^percentile: expected below 50, got \d+\.\d\d$/,
     );
   });
 });
 
-describe("the facts about the requester that a condition reads", () => {
-  it("are attributes and named headers, cookies and query parameters, at any depth", () => {
+describe("requesterSubjects and compileCarriesNone", () => {
+  it("find attributes and named headers, cookies and query parameters, at any depth", () => {
     const named: Subject[] = [
       { kind: "header", name: "a" },
       { kind: "cookie", name: "b" },
@@ -176,14 +176,14 @@ describe("the facts about the requester that a condition reads", () => {
     expect(requesterSubjects(condition)).toEqual([{ kind: "attribute", index: 1, name: "region" }, ...named]);
   });
 
-  it("are carried by a request as soon as one of them is there", () => {
+  it("find that a request carries some as soon as one is present, even empty", () => {
     const carriesNone = compileCarriesNone(requesterSubjects(all(east, on({ kind: "header", name: "x-a" }, "1"))));
     expect(carriesNone(factsOf({ attributes: { plan: "gold" }, query: { "x-a": "1" } }))).toBe(true);
     expect(carriesNone(factsOf(fromEast))).toBe(false);
     expect(carriesNone(factsOf({ headers: { "x-a": "" } }))).toBe(false);
   });
 
-  it("are told apart by kind, not by name alone", () => {
+  it("distinguish subjects by kind, not by name alone", () => {
     const both = all(on({ kind: "header", name: "a" }, "1"), on({ kind: "cookie", name: "a" }, "1"));
     const carriesNone = compileCarriesNone(requesterSubjects(both));
     expect(carriesNone(factsOf({ headers: { a: "1" } }))).toBe(false);
@@ -211,7 +211,7 @@ const time = (text: string): number => Number(value("time", text));
 const list = { path: "users.txt", has: (each: AttributeValue) => each === "u1", values: () => ["u1"] };
 
 const cases: [sentence: string, type: AttributeType, test: Test, holds: string, fails: string][] = [
-  ["equals on text, case counts", "string", { op: "equals", value: "eu" }, "eu", "EU us"],
+  ["equals on text, case-sensitive", "string", { op: "equals", value: "eu" }, "eu", "EU us"],
   ["equals on numbers", "number", { op: "equals", value: 10 }, "10 1e1", "10.1"],
   ["equals on booleans", "boolean", { op: "equals", value: true }, "true 1", "false 0"],
   [
@@ -226,7 +226,7 @@ const cases: [sentence: string, type: AttributeType, test: Test, holds: string, 
   ["in with several", "string", { op: "in", values: ["eu", "cn-east"] }, "eu cn-east", "us cn"],
   ["in on versions", "semver", { op: "in", values: values("semver", "1.0 2.0") }, "2 1.0.0+x", "1.1"],
   ["in on addresses", "ip", { op: "in", values: values("ip", "10.0.0.1 ::1") }, "::ffff:10.0.0.1", "10.0.0.2"],
-  ["in with no value holds for none", "string", { op: "in", values: [] }, "", "eu"],
+  ["in with no values never holds", "string", { op: "in", values: [] }, "", "eu"],
   ["prefix", "string", { op: "prefix", texts: ["cn-"] }, "cn-east cn-", "c xcn-"],
   ["prefix, one of several", "string", { op: "prefix", texts: ["cn-", "eu"] }, "cn-east europe", "us"],
   ["suffix", "string", { op: "suffix", texts: ["@example.com", ".test"] }, "a@example.com x.test", "example.com test"],
@@ -238,7 +238,7 @@ const cases: [sentence: string, type: AttributeType, test: Test, holds: string, 
   ["atMost is inclusive", "number", { op: "atMost", bound: 5 }, "5 4.9", "5.1"],
   ["between is inclusive", "number", { op: "between", low: 1, high: 2 }, "1 1.5 2", "0.9 2.1"],
   ["within counts back from now", "time", { op: "within", ms: dayMs }, "2026-05-31 2026-06-01", "2026-05-30T23:59:59Z"],
-  ["within leaves out the future", "time", { op: "within", ms: dayMs }, "2026-06-01", "2026-06-02"],
+  ["within excludes the future", "time", { op: "within", ms: dayMs }, "2026-06-01", "2026-06-02"],
   ["olderThan", "time", { op: "olderThan", ms: dayMs }, "2026-05-30T23:59:59Z", "2026-05-31 2026-06-02"],
   ["semver", "semver", { op: "semver", range: present(parseSemverRange(">=4.1 <5")) }, "4.2.0-beta.1 4.1", "5 4.0"],
   ["cidr", "ip", { op: "cidr", ranges: [present(parseAddressRange("10.0.0.0/8"))] }, "10.1.1.1", "11.1.1.1 ::1"],
@@ -259,7 +259,7 @@ describe("compileTest", () => {
     expect(compileTest(test)(undefined, testNowMs)).toBe(false);
   });
 
-  it("is true for an absent value with `exists: false` only, and that is false for a present one", () => {
+  it("is true for an absent value only with `exists: false`, which is false for a present one", () => {
     const compiled = compileTest({ op: "exists", wanted: false });
     expect([compiled(undefined, testNowMs), compiled("", testNowMs)]).toEqual([true, false]);
   });

@@ -18,7 +18,7 @@ import {
   userDrawnTo,
 } from "./shop-release.ts";
 
-/** Half and half; these two are drawn apart, and the anonymous ones too. */
+/** An even split, which draws these two users to different versions, and likewise the random units. */
 export const half = { stable: 50, canary: 50 };
 export const ann = userDrawnTo("canary", half);
 export const bob = userDrawnTo("stable", half);
@@ -50,7 +50,7 @@ interface Wanted {
   readonly reason: string;
   readonly version: string;
   readonly rule?: string;
-  /** `keeps`: the client's pin is right as it is, or none is to be written. */
+  /** `keeps`: no pin is written. */
   readonly pin: "keeps" | Partial<Pin>;
   readonly flipped?: true;
 }
@@ -71,7 +71,7 @@ function releaseOf(given: DecisionCase): Release {
   });
 }
 
-/** One test for the decision, and one that asking for an explanation changes nothing. */
+/** For each case a test of the decision, and one that a trail does not change it. */
 export function decideCases(title: string, cases: readonly DecisionCase[]): void {
   describe(title, () => {
     it.each(cases)("$sentence", (given) => {
@@ -84,12 +84,12 @@ export function decideCases(title: string, cases: readonly DecisionCase[]): void
       else expect(decision.pin).toMatchObject(wanted.pin);
     });
 
-    it.each(cases)("decides alike when asked to explain: $sentence", (given) => {
+    it.each(cases)("decides the same with a trail: $sentence", (given) => {
       const trail: Trail = [];
       const explained = releaseOf(given).decide(requestOf(given.request), trail);
       const plain = releaseOf(given).decide(requestOf(given.request));
-      const isSaid = plain.reason === "override" || plain.reason === "propagated";
-      expect(explained).toEqual(isSaid ? { ...plain, unit: explained.unit } : plain);
+      const isRequested = plain.reason === "override" || plain.reason === "propagated";
+      expect(explained).toEqual(isRequested ? { ...plain, unit: explained.unit } : plain);
       expect(explained.unit).toBeDefined();
       expect(trail.length).toBeGreaterThan(1);
     });

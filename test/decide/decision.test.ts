@@ -20,17 +20,17 @@ describe("the trail of a decision", () => {
       "an override",
       {},
       { attributes: { userId: ann }, override: "v3" },
-      ["override used: v3", "unit used: named by userId"],
+      ["override used: v3", "unit used: from userId"],
     ],
     [
-      "a rule that matches behind others that do not",
+      "a rule that matches after others that do not",
       { rules },
       { attributes: { region: "east" } },
       [
         "unit used: new and random",
-        'rule not-matched: beta: path should be prefix "/beta", is "/"',
-        'rule not-matched: gold: plan should be "gold", is absent',
-        'rule matched: east: region should be "east", is "east"',
+        'rule not-matched: beta: path: expected prefix "/beta", got "/"',
+        'rule not-matched: gold: plan: expected "gold", got absent',
+        'rule matched: east: region: expected "east", got "east"',
         /^rule drawn: canary \(canary: 100\.00 %, score /,
         "cookie written: perch-shop",
       ],
@@ -41,10 +41,10 @@ describe("the trail of a decision", () => {
       { pin: pinOfEast() },
       [
         "unit used: from the pin (random)",
-        "pin used: says canary, but draws follow the weights",
-        "pin remembered: rule east set it",
-        'rule not-matched: beta: path should be prefix "/beta", is "/"',
-        "rule skipped: gold: the request has nothing to judge it by",
+        "pin used: names canary, but draws follow the weights",
+        "pin remembered: set by rule east",
+        'rule not-matched: beta: path: expected prefix "/beta", got "/"',
+        "rule skipped: gold: the request carries none of the facts that rules read",
         /^rule drawn: canary/,
         "cookie unchanged: perch-shop",
       ],
@@ -55,7 +55,7 @@ describe("the trail of a decision", () => {
       { attributes: { userId: ann }, override: "v9" },
       [
         "override ignored: v9 is not a version of this release",
-        "unit used: named by userId",
+        "unit used: from userId",
         /^split drawn: (stable|canary) \(canary: 25\.00 %, score [\d.]+; stable: 75\.00 %, score [\d.]+\)$/,
         "cookie written: perch-shop",
       ],
@@ -67,7 +67,7 @@ describe("the trail of a decision", () => {
       [
         "unit used: from the pin (random)",
         "pin used: holds stable",
-        "split kept: the pinned stable has weight",
+        "split kept: the pinned version stable has weight",
         "cookie unchanged: perch-shop",
       ],
     ],
@@ -78,7 +78,7 @@ describe("the trail of a decision", () => {
       [
         "unit used: from the pin (random)",
         "pin used: holds stable",
-        "split kept: the pinned stable drains",
+        "split kept: the pinned version stable has no weight and drains",
         "cookie unchanged: perch-shop",
       ],
     ],
@@ -89,7 +89,7 @@ describe("the trail of a decision", () => {
       [
         "unit used: from the pin (random)",
         "pin used: holds stable",
-        "split void: the pinned stable has no weight and is evicted",
+        "split void: the pinned version stable has no weight and is evicted",
         /^split drawn: canary/,
         "cookie written: perch-shop",
       ],
@@ -99,14 +99,14 @@ describe("the trail of a decision", () => {
       { split: undefined },
       { attributes: { userId: ann }, pin: pinOf({ unit: { ...stableUnit, source: "attribute" } }) },
       [
-        "unit used: named by userId",
-        "pin void: another requester's",
+        "unit used: from userId",
+        "pin void: belongs to another requester",
         "default used: stable",
         "cookie written: perch-shop",
       ],
     ],
     [
-      "a pin of an older epoch, and one of a version that is gone",
+      "a pin of an older epoch",
       { sticky: { ...sticky, ...hold }, split: half },
       { pin: pinOf({ epoch: 1 }) },
       [
@@ -117,23 +117,23 @@ describe("the trail of a decision", () => {
       ],
     ],
     [
-      "a pin of a version that is gone",
+      "a pin of a version that the release no longer has",
       { sticky: { ...sticky, ...hold } },
       { pin: pinOf({ version: "v1" }) },
       [
         "unit used: from the pin (random)",
-        "pin void: v1 is not a version of this release any more",
+        "pin void: v1 is no longer a version of this release",
         /^split drawn/,
         "cookie written: perch-shop",
       ],
     ],
   ];
-  it.each(cases)("tells of %s", (_, spec, given, wanted) => {
-    const told = explain(spec, given);
-    expect(told).toHaveLength(wanted.length);
+  it.each(cases)("explains %s", (_, spec, given, wanted) => {
+    const lines = explain(spec, given);
+    expect(lines).toHaveLength(wanted.length);
     for (const [at, line] of wanted.entries()) {
-      if (typeof line === "string") expect(told[at]).toBe(line);
-      else expect(told[at]).toMatch(line);
+      if (typeof line === "string") expect(lines[at]).toBe(line);
+      else expect(lines[at]).toMatch(line);
     }
   });
 });

@@ -6,7 +6,7 @@ import type { Weights } from "../../src/decide/release-spec.ts";
 import { attributeUnit, randomUnit, type Unit } from "../../src/decide/unit.ts";
 import { seededRandom } from "./shop-release.ts";
 
-/** Beyond this many standard deviations a fair draw is off once in 150,000 looks; all seeds here are fixed. */
+/** A fair draw exceeds this many standard deviations once in 150,000 trials; all seeds here are fixed. */
 const maxDeviations = 4.5;
 
 const random = seededRandom(20260601);
@@ -27,7 +27,7 @@ function countPicks(drawn: Draw, units: readonly Unit[]): Map<string, number> {
   return counts;
 }
 
-/** How many standard deviations of the binomial distribution a count is off. */
+/** By how many standard deviations of the binomial distribution a count differs from its share. */
 function deviations(count: number, share: number, trials: number): number {
   return Math.abs(count - trials * share) / Math.sqrt(trials * share * (1 - share));
 }
@@ -37,7 +37,7 @@ const anyWeights = fc
   .array(fc.integer({ min: 1, max: 1000 }), { minLength: 2, maxLength: 8 })
   .map((weights) => Object.fromEntries(weights.map((weight, at) => [`v${at + 1}`, weight / 10])));
 
-describe("the share of units that a version gets", () => {
+describe("a version's share of units", () => {
   const splits: Weights[] = [
     { stable: 95, canary: 5 },
     { stable: 99.9, canary: 0.1 },
@@ -49,7 +49,7 @@ describe("the share of units that a version gets", () => {
     { a: 1, b: 1, c: 1, d: 1, e: 1, f: 1 },
     { a: 0.1, b: 1, c: 2, d: 4, e: 8, f: 16, g: 32, h: 36.9 },
   ];
-  it.each(splits)("is weight / sum for %j, of random and of sequential units", (weights) => {
+  it.each(splits)("is weight / sum for %j, with random and with sequential units", (weights) => {
     const sum = Object.values(weights).reduce((total, weight) => total + weight, 0);
     for (const units of [randomUnits, sequentialUnits]) {
       const counts = countPicks(draw(weights), units);
@@ -68,7 +68,7 @@ describe("the share of units that a version gets", () => {
         const units = randomUnits.slice(0, 20_000);
         const counts = countPicks(draw(weights, "shop", salt), units);
         for (const [version, weight] of Object.entries(weights)) {
-          // Where few units are expected the distribution has a longer tail than the normal one: allow one more unit.
+          // With few expected units the distribution has a longer tail than the normal one: allow one unit more.
           const off = Math.max(0, Math.abs((counts.get(version) ?? 0) - (units.length * weight) / sum) - 1);
           expect(deviations((units.length * weight) / sum + off, weight / sum, units.length)).toBeLessThan(
             maxDeviations,
@@ -79,7 +79,7 @@ describe("the share of units that a version gets", () => {
     );
   });
 
-  it("is even among units that are numbers, addresses or neighbouring texts", () => {
+  it("is even for units that are numbers, addresses or similar texts", () => {
     const kinds = [
       (at: number) => String(at),
       (at: number) => `10.0.${at >> 8}.${at & 255}`,
@@ -94,7 +94,7 @@ describe("the share of units that a version gets", () => {
 });
 
 describe("a change of weights", () => {
-  it("of one version moves units only into it, or only out of it, and none among the others", () => {
+  it("of one version moves units only to it or only away from it, and none between the others", () => {
     const oneChange = fc.tuple(
       anyWeights,
       fc.nat({ max: 7 }),
@@ -116,7 +116,7 @@ describe("a change of weights", () => {
     );
   });
 
-  it("ramps two versions one way only: who moved to the canary stays there", () => {
+  it("during a ramp only ever moves units to the canary", () => {
     const ramps = fc.array(fc.double({ min: 0, max: 100, noNaN: true }), { minLength: 2, maxLength: 8 });
     fc.assert(
       fc.property(ramps, (steps) => {
@@ -135,7 +135,7 @@ describe("a change of weights", () => {
     );
   });
 
-  it("that scales all of them, reorders them or names others with zero moves nobody", () => {
+  it("that scales or reorders them, or adds versions with weight zero, moves no unit", () => {
     fc.assert(
       fc.property(anyWeights, fc.integer({ min: 1, max: 64 }), (weights, factor) => {
         const scaled = Object.entries(weights).map(([version, weight]) => [version, weight * factor] as const);
@@ -147,7 +147,7 @@ describe("a change of weights", () => {
   });
 });
 
-/** Pearson's statistic of a table of counts; how far it may go is the caller's to know by its degrees of freedom. */
+/** Pearson's chi-square statistic of a contingency table. */
 function chiSquare(table: readonly (readonly number[])[]): number {
   const rows = table.map((row) => row.reduce((sum, count) => sum + count, 0));
   const columns = (table[0] ?? []).map((_, at) => table.reduce((sum, row) => sum + (row[at] ?? 0), 0));
@@ -161,7 +161,7 @@ function chiSquare(table: readonly (readonly number[])[]): number {
   return stats.reduce((sum, counter) => sum + counter, 0);
 }
 
-/** Both draws' outcomes against each other, over many units. */
+/** A contingency table of the outcomes of two draws. */
 function contingency(left: (unit: Unit) => number, right: (unit: Unit) => number, size: number): number[][] {
   const table = Array.from({ length: size }, () => Array.from({ length: size }, () => 0));
   for (const unit of sequentialUnits) {
@@ -172,7 +172,7 @@ function contingency(left: (unit: Unit) => number, right: (unit: Unit) => number
   return table;
 }
 
-/** Of four degrees of freedom: exceeded by chance once in 200,000 independent tables. */
+/** With four degrees of freedom, independent draws exceed it once in 200,000 tables. */
 const chiSquareLimit = 30;
 const thirds = ["a", "b", "c"];
 
@@ -191,7 +191,7 @@ describe("draws of one unit are independent", () => {
     ["the splits of two releases", byThirds("shop"), byThirds("mail")],
     ["two salts of one release", byThirds("shop", "1"), byThirds("shop", "2")],
     ["a rule's `percent` and the split", byPercent("shop", "beta"), byThirds("shop")],
-    ["a rule's `percent` and a split whose salt imitates it", byPercent("shop", "a"), byThirds("shop", "percent")],
+    ["a rule's `percent` and a split with the salt `percent`", byPercent("shop", "a"), byThirds("shop", "percent")],
     ["a seeded `percent` and the split", byPercent("shop", "beta", "summer"), byThirds("shop")],
     ["the `percent` of two rules", byPercent("shop", "beta"), byPercent("shop", "gamma")],
     ["the `percent` of one rule name in two releases", byPercent("shop", "beta"), byPercent("mail", "beta")],
@@ -201,17 +201,17 @@ describe("draws of one unit are independent", () => {
     expect(chiSquare(contingency(left, right, 3))).toBeLessThan(chiSquareLimit);
   });
 
-  it("is a test that would see dependence", () => {
+  it("and the test detects dependence", () => {
     expect(chiSquare(contingency(byThirds("shop"), byThirds("shop"), 3))).toBeGreaterThan(chiSquareLimit);
   });
 
-  it("but the same seed takes the same units wherever it is named", () => {
+  it("but the same seed selects the same units everywhere", () => {
     expect(percentSeed("shop", "beta", "summer")).toBe(percentSeed("mail", "gamma", "summer"));
   });
 });
 
 describe("percentile", () => {
-  it("takes the share of units that it says", () => {
+  it("selects the configured share of units", () => {
     const seed = percentSeed("shop", "beta", undefined);
     for (const percent of [0.1, 1, 10, 50, 99]) {
       const taken = sequentialUnits.filter((unit) => percentile(unit, seed) < percent).length;
@@ -221,11 +221,11 @@ describe("percentile", () => {
 });
 
 describe("Draw", () => {
-  it("refuses weights that are all zero", () => {
+  it("rejects weights that are all zero", () => {
     expect(() => draw({ stable: 0, canary: 0 })).toThrow(RangeError);
   });
 
-  it("explains itself with the scores that it compares", () => {
+  it("reports the scores that it compares", () => {
     const drawn = draw({ stable: 75, canary: 25, v3: 0 });
     for (const unit of fewUnits.slice(0, 100)) {
       const scores = drawn.scores(unit);
@@ -238,7 +238,7 @@ describe("Draw", () => {
     }
   });
 
-  it("gives the same answers in another process", () => {
+  it("draws the same in another process", () => {
     const drawIn = new URL("../../src/decide/draw.ts", import.meta.url).href;
     const unitIn = new URL("../../src/decide/unit.ts", import.meta.url).href;
     const program = `
@@ -253,7 +253,7 @@ describe("Draw", () => {
     expect(there.split(" ")).toEqual(here);
   });
 
-  it("never changes: an implementation in another language, written from docs/decisions.md, gave these answers", () => {
+  it("matches an implementation in another language that was written from docs/decisions.md", () => {
     const drawn = draw({ stable: 60, canary: 30, v3: 10 });
     const answers = {
       "user-1": "canary",

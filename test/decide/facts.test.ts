@@ -4,7 +4,7 @@ import { type AttributeType, type AttributeValue, canonicalText, parseValue } fr
 
 describe("parseValue", () => {
   const read: [type: AttributeType, sentence: string, text: string, wanted: AttributeValue][] = [
-    ["string", "the text as it is", " a b ", " a b "],
+    ["string", "the text unchanged", " a b ", " a b "],
     ["string", "the empty text", "", ""],
     ["number", "an integer", "42", 42],
     ["number", "a sign and a fraction", "-4.25", -4.25],
@@ -26,9 +26,9 @@ describe("parseValue", () => {
     ["time", "a short fraction", "2026-01-01T00:00:00.5Z", Date.UTC(2026, 0, 1, 0, 0, 0, 500)],
     ["time", "a date alone", "2026-01-01", Date.UTC(2026, 0, 1)],
     ["time", "a leap day", "2024-02-29", Date.UTC(2024, 1, 29)],
-    ["time", "a leap day of a century", "2000-02-29", Date.UTC(2000, 1, 29)],
+    ["time", "a leap day of a century year", "2000-02-29", Date.UTC(2000, 1, 29)],
     ["time", "a leap second", "2016-12-31T23:59:60Z", Date.UTC(2017, 0, 1)],
-    ["time", "a leap second elsewhere", "2017-01-01T08:59:60+09:00", Date.UTC(2017, 0, 1)],
+    ["time", "a leap second with an offset", "2017-01-01T08:59:60+09:00", Date.UTC(2017, 0, 1)],
     ["time", "a year before 100", "0001-01-01", Date.parse("0001-01-01T00:00:00Z")],
     ["time", "epoch seconds", "1767225600", Date.UTC(2026, 0, 1)],
     ["time", "epoch seconds with a fraction", "1767225600.57", Date.UTC(2026, 0, 1, 0, 0, 0, 570)],
@@ -40,7 +40,7 @@ describe("parseValue", () => {
     ["semver", "a version", "v4.2", { major: 4, minor: 2, patch: 0, prerelease: [] }],
     ["ip", "an address", "10.0.0.1", { text: "10.0.0.1", words: [0, 0, 0xffff, 0x0a000001] }],
   ];
-  it.each(read)("reads as %s %s", (type, _, text, wanted) => {
+  it.each(read)("parses as %s: %s", (type, _, text, wanted) => {
     expect(parseValue(type, text)).toStrictEqual(wanted);
   });
 
@@ -61,17 +61,17 @@ describe("parseValue", () => {
     ["ip", ["", "10.0.0"]],
   ];
   it.each(refused.flatMap(([type, texts]) => texts.map((text) => ({ type, text }))))(
-    "refuses as $type $text",
+    "rejects as $type: $text",
     (row) => {
       expect(parseValue(row.type, row.text)).toBeUndefined();
     },
   );
 
-  it("refuses a time without an offset: whose midnight it means, nobody can say", () => {
+  it("rejects a time without an offset, which is ambiguous", () => {
     expect(parseValue("time", "2026-01-01T00:00:00")).toBeUndefined();
   });
 
-  it("reads any moment that a Date writes", () => {
+  it("parses any time that Date.toISOString writes", () => {
     fc.assert(
       fc.property(
         fc.date({ min: new Date("0000-01-01"), max: new Date("9999-12-31"), noInvalidDate: true }),
@@ -83,14 +83,14 @@ describe("parseValue", () => {
     );
   });
 
-  it("never throws, and never takes long, whatever a client sends", () => {
+  it("never throws and never takes long, whatever a client sends", () => {
     const types: AttributeType[] = ["string", "number", "boolean", "time", "semver", "ip"];
     const anyText = fc.array(fc.nat({ max: 0x10ffff }), { maxLength: 60 });
-    const nearlyRight = fc.array(
+    const almostValid = fc.array(
       fc.constantFrom(..."019.-:+eTZvx /").map((each) => each.charCodeAt(0)),
       { maxLength: 60 },
     );
-    const hostile = fc.oneof(anyText, nearlyRight).map((points) => String.fromCodePoint(...points));
+    const hostile = fc.oneof(anyText, almostValid).map((points) => String.fromCodePoint(...points));
     fc.assert(
       fc.property(hostile, (text) => {
         for (const type of types) parseValue(type, text);
@@ -109,7 +109,7 @@ describe("canonicalText", () => {
     ["ip", "::ffff:10.0.0.1", "10.0.0.1", "10.0.0.1"],
     ["string", "x", "x", "x"],
   ];
-  it.each(same)("is one text for two spellings of a %s", (type, left, right, wanted) => {
+  it.each(same)("is equal for two spellings of a %s", (type, left, right, wanted) => {
     const texts = [left, right].map((text) => canonicalText(parseValue(type, text) ?? "absent"));
     expect(texts).toEqual([wanted, wanted]);
   });

@@ -6,7 +6,7 @@ function words({ h1, h2, h3, h4 }: Hash128): string {
   return [h1, h2, h3, h4].map((word) => (word >>> 0).toString(16).padStart(8, "0")).join("");
 }
 
-/** Every code point, lone surrogates among them. */
+/** Any code points, including lone surrogates. */
 const anyText = fc.array(fc.nat({ max: 0x10ffff }), { maxLength: 40 }).map((points) => String.fromCodePoint(...points));
 
 function littleEndian(values: number[]): string {
@@ -67,7 +67,7 @@ describe("hashToFraction", () => {
     );
   });
 
-  it("has room for neither 0 nor 1: the ends of its 52 bits stay inside", () => {
+  it("is never 0 or 1, even at the ends of the 52-bit range", () => {
     expect((0 + 0.5) / 2 ** 52).toBeGreaterThan(0);
     expect((2 ** 52 - 1 + 0.5) / 2 ** 52).toBeLessThan(1);
   });

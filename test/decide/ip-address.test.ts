@@ -11,21 +11,21 @@ describe("parseAddress", () => {
     ["upper case and leading zeros in a group", "2001:0DB8::0001", "2001:db8::1"],
     ["eight groups", "1:2:3:4:5:6:7:8", "1:2:3:4:5:6:7:8"],
     ["seven groups and an empty end", "1:2:3:4:5:6:7::", "1:2:3:4:5:6:7:0"],
-    ["a single zero group, which RFC 5952 §4.2.2 does not shorten", "1:0:2:3:4:5:6:7", "1:0:2:3:4:5:6:7"],
-    ["two runs of zeros, of which the longer is shortened", "1:0:0:2:0:0:0:3", "1:0:0:2::3"],
-    ["two equal runs of zeros, of which the first is shortened", "1:0:0:2:3:0:0:4", "1::2:3:0:0:4"],
-    ["an IPv4-mapped address, folded", "::ffff:192.0.2.1", "192.0.2.1"],
-    ["an IPv4-mapped address in groups, folded", "::FFFF:c000:201", "192.0.2.1"],
+    ["a single zero group, which RFC 5952 §4.2.2 does not compress", "1:0:2:3:4:5:6:7", "1:0:2:3:4:5:6:7"],
+    ["two runs of zeros, the longer of which is compressed", "1:0:0:2:0:0:0:3", "1:0:0:2::3"],
+    ["two equal runs of zeros, the first of which is compressed", "1:0:0:2:3:0:0:4", "1::2:3:0:0:4"],
+    ["an IPv4-mapped address, as IPv4", "::ffff:192.0.2.1", "192.0.2.1"],
+    ["an IPv4-mapped address in groups, as IPv4", "::FFFF:c000:201", "192.0.2.1"],
     ["an IPv4-compatible address, which is not a mapped one", "::192.0.2.1", "::c000:201"],
     ["a NAT64 address with a dotted tail", "64:ff9b::192.0.2.33", "64:ff9b::c000:221"],
     ["six groups and a dotted tail", "1:2:3:4:5:6:192.0.2.1", "1:2:3:4:5:6:c000:201"],
   ];
-  it.each(read)("reads %s", (_, text, wanted) => {
+  it.each(read)("parses %s", (_, text, wanted) => {
     expect(parseAddress(text)?.text).toBe(wanted);
   });
 
   const refused: [sentence: string, text: string][] = [
-    ["nothing", ""],
+    ["an empty text", ""],
     ["a leading zero, which some programs read as octal", "010.0.0.1"],
     ["a hexadecimal byte", "0x7f.0.0.1"],
     ["a byte too large", "256.0.0.1"],
@@ -38,7 +38,7 @@ describe("parseAddress", () => {
     ["brackets", "[::1]"],
     ["a zone", "fe80::1%eth0"],
     ["a zone behind a dotted tail", "::ffff:127.0.0.1%1"],
-    ["two shortened runs", "1::2::3"],
+    ["two compressed runs", "1::2::3"],
     ["three colons", ":::"],
     ["nine groups", "1:2:3:4:5:6:7:8:9"],
     ["eight groups and an empty end", "1:2:3:4:5:6:7:8::"],
@@ -46,17 +46,17 @@ describe("parseAddress", () => {
     ["octal in a dotted tail", "::ffff:010.0.0.1"],
     ["a dotted quad before groups", "1.2.3.4::"],
     ["seven groups and a dotted tail", "1:2:3:4:5:6:7:1.2.3.4"],
-    ["a letter beyond f", "::g"],
+    ["a letter after f", "::g"],
     ["a name", "localhost"],
     ["Arabic-Indic digits", "١٢٧.0.0.1"],
     ["a very long text", "1".repeat(100_000)],
     ["very many groups", "1:".repeat(50_000)],
   ];
-  it.each(refused)("refuses %s", (_, text) => {
+  it.each(refused)("rejects %s", (_, text) => {
     expect(parseAddress(text)).toBeUndefined();
   });
 
-  it("reads its own canonical text as the same address, for any address", () => {
+  it("parses the canonical text of any address to the same address", () => {
     fc.assert(
       fc.property(fc.oneof(fc.ipV4(), fc.ipV6()), (text) => {
         const address = parseAddress(text);
@@ -67,7 +67,7 @@ describe("parseAddress", () => {
     );
   });
 
-  it("answers alike before and after thousands of other addresses have passed through the cache", () => {
+  it("gives the same result before and after thousands of other addresses passed through the cache", () => {
     const before = parseAddress("2001:db8::7");
     for (let at = 0; at < 5000; at++) parseAddress(`2001:db8::${at.toString(16)}:1`);
     expect(parseAddress("2001:db8::7")).toEqual(before);
@@ -96,7 +96,7 @@ describe("parseAddressRange", () => {
     ["::1", "::1", true],
     ["::1/128", "::2", false],
   ];
-  it.each(contained)("%s holds %s: %s", (range, address, wanted) => {
+  it.each(contained)("%s contains %s: %s", (range, address, wanted) => {
     const parsed = parseAddress(address);
     expect(parsed !== undefined && parseAddressRange(range)?.contains(parsed)).toBe(wanted);
   });
@@ -109,7 +109,7 @@ describe("parseAddressRange", () => {
     ["::1", "::1/128"],
     ["::/0", "::/0"],
   ];
-  it.each(texts)("shows %s as %s", (text, wanted) => {
+  it.each(texts)("writes %s as %s", (text, wanted) => {
     expect(parseAddressRange(text)?.text).toBe(wanted);
   });
 
@@ -124,7 +124,7 @@ describe("parseAddressRange", () => {
     "",
     "10/8",
   ];
-  it.each(refused)("refuses %j", (text) => {
+  it.each(refused)("rejects %j", (text) => {
     expect(parseAddressRange(text)).toBeUndefined();
   });
 });

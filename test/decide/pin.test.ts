@@ -14,7 +14,7 @@ function signedValue(pin: Pin, spec: CookieSpec = cookie, release = "shop"): str
   return pair.slice(pair.indexOf("=") + 1);
 }
 
-/** Reads with a fresh cookie unless one is given, and says what was rejected. */
+/** Reads with a new PinCookie by default, and collects the rejections. */
 function read(
   values: string[],
   atMs = nowMs,
@@ -36,7 +36,7 @@ const fixed: Pin = {
 const fixedText = "1.3.1780272000.canary.r-in-the-east.rAQIDBP____8";
 
 describe("the Set-Cookie value", () => {
-  it("signs the release's name and the pin by HMAC-SHA256, cut to 128 bits, in base64url", () => {
+  it("signs the release's name and the pin with HMAC-SHA256, truncated to 128 bits, in base64url", () => {
     const [secret = oldSecret] = cookie.secrets;
     const whole = createHmac("sha256", secret).update(`shop.${fixedText}`).digest();
     const signature = whole.subarray(0, 16).toString("base64url");
@@ -64,7 +64,7 @@ describe("the Set-Cookie value", () => {
     );
   });
 
-  it("refuses to sign with no secret", () => {
+  it("throws without a secret", () => {
     expect(() => new PinCookie("shop", { ...cookie, secrets: [] }).write(fixed, true)).toThrow(RangeError);
   });
 });
@@ -90,7 +90,7 @@ describe("reading a pin", () => {
     )
     .map(([epoch, issuedAtSeconds, version, by, of]): Pin => ({ epoch, issuedAtSeconds, version, ...by, unit: of }));
 
-  it("gives back what was written, twice: by its signature, then from memory", () => {
+  it("returns the written pin twice: by its signature, then from the cache", () => {
     fc.assert(
       fc.property(anyPin, (pin) => {
         const reader = new PinCookie("shop", cookie);
@@ -103,7 +103,7 @@ describe("reading a pin", () => {
     );
   });
 
-  it("takes no pin in which one character was changed", () => {
+  it("rejects a pin with any one character changed", () => {
     const value = signedValue(fixed);
     for (let at = 0; at < value.length; at++) {
       for (const other of "0aA.-") {
@@ -117,25 +117,30 @@ describe("reading a pin", () => {
   const forged = signedValue(pinOf(), { ...cookie, secrets: [oldSecret] });
   const cases: [sentence: string, values: string[], causes: PinRejection[], found: boolean][] = [
     ["no cookie", [], [], false],
-    ["a good one", [good], [], true],
-    ["one signed with another secret", [forged], ["forged"], false],
-    ["one of another release", [signedValue(pinOf(), cookie, "mail")], ["forged"], false],
-    ["the first that verifies, behind others", ["", forged, good, forged], ["malformed", "forged"], true],
-    ["an expired one, then a good one", [signedValue(pinOf({ issuedAtSeconds: 1 })), good], ["expired"], true],
+    ["a valid pin", [good], [], true],
+    ["a pin signed with another secret", [forged], ["forged"], false],
+    ["a pin of another release", [signedValue(pinOf(), cookie, "mail")], ["forged"], false],
+    ["a valid pin after invalid ones", ["", forged, good, forged], ["malformed", "forged"], true],
+    ["an expired pin, then a valid one", [signedValue(pinOf({ issuedAtSeconds: 1 })), good], ["expired"], true],
     ["an empty value", [""], ["malformed"], false],
     ["an unsigned pin", [fixedText], ["malformed"], false],
     ["a signature too short", [good.slice(0, -1)], ["malformed"], false],
-    ["a signature of which the last character has spare bits", [`${good.slice(0, -1)}B`], ["malformed"], false],
+    ["a signature with unused bits set in its last character", [`${good.slice(0, -1)}B`], ["malformed"], false],
     ["quotes around it", [`"${good}"`], ["malformed"], false],
-    ["a format of the future", [`2${good.slice(1)}`], ["malformed"], false],
+    ["a future format number", [`2${good.slice(1)}`], ["malformed"], false],
     ["an epoch with a leading zero", [good.replace("1.3.", "1.03.")], ["malformed"], false],
     ["upper case in the version", [good.replace("stable", "Stable")], ["malformed"], false],
-    ["another word for how", [good.replace(".s.", ".x.")], ["malformed"], false],
-    ["characters that Latin-1 would fold into right ones", [good.replace("1.3.", "\u0131.3.")], ["malformed"], false],
-    ["a text longer than any pin", [good + "x".repeat(200)], ["oversized"], false],
+    ["an unknown value for how", [good.replace(".s.", ".x.")], ["malformed"], false],
+    [
+      "characters that truncation to Latin-1 would turn into valid ones",
+      [good.replace("1.3.", "\u0131.3.")],
+      ["malformed"],
+      false,
+    ],
+    ["a value longer than any pin", [good + "x".repeat(200)], ["oversized"], false],
     ["eight kilobytes", ["x".repeat(8192)], ["oversized"], false],
   ];
-  it.each(cases)("finds in %s what it should, and says why not", (_, values, causes, found) => {
+  it.each(cases)("accepts or rejects, with the cause: %s", (_, values, causes, found) => {
     expect(read(values)).toEqual({ pin: found ? pinOf() : undefined, causes });
   });
 
@@ -151,7 +156,7 @@ describe("reading a pin", () => {
     );
   });
 
-  it("verifies with every secret and signs with the first, so that a rotation moves nobody", () => {
+  it("verifies with every secret and signs with the first, so that a rotation keeps all pins", () => {
     const before = { ...cookie, secrets: [oldSecret] };
     const during = { ...cookie, secrets: [newSecret, oldSecret] };
     const after = { ...cookie, secrets: [newSecret] };
@@ -161,7 +166,7 @@ describe("reading a pin", () => {
     expect(signedValue(pinOf(), during)).toBe(signedValue(pinOf(), after));
   });
 
-  it("looks at no more than eight signatures of one request", () => {
+  it("computes at most eight signatures per request", () => {
     const forgeries = Array.from({ length: 20 }, (_, at) =>
       signedValue(pinOf({ epoch: at }), { ...cookie, secrets: [oldSecret] }),
     );
@@ -172,13 +177,13 @@ describe("reading a pin", () => {
     expect(read(others, nowMs, new PinCookie("shop", fourSecrets)).causes).toEqual(["forged", "forged"]);
   });
 
-  it("finds a pin that it has verified before behind any number of forgeries", () => {
+  it("finds a cached pin after any number of forgeries", () => {
     const reader = new PinCookie("shop", cookie);
     read([good], nowMs, reader);
     expect(read([...Array<string>(9).fill(forged), good], nowMs, reader).pin).toEqual(pinOf());
   });
 
-  it("lets a pin expire at the end of its life, also one that it has verified before", () => {
+  it("rejects a pin after its max age, even if it is cached", () => {
     const reader = new PinCookie("shop", cookie);
     const lastMs = pinOf().issuedAtSeconds * 1000 + 30 * dayMs;
     expect(read([good], nowMs, reader).pin).toEqual(pinOf());
@@ -187,7 +192,7 @@ describe("reading a pin", () => {
     expect(read([good], lastMs + 1000)).toEqual({ pin: undefined, causes: ["expired"] });
   });
 
-  it("counts an expired forgery as forged: what it says proves nothing", () => {
+  it("reports an expired forgery as forged: its content proves nothing", () => {
     const value = signedValue(pinOf({ issuedAtSeconds: 1 }), { ...cookie, secrets: [oldSecret] });
     expect(read([value]).causes).toEqual(["forged"]);
   });

@@ -14,12 +14,12 @@ import { pinOf } from "./shop-release.ts";
 
 decideCases("follow and hold", [
   {
-    sentence: "follow: a pin that says otherwise than the weights does not count",
+    sentence: "follow: the split's draw replaces a pin that names another version",
     request: { pin: pinOf({ version: "stable", unit: canaryUnit }) },
     wanted: { reason: "split", version: "canary", pin: { version: "canary", unit: canaryUnit }, flipped: true },
   },
   {
-    sentence: "follow: a rollback reaches everyone at once",
+    sentence: "follow: a rollback reaches pinned users at once",
     release: { split: { stable: 100, canary: 0 } },
     request: { pin: pinOf({ version: "canary", unit: canaryUnit }) },
     wanted: { reason: "split", version: "stable", pin: { version: "stable" }, flipped: true },
@@ -31,33 +31,33 @@ decideCases("follow and hold", [
     wanted: { reason: "pin", version: "stable", pin: "keeps" },
   },
   {
-    sentence: "hold, evict: a version whose weight became zero is drawn anew",
+    sentence: "hold, evict: a version whose weight became zero is drawn again",
     sticky: hold,
     release: { split: { stable: 100, canary: 0 } },
     request: { pin: pinOf({ version: "canary", unit: canaryUnit }) },
     wanted: { reason: "split", version: "stable", pin: { version: "stable" }, flipped: true },
   },
   {
-    sentence: "hold, drain: a version whose weight became zero keeps those it has",
+    sentence: "hold, drain: a version whose weight became zero keeps its pinned users",
     sticky: drain,
     release: { split: { stable: 100, canary: 0 } },
     request: { pin: pinOf({ version: "canary", unit: canaryUnit }) },
     wanted: { reason: "pin", version: "canary", pin: "keeps" },
   },
   {
-    sentence: "hold, drain: a version that the split does not name has weight zero there",
+    sentence: "hold, drain: a version that the split does not name counts as weight zero",
     sticky: drain,
     request: { pin: pinOf({ version: "v3", unit: canaryUnit }) },
     wanted: { reason: "pin", version: "v3", pin: "keeps" },
   },
   {
-    sentence: "hold, drain: a version that the release no longer has is drawn anew",
+    sentence: "hold, drain: a version that the release no longer has is drawn again",
     sticky: drain,
     request: { pin: pinOf({ version: "v1", unit: canaryUnit }) },
     wanted: { reason: "split", version: "canary", pin: { version: "canary" }, flipped: true },
   },
   {
-    sentence: "hold, drain: a rule with a plain `use` is no draw and assigns against the pin",
+    sentence: "hold, drain: a rule with a plain `use` is not a draw and overrides the pin",
     sticky: drain,
     release: { rules: [eastToCanary] },
     request: { ...fromEast, pin: pinOf({ unit: stableUnit }) },
@@ -70,14 +70,14 @@ decideCases("follow and hold", [
     },
   },
   {
-    sentence: "hold: the pinned version replaces a rule's draw, and the pin goes on saying that the split set it",
+    sentence: "hold: the pinned version replaces a rule's draw, and the pin still records that the split set it",
     sticky: hold,
     release: { rules: [eastHalf] },
     request: { ...fromEast, pin: pinOf({ unit: canaryUnit }) },
     wanted: { reason: "pin", rule: "east", version: "stable", pin: "keeps" },
   },
   {
-    sentence: "hold, evict: a pinned version without weight in the rule's draw is drawn anew by the rule",
+    sentence: "hold, evict: a pinned version without weight in the rule's draw is drawn again by the rule",
     sticky: hold,
     release: { rules: [{ ...eastHalf, use: { canary: 1 } }] },
     request: { ...fromEast, pin: pinOf({ unit: stableUnit }) },
@@ -97,14 +97,14 @@ decideCases("follow and hold", [
     wanted: { reason: "pin", rule: "east", version: "stable", pin: "keeps" },
   },
   {
-    sentence: "hold: a version that a rule gave is kept in the split's draw when the rule no longer matches",
+    sentence: "hold: a version that a rule assigned replaces the split's draw when the rule no longer matches",
     sticky: hold,
     release: { rules: [eastToCanary] },
     request: { ...fromWest, pin: pinOfEast() },
     wanted: { reason: "pin", version: "canary", pin: "keeps" },
   },
   {
-    sentence: "hold: the default is no draw, the pin does not replace it",
+    sentence: "hold: the default is not a draw, so the pin does not replace it",
     sticky: hold,
     release: { split: undefined },
     request: { pin: pinOf({ version: "canary" }) },

@@ -15,51 +15,51 @@ import {
 } from "./decision-case.ts";
 import { attribute, equals, pinOf } from "./shop-release.ts";
 
-decideCases("the memory of rules", [
+decideCases("remembered rules", [
   {
-    sentence: "a request with none of the facts that rules read is answered by the rule that set the pin",
+    sentence: "the rule that set the pin decides a request with none of the facts that rules read",
     release: { rules: [eastToCanary] },
     request: { pin: pinOfEast() },
     wanted: { reason: "pin", rule: "east", version: "canary", pin: "keeps" },
   },
   {
-    sentence: "a request with such a fact is judged anew",
+    sentence: "a request with such a fact gets a new decision",
     release: { rules: [eastToCanary] },
     request: { ...fromWest, pin: pinOfEast() },
     wanted: { reason: "split", version: "stable", pin: { version: "stable", how: "split" }, flipped: true },
   },
   {
-    sentence: "a fact that only another rule reads is enough to be judged anew",
+    sentence: "a fact that only another rule reads is enough for a new decision",
     release: { rules: [eastToCanary, goldToV3] },
     request: { attributes: { plan: "silver" }, pin: pinOfEast() },
     wanted: { reason: "split", version: "stable", pin: { version: "stable" }, flipped: true },
   },
   {
-    sentence: "an attribute that no rule reads, such as the unit's, does not end the memory",
+    sentence: "an attribute that no rule reads, such as the unit's, keeps the rule remembered",
     release: { rules: [eastToCanary] },
     request: { attributes: { userId: bob }, pin: pinOfEast({ unit: bobsUnit }) },
     wanted: { reason: "pin", rule: "east", version: "canary", pin: "keeps" },
   },
   {
-    sentence: "a login does not end it either; the pin names the user from now on",
+    sentence: "a login keeps the rule remembered; the pin gets the user's unit",
     release: { rules: [eastToCanary] },
     request: { attributes: { userId: bob }, pin: pinOfEast() },
     wanted: { reason: "pin", rule: "east", version: "canary", pin: { how: "rule", rule: "east", unit: bobsUnit } },
   },
   {
-    sentence: "another person does not inherit it",
+    sentence: "another requester does not inherit it",
     release: { rules: [eastToCanary] },
     request: { attributes: { userId: bob }, pin: pinOfEast({ unit: annsUnit }) },
     wanted: { reason: "split", version: "stable", pin: { version: "stable", how: "split", unit: bobsUnit } },
   },
   {
-    sentence: "a rule that is gone is not remembered",
+    sentence: "a removed rule is not remembered",
     release: { rules: [goldToV3] },
     request: { pin: pinOfEast() },
     wanted: { reason: "split", version: "stable", pin: { version: "stable", how: "split" }, flipped: true },
   },
   {
-    sentence: "named headers, cookies and query parameters are facts about the requester, too",
+    sentence: "named headers, cookies and query parameters are facts about the requester as well",
     release: {
       rules: (["header", "cookie", "query"] as const).map((kind) => ({
         name: kind === "header" ? "east" : kind,
@@ -71,13 +71,13 @@ decideCases("the memory of rules", [
     wanted: { reason: "split", version: "stable", pin: { version: "stable" }, flipped: true },
   },
   {
-    sentence: "a rule that reads only the request itself is not remembered: every request can be judged by it",
+    sentence: "a rule that reads only the request itself is not remembered: it can test every request",
     release: { rules: [betaToV3, eastToCanary] },
     request: { path: "/", pin: pinOf({ version: "v3", how: "rule", rule: "beta", unit: stableUnit }) },
     wanted: { reason: "split", version: "stable", pin: { version: "stable", how: "split" }, flipped: true },
   },
   {
-    sentence: "an earlier rule that reads only the request itself still answers",
+    sentence: "an earlier rule that reads only the request itself still decides",
     release: { rules: [betaToV3, eastToCanary] },
     request: { path: "/beta/x", pin: pinOfEast() },
     wanted: {
@@ -95,7 +95,7 @@ decideCases("the memory of rules", [
     wanted: { reason: "pin", rule: "east", version: "canary", pin: "keeps" },
   },
   {
-    sentence: "an earlier rule that reads the requester is skipped, even if `not` makes it true of the unknown",
+    sentence: "an earlier rule that reads the requester is skipped, even if `not` makes it true for absent facts",
     release: {
       rules: [
         { name: "not-gold", when: { kind: "not", of: attribute("plan", equals("gold")) }, use: "v3" },
@@ -106,7 +106,7 @@ decideCases("the memory of rules", [
     wanted: { reason: "pin", rule: "east", version: "canary", pin: "keeps" },
   },
   {
-    sentence: "follow: the rule's present target answers, so that its rollback reaches remembered users at once",
+    sentence: "follow: the rule's current target applies, so that its rollback reaches remembered users at once",
     release: { rules: [{ ...eastToCanary, use: "stable" }] },
     request: { pin: pinOfEast() },
     wanted: {
@@ -118,7 +118,7 @@ decideCases("the memory of rules", [
     },
   },
   {
-    sentence: "follow: a rule's present weights are drawn by the pin's unit",
+    sentence: "follow: the rule's current weights apply, drawn by the pin's unit",
     release: { rules: [eastHalf] },
     request: { pin: pinOfEast({ version: "canary", unit: stableUnit }) },
     wanted: {
@@ -137,7 +137,7 @@ decideCases("the memory of rules", [
     wanted: { reason: "pin", rule: "east", version: "canary", pin: "keeps" },
   },
   {
-    sentence: "hold, evict: a plain `use` that changed takes remembered users along",
+    sentence: "hold, evict: a changed plain `use` moves remembered users",
     sticky: hold,
     release: { rules: [{ ...eastToCanary, use: "v3" }] },
     request: { pin: pinOfEast() },
@@ -150,14 +150,14 @@ decideCases("the memory of rules", [
     },
   },
   {
-    sentence: "hold, drain: remembered users stay where they are",
+    sentence: "hold, drain: remembered users stay on their version",
     sticky: drain,
     release: { rules: [{ ...eastToCanary, use: "v3" }] },
     request: { pin: pinOfEast() },
     wanted: { reason: "pin", rule: "east", version: "canary", pin: "keeps" },
   },
   {
-    sentence: "it holds without a split, too",
+    sentence: "a rule is remembered without a split as well",
     release: { rules: [eastToCanary], split: undefined },
     request: { pin: pinOfEast() },
     wanted: { reason: "pin", rule: "east", version: "canary", pin: "keeps" },

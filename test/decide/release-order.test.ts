@@ -32,7 +32,7 @@ decideCases("the order of steps", [
     wanted: { reason: "propagated", version: "v3", pin: "keeps" },
   },
   {
-    sentence: "a propagated version counts though the release does not have it: others in the chain do",
+    sentence: "a propagated version is used even if the release lacks it: other services in the chain may have it",
     request: { attributes: { userId: bob }, propagated: "v9" },
     wanted: { reason: "propagated", version: "v9", pin: "keeps" },
   },
@@ -43,7 +43,7 @@ decideCases("the order of steps", [
     wanted: { reason: "rule", rule: "east", version: "canary", pin: { version: "canary", how: "rule", rule: "east" } },
   },
   {
-    sentence: "of two rules that match, the first answers",
+    sentence: "of two matching rules the first decides",
     release: { rules: [goldToV3, eastToCanary] },
     request: { attributes: { region: "east", plan: "gold" } },
     wanted: { reason: "rule", rule: "gold", version: "v3", pin: { version: "v3", how: "rule", rule: "gold" } },
@@ -61,24 +61,24 @@ decideCases("the order of steps", [
     wanted: { reason: "split", version: "canary", pin: { version: "canary", how: "split", unit: annsUnit } },
   },
   {
-    sentence: "the split draws another user elsewhere",
+    sentence: "the split draws another user to another version",
     request: { attributes: { userId: bob } },
     wanted: { reason: "split", version: "stable", pin: { version: "stable", how: "split", unit: bobsUnit } },
   },
   {
-    sentence: "without a split the service's default answers",
+    sentence: "without a split the service's default is used",
     release: { split: undefined },
     request: { attributes: { userId: ann }, defaultVersion: "v3" },
     wanted: { reason: "default", version: "v3", pin: { version: "v3", how: "default", unit: annsUnit } },
   },
   {
-    sentence: "a weight of zero takes nobody",
+    sentence: "a version with weight zero gets no users",
     release: { split: { stable: 0, canary: 100 } },
     request: { attributes: { userId: bob } },
     wanted: { reason: "split", version: "canary", pin: { version: "canary" } },
   },
   {
-    sentence: "another salt draws anew",
+    sentence: "another salt changes the draw",
     sticky: { salt: "2026-06" },
     request: { attributes: { userId: userDrawnTo("stable", half, "2026-06") } },
     wanted: { reason: "split", version: "stable", pin: { version: "stable" } },
@@ -90,13 +90,13 @@ decideCases("the order of steps", [
     wanted: { reason: "split", version: "stable", pin: { version: "stable" } },
   },
   {
-    sentence: "`not` is true where the attribute is unknown",
+    sentence: "`not` is true if the attribute is absent",
     release: { rules: [{ name: "not-east", when: { kind: "not", of: east }, use: "canary" }] },
     request: { attributes: { userId: bob } },
     wanted: { reason: "rule", rule: "not-east", version: "canary", pin: { version: "canary" } },
   },
   {
-    sentence: "`percent: 100` takes everyone, and `percent: 0` nobody",
+    sentence: "`percent: 100` matches every unit, and `percent: 0` none",
     release: {
       rules: [
         { name: "none", when: { kind: "percent", percent: 0, seed: undefined }, use: "v3" },

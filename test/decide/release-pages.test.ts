@@ -19,30 +19,30 @@ import { nowMs, pinOf, requestOf, seededRandom, shop, sticky } from "./shop-rele
 const pages: Partial<StickySpec> = { assets: "follow-document" };
 const address = parseAddress("192.0.2.1");
 
-/** A request of a page of this site, by Sec-Fetch-Dest. */
+/** A request from a page, with this Sec-Fetch-Dest. */
 const loading = (destination: string, site = "same-origin") => ({
   clientAddress: address,
   headers: { "sec-fetch-dest": destination, "sec-fetch-site": site, "user-agent": "Firefox" },
 });
 
-/** The page came from stable; since then the weights have moved its requester to the canary. */
+/** The pin of a page that stable served before the weights moved its requester to the canary. */
 const moved = pinOf({ version: "stable", unit: canaryUnit });
 
-decideCases("what a page loads, where it follows its document", [
+decideCases("assets: follow-document", [
   {
-    sentence: "a script comes from the page's version though the weights have moved, and writes no pin",
+    sentence: "a script comes from the page's version after the weights changed, and writes no pin",
     sticky: pages,
     request: { ...loading("script"), pin: moved },
     wanted: { reason: "pin", version: "stable", pin: "keeps" },
   },
   {
-    sentence: "an image of a page on a sibling host does too",
+    sentence: "so does an image of a page on another host of the same site",
     sticky: pages,
     request: { ...loading("image", "same-site"), pin: moved },
     wanted: { reason: "pin", version: "stable", pin: "keeps" },
   },
   {
-    sentence: "even where that version has no weight any more: no other has the page's assets",
+    sentence: "so does a style sheet if that version no longer has weight: no other has the page's assets",
     release: { split: { stable: 0, canary: 1 } },
     sticky: pages,
     request: { ...loading("style"), pin: moved },
@@ -56,7 +56,7 @@ decideCases("what a page loads, where it follows its document", [
     wanted: { reason: "pin", rule: "east", version: "canary", pin: "keeps" },
   },
   {
-    sentence: "an asset follows the page before any rule",
+    sentence: "following the page outranks every rule",
     release: { rules: [betaToV3] },
     sticky: pages,
     request: { ...loading("script"), path: "/beta/app.js", pin: moved },
@@ -69,62 +69,62 @@ decideCases("what a page loads, where it follows its document", [
     wanted: { reason: "override", version: "v3", pin: "keeps" },
   },
   {
-    sentence: "an asset whose page's version is gone is drawn, and leaves the pin alone",
+    sentence: "an asset of a page whose version was removed is drawn, and writes no pin",
     sticky: pages,
     request: { ...loading("script"), pin: pinOf({ version: "v2", unit: canaryUnit }) },
     wanted: { reason: "split", version: "canary", pin: "keeps" },
   },
   {
-    sentence: "an asset whose pin is of an older epoch is drawn, and leaves the pin alone",
+    sentence: "an asset whose pin has an older epoch is drawn, and writes no pin",
     sticky: pages,
     request: { ...loading("script"), pin: pinOf({ version: "stable", unit: canaryUnit, epoch: 2 }) },
     wanted: { reason: "split", version: "canary", pin: "keeps" },
   },
   {
-    sentence: "a document follows the weights, and writes where its page came from",
+    sentence: "a document follows the weights, and writes its version to the pin",
     sticky: pages,
     request: { ...loading("document", "none"), pin: moved },
     wanted: { reason: "split", version: "canary", pin: { version: "canary", unit: canaryUnit }, flipped: true },
   },
   {
-    sentence: "a frame is a document of its own",
+    sentence: "a frame is a document itself",
     sticky: pages,
     request: { ...loading("iframe"), pin: moved },
     wanted: { reason: "split", version: "canary", pin: { version: "canary" }, flipped: true },
   },
   {
-    sentence: "a call follows the weights, so that a rollback reaches open pages, but the pin stays the document's",
+    sentence: "a call follows the weights, so that a rollback reaches open pages, but leaves the pin to the document",
     sticky: pages,
     request: { ...loading("empty"), pin: moved },
     wanted: { reason: "split", version: "canary", pin: "keeps" },
   },
   {
-    sentence: "a call that a rule assigns writes it, for the page loads that carry nothing to judge by",
+    sentence: "a call that a rule assigns writes the pin, for page loads without the facts that rules read",
     release: { rules: [eastToCanary] },
     sticky: pages,
     request: { ...loading("empty"), ...fromEast, pin: pinOf({ version: "stable", unit: stableUnit }) },
     wanted: { reason: "rule", rule: "east", version: "canary", pin: { version: "canary", how: "rule" }, flipped: true },
   },
   {
-    sentence: "a call that logs in writes the user",
+    sentence: "a call with a login writes the user to the pin",
     sticky: pages,
     request: { ...loading("empty"), attributes: { userId: ann }, pin: pinOf({ version: "stable", unit: stableUnit }) },
     wanted: { reason: "split", version: "canary", pin: { version: "canary" }, flipped: true },
   },
   {
-    sentence: "what another site shows of us is no part of a page of ours",
+    sentence: "an image that another site embeds follows no page",
     sticky: pages,
     request: { ...loading("image", "cross-site"), pin: moved },
     wanted: { reason: "split", version: "canary", pin: { version: "canary" }, flipped: true },
   },
   {
-    sentence: "who says nothing of pages is decided as ever, with a random unit",
+    sentence: "a client without Sec-Fetch headers gets a random unit as usual",
     sticky: pages,
     request: { clientAddress: address, headers: { "user-agent": "curl" } },
     wanted: { reason: "split", version: shopDraws(newUnit), pin: { unit: newUnit } },
   },
   {
-    sentence: "nothing follows a page unless it is configured",
+    sentence: "without follow-document an asset is drawn like any request",
     request: { ...loading("script"), pin: moved },
     wanted: { reason: "split", version: "canary", pin: { version: "canary" }, flipped: true },
   },
@@ -140,7 +140,7 @@ describe("a first page load, without a pin", () => {
   const decide = (replica: Release, destination: string, seed: number) =>
     replica.decide(requestOf({ ...loading(destination), random: seededRandom(seed), nowMs }));
 
-  it("gets one version on every replica, whatever comes first, and only its document and its calls write the pin", () => {
+  it("gets one version on every replica in any order, and only its document and calls write the pin", () => {
     const replicas = [release(), release()] as const;
     const decisions = ["image", "document", "script", "empty", "font"].map((destination, at) =>
       decide(replicas[at % 2 === 0 ? 0 : 1], destination, at),

@@ -14,34 +14,34 @@ decideCases("epochs and renewal", [
     },
   },
   {
-    sentence: "a pin of a lower epoch loses the memory of its rule",
+    sentence: "a pin of a lower epoch loses its remembered rule",
     release: { rules: [eastToCanary] },
     request: { pin: pinOfEast({ epoch: 2 }) },
     wanted: { reason: "split", version: "stable", pin: { epoch: 3, how: "split", unit: stableUnit }, flipped: true },
   },
   {
-    sentence: "a pin of a lower epoch is written anew even if nothing else in it changes",
+    sentence: "a pin of a lower epoch is rewritten even if nothing else in it changes",
     request: { pin: pinOf({ epoch: 2, version: "stable", unit: stableUnit }) },
     wanted: { reason: "split", version: "stable", pin: { epoch: 3, version: "stable", unit: stableUnit } },
   },
   {
-    sentence: "a pin of a higher epoch is honoured: a newer replica made it",
+    sentence: "a pin of a higher epoch is valid: a newer replica wrote it",
     sticky: hold,
     request: { pin: pinOf({ epoch: 4, version: "stable", unit: canaryUnit }) },
     wanted: { reason: "pin", version: "stable", pin: "keeps" },
   },
   {
-    sentence: "a pin of a higher epoch keeps it when it is written anew",
+    sentence: "a pin keeps its higher epoch when it is rewritten",
     request: { pin: pinOf({ epoch: 4, version: "stable", unit: canaryUnit }) },
     wanted: { reason: "split", version: "canary", pin: { epoch: 4, version: "canary" }, flipped: true },
   },
   {
-    sentence: "a pin up to half its life is left alone",
+    sentence: "a pin up to half its lifetime is not rewritten",
     request: { pin: pinOf({ unit: stableUnit, issuedAtSeconds: nowSeconds - 15 * 86_400 }) },
     wanted: { reason: "split", version: "stable", pin: "keeps" },
   },
   {
-    sentence: "a pin past half its life is written anew",
+    sentence: "a pin past half its lifetime is renewed",
     request: { pin: pinOf({ unit: stableUnit, issuedAtSeconds: nowSeconds - 15 * 86_400 - 1 }) },
     wanted: {
       reason: "split",
@@ -50,7 +50,7 @@ decideCases("epochs and renewal", [
     },
   },
   {
-    sentence: "a held pin past half its life is written anew as it was",
+    sentence: "a held pin past half its lifetime is renewed with the same content",
     sticky: hold,
     release: { rules: [eastToCanary] },
     request: { pin: pinOfEast({ issuedAtSeconds: nowSeconds - 20 * 86_400 }) },
@@ -62,24 +62,24 @@ decideCases("epochs and renewal", [
     },
   },
   {
-    sentence: "a pin whose version is right but was assigned otherwise is written anew",
+    sentence: "a pin of the same version that another step assigned is rewritten",
     release: { rules: [eastToCanary] },
     request: { ...fromEast, pin: pinOf({ version: "canary", unit: canaryUnit }) },
     wanted: { reason: "rule", rule: "east", version: "canary", pin: { version: "canary", how: "rule", rule: "east" } },
   },
   {
-    sentence: "a pin that the default set is written anew when the split assigns the same version",
+    sentence: "a pin that the default set is rewritten when the split assigns the same version",
     request: { pin: pinOf({ how: "default", unit: stableUnit }) },
     wanted: { reason: "split", version: "stable", pin: { version: "stable", how: "split" } },
   },
   {
-    sentence: "a pin that another rule set is written anew when a rule assigns the same version",
+    sentence: "a pin that another rule set is rewritten when a rule assigns the same version",
     release: { rules: [eastToCanary] },
     request: { ...fromEast, pin: pinOfEast({ rule: "gold" }) },
     wanted: { reason: "rule", rule: "east", version: "canary", pin: { how: "rule", rule: "east" } },
   },
   {
-    sentence: "a pin from a clock ahead of ours is left alone",
+    sentence: "a pin issued by a clock that is ahead is not rewritten",
     request: { pin: pinOf({ unit: stableUnit, issuedAtSeconds: nowSeconds + 3600 }) },
     wanted: { reason: "split", version: "stable", pin: "keeps" },
   },

@@ -5,35 +5,35 @@ import { pinOf } from "./shop-release.ts";
 
 decideCases("the unit", [
   {
-    sentence: "without an attribute and a pin the unit is new and random",
+    sentence: "without the attribute and without a pin the unit is random",
     request: {},
     wanted: { reason: "split", version: "stable", pin: { unit: newUnit } },
   },
   {
-    sentence: "without `by` no attribute names the unit",
+    sentence: "without `by` attributes do not determine the unit",
     sticky: { by: undefined },
     request: { attributes: { userId: ann } },
     wanted: { reason: "split", version: "stable", pin: { unit: newUnit } },
   },
   {
-    sentence: "the pin's unit is drawn where the request has no attribute",
+    sentence: "without the attribute the pin's unit is drawn",
     request: { pin: pinOf({ version: "canary", unit: canaryUnit }) },
     wanted: { reason: "split", version: "canary", pin: "keeps" },
   },
   {
-    sentence: "the client address can name the unit",
+    sentence: "the client address can determine the unit",
     sticky: { by: { kind: "clientAddress" } },
     release: { split: { stable: 1 } },
     request: { clientAddress: parseAddress("192.0.2.7") },
     wanted: { reason: "split", version: "stable", pin: { unit: attributeUnit("192.0.2.7") } },
   },
   {
-    sentence: "login: the attribute wins, and the pin names it from now on",
+    sentence: "login: the attribute's unit is used and written to the pin",
     request: { attributes: { userId: ann }, pin: pinOf({ version: "canary", unit: canaryUnit }) },
     wanted: { reason: "split", version: "canary", pin: { version: "canary", unit: annsUnit } },
   },
   {
-    sentence: "login under follow: the attribute's draw answers, which may be another version",
+    sentence: "login under follow: the attribute's unit is drawn, possibly to another version",
     request: { attributes: { userId: ann }, pin: pinOf({ unit: stableUnit }) },
     wanted: { reason: "split", version: "canary", pin: { version: "canary", unit: annsUnit }, flipped: true },
   },
@@ -44,7 +44,7 @@ decideCases("the unit", [
     wanted: { reason: "pin", version: "stable", pin: { version: "stable", how: "split", unit: annsUnit } },
   },
   {
-    sentence: "logout under follow: the pin goes on naming the user",
+    sentence: "logout under follow: the pin keeps the user's unit",
     request: { pin: pinOf({ version: "canary", unit: annsUnit }) },
     wanted: { reason: "split", version: "canary", pin: "keeps" },
   },
@@ -56,13 +56,13 @@ decideCases("the unit", [
     wanted: { reason: "pin", version: "v3", pin: "keeps" },
   },
   {
-    sentence: "another person under hold: the version does not stay, and it is no flip",
+    sentence: "another requester under hold: the version does not stay, and it is not a flip",
     sticky: hold,
     request: { attributes: { userId: ann }, pin: pinOf({ unit: bobsUnit }) },
     wanted: { reason: "split", version: "canary", pin: { version: "canary", unit: annsUnit } },
   },
   {
-    sentence: "the same person under hold keeps a version that the draw would not give",
+    sentence: "the same requester under hold keeps a version that the draw would not give",
     sticky: hold,
     request: { attributes: { userId: ann }, pin: pinOf({ unit: annsUnit }) },
     wanted: { reason: "pin", version: "stable", pin: "keeps" },

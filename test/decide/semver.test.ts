@@ -26,15 +26,15 @@ describe("parseSemver", () => {
     ["build data, dropped", "1.0.0+build.007", "1.0.0"],
     ["a prerelease and build data", "1.0.0-rc.1+x", "1.0.0-rc.1"],
     ["identifiers of dashes", "1.0.0---", "1.0.0---"],
-    ["a prerelease that begins with a zero but is no number", "1.0.0-0a", "1.0.0-0a"],
+    ["a prerelease that starts with a zero but is not a number", "1.0.0-0a", "1.0.0-0a"],
     ["the largest number", "9007199254740991.0.0", "9007199254740991.0.0"],
   ];
-  it.each(read)("reads %s", (_, text, wanted) => {
+  it.each(read)("parses %s", (_, text, wanted) => {
     expect(formatSemver(versionOf(text))).toBe(wanted);
   });
 
   const refused: [sentence: string, text: string][] = [
-    ["nothing", ""],
+    ["an empty text", ""],
     ["a leading zero in the core", "1.02.3"],
     ["a leading zero in a numeric identifier", "1.0.0-01"],
     ["an empty identifier", "1.0.0-a..b"],
@@ -44,18 +44,18 @@ describe("parseSemver", () => {
     ["a blank", " 1.2.3"],
     ["a line end", "1.2.3\n"],
     ["a sign", "-1.2.3"],
-    ["a number beyond what is exact", "9007199254740993.0.0"],
+    ["a number over 2^53 - 1", "9007199254740993.0.0"],
     ["a word", "latest"],
     ["two leading v", "vv1"],
     ["a very long prerelease", `1.0.0-${"a.".repeat(50_000)}a`],
   ];
-  it.each(refused)("refuses %s", (_, text) => {
+  it.each(refused)("rejects %s", (_, text) => {
     expect(parseSemver(text)).toBeUndefined();
   });
 });
 
 describe("compareSemver", () => {
-  it("orders as the chain in semver.org §11 does", () => {
+  it("orders the example of semver.org §11", () => {
     const chain =
       "1.0.0-alpha 1.0.0-alpha.1 1.0.0-alpha.beta 1.0.0-beta 1.0.0-beta.2 1.0.0-beta.11 1.0.0-rc.1 1.0.0 2.0.0 2.1.0 2.1.1";
     const ordered = chain.split(" ").map(versionOf);
@@ -66,7 +66,7 @@ describe("compareSemver", () => {
     }
   });
 
-  it("calls versions equal exactly if their canonical texts are", () => {
+  it("treats versions as equal if and only if their canonical texts are equal", () => {
     const identifier = fc.oneof(fc.nat({ max: 12 }).map(String), fc.constantFrom("a", "b", "B", "-", "0a"));
     const text = fc
       .tuple(fc.nat({ max: 2 }), fc.nat({ max: 2 }), fc.array(identifier, { maxLength: 3 }))
@@ -145,7 +145,7 @@ describe("parseSemverRange", () => {
     "<>4",
   ];
   const more = ["!=4", ">=4 - <5", "1 -2", "01.2", "1..2", ">==4", "=>4", "1, , 2", ",1", "a".repeat(2000)];
-  it.each([...refused, ...more])("refuses %j", (text) => {
+  it.each([...refused, ...more])("rejects %j", (text) => {
     expect(parseSemverRange(text)).toBeUndefined();
   });
 });

@@ -6,12 +6,10 @@ import type { Pin } from "../../src/decide/pin.ts";
 import type { CookieSpec, ReleaseSpec, StickySpec, Weights } from "../../src/decide/release-spec.ts";
 import { attributeUnit, type RandomSource, type Unit } from "../../src/decide/unit.ts";
 
-/** The release that the decision tests stand on: each spreads it with what the case is about. */
-
 export const nowMs = Date.UTC(2026, 5, 1);
 export const nowSeconds = nowMs / 1000;
 
-/** The attribute table of the tests; an attribute's index is its place here. */
+/** The attribute table: an attribute's index is its position here. */
 const attributeNames = ["userId", "region", "plan"] as const;
 export type Attributes = Partial<Record<(typeof attributeNames)[number], AttributeValue>>;
 
@@ -37,6 +35,7 @@ export const sticky: StickySpec = {
   cookie,
 };
 
+/** The base of the decision tests; each case spreads it with its own settings. */
 export const shop: ReleaseSpec = {
   name: "shop",
   versions: ["stable", "canary", "v3"],
@@ -79,11 +78,11 @@ export function factsOf(given: FactsOf = {}): Facts {
   };
 }
 
-/** Numbers that look random and are the same in every run. */
+/** A reproducible pseudorandom generator. */
 export function seededRandom(seed: number): RandomSource {
   let state = seed | 0;
   return {
-    // The generator "splitmix32": a counter through a finisher.
+    // splitmix32
     int32() {
       state = (state + 0x9e3779b9) | 0;
       const high = Math.imul(state ^ (state >>> 16), 0x21f0aaad);
@@ -105,12 +104,12 @@ export function requestOf(given: FactsOf & Partial<Omit<DecisionRequest, "facts"
   };
 }
 
-/** The first user id whose unit is drawn to `version` by these weights of the shop. */
+/** The first user id whose unit the shop draws to `version` with these weights. */
 export function userDrawnTo(version: string, weights: Weights, salt = ""): string {
   return firstDrawnTo(version, weights, salt, (at) => `user-${at}`, attributeUnit);
 }
 
-/** The first random unit, counting, that is drawn to `version` by these weights of the shop. */
+/** A random unit that the shop draws to `version` with these weights. */
 export function randomUnitDrawnTo(version: string, weights: Weights): Unit {
   const unitAt = (at: number): Unit => ({ source: "random", hi: at, lo: -at });
   return firstDrawnTo(version, weights, "", unitAt, (unit) => unit);
@@ -128,10 +127,10 @@ function firstDrawnTo<T>(
     const named = at(n);
     if (draw.pick(unitOf(named)) === version) return named;
   }
-  throw new Error(`nobody is drawn to ${version}`);
+  throw new Error(`no unit is drawn to ${version}`);
 }
 
-/** A pin of the shop's epoch, a day old, set by the split, for a random unit; spread with what the case is about. */
+/** By default a pin of the shop's epoch, a day old, set by the split, with a random unit. */
 export function pinOf(given: Partial<Pin> = {}): Pin {
   return {
     epoch: sticky.epoch,

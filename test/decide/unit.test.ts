@@ -19,12 +19,12 @@ const anyUnit = fc.record({
 });
 
 describe("a unit", () => {
-  it("is the same for two spellings of one value", () => {
+  it("is equal for two spellings of one value", () => {
     const spelled = ["v4.2", "4.2.0+build"].map((text) => attributeUnit(parseValue("semver", text) ?? ""));
     expect(spelled[0]).toEqual(spelled[1]);
   });
 
-  it("has a text that reads back as the same unit and keeps to its pattern", () => {
+  it("has a text that matches the pattern and parses to the same unit", () => {
     const pattern = new RegExp(`^${unitPattern}$`);
     fc.assert(
       fc.property(anyUnit, (unit) => {
@@ -35,7 +35,7 @@ describe("a unit", () => {
     );
   });
 
-  it("has one text only: no other text of the pattern reads as it", () => {
+  it("has only one text that matches the pattern", () => {
     fc.assert(
       fc.property(fc.stringMatching(new RegExp(`^${unitPattern}$`)), (text) => {
         expect(formatUnit(parseUnit(text))).toBe(text);
@@ -44,12 +44,12 @@ describe("a unit", () => {
     );
   });
 
-  it("takes 64 bits from the generator when it is new", () => {
+  it("takes 64 bits from the generator if it is random", () => {
     const [random, same] = [seededRandom(5), seededRandom(5)];
     expect(randomUnit(random)).toEqual({ source: "random", hi: same.int32(), lo: same.int32() });
   });
 
-  it("is not the same as one of the other source with equal bits", () => {
+  it("differs from one of the other source with equal bits", () => {
     const unit: Unit = { source: "random", hi: 1, lo: 2 };
     expect(isSameUnit(unit, { ...unit })).toBe(true);
     expect(isSameUnit(unit, { ...unit, source: "attribute" })).toBe(false);

@@ -11,6 +11,7 @@ export interface PageCommand {
 export const notRun: Readonly<Record<string, string>> = {
   npm: "installs, or runs everything: test/slow/package.test.ts, test/cli/demo, and CI itself",
   node: "stands in for a service, or is a program of deploy/examples with tests of its own",
+  exec: "replaces the shell by the perch that the other commands run",
   curl: "asks what runs by then: test/docs/first-canary.test.ts and test/e2e do",
   for: "asks many times: test/docs/first-canary.test.ts does",
   mv: "puts a changed file in place: test/docs/first-canary.test.ts and test/e2e/reload.test.ts do",

@@ -30,20 +30,20 @@ async function playedPerch() {
   const folder = await temporaryFolder();
   const file = join(folder, "perch.yaml");
   writeFileSync(join(folder, "pins.secret"), "0123456789abcdef0123456789abcdef\n");
+  const withoutListener = yaml.replace(/^listeners:\n.*\n/m, "");
   const text =
-    freePorts + yaml.replace("http://127.0.0.1:3000", stable.origin).replace("http://127.0.0.1:3001", canary.origin);
+    freePorts +
+    withoutListener.replace("http://127.0.0.1:3000", stable.origin).replace("http://127.0.0.1:3001", canary.origin);
   writeFileSync(file, text);
   const perch = await perchOn(file);
-  const report = async () => {
-    const { releases } = (await (await perch.admin("/api/releases")).json()) as { releases: { versions: unknown[] }[] };
-    return releases[0];
-  };
+  const report = async () =>
+    (await (await perch.admin("/api/releases")).json()) as { releases: { versions: unknown[] }[] };
   /** Writes other weights as the page does, and waits until they are active. */
   const ramp = async (weight: number) => {
     const split = `split: { stable: ${100 - weight}, canary: ${weight} }`;
     await renameOver(file, text.replace("split: { stable: 100, canary: 0 }", split));
     const canaryNow = expect.objectContaining({ version: "canary", configuredShare: weight / 100 });
-    await expect.poll(async () => (await report())?.versions, soon).toContainEqual(canaryNow);
+    await expect.poll(async () => (await report()).releases[0]?.versions, soon).toContainEqual(canaryNow);
   };
   return { perch, ramp, report };
 }

@@ -30,7 +30,7 @@ describe("the admin server beyond loopback", () => {
       drainDelayMs: 0,
       drainTimeoutMs: 0,
     });
-    await expect(start).rejects.toThrow(/open beyond this machine/);
+    await expect(start).rejects.toThrow(/reachable from other machines/);
   });
 
   it("serves probes and Prometheus, and asks others for a token, which a reload changes", async () => {

@@ -64,7 +64,7 @@ describe.each(["1", "2"])("certificates, with %s workers", (workers) => {
     await expect.poll(() => perch.metric("perch_config_last_reload_successful"), soon).toBe(0);
     const { lastError } = (await (await perch.admin("/api/config")).json()) as { lastError: { text: string } };
     expect(lastError.text).toMatch(
-      /perch\.yaml:3:\d+: error: .*tls\.key can not be used: it is not the key of the certificate in certFile/,
+      /perch\.yaml:3:\d+: error: .*tls\.key cannot be used: it does not match the certificate/,
     );
     expect(await serial(perch.port)).toBe(before);
     await reloadedBy(async () => put("renewed"));

@@ -106,7 +106,7 @@ describe("a signal to stop", () => {
     perch.process.signal("SIGTERM");
     expect(await waiting.read()).toBe("");
     expect(await perch.process.exited).toBe(0);
-    expect(perch.process.stderr).toContain("drain timeout: requests still under way are broken off");
+    expect(perch.process.stderr).toContain("drain timeout: aborting requests in flight");
     expect(JSON.parse(perch.process.stdout)).toMatchObject({ status: 499, error: "client-closed", attempts: 1 });
   });
 
@@ -187,7 +187,7 @@ describe("what can not start says why on stderr, in exit code 2 and nowhere else
     const yaml = `listeners: [{ name: web, address: "127.0.0.1:${port}" }]\nadmin: { address: "127.0.0.1:0" }\n`;
     const { file: _, ...found } = await refusedConfig(yaml + shopAt(origin));
     const hint = "the port is in use (EADDRINUSE); stop the other process or choose another port";
-    const stderr = `perch: listener "web" can not listen on 127.0.0.1:${port}: ${hint}\n`;
+    const stderr = `perch: listener "web" cannot listen on 127.0.0.1:${port}: ${hint}\n`;
     expect(found).toEqual({ code: 2, stdout: "", stderr });
   });
 
@@ -196,14 +196,14 @@ describe("what can not start says why on stderr, in exit code 2 and nowhere else
     const yaml = `listeners: [{ name: web, address: "127.0.0.1:0" }]\nadmin: { address: "127.0.0.1:${port}" }\n`;
     const { code, stderr } = await refusedConfig(yaml + shopAt(origin));
     expect(code).toBe(2);
-    expect(stderr).toMatch(/^perch: admin server can not listen on 127\.0\.0\.1:\d+: the port is in use [^\n]+\n$/);
+    expect(stderr).toMatch(/^perch: admin server cannot listen on 127\.0\.0\.1:\d+: the port is in use [^\n]+\n$/);
   });
 
   it.runIf(portsAreGuarded())("a port without the permission", async () => {
     const yaml = `listeners: [{ name: web, address: "127.0.0.1:1" }]\nadmin: { address: "127.0.0.1:0" }\n`;
     const { code, stdout, stderr } = await refusedConfig(yaml + shopAt("http://127.0.0.1:9"));
     expect([code, stdout]).toEqual([2, ""]);
-    expect(stderr).toMatch(/^perch: listener "web" can not listen on 127\.0\.0\.1:1: permission denied [^\n]+\n$/);
+    expect(stderr).toMatch(/^perch: listener "web" cannot listen on 127\.0\.0\.1:1: permission denied [^\n]+\n$/);
   });
 
   it("a missing file", async () => {

@@ -34,7 +34,7 @@ const readiness = async (started: TestPerch) => (await (await started.admin("/re
 
 /** Perch with workers that fail when told to. */
 async function faultyPerch(origin: string, options: Parameters<typeof perch>[1] = {}) {
-  const started = await perch(shopAt(origin), { workerFaults: { entry: faultyWorker, heapMb: 64 }, ...options });
+  const started = await perch(shopAt(origin), { worker: { entry: faultyWorker, heapMb: 64 }, ...options });
   return { started, whole: () => expect.poll(() => started.metric("perch_workers"), soon).toBe(2) };
 }
 
@@ -42,8 +42,8 @@ async function faultyPerch(origin: string, options: Parameters<typeof perch>[1] 
 async function filed(text: string, entry?: URL) {
   const file = join(await temporaryFolder(), "perch.yaml");
   await writeFile(file, freePorts + text);
-  const workerFaults = entry === undefined ? {} : { entry };
-  const started = await perch("", { source: { kind: "file", path: file }, workerFaults });
+  const worker = entry === undefined ? {} : { entry };
+  const started = await perch("", { source: { kind: "file", path: file }, worker });
   const count = (result: string) => started.metric(`perch_config_reloads_total{result="${result}"}`);
   const change = async (next: string, result: "success" | "failure") => {
     const before = (await count(result)) ?? 0;
@@ -129,14 +129,14 @@ listeners: [{ name: web, address: "127.0.0.1:${port}" }]
 admin: { address: "127.0.0.1:0" }
 `;
     await expect(perch("", { source: { kind: "text", name: "test.yaml", text } })).rejects.toThrow(
-      `perch: listener "web" can not listen on 127.0.0.1:${port}: the port is in use (EADDRINUSE)`,
+      `perch: listener "web" cannot listen on 127.0.0.1:${port}: the port is in use (EADDRINUSE)`,
     );
   });
 
   it("fails where a worker can not start, and says why", async () => {
     const entry = new URL("data:text/javascript,throw new Error('no worker of ours')");
-    const failure = perch(shopAt("http://127.0.0.1:9"), { workerFaults: { entry } });
-    await expect(failure).rejects.toThrow(/perch: worker 1 could not start: [\s\S]*no worker of ours/);
+    const failure = perch(shopAt("http://127.0.0.1:9"), { worker: { entry } });
+    await expect(failure).rejects.toThrow(/perch: worker 1 failed to start: [\s\S]*no worker of ours/);
   });
 
   it("a changed number of workers waits for the next start", async () => {
@@ -198,7 +198,7 @@ describe("a reload", () => {
       active: { hash: string };
       lastError: { text: string };
     };
-    expect(lastError.text).toContain("not every worker could prepare it: worker 2: it ended with code 7");
+    expect(lastError.text).toContain("not every worker could prepare the configuration: worker 2: exited with code 7");
     await expect.poll(() => started.metric("perch_workers"), soon).toBe(2);
     // The replacement has what is active, not what stands in the file.
     for (const answer of await Promise.all((await clients(32, started.port)).map(ask))) {
@@ -250,8 +250,8 @@ describe("a worker that ends", () => {
   it("writes the requests that it served to the access log before", async () => {
     const stable = await upstream("stable");
     const file = join(await temporaryFolder(), "access.log");
-    const workerFaults = { entry: faultyWorker };
-    const started = await perch(shopAt(stable.origin), { workerFaults, accessLogTo: file });
+    const worker = { entry: faultyWorker };
+    const started = await perch(shopAt(stable.origin), { worker, accessLogTo: file });
     await Promise.all((await clients(16, started.port)).map(ask));
     bringFault("all", { kind: "throw" });
     await expect.poll(() => started.metric(restarts), soon).toBe(2);
@@ -272,13 +272,13 @@ describe("a worker that ends", () => {
     const main = new URL("../workers/faulty-perch.ts", import.meta.url).pathname;
     const started = await servePerch(shopAt("http://127.0.0.1:9"), [], main);
     started.process.signal("SIGUSR2");
-    expect(await started.process.logged("a worker ended")).toMatchObject({
+    expect(await started.process.logged("worker exited")).toMatchObject({
       level: "error",
       worker: 1,
       why: expect.stringContaining("Error: a fault of the test\n    at "),
       againInMs: 100,
     });
-    expect(await started.process.logged("a worker was replaced")).toMatchObject({ level: "info", worker: 1 });
+    expect(await started.process.logged("worker restarted")).toMatchObject({ level: "info", worker: 1 });
   });
 
   it("is not waited for while it says nothing: its last counts stand in", async () => {

@@ -2,15 +2,15 @@ import fc from "fast-check";
 import { describe, expect, test } from "vitest";
 import { parseAuthority } from "../../src/http/authority.ts";
 
-describe("parseAuthority reads", () => {
+describe("parseAuthority accepts", () => {
   const cases: readonly [sentence: string, text: string, host: string, port: number | undefined][] = [
     ["a name", "example.com", "example.com", undefined],
     ["a name in any case", "Shop.EXAMPLE.com", "shop.example.com", undefined],
     ["a port", "example.com:8080", "example.com", 8080],
     ["the lowest port", "example.com:0", "example.com", 0],
     ["the highest port", "example.com:65535", "example.com", 65535],
-    ["an empty port as none", "example.com:", "example.com", undefined],
-    ["a trailing dot, which names the same host", "www.example.com.", "www.example.com", undefined],
+    ["an empty port, as none", "example.com:", "example.com", undefined],
+    ["a trailing dot, which is removed", "www.example.com.", "www.example.com", undefined],
     ["a trailing dot before a port", "abcd-ef.g02.xyz.:88", "abcd-ef.g02.xyz", 88],
     ["an IPv4 address", "192.0.2.7:80", "192.0.2.7", 80],
     ["an IPv6 address, canonically", "[2001:DB8:0:0::1]:443", "[2001:db8::1]", 443],
@@ -22,9 +22,9 @@ describe("parseAuthority reads", () => {
   });
 });
 
-describe("parseAuthority refuses", () => {
+describe("parseAuthority rejects", () => {
   const cases: readonly [sentence: string, text: string][] = [
-    ["nothing", ""],
+    ["an empty text", ""],
     ["a port alone", ":80"],
     ["a dot alone", "."],
     ["an empty label at the start", ".example.com"],
@@ -34,13 +34,13 @@ describe("parseAuthority refuses", () => {
     ["a user and password", "user:secret@example.com"],
     ["a path", "example.com/"],
     ["a blank inside", "exa mple.com"],
-    ["a blank in front", " example.com"],
-    ["a tab behind", "example.com\t"],
+    ["a leading blank", " example.com"],
+    ["a trailing tab", "example.com\t"],
     ["a line break", "example.com\r\nx: y"],
     ["a NUL", "example.com\0"],
-    ["a comma, as two merged Host headers have", "a.example,b.example"],
+    ["a comma, as in two merged Host headers", "a.example,b.example"],
     ["percent-encoding", "ex%61mple.com"],
-    ["bytes beyond ASCII", "exämple.com"],
+    ["non-ASCII bytes", "exämple.com"],
     ["a port above 65535", "example.com:65536"],
     ["a port of six digits", "example.com:000080"],
     ["a port with a sign", "example.com:+80"],
@@ -58,14 +58,14 @@ describe("parseAuthority refuses", () => {
   });
 });
 
-test("the same text is answered with the same object, also after more hosts than the cache holds", () => {
-  const first = parseAuthority("remembered.example");
-  expect(parseAuthority("remembered.example")).toBe(first);
+test("the same text gives the same object, and an equal one after more hosts than the cache holds", () => {
+  const first = parseAuthority("cached.example");
+  expect(parseAuthority("cached.example")).toBe(first);
   for (let count = 0; count < 5000; count++) parseAuthority(`host-${count}.example`);
-  expect(parseAuthority("remembered.example")).toEqual(first);
+  expect(parseAuthority("cached.example")).toEqual(first);
 });
 
-test("whatever a client sends, the answer is undefined or a host that reads as itself", () => {
+test("whatever a client sends, the result is undefined or a host that parses to itself", () => {
   const bytes = fc.string({ unit: fc.integer({ min: 0, max: 255 }).map((code) => String.fromCharCode(code)) });
   const nearly = fc.string({ unit: fc.constantFrom("a", "Z", "0", "9", ".", ":", "[", "]", "-", "f", "@", "%", " ") });
   fc.assert(

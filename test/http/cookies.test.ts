@@ -7,30 +7,30 @@ import { expectLinearTime, nothingBut } from "../kit/linear-time.ts";
 
 describe("findCookie", () => {
   const cases: readonly [sentence: string, header: string, name: string, wanted: string | undefined][] = [
-    ["finds a lone cookie", "a=1", "a", "1"],
+    ["finds a single cookie", "a=1", "a", "1"],
     ["finds the last of several", "a=1; b=2; c=3", "c", "3"],
     ["finds one without a blank after the semicolon", "a=1;b=2", "b", "2"],
-    ["takes the first of two", "a=1; a=2", "a", "1"],
-    ["takes the first even where it is empty", "a=; a=2", "a", ""],
+    ["returns the first of two", "a=1; a=2", "a", "1"],
+    ["returns the first even if it is empty", "a=; a=2", "a", ""],
     ["keeps further equals signs in the value", "a=b=c==", "a", "b=c=="],
-    ["takes off one pair of quotes", 'a="x y"', "a", "x y"],
-    ["leaves a lone quote", 'a="', "a", '"'],
-    ["leaves a quote on one side", 'a="x; b=y"', "a", '"x'],
+    ["removes one pair of quotes", 'a="x y"', "a", "x y"],
+    ["keeps a single quote", 'a="', "a", '"'],
+    ["keeps a quote on one side", 'a="x; b=y"', "a", '"x'],
     ["ignores blanks around name and value", "\t a \t= \t1 \t; b=2", "a", "1"],
     ["decodes nothing", "a=%20%41", "a", "%20%41"],
-    ["tells names apart by case", "A=1", "a", undefined],
-    ["does not take the end of a name for the name", "xa=1", "a", undefined],
-    ["does not take the start of a name for the name", "ax=1", "a", undefined],
-    ["does not look into values", "x=a=1", "a", undefined],
-    ["does not look behind a blank in a value", "x=1 a=2", "a", undefined],
-    ["finds a name that also stands in a value before", "x=a; a=2", "a", "2"],
-    ["passes over a piece without an equals sign", "a; a=2", "a", "2"],
+    ["is case-sensitive", "A=1", "a", undefined],
+    ["does not match the end of a name", "xa=1", "a", undefined],
+    ["does not match the start of a name", "ax=1", "a", undefined],
+    ["does not search values", "x=a=1", "a", undefined],
+    ["does not search values after a blank", "x=1 a=2", "a", undefined],
+    ["finds a name that also occurs in an earlier value", "x=a; a=2", "a", "2"],
+    ["skips a piece without an equals sign", "a; a=2", "a", "2"],
     ["finds nothing in an empty header", "", "a", undefined],
     ["finds nothing by an empty name", "=1", "", undefined],
-    ["knows nothing of an object's own names", "a=1", "constructor", undefined],
-    ["finds names that objects have", "__proto__=x", "__proto__", "x"],
-    ["leaves bytes beyond ASCII as they are", "a=\xe4\xff", "a", "\xe4\xff"],
-    ["finds a value of blanks empty", "a=   ;b=1", "a", ""],
+    ["finds no properties of Object", "a=1", "constructor", undefined],
+    ["finds a cookie named __proto__", "__proto__=x", "__proto__", "x"],
+    ["returns non-ASCII bytes unchanged", "a=\xe4\xff", "a", "\xe4\xff"],
+    ["returns a value of blanks as empty", "a=   ;b=1", "a", ""],
   ];
   test.each(cases)("%s", (_sentence, header, name, wanted) => {
     expect(findCookie(header, name)).toBe(wanted);
@@ -38,13 +38,13 @@ describe("findCookie", () => {
 });
 
 describe("cookieValues", () => {
-  test("gives all values in order", () => {
+  test("returns all values in order", () => {
     expect(cookieValues('p=1; x=p; p=; q=5; p="3"', "p")).toEqual(["1", "", "3"]);
   });
-  test("gives nothing where there is none", () => {
+  test("returns nothing if there is none", () => {
     expect(cookieValues("a=1", "p")).toEqual([]);
   });
-  test("looks at eight at most", () => {
+  test("returns at most eight", () => {
     const header = Array.from({ length: 50 }, (_, index) => `p=${index}`).join("; ");
     expect(cookieValues(header, "p")).toEqual(["0", "1", "2", "3", "4", "5", "6", "7"]);
   });
@@ -53,34 +53,34 @@ describe("cookieValues", () => {
 describe("stripCookies", () => {
   const names = new CookieNames(["pin", "perch-shop", "perch-blog", ""]);
   const cases: readonly [sentence: string, header: string, wanted: string | undefined][] = [
-    ["takes a cookie from the middle", "a=1; pin=x; b=2", "a=1; b=2"],
-    ["takes the first", "pin=x; a=1; b=2", "a=1; b=2"],
-    ["takes the last", "a=1; pin=x", "a=1"],
-    ["takes the last before a trailing semicolon", "a=1; pin=x;", "a=1;"],
-    ["leaves nothing of a lone one", "pin=x", undefined],
-    ["leaves nothing of several", "pin=x; perch-shop=1; pin=y;", undefined],
-    ["takes every occurrence", "pin=1; a=1; pin=2; b=2; pin=3", "a=1; b=2"],
-    ["takes names that begin alike", "perch-shop=1; perch-x=2; perch-blog=3", "perch-x=2"],
-    ["takes one with blanks around its name", "a=1;  pin = x ;b=2", "a=1;b=2"],
-    ["takes a quoted one", 'a=1; pin="x"; b=2', "a=1; b=2"],
-    ["takes an empty one", "a=1; pin=; b=2", "a=1; b=2"],
-    ["leaves a piece without an equals sign", "pin; a=1", "pin; a=1"],
-    ["leaves longer names", "pins=1; xpin=2; perch-shopper=3", "pins=1; xpin=2; perch-shopper=3"],
-    ["leaves values that look like it", "a=pin=1; b=perch-shop", "a=pin=1; b=perch-shop"],
-    ["leaves odd blanks and empty pieces", " a=1 ;;  ; pin=x;b = 2; ", " a=1 ;;  ;b = 2; "],
-    ["leaves what has no name", "=pin; pin=1; =", "=pin; ="],
-    ["leaves an empty header", "", ""],
+    ["removes a cookie from the middle", "a=1; pin=x; b=2", "a=1; b=2"],
+    ["removes the first", "pin=x; a=1; b=2", "a=1; b=2"],
+    ["removes the last", "a=1; pin=x", "a=1"],
+    ["removes the last before a trailing semicolon", "a=1; pin=x;", "a=1;"],
+    ["removes the only one", "pin=x", undefined],
+    ["removes all of several", "pin=x; perch-shop=1; pin=y;", undefined],
+    ["removes every occurrence", "pin=1; a=1; pin=2; b=2; pin=3", "a=1; b=2"],
+    ["removes names with a common prefix", "perch-shop=1; perch-x=2; perch-blog=3", "perch-x=2"],
+    ["removes one with blanks around its name", "a=1;  pin = x ;b=2", "a=1;b=2"],
+    ["removes a quoted one", 'a=1; pin="x"; b=2', "a=1; b=2"],
+    ["removes an empty one", "a=1; pin=; b=2", "a=1; b=2"],
+    ["keeps a piece without an equals sign", "pin; a=1", "pin; a=1"],
+    ["keeps longer names", "pins=1; xpin=2; perch-shopper=3", "pins=1; xpin=2; perch-shopper=3"],
+    ["keeps values that contain the names", "a=pin=1; b=perch-shop", "a=pin=1; b=perch-shop"],
+    ["keeps odd blanks and empty pieces", " a=1 ;;  ; pin=x;b = 2; ", " a=1 ;;  ;b = 2; "],
+    ["keeps pieces without a name", "=pin; pin=1; =", "=pin; ="],
+    ["keeps an empty header", "", ""],
   ];
   test.each(cases)("%s", (_sentence, header, wanted) => {
     expect(stripCookies(header, names)).toBe(wanted);
   });
 
-  test("leaves everything where no name is given", () => {
+  test("keeps everything without names", () => {
     expect(stripCookies("a=1; pin=2", new CookieNames([]))).toBe("a=1; pin=2");
   });
 });
 
-/** The same, written for clearness: what the fast code must agree with. */
+/** A simple reference implementation. */
 function piecesOf(header: string): { readonly text: string; readonly name: string | undefined }[] {
   return header.split(";").map((text) => {
     const equals = text.indexOf("=");
@@ -120,7 +120,7 @@ const bytes = fc.string({
 const anyHeader = fc.oneof(cookieHeader, bytes);
 
 describe("for any header", () => {
-  test("stripping takes what it should, and never loses, changes or reorders anything else", () => {
+  test("stripCookies removes the named cookies, and never loses, changes or reorders anything else", () => {
     fc.assert(
       fc.property(anyHeader, fc.uniqueArray(name, { maxLength: 5 }), (header, names) => {
         const stripped = stripCookies(header, new CookieNames(names));
@@ -134,7 +134,7 @@ describe("for any header", () => {
     );
   });
 
-  test("a look-up finds what splitting the header finds", () => {
+  test("findCookie and cookieValues find what splitting the header finds", () => {
     fc.assert(
       fc.property(anyHeader, name, (header, wanted) => {
         const texts = piecesOf(header).filter((entry) => entry.name === wanted);
@@ -166,7 +166,7 @@ describe("takes linear time on a header of nothing but", () => {
   });
 });
 
-/** Cases of other projects, which stay where they are: their licences differ. */
+/** Test cases of other projects, which are not in this repository because of their licences. */
 const folder = process.env["PERCH_EXTERNAL_CASES"] ?? join(import.meta.dirname, "../../../shared/external");
 const file = join(folder, "cookies/cookie-header-lookup.json");
 
@@ -176,17 +176,17 @@ interface LookupCase {
   readonly lookups: Readonly<Record<string, string | null>>;
 }
 
-/** The one project in the collection that decodes values; Perch hands them on as they were sent. */
+/** The cases of a project that decodes values, unlike Perch. */
 const decodes: ReadonlySet<string> = new Set(["jshttp-pct"]);
 
 if (!existsSync(file)) {
-  test.skip(`the cookie look-ups of other projects: ${file} is not there`, () => {});
+  test.skip(`the cookie look-ups of other projects: ${file} is missing`, () => {});
 } else {
   const { cases } = JSON.parse(readFileSync(file, "utf8")) as { readonly cases: readonly LookupCase[] };
-  // A few cases list no look-up: their headers hold no cookie at all, so nothing may be found by any name.
+  // A few cases list no look-ups: their headers contain no cookie, so no name may find one.
   const everyName = [...new Set(cases.flatMap((entry) => Object.keys(entry.lookups)))];
 
-  describe("Cookie look-ups that other projects wrote", () => {
+  describe("cookie look-ups of other projects", () => {
     test.each(cases.map((entry): [string, LookupCase] => [entry.id, entry]))("%s", (id, entry) => {
       const header = entry.cookie_headers.join("; ");
       const lookups = Object.entries(entry.lookups);
@@ -198,7 +198,7 @@ if (!existsSync(file)) {
       }
     });
 
-    test("are all there", () => {
+    test("are complete", () => {
       expect(cases.length).toBeGreaterThanOrEqual(26);
     });
   });

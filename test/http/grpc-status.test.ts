@@ -17,21 +17,21 @@ describe("a grpc-status field", () => {
   });
 });
 
-describe("what an answer is judged by", () => {
+describe("judgedStatus", () => {
   test.each<[string, number, number | undefined, number]>([
-    ["no gRPC: its HTTP status", 404, undefined, 404],
-    ["success", 200, 0, 200],
-    ["a cancelled call", 200, 1, 200],
-    ["an argument that was wrong", 200, 3, 200],
-    ["what was not found", 200, 5, 200],
-    ["a caller without a right", 200, 7, 200],
-    ["an unknown error", 200, 2, 500],
-    ["a deadline", 200, 4, 504],
-    ["what is not implemented", 200, 12, 501],
-    ["an internal error", 200, 13, 500],
-    ["an upstream that is not there", 200, 14, 503],
-    ["lost data", 200, 15, 500],
-    ["a client that left", 499, 1, 499],
+    ["is the HTTP status without gRPC", 404, undefined, 404],
+    ["ok", 200, 0, 200],
+    ["cancelled", 200, 1, 200],
+    ["invalid argument", 200, 3, 200],
+    ["not found", 200, 5, 200],
+    ["permission denied", 200, 7, 200],
+    ["unknown", 200, 2, 500],
+    ["deadline exceeded", 200, 4, 504],
+    ["unimplemented", 200, 12, 501],
+    ["internal", 200, 13, 500],
+    ["unavailable", 200, 14, 503],
+    ["data loss", 200, 15, 500],
+    ["is the HTTP status if the client closed the connection", 499, 1, 499],
   ])("%s", (_what, status, grpcStatus, wanted) => {
     expect(judgedStatus(status, grpcStatus)).toBe(wanted);
   });
@@ -54,6 +54,6 @@ test.each<[ErrorCode, number]>([
   expect(grpcStatusOfError(code)).toBe(wanted);
 });
 
-it("an HTTP status that says nothing to gRPC is unknown", () => {
+it("an HTTP status without a mapping is unknown", () => {
   expect([grpcStatusOfHttp(302), grpcStatusOfHttp(200)]).toEqual([2, 2]);
 });

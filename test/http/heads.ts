@@ -5,10 +5,9 @@ import { type Caller, type RequestHead, repeated } from "../../src/http/request-
 /** Header lines by lower-case name; several values are several lines. */
 export type Headers = Readonly<Record<string, string | readonly string[]>>;
 
-/** An address that the test knows to be one. */
 export function address(text: string): Address {
   const parsed = parseAddress(text);
-  if (parsed === undefined) throw new TypeError(`"${text}" is no address.`);
+  if (parsed === undefined) throw new TypeError(`"${text}" is not an address.`);
   return parsed;
 }
 
@@ -16,12 +15,12 @@ export function ranges(...texts: readonly string[]): readonly AddressRange[] {
   return texts.flatMap((text) => parseAddressRange(text) ?? []);
 }
 
-/** A trusted proxy at 10.0.0.9, or what the test makes of it. */
+/** By default a trusted proxy at 10.0.0.9. */
 export function callerOf(changes: Partial<Caller> = {}): Caller {
   return { address: address("10.0.0.9"), trusted: true, scheme: "http", localPort: 8080, ...changes };
 }
 
-/** A head that holds exactly what the test says, also what no lane would let through. */
+/** A head with exactly these headers, including ones that every lane would reject. */
 export function headOf(headers: Headers, target = "/"): RequestHead {
   const all = new Map(Object.entries({ host: "shop.example.com", ...headers }));
   const linesOf = (name: string): readonly string[] => [all.get(name) ?? []].flat();

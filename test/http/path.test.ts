@@ -3,7 +3,7 @@ import { describe, expect, it, test } from "vitest";
 import { normalPath, otherReading } from "../../src/http/path.ts";
 import { expectLinearTime, nothingBut } from "../kit/linear-time.ts";
 
-/** A path as it came, and in normal form; undefined where it is refused. */
+/** Paths and their normal forms; undefined: rejected. */
 const cases: readonly (readonly [string, string | undefined])[] = [
   ["/", "/"],
   ["/a/b.c", "/a/b.c"],
@@ -45,12 +45,12 @@ const cases: readonly (readonly [string, string | undefined])[] = [
   ["/a%2f..;x/b", undefined],
 ];
 
-describe("a path in normal form", () => {
+describe("normalPath", () => {
   it.each(cases)("%s → %s", (path, normal) => {
     expect(normalPath(path)).toBe(normal);
   });
 
-  test("is in normal form, whatever it was before", () => {
+  test("gives a normal form that it leaves unchanged, for any path", () => {
     const piece = fc.constantFrom("/", ".", "..", "%2e", "%2F", "%5c", "\\", "%", "%2", "a", ";", "%41", "%00", "2e");
     fc.assert(
       fc.property(fc.array(piece, { maxLength: 12 }), (pieces) => {
@@ -70,7 +70,7 @@ describe("a path in normal form", () => {
   });
 });
 
-describe("another reading", () => {
+describe("otherReading", () => {
   it.each([
     ["/a/b", undefined],
     ["/a%20b", undefined],

@@ -8,10 +8,10 @@ function read(request: PlainRequest): PlainHead {
   return head;
 }
 
-describe("a described request", () => {
+describe("PlainHead", () => {
   it.each<{ sentence: string; request: PlainRequest; wanted: Partial<PlainHead> }>([
     {
-      sentence: "is a GET by http where nothing else is said",
+      sentence: "is a GET by http by default",
       request: { url: "/cart?x=1&y=?" },
       wanted: { method: "GET", target: "/cart?x=1&y=?", path: "/cart", query: "x=1&y=?", scheme: "http", host: "" },
     },
@@ -21,22 +21,22 @@ describe("a described request", () => {
       wanted: { authority: "Shop.Example.com:8443", host: "shop.example.com" },
     },
     {
-      sentence: "takes its host from an absolute URL, whatever the Host header says",
+      sentence: "takes its host from an absolute URL even if there is a Host header",
       request: { url: "https://shop.example.com/a", headers: { host: "other.example.com" } },
       wanted: { target: "/a", host: "shop.example.com", scheme: "https" },
     },
     {
-      sentence: "has the path / where an absolute URL has none, with its query and without its fragment",
+      sentence: "has the path / for an absolute URL without a path, with its query and without its fragment",
       request: { url: "http://shop.example.com?a=b#c" },
       wanted: { target: "/?a=b", path: "/", query: "a=b" },
     },
     {
-      sentence: "loses the fragment of a mere path",
+      sentence: "drops the fragment of a path",
       request: { url: "/a#b?c" },
       wanted: { target: "/a", path: "/a", query: "" },
     },
     {
-      sentence: "came by the scheme that is said, not the URL's",
+      sentence: "has the given scheme, not the URL's",
       request: { url: "http://shop.example.com/", scheme: "https" },
       wanted: { scheme: "https" },
     },
@@ -46,7 +46,7 @@ describe("a described request", () => {
       wanted: { cookies: "a=1; b=2" },
     },
     {
-      sentence: "keeps bytes beyond ASCII as they came",
+      sentence: "keeps non-ASCII bytes unchanged",
       request: { url: "/caf\u00c3\u00a9", method: "PURGE" },
       wanted: { path: "/caf\u00c3\u00a9", method: "PURGE" },
     },
@@ -54,14 +54,14 @@ describe("a described request", () => {
     expect(read(request)).toMatchObject(wanted);
   });
 
-  it("takes headers as an object, as pairs and as fetch's Headers", () => {
+  it("accepts headers as an object, as pairs and as fetch's Headers", () => {
     const pairs: [string, string][] = [["X-Region", " cn-east\t"]];
     for (const headers of [Object.fromEntries(pairs), pairs, new Headers(pairs)]) {
       expect(read({ url: "/", headers }).header("x-region")).toBe("cn-east");
     }
   });
 
-  it("knows a header that came in several lines, in any case, from one that did not come", () => {
+  it("distinguishes a header with several lines, in any case, from an absent one", () => {
     const head = read({ url: "/", headers: { "X-A": "1", "x-a": ["2", "3"], "x-b": undefined } });
     expect(head.header("x-a")).toBe(repeated);
     expect(head.headerLines("x-a")).toEqual(["1", "2", "3"]);
@@ -70,23 +70,23 @@ describe("a described request", () => {
   });
 });
 
-describe("a described request is malformed", () => {
+describe("PlainHead.read reports a problem", () => {
   it.each<{ sentence: string; request: PlainRequest; problem: RegExp }>([
     { sentence: "without a path", request: { url: "shop.example.com" }, problem: /neither a path/ },
     { sentence: "with an empty URL", request: { url: "" }, problem: /neither a path/ },
     { sentence: "with another scheme", request: { url: "ftp://shop.example.com/" }, problem: /neither a path/ },
     { sentence: "with a blank in its path", request: { url: "/a b" }, problem: /neither a path/ },
     { sentence: "with a line break in its path", request: { url: "/a\r\nx: y" }, problem: /neither a path/ },
-    { sentence: "with no method", request: { url: "/", method: "" }, problem: /not an HTTP method/ },
-    { sentence: "with a method that is two", request: { url: "/", method: "GET /" }, problem: /not an HTTP method/ },
-    { sentence: "with two hosts", request: { url: "/", headers: { host: ["a", "b"] } }, problem: /more than once/ },
-    { sentence: "with a host that is none", request: { url: "/", headers: { host: "a b" } }, problem: /not a host/ },
+    { sentence: "with an empty method", request: { url: "/", method: "" }, problem: /not an HTTP method/ },
+    { sentence: "with a blank in its method", request: { url: "/", method: "GET /" }, problem: /not an HTTP method/ },
+    { sentence: "with two hosts", request: { url: "/", headers: { host: ["a", "b"] } }, problem: /more than one Host/ },
+    { sentence: "with an invalid host", request: { url: "/", headers: { host: "a b" } }, problem: /not a host/ },
     { sentence: "with user information", request: { url: "http://me@shop/" }, problem: /"me@shop" is not a host/ },
-    { sentence: "with a header name that is none", request: { url: "/", headers: { "x y": "" } }, problem: /"x y"/ },
+    { sentence: "with an invalid header name", request: { url: "/", headers: { "x y": "" } }, problem: /"x y"/ },
     {
       sentence: "with a line break in a header",
       request: { url: "/", headers: { "x-a": "1\r\nx-b: 2" } },
-      problem: /header x-a holds a control character/,
+      problem: /header x-a contains a control character/,
     },
   ])("$sentence", ({ request, problem }) => {
     expect(PlainHead.read(request)).toEqual({ problem: expect.stringMatching(problem) });

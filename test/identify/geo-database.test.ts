@@ -47,13 +47,13 @@ describe("a place", () => {
     }
   });
 
-  it("is not looked for in a database of IPv4 by the first half of an IPv6 address", () => {
+  it("of an IPv6 address is not looked up in an IPv4 database", () => {
     const bytes = mmdb({ "32.1.13.184/32": sanFrancisco }, { ipVersion: 4 });
     expect(place(bytes, "32.1.13.184").country).toBe("US");
     expect(place(bytes, "2001:db8::1")).toMatchObject({ country: undefined, readable: true });
   });
 
-  it("is the same when it is asked for again, and memory is bounded", () => {
+  it("is cached", () => {
     const database = open(mmdb(networks));
     if ("problem" in database) throw new Error(database.problem);
     const address = parseAddress("192.0.2.1") ?? expect.unreachable();
@@ -62,49 +62,49 @@ describe("a place", () => {
   });
 });
 
-describe("a file that is none", () => {
+describe("an unusable file", () => {
   const whole = mmdb(networks);
   const cases: readonly [sentence: string, bytes: Uint8Array, problem: string][] = [
-    ["nothing", new Uint8Array(), "it is no MaxMind database (.mmdb)"],
-    ["text", Buffer.from("country,iso\n"), "it is no MaxMind database (.mmdb)"],
+    ["an empty file", new Uint8Array(), "it is not a MaxMind database (.mmdb)"],
+    ["text", Buffer.from("country,iso\n"), "it is not a MaxMind database (.mmdb)"],
     [
-      "the marker alone",
+      "only the marker",
       whole.subarray(whole.lastIndexOf(Buffer.from("\xab\xcd\xefMaxMind.com", "latin1"))).subarray(0, 14),
-      "it is a broken database",
+      "it is a corrupt database",
     ],
-    ["the end of one", whole.subarray(-300), "it is a broken database"],
-    ["the beginning of one", whole.subarray(0, 200), "it is no MaxMind database (.mmdb)"],
+    ["only the end of a database", whole.subarray(-300), "it is a corrupt database"],
+    ["only the start of a database", whole.subarray(0, 200), "it is not a MaxMind database (.mmdb)"],
     [
-      "another format's version",
+      "another format version",
       mmdb(networks, { metadata: { binary_format_major_version: 3 } }),
-      "its format is not version 2",
+      "its format version is not 2",
     ],
-    ["more nodes than bytes", mmdb(networks, { metadata: { node_count: 4_000_000_000 } }), "it is a broken database"],
-    ["no nodes", mmdb(networks, { metadata: { node_count: 0 } }), "it is a broken database"],
-    ["records of odd size", mmdb(networks, { metadata: { record_size: 20 } }), "it is a broken database"],
-    ["addresses of no version", mmdb(networks, { metadata: { ip_version: 5 } }), "it is a broken database"],
+    ["more nodes than bytes", mmdb(networks, { metadata: { node_count: 4_000_000_000 } }), "it is a corrupt database"],
+    ["no nodes", mmdb(networks, { metadata: { node_count: 0 } }), "it is a corrupt database"],
+    ["an unknown record size", mmdb(networks, { metadata: { record_size: 20 } }), "it is a corrupt database"],
+    ["an unknown IP version", mmdb(networks, { metadata: { ip_version: 5 } }), "it is a corrupt database"],
   ];
-  it.each(cases)("is refused: %s", (_sentence, bytes, problem) => {
+  it.each(cases)("is rejected: %s", (_sentence, bytes, problem) => {
     expect(open(bytes)).toEqual({ problem });
   });
 });
 
-describe("a broken record costs no more than a large one", () => {
-  /** Each level points to the next eight times over. */
+describe("a corrupt record takes no longer than a large one", () => {
+  /** Each level points to the next eight times. */
   const levels = 30;
   const level = (index: number) => Buffer.concat([control(11, 8), ...new Array(8).fill(pointerTo((index + 1) * 42))]);
   const fan = Buffer.concat([...Array.from({ length: levels }, (_, index) => level(index)), control(11, 0)]);
   const records: readonly [sentence: string, record: Value][] = [
     ["a pointer to itself", new RawBytes(pointerTo(0))],
     [
-      "a map that holds itself",
+      "a map that contains itself",
       new RawBytes(Buffer.concat([control(7, 1), control(2, 1), Buffer.from("a"), pointerTo(0)])),
     ],
     ["pointers that fan out", new RawBytes(fan)],
-    ["a list of sixteen million", new RawBytes(control(11, 16_000_000))],
+    ["a list of sixteen million values", new RawBytes(control(11, 16_000_000))],
     ["a text of sixteen million bytes", new RawBytes(control(2, 16_000_000))],
-    ["a pointer out of the file", new RawBytes(pointerTo(2 ** 31))],
-    ["a type that is none", new RawBytes(Buffer.from([0, 0]))],
+    ["a pointer past the end of the file", new RawBytes(pointerTo(2 ** 31))],
+    ["an unknown type", new RawBytes(Buffer.from([0, 0]))],
     [
       "five thousand values",
       new RawBytes(Buffer.concat([control(11, 5_000), Buffer.alloc(10_000, Buffer.from([0, 7]))])),
@@ -116,7 +116,7 @@ describe("a broken record costs no more than a large one", () => {
     expect(performance.now() - started).toBeLessThan(1_000);
   });
 
-  it("nor does broken metadata", () => {
+  it("nor does corrupt metadata", () => {
     const started = performance.now();
     expect(open(mmdb(networks, { metadata: { description: new RawBytes(pointerTo(0)) } }))).toHaveProperty("problem");
     expect(open(mmdb(networks, { metadata: { languages: new RawBytes(fan) } }))).toHaveProperty("problem");
@@ -124,7 +124,7 @@ describe("a broken record costs no more than a large one", () => {
   });
 });
 
-it("no bytes make it throw or hang: cut short and garbled databases", () => {
+it("truncated and garbled databases neither throw nor hang", () => {
   const whole = mmdb(networks);
   const addresses = ["192.0.2.1", "198.51.100.7", "2001:db8::1", "0.0.0.0", "ffff::"].map((text) => parseAddress(text));
   const edit = fc.record({ at: fc.nat(whole.length - 1), byte: fc.nat(255) });

@@ -12,10 +12,10 @@ function from(kind: NamedKind, name: string, trust: "anyone" | "proxies" = "anyo
   return { kind, name, trust };
 }
 
-const stranger = callerOf({ address: address("203.0.113.5"), trusted: false });
+const untrusted = callerOf({ address: address("203.0.113.5"), trusted: false });
 const trusted = ranges("10.0.0.0/8");
 
-interface Asked {
+interface Given {
   readonly type?: AttributeType;
   readonly from: readonly AttributeSource[];
   readonly headers?: Headers;
@@ -23,23 +23,23 @@ interface Asked {
   readonly caller?: Caller;
 }
 
-/** A request's facts where the one attribute is the asked one, and the errors that reading it counted. */
-function factsOf({ type = "string", from: sources, headers = {}, target = "/", caller = callerOf() }: Asked) {
+/** The facts of a request in a table with one attribute, and the errors that were reported. */
+function factsOf({ type = "string", from: sources, headers = {}, target = "/", caller = callerOf() }: Given) {
   const errors: string[] = [];
   const sink = { attributeError: (index: number, cause: string) => void errors.push(`${index}: ${cause}`) };
-  const table = new AttributeTable([{ name: "asked", type, from: sources }], sink, noLookups);
+  const table = new AttributeTable([{ name: "given", type, from: sources }], sink, noLookups);
   return { facts: new RequestFacts(table, headOf(headers, target), caller, trusted, 0), errors };
 }
 
-/** The value's one text, and what was counted. */
-function read(asked: Asked): readonly [value: string | undefined, ...errors: string[]] {
-  const { facts, errors } = factsOf(asked);
+/** The value's canonical text, and the errors that were reported. */
+function read(given: Given): readonly [value: string | undefined, ...errors: string[]] {
+  const { facts, errors } = factsOf(given);
   const value = facts.attribute(0);
   return [value === undefined ? undefined : canonicalText(value), ...errors];
 }
 
 describe("an attribute", () => {
-  const cases: readonly [sentence: string, asked: Asked, wanted: readonly (string | undefined)[]][] = [
+  const cases: readonly [sentence: string, given: Given, wanted: readonly (string | undefined)[]][] = [
     ["comes from a header", { from: [from("header", "x-user")], headers: { "x-user": "ann" } }, ["ann"]],
     [
       "comes from a header named in capitals",
@@ -53,20 +53,20 @@ describe("an attribute", () => {
       ["ann"],
     ],
     ["comes from the query", { from: [from("query", "user")], target: "/?a=1&user=ann+b" }, ["ann b"]],
-    ["comes from the client's address", { type: "ip", from: [{ kind: "clientAddress" }] }, ["10.0.0.9"]],
+    ["comes from the client address", { type: "ip", from: [{ kind: "clientAddress" }] }, ["10.0.0.9"]],
     [
       "comes from the derived address, not the caller's",
       { type: "ip", from: [{ kind: "clientAddress" }], headers: { "x-forwarded-for": "192.0.2.1" } },
       ["192.0.2.1"],
     ],
-    ["comes from the client's address as text", { from: [{ kind: "clientAddress" }] }, ["10.0.0.9"]],
+    ["comes from the client address as text", { from: [{ kind: "clientAddress" }] }, ["10.0.0.9"]],
     [
-      "is absent where no source has it",
+      "is absent if no source has it",
       { from: [from("header", "x"), from("cookie", "x"), from("query", "x")] },
       [undefined],
     ],
     [
-      "is absent without an address",
+      "is absent without a client address",
       { from: [{ kind: "clientAddress" }], caller: callerOf({ address: undefined }) },
       [undefined],
     ],
@@ -80,39 +80,43 @@ describe("an attribute", () => {
       ["cookie"],
     ],
     [
-      "comes from the next source where the first does not parse, which is counted",
+      "comes from the next source if the first does not parse, which is reported",
       { type: "number", from: [from("header", "x"), from("query", "x")], headers: { x: "four" }, target: "/?x=4" },
       ["4", "0: unparsable"],
     ],
     [
-      "comes from the next source where the first is empty, which is not counted",
+      "comes from the next source if the first is empty, which is not reported",
       { type: "number", from: [from("header", "x"), from("query", "x")], headers: { x: "" }, target: "/?x=4" },
       ["4"],
     ],
-    ["of text is absent where it is empty", { from: [from("header", "x")], headers: { x: "" } }, [undefined]],
+    ["of type string is absent if it is empty", { from: [from("header", "x")], headers: { x: "" } }, [undefined]],
     [
-      "comes from the next source where a header is repeated, which is counted",
+      "comes from the next source if a header is repeated, which is reported",
       { from: [from("header", "x"), from("query", "x")], headers: { x: ["a", "a"] }, target: "/?x=b" },
       ["b", "0: repeated"],
     ],
     [
-      "is absent where all fail, and each is counted",
+      "is absent if all sources fail, and each failure is reported",
       { type: "semver", from: [from("header", "x"), from("cookie", "x")], headers: { x: ["1", "2"], cookie: "x=one" } },
       [undefined, "0: repeated", "0: unparsable"],
     ],
     [
-      "that names itself twice in the cookies takes the first",
+      "comes from the first of two cookies of one name",
       { from: [from("cookie", "x")], headers: { cookie: "x=1; x=2" } },
       ["1"],
     ],
-    ["is read as UTF-8", { from: [from("header", "x")], headers: { x: "K\xc3\xb6ln" } }, ["Köln"]],
-    ["stays Latin-1 where it is no UTF-8", { from: [from("header", "x")], headers: { x: "K\xf6ln" } }, ["Köln"]],
+    ["is decoded as UTF-8", { from: [from("header", "x")], headers: { x: "K\xc3\xb6ln" } }, ["Köln"]],
+    ["stays Latin-1 if it is not UTF-8", { from: [from("header", "x")], headers: { x: "K\xf6ln" } }, ["Köln"]],
     [
-      "of a cookie is read as UTF-8, too",
+      "from a cookie is decoded as UTF-8",
       { from: [from("cookie", "x")], headers: { cookie: "x=K\xc3\xb6ln" } },
       ["Köln"],
     ],
-    ["of a cookie is not percent-decoded", { from: [from("cookie", "x")], headers: { cookie: "x=a%20b" } }, ["a%20b"]],
+    [
+      "from a cookie is not percent-decoded",
+      { from: [from("cookie", "x")], headers: { cookie: "x=a%20b" } },
+      ["a%20b"],
+    ],
     ["of type semver", { type: "semver", from: [from("header", "x")], headers: { x: "v4.2" } }, ["4.2.0"]],
     ["of type time", { type: "time", from: [from("header", "x")], headers: { x: "1970-01-02" } }, ["86400000"]],
     [
@@ -122,48 +126,48 @@ describe("an attribute", () => {
     ],
     ["of type number may be 0", { type: "number", from: [from("header", "x")], headers: { x: "0" } }, ["0"]],
   ];
-  test.each(cases)("%s", (_sentence, asked, wanted) => {
-    expect(read(asked)).toEqual(wanted);
+  test.each(cases)("%s", (_sentence, given, wanted) => {
+    expect(read(given)).toEqual(wanted);
   });
 
-  test("is read and counted once, however often it is asked for", () => {
+  test("is read and reported only once", () => {
     const { facts, errors } = factsOf({ type: "number", from: [from("header", "x")], headers: { x: "four" } });
     for (let count = 0; count < 3; count++) expect(facts.attribute(0)).toBeUndefined();
     expect(errors).toEqual(["0: unparsable"]);
   });
 
-  test("beyond the table is absent", () => {
+  test("outside the table is absent", () => {
     expect(factsOf({ from: [] }).facts.attribute(7)).toBeUndefined();
   });
 });
 
 describe("a source with trust: proxies", () => {
-  const kinds: readonly [NamedKind, Pick<Asked, "headers" | "target">][] = [
+  const kinds: readonly [NamedKind, Pick<Given, "headers" | "target">][] = [
     ["header", { headers: { x: "ann" } }],
     ["cookie", { headers: { cookie: "x=ann" } }],
     ["query", { target: "/?x=ann" }],
   ];
-  test.each(kinds)("counts in a %s from a trusted caller only", (kind, sent) => {
+  test.each(kinds)("is read in a %s only from a trusted caller", (kind, sent) => {
     const sources = [from(kind, "x", "proxies")];
     expect(read({ from: sources, ...sent })).toEqual(["ann"]);
-    expect(read({ from: sources, ...sent, caller: stranger })).toEqual([undefined]);
+    expect(read({ from: sources, ...sent, caller: untrusted })).toEqual([undefined]);
   });
 
-  test.each(kinds)("closes the %s for every other reader, too", (kind, sent) => {
+  test.each(kinds)("hides the %s from every other reader as well", (kind, sent) => {
     const sources = [from(kind, "x", "proxies"), from(kind, "x", "anyone")];
-    expect(read({ from: sources, ...sent, caller: stranger })).toEqual([undefined]);
-    const { facts } = factsOf({ from: sources, ...sent, caller: stranger });
+    expect(read({ from: sources, ...sent, caller: untrusted })).toEqual([undefined]);
+    const { facts } = factsOf({ from: sources, ...sent, caller: untrusted });
     expect(facts[kind]("x")).toBeUndefined();
     expect(factsOf({ from: sources, ...sent }).facts[kind]("x")).toBe("ann");
   });
 
-  test("is not counted as an error where a stranger repeats it", () => {
+  test("is not reported as an error if an untrusted caller repeats it", () => {
     const sources = [from("header", "x", "proxies")];
-    expect(read({ from: sources, headers: { x: ["a", "b"] }, caller: stranger })).toEqual([undefined]);
+    expect(read({ from: sources, headers: { x: ["a", "b"] }, caller: untrusted })).toEqual([undefined]);
   });
 });
 
-test("the table tells which names to remove from what strangers send, and where each attribute is", () => {
+test("the table has the names to remove from untrusted callers' requests, and the index of each attribute", () => {
   const table = new AttributeTable(
     [
       { name: "a", type: "string", from: [from("header", "X-A", "proxies"), from("cookie", "A")] },
@@ -182,7 +186,7 @@ test("the table tells which names to remove from what strangers send, and where 
   expect([table.size, table.indexOf("a"), table.indexOf("b"), table.indexOf("c")]).toEqual([2, 0, 1, undefined]);
 });
 
-describe("raw facts", () => {
+describe("request facts", () => {
   const { facts } = factsOf({
     from: [],
     headers: {
@@ -198,28 +202,28 @@ describe("raw facts", () => {
   test.each<[sentence: string, found: () => unknown, wanted: unknown]>([
     ["a header, decoded", () => facts.header("x"), "Köln"],
     ["a repeated header as absent", () => facts.header("y"), undefined],
-    ["an empty header as it is", () => facts.header("z"), ""],
+    ["an empty header as empty", () => facts.header("z"), ""],
     ["a missing header", () => facts.header("w"), undefined],
     ["a cookie without its quotes", () => facts.cookie("a"), "1"],
-    ["an empty cookie as it is", () => facts.cookie("e"), ""],
+    ["an empty cookie as empty", () => facts.cookie("e"), ""],
     ["a missing cookie", () => facts.cookie("b"), undefined],
     ["a query parameter", () => facts.query("q"), "a b"],
-    ["an empty query parameter as it is", () => facts.query("e"), ""],
+    ["an empty query parameter as empty", () => facts.query("e"), ""],
     ["a missing query parameter", () => facts.query("r"), undefined],
     ["the method", () => facts.method, "GET"],
     ["the host", () => facts.host, "shop.example.com"],
     ["the path", () => facts.path, "/p"],
-    ["the client's address", () => facts.clientAddress?.text, "10.0.0.9"],
+    ["the client address", () => facts.clientAddress?.text, "10.0.0.9"],
     ["whether the client used https", () => facts.isHttps, true],
     ["the forwarding headers", () => facts.forwarded.port, "80"],
   ])("%s", (_sentence, found, wanted) => {
     expect(found()).toBe(wanted);
-    // What is remembered must be what was read.
+    // Cached.
     expect(found()).toBe(wanted);
   });
 });
 
-test("whatever a client sends, every fact can be asked for", () => {
+test("reading facts never throws, whatever a client sends", () => {
   const text = fc.string({ unit: fc.integer({ min: 0, max: 255 }).map((code) => String.fromCharCode(code)) });
   const types = fc.constantFrom<AttributeType>("string", "number", "boolean", "time", "semver", "ip");
   const sources = [from("header", "x"), from("cookie", "x"), from("query", "x"), { kind: "clientAddress" } as const];
@@ -230,7 +234,7 @@ test("whatever a client sends, every fact can be asked for", () => {
   });
   fc.assert(
     fc.property(types, headers, text, fc.boolean(), (type, sent, query, isTrusted) => {
-      const caller = isTrusted ? callerOf() : stranger;
+      const caller = isTrusted ? callerOf() : untrusted;
       const { facts } = factsOf({ type, from: sources, headers: sent, target: `/?x=${query}`, caller });
       expect(() => [facts.attribute(0), facts.header("x"), facts.cookie("x"), facts.query("x")]).not.toThrow();
       expect(facts.clientAddress).toBeDefined();

@@ -1,4 +1,4 @@
-import { App, type AppOptions } from "../../src/app/app.ts";
+import { App, type AppOptions, type WorkerSpec } from "../../src/app/app.ts";
 
 export interface AdminClient {
   /** Fetches from the admin server. */
@@ -30,13 +30,14 @@ export function adminClient(origin: string): AdminClient {
 export interface TestPerchOptions extends Partial<AppOptions> {
   /** The configuration's listeners. Default: one on 127.0.0.1. */
   readonly listeners?: string;
+  readonly worker?: WorkerSpec;
 }
 
 /** Perch in this process, on free ports, from a configuration without `listeners` and `admin`. */
 export async function startPerch(yaml: string, given: TestPerchOptions = {}): Promise<TestPerch> {
-  const { listeners = `{ name: web, address: "127.0.0.1:0" }`, ...options } = given;
+  const { listeners = `{ name: web, address: "127.0.0.1:0" }`, worker, ...options } = given;
   const text = `listeners: [${listeners}]\nadmin: { address: "127.0.0.1:0" }\n${yaml}`;
-  const app = await App.start({
+  const settings: AppOptions = {
     source: { kind: "text", name: "test.yaml", text },
     env: {},
     logLevel: "silent",
@@ -44,7 +45,8 @@ export async function startPerch(yaml: string, given: TestPerchOptions = {}): Pr
     drainTimeoutMs: 5_000,
     accessLogTo: "/dev/null",
     ...options,
-  });
+  };
+  const app = await App.start(settings, worker);
   const address = app.listeners[0]?.address;
   const port = typeof address === "object" ? address.port : 0;
   const adminOrigin = `http://127.0.0.1:${app.adminAddress.port}`;

@@ -79,7 +79,7 @@ describe("the file of a unix socket", () => {
     const other = createServer().listen(path);
     freeAfterTest(async () => other.close());
     await expect(perch(shopAt("http://127.0.0.1:1"), { listeners: socketListener(path) })).rejects.toThrow(
-      `perch: listener "local" can not listen on unix:${path}: another process serves this socket (EADDRINUSE); stop it or choose another path`,
+      `perch: listener "local" cannot listen on unix:${path}: another process listens on this socket (EADDRINUSE); stop it or choose another path`,
     );
     expect(existsSync(path)).toBe(true);
   });
@@ -88,7 +88,7 @@ describe("the file of a unix socket", () => {
     const path = join(await temporaryFolder(), "precious");
     writeFileSync(path, "precious");
     await expect(perch(shopAt("http://127.0.0.1:1"), { listeners: socketListener(path) })).rejects.toThrow(
-      "something that is no socket stands there (ENOTSOCK)",
+      "the path exists and is not a socket (ENOTSOCK)",
     );
     expect(existsSync(path)).toBe(true);
   });
@@ -96,7 +96,7 @@ describe("the file of a unix socket", () => {
   it("needs a folder", async () => {
     const path = join(await temporaryFolder(), "missing", "perch.sock");
     await expect(perch(shopAt("http://127.0.0.1:1"), { listeners: socketListener(path) })).rejects.toThrow(
-      "its folder does not exist, or whoever runs Perch may not write there (EACCES)",
+      "the directory does not exist, or the user that runs Perch cannot write to it (EACCES)",
     );
   });
 

@@ -81,13 +81,13 @@ describe("sampling", () => {
 describe("observe", () => {
   test("counts, times and logs a request", async () => {
     const { log, close } = openLog(1);
-    const stats = new RequestStats("shop-api", "shop", "stable");
+    const stats = new RequestStats();
     const observer = new Observer(log);
     observer.observe({ ...fineOutcome, requestId: "1", durationMs: 1500 }, stats);
     observer.observe({ ...fineOutcome, requestId: "2", status: 499, method: "POST" }, stats);
-    expect([...stats.series()]).toEqual([
-      { code: "200", method: "GET", value: 1 },
-      { code: "499", method: "POST", value: 1 },
+    expect([...stats.byCodeAndMethod.series()]).toEqual([
+      { labels: ["200", "GET"], value: 1 },
+      { labels: ["499", "POST"], value: 1 },
     ]);
     expect(stats.duration.sum).toBeCloseTo(1.5123, 4);
     expect(await close()).toEqual([1, 2]);
@@ -95,9 +95,9 @@ describe("observe", () => {
 
   test("counts what the access log does not take", async () => {
     const { log, close } = openLog(0);
-    const stats = new RequestStats("shop-api", "shop", "stable");
+    const stats = new RequestStats();
     new Observer(log).observe(fineOutcome, stats);
-    expect([...stats.series()]).toEqual([{ code: "200", method: "GET", value: 1 }]);
+    expect([...stats.byCodeAndMethod.series()]).toEqual([{ labels: ["200", "GET"], value: 1 }]);
     expect(await close()).toEqual([]);
   });
 });

@@ -1,8 +1,8 @@
 import { spawnSync } from "node:child_process";
 import { describe, expect, test } from "vitest";
 import { type EndpointState, Metrics } from "../../src/observe/metrics.ts";
-import { type WeightRatio, weightRatios } from "../../src/observe/release-stats.ts";
 import { StatsRegistry } from "../../src/observe/stats-registry.ts";
+import { type WeightRatio, weightRatios } from "../../src/observe/weight-ratio.ts";
 
 const build = { version: "0.1.0", nodeVersion: "26.5.1" };
 const endpoints: readonly EndpointState[] = [
@@ -55,7 +55,7 @@ const busy = (): StatsRegistry => {
   attribute.error("unparsable");
   stats.reloads.loaded(1_767_225_600_500);
   stats.reloads.rejected();
-  stats.accessLogDropped.value = 4;
+  stats.accessLog.dropped.value = 4;
   return stats;
 };
 
@@ -171,6 +171,14 @@ describe("the exposition", () => {
       `perch_request_duration_seconds_sum{${labels}} 31.015`,
       `perch_request_duration_seconds_count{${labels}} 4`,
     ]);
+  });
+
+  test("declares every metric before it has series", async () => {
+    const declared = async (stats: StatsRegistry) =>
+      (await linesOf(exporterOf(stats))).filter((line) => /^# (HELP|TYPE) perch_/.test(line));
+    const all = await declared(busy());
+    expect(all).toContain("# TYPE perch_mirror_duration_seconds histogram");
+    expect(await declared(new StatsRegistry())).toEqual(all);
   });
 
   test("escapes what a label may not hold", async () => {

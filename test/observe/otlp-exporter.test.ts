@@ -1,6 +1,6 @@
 import { describe, expect, test } from "vitest";
-import { SpanStats } from "../../src/observe/counters.ts";
 import { SpanExporter } from "../../src/observe/otlp-exporter.ts";
+import { SpanStats } from "../../src/observe/process-stats.ts";
 import type { Span } from "../../src/observe/span.ts";
 import { collector, type TestCollector } from "../kit/collector.ts";
 import { freeAfterTest } from "../kit/freed.ts";
@@ -41,7 +41,9 @@ function exporter(to: string | undefined, { intervalMs = 5, retryMs = 5 } = {}) 
     started.configure({ serviceName: "edge", collector: { endpoint: to, headers: [["authorization", "Bearer t"]] } });
   }
   freeAfterTest(() => started.destroy());
-  return { started, troubles, counts: () => stats.counts() };
+  const counts = () =>
+    Object.fromEntries(Array.from(stats.outcomes.series(), ({ labels: [outcome], value }) => [outcome, value]));
+  return { started, troubles, counts };
 }
 
 const none = { exported: 0, rejected: 0, undelivered: 0, overflow: 0 };

@@ -1,16 +1,19 @@
 import { describe, expect, test } from "vitest";
-import { RequestStats } from "../../src/observe/request-stats.ts";
+import { attributeGroup } from "../../src/observe/attribute-stats.ts";
+import { releaseGroup } from "../../src/observe/release-stats.ts";
+import { RequestStats, requestGroup } from "../../src/observe/request-stats.ts";
 import { StatsRegistry } from "../../src/observe/stats-registry.ts";
+import { upstreamGroup } from "../../src/observe/upstream-stats.ts";
 
 describe("request stats", () => {
   test("count by code and method", () => {
-    const stats = new RequestStats("shop", "shop", "stable");
+    const stats = new RequestStats();
     for (const code of [200, 200, 404, 200]) stats.count(code, "GET");
     stats.count(200, "POST");
-    expect([...stats.series()]).toEqual([
-      { code: "200", method: "GET", value: 3 },
-      { code: "404", method: "GET", value: 1 },
-      { code: "200", method: "POST", value: 1 },
+    expect([...stats.byCodeAndMethod.series()]).toEqual([
+      { labels: ["200", "GET"], value: 3 },
+      { labels: ["404", "GET"], value: 1 },
+      { labels: ["200", "POST"], value: 1 },
     ]);
   });
 
@@ -27,19 +30,19 @@ describe("request stats", () => {
     { code: 200, method: "PROPFIND", wanted: { code: "200", method: "other" } },
     { code: 200, method: "__proto__", wanted: { code: "200", method: "other" } },
   ])("export $code $method as $wanted", ({ code, method, wanted }) => {
-    const stats = new RequestStats("shop", "shop", "stable");
+    const stats = new RequestStats();
     stats.count(code, method);
-    expect([...stats.series()]).toEqual([{ ...wanted, value: 1 }]);
+    expect([...stats.byCodeAndMethod.series()]).toEqual([{ labels: [wanted.code, wanted.method], value: 1 }]);
   });
 
   test("cardinality attack: no client or upstream can make more series than codes times methods", () => {
-    const stats = new RequestStats("shop", "shop", "stable");
+    const stats = new RequestStats();
     const attempts = 100_000;
     for (let attempt = 0; attempt < attempts; attempt++) stats.count(attempt - 50_000 + 1 / 3, `M${attempt}`);
     for (let attempt = 0; attempt < attempts; attempt++) stats.count(200, `X-${attempt}\n`);
-    const series = [...stats.series()];
+    const series = [...stats.byCodeAndMethod.series()];
     expect(series.length).toBe(501);
-    expect(new Set(series.map(({ method }) => method))).toEqual(new Set(["other"]));
+    expect(new Set(series.map(({ labels: [, method] }) => method))).toEqual(new Set(["other"]));
     expect(series.reduce((sum, { value }) => sum + value, 0)).toBe(2 * attempts);
   });
 });
@@ -52,7 +55,7 @@ describe("release stats", () => {
     stats.decided("canary", "rule", 1_000);
     stats.decided("canary", "pin", 2_000);
     const canary = stats.versions.get("canary");
-    expect(canary?.byReason).toMatchObject({ rule: { value: 1 }, pin: { value: 1 }, split: { value: 0 } });
+    expect(canary?.byReason.by).toMatchObject({ rule: { value: 1 }, pin: { value: 1 }, split: { value: 0 } });
     expect(canary?.window.total(60_000, 2_000)).toBe(2);
     expect(stats.versions.get("stable")?.window.total(60_000, 2_000)).toBe(0);
   });
@@ -71,7 +74,7 @@ describe("release stats", () => {
     stats.pinRejected("forged");
     stats.pinRejected("forged");
     expect(stats.ruleHits.get("east")?.value).toBe(1);
-    expect(stats.pinsRejected).toMatchObject({ forged: { value: 2 }, expired: { value: 0 } });
+    expect(stats.pinsRejected.by).toMatchObject({ forged: { value: 2 }, expired: { value: 0 } });
   });
 });
 
@@ -100,8 +103,8 @@ describe("a reload", () => {
     const next = registry.begin();
     expect(next.request("shop", "shop", "stable")).toBe(request);
     expect(next.upstream("shop", "stable")).toBe(upstream);
-    const { errors } = next.attribute("userId", ["repeated", "jwt-key"]);
-    expect(errors["repeated"]).toBe(attribute.errors["repeated"]);
+    const errors = next.attribute("userId", ["repeated", "jwt-key"]).errors.by;
+    expect(errors["repeated"]).toBe(attribute.errors.by["repeated"]);
     expect(Object.keys(errors)).toEqual(["repeated", "jwt-key"]);
     const again = next.release("shop", ["stable", "v3"], ["west", "east"]);
     next.commit();
@@ -111,8 +114,26 @@ describe("a reload", () => {
       ["west", 0],
       ["east", 1],
     ]);
-    expect(again.pinsRejected.expired.value).toBe(1);
+    expect(again.pinsRejected.by.expired.value).toBe(1);
     expect(again.pinFlips.value).toBe(1);
+  });
+
+  test("keeps what a listener counted, and starts at 0 what it could not count before", () => {
+    const registry = new StatsRegistry();
+    const generation = registry.begin();
+    const plain = generation.listener("web", { tls: false, proxyProtocol: true });
+    generation.commit();
+    plain.open.value = 2;
+    plain.refused("address");
+    plain.rejected("malformed");
+    plain.handshakeFailed("not-tls");
+    const next = registry.begin();
+    const secure = next.listener("web", { tls: true, proxyProtocol: false });
+    next.commit();
+    expect(secure.open.value).toBe(2);
+    expect(secure.refusals.by.address.value).toBe(1);
+    expect(secure.handshakes?.by["not-tls"].value).toBe(0);
+    expect(secure.rejections).toBe(undefined);
   });
 
   test("counts for a request that began before it, in what both snapshots have", () => {
@@ -123,7 +144,7 @@ describe("a reload", () => {
     release.decided("stable", "pin", 0);
     release.decided("canary", "pin", 0);
     release.ruleHit("east");
-    expect(again.versions.get("stable")?.byReason.pin.value).toBe(1);
+    expect(again.versions.get("stable")?.byReason.by.pin.value).toBe(1);
     expect(again.ruleHits.get("east")?.value).toBe(2);
     expect(again.versions.has("canary")).toBe(false);
   });
@@ -131,10 +152,10 @@ describe("a reload", () => {
   test("lets go of what it does not name", () => {
     const { registry } = loaded();
     registry.begin().commit();
-    expect([...registry.requests()]).toEqual([]);
-    expect([...registry.upstreams()]).toEqual([]);
-    expect([...registry.releases()]).toEqual([]);
-    expect([...registry.attributes()]).toEqual([]);
+    expect([...registry.all(requestGroup)]).toEqual([]);
+    expect([...registry.all(upstreamGroup)]).toEqual([]);
+    expect([...registry.all(releaseGroup)]).toEqual([]);
+    expect([...registry.all(attributeGroup)]).toEqual([]);
   });
 
   test("that is given up changes nothing", () => {
@@ -142,8 +163,8 @@ describe("a reload", () => {
     const abandoned = registry.begin();
     abandoned.request("other", "other", "stable");
     abandoned.release("shop", ["v3"], []);
-    expect([...registry.requests()]).toEqual([request]);
-    expect([...registry.releases()]).toEqual([release]);
+    expect([...registry.all(requestGroup).values()]).toEqual([request]);
+    expect([...registry.all(releaseGroup).values()]).toEqual([release]);
   });
 
   test("gives the same stats to all who ask for the same names", () => {
@@ -156,7 +177,9 @@ describe("a reload", () => {
   test("is told apart from the first load and from a refused file", () => {
     const { reloads } = new StatsRegistry();
     const values = () =>
-      [reloads.succeeded, reloads.failed, reloads.lastSuccessful, reloads.lastSuccessSeconds].map(({ value }) => value);
+      [reloads.results.by.success, reloads.results.by.failure, reloads.lastSuccessful, reloads.lastSuccessSeconds].map(
+        ({ value }) => value,
+      );
     reloads.loaded(1_000);
     expect(values()).toEqual([0, 0, 1, 1]);
     reloads.rejected();

@@ -1,4 +1,6 @@
 import { describe, expect, it } from "vitest";
+import { releaseGroup } from "../../src/observe/release-stats.ts";
+import { requestGroup } from "../../src/observe/request-stats.ts";
 import { StatsRegistry } from "../../src/observe/stats-registry.ts";
 import { noCounts, pastCounts, sumCounts } from "../../src/observe/stats-transfer.ts";
 
@@ -10,8 +12,12 @@ function registry() {
   const release = generation.release("shop", ["stable", "constructor"], ["east"]);
   const attribute = generation.attribute("region", ["unparsable", "repeated"]);
   const mirror = generation.mirror("shop", "canary");
+  const listener = generation.listener("web", { tls: true, proxyProtocol: true });
+  const name = generation.name("shop.example.com");
+  const rateLimit = generation.rateLimit("all");
+  const fault = generation.fault("all");
   generation.commit();
-  return { stats, request, upstream, release, attribute, mirror };
+  return { stats, request, upstream, release, attribute, mirror, listener, name, rateLimit, fault };
 }
 
 /** Everything that can be counted, so many times. */
@@ -20,6 +26,7 @@ function busy(times: number, nowMs = 1_000_000) {
   for (let i = 0; i < times; i++) {
     made.request.count(200, "GET");
     made.request.count(499, "BREW");
+    made.request.countGrpc(14);
     made.request.duration.observe(0.004);
     made.upstream.ttfb.observe(40);
     made.upstream.inFlight.value++;
@@ -36,6 +43,16 @@ function busy(times: number, nowMs = 1_000_000) {
     made.mirror.ended("2xx");
     made.mirror.duration.observe(0.5);
     made.mirror.inFlight.value++;
+    made.listener.open.value++;
+    made.listener.refused("address");
+    made.listener.handshakeFailed("cipher");
+    made.listener.rejected("untrusted");
+    made.name.resolved("empty");
+    made.rateLimit.rejected.value++;
+    made.fault.injected.count("delay");
+    made.stats.handovers.handedOver("head");
+    made.stats.jwks.fetched("failure");
+    made.stats.shed.shed("loop-delay");
     made.stats.spans.count("exported", 3);
   }
   return made;
@@ -46,7 +63,7 @@ describe("counts of several workers", () => {
     const sum = registry();
     sum.stats.restore(sumCounts([structuredClone(busy(2).stats.counts()), structuredClone(busy(5).stats.counts())]));
     expect(sum.stats.counts()).toEqual(busy(7).stats.counts());
-    expect([...sum.request.series()]).toEqual([...busy(7).request.series()]);
+    expect(seriesOf(sum.stats)).toEqual(seriesOf(busy(7).stats));
     expect(sum.request.duration.sum).toBeCloseTo(0.028, 9);
     expect(sum.release.versions.get("constructor")?.window.total(60_000, 1_000_000)).toBe(7);
   });
@@ -62,8 +79,9 @@ describe("counts of several workers", () => {
     const made = busy(3);
     made.stats.restore(noCounts);
     expect(made.stats.counts()).toEqual(registry().stats.counts());
-    made.request.count(200, "GET");
-    expect([...made.request.series()]).toEqual([{ code: "200", method: "GET", value: 1 }]);
+    // The last one counted, whose counter must not be the one that was replaced.
+    made.request.count(499, "BREW");
+    expect([...made.request.byCodeAndMethod.series()]).toEqual([{ labels: ["499", "other"], value: 1 }]);
   });
 
   it("keep the latest exemplar of each bucket, whichever worker has it", () => {
@@ -87,8 +105,8 @@ describe("counts of several workers", () => {
     generation.release("shop", ["stable"], []);
     generation.commit();
     other.restore(busy(1).stats.counts());
-    expect(Array.from(other.releases(), ({ versions }) => [...versions.keys()])).toEqual([["stable"]]);
-    expect([...other.requests()]).toEqual([]);
+    expect(Array.from(other.all(releaseGroup).values(), ({ versions }) => [...versions.keys()])).toEqual([["stable"]]);
+    expect([...other.all(requestGroup)]).toEqual([]);
   });
 
   it("keep decisions of the last minutes only", () => {
@@ -100,12 +118,36 @@ describe("counts of several workers", () => {
 
   it("of those that ended have nothing in flight, and do not pile up", () => {
     const ended = Array.from({ length: 100 }, (_, i) => busy(1, i * 10_000).stats.counts());
-    const past = pastCounts(sumCounts(ended));
-    const [upstream, release] = [[...past.upstreams.values()][0], past.releases.get("shop")];
-    expect([upstream?.inFlight, upstream?.fallbacks]).toEqual([0, 100]);
-    expect(release?.versions.get("constructor")?.byReason.split).toBe(100);
-    expect(Array.from(release?.versions.get("constructor")?.window.keys() ?? [])).toEqual(
-      Array.from({ length: 30 }, (_, i) => 70 + i),
-    );
+    const past = registry();
+    past.stats.restore(pastCounts(sumCounts(ended)));
+    const { upstream, listener, mirror, release } = past;
+    expect([upstream.inFlight, upstream.pending, listener.open, mirror.inFlight].map(({ value }) => value)).toEqual([
+      0, 0, 0, 0,
+    ]);
+    expect([upstream.fallbacks.value, listener.refusals.by.address.value]).toEqual([100, 100]);
+    const decisions = release.versions.get("constructor");
+    expect(decisions?.byReason.by.split.value).toBe(100);
+    const slots = Array.from(decisions?.window.counts()?.values() ?? [], ({ slot }) => slot);
+    expect(slots.sort((a, b) => a - b)).toEqual(Array.from({ length: 30 }, (_, i) => 70 + i));
+  });
+
+  it("of those that ended hold as many window slots as one window", () => {
+    const ended = Array.from({ length: 100 }, (_, i) => busy(1, i * 10_000).stats.counts());
+    const decisions = sumCounts(ended).totals.get("perch_decisions_total")?.get("shop") as ReadonlyMap<string, unknown>;
+    expect(decisions.get("constructor")).toMatchObject({ window: { size: 30 } });
+  });
+
+  it("leave out what the main thread alone counts", () => {
+    const made = registry();
+    made.stats.reloads.loaded(1_000);
+    made.stats.reloads.rejected();
+    made.stats.accessLog.dropped.value = 4;
+    expect(made.stats.counts()).toEqual(noCounts);
+    made.stats.restore(busy(1).stats.counts());
+    expect([made.stats.reloads.results.by.failure.value, made.stats.accessLog.dropped.value]).toEqual([1, 4]);
   });
 });
+
+/** Everything that the exposition would show. */
+const seriesOf = (stats: StatsRegistry) =>
+  stats.metrics().map(({ name, samples }) => ({ name, samples: [...samples()] }));

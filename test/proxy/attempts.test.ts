@@ -1,6 +1,6 @@
 import { describe, expect, it } from "vitest";
 import { PerchError } from "../../src/errors.ts";
-import { causeOf } from "../../src/proxy/attempts.ts";
+import { causeOf } from "../../src/proxy/attempt-failure.ts";
 
 const withCode = (code: unknown, cause?: unknown) => Object.assign(new Error("a message", { cause }), { code });
 

@@ -69,7 +69,7 @@ describe("a geo database", () => {
     await replace(Buffer.from("no database"));
     await expect.poll(() => started.metric("perch_config_last_reload_successful"), soon).toBe(0);
     const { lastError } = (await (await started.admin("/api/config")).json()) as { lastError: { text: string } };
-    expect(lastError.text).toContain("places.mmdb can not be used: it is no MaxMind database (.mmdb)");
+    expect(lastError.text).toContain("places.mmdb cannot be used: it is not a MaxMind database (.mmdb)");
     expect(await at("192.0.2.1")).toEqual(new Set(["canary"]));
 
     const explained = await started.admin("/api/explain?url=http://shop/&client=192.0.2.1");
@@ -81,9 +81,7 @@ describe("a geo database", () => {
   it("that does not exist is an error at the start, with its position in the configuration", async () => {
     const { database, yaml } = await shop();
     const start = perch(yaml.replace(database, `${database}.gone`));
-    await expect(start).rejects.toThrow(
-      /:\d+:18: error: the file .*places\.mmdb\.gone can not be used: there is no such file/,
-    );
+    await expect(start).rejects.toThrow(/:\d+:18: error: the file .*places\.mmdb\.gone cannot be used: no such file/);
   });
 
   it("is read by the library, too", async () => {

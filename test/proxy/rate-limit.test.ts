@@ -1,15 +1,16 @@
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
 import { parseAddress } from "../../src/decide/ip-address.ts";
-import { RouteStats } from "../../src/observe/request-stats.ts";
-import { RateLimit, RateLimitRegistry, TokenBuckets } from "../../src/proxy/rate-limit.ts";
+import { RateLimitStats } from "../../src/observe/route-stats.ts";
+import { RateLimit, RateLimitRegistry } from "../../src/proxy/rate-limit.ts";
 import type { RateLimitSpec } from "../../src/route/route-spec.ts";
+import { TokenBuckets } from "../../src/upstream/token-bucket.ts";
 import { perch, upstream } from "../kit/freed.ts";
 import { exchange, lanes, shopYaml } from "../kit/one-service.ts";
 import { servePerch } from "../kit/served.ts";
 
 const one: RateLimitSpec = { by: { kind: "clientAddress" }, requests: 1, perMs: 60_000, burst: 1 };
-const stats = () => new RouteStats("all", { rateLimit: true, fault: false });
+const stats = () => new RateLimitStats();
 
 function limit(spec: RateLimitSpec, registry = new RateLimitRegistry()): RateLimit {
   return new RateLimit(spec, registry.next().buckets("all", spec), stats());

@@ -9,13 +9,13 @@ function find(index: PartIndex<string>, text: string): string | undefined {
   return index.find(text, 0, text.length, hashOf(text));
 }
 
-test("the hash is FNV-1a with 32 bits", () => {
-  // From the test suite of the hash's authors, http://www.isthe.com/chongo/src/fnv/test_fnv.c.
+test("the hash is 32-bit FNV-1a", () => {
+  // From the authors' test suite, http://www.isthe.com/chongo/src/fnv/test_fnv.c.
   expect(hashOf("foobar") >>> 0).toBe(0xbf9cf968);
 });
 
-test("texts whose hashes collide are told apart", () => {
-  // Two English words that FNV-1a gives one hash.
+test("texts whose hashes collide are distinguished", () => {
+  // Two English words with the same FNV-1a hash.
   expect(hashOf("costarring")).toBe(hashOf("liquid"));
   const index = new PartIndex<string>("forwards");
   index.at("costarring", () => "film");
@@ -25,13 +25,13 @@ test("texts whose hashes collide are told apart", () => {
   expect(find(index, "liquid")).toBe("water");
 });
 
-test("a text keeps the value it was first given", () => {
+test("a text keeps its first value", () => {
   const index = new PartIndex<string>("forwards");
   expect(index.at("/a", () => "first")).toBe("first");
   expect(index.at("/a", () => "second")).toBe("first");
 });
 
-test("a part is found inside a longer text, and only where it is that long", () => {
+test("a part of a longer text is found only at its exact length", () => {
   const index = new PartIndex<string>("forwards");
   index.at("/api", () => "api");
   expect(index.find("/api/x", 0, 4, hashOf("/api"))).toBe("api");

@@ -6,7 +6,7 @@ import { RouteTable } from "../../src/route/route-table.ts";
 
 const anything: RouteMatch = { hosts: [], scheme: undefined, path: undefined, methods: [], headers: [], query: [] };
 
-interface Asked {
+interface Given {
   readonly method?: string;
   readonly host?: string;
   readonly path?: string;
@@ -22,7 +22,7 @@ function request({
   isHttps = false,
   headers = {},
   query = {},
-}: Asked): RoutableRequest {
+}: Given): RoutableRequest {
   return { method, host, path, isHttps, header: (name) => headers[name], query: (name) => query[name] };
 }
 
@@ -39,85 +39,90 @@ function regex(source: string): PathMatch {
   return { kind: "regex", pattern: { source, test: (text) => expression.test(text) } };
 }
 
-/** Targets are the routes' places in the file. */
+/** The targets are the routes' positions. */
 function tableOf(matches: readonly Partial<RouteMatch>[]): RouteTable<number> {
   return new RouteTable(matches.map((match, target) => ({ match: { ...anything, ...match }, target })));
 }
 
 describe("one route", () => {
-  const cases: readonly [sentence: string, match: Partial<RouteMatch>, asked: Asked, takes: boolean][] = [
-    ["without any condition takes everything", {}, { method: "PURGE", path: "/x" }, true],
-    ["takes its prefix itself", { path: prefix("/api") }, { path: "/api" }, true],
-    ["takes what is below its prefix", { path: prefix("/api") }, { path: "/api/x/y" }, true],
-    ["takes its prefix with a trailing slash", { path: prefix("/api") }, { path: "/api/" }, true],
-    ["leaves what only begins like its prefix", { path: prefix("/api") }, { path: "/apix" }, false],
-    ["leaves what is above its prefix", { path: prefix("/api/v1") }, { path: "/api" }, false],
-    ["takes a prefix written with a trailing slash alike", { path: prefix("/api/") }, { path: "/api" }, true],
-    ["leaves what only begins like it then, too", { path: prefix("/api/") }, { path: "/apix" }, false],
-    ["takes every path by the prefix /", { path: prefix("/") }, { path: "/anything" }, true],
-    ["takes the path / by the prefix /", { path: prefix("/") }, { path: "/" }, true],
-    ["compares paths by case", { path: prefix("/api") }, { path: "/API" }, false],
+  const cases: readonly [sentence: string, match: Partial<RouteMatch>, given: Given, takes: boolean][] = [
+    ["without conditions matches every request", {}, { method: "PURGE", path: "/x" }, true],
+    ["matches its prefix", { path: prefix("/api") }, { path: "/api" }, true],
+    ["matches paths below its prefix", { path: prefix("/api") }, { path: "/api/x/y" }, true],
+    ["matches its prefix with a trailing slash", { path: prefix("/api") }, { path: "/api/" }, true],
+    ["does not match inside a segment", { path: prefix("/api") }, { path: "/apix" }, false],
+    ["does not match paths above its prefix", { path: prefix("/api/v1") }, { path: "/api" }, false],
+    ["ignores a trailing slash of its prefix", { path: prefix("/api/") }, { path: "/api" }, true],
+    ["does not match inside a segment then either", { path: prefix("/api/") }, { path: "/apix" }, false],
+    ["matches every path by the prefix /", { path: prefix("/") }, { path: "/anything" }, true],
+    ["matches the path / by the prefix /", { path: prefix("/") }, { path: "/" }, true],
+    ["compares paths case-sensitively", { path: prefix("/api") }, { path: "/API" }, false],
     ["does not decode paths", { path: prefix("/api") }, { path: "/%61pi" }, false],
-    ["takes its exact path", { path: exact("/a/b") }, { path: "/a/b" }, true],
-    ["leaves its exact path with a slash behind", { path: exact("/a/b") }, { path: "/a/b/" }, false],
-    ["leaves its exact path in another case", { path: exact("/a/b") }, { path: "/a/B" }, false],
-    ["takes what its regex finds", { path: regex("^/v[0-9]+/") }, { path: "/v12/x" }, true],
-    ["leaves what its regex does not find", { path: regex("^/v[0-9]+/") }, { path: "/vx/x" }, false],
-    ["takes its host", { hosts: ["a.example"] }, { host: "a.example" }, true],
-    ["takes its host written in capitals", { hosts: ["A.Example"] }, { host: "a.example" }, true],
-    ["leaves another host", { hosts: ["a.example"] }, { host: "b.example" }, false],
-    ["takes any of its hosts", { hosts: ["a.example", "b.example"] }, { host: "b.example" }, true],
-    ["takes a host below its wildcard", { hosts: ["*.example.com"] }, { host: "a.example.com" }, true],
-    ["takes a host far below its wildcard", { hosts: ["*.example.com"] }, { host: "a.b.example.com" }, true],
-    ["leaves the wildcard's own domain", { hosts: ["*.example.com"] }, { host: "example.com" }, false],
-    ["leaves what only ends like the wildcard", { hosts: ["*.example.com"] }, { host: "myexample.com" }, false],
+    ["matches its exact path", { path: exact("/a/b") }, { path: "/a/b" }, true],
+    ["does not match its exact path with a trailing slash", { path: exact("/a/b") }, { path: "/a/b/" }, false],
+    ["does not match its exact path in another case", { path: exact("/a/b") }, { path: "/a/B" }, false],
+    ["matches paths that its regex matches", { path: regex("^/v[0-9]+/") }, { path: "/v12/x" }, true],
+    ["does not match paths that its regex does not", { path: regex("^/v[0-9]+/") }, { path: "/vx/x" }, false],
+    ["matches its host", { hosts: ["a.example"] }, { host: "a.example" }, true],
+    ["matches its host written in capitals", { hosts: ["A.Example"] }, { host: "a.example" }, true],
+    ["does not match another host", { hosts: ["a.example"] }, { host: "b.example" }, false],
+    ["matches any of its hosts", { hosts: ["a.example", "b.example"] }, { host: "b.example" }, true],
+    ["matches a host below its wildcard", { hosts: ["*.example.com"] }, { host: "a.example.com" }, true],
+    ["matches a host several labels below", { hosts: ["*.example.com"] }, { host: "a.b.example.com" }, true],
+    ["does not match the wildcard's domain itself", { hosts: ["*.example.com"] }, { host: "example.com" }, false],
+    ["does not match the wildcard inside a label", { hosts: ["*.example.com"] }, { host: "myexample.com" }, false],
+    ["does not match the wildcard with an empty label", { hosts: ["*.example.com"] }, { host: ".example.com" }, false],
+    ["matches any host by the host *", { hosts: ["*"] }, { host: "" }, true],
+    ["matches one of its methods", { methods: ["GET", "PUT"] }, { method: "PUT" }, true],
+    ["does not match other methods", { methods: ["GET"] }, { method: "POST" }, false],
+    ["for GET does not match HEAD", { methods: ["GET"] }, { method: "HEAD" }, false],
+    ["compares methods case-sensitively, as RFC 9110 does", { methods: ["GET"] }, { method: "get" }, false],
     [
-      "leaves a wildcard's domain with a lone dot in front",
-      { hosts: ["*.example.com"] },
-      { host: ".example.com" },
-      false,
-    ],
-    ["takes any host by a lone asterisk", { hosts: ["*"] }, { host: "" }, true],
-    ["takes one of its methods", { methods: ["GET", "PUT"] }, { method: "PUT" }, true],
-    ["leaves other methods", { methods: ["GET"] }, { method: "POST" }, false],
-    ["does not take HEAD for GET", { methods: ["GET"] }, { method: "HEAD" }, false],
-    ["compares methods by case, as RFC 9110 does", { methods: ["GET"] }, { method: "get" }, false],
-    [
-      "takes a header that passes its test",
+      "matches a header that passes its test",
       { headers: [{ name: "X-Beta", test: { op: "equals", value: "on" } }] },
       { headers: { "x-beta": "on" } },
       true,
     ],
-    ["leaves a header that fails", { headers: [{ name: "x-beta", test: { op: "equals", value: "on" } }] }, {}, false],
     [
-      "takes a header's absence where that is asked",
+      "does not match a header that fails its test",
+      { headers: [{ name: "x-beta", test: { op: "equals", value: "on" } }] },
+      {},
+      false,
+    ],
+    [
+      "matches the absence of a header",
       { headers: [{ name: "x-beta", test: { op: "exists", wanted: false } }] },
       {},
       true,
     ],
     [
-      "takes a query parameter that passes its test",
+      "matches a query parameter that passes its test",
       { query: [{ name: "v", test: { op: "prefix", texts: ["2."] } }] },
       { query: { v: "2.1" } },
       true,
     ],
     [
-      "leaves a request where one of two conditions fails",
+      "does not match if one of two conditions fails",
       { methods: ["GET"], query: [{ name: "v", test: { op: "exists", wanted: true } }] },
       {},
       false,
     ],
-    ["without a path takes the target *", {}, { method: "OPTIONS", path: "*" }, true],
-    ["by the prefix / leaves the target *", { path: prefix("/") }, { method: "OPTIONS", path: "*" }, false],
-    ["by a longer prefix leaves it, too", { path: prefix("/api") }, { method: "OPTIONS", path: "*" }, false],
+    ["without a path matches the target *", {}, { method: "OPTIONS", path: "*" }, true],
+    ["with the prefix / does not match the target *", { path: prefix("/") }, { method: "OPTIONS", path: "*" }, false],
+    [
+      "with a longer prefix does not match it either",
+      { path: prefix("/api") },
+      { method: "OPTIONS", path: "*" },
+      false,
+    ],
   ];
-  test.each(cases)("%s", (_sentence, match, asked, takes) => {
-    expect(tableOf([match]).find(request(asked), 0)).toBe(takes ? 0 : undefined);
+  test.each(cases)("%s", (_sentence, match, given, takes) => {
+    expect(tableOf([match]).find(request(given), 0)).toBe(takes ? 0 : undefined);
   });
 });
 
 describe("of several routes the first in file order wins", () => {
-  const cases: readonly [sentence: string, matches: readonly Partial<RouteMatch>[], asked: Asked, wanted: number][] = [
+  const cases: readonly [sentence: string, matches: readonly Partial<RouteMatch>[], given: Given, wanted: number][] = [
     ["a short prefix before a longer one", [{ path: prefix("/") }, { path: prefix("/api") }], { path: "/api" }, 0],
     ["a longer prefix before a short one", [{ path: prefix("/api") }, { path: prefix("/") }], { path: "/api" }, 0],
     ["any host before an exact one", [{}, { hosts: ["a.example"] }], { host: "a.example" }, 0],
@@ -136,9 +141,9 @@ describe("of several routes the first in file order wins", () => {
     ],
     ["a regex before an exact path", [{ path: regex("a") }, { path: exact("/a") }], { path: "/a" }, 0],
     ["an exact path before a regex", [{ path: exact("/a") }, { path: regex("a") }], { path: "/a" }, 0],
-    ["the next, where the first wants another method", [{ methods: ["PUT"] }, {}], {}, 1],
+    ["the next, if the first has another method", [{ methods: ["PUT"] }, {}], {}, 1],
     [
-      "the next of one path, where the first wants another method",
+      "the next of the same path, if the first has another method",
       [
         { path: prefix("/a"), methods: ["PUT"] },
         { path: prefix("/a"), methods: ["GET"] },
@@ -147,7 +152,7 @@ describe("of several routes the first in file order wins", () => {
       1,
     ],
     [
-      "the shorter prefix, where the longer fails on its header",
+      "the shorter prefix, if the longer fails on its header",
       [
         { path: prefix("/a/b"), headers: [{ name: "x", test: { op: "exists", wanted: true } }] },
         { path: prefix("/a") },
@@ -156,30 +161,30 @@ describe("of several routes the first in file order wins", () => {
       1,
     ],
     [
-      "any host, where the exact one fails on its path",
+      "any host, if the exact one fails on its path",
       [{ hosts: ["a.example"], path: exact("/x") }, {}],
       { host: "a.example" },
       1,
     ],
   ];
-  test.each(cases)("%s", (_sentence, matches, asked, wanted) => {
-    expect(tableOf(matches).find(request(asked), 0)).toBe(wanted);
+  test.each(cases)("%s", (_sentence, matches, given, wanted) => {
+    expect(tableOf(matches).find(request(given), 0)).toBe(wanted);
   });
 });
 
-test("an empty table takes nothing", () => {
+test("an empty table matches nothing", () => {
   expect(tableOf([]).find(request({}), 0)).toBeUndefined();
 });
 
-/** First match by trying every route: what the index must agree with. */
-function scan(matches: readonly RouteMatch[], asked: RoutableRequest): number | undefined {
+/** A reference implementation that tries every route. */
+function scan(matches: readonly RouteMatch[], given: RoutableRequest): number | undefined {
   const index = matches.findIndex(
     ({ hosts, scheme, path, methods, headers }) =>
-      (hosts.length === 0 || hosts.some((host) => hostTakes(host, asked.host))) &&
-      (scheme === undefined || (scheme === "https") === asked.isHttps) &&
-      (path === undefined || pathTakes(path, asked.path)) &&
-      (methods.length === 0 || methods.includes(asked.method)) &&
-      headers.every(({ name }) => asked.header(name) !== undefined),
+      (hosts.length === 0 || hosts.some((host) => hostTakes(host, given.host))) &&
+      (scheme === undefined || (scheme === "https") === given.isHttps) &&
+      (path === undefined || pathTakes(path, given.path)) &&
+      (methods.length === 0 || methods.includes(given.method)) &&
+      headers.every(({ name }) => given.header(name) !== undefined),
   );
   return index < 0 ? undefined : index;
 }
@@ -233,21 +238,21 @@ const anyRequest = fc
   })
   .map(request);
 
-test("the index finds what trying every route finds", () => {
+test("the index agrees with trying every route", () => {
   fc.assert(
     fc.property(
       fc.array(routeMatch, { maxLength: 40 }),
       fc.array(anyRequest, { minLength: 1, maxLength: 20 }),
       (matches, all) => {
         const table = tableOf(matches);
-        for (const asked of all) expect(table.find(asked, 0)).toBe(scan(matches, asked));
+        for (const given of all) expect(table.find(given, 0)).toBe(scan(matches, given));
       },
     ),
     { numRuns: 1500 },
   );
 });
 
-test("ten thousand routes with hosts, paths and prefixes of their own are each found, by few comparisons", () => {
+test("each of ten thousand routes with distinct hosts, paths and prefixes is found by testing one candidate", () => {
   const matches = Array.from({ length: 10_000 }, (_, index): Partial<RouteMatch> => {
     const shapes: readonly Partial<RouteMatch>[] = [
       { hosts: [`shop-${index}.example.com`] },
@@ -259,22 +264,22 @@ test("ten thousand routes with hosts, paths and prefixes of their own are each f
   });
   const table = tableOf(matches);
   for (let index = 0; index < matches.length; index++) {
-    let judged = 0;
-    const asked: readonly Asked[] = [
+    let tested = 0;
+    const given: readonly Given[] = [
       { host: `shop-${index}.example.com` },
       { host: `www.shop-${index}.example.com`, path: "/x" },
       { path: `/service-${index}/v1/orders` },
       { path: `/page-${index}` },
     ];
-    // Every route asks for the method, so the questions show how many candidates were judged.
+    // Every route has a method condition, so reads of the method count the tested candidates.
     const counted = {
-      ...request(asked[index % 4] ?? {}),
+      ...request(given[index % 4] ?? {}),
       get method() {
-        judged++;
+        tested++;
         return "GET";
       },
     };
     expect(table.find(counted, 0)).toBe(index);
-    expect(judged).toBe(1);
+    expect(tested).toBe(1);
   }
 });

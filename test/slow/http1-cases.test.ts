@@ -84,7 +84,7 @@ services:
     timeouts: { connect: 1s, responseHeaders: 1s, idle: 1s }
 routes: [{ name: all, service: shop }]
 `);
-    await perch.process.logged("configuration loaded");
+    await perch.process.logged("configuration reloaded");
     const corpus = ["--backend-port", stablePort, "--corpus", externalCases("responses.jsonl")];
     const printed = await run("run-responses.mjs", [...proxy, ...corpus]);
     console.info(printed);

@@ -113,7 +113,7 @@ routes: [{ name: all, service: shop }]
   const perch = perchProcess(["serve", "-c", volume.path("perch.yaml")]);
   const { origin, admin } = await perch.serving();
   const pid = perch.child.pid ?? 0;
-  const loads = () => perch.stderr.split('"msg":"configuration loaded"').length - 1;
+  const loads = () => perch.stderr.split('"msg":"configuration reloaded"').length - 1;
   const reload = async (name: keyof typeof configs) => {
     const before = loads();
     volume.update(contents(name));
@@ -142,7 +142,7 @@ routes: [{ name: all, service: shop }]
 
   expect(tally.failures).toEqual([]);
   expect([...tally.answers.keys()].sort()).toEqual(["200 one", "200 two"]);
-  expect(perch.stderr).not.toContain("configuration refused");
+  expect(perch.stderr).not.toContain("configuration reload rejected");
   const total = [...tally.answers.values()].reduce((sum, count) => sum + count, 0);
   console.info(`${reloads} reloads, ${total} requests, none failed; it holds ${JSON.stringify(before)} as before`);
 });

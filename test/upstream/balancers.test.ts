@@ -1,25 +1,20 @@
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
 import { attributeUnit } from "../../src/decide/unit.ts";
-import {
-  type Affinity,
-  type Balance,
-  balances,
-  createBalancer,
-  type PickContext,
-  type RandomFraction,
-} from "../../src/upstream/balancers.ts";
+import { type Affinity, createBalancer, type PickContext } from "../../src/upstream/balancers.ts";
+import type { RandomFraction } from "../../src/upstream/clock.ts";
 import type { Endpoint } from "../../src/upstream/endpoint.ts";
+import { type Balance, balances } from "../../src/upstream/service-spec.ts";
 import { seededRandom } from "../decide/shop-release.ts";
 import { endpoints } from "./endpoints.ts";
 
-/** Fair chances, the same in every run. */
+/** Reproducible random fractions. */
 function fairFraction(seed = 1): RandomFraction {
   const random = seededRandom(seed);
   return () => (random.int32() >>> 0) / 2 ** 32;
 }
 
-/** Answers these numbers in turn, over and over. */
+/** Returns these numbers in turn, repeatedly. */
 function fractions(...values: number[]): RandomFraction {
   let next = 0;
   return () => values[next++ % values.length] ?? 0;
@@ -31,7 +26,7 @@ function wanted(parts: Partial<PickContext> = {}): PickContext {
 
 const users = Array.from({ length: 20_000 }, (_, at): Affinity => attributeUnit(`user-${at + 1}`));
 
-/** How often each of `all` is picked by so many requests that follow one another, each by another user. */
+/** How often each endpoint is picked by successive requests of different users. */
 function tally(balance: Balance, all: readonly Endpoint[], requests: number, busy = false): number[] {
   const balancer = createBalancer(balance);
   const randomFraction = fairFraction();
@@ -45,14 +40,14 @@ function tally(balance: Balance, all: readonly Endpoint[], requests: number, bus
   return [...counts.values()];
 }
 
-/** The largest of so many counts that are drawn evenly stays within 5 standard deviations. */
+/** Whether every count is within 5 standard deviations of an even share. */
 function isEven(counts: readonly number[], requests: number): boolean {
   const share = 1 / counts.length;
   const deviation = Math.sqrt(requests * share * (1 - share));
   return counts.every((count) => Math.abs(count - requests * share) <= 5 * deviation);
 }
 
-/** Some endpoints, of which some are paused and some were tried. */
+/** Endpoints, some of which are paused or were tried. */
 const scene = fc.record({
   count: fc.integer({ min: 1, max: 9 }),
   pausedBits: fc.nat(511),
@@ -63,7 +58,7 @@ const scene = fc.record({
 });
 
 describe.each(balances)("balance: %s", (balance) => {
-  it("picks a usable endpoint as long as there is one, and none that is paused or was tried", () => {
+  it("picks a usable endpoint if there is one, and never one that is paused or was tried", () => {
     fc.assert(
       fc.property(scene, ({ count, pausedBits, triedBits, inFlight, latency, fraction }) => {
         const all = endpoints(count);
@@ -84,17 +79,17 @@ describe.each(balances)("balance: %s", (balance) => {
     );
   });
 
-  it("answers undefined where there is none at all", () => {
+  it("picks nothing without endpoints", () => {
     expect(createBalancer(balance).pick([], wanted())).toBeUndefined();
   });
 
-  it("shares requests evenly among endpoints that are alike", () => {
+  it("distributes requests evenly over identical endpoints", () => {
     for (const count of [2, 3, 7, 20]) {
       expect(isEven(tally(balance, endpoints(count), 20_000), 20_000), `${count}`).toBe(true);
     }
   });
 
-  it("takes what the list is now, whatever it was before", () => {
+  it("uses the current list, whatever it was before", () => {
     const balancer = createBalancer(balance);
     for (const count of [5, 1, 3, 0, 2]) {
       const all = endpoints(count);
@@ -111,7 +106,7 @@ describe("p2c", () => {
   const pick = (all: readonly Endpoint[], randomFraction: RandomFraction, nowMs = 0) =>
     createBalancer("p2c").pick(all, wanted({ randomFraction, nowMs }));
 
-  it("takes the less busy of the two drawn", () => {
+  it("picks the less loaded of the two drawn", () => {
     const [a, b, c] = endpoints(3) as [Endpoint, Endpoint, Endpoint];
     a.inFlight = 5;
     b.inFlight = 1;
@@ -128,12 +123,12 @@ describe("p2c", () => {
     }
   });
 
-  it("takes the faster of two that are equally busy, and a slow one again once that was long ago", () => {
+  it("picks the faster of two that are equally busy, and a slow one again after a while", () => {
     const [slow, fast] = endpoints(2) as [Endpoint, Endpoint];
     slow.latency.observe(400, 0);
     fast.latency.observe(10, 0);
     expect(pick([slow, fast], fractions(0))).toBe(fast);
-    // Somebody has to wait at the fast one until the slow one is worth it.
+    // The slow one is worth it once the queue at the fast one is long enough.
     fast.inFlight = 39;
     expect(pick([slow, fast], fractions(0))).toBe(slow);
     fast.inFlight = 0;
@@ -141,7 +136,7 @@ describe("p2c", () => {
     expect(pick([slow, fast], fractions(0), 60_000)).toBe(slow);
   });
 
-  it("tries an endpoint that never answered once, and no second time until it has", () => {
+  it("sends a new endpoint one request, and no second until it has responded", () => {
     const [known, fresh] = endpoints(2) as [Endpoint, Endpoint];
     known.latency.observe(10, 0);
     expect(pick([known, fresh], fractions(0))).toBe(fresh);
@@ -150,7 +145,7 @@ describe("p2c", () => {
     expect(pick([known, fresh], fractions(0))).toBe(known);
   });
 
-  it("is not drawn to an endpoint that breaks every connection at once", () => {
+  it("is not attracted to an endpoint that resets every connection at once", () => {
     const [good, broken] = endpoints(2) as [Endpoint, Endpoint];
     const randomFraction = fairFraction();
     let failures = 0;
@@ -167,18 +162,18 @@ describe("p2c", () => {
 });
 
 describe("round-robin", () => {
-  it("gives each its turn, exactly", () => {
+  it("picks each endpoint exactly as often", () => {
     const counts = tally("round-robin", endpoints(7), 7 * 13);
     expect(counts).toEqual(Array.from({ length: 7 }, () => 13));
   });
 
-  it("gives the turns of one that is paused to all the others alike", () => {
+  it("distributes the turns of a paused endpoint evenly over the others", () => {
     const all = endpoints(4);
     all[1]?.health.refused(0);
     expect(tally("round-robin", all, 3 * 20)).toEqual([20, 0, 20, 20]);
   });
 
-  it("begins anywhere, so that workers do not all begin at the same", () => {
+  it("starts at random, so that workers do not all start at the same endpoint", () => {
     const all = endpoints(4);
     const firsts = [0, 0.3, 0.6, 0.9].map((fraction) =>
       createBalancer("round-robin").pick(all, wanted({ randomFraction: () => fraction })),
@@ -188,7 +183,7 @@ describe("round-robin", () => {
 });
 
 describe("least-in-flight", () => {
-  it("takes one of the least busy, and no request waits behind two more than elsewhere", () => {
+  it("keeps the requests in flight within one of each other", () => {
     const all = endpoints(5);
     tally("least-in-flight", all, 5 * 40 + 3, true);
     expect(all.map(({ inFlight }) => inFlight).sort()).toEqual([40, 40, 41, 41, 41]);
@@ -199,18 +194,18 @@ describe("hash", () => {
   const pick = (all: readonly Endpoint[], affinity: Affinity, tried: readonly Endpoint[] = []) =>
     createBalancer("hash").pick(all, wanted({ affinity, tried, randomFraction: () => 0 }));
 
-  it("takes a user to the same endpoint, however they are listed", () => {
+  it("sends a user to the same endpoint in any order of the list", () => {
     const all = endpoints(5);
     const mixed = [...all].reverse();
     for (const user of users.slice(0, 500)) expect(pick(mixed, user)).toBe(pick(all, user));
   });
 
-  it("takes it to the same on every replica: it depends on the address alone", () => {
+  it("sends a user to the same endpoint on every replica: it depends on the address alone", () => {
     const [one, other] = [endpoints(5), endpoints(5)];
     for (const user of users.slice(0, 500)) expect(pick(other, user)?.origin).toBe(pick(one, user)?.origin);
   });
 
-  it("moves only the users of an endpoint that is gone, evenly to the others, and back when it returns", () => {
+  it("moves only the users of a removed endpoint, evenly to the others", () => {
     const all = endpoints(5);
     const left = all.slice(1);
     const moved = new Map<Endpoint | undefined, number>();
@@ -230,7 +225,7 @@ describe("hash", () => {
     ).toBe(true);
   });
 
-  it("goes to the same next best where the best is paused or was tried", () => {
+  it("falls back to the same second best if the best is paused or was tried", () => {
     const all = endpoints(5);
     for (const user of users.slice(0, 200)) {
       const best = pick(all, user) as Endpoint;

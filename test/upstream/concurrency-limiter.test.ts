@@ -4,21 +4,21 @@ import { ConcurrencyLimiter, type Waiter } from "../../src/upstream/concurrency-
 const unlimited = Number.POSITIVE_INFINITY;
 const limits = { maxConnections: unlimited, maxInFlight: 2, maxPending: 3, pendingTimeoutMs: 100 };
 
-/** A gate whose clock the test moves, and what became of those who came to it. */
+/** A limiter with a clock that the test moves, and the calls of its waiters. */
 class Scene {
   nowMs = 0;
   room = true;
   timers = 0;
-  readonly told: string[] = [];
-  readonly gate: ConcurrencyLimiter;
+  readonly calls: string[] = [];
+  readonly limiter: ConcurrencyLimiter;
   readonly #waiters = new Map<string, Waiter>();
   #timer: { readonly callback: () => void; readonly dueMs: number } | undefined;
 
   constructor(change: Partial<typeof limits> = {}) {
-    const clock = {
+    const timers = {
       nowMs: () => 0,
       monotonicMs: () => this.nowMs,
-      wake: (callback: () => void, ms: number) => {
+      schedule: (ms: number, callback: () => void) => {
         this.#timer = { callback, dueMs: this.nowMs + ms };
         this.timers++;
         return () => {
@@ -26,27 +26,27 @@ class Scene {
         };
       },
     };
-    this.gate = new ConcurrencyLimiter(clock, { ...limits, ...change }, () => this.room);
+    this.limiter = new ConcurrencyLimiter(timers, { ...limits, ...change }, () => this.room);
   }
 
   get isArmed(): boolean {
     return this.#timer !== undefined;
   }
 
-  enter(...names: string[]): string[] {
+  acquire(...names: string[]): string[] {
     return names.map((name) => {
-      const waiter = { admitted: () => this.told.push(name), expired: () => this.told.push(`${name} expired`) };
+      const waiter = { admitted: () => this.calls.push(name), expired: () => this.calls.push(`${name} expired`) };
       this.#waiters.set(name, waiter);
-      return this.gate.acquire(waiter);
+      return this.limiter.acquire(waiter);
     });
   }
 
   cancel(name: string): void {
     const waiter = this.#waiters.get(name);
-    if (waiter !== undefined) this.gate.cancel(waiter);
+    if (waiter !== undefined) this.limiter.cancel(waiter);
   }
 
-  pass(ms: number): void {
+  advance(ms: number): void {
     this.nowMs += ms;
     const timer = this.#timer;
     if (timer === undefined || timer.dueMs > this.nowMs) return;
@@ -55,108 +55,108 @@ class Scene {
   }
 }
 
-describe("a gate", () => {
-  it("lets so many in, has so many wait, and turns the others away", () => {
+describe("ConcurrencyLimiter", () => {
+  it("admits up to maxInFlight, queues up to maxPending, and rejects the others", () => {
     const scene = new Scene();
-    expect(scene.enter("a", "b", "c", "d", "e", "f")).toEqual([
-      "entered",
-      "entered",
-      "waits",
-      "waits",
-      "waits",
+    expect(scene.acquire("a", "b", "c", "d", "e", "f")).toEqual([
+      "acquired",
+      "acquired",
+      "queued",
+      "queued",
+      "queued",
       "full",
     ]);
-    expect(scene.gate.tryAcquire()).toBe(false);
+    expect(scene.limiter.tryAcquire()).toBe(false);
   });
 
-  it("admits in the order of coming, and nobody overtakes", () => {
+  it("admits queued requests in order of arrival", () => {
     const scene = new Scene();
-    scene.enter("a", "b", "c", "d");
-    scene.gate.release();
-    expect(scene.told).toEqual(["c"]);
-    expect(scene.enter("e")).toEqual(["waits"]);
-    scene.gate.release();
-    scene.gate.release();
-    expect(scene.told).toEqual(["c", "d", "e"]);
+    scene.acquire("a", "b", "c", "d");
+    scene.limiter.release();
+    expect(scene.calls).toEqual(["c"]);
+    expect(scene.acquire("e")).toEqual(["queued"]);
+    scene.limiter.release();
+    scene.limiter.release();
+    expect(scene.calls).toEqual(["c", "d", "e"]);
   });
 
-  it("forgets whoever went away while waiting", () => {
+  it("skips cancelled requests", () => {
     const scene = new Scene();
-    scene.enter("a", "b", "c", "d");
+    scene.acquire("a", "b", "c", "d");
     scene.cancel("c");
-    scene.gate.release();
-    scene.gate.release();
-    expect(scene.told).toEqual(["d"]);
-    scene.enter("e", "f");
+    scene.limiter.release();
+    scene.limiter.release();
+    expect(scene.calls).toEqual(["d"]);
+    scene.acquire("e", "f");
     scene.cancel("f");
     expect(scene.isArmed).toBe(false);
   });
 
-  it("turns away those who waited for too long, by one timer", () => {
+  it("expires requests after the pending timeout, with one timer", () => {
     const scene = new Scene();
-    scene.enter("a", "b", "c", "d");
-    scene.pass(50);
-    scene.enter("e");
+    scene.acquire("a", "b", "c", "d");
+    scene.advance(50);
+    scene.acquire("e");
     expect(scene.timers).toBe(1);
-    scene.pass(50);
-    expect(scene.told).toEqual(["c expired", "d expired"]);
-    scene.pass(50);
-    expect([scene.told.at(-1), scene.isArmed]).toEqual(["e expired", false]);
+    scene.advance(50);
+    expect(scene.calls).toEqual(["c expired", "d expired"]);
+    scene.advance(50);
+    expect([scene.calls.at(-1), scene.isArmed]).toEqual(["e expired", false]);
   });
 
-  it("has requests wait while no endpoint has room, whatever its own number", () => {
+  it("queues requests while no endpoint has room, even below maxInFlight", () => {
     const scene = new Scene({ maxInFlight: unlimited });
-    scene.enter("a");
+    scene.acquire("a");
     scene.room = false;
-    expect(scene.enter("b")).toEqual(["waits"]);
+    expect(scene.acquire("b")).toEqual(["queued"]);
     scene.room = true;
-    scene.gate.release();
-    expect(scene.told).toEqual(["b"]);
+    scene.limiter.release();
+    expect(scene.calls).toEqual(["b"]);
   });
 
-  it("lets whoever waits go first where room came about unnoticed", () => {
+  it("admits queued requests first if room became available without a notification", () => {
     const scene = new Scene();
     scene.room = false;
-    scene.enter("a", "b", "c");
+    scene.acquire("a", "b", "c");
     scene.room = true;
-    expect(scene.enter("d")).toEqual(["waits"]);
-    expect(scene.told).toEqual(["a", "b"]);
+    expect(scene.acquire("d")).toEqual(["queued"]);
+    expect(scene.calls).toEqual(["a", "b"]);
   });
 
-  it("admits whoever waits when a reload makes more room", () => {
+  it("admits queued requests when a reload raises the limit", () => {
     const scene = new Scene();
-    scene.enter("a", "b", "c", "d", "e");
-    scene.gate.configure({ ...limits, maxInFlight: 4 }, () => true);
-    expect(scene.told).toEqual(["c", "d"]);
+    scene.acquire("a", "b", "c", "d", "e");
+    scene.limiter.configure({ ...limits, maxInFlight: 4 }, () => true);
+    expect(scene.calls).toEqual(["c", "d"]);
   });
 
-  it("stays open for the others where one that is admitted breaks down", () => {
+  it("continues after a waiter has thrown", () => {
     const scene = new Scene({ maxInFlight: 1 });
-    scene.enter("first");
-    const breaks = () => {
-      throw new Error("a defect");
+    scene.acquire("first");
+    const throws = () => {
+      throw new Error("a bug");
     };
-    scene.gate.acquire({ admitted: breaks, expired: breaks });
-    scene.enter("third");
-    expect(() => scene.gate.release()).toThrow("a defect");
-    scene.gate.release();
-    expect(scene.told).toEqual(["third"]);
+    scene.limiter.acquire({ admitted: throws, expired: throws });
+    scene.acquire("third");
+    expect(() => scene.limiter.release()).toThrow("a bug");
+    scene.limiter.release();
+    expect(scene.calls).toEqual(["third"]);
   });
 
-  it("serves the whole line where each leaves as soon as it is admitted", () => {
+  it("admits the whole queue if each waiter releases at once, without recursion", () => {
     const scene = new Scene({ maxInFlight: 1, maxPending: 10_000 });
-    scene.enter("a");
+    scene.acquire("a");
     let served = 0;
     for (let i = 0; i < 10_000; i++) {
-      scene.gate.acquire({
+      scene.limiter.acquire({
         admitted: () => {
           served++;
-          scene.gate.release();
+          scene.limiter.release();
         },
         expired: () => {},
       });
     }
-    scene.gate.release();
+    scene.limiter.release();
     expect(served).toBe(10_000);
   });
 });

@@ -19,7 +19,7 @@ const addresses = (name: string): DnsQuestion => ({ name, wanted: "addresses" })
 const services = (name: string): DnsQuestion => ({ name, wanted: "services" });
 const never = new AbortController().signal;
 
-async function asking(question: DnsQuestion, prepare: (server: TestDnsServer) => void = () => {}) {
+async function lookUp(question: DnsQuestion, prepare: (server: TestDnsServer) => void = () => {}) {
   const server = await TestDnsServer.start(zone);
   server.ttlSeconds = 7;
   prepare(server);
@@ -27,9 +27,9 @@ async function asking(question: DnsQuestion, prepare: (server: TestDnsServer) =>
   return { server, answer };
 }
 
-describe("a lookup", () => {
-  it("finds the addresses of both families, and how long they count", async () => {
-    const { answer, server } = await asking(addresses("shop.example"));
+describe("createDnsLookup", () => {
+  it("finds the addresses of both families, and their TTL", async () => {
+    const { answer, server } = await lookUp(addresses("shop.example"));
     expect(answer).toEqual({
       kind: "found",
       records: ["10.0.0.1", "10.0.0.2", "fd00::1"].map((address) => ({ address, port: undefined })),
@@ -39,12 +39,12 @@ describe("a lookup", () => {
     expect(server.asked.toSorted()).toEqual(["shop.example A", "shop.example AAAA"]);
   });
 
-  it("finds addresses where there are none of the other family", async () => {
-    expect((await asking(addresses("four.example"))).answer).toMatchObject({ kind: "found", unknown: undefined });
+  it("finds addresses of one family if there are none of the other", async () => {
+    expect((await lookUp(addresses("four.example"))).answer).toMatchObject({ kind: "found", unknown: undefined });
   });
 
-  it("finds addresses where the name server fails for the other family, and says for which", async () => {
-    const { answer } = await asking(addresses("shop.example"), ({ moods }) => moods.set("AAAA", "servfail"));
+  it("finds addresses of one family if the other fails, and reports which failed", async () => {
+    const { answer } = await lookUp(addresses("shop.example"), ({ moods }) => moods.set("AAAA", "servfail"));
     expect(answer).toMatchObject({
       kind: "found",
       unknown: 6,
@@ -53,7 +53,7 @@ describe("a lookup", () => {
   });
 
   it("finds the hosts and ports of SRV records of the best priority", async () => {
-    const { answer } = await asking(services("_http._tcp.shop.example"));
+    const { answer } = await lookUp(services("_http._tcp.shop.example"));
     expect(answer).toEqual({
       kind: "found",
       records: [
@@ -68,34 +68,34 @@ describe("a lookup", () => {
   });
 
   it.each([
-    ["there is no such name", addresses("none.example")],
-    ["the name has neither A nor AAAA", addresses("nothing.example")],
-    ["there is no such service", services("_http._tcp.none.example")],
-    ["the service is said not to exist", services("_gone._tcp.shop.example")],
-  ])("is empty where %s", async (_sentence, question) => {
-    expect((await asking(question)).answer).toEqual({ kind: "empty" });
+    ["the name does not exist", addresses("none.example")],
+    ["the name has neither A nor AAAA records", addresses("nothing.example")],
+    ["the service does not exist", services("_http._tcp.none.example")],
+    ["the SRV target is the root, which means no service", services("_gone._tcp.shop.example")],
+  ])("is empty if %s", async (_sentence, question) => {
+    expect((await lookUp(question)).answer).toEqual({ kind: "empty" });
   });
 
   it.each([
     ["servfail", "ESERVFAIL"],
     ["refused", "EREFUSED"],
-  ] as const)("fails where the name server says %s", async (mood, why) => {
+  ] as const)("fails if the name server responds with %s", async (mood, why) => {
     for (const question of [addresses("shop.example"), services("_http._tcp.shop.example")]) {
-      const { answer } = await asking(question, (server) => {
+      const { answer } = await lookUp(question, (server) => {
         server.mood = mood;
       });
       expect(answer).toEqual({ kind: "failed", why });
     }
   });
 
-  it("fails as a whole where one of the hosts of SRV records can not be resolved", async () => {
-    const { answer } = await asking(services("_http._tcp.shop.example"), ({ moods }) =>
+  it("fails as a whole if one target of SRV records cannot be resolved", async () => {
+    const { answer } = await lookUp(services("_http._tcp.shop.example"), ({ moods }) =>
       moods.set("A", "servfail").set("AAAA", "servfail"),
     );
     expect(answer).toEqual({ kind: "failed", why: "ESERVFAIL" });
   });
 
-  it("ends when it is called off", async () => {
+  it("ends when it is aborted", async () => {
     const server = await TestDnsServer.start(zone);
     server.mood = "silent";
     const stop = new AbortController();
@@ -105,7 +105,7 @@ describe("a lookup", () => {
     expect(await answer).toEqual({ kind: "failed", why: "ECANCELLED" });
   });
 
-  it("follows the search list of the system, and asks its name servers", async () => {
+  it("uses the search list and the name servers of resolv.conf", async () => {
     const server = await TestDnsServer.start(zone);
     const file = join(await temporaryFolder(), "resolv.conf");
     await writeFile(file, `nameserver ${server.address}\nsearch ns.svc.local svc.local\noptions ndots:5\n`);
@@ -130,19 +130,19 @@ options ndots:5 edns0`;
 describe("parseResolvConf", () => {
   it.each([
     [
-      "a Pod's",
+      "the file of a Pod",
       pod,
       { servers: ["10.96.0.10"], domains: ["shop.svc.cluster.local", "svc.cluster.local", "cluster.local"], dots: 5 },
     ],
-    ["an empty one", "", { servers: [], domains: [], dots: 1 }],
+    ["an empty file", "", { servers: [], domains: [], dots: 1 }],
     [
       "the last of several search lines",
       "search a.example\nsearch b.example",
       { servers: [], domains: ["b.example"], dots: 1 },
     ],
-    ["a root domain", "search .", { servers: [], domains: [], dots: 1 }],
-    ["options that are none", "options ndots: ndots:x rotate\nnameserver", { servers: [], domains: [], dots: 1 }],
-  ])("reads %s", (_sentence, text, wanted) => {
+    ["the root domain", "search .", { servers: [], domains: [], dots: 1 }],
+    ["invalid options", "options ndots: ndots:x rotate\nnameserver", { servers: [], domains: [], dots: 1 }],
+  ])("parses %s", (_sentence, text, wanted) => {
     expect(parseResolvConf(text)).toEqual(wanted);
   });
 });
@@ -161,7 +161,7 @@ describe("searchOrder", () => {
         "a.b.c.d.e.f.cluster.local",
       ],
     ],
-    ["a name that is whole", "shop.example.", ["shop.example"]],
+    ["a name with a trailing dot", "shop.example.", ["shop.example"]],
   ])("of %s", (_sentence, name, wanted) => {
     expect(searchOrder(name, inPod)).toEqual(wanted);
   });

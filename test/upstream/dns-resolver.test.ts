@@ -1,13 +1,13 @@
 import { describe, expect, it } from "vitest";
 import { createDnsLookup } from "../../src/upstream/dns-lookup.ts";
-import { type DnsClock, type DnsEvents, DnsResolver } from "../../src/upstream/dns-resolver.ts";
+import { type DnsEvents, DnsResolver, type DnsTimers } from "../../src/upstream/dns-resolver.ts";
 import type { DnsAnswer, DnsQuestion, DnsRecord } from "../../src/upstream/service-spec.ts";
 import { Bell } from "../kit/bell.ts";
 import { TestDnsServer, type Zone } from "../kit/dns-server.ts";
 import { freeAfterTest } from "../kit/freed.ts";
 
-/** A clock that stands until it is moved. Rings when something is planned. */
-class StillClock implements DnsClock {
+/** A clock that the test moves. Rings when a timer is set. */
+class ManualTimers implements DnsTimers {
   nowAtMs = 0;
   fraction = 0;
   readonly bell = new Bell();
@@ -19,7 +19,7 @@ class StillClock implements DnsClock {
 
   readonly randomFraction = () => this.fraction;
 
-  after(ms: number, run: () => void): () => void {
+  schedule(ms: number, run: () => void): () => void {
     const timer = { atMs: this.nowAtMs + ms, run };
     this.timers.push(timer);
     this.bell.ring();
@@ -28,15 +28,15 @@ class StillClock implements DnsClock {
     };
   }
 
-  /** How long until the next question. */
+  /** Time until the next query. */
   get pauseMs(): number | undefined {
     return this.timers[0] && this.timers[0].atMs - this.nowAtMs;
   }
 
-  /** To the moment of the next question, which is then asked. */
+  /** Advances to the next query and runs it. */
   next(): void {
     const [timer, ...others] = this.timers;
-    if (timer === undefined) throw new Error("nothing is planned");
+    if (timer === undefined) throw new Error("no timer is set");
     this.timers = others;
     this.nowAtMs = timer.atMs;
     timer.run();
@@ -49,7 +49,7 @@ async function followed(zone: Zone = { "shop.example": { A: ["10.0.0.1", "10.0.0
   const server = await TestDnsServer.start(zone);
   server.ttlSeconds = 20;
   const spec = { servers: [server.address], minTtlMs: 5_000, maxTtlMs: 60_000 };
-  const clock = new StillClock();
+  const clock = new ManualTimers();
   const answers: { readonly kind: DnsAnswer["kind"]; readonly kept: number }[] = [];
   const changes: string[] = [];
   const events: DnsEvents = {
@@ -63,7 +63,7 @@ async function followed(zone: Zone = { "shop.example": { A: ["10.0.0.1", "10.0.0
     expect(await clock.bell.until(() => answers.length >= count && clock.timers.length > 0, 5_000)).toBe(true);
     return answers.at(-1);
   };
-  /** What becomes of the next question. */
+  /** Runs the next query; returns its outcome. */
   const next = async () => {
     const before = answers.length;
     clock.next();
@@ -77,11 +77,11 @@ const texts = (records: readonly DnsRecord[]): string => records.map(({ address 
 
 describe("a name", () => {
   it.each([
-    ["its time to live", 20, 0, 20_000],
-    ["its time to live and some, so that not all replicas ask at once", 20, 0.5, 22_000],
-    ["a while at least", 0, 0, 5_000],
-    ["a while at most", 86_400, 0, 60_000],
-  ])("is asked for again after %s", async (_sentence, ttlSeconds, fraction, pauseMs) => {
+    ["its TTL", 20, 0, 20_000],
+    ["its TTL plus jitter", 20, 0.5, 22_000],
+    ["the minimum TTL", 0, 0, 5_000],
+    ["the maximum TTL", 86_400, 0, 60_000],
+  ])("is resolved again after %s", async (_sentence, ttlSeconds, fraction, pauseMs) => {
     const { server, clock, next, answered } = await followed();
     server.ttlSeconds = ttlSeconds;
     clock.fraction = fraction;
@@ -90,7 +90,7 @@ describe("a name", () => {
     expect(clock.pauseMs).toBe(pauseMs);
   });
 
-  it("changes with its answers, whatever their order", async () => {
+  it("changes if the set of records changes, not if their order does", async () => {
     const { server, changes, next, answered, known } = await followed();
     await answered(1);
     server.zone = { "shop.example": { A: ["10.0.0.2", "10.0.0.1"] } };
@@ -102,7 +102,7 @@ describe("a name", () => {
   });
 
   it.each(["servfail", "refused"] as const)(
-    "keeps its last good answer while the name server says %s",
+    "keeps its last good answer while the name server responds with %s",
     async (mood) => {
       const { server, clock, next, answered, known } = await followed();
       await answered(1);
@@ -121,9 +121,9 @@ describe("a name", () => {
   );
 
   it.each([
-    ["that there is no such name", {}],
-    ["that the name has no address", { "shop.example": {} }],
-  ])("keeps its last good answer for 30 s while the name server says %s", async (_sentence, zone) => {
+    ["does not exist", {}],
+    ["has no address", { "shop.example": {} }],
+  ])("keeps its last good answer for 30 s after it %s", async (_sentence, zone) => {
     const { server, clock, next, answered, known } = await followed();
     await answered(1);
     server.zone = zone;
@@ -134,7 +134,7 @@ describe("a name", () => {
     expect(clock.nowAtMs - sinceMs).toBeLessThan(36_000);
   });
 
-  it("starts to count empty answers anew after a good one", async () => {
+  it("restarts the 30 s of empty answers after a good one", async () => {
     const { server, clock, next, answered, known } = await followed();
     await answered(1);
     const { zone } = server;
@@ -148,7 +148,7 @@ describe("a name", () => {
     }
   });
 
-  it("keeps the addresses of a family for which the name server fails, and takes what is new of the other", async () => {
+  it("keeps the addresses of a family whose query fails, and updates those of the other", async () => {
     const { server, next, answered, known } = await followed();
     server.zone = { "shop.example": { A: ["10.0.0.1"], AAAA: ["fd00::1"] } };
     await answered(1);
@@ -159,7 +159,7 @@ describe("a name", () => {
     expect(known()).toBe("10.0.0.9 fd00::1");
   });
 
-  it("that can not be resolved from the start is asked for until it can", async () => {
+  it("that cannot be resolved at first is retried until it can", async () => {
     const { server, clock, next, answered, known } = await followed({});
     expect(await answered(1)).toEqual({ kind: "empty", kept: 0 });
     expect(clock.pauseMs).toBe(500);
@@ -169,8 +169,8 @@ describe("a name", () => {
   });
 });
 
-describe("names", () => {
-  it("are asked for once, however many endpoints and snapshots name them", async () => {
+describe("DnsResolver", () => {
+  it("resolves a name once, however many endpoints and snapshots share it", async () => {
     const { server, follow, answered, answers } = await followed();
     follow([shop, shop]);
     await answered(1);
@@ -179,7 +179,7 @@ describe("names", () => {
     expect(answers).toHaveLength(1);
   });
 
-  it("are asked for no more once no snapshot names them, and forgotten", async () => {
+  it("stops resolving a name, and forgets it, once no snapshot names it", async () => {
     const { clock, follow, answered, known } = await followed();
     await answered(1);
     follow([]);

@@ -9,7 +9,7 @@ const failed = { passed: false, why: "503" };
 function health() {
   const changes: Condition[] = [];
   const made = new EndpointHealth((condition) => changes.push(condition));
-  /** Milliseconds until a request would be let through. */
+  /** Milliseconds until a request may be sent. */
   const pauseMs = (nowMs: number) => {
     let ms = 0;
     while (!made.available(nowMs + ms) && ms < 1_000_000) ms += 500;
@@ -22,7 +22,7 @@ function health() {
 }
 
 describe("an endpoint that refuses connections", () => {
-  it("pauses for a second, twice as long at each further refusal, at most 30 s, and forgets when reached", () => {
+  it("pauses for 1 s, doubling up to 30 s with each further refusal, and starts over after it was reached", () => {
     const { made, pauseMs } = health();
     let nowMs = 0;
     const pauses: number[] = [];
@@ -40,14 +40,14 @@ describe("an endpoint that refuses connections", () => {
     expect(pauseMs(nowMs)).toBe(1000);
   });
 
-  it("pauses once for an outage that many requests in flight learn of together", () => {
+  it("pauses once if many requests in flight fail in the same outage", () => {
     const { made, changes } = health();
     for (let i = 0; i < 50; i++) made.refused(i, "connect-timeout");
     expect([made.available(999), made.available(1000)]).toEqual([false, true]);
     expect(changes).toEqual([{ state: "refused", why: "connect-timeout", sinceMs: 0 }]);
   });
 
-  it("is tried by one request at a time, and by the next one where nothing comes of that", () => {
+  it("gets one trial at a time, and the next one after 5 s if the first has no outcome", () => {
     const { made } = health();
     made.refused(0);
     made.begun(1000);
@@ -57,8 +57,8 @@ describe("an endpoint that refuses connections", () => {
   });
 });
 
-describe("an endpoint that answers badly", () => {
-  it("is ejected after so many failures in a row, and by no success between them", () => {
+describe("an endpoint that fails requests", () => {
+  it("is ejected after consecutive failures without a success between them", () => {
     const { made, failTimes, changes } = health();
     failTimes(2, 0);
     made.succeeded(0);
@@ -69,7 +69,7 @@ describe("an endpoint that answers badly", () => {
     expect(changes).toEqual([{ state: "ejected", why: "status-500", sinceMs: 0 }]);
   });
 
-  it("is out longer each time, at most 300 s, while its trials fail", () => {
+  it("is ejected longer each time while its trials fail, at most 300 s", () => {
     const { made, failTimes, pauseMs } = health();
     failTimes(3, 0);
     let nowMs = 0;
@@ -83,7 +83,7 @@ describe("an endpoint that answers badly", () => {
     expect([...pauses.slice(0, 3), ...pauses.slice(-3)]).toEqual([10_000, 20_000, 30_000, 300_000, 300_000, 300_000]);
   });
 
-  it("returns by one good answer to its trial, not by one to a request from before", () => {
+  it("returns after a successful trial, not after the success of a request sent before", () => {
     const { made, failTimes } = health();
     failTimes(3, 0);
     made.succeeded(1);
@@ -95,7 +95,7 @@ describe("an endpoint that answers badly", () => {
     expect(made.up).toBe(true);
   });
 
-  it("is out for less again after it did well for a while", () => {
+  it("is ejected for a shorter time again after it was healthy for a while", () => {
     const { made, failTimes, pauseMs } = health();
     const ejectAndReturn = (nowMs: number) => {
       failTimes(3, nowMs);
@@ -111,14 +111,14 @@ describe("an endpoint that answers badly", () => {
   });
 });
 
-describe("an endpoint that is checked", () => {
-  it("is judged by its first check at once", () => {
+describe("an endpoint with health checks", () => {
+  it("is failing at once if its first check fails", () => {
     const first = health().made;
     first.checked(0, failed, after);
     expect([first.up, first.available(1e15)]).toEqual([false, false]);
   });
 
-  it("takes several checks in a row to be thought otherwise of", () => {
+  it("changes state after several consecutive checks", () => {
     const { made, changes } = health();
     const states = [passed, failed, failed, passed, failed, failed, failed, passed, failed, passed, passed].map(
       (result, nowMs) => {
@@ -135,7 +135,7 @@ describe("an endpoint that is checked", () => {
     ]);
   });
 
-  it("is reached again by a check that passes, and stays ejected", () => {
+  it("is no longer refused after a passing check, but stays ejected", () => {
     const { made, failTimes } = health();
     made.refused(0);
     made.checked(0, passed, after);
@@ -145,7 +145,7 @@ describe("an endpoint that is checked", () => {
     expect(made.condition.state).toBe("ejected");
   });
 
-  it("is as before once it is checked no more", () => {
+  it("is up again once its checks are removed", () => {
     const { made } = health();
     made.checked(0, failed, after);
     made.unchecked(1);

@@ -9,8 +9,7 @@ const noDns: DnsSpec = { servers: [], minTtlMs: 5_000, maxTtlMs: 300_000 };
 const at = (...ports: number[]): EndpointSpec[] =>
   ports.map((port) => ({ kind: "address", address: addressOf(`http://10.0.0.1:${port}`) }));
 
-/** Writes down what it hears. */
-class Diary implements EndpointEvents {
+class EventLog implements EndpointEvents {
   readonly lines: string[] = [];
   added({ version, origin }: Parameters<EndpointEvents["added"]>[0]): void {
     this.lines.push(`+ ${version} ${origin}`);
@@ -24,9 +23,9 @@ class Diary implements EndpointEvents {
 }
 
 describe("EndpointRegistry", () => {
-  it("keeps the endpoints that successive generations name, and tells of the others once", () => {
-    const diary = new Diary();
-    const registry = new EndpointRegistry(diary);
+  it("keeps the endpoints that successive generations share, and reports the others once", () => {
+    const log = new EventLog();
+    const registry = new EndpointRegistry(log);
     const first = registry.next(noDns);
     const before = first.set("shop", "stable", at(1, 2));
     first.commit();
@@ -36,7 +35,7 @@ describe("EndpointRegistry", () => {
     expect(after.current[0]).toBe(before.current[1]);
     expect([...registry.all()].map(({ origin }) => origin)).toEqual(["http://10.0.0.1:2", "http://10.0.0.1:3"]);
     expect(before.current.map(({ retired }) => retired)).toEqual([true, false]);
-    expect(diary.lines).toEqual([
+    expect(log.lines).toEqual([
       "+ stable http://10.0.0.1:1",
       "+ stable http://10.0.0.1:2",
       "+ stable http://10.0.0.1:3",
@@ -44,8 +43,8 @@ describe("EndpointRegistry", () => {
     ]);
   });
 
-  it("keeps the state of one address apart for each version that names it", () => {
-    const registry = new EndpointRegistry(new Diary());
+  it("keeps separate state for each version that has the same address", () => {
+    const registry = new EndpointRegistry(new EventLog());
     const generation = registry.next(noDns);
     const stable = generation.set("shop", "stable", at(1));
     const canary = generation.set("shop", "canary", at(1));
@@ -53,26 +52,26 @@ describe("EndpointRegistry", () => {
     expect(stable.current[0]).not.toBe(canary.current[0]);
   });
 
-  it("tells of what is believed of an endpoint, when it changes", () => {
-    const diary = new Diary();
-    const registry = new EndpointRegistry(diary);
+  it("reports changes of an endpoint's health", () => {
+    const log = new EventLog();
+    const registry = new EndpointRegistry(log);
     const generation = registry.next(noDns);
     const stable = generation.set("shop", "stable", at(1));
     generation.commit();
     for (const nowMs of [0, 1]) stable.current[0]?.health.refused(nowMs);
     stable.current[0]?.health.reached(2);
-    expect(diary.lines.slice(1)).toEqual(["refused stable http://10.0.0.1:1", "up stable http://10.0.0.1:1"]);
+    expect(log.lines.slice(1)).toEqual(["refused stable http://10.0.0.1:1", "up stable http://10.0.0.1:1"]);
   });
 
-  it("changes nothing by a generation that is never committed", () => {
-    const diary = new Diary();
-    const registry = new EndpointRegistry(diary);
+  it("is unchanged by a generation that is never committed", () => {
+    const log = new EventLog();
+    const registry = new EndpointRegistry(log);
     const first = registry.next(noDns);
     const active = first.set("shop", "stable", at(1));
     first.commit();
     const aside = registry.next(noDns).set("shop", "stable", at(2));
     expect(aside.current).toEqual([]);
     expect(active.current.map(({ origin, retired }) => [origin, retired])).toEqual([["http://10.0.0.1:1", false]]);
-    expect(diary.lines).toEqual(["+ stable http://10.0.0.1:1"]);
+    expect(log.lines).toEqual(["+ stable http://10.0.0.1:1"]);
   });
 });

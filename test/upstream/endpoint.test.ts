@@ -4,7 +4,7 @@ import { addressOf, type OutlierSpec } from "../../src/upstream/service-spec.ts"
 
 const spec: OutlierSpec = { consecutiveFailures: 2, failures: "5xx", ejectForMs: 1_000, maxEjectedShare: 0.5 };
 
-/** How many of so many endpoints are out once all of them failed again and again. */
+/** How many endpoints are ejected if all of them fail repeatedly. */
 function ejected(count: number, share: number, replaceable: boolean): number {
   const endpoints = Array.from(
     { length: count },
@@ -29,7 +29,7 @@ describe("outlier ejection", () => {
     [1, 0.5, true, 1],
     [1, 1, false, 1],
     [3, 1, true, 3],
-  ])("of %i endpoints at a share of %f, where another version can serve: %s; takes out %i", (...row) => {
+  ])("of %i endpoints with a share of %f, replaceable by another version: %s; ejects %i", (...row) => {
     const [count, share, replaceable, wanted] = row;
     expect(ejected(count, share, replaceable)).toBe(wanted);
   });
@@ -37,7 +37,7 @@ describe("outlier ejection", () => {
   it.each([
     ["5xx", [499, 500, 501, 503, 599], [false, true, true, true, true]],
     ["gateway", [500, 501, 502, 503, 504, 505], [false, false, true, true, true, false]],
-  ] as const)("counts statuses as %s says", (failures, statuses, wanted) => {
+  ] as const)("counts the statuses of %s as failures", (failures, statuses, wanted) => {
     expect(statuses.map((status) => isBadStatus(status, { ...spec, failures }))).toEqual(wanted);
   });
 });

@@ -1,7 +1,6 @@
 import { Endpoint } from "../../src/upstream/endpoint.ts";
 import { addressOf } from "../../src/upstream/service-spec.ts";
 
-/** So many endpoints of one version. */
 export const endpoints = (count: number): Endpoint[] =>
   Array.from(
     { length: count },

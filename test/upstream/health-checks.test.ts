@@ -16,19 +16,19 @@ const spec: HealthSpec = {
 
 const turn = () => new Promise((resolve) => setImmediate(resolve));
 
-/** Checks whose clock the test moves and whose answers it gives. */
+/** Checks with a clock that the test moves and probes that it answers. */
 class Scene {
   nowMs = 0;
-  readonly asked: { readonly atMs: number; readonly signal: AbortSignal; answer(result: ProbeResult): void }[] = [];
+  readonly probes: { readonly atMs: number; readonly signal: AbortSignal; answer(result: ProbeResult): void }[] = [];
   readonly endpoint = new Endpoint("shop", "stable", addressOf("http://127.0.0.1:9000"));
   readonly checks: HealthChecks;
   readonly #timers = new Set<{ readonly dueMs: number; readonly callback: () => void }>();
 
   constructor(fraction = 0.5) {
-    const clock = {
+    const timers = {
       nowMs: () => this.nowMs,
       monotonicMs: () => this.nowMs,
-      wake: (callback: () => void, ms: number) => {
+      schedule: (ms: number, callback: () => void) => {
         const timer = { dueMs: this.nowMs + ms, callback };
         this.#timers.add(timer);
         return () => void this.#timers.delete(timer);
@@ -36,10 +36,10 @@ class Scene {
     };
     const probe = (_address: unknown, _spec: unknown, signal: AbortSignal) => {
       const { promise, resolve } = Promise.withResolvers<ProbeResult>();
-      this.asked.push({ atMs: this.nowMs, signal, answer: resolve });
+      this.probes.push({ atMs: this.nowMs, signal, answer: resolve });
       return promise;
     };
-    this.checks = new HealthChecks({ clock, probe, randomFraction: () => fraction });
+    this.checks = new HealthChecks({ timers, probe, randomFraction: () => fraction });
     this.checks.configure([{ name: "shop", health: spec }]);
     this.checks.added(this.endpoint);
   }
@@ -48,7 +48,7 @@ class Scene {
     return this.#timers.size;
   }
 
-  async pass(ms: number): Promise<void> {
+  async advance(ms: number): Promise<void> {
     const untilMs = this.nowMs + ms;
     for (;;) {
       const next = [...this.#timers].sort((a, b) => a.dueMs - b.dueMs)[0];
@@ -62,21 +62,21 @@ class Scene {
   }
 
   async answer(passed: boolean): Promise<void> {
-    this.asked.at(-1)?.answer({ passed, why: passed ? "200" : "503" });
+    this.probes.at(-1)?.answer({ passed, why: passed ? "200" : "503" });
     await turn();
   }
 
   get times(): number[] {
-    return this.asked.map(({ atMs }) => atMs);
+    return this.probes.map(({ atMs }) => atMs);
   }
 }
 
-describe("checks", () => {
-  it("begin at once and come at the interval, from start to start", async () => {
+describe("health checks", () => {
+  it("start at once and repeat at the interval, from start to start", async () => {
     const scene = new Scene();
     for (let i = 0; i < 3; i++) {
-      await scene.pass(i === 0 ? 250 : 900);
-      await scene.pass(100);
+      await scene.advance(i === 0 ? 250 : 900);
+      await scene.advance(100);
       await scene.answer(true);
     }
     expect(scene.times).toEqual([250, 1_250, 2_250]);
@@ -86,57 +86,57 @@ describe("checks", () => {
   it.each([
     [0, [0, 900]],
     [0.999, [499.5, 1_599.3]],
-  ])("are spread by chance: at %f", async (fraction, wanted) => {
+  ])("have jitter: at %f", async (fraction, wanted) => {
     const scene = new Scene(fraction);
-    await scene.pass(500);
+    await scene.advance(500);
     await scene.answer(true);
-    await scene.pass(1_200);
+    await scene.advance(1_200);
     expect(scene.times.map((ms) => Math.round(ms * 10) / 10)).toEqual(wanted);
   });
 
-  it("never pile up: one that is late ends by its timeout, and the next comes after it", async () => {
+  it("do not overlap: a slow one ends with its timeout before the next one", async () => {
     const scene = new Scene();
-    await scene.pass(250);
-    await scene.pass(300);
-    expect(scene.asked[0]?.signal.aborted).toBe(true);
+    await scene.advance(250);
+    await scene.advance(300);
+    expect(scene.probes[0]?.signal.aborted).toBe(true);
     expect(scene.endpoint.health.condition).toEqual({ state: "failing", why: "timeout", sinceMs: 550 });
-    await scene.pass(10_000);
-    expect(scene.asked.filter(({ signal }) => !signal.aborted).length).toBeLessThanOrEqual(1);
+    await scene.advance(10_000);
+    expect(scene.probes.filter(({ signal }) => !signal.aborted).length).toBeLessThanOrEqual(1);
     expect(scene.times.slice(0, 3)).toEqual([250, 1_250, 2_250]);
   });
 
-  it("end when the endpoint retires, with the one under way, and its late answer counts for nothing", async () => {
+  it("end when the endpoint is retired: the running one is aborted, and its late result is ignored", async () => {
     const scene = new Scene();
-    await scene.pass(250);
+    await scene.advance(250);
     scene.checks.retired(scene.endpoint);
-    expect(scene.asked[0]?.signal.aborted).toBe(true);
+    expect(scene.probes[0]?.signal.aborted).toBe(true);
     await scene.answer(false);
-    await scene.pass(10_000);
-    expect([scene.asked.length, scene.endpoint.up]).toEqual([1, true]);
+    await scene.advance(10_000);
+    expect([scene.probes.length, scene.endpoint.up]).toEqual([1, true]);
     expect(scene.timers).toBe(0);
   });
 
-  it("go on over a reload with the same settings, and begin anew with others", async () => {
+  it("continue across a reload with the same settings, and restart with others", async () => {
     const scene = new Scene();
-    await scene.pass(250);
+    await scene.advance(250);
     await scene.answer(false);
     scene.checks.configure([{ name: "shop", health: { ...spec } }]);
-    await scene.pass(999);
-    expect(scene.asked).toHaveLength(1);
+    await scene.advance(999);
+    expect(scene.probes).toHaveLength(1);
     scene.checks.configure([{ name: "shop", health: { ...spec, timeoutMs: 500 } }]);
     expect(scene.endpoint.up).toBe(false);
-    await scene.pass(500);
-    expect(scene.asked).toHaveLength(2);
+    await scene.advance(500);
+    expect(scene.probes).toHaveLength(2);
     scene.checks.configure([{ name: "shop", health: undefined }]);
     await turn();
     expect([scene.endpoint.up, scene.timers]).toEqual([true, 0]);
   });
 
-  it("hold no timer and no check once they are stopped", async () => {
+  it("leave no timer and no running check after stop", async () => {
     const scene = new Scene();
-    await scene.pass(250);
+    await scene.advance(250);
     scene.checks.stop();
     await turn();
-    expect([scene.timers, scene.asked[0]?.signal.aborted]).toEqual([0, true]);
+    expect([scene.timers, scene.probes[0]?.signal.aborted]).toEqual([0, true]);
   });
 });

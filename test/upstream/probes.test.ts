@@ -40,19 +40,19 @@ async function listening(server: NetServer | Server, at: string | number = 0): P
 
 const frame = (...message: number[]) => Buffer.from([0, 0, 0, 0, message.length, ...message]);
 
-/** A gRPC server that answers every call so, and tells what it was asked. */
+/** A gRPC server that records its calls. */
 async function grpcServer(answer: (stream: ServerHttp2Stream) => void) {
-  const asked: { path: string | undefined; body: string }[] = [];
+  const calls: { path: string | undefined; body: string }[] = [];
   const server = createHttp2();
   server.on("stream", (stream: ServerHttp2Stream, headers) => {
     const pieces: Buffer[] = [];
     stream.on("data", (piece: Buffer) => pieces.push(piece));
     stream.on("end", () => {
-      asked.push({ path: headers[":path"], body: Buffer.concat(pieces).toString("latin1") });
+      calls.push({ path: headers[":path"], body: Buffer.concat(pieces).toString("latin1") });
       answer(stream);
     });
   });
-  return { origin: await listening(server), asked };
+  return { origin: await listening(server), calls };
 }
 
 function serving(status: number[], grpcStatus = "0") {
@@ -63,7 +63,7 @@ function serving(status: number[], grpcStatus = "0") {
   };
 }
 
-describe("a check by path", () => {
+describe("an HTTP probe", () => {
   it.each([
     [200, undefined, true],
     [302, undefined, true],
@@ -71,14 +71,14 @@ describe("a check by path", () => {
     [503, undefined, false],
     [404, [{ from: 404, to: 404 }], true],
     [200, [{ from: 204, to: 204 }], false],
-  ])("status %i, wanted %j: %s", async (status, statuses, passed) => {
+  ])("status %i, expected %j: %s", async (status, statuses, passed) => {
     const server = await upstream("a", (_request, response) => response.writeHead(status, { location: "/x" }).end());
     const found = await ask(server.origin, { ...path, statuses: statuses ?? path.statuses });
     expect(found).toEqual({ passed, why: `status ${status}` });
     expect(server.seen.map(({ method, url }) => [method, url])).toEqual([["GET", "/healthz?full=1"]]);
   });
 
-  it("sends the headers that are wanted, on a connection of its own each time", async () => {
+  it("sends the configured headers, on a new connection each time", async () => {
     const server = await upstream("a");
     const headers = [
       { name: "host", value: "shop.example" },
@@ -89,7 +89,7 @@ describe("a check by path", () => {
     expect(server.connections).toBe(2);
   });
 
-  it("needs no more than the status: a body without end is left", async () => {
+  it("needs only the status, and does not wait for the body", async () => {
     const server = await rawUpstream((socket, received) => {
       if (received.endsWith("\r\n\r\n")) socket.write("HTTP/1.1 200 OK\r\n\r\nand so on");
     });
@@ -98,24 +98,24 @@ describe("a check by path", () => {
   });
 
   it.each([
-    ["nobody listens", refusedOrigin],
-    ["the answer is no HTTP", async () => (await rawUpstream((socket) => socket.write("nonsense\r\n\r\n"))).origin],
+    ["the connection is refused", refusedOrigin],
+    ["the response is not HTTP", async () => (await rawUpstream((socket) => socket.write("nonsense\r\n\r\n"))).origin],
     ["the connection closes", async () => (await rawUpstream((socket) => socket.destroy())).origin],
-  ])("%s: it fails", async (_sentence, origin) => {
+  ])("fails if %s", async (_sentence, origin) => {
     await expect(ask(await origin(), path)).rejects.toThrow();
   });
 
-  it("ends when it is told to", async () => {
+  it("ends when it is aborted", async () => {
     const server = await rawUpstream(() => {});
-    const told = new AbortController();
-    const asked = ask(server.origin, path, {}, told.signal);
+    const controller = new AbortController();
+    const result = ask(server.origin, path, {}, controller.signal);
     await expect.poll(() => server.sockets.length).toBe(1);
-    told.abort();
-    await expect(asked).rejects.toThrow();
+    controller.abort();
+    await expect(result).rejects.toThrow();
     await expect.poll(() => server.sockets[0]?.destroyed).toBe(true);
   });
 
-  it("asks over a unix socket, and over HTTP/2 where the service speaks it", async () => {
+  it("works over a unix socket, and over HTTP/2 if the service uses it", async () => {
     const at = join(await temporaryFolder(), "a.sock");
     const unix = await listening(
       createHttp((_request, response) => response.end()),
@@ -127,8 +127,8 @@ describe("a check by path", () => {
   });
 });
 
-describe("a check over TLS", () => {
-  const known: UpstreamTls = {
+describe("a probe over TLS", () => {
+  const trusted: UpstreamTls = {
     ca: Buffer.from(testCertificate),
     client: undefined,
     serverName: undefined,
@@ -137,47 +137,47 @@ describe("a check over TLS", () => {
   };
   const secured = { key: testKey, cert: testCertificate };
 
-  it("knows the endpoint as requests know it, over HTTP/1.1 and HTTP/2", async () => {
+  it("verifies the endpoint like requests do, over HTTP/1.1 and HTTP/2", async () => {
     const http1 = createHttps(secured, (_request, response) => response.end());
     const origin = (await listening(http1)).replace("http:", "https:");
-    expect(await ask(origin, path, { tls: known })).toEqual({ passed: true, why: "status 200" });
+    expect(await ask(origin, path, { tls: trusted })).toEqual({ passed: true, why: "status 200" });
     await expect(ask(origin, path, { tls: undefined })).rejects.toMatchObject({ code: "tls-failed" });
     const http2 = createSecureHttp2(secured, (_request, response) => response.writeHead(200).end());
     const other = (await listening(http2)).replace("http:", "https:");
-    expect(await ask(other, path, { tls: known, protocol: "http2" })).toEqual({ passed: true, why: "status 200" });
+    expect(await ask(other, path, { tls: trusted, protocol: "http2" })).toEqual({ passed: true, why: "status 200" });
     await expect(ask(other, path, { protocol: "http2" })).rejects.toThrow();
   });
 });
 
-describe("a check by TCP", () => {
-  it("passes where a connection stands, and fails where none does", async () => {
+describe("a TCP probe", () => {
+  it("passes if a connection is established, and fails otherwise", async () => {
     const server = await rawUpstream(() => {});
     expect(await ask(server.origin, { kind: "tcp" })).toEqual({ passed: true, why: "connected" });
     await expect(ask(await refusedOrigin(), { kind: "tcp" })).rejects.toThrow("ECONNREFUSED");
   });
 });
 
-describe("a check by grpc.health.v1", () => {
+describe("a gRPC probe", () => {
   it.each([
     ["SERVING", serving([8, 1]), { passed: true, why: "SERVING" }],
     ["NOT_SERVING", serving([8, 2]), { passed: false, why: "NOT_SERVING" }],
-    ["nothing at all", serving([]), { passed: false, why: "UNKNOWN" }],
-    ["a service that is not known", serving([], "5"), { passed: false, why: "grpc-status 5" }],
+    ["an empty message", serving([]), { passed: false, why: "UNKNOWN" }],
+    ["an unknown service", serving([], "5"), { passed: false, why: "grpc-status 5" }],
     [
-      "no gRPC",
+      "a response that is not gRPC",
       (stream: ServerHttp2Stream) => stream.respond({ ":status": 404 }, { endStream: true }),
       { passed: false, why: "status 404" },
     ],
   ])("%s", async (_sentence, answer, wanted) => {
-    const { origin, asked } = await grpcServer(answer);
+    const { origin, calls } = await grpcServer(answer);
     expect(await ask(origin, { kind: "grpc", service: "" })).toEqual(wanted);
-    expect(asked).toEqual([{ path: "/grpc.health.v1.Health/Check", body: "\0\0\0\0\0" }]);
+    expect(calls).toEqual([{ path: "/grpc.health.v1.Health/Check", body: "\0\0\0\0\0" }]);
   });
 
-  it("asks for one service by its name, however long", async () => {
-    const { origin, asked } = await grpcServer(serving([8, 1]));
+  it("names one service, of any length", async () => {
+    const { origin, calls } = await grpcServer(serving([8, 1]));
     for (const length of [1, 127, 128, 256]) await ask(origin, { kind: "grpc", service: "x".repeat(length) });
-    const lengths = asked.map(({ body }) => [
+    const lengths = calls.map(({ body }) => [
       Buffer.from(body, "latin1").readUInt32BE(1),
       body.replace(/x+$/, "").slice(5),
     ]);
@@ -189,13 +189,13 @@ describe("a check by grpc.health.v1", () => {
     ]);
   });
 
-  it("fails where the server speaks HTTP/1.1 only, or says too much", async () => {
+  it("fails if the server speaks only HTTP/1.1, or sends too large a response", async () => {
     await expect(ask((await upstream("a")).origin, { kind: "grpc", service: "" })).rejects.toThrow();
     const { origin } = await grpcServer((stream) => {
       stream.respond({ ":status": 200 });
       stream.on("error", () => {}).end(Buffer.alloc(100_000));
     });
-    await expect(ask(origin, { kind: "grpc", service: "" })).rejects.toThrow("too long an answer");
+    await expect(ask(origin, { kind: "grpc", service: "" })).rejects.toThrow("response too large");
   });
 
   it.each([
@@ -205,7 +205,7 @@ describe("a check by grpc.health.v1", () => {
     ["\0\0\0\0\x02\x10\x01", "malformed"],
     ["\0\0\0\0\x02\x08\x09", "malformed"],
     ["\0\0\0\0\x02\x08\x03", "SERVICE_UNKNOWN"],
-  ])("reads the message %j as %s", (bytes, wanted) => {
+  ])("decodes the message %j as %s", (bytes, wanted) => {
     expect(readHealthResponse(Buffer.from(bytes, "latin1"))).toBe(wanted);
   });
 });

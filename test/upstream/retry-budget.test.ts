@@ -1,25 +1,25 @@
 import { describe, expect, it } from "vitest";
 import { RetryBudget } from "../../src/upstream/retry-budget.ts";
 
-/** How many retries are granted of those asked for. */
-const granted = (budget: RetryBudget, asked: number, nowMs: number) =>
-  Array.from({ length: asked }, () => budget.spend(nowMs)).filter(Boolean).length;
+/** How many of the requested retries are granted. */
+const granted = (budget: RetryBudget, requested: number, nowMs: number) =>
+  Array.from({ length: requested }, () => budget.spend(nowMs)).filter(Boolean).length;
 
-describe("a retry budget", () => {
-  it("grants three a second without any traffic, and saves none of them", () => {
+describe("RetryBudget", () => {
+  it("grants three retries per second without traffic, and does not save them", () => {
     const budget = new RetryBudget(0.2);
     expect(granted(budget, 10, 1_000)).toBe(3);
     expect(granted(budget, 10, 1_334)).toBe(1);
     expect(granted(budget, 10, 60_000)).toBe(3);
   });
 
-  it("grants its share of the requests besides", () => {
+  it("grants its share of the requests in addition", () => {
     const budget = new RetryBudget(0.25);
     for (let i = 0; i < 100; i++) budget.earn();
     expect(granted(budget, 100, 1_000)).toBe(25 + 3);
   });
 
-  it("lets a service that fails every request cause no more than its share", () => {
+  it("grants no more than its share if every request fails", () => {
     const budget = new RetryBudget(0.5);
     let retries = 0;
     for (let i = 0; i < 10_000; i++) {
@@ -30,13 +30,13 @@ describe("a retry budget", () => {
     expect(retries).toBeLessThanOrEqual(5_003);
   });
 
-  it("saves a hundred at most", () => {
+  it("saves at most a hundred retries", () => {
     const budget = new RetryBudget(1);
     for (let i = 0; i < 10_000; i++) budget.earn();
     expect(granted(budget, 1_000, 1_000)).toBe(103);
   });
 
-  it("is not led astray by a clock that goes back", () => {
+  it("handles a clock that goes back", () => {
     const budget = new RetryBudget(0.2);
     expect([granted(budget, 5, 10_000), granted(budget, 5, 0), granted(budget, 5, 1_000)]).toEqual([3, 0, 3]);
   });

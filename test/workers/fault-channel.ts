@@ -2,14 +2,14 @@ import { BroadcastChannel } from "node:worker_threads";
 
 export interface Fault {
   readonly kind: "throw" | "out-of-memory" | "busy" | "exit-when-preparing";
-  /** How long a busy worker hears nothing. */
+  /** How long a busy worker is blocked. */
   readonly forMs?: number;
 }
 
 /** Reaches every thread of the process; `faulty-worker` listens to it. */
 export const faultChannel = (): BroadcastChannel => new BroadcastChannel("perch-faults");
 
-/** Brings a fault upon one worker, or all, started with `faultyWorker` as their entry. */
+/** Causes a fault in one worker, or in all, whose entry is `faultyWorker`. */
 export function bringFault(worker: number | "all", fault: Fault): void {
   const channel = faultChannel();
   channel.postMessage({ worker, fault });

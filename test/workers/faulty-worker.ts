@@ -1,3 +1,3 @@
-// The faults first, so that they hear of a message before the worker does.
+// The faults first, so that their message listener runs before the worker's.
 import "./worker-faults.ts";
 import "../../src/app/worker-main.ts";

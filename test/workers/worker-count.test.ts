@@ -11,11 +11,11 @@ interface Case {
   readonly limit: number;
 }
 
-describe("the CPU limit", () => {
+describe("cpuLimit", () => {
   it.each<Case>([
-    { sentence: "is none where there are no control groups", files: {}, limit: Number.POSITIVE_INFINITY },
+    { sentence: "is infinite without cgroups", files: {}, limit: Number.POSITIVE_INFINITY },
     {
-      sentence: "of a container with cgroup v2 stands at its root",
+      sentence: "reads the root of a container with cgroup v2",
       files: { "/proc/self/cgroup": "0::/\n", [`${unified}/cpu.max`]: "200000 100000\n" },
       limit: 2,
     },
@@ -25,12 +25,12 @@ describe("the CPU limit", () => {
       limit: 1.5,
     },
     {
-      sentence: "is none where cgroup v2 says max",
+      sentence: "is infinite if the quota of cgroup v2 is max",
       files: { "/proc/self/cgroup": "0::/\n", [`${unified}/cpu.max`]: "max 100000\n" },
       limit: Number.POSITIVE_INFINITY,
     },
     {
-      sentence: "is the tightest of all levels of cgroup v2",
+      sentence: "is the lowest of all levels of cgroup v2",
       files: {
         "/proc/self/cgroup": "0::/kubepods/pod1/app\n",
         [`${unified}/kubepods/cpu.max`]: "800000 100000\n",
@@ -40,12 +40,12 @@ describe("the CPU limit", () => {
       limit: 3,
     },
     {
-      sentence: "is found at the root where the path is one of the host",
+      sentence: "reads the root if the path is the host's",
       files: { "/proc/self/cgroup": "0::/../../kubepods/pod1\n", [`${unified}/cpu.max`]: "50000 100000\n" },
       limit: 0.5,
     },
     {
-      sentence: "of cgroup v1 is the quota by the period",
+      sentence: "divides the quota by the period for cgroup v1",
       files: {
         "/proc/self/cgroup": "12:memory:/docker/a\n4:cpu,cpuacct:/docker/a\n1:name=systemd:/docker/a\n",
         [`${unified}/cpu/docker/a/cpu.cfs_quota_us`]: "250000\n",
@@ -54,7 +54,7 @@ describe("the CPU limit", () => {
       limit: 5,
     },
     {
-      sentence: "of cgroup v1 is found in a container, where the path is one of the host",
+      sentence: "reads the root for cgroup v1 in a container, where the path is the host's",
       files: {
         "/proc/self/cgroup": "4:cpu,cpuacct:/docker/a\n",
         [`${unified}/cpu,cpuacct/cpu.cfs_quota_us`]: "400000\n",
@@ -63,7 +63,7 @@ describe("the CPU limit", () => {
       limit: 4,
     },
     {
-      sentence: "is none where cgroup v1 says -1",
+      sentence: "is infinite if the quota of cgroup v1 is -1",
       files: {
         "/proc/self/cgroup": "1:cpu:/\n0::/\n",
         [`${unified}/cpu/cpu.cfs_quota_us`]: "-1\n",
@@ -72,7 +72,7 @@ describe("the CPU limit", () => {
       limit: Number.POSITIVE_INFINITY,
     },
     {
-      sentence: "is no other controller's",
+      sentence: "ignores other controllers",
       files: {
         "/proc/self/cgroup": "3:cpuset:/a\n2:cpuacct:/a\n",
         [`${unified}/cpu/a/cpu.cfs_quota_us`]: "100000\n",
@@ -85,13 +85,13 @@ describe("the CPU limit", () => {
   });
 });
 
-describe("usable cores", () => {
+describe("usableCores", () => {
   it.each([
-    { sentence: "are all where there is no limit", max: "max 100000", parallelism: 8, cores: 8 },
-    { sentence: "are whole ones", max: "290000 100000", parallelism: 8, cores: 2 },
-    { sentence: "are one at least", max: "20000 100000", parallelism: 8, cores: 1 },
-    { sentence: "are no more than the process may run on", max: "800000 100000", parallelism: 3, cores: 3 },
-    { sentence: "are all where the file makes no sense", max: "many 0", parallelism: 4, cores: 4 },
+    { sentence: "are all without a limit", max: "max 100000", parallelism: 8, cores: 8 },
+    { sentence: "are rounded down", max: "290000 100000", parallelism: 8, cores: 2 },
+    { sentence: "are at least one", max: "20000 100000", parallelism: 8, cores: 1 },
+    { sentence: "are at most the available parallelism", max: "800000 100000", parallelism: 3, cores: 3 },
+    { sentence: "are all if the file is invalid", max: "many 0", parallelism: 4, cores: 4 },
   ])("$sentence", ({ max, parallelism, cores }) => {
     const files: Readonly<Record<string, string>> = { "/proc/self/cgroup": "0::/\n", [`${unified}/cpu.max`]: max };
     expect(usableCores((path) => files[path], parallelism)).toBe(cores);
@@ -101,13 +101,13 @@ describe("usable cores", () => {
 const refusing = (code: string) => () => Promise.reject(Object.assign(new Error(code), { code }));
 
 it.each([
-  { sentence: "a system without SO_REUSEPORT is known by ENOTSUP", code: "ENOTSUP", can: false },
-  { sentence: "any other failure is for the real listener to tell", code: "EMFILE", can: true },
+  { sentence: "a system without SO_REUSEPORT is detected by ENOTSUP", code: "ENOTSUP", can: false },
+  { sentence: "any other failure is left to the real listener", code: "EMFILE", can: true },
 ])("$sentence", async ({ code, can }) => {
   expect(await canReusePort(refusing(code))).toBe(can);
 });
 
-it("a port can be shared here", async () => {
+it("canReusePort agrees with a real listener", async () => {
   const shared = async () => {
     const server = createServer();
     const { promise, resolve, reject } = Promise.withResolvers<void>();
@@ -121,7 +121,7 @@ it("a port can be shared here", async () => {
   expect(await canReusePort()).toBe(works);
 });
 
-it("a port that another has is not claimed, a free one is and is free after it", async () => {
+it("probeExclusiveBind rejects for a port in use, and succeeds for a free one", async () => {
   const { port } = await upstream("other");
   await expect(probeExclusiveBind({ host: "127.0.0.1", port })).rejects.toMatchObject({ code: "EADDRINUSE" });
   await probeExclusiveBind({ host: "127.0.0.1", port: 0 });

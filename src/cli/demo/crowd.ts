@@ -3,22 +3,22 @@ import { type DemoRequest, DemoUser } from "./demo-user.ts";
 import { demoVersions, greeting } from "./stage.ts";
 import type { Answer, Tally } from "./tally.ts";
 
-/** Connections to Perch, and requests under way at once in a tour. */
+/** Connections to Perch, and the concurrency of a tour. */
 const connections = 16;
-/** A few requests often, rather than many at once, so that the latency seen is not that of a queue of ours. */
+/** Small, frequent batches: a large one would queue in the client and inflate the measured latency. */
 const tickMs = 20;
 const requestsPerTick = 2;
 
 export interface CrowdOptions {
   readonly proxyOrigin: string;
   readonly tally: Tally;
-  /** In every user's id, so that each run draws its users anew. */
+  /** Part of every user id, so that each run draws different users. */
   readonly run: string;
-  /** A clock that never goes back. */
+  /** A monotonic clock. */
   readonly monotonicMs: () => number;
 }
 
-/** Users who call Perch over real connections, each with a cookie jar for each of their devices. */
+/** Simulated users who call Perch over real connections, with one cookie jar per device. */
 export class Crowd {
   readonly #options: CrowdOptions;
   readonly #pool: Pool;
@@ -31,27 +31,29 @@ export class Crowd {
     this.#pool = new Pool(options.proxyOrigin, { connections, pipelining: 1 });
   }
 
-  /** So many users make so many requests each, as fast as they are answered: the bounded crowd. */
+  /** Makes `requestsEach` requests for each of `users` new users, as fast as responses arrive. */
   async tour(users: number, requestsEach: number): Promise<void> {
     const groups = Array.from({ length: connections }, (): DemoUser[] => []);
     for (let at = 0; at < users; at++) groups[at % connections]?.push(this.#newUser());
     await Promise.all(groups.map((group) => this.#tourGroup(group, requestsEach)));
   }
 
-  /** Round by round, so that a user's requests lie as far apart as they can. */
+  /** Round by round, so that the requests of one user are as far apart as possible. */
   async #tourGroup(group: readonly DemoUser[], rounds: number): Promise<void> {
     for (let round = 0; round < rounds; round++) {
       for (const user of group) await this.#call(user);
     }
   }
 
-  /** So many users at a time call at a modest rate until the crowd is closed; whoever leaves makes room for another. */
+  /**
+   * Keeps `users` users present, who call at a modest rate until `close`. A user who leaves is replaced by a new one.
+   */
   start(users: number): void {
     const present = Array.from({ length: users }, () => this.#newGuest());
-    let turn = 0;
+    let calls = 0;
     this.#timer = setInterval(() => {
       for (let call = 0; call < requestsPerTick; call++) {
-        const seat = turn++ % users;
+        const seat = calls++ % users;
         const guest = present[seat];
         if (guest === undefined || guest.isCalling) continue;
         if (guest.user.requests < guest.stay) this.#callAs(guest);
@@ -60,7 +62,7 @@ export class Crowd {
     }, tickMs);
   }
 
-  /** Ends the calls under way, uncounted. */
+  /** Aborts the calls in flight without counting them. */
   async close(): Promise<void> {
     this.#isClosed = true;
     clearInterval(this.#timer);
@@ -72,7 +74,7 @@ export class Crowd {
   }
 
   #newGuest(): Guest {
-    // Stays of different lengths: else all who came together would leave together.
+    // Stays differ in length: users who arrive together must not all leave together.
     const stay = 5 + ((this.#arrivals * 7) % 26);
     return { user: this.#newUser(), stay, isCalling: false };
   }
@@ -83,12 +85,12 @@ export class Crowd {
     guest.isCalling = false;
   }
 
-  /** Never rejects: what goes wrong is an answer too, and is counted. */
+  /** Never rejects: a failure is counted as an answer without a version. */
   async #call(user: DemoUser): Promise<void> {
     const { tally, monotonicMs } = this.#options;
     const startedMs = monotonicMs();
-    const seen = await this.#exchange(user.nextRequest());
-    if (!this.#isClosed) tally.add(user, { ...seen, tookMs: monotonicMs() - startedMs });
+    const answer = await this.#exchange(user.nextRequest());
+    if (!this.#isClosed) tally.add(user, { ...answer, tookMs: monotonicMs() - startedMs });
   }
 
   async #exchange({ path, headers, jar }: DemoRequest): Promise<Omit<Answer, "tookMs">> {
@@ -108,7 +110,7 @@ interface Guest {
   readonly user: DemoUser;
   /** Requests until this user leaves. */
   readonly stay: number;
-  /** A user waits for one answer before the next call: its cookies go with it. */
+  /** A user waits for the response before the next call, which sends the cookies that it set. */
   isCalling: boolean;
 }
 

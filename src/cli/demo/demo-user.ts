@@ -1,46 +1,11 @@
-/** What a kind of user sends, and what is expected of Perch. */
-interface Persona {
-  /** Sent with every request, as a session would. */
-  readonly identity: Readonly<Record<string, string>>;
-  /** Sent with API calls only; a page load has nothing but its cookies. */
-  readonly facts: Readonly<Record<string, string>>;
-  /** Whether the rule takes these users. */
-  readonly isRuled: boolean;
-  /** Each device has a cookie jar of its own. */
-  readonly devices: number;
-}
-
-const anonymous: Persona = { identity: {}, facts: {}, isRuled: false, devices: 1 };
-
-/** Users by the last digit of their index: a tenth each, and whoever is not here is anonymous. */
-const personas: Readonly<Record<number, Persona>> = {
-  0: from("cn-east", "2026-03-01", true),
-  // Two near misses: each satisfies one half of the rule.
-  1: from("cn-east", "2024-05-17", false),
-  2: from("us-west", "2026-02-11", false),
-};
-
-/** Two tenths of the users sign in, on two devices: only their id says that they are one person. */
-const signedInDigits = new Set([3, 4]);
-
-function from(region: string, registeredAt: string, isRuled: boolean): Persona {
-  return { ...anonymous, facts: { "x-user-region": region, "x-user-registered-at": registeredAt }, isRuled };
-}
-
-function personaOf(index: number, run: string): Persona {
-  const digit = index % 10;
-  if (!signedInDigits.has(digit)) return personas[digit] ?? anonymous;
-  return { ...anonymous, identity: { "x-user-id": `${run}-${index}` }, devices: 2 };
-}
-
 export interface DemoRequest {
   readonly path: string;
   readonly headers: Readonly<Record<string, string>>;
-  /** The device that sends it, and keeps the cookies of its answer. */
+  /** The cookie jar of the device that sends the request. */
   readonly jar: CookieJar;
 }
 
-/** One user of the crowd. `index` chooses the kind; ids differ from `run` to `run`, so that each draws users anew. */
+/** One simulated user. `index` selects the kind. `run` makes the ids of each run different. */
 export class DemoUser {
   readonly isRuled: boolean;
   readonly #persona: Persona;
@@ -57,7 +22,7 @@ export class DemoUser {
     return this.#requests;
   }
 
-  /** API calls and page loads by turns, an API call first; the next device each time. */
+  /** Alternates between API calls and page loads, starting with an API call, and between devices. */
   nextRequest(): DemoRequest {
     const at = this.#requests++;
     const { identity, facts } = this.#persona;
@@ -72,11 +37,11 @@ export class DemoUser {
   }
 }
 
-/** As much of a browser's jar as one site with session-long visits needs: the last value of each name. */
+/** A minimal cookie jar for one site: keeps the last value of each name and ignores attributes. */
 export class CookieJar {
   readonly #cookies = new Map<string, string>();
 
-  /** Takes the `Set-Cookie` lines of an answer. */
+  /** Stores the `Set-Cookie` lines of a response. */
   keep(lines: readonly string[]): void {
     for (const line of lines) {
       const [, name, value] = /^([^=;]+)=([^;]*)/.exec(line) ?? [];
@@ -84,8 +49,42 @@ export class CookieJar {
     }
   }
 
-  /** The value of the Cookie header; empty where there is nothing to send. */
+  /** The value of the Cookie header; empty if there are no cookies. */
   get header(): string {
     return Array.from(this.#cookies, ([name, value]) => `${name}=${value}`).join("; ");
   }
+}
+
+/** A kind of user: what it sends, and whether the rule matches it. */
+interface Persona {
+  /** Sent with every request, like a session. */
+  readonly identity: Readonly<Record<string, string>>;
+  /** Sent with API calls only. A page load sends just its cookies. */
+  readonly facts: Readonly<Record<string, string>>;
+  readonly isRuled: boolean;
+  /** Each has its own cookie jar. */
+  readonly devices: number;
+}
+
+function personaOf(index: number, run: string): Persona {
+  const digit = index % 10;
+  if (!signedInDigits.has(digit)) return personas[digit] ?? anonymous;
+  return { ...anonymous, identity: { "x-user-id": `${run}-${index}` }, devices: 2 };
+}
+
+/** 20 % of the users sign in, on two devices: only the user id links the two. */
+const signedInDigits = new Set([3, 4]);
+
+const anonymous: Persona = { identity: {}, facts: {}, isRuled: false, devices: 1 };
+
+/** By the last digit of the user's index, so 10 % each. Other users are anonymous. */
+const personas: Readonly<Record<number, Persona>> = {
+  0: from("cn-east", "2026-03-01", true),
+  // Near misses: each satisfies one of the rule's two tests.
+  1: from("cn-east", "2024-05-17", false),
+  2: from("us-west", "2026-02-11", false),
+};
+
+function from(region: string, registeredAt: string, isRuled: boolean): Persona {
+  return { ...anonymous, facts: { "x-user-region": region, "x-user-registered-at": registeredAt }, isRuled };
 }

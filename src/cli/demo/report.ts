@@ -5,7 +5,7 @@ import { type CrowdReport, type Verdict, type VersionCount, z } from "./tally.ts
 
 const heading = ["version", "configured", "observed", "users", "requests", "errors", "p95"];
 
-/** The live table, within 80 columns. */
+/** The table of versions and the notes below it, at most 80 columns wide. */
 export function reportLines(report: CrowdReport): string[] {
   const { versions, drawnUsers: drawn, rule, flips } = report;
   const rows = [heading, ...versions.map((version) => versionRow(version, drawn)), ...unansweredRow(report)];
@@ -31,7 +31,7 @@ function versionRow(version: VersionCount, drawn: number): string[] {
   ];
 }
 
-/** Only where there is something to tell: a row for what no version answered. */
+/** A row for requests that no version answered, if there are any. */
 function unansweredRow({ versions, requests, errors }: CrowdReport): string[][] {
   const answered = versions.reduce((sum, version) => sum + version.requests, 0);
   if (requests === answered) return [];
@@ -39,12 +39,14 @@ function unansweredRow({ versions, requests, errors }: CrowdReport): string[][] 
   return [["no version", "", "", "", count(requests - answered), count(errors - ofVersions), ""]];
 }
 
-/** What the judge found, a line each. */
 export function verdictLines({ drawnUsers: drawn }: CrowdReport, { ok, problems, bounds }: Verdict): string[] {
   if (!ok) return problems.map((problem) => `FAILED  ${problem}`);
-  if (drawn === 0) return ["ok  no flip, no error; nobody was drawn by the split"];
+  if (drawn === 0) return ["ok  no flips, no errors; no user was drawn by the split"];
   const shares = bounds.map(({ version, min, max }) => `${version} ${percent(min / drawn)} to ${percent(max / drawn)}`);
-  return [`ok  no flip, no error, shares within chance (binomial, z = ${z}):`, `    ${shares.join(", ")}`];
+  return [
+    `ok  no flips, no errors, shares within the statistical bound (binomial, z = ${z}):`,
+    `    ${shares.join(", ")}`,
+  ];
 }
 
 function percent(share: number): string {
@@ -55,7 +57,7 @@ function count(number: number): string {
   return number.toLocaleString("en-US");
 }
 
-/** What `--once --json` prints. Shares are 0 to 1; null stands for what nobody has seen. */
+/** What `--once --json` prints. Shares are 0 to 1; null means that there was no sample. */
 export function onceResult(report: CrowdReport, verdict: Verdict, tookMs: number) {
   const { users, drawnUsers, requests, errors, flips, versions, rule } = report;
   const { ok, problems, bounds } = verdict;
@@ -68,7 +70,7 @@ export function onceResult(report: CrowdReport, verdict: Verdict, tookMs: number
     requests,
     errors,
     flips,
-    /** How wide the bounds below are, in standard deviations of a binomial count. */
+    /** The width of the bounds below, in standard deviations of a binomial count. */
     z,
     versions: versions.map(({ version, number, configuredShare, ...counts }, at) => ({
       version,
@@ -85,17 +87,16 @@ export function onceResult(report: CrowdReport, verdict: Verdict, tookMs: number
   };
 }
 
-/** What is running where, and what to try. */
 export function introduction({ proxyOrigin, adminOrigin }: Stage, { stable, canary }: DemoSplit): string {
   const split = `stable ${stable} %, canary ${canary} %`;
-  return `Perch in front of two versions of a shop, and a small crowd of users.
+  return `Perch in front of two versions of a shop, with a small crowd of simulated users.
 
   proxy    ${proxyOrigin}
   metrics  ${adminOrigin}/metrics
   admin    ${adminOrigin}
 
 Users in cn-east registered after 2026-01-01 go to canary. All others are split,
-${split}, and stay where they are.
+${split}, and stay on their version.
 
 Try it from another terminal:
 
@@ -112,13 +113,13 @@ Try it from another terminal:
 `;
 }
 
-/** Without wrapping a block keeps its height, however narrow the window, and can be drawn over. */
+/** Without line wrapping a block keeps its height in a narrow window, so that it can be redrawn in place. */
 const wrapOff = "\x1b[?7l";
 const wrapOn = "\x1b[?7h";
 const eraseLine = "\x1b[K";
 const eraseBelow = "\x1b[J";
 
-/** Shows a block of lines, again and again: in place for a person, one after the other elsewhere. */
+/** Shows successive states of a block of lines: redrawn in place on a terminal, otherwise one after the other. */
 export class Screen {
   readonly #terminal: Terminal;
   readonly #redraws: boolean;
@@ -128,11 +129,11 @@ export class Screen {
   constructor(terminal: Terminal) {
     this.#terminal = terminal;
     this.#redraws = terminal.isInteractive && terminal.env["TERM"] !== "dumb";
-    // https://no-color.org: any value but an empty one.
+    // https://no-color.org: any non-empty value disables colour.
     this.#hasColour = this.#redraws && (terminal.env["NO_COLOR"] ?? "") === "";
   }
 
-  /** How often to draw: a log would fill with what a person sees as one picture. */
+  /** How often to draw. Less often without a terminal, where each block adds to a log. */
   get intervalMs(): number {
     return this.#redraws ? 1_000 : 5_000;
   }

@@ -3,25 +3,53 @@ import type { AddressInfo } from "node:net";
 import { devNull } from "node:os";
 import { App, StartError } from "../../app/app.ts";
 
-const anyFreePort = 0;
+export type VersionName = "stable" | "canary";
+
+/** Per cent of the users that the rule does not match; the sum is 100. */
+export type DemoSplit = Readonly<Record<VersionName, number>>;
+
+/** A version of the demo's shop, with its version number. */
+export interface DemoVersion {
+  readonly name: VersionName;
+  readonly number: string;
+}
+
+export const demoVersions: readonly [DemoVersion, DemoVersion] = [
+  { name: "stable", number: "1.7.9" },
+  { name: "canary", number: "1.8.0" },
+];
+
+/** The one rule of the demo, and the version that it assigns. */
+export const demoRule = { name: "new-users-in-the-east", version: "canary" } as const;
+
+/** The variable parts of the generated configuration. Port 0 means any free port. */
+export interface DemoConfigInput {
+  readonly proxyPort: number;
+  readonly adminPort: number;
+  /** By version name. */
+  readonly origins: Readonly<Record<VersionName, string>>;
+  readonly split: DemoSplit;
+}
 
 export type StagePorts = Pick<DemoConfigInput, "proxyPort" | "adminPort">;
 
-/** Everything that the crowd visits: the versions, and Perch in front of them. */
+/** The running demo: two upstream versions, and Perch in front of them. */
 export interface Stage {
   readonly proxyOrigin: string;
   readonly adminOrigin: string;
-  /** Frees every port; what is under way breaks off. */
+  /** Aborts requests in flight and frees every port. */
   close(): Promise<void>;
 }
 
 export interface StageOptions {
   readonly split: DemoSplit;
-  /** Where a port is taken, or 0, a free one replaces it. */
+  /** A port that is 0 or in use is replaced by a free one. */
   readonly ports: StagePorts;
 }
 
-/** Starts the versions, then Perch. Rejects with a `StartError`, everything freed, where Perch can not start. */
+/**
+ * Starts the versions, then Perch. Rejects with a `StartError` if Perch cannot start; all ports are then free again.
+ */
 export async function startStage({ split, ports }: StageOptions): Promise<Stage> {
   const [stable, canary] = await Promise.all([startDemoUpstream(demoVersions[0]), startDemoUpstream(demoVersions[1])]);
   const closeUpstreams = () => Promise.all([stable.close(), canary.close()]);
@@ -42,15 +70,43 @@ export async function startStage({ split, ports }: StageOptions): Promise<Stage>
   }
 }
 
-/** The demo's own listener is on a port of this machine. */
-function originOf({ listeners }: App): string {
-  const address = listeners[0]?.address;
-  return `http://127.0.0.1:${typeof address === "object" ? address.port : ""}`;
+export interface DemoUpstream {
+  readonly origin: string;
+  /** Aborts requests in flight and frees the port. */
+  close(): Promise<void>;
 }
 
-/** Tries instead of asking first whether a port is free: the answer could be wrong by the time it is used. */
-async function startApp(input: Omit<DemoConfigInput, keyof StagePorts>, wanted: StagePorts): Promise<App> {
-  const choices = [wanted, { ...wanted, proxyPort: anyFreePort }, { ...wanted, adminPort: anyFreePort }];
+/** One version of the shop, on a free loopback port. */
+function startDemoUpstream(version: DemoVersion): Promise<DemoUpstream> {
+  const text = greeting(version);
+  const server = createServer((request, response) => {
+    // An unread request body would block reuse of the connection.
+    request.resume();
+    response.writeHead(200, { "content-type": "text/plain", "content-length": text.length }).end(text);
+  });
+  const close = () => {
+    const { promise, resolve } = Promise.withResolvers<void>();
+    server.close(() => resolve());
+    server.closeAllConnections();
+    return promise;
+  };
+  const { promise, resolve, reject } = Promise.withResolvers<DemoUpstream>();
+  server.once("error", reject);
+  server.listen(0, "127.0.0.1", () => {
+    const { port } = server.address() as AddressInfo;
+    resolve({ origin: `http://127.0.0.1:${port}`, close });
+  });
+  return promise;
+}
+
+/** The body of every response of a version; the crowd recognises the version by it. */
+export function greeting({ name, number }: DemoVersion): string {
+  return `Hello from ${name} ${number}\n`;
+}
+
+/** Tries the ports instead of probing them first: a free port may be taken between the probe and its use. */
+async function startApp(input: Omit<DemoConfigInput, keyof StagePorts>, preferred: StagePorts): Promise<App> {
+  const choices = [preferred, { ...preferred, proxyPort: anyFreePort }, { ...preferred, adminPort: anyFreePort }];
   for (const ports of choices) {
     try {
       return await startOn(demoConfig({ ...input, ...ports }));
@@ -61,11 +117,13 @@ async function startApp(input: Omit<DemoConfigInput, keyof StagePorts>, wanted: 
   return startOn(demoConfig({ ...input, proxyPort: anyFreePort, adminPort: anyFreePort }));
 }
 
+const anyFreePort = 0;
+
 function startOn(text: string): Promise<App> {
   return App.start({
     source: { kind: "text", name: "(demo)", text },
     env: {},
-    // Below an error there is nothing that the table does not show, and the log would break into it.
+    // Log lines would break the table, which shows everything below error level itself.
     logLevel: "error",
     drainDelayMs: 0,
     drainTimeoutMs: 0,
@@ -73,35 +131,6 @@ function startOn(text: string): Promise<App> {
   });
 }
 
-export type VersionName = "stable" | "canary";
-
-/** Per cent of the users that no rule takes, 100 together. */
-export type DemoSplit = Readonly<Record<VersionName, number>>;
-
-/** A version of the demo's shop, and the number of its release. */
-export interface DemoVersion {
-  readonly name: VersionName;
-  readonly number: string;
-}
-
-export const demoVersions: readonly [DemoVersion, DemoVersion] = [
-  { name: "stable", number: "1.7.9" },
-  { name: "canary", number: "1.8.0" },
-];
-
-/** The one rule of the demo, and the version that it assigns. */
-export const demoRule = { name: "new-users-in-the-east", version: "canary" } as const;
-
-/** What the generated configuration is filled with. Ports may be 0 for any that is free. */
-export interface DemoConfigInput {
-  readonly proxyPort: number;
-  readonly adminPort: number;
-  /** By version name. */
-  readonly origins: Readonly<Record<VersionName, string>>;
-  readonly split: DemoSplit;
-}
-
-/** The demo's configuration, as a user would write it. */
 function demoConfig({ proxyPort, adminPort, origins, split }: DemoConfigInput): string {
   return `listeners:
   - { name: web, address: "127.0.0.1:${proxyPort}" }
@@ -135,36 +164,7 @@ routes:
 `;
 }
 
-/** What a version answers every request with, so that whoever reads it knows which one it was. */
-export function greeting({ name, number }: DemoVersion): string {
-  return `Hello from ${name} ${number}\n`;
-}
-
-export interface DemoUpstream {
-  readonly origin: string;
-  /** Frees the port; what is under way breaks off. */
-  close(): Promise<void>;
-}
-
-/** One version of the shop, on a free port of loopback. */
-function startDemoUpstream(version: DemoVersion): Promise<DemoUpstream> {
-  const text = greeting(version);
-  const server = createServer((request, response) => {
-    // A body that nobody reads would keep its connection from being used again.
-    request.resume();
-    response.writeHead(200, { "content-type": "text/plain", "content-length": text.length }).end(text);
-  });
-  const close = () => {
-    const { promise, resolve } = Promise.withResolvers<void>();
-    server.close(() => resolve());
-    server.closeAllConnections();
-    return promise;
-  };
-  const { promise, resolve, reject } = Promise.withResolvers<DemoUpstream>();
-  server.once("error", reject);
-  server.listen(0, "127.0.0.1", () => {
-    const { port } = server.address() as AddressInfo;
-    resolve({ origin: `http://127.0.0.1:${port}`, close });
-  });
-  return promise;
+function originOf({ listeners }: App): string {
+  const address = listeners[0]?.address;
+  return `http://127.0.0.1:${typeof address === "object" ? address.port : ""}`;
 }

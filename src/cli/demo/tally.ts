@@ -2,11 +2,11 @@ import { createHistogram, type RecordableHistogram } from "node:perf_hooks";
 import type { DemoUser } from "./demo-user.ts";
 import { type DemoSplit, type DemoVersion, demoRule, demoVersions, type VersionName } from "./stage.ts";
 
-/** What came back to a user. */
+/** The outcome of one request. */
 export interface Answer {
-  /** The version that answered, by its own words; undefined where none did. */
+  /** The version that answered, judged by the response body; undefined if none did. */
   readonly version: VersionName | undefined;
-  /** Answered well, and Perch's `x-perch-version` says the same. */
+  /** Whether the status is 200 and `x-perch-version` names the same version. */
   readonly isRight: boolean;
   readonly tookMs: number;
 }
@@ -14,28 +14,27 @@ export interface Answer {
 export interface VersionCount {
   readonly version: VersionName;
   readonly number: string;
-  /** Of the users that no rule takes, 0 to 1. */
+  /** Of the users that the rule does not match, 0 to 1. */
   readonly configuredShare: number;
-  /** By the version of their first answer. */
+  /** Users that the rule does not match, by the version of their first response. */
   readonly drawnUsers: number;
   readonly requests: number;
   readonly errors: number;
-  /** As the users saw it; null where nobody has seen it yet. */
+  /** Client-side latency; null before the first response. */
   readonly p95Ms: number | null;
 }
 
-/** What the crowd has seen so far. */
 export interface CrowdReport {
   readonly users: number;
-  /** Those that no rule takes: the users that the split is about. */
+  /** Users that the rule does not match, who are subject to the split. */
   readonly drawnUsers: number;
   readonly requests: number;
-  /** Those that no version answered among them. */
+  /** Includes requests that no version answered. */
   readonly errors: number;
-  /** Answers by another version than the same user's answer before. */
+  /** Responses by another version than the same user's previous response. */
   readonly flips: number;
   readonly versions: readonly VersionCount[];
-  /** `elsewhere`: users that the rule takes and that another version has answered. */
+  /** `elsewhere`: users matched by the rule who got another version at least once. */
   readonly rule: {
     readonly name: string;
     readonly version: VersionName;
@@ -44,18 +43,25 @@ export interface CrowdReport {
   };
 }
 
-interface Cell {
-  drawnUsers: number;
-  requests: number;
-  errors: number;
-  readonly tookUs: RecordableHistogram;
+/** The range of users that a fair split gives a version, both ends included. */
+export interface Bound {
+  readonly version: string;
+  readonly min: number;
+  readonly max: number;
 }
 
-/** Counts what the crowd sees, from outside: it believes the versions themselves rather than Perch. */
+export interface Verdict {
+  readonly ok: boolean;
+  /** One sentence each; empty if `ok`. */
+  readonly problems: readonly string[];
+  readonly bounds: readonly Bound[];
+}
+
+/** Counts results as clients see them: by the upstreams' response bodies, not by what Perch reports. */
 export class Tally {
   readonly #split: DemoSplit;
-  readonly #stats: Readonly<Record<VersionName, Cell>> = { stable: newCounter(), canary: newCounter() };
-  /** The version of each user's last answer. Users who have left are forgotten with the crowd's last reference. */
+  readonly #stats: Readonly<Record<VersionName, VersionStats>> = { stable: newStats(), canary: newStats() };
+  /** The version of each user's last response. Weak, so that users who have left are not kept in memory. */
   readonly #lastVersions = new WeakMap<DemoUser, VersionName>();
   readonly #elsewhere = new WeakSet<DemoUser>();
   #unanswered = 0;
@@ -72,10 +78,10 @@ export class Tally {
       this.#unanswered++;
       return;
     }
-    const counter = this.#stats[version];
-    counter.requests++;
-    if (!isRight) counter.errors++;
-    counter.tookUs.record(Math.max(1, Math.round(tookMs * 1000)));
+    const stats = this.#stats[version];
+    stats.requests++;
+    if (!isRight) stats.errors++;
+    stats.tookUs.record(Math.max(1, Math.round(tookMs * 1000)));
     this.#place(user, version);
   }
 
@@ -119,7 +125,14 @@ export class Tally {
   }
 }
 
-function newCounter(): Cell {
+interface VersionStats {
+  drawnUsers: number;
+  requests: number;
+  errors: number;
+  readonly tookUs: RecordableHistogram;
+}
+
+function newStats(): VersionStats {
   return { drawnUsers: 0, requests: 0, errors: 0, tookUs: createHistogram() };
 }
 
@@ -127,32 +140,15 @@ function total(versions: readonly VersionCount[], what: "drawnUsers" | "requests
   return versions.reduce((sum, version) => sum + version[what], 0);
 }
 
-/**
- * How many standard deviations the count of a version's users may be off: a fair split is that far off once in some
- * 16,000 runs.
- */
+/** The tolerance in standard deviations. A fair split exceeds it about once in 16,000 runs. */
 export const z = 4;
 
-/** How many users a fair split may give a version, both ends included. */
-export interface Bound {
-  readonly version: string;
-  readonly min: number;
-  readonly max: number;
-}
-
-export interface Verdict {
-  readonly ok: boolean;
-  /** A sentence each; none where all is well. */
-  readonly problems: readonly string[];
-  readonly bounds: readonly Bound[];
-}
-
-/** Whether Perch kept its word: every user in their place, nobody moved, nothing failed, the split as configured. */
+/** Checks that matched users got their version, no user moved, no request failed, and the split is as configured. */
 export function judge(report: CrowdReport): Verdict {
   const { versions, drawnUsers: drawn, flips, errors, requests, rule } = report;
   const bounds = versions.map((version) => boundOf(version, drawn));
   const problems = versions.flatMap((version, at) => skewOf(version, bounds[at], drawn));
-  if (requests === 0) problems.push("not one request was made");
+  if (requests === 0) problems.push("no request was made");
   if (flips > 0) problems.push(`sticky flips: ${flips}`);
   if (errors > 0) problems.push(`errors: ${errors} of ${requests} requests`);
   if (rule.elsewhere > 0) {
@@ -165,9 +161,9 @@ export function judge(report: CrowdReport): Verdict {
 function boundOf({ version, configuredShare }: VersionCount, drawn: number): Bound {
   const mean = drawn * configuredShare;
   const deviation = Math.sqrt(mean * (1 - configuredShare));
-  // Where few are expected the binomial's tail is longer than the normal's, and one user more makes up for it.
-  const off = deviation === 0 ? 0 : z * deviation + 1;
-  return { version, min: Math.max(0, Math.ceil(mean - off)), max: Math.min(drawn, Math.floor(mean + off)) };
+  // For small means the binomial has a longer tail than the normal distribution; one extra user covers it.
+  const tolerance = deviation === 0 ? 0 : z * deviation + 1;
+  return { version, min: Math.max(0, Math.ceil(mean - tolerance)), max: Math.min(drawn, Math.floor(mean + tolerance)) };
 }
 
 function skewOf({ version, drawnUsers }: VersionCount, bound: Bound | undefined, drawn: number): string[] {

@@ -3,7 +3,7 @@ import type { CohortPlan, ReleasePlan } from "./release-plan.ts";
 import type { ReloadPlan } from "./reload-plan.ts";
 import type { Movement } from "./simulate.ts";
 
-/** What `perch plan` prints. Shares are of the simulated units, 0 to 1. */
+/** What `perch plan --json` prints. Shares are of the simulated units, 0 to 1. */
 export interface Plan {
   readonly old: string;
   readonly new: string;
@@ -12,11 +12,9 @@ export interface Plan {
   readonly reload: ReloadPlan;
 }
 
-const marks = { added: "+", removed: "-", changed: "~" } as const;
-
-/** The plan for people. */
+/** The plan as text for a terminal. */
 export function describePlan(plan: Plan): string {
-  const lines = [`${plan.old} → ${plan.new}, by ${plan.units} simulated units a release`];
+  const lines = [`${plan.old} → ${plan.new}, ${plan.units} simulated units per release`];
   for (const release of plan.releases) lines.push("", ...describeRelease(release));
   return `${[...lines, "", ...describeReload(plan.reload)].join("\n")}\n`;
 }
@@ -24,10 +22,11 @@ export function describePlan(plan: Plan): string {
 function describeRelease(plan: ReleasePlan): string[] {
   const head = `release ${plan.release}: ${plan.change}, ${plan.whenWeightsChange}`;
   const notes = plan.notes.map((note) => `  ${note}`);
-  const told = plan.cohorts.filter((cohort) => cohort.rule === null || moves(cohort));
-  const still = plan.cohorts.flatMap((cohort) => (cohort.rule === null || moves(cohort) ? [] : [cohort.rule]));
-  const rest = still.length === 0 ? [] : [`  nobody moves where the tests of ${[...new Set(still)].join(", ")} hold`];
-  return [head, ...notes, ...told.flatMap((cohort) => describeCohort(cohort, plan)), ...rest];
+  // Rules without any movement share one line at the end; there may be many.
+  const shown = plan.cohorts.filter((cohort) => cohort.rule === null || moves(cohort));
+  const unmoved = plan.cohorts.flatMap((cohort) => (cohort.rule === null || moves(cohort) ? [] : [cohort.rule]));
+  const rest = unmoved.length === 0 ? [] : [`  users who match ${[...new Set(unmoved)].join(", ")} do not move`];
+  return [head, ...notes, ...shown.flatMap((cohort) => describeCohort(cohort, plan)), ...rest];
 }
 
 function moves({ byDraw, pinned }: CohortPlan): boolean {
@@ -36,7 +35,7 @@ function moves({ byDraw, pinned }: CohortPlan): boolean {
 
 function describeCohort(cohort: CohortPlan, plan: ReleasePlan): string[] {
   const services = cohort.services.length === 0 ? "" : `, service ${cohort.services.join(", ")}`;
-  const whose = cohort.rule === null ? "where no rule's tests hold" : `where the tests of rule ${cohort.rule} hold`;
+  const who = cohort.rule === null ? "users whom no rule matches" : `users who match rule ${cohort.rule}`;
   const versions = [...new Set([...Object.keys(cohort.before), ...Object.keys(cohort.after)])].sort();
   const shares = versions.map((name) => [
     `    ${name}`,
@@ -45,21 +44,21 @@ function describeCohort(cohort: CohortPlan, plan: ReleasePlan): string[] {
     percent(cohort.after[name] ?? 0),
   ]);
   return [
-    `  ${whose}${services}:`,
+    `  ${who}${services}:`,
     ...formatTable(shares, ["left", "right", "left", "right"]),
     ...describeMoves(cohort, plan),
   ];
 }
 
-/** One line for both where pins change nothing, which is so under `follow` unless pins are lost. */
+/** One line for both movements if pins make no difference: under `follow`, unless pins are lost. */
 function describeMoves({ byDraw, pinned }: CohortPlan, { whenWeightsChange, change }: ReleasePlan): string[] {
   if (change === "unchanged") return [];
   const isHold = whenWeightsChange === "hold";
   if (!isHold && sameMovement(byDraw, pinned)) return [`    moved: ${describeMovement(byDraw)}`];
-  const stay = isHold && pinned.moved === 0 ? "; users stay until their pin expires or its version has no weight" : "";
+  const stay = isHold && pinned.moved === 0 ? "; they stay until the pin expires or its version has weight 0" : "";
   return [
     `    by the draw alone: ${describeMovement(byDraw)}`,
-    `    of users with a pin, at their next request: ${describeMovement(pinned)}${stay}`,
+    `    users with a pin, at their next request: ${describeMovement(pinned)}${stay}`,
   ];
 }
 
@@ -68,7 +67,7 @@ function sameMovement(one: Movement, other: Movement): boolean {
 }
 
 function describeMovement({ moved, moves }: Movement): string {
-  if (moved === 0) return "nobody";
+  if (moved === 0) return "none";
   const each = moves.map(({ from, to, share }) => `${percent(share)} ${from} → ${to}`).join(", ");
   return moves.length === 1 ? each : `${percent(moved)}: ${each}`;
 }
@@ -77,8 +76,10 @@ function describeReload({ changes, restartNeeded }: ReloadPlan): string[] {
   const rows = changes.map(({ kind, what, name, detail }) => [`  ${marks[kind]} ${what}`, name, detail]);
   const reload = rows.length === 0 ? ["a reload changes nothing else"] : ["a reload changes", ...formatTable(rows)];
   if (restartNeeded.length === 0) return reload;
-  return [...reload, "only a restart changes", ...restartNeeded.map((text) => `  ~ ${text}`)];
+  return [...reload, "a restart is needed for", ...restartNeeded.map((text) => `  ~ ${text}`)];
 }
+
+const marks = { added: "+", removed: "-", changed: "~" } as const;
 
 function percent(share: number): string {
   return `${(share * 100).toFixed(2)} %`;

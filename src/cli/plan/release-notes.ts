@@ -5,7 +5,7 @@ import { type Condition, describeSubject, describeTest, type Test, type ValueLis
 import type { OverrideSpec, ReleaseSpec, RuleSpec, StickySpec, Weights } from "../../decide/release-spec.ts";
 import { pinsCarryOver } from "./simulate.ts";
 
-/** What a change does to a release beside moving units, in sentences for the person who is about to make it. */
+/** What a change does to a release besides moving units: one sentence per effect. */
 export function releaseNotes(before: ReleaseSpec, after: ReleaseSpec): string[] {
   return [
     ...splitNotes(before.split, after.split),
@@ -22,15 +22,15 @@ export function releaseNotes(before: ReleaseSpec, after: ReleaseSpec): string[] 
 function splitNotes(before: Weights | undefined, after: Weights | undefined): string[] {
   if (isDeepStrictEqual(before, after)) return [];
   const text = (split: Weights | undefined): string => (split === undefined ? "the default" : useText(split));
-  return [`the split goes from ${text(before)} to ${text(after)}`];
+  return [`the split changes from ${text(before)} to ${text(after)}`];
 }
 
 function unitNotes(before: StickySpec, after: StickySpec): string[] {
   const notes: string[] = [];
   if (unitName(before) !== unitName(after)) {
-    notes.push(`what names a unit goes from ${unitName(before)} to ${unitName(after)}: units are drawn anew`);
+    notes.push(`the unit changes from ${unitName(before)} to ${unitName(after)}: all users are drawn again`);
   }
-  if (before.salt !== after.salt) notes.push("the salt changes: everyone is drawn anew");
+  if (before.salt !== after.salt) notes.push("the salt changes: all users are drawn again");
   return notes;
 }
 
@@ -43,24 +43,28 @@ function pinNotes(before: ReleaseSpec, after: ReleaseSpec): string[] {
   const { cookie: was, epoch: wasEpoch } = before.sticky;
   const { cookie: will, epoch } = after.sticky;
   const notes: string[] = [];
-  if (epoch > wasEpoch) notes.push(`the epoch goes up from ${wasEpoch} to ${epoch}: every pin loses its version`);
+  if (epoch > wasEpoch) notes.push(`the epoch rises from ${wasEpoch} to ${epoch}: existing pins lose their version`);
   if (epoch < wasEpoch) {
     notes.push(
-      `the epoch goes down from ${wasEpoch} to ${epoch}: pins of the higher one still count, lowering voids nothing`,
+      `the epoch falls from ${wasEpoch} to ${epoch}: pins with the higher epoch stay valid, so this invalidates none`,
     );
   }
-  if (was.name !== will.name) notes.push(`the cookie goes from ${was.name} to ${will.name}: every pin is lost`);
+  if (was.name !== will.name)
+    notes.push(`the cookie's name changes from ${was.name} to ${will.name}: all existing pins are lost`);
   else if (!pinsCarryOver(before, after)) {
-    notes.push("no secret verifies the pins of now: every pin is lost; keep the old secret on a further line");
+    notes.push(
+      "the new file cannot verify existing pins; all would be rejected: keep the old secret as a further line of secretFile",
+    );
   }
+  // Name, domain and path identify a cookie (RFC 6265 §5.3), so the new pin does not replace the old one.
   if (was.path !== will.path || was.domain !== will.domain) {
-    notes.push("the cookie's path or domain changes: browsers keep the old pin beside the new one until it expires");
+    notes.push("the cookie's path or domain changes: browsers keep the old pin besides the new one until it expires");
   }
   if (was.maxAgeMs !== will.maxAgeMs) {
-    notes.push(`the life of a pin goes from ${formatDuration(was.maxAgeMs)} to ${formatDuration(will.maxAgeMs)}`);
+    notes.push(`the pin's lifetime changes from ${formatDuration(was.maxAgeMs)} to ${formatDuration(will.maxAgeMs)}`);
   }
   if (was.secure !== will.secure || was.sameSite !== will.sameSite) {
-    notes.push("the cookie's secure or sameSite changes, for pins written from now on");
+    notes.push("the cookie's secure or sameSite changes, for newly set pins only");
   }
   return notes;
 }
@@ -69,13 +73,10 @@ function holdNotes(before: ReleaseSpec, after: ReleaseSpec): string[] {
   const { whenWeightsChange: was, onWeightZero: wasZero } = before.sticky;
   const { whenWeightsChange: will, onWeightZero: willZero } = after.sticky;
   if (was === "hold" && will === "follow") {
-    return [
-      "hold gives way to follow: whoever was held on another version than the weights say moves at the next request",
-    ];
+    return ["hold changes to follow: users held on a version other than the drawn one move at their next request"];
   }
-  if (was === "follow" && will === "hold")
-    return ["follow gives way to hold: users keep the version that their pin holds"];
-  if (will === "hold" && wasZero !== willZero) return [`onWeightZero goes from ${wasZero} to ${willZero}`];
+  if (was === "follow" && will === "hold") return ["follow changes to hold: users keep the version in their pin"];
+  if (will === "hold" && wasZero !== willZero) return [`onWeightZero changes from ${wasZero} to ${willZero}`];
   return [];
 }
 
@@ -85,19 +86,19 @@ function ruleNotes(before: readonly RuleSpec[], after: readonly RuleSpec[]): str
   const notes: string[] = [];
   for (const { name } of after) if (!was.has(name)) notes.push(`rule ${name} is added`);
   for (const { name } of before)
-    if (!will.has(name)) notes.push(`rule ${name} is removed: pins that it set are drawn anew`);
+    if (!will.has(name)) notes.push(`rule ${name} is removed: users pinned by it are drawn again`);
   for (const rule of after) {
     const old = was.get(rule.name);
     if (old === undefined) continue;
     if (conditionText(old.when) !== conditionText(rule.when))
-      notes.push(`rule ${rule.name} asks for something else: whom it takes may change`);
+      notes.push(`rule ${rule.name} has another condition: the set of matching users may change`);
     else notes.push(...listNotes(rule.name, old.when, rule.when));
     if (!isDeepStrictEqual(old.use, rule.use))
-      notes.push(`rule ${rule.name} goes from ${useText(old.use)} to ${useText(rule.use)}`);
+      notes.push(`rule ${rule.name} changes from ${useText(old.use)} to ${useText(rule.use)}`);
   }
   const kept = before.filter(({ name }) => will.has(name)).map(({ name }) => name);
   const keptNow = after.filter(({ name }) => was.has(name)).map(({ name }) => name);
-  if (kept.join() !== keptNow.join()) notes.push("the order of rules changes: the first that matches wins");
+  if (kept.join() !== keptNow.join()) notes.push("the order of rules changes: the first match wins");
   return notes;
 }
 
@@ -107,7 +108,7 @@ function useText(use: string | Weights): string {
   return `{ ${weights.join(", ")} }`;
 }
 
-/** Says all that a condition asks, but for what is in its lists; of two that ask the same the texts are the same. */
+/** A condition as text, without the contents of its lists. Equal conditions give equal texts. */
 function conditionText(condition: Condition): string {
   switch (condition.kind) {
     case "all":
@@ -122,63 +123,21 @@ function conditionText(condition: Condition): string {
   }
 }
 
-/** A list is what it holds, wherever its file is. */
+/** Without the file's path: a moved list with the same values is the same test. */
 function testText(test: Test): string {
   return test.op === "inFile" ? "in a file" : describeTest(test);
 }
 
-function overrideNotes({ override: before }: ReleaseSpec, { override: after }: ReleaseSpec): string[] {
-  if (before === undefined && after === undefined) return [];
-  if (before === undefined) return ["testers may now ask for a version"];
-  if (after === undefined) return ["testers may no longer ask for a version"];
-  const notes: string[] = [];
-  if (before.header !== after.header)
-    notes.push(`testers' header goes from ${before.header ?? "none"} to ${after.header ?? "none"}`);
-  if (before.cookie !== after.cookie)
-    notes.push(`testers' cookie goes from ${before.cookie ?? "none"} to ${after.cookie ?? "none"}`);
-  const ranges = ({ allowFrom }: OverrideSpec): string => allowFrom.map(({ text }) => text).join(", ") || "nowhere";
-  if (ranges(before) !== ranges(after)) {
-    notes.push(`where testers may ask from goes from ${ranges(before)} to ${ranges(after)}`);
-  }
-  const [signer] = before.secrets;
-  if (signer !== undefined && !after.secrets.some((secret) => isDeepStrictEqual(secret, signer))) {
-    notes.push("no secret verifies the override tokens of now: they stop counting");
-  }
-  return notes;
-}
-
-function pageNotes({ assets: before }: StickySpec, { assets: after }: StickySpec): string[] {
-  if (before === after) return [];
-  return [
-    after === "independent" ? "what a page loads is decided by itself" : "what a page loads follows its document",
-  ];
-}
-
-function propagationNotes({ propagate: before }: ReleaseSpec, { propagate: after }: ReleaseSpec): string[] {
-  if (before === undefined && after === undefined) return [];
-  if (before === undefined) return ["upstreams are told the version assigned"];
-  if (after === undefined)
-    return ["upstreams are no longer told the version assigned, and no caller's word for it counts"];
-  const notes: string[] = [];
-  if (before.baggage !== after.baggage || !isDeepStrictEqual(before.header, after.header)) {
-    notes.push("how upstreams are told the version assigned changes");
-  }
-  const callers = ({ acceptFrom }: typeof after): string => acceptFrom.map(({ text }) => text).join(", ") || "nobody";
-  if (callers(before) !== callers(after)) {
-    notes.push(`whose word for the version counts goes from ${callers(before)} to ${callers(after)}`);
-  }
-  return notes;
-}
-
-/** How the lists of a condition differ from those that it had; both ask the same but for what is in their lists. */
+/** Differences in the contents of lists, between two conditions that are otherwise equal. */
 function listNotes(rule: string, before: Condition, after: Condition): string[] {
   const old = listsOf(before);
   return listsOf(after).flatMap((list, index) => {
     const change = changeOf(old[index], list);
-    return change === undefined ? [] : [`rule ${rule}: ${change}; whom it takes may change`];
+    return change === undefined ? [] : [`rule ${rule}: ${change}; the set of matching users may change`];
   });
 }
 
+/** In order of occurrence, so that the lists of two equal conditions correspond by index. */
 function listsOf(condition: Condition): ValueList[] {
   switch (condition.kind) {
     case "all":
@@ -200,7 +159,7 @@ function changeOf(before: ValueList | undefined, after: ValueList): string | und
   return parts.length === 0 ? undefined : `the list ${after.path} ${parts.join(" and ")}`;
 }
 
-/** How many values of one set the other lacks. */
+/** The number of values that `from` lacks. */
 function missing(values: ReadonlySet<string>, from: ReadonlySet<string>): number {
   let count = 0;
   for (const value of values) if (!from.has(value)) count++;
@@ -211,21 +170,71 @@ function amount(verb: string, count: number): string[] {
   return count === 0 ? [] : [`${verb} ${count} ${count === 1 ? "value" : "values"}`];
 }
 
-/** What a change does to the copies of a release's requests, in sentences. */
-export function mirrorNotes(before: MirrorSpec | undefined, after: MirrorSpec | undefined): string[] {
-  if (before === undefined) return after === undefined ? [] : [`requests are copied to ${textOf(after)}`];
-  if (after === undefined) return [`requests are no longer copied to ${before.version}`];
+function overrideNotes({ override: before }: ReleaseSpec, { override: after }: ReleaseSpec): string[] {
+  if (before === undefined && after === undefined) return [];
+  if (before === undefined) return ["testers may now choose a version"];
+  if (after === undefined) return ["testers may no longer choose a version"];
   const notes: string[] = [];
-  if (textOf(before) !== textOf(after)) notes.push(`copies go from ${textOf(before)} to ${textOf(after)}`);
-  if (before.maxBodyBytes !== after.maxBodyBytes) {
-    notes.push(`copies are of bodies up to ${after.maxBodyBytes} bytes, before ${before.maxBodyBytes}`);
+  if (before.header !== after.header)
+    notes.push(`the override header changes from ${before.header ?? "none"} to ${after.header ?? "none"}`);
+  if (before.cookie !== after.cookie)
+    notes.push(`the override cookie changes from ${before.cookie ?? "none"} to ${after.cookie ?? "none"}`);
+  const ranges = ({ allowFrom }: OverrideSpec): string => allowFrom.map(({ text }) => text).join(", ") || "none";
+  if (ranges(before) !== ranges(after)) {
+    notes.push(`the override's allowFrom changes from ${ranges(before)} to ${ranges(after)}`);
   }
-  if (before.maxInFlight !== after.maxInFlight) {
-    notes.push(`the most copies under way in a worker go from ${before.maxInFlight} to ${after.maxInFlight}`);
+  // Existing tokens were signed with the first secret; the others only verify.
+  const [signer] = before.secrets;
+  if (signer !== undefined && !after.secrets.some((secret) => isDeepStrictEqual(secret, signer))) {
+    notes.push("the new file cannot verify existing override tokens; all would be rejected");
   }
   return notes;
 }
 
-function textOf({ version, percent, methods }: MirrorSpec): string {
+function pageNotes({ assets: before }: StickySpec, { assets: after }: StickySpec): string[] {
+  if (before === after) return [];
+  return [
+    after === "independent"
+      ? "requests for a page's assets are decided independently"
+      : "requests for a page's assets follow the version of the page",
+  ];
+}
+
+function propagationNotes({ propagate: before }: ReleaseSpec, { propagate: after }: ReleaseSpec): string[] {
+  if (before === undefined && after === undefined) return [];
+  if (before === undefined) return ["upstreams now receive the assigned version"];
+  if (after === undefined)
+    return ["upstreams no longer receive the assigned version, and versions sent by callers are ignored"];
+  const notes: string[] = [];
+  if (before.baggage !== after.baggage || !isDeepStrictEqual(before.header, after.header)) {
+    notes.push("the form in which upstreams receive the assigned version changes");
+  }
+  const callers = ({ acceptFrom }: typeof after): string => acceptFrom.map(({ text }) => text).join(", ") || "none";
+  if (callers(before) !== callers(after)) {
+    notes.push(`propagate.acceptFrom changes from ${callers(before)} to ${callers(after)}`);
+  }
+  return notes;
+}
+
+/** What a change does to a release's mirrored requests: one sentence per effect. */
+export function mirrorNotes(before: MirrorSpec | undefined, after: MirrorSpec | undefined): string[] {
+  if (before === undefined) return after === undefined ? [] : [`requests are now mirrored to ${mirrorText(after)}`];
+  if (after === undefined) return [`requests are no longer mirrored to ${before.version}`];
+  const notes: string[] = [];
+  if (mirrorText(before) !== mirrorText(after)) {
+    notes.push(`the mirror changes from ${mirrorText(before)} to ${mirrorText(after)}`);
+  }
+  if (before.maxBodyBytes !== after.maxBodyBytes) {
+    notes.push(`the mirror's maximum body changes from ${before.maxBodyBytes} to ${after.maxBodyBytes} bytes`);
+  }
+  if (before.maxInFlight !== after.maxInFlight) {
+    notes.push(
+      `the maximum of mirrored requests in flight per worker changes from ${before.maxInFlight} to ${after.maxInFlight}`,
+    );
+  }
+  return notes;
+}
+
+function mirrorText({ version, percent, methods }: MirrorSpec): string {
   return `${version} (${percent} % of units, ${methods.join(", ")})`;
 }

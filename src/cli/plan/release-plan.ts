@@ -4,33 +4,33 @@ import type { ReleaseSpec } from "../../decide/release-spec.ts";
 import { mirrorNotes, releaseNotes } from "./release-notes.ts";
 import { pinsCarryOver, type Simulation, simulate } from "./simulate.ts";
 
-/** What a change of configuration does to the users of one release. */
+/** What a configuration change does to the users of one release. */
 export interface ReleasePlan {
   readonly release: string;
   readonly change: "added" | "removed" | "changed" | "unchanged";
-  /** Of the new configuration, where it has the release. */
+  /** From the new configuration, or the old one if the release is removed. */
   readonly whenWeightsChange: "follow" | "hold";
   readonly cohorts: readonly CohortPlan[];
-  /** What else changes for its users, in sentences. */
+  /** Other effects on its users, one sentence each. */
   readonly notes: readonly string[];
 }
 
-/** Requests that are decided alike: those that meet the tests of one rule, or of none. */
+/** Users who are decided the same way: those who match the tests of one rule, or of none. */
 export interface CohortPlan extends Simulation {
-  /** The rule whose tests the requests meet; null: of no rule. */
+  /** The rule; null if no rule matches. */
   readonly rule: string | null;
-  /** The services whose default counts, where the default counts and differs among them. */
+  /** The services that this cohort is about. Empty if their default versions make no difference. */
   readonly services: readonly string[];
 }
 
-/** The default versions of some services, before and after. */
+/** Services with the same default versions, before and after. */
 interface Defaults {
   readonly services: readonly string[];
   readonly before: string;
   readonly after: string;
 }
 
-/** One plan for each release of either configuration: those of the new one in its order, then what is removed. */
+/** One plan per release: first those of the new configuration in file order, then the removed ones. */
 export function planReleases(old: CompiledConfig, next: CompiledConfig, units: number): ReleasePlan[] {
   const before = new Map(old.releases.map((spec) => [spec.name, spec]));
   const after = new Map(next.releases.map((spec) => [spec.name, spec]));
@@ -47,7 +47,7 @@ function planRelease(
   next: CompiledConfig,
   units: number,
 ): ReleasePlan {
-  // A release that is not there leaves its users to the services' defaults.
+  // Without the release, its services' default versions serve the users.
   const was = before ?? (after && defaultOnly(after));
   const will = after ?? (before && defaultOnly(before));
   if (was === undefined || will === undefined) throw new TypeError(`No configuration has release ${name}.`);
@@ -63,6 +63,11 @@ function planRelease(
   };
 }
 
+/** The release without rules and split, so that the service's default version serves. */
+function defaultOnly(spec: ReleaseSpec): ReleaseSpec {
+  return { ...spec, override: undefined, rules: [], split: undefined };
+}
+
 function mirrorOf({ mirrors }: CompiledConfig, release: string): MirrorSpec | undefined {
   return mirrors.find((mirror) => mirror.release === release);
 }
@@ -72,8 +77,10 @@ function notesOn(
   after: ReleaseSpec | undefined,
   ofMirror: readonly string[],
 ): string[] {
-  if (before === undefined) return ["the release is new: until now the default of its services answered", ...ofMirror];
-  if (after === undefined) return ["the release goes: from now on the default of its services answers", ...ofMirror];
+  if (before === undefined)
+    return ["the release is new: so far the default version of each service served its users", ...ofMirror];
+  if (after === undefined)
+    return ["the release is removed: the default version of each service will serve its users", ...ofMirror];
   return [...releaseNotes(before, after), ...ofMirror];
 }
 
@@ -89,7 +96,10 @@ function changeOf(
   return moves || notes.length > 0 ? "changed" : "unchanged";
 }
 
-/** Where both decide by weights the default never answers, and all services are alike. None: there is nobody to move. */
+/**
+ * Groups the release's services by their default versions. One group if both releases have a split, since the default
+ * versions then never matter; none if no service exists in both configurations.
+ */
 function defaultsFor(
   release: string,
   was: ReleaseSpec,
@@ -102,7 +112,7 @@ function defaultsFor(
   for (const service of services) {
     const before = defaultVersion(old, service);
     const after = defaultVersion(next, service);
-    // A service that comes or goes has nobody who could move.
+    // A service that is added or removed has no users who could move.
     if (before === undefined || after === undefined) continue;
     const key = `${before} ${after}`;
     found.set(key, { services: [...(found.get(key)?.services ?? []), service], before, after });
@@ -122,13 +132,13 @@ function defaultVersion({ services }: CompiledConfig, name: string): string | un
 }
 
 function planCohorts(was: ReleaseSpec, will: ReleaseSpec, defaults: Defaults, units: number): CohortPlan[] {
-  const pinsLast = pinsCarryOver(was, will);
+  const pinsSurvive = pinsCarryOver(was, will);
   const simulated = new Map<string, Simulation>();
   const plan = (rule: string | undefined): CohortPlan => {
     const before = cohortOf(was, rule);
     const after = cohortOf(will, rule);
-    // A thousand rules that all use the canary are one simulation.
-    const key = `${whatDecides(before)} ${whatDecides(after)}`;
+    // Rules with the same effect share one simulation; there may be a thousand.
+    const key = `${decisionKey(before)} ${decisionKey(after)}`;
     const simulation =
       simulated.get(key) ??
       simulate(
@@ -140,37 +150,54 @@ function planCohorts(was: ReleaseSpec, will: ReleaseSpec, defaults: Defaults, un
     return { rule: rule ?? null, services: defaults.services, ...simulation };
   };
   const decidesAlike = (rule: string): boolean =>
-    pinsLast &&
+    pinsSurvive &&
     defaults.before === defaults.after &&
     hasRule(was, rule) === hasRule(will, rule) &&
-    whatDecides(cohortOf(was, rule)) === whatDecides(cohortOf(will, rule));
+    decisionKey(cohortOf(was, rule)) === decisionKey(cohortOf(will, rule));
   const names = new Set([...will.rules, ...was.rules].filter(({ when }) => testsFacts(when)).map(({ name }) => name));
   return [plan(undefined), ...[...names].filter((rule) => !decidesAlike(rule)).map(plan)];
 }
+
+/**
+ * The release as it decides users who match the tests of `rule`, or of no rule. Other rules that test facts are
+ * removed; rules that depend on the unit only stay. The result can decide units whose other facts are unknown.
+ */
+function cohortOf(spec: ReleaseSpec, rule: string | undefined): ReleaseSpec {
+  const rules = spec.rules.flatMap((one) => {
+    if (!testsFacts(one.when)) return [one];
+    return one.name === rule ? [{ ...one, when: withTestsMet(one.when) }] : [];
+  });
+  return { ...spec, override: undefined, rules };
+}
+
+/** What remains of a condition if its tests hold: `{ appVersion: …, percent: 10 }` matches 10 % of the units. */
+function withTestsMet(condition: Condition): Condition {
+  if (condition.kind !== "all") return testsFacts(condition) ? always : condition;
+  return { kind: "all", of: condition.of.map(withTestsMet) };
+}
+
+const always: Condition = { kind: "all", of: [] };
 
 function hasRule({ rules }: ReleaseSpec, name: string): boolean {
   return rules.some((rule) => rule.name === name);
 }
 
 /**
- * All that a cohort's decisions depend on, as a text. Rules that test facts have lost their tests by then; the name of
- * one that draws no percentage changes nothing. Attributes are told by name: their index is a matter of the file.
+ * Everything that a cohort's decisions depend on, as a string. A rule's name matters only as the seed of a percentage.
+ * Attributes are identified by name, since their index depends on the file.
  */
-function whatDecides({ rules, split, sticky, versions }: ReleaseSpec): string {
+function decisionKey({ rules, split, sticky, versions }: ReleaseSpec): string {
   const { by, salt, epoch, whenWeightsChange, onWeightZero } = sticky;
   const named = by?.kind === "attribute" ? by.name : by;
   const uses = rules.map(({ name, when, use }) => [drawsPercent(when) ? name : "", when, use]);
   return JSON.stringify([uses, split, named, salt, epoch, whenWeightsChange, onWeightZero, versions.toSorted()]);
 }
 
-const always: Condition = { kind: "all", of: [] };
-
-/** Whether a condition tests facts of a request, which nobody knows beforehand; `percent` draws by the unit alone. */
+/** Whether a condition tests facts of a request, which are unknown here. `percent` depends on the unit only. */
 function testsFacts(condition: Condition): boolean {
   return hasKind(condition, "test");
 }
 
-/** Whether a condition draws a share of the units. */
 function drawsPercent(condition: Condition): boolean {
   return hasKind(condition, "percent");
 }
@@ -185,27 +212,4 @@ function hasKind(condition: Condition, kind: "test" | "percent"): boolean {
     default:
       return condition.kind === kind;
   }
-}
-
-/**
- * The release as it decides requests that meet the tests of this one rule, or of none: rules that test facts are left
- * out, rules that draw by the unit alone stay. So it can be asked about units of which nothing else is known.
- */
-function cohortOf(spec: ReleaseSpec, rule: string | undefined): ReleaseSpec {
-  const rules = spec.rules.flatMap((one) => {
-    if (!testsFacts(one.when)) return [one];
-    return one.name === rule ? [{ ...one, when: withTestsMet(one.when) }] : [];
-  });
-  return { ...spec, override: undefined, rules };
-}
-
-/** What is left of a condition once its tests hold: `{ appVersion: …, percent: 10 }` is then a tenth of the units. */
-function withTestsMet(condition: Condition): Condition {
-  if (condition.kind !== "all") return testsFacts(condition) ? always : condition;
-  return { kind: "all", of: condition.of.map(withTestsMet) };
-}
-
-/** The release without any rule or weight, so that the service's default answers. */
-function defaultOnly(spec: ReleaseSpec): ReleaseSpec {
-  return { ...spec, override: undefined, rules: [], split: undefined };
 }

@@ -6,27 +6,33 @@ import type { RouteConfig } from "../../config/sections/route.ts";
 import type { ServiceConfig } from "../../config/sections/service.ts";
 import { describeSpec, type ServiceSpec } from "../../upstream/service-spec.ts";
 
-/** One thing that a reload adds, removes or changes. */
 export interface Change {
   readonly kind: "added" | "removed" | "changed";
   readonly what: "route" | "service" | "version" | "endpoint" | "release" | "attribute" | "listener" | "setting";
   /** `shop/canary http://…` for an endpoint. */
   readonly name: string;
-  /** What a change is about; empty for what comes or goes. */
+  /** What differs; empty unless `kind` is `changed`. */
   readonly detail: string;
 }
 
-/** What taking the new configuration into service does, beside moving users. */
+/** What a reload does besides moving users. */
 export interface ReloadPlan {
   readonly changes: readonly Change[];
-  /** What differs and is only looked at when the process starts. */
+  /** Differences that take effect only at a restart. */
   readonly restartNeeded: readonly string[];
 }
 
-/** A configuration as it is written, and as the stages get it. */
+/** A configuration as written and as compiled. */
 export interface ConfigPair {
   readonly config: Config;
   readonly compiled: CompiledConfig;
+}
+
+/** A service as written and as compiled. */
+export interface ServicePair {
+  readonly name: string;
+  readonly written: ServiceConfig;
+  readonly spec: ServiceSpec;
 }
 
 export function planReload(old: ConfigPair, next: ConfigPair): ReloadPlan {
@@ -47,7 +53,7 @@ interface Named {
   readonly name: string;
 }
 
-/** Compares by name; `detail` says how two of one name differ, undefined where they do not. */
+/** Compares by name. `detail` describes how two items of one name differ; undefined if they do not. */
 function named<T extends Named>(
   what: Change["what"],
   old: readonly T[],
@@ -95,7 +101,7 @@ function settings({
     fastLane,
     tracing: tracingText(tracing),
     "accessLog.sample": String(accessLog.sample),
-    "dns.servers": dns.servers.join(", ") || "the system's",
+    "dns.servers": dns.servers.join(", ") || "system",
     "dns.minTtl": String(dns.minTtlMs),
     "dns.maxTtl": String(dns.maxTtlMs),
     "limits.headers": String(limits.headerBytes),
@@ -117,11 +123,11 @@ const limitText = (limit: number): string => (limit === Number.POSITIVE_INFINITY
 function tracingText(tracing: TracingSpec | undefined): string {
   if (tracing === undefined) return "off";
   const { sample, trustIncoming, serviceName, otlp } = tracing;
-  const to = otlp === undefined ? "" : `, to ${otlp.endpoint}`;
-  return `sample ${sample}, continued from ${trustIncoming}, as ${serviceName}${to}`;
+  const to = otlp === undefined ? "" : `, otlp ${otlp.endpoint}`;
+  return `sample ${sample}, trustIncoming ${trustIncoming}, serviceName ${serviceName}${to}`;
 }
 
-/** Which listeners there are takes a restart, and is told there. */
+/** Only listeners in both files: adding or removing one takes a restart and is reported there. */
 function listenerChanges(old: readonly ListenerSpec[], next: readonly ListenerSpec[]): Change[] {
   const before = new Set(old.map(({ name }) => name));
   const after = new Set(next.map(({ name }) => name));
@@ -189,68 +195,7 @@ function endpointsOf({ name, versions }: ServiceSpec): Named[] {
   );
 }
 
-function routeChanges(old: readonly RouteConfig[], next: readonly RouteConfig[]): Change[] {
-  const changes = named("route", old, next, routeDetail);
-  const before = commonNames(old, next);
-  if (before.join() === commonNames(next, old).join()) return changes;
-  const detail = "the first that matches wins";
-  return [...changes, { kind: "changed", what: "setting", name: "the order of routes", detail }];
-}
-
-function commonNames(routes: readonly RouteConfig[], others: readonly RouteConfig[]): string[] {
-  const names = new Set(others.map(({ name }) => name));
-  return routes.map(({ name }) => name).filter((name) => names.has(name));
-}
-
-/** What of a route is told by its name only. */
-const changedParts = [
-  "redirect",
-  "rewrite",
-  "requestHeaders",
-  "responseHeaders",
-  "timeouts",
-  "maxBodySize",
-  "rateLimit",
-  "fault",
-] as const;
-
-function routeDetail(old: RouteConfig, next: RouteConfig): string | undefined {
-  const parts: string[] = [];
-  // As it is written, since compiled patterns hold functions, which are never equal.
-  if (!isDeepStrictEqual(old.match, next.match)) parts.push("match");
-  if (old.service !== next.service) parts.push(`service ${old.service ?? "none"} → ${next.service ?? "none"}`);
-  for (const key of changedParts) {
-    if (!isDeepStrictEqual(old[key], next[key])) parts.push(key);
-  }
-  if (old.mirror !== next.mirror) parts.push(`mirror ${old.mirror} → ${next.mirror}`);
-  if (old.release !== next.release) {
-    parts.push(`release ${old.release ?? "none"} → ${next.release ?? "none"}, its users are drawn anew`);
-  }
-  return parts.length === 0 ? undefined : parts.join(", ");
-}
-
-function restartNeeded(old: CompiledConfig, next: CompiledConfig): string[] {
-  const needed: string[] = [];
-  const before = listenerText(old);
-  const after = listenerText(next);
-  if (before !== after) needed.push(`listeners: ${before} → ${after}`);
-  const admin = { before: addressText(old.admin), after: addressText(next.admin) };
-  if (admin.before !== admin.after) needed.push(`admin.address: ${admin.before} → ${admin.after}`);
-  return needed;
-}
-
-function listenerText({ listeners }: CompiledConfig): string {
-  return listeners.map((listener) => `${listener.name} ${addressText(listener.address)}`).join(", ");
-}
-
-/** A service as it is written, and as the stages get it. */
-export interface ServicePair {
-  readonly name: string;
-  readonly written: ServiceConfig;
-  readonly spec: ServiceSpec;
-}
-
-/** How two services of one name differ, beside their versions; undefined where they do not. */
+/** How two services of one name differ, apart from their versions; undefined if they do not. */
 function serviceDetail(old: ServicePair, next: ServicePair): string | undefined {
   const [before, after] = [old.written, next.written];
   const parts = [
@@ -268,7 +213,7 @@ function serviceDetail(old: ServicePair, next: ServicePair): string | undefined 
   return parts.length === 0 ? undefined : parts.join(", ");
 }
 
-/** `requestHeaders` and `responseHeaders` are all that a version has beside its endpoints. */
+/** Endpoints are compared separately; header edits are all that a version has besides them. */
 function versionDetail(
   old: ServiceConfig["versions"][number],
   next: ServiceConfig["versions"][number],
@@ -282,7 +227,7 @@ function wordChange(name: string, old: string | boolean, next: string | boolean)
   return old === next ? [] : [`${name} ${old} → ${next}`];
 }
 
-/** A section that comes or goes, or the keys that differ in it: what they were stands in the two files. */
+/** Whether a section is added or removed, or else the keys that differ, without their values. */
 function sectionChanges(name: string, old: object | undefined, next: object | undefined): string[] {
   if (old === undefined || next === undefined) {
     if (old === next) return [];
@@ -293,9 +238,63 @@ function sectionChanges(name: string, old: object | undefined, next: object | un
   return keys.filter((key) => !isDeepStrictEqual(before.get(key), after.get(key))).map((key) => `${name}.${key}`);
 }
 
-/** The files that it names are what counts: another path to the same certificate changes nothing. */
+/** Compares the contents of the files: another path to the same certificate is no change. */
 function tlsChanges(old: ServicePair, next: ServicePair): string[] {
   if (old.spec.tls?.digest === next.spec.tls?.digest) return [];
   const written = sectionChanges("tls", old.written.tls, next.written.tls);
-  return written.length === 0 ? ["what is in the files of tls"] : written;
+  return written.length === 0 ? ["contents of the tls files"] : written;
+}
+
+function routeChanges(old: readonly RouteConfig[], next: readonly RouteConfig[]): Change[] {
+  const changes = named("route", old, next, routeDetail);
+  const before = commonNames(old, next);
+  if (before.join() === commonNames(next, old).join()) return changes;
+  const detail = "the first match wins";
+  return [...changes, { kind: "changed", what: "setting", name: "the order of routes", detail }];
+}
+
+function commonNames(routes: readonly RouteConfig[], others: readonly RouteConfig[]): string[] {
+  const names = new Set(others.map(({ name }) => name));
+  return routes.map(({ name }) => name).filter((name) => names.has(name));
+}
+
+/** Parts of a route that are reported by name only. */
+const changedParts = [
+  "redirect",
+  "rewrite",
+  "requestHeaders",
+  "responseHeaders",
+  "timeouts",
+  "maxBodySize",
+  "rateLimit",
+  "fault",
+] as const;
+
+function routeDetail(old: RouteConfig, next: RouteConfig): string | undefined {
+  const parts: string[] = [];
+  // Compared as written: compiled patterns contain functions, which are never equal.
+  if (!isDeepStrictEqual(old.match, next.match)) parts.push("match");
+  if (old.service !== next.service) parts.push(`service ${old.service ?? "none"} → ${next.service ?? "none"}`);
+  for (const key of changedParts) {
+    if (!isDeepStrictEqual(old[key], next[key])) parts.push(key);
+  }
+  if (old.mirror !== next.mirror) parts.push(`mirror ${old.mirror} → ${next.mirror}`);
+  if (old.release !== next.release) {
+    parts.push(`release ${old.release ?? "none"} → ${next.release ?? "none"}, users are drawn again`);
+  }
+  return parts.length === 0 ? undefined : parts.join(", ");
+}
+
+function restartNeeded(old: CompiledConfig, next: CompiledConfig): string[] {
+  const needed: string[] = [];
+  const before = listenerText(old);
+  const after = listenerText(next);
+  if (before !== after) needed.push(`listeners: ${before} → ${after}`);
+  const admin = { before: addressText(old.admin), after: addressText(next.admin) };
+  if (admin.before !== admin.after) needed.push(`admin.address: ${admin.before} → ${admin.after}`);
+  return needed;
+}
+
+function listenerText({ listeners }: CompiledConfig): string {
+  return listeners.map((listener) => `${listener.name} ${addressText(listener.address)}`).join(", ");
 }

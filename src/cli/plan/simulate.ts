@@ -7,7 +7,7 @@ import { Release } from "../../decide/release.ts";
 import type { ReleaseSpec, StickySpec } from "../../decide/release-spec.ts";
 import type { RandomSource } from "../../decide/unit.ts";
 
-/** A release, and the version that answers where it decides nothing. */
+/** A release, and the version that serves if it does not decide. */
 export interface Policy {
   readonly spec: ReleaseSpec;
   readonly defaultVersion: string;
@@ -20,11 +20,11 @@ export interface Move {
   readonly share: number;
 }
 
-/** Units that get another version than before. */
+/** Units whose version changes. */
 export interface Movement {
   /** Of all units, 0 to 1. */
   readonly moved: number;
-  /** The largest first. */
+  /** Largest share first. */
   readonly moves: readonly Move[];
 }
 
@@ -32,20 +32,20 @@ export interface Simulation {
   /** Shares of units by version, 0 to 1. */
   readonly before: Readonly<Record<string, number>>;
   readonly after: Readonly<Record<string, number>>;
-  /** How the same units are drawn, whatever their pins hold: what `follow` does at once. */
+  /** How the draw changes, ignoring pinned versions: what `follow` does at once. */
   readonly byDraw: Movement;
-  /** What users do at their next request who got their pin under the old policy. */
+  /** What happens at the next request of users who have a pin of the old policy. */
   readonly pinned: Movement;
 }
 
-/** Any moment will do: what is simulated happens within one. */
+/** An arbitrary constant: no simulated decision depends on the time. */
 const nowMs = 0;
 
-/** Gives both policies the same units and looks which of them get another version. The units are the same every time. */
+/** Decides the same units by both policies and counts the differences. Deterministic. */
 export function simulate(before: Policy, after: Policy, units: number): Simulation {
   const old = new SimulatedRelease(before, "old");
   const next = new SimulatedRelease(after, "new");
-  const following = new SimulatedRelease({ ...after, spec: followingTheWeights(after.spec) }, "new");
+  const following = new SimulatedRelease({ ...after, spec: withFollow(after.spec) }, "new");
   const pinsCarryOver = readsPinsOf(old, next);
   const counts = { before: new Counts(), after: new Counts(), byDraw: new Counts(), pinned: new Counts() };
   for (let unit = 0; unit < units; unit++) {
@@ -65,7 +65,7 @@ export function simulate(before: Policy, after: Policy, units: number): Simulati
   };
 }
 
-/** Whether a pin that the old release writes counts for the new one: it has the cookie's name and a secret that verifies. */
+/** Whether the new release accepts pins of the old one: same cookie name, and a secret that verifies them. */
 export function pinsCarryOver(before: ReleaseSpec, after: ReleaseSpec): boolean {
   const policy = { defaultVersion: before.versions[0] ?? "" };
   return readsPinsOf(
@@ -82,19 +82,18 @@ function readsPinsOf(old: SimulatedRelease, next: SimulatedRelease): boolean {
   return next.release.readPin([value], nowMs, () => undefined) !== undefined;
 }
 
-function followingTheWeights(spec: ReleaseSpec): ReleaseSpec {
+function withFollow(spec: ReleaseSpec): ReleaseSpec {
   return { ...spec, sticky: { ...spec.sticky, whenWeightsChange: "follow" } };
 }
 
-/** A release that decides for units that are numbers. */
 class SimulatedRelease {
   readonly release: Release;
   readonly #defaultVersion: string;
   readonly #stream: string;
 
-  /** `stream` tells the random units of one release from those of another: a lost pin is not drawn again by chance. */
+  /** `stream` seeds the random units, so that the new release does not draw the same random id for a lost pin. */
   constructor({ spec, defaultVersion }: Policy, stream: string) {
-    // Pages are no matter of a plan, and simulated requesters are told apart by their random units.
+    // A simulated unit is a single request, so page assets do not exist.
     this.release = new Release({ ...spec, sticky: { ...spec.sticky, assets: "independent" } });
     this.#defaultVersion = defaultVersion;
     this.#stream = stream;
@@ -113,7 +112,7 @@ class SimulatedRelease {
   }
 }
 
-/** Nothing is known of a simulated requester but what names the unit. */
+/** The only known fact is the one that names the unit. */
 class SimulatedFacts implements Facts {
   readonly method = "GET";
   readonly host = "";
@@ -128,7 +127,7 @@ class SimulatedFacts implements Facts {
 
   attribute(index: number): AttributeValue | undefined {
     const by = this.#by;
-    // By the attribute's name, so that naming units by another attribute is seen to draw everyone anew.
+    // Includes the attribute's name: units named by another attribute are drawn again.
     return by?.kind === "attribute" && by.index === index ? `${by.name} ${this.#unit}` : undefined;
   }
 
@@ -163,14 +162,14 @@ class Counts {
     this.#counts.set(key, (this.#counts.get(key) ?? 0) + 1);
   }
 
-  /** By name, of `units`. */
+  /** Shares of `units`, sorted by key. */
   shares(units: number): Record<string, number> {
     const entries = [...this.#counts].map(([key, count]): [string, number] => [key, count / units]);
     return Object.fromEntries(entries.sort(([one], [other]) => (one < other ? -1 : 1)));
   }
 }
 
-/** Names of versions hold no blank. */
+/** Version names contain no blanks. */
 const moveKey = (from: string, to: string): string => `${from} ${to}`;
 
 function movementOf(counts: Counts, units: number): Movement {

@@ -9,11 +9,11 @@ interface RankedRoute extends RankedMatch {
   readonly rule: Loose;
 }
 
-/** Takes over HTTPRoutes, their matches in the order of precedence that Gateway API lays down. */
+/** Imports HTTPRoutes. Their matches become routes in the order of precedence that Gateway API defines. */
 export function importHttpRoutes(manifests: readonly Manifest[], draft: Draft): void {
   const ports = new ServicePorts(manifests, draft);
   const routes = manifests.filter(({ kind, group }) => kind === "HTTPRoute" && group === "gateway.networking.k8s.io");
-  // Equals are ordered by name, where the input does not tell which is older.
+  // Gateway API breaks ties by age, which the input may lack, and then by name.
   const named = routes.toSorted((a, b) => (titleOf(a) < titleOf(b) ? -1 : 1));
   const ranked = named.flatMap((manifest) => rankedRoutes(manifest, draft)).toSorted(byPrecedence);
   for (const route of ranked) addRoute(route, ports, draft);
@@ -22,7 +22,7 @@ export function importHttpRoutes(manifests: readonly Manifest[], draft: Draft): 
 function rankedRoutes(manifest: Manifest, draft: Draft): RankedRoute[] {
   const hosts = textsIn(manifest.spec["hostnames"]).map((host) => host.toLowerCase());
   return mapsIn(manifest.spec["rules"]).flatMap((rule) =>
-    // Each host has a place of its own in the order.
+    // One match per host, since precedence depends on the host.
     (hosts.length === 0 ? [""] : hosts).flatMap((host) =>
       matchesOf(rule, host === "" ? [] : [host], titleOf(manifest), draft).map((match) => ({
         ...match,
@@ -47,7 +47,7 @@ function addRoute({ manifest, rule, match }: RankedRoute, ports: ServicePorts, d
   if (backends.length === 0) {
     draft.note(
       where,
-      "a rule without a backend that is a Service answered 500; it is left out, so the next one answers",
+      "a rule without a Service as its backend returned 500; it is left out, so later routes match its requests",
     );
     return;
   }
@@ -67,18 +67,21 @@ function backend(ref: Loose, manifest: Manifest, ports: ServicePorts, draft: Dra
   const name = textIn(ref["name"]);
   const kind = textIn(ref["kind"]) || "Service";
   if (name === "" || kind !== "Service") {
-    draft.note(where, `a backend of kind ${kind} is no Service: left out`);
+    draft.note(where, `a backend of kind ${kind} is not a Service: left out`);
     return [];
   }
   if (mapsIn(ref["filters"]).length > 0)
-    draft.note(where, `filters of the backend ${name}: give them to the version by hand`);
+    draft.note(where, `filters of the backend ${name} are not imported: add them to the version by hand`);
   const namespace = textIn(ref["namespace"]) || manifest.namespace;
   const port = numberIn(ref["port"]);
   const origin = ports.origin("http", namespace, name, port, where);
   return [{ name, origin, weight: numberIn(ref["weight"]) ?? 1 }];
 }
 
-/** `request` bounds the whole, retries included; `backendRequest` one attempt, which Perch bounds by its answer's head. */
+/**
+ * `request` limits the whole request with retries; `backendRequest` one attempt, which Perch limits by
+ * `responseHeaders`.
+ */
 function timeouts(rule: Loose): Record<string, YamlValue> {
   const { request, backendRequest } = mapIn(rule["timeouts"]);
   const total = duration(textIn(request));
@@ -87,7 +90,7 @@ function timeouts(rule: Loose): Record<string, YamlValue> {
   return Object.keys(found).length === 0 ? {} : { timeouts: found };
 }
 
-/** Durations of GEP-2257, of which Perch takes one unit at a time: 1h30m is 5400s. Zero is no limit. */
+/** Converts a duration of GEP-2257: `1h30m` to `5400s`. Empty for zero, which means no limit. */
 function duration(text: string): string {
   const units: Readonly<Record<string, number>> = { h: 3_600_000, m: 60_000, s: 1_000, ms: 1 };
   let ms = 0;
@@ -96,13 +99,13 @@ function duration(text: string): string {
   return ms === 0 ? "" : ms % 1_000 === 0 ? `${ms / 1_000}s` : `${ms}ms`;
 }
 
-/** GEP-1619: a session stays with its backend, also when its weight falls to zero. */
+/** GEP-1619: a session stays with its backend, even if the backend's weight becomes zero. */
 function sticky(rule: Loose, where: string, draft: Draft): YamlMap {
   const persistence = mapIn(rule["sessionPersistence"]);
   if (Object.keys(persistence).length === 0) {
     draft.note(
       where,
-      "each request was drawn by the weights anew; Perch keeps each user on one version, by a signed cookie",
+      "the weights applied to each request separately; Perch keeps each user on one version with a signed cookie",
     );
     return {};
   }

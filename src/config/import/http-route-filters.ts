@@ -1,7 +1,7 @@
 import { type Draft, headerEdits, type YamlMap, type YamlValue } from "./draft.ts";
 import { type Loose, mapIn, mapsIn, numberIn, textIn, textsIn } from "./manifests.ts";
 
-/** What the filters of a rule come to: keys of a Perch route. */
+/** The keys of a Perch route for the filters of a rule. */
 export function filterSettings(filters: unknown, where: string, draft: Draft): Record<string, YamlValue> {
   const settings: Record<string, YamlValue> = {};
   for (const filter of mapsIn(filters)) {
@@ -24,11 +24,11 @@ export function filterSettings(filters: unknown, where: string, draft: Draft): R
       case "RequestMirror":
         draft.note(
           where,
-          "RequestMirror: give the release `mirror: { version, percent }` for the version that it names",
+          "RequestMirror is not imported: add `mirror: { version, percent }` to the release, with the version that it names",
         );
         break;
       default:
-        draft.note(where, `the filter ${textIn(filter["type"])}: no equivalent here`);
+        draft.note(where, `the filter ${textIn(filter["type"])}: no equivalent`);
     }
   }
   return settings;
@@ -67,7 +67,7 @@ function rewrite(filter: Loose, where: string, draft: Draft): Record<string, Yam
   if (host !== "") edits["host"] = host;
   if (textIn(path["type"]) === "ReplacePrefixMatch") edits["prefix"] = textIn(path["replacePrefixMatch"]) || "/";
   if (textIn(path["type"]) === "ReplaceFullPath") {
-    draft.note(where, "URLRewrite to a full path: no equivalent here, the path stays");
+    draft.note(where, "URLRewrite to a full path is not imported: the path stays unchanged");
   }
   return Object.keys(edits).length === 0 ? {} : { rewrite: edits };
 }

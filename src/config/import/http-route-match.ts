@@ -2,7 +2,7 @@ import { compilePattern } from "../pattern.ts";
 import type { Draft, YamlMap, YamlValue } from "./draft.ts";
 import { type Loose, mapIn, mapsIn, textIn } from "./manifests.ts";
 
-/** One match of a rule of an HTTPRoute, and what the order among matches goes by. */
+/** One match of an HTTPRoute rule, with the properties that determine its precedence. */
 export interface HttpRouteMatch {
   readonly match: YamlMap;
   readonly pathRank: number;
@@ -12,9 +12,14 @@ export interface HttpRouteMatch {
   readonly query: number;
 }
 
+export interface RankedMatch extends HttpRouteMatch {
+  /** Empty: any host. */
+  readonly host: string;
+}
+
 const anyPath: Loose = { path: { type: "PathPrefix", value: "/" } };
 
-/** All matches of a rule; without any, every request. */
+/** All matches of a rule. A rule without matches applies to all requests. */
 export function matchesOf(rule: Loose, hosts: readonly string[], where: string, draft: Draft): HttpRouteMatch[] {
   const matches = mapsIn(rule["matches"]);
   return (matches.length === 0 ? [anyPath] : matches).map((match) => readMatch(match, hosts, where, draft));
@@ -45,7 +50,7 @@ function readMatch(match: Loose, hosts: readonly string[], where: string, draft:
 
 function pathMatch(type: string, value: string): YamlMap {
   if (type === "Exact") return { path: { exact: value } };
-  // The form is the implementation's to choose; Envoy's and NGINX's take the whole path.
+  // Implementation-specific in Gateway API; Envoy and NGINX match the whole path.
   if (type === "RegularExpression") return { path: { regex: `^(?:${value})$` } };
   const prefix = value.length > 1 ? value.replace(/\/+$/, "") : value;
   return prefix === "/" || prefix === "" ? {} : { path: { prefix } };
@@ -61,7 +66,7 @@ function tests(
   for (const test of mapsIn(list)) {
     const name = nameOf(textIn(test["name"]));
     const value = textIn(test["value"]);
-    // Of entries with an equivalent name only the first counts (Gateway API, HTTPHeaderMatch).
+    // Of entries with equivalent names only the first is used (Gateway API, HTTPHeaderMatch).
     if (name === "" || Object.hasOwn(found, name)) continue;
     if (textIn(test["type"]) !== "RegularExpression") {
       found[name] = { equals: value };
@@ -71,7 +76,7 @@ function tests(
     if ("problem" in compiled) {
       draft.note(
         where,
-        `the pattern ${value} can not be written in RE2 syntax (${compiled.problem}); the match holds where ${name} is there at all`,
+        `the pattern ${value} is not valid RE2 syntax (${compiled.problem}); the match only requires that ${name} is present`,
       );
       found[name] = { exists: true };
     } else found[name] = { regex: `^(?:${value})$` };
@@ -80,8 +85,8 @@ function tests(
 }
 
 /**
- * The order that Gateway API lays down: exact paths, the longest prefix, a method, the most headers, the most query
- * parameters; hosts before all of them.
+ * The precedence that Gateway API defines: the more specific host, exact paths, longer prefixes, a method, more
+ * headers, more query parameters.
  */
 export function byPrecedence(a: RankedMatch, b: RankedMatch): number {
   return (
@@ -93,11 +98,6 @@ export function byPrecedence(a: RankedMatch, b: RankedMatch): number {
     b.headers - a.headers ||
     b.query - a.query
   );
-}
-
-export interface RankedMatch extends HttpRouteMatch {
-  /** Empty: any. */
-  readonly host: string;
 }
 
 function hostRank(host: string): number {

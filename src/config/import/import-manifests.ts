@@ -4,7 +4,7 @@ import { importIngresses } from "./ingress-nginx.ts";
 import { importVirtualServices } from "./istio.ts";
 import { type Manifest, parseManifests, titleOf } from "./manifests.ts";
 
-/** A file of what people have: Ingresses, HTTPRoutes, VirtualServices … */
+/** A file of Kubernetes manifests: Ingresses, HTTPRoutes, VirtualServices, … */
 export interface ImportSource {
   readonly file: string;
   readonly text: string;
@@ -14,7 +14,7 @@ export type Imported =
   | { readonly ok: true; readonly config: string; readonly notes: readonly Note[] }
   | { readonly ok: false; readonly problem: string };
 
-/** Makes a configuration of what other gateways are configured by. Never throws. */
+/** Converts the configuration of other gateways. Never throws. */
 export function importManifests(sources: readonly ImportSource[]): Imported {
   const manifests: Manifest[] = [];
   for (const { file, text } of sources) {
@@ -27,10 +27,13 @@ export function importManifests(sources: readonly ImportSource[]): Imported {
   importHttpRoutes(manifests, draft);
   importVirtualServices(manifests, draft);
   for (const manifest of manifests) {
-    if (!known.has(manifest.kind)) draft.note(titleOf(manifest), "not read: Perch knows nothing like it");
+    if (!known.has(manifest.kind)) draft.note(titleOf(manifest), "not imported: Perch has no equivalent");
   }
   if (draft.routes.length === 0) {
-    return { ok: false, problem: `nothing to import: no ${[...importable].join(", ")} that leads anywhere was found` };
+    return {
+      ok: false,
+      problem: `nothing to import: no ${[...importable].join(", ")} with a usable backend was found`,
+    };
   }
   const config = writeDraft(
     draft,

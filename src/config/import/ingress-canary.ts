@@ -3,15 +3,9 @@ import type { Draft, YamlMap, YamlValue } from "./draft.ts";
 import { annotation } from "./ingress-locations.ts";
 import { type Manifest, numberIn, titleOf } from "./manifests.ts";
 
-/** What a main Ingress's sessions ask of the pin. */
-interface Affinity {
-  readonly sticky: YamlMap;
-}
-
 /**
- * A release that gives canary to whom the annotations of a canary Ingress give it. ingress-nginx asks, in this order: the
- * header, the cookie, the weight (internal/ingress controller, balancer.lua: `route_to_alternative_balancer`); with
- * cookie affinity it asks the affinity cookie before all three.
+ * The release for the annotations of a canary Ingress. ingress-nginx evaluates the header, then the cookie, then the
+ * weight (balancer.lua: `route_to_alternative_balancer`). With cookie affinity the affinity cookie comes first.
  */
 export function canaryRelease(main: Manifest, canary: Manifest, draft: Draft): YamlMap {
   const rules = [...headerRules(canary, draft), ...cookieRules(canary)];
@@ -19,7 +13,7 @@ export function canaryRelease(main: Manifest, canary: Manifest, draft: Draft): Y
   if (rules.length > 0) {
     draft.note(
       titleOf(canary),
-      "a header or cookie that chose a version counted for its request alone; Perch remembers the choice in the user's pin until a request chooses otherwise (requests without cookies, such as those of programs, are as they were)",
+      "the canary header or cookie applied to a single request; Perch keeps the chosen version in the user's pin until a request chooses otherwise (clients without cookies behave as before)",
     );
   }
   return {
@@ -40,9 +34,9 @@ function headerRules(canary: Manifest, draft: Draft): YamlValue[] {
     use,
   });
   if (value !== "") {
-    // As in ingress-nginx, a value makes the pattern, `always` and `never` mean nothing.
+    // As in ingress-nginx, a value disables the pattern, `always` and `never`.
     if (pattern !== "")
-      draft.note(titleOf(canary), "canary-by-header-pattern means nothing beside canary-by-header-value");
+      draft.note(titleOf(canary), "canary-by-header-pattern has no effect with canary-by-header-value");
     return [rule("canary-by-header-value", { equals: value }, "canary")];
   }
   if (pattern === "") return [rule("canary-by-header", "always", "canary"), rule("not-by-header", "never", "stable")];
@@ -50,7 +44,7 @@ function headerRules(canary: Manifest, draft: Draft): YamlValue[] {
   if (!("problem" in compiled)) return [rule("canary-by-header-pattern", { regex: pattern }, "canary")];
   draft.note(
     titleOf(canary),
-    `the pattern ${pattern} in canary-by-header-pattern can not be written in RE2 syntax (${compiled.problem}): no rule was made of it`,
+    `the pattern ${pattern} in canary-by-header-pattern is not valid RE2 syntax (${compiled.problem}): no rule was created`,
   );
   return [];
 }
@@ -66,23 +60,23 @@ function cookieRules(canary: Manifest): YamlValue[] {
   return [rule("canary-by-cookie", "always", "canary"), rule("not-by-cookie", "never", "stable")];
 }
 
-/** Weights as ingress-nginx draws by them: a total that is not above 100 counts as 100. */
+/** As in ingress-nginx, a total below 100 counts as 100. */
 function splitOf(canary: Manifest, draft: Draft): YamlMap {
   const weight = numberIn(annotation(canary, "canary-weight")) ?? 0;
   const wanted = numberIn(annotation(canary, "canary-weight-total"));
   if (wanted !== undefined && wanted < 100) {
-    draft.note(titleOf(canary), `canary-weight-total ${wanted} counts as 100, as it did in ingress-nginx`);
+    draft.note(titleOf(canary), `canary-weight-total ${wanted} counts as 100, as in ingress-nginx`);
   }
   const total = Math.max(100, wanted ?? 100);
   const share = Math.min(Math.max(0, weight), total);
   return { stable: total - share, canary: share };
 }
 
-function affinityOf(main: Manifest, canary: Manifest, draft: Draft): Affinity {
+function affinityOf(main: Manifest, canary: Manifest, draft: Draft): { readonly sticky: YamlMap } {
   if (annotation(main, "affinity") !== "cookie") {
     draft.note(
       titleOf(main),
-      "without affinity each request was drawn anew; Perch keeps each user on one version, by a signed cookie",
+      "without affinity the weight applied to each request separately; Perch keeps each user on one version with a signed cookie",
     );
     return { sticky: {} };
   }
@@ -97,15 +91,15 @@ function affinityOf(main: Manifest, canary: Manifest, draft: Draft): Affinity {
   if (annotation(main, "session-cookie-secure") === "true") cookie["secure"] = "always";
   draft.note(
     titleOf(main),
-    "affinity kept a user on one Pod; Perch keeps users on a version. For Pods as well, name a headless Service as `{ dns: … }` and set `balance: hash`",
+    "affinity kept a user on one Pod; Perch keeps users on a version. To keep them on a Pod as well, use a headless Service as `{ dns: … }` and set `balance: hash`",
   );
   draft.note(
     titleOf(canary),
-    "with affinity the cookie was asked before header and cookie switches, so they could not move a user who had one; in Perch the rules come first",
+    "the affinity cookie took precedence over the canary header and cookie; in Perch the rules take precedence over the pin",
   );
   return {
     sticky: {
-      // Sticky, the default: whoever has met a version keeps it, also when the weight is lowered.
+      // `sticky`, the default: users keep their version even if its weight is lowered.
       ...(behavior === "legacy" ? {} : { whenWeightsChange: "hold", onWeightZero: "drain" }),
       ...(Object.keys(cookie).length === 0 ? {} : { cookie }),
     },

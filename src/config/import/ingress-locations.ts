@@ -14,12 +14,12 @@ export interface IngressLocation {
 
 const prefix = "nginx.ingress.kubernetes.io/";
 
-/** An annotation of ingress-nginx by its short name; empty where it is not set. */
+/** An annotation of ingress-nginx by its short name; empty if it is not set. */
 export function annotation(ingress: Manifest, name: string): string {
   return textIn(ingress.annotations[prefix + name]).trim();
 }
 
-/** Short names of all annotations of ingress-nginx. */
+/** The short names of all annotations of ingress-nginx. */
 export function annotationNames(ingress: Manifest): readonly string[] {
   return Object.keys(ingress.annotations)
     .filter((name) => name.startsWith(prefix))
@@ -37,7 +37,7 @@ export function locationsOf(ingress: Manifest, draft: Draft): IngressLocation[] 
       const kind = usesRegex ? "regex" : type === "Exact" ? "exact" : "prefix";
       const text = textIn(path["path"]) || "/";
       if (kind === "prefix" && type !== "Prefix" && !text.endsWith("/")) {
-        draft.note(titleOf(ingress), `${host}${text} took ${text}x as well; Perch takes whole segments`);
+        draft.note(titleOf(ingress), `${host}${text} also matched ${text}x; Perch matches whole segments`);
       }
       add(mapIn(path["backend"]), host, text, kind);
     }
@@ -50,14 +50,14 @@ export function locationsOf(ingress: Manifest, draft: Draft): IngressLocation[] 
     const service = mapIn(backend["service"]);
     const serviceName = textIn(service["name"]);
     if (serviceName === "") {
-      draft.note(titleOf(ingress), `${host}${path} has a backend that is no Service: left out`);
+      draft.note(titleOf(ingress), `${host}${path} has a backend that is not a Service: left out`);
       return;
     }
     found.push({ ingress, host, path, kind, serviceName, port: mapIn(service["port"]) });
   }
 }
 
-/** What nginx would try first comes first: exact hosts, then wildcards, then any; exact paths, then patterns, longer first. */
+/** The order in which nginx matches: exact hosts, wildcards, any host; then exact paths, then the others by length. */
 export function byPrecedence(a: IngressLocation, b: IngressLocation): number {
   return hostRank(a) - hostRank(b) || kindRank[a.kind] - kindRank[b.kind] || b.path.length - a.path.length;
 }
@@ -67,7 +67,7 @@ function hostRank({ host }: IngressLocation): number {
   return host.startsWith("*.") ? 1 : 0;
 }
 
-// With patterns on a host ingress-nginx makes all of its paths patterns, ordered by length.
+// If a host has patterns, ingress-nginx turns all of its paths into patterns, ordered by length.
 const kindRank = { exact: 0, regex: 1, prefix: 1 } as const;
 
 export function matchOf({ host, path, kind }: IngressLocation): YamlMap {

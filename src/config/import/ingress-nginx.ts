@@ -5,14 +5,15 @@ import { ingressRedirect, ingressRoute, noteTheRest, schemeOf, serviceSettings }
 import { type Manifest, titleOf } from "./manifests.ts";
 import { ServicePorts } from "./weighted-versions.ts";
 
-/** Takes over Ingresses and the canary Ingresses beside them, as ingress-nginx served them. */
+/** Imports Ingresses and their canary Ingresses with the semantics of ingress-nginx. */
 export function importIngresses(manifests: readonly Manifest[], draft: Draft): void {
   const ingresses = manifests.filter(({ kind, group }) => kind === "Ingress" && group === "networking.k8s.io");
   const isCanary = (ingress: Manifest) => annotation(ingress, "canary") === "true";
   const mains = ingresses.filter((ingress) => !isCanary(ingress)).flatMap((ingress) => locationsOf(ingress, draft));
   const canaries = ingresses.filter(isCanary).flatMap((ingress) => locationsOf(ingress, draft));
   const importer = new IngressImporter(draft, new ServicePorts(manifests, draft));
-  for (const main of firstOfEach(mains, draft).sort(byPrecedence)) importer.add(main, canaryOf(main, canaries, draft));
+  for (const main of withoutDuplicates(mains, draft).sort(byPrecedence))
+    importer.add(main, canaryOf(main, canaries, draft));
   for (const canary of canaries) {
     if (mains.some((main) => samePlace(main, canary))) continue;
     const place = `${canary.host}${canary.path}`;
@@ -21,14 +22,14 @@ export function importIngresses(manifests: readonly Manifest[], draft: Draft): v
   for (const ingress of ingresses) noteTheRest(ingress, draft);
 }
 
-/** The oldest Ingress wins a place; which one that is, the input does not always tell, so the first does. */
-function firstOfEach(locations: readonly IngressLocation[], draft: Draft): IngressLocation[] {
+/** ingress-nginx lets the oldest Ingress win. The input may lack ages, so the first one wins here. */
+function withoutDuplicates(locations: readonly IngressLocation[], draft: Draft): IngressLocation[] {
   return locations.filter((location, index) => {
     const first = locations.findIndex((other) => samePlace(other, location) && other.kind === location.kind);
     if (first === index) return true;
     draft.note(
       titleOf(location.ingress),
-      `${location.host}${location.path} is taken by another Ingress already: left out`,
+      `${location.host}${location.path} is already served by another Ingress: left out`,
     );
     return false;
   });
@@ -43,7 +44,7 @@ function canaryOf(
   for (const other of more) {
     draft.note(
       titleOf(other.ingress),
-      `${main.host}${main.path} has a canary already, and ingress-nginx took one only: left out. In Perch it can be a third version`,
+      `${main.host}${main.path} already has a canary, and ingress-nginx supports only one: left out. In Perch it can be a third version`,
     );
   }
   return first;
@@ -56,7 +57,9 @@ function samePlace(a: IngressLocation, b: IngressLocation): boolean {
 class IngressImporter {
   readonly #draft: Draft;
   readonly #ports: ServicePorts;
-  /** By main and canary Ingress: paths of one pair share a release, so that a page and its API agree. */
+  /**
+   * By main and canary Ingress. The paths of a pair share a release, so that a page and its API get the same version.
+   */
   readonly #releases = new Map<string, string>();
 
   constructor(draft: Draft, ports: ServicePorts) {
@@ -86,7 +89,7 @@ class IngressImporter {
     });
   }
 
-  /** A canary's backend is reached as the main one is: ingress-nginx ignores all other annotations of canaries. */
+  /** The scheme comes from the main Ingress: ingress-nginx ignores other annotations of canaries. */
   #originOf({ ingress, serviceName, port }: IngressLocation, main: Manifest): string {
     const scheme = schemeOf(main, this.#draft);
     return this.#ports.origin(scheme, ingress.namespace, serviceName, port, titleOf(ingress));

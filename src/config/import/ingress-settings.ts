@@ -2,94 +2,25 @@ import type { Draft, YamlMap, YamlValue } from "./draft.ts";
 import { annotation, annotationNames, type IngressLocation, matchOf } from "./ingress-locations.ts";
 import { type Manifest, numberIn, titleOf } from "./manifests.ts";
 
-/** Read elsewhere, or of no consequence for a configuration. */
-const handled: ReadonlySet<string> = new Set([
-  "affinity",
-  "affinity-canary-behavior",
-  "affinity-mode",
-  "backend-protocol",
-  "proxy-connect-timeout",
-  "proxy-read-timeout",
-  "proxy-send-timeout",
-  "limit-burst-multiplier",
-  "limit-rpm",
-  "limit-rps",
-  "load-balance",
-  "permanent-redirect",
-  "permanent-redirect-code",
-  "proxy-body-size",
-  "rewrite-target",
-  "temporal-redirect",
-  "upstream-vhost",
-  "use-regex",
-  "proxy-http-version",
-  "session-cookie-change-on-failure",
-  "session-cookie-expires",
-  "session-cookie-hash",
-  "session-cookie-max-age",
-  "session-cookie-name",
-  "session-cookie-path",
-  "session-cookie-samesite",
-  "session-cookie-secure",
-]);
-
-/** What to say of annotations that many have; of any other it is said that there is no equivalent. */
-const advice: Readonly<Record<string, string>> = {
-  "custom-http-errors": "no equivalent: upstreams' errors pass as they are, so that a failing canary shows",
-  "ssl-redirect": "TLS is the listener's: give it `tls`, and a route with `redirect` on the plain listener",
-  "force-ssl-redirect": "TLS is the listener's: give it `tls`, and a route with `redirect` on the plain listener",
-  "proxy-buffering": "no equivalent: bodies stream, with backpressure",
-  "proxy-request-buffering": "no equivalent: bodies stream, with backpressure",
-};
-
-export function schemeOf(ingress: Manifest, draft: Draft): "http" | "https" {
-  const protocol = annotation(ingress, "backend-protocol").toUpperCase();
-  if (protocol === "HTTPS" || protocol === "GRPCS") return "https";
-  if (protocol !== "" && protocol !== "HTTP" && protocol !== "AUTO_HTTP" && protocol !== "GRPC") {
-    draft.note(titleOf(ingress), `backend-protocol ${protocol}: Perch speaks HTTP; http stands in its place`);
-  }
-  return "http";
-}
-
-/** What a service takes over from its Ingress's annotations. */
-export function serviceSettings(ingress: Manifest): YamlMap {
-  const timeouts: Record<string, YamlValue> = {};
-  const seconds = (name: string) => numberIn(annotation(ingress, name).replace(/s$/, ""));
-  const connect = seconds("proxy-connect-timeout");
-  const read = seconds("proxy-read-timeout");
-  const idle = Math.max(read ?? 0, seconds("proxy-send-timeout") ?? 0);
-  if (connect !== undefined) timeouts["connect"] = `${connect}s`;
-  if (read !== undefined) timeouts["responseHeaders"] = `${read}s`;
-  if (idle > 0) timeouts["idle"] = `${idle}s`;
-  const http2 = /^GRPCS?$/i.test(annotation(ingress, "backend-protocol")) ? { protocol: "http2" } : {};
-  const balance = annotation(ingress, "load-balance") === "round_robin" ? { balance: "round-robin" } : {};
-  return { ...(Object.keys(timeouts).length === 0 ? {} : { timeouts }), ...balance, ...http2 };
-}
-
-/** Names every annotation that was not taken over. */
-export function noteTheRest(ingress: Manifest, draft: Draft): void {
-  for (const name of annotationNames(ingress)) {
-    if (handled.has(name) || name === "canary" || name.startsWith("canary-")) continue;
-    draft.note(titleOf(ingress), `${name}: ${advice[name] ?? "no equivalent here"}`);
-  }
-  if (annotation(ingress, "proxy-body-size") === "") {
-    draft.note(
-      titleOf(ingress),
-      "bodies were limited to 1 MiB unless told otherwise; Perch has no limit unless told one (`maxBodySize`)",
-    );
-  }
-  if (Array.isArray(ingress.spec["tls"])) {
-    draft.note(titleOf(ingress), "tls: mount the Secret's tls.crt and tls.key, and name them in `listeners[].tls`");
-  }
-}
-
-/** How a location becomes a route. */
 export interface IngressRoute {
   readonly match: YamlMap;
   readonly settings: YamlMap;
 }
 
-/** The usual way to take a prefix away: the path `/shop(/|$)(.*)` and the target `/$2`. */
+/** The redirect, if the Ingress only redirects. */
+export function ingressRedirect({ ingress }: IngressLocation): YamlMap | undefined {
+  const permanent = annotation(ingress, "permanent-redirect");
+  const target = permanent || annotation(ingress, "temporal-redirect");
+  if (!URL.canParse(target)) return undefined;
+  const { protocol, hostname, port, pathname } = new URL(target);
+  const status = numberIn(annotation(ingress, "permanent-redirect-code"));
+  const redirect: Record<string, YamlValue> = { scheme: protocol.replace(":", ""), host: hostname, path: pathname };
+  if (port !== "") redirect["port"] = Number(port);
+  redirect["status"] = permanent === "" ? 302 : (status ?? 301);
+  return redirect;
+}
+
+/** The common idiom to strip a prefix: the path `/shop(/|$)(.*)` with the target `/$2`. */
 const capturedRest = /^(\/[A-Za-z0-9._~/-]*?)\(\/\|\$\)\(\.\*\)$/;
 const targetWithRest = /^(\/[A-Za-z0-9._~/-]*?)\/?\$2$/;
 
@@ -121,11 +52,11 @@ function rewrittenPrefix(
   const [, prefix] = capturedRest.exec(path) ?? [];
   const [, start] = targetWithRest.exec(target) ?? [];
   if (prefix !== undefined && start !== undefined) return { path: prefix === "" ? "/" : prefix, target: start || "/" };
-  draft.note(titleOf(ingress), `rewrite-target ${target} of the path ${path}: no equivalent here, the path stays`);
+  draft.note(titleOf(ingress), `rewrite-target ${target} of the path ${path}: no equivalent, the path stays unchanged`);
   return undefined;
 }
 
-/** As nginx writes sizes: 512k, 8m, 1g; 0 for no limit. */
+/** Sizes of nginx: 512k, 8m, 1g; 0 means no limit. */
 function bodySize({ ingress }: IngressLocation): YamlMap {
   const [, count, unit = ""] = /^(\d+)([kmg]?)$/i.exec(annotation(ingress, "proxy-body-size")) ?? [];
   if (count === undefined || Number(count) === 0) return {};
@@ -133,7 +64,7 @@ function bodySize({ ingress }: IngressLocation): YamlMap {
   return { maxBodySize: `${count}${units[unit.toLowerCase()] ?? "B"}` };
 }
 
-/** Requests a second or minute of one client address, with ingress-nginx's burst of five times as many. */
+/** Requests per second or minute and client address. ingress-nginx's default burst is five times the rate. */
 function rateLimit({ ingress }: IngressLocation): YamlMap {
   const perSecond = numberIn(annotation(ingress, "limit-rps"));
   const perMinute = numberIn(annotation(ingress, "limit-rpm"));
@@ -144,15 +75,83 @@ function rateLimit({ ingress }: IngressLocation): YamlMap {
   return { rateLimit: limit };
 }
 
-/** Where the whole Ingress only sends its clients elsewhere. */
-export function ingressRedirect({ ingress }: IngressLocation): YamlMap | undefined {
-  const permanent = annotation(ingress, "permanent-redirect");
-  const target = permanent || annotation(ingress, "temporal-redirect");
-  if (!URL.canParse(target)) return undefined;
-  const { protocol, hostname, port, pathname } = new URL(target);
-  const status = numberIn(annotation(ingress, "permanent-redirect-code"));
-  const redirect: Record<string, YamlValue> = { scheme: protocol.replace(":", ""), host: hostname, path: pathname };
-  if (port !== "") redirect["port"] = Number(port);
-  redirect["status"] = permanent === "" ? 302 : (status ?? 301);
-  return redirect;
+/** The service settings for an Ingress's annotations. */
+export function serviceSettings(ingress: Manifest): YamlMap {
+  const timeouts: Record<string, YamlValue> = {};
+  const seconds = (name: string) => numberIn(annotation(ingress, name).replace(/s$/, ""));
+  const connect = seconds("proxy-connect-timeout");
+  const read = seconds("proxy-read-timeout");
+  const idle = Math.max(read ?? 0, seconds("proxy-send-timeout") ?? 0);
+  if (connect !== undefined) timeouts["connect"] = `${connect}s`;
+  if (read !== undefined) timeouts["responseHeaders"] = `${read}s`;
+  if (idle > 0) timeouts["idle"] = `${idle}s`;
+  const http2 = /^GRPCS?$/i.test(annotation(ingress, "backend-protocol")) ? { protocol: "http2" } : {};
+  const balance = annotation(ingress, "load-balance") === "round_robin" ? { balance: "round-robin" } : {};
+  return { ...(Object.keys(timeouts).length === 0 ? {} : { timeouts }), ...balance, ...http2 };
 }
+
+export function schemeOf(ingress: Manifest, draft: Draft): "http" | "https" {
+  const protocol = annotation(ingress, "backend-protocol").toUpperCase();
+  if (protocol === "HTTPS" || protocol === "GRPCS") return "https";
+  if (protocol !== "" && protocol !== "HTTP" && protocol !== "AUTO_HTTP" && protocol !== "GRPC") {
+    draft.note(titleOf(ingress), `backend-protocol ${protocol} is not supported: http is used instead`);
+  }
+  return "http";
+}
+
+/** Adds a note for each annotation that is not imported. */
+export function noteTheRest(ingress: Manifest, draft: Draft): void {
+  for (const name of annotationNames(ingress)) {
+    if (handled.has(name) || name === "canary" || name.startsWith("canary-")) continue;
+    draft.note(titleOf(ingress), `${name}: ${advice[name] ?? "no equivalent"}`);
+  }
+  if (annotation(ingress, "proxy-body-size") === "") {
+    draft.note(
+      titleOf(ingress),
+      "bodies were limited to 1 MiB by default; Perch has no limit unless `maxBodySize` is set",
+    );
+  }
+  if (Array.isArray(ingress.spec["tls"])) {
+    draft.note(titleOf(ingress), "tls: mount the Secret's tls.crt and tls.key, and set them in `listeners[].tls`");
+  }
+}
+
+/** Annotations that are imported, or irrelevant to Perch. */
+const handled: ReadonlySet<string> = new Set([
+  "affinity",
+  "affinity-canary-behavior",
+  "affinity-mode",
+  "backend-protocol",
+  "proxy-connect-timeout",
+  "proxy-read-timeout",
+  "proxy-send-timeout",
+  "limit-burst-multiplier",
+  "limit-rpm",
+  "limit-rps",
+  "load-balance",
+  "permanent-redirect",
+  "permanent-redirect-code",
+  "proxy-body-size",
+  "rewrite-target",
+  "temporal-redirect",
+  "upstream-vhost",
+  "use-regex",
+  "proxy-http-version",
+  "session-cookie-change-on-failure",
+  "session-cookie-expires",
+  "session-cookie-hash",
+  "session-cookie-max-age",
+  "session-cookie-name",
+  "session-cookie-path",
+  "session-cookie-samesite",
+  "session-cookie-secure",
+]);
+
+/** Notes for frequent annotations without an equivalent. */
+const advice: Readonly<Record<string, string>> = {
+  "custom-http-errors": "no equivalent: upstream errors pass through unchanged, so that a failing canary is visible",
+  "ssl-redirect": "TLS belongs to the listener: set its `tls`, and add a route with `redirect` for plain HTTP",
+  "force-ssl-redirect": "TLS belongs to the listener: set its `tls`, and add a route with `redirect` for plain HTTP",
+  "proxy-buffering": "no equivalent: bodies stream, with backpressure",
+  "proxy-request-buffering": "no equivalent: bodies stream, with backpressure",
+};

@@ -2,7 +2,7 @@ import type { Draft, YamlMap, YamlValue } from "./draft.ts";
 import { type Loose, type Manifest, mapIn, mapsIn, numberIn, textIn, titleOf } from "./manifests.ts";
 import type { ServicePorts } from "./weighted-versions.ts";
 
-/** Hosts as VirtualServices name them, and what DestinationRules say of their subsets. */
+/** Resolves destinations of VirtualServices, with the DestinationRules of their hosts. */
 export class IstioDestinations {
   readonly #rules: ReadonlyMap<string, Manifest>;
   readonly #ports: ServicePorts;
@@ -15,14 +15,14 @@ export class IstioDestinations {
     this.#draft = draft;
   }
 
-  /** Where a destination is reached. Perch knows no labels: a subset needs a Service that selects its Pods. */
+  /** The origin of a destination. Perch does not select Pods by label, so a subset needs its own Service. */
   origin(destination: Loose, namespace: string, where: string): string {
     const host = textIn(destination["host"]);
     const subset = textIn(destination["subset"]);
     const [service = "", ownNamespace = namespace] = host.split(".");
     const port = numberIn(mapIn(destination["port"])["number"]);
     if (port === undefined) {
-      this.#draft.note(where, `the port of ${host} is not named, so 80 stands in its place`);
+      this.#draft.note(where, `the destination ${host} has no port, so 80 is used`);
     }
     const external = host.includes(".") && !host.includes(".svc") && host.split(".").length > 2;
     if (external) return `http://${host}:${port ?? 80}`;
@@ -33,16 +33,16 @@ export class IstioDestinations {
     );
     const selector =
       labels.length === 0
-        ? "its Pods (no DestinationRule in the input names them)"
-        : `{ ${labels.join(", ")} } beside the labels of ${service}`;
+        ? "its Pods (the input has no DestinationRule with this subset)"
+        : `{ ${labels.join(", ")} } in addition to the labels of ${service}`;
     this.#draft.note(
       where,
-      `the subset ${subset} of ${service} needs a Service of its own: make ${ownNamespace}/${name}, which selects ${selector}`,
+      `the subset ${subset} of ${service} needs its own Service: create ${ownNamespace}/${name}, which selects ${selector}`,
     );
     return this.#ports.origin("http", ownNamespace, name, port ?? 80, where);
   }
 
-  /** What the host's traffic policy comes to. */
+  /** The service settings for the host's traffic policy. */
   settings(host: string, namespace: string): YamlMap {
     const rule = this.#rules.get(hostKey(host, namespace));
     if (rule === undefined) return {};
@@ -76,9 +76,9 @@ export class IstioDestinations {
     if (maxInFlight !== undefined) limits["maxInFlight"] = maxInFlight;
     if (maxPending !== undefined && maxInFlight !== undefined) limits["maxPending"] = maxPending;
     else if (maxPending !== undefined)
-      this.#draft.note(where, "http1MaxPendingRequests without http2MaxRequests: no equivalent here");
+      this.#draft.note(where, "http1MaxPendingRequests without http2MaxRequests: no equivalent");
     if (policy["tls"] !== undefined)
-      this.#draft.note(where, "trafficPolicy.tls: name https endpoints and `tls` on the service");
+      this.#draft.note(where, "trafficPolicy.tls is not imported: use https endpoints, and set `tls` on the service");
     return {
       ...(Object.keys(limits).length === 0 ? {} : { limits }),
       ...(connect === "" ? {} : { timeouts: { connect } }),
@@ -106,7 +106,7 @@ function balanceOf(policy: Loose): YamlMap {
   }
 }
 
-/** reviews, reviews.shop and reviews.shop.svc.cluster.local are one host in the namespace shop. */
+/** In the namespace shop, reviews, reviews.shop and reviews.shop.svc.cluster.local are the same host. */
 function hostKey(host: string, namespace: string): string {
   const [name = "", ownNamespace = namespace] = host.split(".");
   return `${ownNamespace}/${name}`;

@@ -3,8 +3,8 @@ import type { Draft, YamlMap, YamlValue } from "./draft.ts";
 import { type Loose, mapIn, mapsIn, textIn } from "./manifests.ts";
 
 /**
- * The matches of a VirtualService's HTTP route, any of which will do; `{}` is every request. A prefix that is rewritten
- * becomes one of whole segments, for only those can be.
+ * The alternative matches of an HTTP route; `{}` matches every request. A rewritten prefix becomes one of whole
+ * segments, since Perch can rewrite only those.
  */
 export function matchesOf(route: Loose, hosts: readonly string[], where: string, draft: Draft): YamlMap[] {
   const matches = mapsIn(route["match"]);
@@ -12,7 +12,8 @@ export function matchesOf(route: Loose, hosts: readonly string[], where: string,
     const uri = mapIn(match["uri"]);
     const prefix = textIn(uri["prefix"]).replace(/(?<=.)\/+$/, "");
     const segments = prefix !== "" && prefix !== "/" && textIn(mapIn(route["rewrite"])["uri"]) !== "";
-    if (segments) draft.note(where, `the prefix ${prefix} is rewritten, so it takes whole segments: not ${prefix}x`);
+    if (segments)
+      draft.note(where, `the prefix ${prefix} is rewritten, so it matches whole segments only, not ${prefix}x`);
     const ignoresCase = match["ignoreUriCase"] === true;
     return readMatch(
       match,
@@ -30,15 +31,15 @@ function readMatch(match: Loose, uri: YamlMap, hosts: readonly string[], where: 
   const headers = tests(match["headers"], where, draft, (name) => name.toLowerCase());
   const query = tests(match["queryParams"], where, draft, (name) => name);
   for (const key of ["port", "sourceLabels", "sourceNamespace", "gateways", "statPrefix"]) {
-    if (match[key] !== undefined) draft.note(where, `match.${key}: no equivalent here, the match holds without it`);
+    if (match[key] !== undefined) draft.note(where, `match.${key}: no equivalent, ignored`);
   }
   const authority = textIn(mapIn(match["authority"])["exact"]).toLowerCase();
   if (match["authority"] !== undefined && authority === "") {
-    draft.note(where, "match.authority by prefix or pattern: no equivalent here, the match holds without it");
+    draft.note(where, "match.authority by prefix or pattern: no equivalent, ignored");
   }
   for (const name of Object.keys(mapIn(match["withoutHeaders"]))) {
-    // A test can say that a header is absent, but not that it is anything but this.
-    draft.note(where, `withoutHeaders.${name}: the match holds where the header is absent, whatever value was named`);
+    // A test can require that a header is absent, but not that it has another value.
+    draft.note(where, `withoutHeaders.${name}: matches only if the header is absent, whatever its value`);
     headers[name.toLowerCase()] = { exists: false };
   }
   const wanted = authority === "" ? hosts : [authority];
@@ -52,19 +53,19 @@ function readMatch(match: Loose, uri: YamlMap, hosts: readonly string[], where: 
   };
 }
 
-/** Istio's prefix is one of the text, not of whole segments; its pattern takes the whole path. */
+/** Istio's prefix matches characters, not whole segments. Its pattern matches the whole path. */
 function uriTest(uri: Loose, ignoresCase: boolean, where: string, draft: Draft): YamlMap {
   const flag = ignoresCase ? "(?i)" : "";
   const exact = textIn(uri["exact"]);
-  if (exact !== "") return { path: ignoresCase ? { regex: `(?i)^${quoted(exact)}$` } : { exact } };
+  if (exact !== "") return { path: ignoresCase ? { regex: `(?i)^${escaped(exact)}$` } : { exact } };
   const prefix = textIn(uri["prefix"]);
   if (prefix === "/") return {};
-  if (prefix !== "") return { path: { regex: `${flag}^${quoted(prefix)}` } };
+  if (prefix !== "") return { path: { regex: `${flag}^${escaped(prefix)}` } };
   const regex = textIn(uri["regex"]);
   if (regex === "") return {};
   const compiled = compilePattern(regex);
   if (!("problem" in compiled)) return { path: { regex: `${flag}^(?:${regex})$` } };
-  draft.note(where, `the pattern ${regex} can not be read (${compiled.problem}): the match holds for any path`);
+  draft.note(where, `the pattern ${regex} is not valid RE2 syntax (${compiled.problem}): any path matches`);
   return {};
 }
 
@@ -79,7 +80,7 @@ function tests(map: unknown, where: string, draft: Draft, nameOf: (name: string)
     else if ("problem" in compilePattern(textIn(regex))) {
       draft.note(
         where,
-        `the pattern ${textIn(regex)} of ${name} can not be read: the match holds where ${name} is there at all`,
+        `the pattern ${textIn(regex)} of ${name} is not valid RE2 syntax: the match only requires that ${name} is present`,
       );
       found[name] = { exists: true };
     } else found[name] = { regex: `^(?:${textIn(regex)})$` };
@@ -87,7 +88,7 @@ function tests(map: unknown, where: string, draft: Draft, nameOf: (name: string)
   return found;
 }
 
-/** As itself in a pattern (RE2 syntax). */
-function quoted(text: string): string {
+/** Escapes a literal for RE2 syntax. */
+function escaped(text: string): string {
   return text.replace(/[\\^$.*+?()[\]{}|]/g, "\\$&");
 }

@@ -1,9 +1,9 @@
 import { parseAllDocuments } from "yaml";
 
-/** One object of a cluster, as `kubectl` takes and gives it. */
+/** A Kubernetes object. */
 export interface Manifest {
   readonly kind: string;
-  /** Without the version: `networking.k8s.io`; empty for the core. */
+  /** The API group without the version, such as `networking.k8s.io`; empty for the core group. */
   readonly group: string;
   readonly namespace: string;
   readonly name: string;
@@ -15,7 +15,7 @@ export type Manifests =
   | { readonly ok: true; readonly manifests: readonly Manifest[] }
   | { readonly ok: false; readonly problem: string };
 
-/** Reads a YAML stream (or JSON) of objects, of lists of them, or both. Never throws. */
+/** Parses a YAML stream (or JSON) of objects and lists of objects. Never throws. */
 export function parseManifests(text: string, file: string): Manifests {
   const documents = parseAllDocuments(text, { merge: true });
   const manifests: Manifest[] = [];
@@ -25,7 +25,7 @@ export function parseManifests(text: string, file: string): Manifests {
     try {
       manifests.push(...flatten(document.toJS()));
     } catch (error) {
-      // Aliases that unfold to more than any real file does.
+      // `yaml` throws if aliases expand to too many nodes.
       return { ok: false, problem: `${file}: ${error instanceof Error ? error.message : String(error)}` };
     }
   }
@@ -51,13 +51,12 @@ function flatten(value: unknown): Manifest[] {
   ];
 }
 
-/** How messages call it. */
+/** The object's name in messages. */
 export function titleOf({ kind, namespace, name }: Manifest): string {
   return `${kind} ${namespace}/${name}`;
 }
 
-/** Reads of values whose shape nobody vouches for: what is not of the shape asked for is as if it were not there. */
-
+/** A map whose values are not validated. The readers below treat a value of an unexpected type as absent. */
 export type Loose = Readonly<Record<string, unknown>>;
 
 const nothing: Loose = Object.freeze({});
@@ -74,7 +73,7 @@ export function mapsIn(value: unknown): readonly Loose[] {
   return listIn(value).map(mapIn);
 }
 
-/** A scalar as text; empty where it is none. */
+/** A scalar as a string; empty for anything else. */
 export function textIn(value: unknown): string {
   return typeof value === "string" || typeof value === "number" || typeof value === "boolean" ? String(value) : "";
 }

@@ -1,26 +1,27 @@
 import { type Draft, type DraftVersion, resourceNameOf, type YamlMap } from "./draft.ts";
 import { type Loose, type Manifest, mapIn, mapsIn, numberIn, textIn } from "./manifests.ts";
 
-/** One of several destinations that share a route's requests. */
+/** One of the weighted destinations of a route. */
 export interface WeightedBackend {
   /** The name of the Service or subset. */
   readonly name: string;
   readonly origin: string;
   readonly weight: number;
   readonly settings?: YamlMap;
-  /** The share of requests that it gets a copy of, in per cent. */
+  /** The share of requests that are mirrored to it, in per cent. */
   readonly mirrorPercent?: number;
 }
 
 export interface WeightedService {
   readonly service: string;
-  /** Undefined where all requests go to one version. */
+  /** Undefined if all requests go to one version. */
   readonly release: string | undefined;
 }
 
 /**
- * Gives the destinations of a route as versions of a service, and their weights as a release's split. Routes with the same
- * destinations share the service, and with the same weights the release: in Perch one user then has one version on all.
+ * Converts the destinations of a route to versions of a service, and their weights to a release's split. Routes with
+ * the same destinations share the service; with the same weights also the release, so that a user has one version on
+ * all.
  */
 export function weightedService(
   backends: readonly WeightedBackend[],
@@ -53,7 +54,7 @@ export function weightedService(
   return { service, release: draft.release(wanted.release, settings, wanted.comment) };
 }
 
-/** What tells the names apart: shop-stable and shop-canary are stable and canary; shop and shop-canary likewise. */
+/** Strips the common prefix: shop-stable and shop-canary become stable and canary, as do shop and shop-canary. */
 function versionNames(names: readonly string[], service: string): readonly string[] {
   const [first = ""] = names;
   if (names.length < 2) return [first === service ? "stable" : resourceNameOf(first)];
@@ -64,13 +65,13 @@ function versionNames(names: readonly string[], service: string): readonly strin
   const short = names.map((name) =>
     name === shared ? "stable" : shared === "" ? name : name.slice(shared.length + 1),
   );
-  const fitting = (short.every((name) => name !== "") && new Set(short).size === names.length ? short : names).map(
+  const valid = (short.every((name) => name !== "") && new Set(short).size === names.length ? short : names).map(
     resourceNameOf,
   );
-  return new Set(fitting).size === names.length ? fitting : names.map((_, index) => `v${index + 1}`);
+  return new Set(valid).size === names.length ? valid : names.map((_, index) => `v${index + 1}`);
 }
 
-/** Where a Kubernetes Service is reached, as far as the input tells. */
+/** The origins of Kubernetes Services, with named ports looked up in the input. */
 export class ServicePorts {
   readonly #services: ReadonlyMap<string, Manifest>;
   readonly #draft: Draft;
@@ -81,7 +82,7 @@ export class ServicePorts {
     this.#draft = draft;
   }
 
-  /** `scheme://name.namespace:port`. A named port is looked up in the Service, which may not be among the input. */
+  /** `scheme://name.namespace:port`. For a named port the Service must be part of the input. */
   origin(scheme: string, namespace: string, name: string, port: Loose | number | undefined, where: string): string {
     const number =
       typeof port === "number" ? port : (numberIn(port?.["number"]) ?? this.#named(namespace, name, port, where));
@@ -96,7 +97,7 @@ export class ServicePorts {
     if (number !== undefined) return number;
     this.#draft.note(
       where,
-      `the port ${wanted === "" ? "" : `"${wanted}" `}of Service ${namespace}/${name} is not known here, so 80 stands in its place: put the Service in the input as well, or write its port`,
+      `the port ${wanted === "" ? "" : `"${wanted}" `}of Service ${namespace}/${name} is unknown, so 80 is used: add the Service to the input, or set the port`,
     );
     return 80;
   }

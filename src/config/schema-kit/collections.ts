@@ -10,20 +10,23 @@ import {
 } from "./schema.ts";
 import { type ConfigNode, quote } from "./tree.ts";
 
-/** One member of a map whose keys are names: lists keep the order of the file, which objects would not for `10`. */
+/**
+ * One entry of a map with free keys. A list of entries keeps file order; an object would move integer keys to the
+ * front.
+ */
 export interface Entry<T> {
   readonly name: string;
   readonly value: T;
 }
 
 export interface ListSpec {
-  /** What the list holds, for messages: `endpoints`. */
+  /** The plural of the items, for messages: `endpoints`. */
   readonly of: string;
   readonly min?: number;
   readonly max?: number;
 }
 
-/** A list. An item that is broken is left out, so that the others are still checked. */
+/** A list. Invalid items are left out, so that the others are still checked. */
 export function list<T>(item: Schema<T>, spec: ListSpec): Schema<readonly T[]> {
   const { of, min = 0, max = Number.POSITIVE_INFINITY } = spec;
   return {
@@ -42,7 +45,7 @@ export function list<T>(item: Schema<T>, spec: ListSpec): Schema<readonly T[]> {
       for (const part of node.items) {
         const value = item.read(part, parsing);
         if (value !== INVALID) values.push(value);
-        // Places within a list of scalars are found by index, which a gap would shift.
+        // Scalars are located by their index, which a gap would shift, so the whole list is then invalid.
         else if (part.kind !== "map") return readRest(node.items, part, item, parsing);
       }
       return parsing.register(values, node);
@@ -75,14 +78,14 @@ export function oneOrMore<T>(item: Schema<T>, of: string): Schema<readonly T[]> 
 }
 
 export interface MapSpec<T> {
-  /** What the map holds, for messages: `services`. */
+  /** The plural of the entries, for messages: `services`. */
   readonly of: string;
   readonly min?: number;
-  /** Stands in for a value that is broken, so that its name is still checked. Default: the member is left out. */
+  /** Replaces an invalid value, so that its name is still checked. Default: the entry is left out. */
   readonly standIn?: T;
 }
 
-/** A map from names to values, in the order of the file. */
+/** A map from names to values, in file order. */
 export function mapOf<T>(
   key: Schema<string>,
   value: Schema<T>,
@@ -103,7 +106,7 @@ export function mapOf<T>(
         const member = read === INVALID ? spec.standIn : read;
         if (name === INVALID) continue;
         if (seen.has(name)) {
-          const message = `duplicate key ${quote(written)}: ${quote(name)} is there already, in other letter case`;
+          const message = `duplicate key ${quote(written)}: ${quote(name)} already exists with different letter case`;
           parsing.error(keySpan, "duplicate-key", message);
         }
         seen.add(name);
@@ -120,7 +123,7 @@ export function mapOf<T>(
   };
 }
 
-/** Keys are always texts, and never replaced. */
+/** Keys are always strings, and `${ENV}` in them is not replaced. */
 function keyJson(key: Schema<string>, definitions: Definitions): JsonSchema {
   const json = key.json(definitions);
   const plain = Array.isArray(json["anyOf"]) ? (json["anyOf"][0] as JsonSchema) : json;
@@ -140,7 +143,7 @@ interface Shapes {
   readonly map?: Schema<unknown>;
 }
 
-/** A value that may be written in several shapes: as a scalar, a list or a map. */
+/** A value that may be written as a scalar, a list or a map, each with its own schema. */
 export function byShape<S extends Shapes>(wanted: string, shapes: S): Schema<Infer<S[keyof S]>> {
   return {
     read(node, parsing) {
@@ -156,7 +159,7 @@ export function byShape<S extends Shapes>(wanted: string, shapes: S): Schema<Inf
   };
 }
 
-/** A schema that the JSON Schema refers to by name, so that it may contain itself. */
+/** A schema that becomes a named definition in the JSON Schema, so that it may be recursive. */
 export function named<T>(name: string, schema: () => Schema<T>): Schema<T> {
   let made: Schema<T> | undefined;
   const resolve = (): Schema<T> => {

@@ -12,7 +12,7 @@ import {
 import { didYouMean, nearest } from "./suggest.ts";
 import { type ConfigNode, type MapEntry, type MapNode, quote, SourceText } from "./tree.ts";
 
-/** One key of an object: what it is for, what it may be, and what counts where it is missing. */
+/** One key of an object: its description, its schema, and its value if the key is absent. */
 export interface Field<T> {
   readonly description: string;
   readonly schema: Schema<T>;
@@ -25,8 +25,8 @@ type FieldsOf<F> = { readonly [K in keyof F]: F[K] extends Field<infer T> ? T : 
 type Fields = Readonly<Record<string, Field<unknown>>>;
 
 /**
- * A key that must be there. Where it is not, or its value is broken, the object as a whole is broken; unless there is a
- * stand-in, with which the rest of the object is still checked against the rest of the file.
+ * A required key. If it is absent or invalid, the whole object is invalid, unless there is a `standIn`: then the rest
+ * of the object is still checked against the rest of the file.
  */
 export function required<T>(description: string, schema: Schema<T>, standIn?: NoInfer<T>): Field<T> {
   return { description, schema, absent: { kind: "error", standIn } };
@@ -36,11 +36,11 @@ export function optional<T>(description: string, schema: Schema<T>): Field<T | u
   return { description, schema, absent: { kind: "value", value: undefined, written: undefined } };
 }
 
-/** A key with a default, given as one would write it in the file. */
+/** A key with a default, given as it would be written in the file. */
 export function defaulted<T>(description: string, schema: Schema<T>, written: Json): Field<T> {
   const problems = new Problems(new SourceText("default", ""));
   const value = schema.read(nodeOf(written), new ParseContext(problems));
-  if (value === INVALID) throw new TypeError(`no valid default: ${problems.diagnostics()[0]?.message}`);
+  if (value === INVALID) throw new TypeError(`invalid default: ${problems.diagnostics()[0]?.message}`);
   return { description, schema, absent: { kind: "value", value, written } };
 }
 
@@ -59,11 +59,11 @@ function nodeOf(value: Json): ConfigNode {
 export interface ObjectSpec {
   /** For messages, with its article: `a release`. */
   readonly what: string;
-  /** Keys that later versions know: they are refused with other words than a slip of the pen. */
+  /** Keys of later versions, which get another error message than unknown keys. */
   readonly later?: readonly string[];
-  /** Exactly one of these keys must be there. */
+  /** Exactly one of these keys is required. */
   readonly exactlyOneOf?: readonly string[];
-  /** At least one of these keys must be there. */
+  /** At least one of these keys is required. */
   readonly atLeastOneOf?: readonly string[];
 }
 
@@ -82,7 +82,7 @@ export function object<F extends Fields>(fields: F, spec: ObjectSpec): Schema<Fi
   };
 }
 
-/** Like `object`; a key that is none of the fields is a name with a value of its own, and goes to `rest`. */
+/** Like `object`, but other keys are names whose values are read by `rest`. */
 export function openObject<F extends Fields, T>(
   fields: F,
   rest: { readonly description: string; readonly schema: Schema<T> },
@@ -117,7 +117,7 @@ function readFields(
 ): object | Invalid {
   const written = new Map(node.entries.map((entry) => [entry.key, entry]));
   const values: Record<string, unknown> = {};
-  let whole = checkCombination(node, written, unknown, spec, parsing);
+  let isComplete = checkCombination(node, written, unknown, spec, parsing);
   for (const [key, field] of Object.entries(fields)) {
     const entry = written.get(key);
     const value = entry === undefined ? INVALID : field.schema.read(entry.value, parsing);
@@ -127,10 +127,10 @@ function readFields(
     }
     if (field.absent.kind === "value") values[key] = field.absent.value;
     else if (field.absent.standIn !== undefined) values[key] = field.absent.standIn;
-    else whole = false;
+    else isComplete = false;
     if (field.absent.kind === "error" && entry === undefined) reportMissing(key, node, unknown, spec, parsing);
   }
-  return whole ? values : INVALID;
+  return isComplete ? values : INVALID;
 }
 
 function reportMissing(
@@ -140,7 +140,7 @@ function reportMissing(
   spec: ObjectSpec,
   parsing: ParseContext,
 ): void {
-  // The key is there, misspelt; that was told with the right spelling.
+  // A misspelt key was already reported, with the right spelling as its suggestion.
   if (unknown.some((entry) => nearest(entry.key, [key]) !== undefined)) return;
   parsing.error(node.span, "missing-key", `${spec.what} needs the key ${quote(key)}`);
 }
@@ -167,12 +167,12 @@ function checkCombination(
   const found = choice.filter((key) => written.has(key));
   const second = found[1];
   if (exactlyOneOf !== undefined && second !== undefined) {
-    const message = `${quote(found[0] ?? "")} and ${quote(second)} exclude each other in ${what}`;
+    const message = `${quote(found[0] ?? "")} and ${quote(second)} cannot be used together in ${what}`;
     parsing.error(written.get(second)?.keySpan ?? node.span, "conflicting-keys", message);
     return false;
   }
   if (found.length > 0) return true;
-  // An unknown key was meant to be the one, as likely as not; it has been told.
+  // An unknown key, which was already reported, was probably meant to be one of these.
   if (unknown.length === 0) {
     const need = exactlyOneOf === undefined ? "at least one" : "one";
     parsing.error(node.span, "missing-key", `${what} needs ${need} of the keys ${choice.join(", ")}`);

@@ -3,41 +3,40 @@ import { type Definitions, environmentText, type Json, type JsonSchema, type Sch
 import { didYouMean } from "./suggest.ts";
 import { quote } from "./tree.ts";
 
-/** What a scalar's parser answers where the text is no such value. */
+/** The result of a scalar's parser if the text is not such a value. */
 export class ParseError {
-  readonly complaint: DiagnosticInput;
+  readonly problem: DiagnosticInput;
 
   constructor(message: string, suggestion?: string, code: DiagnosticInput["code"] = "bad-value") {
-    this.complaint = { code, message, suggestion };
+    this.problem = { code, message, suggestion };
   }
 }
 
 export interface ScalarSpec<T> {
-  /** What is wanted, for messages: `a duration such as 30s`. */
+  /** For messages, with its article: `a duration such as 30s`. */
   readonly what: string;
-  /** Takes the scalar's own text, as it is written in the file, with `${ENV}` replaced. */
+  /** Gets the scalar's text as written in the file, with `${ENV}` replaced. */
   readonly parse: (text: string) => T | ParseError;
-  /** How an editor knows one. Texts with `${ENV}` are let through besides. */
+  /** The JSON Schema of the value. Strings with `${ENV}` are allowed in addition. */
   readonly json: JsonSchema;
-  /** Numbers and booleans must stand unquoted, unless a variable gave them. */
+  /** For numbers and booleans: a quoted scalar is rejected, unless its text contains a variable. */
   readonly unquotedOnly?: boolean;
 }
 
-/** A schema for one scalar. */
 export function scalar<T>(spec: ScalarSpec<T>): Schema<T> {
   return {
     read(node, parsing) {
       if (node.kind !== "scalar") return parsing.wrongType(node, spec.what);
       if (spec.unquotedOnly === true && !node.plain && !node.replaced) return parsing.wrongType(node, spec.what);
       const value = spec.parse(node.text);
-      return value instanceof ParseError ? parsing.complain(node.span, value.complaint) : value;
+      return value instanceof ParseError ? parsing.report(node.span, value.problem) : value;
     },
     json: (definitions) => withEnvironment(spec.json, definitions),
   };
 }
 
 function withEnvironment(json: JsonSchema, definitions: Definitions): JsonSchema {
-  // A text without a pattern takes any reference already.
+  // A string without a pattern accepts `${ENV}` anyway.
   if (json["type"] !== undefined && json["pattern"] === undefined && [json["type"]].flat().includes("string"))
     return json;
   return { anyOf: [json, environmentText(definitions)] };
@@ -52,19 +51,19 @@ export interface TextSpec {
   readonly maxLength?: number;
   /** Anchored; in the subset that RegExp (with u) and JSON Schema share. */
   readonly pattern?: RegExp;
-  /** What the pattern asks, in words. */
+  /** The pattern in words. */
   readonly rule?: string;
 }
 
 /**
- * A text. Numbers and booleans are taken by how they are written. Control characters are refused, wherever a text is
- * wanted: some of these end up in headers and logs.
+ * A string. Numbers and booleans are accepted as written. Control characters are rejected in all strings, since some of
+ * them end up in headers and logs.
  */
 export function text(spec: TextSpec = {}): Schema<string> {
-  const { what = "a text", minLength = 0, maxLength = 4_096, pattern, rule } = spec;
+  const { what = "a string", minLength = 0, maxLength = 4_096, pattern, rule } = spec;
   const parse = (value: string): string | ParseError => {
-    if (control.test(value)) return new ParseError(`${quote(value)} holds a control character`);
-    if (value.length < minLength) return new ParseError(`expected ${what}, found an empty text`);
+    if (control.test(value)) return new ParseError(`${quote(value)} contains a control character`);
+    if (value.length < minLength) return new ParseError(`expected ${what}, found an empty string`);
     if (value.length > maxLength) return new ParseError(`${quote(value)} is longer than ${maxLength} characters`);
     if (pattern !== undefined && !pattern.test(value)) {
       return new ParseError(`${quote(value)} is not ${what}${rule === undefined ? "" : `: ${rule}`}`);
@@ -97,8 +96,8 @@ export function number(spec: NumberSpec): Schema<number> {
     if (!Number.isFinite(value))
       return new ParseError(`expected ${what}, found ${quote(written)}`, undefined, "wrong-type");
     if (integer && !Number.isInteger(value)) return new ParseError(`${written} is not a whole number`);
-    if (value < min) return new ParseError(`${written} is too small: ${what} is ${min} at least`);
-    return value > max ? new ParseError(`${written} is too large: ${what} is ${max} at most`) : value;
+    if (value < min) return new ParseError(`${written} is too small: the minimum is ${min}`);
+    return value > max ? new ParseError(`${written} is too large: the maximum is ${max}`) : value;
   };
   return scalar({
     what,
@@ -123,7 +122,7 @@ export function boolean(): Schema<boolean> {
   return scalar({ what: "true or false", parse, json: { type: "boolean" }, unquotedOnly: true });
 }
 
-/** One of a few words. `also` gives other ways to write them, as `true` for `always`. */
+/** One of a few words. `also` maps alternative spellings to them, such as `true` to `always`. */
 export function oneOf<const T extends string>(words: readonly T[], also: Readonly<Record<string, T>> = {}): Schema<T> {
   const list = words.length === 1 ? `${words[0]}` : `${words.slice(0, -1).join(", ")} or ${words.at(-1)}`;
   const byText = new Map<string, T>([...words.map((word) => [word, word] as const), ...Object.entries(also)]);
@@ -137,7 +136,7 @@ const millisecondsOf: Readonly<Record<string, number>> = { ms: 1, s: 1_000, m: 6
 const durationText = /^(?:\d+(?:\.\d+)?(?:ms|s|m|h|d))+$/;
 const durationPart = /(\d+(?:\.\d+)?)(ms|s|m|h|d)/g;
 
-/** Reads `500ms`, `30s`, `1h30m`, `7d` as milliseconds; units from large to small. Undefined for anything else. */
+/** Parses `500ms`, `30s`, `1h30m`, `7d` to milliseconds; units must descend. Undefined for anything else. */
 export function parseDuration(text: string): number | undefined {
   if (text.length > 40 || !durationText.test(text)) return undefined;
   let total = 0;
@@ -151,7 +150,7 @@ export function parseDuration(text: string): number | undefined {
   return Math.round(total);
 }
 
-/** Milliseconds as a duration is written, in the largest unit that fits evenly. */
+/** Formats milliseconds as a duration, in the largest unit that divides them evenly. */
 export function formatDuration(ms: number): string {
   for (const unit of ["d", "h", "m", "s"]) {
     const unitMs = millisecondsOf[unit] ?? 1;
@@ -160,14 +159,14 @@ export function formatDuration(ms: number): string {
   return `${ms}ms`;
 }
 
-/** A duration within bounds, which are milliseconds, as is the value. */
+/** A duration within bounds. The value is in milliseconds. */
 export function duration(bounds: { readonly minMs: number; readonly maxMs: number }): Schema<number> {
   const what = "a duration such as 30s";
   const parse = (written: string): number | ParseError => {
     const ms = parseDuration(written);
     if (ms === undefined) {
       const suggestion = /^\d+(?:\.\d+)?$/.test(written)
-        ? `write a unit, as in ${written}s`
+        ? `add a unit, as in ${written}s`
         : "the units are ms, s, m, h, d";
       return new ParseError(`${quote(written)} is not a duration`, suggestion);
     }
@@ -191,7 +190,7 @@ const bytesOf: Readonly<Record<string, number>> = {
 };
 const sizeText = /^(\d+(?:\.\d+)?)(B|KiB|MiB|GiB|KB|MB|GB)?$/;
 
-/** Reads `64KiB`, `10MiB`, or a bare number of bytes. Undefined for anything else. */
+/** Parses `64KiB`, `10MiB`, or a plain number of bytes. Undefined for anything else. */
 export function parseSize(text: string): number | undefined {
   const parts = text.length > 40 ? null : sizeText.exec(text);
   if (parts === null) return undefined;
@@ -199,7 +198,7 @@ export function parseSize(text: string): number | undefined {
   return Number.isSafeInteger(bytes) ? bytes : undefined;
 }
 
-/** A size within bounds, which are bytes, as is the value. */
+/** A size within bounds. The value is in bytes. */
 export function size(bounds: { readonly min: number; readonly max: number }): Schema<number> {
   const parse = (written: string): number | ParseError => {
     const bytes = parseSize(written);

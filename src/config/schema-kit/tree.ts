@@ -1,17 +1,17 @@
 /**
- * A configuration file as a tree that keeps where everything stands. It is neutral towards YAML: aliases are resolved
- * (their targets are shared, not copied), `${ENV}` is replaced, and whatever could not be accepted is `refused`.
+ * A configuration file as a tree with source locations, independent of YAML: aliases are resolved (targets are shared,
+ * not copied), `${ENV}` is replaced, and rejected parts are `refused`.
  */
 export type ConfigNode = ScalarNode | NothingNode | ListNode | MapNode | RefusedNode;
 
 export interface ScalarNode {
   readonly kind: "scalar";
   readonly span: Span;
-  /** As written (`1.10` stays `1.10`), after unquoting and replacement. */
+  /** As written (`1.10` stays `1.10`), after unquoting and replacement of `${ENV}`. */
   readonly text: string;
-  /** Unquoted: only such a scalar may be a number or a boolean. */
+  /** Unquoted. Only then it may be a number or a boolean. */
   readonly plain: boolean;
-  /** At least one `${ENV}` was replaced; the text may then be of any type, quoted or not. */
+  /** Whether `${ENV}` was replaced. Then the text may be of any type, quoted or not. */
   readonly replaced: boolean;
 }
 
@@ -39,15 +39,27 @@ export interface MapNode {
   readonly entries: readonly MapEntry[];
 }
 
-/** Its problem has been reported already; nothing more is said about it. */
+/** A part whose problem is already reported. */
 export interface RefusedNode {
   readonly kind: "refused";
   readonly span: Span;
 }
 
+/** A range of a file's text in UTF-16 offsets. `end` is exclusive. */
+export interface Span {
+  readonly start: number;
+  readonly end: number;
+}
+
+/** Both start at 1. Columns are UTF-16 units, as in editors and language servers. */
+export interface Position {
+  readonly line: number;
+  readonly column: number;
+}
+
 const maxQuote = 60;
 
-/** A value as messages quote it: JSON's quotes and escapes, so that no control character reaches a terminal. */
+/** Quotes a value for messages: JSON escapes keep control characters off the terminal. */
 export function quote(text: string): string {
   const shown = text.length > maxQuote ? `${text.slice(0, maxQuote)}…` : text;
   return JSON.stringify(shown).replace(
@@ -56,11 +68,11 @@ export function quote(text: string): string {
   );
 }
 
-/** What stands at a node, in the words of a message. */
+/** A node in the words of a message. */
 export function describeNode(node: ConfigNode): string {
   switch (node.kind) {
     case "scalar":
-      return node.plain ? quote(node.text) : `the text ${quote(node.text)}`;
+      return node.plain ? quote(node.text) : `the string ${quote(node.text)}`;
     case "list":
       return "a list";
     case "map":
@@ -70,19 +82,7 @@ export function describeNode(node: ConfigNode): string {
   }
 }
 
-/** A stretch of a file's text, by UTF-16 offsets; `end` is exclusive. */
-export interface Span {
-  readonly start: number;
-  readonly end: number;
-}
-
-/** Both count from 1; columns are UTF-16 units, as editors and language servers count them. */
-export interface Position {
-  readonly line: number;
-  readonly column: number;
-}
-
-/** A file's text, and the arithmetic between its offsets and its lines. */
+/** A file's text, with conversion of offsets to lines and columns. */
 export class SourceText {
   readonly file: string;
   readonly text: string;
@@ -96,7 +96,7 @@ export class SourceText {
     this.#lineStarts = starts;
   }
 
-  /** Offsets outside the text are drawn to its nearest end, so that every problem has a position. */
+  /** Clamps offsets outside the text, so that every problem has a position. */
   position(offset: number): Position {
     const inside = Math.min(Math.max(offset, 0), this.text.length);
     let low = 0;
@@ -109,7 +109,7 @@ export class SourceText {
     return { line: low + 1, column: inside - (this.#lineStarts[low] ?? 0) + 1 };
   }
 
-  /** The line of this number, without its line break. */
+  /** The line `number` (from 1) without its line break. */
   line(number: number): string {
     const start = this.#lineStarts[number - 1];
     if (start === undefined) return "";

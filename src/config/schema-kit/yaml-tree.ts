@@ -2,7 +2,9 @@ import {
   Composer,
   type Document,
   isAlias,
+  isCollection,
   isMap,
+  isPair,
   isScalar,
   isSeq,
   type Node,
@@ -12,17 +14,24 @@ import {
   type YAMLError,
 } from "yaml";
 import type { Problems } from "./diagnostics.ts";
-import { type ConfigNode, type MapEntry, quote, type Span } from "./tree.ts";
+import { type ConfigNode, type MapEntry, quote, type SourceText, type Span } from "./tree.ts";
 
-/** How deep values may nest, and how many nodes there may be once aliases are written out: bounds for hostile files. */
-const deepest = 100;
+/** Environment variables by name. */
+export type Environment = Readonly<Record<string, string | undefined>>;
+
+export interface Replacement {
+  readonly text: string;
+  readonly replaced: boolean;
+  /** Variables that are not set and have no default. */
+  readonly unset: readonly string[];
+}
+
+/** Limits against hostile files: nesting depth, and the number of nodes with aliases expanded. */
+const maxDepth = 100;
 const maxNodes = 1_000_000;
 
-const nothingTexts = new Set(["", "~", "null", "Null", "NULL"]);
-const forbiddenKeys = new Set(["__proto__", "constructor", "prototype"]);
-
-// Every scalar stays text (failsafe): the schema, not YAML's guess, says which type is wanted. Duplicate keys are looked
-// for here, since the composer compares every key with every other.
+// With the failsafe schema every scalar stays a string; its type is decided by our schema, not guessed. Duplicate keys
+// are checked here, since the composer compares every key with every other one.
 const composerOptions = {
   schema: "failsafe",
   stringKeys: true,
@@ -31,15 +40,7 @@ const composerOptions = {
   logLevel: "silent",
 } as const;
 
-/** What `yaml` says in its own terms, for those of its errors that people meet. */
-const plainWords: Readonly<Partial<Record<YAMLError["code"], string>>> = {
-  TAB_AS_INDENT: "a tab may not indent; use spaces",
-  BAD_INDENT: "this line's indentation fits neither its neighbours nor its parent",
-  NON_STRING_KEY: "only plain texts can be keys",
-  RESOURCE_EXHAUSTION: `values nest deeper than ${deepest} levels`,
-};
-
-/** Parses a file's one YAML document. Undefined where there is nothing to read; the problem is then reported. */
+/** Parses the single YAML document of a file. Undefined if there is none; the problem is then reported. */
 export function parseYamlTree(problems: Problems, environment: Environment): ConfigNode | undefined {
   const { text } = problems.source;
   let first: Document | undefined;
@@ -48,10 +49,10 @@ export function parseYamlTree(problems: Problems, environment: Environment): Con
     if (first === undefined) first = document as Document;
     else second ??= document as Document;
   }
-  reportYamlErrors(problems, first?.errors ?? []);
+  if (first !== undefined) reportYamlErrors(problems, first);
   if (second !== undefined) {
     const start = second.range?.[0] ?? text.length;
-    const message = "the file holds more than one YAML document; Perch reads one";
+    const message = "the file contains more than one YAML document; only one is allowed";
     problems.error({ start, end: start }, { code: "syntax", message });
     problems.distrustFrom(start);
   }
@@ -64,47 +65,90 @@ export function parseYamlTree(problems: Problems, environment: Environment): Con
 }
 
 /**
- * One slip makes the parser stumble over what stands behind it: of its errors the first of each line is told, and of those
- * about tokens left over behind the document only the first of all.
+ * One mistake makes the parser report many errors. Only the first of each line is reported, and nothing after the first
+ * error about tokens behind the end of the document.
  */
-function reportYamlErrors(problems: Problems, errors: readonly YAMLError[]): void {
+function reportYamlErrors(problems: Problems, document: Document): void {
+  if (document.errors.length === 0) return;
+  const { source } = problems;
+  const starts = flowStarts(document, source.text);
   const lines = new Set<number>();
-  let lost = false;
-  for (const error of errors.toSorted((one, other) => one.pos[0] - other.pos[0])) {
+  let isLost = false;
+  for (const error of document.errors.toSorted((one, other) => one.pos[0] - other.pos[0])) {
     const [start, end] = error.pos;
-    const { line } = problems.source.position(start);
-    if (lost || lines.has(line)) continue;
+    const { line } = source.position(start);
+    if (isLost || lines.has(line)) continue;
     lines.add(line);
-    lost = error.code === "UNEXPECTED_TOKEN" && error.message.includes("in YAML stream");
-    const said = plainWords[error.code] ?? error.message.charAt(0).toLowerCase() + error.message.slice(1);
-    const suggestion = problems.source.text.startsWith("${", start - 1) ? unquotedVariable : undefined;
-    problems.error({ start, end }, { code: "syntax", message: said, suggestion });
+    isLost = error.code === "UNEXPECTED_TOKEN" && error.message.includes("in YAML stream");
+    const unclosed = describeUnclosed(error, starts, source);
+    const message =
+      unclosed?.message ?? messageByCode[error.code] ?? error.message.charAt(0).toLowerCase() + error.message.slice(1);
+    const suggestion = source.text.startsWith("${", start - 1) ? unquotedVariable : unclosed?.suggestion;
+    problems.error({ start, end }, { code: "syntax", message, suggestion });
     problems.distrustFrom(start);
   }
 }
 
-const unquotedVariable = "inside { } and [ ] a value with a variable must stand in quotes";
+const unquotedVariable = "inside { } and [ ] a value with a variable must be quoted";
 
-/** A converted node with its size once aliases are written out, and its height; both bound what later walks do. */
+/** Clearer texts for frequent errors of the `yaml` package. */
+const messageByCode: Readonly<Partial<Record<YAMLError["code"], string>>> = {
+  TAB_AS_INDENT: "tabs are not allowed as indentation; use spaces",
+  BAD_INDENT: "the indentation of this line matches no enclosing block",
+  NON_STRING_KEY: "keys must be plain strings",
+  RESOURCE_EXHAUSTION: `values nest deeper than ${maxDepth} levels`,
+};
+
+/**
+ * The message for a flow collection without its closing bracket. The parser reports these as bad indentation, at the
+ * line where it gives up. Undefined for other errors.
+ */
+function describeUnclosed(error: YAMLError, starts: ReadonlyMap<string, number>, source: SourceText) {
+  const close = /^Flow (?:map|sequence) .*end with a ([\]}])$/.exec(error.message)?.[1];
+  if (close === undefined) return undefined;
+  const open = close === "]" ? "[" : "{";
+  const start = starts.get(`${open}${error.pos[0]}`);
+  if (start === undefined) return undefined;
+  const { line, column } = source.position(start);
+  return {
+    message: `the ${open} opened at ${line}:${column} is not closed`,
+    suggestion: `add ${close}, or indent the lines inside ${open} ${close} further`,
+  };
+}
+
+/**
+ * The start of each flow collection, by its opening bracket and end; the innermost if several end together. One
+ * iterative walk: files may nest deeply and have many errors.
+ */
+function flowStarts(document: Document, text: string): ReadonlyMap<string, number> {
+  const pending: unknown[] = [document.contents];
+  const starts = new Map<string, number>();
+  while (pending.length > 0) {
+    const node = pending.pop();
+    if (!isCollection(node)) continue;
+    for (const item of node.items) {
+      if (isPair(item)) pending.push(item.key, item.value);
+      else pending.push(item);
+    }
+    if (node.flow !== true || node.range === undefined || node.range === null) continue;
+    const [start, end] = node.range;
+    const key = `${text[start]}${end}`;
+    starts.set(key, Math.max(starts.get(key) ?? start, start));
+  }
+  return starts;
+}
+
+/** A converted node with its size (aliases expanded) and height, which bound the cost of later walks. */
 interface Built {
   readonly node: ConfigNode;
   readonly size: number;
   readonly height: number;
 }
 
-const spanOf = (node: { readonly range?: readonly number[] | null | undefined }, otherwise: Span): Span => {
-  const start = node.range?.[0];
-  const end = node.range?.[1];
-  return start === undefined || end === undefined ? otherwise : { start, end };
-};
-
-/** A collection is pointed at by its first character alone: it may be hundreds of lines long. */
-const headOf = (span: Span): Span => ({ start: span.start, end: span.start });
-
 class TreeBuilder {
   readonly #problems: Problems;
   readonly #environment: Environment;
-  /** The latest node of each anchor, in document order; `undefined` while that node is still being built. */
+  /** The latest node of each anchor in document order; `undefined` while it is being built. */
   readonly #anchors = new Map<string, Built | undefined>();
   #nodes = 0;
 
@@ -113,30 +157,30 @@ class TreeBuilder {
     this.#environment = environment;
   }
 
-  /** `otherwise` is where to point for a value that has no text of its own. */
-  convert(node: Node | null, otherwise: Span, depth: number): Built {
-    if (node === null) return this.#count({ kind: "nothing", span: otherwise });
-    const span = spanOf(node, otherwise);
+  /** `fallback` is the location of a value without text of its own. */
+  convert(node: Node | null, fallback: Span, depth: number): Built {
+    if (node === null) return this.#count({ kind: "nothing", span: fallback });
+    const span = spanOf(node, fallback);
     if (isAlias(node)) return this.#resolve(node.source, span, depth);
     if (node.anchor !== undefined) this.#anchors.set(node.anchor, undefined);
-    const built = this.#convertUnshared(node, span, otherwise, depth);
+    const built = this.#convertUnshared(node, span, fallback, depth);
     if (node.anchor !== undefined) this.#anchors.set(node.anchor, built);
     return built;
   }
 
-  #convertUnshared(node: Node, span: Span, otherwise: Span, depth: number): Built {
+  #convertUnshared(node: Node, span: Span, fallback: Span, depth: number): Built {
     if (node.tag !== undefined && node.tag !== null) {
       const tag = node.tag.replace(/^tag:yaml\.org,2002:/, "!!");
-      return this.#refuse(span, `YAML tags are not supported, here ${quote(tag)}`);
+      return this.#refuse(span, `YAML tags such as ${quote(tag)} are not supported`);
     }
-    if (isScalar(node)) return this.#convertScalar(node, span, otherwise);
-    if (depth >= deepest) return this.#refuse(span, `values nest deeper than ${deepest} levels`);
+    if (isScalar(node)) return this.#convertScalar(node, span, fallback);
+    if (depth >= maxDepth) return this.#refuse(span, `values nest deeper than ${maxDepth} levels`);
     if (isMap(node)) return this.#convertMap(node.items, span, depth);
     if (isSeq(node)) return this.#convertList(node.items, span, depth);
     return this.#refuse(span, "this is not a YAML value");
   }
 
-  #convertScalar(node: Scalar, span: Span, otherwise: Span): Built {
+  #convertScalar(node: Scalar, span: Span, fallback: Span): Built {
     const written = typeof node.value === "string" ? node.value : "";
     const plain = node.type === "PLAIN" || node.type === undefined;
     const { text, replaced, unset } = replaceEnvironment(written, this.#environment);
@@ -145,12 +189,12 @@ class TreeBuilder {
       this.#problems.error(span, {
         code: "unset-variable",
         message,
-        suggestion: `set it, or give a default: \${${name}:-default}`,
+        suggestion: `set it, or add a default: \${${name}:-default}`,
       });
     }
     if (unset.length > 0) return this.#count({ kind: "refused", span });
     if (plain && !replaced && nothingTexts.has(text)) {
-      return this.#count({ kind: "nothing", span: text === "" ? otherwise : span });
+      return this.#count({ kind: "nothing", span: text === "" ? fallback : span });
     }
     return this.#count({ kind: "scalar", span, text, plain, replaced });
   }
@@ -175,7 +219,7 @@ class TreeBuilder {
     return this.#count({ kind: "map", span: headOf(span), entries }, built);
   }
 
-  /** A key that is no plain text was reported by the composer. */
+  /** Undefined for a key that is not a plain string, which the composer has reported. */
   #readKey(key: unknown, mapSpan: Span, depth: number): { text: string; span: Span } | undefined {
     if (!isScalar(key)) return undefined;
     if (key.anchor !== undefined) this.convert(key, mapSpan, depth);
@@ -188,13 +232,13 @@ class TreeBuilder {
       this.#problems.error(span, {
         code: "not-supported",
         message: "YAML merge keys (<<) are not supported",
-        suggestion: "write the keys out, or use an alias for a whole value",
+        suggestion: "repeat the keys, or use an alias for a whole value",
       });
     } else if (forbiddenKeys.has(key)) {
-      this.#problems.error(span, { code: "forbidden-key", message: `${quote(key)} may not be a key` });
+      this.#problems.error(span, { code: "forbidden-key", message: `${quote(key)} is not allowed as a key` });
     } else if (earlier !== undefined) {
       const { line } = this.#problems.source.position(earlier.start);
-      const message = `duplicate key ${quote(key)}; line ${line} has it already`;
+      const message = `duplicate key ${quote(key)}; it is already set on line ${line}`;
       this.#problems.error(span, { code: "duplicate-key", message });
     } else {
       return true;
@@ -203,12 +247,13 @@ class TreeBuilder {
   }
 
   #resolve(anchor: string, span: Span, depth: number): Built {
-    if (!this.#anchors.has(anchor)) return this.#refuse(span, `no anchor ${quote(anchor)} stands before this alias`);
+    if (!this.#anchors.has(anchor))
+      return this.#refuse(span, `the anchor ${quote(anchor)} is not defined before this alias`);
     const target = this.#anchors.get(anchor);
-    if (target === undefined) return this.#refuse(span, `the alias ${quote(anchor)} stands inside its own anchor`);
-    if (depth + target.height > deepest) return this.#refuse(span, `values nest deeper than ${deepest} levels`);
+    if (target === undefined) return this.#refuse(span, `the alias ${quote(anchor)} is inside its own anchor`);
+    if (depth + target.height > maxDepth) return this.#refuse(span, `values nest deeper than ${maxDepth} levels`);
     if (this.#nodes + target.size > maxNodes) {
-      return this.#refuse(span, `aliases multiply this file to more than ${maxNodes} values`);
+      return this.#refuse(span, `aliases expand this file to more than ${maxNodes} values`);
     }
     this.#nodes += target.size;
     return target;
@@ -231,28 +276,30 @@ class TreeBuilder {
   }
 }
 
-/** Environment variables by name. */
-export type Environment = Readonly<Record<string, string | undefined>>;
+const nothingTexts = new Set(["", "~", "null", "Null", "NULL"]);
+const forbiddenKeys = new Set(["__proto__", "constructor", "prototype"]);
 
-export interface Replacement {
-  readonly text: string;
-  readonly replaced: boolean;
-  /** Variables that are not set and have no default. */
-  readonly unset: readonly string[];
-}
+const spanOf = (node: { readonly range?: readonly number[] | null | undefined }, fallback: Span): Span => {
+  const start = node.range?.[0];
+  const end = node.range?.[1];
+  return start === undefined || end === undefined ? fallback : { start, end };
+};
+
+/** The first character only, since a collection may span hundreds of lines. */
+const headOf = (span: Span): Span => ({ start: span.start, end: span.start });
 
 const opening = /\$?\$\{(?:([A-Z_][A-Z0-9_]*)(\}|:-))?/g;
 
 /**
- * Replaces `${NAME}` and `${NAME:-default}`; as in a shell, the default also stands in for an empty value. `$${` gives
- * `${`. Anything else with a dollar sign is left alone, so that regular expressions need no escapes.
+ * Replaces `${NAME}` and `${NAME:-default}`. As in a shell, the default also replaces an empty value. `$${` gives `${`.
+ * Other dollar signs are kept, so that regular expressions need no escapes.
  */
 export function replaceEnvironment(text: string, environment: Environment): Replacement {
   const pieces: string[] = [];
   const unset: string[] = [];
   let replaced = false;
   let done = 0;
-  // Openings behind the last brace have no end, and looking for it from each of them would take quadratic time.
+  // Openings behind the last brace have no end. Searching for it from each of them would take quadratic time.
   const lastBrace = text.lastIndexOf("}");
   for (const match of text.matchAll(opening)) {
     const { index } = match;
@@ -280,7 +327,7 @@ interface Reference {
   readonly end: number;
 }
 
-/** Undefined where the opening has no name or no end. */
+/** Undefined if the opening has no name or no end. */
 function readReference(text: string, match: RegExpExecArray): Reference | undefined {
   const [whole, name, follows] = match;
   const afterOpening = match.index + whole.length;
@@ -291,7 +338,7 @@ function readReference(text: string, match: RegExpExecArray): Reference | undefi
 }
 
 function lookUp(environment: Environment, { name, fallback }: Reference): string | undefined {
-  // An own property only: a process's environment has no `constructor`, but a plain object in its stead has.
+  // Own properties only: a plain object as environment inherits `constructor` and the like.
   const value = Object.hasOwn(environment, name) ? environment[name] : undefined;
   return fallback !== undefined && (value === undefined || value === "") ? fallback : value;
 }

@@ -11,7 +11,7 @@ import { reservedAttributeNames } from "./condition.ts";
 import { type ClaimPaths, claimPath } from "./jwt.ts";
 
 const trust = defaulted(
-  "proxies: counts only from a caller in trustedProxies, and a copy that anyone else sent is removed.",
+  "Who may send it. proxies: only callers in trustedProxies; it is removed from the requests of others.",
   oneOf(["anyone", "proxies"]),
   "anyone",
 );
@@ -21,9 +21,12 @@ const attributeSource = object(
     header: optional("The request header that holds the value.", headerName),
     cookie: optional("The cookie that holds the value.", cookieName),
     query: optional("The query parameter that holds the value.", queryName),
-    clientAddress: optional("The client's address, as derived by trustedProxies; always true.", yes()),
-    jwt: optional("The claim of a verified token that holds the value; a list leads to one inside others.", claimPath),
-    geo: optional("What the database knows of the derived client address.", oneOf(geoFields)),
+    clientAddress: optional("true: the client's address, as derived with trustedProxies.", trueOnly()),
+    jwt: optional(
+      "The claim of a verified token that holds the value; a list is the path to a nested claim.",
+      claimPath,
+    ),
+    geo: optional("A field of the GeoIP database for the client's address.", oneOf(geoFields)),
     trust,
   },
   {
@@ -32,7 +35,7 @@ const attributeSource = object(
   },
 );
 
-function yes(): Schema<true> {
+function trueOnly(): Schema<true> {
   return scalar({
     what: "true",
     parse: (written) => (written === "true" ? true : new ParseError(`expected true, found ${quote(written)}`)),
@@ -47,15 +50,14 @@ export const attributeName: Schema<string> = text({
   rule: "use letters, digits, - and _, a letter first, at most 64 characters",
 });
 
-/** A typed fact about the requester. */
 export const attributeSchema = object(
   {
     type: required(
-      "How the value is read and compared.",
+      "How the value is parsed and compared.",
       oneOf(["string", "number", "boolean", "time", "semver", "ip"]),
     ),
     from: required(
-      "Sources in order; the first that is present and parses gives the value.",
+      "Sources in order of precedence; the first that is present and valid gives the value.",
       list(attributeSource, { of: "sources", min: 1 }),
     ),
   },
@@ -64,13 +66,13 @@ export const attributeSchema = object(
 
 export type AttributeConfig = Infer<typeof attributeSchema>;
 
-/** What sources are checked against, and what is collected of them. */
+/** What sources are checked against, and the claims that they add to. */
 export interface AttributeScope {
-  /** Whether any caller is trusted at all. */
+  /** Whether `trustedProxies` is set. */
   readonly proxiesKnown: boolean;
-  /** Whether the file says how tokens are verified. */
+  /** Whether `jwt` is set. */
   readonly jwtKnown: boolean;
-  /** Whether the file names a database. */
+  /** Whether `geo` is set. */
   readonly geoKnown: boolean;
   readonly claims: ClaimPaths;
   readonly parsing: ParseContext;
@@ -80,7 +82,7 @@ export function compileAttribute(entry: Entry<AttributeConfig>, scope: Attribute
   const { parsing } = scope;
   const { name, value } = entry;
   if (reservedAttributeNames.has(name)) {
-    const message = `an attribute may not be called ${quote(name)}: conditions use that word for something else`;
+    const message = `an attribute cannot be named ${quote(name)}: the name is a reserved key of conditions`;
     parsing.error(parsing.keySpanOf(entry), "bad-value", message);
   }
   const from = value.from.map((source) => compileSource(source, value, scope));
@@ -97,7 +99,7 @@ function compileSource(source: SourceConfig, attribute: AttributeConfig, scope: 
     return { kind: "clientAddress" };
   }
   if (source.jwt !== undefined) return compileClaim(source, source.jwt, scope);
-  if (source.geo !== undefined) return compilePlace(source, source.geo, scope);
+  if (source.geo !== undefined) return compileGeoSource(source, source.geo, scope);
   if (trust === "proxies") checkTrust(source, proxiesKnown, parsing);
   if (source.header !== undefined) return { kind: "header", name: source.header, trust };
   if (source.cookie !== undefined) return { kind: "cookie", name: source.cookie, trust };
@@ -110,42 +112,57 @@ function compileClaim(
   { jwtKnown, claims, parsing }: AttributeScope,
 ): AttributeSource {
   if (!jwtKnown) {
-    const message = "the file does not say how tokens are verified";
-    parsing.error(parsing.keySpanOf(source, "jwt"), "missing-key", message, "add jwt: { keys: [...] } at its top");
+    const message = "a jwt source needs the jwt section, which defines how tokens are verified";
+    parsing.error(
+      parsing.keySpanOf(source, "jwt"),
+      "missing-key",
+      message,
+      "add jwt: { keys: [...] } at the top level",
+    );
   }
-  refuseTrust(source, "a claim, which counts because it is verified", parsing);
+  refuseTrust(source, "jwt: claims are trusted because they are verified", parsing);
   return { kind: "jwt", claim: claims.indexOf(path), path };
 }
 
-function compilePlace(source: SourceConfig, field: GeoField, { geoKnown, parsing }: AttributeScope): AttributeSource {
+function compileGeoSource(
+  source: SourceConfig,
+  field: GeoField,
+  { geoKnown, parsing }: AttributeScope,
+): AttributeSource {
   if (!geoKnown) {
-    const message = "the file names no database of places";
-    parsing.error(parsing.keySpanOf(source, "geo"), "missing-key", message, "add geo: { database: FILE } at its top");
+    const message = "a geo source needs the geo section, which names the database";
+    parsing.error(
+      parsing.keySpanOf(source, "geo"),
+      "missing-key",
+      message,
+      "add geo: { database: FILE } at the top level",
+    );
   }
-  refuseTrust(source, "a place, which comes of the client address that trustedProxies derive", parsing);
+  refuseTrust(source, "geo: the client's address is already derived with trustedProxies", parsing);
   return { kind: "geo", field };
 }
 
 function checkClientAddress(source: SourceConfig, { type }: AttributeConfig, parsing: ParseContext): void {
   if (type !== "ip" && type !== "string") {
-    const message = `clientAddress gives an address, which is no value of type ${type}`;
+    const message = `clientAddress gives an address, which is not a value of type ${type}`;
     parsing.error(parsing.keySpanOf(source, "clientAddress"), "bad-value", message, "use type ip or string");
   }
-  refuseTrust(source, "clientAddress, which trustedProxies derive already", parsing);
+  refuseTrust(source, "clientAddress: it is already derived with trustedProxies", parsing);
 }
 
-function refuseTrust(source: SourceConfig, what: string, parsing: ParseContext): void {
+/** `trust` is for values that clients can forge. Verified and derived values need no such choice. */
+function refuseTrust(source: SourceConfig, why: string, parsing: ParseContext): void {
   if (!parsing.has(source, "trust")) return;
-  parsing.error(parsing.keySpanOf(source, "trust"), "conflicting-keys", `trust does not go with ${what}`);
+  parsing.error(parsing.keySpanOf(source, "trust"), "conflicting-keys", `trust cannot be combined with ${why}`);
 }
 
 function checkTrust(source: SourceConfig, proxiesKnown: boolean, parsing: ParseContext): void {
   const span = parsing.spanOf(source, "trust");
   if (!proxiesKnown) {
-    parsing.warn(span, "risky", "no caller is in trustedProxies, so this source never counts");
+    parsing.warn(span, "risky", "trustedProxies is empty, so this source is never used");
   }
   if (source.header !== undefined && isFramingHeader(source.header)) {
-    const message = `the header ${quote(source.header)} can not be removed from requests, as trust: proxies would`;
+    const message = `the header ${quote(source.header)} cannot be removed from requests, which trust: proxies requires`;
     parsing.error(span, "bad-value", message);
   }
 }

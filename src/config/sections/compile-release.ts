@@ -21,7 +21,7 @@ export function compileRelease(
   const names = new VersionNames(known, context);
   const rules = compileRules(release.rules, names, attributes, context);
   const split = release.split === undefined ? undefined : names.weights(release.split);
-  if (release.split !== undefined) warnLackingServices(release.split, pairing, context);
+  if (release.split !== undefined) warnServicesWithoutVersion(release.split, pairing, context);
   return {
     name,
     versions: [...names.named, ...paired.flatMap((service) => service.versions)].filter(isFirst),
@@ -35,7 +35,7 @@ export function compileRelease(
 
 const isFirst = <T>(item: T, index: number, items: readonly T[]): boolean => items.indexOf(item) === index;
 
-/** The versions that a release names, checked against those that its services have. */
+/** Collects the versions that a release names, and checks them against those of its services. */
 class VersionNames {
   readonly named = new Set<string>();
   readonly #known: ReadonlySet<string> | undefined;
@@ -54,7 +54,7 @@ class VersionNames {
 
   weights(config: WeightsConfig): Weights {
     const { parsing } = this.#context;
-    // Without a prototype: weights are looked up by names that pins carry.
+    // No prototype, since weights are looked up by version names from pins.
     const weights: Record<string, number> = Object.create(null);
     let sum = 0;
     for (const entry of config) {
@@ -80,7 +80,7 @@ function compileRules(
   const rules = configs.map((config): RuleSpec => {
     const { name, use } = config;
     if (seen.has(name) && name !== unreadable) {
-      const message = `another rule of this release is called ${quote(name)} already`;
+      const message = `another rule of this release is already named ${quote(name)}`;
       parsing.error(parsing.spanOf(config, "name"), "duplicate-name", message);
     }
     seen.add(name);
@@ -91,23 +91,23 @@ function compileRules(
       use: typeof use === "string" ? names.use(use, parsing.spanOf(config, "use")) : names.weights(use),
     };
   });
-  // A condition that lost a part to a problem would seem wider than it is meant.
+  // A condition that lost an invalid part would look wider than it is.
   if (parsing.problems.errorCount === failedBefore) warnUnreachableRules(configs, rules, parsing);
   return rules;
 }
 
-/** A lane falls back to the default where a service lacks a version, which may be meant, or be a slip. */
-function warnLackingServices(
+/** A service without the version serves its default version instead, which may be unintended. */
+function warnServicesWithoutVersion(
   split: WeightsConfig,
   { known, paired }: PairedServices,
   { parsing }: CompileContext,
 ): void {
   for (const entry of split) {
-    const lacking = paired.filter((service) => !service.versions.includes(entry.name)).map((service) => service.name);
-    if (known?.has(entry.name) !== true || lacking.length === 0) continue;
-    const message = `${lacking.length === 1 ? "service" : "services"} ${lacking.slice(0, 5).join(", ")}${
-      lacking.length > 5 ? ", …" : ""
-    } without version ${entry.name} will serve the default in its place`;
+    const without = paired.filter((service) => !service.versions.includes(entry.name)).map((service) => service.name);
+    if (known?.has(entry.name) !== true || without.length === 0) continue;
+    const message = `${without.length === 1 ? "service" : "services"} ${without.slice(0, 5).join(", ")}${
+      without.length > 5 ? ", …" : ""
+    } without version ${entry.name} will serve the default version instead`;
     parsing.warn(parsing.keySpanOf(entry), "risky", message);
   }
 }

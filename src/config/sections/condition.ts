@@ -10,21 +10,18 @@ import { compileTest, type TestConfig, type TestSubject, testSchema } from "./op
 
 const share = number({ what: "a percentage", min: 0, max: 100 });
 
-const percentSchema = byShape("a percentage, or a map of it and its seed", {
+const percentSchema = byShape("a percentage, or a map with of and seed", {
   scalar: share,
   map: object(
     {
-      of: required("The share of the units, in per cent; fractions are allowed.", share),
-      seed: optional(
-        "What the share is drawn by, in place of the release's and the rule's name.",
-        text({ minLength: 1 }),
-      ),
+      of: required("The share of units in per cent; fractions are allowed.", share),
+      seed: optional("The seed of the draw. Default: the release's and the rule's name.", text({ minLength: 1 })),
     },
     { what: "a percentage" },
   ),
 });
 
-/** A rule's condition as it is written; every entry must hold. */
+/** A condition as written. All entries must hold. */
 export interface ConditionConfig {
   readonly header: readonly Entry<TestConfig>[] | undefined;
   readonly cookie: readonly Entry<TestConfig>[] | undefined;
@@ -42,7 +39,7 @@ export interface ConditionConfig {
   readonly rest: readonly Entry<TestConfig>[];
 }
 
-/** Stands in for a condition that could not be read. */
+/** A placeholder for a condition that could not be read. */
 export const emptyCondition: ConditionConfig = {
   header: undefined,
   cookie: undefined,
@@ -59,7 +56,7 @@ export const emptyCondition: ConditionConfig = {
   rest: [],
 };
 
-/** The keys of a condition that name no attribute. */
+/** The keys of a condition that are not attribute names. */
 const conditionWords = [
   "header",
   "cookie",
@@ -75,7 +72,6 @@ const conditionWords = [
   "not",
 ] as const;
 
-/** Attribute names that conditions use for something else. */
 export const reservedAttributeNames: ReadonlySet<string> = new Set(conditionWords);
 
 export const conditionSchema: Schema<ConditionConfig> = named("condition", () =>
@@ -90,15 +86,12 @@ export const conditionSchema: Schema<ConditionConfig> = named("condition", () =>
       method: optional("A test on the request's method.", testSchema),
       host: optional("A test on the request's host, in lower case and without its port.", testSchema),
       path: optional("A test on the request's path, without the query.", testSchema),
-      clientAddress: optional("A test on the client's address, as derived by trustedProxies.", testSchema),
-      percent: optional("A share of the units, drawn apart from the split.", percentSchema),
-      seed: optional(
-        "What percent is drawn by, in place of the release's and the rule's name.",
-        text({ minLength: 1 }),
-      ),
+      clientAddress: optional("A test on the client's address, as derived with trustedProxies.", testSchema),
+      percent: optional("A share of the units, drawn independently of the split.", percentSchema),
+      seed: optional("The seed of percent. Default: the release's and the rule's name.", text({ minLength: 1 })),
       all: optional("Conditions that must all hold.", list(conditionSchema, { of: "conditions", min: 1 })),
-      any: optional("Conditions of which one must hold.", list(conditionSchema, { of: "conditions", min: 1 })),
-      not: optional("A condition that must not hold. Also true where a fact is unknown.", conditionSchema),
+      any: optional("Conditions of which at least one must hold.", list(conditionSchema, { of: "conditions", min: 1 })),
+      not: optional("A condition that must not hold. Also true if a fact is unknown.", conditionSchema),
     },
     { description: "A test on the attribute of this name.", schema: testSchema },
     { what: "a condition" },
@@ -108,7 +101,7 @@ export const conditionSchema: Schema<ConditionConfig> = named("condition", () =>
 const lower = (text: string): string => text.toLowerCase();
 const upper = (text: string): string => text.toUpperCase();
 
-/** Raw facts that have no names below them, and how operands are brought to the form in which each is known. */
+/** Facts without a name, and how operands are normalised to compare with them. */
 const plainFacts = {
   method: { what: "the method", type: "string", fold: upper },
   host: { what: "the host", type: "string", fold: lower },
@@ -119,7 +112,7 @@ const plainFacts = {
 type PlainFact = keyof typeof plainFacts;
 const namedFacts = ["header", "cookie", "query"] as const;
 
-/** Compiles a condition as it is written; what has a problem is told and left out. */
+/** Compiles a condition. Invalid parts are reported and left out. */
 export function compileCondition(
   config: ConditionConfig,
   attributes: KnownAttributes,
@@ -185,13 +178,12 @@ function compileNamed(
 function compilePercent(config: ConditionConfig, { parsing }: CompileContext): Condition | undefined {
   const { percent, seed } = config;
   if (percent === undefined) {
-    if (seed !== undefined)
-      parsing.error(parsing.keySpanOf(config, "seed"), "conflicting-keys", "a seed needs a percent beside it");
+    if (seed !== undefined) parsing.error(parsing.keySpanOf(config, "seed"), "conflicting-keys", "seed needs percent");
     return undefined;
   }
   if (typeof percent === "number") return { kind: "percent", percent, seed };
   if (seed !== undefined && percent.seed !== undefined) {
-    parsing.error(parsing.keySpanOf(config, "seed"), "conflicting-keys", "percent has a seed of its own already");
+    parsing.error(parsing.keySpanOf(config, "seed"), "conflicting-keys", "percent already has its own seed");
   }
   return { kind: "percent", percent: percent.of, seed: percent.seed ?? seed };
 }

@@ -8,10 +8,10 @@ import { quote } from "../schema-kit/tree.ts";
 
 const defaultPorts: Readonly<Record<string, number>> = { "http:": 80, "https:": 443 };
 
-/** What sun_path has room for on Linux, less the NUL that ends it. */
+/** The size of `sun_path` on Linux without the terminating NUL (unix(7)). */
 const maxSocketPath = 107;
 
-/** An address: `http://host:port`, `https://host:port`, or `unix:/path`. */
+/** `http://host:port`, `https://host:port`, or `unix:/path`. */
 const endpointAddress: Schema<EndpointAddress> = scalar({
   what: "an endpoint such as http://shop:80",
   parse: parseEndpoint,
@@ -28,7 +28,7 @@ function parseEndpoint(written: string): EndpointAddress | ParseError {
   }
   if (scheme !== "http" && scheme !== "https") {
     return new ParseError(
-      `${quote(written)} is neither http nor https`,
+      `${quote(written)} has a scheme that is not supported`,
       "an endpoint is http://host:port, https://host:port or unix:/path",
     );
   }
@@ -40,24 +40,26 @@ function parseSocketPath(path: string): EndpointAddress | ParseError {
   if (!path.startsWith("/")) {
     return new ParseError(`${quote(path)} is not an absolute path`, "write it as in unix:/run/shop.sock");
   }
-  if (/\p{Cc}/u.test(path)) return new ParseError(`${quote(path)} holds a control character`);
+  if (/\p{Cc}/u.test(path)) return new ParseError(`${quote(path)} contains a control character`);
   if (Buffer.byteLength(path) > maxSocketPath) {
-    return new ParseError(`${quote(path)} is longer than a socket's path may be, ${maxSocketPath} bytes`);
+    return new ParseError(`${quote(path)} is too long: the maximum for a unix socket is ${maxSocketPath} bytes`);
   }
   return unixAddress(path);
 }
 
 function parseOrigin(written: string): string | ParseError {
-  // URL drops tabs and line breaks and turns backslashes; nothing of that kind may pass for a host.
+  // The URL parser drops tabs and line breaks and converts backslashes; such input must not pass as a host.
   const url = /^[!-~]+$/.test(written) && !written.includes("\\") ? URL.parse(written) : null;
   if (url === null) return new ParseError(`${quote(written)} is not a URL such as http://shop:80`);
   if (url.username !== "" || url.password !== "" || written.includes("@")) {
-    return new ParseError(`${quote(written.replace(/\/\/.*@/, "//…@"))} holds credentials; an endpoint can not`);
+    return new ParseError(
+      `${quote(written.replace(/\/\/.*@/, "//…@"))} contains credentials, which endpoints do not support`,
+    );
   }
   if (url.pathname !== "/" || /[?#]/.test(written)) {
-    return new ParseError(`${quote(written)} holds more than a host and a port`, `write ${quote(url.origin)}`);
+    return new ParseError(`${quote(written)} contains more than a host and a port`, `write ${quote(url.origin)}`);
   }
-  if (url.port === "0") return new ParseError(`${quote(written)}: 0 is not a port that can be connected to`);
+  if (url.port === "0") return new ParseError(`${quote(written)}: port 0 is not valid for an endpoint`);
   return `${url.protocol}//${url.hostname}:${url.port === "" ? defaultPorts[url.protocol] : url.port}`;
 }
 
@@ -65,26 +67,23 @@ const dnsName: Schema<string> = text({
   what: "a DNS name",
   pattern:
     /^(?:[A-Za-z0-9_](?:[A-Za-z0-9_-]{0,61}[A-Za-z0-9_])?\.)*[A-Za-z0-9_](?:[A-Za-z0-9_-]{0,61}[A-Za-z0-9_])?\.?$/,
-  rule: "letters, digits, dashes and underscores between dots",
+  rule: "use letters, digits, dashes and underscores between dots",
   maxLength: 254,
 });
 
 const byDns = object(
   {
-    dns: required(
-      "A name: each of its A and AAAA records is an endpoint; without a port, each of its SRV records.",
-      dnsName,
-    ),
+    dns: required("A DNS name. Each A and AAAA record is an endpoint; without port, each SRV record.", dnsName),
     port: optional(
-      "The port of every endpoint. Default: SRV records are asked for, which have one each.",
+      "The port of all endpoints. Default: SRV records are resolved, which contain the ports.",
       number({ what: "a port", min: 1, max: 65_535, integer: true }),
     ),
-    scheme: defaulted("How the endpoints are spoken to.", oneOf(["http", "https"]), "http"),
+    scheme: defaulted("The scheme of the endpoints.", oneOf(["http", "https"]), "http"),
   },
   { what: "an endpoint by DNS" },
 );
 
-/** One of a version's endpoints, or a name that stands for several. */
+/** An endpoint of a version, or a DNS name that resolves to several. */
 export const endpoint: Schema<EndpointSpec> = {
   read(node, parsing) {
     if (node.kind !== "map") {
@@ -95,7 +94,7 @@ export const endpoint: Schema<EndpointSpec> = {
     if (value === INVALID) return INVALID;
     const { dns, port, scheme } = value;
     if (parseAddress(dns) !== undefined) {
-      const message = `${quote(dns)} is an address, and no name for DNS`;
+      const message = `${quote(dns)} is an IP address, not a DNS name`;
       return parsing.error(
         parsing.spanOf(value, "dns"),
         "bad-value",
@@ -103,8 +102,9 @@ export const endpoint: Schema<EndpointSpec> = {
         `write ${quote(`${scheme}://${dns}:${port ?? 80}`)}`,
       );
     }
+    // The names of SRV records start with an underscore (RFC 2782).
     if (port === undefined && !dns.startsWith("_")) {
-      const message = "an endpoint by DNS needs a port, or the name of SRV records such as _http._tcp.shop";
+      const message = "an endpoint by DNS needs a port, or the name of an SRV record such as _http._tcp.shop";
       return parsing.error(node.span, "missing-key", message);
     }
     const question = { name: dns.toLowerCase(), wanted: port === undefined ? "services" : "addresses" } as const;
@@ -113,7 +113,7 @@ export const endpoint: Schema<EndpointSpec> = {
   json: (definitions) => ({ anyOf: [endpointAddress.json(definitions), byDns.json(definitions)] }),
 };
 
-/** `10.0.0.10`, `10.0.0.10:5353`, `fd00::10` or `[fd00::10]:5353`, as node:dns takes them. */
+/** `10.0.0.10`, `10.0.0.10:5353`, `fd00::10` or `[fd00::10]:5353`, as node:dns accepts them. */
 const nameServer: Schema<string> = scalar({
   what: "a name server's address such as 10.0.0.10 or 10.0.0.10:53",
   parse: parseNameServer,
@@ -132,22 +132,21 @@ function parseNameServer(written: string): string | ParseError {
       "write it as in 10.0.0.10 or 10.0.0.10:53",
     );
   }
-  if (port === 0 || port > 65_535) return new ParseError(`${port} is not a port that can be asked`);
+  if (port === 0 || port > 65_535) return new ParseError(`${port} is not a valid port`);
   return inBrackets === undefined ? `${address.text}:${port}` : `[${address.text}]:${port}`;
 }
 
 const timeToLive = duration({ minMs: 100, maxMs: 86_400_000 });
 
-/** How the names of endpoints are resolved. */
 export const dnsSchema = object(
   {
     servers: defaulted(
-      "Name servers; names are then asked for as they stand. Default: the system's, with its search list.",
+      "Name servers. Names are then resolved as written. Default: the system's name servers, with its search list.",
       list(nameServer, { of: "name servers" }),
       [],
     ),
-    minTtl: defaulted("An answer counts for so long at least, whatever its time to live says.", timeToLive, "5s"),
-    maxTtl: defaulted("An answer counts for so long at most.", timeToLive, "5m"),
+    minTtl: defaulted("The minimum time for which a DNS answer is used, whatever its TTL.", timeToLive, "5s"),
+    maxTtl: defaulted("The maximum time for which a DNS answer is used.", timeToLive, "5m"),
   },
   { what: "dns" },
 );

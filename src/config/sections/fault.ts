@@ -8,13 +8,13 @@ import { compileCondition, conditionSchema } from "./condition.ts";
 const share = number({ what: "a percentage", min: 0, max: 100 });
 
 const target = {
-  percent: defaulted("The share of the requests that meet the condition, drawn for each anew.", share, 100),
-  when: optional("Which requests. Default: all.", conditionSchema),
+  percent: defaulted("The share of the requests that match when, in per cent, drawn for each request.", share, 100),
+  when: optional("A condition that requests must match. Default: all requests.", conditionSchema),
 };
 
 const delay = object(
   {
-    for: required("How long a request is held before it is forwarded.", duration({ minMs: 1, maxMs: 60_000 }), 1),
+    for: required("How long a request is delayed before it is forwarded.", duration({ minMs: 1, maxMs: 60_000 }), 1),
     ...target,
   },
   { what: "a delay" },
@@ -23,7 +23,7 @@ const delay = object(
 const abort = object(
   {
     status: defaulted(
-      "The status that is answered.",
+      "The status of the local reply.",
       number({ what: "an error's status", min: 400, max: 599, integer: true }),
       503,
     ),
@@ -32,11 +32,11 @@ const abort = object(
   { what: "an abort" },
 );
 
-/** What is done wrong on purpose, to see how others bear it. */
+/** Fault injection, to test how clients handle failures. */
 export const faultSchema = object(
   {
-    delay: optional("Requests are held for a while.", delay),
-    abort: optional("Requests are answered with an error, and go nowhere.", abort),
+    delay: optional("Delays requests.", delay),
+    abort: optional("Replies with an error instead of forwarding the request.", abort),
   },
   { what: "a fault", atLeastOneOf: ["delay", "abort"] },
 );

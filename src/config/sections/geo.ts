@@ -6,38 +6,39 @@ import type { Infer } from "../schema-kit/schema.ts";
 import { quote } from "../schema-kit/tree.ts";
 
 export const geoSchema = object(
-  { database: required("A MaxMind database (.mmdb); read again when it changes.", filePath) },
+  { database: required("A MaxMind database file (.mmdb), which is reloaded when it changes.", filePath) },
   { what: "geo" },
 );
 
-/** Databases say in their type what they are about, such as `GeoLite2-Country`. */
-const aboutCountries = /\bcountry\b/i;
-const finerThanCountries: ReadonlySet<GeoField> = new Set(["region", "city"]);
-
-/** Undefined where none is named, or with the problem told. */
-interface PlaceReaders {
+/** The parts of the configuration that refer to the database. */
+interface GeoUsers {
   readonly geo: Infer<typeof geoSchema> | undefined;
-  readonly attributes: readonly { readonly value: { readonly from: readonly PlaceSource[] } }[];
+  readonly attributes: readonly { readonly value: { readonly from: readonly GeoSource[] } }[];
 }
 
-interface PlaceSource {
+interface GeoSource {
   readonly geo: GeoField | undefined;
 }
 
-export function compileGeo(config: PlaceReaders, context: CompileContext): GeoDatabase | undefined {
+/** Undefined if none is configured, or if it cannot be used; the problem is then reported. */
+export function compileGeo(config: GeoUsers, context: CompileContext): GeoDatabase | undefined {
   const { geo } = config;
   if (geo === undefined) return undefined;
   const { parsing } = context;
   const sources = config.attributes.flatMap(({ value }) => value.from.filter(({ geo }) => geo !== undefined));
   if (sources.length === 0 && !parsing.problems.failed) {
-    parsing.warn(parsing.keySpanOf(config, "geo"), "unused", "no attribute asks where a client is");
+    parsing.warn(parsing.keySpanOf(config, "geo"), "unused", "no attribute has a geo source");
   }
   const database = context.database(geo.database, parsing.spanOf(geo, "database"));
-  if (database === undefined || !aboutCountries.test(database.type)) return database;
+  if (database === undefined || !countryDatabase.test(database.type)) return database;
   for (const source of sources) {
-    if (source.geo === undefined || !finerThanCountries.has(source.geo)) continue;
-    const message = `the database ${quote(database.type)} knows countries, and no ${source.geo}`;
+    if (source.geo === undefined || !missingInCountryDatabase.has(source.geo)) continue;
+    const message = `the database ${quote(database.type)} contains countries only, so ${source.geo} is always unknown`;
     parsing.warn(parsing.spanOf(source, "geo"), "risky", message);
   }
   return database;
 }
+
+/** Matches the type in a database's metadata, such as `GeoLite2-Country`. */
+const countryDatabase = /\bcountry\b/i;
+const missingInCountryDatabase: ReadonlySet<GeoField> = new Set(["region", "city"]);

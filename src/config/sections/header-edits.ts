@@ -11,25 +11,24 @@ import { quote, type Span } from "../schema-kit/tree.ts";
 
 const value = text({ what: "a value", maxLength: 4_096 });
 
-/** What is done to the header fields of requests or of responses. */
+/** Edits of request or response headers. */
 export const headerEditsSchema = object(
   {
     set: optional(
-      "Fields by name, in place of any that came. Values may name facts of the request (docs/routes.md).",
+      "Headers by name, replacing existing ones. Values may contain facts of the request (docs/routes.md).",
       mapOf(headerName, value, { of: "headers", min: 1 }),
     ),
     add: optional(
-      "Further fields by name, with one value or several.",
+      "Headers by name, added to existing ones, with one or more values each.",
       mapOf(headerName, oneOrMore(value, "values"), { of: "headers", min: 1 }),
     ),
-    remove: optional("Names of fields that go no further.", list(headerName, { of: "headers", min: 1 })),
+    remove: optional("Names of headers that are removed.", list(headerName, { of: "headers", min: 1 })),
   },
   { what: "an edit of headers", atLeastOneOf: ["set", "add", "remove"] },
 );
 
 export type HeaderEditsConfig = Infer<typeof headerEditsSchema>;
 
-/** The part of a route or a version that edits headers. */
 interface EditingConfig {
   readonly requestHeaders: HeaderEditsConfig | undefined;
   readonly responseHeaders: HeaderEditsConfig | undefined;
@@ -46,7 +45,7 @@ export function compileMessageEdits(
   };
 }
 
-/** The edits of all versions that have any. */
+/** The edits of all versions that have some. */
 export function compileVersionEdits(
   services: readonly Entry<{ readonly versions: readonly Entry<EditingConfig>[] }>[],
   attributes: KnownAttributes,
@@ -68,7 +67,7 @@ function compileHeaderEdits(
 ): HeaderEditsSpec {
   const check = (name: string, span: Span): void => {
     const why = whyProtected(name, message);
-    if (why !== undefined) parsing.error(span, "bad-value", `the header ${quote(name)} can not be edited: ${why}`);
+    if (why !== undefined) parsing.error(span, "bad-value", `the header ${quote(name)} cannot be edited: ${why}`);
   };
   const added = [];
   for (const entry of config.set ?? []) {
@@ -86,17 +85,18 @@ function compileHeaderEdits(
   for (const [index, name] of (config.remove ?? []).entries()) {
     check(name, parsing.spanOf(config, "remove", index));
   }
+  // `set` is a removal and an addition.
   const removed = new Set([...(config.remove ?? []), ...(config.set ?? []).map(({ name }) => name)]);
   return { removed: [...removed], added };
 }
 
-/** Facts that a template names by one word. */
+/** Facts that a template may contain. */
 const facts = ["version", "route", "service", "release", "requestId", "clientAddress", "host", "path"] as const;
 
 const attributePrefix = "attribute.";
 const reference = /\$\{([^{}]*)\}/g;
 
-/** Reads `${…}` in a value; the rest is taken as it stands, its characters as bytes of UTF-8. */
+/** Parses the `${…}` references in a value. The rest is literal, encoded as UTF-8. */
 function compileTemplate(written: string, attributes: KnownAttributes, span: Span, parsing: ParseContext): Template {
   const parts: (string | TemplateFact)[] = [];
   let done = 0;
@@ -132,7 +132,7 @@ function compileFact(
   return undefined;
 }
 
-/** Heads are bytes, one to a character. */
+/** UTF-8 bytes as one character each, as message heads are represented. */
 function bytes(text: string): string {
   return Buffer.from(text, "utf8").toString("latin1");
 }

@@ -8,18 +8,22 @@ import { quote } from "../schema-kit/tree.ts";
 
 const day = 86_400_000;
 
-const checks = number({ what: "a number of checks", min: 1, max: 100, integer: true });
+const checkCount = number({ what: "a number of checks", min: 1, max: 100, integer: true });
 
 const statusRange: Schema<{ readonly from: number; readonly to: number }> = scalar({
   what: "a status or a range such as 200-399",
   parse(written) {
     const [, from, to = from] = /^([2-5]\d\d)(?:-([2-5]\d\d))?$/.exec(written) ?? [];
     if (from === undefined) {
-      return new ParseError(`${quote(written)} is not a status or a range of them`, "write it as in 204 or 200-399");
+      return new ParseError(
+        `${quote(written)} is not a status or a range of statuses`,
+        "write it as in 204 or 200-399",
+      );
     }
+    // Both have three digits, so strings compare like numbers.
     return from <= `${to}`
       ? { from: Number(from), to: Number(to) }
-      : new ParseError(`${written} ends before it begins`);
+      : new ParseError(`${written} ends before it starts`);
   },
   json: {
     anyOf: [
@@ -29,7 +33,7 @@ const statusRange: Schema<{ readonly from: number; readonly to: number }> = scal
   },
 });
 
-/** An empty text stands for the whole server. */
+/** An empty string means the whole server (grpc.health.v1). */
 const grpcService: Schema<string> = scalar({
   what: "true or the name of a gRPC service",
   parse(written) {
@@ -43,32 +47,32 @@ const grpcService: Schema<string> = scalar({
 const checkPath = text({
   what: "a path",
   pattern: /^\/[!-"$-~]*$/,
-  rule: "it must begin with /; percent-encode # and all but visible ASCII",
+  rule: "it must start with /; percent-encode # and everything but visible ASCII",
   maxLength: 2_048,
 });
 
 export const healthSchema = object(
   {
-    path: optional("Asked for by GET; a query may follow.", checkPath),
-    tcp: optional("Whether a connection can be made is all that is asked.", oneOf(["true"])),
-    grpc: optional("Asked by grpc.health.v1: true for the whole server, or the name of a service.", grpcService),
+    path: optional("HTTP check: the path of a GET request, optionally with a query.", checkPath),
+    tcp: optional("TCP check: whether a connection can be opened.", oneOf(["true"])),
+    grpc: optional("gRPC check by grpc.health.v1: true for the whole server, or the name of a service.", grpcService),
     interval: defaulted(
-      "From the start of one check to the next, a tenth more or less.",
+      "Time from the start of one check to the next, with a jitter of 10 %.",
       duration({ minMs: 100, maxMs: day }),
       "5s",
     ),
     timeout: optional(
-      "For the answer. Default: 2s, and no longer than the interval.",
+      "Time limit of a check. Default: 2s, but at most the interval.",
       duration({ minMs: 1, maxMs: day }),
     ),
-    healthyAfter: defaulted("Checks in a row that must pass until it is up again.", checks, 2),
-    unhealthyAfter: defaulted("Checks in a row that must fail until it is out.", checks, 3),
-    statuses: defaulted("With path: what is well.", oneOrMore(statusRange, "statuses"), ["200-399"]),
+    healthyAfter: defaulted("Consecutive passed checks until an endpoint is healthy again.", checkCount, 2),
+    unhealthyAfter: defaulted("Consecutive failed checks until an endpoint is unhealthy.", checkCount, 3),
+    statuses: defaulted("With path: the statuses that pass.", oneOrMore(statusRange, "statuses"), ["200-399"]),
     headers: defaulted(
-      "With path: fields sent along; host replaces the endpoint's own.",
+      "With path: additional request headers; host replaces the endpoint's own.",
       mapOf(
         headerName,
-        text({ maxLength: 4_096, pattern: /^[\t\x20-\x7e]*$/, what: "a field's value", rule: "ASCII only" }),
+        text({ maxLength: 4_096, pattern: /^[\t\x20-\x7e]*$/, what: "a header value", rule: "ASCII only" }),
         {
           of: "headers",
         },
@@ -81,8 +85,6 @@ export const healthSchema = object(
 
 export type HealthConfig = Infer<typeof healthSchema>;
 
-const defaultTimeoutMs = 2_000;
-
 export function compileHealth(config: HealthConfig, way: Pick<HealthSpec, "protocol" | "tls">): HealthSpec {
   const { interval, timeout, healthyAfter, unhealthyAfter } = config;
   return {
@@ -94,6 +96,8 @@ export function compileHealth(config: HealthConfig, way: Pick<HealthSpec, "proto
     unhealthyAfter,
   };
 }
+
+const defaultTimeoutMs = 2_000;
 
 function compileProbe({ path, grpc, statuses, headers }: HealthConfig): ProbeSpec {
   if (path !== undefined) return { kind: "http", path, headers, statuses };

@@ -12,9 +12,9 @@ import { quote } from "../schema-kit/tree.ts";
 
 const loopback = [parseAddressRange("127.0.0.0/8"), parseAddressRange("::1/128")];
 
-/** Whoever can change the answer on its way decides whose tokens count, so only TLS will do. */
+/** TLS is required: an attacker who can change the response on its way could add a key of their own. */
 const keyAddress = scalar({
-  what: "an address such as https://id.example.com/jwks.json",
+  what: "a URL such as https://id.example.com/jwks.json",
   parse: parseKeyAddress,
   json: { type: "string", pattern: "^[Hh][Tt][Tt][Pp][Ss]?://" },
 });
@@ -22,13 +22,15 @@ const keyAddress = scalar({
 function parseKeyAddress(written: string): string | ParseError {
   const url = /^[!-~]+$/.test(written) ? URL.parse(written) : null;
   if (url === null || (url.protocol !== "https:" && url.protocol !== "http:")) {
-    return new ParseError(`${quote(written)} is not an address such as https://id.example.com/jwks.json`);
+    return new ParseError(`${quote(written)} is not a URL such as https://id.example.com/jwks.json`);
   }
   if (url.username !== "" || url.password !== "") {
-    return new ParseError(`${quote(written.replace(/\/\/.*@/, "//…@"))} holds credentials; published keys need none`);
+    return new ParseError(
+      `${quote(written.replace(/\/\/.*@/, "//…@"))} contains credentials, which jwksUrl does not support`,
+    );
   }
   if (url.protocol === "http:" && !isLoopback(url.hostname)) {
-    return new ParseError(`${quote(written)}: keys are fetched by https only, but from this machine`);
+    return new ParseError(`${quote(written)}: keys must be fetched over https, except from this machine`);
   }
   url.hash = "";
   return url.href;
@@ -41,43 +43,49 @@ function isLoopback(hostname: string): boolean {
 
 const keySource = object(
   {
-    jwksUrl: optional("Where public keys are published, as a JSON Web Key Set; fetched again and again.", keyAddress),
-    jwksFile: optional("A file that holds a JSON Web Key Set.", filePath),
+    jwksUrl: optional("The URL of a JSON Web Key Set (JWKS). Fetched again when it expires.", keyAddress),
+    jwksFile: optional("A JSON Web Key Set file.", filePath),
     secretFile: optional(
-      "A file of shared secrets for HS256, HS384 and HS512, one a line, 32 bytes at least.",
+      "A file of shared secrets for HS256, HS384 and HS512, one per line, at least 32 bytes each.",
       filePath,
     ),
   },
-  { what: "a source of keys", exactlyOneOf: ["jwksUrl", "jwksFile", "secretFile"] },
+  { what: "a key source", exactlyOneOf: ["jwksUrl", "jwksFile", "secretFile"] },
 );
 
 const from = object(
   {
-    header: optional("The header that holds the token, as it is or behind the word Bearer.", headerName),
-    cookie: optional("The cookie that holds the token.", cookieName),
+    header: optional(
+      "The header that contains the token, after Bearer (optional in headers other than authorization).",
+      headerName,
+    ),
+    cookie: optional("The cookie that contains the token.", cookieName),
   },
-  { what: "a place for tokens", exactlyOneOf: ["header", "cookie"] },
+  { what: "a token location", exactlyOneOf: ["header", "cookie"] },
 );
 
 const name = (what: string) => text({ what, minLength: 1, maxLength: 1_024 });
 
-/** Which tokens attributes believe. */
 export const jwtSchema = object(
   {
-    keys: required("Whose signatures count.", list(keySource, { of: "sources of keys", min: 1, max: 16 }), []),
+    keys: required("The keys that verify tokens.", list(keySource, { of: "key sources", min: 1, max: 16 }), []),
     issuer: optional(
       "The token's iss must be this, or one of these. Default: any.",
       oneOrMore(name("an issuer"), "issuers"),
     ),
     audience: optional(
-      "The token's aud must hold this, or one of these. Default: any.",
+      "The token's aud must contain this, or one of these. Default: any.",
       oneOrMore(name("an audience"), "audiences"),
     ),
     algorithms: optional(
-      "Algorithms that count. Default: all that the keys are made for.",
+      "Accepted algorithms. Default: all that the keys support.",
       list(oneOf(jwtAlgorithms), { of: "algorithms", min: 1 }),
     ),
-    clockSkew: defaulted("How far the issuer's clock may be from ours.", duration({ minMs: 0, maxMs: 600_000 }), "60s"),
+    clockSkew: defaulted(
+      "The tolerated clock difference to the issuer, for exp and nbf.",
+      duration({ minMs: 0, maxMs: 600_000 }),
+      "60s",
+    ),
     from: defaulted("Where requests carry the token.", from, { header: "authorization" }),
   },
   { what: "jwt" },
@@ -85,13 +93,13 @@ export const jwtSchema = object(
 
 export type JwtConfig = Infer<typeof jwtSchema>;
 
-/** A claim: its name as it is, dots and all, or the names that lead to one inside others. */
+/** The name of a claim, in which a dot has no special meaning, or the path to a nested claim. */
 export const claimPath = oneOrMore(name("a claim's name"), "claim names");
 
-/** A set of keys with certificates beside them is some KiB a key. */
+/** Keys with certificates have a few KiB each. */
 const maxKeySetBytes = 512 * 1024;
 
-/** The claims that attributes read, collected while these are compiled. */
+/** Collects the claims that attributes read while attributes are compiled. */
 export class ClaimPaths {
   readonly #paths = new Map<string, readonly string[]>();
 
@@ -99,7 +107,7 @@ export class ClaimPaths {
     return [...this.#paths.values()];
   }
 
-  /** Equal paths have one index. */
+  /** Equal paths get the same index. */
   indexOf(path: readonly string[]): number {
     const key = JSON.stringify(path);
     if (!this.#paths.has(key)) this.#paths.set(key, [...path]);
@@ -117,12 +125,12 @@ export function compileJwt(
   const { parsing } = context;
   const { issuer = [], audience = [], clockSkew: clockSkewMs } = jwt;
   if (claims.all.length === 0 && !parsing.problems.failed) {
-    parsing.warn(parsing.keySpanOf(config, "jwt"), "unused", "no attribute reads a claim");
+    parsing.warn(parsing.keySpanOf(config, "jwt"), "unused", "no attribute has a jwt source");
   }
   const keys = jwt.keys.flatMap((source) => fileKeys(source, context));
   const urls = jwt.keys.flatMap(({ jwksUrl }) => jwksUrl ?? []);
   checkAlgorithms(jwt, keys, context);
-  warnOfForeigners(jwt, context);
+  warnWithoutAudience(jwt, context);
   return {
     keys,
     urls: [...new Set(urls)],
@@ -143,8 +151,8 @@ function fileKeys(source: JwtConfig["keys"][number], context: CompileContext): r
   }
   if (jwksFile === undefined) {
     if (jwksUrl !== undefined && context.publishedKeys === "refused") {
-      const message = "the engine sends nothing, so it fetches no keys";
-      parsing.error(parsing.spanOf(source, "jwksUrl"), "not-supported", message, "name a jwksFile");
+      const message = "the engine does not fetch keys";
+      parsing.error(parsing.spanOf(source, "jwksUrl"), "not-supported", message, "use jwksFile");
     }
     return [];
   }
@@ -156,9 +164,12 @@ function fileKeys(source: JwtConfig["keys"][number], context: CompileContext): r
     context.badFile(span, file.path, set.problem);
     return [];
   }
-  const told = set.unused.slice(0, 3).join("; ");
-  if (set.keys.length === 0) context.badFile(span, file.path, `it holds no key that counts${told && ` (${told})`}`);
-  else if (told !== "") parsing.warn(span, "unused", `not every key of ${file.path} counts (${told})`);
+  const reasons = set.unused.slice(0, 3).join("; ");
+  if (set.keys.length === 0) {
+    context.badFile(span, file.path, `it has no usable key${reasons && ` (${reasons})`}`);
+  } else if (reasons !== "") {
+    parsing.warn(span, "unused", `some keys of ${file.path} are not used (${reasons})`);
+  }
   return set.keys;
 }
 
@@ -166,21 +177,21 @@ function checkAlgorithms(jwt: JwtConfig, keys: readonly VerifyingKey[], { parsin
   if (jwt.algorithms === undefined || keys.length === 0) return;
   if (jwt.keys.some(({ jwksUrl }) => jwksUrl !== undefined)) return;
   if (keys.some((key) => jwt.algorithms?.some((name) => key.algorithms.has(name)))) return;
-  parsing.error(parsing.spanOf(jwt, "algorithms"), "bad-value", "none of the keys is for one of these algorithms");
+  parsing.error(parsing.spanOf(jwt, "algorithms"), "bad-value", "no key supports any of these algorithms");
 }
 
-/** RFC 8725 §3.9: an issuer signs for many, and a token for one of them is none for the others. */
-function warnOfForeigners(jwt: JwtConfig, { parsing }: CompileContext): void {
+/** RFC 8725 §3.9: an issuer signs tokens for many services, and a token for one must not be accepted by another. */
+function warnWithoutAudience(jwt: JwtConfig, { parsing }: CompileContext): void {
   if (jwt.audience !== undefined || jwt.keys.every(({ secretFile }) => secretFile !== undefined)) return;
-  const message = "tokens that the issuer made for other audiences count here too";
-  parsing.warn(parsing.spanOf(jwt), "risky", message, "name the audience");
+  const message = "tokens that were issued for other services are accepted, too";
+  parsing.warn(parsing.spanOf(jwt), "risky", message, "set audience");
 }
 
 function compileFrom({ from }: JwtConfig, { parsing }: CompileContext): JwtSpec["from"] {
   if (from.cookie !== undefined) return { kind: "cookie", name: from.cookie };
   const name = from.header ?? "authorization";
   if (isFramingHeader(name)) {
-    parsing.error(parsing.spanOf(from, "header"), "bad-value", `${quote(name)} can not hold a token`);
+    parsing.error(parsing.spanOf(from, "header"), "bad-value", `${quote(name)} cannot contain a token`);
   }
   return { kind: "header", name };
 }

@@ -13,7 +13,7 @@ const connections: Schema<number | "auto"> = scalar({
     const count = /^(?:0|[1-9]\d{0,7})$/.test(written) ? Number(written) : Number.NaN;
     return count <= maxConnections
       ? count
-      : new ParseError(`expected auto or 0 to ${maxConnections}, found ${quote(written)}`, "0 stands for no limit");
+      : new ParseError(`expected auto or 0 to ${maxConnections}, found ${quote(written)}`, "0 means no limit");
   },
   json: { anyOf: [{ type: "integer", minimum: 0, maximum: maxConnections }, { const: "auto" }] },
 });
@@ -21,37 +21,45 @@ const connections: Schema<number | "auto"> = scalar({
 const count = (bounds: { readonly min: number; readonly max: number }) =>
   number({ what: "a count", integer: true, ...bounds });
 
-/** What a client may take at most: of a request, of a connection, and of Perch as a whole. */
+/** Limits on a request, a connection, and Perch as a whole. */
 export const limitsSchema = object(
   {
-    headers: defaulted("The header section's size.", size({ min: 1_024, max: 1_048_576 }), "32KiB"),
-    headerCount: defaulted("How many headers.", count({ min: 1, max: 10_000 }), 100),
-    uri: defaulted("The size of a request's target, path and query.", size({ min: 64, max: 1_048_576 }), "8KiB"),
-    cookies: defaulted("How many cookies.", count({ min: 1, max: 10_000 }), 200),
-    body: defaulted("The body's size; 0 for no limit.", size({ min: 0, max: Number.MAX_SAFE_INTEGER }), 0),
-    streams: defaulted("How many requests one HTTP/2 connection may have open.", count({ min: 1, max: 10_000 }), 100),
+    headers: defaulted("Maximum size of the request headers.", size({ min: 1_024, max: 1_048_576 }), "32KiB"),
+    headerCount: defaulted("Maximum number of headers.", count({ min: 1, max: 10_000 }), 100),
+    uri: defaulted("Maximum size of the request target (path and query).", size({ min: 64, max: 1_048_576 }), "8KiB"),
+    cookies: defaulted("Maximum number of cookies.", count({ min: 1, max: 10_000 }), 200),
+    body: defaulted(
+      "Maximum size of the request body; 0 means no limit.",
+      size({ min: 0, max: Number.MAX_SAFE_INTEGER }),
+      0,
+    ),
+    streams: defaulted(
+      "Maximum number of concurrent requests per HTTP/2 connection.",
+      count({ min: 1, max: 10_000 }),
+      100,
+    ),
     requestsPerConnection: defaulted(
-      "How many requests one connection may bring; 0 for no limit. The last answer says that it closes.",
+      "Maximum number of requests per connection; 0 means no limit. The last response announces the close.",
       count({ min: 0, max: 1_000_000_000 }),
       0,
     ),
     connections: defaulted(
-      "How many connections a listener holds, in each worker; 0 for no limit. auto: by the limit on open files.",
+      "Maximum number of connections per listener and worker; 0 means no limit. auto: derived from the limit on open files.",
       connections,
       "auto",
     ),
     connectionsPerAddress: defaulted(
-      "How many of a listener's connections one client may have, in each worker; 0 for no limit. Not for trustedProxies.",
+      "Maximum number of connections per client address, listener and worker; 0 means no limit. Does not apply to trustedProxies.",
       count({ min: 0, max: maxConnections }),
       0,
     ),
     inFlight: defaulted(
-      "How many requests are forwarded at a time, in each worker; 0 for no limit. Others get 503.",
+      "Maximum number of concurrently forwarded requests per worker; 0 means no limit. Requests above it get 503.",
       count({ min: 0, max: maxConnections }),
       0,
     ),
     loopDelay: optional(
-      "How late the event loop may be before requests get 503. Default: however late.",
+      "The event loop delay above which requests get 503. Default: no limit.",
       duration({ minMs: 20, maxMs: 60_000 }),
     ),
   },
@@ -68,12 +76,12 @@ export function compileLimits(limits: LimitsConfig): Limits {
     cookies: limits.cookies,
     bodyBytes: limits.body,
     streams: limits.streams,
-    requestsPerConnection: orNone(limits.requestsPerConnection),
-    connections: limits.connections === "auto" ? "auto" : orNone(limits.connections),
-    connectionsPerAddress: orNone(limits.connectionsPerAddress),
-    inFlight: orNone(limits.inFlight),
+    requestsPerConnection: orInfinity(limits.requestsPerConnection),
+    connections: limits.connections === "auto" ? "auto" : orInfinity(limits.connections),
+    connectionsPerAddress: orInfinity(limits.connectionsPerAddress),
+    inFlight: orInfinity(limits.inFlight),
     loopDelayMs: limits.loopDelay ?? Number.POSITIVE_INFINITY,
   };
 }
 
-const orNone = (limit: number): number => (limit === 0 ? Number.POSITIVE_INFINITY : limit);
+const orInfinity = (limit: number): number => (limit === 0 ? Number.POSITIVE_INFINITY : limit);

@@ -10,10 +10,10 @@ import { quote } from "../schema-kit/tree.ts";
 
 const certificate = object(
   {
-    certFile: required("A PEM file: the certificate, then those between it and its root.", filePath),
-    keyFile: required("A PEM file: its private key, not encrypted.", filePath),
+    certFile: required("A PEM file: the certificate, then the intermediates.", filePath),
+    keyFile: required("A PEM file: the private key, unencrypted.", filePath),
     hosts: optional(
-      "Server names (SNI) that it is shown for; a leading *. stands for one label. Default: the certificate's own.",
+      "Server names (SNI) that select it; a leading *. stands for one label. Default: the names in the certificate.",
       list(hostPattern, { of: "hosts", min: 1 }),
     ),
   },
@@ -23,12 +23,12 @@ const certificate = object(
 const tls = object(
   {
     certificates: required(
-      "The first is shown where no other has the name that is asked for.",
+      "Certificates, selected by server name (SNI). The first is used if none matches.",
       list(certificate, { of: "certificates", min: 1 }),
     ),
-    minVersion: defaulted("The lowest version of TLS that is spoken.", oneOf(["TLSv1.2", "TLSv1.3"]), "TLSv1.2"),
+    minVersion: defaulted("The minimum TLS version.", oneOf(["TLSv1.2", "TLSv1.3"]), "TLSv1.2"),
     clientCa: optional(
-      "A PEM file of authorities: only clients with a certificate that one of them issued are served.",
+      "A PEM file of CA certificates. Clients must then present a certificate issued by one of them (mutual TLS).",
       filePath,
     ),
   },
@@ -36,15 +36,14 @@ const tls = object(
 );
 
 const fileMode: Schema<number> = scalar({
-  what: "permissions in octal such as 0660",
+  what: "a file mode in octal such as 0660",
   parse: (written) =>
     /^0?[0-7]{3}$/.test(written)
       ? Number.parseInt(written, 8)
-      : new ParseError(`${quote(written)} is no file's permissions in octal, such as 0660`),
+      : new ParseError(`${quote(written)} is not a file mode in octal, such as 0660`),
   json: { type: ["string", "integer"], pattern: "^0?[0-7]{3}$" },
 });
 
-/** One address that requests come in by. */
 export const listenerSchema = object(
   {
     name: required("The listener's name.", resourceName),
@@ -52,14 +51,14 @@ export const listenerSchema = object(
       "host:port to accept requests on; [::]:8080 for IPv6; unix:/run/perch.sock for a unix socket.",
       listenAddress,
     ),
-    mode: optional("Who may connect to a unix socket: the file's permissions in octal. Default: 0660.", fileMode),
+    mode: optional("The file mode of a unix socket in octal, which controls who may connect. Default: 0660.", fileMode),
     proxyProtocol: defaulted(
-      "Whether every connection begins with a header of the PROXY protocol, which only trustedProxies may send.",
+      "Whether each connection starts with a PROXY protocol header, which only trustedProxies may send.",
       boolean(),
       false,
     ),
-    tls: optional("Speaks TLS, by certificates that are watched and reloaded.", tls),
-    h2c: defaulted("Whether clients may speak HTTP/2 without TLS, with prior knowledge.", boolean(), false),
+    tls: optional("Terminates TLS. The files are watched and reloaded.", tls),
+    h2c: defaulted("Whether clients may use HTTP/2 without TLS (prior knowledge).", boolean(), false),
   },
   { what: "a listener" },
 );
@@ -67,10 +66,10 @@ export const listenerSchema = object(
 export type ListenerConfig = Infer<typeof listenerSchema>;
 export type TlsConfig = NonNullable<ListenerConfig["tls"]>;
 
-/** A chain, a key or a bundle of authorities; the largest bundles that systems carry are a fifth of this. */
+/** Five times the size of the largest CA bundles of operating systems. */
 const maxPemBytes = 1024 * 1024;
 
-/** Who may connect to a unix socket: whoever runs Perch, and its group. */
+/** Owner and group may connect. */
 const defaultMode = 0o660;
 
 export function compileListener(listener: ListenerConfig, context: CompileContext): ListenerSpec {
@@ -78,7 +77,7 @@ export function compileListener(listener: ListenerConfig, context: CompileContex
   const isUnix = "path" in address;
   if (mode !== undefined && !isUnix) {
     const span = context.parsing.keySpanOf(listener, "mode");
-    context.parsing.error(span, "conflicting-keys", "mode is for unix sockets; this address has a port");
+    context.parsing.error(span, "conflicting-keys", "mode applies to unix sockets only");
   }
   return {
     name,
@@ -126,24 +125,23 @@ function compileClientCa(tls: TlsConfig, context: CompileContext): Uint8Array | 
 
 type Address = ListenerConfig["address"];
 
-/** All that listens. */
 interface ListeningConfig {
   readonly listeners: readonly ListenerConfig[];
   readonly admin: { readonly address: Address };
 }
 
 interface Claim {
-  readonly who: string;
+  readonly owner: string;
   readonly text: string;
 }
 
-/** Each name and each address once; port 0 is a different one each time. */
+/** Names and addresses must be unique. Port 0 never conflicts. */
 export function checkListeners(config: ListeningConfig, parsing: ParseContext): void {
   const names = new Set<string>();
   const claims = new Map<string, Claim>();
   for (const listener of config.listeners) {
     if (names.has(listener.name)) {
-      const message = `another listener is called ${quote(listener.name)} already`;
+      const message = `another listener is already named ${quote(listener.name)}`;
       parsing.error(parsing.spanOf(listener, "name"), "duplicate-name", message);
     }
     names.add(listener.name);
@@ -154,25 +152,25 @@ export function checkListeners(config: ListeningConfig, parsing: ParseContext): 
 
 function claimAddress(
   address: Address,
-  who: string,
-  owner: object,
+  owner: string,
+  config: object,
   claims: Map<string, Claim>,
   parsing: ParseContext,
 ): void {
   if ("port" in address && address.port === 0) return;
   const text = addressText(address);
-  // A socket on [::] takes IPv4 as well.
+  // A socket on [::] accepts IPv4 too.
   const key = text.replace(/^0\.0\.0\.0:/, "[::]:");
   const other = claims.get(key);
   if (other !== undefined) {
-    const suggestion = other.text === text ? undefined : "[::] takes IPv4 as well: one of the two is enough";
-    const message = `${other.who} has the address ${other.text} already`;
-    parsing.error(parsing.spanOf(owner, "address"), "duplicate-name", message, suggestion);
+    const suggestion = other.text === text ? undefined : "[::] accepts IPv4 too, so one of the two is enough";
+    const message = `${other.owner} already uses the address ${other.text}`;
+    parsing.error(parsing.spanOf(config, "address"), "duplicate-name", message, suggestion);
   }
-  claims.set(key, { who, text });
+  claims.set(key, { owner, text });
 }
 
-/** An address as the configuration writes it. */
+/** An address as written in the configuration. */
 export function addressText(address: Pick<ListenerSpec, "address">["address"] | { readonly path: string }): string {
   if ("path" in address) return `unix:${address.path}`;
   const { host, port } = address;

@@ -6,23 +6,23 @@ import { defaulted, object, required } from "../schema-kit/object.ts";
 import { number, size } from "../schema-kit/scalars.ts";
 import type { Infer, ParseContext } from "../schema-kit/schema.ts";
 
-/** Copies of requests for a version that does not answer them. */
+/** Request mirroring: copies of requests whose responses are discarded. */
 export const mirrorSchema = object(
   {
-    version: required("The version that gets the copies.", resourceName, unreadable),
+    version: required("The version that gets the mirrored requests.", resourceName, unreadable),
     percent: required(
-      "Of units, 0 to 100; drawn apart from the split.",
+      "The share of units that is mirrored, in per cent; drawn independently of the split.",
       number({ what: "a percentage", min: 0, max: 100 }),
       0,
     ),
     methods: defaulted(
-      "Methods that are copied. Whatever is not safe is carried out twice.",
+      "Methods that are mirrored. Unsafe methods take effect twice.",
       list(methodName, { of: "methods", min: 1 }),
       ["GET", "HEAD", "OPTIONS"],
     ),
-    maxBody: defaulted("Requests with a larger body are not copied.", size({ min: 1, max: 2 ** 40 }), "1MiB"),
+    maxBody: defaulted("Requests with a larger body are not mirrored.", size({ min: 1, max: 2 ** 40 }), "1MiB"),
     maxInFlight: defaulted(
-      "Copies under way at one time in each worker; beyond it requests are not copied.",
+      "Maximum number of concurrent mirrored requests per worker. Further requests are not mirrored.",
       number({ what: "a count", min: 1, max: 100_000, integer: true }),
       100,
     ),
@@ -30,10 +30,10 @@ export const mirrorSchema = object(
   { what: "a mirror" },
 );
 
-/** RFC 9110 §9.2.1: asking twice for these changes nothing. */
+/** Safe methods (RFC 9110 §9.2.1). */
 const safeMethods: ReadonlySet<string> = new Set(["GET", "HEAD", "OPTIONS", "TRACE"]);
 
-/** The mirror of a release, in a list; empty where it has none. */
+/** Returns the mirror of a release; empty if it has none. */
 export function compileMirror(
   { name, value }: Entry<{ readonly mirror: Infer<typeof mirrorSchema> | undefined }>,
   { known }: PairedServices,
@@ -48,7 +48,7 @@ export function compileMirror(
   const methods = [...new Set(mirror.methods)];
   const unsafe = methods.filter((method) => !safeMethods.has(method));
   if (unsafe.length > 0) {
-    const message = `${unsafe.join(", ")}: what such a request does is done twice, by the copy as well`;
+    const message = `${unsafe.join(", ")}: the mirrored request takes effect as well, so every change is made twice`;
     parsing.warn(parsing.spanOf(mirror, "methods"), "risky", message);
   }
   return [{ release: name, version, percent, methods, maxBodyBytes, maxInFlight }];

@@ -4,43 +4,43 @@ import { parseAddressRange } from "../../decide/ip-address.ts";
 import { parseSemverRange } from "../../decide/semver.ts";
 import type { CompileContext, Locate } from "../compile-context.ts";
 import { compilePattern } from "../pattern.ts";
-import { filePath, noRange } from "../scalars.ts";
+import { filePath, notARange } from "../scalars.ts";
 import { byShape, list, named, oneOrMore } from "../schema-kit/collections.ts";
 import { object, optional } from "../schema-kit/object.ts";
 import { boolean, duration, text } from "../schema-kit/scalars.ts";
 import type { Infer, Schema } from "../schema-kit/schema.ts";
 import { quote } from "../schema-kit/tree.ts";
 
-/** A thousand years: beyond that a duration is a slip. */
+/** A thousand years; longer durations are typos. */
 const maxAgeMs = 365_250 * 86_400_000;
 
 const operand = text({ what: "a value" });
 const age = duration({ minMs: 1, maxMs: maxAgeMs });
 
 const textOperators = {
-  equals: optional("The value is this one.", operand),
+  equals: optional("The value equals this one.", operand),
   in: optional("The value is one of these.", list(operand, { of: "values", min: 1 })),
-  prefix: optional("The text begins with this, or with one of these.", oneOrMore(operand, "texts")),
-  suffix: optional("The text ends with this, or with one of these.", oneOrMore(operand, "texts")),
-  contains: optional("The text holds this, or one of these.", oneOrMore(operand, "texts")),
-  regex: optional("The pattern (RE2 syntax, linear time) is found anywhere in the text.", operand),
-  exists: optional("Whether the value is there at all.", boolean()),
+  prefix: optional("The string starts with this, or with one of these.", oneOrMore(operand, "strings")),
+  suffix: optional("The string ends with this, or with one of these.", oneOrMore(operand, "strings")),
+  contains: optional("The string contains this, or one of these.", oneOrMore(operand, "strings")),
+  regex: optional("The pattern (RE2 syntax, linear time) matches anywhere in the string.", operand),
+  exists: optional("Whether the value is present.", boolean()),
 };
 
 const operators = {
   ...textOperators,
-  before: optional("Less than this number or earlier than this time.", operand),
-  after: optional("More than this number or later than this time.", operand),
-  atLeast: optional("This number or time, or any above.", operand),
-  atMost: optional("This number or time, or any below.", operand),
-  between: optional("From the first to the second of two numbers or times, both included.", {
+  before: optional("The number or time is below this one.", operand),
+  after: optional("The number or time is above this one.", operand),
+  atLeast: optional("The number or time is this one or above.", operand),
+  atMost: optional("The number or time is this one or below.", operand),
+  between: optional("The number or time is between these two, both included.", {
     ...list(operand, { of: "bounds", min: 2, max: 2 }),
   }),
-  within: optional("A time that is at most this long ago.", age),
-  olderThan: optional("A time that is longer ago than this.", age),
-  semver: optional('A range of semantic versions, such as ">=4.1 <5".', operand),
+  within: optional("The time is at most this long ago.", age),
+  olderThan: optional("The time is longer ago than this.", age),
+  semver: optional('The version is in this semver range, such as ">=4.1 <5".', operand),
   cidr: optional("The address is in this range, or in one of these.", oneOrMore(operand, "ranges")),
-  inFile: optional("The value is one of a file's, one value a line.", filePath),
+  inFile: optional("The value is in this file, which has one value per line.", filePath),
 };
 
 const testWanted = "a value, a list of values or a map of operators";
@@ -48,20 +48,20 @@ const testWanted = "a value, a list of values or a map of operators";
 const operatorTest = object(operators, { what: "a test", atLeastOneOf: Object.keys(operators) });
 const operatorTextTest = object(textOperators, { what: "a test", atLeastOneOf: Object.keys(textOperators) });
 
-/** Several operators in one map must all hold. */
+/** All operators of a map must hold. */
 type OperatorsConfig = Infer<typeof operatorTest>;
 
-/** A scalar means equals, a list means one of. */
+/** A scalar means `equals`, a list means `in`. */
 export type TestConfig = string | readonly string[] | Partial<OperatorsConfig>;
 
 const several = list(operand, { of: "values", min: 1 });
 
-/** A test on an attribute or a raw fact of a rule. */
+/** A test of a rule, on an attribute or another fact. */
 export const testSchema: Schema<TestConfig> = named("test", () =>
   byShape(testWanted, { scalar: operand, list: several, map: operatorTest }),
 );
 
-/** A test on a header or a query parameter of a route: the operators for texts. */
+/** A test of a route, on a header or a query parameter: only operators for strings. */
 export const textTestSchema: Schema<TestConfig> = named("textTest", () =>
   byShape(testWanted, { scalar: operand, list: several, map: operatorTextTest }),
 );
@@ -71,7 +71,7 @@ type Operator = keyof OperatorsConfig;
 const anyType = ["equals", "in", "exists", "inFile"] as const;
 const ordered = [...anyType, "before", "after", "atLeast", "atMost", "between"] as const;
 
-/** Which operators make sense for a type. */
+/** The operators that each type supports. */
 const operatorsOf: Readonly<Record<AttributeType, readonly Operator[]>> = {
   string: [...anyType, "prefix", "suffix", "contains", "regex"],
   number: ordered,
@@ -81,9 +81,9 @@ const operatorsOf: Readonly<Record<AttributeType, readonly Operator[]>> = {
   ip: [...anyType, "cidr"],
 };
 
-/** How a value of the type is written, for the messages. */
+/** A value of each type, for messages. */
 const exampleOf: Readonly<Record<AttributeType, string>> = {
-  string: "a text",
+  string: "a string",
   number: "a number such as 42",
   boolean: "true or false",
   time: "a time such as 2026-01-01 or 2026-01-01T08:00:00Z",
@@ -91,18 +91,18 @@ const exampleOf: Readonly<Record<AttributeType, string>> = {
   ip: "an IP address",
 };
 
-/** What a test looks at, as far as its operands depend on it. */
+/** The subject of a test, as far as its operands depend on it. */
 export interface TestSubject {
   /** For messages: `the attribute "region"`. */
   readonly what: string;
   readonly type: AttributeType;
-  /** Brings an operand to the form in which the fact is known, as a host is in lower case. */
+  /** Normalises an operand like the fact, such as a host to lower case. */
   readonly fold?: (text: string) => string;
 }
 
 /**
- * Compiles a test to operators with operands of the subject's type; all must hold. An operator with a problem is told
- * and left out.
+ * Compiles a test to operators with operands of the subject's type; all must hold. Invalid operators are reported and
+ * left out.
  */
 export function compileTest(
   test: TestConfig,
@@ -141,12 +141,12 @@ class TestCompiler {
   }
 
   operators(operators: Partial<OperatorsConfig>): readonly Test[] {
-    const fitting = operatorsOf[this.#subject.type];
+    const supported = operatorsOf[this.#subject.type];
     const tests: Test[] = [];
     for (const operator of Object.keys(operators) as Operator[]) {
       if (operators[operator] === undefined) continue;
-      if (fitting.includes(operator)) tests.push(...this.#operator(operator, operators));
-      else this.#refuseOperator(operator, operators, fitting);
+      if (supported.includes(operator)) tests.push(...this.#operator(operator, operators));
+      else this.#refuseOperator(operator, operators, supported);
     }
     return tests;
   }
@@ -191,7 +191,7 @@ class TestCompiler {
   #regex(source: string): readonly Test[] {
     const pattern = compilePattern(source);
     if (!("problem" in pattern)) return [{ op: "regex", pattern }];
-    const message = `${quote(source)} is not a regular expression that can be used: ${pattern.problem}`;
+    const message = `${quote(source)} is not a valid regular expression: ${pattern.problem}`;
     this.#context.parsing.error(this.#locate("regex"), "bad-regex", message);
     return [];
   }
@@ -207,7 +207,7 @@ class TestCompiler {
   #semver(source: string): readonly Test[] {
     const range = parseSemverRange(source);
     if (range !== undefined) return [{ op: "semver", range }];
-    const message = `${quote(source)} is not a range of versions`;
+    const message = `${quote(source)} is not a semver range`;
     this.#context.parsing.error(this.#locate("semver"), "bad-value", message, 'write it as in ">=4.1 <5"');
     return [];
   }
@@ -217,7 +217,7 @@ class TestCompiler {
     if (ranges.length === texts.length) return [{ op: "cidr", ranges }];
     for (const [index, text] of texts.entries()) {
       if (parseAddressRange(text) !== undefined) continue;
-      this.#context.parsing.error(this.#locate("cidr", index), "bad-value", ...noRange(text));
+      this.#context.parsing.error(this.#locate("cidr", index), "bad-value", ...notARange(text));
     }
     return [];
   }
@@ -232,8 +232,8 @@ class TestCompiler {
     const value = parseValue(type, this.#fold(written));
     if (value !== undefined) return value;
     const range = type === "ip" && parseAddressRange(written) !== undefined;
-    const message = `${quote(written)} is not ${exampleOf[type]}, as ${what} is`;
-    const suggestion = range ? `for a range write { cidr: ${written} }` : undefined;
+    const message = `${quote(written)} is not ${exampleOf[type]}, which ${what} requires`;
+    const suggestion = range ? `for a range, write { cidr: ${written} }` : undefined;
     this.#context.parsing.error(this.#locate(...steps), "bad-value", message, suggestion);
     return undefined;
   }
@@ -242,10 +242,10 @@ class TestCompiler {
     return this.#subject.fold?.(text) ?? text;
   }
 
-  #refuseOperator(operator: Operator, operators: Partial<OperatorsConfig>, fitting: readonly Operator[]): void {
+  #refuseOperator(operator: Operator, operators: Partial<OperatorsConfig>, supported: readonly Operator[]): void {
     const { what, type } = this.#subject;
     const span = this.#context.parsing.keySpanOf(operators, operator);
-    const message = `${operator} does not fit ${what}, which is of type ${type}`;
-    this.#context.parsing.error(span, "wrong-operator", message, `operators that fit are ${fitting.join(", ")}`);
+    const message = `${operator} cannot be used on ${what}, which is of type ${type}`;
+    this.#context.parsing.error(span, "wrong-operator", message, `the operators for it are ${supported.join(", ")}`);
   }
 }

@@ -12,8 +12,8 @@ export function compilePropagation(propagate: PropagateConfig, context: CompileC
   const { baggage, acceptFrom } = propagate;
   acceptFrom.forEach((range, index) => {
     if (!range.text.endsWith("/0")) return;
-    const message = `${range.text} takes anyone's word for the version, past every rule and weight`;
-    parsing.warn(parsing.spanOf(acceptFrom, index), "risky", message, "name the addresses of your own services");
+    const message = `${range.text} lets any client choose the version, bypassing rules and weights`;
+    parsing.warn(parsing.spanOf(acceptFrom, index), "risky", message, "list only the addresses of your own services");
   });
   return { header, baggage, acceptFrom };
 }
@@ -23,7 +23,7 @@ function compileHeader(propagate: PropagateConfig, { parsing }: CompileContext):
   const name = typeof header === "string" ? header : header.name;
   const span = typeof header === "string" ? parsing.spanOf(propagate, "header") : parsing.spanOf(header, "name");
   if (isFramingHeader(name) || name === "baggage" || name === "authorization") {
-    const message = `${quote(name)} can not say which version was assigned: it has a meaning of its own`;
+    const message = `${quote(name)} cannot carry the assigned version: the header has another meaning`;
     parsing.error(span, "bad-value", message);
   }
   if (typeof header === "string") return { name, format: "releases", words: [] };
@@ -33,7 +33,7 @@ function compileHeader(propagate: PropagateConfig, { parsing }: CompileContext):
     const { name: version, value: word } = entry;
     const other = seen.get(word);
     if (other !== undefined) {
-      const message = `version ${other} is called ${quote(word)} already`;
+      const message = `version ${other} is already called ${quote(word)}`;
       parsing.error(parsing.spanOf(header.versions, version), "duplicate-name", message);
     }
     seen.set(word, version);
@@ -43,8 +43,8 @@ function compileHeader(propagate: PropagateConfig, { parsing }: CompileContext):
 }
 
 /**
- * A header that says which version was assigned is read in one way, whichever release looks at it, and is no tester's
- * header: that one never goes upstream.
+ * A propagation header has one format for all releases. It must not be an override's header, since that is never
+ * forwarded.
  */
 export function checkPropagationHeaders(releases: readonly Entry<ReleaseConfig>[], parsing: ParseContext): void {
   const formats = new Map<string, { readonly release: string; readonly format: string }>();
@@ -53,14 +53,14 @@ export function checkPropagationHeaders(releases: readonly Entry<ReleaseConfig>[
     const { name, format, span } = headerOf(value.propagate, parsing);
     const first = formats.get(name);
     if (first !== undefined && first.format !== format) {
-      const message = `release ${first.release} reads ${quote(name)} as format ${first.format}; a header has one format`;
+      const message = `release ${first.release} uses ${quote(name)} with format ${first.format}; a header has one format`;
       parsing.error(span, "conflicting-keys", message);
     }
     if (first === undefined) formats.set(name, { release, format });
     const override = releases.find((other) => other.value.override?.header === name);
     if (override === undefined) continue;
-    const message = `${quote(name)} is the override's header of release ${override.name}, which never goes upstream`;
-    parsing.error(span, "duplicate-name", message, "give one of them another name");
+    const message = `${quote(name)} is the override's header of release ${override.name}, which is never forwarded`;
+    parsing.error(span, "duplicate-name", message, "rename one of them");
   }
 }
 

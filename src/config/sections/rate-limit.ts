@@ -6,17 +6,16 @@ import type { Infer, ParseContext } from "../schema-kit/schema.ts";
 
 const count = number({ what: "a number of requests", min: 1, max: 1_000_000, integer: true });
 
-/** How many requests of one requester a route takes. */
 export const rateLimitSchema = object(
   {
     by: defaulted(
-      "Who counts as one: clientAddress (of IPv6 its /64), or an attribute by its name.",
+      "What identifies a client: clientAddress (for IPv6 the /64 network), or the name of an attribute.",
       text({ what: "clientAddress or an attribute" }),
       "clientAddress",
     ),
-    requests: required("How many requests.", count, 1),
-    per: defaulted("In how long.", duration({ minMs: 1, maxMs: 86_400_000 }), "1s"),
-    burst: optional("How many may come at once after a rest. Default: as many as `requests`.", count),
+    requests: required("The number of requests per period.", count, 1),
+    per: defaulted("The period.", duration({ minMs: 1, maxMs: 86_400_000 }), "1s"),
+    burst: optional("The number of requests that may come at once after an idle time. Default: `requests`.", count),
   },
   { what: "a rate limit" },
 );
@@ -38,5 +37,6 @@ export function compileRateLimit(
   if (attributes.names?.has(by) === false) {
     parsing.unknownName(parsing.spanOf(config, "by"), "attribute", by, [...attributes.names, clientAddress]);
   }
+  // Never used: the problem is reported, or the attributes could not be read.
   return { by: { kind: clientAddress }, ...rate };
 }

@@ -17,14 +17,14 @@ const status: Schema<(typeof statuses)[number]> = scalar({
   json: { enum: statuses },
 });
 
-/** Where a route sends its clients. What is left out stays as they asked for it; so does the query, always. */
+/** A redirect. Omitted parts stay as in the request; the query always does. */
 export const redirectSchema = object(
   {
-    scheme: optional("http or https. With another scheme the port is that scheme's own.", oneOf(["http", "https"])),
-    host: optional("The host.", hostText),
-    port: optional("The port.", number({ what: "a port", min: 1, max: 65_535, integer: true })),
-    path: optional("The whole path.", urlPath),
-    prefix: optional("What stands in place of the prefix that the route matched.", urlPath),
+    scheme: optional("http or https. A changed scheme implies its default port.", oneOf(["http", "https"])),
+    host: optional("The new host.", hostText),
+    port: optional("The new port.", number({ what: "a port", min: 1, max: 65_535, integer: true })),
+    path: optional("The new path.", urlPath),
+    prefix: optional("The replacement of the prefix that the route matches.", urlPath),
     status: optional("301, 302, 303, 307 or 308. Default: 302.", status),
   },
   { what: "a redirect", atLeastOneOf: ["scheme", "host", "port", "path", "prefix"] },
@@ -32,7 +32,7 @@ export const redirectSchema = object(
 
 export type RedirectConfig = Infer<typeof redirectSchema>;
 
-/** `path` is what the route matches. */
+/** `path` is the route's match. */
 export function compileRedirect(
   config: RedirectConfig,
   path: PathMatch | undefined,

@@ -19,7 +19,7 @@ import { mirrorSchema } from "./mirror.ts";
 
 const dayMs = 86_400_000;
 
-/** A weight that could not be read makes the sum no number, so that it is not told to be zero besides. */
+/** NaN for an invalid weight: the sum must not be reported as zero in addition. */
 const weights = mapOf(resourceName, number({ what: "a weight", min: 0, max: 1e9 }), {
   of: "weights",
   min: 1,
@@ -29,18 +29,25 @@ const weights = mapOf(resourceName, number({ what: "a weight", min: 0, max: 1e9 
 const cookie = object(
   {
     name: optional("The cookie's name. Default: perch-<release>.", cookieName),
-    maxAge: defaulted("How long a browser keeps the pin.", duration({ minMs: 1_000, maxMs: 3_650 * dayMs }), "30d"),
+    maxAge: defaulted(
+      "The cookie's Max-Age: how long browsers keep the pin.",
+      duration({ minMs: 1_000, maxMs: 3_650 * dayMs }),
+      "30d",
+    ),
     path: defaulted("The cookie's Path.", cookiePath, "/"),
-    domain: optional("The cookie's Domain. Default: none, so the pin is for the request's host alone.", cookieDomain),
+    domain: optional(
+      "The cookie's Domain. Default: none, so the pin applies to the request's host only.",
+      cookieDomain,
+    ),
     secure: defaulted(
-      "Whether the pin is for https alone; auto: where the request came by https.",
+      "Whether the cookie is Secure (https only); auto: if the request came by https.",
       oneOf(["auto", "always", "never"], { true: "always", false: "never" }),
       "auto",
     ),
     sameSite: defaulted("The cookie's SameSite.", oneOf(["lax", "strict", "none"]), "lax"),
     secretFile: optional(
-      "A file of secrets that sign pins, one a line, at least 32 bytes each: the first signs, all verify. " +
-        "Without it the secret is random, which is right for one instance only.",
+      "A file of secrets for pins, one per line, at least 32 bytes each: the first signs, all verify. " +
+        "Default: a random secret, which works for one instance and is lost on restart.",
       filePath,
     ),
   },
@@ -50,27 +57,27 @@ const cookie = object(
 const sticky = object(
   {
     by: optional(
-      "What names the unit: an attribute, or clientAddress. Default: a random id that the pin carries.",
+      "What identifies the unit: an attribute, or clientAddress. Default: a random id in the pin.",
       text({ what: "an attribute's name", minLength: 1 }),
     ),
-    salt: defaulted("Change it to draw everyone anew.", text({ maxLength: 256 }), ""),
+    salt: defaulted("Part of the draw. Change it to draw all users again.", text({ maxLength: 256 }), ""),
     whenWeightsChange: defaulted(
-      "follow: users move as the weights say. hold: users keep the version they were given.",
+      "follow: users move according to the new weights. hold: users keep their version.",
       oneOf(["follow", "hold"]),
       "follow",
     ),
     onWeightZero: defaulted(
-      "With hold, whether a version of weight zero loses its users (evict) or keeps them (drain).",
+      "With hold: whether a version with weight zero loses its users (evict) or keeps them (drain).",
       oneOf(["evict", "drain"]),
       "evict",
     ),
     epoch: defaulted(
-      "Raise it to void the version that older pins hold.",
+      "Raise it to invalidate the version in existing pins.",
       number({ what: "an epoch", min: 1, max: 2_147_483_647, integer: true }),
       1,
     ),
     assets: defaulted(
-      "follow-document: what a browser loads for a page comes from the version of the page. independent: each request is decided by itself.",
+      "follow-document: the assets of a page are served by the version of the page. independent: each request is decided separately.",
       oneOf(["independent", "follow-document"]),
       "independent",
     ),
@@ -84,18 +91,25 @@ const override = object(
     header: optional("The request header in which a tester names a version.", headerName),
     cookie: optional("The cookie in which a tester names a version.", cookieName),
     query: optional(
-      "The parameter of links for testers: a GET that has it gets the cookie, and is redirected to the address without it.",
+      "The query parameter of links for testers. A GET with it sets the cookie and is redirected to the URL without it.",
       queryName,
     ),
-    allowFrom: defaulted("Client addresses that may name a version.", list(addressRange, { of: "address ranges" }), []),
-    secretFile: optional("A file of secrets: tokens signed with one of them count from anywhere.", filePath),
+    allowFrom: defaulted(
+      "Client addresses that may name a version without a token.",
+      list(addressRange, { of: "address ranges" }),
+      [],
+    ),
+    secretFile: optional(
+      "A file of secrets, one per line. Tokens signed with one of them are accepted from any address.",
+      filePath,
+    ),
   },
   { what: "an override", atLeastOneOf: ["header", "cookie"] },
 );
 
-/** What others' headers call a version. */
+/** The name of a version in a propagation header. */
 const versionWord = text({
-  what: "what a header calls a version",
+  what: "a version's name in a header",
   pattern: /^[A-Za-z0-9][A-Za-z0-9._-]{0,62}$/,
   rule: "use letters, digits, dots, dashes and underscores, at most 63 characters",
 });
@@ -104,12 +118,12 @@ const propagationHeader = object(
   {
     name: defaulted("The header's name.", headerName, defaultPropagationHeader),
     format: defaulted(
-      "releases: shop=canary, other=v2. version: the version alone, or a JSON map of versions by service.",
+      "releases: shop=canary, other=v2. version: the version only, or a JSON map of versions by service.",
       oneOf(["releases", "version"]),
       "releases",
     ),
     versions: defaulted(
-      "What the header calls versions, by their names here. Default: their names.",
+      "The names of versions in the header, by version. Default: unchanged.",
       mapOf(resourceName, versionWord, { of: "versions" }),
       {},
     ),
@@ -120,13 +134,13 @@ const propagationHeader = object(
 const propagate = object(
   {
     header: defaulted(
-      "The request header that names the version assigned.",
+      "The request header that carries the assigned version.",
       byShape("a header's name or a map", { scalar: headerName, map: propagationHeader }),
       defaultPropagationHeader,
     ),
-    baggage: defaulted("Whether the W3C baggage names it as well.", boolean(), true),
+    baggage: defaulted("Whether the W3C baggage header carries it as well.", boolean(), true),
     acceptFrom: defaulted(
-      "Callers whose word counts in place of a decision here; everyone else's is removed.",
+      "Callers whose assigned version is accepted instead of a decision here. It is removed from the requests of others.",
       list(addressRange, { of: "address ranges" }),
       [],
     ),
@@ -139,7 +153,7 @@ const rule = object(
     name: required("The rule's name, unique within its release.", resourceName, unreadable),
     when: required("The condition; every entry must hold.", conditionSchema, emptyCondition),
     use: required(
-      "The version for requests that match, or weights to draw by.",
+      "The version for matching requests, or weights of versions.",
       byShape("a version's name or a map of weights", { scalar: resourceName, map: weights }),
       [],
     ),
@@ -147,19 +161,14 @@ const rule = object(
   { what: "a rule" },
 );
 
-/** A release: a traffic policy, who gets which version. */
 export const releaseSchema = object(
   {
     sticky: defaulted("How users stay on their version.", sticky, {}),
-    override: optional("How testers ask for a version; outranks rules and pins.", override),
-    rules: defaulted(
-      "Who gets which version, by conditions; the first that matches wins.",
-      list(rule, { of: "rules" }),
-      [],
-    ),
-    split: optional("Weights of versions for everyone else; a share is weight / sum.", weights),
-    mirror: optional("Copies of some requests for a version that does not answer them.", mirrorSchema),
-    propagate: optional("How upstreams are told the version assigned, and whose word for it counts.", propagate),
+    override: optional("How testers choose a version. Takes precedence over rules and pins.", override),
+    rules: defaulted("Versions by condition; the first match wins.", list(rule, { of: "rules" }), []),
+    split: optional("Weights of versions for users that no rule matches; a share is weight / sum.", weights),
+    mirror: optional("Mirrors some requests to a version, whose responses are discarded.", mirrorSchema),
+    propagate: optional("How the assigned version is sent to upstreams and accepted from callers.", propagate),
   },
   { what: "a release" },
 );

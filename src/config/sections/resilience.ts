@@ -9,7 +9,7 @@ const day = 86_400_000;
 
 const count = (what: string, min: number, max: number) => number({ what, min, max, integer: true });
 
-/** `20%`, read as 0.2. */
+/** Parses `20%` to 0.2. */
 function percentage(min: number): Schema<number> {
   const parse = (written: string): number | ParseError => {
     const percent = /^\d+(?:\.\d+)?%$/.test(written) ? Number(written.slice(0, -1)) : Number.NaN;
@@ -30,18 +30,26 @@ function percentage(min: number): Schema<number> {
 
 export const outlierSchema = object(
   {
-    consecutiveFailures: defaulted("Failures in a row that eject.", count("a number of failures", 1, 10_000), 5),
+    consecutiveFailures: defaulted(
+      "The number of consecutive failures that eject an endpoint.",
+      count("a number of failures", 1, 10_000),
+      5,
+    ),
     failures: defaulted(
-      "Which answers are failures beside attempts that got none: every 5xx, or 502, 503 and 504 only.",
+      "Responses that are failures: every 5xx, or only 502, 503 and 504 (gateway). Attempts without a response always are.",
       oneOf(["5xx", "gateway"]),
       "5xx",
     ),
     ejectFor: defaulted(
-      "For how long, the first time; twice as long the second time, and so on up to 300s.",
+      "The duration of the first ejection. It doubles with each further ejection, up to 300s.",
       duration({ minMs: 100, maxMs: day }),
       "30s",
     ),
-    maxEjected: defaulted("The most of a version's endpoints that are out at a time.", percentage(1), "50%"),
+    maxEjected: defaulted(
+      "The maximum share of a version's endpoints that are ejected at a time.",
+      percentage(1),
+      "50%",
+    ),
   },
   { what: "outlier" },
 );
@@ -59,22 +67,20 @@ const retryCause: Schema<RetryCause> = scalar({
 
 export const retriesSchema = object(
   {
-    attempts: defaulted("Further attempts after the first.", count("a number of attempts", 0, 10), 2),
-    on: defaulted("What is retried; statuses for idempotent methods only.", list(retryCause, { of: "causes" }), [
-      "connect-failure",
-      "reset-before-response",
-      502,
-      503,
-      504,
-    ]),
+    attempts: defaulted("The maximum number of attempts after the first.", count("a number of attempts", 0, 10), 2),
+    on: defaulted(
+      "The failures that are retried; statuses for idempotent methods only.",
+      list(retryCause, { of: "causes" }),
+      ["connect-failure", "reset-before-response", 502, 503, 504],
+    ),
     budget: defaulted(
-      "Retries as a share of the service's requests; three a second are always allowed.",
+      "The maximum share of retries among the service's requests. Three per second are always allowed.",
       percentage(1),
       "20%",
     ),
     otherVersion: defaulted("Whether the last attempt goes to the default version.", boolean(), false),
     maxBody: defaulted(
-      "The largest body of a PUT or DELETE that is kept for another attempt.",
+      "The maximum body of a PUT or DELETE that is buffered for retries.",
       size({ min: 0, max: 16 * 2 ** 20 }),
       "64KiB",
     ),
@@ -84,18 +90,21 @@ export const retriesSchema = object(
 
 export const limitsSchema = object(
   {
-    maxConnections: optional("To each endpoint.", count("a number of connections", 1, 1_000_000)),
+    maxConnections: optional(
+      "Maximum number of connections per endpoint.",
+      count("a number of connections", 1, 1_000_000),
+    ),
     maxInFlight: optional(
-      "Requests under way at a time; those beyond wait.",
+      "Maximum number of concurrent requests. Further requests are queued.",
       count("a number of requests", 1, 1_000_000),
     ),
     maxPending: defaulted(
-      "Requests that may wait; those beyond get 503.",
+      "Maximum number of queued requests. Further requests get 503.",
       count("a number of requests", 0, 10_000),
       100,
     ),
     pendingTimeout: defaulted(
-      "How long one may wait; then it gets 503.",
+      "Maximum time in the queue; then the request gets 503.",
       duration({ minMs: 1, maxMs: 3_600_000 }),
       "1s",
     ),

@@ -6,7 +6,7 @@ import { ParseError, scalar, text } from "../schema-kit/scalars.ts";
 import type { Infer, ParseContext, Schema } from "../schema-kit/schema.ts";
 import { quote } from "../schema-kit/tree.ts";
 
-/** A Host as it is sent: a name or an address, and a port where there is one. */
+/** The value of a Host header: a name or an address, optionally with a port. */
 const hostAndPort: Schema<string> = scalar({
   what: "a host such as shop.internal or shop.internal:8080",
   parse(written) {
@@ -23,29 +23,25 @@ const regex = object(
       "A pattern (RE2 syntax, linear time); its first match in the path is replaced.",
       text({ minLength: 1 }),
     ),
-    replacement: required(
-      "What takes its place; $1 to $9 stand for the pattern's groups, $$ for a dollar sign.",
-      text(),
-    ),
+    replacement: required("The replacement; $1 to $9 are the pattern's groups, $$ is a dollar sign.", text()),
   },
   { what: "a rewrite by pattern" },
 );
 
-/** What becomes of a request's address on its way upstream. */
 export const rewriteSchema = object(
   {
-    prefix: optional("What stands in place of the prefix that the route matched.", urlPath),
-    path: optional("The whole path.", urlPath),
-    regex: optional("Another path by a pattern.", regex),
-    host: optional("The Host that the upstream gets; `upstream`: the endpoint's own name.", hostAndPort),
-    cookieDomain: optional("In place of the Domain of the upstream's cookies; `none` takes it out.", cookieDomain),
+    prefix: optional("The replacement of the prefix that the route matches.", urlPath),
+    path: optional("The new path.", urlPath),
+    regex: optional("Replaces a part of the path by pattern.", regex),
+    host: optional("The Host header for the upstream; `upstream`: the endpoint's own name.", hostAndPort),
+    cookieDomain: optional("Replaces the Domain of the upstream's cookies; `none` removes it.", cookieDomain),
   },
   { what: "a rewrite", atLeastOneOf: ["prefix", "path", "regex", "host", "cookieDomain"] },
 );
 
 export type RewriteConfig = Infer<typeof rewriteSchema>;
 
-/** `path` is what the route matches. */
+/** `path` is the route's match. */
 export function compileRewrite(config: RewriteConfig, path: PathMatch | undefined, parsing: ParseContext): RewriteSpec {
   const { host } = config;
   return {
@@ -60,7 +56,7 @@ function compilePath(config: RewriteConfig, path: PathMatch | undefined, parsing
   const { regex } = config;
   if (regex === undefined) return change;
   if (change !== undefined) {
-    const message = `"regex" and ${quote(change.kind)} exclude each other in a rewrite`;
+    const message = `"regex" and ${quote(change.kind)} cannot be used together in a rewrite`;
     parsing.error(parsing.keySpanOf(config, "regex"), "conflicting-keys", message);
   }
   const pattern = compileReplacement(regex.pattern, regex.replacement);
@@ -69,13 +65,12 @@ function compilePath(config: RewriteConfig, path: PathMatch | undefined, parsing
   return undefined;
 }
 
-/** The part of a redirect or a rewrite that changes the path. */
 interface PathChangeConfig {
   readonly path: string | undefined;
   readonly prefix: string | undefined;
 }
 
-/** `matched` is what the route matches: the prefix that another one takes the place of. */
+/** `matched` is the route's match, whose prefix is replaced. */
 export function compilePathChange(
   config: PathChangeConfig,
   what: string,
@@ -83,18 +78,18 @@ export function compilePathChange(
   parsing: ParseContext,
 ): PathChange | undefined {
   if (config.path !== undefined && config.prefix !== undefined) {
-    const message = `"path" and "prefix" exclude each other in ${what}`;
+    const message = `"path" and "prefix" cannot be used together in ${what}`;
     parsing.error(parsing.keySpanOf(config, "prefix"), "conflicting-keys", message);
   }
   if (config.path !== undefined) return { kind: "path", path: config.path };
   if (config.prefix === undefined) return undefined;
   if (matched !== undefined && matched.kind !== "prefix") {
-    const message = "there is no prefix to put another one in place of: the route matches no prefix";
+    const message = "there is no prefix to replace: the route does not match a prefix";
     parsing.error(
       parsing.keySpanOf(config, "prefix"),
       "conflicting-keys",
       message,
-      `write match.path as a prefix, or "path" here`,
+      `use a prefix in match.path, or "path" here`,
     );
   }
   const from = withoutTrailingSlash(matched?.kind === "prefix" ? matched.path : "/");

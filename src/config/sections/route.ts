@@ -19,18 +19,21 @@ import { timeout } from "./service.ts";
 
 const path = object(
   {
-    exact: optional("The whole path.", urlPath),
-    prefix: optional("Whole segments from the path's start: /api takes /api and /api/x, never /apix.", urlPath),
-    regex: optional("A pattern (RE2 syntax, linear time) that is found anywhere in the path.", text({ minLength: 1 })),
+    exact: optional("The exact path.", urlPath),
+    prefix: optional("A prefix of whole segments: /api matches /api and /api/x, but not /apix.", urlPath),
+    regex: optional("A pattern (RE2 syntax, linear time) that matches anywhere in the path.", text({ minLength: 1 })),
   },
   { what: "a path", exactlyOneOf: ["exact", "prefix", "regex"] },
 );
 
 const match = object(
   {
-    hosts: optional("One of these hosts; *.example.com takes any below.", list(hostPattern, { of: "hosts", min: 1 })),
-    scheme: optional("How the client came: http or https.", oneOf(["http", "https"])),
-    path: optional("The path.", path),
+    hosts: optional(
+      "One of these hosts; *.example.com matches any subdomain.",
+      list(hostPattern, { of: "hosts", min: 1 }),
+    ),
+    scheme: optional("The scheme of the client's request.", oneOf(["http", "https"])),
+    path: optional("A condition on the path.", path),
     methods: optional("One of these methods.", list(methodName, { of: "methods", min: 1 })),
     headers: optional(
       "Tests on request headers, by name.",
@@ -46,36 +49,39 @@ const match = object(
 
 const timeouts = object(
   {
-    responseHeaders: optional("From the end of the request to the response's head.", timeout),
-    idle: optional("Between two pieces of a body, either way.", timeout),
-    total: optional("For the whole request, from its first byte to the answer's last.", timeout),
+    responseHeaders: optional("Time from the end of the request to the response headers.", timeout),
+    idle: optional("Maximum gap between two chunks of a body, in either direction.", timeout),
+    total: optional("Time from the first byte of the request to the last byte of the response.", timeout),
   },
   { what: "a route's timeouts", atLeastOneOf: ["responseHeaders", "idle", "total"] },
 );
 
-/** Which requests go to which service, or elsewhere, and what is done to them on the way. */
 export const routeSchema = object(
   {
-    name: required("The route's name, as metrics and logs call it.", resourceName, unreadable),
-    match: defaulted("Which requests the route takes: all of these must hold. Default: every request.", match, {}),
-    service: optional("The service that answers.", resourceName),
-    requestHeaders: optional("What is done to the header of requests.", headerEditsSchema),
-    responseHeaders: optional("What is done to the header of responses.", headerEditsSchema),
-    rewrite: optional("What becomes of a request's address on its way upstream.", rewriteSchema),
-    timeouts: optional("In place of the service's own.", timeouts),
+    name: required("The route's name, used in metrics and logs.", resourceName, unreadable),
+    match: defaulted(
+      "The requests that the route matches: all conditions must hold. Default: every request.",
+      match,
+      {},
+    ),
+    service: optional("The service that requests are forwarded to.", resourceName),
+    requestHeaders: optional("Edits of the request headers.", headerEditsSchema),
+    responseHeaders: optional("Edits of the response headers.", headerEditsSchema),
+    rewrite: optional("Rewrites the path, the Host header, and the Domain of cookies.", rewriteSchema),
+    timeouts: optional("Override the service's timeouts.", timeouts),
     maxBodySize: optional(
-      "The largest request body, in place of limits.body; 0 for no limit.",
+      "The maximum request body; overrides limits.body. 0 means no limit.",
       size({ min: 0, max: Number.MAX_SAFE_INTEGER }),
     ),
-    rateLimit: optional("How many requests of one requester are taken.", rateLimitSchema),
-    fault: optional("What is done wrong on purpose, to see how others bear it.", faultSchema),
-    redirect: optional("Where clients are sent, by Perch itself; no service answers.", redirectSchema),
+    rateLimit: optional("Limits the request rate of each client.", rateLimitSchema),
+    fault: optional("Fault injection: delays or aborts requests, for tests.", faultSchema),
+    redirect: optional("Replies with a redirect instead of forwarding.", redirectSchema),
     release: optional(
-      "The release that decides which version answers. Default: none, so the service's default does.",
+      "The release that decides the version. Default: none, so the service's default version serves.",
       resourceName,
     ),
     mirror: defaulted(
-      "off: the route's requests are never copied, whatever its release says.",
+      "off: requests of this route are not mirrored, whatever its release says.",
       oneOf(["on", "off"], { true: "on", false: "off" }),
       "on",
     ),
@@ -90,10 +96,10 @@ export const routeSchema = object(
 export type RouteConfig = Infer<typeof routeSchema>;
 export type MatchConfig = RouteConfig["match"];
 
-/** What metrics call requests that no route took. */
+/** The route label in metrics of requests without a route. */
 const noRoute = "none";
 
-/** What routes depend on: the names that they may refer to, undefined where they can not be told, and settings. */
+/** Settings and names that routes refer to. The sets are undefined if a section could not be read. */
 export interface RouteScope {
   readonly pathNormalisation: "on" | "off";
   readonly attributes: KnownAttributes;
@@ -114,11 +120,11 @@ export function compileRoutes(
       parsing.error(
         parsing.spanOf(config, "name"),
         "bad-value",
-        `a route may not be called ${quote(noRoute)}: metrics use it`,
+        `a route cannot be named ${quote(noRoute)}: metrics use it for requests without a route`,
       );
     }
     if (seen.has(name) && name !== unreadable) {
-      const message = `another route is called ${quote(name)} already`;
+      const message = `another route is already named ${quote(name)}`;
       parsing.error(parsing.spanOf(config, "name"), "duplicate-name", message);
     }
     seen.add(name);
@@ -142,7 +148,7 @@ export function compileRoutes(
       fault: config.fault && compileFault(config.fault, scope.attributes, context),
     };
     if (config.fault !== undefined) {
-      const message = `route ${quote(name)} breaks requests on purpose`;
+      const message = `route ${quote(name)} injects faults`;
       parsing.warn(parsing.keySpanOf(config, "fault"), "risky", message);
     }
     if (redirect === undefined) return { ...common, redirect, service, release, mirror };
@@ -161,11 +167,11 @@ function compileTimeouts(config: RouteConfig["timeouts"]): RouteSpec["timeouts"]
   };
 }
 
-/** What is done to requests and responses on their way has no meaning where nothing is forwarded. */
+/** Settings for forwarded requests have no effect on a redirect. */
 function refuseBesideRedirect(config: RouteConfig, parsing: ParseContext): void {
   for (const key of forwardingKeys) {
     if (!parsing.has(config, key)) continue;
-    const message = `${quote(key)} has no use beside a redirect, which Perch answers itself`;
+    const message = `${quote(key)} cannot be combined with a redirect, which forwards nothing`;
     parsing.error(parsing.keySpanOf(config, key), "conflicting-keys", message);
   }
 }
@@ -206,17 +212,17 @@ function compilePath(
   for (const kind of ["exact", "prefix"] as const) {
     const written = path[kind];
     if (written === undefined) continue;
-    // Requests are matched in this form, so that a path in another one would match nothing.
+    // Requests are matched in normal form, so a path in another form would never match.
     const normal = pathNormalisation === "on" ? normalPath(written) : written;
     if (normal !== undefined) return { kind, path: normal };
-    const message = `${quote(written)} is a path that no request is let through with`;
+    const message = `${quote(written)} is not a valid path: requests with it are rejected`;
     parsing.error(parsing.spanOf(path, kind), "bad-value", message);
     return undefined;
   }
   const source = path.regex ?? "";
   const pattern = compilePattern(source);
   if (!("problem" in pattern)) return { kind: "regex", pattern };
-  const message = `${quote(source)} is not a regular expression that can be used: ${pattern.problem}`;
+  const message = `${quote(source)} is not a valid regular expression: ${pattern.problem}`;
   parsing.error(parsing.spanOf(path, "regex"), "bad-regex", message);
   return undefined;
 }

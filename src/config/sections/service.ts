@@ -1,5 +1,5 @@
-import { balances } from "../../upstream/balancers.ts";
 import {
+  balances,
   describeSpec,
   type ServiceSpec,
   schemeOf,
@@ -26,18 +26,18 @@ import {
 } from "./resilience.ts";
 import { compileUpstreamTls, upstreamTlsSchema } from "./upstream-tls.ts";
 
-/** The longest a timer can run is 2^31 - 1 milliseconds, 24 days and some hours. */
+/** Timers of Node run for at most 2^31 - 1 milliseconds, about 24.8 days. */
 export const timeout: Schema<number> = duration({ minMs: 1, maxMs: 24 * 86_400_000 });
 
 const version = object(
   {
-    endpoints: required("Addresses that serve the version.", list(endpoint, { of: "endpoints", min: 1 }), []),
+    endpoints: required("The addresses of the version.", list(endpoint, { of: "endpoints", min: 1 }), []),
     requestHeaders: optional(
-      "What is done to the header of requests that this version serves, after what their route does.",
+      "Edits of the request headers for this version, after those of the route.",
       headerEditsSchema,
     ),
     responseHeaders: optional(
-      "What is done to the header of responses of this version, after what their route does.",
+      "Edits of the response headers of this version, after those of the route.",
       headerEditsSchema,
     ),
   },
@@ -46,43 +46,49 @@ const version = object(
 
 const timeouts = object(
   {
-    connect: defaulted("For a connection to stand.", timeout, "2s"),
-    responseHeaders: defaulted("From the end of the request to the response's head.", timeout, "30s"),
-    idle: defaulted("Between two pieces of a body, either way.", timeout, "60s"),
-    total: optional("For the whole request, from its first byte to the answer's last. Default: no limit.", timeout),
+    connect: defaulted("Time to open a connection.", timeout, "2s"),
+    responseHeaders: defaulted("Time from the end of the request to the response headers.", timeout, "30s"),
+    idle: defaulted("Maximum gap between two chunks of a body, in either direction.", timeout, "60s"),
+    total: optional(
+      "Time from the first byte of the request to the last byte of the response. Default: no limit.",
+      timeout,
+    ),
   },
   { what: "timeouts" },
 );
 
-/** What clients call: its versions, and how they are reached. */
 export const serviceSchema = object(
   {
-    default: optional("The version for requests that no release decides. Default: the first.", resourceName),
+    default: optional("The version for requests without a release's decision. Default: the first.", resourceName),
     versions: required(
       "The service's versions, by name.",
       mapOf(resourceName, version, { of: "versions", min: 1 }),
       [],
     ),
     balance: defaulted(
-      "How a version's endpoints share its requests: p2c, the less loaded of two; hash, the same requester always meets the same.",
+      "Load balancing among a version's endpoints. p2c: the less loaded of two random ones; hash: always the same one for a user.",
       oneOf(balances),
       "p2c",
     ),
     protocol: defaulted(
-      "What the endpoints speak: http1, or http2 as gRPC needs it (https by ALPN, http with prior knowledge).",
+      "The protocol of the endpoints: http1, or http2, which gRPC needs (by ALPN on https, by prior knowledge on http).",
       oneOf(upstreamProtocols),
       "http1",
     ),
-    timeouts: defaulted("How long to wait for an endpoint.", timeouts, {}),
-    tls: optional("How endpoints with https are known, and what they are shown.", upstreamTlsSchema),
-    external: defaulted("Whether others run it: then it is not told which version was assigned.", boolean(), false),
-    health: optional("How endpoints are checked. Default: not at all.", healthSchema),
-    outlier: optional("When an endpoint is taken out for its answers. Default: never.", outlierSchema),
+    timeouts: defaulted("Timeouts of requests to endpoints.", timeouts, {}),
+    tls: optional("TLS to https endpoints: verification and client certificate.", upstreamTlsSchema),
+    external: defaulted(
+      "Whether a third party runs it. The assigned version is then not sent to it.",
+      boolean(),
+      false,
+    ),
+    health: optional("Active health checks. Default: none.", healthSchema),
+    outlier: optional("Outlier detection: ejects endpoints that fail requests. Default: off.", outlierSchema),
     retries: optional(
-      "What is tried again. Default: refused endpoints, and once what was reset under an idempotent method.",
+      "Which failures are retried. Default: failed connections, and once a reset of an idempotent request.",
       retriesSchema,
     ),
-    limits: optional("What each version is given at a time. Default: everything.", limitsSchema),
+    limits: optional("Limits on concurrent load per version. Default: none.", limitsSchema),
   },
   { what: "a service" },
 );
@@ -96,17 +102,22 @@ export function compileService({ name, value }: Entry<ServiceConfig>, context: C
     parsing.unknownName(parsing.spanOf(value, "default"), "version", value.default, known);
   }
   const versions = value.versions.map((version): VersionSpec => {
+    // The description identifies an endpoint, so that duplicates in different notations are found.
     const endpoints = new Map(version.value.endpoints.map((endpoint) => [describeSpec(endpoint), endpoint]));
     if (endpoints.size < version.value.endpoints.length) {
       const span = parsing.spanOf(version.value, "endpoints");
-      parsing.warn(span, "risky", `version ${version.name} of service ${name} lists an endpoint twice; it counts once`);
+      parsing.warn(
+        span,
+        "risky",
+        `version ${version.name} of service ${name} lists an endpoint twice; the duplicate is ignored`,
+      );
     }
     return { name: version.name, endpoints: [...endpoints.values()] };
   });
   if (value.protocol === "http2" && value.limits?.maxConnections !== undefined) {
-    const message = "maxConnections is for HTTP/1.1, where a connection carries one request at a time";
+    const message = "maxConnections applies to HTTP/1.1 only, where a connection carries one request at a time";
     const span = parsing.spanOf(value.limits, "maxConnections");
-    parsing.error(span, "conflicting-keys", message, "limit maxInFlight instead");
+    parsing.error(span, "conflicting-keys", message, "set maxInFlight instead");
   }
   const tls = compileTls(name, value, versions, context);
   return {
@@ -139,7 +150,7 @@ function compileTls(
   if (tls === undefined) return undefined;
   if (!versions.some(({ endpoints }) => endpoints.some((endpoint) => schemeOf(endpoint) === "https"))) {
     const span = context.parsing.keySpanOf(tls);
-    context.parsing.warn(span, "unused", `service ${name} has no endpoint with https, so its tls is for nothing`);
+    context.parsing.warn(span, "unused", `service ${name} has no https endpoint, so its tls has no effect`);
   }
   return compileUpstreamTls(name, tls, context);
 }

@@ -7,9 +7,6 @@ import { quote, type Span } from "../schema-kit/tree.ts";
 import type { AttributeConfig } from "./attributes.ts";
 import type { OverrideConfig, ReleaseConfig, StickyConfig } from "./release.ts";
 
-/** The name of a release's pin where none is given. */
-const defaultCookieName = (release: string): string => `perch-${release}`;
-
 export function compileSticky(
   release: string,
   sticky: StickyConfig,
@@ -45,7 +42,9 @@ function compileCookie(release: string, sticky: StickyConfig, context: CompileCo
   return { name, maxAgeMs, path, domain, secure, sameSite, secrets };
 }
 
-/** What browsers ask of prefixed names and of SameSite=None (RFC 6265bis §4.1.3, §5.6); they drop the cookie otherwise. */
+const defaultCookieName = (release: string): string => `perch-${release}`;
+
+/** Browsers drop cookies that violate the rules for name prefixes and SameSite=None (RFC 6265bis §4.1.3, §5.6). */
 function checkCookie(name: string, cookie: StickyConfig["cookie"], { parsing }: CompileContext): void {
   const { secure, sameSite, path, domain } = cookie;
   if (sameSite === "none" && secure === "never") {
@@ -61,10 +60,14 @@ function checkCookie(name: string, cookie: StickyConfig["cookie"], { parsing }: 
   if (prefix === undefined) return;
   const span = parsing.spanOf(cookie, "name");
   if (secure !== "always") {
-    parsing.error(span, "conflicting-keys", `browsers take a cookie named ${prefix}… only with secure: always`);
+    parsing.error(span, "conflicting-keys", `browsers accept a cookie named ${prefix}… only with secure: always`);
   }
   if (prefix.toLowerCase() === "__host-" && (path !== "/" || domain !== undefined)) {
-    parsing.error(span, "conflicting-keys", `browsers take a cookie named ${prefix}… only with path: / and no domain`);
+    parsing.error(
+      span,
+      "conflicting-keys",
+      `browsers accept a cookie named ${prefix}… only with path: / and no domain`,
+    );
   }
 }
 
@@ -72,15 +75,15 @@ export function compileOverride(override: OverrideConfig, context: CompileContex
   const { parsing } = context;
   const { header, cookie, query, allowFrom, secretFile } = override;
   if (header !== undefined && isFramingHeader(header)) {
-    const message = `${quote(header)} can not be an override's header: it is taken out of what goes upstream`;
+    const message = `${quote(header)} cannot be an override's header: that is removed from forwarded requests`;
     parsing.error(parsing.spanOf(override, "header"), "bad-value", message);
   }
   if (query !== undefined && cookie === undefined) {
-    const message = "a link for testers sets a cookie, and this override names none";
+    const message = "query needs cookie: a link for testers sets the override's cookie";
     parsing.error(parsing.keySpanOf(override, "query"), "missing-key", message, "add cookie: perch-version");
   }
   if (allowFrom.length === 0 && secretFile === undefined) {
-    const message = "nobody may use this override: it has neither allowFrom nor secretFile";
+    const message = "this override cannot be used: it has neither allowFrom nor secretFile";
     parsing.warn(parsing.spanOf(override), "unused", message);
   }
   const secrets = secretFile === undefined ? [] : context.secrets(secretFile, parsing.spanOf(override, "secretFile"));
@@ -88,8 +91,8 @@ export function compileOverride(override: OverrideConfig, context: CompileContex
 }
 
 /**
- * A cookie that holds a pin may hold nothing else: pins are taken out of what goes upstream, and are set anew at will.
- * So no two releases, no override and no attribute may share its name.
+ * A pin's cookie must not be used for anything else, by another release, an override or an attribute: Perch removes it
+ * from forwarded requests and may replace it at any time.
  */
 export function checkCookieNames(
   releases: readonly Entry<ReleaseConfig>[],
@@ -111,7 +114,7 @@ export function checkCookieNames(
   }
 }
 
-/** The release of each pin's cookie. */
+/** Releases by the cookie name of their pin. */
 function checkPins(releases: readonly Entry<ReleaseConfig>[], parsing: ParseContext): ReadonlyMap<string, string> {
   const pins = new Map<string, string>();
   for (const entry of releases) {
@@ -131,6 +134,6 @@ function checkPins(releases: readonly Entry<ReleaseConfig>[], parsing: ParseCont
 }
 
 function refuse(parsing: ParseContext, span: Span, cookie: string, release: string): void {
-  const message = `the cookie ${quote(cookie)} is the pin of release ${release} already`;
+  const message = `the cookie ${quote(cookie)} is already the pin of release ${release}`;
   parsing.error(span, "duplicate-name", message);
 }

@@ -17,10 +17,10 @@ const collectorUrl: Schema<string> = scalar({
       );
     }
     if (url.username !== "" || url.password !== "") {
-      return new ParseError("a collector's URL can not hold credentials", "put them into headersFile");
+      return new ParseError("a collector's URL cannot contain credentials", "put them into headersFile");
     }
-    if (url.hash !== "") return new ParseError(`${quote(written)} has a fragment, which is never sent`);
-    // The path is taken as it is, as OpenTelemetry does for the endpoint of one signal.
+    if (url.hash !== "") return new ParseError(`${quote(written)} has a fragment, which would not be sent`);
+    // The URL is used unchanged, as in OpenTelemetry for a signal-specific endpoint, so it needs the full path.
     if (url.pathname === "/") {
       return new ParseError(`${quote(written)} has no path`, `write ${quote(`${url.origin}/v1/traces`)}`);
     }
@@ -31,47 +31,30 @@ const collectorUrl: Schema<string> = scalar({
 
 const otlp = object(
   {
-    endpoint: required("The collector's URL for traces: OTLP over HTTP, in JSON.", collectorUrl, ""),
-    headersFile: optional("A file of headers for the collector, one `name: value` a line.", filePath),
+    endpoint: required("The collector's URL for traces: OTLP/HTTP with JSON.", collectorUrl, ""),
+    headersFile: optional("A file of headers for the collector, one `name: value` per line.", filePath),
   },
   { what: "otlp" },
 );
 
-/** Traces of requests: W3C Trace Context, and spans for a collector. */
+/** W3C Trace Context, and spans for a collector. */
 export const tracingSchema = object(
   {
     trustIncoming: defaulted(
-      "Whose traceparent is continued; that of others is replaced by a new trace.",
+      "Whose traceparent is continued. Requests of others start a new trace.",
       oneOf(["anyone", "proxies", "nobody"]),
       "anyone",
     ),
     sample: defaulted(
-      "The share of traces recorded, 0 to 1, where no trusted caller has decided it.",
+      "The share of traces recorded, 0 to 1, unless a trusted caller has decided it.",
       number({ what: "a share", min: 0, max: 1 }),
       0.01,
     ),
-    serviceName: defaulted("What the collector calls Perch.", text({ minLength: 1, maxLength: 255 }), "perch"),
-    otlp: optional("Where recorded spans go. Default: nowhere, so that traces are passed on only.", otlp),
+    serviceName: defaulted("The service.name of Perch in spans.", text({ minLength: 1, maxLength: 255 }), "perch"),
+    otlp: optional("The destination of recorded spans. Default: none; traceparent is only forwarded.", otlp),
   },
   { what: "tracing" },
 );
-
-/** A file of headers holds a token or two. */
-const maxHeadersBytes = 64 * 1024;
-
-const headerLine = /^([!#$%&'*+.^_`|~0-9A-Za-z-]+):[ \t]*([\t\x20-\x7e]*?)[ \t]*$/;
-
-/** What the exporter writes itself. */
-const own: ReadonlySet<string> = new Set([
-  "connection",
-  "content-encoding",
-  "content-length",
-  "content-type",
-  "host",
-  "transfer-encoding",
-]);
-
-type Headers = readonly (readonly [name: string, value: string])[];
 
 export function compileTracing(
   tracing: Infer<typeof tracingSchema> | undefined,
@@ -86,6 +69,10 @@ export function compileTracing(
   return { trustIncoming, sample, serviceName, otlp: { endpoint, headers } };
 }
 
+const maxHeadersBytes = 64 * 1024;
+
+type Headers = readonly (readonly [name: string, value: string])[];
+
 function readHeaders(written: string, span: Span, context: CompileContext): Headers {
   const file = context.file(written, maxHeadersBytes, span);
   const lines = file === undefined ? [] : Buffer.from(file.bytes).toString("latin1").split("\n");
@@ -98,9 +85,21 @@ function readHeaders(written: string, span: Span, context: CompileContext): Head
   });
 }
 
-/** The words never quote the line: it may hold a token. */
+const headerLine = /^([!#$%&'*+.^_`|~0-9A-Za-z-]+):[ \t]*([\t\x20-\x7e]*?)[ \t]*$/;
+
+/** Headers that the exporter sets. */
+const reserved: ReadonlySet<string> = new Set([
+  "connection",
+  "content-encoding",
+  "content-length",
+  "content-type",
+  "host",
+  "transfer-encoding",
+]);
+
+/** Problem texts never quote the line, since it may contain a token. */
 function parseHeader(line: string): readonly [name: string, value: string] | { readonly problem: string } {
   const [, name = "", value = ""] = headerLine.exec(line) ?? [];
-  if (name === "") return { problem: "is no header such as authorization: Bearer …" };
-  return own.has(name.toLowerCase()) ? { problem: `names ${name}, which Perch writes itself` } : [name, value];
+  if (name === "") return { problem: "is not a header such as authorization: Bearer …" };
+  return reserved.has(name.toLowerCase()) ? { problem: `sets ${name}, which Perch sets itself` } : [name, value];
 }

@@ -7,14 +7,14 @@ import { defaulted, object, optional } from "../schema-kit/object.ts";
 import { boolean, text } from "../schema-kit/scalars.ts";
 import type { Infer } from "../schema-kit/schema.ts";
 
-/** How the https endpoints of a service are known. */
+/** TLS to the https endpoints of a service. */
 export const upstreamTlsSchema = object(
   {
-    ca: optional("A PEM file of authorities that count in place of the system's.", filePath),
-    cert: optional("A PEM file: the certificate that endpoints are shown (mutual TLS), then its chain.", filePath),
-    key: optional("A PEM file: the private key of cert, not encrypted.", filePath),
+    ca: optional("A PEM file of CA certificates that replace the system's.", filePath),
+    cert: optional("A PEM file: the client certificate (mutual TLS), then the intermediates.", filePath),
+    key: optional("A PEM file: the private key of cert, unencrypted.", filePath),
     serverName: optional(
-      "Whom certificates must name, and the name that is asked for (SNI). Default: each endpoint's own.",
+      "The name that certificates must contain, also sent as SNI. Default: each endpoint's own.",
       text({
         what: "a server name",
         pattern: /^(?=.*[A-Za-z_-])[A-Za-z0-9_](?:[A-Za-z0-9_-]{0,62})(?:\.[A-Za-z0-9_-]{1,63})*$/,
@@ -22,14 +22,14 @@ export const upstreamTlsSchema = object(
         maxLength: 253,
       }),
     ),
-    insecureSkipVerify: defaulted("Whether any certificate is taken, whoever issued it to whomever.", boolean(), false),
+    insecureSkipVerify: defaulted("Whether server certificates are not verified at all.", boolean(), false),
   },
   { what: "tls" },
 );
 
 export type UpstreamTlsConfig = Infer<typeof upstreamTlsSchema>;
 
-/** The largest bundles that systems carry are a fifth of this. */
+/** Five times the size of the largest CA bundles of operating systems. */
 const maxPemBytes = 1024 * 1024;
 
 export function compileUpstreamTls(service: string, tls: UpstreamTlsConfig, context: CompileContext): UpstreamTls {
@@ -38,8 +38,8 @@ export function compileUpstreamTls(service: string, tls: UpstreamTlsConfig, cont
   const client = compileClient(tls, context);
   const { serverName, insecureSkipVerify } = tls;
   if (insecureSkipVerify) {
-    const message = `service ${service} takes any certificate: whoever is in between can read and answer its requests`;
-    parsing.warn(parsing.spanOf(tls, "insecureSkipVerify"), "risky", message, "name the authority in ca");
+    const message = `service ${service} does not verify certificates: anyone on the network path can read and change its traffic`;
+    parsing.warn(parsing.spanOf(tls, "insecureSkipVerify"), "risky", message, "set ca instead");
   }
   const verify = insecureSkipVerify ? "nothing" : "certificates";
   const parts = [ca, client?.chain, client?.key, serverName, verify];
@@ -60,7 +60,7 @@ function compileClient(tls: UpstreamTlsConfig, context: CompileContext): Upstrea
   const { cert, key } = tls;
   if (cert === undefined || key === undefined) {
     const lone = cert === undefined ? (key === undefined ? undefined : "key") : "cert";
-    const message = "cert and key need each other: a certificate is shown by whoever has its key";
+    const message = "cert and key must be set together";
     if (lone !== undefined) parsing.error(parsing.keySpanOf(tls, lone), "missing-key", message);
     return undefined;
   }
@@ -77,7 +77,10 @@ function compileClient(tls: UpstreamTlsConfig, context: CompileContext): Upstrea
   return { chain: read.chain, key: read.key };
 }
 
-/** Each part with its length, so that no two sets of parts are alike by where one ends. */
+/**
+ * Identifies the settings: connections survive a reload if the digest is unchanged. Each part is prefixed with its
+ * length, or moving bytes from one part to the next would keep the digest.
+ */
 function digestOf(parts: readonly (Uint8Array | string | undefined)[]): string {
   const hash = createHash("sha256");
   for (const part of parts) hash.update(part === undefined ? "none\n" : `${part.length}\n`).update(part ?? "");

@@ -1,4 +1,4 @@
-import type { Decision, Trail } from "../../decide/decision.ts";
+import type { Decision, Trail, TrailEntry } from "../../decide/decision.ts";
 import { type Address, parseAddress } from "../../decide/ip-address.ts";
 import type { PinRejection } from "../../decide/pin.ts";
 import type { RandomSource } from "../../decide/unit.ts";
@@ -9,9 +9,36 @@ import type { Caller, RequestHead } from "../../http/request-head.ts";
 import type { AttributeTable } from "../../identify/attributes.ts";
 import { RequestFacts } from "../../identify/request-facts.ts";
 import { decideRequest } from "../decide-request.ts";
-import { servedVersion } from "../exchange.ts";
-import { findRoute } from "../find-route.ts";
-import type { ForwardRoute, Route, ServiceVersion, Snapshot } from "../snapshot.ts";
+import { findRoute, servedVersion } from "../exchange.ts";
+import type { ServiceVersion } from "../service.ts";
+import type { ForwardRoute, Route, Snapshot } from "../snapshot.ts";
+
+/** One step of the chain: what it did with the request, and why. */
+export interface ExplainedStep {
+  readonly stage: "request" | "route" | "identify" | TrailEntry["stage"] | "forward" | "mirror";
+  readonly outcome:
+    | TrailEntry["outcome"]
+    | "read"
+    | "malformed"
+    | "none"
+    | "found"
+    | "absent"
+    | "rejected"
+    | "served"
+    | "default-served"
+    | "kept"
+    | "copied"
+    | "not-copied"
+    | "redirected"
+    | "so-configured"
+    | "limited"
+    | "fault"
+    | "rewritten"
+    | "edited"
+    | "told"
+    | "not-told";
+  readonly detail: string;
+}
 
 export interface DryRequest extends PlainRequest {
   /** The address that the request comes from, the caller's; none if not given, as from a unix socket. */

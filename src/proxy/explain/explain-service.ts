@@ -5,10 +5,10 @@ import type { Condition } from "../../upstream/endpoint-health.ts";
 import { describeSpec, type RetrySpec, type ServiceSpec } from "../../upstream/service-spec.ts";
 import { affinityOf } from "../decide-request.ts";
 import type { HeaderEdits, TemplateSource } from "../route-transforms.ts";
-import type { Route, Service, ServiceVersion, Snapshot } from "../snapshot.ts";
+import type { Service, ServiceVersion } from "../service.ts";
+import type { Route, Snapshot } from "../snapshot.ts";
 import { isBelieved, parseTraceParent, sampledFlag } from "../trace.ts";
-import type { DryRun, DryTarget } from "./dry-run.ts";
-import type { ExplainedStep } from "./explain.ts";
+import type { DryRun, DryTarget, ExplainedStep } from "./dry-run.ts";
 
 /** What its service does to a request, in short lines; nothing of what is as everywhere. */
 export function describeService({ route, served }: DryTarget): string[] {

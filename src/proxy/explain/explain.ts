@@ -1,4 +1,4 @@
-import type { Decision, Trail, TrailEntry } from "../../decide/decision.ts";
+import type { Decision, Trail } from "../../decide/decision.ts";
 import type { Pin, PinRejection } from "../../decide/pin.ts";
 import { formatUnit, type RandomSource, randomUnit } from "../../decide/unit.ts";
 import { errorTable } from "../../errors.ts";
@@ -7,8 +7,9 @@ import { AttributeTable } from "../../identify/attributes.ts";
 import { type MirrorVerdict, mirrorHeader } from "../mirror.ts";
 import { followLink, routeRedirect } from "../redirects.ts";
 import { type PlainValue, plainValue } from "../route-transforms.ts";
-import type { Service, ServiceVersion, Snapshot } from "../snapshot.ts";
-import { type DryRequest, type DryRun, type DryTarget, dryRun } from "./dry-run.ts";
+import type { Service, ServiceVersion } from "../service.ts";
+import type { Snapshot } from "../snapshot.ts";
+import { type DryRequest, type DryRun, type DryTarget, dryRun, type ExplainedStep } from "./dry-run.ts";
 import { type ExplainedAttribute, explainAttributes } from "./explain-attributes.ts";
 import { describeMatch, routeMisses } from "./explain-routes.ts";
 import {
@@ -19,33 +20,6 @@ import {
   limitSteps,
   workSteps,
 } from "./explain-service.ts";
-
-/** One step of the chain: what it did with the request, and why. */
-export interface ExplainedStep {
-  readonly stage: "request" | "route" | "identify" | TrailEntry["stage"] | "forward" | "mirror";
-  readonly outcome:
-    | TrailEntry["outcome"]
-    | "read"
-    | "malformed"
-    | "none"
-    | "found"
-    | "absent"
-    | "rejected"
-    | "served"
-    | "default-served"
-    | "kept"
-    | "copied"
-    | "not-copied"
-    | "redirected"
-    | "so-configured"
-    | "limited"
-    | "fault"
-    | "rewritten"
-    | "edited"
-    | "told"
-    | "not-told";
-  readonly detail: string;
-}
 
 /** Which version a request would get, and why, stage by stage. Plain JSON; null where there is nothing to say. */
 export interface Explanation {

@@ -1,10 +1,10 @@
 import type { ErrorCode } from "../../errors.ts";
+import { latin1Slice } from "../../node-internals.ts";
 import {
   byteClasses,
   carriageReturn,
   HeaderScanner,
   irregular,
-  latin1,
   lineFeed,
   PartialHead,
   tokenByte,
@@ -245,7 +245,7 @@ export class ChunkedParser {
     if (end === irregular) this.#state = "malformed";
     else if ((end < 0 ? part.length : end) > this.#maxTrailerBytes) this.#state = "too large";
     if (end < 0 || this.failure !== undefined) return to;
-    this.trailers = trailerScan.count === 0 ? noTrailers : flat(latin1(part.bytes, 0, end));
+    this.trailers = trailerScan.count === 0 ? noTrailers : flat(latin1Slice(part.bytes, 0, end));
     this.#state = framesMessage(this.trailers) ? "malformed" : "done";
     return from + end - before;
   }

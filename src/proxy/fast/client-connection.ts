@@ -1,7 +1,7 @@
 import { STATUS_CODES } from "node:http";
 import type { Socket } from "node:net";
 import type { ErrorCode } from "../../errors.ts";
-import type { HandoverCause } from "../../observe/counters.ts";
+import type { HandoverCause } from "../../observe/process-stats.ts";
 import type { Timeouts } from "../../upstream/service-spec.ts";
 import type { DownstreamInfo } from "../downstream.ts";
 import { Exchange } from "../exchange.ts";
@@ -9,14 +9,14 @@ import { type LocalReply, localResponse, localResponseText, unreadableRequestHea
 import type { Snapshot } from "../snapshot.ts";
 import { type AcceptedSocket, readAccepted } from "./adopted-socket.ts";
 import { BodyParser } from "./body-parser.ts";
-import type { AnsweredRequest, ConnectionOwner, FastContext } from "./fast-context.ts";
+import type { ActiveRequest, ClientSide, FastContext } from "./fast-context.ts";
 import { Forward } from "./forward.ts";
 import { incomplete, irregular, PartialHead } from "./header-scanner.ts";
 import { LocalReplyExchange } from "./local-reply.ts";
 import type { FastHead } from "./request-parser.ts";
-import { ForwardedHeaderCache, requestText } from "./request-writer.ts";
 import { ReadTarget, SocketWriter } from "./socket-writer.ts";
 import { Deadline } from "./timer-wheel.ts";
+import { ForwardedHeaderCache, requestText } from "./upstream-request.ts";
 
 /** A head must be complete within this time: the bound on a slow sender of headers. */
 const headTimeoutMs = 15_000;
@@ -28,11 +28,20 @@ const lingerBytes = 32 * 1024 * 1024;
 /** Bytes of further requests that are held while one is answered; then no more is read. */
 const maxWaitingBytes = 64 * 1024;
 
+/** What a connection asks of the lane that it belongs to. */
+export interface ConnectionOwner {
+  /** True once it waits for its connections to end: none is kept behind its answer. */
+  readonly isClosing: boolean;
+  /** Gives the connection to the standard lane, with what was read and not understood. */
+  handOver(socket: Socket, downstream: DownstreamInfo): void;
+  closed(connection: ClientConnection): void;
+}
+
 /**
  * One client connection in the fast lane. Its requests are taken one at a time and answered in order; bytes that come
  * meanwhile wait. The first that this lane does not serve makes the connection the standard lane's, for good.
  */
-export class ClientConnection {
+export class ClientConnection implements ClientSide {
   readonly writer: SocketWriter;
   readonly deadline: Deadline = new Deadline(this);
   readonly #context: FastContext;
@@ -42,7 +51,7 @@ export class ClientConnection {
   readonly #downstream: DownstreamInfo;
   readonly #way = new ForwardedHeaderCache();
   readonly #target: ReadTarget;
-  #request: AnsweredRequest | undefined;
+  #request: ActiveRequest | undefined;
   /** A head of which not all has come. */
   #partialHead: PartialHead | undefined;
   /** What came behind the request that is being answered. */

@@ -1,8 +1,8 @@
 import type { Socket } from "node:net";
 import type { DownstreamInfo } from "../downstream.ts";
 import type { ProxyContext } from "../proxy-context.ts";
-import { ClientConnection } from "./client-connection.ts";
-import type { ConnectionOwner, FastContext } from "./fast-context.ts";
+import { ClientConnection, type ConnectionOwner } from "./client-connection.ts";
+import type { FastContext } from "./fast-context.ts";
 import { RequestParser } from "./request-parser.ts";
 import { ResponseParser } from "./response-parser.ts";
 import { HttpDate } from "./response-writer.ts";

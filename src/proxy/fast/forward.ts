@@ -1,21 +1,20 @@
 import { STATUS_CODES } from "node:http";
-import { type ErrorCode, errorTable } from "../../errors.ts";
+import type { ErrorCode } from "../../errors.ts";
 import type { Endpoint } from "../../upstream/endpoint.ts";
 import type { Timeouts } from "../../upstream/service-spec.ts";
-import type { AttemptFailure, Attempts } from "../attempts.ts";
+import type { AttemptFailure } from "../attempt-failure.ts";
+import type { Attempts } from "../attempts.ts";
 import type { Exchange } from "../exchange.ts";
+import { ForwardState, type ForwardTransport } from "../forward-state.ts";
 import { closesConnection, localResponse, localResponseText } from "../local-reply.ts";
-import type { PermitWaiter } from "../permit.ts";
 import { earlyHintLinks } from "../response-headers.ts";
 import type { BodyState } from "../retry-policy.ts";
 import type { BodyParser, ChunkedSink } from "./body-parser.ts";
-import type { ClientConnection } from "./client-connection.ts";
-import type { AnsweredRequest, FastContext } from "./fast-context.ts";
+import type { ActiveRequest, ClientSide, FastContext } from "./fast-context.ts";
 import { PartialHead } from "./header-scanner.ts";
 import { responseHeadBytes } from "./response-parser.ts";
-import { bodyReader, ResponseRelay } from "./response-relay.ts";
+import { bodyReader, ResponseRelay } from "./response-writer.ts";
 import { TextSink } from "./socket-writer.ts";
-import { Deadline } from "./timer-wheel.ts";
 import type { UpstreamConnection, UpstreamUser } from "./upstream-pool.ts";
 import { UpstreamRequest, type UpstreamRequestParts } from "./upstream-request.ts";
 
@@ -30,86 +29,60 @@ export interface ForwardParts extends UpstreamRequestParts {
  * Three things go on side by side: the request's body on its way up, the response on its way down, and the client's
  * connection taking what is written. The exchange ends once the last byte of the answer has left, or the client has.
  */
-export class Forward implements AnsweredRequest, UpstreamUser, PermitWaiter {
+export class Forward implements ActiveRequest, UpstreamUser, ForwardTransport {
   readonly exchange: Exchange;
   readonly #context: FastContext;
-  readonly #client: ClientConnection;
+  readonly #client: ClientSide;
   readonly #attempts: Attempts;
   readonly #timeouts: Timeouts;
   readonly #request: UpstreamRequest;
+  readonly #state: ForwardState;
   /** Whether an idle connection may be used. */
   #mayReuse = true;
-  /** Whether it is sent between two turns of the event loop. */
-  #betweenTurns = false;
   #connection: UpstreamConnection | undefined;
-  /** The request's opening was written on the present connection. */
-  #sent = false;
   #partialHead: PartialHead | undefined;
-  #response: "awaited" | "streaming" | "ended" = "awaited";
   #relayed: ResponseRelay | undefined;
   #status = 0;
-  #cutShort: ErrorCode | undefined;
-  /** Only where the route has a limit on the whole; and where the request is held on purpose. */
-  #total: Deadline | undefined;
-  #holdTimer: NodeJS.Timeout | undefined;
 
-  constructor(context: FastContext, client: ClientConnection, parts: ForwardParts) {
+  constructor(context: FastContext, client: ClientSide, parts: ForwardParts) {
     this.#context = context;
     this.#client = client;
     this.exchange = parts.exchange;
     this.#attempts = parts.attempts;
     this.#timeouts = parts.timeouts;
     this.#request = new UpstreamRequest(parts);
+    this.#state = new ForwardState(parts.exchange, parts.attempts, this, context.context.defect);
   }
 
   /** Begins, with what came of the body behind the head. Answers with the position where the next request starts. */
   start(bytes: Buffer, from: number, to: number): number {
-    const { totalMs } = this.#timeouts;
-    if (totalMs > 0) this.#limitTotal(totalMs);
-    if (this.exchange.delayMs > 0) this.#hold(this.exchange.delayMs);
+    this.#state.start(this.#timeouts.totalMs, this.#context.deadlines.schedule);
     const { body } = this.#request;
     if (body === undefined) {
-      if (this.#isHeld) this.#arm(0);
-      else this.#tryNext();
+      if (this.#state.isHeld) this.#arm(0);
+      else this.#state.begin();
       return from;
     }
     this.#arm(this.#timeouts.idleMs);
     return this.#gather(body, bytes, from, to);
   }
 
-  /** Whether it is held on purpose. */
-  get #isHeld(): boolean {
-    return this.#holdTimer !== undefined;
+  get isReady(): boolean {
+    return this.#request.mayBeSent;
   }
 
-  #hold(ms: number): void {
-    this.#holdTimer = setTimeout(() => {
-      this.#holdTimer = undefined;
-      if (this.#request.mayBeSent) this.onPermit();
-    }, ms);
+  get bodyState(): BodyState {
+    return this.#isSent && !this.#request.isKept ? "consumed" : "replayable";
   }
 
-  #limitTotal(ms: number): void {
-    this.#total = new Deadline({ onDeadline: () => this.#onTotal() });
-    this.#context.deadlines.arm(this.#total, ms);
+  get clientIsBehind(): boolean {
+    return this.#client.writer.pending;
   }
 
-  /** The request has taken as long as it may. Whom does it wait for? */
-  #onTotal(): void {
-    if (this.#response === "ended" || this.#client.writer.pending) {
-      this.#cutShort = "client-closed";
-      this.#client.destroy();
-    } else if (this.#response === "awaited" && this.awaitsBody) this.#breakOff("request-timeout");
-    else {
-      if (this.#connection !== undefined) this.#attempts.failed("upstream-timeout");
-      this.#breakOff("upstream-timeout");
-    }
-  }
-
-  /** Nobody waits any more for what was held, or for the whole to take too long. */
-  #endTimers(): void {
-    if (this.#holdTimer !== undefined) clearTimeout(this.#holdTimer);
-    this.#total?.cancel();
+  /** Whether the request's head was written on the present connection. */
+  get #isSent(): boolean {
+    const { phase } = this.#state;
+    return phase === "sent" || phase === "responding";
   }
 
   /** Whether bytes of the client still belong to this request. */
@@ -121,12 +94,12 @@ export class Forward implements AnsweredRequest, UpstreamUser, PermitWaiter {
   onClientData(bytes: Buffer, from: number, to: number): number {
     const { body } = this.#request;
     if (body === undefined) return from;
-    if (this.#response === "ended") return body.read(bytes, from, to, nowhere);
-    if (!this.#sent || this.#connection === undefined) return this.#gather(body, bytes, from, to);
+    if (this.#state.phase === "ended") return body.read(bytes, from, to, nowhere);
+    if (!this.#isSent || this.#connection === undefined) return this.#gather(body, bytes, from, to);
     const { writer } = this.#connection;
     const end = this.#request.pass(body, bytes, from, to, writer);
     if (body.failure !== undefined) {
-      this.#breakOff(body.failure);
+      this.#state.abort(body.failure);
       return to;
     }
     writer.flush();
@@ -141,38 +114,26 @@ export class Forward implements AnsweredRequest, UpstreamUser, PermitWaiter {
   /** What was written to the client has left. */
   onClientFlushed(): void {
     if (this.#client.writer.pending) return;
-    if (this.#response === "ended") {
+    if (this.#state.phase === "ended") {
       this.#complete();
       return;
     }
     this.#connection?.resume();
-    if (this.#response === "streaming") this.#arm(this.#timeouts.idleMs);
+    if (this.#state.phase === "responding") this.#arm(this.#timeouts.idleMs);
   }
 
   /** The client's connection is gone. */
   onClientGone(): void {
-    this.#endTimers();
-    this.#response = "ended";
     this.#connection?.destroy();
-    const error = this.#cutShort ?? "client-closed";
-    this.exchange.end(error === "client-closed" ? errorTable[error].status : this.#status, error);
+    this.#state.end("incomplete", this.#status);
   }
 
-  /** A defect of Perch: it costs this request its answer, and nobody else theirs. */
   onDefect(error: unknown): void {
-    this.#context.context.defect(error);
-    this.#breakOff("internal-error");
+    this.#state.defect(error);
   }
 
-  /** Nothing happened for as long as the present step may take. Whose turn was it? */
   onDeadline(): void {
-    if (this.#response === "ended" || this.#client.writer.pending) {
-      this.#cutShort = "client-closed";
-      this.#client.destroy();
-    } else if (this.#attempts.count === 0) this.#breakOff("request-timeout");
-    else if (!this.#sent) this.#attemptFailed("connect-timeout");
-    else if (this.awaitsBody && !this.#connection?.writer.pending) this.#breakOff("request-timeout");
-    else this.#attemptFailed("upstream-timeout");
+    this.#state.stepExceeded(this.#connection?.writer.pending === true);
   }
 
   onUpstreamConnected(): void {
@@ -180,7 +141,7 @@ export class Forward implements AnsweredRequest, UpstreamUser, PermitWaiter {
   }
 
   onUpstreamFlushed(): void {
-    if (this.#response === "ended" || !this.awaitsBody || this.#connection?.writer.pending) return;
+    if (this.#state.phase === "ended" || !this.awaitsBody || this.#connection?.writer.pending) return;
     this.#client.resumeBody();
     this.#arm(this.#timeouts.idleMs);
   }
@@ -188,7 +149,7 @@ export class Forward implements AnsweredRequest, UpstreamUser, PermitWaiter {
   onUpstreamData(bytes: Buffer, length: number): boolean {
     const connection = this.#connection;
     if (connection === undefined) return false;
-    if (this.#response === "awaited") {
+    if (this.#state.phase === "sent") {
       if (connection.isPoisoned()) this.#attemptFailed("upstream-reset");
       else if (this.#partialHead === undefined) this.#readHeads(connection, bytes, 0, length);
       else if (this.#partialHead.append(bytes, 0, length) || this.#partialHead.length > responseHeadBytes) {
@@ -200,55 +161,32 @@ export class Forward implements AnsweredRequest, UpstreamUser, PermitWaiter {
       this.#passOn(connection, this.#relayed, bytes, 0, length, this.#client.writer);
     }
     // A connection that was left meanwhile reads on, for whoever gets it.
-    return connection !== this.#connection || this.#response === "ended" || !this.#client.writer.pending;
+    return connection !== this.#connection || this.#state.phase === "ended" || !this.#client.writer.pending;
   }
 
   onUpstreamEnd(): void {
     this.#relayed?.closed();
     const connection = this.#connection;
     if (connection !== undefined && this.#relayed?.isComplete) this.#finish(connection, "ended");
-    else this.#attemptFailed(this.#sent ? "upstream-reset" : "connect-failed");
+    else this.#attemptFailed(this.#isSent ? "upstream-reset" : "connect-failed");
   }
 
   onUpstreamClosed(): void {
-    const starved = this.#connection?.starved === true && !this.#sent;
+    const isExhausted = this.#connection?.starved === true && !this.#isSent;
     const error = this.#connection?.error;
     this.#connection = undefined;
-    if (starved) this.#starved();
-    else this.#attemptFailed(this.#sent ? "upstream-reset" : "connect-failed", error);
+    if (isExhausted) this.#state.resourcesExhausted();
+    else this.#attemptFailed(this.#isSent ? "upstream-reset" : "connect-failed", error);
   }
 
   // ---- the request, on its way up
 
-  #tryNext(): void {
-    this.#tryAt(this.#attempts.next(this));
+  queued(): void {
+    this.#arm(0);
   }
 
-  #tryAt(endpoint: Endpoint | "waits" | undefined): void {
-    if (endpoint === undefined) this.#answer(this.#attempts.exhausted());
-    // It waits for its turn, which has a limit of its own.
-    else if (endpoint === "waits") this.#arm(0);
-    else this.#connect(endpoint);
-  }
-
-  /** Whoever made room did so in this turn of the event loop, and its connection rests until that is over. */
-  onPermit(): void {
-    setImmediate(() => {
-      if (this.#response === "ended") return;
-      this.#betweenTurns = true;
-      try {
-        this.#tryNext();
-      } catch (error) {
-        this.onDefect(error);
-      }
-      this.#betweenTurns = false;
-    });
-  }
-
-  #connect(endpoint: Endpoint): void {
+  send(endpoint: Endpoint): void {
     const { pools } = this.#context;
-    this.#attempts.started(endpoint);
-    this.#sent = false;
     const idle = this.#mayReuse ? pools.reuse(endpoint, this) : undefined;
     if (idle === undefined) {
       this.#arm(this.#timeouts.connectMs);
@@ -256,14 +194,14 @@ export class Forward implements AnsweredRequest, UpstreamUser, PermitWaiter {
       return;
     }
     this.#connection = idle;
-    if (!this.#betweenTurns) idle.watchTurn();
+    if (!this.#state.isDeferred) idle.watchTurn();
     this.#send();
   }
 
   #send(): void {
     const connection = this.#connection;
     if (connection === undefined) return;
-    this.#sent = true;
+    this.#state.phase = "sent";
     connection.writer.addText(this.#request.opening());
     connection.writer.flush();
     this.#request.opened();
@@ -280,22 +218,22 @@ export class Forward implements AnsweredRequest, UpstreamUser, PermitWaiter {
     if (this.#request.body !== undefined) {
       this.#client.useSharedBuffer(this.#connection?.writer.pending ? "pending" : "flushed");
     }
-    if (this.#response === "awaited") this.#arm(this.#timeouts.responseHeadersMs);
+    if (this.#state.phase === "sent") this.#arm(this.#timeouts.responseHeadersMs);
   }
 
   /** Keeps what came of the body while there is nobody to send it to; the first bytes set the request going. */
   #gather(body: BodyParser, bytes: Buffer, from: number, to: number): number {
     const end = this.#request.gather(body, bytes, from, to);
     if (body.failure !== undefined) {
-      this.#breakOff(body.failure);
+      this.#state.abort(body.failure);
       return to;
     }
-    const begun = this.#request.mayBeSent;
-    if (begun && this.#attempts.count === 0 && !this.#isHeld) this.#tryNext();
+    const { isReady } = this;
+    this.#state.begin();
     // It may be answered by now.
-    if (this.#response === "ended") return end;
-    if (begun && !this.#sent && !body.complete) this.#client.pauseBody();
-    if (begun && this.#isHeld) this.#arm(0);
+    if (this.#state.phase === "ended") return end;
+    if (isReady && !this.#isSent && !body.complete) this.#client.pauseBody();
+    if (isReady && this.#state.isHeld) this.#arm(0);
     return end;
   }
 
@@ -340,17 +278,16 @@ export class Forward implements AnsweredRequest, UpstreamUser, PermitWaiter {
   #beginResponse(connection: UpstreamConnection, bytes: Buffer, from: number, to: number): void {
     const { responses, date } = this.#context;
     const { writer } = this.#client;
-    const another = this.#attempts.insteadOf(responses.status, this.#bodyState);
+    const another = this.#state.retryInsteadOf(responses.status);
     if (another !== undefined) {
       this.#discard(connection, bytes, from, to);
-      this.#connect(another);
+      this.#state.sendTo(another);
       return;
     }
     const relayed = new ResponseRelay(this.exchange, responses, writer);
     this.#relayed = relayed;
     this.#status = responses.status;
-    this.#response = "streaming";
-    this.#attempts.answered(responses.status);
+    this.#state.responseStarted(responses.status);
     connection.answered(relayed.endsConnection ? 0 : responses.keepAliveSeconds);
     relayed.addHead(responses, this.#client.connectionAfter("response"), date);
     const sink = responses.textIsWhole ? new TextSink(writer, responses.text, from - responses.headLength) : writer;
@@ -403,7 +340,7 @@ export class Forward implements AnsweredRequest, UpstreamUser, PermitWaiter {
   #finish(connection: UpstreamConnection, upstream: "ended" | "more followed"): void {
     const { writer } = this.#client;
     this.#relayed?.addEnd();
-    this.#response = "ended";
+    this.#state.phase = "ended";
     this.#connection = undefined;
     writer.flush();
     const usable = upstream === "ended" && !this.awaitsBody;
@@ -422,56 +359,29 @@ export class Forward implements AnsweredRequest, UpstreamUser, PermitWaiter {
 
   /** The last byte has left. */
   #complete(): void {
-    this.#endTimers();
-    this.exchange.end(this.#status, this.exchange.error);
+    this.#state.end("complete", this.#status);
     this.#client.requestEnded(this.#request.body);
   }
 
   // ---- what goes wrong
 
-  #starved(): void {
-    if (this.#response === "ended") return;
-    this.#attempts.resourcesExhausted();
-    this.#answer(this.#attempts.exhausted());
-  }
-
   #attemptFailed(failure: AttemptFailure, error?: Error): void {
-    if (this.#response === "ended") return;
-    this.#leaveConnection();
-    this.#attempts.failed(failure, error);
-    if (this.#response === "streaming") {
-      this.#cut(failure);
-      return;
-    }
     // Where one idle connection turned out to be broken, the others are likely to be.
     if (failure === "upstream-reset") this.#mayReuse = false;
-    this.#tryAt(this.#attempts.again(this.#bodyState, this));
+    this.#state.attemptFailed(failure, error);
   }
 
-  get #bodyState(): BodyState {
-    return !this.#sent || this.#request.isKept ? "at hand" : "gone";
-  }
-
-  /** Ends it, not by the upstream's fault. */
-  #breakOff(code: ErrorCode): void {
-    this.#leaveConnection();
-    if (this.#response === "awaited") this.#answer(code);
-    else this.#cut(code);
-  }
-
-  #leaveConnection(): void {
+  abandonAttempt(): void {
     this.#connection?.destroy();
     this.#connection = undefined;
     this.#partialHead = undefined;
   }
 
-  /** The transfer is cut, never silently short. */
-  #cut(code: ErrorCode): void {
-    this.#cutShort = code;
+  cut(): void {
     this.#client.destroy();
   }
 
-  #answer(code: ErrorCode): void {
+  reply(code: ErrorCode): void {
     const { head, requestId } = this.exchange;
     const answer = localResponse(
       code,
@@ -479,9 +389,7 @@ export class Forward implements AnsweredRequest, UpstreamUser, PermitWaiter {
       head.headerLines("accept").join(", "),
       this.#attempts.retryAfterSeconds,
     );
-    this.#response = "ended";
     this.#status = answer.status;
-    this.exchange.error = code;
     this.exchange.bytesSent = answer.body.length;
     this.#client.writer.addText(
       localResponseText(answer, {

@@ -1,3 +1,5 @@
+import { maxResponseFields } from "../../http/header-fields.ts";
+import { latin1Slice } from "../../node-internals.ts";
 /** What a byte may be in the head of a message, as bits of one table look-up. */
 export const tokenByte = 1;
 /** May stand in a field's value: visible, blank or obs-text (RFC 9110 §5.5). */
@@ -38,18 +40,13 @@ function mark(byte: number, bit: number): void {
   byteClasses[byte] = (byteClasses[byte] ?? 0) | bit;
 }
 
-/** Bytes as text, one character each. */
-export function latin1(bytes: Buffer, from: number, to: number): string {
-  return (bytes as Buffer & { latin1Slice(from: number, to: number): string }).latin1Slice(from, to);
-}
-
 /** The head is not complete yet. */
 export const incomplete = -1;
 /** Not what this reader recognises without any doubt. */
 export const irregular = -2;
 
 /** Far above what limits allow; a head with more fields is irregular. */
-const maxFields = 1024;
+const maxFields = maxResponseFields;
 
 /**
  * Finds the fields of one head, checking every byte, and keeps where they are: offsets from the head's first byte. One
@@ -201,7 +198,7 @@ export class HeaderNameTable<Kind extends string> {
     const hash = scan.nameHash(field);
     for (let slot = hash & (slots - 1); ; slot = (slot + 1) & (slots - 1)) {
       const entry = this.#entries[slot];
-      if (entry === undefined) return this.#learn(slot, hash, latin1(bytes, start, end));
+      if (entry === undefined) return this.#learn(slot, hash, latin1Slice(bytes, start, end));
       if (entry.hash === hash && isSame(bytes, start, end, entry.name)) return entry.kind;
     }
   }

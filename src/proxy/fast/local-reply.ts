@@ -2,21 +2,20 @@ import { STATUS_CODES } from "node:http";
 import type { Exchange } from "../exchange.ts";
 import { closesConnection, errorOf, type LocalReply, localResponse, localResponseText } from "../local-reply.ts";
 import type { BodyParser, ChunkedSink } from "./body-parser.ts";
-import type { ClientConnection } from "./client-connection.ts";
-import type { AnsweredRequest, FastContext } from "./fast-context.ts";
+import type { ActiveRequest, ClientSide, FastContext } from "./fast-context.ts";
 
 /** How long a client may leave an own answer untaken. */
 const readerSilenceMs = 60_000;
 
 /** One request that Perch answers itself: nothing is forwarded, and what there is of a body is read and thrown away. */
-export class LocalReplyExchange implements AnsweredRequest {
+export class LocalReplyExchange implements ActiveRequest {
   readonly #context: FastContext;
-  readonly #client: ClientConnection;
+  readonly #client: ClientSide;
   readonly #exchange: Exchange;
   readonly #body: BodyParser | undefined;
   #status = 0;
 
-  constructor(context: FastContext, client: ClientConnection, exchange: Exchange, body: BodyParser | undefined) {
+  constructor(context: FastContext, client: ClientSide, exchange: Exchange, body: BodyParser | undefined) {
     this.#context = context;
     this.#client = client;
     this.#exchange = exchange;

@@ -1,6 +1,7 @@
 import { knownAuthority } from "../../http/authority.ts";
 import { hasMoreCookies } from "../../http/cookies.ts";
 import { type RequestHead, repeated } from "../../http/request-head.ts";
+import { latin1Slice } from "../../node-internals.ts";
 import type { RequestHeaderAction } from "../request-header-rules.ts";
 import type { Snapshot } from "../snapshot.ts";
 import {
@@ -12,7 +13,6 @@ import {
   incomplete,
   irregular,
   isNamed,
-  latin1,
   percent,
   plus,
   questionMark,
@@ -85,7 +85,7 @@ export class RequestParser {
     const { headerBytes, headerCount, uriBytes } = snapshot.config.limits;
     if (end - from > headerBytes || this.scan.count > headerCount || targetEnd - targetStart > uriBytes)
       return irregular;
-    const text = latin1(bytes, from, end);
+    const text = latin1Slice(bytes, from, end);
     if (!this.scan.evenlySpaced || !this.#readFields(bytes, from, text, snapshot)) return irregular;
     if (this.framing !== "none" && method.body === "odd") return irregular;
     this.end = end;

@@ -1,3 +1,4 @@
+import { latin1Slice } from "../../node-internals.ts";
 import { type ResponseField, responseField } from "../response-headers.ts";
 import {
   byteClasses,
@@ -6,7 +7,6 @@ import {
   HeaderScanner,
   incomplete,
   irregular,
-  latin1,
   lineFeed,
   space,
   valueByte,
@@ -67,7 +67,7 @@ export class ResponseParser {
     if (end === irregular || end - from > responseHeadBytes) return "malformed";
     this.end = end;
     this.headLength = end - from;
-    this.text = latin1(bytes, from, to - from <= maxTextBytes ? to : end);
+    this.text = latin1Slice(bytes, from, to - from <= maxTextBytes ? to : end);
     return this.#readFields(bytes, from) ? "complete" : "malformed";
   }
 

@@ -1,7 +1,7 @@
 import type { Socket } from "node:net";
 import { TLSSocket } from "node:tls";
+import { latin1Slice } from "../../node-internals.ts";
 import type { ChunkedSink } from "./body-parser.ts";
-import { latin1 } from "./header-scanner.ts";
 
 /** Pieces up to this size join the text that leaves with them; copying more would cost more than a second write. */
 const smallBytes = 8 * 1024;
@@ -52,7 +52,7 @@ export class SocketWriter implements ChunkedSink {
   passBytes(bytes: Buffer, from: number, to: number): void {
     const length = to - from;
     if (length <= smallBytes && this.#text.length + length <= maxTextBytes) {
-      this.#text += latin1(bytes, from, to);
+      this.#text += latin1Slice(bytes, from, to);
       return;
     }
     if (bytes === this.#buffers.shared) this.#writeCopy(bytes, from, to);

@@ -66,6 +66,13 @@ export class TimerWheel {
     if (deadline.filedTick > deadline.dueTick) this.#file(deadline);
   }
 
+  /** Calls back once, after so many milliseconds and up to two ticks more; returns what cancels it. */
+  readonly schedule = (ms: number, callback: () => void): (() => void) => {
+    const deadline = new Deadline({ onDeadline: callback });
+    this.arm(deadline, ms);
+    return () => deadline.cancel();
+  };
+
   /** Catches up by the clock, since a busy process skips turns of the interval. */
   advance(): void {
     const now = Math.floor((this.#monotonicMs() - this.#startedMs) / tickMs);

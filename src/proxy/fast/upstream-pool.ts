@@ -1,10 +1,17 @@
 import { connect, type Socket } from "node:net";
 import type { Endpoint } from "../../upstream/endpoint.ts";
-import { isResourceExhaustion } from "../attempts.ts";
+import { isResourceExhaustion } from "../attempt-failure.ts";
 import type { CachedClock } from "../cached-clock.ts";
-import type { UpstreamContext } from "./fast-context.ts";
 import { ReadBuffers, ReadTarget, SocketWriter } from "./socket-writer.ts";
 import { Deadline, LoopTicks, TimerWheel } from "./timer-wheel.ts";
+
+/** What connections to upstreams need, whichever listener's requests they carry: one for all listeners. */
+export interface UpstreamContext {
+  readonly clock: CachedClock;
+  readonly buffers: ReadBuffers;
+  readonly deadlines: TimerWheel;
+  readonly turns: LoopTicks;
+}
 
 interface Pool {
   /** The last used is the next used, so that what is not needed grows old at the other end. */

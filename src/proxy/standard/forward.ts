@@ -1,11 +1,13 @@
 import type { Dispatcher } from "undici";
 import { type ErrorCode, PerchError } from "../../errors.ts";
 import { grpcStatusOfError, grpcStatusOfHttp, judgedStatus, readGrpcStatus } from "../../http/grpc-status.ts";
+import { maxResponseFields, skipBlanksBack } from "../../http/header-fields.ts";
 import type { Endpoint } from "../../upstream/endpoint.ts";
-import { type AttemptFailure, type Attempts, isAttemptFailure, isResourceExhaustion } from "../attempts.ts";
+import { type AttemptFailure, isAttemptFailure, isResourceExhaustion } from "../attempt-failure.ts";
+import type { Attempts } from "../attempts.ts";
 import type { Exchange } from "../exchange.ts";
+import { ForwardState, type ForwardTransport } from "../forward-state.ts";
 import type { Mirroring } from "../mirror.ts";
-import type { PermitWaiter } from "../permit.ts";
 import { attemptFields, copyFields, requestTrailers, upstreamHeaders, upstreamTarget } from "../request-headers.ts";
 import { earlyHintLinks, responseHeaders, responseTrailers } from "../response-headers.ts";
 import type { BodyState } from "../retry-policy.ts";
@@ -38,31 +40,27 @@ export interface ForwardParts {
  * It is the handler of its own attempts: undici calls `onRequestStart` once the request is given to a connection, so an
  * error before that means that nothing was sent. The exchange ends when the client's response closes, whoever closed it.
  */
-export class Forward implements Dispatcher.DispatchHandler, Answering, PermitWaiter {
+export class Forward implements Dispatcher.DispatchHandler, Answering, ForwardTransport {
   readonly #context: ForwardContext;
   readonly #exchange: Exchange;
   readonly #attempts: Attempts;
   readonly #client: ClientSide;
   readonly #head: ReceivedHead;
   readonly #headers: string[];
+  readonly #state: ForwardState;
   #expectsContinue: boolean;
   #controller: Dispatcher.DispatchController | undefined;
+  /** Of the attempt that was given up last, which may yet report its end. */
+  #abandoned: Dispatcher.DispatchController | undefined;
   #body: RequestBody | null = null;
   readonly #kept: KeptBody | undefined;
-  /** Where to send the request in place of passing on the answer that is coming in. */
+  /** Where to send the request instead of passing on the response that is coming in. */
   #another: Endpoint | undefined;
-  #sent = false;
   /** Since when the attempt has brought interim answers, and no other. */
   #interimSinceMs: number | undefined;
   /** Body bytes still to come by the response's Content-Length; undefined where it does not say. */
   #remaining: number | undefined;
-  #cutShort: ErrorCode | undefined;
-  #clientGone = false;
   #watching = false;
-  /** Only where the route has a limit on the whole; and where the request is held on purpose. */
-  #totalTimer: NodeJS.Timeout | undefined;
-  #delayTimer: NodeJS.Timeout | undefined;
-  #expired = false;
 
   constructor(context: ForwardContext, parts: ForwardParts) {
     this.#context = context;
@@ -74,6 +72,7 @@ export class Forward implements Dispatcher.DispatchHandler, Answering, PermitWai
     this.#headers = upstreamHeaders(parts.exchange, parts.head.rawHeaders, parts.head.version);
     // Of all that `TE` may say, only this concerns the next hop's own connection, and gRPC servers insist on it.
     if (this.#speaksHttp2 && asksForTrailers(parts.head)) this.#headers.push("te", "trailers");
+    this.#state = new ForwardState(parts.exchange, parts.attempts, this, context.defect);
     const { keptBodyBytes } = parts.attempts;
     this.#kept = parts.head.hasBody && keptBodyBytes > 0 ? new KeptBody(keptBodyBytes) : undefined;
   }
@@ -90,53 +89,33 @@ export class Forward implements Dispatcher.DispatchHandler, Answering, PermitWai
   }
 
   start(): this {
-    const { delayMs, route } = this.#exchange;
-    const totalMs = route?.timeouts.totalMs ?? 0;
-    if (totalMs > 0) this.#totalTimer = setTimeout(() => this.#onTotal(), totalMs);
-    if (delayMs > 0) this.#delayTimer = setTimeout(() => this.onPermit(), delayMs);
-    else this.#sendTo(this.#attempts.next(this));
+    this.#state.start(this.#exchange.route?.timeouts.totalMs ?? 0);
+    this.#state.begin();
     return this;
   }
 
-  /** The request has taken as long as it may. Whom does it wait for? */
-  #onTotal(): void {
-    if (this.#clientGone) return;
-    this.#expired = true;
-    this.#another = undefined;
-    if (this.#client.ended || this.#client.isBehind) {
-      this.#cutShort = "client-closed";
-      this.#client.cut();
-      return;
-    }
-    const uploads = this.#head.hasBody && !this.#client.requestComplete && !this.#client.headSent;
-    const code = uploads ? "request-timeout" : "upstream-timeout";
-    if (this.#controller === undefined) this.#fail(code);
-    else this.#controller.abort(new PerchError(code));
+  readonly isReady = true;
+
+  get bodyState(): BodyState {
+    const isReplayable = this.#body === null || this.#body.untouched || this.#kept?.isWhole === true;
+    return isReplayable ? "replayable" : "consumed";
   }
 
-  onPermit(): void {
-    if (this.#client.ended || this.#clientGone) return;
-    try {
-      this.#sendTo(this.#attempts.next(this));
-    } catch (error) {
-      this.#context.defect(error);
-      this.#fail("internal-error");
-    }
+  get awaitsBody(): boolean {
+    return this.#head.hasBody && !this.#client.requestComplete;
   }
 
-  #sendTo(endpoint: Endpoint | "waits" | undefined): void {
-    if (endpoint === undefined) this.#answer(this.#attempts.exhausted());
-    else if (endpoint === "waits") this.#sent = false;
-    else this.#send(endpoint);
+  get clientIsBehind(): boolean {
+    return this.#client.isBehind;
   }
 
-  #send(endpoint: Endpoint): void {
+  queued(): void {}
+
+  send(endpoint: Endpoint): void {
     const { service, timeouts } = this.#exchange.route ?? {};
     if (service === undefined || timeouts === undefined)
       throw new TypeError("An exchange without a route was forwarded.");
-    this.#attempts.started(endpoint);
     this.#interimSinceMs = undefined;
-    this.#sent = false;
     this.#controller = undefined;
     if (this.#head.hasBody) {
       this.#body?.destroy();
@@ -164,18 +143,16 @@ export class Forward implements Dispatcher.DispatchHandler, Answering, PermitWai
    */
   clientFailed(code: ErrorCode): void {
     this.#client.closeBehindAnswer();
-    if (this.#client.requestComplete) return;
-    if (this.#controller === undefined) this.#fail(code);
-    else this.#controller.abort(new PerchError(code));
+    if (!this.#client.requestComplete) this.#state.abort(code);
   }
 
   onRequestStart(controller: Dispatcher.DispatchController): void {
     this.#controller = controller;
-    this.#sent = true;
-    if (this.#clientGone || this.#client.ended) {
+    if (this.#state.phase !== "connecting") {
       controller.abort(new PerchError("client-closed"));
       return;
     }
+    this.#state.phase = "sent";
     if (this.#exchange.route?.mirroring !== undefined) this.#mirror(this.#exchange.route.mirroring);
     if (this.#expectsContinue && this.#body !== null) {
       this.#expectsContinue = false;
@@ -205,13 +182,13 @@ export class Forward implements Dispatcher.DispatchHandler, Answering, PermitWai
       return;
     }
     const raw = decode(controller.rawHeaders);
-    const coding = fieldValue(raw, "transfer-encoding");
-    if (coding !== undefined && coding.toLowerCase() !== "chunked") {
-      // The field is hop-by-hop: without it, a coding other than chunked would be taken for the content.
+    const coding = fieldLines(raw, "transfer-encoding");
+    if ((coding !== undefined && coding.toLowerCase() !== "chunked") || raw.length > 2 * maxResponseFields) {
+      // Transfer-Encoding is hop-by-hop: without it, a coding other than chunked would be taken for the content.
       controller.abort(new PerchError("upstream-malformed"));
       return;
     }
-    this.#another = this.#attempts.insteadOf(status, this.#bodyState);
+    this.#another = this.#state.retryInsteadOf(status);
     if (this.#another !== undefined) {
       // An answer that came whole ends before this; its connection is then kept.
       process.nextTick(() => this.#another && controller.abort(new PerchError("upstream-reset")));
@@ -226,7 +203,7 @@ export class Forward implements Dispatcher.DispatchHandler, Answering, PermitWai
     this.#noteGrpcStatus(headers);
     const { grpcStatus } = this.#exchange;
     const isUnderWay = this.#client.dialect === "grpc" && grpcStatus === undefined && status === 200;
-    this.#attempts.answered(judgedStatus(status, grpcStatus), isUnderWay ? "to be judged" : "judged");
+    this.#state.responseStarted(judgedStatus(status, grpcStatus), isUnderWay ? "to be judged" : "judged");
     this.#remaining = length === undefined ? undefined : Number(length);
     // A body that came along with its head leaves in the same write.
     process.nextTick(flushHead, this.#client);
@@ -264,55 +241,42 @@ export class Forward implements Dispatcher.DispatchHandler, Answering, PermitWai
     const another = this.#another;
     this.#another = undefined;
     if (another === undefined) return false;
-    this.#send(another);
+    this.#state.sendTo(another);
     return true;
   }
 
   /** The last bytes. A client that does not take them holds the connection no longer than the idle timeout. */
   #finish(chunk: Buffer | undefined, trailers?: readonly [string, string][]): void {
+    this.#state.phase = "ended";
     this.#client.end(chunk, trailers);
     if (this.#client.isBehind) this.#watchClient();
   }
 
-  onResponseError(_controller: Dispatcher.DispatchController | undefined, error: Error): void {
-    // After the last byte an upstream may break as it likes: the answer is whole.
-    if (this.#clientGone || this.#client.ended || this.#sendAnother()) return;
+  onResponseError(controller: Dispatcher.DispatchController | undefined, error: Error): void {
+    // An upstream may break after the last byte, for the response is whole; or the attempt was given up.
+    if (this.#state.phase === "ended" || (controller !== undefined && controller === this.#abandoned)) return;
+    if (this.#sendAnother()) return;
+    this.#controller = undefined;
     const ours = unsendable.has(codeOf(error)) ? "bad-request" : error instanceof PerchError ? error.code : undefined;
-    if (ours !== undefined && !isAttemptFailure(ours)) {
-      this.#fail(ours);
-      return;
-    }
-    if (!this.#sent && isResourceExhaustion(error)) {
-      this.#attempts.resourcesExhausted();
-      this.#fail(this.#attempts.exhausted());
-      return;
-    }
-    const failure = failureOf(error, this.#sent);
-    this.#attempts.failed(failure, error);
-    if (this.#client.headSent || this.#expired) {
-      this.#fail(failure);
-      return;
-    }
-    this.#sendTo(this.#attempts.again(this.#bodyState, this));
+    const isSent = this.#state.phase !== "connecting";
+    if (ours !== undefined && !isAttemptFailure(ours)) this.#state.abort(ours);
+    else if (!isSent && isResourceExhaustion(error)) this.#state.resourcesExhausted();
+    else this.#state.attemptFailed(failureOf(error, isSent), error);
   }
 
-  get #bodyState(): BodyState {
-    return this.#body === null || this.#body.untouched || this.#kept?.isWhole === true ? "at hand" : "gone";
+  abandonAttempt(): void {
+    this.#abandoned = this.#controller;
+    this.#controller = undefined;
+    this.#another = undefined;
+    this.#abandoned?.abort(new PerchError("client-closed"));
   }
 
-  /** An own answer where the client has seen nothing yet; else the transfer is cut, never silently short. */
-  #fail(code: ErrorCode): void {
-    if (!this.#client.headSent) {
-      this.#answer(code);
-      return;
-    }
-    this.#cutShort = code;
+  cut(): void {
     this.#client.cut();
   }
 
-  #answer(code: ErrorCode): void {
+  reply(code: ErrorCode): void {
     this.#releaseBody();
-    this.#exchange.error = code;
     sendLocalReply(this.#exchange, code, this.#client);
   }
 
@@ -345,16 +309,10 @@ export class Forward implements Dispatcher.DispatchHandler, Answering, PermitWai
 
   /** The client's response closed, whoever closed it: the one end of the exchange. */
   closed(): void {
-    clearTimeout(this.#totalTimer);
-    clearTimeout(this.#delayTimer);
-    const complete = this.#client.finished;
-    if (!complete) {
-      this.#clientGone = true;
-      this.#controller?.abort(new PerchError("client-closed"));
-    }
-    const error = this.#cutShort ?? (complete ? this.#exchange.error : "client-closed");
-    if (this.#client.dialect === "grpc") this.#exchange.grpcStatus ??= this.#grpcEnd(error);
-    this.#exchange.end(error === "client-closed" ? 499 : this.#client.status, error);
+    const end = this.#client.finished ? "complete" : "incomplete";
+    if (end === "incomplete") this.abandonAttempt();
+    if (this.#client.dialect === "grpc") this.#exchange.grpcStatus ??= this.#grpcEnd(this.#state.endError(end));
+    this.#state.end(end, this.#client.status);
   }
 
   #noteGrpcStatus(fields: readonly string[]): void {
@@ -385,14 +343,11 @@ export class Forward implements Dispatcher.DispatchHandler, Answering, PermitWai
 
   /** The client's connection was silent for the idle timeout: its fault only where it is the client's turn. */
   readonly #onIdle = (): void => {
-    if (this.#client.isBehind || this.#client.ended) {
-      this.#cutShort = "client-closed";
-      this.#client.cut();
-    } else if (this.#sent && !this.#client.requestComplete && !this.#client.body.isPaused()) {
-      this.#controller?.abort(new PerchError("request-timeout"));
-    } else {
-      this.#armIdleTimer();
-    }
+    const { phase } = this.#state;
+    const isSent = phase === "sent" || phase === "responding";
+    if (phase === "ended" || this.#client.isBehind) this.#state.clientStalled();
+    else if (isSent && this.awaitsBody && !this.#client.body.isPaused()) this.#state.abort("request-timeout");
+    else this.#armIdleTimer();
   };
 }
 
@@ -404,11 +359,14 @@ function asksForTrailers(head: ReceivedHead): boolean {
   return head.headerLines("te").some((line) => /(?:^|,)[ \t]*trailers[ \t]*(?:,|$)/i.test(line));
 }
 
-/** undici's raw header list, bytes or texts, as Latin-1 text. */
+/** undici's raw header list as Latin-1 strings. Its parser keeps the whitespace at a value's end, which is no part of it. */
 function decode(raw: Dispatcher.DispatchController["rawHeaders"]): string[] {
   if (!Array.isArray(raw)) return [];
   const texts: string[] = [];
-  for (const part of raw) texts.push(typeof part === "string" ? part : part.toString("latin1"));
+  for (const part of raw) {
+    const text = typeof part === "string" ? part : part.toString("latin1");
+    texts.push(text.slice(0, skipBlanksBack(text, text.length)));
+  }
   return texts;
 }
 
@@ -419,6 +377,14 @@ function fieldValue(headers: readonly string[], lowerCaseName: string): string |
     if (name?.length === lowerCaseName.length && name.toLowerCase() === lowerCaseName) return headers[i + 1];
   }
   return undefined;
+}
+
+/** All lines of a field, joined as one list (RFC 9110 §5.3). */
+function fieldLines(headers: readonly string[], lowerCaseName: string): string | undefined {
+  const first = fieldValue(headers, lowerCaseName);
+  if (first === undefined) return undefined;
+  const lines = headers.filter((_, at) => at % 2 === 1 && headers[at - 1]?.toLowerCase() === lowerCaseName);
+  return lines.join(", ");
 }
 
 function codeOf(error: Error & { code?: unknown }): unknown {

@@ -6,7 +6,7 @@ import { type ErrorCode, PerchError } from "../../errors.ts";
 import { upstreamTlsOptions } from "../../upstream/connector.ts";
 import type { EndpointAddress } from "../../upstream/service-spec.ts";
 import { Http2UpstreamStream } from "./http2-stream.ts";
-import type { TransportOptions, UpstreamRequest } from "./upstream-pool.ts";
+import type { TransportOptions, UpstreamRequest } from "./transport.ts";
 
 /**
  * The HTTP/2 connections to one endpoint: as few as carry its requests at a time. Not undici's, which sends a request

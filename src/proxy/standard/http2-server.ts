@@ -8,6 +8,7 @@ import {
 } from "node:http2";
 import type { Socket } from "node:net";
 import type { ErrorCode } from "../../errors.ts";
+import { TokenBucket } from "../../upstream/token-bucket.ts";
 import type { DownstreamInfo } from "../downstream.ts";
 import type { ProxyContext } from "../proxy-context.ts";
 import type { Snapshot } from "../snapshot.ts";
@@ -83,10 +84,11 @@ export class Http2Connection {
   readonly #forwardContext: ForwardContext;
   readonly #session: ServerHttp2Session;
   readonly #downstream: DownstreamInfo;
-  /** Requests given up before they were answered, whoever gave up (CVE-2023-44487, CVE-2025-8671). */
-  readonly #resets: Budget;
-  readonly #pings: Budget;
-  readonly #settings: Budget;
+  /** Streams reset before they were answered, by either side (CVE-2023-44487, CVE-2025-8671). */
+  readonly #resets = new TokenBucket({ requests: 100, perMs: 1_000, burst: 500 });
+  // gRPC measures the round trip with a ping or two each.
+  readonly #pings = new TokenBucket({ requests: 500, perMs: 1_000, burst: 1_000 });
+  readonly #settings = new TokenBucket({ requests: 10, perMs: 1_000, burst: 100 });
   readonly #socket: Socket;
   #streams = 0;
   #isEnding = false;
@@ -103,11 +105,6 @@ export class Http2Connection {
     this.#forwardContext = forwardContext;
     this.#downstream = downstream;
     this.#socket = socket;
-    const budget = (burst: number, perSecond: number) => new Budget(burst, perSecond, () => context.monotonicMs());
-    this.#resets = budget(500, 100);
-    // A ping or two a round trip are usual: gRPC measures the way by them.
-    this.#pings = budget(1_000, 500);
-    this.#settings = budget(100, 10);
     const session = performServerHandshake(socket, sessionOptions(context.snapshot));
     this.#session = session;
     session.setLocalWindowSize(connectionWindowBytes);
@@ -189,8 +186,8 @@ export class Http2Connection {
     if (this.#streams === 0) this.end();
   }
 
-  #spend(budget: Budget): void {
-    if (budget.spend() || this.#session.destroyed) return;
+  #spend(budget: TokenBucket): void {
+    if (budget.take(this.#context.monotonicMs()) || this.#session.destroyed) return;
     this.#session.destroy(tooMuch, constants.NGHTTP2_ENHANCE_YOUR_CALM);
   }
 }
@@ -233,31 +230,4 @@ function sessionOptions({ config }: Snapshot): ServerSessionOptions {
       initialWindowSize: streamWindowBytes,
     },
   };
-}
-
-/** How often something cheap may happen before it is an attack: so many times at once, and so many a second from then on. */
-export class Budget {
-  readonly #burst: number;
-  readonly #perMs: number;
-  readonly #monotonicMs: () => number;
-  #left: number;
-  #atMs: number;
-
-  constructor(burst: number, perSecond: number, monotonicMs: () => number) {
-    this.#burst = burst;
-    this.#perMs = perSecond / 1000;
-    this.#monotonicMs = monotonicMs;
-    this.#left = burst;
-    this.#atMs = monotonicMs();
-  }
-
-  /** False once it is used up. */
-  spend(): boolean {
-    const nowMs = this.#monotonicMs();
-    this.#left = Math.min(this.#burst, this.#left + (nowMs - this.#atMs) * this.#perMs);
-    this.#atMs = nowMs;
-    if (this.#left < 1) return false;
-    this.#left--;
-    return true;
-  }
 }

@@ -3,7 +3,7 @@ import type { Dispatcher } from "undici";
 import { type ErrorCode, PerchError } from "../../errors.ts";
 import type { Timeouts } from "../../upstream/service-spec.ts";
 import { trailerFields } from "./http2-client.ts";
-import type { UpstreamRequest } from "./upstream-pool.ts";
+import type { UpstreamRequest } from "./transport.ts";
 
 /** The connection that a stream is opened on. */
 export interface StreamParts {

@@ -6,7 +6,8 @@ import type { Endpoint } from "../../upstream/endpoint.ts";
 import type { Mirror, MirroredRequest, Mirrors } from "../mirror.ts";
 import type { ProxyContext } from "../proxy-context.ts";
 import { failureOf } from "./forward.ts";
-import { type UpstreamPool, UpstreamPools } from "./upstream-pool.ts";
+import type { UpstreamPool } from "./transport.ts";
+import { UpstreamPools } from "./upstream-pool.ts";
 
 /**
  * Sends copies of requests, whichever lane serves them. Its connections are its own, so that a copy never takes one from a

@@ -2,6 +2,7 @@ import { createServer, type IncomingMessage, type Server, type ServerResponse, S
 import type { Socket } from "node:net";
 import type { Duplex } from "node:stream";
 import type { ErrorCode } from "../../errors.ts";
+import { startTimeoutChecks } from "../../node-internals.ts";
 import type { DownstreamInfo } from "../downstream.ts";
 import { Exchange } from "../exchange.ts";
 import { localResponse, localResponseText, unreadableRequestHead } from "../local-reply.ts";
@@ -76,8 +77,7 @@ export class StandardServer {
     this.#server.on("upgrade", (request, socket, head) => this.#onUpgrade(request, socket, head));
     this.#server.on("connect", (request, socket) => this.#onConnect(request, socket));
     this.#server.on("clientError", (error, socket) => this.#onClientError(error, socket));
-    // An http.Server enforces its timeouts from the moment it listens. This one never will, so it is told that it does.
-    this.#server.emit("listening");
+    startTimeoutChecks(this.#server);
   }
 
   /** Takes a connection over; what was read from it and not yet understood has been put back. */

@@ -3,12 +3,14 @@ import type { Socket } from "node:net";
 import type { Duplex } from "node:stream";
 import type { ErrorCode } from "../../errors.ts";
 import { removeFields } from "../../http/header-fields.ts";
+import { isResponseDue } from "../../node-internals.ts";
 import type { Endpoint } from "../../upstream/endpoint.ts";
 import type { Timeouts } from "../../upstream/service-spec.ts";
-import type { AttemptFailure, Attempts } from "../attempts.ts";
+import type { AttemptFailure } from "../attempt-failure.ts";
+import type { Attempts } from "../attempts.ts";
 import type { Exchange } from "../exchange.ts";
+import { ForwardState, type ForwardTransport } from "../forward-state.ts";
 import { errorOf, type LocalReply, localResponse } from "../local-reply.ts";
-import type { PermitWaiter } from "../permit.ts";
 import type { ProxyContext } from "../proxy-context.ts";
 import { attemptFields, upstreamHeaders, upstreamTarget } from "../request-headers.ts";
 import { responseHeaders, responseTrailers } from "../response-headers.ts";
@@ -27,7 +29,7 @@ export function isWebSocketUpgrade(request: IncomingMessage): boolean {
   if (headers["transfer-encoding"] !== undefined || Number(headers["content-length"] ?? 0) > 0) return false;
   // Pipelined behind a request that is not answered yet: node would hand the socket over at once, and that answer would
   // be written into the WebSocket. As a plain request it waits its turn.
-  return !isAnswerDue(socket);
+  return !isResponseDue(socket);
 }
 
 /**
@@ -36,11 +38,6 @@ export function isWebSocketUpgrade(request: IncomingMessage): boolean {
  */
 function unspoken({ route }: Exchange): ErrorCode | undefined {
   return route?.service?.protocol === "http2" ? "no-websocket" : undefined;
-}
-
-/** node:http's own note on the socket: the response that is being written. It has no public name. */
-function isAnswerDue(socket: Socket & { _httpMessage?: unknown }): boolean {
-  return socket._httpMessage !== undefined && socket._httpMessage !== null;
 }
 
 /** The WebSocket upgrades of one listener, under way or open. */
@@ -72,7 +69,7 @@ export class Upgrades {
     const { attempts, route } = exchange;
     if (refusal === undefined && attempts !== undefined && route !== undefined) {
       const { timeouts } = route;
-      new UpgradeExchange(exchange, { attempts, timeouts }, head, request, client, early).start();
+      new UpgradeExchange(exchange, { attempts, timeouts }, head, request, client, early, this.#context.defect).start();
       return;
     }
     const ending = refusal ?? "internal-error";
@@ -101,6 +98,9 @@ export class Upgrades {
 /** Bytes kept of a client that speaks before it was answered; then it has to wait. */
 const earlyBytesLimit = 64 * 1024;
 
+/** A tunnel may stay open for good. */
+const noTotalMs = 0;
+
 const upgradeFields = ["Connection", "Upgrade", "Upgrade", "websocket"];
 
 /**
@@ -108,7 +108,7 @@ const upgradeFields = ["Connection", "Upgrade", "Upgrade", "websocket"];
  * tunnel, any other answer is relayed, none becomes an error of ours. The exchange ends with the answer, or with the
  * tunnel. A client that closes even one half before it was answered has left: no WebSocket could come of it.
  */
-class UpgradeExchange implements HandshakeEvents, PermitWaiter {
+class UpgradeExchange implements HandshakeEvents, ForwardTransport {
   readonly #exchange: Exchange;
   readonly #attempts: Attempts;
   readonly #timeouts: Timeouts;
@@ -119,8 +119,7 @@ class UpgradeExchange implements HandshakeEvents, PermitWaiter {
   #earlyBytes = 0;
   #standIn: UpgradeStandIn;
   #handshake: UpgradeHandshake | undefined;
-  /** Only where the request is held on purpose. */
-  #delayTimer: NodeJS.Timeout | undefined;
+  readonly #state: ForwardState;
 
   /** `early`: what the client sent behind the head. */
   constructor(
@@ -130,6 +129,7 @@ class UpgradeExchange implements HandshakeEvents, PermitWaiter {
     request: IncomingMessage,
     client: Socket,
     early: Buffer,
+    defect: (error: unknown) => void,
   ) {
     this.#exchange = exchange;
     this.#attempts = attempts;
@@ -139,26 +139,24 @@ class UpgradeExchange implements HandshakeEvents, PermitWaiter {
     this.#headers = upstreamHeaders(exchange, head.rawHeaders, head.version);
     this.#early = early.length === 0 ? [] : [early];
     this.#standIn = new UpgradeStandIn(client, exchange);
+    this.#state = new ForwardState(exchange, attempts, this, defect);
   }
 
   start(): void {
     this.#client.on("data", this.#onEarly).on("end", this.#onGone).on("close", this.#onGone);
-    const { delayMs } = this.#exchange;
-    if (delayMs > 0) this.#delayTimer = setTimeout(() => this.onPermit(), delayMs);
-    else this.onPermit();
+    this.#state.start(noTotalMs);
+    this.#state.begin();
   }
 
-  onPermit(): void {
-    this.#tryAt(this.#attempts.next(this));
-  }
+  readonly isReady = true;
+  /** The handshake is a GET without a body (RFC 9110 §9.2.2). */
+  readonly bodyState = "replayable";
+  readonly awaitsBody = false;
+  readonly clientIsBehind = false;
 
-  #tryAt(endpoint: Endpoint | "waits" | undefined): void {
-    if (endpoint === undefined) this.#refuse(this.#attempts.exhausted());
-    else if (endpoint !== "waits") this.#try(endpoint);
-  }
+  queued(): void {}
 
-  #try(endpoint: Endpoint): void {
-    this.#attempts.started(endpoint);
+  send(endpoint: Endpoint): void {
     this.#standIn = new UpgradeStandIn(this.#client, this.#exchange);
     const timeouts = this.#timeouts;
     const request = {
@@ -172,8 +170,8 @@ class UpgradeExchange implements HandshakeEvents, PermitWaiter {
     try {
       this.#handshake.start();
     } catch {
-      // Nothing here should throw, but a tool that does must cost one request, not the process.
-      this.#refuse("internal-error");
+      // Nothing here should throw, but a library that does must cost one request, not the process.
+      this.#state.abort("internal-error");
     }
   }
 
@@ -185,7 +183,7 @@ class UpgradeExchange implements HandshakeEvents, PermitWaiter {
   }
 
   opened(upstream: Socket): void {
-    this.#attempts.answered(101);
+    this.#state.responseStarted(101);
     this.#unwatch();
     const { idleMs } = this.#timeouts;
     const tunnel = new UpgradeTunnel(this.#client, upstream, this.#standIn, idleMs, (error) => {
@@ -206,7 +204,7 @@ class UpgradeExchange implements HandshakeEvents, PermitWaiter {
       this.#exchange.end(error === "client-closed" ? 499 : statusCode, error);
     });
     if (relayed) {
-      this.#attempts.answered(statusCode);
+      this.#state.responseStarted(statusCode);
       return;
     }
     response.destroy();
@@ -215,18 +213,20 @@ class UpgradeExchange implements HandshakeEvents, PermitWaiter {
   }
 
   failed(failure: AttemptFailure, error?: Error): void {
-    this.#attempts.failed(failure, error);
-    // The handshake is a GET without a body (RFC 9110 §9.2.2).
-    this.#tryAt(this.#attempts.again("at hand", this));
+    this.#state.attemptFailed(failure, error);
   }
 
-  #refuse(code: ErrorCode): void {
+  /** A handshake that failed has cleaned up after itself. */
+  abandonAttempt(): void {}
+
+  cut(): void {
+    this.#client.destroy();
+  }
+
+  reply(code: ErrorCode): void {
     this.#unwatch();
-    const status = new UpgradeAnswer(this.#exchange, this.#request, this.#client).refuse(
-      code,
-      this.#attempts.retryAfterSeconds,
-    );
-    this.#exchange.end(status, code);
+    const answer = new UpgradeAnswer(this.#exchange, this.#request, this.#client);
+    this.#state.end("complete", answer.refuse(code, this.#attempts.retryAfterSeconds));
   }
 
   #unwatch(): void {
@@ -240,11 +240,10 @@ class UpgradeExchange implements HandshakeEvents, PermitWaiter {
   };
 
   readonly #onGone = (): void => {
-    clearTimeout(this.#delayTimer);
     this.#unwatch();
     this.#handshake?.cancel();
     this.#client.destroy();
-    this.#exchange.end(499, "client-closed");
+    this.#state.end("incomplete", 0);
   };
 }
 

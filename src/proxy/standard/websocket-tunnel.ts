@@ -6,7 +6,7 @@ import { createProxyServer, type ProxyTarget } from "http-proxy-3";
 import type { ErrorCode } from "../../errors.ts";
 import { upstreamTlsOptions } from "../../upstream/connector.ts";
 import type { EndpointAddress, Timeouts, UpstreamTls } from "../../upstream/service-spec.ts";
-import type { AttemptFailure } from "../attempts.ts";
+import type { AttemptFailure } from "../attempt-failure.ts";
 
 /** An upstream's response head may not be larger than this, in bytes: as for any other request. */
 const responseHeadBytes = 64 * 1024;

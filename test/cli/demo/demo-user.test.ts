@@ -2,7 +2,7 @@ import { describe, expect, test } from "vitest";
 import { CookieJar, DemoUser } from "../../../src/cli/demo/demo-user.ts";
 
 describe("a user of the demo", () => {
-  test("tells where they are from in API calls, and sends nothing but cookies with page loads", () => {
+  test("sends the region in API calls, and only cookies with page loads", () => {
     const user = new DemoUser(0, "run");
     const call = user.nextRequest();
     expect(call).toMatchObject({ path: "/api/cart", headers: { "x-user-region": "cn-east" } });
@@ -12,7 +12,7 @@ describe("a user of the demo", () => {
     expect(user.requests).toBe(2);
   });
 
-  test("who signed in sends the id from two devices, each with its own cookies", () => {
+  test("who is signed in sends the id from two devices, each with its own cookies", () => {
     const user = new DemoUser(3, "run");
     const [first, second] = [user.nextRequest(), user.nextRequest()];
     first.jar.keep(["perch-shop=one"]);
@@ -24,7 +24,7 @@ describe("a user of the demo", () => {
     ]);
   });
 
-  test("is taken by the rule only where both halves of it hold", () => {
+  test("is matched by the rule only if both of its tests hold", () => {
     const ruled = Array.from({ length: 20 }, (_, index) => new DemoUser(index, "run")).map(({ isRuled }) => isRuled);
     expect(ruled.flatMap((isRuled, index) => (isRuled ? [index] : []))).toEqual([0, 10]);
   });

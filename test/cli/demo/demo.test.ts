@@ -5,7 +5,7 @@ import type { Terminal } from "../../../src/cli/command.ts";
 import { demo } from "../../../src/cli/demo.ts";
 import { runCommand } from "../../../src/cli/run.ts";
 
-/** A terminal that keeps what is written. */
+/** A terminal that records its output. */
 function recorder() {
   const written = { out: "", err: "" };
   const terminal: Terminal = {
@@ -27,7 +27,7 @@ describe("perch demo --once", () => {
     { weight: 0, args: ["--weight", "0"] },
     { weight: 50, args: ["--weight", "50"] },
     { weight: 100, args: ["--weight", "100"] },
-  ])("keeps every user in their place with $weight % on canary", async ({ weight, args }) => {
+  ])("serves every user the right version with $weight % on canary", async ({ weight, args }) => {
     const { terminal, written } = recorder();
     const code = await runCommand(["demo", "--once", "--json", "--users", "100", ...args], terminal);
     const result = JSON.parse(written.out);
@@ -55,18 +55,18 @@ describe("perch demo --once", () => {
     expect(written.out).toMatch(
       /^version +configured +observed +users +requests +errors +p95\nstable 1\.7\.9 +75\.0 %/,
     );
-    expect(written.out).toContain("within chance (binomial, z = 4)");
+    expect(written.out).toContain("within the statistical bound (binomial, z = 4)");
     expect(code).toBe(0);
   });
 
   test.each([
-    { args: ["--json"], message: "--json goes with --once" },
+    { args: ["--json"], message: "--json needs --once" },
     { args: ["--weight", "101"], message: '--weight "101" is not a number from 0 to 100' },
     { args: ["--weight", ""], message: '--weight "" is not a number from 0 to 100' },
     { args: ["--users", "0"], message: '--users "0" is not a whole number from 1 to 100000' },
     { args: ["--users", "2.5"], message: '--users "2.5" is not a whole number from 1 to 100000' },
     { args: ["now"], message: 'unexpected argument "now"' },
-  ])("refuses $args", async ({ args, message }) => {
+  ])("rejects $args", async ({ args, message }) => {
     const { terminal, written } = recorder();
     expect(await runCommand(["demo", ...args], terminal)).toBe(2);
     expect(written.err).toBe(`perch demo: ${message}\nSee perch demo --help.\n`);
@@ -79,7 +79,7 @@ describe("perch demo", () => {
     for (const child of children.splice(0)) child.kill("SIGKILL");
   });
 
-  test("serves what it invites to try, and ends by a signal with a summary", async () => {
+  test("serves the requests that it suggests, and ends on a signal with a summary", async () => {
     const main = fileURLToPath(new URL("../../../src/cli/main.ts", import.meta.url));
     const child = spawn(process.execPath, [main, "demo", "--users", "40"], { stdio: ["ignore", "pipe", "pipe"] });
     children.push(child);
@@ -99,7 +99,7 @@ describe("perch demo", () => {
     const ended = Promise.withResolvers<number | null>();
     child.on("close", (code) => ended.resolve(code));
     child.kill("SIGINT");
-    // npm passes on what the terminal has sent already.
+    // npm forwards the signal that the terminal has already sent.
     child.kill("SIGINT");
     expect(await ended.promise).toBe(0);
     expect(written.out).toMatch(/^version +configured[\s\S]+sticky flips +0\n/);

@@ -21,7 +21,7 @@ const fair: CrowdReport = {
   rule: { name: "new-users-in-the-east", version: "canary", users: 100, elsewhere: 0 },
 };
 
-/** The report of 900 users of whom so many were drawn to canary, where `share` was wanted. */
+/** The report of 900 users, `toCanary` of them on canary, for a configured `share`. */
 function drawn(toCanary: number, share = 0.25): CrowdReport {
   return {
     ...fair,
@@ -33,13 +33,13 @@ function drawn(toCanary: number, share = 0.25): CrowdReport {
 }
 
 describe("the judge", () => {
-  // 900 draws at 0.25: mean 225, deviation 12.99, so four of them and a user more reach from 173 to 277.
+  // 900 draws at 0.25: mean 225, deviation 12.99. Four deviations and one more user: 173 to 277.
   test.each([
     { is: "a fair split", report: fair, problems: [] },
-    { is: "as few on canary as chance allows", report: drawn(173), problems: [] },
-    { is: "as many on canary as chance allows", report: drawn(277), problems: [] },
+    { is: "the minimum on canary", report: drawn(173), problems: [] },
+    { is: "the maximum on canary", report: drawn(277), problems: [] },
     {
-      is: "one fewer",
+      is: "one below the minimum",
       report: drawn(172),
       problems: [
         "split: 728 of 900 users on stable, outside 623 to 727",
@@ -47,14 +47,14 @@ describe("the judge", () => {
       ],
     },
     {
-      is: "one more",
+      is: "one above the maximum",
       report: drawn(278),
       problems: [
         "split: 622 of 900 users on stable, outside 623 to 727",
         "split: 278 of 900 users on canary, outside 173 to 277",
       ],
     },
-    { is: "nobody on a canary without weight", report: drawn(0, 0), problems: [] },
+    { is: "no user on a canary without weight", report: drawn(0, 0), problems: [] },
     {
       is: "one user on a canary without weight",
       report: drawn(1, 0),
@@ -63,15 +63,15 @@ describe("the judge", () => {
         "split: 1 of 900 users on canary, outside 0 to 0",
       ],
     },
-    { is: "a few users where one in a thousand is wanted", report: drawn(4, 0.001), problems: [] },
+    { is: "a few users for a share of one in a thousand", report: drawn(4, 0.001), problems: [] },
     { is: "a flip", report: { ...fair, flips: 1 }, problems: ["sticky flips: 1"] },
     { is: "an error", report: { ...fair, errors: 2 }, problems: ["errors: 2 of 5000 requests"] },
     {
-      is: "a user of the rule elsewhere",
+      is: "users of the rule on another version",
       report: { ...fair, rule: { ...fair.rule, elsewhere: 3 } },
       problems: ["rule new-users-in-the-east: 3 of 100 users not on canary"],
     },
-    { is: "a crowd that never called", report: { ...fair, requests: 0 }, problems: ["not one request was made"] },
+    { is: "a run without requests", report: { ...fair, requests: 0 }, problems: ["no request was made"] },
     {
       is: "everything wrong at once",
       report: { ...drawn(0), flips: 1, errors: 1, rule: { ...fair.rule, elsewhere: 1 } },
@@ -83,7 +83,7 @@ describe("the judge", () => {
         "rule new-users-in-the-east: 1 of 100 users not on canary",
       ],
     },
-  ])("of $is: $problems", ({ report, problems }) => {
+  ])("for $is: $problems", ({ report, problems }) => {
     const verdict = judge(report);
     expect(verdict.problems).toEqual(problems);
     expect(verdict.ok).toBe(problems.length === 0);

@@ -29,7 +29,7 @@ const report: CrowdReport = {
 };
 
 describe("the table", () => {
-  test("stands in columns", () => {
+  test("is aligned in columns", () => {
     expect(reportLines(report)).toEqual([
       "version       configured  observed    users    requests  errors     p95",
       "stable 1.7.9      75.0 %    75.0 %  675,123  13,500,000       0  1.2 ms",
@@ -40,7 +40,7 @@ describe("the table", () => {
     ]);
   });
 
-  test("says of what nobody has seen yet that it is unknown", () => {
+  test("shows values without samples as unknown", () => {
     const unseen = { drawnUsers: 0, requests: 0, p95Ms: null };
     const versions = [
       { ...stable, ...unseen },
@@ -50,37 +50,37 @@ describe("the table", () => {
     expect(lines[1]).toBe("stable 1.7.9      75.0 %         -      0         0       0    -");
   });
 
-  test("has a row for what no version answered, only where there is some", () => {
+  test("has a row for requests that no version answered, if there are any", () => {
     const lines = reportLines({ ...report, requests: report.requests + 3, errors: 3 });
     expect(lines[3]).toMatch(/^no version +3 +3$/);
   });
 
-  test("says how many of the rule's users are elsewhere", () => {
+  test("shows how many users of the rule got another version", () => {
     const lines = reportLines({ ...report, rule: { ...report.rule, elsewhere: 2 } });
     expect(lines).toContain("rule new-users-in-the-east  100,000 more users, 2 NOT on canary");
   });
 
-  test("speaks of one user as one", () => {
+  test("uses the singular for one user", () => {
     const lines = reportLines({ ...report, rule: { ...report.rule, users: 1 } });
     expect(lines).toContain("rule new-users-in-the-east  1 more user, all on canary");
   });
 });
 
 describe("the verdict", () => {
-  test("states the bound where all is well", () => {
+  test("shows the bound if there is no problem", () => {
     expect(verdictLines(report, judge(report))).toEqual([
-      "ok  no flip, no error, shares within chance (binomial, z = 4):",
+      "ok  no flips, no errors, shares within the statistical bound (binomial, z = 4):",
       "    stable 74.8 % to 75.2 %, canary 24.8 % to 25.2 %",
     ]);
   });
 
-  test("claims nothing about shares of nobody", () => {
-    const nobody = { drawnUsers: 0, versions: [stable, canary].map((version) => ({ ...version, drawnUsers: 0 })) };
-    const unsplit = { ...report, ...nobody };
-    expect(verdictLines(unsplit, judge(unsplit))).toEqual(["ok  no flip, no error; nobody was drawn by the split"]);
+  test("shows no shares without drawn users", () => {
+    const undrawn = { drawnUsers: 0, versions: [stable, canary].map((version) => ({ ...version, drawnUsers: 0 })) };
+    const unsplit = { ...report, ...undrawn };
+    expect(verdictLines(unsplit, judge(unsplit))).toEqual(["ok  no flips, no errors; no user was drawn by the split"]);
   });
 
-  test("names every problem otherwise", () => {
+  test("lists every problem otherwise", () => {
     const broken = { ...report, flips: 1, errors: 2 };
     expect(verdictLines(broken, judge(broken))).toEqual([
       "FAILED  sticky flips: 1",

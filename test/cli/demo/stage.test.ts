@@ -9,7 +9,7 @@ afterEach(async () => {
   for (const release of toRelease.splice(0)) await release();
 });
 
-/** A port of loopback that is ours until `release`. */
+/** A loopback port that is in use until `release`. */
 async function takePort(): Promise<{ port: number; release: () => Promise<void> }> {
   const server = createServer();
   const listening = Promise.withResolvers<void>();
@@ -28,12 +28,12 @@ async function takePort(): Promise<{ port: number; release: () => Promise<void> 
 
 describe("the demo's stage", () => {
   test.each([
-    { is: "both wanted ports where both are free", proxyTaken: false, adminTaken: false },
-    { is: "another port for the proxy alone where that is taken", proxyTaken: true, adminTaken: false },
-    { is: "another port for the admin server alone where that is taken", proxyTaken: false, adminTaken: true },
-    { is: "other ports for both where both are taken", proxyTaken: true, adminTaken: true },
-    // A port that is given back may be another test's a moment later.
-  ])("takes $is", { retry: 3 }, async ({ proxyTaken, adminTaken }) => {
+    { is: "both preferred ports if both are free", proxyTaken: false, adminTaken: false },
+    { is: "another port for the proxy only, if its port is in use", proxyTaken: true, adminTaken: false },
+    { is: "another port for the admin server only, if its port is in use", proxyTaken: false, adminTaken: true },
+    { is: "other ports for both, if both are in use", proxyTaken: true, adminTaken: true },
+    // Another test may take a port that was just released.
+  ])("uses $is", { retry: 3 }, async ({ proxyTaken, adminTaken }) => {
     const [proxy, admin] = [await takePort(), await takePort()];
     if (!proxyTaken) await proxy.release();
     if (!adminTaken) await admin.release();

@@ -4,9 +4,9 @@ import { type Answer, Tally } from "../../../src/cli/demo/tally.ts";
 
 const byStable: Answer = { version: "stable", isRight: true, tookMs: 2 };
 const byCanary: Answer = { version: "canary", isRight: true, tookMs: 4 };
-const byNobody: Answer = { version: undefined, isRight: false, tookMs: 1 };
+const unanswered: Answer = { version: undefined, isRight: false, tookMs: 1 };
 
-/** The crowd's tenth user is one whom the rule takes, the sixth is anonymous. */
+/** User indices: the rule matches user 10; user 6 is anonymous. */
 const ruled = 10;
 const anonymous = 6;
 
@@ -32,13 +32,13 @@ describe("the tally", () => {
       wanted: { users: 1, drawnUsers: 1, requests: 3, flips: 2 },
     },
     {
-      is: "counts what no version answered as an error, and as no change",
+      is: "counts an unanswered request as an error, and not as a change",
       index: anonymous,
-      answers: [byStable, byNobody, byStable],
+      answers: [byStable, unanswered, byStable],
       wanted: { users: 1, requests: 3, errors: 1, flips: 0 },
     },
     {
-      is: "counts an answer that is not right as an error",
+      is: "counts a wrong response as an error",
       index: anonymous,
       answers: [{ ...byStable, isRight: false }],
       wanted: { users: 1, requests: 1, errors: 1 },
@@ -54,7 +54,7 @@ describe("the tally", () => {
       },
     },
     {
-      is: "counts a user of the rule elsewhere once, and the changes",
+      is: "counts a user of the rule on another version once, and each change",
       index: ruled,
       answers: [byStable, byCanary, byStable],
       wanted: { flips: 2, rule: { name: "new-users-in-the-east", version: "canary", users: 1, elsewhere: 1 } },
@@ -63,7 +63,7 @@ describe("the tally", () => {
     expect(reportOf(index, answers)).toMatchObject(wanted);
   });
 
-  test("gives each version its own counts and the latency that one in twenty exceeds", () => {
+  test("gives each version its own counts and p95 latency", () => {
     const slow = { ...byStable, tookMs: 40 };
     const [stable, canary] = reportOf(anonymous, [...Array<Answer>(19).fill(byStable), slow]).versions;
     expect(stable).toMatchObject({ version: "stable", configuredShare: 0.75, drawnUsers: 1, requests: 20 });

@@ -2,7 +2,7 @@ import { readFileSync } from "node:fs";
 import type { LoadedConfig } from "../../../src/cli/load-config.ts";
 import { loadConfigText } from "../../../src/config/load.ts";
 
-/** A release's body in YAML flow style, between its braces. */
+/** The body of a release in YAML flow style, without the braces. */
 export type ReleaseText = string;
 
 const versions = ["stable", "canary", "v3"]

@@ -6,20 +6,25 @@ const withList = (list: string, when = `{ userId: { inFile: ${list} } }`) =>
   shopYaml(`rules: [{ name: vips, when: ${when}, use: canary }], split: { stable: 1 }`);
 
 it.each<{ sentence: string; before: string; after: string; notes: readonly string[] }>([
-  { sentence: "nothing where only comments and order differ", before: "a\nb", after: "# VIPs\nb\n a", notes: [] },
   {
-    sentence: "what comes and goes",
+    sentence: "that nothing changes if only comments and order differ",
+    before: "a\nb",
+    after: "# VIPs\nb\n a",
+    notes: [],
+  },
+  {
+    sentence: "how many values it gains and loses",
     before: "a\nb",
     after: "b\nc\nd",
-    notes: ["rule vips: the list /users.txt gains 2 values and loses 1 value; whom it takes may change"],
+    notes: ["rule vips: the list /users.txt gains 2 values and loses 1 value; the set of matching users may change"],
   },
   {
     sentence: "that it is emptied",
     before: "a\nb",
     after: "",
-    notes: ["rule vips: the list /users.txt loses 2 values; whom it takes may change"],
+    notes: ["rule vips: the list /users.txt loses 2 values; the set of matching users may change"],
   },
-])("a plan says of a list $sentence", ({ before, after, notes }) => {
+])("a plan reports of a list $sentence", ({ before, after, notes }) => {
   const plan = planned(
     load(withList("users.txt"), { "users.txt": before }),
     load(withList("users.txt"), { "users.txt": after }),
@@ -28,13 +33,15 @@ it.each<{ sentence: string; before: string; after: string; notes: readonly strin
   expect(plan?.change).toBe(notes.length === 0 ? "unchanged" : "changed");
 });
 
-it("a plan takes a list for the same by what it holds, wherever its file is and however deep its test", () => {
+it("a plan compares lists by their contents, regardless of the file's path and the depth of the test", () => {
   const files = { "one.txt": "a\nb", "two.txt": "a\nb", "three.txt": "a" };
   const nested = (list: string) =>
     withList(list, `{ any: [{ not: { userId: { inFile: ${list} } } }, { percent: 5 }] }`);
   const notes = (list: string) => planned(load(nested("one.txt"), files), load(nested(list), files))?.notes;
   expect(notes("two.txt")).toEqual([]);
-  expect(notes("three.txt")).toEqual(["rule vips: the list /three.txt loses 1 value; whom it takes may change"]);
+  expect(notes("three.txt")).toEqual([
+    "rule vips: the list /three.txt loses 1 value; the set of matching users may change",
+  ]);
 });
 
 function planned(before: ReturnType<typeof load>, after: ReturnType<typeof load>) {

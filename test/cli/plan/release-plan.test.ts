@@ -17,7 +17,7 @@ function planFirst(before: LoadedConfig, after: LoadedConfig, count = units): Re
   return plan;
 }
 
-/** The cohort of a rule; that of the split where none is named. */
+/** The cohort of a rule; without one, of the split. */
 function cohort(plan: ReleasePlan, rule: string | null = null): CohortPlan {
   const found = plan.cohorts.find((one) => one.rule === rule);
   if (found === undefined) throw new Error(`no cohort of ${rule}`);
@@ -27,7 +27,7 @@ function cohort(plan: ReleasePlan, rule: string | null = null): CohortPlan {
 /** Shares by `from>to`, in per cent. */
 type Percents = Readonly<Record<string, number>>;
 
-/** Exactly these moves, each within 1.5 per cent: four standard deviations of a share of 20,000 units. */
+/** Exactly these moves, each within 1.5 per cent: over four standard deviations of a share of 20,000 units. */
 function expectMoves({ moves }: Movement, wanted: Percents): void {
   const found = new Map(moves.map(({ from, to, share }) => [`${from}>${to}`, share * 100]));
   expect([...found.keys()].sort()).toEqual(Object.keys(wanted).sort());
@@ -35,7 +35,7 @@ function expectMoves({ moves }: Movement, wanted: Percents): void {
     expect(Math.abs((found.get(move) ?? 0) - share)).toBeLessThan(1.5);
 }
 
-const nobody: Percents = {};
+const none: Percents = {};
 const tenth = "split: { stable: 90, canary: 10 }";
 const half = "split: { stable: 50, canary: 50 }";
 const sticky = (body: string, split: string): string => `sticky: { ${body} }, ${split}`;
@@ -44,7 +44,7 @@ const hold = (split: string): string => sticky("whenWeightsChange: hold", split)
 describe("a ramp from 10 to 50", () => {
   const { before, after, byDraw, pinned } = cohort(planShop(tenth, half, 100_000));
 
-  it("moves 40 % from stable to canary and nobody back", () => {
+  it("moves 40 % from stable to canary and none back", () => {
     expect(byDraw.moves).toEqual([{ from: "stable", to: "canary", share: expect.closeTo(0.4, 2) }]);
     expect(byDraw.moved).toBe(byDraw.moves[0]?.share);
     expect(pinned).toEqual(byDraw);
@@ -56,7 +56,7 @@ describe("a ramp from 10 to 50", () => {
   });
 });
 
-it("any ramp of two versions moves units one way only, as many as the weights say", () => {
+it("any ramp of two versions moves units in one direction only, by the change of the weights", () => {
   const weight = fc.integer({ min: 1, max: 99 });
   fc.assert(
     fc.property(weight, weight, (from, to) => {
@@ -74,102 +74,102 @@ it("any ramp of two versions moves units one way only, as many as the weights sa
   );
 });
 
-describe("what moves where no rule's tests hold", () => {
+describe("what moves users whom no rule matches", () => {
   it.each<{ sentence: string; before: string; after: string; byDraw: Percents; pinned: Percents }>([
-    { sentence: "nobody where nothing changes", before: tenth, after: tenth, byDraw: nobody, pinned: nobody },
+    { sentence: "nothing, if nothing changes", before: tenth, after: tenth, byDraw: none, pinned: none },
     {
-      sentence: "nobody where all weights grow alike",
+      sentence: "nothing, if all weights change by the same factor",
       before: tenth,
       after: "split: { stable: 9, canary: 1 }",
-      byDraw: nobody,
-      pinned: nobody,
+      byDraw: none,
+      pinned: none,
     },
     {
-      sentence: "everyone on the canary back to stable by a rollback, under follow",
+      sentence: "a rollback under follow: all canary users back to stable",
       before: tenth,
       after: "split: { stable: 100, canary: 0 }",
       byDraw: { "canary>stable": 10 },
       pinned: { "canary>stable": 10 },
     },
     {
-      sentence: "nobody with a pin by a ramp, under hold",
+      sentence: "a ramp under hold: no users with a pin",
       before: hold(tenth),
       after: hold(half),
       byDraw: { "stable>canary": 40 },
-      pinned: nobody,
+      pinned: none,
     },
     {
-      sentence: "whoever is on a version of weight zero, under hold and evict",
+      sentence: "a weight of zero under hold and evict: the users of that version",
       before: hold(tenth),
       after: hold("split: { stable: 100, canary: 0 }"),
       byDraw: { "canary>stable": 10 },
       pinned: { "canary>stable": 10 },
     },
     {
-      sentence: "nobody from a version of weight zero, under hold and drain",
+      sentence: "a weight of zero under hold and drain: no users with a pin",
       before: sticky("whenWeightsChange: hold, onWeightZero: drain", tenth),
       after: sticky("whenWeightsChange: hold, onWeightZero: drain", "split: { stable: 100, canary: 0 }"),
       byDraw: { "canary>stable": 10 },
-      pinned: nobody,
+      pinned: none,
     },
     {
-      sentence: "all that the weights say, under hold with a raised epoch",
+      sentence: "a ramp under hold with a raised epoch: as under follow",
       before: hold(tenth),
       after: sticky("whenWeightsChange: hold, epoch: 2", half),
       byDraw: { "stable>canary": 40 },
       pinned: { "stable>canary": 40 },
     },
     {
-      sentence: "a draw anew by another salt: 10 % of 90 % each way",
+      sentence: "another salt: 10 % of 90 % in each direction",
       before: tenth,
       after: sticky("salt: summer", tenth),
       byDraw: { "stable>canary": 9, "canary>stable": 9 },
       pinned: { "stable>canary": 9, "canary>stable": 9 },
     },
     {
-      sentence: "a draw anew of those whom only their pin names, by another cookie name",
+      sentence: "another cookie name: users that only the pin identifies",
       before: tenth,
       after: sticky("cookie: { name: other }", tenth),
-      byDraw: nobody,
+      byDraw: none,
       pinned: { "stable>canary": 9, "canary>stable": 9 },
     },
     {
-      sentence: "nobody whom an attribute names, by another cookie name",
+      sentence: "another cookie name: no users identified by an attribute",
       before: sticky("by: userId", tenth),
       after: sticky("by: userId, cookie: { name: other }", tenth),
-      byDraw: nobody,
-      pinned: nobody,
+      byDraw: none,
+      pinned: none,
     },
     {
-      sentence: "nobody whom the client's address names, by another cookie name",
+      sentence: "another cookie name: no users identified by the client address",
       before: sticky("by: clientAddress", tenth),
       after: sticky("by: clientAddress, cookie: { name: other }", tenth),
-      byDraw: nobody,
-      pinned: nobody,
+      byDraw: none,
+      pinned: none,
     },
     {
-      sentence: "a draw anew by another attribute that names the unit",
+      sentence: "another attribute as the unit: all users are drawn again",
       before: sticky("by: userId", tenth),
       after: sticky("by: account", tenth),
       byDraw: { "stable>canary": 9, "canary>stable": 9 },
       pinned: { "stable>canary": 9, "canary>stable": 9 },
     },
     {
-      sentence: "only into a third version",
+      sentence: "a third version: users move only to it",
       before: half,
       after: "split: { stable: 50, canary: 50, v3: 100 }",
       byDraw: { "stable>v3": 25, "canary>v3": 25 },
       pinned: { "stable>v3": 25, "canary>v3": 25 },
     },
     {
-      sentence: "those whom a rule by percentage takes besides",
+      sentence: "a larger percentage of a rule: the additional users",
       before: `rules: [{ name: some, when: { percent: 10 }, use: v3 }], split: { stable: 1 }`,
       after: `rules: [{ name: some, when: { percent: 30 }, use: v3 }], split: { stable: 1 }`,
       byDraw: { "stable>v3": 20 },
       pinned: { "stable>v3": 20 },
     },
     {
-      sentence: "from the default to the split",
+      sentence: "a new split: users move from the default version",
       before: "rules: []",
       after: half,
       byDraw: { "stable>canary": 50 },
@@ -181,51 +181,51 @@ describe("what moves where no rule's tests hold", () => {
     expectMoves(found.pinned, pinned);
   });
 
-  it("everyone, where there is no split and the service's default changes", () => {
+  it("another default version without a split: all users", () => {
     const plan = planFirst(load(shopYaml("rules: []", "stable")), load(shopYaml("rules: []", "v3")), 100);
     expectMoves(cohort(plan).byDraw, { "stable>v3": 100 });
   });
 });
 
-describe("what moves where the tests of a rule hold", () => {
+describe("what moves users who match a rule", () => {
   const east = (use: string, when = "region: east"): string =>
     `rules: [{ name: east, when: { ${when} }, use: ${use} }]`;
   const weighted = (canary: number): string => east(`{ stable: ${100 - canary}, canary: ${canary} }`);
 
   it.each<{ sentence: string; before: string; after: string; byDraw: Percents; pinned?: Percents }>([
     {
-      sentence: "by its weights, apart from the split's",
+      sentence: "its weights, independently of the split",
       before: `${weighted(20)}, ${half}`,
       after: `${weighted(70)}, ${half}`,
       byDraw: { "stable>canary": 50 },
     },
     {
-      sentence: "nobody with a pin by its weights, under hold",
+      sentence: "its weights under hold: no users with a pin",
       before: `${weighted(20)}, ${hold(half)}`,
       after: `${weighted(70)}, ${hold(half)}`,
       byDraw: { "stable>canary": 50 },
-      pinned: nobody,
+      pinned: none,
     },
     {
-      sentence: "everyone, where it uses another version",
+      sentence: "another version: all users",
       before: `${east("canary")}, ${half}`,
       after: `${east("v3")}, ${half}`,
       byDraw: { "canary>v3": 100 },
     },
     {
-      sentence: "from the split, where it is added",
+      sentence: "an added rule: users move from the split",
       before: half,
       after: `${east("v3")}, ${half}`,
       byDraw: { "canary>v3": 50, "stable>v3": 50 },
     },
     {
-      sentence: "to the split, where it is removed",
+      sentence: "a removed rule: users move to the split",
       before: `${east("v3")}, ${half}`,
       after: half,
       byDraw: { "v3>canary": 50, "v3>stable": 50 },
     },
     {
-      sentence: "by the percentage beside its tests",
+      sentence: "the percentage besides its tests",
       before: `${east("v3", "region: east, percent: 10")}, split: { stable: 1 }`,
       after: `${east("v3", "region: east, percent: 40")}, split: { stable: 1 }`,
       byDraw: { "stable>v3": 30 },
@@ -234,14 +234,14 @@ describe("what moves where the tests of a rule hold", () => {
     const plan = planShop(before, after);
     expectMoves(cohort(plan, "east").byDraw, byDraw);
     expectMoves(cohort(plan, "east").pinned, pinned);
-    expectMoves(cohort(plan).byDraw, nobody);
+    expectMoves(cohort(plan).byDraw, none);
   });
 
-  it("is left out where the rule decides as before", () => {
+  it("is omitted if the rule decides as before", () => {
     expect(planShop(`${weighted(20)}, ${tenth}`, `${weighted(20)}, ${tenth}`).cohorts).toHaveLength(1);
   });
 
-  it("is simulated once for a thousand rules that use one version", () => {
+  it("is simulated once for a thousand rules with the same version", () => {
     const rules = (use: string): string =>
       `rules: [${Array.from({ length: 1_000 }, (_, at) => `{ name: r${at}, when: { region: r${at} }, use: ${use} }`)}], ${half}`;
     const plan = planShop(rules("canary"), rules("v3"), 2_000);
@@ -251,7 +251,7 @@ describe("what moves where the tests of a rule hold", () => {
   });
 });
 
-describe("a release that comes or goes", () => {
+describe("an added or removed release", () => {
   const withShop = load(shopYaml(tenth));
   const without = load(
     shopYaml(tenth)
@@ -259,7 +259,7 @@ describe("a release that comes or goes", () => {
       .replace(", release: shop }", " }"),
   );
 
-  it("takes its users from the default, or leaves them to it", () => {
+  it("moves its users from or to the default version", () => {
     const added = planFirst(without, withShop);
     expect(added).toMatchObject({ release: "shop", change: "added" });
     expectMoves(cohort(added).byDraw, { "stable>canary": 10 });
@@ -268,7 +268,7 @@ describe("a release that comes or goes", () => {
     expectMoves(cohort(removed).byDraw, { "canary>stable": 10 });
   });
 
-  it("moves nobody where its service comes with it", () => {
+  it("moves no users if its service is added or removed as well", () => {
     const blog = load(shopYaml(tenth).replaceAll("shop", "blog"));
     expect(
       planReleases(blog.compiled, withShop.compiled, units).map(({ release, change, cohorts }) => [
@@ -283,7 +283,7 @@ describe("a release that comes or goes", () => {
   });
 });
 
-it("services whose defaults differ are told apart where the default counts", () => {
+it("services with different defaults are planned separately if the default matters", () => {
   const yaml = (stable: string): string =>
     shopYaml("rules: []", stable)
       .replace(
@@ -300,108 +300,108 @@ it("services whose defaults differ are told apart where the default counts", () 
 
 describe("notes", () => {
   it.each<{ sentence: string; before: string; after: string; notes: unknown[] }>([
-    { sentence: "none where nothing changes", before: hold(tenth), after: hold(tenth), notes: [] },
+    { sentence: "none, if nothing changes", before: hold(tenth), after: hold(tenth), notes: [] },
     {
       sentence: "another split",
       before: tenth,
       after: half,
-      notes: ["the split goes from { stable: 90, canary: 10 } to { stable: 50, canary: 50 }"],
+      notes: ["the split changes from { stable: 90, canary: 10 } to { stable: 50, canary: 50 }"],
     },
     {
       sentence: "a raised epoch",
       before: tenth,
       after: sticky("epoch: 3", tenth),
-      notes: ["the epoch goes up from 1 to 3: every pin loses its version"],
+      notes: ["the epoch rises from 1 to 3: existing pins lose their version"],
     },
     {
       sentence: "a lowered epoch",
       before: sticky("epoch: 3", tenth),
       after: tenth,
-      notes: ["the epoch goes down from 3 to 1: pins of the higher one still count, lowering voids nothing"],
+      notes: ["the epoch falls from 3 to 1: pins with the higher epoch stay valid, so this invalidates none"],
     },
     {
       sentence: "another salt",
       before: tenth,
       after: sticky("salt: x", tenth),
-      notes: ["the salt changes: everyone is drawn anew"],
+      notes: ["the salt changes: all users are drawn again"],
     },
     {
-      sentence: "another cookie, and its life",
+      sentence: "another cookie and lifetime",
       before: tenth,
       after: sticky("cookie: { name: pin, maxAge: 7d, path: /shop, sameSite: strict }", tenth),
       notes: [
-        "the cookie goes from perch-shop to pin: every pin is lost",
+        "the cookie's name changes from perch-shop to pin: all existing pins are lost",
         expect.stringContaining("path or domain changes"),
-        "the life of a pin goes from 30d to 7d",
+        "the pin's lifetime changes from 30d to 7d",
         expect.stringContaining("secure or sameSite changes"),
       ],
     },
     {
-      sentence: "what names the unit",
+      sentence: "another unit",
       before: sticky("by: userId", tenth),
       after: sticky("by: clientAddress", tenth),
-      notes: ["what names a unit goes from attribute userId to the client's address: units are drawn anew"],
+      notes: ["the unit changes from attribute userId to the client's address: all users are drawn again"],
     },
     {
       sentence: "from hold to follow",
       before: hold(tenth),
       after: tenth,
-      notes: [expect.stringContaining("hold gives way to follow")],
+      notes: [expect.stringContaining("hold changes to follow")],
     },
     {
-      sentence: "rules that come, go, ask for something else, use something else and change places",
+      sentence: "rules that are added, removed, have another condition or version, or change places",
       before: `rules: [{ name: a, when: { region: a }, use: v3 }, { name: b, when: { region: b }, use: v3 }, { name: c, when: { region: c }, use: v3 }]`,
       after: `rules: [{ name: b, when: { region: x }, use: v3 }, { name: a, when: { region: a }, use: { v3: 1, stable: 2 } }, { name: d, when: { region: c }, use: v3 }]`,
       notes: [
         "rule d is added",
-        "rule c is removed: pins that it set are drawn anew",
-        "rule b asks for something else: whom it takes may change",
-        "rule a goes from v3 to { v3: 1, stable: 2 }",
-        "the order of rules changes: the first that matches wins",
+        "rule c is removed: users pinned by it are drawn again",
+        "rule b has another condition: the set of matching users may change",
+        "rule a changes from v3 to { v3: 1, stable: 2 }",
+        "the order of rules changes: the first match wins",
       ],
     },
     {
-      sentence: "testers who may no longer ask from everywhere",
+      sentence: "an override with a smaller allowFrom",
       before: `override: { header: x-v, allowFrom: [0.0.0.0/0] }, ${tenth}`,
       after: `override: { header: x-w, cookie: v, allowFrom: [10.0.0.0/8] }, ${tenth}`,
       notes: [
-        "testers' header goes from x-v to x-w",
-        "testers' cookie goes from none to v",
-        "where testers may ask from goes from 0.0.0.0/0 to 10.0.0.0/8",
+        "the override header changes from x-v to x-w",
+        "the override cookie changes from none to v",
+        "the override's allowFrom changes from 0.0.0.0/0 to 10.0.0.0/8",
       ],
     },
     {
-      sentence: "pages that follow their documents",
+      sentence: "assets that follow their document",
       before: tenth,
       after: sticky("assets: follow-document", tenth),
-      notes: ["what a page loads follows its document"],
+      notes: ["requests for a page's assets follow the version of the page"],
     },
     {
-      sentence: "chains that begin",
+      sentence: "propagation turned on",
       before: tenth,
       after: `propagate: {}, ${tenth}`,
-      notes: ["upstreams are told the version assigned"],
+      notes: ["upstreams now receive the assigned version"],
     },
     {
       sentence: "other callers, and another header",
       before: `propagate: {}, ${tenth}`,
       after: `propagate: { header: x-lane, acceptFrom: [10.0.0.0/8] }, ${tenth}`,
       notes: [
-        "how upstreams are told the version assigned changes",
-        "whose word for the version counts goes from nobody to 10.0.0.0/8",
+        "the form in which upstreams receive the assigned version changes",
+        "propagate.acceptFrom changes from none to 10.0.0.0/8",
       ],
     },
     {
-      sentence: "chains that end",
+      sentence: "propagation turned off",
       before: `propagate: { acceptFrom: [10.0.0.0/8] }, ${tenth}`,
       after: tenth,
-      notes: ["upstreams are no longer told the version assigned, and no caller's word for it counts"],
+      notes: ["upstreams no longer receive the assigned version, and versions sent by callers are ignored"],
     },
   ])("$sentence", ({ before, after, notes }) => {
     expect(planShop(before, after, 10).notes).toEqual(notes);
   });
 
-  it("secrets: a rotation that keeps the old one loses no pin and no token, any other loses all", () => {
+  it("secrets: a rotation that keeps the old secret loses no pins and tokens, any other loses all", () => {
     const yaml = shopYaml(
       `override: { header: x-v, secretFile: tokens }, ${sticky("cookie: { secretFile: pins }", tenth)}`,
     );
@@ -411,7 +411,7 @@ describe("notes", () => {
     expect(plan(`${next}\n${old}`)).toMatchObject({ change: "unchanged", notes: [] });
     const lost = plan(next);
     expect(lost.notes).toEqual([
-      expect.stringContaining("every pin is lost; keep the old secret"),
+      expect.stringContaining("all would be rejected: keep the old secret"),
       expect.stringContaining("override tokens"),
     ]);
     expectMoves(cohort(lost).pinned, { "stable>canary": 9, "canary>stable": 9 });

@@ -7,10 +7,10 @@ import { load, shopYaml } from "./configs.ts";
 const yaml = (service: string, more = "") =>
   shopYaml("split: { stable: 1 }").replace("default: stable,", `default: stable, ${service}`) + more;
 
-/** What a reload does to the service, between two texts of it. */
+/** The changes of a reload between two texts of the service. */
 const changesBetween = (old: string, next: string) => planReload(load(yaml(old)), load(yaml(next))).changes;
 
-describe("a plan says of a service", () => {
+describe("a plan reports of a service", () => {
   it.each<[old: string, next: string, detail: string]>([
     ["", "balance: hash,", "balance p2c → hash"],
     ["", "protocol: http2,", "protocol http1 → http2"],
@@ -31,25 +31,25 @@ describe("a plan says of a service", () => {
   });
 });
 
-it("a plan says of an authority that its file holds another, and nothing of one that only moved", () => {
+it("a plan reports a CA file with other contents, and nothing for one that only moved", () => {
   const secure = (ca: string, file: string) => {
     const text = yaml(`tls: { ca: ${file} },`).replaceAll("http://", "https://");
     return load(text, { [file]: ca });
   };
   const [one, other] = [certPem("authority"), certPem("other-authority")];
   const detail = (next: ReturnType<typeof load>) => planReload(secure(one, "ca"), next).changes.map((it) => it.detail);
-  expect(detail(secure(other, "ca"))).toEqual(["what is in the files of tls"]);
+  expect(detail(secure(other, "ca"))).toEqual(["contents of the tls files"]);
   expect(detail(secure(one, "moved"))).toEqual([]);
 });
 
-it("a plan says which version's header edits change", () => {
+it("a plan reports the version whose header edits change", () => {
   const edited = yaml("").replace("canary: {", "canary: { requestHeaders: { set: { x-a: b } },");
   expect(planReload(load(yaml("")), load(edited)).changes).toEqual([
     { kind: "changed", what: "version", name: "shop/canary", detail: "requestHeaders" },
   ]);
 });
 
-it("a plan says what becomes of traces, of the fast lane and of a route's copies", () => {
+it("a plan reports changes of tracing, of the fast lane and of a route's mirroring", () => {
   const next = yaml("", "tracing: { sample: 0.5, otlp: { endpoint: http://c:4318/v1/traces } }\nfastLane: off\n");
   const changes = planReload(
     load(yaml("")),
@@ -57,29 +57,29 @@ it("a plan says what becomes of traces, of the fast lane and of a route's copies
   ).changes;
   expect(changes.map(({ name, detail }) => `${name}: ${detail}`)).toEqual([
     "fastLane: on → off",
-    "tracing: off → sample 0.5, continued from anyone, as perch, to http://c:4318/v1/traces",
+    "tracing: off → sample 0.5, trustIncoming anyone, serviceName perch, otlp http://c:4318/v1/traces",
     "shop: mirror on → off",
   ]);
 });
 
-describe("a plan says of a release's copies", () => {
+describe("a plan reports of a release's mirror", () => {
   const withMirror = (body: string) =>
     load(shopYaml(`split: { stable: 1 }${body === "" ? "" : `, mirror: { ${body} }`}`));
 
   it.each<[old: string, next: string, notes: readonly string[]]>([
-    ["", "version: v3, percent: 5", ["requests are copied to v3 (5 % of units, GET, HEAD, OPTIONS)"]],
-    ["version: v3, percent: 5", "", ["requests are no longer copied to v3"]],
+    ["", "version: v3, percent: 5", ["requests are now mirrored to v3 (5 % of units, GET, HEAD, OPTIONS)"]],
+    ["version: v3, percent: 5", "", ["requests are no longer mirrored to v3"]],
     [
       "version: v3, percent: 5",
       "version: canary, percent: 10, methods: [GET]",
-      ["copies go from v3 (5 % of units, GET, HEAD, OPTIONS) to canary (10 % of units, GET)"],
+      ["the mirror changes from v3 (5 % of units, GET, HEAD, OPTIONS) to canary (10 % of units, GET)"],
     ],
     [
       "version: v3, percent: 5",
       "version: v3, percent: 5, maxBody: 2MiB, maxInFlight: 9",
       [
-        "copies are of bodies up to 2097152 bytes, before 1048576",
-        "the most copies under way in a worker go from 100 to 9",
+        "the mirror's maximum body changes from 1048576 to 2097152 bytes",
+        "the maximum of mirrored requests in flight per worker changes from 100 to 9",
       ],
     ],
     ["version: v3, percent: 5", "version: v3, percent: 5", []],

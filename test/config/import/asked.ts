@@ -3,17 +3,17 @@ import { createEngine, type EngineRequest } from "../../../src/index.ts";
 
 export interface ImportedConfig {
   readonly config: string;
-  /** "where: what", a note each. */
+  /** "where: what", one per note. */
   readonly notes: readonly string[];
-  /** The version that serves a request: `service/version`, or undefined where no route takes it. */
+  /** The version that serves a request as `service/version`; undefined if no route matches. */
   served(request: Partial<EngineRequest>): string | undefined;
-  /** The share of new visitors whom this version serves. */
+  /** The share of new visitors that this version serves. */
   share(version: string, request?: Partial<EngineRequest>): number;
 }
 
 const visitors = 2_000;
 
-/** Imports a YAML text and asks the configuration that comes of it. */
+/** Imports YAML, and decides requests by the resulting configuration. */
 export function imported(yaml: string): ImportedConfig {
   const result = importManifests([{ file: "cluster.yaml", text: yaml }]);
   if (!result.ok) throw new Error(result.problem);

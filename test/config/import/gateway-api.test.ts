@@ -1,7 +1,7 @@
 import { describe, expect, test } from "vitest";
 import { imported } from "./asked.ts";
 
-/** An HTTPRoute for shop.example.com with these rules, each in YAML. */
+/** An HTTPRoute for shop.example.com with these rules in YAML. */
 function httpRoute(rules: readonly string[], hostnames = "[shop.example.com]", name = "shop"): string {
   return `
 apiVersion: gateway.networking.k8s.io/v1
@@ -18,7 +18,7 @@ ${rules.map((rule) => `    - ${rule}`).join("\n")}
 const to = (name: string, weight?: number) =>
   `{ name: ${name}, port: 80${weight === undefined ? "" : `, weight: ${weight}`} }`;
 
-describe("which rule takes a request: the precedence of Gateway API, whatever the order in the file", () => {
+describe("which rule matches a request: the precedence of Gateway API, regardless of file order", () => {
   const rules = [
     `{ backendRefs: [${to("any")}] }`,
     `{ matches: [{ path: { type: PathPrefix, value: /api } }], backendRefs: [${to("short")}] }`,
@@ -56,7 +56,7 @@ describe("which rule takes a request: the precedence of Gateway API, whatever th
     expect(served({ headers: { host: "other.example.com" } })).toBe("wild/stable");
   });
 
-  test("any match of a rule will do", () => {
+  test("the matches of a rule are alternatives", () => {
     const rule = `{ matches: [{ path: { value: /a } }, { headers: [{ name: x, type: RegularExpression, value: "[0-9]+" }] }], backendRefs: [${to("both")}] }`;
     const { served } = imported(httpRoute([rule]));
     expect(served({ url: "/a" })).toBe("both/stable");
@@ -66,13 +66,13 @@ describe("which rule takes a request: the precedence of Gateway API, whatever th
 });
 
 describe("weights", () => {
-  test("are shares of their sum, of versions named by what tells their Services apart", () => {
+  test("are shares of their sum, and versions are named by the difference of their Services", () => {
     const { config, share } = imported(httpRoute([`{ backendRefs: [${to("shop-blue", 3)}, ${to("shop-green", 1)}] }`]));
     expect(config).toMatch(/split:\s+blue: 3\s+green: 1/);
     expect(Math.abs(share("green") - 0.25)).toBeLessThan(0.05);
   });
 
-  test("of two rules with the same backends and weights are one release, so that a user has one version", () => {
+  test("of two rules with the same backends and weights become one release, so that a user has one version", () => {
     const refs = `backendRefs: [${to("shop", 90)}, ${to("shop-canary", 10)}]`;
     const { config } = imported(
       httpRoute([`{ matches: [{ path: { value: /a } }], ${refs} }`, `{ matches: [{ path: { value: /b } }], ${refs} }`]),
@@ -81,11 +81,11 @@ describe("weights", () => {
     expect(config.match(/release: shop/g)).toHaveLength(2);
   });
 
-  test("of zero draw nobody", () => {
+  test("of zero get no users", () => {
     expect(imported(httpRoute([`{ backendRefs: [${to("a", 1)}, ${to("b", 0)}] }`])).share("b")).toBe(0);
   });
 
-  test("with session persistence hold their users, as GEP-1619 asks", () => {
+  test("with session persistence hold their users, as GEP-1619 requires", () => {
     const rule = `{ sessionPersistence: { absoluteTimeout: 1h30m }, backendRefs: [${to("a", 1)}, ${to("b", 1)}] }`;
     expect(imported(httpRoute([rule])).config).toMatch(
       /whenWeightsChange: hold\s+onWeightZero: drain\s+cookie:\s+maxAge: 5400s/,
@@ -119,7 +119,7 @@ describe("filters and timeouts", () => {
       /rewrite:\s+host: in\.example\.com\s+prefix: \/new/,
     ],
     [
-      "a redirect, which no service answers",
+      "a redirect, which has no service",
       "{ type: RequestRedirect, requestRedirect: { scheme: https, statusCode: 301 } }",
       /match: .*\s+redirect:\s+scheme: https\s+status: 301/,
     ],
@@ -132,15 +132,15 @@ describe("filters and timeouts", () => {
     expect(imported(httpRoute([rule])).config).toMatch(/timeouts:\s+total: 90s\s+responseHeaders: 500ms/);
   });
 
-  test("a value that would be a template is named and left out", () => {
+  test("a value that Perch would read as a template is noted and left out", () => {
     const filter = `{ type: RequestHeaderModifier, requestHeaderModifier: { set: [{ name: X-A, value: "$\{host}" }] } }`;
     const { config, notes } = imported(httpRoute([`{ filters: [${filter}], backendRefs: [${to("shop")}] }`]));
     expect(config).not.toContain("x-a");
-    expect(notes.join()).toContain("the header X-A with");
+    expect(notes.join()).toContain("the header X-A has");
   });
 
-  test("one that has no equivalent is named", () => {
+  test("one without an equivalent is noted", () => {
     const { notes } = imported(httpRoute([`{ filters: [{ type: ExtensionRef }], backendRefs: [${to("shop")}] }`]));
-    expect(notes).toContain("HTTPRoute shop/shop: the filter ExtensionRef: no equivalent here");
+    expect(notes).toContain("HTTPRoute shop/shop: the filter ExtensionRef: no equivalent");
   });
 });

@@ -33,7 +33,7 @@ spec: { ingressClassName: nginx, rules: [{ host: "${host}", http: { paths: [${ru
 
 const main = ingress("web", {}, [{ path: "/", service: "shop" }]);
 
-/** The usual pair, with these annotations on the canary. */
+/** A main and a canary Ingress with these annotations. */
 function pair(values: Readonly<Record<string, string>>, mainValues: Readonly<Record<string, string>> = {}): string {
   return [
     ingress("web", mainValues, [{ path: "/", service: "shop" }]),
@@ -41,7 +41,7 @@ function pair(values: Readonly<Record<string, string>>, mainValues: Readonly<Rec
   ].join("---");
 }
 
-describe("whom a canary Ingress takes, as its documentation and balancer.lua have it", () => {
+describe("which requests a canary Ingress gets, by its documentation and balancer.lua", () => {
   const byHeader = { "canary-by-header": "X-Canary" };
   const byValue = { ...byHeader, "canary-by-header-value": "next" };
   const byPattern = { ...byHeader, "canary-by-header-pattern": "^v[0-9]+$" };
@@ -50,7 +50,7 @@ describe("whom a canary Ingress takes, as its documentation and balancer.lua hav
     ["always in the header", byHeader, { "x-canary": "always" }, "canary"],
     ["never in the header", byHeader, { "x-canary": "never" }, "stable"],
     [
-      "never in the header, though the weight is all",
+      "never in the header, with a weight of 100",
       { ...byHeader, "canary-weight": "100" },
       { "x-canary": "never" },
       "stable",
@@ -63,19 +63,19 @@ describe("whom a canary Ingress takes, as its documentation and balancer.lua hav
     ],
     ["the value", byValue, { "x-canary": "next" }, "canary"],
     ["another value", byValue, { "x-canary": "nextt" }, "stable"],
-    ["always means nothing where a value is set", byValue, { "x-canary": "always" }, "stable"],
+    ["always has no effect if a value is set", byValue, { "x-canary": "always" }, "stable"],
     [
-      "never means nothing where a value is set",
+      "never has no effect if a value is set",
       { ...byValue, "canary-weight": "100" },
       { "x-canary": "never" },
       "canary",
     ],
     ["the pattern", byPattern, { "x-canary": "v12" }, "canary"],
     ["not the pattern", byPattern, { "x-canary": "v12x" }, "stable"],
-    ["the pattern means nothing beside a value", { ...byPattern, ...byValue }, { "x-canary": "v12" }, "stable"],
+    ["the pattern has no effect with a value", { ...byPattern, ...byValue }, { "x-canary": "v12" }, "stable"],
     ["always in the cookie", byCookie, { cookie: "beta=always" }, "canary"],
     [
-      "never in the cookie, though the weight is all",
+      "never in the cookie, with a weight of 100",
       { ...byCookie, "canary-weight": "100" },
       { cookie: "beta=never" },
       "stable",
@@ -97,7 +97,7 @@ describe("whom a canary Ingress takes, as its documentation and balancer.lua hav
     ["no weight", {}, 0],
     ["a weight", { "canary-weight": "30" }, 0.3],
     ["a weight of a total", { "canary-weight": "30", "canary-weight-total": "300" }, 0.1],
-    ["a total that is not above 100 counts as 100", { "canary-weight": "30", "canary-weight-total": "50" }, 0.3],
+    ["a total below 100 counts as 100", { "canary-weight": "30", "canary-weight-total": "50" }, 0.3],
     ["a weight above the total", { "canary-weight": "130" }, 1],
   ])("%s", (_what, values, share) => {
     // Five standard deviations of 2,000 draws.
@@ -106,13 +106,13 @@ describe("whom a canary Ingress takes, as its documentation and balancer.lua hav
 });
 
 describe("affinity", () => {
-  test("without it each request was drawn anew, and a note says that users stay now", () => {
+  test("without it, a note says that users now keep their version", () => {
     const { config, notes } = imported(pair({ "canary-weight": "10" }));
     expect(config).not.toContain("sticky");
     expect(notes.join()).toContain("keeps each user on one version");
   });
 
-  test("sticky, the default, keeps users whatever the weight becomes", () => {
+  test("sticky, the default, keeps users at any weight", () => {
     const { config } = imported(
       pair(
         { "canary-weight": "10" },
@@ -130,7 +130,7 @@ describe("affinity", () => {
   });
 });
 
-describe("which Ingress takes a request", () => {
+describe("which Ingress matches a request", () => {
   const many = [
     ingress("web", {}, [
       { path: "/", service: "root" },
@@ -152,7 +152,7 @@ describe("which Ingress takes a request", () => {
     expect(imported(many).served({ url, headers: { host } })).toBe(`${service}/stable`);
   });
 
-  test("patterns are tried without regard to case, longer ones first", () => {
+  test("patterns are case-insensitive, longer ones first", () => {
     const regex = ingress("web", { "use-regex": "true" }, [
       { path: "/items/[0-9]+", type: "ImplementationSpecific", service: "items" },
       { path: "/", type: "ImplementationSpecific", service: "root" },
@@ -161,7 +161,7 @@ describe("which Ingress takes a request", () => {
     expect(imported(regex).served({ url: "/items/x" })).toBe("root/stable");
   });
 
-  test("a canary takes its own path only", () => {
+  test("a canary applies to its own path only", () => {
     const both = [
       ingress("web", {}, [
         { path: "/", service: "shop" },
@@ -174,15 +174,15 @@ describe("which Ingress takes a request", () => {
   });
 });
 
-describe("what else an Ingress says", () => {
+describe("other settings of an Ingress", () => {
   test.each([
     [
       "timeouts",
       { "proxy-connect-timeout": "3", "proxy-read-timeout": "120" },
       /connect: 3s\s+responseHeaders: 120s\s+idle: 120s/,
     ],
-    ["a limit of bodies", { "proxy-body-size": "8m" }, /maxBodySize: 8MiB/],
-    ["a rate", { "limit-rps": "10" }, /rateLimit:\s+by: clientAddress\s+requests: 10\s+per: 1s\s+burst: 50/],
+    ["a body limit", { "proxy-body-size": "8m" }, /maxBodySize: 8MiB/],
+    ["a rate limit", { "limit-rps": "10" }, /rateLimit:\s+by: clientAddress\s+requests: 10\s+per: 1s\s+burst: 50/],
     ["a host for the upstream", { "upstream-vhost": "in.example.com" }, /rewrite:\s+host: in\.example\.com/],
     ["gRPC", { "backend-protocol": "GRPC" }, /protocol: http2/],
     ["https", { "backend-protocol": "HTTPS" }, /https:\/\/shop\.shop:80/],
@@ -190,7 +190,7 @@ describe("what else an Ingress says", () => {
     expect(imported(ingress("web", values, [{ path: "/", service: "shop" }])).config).toMatch(wanted);
   });
 
-  test("the usual way to take a prefix away", () => {
+  test("the common idiom to strip a prefix", () => {
     const path = { path: "/shop(/|$)(.*)", type: "ImplementationSpecific", service: "shop" };
     const { config, served } = imported(ingress("web", { "rewrite-target": "/$2" }, [path]));
     expect(config).toMatch(/prefix: \/shop }[\s\S]*rewrite:\s+prefix: \//);
@@ -198,12 +198,12 @@ describe("what else an Ingress says", () => {
     expect(served({ url: "/shopx" })).toBeUndefined();
   });
 
-  test("another rewrite is named", () => {
+  test("another rewrite is noted", () => {
     const { notes } = imported(ingress("web", { "rewrite-target": "/x/$1" }, [{ path: "/(a|b)", service: "shop" }]));
     expect(notes.join()).toContain("rewrite-target /x/$1 of the path /(a|b): no equivalent");
   });
 
-  test("a redirect, which no service answers", () => {
+  test("a redirect, which has no service", () => {
     const away = ingress("away", { "permanent-redirect": "https://new.example.com/x" }, [
       { path: "/old", service: "x" },
     ]);
@@ -213,7 +213,7 @@ describe("what else an Ingress says", () => {
   });
 });
 
-describe("what can not be taken over is said", () => {
+describe("what cannot be imported is noted", () => {
   test.each([
     [
       "a canary without a main Ingress",
@@ -223,29 +223,25 @@ describe("what can not be taken over is said", () => {
     [
       "a second canary",
       `${pair({})}---${ingress("more", { canary: "true" }, [{ path: "/", service: "x" }])}`,
-      "Ingress shop/more: shop.example.com/ has a canary already",
+      "Ingress shop/more: shop.example.com/ already has a canary",
     ],
     [
-      "an annotation without equivalent",
+      "an annotation without an equivalent",
       ingress("web", { "configuration-snippet": "deny all;" }, [{ path: "/", service: "x" }]),
       "Ingress shop/web: configuration-snippet: no equivalent",
     ],
     [
       "a pattern with a look-behind",
       pair({ "canary-by-header": "x", "canary-by-header-pattern": "(?<=a)b" }),
-      "can not be written in RE2 syntax",
+      "is not valid RE2 syntax",
     ],
-    [
-      "a named port",
-      main.replace("number: 80", "name: http"),
-      'the port "http" of Service shop/shop is not known here',
-    ],
-    ["another kind", `${main}---\nkind: Job\nmetadata: { name: once }`, "Job default/once: not read"],
+    ["a named port", main.replace("number: 80", "name: http"), 'the port "http" of Service shop/shop is unknown'],
+    ["another kind", `${main}---\nkind: Job\nmetadata: { name: once }`, "Job default/once: not imported"],
   ])("%s", (_what, yaml, note) => {
     expect(imported(yaml).notes.join("\n")).toContain(note);
   });
 
-  test("a named port is found where its Service is in the input", () => {
+  test("a named port is resolved if its Service is in the input", () => {
     const service =
       "\n---\napiVersion: v1\nkind: Service\nmetadata: { name: shop, namespace: shop }\nspec: { ports: [{ name: http, port: 8080 }] }\n";
     const { config, notes } = imported(main.replace("number: 80", "name: http") + service);
@@ -254,7 +250,7 @@ describe("what can not be taken over is said", () => {
   });
 });
 
-describe("input of any form", () => {
+describe("forms of input", () => {
   test("a list, as kubectl prints it", () => {
     const items = main
       .trim()
@@ -269,13 +265,13 @@ describe("input of any form", () => {
     ["nothing", "", "nothing to import"],
     ["no Ingress", "kind: Service\nmetadata: { name: x }", "nothing to import"],
     ["broken YAML", "kind: [", "cluster.yaml:"],
-    ["a bomb of aliases", bomb(), "cluster.yaml:"],
+    ["an alias bomb", bomb(), "cluster.yaml:"],
     [
-      "a rule that is a text",
+      "rules that are a string",
       "kind: Ingress\napiVersion: networking.k8s.io/v1\nspec: { rules: nonsense }",
       "nothing to import",
     ],
-  ])("%s is refused with a sentence", (_what, text, problem) => {
+  ])("%s is rejected with a message", (_what, text, problem) => {
     const result = importManifests([{ file: "cluster.yaml", text }]);
     expect(result.ok ? "" : result.problem).toContain(problem);
   });

@@ -30,7 +30,7 @@ const to = (host: string, rest = "") => `{ destination: { host: ${host}, port: {
 const subset = (name: string, weight: number) =>
   `{ destination: { host: shop, subset: ${name}, port: { number: 80 } }, weight: ${weight} }`;
 
-describe("which route takes a request: the first that matches", () => {
+describe("which route matches a request: the first match", () => {
   const routes = [
     `{ match: [{ uri: { exact: /exact } }], route: [${to("exact")}] }`,
     `{ match: [{ uri: { prefix: /api } }], route: [${to("prefix")}] }`,
@@ -44,7 +44,7 @@ describe("which route takes a request: the first that matches", () => {
     ["GET", "/exact", {}, "exact"],
     ["GET", "/exact/x", {}, "rest"],
     ["GET", "/api/x", {}, "prefix"],
-    ["GET", "/apix: a prefix of the text, not of segments", {}, "prefix"],
+    ["GET", "/apix: a prefix of characters, not of segments", {}, "prefix"],
     ["GET", "/v12", {}, "regex"],
     ["GET", "/v12/x", {}, "rest"],
     ["GET", "/cASE/1", {}, "case"],
@@ -58,7 +58,7 @@ describe("which route takes a request: the first that matches", () => {
     expect(imported(virtualService(routes)).served({ method, url, headers })).toBe(`${service}/stable`);
   });
 
-  test("a bare host is a Service's name in each of its forms", () => {
+  test("a short host is a Service in each form of its name", () => {
     const { served } = imported(virtualService([`{ route: [${to("shop")}] }`], "[shop]"));
     for (const host of ["shop", "shop.shop", "shop.shop.svc.cluster.local"]) {
       expect(served({ headers: { host } })).toBe("shop/stable");
@@ -70,10 +70,12 @@ describe("which route takes a request: the first that matches", () => {
 describe("subsets and weights", () => {
   const split = virtualService([`{ route: [${subset("v1", 75)}, ${subset("v2", 25)}] }`]);
 
-  test("subsets are versions, each of a Service of its own that the notes ask for", () => {
+  test("subsets become versions, each with its own Service, which the notes request", () => {
     const { config, notes, share } = imported(split + destinationRule("{}"));
     expect(config).toContain("http://shop-v2.shop:80");
-    expect(notes.join("\n")).toContain("make shop/shop-v2, which selects { version: v2 } beside the labels of shop");
+    expect(notes.join("\n")).toContain(
+      "create shop/shop-v2, which selects { version: v2 } in addition to the labels of shop",
+    );
     expect(Math.abs(share("v2") - 0.25)).toBeLessThan(0.05);
   });
 
@@ -95,7 +97,7 @@ describe("subsets and weights", () => {
   });
 });
 
-describe("what else a route says", () => {
+describe("other settings of a route", () => {
   test.each([
     [
       "retries and a timeout",
@@ -108,12 +110,12 @@ describe("what else a route says", () => {
       /fault:\s+delay:\s+for: 2s\s+percent: 0.1\s+abort:\s+status: 418\s+percent: 100/,
     ],
     [
-      "a mirror, which is a version of weight zero",
+      "a mirror, which becomes a version of weight zero",
       `{ mirror: { host: shop, subset: v2, port: { number: 80 } }, mirrorPercentage: { value: 5 }, route: [${subset("v1", 100)}] }`,
       /split:\s+v1: 100\s+v2: 0\s+mirror:\s+version: v2\s+percent: 5/,
     ],
     [
-      "a rewritten prefix, which takes whole segments",
+      "a rewritten prefix, which matches whole segments",
       `{ match: [{ uri: { prefix: /old/ } }], rewrite: { uri: / }, route: [${to("shop")}] }`,
       /path: { prefix: \/old }[\s\S]*rewrite:\s+prefix: \//,
     ],
@@ -138,8 +140,12 @@ describe("what else a route says", () => {
       `{ match: [{ sourceLabels: { app: a } }], route: [${to("shop")}] }`,
       "match.sourceLabels: no equivalent",
     ],
-    ["a delegate", `{ delegate: { name: x } }\n    - { route: [${to("shop")}] }`, "leads nowhere that Perch knows"],
-  ])("%s is named", (_what, route, note) => {
+    [
+      "a delegate",
+      `{ delegate: { name: x } }\n    - { route: [${to("shop")}] }`,
+      "has no destination that Perch supports",
+    ],
+  ])("%s is noted", (_what, route, note) => {
     expect(imported(virtualService([route])).notes.join("\n")).toContain(note);
   });
 });

@@ -4,12 +4,12 @@ import { SourceText } from "../../../src/config/schema-kit/tree.ts";
 
 function format(text: string, start: number, end: number, suggestion?: string): readonly string[] {
   const source = new SourceText("perch.yaml", text);
-  const complaint = { code: "unknown-key", message: 'unknown key "wieght"', suggestion } as const;
-  return formatDiagnostic(diagnose(source, { start, end }, "error", complaint)).split("\n");
+  const input = { code: "unknown-key", message: 'unknown key "wieght"', suggestion } as const;
+  return formatDiagnostic(diagnose(source, { start, end }, "error", input)).split("\n");
 }
 
-describe("a diagnostic as a terminal shows it", () => {
-  test("names its place, shows the line, and puts carets under what is meant", () => {
+describe("a formatted diagnostic", () => {
+  test("has the location, the line, and carets below the relevant part", () => {
     expect(format("a: 1\n  wieght: 10\n", 7, 13, 'did you mean "weight"?')).toEqual([
       'perch.yaml:2:3: error: unknown key "wieght"; did you mean "weight"?',
       "   2 |   wieght: 10",
@@ -17,11 +17,11 @@ describe("a diagnostic as a terminal shows it", () => {
     ]);
   });
 
-  test("points behind the last character of a line for something that is missing there", () => {
+  test("points behind the last character if something is missing at the end of a line", () => {
     expect(format("a:\r\nb: 1", 2, 2).slice(1)).toEqual(["   1 | a:", "     |   ^"]);
   });
 
-  test("marks no more than the line", () => {
+  test("never marks beyond the end of the line", () => {
     expect(format("ab\ncd", 1, 5).slice(1)).toEqual(["   1 | ab", "     |  ^"]);
   });
 
@@ -29,14 +29,14 @@ describe("a diagnostic as a terminal shows it", () => {
     expect(format("", 0, 0)).toEqual(['perch.yaml:1:1: error: unknown key "wieght"']);
   });
 
-  test("cuts a window out of a long line", () => {
+  test("cuts a long line to a window", () => {
     const [head, excerpt, carets] = format(`${"a".repeat(500)}wieght${"b".repeat(500)}`, 500, 506);
     expect(head).toContain("perch.yaml:1:501:");
     expect(excerpt).toBe(`   1 | …${"a".repeat(60)}wieght${"b".repeat(34)}…`);
     expect(carets).toBe(`     | ${" ".repeat(61)}^^^^^^`);
   });
 
-  test("keeps the carets in place behind wide characters and tabs", () => {
+  test("aligns the carets behind wide characters and tabs", () => {
     expect(format("商店:\twieght", 4, 10).slice(1)).toEqual(["   1 | 商店: wieght", "     |       ^^^^^^"]);
   });
 
@@ -45,18 +45,18 @@ describe("a diagnostic as a terminal shows it", () => {
     expect(excerpt).toBe("   1 | a·[2J···b");
   });
 
-  test("log injection: nor do those that a message or a suggestion repeats", () => {
-    const complaint = {
+  test("log injection: nor do those in a message or a suggestion", () => {
+    const input = {
       code: "syntax",
       message: "bad \u001b[2J",
-      suggestion: `known are \u0000 ${"x".repeat(600)}`,
+      suggestion: `known: \u0000 ${"x".repeat(600)}`,
     } as const;
-    const found = diagnose(new SourceText("f", "a"), { start: 0, end: 1 }, "error", complaint);
+    const found = diagnose(new SourceText("f", "a"), { start: 0, end: 1 }, "error", input);
     expect(found.message).toBe("bad ·[2J");
-    expect(found.suggestion).toBe(`known are · ${"x".repeat(488)}…`);
+    expect(found.suggestion).toBe(`known: · ${"x".repeat(491)}…`);
   });
 
-  test("draws a place outside the text to its nearest end", () => {
+  test("clamps a location outside the text", () => {
     const source = new SourceText("f", "a\nbc");
     expect(source.position(-5)).toEqual({ line: 1, column: 1 });
     expect(source.position(99)).toEqual({ line: 2, column: 3 });

@@ -15,7 +15,7 @@ describe("durations", () => {
   });
 
   test.each(["", "30", "s", "1 s", "-1s", "1S", "30m1h", "1s1s", "1e3s", ".5s", "1week", `${"9".repeat(50)}s`])(
-    "%s is no duration",
+    "%s is not a duration",
     (text) => {
       expect(parseDuration(text)).toBeUndefined();
     },
@@ -27,7 +27,7 @@ describe("durations", () => {
     [60_000, "1m"],
     [90_000, "90s"],
     [2_592_000_000, "30d"],
-  ])("%i milliseconds are written %s", (ms, wanted) => {
+  ])("%i milliseconds are formatted as %s", (ms, wanted) => {
     expect(formatDuration(ms)).toBe(wanted);
   });
 });
@@ -46,7 +46,7 @@ describe("sizes", () => {
     expect(parseSize(text)).toBe(wanted);
   });
 
-  test.each(["", "KiB", "1kb", "1 KiB", "-1", "0.3", "1KiBs", "99999999GiB"])("%s is no size", (text) => {
+  test.each(["", "KiB", "1kb", "1 KiB", "-1", "0.3", "1KiBs", "99999999GiB"])("%s is not a size", (text) => {
     expect(parseSize(text)).toBeUndefined();
   });
 });

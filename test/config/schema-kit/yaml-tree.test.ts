@@ -5,7 +5,7 @@ import { parseYamlTree, replaceEnvironment } from "../../../src/config/schema-ki
 
 type Plain = string | null | readonly Plain[] | { readonly [key: string]: Plain };
 
-/** The tree without its places; a refused node is `<refused>`. */
+/** The tree without locations. A refused node is `<refused>`. */
 function plain(node: ConfigNode | undefined): Plain {
   switch (node?.kind) {
     case "scalar":
@@ -27,27 +27,23 @@ function parse(text: string, environment = {}): { tree: ConfigNode | undefined; 
   return { tree, problems: problems.diagnostics().map(({ line, column, message }) => `${line}:${column}: ${message}`) };
 }
 
-/** A sentence, the text, and what it holds. */
+/** The case, the text, and its contents. */
 const cases: readonly (readonly [string, string, Plain])[] = [
   [
-    "scalars keep how they are written",
+    "scalars are kept as written",
     "[1.10, 007, yes, 0x1F, 1e3, 2026-01-01, +5]",
     ["1.10", "007", "yes", "0x1F", "1e3", "2026-01-01", "+5"],
   ],
-  ["quotes are taken off, escapes resolved", `["a\\tb", 'it''s', "007"]`, ["a\tb", "it's", "007"]],
+  ["quotes are removed, escapes resolved", `["a\\tb", 'it''s', "007"]`, ["a\tb", "it's", "007"]],
   ["nothing has four spellings", "{ a: , b: ~, c: null, d: NULL }", { a: null, b: null, c: null, d: null }],
-  ["in quotes they are texts", `["", "~", 'null']`, ["", "~", "null"]],
+  ["in quotes they are strings", `["", "~", 'null']`, ["", "~", "null"]],
   ["block scalars", "a: |\n  b\n  c\n", { a: "b\nc\n" }],
   [
     "comments, anchors and aliases",
     "a: &x { b: 1 } # c\nd: *x\ne: [*x]",
     { a: { b: "1" }, d: { b: "1" }, e: [{ b: "1" }] },
   ],
-  [
-    "an anchor that is set anew counts from there on",
-    "a: &x 1\nb: *x\nc: &x 2\nd: *x",
-    { a: "1", b: "1", c: "2", d: "2" },
-  ],
+  ["an anchor may be redefined", "a: &x 1\nb: *x\nc: &x 2\nd: *x", { a: "1", b: "1", c: "2", d: "2" }],
   ["an anchor on a key", "&x a: 1\nb: *x", { a: "1", b: "a" }],
   ["pairs within a list", "[a: 1, b]", [{ a: "1" }, "b"]],
   ["a directive and the end of a document", "%YAML 1.2\n---\na: 1\n...\n", { a: "1" }],
@@ -65,31 +61,50 @@ describe("the tree of a YAML file", () => {
     expect(plain(tree)).toEqual({ [`\${A}`]: ["x", "c"] });
   });
 
-  test("a variable that gives null gives the text", () => {
+  test("a variable with the value null is a string", () => {
     expect(plain(parse(`a: \${A}\nb: \${B}`, { A: "null", B: "" }).tree)).toEqual({ a: "null", b: "" });
   });
 
   test.each([
     ["an empty file", ""],
-    ["nothing but comments", "# a\n\n# b\n"],
-    ["nothing but the start of a document", "---\n"],
+    ["only comments", "# a\n\n# b\n"],
+    ["only the start of a document", "---\n"],
     ["null", "null"],
-  ])("%s holds nothing", (_sentence, text) => {
+  ])("%s is empty", (_sentence, text) => {
     const { tree, problems } = parse(text);
     expect(tree).toBeUndefined();
     expect(problems).toEqual(["1:1: the file is empty"]);
   });
 
-  test("billion laughs: aliases may not multiply the file", () => {
+  test.each([
+    ["a list before a further key", "a: [1, 2\nb: 3\n", "2:1", "[", "1:4", "]"],
+    ["a map before a further key", "a:\n  b: { c: 1\n  d: 2\n", "3:3", "{", "2:6", "}"],
+    ["a list at the end of the file", "a: [1, 2", "1:9", "[", "1:4", "]"],
+    ["a list that is the whole file", "[1, 2\n", "2:1", "[", "1:1", "]"],
+    ["the inner one of two lists", "a: [1, [2\n", "2:1", "[", "1:8", "]"],
+    ["a map in a list that is closed", "a: [1, { b: 2 ]\n", "1:15", "{", "1:8", "}"],
+    ["a list whose bracket is not indented", "a:\n  b: [\n    1\n]\n", "4:1", "[", "2:6", "]"],
+  ])("%s: an unclosed bracket is reported with its location", (_sentence, text, at, open, opened, close) => {
+    const problems = new Problems(new SourceText("f", text));
+    parseYamlTree(problems, {});
+    const [{ line, column, message, suggestion } = { line: 0, column: 0 }] = problems.diagnostics();
+    expect({ at: `${line}:${column}`, message, suggestion }).toEqual({
+      at,
+      message: `the ${open} opened at ${opened} is not closed`,
+      suggestion: `add ${close}, or indent the lines inside ${open} ${close} further`,
+    });
+  });
+
+  test("billion laughs: aliases must not expand the file", () => {
     const lines = Array.from(
       { length: 9 },
       (_, level) => `a${level + 1}: &a${level + 1} [${`*a${level},`.repeat(10)}]`,
     );
     const { problems } = parse(`a0: &a0 [${"x,".repeat(10)}]\n${lines.join("\n")}\n`);
-    expect(problems[0]).toBe("6:38: aliases multiply this file to more than 1000000 values");
+    expect(problems[0]).toBe("6:38: aliases expand this file to more than 1000000 values");
   });
 
-  test("an alias that many places share is read once for each, which is no bomb", () => {
+  test("an alias that is used many times is not an alias bomb", () => {
     const { tree, problems } = parse(`a: &a [1, 2, 3]\nb: [${"*a,".repeat(10_000)}]\n`);
     expect(problems).toEqual([]);
     expect(tree?.kind).toBe("map");
@@ -102,16 +117,16 @@ describe("the tree of a YAML file", () => {
       "aliases",
       Array.from({ length: 200 }, (_, at) => `a${at}: &a${at} [${at === 0 ? "x" : `*a${at - 1}`}]`).join("\n"),
     ],
-  ])("%s nest at most a hundred levels", (_sentence, text) => {
+  ])("%s nest at most 100 levels deep", (_sentence, text) => {
     const { problems } = parse(text);
     expect(problems[0]).toMatch(/^\d+:\d+: values nest deeper than 100 levels$/);
   });
 
-  test("the deepest nesting that the parser itself can not follow is told in the same words", () => {
+  test("nesting that the parser itself cannot follow gives the same message", () => {
     expect(parse("[".repeat(50_000)).problems[0]).toMatch(/^1:\d+: values nest deeper than 100 levels$/);
   });
 
-  test("at most a thousand problems are told", () => {
+  test("at most 1000 problems are reported", () => {
     const { problems } = parse(Array.from({ length: 1_500 }, () => "a: 1\n").join(""));
     expect(problems.length).toBe(1_001);
     expect(problems.at(-1)).toBe("1501:1: 499 more problems are not shown");
@@ -120,9 +135,9 @@ describe("the tree of a YAML file", () => {
 
 const environment = { HOST: "shop", EMPTY: "", _X1: "x", NESTED: "$" + "{HOST}" };
 
-/** A sentence, the text (`@` for `$`), what it becomes, and which variables are not set. */
+/** The case, the text (`@` for `$`), its replacement, and the variables that are not set. */
 const environmentCases: readonly (readonly [string, string, string, readonly string[]])[] = [
-  ["a text without a variable stays", "plain @ text {HOST}", "plain @ text {HOST}", []],
+  ["a string without a variable is unchanged", "plain @ text {HOST}", "plain @ text {HOST}", []],
   ["a variable", "http://@{HOST}:80", "http://shop:80", []],
   ["several variables", "@{HOST}-@{_X1}-@{HOST}", "shop-x-shop", []],
   ["a default for one that is not set", "@{NOPE:-a b}", "a b", []],
@@ -132,16 +147,16 @@ const environmentCases: readonly (readonly [string, string, string, readonly str
   ["an empty value without a default", "[@{EMPTY}]", "[]", []],
   ["variables that are not set", "@{NOPE}@{NEITHER}", "", ["NOPE", "NEITHER"]],
   ["an escape", "@@{HOST}", "@{HOST}", []],
-  ["an escape of something that is no variable", "@@{host}", "@{host}", []],
+  ["an escape of something that is not a variable", "@@{host}", "@{host}", []],
   ["an escape, then a variable", "@@{@{HOST}", "@{shop", []],
-  ["three dollar signs: one stays, the others escape", "@@@{HOST}", "@@{HOST}", []],
-  ["a name in lower case is none", "@{host}", "@{host}", []],
-  ["a regular expression's repetition is none", "^a@{2}", "^a@{2}", []],
+  ["three dollar signs: one is kept, the others are an escape", "@@@{HOST}", "@@{HOST}", []],
+  ["a name in lower case is not a variable", "@{host}", "@{host}", []],
+  ["a repetition in a regular expression is not a variable", "^a@{2}", "^a@{2}", []],
   ["a name without its brace", "@{HOST", "@{HOST", []],
   ["a default without its brace", "@{HOST:-x", "@{HOST:-x", []],
-  ["other operators of a shell are none", "@{HOST-x}", "@{HOST-x}", []],
+  ["other shell operators are not supported", "@{HOST-x}", "@{HOST-x}", []],
   ["a value is not replaced again", "@{NESTED}", "@{HOST}", []],
-  ["what a plain object inherits is not set", "@{__PROTO__}", "", ["__PROTO__"]],
+  ["inherited properties of a plain object are not variables", "@{__PROTO__}", "", ["__PROTO__"]],
 ];
 
 describe("environment variables", () => {

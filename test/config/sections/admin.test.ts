@@ -3,29 +3,29 @@ import { changed, compiled, load, problemsOf } from "../valid-config.ts";
 
 const admin = (written: string) => changed("trustedProxies:", `admin: ${written}\ntrustedProxies:`);
 
-/** What is wrong or doubtful, the admin section, and every problem that is then told. */
+/** The case, the admin section, and all problems that are reported. */
 const cases: readonly (readonly [string, string, readonly string[]])[] = [
   [
-    "open to others without a token",
+    "reachable without a token",
     '{ address: "0.0.0.0:9901" }',
     [
-      "4:19: error: the admin server would be open beyond this machine, and there is no tokenFile; name one, or write withoutToken: probes-and-metrics (or anyone-may-read)",
+      "4:19: error: the admin server is reachable from other machines, and there is no tokenFile; set tokenFile, or withoutToken: probes-and-metrics (or anyone-may-read)",
     ],
   ],
   [
-    "open to others by IPv6",
+    "reachable over IPv6",
     '{ address: "[::]:9901" }',
     [
-      "4:19: error: the admin server would be open beyond this machine, and there is no tokenFile; name one, or write withoutToken: probes-and-metrics (or anyone-may-read)",
+      "4:19: error: the admin server is reachable from other machines, and there is no tokenFile; set tokenFile, or withoutToken: probes-and-metrics (or anyone-may-read)",
     ],
   ],
-  ["open to others for probes", '{ address: "0.0.0.0:9901", withoutToken: probes-and-metrics }', []],
-  ["open to others with a token", '{ address: "0.0.0.0:9901", tokenFile: pins.secret }', []],
+  ["reachable for probes", '{ address: "0.0.0.0:9901", withoutToken: probes-and-metrics }', []],
+  ["reachable with a token", '{ address: "0.0.0.0:9901", tokenFile: pins.secret }', []],
   [
     "readable by anyone",
     '{ address: "0.0.0.0:9901", withoutToken: anyone-may-read }',
     [
-      "4:49: warning: whoever reaches the admin server may read all of it; withoutToken: probes-and-metrics is enough for Kubernetes and Prometheus",
+      "4:49: warning: anyone who can reach the admin server may read everything on it; withoutToken: probes-and-metrics is enough for Kubernetes and Prometheus",
     ],
   ],
   ["on loopback", '{ address: "127.0.0.1:9901" }', []],
@@ -33,10 +33,10 @@ const cases: readonly (readonly [string, string, readonly string[]])[] = [
   [
     "a token that is too short",
     "{ tokenFile: short.secret }",
-    ["4:21: error: the file <folder>/short.secret can not be used: line 1 has 9 bytes; a secret needs at least 32"],
+    ["4:21: error: the file <folder>/short.secret cannot be used: line 1 has 9 bytes; a secret needs at least 32"],
   ],
   [
-    "a word that is not known",
+    "an unknown word",
     "{ withoutToken: anyone }",
     ['4:24: error: expected probes-and-metrics or anyone-may-read, found "anyone"'],
   ],
@@ -47,7 +47,7 @@ describe("the admin server", () => {
     expect(problemsOf(load(admin(written)))).toEqual(problems);
   });
 
-  test("asks everybody but probes, Prometheus and this machine for a token, unless told otherwise", () => {
+  test("by default requires a token from other machines, except for probes and metrics", () => {
     expect(compiled(admin("{}")).adminAccess).toEqual({ tokens: [], withoutToken: "probes-and-metrics" });
   });
 });

@@ -1,22 +1,22 @@
 import { describe, expect, test } from "vitest";
 import { changed, load, problemsOf } from "../valid-config.ts";
 
-/** What is wrong, the thing replaced, its replacement, and every problem that is then told. */
+/** The case, the text to replace, its replacement, and all problems that are reported. */
 const cases: readonly (readonly [string, string, string, readonly string[]])[] = [
   [
-    "an operator for texts on a number",
+    "an operator for strings on a number",
     "{ atLeast: 3 }",
     "{ prefix: 3 }",
     [
-      '27:40: error: prefix does not fit the attribute "orders", which is of type number; operators that fit are equals, in, exists, inFile, before, after, atLeast, atMost, between',
+      '27:40: error: prefix cannot be used on the attribute "orders", which is of type number; the operators for it are equals, in, exists, inFile, before, after, atLeast, atMost, between',
     ],
   ],
   [
-    "an operator for order on a text",
+    "an operator for order on a string",
     "userId: ada",
     "userId: { before: b }",
     [
-      '27:27: error: before does not fit the attribute "userId", which is of type string; operators that fit are equals, in, exists, inFile, prefix, suffix, contains, regex',
+      '27:27: error: before cannot be used on the attribute "userId", which is of type string; the operators for it are equals, in, exists, inFile, prefix, suffix, contains, regex',
     ],
   ],
   [
@@ -24,7 +24,7 @@ const cases: readonly (readonly [string, string, string, readonly string[]])[] =
     '{ semver: ">=4" }',
     "{ within: 30d }",
     [
-      '30:54: error: within does not fit the attribute "app", which is of type semver; operators that fit are equals, in, exists, inFile, semver',
+      '30:54: error: within cannot be used on the attribute "app", which is of type semver; the operators for it are equals, in, exists, inFile, semver',
     ],
   ],
   [
@@ -32,7 +32,7 @@ const cases: readonly (readonly [string, string, string, readonly string[]])[] =
     "{ cidr: 10.0.0.0/8 }",
     "{ semver: 4 }",
     [
-      '30:79: error: semver does not fit the attribute "peer", which is of type ip; operators that fit are equals, in, exists, inFile, cidr',
+      '30:79: error: semver cannot be used on the attribute "peer", which is of type ip; the operators for it are equals, in, exists, inFile, cidr',
     ],
   ],
   [
@@ -40,11 +40,11 @@ const cases: readonly (readonly [string, string, string, readonly string[]])[] =
     "staff: true",
     "staff: { atLeast: 1 }",
     [
-      '27:63: error: atLeast does not fit the attribute "staff", which is of type boolean; operators that fit are equals, in, exists, inFile',
+      '27:63: error: atLeast cannot be used on the attribute "staff", which is of type boolean; the operators for it are equals, in, exists, inFile',
     ],
   ],
   [
-    "an operator that is misspelt",
+    "a misspelt operator",
     "{ atLeast: 3 }",
     "{ atleast: 3 }",
     ['27:40: error: unknown key "atleast" in a test; did you mean "atLeast"?'],
@@ -58,67 +58,67 @@ const cases: readonly (readonly [string, string, string, readonly string[]])[] =
     ],
   ],
   [
-    "an operand that is no number",
+    "an operand that is not a number",
     "{ atLeast: 3 }",
     "{ atLeast: three }",
-    ['27:49: error: "three" is not a number such as 42, as the attribute "orders" is'],
+    ['27:49: error: "three" is not a number such as 42, which the attribute "orders" requires'],
   ],
   [
-    "one of several operands that is no number",
+    "one of several operands that is not a number",
     "{ atLeast: 3 }",
     "[1, 2, three]",
-    ['27:45: error: "three" is not a number such as 42, as the attribute "orders" is'],
+    ['27:45: error: "three" is not a number such as 42, which the attribute "orders" requires'],
   ],
   [
     "nothing as one of several operands",
     "{ atLeast: 3 }",
     "[1, ~, three]",
-    ["27:42: error: expected a value, found nothing; write a value, or leave the key out"],
+    ["27:42: error: expected a value, found nothing; add a value, or remove the key"],
   ],
   [
-    "an operand that is no date of the calendar",
+    "an operand that is not a calendar date",
     "2026-01-01",
     "2026-02-30",
     [
-      '30:33: error: "2026-02-30" is not a time such as 2026-01-01 or 2026-01-01T08:00:00Z, as the attribute "since" is',
+      '30:33: error: "2026-02-30" is not a time such as 2026-01-01 or 2026-01-01T08:00:00Z, which the attribute "since" requires',
     ],
   ],
   [
-    "an operand that is no boolean",
+    "an operand that is not a boolean",
     "staff: true",
     "staff: yes",
-    ['27:61: error: "yes" is not true or false, as the attribute "staff" is'],
+    ['27:61: error: "yes" is not true or false, which the attribute "staff" requires'],
   ],
   [
-    "an operand that is no version",
+    "an operand that is not a version",
     '{ semver: ">=4" }',
     "four",
-    ['30:52: error: "four" is not a version such as 4.2.0, as the attribute "app" is'],
+    ['30:52: error: "four" is not a version such as 4.2.0, which the attribute "app" requires'],
   ],
   [
-    "a range of versions that can not be read",
+    "an invalid semver range",
     '">=4"',
     '">>4"',
-    ['30:62: error: ">>4" is not a range of versions; write it as in ">=4.1 <5"'],
+    ['30:62: error: ">>4" is not a semver range; write it as in ">=4.1 <5"'],
   ],
   [
-    "a CIDR range that can not be",
+    "an invalid CIDR range",
     "{ cidr: 10.0.0.0/8 }",
     "{ cidr: 10.0.0.0/33 }",
     ['30:85: error: "10.0.0.0/33" is not an address or a CIDR range; write it as in 10.0.0.0/8 or fd00::/8'],
   ],
   [
-    "one of several CIDR ranges that can not be",
+    "one of several CIDR ranges that is invalid",
     "{ cidr: 10.0.0.0/8 }",
     "{ cidr: [10.0.0.0/8, ten] }",
     ['30:98: error: "ten" is not an address or a CIDR range; write it as in 10.0.0.0/8 or fd00::/8'],
   ],
   [
-    "a range where an address is wanted",
+    "a range instead of an address",
     "{ cidr: 10.0.0.0/8 }",
     "10.0.0.0/8",
     [
-      '30:77: error: "10.0.0.0/8" is not an IP address, as the attribute "peer" is; for a range write { cidr: 10.0.0.0/8 }',
+      '30:77: error: "10.0.0.0/8" is not an IP address, which the attribute "peer" requires; for a range, write { cidr: 10.0.0.0/8 }',
     ],
   ],
   ["a between with one bound", "{ atLeast: 3 }", "{ between: [3] }", ["27:49: error: expected 2 bounds, found 1"]],
@@ -132,45 +132,45 @@ const cases: readonly (readonly [string, string, string, readonly string[]])[] =
     "an age without a unit",
     "{ after: 2026-01-01 }",
     "{ within: 30 }",
-    ['30:34: error: "30" is not a duration; write a unit, as in 30s'],
+    ['30:34: error: "30" is not a duration; add a unit, as in 30s'],
   ],
   [
-    "a regular expression that can not be read",
+    "an invalid regular expression",
     "userId: ada",
     "userId: { regex: '(' }",
-    ['27:34: error: "(" is not a regular expression that can be used: missing closing ): `(`'],
+    ['27:34: error: "(" is not a valid regular expression: missing closing ): `(`'],
   ],
   [
     "a regular expression with a look-ahead",
     "userId: ada",
     "userId: { regex: '(?=a)' }",
-    ['27:34: error: "(?=a)" is not a regular expression that can be used: invalid or unsupported Perl syntax: `(?=`'],
+    ['27:34: error: "(?=a)" is not a valid regular expression: invalid or unsupported Perl syntax: `(?=`'],
   ],
   [
     "a regular expression with a back-reference",
     "userId: ada",
     "userId: { regex: '(a)\\1' }",
-    ['27:34: error: "(a)\\\\1" is not a regular expression that can be used: invalid escape sequence: `\\1`'],
+    ['27:34: error: "(a)\\\\1" is not a valid regular expression: invalid escape sequence: `\\1`'],
   ],
   [
     "a regular expression that repeats too often",
     "userId: ada",
     "userId: { regex: '(a{1000}){1000}' }",
-    ['27:34: error: "(a{1000}){1000}" is not a regular expression that can be used: invalid repeat count: `{1000}`'],
+    ['27:34: error: "(a{1000}){1000}" is not a valid regular expression: invalid repeat count: `{1000}`'],
   ],
   [
     "a regular expression that grows too large",
     "userId: ada",
     "userId: { regex: '(abcdefghij){300}' }",
     [
-      '27:34: error: "(abcdefghij){300}" is not a regular expression that can be used: it compiles to more than 2000 instructions; make its repetitions smaller',
+      '27:34: error: "(abcdefghij){300}" is not a valid regular expression: it compiles to more than 2000 instructions; make its repetitions smaller',
     ],
   ],
   [
-    "a path's regular expression that can not be read",
+    "an invalid regular expression for a path",
     "{ prefix: /api }",
     "{ regex: '[' }",
-    ['35:56: error: "[" is not a regular expression that can be used: missing closing ]: `[`'],
+    ['35:56: error: "[" is not a valid regular expression: missing closing ]: `[`'],
   ],
   [
     "an operator that routes do not have",
@@ -182,38 +182,33 @@ const cases: readonly (readonly [string, string, string, readonly string[]])[] =
     "a percentage above a hundred",
     "staff: true",
     "staff: true, percent: 120",
-    ["27:76: error: 120 is too large: a percentage is 100 at most"],
+    ["27:76: error: 120 is too large: the maximum is 100"],
   ],
-  [
-    "a seed without a percentage",
-    "staff: true",
-    "staff: true, seed: x",
-    ["27:67: error: a seed needs a percent beside it"],
-  ],
+  ["a seed without a percentage", "staff: true", "staff: true, seed: x", ["27:67: error: seed needs percent"]],
   [
     "two seeds",
     "staff: true",
     "staff: true, percent: { of: 1, seed: a }, seed: b",
-    ["27:96: error: percent has a seed of its own already"],
+    ["27:96: error: percent already has its own seed"],
   ],
   ["any of nothing", "staff: true", "staff: true, any: []", ["27:72: error: the list of conditions is empty"]],
   [
-    "a list where one condition is wanted",
+    "a list instead of a condition",
     "staff: true",
     "staff: true, not: [1]",
     ["27:72: error: expected a condition (a map), found a list"],
   ],
   [
-    "a list file that is missing",
+    "a missing list file",
     "{ atLeast: 3 }",
     "{ inFile: nope.txt }",
-    ["27:48: error: the file <folder>/nope.txt can not be used: there is no such file"],
+    ["27:48: error: the file <folder>/nope.txt cannot be used: no such file"],
   ],
   [
     "a list file with a value of another type",
     "{ atLeast: 3 }",
     "{ inFile: numbers.txt }",
-    ['27:48: error: the file <folder>/numbers.txt can not be used: line 3: "three" is no value of type number'],
+    ['27:48: error: the file <folder>/numbers.txt cannot be used: line 3: "three" is not a value of type number'],
   ],
 ];
 

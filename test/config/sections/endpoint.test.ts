@@ -2,10 +2,10 @@ import { describe, expect, test } from "vitest";
 import { describeSpec } from "../../../src/upstream/service-spec.ts";
 import { changed, load, problemsOf } from "../valid-config.ts";
 
-/** What is wrong, the thing replaced, its replacement, and every problem that is then told. */
+/** The case, the text to replace, its replacement, and all problems that are reported. */
 const cases: readonly (readonly [string, string, string, readonly string[]])[] = [
   [
-    "a balance that there is none of",
+    "an unknown balance",
     "    timeouts:",
     "    balance: round_robin\n    timeouts:",
     [
@@ -13,98 +13,98 @@ const cases: readonly (readonly [string, string, string, readonly string[]])[] =
     ],
   ],
   [
-    "a socket's path that is relative",
+    "a relative socket path",
     '"http://shop-stable:80"',
     "unix:shop.sock",
     ['16:29: error: "shop.sock" is not an absolute path; write it as in unix:/run/shop.sock'],
   ],
   [
-    "a socket's path without its scheme",
+    "a socket path without a scheme",
     '"http://shop-stable:80"',
     "/run/shop.sock",
     ['16:29: error: "/run/shop.sock" has no scheme; write "unix:/run/shop.sock"'],
   ],
   [
-    "a socket's path that the system has no room for",
+    "a socket path that is too long",
     '"http://shop-stable:80"',
     `unix:/${"x".repeat(107)}`,
-    [`16:29: error: "/${"x".repeat(59)}…" is longer than a socket's path may be, 107 bytes`],
+    [`16:29: error: "/${"x".repeat(59)}…" is too long: the maximum for a unix socket is 107 bytes`],
   ],
   [
-    "a name for DNS without a port",
+    "a DNS name without a port",
     '["http://shop-stable:80"]',
     "[{ dns: shop-headless }]",
-    ["16:29: error: an endpoint by DNS needs a port, or the name of SRV records such as _http._tcp.shop"],
+    ["16:29: error: an endpoint by DNS needs a port, or the name of an SRV record such as _http._tcp.shop"],
   ],
   [
-    "an address in place of a name",
+    "an address instead of a name",
     '["http://shop-stable:80"]',
     "[{ dns: 10.0.0.1, port: 8080 }]",
-    ['16:36: error: "10.0.0.1" is an address, and no name for DNS; write "http://10.0.0.1:8080"'],
+    ['16:36: error: "10.0.0.1" is an IP address, not a DNS name; write "http://10.0.0.1:8080"'],
   ],
   [
-    "an origin in place of a name",
+    "an origin instead of a name",
     '["http://shop-stable:80"]',
     '[{ dns: "http://shop", port: 80 }]',
-    ['16:36: error: "http://shop" is not a DNS name: letters, digits, dashes and underscores between dots'],
+    ['16:36: error: "http://shop" is not a DNS name: use letters, digits, dashes and underscores between dots'],
   ],
   [
-    "a scheme that is none",
+    "an invalid scheme",
     '["http://shop-stable:80"]',
     "[{ dns: shop, port: 80, scheme: h2c }]",
     ['16:60: error: expected http or https, found "h2c"'],
   ],
   [
-    "a name server by its name",
+    "a name server given by name",
     "services:",
     "dns: { servers: [dns.example] }\nservices:",
     ['12:18: error: "dns.example" is not a name server\'s address; write it as in 10.0.0.10 or 10.0.0.10:53'],
   ],
   [
-    "a name server's port that is none",
+    "an invalid port of a name server",
     "services:",
     'dns: { servers: ["10.0.0.10:70000"] }\nservices:',
-    ["12:18: error: 70000 is not a port that can be asked"],
+    ["12:18: error: 70000 is not a valid port"],
   ],
   [
-    "a floor above the ceiling",
+    "a minimum above the maximum",
     "services:",
     "dns: { minTtl: 1m, maxTtl: 30s }\nservices:",
-    ["12:16: error: minTtl is 1m, more than maxTtl, which is 30s"],
+    ["12:16: error: minTtl (1m) is above maxTtl (30s)"],
   ],
   [
-    "a certificate to show without its key",
+    "a client certificate without its key",
     "    timeouts:",
     "    tls: { cert: shop.pem }\n    timeouts:",
     [
-      "18:10: warning: service shop has no endpoint with https, so its tls is for nothing",
-      "18:12: error: cert and key need each other: a certificate is shown by whoever has its key",
+      "18:10: warning: service shop has no https endpoint, so its tls has no effect",
+      "18:12: error: cert and key must be set together",
     ],
   ],
   [
-    "authorities that are not there",
+    "a missing CA file",
     "    timeouts:",
     "    tls: { ca: none.pem }\n    timeouts:",
     [
-      "18:10: warning: service shop has no endpoint with https, so its tls is for nothing",
-      "18:16: error: the file <folder>/none.pem can not be used: there is no such file",
+      "18:10: warning: service shop has no https endpoint, so its tls has no effect",
+      "18:16: error: the file <folder>/none.pem cannot be used: no such file",
     ],
   ],
   [
-    "authorities that are something else",
+    "a CA file without certificates",
     "    timeouts:",
     "    tls: { ca: users.txt }\n    timeouts:",
     [
-      "18:10: warning: service shop has no endpoint with https, so its tls is for nothing",
-      "18:16: error: the file <folder>/users.txt can not be used: it holds no certificate (-----BEGIN CERTIFICATE-----)",
+      "18:10: warning: service shop has no https endpoint, so its tls has no effect",
+      "18:16: error: the file <folder>/users.txt cannot be used: it contains no certificate (-----BEGIN CERTIFICATE-----)",
     ],
   ],
   [
-    "an address as the name in certificates",
+    "an address as the server name",
     "    timeouts:",
     "    tls: { serverName: 10.0.0.1 }\n    timeouts:",
     [
-      "18:10: warning: service shop has no endpoint with https, so its tls is for nothing",
+      "18:10: warning: service shop has no https endpoint, so its tls has no effect",
       '18:24: error: "10.0.0.1" is not a server name: a DNS name such as shop.example.com',
     ],
   ],
@@ -124,11 +124,11 @@ test.each(good)("%s is an endpoint", (_sentence, written, described) => {
   expect(endpoints.map(describeSpec)).toEqual([described]);
 });
 
-test("certificates that nobody looks at are warned of", () => {
+test("insecureSkipVerify gives a warning", () => {
   const https = changed('"http://shop-stable:80"', "https://shop-stable");
   const loaded = load(https.replace("    timeouts:", "    tls: { insecureSkipVerify: true }\n    timeouts:"));
   expect(problemsOf(loaded)).toEqual([
-    "18:32: warning: service shop takes any certificate: whoever is in between can read and answer its requests; name the authority in ca",
+    "18:32: warning: service shop does not verify certificates: anyone on the network path can read and change its traffic; set ca instead",
   ]);
 });
 

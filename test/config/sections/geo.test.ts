@@ -21,25 +21,25 @@ const withGeo = (geo: string, source = "{ geo: country }") =>
 describe("geo", () => {
   const cases: readonly (readonly [sentence: string, text: string, wanted: readonly string[]])[] = [
     [
-      "a database that knows",
+      "a database with the fields",
       withGeo("{ database: city.mmdb }", "{ geo: region }, { geo: city }, { geo: continent }"),
       [],
     ],
     [
-      "a database that can not know",
+      "a database without the field",
       withGeo("{ database: country.mmdb }", "{ geo: region }"),
-      ['6:41: warning: the database "GeoLite2-Country" knows countries, and no region'],
+      ['6:41: warning: the database "GeoLite2-Country" contains countries only, so region is always unknown'],
     ],
     ["no database", withGeo("{}"), ['12:6: error: geo needs the key "database"']],
     [
-      "a file that is not there",
+      "a missing file",
       withGeo("{ database: gone.mmdb }"),
-      ["12:18: error: the file <folder>/gone.mmdb can not be used: there is no such file"],
+      ["12:18: error: the file <folder>/gone.mmdb cannot be used: no such file"],
     ],
     [
-      "a file that is no database",
+      "a file that is not a database",
       withGeo("{ database: bad.mmdb }"),
-      ["12:18: error: the file <folder>/bad.mmdb can not be used: it is no MaxMind database (.mmdb)"],
+      ["12:18: error: the file <folder>/bad.mmdb cannot be used: it is not a MaxMind database (.mmdb)"],
     ],
     [
       "a field that no database has",
@@ -47,26 +47,28 @@ describe("geo", () => {
       ['6:41: error: expected country, region, continent or city, found "county"; did you mean "country"?'],
     ],
     [
-      "an attribute and no geo",
+      "an attribute without geo",
       changed("{ cookie: uid }", "{ geo: country }"),
-      ["6:59: error: the file names no database of places; add geo: { database: FILE } at its top"],
+      [
+        "6:59: error: a geo source needs the geo section, which names the database; add geo: { database: FILE } at the top level",
+      ],
     ],
     [
-      "geo and no attribute",
+      "geo without an attribute",
       withGeo("{ database: city.mmdb }", "{ cookie: uid }"),
-      ["12:1: warning: no attribute asks where a client is"],
+      ["12:1: warning: no attribute has a geo source"],
     ],
     [
       "trust",
       withGeo("{ database: city.mmdb }", "{ geo: country, trust: proxies }"),
-      ["6:50: error: trust does not go with a place, which comes of the client address that trustedProxies derive"],
+      ["6:50: error: trust cannot be combined with geo: the client's address is already derived with trustedProxies"],
     ],
   ];
   test.each(cases)("with %s", (_sentence, text, wanted) => {
     expect(problemsOf(load(text, { readFile }))).toEqual(wanted);
   });
 
-  test("is of another hash with another database", () => {
+  test("has another hash with another database", () => {
     const hash = (contents: Uint8Array) => {
       const result = load(withGeo("{ database: x.mmdb }"), {
         readFile: (path) => (path.endsWith("x.mmdb") ? contents : readFile(path)),

@@ -36,53 +36,53 @@ describe("jwt", () => {
 
   const cases: readonly (readonly [sentence: string, jwt: string, wanted: readonly string[]])[] = [
     ["no keys", "{}", ['12:6: error: jwt needs the key "keys"']],
-    ["an empty list of keys", "{ keys: [] }", ["12:14: error: the list of sources of keys is empty"]],
+    ["an empty list of keys", "{ keys: [] }", ["12:14: error: the list of key sources is empty"]],
     [
       "two sources in one",
       "{ keys: [{ jwksFile: keys.json, secretFile: pins.secret }] }",
-      ['12:38: error: "jwksFile" and "secretFile" exclude each other in a source of keys'],
+      ['12:38: error: "jwksFile" and "secretFile" cannot be used together in a key source'],
     ],
     [
       "keys fetched without TLS",
       '{ keys: [{ jwksUrl: "http://id.example.com/jwks" }], audience: a }',
-      ['12:26: error: "http://id.example.com/jwks": keys are fetched by https only, but from this machine'],
+      ['12:26: error: "http://id.example.com/jwks": keys must be fetched over https, except from this machine'],
     ],
     [
       "keys fetched with a password",
       '{ keys: [{ jwksUrl: "https://me:pw@id.example.com/" }], audience: a }',
-      ['12:26: error: "https://…@id.example.com/" holds credentials; published keys need none'],
+      ['12:26: error: "https://…@id.example.com/" contains credentials, which jwksUrl does not support'],
     ],
     [
       "keys at no address",
       "{ keys: [{ jwksUrl: id.example.com }], audience: a }",
-      ['12:26: error: "id.example.com" is not an address such as https://id.example.com/jwks.json'],
+      ['12:26: error: "id.example.com" is not a URL such as https://id.example.com/jwks.json'],
     ],
     [
       "a file that is not there",
       "{ keys: [{ jwksFile: gone.json }], audience: a }",
-      ["12:27: error: the file <folder>/gone.json can not be used: there is no such file"],
+      ["12:27: error: the file <folder>/gone.json cannot be used: no such file"],
     ],
     [
       "a file that is no JSON",
       "{ keys: [{ jwksFile: bad.json }], audience: a }",
-      ["12:27: error: the file <folder>/bad.json can not be used: it is not JSON"],
+      ["12:27: error: the file <folder>/bad.json cannot be used: it is not JSON"],
     ],
     [
       "a file without a key that counts",
       "{ keys: [{ jwksFile: none.json }], audience: a }",
       [
-        "12:27: error: the file <folder>/none.json can not be used: it holds no key that counts (key 1: it can not be read)",
+        "12:27: error: the file <folder>/none.json cannot be used: it has no usable key (key 1: it is not a valid public key)",
       ],
     ],
     [
       "a file with one that does not",
       "{ keys: [{ jwksFile: some.json }], audience: a }",
-      ["12:27: warning: not every key of <folder>/some.json counts (key 2: it can not be read)"],
+      ["12:27: warning: some keys of <folder>/some.json are not used (key 2: it is not a valid public key)"],
     ],
     [
       "a short secret",
       "{ keys: [{ secretFile: short.secret }] }",
-      ["12:29: error: the file <folder>/short.secret can not be used: line 1 has 9 bytes; a secret needs at least 32"],
+      ["12:29: error: the file <folder>/short.secret cannot be used: line 1 has 9 bytes; a secret needs at least 32"],
     ],
     [
       "the algorithm none",
@@ -94,18 +94,18 @@ describe("jwt", () => {
     [
       "algorithms that no key is for",
       `{ ${keys}, audience: a, algorithms: [HS256, RS256] }`,
-      ["12:66: error: none of the keys is for one of these algorithms"],
+      ["12:66: error: no key supports any of these algorithms"],
     ],
     [
       "no audience",
       `{ ${keys} }`,
-      ["12:6: warning: tokens that the issuer made for other audiences count here too; name the audience"],
+      ["12:6: warning: tokens that were issued for other services are accepted, too; set audience"],
     ],
     ["a skew of an hour", `{ ${keys}, audience: a, clockSkew: 1h }`, ["12:65: error: 1h is not between 0ms and 10m"]],
     [
       "a token in a header that frames",
       `{ ${keys}, audience: a, from: { header: Host } }`,
-      ['12:70: error: "host" can not hold a token'],
+      ['12:70: error: "host" cannot contain a token'],
     ],
   ];
   test.each(cases)("with %s", (_sentence, jwt, wanted) => {
@@ -114,25 +114,25 @@ describe("jwt", () => {
 
   test("that no attribute reads", () => {
     expect(problems(withJwt(`{ ${keys}, audience: a }`, "{ cookie: uid }"))).toEqual([
-      "12:1: warning: no attribute reads a claim",
+      "12:1: warning: no attribute has a jwt source",
     ]);
   });
 
   test("that is not there, although an attribute reads a claim", () => {
     expect(problems(changed("{ cookie: uid }", "{ jwt: sub }"))).toEqual([
-      "6:59: error: the file does not say how tokens are verified; add jwt: { keys: [...] } at its top",
+      "6:59: error: a jwt source needs the jwt section, which defines how tokens are verified; add jwt: { keys: [...] } at the top level",
     ]);
   });
 
   test("and trust do not go together", () => {
     expect(problems(withJwt(`{ ${keys}, audience: a }`, "{ jwt: sub, trust: proxies }"))).toEqual([
-      "6:46: error: trust does not go with a claim, which counts because it is verified",
+      "6:46: error: trust cannot be combined with jwt: claims are trusted because they are verified",
     ]);
   });
 
   test("can not have an empty name for a claim", () => {
     expect(problems(withJwt(`{ ${keys}, audience: a }`, "{ jwt: [a, ''] }"))[0]).toContain(
-      "expected a claim's name, found an empty text",
+      "expected a claim's name, found an empty string",
     );
   });
 });

@@ -3,7 +3,7 @@ import { changed, compiled, load, problemsOf } from "../valid-config.ts";
 
 const mirrored = (mirror: string) => changed("canary: 5 }\n", `canary: 5 }\n    mirror: ${mirror}\n`);
 
-/** What is wrong, the mirror, and every problem that is then told. */
+/** The case, the mirror, and all problems that are reported. */
 const cases: readonly (readonly [string, string, readonly string[]])[] = [
   ["no version", "{ percent: 10 }", ['33:13: error: a mirror needs the key "version"']],
   ["no share", "{ version: canary }", ['33:13: error: a mirror needs the key "percent"']],
@@ -13,41 +13,42 @@ const cases: readonly (readonly [string, string, readonly string[]])[] = [
     ['33:24: error: unknown version "canry"; did you mean "canary"?'],
   ],
   [
-    "more than all",
+    "more than 100 per cent",
     "{ version: canary, percent: 101 }",
-    ["33:41: error: 101 is too large: a percentage is 100 at most"],
+    ["33:41: error: 101 is too large: the maximum is 100"],
   ],
   ["no method", "{ version: canary, percent: 1, methods: [] }", ["33:53: error: the list of methods is empty"]],
   [
-    "a body of nothing",
+    "a maximum body of zero",
     "{ version: canary, percent: 1, maxBody: 0 }",
     ["33:53: error: 0 is not between 1 and 1099511627776 bytes"],
   ],
   [
-    "nothing in flight",
+    "a maximum of zero in flight",
     "{ version: canary, percent: 1, maxInFlight: 0 }",
-    ["33:57: error: 0 is too small: a count is 1 at least"],
+    ["33:57: error: 0 is too small: the minimum is 1"],
   ],
   [
-    "a key that is not there",
+    "an unknown key",
     "{ version: canary, percent: 1, percentage: 2 }",
     ['33:44: error: unknown key "percentage" in a mirror; did you mean "percent"?'],
   ],
 ];
 
 describe("a mirror", () => {
-  test.each(cases)("with %s is refused", (_what, mirror, problems) => {
+  test.each(cases)("with %s is rejected", (_what, mirror, problems) => {
     const result = load(mirrored(mirror));
     expect([result.ok, problemsOf(result)]).toEqual([false, problems]);
   });
 
-  test("of methods that are not safe is told to be risky", () => {
+  test("of unsafe methods gives a warning", () => {
     const result = load(mirrored("{ version: canary, percent: 1, methods: [get, POST, put] }"));
-    const warning = "33:53: warning: POST, PUT: what such a request does is done twice, by the copy as well";
+    const warning =
+      "33:53: warning: POST, PUT: the mirrored request takes effect as well, so every change is made twice";
     expect([result.ok, problemsOf(result)]).toEqual([true, [warning]]);
   });
 
-  test("has defaults, and a route may go without", () => {
+  test("has defaults, and a route may turn it off", () => {
     const { mirrors, routes } = compiled(
       mirrored("{ version: canary, percent: 0.5 }").replace("name: api\n", "name: api\n    mirror: off\n"),
     );

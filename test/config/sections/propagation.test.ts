@@ -1,16 +1,16 @@
 import { describe, expect, test } from "vitest";
 import { changed, compiled, load, problemsOf } from "../valid-config.ts";
 
-/** What is wrong, the release's `propagate`, and every problem that is then told. */
+/** The case, the release's `propagate`, and all problems that are reported. */
 const errors: readonly (readonly [string, string, readonly string[]])[] = [
-  ["no map", "x-lane", ['33:16: error: expected propagate (a map), found "x-lane"']],
+  ["not a map", "x-lane", ['33:16: error: expected propagate (a map), found "x-lane"']],
   [
     "an unknown key",
     "{ acceptForm: [] }",
     ['33:18: error: unknown key "acceptForm" in propagate; did you mean "acceptFrom"?'],
   ],
   [
-    "no address",
+    "not an address",
     "{ acceptFrom: [shop] }",
     ['33:31: error: "shop" is not an address or a CIDR range; write it as in 10.0.0.0/8 or fd00::/8'],
   ],
@@ -20,20 +20,20 @@ const errors: readonly (readonly [string, string, readonly string[]])[] = [
     ['33:26: error: "x lane" is not a header name: use letters, digits and !#$%&\'*+-.^_`|~, at most 128 characters'],
   ],
   [
-    "a header with a meaning",
+    "a header with another meaning",
     "{ header: Cookie }",
-    ['33:26: error: "cookie" can not say which version was assigned: it has a meaning of its own'],
+    ['33:26: error: "cookie" cannot carry the assigned version: the header has another meaning'],
   ],
   [
     "the baggage as a header",
     "{ header: { name: baggage } }",
-    ['33:34: error: "baggage" can not say which version was assigned: it has a meaning of its own'],
+    ['33:34: error: "baggage" cannot carry the assigned version: the header has another meaning'],
   ],
   [
-    "the tester's header",
+    "the override's header",
     "{ header: X-Version }",
     [
-      '33:26: error: "x-version" is the override\'s header of release shop, which never goes upstream; give one of them another name',
+      '33:26: error: "x-version" is the override\'s header of release shop, which is never forwarded; rename one of them',
     ],
   ],
   [
@@ -45,13 +45,13 @@ const errors: readonly (readonly [string, string, readonly string[]])[] = [
     "a word with a comma",
     '{ header: { versions: { canary: "a,b" } } }',
     [
-      '33:48: error: "a,b" is not what a header calls a version: use letters, digits, dots, dashes and underscores, at most 63 characters',
+      '33:48: error: "a,b" is not a version\'s name in a header: use letters, digits, dots, dashes and underscores, at most 63 characters',
     ],
   ],
   [
     "a word for two versions",
     '{ header: { versions: { canary: "1", stable: "1" } } }',
-    ['33:61: error: version canary is called "1" already'],
+    ['33:61: error: version canary is already called "1"'],
   ],
 ];
 
@@ -63,21 +63,21 @@ describe("propagate", () => {
     expect(problemsOf(load(withPropagate(propagate)))).toEqual(wanted);
   });
 
-  test("one header read in two ways", () => {
+  test("one header with two formats", () => {
     const second =
       "  other: { propagate: { header: { name: x-lane, format: version } }, sticky: { cookie: { secretFile: pins.secret } } }\n";
     expect(problemsOf(load(withPropagate("{ header: x-lane }", second)))).toContain(
-      '34:41: error: release shop reads "x-lane" as format releases; a header has one format',
+      '34:41: error: release shop uses "x-lane" with format releases; a header has one format',
     );
   });
 
-  test("everyone's word is worth a warning", () => {
+  test("accepting versions from anyone gives a warning", () => {
     expect(problemsOf(load(withPropagate("{ acceptFrom: [0.0.0.0/0] }")))).toEqual([
-      "33:31: warning: 0.0.0.0/0 takes anyone's word for the version, past every rule and weight; name the addresses of your own services",
+      "33:31: warning: 0.0.0.0/0 lets any client choose the version, bypassing rules and weights; list only the addresses of your own services",
     ]);
   });
 
-  test("what is not said has a default", () => {
+  test("omitted keys have defaults", () => {
     expect(compiled(withPropagate("{}")).releases[0]?.propagate).toEqual({
       header: { name: "x-perch-release", format: "releases", words: [] },
       baggage: true,

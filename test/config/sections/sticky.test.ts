@@ -1,13 +1,13 @@
 import { describe, expect, test } from "vitest";
 import { changed, load, problemsOf } from "../valid-config.ts";
 
-/** What is wrong, the thing replaced, its replacement, and every problem that is then told. */
+/** The case, the text to replace, its replacement, and all problems that are reported. */
 const cases: readonly (readonly [string, string, string, readonly string[]])[] = [
   [
-    "a link for testers that has no cookie to set",
+    "a query parameter for testers without a cookie",
     "cookie: version, allowFrom",
     "query: version, allowFrom",
-    ["24:36: error: a link for testers sets a cookie, and this override names none; add cookie: perch-version"],
+    ["24:36: error: query needs cookie: a link for testers sets the override's cookie; add cookie: perch-version"],
   ],
   [
     "a pin's name with a semicolon",
@@ -19,7 +19,7 @@ const cases: readonly (readonly [string, string, string, readonly string[]])[] =
     "a pin's name with CR LF",
     "name: pin,",
     'name: "pin\\r\\nx: y",',
-    ['23:23: error: "pin\\r\\nx: y" holds a control character'],
+    ['23:23: error: "pin\\r\\nx: y" contains a control character'],
   ],
   [
     "an attribute's cookie name with an equals sign",
@@ -32,40 +32,40 @@ const cases: readonly (readonly [string, string, string, readonly string[]])[] =
     "path: /,",
     'path: "/; Domain=example.com",',
     [
-      '23:34: error: "/; Domain=example.com" is not a cookie\'s path: it must begin with / and hold no ; and nothing but ASCII',
+      '23:34: error: "/; Domain=example.com" is not a cookie\'s path: it must start with / and consist of ASCII without ;',
     ],
   ],
   [
     "a pin's path with CR LF",
     "path: /,",
     'path: "/\\r\\nset-cookie: a=b",',
-    ['23:34: error: "/\\r\\nset-cookie: a=b" holds a control character'],
+    ['23:34: error: "/\\r\\nset-cookie: a=b" contains a control character'],
   ],
-  ["a pin's path with NUL", "path: /,", 'path: "/\\0",', ['23:34: error: "/\\u0000" holds a control character']],
-  ["a pin's path with DEL", "path: /,", 'path: "/\\x7f",', ['23:34: error: "/\\u007f" holds a control character']],
+  ["a pin's path with NUL", "path: /,", 'path: "/\\0",', ['23:34: error: "/\\u0000" contains a control character']],
+  ["a pin's path with DEL", "path: /,", 'path: "/\\x7f",', ['23:34: error: "/\\u007f" contains a control character']],
   [
-    "a pin's path that does not begin with a slash",
+    "a pin's path that does not start with a slash",
     "path: /,",
     "path: shop,",
-    ['23:34: error: "shop" is not a cookie\'s path: it must begin with / and hold no ; and nothing but ASCII'],
+    ['23:34: error: "shop" is not a cookie\'s path: it must start with / and consist of ASCII without ;'],
   ],
   [
-    "a pin's path beyond ASCII",
+    "a pin's path with a non-ASCII character",
     "path: /,",
     "path: /é,",
-    ['23:34: error: "/é" is not a cookie\'s path: it must begin with / and hold no ; and nothing but ASCII'],
+    ['23:34: error: "/é" is not a cookie\'s path: it must start with / and consist of ASCII without ;'],
   ],
   [
     "a pin's domain with a semicolon",
     "path: /,",
     'path: /, domain: "a;b",',
-    ['23:45: error: "a;b" is not a domain: letters, digits and dashes between dots'],
+    ['23:45: error: "a;b" is not a domain: use letters, digits and dashes between dots'],
   ],
   [
     "a pin's domain with LF",
     "path: /,",
     'path: /, domain: "a\\nb",',
-    ['23:45: error: "a\\nb" holds a control character'],
+    ['23:45: error: "a\\nb" contains a control character'],
   ],
   [
     "SameSite=None without Secure",
@@ -77,22 +77,22 @@ const cases: readonly (readonly [string, string, string, readonly string[]])[] =
     "a __Host- pin that is not always Secure",
     "name: pin,",
     "name: __Host-pin,",
-    ["23:23: error: browsers take a cookie named __Host-… only with secure: always"],
+    ["23:23: error: browsers accept a cookie named __Host-… only with secure: always"],
   ],
   [
     "a __Host- pin with a domain",
     "name: pin,",
     "name: __Host-pin, secure: true, domain: example.com,",
-    ["23:23: error: browsers take a cookie named __Host-… only with path: / and no domain"],
+    ["23:23: error: browsers accept a cookie named __Host-… only with path: / and no domain"],
   ],
   [
     "a __Secure- pin that is not always Secure",
     "name: pin,",
     "name: __Secure-pin,",
-    ["23:23: error: browsers take a cookie named __Secure-… only with secure: always"],
+    ["23:23: error: browsers accept a cookie named __Secure-… only with secure: always"],
   ],
   [
-    "a SameSite that browsers do not know",
+    "an unknown SameSite",
     "path: /,",
     "path: /, sameSite: laxx,",
     ['23:47: error: expected lax, strict or none, found "laxx"; did you mean "lax"?'],
@@ -105,7 +105,7 @@ const cases: readonly (readonly [string, string, string, readonly string[]])[] =
   ],
 ];
 
-describe("cookies: nothing that a browser drops, and no byte that splits a header", () => {
+describe("cookies: none that browsers drop, and no bytes that split a header", () => {
   test.each(cases)("%s", (_sentence, find, replacement, wanted) => {
     expect(problemsOf(load(changed(find, replacement)))).toEqual(wanted);
   });

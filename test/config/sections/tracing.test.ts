@@ -16,11 +16,11 @@ const readFile = (path: string) => {
   return Buffer.from(contents);
 };
 
-/** What is wrong, the tracing, and every problem that is then told. */
+/** The case, the tracing section, and all problems that are reported. */
 const cases: readonly (readonly [string, string, readonly string[]])[] = [
-  ["a share above one", "{ sample: 2 }", ["4:20: error: 2 is too large: a share is 1 at most"]],
+  ["a share above one", "{ sample: 2 }", ["4:20: error: 2 is too large: the maximum is 1"]],
   [
-    "trust in nobody that is known",
+    "an unknown trustIncoming",
     "{ trustIncoming: everyone }",
     ['4:27: error: expected anyone, proxies or nobody, found "everyone"'],
   ],
@@ -38,36 +38,36 @@ const cases: readonly (readonly [string, string, readonly string[]])[] = [
   [
     "credentials in an endpoint, which are not repeated",
     to('{ endpoint: "http://u:s3cret@collector/v1/traces" }'),
-    ["4:30: error: a collector's URL can not hold credentials; put them into headersFile"],
+    ["4:30: error: a collector's URL cannot contain credentials; put them into headersFile"],
   ],
   [
-    "a line that is no header, which is not repeated",
+    "a line that is not a header, which is not repeated",
     to('{ endpoint: "http://c/v1/traces", headersFile: bad.headers }'),
-    ["4:65: error: the file <folder>/bad.headers can not be used: line 2 is no header such as authorization: Bearer …"],
+    [
+      "4:65: error: the file <folder>/bad.headers cannot be used: line 2 is not a header such as authorization: Bearer …",
+    ],
   ],
   [
     "a header with a control character",
     to('{ endpoint: "http://c/v1/traces", headersFile: control.headers }'),
     [
-      "4:65: error: the file <folder>/control.headers can not be used: line 1 is no header such as authorization: Bearer …",
+      "4:65: error: the file <folder>/control.headers cannot be used: line 1 is not a header such as authorization: Bearer …",
     ],
   ],
   [
-    "a header that Perch writes",
+    "a header that Perch sets",
     to('{ endpoint: "http://c/v1/traces", headersFile: own.headers }'),
-    [
-      "4:65: error: the file <folder>/own.headers can not be used: line 1 names Content-Length, which Perch writes itself",
-    ],
+    ["4:65: error: the file <folder>/own.headers cannot be used: line 1 sets Content-Length, which Perch sets itself"],
   ],
 ];
 
 describe("tracing", () => {
-  test.each(cases)("with %s is refused", (_what, tracing, problems) => {
+  test.each(cases)("with %s is rejected", (_what, tracing, problems) => {
     const result = load(traced(tracing), { readFile });
     expect([result.ok, problemsOf(result)]).toEqual([false, problems]);
   });
 
-  test("has defaults, and exports nothing by itself", () => {
+  test("has defaults, and exports nothing by default", () => {
     const spec = { trustIncoming: "anyone", sample: 0.01, serviceName: "perch", otlp: undefined };
     expect(compiled(traced("{}")).tracing).toEqual(spec);
   });

@@ -187,7 +187,7 @@ describe("an explanation says of the route", () => {
     expect(steps.map(({ stage, outcome, detail }) => `${stage} ${outcome}: ${detail}`)).toEqual([
       expect.stringMatching(/^route limited: 5 requests in 1m, 5 at once, by clientAddress: this one counts for /),
       "route limited: at most: total 5m, a body of 1024 bytes",
-      'forward fault: abort with 503: 2 % of requests like this (region should be "east", is "east")',
+      'forward fault: abort with 503: 2 % of requests like this (region: expected "east", got "east")',
       "forward fault: delay of 1000 ms: 100 % of all requests",
       "forward rewritten: /api/a → /a, Host the endpoint's own",
       "forward edited: request - x-debug, - x-region, + x-region: east, + x-version: stable",

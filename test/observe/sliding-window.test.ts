@@ -1,6 +1,6 @@
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
-import { SlidingWindow, slotMs } from "../../src/observe/release-stats.ts";
+import { SlidingWindow, slotMs } from "../../src/observe/sliding-window.ts";
 
 const minuteMs = 60_000;
 

@@ -1,0 +1,147 @@
+/**
+ * All of Node's interfaces that Perch uses and Node does not document, in one place. Each works without the interface,
+ * slower or with less; `missingNodeInternals` tells at start which of them a version of Node has taken away.
+ */
+import { once } from "node:events";
+import { createServer as createHttpServer, IncomingMessage, type Server, ServerResponse } from "node:http";
+import { type AddressInfo, connect, createServer, Socket } from "node:net";
+import { TLSSocket } from "node:tls";
+import { setFlagsFromString } from "node:v8";
+import { runInNewContext } from "node:vm";
+
+// ---- net.Socket: _handle, and the `onread` option for a connection that was accepted
+
+/** The connection below a socket. */
+interface Handle {
+  readonly useUserBuffer?: unknown;
+}
+type SocketWithHandle = Socket & { _handle?: Handle | null };
+
+/** What `onread` of `net.connect` takes. */
+export interface ReadInto {
+  readonly buffer: () => Uint8Array;
+  /** False: no further read until the socket is resumed. */
+  readonly callback: (length: number, bytes: Buffer) => boolean;
+}
+
+/**
+ * Whether `moveToReadInto` works for this connection. False where the handle is not as expected, and for TLS, whose handle
+ * reports errors to the socket that it was made for; then the socket's own buffers have to serve.
+ */
+export function canMoveToReadInto(accepted: Socket): boolean {
+  return (
+    !(accepted instanceof TLSSocket) && typeof (accepted as SocketWithHandle)._handle?.useUserBuffer === "function"
+  );
+}
+
+/**
+ * Moves an accepted connection to a new socket that reads into the caller's buffer. Node offers `onread` for connections
+ * that it opens, not for those that it accepts. The accepted socket is destroyed, as its server counts it until then.
+ */
+export function moveToReadInto(accepted: Socket, onread: ReadInto): Socket {
+  const handle = (accepted as SocketWithHandle)._handle;
+  (accepted as SocketWithHandle)._handle = null;
+  const options = { handle, allowHalfOpen: true, onread };
+  const socket = new Socket(options as unknown as ConstructorParameters<typeof Socket>[0]);
+  accepted.destroy();
+  return socket;
+}
+
+// ---- tls.TLSSocket: _parent
+
+/** The connection that TLS is spoken on; undefined where Node does not tell. */
+export function socketBelowTls(socket: TLSSocket): Socket | undefined {
+  return (socket as TLSSocket & { readonly _parent?: Socket })._parent;
+}
+
+// ---- http.Server: a socket's _httpMessage, and the timer that `listening` starts
+
+/** Whether a response to an earlier request is still due on this connection; false where Node does not tell. */
+export function isResponseDue(socket: Socket): boolean {
+  const { _httpMessage } = socket as Socket & { _httpMessage?: unknown };
+  return _httpMessage !== undefined && _httpMessage !== null;
+}
+
+/**
+ * Has a server that never listens enforce `headersTimeout` and `requestTimeout` on the connections that it is given: Node
+ * starts the check when the server begins to listen.
+ */
+export function startTimeoutChecks(server: Server): void {
+  server.emit("listening");
+}
+
+// ---- Buffer: latin1Slice
+
+type SlicedBuffer = Buffer & { latin1Slice?: (from: number, to: number) => string };
+
+/** `toString("latin1", from, to)` without its checks, which cost as much as a short string. */
+export const latin1Slice: (bytes: Buffer, from: number, to: number) => string =
+  typeof (Buffer.prototype as SlicedBuffer).latin1Slice === "function"
+    ? (bytes, from, to) => (bytes as Required<SlicedBuffer>).latin1Slice(from, to)
+    : (bytes, from, to) => bytes.toString("latin1", from, to);
+
+// ---- V8: minor collections
+
+/**
+ * V8's minor collection. It is handed out only to contexts made while the flag is set. The flag is the process's and stays:
+ * cleared, it could be gone at the moment when another thread makes its context.
+ */
+export function minorCollection(): (() => void) | undefined {
+  setFlagsFromString("--expose-gc");
+  const collect: unknown = runInNewContext("globalThis.gc");
+  return typeof collect === "function" ? () => collect({ type: "minor" }) : undefined;
+}
+
+// ---- the check at start
+
+/** The interfaces that this version of Node lacks, each with its consequence, for the log. */
+export async function missingNodeInternals(): Promise<readonly string[]> {
+  const server = createServer({ pauseOnConnect: true }).listen(0, "127.0.0.1");
+  await once(server, "listening");
+  const client = connect((server.address() as AddressInfo).port, "127.0.0.1").on("error", () => {});
+  const [accepted] = (await once(server, "connection")) as [Socket];
+  const checks: readonly (readonly [missing: boolean, consequence: string])[] = [
+    [!canMoveToReadInto(accepted), "net.Socket._handle: the fast lane allocates a buffer for each read"],
+    [!knowsResponseDue(accepted), "socket._httpMessage: a pipelined WebSocket upgrade is not held back"],
+    [!startsTimeoutChecks(), "http.Server's listening event: the standard lane does not time out slow request heads"],
+    [(Buffer.prototype as SlicedBuffer).latin1Slice === undefined, "Buffer.latin1Slice: header fields are read slower"],
+    [minorCollection() === undefined, "gc: streamed bodies hold more memory"],
+    // Last, for it takes the connection over.
+    [!knowsSocketBelow(accepted), "TLSSocket._parent: listeners with tls do not accept connections"],
+  ];
+  client.destroy();
+  accepted.destroy();
+  server.close();
+  return checks.flatMap(([missing, consequence]) => (missing ? [consequence] : []));
+}
+
+function knowsResponseDue(socket: Socket): boolean {
+  const response = new ServerResponse(new IncomingMessage(socket));
+  response.assignSocket(socket);
+  const isKnown = isResponseDue(socket);
+  response.detachSocket(socket);
+  return isKnown;
+}
+
+function knowsSocketBelow(socket: Socket): boolean {
+  const secured = new TLSSocket(socket, { isServer: true });
+  secured.on("error", () => {});
+  const isKnown = socketBelowTls(secured) === socket;
+  secured.destroy();
+  return isKnown;
+}
+
+/** Node keeps the timer under a symbol of the server. */
+function startsTimeoutChecks(): boolean {
+  const server = createHttpServer();
+  const before = timersOf(server);
+  startTimeoutChecks(server);
+  const isStarted = timersOf(server) > before;
+  server.close();
+  return isStarted;
+}
+
+function timersOf(server: Server): number {
+  const values = Object.getOwnPropertySymbols(server).map((symbol) => Reflect.get(server, symbol) as unknown);
+  return values.filter((value) => typeof value === "object" && value?.constructor.name === "Timeout").length;
+}

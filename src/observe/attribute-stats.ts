@@ -1,0 +1,31 @@
+import { LabelCounters } from "./counters.ts";
+import { StatsGroup } from "./stats-group.ts";
+
+/** Values of one attribute that were present and could not be used, by cause. */
+export class AttributeStats {
+  readonly errors: LabelCounters<string>;
+
+  /** `causes`: all that the attribute's sources can have; `before`: its stats so far, which go on. */
+  constructor(causes: readonly string[], before?: AttributeStats) {
+    this.errors = new LabelCounters(causes, before?.errors);
+  }
+
+  error(cause: string): void {
+    const counter = this.errors.by[cause];
+    if (counter !== undefined) counter.value++;
+  }
+}
+
+export const attributeGroup = new StatsGroup<AttributeStats, [attribute: string, causes: readonly string[]]>({
+  labels: ["attribute"],
+  make: (before, _attribute, causes) => new AttributeStats(causes, before),
+  metrics: [
+    {
+      name: "perch_attribute_errors_total",
+      help: "Attribute values that were present and could not be used.",
+      type: "counter",
+      labels: ["cause"],
+      storage: ({ errors }) => errors,
+    },
+  ],
+});

@@ -1,0 +1,229 @@
+import type { CompiledConfig, RouteSpec } from "../config/compiled-config.ts";
+import { Release } from "../decide/release.ts";
+import type { ReleaseSpec } from "../decide/release-spec.ts";
+import { CookieNames } from "../http/cookies.ts";
+import { type AttributeErrorCause, placeFailures, textFailures, tokenFailures } from "../identify/attribute-error.ts";
+import { type AttributeSpec, AttributeTable, type Lookups } from "../identify/attributes.ts";
+import { JwtVerifier } from "../identify/jwt-verifier.ts";
+import type { PublishedKeyGeneration } from "../identify/published-keys.ts";
+import { otherVersion } from "../observe/release-stats.ts";
+import type { AttributeStats, StatsGeneration } from "../observe/stats-registry.ts";
+import { RouteTable } from "../route/route-table.ts";
+import { createBalancer } from "../upstream/balancers.ts";
+import type { EndpointGeneration } from "../upstream/endpoint-registry.ts";
+import type { ServiceGeneration } from "../upstream/service-registry.ts";
+import { questionsOf, type ServiceSpec, schemeOf, type Timeouts, type VersionSpec } from "../upstream/service-spec.ts";
+import { Fault } from "./fault.ts";
+import { Mirroring } from "./mirror.ts";
+import { Propagation } from "./propagation.ts";
+import { RateLimit, type RateLimitGeneration } from "./rate-limit.ts";
+import { RequestHeaderRules } from "./request-header-rules.ts";
+import { retryPolicy } from "./retry-policy.ts";
+import { RouteTransforms } from "./route-transforms.ts";
+import type { Service, ServiceVersion } from "./service.ts";
+import type { ActiveRelease, Lane, Route, Snapshot } from "./snapshot.ts";
+
+/** What a snapshot is built on: generations that are committed only once the whole snapshot stands. */
+export interface SnapshotParts {
+  readonly endpoints: EndpointGeneration;
+  readonly services: ServiceGeneration;
+  readonly stats: StatsGeneration;
+  readonly keys: PublishedKeyGeneration;
+  readonly limits: RateLimitGeneration;
+}
+
+export function buildSnapshot(config: CompiledConfig, hash: string, parts: SnapshotParts): Snapshot {
+  for (const { name } of questionsOf(config.services)) parts.stats.name(name);
+  const services = new Map(config.services.map((spec) => [spec.name, buildService(spec, parts)]));
+  const releases = new Map(
+    config.releases.map((spec): [string, ActiveRelease] => [
+      spec.name,
+      Object.freeze({
+        policy: new Release(spec),
+        stats: parts.stats.release(
+          spec.name,
+          assignable(spec),
+          spec.rules.map((rule) => rule.name),
+        ),
+      }),
+    ]),
+  );
+  const attributeStats: AttributeStats[] = config.attributes.map((spec) =>
+    parts.stats.attribute(spec.name, unusableCauses(spec)),
+  );
+  const attributes = new AttributeTable(
+    config.attributes,
+    { attributeError: (index, cause) => attributeStats[index]?.error(cause) },
+    lookupsOf(config, parts),
+  );
+  const routes = config.routes.map((spec) => ({
+    match: spec.match,
+    target: buildRoute(spec, config, services, releases, parts),
+  }));
+  const ownCookies = config.releases.flatMap(({ sticky, override }) => [sticky.cookie.name, override?.cookie ?? ""]);
+  const ownParameters = new Set(config.releases.flatMap(({ override }) => override?.query ?? []));
+  return Object.freeze({
+    config,
+    hash,
+    trustedProxies: config.trustedProxies,
+    attributes,
+    routes: new RouteTable(routes),
+    services,
+    releases,
+    requestHeaders: new RequestHeaderRules(config),
+    propagation: new Propagation(config.releases),
+    ownCookies: new CookieNames(ownCookies),
+    untrustedCookies: new CookieNames([...ownCookies, ...attributes.untrustedCookies]),
+    ownParameters,
+    untrustedParameters: new Set([...ownParameters, ...attributes.untrustedQuery]),
+    noRouteStats: parts.stats.request("none", "none", "none"),
+    listenerStats: new Map(
+      config.listeners.map(({ name, tls, proxyProtocol }) => [
+        name,
+        parts.stats.listener(name, { tls: tls !== undefined, proxyProtocol }),
+      ]),
+    ),
+  });
+}
+
+/** What a release can assign, as its stats count it: callers may assign versions that it does not name. */
+function assignable({ versions, propagate }: ReleaseSpec): readonly string[] {
+  const takesWord = propagate !== undefined && propagate.acceptFrom.length > 0;
+  return takesWord && !versions.includes(otherVersion) ? [...versions, otherVersion] : versions;
+}
+
+function unusableCauses({ from }: AttributeSpec): readonly AttributeErrorCause[] {
+  const reads = (wanted: string) => from.some(({ kind }) => kind === wanted);
+  return [...textFailures, ...(reads("jwt") ? tokenFailures : []), ...(reads("geo") ? placeFailures : [])];
+}
+
+function lookupsOf({ jwt, geo }: CompiledConfig, { keys }: SnapshotParts): Lookups {
+  const published = jwt?.urls.map((url) => keys.keysAt(url)) ?? [];
+  return { jwt: jwt && new JwtVerifier(jwt, published), geo };
+}
+
+function buildService(spec: ServiceSpec, parts: SnapshotParts): Service {
+  const versions = new Map(
+    spec.versions.map((version, index): [string, ServiceVersion] => [
+      version.name,
+      buildVersion(spec, version, index, parts),
+    ]),
+  );
+  return Object.freeze({
+    name: spec.name,
+    spec,
+    defaultVersion: named(versions, spec.defaultVersion),
+    versions,
+    timeouts: spec.timeouts,
+    external: spec.external,
+    protocol: spec.protocol,
+    tls: spec.tls,
+    retries: retryPolicy(spec, parts.services),
+  });
+}
+
+function buildVersion(service: ServiceSpec, spec: VersionSpec, index: number, parts: SnapshotParts): ServiceVersion {
+  const { limits } = service;
+  const endpoints = parts.endpoints.set(service.name, spec.name, spec.endpoints, limits?.maxConnections);
+  return Object.freeze({
+    name: spec.name,
+    index,
+    endpoints,
+    balancer: createBalancer(service.balance),
+    stats: parts.stats.upstream(service.name, spec.name),
+    limiter: limits && parts.services.limiter(service.name, spec.name, limits, endpoints),
+  });
+}
+
+function buildRoute(
+  spec: RouteSpec,
+  config: CompiledConfig,
+  services: ReadonlyMap<string, Service>,
+  releases: ReadonlyMap<string, ActiveRelease>,
+  parts: SnapshotParts,
+): Route {
+  const { name, redirect, fault } = spec;
+  const { bodyBytes = config.limits.bodyBytes } = spec;
+  const rateLimit =
+    spec.rateLimit &&
+    new RateLimit(spec.rateLimit, parts.limits.buckets(name, spec.rateLimit), parts.stats.rateLimit(name));
+  if (redirect !== undefined) {
+    const ownStats = parts.stats.request(name, "none", "none");
+    const nothing = {
+      service: undefined,
+      release: undefined,
+      mirroring: undefined,
+      transforms: undefined,
+      fault: undefined,
+      stats: undefined,
+    };
+    return Object.freeze({
+      name,
+      redirect,
+      lane: "fast",
+      timeouts: ownTimeouts,
+      bodyBytes,
+      rateLimit,
+      ownStats,
+      ...nothing,
+    });
+  }
+  const service = named(services, spec.service);
+  const timeouts = Object.freeze({ ...service.timeouts, ...spec.timeouts });
+  const release = spec.release === undefined ? undefined : named(releases, spec.release);
+  return Object.freeze({
+    name,
+    redirect,
+    service,
+    release,
+    mirroring: spec.mirror === "off" ? undefined : mirroringOf(service, release, config, parts),
+    transforms: RouteTransforms.of(spec, service, config),
+    lane: laneOf(service.spec),
+    timeouts,
+    bodyBytes,
+    rateLimit,
+    fault: fault && new Fault(name, fault, parts.stats.fault(name)),
+    ownStats: parts.stats.request(name, service.name, "none"),
+    stats: Object.freeze(
+      [...service.versions.keys()].map((version) => parts.stats.request(name, service.name, version)),
+    ),
+  });
+}
+
+/** A service that lacks the version has nobody to send copies to. */
+function mirroringOf(
+  service: Service,
+  release: ActiveRelease | undefined,
+  { mirrors }: CompiledConfig,
+  { stats }: SnapshotParts,
+): Mirroring | undefined {
+  const spec = mirrors.find((mirror) => mirror.release === release?.policy.name);
+  const version = spec && service.versions.get(spec.version);
+  if (spec === undefined || version === undefined || release === undefined) return undefined;
+  const { salt } = release.policy.spec.sticky;
+  return new Mirroring(spec, salt, service, version, stats.mirror(spec.release, spec.version));
+}
+/** Where nothing is forwarded, only the client can be slow. */
+const ownTimeouts: Timeouts = Object.freeze({ connectMs: 0, responseHeadersMs: 0, idleMs: 60_000, totalMs: 0 });
+
+/** The configuration was validated, so a missing name is a defect of Perch and must not pass for an empty one. */
+function named<T>(map: ReadonlyMap<string, T>, name: string): T {
+  const value = map.get(name);
+  if (value === undefined) throw new TypeError(`The compiled configuration names "${name}", which it does not define.`);
+  return value;
+}
+
+/**
+ * Which lane serves a route, decided once for each snapshot: the standard lane can do everything, the fast lane speaks
+ * HTTP/1.1 to plain endpoints only.
+ */
+function laneOf(service: ServiceSpec): Lane {
+  return isPlain(service) ? "fast" : "standard";
+}
+
+function isPlain({ protocol, versions }: ServiceSpec): boolean {
+  return (
+    protocol === "http1" &&
+    versions.every(({ endpoints }) => endpoints.every((endpoint) => schemeOf(endpoint) === "http"))
+  );
+}

@@ -1,0 +1,62 @@
+import { execFile } from "node:child_process";
+import { fileURLToPath } from "node:url";
+import { promisify } from "node:util";
+import { describe, expect, it } from "vitest";
+import { missingNodeInternals } from "../src/node-internals.ts";
+
+/** Takes an interface away before Perch is loaded, as a later Node may, and prints what is then said to be missing. */
+async function missingWithout(removal: string): Promise<unknown> {
+  const module = fileURLToPath(new URL("../src/node-internals.ts", import.meta.url));
+  const script = `
+    ${removal}
+    const { latin1Slice, missingNodeInternals } = await import(${JSON.stringify(module)});
+    console.log(JSON.stringify({ missing: await missingNodeInternals(), read: latin1Slice(Buffer.from("h\\xe9llo", "latin1"), 1, 3) }));
+  `;
+  const { stdout } = await promisify(execFile)(process.execPath, ["--input-type=module", "--eval", script]);
+  return JSON.parse(stdout);
+}
+
+/** `net.Socket`, `node:http` and `node:tls` are loaded by the script, so that their prototypes can be changed. */
+const removals: readonly (readonly [name: string, removal: string])[] = [
+  ["Buffer.latin1Slice", "Buffer.prototype.latin1Slice = undefined;"],
+  [
+    "net.Socket._handle",
+    `const { Server } = await import("node:net");
+     const emit = Server.prototype.emit;
+     Server.prototype.emit = function (name, socket) {
+       if (name === "connection") Object.defineProperty(socket._handle, "useUserBuffer", { value: undefined });
+       return emit.apply(this, arguments);
+     };`,
+  ],
+  [
+    "socket._httpMessage",
+    `const { ServerResponse } = await import("node:http");
+     ServerResponse.prototype.assignSocket = () => {};
+     ServerResponse.prototype.detachSocket = () => {};`,
+  ],
+  [
+    "http.Server's listening event",
+    `const { Server } = await import("node:http");
+     const emit = Server.prototype.emit;
+     Server.prototype.emit = function (name) {
+       return name === "listening" ? false : emit.apply(this, arguments);
+     };`,
+  ],
+  [
+    "TLSSocket._parent",
+    `const { TLSSocket } = await import("node:tls");
+     Object.defineProperty(TLSSocket.prototype, "_parent", { get: () => undefined, set: () => {} });`,
+  ],
+];
+
+describe("Node's undocumented interfaces", () => {
+  it("are all there in this version of Node", async () => {
+    expect(await missingNodeInternals()).toEqual([]);
+  });
+
+  it.each(removals)("%s: its absence is reported with what it costs", async (name, removal) => {
+    const { missing, read } = (await missingWithout(removal)) as { missing: string[]; read: string };
+    expect(missing.map((line) => line.split(":")[0])).toContain(name);
+    expect(read).toBe("él");
+  });
+});
