@@ -5,7 +5,7 @@ import { join } from "node:path";
 import { WebSocket } from "ws";
 import { freeAfterTest } from "./freed.ts";
 
-/** The first of the usual names that can be started; undefined where there is none. */
+/** The first of the usual program names that starts; undefined without one. */
 export function findChromium(): string | undefined {
   const names = ["chromium", "chromium-browser", "google-chrome"];
   return names.find((name) => spawnSync(name, ["--version"], { stdio: "ignore", timeout: 20_000 }).status === 0);
@@ -30,7 +30,7 @@ interface Reply {
   readonly error?: { readonly message: string };
 }
 
-/** A real browser, told what to do over its debugging protocol; it and its new profile go away after the test. */
+/** A real browser, controlled over its debugging protocol; it and its new profile are removed after the test. */
 export class Chromium {
   readonly #socket: WebSocket;
   readonly #pending = new Map<number, (reply: Reply) => void>();
@@ -58,7 +58,7 @@ export class Chromium {
     return new Chromium(socket);
   }
 
-  /** A page in a context of its own, without cookies and cache of others; it sends these headers with all that it loads. */
+  /** A page in its own context, without cookies and cache of others; it sends these headers with every request. */
   async open(url: string, headers: Readonly<Record<string, string>>): Promise<ChromiumPage> {
     const { browserContextId = "" } = await this.send("Target.createBrowserContext", {});
     const { targetId = "" } = await this.send("Target.createTarget", { url: "about:blank", browserContextId });
@@ -93,7 +93,7 @@ export interface ChromiumPage {
   close(): Promise<void>;
 }
 
-/** It writes on stderr where it listens. */
+/** The address that it writes to stderr. */
 function debuggingAddress(child: ChildProcess): Promise<string> {
   const { promise, resolve, reject } = Promise.withResolvers<string>();
   let said = "";

@@ -1,7 +1,7 @@
 import { createServer, type ServerResponse } from "node:http";
 import { listening } from "./freed.ts";
 
-/** A span as a collector reads it: attributes by name. */
+/** A span as a collector reads it, with attributes by name. */
 export interface CollectedSpan {
   readonly traceId: string;
   readonly spanId: string;
@@ -13,18 +13,18 @@ export interface CollectedSpan {
   readonly endTimeUnixNano: string;
   readonly status: { readonly code?: number };
   readonly attributes: Readonly<Record<string, string | number | boolean>>;
-  /** The resource's attributes. */
+  /** Attributes of the resource. */
   readonly resource: Readonly<Record<string, string | number | boolean>>;
 }
 
 export interface TestCollector {
   readonly endpoint: string;
   readonly spans: readonly CollectedSpan[];
-  /** Posts, with what came. */
+  /** The posts. */
   readonly posts: readonly { readonly headers: NodeJS.Dict<string | string[]>; readonly spans: number }[];
 }
 
-/** A real HTTP server that takes OTLP/HTTP JSON, and fails a test that sends it anything else. `answer` may refuse. */
+/** An HTTP server that takes OTLP/HTTP JSON, and throws for anything else. `answer` may refuse a post. */
 export async function collector(
   answer: (response: ServerResponse, post: number) => void = accept,
 ): Promise<TestCollector> {
@@ -75,7 +75,7 @@ function readSpans({ resourceSpans }: Document): CollectedSpan[] {
   );
 }
 
-/** 64-bit numbers come as texts (proto3 JSON). */
+/** 64-bit numbers are strings (proto3 JSON). */
 function readAttributes(attributes: readonly Attribute[]): CollectedSpan["attributes"] {
   return Object.fromEntries(
     attributes.map(({ key, value }) => {

@@ -20,7 +20,7 @@ export class ConfigMapVolume {
     return join(this.directory, name);
   }
 
-  /** Swaps in new contents; the names stay those of the constructor. */
+  /** Swaps in new contents of the same names. */
   update(files: Readonly<Record<string, string>>): void {
     const old = readlinkSync(join(this.directory, "..data"));
     this.#publish(files);

@@ -4,10 +4,10 @@ import { freeAfterTest } from "./freed.ts";
 
 export type RecordType = "A" | "AAAA" | "SRV";
 
-/** What a name has, by type: records in their written form (`10.0.0.1`, `fd00::1`, `0 1 8080 target.example`). */
+/** Records of a name by type, in their written form (`10.0.0.1`, `fd00::1`, `0 1 8080 target.example`). */
 export type Zone = Record<string, Partial<Record<RecordType, readonly string[]>>>;
 
-/** How a server answers besides: as a broken or overloaded one would. */
+/** How a server answers, also as a broken or overloaded one. */
 export type Mood = "answers" | "servfail" | "refused" | "silent";
 
 const typeNumbers: Readonly<Record<RecordType, number>> = { A: 1, AAAA: 28, SRV: 33 };
@@ -15,14 +15,14 @@ const typeNames = new Map(Object.entries(typeNumbers).map(([name, value]) => [va
 
 const responseCodes = { noError: 0, servfail: 2, nameError: 3, refused: 5 };
 
-/** A name server on loopback that speaks the protocol of RFC 1035 over UDP; what it knows may change at any time. */
+/** A name server on loopback (RFC 1035 over UDP), whose zone may change at any time. */
 export class TestDnsServer {
   zone: Zone = {};
   ttlSeconds = 1;
   mood: Mood = "answers";
-  /** For one type other than for the rest. */
+  /** Other moods for single types. */
   readonly moods = new Map<RecordType, Mood>();
-  /** Every question that came: `shop.example A`. */
+  /** Every question, such as `shop.example A`. */
   readonly asked: string[] = [];
   readonly #socket: Socket;
   #held: (() => void)[] | undefined;
@@ -49,7 +49,7 @@ export class TestDnsServer {
     return `127.0.0.1:${this.#socket.address().port}`;
   }
 
-  /** From now on answers wait, until what this returns is called. */
+  /** Holds back responses until the returned function is called. */
   hold(): () => void {
     this.#held = [];
     return () => {
@@ -68,7 +68,7 @@ export class TestDnsServer {
     const answers = records.map((record) => this.#record(type ?? "A", record));
     const header = Buffer.alloc(12);
     header.writeUInt16BE(query.readUInt16BE(0), 0);
-    // A response, authoritative, recursion as asked and available.
+    // A response, authoritative, recursion available.
     header.writeUInt16BE(0x8480 | (query.readUInt16BE(2) & 0x0100) | this.#code(name, mood), 2);
     header.writeUInt16BE(1, 4);
     header.writeUInt16BE(answers.length, 6);
@@ -84,7 +84,7 @@ export class TestDnsServer {
     return this.zone[name] === undefined ? responseCodes.nameError : responseCodes.noError;
   }
 
-  /** A resource record whose name points back at the question's. */
+  /** A resource record whose name points to the question's. */
   #record(type: RecordType, written: string): Buffer {
     const data = type === "A" ? ipv4(written) : type === "AAAA" ? ipv6(written) : service(written);
     const head = Buffer.alloc(12);

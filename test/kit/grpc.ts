@@ -31,7 +31,7 @@ const method = (name: string, requestStream: boolean, responseStream: boolean) =
   ...text,
 });
 
-/** A service of every kind of call, whose messages are texts. */
+/** A service with every kind of call, whose messages are strings. */
 const definition: ServiceDefinition = {
   unary: method("Unary", false, false),
   collect: method("Collect", true, false),
@@ -56,7 +56,7 @@ export interface TextsClient extends Client {
   chat(metadata: Metadata, options?: Options): ClientDuplexStream<string, string>;
 }
 
-/** A server of @grpc/grpc-js; answers its origin. */
+/** The origin of a server of @grpc/grpc-js. */
 export async function grpcServer(handlers: TextsServer): Promise<string> {
   const server = new Server();
   server.addService(definition, { ...handlers });
@@ -69,7 +69,7 @@ export async function grpcServer(handlers: TextsServer): Promise<string> {
   return `http://127.0.0.1:${port}`;
 }
 
-/** A client of @grpc/grpc-js that tries nothing twice by itself. */
+/** A client of @grpc/grpc-js without retries. */
 export function grpcClient(port: number): TextsClient {
   const Texts = makeGenericClientConstructor(definition, "Texts");
   const client = new Texts(`127.0.0.1:${port}`, credentials.createInsecure(), { "grpc.enable_retries": 0 });

@@ -17,7 +17,7 @@ export const frameTypes = {
 export const endStream = 1;
 export const endHeaders = 4;
 
-/** A frame as it came. */
+/** A received frame. */
 export interface Frame {
   readonly type: number;
   readonly flags: number;
@@ -36,7 +36,7 @@ export function frame(type: number, flags: number, stream: number, payload: Buff
   return Buffer.concat([head, payload]);
 }
 
-/** Fields in HPACK's plainest form: literals that are not indexed (RFC 7541 §6.2.2). */
+/** Fields in the simplest form of HPACK: literals without indexing (RFC 7541 §6.2.2). */
 export function fieldBlock(fields: readonly string[]): Buffer {
   const parts: Buffer[] = [];
   for (let i = 0; i < fields.length; i += 2) {
@@ -45,7 +45,7 @@ export function fieldBlock(fields: readonly string[]): Buffer {
   return Buffer.concat(parts);
 }
 
-/** A length in seven bits, and what is over it in further bytes (RFC 7541 §5.1). */
+/** A length in seven bits, and its rest in further bytes (RFC 7541 §5.1). */
 function text(value: string): Buffer {
   const bytes = Buffer.from(value, "latin1");
   if (bytes.length < 127) return Buffer.concat([Buffer.from([bytes.length]), bytes]);
@@ -60,11 +60,11 @@ export const request = (...fields: readonly string[]): Buffer =>
 
 export const code32 = (code: number): Buffer => Buffer.from([0, 0, 0, code]);
 
-/** A client that writes HTTP/2 frame by frame, for what no library would send. */
+/** A client that writes HTTP/2 frames, for those that no library sends. */
 export class FrameClient {
   readonly socket: Socket;
   readonly frames: Frame[] = [];
-  /** Codes of the GOAWAYs that came. */
+  /** Codes of received GOAWAYs. */
   readonly goneAway: number[] = [];
   readonly closed: Promise<void>;
   #bytes = Buffer.alloc(0);
@@ -92,7 +92,7 @@ export class FrameClient {
     if (this.socket.writable) this.socket.write(Buffer.concat(frames));
   }
 
-  /** The first frame of this type on this stream, once it has come; undefined where the connection closed without. */
+  /** The first frame of this type on this stream, once received; undefined where the connection closes first. */
   async frame(type: number, stream: number): Promise<Frame | undefined> {
     const wanted = () => this.frames.find((one) => one.type === type && one.stream === stream);
     while (wanted() === undefined && !this.socket.destroyed) {

@@ -11,7 +11,7 @@ import type { AddressInfo } from "node:net";
 import { freeAfterTest } from "./freed.ts";
 
 export interface H2Seen {
-  /** Pseudo-fields and fields as they came. */
+  /** Pseudo-fields and fields as received. */
   readonly raw: readonly string[];
   readonly headers: IncomingHttpHeaders;
   readonly stream: ServerHttp2Stream;
@@ -24,7 +24,7 @@ export interface H2Upstream {
   readonly sessions: readonly ServerHttp2Session[];
 }
 
-/** A server of node:http2, without TLS or with, freed after the test. By default it answers 200 with the body it got. */
+/** A server of node:http2, with TLS where `options` have a key, freed after the test. Default answer: 200 with the request's body. */
 export async function h2Upstream(
   answer: (stream: ServerHttp2Stream, headers: IncomingHttpHeaders) => void = echo,
   options: ServerOptions | SecureServerOptions = {},

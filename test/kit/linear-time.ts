@@ -3,15 +3,15 @@ import { expect } from "vitest";
 const size = 1024 * 1024;
 const limitMs = 2000;
 
-/** One MiB of the same unit over and over. */
+/** One MiB of this unit, repeated. */
 export function nothingBut(unit: string): string {
   return unit.repeat(size / unit.length);
 }
 
 /**
- * Expects this work on a MiB of text to be linear in it. Quadratic work takes more than five seconds, even where each step
- * is the engine's fastest search; linear work is some hundred milliseconds. The processor's time is measured, so that a
- * busy machine fails nothing.
+ * Expects linear work on a MiB of text. Quadratic work takes more than five seconds, even where each step is the engine's
+ * fastest search; linear work takes some hundred milliseconds. CPU time is measured, which a busy machine does not
+ * change.
  */
 export function expectLinearTime(work: () => void): void {
   const start = process.cpuUsage();

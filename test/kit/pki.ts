@@ -2,10 +2,10 @@ import { readFileSync } from "node:fs";
 import { fileURLToPath } from "node:url";
 
 /**
- * Certificates for tests only, beside this file, valid from 2020 to 2120; nobody trusts them who was not told to.
- * `authority` issued all but: `other-authority`, who issued `stranger`, and `weak` (RSA 1024), its own. `shop` and
- * `renewed` are both shop.example and localhost, `wildcard` is *.example.org and example.org, `expired` ended in 2021.
- * `client` and `stranger` are clients'.
+ * Certificates for tests only, valid from 2020 to 2120; nothing trusts them by default. `authority` issued all except
+ * `stranger`, which `other-authority` issued, and the self-signed `weak` (RSA 1024). `shop` and `renewed` are both for
+ * shop.example and localhost, `wildcard` for *.example.org and example.org; `expired` ended in 2021. `client` and
+ * `stranger` are clients' certificates.
  */
 export type TestCertificate =
   | "authority"
@@ -25,6 +25,6 @@ export const keyFile = (name: TestCertificate): string => path(`${name}.key.pem`
 export const certPem = (name: TestCertificate): string => readFileSync(certFile(name), "latin1");
 export const keyPem = (name: TestCertificate): string => readFileSync(keyFile(name), "latin1");
 
-/** As it stands in a listener's `certificates`. */
+/** An element of a listener's `certificates`. */
 export const certificateYaml = (name: TestCertificate, more = ""): string =>
   `{ certFile: ${certFile(name)}, keyFile: ${keyFile(name)}${more} }`;

@@ -3,7 +3,7 @@ import { fileURLToPath } from "node:url";
 
 const entry = fileURLToPath(new URL("../../src/cli/main.ts", import.meta.url));
 
-/** Perch as a process of its own, as a user starts it. */
+/** Perch in its own process, as a user starts it. */
 export class PerchProcess {
   readonly child: ChildProcess;
   stdout = "";
@@ -11,7 +11,7 @@ export class PerchProcess {
   readonly #exit: Promise<number | null>;
   #waiting: (() => void)[] = [];
 
-  /** `main` is what Node runs; default: the program as it stands, unbuilt. */
+  /** `main` is the module that Node runs. Default: the program, not built. */
   constructor(args: readonly string[], env: Readonly<Record<string, string>> = {}, main: string = entry) {
     this.child = spawn(process.execPath, [main, ...args], {
       env: { PATH: process.env["PATH"], ...env },
@@ -32,12 +32,12 @@ export class PerchProcess {
     this.#exit = promise;
   }
 
-  /** The exit code, null where a signal ended it. */
+  /** The exit code; null where a signal ended it. */
   get exited(): Promise<number | null> {
     return this.#exit;
   }
 
-  /** The first log line with this message; rejects where the process ends without it. */
+  /** The first log line with this message, once written; rejects where the process ends without it. */
   async logged(message: string): Promise<Record<string, unknown>> {
     for (;;) {
       const lines = this.stderr.split("\n").filter((line) => line.startsWith("{"));
@@ -61,7 +61,7 @@ export class PerchProcess {
     this.child.kill(name);
   }
 
-  /** Ends it, however it is, and waits. */
+  /** Kills it, and waits for its end. */
   async stop(): Promise<void> {
     if (this.child.exitCode === null) this.child.kill("SIGKILL");
     await this.#exit;

@@ -33,7 +33,7 @@ export class RawClient {
     this.socket.write(bytes, "latin1");
   }
 
-  /** Everything received, once it satisfies `until` or the connection has closed. */
+  /** Everything received, once it satisfies `until` or the connection closes. */
   read(until: (received: string) => boolean = () => false): Promise<string> {
     if (this.#closed || until(this.received)) return Promise.resolve(this.received);
     const { promise, resolve } = Promise.withResolvers<string>();

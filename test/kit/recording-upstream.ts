@@ -3,19 +3,19 @@ import { type Bell, turn } from "./bell.ts";
 import type { StrictMessage } from "./strict-bytes.ts";
 import { readStrictRequest } from "./strict-request.ts";
 
-/** One thing that a recording upstream does in an answer. */
+/** A step of a recording upstream's answer. */
 export type AnswerStep =
-  /** Bytes in one write, which arrive by themselves. */
+  /** Bytes in one write, which arrive in a read of their own. */
   | { readonly send: string }
-  /** Waits until the client has received this text. */
+  /** Waits until the client has received this string. */
   | { readonly clientHas: string }
-  /** Waits until the connection has brought this text. */
+  /** Waits until the connection has received this string. */
   | { readonly received: string }
-  /** Waits for the end that the other side gives the connection. */
+  /** Waits until the other side ends the connection. */
   | { readonly gone: true }
   | { readonly do: "end" | "reset" };
 
-/** What is answered to one request, begun once its head or the whole of it has come. */
+/** The answer to one request, begun once its head or all of it has been received. */
 export interface Answer {
   readonly from?: "head" | "whole request";
   readonly steps: readonly AnswerStep[];
@@ -23,35 +23,34 @@ export interface Answer {
 
 export interface RecordedRequest {
   readonly message: StrictMessage;
-  /** Requests of all upstreams of a director, by the arrival of their heads. */
+  /** The order of heads over all upstreams of a director. */
   readonly arrival: number;
 }
 
-/** What came on one connection. */
+/** Everything received on one connection. */
 export interface RecordedConnection {
   bytes: string;
   state: "open" | "ended" | "closed";
   readonly requests: RecordedRequest[];
-  /** What makes the bytes no strict HTTP/1.1. */
+  /** Why the bytes are not strict HTTP/1.1. */
   problem: string | undefined;
-  /** A request whose head came, and whose body did not. */
+  /** A request whose head is complete and whose body is not. */
   partial: StrictMessage | undefined;
-  /** Bytes that belong to no complete request. */
+  /** The number of bytes behind the last complete request. */
   left: number;
 }
 
-/** Tells the answers by the order in which requests come, and when steps that wait may go on. */
+/** Chooses the answers by the order of requests, and ends the waits of steps. */
 export interface Director {
   readonly bell: Bell;
-  /** Called once a head has come; `arrival` counts up. */
+  /** Called for each complete head; `arrival` counts up. */
   answer(request: StrictMessage): { readonly answer: Answer; readonly arrival: number };
   clientHas(text: string): boolean;
   readonly waitMs: number;
 }
 
 /**
- * An upstream over raw sockets that keeps the exact bytes it gets, reads them strictly, and answers by a script. It never
- * corrects or completes anything.
+ * An upstream over raw sockets that records the exact bytes it receives, parses them strictly, and answers by a script.
  */
 export class RecordingUpstream {
   readonly port: number;
@@ -79,7 +78,7 @@ export class RecordingUpstream {
     return `http://127.0.0.1:${this.port}`;
   }
 
-  /** Forgets what was recorded, and closes what is open. */
+  /** Clears the record, and closes open connections. */
   reset(): void {
     for (const socket of this.#sockets) socket.destroy();
     this.connections = [];
@@ -124,7 +123,7 @@ export class RecordingUpstream {
     });
   }
 
-  /** A head has come: runs its answer; answers on one connection follow one another as its requests do. */
+  /** Runs the answer of a complete head. */
   #begin(socket: Socket, connection: RecordedConnection, request: HeadArrival): number {
     const { answer, arrival } = this.#director.answer(request.head);
     void this.#run(socket, connection, request, answer);
@@ -159,11 +158,11 @@ export class RecordingUpstream {
 
 interface HeadArrival {
   readonly head: StrictMessage;
-  /** Of how many complete requests this one is behind on its connection. */
+  /** The number of complete requests before it on its connection. */
   readonly index: number;
 }
 
-/** Reads a connection's bytes as they come. */
+/** Parses a connection's bytes as they arrive. */
 class ConnectionReader {
   readonly #connection: RecordedConnection;
   readonly #onHead: (request: HeadArrival) => number;

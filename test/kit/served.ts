@@ -6,7 +6,7 @@ import { freeAfterTest, perch } from "./freed.ts";
 import { type AdminClient, adminClient, type TestPerch, type TestPerchOptions } from "./perch.ts";
 import { PerchProcess } from "./process.ts";
 
-/** What a configuration file needs besides, so that Perch takes free ports. */
+/** Listeners and an admin server on free ports. */
 export const freePorts = `listeners: [{ name: web, address: "127.0.0.1:0" }]\nadmin: { address: "127.0.0.1:0" }\n`;
 
 /** An empty folder, removed after the test. */
@@ -16,7 +16,7 @@ export async function temporaryFolder(): Promise<string> {
   return folder;
 }
 
-/** Writes a new file and renames it over the old one, as careful editors do. */
+/** Writes a new file and renames it over the old one, as many editors do. */
 export async function renameOver(file: string, text: string): Promise<void> {
   await writeFile(`${file}.new`, text);
   await rename(`${file}.new`, file);
@@ -27,11 +27,11 @@ export interface ServedPerch extends AdminClient {
   readonly origin: string;
   readonly port: number;
   readonly file: string;
-  /** Replaces the configuration's file; the listeners stay. */
+  /** Replaces the configuration, except the listeners. */
   write(yaml: string): Promise<void>;
 }
 
-/** `perch serve -c FILE` as a process of its own, on free ports, from a file without `listeners` and `admin`. */
+/** `perch serve -c FILE` in its own process, on free ports, from a configuration without `listeners` and `admin`. */
 export async function servePerch(yaml: string, args: readonly string[] = [], main?: string): Promise<ServedPerch> {
   const file = join(await temporaryFolder(), "perch.yaml");
   const write = (text: string) => renameOver(file, freePorts + text);
@@ -72,16 +72,16 @@ export function perchOn(path: string): Promise<TestPerch> {
   return perch("", { source: { kind: "file", path } });
 }
 
-/** A write is seen within a tenth of a second, by the next poll where no event came. */
+/** Polls for a file's change, which is noticed within 100 ms, or at Perch's next poll without a file event. */
 export const soon = { timeout: 10_000, interval: 20 };
 
-/** Perch on a new file with this text; `change` returns once the new text is the active configuration. */
+/** Perch on a new file with this configuration; `change` resolves once the new one is active. */
 export async function changeablePerch(text: string) {
   const file = join(await temporaryFolder(), "perch.yaml");
   await writeFile(file, text);
   const started = await perchOn(file);
   const loads = () => started.metric('perch_config_reloads_total{result="success"}');
-  /** Waits for one more load than before `act`. */
+  /** Resolves once `act` has led to one more successful reload. */
   const reloadedBy = async (act: () => Promise<void>) => {
     const before = (await loads()) ?? 0;
     await act();
@@ -90,7 +90,7 @@ export async function changeablePerch(text: string) {
   return { perch: started, file, reloadedBy, change: (next: string) => reloadedBy(() => renameOver(file, next)) };
 }
 
-/** A process that is ended after the test, where it has not ended by then. */
+/** A process that is killed after the test, unless it has ended. */
 export function perchProcess(...args: ConstructorParameters<typeof PerchProcess>): PerchProcess {
   const started = new PerchProcess(...args);
   freeAfterTest(() => started.stop());

@@ -1,11 +1,11 @@
 /**
- * The ground of an HTTP/1.1 reader that shares nothing with Perch: bytes are Latin-1 text, and whatever RFC 9112 leaves
- * open or forgives is a problem here. Readers start at the byte they are given and read what has come so far.
+ * The base of an HTTP/1.1 parser that shares no code with Perch: bytes are Latin-1 strings, and everything that RFC 9112
+ * leaves open or tolerates is an error. Readers start at a given byte and read what has been received so far.
  */
 
 export type Framing = "none" | "length" | "chunked" | "until close";
 
-/** One message as it came: the lines of its head without their ends, its body with the chunks taken off. */
+/** One message: the lines of its head without CRLF, its body without chunk framing. */
 export interface StrictMessage {
   readonly startLine: string;
   readonly fields: readonly string[];
@@ -16,24 +16,24 @@ export interface StrictMessage {
 
 export type Reading =
   | { readonly kind: "complete"; readonly message: StrictMessage; readonly end: number }
-  /** More is to come; `soFar` once the head is whole. */
+  /** More is needed; `soFar` once the head is complete. */
   | { readonly kind: "incomplete"; readonly soFar: StrictMessage | undefined }
   | { readonly kind: "malformed"; readonly problem: string; readonly soFar: StrictMessage | undefined };
 
-/** What makes bytes malformed; thrown here and caught by the readers. */
+/** Why bytes are malformed; thrown here and caught by the readers. */
 export class Malformed extends Error {
   override readonly name = "Malformed";
 }
 
 export interface Lines {
-  /** Without their CRLF, and without the empty line that ends them. */
+  /** Without CRLF, and without the empty line that ends them. */
   readonly lines: readonly string[];
   readonly end: number;
 }
 
 const excerptLength = 80;
 
-/** Lines up to and with the empty one; undefined where that has not come. What is there is judged all the same. */
+/** Lines up to the empty one; undefined before that is received. The lines so far are checked. */
 export function readLines(bytes: string, from: number): Lines | undefined {
   const lines: string[] = [];
   for (let at = from; ; ) {
@@ -50,14 +50,14 @@ export function readLines(bytes: string, from: number): Lines | undefined {
 }
 
 const tokenPattern = /^[!#$%&'*+.^_`|~0-9A-Za-z-]+$/;
-/** RFC 9110 §5.5: visible bytes, obs-text, blanks and tabs; no other control byte. */
+/** RFC 9110 §5.5: visible bytes, obs-text, blanks and tabs; no other control bytes. */
 const valuePattern = /^[\t\x20-\x7e\x80-\xff]*$/;
 
 export function isToken(text: string): boolean {
   return tokenPattern.test(text);
 }
 
-/** Judges a field line: a token, a colon, one blank or a value that has none before or after it. */
+/** Checks a field line: a token, a colon, and a value. */
 export function checkField(line: string): void {
   const colon = line.indexOf(":");
   if (/^[ \t]/.test(line)) throw new Malformed(`obs-fold: ${excerpt(line)}`);
@@ -68,7 +68,7 @@ export function checkField(line: string): void {
   if (!valuePattern.test(line.slice(colon + 1))) throw new Malformed(`control byte: ${excerpt(line)}`);
 }
 
-/** The values of the fields of this lower-case name, without the blanks around them. */
+/** The trimmed values of the fields with this lower-case name. */
 export function valuesOf(fields: readonly string[], name: string): string[] {
   const values: string[] = [];
   for (const line of fields) {
@@ -78,7 +78,7 @@ export function valuesOf(fields: readonly string[], name: string): string[] {
   return values;
 }
 
-/** What the fields say of a body's end; undefined where they say nothing. */
+/** The body framing that the fields declare; undefined without one. */
 export function declaredFraming(fields: readonly string[]): { readonly length: number } | "chunked" | undefined {
   const lengths = valuesOf(fields, "content-length");
   const codings = valuesOf(fields, "transfer-encoding");
@@ -99,11 +99,11 @@ export function declaredFraming(fields: readonly string[]): { readonly length: n
 export interface ChunkedBody {
   readonly body: string;
   readonly trailers: readonly string[];
-  /** Undefined while more is to come. */
+  /** Undefined while it is incomplete. */
   readonly end: number | undefined;
 }
 
-/** Reads chunks; a size is hexadecimal and nothing else: Perch sends no extensions on. */
+/** Reads chunks; a size is hexadecimal without extensions, which Perch drops. */
 function readChunks(bytes: string, from: number): ChunkedBody {
   let body = "";
   for (let at = from; ; ) {
@@ -131,7 +131,7 @@ function readChunks(bytes: string, from: number): ChunkedBody {
   }
 }
 
-/** Reads the body after a head, and judges it. */
+/** Reads and checks the body after a head. */
 export function readBody(bytes: string, from: number, head: Omit<StrictMessage, "body" | "trailers">): Reading {
   const { framing, fields } = head;
   switch (framing) {
@@ -159,7 +159,7 @@ export function excerpt(text: string): string {
   return JSON.stringify(text.length > excerptLength ? `${text.slice(0, excerptLength)}…` : text);
 }
 
-/** Runs a reader; what it throws as malformed becomes its reading. */
+/** Runs a reader; `Malformed` that it throws becomes its reading. */
 export function judged(read: () => Reading, head: () => StrictMessage | undefined = () => undefined): Reading {
   try {
     return read();

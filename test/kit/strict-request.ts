@@ -12,7 +12,7 @@ import {
   valuesOf,
 } from "./strict-bytes.ts";
 
-/** Reads one request as Perch may send it to an upstream: HTTP/1.1 in origin-form, nothing ambiguous, no trailers. */
+/** Reads one request as Perch may send it: HTTP/1.1 in origin-form, unambiguous, without trailers. */
 export function readStrictRequest(bytes: string, from: number): Reading {
   let head: StrictMessage | undefined;
   return judged(

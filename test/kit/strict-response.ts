@@ -11,7 +11,7 @@ import {
   type StrictMessage,
 } from "./strict-bytes.ts";
 
-/** Reads one response, interim ones too, as Perch may send it to a client that asked with this method. */
+/** Reads one final or interim response as Perch may send it to a request with this method. */
 export function readStrictResponse(bytes: string, from: number, method: string): Reading {
   let head: StrictMessage | undefined;
   return judged(

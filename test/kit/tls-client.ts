@@ -8,7 +8,7 @@ export interface TlsVisit {
   readonly body: string;
 }
 
-/** A connection that speaks TLS to 127.0.0.1; resolves once the handshake is done on this side. */
+/** A TLS connection to 127.0.0.1; resolves once the handshake is complete at the client. */
 export function tlsConnect(port: number, options: ConnectionOptions = {}): Promise<TLSSocket> {
   const { promise, resolve, reject } = Promise.withResolvers<TLSSocket>();
   const socket = connect({
@@ -23,7 +23,7 @@ export function tlsConnect(port: number, options: ConnectionOptions = {}): Promi
   return promise;
 }
 
-/** One GET over a TLS connection of its own. Rejects with the socket's error where the connection is refused. */
+/** One GET over a new TLS connection. Rejects with the socket's error. */
 export async function tlsGet(
   port: number,
   options: ConnectionOptions = {},
@@ -32,7 +32,7 @@ export async function tlsGet(
   return getOver(await tlsConnect(port, options), headers);
 }
 
-/** One GET over this connection, and its end. */
+/** One GET over this connection, which is then destroyed. */
 function getOver(socket: TLSSocket, headers: Readonly<Record<string, string>> = {}): Promise<TlsVisit> {
   const { promise, resolve, reject } = Promise.withResolvers<TlsVisit>();
   const sent = request(
@@ -52,5 +52,5 @@ function getOver(socket: TLSSocket, headers: Readonly<Record<string, string>> = 
   return promise;
 }
 
-/** The common name of the certificate that the other side showed. */
+/** The common name of the peer's certificate. */
 export const shownName = (socket: TLSSocket): string => String(socket.getPeerCertificate().subject.CN);

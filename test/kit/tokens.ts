@@ -2,11 +2,11 @@ import { exportJWK, generateKeyPair, type JWK, type JWTPayload, SignJWT } from "
 
 type Claims = Readonly<Record<string, unknown>>;
 
-/** Somebody who signs tokens. jose makes them, so that Perch is held to what another implementation writes. */
+/** An issuer of tokens. jose makes them, so that Perch is tested against another implementation. */
 export interface Signer {
   readonly alg: string;
   readonly kid: string;
-  /** The public key, as a set publishes it. */
+  /** The public key, as in a key set. */
   readonly jwk: JWK;
   readonly privateKey: CryptoKey;
   token(claims: Claims, header?: Readonly<Record<string, unknown>>): Promise<string>;
@@ -33,7 +33,7 @@ export const keySet = (...jwks: readonly JWK[]): string => JSON.stringify({ keys
 const base64url = (value: unknown) =>
   Buffer.from(typeof value === "string" ? value : JSON.stringify(value)).toString("base64url");
 
-/** A token with anything in its parts. */
+/** A token with any parts. */
 export function forged(header: unknown, payload: unknown, signature: Uint8Array | string = "AAAA"): string {
   const text = typeof signature === "string" ? signature : Buffer.from(signature).toString("base64url");
   return `${base64url(header)}.${base64url(payload)}.${text}`;

@@ -4,7 +4,7 @@ import net, { type AddressInfo, type Socket } from "node:net";
 export interface SeenRequest {
   readonly method: string;
   readonly url: string;
-  /** As they came: name, value, name, value. */
+  /** As received: name, value, name, value. */
   readonly rawHeaders: readonly string[];
   readonly headers: Readonly<Record<string, string | readonly string[] | undefined>>;
   readonly body: string;
@@ -13,16 +13,16 @@ export interface SeenRequest {
 export interface TestUpstream {
   readonly origin: string;
   readonly port: number;
-  /** Requests whose body has ended, in order. */
+  /** Complete requests, in order. */
   readonly seen: SeenRequest[];
-  /** Connections accepted so far. */
+  /** The number of accepted connections. */
   readonly connections: number;
   close(): Promise<void>;
 }
 
 type Answer = (request: IncomingMessage, response: ServerResponse, body: string) => void;
 
-/** A real HTTP server that records what it is sent. By default it answers 200 with its name in `x-upstream`. */
+/** An HTTP server that records its requests. Default answer: 200 with its name in `x-upstream`. */
 export async function startUpstream(name: string, answer?: Answer): Promise<TestUpstream> {
   const seen: SeenRequest[] = [];
   let connections = 0;
@@ -58,7 +58,7 @@ export interface RawUpstream {
   close(): Promise<void>;
 }
 
-/** A server that speaks bytes: `onData` gets everything received on a connection so far. */
+/** A TCP server: `onData` gets everything received on a connection so far. */
 export async function startRawUpstream(onData: (socket: Socket, received: string) => void): Promise<RawUpstream> {
   const sockets: Socket[] = [];
   const server = net.createServer((socket) => {
@@ -100,9 +100,9 @@ function listen(server: net.Server | Server): Promise<number> {
   return promise;
 }
 
-function closed(server: net.Server, breakOff: () => void): Promise<void> {
+function closed(server: net.Server, disconnect: () => void): Promise<void> {
   const { promise, resolve } = Promise.withResolvers<void>();
   server.close(() => resolve());
-  breakOff();
+  disconnect();
   return promise;
 }

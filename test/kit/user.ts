@@ -5,7 +5,7 @@ export interface Answer {
   readonly version: string;
 }
 
-/** A user with a cookie jar, who sends the same headers each time. */
+/** A user with a cookie jar, who always sends the same headers. */
 export class User {
   readonly headers: Readonly<Record<string, string>>;
   #cookie: string | undefined;
@@ -14,7 +14,7 @@ export class User {
     this.headers = headers;
   }
 
-  /** The version comes from `x-version`, which the upstream sets: what served, not what Perch says of it. */
+  /** The version is that of the upstream's `x-version`, not the one that Perch reports. */
   get(origin: string, agent: Agent): Promise<Answer> {
     const { promise, resolve, reject } = Promise.withResolvers<Answer>();
     const headers = this.#cookie === undefined ? this.headers : { ...this.headers, cookie: this.#cookie };
@@ -33,7 +33,7 @@ export class User {
   }
 }
 
-/** Runs `work` for every item, a bounded number at a time. */
+/** Runs `work` for every item, with bounded concurrency. */
 export async function eachAtOnce<T>(
   items: readonly T[],
   atOnce: number,

@@ -2,13 +2,13 @@ import { request } from "node:http";
 
 export interface Visit {
   readonly status: number;
-  /** What served, by the `x-version` or `x-upstream` that the upstream sets. */
+  /** The serving version, by the upstream's `x-version` or `x-upstream`. */
   readonly version: string;
   readonly setCookie: readonly string[];
   readonly headers: Readonly<Record<string, string | readonly string[] | undefined>>;
 }
 
-/** Somebody with a cookie jar that heeds names and values, not paths and ages: each visit is a connection of its own. */
+/** A client with a cookie jar of names and values, without paths and ages. Each visit is a new connection. */
 export class Visitor {
   readonly jar = new Map<string, string>();
 
@@ -17,7 +17,7 @@ export class Visitor {
     return Array.from(this.jar, ([name, value]) => `${name}=${value}`).join("; ");
   }
 
-  /** One GET. A `cookie` among the headers is sent in place of the jar's. */
+  /** One GET. A `cookie` among the headers replaces the jar's. */
   get(url: string, headers: Readonly<Record<string, string>> = {}): Promise<Visit> {
     const { promise, resolve, reject } = Promise.withResolvers<Visit>();
     const cookies = this.jar.size === 0 ? {} : { cookie: this.cookie };

@@ -5,7 +5,7 @@ import type { TestPerch } from "./perch.ts";
 import type { RawClient } from "./raw-client.ts";
 import { loggedPerch } from "./served.ts";
 
-/** The head of an upgrade as a browser sends it; `lines` are further header lines. */
+/** The head of a browser's handshake; `lines` are further header lines. */
 export function upgradeHead(lines: readonly string[] = [], requestLine = "GET /chat HTTP/1.1"): string {
   const fields = [
     "Host: shop.example",
