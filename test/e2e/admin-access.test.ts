@@ -6,7 +6,7 @@ import { changeablePerch, renameOver, soon, temporaryFolder } from "../kit/serve
 
 const token = (letter: string) => letter.repeat(32);
 
-/** Perch whole, its admin server on every interface of this machine. */
+/** A configuration whose admin server listens on all interfaces. */
 async function openPerch(admin: string) {
   const stable = await upstream("stable");
   return `listeners: [{ name: web, address: "127.0.0.1:0" }]
@@ -16,12 +16,11 @@ releases: { shop: { sticky: { by: clientAddress }, split: { stable: 1 } } }
 routes: [{ name: shop, service: shop, release: shop }]`;
 }
 
-/** What this machine is called by the rest of the network makes no local caller of whoever uses the name. */
 const statusOf = async (port: number, request: string) =>
   Number(/^HTTP\/1\.1 (\d+)/.exec(await exchange(port, `${request}\r\nConnection: close\r\n\r\n`))?.[1]);
 
-describe("the admin server beyond loopback", () => {
-  it("does not start without a token, unless it is told so", async () => {
+describe("an admin server on all interfaces", () => {
+  it("does not start without `tokenFile` or `withoutToken`", async () => {
     const text = await openPerch("").then((yaml) => yaml.replace(", }", " }"));
     const start = App.start({
       source: { kind: "text", name: "test.yaml", text },
@@ -33,7 +32,7 @@ describe("the admin server beyond loopback", () => {
     await expect(start).rejects.toThrow(/reachable from other machines/);
   });
 
-  it("serves probes and Prometheus, and asks others for a token, which a reload changes", async () => {
+  it("serves probes and metrics to all, and the rest with a token, which a reload changes", async () => {
     const tokens = `${await temporaryFolder()}/tokens`;
     await renameOver(tokens, `${token("a")}\n`);
     const { perch: started, reloadedBy } = await changeablePerch(await openPerch(`tokenFile: ${tokens}`));
@@ -53,7 +52,7 @@ describe("the admin server beyond loopback", () => {
     expect(await (await started.admin("/api/config")).text()).not.toMatch(/bbbb|cccc/);
   });
 
-  it("shows no pin that would count", async () => {
+  it("shows no valid pin", async () => {
     const { perch: started } = await changeablePerch(await openPerch("withoutToken: probes-and-metrics"));
     const explained = await (await started.admin("/api/explain?url=http://a/&client=10.0.0.1")).json();
     expect(explained).toMatchObject({

@@ -4,7 +4,7 @@ import { perch, upstream } from "../kit/freed.ts";
 import type { TestPerch } from "../kit/perch.ts";
 import { Visitor } from "../kit/visitor.ts";
 
-/** A shop with every way to be decided, pages that have no canary, assets without a release. */
+/** A shop with every kind of decision, pages without a canary, assets without a release. */
 async function shop() {
   const [stable, canary] = [await upstream("stable"), await upstream("canary")];
   const started = await perch(`
@@ -34,7 +34,7 @@ routes:
   return { perch: started, stable, canary };
 }
 
-/** What `/api/explain` answers, as far as it is looked at here. */
+/** The keys of `/api/explain` that are used here. */
 interface Explained {
   readonly route: string | null;
   readonly version: string | null;
@@ -63,7 +63,7 @@ async function explain(perch: TestPerch, { path, host, headers, cookie, client }
   return (await answer.json()) as Explained;
 }
 
-/** The same request, really sent, from a proxy that we trust to tell the client's address. */
+/** The same request, sent from a trusted proxy that forwards the client's address. */
 function send(perch: TestPerch, { path, host, headers, cookie, client }: Asked, visitor = new Visitor()) {
   const forwarded: Record<string, string> = client === undefined ? {} : { "x-forwarded-for": client };
   const cookies: Record<string, string> = cookie === undefined ? {} : { cookie };
@@ -71,11 +71,11 @@ function send(perch: TestPerch, { path, host, headers, cookie, client }: Asked, 
 }
 
 const api = { path: "/api/cart", host: "shop.example.com" };
-/** A pin's time, and with it the signature, may differ by the second between telling and doing. */
+/** Without the time of a pin and its signature, which may differ by a second between explanation and request. */
 const timeless = (setCookie: string | null | undefined) =>
   setCookie?.replace(/^(perch-shop=1\.\d+)\.\d+(\..+)\.(?:[\w-]{22}|<signature>);/, "$1$2;") ?? null;
 
-describe("what /api/explain says is what is done", () => {
+describe("/api/explain agrees with the request", () => {
   const users = Array.from({ length: 20 }, (_, i): Asked & { sentence: string } => {
     const headers = { "x-user-id": `user-${i}` };
     return { sentence: `the split for user-${i}`, ...api, headers };
@@ -93,15 +93,20 @@ describe("what /api/explain says is what is done", () => {
       headers: { "x-registered-at": "1772323200", "x-user-id": "7" },
     },
     {
-      sentence: "a rule that misses by a day",
+      sentence: "a rule that does not match by a day",
       ...api,
       headers: { "x-region": "cn-east", "x-registered-at": "2026-01-01", "x-user-id": "7" },
     },
     { sentence: "a rule's draw", ...api, headers: { "x-app-version": "v3.2", "x-user-id": "8" } },
-    { sentence: "a user known by cookie", ...api, headers: {}, cookie: "a=1; uid=12" },
-    { sentence: "a tester", ...api, headers: { "x-perch-version": "canary", "x-user-id": "1" }, client: "192.0.2.7" },
+    { sentence: "a user by cookie", ...api, headers: {}, cookie: "a=1; uid=12" },
     {
-      sentence: "no tester",
+      sentence: "an override",
+      ...api,
+      headers: { "x-perch-version": "canary", "x-user-id": "1" },
+      client: "192.0.2.7",
+    },
+    {
+      sentence: "an override outside allowFrom",
       ...api,
       headers: { "x-perch-version": "canary", "x-user-id": "1" },
       client: "203.0.113.7",
@@ -121,42 +126,46 @@ describe("what /api/explain says is what is done", () => {
     { sentence: "a route without a release", path: "/assets/a.css", host: "shop.example.com", headers: {} },
     { sentence: "no route for the host", path: "/api", host: "example.com", headers: {} },
     { sentence: "no route for the path", path: "/apis", host: "shop.example.com", headers: {} },
-    { sentence: "a path that is the prefix in another form", ...api, path: "/%61pi", headers: { "x-user-id": "9" } },
+    { sentence: "a prefix with escapes", ...api, path: "/%61pi", headers: { "x-user-id": "9" } },
     ...users,
   ])("$sentence", async (asked) => {
     const { perch: started, stable, canary } = await shop();
-    const told = await explain(started, asked);
+    const explained = await explain(started, asked);
     expect([...stable.seen, ...canary.seen]).toEqual([]);
-    const done = await send(started, asked);
-    if (told.error !== null) {
-      expect([done.status, done.headers["x-perch-error"]]).toEqual([told.error.status, told.error.code]);
+    const sent = await send(started, asked);
+    if (explained.error !== null) {
+      expect([sent.status, sent.headers["x-perch-error"]]).toEqual([explained.error.status, explained.error.code]);
       return;
     }
-    expect([done.status, done.headers["x-perch-version"]]).toEqual([200, told.served]);
+    expect([sent.status, sent.headers["x-perch-version"]]).toEqual([200, explained.served]);
     // Both services have their stable version at the same address.
-    expect(done.version).toBe(told.served);
-    expect(timeless(done.setCookie[0])).toBe(timeless(told.pin?.wouldSet));
-    if (told.pin === null) return;
-    const series = `perch_decisions_total{release="shop",version="${told.version}",reason="${told.reason}"}`;
+    expect(sent.version).toBe(explained.served);
+    expect(timeless(sent.setCookie[0])).toBe(timeless(explained.pin?.wouldSet));
+    if (explained.pin === null) return;
+    const series = `perch_decisions_total{release="shop",version="${explained.version}",reason="${explained.reason}"}`;
     expect(await started.metric(series)).toBe(1);
-    if (told.rule !== null) {
-      expect(await started.metric(`perch_rule_hits_total{release="shop",rule="${told.rule}"}`)).toBe(1);
+    if (explained.rule !== null) {
+      expect(await started.metric(`perch_rule_hits_total{release="shop",rule="${explained.rule}"}`)).toBe(1);
     }
   });
 
-  it("a pin that was really set", async () => {
+  it("a pin that was set", async () => {
     const { perch: started } = await shop();
     const visitor = new Visitor();
     const first = await send(started, { ...api, headers: {} }, visitor);
-    const told = await explain(started, { ...api, headers: {}, cookie: visitor.cookie });
-    expect(told).toMatchObject({ version: first.version, reason: "pin", pin: { received: "valid", wouldSet: null } });
+    const explained = await explain(started, { ...api, headers: {}, cookie: visitor.cookie });
+    expect(explained).toMatchObject({
+      version: first.version,
+      reason: "pin",
+      pin: { received: "valid", wouldSet: null },
+    });
     const again = await send(started, { ...api, headers: {} }, visitor);
     expect([again.version, again.setCookie]).toEqual([first.version, []]);
   });
 });
 
-describe("what is shown", () => {
-  it("/livez and /readyz answer ok", async () => {
+describe("the admin server", () => {
+  it("answers ok to /livez and /readyz", async () => {
     const { perch: started } = await shop();
     for (const path of ["/livez", "/readyz"]) {
       const answer = await started.admin(path);
@@ -164,14 +173,14 @@ describe("what is shown", () => {
     }
   });
 
-  it("/api/config tells what is active", async () => {
+  it("has the active configuration in /api/config", async () => {
     const { perch: started } = await shop();
     const { active, lastError } = (await (await started.admin("/api/config")).json()) as Record<string, unknown>;
     expect(lastError).toBeNull();
     expect(active).toMatchObject({ hash: expect.stringMatching(/^[0-9a-f]{64}$/), warnings: expect.any(Array) });
   });
 
-  it("/api/releases has the configured share beside the one observed", async () => {
+  it("has configured and observed shares in /api/releases", async () => {
     const { perch: started } = await shop();
     const served: string[] = [];
     for (let i = 0; i < 50; i++) {
@@ -192,7 +201,7 @@ describe("what is shown", () => {
     ]);
   });
 
-  it("changes nothing: other methods are refused", async () => {
+  it("refuses other methods", async () => {
     const { perch: started } = await shop();
     const answer = await fetch(`${started.adminOrigin}/api/config`, { method: "POST", body: "routes: []" });
     expect(answer.status).toBe(403);
@@ -202,7 +211,7 @@ describe("what is shown", () => {
 const hasPromtool = spawnSync("promtool", ["--version"]).status === 0;
 if (!hasPromtool) console.info("skipped: no promtool to check /metrics with");
 
-it.skipIf(!hasPromtool)("/metrics satisfies promtool, after every kind of request", async () => {
+it.skipIf(!hasPromtool)("/metrics passes promtool, after every kind of request", async () => {
   const { perch: started } = await shop();
   await send(started, { ...api, headers: { "x-region": "cn-east", "x-registered-at": "2026-03-01" } });
   await send(started, { ...api, headers: { "x-registered-at": "never" }, cookie: "perch-shop=forged" });

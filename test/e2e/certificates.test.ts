@@ -7,7 +7,7 @@ import { certFile, certPem, keyFile, type TestCertificate } from "../kit/pki.ts"
 import { changeablePerch, renameOver, soon, temporaryFolder } from "../kit/served.ts";
 import { shownName, tlsConnect, tlsGet } from "../kit/tls-client.ts";
 
-/** A certificate as Kubernetes mounts it, in files that change. */
+/** A mounted certificate, in files that change. */
 async function mounted(first: TestCertificate) {
   const folder = await temporaryFolder();
   const cert = join(folder, "tls.crt");
@@ -37,13 +37,13 @@ ${shopAt(origin)}`;
 describe.each(["1", "2"])("certificates, with %s workers", (workers) => {
   const workersYaml = `workers: ${workers}\n`;
 
-  it("are taken into service when their files change, and connections stay", async () => {
+  it("are reloaded when their files change, and connections stay", async () => {
     const shop = await upstream("stable");
     const { yaml, put } = await mounted("shop");
     const { perch, reloadedBy } = await changeablePerch(workersYaml + file(yaml, shop.origin));
     const kept = await tlsConnect(perch.port);
     const before = await serial(perch.port);
-    // Only the second write makes a pair again; what a look in between finds is no pair, and changes nothing.
+    // Only the second write makes a pair again; a check in between finds a mismatch, and changes nothing.
     await reloadedBy(async () => put("renewed"));
     await expect.poll(() => serial(perch.port), soon).not.toBe(before);
     let received = "";
@@ -55,7 +55,7 @@ describe.each(["1", "2"])("certificates, with %s workers", (workers) => {
     kept.destroy();
   });
 
-  it("of which only one half changed are not, and the last good ones stay", async () => {
+  it("of which only one file changed are not, and the last good ones stay", async () => {
     const shop = await upstream("stable");
     const { yaml, cert, put } = await mounted("shop");
     const { perch, reloadedBy } = await changeablePerch(workersYaml + file(yaml, shop.origin));
@@ -90,7 +90,7 @@ describe("a listener's tls", () => {
     expect(restartNeeded).toEqual([]);
   });
 
-  it("is told of by the metric of its certificates' ends", async () => {
+  it("has the expiry of its certificates in a metric", async () => {
     const one = `{ certFile: ${certFile("shop")}, keyFile: ${keyFile("shop")} }`;
     const { perch, change } = await changeablePerch(file(one, "http://127.0.0.1:1"));
     expect(await perch.metric(expiry)).toBe(Date.UTC(2120, 0, 1) / 1000);

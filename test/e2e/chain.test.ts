@@ -15,7 +15,7 @@ const crowd = Array.from({ length: 120 }, (_, at) => ({
 }));
 const fromTheEast = crowd.filter((user) => user["x-user-region"] === "cn-east").length;
 
-/** The configurations of the example, on free ports; the first from a file that a test may change. */
+/** The example's configurations, on free ports; the first from a file that a test may change. */
 async function chain() {
   const file = join(await temporaryFolder(), "web.yaml");
   await writeFile(file, await readFile(example("web"), "utf8"));
@@ -43,12 +43,12 @@ async function service(name: string, version: string, next?: string): Promise<st
   return `http://127.0.0.1:${await listening(server)}`;
 }
 
-/** Which services answered everyone, and how many of the crowd went each way. */
-async function ways({ origin }: TestPerch): Promise<Readonly<Record<string, number>>> {
+/** The chains of services that answered, with the number of users of each. */
+async function chains({ origin }: TestPerch): Promise<Readonly<Record<string, number>>> {
   const seen: Record<string, number> = {};
   for (const headers of crowd) {
-    const way = ((await (await fetch(origin, { headers })).json()) as string[]).join(" → ");
-    seen[way] = (seen[way] ?? 0) + 1;
+    const chain = ((await (await fetch(origin, { headers })).json()) as string[]).join(" → ");
+    seen[chain] = (seen[chain] ?? 0) + 1;
   }
   return seen;
 }
@@ -58,8 +58,8 @@ const allCanary = "web canary → orders stable → stock canary";
 
 it("a chain of three services, with canaries in the first and the third, agrees on each user's version", async () => {
   const { file, web, orders, stock } = await chain();
-  const before = await ways(web);
-  // Nobody from the US met the third's own rule, and nobody its split: then ways would mix.
+  const before = await chains(web);
+  // Where the third service drew by itself, chains would mix.
   expect(Object.keys(before).toSorted()).toEqual([allCanary, allStable].toSorted());
   expect(before[allCanary]).toBeGreaterThan(fromTheEast);
   expect(before[allStable]).toBeGreaterThan(crowd.length / 3);
@@ -69,14 +69,14 @@ it("a chain of three services, with canaries in the first and the third, agrees 
     before[allCanary],
   );
 
-  // A roll-back at the first alone, for all but those whom its rule means.
+  // A rollback at the first only, for all users but those of its rule.
   const text = await readFile(file, "utf8");
   await renameOver(file, text.replace("{ stable: 70, canary: 30 }", "{ stable: 100, canary: 0 }"));
   await expect.poll(() => web.metric('perch_config_reloads_total{result="success"}'), soon).toBe(1);
-  expect(await ways(web)).toEqual({ [allStable]: crowd.length - fromTheEast, [allCanary]: fromTheEast });
+  expect(await chains(web)).toEqual({ [allStable]: crowd.length - fromTheEast, [allCanary]: fromTheEast });
 });
 
-it("who comes to a service without a decision is decided there", async () => {
+it("a request without a propagated version is decided at the service", async () => {
   const { stock } = await chain();
   const us = await fetch(stock.origin, { headers: { "x-user-region": "us" } });
   expect(await us.json()).toEqual(["stock canary"]);

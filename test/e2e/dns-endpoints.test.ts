@@ -17,7 +17,7 @@ interface Pod {
 
 type Answer = (request: IncomingMessage, response: ServerResponse) => void;
 
-/** A server on each of these addresses of loopback, all on the same port, as the Pods of a Deployment have it. */
+/** A server on each of these loopback addresses, all on one port, as the Pods of a Deployment. */
 async function pods(addresses: readonly string[], answer?: Answer) {
   let port = 0;
   const started: Pod[] = [];
@@ -37,7 +37,7 @@ async function pods(addresses: readonly string[], answer?: Answer) {
   return { port, pods: started };
 }
 
-/** Answers count for a tenth of a second. */
+/** Answers are cached for 100 ms. */
 const quickDns = (server: TestDnsServer) => `dns: { servers: ["${server.address}"], minTtl: 100ms, maxTtl: 100ms }`;
 
 const shopAt = (server: TestDnsServer, endpoint: string, fastLane = "on") => `
@@ -52,7 +52,7 @@ async function bodies(origin: string, count: number): Promise<string[]> {
   return seen;
 }
 
-/** The addresses of which `/metrics` says that they are up. */
+/** The addresses that are up in `/metrics`. */
 async function upSeries(admin: (path: string) => Promise<Response>): Promise<string[]> {
   const text = await (await admin("/metrics")).text();
   return Array.from(
@@ -62,7 +62,7 @@ async function upSeries(admin: (path: string) => Promise<Response>): Promise<str
 }
 
 describe.each(lanes)("endpoints by DNS, in the $lane lane", ({ fastLane }) => {
-  it("are all that a name stands for, and follow it: who stays keeps connections, who goes is drained", async () => {
+  it("are all addresses of a name, and follow it: those that stay keep connections, those removed drain", async () => {
     const held: ServerResponse[] = [];
     const all = ["127.0.0.1", "127.0.0.2", "127.0.0.3"];
     const {
@@ -92,12 +92,12 @@ describe.each(lanes)("endpoints by DNS, in the $lane lane", ({ fastLane }) => {
       new Promise((resolve) => pod?.server.getConnections((_error, count) => resolve(count)));
     await expect.poll(() => open(two), soon).toBe(0);
     expect(await open(one)).toBeGreaterThan(0);
-    // One more at most, while the held request had the first.
+    // At most one more, since the held request had the first.
     expect(one?.connections()).toBeLessThanOrEqual((connectionsBefore ?? 0) + 1);
     expect(three?.connections()).toBe(1);
   });
 
-  it("with SRV records have ports of their own", async () => {
+  it("with SRV records have their own ports", async () => {
     const first = await pods(["127.0.0.1"], (_request, response) => void response.end("first"));
     const second = await pods(["127.0.0.1"], (_request, response) => void response.end("second"));
     const server = await TestDnsServer.start({
@@ -108,7 +108,7 @@ describe.each(lanes)("endpoints by DNS, in the $lane lane", ({ fastLane }) => {
     expect((await bodies(origin, 4)).toSorted()).toEqual(["first", "first", "second", "second"]);
   });
 
-  it("are none until the name can be resolved: 503, and then served", async () => {
+  it("are none until the name resolves: 503, then 200", async () => {
     const { port } = await pods(["127.0.0.1"]);
     const server = await TestDnsServer.start();
     const { origin, metric } = await perch(shopAt(server, `{ dns: shop.example, port: ${port} }`, fastLane));
@@ -121,7 +121,7 @@ describe.each(lanes)("endpoints by DNS, in the $lane lane", ({ fastLane }) => {
 });
 
 describe("endpoints by DNS", () => {
-  it("may be of version 6, and stand beside others", async () => {
+  it("may be IPv6, beside others", async () => {
     const { port } = await pods(["::1", "127.0.0.1"]);
     const server = await TestDnsServer.start({ "shop.example": { AAAA: ["::1"] } });
     const endpoints = `{ dns: shop.example, port: ${port} }, "http://127.0.0.1:${port}"`;
@@ -129,7 +129,7 @@ describe("endpoints by DNS", () => {
     expect((await bodies(origin, 4)).toSorted()).toEqual(["127.0.0.1", "127.0.0.1", "::1", "::1"]);
   });
 
-  it("count once where two names, or a name and an address, mean the same", async () => {
+  it("count once where two names, or a name and an address, are the same", async () => {
     const { port } = await pods(["127.0.0.1"]);
     const zone = { "a.example": { A: ["127.0.0.1"] }, "b.example": { A: ["127.0.0.1"] } };
     const server = await TestDnsServer.start(zone);
@@ -142,7 +142,7 @@ describe("endpoints by DNS", () => {
     expect(await upSeries(admin)).toEqual(["127.0.0.1"]);
   });
 
-  it.each(["servfail", "silent"] as const)("stay what they were while the name server is %s", async (mood) => {
+  it.each(["servfail", "silent"] as const)("stay while the name server is %s", async (mood) => {
     const { port } = await pods(["127.0.0.1"]);
     const server = await TestDnsServer.start({ "shop.example": { A: ["127.0.0.1"] } });
     const { origin, metric } = await perch(shopAt(server, `{ dns: shop.example, port: ${port} }`));
@@ -152,7 +152,7 @@ describe("endpoints by DNS", () => {
     expect(await bodies(origin, 2)).toEqual(["127.0.0.1", "127.0.0.1"]);
   });
 
-  it("of a canary that can not be resolved are served by the default", async () => {
+  it("of a canary that does not resolve: the default serves", async () => {
     const { port } = await pods(["127.0.0.1"]);
     const server = await TestDnsServer.start({ "shop.example": { A: ["127.0.0.1"] } });
     const { origin, metric } = await perch(`
@@ -168,7 +168,7 @@ routes: [{ name: all, service: shop, release: shop }]`);
     expect(await metric('perch_fallbacks_total{service="shop",version="canary"}')).toBe(1);
   });
 
-  it("are asked for no more once a reload has others, and their series are gone", async () => {
+  it("are not looked up after a reload removes them, and their series are gone", async () => {
     const { port } = await pods(["127.0.0.1", "127.0.0.2"]);
     const zone = { "one.example": { A: ["127.0.0.1"] }, "two.example": { A: ["127.0.0.2"] } };
     const server = await TestDnsServer.start(zone);
@@ -183,7 +183,7 @@ routes: [{ name: all, service: shop, release: shop }]`);
     expect(await started.metric('perch_dns_resolutions_total{name="one.example",outcome="success"}')).toBeUndefined();
   });
 
-  it("are waited for by a reload that names them: until then the old ones serve", async () => {
+  it("are awaited by the reload that adds them, while the old ones serve", async () => {
     const { port } = await pods(["127.0.0.1", "127.0.0.2"]);
     const zone = { "one.example": { A: ["127.0.0.1"] }, "two.example": { A: ["127.0.0.2"] } };
     const server = await TestDnsServer.start(zone);
@@ -198,7 +198,7 @@ routes: [{ name: all, service: shop, release: shop }]`);
     expect(await bodies(started.origin, 2)).toEqual(["127.0.0.2", "127.0.0.2"]);
   });
 
-  it("are checked as they come, where the service has checks", async () => {
+  it("get health checks as they appear", async () => {
     const { port } = await pods(["127.0.0.1", "127.0.0.2"], (request, response) => {
       const { localAddress } = request.socket;
       response.statusCode = localAddress === "127.0.0.2" && request.url === "/healthz" ? 503 : 200;
@@ -233,7 +233,7 @@ routes: [{ name: all, service: shop, release: shop }]`);
     expect(await successes()).toBeGreaterThanOrEqual(4);
   });
 
-  it("are explained with the addresses that they have now", async () => {
+  it("are explained with their current addresses", async () => {
     const server = await TestDnsServer.start({ "shop.example": { A: ["127.0.0.1", "127.0.0.2"] } });
     const { admin } = await perch(shopAt(server, "{ dns: shop.example, port: 8080 }"));
     const { trail } = (await (await admin("/api/explain?url=http://a.example/")).json()) as {

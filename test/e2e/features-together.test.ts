@@ -8,8 +8,8 @@ import { refusedOrigin } from "../kit/upstream.ts";
 const get = (path: string, fields = "") =>
   `GET ${path} HTTP/1.1\r\nHost: shop.example\r\nConnection: close\r\n${fields}\r\n`;
 
-describe.each(lanes)("features that meet, in the $lane lane", ({ fastLane }) => {
-  it("a copy of a rewritten request names the endpoint that gets it, and bears its own version's edits once", async () => {
+describe.each(lanes)("features together, in the $lane lane", ({ fastLane }) => {
+  it("a mirrored request with a rewrite has the Host of its endpoint, and its own version's edits once", async () => {
     const [stable, canary] = [await upstream("stable"), await upstream("canary")];
     const served = await perch(`
 fastLane: ${fastLane}
@@ -38,7 +38,7 @@ routes:
     ]);
   });
 
-  it("a body that came in chunks goes in chunks at every attempt", async () => {
+  it("a chunked body is chunked at every attempt", async () => {
     const statuses = [503, 503, 200];
     const stable = await upstream("stable", (_request, response) => {
       response.writeHead(statuses.shift() ?? 200).end();
@@ -65,7 +65,7 @@ routes: [{ name: all, service: shop }]`);
     ["a length", "Content-Length: 5\r\n\r\n", "hello"],
     ["chunks", "Transfer-Encoding: chunked\r\n\r\n", "5\r\nhello\r\n0\r\n\r\n"],
   ])(
-    "an upload by %s that meets a refusing endpoint first goes to the next, whenever it comes",
+    "an upload by %s goes from a refusing endpoint to the next, with the head or after it",
     async (_by, framing, body) => {
       const stable = await upstream("stable");
       const served = await perch(

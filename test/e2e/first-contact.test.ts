@@ -26,8 +26,8 @@ routes: [{ name: all, service: shop, release: shop }]
 `;
 }
 
-describe.each(lanes)("what a page loads, through the $lane lane", ({ fastLane }) => {
-  it("comes from the page's version before there is a pin, and sets none", async () => {
+describe.each(lanes)("assets of a page, in the $lane lane", ({ fastLane }) => {
+  it("come from the page's version before there is a pin, and set none", async () => {
     const { origin } = await perch((await shop(`fastLane: ${fastLane}`))("{ stable: 50, canary: 50 }"));
     const versions = new Set<string>();
     for (const browser of crowd) {
@@ -42,7 +42,7 @@ describe.each(lanes)("what a page loads, through the $lane lane", ({ fastLane })
     expect(versions.size).toBe(2);
   });
 
-  it("comes from the page's version after the weights have changed, until the next document", async () => {
+  it("come from the page's version after the weights change, until the next document", async () => {
     const config = await shop(`${freePorts}fastLane: ${fastLane}`);
     const started = await changeablePerch(config("{ stable: 1, canary: 0 }"));
     const { origin } = started.perch;

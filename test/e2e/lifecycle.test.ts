@@ -16,7 +16,7 @@ routes: [{ name: all, service: shop }]
 const plainGet = "GET / HTTP/1.1\r\nHost: shop.example\r\n\r\n";
 const ended = (received: string) => received.endsWith("\r\n0\r\n\r\n");
 
-/** An upstream that is asked and does not answer until it is told to. */
+/** An upstream that does not answer until the test calls `answer`. */
 async function hesitant() {
   const { promise: asked, resolve } = Promise.withResolvers<void>();
   const started = await rawUpstream((_socket, received) => {
@@ -27,7 +27,7 @@ async function hesitant() {
 }
 
 describe("a signal to stop", () => {
-  it("makes Perch unready at once, while requests are served and told to close", async () => {
+  it("makes Perch unready at once, while requests are served with Connection: close", async () => {
     const stable = await upstream("stable");
     const perch = await servePerch(shopAt(stable.origin), ["--drain-delay", "2s"]);
     expect((await perch.admin("/readyz")).status).toBe(200);
@@ -44,7 +44,7 @@ describe("a signal to stop", () => {
     before.send(plainGet);
     const after = await rawClient(perch.port);
     after.send(plainGet);
-    // Both reads end with the connection, which Perch closes after the answer.
+    // Both reads end with the connection, which Perch closes after the response.
     for (const answered of [before, after]) {
       expect(await answered.read()).toMatch(
         /^HTTP\/1\.1 200 [\s\S]*\r\nConnection: close\r\n[\s\S]*\r\nhello from stable\n\r\n0\r\n\r\n$/,
@@ -64,7 +64,7 @@ describe("a signal to stop", () => {
     const perch = await servePerch(shopAt(stable.origin), ["--drain-delay", "1s"]);
     let answered = 0;
     const statuses = new Set<number | undefined>();
-    const untilTold = async () => {
+    const untilClosed = async () => {
       const agent = new Agent({ keepAlive: true, maxSockets: 1 });
       for (;;) {
         const { status, connection } = await get(perch.origin, agent);
@@ -73,14 +73,14 @@ describe("a signal to stop", () => {
         if (connection === "close") return;
       }
     };
-    await Promise.all(Array.from({ length: 16 }, untilTold));
+    await Promise.all(Array.from({ length: 16 }, untilClosed));
     expect(answered).toBeGreaterThan(200);
     expect([...statuses]).toEqual([200]);
     expect(await perch.process.exited).toBe(0);
   });
 
   it.each(["SIGTERM", "SIGINT"] as const)(
-    "%s lets a request under way finish, and accepts no other",
+    "%s lets a request in flight finish, and accepts no other",
     async (signal) => {
       const slow = await hesitant();
       const perch = await servePerch(shopAt(slow.origin));
@@ -97,7 +97,7 @@ describe("a signal to stop", () => {
     },
   );
 
-  it("breaks off what outlives the drain timeout, and still ends well", async () => {
+  it("aborts requests at the drain timeout, with exit code 0", async () => {
     const slow = await hesitant();
     const perch = await servePerch(shopAt(slow.origin), ["--drain-timeout", "100ms"]);
     const waiting = await rawClient(perch.port);
@@ -124,7 +124,7 @@ describe("a signal to stop", () => {
 });
 
 describe("starting", () => {
-  it("takes the configuration that PERCH_CONFIG names, and SIGHUP forces a look at it", async () => {
+  it("reads the configuration of PERCH_CONFIG, and SIGHUP forces a reload check", async () => {
     const stable = await upstream("stable");
     const file = join(await temporaryFolder(), "perch.yaml");
     await renameOver(file, freePorts + shopAt(stable.origin));
@@ -136,7 +136,7 @@ describe("starting", () => {
         await (await fetch(`${admin}/metrics`)).text(),
       )?.[1];
 
-    // The watcher looks once at a file that stays as it is; whatever comes after that was the signal.
+    // The watcher reads an unchanged file once; the second reload is the signal's.
     await renameOver(file, "routes: 1\n");
     await expect.poll(refusals, { timeout: 10_000 }).toBe("1");
     perch.signal("SIGHUP");
@@ -144,7 +144,7 @@ describe("starting", () => {
     expect(await (await fetch(origin)).text()).toBe("hello from stable\n");
   });
 
-  it("needs no file: --to, --canary and --weight split users and keep them", async () => {
+  it("needs no file: --to, --canary and --weight split users, who stay on their version", async () => {
     const stable = await upstream("stable", (_, response) => response.writeHead(200, { "x-version": "stable" }).end());
     const canary = await upstream("canary", (_, response) => response.writeHead(200, { "x-version": "canary" }).end());
     const anyPort = ["--listen", "127.0.0.1:0", "--admin", "127.0.0.1:0"];
@@ -167,11 +167,11 @@ describe("starting", () => {
   });
 });
 
-/** Whether an ordinary user may not listen on port 1; containers often lower the bound to 0. */
+/** Whether port 1 needs a permission; containers often lower the first unprivileged port to 0. */
 const portsAreGuarded = () =>
   process.getuid?.() !== 0 && Number(readFileSync("/proc/sys/net/ipv4/ip_unprivileged_port_start", "utf8")) > 1;
 
-describe("what can not start says why on stderr, in exit code 2 and nowhere else", () => {
+describe("a failed start has its reason on stderr only, and exit code 2", () => {
   const refused = async (args: readonly string[], env: Readonly<Record<string, string>> = {}) => {
     const perch = new PerchProcess(args, env);
     return { code: await perch.exited, stdout: perch.stdout, stderr: perch.stderr };
@@ -213,7 +213,7 @@ describe("what can not start says why on stderr, in exit code 2 and nowhere else
     expect(stderr).toMatch(/^[^\n]*absent\.yaml[^\n]*\n$/);
   });
 
-  it("an invalid configuration, with every problem, its place and a caret", async () => {
+  it("an invalid configuration, with every problem, its position and a caret", async () => {
     const { file, code, stdout, stderr } = await refusedConfig(
       `${shopAt("http://127.0.0.1:9")}nonsense: 1\nworkers: x\n`,
     );

@@ -18,7 +18,7 @@ const loads = (perch: TestPerch) => perch.metric('perch_config_reloads_total{res
 const refusals = (perch: TestPerch) => perch.metric('perch_config_reloads_total{result="failure"}');
 const lastSuccessful = (perch: TestPerch) => perch.metric("perch_config_last_reload_successful");
 
-/** What `/api/config` answers, as far as it is looked at here. */
+/** The keys of `/api/config` that are used here. */
 interface ConfigStatus {
   readonly active: { readonly hash: string };
   readonly lastError: { readonly text: string; readonly problems: readonly unknown[] } | null;
@@ -29,7 +29,7 @@ interface Replaceable {
   replace(text: string): Promise<void>;
 }
 
-describe("a changed file is taken into service, again and again", () => {
+describe("a changed file is reloaded, each time", () => {
   it.each<{ how: string; make: (folder: string, text: string) => Replaceable }>([
     {
       how: "the kubelet swaps ..data",
@@ -73,7 +73,7 @@ describe("a changed file is taken into service, again and again", () => {
     expect([await loads(perch), await refusals(perch)]).toEqual([3, 0]);
   });
 
-  it("an editor truncates it and writes later: what stands there in between changes nothing", async () => {
+  it("an editor truncates it and writes later: the empty file changes nothing", async () => {
     const [one, two] = [await upstream("one"), await upstream("two")];
     const { perch, file } = await changeablePerch(shopAt(one.origin));
     writeFileSync(file, "");
@@ -89,8 +89,8 @@ describe("a bad file", () => {
   it.each([
     { what: "an unknown key", bad: (good: string) => `${good}nonsense: 1\n`, line: 6, column: 1 },
     { what: "broken YAML", bad: (good: string) => `${good}services: {\n`, line: 6, column: 1 },
-    { what: "a value that can not be", bad: (good: string) => `workers: many\n${good}`, line: 1, column: 10 },
-  ])("with $what leaves the last good one, says where, and heals", async ({ bad, line, column }) => {
+    { what: "an invalid value", bad: (good: string) => `workers: many\n${good}`, line: 1, column: 10 },
+  ])("with $what keeps the last good one, has its position, and can be corrected", async ({ bad, line, column }) => {
     const one = await upstream("one");
     const good = shopAt(one.origin);
     const { perch, file } = await changeablePerch(good);
@@ -109,7 +109,7 @@ describe("a bad file", () => {
     expect(await status()).toMatchObject({ active: { hash: active.hash }, lastError: null });
   });
 
-  it("a removed file leaves the last good one as well", async () => {
+  it("that is removed keeps the last good one", async () => {
     const one = await upstream("one");
     const folder = await temporaryFolder();
     mkdirSync(join(folder, "sub"));
@@ -126,7 +126,7 @@ describe("a bad file", () => {
 });
 
 describe("requests and connections across a reload", () => {
-  it("a request under way finishes on the snapshot that it began with", async () => {
+  it("a request in flight finishes on its snapshot", async () => {
     const { promise: asked, resolve: ask } = Promise.withResolvers<void>();
     const old = await rawUpstream(() => ask());
     const next = await upstream("next");
@@ -144,7 +144,7 @@ describe("requests and connections across a reload", () => {
     const answer = await waiting.read((received) => received.endsWith("old"));
     waiting.close();
     expect(answer).toMatch(/^HTTP\/1\.1 200 OK\r\n[\s\S]*\r\nx-perch-version: stable\r\n/);
-    // Its endpoint is gone: the connection closes once the answer is through.
+    // Its endpoint is removed: the connection closes after the response.
     if (socket?.readableEnded === false) await once(socket, "end");
   });
 
@@ -173,14 +173,14 @@ routes:
     await change(shops("", kept.origin));
     await closed;
     await body(perch);
-    // `other` is another endpoint, with a pool of its own, though at the same address.
+    // `other` is another endpoint with its own pool, at the same address.
     await (await fetch(`${perch.origin}/other`)).text();
     expect(kept.connections).toBe(2);
   });
 });
 
 describe("metrics across a reload", () => {
-  it("what is removed goes away, what stays goes on counting", async () => {
+  it("series of what is removed disappear, others keep counting", async () => {
     const [one, two] = [await upstream("one"), await upstream("two")];
     const { perch, change } = await changeablePerch(`${freePorts}
 attributes: { vip: { type: string, from: [{ header: x-vip }] } }

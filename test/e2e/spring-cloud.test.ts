@@ -6,7 +6,7 @@ import { listening, perch } from "../kit/freed.ts";
 const page = new URL("../../docs/coming-from/spring-cloud-gray.md", import.meta.url);
 const users = Array.from({ length: 40 }, (_, at) => `user-${at}`);
 
-/** A configuration of the page, by its first line; `name` is the service's. */
+/** A configuration of the page, by its first line, for the service `name`. */
 async function fromPage(title: string, name: string, versions: readonly [string, string]): Promise<string> {
   const blocks = (await readFile(page, "utf8")).matchAll(/```yaml\n# (\w+)\n(.*?)```/gs);
   const [, , yaml = ""] = [...blocks].find(([, found]) => found === title) ?? [];
@@ -26,7 +26,7 @@ describe.each([
   { name: "Nepxion Discovery", front: "front", behind: "behind", header: "n-d-version", old: "stable", next: "canary" },
   { name: "MSE", front: "lane", behind: "lane", header: "x-mse-tag", old: "base", next: "gray" },
 ])("lanes as $name has them, by the configuration of the page", ({ front, behind, header, old, next }) => {
-  /** Three services that hand on this one header; Perch stands before the first and the third. */
+  /** Three services that pass on this header; Perch is in front of the first and the third. */
   async function chain() {
     const both = async (name: string, after?: string): Promise<[string, string]> => [
       await service(name, old, header, after),
@@ -38,7 +38,7 @@ describe.each([
     return { web: web.origin, stock: stock.origin };
   }
 
-  it("the whole chain of a user is in one lane, with a baseline in its middle", async () => {
+  it("a user's whole chain is in one lane, with a baseline in the middle", async () => {
     const { web } = await chain();
     const ways = new Set<string>();
     for (const user of users) {
@@ -49,13 +49,13 @@ describe.each([
     expect([...ways].toSorted()).toEqual([wayOf(next), wayOf(old)].toSorted());
   });
 
-  it("a caller's lane is honoured behind, and one that nobody has falls to the baseline", async () => {
+  it("a caller's lane counts, and an unknown lane gets the baseline", async () => {
     const { stock } = await chain();
     const ask = async (value: string) => (await fetch(stock, { headers: { [header]: value } })).json();
-    const words = header === "n-d-version" ? { old: "1.0", next: "1.1" } : { old, next };
-    expect(await ask(words.next)).toEqual([`stock ${next}`]);
-    expect(await ask(words.old)).toEqual([`stock ${old}`]);
+    const values = header === "n-d-version" ? { old: "1.0", next: "1.1" } : { old, next };
+    expect(await ask(values.next)).toEqual([`stock ${next}`]);
+    expect(await ask(values.old)).toEqual([`stock ${old}`]);
     expect(await ask("blue")).toEqual([`stock ${old}`]);
-    expect(await ask(JSON.stringify({ orders: words.old, stock: words.next }))).toEqual([`stock ${next}`]);
+    expect(await ask(JSON.stringify({ orders: values.old, stock: values.next }))).toEqual([`stock ${next}`]);
   });
 });

@@ -11,7 +11,7 @@ const secretA = "a".repeat(32);
 const secretB = "b".repeat(40);
 const crowdSize = 40;
 
-/** Both versions of a shop, and its configuration with this release. */
+/** Both versions of a shop, and its configuration for a release. */
 async function shop() {
   const [stable, canary] = [await upstream("stable"), await upstream("canary")];
   const config = (release: string, more = "") => `${freePorts}${more}
@@ -30,7 +30,7 @@ async function secretFile(text: string): Promise<string> {
   return file;
 }
 
-/** The cookie's value as the documentation describes it, made without Perch's own code. */
+/** The cookie's value as documented, made without Perch's code. */
 function signedPin(secret: string, body: string, release = "shop"): string {
   const digest = createHmac("sha256", secret).update(`${release}.${body}`).digest();
   return `${body}.${digest.subarray(0, 16).toString("base64url")}`;
@@ -38,7 +38,7 @@ function signedPin(secret: string, body: string, release = "shop"): string {
 
 const crowd = () => Array.from({ length: crowdSize }, () => new Visitor());
 
-/** Who is served what, in the order of the visitors. */
+/** The versions that the visitors get, in their order. */
 async function versions(visitors: readonly Visitor[], url: string, headers?: (i: number) => Record<string, string>) {
   const seen: string[] = [];
   for (const [i, visitor] of visitors.entries()) seen.push((await visitor.get(url, headers?.(i))).version);
@@ -50,7 +50,7 @@ const pinOf = ({ jar }: Visitor) => {
   return { epoch, issuedAt, version, how, unit };
 };
 
-describe("the cookie's bytes", () => {
+describe("pin cookies", () => {
   it.each([
     { sticky: "", https: false, attributes: "; Max-Age=2592000; Path=/; HttpOnly; SameSite=Lax" },
     { sticky: "", https: true, attributes: "; Max-Age=2592000; Path=/; Secure; HttpOnly; SameSite=Lax" },
@@ -86,7 +86,7 @@ describe("the cookie's bytes", () => {
     expect((await visitor.get(origin, { "x-user-id": "42", ...proto })).setCookie).toEqual([]);
   });
 
-  it("are not Secure because a stranger says https", async () => {
+  it("are not Secure for an untrusted X-Forwarded-Proto: https", async () => {
     const { config } = await shop();
     const { perch: started } = await changeablePerch(config("split: { stable: 1 }"));
     const { setCookie } = await new Visitor().get(started.origin, { "x-forwarded-proto": "https" });
@@ -95,7 +95,7 @@ describe("the cookie's bytes", () => {
     ]);
   });
 
-  it("come with Cache-Control: private where a shared cache might keep the answer", async () => {
+  it("come with Cache-Control: private, so that shared caches do not store the response", async () => {
     const cached = await upstream("cached", (_, response) =>
       response.writeHead(200, { "x-version": "stable", "Cache-Control": "public, max-age=60" }).end(),
     );
@@ -135,7 +135,7 @@ describe("when weights change", () => {
     if (split.includes("canary: 0")) expect((await new Visitor().get(started.origin)).version).toBe("stable");
   });
 
-  it("a higher epoch voids held versions at once; who somebody is lives on", async () => {
+  it("a higher epoch invalidates held versions at once, and keeps the units", async () => {
     const { config } = await shop();
     const release = (epoch: number, split: string) =>
       config(`sticky: { whenWeightsChange: hold, onWeightZero: drain, epoch: ${epoch} }, split: ${split}`);
@@ -157,7 +157,7 @@ describe("when weights change", () => {
 describe("login and logout", () => {
   const named = (prefix: string) => (i: number) => ({ "x-user-id": `${prefix}-${i}` });
 
-  it("hold: neither moves anybody; another person is drawn anew", async () => {
+  it("hold: neither moves a user; another user is drawn anew", async () => {
     const { config } = await shop();
     const release = "sticky: { by: userId, whenWeightsChange: hold }, split: { stable: 50, canary: 50 }";
     const { perch: started } = await changeablePerch(config(release));
@@ -174,7 +174,7 @@ describe("login and logout", () => {
     expect(await started.metric('perch_pin_flips_total{release="shop"}')).toBe(0);
   });
 
-  it("follow: a logout moves nobody", async () => {
+  it("follow: a logout moves no user", async () => {
     const { config } = await shop();
     const { perch: started } = await changeablePerch(
       config("sticky: { by: userId }, split: { stable: 50, canary: 50 }"),
@@ -187,7 +187,7 @@ describe("login and logout", () => {
 });
 
 describe("cookies beside the pin", () => {
-  it("several releases' pins live side by side, and none goes upstream on any route", async () => {
+  it("pins of several releases coexist, and none goes upstream on any route", async () => {
     const [one, two] = [await upstream("one"), await upstream("two")];
     const { origin } = await perch(`
 services:
@@ -222,9 +222,9 @@ routes:
     { what: "duplicate names", sent: "a=1; PIN; a=2; a=1; PIN", upstream: "a=1; a=2; a=1" },
     { what: "quoted values", sent: 'a="1; 2"; PIN; b=""', upstream: 'a="1; 2"; b=""' },
     { what: "a missing equals sign", sent: "flag; PIN; =; x", upstream: "flag; =; x" },
-    { what: "bytes beyond ASCII", sent: "naïve=café; PIN; ü=\xff\x80", upstream: "naïve=café; ü=\xff\x80" },
+    { what: "bytes above ASCII", sent: "naïve=café; PIN; ü=\xff\x80", upstream: "naïve=café; ü=\xff\x80" },
     { what: "odd blanks", sent: " a=1 ;;PIN ;  b = 2", upstream: "a=1 ;;  b = 2" },
-  ])("$what: nothing is lost but the pin, which counts", async ({ sent, upstream: wanted }) => {
+  ])("$what: only the pin, which counts, is removed", async ({ sent, upstream: wanted }) => {
     const { config, stable, canary } = await shop();
     const release = `sticky: { whenWeightsChange: hold, cookie: { secretFile: ${await secretFile(secretA)} } }`;
     const { perch: started } = await changeablePerch(config(`${release}, split: { stable: 1000000, canary: 1 }`));
@@ -240,60 +240,64 @@ routes:
   });
 });
 
-it("secrets are rotated without moving anybody; a withdrawn one signs nothing any more", async () => {
-  const { config } = await shop();
-  const secrets = await secretFile(`${secretA}\n`);
-  const sticky = `sticky: { whenWeightsChange: hold, cookie: { secretFile: ${secrets} } }`;
-  const { perch: started, reloadedBy } = await changeablePerch(config(`${sticky}, split: { stable: 50, canary: 50 }`));
-  const signedBy = (visitor: Visitor) => {
-    const value = visitor.jar.get("perch-shop") ?? "";
-    const body = value.slice(0, value.lastIndexOf("."));
-    return [secretA, secretB].findIndex((secret) => signedPin(secret, body) === value);
-  };
-  const visitors = crowd();
-  const before = await versions(visitors, started.origin);
-  const cookies = visitors.map(({ cookie }) => cookie);
-  const forged = () => started.metric('perch_pins_rejected_total{release="shop",cause="forged"}');
+describe("secrets of pins", () => {
+  it("are rotated without moving a user; pins of a removed one are rejected", async () => {
+    const { config } = await shop();
+    const secrets = await secretFile(`${secretA}\n`);
+    const sticky = `sticky: { whenWeightsChange: hold, cookie: { secretFile: ${secrets} } }`;
+    const { perch: started, reloadedBy } = await changeablePerch(
+      config(`${sticky}, split: { stable: 50, canary: 50 }`),
+    );
+    const signedBy = (visitor: Visitor) => {
+      const value = visitor.jar.get("perch-shop") ?? "";
+      const body = value.slice(0, value.lastIndexOf("."));
+      return [secretA, secretB].findIndex((secret) => signedPin(secret, body) === value);
+    };
+    const visitors = crowd();
+    const before = await versions(visitors, started.origin);
+    const cookies = visitors.map(({ cookie }) => cookie);
+    const forged = () => started.metric('perch_pins_rejected_total{release="shop",cause="forged"}');
 
-  for (const text of [`${secretA}\n${secretB}\n`, `${secretB}\n${secretA}\n`]) {
-    await reloadedBy(() => renameOver(secrets, text));
-    expect(await versions(visitors, started.origin)).toEqual(before);
-    expect(visitors.map(({ cookie }) => cookie)).toEqual(cookies);
-  }
-  const late = new Visitor();
-  await late.get(started.origin);
-  expect([signedBy(visitors[0] ?? late), signedBy(late)]).toEqual([0, 1]);
-  expect(await forged()).toBe(0);
+    for (const text of [`${secretA}\n${secretB}\n`, `${secretB}\n${secretA}\n`]) {
+      await reloadedBy(() => renameOver(secrets, text));
+      expect(await versions(visitors, started.origin)).toEqual(before);
+      expect(visitors.map(({ cookie }) => cookie)).toEqual(cookies);
+    }
+    const late = new Visitor();
+    await late.get(started.origin);
+    expect([signedBy(visitors[0] ?? late), signedBy(late)]).toEqual([0, 1]);
+    expect(await forged()).toBe(0);
 
-  await reloadedBy(() => renameOver(secrets, secretB));
-  expect((await late.get(started.origin)).setCookie).toEqual([]);
-  await versions(visitors, started.origin);
-  expect(await forged()).toBe(crowdSize);
-  expect(visitors.map(signedBy)).toEqual(visitors.map(() => 1));
+    await reloadedBy(() => renameOver(secrets, secretB));
+    expect((await late.get(started.origin)).setCookie).toEqual([]);
+    await versions(visitors, started.origin);
+    expect(await forged()).toBe(crowdSize);
+    expect(visitors.map(signedBy)).toEqual(visitors.map(() => 1));
+  });
+
+  it.each([
+    { cause: "forged", pin: (now: number) => signedPin(secretB, `1.1.${now}.canary.s.rAAAAAAAAAAA`) },
+    { cause: "forged", pin: (now: number) => signedPin(secretA, `1.1.${now}.canary.s.rAAAAAAAAAAA`, "blog") },
+    { cause: "expired", pin: (now: number) => signedPin(secretA, `1.1.${now - 3_700}.canary.s.rAAAAAAAAAAA`) },
+    { cause: "oversized", pin: (now: number) => signedPin(secretA, `1.1.${now}.canary.s.${"r".repeat(300)}`) },
+    { cause: "malformed", pin: () => "canary" },
+  ])("reject a $cause pin, and count it", async ({ cause, pin }) => {
+    const { config } = await shop();
+    const cookie = `cookie: { maxAge: 1h, secretFile: ${await secretFile(secretA)} }`;
+    const release = `sticky: { whenWeightsChange: hold, ${cookie} }, split: { stable: 1000000, canary: 1 }`;
+    const { perch: started } = await changeablePerch(config(release));
+    const visitor = new Visitor();
+    visitor.jar.set("perch-shop", pin(Math.floor(Date.now() / 1000)));
+    const first = await visitor.get(started.origin);
+    expect([first.version, first.setCookie.length]).toEqual(["stable", 1]);
+    expect((await visitor.get(started.origin)).setCookie).toEqual([]);
+    const causes = ["forged", "expired", "oversized", "malformed"];
+    const counted = causes.map((name) => started.metric(`perch_pins_rejected_total{release="shop",cause="${name}"}`));
+    expect(await Promise.all(counted)).toEqual(causes.map((name) => (name === cause ? 1 : 0)));
+  });
 });
 
-it.each([
-  { cause: "forged", pin: (now: number) => signedPin(secretB, `1.1.${now}.canary.s.rAAAAAAAAAAA`) },
-  { cause: "forged", pin: (now: number) => signedPin(secretA, `1.1.${now}.canary.s.rAAAAAAAAAAA`, "blog") },
-  { cause: "expired", pin: (now: number) => signedPin(secretA, `1.1.${now - 3_700}.canary.s.rAAAAAAAAAAA`) },
-  { cause: "oversized", pin: (now: number) => signedPin(secretA, `1.1.${now}.canary.s.${"r".repeat(300)}`) },
-  { cause: "malformed", pin: () => "canary" },
-])("a $cause pin counts as none, and is counted", async ({ cause, pin }) => {
-  const { config } = await shop();
-  const cookie = `cookie: { maxAge: 1h, secretFile: ${await secretFile(secretA)} }`;
-  const release = `sticky: { whenWeightsChange: hold, ${cookie} }, split: { stable: 1000000, canary: 1 }`;
-  const { perch: started } = await changeablePerch(config(release));
-  const visitor = new Visitor();
-  visitor.jar.set("perch-shop", pin(Math.floor(Date.now() / 1000)));
-  const first = await visitor.get(started.origin);
-  expect([first.version, first.setCookie.length]).toEqual(["stable", 1]);
-  expect((await visitor.get(started.origin)).setCookie).toEqual([]);
-  const causes = ["forged", "expired", "oversized", "malformed"];
-  const counted = causes.map((name) => started.metric(`perch_pins_rejected_total{release="shop",cause="${name}"}`));
-  expect(await Promise.all(counted)).toEqual(causes.map((name) => (name === cause ? 1 : 0)));
-});
-
-describe("a tester's override", () => {
+describe("an override", () => {
   const hourMs = 3_600_000;
   const token = (expiresInMs: number, secret = secretB) =>
     createOverrideToken(Buffer.from(secret), "shop", "canary", Date.now() + expiresInMs);
@@ -310,7 +314,7 @@ describe("a tester's override", () => {
       version: "canary",
     },
     {
-      sentence: "not from elsewhere, though the caller is allowed",
+      sentence: "not from another client address behind an allowed caller",
       headers: () => ({ ...outside, "x-perch-version": "canary" }),
       version: "stable",
     },
@@ -330,7 +334,7 @@ describe("a tester's override", () => {
       version: "stable",
     },
     {
-      sentence: "not with somebody else's token",
+      sentence: "not with a token of another secret",
       headers: () => ({ ...outside, "x-perch-version": token(hourMs, secretA) }),
       version: "stable",
     },
@@ -344,7 +348,7 @@ describe("a tester's override", () => {
     const sent = headers();
     const visit = await new Visitor().get(started.origin, sent);
     expect(visit.version).toBe(version);
-    // An override writes no pin, and its names are Perch's own.
+    // An override writes no pin, and its header and cookie are not sent upstream.
     expect(visit.setCookie.length).toBe(version === "canary" ? 0 : 1);
     const [seen] = [...stable.seen, ...canary.seen];
     expect(seen?.headers["x-perch-version"]).toBeUndefined();

@@ -4,7 +4,7 @@ import { upstream } from "../kit/freed.ts";
 import { exchange } from "../kit/one-service.ts";
 import { servePerch, soon } from "../kit/served.ts";
 
-it("copies and spans of several workers are counted as one's, and the collector tells the workers apart", {
+it("mirrored requests and spans of several workers are counted as of one process, and spans have the worker's instance id", {
   timeout: 60_000,
 }, async () => {
   const [stable, canary, to] = [await upstream("stable"), await upstream("canary"), await collector()];

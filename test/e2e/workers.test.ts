@@ -32,7 +32,7 @@ async function ask(asking: RawClient): Promise<string> {
 
 const readiness = async (started: TestPerch) => (await (await started.admin("/readyz")).text()).trim();
 
-/** Perch with workers that fail when told to. */
+/** Perch with workers that fail on command. */
 async function faultyPerch(origin: string, options: Parameters<typeof perch>[1] = {}) {
   const started = await perch(shopAt(origin), { worker: { entry: faultyWorker, heapMb: 64 }, ...options });
   return { started, whole: () => expect.poll(() => started.metric("perch_workers"), soon).toBe(2) };
@@ -54,7 +54,7 @@ async function filed(text: string, entry?: URL) {
 }
 
 describe("requests", () => {
-  it("are spread over the workers, and their metrics are those of one process", async () => {
+  it("are distributed over the workers, and their metrics are those of one process", async () => {
     const stable = await upstream("stable");
     const { started } = await faultyPerch(stable.origin);
     const all = await clients(64, started.port);
@@ -72,7 +72,7 @@ describe("requests", () => {
     expect(lost).toBeLessThan(64);
   });
 
-  it("are counted so that promtool finds no fault", async ({ skip }) => {
+  it("are counted in metrics that pass promtool", async ({ skip }) => {
     const stable = await upstream("stable");
     const started = await perch(shopAt(stable.origin));
     await fetch(started.origin);
@@ -84,7 +84,7 @@ describe("requests", () => {
     expect(checked.stdout + checked.stderr).toBe("");
   });
 
-  it("get one decision from all workers, by a secret that nobody configured, and all decisions are reported", async () => {
+  it("get one decision from all workers, with a generated secret, and all decisions are reported", async () => {
     const [stable, canary] = [await upstream("stable"), await upstream("canary")];
     const started = await perch(`
 workers: 3
@@ -98,7 +98,7 @@ routes: [{ name: all, service: shop, release: shop }]
       const visitor = new Visitor();
       const first = (await visitor.get(started.origin)).headers;
       expect(first["set-cookie"]).toHaveLength(1);
-      // Each on a connection of its own, so that the kernel chooses a worker anew.
+      // Each on a new connection, for which the kernel chooses a worker.
       for (let i = 0; i < 12; i++) {
         const { headers } = await visitor.get(started.origin);
         expect([headers["x-perch-version"], headers["set-cookie"]]).toEqual([first["x-perch-version"], undefined]);
@@ -112,7 +112,7 @@ routes: [{ name: all, service: shop, release: shop }]
     expect(decisions.reduce((sum, count) => sum + count, 0)).toBe(8 * 13);
   });
 
-  it("to an endpoint that refuses show it as down, though one worker alone found out", async () => {
+  it("to an endpoint that refuses mark it as down, although only one worker noticed", async () => {
     const started = await perch(shopAt("http://127.0.0.1:9"));
     const up = 'perch_endpoint_up{service="shop",version="stable",endpoint="http://127.0.0.1:9"}';
     expect(await started.metric(up)).toBe(1);
@@ -122,7 +122,7 @@ routes: [{ name: all, service: shop, release: shop }]
 });
 
 describe("starting", () => {
-  it("says that the port is taken, also by a Perch whose workers would share it", async () => {
+  it("reports a port in use, also by another Perch with workers", async () => {
     const { port } = await perch(shopAt("http://127.0.0.1:9"));
     const text = `${shopAt("http://127.0.0.1:9")}
 listeners: [{ name: web, address: "127.0.0.1:${port}" }]
@@ -133,7 +133,7 @@ admin: { address: "127.0.0.1:0" }
     );
   });
 
-  it("fails where a worker can not start, and says why", async () => {
+  it("fails with the reason where a worker cannot start", async () => {
     const entry = new URL("data:text/javascript,throw new Error('no worker of ours')");
     const failure = perch(shopAt("http://127.0.0.1:9"), { worker: { entry } });
     await expect(failure).rejects.toThrow(/perch: worker 1 failed to start: [\s\S]*no worker of ours/);
@@ -157,7 +157,7 @@ describe("a reload", () => {
     const wrong: string[] = [];
     const load = async (agent: Agent | false) => {
       while (!over) {
-        // Only what begins and ends under one committed configuration is known to be its own.
+        // Only a request that begins and ends under one committed configuration must be its own.
         const before = wanted;
         const body = await get(started.origin, agent).catch(String);
         count++;
@@ -189,7 +189,7 @@ describe("a reload", () => {
     }
   });
 
-  it("that one worker can not prepare changes nothing in the others, and is told", async () => {
+  it("that one worker cannot prepare changes nothing in the others, and is reported", async () => {
     const [one, two] = [await upstream("one"), await upstream("two")];
     const { started, change } = await filed(shopAt(one.origin), faultyWorker);
     bringFault(2, { kind: "exit-when-preparing" });
@@ -200,7 +200,7 @@ describe("a reload", () => {
     };
     expect(lastError.text).toContain("not every worker could prepare the configuration: worker 2: exited with code 7");
     await expect.poll(() => started.metric("perch_workers"), soon).toBe(2);
-    // The replacement has what is active, not what stands in the file.
+    // The replacement has the active configuration, not the file's.
     for (const answer of await Promise.all((await clients(32, started.port)).map(ask))) {
       expect(answer).toContain("hello from one\n");
     }
@@ -209,7 +209,7 @@ describe("a reload", () => {
     expect(await (await started.admin("/api/config")).json()).not.toMatchObject({ active });
   });
 
-  it("reaches a worker that takes another's place", async () => {
+  it("reaches a worker that replaces another", async () => {
     const [one, two] = [await upstream("one"), await upstream("two")];
     const { started, change } = await filed(shopAt(one.origin), faultyWorker);
     await change(shopAt(two.origin), "success");
@@ -225,8 +225,8 @@ describe("a reload", () => {
 describe("a worker that ends", () => {
   it.each([
     { why: "an uncaught error", fault: "throw" },
-    { why: "its heap is full", fault: "out-of-memory" },
-  ] as const)("since $why is replaced and counted, and no counter goes back", async ({ fault }) => {
+    { why: "a full heap", fault: "out-of-memory" },
+  ] as const)("by $why is replaced and counted, and no counter decreases", async ({ fault }) => {
     const stable = await upstream("stable");
     const { started, whole } = await faultyPerch(stable.origin);
     const sent = await Promise.all((await clients(32, started.port)).map(ask));
@@ -247,7 +247,7 @@ describe("a worker that ends", () => {
     expect(await started.metric(total)).toBe(64);
   });
 
-  it("writes the requests that it served to the access log before", async () => {
+  it("has written its requests to the access log", async () => {
     const stable = await upstream("stable");
     const file = join(await temporaryFolder(), "access.log");
     const worker = { entry: faultyWorker };
@@ -268,7 +268,7 @@ describe("a worker that ends", () => {
     expect(await readiness(started)).toBe("ok");
   });
 
-  it("is told in the log, with the reason", async () => {
+  it("is logged with the reason", async () => {
     const main = new URL("../workers/faulty-perch.ts", import.meta.url).pathname;
     const started = await servePerch(shopAt("http://127.0.0.1:9"), [], main);
     started.process.signal("SIGUSR2");
@@ -281,7 +281,7 @@ describe("a worker that ends", () => {
     expect(await started.process.logged("worker restarted")).toMatchObject({ level: "info", worker: 1 });
   });
 
-  it("is not waited for while it says nothing: its last counts stand in", async () => {
+  it("does not delay metrics while it is busy: its last counts are used", async () => {
     const stable = await upstream("stable");
     const { started } = await faultyPerch(stable.origin);
     await Promise.all((await clients(16, started.port)).map(ask));
@@ -294,7 +294,7 @@ describe("a worker that ends", () => {
 });
 
 describe("draining", () => {
-  it("lets requests under way finish in every worker", async () => {
+  it("lets requests in flight finish in every worker", async () => {
     const { promise: allAsked, resolve } = Promise.withResolvers<void>();
     let asked = 0;
     const slow = await rawUpstream((_, received) => {
@@ -314,7 +314,7 @@ describe("draining", () => {
     expect(await started.metric(total)).toBe(32);
   });
 
-  it("answers those who connected before it and were not accepted yet", async () => {
+  it("answers clients that had connected and were not accepted yet", async () => {
     const stable = await upstream("stable");
     const { started } = await faultyPerch(stable.origin);
     await ask(await rawClient(started.port));
@@ -326,7 +326,7 @@ describe("draining", () => {
     await drained;
   });
 
-  it("breaks off those too who were accepted after its timeout", async () => {
+  it("disconnects clients that are accepted after its timeout", async () => {
     const silent = await rawUpstream(() => {});
     const { started } = await faultyPerch(silent.origin, { drainTimeoutMs: 1 });
     bringFault("all", { kind: "busy", forMs: 500 });
@@ -336,7 +336,7 @@ describe("draining", () => {
     for (const one of waiting) expect(await one.read()).toBe("");
   });
 
-  it("breaks off what outlives its timeout", async () => {
+  it("aborts requests at its timeout", async () => {
     const { promise: asked, resolve } = Promise.withResolvers<void>();
     const silent = await rawUpstream(() => resolve());
     const started = await perch(shopAt(silent.origin), { drainTimeoutMs: 50 });
@@ -349,7 +349,7 @@ describe("draining", () => {
 });
 
 describe("the access log of several workers", () => {
-  // Beyond what a pipe takes in one piece (4096 bytes): every quote becomes two.
+  // Longer than a pipe writes atomically (4096 bytes): every quote becomes two bytes.
   const path = `/${'"'.repeat(2_040)}`;
   const target = (i: number) => `GET ${path}${i} HTTP/1.1\r\nHost: ${"h".repeat(250)}\r\n\r\n`;
   const each = 40;

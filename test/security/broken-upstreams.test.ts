@@ -8,7 +8,7 @@ const get = (path: string, more = "") => `GET ${path} HTTP/1.1\r\nHost: a\r\n${m
 const last = (path: string) => get(path, "Connection: close\r\n");
 const sized = (body: string) => `HTTP/1.1 200 OK\r\nContent-Length: ${body.length}\r\n\r\n${body}`;
 
-/** What an upstream answers to `/bad`, and what a client may see of it: an error of Perch, or an answer broken off. */
+/** What an upstream answers to `/bad`. A client may see an error of Perch, or an aborted response. */
 const broken: readonly (readonly [name: string, answer: string])[] = [
   [
     "a length and chunks",
@@ -16,21 +16,21 @@ const broken: readonly (readonly [name: string, answer: string])[] = [
   ],
   ["two lengths", "HTTP/1.1 200 OK\r\nContent-Length: 5\r\nContent-Length: 2\r\n\r\nhello"],
   ["a length below zero", "HTTP/1.1 200 OK\r\nContent-Length: -5\r\n\r\nhello"],
-  ["a length beyond 2^64", "HTTP/1.1 200 OK\r\nContent-Length: 99999999999999999999\r\n\r\nhello"],
+  ["a length over 2^64", "HTTP/1.1 200 OK\r\nContent-Length: 99999999999999999999\r\n\r\nhello"],
   ["chunks of an unknown coding", "HTTP/1.1 200 OK\r\nTransfer-Encoding: xchunked\r\n\r\n0\r\n\r\n"],
   ["a bare CR in a value", "HTTP/1.1 200 OK\r\nX-A: a\rSet-Cookie: b\r\nContent-Length: 0\r\n\r\n"],
   ["a NUL in a value", "HTTP/1.1 200 OK\r\nX-A: a\0b\r\nContent-Length: 0\r\n\r\n"],
   ["a name with a blank", "HTTP/1.1 200 OK\r\nX A: a\r\nContent-Length: 0\r\n\r\n"],
   ["garbage", "\x16\x03\x01\x02\0\x01\0\x01\xfc\x03\x03garbage\r\n\r\n"],
-  ["a status that is none", "HTTP/1.1 2x0 OK\r\nContent-Length: 0\r\n\r\n"],
+  ["an invalid status", "HTTP/1.1 2x0 OK\r\nContent-Length: 0\r\n\r\n"],
   ["a head of 200 KiB", `HTTP/1.1 200 OK\r\nX-A: ${"a".repeat(200_000)}\r\nContent-Length: 0\r\n\r\n`],
   ["a head of 5,000 fields", `HTTP/1.1 200 OK\r\n${`X-A: ${"a".repeat(20)}\r\n`.repeat(5_000)}\r\n`],
-  ["a chunk size that is none", "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n5g\r\nhello\r\n0\r\n\r\n"],
-  ["a chunk size beyond 2^64", "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n1ffffffffffffffff\r\nhello"],
+  ["an invalid chunk size", "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n5g\r\nhello\r\n0\r\n\r\n"],
+  ["a chunk size over 2^64", "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n1ffffffffffffffff\r\nhello"],
 ];
 
-describe.each(lanes)("upstreams that break the rules, in the $lane lane", ({ fastLane }) => {
-  /** Perch to an upstream whose answer to `/bad` does `bad`, and that answers everything else with the path asked for. */
+describe.each(lanes)("malformed responses of upstreams, in the $lane lane", ({ fastLane }) => {
+  /** Perch in front of an upstream that does `bad` for `/bad`, and answers other paths with their name. */
   async function perchBefore(bad: (socket: Socket) => void) {
     const upstream = await rawUpstream((socket, received) => {
       const path = /(?:GET|POST) (\S+) HTTP\/1\.1\r\n(?!.*(?:GET|POST) )/s.exec(received)?.[1];
@@ -40,7 +40,7 @@ describe.each(lanes)("upstreams that break the rules, in the $lane lane", ({ fas
     return perchIn(fastLane)(upstream.origin);
   }
 
-  /** Everything that came until the end of the connection, and whether it is a whole answer. */
+  /** Everything received until the connection ends, and whether it is a complete response. */
   async function ask(port: number, bytes: string) {
     const client = await rawClient(port);
     client.send(bytes);
@@ -50,7 +50,7 @@ describe.each(lanes)("upstreams that break the rules, in the $lane lane", ({ fas
   }
 
   it.each(broken)(
-    "the client gets an error or sees the end, and the next client its own answer: %s",
+    "the client gets an error or an aborted response, and the next client its own: %s",
     async (_name, answer) => {
       const { port } = await perchBefore((socket) => socket.write(answer, "latin1"));
       const { received, kind } = await ask(port, last("/bad"));
@@ -60,13 +60,13 @@ describe.each(lanes)("upstreams that break the rules, in the $lane lane", ({ fas
     },
   );
 
-  it("answers that nobody asked for reach nobody", async () => {
+  it("unsolicited responses reach no client", async () => {
     const { port } = await perchBefore((socket) => socket.write(sized("good") + sized("poison")));
     expect((await ask(port, last("/bad"))).received).toMatch(/good$/);
     for (let i = 0; i < 10; i++) expect((await ask(port, last(`/${i}`))).received).toContain(`answer to /${i}`);
   });
 
-  it("a flood of interim answers ends with the time for an answer", async () => {
+  it("a flood of interim responses ends at the response timeout", async () => {
     const { port } = await perchBefore((socket) => {
       // An upstream that keeps sending is what is tested.
       const flood = setInterval(() => socket.write("HTTP/1.1 102 Processing\r\n\r\n".repeat(50)), 5);
@@ -76,7 +76,7 @@ describe.each(lanes)("upstreams that break the rules, in the $lane lane", ({ fas
     expect(received).toMatch(/HTTP\/1\.1 50[24] [\s\S]*x-perch-error: upstream-/);
   });
 
-  it("a head without end is given up", async () => {
+  it("an endless head ends at the response timeout", async () => {
     const { port } = await perchBefore((socket) => {
       socket.write("HTTP/1.1 200 OK\r\n");
       // One that keeps sending slowly.
@@ -89,13 +89,13 @@ describe.each(lanes)("upstreams that break the rules, in the $lane lane", ({ fas
   it.each([
     ["with a length", "HTTP/1.1 200 OK\r\nContent-Length: 10\r\n\r\nhello"],
     ["of chunks", "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nhello\r\n"],
-  ])("a body that stops in the middle is no short answer: %s", async (_name, answer) => {
+  ])("a body that ends early is never a complete response: %s", async (_name, answer) => {
     const { port } = await perchBefore((socket) => void socket.end(answer));
     const { received, kind } = await ask(port, get("/bad"));
     expect([kind, received.includes("hello")]).toEqual(["incomplete", true]);
   });
 
-  it("an answer before the end of the request's body arrives, and the rest of the body is nobody's request", async () => {
+  it("a response before the end of the request's body arrives, and the rest of the body becomes no request", async () => {
     const { port } = await perchBefore((socket) => socket.write(sized("early")));
     const client = await rawClient(port);
     client.send("POST /bad HTTP/1.1\r\nHost: a\r\nContent-Length: 100000\r\n\r\nhello");

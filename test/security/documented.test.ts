@@ -8,13 +8,13 @@ const rows = page
   .split("\n")
   .filter((line) => line.startsWith("| ") && !line.startsWith("| threat "));
 
-it.each(rows)("names tests that are there: %s", (row) => {
+it.each(rows)("names existing tests: %s", (row) => {
   const paths = [...(row.split("|").at(-2) ?? "").matchAll(/`([^`]+)`/g)].map(([, path]) => path ?? "");
   expect(paths.length).toBeGreaterThan(0);
   expect(paths.filter((path) => !existsSync(new URL(path, root)))).toEqual([]);
 });
 
-it("links to pages that are there", () => {
+it("links to existing pages", () => {
   const links = [...page.matchAll(/\]\(([^)#]+)\)/g)].map(([, path]) => path ?? "");
   expect(links.filter((path) => !existsSync(new URL(`docs/${path}`, root)))).toEqual([]);
 });

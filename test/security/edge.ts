@@ -6,25 +6,25 @@ import { RecordingUpstream } from "../kit/recording-upstream.ts";
 import type { StrictMessage } from "../kit/strict-bytes.ts";
 import { readStrictResponse } from "../kit/strict-response.ts";
 
-/** What a hostile connection brought about. */
+/** The effects of a hostile connection. */
 export interface Aftermath {
-  /** Status codes of the answers, which are strict HTTP/1.1. */
+  /** Status codes of the responses, which are strict HTTP/1.1. */
   readonly statuses: readonly number[];
   readonly received: string;
-  /** Requests that the upstream got whole. */
+  /** Complete requests at the upstream. */
   readonly requests: readonly StrictMessage[];
-  /** What the upstream got that is no strict HTTP/1.1. */
+  /** Why the upstream's requests are not strict HTTP/1.1. */
   readonly problems: readonly string[];
 }
 
 const ordinary = "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok";
 
-/** One Perch for all tests of a suite, before an upstream that reads strictly what it gets. */
+/** One Perch for all tests of a suite, in front of an upstream that parses strictly. */
 export class Edge {
   readonly bell = new Bell();
   #upstream: RecordingUpstream | undefined;
   #perch: TestPerch | undefined;
-  /** What the upstream says to whatever it is asked. */
+  /** The upstream's answer to every request. */
   answer = ordinary;
 
   static forSuite(yaml: string): Edge {
@@ -43,7 +43,7 @@ export class Edge {
     return this.#perch;
   }
 
-  /** Sends bytes on a connection of their own, and waits until Perch has closed it, or has said that it will. */
+  /** Sends bytes on a new connection, and waits until Perch closes it or has announced to. */
   async attack(bytes: string, methods: readonly string[] = []): Promise<Aftermath> {
     const client = await RawClient.connect(this.port);
     client.send(bytes);
@@ -56,7 +56,7 @@ export class Edge {
     this.#upstream?.reset();
     client.close();
     const statuses = statusesOf(received, methods);
-    if (statuses === undefined) throw new Error(`no whole answers: ${JSON.stringify(received)}`);
+    if (statuses === undefined) throw new Error(`no complete responses: ${JSON.stringify(received)}`);
     return { statuses, received, requests, problems };
   }
 
@@ -73,7 +73,7 @@ export class Edge {
   }
 }
 
-/** Undefined where there are other bytes than whole answers. */
+/** Undefined where there are bytes other than complete responses. */
 function statusesOf(received: string, methods: readonly string[]): readonly number[] | undefined {
   const statuses: number[] = [];
   for (let at = 0; at < received.length; ) {

@@ -6,7 +6,7 @@ import { Edge } from "./edge.ts";
 
 const bounded = { seed: 20_261_125, numRuns: 60 };
 
-describe("baggage of anyone", () => {
+describe("baggage of any client", () => {
   const piece = fc.constantFrom(
     "perch.",
     "shop",
@@ -27,7 +27,7 @@ describe("baggage of anyone", () => {
     fc.array(piece, { maxLength: 60 }).map((pieces) => pieces.join("")),
   );
 
-  it("brings no member of ours through, and leaves what is others' as it was", () => {
+  it("passes no member of Perch, and leaves other members unchanged", () => {
     fc.assert(
       fc.property(list, (received) => {
         const merged = mergeBaggage(received, () => false, "perch.shop=stable");
@@ -40,7 +40,7 @@ describe("baggage of anyone", () => {
   });
 });
 
-describe.each(lanes)("what a client sends that ends in a header, in the $lane lane", ({ fastLane }) => {
+describe.each(lanes)("client data in upstream headers, in the $lane lane", ({ fastLane }) => {
   const edge = Edge.forSuite(`
 fastLane: ${fastLane}
 attributes: { said: { type: string, from: [{ query: q }, { cookie: q }] } }
@@ -59,7 +59,7 @@ routes:
   const text = fc.array(fc.oneof(encoded, evil), { maxLength: 4 }).map((parts) => parts.join(""));
   const fieldText = fc.string({ maxLength: 30 }).map((written) => written.replace(/[^\t\x20-\x7e]/g, ""));
 
-  it("adds no field, and what goes upstream is strict HTTP", async () => {
+  it("adds no field, and the request upstream is strict HTTP", async () => {
     await fc.assert(
       fc.asyncProperty(text, text, fieldText, fieldText, async (path, query, cookie, baggage) => {
         const fields = `Host: a\r\nCookie: q=${cookie}\r\nBaggage: ${baggage}\r\nConnection: close\r\n`;

@@ -5,7 +5,7 @@ import { Edge, oneService } from "./edge.ts";
 
 const host = "Host: shop.example\r\n";
 const chunked = "Transfer-Encoding: chunked\r\n";
-/** Stands behind each attack: whoever takes the body to be shorter than Perch does sees it as a request. */
+/** Follows each attack: a reader that takes the body for shorter than Perch does sees it as a request. */
 const smuggled = `GET /smuggled HTTP/1.1\r\n${host}Connection: close\r\n\r\n`;
 const post = (fields: string, body = "") => `POST / HTTP/1.1\r\n${host}${fields}\r\n${body}`;
 const field = (name: string, value: string) => post(`${name}:${value}\r\n`, "hello");
@@ -15,7 +15,7 @@ const h2c = "Connection: Upgrade, HTTP2-Settings\r\nUpgrade: h2c\r\nHTTP2-Settin
 
 type Attack = readonly [name: string, bytes: string];
 
-/** RFC 9112 §6, §11.2: framing that two readers may take for different requests. */
+/** RFC 9112 §6, §11.2: framing that two readers may interpret differently. */
 const framing: readonly Attack[] = [
   ["a length and chunks", post(`Content-Length: 5\r\n${chunked}`, "0\r\n\r\n")],
   ["chunks and a length", post(`${chunked}Content-Length: 5\r\n`, "0\r\n\r\n")],
@@ -29,18 +29,18 @@ const framing: readonly Attack[] = [
   ["a length with an exponent", field("Content-Length", " 5e0")],
   ["a length with an underscore", field("Content-Length", " 1_0")],
   ["an empty length", field("Content-Length", "")],
-  ["a length beyond 2^53", field("Content-Length", " 9007199254740993")],
-  ["a length beyond 2^64", field("Content-Length", " 18446744073709551621")],
+  ["a length over 2^53", field("Content-Length", " 9007199254740993")],
+  ["a length over 2^64", field("Content-Length", " 18446744073709551621")],
   ["a folded length", field("Content-Length", "\r\n 5")],
   ["a folded coding", field("Transfer-Encoding", "\r\n chunked")],
   ["a blank before the colon of a length", field("Content-Length ", " 5")],
   ["a blank before the colon of a coding", field("Transfer-Encoding ", " chunked")],
   ["a tab before the colon of a coding", field("Transfer-Encoding\t", " chunked")],
   ["a vertical tab before a coding", field("Transfer-Encoding", " \x0bchunked")],
-  ["a coding that is not known", field("Transfer-Encoding", " xchunked")],
+  ["an unknown coding", field("Transfer-Encoding", " xchunked")],
   ["a coding with a parameter", field("Transfer-Encoding", " chunked;q=1")],
   ["a coding in quotes", field("Transfer-Encoding", ' "chunked"')],
-  ["no coding", field("Transfer-Encoding", "")],
+  ["an empty coding", field("Transfer-Encoding", "")],
   ["identity", field("Transfer-Encoding", " identity")],
   ["gzip alone", field("Transfer-Encoding", " gzip")],
   ["gzip, then chunked", field("Transfer-Encoding", " gzip, chunked")],
@@ -54,8 +54,8 @@ const framing: readonly Attack[] = [
 
 /** RFC 9112 §7.1. */
 const chunks: readonly Attack[] = [
-  ["a size beyond 2^64", post(chunked, "10000000000000005\r\nhello\r\n0\r\n\r\n")],
-  ["a size beyond 2^53", post(chunked, "20000000000001\r\nhello\r\n0\r\n\r\n")],
+  ["a size over 2^64", post(chunked, "10000000000000005\r\nhello\r\n0\r\n\r\n")],
+  ["a size over 2^53", post(chunked, "20000000000001\r\nhello\r\n0\r\n\r\n")],
   ["a size with a sign", post(chunked, "+5\r\nhello\r\n0\r\n\r\n")],
   ["a size below zero", post(chunked, "-5\r\nhello\r\n0\r\n\r\n")],
   ["a size with 0x", post(chunked, "0x5\r\nhello\r\n0\r\n\r\n")],
@@ -94,8 +94,8 @@ const heads: readonly Attack[] = [
   ["a Host with a path", get("/", "Host: a/b\r\n")],
   ["a Host with user information", get("/", "Host: a@b\r\n")],
   ["a list of Hosts", get("/", "Host: a, b\r\n")],
-  ["a Host that is half an IPv6 address", get("/", "Host: [::1\r\n")],
-  ["a Host with a port that is none", get("/", "Host: a:80x\r\n")],
+  ["an incomplete IPv6 address as Host", get("/", "Host: [::1\r\n")],
+  ["a Host with an invalid port", get("/", "Host: a:80x\r\n")],
   ["asterisk-form with GET", get("*")],
   ["authority-form with GET", get("shop.example:80")],
   ["a target without a slash", get("index.html")],
@@ -108,13 +108,13 @@ const heads: readonly Attack[] = [
   ["HTTP/2.0 in a request line", `GET / HTTP/2.0\r\n${host}\r\n`],
   ["HTTP/0.9", "GET /\r\n"],
   ["HTTP/1.10", `GET / HTTP/1.10\r\n${host}\r\n`],
-  ["RTSP, a method that HTTP has too", `OPTIONS / RTSP/1.0\r\n${host}\r\n`],
+  ["RTSP with a method of HTTP", `OPTIONS / RTSP/1.0\r\n${host}\r\n`],
   ["RTSP, GET", `GET / RTSP/1.0\r\n${host}\r\n`],
-  ["RTSP, a method of its own", `ANNOUNCE / RTSP/1.0\r\n${host}\r\n`],
+  ["RTSP with its own method", `ANNOUNCE / RTSP/1.0\r\n${host}\r\n`],
   ["ICE", `SOURCE /music ICE/1.0\r\n${host}\r\n`],
 ];
 
-/** Forms that are valid: what came, and the requests that the upstream is to see. */
+/** Valid forms, and the requests that the upstream should receive. */
 const valid: readonly (readonly [name: string, bytes: string, wanted: readonly string[]])[] = [
   ["a length", post("Content-Length: 5\r\n", "hello"), ["POST / hello"]],
   ["chunks", post(chunked, "5\r\nhello\r\n1\r\n!\r\n0\r\n\r\n"), ["POST / hello!"]],
@@ -145,7 +145,7 @@ describe.each(lanes)("request smuggling, in the $lane lane", ({ fastLane }) => {
     expect(received).toMatch(/\r\nConnection: close\r\n/i);
   });
 
-  it.each(valid)("is passed on in one form: %s", async (_name, bytes, wanted) => {
+  it.each(valid)("is forwarded in one form: %s", async (_name, bytes, wanted) => {
     const last = `GET /last HTTP/1.1\r\n${host}Connection: close\r\n\r\n`;
     const { statuses, requests, problems } = await edge.attack(bytes + last);
     expect(problems).toEqual([]);
@@ -159,7 +159,7 @@ describe.each(lanes)("request smuggling, in the $lane lane", ({ fastLane }) => {
     ["GET", get("/", `${host}${h2c}`)],
     ["a POST with a length", post(`${h2c}Content-Length: 5\r\n`, "hello")],
     ["a POST of chunks", post(`${h2c}${chunked}`, "5\r\nhello\r\n0\r\n\r\n")],
-  ])("an upgrade that is not taken takes no bytes out of the middle of the next request: %s", async (_name, bytes) => {
+  ])("an upgrade that is not accepted swallows no bytes of the next request: %s", async (_name, bytes) => {
     const client = await rawClient(edge.port);
     client.send(`${bytes}POST /second HTTP/1.1\r\n${host}Content-Length: ${smuggled.length}\r\n\r\n`);
     client.send(smuggled);
@@ -170,7 +170,7 @@ describe.each(lanes)("request smuggling, in the $lane lane", ({ fastLane }) => {
     expect(received).toMatch(/^HTTP\/1\.1 200 [\s\S]*\r\nConnection: close\r\n/i);
   });
 
-  it("an upgrade that is not taken leaves the connection open where nothing came behind it", async () => {
+  it("an upgrade that is not accepted leaves the connection open where no bytes follow", async () => {
     const client = await rawClient(edge.port);
     for (const bytes of [get("/", `${host}${h2c}`), post(`${h2c}Content-Length: 5\r\n`, "hello")]) {
       client.received = "";
@@ -181,14 +181,14 @@ describe.each(lanes)("request smuggling, in the $lane lane", ({ fastLane }) => {
     await edge.attack(get("/last", `${host}Connection: close\r\n`));
   });
 
-  it("bytes behind a request with Connection: close are nobody's, and its answer arrives", async () => {
+  it("bytes after a request with Connection: close are ignored, and its response arrives", async () => {
     for (const more of [smuggled, "garbage\r\n\r\n", "\0\0"]) {
       const { statuses, requests } = await edge.attack(get("/", `${host}Connection: close\r\n`) + more);
       expect([statuses, requests.length]).toEqual([[200], 1]);
     }
   });
 
-  it("fields past node's count take no length with them (CVE-2026-58044)", async () => {
+  it("fields over Node's limit do not drop a Content-Length (CVE-2026-58044)", async () => {
     for (const count of [101, 1_000, 2_001, 3_000]) {
       const many = "X: y\r\n".repeat(count);
       const { statuses, requests } = await edge.attack(post(`${many}Content-Length: ${smuggled.length}\r\n`, smuggled));
@@ -196,7 +196,7 @@ describe.each(lanes)("request smuggling, in the $lane lane", ({ fastLane }) => {
     }
   });
 
-  it("leaves the process as it was", async () => {
+  it("leaves a healthy process without connections", async () => {
     expect((await edge.perch.admin("/livez")).status).toBe(200);
     await expect.poll(() => edge.perch.metric('perch_connections{listener="web"}')).toBe(0);
   });

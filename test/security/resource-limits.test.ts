@@ -10,7 +10,7 @@ const open = 'perch_connections{listener="web"}';
 const refused = (cause: string) => `perch_connections_refused_total{listener="web",cause="${cause}"}`;
 const shed = (cause: string) => `perch_requests_shed_total{cause="${cause}"}`;
 
-/** What a connection brings that Perch does not take: it may be reset before its client knows that it stands. */
+/** Everything received on a connection that Perch refuses, which may be reset before it is established at the client. */
 function closedUnread(port: number): Promise<string> {
   const { promise, resolve } = Promise.withResolvers<string>();
   let received = "";
@@ -39,12 +39,12 @@ ${more}`);
 
   it.each([
     ["a target of the largest size", get(`/${"a".repeat(63)}`), 200, ""],
-    ["a target beyond it", get(`/${"a".repeat(64)}`), 414, "uri-too-long"],
-    ["a query beyond it", get(`/?${"a".repeat(64)}`), 414, "uri-too-long"],
-    ["an upgrade beyond it", get(`/${"a".repeat(64)}`, "Connection: Upgrade\r\nUpgrade: websocket\r\n"), 414, "uri"],
-    ["as many cookies as may be", get("/", "Cookie: a=1; b=2\r\nCookie: c=3\r\n"), 200, ""],
-    ["a cookie too many", get("/", "Cookie: a=1; b=2\r\nCookie: c=3; d=4\r\n"), 431, "headers-too-large"],
-    ["cookies that are none", get("/", "Cookie: ;;;;;;;;;;;;\r\n"), 431, "headers-too-large"],
+    ["a target over it", get(`/${"a".repeat(64)}`), 414, "uri-too-long"],
+    ["a query over it", get(`/?${"a".repeat(64)}`), 414, "uri-too-long"],
+    ["an upgrade over it", get(`/${"a".repeat(64)}`, "Connection: Upgrade\r\nUpgrade: websocket\r\n"), 414, "uri"],
+    ["the maximum number of cookies", get("/", "Cookie: a=1; b=2\r\nCookie: c=3\r\n"), 200, ""],
+    ["one cookie more", get("/", "Cookie: a=1; b=2\r\nCookie: c=3; d=4\r\n"), 431, "headers-too-large"],
+    ["empty cookies", get("/", "Cookie: ;;;;;;;;;;;;\r\n"), 431, "headers-too-large"],
   ])("%s", async (_sentence, bytes, status, code) => {
     const stable = await upstream("stable");
     const { port } = await perchTo(stable.origin, "{ uri: 64, cookies: 3 }");
@@ -53,7 +53,7 @@ ${more}`);
     expect(stable.seen.length).toBe(status === 200 ? 1 : 0);
   });
 
-  it("requests of one connection: the last answer says that it closes, and nothing behind it is carried out", async () => {
+  it("requests per connection: the last response has Connection: close, and nothing after it is processed", async () => {
     const stable = await upstream("stable");
     const { port } = await perchTo(stable.origin, "{ requestsPerConnection: 3 }");
     const client = await rawClient(port);
@@ -67,7 +67,7 @@ ${more}`);
     expect(stable.seen.map(({ url }) => url)).toEqual(["/1", "/2", "/3"]);
   });
 
-  it("requests of one connection are counted over both lanes", async () => {
+  it("requests per connection are counted over both lanes", async () => {
     const stable = await upstream("stable");
     const { port } = await perchTo(stable.origin, "{ requestsPerConnection: 3 }");
     const client = await rawClient(port);
@@ -83,7 +83,7 @@ ${more}`);
     expect(client.received).toMatch(/\r\nConnection: close\r\n/i);
   });
 
-  it("connections beyond those of a listener are reset and counted, and others take the places of those that left", async () => {
+  it("connections over the listener's limit are reset and counted, and closed ones make room", async () => {
     const stable = await upstream("stable");
     const { port, metric } = await perchTo(stable.origin, "{ connections: 2 }");
     const first = await rawClient(port);
@@ -102,7 +102,7 @@ ${more}`);
     expect(await ask(port, get("/4"))).toContain("200 OK");
   });
 
-  it("connections of one address beyond those that it may have are reset and counted", async () => {
+  it("connections over the limit per address are reset and counted", async () => {
     const stable = await upstream("stable");
     const { port, metric } = await perchTo(stable.origin, "{ connectionsPerAddress: 1 }");
     const first = await rawClient(port);
@@ -115,7 +115,7 @@ ${more}`);
     expect(await ask(port, get("/3"))).toContain("200 OK");
   });
 
-  it("a trusted proxy may have any number of connections, and those that it speaks for by PROXY headers may not", async () => {
+  it("a trusted proxy is exempt from the limit per address, and the clients in its PROXY headers are not", async () => {
     const stable = await upstream("stable");
     const { port } = await perchTo(stable.origin, "{ connectionsPerAddress: 1 }", "trustedProxies: [127.0.0.1]");
     const clients = await Promise.all([rawClient(port), rawClient(port)]);
@@ -143,7 +143,7 @@ routes: [{ name: all, service: shop }]`,
     expect(await behind.metric(refused("address"))).toBe(1);
   });
 
-  it("requests beyond those in flight are shed with Retry-After, while admin and probes answer", async () => {
+  it("requests over the limit in flight are shed with Retry-After, while the admin server and probes answer", async () => {
     const held: ServerResponse[] = [];
     const slow = await upstream("stable", (_request, response) => void held.push(response));
     const { port, metric, admin } = await perchTo(slow.origin, "{ inFlight: 1 }");
@@ -152,8 +152,8 @@ routes: [{ name: all, service: shop }]`,
     await expect.poll(() => held.length).toBe(1);
     const second = await rawClient(port);
     second.send(get("/2"));
-    const turnedAway = await second.read((received) => /\r\n\r\n[\s\S]+/.test(received));
-    expect(turnedAway).toMatch(/^HTTP\/1\.1 503 [\s\S]*x-perch-error: overloaded\r\n[\s\S]*Retry-After: 1\r\n/);
+    const answer = await second.read((received) => /\r\n\r\n[\s\S]+/.test(received));
+    expect(answer).toMatch(/^HTTP\/1\.1 503 [\s\S]*x-perch-error: overloaded\r\n[\s\S]*Retry-After: 1\r\n/);
     expect([await metric(shed("in-flight")), (await admin("/livez")).status, (await admin("/readyz")).status]).toEqual([
       1, 200, 200,
     ]);
@@ -166,7 +166,7 @@ routes: [{ name: all, service: shop }]`,
     expect(await second.read((received) => received.includes("held"))).toContain("200 OK");
   });
 
-  it("a late event loop sheds requests until it is in time again", async () => {
+  it("a delayed event loop sheds requests until the delay is over", async () => {
     const stable = await upstream("stable");
     const { port, metric } = await perchTo(stable.origin, "{ loopDelay: 300ms }");
     const client = await rawClient(port);
@@ -177,7 +177,7 @@ routes: [{ name: all, service: shop }]`,
     };
     await expect.poll(once, { timeout: 15_000, interval: 50 }).toBe("200");
     const statuses = new Set<string>();
-    // What keeps this process busy keeps Perch, which is in it, from its work.
+    // Perch runs in this process, so a busy loop here delays it.
     while (!statuses.has("503")) {
       const endMs = performance.now() + 1_500;
       while (performance.now() < endMs);

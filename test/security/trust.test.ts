@@ -2,7 +2,7 @@ import { describe, expect, it } from "vitest";
 import { perch, upstream } from "../kit/freed.ts";
 import { exchange, lanes } from "../kit/one-service.ts";
 
-/** Names that are an object's own in JavaScript, and must be like any other here. */
+/** Names of object properties in JavaScript, which must be ordinary names here. */
 const objectNames = ["__proto__", "constructor", "prototype", "toString", "hasOwnProperty"];
 
 describe.each(lanes)("trust, in the $lane lane", ({ fastLane }) => {
@@ -29,7 +29,7 @@ routes: [{ name: all, service: shop, release: shop }]`);
     };
   }
 
-  it("Connection takes nothing away that Perch sets or relies on (CVE-2026-33805)", async () => {
+  it("Connection removes no field that Perch sets or relies on (CVE-2026-33805)", async () => {
     const ask = await guarded("127.0.0.1");
     const named =
       "Connection: x-user-region, x-forwarded-for, x-forwarded-proto, x-forwarded-host, x-request-id, x-perch-release, baggage, via, host, cookie\r\n";
@@ -47,7 +47,7 @@ routes: [{ name: all, service: shop, release: shop }]`);
     });
   });
 
-  it("a stranger's identity, pins, overrides and propagation count for nothing and go nowhere", async () => {
+  it("an untrusted client's identity, pins, overrides and propagation are ignored and removed", async () => {
     const ask = await guarded("");
     const claims = `X-User-Region: east\r\nX_User_Region: east\r\nx-user-region : east\r\n`.split("\r\n").slice(0, 2);
     const { version, headers } = await ask(
@@ -67,7 +67,7 @@ routes: [{ name: all, service: shop, release: shop }]`);
     ["a header", "__proto__: polluted\r\n", "/"],
     ["a cookie", "Cookie: __proto__=x; constructor=polluted\r\n", "/"],
     ["a parameter", "", "/?constructor=x&__proto__=polluted"],
-  ])("names of an object's own are names like any other (CVE-2026-21710): %s", async (_what, fields, target) => {
+  ])("names of object properties are ordinary names (CVE-2026-21710): %s", async (_what, fields, target) => {
     const ask = await guarded("");
     const others = objectNames.slice(1).map((name) => `${name}: 1\r\n`);
     const { version } = await ask(fields + others.join(""), target);
