@@ -1,12 +1,12 @@
 /**
- * One endpoint that misbehaves when it is told to: a process of its own, so that it can be killed and stopped. Arguments:
- * its port, the version it serves. Messages set what it does wrong from then on.
+ * An endpoint that misbehaves on command, in its own process, so that it can be killed and stopped. Arguments: its port and
+ * version. Messages set its misbehaviour.
  */
 import { createServer, type IncomingMessage, type ServerResponse } from "node:http";
 import { buffer } from "node:stream/consumers";
 import { patternOf } from "./pattern.ts";
 
-/** What an upstream does wrong, to which share of its requests. */
+/** A misbehaviour, and its share of requests. */
 export interface Misbehaviour {
   readonly kind:
     | "none"
@@ -22,7 +22,7 @@ export interface Misbehaviour {
 
 const delayMs = 300;
 const dripMs = 5;
-/** More connections than these wait in the kernel until they time out there. */
+/** Further connections wait in the kernel until they time out. */
 const backlog = 4;
 
 const [portText = "", version = ""] = process.argv.slice(2);
@@ -77,7 +77,7 @@ async function answer(request: IncomingMessage, response: ServerResponse): Promi
       setTimeout(() => response.writeHead(200, headers).end(body), delayMs);
       return;
     case "unasked answers":
-      // In one write with the good answer: what comes after the next request was written can not be told from its answer.
+      // In one write with the response: bytes after the next request are indistinguishable from its response.
       socket?.cork();
       response.writeHead(200, headers).end(body);
       socket?.write("HTTP/1.1 200 OK\r\nx-chaos-id: nobody\r\ncontent-length: 6\r\n\r\npoison");

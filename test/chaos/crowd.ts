@@ -4,7 +4,7 @@ import { patternOf } from "./pattern.ts";
 import type { PerchProcess } from "./perch-process.ts";
 import type { Tally } from "./tally.ts";
 
-/** Between a user's requests: the load is steady, not as much as can be. */
+/** The pause between a user's requests: the load is steady, not the maximum. */
 const pauseMs = 40;
 const requestTimeoutMs = 15_000;
 
@@ -20,13 +20,13 @@ type Shape = (typeof shapes)[number];
 
 export interface CrowdOptions {
   readonly users: number;
-  /** An instance of Perch that takes traffic now, as a load balancer would pick it. */
+  /** The instance of Perch that a load balancer would choose now. */
   readonly perch: () => Pick<PerchProcess, "origin" | "secureOrigin"> | undefined;
 }
 
 /**
- * Users who ask, one request after the other, with the pin that they were given. Every answer is checked: whole, this
- * request's own, and from the version that the user is on.
+ * Users who send sequential requests with their pins. Every response is checked: complete, this request's own, and from the
+ * user's version.
  */
 export class Crowd {
   readonly #options: CrowdOptions;
@@ -39,9 +39,9 @@ export class Crowd {
   });
   readonly #users: Promise<void>[] = [];
   #tally: Tally;
-  /** Whether users may be served the default in place of their own version. */
+  /** Whether users may get the default instead of their version. */
   fallback: "forbidden" | "allowed" = "forbidden";
-  /** Over TLS every request comes by a connection of its own, so that each is a handshake. */
+  /** Over TLS every request has a new connection, and thus a handshake. */
   transport: "tcp" | "tls" = "tcp";
   #running = true;
 
@@ -51,12 +51,12 @@ export class Crowd {
     for (let user = 0; user < options.users; user++) this.#users.push(this.#live(user));
   }
 
-  /** From now on requests that begin are counted there. */
+  /** Counts further requests in this tally. */
   countIn(tally: Tally): void {
     this.#tally = tally;
   }
 
-  /** Resolves once the last request has ended. */
+  /** Stops the users; resolves once the last request has ended. */
   async leave(): Promise<void> {
     this.#running = false;
     await Promise.all(this.#users);
@@ -123,7 +123,7 @@ export class Crowd {
       tally.isWrong("a pinned user on another version");
     }
     if (setCookie !== undefined) visitor.pin = setCookie.split(";")[0];
-    // A fallback's answer says nothing of the version that the user is on.
+    // A fallback does not show the user's version.
     if (!mayFallBack) visitor.version = served;
   }
 }
@@ -135,7 +135,7 @@ interface Visitor {
 
 type Answered = Readonly<Record<string, string | string[] | undefined>>;
 
-/** Whether a proxy may send it twice: what may not be, may fail with the connection it was on. */
+/** Whether a proxy may retry it; others may fail with their connection. */
 function repeatability(shape: Shape): string {
   return shape.method === "GET" ? "(GET)" : "(upload)";
 }

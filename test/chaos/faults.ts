@@ -4,16 +4,16 @@ import { connect, type Socket } from "node:net";
 import type { Crowd } from "./crowd.ts";
 import type { Stage } from "./stage.ts";
 
-/** Something that goes wrong for a while. */
+/** A fault that lasts for a while. */
 export interface Fault {
   readonly name: string;
-  /** How requests may fail that no proxy could have saved; every other failure is one too many. */
+  /** Failures of requests that no proxy can prevent; any other is an error. */
   readonly excuses: readonly string[];
-  /** Begins it; what it answers with ends it. */
+  /** Begins the fault; the returned function ends it. */
   begin(stage: Stage, crowd: Crowd): Promise<() => Promise<void> | void>;
 }
 
-/** A request may be sent twice only if that does no harm; and no answer can be taken back that has begun. */
+/** Only idempotent requests can be retried, and no response that has begun. */
 const connectionLost = ["502 upstream-reset (upload)", "cut in the body"];
 
 export const faults: readonly Fault[] = [
@@ -40,7 +40,7 @@ export const faults: readonly Fault[] = [
       await Promise.all(endpoints.map((endpoint) => endpoint.kill()));
       return async () => {
         await Promise.all(endpoints.map((endpoint) => endpoint.start()));
-        // The first request after the pause finds out that it is back: until then stable serves.
+        // The first request after the pause notices that it is back; until then stable serves.
         await elapsed(pauseAtMostMs);
         crowd.fallback = "forbidden";
       };
@@ -58,7 +58,7 @@ export const faults: readonly Fault[] = [
     excuses: [
       "504 upstream-timeout (GET)",
       "504 upstream-timeout (upload)",
-      // A body of which the endpoint took the first bytes and no more.
+      // A body of which the endpoint took only the first bytes.
       "cut in the body",
     ],
     begin: async (stage) => {
@@ -164,7 +164,7 @@ export const faults: readonly Fault[] = [
   },
 ];
 
-/** The longest that an endpoint which refused for a few seconds is passed over. */
+/** The maximum time that an endpoint which refused for a few seconds is passed over. */
 const pauseAtMostMs = 9_000;
 
 function misbehaviour(kind: Parameters<Stage["misbehave"]>[0]["kind"], share: number, excuses: string[]): Fault {
@@ -178,7 +178,7 @@ function misbehaviour(kind: Parameters<Stage["misbehave"]>[0]["kind"], share: nu
   };
 }
 
-/** As a rolling update does: the next one is ready before the last one drains. */
+/** As a rolling update: the next instance is ready before the last one drains. */
 async function replacePerch(stage: Stage, accessLog: string): Promise<void> {
   const last = stage.perch;
   stage.perch = await stage.startPerch(accessLog);
@@ -191,7 +191,7 @@ function connections(stage: Stage, count: number): Socket[] {
   return Array.from({ length: count }, () => connect(Number(port), "127.0.0.1").on("error", () => {}));
 }
 
-/** Does it again and again until it is stopped; one at a time. */
+/** Repeats an action, one at a time, until it is stopped. */
 function repeat(everyMs: number, act: () => Promise<void>): { stop(): Promise<void> } {
   let running = true;
   const ended = (async () => {
@@ -208,7 +208,7 @@ function repeat(everyMs: number, act: () => Promise<void>): { stop(): Promise<vo
   };
 }
 
-/** As `prlimit` prints it: soft and hard. */
+/** The soft and hard limit. */
 function openFilesLimit(pid: number): readonly string[] {
   const line = readFileSync(`/proc/${pid}/limits`, "utf8").match(/^Max open files\s+(\S+)\s+(\S+)/m);
   return line === null ? [] : line.slice(1);

@@ -1,8 +1,9 @@
 /**
- * Faults under load: `npm run chaos`. A crowd of users asks steadily and checks every answer, while upstreams, files, Perch
- * itself and its machine fail in turn. Options: --lane fast|standard, --only TEXT, --seconds N, --json.
+ * Faults under load: `npm run chaos`. Users send requests steadily and check every response, while upstreams, files, Perch
+ * and its machine fail in turn. Options: --lane fast|standard, --only TEXT, --seconds N, --json. Its pauses are the length
+ * of each phase of the load.
  *
- * Exits 1 where an answer was wrong, or a request failed that could have succeeded.
+ * Exits with 1 where a response was wrong, or a request failed that could have succeeded.
  */
 import { parseArgs } from "node:util";
 import { Crowd } from "./crowd.ts";
@@ -12,7 +13,7 @@ import { type Lane, Stage } from "./stage.ts";
 import { Tally } from "./tally.ts";
 
 const users = 24;
-/** How long the crowd goes on after a fault has ended. */
+/** How long the load goes on after a fault. */
 const afterMs = 2_500;
 
 const { values } = parseArgs({
@@ -30,7 +31,7 @@ for (const lane of values.lane as Lane[]) {
   const stage = await Stage.set(lane);
   const crowd = new Crowd({ users, perch: () => stage.perch }, new Tally());
   try {
-    // Everyone has a pin by then.
+    // Every user has a pin by then.
     await elapsed(1_000);
     for (const fault of faults.filter(({ name }) => name.includes(values.only))) {
       const row = await play(fault, stage, crowd);

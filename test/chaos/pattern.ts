@@ -1,6 +1,6 @@
-/** Bodies that say whose they are: any byte that is missing, doubled or another request's shows. */
+/** Bodies that identify their request: a missing, doubled or foreign byte is detected. */
 
-/** `length` characters, made of the id over and over. */
+/** `length` characters of the repeated id. */
 export function patternOf(id: string, length: number): string {
   const unit = `${id}|`;
   return unit.repeat(Math.ceil(length / unit.length)).slice(0, length);

@@ -1,19 +1,19 @@
 import type { Lane } from "./stage.ts";
 
-/** What came of one fault in one lane. */
+/** The result of one fault in one lane. */
 export interface Row {
   readonly lane: Lane;
   readonly fault: string;
   readonly requests: number;
   readonly failed: number;
   readonly reasons: Readonly<Record<string, number>>;
-  /** Of those that failed: how many need not have. */
+  /** Failures that Perch could have prevented. */
   readonly unexcused: number;
   readonly wrong: number;
   readonly wrongs: Readonly<Record<string, number>>;
-  /** From the fault's end to the last failure. */
+  /** From the end of the fault to the last failure. */
   readonly recoveredInMs: number;
-  /** The process that was serving is gone. */
+  /** The serving process ended. */
   readonly died: boolean;
 }
 

@@ -11,12 +11,12 @@ const certificates = ["shop", "renewed"] as const;
 
 export type Lane = "fast" | "standard";
 
-/** Perch in front of two versions with two endpoints each, every part a process of its own. */
+/** Perch in front of two versions with two endpoints each, every part in its own process. */
 export class Stage {
   readonly lane: Lane;
   readonly upstreams: readonly UpstreamProcess[];
   readonly directory: string;
-  /** Takes the traffic. */
+  /** The instance that gets the traffic. */
   perch: PerchProcess | undefined;
   #secrets: readonly string[] = [secret("first")];
   #reloads = 0;
@@ -60,19 +60,19 @@ export class Stage {
     for (const upstream of this.upstreams) upstream.misbehave(misbehaviour);
   }
 
-  /** Writes the configuration anew, changed in a harmless way or broken. */
+  /** Writes the configuration again, with a harmless change or broken. */
   reload(kind: "good" | "bad"): void {
     this.#reloads++;
     this.#replace("perch.yaml", kind === "good" ? this.#config() : `${this.#config()}\nroutes: [{ nothing: here }`);
   }
 
-  /** A new secret signs from now on; the last few still verify. */
+  /** Adds a secret that signs; the last ones still verify. */
   rotateSecrets(): void {
     this.#secrets = [secret(`number-${this.#secrets.length}-${Date.now()}`), ...this.#secrets].slice(0, 50);
     this.#writeSecrets();
   }
 
-  /** The other of two certificates of one name; for a moment it stands beside the key of the last one. */
+  /** Writes the other of two certificates of one name, which briefly does not match the key file. */
   swapCertificates(): void {
     const name = certificates[this.#swaps++ % certificates.length] ?? "shop";
     this.#replace("tls.crt", certPem(name));
@@ -93,7 +93,7 @@ export class Stage {
     return join(this.directory, name);
   }
 
-  /** As editors and kubelets do: never half a file. */
+  /** Atomically, as editors and the kubelet do. */
   #replace(name: string, text: string): void {
     writeFileSync(this.#file(`${name}.new`), text);
     renameSync(this.#file(`${name}.new`), this.#file(name));
@@ -133,7 +133,7 @@ function secret(name: string): string {
   return `${name}-`.padEnd(48, "0123456789abcdef");
 }
 
-/** Ports that are free now. Held together, so that none is given twice. */
+/** Free ports, all held at once, so that they differ. */
 async function freePorts(count: number): Promise<number[]> {
   const servers = await Promise.all(
     Array.from({ length: count }, async () => {

@@ -1,11 +1,11 @@
-/** What came of the requests of one fault. */
+/** The results of the requests during one fault. */
 export class Tally {
   requests = 0;
-  /** Requests that got no good answer, by how they ended. */
+  /** Failed requests by their failure. */
   readonly failures = new Map<string, number>();
-  /** Answers that must never be given: another request's, another version's, or one that is not whole. */
+  /** Wrong responses: of another request or version, or incomplete. */
   readonly wrong = new Map<string, number>();
-  /** When the last failure was, by the monotonic clock; undefined while there was none. */
+  /** The time of the last failure by the monotonic clock; undefined without one. */
   lastFailureMs: number | undefined;
 
   failed(how: string): void {

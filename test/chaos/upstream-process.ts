@@ -5,7 +5,7 @@ import type { Misbehaviour } from "./chaos-upstream.ts";
 
 const program = fileURLToPath(new URL("./chaos-upstream.ts", import.meta.url));
 
-/** One endpoint, and what can be done to it. */
+/** One endpoint in its own process. */
 export class UpstreamProcess {
   readonly port: number;
   readonly version: string;
@@ -26,7 +26,7 @@ export class UpstreamProcess {
     this.#child?.send(misbehaviour);
   }
 
-  /** At once, as a crash or the kernel's out-of-memory killer would. */
+  /** As a crash or the kernel's out-of-memory killer would. */
   async kill(): Promise<void> {
     const child = this.#child;
     if (child === undefined || child.exitCode !== null) return;
@@ -34,7 +34,7 @@ export class UpstreamProcess {
     await once(child, "exit");
   }
 
-  /** It accepts nothing and answers nothing, but its port stays open. */
+  /** It does not accept and answer, but its port stays open. */
   freeze(): void {
     this.#child?.kill("SIGSTOP");
   }

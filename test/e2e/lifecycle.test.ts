@@ -3,15 +3,11 @@ import { Agent, request } from "node:http";
 import { join } from "node:path";
 import { describe, expect, it } from "vitest";
 import { freeAfterTest, rawClient, rawUpstream, upstream } from "../kit/freed.ts";
+import { shopAt } from "../kit/one-service.ts";
 import { PerchProcess } from "../kit/process.ts";
 import { portClosed } from "../kit/raw-client.ts";
 import { freePorts, perchProcess, renameOver, servePerch, temporaryFolder } from "../kit/served.ts";
 import { eachAtOnce, User } from "../kit/user.ts";
-
-const shopAt = (origin: string) => `
-services: { shop: { versions: { stable: { endpoints: ["${origin}"] } } } }
-routes: [{ name: all, service: shop }]
-`;
 
 const plainGet = "GET / HTTP/1.1\r\nHost: shop.example\r\n\r\n";
 const ended = (received: string) => received.endsWith("\r\n0\r\n\r\n");

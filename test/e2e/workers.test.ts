@@ -4,18 +4,14 @@ import { Agent, request } from "node:http";
 import { join } from "node:path";
 import { describe, expect, it } from "vitest";
 import { perch, rawClient, rawUpstream, upstream } from "../kit/freed.ts";
-import { requestsInFlight, requestsTotal } from "../kit/one-service.ts";
+import { requestsInFlight, requestsTotal, shopAt } from "../kit/one-service.ts";
 import type { TestPerch } from "../kit/perch.ts";
 import { portClosed, type RawClient } from "../kit/raw-client.ts";
 import { freePorts, renameOver, servePerch, soon, temporaryFolder } from "../kit/served.ts";
 import { Visitor } from "../kit/visitor.ts";
 import { bringFault, faultyWorker } from "../workers/fault-channel.ts";
 
-const shopAt = (origin: string, more = "") => `workers: 2
-${more}
-services: { shop: { versions: { stable: { endpoints: ["${origin}"] } } } }
-routes: [{ name: all, service: shop }]
-`;
+const twoWorkers = (origin: string) => shopAt(origin, "workers: 2");
 
 const plainGet = "GET / HTTP/1.1\r\nHost: shop.example\r\n\r\n";
 const answered = (received: string) => received.endsWith("\r\n0\r\n\r\n") || received.endsWith("late");
@@ -34,7 +30,7 @@ const readiness = async (started: TestPerch) => (await (await started.admin("/re
 
 /** Perch with workers that fail on command. */
 async function faultyPerch(origin: string, options: Parameters<typeof perch>[1] = {}) {
-  const started = await perch(shopAt(origin), { worker: { entry: faultyWorker, heapMb: 64 }, ...options });
+  const started = await perch(twoWorkers(origin), { worker: { entry: faultyWorker, heapMb: 64 }, ...options });
   return { started, whole: () => expect.poll(() => started.metric("perch_workers"), soon).toBe(2) };
 }
 
@@ -74,7 +70,7 @@ describe("requests", () => {
 
   it("are counted in metrics that pass promtool", async ({ skip }) => {
     const stable = await upstream("stable");
-    const started = await perch(shopAt(stable.origin));
+    const started = await perch(twoWorkers(stable.origin));
     await fetch(started.origin);
     const checked = spawnSync("promtool", ["check", "metrics"], {
       input: await (await started.admin("/metrics")).text(),
@@ -113,7 +109,7 @@ routes: [{ name: all, service: shop, release: shop }]
   });
 
   it("to an endpoint that refuses mark it as down, although only one worker noticed", async () => {
-    const started = await perch(shopAt("http://127.0.0.1:9"));
+    const started = await perch(twoWorkers("http://127.0.0.1:9"));
     const up = 'perch_endpoint_up{service="shop",version="stable",endpoint="http://127.0.0.1:9"}';
     expect(await started.metric(up)).toBe(1);
     expect((await fetch(started.origin)).status).toBe(502);
@@ -123,8 +119,8 @@ routes: [{ name: all, service: shop, release: shop }]
 
 describe("starting", () => {
   it("reports a port in use, also by another Perch with workers", async () => {
-    const { port } = await perch(shopAt("http://127.0.0.1:9"));
-    const text = `${shopAt("http://127.0.0.1:9")}
+    const { port } = await perch(twoWorkers("http://127.0.0.1:9"));
+    const text = `${twoWorkers("http://127.0.0.1:9")}
 listeners: [{ name: web, address: "127.0.0.1:${port}" }]
 admin: { address: "127.0.0.1:0" }
 `;
@@ -135,13 +131,13 @@ admin: { address: "127.0.0.1:0" }
 
   it("fails with the reason where a worker cannot start", async () => {
     const entry = new URL("data:text/javascript,throw new Error('no worker of ours')");
-    const failure = perch(shopAt("http://127.0.0.1:9"), { worker: { entry } });
+    const failure = perch(twoWorkers("http://127.0.0.1:9"), { worker: { entry } });
     await expect(failure).rejects.toThrow(/perch: worker 1 failed to start: [\s\S]*no worker of ours/);
   });
 
   it("a changed number of workers waits for the next start", async () => {
-    const { started, change } = await filed(shopAt("http://127.0.0.1:9"));
-    await change(shopAt("http://127.0.0.1:9").replace("workers: 2", "workers: 3"), "success");
+    const { started, change } = await filed(twoWorkers("http://127.0.0.1:9"));
+    await change(twoWorkers("http://127.0.0.1:9").replace("workers: 2", "workers: 3"), "success");
     expect(await (await started.admin("/api/config")).json()).toMatchObject({ restartNeeded: ["workers"] });
     expect(await started.metric("perch_workers")).toBe(2);
   });
@@ -150,7 +146,7 @@ admin: { address: "127.0.0.1:0" }
 describe("a reload", () => {
   it("under load fails no request, and from its end on only the new configuration answers", async () => {
     const [one, two] = [await upstream("one"), await upstream("two")];
-    const { started, change } = await filed(shopAt(one.origin));
+    const { started, change } = await filed(twoWorkers(one.origin));
     let wanted: { readonly name: string } | undefined;
     let over = false;
     let count = 0;
@@ -170,7 +166,7 @@ describe("a reload", () => {
     for (let i = 0; i < 8; i++) {
       const { name, origin } = i % 2 === 0 ? { name: "two", origin: two.origin } : { name: "one", origin: one.origin };
       wanted = undefined;
-      await change(shopAt(origin), "success");
+      await change(twoWorkers(origin), "success");
       wanted = { name };
       const until = count + 200;
       await expect.poll(() => count, soon).toBeGreaterThan(until);
@@ -182,8 +178,8 @@ describe("a reload", () => {
 
   it("of a bad file changes nothing in any worker", async () => {
     const one = await upstream("one");
-    const { started, change } = await filed(shopAt(one.origin));
-    await change(`${shopAt("http://127.0.0.1:9")}nonsense: 1\n`, "failure");
+    const { started, change } = await filed(twoWorkers(one.origin));
+    await change(`${twoWorkers("http://127.0.0.1:9")}nonsense: 1\n`, "failure");
     for (const answer of await Promise.all((await clients(32, started.port)).map(ask))) {
       expect(answer).toContain("hello from one\n");
     }
@@ -191,9 +187,9 @@ describe("a reload", () => {
 
   it("that one worker cannot prepare changes nothing in the others, and is reported", async () => {
     const [one, two] = [await upstream("one"), await upstream("two")];
-    const { started, change } = await filed(shopAt(one.origin), faultyWorker);
+    const { started, change } = await filed(twoWorkers(one.origin), faultyWorker);
     bringFault(2, { kind: "exit-when-preparing" });
-    await change(shopAt(two.origin), "failure");
+    await change(twoWorkers(two.origin), "failure");
     const { active, lastError } = (await (await started.admin("/api/config")).json()) as {
       active: { hash: string };
       lastError: { text: string };
@@ -211,8 +207,8 @@ describe("a reload", () => {
 
   it("reaches a worker that replaces another", async () => {
     const [one, two] = [await upstream("one"), await upstream("two")];
-    const { started, change } = await filed(shopAt(one.origin), faultyWorker);
-    await change(shopAt(two.origin), "success");
+    const { started, change } = await filed(twoWorkers(one.origin), faultyWorker);
+    await change(twoWorkers(two.origin), "success");
     bringFault("all", { kind: "throw" });
     await expect.poll(() => started.metric(restarts), soon).toBe(2);
     await expect.poll(() => started.metric("perch_workers"), soon).toBe(2);
@@ -251,7 +247,7 @@ describe("a worker that ends", () => {
     const stable = await upstream("stable");
     const file = join(await temporaryFolder(), "access.log");
     const worker = { entry: faultyWorker };
-    const started = await perch(shopAt(stable.origin), { worker, accessLogTo: file });
+    const started = await perch(twoWorkers(stable.origin), { worker, accessLogTo: file });
     await Promise.all((await clients(16, started.port)).map(ask));
     bringFault("all", { kind: "throw" });
     await expect.poll(() => started.metric(restarts), soon).toBe(2);
@@ -270,7 +266,7 @@ describe("a worker that ends", () => {
 
   it("is logged with the reason", async () => {
     const main = new URL("../workers/faulty-perch.ts", import.meta.url).pathname;
-    const started = await servePerch(shopAt("http://127.0.0.1:9"), [], main);
+    const started = await servePerch(twoWorkers("http://127.0.0.1:9"), [], main);
     started.process.signal("SIGUSR2");
     expect(await started.process.logged("worker exited")).toMatchObject({
       level: "error",
@@ -300,7 +296,7 @@ describe("draining", () => {
     const slow = await rawUpstream((_, received) => {
       if (received.endsWith("\r\n\r\n") && ++asked === 32) resolve();
     });
-    const started = await perch(shopAt(slow.origin));
+    const started = await perch(twoWorkers(slow.origin));
     const waiting = await clients(32, started.port);
     for (const one of waiting) one.send(plainGet);
     await allAsked;
@@ -339,62 +335,12 @@ describe("draining", () => {
   it("aborts requests at its timeout", async () => {
     const { promise: asked, resolve } = Promise.withResolvers<void>();
     const silent = await rawUpstream(() => resolve());
-    const started = await perch(shopAt(silent.origin), { drainTimeoutMs: 50 });
+    const started = await perch(twoWorkers(silent.origin), { drainTimeoutMs: 50 });
     const waiting = await rawClient(started.port);
     waiting.send(plainGet);
     await asked;
     await started.app.drain("test");
     expect(await waiting.read()).toBe("");
-  });
-});
-
-describe("the access log of several workers", () => {
-  // Longer than a pipe writes atomically (4096 bytes): every quote becomes two bytes.
-  const path = `/${'"'.repeat(2_040)}`;
-  const target = (i: number) => `GET ${path}${i} HTTP/1.1\r\nHost: ${"h".repeat(250)}\r\n\r\n`;
-  const each = 40;
-
-  async function sendAll(port: number): Promise<void> {
-    await Promise.all(
-      (await clients(16, port)).map(async (one, index) => {
-        for (let i = 0; i < each; i++) {
-          one.received = "";
-          one.send(target(index * each + i));
-          await one.read(answered);
-        }
-      }),
-    );
-  }
-
-  const whole = (text: string) => {
-    expect(text.endsWith("\n")).toBe(true);
-    const lines = text
-      .trimEnd()
-      .split("\n")
-      .map((line) => JSON.parse(line) as { msg: string; status: number });
-    expect(lines.filter(({ msg, status }) => msg === "request" && status === 200)).toHaveLength(16 * each);
-    expect(lines).toHaveLength(16 * each);
-  };
-
-  it("tears no line on a pipe that is read slowly", async () => {
-    const stable = await upstream("stable");
-    const started = await servePerch(shopAt(stable.origin));
-    const { stdout } = started.process.child;
-    stdout?.pause();
-    await sendAll(started.port);
-    stdout?.resume();
-    started.process.signal("SIGTERM");
-    expect(await started.process.exited).toBe(0);
-    whole(started.process.stdout);
-  });
-
-  it("tears no line in a file, and is whole once Perch has stopped", async () => {
-    const stable = await upstream("stable");
-    const file = join(await temporaryFolder(), "access.log");
-    const started = await perch(shopAt(stable.origin), { accessLogTo: file });
-    await sendAll(started.port);
-    await started.stop();
-    whole(await readFile(file, "utf8"));
   });
 });
 

@@ -15,12 +15,12 @@ import { type ServedPerch, servePerch } from "../kit/served.ts";
 const checkout = fileURLToPath(new URL("../../", import.meta.url));
 const mebibyte = 1024 * 1024;
 const size = 1024 * mebibyte;
-/** The reader stops each time it has taken so much, until the sender has come to a halt. */
+/** The reader stops after each burst, until the sender has stalled. */
 const burst = 64 * mebibyte;
-/** What lies between sender and reader, nearly all of it in the kernel: its buffers grow to tens of MiB a connection. */
+/** Bytes between sender and reader, mostly in the kernel, whose buffers grow to tens of MiB per connection. */
 const underway = 128 * mebibyte;
 
-/** Pieces that differ, in an order that tells a lost, doubled or misplaced one by the checksum. */
+/** Pieces that differ, so that the checksum detects a lost, doubled or misplaced one. */
 const pieces = Array.from({ length: 7 }, () => randomFillSync(Buffer.allocUnsafe(mebibyte)));
 
 interface Progress {
@@ -48,7 +48,7 @@ function sender(sent: Progress): Readable {
   );
 }
 
-/** Takes bursts, and between them nothing at all until the sender, held back all the way through Perch, has stopped. */
+/** Reads in bursts, and between them nothing until the sender has stalled through the backpressure of Perch. */
 function slowReader(read: Progress, sent: Progress): Writable {
   let stopAt = burst;
   const rest = async () => {
@@ -76,7 +76,7 @@ async function serverFor(answer: RequestListener): Promise<string> {
   return `http://127.0.0.1:${await listening(server)}`;
 }
 
-/** Built, as users run it: stripping types while it loads takes some 30 MiB that they never see. */
+/** The built program: stripping types while it loads takes some 30 MiB more. */
 let main: string;
 
 beforeAll(() => {
@@ -86,7 +86,7 @@ beforeAll(() => {
   symlinkSync(join(checkout, "node_modules"), join(folder, "node_modules"));
   const compiler = join(checkout, "node_modules", "typescript", "bin", "tsc");
   const args = [compiler, "-p", join(checkout, "tsconfig.build.json"), "--outDir", join(folder, "dist")];
-  // Type errors do not stop it, and are for another command to find.
+  // Type errors do not stop the build, and are found by another command.
   spawnSync(process.execPath, args, { stdio: "ignore" });
   return () => rmSync(folder, { recursive: true, force: true });
 });
@@ -99,15 +99,15 @@ routes: [{ name: all, service: files }]
   return servePerch(yaml, [], main);
 }
 
-/** The most that the process ever held resident, in MiB. */
+/** The maximum resident memory of the process, in MiB. */
 function peakResident({ process }: ServedPerch): number {
   const status = readFileSync(`/proc/${process.child.pid}/status`, "utf8");
   return Number(/^VmHWM:\s+(\d+) kB$/m.exec(status)?.[1]) / 1024;
 }
 
-function told(what: string, perch: ServedPerch): void {
+function checkPeak(what: string, perch: ServedPerch): void {
   const peak = peakResident(perch);
-  console.info(`${what}: Perch held at most ${peak.toFixed(1)} MiB resident`);
+  console.info(`${what}: at most ${peak.toFixed(1)} MiB resident`);
   expect(peak).toBeLessThan(150);
 }
 
@@ -127,7 +127,7 @@ it("a response of 1 GiB streams to a slow reader, whole, in bounded memory", asy
   await done;
   expect(read.bytes).toBe(size);
   expect(read.checksum).toBe(sent.checksum);
-  told("download", perch);
+  checkPeak("download", perch);
 });
 
 it.each([
@@ -153,5 +153,5 @@ it.each([
   expect(await answered).toBe(200);
   expect(read.bytes).toBe(size);
   expect(read.checksum).toBe(sent.checksum);
-  told(`upload ${framing}`, perch);
+  checkPeak(`upload ${framing}`, perch);
 });

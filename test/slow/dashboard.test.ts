@@ -52,7 +52,7 @@ routes:
       await (await fetch(running.origin + path, { headers })).arrayBuffer();
       sent++;
     };
-    // Counters start to count with their second scrape, so the visits go on for as long as the queries are asked.
+    // Rates need a second scrape, so the requests go on during the queries.
     const visits = (async () => {
       while (!over) {
         await visit();
@@ -78,7 +78,7 @@ routes:
     };
     await expect.poll(emptyQueries, patient).toEqual([]);
 
-    // Alerts that a few seconds can bring about are pending; the others' expressions are read at least.
+    // Alerts that a few seconds can cause are pending; of the others the expressions are evaluated.
     const alerts = async () =>
       (await prometheus.alerts()).map(
         ({ labels: { alertname, service, version } }) => `${alertname} ${service} ${version}`,

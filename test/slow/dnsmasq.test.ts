@@ -15,7 +15,7 @@ const never = new AbortController().signal;
 const dnsmasq = /^Dnsmasq version/.test(spawnSync("dnsmasq", ["--version"], { encoding: "utf8" }).stdout ?? "");
 if (!dnsmasq) console.info("skipped: what needs dnsmasq, which is not installed");
 
-/** dnsmasq on loopback, with these hosts and no others; `change` has it read others. */
+/** dnsmasq on loopback with these hosts only; `change` replaces them. */
 async function nameServer(hosts: string, options: readonly string[] = []) {
   const file = join(await temporaryFolder(), "hosts");
   await writeFile(file, hosts);
@@ -58,7 +58,7 @@ async function nameServer(hosts: string, options: readonly string[] = []) {
 }
 
 describe.skipIf(!dnsmasq)("with dnsmasq as the name server", () => {
-  it("a name has all its addresses, though they are too many for a datagram", async () => {
+  it("a name has all its addresses, also too many for a datagram", async () => {
     const addresses = Array.from({ length: 300 }, (_, at) => `10.0.${at >> 8}.${at & 255}`);
     const { lookup } = await nameServer(addresses.map((address) => `${address} many.example\n`).join(""));
     const answer = await lookup("many.example");
@@ -66,7 +66,7 @@ describe.skipIf(!dnsmasq)("with dnsmasq as the name server", () => {
     expect(new Set(found)).toEqual(new Set(addresses));
   });
 
-  it("names lead on by CNAME and SRV", async () => {
+  it("names are followed by CNAME and SRV", async () => {
     const { lookup } = await nameServer("10.0.0.1 shop.example\nfd00::1 shop.example\n", [
       "--cname=alias.example,shop.example",
       "--srv-host=_http._tcp.shop.example,shop.example,8080,0,1",
@@ -82,13 +82,13 @@ describe.skipIf(!dnsmasq)("with dnsmasq as the name server", () => {
     });
   });
 
-  it("a name that is not there is empty, and one that nobody answers for fails", async () => {
+  it("an unknown name is empty, and one outside the server's domains fails", async () => {
     const { lookup } = await nameServer("10.0.0.1 shop.example\n");
     expect(await lookup("none.example")).toEqual({ kind: "empty" });
     expect(await lookup("elsewhere.test")).toMatchObject({ kind: "failed" });
   });
 
-  it("endpoints follow the name by its time to live", async () => {
+  it("endpoints follow the name by its TTL", async () => {
     const { port } = await upstream("one");
     const { address, change } = await nameServer("127.0.0.1 shop.example\n");
     const { origin, admin } = await perch(`

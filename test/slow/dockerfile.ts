@@ -8,7 +8,7 @@ export interface Copy {
   readonly target: string;
 }
 
-/** One stage of a Dockerfile, as far as a build without Docker can follow it. */
+/** One stage of a Dockerfile, as far as a build without Docker needs it. */
 export interface Stage {
   readonly name: string | undefined;
   readonly image: string;
@@ -32,7 +32,7 @@ export function readDockerfile(file: string): readonly Stage[] {
   return stages;
 }
 
-/** What follows an instruction's word; fails unless the stage has it exactly once. */
+/** The arguments of an instruction that the stage must have exactly once. */
 export function only(stage: Stage, word: string): string {
   const [found, ...more] = stage.instructions.filter((instruction) => instruction.word === word);
   if (found === undefined || more.length > 0) throw new Error(`expected one ${word} in the stage from ${stage.image}`);

@@ -11,7 +11,7 @@ const visitors = 50;
 const assetCount = 12;
 const waitMs = 20_000;
 
-/** Of three kinds, loaded at once: what a page's first paint needs. */
+/** Assets of three kinds, loaded in parallel. */
 const tags = Array.from({ length: assetCount }, (_, at) => {
   if (at % 3 === 0) return `<script src="asset-${at}.js" async></script>`;
   return at % 3 === 1 ? `<link rel="stylesheet" href="asset-${at}.css">` : `<img src="asset-${at}.png">`;
@@ -20,7 +20,7 @@ const page = `<!doctype html><html><head><link rel="icon" href="data:,"><title>p
 
 const types: Readonly<Record<string, string>> = { js: "text/javascript", css: "text/css", png: "image/png" };
 
-/** Both versions and a shell that serves documents only, behind Perch; and who answered what, by the page's folder. */
+/** Both versions and a shell that serves documents only, behind Perch; and the answers by the page's folder. */
 async function site(assets: "independent" | "follow-document") {
   const answered = new Map<string, string[]>();
   const bell = new Bell();
@@ -45,7 +45,7 @@ routes:
   - { name: all, service: shop, release: shop }
 `;
   const { perch, change } = await changeablePerch(config("{ stable: 50, canary: 50 }"));
-  /** The versions of all that was answered for a folder, once so much has been. */
+  /** The versions that answered for a folder, after `count` answers. */
   const versionsOf = async (folder: string, count: number, kind = ""): Promise<Set<string>> => {
     const seen = () => (answered.get(folder) ?? []).filter((answer) => answer.startsWith(kind));
     await bell.until(() => seen().length >= count, waitMs);
@@ -57,7 +57,7 @@ routes:
 
 const address = (visitor: number) => ({ "x-forwarded-for": `198.51.100.${visitor}` });
 
-/** What versions each visitor's page was made of, its document and its assets or its assets alone. */
+/** The versions of each visitor's page: of its document and assets, or of its assets only. */
 async function visitAll(assets: "independent" | "follow-document", path: "page" | "shell"): Promise<Set<string>[]> {
   const { origin, versionsOf } = await site(assets);
   const browser = await Chromium.start(program ?? "");
@@ -85,15 +85,15 @@ describe.skipIf(program === undefined)("a browser's first page load, with twelve
     expect(canaries).toBeLessThan(40);
   });
 
-  it("never mixes versions where the document set no pin, so that twelve requests at once bring none", async () => {
+  it("never mixes versions where the document set no pin, so that the twelve requests have none", async () => {
     expect(mixed(await visitAll("follow-document", "shell"))).toBe(0);
   });
 
-  it("would mix them, were each decided by itself", async () => {
+  it("mixes them with `assets: independent`", async () => {
     expect(mixed(await visitAll("independent", "shell"))).toBeGreaterThan(visitors / 2);
   });
 
-  it("comes from one version though the weights change in its middle; the next page follows them", async () => {
+  it("comes from one version although the weights change meanwhile; the next page follows them", async () => {
     const { origin, versionsOf, change } = await site("follow-document");
     await change("{ stable: 1, canary: 0 }");
     const browser = await Chromium.start(program ?? "");

@@ -15,7 +15,7 @@ interface Verdict {
   readonly verdict: string;
 }
 
-/** Perch in front of two ports that are free by now, on which the runner will listen itself. */
+/** Perch in front of two free ports, on which the runner will listen. */
 async function perchForRunner(fastLane: "on" | "off") {
   const [stable, canary] = [await refusedOrigin(), await refusedOrigin()];
   const perch = await servePerch(`
@@ -32,7 +32,7 @@ routes: [{ name: all, service: shop, release: shop }]
   return { perch, proxy, stablePort: new URL(stable).port, canaryPort: new URL(canary).port };
 }
 
-/** What a runner printed; it exits with 1 where any case failed, which is judged here. */
+/** The output of a runner; it exits with 1 where a case failed, which is checked here. */
 function run(runner: string, args: readonly string[]): Promise<string> {
   const { promise, resolve, reject } = Promise.withResolvers<string>();
   execFile(process.execPath, [externalCases(runner), ...args], { maxBuffer: 16 * 1024 * 1024 }, (error, stdout) => {
@@ -49,7 +49,7 @@ async function stillServes({ process, admin }: ServedPerch): Promise<void> {
 }
 
 describe.skipIf(isMissing).each(lanes)("in the $lane lane", ({ fastLane }) => {
-  it("no request, however malformed, desynchronises Perch or reaches an upstream malformed", async () => {
+  it("no malformed request desynchronises Perch or reaches an upstream malformed", async () => {
     const { perch, proxy, stablePort, canaryPort } = await perchForRunner(fastLane);
     const report = join(await temporaryFolder(), "requests.json");
     const ports = ["--backend-port", stablePort, "--also-port", canaryPort];
@@ -67,13 +67,13 @@ describe.skipIf(isMissing).each(lanes)("in the $lane lane", ({ fastLane }) => {
     const worst = ["FAIL-desync", "FAIL-dirty-upstream", "FAIL-header-silently-dropped"];
     expect(failed.filter(({ verdict }) => worst.includes(verdict))).toEqual([]);
     expect(verdicts.length).toBeGreaterThan(500);
-    // What is left is a matter of opinion: other protocols' names in a request line, blanks in chunk extensions, and
-    // whether a connection of HTTP/1.0 is kept.
+    // The rest is debatable: names of other protocols in a request line, blanks in chunk extensions, and whether a
+    // connection of HTTP/1.0 is kept.
     for (const { passed, of } of Object.values(scores)) expect(passed / of).toBeGreaterThan(0.95);
     await stillServes(perch);
   });
 
-  it("no response, however malformed, reaches a client malformed or answers another request", async () => {
+  it("no malformed response reaches a client malformed or answers another request", async () => {
     const { perch, proxy, stablePort } = await perchForRunner(fastLane);
     await perch.write(`
 fastLane: ${fastLane}

@@ -9,7 +9,7 @@ import { certFile, certificateYaml } from "../kit/pki.ts";
 
 const run = promisify(execFile);
 
-/** Whether a tool is here and answers; what it is asked with says so of HTTP/2 where it may lack that. */
+/** Whether a tool is installed and supports HTTP/2, by the words of its version. */
 function has(tool: string, words: RegExp): boolean {
   const { stdout } = spawnSync(tool, ["--version"], { encoding: "utf8" });
   const found = words.test(stdout ?? "");
@@ -46,7 +46,7 @@ const upstreams = [
 ] as const;
 
 describe.each(upstreams)("in front of an upstream that speaks %s", (protocol, start) => {
-  it.skipIf(!curl)("curl gets its answer with prior knowledge", async () => {
+  it.skipIf(!curl)("curl gets its response with prior knowledge", async () => {
     const { origin } = await perchTo(await start(), protocol);
     const args = ["-sS", "--http2-prior-knowledge", "-d", "a body", "-w", " %{http_version} %{http_code}", origin];
     expect((await run("curl", args)).stdout).toBe("got a body 2 200");
@@ -72,14 +72,14 @@ describe.each(upstreams)("in front of an upstream that speaks %s", (protocol, st
     expect((await run("curl", args)).stdout).toBe("got x 2");
   });
 
-  it.skipIf(!nghttp)("nghttp sees no frame that is wrong", async () => {
+  it.skipIf(!nghttp)("nghttp receives no invalid frame", async () => {
     const { origin } = await perchTo(await start(), protocol);
     const { stdout } = await run("nghttp", ["-v", origin]);
     expect(stdout).toMatch(/:status: 200/);
     expect(stdout).not.toMatch(/INVALID|error_code=(?!NO_ERROR)/);
   });
 
-  it.skipIf(!h2load)("h2load has every one of 20,000 requests answered", async () => {
+  it.skipIf(!h2load)("h2load gets responses to all of 20,000 requests", async () => {
     const { origin, metric } = await perchTo(await start(), protocol);
     const { stdout } = await run("h2load", ["-n", "20000", "-c", "10", "-m", "50", origin]);
     expect(stdout).toContain("20000 total, 20000 started, 20000 done, 20000 succeeded, 0 failed, 0 errored, 0 timeout");

@@ -10,8 +10,8 @@ import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { copiesIn, only, perform, readDockerfile, type Stage } from "./dockerfile.ts";
 
 /**
- * Builds what the image holds by the Dockerfile's own steps, without Docker and without a network: the files that COPY
- * names, the build command that RUN names, and the production packages that `npm prune` would leave.
+ * Builds the image's contents by the steps of the Dockerfile, without Docker and a network: the files of COPY, the build
+ * command of RUN, and the production packages that `npm prune` leaves.
  */
 const checkout = fileURLToPath(new URL("../../", import.meta.url));
 const [buildStage, finalStage, ...furtherStages] = readDockerfile(join(checkout, "Dockerfile"));
@@ -36,7 +36,7 @@ function stage(found: Stage | undefined): Stage {
   return found;
 }
 
-/** Production packages, as the lock file tells them from those for development alone. */
+/** Production packages by the lock file. */
 function productionPackages(): readonly string[] {
   const { packages } = JSON.parse(readFileSync(join(checkout, "package-lock.json"), "utf8"));
   return Object.keys(packages)
@@ -49,7 +49,7 @@ function entrypoint(): { readonly program: string; readonly script: string } {
   return { program, script };
 }
 
-/** Follows the Dockerfile: copies, builds, prunes, and copies what is left into the image. */
+/** Follows the Dockerfile: copies, builds, prunes, and copies the rest into the image. */
 function buildImage(): void {
   for (const copy of copiesIn(stage(buildStage))) perform(copy, checkout, built);
   symlinkSync(join(checkout, "node_modules"), join(built, "node_modules"));
@@ -66,7 +66,7 @@ function buildImage(): void {
   }
 }
 
-/** Runs the image's entry point with these arguments, and this Node in place of the image's. */
+/** Runs the image's entry point with these arguments and this Node. */
 async function runImage(args: readonly string[]): Promise<{ code: number; stdout: string; stderr: string }> {
   const options = { cwd: image, env: { NODE_ENV: "production" }, timeout: 60_000 };
   try {
@@ -78,11 +78,11 @@ async function runImage(args: readonly string[]): Promise<{ code: number; stdout
 }
 
 describe("Dockerfile", () => {
-  test("has two stages on the Node that Perch is made for", () => {
+  test("has two stages on the Node version of Perch", () => {
     expect([buildStage?.image, finalStage?.image, furtherStages]).toEqual(["node:26-slim", "node:26-slim", []]);
   });
 
-  test("copies only what exists and what .dockerignore lets into the build", () => {
+  test("copies only existing files that .dockerignore lets into the build", () => {
     const [all, ...rules] = readFileSync(join(checkout, ".dockerignore"), "utf8")
       .split("\n")
       .filter((line) => line !== "" && !line.startsWith("#"));
@@ -95,11 +95,11 @@ describe("Dockerfile", () => {
     expect(rules.sort()).toEqual([...new Set(copied)].map((source) => `!${source}`).sort());
   });
 
-  test("runs as a user without rights, whom Kubernetes recognises by number", () => {
+  test("runs as an unprivileged user, by number for Kubernetes", () => {
     expect(only(stage(finalStage), "USER")).toBe("10001:10001");
   });
 
-  test("installs without scripts, builds by the package's own command, and drops what only development needs", () => {
+  test("installs without scripts, builds by the package's command, and removes development packages", () => {
     const commands = stage(buildStage)
       .instructions.filter(({ word }) => word === "RUN")
       .flatMap(({ rest }) => rest.split(" && "))
@@ -135,13 +135,13 @@ describe("the image", () => {
     });
   });
 
-  test("says in one line what it misses when no configuration is mounted", async () => {
+  test("reports in one line that no configuration is mounted", async () => {
     const { code, stderr } = await runImage(JSON.parse(only(stage(finalStage), "CMD")));
     expect(code).toBe(2);
     expect(stderr).toMatch(/^[^\n]*\/etc\/perch\/perch\.yaml[^\n]*\n$/);
   });
 
-  test("serves, is found healthy by its own check, and stops on SIGTERM", async () => {
+  test("serves, is healthy by its HEALTHCHECK, and stops on SIGTERM", async () => {
     const file = join(folder, "perch.yaml");
     writeFileSync(
       file,
@@ -161,7 +161,7 @@ routes: [{ name: all, service: app }]
   });
 });
 
-/** From the log line that tells where Perch serves. */
+/** The port in Perch's log. */
 async function adminPortOf(perch: ChildProcess): Promise<string> {
   if (perch.stderr === null) throw new Error("no stderr to read");
   for await (const line of createInterface(perch.stderr)) {
@@ -171,7 +171,7 @@ async function adminPortOf(perch: ChildProcess): Promise<string> {
   throw new Error("Perch ended before it served");
 }
 
-/** The exit code of the image's HEALTHCHECK, turned to another port than the default one. */
+/** The exit code of the image's HEALTHCHECK, with this port. */
 async function healthcheck(port: string): Promise<number> {
   const [, command = "[]"] = /CMD (\[.*\])$/.exec(only(stage(finalStage), "HEALTHCHECK")) ?? [];
   const [program, ...args] = JSON.parse(command) as string[];

@@ -4,7 +4,7 @@ import { trusting, untrusting } from "../lanes/configurations.ts";
 import { nearMissRequest, nearMissResponse, wellFormed } from "../lanes/generated-cases.ts";
 import { LanePair } from "../lanes/lane-pair.ts";
 
-/** Saved ones, and one of today; a failure names its own. */
+/** Saved seeds, and one of today; a failure names its seed. */
 const everySeed = seeds(...Array.from({ length: 3 }, (_, i) => 1000 + i), Math.floor(Date.now() / 86_400_000));
 
 const runs = 200;

@@ -11,7 +11,7 @@ const userCount = 10_000;
 const rounds = 5;
 const atOnce = 64;
 
-/** A tenth of the users are the rule's, another tenth nearly: from the east, or new, but not both. */
+/** One in twenty users meets the rule; two in twenty meet half of it. */
 const newInTheEast = { "x-user-region": "cn-east", "x-user-registered-at": "2026-03-01" };
 const oldInTheEast = { "x-user-region": "cn-east", "x-user-registered-at": "2025-03-01" };
 const newElsewhere = { "x-user-region": "cn-south", "x-user-registered-at": "2026-03-01" };
@@ -22,7 +22,7 @@ interface Member {
   version: string | undefined;
 }
 
-/** One request of every user, several times; what changed since, and who serves whom. */
+/** `times` requests of every user; changes of version since, and the canary's share. */
 async function visit(members: readonly Member[], origin: string, agent: Agent, times: number) {
   const seen = { flips: 0, failures: 0, moves: new Map<string, number>() };
   for (let round = 0; round < times; round++) {
@@ -42,7 +42,7 @@ async function visit(members: readonly Member[], origin: string, agent: Agent, t
   return { ...seen, share, drawn: drawn.length };
 }
 
-/** Four standard deviations of a binomial share: a fair draw leaves them once in 16,000 runs. */
+/** Four standard deviations of a binomial share: a fair draw exceeds them once in 16,000 runs. */
 const bound = (share: number, count: number) => 4 * Math.sqrt((share * (1 - share)) / count);
 
 it("nginx 1.7.9 and 1.8.0: rules, a steady split, a ramp that moves one way, a rollback that reaches everyone", async () => {

@@ -1,7 +1,7 @@
 import { expect, test } from "vitest";
 import { play, type Step } from "../../deploy/examples/nginx/play.ts";
 
-test("deploy/examples/nginx: each step under load, with not one request failed and nobody moved who should not be", async () => {
+test("deploy/examples/nginx: each step under load, without a failed request or an unexpected change of version", async () => {
   const steps: Step[] = [];
   await play((step) => steps.push(step));
   for (const { name, requests, newShare, changes } of steps) {
@@ -16,7 +16,7 @@ test("deploy/examples/nginx: each step under load, with not one request failed a
     if (found === undefined) throw new Error(`no step ${start}`);
     return found;
   };
-  // Where people are: whoever comes meets either version, and the other one the next time.
+  // Before Perch: each request may get another version.
   expect(at("start").changes).toBeGreaterThan(0);
   expect(at("4 ")).toMatchObject({ newShare: 0, ruledShare: 0 });
   expect(at("5 ")).toMatchObject({ newShare: 0, ruledShare: 1 });
@@ -24,7 +24,7 @@ test("deploy/examples/nginx: each step under load, with not one request failed a
   expect(Math.abs(at("6 ").newShare - 0.25)).toBeLessThan(0.12);
   expect(at("6 ").ruledShare).toBe(1);
   expect(at("rollback")).toMatchObject({ newShare: 0, ruledShare: 0 });
-  // Each user is drawn as before.
+  // The draw of each user is the same as before.
   expect(at("once more").newShare).toBe(at("6 ").newShare);
   expect(Math.abs(at("7 ").newShare - 0.5)).toBeLessThan(0.14);
   expect(at("rollout restart").changes).toBe(0);

@@ -24,7 +24,7 @@ afterEach(async () => {
   rmSync(folder, { recursive: true, force: true });
 });
 
-/** The limit is on their numbers, of which the lowest that is free is taken. */
+/** The limit is on descriptor numbers; the lowest free one is used next. */
 function lowestUnused(): number {
   const open = new Set(readdirSync(`/proc/${perch.child.pid}/fd`).map(Number));
   let number = 0;
@@ -48,7 +48,7 @@ async function ask(origin: string, agent: Agent): Promise<string> {
   return promise;
 }
 
-/** A Perch of its own in front of the upstream, with a route that it answers by itself. */
+/** Perch in its own process in front of the upstream, with a redirect route. */
 async function serving(fastLane: string): ReturnType<PerchProcess["serving"]> {
   const { port } = upstream.address() as AddressInfo;
   const config = join(folder, "perch.yaml");
@@ -69,12 +69,12 @@ routes:
 }
 
 describe.each(["on", "off"])("with the fast lane %s, out of file descriptors", (fastLane) => {
-  test("a request is told that Perch is overloaded, no endpoint is blamed, and all is well once there are some", async () => {
+  test("a request gets 503 overloaded without an upstream error, and 200 once there are descriptors", async () => {
     const { origin, admin } = await serving(fastLane);
     const agent = new Agent({ keepAlive: true, maxSockets: 1 });
     const metrics = async () => (await fetch(`${admin}/metrics`)).text();
     await metrics();
-    // Answered by Perch alone: the client's connection stands, and none to the upstream.
+    // A redirect: the client's connection is open, and none to the upstream.
     expect(await ask(`${origin}/away`, agent)).toBe("302");
 
     allowDescriptors(lowestUnused());
@@ -86,7 +86,7 @@ describe.each(["on", "off"])("with the fast lane %s, out of file descriptors", (
     agent.destroy();
   });
 
-  test("connections are closed unread without a busy loop, and accepted again once there are some", async () => {
+  test("connections are closed unread without a busy loop, and accepted once there are descriptors", async () => {
     const { origin } = await serving(fastLane);
     const fresh = () => new Agent({ keepAlive: false });
     expect(await ask(origin, fresh())).toBe("200");
@@ -105,7 +105,7 @@ describe.each(["on", "off"])("with the fast lane %s, out of file descriptors", (
   });
 });
 
-/** What the process has used of a CPU, in ticks. */
+/** CPU time of the process, in ticks. */
 function cpuTicks(): number {
   const fields = readFileSync(`/proc/${perch.child.pid}/stat`, "latin1").split(") ")[1]?.split(" ") ?? [];
   return Number(fields[11]) + Number(fields[12]);

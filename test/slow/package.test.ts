@@ -6,11 +6,11 @@ import { fileURLToPath } from "node:url";
 import { promisify } from "node:util";
 import { afterAll, beforeAll, expect, test } from "vitest";
 
-/** The package as it would be published, installed in an empty folder as its users do. */
+/** The package as published, installed in an empty folder. */
 const checkout = fileURLToPath(new URL("../../", import.meta.url));
 const folder = mkdtempSync(join(tmpdir(), "perch-package-"));
 const consumer = join(folder, "consumer");
-/** What programs of the folder find first is the Node that runs this test. */
+/** Programs of the folder use the Node that runs this test. */
 const env = { ...process.env, PATH: `${dirname(process.execPath)}${delimiter}${process.env["PATH"]}` };
 
 let tarball: string;
@@ -38,11 +38,11 @@ async function run(program: string, args: readonly string[], cwd: string): Promi
   }
 }
 
-test("its command serves, and judges its own demo", async () => {
+test("its command runs the demo", async () => {
   expect(await run("npx", ["perch", "demo", "--once"], consumer)).toContain("sticky flips                0");
 });
 
-test("its library decides, without types of its own making", async () => {
+test("its library decides, and has types", async () => {
   const config = `
 services: { shop: { versions: { stable: { endpoints: ["http://a:80"] }, canary: { endpoints: ["http://b:80"] } } } }
 releases: { shop: { split: { canary: 1 } } }
@@ -52,7 +52,7 @@ routes: [{ name: shop, service: shop, release: shop }]`;
     `import { createEngine, type EngineDecision } from "perch-proxy";
 const engine = createEngine(${JSON.stringify(config)});
 const decision: EngineDecision = engine.decide({ method: "GET", url: "/", headers: { host: "shop" } });
-// @ts-expect-error A version is a text or null.
+// @ts-expect-error A version is a string or null.
 const wrong: number = decision.version;
 console.log(decision.version, wrong);
 `,
@@ -67,7 +67,7 @@ console.log(decision.version, wrong);
   expect(await run(process.execPath, ["use.ts"], consumer)).toContain("canary canary");
 });
 
-test("it holds what is run and read, and nothing of the checkout besides", async () => {
+test("it has the program, documentation and examples only", async () => {
   const listed = await run("tar", ["-tzf", tarball], folder);
   const top = new Set(listed.split("\n").map((path) => path.split("/")[1]));
   expect([...top].filter((name) => name !== undefined).sort()).toEqual(
@@ -82,6 +82,6 @@ test("publint and arethetypeswrong find nothing", async () => {
   writeFileSync(join(tools, "package.json"), '{ "private": true }');
   await run("npm", ["install", "--no-audit", "--no-fund", "publint@0.3.25", "@arethetypeswrong/cli@0.18.5"], tools);
   await run("npx", ["publint", "--strict", tarball], tools);
-  // Perch is an ES module only: Node loads those by require() as well.
+  // Perch is an ES module only, which Node also loads by require().
   await run("npx", ["attw", "--profile", "esm-only", tarball], tools);
 });

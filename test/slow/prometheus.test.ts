@@ -12,7 +12,7 @@ const isFound = spawnSync("prometheus", ["--version"]).error === undefined;
 if (!isFound) console.info("skipped: no prometheus to scrape /metrics with");
 const traceId = "0af7651916cd43dd8448eb211c80319c";
 
-it.skipIf(!isFound)("Prometheus scrapes OpenMetrics without a fault, and keeps its exemplars", async () => {
+it.skipIf(!isFound)("Prometheus scrapes OpenMetrics without an error, and stores its exemplars", async () => {
   const stable = await upstream("stable");
   const perch = await perchTo(stable.origin, "trustedProxies: [127.0.0.0/8]\ntracing: { sample: 0 }");
   const traced = `GET / HTTP/1.1\r\nHost: a\r\nConnection: close\r\ntraceparent: 00-${traceId}-b7ad6b7169203331-01\r\n\r\n`;
@@ -23,12 +23,12 @@ it.skipIf(!isFound)("Prometheus scrapes OpenMetrics without a fault, and keeps i
   await expect.poll(() => exemplars(api, "perch_upstream_ttfb_seconds_bucket"), eventually).toEqual([traceId]);
   const { activeTargets } = await asked<{ activeTargets: readonly unknown[] }>(api, "targets");
   expect(activeTargets).toEqual([expect.objectContaining({ health: "up", lastError: "" })]);
-  // What was asked for the classic names finds them.
+  // Queries with the classic names find them.
   const { result } = await asked<{ result: readonly { value: unknown[] }[] }>(api, "query?query=perch_requests_total");
   expect(result.map(({ value }) => value[1])).toEqual(["1"]);
 });
 
-/** Started, and scraping this address each second; where its API is. */
+/** The API of a Prometheus that scrapes this address each second. */
 async function prometheusFor(target: string): Promise<string> {
   const folder = await temporaryFolder();
   const port = await freePort();
@@ -53,7 +53,7 @@ async function asked<T>(api: string, path: string): Promise<T> {
   return ((await response.json()) as { readonly data: T }).data;
 }
 
-/** The trace ids that it keeps; none while it does not answer yet. */
+/** The trace ids that it has stored; none before it answers. */
 async function exemplars(api: string, metric: string): Promise<readonly string[]> {
   type Found = readonly { readonly exemplars: readonly { readonly labels: { readonly trace_id: string } }[] }[];
   const [start, end] = [Date.now() / 1000 - 600, Date.now() / 1000 + 600];

@@ -15,7 +15,7 @@ interface Tally {
   readonly failures: string[];
 }
 
-/** Never closes a connection by itself, so that one that Perch forgot stays open. */
+/** An upstream that never closes a connection, so that a leaked one stays open. */
 async function patientUpstream(name: string): Promise<{ readonly origin: string }> {
   const server = createServer({ keepAliveTimeout: 0 }, (incoming, response) => {
     incoming.resume().on("end", () => response.writeHead(200, { "x-upstream": name }).end());
@@ -23,7 +23,7 @@ async function patientUpstream(name: string): Promise<{ readonly origin: string 
   return { origin: `http://127.0.0.1:${await listening(server)}` };
 }
 
-/** Requests one after the other on one kept connection, every second one with a body that may not be sent twice. */
+/** Sequential requests on one connection, every second one a POST, which is not retried. */
 async function load(origin: string, tally: Tally, isOver: () => boolean): Promise<void> {
   const agent = new Agent({ keepAlive: true, maxSockets: 1 });
   for (let i = 0; !isOver(); i++) {
@@ -48,7 +48,7 @@ function sendOne(origin: string, agent: Agent, body: string | undefined): Promis
   return promise;
 }
 
-/** What a process holds: open descriptors by kind, and what keeps its event loop alive, as its own metrics tell. */
+/** Resources of a process: open descriptors by kind, and active resources by its metrics. */
 async function holdings(pid: number, admin: string): Promise<Readonly<Record<string, number>>> {
   const counts: Record<string, number> = {};
   const exposition = await metrics(admin);
@@ -66,19 +66,19 @@ function kindOf(link: string): string {
   try {
     return readlinkSync(link).replace(/:?\[\d+\]$/, "");
   } catch {
-    // Closed since the folder was read.
+    // Closed since the directory was read.
     return "closed";
   }
 }
 
-/** On a connection of its own, so that asking leaves nothing behind. */
+/** Over a new connection, which leaves nothing open. */
 function metrics(admin: string): Promise<string> {
   const { promise, resolve, reject } = Promise.withResolvers<string>();
   get(`${admin}/metrics`, { agent: false }, (response) => resolve(text(response))).on("error", reject);
   return promise;
 }
 
-it(`${reloads} reloads under load fail no request and leave nothing behind`, async () => {
+it(`${reloads} reloads under load fail no request and leak nothing`, async () => {
   const [one, two] = [await patientUpstream("one"), await patientUpstream("two")];
   const unused = await patientUpstream("unused");
   const configs = {
@@ -86,7 +86,7 @@ it(`${reloads} reloads under load fail no request and leave nothing behind`, asy
 services: { shop: { versions: { stable: { endpoints: ["${one.origin}"] } } } }
 routes: [{ name: all, service: shop }]
 `,
-    // Nearly everything differs: the endpoint, a version more, a release, rules, an attribute, routes.
+    // Nearly everything differs: the endpoint, one more version, a release, rules, an attribute, routes.
     two: `
 exposeVersion: true
 attributes: { region: { type: string, from: [{ header: x-region }] } }
@@ -100,7 +100,7 @@ routes:
   - { name: api, match: { path: { prefix: /api } }, service: shop }
   - { name: all, service: shop, release: shop }
 `,
-    // Names no endpoint that was ever asked, so every connection upstream must close.
+    // Has none of the endpoints before, so every upstream connection must close.
     none: `
 services: { shop: { versions: { stable: { endpoints: ["${unused.origin}"] } } } }
 routes: [{ name: all, service: shop }]
@@ -131,9 +131,9 @@ routes: [{ name: all, service: shop }]
     return tally;
   };
 
-  // What is made once and for all, on the first requests and reloads, is no leak.
+  // Resources created once, by the first requests and reloads, are no leak.
   await session(4);
-  // Sooner than the half minute after which unused connections upstream end anyway.
+  // Before the 30 s after which idle upstream connections close anyway.
   const settled = { timeout: 15_000, interval: 200 };
   await expect.poll(async () => (await holdings(pid, admin))["socket"], settled).toBeLessThan(10);
   const before = await holdings(pid, admin);

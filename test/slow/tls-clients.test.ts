@@ -15,7 +15,7 @@ interface Outcome {
   readonly output: string;
 }
 
-/** Runs a program with an empty input; its stdout and stderr together. */
+/** Runs a program with an empty input; its stdout and stderr. */
 function run(program: string, args: readonly string[]): Promise<Outcome> {
   const child: ChildProcess = spawn(program, args, { stdio: ["pipe", "pipe", "pipe"] });
   let output = "";
@@ -41,7 +41,7 @@ describe.skipIf(isMissing("curl", "--version"))("curl", () => {
   ];
   const url = (port: number) => `https://shop.example:${port}/`;
 
-  it("is served over every version that is spoken, and told why not over others", async () => {
+  it("is served over supported TLS versions, and refused over others", async () => {
     const { perch } = await tlsPerch(shopTls);
     const versions = [["--tlsv1.2", "--tls-max", "1.2"], ["--tlsv1.3"], ["--http1.1"]];
     for (const version of versions) {
@@ -52,7 +52,7 @@ describe.skipIf(isMissing("curl", "--version"))("curl", () => {
     expect(code).toBe(35);
   });
 
-  it("is served with its certificate only, where one is wanted", async () => {
+  it("is served with its certificate only, where clientCa is set", async () => {
     const { perch } = await tlsPerch(`${shopTls}, clientCa: ${certFile("authority")}`);
     const as = (name: "client" | "stranger") => ["--cert", certFile(name), "--key", keyFile(name)];
     expect((await run("curl", [...resolve(perch.port), ...as("client"), url(perch.port)])).output).toBe(
@@ -63,14 +63,14 @@ describe.skipIf(isMissing("curl", "--version"))("curl", () => {
     await expect.poll(() => perch.metric(failures("client-certificate"))).toBe(2);
   });
 
-  it("counts where it does not trust the certificate", async () => {
+  it("is counted where it does not trust the certificate", async () => {
     const { perch } = await tlsPerch(shopTls);
     const args = ["-sS", "--resolve", `shop.example:${perch.port}:127.0.0.1`, "--cacert", certFile("other-authority")];
     expect((await run("curl", [...args, "--tls-max", "1.2", url(perch.port)])).code).toBe(60);
     await expect.poll(() => perch.metric(failures("refused-by-client"))).toBe(1);
   });
 
-  it("is believed when it speaks the PROXY protocol", async () => {
+  it("is trusted with a PROXY header", async () => {
     const listeners = tlsListener(shopTls).replace("{ name: web,", "{ name: web, proxyProtocol: true,");
     const { perch, shop } = await tlsPerch("", "trustedProxies: [127.0.0.0/8]", { listeners });
     const args = [...resolve(perch.port), "--haproxy-protocol", url(perch.port)];
@@ -105,7 +105,7 @@ describe.skipIf(isMissing("openssl", "version"))("openssl s_client", () => {
     expect(await visit([...base, "-sess_in", session])).toContain("Reused, ");
   });
 
-  /** Sends a request, since tickets of TLS 1.3 are read with the answer. */
+  /** Sends a request, since tickets of TLS 1.3 come with the response. */
   function visit(args: readonly string[]): Promise<string> {
     const child = spawn("openssl", [...args, "-ign_eof"], { stdio: ["pipe", "pipe", "pipe"] });
     let output = "";
@@ -122,7 +122,7 @@ describe.skipIf(isMissing("haproxy", "-v"))("HAProxy in front", () => {
     ["send-proxy", "203.0.113.7"],
     ["send-proxy-v2", "203.0.113.7"],
     ["send-proxy-v2 proxy-v2-options unique-id,crc32c", "203.0.113.7"],
-  ] as const)("by %s tells whose connection it is", async ([sends, client]) => {
+  ] as const)("forwards the client's address by %s", async ([sends, client]) => {
     const listeners = `{ name: web, address: "127.0.0.1:0", proxyProtocol: true }`;
     const { perch, shop } = await tlsPerch("", "trustedProxies: [127.0.0.0/8]", { listeners });
     const port = await freePort();
@@ -150,17 +150,18 @@ backend perch
     raw.send(`PROXY TCP4 ${client} 192.0.2.1 40000 80\r\nGET / HTTP/1.1\r\nHost: shop.example\r\n\r\n`);
     await raw.read((received) => received.includes("hello from stable"));
     expect(shop.seen[0]?.headers["x-forwarded-for"]).toBe(client);
-    // Its checks, which speak for itself, are neither refused nor counted.
+    // Its checks (LOCAL) are neither refused nor counted.
     expect(await perch.metric('perch_proxy_protocol_rejections_total{listener="web",cause="malformed"}')).toBe(0);
   });
 });
 
-describe("a client that takes its time", () => {
-  it("has ten seconds for a handshake, however it spends them", { timeout: 30_000 }, async () => {
+describe("a slow client", () => {
+  it("has ten seconds for a handshake, although bytes keep coming", { timeout: 30_000 }, async () => {
     const { perch } = await tlsPerch(shopTls);
     const raw = await rawClient(perch.port);
     const hello = "\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03";
     let sent = 0;
+    // A byte each 500 ms is what is tested.
     const timer = setInterval(() => raw.send(hello[sent++] ?? "\0"), 500);
     const startedMs = performance.now();
     await raw.read();
@@ -175,6 +176,7 @@ describe("a client that takes its time", () => {
     const raw = await rawClient(perch.port);
     const header = "PROXY UNKNOWN";
     let sent = 0;
+    // A byte each 500 ms is what is tested.
     const timer = setInterval(() => raw.send(header[sent++] ?? " x"), 500);
     const startedMs = performance.now();
     await raw.read();

@@ -1,8 +1,9 @@
 /**
- * Mixed traffic for a long time: `npm run soak`. Resident memory, file descriptors and sockets of Perch must be flat once it
- * is warm. Options: --minutes N (default 15, at least 1), --lane fast|standard.
+ * Mixed traffic for a long time: `npm run soak`. Resident memory, file descriptors and sockets of Perch must not grow after
+ * the warm-up. Options: --minutes N (default 15, at least 1), --lane fast|standard. Its timers are the period of samples,
+ * reloads and faults.
  *
- * Exits 1 where something grows by more than its bound, an answer was wrong, or Perch ended.
+ * Exits with 1 where something grows by more than its limit, a response was wrong, or Perch ended.
  */
 import { readdirSync, readFileSync, readlinkSync } from "node:fs";
 import { parseArgs } from "node:util";
@@ -15,7 +16,7 @@ import { slopeOf } from "./slope.ts";
 const users = 24;
 const sampleMs = 5_000;
 const reloadMs = 10_000;
-/** A compiler that still compiles and pools that still grow are no leak. */
+/** Compilation and pools that grow at first are no leak. */
 const warmUpShare = 1 / 3;
 
 const { values } = parseArgs({
@@ -23,7 +24,7 @@ const { values } = parseArgs({
 });
 const minutes = Math.max(1, Number(values.minutes));
 
-/** One look at the process. */
+/** A sample of the process. */
 interface Sample {
   readonly atMinutes: number;
   readonly residentKiB: number;
@@ -31,7 +32,7 @@ interface Sample {
   readonly sockets: number;
 }
 
-/** What each may grow by in a minute. What leaks an object a request grows by megabytes; noise stays below this. */
+/** Limits of growth per minute. A leak of one object per request grows by megabytes; noise stays below this. */
 const bounds = {
   residentKiB: Math.max(256, 4_096 / minutes),
   descriptors: 2,
@@ -62,7 +63,7 @@ try {
   await stage.leave();
 }
 
-/** Now and then something breaks, for what is freed only after a failure leaks only after a failure. */
+/** Some leaks occur only after failures, so upstreams fail now and then. */
 function misbehave(): void {
   const kinds: Misbehaviour["kind"][] = ["none", "reset in the head", "reset in the body", "garbage", "slow drip"];
   const kind = kinds[Math.floor((performance.now() - startedMs) / 1_000) % kinds.length] ?? "none";
@@ -81,7 +82,7 @@ function look(): Sample {
   };
 }
 
-/** Empty where it was closed since it was listed. */
+/** Empty where it has been closed since it was listed. */
 function targetOf(pid: number, descriptor: string): string {
   try {
     return readlinkSync(`/proc/${pid}/fd/${descriptor}`);

@@ -4,8 +4,8 @@ export interface Point {
 }
 
 /**
- * The median of the slopes between all pairs of points (Theil 1950, Sen 1968): what the points tend to, whatever a few
- * garbage collections do.
+ * The median of the slopes between all pairs of points (Theil 1950, Sen 1968), which a few garbage collections do not
+ * change.
  */
 export function slopeOf(points: readonly Point[]): number {
   const slopes: number[] = [];
