@@ -1,4 +1,4 @@
-/** A small SVG writer: panels of horizontal bars, legible on light and dark pages alike. */
+/** A small SVG writer: panels of horizontal bars, legible on light and dark pages. */
 import type { Spread } from "./spread.ts";
 import { figure } from "./table.ts";
 
@@ -6,9 +6,9 @@ export interface Bar {
   readonly label: string;
   /** Undefined is drawn as "not measured". */
   readonly value: number | undefined;
-  /** Drawn as a line from the least to the most. */
+  /** Drawn as a line from minimum to maximum. */
   readonly spread?: Spread | undefined;
-  /** Stands behind the value. */
+  /** Text behind the value. */
   readonly remark?: string;
   readonly highlighted: boolean;
 }
@@ -35,7 +35,7 @@ const barGap = 6;
 const panelGap = 30;
 const lineHeight = 18;
 
-/** The page's background shows through; the colours change with what the reader's system prefers. */
+/** Transparent background; colours follow the reader's colour scheme. */
 const style = `
   text { font: 13px system-ui, -apple-system, "Segoe UI", sans-serif; fill: #1f2328; }
   .title { font-size: 17px; font-weight: 600; }

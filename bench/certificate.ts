@@ -1,4 +1,4 @@
-/** The certificate that every proxy shows where clients speak TLS: ECDSA P-256, of the tests. */
+/** The certificate of every proxy with TLS: ECDSA P-256, from the tests. */
 import { fileURLToPath } from "node:url";
 
 const path = (name: string) => fileURLToPath(new URL(`../test/kit/pki/${name}`, import.meta.url));

@@ -5,19 +5,19 @@ import { basename } from "node:path";
 import { findProgram } from "./find-program.ts";
 import { allowedCpus } from "./machine.ts";
 
-/** Long enough for a slow machine to load a program from source; a child that takes longer has hung. */
+/** Enough for a slow machine to load a program from source; a child that takes longer hangs. */
 const startTimeoutMs = 30_000;
 const stopTimeoutMs = 5_000;
 const keptOutputCharacters = 4_000;
 
-/** Which CPU the proxy under test gets, and which one the load and the upstreams share. */
+/** The CPU of the proxy under test, and the one that load and upstreams share. */
 export interface Pinning {
   readonly proxyCpu: number | undefined;
   readonly loadCpu: number | undefined;
   readonly description: string;
 }
 
-/** With the proxy alone on its core, its CPU time and its throughput say the same thing twice. */
+/** With the proxy alone on its core, CPU time and throughput measure the same. */
 export function planPinning(): Pinning {
   const cpus = allowedCpus();
   const loadCpu = cpus[0];
@@ -36,22 +36,22 @@ export interface ChildOptions {
   readonly command: readonly string[];
   readonly env?: Readonly<Record<string, string>>;
   readonly cpu: number | undefined;
-  /** Opens a message channel to the child. Programs that are not ours have no use for one. */
+  /** Opens a message channel to the child; not for programs of others. */
   readonly messages: boolean;
-  /** Standard output is dropped unless it is asked for. */
+  /** Whether to keep standard output. Default: dropped. */
   readonly output?: "dropped" | "kept";
-  /** Whether the child runs only while its CPU has nothing else to do. */
+  /** Whether the child has the lowest scheduling priority. */
   readonly priority?: "normal" | "idle";
 }
 
-/** A script of ours, as a command. */
+/** A script of this repository, as a command. */
 export function nodeCommand(script: string, ...args: readonly string[]): readonly string[] {
   return [process.execPath, script, ...args];
 }
 
 /**
- * Each of these prepares itself and then becomes what follows it, so the child keeps its process id. setpriv asks the
- * kernel to end the child when this process is gone, however that came.
+ * Each of these programs executes the next one, so the child keeps its process id. setpriv has the kernel end the child
+ * with this process.
  */
 function wrappers({ cpu, priority }: ChildOptions): string[] {
   const wanted: (readonly string[])[] = [];
@@ -71,7 +71,7 @@ export function isInstalled(tool: string): boolean {
 
 const running = new Set<Child>();
 
-/** A process that the benchmark started, and that never outlives it. */
+/** A process that the benchmark started, which never outlives it. */
 export class Child {
   readonly #process: ChildProcess;
   readonly #name: string;
@@ -83,7 +83,7 @@ export class Child {
     const { command } = options;
     this.#name = basename((command[0] === process.execPath ? command[1] : command[0]) ?? "");
     const [file = process.execPath, ...args] = [...wrappers(options), ...command];
-    // Standard output goes where an access log costs a write and no reader slows it down.
+    // Standard output to a file, so that an access log costs a write, and no reader slows it down.
     const sink = openSync(devNull, "w");
     this.#process = spawn(file, args, {
       stdio: [
@@ -93,7 +93,7 @@ export class Child {
         ...(options.messages ? (["ipc"] as const) : []),
       ],
       env: { ...process.env, ...options.env },
-      // A process group of its own, so that a server's workers can be ended with it.
+      // A new process group, so that a server's workers end with it.
       detached: true,
     });
     closeSync(sink);
@@ -124,7 +124,7 @@ export class Child {
     this.#process.send(message);
   }
 
-  /** The next message from the child. Fails when the child ends first, or stays silent for too long. */
+  /** The next message from the child. Rejects when the child ends first, or at the timeout. */
   async nextMessage<Message>(timeoutMs = startTimeoutMs): Promise<Message> {
     const { promise, resolve, reject } = Promise.withResolvers<Message>();
     const timer = setTimeout(() => reject(this.#failure(`said nothing for ${timeoutMs} ms`)), timeoutMs);
@@ -133,7 +133,7 @@ export class Child {
     return promise.finally(() => clearTimeout(timer));
   }
 
-  /** Resolves when `ready` does with true; asks again until then. Fails when the child ends first. */
+  /** Polls `ready` until it resolves to true. Rejects when the child ends first. */
   async waitUntil(ready: () => Promise<boolean>): Promise<void> {
     const deadline = performance.now() + startTimeoutMs;
     while (!(await ready())) {
@@ -143,7 +143,7 @@ export class Child {
     }
   }
 
-  /** What it wrote to its standard output, once it has ended by itself. */
+  /** Its standard output, once it has ended by itself. */
   async outputAtEnd(timeoutMs: number): Promise<string> {
     const timer = setTimeout(() => this.kill(), timeoutMs);
     await this.#exited;
@@ -152,7 +152,7 @@ export class Child {
     return this.#output;
   }
 
-  /** Asks it to end early, as Ctrl-C would. */
+  /** Sends SIGINT. */
   interrupt(): void {
     this.#process.kill("SIGINT");
   }
@@ -171,11 +171,11 @@ export class Child {
     try {
       process.kill(-pid, "SIGKILL");
     } catch {
-      // Nothing of the group is left.
+      // The group has ended.
     }
   }
 
-  /** With the one line of its error output that says most. */
+  /** An error with the most relevant line of its error output. */
   #failure(what: string): Error {
     const lines = this.#errorOutput.split("\n").filter((line) => line.trim() !== "");
     const said = lines.find((line) => /error/i.test(line)) ?? lines.at(-1);
@@ -183,7 +183,7 @@ export class Child {
   }
 }
 
-/** Kills every child that is left, however this process ends. */
+/** Kills all remaining children when this process ends. */
 export function killChildrenAtExit(): void {
   process.on("exit", () => {
     for (const child of running) child.kill();

@@ -1,4 +1,4 @@
-/** The end-to-end figures as a table, as bars, and against the goals. */
+/** The end-to-end figures as a table, as bars, and compared with the goals. */
 import { type BarPanel, barChart } from "./bar-chart.ts";
 import type { Measurement, ProxyResult } from "./end-to-end.ts";
 import { type Goal, goal } from "./goal.ts";
@@ -9,7 +9,7 @@ import { figure, formatTable } from "./table.ts";
 const cpuRatioAtMost = 0.8;
 const residentMiBAtMost = 130;
 
-/** The Node peer that spends less CPU on a request, among those with a valid row. */
+/** The Node peer with the least CPU time per request, among those with a valid row. */
 function betterPeer(results: readonly ProxyResult[]): ProxyResult | undefined {
   const cpuOf = ({ median }: ProxyResult) => median?.cpuUsPerRequest ?? Number.POSITIVE_INFINITY;
   return results
@@ -61,7 +61,7 @@ function ratio(value: number | undefined, base: number | undefined): number | un
   return value === undefined || base === undefined ? undefined : value / base;
 }
 
-/** Perch is judged with everything on, the access log too. */
+/** Perch is compared with everything on, including the access log. */
 export function endToEndGoals(results: readonly ProxyResult[]): readonly Goal[] {
   const perch = results.find(({ name }) => name === "perch")?.median;
   const peer = betterPeer(results);

@@ -1,6 +1,6 @@
 /**
- * Every proxy under the same load, in turns: each round starts each proxy anew, gives it the whole crowd, measures it,
- * checks what it answered, and stops it. Nothing is shared between two measurements but the upstreams.
+ * Every proxy under the same load, in turns: each round starts each proxy, sends it the requests of all users, measures
+ * it, checks its responses, and stops it. Measurements share only the upstreams.
  */
 import { randomBytes } from "node:crypto";
 import { fileURLToPath } from "node:url";
@@ -29,17 +29,17 @@ export interface Measurement {
   readonly p99Ms: number;
   readonly cpuUsPerRequest: number | undefined;
   readonly peakResidentMiB: number | undefined;
-  /** Of its core. */
+  /** The share of its core. */
   readonly proxyBusy: number | undefined;
   readonly loadCoreBusy: number;
 }
 
 export interface ProxyResult {
   readonly name: ProxyName;
-  /** Medians over the rounds; undefined where nothing valid was measured. */
+  /** Medians over the rounds; undefined without a valid measurement. */
   readonly median: Measurement | undefined;
   readonly rounds: readonly Measurement[];
-  /** Why the row is void; empty where every answer was right. */
+  /** Why the row is invalid; empty where every response was right. */
   readonly void: readonly string[];
 }
 
@@ -64,7 +64,7 @@ export async function runEndToEnd(
     settings.proxies.map((name) => [name, { rounds: [] as Measurement[], faults: new Set<string>() }]),
   );
   for (let round = 0; round < settings.rounds; round++) {
-    // Back and forth, so that a machine that slows down or warms up favours nobody.
+    // Back and forth, so that a machine that slows down or warms up favours no proxy.
     const order = round % 2 === 0 ? settings.proxies : settings.proxies.toReversed();
     for (const name of order) {
       const row = rows.get(name);
@@ -132,7 +132,7 @@ function ownProgram(name: string): string {
   return fileURLToPath(new URL(name, import.meta.url));
 }
 
-/** What the upstreams saw since the last report; the first one of a measurement only clears the count. */
+/** The counts of the upstreams since the last report; the first one of a measurement only resets them. */
 async function reportOf(upstream: Child): Promise<UpstreamReport> {
   const report = upstream.nextMessage<UpstreamReport>();
   upstream.send({});
@@ -145,7 +145,7 @@ function forwardingComplaints({ inspected, unforwarded }: UpstreamReport): reado
   return [`${unforwarded} of ${inspected} inspected requests lacked X-Forwarded-For or X-Forwarded-Proto`];
 }
 
-/** A proxy that does not count has not done the work. Requests under way when the load stopped may be in either count. */
+/** A proxy that does not count requests does less work. Requests in flight at the end may be in either count. */
 async function countingComplaints(
   proxy: RunningProxy,
   result: LoadResult,

@@ -2,16 +2,16 @@ import { spawnSync } from "node:child_process";
 import { accessSync, constants } from "node:fs";
 import { delimiter, join } from "node:path";
 
-/** Servers stand where only an administrator's path leads. */
+/** Servers are often outside of an ordinary PATH. */
 const directories = [...(process.env["PATH"] ?? "").split(delimiter), "/usr/local/sbin", "/usr/sbin", "/sbin"];
 
 export interface FoundProgram {
   readonly file: string;
-  /** The first line of what it says of itself. */
+  /** The first line of its version output. */
   readonly version: string;
 }
 
-/** Undefined where it is not installed. Some print their version on standard output, some on standard error. */
+/** Undefined where it is not installed. Versions are printed on standard output or standard error. */
 export function findProgram(name: string, versionArgument: string): FoundProgram | undefined {
   const file = directories.map((directory) => join(directory, name)).find(isExecutable);
   if (file === undefined) return undefined;

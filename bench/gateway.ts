@@ -1,4 +1,4 @@
-/** Starts Perch from this checkout, with everything on that a gateway in front of a canary would have on. */
+/** Starts Perch from this checkout, with the features of a gateway in front of a canary. */
 import { writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { certFile, keyFile } from "./certificate.ts";
@@ -10,7 +10,7 @@ import { makeScratchDirectory, removeScratchDirectory } from "./scratch-director
 export interface GatewayForm {
   /** Share of requests logged. */
   readonly accessLogSample: number;
-  /** As the configuration has it; undefined leaves it to Perch's default. */
+  /** The configuration's value; undefined for the default. */
   readonly fastLane: "on" | "off" | undefined;
 }
 
@@ -49,7 +49,7 @@ interface ConfigValues extends GatewayForm {
   readonly tls: boolean;
 }
 
-/** The same work as the peers' canary-work.ts, and Perch's own besides: a second rule, typed attributes, the log. */
+/** The same work as the peers' canary-work.ts, and more: a second rule, typed attributes, the log. */
 function gatewayConfig(values: ConfigValues): string {
   const { port, adminPort, secretFile, upstreams, accessLogSample, fastLane, routePrefixes, tls } = values;
   const routes = routePrefixes.map(

@@ -1,13 +1,13 @@
 import { figure } from "./table.ts";
 
-/** What was promised, and what was measured in this run. */
+/** A goal, and the figure of this run. */
 export interface Goal {
   readonly what: string;
   readonly unit: string;
-  /** One of the two bounds. */
+  /** One of the two bounds is set. */
   readonly atMost?: number;
   readonly atLeast?: number;
-  /** Undefined where the run did not measure it. */
+  /** Undefined where this run did not measure it. */
   readonly measured: number | undefined;
   readonly outcome: "met" | "not met" | "not measured";
 }

@@ -1,27 +1,27 @@
 import { ruleVersion, type User } from "./users.ts";
 
-/** What the answers showed, beside their speed. */
+/** The correctness of responses. */
 export interface Verdict {
-  /** First visits of users whom no rule matches, and those of them who drew canary. */
+  /** First visits of users whom no rule matches, and how many of them drew canary. */
   readonly drawn: number;
   readonly drawnCanary: number;
   readonly newVisitors: number;
   readonly newVisitorsCanary: number;
   readonly non2xx: number;
   readonly connectionErrors: number;
-  /** A pinned user, or one whom the rule matches, was answered by another version. */
+  /** Responses of a wrong version to a pinned user, or to one whom the rule matches. */
   readonly wrongVersion: number;
-  /** A valid pin was answered with a new one, so it was not accepted. */
+  /** New pins in response to valid ones, which were thus not accepted. */
   readonly repinned: number;
-  /** A new visitor got no pin. */
+  /** Responses without a pin to new visitors. */
   readonly unpinned: number;
-  /** A body was shorter or longer than what the upstream sent. */
+  /** Bodies shorter or longer than the upstream's. */
   readonly wrongLength: number;
 }
 
 export interface Answer {
   readonly status: number;
-  /** The version that the upstream says it is. */
+  /** The version that the upstream reports. */
   readonly version: string | undefined;
   readonly setsCookie: boolean;
   readonly bodyBytes: number;
@@ -29,10 +29,10 @@ export interface Answer {
 
 /** The share of canary in the split, without the rule. */
 const canaryShare = 0.1;
-/** A true split strays this far once in 1.7 million runs. */
+/** A correct split exceeds this deviation once in 1.7 million runs. */
 const standardDeviations = 5;
 
-/** Looks at every answer's head, as cheaply as it can: it shares a core with the load. */
+/** Checks every response's head, at little cost: it shares a core with the load. */
 export class Judge {
   readonly #counts = {
     newVisitors: 0,
@@ -79,7 +79,7 @@ export class Judge {
   }
 }
 
-/** Why these answers cannot stand beside others; empty where nothing was wrong. */
+/** Why these responses are invalid; empty where none was wrong. */
 export function complaints(verdict: Verdict): readonly string[] {
   const said: string[] = [];
   const complain = (count: number, what: string) => {

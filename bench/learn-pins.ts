@@ -7,7 +7,7 @@ interface Visits {
   readonly connections: number;
 }
 
-/** Each user visits once without a cookie, and is remembered with the pin and the version that came back. */
+/** Each user visits once without a cookie; the pin and version of the response are stored. */
 export async function learnPins(job: Visits): Promise<readonly User[]> {
   const pool = new Pool(`http://127.0.0.1:${job.port}`, { connections: job.connections });
   const users: User[] = [];

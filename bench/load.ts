@@ -1,6 +1,6 @@
 /**
- * One measurement of one proxy, in a process of its own: collects every user's own pin, then lets autocannon replay
- * them while the proxy's CPU time is read from outside. Takes one job from its parent, answers it, and ends.
+ * One measurement of one proxy, in its own process: collects every user's pin, then replays them with autocannon while
+ * it reads the proxy's CPU time. Takes one job from its parent, sends the result, and ends.
  */
 import autocannon from "autocannon";
 import { Judge, type Verdict } from "./judge.ts";
@@ -16,27 +16,27 @@ export interface LoadJob {
   readonly upstreamPid: number;
   readonly connections: number;
   readonly users: number;
-  /** What the upstreams answer with. */
+  /** The body of the upstreams' responses. */
   readonly bodyBytes: number;
   readonly warmUpMs: number;
   readonly measureMs: number;
 }
 
 export interface LoadResult {
-  /** Every answer since the first request of this process, for comparison with the proxy's own counters. */
+  /** All responses of this process, for comparison with the proxy's own counters. */
   readonly answersInAll: number;
   readonly windowMs: number;
-  /** Within the window, like all that follows. */
+  /** Within the window, as all that follows. */
   readonly answers: number;
   readonly p50Ms: number;
   readonly p99Ms: number;
-  /** Undefined where the system keeps no such account. */
+  /** Undefined where the system does not report it. */
   readonly proxyCpuMs: number | undefined;
-  /** Since the proxy's start. */
+  /** Since the start of the proxy. */
   readonly proxyPeakResidentBytes: number | undefined;
-  /** How busy load and upstreams kept their core; near 1 the throughput measures them, not the proxy. */
+  /** The utilisation of the core of load and upstreams; near 1 the throughput is theirs, not the proxy's. */
   readonly loadCoreShare: number;
-  /** Of the whole run, warm-up included. */
+  /** Of the whole run, including the warm-up. */
   readonly verdict: Verdict;
 }
 
@@ -44,10 +44,10 @@ export type LoadMessage =
   | { readonly kind: "result"; readonly result: LoadResult }
   | { readonly kind: "failed"; readonly why: string };
 
-/** A load that its own timer fails to stop ends this much later. */
+/** A load that its own timer does not stop is ended after this time. */
 const graceSeconds = 30;
 
-/** A glance at all counters at one moment; two of them bound the window. */
+/** All counters at one time; two of them bound the window. */
 interface Glance {
   readonly atMs: number;
   readonly answers: number;
@@ -55,9 +55,9 @@ interface Glance {
   readonly loadCoreMs: number;
 }
 
-/** A load that is under way: autocannon on so many connections, each going through its own run of requests. */
+/** A running load: autocannon with several connections, each with its own sequence of requests. */
 class Load {
-  /** Of every answer so far, in the order they came. */
+  /** Of every response so far, in order. */
   readonly latenciesMs: number[] = [];
   readonly #autocannon: autocannon.Instance;
   readonly #ended: Promise<void>;
@@ -90,19 +90,19 @@ class Load {
   }
 }
 
-/** A response's head as autocannon's parser gives it: names and values in turn, as they were sent. */
+/** A response's head as autocannon parses it: names and values alternate. */
 interface RawHead {
   readonly statusCode: number;
   readonly headers: readonly string[];
 }
 
 /**
- * Looks at every answer's head, as cheaply as it can: it shares a core with the load. Answers come in the order of the
- * requests, since a connection sends one only after the last was answered.
+ * Checks every response's head, at little cost: it shares a core with the load. Responses are in the order of the
+ * requests, since a connection sends one only after the response to the last.
  */
 function watch(client: autocannon.Client, run: readonly PlannedRequest[], judge: Judge): void {
   let answered = 0;
-  // The declared type of this event is another than what is emitted (autocannon 9, lib/httpClient.js).
+  // The declared type of this event is wrong (autocannon 9, lib/httpClient.js).
   client.on("headers", (head: unknown) => {
     const request = run[answered++ % run.length];
     if (request !== undefined) judgeHead(request, head as RawHead, judge);

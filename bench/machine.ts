@@ -1,14 +1,14 @@
 import { readFileSync } from "node:fs";
 import { availableParallelism, cpus, loadavg, release, totalmem } from "node:os";
 
-/** What the figures were measured on; printed and written beside them, since they mean nothing without it. */
+/** The machine of the figures, which are meaningless without it. */
 export interface Machine {
   readonly cpuModel: string;
   readonly cores: number;
   readonly memoryGiB: number;
   readonly kernel: string;
   readonly node: string;
-  /** Over the minute before the run: near 0 where the machine did nothing else. */
+  /** The load average of the minute before the run: near 0 on an idle machine. */
   readonly loadBefore: number;
 }
 
@@ -29,7 +29,7 @@ export function machineLine(machine: Machine): string {
 
 const idleLoadAtMost = 0.5;
 
-/** Undefined where the machine was quiet. */
+/** Undefined on an idle machine. */
 export function busyWarning({ loadBefore }: Machine): string | undefined {
   if (loadBefore <= idleLoadAtMost) return undefined;
   return `The machine was busy before the run already (load ${loadBefore}): these figures show that it works, no more.`;
@@ -37,7 +37,7 @@ export function busyWarning({ loadBefore }: Machine): string | undefined {
 
 /**
  * The CPUs that this process may run on, in ascending order. A container is often confined to some that do not start
- * at zero, and pinning to one outside the set fails. Empty where the system does not tell.
+ * at zero, and pinning to one outside the set fails. Empty where the system does not report them.
  */
 export function allowedCpus(): readonly number[] {
   let status: string;
@@ -50,14 +50,14 @@ export function allowedCpus(): readonly number[] {
   return list.split(",").flatMap(expandRange);
 }
 
-/** `0-3` or `5`, as the kernel writes CPU lists. */
+/** A CPU list of the kernel: `0-3` or `5`. */
 function expandRange(text: string): number[] {
   const [low, high] = text.split("-").map(Number);
   if (low === undefined || !Number.isInteger(low)) return [];
   return Array.from({ length: (high ?? low) - low + 1 }, (_, offset) => low + offset);
 }
 
-/** How many files a process started from here may have open; connections are files. */
+/** The limit of open files, connections included, of a process started from here. */
 export function openFilesLimit(): number {
   try {
     const hard = /^Max open files\s+\S+\s+(\S+)/m.exec(readFileSync("/proc/self/limits", "utf8"))?.[1] ?? "";

@@ -1,4 +1,4 @@
-/** `npm run bench`: the timings of single stages, then whole proxies side by side. */
+/** `npm run bench`: timings of single stages, then whole proxies side by side. */
 import { mkdirSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
@@ -65,7 +65,7 @@ async function runAll(only: "micro" | "e2e" | undefined): Promise<void> {
 }
 
 async function micro(machine: Machine): Promise<readonly Goal[]> {
-  // Loaded here, so that the other half runs while the stages that this one times do not.
+  // Loaded here, so that the other half runs even where this one fails to load.
   const { microTables, runMicro } = await import("./micro.ts");
   const report = runMicro(values.quick ? { warmUpMs: 50, measureMs: 100 } : { warmUpMs: 500, measureMs: 1_000 });
   say(`${microTables(report)}\n`);
@@ -99,12 +99,12 @@ async function endToEnd(machine: Machine): Promise<readonly Goal[]> {
     );
     write(directory, "end-to-end.svg", endToEndChart(results, machine, subtitle));
   }
-  // A wrong answer is a failure of the run, whoever gave it.
+  // A wrong response of any proxy fails the run.
   if (results.some((result) => result.void.length > 0)) process.exitCode = 1;
   return goals;
 }
 
-/** Results that only a whole, full-length run may replace, unless a place for them was named. */
+/** Results that only a complete, full-length run may replace, unless a file was named. */
 function resultsDirectory(isWhole: boolean): string | undefined {
   if (values.out !== undefined) return values.out;
   return isWhole && !values.quick ? fileURLToPath(new URL("results", import.meta.url)) : undefined;
@@ -135,6 +135,6 @@ try {
   await main();
 } catch (error) {
   process.stderr.write(`bench: ${error instanceof Error ? error.message : String(error)}\n`);
-  // Also ends whatever a failed run left behind.
+  // Also ends the processes of a failed run.
   process.exit(1);
 }

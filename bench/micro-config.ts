@@ -1,4 +1,4 @@
-/** Configurations for the timings, written as text and read like anybody's. */
+/** Configurations for the timings, loaded from text. */
 
 import type { CompiledConfig } from "../src/config/compiled-config.ts";
 import { type LoadResult, loadConfigText } from "../src/config/load.ts";
@@ -14,10 +14,10 @@ services:
   shop: { versions: { stable: { endpoints: ["http://127.0.0.1:1"] }, canary: { endpoints: ["http://127.0.0.1:2"] } } }
 `;
 
-/** Whether any request of `micro-requests.ts` meets the last rule; none ever meets another. */
+/** Whether requests of `micro-requests.ts` match the last rule; they match no other. */
 export type LastRule = "matches" | "misses";
 
-/** A release of so many rules. Their conditions are of five shapes in turn, each reading one or two facts. */
+/** A release with this many rules. Their conditions have five shapes in turn, each with one or two facts. */
 export function releaseConfig(ruleCount: number, lastRule: LastRule): CompiledConfig {
   const rules = Array.from({ length: ruleCount }, (_, index) => {
     const isLast = index === ruleCount - 1;
@@ -44,7 +44,7 @@ function missingCondition(index: number): string {
   return shapes[index % shapes.length] ?? "{}";
 }
 
-/** What tells the routes apart. */
+/** The part of the match that differs between routes. */
 export type RouteKey = "host" | "prefix";
 
 export function routeConfig(routeCount: number, key: RouteKey): CompiledConfig {

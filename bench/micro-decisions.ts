@@ -1,7 +1,7 @@
 /**
- * What a decision costs, from a parsed head to the version and the reason: find the pin among the cookies, verify it,
- * go through the rules, draw. Once with attributes that were identified before, once identifying them on the way, as a
- * first look at a request does.
+ * The cost of a decision, from a parsed head to the version and the reason: find the pin among the cookies, verify it,
+ * evaluate the rules, draw. Once with attributes identified before, once including their identification, as for a new
+ * request.
  */
 
 import type { Decision } from "../src/decide/decision.ts";
@@ -15,8 +15,8 @@ import { batchedRandom, caller, requestHead, userCount } from "./micro-requests.
 import { type Timing, type TimingBudget, time } from "./timing.ts";
 
 /**
- * `none`: users without a pin, each drawn anew. `known`: pins that this process verified before, found in its bounded
- * cache. `unknown`: pins that it meets for the first time, so that each costs an HMAC.
+ * `none`: users without a pin, each drawn. `known`: pins that this process has verified, found in its bounded cache.
+ * `unknown`: new pins, each of which costs an HMAC.
  */
 export const pinStates = ["none", "known", "unknown"] as const;
 export type PinState = (typeof pinStates)[number];
@@ -67,7 +67,7 @@ function timeOne(rules: number, lastRule: LastRule, pin: PinState, budget: Timin
   const decisions = requests.map(({ head, facts }) => decide(head, facts));
   checkDecisions(decisions, rules > 0 && lastRule === "matches", pin);
 
-  // A release that was just built has verified nothing yet.
+  // A new release has verified no pin yet.
   const prepare = () => {
     if (pin === "unknown") release = new Release(spec);
   };
@@ -92,7 +92,7 @@ function withPin(user: number, release: Release, decision: Decision): RequestHea
   return requestHead(user, target, setCookie.slice(0, setCookie.indexOf(";")));
 }
 
-/** A fast wrong answer is worth nothing. */
+/** Checks that the timed decisions are correct. */
 function checkDecisions(decisions: readonly Decision[], byRule: boolean, pin: PinState): void {
   const reason = byRule ? "rule" : "split";
   const canaries = decisions.filter(({ version }) => version === "canary").length;

@@ -1,4 +1,4 @@
-/** The requests of 10,000 users, as the standard lane's parser hands them over. */
+/** The requests of 10,000 users, as the standard lane's parser returns them. */
 import { randomFillSync } from "node:crypto";
 import { IncomingMessage } from "node:http";
 import { Socket } from "node:net";
@@ -23,7 +23,7 @@ export interface Target {
 
 const socket = new Socket();
 
-/** The head of a user's request to a target; `pin` is a cookie's `name=value`. */
+/** The head of a user's request; `pin` is a cookie's `name=value`. */
 export function requestHead(user: number, { host, path }: Target, pin: string | undefined): StandardHead {
   const request = new IncomingMessage(socket);
   request.method = "GET";
@@ -52,7 +52,7 @@ function twoDigits(number: number): string {
   return String(number).padStart(2, "0");
 }
 
-/** The system's randomness, fetched for many units at a time, as a server does. */
+/** The system's randomness, read for many units at a time, as in the server. */
 export function batchedRandom(): RandomSource {
   const words = new Int32Array(256);
   let next = words.length;

@@ -1,4 +1,4 @@
-/** What finding a request's route costs, as routes grow in number. */
+/** The cost of finding a request's route, by the number of routes. */
 import { AttributeTable, noLookups } from "../src/identify/attributes.ts";
 import { RequestFacts } from "../src/identify/request-facts.ts";
 import { RouteTable } from "../src/route/route-table.ts";
@@ -49,7 +49,7 @@ function timeOne(count: number, key: RouteKey, budget: TimingBudget): Timing {
   );
 }
 
-/** Knuth's multiplicative hash: neighbours in time ask for routes that are far apart in the file. */
+/** Knuth's multiplicative hash: consecutive requests are for routes that are far apart in the file. */
 function scattered(user: number): number {
   return Math.imul(user, 2_654_435_761) >>> 0;
 }

@@ -1,4 +1,4 @@
-/** The timings of single stages, in this process: decisions and route look-ups. */
+/** Timings of single stages, in this process: decisions and route lookups. */
 import { type Goal, goal } from "./goal.ts";
 import type { RouteKey } from "./micro-config.ts";
 import { type DecisionTiming, type PinState, timeDecisions } from "./micro-decisions.ts";
@@ -14,7 +14,9 @@ export interface MicroReport {
   readonly goals: readonly Goal[];
 }
 
-/** A thousand times the routes may cost this many times a look-up: caches grow cold, but no route is tried in turn. */
+/**
+ * The maximum factor of a lookup with a thousand times the routes: caches are colder, but routes are not tried in turn.
+ */
 const routeGrowthAtMost = 100;
 
 export function runMicro(budget: TimingBudget): MicroReport {

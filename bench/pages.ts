@@ -1,4 +1,4 @@
-/** What the upstreams answer, told apart by path. */
+/** The responses of the upstreams, by path. */
 
 export type PageName = "1KiB" | "64KiB" | "10MiB" | "chunked" | "upload";
 
@@ -11,7 +11,7 @@ export interface Page {
 
 const kibibyte = 1024;
 
-/** The first is the answer to every path that names none. */
+/** The first is for every path without a page. */
 export const pages: readonly [Page, ...Page[]] = [
   { name: "1KiB", bodyBytes: kibibyte, chunkBytes: undefined },
   { name: "64KiB", bodyBytes: 64 * kibibyte, chunkBytes: undefined },
@@ -24,5 +24,5 @@ export function pagePath(name: PageName): string {
   return `/api/${name}`;
 }
 
-/** The version that the request wants, for the upstream to compare with its own; new visitors' requests have none. */
+/** The expected version, which the upstream compares with its own; new visitors' requests have none. */
 export const wantedHeader = "x-wanted";

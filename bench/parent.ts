@@ -1,6 +1,6 @@
-/** The other side of `Child`: what a program started by the benchmark says to it. */
+/** The other side of `Child`: messages of a program that the benchmark started. */
 
-/** Ends this program when the benchmark is gone, however that ended. */
+/** Ends this program with the benchmark. */
 export function endWithParent(): void {
   process.once("disconnect", () => process.exit(0));
 }

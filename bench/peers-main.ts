@@ -19,10 +19,10 @@ import { packageVersions } from "./versions.ts";
 
 const proxyNames: readonly ProxyName[] = [...nativePeerNames, ...nodePeerNames, "perch-standard", "perch-fast"];
 const shapeNames = shapes.map(({ name }) => name);
-/** A smoke run looks at each kind of shape, at no more than it takes to see that it works. */
+/** A smoke run checks briefly that each kind of shape works. */
 const quickShapes = ["1KiB", "64KiB", "10MiB", "chunked", "upload", "routes-10000", "idle"];
 const quickIdleConnections = 1_000;
-/** A proxy needs two files a connection; the rest is for its own. */
+/** A proxy needs two files per connection, and some of its own. */
 const sparedFiles = 500;
 
 const usage = `Usage: node bench/peers-main.ts [options]
@@ -56,7 +56,7 @@ const { values } = parseArgs({
 
 const say = (text: string) => void process.stdout.write(`${text}\n`);
 
-/** Everything here that is no npm package, with the Debian package that has it. */
+/** Required programs, with their Debian packages. */
 const tools = [
   { name: "nginx", versionArgument: "-v", debianPackage: "nginx", without: "no row, and upstreams that cost more" },
   { name: "haproxy", versionArgument: "-v", debianPackage: "haproxy", without: "no row" },
@@ -146,14 +146,14 @@ async function main(): Promise<void> {
     writeFileSync(join(directory, "peers.json"), `${JSON.stringify(report, undefined, 2)}\n`);
     writeFileSync(join(directory, "peers.svg"), sideBySideChart(settings.shapes, rows, machine, subtitle));
   }
-  // A wrong answer is a failure of the run, whoever gave it.
+  // A wrong response of any proxy fails the run.
   if (rows.some((row) => row.void.length > 0)) process.exitCode = 1;
 }
 
 function chosenSettings(proxies: readonly ProxyName[]): SideBySideSettings {
   const measureMs = Math.round(positive("seconds", values.seconds, values.quick ? 0.7 : 2.5) * 1000);
-  // Engines that compile as they run need seconds of load until they are done: measured at once, a Node proxy took twice
-  // the CPU time that it takes for the rest of its life. All get the same.
+  // Engines that compile at run time need seconds of load: measured at once, a Node proxy took twice its later CPU
+  // time. All proxies get the same warm-up.
   const throughput = { warmUpMs: values.quick ? 1_500 : 5_000, measureMs };
   const latency = { warmUpMs: values.quick ? 300 : 1_000, measureMs };
   return {
@@ -174,7 +174,7 @@ function chosenProxies(): readonly ProxyName[] {
   });
 }
 
-/** Those that were asked for, without those that need more open files than there may be. */
+/** The requested shapes, without those that need more open files than the limit. */
 function chosenShapes(): readonly Shape[] {
   const names = values.only?.split(",") ?? (values.quick ? quickShapes : shapeNames);
   const chosen = names.map((name) => {
@@ -212,6 +212,6 @@ try {
   await main();
 } catch (error) {
   process.stderr.write(`bench: ${error instanceof Error ? error.message : String(error)}\n`);
-  // Also ends whatever a failed run left behind.
+  // Also ends the processes of a failed run.
   process.exit(1);
 }

@@ -1,11 +1,11 @@
 import { execFileSync } from "node:child_process";
 import { readdirSync, readFileSync } from "node:fs";
 
-/** What the kernel has on record for a process and its descendants, all their threads included. */
+/** The kernel's accounting of a process and its descendants, with all threads. */
 export interface ProcessAccount {
   /** User and system time since its start, in milliseconds. */
   readonly cpuMs: number;
-  /** The most memory that was ever resident since its start, in bytes. */
+  /** The maximum resident memory since its start, in bytes. */
   readonly peakResidentBytes: number;
   readonly residentBytes: number;
 }
@@ -13,10 +13,10 @@ export interface ProcessAccount {
 let ticksPerSecond: number | undefined;
 
 /**
- * Reads a process's account from `/proc`, which treats every proxy alike: none is asked to measure itself. Descendants
- * are added: memory that they share counts for each. CPU time comes in clock ticks (10 ms on Linux), so windows of
- * seconds are needed to make the error small. Undefined where there is no `/proc` or the process is gone.
- * Source: proc_pid_stat(5), proc_pid_status(5).
+ * Reads a process's account from `/proc`, in the same way for every proxy. Descendants are added: memory that they
+ * share counts for each. CPU time comes in clock ticks (10 ms on Linux), so windows of seconds are needed to make the
+ * error small. Undefined where there is no `/proc` or the process is gone. Source: proc_pid_stat(5),
+ * proc_pid_status(5).
  */
 export function readProcessAccount(pid: number): ProcessAccount | undefined {
   try {
@@ -42,7 +42,7 @@ function readOne(pid: number): ProcessAccount {
   };
 }
 
-/** Processes that end while they are looked at are left out. */
+/** Processes that end during the read are left out. */
 function descendantsOf(ancestor: number): readonly number[] {
   const childrenOf = new Map<number, number[]>();
   for (const name of readdirSync("/proc")) {
@@ -64,7 +64,7 @@ function parentOf(pid: string): number | undefined {
   }
 }
 
-/** The command's name stands in parentheses and may itself hold spaces, so fields are counted from the last one. */
+/** The command's name is in parentheses and may have spaces, so fields are counted from the last parenthesis. */
 function fieldsFromState(stat: string): readonly string[] {
   return stat.slice(stat.lastIndexOf(")") + 2).split(" ");
 }

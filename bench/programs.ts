@@ -1,4 +1,4 @@
-/** The programs under test, as files that node can run. */
+/** The programs under test, as files that Node can run. */
 import { spawnSync } from "node:child_process";
 import { copyFileSync, existsSync, mkdtempSync, rmSync, symlinkSync } from "node:fs";
 import { tmpdir } from "node:os";
@@ -13,14 +13,17 @@ export interface Programs {
 
 const root = fileURLToPath(new URL("../", import.meta.url));
 
-/** The checkout's own files. Node keeps its type stripper in memory for them, tens of MiB that no user's server has. */
+/**
+ * The checkout's own files, for which Node keeps its type stripper in memory: tens of MiB that an installed server does
+ * not have.
+ */
 export function sourcePrograms(): Programs {
   return programsIn(root, "ts", "programs as unbuilt TypeScript");
 }
 
 /**
- * All of them compiled as `npm run build` does, into a directory of their own that goes away with this process. Type
- * errors do not stop it: they are for another command to find.
+ * Compiled as by `npm run build`, into a directory that is removed with this process. Type errors do not stop it;
+ * another command finds them.
  */
 export function buildPrograms(): Programs {
   const directory = mkdtempSync(join(tmpdir(), "perch-bench-build-"));

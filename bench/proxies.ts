@@ -1,4 +1,4 @@
-/** The proxies that are compared: one name for each, whichever program measures it. */
+/** The compared proxies: one name for each in all programs. */
 import { Child, nodeCommand } from "./child.ts";
 import { startGateway } from "./gateway.ts";
 import { startCaddy } from "./native/caddy.ts";
@@ -7,15 +7,15 @@ import { startNginx } from "./native/nginx.ts";
 import type { ProxyListening } from "./peers/canary-work.ts";
 import type { RunningProxy, StartOptions } from "./running-proxy.ts";
 
-/** Programs of their own, from a package of the system. */
+/** Programs from packages of the system. */
 export const nativePeerNames = ["nginx", "haproxy", "caddy"] as const;
 export type NativePeerName = (typeof nativePeerNames)[number];
 
-/** What a Node user would build from libraries. */
+/** Proxies built from Node libraries. */
 export const nodePeerNames = ["http-proxy-3", "fastify-http-proxy"] as const;
 export type NodePeerName = (typeof nodePeerNames)[number];
 
-/** Perch with its access log and without, in its default lane; and in each of its lanes, without the log. */
+/** Perch with and without access log in its default lane, and in each lane without it. */
 export const perchNames = ["perch", "perch-no-log", "perch-standard", "perch-fast"] as const;
 export type PerchName = (typeof perchNames)[number];
 

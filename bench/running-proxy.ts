@@ -1,4 +1,4 @@
-/** What every proxy is started with, and what the benchmark knows of it then. */
+/** The options of every proxy, and its handle. */
 import type { Pinning } from "./child.ts";
 import type { Programs } from "./programs.ts";
 
@@ -11,11 +11,11 @@ export interface StartOptions {
   readonly upstreams: UpstreamPorts;
   readonly pinning: Pinning;
   readonly programs: Programs;
-  /** What the proxy signs pins with, where it does: with the same one, pins outlive the process. */
+  /** The secret of pins, where the proxy signs them: with the same one, pins outlive the process. */
   readonly secret: string;
-  /** The most that the load will open, for proxies whose pools are sized by hand. */
+  /** The maximum number of connections of the load, for proxies with pools of a configured size. */
   readonly connections: number;
-  /** A route for each of these path prefixes, beside those that every proxy has. */
+  /** Further routes by path prefix. */
   readonly routePrefixes: readonly string[];
   /** Whether clients speak TLS, with the certificate of `certificate.ts`. */
   readonly tls: boolean;
@@ -24,18 +24,18 @@ export interface StartOptions {
 export interface RunningProxy {
   readonly pid: number;
   readonly port: number;
-  /** Undefined for proxies that keep no count by themselves. */
+  /** Undefined for proxies without a counter. */
   readonly metrics: ProxyMetrics | undefined;
   stop(): Promise<void>;
 }
 
 export interface ProxyMetrics {
   readonly url: string;
-  /** The counter that has every request. */
+  /** The counter of all requests. */
   readonly requestCounter: string;
 }
 
-/** The sum over a metric's series; undefined where there is none. */
+/** The sum over a metric's series; undefined without one. */
 export async function sumOfMetric(metrics: ProxyMetrics, name: string): Promise<number | undefined> {
   const text = await (await fetch(metrics.url)).text();
   const series = text.split("\n").filter((line) => line.startsWith(`${name}{`) || line.startsWith(`${name} `));

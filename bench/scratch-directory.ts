@@ -2,7 +2,7 @@ import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 
-/** Some hold secrets and configurations, some tens of MiB; none is left behind, however this process ends. */
+/** Directories with secrets and configurations, or tens of MiB; all are removed when this process ends. */
 const directories = new Set<string>();
 process.once("exit", () => directories.forEach(removeScratchDirectory));
 

@@ -1,11 +1,11 @@
-/** The same figure from several rounds. */
+/** One figure of several rounds. */
 export interface Spread {
   readonly median: number;
   readonly min: number;
   readonly max: number;
 }
 
-/** Undefined where no round gave one. */
+/** Undefined where no round has one. */
 export function spreadOf(values: readonly number[]): Spread | undefined {
   const middle = median(values);
   return middle === undefined ? undefined : { median: middle, min: Math.min(...values), max: Math.max(...values) };

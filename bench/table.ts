@@ -11,7 +11,7 @@ export function formatTable(header: readonly string[], rows: readonly (readonly 
   return [line(header), widths.map((width) => "─".repeat(width)).join("  "), ...rows.map(line)].join("\n");
 }
 
-/** A figure for people; a dash where nothing was measured. */
+/** A formatted figure; a dash where it was not measured. */
 export function figure(value: number | undefined, digits: number): string {
   if (value === undefined || Number.isNaN(value)) return "–";
   return value.toLocaleString("en-US", { minimumFractionDigits: digits, maximumFractionDigits: digits });

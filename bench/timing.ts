@@ -1,10 +1,10 @@
 /**
- * Times short pieces of work in this process, in batches long enough for the clock. What counts is the process's CPU
- * time, that of garbage collection included: on a busy machine a wall clock also measures the neighbours.
+ * Times short operations in this process, in batches long enough for the clock. It measures the process's CPU time,
+ * including garbage collection: on a busy machine a wall clock also measures other processes.
  */
 
 export interface Timing {
-  /** Nanoseconds of CPU for one operation: the median over the batches, and the quickest batch. */
+  /** Nanoseconds of CPU for one operation: the median over the batches, and the fastest batch. */
   readonly medianNs: number;
   readonly minNs: number;
   readonly batches: number;
@@ -13,9 +13,9 @@ export interface Timing {
 export interface Work {
   /** Operations in a batch. */
   readonly operations: number;
-  /** Runs before each batch, outside of what is timed. */
+  /** Runs before each batch, not timed. */
   readonly prepare?: () => void;
-  /** Runs one batch. What it returns must depend on every operation, so that the compiler can leave none out. */
+  /** Runs one batch. Its result must depend on every operation, so that the compiler cannot remove any. */
   readonly batch: () => number;
 }
 
@@ -26,7 +26,7 @@ export interface TimingBudget {
 
 const minBatches = 5;
 
-/** Results end up here, where they stay reachable. */
+/** Keeps results reachable. */
 export const consumed = { value: 0 };
 
 export function time(work: Work, budget: TimingBudget): Timing {

@@ -1,23 +1,22 @@
 /**
- * The two versions behind every proxy: raw sockets that answer each request with the same prepared bytes, so that as
- * little as possible of the shared core is spent here. They read GET, and POST with a Content-Length, which is all that
- * the load sends.
+ * The two versions behind every proxy: raw sockets that answer each request with the same prepared bytes, to use as
+ * little as possible of the shared core. They read GET, and POST with a Content-Length, as the load sends them.
  */
 import { createServer, type Socket } from "node:net";
 import { type Page, pagePath, pages, wantedHeader } from "./pages.ts";
 import { endWithParent, tellParent } from "./parent.ts";
 import type { UpstreamPorts } from "./running-proxy.ts";
 
-/** What the upstreams saw since the last report. */
+/** Counts of the upstreams since the last report. */
 export interface UpstreamReport {
   readonly stable: number;
   readonly canary: number;
   readonly connections: number;
-  /** Requests looked at closely: a sample, since searching every head would cost the load its core. */
+  /** Inspected requests: a sample, since inspecting every head would use up the shared core. */
   readonly inspected: number;
   /** Of the inspected ones, those without X-Forwarded-For or X-Forwarded-Proto. */
   readonly unforwarded: number;
-  /** Of the inspected ones, those that wanted the other version. */
+  /** Of the inspected ones, those that expected the other version. */
   readonly misdirected: number;
 }
 
@@ -68,7 +67,7 @@ function handle(socket: Socket, version: Version, answerTo: (path: string) => Bu
       start += skipped;
       bodyBytesLeft -= skipped;
       if (bodyBytesLeft > 0) break;
-      // An answer waits until its request's body is read.
+      // Responses wait until the request's body is read.
       if (answer !== undefined) socket.write(answer);
       answer = undefined;
       const end = data.indexOf(headEnd, start);

@@ -1,12 +1,12 @@
-/** The crowd that every proxy meets: who they are, what their requests look like, and what answer is right for each. */
+/** The users that every proxy gets, their requests, and the right version of each response. */
 
 /** A user after the first visit. */
 export interface User {
   /** The proxy's own cookie, `name=value`. */
   readonly pin: string;
-  /** The version that answered the first visit, and that must answer every other. */
+  /** The version of the first visit, which must serve every other. */
   readonly version: string;
-  /** Sends the headers that the rule asks for, on every request. */
+  /** Whether every request has the headers of the rule. */
   readonly byRule: boolean;
 }
 
@@ -21,14 +21,14 @@ export interface PlannedRequest {
 const oneIn = 20;
 const paths = Array.from({ length: 20 }, (_, page) => `/api/items/${page}?sort=price&limit=20`);
 
-/** The version that everyone gets whom the rule matches. */
+/** The version of all users whom the rule matches. */
 export const ruleVersion = "canary";
 
 export function matchesRule(user: number): boolean {
   return user % oneIn === 0;
 }
 
-/** What a browser's call to an API carries, the pin among the cookies of the application. */
+/** The headers of a browser's API call, with the pin among the application's cookies. */
 export function requestHeaders(user: number, pin: string | undefined): Record<string, string> {
   const session = `session=${(user * 2_654_435_761).toString(36).padStart(16, "0")}`;
   const cookies = pin === undefined ? [session, "theme=dark"] : [session, pin, "theme=dark"];
@@ -48,8 +48,8 @@ export function requestPath(user: number): string {
 }
 
 /**
- * Every user's request once, a new visitor's after each 19 of them, dealt out to the connections in runs. A connection
- * repeats its run, so all pins come round before any does again.
+ * Every user's request once, a new visitor's after each 19 of them, distributed to the connections in sequences. A
+ * connection repeats its sequence, so all pins are used before any is used again.
  */
 export function planRequests(users: readonly User[], connections: number): readonly (readonly PlannedRequest[])[] {
   const requests: PlannedRequest[] = [];

@@ -1,6 +1,6 @@
 import { readFileSync } from "node:fs";
 
-/** Of Perch and of the packages that the Node proxies stand on, as they are installed here. */
+/** Installed versions of Perch and of the packages of the Node proxies. */
 export function packageVersions(): Readonly<Record<string, string>> {
   const root = new URL("../", import.meta.url);
   const names = ["http-proxy-3", "@fastify/http-proxy", "fastify", "undici"];

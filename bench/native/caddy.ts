@@ -1,7 +1,7 @@
 /**
  * Caddy doing the canary work, in a Caddyfile: `map` for the unit, the draw and the rule, matchers for the versions.
- * Its own `lb_policy cookie` would pin users to an upstream, with one cookie value for all of them; Caddy has no hash
- * of a value either, so the draw reads the random unit's first digits.
+ * Its `lb_policy cookie` pins users to an upstream, with one cookie value for all of them; Caddy has no hash of a value
+ * either, so the draw reads the random unit's first digits.
  */
 import { writeFileSync } from "node:fs";
 import { join } from "node:path";
@@ -18,7 +18,7 @@ export async function startCaddy(options: StartOptions): Promise<RunningProxy> {
   const configFile = join(directory, "Caddyfile");
   writeFileSync(configFile, caddyConfig({ ...options, port }));
   const command = [requiredProgram("caddy", "version"), "run", "--config", configFile, "--adapter", "caddyfile"];
-  // One core, one thread that runs Go code. Its data stays out of the user's home.
+  // One core, one thread for Go code, and no data in the user's home.
   const env = { GOMAXPROCS: "1", HOME: directory, XDG_DATA_HOME: directory, XDG_CONFIG_HOME: directory };
   return startNative({ command, env, cpu: options.pinning.proxyCpu, port, tls: options.tls, directory });
 }

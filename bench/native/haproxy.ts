@@ -27,13 +27,13 @@ interface ConfigValues {
   readonly routePrefixes: readonly string[];
   readonly routesFile: string;
   readonly tls: boolean;
-  /** Certificate and key in one file, as it wants them. */
+  /** Certificate and key in one file, as HAProxy reads them. */
   readonly pemFile: string;
 }
 
 function haproxyConfig(values: ConfigValues): string {
   const { port, upstreams, connections, routePrefixes, routesFile, tls, pemFile } = values;
-  // A map by prefix is a tree. Every request is looked up; those outside of all routes are still served.
+  // A map by prefix is a tree. Every request is looked up; requests without a route are served too.
   const route =
     routePrefixes.length === 0 ? "" : `http-request set-var(txn.route) path,map_beg(${routesFile},everything-else)`;
   const backend = (version: string, upstreamPort: number) => `

@@ -1,4 +1,4 @@
-/** How an nginx runs in the benchmark, as a proxy and as the upstreams: what stands above its `http` block. */
+/** The configuration of an nginx above its `http` block, as a proxy and as the upstreams. */
 import { ownUserName, requiredProgram } from "./start-native.ts";
 
 export function nginxCommand(directory: string, configFile: string): readonly string[] {

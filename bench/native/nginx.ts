@@ -1,4 +1,4 @@
-/** nginx doing the canary work as its own documentation would have it: `map`, `split_clients`, upstream keepalive. */
+/** nginx doing the canary work by its documentation: `map`, `split_clients`, upstream keepalive. */
 import { writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { certFile, keyFile } from "../certificate.ts";
@@ -33,7 +33,7 @@ interface ConfigValues {
 }
 
 function nginxConfig({ port, directory, upstreams, connections, routePrefixes, tls }: ConfigValues): string {
-  // Each prefix is a location of its own, which nginx finds in a tree.
+  // Each prefix is a location, which nginx finds in a tree.
   const locations = ["/", ...routePrefixes.map((prefix) => `${prefix}/`)].map(
     (prefix) => `    location ${prefix} { proxy_pass http://$version; }`,
   );

@@ -11,11 +11,11 @@ interface NativeStart {
   readonly cpu: number | undefined;
   readonly port: number;
   readonly tls: boolean;
-  /** Goes away with the proxy. */
+  /** Removed with the proxy. */
   readonly directory: string;
 }
 
-/** Starts a server that is no program of ours, and waits until it answers. */
+/** Starts a server of another project, and waits until it answers. */
 export async function startNative({ port, tls, directory, ...options }: NativeStart): Promise<RunningProxy> {
   const child = new Child({ ...options, messages: false });
   await child.waitUntil(() => (tls ? speaksTls(port) : answers(port)));
@@ -47,7 +47,7 @@ function speaksTls(port: number): Promise<boolean> {
   return promise.finally(() => socket.destroy());
 }
 
-/** The system's name of who runs this; an nginx that was started by root would else give its workers another user. */
+/** The current user; an nginx started by root would otherwise run its workers as another. */
 export function ownUserName(): string {
   return userInfo().username;
 }

@@ -1,18 +1,16 @@
 /**
- * The canary work that both Node peers do, written once so that only their forwarding differs. It is what a careful
- * user would put in front of these libraries in an afternoon:
+ * The canary work of both Node peers, so that only their forwarding differs. A careful user's own implementation:
  *
  *  - finds its cookie among the others and verifies its HMAC-SHA256 in constant time,
  *  - one rule: users of two regions registered after a date go to canary,
  *  - everyone else is split 90/10 by a hash of the id in the cookie,
- *  - makes an id and signs a cookie for those who have none,
- *  - says in a response header which version served, as Perch does with `exposeVersion`,
+ *  - makes an id and signs a cookie for users without one,
+ *  - adds the serving version as a response header, as Perch with `exposeVersion`,
  *  - counts requests and observes durations per version with prom-client, its label lookups done beforehand.
  *
- * What Perch does besides, and this does not: remember rules in the pin, epochs, expiry and reissue, several secrets,
- * several releases, taking the pin out of what goes upstream, Cache-Control beside Set-Cookie, Via, request ids,
- * Forwarded, trusted proxies, typed attributes, reloads, health, retries, an access log. It keeps no cache of verified
- * cookies, which Perch does.
+ * Perch also does, and this does not: rules in the pin, epochs, expiry and reissue, several secrets, several releases,
+ * removal of the pin upstream, Cache-Control beside Set-Cookie, Via, request ids, Forwarded, trusted proxies, typed
+ * attributes, reloads, health, retries, an access log. Unlike Perch, it has no cache of verified cookies.
  */
 import { createHmac, createSecretKey, randomUUID, timingSafeEqual } from "node:crypto";
 import { createServer } from "node:http";
@@ -26,7 +24,7 @@ export interface Assignment {
   readonly setCookie: string | undefined;
 }
 
-/** What a proxy process tells the benchmark once it accepts requests. */
+/** The message of a proxy process once it accepts requests. */
 export interface ProxyListening {
   readonly port: number;
   readonly metricsPort: number;
@@ -43,7 +41,7 @@ const registeredAfterMs = Date.parse("2026-01-01");
 const canaryPercent = 10;
 const key = createSecretKey(Buffer.from(required("BENCH_SECRET")));
 
-/** Where the two versions answer. */
+/** The origins of the two versions. */
 export const origins: Readonly<Record<Version, URL>> = {
   stable: new URL(`http://127.0.0.1:${required("BENCH_STABLE_PORT")}`),
   canary: new URL(`http://127.0.0.1:${required("BENCH_CANARY_PORT")}`),
@@ -85,7 +83,7 @@ function ruleMatches(headers: Headers): boolean {
   return typeof registeredAt === "string" && Date.parse(registeredAt) > registeredAfterMs;
 }
 
-/** FNV-1a (http://www.isthe.com/chongo/tech/comp/fnv), reduced to a per cent. */
+/** FNV-1a (http://www.isthe.com/chongo/tech/comp/fnv), reduced to a percentage. */
 function bucket(id: string): number {
   let hash = 0x811c9dc5;
   for (let i = 0; i < id.length; i++) hash = Math.imul(hash ^ id.charCodeAt(i), 0x01000193);
@@ -116,7 +114,7 @@ export function count(version: Version, seconds: number): void {
   cells[version].durations.observe(seconds);
 }
 
-/** Opens the metrics port and tells the benchmark where this proxy answers. */
+/** Opens the metrics port and sends the benchmark the address of this proxy. */
 export function announce(port: number): void {
   endWithParent();
   const metrics = createServer((_request, response) => {

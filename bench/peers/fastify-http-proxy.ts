@@ -1,8 +1,8 @@
 /**
- * The canary work in front of @fastify/http-proxy, by the means its documentation gives: a preHandler decides,
+ * The canary work in front of @fastify/http-proxy, by its documentation: a preHandler decides,
  * `replyOptions.getUpstream` chooses, `rewriteRequestHeaders` adds X-Forwarded-For, -Proto and -Host, `rewriteHeaders`
- * adds the cookie. Logging is off; its timeouts are its defaults. Of its ways to forward its own undici is the fastest:
- * node:http took more CPU, and so did an agent of undici 8.
+ * adds the cookie. Logging is off; timeouts are the defaults. Its own undici is its fastest way to forward: node:http took
+ * more CPU, and so did an agent of undici 8.
  */
 import type { IncomingHttpHeaders } from "node:http";
 import httpProxy from "@fastify/http-proxy";
@@ -34,7 +34,7 @@ await app.register(httpProxy, {
   replyOptions: {
     getUpstream: (request) => bases[request.assignment?.version ?? "stable"],
     rewriteRequestHeaders: (request, headers) => {
-      // The library hands over a copy that is ours to change.
+      // A copy, which may be changed.
       const sent = headers as IncomingHttpHeaders;
       const before = sent["x-forwarded-for"];
       sent["x-forwarded-for"] = before === undefined ? request.ip : `${before}, ${request.ip}`;

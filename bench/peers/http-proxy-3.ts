@@ -1,14 +1,14 @@
 /**
  * The canary work in front of http-proxy-3, at its fastest correct setting: the native path (its fetch path is marked
- * experimental, and took 1.8 times the CPU), a keep-alive agent (without one it sends `Connection: close` on every request), targets
- * parsed once. It sends X-Forwarded-For, -Port, -Proto and -Host by its own `xfwd` option. It has no timeouts unless
- * asked for, and is not asked for any.
+ * experimental, and took 1.8 times the CPU), a keep-alive agent (without one it sends `Connection: close` on every
+ * request), targets parsed once. It sends X-Forwarded-For, -Port, -Proto and -Host by its own `xfwd` option. It has no
+ * timeouts by default, and none are set.
  */
 import { Agent, createServer, IncomingMessage, ServerResponse } from "node:http";
 import { createProxyServer } from "http-proxy-3";
 import { type Assignment, announce, assign, count, origins, portOf } from "./canary-work.ts";
 
-/** Carries the assignment from the request to the answer's headers without a look-up. */
+/** Carries the assignment from the request to the response's headers without a lookup. */
 class CanaryRequest extends IncomingMessage {
   assignment: Assignment | undefined;
 }

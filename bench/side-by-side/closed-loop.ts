@@ -4,8 +4,11 @@ import type { ClosedLoopJob, ClosedLoopResult } from "./generator-jobs.ts";
 import type { RawConnection } from "./raw-connection.ts";
 import { type RecordedRequest, readRequestFile } from "./request-file.ts";
 
-/** Requests without pause on all connections, until there were enough answers or `told` says so; every one is judged. */
-export async function runClosedLoop(job: ClosedLoopJob, told: () => Promise<void>): Promise<ClosedLoopResult> {
+/**
+ * Requests without pause on all connections, until there are enough responses or `released` resolves; every one is
+ * checked.
+ */
+export async function runClosedLoop(job: ClosedLoopJob, released: () => Promise<void>): Promise<ClosedLoopResult> {
   const answersWanted = job.answers ?? Number.POSITIVE_INFINITY;
   const requests = readRequestFile(job.requestFile);
   const body = job.uploadBytes === 0 ? undefined : Buffer.alloc(job.uploadBytes, "x");
@@ -37,7 +40,7 @@ export async function runClosedLoop(job: ClosedLoopJob, told: () => Promise<void
     },
   });
   for (const connection of connections.slice(0, answersWanted)) sendNext(connection);
-  told().then(() => {
+  released().then(() => {
     stopped = true;
   });
   await ended.promise;

@@ -1,7 +1,7 @@
 import type { Answer } from "../judge.ts";
 import { RawConnection } from "./raw-connection.ts";
 
-/** Opened this many at a time, so that no backlog overflows. */
+/** Connections opened at a time, so that no backlog overflows. */
 const openedAtOnce = 128;
 
 interface ConnectionsListener {

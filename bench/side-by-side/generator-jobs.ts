@@ -1,4 +1,4 @@
-/** What the benchmark asks of its own load generator, and what that answers. */
+/** Jobs and results of the load generator. */
 import type { Verdict } from "../judge.ts";
 import type { User } from "../users.ts";
 
@@ -11,9 +11,9 @@ interface Requests extends Target {
   readonly tls: boolean;
   /** See `request-file.ts`. */
   readonly requestFile: string;
-  /** Sent with every request. */
+  /** The body of every request. */
   readonly uploadBytes: number;
-  /** Wanted of every answer. */
+  /** The expected body of every response. */
   readonly bodyBytes: number;
 }
 
@@ -22,14 +22,14 @@ export interface LearnJob extends Target {
   readonly users: number;
 }
 
-/** Every connection sends its next request as soon as it has its answer. */
+/** Every connection sends its next request after the response. */
 export interface ClosedLoopJob extends Requests {
   readonly kind: "closed-loop";
-  /** Undefined goes on until the next message. */
+  /** Undefined: until the next message. */
   readonly answers: number | undefined;
 }
 
-/** Requests start when the clock says, whether or not others were answered. */
+/** Requests start by the clock, independent of responses. */
 export interface OpenLoopJob extends Requests {
   readonly kind: "open-loop";
   readonly requestsPerSecond: number;
@@ -51,20 +51,20 @@ export interface ClosedLoopResult {
 
 export interface OpenLoopResult {
   readonly answers: number;
-  /** More and more requests waited for a connection: the rate is beyond what the proxy can do. */
+  /** Whether ever more requests waited for a connection: the rate is over the proxy's capacity. */
   readonly overloaded: boolean;
   readonly p50Ms: number;
   readonly p99Ms: number;
   readonly p999Ms: number;
   /**
-   * How late the load itself was, which is in the latencies too: above a small part of them, the machine was busy. Undefined where
-   * every request waited for a connection.
+   * The load's own lateness, which is part of the latencies: where it is more than a small part, the machine was busy.
+   * Undefined where every request waited for a connection.
    */
   readonly ownDelayP99Ms: number | undefined;
   readonly verdict: Verdict;
 }
 
-/** How many connections are open: all of them, or the proxy has closed some. */
+/** The number of open connections, fewer than all where the proxy has closed some. */
 export interface IdleResult {
   readonly open: number;
 }

@@ -1,4 +1,4 @@
-/** Our own load, in a process of its own. Takes one job from its parent, answers it, and ends. */
+/** The load generator, in its own process. Takes one job from its parent, sends the result, and ends. */
 import { learnPins } from "../learn-pins.ts";
 import { endWithParent, tellParent } from "../parent.ts";
 import { runClosedLoop } from "./closed-loop.ts";
@@ -11,16 +11,16 @@ function run(job: GeneratorJob): Promise<GeneratorResults[GeneratorJob["kind"]]>
     case "learn":
       return learnPins(job);
     case "closed-loop":
-      return runClosedLoop(job, told);
+      return runClosedLoop(job, released);
     case "open-loop":
       return runOpenLoop(job);
     case "idle":
-      return holdIdleConnections(job, told);
+      return holdIdleConnections(job, released);
   }
 }
 
 /** The second message. */
-const told = () => new Promise<void>((resolve) => process.once("message", () => resolve()));
+const released = () => new Promise<void>((resolve) => process.once("message", () => resolve()));
 
 endWithParent();
 process.once("message", (job: GeneratorJob) => {

@@ -4,10 +4,12 @@ import type { GeneratorMessage, IdleJob, IdleResult } from "./generator-jobs.ts"
 import type { RawConnection } from "./raw-connection.ts";
 import { readRequestFile } from "./request-file.ts";
 
-/** At most so many requests at once: the connections are what is measured, not a burst. */
+/** The maximum number of concurrent requests: connections are measured, not a burst. */
 const requestsAtOnce = 64;
 
-/** One request on each connection; then all rest, the parent is told, and `released` says when they may go. */
+/**
+ * One request on each connection; then all are idle, the parent is notified, and they close once `released` resolves.
+ */
 export async function holdIdleConnections(job: IdleJob, released: () => Promise<void>): Promise<IdleResult> {
   const requests = readRequestFile(job.requestFile);
   const answered = Promise.withResolvers<void>();

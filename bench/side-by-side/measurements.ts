@@ -1,4 +1,4 @@
-/** One measurement of each kind, of a proxy that runs and has warmed up a little. */
+/** One measurement of each kind, of a running proxy after a short warm-up. */
 import { complaints } from "../judge.ts";
 import { type ProcessAccount, readProcessAccount } from "../process-account.ts";
 import { busyShare, type CpuClock, readCpuClock } from "./cpu-clock.ts";
@@ -8,7 +8,7 @@ import { bodyBytes, type Shape } from "./shapes.ts";
 import type { Scene, Stage } from "./stage.ts";
 import { startWrk } from "./wrk.ts";
 
-/** Everything that is measured; the key of each figure in the results. */
+/** The measured figures; their keys in the results. */
 export interface Figures {
   readonly cpuUsPerRequest: number;
   readonly requestsPerSecond: number;
@@ -18,12 +18,12 @@ export interface Figures {
   readonly p50Ms: number;
   readonly p99Ms: number;
   readonly p999Ms: number;
-  /** Of the load itself: what is in the latencies without the proxy's doing. */
+  /** The load's own part of the latencies. */
   readonly loadDelayP99Ms: number;
   readonly idleConnectionKiB: number;
 }
 
-/** What one measurement gave. */
+/** The result of one measurement. */
 export type Sample = Readonly<Partial<Figures>>;
 
 export interface Window {
@@ -31,7 +31,7 @@ export interface Window {
   readonly measureMs: number;
 }
 
-/** A glance at all counters at one moment; two of them bound a window. */
+/** All counters at one time; two of them bound a window. */
 interface Glance {
   readonly atMs: number;
   readonly requests: number;
@@ -40,9 +40,9 @@ interface Glance {
   readonly loadCpu: CpuClock | undefined;
 }
 
-/** Opening connections is not to be in the window either. */
+/** Opening connections is not part of the window. */
 const connectMs = 0.3;
-/** Until memory has settled. */
+/** Time for memory to settle. */
 const settleMs = 1_000;
 
 export async function measureThroughput(stage: Stage, shape: Shape, scene: Scene, window: Window): Promise<Sample> {
@@ -120,7 +120,7 @@ export async function measureLatency(
   return { p50Ms, p99Ms, p999Ms, ...defined("loadDelayP99Ms", ownDelayP99Ms) };
 }
 
-/** What memory grows by for each connection that was used once and rests now. */
+/** The growth of memory per connection that was used once and is idle. */
 export async function measureIdleMemory(
   { pinning }: Stage,
   shape: Shape,

@@ -1,11 +1,10 @@
 /**
- * Requests at a fixed rate. Each has a moment at which it is to start, and its latency counts from then to the end of its
- * answer, whether or not a connection was free: a proxy that stalls is charged for all that it kept waiting, where a
- * load that waits for answers would just have sent less (coordinated omission).
+ * Requests at a fixed rate. Each has a start time, from which its latency counts to the end of its response, whether or
+ * not a connection was free: a stalled proxy delays all waiting requests, where a load that waits for responses would
+ * just send less (coordinated omission).
  *
- * The clock is watched without sleeping, for timers are good to a millisecond only, which is more than what is
- * measured. Where the system can do it this process runs only when its CPU has nothing else to do, so the upstreams on
- * the same CPU do not wait for it.
+ * The clock is polled without sleeping, since the resolution of timers is a millisecond, more than the measured times.
+ * If possible this process has the lowest priority, so the upstreams on the same CPU do not wait for it.
  */
 import { Judge } from "../judge.ts";
 import { quantile } from "../spread.ts";
@@ -14,7 +13,7 @@ import type { OpenLoopJob, OpenLoopResult } from "./generator-jobs.ts";
 import type { RawConnection } from "./raw-connection.ts";
 import { type RecordedRequest, readRequestFile } from "./request-file.ts";
 
-/** So much work waiting, and the proxy has lost. */
+/** The queue length at which the rate is over the proxy's capacity. */
 const backlogLimitMs = 1_000;
 const lastAnswersMs = 5_000;
 
@@ -35,10 +34,10 @@ class OpenLoop {
   readonly #body: Buffer | undefined;
   readonly #judge: Judge;
   readonly #underWay = new Map<RawConnection, Started>();
-  /** Used in turn, the one that has rested longest first, as many clients would. */
+  /** Used in turn, the longest idle first, as many clients would. */
   readonly #free: RawConnection[] = [];
   readonly #latenciesMs: number[] = [];
-  /** How late requests were sent that did not wait for a connection: what this process itself adds to the latencies. */
+  /** The lateness of requests that did not wait for a connection: this process's own part of the latencies. */
   readonly #ownDelaysMs: number[] = [];
   #waiting = false;
   #connections: readonly RawConnection[] = [];

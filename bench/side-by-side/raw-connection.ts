@@ -2,22 +2,22 @@ import { connect, type Socket } from "node:net";
 import { connect as connectTls } from "node:tls";
 import type { Answer } from "../judge.ts";
 
-/** All connections read into it in turn; what is in it is used up before the next read. */
+/** The read buffer of all connections, consumed before the next read. */
 const readBuffer = Buffer.allocUnsafe(1024 * 1024);
 const headEnd = Buffer.from("\r\n\r\n");
 
 interface Listener {
   answered(connection: RawConnection, answer: Answer, head: string): void;
-  /** Ended by the other side, or failed. */
+  /** The connection ended or failed. */
   ended(connection: RawConnection): void;
 }
 
-/** A client's connection that does as little as can be: one request at a time, its answer's body counted and dropped. */
+/** A minimal client connection: one request at a time, the response's body counted and dropped. */
 export class RawConnection {
   readonly #socket: Socket;
   readonly #listener: Listener;
   readonly #opened = Promise.withResolvers<void>();
-  /** What has come of a head that is not complete yet. */
+  /** The bytes of an incomplete head. */
   #partialHead = "";
   #head = "";
   #body: BodyCounter | undefined;
@@ -37,7 +37,7 @@ export class RawConnection {
         },
       },
     };
-    // Whether the certificate is good is not what is measured.
+    // Verification of the certificate is not measured.
     this.#socket = tls ? connectTls({ ...options, rejectUnauthorized: false }) : connect(options);
     this.#socket.once(tls ? "secureConnect" : "connect", () => this.#opened.resolve());
     this.#socket.on("error", () => this.#socket.destroy());
@@ -81,7 +81,7 @@ export class RawConnection {
     this.#count(this.#body, bytes);
   }
 
-  /** A head that came in pieces, perhaps cut inside its end. */
+  /** A head in pieces, perhaps cut inside its end. */
   #readRareHead(bytes: Buffer): void {
     const text = this.#partialHead + bytes.toString("latin1");
     const end = text.indexOf("\r\n\r\n");
@@ -151,7 +151,7 @@ class LengthCounter implements BodyCounter {
 class ChunkCounter implements BodyCounter {
   bytes = 0;
   complete = false;
-  /** Of the present chunk and the line end behind it. */
+  /** Of the current chunk and its CRLF. */
   #left = 0;
   #line = "";
 
@@ -174,7 +174,7 @@ class ChunkCounter implements BodyCounter {
   #endLine(): void {
     const line = this.#line.trimEnd();
     this.#line = "";
-    // Behind the last chunk stands an empty line.
+    // The last chunk is followed by an empty line.
     if (line === "") {
       this.complete = true;
       return;

@@ -1,5 +1,5 @@
 -- Replays a file of requests with wrk, one after the other over all connections, and reports in one line.
--- Arguments: the file, and how many octets of body each request has. See request-file.ts and wrk.ts.
+-- Arguments: the file, and the number of body bytes of each request. See request-file.ts and wrk.ts.
 
 local requests = {}
 local body = ""

@@ -1,4 +1,4 @@
-/** The figures as tables, as bars, and against the goals; nginx is the measure of all. */
+/** The figures as tables, as bars, and compared with the goals, relative to nginx. */
 import { type BarPanel, barChart } from "../bar-chart.ts";
 import { type Goal, goal, goalAtLeast } from "../goal.ts";
 import { busyWarning, type Machine, machineLine } from "../machine.ts";
@@ -14,7 +14,7 @@ type FigureName = keyof Figures;
 const base: ProxyName = "nginx";
 const ours: ProxyName = "perch-fast";
 
-/** What the rows do not say of themselves. */
+/** Notes on the rows. */
 export function caveatsOf(machine: Machine): readonly string[] {
   const warning = busyWarning(machine);
   return warning === undefined ? caveats : [warning, ...caveats];
@@ -41,7 +41,7 @@ const latencyColumns: typeof columns = [
 
 const idleColumns: typeof columns = [{ name: "idleConnectionKiB", title: "KiB/connection", digits: 2 }];
 
-/** Not results, but how far these can be trusted. */
+/** The reliability of the results. */
 const asideColumns = {
   proxyCoreBusy: { title: "proxy core", text: percent },
   loadCoreBusy: { title: "load core", text: percent },
@@ -109,7 +109,7 @@ function ratio(value: Spread | undefined, to: Spread | undefined): number | unde
   return value === undefined || to === undefined || to.median === 0 ? undefined : value.median / to.median;
 }
 
-/** Rows with each median as a multiple of nginx's, where it has that row. */
+/** Rows with each median as a multiple of nginx's, where nginx has that row. */
 export function addRatios(rows: readonly Row[]): readonly object[] {
   return rows.map((row) => {
     const names = Object.keys(row.figures) as FigureName[];

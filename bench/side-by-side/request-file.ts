@@ -1,18 +1,18 @@
-/** The crowd's requests as bytes, in a file that wrk's script and our own generator both read. */
+/** The users' requests as bytes, in a file that wrk's script and the load generator read. */
 import { readFileSync, writeFileSync } from "node:fs";
 import { wantedHeader } from "../pages.ts";
 import { planRequests, type User } from "../users.ts";
 
-/** ASCII's record separator. replay.lua knows it too. */
+/** ASCII's record separator, as in replay.lua. */
 const separator = "\x1e";
 
 interface RequestForm {
   readonly uploadBytes: number;
-  /** The path of the nth request; undefined keeps the crowd's own. */
+  /** The path of the nth request; undefined keeps the user's. */
   readonly path: ((index: number) => string) | undefined;
 }
 
-/** A request of the file: its head, and the version that must answer it. */
+/** A request of the file: its head, and the expected version. */
 export interface RecordedRequest {
   readonly head: string;
   readonly wanted: string | undefined;

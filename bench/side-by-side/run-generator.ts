@@ -13,10 +13,10 @@ import type { RunningLoad } from "./running-load.ts";
 
 const script = fileURLToPath(new URL("generator.ts", import.meta.url));
 
-/** Longer than any job takes; one that takes longer hangs. */
+/** The maximum time of a job; one that takes longer hangs. */
 const timeoutMs = 60_000;
 
-/** One job in a process of its own, on the load's CPU. */
+/** One job in its own process, on the load's CPU. */
 export async function runGenerator<Job extends GeneratorJob>(
   job: Job,
   cpu: number | undefined,
@@ -48,7 +48,7 @@ export function startClosedLoop(job: ClosedLoopJob, cpu: number | undefined): Ru
   };
 }
 
-/** Does `whileIdle` while all connections rest; fails when the proxy closed any. */
+/** Does `whileIdle` while all connections are idle; fails where the proxy closed any. */
 export async function withIdleConnections(
   job: IdleJob,
   cpu: number | undefined,

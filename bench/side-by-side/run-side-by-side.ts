@@ -1,4 +1,4 @@
-/** All shapes, all proxies, several rounds: rounds are outermost, so that a machine that changes favours nobody. */
+/** All shapes, all proxies, several rounds: rounds are outermost, so that a machine that changes favours no proxy. */
 import type { ProxyName } from "../proxies.ts";
 import { nativePeerNames } from "../proxies.ts";
 import { median, type Spread, spreadOf } from "../spread.ts";
@@ -21,7 +21,7 @@ export interface SideBySideSettings {
   readonly rounds: number;
   readonly throughput: Window;
   readonly latency: Window;
-  /** Requests a second where latency is measured; undefined: by what the proxies can do. */
+  /** Requests per second where latency is measured. Default: by the capacity of the proxies. */
   readonly requestsPerSecond: number | undefined;
 }
 
@@ -30,16 +30,16 @@ export type FigureSpreads = { readonly [Figure in keyof Figures]?: Spread };
 export interface Row {
   readonly shape: string;
   readonly proxy: ProxyName;
-  /** Empty where the row is void, or has no place here. */
+  /** Empty where the row is invalid or not applicable. */
   readonly figures: FigureSpreads;
-  /** At which latency was measured. */
+  /** The rate at which latency was measured. */
   readonly fixedRequestsPerSecond: number | undefined;
-  /** Why the row is void; empty where every answer was right. */
+  /** Why the row is invalid; empty where every response was right. */
   readonly void: readonly string[];
   readonly notes: readonly string[];
 }
 
-/** Below saturation: half of what the slowest native peer does, and well below what the slowest of all does. */
+/** Below saturation: half the throughput of the slowest native peer, and well below that of the slowest of all. */
 const shareOfNativePeers = 0.5;
 const shareOfAll = 0.7;
 
@@ -62,7 +62,7 @@ export async function runSideBySide(
   try {
     await measureRounds(stage, settings, drafts, crowds, say);
   } catch (error) {
-    // What was measured until then still counts.
+    // The measurements so far still count.
     if (!(error instanceof UpstreamsEnded)) throw error;
     process.exitCode = 1;
     say(`The run ends here: ${error.message}`);
@@ -127,7 +127,7 @@ function rateBelowSaturation(rows: readonly RowDraft[]): number {
   return Number.isFinite(rate) ? Math.max(10, Math.floor(rate / 10) * 10) : 1_000;
 }
 
-/** A row as it grows. */
+/** A row under construction. */
 class RowDraft {
   readonly shape: Shape;
   readonly proxy: ProxyName;
@@ -144,7 +144,7 @@ class RowDraft {
     if (this.#absence !== undefined) this.notes.add(`not measured: ${this.#absence}`);
   }
 
-  /** There is nothing more to measure for a row that is void. */
+  /** An invalid row is not measured further. */
   get isOpen(): boolean {
     return this.#absence === undefined && this.faults.size === 0;
   }

@@ -1,5 +1,5 @@
-/** A load without pause, whichever program makes it. */
+/** A load without pause, of any program. */
 export interface RunningLoad {
-  /** Ends it; resolves to what was wrong with the answers. */
+  /** Ends it; resolves to the errors of the responses. */
   stop(): Promise<readonly string[]>;
 }

@@ -1,4 +1,4 @@
-/** The shapes of traffic that are measured, one after the other. */
+/** The measured shapes of traffic. */
 import { routePrefix } from "../micro-config.ts";
 import { type PageName, pagePath, pages } from "../pages.ts";
 import type { ProxyName } from "../proxies.ts";
@@ -10,11 +10,11 @@ export interface Shape {
   readonly page: PageName;
   readonly connections: number;
   readonly uploadBytes: number;
-  /** Routes by path prefix, beside those that every proxy has; requests go to all of them in turn. */
+  /** Further routes by path prefix; requests go to all of them in turn. */
   readonly routes: number;
   /** Whether clients speak TLS. */
   readonly tls: boolean;
-  /** wrk reads 8 KiB at a time, which would make it the limit for large bodies; our own generator reads 1 MiB. */
+  /** wrk reads 8 KiB at a time, which limits large bodies; the load generator reads 1 MiB. */
   readonly load: "wrk" | "own";
   /** Why a proxy has no row. */
   readonly without: (proxy: ProxyName) => string | undefined;
@@ -119,7 +119,7 @@ export const shapes: readonly Shape[] = [
   },
 ];
 
-/** Undefined where the crowd's own paths, all of them answered with 1 KiB, will do. */
+/** Undefined for the users' own paths, whose responses have 1 KiB. */
 export function shapePath({ page, routes }: Shape): ((index: number) => string) | undefined {
   if (routes > 0) return (index) => `${routePrefix(scattered(index) % routes)}/items/${index % 100}`;
   return page === "1KiB" ? undefined : (index) => `${pagePath(page)}?page=${index % 100}`;
@@ -133,7 +133,7 @@ export function bodyBytes(shape: Shape): number {
   return (pages.find(({ name }) => name === shape.page) ?? pages[0]).bodyBytes;
 }
 
-/** Knuth's multiplicative hash: neighbours in time ask for routes that are far apart. */
+/** Knuth's multiplicative hash: consecutive requests are for routes that are far apart. */
 function scattered(index: number): number {
   return Math.imul(index, 2_654_435_761) >>> 0;
 }

@@ -1,4 +1,4 @@
-/** What a run sets up once, and every measurement stands on. */
+/** The setup of a run, which all measurements use. */
 import { join } from "node:path";
 import type { Pinning } from "../child.ts";
 import { complaints, Judge } from "../judge.ts";
@@ -24,7 +24,7 @@ export interface Stage {
   readonly directory: string;
 }
 
-/** A proxy and the requests of users whose pins it made, itself or in an earlier life. */
+/** A proxy and the requests of users with its pins, of this or an earlier process. */
 export interface Scene {
   readonly proxy: RunningProxy;
   readonly requestFile: string;
@@ -33,17 +33,17 @@ export interface Scene {
 }
 
 const learningConnections = 64;
-/** Requests that a measurement leaves behind may be in one count and not in the other. */
+/** Requests in flight at the end of a measurement may be in one count only. */
 const countTolerance = 16;
-/** So many answers are judged one by one before anything is timed; they also warm the proxy up. */
+/** The number of responses that are checked before the measurement; they also warm the proxy up. */
 const judgedAnswers = 2_000;
-/** A proxy that connects more often than once in so many requests does not keep its connections alive. */
+/** A proxy that connects more often than once in this many requests does not keep connections alive. */
 const reconnectionsAtMost = 0.02;
-/** These are ours, or a pool's beginnings. */
+/** Connections of the benchmark itself, or of the start of a pool. */
 const spareConnections = 64;
 const judgedBytes = 256 * 1024 * 1024;
 
-/** Each user visits once, and is remembered with the pin and the version that came back. */
+/** Each user visits once; the pin and version of the response are stored. */
 export async function learnUsers(stage: Stage, name: ProxyName): Promise<readonly User[]> {
   const proxy = await start(stage, name, { connections: learningConnections, routePrefixes: [], tls: false });
   try {
@@ -59,7 +59,7 @@ export async function learnUsers(stage: Stage, name: ProxyName): Promise<readonl
   }
 }
 
-/** Starts the proxy anew, judges some answers, lets `measure` measure, and compares the counts of who saw the requests. */
+/** Starts the proxy, checks some responses, runs `measure`, and compares the counts of load, proxy and upstreams. */
 export async function playScene(
   stage: Stage,
   name: ProxyName,
@@ -140,7 +140,7 @@ async function judgeSome(stage: Stage, shape: Shape, { proxy, requestFile, compl
   complain(complaints(result.verdict));
 }
 
-/** A proxy that does not count has not done the work; one that answers what no upstream saw has not either. */
+/** A proxy that does not count requests, or answers without the upstream, does less work. */
 async function compareCounts(
   { proxy: { metrics }, complain, remark }: Scene,
   seen: number,

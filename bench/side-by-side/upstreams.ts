@@ -1,4 +1,4 @@
-/** The two versions behind every proxy: an nginx where there is one, for it costs the load's core least, else our own. */
+/** The two versions behind every proxy: nginx if it is installed, since it uses the least CPU, else upstream.ts. */
 import { writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
@@ -16,20 +16,20 @@ import type { UpstreamReport } from "../upstream.ts";
 export interface Upstreams {
   readonly description: string;
   readonly ports: UpstreamPorts;
-  /** It bounds a window, whoever makes the load. */
+  /** A sample that bounds a window. */
   seen(): Promise<UpstreamCounts>;
-  /** What was wrong with the requests that were inspected since this was last asked. */
+  /** Errors of the requests inspected since the last call. */
   complaints(): readonly string[];
   stop(): Promise<void>;
 }
 
-/** Since the upstreams' start. */
+/** Since the start of the upstreams. */
 export interface UpstreamCounts {
   readonly requests: number;
   readonly connections: number;
 }
 
-/** No row's fault: nothing can be measured any more. */
+/** A failure of the upstreams, which ends the run. */
 export class UpstreamsEnded extends Error {
   override readonly name = "UpstreamsEnded";
 }
@@ -93,7 +93,7 @@ async function startNginxUpstreams({ loadCpu }: Pinning): Promise<Upstreams> {
     seen: async () => {
       const text = await (await fetch(`http://127.0.0.1:${statusPort}/`)).text();
       ownRequests += 1;
-      // The third line: connections accepted, handled, and requests, these own ones among them.
+      // The third line: connections accepted, handled, and requests, including these.
       const [, connections, requests] = /^\s*(\d+) \d+ (\d+)/m.exec(text) ?? [];
       return { requests: Number(requests) - ownRequests, connections: Number(connections) };
     },
@@ -107,7 +107,7 @@ interface UpstreamConfig extends UpstreamPorts {
   readonly statusPort: number;
 }
 
-/** It refuses what it should not have got, so that every answer of a load is judged at no cost to that. */
+/** It refuses wrong requests, so that every response is checked without cost to the load. */
 function upstreamConfig({ directory, stablePort, canaryPort, statusPort }: UpstreamConfig): string {
   const wanted = `$http_${wantedHeader.replaceAll("-", "_")}`;
   return `${nginxProcess(directory, openFilesLimit())}
@@ -137,9 +137,9 @@ ${versionServer("canary", canaryPort, directory)}
 
 function versionServer(version: string, port: number, directory: string): string {
   const files = pages.map(({ name, chunkBytes }) => {
-    // Looking for what is not there makes the length unknown, so the answer goes out in chunks of these buffers.
+    // A filter makes the length unknown, so the response is sent in chunks of these buffers.
     const chunks = `output_buffers 8 ${chunkBytes}; sub_filter "nowhere to be found" ""; sub_filter_types *;`;
-    // The mirror reads the request's body, which a file is not served for; the error page is then the answer.
+    // The mirror reads the request's body, with which a file is not served; the error page is the response.
     const upload = "mirror /dropped; error_page 405 =200 /accepted;";
     const extra = name === "upload" ? upload : chunkBytes === undefined ? "" : chunks;
     return `    location = ${pagePath(name)} { alias ${directory}/${name}; ${extra} }`;

@@ -10,12 +10,12 @@ interface WrkLoad {
   readonly connections: number;
   readonly requestFile: string;
   readonly uploadBytes: number;
-  /** Wanted of every answer. */
+  /** The expected body of every response. */
   readonly bodyBytes: number;
 }
 
 const script = fileURLToPath(new URL("replay.lua", import.meta.url));
-/** It is told when to stop; this is for when it is not. */
+/** The time limit where it is not stopped. */
 const maxSeconds = 60;
 const endsWithinMs = 15_000;
 
@@ -38,7 +38,7 @@ export function startWrk(load: WrkLoad): RunningLoad {
   };
 }
 
-/** The upstreams refuse what they should not have got, so a wrong version or a missing header is a status of 400 or 409. */
+/** The upstreams refuse wrong requests, so a wrong version or a missing header is a status of 400 or 409. */
 function complaintsOf(output: string, bodyBytes: number): readonly string[] {
   const line = /^replayed (.*)$/m.exec(output)?.[1];
   if (line === undefined) return ["wrk did not report"];

@@ -1,6 +1,6 @@
 /**
- * An endpoint that misbehaves on command, in its own process, so that it can be killed and stopped. Arguments: its port and
- * version. Messages set its misbehaviour.
+ * An endpoint that misbehaves on command, in its own process, so that it can be killed and stopped. Arguments: its port
+ * and version. Messages set its misbehaviour.
  */
 import { createServer, type IncomingMessage, type ServerResponse } from "node:http";
 import { buffer } from "node:stream/consumers";

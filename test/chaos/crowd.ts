@@ -25,8 +25,8 @@ export interface CrowdOptions {
 }
 
 /**
- * Users who send sequential requests with their pins. Every response is checked: complete, this request's own, and from the
- * user's version.
+ * Users who send sequential requests with their pins. Every response is checked: complete, this request's own, and from
+ * the user's version.
  */
 export class Crowd {
   readonly #options: CrowdOptions;

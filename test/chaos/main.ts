@@ -1,7 +1,7 @@
 /**
- * Faults under load: `npm run chaos`. Users send requests steadily and check every response, while upstreams, files, Perch
- * and its machine fail in turn. Options: --lane fast|standard, --only TEXT, --seconds N, --json. Its pauses are the length
- * of each phase of the load.
+ * Faults under load: `npm run chaos`. Users send requests steadily and check every response, while upstreams, files,
+ * Perch and its machine fail in turn. Options: --lane fast|standard, --only TEXT, --seconds N, --json. Its pauses are
+ * the length of each phase of the load.
  *
  * Exits with 1 where a response was wrong, or a request failed that could have succeeded.
  */

@@ -8,7 +8,10 @@ export class Bell {
     for (const check of [...this.#checks]) check();
   }
 
-  /** True once `condition` holds; false if it did not within the limit, which a test reports as a difference or a failure. */
+  /**
+   * True once `condition` holds; false if it did not within the limit, which a test reports as a difference or a
+   * failure.
+   */
   until(condition: () => boolean, limitMs: number): Promise<boolean> {
     if (condition()) return Promise.resolve(true);
     const { promise, resolve } = Promise.withResolvers<boolean>();
@@ -33,8 +36,8 @@ export async function turn(): Promise<void> {
 }
 
 /**
- * The value once it has not changed for 300 turns of the event loop: whatever moved it is held up. Only for what is moved
- * by this process, whose every step takes a turn.
+ * The value once it has not changed for 300 turns of the event loop: whatever moved it is held up. Only for what is
+ * moved by this process, whose every step takes a turn.
  */
 export async function stalled(progress: () => number): Promise<number> {
   let before = Number.NaN;

@@ -1,6 +1,6 @@
 /**
- * A self-signed certificate for 127.0.0.1 and localhost, valid until 2126, and its key. For tests only; nothing trusts it
- * by default.
+ * A self-signed certificate for 127.0.0.1 and localhost, valid until 2126, and its key. For tests only; nothing trusts
+ * it by default.
  */
 export const testCertificate = `-----BEGIN CERTIFICATE-----
 MIIBnTCCAUOgAwIBAgIUChEQvlW7EkZ2W6gtzgGw+B6XViwwCgYIKoZIzj0EAwIw

@@ -2,7 +2,9 @@ import { existsSync } from "node:fs";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 
-/** A third party's HTTP/1 cases, which cannot be copied into the project: PERCH_EXTERNAL_CASES, or beside the checkout. */
+/**
+ * A third party's HTTP/1 cases, which cannot be copied into the project: PERCH_EXTERNAL_CASES, or beside the checkout.
+ */
 const folder =
   process.env["PERCH_EXTERNAL_CASES"] ?? fileURLToPath(new URL("../../../shared/external/http1/", import.meta.url));
 

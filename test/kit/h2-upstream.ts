@@ -24,7 +24,10 @@ export interface H2Upstream {
   readonly sessions: readonly ServerHttp2Session[];
 }
 
-/** A server of node:http2, with TLS where `options` have a key, freed after the test. Default answer: 200 with the request's body. */
+/**
+ * A server of node:http2, with TLS where `options` have a key, freed after the test. Default answer: 200 with the
+ * request's body.
+ */
 export async function h2Upstream(
   answer: (stream: ServerHttp2Stream, headers: IncomingHttpHeaders) => void = echo,
   options: ServerOptions | SecureServerOptions = {},

@@ -9,9 +9,9 @@ export function nothingBut(unit: string): string {
 }
 
 /**
- * Expects linear work on a MiB of text. Quadratic work takes more than five seconds, even where each step is the engine's
- * fastest search; linear work takes some hundred milliseconds. CPU time is measured, which a busy machine does not
- * change.
+ * Expects linear work on a MiB of text. Quadratic work takes more than five seconds, even where each step is the
+ * engine's fastest search; linear work takes some hundred milliseconds. CPU time is measured, which a busy machine does
+ * not change.
  */
 export function expectLinearTime(work: () => void): void {
   const start = process.cpuUsage();

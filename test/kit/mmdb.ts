@@ -25,8 +25,8 @@ interface Leaf {
 }
 
 /**
- * A MaxMind database (https://maxmind.github.io/MaxMind-DB/) of these networks, in CIDR; a later one is cut out of those
- * before it that hold it.
+ * A MaxMind database (https://maxmind.github.io/MaxMind-DB/) of these networks, in CIDR; a later one is cut out of
+ * those before it that hold it.
  */
 export function mmdb(networks: Readonly<Record<string, Value>>, options: MmdbOptions = {}): Buffer {
   const { ipVersion = 6, recordSize = 24, type = "Test-City", metadata = {} } = options;

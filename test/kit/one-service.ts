@@ -62,7 +62,9 @@ export async function exchange(port: number, bytes: string): Promise<string> {
   return client.read();
 }
 
-/** The version that serves one GET with these field lines, by the `x-upstream` of its response; else the whole response. */
+/**
+ * The version that serves one GET with these field lines, by the `x-upstream` of its response; else the whole response.
+ */
 export async function servedBy(port: number, fields: string): Promise<string> {
   const answer = await exchange(port, `GET / HTTP/1.1\r\nHost: shop\r\nConnection: close\r\n${fields}\r\n`);
   return /x-upstream: (\w+)/i.exec(answer)?.[1] ?? answer;

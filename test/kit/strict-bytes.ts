@@ -1,6 +1,6 @@
 /**
- * The base of an HTTP/1.1 parser that shares no code with Perch: bytes are Latin-1 strings, and everything that RFC 9112
- * leaves open or tolerates is an error. Readers start at a given byte and read what has been received so far.
+ * The base of an HTTP/1.1 parser that shares no code with Perch: bytes are Latin-1 strings, and everything that RFC
+ * 9112 leaves open or tolerates is an error. Readers start at a given byte and read what has been received so far.
  */
 
 export type Framing = "none" | "length" | "chunked" | "until close";

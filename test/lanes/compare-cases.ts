@@ -29,8 +29,8 @@ export function compareCases(title: string, configure: Configure, cases: readonl
 }
 
 /**
- * The same for cases that wait for a timeout: each has its own pair of lanes, so that they wait concurrently. Their logs
- * are not compared.
+ * The same for cases that wait for a timeout: each has its own pair of lanes, so that they wait concurrently. Their
+ * logs are not compared.
  */
 export function compareCasesAtOnce(title: string, configure: Configure, cases: readonly LaneCase[]): void {
   describe.concurrent(title, () => {

@@ -21,15 +21,17 @@ export interface LaneCase {
   readonly name: string;
   /** Bytes, or steps; after the last one the case waits until no event happens any more. */
   readonly client: string | readonly ClientStep[];
-  /** In the order of requests upstream; further ones get an ordinary 200. A string is sent once the request is complete. */
+  /**
+   * In the order of requests upstream; further ones get an ordinary 200. A string is sent once the request is complete.
+   */
   readonly upstream?: readonly (string | Answer)[];
   /** The methods of the requests on each connection. Default: that of the first request. */
   readonly methods?: readonly string[];
   /** Whether the fast lane serves it without a handover. Default false: either lane may. */
   readonly regular?: boolean;
   /**
-   * What is not compared: the body of aborted messages, where the number of bytes passed is a race in either lane; or the
-   * reason phrase, of which the standard lane loses bytes where it comes in pieces.
+   * What is not compared: the body of aborted messages, where the number of bytes passed is a race in either lane; or
+   * the reason phrase, of which the standard lane loses bytes where it comes in pieces.
    */
   readonly loose?: "partial bodies" | "reason";
   /**

@@ -69,7 +69,10 @@ export class LanePair {
     return { on, off };
   }
 
-  /** Sends many cases through both lanes; reports of those that differ. Of metrics only handovers of regular cases count. */
+  /**
+   * Sends many cases through both lanes; reports of those that differ. Of metrics only handovers of regular cases
+   * count.
+   */
   async differing(cases: readonly LaneCase[]): Promise<Map<string, string>> {
     const differing = new Map<string, string>();
     for (const laneCase of cases) {

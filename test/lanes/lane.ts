@@ -216,9 +216,9 @@ ${config.routes}
   }
 
   /**
-   * Waits until no event happens any more. The suite's own requests pass through Perch, whose event loop is this process's:
-   * what was on its way when one began has arrived when it ends, and its effects arrive with the next. Ends after `rounds`
-   * of them without an event.
+   * Waits until no event happens any more. The suite's own requests pass through Perch, whose event loop is this
+   * process's: what was on its way when one began has arrived when it ends, and its effects arrive with the next. Ends
+   * after `rounds` of them without an event.
    */
   async #quiet(rounds: number): Promise<boolean> {
     let still = 0;

@@ -3,8 +3,8 @@ import { perch, upstream } from "../kit/freed.ts";
 import { exchange, lanes } from "../kit/one-service.ts";
 
 /**
- * Two services: /admin only for requests with a header, and the rest for everyone. An upstream that resolves, decodes or
- * merges what Perch did not would serve /admin to anyone.
+ * Two services: /admin only for requests with a header, and the rest for everyone. An upstream that resolves, decodes
+ * or merges what Perch did not would serve /admin to anyone.
  */
 async function guarded(fastLane: string, more = "") {
   const [open, secret] = [await upstream("open"), await upstream("secret")];

@@ -10,7 +10,9 @@ const open = 'perch_connections{listener="web"}';
 const refused = (cause: string) => `perch_connections_refused_total{listener="web",cause="${cause}"}`;
 const shed = (cause: string) => `perch_requests_shed_total{cause="${cause}"}`;
 
-/** Everything received on a connection that Perch refuses, which may be reset before it is established at the client. */
+/**
+ * Everything received on a connection that Perch refuses, which may be reset before it is established at the client.
+ */
 function closedUnread(port: number): Promise<string> {
   const { promise, resolve } = Promise.withResolvers<string>();
   let received = "";

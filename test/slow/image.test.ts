@@ -10,8 +10,8 @@ import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { copiesIn, only, perform, readDockerfile, type Stage } from "./dockerfile.ts";
 
 /**
- * Builds the image's contents by the steps of the Dockerfile, without Docker and a network: the files of COPY, the build
- * command of RUN, and the production packages that `npm prune` leaves.
+ * Builds the image's contents by the steps of the Dockerfile, without Docker and a network: the files of COPY, the
+ * build command of RUN, and the production packages that `npm prune` leaves.
  */
 const checkout = fileURLToPath(new URL("../../", import.meta.url));
 const [buildStage, finalStage, ...furtherStages] = readDockerfile(join(checkout, "Dockerfile"));

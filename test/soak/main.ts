@@ -1,7 +1,7 @@
 /**
- * Mixed traffic for a long time: `npm run soak`. Resident memory, file descriptors and sockets of Perch must not grow after
- * the warm-up. Options: --minutes N (default 15, at least 1), --lane fast|standard. Its timers are the period of samples,
- * reloads and faults.
+ * Mixed traffic for a long time: `npm run soak`. Resident memory, file descriptors and sockets of Perch must not grow
+ * after the warm-up. Options: --minutes N (default 15, at least 1), --lane fast|standard. Its timers are the period of
+ * samples, reloads and faults.
  *
  * Exits with 1 where something grows by more than its limit, a response was wrong, or Perch ended.
  */

@@ -248,7 +248,10 @@ function sizeLine(size: number, zeros: number, upper: boolean): string {
   return upper ? digits.toUpperCase() : digits;
 }
 
-/** Where a chunked body ends, by the grammar of RFC 9112 §7.1 with any extensions, also behind blanks; -1 where it does not. */
+/**
+ * Where a chunked body ends, by the grammar of RFC 9112 §7.1 with any extensions, also behind blanks; -1 where it does
+ * not.
+ */
 function referenceEnd(text: string): number {
   const line = /([0-9a-f]{1,16})(?:[\t ]*;[^\r\n\0]*)?\r\n/iy;
   for (let at = 0; ; ) {

@@ -60,7 +60,9 @@ describe("listeners that share connections to upstreams", () => {
   });
 });
 
-/** Heads of another connection, read before the first request is answered; each leaves the lane's one parser changed. */
+/**
+ * Heads of another connection, read before the first request is answered; each leaves the lane's one parser changed.
+ */
 const others = [
   ["nothing", ""],
   ["a head that is not complete", "GET / HTTP/1.1\r\nHost: other.example\r\nAAAAAAAAAAAAAAAAAAAAAAAA: b\r\nX: y"],

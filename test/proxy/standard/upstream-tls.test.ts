@@ -23,7 +23,9 @@ function trustByDefault(): void {
   freeAfterTest(async () => setDefaultCACertificates(before));
 }
 
-/** An https endpoint with this certificate; the server name and client certificate of each connection, and its requests. */
+/**
+ * An https endpoint with this certificate; the server name and client certificate of each connection, and its requests.
+ */
 async function secured(certificate: TestCertificate, options: ServerOptions = {}) {
   const names: unknown[] = [];
   const clients: string[] = [];
