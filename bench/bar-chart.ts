@@ -83,14 +83,14 @@ function drawBars({ bars, digits }: BarPanel, top: number): string[] {
     const baseline = y + barHeight - 5;
     const lengthOf = (amount: number) => (longest === 0 ? 0 : (amount / longest) * room);
     const left = margin + labelWidth;
-    const said = value === undefined ? "not measured" : `${figure(value, digits)}${remark ?? ""}`;
+    const shown = value === undefined ? "not measured" : `${figure(value, digits)}${remark ?? ""}`;
     return [
       text("", margin, baseline, label),
       `<rect class="${highlighted ? "ours" : "theirs"}" x="${left}" y="${y}" width="${lengthOf(value ?? 0).toFixed(1)}" height="${barHeight}" rx="2"/>`,
       ...(spread === undefined
         ? []
         : [line(left + lengthOf(spread.min), left + lengthOf(spread.max), y + barHeight / 2)]),
-      text("", left + lengthOf(Math.max(value ?? 0, spread?.max ?? 0)) + 8, baseline, said),
+      text("", left + lengthOf(Math.max(value ?? 0, spread?.max ?? 0)) + 8, baseline, shown),
     ];
   });
 }

@@ -127,7 +127,7 @@ export class Child {
   /** The next message from the child. Rejects when the child ends first, or at the timeout. */
   async nextMessage<Message>(timeoutMs = startTimeoutMs): Promise<Message> {
     const { promise, resolve, reject } = Promise.withResolvers<Message>();
-    const timer = setTimeout(() => reject(this.#failure(`said nothing for ${timeoutMs} ms`)), timeoutMs);
+    const timer = setTimeout(() => reject(this.#failure(`sent no message for ${timeoutMs} ms`)), timeoutMs);
     this.#process.once("message", (message) => resolve(message as Message));
     this.#exited.then(() => reject(this.#failure("ended too early")));
     return promise.finally(() => clearTimeout(timer));
@@ -178,8 +178,8 @@ export class Child {
   /** An error with the most relevant line of its error output. */
   #failure(what: string): Error {
     const lines = this.#errorOutput.split("\n").filter((line) => line.trim() !== "");
-    const said = lines.find((line) => /error/i.test(line)) ?? lines.at(-1);
-    return new Error(`${this.#name} ${what}${said === undefined ? "" : `: ${said.trim()}`}`);
+    const reason = lines.find((line) => /error/i.test(line)) ?? lines.at(-1);
+    return new Error(`${this.#name} ${what}${reason === undefined ? "" : `: ${reason.trim()}`}`);
   }
 }
 

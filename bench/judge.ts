@@ -81,9 +81,9 @@ export class Judge {
 
 /** Why these responses are invalid; empty where none was wrong. */
 export function complaints(verdict: Verdict): readonly string[] {
-  const said: string[] = [];
+  const faults: string[] = [];
   const complain = (count: number, what: string) => {
-    if (count > 0) said.push(`${count} ${what}`);
+    if (count > 0) faults.push(`${count} ${what}`);
   };
   complain(verdict.non2xx, "answers were not 2xx");
   complain(verdict.connectionErrors, "requests failed on the connection");
@@ -92,12 +92,14 @@ export function complaints(verdict: Verdict): readonly string[] {
   complain(verdict.unpinned, "new visitors got no pin");
   complain(verdict.wrongLength, "answers had a body of another length");
   if (!splitHolds(verdict.drawnCanary, verdict.drawn)) {
-    said.push(`${verdict.drawnCanary} of ${verdict.drawn} users drew canary, too far from a tenth`);
+    faults.push(`${verdict.drawnCanary} of ${verdict.drawn} users drew canary, too far from a tenth`);
   }
   if (!splitHolds(verdict.newVisitorsCanary, verdict.newVisitors)) {
-    said.push(`${verdict.newVisitorsCanary} of ${verdict.newVisitors} new visitors drew canary, too far from a tenth`);
+    faults.push(
+      `${verdict.newVisitorsCanary} of ${verdict.newVisitors} new visitors drew canary, too far from a tenth`,
+    );
   }
-  return said;
+  return faults;
 }
 
 function splitHolds(canary: number, total: number): boolean {

@@ -33,7 +33,8 @@ export function buildPrograms(): Programs {
   const compiler = join(root, "node_modules", "typescript", "bin", "tsc");
   spawnSync(process.execPath, [compiler, "-p", join(root, "bench"), "--outDir", directory], { stdio: "ignore" });
   const programs = programsIn(directory, "js", "programs compiled");
-  if (!existsSync(programs.gateway)) throw new Error('the programs could not be built; "npm run build" may tell why');
+  if (!existsSync(programs.gateway))
+    throw new Error('the programs could not be built; "npm run build" prints the errors');
   return programs;
 }
 

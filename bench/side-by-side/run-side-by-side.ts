@@ -81,8 +81,8 @@ async function measureRounds(
     for (const rows of drafts) {
       // Back and forth.
       const order = (round % 2 === 0 ? rows : rows.toReversed()).filter(({ isOpen }) => isOpen);
-      const tell = (row: RowDraft, sample: Sample) => say(progress(round, settings.rounds, row, sample));
-      await measureRows(stage, settings, order, crowds, tell);
+      const report = (row: RowDraft, sample: Sample) => say(progress(round, settings.rounds, row, sample));
+      await measureRows(stage, settings, order, crowds, report);
     }
   }
 }
@@ -92,7 +92,7 @@ async function measureRows(
   settings: SideBySideSettings,
   rows: readonly RowDraft[],
   crowds: ReadonlyMap<ProxyName, readonly User[]>,
-  tell: (row: RowDraft, sample: Sample) => void,
+  report: (row: RowDraft, sample: Sample) => void,
 ): Promise<void> {
   const measureAll = async (measure: (row: RowDraft, scene: Scene) => Promise<Sample>) => {
     for (const row of rows.filter(({ isOpen }) => isOpen)) {
@@ -101,7 +101,7 @@ async function measureRows(
         sample = await measure(row, scene);
       });
       row.add(sample, outcome);
-      tell(row, sample);
+      report(row, sample);
     }
   };
   const [first] = rows;
@@ -171,8 +171,8 @@ class RowDraft {
 }
 
 function progress(round: number, rounds: number, row: RowDraft, sample: Sample): string {
-  const said = row.faults.size > 0 ? `void: ${[...row.faults].join("; ")}` : describe(sample);
-  return `round ${round + 1}/${rounds}  ${row.shape.name}  ${row.proxy}: ${said}`;
+  const result = row.faults.size > 0 ? `void: ${[...row.faults].join("; ")}` : describe(sample);
+  return `round ${round + 1}/${rounds}  ${row.shape.name}  ${row.proxy}: ${result}`;
 }
 
 function describe(sample: Sample): string {

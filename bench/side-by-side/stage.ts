@@ -83,7 +83,7 @@ export async function playScene(
     const scene: Scene = {
       proxy,
       requestFile,
-      complain: (said) => faults.push(...said),
+      complain: (found) => faults.push(...found),
       remark: (note) => notes.push(note),
     };
     await judgeSome(stage, shape, scene);

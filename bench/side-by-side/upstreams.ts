@@ -55,7 +55,7 @@ async function startNodeUpstreams({ loadCpu }: Pinning): Promise<Upstreams> {
   const ports = await child.nextMessage<UpstreamPorts>();
   let requests = 0;
   let connections = 0;
-  let said: string[] = [];
+  let faults: string[] = [];
   return {
     description: "upstreams of our own (no nginx here)",
     ports,
@@ -63,15 +63,15 @@ async function startNodeUpstreams({ loadCpu }: Pinning): Promise<Upstreams> {
       const report = child.nextMessage<UpstreamReport>();
       child.send({});
       const { stable, canary, unforwarded, misdirected, connections: opened } = await report;
-      if (unforwarded > 0) said.push(`${unforwarded} inspected requests lacked X-Forwarded-For or X-Forwarded-Proto`);
-      if (misdirected > 0) said.push(`${misdirected} inspected requests came to the wrong version`);
+      if (unforwarded > 0) faults.push(`${unforwarded} inspected requests lacked X-Forwarded-For or X-Forwarded-Proto`);
+      if (misdirected > 0) faults.push(`${misdirected} inspected requests came to the wrong version`);
       requests += stable + canary;
       connections += opened;
       return { requests, connections };
     },
     complaints: () => {
-      const all = said;
-      said = [];
+      const all = faults;
+      faults = [];
       return all;
     },
     stop: () => child.stop(),

@@ -45,12 +45,13 @@ function complaintsOf(output: string, bodyBytes: number): readonly string[] {
   const [answers = 0, bytes = 0, connect = 0, read = 0, write = 0, status = 0, timeout = 0] = line
     .split(" ")
     .map(Number);
-  const said: string[] = [];
-  if (answers === 0) said.push("no request was answered");
-  if (bytes < answers * bodyBytes) said.push(`${answers} answers had ${bytes} bytes in all, too few for their bodies`);
-  if (connect + read + write > 0) said.push(`${connect + read + write} requests failed on the connection`);
+  const faults: string[] = [];
+  if (answers === 0) faults.push("no request got a response");
+  if (bytes < answers * bodyBytes)
+    faults.push(`${answers} responses had ${bytes} bytes in all, too few for their bodies`);
+  if (connect + read + write > 0) faults.push(`${connect + read + write} requests failed on the connection`);
   if (status > 0)
-    said.push(`${status} answers were not 2xx (the upstreams refuse a wrong version or no X-Forwarded-For)`);
-  if (timeout > 0) said.push(`${timeout} requests were not answered in time`);
-  return said;
+    faults.push(`${status} responses were not 2xx (the upstreams refuse a wrong version or no X-Forwarded-For)`);
+  if (timeout > 0) faults.push(`${timeout} requests timed out`);
+  return faults;
 }

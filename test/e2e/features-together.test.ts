@@ -27,12 +27,12 @@ routes:
     rewrite: { prefix: /in, host: upstream }`);
     await exchange(served.port, get("/api/a?b=1"));
     await expect.poll(() => canary.seen.length, soon).toBe(1);
-    const said = [stable, canary].map(({ seen }) => [
+    const received = [stable, canary].map(({ seen }) => [
       seen[0]?.url,
       seen[0]?.headers["host"],
       seen[0]?.headers["x-edited"],
     ]);
-    expect(said).toEqual([
+    expect(received).toEqual([
       ["/in/a?b=1", `127.0.0.1:${stable.port}`, "stable"],
       ["/in/a?b=1", `127.0.0.1:${canary.port}`, "canary"],
     ]);

@@ -163,8 +163,8 @@ describe("login and logout", () => {
     const { perch: started } = await changeablePerch(config(release));
     const visitors = crowd();
     const anonymous = await versions(visitors, started.origin);
-    const strangers = await versions(crowd(), started.origin, named("login"));
-    expect(strangers).not.toEqual(anonymous);
+    const loggedIn = await versions(crowd(), started.origin, named("login"));
+    expect(loggedIn).not.toEqual(anonymous);
     expect(await versions(visitors, started.origin, named("login"))).toEqual(anonymous);
     expect(visitors.every((visitor) => pinOf(visitor).unit?.startsWith("a"))).toBe(true);
     expect(await versions(visitors, started.origin)).toEqual(anonymous);

@@ -96,13 +96,13 @@ export interface ChromiumPage {
 /** The address that it writes to stderr. */
 function debuggingAddress(child: ChildProcess): Promise<string> {
   const { promise, resolve, reject } = Promise.withResolvers<string>();
-  let said = "";
+  let printed = "";
   child.stderr?.on("data", (text: Buffer) => {
-    said += text;
-    const [address] = /ws:\/\/\S+/.exec(said) ?? [];
+    printed += text;
+    const [address] = /ws:\/\/\S+/.exec(printed) ?? [];
     if (address !== undefined) resolve(address);
   });
   child.once("error", reject);
-  child.once("exit", () => reject(new Error(`Chromium ended:\n${said}`)));
+  child.once("exit", () => reject(new Error(`Chromium ended:\n${printed}`)));
   return promise;
 }

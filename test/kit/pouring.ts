@@ -18,7 +18,7 @@ export class Pouring {
   }
 
   async #pour(bytes: Buffer): Promise<void> {
-    // In pieces, since one large write does not tell how much of it has left.
+    // In pieces, since one large write does not report its progress.
     const pieceBytes = 64 * 1024;
     for (let at = 0; at < bytes.length && !this.#socket.destroyed; at += pieceBytes) {
       const piece = bytes.subarray(at, at + pieceBytes);

@@ -20,12 +20,12 @@ export type Reading =
   | { readonly kind: "incomplete"; readonly soFar: StrictMessage | undefined }
   | { readonly kind: "malformed"; readonly problem: string; readonly soFar: StrictMessage | undefined };
 
-/** Why bytes are malformed; thrown here and caught by the readers. */
+/** Why bytes are malformed; caught by `readMessage`. */
 export class Malformed extends Error {
   override readonly name = "Malformed";
 }
 
-export interface Lines {
+interface Lines {
   /** Without CRLF, and without the empty line that ends them. */
   readonly lines: readonly string[];
   readonly end: number;
@@ -34,7 +34,7 @@ export interface Lines {
 const excerptLength = 80;
 
 /** Lines up to the empty one; undefined before that is received. The lines so far are checked. */
-export function readLines(bytes: string, from: number): Lines | undefined {
+function readLines(bytes: string, from: number): Lines | undefined {
   const lines: string[] = [];
   for (let at = from; ; ) {
     const end = bytes.indexOf("\n", at);
@@ -58,7 +58,7 @@ export function isToken(text: string): boolean {
 }
 
 /** Checks a field line: a token, a colon, and a value. */
-export function checkField(line: string): void {
+function checkField(line: string): void {
   const colon = line.indexOf(":");
   if (/^[ \t]/.test(line)) throw new Malformed(`obs-fold: ${excerpt(line)}`);
   if (colon < 0) throw new Malformed(`no colon: ${excerpt(line)}`);
@@ -96,7 +96,7 @@ export function declaredFraming(fields: readonly string[]): { readonly length: n
   return { length: Number(length) };
 }
 
-export interface ChunkedBody {
+interface ChunkedBody {
   readonly body: string;
   readonly trailers: readonly string[];
   /** Undefined while it is incomplete. */
@@ -132,7 +132,7 @@ function readChunks(bytes: string, from: number): ChunkedBody {
 }
 
 /** Reads and checks the body after a head. */
-export function readBody(bytes: string, from: number, head: Omit<StrictMessage, "body" | "trailers">): Reading {
+function readBody(bytes: string, from: number, head: Omit<StrictMessage, "body" | "trailers">): Reading {
   const { framing, fields } = head;
   switch (framing) {
     case "none":
@@ -159,12 +159,23 @@ export function excerpt(text: string): string {
   return JSON.stringify(text.length > excerptLength ? `${text.slice(0, excerptLength)}…` : text);
 }
 
-/** Runs a reader; `Malformed` that it throws becomes its reading. */
-export function judged(read: () => Reading, head: () => StrictMessage | undefined = () => undefined): Reading {
+/** Reads one message strictly; `framingOf` checks its start line, and gives the framing of its body. */
+export function readMessage(
+  bytes: string,
+  from: number,
+  framingOf: (startLine: string, fields: readonly string[]) => Framing,
+): Reading {
+  let head: StrictMessage | undefined;
   try {
-    return read();
+    const lines = readLines(bytes, from);
+    if (lines === undefined) return { kind: "incomplete", soFar: undefined };
+    const [startLine = "", ...fields] = lines.lines;
+    fields.forEach(checkField);
+    const framing = framingOf(startLine, fields);
+    head = { startLine, fields, framing, body: "", trailers: [] };
+    return readBody(bytes, lines.end, { startLine, fields, framing });
   } catch (error) {
     if (!(error instanceof Malformed)) throw error;
-    return { kind: "malformed", problem: error.message, soFar: head() };
+    return { kind: "malformed", problem: error.message, soFar: head };
   }
 }

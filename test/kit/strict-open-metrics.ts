@@ -1,6 +1,6 @@
 /**
- * What OpenMetrics 1.0.0 says about an exposition of counters, gauges and histograms, read strictly: its ABNF line by
- * line, then the rules that a grammar can not tell. Gives every breach.
+ * The rules of OpenMetrics 1.0.0 for an exposition of counters, gauges and histograms, read strictly: its ABNF line by
+ * line, then the rules outside of the grammar. Returns every breach.
  */
 export function openMetricsProblems(text: string): readonly string[] {
   const problems: string[] = [];

@@ -1,38 +1,29 @@
 import {
-  checkField,
   declaredFraming,
   excerpt,
+  type Framing,
   isToken,
-  judged,
   Malformed,
   type Reading,
-  readBody,
-  readLines,
-  type StrictMessage,
+  readMessage,
   valuesOf,
 } from "./strict-bytes.ts";
 
 /** Reads one request as Perch may send it: HTTP/1.1 in origin-form, unambiguous, without trailers. */
 export function readStrictRequest(bytes: string, from: number): Reading {
-  let head: StrictMessage | undefined;
-  return judged(
-    () => {
-      const lines = readLines(bytes, from);
-      if (lines === undefined) return { kind: "incomplete", soFar: undefined };
-      const [startLine = "", ...fields] = lines.lines;
-      checkRequestLine(startLine);
-      fields.forEach(checkField);
-      const hosts = valuesOf(fields, "host");
-      if (hosts.length !== 1) throw new Malformed(`${hosts.length} Host fields`);
-      const declared = declaredFraming(fields);
-      const framing = declared === undefined ? "none" : declared === "chunked" ? "chunked" : "length";
-      head = { startLine, fields, framing, body: "", trailers: [] };
-      const reading = readBody(bytes, lines.end, { startLine, fields, framing });
-      if (reading.kind === "complete" && reading.message.trailers.length > 0) throw new Malformed("trailers");
-      return reading;
-    },
-    () => head,
-  );
+  const reading = readMessage(bytes, from, framingOf);
+  if (reading.kind !== "complete" || reading.message.trailers.length === 0) return reading;
+  const { message } = reading;
+  return { kind: "malformed", problem: "trailers", soFar: { ...message, body: "", trailers: [] } };
+}
+
+function framingOf(startLine: string, fields: readonly string[]): Framing {
+  checkRequestLine(startLine);
+  const hosts = valuesOf(fields, "host");
+  if (hosts.length !== 1) throw new Malformed(`${hosts.length} Host fields`);
+  const declared = declaredFraming(fields);
+  if (declared === undefined) return "none";
+  return declared === "chunked" ? "chunked" : "length";
 }
 
 function checkRequestLine(line: string): void {

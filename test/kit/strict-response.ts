@@ -1,32 +1,8 @@
-import {
-  checkField,
-  declaredFraming,
-  excerpt,
-  type Framing,
-  judged,
-  Malformed,
-  type Reading,
-  readBody,
-  readLines,
-  type StrictMessage,
-} from "./strict-bytes.ts";
+import { declaredFraming, excerpt, type Framing, Malformed, type Reading, readMessage } from "./strict-bytes.ts";
 
 /** Reads one final or interim response as Perch may send it to a request with this method. */
 export function readStrictResponse(bytes: string, from: number, method: string): Reading {
-  let head: StrictMessage | undefined;
-  return judged(
-    () => {
-      const lines = readLines(bytes, from);
-      if (lines === undefined) return { kind: "incomplete", soFar: undefined };
-      const [startLine = "", ...fields] = lines.lines;
-      const status = statusOf(startLine);
-      fields.forEach(checkField);
-      const framing = framingOf(fields, status, method);
-      head = { startLine, fields, framing, body: "", trailers: [] };
-      return readBody(bytes, lines.end, { startLine, fields, framing });
-    },
-    () => head,
-  );
+  return readMessage(bytes, from, (startLine, fields) => framingOf(fields, statusOf(startLine), method));
 }
 
 /** The status of a response's first line. */

@@ -2,6 +2,7 @@ import { compareCases, compareCasesAtOnce } from "./compare-cases.ts";
 import { trusting } from "./configurations.ts";
 import {
   answer,
+  type ClientStep,
   chunked,
   clientHas,
   closed,
@@ -219,43 +220,32 @@ const unannounced: readonly LaneCase[] = ["GET", "POST"].flatMap((method): LaneC
   },
 ]);
 
+/** A client that sends the rest of its upload after the response, and then another request. */
+const overtaken = (upload: ClientStep, rest: string): ClientStep[] => [
+  upload,
+  responses(1),
+  send(rest),
+  quiet,
+  send(request("GET /plain/2")),
+  responses(2),
+];
+
 const early: readonly LaneCase[] = [
   {
     name: "answers before the body came, and keeps",
-    client: [
-      send(request("POST /plain", "Content-Length: 10\r\n", "hello")),
-      responses(1),
-      send("world"),
-      quiet,
-      send(request("GET /plain/2")),
-      responses(2),
-    ],
+    client: overtaken(send(request("POST /plain", "Content-Length: 10\r\n", "hello")), "world"),
     methods: ["POST", "GET"],
     upstream: [earlyAnswer(send(sized("early")))],
   },
   {
     name: "answers before the chunked body came, and keeps",
-    client: [
-      send(request("POST /plain", chunked, "5\r\nhello\r\n")),
-      responses(1),
-      send("5\r\nworld\r\n0\r\n\r\n"),
-      quiet,
-      send(request("GET /plain/2")),
-      responses(2),
-    ],
+    client: overtaken(send(request("POST /plain", chunked, "5\r\nhello\r\n")), "5\r\nworld\r\n0\r\n\r\n"),
     methods: ["POST", "GET"],
     upstream: [earlyAnswer(send(sized("early")))],
   },
   {
     name: "answers before the body came, and closes",
-    client: [
-      send(request("POST /plain", "Content-Length: 10\r\n", "hello")),
-      responses(1),
-      send("world"),
-      quiet,
-      send(request("GET /plain/2")),
-      responses(2),
-    ],
+    client: overtaken(send(request("POST /plain", "Content-Length: 10\r\n", "hello")), "world"),
     methods: ["POST", "GET"],
     upstream: [earlyAnswer(send(sized("early", "Connection: close\r\n")), end)],
   },

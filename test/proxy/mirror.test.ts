@@ -46,8 +46,11 @@ describe.each(lanes)("a mirrored request, in the $lane lane", ({ fastLane }) => 
     const perch = await perchTo(stable.origin, mirror, canary.origin);
     await exchange(perch.port, get("/", "baggage: a=b\r\nx-perch-release: shop=v9\r\n"));
     await expect.poll(() => canary.seen.length, soon).toBe(1);
-    const told = [stable, canary].map(({ seen }) => [seen[0]?.headers["x-perch-release"], seen[0]?.headers["baggage"]]);
-    expect(told).toEqual([
+    const propagated = [stable, canary].map(({ seen }) => [
+      seen[0]?.headers["x-perch-release"],
+      seen[0]?.headers["baggage"],
+    ]);
+    expect(propagated).toEqual([
       ["shop=stable", "a=b,perch.shop=stable"],
       ["shop=canary", "a=b,perch.shop=canary"],
     ]);
@@ -105,10 +108,10 @@ describe.each(lanes)("a mirrored request, in the $lane lane", ({ fastLane }) => 
     await client.read((all) => all.includes("hello from"));
     client.close();
     // It would be sent before the one of this request, which is mirrored in any case.
-    await exchange(perch.port, get("/last", "x-user-id: somebody\r\n"));
+    await exchange(perch.port, get("/last", "x-user-id: another\r\n"));
     if (!mirror.includes("percent: 0")) await expect.poll(() => outcome(perch, "2xx"), soon).toBe(1);
-    const copies = canary.seen.filter(({ headers }) => headers["x-perch-mirror"] === "canary");
-    expect(copies.map(({ url }) => url)).toEqual(mirror.includes("percent: 0") ? [] : ["/last"]);
+    const mirroredRequests = canary.seen.filter(({ headers }) => headers["x-perch-mirror"] === "canary");
+    expect(mirroredRequests.map(({ url }) => url)).toEqual(mirror.includes("percent: 0") ? [] : ["/last"]);
   });
 
   it.each([

@@ -145,13 +145,13 @@ describe.each(lanes)("sources with trust: proxies, in the $lane lane", ({ fastLa
     },
   );
 
-  const said: readonly [sentence: string, query: string, fields: string, left: readonly string[]][] = [
+  const trustedClaims: readonly [sentence: string, query: string, fields: string, left: readonly string[]][] = [
     ["a header", "", "X-Staff: true\r\n", ["X-Staff: true"]],
     ["a header that Connection names", "", "X-Staff: true\r\nConnection: x-staff\r\n", ["X-Staff: true"]],
     ["a cookie", "", "Cookie: plan=gold\r\n", ["Cookie: plan=gold"]],
     ["a parameter", "?region=east", "", []],
   ];
-  it.each(said)("of a trusted proxy count and go upstream: %s", async (_sentence, query, fields, left) => {
+  it.each(trustedClaims)("of a trusted proxy count and go upstream: %s", async (_sentence, query, fields, left) => {
     const passed = await guarded(fastLane, everybody);
     expect(await passed(query, fields)).toEqual({ version: "canary", url: `/${query}`, fields: left });
   });

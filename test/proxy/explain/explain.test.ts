@@ -170,9 +170,9 @@ describe("the trail has", () => {
       (_, at) => `{ name: r${at}, match: { path: { exact: /${at} } }, service: s }`,
     );
     const many = snapshotOf(`services: { s: { versions: { v: { endpoints: ["http://a:1"] } } } }\nroutes: [${routes}]`);
-    const told = details(explainRequest(many, { url: "/x" }, { nowMs, random }), "route");
-    expect(told).toHaveLength(7);
-    expect(told.at(-1)).toBe("not-matched: and 4 more that are further off");
+    const steps = details(explainRequest(many, { url: "/x" }, { nowMs, random }), "route");
+    expect(steps).toHaveLength(7);
+    expect(steps.at(-1)).toBe("not-matched: and 4 more that are further off");
   });
 
   it.each<{ sentence: string; request: DryRequest; detail: string }>([

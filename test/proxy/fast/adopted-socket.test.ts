@@ -20,7 +20,7 @@ async function accepted(way: (typeof ways)[number]["way"]): Promise<{ client: Ra
   return { client, socket };
 }
 
-/** Reads into one buffer; `more` tells after each read whether to go on. */
+/** Reads into one buffer; `more` decides after each read whether to go on. */
 function reading(socket: Socket, more: (received: string) => boolean = () => true) {
   const own = Buffer.alloc(16);
   const seen = { received: "", buffers: new Set<Buffer>(), own };
@@ -55,7 +55,7 @@ describe.each(ways)("an accepted socket, read $way", ({ way }) => {
     expect(taken.socket.remotePort).toBe(client.socket.localPort);
   });
 
-  it("brings no more after the reader said no, until it is resumed", async () => {
+  it("brings no more after the reader returned false, until it is resumed", async () => {
     const { client, socket } = await accepted(way);
     let open = false;
     const { taken, seen } = reading(socket, () => open);

@@ -103,7 +103,7 @@ describe("a response other than 101", () => {
       resolve(new Pouring(socket, body));
     });
     const perch = await perchTo([stable.origin], { timeouts: longTimeouts });
-    const client = await sent(perch.port, `${upgradeHead()}bytes that nobody asked for`);
+    const client = await sent(perch.port, `${upgradeHead()}unsolicited bytes`);
     client.socket.pause();
     expect(await (await poured).stalled()).toBeGreaterThan(0);
     client.socket.resume();
@@ -280,10 +280,10 @@ describe("any bytes of an upstream", () => {
     );
     const switchedStart = "HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n";
     const start = fc.constantFrom("", "HTTP/1.1 200 OK\r\n", "HTTP/1.1 101 OK\r\n", switchedStart);
-    const said = fc.tuple(start, fc.array(fc.constantFrom(...pieces), { maxLength: 10 }));
+    const answers = fc.tuple(start, fc.array(fc.constantFrom(...pieces), { maxLength: 10 }));
     let runs = 0;
     await fc.assert(
-      fc.asyncProperty(said, async ([first, rest]) => {
+      fc.asyncProperty(answers, async ([first, rest]) => {
         bytesNow = first + rest.join("");
         runs++;
         const answer = await answerTo(perch.port);
