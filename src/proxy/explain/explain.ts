@@ -317,7 +317,7 @@ function mirrorSteps({ head, caller }: DryRun, { route, decision, served }: DryT
   const isCopy = caller.trusted && head.header(mirrorHeader) !== undefined;
   const verdict = mirroring.verdict({ method: head.method, unit, served: served.name, isCopy });
   const { version } = mirroring.spec;
-  const place = unit === undefined ? "" : mirroring.placeOf(unit).toFixed(2);
+  const place = unit === undefined ? "" : mirroring.draw(unit).toFixed(2);
   const drawn = `the unit's place is ${place}, copied are those below ${mirroring.spec.percent}`;
   if (verdict === "copied") return [{ stage: "mirror", outcome: "copied", detail: `to ${version}: ${drawn}` }];
   const why = verdict === "not-drawn" ? drawn : notCopied[verdict];
