@@ -32,24 +32,24 @@ describe("an explanation says of the service", () => {
   it.each<[service: string, lines: readonly string[]]>([
     ["", []],
     ["balance: hash,", []],
-    ["balance: round-robin,", ["endpoints take turns by round-robin"]],
-    ["protocol: http2,", ["its endpoints are spoken to by HTTP/2; a WebSocket would get 502"]],
+    ["balance: round-robin,", ["endpoints are chosen by round-robin"]],
+    ["protocol: http2,", ["endpoints use HTTP/2; a WebSocket would get 502"]],
     [
       "retries: {},",
       [
-        "tried again up to 2 times where an endpoint is out of reach, and on a reset, 502, 503, 504 where the method is idempotent; at most 20 % of requests",
+        "retried up to 2 times if an endpoint cannot be reached, and on a reset, 502, 503, 504 if the method is idempotent; at most 20 % of requests",
       ],
     ],
     [
       "retries: { attempts: 1, on: [connect-failure], budget: 50%, otherVersion: true },",
       [
-        "tried again once where an endpoint is out of reach; at most 50 % of requests; the last goes to the default version",
+        "retried once if an endpoint cannot be reached; at most 50 % of requests; the last one goes to the default version",
       ],
     ],
     ["retries: { attempts: 0 },", ["retries are off"]],
     [
       "limits: { maxInFlight: 9, maxConnections: 2, maxPending: 5, pendingTimeout: 3s },",
-      ["shop/stable, in each worker: at most 9 in flight, 2 connections to an endpoint, then 5 wait up to 3 s"],
+      ["shop/stable, in each worker: at most 9 in flight, 2 connections per endpoint, then 5 queue for up to 3 s"],
     ],
   ])("%j", (service, lines) => {
     expect(configured(service)).toEqual(lines);
@@ -62,34 +62,34 @@ describe("an explanation says of the trace", () => {
 
   it.each<[sentence: string, tracing: string, headers: Readonly<Record<string, string>>, client: string, line: string]>(
     [
-      ["that one begins", "{ sample: 0.5 }", {}, "10.0.0.1", "a new trace begins; recorded are 50 % of traces"],
+      ["that one begins", "{ sample: 0.5 }", {}, "10.0.0.1", "a new trace begins; 50 % of traces are sampled"],
       [
         "that a malformed one is no trace",
         "{ sample: 1 }",
         { traceparent: "x" },
         "10.0.0.1",
-        "a new trace begins, the one sent does not count; recorded are 100 % of traces",
+        "a new trace begins, the received one is ignored; 100 % of traces are sampled",
       ],
       [
         "that a stranger's goes on",
         "{ sample: 0 }",
         sent,
         "192.0.2.1",
-        `trace ${traceId} goes on; recorded are 0 % of traces`,
+        `trace ${traceId} continues; 0 % of traces are sampled`,
       ],
       [
         "that it is recorded, as a proxy says",
         "{ sample: 0 }",
         sent,
         "10.0.0.1",
-        `trace ${traceId} goes on; recorded, as the caller says`,
+        `trace ${traceId} continues; sampled, as the caller decided`,
       ],
       [
         "that a stranger's does not count",
         "{ sample: 0, trustIncoming: proxies }",
         sent,
         "192.0.2.1",
-        "a new trace begins, the one sent does not count; recorded are 0 % of traces",
+        "a new trace begins, the received one is ignored; 0 % of traces are sampled",
       ],
     ],
   )("%s", (_, tracing, headers, client, line) => {
@@ -155,7 +155,7 @@ describe("what is explained of endpoints", () => {
 
   it("is that a name is one, where nobody resolves it", () => {
     expect(forwardSteps(shop("{ dns: shop.example, port: 80 }"), { url: "/", headers: { host: "a.example" } })).toEqual(
-      ["service shop, version stable: no address known here (http://shop.example:80 by DNS)"],
+      ["service shop, version stable: no resolved address (http://shop.example:80 by DNS)"],
     );
   });
 
@@ -208,11 +208,11 @@ it("says what a route asks of a request and does to it", async () => {
   const { trail } = await explained({ url: "http://a/x/../api/%61", header: "x-region: east" });
   const told = trail.filter(({ outcome }) => ["limited", "fault", "rewritten", "edited"].includes(outcome));
   expect(told.map(({ stage, outcome, detail }) => `${stage} ${outcome}: ${detail}`)).toEqual([
-    expect.stringMatching(/^route limited: 5 requests in 1m, 5 at once, by clientAddress: this one counts for /),
-    "route limited: at most: total 5m, a body of 1024 bytes",
+    expect.stringMatching(/^route limited: 5 requests per 1m, burst 5, by clientAddress: this one counts for /),
+    "route limited: limits: total 5m, body 1024 bytes",
     'forward fault: abort with 503: 2 % of requests like this (region: expected "east", got "east")',
     "forward fault: delay of 1000 ms: 100 % of all requests",
-    "forward rewritten: /api/a → /a, Host the endpoint's own",
+    "forward rewritten: /api/a → /a, Host of the endpoint",
     "forward edited: request - x-debug, - x-region, + x-region: east, + x-version: stable",
     "forward edited: response - server",
   ]);
@@ -226,6 +226,6 @@ it("says where a redirect leads", async () => {
 
 it("says that a path is refused, and which other route it could be made to lead to", async () => {
   const answer = await explained({ url: "http://a/api%2Fx" });
-  const message = '"/api%2Fx" leads to another route where an upstream takes it for "/api/x"';
+  const message = '"/api%2Fx" is ambiguous: read as "/api/x", it matches another route';
   expect(JSON.stringify(answer)).toContain(JSON.stringify(message));
 });

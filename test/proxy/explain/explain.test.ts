@@ -162,18 +162,18 @@ describe("the trail says", () => {
 
   it("which routes came before the one that matched, and what they missed", () => {
     expect(details(explain({ url: "http://pages.example.com/api", method: "POST" }), "route")).toEqual([
-      "not-matched: api wants host shop.example.com, the request has pages.example.com; wants method GET, the request has POST",
-      "not-matched: assets wants host shop.example.com, the request has pages.example.com; wants path below /assets, the request has /api",
+      "not-matched: api requires host shop.example.com, the request has pages.example.com; requires method GET, the request has POST",
+      "not-matched: assets requires host shop.example.com, the request has pages.example.com; requires path below /assets, the request has /api",
       "matched: pages (host pages.example.com): service pages, release shop",
     ]);
   });
 
   it("which routes were closest where none matched, the closest first", () => {
     expect(details(explain({ url: api, method: "DELETE" }), "route")).toEqual([
-      "none: no route takes this request; the closest are:",
-      "not-matched: api wants method GET, the request has DELETE",
-      "not-matched: assets wants path below /assets, the request has /api/cart",
-      "not-matched: pages wants host pages.example.com, the request has shop.example.com",
+      "none: no route matches this request; the closest are:",
+      "not-matched: api requires method GET, the request has DELETE",
+      "not-matched: assets requires path below /assets, the request has /api/cart",
+      "not-matched: pages requires host pages.example.com, the request has shop.example.com",
     ]);
   });
 
@@ -185,7 +185,7 @@ describe("the trail says", () => {
     const many = active(`services: { s: { versions: { v: { endpoints: ["http://a:1"] } } } }\nroutes: [${routes}]`);
     const told = details(explainRequest(many, { url: "/x" }, { nowMs, random }), "route");
     expect(told).toHaveLength(7);
-    expect(told.at(-1)).toBe("not-matched: and 4 more that are further off");
+    expect(told.at(-1)).toBe("not-matched: and 4 more routes");
   });
 
   it.each<{ sentence: string; request: DryRequest; detail: string }>([
@@ -193,7 +193,7 @@ describe("the trail says", () => {
       sentence: "that only a trusted proxy may say a region",
       request: { url: api, headers: { "x-region": "cn-east" } },
       detail:
-        "absent: region is unknown (header x-region: ignored, since it counts only from a caller in trustedProxies; query region: absent)",
+        "absent: region is unknown (header x-region: ignored, accepted only from a caller in trustedProxies; query region: absent)",
     },
     {
       sentence: "that a trusted proxy said it",
@@ -203,17 +203,17 @@ describe("the trail says", () => {
     {
       sentence: "which source was passed over for the next",
       request: { url: `${api}?region=us`, headers: { "x-region": "" }, client: "10.1.2.3" },
-      detail: 'found: region is "us", from query region (header x-region: empty, so it counts as absent)',
+      detail: 'found: region is "us", from query region (header x-region: empty, treated as absent)',
     },
     {
       sentence: "that a header came twice",
       request: { url: api, headers: { "x-user-id": ["1", "2"], cookie: "uid=3" } },
-      detail: 'found: userId is "3", from cookie uid (header x-user-id: sent more than once, so it counts as absent)',
+      detail: 'found: userId is "3", from cookie uid (header x-user-id: sent more than once, treated as absent)',
     },
     {
       sentence: "that a value can not be read",
       request: { url: api, headers: { "x-registered-at": "yesterday" } },
-      detail: 'absent: registeredAt is unknown (header x-registered-at: "yesterday" can not be read as time)',
+      detail: 'absent: registeredAt is unknown (header x-registered-at: "yesterday" cannot be parsed as time)',
     },
     {
       sentence: "the client's address that a proxy forwarded",
@@ -247,7 +247,7 @@ describe("the trail says", () => {
       "a script fetched the link",
       `${api}?perch-version=${createOverrideToken(secret, "shop", "canary", nowMs + 1_000)}`,
       { "sec-fetch-mode": "cors" },
-      "parameter perch-version: it counts only where a browser opens a page",
+      "parameter perch-version: accepted only when a browser opens a page",
     ],
   ];
   it.each(wishes)("why a tester's wish did not count: %s", (_sentence, url, headers, why) => {
@@ -264,7 +264,7 @@ describe("the trail says", () => {
       setCookie: `tester=${token}; Max-Age=60; Path=/; HttpOnly; SameSite=Lax`,
     });
     expect(details(explanation, "override")).toEqual([
-      "used: parameter perch-version: it asks for canary, is kept in the cookie tester and leads to /api/cart/%E9?a=1",
+      "used: parameter perch-version: selects canary, is stored in cookie tester and redirects to /api/cart/%E9?a=1",
     ]);
   });
 
@@ -298,7 +298,7 @@ describe("the trail says", () => {
     const step = trail.find(({ stage }) => stage === "forward");
     expect(served).toBe("canary");
     expect(step?.outcome).toBe("default-served");
-    expect(step?.detail).toContain("(its checks fail); none of these is fit, so the default stable serves");
+    expect(step?.detail).toContain("(health checks fail); none of these is available, so the default stable serves");
   });
 
   it("that the service's default serves in place of a version that it lacks", () => {
@@ -333,7 +333,7 @@ describe("a pin in an explanation", () => {
   ])("is told to be $sentence", ({ sentence, sent, at }) => {
     const explanation = explain({ url: api, headers: { cookie: sent } }, at);
     expect(explanation.pin).toMatchObject({ received: sentence, version: null });
-    expect(details(explanation, "pin")).toEqual([`rejected: cookie perch-shop is ${sentence} and counts as none`]);
+    expect(details(explanation, "pin")).toEqual([`rejected: cookie perch-shop is ${sentence} and is ignored`]);
   });
 });
 
