@@ -29,13 +29,13 @@ function redirectLocation(spec: RedirectSpec, { head, facts }: RedirectedRequest
   const path = localPath(spec.path === undefined ? head.path : changePath(spec.path, head.path));
   const target = visible(head.query === "" ? path : `${path}?${head.query}`);
   if (spec.scheme === undefined && spec.host === undefined && spec.port === undefined) return target;
-  const asked = parseAuthority(head.authority);
-  const host = spec.host ?? asked?.host ?? "";
+  const authority = parseAuthority(head.authority);
+  const host = spec.host ?? authority?.host ?? "";
   // An HTTP/1.0 request may have no host: then only a path can be sent.
   if (host === "") return target;
   const scheme = spec.scheme ?? (facts.isHttps ? "https" : "http");
   // With another scheme, the port of the request does not apply.
-  const port = spec.port ?? (spec.scheme === undefined ? asked?.port : undefined);
+  const port = spec.port ?? (spec.scheme === undefined ? authority?.port : undefined);
   const shown = port === undefined || port === defaultPorts[scheme] ? "" : `:${port}`;
   return `${scheme}://${host}${shown}${target}`;
 }

@@ -4,16 +4,6 @@ import type { RoutableRequest } from "../../route/path-index.ts";
 import type { PathMatch, RouteMatch } from "../../route/route-spec.ts";
 import { RouteTable } from "../../route/route-table.ts";
 
-/** One condition of a route's match, and whether the request meets it. */
-interface Part {
-  /** Lazy, because few parts are shown. */
-  required(): string;
-  found(): string;
-  readonly holds: boolean;
-  /** Weight of a mismatch in the distance of a route: a different host weighs more than a different method. */
-  readonly distance: number;
-}
-
 /** Why a route does not match the request. */
 export interface RouteMiss {
   readonly route: string;
@@ -40,6 +30,16 @@ export function routeMisses(routes: readonly RouteSpec[], facts: RoutableRequest
 
 function describeFailed(failed: readonly Part[]): string {
   return failed.map(({ required, found }) => `requires ${required()}, the request has ${found()}`).join("; ");
+}
+
+/** One condition of a route's match, and whether the request meets it. */
+interface Part {
+  /** Lazy, because few parts are shown. */
+  required(): string;
+  found(): string;
+  readonly holds: boolean;
+  /** Weight of a mismatch in the distance of a route: a different host weighs more than a different method. */
+  readonly distance: number;
 }
 
 const matchesAll: RouteMatch = { hosts: [], scheme: undefined, path: undefined, methods: [], headers: [], query: [] };

@@ -85,10 +85,17 @@ export function explainRequest(
   const attributesByName = byName(identified);
   if (redirect !== null) {
     const steps = [...start, ...linkTrail, redirectStep(redirect)];
-    return { ...nothing, ...namesOf(run.route), attributes: attributesByName, redirect, error: null, trail: steps };
+    return {
+      ...emptyExplanation,
+      ...namesOf(run.route),
+      attributes: attributesByName,
+      redirect,
+      error: null,
+      trail: steps,
+    };
   }
   if (target === undefined) {
-    return { ...nothing, attributes: attributesByName, error: errorOf("no-route"), trail: start };
+    return { ...emptyExplanation, attributes: attributesByName, error: errorOf("no-route"), trail: start };
   }
   const { route, decision, served, setCookie } = target;
   return {
@@ -119,7 +126,7 @@ export function explainRequest(
   };
 }
 
-const nothing: Omit<Explanation, "attributes" | "error" | "trail"> = {
+const emptyExplanation: Omit<Explanation, "attributes" | "error" | "trail"> = {
   route: null,
   service: null,
   release: null,
@@ -134,7 +141,7 @@ const nothing: Omit<Explanation, "attributes" | "error" | "trail"> = {
 
 function malformed(problem: string): Explanation {
   const step: ExplainedStep = { stage: "request", outcome: "malformed", detail: problem };
-  return { ...nothing, attributes: {}, error: errorOf("bad-request"), trail: [step] };
+  return { ...emptyExplanation, attributes: {}, error: errorOf("bad-request"), trail: [step] };
 }
 
 function errorOf(code: "bad-request" | "no-route"): Explanation["error"] {
