@@ -7,7 +7,7 @@ import { explainRequest } from "../../../src/proxy/explain/explain.ts";
 import { EndpointRegistry, noopEndpointEvents } from "../../../src/upstream/endpoint-registry.ts";
 import { perch, upstream } from "../../kit/freed.ts";
 
-/** What an explanation says that the configuration does to a request on its way. */
+/** The `so-configured` lines of an explanation. */
 function configured(service: string, more = "", headers: Readonly<Record<string, string>> = {}, client?: string) {
   const loaded = loadConfigText(
     `services: { shop: { ${service} versions: { stable: { endpoints: ["http://a:80", "http://b:80"] } } } }
@@ -28,68 +28,68 @@ ${more}`,
   return trail.filter(({ outcome }) => outcome === "so-configured").map(({ detail }) => detail);
 }
 
-describe("an explanation says of the service", () => {
+describe("the service settings in an explanation", () => {
   it.each<[service: string, lines: readonly string[]]>([
     ["", []],
     ["balance: hash,", []],
-    ["balance: round-robin,", ["endpoints take turns by round-robin"]],
-    ["protocol: http2,", ["its endpoints are spoken to by HTTP/2; a WebSocket would get 502"]],
+    ["balance: round-robin,", ["endpoints are chosen by round-robin"]],
+    ["protocol: http2,", ["endpoints use HTTP/2; a WebSocket would get 502"]],
     [
       "retries: {},",
       [
-        "tried again up to 2 times where an endpoint is out of reach, and on a reset, 502, 503, 504 where the method is idempotent; at most 20 % of requests",
+        "retried up to 2 times if an endpoint cannot be reached, and on a reset, 502, 503, 504 if the method is idempotent; at most 20 % of requests",
       ],
     ],
     [
       "retries: { attempts: 1, on: [connect-failure], budget: 50%, otherVersion: true },",
       [
-        "tried again once where an endpoint is out of reach; at most 50 % of requests; the last goes to the default version",
+        "retried once if an endpoint cannot be reached; at most 50 % of requests; the last one goes to the default version",
       ],
     ],
     ["retries: { attempts: 0 },", ["retries are off"]],
     [
       "limits: { maxInFlight: 9, maxConnections: 2, maxPending: 5, pendingTimeout: 3s },",
-      ["shop/stable, in each worker: at most 9 in flight, 2 connections to an endpoint, then 5 wait up to 3 s"],
+      ["shop/stable, in each worker: at most 9 in flight, 2 connections per endpoint, then 5 queue for up to 3 s"],
     ],
   ])("%j", (service, lines) => {
     expect(configured(service)).toEqual(lines);
   });
 });
 
-describe("an explanation says of the trace", () => {
+describe("the trace in an explanation", () => {
   const traceId = "0af7651916cd43dd8448eb211c80319c";
   const sent = { traceparent: `00-${traceId}-b7ad6b7169203331-01` };
 
   it.each<[sentence: string, tracing: string, headers: Readonly<Record<string, string>>, client: string, line: string]>(
     [
-      ["that one begins", "{ sample: 0.5 }", {}, "10.0.0.1", "a new trace begins; recorded are 50 % of traces"],
+      ["begins", "{ sample: 0.5 }", {}, "10.0.0.1", "a new trace begins; 50 % of traces are sampled"],
       [
-        "that a malformed one is no trace",
+        "begins anew if the received one is malformed",
         "{ sample: 1 }",
         { traceparent: "x" },
         "10.0.0.1",
-        "a new trace begins, the one sent does not count; recorded are 100 % of traces",
+        "a new trace begins, the received one is ignored; 100 % of traces are sampled",
       ],
       [
-        "that a stranger's goes on",
+        "continues an untrusted client's, without its sampling decision",
         "{ sample: 0 }",
         sent,
         "192.0.2.1",
-        `trace ${traceId} goes on; recorded are 0 % of traces`,
+        `trace ${traceId} continues; 0 % of traces are sampled`,
       ],
       [
-        "that it is recorded, as a proxy says",
+        "continues a trusted proxy's, with its sampling decision",
         "{ sample: 0 }",
         sent,
         "10.0.0.1",
-        `trace ${traceId} goes on; recorded, as the caller says`,
+        `trace ${traceId} continues; sampled, as the caller decided`,
       ],
       [
-        "that a stranger's does not count",
+        "begins anew for an untrusted client under trustIncoming: proxies",
         "{ sample: 0, trustIncoming: proxies }",
         sent,
         "192.0.2.1",
-        "a new trace begins, the one sent does not count; recorded are 0 % of traces",
+        "a new trace begins, the received one is ignored; 0 % of traces are sampled",
       ],
     ],
   )("%s", (_, tracing, headers, client, line) => {
@@ -121,45 +121,45 @@ function forwardSteps(yaml: string, request: DryRequest): string[] {
 
 const two = '"http://10.0.0.1:80", "http://10.0.0.2:80"';
 
-describe("what is explained of endpoints", () => {
+describe("the endpoints in an explanation", () => {
   it.each([
     [
-      "the unit's",
+      "the unit picks one",
       "/",
       { "x-user-id": "ada" },
       "127.0.0.1",
       /^balance hash: this unit is kept on http:\/\/10\.0\.0\.[12]:80$/,
     ],
     [
-      "the client's, where no release decides",
+      "the client's address picks one without a release",
       "/plain",
       {},
       "127.0.0.1",
       /^balance hash: this client's address is kept on/,
     ],
     [
-      "the client's, where an override decides",
+      "the client's address picks one under an override",
       "/",
       { "x-version": "stable", "x-user-id": "ada" },
       "127.0.0.1",
       /^balance hash: this client's address is kept on/,
     ],
-    ["anyone's, where nobody knows who asks", "/plain", {}, undefined, /^balance hash: any endpoint/],
-  ])("is, by hash, %s", (_sentence, url, headers, client, wanted) => {
+    ["any without a unit and a client address", "/plain", {}, undefined, /^balance hash: any endpoint/],
+  ])("with balance hash: %s", (_sentence, url, headers, client, wanted) => {
     expect(forwardSteps(shop(two), { url, headers: { host: "a.example", ...headers }, client })[1]).toMatch(wanted);
   });
 
-  it("is, by another balance, the list alone", () => {
+  it("are only listed with another balancer", () => {
     expect(forwardSteps(shop(two, "p2c"), { url: "/", headers: { host: "a.example" } })).toHaveLength(1);
   });
 
-  it("is that a name is one, where nobody resolves it", () => {
+  it("show a DNS name that is not resolved", () => {
     expect(forwardSteps(shop("{ dns: shop.example, port: 80 }"), { url: "/", headers: { host: "a.example" } })).toEqual(
-      ["service shop, version stable: no address known here (http://shop.example:80 by DNS)"],
+      ["service shop, version stable: no resolved address (http://shop.example:80 by DNS)"],
     );
   });
 
-  it("is where the request really goes", async () => {
+  it("include the one that the proxy uses", async () => {
     const all = [await upstream("one"), await upstream("two"), await upstream("three")];
     const { origin, admin } = await perch(shop(all.map((one) => one.origin).join(", ")));
     for (const user of ["ada", "grace", "edsger", "barbara", "tony"]) {
@@ -204,28 +204,28 @@ async function explained(query: Record<string, string>): Promise<Explained> {
   return (await answer.json()) as Explained;
 }
 
-it("says what a route asks of a request and does to it", async () => {
+it("shows the route's limits, faults, rewrite and header edits", async () => {
   const { trail } = await explained({ url: "http://a/x/../api/%61", header: "x-region: east" });
-  const told = trail.filter(({ outcome }) => ["limited", "fault", "rewritten", "edited"].includes(outcome));
-  expect(told.map(({ stage, outcome, detail }) => `${stage} ${outcome}: ${detail}`)).toEqual([
-    expect.stringMatching(/^route limited: 5 requests in 1m, 5 at once, by clientAddress: this one counts for /),
-    "route limited: at most: total 5m, a body of 1024 bytes",
+  const steps = trail.filter(({ outcome }) => ["limited", "fault", "rewritten", "edited"].includes(outcome));
+  expect(steps.map(({ stage, outcome, detail }) => `${stage} ${outcome}: ${detail}`)).toEqual([
+    expect.stringMatching(/^route limited: 5 requests per 1m, burst 5, by clientAddress: this one counts for /),
+    "route limited: limits: total 5m, body 1024 bytes",
     'forward fault: abort with 503: 2 % of requests like this (region: expected "east", got "east")',
     "forward fault: delay of 1000 ms: 100 % of all requests",
-    "forward rewritten: /api/a → /a, Host the endpoint's own",
+    "forward rewritten: /api/a → /a, Host of the endpoint",
     "forward edited: request - x-debug, - x-region, + x-region: east, + x-version: stable",
     "forward edited: response - server",
   ]);
 });
 
-it("says where a redirect leads", async () => {
+it("shows the location of a redirect", async () => {
   const { route, redirect, trail } = await explained({ url: "http://a/old/x?y" });
   expect([route, redirect]).toMatchObject(["moved", { status: 302, location: "https://a/new/x?y" }]);
   expect(trail.at(-1)).toMatchObject({ outcome: "redirected" });
 });
 
-it("says that a path is refused, and which other route it could be made to lead to", async () => {
+it("rejects an ambiguous path, with its other reading", async () => {
   const answer = await explained({ url: "http://a/api%2Fx" });
-  const message = '"/api%2Fx" leads to another route where an upstream takes it for "/api/x"';
+  const message = '"/api%2Fx" is ambiguous: read as "/api/x", it matches another route';
   expect(JSON.stringify(answer)).toContain(JSON.stringify(message));
 });
