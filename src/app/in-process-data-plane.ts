@@ -221,7 +221,7 @@ export class InProcessDataPlane implements DataPlane {
       lanes: this.#lanes,
       spec,
       ticketKeys: this.#parts.ticketKeys,
-      fittingConnections: this.#fittingConnections,
+      autoConnections: this.#fittingConnections,
     });
   }
 }
