@@ -124,7 +124,7 @@ export class StandardServer {
     // Node treats an unused connection as one with a request in flight, and would wait for it.
     for (const socket of this.#sockets) if (socket.bytesRead === 0) socket.destroySoon();
     for (const socket of this.#undetected) socket.destroy();
-    this.#upgrades.end();
+    this.#upgrades.drain();
     // The exchanges of a connection end only with its `close` event.
     await Promise.all([this.#http2.close(), ...Array.from(this.#sockets, closed)]);
   }
