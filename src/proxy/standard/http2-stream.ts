@@ -32,7 +32,7 @@ export class Http2UpstreamStream implements Dispatcher.DispatchController {
   #stream: ClientHttp2Stream | undefined;
   #timer: NodeJS.Timeout | undefined;
   #timerMs = 0;
-  #answered = false;
+  #hasResponse = false;
   /** Whether the response is complete, and not only the stream closed. */
   #isComplete = false;
   #isOver = false;
@@ -103,7 +103,7 @@ export class Http2UpstreamStream implements Dispatcher.DispatchController {
     });
     stream.on("headers", (_headers, _flags, raw) => this.#call(() => this.#onHead(raw as unknown as string[])));
     stream.on("response", (_headers, flags, raw) => {
-      this.#answered = true;
+      this.#hasResponse = true;
       this.#call(() => this.#onHead(raw as unknown as string[]));
       // Reported at once, so that a response without a body ends with its head for the client as well.
       if ((flags & constants.NGHTTP2_FLAG_END_STREAM) === 0) return;
@@ -130,7 +130,7 @@ export class Http2UpstreamStream implements Dispatcher.DispatchController {
     if (this.#isOver) return;
     const [, status, ...fields] = raw;
     this.rawHeaders = fields;
-    this.#arm(this.#answered ? this.#parts.timeouts.idleMs : this.#parts.timeouts.responseHeadersMs);
+    this.#arm(this.#hasResponse ? this.#parts.timeouts.idleMs : this.#parts.timeouts.responseHeadersMs);
     this.#handler.onResponseStart?.(this, Number(status), {});
   }
 
@@ -138,11 +138,11 @@ export class Http2UpstreamStream implements Dispatcher.DispatchController {
     const { trailers } = this.#request;
     body.on("error", (error) => this.abort(error));
     body.on("data", () => {
-      if (this.#answered) this.#arm(this.#parts.timeouts.idleMs);
+      if (this.#hasResponse) this.#arm(this.#parts.timeouts.idleMs);
     });
     // Before the request has ended, Forward watches the client's idle time instead.
     body.on("end", () => {
-      if (!this.#answered && !this.#isOver) this.#arm(this.#parts.timeouts.responseHeadersMs);
+      if (!this.#hasResponse && !this.#isOver) this.#arm(this.#parts.timeouts.responseHeadersMs);
     });
     if (trailers !== undefined) {
       stream.once("wantTrailers", () => this.#call(() => stream.sendTrailers(trailerFields(trailers()))));
@@ -212,7 +212,7 @@ export class Http2UpstreamStream implements Dispatcher.DispatchController {
 
   #failure({ id, rstCode }: ClientHttp2Stream): ErrorCode {
     const refused = rstCode === constants.NGHTTP2_REFUSED_STREAM || !this.#parts.mayBeProcessed(id);
-    if (refused && !this.#answered) return "upstream-refused";
+    if (refused && !this.#hasResponse) return "upstream-refused";
     return malformed.has(rstCode) ? "upstream-malformed" : "upstream-reset";
   }
 }

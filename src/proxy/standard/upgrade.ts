@@ -42,11 +42,6 @@ export class Upgrades {
     this.#context = context;
   }
 
-  /** Client connections with an upgrade that are not closed yet. */
-  get open(): number {
-    return this.#clients.size;
-  }
-
   /**
    * Takes over a connection from node:http. `early`: bytes received after the head. The exchange ends with the tunnel, or
    * with the response that declines it.

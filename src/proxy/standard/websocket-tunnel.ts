@@ -8,11 +8,6 @@ import { upstreamTlsOptions } from "../../upstream/connector.ts";
 import type { EndpointAddress, Timeouts, UpstreamTls } from "../../upstream/service-spec.ts";
 import type { AttemptFailure } from "../attempt-failure.ts";
 
-/** Maximum bytes of a response head, as for other requests. */
-const maxResponseHeadBytes = 64 * 1024;
-
-const noBytes = Buffer.alloc(0);
-
 export interface HandshakeRequest {
   readonly address: EndpointAddress;
   readonly target: string;
@@ -32,6 +27,11 @@ export interface HandshakeEvents {
   declined(response: IncomingMessage): void;
   failed(failure: AttemptFailure, error?: Error): void;
 }
+
+/** Maximum bytes of a response head, as for other requests. */
+const maxResponseHeadBytes = 64 * 1024;
+
+const noBytes = Buffer.alloc(0);
 
 /**
  * One attempt at a WebSocket handshake with one endpoint. http-proxy-3 sends the request, writes the 101 to the stand-in
