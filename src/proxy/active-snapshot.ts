@@ -20,7 +20,7 @@ export class ActiveSnapshot {
   readonly #limits = new RateLimitRegistry();
   #current: Snapshot;
 
-  /** The defaults of `keys` and `services` are for processes that serve no requests: no keys are fetched, no timers run. */
+  /** The defaults of `keys` and `services` are for commands that serve no requests: they fetch and time nothing. */
   constructor(
     stats: StatsRegistry,
     endpoints: EndpointRegistry,

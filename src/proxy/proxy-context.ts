@@ -9,7 +9,6 @@ import type { Snapshot } from "./snapshot.ts";
 
 /** The process-wide dependencies of an exchange. Clock and randomness come from the composition root. */
 export interface ProxyContext {
-  /** The snapshot for new requests. */
   readonly snapshot: Snapshot;
   readonly observer: Observer;
   /** Wall clock, milliseconds since the Unix epoch. */
@@ -28,7 +27,6 @@ export interface ProxyContext {
   handedOver(cause: HandoverCause): void;
   readonly overload: OverloadManager;
   readonly mirrors: Mirrors;
-  /** Receives the spans of sampled requests. */
   readonly spans: SpanSink;
   /** True while the process drains: every response then closes its connection. */
   readonly draining: boolean;

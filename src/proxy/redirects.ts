@@ -48,9 +48,9 @@ function localPath(path: string): string {
 }
 
 /**
- * Follows an override link such as `/cart?perch-version=<token>`: the redirect stores a valid value in the override cookie
- * and leads to the same address without the parameter. Undefined for any other request and for an invalid value; the
- * parameter is then ignored, and still not sent upstream.
+ * Follows an override link such as `/cart?perch-version=<token>`: the redirect stores a valid value in the override
+ * cookie and leads to the same address without the parameter. Undefined for any other request and for an invalid value;
+ * the parameter is then ignored, and still not sent upstream.
  *
  * `ownParameters`: the override parameters of all releases.
  */

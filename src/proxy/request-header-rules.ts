@@ -27,7 +27,7 @@ const managed = ["host", ...forwardingFields];
 /** The action for each request header by its name. Built once per snapshot. */
 export class RequestHeaderRules {
   readonly #actions = new Map<string, RequestHeaderAction>();
-  /** Headers that `Connection` cannot remove, because routing, identifying or deciding relies on them (CVE-2026-33805). */
+  /** `Connection` must not remove these: routing, identifying or deciding relies on them (CVE-2026-33805). */
   readonly #relied = new Set<string>([
     "cookie",
     "content-length",

@@ -33,7 +33,7 @@ const defaultPolicy: RetryPolicy = Object.freeze({
   budget: undefined,
 });
 
-/** `replayable`: the body can be sent from its start, as there is none, none was sent, or all that was sent is buffered. */
+/** `replayable`: the body can be sent from its start: there is none, none was sent, or what was sent is buffered. */
 export type BodyState = "replayable" | "consumed";
 
 /** Safe to repeat if it is unknown whether the first request was executed (RFC 9110 §9.2.2). */

@@ -149,8 +149,8 @@ export class Rewrite {
   }
 
   /**
-   * The path that goes upstream. Undefined if a regex replacement yields an ambiguous or relative path: removing part of a
-   * client's path must not create dot segments.
+   * The path that goes upstream. Undefined if a regex replacement yields an ambiguous or relative path: removing part of
+   * a client's path must not create dot segments.
    */
   path(path: string): string | undefined {
     const { path: change } = this.spec;

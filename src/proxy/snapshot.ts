@@ -85,6 +85,5 @@ export interface Snapshot {
   readonly untrustedParameters: ReadonlySet<string>;
   /** For requests that no route matched. */
   readonly noRouteStats: RequestStats;
-  /** By the listener's name. */
   readonly listenerStats: ReadonlyMap<string, ListenerStats>;
 }
