@@ -1,4 +1,6 @@
-/** Every error that Perch answers or records, in one table. Callers match on `code`, never on the message or the class. */
+/**
+ * Every error that Perch answers or records, in one table. Callers match on `code`, never on the message or the class.
+ */
 
 /** Which side caused the error. */
 export type ErrorSource = "client" | "upstream" | "perch";

@@ -267,8 +267,8 @@ const openMetrics = "application/openmetrics-text";
 const textTypes: ReadonlySet<string> = new Set(["text/plain", "text/*", "*/*"]);
 
 /**
- * The format that a scraper's Accept prefers (RFC 9110 §12.5.1): OpenMetrics if it is named, with at least the quality of
- * the text format. Browsers and curl do not name it.
+ * The format that a scraper's Accept prefers (RFC 9110 §12.5.1): OpenMetrics if it is named, with at least the quality
+ * of the text format. Browsers and curl do not name it.
  */
 export function metricsFormat(accept: string | undefined): MetricsFormat {
   let [open, plain] = [0, 0];

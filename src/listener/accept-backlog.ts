@@ -7,9 +7,9 @@ const acceptedChannel = "net.server.socket";
 const quietTurns = 2;
 
 /**
- * Accepts the connections that wait in the kernel's queues, which would be reset when the servers close. Node accepts one
- * connection per turn of the event loop, so quiet turns mean empty queues. Stops after `limitMs` if connections keep
- * coming.
+ * Accepts the connections that wait in the kernel's queues, which would be reset when the servers close. Node accepts
+ * one connection per turn of the event loop, so quiet turns mean empty queues. Stops after `limitMs` if connections
+ * keep coming.
  */
 export async function drainAcceptBacklog(limitMs: number): Promise<void> {
   let accepted = 0;

@@ -41,7 +41,9 @@ interface Termination {
   readonly tls: TlsTermination | undefined;
 }
 
-/** One listening address: accepts connections, terminates PROXY protocol and TLS, and passes each connection to a lane. */
+/**
+ * One listening address: accepts connections, terminates PROXY protocol and TLS, and passes each connection to a lane.
+ */
 export class Listener {
   readonly #parts: ListenerParts;
   readonly #server: Server;
@@ -67,7 +69,9 @@ export class Listener {
     this.#server.on("connection", (socket: Socket) => this.#accept(socket));
   }
 
-  /** Resolves with the bound address, or the path of a unix socket. Rejects with the system's error, such as EADDRINUSE. */
+  /**
+   * Resolves with the bound address, or the path of a unix socket. Rejects with the system's error, such as EADDRINUSE.
+   */
   async listen({ reusePort = false }: ListenOptions = {}): Promise<AddressInfo | string> {
     const { address } = this.#parts.spec;
     if ("path" in address) await removeStale(address.path);

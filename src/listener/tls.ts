@@ -27,8 +27,8 @@ export interface TlsTerminationParts {
 type Secured = (socket: TLSSocket, protocol: Protocol) => void;
 
 /**
- * Terminates TLS on accepted connections. Its spec is fixed: a reload creates another instance, and handshakes under way
- * complete on the old one.
+ * Terminates TLS on accepted connections. Its spec is fixed: a reload creates another instance, and handshakes under
+ * way complete on the old one.
  */
 export class TlsTermination {
   readonly #server: Server;

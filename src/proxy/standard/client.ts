@@ -14,8 +14,8 @@ import {
 export type ConnectionFate = "keep" | "close";
 
 /**
- * The client's side of one request, independent of the HTTP version: the source of its body and the sink of its response.
- * Forwarding uses only this interface.
+ * The client's side of one request, independent of the HTTP version: the source of its body and the sink of its
+ * response. Forwarding uses only this interface.
  */
 export interface ClientSide {
   /** The value of Accept. */

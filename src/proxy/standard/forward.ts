@@ -136,8 +136,8 @@ export class Forward implements Dispatcher.DispatchHandler, ActiveRequest, Forwa
   }
 
   /**
-   * Invalid bytes within the body abort the request. After the body, the response is still sent, and then the connection
-   * closes.
+   * Invalid bytes within the body abort the request. After the body, the response is still sent, and then the
+   * connection closes.
    */
   clientFailed(code: ErrorCode): void {
     this.#client.closeAfterResponse();

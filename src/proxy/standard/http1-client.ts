@@ -151,8 +151,8 @@ export function sendLocalResponse(
 }
 
 /**
- * Closing a socket with unread input makes the kernel reset the connection, and the client may lose the response. So the
- * response is written first, and the upload is discarded for a limited time before the connection closes.
+ * Closing a socket with unread input makes the kernel reset the connection, and the client may lose the response. So
+ * the response is written first, and the upload is discarded for a limited time before the connection closes.
  */
 function endAfterUpload(request: IncomingMessage, response: ServerResponse, body: string): void {
   if (request.method !== "HEAD") response.write(body);

@@ -182,8 +182,9 @@ function textOf(value: unknown): string | undefined {
 const originForm = /^\/[\x21\x22\x24-\x7e]*$/;
 
 /**
- * A request head decoded by node:http2, which has already reset streams that violate HTTP/2: connection-specific fields,
- * upper-case names, unknown, repeated or misplaced pseudo-header fields, a Content-Length other than the body's.
+ * A request head decoded by node:http2, which has already reset streams that violate HTTP/2: connection-specific
+ * fields, upper-case names, unknown, repeated or misplaced pseudo-header fields, a Content-Length other than the
+ * body's.
  */
 export class Http2Head implements ReceivedHead {
   readonly method: string;
@@ -213,9 +214,9 @@ export class Http2Head implements ReceivedHead {
   }
 
   /**
-   * `fields`: all fields, flat, with pseudo-header fields. Undefined if Perch does not forward such a request: CONNECT, a
-   * scheme other than http and https, a path that is not origin-form or has a fragment, a missing or invalid authority,
-   * or a Host that differs from `:authority` (RFC 9113 §8.3.1).
+   * `fields`: all fields, flat, with pseudo-header fields. Undefined if Perch does not forward such a request: CONNECT,
+   * a scheme other than http and https, a path that is not origin-form or has a fragment, a missing or invalid
+   * authority, or a Host that differs from `:authority` (RFC 9113 §8.3.1).
    */
   static read(fields: readonly string[], body: "follows" | "none"): Http2Head | undefined {
     const rawHeaders: string[] = [];

@@ -9,9 +9,9 @@ import { Http2UpstreamStream } from "./http2-stream.ts";
 import type { TransportOptions, UpstreamRequest } from "./transport.ts";
 
 /**
- * The HTTP/2 connections to one endpoint; a new one is opened only when all are full. Not undici's client, which retries
- * refused requests by itself, joins repeated fields, sends no trailers, and does not distinguish a trailers-only response
- * from one without a body.
+ * The HTTP/2 connections to one endpoint; a new one is opened only when all are full. Not undici's client, which
+ * retries refused requests by itself, joins repeated fields, sends no trailers, and does not distinguish a
+ * trailers-only response from one without a body.
  */
 export class Http2Upstream {
   readonly #address: EndpointAddress;
@@ -155,7 +155,8 @@ export class Http2UpstreamSession {
       return;
     }
     const options: ClientSessionOptions & { readonly strictSingleValueFields: boolean } = {
-      // Repeated fields are left to the endpoint to judge, as in HTTP/1.1. Node's types declare the option for servers only.
+      // Repeated fields are left to the endpoint to judge, as in HTTP/1.1. Node's types declare the option for servers
+      // only.
       strictSingleValueFields: false,
       createConnection: () => this.#socket,
       peerMaxConcurrentStreams: maxStreams,

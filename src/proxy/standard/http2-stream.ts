@@ -17,7 +17,10 @@ export interface StreamParts {
   readonly ended: (how: "ended" | "timed out") => void;
 }
 
-/** One request to an endpoint as an HTTP/2 stream. Calls its handler as undici does: start, heads, body and end, or one error. */
+/**
+ * One request to an endpoint as an HTTP/2 stream. Calls its handler as undici does: start, heads, body and end, or one
+ * error.
+ */
 export class Http2UpstreamStream implements Dispatcher.DispatchController {
   aborted = false;
   paused = false;
@@ -200,8 +203,8 @@ export class Http2UpstreamStream implements Dispatcher.DispatchController {
   }
 
   /**
-   * Resets the stream if it is still open. Not by `close` while the request body is incomplete: it sends END_STREAM before
-   * the reset, so a truncated body would look complete.
+   * Resets the stream if it is still open. Not by `close` while the request body is incomplete: it sends END_STREAM
+   * before the reset, so a truncated body would look complete.
    */
   #cancel(): void {
     const stream = this.#stream;

@@ -219,7 +219,7 @@ const chunkOverheadBytes = 128;
 const maxBufferedBytes = 1024 * 1024;
 
 /** The body of a mirrored request. Buffers, and never applies backpressure to the client's request. */
-export class MirrorBody extends Readable {
+class MirrorBody extends Readable {
   readonly #limitBytes: number;
   #buffered: Buffer[] = [];
   #bufferedBytes = 0;

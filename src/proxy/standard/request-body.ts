@@ -18,8 +18,8 @@ export class RequestBody extends Readable {
   #bytes: number;
 
   /**
-   * Fails with `body-too-large` over `limitBytes`; 0: no limit. First replays what an earlier attempt has put in `kept`,
-   * then adds to it for a later one.
+   * Fails with `body-too-large` over `limitBytes`; 0: no limit. First replays what an earlier attempt has put in
+   * `kept`, then adds to it for a later one.
    */
   constructor(source: Readable, limitBytes: number, received: (bytes: number) => void, kept: KeptBody | undefined) {
     super({ highWaterMark: 64 * 1024 });

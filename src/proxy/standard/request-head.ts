@@ -203,7 +203,7 @@ interface Parser {
 
 const headEnd = "\r\n\r\n";
 
-/** The chunk with the end of this request's head, available only while node emits the request. Undefined without the internal API. */
+/** The chunk with the end of this request's head. Available only while node emits the request. */
 function parsedBytes({ socket }: IncomingMessage): Buffer | undefined {
   const { parser } = socket as Socket & { readonly parser?: Parser | null };
   return parser?.getCurrentBuffer?.();

@@ -19,7 +19,9 @@ import type { UpstreamPools } from "./upstream-pool.ts";
 
 /** Limits clients that send headers slowly (Slowloris). */
 const headTimeoutMs = 15_000;
-/** How long an idle client connection is kept. Longer than the 60 s of common load balancers, so that they close first. */
+/**
+ * How long an idle client connection is kept. Longer than the 60 s of common load balancers, so that they close first.
+ */
 const keepAliveMs = 75_000;
 const checkIntervalMs = 5_000;
 
@@ -155,7 +157,9 @@ export class StandardServer {
     );
   }
 
-  /** If node:http ignores an upgrade, it loses data read along with the request, and would parse from the middle of it. */
+  /**
+   * If node:http ignores an upgrade, it loses data read along with the request, and would parse from the middle of it.
+   */
   #takesUpgrade(request: IncomingMessage): boolean {
     const isTaken = isWebSocketUpgrade(request);
     if (!isTaken && mayHaveDataBehind(request)) this.#connectionOf(request.socket).closeAfterResponse();

@@ -19,16 +19,16 @@ import { headRefusal, type StandardHead } from "./request-head.ts";
 import { type HandshakeEvents, UpgradeHandshake, UpgradeStandIn, UpgradeTunnel } from "./websocket-tunnel.ts";
 
 /**
- * Whether a request is a WebSocket upgrade. Others are served as plain requests, since `Upgrade` may be ignored (RFC 9110
- * §7.8): h2c as curl and Java request it, lists of protocols, methods other than GET, requests with a body.
+ * Whether a request is a WebSocket upgrade. Others are served as plain requests, since `Upgrade` may be ignored (RFC
+ * 9110 §7.8): h2c as curl and Java request it, lists of protocols, methods other than GET, requests with a body.
  */
 export function isWebSocketUpgrade(request: IncomingMessage): boolean {
   const { method, httpVersion, headers, socket } = request;
   if (method !== "GET" || httpVersion !== "1.1") return false;
   if (headers.upgrade?.trim().toLowerCase() !== "websocket") return false;
   if (headers["transfer-encoding"] !== undefined || Number(headers["content-length"] ?? 0) > 0) return false;
-  // Pipelined: node would hand over the socket at once, and the response of the request before would be written into the
-  // WebSocket. A plain request is queued instead.
+  // Pipelined: node would hand over the socket at once, and the response of the request before would be written into
+  // the WebSocket. A plain request is queued instead.
   return !isResponseDue(socket);
 }
 
@@ -43,8 +43,8 @@ export class Upgrades {
   }
 
   /**
-   * Takes over a connection from node:http. `early`: bytes received after the head. The exchange ends with the tunnel, or
-   * with the response that declines it.
+   * Takes over a connection from node:http. `early`: bytes received after the head. The exchange ends with the tunnel,
+   * or with the response that declines it.
    */
   begin(exchange: Exchange, head: StandardHead, request: IncomingMessage, socket: Duplex, early: Buffer): void {
     const client = socket as Socket;
@@ -99,9 +99,9 @@ const noTotalMs = 0;
 const upgradeFields = ["Connection", "Upgrade", "Upgrade", "websocket"];
 
 /**
- * Forwards one WebSocket upgrade: the last two stages of the chain. A 101 opens a tunnel, any other response is relayed,
- * and without a response the client gets a local reply. A client that closes even one half before that has left, since
- * a WebSocket needs both.
+ * Forwards one WebSocket upgrade: the last two stages of the chain. A 101 opens a tunnel, any other response is
+ * relayed, and without a response the client gets a local reply. A client that closes even one half before that has
+ * left, since a WebSocket needs both.
  */
 class UpgradeExchange implements HandshakeEvents, ForwardTransport {
   readonly #exchange: Exchange;
@@ -247,8 +247,9 @@ type RelayEnd = Extract<ErrorCode, "client-closed" | "upstream-reset" | "upstrea
 const noBytes = Buffer.alloc(0);
 
 /**
- * The response to an upgrade that failed or was declined, on a socket that node:http has released. node's ServerResponse
- * frames and checks it; what its server would do (`drain`, timeouts, closing) is done here. The connection closes after it.
+ * The response to an upgrade that failed or was declined, on a socket that node:http has released. node's
+ * ServerResponse frames and checks it; what its server would do (`drain`, timeouts, closing) is done here. The
+ * connection closes after it.
  */
 class UpgradeResponse {
   readonly #exchange: Exchange;
@@ -276,8 +277,8 @@ class UpgradeResponse {
   }
 
   /**
-   * Streams the upstream's response to the client. False, with nothing written, if node rejects its head. `ended` is called
-   * once. With an error the connection was reset, so the client cannot take the response for complete.
+   * Streams the upstream's response to the client. False, with nothing written, if node rejects its head. `ended` is
+   * called once. With an error the connection was reset, so the client cannot take the response for complete.
    */
   relay(upstream: IncomingMessage, idleMs: number, ended: (error: RelayEnd) => void): boolean {
     const response = this.#response;
@@ -293,8 +294,8 @@ class UpgradeResponse {
       response.statusMessage = "";
       return false;
     }
-    // node sends the head only with the body, which may be late or never arrive. Not flushHeaders: it encodes the head as
-    // UTF-8, but the fields are Latin-1 and must be forwarded unchanged.
+    // node sends the head only with the body, which may be late or never arrive. Not flushHeaders: it encodes the head
+    // as UTF-8, but the fields are Latin-1 and must be forwarded unchanged.
     response.write(noBytes);
     let isOpen = true;
     const end = (error: RelayEnd) => {

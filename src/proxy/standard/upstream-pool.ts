@@ -16,7 +16,9 @@ interface PoolEntry {
   readonly connections: number;
 }
 
-/** The standard lane's upstream connections: one pool per endpoint, kept across reloads with the same transport options. */
+/**
+ * The standard lane's upstream connections: one pool per endpoint, kept across reloads with the same transport options.
+ */
 export class UpstreamPools {
   readonly #pools = new Map<Endpoint, PoolEntry>();
 

@@ -34,14 +34,14 @@ const maxResponseHeadBytes = 64 * 1024;
 const noBytes = Buffer.alloc(0);
 
 /**
- * One attempt at a WebSocket handshake with one endpoint. http-proxy-3 sends the request, writes the 101 to the stand-in
- * of the client's socket, and pipes the connections into each other. Its other behaviour is worked around:
+ * One attempt at a WebSocket handshake with one endpoint. http-proxy-3 sends the request, writes the 101 to the
+ * stand-in of the client's socket, and pipes the connections into each other. Its other behaviour is worked around:
  *
  * - It normalises the target as a URL (`/a/../b`, `/a|b`, a lone `?`) and merges header lines. Both are set afterwards.
  * - With a client's `Expect` node would send the head before that, so http-proxy-3 never sees the client's request.
  * - It copies the upstream's hop-by-hop fields to the 101, and opens a tunnel for any protocol in the 101.
- * - It relays other responses without backpressure, with all fields and any status text, and truncated ones look complete.
- *   `declined` takes them over.
+ * - It relays other responses without backpressure, with all fields and any status text, and truncated ones look
+ *   complete. `declined` takes them over.
  * - Its connect timeout excludes the TLS handshake, it has no timeout for the response, and it keeps waiting for the
  *   upstream after the client has left. Hence the timer here, and `cancel`.
  */
@@ -229,7 +229,8 @@ export interface TunnelBytes {
 
 /**
  * Stands in for the client's socket during one attempt. http-proxy-3 adds listeners to its socket and destroys it on
- * failure: with the real one, a failed attempt would close the client's connection, and each retry would leak listeners.
+ * failure: with the real one, a failed attempt would close the client's connection, and each retry would leak
+ * listeners.
  *
  * Writes go to the client: first the head of the 101, then the tunnel. Nothing is read from the client before `open`.
  */
@@ -309,9 +310,9 @@ const keepAliveProbeMs = 30_000;
 export type TunnelEnd = Extract<ErrorCode, "client-closed" | "upstream-reset"> | undefined;
 
 /**
- * The two connections of an open WebSocket, until both are closed. http-proxy-3 pipes them, but leaves two cases open that
- * are handled here: an upstream whose client vanished (its pipe stops reading and never sees the end), and a connection
- * that is closed in one direction only.
+ * The two connections of an open WebSocket, until both are closed. http-proxy-3 pipes them, but leaves two cases open
+ * that are handled here: an upstream whose client vanished (its pipe stops reading and never sees the end), and a
+ * connection that is closed in one direction only.
  */
 export class UpgradeTunnel {
   readonly #client: Socket;
