@@ -1,9 +1,6 @@
-import { spawn } from "node:child_process";
 import { writeFile } from "node:fs/promises";
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from "node:http";
-import type { AddressInfo } from "node:net";
 import { join } from "node:path";
-import { text } from "node:stream/consumers";
 import { fileURLToPath } from "node:url";
 import express from "express";
 import { fastify } from "fastify";
@@ -13,7 +10,8 @@ import { fastifyShop } from "../../deploy/examples/library/fastify-shop.ts";
 import { release as expressRelease } from "../../src/adapters/express.ts";
 import { release as fastifyRelease } from "../../src/adapters/fastify.ts";
 import { createEngine, type Engine } from "../../src/index.ts";
-import { freeAfterTest } from "../kit/freed.ts";
+import { freeAfterTest, listening } from "../kit/freed.ts";
+import { loadedBy } from "../kit/loaded-packages.ts";
 import { exchange } from "../kit/one-service.ts";
 import { temporaryFolder } from "../kit/served.ts";
 
@@ -53,7 +51,7 @@ const frameworks: readonly { name: string; start(engine: Engine): Promise<string
         response.writeHead(200, "Fine", { "Cache-Control": "public", "Set-Cookie": ["own=1"] }).end("{}");
       });
       app.use("/api", router);
-      return listening(createServer(app));
+      return originOf(createServer(app));
     },
   },
   {
@@ -81,7 +79,7 @@ const frameworks: readonly { name: string; start(engine: Engine): Promise<string
     name: "plain Connect style",
     start(engine) {
       const middleware = expressRelease(engine);
-      return listening(
+      return originOf(
         createServer((request: IncomingMessage & { release?: unknown }, response: ServerResponse) => {
           middleware(request as Parameters<typeof middleware>[0], response, () => {
             response.appendHeader("set-cookie", "own=1");
@@ -95,16 +93,7 @@ const frameworks: readonly { name: string; start(engine: Engine): Promise<string
   },
 ];
 
-async function listening(server: Server): Promise<string> {
-  const { promise, resolve } = Promise.withResolvers<void>();
-  server.listen(0, "127.0.0.1", () => resolve());
-  await promise;
-  freeAfterTest(async () => {
-    server.close();
-    server.closeAllConnections();
-  });
-  return `http://127.0.0.1:${(server.address() as AddressInfo).port}`;
-}
+const originOf = async (server: Server) => `http://127.0.0.1:${await listening(server)}`;
 
 describe.each(frameworks)("request.release in $name", ({ start }) => {
   it("has the version and the reason, and the pin is set besides the application's cookies", async () => {
@@ -170,7 +159,7 @@ describe.each(frameworks)("request.release in $name", ({ start }) => {
 });
 
 describe.each([
-  { name: "Express", start: (engine: Engine, next?: string) => listening(createServer(expressShop(engine, next))) },
+  { name: "Express", start: (engine: Engine, next?: string) => originOf(createServer(expressShop(engine, next))) },
   {
     name: "Fastify",
     start: (engine: Engine, next?: string) => {
@@ -203,18 +192,5 @@ describe.each([
 });
 
 it.each(["express", "fastify"])("the adapter for %s loads no framework, no server and no client", async (name) => {
-  const script = `
-    const { registerHooks } = await import("node:module");
-    const packages = new Set();
-    registerHooks({ load(url, context, next) {
-      const [, name] = /node_modules\\/((?:@[^/]+\\/)?[^/]+)/.exec(url) ?? [];
-      if (name !== undefined) packages.add(name);
-      return next(url, context);
-    } });
-    await import("./src/adapters/${name}.ts");
-    process.stdout.write([...packages].join());`;
-  const child = spawn(process.execPath, ["--input-type=module", "--eval", script], {
-    stdio: ["ignore", "pipe", "inherit"],
-  });
-  expect(await text(child.stdout)).toBe("");
+  expect((await loadedBy(`await import("./src/adapters/${name}.ts");`)).packages).toEqual([]);
 });

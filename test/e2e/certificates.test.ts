@@ -2,10 +2,10 @@ import { copyFileSync } from "node:fs";
 import { join } from "node:path";
 import { describe, expect, it } from "vitest";
 import { upstream } from "../kit/freed.ts";
+import { shopAt } from "../kit/one-service.ts";
 import { certFile, certPem, keyFile, type TestCertificate } from "../kit/pki.ts";
 import { changeablePerch, renameOver, soon, temporaryFolder } from "../kit/served.ts";
 import { shownName, tlsConnect, tlsGet } from "../kit/tls-client.ts";
-import { shopAt } from "../kit/tls-perch.ts";
 
 /** A certificate as Kubernetes mounts it, in files that change. */
 async function mounted(first: TestCertificate) {

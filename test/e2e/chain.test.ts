@@ -1,10 +1,9 @@
 import { readFile, writeFile } from "node:fs/promises";
-import type { AddressInfo } from "node:net";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { expect, it } from "vitest";
 import { shopService } from "../../deploy/examples/chain/shop-service.ts";
-import { freeAfterTest, perch } from "../kit/freed.ts";
+import { listening, perch } from "../kit/freed.ts";
 import type { TestPerch } from "../kit/perch.ts";
 import { renameOver, soon, temporaryFolder } from "../kit/served.ts";
 
@@ -41,14 +40,7 @@ async function sidecar(path: string, name: string, env: Readonly<Record<string, 
 
 async function service(name: string, version: string, next?: string): Promise<string> {
   const server = shopService(name, version, next);
-  const { promise, resolve } = Promise.withResolvers<void>();
-  server.listen(0, "127.0.0.1", () => resolve());
-  await promise;
-  freeAfterTest(async () => {
-    server.close();
-    server.closeAllConnections();
-  });
-  return `http://127.0.0.1:${(server.address() as AddressInfo).port}`;
+  return `http://127.0.0.1:${await listening(server)}`;
 }
 
 /** Which services answered everyone, and how many of the crowd went each way. */

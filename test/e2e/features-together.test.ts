@@ -1,8 +1,7 @@
-import { setImmediate } from "node:timers/promises";
 import { describe, expect, it } from "vitest";
-import { perch, upstream } from "../kit/freed.ts";
+import { turn } from "../kit/bell.ts";
+import { perch, rawClient, upstream } from "../kit/freed.ts";
 import { exchange, lanes } from "../kit/one-service.ts";
-import { RawClient } from "../kit/raw-client.ts";
 import { soon } from "../kit/served.ts";
 import { refusedOrigin } from "../kit/upstream.ts";
 
@@ -80,9 +79,9 @@ services:
 routes: [{ name: all, service: shop }]`.replace("REFUSED", await refusedOrigin()),
       );
       for (const late of [false, true, false, true]) {
-        const client = await RawClient.connect(served.port);
+        const client = await rawClient(served.port);
         client.send(`PUT / HTTP/1.1\r\nHost: a\r\nConnection: close\r\n${framing}${late ? "" : body}`);
-        if (late) await setImmediate().then(() => client.send(body));
+        if (late) await turn().then(() => client.send(body));
         expect(await client.read()).toContain("200 OK");
       }
       expect(stable.seen.map(({ body }) => body)).toEqual(Array(4).fill("hello"));

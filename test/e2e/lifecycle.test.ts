@@ -2,9 +2,9 @@ import { readFileSync } from "node:fs";
 import { Agent, request } from "node:http";
 import { join } from "node:path";
 import { describe, expect, it } from "vitest";
-import { freeAfterTest, rawUpstream, upstream } from "../kit/freed.ts";
+import { freeAfterTest, rawClient, rawUpstream, upstream } from "../kit/freed.ts";
 import { PerchProcess } from "../kit/process.ts";
-import { RawClient } from "../kit/raw-client.ts";
+import { portClosed } from "../kit/raw-client.ts";
 import { freePorts, perchProcess, renameOver, servePerch, temporaryFolder } from "../kit/served.ts";
 import { eachAtOnce, User } from "../kit/user.ts";
 
@@ -26,28 +26,12 @@ async function hesitant() {
   return { origin: started.origin, asked, answer };
 }
 
-async function client(port: number): Promise<RawClient> {
-  const connected = await RawClient.connect(port);
-  freeAfterTest(async () => connected.close());
-  return connected;
-}
-
-async function refuses(port: number): Promise<boolean> {
-  return RawClient.connect(port).then(
-    (connected) => {
-      connected.close();
-      return false;
-    },
-    () => true,
-  );
-}
-
 describe("a signal to stop", () => {
   it("makes Perch unready at once, while requests are served and told to close", async () => {
     const stable = await upstream("stable");
     const perch = await servePerch(shopAt(stable.origin), ["--drain-delay", "2s"]);
     expect((await perch.admin("/readyz")).status).toBe(200);
-    const before = await client(perch.port);
+    const before = await rawClient(perch.port);
     before.send(plainGet);
     expect(await before.read(ended)).toMatch(/^HTTP\/1\.1 200 [\s\S]*\r\nConnection: keep-alive\r\n/);
 
@@ -58,7 +42,7 @@ describe("a signal to stop", () => {
     expect((await perch.admin("/livez")).status).toBe(200);
     before.received = "";
     before.send(plainGet);
-    const after = await client(perch.port);
+    const after = await rawClient(perch.port);
     after.send(plainGet);
     // Both reads end with the connection, which Perch closes after the answer.
     for (const answered of [before, after]) {
@@ -100,13 +84,13 @@ describe("a signal to stop", () => {
     async (signal) => {
       const slow = await hesitant();
       const perch = await servePerch(shopAt(slow.origin));
-      const waiting = await client(perch.port);
+      const waiting = await rawClient(perch.port);
       waiting.send(plainGet);
       await slow.asked;
-      const idle = await client(perch.port);
+      const idle = await rawClient(perch.port);
       perch.process.signal(signal);
       expect(await idle.read()).toBe("");
-      await expect.poll(() => refuses(perch.port)).toBe(true);
+      await portClosed(perch.port);
       slow.answer();
       expect(await waiting.read()).toMatch(/^HTTP\/1\.1 200 [\s\S]*\r\nConnection: close\r\n[\s\S]*late$/);
       expect(await perch.process.exited).toBe(0);
@@ -116,7 +100,7 @@ describe("a signal to stop", () => {
   it("breaks off what outlives the drain timeout, and still ends well", async () => {
     const slow = await hesitant();
     const perch = await servePerch(shopAt(slow.origin), ["--drain-timeout", "100ms"]);
-    const waiting = await client(perch.port);
+    const waiting = await rawClient(perch.port);
     waiting.send(plainGet);
     await slow.asked;
     perch.process.signal("SIGTERM");
@@ -129,7 +113,7 @@ describe("a signal to stop", () => {
   it("a second SIGINT stops at once", async () => {
     const slow = await hesitant();
     const perch = await servePerch(shopAt(slow.origin), ["--drain-timeout", "10m"]);
-    const waiting = await client(perch.port);
+    const waiting = await rawClient(perch.port);
     waiting.send(plainGet);
     await slow.asked;
     perch.process.signal("SIGINT");

@@ -3,9 +3,9 @@ import { mkdirSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { describe, expect, it } from "vitest";
 import { ConfigMapVolume } from "../kit/configmap-volume.ts";
-import { rawUpstream, upstream } from "../kit/freed.ts";
+import { rawClient, rawUpstream, upstream } from "../kit/freed.ts";
+import { requestsTotal } from "../kit/one-service.ts";
 import type { TestPerch } from "../kit/perch.ts";
-import { RawClient } from "../kit/raw-client.ts";
 import { changeablePerch, freePorts, perchOn, renameOver, soon, temporaryFolder } from "../kit/served.ts";
 
 const shopAt = (origin: string, more = "") => `${freePorts}${more}
@@ -131,7 +131,7 @@ describe("requests and connections across a reload", () => {
     const old = await rawUpstream(() => ask());
     const next = await upstream("next");
     const { perch, change } = await changeablePerch(shopAt(old.origin, "exposeVersion: true"));
-    const waiting = await RawClient.connect(perch.port);
+    const waiting = await rawClient(perch.port);
     waiting.send("GET / HTTP/1.1\r\nHost: a\r\n\r\n");
     await asked;
     await change(shopAt(next.origin));
@@ -204,7 +204,7 @@ routes:
     const gone = ['route="old"', 'version="canary"', 'rule="vips"', 'attribute="vip"', `endpoint="${two.origin}"`];
     const before = await series();
     for (const label of gone) expect(about(before, label), label).toBeGreaterThan(0);
-    const all = 'perch_requests_total{route="all",service="shop",version="stable",code="200",method="GET"}';
+    const all = requestsTotal(200);
     expect(before).toContain(`${all} 1`);
 
     await change(`${freePorts}

@@ -1,8 +1,7 @@
 import { readFile } from "node:fs/promises";
-import type { AddressInfo } from "node:net";
 import { describe, expect, it } from "vitest";
 import { shopService } from "../../deploy/examples/chain/shop-service.ts";
-import { freeAfterTest, perch } from "../kit/freed.ts";
+import { listening, perch } from "../kit/freed.ts";
 
 const page = new URL("../../docs/coming-from/spring-cloud-gray.md", import.meta.url);
 const users = Array.from({ length: 40 }, (_, at) => `user-${at}`);
@@ -20,14 +19,7 @@ async function fromPage(title: string, name: string, versions: readonly [string,
 
 async function service(name: string, version: string, header: string, next?: string): Promise<string> {
   const server = shopService(name, version, next, [header]);
-  const { promise, resolve } = Promise.withResolvers<void>();
-  server.listen(0, "127.0.0.1", () => resolve());
-  await promise;
-  freeAfterTest(async () => {
-    server.close();
-    server.closeAllConnections();
-  });
-  return `http://127.0.0.1:${(server.address() as AddressInfo).port}`;
+  return `http://127.0.0.1:${await listening(server)}`;
 }
 
 describe.each([

@@ -3,8 +3,7 @@ import { writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { describe, expect, it } from "vitest";
 import { createOverrideToken } from "../../src/decide/override.ts";
-import { perch, upstream } from "../kit/freed.ts";
-import { RawClient } from "../kit/raw-client.ts";
+import { perch, rawClient, upstream } from "../kit/freed.ts";
 import { changeablePerch, freePorts, renameOver, temporaryFolder } from "../kit/served.ts";
 import { Visitor } from "../kit/visitor.ts";
 
@@ -231,7 +230,7 @@ routes:
     const { perch: started } = await changeablePerch(config(`${release}, split: { stable: 1000000, canary: 1 }`));
     const now = Math.floor(Date.now() / 1000);
     const pin = `perch-shop=${signedPin(secretA, `1.1.${now}.canary.s.rAAAAAAAAAAA`)}`;
-    const client = await RawClient.connect(started.port);
+    const client = await rawClient(started.port);
     client.send(`GET / HTTP/1.1\r\nHost: a\r\nConnection: close\r\nCookie: ${sent.replaceAll("PIN", pin)}\r\n\r\n`);
     const answer = await client.read();
     expect(answer).toMatch(/^HTTP\/1\.1 200 /);

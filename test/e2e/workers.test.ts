@@ -3,9 +3,10 @@ import { readFile, writeFile } from "node:fs/promises";
 import { Agent, request } from "node:http";
 import { join } from "node:path";
 import { describe, expect, it } from "vitest";
-import { freeAfterTest, perch, rawUpstream, upstream } from "../kit/freed.ts";
+import { perch, rawClient, rawUpstream, upstream } from "../kit/freed.ts";
+import { requestsInFlight, requestsTotal } from "../kit/one-service.ts";
 import type { TestPerch } from "../kit/perch.ts";
-import { RawClient } from "../kit/raw-client.ts";
+import { portClosed, type RawClient } from "../kit/raw-client.ts";
 import { freePorts, renameOver, servePerch, soon, temporaryFolder } from "../kit/served.ts";
 import { Visitor } from "../kit/visitor.ts";
 import { bringFault, faultyWorker } from "../workers/fault-channel.ts";
@@ -18,16 +19,10 @@ routes: [{ name: all, service: shop }]
 
 const plainGet = "GET / HTTP/1.1\r\nHost: shop.example\r\n\r\n";
 const answered = (received: string) => received.endsWith("\r\n0\r\n\r\n") || received.endsWith("late");
-const total = 'perch_requests_total{route="all",service="shop",version="stable",code="200",method="GET"}';
+const total = requestsTotal(200);
 const restarts = "perch_worker_restarts_total";
 
-async function client(port: number): Promise<RawClient> {
-  const connected = await RawClient.connect(port);
-  freeAfterTest(async () => connected.close());
-  return connected;
-}
-
-const clients = (count: number, port: number) => Promise.all(Array.from({ length: count }, () => client(port)));
+const clients = (count: number, port: number) => Promise.all(Array.from({ length: count }, () => rawClient(port)));
 
 async function ask(asking: RawClient): Promise<string> {
   asking.received = "";
@@ -67,7 +62,7 @@ describe("requests", () => {
     expect(await started.metric(total)).toBe(64);
     const series = 'perch_request_duration_seconds_count{route="all",service="shop",version="stable"}';
     expect(await started.metric(series)).toBe(64);
-    expect(await started.metric('perch_requests_in_flight{service="shop",version="stable"}')).toBe(0);
+    expect(await started.metric(requestsInFlight)).toBe(0);
     expect([await started.metric("perch_workers"), await started.metric(restarts)]).toEqual([2, 0]);
 
     bringFault(1, { kind: "throw" });
@@ -310,7 +305,7 @@ describe("draining", () => {
     for (const one of waiting) one.send(plainGet);
     await allAsked;
     const drained = started.app.drain("test");
-    await expect.poll(() => refuses(started.port), soon).toBe(true);
+    await portClosed(started.port);
     for (const socket of slow.sockets) socket.write("HTTP/1.1 200 OK\r\nContent-Length: 4\r\n\r\nlate");
     for (const one of waiting) {
       expect(await one.read()).toMatch(/^HTTP\/1\.1 200 OK\r\n[\s\S]*\r\nConnection: close\r\n[\s\S]*late$/);
@@ -322,7 +317,7 @@ describe("draining", () => {
   it("answers those who connected before it and were not accepted yet", async () => {
     const stable = await upstream("stable");
     const { started } = await faultyPerch(stable.origin);
-    await ask(await client(started.port));
+    await ask(await rawClient(started.port));
     bringFault("all", { kind: "busy", forMs: 500 });
     const waiting = await clients(64, started.port);
     for (const one of waiting) one.send(plainGet);
@@ -345,7 +340,7 @@ describe("draining", () => {
     const { promise: asked, resolve } = Promise.withResolvers<void>();
     const silent = await rawUpstream(() => resolve());
     const started = await perch(shopAt(silent.origin), { drainTimeoutMs: 50 });
-    const waiting = await client(started.port);
+    const waiting = await rawClient(started.port);
     waiting.send(plainGet);
     await asked;
     await started.app.drain("test");
@@ -414,14 +409,4 @@ function get(origin: string, agent: Agent | false): Promise<string> {
   });
   sent.on("error", reject).end();
   return promise;
-}
-
-async function refuses(port: number): Promise<boolean> {
-  return RawClient.connect(port).then(
-    (connected) => {
-      connected.close();
-      return false;
-    },
-    () => true,
-  );
 }

@@ -1,4 +1,4 @@
-/** Wakes whoever waits for something to have come true; rung at every event. */
+/** Wakes those who wait for a condition; rung at every event. */
 export class Bell {
   rings = 0;
   readonly #checks = new Set<() => void>();
@@ -8,7 +8,7 @@ export class Bell {
     for (const check of [...this.#checks]) check();
   }
 
-  /** True once `condition` holds; false where it did not in time, which a test tells as a difference or a failure. */
+  /** True once `condition` holds; false if it did not within the limit, which a test reports as a difference or a failure. */
   until(condition: () => boolean, limitMs: number): Promise<boolean> {
     if (condition()) return Promise.resolve(true);
     const { promise, resolve } = Promise.withResolvers<boolean>();
@@ -26,8 +26,23 @@ export class Bell {
   }
 }
 
-/** Lets everything that has arrived be read: two turns of the event loop. */
+/** Two turns of the event loop, within which sockets of this process read what has arrived. */
 export async function turn(): Promise<void> {
   await new Promise((resolve) => setImmediate(resolve));
   await new Promise((resolve) => setImmediate(resolve));
+}
+
+/**
+ * The value once it has not changed for 300 turns of the event loop: whatever moved it is held up. Only for what is moved
+ * by this process, whose every step takes a turn.
+ */
+export async function stalled(progress: () => number): Promise<number> {
+  let before = Number.NaN;
+  for (let still = 0; still < 300; still++) {
+    const now = progress();
+    if (now !== before) still = 0;
+    before = now;
+    await turn();
+  }
+  return before;
 }

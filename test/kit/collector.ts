@@ -1,6 +1,5 @@
 import { createServer, type ServerResponse } from "node:http";
-import type { AddressInfo } from "node:net";
-import { freeAfterTest } from "./freed.ts";
+import { listening } from "./freed.ts";
 
 /** A span as a collector reads it: attributes by name. */
 export interface CollectedSpan {
@@ -41,14 +40,7 @@ export async function collector(
     });
     answer(response, posts.length);
   });
-  const { promise, resolve } = Promise.withResolvers<void>();
-  server.listen(0, "127.0.0.1", () => resolve());
-  await promise;
-  freeAfterTest(async () => {
-    server.closeAllConnections();
-    server.close();
-  });
-  return { endpoint: `http://127.0.0.1:${(server.address() as AddressInfo).port}/v1/traces`, spans, posts };
+  return { endpoint: `http://127.0.0.1:${await listening(server)}/v1/traces`, spans, posts };
 }
 
 function accept(response: ServerResponse): void {

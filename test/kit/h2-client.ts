@@ -5,11 +5,11 @@ import {
   connect,
   type SecureClientSessionOptions,
 } from "node:http2";
-import { freeAfterTest } from "./freed.ts";
+import { freeAfterTest, perch } from "./freed.ts";
 
-/** What came back on one stream, once it closed. */
+/** The response on one stream, once it closed. */
 export interface H2Answer {
-  /** 0 where no head came. */
+  /** 0 without a head. */
   readonly status: number;
   /** Name, value, name, value; without `:status`. */
   readonly fields: readonly string[];
@@ -18,9 +18,9 @@ export interface H2Answer {
   /** Whether the head ended the stream. */
   readonly headOnly: boolean;
   readonly trailers: readonly string[];
-  /** Statuses of interim answers, with their fields. */
+  /** Interim responses: status and fields. */
   readonly interim: readonly (readonly string[])[];
-  /** The code that the stream was closed with. */
+  /** The code with which the stream was closed. */
   readonly reset: number;
 }
 
@@ -32,11 +32,11 @@ export interface H2Request {
   /** Name, value, name, value. */
   readonly fields?: readonly string[];
   readonly body?: string;
-  /** Leaves the stream open. */
+  /** Does not end the stream. */
   readonly open?: boolean;
 }
 
-/** A connection of node:http2's client, closed after the test. */
+/** A client connection of node:http2, closed after the test. */
 export class H2Client {
   readonly session: ClientHttp2Session;
   readonly goneAway: number[] = [];
@@ -68,7 +68,7 @@ export class H2Client {
   }
 }
 
-/** Everything that comes on a stream until it closes. */
+/** Everything received on a stream until it closes. */
 export function answerOn(stream: ClientHttp2Stream): Promise<H2Answer> {
   let fields: readonly string[] = [];
   let status = 0;
@@ -96,3 +96,9 @@ export function answerOn(stream: ClientHttp2Stream): Promise<H2Answer> {
 }
 
 export const h2cListener = `{ name: web, address: "127.0.0.1:0", h2c: true }`;
+
+/** Perch with a listener that takes h2c, and an HTTP/2 connection to it. */
+export async function h2cPerch(yaml: string) {
+  const started = await perch(yaml, { listeners: h2cListener });
+  return { perch: started, client: new H2Client(started.origin) };
+}

@@ -1,6 +1,7 @@
 import net, { type Socket } from "node:net";
+import { expect } from "vitest";
 
-/** A client that writes bytes and reads bytes, for what no HTTP library would send. */
+/** A client that writes and reads bytes, for what no HTTP library would send. */
 export class RawClient {
   readonly socket: Socket;
   received = "";
@@ -49,4 +50,14 @@ export class RawClient {
     this.#waiting = this.#waiting.filter((waiting) => !ready.includes(waiting));
     for (const { resolve } of ready) resolve(this.received);
   }
+}
+
+/** Resolves once nothing listens on this port any more. */
+export async function portClosed(port: number): Promise<void> {
+  const attempt = () =>
+    RawClient.connect(port).then(
+      (client) => client.close(),
+      () => "refused",
+    );
+  await expect.poll(attempt).toBe("refused");
 }

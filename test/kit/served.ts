@@ -1,9 +1,9 @@
-import { mkdtemp, rename, rm, writeFile } from "node:fs/promises";
+import { mkdtemp, readFile, rename, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { expect } from "vitest";
 import { freeAfterTest, perch } from "./freed.ts";
-import type { TestPerch } from "./perch.ts";
+import { type AdminClient, adminClient, type TestPerch, type TestPerchOptions } from "./perch.ts";
 import { PerchProcess } from "./process.ts";
 
 /** What a configuration file needs besides, so that Perch takes free ports. */
@@ -22,14 +22,11 @@ export async function renameOver(file: string, text: string): Promise<void> {
   await rename(`${file}.new`, file);
 }
 
-export interface ServedPerch {
+export interface ServedPerch extends AdminClient {
   readonly process: PerchProcess;
   readonly origin: string;
   readonly port: number;
   readonly file: string;
-  /** Fetches from the admin server. */
-  admin(path: string): Promise<Response>;
-  metric(series: string): Promise<number | undefined>;
   /** Replaces the configuration's file; the listeners stay. */
   write(yaml: string): Promise<void>;
 }
@@ -41,19 +38,36 @@ export async function servePerch(yaml: string, args: readonly string[] = [], mai
   await write(yaml);
   const process = perchProcess(["serve", "-c", file, ...args], {}, main);
   const { origin, admin } = await process.serving();
-  const fetchAdmin = (path: string) => fetch(admin + path);
   return {
     process,
     origin,
     port: Number(new URL(origin).port),
     file,
-    admin: fetchAdmin,
-    metric: async (series) => seriesValue(await (await fetchAdmin("/metrics")).text(), series),
+    ...adminClient(admin),
     write,
   };
 }
 
-/** Perch whole, in this process, from a file that it watches. */
+export interface LoggedPerch extends TestPerch {
+  /** Stops Perch; the lines of its access log. */
+  log(): Promise<Readonly<Record<string, unknown>>[]>;
+}
+
+/** Perch in this process, whose access log can be read. */
+export async function loggedPerch(yaml: string, options: TestPerchOptions = {}): Promise<LoggedPerch> {
+  const file = join(await temporaryFolder(), "access.log");
+  const started = await perch(yaml, { ...options, accessLogTo: file });
+  return {
+    ...started,
+    async log() {
+      await started.stop();
+      const lines = (await readFile(file, "utf8")).trim().split("\n");
+      return lines.map((line) => JSON.parse(line));
+    },
+  };
+}
+
+/** Perch in this process, from a file that it watches. */
 export function perchOn(path: string): Promise<TestPerch> {
   return perch("", { source: { kind: "file", path } });
 }
@@ -81,9 +95,4 @@ export function perchProcess(...args: ConstructorParameters<typeof PerchProcess>
   const started = new PerchProcess(...args);
   freeAfterTest(() => started.stop());
   return started;
-}
-
-function seriesValue(exposition: string, series: string): number | undefined {
-  const line = exposition.split("\n").find((candidate) => candidate.startsWith(`${series} `));
-  return line === undefined ? undefined : Number(line.slice(series.length + 1));
 }

@@ -77,12 +77,21 @@ export async function startRawUpstream(onData: (socket: Socket, received: string
   return { origin: `http://127.0.0.1:${port}`, port, sockets, close: () => closed(server, destroyAll) };
 }
 
-/** A port on which nobody listens: taken and given back, so that connecting to it is refused. */
-export async function refusedOrigin(): Promise<string> {
+/** Raw fields as `name: value`. */
+export const fieldLines = (raw: readonly string[] = []): string[] =>
+  raw.flatMap((name, i) => (i % 2 === 0 ? [`${name}: ${raw[i + 1]}`] : []));
+
+/** A port on which nothing listens now: taken and given back. */
+export async function freePort(): Promise<number> {
   const server = net.createServer();
   const port = await listen(server);
   await closed(server, () => {});
-  return `http://127.0.0.1:${port}`;
+  return port;
+}
+
+/** An origin that refuses connections. */
+export async function refusedOrigin(): Promise<string> {
+  return `http://127.0.0.1:${await freePort()}`;
 }
 
 function listen(server: net.Server | Server): Promise<number> {

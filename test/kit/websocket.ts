@@ -1,12 +1,9 @@
-import { mkdtemp, readFile, rm } from "node:fs/promises";
-import type { Socket } from "node:net";
-import { tmpdir } from "node:os";
-import { join } from "node:path";
-import { setImmediate as turn } from "node:timers/promises";
 import { expect } from "vitest";
-import { freeAfterTest, perch } from "./freed.ts";
+import { rawClient } from "./freed.ts";
+import { shopYaml } from "./one-service.ts";
 import type { TestPerch } from "./perch.ts";
-import { RawClient } from "./raw-client.ts";
+import type { RawClient } from "./raw-client.ts";
+import { loggedPerch } from "./served.ts";
 
 /** The head of an upgrade as a browser sends it; `lines` are further header lines. */
 export function upgradeHead(lines: readonly string[] = [], requestLine = "GET /chat HTTP/1.1"): string {
@@ -32,25 +29,25 @@ export function switchedHead(lines: readonly string[] = []): string {
   return `HTTP/1.1 101 Switching Protocols\r\n${fields.join("\r\n")}\r\n\r\n`;
 }
 
-/** A connection to Perch on which these bytes were sent. */
+/** A new connection on which these bytes were sent. */
 export async function sent(port: number, bytes: string): Promise<RawClient> {
-  const client = await RawClient.connect(port);
+  const client = await rawClient(port);
   client.send(bytes);
   return client;
 }
 
-export interface LoggedPerch extends TestPerch {
-  /** Stops Perch once so many requests have ended; their access log lines, in order. */
+export interface WebSocketPerch extends TestPerch {
+  /** Stops Perch once this many requests have ended; their access log lines, in order. */
   outcomes(count: number): Promise<Readonly<Record<string, unknown>>[]>;
 }
 
 export interface PerchOptions {
-  /** Further configuration; with `releases`, the route takes the release `shop`. */
+  /** Further configuration; the route takes a release `shop` in it. */
   readonly more?: string;
-  readonly canary?: readonly string[];
+  readonly canary?: readonly string[] | undefined;
   /** The route's match. Default: every request. */
   readonly match?: string;
-  /** Default: short ones. */
+  /** Default: 1 s, and 500 ms idle. */
   readonly timeouts?: Readonly<Record<"connect" | "responseHeaders" | "idle", string>>;
   readonly drainTimeoutMs?: number;
 }
@@ -58,21 +55,12 @@ export interface PerchOptions {
 export const longTimeouts = { connect: "1m", responseHeaders: "1m", idle: "1m" };
 
 /** Perch in front of these endpoints of the service `shop`. */
-export async function perchTo(stable: readonly string[], options: PerchOptions = {}): Promise<LoggedPerch> {
+export async function perchTo(stable: readonly string[], options: PerchOptions = {}): Promise<WebSocketPerch> {
   const { more = "", canary, match = "{}", drainTimeoutMs = 5_000 } = options;
   const { timeouts = { connect: "1s", responseHeaders: "1s", idle: "500ms" } } = options;
-  const folder = await mkdtemp(join(tmpdir(), "perch-upgrade-"));
-  freeAfterTest(() => rm(folder, { recursive: true }));
-  const log = join(folder, "access.log");
-  const versions = { stable: { endpoints: stable }, ...(canary && { canary: { endpoints: canary } }) };
-  const release = more.includes("releases:") ? ", release: shop" : "";
-  const started = await perch(
-    `
-services: { shop: { versions: ${JSON.stringify(versions)}, timeouts: ${JSON.stringify(timeouts)} } }
-routes: [{ name: all, match: ${match}, service: shop${release} }]
-${more}`,
-    { accessLogTo: log, drainTimeoutMs },
-  );
+  const service = `timeouts: ${JSON.stringify(timeouts)}`;
+  const yaml = shopYaml({ stable, canary, service, route: `match: ${match}`, more });
+  const started = await loggedPerch(yaml, { drainTimeoutMs });
   const ended = async () => {
     const lines = (await (await started.admin("/metrics")).text()).split("\n");
     const counts = lines.filter((line) => line.startsWith("perch_requests_total{"));
@@ -82,45 +70,7 @@ ${more}`,
     ...started,
     async outcomes(count) {
       await expect.poll(ended, { timeout: 5_000, interval: 5 }).toBe(count);
-      await started.stop();
-      const lines = (await readFile(log, "utf8")).trim().split("\n");
-      return lines.map((line) => JSON.parse(line));
+      return started.log();
     },
   };
-}
-
-/** Bytes on their way into a socket, no faster than it takes them. */
-export class Pouring {
-  left: number;
-  readonly #socket: Socket;
-
-  constructor(socket: Socket, bytes: Buffer) {
-    this.#socket = socket;
-    this.left = bytes.length;
-    void this.#pour(bytes);
-  }
-
-  /** Resolves once nothing has left for many turns of the event loop: with what is left then. */
-  async stalled(): Promise<number> {
-    let before = -1;
-    for (let still = 0; still < 300; still++) {
-      if (this.left !== before) still = 0;
-      before = this.left;
-      await turn();
-    }
-    return this.left;
-  }
-
-  async #pour(bytes: Buffer): Promise<void> {
-    // In pieces: of one large write nobody could tell how much has left.
-    const pieceBytes = 64 * 1024;
-    for (let at = 0; at < bytes.length && !this.#socket.destroyed; at += pieceBytes) {
-      const piece = bytes.subarray(at, at + pieceBytes);
-      const { promise, resolve } = Promise.withResolvers<unknown>();
-      this.#socket.write(piece, resolve);
-      await promise;
-      this.left -= piece.length;
-    }
-    this.#socket.end();
-  }
 }

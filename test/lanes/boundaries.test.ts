@@ -1,8 +1,9 @@
-import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { describe, expect, it } from "vitest";
 import { trusting } from "./configurations.ts";
 import {
   answer,
   type ClientStep,
+  chunked,
   chunks,
   cut,
   type LaneCase,
@@ -13,9 +14,7 @@ import {
 } from "./lane-case.ts";
 import { LanePair } from "./lane-pair.ts";
 
-const chunked = "Transfer-Encoding: chunked\r\n";
-
-/** Exchanges of every framing. The responses have no reason phrase: the standard lane loses bytes of one that is cut. */
+/** Exchanges of every framing. The responses have no reason phrase: the standard lane loses bytes of one in pieces. */
 const exchanges: readonly (readonly [name: string, request: string, response: string])[] = [
   [
     "by length",
@@ -44,7 +43,7 @@ const exchanges: readonly (readonly [name: string, request: string, response: st
 /** How many exchanges share a connection. */
 const perCase = 16;
 
-/** Each position of both messages, cut there, on kept connections where the exchange keeps them. */
+/** Both messages, cut at each position, on persistent connections where the exchange has them. */
 function everyBoundary(name: string, sent: string, answered: string): LaneCase[] {
   const method = sent.slice(0, sent.indexOf(" "));
   const requestCuts = Array.from({ length: sent.length - 1 }, (_, i) => cut(sent, i + 1));
@@ -79,16 +78,12 @@ function everyBoundary(name: string, sent: string, answered: string): LaneCase[]
 }
 
 describe("every byte's boundary", () => {
-  let pair: LanePair;
-  beforeAll(async () => {
-    pair = await LanePair.start(trusting);
-  });
-  afterAll(() => pair.stop());
+  const pair = LanePair.forSuite(trusting);
 
   it.each(exchanges)(
     "an exchange %s is the same wherever it is cut",
     async (name, sent, answered) => {
-      const differing = await pair.differing(everyBoundary(name, sent, answered));
+      const differing = await pair().differing(everyBoundary(name, sent, answered));
       expect(differing.size, [...differing.values()].slice(0, 3).join("\n\n")).toBe(0);
     },
     60_000,

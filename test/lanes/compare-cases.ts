@@ -1,21 +1,16 @@
-import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { describe, expect, it } from "vitest";
 import { knownDifferences } from "./known-differences.ts";
 import type { LaneConfig, Origins } from "./lane.ts";
 import type { LaneCase } from "./lane-case.ts";
 import { LanePair } from "./lane-pair.ts";
 
-/** Differences that stand in the access log only: the case passes, and its line is not compared. */
+/** Cases that differ in the access log only: they pass, and their lines are not compared. */
 const loggedApart: ReadonlySet<string> = new Set(["upstreams that break, stop or hurry: nobody listens, POST"]);
 
-/** A test for each case through one pair of lanes, and one for what both wrote to their access logs. */
+/** A test for each case through one pair of lanes, and one that compares their access logs. */
 export function compareCases(title: string, configure: Configure, cases: readonly LaneCase[]): void {
   describe(title, () => {
-    let pair: LanePair | undefined;
-    const started = () => pair ?? failed();
-    beforeAll(async () => {
-      pair = await LanePair.start(configure);
-    });
-    afterAll(() => pair?.stop());
+    const started = LanePair.forSuite(configure);
     for (const laneCase of cases) {
       const key = `${title}: ${laneCase.name}`;
       const differs = knownDifferences.get(key);
@@ -33,13 +28,9 @@ export function compareCases(title: string, configure: Configure, cases: readonl
   });
 }
 
-function failed(): never {
-  throw new Error("the lanes did not start");
-}
-
 /**
- * The same for cases that wait for a timeout: each has lanes of its own, and they wait together. Their logs are not
- * compared.
+ * The same for cases that wait for a timeout: each has its own pair of lanes, so that they wait concurrently. Their logs
+ * are not compared.
  */
 export function compareCasesAtOnce(title: string, configure: Configure, cases: readonly LaneCase[]): void {
   describe.concurrent(title, () => {

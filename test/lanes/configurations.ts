@@ -5,7 +5,7 @@ import type { LaneConfig, Origins } from "./lane.ts";
 
 const secret = "k".repeat(32);
 
-/** A pin as the documentation describes it, made without Perch's own code. */
+/** A pin as documented, made without Perch's code. */
 export function signedPin(body: string, release = "shop", key = secret): string {
   const digest = createHmac("sha256", key).update(`${release}.${body}`).digest();
   return `${body}.${digest.subarray(0, 16).toString("base64url")}`;
@@ -62,8 +62,8 @@ export function trusting(origins: Origins, folder: string): LaneConfig {
   return config("trustedProxies: [127.0.0.0/8]", origins, folder);
 }
 
-/** Nobody is trusted. */
-export function strangers(origins: Origins, folder: string): LaneConfig {
+/** No caller is trusted. */
+export function untrusting(origins: Origins, folder: string): LaneConfig {
   return config("", origins, folder);
 }
 
@@ -72,7 +72,7 @@ export function limited(origins: Origins, folder: string): LaneConfig {
   return config("limits: { headers: 1KiB, headerCount: 12, body: 64 }", origins, folder);
 }
 
-/** Every request is copied to canary, where that does not serve it. */
+/** Every request is mirrored to canary, unless canary serves it. */
 export function mirroring(origins: Origins, folder: string): LaneConfig {
   const { top, ...rest } = trusting(origins, folder);
   const split = "split: { stable: 100, canary: 0 }";
@@ -80,7 +80,7 @@ export function mirroring(origins: Origins, folder: string): LaneConfig {
   return { ...rest, top: top.replace(split, `${split}\n    ${mirror}`) };
 }
 
-/** Traces are passed on, and what trusted callers decided is recorded nowhere. */
+/** Tracing without an exporter. */
 export function tracing(origins: Origins, folder: string): LaneConfig {
   const { top, ...rest } = mirroring(origins, folder);
   return { ...rest, top: `${top}\ntracing: { sample: 0 }` };

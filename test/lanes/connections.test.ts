@@ -2,6 +2,7 @@ import { compareCases } from "./compare-cases.ts";
 import { trusting } from "./configurations.ts";
 import {
   answer,
+  chunked,
   chunks,
   clientHas,
   closed,
@@ -17,7 +18,6 @@ import {
   sized,
 } from "./lane-case.ts";
 
-const chunked = "Transfer-Encoding: chunked\r\n";
 const post = (body: string, path = "/plain") => request(`POST ${path}`, `Content-Length: ${body.length}\r\n`, body);
 const numbered = (count: number) => Array.from({ length: count }, (_, i) => request(`GET /plain/${i}`)).join("");
 

@@ -1,10 +1,9 @@
 import { describe, expect, it } from "vitest";
-import { perch, rawUpstream } from "../kit/freed.ts";
-import { RawClient } from "../kit/raw-client.ts";
+import { perch, rawClient, rawUpstream } from "../kit/freed.ts";
 import { request, sized } from "./lane-case.ts";
 import { normalised } from "./view.ts";
 
-/** What clients get from a Perch that drains: one in the middle of a request, one idle, one fresh. */
+/** What clients receive from a Perch that drains: one in the middle of a request, one idle, one new. */
 async function drained(fastLane: "on" | "off") {
   const answers: (() => void)[] = [];
   const upstream = await rawUpstream((socket, received) => {
@@ -15,11 +14,7 @@ async function drained(fastLane: "on" | "off") {
   const { app, port } = await perch(`fastLane: ${fastLane}
 services: { shop: { versions: { only: { endpoints: ["${upstream.origin}"] } } } }
 routes: [{ name: all, service: shop }]`);
-  const [idle, busy, unused] = [
-    await RawClient.connect(port),
-    await RawClient.connect(port),
-    await RawClient.connect(port),
-  ];
+  const [idle, busy, unused] = [await rawClient(port), await rawClient(port), await rawClient(port)];
   idle.send(request("GET /"));
   await idle.read((all) => all.endsWith("soon"));
   busy.send(request("GET /slow") + request("GET /behind"));

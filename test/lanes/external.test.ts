@@ -1,17 +1,12 @@
-import { existsSync, readFileSync } from "node:fs";
-import { join } from "node:path";
-import { fileURLToPath } from "node:url";
-import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { readFileSync } from "node:fs";
+import { describe, expect, it } from "vitest";
+import { externalCases, externalCasesAreMissing } from "../kit/external-cases.ts";
 import { trusting } from "./configurations.ts";
 import { knownDifferences } from "./known-differences.ts";
 import { answer, end, type LaneCase, request, send } from "./lane-case.ts";
 import { LanePair } from "./lane-pair.ts";
 
-/** Cases that others wrote, which may not be copied into the project: told by the environment, or beside the checkout. */
-const folder =
-  process.env["PERCH_EXTERNAL_CASES"] ?? fileURLToPath(new URL("../../../shared/external/http1/", import.meta.url));
-const isMissing = !existsSync(join(folder, "requests.jsonl"));
-if (isMissing) console.info(`skipped: no cases in ${folder}; PERCH_EXTERNAL_CASES may name their folder`);
+const isMissing = externalCasesAreMissing();
 
 interface ExternalCase {
   readonly id: string;
@@ -19,7 +14,7 @@ interface ExternalCase {
 }
 
 function read(file: string): readonly { readonly id: string; readonly bytes: string }[] {
-  const lines = readFileSync(join(folder, file), "utf8").trim().split("\n");
+  const lines = readFileSync(externalCases(file), "utf8").trim().split("\n");
   return lines.map((line) => {
     const { id, raw_base64 } = JSON.parse(line) as ExternalCase;
     return { id, bytes: Buffer.from(raw_base64, "base64").toString("latin1") };
@@ -45,14 +40,10 @@ const responses = (): LaneCase[] =>
   ]);
 
 describe.skipIf(isMissing)("cases that others wrote", () => {
-  let pair: LanePair;
-  beforeAll(async () => {
-    pair = await LanePair.start((origins, path) => {
-      const config = trusting(origins, path);
-      return { ...config, routes: `${config.routes}\n  - { name: rest, service: plain }` };
-    });
+  const pair = LanePair.forSuite((origins, path) => {
+    const config = trusting(origins, path);
+    return { ...config, routes: `${config.routes}\n  - { name: rest, service: plain }` };
   });
-  afterAll(() => pair.stop());
 
   it.each([
     ["requests", requests],
@@ -60,7 +51,7 @@ describe.skipIf(isMissing)("cases that others wrote", () => {
   ] as const)(
     "%s get the same from both lanes, save those that are known to differ",
     async (what, cases) => {
-      const differing = await pair.differing(cases());
+      const differing = await pair().differing(cases());
       const known = [...knownDifferences.keys()].flatMap((key) => key.split(`${what} of others: `)[1] ?? []);
       const told = [...differing].filter(([name]) => !known.includes(name)).map(([, text]) => text);
       expect([...differing.keys()].sort(), told.join("\n\n")).toEqual(known.sort());

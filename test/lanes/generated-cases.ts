@@ -1,7 +1,7 @@
 import fc, { type Arbitrary } from "fast-check";
 import { answer, type ClientStep, cut, type LaneCase, responses, send } from "./lane-case.ts";
 
-/** Cases made by chance; the same seed makes the same cases. */
+/** Random cases; the same seed makes the same cases. */
 
 const tokenCharacters = "!#$%&'*+-.^_`|~0123456789abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ";
 const visible = Array.from({ length: 0x7e - 0x20 }, (_, i) => String.fromCharCode(0x21 + i));
@@ -17,7 +17,7 @@ const value = fc
   .map((parts) => parts.join(""));
 const line = fc.tuple(token, value).map(([name, text]) => `${name}: ${text}\r\n`);
 
-/** Names that are not made by chance, since they change the framing or what is done with the connection. */
+/** Names that are not generated, since they change the framing or the connection. */
 const framing =
   /^(?:connection|content-length|transfer-encoding|upgrade|expect|host|http2-settings|trailer|keep-alive|link|date):/i;
 const anyField = line.filter((text) => !framing.test(text));
@@ -169,7 +169,7 @@ function responseBytes(made: MadeResponse, method: string): { bytes: string; clo
   return { bytes: bodiless ? head : head + content, closing };
 }
 
-/** Positions in a text, from shares of it. */
+/** Positions in a string, from shares of its length. */
 const positions = (shares: readonly number[], length: number) =>
   [...new Set(shares.map((share) => Math.floor(share * length)))]
     .filter((at) => at > 0 && at < length)
@@ -228,7 +228,7 @@ const oddByte = fc.constantFrom(
   "H",
 );
 
-/** Changes a text a little: bytes put in, taken out, replaced or doubled. */
+/** Changes a string: bytes inserted, removed, replaced or doubled. */
 function changed(bytes: string, changes: readonly (readonly [share: number, kind: string, byte: string])[]): string {
   let out = bytes;
   for (const [share, kind, byte] of changes) {
@@ -265,7 +265,7 @@ const suspicious = fc.constantFrom(
   "X: a\nY: b\r\n",
 );
 
-/** A request that is nearly well-formed. An empty line follows, so that a head whose end was lost ends all the same. */
+/** A request that is nearly well-formed. An empty line follows, so that a head without its end still ends. */
 export const nearMissRequest: Arbitrary<LaneCase> = fc
   .record({ request, changes, suspicious: fc.array(suspicious, { maxLength: 1 }), cuts: shares })
   .map(({ request: { method, bytes }, changes, suspicious, cuts }): LaneCase => {

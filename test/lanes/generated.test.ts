@@ -1,6 +1,6 @@
-import { afterAll, beforeAll, describe, it } from "vitest";
+import { describe, it } from "vitest";
 import { type Alike, compareGenerated, equal, equalOrRefused, equalSaveLookAhead, seeds } from "./compare-generated.ts";
-import { strangers, trusting } from "./configurations.ts";
+import { trusting, untrusting } from "./configurations.ts";
 import { nearMissRequest, nearMissResponse, wellFormed } from "./generated-cases.ts";
 import { LanePair } from "./lane-pair.ts";
 
@@ -12,19 +12,15 @@ const corpora = [
 
 describe.each([
   ["a trusted caller", trusting],
-  ["a stranger", strangers],
+  ["a stranger", untrusting],
 ] as const)("generated exchanges of %s", (_who, configure) => {
-  let pair: LanePair;
-  beforeAll(async () => {
-    pair = await LanePair.start(configure);
-  });
-  afterAll(() => pair.stop());
+  const pair = LanePair.forSuite(configure);
 
   describe.each(seeds(1, 4, 10, 20, 20261123))("seed %i", (seed) => {
     it.each(corpora)(
       "%s get the same from both lanes",
       async (_what, cases, alike, runs) => {
-        await compareGenerated(pair, cases, alike, { seed, runs: configure === trusting ? runs : runs / 5 });
+        await compareGenerated(pair(), cases, alike, { seed, runs: configure === trusting ? runs : runs / 5 });
       },
       60_000,
     );

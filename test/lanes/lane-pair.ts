@@ -1,18 +1,15 @@
 import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { expect } from "vitest";
+import { afterAll, beforeAll, expect } from "vitest";
 import { refusedOrigin } from "../kit/upstream.ts";
 import { Lane, type LaneConfig, type LaneRun, type Origins } from "./lane.ts";
 import type { LaneCase } from "./lane-case.ts";
 
-/** Whether `fastLane: on` gives the fast lane by now: then regular cases must stay in it. */
-const fastLaneHasLanded: boolean = true;
-
-/** What a log says of an upload that was refused is a race, or depends on how much the lane had read. */
+/** Log fields of a refused upload that are a race, or depend on how much the lane had read. */
 const refusedUpload = /"(?:status|error|bytesReceived|upstream|attempts)":[^,]+,/g;
 
-/** Two whole Perches that differ in `fastLane` only. */
+/** Two complete instances of Perch that differ in `fastLane` only. */
 export class LanePair {
   readonly #on: Lane;
   readonly #off: Lane;
@@ -38,15 +35,28 @@ export class LanePair {
     return new LanePair(await start("on"), await start("off"), folder);
   }
 
-  /** Sends a case through both lanes and fails where they differ, or where what either shows is no strict HTTP. */
+  /** The pair of a suite, started before its tests and stopped after them. */
+  static forSuite(configure: (origins: Origins, folder: string) => LaneConfig): () => LanePair {
+    let pair: LanePair | undefined;
+    beforeAll(async () => {
+      pair = await LanePair.start(configure);
+    });
+    afterAll(() => pair?.stop());
+    return () => {
+      if (pair === undefined) throw new Error("the lanes did not start");
+      return pair;
+    };
+  }
+
+  /** Sends a case through both lanes; fails where they differ, or where either sends what is not strict HTTP. */
   async compare(laneCase: LaneCase): Promise<LaneRun> {
     const { on, off } = await this.run(laneCase);
-    const told = tell(laneCase, on, off);
+    const told = report(laneCase, on, off);
     expect(on.view, told).toBe(off.view);
     expect(on.metrics, told).toBe(off.metrics);
     expect(on.overdue, told).toEqual(off.overdue);
     expect(off.view, told).not.toContain("PROBLEM");
-    if (fastLaneHasLanded && laneCase.regular === true) expect(on.handOvers, told).toBe(0);
+    if (laneCase.regular === true) expect(on.handOvers, told).toBe(0);
     return off;
   }
 
@@ -59,20 +69,20 @@ export class LanePair {
     return { on, off };
   }
 
-  /** Sends many cases through both lanes and answers with those that differ, told; what they count is not compared, save that regular ones stay in the fast lane. */
+  /** Sends many cases through both lanes; reports of those that differ. Of metrics only handovers of regular cases count. */
   async differing(cases: readonly LaneCase[]): Promise<Map<string, string>> {
     const differing = new Map<string, string>();
     for (const laneCase of cases) {
       const { on, off } = await this.run(laneCase, laneCase.regular === true ? "counted" : "uncounted");
-      const left = fastLaneHasLanded && on.handOvers > 0;
+      const left = on.handOvers > 0;
       if (left || on.view !== off.view || on.overdue.length !== off.overdue.length || on.view.includes("PROBLEM")) {
-        differing.set(laneCase.name, tell(laneCase, on, off));
+        differing.set(laneCase.name, report(laneCase, on, off));
       }
     }
     return differing;
   }
 
-  /** Ends both lanes, whose logs are then whole, and compares them case by case. */
+  /** Stops both lanes, which completes their logs, and compares these case by case. */
   async compareLogs(): Promise<void> {
     this.#stopped = true;
     const [on, off] = await Promise.all([this.#on.stop(), this.#off.stop()]);
@@ -94,10 +104,10 @@ export class LanePair {
   }
 }
 
-/** A case and what both lanes showed of it, as a failure tells it. */
-export function tell(laneCase: LaneCase, on: LaneRun, off: LaneRun): string {
+/** A case and both lanes' views of it, for a failure. */
+export function report(laneCase: LaneCase, on: LaneRun, off: LaneRun): string {
   const { name, ...script } = laneCase;
   const shown = (lane: string, { view, metrics, overdue }: LaneRun) =>
-    `--- ${lane}\n${view}\n${metrics}\n${overdue.map((step) => `in vain: ${step}\n`).join("")}`;
+    `--- ${lane}\n${view}\n${metrics}\n${overdue.map((step) => `timed out: ${step}\n`).join("")}`;
   return `=== ${name}\n${JSON.stringify(script)}\n${shown("fast lane", on)}\n${shown("standard lane", off)}`;
 }

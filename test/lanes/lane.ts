@@ -16,22 +16,22 @@ import { type ClientView, normalised, render } from "./view.ts";
 export interface Origins {
   readonly stable: string;
   readonly canary: string;
-  /** Nobody listens there. */
+  /** Nothing listens there. */
   readonly refused: string;
 }
 
-/** The configuration of a lane, without listeners, `fastLane`, and the route by which the suite knows that all is done. */
+/** The configuration of a lane, without listeners, `fastLane`, and the route of the suite's own fences. */
 export interface LaneConfig {
   readonly top: string;
   readonly services: string;
   readonly routes: string;
-  /** Default: tcp. Every client of the suite speaks it. */
+  /** The transport of all clients. Default: tcp. */
   readonly transport?: "tcp" | "tls";
 }
 
 const tlsListener = `{ name: web, address: "127.0.0.1:0", tls: { certificates: [${certificateYaml("shop")}] } }`;
 
-/** A connection to Perch, and what lies below it where it speaks TLS. */
+/** A connection to Perch, and the TCP connection below TLS. */
 interface Opened {
   readonly socket: Socket;
   readonly below: Socket;
@@ -46,12 +46,12 @@ function open(port: number, transport: LaneConfig["transport"], opened: () => vo
   };
 }
 
-/** What a lane showed of a case. */
+/** What was seen of a case in one lane. */
 export interface LaneRun {
   readonly view: string;
   readonly metrics: string;
   readonly handOvers: number;
-  /** Steps that waited in vain. */
+  /** Steps whose wait timed out. */
   readonly overdue: readonly string[];
 }
 
@@ -59,7 +59,7 @@ export interface LaneRun {
 const waitMs = 6_000;
 const maxRounds = 200;
 
-/** One Perch with upstreams of its own, through which cases are sent one at a time. */
+/** One Perch with its own upstreams, through which cases are sent one at a time. */
 export class Lane {
   readonly bell = new Bell();
   readonly #perch: TestPerch;
@@ -118,7 +118,7 @@ ${config.routes}
     return lane;
   }
 
-  /** Sends a case through this lane and tells what both sides of Perch saw; metrics where `counting` says so. */
+  /** Sends a case through this lane and returns what both sides of Perch received, with metrics if `counting`. */
   async run(laneCase: LaneCase, index: number, counting: "counted" | "uncounted"): Promise<LaneRun> {
     this.#case = laneCase;
     this.#arrivals = 0;
@@ -147,7 +147,7 @@ ${config.routes}
     };
   }
 
-  /** Ends everything; the access log's lines by the case that they belong to. */
+  /** Stops everything; the access log's lines by case. */
   async stop(): Promise<ReadonlyMap<number, string>> {
     await this.#fence.close();
     await this.#perch.stop();
@@ -190,7 +190,7 @@ ${config.routes}
     return client;
   }
 
-  /** False where the step waited in vain. */
+  /** False where the wait timed out. */
   async #step(step: ClientStep, client: CaseClient): Promise<boolean> {
     const until = (condition: () => boolean) => this.bell.until(() => client.isClosed || condition(), waitMs);
     if ("send" in step) {
@@ -216,9 +216,9 @@ ${config.routes}
   }
 
   /**
-   * Until nothing happens any more: requests of our own pass through Perch, and its event loop is ours, so what was on its
-   * way when they began has arrived when they end, and what that caused comes with the next ones. `rounds` without any event
-   * are the end.
+   * Waits until no event happens any more. The suite's own requests pass through Perch, whose event loop is this process's:
+   * what was on its way when one began has arrived when it ends, and its effects arrive with the next. Ends after `rounds`
+   * of them without an event.
    */
   async #quiet(rounds: number): Promise<boolean> {
     let still = 0;
@@ -244,7 +244,7 @@ interface LaneParts {
   readonly transport: LaneConfig["transport"];
 }
 
-/** Stands between the upstreams, which are there first, and the lane that directs them. */
+/** Between the upstreams, which start first, and the lane that directs them. */
 class LaneDirector {
   lane: Lane | undefined;
   bell = new Bell();
@@ -265,7 +265,7 @@ class LaneDirector {
 /** A client of a case: one connection. */
 class CaseClient {
   readonly socket: Socket;
-  /** What TLS runs over; else the same. */
+  /** The TCP connection below TLS; else the same socket. */
   readonly below: Socket;
   bytes = "";
   isClosed = false;
@@ -303,7 +303,7 @@ class CaseClient {
     return new CaseClient(opened, bell, laneCase);
   }
 
-  /** How many final responses are whole by now. */
+  /** The number of complete final responses so far. */
   finalResponses(): number {
     const { methods } = this.#laneCase;
     while (this.#readTo < this.bytes.length) {
@@ -320,7 +320,7 @@ class CaseClient {
   }
 }
 
-/** A kept connection through Perch to an upstream that only it uses. */
+/** A persistent connection through Perch to an upstream of its own. */
 class Fence {
   readonly #port: number;
   readonly #transport: LaneConfig["transport"];
@@ -334,7 +334,7 @@ class Fence {
     this.#upstream = upstream;
   }
 
-  /** Resolves once a request with this mark was answered. */
+  /** Resolves once a request with this mark has a response. */
   pass(mark: string): Promise<void> {
     const { promise, resolve } = Promise.withResolvers<void>();
     this.#passed = resolve;
@@ -365,7 +365,7 @@ class Fence {
   }
 }
 
-/** Lines between two fences, without times, in the order written. */
+/** Log lines between two fences, without times, in order. */
 function linesByCase(text: string, ports: ReadonlyMap<number, string>): ReadonlyMap<number, string> {
   const byCase = new Map<number, string>();
   let index = -1;

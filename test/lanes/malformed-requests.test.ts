@@ -4,7 +4,7 @@ import { cut, type LaneCase, request, responses, send } from "./lane-case.ts";
 
 const host = "Host: shop.example\r\n";
 
-/** What is malformed about a request, and its bytes. */
+/** A defect of a request, and its bytes. */
 const malformed: readonly (readonly [what: string, bytes: string])[] = [
   ["garbage", "garbage\r\n\r\n"],
   ["nothing but an empty line", "\r\n"],
@@ -58,7 +58,7 @@ const malformed: readonly (readonly [what: string, bytes: string])[] = [
   ["SMTP", "EHLO a\r\n"],
 ];
 
-/** Control bytes, DEL and separators in each place where text may stand. */
+/** Control bytes, DEL and separators at each position of a request. */
 const places = (byte: string): readonly (readonly [what: string, bytes: string])[] => [
   ["in a value", `GET / HTTP/1.1\r\n${host}X-A: a${byte}b\r\n\r\n`],
   ["at a value's start", `GET / HTTP/1.1\r\n${host}X-A: ${byte}b\r\n\r\n`],

@@ -1,4 +1,4 @@
-/** Every series of an exposition by its text. */
+/** The values of an exposition by series. */
 export type Series = ReadonlyMap<string, number>;
 
 export function readSeries(exposition: string): Series {
@@ -10,10 +10,10 @@ export function readSeries(exposition: string): Series {
   return series;
 }
 
-/** Times, what only says which lane it was, and the fences. */
+/** Series of times, of the lane itself, and of the fences. */
 const left = /_seconds_(?:bucket|sum)\b|_timestamp_seconds|^perch_build_info|^perch_fast_lane|="fence"/;
 
-/** What changed between two expositions, as lines; times apart. */
+/** The changes between two expositions, as lines, without times. */
 export function change(before: Series, after: Series): string[] {
   const lines: string[] = [];
   for (const [name, value] of after) {
@@ -23,7 +23,7 @@ export function change(before: Series, after: Series): string[] {
   return lines.sort();
 }
 
-/** How many connections the fast lane has handed over, whatever the cause. */
+/** The number of connections that the fast lane has handed over, for any cause. */
 export function handOvers(series: Series): number {
   let sum = 0;
   for (const [name, value] of series) if (name.startsWith("perch_fast_lane_handovers_total")) sum += value;

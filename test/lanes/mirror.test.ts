@@ -1,4 +1,4 @@
-import { afterAll, beforeAll, describe, it } from "vitest";
+import { describe, it } from "vitest";
 import { mirroring } from "./configurations.ts";
 import { chunks, cut, type LaneCase, request, responses } from "./lane-case.ts";
 import { LanePair } from "./lane-pair.ts";
@@ -37,13 +37,9 @@ const cases: readonly LaneCase[] = [
 ];
 
 describe("a mirror", () => {
-  let pair: LanePair;
-  beforeAll(async () => {
-    pair = await LanePair.start(mirroring);
-  });
-  afterAll(() => pair.stop());
+  const pair = LanePair.forSuite(mirroring);
 
   it.each(cases)("gets the same from both lanes, as does everybody else: $name", async (laneCase) => {
-    await pair.compare(laneCase);
+    await pair().compare(laneCase);
   });
 });

@@ -1,13 +1,9 @@
-import { afterAll, beforeAll, describe, it } from "vitest";
-import { strangers } from "./configurations.ts";
+import { describe, it } from "vitest";
+import { untrusting } from "./configurations.ts";
 import { type LaneCase, request, responses, send } from "./lane-case.ts";
 import { LanePair } from "./lane-pair.ts";
 
-let pair: LanePair;
-beforeAll(async () => {
-  pair = await LanePair.start(strangers);
-});
-afterAll(() => pair.stop());
+const pair = LanePair.forSuite(untrusting);
 
 const cases: readonly LaneCase[] = [
   { name: "a link that counts", client: request("GET /cart?a=1&perch-version=canary&b=2") },
@@ -29,6 +25,6 @@ const cases: readonly LaneCase[] = [
 
 describe("links for testers", () => {
   it.each(cases)("$name", async (laneCase) => {
-    await pair.compare(laneCase);
+    await pair().compare(laneCase);
   });
 });

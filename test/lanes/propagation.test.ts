@@ -1,9 +1,9 @@
 import { compareCases } from "./compare-cases.ts";
-import { strangers } from "./configurations.ts";
+import { untrusting } from "./configurations.ts";
 import type { LaneConfig, Origins } from "./lane.ts";
 import { type LaneCase, request } from "./lane-case.ts";
 
-/** Drawn alike in every lane. */
+/** A unit with the same draw in both lanes. */
 const user = "X-User-Id: 7\r\n";
 
 const regular = (name: string, fields: string, line = "GET /"): LaneCase => ({
@@ -42,10 +42,10 @@ const cases: readonly LaneCase[] = ["/", "/plain", "/external", "/drawn", "/lane
   { name: `empty baggage to ${path}`, client: request(`GET ${path}`, user + fields("baggage:", "x-perch-release:")) },
 ]);
 
-/** The releases of the other suites tell each other what they assigned. */
+/** The releases of the other suites, with propagation. */
 function propagating(acceptFrom: string) {
   return (origins: Origins, folder: string): LaneConfig => {
-    const { top, services, routes } = strangers(origins, folder);
+    const { top, services, routes } = untrusting(origins, folder);
     const accept = `acceptFrom: [${acceptFrom}]`;
     return {
       top: `${top}
@@ -67,6 +67,6 @@ compareCases("what an accepted caller says", propagating("127.0.0.0/8"), cases);
 compareCases("what a stranger says", propagating(""), cases);
 compareCases(
   "what is said where nothing is propagated",
-  strangers,
+  untrusting,
   cases.filter(({ name }) => !/external|lane/.test(name)),
 );

@@ -2,6 +2,7 @@ import { compareCases, compareCasesAtOnce } from "./compare-cases.ts";
 import { limited, trusting } from "./configurations.ts";
 import {
   answer,
+  chunked,
   chunks,
   closed,
   cut,
@@ -18,10 +19,9 @@ import {
   upstreamHas,
 } from "./lane-case.ts";
 
-const chunked = "Transfer-Encoding: chunked\r\n";
 const lengthOf = (body: string) => `Content-Length: ${body.length}\r\n`;
 
-/** A POST whose framing nobody can doubt, served by the fast lane. */
+/** A POST with unambiguous framing, served by the fast lane. */
 const regular = (name: string, fields: string, body: string, line = "POST /plain"): LaneCase => ({
   name,
   client: [send(request(line, fields, body)), responses(1)],
@@ -346,7 +346,7 @@ const limits: readonly LaneCase[] = [
   },
 ];
 
-/** What ends with a timeout. */
+/** Cases that end with a timeout. */
 const isTimed = ({ name }: LaneCase) => /: the timeout$|never come$|with an early answer$/.test(name);
 const untimed = (cases: readonly LaneCase[]) => cases.filter((laneCase) => !isTimed(laneCase));
 

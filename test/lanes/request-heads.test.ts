@@ -1,9 +1,9 @@
 import { compareCases } from "./compare-cases.ts";
-import { limited, signedPin, strangers, trusting } from "./configurations.ts";
+import { limited, signedPin, trusting, untrusting } from "./configurations.ts";
 import { answer, closed, type LaneCase, request, response, responses, send, sized } from "./lane-case.ts";
 
 const nowSeconds = Math.floor(Date.now() / 1000);
-/** Bytes of user-17's unit are what the digest says; any will do for a pin of ours. */
+/** The unit of user-17 is its digest; any other bytes would do for a pin. */
 const anyUnit = "rAAECAwQFBgc";
 const pinOf = (version: string, { epoch = 1, at = nowSeconds, how = "s", release = "shop", unit = anyUnit } = {}) =>
   signedPin(`1.${epoch}.${at}.${version}.${how}.${unit}`, release);
@@ -390,7 +390,7 @@ const decided: readonly LaneCase[] = [
 compareCases("request targets, methods and versions", trusting, [...targets, ...methods, ...versions]);
 compareCases("request fields", trusting, [...fields, ...hosts]);
 compareCases("decisions", trusting, decided);
-compareCases("requests of strangers", strangers, [...fields, ...decided]);
+compareCases("requests of strangers", untrusting, [...fields, ...decided]);
 compareCases("small limits", limited, [
   ...targets.map((target) => ({ ...target, regular: false })),
   ...[11, 12, 13, 20].map((count) => odd(`${count} fields`, "X-A: 1\r\n".repeat(count - 1))),

@@ -2,7 +2,7 @@ import { describe, expect, it } from "vitest";
 import { readStrictRequest } from "../kit/strict-request.ts";
 import { readStrictResponse } from "../kit/strict-response.ts";
 
-/** The suite is as strict as its readers are, so they are held to a table of their own. */
+/** The suite is as strict as its readers, which have their own table. */
 const head = "GET / HTTP/1.1\r\nhost: a\r\n";
 const ok = "HTTP/1.1 200 OK\r\n";
 

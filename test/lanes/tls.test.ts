@@ -1,8 +1,9 @@
 import { compareCases, compareCasesAtOnce } from "./compare-cases.ts";
-import { strangers, trusting } from "./configurations.ts";
+import { trusting, untrusting } from "./configurations.ts";
 import type { LaneConfig, Origins } from "./lane.ts";
 import {
   answer,
+  chunked,
   chunks,
   clientHas,
   closed,
@@ -25,8 +26,7 @@ import {
 const overTls = (configure: (origins: Origins, folder: string) => LaneConfig) => (origins: Origins, folder: string) =>
   ({ ...configure(origins, folder), transport: "tls" }) as const;
 
-const chunked = "Transfer-Encoding: chunked\r\n";
-/** More than the buffers of sockets and streams take. */
+/** More than the buffers of sockets and streams hold. */
 const large = "0123456789abcdef".repeat(256 * 1024);
 const post = (body: string) => request("POST /plain", `Content-Length: ${body.length}\r\n`, body);
 
@@ -139,5 +139,5 @@ const broken: readonly LaneCase[] = [
 ];
 
 compareCases("over TLS", overTls(trusting), regular);
-compareCases("over TLS, not for the fast lane", overTls(strangers), handedOver);
-compareCasesAtOnce("over TLS, broken off", overTls(strangers), broken);
+compareCases("over TLS, not for the fast lane", overTls(untrusting), handedOver);
+compareCasesAtOnce("over TLS, broken off", overTls(untrusting), broken);

@@ -1,4 +1,4 @@
-import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { describe, expect, it } from "vitest";
 import { tracing } from "./configurations.ts";
 import { answer, chunks, type LaneCase, request, reset } from "./lane-case.ts";
 import { LanePair } from "./lane-pair.ts";
@@ -6,7 +6,7 @@ import { LanePair } from "./lane-pair.ts";
 const traceId = "a".repeat(32);
 const parent = (flags: string, version = "00") => `traceparent: ${version}-${traceId}-${"b".repeat(16)}-${flags}\r\n`;
 
-/** What is sent, and what both upstreams get of it. */
+/** The fields sent, and those that both upstreams receive. */
 const cases: readonly (LaneCase & { readonly traceparent: string; readonly tracestate?: string })[] = [
   { name: "none", client: request(), regular: true, traceparent: "<trace>-<span>-00" },
   { name: "recorded", client: request("GET /", parent("01")), regular: true, traceparent: `${traceId}-<span>-01` },
@@ -58,21 +58,17 @@ const cases: readonly (LaneCase & { readonly traceparent: string; readonly trace
 ];
 
 describe("a traceparent", () => {
-  let pair: LanePair;
-  beforeAll(async () => {
-    pair = await LanePair.start(tracing);
-  });
-  afterAll(() => pair.stop());
+  const pair = LanePair.forSuite(tracing);
 
   it.each(cases)("leaves both lanes alike: $name", async ({ traceparent, tracestate, ...laneCase }) => {
-    const { view } = await pair.compare(laneCase);
+    const { view } = await pair().compare(laneCase);
     const sent = [...view.matchAll(/^ {2}(trace\w+): (.*)$/gm)].map(([, name, value]) => `${name}: ${value}`);
     const once = [`traceparent: 00-${traceparent}`, ...(tracestate === undefined ? [] : [`tracestate: ${tracestate}`])];
-    // The mirror's, or a second attempt's, is the same but for its span.
+    // That of a mirrored request or a second attempt differs in its span only.
     expect(sent).toEqual(laneCase.name === "with a chunked body" ? once : [...once, ...once]);
   });
 
   it("is in both logs", async () => {
-    await pair.compareLogs();
+    await pair().compareLogs();
   });
 });

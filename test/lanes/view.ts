@@ -3,13 +3,13 @@ import { excerpt, type StrictMessage } from "../kit/strict-bytes.ts";
 import { readStrictResponse } from "../kit/strict-response.ts";
 import type { LaneCase } from "./lane-case.ts";
 
-/** What one client connection saw. */
+/** What one client connection received. */
 export interface ClientView {
   readonly bytes: string;
   readonly state: "open" | "closed";
 }
 
-/** Names for what differs between two runs of one case although both are right. */
+/** Names for values that differ between two correct runs of one case. */
 export interface Names {
   /** Port to name. */
   readonly ports: ReadonlyMap<number, string>;
@@ -17,7 +17,7 @@ export interface Names {
 
 const longBody = 600;
 
-/** Everything that one lane showed of a case, as lines to be compared. */
+/** Everything seen of a case in one lane, as lines to compare. */
 export function render(laneCase: LaneCase, clients: readonly ClientView[], upstreams: Upstreams, names: Names): string {
   const lines: string[] = [];
   for (const [index, client] of clients.entries()) {
@@ -52,12 +52,12 @@ function renderClient(laneCase: LaneCase, { bytes }: ClientView): string[] {
   return lines;
 }
 
-/** How a message that broke off is shown. */
+/** How an aborted message is shown. */
 function partial({ loose }: LaneCase): LaneCase["loose"] | "no body" {
   return loose === "partial bodies" ? "no body" : loose;
 }
 
-/** Whole requests by their arrival; on which connections they came is the lane's business. */
+/** Complete requests by their arrival; their connections may differ between lanes. */
 function renderRequests(upstreams: Upstreams): string[] {
   const all = [...upstreams].flatMap(([name, connections]) =>
     connections.flatMap(({ requests }) => requests.map((request) => ({ ...request, name }))),
@@ -69,7 +69,7 @@ function renderRequests(upstreams: Upstreams): string[] {
 function renderRest(laneCase: LaneCase, name: string, connection: RecordedConnection): string[] {
   const lines: string[] = [];
   const { partial: unfinished, problem, left } = connection;
-  // The standard lane sends a head with the first bytes of its body only, the fast lane at once.
+  // The standard lane sends a head with the first bytes of its body, the fast lane at once.
   if (unfinished?.body === "" && problem === undefined) return [];
   if (unfinished !== undefined)
     lines.push(`upstream ${name}, incomplete:`, ...renderMessage(unfinished, partial(laneCase)));
@@ -98,7 +98,7 @@ function visible(text: string): string {
   return JSON.stringify(text).slice(1, -1);
 }
 
-/** The method that the client's first bytes name. */
+/** The method in the client's first bytes. */
 function firstMethod({ client }: LaneCase): string {
   const first = typeof client === "string" ? client : client.find((step) => "send" in step);
   const bytes = typeof first === "string" ? first : first !== undefined && "send" in first ? first.send : "";
@@ -108,14 +108,14 @@ function firstMethod({ client }: LaneCase): string {
 const uuid = /\b[\da-f]{8}-[\da-f]{4}-[\da-f]{4}-[\da-f]{4}-[\da-f]{12}\b/g;
 const httpDate = /\b[A-Z][a-z]{2}, \d\d [A-Z][a-z]{2} \d{4} \d\d:\d\d:\d\d GMT/g;
 const pin = /\b1\.(\d+)\.(\d+)\.([a-z0-9-]+)\.([a-z0-9-]+)\.([ar])([\w-]{11})\.[\w-]{22}/g;
-/** Cases send trace ids of one digit over and over: any other is Perch's. */
+/** Trace ids of cases repeat one digit: any other is Perch's. */
 const madeTrace = /\btraceparent: 00-(?!(.)\1{31}-)[\da-f]{32}-[\da-f]{16}-([\da-f]{2})/g;
 const loggedTrace = /(?<="traceId":")(?!(.)\1{31})[\da-f]{32}/g;
 const parentSpan = /\b(traceparent: 00-[\da-f]{32}-)[\da-f]{16}(-[\da-f]{2})/g;
-/** A date that Perch wrote just now; any other came from a case. */
+/** A date of today is Perch's; any other is the case's. */
 const recentMs = 5 * 60_000;
 
-/** Replaces what differs between two runs that are both right: ids, dates, random units, signatures, ports. */
+/** Replaces values that differ between two correct runs: ids, dates, random units, signatures, ports. */
 export function normalised(text: string, { ports }: Names): string {
   return text
     .replace(uuid, "<id>")

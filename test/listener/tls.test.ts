@@ -1,17 +1,92 @@
 import { once } from "node:events";
 import net from "node:net";
-import { type ConnectionOptions, connect, type TLSSocket } from "node:tls";
-import { describe, expect, it, test } from "vitest";
-import { freeAfterTest, perch, upstream } from "../kit/freed.ts";
+import { type ConnectionOptions, connect } from "node:tls";
+import { describe, expect, it } from "vitest";
+import { freeAfterTest, rawClient } from "../kit/freed.ts";
 import { H2Client } from "../kit/h2-client.ts";
+import { shopAt } from "../kit/one-service.ts";
 import { certFile, certificateYaml, certPem, keyPem } from "../kit/pki.ts";
-import { RawClient } from "../kit/raw-client.ts";
 import { changeablePerch } from "../kit/served.ts";
 import { shownName, tlsConnect, tlsGet } from "../kit/tls-client.ts";
-import { shopAt, shopTls, tlsListener, tlsPerch } from "../kit/tls-perch.ts";
+import { shopTls, tlsListener, tlsPerch } from "../kit/tls-perch.ts";
+
+const get = "GET / HTTP/1.1\r\nHost: shop.example\r\n\r\n";
+const known = { cert: certPem("client"), key: keyPem("client") };
+const untrusted = { cert: certPem("stranger"), key: keyPem("stranger") };
+const clientCa = `, clientCa: ${certFile("authority")}`;
+
+/** A connection that is freed after the test, and what it has received. */
+async function connection(port: number, options: ConnectionOptions = {}) {
+  const socket = await tlsConnect(port, options);
+  freeAfterTest(async () => socket.destroy());
+  const seen = { received: "" };
+  socket.setEncoding("latin1").on("data", (text: string) => {
+    seen.received += text;
+  });
+  return { socket, seen };
+}
+
+/** A session to resume, after a request over it. */
+async function sessionOf(port: number, options: ConnectionOptions = {}): Promise<Buffer> {
+  const { socket, seen } = await connection(port, options);
+  socket.write(get);
+  await expect.poll(() => seen.received).not.toBe("");
+  const session = socket.getSession();
+  socket.destroy();
+  if (session === undefined) throw new Error("no session");
+  return session;
+}
+
+const isResumed = async (port: number, options: ConnectionOptions) =>
+  (await connection(port, options)).socket.isSessionReused();
+
+/** A configuration file with this listener. */
+const file = (listener: string, more = "") =>
+  `listeners: [${listener}]\nadmin: { address: "127.0.0.1:0" }\n${shopAt("http://127.0.0.1:1", more)}`;
+
+const failures = (cause: string) => `perch_tls_handshake_failures_total{listener="web",cause="${cause}"}`;
+
+/** Bytes on a connection of their own, which Perch closes. */
+const bytes =
+  (sent: string, end = false) =>
+  async (port: number) => {
+    const raw = await rawClient(port);
+    if (end) raw.socket.end(sent, "latin1");
+    else raw.send(sent);
+    await raw.read();
+  };
+
+const handshake = (options: ConnectionOptions) => async (port: number) => {
+  await expect(tlsGet(port, options)).rejects.toThrow();
+};
+
+/** The ClientHello of TLS 1.2. */
+async function hello(): Promise<string> {
+  const server = net.createServer().listen(0, "127.0.0.1");
+  await once(server, "listening");
+  const client = connect({ port: (server.address() as net.AddressInfo).port, maxVersion: "TLSv1.2" });
+  client.on("error", () => {});
+  const [accepted] = (await once(server, "connection")) as [net.Socket];
+  const [bytes] = (await once(accepted, "data")) as [Buffer];
+  client.destroy();
+  server.close();
+  return bytes.toString("latin1");
+}
+
+/** A client that refuses the certificate with a fatal alert (unknown_ca), which node's own does not send. */
+async function refusal(port: number): Promise<void> {
+  const raw = await rawClient(port);
+  raw.send(await hello());
+  await raw.read((received) => received !== "");
+  raw.send("\x15\x03\x03\x00\x02\x02\x30");
+  await raw.read();
+}
+
+/** The beginning of a ClientHello. */
+const halfHello = "\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03";
 
 describe("a listener with tls", () => {
-  it("serves HTTP/1.1 and tells upstreams that the client came by https", async () => {
+  it("serves HTTP/1.1, with X-Forwarded-Proto: https", async () => {
     const { perch, shop } = await tlsPerch(shopTls);
     const { status, headers } = await tlsGet(perch.port);
     expect({ status, upstream: headers["x-upstream"] }).toEqual({ status: 200, upstream: "stable" });
@@ -27,11 +102,11 @@ describe("a listener with tls", () => {
     ["the first where no other has the name", "other.example", "shop.example"],
     ["the one with the name", "example.org", "wildcard"],
     ["the one with a wildcard for it", "api.example.org", "wildcard"],
-    ["whatever the letter case", "API.Example.ORG", "wildcard"],
+    ["the one with the name in another case", "API.Example.ORG", "wildcard"],
     ["the first for two labels below a wildcard", "a.b.example.org", "shop.example"],
-    ["by names that the file gives instead", "given.example", "expired.example"],
+    ["the one with the name in `hosts`", "given.example", "expired.example"],
   ] as const;
-  test.for(choices)("shows %s", async ([, servername, shown]) => {
+  it.for(choices)("shows %s", async ([, servername, shown]) => {
     const all = [
       certificateYaml("shop"),
       certificateYaml("wildcard"),
@@ -53,20 +128,15 @@ describe("a listener with tls", () => {
       "ERR_SSL_TLSV1_ALERT_PROTOCOL_VERSION",
     ],
     [
-      "no version that is broken",
+      "no version older than TLS 1.2",
       "",
       { minVersion: "TLSv1.1", maxVersion: "TLSv1.1", ciphers: "DEFAULT:@SECLEVEL=0" },
       "ERR_SSL_TLSV1_ALERT_PROTOCOL_VERSION",
     ],
     ["HTTP/1.1 by ALPN", "", { ALPNProtocols: ["http/1.1"] }, "http/1.1"],
-    [
-      "nobody who wants another protocol",
-      "",
-      { ALPNProtocols: ["spdy/3"] },
-      "ERR_SSL_TLSV1_ALERT_NO_APPLICATION_PROTOCOL",
-    ],
+    ["no other protocol by ALPN", "", { ALPNProtocols: ["spdy/3"] }, "ERR_SSL_TLSV1_ALERT_NO_APPLICATION_PROTOCOL"],
   ] as const;
-  test.for(clients)("speaks %s", async ([, tls, options, wanted]) => {
+  it.for(clients)("speaks %s", async ([, tls, options, wanted]) => {
     const { perch } = await tlsPerch(shopTls + tls);
     const client = { ...options, ...("ALPNProtocols" in options ? { ALPNProtocols: [...options.ALPNProtocols] } : {}) };
     const found = await tlsConnect(perch.port, client).then(
@@ -80,6 +150,29 @@ describe("a listener with tls", () => {
     expect(found).toBe(wanted);
   });
 
+  it("speaks HTTP/2 with a client that asks for it by ALPN", async () => {
+    const { shop, perch } = await tlsPerch(shopTls, "releases: { shop: { split: { stable: 1 } } }");
+    const client = new H2Client(`https://127.0.0.1:${perch.port}`, {
+      ca: certPem("authority"),
+      servername: "shop.example",
+    });
+    const answers = await Promise.all([client.get({ scheme: "https" }), client.get({ scheme: "https" })]);
+    expect(answers.map(({ status, body }) => [status, body])).toEqual([
+      [200, "hello from stable\n"],
+      [200, "hello from stable\n"],
+    ]);
+    expect(answers[0]?.headers["set-cookie"]).toContain("Secure");
+    expect(shop.seen[0]?.headers["x-forwarded-proto"]).toBe("https");
+  });
+
+  it.each([
+    ["asks for HTTP/1.1", { ALPNProtocols: ["http/1.1"] }],
+    ["asks for nothing", {}],
+  ])("speaks HTTP/1.1 with a client that %s", async (_what, options) => {
+    const { perch } = await tlsPerch(shopTls);
+    expect((await tlsGet(perch.port, options)).status).toBe(200);
+  });
+
   it("has its requests served by the fast lane, which hands over what it does not serve", async () => {
     const { perch } = await tlsPerch(shopTls);
     const handOvers = 'perch_fast_lane_handovers_total{cause="head"}';
@@ -90,79 +183,19 @@ describe("a listener with tls", () => {
   });
 
   it("serves only clients with a certificate of clientCa", async () => {
-    const { perch, shop } = await tlsPerch(`${shopTls}, clientCa: ${certFile("authority")}`);
-    const known = { cert: certPem("client"), key: keyPem("client") };
+    const { perch, shop } = await tlsPerch(shopTls + clientCa);
     expect((await tlsGet(perch.port, known)).status).toBe(200);
-    await expect(tlsGet(perch.port, { cert: certPem("stranger"), key: keyPem("stranger") })).rejects.toThrow();
+    await expect(tlsGet(perch.port, untrusted)).rejects.toThrow();
     await expect(tlsGet(perch.port)).rejects.toThrow();
     expect(shop.seen).toHaveLength(1);
   });
 });
 
-async function http2Perch() {
-  const shop = await upstream("stable");
-  const started = await perch(
-    `
-services: { shop: { versions: { stable: { endpoints: ["${shop.origin}"] } } } }
-releases: { shop: { split: { stable: 1 } } }
-routes: [{ name: all, service: shop, release: shop }]`,
-    { listeners: `{ name: web, address: "127.0.0.1:0", tls: { certificates: [${certificateYaml("shop")}] } }` },
-  );
-  return { shop, perch: started };
-}
-
-it("speaks HTTP/2 with a client that asks for it, whose requests come by https", async () => {
-  const { shop, perch: started } = await http2Perch();
-  const client = new H2Client(`https://127.0.0.1:${started.port}`, {
-    ca: certPem("authority"),
-    servername: "shop.example",
-  });
-  const answers = await Promise.all([client.get({ scheme: "https" }), client.get({ scheme: "https" })]);
-  expect(answers.map(({ status, body }) => [status, body])).toEqual([
-    [200, "hello from stable\n"],
-    [200, "hello from stable\n"],
-  ]);
-  expect(answers[0]?.headers["set-cookie"]).toContain("Secure");
-  expect(shop.seen[0]?.headers["x-forwarded-proto"]).toBe("https");
-});
-
-it.each([
-  ["asks for HTTP/1.1", { ALPNProtocols: ["http/1.1"] }],
-  ["asks for nothing", {}],
-])("speaks HTTP/1.1 with a client that %s", async (_what, options) => {
-  const { perch: started } = await http2Perch();
-  expect((await tlsGet(started.port, options)).status).toBe(200);
-});
-
-const get = "GET / HTTP/1.1\r\nHost: shop.example\r\n\r\n";
-const known = { cert: certPem("client"), key: keyPem("client") };
-
-/** A session to come back with, after a request over it. */
-async function sessionOf(port: number, options: ConnectionOptions = {}): Promise<Buffer> {
-  const socket = await tlsConnect(port, options);
-  let received = "";
-  socket.setEncoding("latin1").on("data", (text: string) => {
-    received += text;
-  });
-  socket.write(get);
-  await expect.poll(() => received).not.toBe("");
-  const session = socket.getSession();
-  socket.destroy();
-  if (session === undefined) throw new Error("no session");
-  return session;
-}
-
-async function comeBack(port: number, options: ConnectionOptions): Promise<TLSSocket> {
-  const socket = await tlsConnect(port, options);
-  freeAfterTest(async () => socket.destroy());
-  return socket;
-}
-
 describe("a session", () => {
-  test.for(["TLSv1.2", "TLSv1.3"] as const)("is resumed, %s", async (maxVersion) => {
+  it.for(["TLSv1.2", "TLSv1.3"] as const)("is resumed, %s", async (maxVersion) => {
     const { perch } = await tlsPerch(shopTls);
     const session = await sessionOf(perch.port, { maxVersion });
-    expect((await comeBack(perch.port, { maxVersion, session })).isSessionReused()).toBe(true);
+    expect(await isResumed(perch.port, { maxVersion, session })).toBe(true);
     expect((await tlsGet(perch.port, { maxVersion, session })).status).toBe(200);
   });
 
@@ -171,7 +204,7 @@ describe("a session", () => {
     const { perch } = await tlsPerch(tls);
     for (const servername of ["shop.example", "api.example.org"]) {
       const session = await sessionOf(perch.port, { ...known, servername });
-      expect((await comeBack(perch.port, { ...known, servername, session })).isSessionReused()).toBe(true);
+      expect(await isResumed(perch.port, { ...known, servername, session })).toBe(true);
       expect((await tlsGet(perch.port, { ...known, servername, session })).status).toBe(200);
     }
   });
@@ -179,28 +212,22 @@ describe("a session", () => {
   it("is resumed by any of several workers", async () => {
     const { perch } = await tlsPerch(shopTls, "workers: 3");
     const session = await sessionOf(perch.port);
-    for (let visit = 0; visit < 12; visit++) {
-      const socket = await tlsConnect(perch.port, { session });
-      expect(socket.isSessionReused()).toBe(true);
-      socket.destroy();
-    }
+    for (let visit = 0; visit < 12; visit++) expect(await isResumed(perch.port, { session })).toBe(true);
   });
 
   it("is resumed after a reload", async () => {
-    const file = (body: string) =>
-      `listeners: [${tlsListener(shopTls)}]\nadmin: { address: "127.0.0.1:0" }\n${shopAt("http://127.0.0.1:1")}${body}`;
-    const { perch, change } = await changeablePerch(file(""));
+    const { perch, change } = await changeablePerch(file(tlsListener(shopTls)));
     const session = await sessionOf(perch.port);
-    await change(file("exposeVersion: true"));
-    expect((await comeBack(perch.port, { session })).isSessionReused()).toBe(true);
+    await change(file(tlsListener(shopTls), "exposeVersion: true"));
+    expect(await isResumed(perch.port, { session })).toBe(true);
   });
 
   // A ticket must not stand in for a certificate that was never shown.
-  test.for(["TLSv1.2", "TLSv1.3"] as const)(
-    "of a listener that asks for no certificate is none of one that does, %s (CVE-2025-23419)",
+  it.for(["TLSv1.2", "TLSv1.3"] as const)(
+    "of a listener without clientCa is not accepted by one with it, %s (CVE-2025-23419)",
     async (maxVersion) => {
       const open = tlsListener(shopTls).replace("name: web", "name: open");
-      const listeners = `${open}, ${tlsListener(`${shopTls}, clientCa: ${certFile("authority")}`)}`;
+      const listeners = `${open}, ${tlsListener(shopTls + clientCa)}`;
       const { perch, shop } = await tlsPerch("", "", { listeners });
       const [openPort, closedPort] = perch.app.listeners.map(({ address }) =>
         typeof address === "object" ? address.port : 0,
@@ -209,19 +236,17 @@ describe("a session", () => {
       await expect.poll(() => shop.seen.length).toBe(1);
       await expect(tlsGet(closedPort ?? 0, { maxVersion, session })).rejects.toThrow();
       expect(shop.seen).toHaveLength(1);
-      // Nor is it in the way of whoever has one.
+      // Nor does it prevent a handshake with one.
       expect((await tlsGet(closedPort ?? 0, { ...known, maxVersion, session })).status).toBe(200);
     },
   );
 
-  it("that began before clientCa was there is none after it", async () => {
-    const file = (tls: string) =>
-      `listeners: [${tlsListener(tls)}]\nadmin: { address: "127.0.0.1:0" }\n${shopAt("http://127.0.0.1:1")}`;
-    const { perch, change } = await changeablePerch(file(shopTls));
+  it("that began before clientCa was set is not resumed", async () => {
+    const { perch, change } = await changeablePerch(file(tlsListener(shopTls)));
     const session = await sessionOf(perch.port);
-    await change(file(`${shopTls}, clientCa: ${certFile("authority")}`));
+    await change(file(tlsListener(shopTls + clientCa)));
     await expect(tlsGet(perch.port, { session })).rejects.toThrow();
-    const socket = await comeBack(perch.port, { ...known, session });
+    const { socket } = await connection(perch.port, { ...known, session });
     expect({ shown: shownName(socket), resumed: socket.isSessionReused() }).toEqual({
       shown: "shop.example",
       resumed: false,
@@ -229,71 +254,22 @@ describe("a session", () => {
   });
 });
 
-const failures = (cause: string) => `perch_tls_handshake_failures_total{listener="web",cause="${cause}"}`;
-
-/** Bytes that reach Perch on a connection of their own, and whether it closed it. */
-const bytes =
-  (sent: string, end = false) =>
-  async (port: number) => {
-    const raw = await RawClient.connect(port);
-    freeAfterTest(async () => raw.close());
-    if (end) raw.socket.end(sent, "latin1");
-    else raw.send(sent);
-    await raw.read();
-  };
-
-const client = (options: ConnectionOptions) => async (port: number) => {
-  await expect(tlsGet(port, options)).rejects.toThrow();
-};
-
-/** The first bytes of a client that speaks TLS 1.2. */
-async function hello(): Promise<string> {
-  const server = net.createServer().listen(0, "127.0.0.1");
-  await once(server, "listening");
-  const client = connect({ port: (server.address() as net.AddressInfo).port, maxVersion: "TLSv1.2" });
-  client.on("error", () => {});
-  const [accepted] = (await once(server, "connection")) as [net.Socket];
-  const [bytes] = (await once(accepted, "data")) as [Buffer];
-  client.destroy();
-  server.close();
-  return bytes.toString("latin1");
-}
-
-/** A client that says by a fatal alert (unknown_ca) what it thinks of our certificate; node's own says nothing. */
-async function refusal(port: number): Promise<void> {
-  const raw = await RawClient.connect(port);
-  freeAfterTest(async () => raw.close());
-  raw.send(await hello());
-  await raw.read((received) => received !== "");
-  raw.send("\x15\x03\x03\x00\x02\x02\x30");
-  await raw.read();
-}
-
-/** What a hello begins with, and nothing behind it. */
-const halfHello = "\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03";
-const clientCa = `, clientCa: ${certFile("authority")}`;
-
 const cases: readonly (readonly [string, string, (port: number) => Promise<void>, string])[] = [
-  ["HTTP in the clear", "", bytes("GET / HTTP/1.1\r\nHost: shop.example\r\n\r\n"), "not-tls"],
-  ["something that is nothing", "", bytes("\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0"), "not-tls"],
+  ["HTTP in the clear", "", bytes(get), "not-tls"],
+  ["bytes of no protocol", "", bytes("\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0"), "not-tls"],
   ["a hello that is cut off", "", bytes(halfHello, true), "client-closed"],
   ["a client that leaves at once", "", bytes("", true), "client-closed"],
-  ["too low a version", ", minVersion: TLSv1.3", client({ maxVersion: "TLSv1.2" }), "version"],
-  ["no cipher in common", "", client({ maxVersion: "TLSv1.2", ciphers: "ECDHE-RSA-AES128-GCM-SHA256" }), "cipher"],
-  ["no protocol in common", "", client({ ALPNProtocols: ["spdy/3"] }), "protocol"],
-  ["no client certificate", clientCa, client({}), "client-certificate"],
-  ["no client certificate, TLS 1.2", clientCa, client({ maxVersion: "TLSv1.2" }), "client-certificate"],
-  [
-    "a client certificate of another authority",
-    clientCa,
-    client({ cert: certPem("stranger"), key: keyPem("stranger") }),
-    "client-certificate",
-  ],
-  ["a client that does not trust us", "", refusal, "refused-by-client"],
+  ["too low a version", ", minVersion: TLSv1.3", handshake({ maxVersion: "TLSv1.2" }), "version"],
+  ["no cipher in common", "", handshake({ maxVersion: "TLSv1.2", ciphers: "ECDHE-RSA-AES128-GCM-SHA256" }), "cipher"],
+  ["no protocol in common", "", handshake({ ALPNProtocols: ["spdy/3"] }), "protocol"],
+  ["no client certificate", clientCa, handshake({}), "client-certificate"],
+  ["no client certificate, TLS 1.2", clientCa, handshake({ maxVersion: "TLSv1.2" }), "client-certificate"],
+  ["a client certificate of another authority", clientCa, handshake(untrusted), "client-certificate"],
+  ["a client that does not trust the certificate", "", refusal, "refused-by-client"],
 ];
 
 describe("a TLS handshake that fails", () => {
-  test.for(cases)("is counted, and costs nobody else: %s", async ([, tls, fail, cause]) => {
+  it.for(cases)("is counted, and affects no other connection: %s", async ([, tls, fail, cause]) => {
     const { perch, shop } = await tlsPerch(shopTls + tls);
     await fail(perch.port);
     await expect.poll(() => perch.metric(failures(cause))).toBe(1);
@@ -302,7 +278,7 @@ describe("a TLS handshake that fails", () => {
       Number(count),
     );
     expect(all.reduce((sum, count) => sum + count, 0)).toBe(1);
-    const { status } = await tlsGet(perch.port, { cert: certPem("client"), key: keyPem("client") });
+    const { status } = await tlsGet(perch.port, known);
     expect(status).toBe(200);
     expect(shop.seen).toHaveLength(1);
   });
@@ -313,46 +289,40 @@ describe("a TLS handshake that fails", () => {
     await expect.poll(() => perch.metric(failures("not-tls"))).toBe(8);
   });
 
-  it("harms nothing once TLS is spoken either", async () => {
+  it("has no effect on others after the handshake either", async () => {
     const { perch } = await tlsPerch(shopTls);
     const below = net.connect(perch.port, "127.0.0.1");
     const socket = connect({ socket: below, ca: certPem("authority"), servername: "shop.example" });
     await new Promise((resolve) => socket.once("secureConnect", resolve));
     const closed = new Promise((resolve) => below.once("close", resolve));
     socket.on("error", () => {});
-    // A record of application data that nobody sealed.
+    // A record of application data that does not decrypt.
     below.write("\x17\x03\x03\x00\x20garbage garbage garbage garbage!", "latin1");
     await closed;
     expect((await tlsGet(perch.port)).status).toBe(200);
   });
 
-  it("is broken off where it does not go on when Perch ends", async () => {
+  it("is aborted by a drain where it does not go on", async () => {
     const { perch } = await tlsPerch(shopTls);
-    const raw = await RawClient.connect(perch.port);
+    const raw = await rawClient(perch.port);
     raw.send(halfHello);
-    // Whoever came before has been accepted once another is served.
+    // The first has been accepted once another is served.
     await tlsGet(perch.port);
     await perch.app.drain("test");
     expect(await raw.read()).toBe("");
   });
 
-  it("is completed where it is under way when Perch ends, and its request is answered", async () => {
+  it("is completed during a drain, and its request is answered", async () => {
     const { perch } = await tlsPerch(shopTls);
-    const socket = await tlsConnect(perch.port);
-    let received = "";
-    socket.setEncoding("latin1").on("data", (text: string) => {
-      received += text;
-    });
-    socket.write("GET / HTTP/1.1\r\nHost: shop.example\r\n\r\n");
-    const drained = perch.app.drain("test");
-    await drained;
-    await expect.poll(() => received).toContain("hello from stable");
-    socket.destroy();
+    const { socket, seen } = await connection(perch.port);
+    socket.write(get);
+    await perch.app.drain("test");
+    await expect.poll(() => seen.received).toContain("hello from stable");
   });
 });
 
 describe("the key of a listener", () => {
-  it("is in nothing that Perch shows", async () => {
+  it("is in no response of the admin server", async () => {
     const { perch } = await tlsPerch(shopTls);
     const secret = keyPem("shop").split("\n")[1] ?? "";
     for (const path of ["/metrics", "/api/config", "/api/releases", "/api/explain?url=https://shop.example/"]) {

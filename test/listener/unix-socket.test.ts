@@ -4,13 +4,8 @@ import { createServer } from "node:net";
 import { join } from "node:path";
 import { describe, expect, it } from "vitest";
 import { freeAfterTest, perch, upstream } from "../kit/freed.ts";
-import { lanes } from "../kit/one-service.ts";
+import { lanes, shopAt } from "../kit/one-service.ts";
 import { perchProcess, temporaryFolder } from "../kit/served.ts";
-
-const shopAt = (origin: string, more = "") => `
-services: { shop: { versions: { stable: { endpoints: ["${origin}"] } } } }
-routes: [{ name: all, service: shop }]
-${more}`;
 
 const socketListener = (path: string, more = "") => `{ name: local, address: "unix:${path}"${more} }`;
 
@@ -24,7 +19,7 @@ function getOver(socketPath: string, headers: Readonly<Record<string, string>> =
 }
 
 describe.each(lanes)("a listener on a unix socket, in the $lane lane", ({ fastLane }) => {
-  it("serves, without an address of the caller", async () => {
+  it("serves, and takes the caller's address as unknown", async () => {
     const shop = await upstream("stable");
     const path = join(await temporaryFolder(), "perch.sock");
     await perch(shopAt(shop.origin, `fastLane: ${fastLane}`), { listeners: socketListener(path) });
@@ -32,7 +27,7 @@ describe.each(lanes)("a listener on a unix socket, in the $lane lane", ({ fastLa
     expect(shop.seen[0]?.headers["x-forwarded-for"]).toBe("unknown");
   });
 
-  it("believes its callers where trustedProxies says unix", async () => {
+  it("trusts its callers where trustedProxies has unix", async () => {
     const shop = await upstream("stable");
     const path = join(await temporaryFolder(), "perch.sock");
     const more = `fastLane: ${fastLane}\ntrustedProxies: [unix]`;
@@ -46,7 +41,7 @@ describe.each(lanes)("a listener on a unix socket, in the $lane lane", ({ fastLa
 });
 
 describe("the file of a unix socket", () => {
-  it("has the permissions that the configuration gives, and goes away at the end", async () => {
+  it("has the permissions of the configuration, and is removed at the end", async () => {
     const path = join(await temporaryFolder(), "perch.sock");
     const started = await perch(shopAt("http://127.0.0.1:1"), { listeners: socketListener(path, ", mode: 0600") });
     expect(statSync(path).mode & 0o777).toBe(0o600);
@@ -55,13 +50,13 @@ describe("the file of a unix socket", () => {
     expect(existsSync(path)).toBe(false);
   });
 
-  it("is for its owner and group where nothing is said", async () => {
+  it("is for its owner and group by default", async () => {
     const path = join(await temporaryFolder(), "perch.sock");
     await perch(shopAt("http://127.0.0.1:1"), { listeners: socketListener(path) });
     expect(statSync(path).mode & 0o777).toBe(0o660);
   });
 
-  it("is taken over from a process that is dead", async () => {
+  it("is taken over from a dead process", async () => {
     const folder = await temporaryFolder();
     const path = join(folder, "perch.sock");
     const file = join(folder, "perch.yaml");
@@ -79,7 +74,7 @@ describe("the file of a unix socket", () => {
     expect(await getOver(path)).toBe(200);
   });
 
-  it("is left alone where a process serves it", async () => {
+  it("stays where another process serves it", async () => {
     const path = join(await temporaryFolder(), "perch.sock");
     const other = createServer().listen(path);
     freeAfterTest(async () => other.close());
@@ -89,7 +84,7 @@ describe("the file of a unix socket", () => {
     expect(existsSync(path)).toBe(true);
   });
 
-  it("never replaces what is no socket", async () => {
+  it("never replaces a file that is no socket", async () => {
     const path = join(await temporaryFolder(), "precious");
     writeFileSync(path, "precious");
     await expect(perch(shopAt("http://127.0.0.1:1"), { listeners: socketListener(path) })).rejects.toThrow(

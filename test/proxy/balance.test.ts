@@ -1,18 +1,14 @@
 import { describe, expect, it } from "vitest";
 import { perch, upstream } from "../kit/freed.ts";
-import { lanes } from "../kit/one-service.ts";
+import { lanes, shopYaml } from "../kit/one-service.ts";
 
-/** A service with so many endpoints, each of which says who it is in `x-upstream`. */
-async function balanced(fastLane: string, balance: string, count: number, more = "", release = "") {
+/** Perch in front of a service with these endpoints; each names itself in `x-upstream`. */
+async function balanced(fastLane: string, balance: string, count: number, more = "") {
   const names = Array.from({ length: count }, (_, at) => `endpoint-${at}`);
   const upstreams = await Promise.all(names.map((name) => upstream(name)));
-  const listed = upstreams.map(({ origin }) => `"${origin}"`).join(", ");
-  const started = await perch(`
-fastLane: ${fastLane}
-trustedProxies: [127.0.0.0/8]
-services: { shop: { balance: ${balance}, versions: { stable: { endpoints: [${listed}] } } } }
-routes: [{ name: all, service: shop${release} }]
-${more}`);
+  const stable = upstreams.map(({ origin }) => origin);
+  const trusting = `fastLane: ${fastLane}\ntrustedProxies: [127.0.0.0/8]\n${more}`;
+  const started = await perch(shopYaml({ stable, service: `balance: ${balance}`, more: trusting }));
   const served = async (headers: Record<string, string> = {}) => {
     const response = await fetch(started.origin, { headers });
     await response.text();
@@ -21,7 +17,7 @@ ${more}`);
   return { names, upstreams, served };
 }
 
-describe.each(lanes)("$lane lane", ({ fastLane }) => {
+describe.each(lanes)("balancers, in the $lane lane", ({ fastLane }) => {
   it("round-robin: one after the other", async () => {
     const { names, served } = await balanced(fastLane, "round-robin", 3);
     const seen: string[] = [];
@@ -30,11 +26,11 @@ describe.each(lanes)("$lane lane", ({ fastLane }) => {
     expect(seen.slice(0, 3)).toEqual(seen.slice(3, 6));
   });
 
-  it("hash: a user stays on an endpoint, wherever the call comes from", async () => {
+  it("hash: a user stays on one endpoint, from any address", async () => {
     const sticky = `
 attributes: { userId: { type: string, from: [{ header: x-user-id }] } }
 releases: { shop: { sticky: { by: userId }, split: { stable: 1 } } }`;
-    const { served } = await balanced(fastLane, "hash", 4, sticky, ", release: shop");
+    const { served } = await balanced(fastLane, "hash", 4, sticky);
     const homes = new Map<string, string>();
     for (const address of ["192.0.2.1", "192.0.2.2", "2001:db8::7"]) {
       for (let user = 0; user < 12; user++) {
@@ -47,7 +43,7 @@ releases: { shop: { sticky: { by: userId }, split: { stable: 1 } } }`;
     expect(new Set(homes.values()).size).toBeGreaterThan(1);
   });
 
-  it("hash: a client stays on an endpoint where no release says who it is, and moves alone when that is lost", async () => {
+  it("hash: without a release a client stays on one endpoint, and only clients of a lost endpoint move", async () => {
     const { upstreams, names, served } = await balanced(fastLane, "hash", 3);
     const clients = Array.from({ length: 12 }, (_, at) => ({ "x-forwarded-for": `198.51.100.${at}` }));
     const before = await Promise.all(clients.map(served));
@@ -63,28 +59,25 @@ releases: { shop: { sticky: { by: userId }, split: { stable: 1 } } }`;
     expect(after).not.toContain(names[lost]);
   });
 
-  it("p2c: an endpoint that is slow gets less", async () => {
+  it("p2c: a slow endpoint gets fewer requests", async () => {
     const slow = await upstream("slow", (_request, response) => {
+      // Its latency is what the balancer measures.
       setTimeout(() => response.end(), 50);
     });
     const quick = await upstream("quick");
-    const started = await perch(`
-fastLane: ${fastLane}
-services: { shop: { versions: { stable: { endpoints: ["${slow.origin}", "${quick.origin}"] } } } }
-routes: [{ name: all, service: shop }]`);
+    const started = await perch(shopYaml({ stable: [slow.origin, quick.origin], more: `fastLane: ${fastLane}` }));
     for (let at = 0; at < 40; at++) await (await fetch(started.origin)).text();
     expect(slow.seen.length).toBeLessThan(5);
     expect(quick.seen.length).toBeGreaterThan(35);
   });
 
-  it("least-in-flight: whoever still answers another request is left alone", async () => {
+  it("least-in-flight: each request goes to the endpoint with the fewest", async () => {
     const held: (() => void)[] = [];
     const hold = (_request: unknown, response: { end(): void }) => void held.push(() => response.end());
     const upstreams = [await upstream("a", hold), await upstream("b", hold), await upstream("c", hold)];
-    const started = await perch(`
-fastLane: ${fastLane}
-services: { shop: { balance: least-in-flight, versions: { stable: { endpoints: [${upstreams.map(({ origin }) => origin).join(", ")}] } } } }
-routes: [{ name: all, service: shop }]`);
+    const stable = upstreams.map(({ origin }) => origin);
+    const service = "balance: least-in-flight";
+    const started = await perch(shopYaml({ stable, service, more: `fastLane: ${fastLane}` }));
     const answers: Promise<Response>[] = [];
     for (let at = 1; at <= 6; at++) {
       answers.push(fetch(started.origin));

@@ -1,14 +1,10 @@
 import { request } from "node:http";
 import { describe, expect, it } from "vitest";
-import { perch, rawUpstream, upstream } from "../kit/freed.ts";
-import { exchange, lanes, perchIn } from "../kit/one-service.ts";
-import { RawClient } from "../kit/raw-client.ts";
-import { refusedOrigin } from "../kit/upstream.ts";
+import { perch, rawClient, rawUpstream, upstream } from "../kit/freed.ts";
+import { exchange, lanes, perchIn, requestsInFlight, requestsTotal, shopYaml } from "../kit/one-service.ts";
+import { fieldLines, refusedOrigin } from "../kit/upstream.ts";
 
-const fieldLines = (raw: readonly string[] = []) =>
-  raw.flatMap((name, i) => (i % 2 === 0 ? [`${name}: ${raw[i + 1]}`] : []));
-
-describe.each(lanes)("what the upstream is sent, in the $lane lane", ({ fastLane }) => {
+describe.each(lanes)("a request to the upstream, in the $lane lane", ({ fastLane }) => {
   const perchTo = perchIn(fastLane);
 
   it("has the client's headers in order and case, then what Perch adds", async () => {
@@ -34,7 +30,7 @@ describe.each(lanes)("what the upstream is sent, in the $lane lane", ({ fastLane
     ]);
   });
 
-  it("lacks hop-by-hop fields and those that Connection names, but never one that Perch relies on", async () => {
+  it("lacks hop-by-hop fields and those that Connection names, except those that Perch uses", async () => {
     const stable = await upstream("stable");
     const { port } = await perchTo(
       stable.origin,
@@ -81,7 +77,7 @@ releases: { shop: { rules: [{ name: east, when: { region: east }, use: stable }]
     ["GET", "", undefined],
     ["DELETE", "", undefined],
     ["POST", "Content-Length: 0\r\n", "0"],
-  ])("of a %s without a body has the length that the client wrote (%j)", async (method, header, wanted) => {
+  ])("has the length that the client wrote for a %s without a body (%j)", async (method, header, wanted) => {
     const stable = await upstream("stable");
     const { port } = await perchTo(stable.origin);
     await exchange(port, `${method} / HTTP/1.1\r\nHost: a\r\n${header}Connection: close\r\n\r\n`);
@@ -89,16 +85,16 @@ releases: { shop: { rules: [{ name: east, when: { region: east }, use: stable }]
   });
 });
 
-describe.each(lanes)("what the client gets, in the $lane lane", ({ fastLane }) => {
+describe.each(lanes)("a response to the client, in the $lane lane", ({ fastLane }) => {
   const perchTo = perchIn(fastLane);
 
-  it("is the upstream's status, reason, headers in order and body, on a connection that is kept", async () => {
+  it("has the upstream's status, reason, headers in order and body, on a connection that is kept", async () => {
     const stable = await upstream("stable", (_request, response) => {
       response.sendDate = false;
       const fields = ["X-A", "1", "x-a", "2", "Set-Cookie", "a=b", "Set-Cookie", "c=d", "Content-Length", "3"];
       response.writeHead(418, "Short And Stout", fields).end("tea");
     });
-    const client = await RawClient.connect((await perchTo(stable.origin)).port);
+    const client = await rawClient((await perchTo(stable.origin)).port);
     client.send("GET / HTTP/1.1\r\nHost: a\r\n\r\n");
     const first = await client.read((all) => all.endsWith("tea"));
     expect(first.replace(/Date: [^\r]+/, "Date: <date>")).toBe(
@@ -124,7 +120,7 @@ describe.each(lanes)("what the client gets, in the $lane lane", ({ fastLane }) =
     if (method === "HEAD") expect(all.toLowerCase()).toContain("content-length: 5");
   });
 
-  it("includes trailers and early hints", async () => {
+  it("has the upstream's trailers and early hints", async () => {
     const raw = await rawUpstream((socket, received) => {
       if (!received.endsWith("\r\n\r\n")) return;
       socket.end(
@@ -138,46 +134,43 @@ describe.each(lanes)("what the client gets, in the $lane lane", ({ fastLane }) =
     expect(all).toMatch(/2\r\nhi\r\n0\r\nX-Sum: 7\r\n\r\n$/);
   });
 
-  it("begins with its head although the body is slow to begin, as events do", async () => {
+  it("begins with its head before the body begins, as server-sent events do", async () => {
     const bodies: (() => void)[] = [];
     const stable = await upstream("stable", (_request, response) => {
       response.writeHead(200, { "content-type": "text/event-stream" }).flushHeaders();
       bodies.push(() => response.end("data: 1\n\n"));
     });
-    const client = await RawClient.connect((await perchTo(stable.origin)).port);
+    const client = await rawClient((await perchTo(stable.origin)).port);
     client.send("GET / HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n");
     expect(await client.read((all) => all.includes("\r\n\r\n"))).toContain("content-type: text/event-stream\r\n");
     bodies[0]?.();
     expect(await client.read()).toContain("data: 1\n\n");
   });
 
-  it.each(["caf\xe9", "a\x01b"])(
-    "has the standard reason where the upstream's can not be written: %j",
-    async (reason) => {
-      const raw = await rawUpstream((socket) => {
-        socket.end(`HTTP/1.1 404 ${reason}\r\nContent-Length: 0\r\n\r\n`, "latin1");
-      });
-      const { port } = await perchTo(raw.origin);
-      expect(await exchange(port, "GET / HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n")).toMatch(
-        /^HTTP\/1\.1 404 Not Found\r\n/,
-      );
-    },
-  );
+  it.each(["caf\xe9", "a\x01b"])("has the standard reason where the upstream's is not valid: %j", async (reason) => {
+    const raw = await rawUpstream((socket) => {
+      socket.end(`HTTP/1.1 404 ${reason}\r\nContent-Length: 0\r\n\r\n`, "latin1");
+    });
+    const { port } = await perchTo(raw.origin);
+    expect(await exchange(port, "GET / HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n")).toMatch(
+      /^HTTP\/1\.1 404 Not Found\r\n/,
+    );
+  });
 
-  it("has header bytes as they came, however late the body is", async () => {
+  it("has header bytes unchanged, also where the body comes later", async () => {
     const bodies: (() => void)[] = [];
     const raw = await rawUpstream((socket) => {
       socket.write("HTTP/1.1 200 OK\r\nX-A: \xc3\xa9|\xe9\r\nContent-Length: 2\r\n\r\n", "latin1");
       bodies.push(() => socket.end("ok"));
     });
-    const client = await RawClient.connect((await perchTo(raw.origin)).port);
+    const client = await rawClient((await perchTo(raw.origin)).port);
     client.send("GET / HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n");
     expect(await client.read((all) => all.includes("\r\n\r\n"))).toContain("X-A: \xc3\xa9|\xe9\r\n");
     bodies[0]?.();
     expect((await client.read()).endsWith("\r\n\r\nok")).toBe(true);
   });
 
-  it("comes although the upstream hinted in a form of Link that node does not know", async () => {
+  it("follows early hints with a form of Link that node does not know", async () => {
     const raw = await rawUpstream((socket) => {
       socket.end(
         "HTTP/1.1 103 Early Hints\r\nLink: </a.css>; rel=preload; as=style, </b.js>; rel=preload\r\n" +
@@ -195,7 +188,7 @@ describe.each(lanes)("what the client gets, in the $lane lane", ({ fastLane }) =
     ["HEAD", "200 OK\r\nTransfer-Encoding: chunked\r\nTrailer: x-t"],
     ["GET", "204 No Content\r\nTrailer: x-t"],
     ["GET", "200 OK\r\nContent-Length: 0\r\nTrailer: x-t"],
-  ])("comes although it declares trailers that can not follow: %s, %j", async (method, head) => {
+  ])("has no Trailer field where no trailers can follow: %s, %j", async (method, head) => {
     const raw = await rawUpstream((socket) => socket.end(`HTTP/1.1 ${head}\r\n\r\n`));
     const { port } = await perchTo(raw.origin);
     const all = await exchange(port, `${method} / HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n`);
@@ -203,7 +196,7 @@ describe.each(lanes)("what the client gets, in the $lane lane", ({ fastLane }) =
     expect(all.toLowerCase()).not.toContain("trailer:");
   });
 
-  it("comes in the order of the requests where they were pipelined", async () => {
+  it("is in the order of pipelined requests", async () => {
     const stable = await upstream("stable", (req, response) => response.end(req.url));
     const { port } = await perchTo(stable.origin);
     const get = (path: string, last = "") => `GET ${path} HTTP/1.1\r\nHost: a\r\n${last}\r\n`;
@@ -211,7 +204,7 @@ describe.each(lanes)("what the client gets, in the $lane lane", ({ fastLane }) =
     expect([...all.matchAll(/\/[123]$|\/[123](?=HTTP)/gm)].map(([path]) => path)).toEqual(["/1", "/2", "/3"]);
   });
 
-  it("is the last where it says so: what was pipelined behind it is never carried out", async () => {
+  it("with Connection: close is the last: what was pipelined behind it is not carried out", async () => {
     const stable = await upstream("stable", (req, response) => response.end(req.url));
     const { port } = await perchTo(stable.origin);
     const first = "GET /first HTTP/1.0\r\nHost: a\r\n\r\n";
@@ -220,7 +213,7 @@ describe.each(lanes)("what the client gets, in the $lane lane", ({ fastLane }) =
     expect(stable.seen.map(({ url }) => url)).toEqual(["/first"]);
   });
 
-  it("goes out although garbage follows the request, and nothing comes of that", async () => {
+  it("is sent although garbage follows the request, which reaches no upstream", async () => {
     const stable = await upstream("stable", (req, response) => response.end(req.url));
     const { port } = await perchTo(stable.origin);
     const all = await exchange(port, "GET /fine HTTP/1.1\r\nHost: a\r\n\r\n\x00\x01garbage\r\n\r\n");
@@ -228,9 +221,9 @@ describe.each(lanes)("what the client gets, in the $lane lane", ({ fastLane }) =
     expect(stable.seen).toHaveLength(1);
   });
 
-  it("is 100 Continue only once the request is on its way", async () => {
+  it("is preceded by 100 Continue where the client expects it", async () => {
     const stable = await upstream("stable");
-    const client = await RawClient.connect((await perchTo(stable.origin)).port);
+    const client = await rawClient((await perchTo(stable.origin)).port);
     client.send("POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 2\r\nExpect: 100-continue\r\nConnection: close\r\n\r\n");
     await client.read((all) => all.startsWith("HTTP/1.1 100 Continue\r\n\r\n"));
     client.send("ok");
@@ -240,7 +233,7 @@ describe.each(lanes)("what the client gets, in the $lane lane", ({ fastLane }) =
   });
 });
 
-describe.each(lanes)("when one side breaks off, in the $lane lane", ({ fastLane }) => {
+describe.each(lanes)("an aborted exchange, in the $lane lane", ({ fastLane }) => {
   const perchTo = perchIn(fastLane);
 
   it("a client that leaves cancels the upstream request and is counted as 499", async () => {
@@ -251,18 +244,18 @@ describe.each(lanes)("when one side breaks off, in the $lane lane", ({ fastLane 
       arrived.resolve();
     });
     const { port, metric } = await perchTo(stable.origin);
-    const client = await RawClient.connect(port);
+    const client = await rawClient(port);
     client.send("GET / HTTP/1.1\r\nHost: a\r\n\r\n");
     await arrived.promise;
     client.close();
     await upstreamClosed.promise;
-    const series = 'perch_requests_total{route="all",service="shop",version="stable",code="499",method="GET"}';
+    const series = requestsTotal(499);
     await expect.poll(() => metric(series)).toBe(1);
-    expect(await metric('perch_requests_in_flight{service="shop",version="stable"}')).toBe(0);
+    expect(await metric(requestsInFlight)).toBe(0);
   });
 
   it.each(["Content-Length: 10", "Transfer-Encoding: chunked"])(
-    "an upstream that breaks in the middle leaves the client an aborted transfer, never a short body (%s)",
+    "an upstream that breaks in the body aborts the transfer, which never ends short (%s)",
     async (head) => {
       const raw = await rawUpstream((socket, received) => {
         if (!received.includes("\r\n\r\n")) return;
@@ -290,25 +283,25 @@ describe.each(lanes)("idle timeouts, in the $lane lane", ({ fastLane }) => {
     expect(all).toMatch(/^HTTP\/1\.1 408 [\s\S]*Connection: close[\s\S]*x-perch-error: request-timeout/);
   });
 
-  it("a client that reads nothing, not even small answers, is cut off", async () => {
-    const stable = await upstream("stable", (_request, response) => response.end("x".repeat(1000)));
+  it("a client that does not read many small responses is disconnected", async () => {
+    const stable = await upstream("stable", (_request, response) => response.end("x".repeat(8_000)));
     const { port, metric } = await perchTo(stable.origin);
-    const client = await RawClient.connect(port);
+    const client = await rawClient(port);
     client.socket.pause();
-    client.send("GET / HTTP/1.1\r\nHost: a\r\n\r\n".repeat(20_000));
-    const inFlight = 'perch_requests_in_flight{service="shop",version="stable"}';
-    const gone = 'perch_requests_total{route="all",service="shop",version="stable",code="499",method="GET"}';
+    client.send("GET / HTTP/1.1\r\nHost: a\r\n\r\n".repeat(4_000));
+    const inFlight = requestsInFlight;
+    const gone = requestsTotal(499);
     await expect.poll(() => metric(gone), { timeout: 15_000 }).toBe(1);
     expect(await metric(inFlight)).toBe(0);
   });
 
-  it("a client that does not read is cut off and counted as 499", async () => {
+  it("a client that does not read a large response is disconnected and counted as 499", async () => {
     const stable = await upstream("stable", (_request, response) => response.end("x".repeat(64 * 1024 * 1024)));
     const { port, metric } = await perchTo(stable.origin);
-    const client = await RawClient.connect(port);
+    const client = await rawClient(port);
     client.socket.pause();
     client.send("GET / HTTP/1.1\r\nHost: a\r\n\r\n");
-    const series = 'perch_requests_total{route="all",service="shop",version="stable",code="499",method="GET"}';
+    const series = requestsTotal(499);
     await expect.poll(() => metric(series), { timeout: 5_000 }).toBe(1);
   });
 });
@@ -319,9 +312,7 @@ describe.each(lanes)("safe retries, in the $lane lane", ({ fastLane }) => {
   it("a refused endpoint is passed over, for any method, and the body goes to the next", async () => {
     const good = await upstream("good");
     const dead = await refusedOrigin();
-    const { origin, metric } = await perch(`
-services: { shop: { versions: { stable: { endpoints: ["${dead}", "${good.origin}"] } } } }
-routes: [{ name: all, service: shop }]`);
+    const { origin, metric } = await perch(shopYaml({ stable: [dead, good.origin], more: `fastLane: ${fastLane}` }));
     for (let i = 0; i < 20; i++) {
       expect((await fetch(origin, { method: "POST", body: `body ${i}` })).status).toBe(200);
     }
@@ -344,7 +335,7 @@ routes: [{ name: all, service: shop }]`);
     expect([requests, response.status]).toEqual([attempts, status]);
   });
 
-  it("a version that nobody serves falls back to the default, marked; an override never does", async () => {
+  it("a version without a healthy endpoint falls back to the default; an override does not", async () => {
     const stable = await upstream("stable");
     const { origin, metric } = await perchTo(
       stable.origin,

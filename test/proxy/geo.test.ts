@@ -4,7 +4,7 @@ import { describe, expect, it } from "vitest";
 import { createEngine } from "../../src/index.ts";
 import { perch, upstream } from "../kit/freed.ts";
 import { mmdb, RawBytes } from "../kit/mmdb.ts";
-import { exchange, lanes } from "../kit/one-service.ts";
+import { lanes, servedBy, shopYaml } from "../kit/one-service.ts";
 import { changeablePerch, freePorts, renameOver, soon, temporaryFolder } from "../kit/served.ts";
 
 const of = (country: string) => ({ country: { iso_code: country }, subdivisions: [{ iso_code: "BJ" }] });
@@ -15,13 +15,12 @@ geo: { database: ${database} }
 attributes:
   country: { type: string, from: [{ geo: country }] }
   region: { type: string, from: [{ geo: region }] }
-services:
-  shop: { versions: { stable: { endpoints: ["${stable}"] }, canary: { endpoints: ["${canary}"] } } }
-releases:
-  shop:
-    rules: [{ name: near, when: { any: [{ country: DE }, { region: CN-BJ }] }, use: canary }]
-    split: { stable: 100, canary: 0 }
-routes: [{ name: shop, service: shop, release: shop }]`;
+${shopYaml({
+  stable,
+  canary,
+  release:
+    "rules: [{ name: near, when: { any: [{ country: DE }, { region: CN-BJ }] }, use: canary }], split: { stable: 100, canary: 0 }",
+})}`;
 
 async function shop(contents: Uint8Array = mmdb({ "198.51.100.0/24": of("CN"), "2001:db8::/32": of("DE") })) {
   const database = join(await temporaryFolder(), "places.mmdb");
@@ -30,14 +29,10 @@ async function shop(contents: Uint8Array = mmdb({ "198.51.100.0/24": of("CN"), "
   return { database, yaml: config(database, stable.origin, canary.origin) };
 }
 
-async function served(port: number, client: string): Promise<string> {
-  const fields = `Host: shop\r\nConnection: close\r\nX-Forwarded-For: ${client}\r\n`;
-  const answer = await exchange(port, `GET / HTTP/1.1\r\n${fields}\r\n`);
-  return /x-upstream: (\w+)/i.exec(answer)?.[1] ?? answer;
-}
+const served = (port: number, client: string) => servedBy(port, `X-Forwarded-For: ${client}\r\n`);
 
-describe.each(lanes)("where a client is, $lane lane", ({ fastLane }) => {
-  it("is told by the address that trusted proxies derive, and a broken record is counted", async () => {
+describe.each(lanes)("a client's country and region, in the $lane lane", ({ fastLane }) => {
+  it("come from the address that trusted proxies forward, and a broken record is counted", async () => {
     const broken = new RawBytes(Buffer.from([0, 0]));
     const contents = mmdb({ "198.51.100.0/24": of("CN"), "2001:db8::/32": of("DE"), "203.0.113.0/24": broken });
     const { yaml } = await shop(contents);
@@ -55,8 +50,8 @@ describe.each(lanes)("where a client is, $lane lane", ({ fastLane }) => {
   });
 });
 
-describe("a database", () => {
-  it.each([1, 2])("that changes counts at once, and a broken one changes nothing: workers: %d", async (workers) => {
+describe("a geo database", () => {
+  it.each([1, 2])("that changes is used at once, and a broken one is not: workers: %d", async (workers) => {
     const { database, yaml } = await shop();
     const text = `${freePorts}workers: ${workers}\n${yaml}`;
     const { perch: started, reloadedBy } = await changeablePerch(text);
@@ -83,7 +78,7 @@ describe("a database", () => {
     });
   });
 
-  it("that is not there keeps Perch from starting, with its place in the file", async () => {
+  it("that does not exist is an error at the start, with its position in the configuration", async () => {
     const { database, yaml } = await shop();
     const start = perch(yaml.replace(database, `${database}.gone`));
     await expect(start).rejects.toThrow(/:\d+:18: error: the file .*places\.mmdb\.gone cannot be used: no such file/);

@@ -1,11 +1,11 @@
 import type { IncomingMessage, ServerResponse } from "node:http";
 import { describe, expect, it } from "vitest";
 import { perch, upstream } from "../kit/freed.ts";
-import { lanes } from "../kit/one-service.ts";
+import { lanes, shopYaml } from "../kit/one-service.ts";
 import type { TestPerch } from "../kit/perch.ts";
 import { changeablePerch, freePorts, soon } from "../kit/served.ts";
 
-/** An upstream that is well or not, and answers requests either way. */
+/** An upstream whose checks pass or fail, and that answers requests either way. */
 async function checked(name: string) {
   const state = { well: true, checks: 0 };
   const answer = ({ url }: IncomingMessage, response: ServerResponse) => {
@@ -31,7 +31,7 @@ async function stateOf(started: TestPerch, origin: string) {
 const stateBecomes = (started: TestPerch, origin: string, state: string) =>
   expect.poll(async () => (await stateOf(started, origin))?.state, soon).toBe(state);
 
-const health = "{ path: /healthz, interval: 100ms, healthyAfter: 1, unhealthyAfter: 1 }";
+const health = "health: { path: /healthz, interval: 100ms, healthyAfter: 1, unhealthyAfter: 1 }";
 
 const served = async (started: TestPerch, headers = {}) => {
   const response = await fetch(started.origin, { headers });
@@ -39,12 +39,10 @@ const served = async (started: TestPerch, headers = {}) => {
 };
 
 describe.each(lanes)("health checks, in the $lane lane", ({ fastLane }) => {
-  it("an endpoint whose checks fail gets no requests until they pass again, and it is told why", async () => {
+  it("an endpoint whose checks fail gets no requests until they pass again, and /api/endpoints has the reason", async () => {
     const [a, b] = [await checked("a"), await checked("b")];
-    const started = await perch(`
-fastLane: ${fastLane}
-services: { shop: { balance: round-robin, versions: { stable: { endpoints: ["${a.origin}", "${b.origin}"] } }, health: ${health} } }
-routes: [{ name: all, service: shop }]`);
+    const service = `balance: round-robin, ${health}`;
+    const started = await perch(shopYaml({ stable: [a.origin, b.origin], service, more: `fastLane: ${fastLane}` }));
     b.state.well = false;
     await stateBecomes(started, b.origin, "failing");
     for (let i = 0; i < 6; i++) expect(await served(started)).toBe("a");
@@ -63,13 +61,17 @@ routes: [{ name: all, service: shop }]`);
     expect(await started.metric(up)).toBe(1);
   });
 
-  it("a canary whose checks fail is served by the default, a tester gets 503; the default serves whatever its checks say", async () => {
+  it("a canary whose checks fail: its users get the default version, a tester 503; the default serves although its checks fail", async () => {
     const [stable, canary] = [await checked("stable"), await checked("canary")];
-    const started = await perch(`
-fastLane: ${fastLane}
-services: { shop: { versions: { stable: { endpoints: ["${stable.origin}"] }, canary: { endpoints: ["${canary.origin}"] } }, health: ${health} } }
-releases: { shop: { split: { canary: 1 }, override: { header: x-perch-version, allowFrom: [127.0.0.0/8] } } }
-routes: [{ name: all, service: shop, release: shop }]`);
+    const started = await perch(
+      shopYaml({
+        stable: stable.origin,
+        canary: canary.origin,
+        service: health,
+        release: "split: { canary: 1 }, override: { header: x-perch-version, allowFrom: [127.0.0.0/8] }",
+        more: `fastLane: ${fastLane}`,
+      }),
+    );
     expect(await served(started)).toBe("canary");
     canary.state.well = false;
     await stateBecomes(started, canary.origin, "failing");
@@ -82,34 +84,28 @@ routes: [{ name: all, service: shop, release: shop }]`);
 });
 
 describe("health checks over a reload", () => {
-  const file = (endpoints: readonly string[], more: string) => `${freePorts}
-services: { shop: { versions: { stable: { endpoints: [${endpoints.join(", ")}] } }${more} } }
-routes: [{ name: all, service: shop }]
-`;
+  const file = (stable: readonly string[], service = "") => freePorts + shopYaml({ stable, service });
 
-  it("keep what was found where the settings stay, and end for endpoints that go and services that want none", async () => {
+  it("keep their results where the settings stay, and end for removed endpoints and services without checks", async () => {
     const [a, b, c] = [await checked("a"), await checked("b"), await checked("c")];
     b.state.well = false;
-    const { perch: started, change } = await changeablePerch(file([a.origin, b.origin], `, health: ${health}`));
+    const { perch: started, change } = await changeablePerch(file([a.origin, b.origin], health));
     await stateBecomes(started, b.origin, "failing");
-    await change(file([b.origin, c.origin], `, health: ${health}`));
+    await change(file([b.origin, c.origin], health));
     expect((await stateOf(started, b.origin))?.state).toBe("failing");
     await expect.poll(() => c.state.checks, soon).toBeGreaterThan(1);
     const { checks } = a.state;
     await expect.poll(() => b.state.checks, soon).toBeGreaterThan(b.state.checks + 2);
     expect(a.state.checks).toBe(checks);
-    await change(file([b.origin, c.origin], ""));
+    await change(file([b.origin, c.origin]));
     expect((await stateOf(started, b.origin))?.state).toBe("up");
   });
 });
 
 describe("health checks of several workers", () => {
-  it("are each worker's own, and an outage that one has seen is told", async () => {
+  it("run in each worker, and an outage that one has seen is reported", async () => {
     const [a, b] = [await checked("a"), await checked("b")];
-    const started = await perch(`
-workers: 2
-services: { shop: { versions: { stable: { endpoints: ["${a.origin}", "${b.origin}"] } }, health: ${health} } }
-routes: [{ name: all, service: shop }]`);
+    const started = await perch(shopYaml({ stable: [a.origin, b.origin], service: health, more: "workers: 2" }));
     b.state.well = false;
     await stateBecomes(started, b.origin, "failing");
     expect(await stateOf(started, b.origin)).toMatchObject({ why: "status 503" });

@@ -1,15 +1,13 @@
 import type { ServerResponse } from "node:http";
 import { describe, expect, it } from "vitest";
-import { freeAfterTest, perch, upstream } from "../kit/freed.ts";
-import { lanes } from "../kit/one-service.ts";
-import { RawClient } from "../kit/raw-client.ts";
+import { perch, rawClient, upstream } from "../kit/freed.ts";
+import { lanes, requestsInFlight, shopYaml } from "../kit/one-service.ts";
 
 const series = (name: string, more = "") => `${name}{service="shop",version="stable"${more}}`;
-const inFlight = series("perch_requests_in_flight");
 const pending = series("perch_requests_pending");
 const overloads = (cause: string) => series("perch_overloads_total", `,cause="${cause}"`);
 
-/** An upstream whose answers the test lets go, by the paths they are for. */
+/** An upstream whose responses the test releases by their paths. */
 async function holding() {
   const held = new Map<string, ServerResponse>();
   const server = await upstream("stable", ({ url = "" }, response) => void held.set(url, response));
@@ -19,20 +17,16 @@ async function holding() {
 }
 
 describe.each(lanes)("limits of a version, in the $lane lane", ({ fastLane }) => {
-  const perchTo = (origins: readonly string[], limits: string) =>
-    perch(`
-fastLane: ${fastLane}
-services: { shop: { versions: { stable: { endpoints: [${origins.join(", ")}] } }, limits: ${limits} } }
-routes: [{ name: all, service: shop }]`);
+  const perchTo = (stable: readonly string[], limits: string) =>
+    perch(shopYaml({ stable, service: `limits: ${limits}`, more: `fastLane: ${fastLane}` }));
 
   async function ask(port: number, path: string, more = "") {
-    const client = await RawClient.connect(port);
-    freeAfterTest(async () => client.close());
+    const client = await rawClient(port);
     client.send(`GET ${path} HTTP/1.1\r\nHost: a\r\n${more}\r\n`);
     return { client, answer: client.read((received) => /\r\n\r\n[\s\S]*(for \/\w+|overloaded)/.test(received)) };
   }
 
-  it("requests beyond wait in line, those beyond that get 503 at once, and all are counted", async () => {
+  it("requests over maxInFlight are queued, those over maxPending get 503 at once, and all are counted", async () => {
     const { server, held, letGo, arrived } = await holding();
     const { port, metric } = await perchTo([server.origin], "{ maxInFlight: 1, maxPending: 2, pendingTimeout: 1m }");
     const a = await ask(port, "/a");
@@ -41,9 +35,9 @@ routes: [{ name: all, service: shop }]`);
     await expect.poll(() => metric(pending)).toBe(1);
     const c = await ask(port, "/c");
     await expect.poll(() => metric(pending)).toBe(2);
-    const turnedAway = await (await ask(port, "/d")).answer;
-    expect(turnedAway).toMatch(/^HTTP\/1\.1 503 [\s\S]*x-perch-error: overloaded\r\n[\s\S]*Retry-After: 1\r\n/);
-    expect([await metric(inFlight), await metric(overloads("queue-full"))]).toEqual([1, 1]);
+    const shed = await (await ask(port, "/d")).answer;
+    expect(shed).toMatch(/^HTTP\/1\.1 503 [\s\S]*x-perch-error: overloaded\r\n[\s\S]*Retry-After: 1\r\n/);
+    expect([await metric(requestsInFlight), await metric(overloads("queue-full"))]).toEqual([1, 1]);
     letGo("/a");
     expect(await a.answer).toContain("for /a");
     await arrived("/b");
@@ -53,12 +47,12 @@ routes: [{ name: all, service: shop }]`);
     await arrived("/c");
     letGo("/c");
     expect(await c.answer).toContain("for /c");
-    await expect.poll(() => metric(inFlight)).toBe(0);
+    await expect.poll(() => metric(requestsInFlight)).toBe(0);
     expect(await metric(pending)).toBe(0);
     expect(server.seen.map(({ url }) => url)).toEqual(["/a", "/b", "/c"]);
   });
 
-  it("a request that waited for too long gets 503", async () => {
+  it("a request that waits for pendingTimeout gets 503", async () => {
     const { server, letGo, arrived } = await holding();
     const { port, metric } = await perchTo([server.origin], "{ maxInFlight: 1, pendingTimeout: 50ms }");
     const first = await ask(port, "/a");
@@ -75,7 +69,7 @@ routes: [{ name: all, service: shop }]`);
     expect(await second.client.read((received) => received.includes("for /c"))).toMatch(/^HTTP\/1\.1 200 /);
   });
 
-  it("a client that leaves gives up its place in line, and its place upstream", async () => {
+  it("a client that leaves gives up its place in the queue, and its permit", async () => {
     const { server, held, letGo, arrived } = await holding();
     const { port, metric } = await perchTo([server.origin], "{ maxInFlight: 1, pendingTimeout: 1m }");
     const first = await ask(port, "/a");
@@ -91,7 +85,7 @@ routes: [{ name: all, service: shop }]`);
     letGo("/c");
     expect(await third.answer).toContain("for /c");
     expect(held.has("/b")).toBe(false);
-    await expect.poll(() => metric(inFlight)).toBe(0);
+    await expect.poll(() => metric(requestsInFlight)).toBe(0);
   });
 
   it("a body waits with its request, and arrives whole", async () => {
@@ -109,7 +103,7 @@ routes: [{ name: all, service: shop }]`);
     expect(server.seen.at(-1)?.body).toBe(body);
   });
 
-  it("an endpoint gets no more connections than it may, and others are used meanwhile", async () => {
+  it("an endpoint gets no more than maxConnections, and others are used meanwhile", async () => {
     const one = await holding();
     const other = await holding();
     const { port, metric } = await perchTo([one.server.origin, other.server.origin], "{ maxConnections: 2 }");
@@ -117,23 +111,23 @@ routes: [{ name: all, service: shop }]`);
     const asked = await Promise.all(paths.map((path) => ask(port, path)));
     await expect.poll(() => [one.held.size, other.held.size]).toEqual([2, 2]);
     expect(await metric(pending)).toBe(2);
-    while (one.server.seen.length + other.server.seen.length < 6) {
+    const letGoAll = () => {
       for (const { held, letGo } of [one, other]) for (const path of held.keys()) letGo(path);
-      await new Promise((resolve) => setImmediate(resolve));
-    }
-    for (const { held, letGo } of [one, other]) for (const path of held.keys()) letGo(path);
+      return one.held.size + other.held.size;
+    };
+    await expect.poll(letGoAll).toBe(6);
     for (const { answer } of asked) expect(await answer).toMatch(/^HTTP\/1\.1 200 /);
     expect([one.server.connections, other.server.connections]).toEqual([2, 2]);
   });
 
-  it("a WebSocket holds its place while it is open", async () => {
+  it("a WebSocket waits in the queue as a request does", async () => {
     const stable = await upstream("stable");
     const { port, metric } = await perchTo([stable.origin], "{ maxInFlight: 1, pendingTimeout: 1m }");
     const { server, arrived } = await holding();
     const held = await perchTo([server.origin], "{ maxInFlight: 1, pendingTimeout: 1m }");
     await ask(held.port, "/a");
     await arrived("/a");
-    const upgrade = await RawClient.connect(held.port);
+    const upgrade = await rawClient(held.port);
     upgrade.send("GET /ws HTTP/1.1\r\nHost: a\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\r\n");
     await expect.poll(() => held.metric(pending)).toBe(1);
     upgrade.close();

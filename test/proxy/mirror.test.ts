@@ -1,14 +1,13 @@
 import { describe, expect, it } from "vitest";
 import { mirrorSeed, percentile } from "../../src/decide/draw.ts";
 import { attributeUnit } from "../../src/decide/unit.ts";
-import { perch, rawUpstream, upstream } from "../kit/freed.ts";
-import { exchange, lanes, perchIn } from "../kit/one-service.ts";
+import { perch, rawClient, rawUpstream, upstream } from "../kit/freed.ts";
+import { exchange, lanes, perchIn, upstreamErrors } from "../kit/one-service.ts";
 import type { TestPerch } from "../kit/perch.ts";
-import { RawClient } from "../kit/raw-client.ts";
 import { changeablePerch, freePorts, soon } from "../kit/served.ts";
 import { refusedOrigin } from "../kit/upstream.ts";
 
-/** Everybody is served by stable, and copied to canary as `mirror` says. */
+/** A release that serves everyone with stable, and mirrors to canary with these settings. */
 const mirrored = (mirror: string, more = "") => `${more}
 attributes: { userId: { type: string, from: [{ header: x-user-id }] } }
 releases:
@@ -24,10 +23,10 @@ const outcome = (perch: TestPerch, name: string) =>
 
 const get = (path: string, fields = "") => `GET ${path} HTTP/1.1\r\nHost: a\r\nConnection: close\r\n${fields}\r\n`;
 
-describe.each(lanes)("a mirror, in the $lane lane", ({ fastLane }) => {
+describe.each(lanes)("a mirrored request, in the $lane lane", ({ fastLane }) => {
   const perchTo = perchIn(fastLane);
 
-  it("gets the request as it went to its own endpoint, told apart by one header", async () => {
+  it("is the request as its own endpoint received it, and one header", async () => {
     const [stable, canary] = [await upstream("stable"), await upstream("canary")];
     const perch = await perchTo(stable.origin, mirrored("percent: 100"), canary.origin);
     const fields = "X-A: 1\r\nCookie: a=b; perch-shop=x\r\nAuthorization: Bearer t\r\nx-perch-mirror: forged\r\n";
@@ -41,7 +40,7 @@ describe.each(lanes)("a mirror, in the $lane lane", ({ fastLane }) => {
     expect(copy?.headers).toMatchObject({ cookie: "a=b", authorization: "Bearer t" });
   });
 
-  it("is told the version that it is asked as, in the place of the one that was assigned", async () => {
+  it("propagates the mirror's version in place of the assigned one", async () => {
     const [stable, canary] = [await upstream("stable"), await upstream("canary")];
     const mirror = mirrored("percent: 100").replace("sticky:", "propagate: { baggage: true }\n    sticky:");
     const perch = await perchTo(stable.origin, mirror, canary.origin);
@@ -54,7 +53,7 @@ describe.each(lanes)("a mirror, in the $lane lane", ({ fastLane }) => {
     ]);
   });
 
-  it("counts what became of copies, and no request, decision or endpoint knows of them", async () => {
+  it("is counted by its outcome, and in no metric of requests, decisions or endpoints", async () => {
     const stable = await upstream("stable");
     const canary = await upstream("canary", (request, response) => {
       response.writeHead(Number(request.url?.slice(1))).end("!");
@@ -75,7 +74,7 @@ describe.each(lanes)("a mirror, in the $lane lane", ({ fastLane }) => {
     expect(text).toContain('perch_fast_lane_handovers_total{cause="mirror-body"} 0\n');
   });
 
-  it("gets a share of the units, the same ones each time", async () => {
+  it("is sent for a share of the units, the same ones each time", async () => {
     const [stable, canary] = [await upstream("stable"), await upstream("canary")];
     const perch = await perchTo(stable.origin, mirrored("percent: 30"), canary.origin);
     const users = Array.from({ length: 60 }, (_, index) => `user-${index}`);
@@ -88,24 +87,24 @@ describe.each(lanes)("a mirror, in the $lane lane", ({ fastLane }) => {
   });
 
   it.each([
-    ["a method that is not asked for", "percent: 100", "POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 0\r\n\r\n", ""],
-    ["what its version serves itself", "percent: 100", get("/canary"), ""],
-    ["what a tester asked for", "percent: 100", get("/", "x-perch-version: stable\r\n"), ""],
-    ["a share of nothing", "percent: 0", get("/"), ""],
+    ["a method that is not in methods", "percent: 100", "POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 0\r\n\r\n", ""],
+    ["a request that its version serves itself", "percent: 100", get("/canary"), ""],
+    ["a request with an override", "percent: 100", get("/", "x-perch-version: stable\r\n"), ""],
+    ["any request at 0 percent", "percent: 0", get("/"), ""],
     [
-      "what a trusted caller calls a copy",
+      "a request that a trusted caller marks as mirrored",
       "percent: 100",
       get("/", "x-perch-mirror: v9\r\n"),
       "trustedProxies: [127.0.0.0/8]",
     ],
-  ])("gets no copy of %s", async (_what, mirror, request, more) => {
+  ])("is not sent for %s", async (_what, mirror, request, more) => {
     const [stable, canary] = [await upstream("stable"), await upstream("canary")];
     const perch = await perchTo(stable.origin, mirrored(mirror, more), canary.origin);
-    const client = await RawClient.connect(perch.port);
+    const client = await rawClient(perch.port);
     client.send(request);
     await client.read((all) => all.includes("hello from"));
     client.close();
-    // Were there a copy, it would be under way before the one of a request that is copied in any case.
+    // It would be sent before the one of this request, which is mirrored in any case.
     await exchange(perch.port, get("/last", "x-user-id: somebody\r\n"));
     if (!mirror.includes("percent: 0")) await expect.poll(() => outcome(perch, "2xx"), soon).toBe(1);
     const copies = canary.seen.filter(({ headers }) => headers["x-perch-mirror"] === "canary");
@@ -116,7 +115,7 @@ describe.each(lanes)("a mirror, in the $lane lane", ({ fastLane }) => {
     ["of a length", `Content-Length: 200000\r\n\r\n${"x".repeat(200_000)}`],
     ["in chunks", `Transfer-Encoding: chunked\r\n\r\n30d40\r\n${"x".repeat(200_000)}\r\n0\r\n\r\n`],
     ["that is empty", "Content-Length: 0\r\n\r\n"],
-  ])("gets a whole body %s", async (_what, message) => {
+  ])("has the whole body %s", async (_what, message) => {
     const [stable, canary] = [await upstream("stable"), await upstream("canary")];
     const perch = await perchTo(stable.origin, mirrored("percent: 100, methods: [POST]"), canary.origin);
     await exchange(perch.port, `POST / HTTP/1.1\r\nHost: a\r\nConnection: close\r\n${message}`);
@@ -126,7 +125,7 @@ describe.each(lanes)("a mirror, in the $lane lane", ({ fastLane }) => {
     for (const name of framing) expect(canary.seen[0]?.headers[name]).toBe(stable.seen[0]?.headers[name]);
   });
 
-  it("is given up, with its reason, rather than sent a part of a body for the whole", async () => {
+  it("is aborted, with its reason, rather than sent with a part of the body", async () => {
     const stable = await upstream("stable");
     let received = "";
     const canary = await rawUpstream((_socket, all) => {
@@ -138,7 +137,7 @@ describe.each(lanes)("a mirror, in the $lane lane", ({ fastLane }) => {
     expect(long).toContain("x-upstream: stable");
     expect(await outcome(perch, "skipped-body-size")).toBe(1);
     const chunks = `400\r\n${"x".repeat(1024)}\r\n`;
-    const client = await RawClient.connect(perch.port);
+    const client = await rawClient(perch.port);
     client.send(`${head}Transfer-Encoding: chunked\r\n\r\n${chunks}`);
     await expect.poll(() => received, soon).toContain("x".repeat(1024));
     client.send("1\r\nx\r\n0\r\n\r\n");
@@ -148,23 +147,23 @@ describe.each(lanes)("a mirror, in the $lane lane", ({ fastLane }) => {
     expect(received).not.toContain("\r\n0\r\n");
   });
 
-  it("is given up where the request breaks off", async () => {
+  it("is aborted with its request", async () => {
     const [stable, canary] = [await upstream("stable"), await rawUpstream(() => {})];
     const perch = await perchTo(stable.origin, mirrored("percent: 100, methods: [PUT]"), canary.origin);
-    const client = await RawClient.connect(perch.port);
+    const client = await rawClient(perch.port);
     client.send("PUT / HTTP/1.1\r\nHost: a\r\nContent-Length: 10\r\n\r\n12345");
     await expect.poll(() => canary.sockets.length, soon).toBe(1);
     client.close();
     await expect.poll(() => outcome(perch, "abandoned-request"), soon).toBe(1);
   });
 
-  it("that takes an upload too slowly holds nobody up and is given up", async () => {
+  it("whose upstream takes an upload too slowly does not delay the request, and is aborted", async () => {
     const stable = await upstream("stable");
     const canary = await rawUpstream((socket) => socket.pause());
     const mirror = mirrored("percent: 100, methods: [PUT], maxBody: 64MiB");
     const perch = await perchTo(stable.origin, mirror, canary.origin);
     const length = 16 * 1024 * 1024;
-    const client = await RawClient.connect(perch.port);
+    const client = await rawClient(perch.port);
     client.send(`PUT / HTTP/1.1\r\nHost: a\r\nConnection: close\r\nContent-Length: ${length}\r\n\r\n`);
     client.send("x".repeat(length));
     expect(await client.read()).toContain("x-upstream: stable");
@@ -172,29 +171,27 @@ describe.each(lanes)("a mirror, in the $lane lane", ({ fastLane }) => {
     expect(await outcome(perch, "abandoned-slow")).toBe(1);
   });
 
-  it("that never answers delays no answer, and copies beyond the bound are left out", async () => {
+  it("without a response delays no other, and those over maxInFlight are skipped", async () => {
     const [stable, canary] = [await upstream("stable"), await rawUpstream(() => {})];
     const perch = await perchTo(stable.origin, mirrored("percent: 100, maxInFlight: 2"), canary.origin);
     for (let count = 0; count < 5; count++) expect(await exchange(perch.port, get("/"))).toContain("200 OK");
     await expect.poll(() => canary.sockets.length, soon).toBe(2);
     expect(await outcome(perch, "skipped-in-flight")).toBe(3);
-    // The service's own timeouts free the places.
+    // The service's own timeouts release the permits.
     await expect.poll(() => outcome(perch, "upstream-timeout"), soon).toBe(2);
   });
 
-  it("that refuses connections is no reason to think worse of its endpoints", async () => {
+  it("whose connection is refused does not change the endpoint's health", async () => {
     const stable = await upstream("stable");
     const refused = await refusedOrigin();
     const perch = await perchTo(stable.origin, mirrored("percent: 100"), refused);
     await exchange(perch.port, get("/"));
     await expect.poll(() => outcome(perch, "connect-failed"), soon).toBe(1);
     expect(await perch.metric(`perch_endpoint_up{service="shop",version="canary",endpoint="${refused}"}`)).toBe(1);
-    expect(
-      await perch.metric('perch_upstream_errors_total{service="shop",version="canary",kind="connect-failed"}'),
-    ).toBe(0);
+    expect(await perch.metric(upstreamErrors("connect-failed", "canary"))).toBe(0);
   });
 
-  it("whose answer has no end is left, counted by its status", async () => {
+  it("with an endless response is aborted, counted by its status", async () => {
     const stable = await upstream("stable");
     const canary = await upstream("canary", (_request, response) => {
       const more = () => {
@@ -211,7 +208,7 @@ describe.each(lanes)("a mirror, in the $lane lane", ({ fastLane }) => {
     await expect.poll(() => outcome(perch, "2xx"), soon).toBe(1);
   });
 
-  it("holds up the end of Perch for a second at most", async () => {
+  it("delays a drain by a second at most", async () => {
     const [stable, canary] = [await upstream("stable"), await rawUpstream(() => {})];
     const perch = await perchTo(stable.origin, mirrored("percent: 100"), canary.origin);
     await exchange(perch.port, get("/"));
@@ -226,7 +223,7 @@ describe("a mirror", () => {
   const releases = `
 releases: { shop: { split: { stable: 100, canary: 0 }, mirror: { version: canary, percent: 100 } } }`;
 
-  it("is not there for a route that says so, nor for a service that lacks the version", async () => {
+  it("is off on a route with `mirror: off`, and for a service without the version", async () => {
     const [stable, canary] = [await upstream("stable"), await upstream("canary")];
     const versions = `stable: { endpoints: ["${stable.origin}"] }`;
     const started = await perch(`
@@ -257,7 +254,7 @@ routes:
     ]);
   });
 
-  it("follows a reload, and its counts go on", async () => {
+  it("follows a reload, and its counters go on", async () => {
     const [stable, canary] = [await upstream("stable"), await upstream("canary")];
     const config = (percent: number) => `${freePorts}
 services: { shop: { versions: { stable: { endpoints: ["${stable.origin}"] }, canary: { endpoints: ["${canary.origin}"] } } } }

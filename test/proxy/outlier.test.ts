@@ -1,7 +1,7 @@
 import type { ServerResponse } from "node:http";
 import { describe, expect, it } from "vitest";
 import { perch, upstream } from "../kit/freed.ts";
-import { lanes } from "../kit/one-service.ts";
+import { lanes, shopYaml } from "../kit/one-service.ts";
 import { soon } from "../kit/served.ts";
 import { refusedOrigin } from "../kit/upstream.ts";
 
@@ -16,19 +16,16 @@ async function settable(name: string) {
 }
 
 describe.each(lanes)("outlier ejection, in the $lane lane", ({ fastLane }) => {
-  const perchTo = (versions: string, outlier: string, more = "") =>
-    perch(`
-fastLane: ${fastLane}
-exposeVersion: true
-services: { shop: { balance: round-robin, versions: ${versions}, outlier: ${outlier} } }
-releases: { shop: { split: { stable: 1 }${more} } }
-routes: [{ name: all, service: shop, release: shop }]`);
+  const more = `fastLane: ${fastLane}\nexposeVersion: true`;
+  const perchTo = (stable: readonly string[], outlier: string) =>
+    perch(
+      shopYaml({ stable, service: `balance: round-robin, outlier: ${outlier}`, release: "split: { stable: 1 }", more }),
+    );
 
-  it("an endpoint that fails is taken out, tried again in its time, and comes back", async () => {
+  it("an endpoint that fails is ejected, tried again after ejectFor, and returns", async () => {
     const [good, bad] = [await settable("good"), await settable("bad")];
     bad.state.status = 500;
-    const versions = `{ stable: { endpoints: ["${good.origin}", "${bad.origin}"] } }`;
-    const { origin, metric } = await perchTo(versions, "{ consecutiveFailures: 3, ejectFor: 200ms }");
+    const { origin, metric } = await perchTo([good.origin, bad.origin], "{ consecutiveFailures: 3, ejectFor: 200ms }");
     const statuses = new Map<number, number>();
     for (let i = 0; i < 40 && bad.seen.length < 3; i++) {
       const { status } = await fetch(origin);
@@ -45,16 +42,18 @@ routes: [{ name: all, service: shop, release: shop }]`);
       .toBe(1);
   });
 
-  it("a canary whose endpoints are all out is served by the default; a tester gets 503, and when to ask again", async () => {
+  it("a canary whose endpoints are all ejected: its users get the default version, a tester 503 with Retry-After", async () => {
     const [stable, canary] = [await settable("stable"), await settable("canary")];
     canary.state.status = 503;
-    const versions = `{ stable: { endpoints: ["${stable.origin}"] }, canary: { endpoints: ["${canary.origin}"] } }`;
-    const started = await perch(`
-fastLane: ${fastLane}
-exposeVersion: true
-services: { shop: { versions: ${versions}, outlier: { consecutiveFailures: 2, ejectFor: 30s } } }
-releases: { shop: { split: { canary: 1 }, override: { header: x-perch-version, allowFrom: [127.0.0.0/8] } } }
-routes: [{ name: all, service: shop, release: shop }]`);
+    const started = await perch(
+      shopYaml({
+        stable: stable.origin,
+        canary: canary.origin,
+        service: "outlier: { consecutiveFailures: 2, ejectFor: 30s }",
+        release: "split: { canary: 1 }, override: { header: x-perch-version, allowFrom: [127.0.0.0/8] }",
+        more,
+      }),
+    );
     const seen: (string | null)[] = [];
     for (let i = 0; i < 4; i++) seen.push((await fetch(started.origin)).headers.get("x-perch-version"));
     expect(seen).toEqual(["canary", "canary", "stable", "stable"]);
@@ -67,24 +66,25 @@ routes: [{ name: all, service: shop, release: shop }]`);
     expect(canary.seen.length).toBe(2);
   });
 
-  it("the last endpoint of the default version stays, unless all may be ejected: then the circuit is open", async () => {
+  it("the last endpoint of the default version is not ejected, unless maxEjected is 100%: then the circuit is open", async () => {
     const stable = await settable("stable");
     stable.state.status = 500;
-    const versions = `{ stable: { endpoints: ["${stable.origin}"] } }`;
-    const half = await perchTo(versions, "{ consecutiveFailures: 2 }");
+    const half = await perchTo([stable.origin], "{ consecutiveFailures: 2 }");
     for (let i = 0; i < 5; i++) expect((await fetch(half.origin)).status).toBe(500);
-    const all = await perchTo(versions, "{ consecutiveFailures: 2, maxEjected: 100% }");
+    const all = await perchTo([stable.origin], "{ consecutiveFailures: 2, maxEjected: 100% }");
     for (let i = 0; i < 2; i++) expect((await fetch(all.origin)).status).toBe(500);
     const refused = await fetch(all.origin);
     expect([refused.status, refused.headers.get("x-perch-error")]).toEqual([503, "no-healthy-endpoint"]);
     expect(Number(refused.headers.get("retry-after"))).toBeGreaterThan(20);
   });
 
-  it("where only statuses of gateways count, a 500 does not", async () => {
+  it("a 500 is no failure with `failures: gateway`", async () => {
     const [stable, other] = [await settable("stable"), await settable("other")];
     stable.state.status = 500;
-    const versions = `{ stable: { endpoints: ["${stable.origin}", "${other.origin}"] } }`;
-    const { origin, metric } = await perchTo(versions, "{ consecutiveFailures: 1, failures: gateway }");
+    const { origin, metric } = await perchTo(
+      [stable.origin, other.origin],
+      "{ consecutiveFailures: 1, failures: gateway }",
+    );
     for (let i = 0; i < 8; i++) await fetch(origin);
     expect(await metric(up("stable", stable.origin))).toBe(1);
     stable.state.status = 502;
@@ -96,10 +96,9 @@ routes: [{ name: all, service: shop, release: shop }]`);
       .toBe(0);
   });
 
-  it("an endpoint that refuses is left alone by its own rule, and the service goes on", async () => {
+  it("an endpoint that refuses connections is passed over without ejection, and the service goes on", async () => {
     const [stable, dead] = [await settable("stable"), await refusedOrigin()];
-    const versions = `{ stable: { endpoints: ["${stable.origin}", "${dead}"] } }`;
-    const { origin, metric } = await perchTo(versions, "{ consecutiveFailures: 1 }");
+    const { origin, metric } = await perchTo([stable.origin, dead], "{ consecutiveFailures: 1 }");
     for (let i = 0; i < 8; i++) expect((await fetch(origin)).status).toBe(200);
     expect(await metric(up("stable", dead))).toBe(0);
   });

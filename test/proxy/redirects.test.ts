@@ -2,14 +2,13 @@ import { writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { describe, expect, it } from "vitest";
 import { createOverrideToken } from "../../src/decide/override.ts";
-import { perch, upstream } from "../kit/freed.ts";
-import { exchange, lanes } from "../kit/one-service.ts";
-import { RawClient } from "../kit/raw-client.ts";
+import { perch, rawClient, upstream } from "../kit/freed.ts";
+import { exchange, lanes, shopAt } from "../kit/one-service.ts";
 import { temporaryFolder } from "../kit/served.ts";
 import { Visitor } from "../kit/visitor.ts";
 import { upgradeHead } from "../kit/websocket.ts";
 
-/** What is asked, by which Host and further fields, and the Location that is answered. */
+/** A route, a request, and the Location of its response. */
 interface Case {
   readonly name: string;
   readonly redirect: string;
@@ -22,7 +21,7 @@ interface Case {
 
 const cases: readonly Case[] = [
   {
-    name: "another scheme: the port goes with it",
+    name: "another scheme, without the port",
     redirect: "{ scheme: https }",
     host: "Shop.example:8080",
     target: "/a?b=c",
@@ -34,7 +33,7 @@ const cases: readonly Case[] = [
     location: "https://shop.example:8443/",
   },
   {
-    name: "a scheme's own port is not written",
+    name: "a scheme's default port is not written",
     redirect: "{ scheme: https, port: 443 }",
     location: "https://shop.example/",
   },
@@ -46,7 +45,7 @@ const cases: readonly Case[] = [
     location: "http://www.example.com:8080/a/?x",
   },
   {
-    name: "the client's scheme, as a trusted proxy tells it",
+    name: "the client's scheme, as a trusted proxy forwards it",
     redirect: "{ host: www.example.com }",
     fields: "X-Forwarded-Proto: https\r\n",
     location: "https://www.example.com/",
@@ -85,7 +84,7 @@ const cases: readonly Case[] = [
     location: "/",
   },
   {
-    name: "open redirect: a path that browsers would read as a host",
+    name: "open redirect: a path that browsers would take for a host",
     redirect: "{ prefix: / }",
     match: "path: { prefix: /old }",
     target: "/old//evil.example/x",
@@ -93,97 +92,11 @@ const cases: readonly Case[] = [
   },
 ];
 
-function configuration(fastLane: string, stable: string, route: string): string {
-  return `
-fastLane: ${fastLane}
-trustedProxies: [127.0.0.0/8]
-services: { shop: { versions: { stable: { endpoints: ["${stable}"] } } } }
-routes:
-  - ${route}
-  - { name: rest, service: shop }`;
-}
-
-function location(answer: string): string | undefined {
-  return /^Location: (.*)\r$/m.exec(answer)?.[1];
-}
-
-describe.each(lanes)("redirects in the $lane lane", ({ fastLane }) => {
-  it.each(cases)(
-    "$name",
-    async ({ redirect, match = "", target = "/", host = "shop.example", fields = "", ...want }) => {
-      const stable = await upstream("stable");
-      const route = `{ name: moved, match: { ${match} }, redirect: ${redirect} }`;
-      const { port } = await perch(configuration(fastLane, stable.origin, route));
-      const client = await RawClient.connect(port);
-      client.send(`GET ${target} HTTP/1.1\r\nHost: ${host}\r\n${fields}\r\n`);
-      const answer = await client.read((received) => received.endsWith("\r\n\r\n"));
-      client.close();
-      expect(answer).toMatch(/^HTTP\/1.1 302 Found\r\nConnection: keep-alive\r\nContent-Length: 0\r\nLocation: /);
-      expect(location(answer)).toBe(want.location);
-      expect(answer).not.toContain("x-perch-error");
-      expect(stable.seen).toEqual([]);
-    },
-  );
-
-  it.each([301, 302, 303, 307, 308])(
-    "are answered with %i, counted once, and the connection goes on",
-    async (status) => {
-      const stable = await upstream("stable");
-      const route = `{ name: moved, match: { path: { prefix: /old } }, redirect: { path: /new, status: ${status} } }`;
-      const { port, metric } = await perch(configuration(fastLane, stable.origin, route));
-      const client = await RawClient.connect(port);
-      const post = "POST /old HTTP/1.1\r\nHost: a\r\nContent-Length: 5\r\n\r\nhello";
-      client.send(`${post}GET /x HTTP/1.1\r\nHost: a\r\n\r\n`);
-      const answers = await client.read((received) => received.includes("hello from stable"));
-      client.close();
-      expect(answers).toMatch(new RegExp(`^HTTP/1.1 ${status} `));
-      expect(stable.seen.map(({ url }) => url)).toEqual(["/x"]);
-      const series = `route="moved",service="none",version="none",code="${status}",method="POST"`;
-      expect(await metric(`perch_requests_total{${series}}`)).toBe(1);
-      expect(await metric('perch_request_duration_seconds_count{route="moved",service="none",version="none"}')).toBe(1);
-    },
-  );
-
-  it("end the connection of a client that wants it so, HEAD too", async () => {
-    const stable = await upstream("stable");
-    const { port } = await perch(configuration(fastLane, stable.origin, "{ name: moved, redirect: { path: /new } }"));
-    const client = await RawClient.connect(port);
-    client.send("HEAD /old HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n");
-    const answer = await client.read();
-    expect(answer).toMatch(/^HTTP\/1.1 302 Found\r\nConnection: close\r\n/);
-    expect(location(answer)).toBe("/new");
-  });
-
-  it("may depend on how the client came", async () => {
-    const stable = await upstream("stable");
-    const route = "{ name: moved, match: { scheme: http }, redirect: { scheme: https, status: 301 } }";
-    const { origin } = await perch(configuration(fastLane, stable.origin, route));
-    const asked = (proto: string) =>
-      fetch(origin, { redirect: "manual", headers: { "x-forwarded-proto": proto } }).then(({ status }) => status);
-    expect([await asked("http"), await asked("https")]).toEqual([301, 200]);
-  });
-
-  it("answer an upload that is still coming, and read it to its end", async () => {
-    const stable = await upstream("stable");
-    const route = "{ name: moved, match: { path: { prefix: /old } }, redirect: { path: /new } }";
-    const { port } = await perch(configuration(fastLane, stable.origin, route));
-    const client = await RawClient.connect(port);
-    client.send("POST /old HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n3\r\nabc\r\n");
-    await client.read((received) => received.includes("Location: /new"));
-    client.send("3\r\ndef\r\n0\r\n\r\nGET /x HTTP/1.1\r\nHost: a\r\n\r\n");
-    await client.read((received) => received.includes("hello from stable"));
-    client.close();
-    expect(stable.seen.map(({ url }) => url)).toEqual(["/x"]);
-  });
-});
-
-it("a WebSocket's upgrade is answered with a redirect as well", async () => {
-  const stable = await upstream("stable");
-  const { port } = await perch(configuration("on", stable.origin, "{ name: moved, redirect: { path: /new } }"));
-  const client = await RawClient.connect(port);
-  client.send("GET /old HTTP/1.1\r\nHost: a\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\r\n");
-  expect(location(await client.read())).toBe("/new");
-});
+const fieldOf = (head: string, name: string) =>
+  head
+    .split("\r\n")
+    .find((line) => line.startsWith(`${name}: `))
+    ?.slice(name.length + 2);
 
 const secret = Buffer.alloc(32, "t");
 const older = Buffer.alloc(32, "o");
@@ -191,7 +104,8 @@ const hour = 3_600_000;
 const token = (version = "canary", ttlMs = hour, key: Uint8Array = secret, release = "shop") =>
   createOverrideToken(key, release, version, Date.now() + ttlMs);
 
-async function shop(fastLane: "on" | "off", more = "") {
+/** Perch with a release that takes override links, and a function that sends one request. */
+async function withLinks(fastLane: "on" | "off", more = "") {
   const [stable, canary] = [await upstream("stable"), await upstream("canary")];
   const secretFile = join(await temporaryFolder(), "tokens");
   await writeFile(secretFile, `${secret}\n${older}\n`);
@@ -214,15 +128,85 @@ routes:
   return { ...started, stable, canary, head };
 }
 
-const fieldOf = (head: string, name: string) =>
-  head
-    .split("\r\n")
-    .find((line) => line.startsWith(`${name}: `))
-    ?.slice(name.length + 2);
+/** This route, and one that takes the rest. */
+function configuration(fastLane: string, stable: string, route: string): string {
+  const more = `fastLane: ${fastLane}\ntrustedProxies: [127.0.0.0/8]`;
+  return shopAt(stable, more).replace("routes: [", `routes: [${route}, `);
+}
 
-describe.each(lanes)("a link for testers, $lane lane", ({ fastLane }) => {
-  it("sets the cookie and leads to the same address without its parameter; the cookie then gives the version", async () => {
-    const { origin, head, canary, metric } = await shop(fastLane);
+describe.each(lanes)("redirects, in the $lane lane", ({ fastLane }) => {
+  it.each(cases)(
+    "$name",
+    async ({ redirect, match = "", target = "/", host = "shop.example", fields = "", ...want }) => {
+      const stable = await upstream("stable");
+      const route = `{ name: moved, match: { ${match} }, redirect: ${redirect} }`;
+      const { port } = await perch(configuration(fastLane, stable.origin, route));
+      const client = await rawClient(port);
+      client.send(`GET ${target} HTTP/1.1\r\nHost: ${host}\r\n${fields}\r\n`);
+      const answer = await client.read((received) => received.endsWith("\r\n\r\n"));
+      client.close();
+      expect(answer).toMatch(/^HTTP\/1.1 302 Found\r\nConnection: keep-alive\r\nContent-Length: 0\r\nLocation: /);
+      expect(fieldOf(answer, "Location")).toBe(want.location);
+      expect(answer).not.toContain("x-perch-error");
+      expect(stable.seen).toEqual([]);
+    },
+  );
+
+  it.each([301, 302, 303, 307, 308])(
+    "are answered with %i, counted once, and the connection goes on",
+    async (status) => {
+      const stable = await upstream("stable");
+      const route = `{ name: moved, match: { path: { prefix: /old } }, redirect: { path: /new, status: ${status} } }`;
+      const { port, metric } = await perch(configuration(fastLane, stable.origin, route));
+      const client = await rawClient(port);
+      const post = "POST /old HTTP/1.1\r\nHost: a\r\nContent-Length: 5\r\n\r\nhello";
+      client.send(`${post}GET /x HTTP/1.1\r\nHost: a\r\n\r\n`);
+      const answers = await client.read((received) => received.includes("hello from stable"));
+      client.close();
+      expect(answers).toMatch(new RegExp(`^HTTP/1.1 ${status} `));
+      expect(stable.seen.map(({ url }) => url)).toEqual(["/x"]);
+      const series = `route="moved",service="none",version="none",code="${status}",method="POST"`;
+      expect(await metric(`perch_requests_total{${series}}`)).toBe(1);
+      expect(await metric('perch_request_duration_seconds_count{route="moved",service="none",version="none"}')).toBe(1);
+    },
+  );
+
+  it("honour Connection: close, also for HEAD", async () => {
+    const stable = await upstream("stable");
+    const { port } = await perch(configuration(fastLane, stable.origin, "{ name: moved, redirect: { path: /new } }"));
+    const client = await rawClient(port);
+    client.send("HEAD /old HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n");
+    const answer = await client.read();
+    expect(answer).toMatch(/^HTTP\/1.1 302 Found\r\nConnection: close\r\n/);
+    expect(fieldOf(answer, "Location")).toBe("/new");
+  });
+
+  it("may depend on the client's scheme", async () => {
+    const stable = await upstream("stable");
+    const route = "{ name: moved, match: { scheme: http }, redirect: { scheme: https, status: 301 } }";
+    const { origin } = await perch(configuration(fastLane, stable.origin, route));
+    const asked = (proto: string) =>
+      fetch(origin, { redirect: "manual", headers: { "x-forwarded-proto": proto } }).then(({ status }) => status);
+    expect([await asked("http"), await asked("https")]).toEqual([301, 200]);
+  });
+
+  it("answer during an upload, and read it to its end", async () => {
+    const stable = await upstream("stable");
+    const route = "{ name: moved, match: { path: { prefix: /old } }, redirect: { path: /new } }";
+    const { port } = await perch(configuration(fastLane, stable.origin, route));
+    const client = await rawClient(port);
+    client.send("POST /old HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n3\r\nabc\r\n");
+    await client.read((received) => received.includes("Location: /new"));
+    client.send("3\r\ndef\r\n0\r\n\r\nGET /x HTTP/1.1\r\nHost: a\r\n\r\n");
+    await client.read((received) => received.includes("hello from stable"));
+    client.close();
+    expect(stable.seen.map(({ url }) => url)).toEqual(["/x"]);
+  });
+});
+
+describe.each(lanes)("an override link, in the $lane lane", ({ fastLane }) => {
+  it("sets the cookie and redirects to the same address without its parameter; the cookie then selects the version", async () => {
+    const { origin, head, canary, metric } = await withLinks(fastLane);
     const signed = token();
     const answer = await head(`/any/path?x=1&perch-version=${signed}&y=%202`);
     expect(answer).toMatch(/^HTTP\/1\.1 302 Found\r\n/);
@@ -244,8 +228,8 @@ describe.each(lanes)("a link for testers, $lane lane", ({ fastLane }) => {
     expect(await metric('perch_decisions_total{release="shop",version="canary",reason="override"}')).toBe(1);
   });
 
-  it.each(["none", "off"])("with the value %s ends the override, and is nothing where there is none", async (value) => {
-    const { head, stable } = await shop(fastLane);
+  it.each(["none", "off"])("with the value %s ends an override, and has no effect without one", async (value) => {
+    const { head, stable } = await withLinks(fastLane);
     const answer = await head(`/a?perch-version=${value}`, `Cookie: tester=${token()}\r\n`);
     expect(answer).toContain("302 Found");
     expect(fieldOf(answer, "Location")).toBe("/a");
@@ -258,59 +242,72 @@ describe.each(lanes)("a link for testers, $lane lane", ({ fastLane }) => {
     ["whose token expired", `/?perch-version=${token("canary", -1_000)}`],
     ["whose token another secret signed", `/?perch-version=${token("canary", hour, Buffer.alloc(32, "x"))}`],
     ["whose token is of another release", `/?perch-version=${token("canary", hour, secret, "blog")}`],
-    ["whose token names no version of ours", `/?perch-version=${token("v9")}`],
-    ["with a mere name, from an address that may not", "/?perch-version=canary"],
-    ["with nothing", "/?perch-version="],
+    ["whose token has an unknown version", `/?perch-version=${token("v9")}`],
+    ["with a version's name, from an address outside allowFrom", "/?perch-version=canary"],
+    ["without a value", "/?perch-version="],
     ["with POST", `/?perch-version=${token()}`, "Content-Length: 0\r\n", "POST"],
     ["of an image", `/?perch-version=${token()}`, "Sec-Fetch-Mode: no-cors\r\n"],
     ["of a script's fetch", `/?perch-version=${token()}`, "Sec-Fetch-Mode: cors\r\n"],
     ["on a route without the release", `/bare?perch-version=${token()}`],
-    ["that would lead to another host", `//evil.example/?perch-version=${token()}`],
-    ["that browsers would read as another host", `/\\evil.example/?perch-version=${token()}`],
+    ["that would redirect to another host", `//evil.example/?perch-version=${token()}`],
+    ["that browsers would take for another host", `/\\evil.example/?perch-version=${token()}`],
   ];
-  it.each(refused)("%s is ignored, and its parameter stays with Perch", async (_sentence, target, fields, method) => {
-    const { head, stable } = await shop(fastLane, "pathNormalisation: off");
-    const answer = await head(target, fields, method);
-    expect(answer).toContain("200 OK");
-    expect(answer).not.toContain("tester=");
-    expect(stable.seen.map(({ url }) => url)).toEqual([target.slice(0, target.indexOf("?"))]);
-  });
+  it.each(refused)(
+    "%s is ignored, and its parameter does not go upstream",
+    async (_sentence, target, fields, method) => {
+      const { head, stable } = await withLinks(fastLane, "pathNormalisation: off");
+      const answer = await head(target, fields, method);
+      expect(answer).toContain("200 OK");
+      expect(answer).not.toContain("tester=");
+      expect(stable.seen.map(({ url }) => url)).toEqual([target.slice(0, target.indexOf("?"))]);
+    },
+  );
 
   it.each([
-    ["an escape", "a=1&perch%2dversion=x&b=2", "/?a=1&b=2"],
-    ["a copy", "perch-version=x&a=1&perch-version=y", "/?a=1"],
-  ])("its parameter is taken out of what goes upstream in %s too", async (_sentence, query, wanted) => {
-    const { head, stable } = await shop(fastLane);
+    ["an escaped parameter", "a=1&perch%2dversion=x&b=2", "/?a=1&b=2"],
+    ["a second parameter", "perch-version=x&a=1&perch-version=y", "/?a=1"],
+  ])("with %s: the parameter does not go upstream", async (_sentence, query, wanted) => {
+    const { head, stable } = await withLinks(fastLane);
     await head(`/?${query}`);
     expect(stable.seen[0]?.url).toBe(wanted);
   });
 
-  it("is for https alone where it came by https", async () => {
-    const { head } = await shop(fastLane, "trustedProxies: [127.0.0.0/8]");
+  it("sets a Secure cookie over https", async () => {
+    const { head } = await withLinks(fastLane, "trustedProxies: [127.0.0.0/8]");
     const answer = await head(`/?perch-version=${token()}`, "X-Forwarded-Proto: https\r\n");
     expect(fieldOf(answer, "Set-Cookie")).toContain("; Path=/; Secure; HttpOnly;");
   });
 
-  it("leads to the path as routes see it, which names no other host", async () => {
-    const { head } = await shop(fastLane);
+  it("redirects to the normalised path, which names no other host", async () => {
+    const { head } = await withLinks(fastLane);
     expect(fieldOf(await head(`//evil.example/?perch-version=${token()}`), "Location")).toBe("/evil.example/");
   });
 
-  it("counts with an older secret too", async () => {
-    const { head } = await shop(fastLane);
+  it("is valid with an older secret", async () => {
+    const { head } = await withLinks(fastLane);
     expect(await head(`/?perch-version=${token("canary", hour, older)}`)).toContain("302 Found");
   });
 
-  it("is answered to HEAD, and leaves no byte for whoever reads on", async () => {
-    const { head } = await shop(fastLane);
+  it("is answered to HEAD, without a body", async () => {
+    const { head } = await withLinks(fastLane);
     const answer = await head(`/a?perch-version=${token()}`, "", "HEAD");
     expect(fieldOf(answer, "Location")).toBe("/a");
     expect(answer.endsWith("\r\n\r\n")).toBe(true);
   });
 });
 
-it("a link opened by a WebSocket leads away as well: nothing was decided", async () => {
-  const { port } = await shop("off");
-  const bytes = upgradeHead([], `GET /?perch-version=${token()} HTTP/1.1`);
-  expect(await exchange(port, bytes)).toMatch(/^HTTP\/1\.1 302 Found\r\n/);
+describe("a redirect of an upgrade", () => {
+  it("answers the handshake", async () => {
+    const stable = await upstream("stable");
+    const { port } = await perch(configuration("on", stable.origin, "{ name: moved, redirect: { path: /new } }"));
+    const client = await rawClient(port);
+    client.send("GET /old HTTP/1.1\r\nHost: a\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\r\n");
+    expect(fieldOf(await client.read(), "Location")).toBe("/new");
+  });
+
+  it("answers the handshake of an override link", async () => {
+    const { port } = await withLinks("off");
+    const bytes = upgradeHead([], `GET /?perch-version=${token()} HTTP/1.1`);
+    expect(await exchange(port, bytes)).toMatch(/^HTTP\/1\.1 302 Found\r\n/);
+  });
 });

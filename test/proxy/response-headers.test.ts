@@ -1,23 +1,23 @@
 import { describe, expect, it } from "vitest";
 import { privateCacheControl, responseTrailers } from "../../src/proxy/response-headers.ts";
 
-describe("Cache-Control beside a pin of ours", () => {
+describe("Cache-Control beside a pin", () => {
   const cases: readonly [sentence: string, sent: string | undefined, wanted: string][] = [
-    ["says private where the upstream said nothing", undefined, "private"],
-    ["says private where the upstream's value is empty", " ", "private"],
+    ["is private where the upstream sent none", undefined, "private"],
+    ["is private where the upstream's is empty", " ", "private"],
     ["keeps the lifetime", "max-age=60", "max-age=60, private"],
     ["replaces public, which would contradict it", "public, max-age=60", "max-age=60, private"],
     ["replaces public in any case", "PUBLIC,max-age=60", "max-age=60, private"],
-    ["leaves private alone", "private, max-age=60", "private, max-age=60"],
-    ["leaves no-store alone", "no-store", "no-store"],
+    ["keeps private", "private, max-age=60", "private, max-age=60"],
+    ["keeps no-store", "no-store", "no-store"],
     ["adds to no-cache, which shared caches may store", "no-cache", "no-cache, private"],
     [
-      "is not content with private for named fields only",
+      "adds to private for named fields, which is not enough",
       'private="x-a", max-age=1',
       'private="x-a", max-age=1, private',
     ],
     ["does not split inside quotes", 'no-cache="a, public", max-age=1', 'no-cache="a, public", max-age=1, private'],
-    ["survives an unclosed quote", 'no-cache="a, public', 'no-cache="a, public, private'],
+    ["keeps an unclosed quote", 'no-cache="a, public', 'no-cache="a, public, private'],
   ];
   it.each(cases)("%s", (_sentence, sent, wanted) => {
     expect(privateCacheControl(sent)).toBe(wanted);

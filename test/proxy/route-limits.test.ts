@@ -1,23 +1,20 @@
 import { describe, expect, it } from "vitest";
-import { perch, rawUpstream, upstream } from "../kit/freed.ts";
-import { exchange, lanes } from "../kit/one-service.ts";
-import { RawClient } from "../kit/raw-client.ts";
+import { perch, rawClient, rawUpstream, upstream } from "../kit/freed.ts";
+import { exchange, lanes, shopAt, shopYaml, upstreamErrors } from "../kit/one-service.ts";
 
 const close = "Connection: close\r\n";
 
+/** The route `own` with these limits, and one without. */
 function config(fastLane: string, stable: string, route: string, more = ""): string {
-  return `
-fastLane: ${fastLane}
-${more}
-services: { shop: { versions: { stable: { endpoints: ["${stable}"] } } } }
-routes: [{ name: own, match: { path: { prefix: /own } }, service: shop, ${route} }, { name: all, service: shop }]`;
+  const own = `{ name: own, match: { path: { prefix: /own } }, service: shop, ${route} }`;
+  return shopAt(stable, `fastLane: ${fastLane}\n${more}`).replace("routes: [", `routes: [${own}, `);
 }
 
 describe.each(lanes)("a route's limits in the $lane lane", ({ fastLane }) => {
   it.each([
     ["by its length", "Content-Length: 5\r\n", "hello"],
     ["in chunks", "Transfer-Encoding: chunked\r\n", "3\r\nhel\r\n2\r\nlo\r\n0\r\n\r\n"],
-  ])("maxBodySize, of a body framed %s: 413, and no other route's concern", async (_how, framing, body) => {
+  ])("maxBodySize, of a body framed %s: 413 on that route only", async (_how, framing, body) => {
     const stable = await upstream("stable");
     const { port } = await perch(config(fastLane, stable.origin, "maxBodySize: 4"));
     const ask = (path: string) => exchange(port, `POST ${path} HTTP/1.1\r\nHost: a\r\n${close}${framing}\r\n${body}`);
@@ -25,7 +22,7 @@ describe.each(lanes)("a route's limits in the $lane lane", ({ fastLane }) => {
     expect(await ask("/all")).toMatch(/^HTTP\/1.1 200 /);
   });
 
-  it("maxBodySize may be more than limits.body", async () => {
+  it("maxBodySize may be greater than limits.body", async () => {
     const stable = await upstream("stable");
     const { port } = await perch(config(fastLane, stable.origin, "maxBodySize: 0", "limits: { body: 4 }"));
     const ask = (path: string) =>
@@ -34,26 +31,27 @@ describe.each(lanes)("a route's limits in the $lane lane", ({ fastLane }) => {
     expect(await ask("/all")).toMatch(/^HTTP\/1.1 413 /);
   });
 
-  it("timeouts.responseHeaders: 504 sooner than the service would", async () => {
+  it("timeouts.responseHeaders: 504 before the service's own timeout", async () => {
     const silent = await rawUpstream(() => {});
     const { port } = await perch(config(fastLane, silent.origin, "timeouts: { responseHeaders: 50ms }"));
     const answer = await exchange(port, `GET /own HTTP/1.1\r\nHost: a\r\n${close}\r\n`);
     expect(answer).toMatch(/^HTTP\/1.1 504 [\s\S]*x-perch-error: upstream-timeout/);
   });
 
-  it("timeouts.total: 504 where nothing was answered", async () => {
+  it("timeouts.total: 504 without a response", async () => {
     const silent = await rawUpstream(() => {});
     const { port, metric } = await perch(config(fastLane, silent.origin, "timeouts: { total: 50ms }"));
     const answer = await exchange(port, `GET /own HTTP/1.1\r\nHost: a\r\n${close}\r\n`);
     expect(answer).toMatch(/^HTTP\/1.1 504 [\s\S]*x-perch-error: upstream-timeout/);
-    const series = 'perch_upstream_errors_total{service="shop",version="stable",kind="upstream-timeout"}';
+    const series = upstreamErrors("upstream-timeout");
     expect(await metric(series)).toBe(1);
   });
 
-  it("timeouts.total: cut where the answer had begun, however lively it is", async () => {
+  it("timeouts.total: a response that has begun is aborted, although bytes keep coming", async () => {
     const lively = await rawUpstream((socket, received) => {
       if (!received.endsWith("\r\n\r\n")) return;
       socket.write("HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n");
+      // Far more often than any idle timeout.
       const timer = setInterval(() => socket.write("1\r\nx\r\n"), 10);
       socket.on("close", () => clearInterval(timer));
     });
@@ -63,27 +61,25 @@ describe.each(lanes)("a route's limits in the $lane lane", ({ fastLane }) => {
     expect(answer).not.toContain("\r\n0\r\n\r\n");
   });
 
-  it("timeouts.total: 408 where the client's own upload takes too long, and no endpoint is blamed", async () => {
+  it("timeouts.total: 408 where the client's upload takes too long, and no upstream error is counted", async () => {
     const stable = await upstream("stable");
     const { port, metric } = await perch(config(fastLane, stable.origin, "timeouts: { total: 100ms }"));
-    const client = await RawClient.connect(port);
+    const client = await rawClient(port);
     client.send("POST /own HTTP/1.1\r\nHost: a\r\nContent-Length: 10\r\n\r\nhello");
     expect(await client.read()).toMatch(/^HTTP\/1.1 408 [\s\S]*x-perch-error: request-timeout/);
-    const series = 'perch_upstream_errors_total{service="shop",version="stable",kind="upstream-timeout"}';
+    const series = upstreamErrors("upstream-timeout");
     expect(await metric(series)).toBe(0);
   });
 
   it("timeouts.total of a service", async () => {
     const silent = await rawUpstream(() => {});
-    const { port } = await perch(`
-fastLane: ${fastLane}
-services: { shop: { versions: { stable: { endpoints: ["${silent.origin}"] } }, timeouts: { total: 50ms } } }
-routes: [{ name: all, service: shop }]`);
+    const service = "timeouts: { total: 50ms }";
+    const { port } = await perch(shopYaml({ stable: silent.origin, service, more: `fastLane: ${fastLane}` }));
     const answer = await exchange(port, `GET / HTTP/1.1\r\nHost: a\r\n${close}\r\n`);
     expect(answer).toMatch(/^HTTP\/1.1 504 /);
   });
 
-  it("timeouts.total leaves alone what ends in time, request after request", async () => {
+  it("timeouts.total has no effect on requests that end in time, one after another", async () => {
     const stable = await upstream("stable");
     const { port } = await perch(config(fastLane, stable.origin, "timeouts: { total: 5s }"));
     const get = "GET /own HTTP/1.1\r\nHost: a\r\n";

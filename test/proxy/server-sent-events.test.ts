@@ -1,13 +1,13 @@
 import { get } from "node:http";
 import type { Readable } from "node:stream";
-import { expect, it } from "vitest";
+import { describe, expect, it } from "vitest";
 import { perch, upstream } from "../kit/freed.ts";
 import { H2Client, h2cListener } from "../kit/h2-client.ts";
 import { h2Upstream } from "../kit/h2-upstream.ts";
 
 const event = (number: number) => `id: ${number}\ndata: event ${number}\n\n`;
 
-/** Sends the next event only once the one before has arrived, so whoever holds one back waits for ever. */
+/** Sends the next event once the one before has arrived: a proxy that holds one back gets no other. */
 class Script {
   readonly #arrived = [0, 1, 2, 3].map(() => Promise.withResolvers<void>());
 
@@ -59,22 +59,24 @@ const asHttp1 = (origin: string): Promise<Readable> => {
 
 const asHttp2 = async (origin: string): Promise<Readable> => new H2Client(origin).stream();
 
-it.each([
-  ["in the fast lane", asHttp1, overHttp1, "on", "http1"],
-  ["in the standard lane", asHttp1, overHttp1, "off", "http1"],
-  ["from an HTTP/2 upstream to an HTTP/1.1 client", asHttp1, overHttp2, "on", "http2"],
-  ["from an HTTP/1.1 upstream to an HTTP/2 client", asHttp2, overHttp1, "on", "http1"],
-  ["over HTTP/2 on both sides", asHttp2, overHttp2, "on", "http2"],
-] as const)("each server-sent event arrives as it is sent, %s", async (_where, client, server, fastLane, protocol) => {
-  const script = new Script();
-  const { origin, metric } = await perch(
-    `
+describe("server-sent events", () => {
+  it.each([
+    ["in the fast lane", asHttp1, overHttp1, "on", "http1"],
+    ["in the standard lane", asHttp1, overHttp1, "off", "http1"],
+    ["from an HTTP/2 upstream to an HTTP/1.1 client", asHttp1, overHttp2, "on", "http2"],
+    ["from an HTTP/1.1 upstream to an HTTP/2 client", asHttp2, overHttp1, "on", "http1"],
+    ["over HTTP/2 on both sides", asHttp2, overHttp2, "on", "http2"],
+  ] as const)("arrive one by one, %s", async (_where, client, server, fastLane, protocol) => {
+    const script = new Script();
+    const { origin, metric } = await perch(
+      `
 fastLane: ${fastLane}
 services: { shop: { protocol: ${protocol}, versions: { stable: { endpoints: ["${await server(script)}"] } } } }
 routes: [{ name: all, service: shop }]`,
-    { listeners: h2cListener },
-  );
-  expect(await script.arriveOn(await client(origin))).toBe(event(1) + event(2) + event(3));
-  const handovers = await metric('perch_fast_lane_handovers_total{cause="head"}');
-  expect(handovers).toBe(client === asHttp2 ? 1 : 0);
+      { listeners: h2cListener },
+    );
+    expect(await script.arriveOn(await client(origin))).toBe(event(1) + event(2) + event(3));
+    const handovers = await metric('perch_fast_lane_handovers_total{cause="head"}');
+    expect(handovers).toBe(client === asHttp2 ? 1 : 0);
+  });
 });

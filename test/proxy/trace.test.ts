@@ -1,30 +1,78 @@
-import { readFile } from "node:fs/promises";
 import { join } from "node:path";
-import { describe, expect, it, test } from "vitest";
+import { describe, expect, it } from "vitest";
 import { formatTraceParent, parseTraceParent } from "../../src/proxy/trace.ts";
 import { type CollectedSpan, collector } from "../kit/collector.ts";
 import { perch, rawUpstream, upstream } from "../kit/freed.ts";
-import { exchange, lanes, perchIn } from "../kit/one-service.ts";
+import { exchange, lanes, perchIn, shopAt } from "../kit/one-service.ts";
 import type { TestPerch } from "../kit/perch.ts";
-import { changeablePerch, freePorts, renameOver, soon, temporaryFolder } from "../kit/served.ts";
+import { changeablePerch, freePorts, loggedPerch, renameOver, soon, temporaryFolder } from "../kit/served.ts";
 import { openMetricsProblems } from "../kit/strict-open-metrics.ts";
 import { refusedOrigin } from "../kit/upstream.ts";
 
 const traceId = "0af7651916cd43dd8448eb211c80319c";
+const otherTraceId = "1af7651916cd43dd8448eb211c80319c";
 const parentId = "b7ad6b7169203331";
-const sampled = `traceparent: 00-${traceId}-${parentId}-01\r\n`;
+const traced = (id: string, flags: string) => `traceparent: 00-${id}-${parentId}-${flags}\r\n`;
+const sampled = traced(traceId, "01");
 
 const get = (path: string, fields = "") => `GET ${path} HTTP/1.1\r\nHost: a\r\nConnection: close\r\n${fields}\r\n`;
 
 const exporting = (endpoint: string, more = "sample: 1") => `
 tracing: { ${more}, serviceName: edge, otlp: { endpoint: "${endpoint}" } }`;
 
-/** Ends Perch, which sends off the last spans. */
+/** Drains Perch, which exports the last spans. */
 async function drained({ app }: TestPerch): Promise<void> {
   await app.drain("test");
 }
 
 const kinds = { server: 2, client: 3 };
+
+function isWithin(inner: CollectedSpan | undefined, outer: CollectedSpan | undefined): boolean {
+  if (inner === undefined || outer === undefined) return false;
+  const [from, to] = [BigInt(inner.startTimeUnixNano), BigInt(inner.endTimeUnixNano)];
+  return from >= BigInt(outer.startTimeUnixNano) && from <= to && to <= BigInt(outer.endTimeUnixNano);
+}
+
+async function scraped({ adminOrigin }: TestPerch): Promise<string> {
+  return (await fetch(`${adminOrigin}/metrics`, { headers: { accept: "application/openmetrics-text" } })).text();
+}
+
+/** The metrics that have exemplars, with the trace of each. */
+const exemplarsOf = (body: string) =>
+  Array.from(body.matchAll(/^(\w+)_bucket.* # \{trace_id="(\w+)"\} \S+ \d+\.\d{3}$/gm), ([, name, id]) => [name, id]);
+
+/** Values, and whether they are valid. */
+const traceParents: readonly (readonly [string, string, boolean])[] = [
+  ["sampled", `00-${traceId}-${parentId}-01`, true],
+  ["not sampled", `00-${traceId}-${parentId}-00`, true],
+  ["with flags of a later level", `00-${traceId}-${parentId}-ff`, true],
+  ["of a later version", `cc-${traceId}-${parentId}-01`, true],
+  ["of a later version with more behind", `cc-${traceId}-${parentId}-01-what-the-future-will-be`, true],
+  ["of a later version with more behind, without a dash", `cc-${traceId}-${parentId}-01.x`, false],
+  ["of version 00 with more behind", `00-${traceId}-${parentId}-01-x`, false],
+  ["of version ff", `ff-${traceId}-${parentId}-01`, false],
+  ["in upper case", `00-${traceId.toUpperCase()}-${parentId}-01`, false],
+  ["with a trace id of zeros", `00-${"0".repeat(32)}-${parentId}-01`, false],
+  ["with a parent id of zeros", `00-${traceId}-${"0".repeat(16)}-01`, false],
+  ["with a short trace id", `00-${traceId.slice(1)}-${parentId}-01`, false],
+  ["with a letter that is no hexadecimal digit", `00-${traceId.slice(1)}g-${parentId}-01`, false],
+  ["without flags", `00-${traceId}-${parentId}`, false],
+  ["with a line break", `00-${traceId}-${parentId}-01\n`, false],
+  ["with blanks", ` 00-${traceId}-${parentId}-01`, false],
+  ["empty", "", false],
+];
+
+describe("traceparent", () => {
+  it.each(traceParents)("%s is valid: %s", (_what, text, valid) => {
+    const parsed = parseTraceParent(text);
+    expect(parsed !== undefined).toBe(valid);
+    if (parsed !== undefined) expect([parsed.traceId, parsed.parentId]).toEqual([traceId, parentId]);
+  });
+
+  it("is written in version 00, its flags in two digits", () => {
+    expect(formatTraceParent({ traceId, parentId, flags: 1 })).toBe(`00-${traceId}-${parentId}-01`);
+  });
+});
 
 describe.each(lanes)("a traced request, in the $lane lane", ({ fastLane }) => {
   const perchTo = perchIn(fastLane);
@@ -83,7 +131,7 @@ releases: { shop: { split: { stable: 1 } } }${exporting(to.endpoint, "sample: 0"
     expect(isWithin(client, server)).toBe(true);
   });
 
-  it("has a span for each attempt, with what went wrong", async () => {
+  it("has a span for each attempt, with its error", async () => {
     const [refused, to] = [await refusedOrigin(), await collector()];
     const dying = await rawUpstream((socket) => socket.destroy());
     const started = await perchTo(refused, exporting(to.endpoint));
@@ -111,7 +159,7 @@ releases: { shop: { split: { stable: 1 } } }${exporting(to.endpoint, "sample: 0"
     expect(new Set(attempts.map(({ spanId }) => spanId)).size).toBe(2);
   });
 
-  it("counts an upstream's 5xx as an error of both spans, its 4xx of the attempt's alone", async () => {
+  it("has an error in both spans for an upstream's 5xx, in the attempt's only for its 4xx", async () => {
     const to = await collector();
     const stable = await upstream("stable", (request, response) => {
       response.writeHead(Number(request.url?.slice(1))).end();
@@ -128,7 +176,7 @@ releases: { shop: { split: { stable: 1 } } }${exporting(to.endpoint, "sample: 0"
     ]);
   });
 
-  it("that nobody could read, or that no route takes, is a span as well", async () => {
+  it("that is malformed or has no route is a span as well", async () => {
     const [stable, to] = [await upstream("stable"), await collector()];
     const started = await perch(`fastLane: ${fastLane}
 services: { shop: { versions: { stable: { endpoints: ["${stable.origin}"] } } } }
@@ -144,7 +192,7 @@ routes: [{ name: shop, match: { path: { prefix: /shop } }, service: shop }]${exp
     );
   });
 
-  it("of a stranger keeps its trace id, and is recorded by the share alone", async () => {
+  it("of an untrusted client keeps its trace id, and is recorded by `sample` only", async () => {
     const [stable, to] = [await upstream("stable"), await collector()];
     const started = await perchTo(stable.origin, exporting(to.endpoint, "sample: 0"));
     await exchange(started.port, get("/", sampled));
@@ -166,14 +214,14 @@ routes: [{ name: shop, match: { path: { prefix: /shop } }, service: shop }]${exp
     expect([String(traceparent).includes(traceId), tracestate]).toEqual([continued, continued ? "a=b" : undefined]);
   });
 
-  it("passes as any field does where tracing is not configured", async () => {
+  it("has its trace fields unchanged without tracing", async () => {
     const stable = await upstream("stable");
     const started = await perchTo(stable.origin);
     await exchange(started.port, get("/", `TraceParent: anything\r\nTraceState: x\r\n`));
     expect(stable.seen[0]?.rawHeaders).toEqual(expect.arrayContaining(["TraceParent", "anything", "TraceState", "x"]));
   });
 
-  it("tells a copy which request it is a copy of", async () => {
+  it("is the parent of its mirrored request", async () => {
     const [stable, canary, to] = [await upstream("stable"), await upstream("canary"), await collector()];
     const releases = "releases: { shop: { split: { stable: 1 }, mirror: { version: canary, percent: 100 } } }";
     const started = await perchTo(stable.origin, `${releases}${exporting(to.endpoint)}`, canary.origin);
@@ -203,17 +251,10 @@ routes: [{ name: shop, match: { path: { prefix: /shop } }, service: shop }]${exp
 
   it("has its trace id in the access log", async () => {
     const stable = await upstream("stable");
-    const log = join(await temporaryFolder(), "access.log");
-    const started = await perch(
-      `fastLane: ${fastLane}
-services: { shop: { versions: { stable: { endpoints: ["${stable.origin}"] } } } }
-routes: [{ name: shop, service: shop }]
-tracing: {}`,
-      { accessLogTo: log },
-    );
+    const more = `fastLane: ${fastLane}\ntracing: {}`;
+    const started = await loggedPerch(shopAt(stable.origin, more));
     await exchange(started.port, get("/", sampled));
-    await started.stop();
-    expect(JSON.parse(await readFile(log, "utf8"))).toMatchObject({ traceId });
+    expect(await started.log()).toMatchObject([{ traceId }]);
   });
 });
 
@@ -240,7 +281,7 @@ tracing: { sample: 1, otlp: { endpoint: "${endpoint}", headersFile: ${headers} }
     expect(await started.metric('perch_trace_spans_total{outcome="exported"}')).toBe(6);
   });
 
-  it("neither slows nor fails requests while the collector can not be reached", async () => {
+  it("does not delay or fail requests while the collector cannot be reached", async () => {
     const stable = await upstream("stable");
     const refused = await refusedOrigin();
     const started = await perchIn("on")(stable.origin, exporting(`${refused}/v1/traces`));
@@ -249,94 +290,39 @@ tracing: { sample: 1, otlp: { endpoint: "${endpoint}", headersFile: ${headers} }
   });
 });
 
-function isWithin(inner: CollectedSpan | undefined, outer: CollectedSpan | undefined): boolean {
-  if (inner === undefined || outer === undefined) return false;
-  const [from, to] = [BigInt(inner.startTimeUnixNano), BigInt(inner.endTimeUnixNano)];
-  return from >= BigInt(outer.startTimeUnixNano) && from <= to && to <= BigInt(outer.endTimeUnixNano);
-}
-
-const sampleTraceId = "0af7651916cd43dd8448eb211c80319c";
-const sampleParentId = "b7ad6b7169203331";
-
-/** What is sent, and whether it counts. */
-const cases: readonly (readonly [string, string, boolean])[] = [
-  ["sampled", `00-${sampleTraceId}-${sampleParentId}-01`, true],
-  ["not sampled", `00-${sampleTraceId}-${sampleParentId}-00`, true],
-  ["with flags of a later level", `00-${sampleTraceId}-${sampleParentId}-ff`, true],
-  ["of a later version", `cc-${sampleTraceId}-${sampleParentId}-01`, true],
-  ["of a later version that says more", `cc-${sampleTraceId}-${sampleParentId}-01-what-the-future-will-be`, true],
-  ["of a later version that says more without a dash", `cc-${sampleTraceId}-${sampleParentId}-01.x`, false],
-  ["of this version that says more", `00-${sampleTraceId}-${sampleParentId}-01-x`, false],
-  ["of version ff", `ff-${sampleTraceId}-${sampleParentId}-01`, false],
-  ["in upper case", `00-${sampleTraceId.toUpperCase()}-${sampleParentId}-01`, false],
-  ["with a trace id of zeros", `00-${"0".repeat(32)}-${sampleParentId}-01`, false],
-  ["with a parent id of zeros", `00-${sampleTraceId}-${"0".repeat(16)}-01`, false],
-  ["with a short trace id", `00-${sampleTraceId.slice(1)}-${sampleParentId}-01`, false],
-  ["with a letter that is no digit", `00-${sampleTraceId.slice(1)}g-${sampleParentId}-01`, false],
-  ["without flags", `00-${sampleTraceId}-${sampleParentId}`, false],
-  ["with a line break", `00-${sampleTraceId}-${sampleParentId}-01\n`, false],
-  ["with blanks", ` 00-${sampleTraceId}-${sampleParentId}-01`, false],
-  ["empty", "", false],
-];
-
-describe("traceparent", () => {
-  test.each(cases)("%s: %s", (_what, text, counts) => {
-    const parsed = parseTraceParent(text);
-    expect(parsed !== undefined).toBe(counts);
-    if (parsed !== undefined) expect([parsed.traceId, parsed.parentId]).toEqual([sampleTraceId, sampleParentId]);
-  });
-
-  test("is written in version 00, its flags in two digits", () => {
-    expect(formatTraceParent({ traceId: sampleTraceId, parentId: sampleParentId, flags: 1 })).toBe(
-      `00-${sampleTraceId}-${sampleParentId}-01`,
-    );
-  });
-});
-
-const ids = ["0af7651916cd43dd8448eb211c80319c", "1af7651916cd43dd8448eb211c80319c"] as const;
-
-const getTraced = (traceId: string, flags: string) =>
-  `GET / HTTP/1.1\r\nHost: a\r\nConnection: close\r\ntraceparent: 00-${traceId}-b7ad6b7169203331-${flags}\r\n\r\n`;
-
-async function scraped({ adminOrigin }: TestPerch): Promise<string> {
-  return (await fetch(`${adminOrigin}/metrics`, { headers: { accept: "application/openmetrics-text" } })).text();
-}
-
-/** The metrics that have exemplars, with the trace of each. */
-const exemplarsOf = (body: string) =>
-  Array.from(body.matchAll(/^(\w+)_bucket.* # \{trace_id="(\w+)"\} \S+ \d+\.\d{3}$/gm), ([, name, id]) => [name, id]);
-
 describe.each(lanes)("exemplars, in the $lane lane", ({ fastLane }) => {
   const perchTo = perchIn(fastLane);
 
-  it("are those of recorded requests alone", async () => {
+  it("are those of recorded requests only", async () => {
     const stable = await upstream("stable");
     const more = "trustedProxies: [127.0.0.0/8]\ntracing: { sample: 0 }";
     const started = await perchTo(stable.origin, more);
-    await exchange(started.port, getTraced(ids[0], "01"));
-    await exchange(started.port, getTraced(ids[1], "00"));
+    await exchange(started.port, get("/", sampled));
+    await exchange(started.port, get("/", traced(otherTraceId, "00")));
     const body = await scraped(started);
     expect(openMetricsProblems(body)).toEqual([]);
     expect(exemplarsOf(body)).toEqual([
-      ["perch_request_duration_seconds", ids[0]],
-      ["perch_upstream_ttfb_seconds", ids[0]],
+      ["perch_request_duration_seconds", traceId],
+      ["perch_upstream_ttfb_seconds", traceId],
     ]);
-    expect(await (await started.admin("/metrics")).text()).not.toContain(ids[0]);
+    expect(await (await started.admin("/metrics")).text()).not.toContain(traceId);
   });
 
   it("are none without tracing", async () => {
     const stable = await upstream("stable");
     const started = await perchTo(stable.origin, "trustedProxies: [127.0.0.0/8]");
-    await exchange(started.port, getTraced(ids[0], "01"));
+    await exchange(started.port, get("/", sampled));
     expect(exemplarsOf(await scraped(started))).toEqual([]);
   });
 });
 
-it("exemplars of workers are shown by the one process they are", { timeout: 60_000 }, async () => {
-  const stable = await upstream("stable");
-  const started = await perchIn("on")(stable.origin, "workers: 2\ntracing: { sample: 1 }");
-  for (const id of ids) await exchange(started.port, getTraced(id, "00"));
-  const shown = exemplarsOf(await scraped(started));
-  expect(shown.map(([name]) => name)).toContain("perch_request_duration_seconds");
-  expect(shown.every(([, id]) => id === ids[0] || id === ids[1])).toBe(true);
+describe("exemplars of several workers", () => {
+  it("are shown as those of one process", { timeout: 60_000 }, async () => {
+    const stable = await upstream("stable");
+    const started = await perchIn("on")(stable.origin, "workers: 2\ntracing: { sample: 1 }");
+    for (const id of [traceId, otherTraceId]) await exchange(started.port, get("/", traced(id, "00")));
+    const shown = exemplarsOf(await scraped(started));
+    expect(shown.map(([name]) => name)).toContain("perch_request_duration_seconds");
+    expect(shown.every(([, id]) => id === traceId || id === otherTraceId)).toBe(true);
+  });
 });

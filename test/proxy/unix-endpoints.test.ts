@@ -7,7 +7,7 @@ import { freeAfterTest } from "../kit/freed.ts";
 import { lanes, perchIn } from "../kit/one-service.ts";
 import { temporaryFolder } from "../kit/served.ts";
 
-/** A server on a unix socket; answers with the host and body that it was sent. */
+/** A server on a unix socket, which answers with the host and body of the request. */
 async function unixServer(path: string): Promise<{ readonly server: Server; readonly connections: () => number }> {
   let connections = 0;
   const server = createServer(async (request, response) => {
@@ -24,8 +24,8 @@ async function unixServer(path: string): Promise<{ readonly server: Server; read
   return { server, connections: () => connections };
 }
 
-describe.each(lanes)("a unix socket, by the $lane lane", ({ fastLane }) => {
-  it("is sent requests, and kept open between them", async () => {
+describe.each(lanes)("an endpoint on a unix socket, in the $lane lane", ({ fastLane }) => {
+  it("is sent requests on one connection", async () => {
     const path = join(await temporaryFolder(), "shop.sock");
     const { connections } = await unixServer(path);
     const { origin, port, metric } = await perchIn(fastLane)(`unix:${path}`);
@@ -37,22 +37,24 @@ describe.each(lanes)("a unix socket, by the $lane lane", ({ fastLane }) => {
     expect(await metric(`perch_endpoint_up{service="shop",version="stable",endpoint="unix:${path}"}`)).toBe(1);
   });
 
-  it("that is not there is an endpoint that can not be reached", async () => {
+  it("that does not exist cannot be reached", async () => {
     const { origin } = await perchIn(fastLane)(`unix:${join(await temporaryFolder(), "none.sock")}`);
     const response = await fetch(origin);
     expect([response.status, response.headers.get("x-perch-error")]).toEqual([502, "connect-failed"]);
   });
 });
 
-it("a unix socket takes WebSockets", async () => {
-  const path = join(await temporaryFolder(), "shop.sock");
-  const { server } = await unixServer(path);
-  const sockets = new WebSocketServer({ server });
-  sockets.on("connection", (socket) => socket.on("message", (data, binary) => socket.send(data, { binary })));
-  const { port } = await perchIn("on")(`unix:${path}`);
-  const client = new WebSocket(`ws://127.0.0.1:${port}/`);
-  await once(client, "open");
-  client.send("hello");
-  expect(String((await once(client, "message"))[0])).toBe("hello");
-  client.terminate();
+describe("an endpoint on a unix socket", () => {
+  it("takes WebSockets", async () => {
+    const path = join(await temporaryFolder(), "shop.sock");
+    const { server } = await unixServer(path);
+    const sockets = new WebSocketServer({ server });
+    sockets.on("connection", (socket) => socket.on("message", (data, binary) => socket.send(data, { binary })));
+    const { port } = await perchIn("on")(`unix:${path}`);
+    const client = new WebSocket(`ws://127.0.0.1:${port}/`);
+    await once(client, "open");
+    client.send("hello");
+    expect(String((await once(client, "message"))[0])).toBe("hello");
+    client.terminate();
+  });
 });

@@ -1,8 +1,7 @@
 import type { Socket } from "node:net";
 import { describe, expect, it } from "vitest";
-import { rawUpstream } from "../kit/freed.ts";
+import { rawClient, rawUpstream } from "../kit/freed.ts";
 import { lanes, perchIn } from "../kit/one-service.ts";
-import { RawClient } from "../kit/raw-client.ts";
 import { readStrictResponse } from "../kit/strict-response.ts";
 
 const get = (path: string, more = "") => `GET ${path} HTTP/1.1\r\nHost: a\r\n${more}\r\n`;
@@ -43,7 +42,7 @@ describe.each(lanes)("upstreams that break the rules, in the $lane lane", ({ fas
 
   /** Everything that came until the end of the connection, and whether it is a whole answer. */
   async function ask(port: number, bytes: string) {
-    const client = await RawClient.connect(port);
+    const client = await rawClient(port);
     client.send(bytes);
     const received = await client.read();
     const reading = readStrictResponse(received, 0, "GET");
@@ -69,6 +68,7 @@ describe.each(lanes)("upstreams that break the rules, in the $lane lane", ({ fas
 
   it("a flood of interim answers ends with the time for an answer", async () => {
     const { port } = await perchBefore((socket) => {
+      // An upstream that keeps sending is what is tested.
       const flood = setInterval(() => socket.write("HTTP/1.1 102 Processing\r\n\r\n".repeat(50)), 5);
       socket.on("close", () => clearInterval(flood));
     });
@@ -79,6 +79,7 @@ describe.each(lanes)("upstreams that break the rules, in the $lane lane", ({ fas
   it("a head without end is given up", async () => {
     const { port } = await perchBefore((socket) => {
       socket.write("HTTP/1.1 200 OK\r\n");
+      // One that keeps sending slowly.
       const drip = setInterval(() => socket.write("X-A: a\r\n"), 20);
       socket.on("close", () => clearInterval(drip));
     });
@@ -96,7 +97,7 @@ describe.each(lanes)("upstreams that break the rules, in the $lane lane", ({ fas
 
   it("an answer before the end of the request's body arrives, and the rest of the body is nobody's request", async () => {
     const { port } = await perchBefore((socket) => socket.write(sized("early")));
-    const client = await RawClient.connect(port);
+    const client = await rawClient(port);
     client.send("POST /bad HTTP/1.1\r\nHost: a\r\nContent-Length: 100000\r\n\r\nhello");
     expect(await client.read((received) => received.includes("early"))).toMatch(/^HTTP\/1\.1 200 /);
     client.close();

@@ -1,6 +1,6 @@
 import { describe, expect, it } from "vitest";
+import { rawClient } from "../kit/freed.ts";
 import { lanes } from "../kit/one-service.ts";
-import { RawClient } from "../kit/raw-client.ts";
 import { Edge, oneService } from "./edge.ts";
 
 const host = "Host: shop.example\r\n";
@@ -160,7 +160,7 @@ describe.each(lanes)("request smuggling, in the $lane lane", ({ fastLane }) => {
     ["a POST with a length", post(`${h2c}Content-Length: 5\r\n`, "hello")],
     ["a POST of chunks", post(`${h2c}${chunked}`, "5\r\nhello\r\n0\r\n\r\n")],
   ])("an upgrade that is not taken takes no bytes out of the middle of the next request: %s", async (_name, bytes) => {
-    const client = await RawClient.connect(edge.port);
+    const client = await rawClient(edge.port);
     client.send(`${bytes}POST /second HTTP/1.1\r\n${host}Content-Length: ${smuggled.length}\r\n\r\n`);
     client.send(smuggled);
     const received = await client.read();
@@ -171,7 +171,7 @@ describe.each(lanes)("request smuggling, in the $lane lane", ({ fastLane }) => {
   });
 
   it("an upgrade that is not taken leaves the connection open where nothing came behind it", async () => {
-    const client = await RawClient.connect(edge.port);
+    const client = await rawClient(edge.port);
     for (const bytes of [get("/", `${host}${h2c}`), post(`${h2c}Content-Length: 5\r\n`, "hello")]) {
       client.received = "";
       client.send(bytes);

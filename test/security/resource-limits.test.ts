@@ -1,20 +1,14 @@
 import type { ServerResponse } from "node:http";
 import net from "node:net";
 import { describe, expect, it } from "vitest";
-import { freeAfterTest, perch, upstream } from "../kit/freed.ts";
+import { turn } from "../kit/bell.ts";
+import { perch, rawClient, upstream } from "../kit/freed.ts";
 import { lanes } from "../kit/one-service.ts";
-import { RawClient } from "../kit/raw-client.ts";
 
 const get = (path: string, more = "") => `GET ${path} HTTP/1.1\r\nHost: a\r\n${more}\r\n`;
 const open = 'perch_connections{listener="web"}';
 const refused = (cause: string) => `perch_connections_refused_total{listener="web",cause="${cause}"}`;
 const shed = (cause: string) => `perch_requests_shed_total{cause="${cause}"}`;
-
-async function connect(port: number): Promise<RawClient> {
-  const client = await RawClient.connect(port);
-  freeAfterTest(async () => client.close());
-  return client;
-}
 
 /** What a connection brings that Perch does not take: it may be reset before its client knows that it stands. */
 function closedUnread(port: number): Promise<string> {
@@ -38,7 +32,7 @@ routes: [{ name: all, service: shop }]
 ${more}`);
 
   async function ask(port: number, bytes: string): Promise<string> {
-    const client = await connect(port);
+    const client = await rawClient(port);
     client.send(bytes);
     return client.read((received) => /\r\n\r\n[\s\S]+/.test(received));
   }
@@ -62,7 +56,7 @@ ${more}`);
   it("requests of one connection: the last answer says that it closes, and nothing behind it is carried out", async () => {
     const stable = await upstream("stable");
     const { port } = await perchTo(stable.origin, "{ requestsPerConnection: 3 }");
-    const client = await connect(port);
+    const client = await rawClient(port);
     client.send(get("/1") + get("/2") + get("/3") + get("/4"));
     const answers = (await client.read()).split("HTTP/1.1 200 OK").slice(1);
     expect(answers.map((answer) => /connection: ([\w-]+)/i.exec(answer)?.[1])).toEqual([
@@ -76,7 +70,7 @@ ${more}`);
   it("requests of one connection are counted over both lanes", async () => {
     const stable = await upstream("stable");
     const { port } = await perchTo(stable.origin, "{ requestsPerConnection: 3 }");
-    const client = await connect(port);
+    const client = await rawClient(port);
     for (const [path, more] of [
       ["/1", ""],
       ["/2", "Expect: 100-continue\r\n"],
@@ -92,8 +86,8 @@ ${more}`);
   it("connections beyond those of a listener are reset and counted, and others take the places of those that left", async () => {
     const stable = await upstream("stable");
     const { port, metric } = await perchTo(stable.origin, "{ connections: 2 }");
-    const first = await connect(port);
-    const second = await connect(port);
+    const first = await rawClient(port);
+    const second = await rawClient(port);
     first.send(get("/1"));
     second.send(get("/2", "Expect: 100-continue\r\n"));
     await first.read((received) => received.includes("200 OK"));
@@ -111,7 +105,7 @@ ${more}`);
   it("connections of one address beyond those that it may have are reset and counted", async () => {
     const stable = await upstream("stable");
     const { port, metric } = await perchTo(stable.origin, "{ connectionsPerAddress: 1 }");
-    const first = await connect(port);
+    const first = await rawClient(port);
     first.send(get("/1"));
     await first.read((received) => received.includes("200 OK"));
     expect(await closedUnread(port)).toBe("");
@@ -124,7 +118,7 @@ ${more}`);
   it("a trusted proxy may have any number of connections, and those that it speaks for by PROXY headers may not", async () => {
     const stable = await upstream("stable");
     const { port } = await perchTo(stable.origin, "{ connectionsPerAddress: 1 }", "trustedProxies: [127.0.0.1]");
-    const clients = await Promise.all([connect(port), connect(port)]);
+    const clients = await Promise.all([rawClient(port), rawClient(port)]);
     for (const client of clients) client.send(get("/"));
     for (const client of clients) expect(await client.read((got) => got.includes("200 OK"))).toContain("200 OK");
 
@@ -139,11 +133,11 @@ routes: [{ name: all, service: shop }]`,
       { listeners: listener },
     );
     const from = (address: string) => `PROXY TCP6 ${address} 2001:db8::9 1000 80\r\n${get("/")}`;
-    const one = await connect(behind.port);
+    const one = await rawClient(behind.port);
     one.send(from("2001:db8:1:2::3"));
     expect(await one.read((got) => got.includes("200 OK"))).toContain("200 OK");
     expect(await ask(behind.port, from("2001:db8:1:3::3"))).toContain("200 OK");
-    const same = await connect(behind.port);
+    const same = await rawClient(behind.port);
     same.send(from("2001:db8:1:2:ffff::1"));
     expect(await same.read()).toBe("");
     expect(await behind.metric(refused("address"))).toBe(1);
@@ -153,10 +147,10 @@ routes: [{ name: all, service: shop }]`,
     const held: ServerResponse[] = [];
     const slow = await upstream("stable", (_request, response) => void held.push(response));
     const { port, metric, admin } = await perchTo(slow.origin, "{ inFlight: 1 }");
-    const first = await connect(port);
+    const first = await rawClient(port);
     first.send(get("/1"));
     await expect.poll(() => held.length).toBe(1);
-    const second = await connect(port);
+    const second = await rawClient(port);
     second.send(get("/2"));
     const turnedAway = await second.read((received) => /\r\n\r\n[\s\S]+/.test(received));
     expect(turnedAway).toMatch(/^HTTP\/1\.1 503 [\s\S]*x-perch-error: overloaded\r\n[\s\S]*Retry-After: 1\r\n/);
@@ -175,7 +169,7 @@ routes: [{ name: all, service: shop }]`,
   it("a late event loop sheds requests until it is in time again", async () => {
     const stable = await upstream("stable");
     const { port, metric } = await perchTo(stable.origin, "{ loopDelay: 300ms }");
-    const client = await connect(port);
+    const client = await rawClient(port);
     const once = async () => {
       client.received = "";
       client.send(get("/"));
@@ -187,7 +181,7 @@ routes: [{ name: all, service: shop }]`,
     while (!statuses.has("503")) {
       const endMs = performance.now() + 1_500;
       while (performance.now() < endMs);
-      await new Promise((resolve) => setTimeout(resolve, 0));
+      await turn();
       statuses.add(await once());
     }
     expect(await metric(shed("loop-delay"))).toBeGreaterThan(0);

@@ -2,7 +2,6 @@ import { spawnSync } from "node:child_process";
 import { randomFillSync } from "node:crypto";
 import { copyFileSync, mkdtempSync, readFileSync, rmSync, symlinkSync } from "node:fs";
 import { createServer, type RequestListener, request } from "node:http";
-import type { AddressInfo } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { Readable, Writable } from "node:stream";
@@ -10,7 +9,7 @@ import { pipeline } from "node:stream/promises";
 import { fileURLToPath } from "node:url";
 import { crc32 } from "node:zlib";
 import { beforeAll, expect, it } from "vitest";
-import { freeAfterTest } from "../kit/freed.ts";
+import { listening } from "../kit/freed.ts";
 import { type ServedPerch, servePerch } from "../kit/served.ts";
 
 const checkout = fileURLToPath(new URL("../../", import.meta.url));
@@ -74,14 +73,7 @@ function slowReader(read: Progress, sent: Progress): Writable {
 
 async function serverFor(answer: RequestListener): Promise<string> {
   const server = createServer(answer);
-  const { promise, resolve } = Promise.withResolvers<void>();
-  server.listen(0, "127.0.0.1", resolve);
-  await promise;
-  freeAfterTest(async () => {
-    server.close();
-    server.closeAllConnections();
-  });
-  return `http://127.0.0.1:${(server.address() as AddressInfo).port}`;
+  return `http://127.0.0.1:${await listening(server)}`;
 }
 
 /** Built, as users run it: stripping types while it loads takes some 30 MiB that they never see. */

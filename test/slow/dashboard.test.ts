@@ -56,6 +56,7 @@ routes:
     const visits = (async () => {
       while (!over) {
         await visit();
+        // The pace of the load; nothing waits for it.
         await setTimeout(5);
       }
     })();

@@ -1,28 +1,19 @@
 import { spawn, spawnSync } from "node:child_process";
 import { once } from "node:events";
 import { writeFile } from "node:fs/promises";
-import net, { type AddressInfo } from "node:net";
 import { userInfo } from "node:os";
 import { join } from "node:path";
 import { describe, expect, it } from "vitest";
 import { createDnsLookup } from "../../src/upstream/dns-lookup.ts";
 import { freeAfterTest, perch, upstream } from "../kit/freed.ts";
 import { temporaryFolder } from "../kit/served.ts";
+import { freePort } from "../kit/upstream.ts";
 
 const soon = { timeout: 10_000, interval: 50 };
 const never = new AbortController().signal;
 
 const dnsmasq = /^Dnsmasq version/.test(spawnSync("dnsmasq", ["--version"], { encoding: "utf8" }).stdout ?? "");
 if (!dnsmasq) console.info("skipped: what needs dnsmasq, which is not installed");
-
-async function freePort(): Promise<number> {
-  const server = net.createServer().listen(0, "127.0.0.1");
-  await once(server, "listening");
-  const { port } = server.address() as AddressInfo;
-  server.close();
-  await once(server, "close");
-  return port;
-}
 
 /** dnsmasq on loopback, with these hosts and no others; `change` has it read others. */
 async function nameServer(hosts: string, options: readonly string[] = []) {

@@ -1,18 +1,13 @@
 import { execFile } from "node:child_process";
-import { existsSync } from "node:fs";
 import { readFile } from "node:fs/promises";
 import { join } from "node:path";
-import { fileURLToPath } from "node:url";
 import { describe, expect, it } from "vitest";
+import { externalCases, externalCasesAreMissing } from "../kit/external-cases.ts";
 import { lanes } from "../kit/one-service.ts";
 import { type ServedPerch, servePerch, temporaryFolder } from "../kit/served.ts";
 import { refusedOrigin } from "../kit/upstream.ts";
 
-/** Cases that others wrote, which may not be copied into the project: told by the environment, or beside the checkout. */
-const folder =
-  process.env["PERCH_EXTERNAL_CASES"] ?? fileURLToPath(new URL("../../../shared/external/http1/", import.meta.url));
-const isMissing = !existsSync(join(folder, "run-requests.mjs"));
-if (isMissing) console.info(`skipped: no cases in ${folder}; PERCH_EXTERNAL_CASES may name their folder`);
+const isMissing = externalCasesAreMissing();
 
 interface Verdict {
   readonly id: string;
@@ -40,7 +35,7 @@ routes: [{ name: all, service: shop, release: shop }]
 /** What a runner printed; it exits with 1 where any case failed, which is judged here. */
 function run(runner: string, args: readonly string[]): Promise<string> {
   const { promise, resolve, reject } = Promise.withResolvers<string>();
-  execFile(process.execPath, [join(folder, runner), ...args], { maxBuffer: 16 * 1024 * 1024 }, (error, stdout) => {
+  execFile(process.execPath, [externalCases(runner), ...args], { maxBuffer: 16 * 1024 * 1024 }, (error, stdout) => {
     if (error === null || error.code === 1) resolve(stdout);
     else reject(error);
   });
@@ -58,7 +53,7 @@ describe.skipIf(isMissing).each(lanes)("in the $lane lane", ({ fastLane }) => {
     const { perch, proxy, stablePort, canaryPort } = await perchForRunner(fastLane);
     const report = join(await temporaryFolder(), "requests.json");
     const ports = ["--backend-port", stablePort, "--also-port", canaryPort];
-    const corpus = ["--corpus", join(folder, "requests.jsonl"), "--json", report];
+    const corpus = ["--corpus", externalCases("requests.jsonl"), "--json", report];
     const printed = await run("run-requests.mjs", [...proxy, ...ports, ...corpus]);
     const verdicts = JSON.parse(await readFile(report, "utf8")) as readonly Verdict[];
     const failed = verdicts.filter(({ verdict }) => verdict.startsWith("FAIL"));
@@ -90,7 +85,7 @@ services:
 routes: [{ name: all, service: shop }]
 `);
     await perch.process.logged("configuration reloaded");
-    const corpus = ["--backend-port", stablePort, "--corpus", join(folder, "responses.jsonl")];
+    const corpus = ["--backend-port", stablePort, "--corpus", externalCases("responses.jsonl")];
     const printed = await run("run-responses.mjs", [...proxy, ...corpus]);
     console.info(printed);
     const scores = JSON.parse(printed.trim().split("\n").at(-1) ?? "{}") as Readonly<Record<string, number>>;

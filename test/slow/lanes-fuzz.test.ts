@@ -1,6 +1,6 @@
-import { afterAll, beforeAll, describe, it } from "vitest";
+import { describe, it } from "vitest";
 import { compareGenerated, equal, equalOrRefused, equalSaveLookAhead, seeds } from "../lanes/compare-generated.ts";
-import { strangers, trusting } from "../lanes/configurations.ts";
+import { trusting, untrusting } from "../lanes/configurations.ts";
 import { nearMissRequest, nearMissResponse, wellFormed } from "../lanes/generated-cases.ts";
 import { LanePair } from "../lanes/lane-pair.ts";
 
@@ -11,23 +11,19 @@ const runs = 200;
 
 describe.each([
   ["a trusted caller", trusting],
-  ["a stranger", strangers],
+  ["a stranger", untrusting],
 ] as const)("generated exchanges of %s", (_who, configure) => {
-  let pair: LanePair;
-  beforeAll(async () => {
-    pair = await LanePair.start(configure);
-  });
-  afterAll(() => pair.stop());
+  const pair = LanePair.forSuite(configure);
 
   it.each(everySeed)("seed %i: well-formed ones get the same from both lanes", async (seed) => {
-    await compareGenerated(pair, wellFormed, equal, { seed, runs });
+    await compareGenerated(pair(), wellFormed, equal, { seed, runs });
   });
 
   it.each(everySeed)("seed %i: nearly well-formed requests get the same from both lanes", async (seed) => {
-    await compareGenerated(pair, nearMissRequest, equalSaveLookAhead, { seed, runs });
+    await compareGenerated(pair(), nearMissRequest, equalSaveLookAhead, { seed, runs });
   });
 
   it.each(everySeed)("seed %i: nearly well-formed responses get the same or a refusal", async (seed) => {
-    await compareGenerated(pair, nearMissResponse, equalOrRefused, { seed, runs });
+    await compareGenerated(pair(), nearMissResponse, equalOrRefused, { seed, runs });
   });
 });

@@ -1,12 +1,12 @@
 import { type ChildProcess, spawn, spawnSync } from "node:child_process";
 import { once } from "node:events";
 import { writeFile } from "node:fs/promises";
-import { createServer } from "node:net";
 import { join } from "node:path";
 import { expect, it } from "vitest";
 import { freeAfterTest, upstream } from "../kit/freed.ts";
 import { exchange, perchTo } from "../kit/one-service.ts";
 import { temporaryFolder } from "../kit/served.ts";
+import { freePort } from "../kit/upstream.ts";
 
 const isFound = spawnSync("prometheus", ["--version"]).error === undefined;
 if (!isFound) console.info("skipped: no prometheus to scrape /metrics with");
@@ -46,15 +46,6 @@ async function prometheusFor(target: string): Promise<string> {
     await closed;
   });
   return `http://127.0.0.1:${port}/api/v1`;
-}
-
-async function freePort(): Promise<number> {
-  const server = createServer().listen(0, "127.0.0.1");
-  await once(server, "listening");
-  const address = server.address();
-  server.close();
-  await once(server, "close");
-  return typeof address === "object" && address !== null ? address.port : 0;
 }
 
 async function asked<T>(api: string, path: string): Promise<T> {

@@ -1,11 +1,10 @@
 import { readdirSync, readlinkSync } from "node:fs";
 import { Agent, createServer, get, request } from "node:http";
-import type { AddressInfo } from "node:net";
 import { join } from "node:path";
 import { text } from "node:stream/consumers";
 import { expect, it } from "vitest";
 import { ConfigMapVolume } from "../kit/configmap-volume.ts";
-import { freeAfterTest } from "../kit/freed.ts";
+import { listening } from "../kit/freed.ts";
 import { freePorts, perchProcess, soon, temporaryFolder } from "../kit/served.ts";
 
 const reloads = 200;
@@ -21,14 +20,7 @@ async function patientUpstream(name: string): Promise<{ readonly origin: string 
   const server = createServer({ keepAliveTimeout: 0 }, (incoming, response) => {
     incoming.resume().on("end", () => response.writeHead(200, { "x-upstream": name }).end());
   });
-  const { promise, resolve } = Promise.withResolvers<void>();
-  server.listen(0, "127.0.0.1", resolve);
-  await promise;
-  freeAfterTest(async () => {
-    server.close();
-    server.closeAllConnections();
-  });
-  return { origin: `http://127.0.0.1:${(server.address() as AddressInfo).port}` };
+  return { origin: `http://127.0.0.1:${await listening(server)}` };
 }
 
 /** Requests one after the other on one kept connection, every second one with a body that may not be sent twice. */

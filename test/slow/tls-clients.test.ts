@@ -1,13 +1,12 @@
 import { type ChildProcess, spawn, spawnSync } from "node:child_process";
 import { writeFileSync } from "node:fs";
-import { createServer } from "node:net";
 import { join } from "node:path";
-import { describe, expect, it, test } from "vitest";
-import { freeAfterTest } from "../kit/freed.ts";
+import { describe, expect, it, test, vi } from "vitest";
+import { freeAfterTest, rawClient } from "../kit/freed.ts";
 import { certFile, keyFile } from "../kit/pki.ts";
-import { RawClient } from "../kit/raw-client.ts";
 import { temporaryFolder } from "../kit/served.ts";
 import { shopTls, tlsListener, tlsPerch } from "../kit/tls-perch.ts";
+import { freePort } from "../kit/upstream.ts";
 
 const isMissing = (program: string, ...args: string[]) => spawnSync(program, args).error !== undefined;
 
@@ -146,7 +145,7 @@ backend perch
     );
     const haproxy = spawn("haproxy", ["-db", "-f", file], { stdio: "ignore" });
     freeAfterTest(async () => haproxy.kill("SIGKILL"));
-    const raw = await connected(port);
+    const raw = await vi.waitFor(() => rawClient(port), 10_000);
     freeAfterTest(async () => raw.close());
     raw.send(`PROXY TCP4 ${client} 192.0.2.1 40000 80\r\nGET / HTTP/1.1\r\nHost: shop.example\r\n\r\n`);
     await raw.read((received) => received.includes("hello from stable"));
@@ -154,32 +153,12 @@ backend perch
     // Its checks, which speak for itself, are neither refused nor counted.
     expect(await perch.metric('perch_proxy_protocol_rejections_total{listener="web",cause="malformed"}')).toBe(0);
   });
-
-  /** A connection, once somebody listens. */
-  async function connected(port: number): Promise<RawClient> {
-    const connection: { raw?: RawClient } = {};
-    await expect
-      .poll(async () => {
-        connection.raw ??= await RawClient.connect(port);
-      })
-      .toBeUndefined();
-    return connection.raw ?? RawClient.connect(port);
-  }
-
-  async function freePort(): Promise<number> {
-    const server = createServer().listen(0, "127.0.0.1");
-    await new Promise((resolve) => server.once("listening", resolve));
-    const address = server.address();
-    await new Promise((resolve) => server.close(resolve));
-    return typeof address === "object" && address !== null ? address.port : 0;
-  }
 });
 
 describe("a client that takes its time", () => {
   it("has ten seconds for a handshake, however it spends them", { timeout: 30_000 }, async () => {
     const { perch } = await tlsPerch(shopTls);
-    const raw = await RawClient.connect(perch.port);
-    freeAfterTest(async () => raw.close());
+    const raw = await rawClient(perch.port);
     const hello = "\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03";
     let sent = 0;
     const timer = setInterval(() => raw.send(hello[sent++] ?? "\0"), 500);
@@ -193,8 +172,7 @@ describe("a client that takes its time", () => {
   it("has ten seconds for a PROXY header", { timeout: 30_000 }, async () => {
     const listeners = `{ name: web, address: "127.0.0.1:0", proxyProtocol: true }`;
     const { perch } = await tlsPerch("", "trustedProxies: [127.0.0.0/8]", { listeners });
-    const raw = await RawClient.connect(perch.port);
-    freeAfterTest(async () => raw.close());
+    const raw = await rawClient(perch.port);
     const header = "PROXY UNKNOWN";
     let sent = 0;
     const timer = setInterval(() => raw.send(header[sent++] ?? " x"), 500);

@@ -1,28 +1,26 @@
 import { once } from "node:events";
 import { createServer as createHttpServer } from "node:http";
-import { type AddressInfo, createServer, type Socket } from "node:net";
+import { createServer, type Socket } from "node:net";
 import { describe, expect, it } from "vitest";
 import { type AcceptedSocket, readAccepted } from "../../../src/proxy/fast/adopted-socket.ts";
-import { freeAfterTest } from "../../kit/freed.ts";
-import { RawClient } from "../../kit/raw-client.ts";
+import { freeAfterTest, listening, rawClient } from "../../kit/freed.ts";
+import type { RawClient } from "../../kit/raw-client.ts";
 
-/** The ways in which a connection is read: by its handle, or, where that is not what is expected, as any stream. */
+/** A connection is read by its handle or, where that is not what is expected, as a stream. */
 const ways = [{ way: "by the handle" }, { way: "as a stream" }] as const;
 
 /** A client, and the connection that was accepted from it. */
 async function accepted(way: (typeof ways)[number]["way"]): Promise<{ client: RawClient; socket: Socket }> {
-  const server = createServer({ allowHalfOpen: true, noDelay: true }).listen(0, "127.0.0.1");
-  await once(server, "listening");
-  freeAfterTest(async () => server.close());
+  const server = createServer({ allowHalfOpen: true, noDelay: true });
+  const port = await listening(server);
   const arrived = once(server, "connection");
-  const client = await RawClient.connect((server.address() as AddressInfo).port);
+  const client = await rawClient(port);
   const [socket] = (await arrived) as [Socket & { _handle: object }];
   if (way === "as a stream") Object.defineProperty(socket._handle, "useUserBuffer", { value: undefined });
-  freeAfterTest(async () => client.close());
   return { client, socket };
 }
 
-/** Reads into one buffer; `more` is asked after each read. */
+/** Reads into one buffer; `more` tells after each read whether to go on. */
 function reading(socket: Socket, more: (received: string) => boolean = () => true) {
   const own = Buffer.alloc(16);
   const seen = { received: "", buffers: new Set<Buffer>(), own };
@@ -38,8 +36,8 @@ function reading(socket: Socket, more: (received: string) => boolean = () => tru
   return { taken, seen };
 }
 
-describe.each(ways)("read $way", ({ way }) => {
-  it("what the client sends comes to the reader, whole and in order", async () => {
+describe.each(ways)("an accepted socket, read $way", ({ way }) => {
+  it("brings the reader what the client sends, whole and in order", async () => {
     const { client, socket } = await accepted(way);
     const { seen } = reading(socket);
     const sent = Array.from({ length: 500 }, (_, at) => `${at} `).join("");
@@ -48,7 +46,7 @@ describe.each(ways)("read $way", ({ way }) => {
     expect([...seen.buffers].every((buffer) => buffer === seen.own)).toBe(way === "by the handle");
   });
 
-  it("what is written reaches the client, and both ends are known", async () => {
+  it("sends what is written, and has both addresses", async () => {
     const { client, socket } = await accepted(way);
     const { taken } = reading(socket);
     taken.socket.write("hello");
@@ -57,7 +55,7 @@ describe.each(ways)("read $way", ({ way }) => {
     expect(taken.socket.remotePort).toBe(client.socket.localPort);
   });
 
-  it("a reader that says no gets no more until the socket is resumed", async () => {
+  it("brings no more after the reader said no, until it is resumed", async () => {
     const { client, socket } = await accepted(way);
     let open = false;
     const { taken, seen } = reading(socket, () => open);
@@ -72,18 +70,18 @@ describe.each(ways)("read $way", ({ way }) => {
     await expect.poll(() => seen.received).toBe("ab");
   });
 
-  it("the client's end, and its reset, are told", async () => {
+  it("emits the client's end and its reset", async () => {
     for (const leave of ["end", "resetAndDestroy"] as const) {
       const { client, socket } = await accepted(way);
       const { taken } = reading(socket);
       taken.socket.on("error", () => {});
-      const told = new Promise((resolve) => taken.socket.once(leave === "end" ? "end" : "close", resolve));
+      const left = new Promise((resolve) => taken.socket.once(leave === "end" ? "end" : "close", resolve));
       client.socket[leave]();
-      await told;
+      await left;
     }
   });
 
-  /** Gives the connection back on its first read, with that read, to a server of node:http. */
+  /** Gives the connection, with its first read, to a server of node:http. */
   function givenToHttp(socket: Socket) {
     const bodies: string[] = [];
     const http = createHttpServer((request, response) => {
@@ -111,7 +109,7 @@ describe.each(ways)("read $way", ({ way }) => {
     return { bodies, http };
   }
 
-  it("given back, it is a stream like any other, with what was read first", async () => {
+  it("is an ordinary stream once given back, with the bytes that were read first", async () => {
     const { client, socket } = await accepted(way);
     givenToHttp(socket);
     client.send("GET /one HTTP/1.1\r\nHost: x\r\n\r\n");
@@ -120,12 +118,13 @@ describe.each(ways)("read $way", ({ way }) => {
     await client.read((received) => received.endsWith("/two 0"));
   });
 
-  it("given back in the middle of a head and of a large body, nothing is lost or doubled", async () => {
+  it("loses and doubles nothing when given back in the middle of a head with a large body behind it", async () => {
     const { client, socket } = await accepted(way);
-    const { bodies } = givenToHttp(socket);
+    const { bodies, http } = givenToHttp(socket);
+    const givenBack = once(http, "connection");
     const body = Array.from({ length: 200_000 }, (_, at) => `${at},`).join("");
     client.send("POST /large HT");
-    await new Promise((resolve) => setImmediate(resolve));
+    await givenBack;
     client.send(`TP/1.1\r\nHost: x\r\nContent-Length: ${body.length}\r\n\r\n${body}`);
     await client.read((received) => received.includes(`/large ${body.length}`));
     expect(bodies[0] === body).toBe(true);

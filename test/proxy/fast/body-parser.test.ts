@@ -1,6 +1,6 @@
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
-import { type ChunkedFailure, ChunkedParser } from "../../../src/proxy/fast/body-parser.ts";
+import { BodyParser, type ChunkedFailure, ChunkedParser } from "../../../src/proxy/fast/body-parser.ts";
 
 const maxTrailerBytes = 16 * 1024;
 
@@ -9,17 +9,17 @@ interface Reading {
   readonly passed: string;
   readonly trailers: readonly string[];
   readonly dataBytes: number;
-  /** What follows the body in the bytes given. */
+  /** The bytes behind the body. */
   readonly rest: string;
 }
 
-/** Reads a body that comes in these pieces. */
-function read(...pieces: readonly string[]): Reading {
+/** Reads a chunked body that arrives in these pieces. */
+function readChunks(...pieces: readonly string[]): Reading {
   const reader = new ChunkedParser(maxTrailerBytes);
   let passed = "";
   let rest = "";
   for (const piece of pieces) {
-    // Each piece stands in the middle of a buffer that is used again for the next.
+    // Each piece lies in the middle of a buffer that is overwritten for the next.
     const bytes = Buffer.from(`##${piece}##`, "latin1");
     const to = 2 + Buffer.byteLength(piece, "latin1");
     const end = reader.read(bytes, 2, to, {
@@ -32,6 +32,21 @@ function read(...pieces: readonly string[]): Reading {
   }
   const outcome = reader.done ? "done" : (reader.failure ?? "incomplete");
   return { outcome, passed, trailers: reader.trailers, dataBytes: reader.dataBytes, rest };
+}
+
+/** Reads a body of this framing that arrives in these pieces. */
+function readBody(framing: number | "chunked" | "until close", ...pieces: readonly string[]) {
+  const body = new BodyParser(framing, 1024);
+  let passed = "";
+  let taken = 0;
+  for (const piece of pieces) {
+    const bytes = Buffer.from(piece, "latin1");
+    const passBytes = (all: Buffer, from: number, to: number) => {
+      passed += all.toString("latin1", from, to);
+    };
+    taken += body.read(bytes, 0, bytes.length, { passBytes });
+  }
+  return { body, passed, taken };
 }
 
 const whole: readonly [sentence: string, text: string, wanted: Partial<Reading>][] = [
@@ -60,9 +75,9 @@ const broken: readonly [sentence: string, text: string][] = [
   ["a sign", "+1\r\nx\r\n"],
   ["a negative size", "-1\r\nx\r\n"],
   ["a prefix", "0x1\r\nx\r\n"],
-  ["a letter beyond f", "1g\r\nx\r\n"],
+  ["a letter after f", "1g\r\nx\r\n"],
   ["a byte that is a digit in another script", "\xb2\r\nx\r\n"],
-  ["a size beyond what a number holds exactly", "20000000000000\r\nx"],
+  ["a size over what a number holds exactly", "20000000000000\r\nx"],
   ["a size that would wrap around 64 bits to one", "10000000000000001\r\nx"],
   ["more zeros than any size needs", "00000000000000001\r\nx"],
   ["more data than the size says", "1\r\nxy\r\n0\r\n\r\n"],
@@ -82,57 +97,142 @@ const broken: readonly [sentence: string, text: string][] = [
   ["a request where trailers stand", "0\r\nGET / HTTP/1.1\r\nHost: x\r\n\r\n"],
 ];
 
-describe("chunks", () => {
+describe("a chunked body", () => {
   it.each(whole)("%s", (_sentence, text, wanted) => {
-    expect(read(`${text}GET`)).toMatchObject({ outcome: "done", rest: "GET", ...wanted });
+    expect(readChunks(`${text}GET`)).toMatchObject({ outcome: "done", rest: "GET", ...wanted });
   });
 
   it.each(broken)("malformed: %s", (_sentence, text) => {
-    expect(read(text).outcome).toBe("bad-request");
+    expect(readChunks(text).outcome).toBe("bad-request");
   });
 
-  it("give the same wherever they are cut in two, and byte by byte", () => {
+  it("reads the same wherever it is cut in two, and byte by byte", () => {
     const seen = ({ rest: _, ...reading }: Reading) => reading;
     for (const [, text] of whole) {
       for (let cut = 1; cut < text.length; cut++) {
-        expect(seen(read(text.slice(0, cut), text.slice(cut)))).toEqual(seen(read(text)));
+        expect(seen(readChunks(text.slice(0, cut), text.slice(cut)))).toEqual(seen(readChunks(text)));
       }
-      expect(seen(read(...text))).toEqual(seen(read(text)));
+      expect(seen(readChunks(...text))).toEqual(seen(readChunks(text)));
     }
   });
 
-  it("that are malformed are never whole, wherever they are cut", () => {
+  it("that is malformed is never complete, wherever it is cut", () => {
     for (const [, text] of broken) {
       for (let cut = 1; cut < text.length; cut++) {
-        expect(read(text.slice(0, cut), text.slice(cut)).outcome).not.toBe("done");
+        expect(readChunks(text.slice(0, cut), text.slice(cut)).outcome).not.toBe("done");
       }
-      expect(read(...text).outcome).not.toBe("done");
+      expect(readChunks(...text).outcome).not.toBe("done");
     }
   });
 
-  it("are not done before the last byte", () => {
+  it("is not done before the last byte", () => {
     for (const [, text] of whole) {
       for (let length = 0; length < text.length; length++) {
-        expect(read(text.slice(0, length)).outcome).toBe("incomplete");
+        expect(readChunks(text.slice(0, length)).outcome).toBe("incomplete");
       }
     }
   });
 
-  it("of a huge size are waited for", () => {
-    const reading = read("1fffffffffffff\r\nx");
+  it("with a chunk of a huge size is waited for", () => {
+    const reading = readChunks("1fffffffffffff\r\nx");
     expect([reading.outcome, reading.dataBytes]).toEqual(["incomplete", 1]);
   });
 
-  it("have no more than so many bytes of extensions, all of a body together", () => {
-    expect(read(`1;${"a".repeat(16_000)}\r\nx\r\n0\r\n\r\n`).outcome).toBe("done");
-    expect(read(`1;${"a".repeat(17_000)}\r\nx\r\n0\r\n\r\n`).outcome).toBe("headers-too-large");
-    expect(read("1;abcdefghij\r\nx\r\n".repeat(1_700)).outcome).toBe("headers-too-large");
+  it("is refused over a limit of bytes in all its extensions together", () => {
+    expect(readChunks(`1;${"a".repeat(16_000)}\r\nx\r\n0\r\n\r\n`).outcome).toBe("done");
+    expect(readChunks(`1;${"a".repeat(17_000)}\r\nx\r\n0\r\n\r\n`).outcome).toBe("headers-too-large");
+    expect(readChunks("1;abcdefghij\r\nx\r\n".repeat(1_700)).outcome).toBe("headers-too-large");
   });
 
-  it("have no more than so many bytes of trailers, also where no line ends", () => {
-    expect(read(`0\r\nA: ${"a".repeat(16_000)}\r\n\r\n`).outcome).toBe("done");
-    expect(read(`0\r\nA: ${"a".repeat(17_000)}`).outcome).toBe("headers-too-large");
-    expect(read("0\r\nA: ", ...Array.from({ length: 17 }, () => "a".repeat(1024))).outcome).toBe("headers-too-large");
+  it("is refused over a limit of bytes in its trailers, also where no line ends", () => {
+    expect(readChunks(`0\r\nA: ${"a".repeat(16_000)}\r\n\r\n`).outcome).toBe("done");
+    expect(readChunks(`0\r\nA: ${"a".repeat(17_000)}`).outcome).toBe("headers-too-large");
+    expect(readChunks("0\r\nA: ", ...Array.from({ length: 17 }, () => "a".repeat(1024))).outcome).toBe(
+      "headers-too-large",
+    );
+  });
+});
+
+describe("a body", () => {
+  it("of a length takes that many bytes, in whatever pieces", () => {
+    for (const pieces of [["helloGET"], ["hel", "loGET"], [..."helloGET"]]) {
+      const { body, passed, taken } = readBody(5, ...pieces);
+      expect([body.complete, body.bytes, passed, taken]).toEqual([true, 5, "hello", 5]);
+    }
+  });
+
+  it("of length 0 is complete at once, and takes nothing", () => {
+    expect(new BodyParser(0, 1024).complete).toBe(true);
+    expect(readBody(0, "GET").taken).toBe(0);
+  });
+
+  it("short of its length is not complete, not even by a close", () => {
+    const { body } = readBody(5, "hell");
+    expect(body.complete).toBe(false);
+    body.closed();
+    expect(body.complete).toBe(false);
+  });
+
+  it("that ends with the connection is complete by a close, and not before", () => {
+    const { body, passed } = readBody("until close", "any", "thing");
+    expect([body.complete, passed, body.bytes]).toEqual([false, "anything", 8]);
+    body.closed();
+    expect(body.complete).toBe(true);
+  });
+
+  it("in chunks is not completed by the close", () => {
+    const { body } = readBody("chunked", "5\r\nhello\r\n0\r\n");
+    body.closed();
+    expect(body.complete).toBe(false);
+  });
+
+  it("in chunks gives its content, its trailers and its failure", () => {
+    const { body, taken } = readBody("chunked", "5\r\nhello\r\n0\r\nA: b\r\n\r\nGET");
+    expect([body.complete, body.bytes, body.trailers, taken]).toEqual([true, 5, ["A", "b"], 21]);
+    const { body: bad } = readBody("chunked", "5\r\nhelloo");
+    expect([bad.complete, bad.failure]).toEqual([false, "bad-request"]);
+  });
+});
+
+describe("a chunked body, against a reference", () => {
+  it("keeps its data in any chunks and pieces, and takes nothing behind them", () => {
+    fc.assert(
+      fc.property(
+        fc.array(chunk, { maxLength: 8 }),
+        fc.constantFrom("", "X: y\r\n", "X: y\r\nZ:\r\n"),
+        fc.array(fc.nat(500), { maxLength: 12 }),
+        (chunks, trailers, cuts) => {
+          const framed = chunks.map(({ data, zeros, upper, extension }) => {
+            const size = sizeLine(data.length, zeros, upper);
+            return { with: `${size}${extension}\r\n${data}\r\n`, without: `${size}\r\n${data}\r\n` };
+          });
+          const text = `${framed.map((one) => one.with).join("")}0\r\n${trailers}\r\nNEXT`;
+          const places = [...new Set(cuts.map((cut) => cut % text.length))].sort((a, b) => a - b);
+          const pieces = [0, ...places].map((from, index) => text.slice(from, places[index]));
+          const reading = readChunks(...pieces);
+          expect(reading).toMatchObject({
+            outcome: "done",
+            passed: `${framed.map((one) => one.without).join("")}0\r\n`,
+            dataBytes: chunks.reduce((sum, { data }) => sum + data.length, 0),
+            rest: "NEXT",
+          });
+        },
+      ),
+    );
+  });
+
+  it("is done only where the grammar is, for any bytes", () => {
+    const byte = fc.constantFrom(...'01aF;=" \t\r\n:xg\0', "\r\n", "\r\n\r\n", "1\r\nx", "\r\n0");
+    fc.assert(
+      fc.property(fc.array(byte, { maxLength: 30 }), (bytes) => {
+        const text = bytes.join("");
+        const reading = readChunks(text);
+        if (reading.outcome !== "done") return;
+        const consumed = text.slice(0, text.length - reading.rest.length);
+        expect(referenceEnd(consumed)).toBe(consumed.length);
+      }),
+      { numRuns: 3_000 },
+    );
   });
 });
 
@@ -148,49 +248,7 @@ function sizeLine(size: number, zeros: number, upper: boolean): string {
   return upper ? digits.toUpperCase() : digits;
 }
 
-describe("against a reference", () => {
-  it("any chunks in any pieces keep their data, and nothing behind them is taken", () => {
-    fc.assert(
-      fc.property(
-        fc.array(chunk, { maxLength: 8 }),
-        fc.constantFrom("", "X: y\r\n", "X: y\r\nZ:\r\n"),
-        fc.array(fc.nat(500), { maxLength: 12 }),
-        (chunks, trailers, cuts) => {
-          const framed = chunks.map(({ data, zeros, upper, extension }) => {
-            const size = sizeLine(data.length, zeros, upper);
-            return { with: `${size}${extension}\r\n${data}\r\n`, without: `${size}\r\n${data}\r\n` };
-          });
-          const text = `${framed.map((one) => one.with).join("")}0\r\n${trailers}\r\nNEXT`;
-          const places = [...new Set(cuts.map((cut) => cut % text.length))].sort((a, b) => a - b);
-          const pieces = [0, ...places].map((from, index) => text.slice(from, places[index]));
-          const reading = read(...pieces);
-          expect(reading).toMatchObject({
-            outcome: "done",
-            passed: `${framed.map((one) => one.without).join("")}0\r\n`,
-            dataBytes: chunks.reduce((sum, { data }) => sum + data.length, 0),
-            rest: "NEXT",
-          });
-        },
-      ),
-    );
-  });
-
-  it("whatever comes, it is done only where the grammar is", () => {
-    const byte = fc.constantFrom(...'01aF;=" \t\r\n:xg\0', "\r\n", "\r\n\r\n", "1\r\nx", "\r\n0");
-    fc.assert(
-      fc.property(fc.array(byte, { maxLength: 30 }), (bytes) => {
-        const text = bytes.join("");
-        const reading = read(text);
-        if (reading.outcome !== "done") return;
-        const consumed = text.slice(0, text.length - reading.rest.length);
-        expect(referenceEnd(consumed)).toBe(consumed.length);
-      }),
-      { numRuns: 3_000 },
-    );
-  });
-});
-
-/** Where a chunked body ends, by the grammar of RFC 9112 §7.1 with any extensions, blanks before them too; -1 where it does not. */
+/** Where a chunked body ends, by the grammar of RFC 9112 §7.1 with any extensions, also behind blanks; -1 where it does not. */
 function referenceEnd(text: string): number {
   const line = /([0-9a-f]{1,16})(?:[\t ]*;[^\r\n\0]*)?\r\n/iy;
   for (let at = 0; ; ) {

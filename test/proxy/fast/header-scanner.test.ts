@@ -5,6 +5,7 @@ import {
   incomplete,
   irregular,
   isNamed,
+  PartialHead,
 } from "../../../src/proxy/fast/header-scanner.ts";
 
 function scanned(text: string) {
@@ -13,7 +14,7 @@ function scanned(text: string) {
   return { scan, end: scan.scan(bytes, 0, 0, bytes.length) };
 }
 
-/** Around every border between what may stand in a value and what may not; CR and LF would end it. */
+/** Around every border between bytes that a value may have and others, without CR and LF, which would end it. */
 const likelyBytes = [
   0x00, 0x01, 0x08, 0x09, 0x0b, 0x1f, 0x20, 0x21, 0x61, 0x7e, 0x7f, 0x80, 0x81, 0x9f, 0xa0, 0xff,
 ].concat(Array.from({ length: 96 }, (_, at) => (at < 48 ? 0x30 + at : 0x80 + at)));
@@ -27,7 +28,7 @@ function seeded(seed: number): (below: number) => number {
 }
 
 describe("the scan of fields", () => {
-  it("tells where names and values are, relative to the head's start", () => {
+  it("gives the positions of names and values, relative to the head's start", () => {
     const bytes = Buffer.from("....start\r\nAb: c d\r\nE:\t f \r\nG:\r\n\r\nrest");
     const scan = new HeaderScanner();
     expect(scan.scan(bytes, 4, 11, bytes.length)).toBe(bytes.length - 4);
@@ -61,7 +62,7 @@ describe("the scan of fields", () => {
     expect(scanned(text).scan.evenlySpaced).toBe(even);
   });
 
-  it("every byte that is no part of a name or a value is irregular, wherever it stands", () => {
+  it("every byte that a name or a value may not have is irregular", () => {
     for (let byte = 0; byte < 256; byte++) {
       const character = String.fromCharCode(byte);
       const isToken = /[!#$%&'*+\-.^_`|~0-9A-Za-z]/.test(character);
@@ -73,7 +74,7 @@ describe("the scan of fields", () => {
     }
   });
 
-  it("a byte in a long value is judged alike at every place, and whatever stands around it", () => {
+  it("a byte in a long value is judged alike at every place and beside any other", () => {
     const isValue = (byte: number) => byte === 9 || (byte >= 0x20 && byte !== 0x7f);
     for (const around of [0x20, 0x21, 0x7e, 0x80, 0x9f, 0xa0, 0xff]) {
       for (let byte = 0; byte < 256; byte++) {
@@ -99,14 +100,14 @@ describe("the scan of fields", () => {
     }
   });
 
-  it("is incomplete at every beginning", () => {
+  it("is incomplete for every prefix", () => {
     const text = "A: b\r\nCd:\t e \r\n\r\n";
     for (let length = 0; length < text.length; length++) expect(scanned(text.slice(0, length)).end).toBe(incomplete);
     expect(scanned(text).end).toBe(text.length);
   });
 });
 
-/** Names of one hash: in its base, 31, `a_` weighs as much as b with a grave accent. */
+/** Names with one hash: in its base, 31, `a_` weighs as much as b with a grave accent. */
 function collidingNames(count: number): string[] {
   return Array.from({ length: count }, (_, number) =>
     Array.from({ length: 10 }, (_, bit) => ((number >> bit) & 1 ? "a_" : "b`")).join(""),
@@ -116,7 +117,7 @@ function collidingNames(count: number): string[] {
 describe("the table of names", () => {
   const table = () => new HeaderNameTable<string>((name) => `kind of ${name}`);
   const kindIn = (of: HeaderNameTable<string>, name: string) => {
-    // The head begins somewhere in the bytes that were read.
+    // The head does not begin at the buffer's start.
     const bytes = Buffer.from(`....${name}: x\r\n\r\n`, "latin1");
     const scan = new HeaderScanner();
     scan.scan(bytes, 4, 4, bytes.length);
@@ -130,12 +131,12 @@ describe("the table of names", () => {
     expect(hashOf("X-Request-ID")).not.toBe(hashOf("x-request-ie"));
   });
 
-  it("names are one in whatever case", () => {
+  it("finds a name in any case", () => {
     const names = table();
     for (const name of ["Host", "HOST", "host"]) expect(kindIn(names, name)).toBe("kind of host");
   });
 
-  it("names of one hash are told apart", () => {
+  it("distinguishes names with one hash", () => {
     const found = [...collidingNames(500), "x^y", "x~y"];
     expect(new Set(found.slice(0, 500).map(hashOf)).size).toBe(1);
     expect(hashOf("x^y")).toBe(hashOf("x~y"));
@@ -145,7 +146,7 @@ describe("the table of names", () => {
     }
   });
 
-  it("strangers' names take no place without end, and what does not fit is still answered", () => {
+  it("keeps a bounded number of names that clients send, and finds the others all the same", () => {
     let asked = 0;
     const names = new HeaderNameTable<string>((name) => {
       asked++;
@@ -157,7 +158,7 @@ describe("the table of names", () => {
     expect(asked).toBe(6000 - 400);
   });
 
-  it("a look-alike is not the name", () => {
+  it("a name that differs in one bit is another", () => {
     expect(isNamed("HOST", 0, 4, "host")).toBe(true);
     expect(isNamed("HOS\x74", 0, 4, "host")).toBe(true);
     expect(isNamed("HOS", 0, 3, "host")).toBe(false);
@@ -165,5 +166,30 @@ describe("the table of names", () => {
     expect(isNamed("x\ra", 0, 3, "x-a")).toBe(false);
     expect(isNamed("x^a", 0, 3, "x~a")).toBe(false);
     expect(isNamed("x~a", 0, 3, "x^a")).toBe(false);
+  });
+});
+
+describe("a partial head", () => {
+  it("keeps a copy of its bytes, whose buffer may be overwritten", () => {
+    const bytes = Buffer.from("..GET / HT");
+    const partial = new PartialHead(bytes, 2, bytes.length);
+    bytes.fill(0);
+    const more = Buffer.from("TP/1.1\r\n..");
+    expect(partial.append(more, 0, 8)).toBe(true);
+    more.fill(0);
+    expect(partial.bytes.toString("latin1", 0, partial.length)).toBe("GET / HTTP/1.1\r\n");
+  });
+
+  it("reports whether a piece ends a line", () => {
+    const partial = new PartialHead(Buffer.from("a\n"), 0, 2);
+    expect(partial.append(Buffer.from("\nb"), 1, 2)).toBe(false);
+    expect(partial.append(Buffer.from("\r"), 0, 1)).toBe(false);
+    expect(partial.append(Buffer.from("\n"), 0, 1)).toBe(true);
+  });
+
+  it("grows as needed", () => {
+    const partial = new PartialHead(Buffer.alloc(5_000, "a"), 0, 5_000);
+    for (let i = 0; i < 30; i++) partial.append(Buffer.alloc(1_000, "b"), 0, 1_000);
+    expect(partial.bytes.toString("latin1", 0, partial.length)).toBe("a".repeat(5_000) + "b".repeat(30_000));
   });
 });

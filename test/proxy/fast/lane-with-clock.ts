@@ -1,32 +1,32 @@
 import { once } from "node:events";
 import { type AddressInfo, createServer, type Server, type Socket } from "node:net";
-import { loadConfigText } from "../../../src/config/load.ts";
+import { expect } from "vitest";
 import { AccessLog } from "../../../src/observe/access-log.ts";
 import { Observer } from "../../../src/observe/observer.ts";
 import type { Outcome } from "../../../src/observe/outcome.ts";
 import type { HandoverCause } from "../../../src/observe/process-stats.ts";
-import { StatsRegistry } from "../../../src/observe/stats-registry.ts";
-import { ActiveSnapshot } from "../../../src/proxy/active-snapshot.ts";
 import { CachedClock } from "../../../src/proxy/cached-clock.ts";
 import { DownstreamInfo } from "../../../src/proxy/downstream.ts";
 import { FastLane } from "../../../src/proxy/fast/fast-lane.ts";
 import { FastUpstreamPools } from "../../../src/proxy/fast/upstream-pool.ts";
 import { OverloadManager } from "../../../src/proxy/overload.ts";
 import type { ProxyContext } from "../../../src/proxy/proxy-context.ts";
-import type { Snapshot } from "../../../src/proxy/snapshot.ts";
 import { MirrorSender } from "../../../src/proxy/standard/mirror-sender.ts";
+import type { Endpoint } from "../../../src/upstream/endpoint.ts";
 import { EndpointRegistry, noopEndpointEvents } from "../../../src/upstream/endpoint-registry.ts";
-import { freeAfterTest } from "../../kit/freed.ts";
+import { turn } from "../../kit/bell.ts";
+import { freeAfterTest, rawClient } from "../../kit/freed.ts";
+import type { RawClient } from "../../kit/raw-client.ts";
+import { activeSnapshot } from "../../kit/snapshot.ts";
 
-/** What ended, as the observer saw it. */
+/** An exchange that has ended, as the observer saw it. */
 export type Ended = Pick<Outcome, "method" | "path" | "status" | "error" | "attemptCount">;
 
-/** A fast lane alone, on a port of its own, whose clock the test moves. */
+/** A fast lane alone, on a port of its own. Its clock stands still until the test moves it. */
 export class LaneWithClock {
   nowMs = 1_000_000;
-  readonly pools: FastUpstreamPools = new FastUpstreamPools(
-    new CachedClock({ nowMs: () => Date.UTC(2026, 0, 1), monotonicMs: () => this.nowMs }),
-  );
+  readonly #clock = new CountingClock({ nowMs: () => Date.UTC(2026, 0, 1), monotonicMs: () => this.nowMs });
+  readonly pools: FastUpstreamPools = new FastUpstreamPools(this.#clock);
   readonly ended: Ended[] = [];
   readonly handedOver: HandoverCause[] = [];
   readonly defects: unknown[] = [];
@@ -36,10 +36,10 @@ export class LaneWithClock {
   readonly #server: Server = createServer({ allowHalfOpen: true, noDelay: true });
 
   private constructor(yaml: string) {
-    const active = activeSnapshot(
-      yaml,
-      new EndpointRegistry({ ...noopEndpointEvents, retired: (endpoint) => this.pools.retire(endpoint) }),
-    );
+    // Deadlines are looked at when the test says so.
+    this.pools.context.deadlines.stop();
+    const events = { ...noopEndpointEvents, retired: (endpoint: Endpoint) => this.pools.retire(endpoint) };
+    const active = activeSnapshot(yaml, { endpoints: new EndpointRegistry(events) });
     const observer = new Recorder(this.ended);
     const isDraining = () => this.draining;
     const context: ProxyContext = {
@@ -87,10 +87,27 @@ export class LaneWithClock {
     return (this.#server.address() as AddressInfo).port;
   }
 
-  /** The lane's one timer looks at the clock ten times a second; what is due by then fires. */
+  /** A client whose connection the lane has accepted. */
+  async client(): Promise<RawClient> {
+    const accepted = once(this.#server, "connection");
+    const client = await rawClient(this.port);
+    await accepted;
+    return client;
+  }
+
+  /** Acts, and resolves once the lane has read something from a client or an upstream since. */
+  async reads(act: () => void): Promise<void> {
+    const before = this.#clock.reads;
+    act();
+    await expect.poll(() => this.#clock.reads, { interval: 1 }).toBeGreaterThan(before);
+  }
+
+  /** Moves the clock; what is due by then fires, and has reached the peers when this resolves. */
   async pass(ms: number): Promise<void> {
     this.nowMs += ms;
-    await new Promise((resolve) => setTimeout(resolve, 250));
+    this.pools.context.deadlines.advance();
+    await turn();
+    await turn();
   }
 
   async #stop(): Promise<void> {
@@ -103,7 +120,17 @@ export class LaneWithClock {
   }
 }
 
-/** Keeps what ended beside counting it. */
+/** Counts the reads that the lane has handled, each of which freezes the clock. */
+class CountingClock extends CachedClock {
+  reads = 0;
+
+  override unfreeze(): void {
+    super.unfreeze();
+    this.reads++;
+  }
+}
+
+/** Also keeps what has ended. */
 class Recorder extends Observer {
   readonly #ended: Ended[];
 
@@ -117,17 +144,6 @@ class Recorder extends Observer {
     this.#ended.push({ method, path, status, error, attemptCount });
     super.observe(outcome, stats);
   }
-}
-
-function activeSnapshot(yaml: string, endpoints: EndpointRegistry): ActiveSnapshot {
-  const loaded = loadConfigText(yaml, { file: "perch.yaml", env: {}, randomSecret: () => new Uint8Array(32) });
-  if (!loaded.ok) throw new Error(JSON.stringify(loaded.problems));
-  return new ActiveSnapshot(new StatsRegistry(), endpoints, loaded.compiled, loaded.hash);
-}
-
-/** What a configuration says to the lane. */
-export function snapshotOf(yaml: string): Snapshot {
-  return activeSnapshot(yaml, new EndpointRegistry(noopEndpointEvents)).current;
 }
 
 const silent = { write: () => {}, flush: async () => {}, close: async () => {} };

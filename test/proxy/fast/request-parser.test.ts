@@ -1,13 +1,8 @@
-import { setImmediate as nextTurn } from "node:timers/promises";
 import { describe, expect, it } from "vitest";
 import { normalPath } from "../../../src/http/path.ts";
-import { BodyParser } from "../../../src/proxy/fast/body-parser.ts";
-import { incomplete, irregular, PartialHead } from "../../../src/proxy/fast/header-scanner.ts";
+import { incomplete, irregular } from "../../../src/proxy/fast/header-scanner.ts";
 import { RequestParser } from "../../../src/proxy/fast/request-parser.ts";
-import { HttpDate } from "../../../src/proxy/fast/response-writer.ts";
-import { ReadBuffers } from "../../../src/proxy/fast/socket-writer.ts";
-import { LoopTicks } from "../../../src/proxy/fast/timer-wheel.ts";
-import { snapshotOf } from "./lane-with-clock.ts";
+import { snapshotOf } from "../../kit/snapshot.ts";
 
 const snapshot = snapshotOf(`
 limits: { headers: 8KiB, headerCount: 20 }
@@ -15,7 +10,7 @@ services: { shop: { versions: { stable: { endpoints: ["http://127.0.0.1:1"] } } 
 routes: [{ name: all, service: shop }]
 `);
 
-/** Reads bytes that stand in the middle of others, as heads do in a buffer that holds several. */
+/** Reads a head from the middle of a buffer, as where it holds several. */
 function read(text: string) {
   const reader = new RequestParser();
   const bytes = Buffer.from(`before${text}after`, "latin1");
@@ -52,7 +47,7 @@ describe("a path's form", () => {
     expect(["?a%20b", "?a=b+c", "?+", "?%"].map(plain)).toEqual([false, false, false, false]);
   });
 
-  it("that is plain is the normal one, whatever the path", () => {
+  it("that is plain is the normal form, for any path", () => {
     const parts = ["/", "/", ".", "..", "%", "%2f", "%41", "\\", "a", "b;c", "~", ";"];
     let plain = 0;
     for (let number = 0; number < parts.length ** 4; number++) {
@@ -79,7 +74,7 @@ describe("heads that are recognised", () => {
     ["a length", "POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 12\r\n\r\n", { framing: "length", contentLength: 12 }],
     ["a length of nothing", "POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 0\r\n\r\n", { framing: "none" }],
     [
-      "the longest length that is exact",
+      "the largest length that is exact",
       "PUT / HTTP/1.1\r\nHost: x\r\nContent-Length: 999999999999999\r\n\r\n",
       { contentLength: 999_999_999_999_999 },
     ],
@@ -98,7 +93,7 @@ describe("heads that are recognised", () => {
     expect(reader.end).toBe(from + text.length);
   });
 
-  it("every beginning of a head is incomplete, and never anything else", () => {
+  it("every prefix of a head is incomplete", () => {
     for (const [, text] of regular) {
       for (let length = 1; length < text.length; length++) {
         expect([text.slice(0, length), read(text.slice(0, length)).head]).toEqual([text.slice(0, length), incomplete]);
@@ -106,7 +101,7 @@ describe("heads that are recognised", () => {
     }
   });
 
-  it("a head tells its parts", () => {
+  it("a head has its parts", () => {
     const { head } = read(
       "GET /a/b?c=d&e HTTP/1.1\r\nHost: Shop.Example:81\r\nCookie: a=1\r\nX: 1\r\ncookie: b=2\r\n\r\n",
     );
@@ -121,7 +116,7 @@ describe("heads that are recognised", () => {
     });
   });
 
-  it("fields are looked up by name, whatever was read since", () => {
+  it("fields are found by name also after another head was read", () => {
     const { head, reader } = read(`${get}X-One: 1\r\nx-two: 2\r\nX-TWO: 3\r\n\r\n`);
     if (typeof head === "number") throw new Error("not recognised");
     const later = Buffer.from("GET / HTTP/1.1\r\nHost: other\r\nX-One: later\r\n\r\n");
@@ -135,7 +130,7 @@ describe("heads that are recognised", () => {
 
 describe("heads that are left to the standard lane", () => {
   const odd: readonly [sentence: string, text: string][] = [
-    ["a method that is not the lane's", "TRACE / HTTP/1.1\r\nHost: x\r\n\r\n"],
+    ["a method that the lane does not serve", "TRACE / HTTP/1.1\r\nHost: x\r\n\r\n"],
     ["CONNECT", "CONNECT x:443 HTTP/1.1\r\nHost: x\r\n\r\n"],
     ["the preface of HTTP/2", "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"],
     ["a TLS hello", "\x16\x03\x01\x02\x00\x01"],
@@ -221,14 +216,14 @@ describe("heads that are left to the standard lane", () => {
     ["more fields than the limit", `${get}${"X: y\r\n".repeat(20)}\r\n`],
     ["more bytes than the limit", `${get}X: ${"y".repeat(8 * 1024)}\r\n\r\n`],
     ["more bytes than the limit, and no end", `${get}X: ${"y".repeat(8 * 1024)}`],
-    ["a target beyond the limit, and no end", `GET /${"y".repeat(8 * 1024)}`],
+    ["a target over the limit, and no end", `GET /${"y".repeat(8 * 1024)}`],
     ["a thousand and more fields", `${get}${"X: y\r\n".repeat(1100)}`],
   ];
   it.each(odd)("%s", (_sentence, text) => {
     expect(read(text).head).toBe(irregular);
   });
 
-  it("no beginning of an odd head is taken for a request", () => {
+  it("no prefix of an odd head is taken for a request", () => {
     for (const [sentence, text] of odd) {
       for (let length = 1; length < Math.min(text.length, 200); length++) {
         expect([sentence, typeof read(text.slice(0, length)).head]).toEqual([sentence, "number"]);
@@ -236,146 +231,10 @@ describe("heads that are left to the standard lane", () => {
     }
   });
 
-  it("as many fields and bytes as the limits allow are recognised", () => {
+  it("heads at the limits are recognised, and not over them", () => {
     expect(read(`${get}${"X: y\r\n".repeat(19)}\r\n`).head).toBeTypeOf("object");
     const rest = 8 * 1024 - `${get}X: \r\n\r\n`.length;
     expect(read(`${get}X: ${"y".repeat(rest)}\r\n\r\n`).head).toBeTypeOf("object");
     expect(read(`${get}X: ${"y".repeat(rest + 1)}\r\n\r\n`).head).toBe(irregular);
   });
-});
-
-describe("a body", () => {
-  function read(framing: number | "chunked" | "until close", ...pieces: readonly string[]) {
-    const body = new BodyParser(framing, 1024);
-    let passed = "";
-    let taken = 0;
-    for (const piece of pieces) {
-      const bytes = Buffer.from(piece, "latin1");
-      const passBytes = (all: Buffer, from: number, to: number) => {
-        passed += all.toString("latin1", from, to);
-      };
-      taken += body.read(bytes, 0, bytes.length, { passBytes });
-    }
-    return { body, passed, taken };
-  }
-
-  it("of a length takes so many bytes and no more, in whatever pieces", () => {
-    for (const pieces of [["helloGET"], ["hel", "loGET"], [..."helloGET"]]) {
-      const { body, passed, taken } = read(5, ...pieces);
-      expect([body.complete, body.bytes, passed, taken]).toEqual([true, 5, "hello", 5]);
-    }
-  });
-
-  it("of no length is complete before anything came, and takes nothing", () => {
-    expect(new BodyParser(0, 1024).complete).toBe(true);
-    expect(read(0, "GET").taken).toBe(0);
-  });
-
-  it("short of its length is not complete, nor when the sender closes", () => {
-    const { body } = read(5, "hell");
-    expect(body.complete).toBe(false);
-    body.closed();
-    expect(body.complete).toBe(false);
-  });
-
-  it("until the close is complete with it, and not before", () => {
-    const { body, passed } = read("until close", "any", "thing");
-    expect([body.complete, passed, body.bytes]).toEqual([false, "anything", 8]);
-    body.closed();
-    expect(body.complete).toBe(true);
-  });
-
-  it("in chunks is not completed by the close", () => {
-    const { body } = read("chunked", "5\r\nhello\r\n0\r\n");
-    body.closed();
-    expect(body.complete).toBe(false);
-  });
-
-  it("in chunks tells its content, its trailers and what is wrong", () => {
-    const { body, taken } = read("chunked", "5\r\nhello\r\n0\r\nA: b\r\n\r\nGET");
-    expect([body.complete, body.bytes, body.trailers, taken]).toEqual([true, 5, ["A", "b"], 21]);
-    const { body: bad } = read("chunked", "5\r\nhelloo");
-    expect([bad.complete, bad.failure]).toEqual([false, "bad-request"]);
-  });
-});
-
-describe("turns of the event loop", () => {
-  it("events in one turn are in the same, those in the next are not", async () => {
-    const turns = new LoopTicks(() => {});
-    turns.eventHandled();
-    const first = turns.current;
-    turns.eventHandled();
-    expect(turns.current).toBe(first);
-    await nextTurn();
-    turns.eventHandled();
-    expect(turns.current).not.toBe(first);
-  });
-
-  it("asking is enough for a turn to end, and whoever wants to know is told once", async () => {
-    let ended = 0;
-    const turns = new LoopTicks(() => ended++);
-    const first = turns.current;
-    turns.eventHandled();
-    await nextTurn();
-    expect([turns.current === first, ended]).toEqual([false, 1]);
-  });
-
-  it("can not be told past as many events as may be two turns'", async () => {
-    const turns = new LoopTicks(() => {});
-    for (let i = 0; i < 512; i++) turns.eventHandled();
-    expect(turns.current).toBeGreaterThanOrEqual(0);
-    turns.eventHandled();
-    expect(turns.current).toBe(-1);
-    await nextTurn();
-    turns.eventHandled();
-    expect(turns.current).toBeGreaterThanOrEqual(0);
-  });
-});
-
-it("a date is that of its second, made once", () => {
-  let nowMs = Date.UTC(1994, 10, 6, 8, 49, 37);
-  const date = new HttpDate(() => nowMs);
-  const first = date.now();
-  expect(first).toBe("Sun, 06 Nov 1994 08:49:37 GMT");
-  nowMs += 999;
-  expect(date.now()).toBe(first);
-  nowMs += 1;
-  expect(date.now()).toBe("Sun, 06 Nov 1994 08:49:38 GMT");
-  nowMs -= 2_000;
-  expect(date.now()).toBe("Sun, 06 Nov 1994 08:49:36 GMT");
-});
-
-describe("a partial head", () => {
-  it("keeps a copy of what came, whatever becomes of the buffer that it came in", () => {
-    const bytes = Buffer.from("..GET / HT");
-    const partial = new PartialHead(bytes, 2, bytes.length);
-    bytes.fill(0);
-    const more = Buffer.from("TP/1.1\r\n..");
-    expect(partial.append(more, 0, 8)).toBe(true);
-    more.fill(0);
-    expect(partial.bytes.toString("latin1", 0, partial.length)).toBe("GET / HTTP/1.1\r\n");
-  });
-
-  it("tells whether a piece ends a line", () => {
-    const partial = new PartialHead(Buffer.from("a\n"), 0, 2);
-    expect(partial.append(Buffer.from("\nb"), 1, 2)).toBe(false);
-    expect(partial.append(Buffer.from("\r"), 0, 1)).toBe(false);
-    expect(partial.append(Buffer.from("\n"), 0, 1)).toBe(true);
-  });
-
-  it("grows as it must", () => {
-    const partial = new PartialHead(Buffer.alloc(5_000, "a"), 0, 5_000);
-    for (let i = 0; i < 30; i++) partial.append(Buffer.alloc(1_000, "b"), 0, 1_000);
-    expect(partial.bytes.toString("latin1", 0, partial.length)).toBe("a".repeat(5_000) + "b".repeat(30_000));
-  });
-});
-
-it("buffers come back as they are given, and not more are kept than so many", () => {
-  const buffers = new ReadBuffers();
-  const taken = Array.from({ length: 40 }, () => buffers.take());
-  expect(new Set([...taken, buffers.shared]).size).toBe(41);
-  for (const buffer of taken) buffers.giveBack(buffer);
-  const again = new Set(Array.from({ length: 40 }, () => buffers.take()));
-  expect(again.size).toBe(40);
-  expect(taken.filter((buffer) => again.has(buffer))).toHaveLength(32);
 });

@@ -1,171 +1,193 @@
 import { once } from "node:events";
-import { type AddressInfo, createServer, type Socket } from "node:net";
-import { expect, it, test } from "vitest";
-import { ReadBuffers, SocketWriter } from "../../../src/proxy/fast/socket-writer.ts";
-import { freeAfterTest, rawUpstream } from "../../kit/freed.ts";
-import { perchTo } from "../../kit/one-service.ts";
-import { RawClient } from "../../kit/raw-client.ts";
+import { createServer, type Socket } from "node:net";
+import { describe, expect, it } from "vitest";
+import { ReadBuffers, ReadTarget, SocketWriter } from "../../../src/proxy/fast/socket-writer.ts";
+import { turn } from "../../kit/bell.ts";
+import { freeAfterTest, listening, rawClient, rawUpstream } from "../../kit/freed.ts";
+import { shopAt } from "../../kit/one-service.ts";
+import { Pouring } from "../../kit/pouring.ts";
+import { LaneWithClock } from "./lane-with-clock.ts";
 
-async function outletToClient() {
-  const server = createServer({ noDelay: true }).listen(0, "127.0.0.1");
-  await once(server, "listening");
-  freeAfterTest(async () => server.close());
+/** A writer to a client, and the number of times that it called back. */
+async function writerToClient() {
+  const server = createServer({ noDelay: true });
+  const port = await listening(server);
   const arrived = once(server, "connection");
-  const client = await RawClient.connect((server.address() as AddressInfo).port);
+  const client = await rawClient(port);
   const [socket] = (await arrived) as [Socket];
-  freeAfterTest(async () => {
-    client.close();
-    socket.destroy();
-  });
+  freeAfterTest(async () => socket.destroy());
   const buffers = new ReadBuffers();
   const seen = { flushes: 0 };
-  const outlet = new SocketWriter(socket, buffers, () => {
+  const writer = new SocketWriter(socket, buffers, () => {
     seen.flushes++;
   });
-  return { client, buffers, outlet, seen };
+  return { client, buffers, writer, seen };
 }
 
-it("text waits for the flush and leaves once; taken at once, it is not pending, and nobody is called", async () => {
-  const { client, outlet, seen } = await outletToClient();
-  outlet.addText("a");
-  outlet.addText("\xe9b");
-  outlet.flush();
-  expect(outlet.pending).toBe(false);
-  outlet.flush();
-  expect(await client.read((received) => received.endsWith("b"))).toBe("a\xe9b");
-  expect(seen.flushes).toBe(0);
-});
+describe("a socket writer", () => {
+  it("sends text with the flush, once; taken by the kernel at once, it is not pending and has no callback", async () => {
+    const { client, writer, seen } = await writerToClient();
+    writer.addText("a");
+    writer.addText("\xe9b");
+    writer.flush();
+    expect(writer.pending).toBe(false);
+    writer.flush();
+    expect(await client.read((received) => received.endsWith("b"))).toBe("a\xe9b");
+    expect(seen.flushes).toBe(0);
+  });
 
-it("text that the client does not take is pending until it does, and the flush is told then", async () => {
-  const { client, outlet, seen } = await outletToClient();
-  client.socket.pause();
-  let wanted = 0;
-  while (!outlet.pending) {
-    outlet.addText("x".repeat(15_000));
-    outlet.flush();
-    wanted += 15_000;
-  }
-  await new Promise((resolve) => setImmediate(resolve));
-  expect(seen.flushes).toBe(0);
-  client.socket.resume();
-  await client.read((received) => received.length >= wanted);
-  await expect.poll(() => seen.flushes, { timeout: 10_000 }).toBe(1);
-  expect(outlet.pending).toBe(false);
-});
-
-it("an outlet whose peer is gone is broken", async () => {
-  const { client, outlet } = await outletToClient();
-  expect(outlet.broken).toBe(false);
-  client.socket.resetAndDestroy();
-  await expect
-    .poll(() => {
-      outlet.addText("x");
-      outlet.flush();
-      return outlet.broken;
-    })
-    .toBe(true);
-});
-
-it("small and large pieces and text keep their order", async () => {
-  const { client, outlet } = await outletToClient();
-  let wanted = "";
-  for (const size of [1, 8_192, 8_193, 100, 60_000, 8_000, 8_000, 8_000, 2]) {
-    const piece = Buffer.alloc(size, `${size} `);
-    outlet.addText(`<${size}>`);
-    outlet.passBytes(piece, 0, size);
-    wanted += `<${size}>${piece.toString("latin1")}`;
-  }
-  outlet.flush();
-  await client.read((received) => received.length >= wanted.length);
-  expect(client.received === wanted).toBe(true);
-});
-
-it("only what lies between the two positions leaves", async () => {
-  const { client, outlet } = await outletToClient();
-  outlet.passBytes(Buffer.from("..small.."), 2, 7);
-  outlet.passBytes(Buffer.from(`..${"x".repeat(20_000)}..`), 2, 20_002);
-  outlet.flush();
-  const received = await client.read((all) => all.length >= 20_005);
-  expect(received === `small${"x".repeat(20_000)}`).toBe(true);
-});
-
-it("a piece in the shared buffer may be overwritten at once, also while the client does not read", async () => {
-  const { client, outlet, buffers } = await outletToClient();
-  client.socket.pause();
-  let wanted = "";
-  for (let at = 0; !outlet.pending || at < 300; at++) {
-    const letter = String.fromCharCode(0x61 + (at % 26));
-    buffers.shared.fill(letter);
-    outlet.passBytes(buffers.shared, 0, 60_000);
-    buffers.shared.fill("!");
-    wanted += letter.repeat(60_000);
-  }
-  client.socket.resume();
-  await client.read((received) => received.length >= wanted.length);
-  expect(client.received === wanted).toBe(true);
-  expect(outlet.pending).toBe(false);
-});
-
-it("what the client does not take is pending until it does, and the flush is told then", async () => {
-  const { client, outlet, seen } = await outletToClient();
-  client.socket.pause();
-  const piece = Buffer.alloc(16 * 1024 * 1024, "x");
-  outlet.passBytes(piece, 0, piece.length);
-  await new Promise((resolve) => setImmediate(resolve));
-  expect([outlet.pending, seen.flushes]).toEqual([true, 0]);
-  client.socket.resume();
-  await expect.poll(() => seen.flushes, { timeout: 10_000 }).toBe(1);
-  expect(outlet.pending).toBe(false);
-});
-
-const turns = (ms: number) => new Promise((resolve) => setTimeout(resolve, ms));
-
-test("bytes of one client never stand in the answer to another (a buffer given back while its socket reads into it)", async () => {
-  const bigBytes = 24 * 1024 * 1024;
-  const upstream = await rawUpstream((socket, received) => {
-    if (received.startsWith("POST /early")) {
-      if (received.endsWith("uuu")) socket.write("HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n");
-    } else if (received.startsWith("POST /small") && !received.includes("GET /big"))
-      socket.write("HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nsmall");
-    else if (received.includes("GET /big") && received.endsWith("\r\n\r\n")) {
-      socket.write(`HTTP/1.1 200 OK\r\nContent-Length: ${bigBytes}\r\n\r\n`);
-      socket.write(Buffer.alloc(bigBytes, "v"));
+  it("is pending until the client has taken text, and calls back then", async () => {
+    const { client, writer, seen } = await writerToClient();
+    client.socket.pause();
+    let wanted = 0;
+    while (!writer.pending) {
+      writer.addText("x".repeat(15_000));
+      writer.flush();
+      wanted += 15_000;
     }
-  });
-  const { port } = await perchTo(upstream.origin);
-  const first = await RawClient.connect(port);
-  const victim = await RawClient.connect(port);
-  freeAfterTest(async () => {
-    first.close();
-    victim.close();
+    await turn();
+    expect(seen.flushes).toBe(0);
+    client.socket.resume();
+    await client.read((received) => received.length >= wanted);
+    await expect.poll(() => seen.flushes, { timeout: 10_000 }).toBe(1);
+    expect(writer.pending).toBe(false);
   });
 
-  // An upload that is answered before it is whole: what is left of it is read and thrown away.
-  const piece = `second piece${"u".repeat(2000)}`;
-  first.send(`POST /early HTTP/1.1\r\nHost: x\r\nContent-Length: ${piece.length + 15}\r\n\r\n12345`);
-  await expect.poll(() => upstream.sockets.length).toBe(1);
-  await turns(50);
-  first.send("abcde");
-  await turns(50);
-  first.send(piece);
-  await first.read((r) => r.includes("\r\n\r\n"));
-  first.send("67890");
-  await turns(50);
-  // A small upload that needs a new connection to the upstream.
-  first.received = "";
-  first.send("POST /small HTTP/1.1\r\nHost: x\r\nContent-Length: 1\r\n\r\nx");
-  await first.read((r) => r.endsWith("small"));
-  // A slow reader of a large answer.
-  victim.socket.pause();
-  victim.send("GET /big HTTP/1.1\r\nHost: x\r\n\r\n");
-  await turns(400);
-  first.send(
-    `POST /small HTTP/1.1\r\nHost: x\r\nContent-Length: 60000\r\n\r\n${"SECRET ".repeat(9000).slice(0, 60000)}`,
-  );
-  await turns(200);
-  victim.socket.resume();
-  const answer = await victim.read((r) => r.length >= bigBytes);
-  const body = answer.slice(answer.indexOf("\r\n\r\n") + 4);
-  const foreign = body.search(/[^v]/);
-  expect(foreign < 0 ? "" : body.slice(foreign, foreign + 60)).toBe("");
+  it("is pending until the client has taken bytes, and calls back then", async () => {
+    const { client, writer, seen } = await writerToClient();
+    client.socket.pause();
+    const piece = Buffer.alloc(16 * 1024 * 1024, "x");
+    writer.passBytes(piece, 0, piece.length);
+    await turn();
+    expect([writer.pending, seen.flushes]).toEqual([true, 0]);
+    client.socket.resume();
+    await expect.poll(() => seen.flushes, { timeout: 10_000 }).toBe(1);
+    expect(writer.pending).toBe(false);
+  });
+
+  it("is broken once its peer is gone", async () => {
+    const { client, writer } = await writerToClient();
+    expect(writer.broken).toBe(false);
+    client.socket.resetAndDestroy();
+    await expect
+      .poll(() => {
+        writer.addText("x");
+        writer.flush();
+        return writer.broken;
+      })
+      .toBe(true);
+  });
+
+  it("keeps small and large pieces and text in order", async () => {
+    const { client, writer } = await writerToClient();
+    let wanted = "";
+    for (const size of [1, 8_192, 8_193, 100, 60_000, 8_000, 8_000, 8_000, 2]) {
+      const piece = Buffer.alloc(size, `${size} `);
+      writer.addText(`<${size}>`);
+      writer.passBytes(piece, 0, size);
+      wanted += `<${size}>${piece.toString("latin1")}`;
+    }
+    writer.flush();
+    await client.read((received) => received.length >= wanted.length);
+    expect(client.received === wanted).toBe(true);
+  });
+
+  it("sends only what lies between the two positions", async () => {
+    const { client, writer } = await writerToClient();
+    writer.passBytes(Buffer.from("..small.."), 2, 7);
+    writer.passBytes(Buffer.from(`..${"x".repeat(20_000)}..`), 2, 20_002);
+    writer.flush();
+    const received = await client.read((all) => all.length >= 20_005);
+    expect(received === `small${"x".repeat(20_000)}`).toBe(true);
+  });
+
+  it("has copied a piece of the shared buffer, which may be overwritten at once, also while the client does not read", async () => {
+    const { client, writer, buffers } = await writerToClient();
+    client.socket.pause();
+    let wanted = "";
+    for (let at = 0; !writer.pending || at < 300; at++) {
+      const letter = String.fromCharCode(0x61 + (at % 26));
+      buffers.shared.fill(letter);
+      writer.passBytes(buffers.shared, 0, 60_000);
+      buffers.shared.fill("!");
+      wanted += letter.repeat(60_000);
+    }
+    client.socket.resume();
+    await client.read((received) => received.length >= wanted.length);
+    expect(client.received === wanted).toBe(true);
+    expect(writer.pending).toBe(false);
+  });
+});
+
+describe("read buffers", () => {
+  it("are taken again once given back, of which 32 are kept", () => {
+    const buffers = new ReadBuffers();
+    const taken = Array.from({ length: 40 }, () => buffers.take());
+    expect(new Set([...taken, buffers.shared]).size).toBe(41);
+    for (const buffer of taken) buffers.giveBack(buffer);
+    const again = new Set(Array.from({ length: 40 }, () => buffers.take()));
+    expect(again.size).toBe(40);
+    expect(taken.filter((buffer) => again.has(buffer))).toHaveLength(32);
+  });
+
+  it.each([
+    ["once node asks for the next one", "inside a read", "flushed", true],
+    ["not where a write may hold on to it", "inside a read", "pending", false],
+    ["not where node may still read into it", "between reads", "flushed", false],
+  ] as const)("an own buffer is given back %s: left %s, %s", (_when, at, written, kept) => {
+    const buffers = new ReadBuffers();
+    const target = new ReadTarget(buffers);
+    target.useOwn();
+    const own = target.next();
+    if (at === "inside a read") target.readBegun();
+    target.useShared(written);
+    expect(buffers.take()).not.toBe(own);
+    expect(target.next()).toBe(buffers.shared);
+    expect(buffers.take() === own).toBe(kept);
+  });
+
+  it("are not given back while their socket may still read into them: no client's bytes in another's response", async () => {
+    const big = Buffer.alloc(24 * 1024 * 1024, "v");
+    const { promise: pouring, resolve } = Promise.withResolvers<Pouring>();
+    let uploaded = "";
+    const stable = await rawUpstream((socket, received) => {
+      if (received.startsWith("POST /early")) {
+        uploaded = received;
+        if (received.endsWith("uuu")) socket.write("HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n");
+      } else if (received.startsWith("POST /small") && !received.includes("GET /big")) {
+        socket.write("HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nsmall");
+      } else if (received.includes("GET /big") && received.endsWith("\r\n\r\n")) {
+        socket.write(`HTTP/1.1 200 OK\r\nContent-Length: ${big.length}\r\n\r\n`);
+        resolve(new Pouring(socket, big));
+      }
+    });
+    const lane = await LaneWithClock.start(shopAt(stable.origin));
+    const [first, victim] = [await lane.client(), await lane.client()];
+
+    // An upload that is answered before it is whole: what is left of it is read and thrown away.
+    const piece = `second piece${"u".repeat(2000)}`;
+    first.send(`POST /early HTTP/1.1\r\nHost: x\r\nContent-Length: ${piece.length + 15}\r\n\r\n12345`);
+    await expect.poll(() => uploaded).toMatch(/12345$/);
+    first.send("abcde");
+    await expect.poll(() => uploaded).toMatch(/abcde$/);
+    first.send(piece);
+    await first.read((received) => received.includes("\r\n\r\n"));
+    await lane.reads(() => first.send("67890"));
+    // A small upload that needs a new connection to the upstream.
+    first.received = "";
+    first.send("POST /small HTTP/1.1\r\nHost: x\r\nContent-Length: 1\r\n\r\nx");
+    await first.read((received) => received.endsWith("small"));
+    // A slow reader of a large response.
+    victim.socket.pause();
+    victim.send("GET /big HTTP/1.1\r\nHost: x\r\n\r\n");
+    expect(await (await pouring).stalled()).toBeGreaterThan(0);
+    const secret = "SECRET ".repeat(9_000).slice(0, 60_000);
+    first.send(`POST /small HTTP/1.1\r\nHost: x\r\nContent-Length: ${secret.length}\r\n\r\n${secret}`);
+    await expect.poll(() => stable.sockets.some((socket) => socket.bytesRead > secret.length)).toBe(true);
+    victim.socket.resume();
+    const answer = await victim.read((received) => received.length >= big.length);
+    const body = answer.slice(answer.indexOf("\r\n\r\n") + 4);
+    const foreign = body.search(/[^v]/);
+    expect(foreign < 0 ? "" : body.slice(foreign, foreign + 60)).toBe("");
+  });
 });

@@ -1,37 +1,28 @@
 import { once } from "node:events";
 import { Metadata, type ServiceError, status } from "@grpc/grpc-js";
 import { describe, expect, it } from "vitest";
-import { perch, upstream } from "../../kit/freed.ts";
+import { upstream } from "../../kit/freed.ts";
 import { grpcClient, grpcServer, type TextsServer } from "../../kit/grpc.ts";
-import { H2Client, h2cListener } from "../../kit/h2-client.ts";
+import { H2Client, h2cPerch } from "../../kit/h2-client.ts";
 import { h2Upstream } from "../../kit/h2-upstream.ts";
+import { requestsInFlight, shopYaml } from "../../kit/one-service.ts";
 import { refusedOrigin } from "../../kit/upstream.ts";
 
 interface Shop {
   readonly canary?: string;
   readonly more?: string;
-  readonly release?: string;
 }
 
 /** Perch in front of a gRPC service. */
-async function perchTo(stable: string, { canary = stable, more = "", release = "" }: Shop = {}) {
-  const started = await perch(
-    `
-services:
-  shop:
-    protocol: http2
-    versions: { stable: { endpoints: ["${stable}"] }, canary: { endpoints: ["${canary}"] } }
-    timeouts: { connect: 1s, responseHeaders: 2s, idle: 2s }
-routes: [{ name: all, match: { path: { prefix: /test.Texts } }, service: shop${release === "" ? "" : ", release: shop"} }]
-${release}
-${more}`,
-    { listeners: h2cListener },
-  );
-  const counted = (grpcStatus: number, version = "stable", route = "all", service = "shop") =>
-    started.metric(
-      `perch_grpc_requests_total{route="${route}",service="${service}",version="${version}",grpc_status="${grpcStatus}"}`,
+async function perchTo(stable: string, { canary = stable, more = "" }: Shop = {}) {
+  const service = "protocol: http2, timeouts: { connect: 1s, responseHeaders: 2s, idle: 2s }";
+  const route = "match: { path: { prefix: /test.Texts } }";
+  const { perch } = await h2cPerch(shopYaml({ stable, canary, service, route, more }));
+  const counted = (grpcStatus: number, version = "stable", routed = "all", served = "shop") =>
+    perch.metric(
+      `perch_grpc_requests_total{route="${routed}",service="${served}",version="${version}",grpc_status="${grpcStatus}"}`,
     );
-  return { perch: started, client: grpcClient(started.port), counted };
+  return { perch, client: grpcClient(perch.port), counted };
 }
 
 interface Ended {
@@ -51,6 +42,7 @@ function unary(client: Client, message: string, metadata = new Metadata(), deadl
   return promise;
 }
 
+const grpcFields = ["content-type", "application/grpc+proto", "te", "trailers"];
 const named = (name: string): TextsServer => ({ unary: (_call, answer) => answer(null, name) });
 const metadata = (fields: Record<string, string>) => Metadata.fromHttp2Headers(fields);
 
@@ -89,7 +81,7 @@ describe("a gRPC call through Perch", () => {
     expect(await promise).toBe("a+b+c");
   });
 
-  it("may stream from the server, each message as it is sent", async () => {
+  it("may stream from the server, message by message", async () => {
     const { promise: seen, resolve } = Promise.withResolvers<void>();
     const stable = await grpcServer({
       async stream(call) {
@@ -157,7 +149,7 @@ describe("a gRPC call through Perch", () => {
     await expect.poll(() => counted(status.FAILED_PRECONDITION)).toBe(2);
   });
 
-  it("that is answered by trailers only is so to the client", async () => {
+  it("has a response of trailers only where the upstream has", async () => {
     const fields = { ":status": 200, "content-type": "application/grpc", "grpc-status": "5", "grpc-message": "none" };
     const stable = await h2Upstream((stream) => stream.respond(fields, { endStream: true }));
     const { perch: started, counted } = await perchTo(stable.origin);
@@ -169,10 +161,8 @@ describe("a gRPC call through Perch", () => {
   });
 });
 
-const grpcFields = ["content-type", "application/grpc+proto", "te", "trailers"];
-
 describe("a gRPC call that ends early", () => {
-  it("at its deadline is cancelled at the upstream, which was told the deadline", async () => {
+  it("at its deadline is cancelled at the upstream, which had received the deadline", async () => {
     const { promise: cancelled, resolve } = Promise.withResolvers<void>();
     let timeLeft = 0;
     const stable = await grpcServer({
@@ -205,10 +195,10 @@ describe("a gRPC call that ends early", () => {
     call.cancel();
     await cancelled;
     await expect.poll(() => counted(status.CANCELLED)).toBe(1);
-    expect(await started.metric('perch_requests_in_flight{service="shop",version="stable"}')).toBe(0);
+    expect(await started.metric(requestsInFlight)).toBe(0);
   });
 
-  it("since its server ended it tells the client while that still streams", async () => {
+  it("by its server ends at the client, which still streams", async () => {
     const stable = await grpcServer({
       chat(call) {
         call.once("data", () => call.emit("error", { code: status.RESOURCE_EXHAUSTED, details: "enough" }));
@@ -222,9 +212,9 @@ describe("a gRPC call that ends early", () => {
   });
 });
 
-describe("an error of Perch's own", () => {
+describe("a local reply to a gRPC call", () => {
   it.each<[string, number, string, () => Promise<string>]>([
-    ["no endpoint", status.UNAVAILABLE, "connect-failed", () => refusedOrigin()],
+    ["an endpoint that refuses connections", status.UNAVAILABLE, "connect-failed", () => refusedOrigin()],
     ["a slow upstream", status.DEADLINE_EXCEEDED, "upstream-timeout", () => grpcServer({ unary: () => {} })],
     [
       "an upstream that resets",
@@ -233,7 +223,7 @@ describe("an error of Perch's own", () => {
       async () => (await h2Upstream((stream) => stream.close(2))).origin,
     ],
     ["an upstream without HTTP/2", status.UNAVAILABLE, "connect-failed", async () => (await upstream("one")).origin],
-  ])("for %s is a gRPC status, by trailers only", async (_what, code, error, origin) => {
+  ])("for %s is a gRPC status, of trailers only", async (_what, code, error, origin) => {
     const { client, counted, perch: started } = await perchTo(await origin());
     const ended = await unary(client, "x");
     expect([ended.code, ended.metadata?.get("x-perch-error")]).toEqual([code, [error]]);
@@ -247,7 +237,7 @@ describe("an error of Perch's own", () => {
     expect([http, headOnly]).toEqual([200, true]);
   });
 
-  it("is one for a call that no route takes, and an ordinary one for whoever does not speak gRPC", async () => {
+  it("is a gRPC status for a call without a route, and an HTTP status for other requests", async () => {
     const { counted, perch: started } = await perchTo(await grpcServer({}));
     const client = new H2Client(started.origin);
     const call = await client.get({ method: "POST", path: "/none", fields: grpcFields });
@@ -258,9 +248,10 @@ describe("an error of Perch's own", () => {
   });
 });
 
-it("metadata are attributes: rules and stickiness go by them", async () => {
-  const [stable, canary] = await Promise.all([grpcServer(named("stable")), grpcServer(named("canary"))]);
-  const release = `
+describe("the metadata of a gRPC call", () => {
+  it("are attributes of rules and stickiness", async () => {
+    const [stable, canary] = await Promise.all([grpcServer(named("stable")), grpcServer(named("canary"))]);
+    const more = `
 attributes:
   userId: { type: string, from: [{ header: x-user-id }] }
   region: { type: string, from: [{ header: x-region }] }
@@ -269,14 +260,15 @@ releases:
     sticky: { by: userId }
     rules: [{ name: east, when: { region: east }, use: canary }]
     split: { stable: 50, canary: 50 }`;
-  const { client, counted } = await perchTo(stable, { canary, release });
-  expect((await unary(client, "x", metadata({ "x-region": "east" }))).answer).toBe("canary");
-  const versions = new Set<string>();
-  for (let user = 0; user < 20; user++) {
-    const answers = await Promise.all([1, 2, 3].map(() => unary(client, "x", metadata({ "x-user-id": `u${user}` }))));
-    expect(new Set(answers.map(({ answer }) => answer)).size).toBe(1);
-    versions.add(answers[0]?.answer ?? "");
-  }
-  expect([...versions].sort()).toEqual(["canary", "stable"]);
-  expect((await counted(0, "canary")) ?? 0).toBeGreaterThan(3);
+    const { client, counted } = await perchTo(stable, { canary, more });
+    expect((await unary(client, "x", metadata({ "x-region": "east" }))).answer).toBe("canary");
+    const versions = new Set<string>();
+    for (let user = 0; user < 20; user++) {
+      const answers = await Promise.all([1, 2, 3].map(() => unary(client, "x", metadata({ "x-user-id": `u${user}` }))));
+      expect(new Set(answers.map(({ answer }) => answer)).size).toBe(1);
+      versions.add(answers[0]?.answer ?? "");
+    }
+    expect([...versions].sort()).toEqual(["canary", "stable"]);
+    expect((await counted(0, "canary")) ?? 0).toBeGreaterThan(3);
+  });
 });

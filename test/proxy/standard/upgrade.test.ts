@@ -2,14 +2,16 @@ import { once } from "node:events";
 import type { AddressInfo } from "node:net";
 import { describe, expect, it } from "vitest";
 import { WebSocket, WebSocketServer } from "ws";
-import { freeAfterTest, rawUpstream, upstream } from "../../kit/freed.ts";
+import { freeAfterTest, perch, rawUpstream, upstream } from "../../kit/freed.ts";
+import { h2Upstream } from "../../kit/h2-upstream.ts";
+import { exchange, lanes, requestsInFlight, requestsTotal, shopYaml } from "../../kit/one-service.ts";
 import { perchTo, sent, switchedHead, upgradeHead } from "../../kit/websocket.ts";
 
 const headEnd = "\r\n\r\n";
 const hasHead = (received: string) => received.includes(headEnd);
 const linesOf = (head: string) => head.slice(0, head.indexOf(headEnd)).split("\r\n");
 
-/** An upstream that agrees to every handshake, and the heads that it saw. */
+/** An upstream that accepts every handshake, and the heads that it received. */
 async function agreeing(answer = switchedHead()) {
   const heads: string[] = [];
   const raw = await rawUpstream((socket, received) => {
@@ -30,7 +32,7 @@ async function webSocketServer(): Promise<{ server: WebSocketServer; origin: str
   return { server, origin: `http://127.0.0.1:${(server.address() as AddressInfo).port}` };
 }
 
-describe("what is upgraded", () => {
+describe("a request to upgrade", () => {
   const withUpgrade = (value: string, more: readonly string[] = []) =>
     upgradeHead(more).replace("Upgrade: websocket", `Upgrade: ${value}`);
   const cases: readonly [sentence: string, bytes: string, upgraded: boolean][] = [
@@ -68,16 +70,16 @@ describe("what is upgraded", () => {
     client.close();
   });
 
-  it("takes its turn behind a request that is not answered yet, as a plain request", async () => {
+  it("behind a request under way is a plain request", async () => {
     const answers: (() => void)[] = [];
     const stable = await upstream("stable", (request, response) => {
       const answer = () => response.end(`answer to ${request.url}`);
       if (request.url === "/slow") answers.push(answer);
       else answer();
     });
-    const perch = await perchTo([stable.origin]);
+    const started = await perchTo([stable.origin]);
     const client = await sent(
-      perch.port,
+      started.port,
       `GET /slow HTTP/1.1\r\nHost: shop.example\r\n\r\n${upgradeHead(["Pragma: x"])}`,
     );
     await expect.poll(() => answers.length).toBe(1);
@@ -91,10 +93,34 @@ describe("what is upgraded", () => {
     ]);
     client.close();
   });
+
+  it.each(lanes)(
+    "is refused where the service has protocol http2, without an effect on the endpoint: $lane lane",
+    async ({ fastLane }) => {
+      const stable = await h2Upstream();
+      const started = await perch(
+        shopYaml({
+          stable: stable.origin,
+          service: "protocol: http2, outlier: { consecutiveFailures: 1 }",
+          more: `fastLane: ${fastLane}`,
+        }),
+      );
+      for (let count = 0; count < 3; count++) {
+        const answer = await exchange(started.port, upgradeHead());
+        expect(answer).toMatch(/^HTTP\/1\.1 502 Bad Gateway\r\n/);
+        expect(answer).toContain("\r\nx-perch-error: no-websocket\r\n");
+      }
+      expect(stable.sessions).toEqual([]);
+      expect(await started.metric(requestsTotal(502))).toBe(3);
+      expect(await started.metric(requestsInFlight)).toBe(0);
+      const fine = await exchange(started.port, "GET / HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n");
+      expect(fine).toMatch(/^HTTP\/1\.1 200 /);
+    },
+  );
 });
 
-describe("the handshake that the upstream gets", () => {
-  it("has the client's lines in order and case, then what Perch adds, and nothing else", async () => {
+describe("the handshake to the upstream", () => {
+  it("has the client's lines in order and case, then those that Perch adds", async () => {
     const stable = await agreeing();
     const { port } = await perchTo([stable.origin], { more: "releases: { shop: { split: { stable: 1 } } }" });
     const client = await sent(
@@ -157,7 +183,7 @@ describe("the handshake that the upstream gets", () => {
   });
 });
 
-describe("the 101 that the client gets", () => {
+describe("the 101 to the client", () => {
   it("has the upstream's lines without hop-by-hop ones, then the pin and the version", async () => {
     const stable = await agreeing(
       switchedHead([
@@ -194,7 +220,7 @@ describe("the 101 that the client gets", () => {
     client.close();
   });
 
-  it("may have a head as large as any other answer's", async () => {
+  it("may have as large a head as any other response", async () => {
     const large = "x".repeat(50_000);
     const stable = await agreeing(switchedHead([`X-Large: ${large}`]));
     const { port } = await perchTo([stable.origin]);
@@ -205,42 +231,42 @@ describe("the 101 that the client gets", () => {
 
   it("pins the user: the next WebSocket and the next plain request go the same way", async () => {
     const servers = [await webSocketServer(), await webSocketServer()];
-    const perch = await perchTo([servers[0]?.origin ?? ""], {
+    const started = await perchTo([servers[0]?.origin ?? ""], {
       more: "exposeVersion: true\nreleases: { shop: { split: { stable: 1, canary: 1 } } }",
       canary: [servers[1]?.origin ?? ""],
     });
-    const first = new WebSocket(`ws://127.0.0.1:${perch.port}/`);
+    const first = new WebSocket(`ws://127.0.0.1:${started.port}/`);
     const [{ headers }] = await once(first, "upgrade");
     const cookie = String(headers["set-cookie"]).split(";")[0] ?? "";
     const version = headers["x-perch-version"];
     for (let i = 0; i < 8; i++) {
-      const again = new WebSocket(`ws://127.0.0.1:${perch.port}/`, { headers: { cookie } });
+      const again = new WebSocket(`ws://127.0.0.1:${started.port}/`, { headers: { cookie } });
       const [response] = await once(again, "upgrade");
       expect(response.headers).toMatchObject({ "x-perch-version": version });
       expect(response.headers["set-cookie"]).toBeUndefined();
       again.terminate();
     }
-    const plain = await fetch(perch.origin, { headers: { cookie } });
+    const plain = await fetch(started.origin, { headers: { cookie } });
     expect([plain.status, plain.headers.get("x-perch-version")]).toEqual([426, version]);
     first.terminate();
   });
 
-  it("is decided like any request: a rule sends a WebSocket to the canary", async () => {
+  it("follows a rule that sends the WebSocket to the canary", async () => {
     const [stable, canary] = [await webSocketServer(), await webSocketServer()];
-    const perch = await perchTo([stable.origin], {
+    const started = await perchTo([stable.origin], {
       more: `
 attributes: { region: { type: string, from: [{ header: x-region }] } }
 releases: { shop: { rules: [{ name: east, when: { region: east }, use: canary }] } }`,
       canary: [canary.origin],
     });
-    const client = new WebSocket(`ws://127.0.0.1:${perch.port}/`, { headers: { "x-region": "east" } });
+    const client = new WebSocket(`ws://127.0.0.1:${started.port}/`, { headers: { "x-region": "east" } });
     canary.server.on("connection", (socket) => socket.on("message", (data) => socket.send(`canary got ${data}`)));
     await once(client, "open");
     client.send("hello");
     expect(String((await once(client, "message"))[0])).toBe("canary got hello");
     client.close(1000, "bye");
     expect((await once(client, "close"))[0]).toBe(1000);
-    expect(await perch.outcomes(1)).toMatchObject([
+    expect(await started.outcomes(1)).toMatchObject([
       {
         status: 101,
         version: "canary",

@@ -2,10 +2,10 @@ import { once } from "node:events";
 import { describe, expect, it } from "vitest";
 import { type ServerOptions, WebSocket, WebSocketServer } from "ws";
 import { freeAfterTest, perch } from "../../kit/freed.ts";
-import { lanes } from "../../kit/one-service.ts";
+import { lanes, shopAt } from "../../kit/one-service.ts";
 import { certificateYaml, certPem } from "../../kit/pki.ts";
 
-/** An upstream of the ws library that sends every message back, and what it saw of each connection. */
+/** An upstream of the ws library that sends every message back, and the close codes of its connections. */
 async function echoServer(options: ServerOptions = {}) {
   const server = new WebSocketServer({ port: 0, host: "127.0.0.1", ...options });
   const closes: (readonly [number, string])[] = [];
@@ -25,13 +25,8 @@ const listeners = { tls: `tls: { certificates: [${certificateYaml("shop")}] }`, 
 
 /** A function that opens WebSockets through Perch. */
 async function through(port: number, fastLane: string, way: "plain" | "tls" = "plain") {
-  const started = await perch(
-    `
-fastLane: ${fastLane}
-services: { shop: { versions: { stable: { endpoints: ["http://127.0.0.1:${port}"] } } } }
-routes: [{ name: all, service: shop }]`,
-    { listeners: `{ name: web, address: "127.0.0.1:0", ${listeners[way]} }` },
-  );
+  const yaml = shopAt(`http://127.0.0.1:${port}`, `fastLane: ${fastLane}`);
+  const started = await perch(yaml, { listeners: `{ name: web, address: "127.0.0.1:0", ${listeners[way]} }` });
   const options = way === "tls" ? { ca: certPem("authority"), servername: "shop.example" } : {};
   return async (protocols: string[] = [], more = {}) => {
     const client = new WebSocket(`${way === "tls" ? "wss" : "ws"}://127.0.0.1:${started.port}/`, protocols, {
@@ -44,7 +39,7 @@ routes: [{ name: all, service: shop }]`,
   };
 }
 
-describe.each(lanes)("a WebSocket of a real library, with the fast lane $fastLane", ({ fastLane }) => {
+describe.each(lanes)("a WebSocket of the ws library, with the fast lane $fastLane", ({ fastLane }) => {
   it("agrees on a subprotocol and on compression", async () => {
     const { port } = await echoServer({
       perMessageDeflate: true,
@@ -57,7 +52,7 @@ describe.each(lanes)("a WebSocket of a real library, with the fast lane $fastLan
     expect(String((await once(client, "message"))[0])).toBe("squeezed ".repeat(1_000));
   });
 
-  it("carries messages of any size, in order, texts and bytes", async () => {
+  it("carries text and binary messages of any size, in order", async () => {
     const { port } = await echoServer();
     const client = await (await through(port, fastLane))();
     const large = Buffer.alloc(5 * 1024 * 1024, "0123456789abcdef");
@@ -80,14 +75,14 @@ describe.each(lanes)("a WebSocket of a real library, with the fast lane $fastLan
     ["one of an application", (client) => client.close(4321, "reason"), 4321, "reason"],
     ["none", (client) => client.close(), 1005, ""],
     ["no close at all", (client) => client.terminate(), 1006, ""],
-  ])("tells the upstream the client's close code: %s", async (_what, close, code, reason) => {
+  ])("has the client's close code at the upstream: %s", async (_what, close, code, reason) => {
     const { port, closes } = await echoServer();
     const client = await (await through(port, fastLane))();
     close(client);
     await expect.poll(() => closes).toEqual([[code, reason]]);
   });
 
-  it("tells the client the upstream's close code", async () => {
+  it("has the upstream's close code at the client", async () => {
     const { port, server } = await echoServer();
     const client = await (await through(port, fastLane))();
     for (const socket of server.clients) socket.close(1012, "restart");
@@ -105,7 +100,7 @@ describe.each(lanes)("a WebSocket of a real library, with the fast lane $fastLan
     expect(String((await once(socket ?? client, "pong"))[0])).toBe("from the upstream");
   });
 
-  it("may come by TLS, beside clients that speak HTTP/2", async () => {
+  it("may come over TLS, beside HTTP/2", async () => {
     const { port, closes } = await echoServer();
     const client = await (await through(port, fastLane, "tls"))(["chat"]);
     client.send("secret");

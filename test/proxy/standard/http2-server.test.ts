@@ -1,7 +1,7 @@
 import { once } from "node:events";
 import { describe, expect, it } from "vitest";
 import { perch, rawUpstream, upstream } from "../../kit/freed.ts";
-import { answerOn, H2Client, h2cListener } from "../../kit/h2-client.ts";
+import { answerOn, H2Client, h2cPerch } from "../../kit/h2-client.ts";
 import {
   code32,
   endHeaders,
@@ -12,28 +12,24 @@ import {
   frameTypes,
   request,
 } from "../../kit/h2-frames.ts";
-import { exchange, lanes } from "../../kit/one-service.ts";
-import { refusedOrigin } from "../../kit/upstream.ts";
+import { exchange, lanes, requestsInFlight, requestsTotal, shopAt, shopYaml } from "../../kit/one-service.ts";
+import { changeablePerch } from "../../kit/served.ts";
+import { fieldLines, refusedOrigin } from "../../kit/upstream.ts";
 
 /** Perch that takes h2c, in front of one endpoint, and a connection to it. */
-async function h2To(endpoint: string, more = "", fastLane = "on") {
-  const release = more.includes("releases:") ? ", release: shop" : "";
-  const started = await perch(
-    `
-fastLane: ${fastLane}
-services:
-  shop:
-    versions: { stable: { endpoints: ["${endpoint}"] } }
-    timeouts: { connect: 1s, responseHeaders: 1s, idle: 1s }
-routes: [{ name: all, match: { path: { prefix: / }, hosts: [shop.example] }, service: shop${release} }]
-${more}`,
-    { listeners: h2cListener },
-  );
-  return { perch: started, client: new H2Client(started.origin) };
+function h2To(stable: string, more = "", fastLane = "on") {
+  const service = "timeouts: { connect: 1s, responseHeaders: 1s, idle: 1s }";
+  const route = "match: { hosts: [shop.example] }";
+  return h2cPerch(shopYaml({ stable, service, route, more: `fastLane: ${fastLane}\n${more}` }));
 }
 
-const pairs = (raw: readonly string[] = []) =>
-  raw.flatMap((name, i) => (i % 2 === 0 ? [`${name}: ${raw[i + 1]}`] : []));
+/** An upstream that answers each request with these bytes, and an HTTP/2 connection to Perch in front of it. */
+async function answering(bytes: string): Promise<H2Client> {
+  const { origin } = await rawUpstream((socket, received) => {
+    if (received.endsWith("\r\n\r\n")) socket.write(bytes, "latin1");
+  });
+  return (await h2To(origin)).client;
+}
 
 describe.each(lanes)("a listener with h2c, with the fast lane $fastLane", ({ fastLane }) => {
   it("serves HTTP/2 with prior knowledge, and HTTP/1.1 beside it", async () => {
@@ -48,15 +44,29 @@ describe.each(lanes)("a listener with h2c, with the fast lane $fastLane", ({ fas
   });
 });
 
-it("is answered as any malformed request on a listener without h2c", async () => {
-  const stable = await upstream("stable");
-  const { port } = await perch(`
-services: { shop: { versions: { stable: { endpoints: ["${stable.origin}"] } } } }
-routes: [{ name: all, service: shop }]`);
-  expect(await exchange(port, "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n")).toMatch(/^HTTP\/1.1 400 /);
+describe("a listener of HTTP/1.1", () => {
+  it("answers the preface of HTTP/2 with 400 without h2c", async () => {
+    const stable = await upstream("stable");
+    const { port } = await perch(shopAt(stable.origin));
+    expect(await exchange(port, "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n")).toMatch(/^HTTP\/1.1 400 /);
+  });
+
+  it("takes h2c or not by a reload, for new connections", async () => {
+    const { origin } = await upstream("stable");
+    const file = (h2c: string) =>
+      `listeners: [{ name: web, address: "127.0.0.1:0"${h2c} }]\nadmin: { address: "127.0.0.1:0" }\n${shopAt(origin)}`;
+    const { perch, change } = await changeablePerch(file(""));
+    expect((await new H2Client(perch.origin).get()).status).toBe(0);
+    await change(file(", h2c: true"));
+    const client = new H2Client(perch.origin);
+    expect((await client.get()).status).toBe(200);
+    await change(file(", h2c: false"));
+    expect((await client.get()).status).toBe(200);
+    expect((await new H2Client(perch.origin).get()).status).toBe(0);
+  });
 });
 
-describe("what the upstream is sent of an HTTP/2 request", () => {
+describe("the upstream's form of an HTTP/2 request", () => {
   it("is the canonical form, with the pieces of Cookie joined", async () => {
     const stable = await upstream("stable");
     const { client } = await h2To(stable.origin);
@@ -64,7 +74,9 @@ describe("what the upstream is sent of an HTTP/2 request", () => {
     await client.get({ path: "/a%20b?q=1", authority: "Shop.Example:80", fields });
     const [seen] = stable.seen;
     expect(seen?.url).toBe("/a%20b?q=1");
-    expect(pairs(seen?.rawHeaders).map((line) => line.replace(/^(X-Request-Id: )[0-9a-f-]{36}$/, "$1<id>"))).toEqual([
+    expect(
+      fieldLines(seen?.rawHeaders).map((line) => line.replace(/^(X-Request-Id: )[0-9a-f-]{36}$/, "$1<id>")),
+    ).toEqual([
       "host: Shop.Example:80",
       "connection: keep-alive",
       "x-one: 1",
@@ -80,7 +92,7 @@ describe("what the upstream is sent of an HTTP/2 request", () => {
     ]);
   });
 
-  it("has a body by its length where that was said, else chunked", async () => {
+  it("has a body by its length where the client sent one, else chunked", async () => {
     const stable = await upstream("stable");
     const { client } = await h2To(stable.origin);
     await client.get({ method: "POST", body: "hello", fields: ["content-length", "5"] });
@@ -106,21 +118,16 @@ describe("what the upstream is sent of an HTTP/2 request", () => {
   });
 });
 
-describe("what an HTTP/2 client gets", () => {
-  it("is status, fields in order, body and trailers, without what belongs to the connection", async () => {
-    const stable = await rawUpstream((socket, received) => {
-      if (!received.endsWith("\r\n\r\n")) return;
-      socket.write(
-        "HTTP/1.1 201 Made\r\nX-A: 1\r\nSet-Cookie: a=b\r\nx-a: 2\r\nSet-Cookie: c=d\r\nKeep-Alive: timeout=5\r\n" +
-          "Connection: X-Gone\r\nX-Gone: 1\r\nX-Bytes: \xe9\r\nDate: now\r\nTrailer: X-Sum\r\n" +
-          "Transfer-Encoding: chunked\r\n\r\n3\r\nabc\r\n0\r\nX-Sum: 1\r\nX-Sum: 2\r\n\r\n",
-        "latin1",
-      );
-    });
-    const { client } = await h2To(stable.origin);
+describe("the response to an HTTP/2 client", () => {
+  it("has the status, fields in order, body and trailers, without those of the connection", async () => {
+    const client = await answering(
+      "HTTP/1.1 201 Made\r\nX-A: 1\r\nSet-Cookie: a=b\r\nx-a: 2\r\nSet-Cookie: c=d\r\nKeep-Alive: timeout=5\r\n" +
+        "Connection: X-Gone\r\nX-Gone: 1\r\nX-Bytes: \xe9\r\nDate: now\r\nTrailer: X-Sum\r\n" +
+        "Transfer-Encoding: chunked\r\n\r\n3\r\nabc\r\n0\r\nX-Sum: 1\r\nX-Sum: 2\r\n\r\n",
+    );
     const answer = await client.get();
     expect(answer.status).toBe(201);
-    expect(pairs(answer.fields)).toEqual([
+    expect(fieldLines(answer.fields)).toEqual([
       "x-a: 1",
       "set-cookie: a=b",
       "x-a: 2",
@@ -129,7 +136,7 @@ describe("what an HTTP/2 client gets", () => {
       "date: now",
       "trailer: X-Sum",
     ]);
-    expect([answer.body, pairs(answer.trailers)]).toEqual(["abc", ["x-sum: 1", "x-sum: 2"]]);
+    expect([answer.body, fieldLines(answer.trailers)]).toEqual(["abc", ["x-sum: 1", "x-sum: 2"]]);
   });
 
   it.each([
@@ -146,7 +153,7 @@ describe("what an HTTP/2 client gets", () => {
     if (status === 200) expect(answer.headers["content-length"]).toBe("5");
   });
 
-  it("has interim answers, and a 100 where it asks for one", async () => {
+  it("is preceded by interim responses, and by a 100 where the client expects it", async () => {
     const stable = await upstream("stable", (_request, response) => {
       response.writeProcessing();
       response.writeEarlyHints({ link: ["</a.css>; rel=preload", "</b.js>; rel=preload"] });
@@ -164,7 +171,7 @@ describe("what an HTTP/2 client gets", () => {
     ]);
   });
 
-  it("is a pin, and the version where that is told", async () => {
+  it("has a pin, and the version with exposeVersion", async () => {
     const stable = await upstream("stable");
     const { client } = await h2To(stable.origin, "releases: { shop: { split: { stable: 1 } } }\nexposeVersion: true");
     const { headers } = await client.get();
@@ -180,13 +187,47 @@ describe("what an HTTP/2 client gets", () => {
     expect(answer.body.length).toBe(body.length);
     expect(answer.body === body).toBe(true);
   });
+
+  it("keeps repeated fields that should come once", async () => {
+    const client = await answering(
+      "HTTP/1.1 200 OK\r\nContent-Type: text/a\r\nContent-Type: text/b\r\nETag: 1\r\nETag: 2\r\nContent-Length: 2\r\n\r\nok",
+    );
+    const { status, fields, body } = await client.get();
+    expect([status, body]).toEqual([200, "ok"]);
+    expect(fields.filter((_, i) => fields[i - (i % 2)] === "etag")).toEqual(["etag", "1", "etag", "2"]);
+  });
+
+  it("has no fields of the connection in its head and trailers that node:http2 would throw at", async () => {
+    const client = await answering(
+      "HTTP/1.1 200 OK\r\nHTTP2-Settings: AAMAAABk\r\nTrailer: x\r\nTransfer-Encoding: chunked\r\n\r\n" +
+        "2\r\nok\r\n0\r\nHTTP2-Settings: AAMAAABk\r\nX-Sum: 1\r\n\r\n",
+    );
+    const { status, headers, body, trailers } = await client.get();
+    expect([status, body, trailers, headers["http2-settings"]]).toEqual([200, "ok", ["x-sum", "1"], undefined]);
+  });
+
+  it.each([600, 999])("is a 502 for an upstream's status of %i", async (status) => {
+    const client = await answering(`HTTP/1.1 ${status} Odd\r\nContent-Length: 2\r\n\r\nok`);
+    const answer = await client.get();
+    expect([answer.status, answer.headers["x-perch-error"]]).toEqual([502, "upstream-malformed"]);
+  });
+
+  it.each(["204 None", "205 Reset"])(
+    "is a head without a length for %s, also where the upstream sends a body",
+    async (line) => {
+      const client = await answering(`HTTP/1.1 ${line}\r\nContent-Length: 2\r\n\r\nok`);
+      const wanted = { status: Number(line.slice(0, 3)), body: "", reset: 0 };
+      expect(await client.get()).toMatchObject(wanted);
+      expect(await client.get()).toMatchObject(wanted);
+    },
+  );
 });
 
 describe("a malformed HTTP/2 request", () => {
   it.each<[string, Parameters<H2Client["get"]>[0]]>([
     ["a Host other than the authority", { fields: ["host", "other.example"] }],
     ["two dots in its authority", { authority: "shop..example" }],
-    ["a scheme that is none of the web's", { scheme: "ftp" }],
+    ["a scheme other than http and https", { scheme: "ftp" }],
     ["an asterisk as its path", { method: "OPTIONS", path: "*" }],
     ["a fragment in its path", { path: "/a#b" }],
     ["a byte above ASCII in its path", { path: "/\xe9" }],
@@ -202,7 +243,7 @@ describe("a malformed HTTP/2 request", () => {
     ).toBe(request?.method === undefined ? 1 : undefined);
   });
 
-  it("that is a CONNECT is answered 400, whether to a host or by a protocol (RFC 8441)", async () => {
+  it("that is a CONNECT is answered 400", async () => {
     const stable = await upstream("stable");
     const { client } = await h2To(stable.origin);
     const connect = client.session.request([":method", "CONNECT", ":authority", "shop.example:443"]);
@@ -216,7 +257,7 @@ describe("a malformed HTTP/2 request", () => {
     expect((await client.get({ fields: ["expect", expectation] })).status).toBe(417);
   });
 
-  it("with more or larger fields than allowed is answered 431, or its stream ends", async () => {
+  it("with more or larger fields than the limits is answered 431, or its stream is reset", async () => {
     const stable = await upstream("stable");
     const { client } = await h2To(stable.origin, "limits: { headers: 1KiB, headerCount: 10 }");
     const many = Array.from({ length: 11 }, (_, i) => [`x-${i}`, "1"]).flat();
@@ -227,7 +268,7 @@ describe("a malformed HTTP/2 request", () => {
     expect((await client.get({ fields: crumbs })).status).toBe(200);
   });
 
-  it("with a larger body than allowed is answered 413, said or not", async () => {
+  it("with a body over the limit is answered 413, with or without a length", async () => {
     const stable = await upstream("stable");
     const { client } = await h2To(stable.origin, "limits: { body: 10 }");
     const body = "a".repeat(11);
@@ -238,10 +279,7 @@ describe("a malformed HTTP/2 request", () => {
 });
 
 describe("the end of an HTTP/2 exchange", () => {
-  const counted = (code: number) =>
-    `perch_requests_total{route="all",service="shop",version="stable",code="${code}",method="GET"}`;
-
-  it("is 499, with the upstream let go, where the client resets its stream", async () => {
+  it("is a 499 that aborts the upstream request, where the client resets its stream", async () => {
     const { promise: asked, resolve } = Promise.withResolvers<void>();
     const stable = await rawUpstream(() => resolve());
     const { perch: started, client } = await h2To(stable.origin);
@@ -250,15 +288,15 @@ describe("the end of an HTTP/2 exchange", () => {
     const closed = once(stable.sockets[0] ?? stream, "close");
     stream.close(8);
     await closed;
-    await expect.poll(() => started.metric(counted(499))).toBe(1);
-    expect(await started.metric('perch_requests_in_flight{service="shop",version="stable"}')).toBe(0);
+    await expect.poll(() => started.metric(requestsTotal(499))).toBe(1);
+    expect(await started.metric(requestsInFlight)).toBe(0);
     expect(client.session.closed).toBe(false);
   });
 
   it.each([
     ["cancelled", 8],
     ["reset without an error", 0],
-  ])("never makes a body whole whose stream was %s", async (_how, code) => {
+  ])("never completes a body whose stream was %s", async (_how, code) => {
     let received = "";
     const { promise: begun, resolve } = Promise.withResolvers<void>();
     const stable = await rawUpstream((_socket, bytes) => {
@@ -277,7 +315,7 @@ describe("the end of an HTTP/2 exchange", () => {
   });
 
   it.each(["Content-Length: 10\r\n\r\nhalf", "Transfer-Encoding: chunked\r\n\r\n4\r\nhalf\r\n"])(
-    "is a reset stream, never a short body, where the upstream breaks off (%j)",
+    "is a reset stream, never a short body, where the upstream's connection breaks (%j)",
     async (rest) => {
       const stable = await rawUpstream((socket) => {
         socket.write(`HTTP/1.1 200 OK\r\n${rest}`);
@@ -292,17 +330,17 @@ describe("the end of an HTTP/2 exchange", () => {
     },
   );
 
-  it("is an answer of Perch's own, without a word of the connection, where no endpoint answers", async () => {
+  it("is a local reply without fields of the connection, where no endpoint responds", async () => {
     const { perch: started, client } = await h2To(await refusedOrigin());
     const answer = await client.get();
     expect([answer.status, answer.headers["x-perch-error"]]).toEqual([502, "connect-failed"]);
     expect(Object.keys(answer.headers)).not.toContain("connection");
     expect(answer.body).toContain("connect-failed");
-    expect(await started.metric(counted(502))).toBe(1);
+    expect(await started.metric(requestsTotal(502))).toBe(1);
     expect((await client.get({ authority: "unknown.example" })).status).toBe(404);
   });
 
-  it("ends the stream of an upload that an answer came before", async () => {
+  it("is the end of the stream where the response comes before the upload", async () => {
     const stable = await rawUpstream((socket, bytes) => {
       if (bytes.includes("part")) socket.write("HTTP/1.1 403 No\r\nContent-Length: 2\r\n\r\nno");
     });
@@ -311,7 +349,7 @@ describe("the end of an HTTP/2 exchange", () => {
     expect([answer.status, answer.body, answer.reset]).toEqual([403, "no", 0]);
   });
 
-  it("is a GOAWAY behind the requests under way, where Perch drains", async () => {
+  it("is a GOAWAY after the requests under way, where Perch drains", async () => {
     const { promise: asked, resolve } = Promise.withResolvers<void>();
     const { promise: free, resolve: answer } = Promise.withResolvers<void>();
     const stable = await upstream("stable", async (_request, response) => {

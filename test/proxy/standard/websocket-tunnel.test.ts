@@ -7,20 +7,14 @@ import { numOpenSockets } from "http-proxy-3";
 import { afterEach, describe, expect, it } from "vitest";
 import { UpgradeStandIn, UpgradeTunnel } from "../../../src/proxy/standard/websocket-tunnel.ts";
 import { rawUpstream } from "../../kit/freed.ts";
-import { RawClient } from "../../kit/raw-client.ts";
-import {
-  longTimeouts,
-  type PerchOptions,
-  Pouring,
-  perchTo,
-  sent,
-  switchedHead,
-  upgradeHead,
-} from "../../kit/websocket.ts";
+import { upstreamErrors } from "../../kit/one-service.ts";
+import { Pouring } from "../../kit/pouring.ts";
+import { portClosed, type RawClient } from "../../kit/raw-client.ts";
+import { longTimeouts, type PerchOptions, perchTo, sent, switchedHead, upgradeHead } from "../../kit/websocket.ts";
 
 const headEnd = "\r\n\r\n";
 
-/** An upstream that agrees, with these bytes behind its 101, and hands over its side of the tunnel. */
+/** An upstream that accepts, with these bytes behind its 101, and its end of the tunnel. */
 async function tunnelEnd(behind = "") {
   const { promise, resolve } = Promise.withResolvers<Socket>();
   const raw = await rawUpstream((socket, received) => {
@@ -36,7 +30,7 @@ async function tunnelEnd(behind = "") {
   return { ...raw, socket: promise };
 }
 
-/** Both ends of an open tunnel, past the head of the 101; neither closes its half because the other has. */
+/** Both ends of an open tunnel, after the head of the 101; both allow half-open connections. */
 async function openTunnel(options: PerchOptions = {}) {
   const end = await tunnelEnd();
   const perch = await perchTo([end.origin], options);
@@ -47,7 +41,7 @@ async function openTunnel(options: PerchOptions = {}) {
   return { perch, client, upstream: await end.socket };
 }
 
-/** What comes out of a socket until it ends. */
+/** Everything read from a socket until it ends. */
 async function textOf(socket: Socket): Promise<string> {
   let text = "";
   socket.on("data", (chunk: Buffer) => {
@@ -59,11 +53,11 @@ async function textOf(socket: Socket): Promise<string> {
 }
 
 afterEach(async () => {
-  // http-proxy-3 counts the sockets that it was given and has not seen closed.
+  // http-proxy-3 counts the sockets that it has and that are not closed.
   await expect.poll(numOpenSockets).toBe(0);
 });
 
-describe("bytes sent before the tunnel stands", () => {
+describe("bytes sent before the tunnel is open", () => {
   it("reach the upstream in order: behind the head, before the 101, and after it", async () => {
     const { promise: agree, resolve: agreeNow } = Promise.withResolvers<void>();
     const { promise: upstream, resolve } = Promise.withResolvers<{ socket: Socket; text: () => string }>();
@@ -77,7 +71,7 @@ describe("bytes sent before the tunnel stands", () => {
     const client = await sent(perch.port, `${upgradeHead()}one `);
     const { socket, text: seen } = await upstream;
     client.send("two ");
-    // Large enough to make Perch stop reading before the upstream has agreed.
+    // Large enough for Perch to stop reading before the upstream accepts.
     const many = "x".repeat(300_000);
     client.send(`${many} three `);
     agree.then(() => socket.write(switchedHead()));
@@ -124,24 +118,24 @@ describe("backpressure", () => {
 });
 
 describe("the end of a tunnel", () => {
-  it("may come in halves: the upstream has finished, the client goes on", async () => {
+  it("may be half-closed by the upstream, while the client goes on", async () => {
     const { perch, client, upstream } = await openTunnel();
-    const heard = textOf(upstream);
+    const received = textOf(upstream);
     upstream.end("last words");
     await once(client.socket, "end");
     expect(client.received).toBe("last words");
     client.send("still here, ");
     client.send("now done");
     client.socket.end();
-    expect(await heard).toBe("still here, now done");
+    expect(await received).toBe("still here, now done");
     expect(await perch.outcomes(1)).toMatchObject([{ status: 101, bytesReceived: 20, bytesSent: 10 }]);
   });
 
-  it("may come in halves: the client has finished, the upstream goes on", async () => {
+  it("may be half-closed by the client, while the upstream goes on", async () => {
     const { perch, client, upstream } = await openTunnel();
-    const heard = textOf(upstream);
+    const received = textOf(upstream);
     client.socket.end("question");
-    expect(await heard).toBe("question");
+    expect(await received).toBe("question");
     upstream.write("long ");
     upstream.end("answer");
     expect(await client.read()).toBe("long answer");
@@ -150,18 +144,21 @@ describe("the end of a tunnel", () => {
     expect(line?.["error"]).toBeUndefined();
   });
 
-  it.each(["client", "upstream"] as const)("comes by the idle timeout when only the %s has finished", async (first) => {
-    const { perch, client, upstream } = await openTunnel();
-    upstream.resume();
-    const [finished, silent] = first === "client" ? [client.socket, upstream] : [upstream, client.socket];
-    finished.end();
-    await Promise.all([once(silent, "end"), once(finished, "end")]);
-    expect(await perch.outcomes(1)).toMatchObject([{ status: 101 }]);
-  });
+  it.each(["client", "upstream"] as const)(
+    "comes by the idle timeout where only the %s has closed its half",
+    async (first) => {
+      const { perch, client, upstream } = await openTunnel();
+      upstream.resume();
+      const [finished, silent] = first === "client" ? [client.socket, upstream] : [upstream, client.socket];
+      finished.end();
+      await Promise.all([once(silent, "end"), once(finished, "end")]);
+      expect(await perch.outcomes(1)).toMatchObject([{ status: 101 }]);
+    },
+  );
 
-  it("does not come by silence", async () => {
+  it("does not come by the idle timeout while both halves are open", async () => {
     const { perch, client, upstream } = await openTunnel();
-    const heard = textOf(upstream);
+    const received = textOf(upstream);
     // Twice the idle timeout, measured by a handshake that runs into it: no clock but the proxy's own.
     for (let i = 0; i < 2; i++) {
       const other = await rawUpstream(() => {});
@@ -169,55 +166,52 @@ describe("the end of a tunnel", () => {
       await (await sent(silent.port, upgradeHead())).read();
     }
     client.socket.end("awake");
-    expect(await heard).toBe("awake");
+    expect(await received).toBe("awake");
     upstream.end();
     await client.read();
     expect(await perch.outcomes(1)).toMatchObject([{ status: 101, bytesReceived: 5 }]);
   });
 
-  it.runIf(process.platform === "linux")(
-    "comes soon where a peer vanished without a word: TCP asks for it",
-    async () => {
-      const { perch, client, upstream } = await openTunnel();
-      const hex = (port: number | undefined) => (port ?? 0).toString(16).toUpperCase().padStart(4, "0");
-      // Columns 1 and 2 are the local and remote address, column 5 the timer that runs (02 is keep-alive) and its ticks.
-      const secondsLeft = async (local: number | undefined, remote: number | undefined) => {
-        const table = (await readFile("/proc/net/tcp", "utf8")).split("\n").map((line) => line.trim().split(/\s+/));
-        const row = table.find(([, from, to]) => from?.endsWith(`:${hex(local)}`) && to?.endsWith(`:${hex(remote)}`));
-        const [kind, ticks = ""] = row?.[5]?.split(":") ?? [];
-        return kind === "02" ? Number.parseInt(ticks, 16) / 100 : 0;
-      };
-      const ends = [
-        [perch.port, client.socket.localPort],
-        [upstream.remotePort, upstream.localPort],
-      ];
-      for (const [local, remote] of ends) {
-        await expect.poll(() => secondsLeft(local, remote)).toBeGreaterThan(20);
-        expect(await secondsLeft(local, remote)).toBeLessThanOrEqual(31);
-      }
-      client.close();
-    },
-  );
-
-  it("is told to the upstream when the client's connection breaks", async () => {
+  it.runIf(process.platform === "linux")("comes by TCP keep-alive where a peer vanished", async () => {
     const { perch, client, upstream } = await openTunnel();
-    const heard = textOf(upstream);
+    const hex = (port: number | undefined) => (port ?? 0).toString(16).toUpperCase().padStart(4, "0");
+    // Columns 1 and 2 are the local and remote address, column 5 the running timer (02 is keep-alive) and its ticks.
+    const secondsLeft = async (local: number | undefined, remote: number | undefined) => {
+      const table = (await readFile("/proc/net/tcp", "utf8")).split("\n").map((line) => line.trim().split(/\s+/));
+      const row = table.find(([, from, to]) => from?.endsWith(`:${hex(local)}`) && to?.endsWith(`:${hex(remote)}`));
+      const [kind, ticks = ""] = row?.[5]?.split(":") ?? [];
+      return kind === "02" ? Number.parseInt(ticks, 16) / 100 : 0;
+    };
+    const ends = [
+      [perch.port, client.socket.localPort],
+      [upstream.remotePort, upstream.localPort],
+    ];
+    for (const [local, remote] of ends) {
+      await expect.poll(() => secondsLeft(local, remote)).toBeGreaterThan(20);
+      expect(await secondsLeft(local, remote)).toBeLessThanOrEqual(31);
+    }
+    client.close();
+  });
+
+  it("reaches the upstream where the client's connection breaks", async () => {
+    const { perch, client, upstream } = await openTunnel();
+    const received = textOf(upstream);
     client.socket.resetAndDestroy();
-    expect(await heard).toBe("");
+    expect(await received).toBe("");
     expect(await perch.outcomes(1)).toMatchObject([{ status: 101, error: "client-closed" }]);
   });
 
-  it("is told to the client when the upstream's connection breaks", async () => {
+  it("reaches the client where the upstream's connection breaks", async () => {
     const { perch, client, upstream } = await openTunnel({ timeouts: longTimeouts });
-    const told = once(client.socket, "end");
+    const ended = once(client.socket, "end");
     upstream.resetAndDestroy();
-    await told;
-    const errors = 'perch_upstream_errors_total{service="shop",version="stable",kind="upstream-reset"}';
+    await ended;
+    const errors = upstreamErrors("upstream-reset");
     await expect.poll(() => perch.metric(errors)).toBe(1);
     expect(await perch.outcomes(1)).toMatchObject([{ status: 101, error: "upstream-reset" }]);
   });
 
-  it("reaches an upstream whose bytes the client no longer takes", async () => {
+  it("reaches an upstream whose bytes the client does not read", async () => {
     const { perch, client, upstream } = await openTunnel();
     const { promise: closed, resolve } = Promise.withResolvers<void>();
     upstream.on("error", () => {}).on("close", resolve);
@@ -229,14 +223,14 @@ describe("the end of a tunnel", () => {
   });
 });
 
-describe("what is held for a slow client", () => {
-  it("still reaches it after the upstream has closed", async () => {
+describe("bytes buffered for a slow client", () => {
+  it("reach it after the upstream has closed", async () => {
     const peer = await rawUpstream(() => {});
     const [client, upstream] = [net.connect(peer.port, "127.0.0.1"), net.connect(peer.port, "127.0.0.1")];
     await expect.poll(() => peer.sockets.length).toBe(2);
     const far = peer.sockets.find((socket) => socket.remotePort === client.localPort);
     far?.removeAllListeners("data").pause();
-    // Fills the system's buffers, so that whatever comes now waits in ours.
+    // Fills the kernel's buffers, so that further bytes stay in this process.
     let filled = 0;
     for (const piece = Buffer.alloc(1024 * 1024); client.writableLength < 2 * piece.length; await turn()) {
       client.write(piece);
@@ -269,7 +263,7 @@ describe("a client that leaves before the 101", () => {
     ["by closing", "", (client) => client.close()],
     ["by closing its half", "", (client) => client.socket.end()],
     ["by a reset", "", (client) => client.socket.resetAndDestroy()],
-    ["after it spoke too early", "early", (client) => client.close()],
+    ["after bytes behind the handshake", "early", (client) => client.close()],
   ];
   it.each(leavings)("%s cancels the handshake upstream", async (_sentence, extra, leave) => {
     const { perch, upstream } = await waiting();
@@ -292,22 +286,15 @@ describe("a client that leaves before the 101", () => {
   });
 });
 
-describe("when Perch stops", () => {
-  it("an open tunnel lives on until it ends by itself", async () => {
+describe("an open tunnel during a drain", () => {
+  it("lives on until it ends by itself", async () => {
     const { perch, client, upstream } = await openTunnel();
-    const heard = textOf(upstream).catch(() => "");
+    const received = textOf(upstream).catch(() => "");
     let drained = false;
     const draining = perch.app.drain("test").then(() => {
       drained = true;
     });
-    await expect
-      .poll(() =>
-        RawClient.connect(perch.port).then(
-          (other) => other.close(),
-          () => "refused",
-        ),
-      )
-      .toBe("refused");
+    await portClosed(perch.port);
     client.send("still open");
     upstream.write("so it is");
     expect(await client.read((received) => received.endsWith("it is"))).toBe("so it is");
@@ -315,16 +302,16 @@ describe("when Perch stops", () => {
     upstream.end();
     client.socket.end();
     await draining;
-    expect(await heard).toBe("still open");
+    expect(await received).toBe("still open");
   });
 
-  it("an open tunnel is broken off at the drain timeout", async () => {
+  it("is aborted at the drain timeout", async () => {
     const { perch, client, upstream } = await openTunnel({ drainTimeoutMs: 50 });
-    const told = once(client.socket, "end");
-    const heard = textOf(upstream);
+    const ended = once(client.socket, "end");
+    const received = textOf(upstream);
     await perch.app.drain("test");
-    await told;
-    expect(await heard).toBe("");
+    await ended;
+    expect(await received).toBe("");
     expect(await perch.outcomes(1)).toMatchObject([{ status: 101 }]);
   });
 });

@@ -1,59 +1,47 @@
 import { once } from "node:events";
 import { request } from "node:http";
 import { describe, expect, it } from "vitest";
-import { perch, rawUpstream, upstream } from "../../kit/freed.ts";
-import { answerOn, H2Client, h2cListener } from "../../kit/h2-client.ts";
+import { rawUpstream, upstream } from "../../kit/freed.ts";
+import { answerOn, H2Client, h2cListener, h2cPerch } from "../../kit/h2-client.ts";
 import { h2Upstream } from "../../kit/h2-upstream.ts";
-import { exchange } from "../../kit/one-service.ts";
-import { refusedOrigin } from "../../kit/upstream.ts";
+import { exchange, requestsTotal, shopYaml, upstreamErrors } from "../../kit/one-service.ts";
+import { changeablePerch } from "../../kit/served.ts";
+import { fieldLines, refusedOrigin } from "../../kit/upstream.ts";
 
 /** Perch in front of endpoints that speak HTTP/2, and a connection to it. */
-async function perchTo(endpoints: readonly string[], more = "") {
-  const started = await perch(
-    `
-services:
-  shop:
-    protocol: http2
-    versions: { stable: { endpoints: ${JSON.stringify(endpoints)} } }
-    timeouts: { connect: 1s, responseHeaders: 1s, idle: 1s }
-routes: [{ name: all, service: shop }]
-${more}`,
-    { listeners: h2cListener },
-  );
-  const errors = (kind: string) =>
-    started.metric(`perch_upstream_errors_total{service="shop",version="stable",kind="${kind}"}`);
-  return { perch: started, client: new H2Client(started.origin), errors };
+async function perchTo(stable: readonly string[]) {
+  const service = "protocol: http2, timeouts: { connect: 1s, responseHeaders: 1s, idle: 1s }";
+  const { perch, client } = await h2cPerch(shopYaml({ stable, service }));
+  return { perch, client, errors: (kind: string) => perch.metric(upstreamErrors(kind)) };
 }
 
 const openSockets = () => process.getActiveResourcesInfo().filter((kind) => kind === "TCPSocketWrap").length;
 
 const get = "GET /a?b HTTP/1.1\r\nHost: shop.example\r\nConnection: close\r\n";
-const pairs = (raw: readonly string[] = []) =>
-  raw.flatMap((name, i) => (i % 2 === 0 ? [`${name}: ${raw[i + 1]}`] : []));
 
 describe("a service with protocol http2", () => {
   it("is sent the request's pseudo-fields, then the canonical form in lower case", async () => {
     const stable = await h2Upstream();
     const { perch: started } = await perchTo([stable.origin]);
     await exchange(started.port, `${get}X-One: 1\r\nTE: gzip, trailers\r\nCookie: a=b\r\nX-ONE: \xe9\r\n\r\n`);
-    expect(pairs(stable.seen[0]?.raw).map((line) => line.replace(/^(x-request-id: )[0-9a-f-]{36}$/, "$1<id>"))).toEqual(
-      [
-        ":method: GET",
-        ":scheme: http",
-        ":authority: shop.example",
-        ":path: /a?b",
-        "x-one: 1",
-        "x-one: \xe9",
-        "cookie: a=b",
-        "x-forwarded-for: 127.0.0.1",
-        "x-forwarded-proto: http",
-        "x-forwarded-host: shop.example",
-        "x-forwarded-port: 80",
-        "x-request-id: <id>",
-        "via: 1.1 perch",
-        "te: trailers",
-      ],
-    );
+    expect(
+      fieldLines(stable.seen[0]?.raw).map((line) => line.replace(/^(x-request-id: )[0-9a-f-]{36}$/, "$1<id>")),
+    ).toEqual([
+      ":method: GET",
+      ":scheme: http",
+      ":authority: shop.example",
+      ":path: /a?b",
+      "x-one: 1",
+      "x-one: \xe9",
+      "cookie: a=b",
+      "x-forwarded-for: 127.0.0.1",
+      "x-forwarded-proto: http",
+      "x-forwarded-host: shop.example",
+      "x-forwarded-port: 80",
+      "x-request-id: <id>",
+      "via: 1.1 perch",
+      "te: trailers",
+    ]);
     await exchange(started.port, `${get}\r\n`);
     expect(stable.seen[1]?.headers["te"]).toBeUndefined();
   });
@@ -74,7 +62,7 @@ describe("a service with protocol http2", () => {
     );
   });
 
-  it.each(["HEAD", "GET"])("serves what has no body, for %s, and bodies of any length both ways", async (method) => {
+  it.each(["HEAD", "GET"])("serves %s without a body, and large bodies both ways", async (method) => {
     const stable = await h2Upstream();
     const { client } = await perchTo([stable.origin]);
     const { status, body, reset } = await client.get({ method });
@@ -84,7 +72,7 @@ describe("a service with protocol http2", () => {
     expect(answer.body === large).toBe(true);
   });
 
-  it("carries requests over one connection at a time, and trailers of requests too", async () => {
+  it("is sent requests on one connection, with their trailers", async () => {
     const trailers: unknown[] = [];
     const stable = await h2Upstream((stream) => {
       stream.on("trailers", (fields) => trailers.push(JSON.stringify(fields)));
@@ -103,7 +91,7 @@ describe("a service with protocol http2", () => {
     expect(trailers).toEqual(['{"x-sum":"1"}']);
   });
 
-  it("opens another connection where the endpoint takes no more on one", async () => {
+  it("gets another connection where the endpoint takes no more streams on one", async () => {
     const { promise: all, resolve } = Promise.withResolvers<void>();
     let open = 0;
     const stable = await h2Upstream(
@@ -122,10 +110,32 @@ describe("a service with protocol http2", () => {
     expect(answers.map(({ status }) => status)).toEqual([200, 200, 200, 200, 200]);
     expect(stable.sessions.length).toBeGreaterThan(1);
   });
+
+  it("is sent repeated fields that should come once", async () => {
+    const stable = await h2Upstream();
+    const { perch: started } = await perchTo([stable.origin]);
+    const head = "GET / HTTP/1.1\r\nHost: a.example\r\nConnection: close\r\nUser-Agent: one\r\nuser-agent: two\r\n\r\n";
+    expect(await exchange(started.port, head)).toContain("HTTP/1.1 200 ");
+    expect(stable.seen[0]?.raw.join(" ")).toContain("user-agent one user-agent two");
+  });
+
+  it("follows a reload of the protocol, and of limits, for the next request", async () => {
+    const file = (stable: string, protocol: string, more = "") =>
+      `listeners: [${h2cListener}]\nadmin: { address: "127.0.0.1:0" }\n${shopYaml({ stable, service: `protocol: ${protocol}`, more })}`;
+    const [one, two] = await Promise.all([upstream("one"), h2Upstream()]);
+    const { perch, change } = await changeablePerch(file(two.origin, "http1"));
+    const client = new H2Client(perch.origin);
+    expect((await client.get()).status).toBe(502);
+    await change(file(two.origin, "http2"));
+    expect((await client.get()).status).toBe(200);
+    await change(file(one.origin, "http1", "limits: { headerCount: 2 }"));
+    expect((await client.get()).status).toBe(200);
+    expect((await client.get({ fields: ["x-a", "1", "x-b", "2", "x-c", "3"] })).status).toBe(431);
+  });
 });
 
 describe("an endpoint that speaks HTTP/2", () => {
-  it("is tried elsewhere where it refused a request unread, whatever its method", async () => {
+  it("is retried for a request that it refused unread, of any method", async () => {
     const refusing = await h2Upstream((stream) => stream.close(7));
     const { client, errors } = await perchTo([refusing.origin]);
     const answer = await client.get({ method: "POST" });
@@ -137,7 +147,7 @@ describe("an endpoint that speaks HTTP/2", () => {
     expect(await errors("upstream-refused")).toBe(2);
   });
 
-  it("is not asked twice where it reset a request that may have been carried out", async () => {
+  it("is not retried for a reset POST, which may have been carried out", async () => {
     const resetting = await h2Upstream((stream) => stream.close(2));
     const { client } = await perchTo([resetting.origin]);
     const posted = await client.get({ method: "POST" });
@@ -146,7 +156,7 @@ describe("an endpoint that speaks HTTP/2", () => {
     expect(resetting.seen).toHaveLength(3);
   });
 
-  it("is connected to anew once it goes away, with nothing lost of what it still serves", async () => {
+  it("is connected to again after its GOAWAY, and still serves what it had begun", async () => {
     const { promise: free, resolve } = Promise.withResolvers<void>();
     const stable = await h2Upstream(async (stream, headers) => {
       if (headers[":path"] === "/slow") await free;
@@ -166,7 +176,7 @@ describe("an endpoint that speaks HTTP/2", () => {
     expect((await slow).body).toBe("done");
   });
 
-  it("is asked again for what was sent as it went away without looking at it", async () => {
+  it("is retried for a request that its GOAWAY names as unread", async () => {
     const stable = await h2Upstream((stream) => {
       if (stable.sessions.length === 1 && stable.seen.length === 2) {
         stream.session?.goaway(0, stable.seen[0]?.stream.id ?? 0);
@@ -182,7 +192,7 @@ describe("an endpoint that speaks HTTP/2", () => {
     expect([answer.status, answer.body, stable.sessions.length]).toEqual([200, "done", 2]);
   });
 
-  it("is let go of where it said that it goes away and never closes", async () => {
+  it("is disconnected where it sends a GOAWAY and never closes", async () => {
     const stable = await h2Upstream((stream) => {
       stream.session?.goaway(0, stream.id);
       stream.respond({ ":status": 200 });
@@ -197,9 +207,9 @@ describe("an endpoint that speaks HTTP/2", () => {
   });
 
   it.each([
-    ["an endpoint that is not there", () => refusedOrigin(), 502, "connect-failed"],
+    ["an endpoint that refuses connections", () => refusedOrigin(), 502, "connect-failed"],
     ["one that speaks HTTP/1.1 only", async () => (await upstream("one")).origin, 502, "connect-failed"],
-    ["one that never speaks", async () => (await rawUpstream(() => {})).origin, 504, "connect-timeout"],
+    ["one that never sends a byte", async () => (await rawUpstream(() => {})).origin, 504, "connect-timeout"],
   ])("%s has seen no request", async (_what, origin, status, code) => {
     const { client, errors } = await perchTo([await origin()]);
     const answer = await client.get({ method: "POST", body: "x" });
@@ -207,7 +217,7 @@ describe("an endpoint that speaks HTTP/2", () => {
     expect(await errors(code)).toBe(1);
   });
 
-  it("is timed from the request's end to the response's head, and between pieces", async () => {
+  it("is timed from the request's end to the response's head, and between pieces of the body", async () => {
     const silent = await h2Upstream((stream, headers) => {
       if (headers[":path"] !== "/half") return;
       stream.respond({ ":status": 200 });
@@ -224,10 +234,10 @@ describe("an endpoint that speaks HTTP/2", () => {
     ["resets", (stream: H2Stream) => stream.destroy(new Error("broken"))],
     ["resets without an error", (stream: H2Stream) => resetAtOnce(stream)],
     ["closes its connection", (stream: H2Stream) => stream.session?.destroy()],
-  ])("never makes a body whole that it %s", async (_how, breakOff) => {
+  ])("never completes a body that it %s", async (_how, abort) => {
     const stable = await h2Upstream((stream) => {
       stream.respond({ ":status": 200 });
-      stream.write("half", () => breakOff(stream));
+      stream.write("half", () => abort(stream));
     });
     const { perch: started } = await perchTo([stable.origin]);
     const sent = request({ port: started.port, host: "127.0.0.1" }).end();
@@ -235,7 +245,7 @@ describe("an endpoint that speaks HTTP/2", () => {
     await expect(response.toArray()).rejects.toThrow("aborted");
   });
 
-  it("is told by RST_STREAM where the client left, in the middle of its upload or behind it", async () => {
+  it("gets RST_STREAM where the client leaves, during its upload or after it", async () => {
     let wholeBodies = 0;
     const stable = await h2Upstream((stream, headers) => {
       if (headers[":method"] !== "POST") return;
@@ -254,12 +264,11 @@ describe("an endpoint that speaks HTTP/2", () => {
     uploading.destroy(new Error("gone"));
     await expect.poll(() => stable.seen.map(({ stream }) => stream.rstCode)).toEqual([8, 8]);
     expect(wholeBodies).toBe(0);
-    const gone = (method: string) =>
-      started.metric(`perch_requests_total{route="all",service="shop",version="stable",code="499",method="${method}"}`);
+    const gone = (method: string) => started.metric(requestsTotal(499, "stable", method));
     await expect.poll(() => Promise.all([gone("GET"), gone("POST")])).toEqual([1, 1]);
   });
 
-  it("has its interim answers passed on", async () => {
+  it("has its interim responses passed on", async () => {
     const stable = await h2Upstream((stream) => {
       stream.additionalHeaders({ ":status": 103, link: "</a.css>; rel=preload" });
       stream.respond({ ":status": 204 }, { endStream: true });

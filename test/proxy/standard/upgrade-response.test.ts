@@ -5,8 +5,10 @@ import fc from "fast-check";
 import { numOpenSockets } from "http-proxy-3";
 import { afterEach, describe, expect, it } from "vitest";
 import { rawUpstream, upstream } from "../../kit/freed.ts";
+import { Pouring } from "../../kit/pouring.ts";
+import { portClosed } from "../../kit/raw-client.ts";
 import { refusedOrigin } from "../../kit/upstream.ts";
-import { longTimeouts, Pouring, perchTo, sent, switchedHead, upgradeHead } from "../../kit/websocket.ts";
+import { longTimeouts, perchTo, sent, switchedHead, upgradeHead } from "../../kit/websocket.ts";
 
 const headEnd = "\r\n\r\n";
 
@@ -15,8 +17,8 @@ afterEach(async () => {
   await expect.poll(numOpenSockets).toBe(0);
 });
 
-/** An upstream that says these bytes to a handshake, and then closes or waits. */
-function saying(bytes: string, then: "close" | "wait" = "wait") {
+/** An upstream that answers a handshake with these bytes, and then closes or waits. */
+function answering(bytes: string, then: "close" | "wait" = "wait") {
   return rawUpstream((socket, received) => {
     if (!received.includes(headEnd)) return;
     socket.write(bytes, "latin1");
@@ -24,16 +26,16 @@ function saying(bytes: string, then: "close" | "wait" = "wait") {
   });
 }
 
-/** Everything that a client gets for a handshake, up to the close. */
+/** Everything that a client receives for a handshake. */
 async function answerTo(port: number, bytes = upgradeHead()): Promise<string> {
   return (await sent(port, bytes)).read();
 }
 
-/** Without what differs from run to run. */
+/** A response without what differs from run to run. */
 const steady = (answer: string) =>
   answer.replace(/^Date: .*$/m, "Date: <now>").replace(/^x-request-id: .*$/m, "x-request-id: <id>");
 
-describe("an answer other than 101", () => {
+describe("a response other than 101", () => {
   const date = "Date: Thu, 01 Jan 2026 00:00:00 GMT";
   const cases: readonly [sentence: string, sent: string, then: "close" | "wait", wanted: string][] = [
     [
@@ -49,7 +51,7 @@ describe("an answer other than 101", () => {
       `HTTP/1.1 200 OK\r\n${date}\r\nTrailer: X-Sum\r\nConnection: close\r\nTransfer-Encoding: chunked\r\n\r\n3\r\nabc\r\n0\r\nX-Sum: 6\r\n\r\n`,
     ],
     [
-      "that ends with its connection: sent in chunks, so that its end can be told",
+      "that ends with its connection, sent in chunks",
       `HTTP/1.1 403 Forbidden\r\n${date}\r\n\r\nforbidden`,
       "close",
       `HTTP/1.1 403 Forbidden\r\n${date}\r\nConnection: close\r\nTransfer-Encoding: chunked\r\n\r\n9\r\nforbidden\r\n0\r\n\r\n`,
@@ -61,20 +63,20 @@ describe("an answer other than 101", () => {
       `HTTP/1.1 204 No Content\r\n${date}\r\nConnection: close\r\n\r\n`,
     ],
     [
-      "with the length of a body that does not come",
+      "with the length of a body that is not sent",
       `HTTP/1.1 304 Not Modified\r\n${date}\r\nContent-Length: 10\r\n\r\n`,
       "wait",
       `HTTP/1.1 304 Not Modified\r\n${date}\r\nContent-Length: 10\r\nConnection: close\r\n\r\n`,
     ],
     [
-      "without a date and a status text, after an interim one",
+      "without a date and a reason, after an interim response",
       "HTTP/1.1 103 Early Hints\r\nLink: </a>\r\n\r\nHTTP/1.1 599 \r\nContent-Length: 0\r\n\r\n",
       "wait",
       "HTTP/1.1 599 \r\nContent-Length: 0\r\nConnection: close\r\nDate: <now>\r\n\r\n",
     ],
   ];
   it.each(cases)("%s", async (_sentence, bytes, then, wanted) => {
-    const stable = await saying(bytes, then);
+    const stable = await answering(bytes, then);
     const perch = await perchTo([stable.origin]);
     const answer = await answerTo(perch.port);
     expect(answer.includes("1 Jan 2026") ? answer : steady(answer)).toBe(wanted);
@@ -84,7 +86,7 @@ describe("an answer other than 101", () => {
     expect(line?.["error"]).toBeUndefined();
   });
 
-  it("carries the pin, like any answer", async () => {
+  it("has a pin, as any response", async () => {
     const stable = await upstream("stable");
     const perch = await perchTo([stable.origin], { more: "releases: { shop: { split: { stable: 1 } } }" });
     const answer = await answerTo(perch.port);
@@ -92,7 +94,7 @@ describe("an answer other than 101", () => {
     expect(answer).toContain("hello from stable");
   });
 
-  it("streams at the client's pace, whole", async () => {
+  it("streams whole at the client's pace", async () => {
     const body = randomBytes(64 * 1024 * 1024);
     const { promise: poured, resolve } = Promise.withResolvers<Pouring>();
     const stable = await rawUpstream((socket, received) => {
@@ -110,10 +112,10 @@ describe("an answer other than 101", () => {
     expect(await perch.outcomes(1)).toMatchObject([{ status: 200, bytesSent: body.length }]);
   });
 
-  it("that breaks off looks broken off, with a length or in chunks", async () => {
+  it("that breaks is aborted, with a length or in chunks", async () => {
     const broken = ["Content-Length: 10\r\n\r\nhalf", "Transfer-Encoding: chunked\r\n\r\n4\r\nhalf\r\n"];
     for (const rest of broken) {
-      const stable = await saying(`HTTP/1.1 200 OK\r\n${rest}`, "close");
+      const stable = await answering(`HTTP/1.1 200 OK\r\n${rest}`, "close");
       const perch = await perchTo([stable.origin]);
       const answer = await answerTo(perch.port);
       expect(answer).toContain("half");
@@ -122,15 +124,15 @@ describe("an answer other than 101", () => {
     }
   });
 
-  it("that stops coming is cut at the idle timeout", async () => {
-    const stable = await saying("HTTP/1.1 200 OK\r\nContent-Length: 10\r\n\r\nhalf");
+  it("that stops is aborted at the idle timeout", async () => {
+    const stable = await answering("HTTP/1.1 200 OK\r\nContent-Length: 10\r\n\r\nhalf");
     const perch = await perchTo([stable.origin]);
     expect(await answerTo(perch.port)).toMatch(/half$/);
     expect(await perch.outcomes(1)).toMatchObject([{ status: 200, error: "upstream-timeout" }]);
   });
 
-  it("is not waited for once the client has left", async () => {
-    const stable = await saying("HTTP/1.1 200 OK\r\nContent-Length: 10\r\n\r\nhalf");
+  it("is aborted where the client leaves", async () => {
+    const stable = await answering("HTTP/1.1 200 OK\r\nContent-Length: 10\r\n\r\nhalf");
     const perch = await perchTo([stable.origin], { timeouts: longTimeouts });
     const client = await sent(perch.port, upgradeHead() + "early".repeat(100_000));
     await client.read((received) => received.endsWith("half"));
@@ -139,7 +141,7 @@ describe("an answer other than 101", () => {
     expect(await perch.outcomes(1)).toMatchObject([{ status: 499, error: "client-closed", bytesSent: 4 }]);
   });
 
-  it("is not held for a client that does not take it", async () => {
+  it("is aborted for a client that does not read it", async () => {
     const stable = await upstream("stable", (_request, response) => response.end(Buffer.alloc(64 * 1024 * 1024)));
     const perch = await perchTo([stable.origin]);
     const client = await sent(perch.port, upgradeHead());
@@ -149,7 +151,7 @@ describe("an answer other than 101", () => {
   });
 });
 
-describe("an error of Perch's own", () => {
+describe("a local reply to a handshake", () => {
   const wrong: readonly [sentence: string, sent: string, then: "close" | "wait", status: number, code: string][] = [
     ["a 101 for another protocol", switchedHead().replace("websocket", "h2c"), "wait", 502, "upstream-malformed"],
     ["a 101 that names no protocol", "HTTP/1.1 101 OK\r\n\r\n", "wait", 502, "upstream-malformed"],
@@ -160,16 +162,16 @@ describe("an error of Perch's own", () => {
       502,
       "upstream-malformed",
     ],
-    ["bytes that are no HTTP", "SSH-2.0-OpenSSH_9.9\r\n", "wait", 502, "upstream-malformed"],
+    ["bytes that are not HTTP", "SSH-2.0-OpenSSH_9.9\r\n", "wait", 502, "upstream-malformed"],
     ["a head that never ends", `HTTP/1.1 200 OK\r\nX-A: ${"x".repeat(70_000)}`, "wait", 502, "upstream-malformed"],
-    ["a status that is none", "HTTP/1.1 099 OK\r\nContent-Length: 0\r\n\r\n", "wait", 502, "upstream-malformed"],
+    ["an invalid status", "HTTP/1.1 099 OK\r\nContent-Length: 0\r\n\r\n", "wait", 502, "upstream-malformed"],
     ["half a head", "HTTP/1.1 200 OK\r\nX-A", "close", 502, "upstream-reset"],
-    ["nothing", "", "close", 502, "upstream-reset"],
-    ["silence", "", "wait", 504, "upstream-timeout"],
+    ["nothing, and closes", "", "close", 502, "upstream-reset"],
+    ["nothing, and stays open", "", "wait", 504, "upstream-timeout"],
     ["only interim answers", "HTTP/1.1 100 Continue\r\n\r\n", "wait", 504, "upstream-timeout"],
   ];
-  it.each(wrong)("answers for an upstream that says %s", async (_sentence, bytes, then, status, code) => {
-    const stable = await saying(bytes, then);
+  it.each(wrong)("is sent for an upstream that sends %s", async (_sentence, bytes, then, status, code) => {
+    const stable = await answering(bytes, then);
     const perch = await perchTo([stable.origin]);
     const answer = steady(await answerTo(perch.port));
     expect(answer).toMatch(new RegExp(`^HTTP/1\\.1 ${status} [A-Z]`));
@@ -181,7 +183,7 @@ describe("an error of Perch's own", () => {
     expect(await perch.outcomes(1)).toMatchObject([{ status, error: code }]);
   });
 
-  it("answers for endpoints that refuse, after asking each of them", async () => {
+  it("is sent for endpoints that refuse, after an attempt at each", async () => {
     const perch = await perchTo([await refusedOrigin(), await refusedOrigin()]);
     const answer = steady(await answerTo(perch.port, upgradeHead(["Accept: application/json"])));
     expect(answer).toContain("\r\nx-perch-error: connect-failed\r\n");
@@ -189,10 +191,10 @@ describe("an error of Perch's own", () => {
     expect(await perch.outcomes(1)).toMatchObject([{ status: 502, error: "connect-failed", attempts: 2 }]);
   });
 
-  it("is not needed while another endpoint answers: the client notices nothing", async () => {
-    const stable = await saying(switchedHead());
+  it("is not sent while another endpoint accepts", async () => {
+    const stable = await answering(switchedHead());
     const perch = await perchTo([await refusedOrigin(), await refusedOrigin(), stable.origin]);
-    // Each refused endpoint is paused once it was met, so a few handshakes are sure to meet both.
+    // A refusing endpoint is passed over after one attempt, so a few handshakes are sure to meet both.
     let attempts = 0;
     for (let i = 0; i < 10; i++) {
       const client = await sent(perch.port, `${upgradeHead()}early`);
@@ -206,8 +208,8 @@ describe("an error of Perch's own", () => {
     expect(attempts).toBe(12);
   });
 
-  it("is not needed where the default version can serve instead", async () => {
-    const stable = await saying(switchedHead());
+  it("is not sent where the default version serves as a fallback", async () => {
+    const stable = await answering(switchedHead());
     const perch = await perchTo([stable.origin], {
       more: "releases: { shop: { split: { canary: 1, stable: 0 } } }\nexposeVersion: true",
       canary: [await refusedOrigin()],
@@ -220,14 +222,14 @@ describe("an error of Perch's own", () => {
     ]);
   });
 
-  const ours: readonly [sentence: string, bytes: string, status: number, code: string][] = [
+  const refused: readonly [sentence: string, bytes: string, status: number, code: string][] = [
     ["a path without a route", upgradeHead([], "GET /other HTTP/1.1"), 404, "no-route"],
     ["a head without Host", upgradeHead().replace("Host: shop.example\r\n", ""), 400, "bad-request"],
     ["too many header lines", upgradeHead(Array(100).fill("X-A: 1")), 431, "headers-too-large"],
     ["a target that is no URI", upgradeHead([], "GET s://]ufd/: HTTP/1.1"), 400, "bad-request"],
   ];
-  it.each(ours)("answers %s without asking an endpoint", async (_sentence, bytes, status, code) => {
-    const stable = await saying(switchedHead());
+  it.each(refused)("is sent for %s without an attempt", async (_sentence, bytes, status, code) => {
+    const stable = await answering(switchedHead());
     const perch = await perchTo([stable.origin], { match: "{ path: { prefix: /chat } }" });
     const answer = await answerTo(perch.port, bytes);
     expect(answer).toMatch(new RegExp(`^HTTP/1\\.1 ${status} [\\s\\S]*\r\nx-perch-error: ${code}\r\n`));
@@ -236,11 +238,11 @@ describe("an error of Perch's own", () => {
   });
 });
 
-describe("whatever an upstream says", () => {
-  it("the client's connection ends, and the exchange ends once", async () => {
-    let saidNow = "";
+describe("any bytes of an upstream", () => {
+  it("end the client's connection, and the exchange once", async () => {
+    let bytesNow = "";
     const stable = await rawUpstream((socket, received) => {
-      if (received.endsWith(headEnd)) socket.end(saidNow, "latin1");
+      if (received.endsWith(headEnd)) socket.end(bytesNow, "latin1");
     });
     const perch = await perchTo([stable.origin]);
     const pieces = [
@@ -282,7 +284,7 @@ describe("whatever an upstream says", () => {
     let runs = 0;
     await fc.assert(
       fc.asyncProperty(said, async ([first, rest]) => {
-        saidNow = first + rest.join("");
+        bytesNow = first + rest.join("");
         runs++;
         const answer = await answerTo(perch.port);
         expect(answer).toMatch(/^HTTP\/1\.1 (?:101|2\d\d|50[24]) /);
@@ -293,8 +295,8 @@ describe("whatever an upstream says", () => {
   });
 });
 
-describe("a handshake that is under way when Perch stops", () => {
-  it("may still come to an end; one asked for later is refused", async () => {
+describe("a handshake during a drain", () => {
+  it("ends as it would; one that comes later is refused", async () => {
     const { promise: asked, resolve } = Promise.withResolvers<Socket>();
     const stable = await rawUpstream((socket) => resolve(socket));
     const perch = await perchTo([stable.origin]);
@@ -302,14 +304,7 @@ describe("a handshake that is under way when Perch stops", () => {
     const client = await sent(perch.port, upgradeHead());
     const socket = await asked;
     const drained = perch.app.drain("test");
-    await expect
-      .poll(() =>
-        sent(perch.port, "").then(
-          (other) => other.close(),
-          () => "refused",
-        ),
-      )
-      .toBe("refused");
+    await portClosed(perch.port);
     idle.send(upgradeHead().slice("GET /chat HTTP/1.1\r\nHost: shop.exa".length));
     const late = await idle.read();
     expect(late).toMatch(/^HTTP\/1\.1 503 [\s\S]*\r\nx-perch-error: overloaded\r\n[\s\S]*Retry-After: 1\r\n/);
