@@ -1,51 +1,49 @@
 /**
- * Every error that Perch answers or records itself, in one table. Callers match on `code`, never on text or class.
+ * Every error that Perch answers or records, in one table. Callers match on `code`, never on the message or the class.
  */
 
-/** Whose doing it was: decides who is told, and which metric it lands in. */
+/** Which side caused the error. */
 export type ErrorSource = "client" | "upstream" | "perch";
 
 export interface ErrorEntry {
-  /** HTTP status answered to the caller; 499 is recorded only, since nobody is left to read it. */
+  /** HTTP status of the local reply. 499 is only recorded: the client has gone. */
   readonly status: number;
   readonly source: ErrorSource;
-  /** Whether the same request, sent again, may succeed. */
-  readonly retryable: boolean;
-  /** What the caller reads. Never an address, a stack or anything the caller sent. */
+  /** Sent to the client. Never contains an address, a stack or data from the request. */
   readonly message: string;
 }
 
-const entry = (status: number, source: ErrorSource, retryable: boolean, message: string): ErrorEntry =>
-  Object.freeze({ status, source, retryable, message });
+const entry = (status: number, source: ErrorSource, message: string): ErrorEntry =>
+  Object.freeze({ status, source, message });
 
 export const errorTable = Object.freeze({
-  "bad-request": entry(400, "client", false, "The request is malformed."),
-  "no-route": entry(404, "client", false, "No route matches this request."),
-  "request-timeout": entry(408, "client", true, "The request did not arrive in time."),
-  "body-too-large": entry(413, "client", false, "The request body is larger than this route allows."),
-  "uri-too-long": entry(414, "client", false, "The request's target is too long."),
-  "expectation-failed": entry(417, "client", false, "The expectation in the Expect header cannot be met."),
-  "rate-limited": entry(429, "client", true, "Too many requests. Try again later."),
-  "headers-too-large": entry(431, "client", false, "The request's header section is too large."),
-  "client-closed": entry(499, "client", true, "The client closed the connection before the answer was complete."),
-  "internal-error": entry(500, "perch", false, "The proxy failed to handle this request."),
-  fault: entry(503, "perch", true, "This error was configured to happen."),
-  "connect-failed": entry(502, "upstream", true, "The upstream could not be reached."),
-  "tls-failed": entry(502, "upstream", true, "No secure connection to the upstream could be made."),
-  "upstream-reset": entry(502, "upstream", true, "The upstream closed the connection before it answered."),
-  "upstream-refused": entry(503, "upstream", true, "The upstream refused the request unread."),
-  "upstream-malformed": entry(502, "upstream", false, "The upstream's answer was not valid HTTP."),
-  "no-websocket": entry(502, "upstream", false, "This service is not to be had by WebSocket."),
-  "no-healthy-endpoint": entry(503, "upstream", true, "No endpoint of the version asked for is available."),
-  overloaded: entry(503, "perch", true, "The proxy is at its limit. Try again shortly."),
-  "connect-timeout": entry(504, "upstream", true, "The upstream could not be reached in time."),
-  "upstream-timeout": entry(504, "upstream", true, "The upstream did not answer in time."),
+  "bad-request": entry(400, "client", "The request is malformed."),
+  "no-route": entry(404, "client", "No route matches this request."),
+  "request-timeout": entry(408, "client", "The request did not arrive in time."),
+  "body-too-large": entry(413, "client", "The request body is larger than this route allows."),
+  "uri-too-long": entry(414, "client", "The request target is too long."),
+  "expectation-failed": entry(417, "client", "The Expect header supports only 100-continue."),
+  "rate-limited": entry(429, "client", "Too many requests. Try again later."),
+  "headers-too-large": entry(431, "client", "The request headers are too large."),
+  "client-closed": entry(499, "client", "The client closed the connection before the response was complete."),
+  "internal-error": entry(500, "perch", "The proxy failed to handle this request."),
+  fault: entry(503, "perch", "This error was injected by the configuration."),
+  "connect-failed": entry(502, "upstream", "The proxy could not connect to the upstream."),
+  "tls-failed": entry(502, "upstream", "The TLS handshake with the upstream failed."),
+  "upstream-reset": entry(502, "upstream", "The upstream closed the connection before it responded."),
+  "upstream-refused": entry(503, "upstream", "The upstream refused the request without processing it."),
+  "upstream-malformed": entry(502, "upstream", "The upstream's response was not valid HTTP."),
+  "no-websocket": entry(502, "upstream", "This service does not support WebSocket."),
+  "no-healthy-endpoint": entry(503, "upstream", "No healthy endpoint is available for the requested version."),
+  overloaded: entry(503, "perch", "The proxy is overloaded. Try again shortly."),
+  "connect-timeout": entry(504, "upstream", "Connecting to the upstream timed out."),
+  "upstream-timeout": entry(504, "upstream", "The upstream did not respond in time."),
 });
 
-/** The value of `x-perch-error`, and the `error` of an access log line. */
+/** The value of `x-perch-error`, and `error` in the access log. */
 export type ErrorCode = keyof typeof errorTable;
 
-/** An error that ends an exchange. The cause is for the log only and never reaches a peer. */
+/** An error that ends an exchange. Its cause is only logged, never sent to a peer. */
 export class PerchError extends Error {
   override readonly name = "PerchError";
   readonly code: ErrorCode;
@@ -53,17 +51,5 @@ export class PerchError extends Error {
   constructor(code: ErrorCode, cause?: unknown) {
     super(errorTable[code].message, cause === undefined ? undefined : { cause });
     this.code = code;
-  }
-
-  get status(): number {
-    return errorTable[this.code].status;
-  }
-
-  get source(): ErrorSource {
-    return errorTable[this.code].source;
-  }
-
-  get retryable(): boolean {
-    return errorTable[this.code].retryable;
   }
 }

@@ -1,7 +1,7 @@
 import { createHash, timingSafeEqual } from "node:crypto";
 import { isIPv4 } from "node:net";
 
-/** Who may do what. A reload may change it. */
+/** Access rules of the admin server. A reload may change them. */
 export interface AccessPolicy {
   readonly tokens: readonly Uint8Array[];
   readonly withoutToken: "probes-and-metrics" | "anyone-may-read";

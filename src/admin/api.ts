@@ -7,10 +7,10 @@ import { weightRatios } from "../observe/weight-ratio.ts";
 import type { HealthState } from "../upstream/endpoint-health.ts";
 import type { HealthSpec, ServiceSpec } from "../upstream/service-spec.ts";
 
-export type Readiness = "ready" | "no-config" | "no-worker" | "draining";
+export type Readiness = "ready" | "no-worker" | "draining";
 
 export interface ActiveConfig {
-  /** Undefined where the configuration came from flags. */
+  /** Undefined if the configuration was made from flags. */
   readonly file: string | undefined;
   readonly hash: string;
   readonly loadedAtMs: number;
@@ -19,39 +19,39 @@ export interface ActiveConfig {
 
 export interface ConfigError {
   readonly atMs: number;
-  /** All problems as `perch validate` prints them: file:line:column, excerpt, caret. */
+  /** All problems as printed by `perch validate`: file:line:column, excerpt, caret. */
   readonly text: string;
   readonly problems: readonly Diagnostic[];
 }
 
 export interface ConfigView {
-  readonly active: ActiveConfig | undefined;
-  /** Why the file as it now is was refused; undefined once it is the active one. */
+  readonly active: ActiveConfig;
+  /** Why the last reload was rejected; undefined once a reload has succeeded. */
   readonly lastError: ConfigError | undefined;
-  /** Settings that differ in the file and that only a restart changes, such as `listeners`. */
+  /** Changed settings that take effect only after a restart, such as `listeners`. */
   readonly restartNeeded: readonly string[];
 }
 
-/** A request to be explained, checked to be one that could be sent. */
+/** A validated request to explain. */
 export interface ExplainQuery {
-  /** Absolute, http or https; the text as given, so that the path is judged as it would come. */
+  /** Absolute, http or https. Not normalised, so that the path is judged as a client would send it. */
   readonly url: string;
   readonly method: string;
-  /** Names in lower case. Cookie headers are not among them. */
+  /** Names in lower case, without Cookie. */
   readonly headers: readonly (readonly [name: string, value: string])[];
   /** All cookies as one header value. */
   readonly cookies: string | undefined;
-  /** The client's IP address; undefined: some client's. */
+  /** The client's IP address; undefined: not specified. */
   readonly client: string | undefined;
 }
 
 export type ExplainAnswer =
   /** What `perch explain --json` prints. */
   | { readonly kind: "explained"; readonly explanation: Readonly<Record<string, unknown>> }
-  /** No such request could be served; the message says why. */
+  /** Perch would reject such a request; the message says why. */
   | { readonly kind: "refused"; readonly message: string };
 
-/** What the admin server shows. The application supplies it; nothing here changes any state or counts anything. */
+/** The data that the admin server shows, supplied by the application. All methods are read-only and count nothing. */
 export interface AdminView {
   metrics(format: MetricsFormat): Promise<Exposition>;
   readiness(): Readiness;
@@ -61,21 +61,21 @@ export interface AdminView {
   explain(query: ExplainQuery): Promise<ExplainAnswer>;
 }
 
-/** One endpoint, as `/api/endpoints` shows it. Times are ISO 8601; null where there is nothing to say. */
+/** One endpoint in `/api/endpoints`. Times are ISO 8601. */
 export interface EndpointReport {
   readonly service: string;
   readonly version: string;
   readonly endpoint: string;
-  /** up, or why it gets no requests: `failing` its checks, `ejected` for its answers, `refused` connections. */
+  /** `up`, or why it gets no requests: `failing` health checks, `ejected` for its responses, `refused` connections. */
   readonly state: HealthState["state"];
   readonly why: string | null;
   readonly since: string | null;
-  /** From when on a request may try it; null while it is up, and while only a check can tell. */
+  /** When requests may try it again. Null while it is up, and while only a health check can bring it back. */
   readonly triedAgainAt: string | null;
   readonly checked: { readonly by: HealthSpec["probe"]["kind"]; readonly everyMs: number } | null;
 }
 
-/** What is believed of one endpoint. */
+/** One endpoint and its health state. */
 export interface EndpointView {
   readonly service: string;
   readonly version: string;
@@ -107,22 +107,22 @@ export function reportEndpoints(
 
 const minuteMs = 60_000;
 
-/** What was decided in the last minutes, in steps of ten seconds. */
+/** Decisions of the last minutes, with a resolution of ten seconds. */
 export interface Observed {
   readonly decisions: number;
-  /** Of the release's decisions, 0 to 1; null where there were none, since none is not a share of zero. */
+  /** Of the release's decisions, 0 to 1. Null without decisions, since that is not a share of zero. */
   readonly share: number | null;
 }
 
 export interface VersionReport {
   readonly version: string;
-  /** What the split says, 0 to 1; null where the release has no split. */
+  /** From the split, 0 to 1; null if the release has no split. */
   readonly configuredShare: number | null;
   readonly lastMinute: Observed;
   readonly lastFiveMinutes: Observed;
 }
 
-/** One release, as `/api/releases` shows it. Counts are of versions assigned, in this process, since it started. */
+/** One release in `/api/releases`. Counts are of assigned versions, since this process started. */
 export interface ReleaseReport {
   readonly release: string;
   readonly versions: readonly VersionReport[];
@@ -131,7 +131,7 @@ export interface ReleaseReport {
   readonly pinsRejected: Readonly<Record<string, number>>;
 }
 
-/** `nowMs` is the clock that the decisions were counted by. */
+/** `nowMs` must be of the same clock as the recorded decisions. */
 export function reportRelease(
   spec: Pick<ReleaseSpec, "name" | "versions" | "split">,
   stats: ReleaseStats,
@@ -168,18 +168,15 @@ function observed(stats: ReleaseStats, spanMs: number, nowMs: number): ReadonlyM
   );
 }
 
-/** `/api/config`: what is active, and why the file is not, where it is not. Absent things are null, never left out. */
+/** The body of `/api/config`. Absent values are null, never omitted. */
 export function configBody({ active, lastError, restartNeeded }: ConfigView) {
   return {
-    active:
-      active === undefined
-        ? null
-        : {
-            file: active.file ?? null,
-            hash: active.hash,
-            loadedAt: new Date(active.loadedAtMs).toISOString(),
-            warnings: active.warnings.map(problemBody),
-          },
+    active: {
+      file: active.file ?? null,
+      hash: active.hash,
+      loadedAt: new Date(active.loadedAtMs).toISOString(),
+      warnings: active.warnings.map(problemBody),
+    },
     lastError:
       lastError === undefined
         ? null
@@ -211,33 +208,33 @@ export type ParsedExplainQuery =
 
 /** RFC 9110 §5.6.2. */
 const token = /^[!#$%&'*+.^_`|~0-9A-Za-z-]+$/;
-/** RFC 9110 §5.5, obs-text included; no control character but the tab. */
+/** RFC 9110 §5.5, with obs-text; of control characters only the tab. */
 const fieldValue = /^[\t\x20-\x7e\x80-\uffff]*$/;
 const parameters = ["url", "method", "header", "cookie", "client"];
 
 /**
- * Reads `?url=…&method=…&header=name:value&cookie=name=value&client=…`; `header` and `cookie` may come several times.
- * All that is wrong is told at once, in sentences that name the parameter.
+ * Parses `?url=…&method=…&header=name:value&cookie=name=value&client=…`; `header` and `cookie` may be repeated. Returns
+ * all problems at once.
  */
 export function parseExplainQuery(search: URLSearchParams): ParsedExplainQuery {
   const problems: string[] = [];
   for (const name of new Set(search.keys())) {
-    if (!parameters.includes(name)) problems.push(`"${name}" is not a parameter; there are ${parameters.join(", ")}.`);
+    if (!parameters.includes(name)) problems.push(`Unknown parameter "${name}". Supported: ${parameters.join(", ")}.`);
   }
   const single = (name: string): string | undefined => {
     const values = search.getAll(name);
-    if (values.length > 1) problems.push(`"${name}" came ${values.length} times; it may come once.`);
+    if (values.length > 1) problems.push(`"${name}" is given ${values.length} times; only once is allowed.`);
     return values[0];
   };
   const url = single("url");
   const method = single("method") ?? "GET";
   const client = single("client");
   const cookies = search.getAll("cookie");
-  if (url === undefined) problems.push('"url" is missing, such as url=http://shop.example.com/cart.');
+  if (url === undefined) problems.push('"url" is missing. Example: url=http://shop.example.com/cart');
   else if (!isHttpUrl(url)) problems.push('"url" must be an absolute http or https URL without a user name.');
   if (!token.test(method)) problems.push('"method" must be an HTTP method.');
   if (client !== undefined && isIP(client) === 0) problems.push('"client" must be an IP address.');
-  if (!cookies.every((cookie) => fieldValue.test(cookie))) problems.push('"cookie" holds a control character.');
+  if (!cookies.every((cookie) => fieldValue.test(cookie))) problems.push('"cookie" contains a control character.');
   const headers = parseHeaders(search.getAll("header"), problems);
   if (problems.length > 0 || url === undefined) return { kind: "problems", problems };
   const query = { url, method, headers, cookies: cookies.length === 0 ? undefined : cookies.join("; "), client };
@@ -245,7 +242,7 @@ export function parseExplainQuery(search: URLSearchParams): ParsedExplainQuery {
 }
 
 function isHttpUrl(text: string): boolean {
-  // The URL parser would silently drop tabs and newlines, and a request with them could never be sent.
+  // The URL parser silently drops tabs and newlines, but no request can contain them.
   if (!/^https?:\/\/[\x21-\x7e\x80-\uffff]+$/i.test(text) || !URL.canParse(text)) return false;
   const { username, password } = new URL(text);
   return username === "" && password === "";
@@ -258,33 +255,33 @@ function parseHeaders(texts: readonly string[], problems: string[]): (readonly [
     const name = text.slice(0, Math.max(colon, 0)).toLowerCase();
     const value = text.slice(colon + 1).trim();
     if (!token.test(name)) problems.push('"header" must be name:value.');
-    else if (!fieldValue.test(value)) problems.push(`"header" ${name} holds a control character.`);
-    else if (name === "cookie") problems.push('"header" must not be a cookie; there is the parameter "cookie".');
+    else if (!fieldValue.test(value)) problems.push(`"header" ${name} contains a control character.`);
+    else if (name === "cookie") problems.push('"header" must not be a cookie; use the parameter "cookie".');
     else headers.push([name, value]);
   }
   return headers;
 }
 
 const openMetrics = "application/openmetrics-text";
-/** By what a scraper says that takes anything, Prometheus' own text is meant. */
-const plainTypes: ReadonlySet<string> = new Set(["text/plain", "text/*", "*/*"]);
+/** Wildcards select the Prometheus text format. */
+const textTypes: ReadonlySet<string> = new Set(["text/plain", "text/*", "*/*"]);
 
 /**
- * What a scraper's Accept asks for (RFC 9110 §12.5.1): OpenMetrics where it is named and not liked less than the text
- * format. A browser and curl name neither, and get the text.
+ * The format that a scraper's Accept prefers (RFC 9110 §12.5.1): OpenMetrics if it is named, with at least the quality
+ * of the text format. Browsers and curl do not name it.
  */
 export function metricsFormat(accept: string | undefined): MetricsFormat {
   let [open, plain] = [0, 0];
   for (const range of (accept ?? "").toLowerCase().split(",")) {
     const [type = "", ...parameters] = range.split(";").map((part) => part.trim());
-    if (type === openMetrics && isKnown(parameters)) open = Math.max(open, quality(parameters));
-    if (plainTypes.has(type)) plain = Math.max(plain, quality(parameters));
+    if (type === openMetrics && isKnownVersion(parameters)) open = Math.max(open, quality(parameters));
+    if (textTypes.has(type)) plain = Math.max(plain, quality(parameters));
   }
   return open > 0 && open >= plain ? "open-metrics" : "prometheus";
 }
 
-/** 0.0.1 was the draft of 1.0.0. */
-function isKnown(parameters: readonly string[]): boolean {
+/** 0.0.1 is the draft of 1.0.0. */
+function isKnownVersion(parameters: readonly string[]): boolean {
   const version = parameters.find((parameter) => parameter.startsWith("version="));
   return version === undefined || /^version="?(?:0\.0\.1|1\.0\.0)"?$/.test(version);
 }

@@ -16,7 +16,6 @@ export interface AdminServerOptions {
 
 const readinessTexts: Readonly<Record<Readiness, string>> = {
   ready: "ok",
-  "no-config": "not ready: no configuration is active yet",
   "no-worker": "not ready: no worker serves",
   draining: "not ready: draining",
 };
@@ -52,7 +51,7 @@ export function createAdminServer(view: AdminView, options: AdminServerOptions):
   return server;
 }
 
-/** Whom a request counts for: a caller with an IPv6 network cannot evade the limit by its other addresses. */
+/** The key of the rate limit. Addresses of one IPv6 network count as one caller. */
 function callerOf(remoteAddress: string): string {
   const address = parseAddress(remoteAddress.replace(/%.*$/, ""));
   return address === undefined ? remoteAddress : subscriberOf(address);
@@ -115,7 +114,6 @@ function addApi(server: FastifyInstance, view: AdminView): void {
 }
 
 async function explain(view: AdminView, request: FastifyRequest, reply: FastifyReply): Promise<FastifyReply> {
-  if (view.readiness() === "no-config") return sendError(reply, 503, "no-config", readinessTexts["no-config"]);
   const parsed = parseExplainQuery(new URLSearchParams(/\?(.*)/.exec(request.url)?.[1]));
   if (parsed.kind === "problems") {
     return sendError(reply, 400, "bad-query", "The query is not valid.", parsed.problems);
@@ -163,7 +161,7 @@ function sendError(
 const endpoints = [
   ["/metrics", "metrics in the Prometheus text format or OpenMetrics"],
   ["/livez", "200 while the process runs"],
-  ["/readyz", "200 while Perch accepts requests; 503 before the first configuration and while draining"],
+  ["/readyz", "200 while Perch accepts requests; 503 while draining or while no worker serves"],
   ["/api/config", "the active configuration, its warnings, and the error of the last reload"],
   ["/api/releases", "configured and observed share of each version, rule hits, pin flips"],
   ["/api/endpoints", "the health of each endpoint, why, and since when"],

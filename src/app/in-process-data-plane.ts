@@ -218,7 +218,7 @@ export class InProcessDataPlane implements DataPlane {
       lanes: this.#pools,
       spec,
       ticketKeys: this.#parts.ticketKeys,
-      fittingConnections: this.#fittingConnections,
+      autoConnections: this.#fittingConnections,
     });
   }
 }

@@ -1,14 +1,15 @@
 import { subscribe, unsubscribe } from "node:diagnostics_channel";
 import { setImmediate as nextTurn } from "node:timers/promises";
 
-/** Told of every connection that a server of this thread accepts. */
+/** Node publishes each connection that a server of this thread accepts. */
 const acceptedChannel = "net.server.socket";
-/** One turn for events that are at hand already, one to ask the kernel for more. */
+/** The first quiet turn only delivers events that are already queued; the second one polls the kernel again. */
 const quietTurns = 2;
 
 /**
- * Lets servers accept what waits in their queues: the kernel resets it when they close. Node accepts one connection in a
- * turn of its event loop, so the queues are empty once a turn brings none. `limitMs` ends it under a steady flow.
+ * Accepts the connections that wait in the kernel's queues, which would be reset when the servers close. Node accepts
+ * one connection per turn of the event loop, so quiet turns mean empty queues. Stops after `limitMs` if connections
+ * keep coming.
  */
 export async function drainAcceptBacklog(limitMs: number): Promise<void> {
   let accepted = 0;

@@ -1,27 +1,27 @@
 import { type Address, subscriberOf } from "../decide/ip-address.ts";
 
-/** One connection's place among those of its listener. */
+/** One connection's slot among those of its listener. */
 export interface ConnectionSlot {
-  /** Counts it as this client's; false where that has `most` already. */
-  assignTo(address: Address, most: number): boolean;
-  /** Gives the place back; asked again, it does nothing. */
+  /** Counts the connection for this client. False if the client already has `max` connections. */
+  assignTo(address: Address, max: number): boolean;
+  /** Frees the slot. Further calls do nothing. */
   release(): void;
 }
 
-/** The connections of one listener, as many as there are and by whose they are. */
+/** Limits the connections of one listener, in total and by client. */
 export class ConnectionLimiter {
   readonly #changed: (open: number) => void;
   readonly #byClient = new Map<string, number>();
   #open = 0;
 
-  /** `changed` hears how many are open. */
+  /** `changed` is called with the number of open connections. */
   constructor(changed: (open: number) => void) {
     this.#changed = changed;
   }
 
-  /** A place for one more connection; undefined where `most` are taken. */
-  acquire(most: number): ConnectionSlot | undefined {
-    if (this.#open >= most) return undefined;
+  /** A slot for one more connection; undefined if `max` are taken. */
+  acquire(max: number): ConnectionSlot | undefined {
+    if (this.#open >= max) return undefined;
     this.#changed(++this.#open);
     return new Slot(this.#byClient, () => this.#changed(--this.#open));
   }
@@ -29,19 +29,19 @@ export class ConnectionLimiter {
 
 class Slot implements ConnectionSlot {
   readonly #byClient: Map<string, number>;
-  readonly #left: () => void;
+  readonly #released: () => void;
   #client: string | undefined;
   #isTaken = true;
 
-  constructor(byClient: Map<string, number>, left: () => void) {
+  constructor(byClient: Map<string, number>, released: () => void) {
     this.#byClient = byClient;
-    this.#left = left;
+    this.#released = released;
   }
 
-  assignTo(address: Address, most: number): boolean {
+  assignTo(address: Address, max: number): boolean {
     const client = subscriberOf(address);
     const taken = this.#byClient.get(client) ?? 0;
-    if (taken >= most) return false;
+    if (taken >= max) return false;
     this.#byClient.set(client, taken + 1);
     this.#client = client;
     return true;
@@ -50,11 +50,11 @@ class Slot implements ConnectionSlot {
   release(): void {
     if (!this.#isTaken) return;
     this.#isTaken = false;
-    if (this.#client !== undefined) this.#giveBack(this.#client);
-    this.#left();
+    if (this.#client !== undefined) this.#releaseClient(this.#client);
+    this.#released();
   }
 
-  #giveBack(client: string): void {
+  #releaseClient(client: string): void {
     const others = (this.#byClient.get(client) ?? 1) - 1;
     if (others === 0) this.#byClient.delete(client);
     else this.#byClient.set(client, others);

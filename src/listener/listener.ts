@@ -15,10 +15,10 @@ import type { SharedPools } from "./shared-pools.ts";
 import { type Protocol, TlsTermination } from "./tls.ts";
 import { removeStale } from "./unix-socket.ts";
 
-/** Connections that the kernel holds until they are accepted. */
+/** Connections that the kernel queues until they are accepted. */
 const backlog = 4096;
-/** How long a close waits for connections that no lane has yet. */
-const arrivingMs = 1_000;
+/** How long `close` waits for handshakes under way. */
+const handshakeGraceMs = 1_000;
 
 export interface ListenOptions {
   /** Several listeners share the port, each with its own queue (SO_REUSEPORT). Default false. */
@@ -29,45 +29,49 @@ export interface ListenerParts {
   readonly context: ProxyContext;
   readonly lanes: SharedPools;
   readonly spec: ListenerSpec;
-  /** What session tickets are sealed with: the same for all workers. */
+  /** Encrypts session tickets; the same in all workers, so that any of them can resume a session. */
   readonly ticketKeys: Buffer;
-  /** How many connections it holds where the configuration leaves it to the limit on open files. */
-  readonly fittingConnections: number;
+  /** The connection limit for `connections: auto`, from the limit on open files. */
+  readonly autoConnections: number;
 }
 
-/** What is taken off a connection before a lane gets it. */
-interface Front {
+/** The layers that are terminated before a lane gets the connection. */
+interface Termination {
   readonly proxyProtocol: boolean;
   readonly tls: TlsTermination | undefined;
 }
 
-/** One listening address: accepts connections, takes off what is around the HTTP within, and gives each to a lane. */
+/**
+ * One listening address: accepts connections, terminates PROXY protocol and TLS, and passes each connection to a lane.
+ */
 export class Listener {
   readonly #parts: ListenerParts;
   readonly #server: Server;
   readonly #standard: StandardServer;
   readonly #fast: FastLane;
-  /** Connections that no lane has yet. */
+  /** Connections that are not passed to a lane yet. */
   readonly #arriving = new Set<Socket>();
-  readonly #places = new ConnectionLimiter((open) => {
+  readonly #limiter = new ConnectionLimiter((open) => {
     const stats = this.#stats;
     if (stats !== undefined) stats.open.value = open;
   });
-  #noneArrives: (() => void) | undefined;
-  #front: Front;
+  #handshakesDone: (() => void) | undefined;
+  #termination: Termination;
 
   constructor(parts: ListenerParts) {
     const { context, lanes, spec } = parts;
     this.#parts = parts;
     this.#standard = new StandardServer(context, lanes.standard, spec);
     this.#fast = new FastLane(context, lanes.fast, this.#standard);
-    this.#front = this.#frontOf(spec);
-    // A client may close its half and still wait for the answer; node:http expects to be asked.
+    this.#termination = this.#createTermination(spec);
+    // A client may close its half and still wait for the response. node:http requires this option for that.
     this.#server = createServer({ allowHalfOpen: true, noDelay: true });
     this.#server.on("connection", (socket: Socket) => this.#accept(socket));
   }
 
-  /** Resolves with the bound address, a path for a unix socket; rejects as `listen` does (EADDRINUSE, EACCES …). */
+  /**
+   * Resolves with the bound address, or the path of a unix socket. Rejects with the system's error, such as EADDRINUSE.
+   */
   async listen({ reusePort = false }: ListenOptions = {}): Promise<AddressInfo | string> {
     const { address } = this.#parts.spec;
     if ("path" in address) await removeStale(address.path);
@@ -78,7 +82,7 @@ export class Listener {
       this.#server.off("error", reject);
       resolve(this.#server.address() ?? "");
     });
-    // It is bound by now, with the permissions that the umask leaves, and nobody was accepted yet.
+    // A path is bound synchronously, with the umask's permissions. No connection was accepted yet.
     if ("path" in address && this.#server.listening) chmodSync(address.path, address.mode);
     return promise;
   }
@@ -87,52 +91,52 @@ export class Listener {
   async close(): Promise<void> {
     const { promise: stopped, resolve } = Promise.withResolvers<void>();
     this.#server.close(() => resolve());
-    if (this.#arriving.size > 0) await this.#arrived();
+    if (this.#arriving.size > 0) await this.#finishHandshakes();
     await Promise.all([stopped, this.#fast.close(), this.#standard.close()]);
-    // The fast lane may have handed connections over until its end.
+    // The fast lane may have handed over connections until it closed.
     await this.#standard.close();
   }
 
-  /** Those in the middle of a handshake are let in, with the request that they came for; the slow ones are not. */
-  async #arrived(): Promise<void> {
+  /** Lets handshakes under way finish, so that their first request is served. Slow ones are aborted. */
+  async #finishHandshakes(): Promise<void> {
     const { promise, resolve } = Promise.withResolvers<void>();
-    this.#noneArrives = resolve;
-    const timer = setTimeout(resolve, arrivingMs);
+    this.#handshakesDone = resolve;
+    const timer = setTimeout(resolve, handshakeGraceMs);
     await promise;
     clearTimeout(timer);
     for (const socket of this.#arriving) socket.destroy();
-    // What came with the end of a handshake is read in the next turns.
+    // Data that arrived with the end of a handshake is read in the next turns of the event loop.
     await nextTurn();
     await nextTurn();
   }
 
-  /** Breaks off whatever `close` still waits for. */
+  /** Aborts everything that `close` still waits for. */
   destroy(): void {
     for (const socket of this.#arriving) socket.destroy();
     this.#fast.destroy();
     this.#standard.destroy();
   }
 
-  /** Builds aside what a reload may change on a running listener; it takes its place when the function is called. */
+  /** Builds what a reload may change on a running listener. The returned function activates it. */
   prepare(spec: ListenerSpec | undefined): (snapshot: Snapshot) => void {
-    const front = spec === undefined ? this.#front : this.#frontOf(spec);
+    const termination = spec === undefined ? this.#termination : this.#createTermination(spec);
     return (snapshot) => {
-      this.#front = front;
+      this.#termination = termination;
       if (spec !== undefined) this.#standard.takesH2c = spec.h2c;
       this.#standard.snapshotChanged(snapshot);
     };
   }
 
-  #frontOf({ name, tls, proxyProtocol }: ListenerSpec): Front {
+  #createTermination({ name, tls, proxyProtocol }: ListenerSpec): Termination {
     if (tls === undefined) return { proxyProtocol, tls };
     const { ticketKeys } = this.#parts;
-    const termination = new TlsTermination({
+    const tlsTermination = new TlsTermination({
       listener: name,
       spec: tls,
       ticketKeys,
       failed: (cause) => this.#stats?.handshakeFailed(cause),
     });
-    return { proxyProtocol, tls: termination };
+    return { proxyProtocol, tls: tlsTermination };
   }
 
   get #stats(): ListenerStats | undefined {
@@ -140,16 +144,14 @@ export class Listener {
     return context.snapshot.listenerStats.get(spec.name);
   }
 
-  // ---- from accept to a lane: PROXY protocol, TLS, and what is spoken within
-
   #accept(socket: Socket): void {
     const { connections } = this.#limits;
-    const place = this.#places.acquire(connections === "auto" ? this.#parts.fittingConnections : connections);
-    if (place === undefined) {
+    const slot = this.#limiter.acquire(connections === "auto" ? this.#parts.autoConnections : connections);
+    if (slot === undefined) {
       this.#refuse(socket, "connections");
       return;
     }
-    const { proxyProtocol, tls } = this.#front;
+    const { proxyProtocol, tls } = this.#termination;
     const { remoteAddress, localPort } = socket;
     const ends: ConnectionEnds = {
       remoteAddress,
@@ -158,24 +160,23 @@ export class Listener {
       transport: "path" in this.#parts.spec.address ? "unix" : "tcp",
     };
     if (!proxyProtocol && tls === undefined) {
-      const downstream = new DownstreamInfo(ends, left(place));
-      if (this.#admits(socket, downstream, place)) this.#serve(socket, downstream, "http/1.1");
+      const downstream = new DownstreamInfo(ends, releaseOf(slot));
+      if (this.#admits(socket, downstream, slot)) this.#serve(socket, downstream, "http/1.1");
       return;
     }
     this.#arriving.add(socket);
     socket.once("close", () => {
-      // A lane that has it by then tells of its end; the fast one has moved it to another socket.
-      if (this.#arriving.has(socket)) place.release();
-      this.#leave(socket);
+      // A lane that owns the connection releases the slot itself. The fast lane has moved it to another socket.
+      if (this.#arriving.has(socket)) slot.release();
+      this.#arrived(socket);
     });
     socket.on("error", ignore);
-    if (proxyProtocol) this.#readProxied(socket, ends, tls, place);
-    else this.#secure(socket, new DownstreamInfo(ends, left(place)), tls, place);
+    if (proxyProtocol) this.#readProxied(socket, ends, tls, slot);
+    else this.#secure(socket, new DownstreamInfo(ends, releaseOf(slot)), tls, slot);
   }
 
-  /** Whoever may not speak for others is not listened to. */
-  #readProxied(socket: Socket, ends: ConnectionEnds, tls: Front["tls"], place: ConnectionSlot): void {
-    const direct = new DownstreamInfo(ends, left(place));
+  #readProxied(socket: Socket, ends: ConnectionEnds, tls: Termination["tls"], slot: ConnectionSlot): void {
+    const direct = new DownstreamInfo(ends, releaseOf(slot));
     const { trusted } = direct.caller(this.#parts.context.snapshot);
     if (!trusted) {
       this.#stats?.rejected("untrusted");
@@ -184,43 +185,43 @@ export class Listener {
     }
     readProxied(socket, {
       read: (carried) => {
-        const from = carried && new DownstreamInfo({ ...ends, ...carried, transport: "tcp" }, left(place));
-        this.#secure(socket, from ?? direct, tls, place);
+        const proxied = carried && new DownstreamInfo({ ...ends, ...carried, transport: "tcp" }, releaseOf(slot));
+        this.#secure(socket, proxied ?? direct, tls, slot);
       },
       rejected: (cause) => this.#stats?.rejected(cause),
     });
   }
 
-  #secure(socket: Socket, downstream: DownstreamInfo, tls: Front["tls"], place: ConnectionSlot): void {
-    if (!this.#admits(socket, downstream, place)) return;
+  #secure(socket: Socket, downstream: DownstreamInfo, tls: Termination["tls"], slot: ConnectionSlot): void {
+    if (!this.#admits(socket, downstream, slot)) return;
     if (tls === undefined) {
-      this.#leave(socket);
+      this.#arrived(socket);
       this.#serve(socket, downstream, "http/1.1");
       return;
     }
     tls.accept(socket, (secured, protocol) => {
-      this.#leave(socket);
+      this.#arrived(socket);
       this.#serve(secured, downstream, protocol);
     });
   }
 
-  #leave(socket: Socket): void {
+  #arrived(socket: Socket): void {
     this.#arriving.delete(socket);
-    if (this.#arriving.size === 0) this.#noneArrives?.();
+    if (this.#arriving.size === 0) this.#handshakesDone?.();
   }
 
-  /** Whether a client may have one more connection. Whoever speaks for others may have any number. */
-  #admits(socket: Socket, downstream: DownstreamInfo, place: ConnectionSlot): boolean {
+  /** Applies the limit of connections per client. Trusted proxies are exempt, since they carry many clients. */
+  #admits(socket: Socket, downstream: DownstreamInfo, slot: ConnectionSlot): boolean {
     const { connectionsPerAddress } = this.#limits;
     if (connectionsPerAddress === Number.POSITIVE_INFINITY) return true;
     const { address, trusted } = downstream.caller(this.#parts.context.snapshot);
-    if (address === undefined || trusted || place.assignTo(address, connectionsPerAddress)) return true;
-    place.release();
+    if (address === undefined || trusted || slot.assignTo(address, connectionsPerAddress)) return true;
+    slot.release();
     this.#refuse(socket, "address");
     return false;
   }
 
-  /** A reset leaves nothing behind; whoever is too many gets no answer, which would cost a handshake where there is TLS. */
+  /** A reset leaves no TIME_WAIT state behind. A response would cost a TLS handshake first. */
   #refuse(socket: Socket, cause: RefusalCause): void {
     this.#stats?.refused(cause);
     socket.on("error", ignore).resetAndDestroy();
@@ -230,7 +231,6 @@ export class Listener {
     return this.#parts.context.snapshot.config.limits;
   }
 
-  /** `socket` carries plain HTTP of this protocol from here on. */
   #serve(socket: Socket, downstream: DownstreamInfo, protocol: Protocol): void {
     if (protocol === "h2") {
       this.#standard.acceptHttp2(socket, downstream);
@@ -241,6 +241,6 @@ export class Listener {
   }
 }
 
-const left = (place: ConnectionSlot) => () => place.release();
+const releaseOf = (slot: ConnectionSlot) => () => slot.release();
 
 function ignore(): void {}

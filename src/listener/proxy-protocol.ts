@@ -1,24 +1,24 @@
 import { isIPv4, isIPv6, type Socket } from "node:net";
 import type { ProxyRejection } from "../observe/listener-stats.ts";
 
-/** What a header says of the connection that its sender accepted. */
+/** The addresses in a header: those of the connection that its sender accepted. */
 export interface CarriedEnds {
-  /** Undefined where it was no TCP connection, or the sender does not know: nobody may take its own address for it. */
+  /** Undefined if that was not a TCP connection, or unknown. The sender's own address must not be used in its place. */
   readonly remoteAddress: string | undefined;
   readonly localPort: number | undefined;
 }
 
-/** What the bytes at the start of a connection are, as far as they have come. */
+/** The result of parsing the bytes received so far. */
 export type ProxyHeader =
   | { readonly kind: "incomplete" }
   | { readonly kind: "malformed" }
-  /** `carried` undefined: the sender speaks for itself (LOCAL), so the connection's own ends hold. */
+  /** `carried` is undefined for LOCAL: the sender itself is the client. */
   | { readonly kind: "complete"; readonly length: number; readonly carried: CarriedEnds | undefined };
 
-/** The longest line of version 1, CRLF included. */
-const maxLine = 107;
-/** A header of version 2 may claim 64 KiB; with all that proxies add to one it has some hundred bytes. */
-const maxBinary = 4_096;
+/** Maximum bytes of a version 1 header, including CRLF. */
+const maxLineBytes = 107;
+/** Version 2 allows 64 KiB, but headers have a few hundred bytes even with all extensions that proxies add. */
+const maxBinaryBytes = 4_096;
 
 const signature = Buffer.from("\r\n\r\n\0\r\nQUIT\n", "latin1");
 const fixedBytes = 16;
@@ -28,33 +28,30 @@ const incomplete: ProxyHeader = Object.freeze({ kind: "incomplete" });
 const malformed: ProxyHeader = Object.freeze({ kind: "malformed" });
 const unknownEnds: CarriedEnds = Object.freeze({ remoteAddress: undefined, localPort: undefined });
 
-/**
- * Reads a header of the PROXY protocol, version 1 or 2, at the start of `bytes`. Only what its specification allows is
- * taken, down to the single blank.
- */
+/** Parses a PROXY protocol header, version 1 or 2, at the start of `bytes`. Strict: any deviation is `malformed`. */
 export function readProxyHeader(bytes: Buffer): ProxyHeader {
-  if (beginsLike(bytes, signature)) return bytes.length < fixedBytes ? incomplete : readBinary(bytes);
-  return beginsLike(bytes, lineStart) ? readLine(bytes) : malformed;
+  if (startsLike(bytes, signature)) return bytes.length < fixedBytes ? incomplete : readBinary(bytes);
+  return startsLike(bytes, lineStart) ? readLine(bytes) : malformed;
 }
 
-/** Whether as many bytes as there are agree with the start that is wanted. */
-function beginsLike(bytes: Buffer, wanted: Buffer): boolean {
+/** Whether `bytes` starts with `wanted`, or with as much of it as has arrived. */
+function startsLike(bytes: Buffer, wanted: Buffer): boolean {
   const length = Math.min(bytes.length, wanted.length);
   return bytes.compare(wanted, 0, length, 0, length) === 0;
 }
 
 function readLine(bytes: Buffer): ProxyHeader {
-  const end = bytes.subarray(0, maxLine).indexOf("\r\n");
+  const end = bytes.subarray(0, maxLineBytes).indexOf("\r\n");
   if (end < 0) {
-    // A lone CR or LF never becomes part of a line; a CR at the end may yet get its LF.
-    const text = bytes.toString("latin1", 0, Math.min(bytes.length, maxLine)).replace(/\r$/, "");
-    return bytes.length >= maxLine || /[\r\n]/.test(text) ? malformed : incomplete;
+    // A lone CR or LF is malformed, but the LF of a final CR may still arrive.
+    const text = bytes.toString("latin1", 0, Math.min(bytes.length, maxLineBytes)).replace(/\r$/, "");
+    return bytes.length >= maxLineBytes || /[\r\n]/.test(text) ? malformed : incomplete;
   }
   const carried = readFields(bytes.toString("latin1", lineStart.length, end));
   return carried === undefined ? malformed : { kind: "complete", length: end + 2, carried };
 }
 
-/** After UNKNOWN a receiver ignores what comes up to the end of the line. */
+/** The receiver must ignore the rest of the line after UNKNOWN. */
 const unknown = /^UNKNOWN(?: [^\r\n]*)?$/;
 const tcp = /^TCP([46]) ([\da-fA-F:.]{2,39}) ([\da-fA-F:.]{2,39}) (\d{1,5}) (\d{1,5})$/;
 
@@ -68,7 +65,7 @@ function readFields(text: string): CarriedEnds | undefined {
   return { remoteAddress: source, localPort };
 }
 
-/** In decimal, without leading zeros. */
+/** Decimal, without leading zeros. */
 function portOf(text = ""): number | undefined {
   const port = Number(text);
   return String(port) === text && port <= 65_535 ? port : undefined;
@@ -76,12 +73,12 @@ function portOf(text = ""): number | undefined {
 
 const local = 0x20;
 const proxied = 0x21;
-/** Family and transport: TCP over IPv4, and over IPv6, with the bytes of an address. */
-const streams: ReadonlyMap<number, 4 | 16> = new Map([
+/** Bytes per address, by family and transport: TCP over IPv4 and over IPv6. */
+const addressBytesOf: ReadonlyMap<number, 4 | 16> = new Map([
   [0x11, 4],
   [0x21, 16],
 ]);
-/** The largest values of family (unix) and transport (datagrams) that are specified. */
+/** The highest specified values: family unix, transport datagram. */
 const highestFamily = 0x30;
 const highestTransport = 0x02;
 
@@ -90,10 +87,10 @@ function readBinary(bytes: Buffer): ProxyHeader {
   const transport = bytes.readUInt8(13);
   const length = fixedBytes + bytes.readUInt16BE(14);
   const known = (transport & 0xf0) <= highestFamily && (transport & 0x0f) <= highestTransport;
-  if ((command !== local && command !== proxied) || !known || length > maxBinary) return malformed;
+  if ((command !== local && command !== proxied) || !known || length > maxBinaryBytes) return malformed;
   if (bytes.length < length) return incomplete;
   if (command === local) return { kind: "complete", length, carried: undefined };
-  const addressBytes = streams.get(transport);
+  const addressBytes = addressBytesOf.get(transport);
   if (addressBytes === undefined) return { kind: "complete", length, carried: unknownEnds };
   const end = fixedBytes + 2 * addressBytes + 4;
   if (length < end) return malformed;
@@ -110,26 +107,26 @@ function addressText(bytes: Buffer): string {
 const headerTimeoutMs = 10_000;
 
 export interface ProxyTerminationHandlers {
-  /** What came behind the header has been put back; `carried` undefined: the connection's own ends hold. */
+  /** Bytes after the header have been put back. `carried` is undefined for LOCAL. */
   readonly read: (carried: CarriedEnds | undefined) => void;
   /** The connection is destroyed. */
   readonly rejected: (cause: ProxyRejection) => void;
 }
 
-/** Takes the header of the PROXY protocol off the start of a connection, whose caller is trusted to write one. */
+/** Reads the PROXY protocol header of a connection. The caller must have checked that its peer is trusted. */
 export function readProxied(socket: Socket, { read, rejected }: ProxyTerminationHandlers): void {
   let bytes: Buffer = Buffer.alloc(0);
   const timer = setTimeout(() => reject("timeout"), headerTimeoutMs);
-  const leave = () => {
+  const stop = () => {
     clearTimeout(timer);
-    socket.off("readable", onReadable).off("end", onEnd).off("close", leave);
+    socket.off("readable", onReadable).off("end", onEnd).off("close", stop);
   };
   const reject = (cause: ProxyRejection) => {
-    leave();
+    stop();
     socket.destroy();
     rejected(cause);
   };
-  // A port check connects and leaves without a word: that is no mistake of anybody's.
+  // A TCP health check connects and closes without sending anything. That is not an error.
   const onEnd = () => (bytes.length > 0 ? reject("malformed") : socket.destroy());
   const onReadable = () => {
     const chunk = socket.read() as Buffer | null;
@@ -141,9 +138,9 @@ export function readProxied(socket: Socket, { read, rejected }: ProxyTermination
       reject("malformed");
       return;
     }
-    leave();
+    stop();
     if (bytes.length > header.length) socket.unshift(bytes.subarray(header.length));
     read(header.carried);
   };
-  socket.on("readable", onReadable).on("end", onEnd).on("close", leave);
+  socket.on("readable", onReadable).on("end", onEnd).on("close", stop);
 }

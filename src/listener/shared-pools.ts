@@ -4,7 +4,7 @@ import { MirrorSender } from "../proxy/standard/mirror-sender.ts";
 import { UpstreamPools } from "../proxy/standard/upstream-pool.ts";
 import type { Endpoint } from "../upstream/endpoint.ts";
 
-/** What the lanes keep beyond a request and share between listeners: the connections to endpoints. */
+/** The upstream connections of both lanes, shared by all listeners. */
 export class SharedPools {
   readonly standard = new UpstreamPools();
   readonly fast: FastUpstreamPools;
@@ -14,14 +14,14 @@ export class SharedPools {
     this.fast = new FastUpstreamPools(clock);
   }
 
-  /** No snapshot names the endpoint any more: what is in flight ends, then its connections close. */
+  /** For an endpoint that no snapshot contains any more: closes its connections once requests in flight have ended. */
   retire(endpoint: Endpoint): void {
     this.standard.retire(endpoint);
     this.fast.retire(endpoint);
     this.mirrors.retire(endpoint);
   }
 
-  /** Breaks off whatever is still in flight. */
+  /** Aborts requests in flight. */
   async destroy(): Promise<void> {
     this.fast.destroy();
     await Promise.all([this.standard.destroy(), this.mirrors.destroy()]);

@@ -5,37 +5,36 @@ import type { TlsSpec } from "../config/compiled-config.ts";
 import { socketBelowTls } from "../node-internals.ts";
 import type { HandshakeFailure } from "../observe/listener-stats.ts";
 
-/** Protocols that a client may choose from by ALPN, best first. One that asks for none speaks the last. */
+/** Offered by ALPN, in order of preference. A client without ALPN speaks the last. */
 const offeredProtocols = ["h2", "http/1.1"] as const;
 export type Protocol = (typeof offeredProtocols)[number];
 
-/** What node:tls wants of `ticketKeys`. */
+/** Required by the `ticketKeys` option of node:tls. */
 export const ticketKeyBytes = 48;
 
-/** A handshake must be complete within this time. */
 const handshakeTimeoutMs = 10_000;
 
 export interface TlsTerminationParts {
   readonly listener: string;
   readonly spec: TlsSpec;
-  /** `ticketKeyBytes` that session tickets are sealed with: the same wherever a ticket is to be taken. */
+  /** `ticketKeyBytes` long. Encrypts session tickets; only listeners with the same keys accept them. */
   readonly ticketKeys: Buffer;
-  /** Hears of each connection that was destroyed for want of a handshake. */
+  /** Called for each connection that was destroyed because its handshake failed. */
   readonly failed: (cause: HandshakeFailure) => void;
 }
 
-/** Told once TLS is spoken, and by what is spoken within. */
+/** Called once the handshake is complete. */
 type Secured = (socket: TLSSocket, protocol: Protocol) => void;
 
 /**
- * Speaks TLS on accepted connections and hands on what is spoken within. It holds one spec from start to end: a reload
- * makes another, and handshakes under way end on theirs.
+ * Terminates TLS on accepted connections. Its spec is fixed: a reload creates another instance, and handshakes under
+ * way complete on the old one.
  */
 export class TlsTermination {
   readonly #server: Server;
-  readonly #waiting = new WeakMap<Socket, Secured>();
+  readonly #pending = new WeakMap<Socket, Secured>();
 
-  /** Throws where OpenSSL takes a certificate no more that it took when it was read. */
+  /** Throws if OpenSSL rejects a certificate, although it was valid when the configuration was loaded. */
   constructor({ listener, spec, ticketKeys, failed }: TlsTerminationParts) {
     const common = {
       minVersion: spec.minVersion,
@@ -68,18 +67,18 @@ export class TlsTermination {
     });
   }
 
-  /** Calls back once TLS is spoken; a connection that never gets there is destroyed. */
+  /** Calls back once the handshake is complete. If it fails, the connection is destroyed. */
   accept(socket: Socket, secured: Secured): void {
-    this.#waiting.set(socket, secured);
-    // Who ends in the middle of a handshake waits for no answer.
+    this.#pending.set(socket, secured);
+    // A client that closes its half during the handshake does not wait for a response.
     socket.allowHalfOpen = false;
-    // It listens to nothing; node:tls takes connections that others accepted by this event.
+    // The TLS server does not listen. This event gives it a connection that was accepted elsewhere.
     this.#server.emit("connection", socket);
   }
 
   #onSecure(socket: TLSSocket): void {
     const below = socketBelowTls(socket);
-    const secured = below === undefined ? undefined : this.#waiting.get(below);
+    const secured = below === undefined ? undefined : this.#pending.get(below);
     if (secured === undefined) {
       socket.destroy();
       return;
@@ -90,8 +89,8 @@ export class TlsTermination {
 }
 
 /**
- * A session is resumed only where it could have begun: by the same listener, under the same authorities. Otherwise a
- * ticket would stand in for a client certificate that was never shown (CVE-2025-23419).
+ * Limits session resumption to the same listener with the same client CAs. Otherwise a ticket would replace a client
+ * certificate that was never verified (CVE-2025-23419).
  */
 function sessionContext(listener: string, { clientCa }: TlsSpec): string {
   const hash = createHash("sha256").update(`${listener}\n`);
@@ -99,10 +98,7 @@ function sessionContext(listener: string, { clientCa }: TlsSpec): string {
   return hash.digest("hex").slice(0, 32);
 }
 
-/**
- * Finds by the name that a client asks for (SNI): exact, then with its first label replaced by `*`. Where a name is given
- * twice the first holds.
- */
+/** Looks up a server name (SNI): exact, then with its first label replaced by `*`. Of duplicates the first counts. */
 class ServerNames<T> {
   readonly #byName = new Map<string, T>();
 
@@ -117,7 +113,7 @@ class ServerNames<T> {
   }
 }
 
-/** By OpenSSL's reason, as it stands in the code of node's errors after `ERR_SSL_`. */
+/** By OpenSSL's reason, which follows `ERR_SSL_` in the codes of node's errors. */
 const byReason: Readonly<Record<string, HandshakeFailure>> = {
   HTTP_REQUEST: "not-tls",
   HTTPS_PROXY_REQUEST: "not-tls",
@@ -136,9 +132,8 @@ const byReason: Readonly<Record<string, HandshakeFailure>> = {
   PEER_DID_NOT_RETURN_A_CERTIFICATE: "client-certificate",
 };
 
-/** What a failed handshake is counted as. */
 function handshakeFailure(error: Error & { readonly code?: string }, socket: TLSSocket): HandshakeFailure {
-  // Of a certificate that was shown and not verified nothing is said but this.
+  // The only sign of a client certificate that failed verification.
   if (socket.authorizationError) return "client-certificate";
   const code = error.code ?? "";
   if (code === "ECONNRESET" || code === "EPIPE") return "client-closed";

@@ -9,8 +9,8 @@ import { RateLimitRegistry } from "./rate-limit.ts";
 import type { Snapshot } from "./snapshot.ts";
 
 /**
- * The snapshot for requests that begin now. A new one is built aside and takes its place as one reference; requests
- * under way keep theirs. What fails to build leaves the old one, its stats and its endpoints untouched.
+ * Holds the snapshot that new requests use. A reload builds the next one aside and swaps one reference; requests in
+ * flight keep theirs. A build that fails leaves the current snapshot, its stats and its endpoints unchanged.
  */
 export class ActiveSnapshot {
   readonly #stats: StatsRegistry;
@@ -20,7 +20,7 @@ export class ActiveSnapshot {
   readonly #limits = new RateLimitRegistry();
   #current: Snapshot;
 
-  /** Without `keys`, none that are published anywhere are known; `services` is for those who serve requests. */
+  /** The defaults of `keys` and `services` are for commands that serve no requests: they fetch and time nothing. */
   constructor(
     stats: StatsRegistry,
     endpoints: EndpointRegistry,
@@ -45,8 +45,8 @@ export class ActiveSnapshot {
   }
 
   /**
-   * Builds the next snapshot aside. It takes its place when the function returned is called; never called, it leaves no
-   * trace. Of several that were prepared only the last may be.
+   * Builds the next snapshot without using it. The function returned makes it current; if that is never called, nothing
+   * changes. Of several prepared snapshots, only the last may be made current.
    */
   prepare(config: CompiledConfig, hash: string): () => Snapshot {
     const stats = this.#stats.begin();

@@ -1,6 +1,6 @@
 import { type ErrorCode, PerchError } from "../errors.ts";
 
-/** How an attempt at an endpoint failed. */
+/** How an attempt to get a response from an endpoint failed. */
 export type AttemptFailure = Extract<
   ErrorCode,
   | "connect-failed"
@@ -29,24 +29,24 @@ export function isAttemptFailure(code: ErrorCode): code is AttemptFailure {
 /** Failures before anything was sent: the endpoint has not seen the request. */
 export const unreached: ReadonlySet<AttemptFailure> = new Set(["connect-failed", "connect-timeout", "tls-failed"]);
 
-/** How deep a chain of `cause`s is searched. */
+/** Maximum length of the chain of `cause`s that is searched. */
 const maxCauses = 5;
 
 /** The innermost system or TLS error code, such as `ECONNREFUSED` or `CERT_HAS_EXPIRED`. For the log only. */
 export function causeOf(error: unknown): string | undefined {
   let found: string | undefined;
-  let at = error;
-  for (let depth = 0; at instanceof Error && depth < maxCauses; depth++) {
-    if (!(at instanceof PerchError) && "code" in at && typeof at.code === "string") found = at.code;
-    at = at.cause;
+  let current = error;
+  for (let depth = 0; current instanceof Error && depth < maxCauses; depth++) {
+    if (!(current instanceof PerchError) && "code" in current && typeof current.code === "string") found = current.code;
+    current = current.cause;
   }
   return found;
 }
 
-/** No descriptor, port or memory is left for a connection (connect(2), socket(2)). */
+/** Out of file descriptors, ports or memory (connect(2), socket(2)). */
 const exhaustionCodes: ReadonlySet<unknown> = new Set(["EMFILE", "ENFILE", "ENOBUFS", "ENOMEM", "EADDRNOTAVAIL"]);
 
-/** Whether this process or machine, not the endpoint, is the reason that no connection was made: no endpoint is ejected for it. */
+/** Whether a connection failed because this process or machine is out of resources. No endpoint is ejected for that. */
 export function isResourceExhaustion(error: Error & { readonly code?: unknown }): boolean {
   return exhaustionCodes.has(error.code);
 }

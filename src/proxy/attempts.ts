@@ -11,7 +11,10 @@ import { type BodyState, isIdempotent, isReplayable, type RetryPolicy } from "./
 import type { Service, ServiceVersion } from "./service.ts";
 import type { Trace } from "./trace.ts";
 
-/** Refused endpoints of one version that a request tries before it gives the version up. */
+/** Where a request goes next: an endpoint; `queued` until `onPermit` is called; or the error of the local reply. */
+export type NextAttempt = Endpoint | "queued" | ErrorCode;
+
+/** Attempts at one version whose endpoints cannot be reached, before the default version serves. */
 const attemptsPerVersion = 5;
 
 const maxRetryAfterSeconds = 300;
@@ -19,49 +22,35 @@ const maxRetryAfterSeconds = 300;
 const noEndpoints: readonly Endpoint[] = Object.freeze([]);
 
 /**
- * Where a request goes next: an endpoint; `queued`: nowhere until `onPermit` is called; or nowhere at all, and the error to
- * answer with.
- */
-export type NextAttempt = Endpoint | "queued" | ErrorCode;
-
-/** A further attempt that is allowed and paid for. */
-interface Retry {
-  readonly endpoint: Endpoint;
-  readonly version: ServiceVersion;
-  readonly permit: Permit | undefined;
-}
-
-/**
- * The attempts of one exchange at getting an answer: which endpoint to try next, whether to try again, when another version
- * must serve, and the accounts of each. The lane says what it can still send, for it knows what was.
+ * The attempts of one exchange to get a response: which endpoint to try next, whether to retry, when another version
+ * must serve, and the stats of each attempt. The lane passes in whether the request body can still be replayed.
  */
 export class Attempts implements PickContext {
-  /** The version that serves: the one asked for, until none of its endpoints can be reached. */
+  /** The version that serves: the assigned one, until none of its endpoints can be reached. */
   served: ServiceVersion;
   fallback = false;
-  /** Whether the version asked for failed the request, and another one answered it. */
+  /** Whether the assigned version failed the request and the last retry went to the default version. */
   rescued = false;
   count = 0;
   endpoint: Endpoint | undefined;
   ttfbMs: number | undefined;
-  /** Why the last attempt did not get through, in the words of the system or of TLS. */
+  /** The system or TLS error code of the last connection failure. */
   cause: string | undefined;
-  /** Set where the request is traced. */
   trace: Trace | undefined;
   nowMs: number;
-  /** Those that refused, or failed this request. */
+  /** Endpoints that refused a connection or failed this request. */
   tried: readonly Endpoint[] = noEndpoints;
   readonly affinity: Affinity | undefined;
   readonly #context: ProxyContext;
   readonly #service: Service;
   readonly #policy: RetryPolicy;
   readonly #method: string;
-  /** An override asked for exactly this version: better an error than another one's answer. */
+  /** An override chose this version: an error is better than a response of another version. */
   readonly #exact: boolean;
   #permit: Permit | undefined;
   #atThisVersion = 0;
   #retries = 0;
-  /** Of the version that failed first, while it is open how the retries end. */
+  /** Stats of the version that failed first, until the outcome of the retries is counted. */
   #retriedAt: UpstreamStats | undefined;
   #startedMs = 0;
   #open = false;
@@ -91,12 +80,12 @@ export class Attempts implements PickContext {
     return this.#context.randomFraction;
   }
 
-  /** As many bytes of its body as the lane should keep for another attempt; 0: none. */
+  /** Maximum bytes of the request body that the lane keeps for a retry; 0: none. */
   get keptBodyBytes(): number {
     return isIdempotent(this.#method) ? this.#policy.maxBodyBytes : 0;
   }
 
-  /** Where the request goes first, or once the permit that it waited for was granted or refused. */
+  /** The first attempt, or the next one after the queued permit was granted or refused. */
   next(waiter: PermitWaiter): NextAttempt {
     const { limiter } = this.served;
     if (limiter !== undefined && !this.#willFallBack()) {
@@ -116,18 +105,18 @@ export class Attempts implements PickContext {
     return this.next(waiter);
   }
 
-  /** Where the request goes after a failed attempt. */
+  /** The next attempt after `failed`. */
   again(body: BodyState, waiter: PermitWaiter): NextAttempt {
     const failure = this.#failure;
     if (failure === undefined || !isReplayable(failure, this.#method, body)) return this.#giveUp();
     if (unreached.has(failure)) return this.next(waiter);
     if (failure === "upstream-reset" && !this.#policy.onReset) return this.#giveUp();
-    // A first reset usually means that the endpoint closed an idle connection just as it was used: that costs no budget.
+    // A first reset usually means that the endpoint closed an idle connection as it was reused, so it costs no budget.
     const retry = this.#planRetry(this.#retries === 0 ? "free" : "from the budget");
-    return retry === undefined ? this.#giveUp() : this.#begin(retry);
+    return retry === undefined ? this.#giveUp() : this.#startRetry(retry);
   }
 
-  /** The endpoint to ask again in place of passing on a response of this status; undefined: pass it on. */
+  /** The endpoint to retry at instead of forwarding a response with this status; undefined: forward it. */
   retryInsteadOf(status: number, body: BodyState): Endpoint | undefined {
     if (status < 500 || body === "consumed" || !this.#policy.statuses.has(status)) return undefined;
     if (!isIdempotent(this.#method)) return undefined;
@@ -141,13 +130,13 @@ export class Attempts implements PickContext {
     this.endpoint?.latency.failed(this.nowMs);
     this.trace?.attemptIs("answered");
     this.#endAttempt();
-    return this.#begin(retry);
+    return this.#startRetry(retry);
   }
 
   started(endpoint: Endpoint): void {
     this.count++;
     this.#atThisVersion++;
-    // The first attempt at another version is no retry at that one.
+    // The first attempt at another version is not a retry of that version.
     if (this.#atThisVersion > 1) this.#retriedAt ??= this.served.stats;
     this.endpoint = endpoint;
     this.#startedMs = this.#context.monotonicMs();
@@ -158,7 +147,7 @@ export class Attempts implements PickContext {
     this.trace?.attempt(endpoint, this.served.name, this.#startedMs);
   }
 
-  /** The head of the final response came, and is passed on. Of a gRPC call only its end may tell what it is worth. */
+  /** The final response head is forwarded. "to be judged": the outcome of a gRPC call is known only from its trailers. */
   answered(status: number, verdict: "judged" | "to be judged" = "judged"): void {
     const { endpoint } = this;
     this.ttfbMs = this.#context.monotonicMs() - this.#startedMs;
@@ -166,7 +155,7 @@ export class Attempts implements PickContext {
     ttfb.observe(this.ttfbMs / 1000);
     if (this.trace?.isSampled) ttfb.exemplify(this.ttfbMs / 1000, this.trace.traceId, this.#context.nowMs());
     if (this.#retriedAt !== undefined) {
-      this.#settleRetries(this.#policy.statuses.has(status) ? "failure" : "success");
+      this.#countRetries(this.#policy.statuses.has(status) ? "failure" : "success");
     }
     this.trace?.attemptIs("answered");
     if (endpoint === undefined) return;
@@ -176,15 +165,15 @@ export class Attempts implements PickContext {
     if (verdict === "judged") this.judged(status);
   }
 
-  /** The answer is a good or a bad one, as this status says. */
+  /** Records the outcome of the response for outlier detection. `status` may come from the trailers of a gRPC call. */
   judged(status: number): void {
     const { endpoint } = this;
-    // Most services eject nobody, and most endpoints are well: then there is nothing to note.
+    // Without outlier detection, a healthy endpoint has no state to update.
     if (endpoint === undefined || (this.#service.spec.outlier === undefined && endpoint.up)) return;
     if (!this.#recordFailure(status)) endpoint.health.succeeded(this.#context.nowMs());
   }
 
-  /** `error`: what is behind it, where that is known. */
+  /** The current attempt failed. `error`: the underlying error, if known. */
   failed(failure: AttemptFailure, error?: Error): void {
     const { endpoint } = this;
     this.#failure = failure;
@@ -203,44 +192,44 @@ export class Attempts implements PickContext {
     this.#endAttempt();
   }
 
-  /** No connection could be made for lack of descriptors, ports or memory, which is no endpoint's fault. Returns the error to answer with. */
+  /** No connection could be made: this process is out of descriptors, ports or memory. Counts against no endpoint. */
   resourcesExhausted(): ErrorCode {
     this.trace?.attemptIs("connect-failed");
     this.#endAttempt();
-    this.#settleRetries("failure");
+    this.#countRetries("failure");
     return "overloaded";
   }
 
-  /** The exchange is over, one way or another. Safe to call again. */
+  /** The exchange has ended. Idempotent. */
   finished(): void {
     this.#endAttempt();
     this.#releasePermit();
   }
 
-  /** No further attempt: the error to answer with. */
+  /** When all endpoints are ejected, the time until the first of them returns; else 1. */
+  get retryAfterSeconds(): number {
+    const nowMs = this.#context.nowMs();
+    const remainingMs = this.served.endpoints.current.map(({ health }) => health.closedUntilMs - nowMs);
+    const firstMs = this.#permit === undefined ? Math.min(...remainingMs) : 0;
+    return firstMs > 0 && firstMs < Number.POSITIVE_INFINITY
+      ? Math.min(Math.ceil(firstMs / 1_000), maxRetryAfterSeconds)
+      : 1;
+  }
+
+  /** No further attempt: the error of the local reply. */
   #giveUp(): ErrorCode {
-    this.#settleRetries("failure");
+    this.#countRetries("failure");
     if (this.#permit?.state === "refused") return "overloaded";
     const failure = this.#failure;
     if (failure === undefined || (this.#exact && unreached.has(failure))) return "no-healthy-endpoint";
     return failure;
   }
 
-  /** When it is worth asking again: where all are ejected, when the first of them returns. */
-  get retryAfterSeconds(): number {
-    const nowMs = this.#context.nowMs();
-    const returns = this.served.endpoints.current.map(({ health }) => health.closedUntilMs - nowMs);
-    const firstMs = this.#permit === undefined ? Math.min(...returns) : 0;
-    return firstMs > 0 && firstMs < Number.POSITIVE_INFINITY
-      ? Math.min(Math.ceil(firstMs / 1_000), maxRetryAfterSeconds)
-      : 1;
-  }
-
   #mayFallBack(): boolean {
     return !this.#exact && this.served !== this.#service.defaultVersion;
   }
 
-  /** Whether another version will serve, so that no permit is needed. */
+  /** Whether the default version will serve, so that no permit of this version is needed. */
   #willFallBack(): boolean {
     const { nowMs } = this;
     return this.#mayFallBack() && !this.served.endpoints.current.some(({ health }) => health.available(nowMs));
@@ -253,28 +242,28 @@ export class Attempts implements PickContext {
     return panicPick(endpoints, this, this.#atThisVersion === 0 ? "first" : "further");
   }
 
-  /** Whether a further attempt is allowed, and where it goes: an endpoint that has not failed this request yet, if any. */
+  /** Plans a retry if one is allowed. Prefers an endpoint that has not failed this request. */
   #planRetry(cost: "free" | "from the budget"): Retry | undefined {
     const { attempts, otherVersion, budget } = this.#policy;
     const { endpoint: failed } = this;
     if (this.#retries >= attempts || failed === undefined) return undefined;
-    const leaves = otherVersion && this.#mayFallBack() && this.#retries === attempts - 1;
-    const version = leaves ? this.#service.defaultVersion : this.served;
+    const toDefault = otherVersion && this.#mayFallBack() && this.#retries === attempts - 1;
+    const version = toDefault ? this.#service.defaultVersion : this.served;
     if (!this.tried.includes(failed)) this.tried = [...this.tried, failed];
-    const same = !leaves && failed.available(this.nowMs) ? failed : undefined;
+    const same = !toDefault && failed.available(this.nowMs) ? failed : undefined;
     const endpoint = version.balancer.pick(version.endpoints.current, this) ?? same;
     if (endpoint === undefined) return undefined;
-    const permit = leaves ? version.limiter && Permit.tryAcquire(version, version.limiter) : this.#permit;
+    const permit = toDefault ? version.limiter && Permit.tryAcquire(version, version.limiter) : this.#permit;
     if (permit === undefined && version.limiter !== undefined) return undefined;
     if (cost === "from the budget" && budget?.spend(this.nowMs) === false) {
       if (this.#retriedAt === undefined) this.served.stats.retry("denied");
-      if (leaves) permit?.release();
+      if (toDefault) permit?.release();
       return undefined;
     }
     return { endpoint, version, permit };
   }
 
-  #begin({ endpoint, version, permit }: Retry): Endpoint {
+  #startRetry({ endpoint, version, permit }: Retry): Endpoint {
     this.#retries++;
     this.#retriedAt ??= this.served.stats;
     if (version !== this.served) {
@@ -296,13 +285,13 @@ export class Attempts implements PickContext {
     this.#permit = undefined;
   }
 
-  /** Counts once for each request, at the version that failed it first: a rescue must not hide a bad version. */
-  #settleRetries(outcome: "success" | "failure"): void {
+  /** Counts once per request, for the version that failed first: a rescue must not hide a bad version. */
+  #countRetries(outcome: "success" | "failure"): void {
     this.#retriedAt?.retry(outcome === "success" && this.rescued ? "rescued" : outcome);
     this.#retriedAt = undefined;
   }
 
-  /** Counts a bad answer, or none, against the endpoint. False where it was a good one. */
+  /** Counts a bad response or a failure against the endpoint. Returns false if the response was good. */
   #recordFailure(result: number | AttemptFailure): boolean {
     const { outlier } = this.#service.spec;
     if (outlier === undefined || this.endpoint === undefined) return false;
@@ -319,12 +308,19 @@ export class Attempts implements PickContext {
     this.#open = false;
     this.trace?.attemptEnded(this.#context.monotonicMs());
     if (this.endpoint !== undefined) this.endpoint.inFlight--;
-    if (this.ttfbMs === undefined) this.#gaveUp();
+    if (this.ttfbMs === undefined) this.#observeUnanswered();
     this.served.stats.inFlight.value--;
   }
 
-  /** The client left, or the attempt failed, before there was an answer: it would have taken longer. */
-  #gaveUp(): void {
+  /** The attempt ended before a response: its duration is a lower bound of the latency. */
+  #observeUnanswered(): void {
     this.endpoint?.latency.gaveUp(this.#context.monotonicMs() - this.#startedMs, this.#context.nowMs());
   }
+}
+
+/** A retry that is allowed, and paid for from the budget if it has a cost. */
+interface Retry {
+  readonly endpoint: Endpoint;
+  readonly version: ServiceVersion;
+  readonly permit: Permit | undefined;
 }

@@ -23,7 +23,7 @@ import { RouteTransforms } from "./route-transforms.ts";
 import type { Service, ServiceVersion } from "./service.ts";
 import type { ActiveRelease, Lane, Route, Snapshot } from "./snapshot.ts";
 
-/** What a snapshot is built on: generations that are committed only once the whole snapshot stands. */
+/** The new generations that a snapshot is built from. They are committed only after the whole build succeeds. */
 export interface SnapshotParts {
   readonly endpoints: EndpointGeneration;
   readonly services: ServiceGeneration;
@@ -86,10 +86,10 @@ export function buildSnapshot(config: CompiledConfig, hash: string, parts: Snaps
   });
 }
 
-/** What a release can assign, as its stats count it: callers may assign versions that it does not name. */
+/** The versions that a release's stats count. Callers may propagate versions that it does not name. */
 function assignable({ versions, propagate }: ReleaseSpec): readonly string[] {
-  const takesWord = propagate !== undefined && propagate.acceptFrom.length > 0;
-  return takesWord && !versions.includes(otherVersion) ? [...versions, otherVersion] : versions;
+  const acceptsPropagated = propagate !== undefined && propagate.acceptFrom.length > 0;
+  return acceptsPropagated && !versions.includes(otherVersion) ? [...versions, otherVersion] : versions;
 }
 
 function unusableCauses({ from }: AttributeSpec): readonly AttributeErrorCause[] {
@@ -148,8 +148,8 @@ function buildRoute(
     spec.rateLimit &&
     new RateLimit(spec.rateLimit, parts.limits.buckets(name, spec.rateLimit), parts.stats.rateLimit(name));
   if (redirect !== undefined) {
-    const ownStats = parts.stats.request(name, "none", "none");
-    const nothing = {
+    const localReplyStats = parts.stats.request(name, "none", "none");
+    const forwardsNothing = {
       service: undefined,
       release: undefined,
       mirroring: undefined,
@@ -161,11 +161,11 @@ function buildRoute(
       name,
       redirect,
       lane: "fast",
-      timeouts: ownTimeouts,
+      timeouts: localReplyTimeouts,
       bodyBytes,
       rateLimit,
-      ownStats,
-      ...nothing,
+      localReplyStats,
+      ...forwardsNothing,
     });
   }
   const service = named(services, spec.service);
@@ -183,14 +183,17 @@ function buildRoute(
     bodyBytes,
     rateLimit,
     fault: fault && new Fault(name, fault, parts.stats.fault(name)),
-    ownStats: parts.stats.request(name, service.name, "none"),
+    localReplyStats: parts.stats.request(name, service.name, "none"),
     stats: Object.freeze(
       [...service.versions.keys()].map((version) => parts.stats.request(name, service.name, version)),
     ),
   });
 }
 
-/** A service that lacks the version has nobody to send copies to. */
+/** Without an upstream, only the client can time out. */
+const localReplyTimeouts: Timeouts = Object.freeze({ connectMs: 0, responseHeadersMs: 0, idleMs: 60_000, totalMs: 0 });
+
+/** Undefined if the service lacks the version that the mirror names. */
 function mirroringOf(
   service: Service,
   release: ActiveRelease | undefined,
@@ -203,20 +206,8 @@ function mirroringOf(
   const { salt } = release.policy.spec.sticky;
   return new Mirroring(spec, salt, service, version, stats.mirror(spec.release, spec.version));
 }
-/** Where nothing is forwarded, only the client can be slow. */
-const ownTimeouts: Timeouts = Object.freeze({ connectMs: 0, responseHeadersMs: 0, idleMs: 60_000, totalMs: 0 });
 
-/** The configuration was validated, so a missing name is a defect of Perch and must not pass for an empty one. */
-function named<T>(map: ReadonlyMap<string, T>, name: string): T {
-  const value = map.get(name);
-  if (value === undefined) throw new TypeError(`The compiled configuration names "${name}", which it does not define.`);
-  return value;
-}
-
-/**
- * Which lane serves a route, decided once for each snapshot: the standard lane can do everything, the fast lane speaks
- * HTTP/1.1 to plain endpoints only.
- */
+/** The standard lane can serve every route. The fast lane speaks only HTTP/1.1 without TLS to its endpoints. */
 function laneOf(service: ServiceSpec): Lane {
   return isPlain(service) ? "fast" : "standard";
 }
@@ -226,4 +217,11 @@ function isPlain({ protocol, versions }: ServiceSpec): boolean {
     protocol === "http1" &&
     versions.every(({ endpoints }) => endpoints.every((endpoint) => schemeOf(endpoint) === "http"))
   );
+}
+
+/** The configuration was validated, so a missing name is a defect of Perch. */
+function named<T>(map: ReadonlyMap<string, T>, name: string): T {
+  const value = map.get(name);
+  if (value === undefined) throw new TypeError(`The compiled configuration names "${name}", which it does not define.`);
+  return value;
 }

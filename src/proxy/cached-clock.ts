@@ -1,18 +1,18 @@
 import type { Clock } from "../upstream/clock.ts";
 
-/** How often events look at the wall clock; between, it is told from the monotonic one, which is cheaper to ask. */
+/** How often the wall clock is read. In between, it is derived from the monotonic clock, which is cheaper to read. */
 const wallEveryMs = 20;
 
 /**
- * The time, which stands still while an event is handled: that takes microseconds, and ten looks at the clock would be a
- * fiftieth of what a request costs.
+ * A clock that is frozen while one event is handled. Handling takes microseconds, and ten clock reads would be 2 % of
+ * the cost of a request.
  */
 export class CachedClock implements Clock {
   readonly #clock: Clock;
   #frozen = false;
   #monotonicMs = 0;
   #wallMs = 0;
-  /** By the monotonic clock, when the wall clock was looked at. */
+  /** Monotonic time of the last read of the wall clock. */
   #wallReadAtMs = Number.NEGATIVE_INFINITY;
 
   constructor(clock: Clock) {
@@ -30,7 +30,7 @@ export class CachedClock implements Clock {
 
   readonly monotonicMs = (): number => (this.#frozen ? this.#monotonicMs : this.#clock.monotonicMs());
 
-  /** An event begins; whoever says so says when it is over. */
+  /** Call at the start of an event; `unfreeze` must follow at its end. */
   freeze(): void {
     this.#monotonicMs = this.#clock.monotonicMs();
     this.#frozen = true;

@@ -9,7 +9,7 @@ import type { RequestFacts } from "../identify/request-facts.ts";
 import type { Affinity } from "../upstream/balancers.ts";
 import { receivedVersion } from "./propagation.ts";
 
-/** What deciding needs beside the request itself. */
+/** The inputs of a decision besides the request. */
 export interface DecisionContext {
   readonly caller: Caller;
   /** The route's service. */
@@ -17,13 +17,13 @@ export interface DecisionContext {
   /** Milliseconds since the Unix epoch. */
   readonly nowMs: number;
   readonly random: RandomSource;
-  /** Hears of each pin that did not count. */
+  /** Called for each pin that was rejected. */
   rejected(cause: PinRejection): void;
 }
 
 /**
- * Reads what a request says to a release (its pin, a tester's wish) and decides. Requests, explanations and the library
- * all decide here.
+ * Reads the pin, the override and the propagated version of a request, and decides. The proxy, explanations and the
+ * library all decide here.
  */
 export function decideRequest(
   release: Release,
@@ -38,7 +38,7 @@ export function decideRequest(
     {
       facts,
       pin: pins.length === 0 ? undefined : release.readPin(pins, nowMs, context.rejected),
-      override: askedFor(release, head, facts, nowMs, trail),
+      override: overrideVersion(release, head, facts, nowMs, trail),
       propagated: receivedVersion(release.spec, context.service.name, head, context.caller, trail),
       defaultVersion: context.service.defaultVersion.name,
       nowMs,
@@ -48,8 +48,8 @@ export function decideRequest(
   );
 }
 
-/** The version that a tester asks for by header, else by the first cookie that counts, where this client may. */
-function askedFor(
+/** The version that the override header selects, else the first override cookie that is valid for this client. */
+function overrideVersion(
   release: Release,
   head: RequestHead,
   facts: Facts,
@@ -60,28 +60,24 @@ function askedFor(
   if (override === undefined || release.overrides === undefined) return undefined;
   const sent = override.header === undefined ? undefined : head.header(override.header);
   if (typeof sent === "string") {
-    return release.overrides.resolve(
-      sent,
-      facts.clientAddress,
-      nowMs,
-      trail && prefixTrail(`header ${override.header}`, trail),
-    );
+    const headerTrail = trail && prefixTrail(`header ${override.header}`, trail);
+    return release.overrides.resolve(sent, facts.clientAddress, nowMs, headerTrail);
   }
   if (override.cookie === undefined || head.cookies === undefined) return undefined;
   for (const value of cookieValues(head.cookies, override.cookie)) {
-    const told = trail && prefixTrail(`cookie ${override.cookie}`, trail);
-    const version = release.overrides.resolve(value, facts.clientAddress, nowMs, told);
+    const cookieTrail = trail && prefixTrail(`cookie ${override.cookie}`, trail);
+    const version = release.overrides.resolve(value, facts.clientAddress, nowMs, cookieTrail);
     if (version !== undefined) return version;
   }
   return undefined;
 }
 
 /**
- * Who asks, for `balance: hash`: the unit that the release decided for, so that one who is kept on a version is kept on an
- * endpoint of it; where there is none, the client's address. Undefined where that is not known either.
+ * The key of `balance: hash`: the unit that the release decided for, so that a user stays on one endpoint of a version.
+ * Without a unit it is the client's address; undefined if that is unknown too.
  */
 export function affinityOf(decision: Decision | undefined, { clientAddress }: RequestFacts): Affinity | undefined {
-  // Only an explanation looks for the unit of these.
+  // Requests with these reasons have a unit only in explanations, which must return the same key.
   const unit = decision?.reason === "override" || decision?.reason === "propagated" ? undefined : decision?.unit;
   return unit ?? (clientAddress && attributeUnit(clientAddress));
 }

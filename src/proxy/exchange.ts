@@ -18,14 +18,11 @@ import type { ActiveRelease, Route, Snapshot } from "./snapshot.ts";
 import { Trace } from "./trace.ts";
 import { spansOf } from "./trace-spans.ts";
 
-/** What we accept as a request id from a trusted caller: short, and harmless in a log line and a header. */
-const requestIdPattern = /^[\w.:=+/@-]{1,128}$/;
-
 /**
- * One request's way through the chain: route → identify → decide → forward → observe.
+ * One request in the chain: route → identify → decide → forward → observe.
  *
- * It knows no transport. A lane reads the head, calls `begin`, sends the request where `attempts` says, and calls `end`
- * exactly once, whatever happened.
+ * It does no I/O. A lane reads the head, calls `begin`, sends the request to the endpoints that `attempts` picks, and
+ * calls `end` when the request is over, however it ended.
  */
 export class Exchange implements Outcome {
   readonly snapshot: Snapshot;
@@ -33,20 +30,20 @@ export class Exchange implements Outcome {
   readonly head: RequestHead;
   readonly facts: RequestFacts;
   readonly requestId: string;
-  /** Undefined where traces are not configured. */
+  /** Undefined if tracing is not configured. */
   readonly trace: Trace | undefined;
   route: Route | undefined;
   decision: Decision | undefined;
-  /** How long it is held on purpose before it is forwarded, in milliseconds. */
+  /** Injected delay before the request is forwarded, in milliseconds. */
   delayMs = 0;
-  /** What was done to it on purpose. */
+  /** The injected fault. */
   fault: FaultKind | undefined;
-  /** The path that goes upstream, where it is another than the client's. */
+  /** The rewritten path; undefined if the route has no rewrite. */
   upstreamPath: string | undefined;
-  /** Set by `begin` where the request is to be forwarded. */
+  /** Set by `begin` if the request is to be forwarded. */
   attempts: Attempts | undefined;
   status = 0;
-  /** How the call ended, where it is one of gRPC. */
+  /** The status of a gRPC call. */
   grpcStatus: number | undefined;
   error: ErrorCode | undefined;
   bytesReceived = 0;
@@ -55,11 +52,11 @@ export class Exchange implements Outcome {
   readonly #context: ProxyContext;
   readonly #startedMs: number;
   readonly #nowMs: number;
-  /** The path is none that everybody reads alike. */
-  #refused: boolean;
+  /** Servers may read the path differently (path confusion). */
+  #isAmbiguous: boolean;
   #ended = false;
-  /** Whether it is one of those that the load counts. */
-  #isLoad = false;
+  /** Whether the overload manager counts it as in flight. */
+  #isAdmitted = false;
   #mirror: Mirror | "none" | undefined;
 
   constructor(context: ProxyContext, caller: Caller, head: RequestHead) {
@@ -69,7 +66,7 @@ export class Exchange implements Outcome {
     this.snapshot = context.snapshot;
     this.caller = caller;
     const normal = this.snapshot.config.pathNormalisation === "on" ? normalHead(head) : head;
-    this.#refused = normal === undefined;
+    this.#isAmbiguous = normal === undefined;
     this.head = normal ?? head;
     const { attributes, trustedProxies } = this.snapshot;
     this.facts = new RequestFacts(attributes, this.head, caller, trustedProxies, this.#nowMs);
@@ -78,29 +75,29 @@ export class Exchange implements Outcome {
     this.trace = tracing && new Trace(tracing, head, caller, context, this.#startedMs);
   }
 
-  /** Finds the route, once: nothing is decided or counted yet, so a lane can still leave the request to another. */
+  /** Finds the route, once. Decides and counts nothing, so the request can still be handed over to the other lane. */
   findRoute(): Route | undefined {
-    if (this.route !== undefined || this.#refused) return this.route;
+    if (this.route !== undefined || this.#isAmbiguous) return this.route;
     const found = findRoute(this.snapshot, this.facts, this.#nowMs);
-    if (found === "ambiguous") this.#refused = true;
+    if (found === "ambiguous") this.#isAmbiguous = true;
     else this.route = found;
     return this.route;
   }
 
   /**
-   * Route, identify, decide. An ending is the answer, and nothing was decided: `no-route`, a path that can not be told
-   * (`bad-request`), one request too many of one requester (`rate-limited`) or of all (`overloaded`), or a redirect, the
-   * route's or that of a tester's link; or it was, and is aborted on purpose (`fault`). Undefined: forward it. Attributes
-   * are identified as conditions ask for them, so what no rule reads costs nothing.
+   * Route, identify, decide. Returns a local reply, or undefined to forward the request. The replies, in order:
+   * `no-route`, `bad-request` (an ambiguous path), `rate-limited`, the route's redirect, `overloaded`, `bad-request` (no
+   * valid rewritten path), the redirect of an override link, `fault`. Attributes are identified when a condition reads
+   * them, so unread ones cost nothing.
    */
   begin(): LocalReply | undefined {
     const route = this.findRoute();
-    if (route === undefined) return this.#refused ? "bad-request" : "no-route";
+    if (route === undefined) return this.#isAmbiguous ? "bad-request" : "no-route";
     const refusal = route.rateLimit?.refuse(this.facts, this.#startedMs);
     if (refusal !== undefined) return refusal;
     if (route.redirect !== undefined) return routeRedirect(route.redirect, this);
-    this.#isLoad = this.#context.overload.admit(this.snapshot.config.limits);
-    if (!this.#isLoad) return "overloaded";
+    this.#isAdmitted = this.#context.overload.admit(this.snapshot.config.limits);
+    if (!this.#isAdmitted) return "overloaded";
     if (route.transforms?.rewrite !== undefined) {
       this.upstreamPath = route.transforms.rewrite.path(this.head.path);
       if (this.upstreamPath === undefined) return "bad-request";
@@ -112,7 +109,7 @@ export class Exchange implements Outcome {
       if (link !== undefined) return link;
     }
     if (release !== undefined) this.decision = this.#decide(release, service);
-    const abort = route.fault && this.#strike(route.fault);
+    const abort = route.fault && this.#injectFault(route.fault);
     if (abort !== undefined) return abort;
     const exact = this.decision?.reason === "override";
     const version = servedVersion(service, this.decision);
@@ -123,12 +120,12 @@ export class Exchange implements Outcome {
     return undefined;
   }
 
-  #strike(fault: Fault): Refusal | undefined {
+  #injectFault(fault: Fault): Refusal | undefined {
     const { randomUnit: random, randomFraction } = this.#context;
     const unit = this.decision?.unit ?? randomUnit(random);
-    const struck = { facts: this.facts, unit, nowMs: this.#nowMs, randomFraction };
-    const status = fault.abortOf(struck);
-    this.delayMs = status === undefined ? fault.delayOf(struck) : 0;
+    const context = { facts: this.facts, unit, nowMs: this.#nowMs, randomFraction };
+    const status = fault.abortOf(context);
+    this.delayMs = status === undefined ? fault.delayOf(context) : 0;
     if (status !== undefined) this.fault = "abort";
     else if (this.delayMs > 0) this.fault = "delay";
     return status === undefined ? undefined : { error: "fault", status, retryAfterSeconds: undefined };
@@ -149,47 +146,47 @@ export class Exchange implements Outcome {
   }
 
   /**
-   * The request is on a connection to its endpoint. A copy of it leaves now, where there is to be one: `order` says what
-   * it is made of. A further attempt makes no further copy.
+   * Call when the request has a connection to its endpoint. Starts the mirrored request that `describe` returns, if the
+   * route mirrors this one. Further attempts get the same mirror.
    */
-  mirror(order: () => Omit<MirroredRequest, "mirroring">): Mirror | undefined {
+  mirror(describe: () => Omit<MirroredRequest, "mirroring">): Mirror | undefined {
     const mirroring = this.route?.mirroring;
     if (mirroring === undefined) return undefined;
-    this.#mirror ??= this.#beginMirror(mirroring, order) ?? "none";
+    this.#mirror ??= this.#beginMirror(mirroring, describe) ?? "none";
     return this.#mirror === "none" ? undefined : this.#mirror;
   }
 
-  #beginMirror(mirroring: Mirroring, order: () => Omit<MirroredRequest, "mirroring">): Mirror | undefined {
+  #beginMirror(mirroring: Mirroring, describe: () => Omit<MirroredRequest, "mirroring">): Mirror | undefined {
     const verdict = mirroring.verdict({
       method: this.method,
       unit: this.decision?.unit,
       served: this.servedVersion ?? "",
       isCopy: this.caller.trusted && this.head.header(mirrorHeader) !== undefined,
     });
-    return verdict === "copied" ? this.#context.mirrors.begin({ mirroring, ...order() }, this.#context) : undefined;
+    return verdict === "copied" ? this.#context.mirrors.begin({ mirroring, ...describe() }, this.#context) : undefined;
   }
 
-  /** The Set-Cookie value of the pin to write with a final answer, or undefined. */
+  /** The Set-Cookie value of the pin to write with the final response, or undefined. */
   setCookie(): string | undefined {
     const pin = this.decision?.pin;
     return pin === undefined ? undefined : this.route?.release?.policy.setCookie(pin, this.facts.isHttps);
   }
 
   /**
-   * The one end of every request: counted, timed, logged. `status` is what the client got; an error says why where it
-   * was Perch that answered, or where the answer was cut short.
+   * The single end of every request: counted, timed, logged. Further calls do nothing. `status` is that of the response;
+   * `error` is the reason for a local reply or for an aborted response.
    */
   end(status: number, error: ErrorCode | undefined): void {
     if (this.#ended) return;
     this.#ended = true;
-    if (this.#isLoad) this.#context.overload.release();
+    if (this.#isAdmitted) this.#context.overload.release();
     this.attempts?.finished();
     if (typeof this.#mirror === "object") this.#mirror.requestEnded();
     this.status = status;
     this.error = error;
     this.durationMs = this.#context.monotonicMs() - this.#startedMs;
     const served = this.attempts?.served;
-    const stats = served === undefined ? this.route?.ownStats : this.route?.stats?.[served.index];
+    const stats = served === undefined ? this.route?.localReplyStats : this.route?.stats?.[served.index];
     this.#context.observer.observe(this, stats ?? this.snapshot.noRouteStats);
     if (this.trace?.isSampled) this.#context.spans.add(spansOf(this, this.trace));
   }
@@ -202,7 +199,7 @@ export class Exchange implements Outcome {
     return this.trace?.isSampled ? this.trace : undefined;
   }
 
-  /** The largest body that the request may have, in bytes; 0: no limit. */
+  /** Maximum size of the request body in bytes; 0: no limit. */
   get bodyBytes(): number {
     return this.findRoute()?.bodyBytes ?? this.snapshot.config.limits.bodyBytes;
   }
@@ -276,10 +273,13 @@ export class Exchange implements Outcome {
   }
 }
 
-/** A service that lacks the assigned version serves its default, so a chain needs canaries only where something changed. */
+/** A service without the assigned version serves its default, so only the services that changed need a canary. */
 export function servedVersion(service: Service, decision: Decision | undefined): ServiceVersion {
   return (decision && service.versions.get(decision.version)) ?? service.defaultVersion;
 }
+
+/** Ids accepted from a trusted caller: short, and safe in a log line and a header. */
+const requestIdPattern = /^[\w.:=+/@-]{1,128}$/;
 
 function acceptedRequestId(head: RequestHead, caller: Caller): string | undefined {
   if (!caller.trusted) return undefined;
@@ -288,8 +288,8 @@ function acceptedRequestId(head: RequestHead, caller: Caller): string | undefine
 }
 
 /**
- * The route that takes a request. `ambiguous` where servers read the path in two ways, and the other way leads to another
- * route: whoever forwarded it could be made to pass what that route keeps out (path confusion).
+ * The route that matches a request. `ambiguous`: servers read the path in two ways, and the other reading matches another
+ * route. Forwarding it could bypass the restrictions of that route (path confusion).
  */
 export function findRoute(
   { config, routes }: Snapshot,

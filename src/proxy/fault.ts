@@ -4,7 +4,7 @@ import type { Unit } from "../decide/unit.ts";
 import type { FaultStats } from "../observe/stats-registry.ts";
 import type { FaultSpec, FaultTarget } from "../route/route-spec.ts";
 
-/** What a request is struck by is drawn and asked of. */
+/** The inputs that decide whether a fault applies to a request. */
 export interface FaultContext {
   readonly facts: Facts;
   readonly unit: Unit;
@@ -13,7 +13,7 @@ export interface FaultContext {
   randomFraction(): number;
 }
 
-/** The faults that a route has on purpose. */
+/** The faults that a route injects. */
 export class Fault {
   readonly spec: FaultSpec;
   readonly #delay: Check | undefined;
@@ -27,31 +27,31 @@ export class Fault {
     this.#stats = stats;
   }
 
-  /** Says of each fault whether it may strike the request, and why. */
+  /** Explains for each fault whether it can apply to the request. */
   why(request: Omit<FaultContext, "randomFraction">): string[] {
     const { delay, abort } = this.spec;
-    const told: string[] = [];
-    if (abort !== undefined) told.push(`abort with ${abort.status}: ${describe(abort, this.#abort, request)}`);
-    if (delay !== undefined) told.push(`delay of ${delay.ms} ms: ${describe(delay, this.#delay, request)}`);
-    return told;
+    const lines: string[] = [];
+    if (abort !== undefined) lines.push(`abort with ${abort.status}: ${describe(abort, this.#abort, request)}`);
+    if (delay !== undefined) lines.push(`delay of ${delay.ms} ms: ${describe(delay, this.#delay, request)}`);
+    return lines;
   }
 
-  /** How long the request is held, in milliseconds. */
+  /** The injected delay in milliseconds; 0: none. Counts it. */
   delayOf(request: FaultContext): number {
-    if (this.spec.delay === undefined || !strikes(this.spec.delay, this.#delay, request)) return 0;
+    if (this.spec.delay === undefined || !applies(this.spec.delay, this.#delay, request)) return 0;
     this.#stats.injected.by.delay.value++;
     return this.spec.delay.ms;
   }
 
-  /** The status that the request is answered with in place of an upstream's answer; undefined where it is forwarded. */
+  /** The status of an injected abort; undefined to forward the request. Counts it. */
   abortOf(request: FaultContext): number | undefined {
-    if (this.spec.abort === undefined || !strikes(this.spec.abort, this.#abort, request)) return undefined;
+    if (this.spec.abort === undefined || !applies(this.spec.abort, this.#abort, request)) return undefined;
     this.#stats.injected.by.abort.value++;
     return this.spec.abort.status;
   }
 }
 
-function strikes(
+function applies(
   { percent }: FaultTarget,
   check: Check | undefined,
   { facts, nowMs, unit, randomFraction }: FaultContext,

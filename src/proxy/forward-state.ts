@@ -8,44 +8,43 @@ import type { PermitWaiter } from "./permit.ts";
 import type { BodyState } from "./retry-policy.ts";
 
 /**
- * How far a request has come:
- * - `waiting`: for the end of a delay, or for the part of its body that is sent along with its head;
+ * The phase of a forwarded request:
+ * - `waiting`: for the end of an injected delay, or for the part of the body that is sent together with the head;
  * - `queued`: for a permit within the version's limits;
- * - `connecting`: an endpoint is chosen, and nothing is sent to it yet;
- * - `sent`: the response is awaited, and the client has seen none;
- * - `responding`: the head of the final response was passed on;
- * - `ended`: all of the response was written, or none will be.
+ * - `connecting`: an endpoint is chosen, nothing was sent to it yet;
+ * - `sent`: waits for the response head;
+ * - `responding`: the head of the final response was forwarded;
+ * - `ended`: the whole response was written, or none will be.
  */
 export type ForwardPhase = "waiting" | "queued" | "connecting" | "sent" | "responding" | "ended";
 
-/** The bytes of one forwarded request, which a lane moves. It decides nothing: it reports to a `ForwardState`, which calls back. */
+/** The I/O of one forwarded request, implemented by each lane. It reports events to a `ForwardState`, which decides. */
 export interface ForwardTransport {
-  /** Whether enough of the body has come to send the request. */
+  /** Whether enough of the body has arrived to send the request. */
   readonly isReady: boolean;
   readonly bodyState: BodyState;
-  /** Whether part of the body is still to come from the client. */
+  /** Whether the client has yet to send part of the body. */
   readonly awaitsBody: boolean;
-  /** Whether the client has yet to read what was written to it. */
+  /** Whether the client has yet to read data that was written to it. */
   readonly clientIsBehind: boolean;
-  /** Sends the request to this endpoint. */
   send(endpoint: Endpoint): void;
-  /** The request waits for a permit, which has a time limit of its own. */
+  /** The request waits for a permit. The limiter has its own timeout for that. */
   queued(): void;
-  /** Gives the upstream connection of the present attempt up, if there is one. */
+  /** Abandons the upstream connection of the current attempt, if there is one. */
   abandonAttempt(): void;
-  /** Answers with this error; the client has seen nothing of a response. */
+  /** Sends a local reply. No part of a response was sent before. */
   reply(error: ErrorCode): void;
-  /** Aborts the response under way, so that the client cannot take it for a whole one. */
+  /** Aborts the response in progress, so that the client cannot mistake it for a complete one. */
   cut(): void;
 }
 
 /**
- * The course of one forwarded request, in every lane: when it is sent, whether a failed attempt is repeated, what a timeout
- * means, and with which error it ends. Delays, retries and time limits are decided here and nowhere else.
+ * The state machine of one forwarded request, shared by both lanes: when it is sent, whether a failed attempt is retried,
+ * what a timeout means, and with which error it ends. Delays, retries and timeouts are decided only here.
  */
 export class ForwardState implements PermitWaiter {
   phase: ForwardPhase = "waiting";
-  /** Whether the request is being sent apart from the event that brought it. */
+  /** Whether the request is being sent in a later event than the one that received it. */
   isDeferred = false;
   readonly #exchange: Exchange;
   readonly #attempts: Attempts;
@@ -53,9 +52,9 @@ export class ForwardState implements PermitWaiter {
   readonly #defect: (error: unknown) => void;
   #cancelHold: (() => void) | undefined;
   #cancelTotal: (() => void) | undefined;
-  /** The time for the whole request is over: no further attempt. */
+  /** The total timeout has expired: no further attempt. */
   #expired = false;
-  /** Why the response was cut. */
+  /** Why the response was aborted. */
   #cutError: ErrorCode | undefined;
 
   constructor(exchange: Exchange, attempts: Attempts, transport: ForwardTransport, defect: (error: unknown) => void) {
@@ -70,14 +69,14 @@ export class ForwardState implements PermitWaiter {
     return this.#cancelHold !== undefined;
   }
 
-  /** Starts the time limits. `totalMs`: for the whole request; 0: none. */
+  /** Starts the total timeout and the injected delay. `totalMs` 0: no timeout. */
   start(totalMs: number, schedule: Schedule = scheduleTimeout): void {
     if (totalMs > 0) this.#cancelTotal = schedule(totalMs, () => this.#totalExceeded());
     const { delayMs } = this.#exchange;
     if (delayMs > 0) this.#cancelHold = scheduleTimeout(delayMs, () => this.#holdOver());
   }
 
-  /** Tries the first endpoint, unless the request is held, is not ready or was begun. */
+  /** Starts the first attempt, unless the request is held, is not ready or has begun. */
   begin(): void {
     if (this.phase === "waiting" && !this.isHeld && this.#transport.isReady) this.#try(this.#attempts.next(this));
   }
@@ -87,7 +86,7 @@ export class ForwardState implements PermitWaiter {
     if (this.#transport.isReady) this.onPermit();
   }
 
-  /** A permit is often granted while another request ends, whose connection can be used only after this event. */
+  /** A permit is often granted while another request ends. Its connection is reusable only after the current event. */
   onPermit(): void {
     setImmediate(() => {
       if (this.phase === "ended") return;
@@ -115,18 +114,18 @@ export class ForwardState implements PermitWaiter {
     this.#transport.send(endpoint);
   }
 
-  /** The endpoint to ask again in place of passing on a response of this status; undefined: pass it on. */
+  /** The endpoint to retry at instead of forwarding a response with this status; undefined: forward it. */
   retryInsteadOf(status: number): Endpoint | undefined {
     return this.#attempts.retryInsteadOf(status, this.#transport.bodyState);
   }
 
-  /** The head of the final response is passed on. `verdict`: whether its status says how the request ended. */
+  /** The head of the final response is forwarded. "to be judged": only the trailers carry the outcome, as in gRPC. */
   responseStarted(status: number, verdict: "judged" | "to be judged" = "judged"): void {
     this.phase = "responding";
     this.#attempts.answered(status, verdict);
   }
 
-  /** The present attempt failed: it is repeated where that is allowed, else the request ends with the failure. */
+  /** The current attempt failed. It is retried if allowed, else the request ends with the failure. */
   attemptFailed(failure: AttemptFailure, error?: Error): void {
     if (this.phase === "ended") return;
     const { bodyState } = this.#transport;
@@ -137,14 +136,14 @@ export class ForwardState implements PermitWaiter {
     else this.#try(this.#attempts.again(bodyState, this));
   }
 
-  /** No connection could be made for lack of descriptors, ports or memory: no endpoint failed. */
+  /** No connection could be made: this process is out of descriptors, ports or memory. No endpoint failed. */
   resourcesExhausted(): void {
     if (this.phase === "ended") return;
     this.#transport.abandonAttempt();
     this.#reply(this.#attempts.resourcesExhausted());
   }
 
-  /** Ends the request for a reason that is not the upstream's. */
+  /** Ends the request for a reason other than an upstream failure. */
   abort(error: ErrorCode): void {
     if (this.phase === "ended") return;
     this.#transport.abandonAttempt();
@@ -152,13 +151,13 @@ export class ForwardState implements PermitWaiter {
     else this.#reply(error);
   }
 
-  /** A defect of Perch ends this request and no other. */
+  /** A defect of Perch ends only this request. */
   defect(error: unknown): void {
     this.#defect(error);
     this.abort("internal-error");
   }
 
-  /** The present step took too long. Whose step it was decides what that means. */
+  /** The timeout of the current step expired. The error depends on which side the step waited for. */
   stepExceeded(upstreamIsBehind: boolean): void {
     if (this.phase === "ended" || this.#transport.clientIsBehind) this.clientStalled();
     else if (this.#attempts.count === 0) this.abort("request-timeout");
@@ -175,7 +174,7 @@ export class ForwardState implements PermitWaiter {
     else this.attemptFailed("upstream-timeout");
   }
 
-  /** The client does not read what it is sent. */
+  /** The client stopped reading the response. */
   clientStalled(): void {
     this.#cut("client-closed");
   }
@@ -191,12 +190,12 @@ export class ForwardState implements PermitWaiter {
     this.#transport.reply(error);
   }
 
-  /** The error that the request ends with. `incomplete`: the client did not get all of the response. */
+  /** The error to record. `incomplete`: the client did not receive the whole response. */
   endError(end: "complete" | "incomplete"): ErrorCode | undefined {
     return this.#cutError ?? (end === "complete" ? this.#exchange.error : "client-closed");
   }
 
-  /** Ends the exchange. `status` is that of the response. */
+  /** Ends the exchange. `status` is that of the response; `client-closed` overrides it. */
   end(end: "complete" | "incomplete", status: number): void {
     this.phase = "ended";
     this.#cancelHold?.();

@@ -2,14 +2,13 @@ import { type ErrorCode, errorTable } from "../errors.ts";
 import { grpcStatusOfError } from "../http/grpc-status.ts";
 import type { RequestHead } from "../http/request-head.ts";
 
-/** The head and body of an answer that Perch makes itself. Flat headers, as for a forwarded one. */
+/** The head and body of a local reply. `headers` is flat: name, value, name, value. */
 export interface LocalResponse {
   readonly status: number;
   readonly headers: string[];
   readonly body: string;
 }
 
-/** Sends the client elsewhere. */
 export interface Redirect {
   readonly status: 301 | 302 | 303 | 307 | 308;
   /** Visible ASCII. */
@@ -17,84 +16,35 @@ export interface Redirect {
   readonly setCookie: string | undefined;
 }
 
-/** An error with a status of its own. */
+/** An error with its own status and `Retry-After`. */
 export interface Refusal {
   readonly error: Extract<ErrorCode, "rate-limited" | "fault">;
   readonly status: number;
   readonly retryAfterSeconds: number | undefined;
 }
 
-/** How Perch ends a request itself: with an error, or by a redirect. */
+/** A response that Perch makes itself: an error or a redirect. */
 export type LocalReply = ErrorCode | Refusal | Redirect;
 
-/** After these the request's own framing is in doubt, or the client is late: the connection ends with the answer. */
-const closingErrors: ReadonlySet<ErrorCode | undefined> = new Set<ErrorCode>([
-  "headers-too-large",
-  "body-too-large",
-  "uri-too-long",
-  "request-timeout",
-  "bad-request",
-  "expectation-failed",
-  "internal-error",
-]);
-
-/** Whether the connection ends with this answer, whatever else would keep it. */
-export function closesConnection(ending: LocalReply): boolean {
-  return closingErrors.has(errorOf(ending));
-}
-
-/** What the log and the metrics call it. */
-export function errorOf(ending: LocalReply): ErrorCode | undefined {
-  if (typeof ending === "string") return ending;
-  return "error" in ending ? ending.error : undefined;
-}
-
 /**
- * What a caller reads when Perch itself answers: the code, a sentence, the request's id, and nothing about upstreams.
- * `retryAfterSeconds` stands on answers that say the shortage is ours or will pass.
+ * Renders a local reply. An error body has the code, a message and the request id, and nothing about upstreams.
+ * `retryAfterSeconds` is sent with status 503.
  */
 export function localResponse(
-  ending: LocalReply,
+  reply: LocalReply,
   requestId: string | undefined,
   accept: unknown,
   retryAfterSeconds = 1,
 ): LocalResponse {
-  if (typeof ending === "string") {
-    const { status } = errorTable[ending];
+  if (typeof reply === "string") {
+    const { status } = errorTable[reply];
     const seconds = status === 503 ? retryAfterSeconds : undefined;
-    return errorAnswer({ error: ending, status, retryAfterSeconds: seconds }, requestId, accept);
+    return errorResponse({ error: reply, status, retryAfterSeconds: seconds }, requestId, accept);
   }
-  return "error" in ending ? errorAnswer(ending, requestId, accept) : redirectAnswer(ending, requestId);
+  return "error" in reply ? errorResponse(reply, requestId, accept) : redirectResponse(reply, requestId);
 }
 
-/** The same for a call of gRPC: an answer of trailers only, whose HTTP status tells nothing. */
-export function grpcLocalResponse(code: ErrorCode, requestId: string): LocalResponse {
-  const headers = [
-    "content-type",
-    "application/grpc",
-    "grpc-status",
-    String(grpcStatusOfError(code)),
-    "grpc-message",
-    `${code}: ${errorTable[code].message}`,
-    "x-perch-error",
-    code,
-    "x-request-id",
-    requestId,
-  ];
-  return { status: 200, headers, body: "" };
-}
-
-function redirectAnswer({ status, location, setCookie }: Redirect, requestId: string | undefined): LocalResponse {
-  const headers = ["Content-Length", "0"];
-  // Never to be kept by a cache where a cookie comes with it: the next one who follows may not get it.
-  if (setCookie !== undefined) headers.push("Cache-Control", "no-store");
-  headers.push("Location", location);
-  if (setCookie !== undefined) headers.push("Set-Cookie", setCookie);
-  if (requestId !== undefined) headers.push("x-request-id", requestId);
-  return { status, headers, body: "" };
-}
-
-function errorAnswer(
+function errorResponse(
   { error: code, status, retryAfterSeconds }: Omit<Refusal, "error"> & { readonly error: ErrorCode },
   requestId: string | undefined,
   accept: unknown,
@@ -117,24 +67,73 @@ function errorAnswer(
   return { status, headers, body };
 }
 
-/** The same as bytes, with the fields that the transport adds in the order that node:http writes them. */
-export function localResponseText(answer: LocalResponse, message: ResponseFrame): string {
-  let head = `HTTP/1.1 ${answer.status} ${message.reasonPhrase}\r\nConnection: ${message.connection}\r\n`;
-  for (let i = 0; i < answer.headers.length; i += 2) head += `${answer.headers[i]}: ${answer.headers[i + 1]}\r\n`;
-  return `${head}Date: ${message.date}\r\n\r\n${message.body === "omitted" ? "" : answer.body}`;
+function redirectResponse({ status, location, setCookie }: Redirect, requestId: string | undefined): LocalResponse {
+  const headers = ["Content-Length", "0"];
+  // A cache must not hand the cookie of one client to another.
+  if (setCookie !== undefined) headers.push("Cache-Control", "no-store");
+  headers.push("Location", location);
+  if (setCookie !== undefined) headers.push("Set-Cookie", setCookie);
+  if (requestId !== undefined) headers.push("x-request-id", requestId);
+  return { status, headers, body: "" };
 }
 
-/** What the transport adds to an own answer. */
+/** Renders an error for a gRPC call: a trailers-only response with HTTP status 200. */
+export function grpcLocalResponse(code: ErrorCode, requestId: string): LocalResponse {
+  const headers = [
+    "content-type",
+    "application/grpc",
+    "grpc-status",
+    String(grpcStatusOfError(code)),
+    "grpc-message",
+    `${code}: ${errorTable[code].message}`,
+    "x-perch-error",
+    code,
+    "x-request-id",
+    requestId,
+  ];
+  return { status: 200, headers, body: "" };
+}
+
+/** What the transport adds to a local reply. */
 export interface ResponseFrame {
   readonly reasonPhrase: string;
   readonly connection: "keep-alive" | "close";
-  /** An HTTP date, for now. */
+  /** The current time as an HTTP date. */
   readonly date: string;
-  /** Omitted from an answer to HEAD. */
+  /** Omitted for HEAD. */
   readonly body: "sent" | "omitted";
 }
 
-/** Stands in for a head that could not be read, so that its refusal is observed like any other end. */
+/** The HTTP/1.1 message, with the fields that the transport adds in the order that node:http writes them. */
+export function localResponseText(response: LocalResponse, frame: ResponseFrame): string {
+  let head = `HTTP/1.1 ${response.status} ${frame.reasonPhrase}\r\nConnection: ${frame.connection}\r\n`;
+  for (let i = 0; i < response.headers.length; i += 2) head += `${response.headers[i]}: ${response.headers[i + 1]}\r\n`;
+  return `${head}Date: ${frame.date}\r\n\r\n${frame.body === "omitted" ? "" : response.body}`;
+}
+
+/** The error code of the reply for log and metrics; undefined for a redirect. */
+export function errorOf(reply: LocalReply): ErrorCode | undefined {
+  if (typeof reply === "string") return reply;
+  return "error" in reply ? reply.error : undefined;
+}
+
+/** Whether the connection must close after this reply. */
+export function closesConnection(reply: LocalReply): boolean {
+  return closingErrors.has(errorOf(reply));
+}
+
+/** After these the framing of the request is in doubt, or the client is late. */
+const closingErrors: ReadonlySet<ErrorCode | undefined> = new Set<ErrorCode>([
+  "headers-too-large",
+  "body-too-large",
+  "uri-too-long",
+  "request-timeout",
+  "bad-request",
+  "expectation-failed",
+  "internal-error",
+]);
+
+/** Stands in for a head that could not be parsed, so that its rejection is logged and counted like any other request. */
 export function unreadableRequestHead(method = ""): RequestHead {
   return {
     method,

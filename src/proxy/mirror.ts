@@ -6,23 +6,23 @@ import type { RandomFraction } from "../upstream/clock.ts";
 import type { Endpoint } from "../upstream/endpoint.ts";
 import type { Service, ServiceVersion } from "./service.ts";
 
-/** Says on a copy which version it is for. Whoever acts on what he is asked for can tell it from the request. */
+/** Marks a mirrored request and names its version, so that an upstream can skip side effects. */
 export const mirrorHeader = "x-perch-mirror";
 
-/** What a mirror asks of a request. */
+/** The facts by which a request is mirrored or not. */
 export interface MirrorQuestion {
   readonly method: string;
-  /** Undefined where nobody was looked for: an override or a caller decided. */
+  /** Undefined if an override or a propagated version decided. */
   readonly unit: Unit | undefined;
   /** The version that serves it. */
   readonly served: string;
-  /** It came with the header of copies, from a trusted caller. */
+  /** Whether a trusted caller sent it as a mirrored request. */
   readonly isCopy: boolean;
 }
 
 export type MirrorVerdict = "copied" | "not-drawn" | "no-unit" | "other-method" | "serves-itself" | "is-a-copy";
 
-/** A release's mirror as one route has it. Prepared once a snapshot. */
+/** A release's mirror on one route. Built once per snapshot. */
 export class Mirroring {
   readonly spec: MirrorSpec;
   readonly service: Service;
@@ -46,52 +46,52 @@ export class Mirroring {
 
   verdict({ method, unit, served, isCopy }: MirrorQuestion): MirrorVerdict {
     if (!this.takes(method)) return "other-method";
-    // A copy of what it answers itself would tell nothing, and cost it twice.
+    // Mirroring to the version that serves would only double its load.
     if (served === this.version.name) return "serves-itself";
-    // Testers ask for one version, and where a caller decided, the chain was copied at its start.
+    // An override is for one version only. A propagated request was mirrored where its chain began.
     if (unit === undefined) return "no-unit";
-    if (this.placeOf(unit) >= this.spec.percent) return "not-drawn";
+    if (this.draw(unit) >= this.spec.percent) return "not-drawn";
     return isCopy ? "is-a-copy" : "copied";
   }
 
-  /** A unit's place in [0, 100); those below the percentage are copied. */
-  placeOf(unit: Unit): number {
+  /** A unit's draw in [0, 100); mirrored below the percentage. */
+  draw(unit: Unit): number {
     return percentile(unit, this.#seed);
   }
 }
 
-/** A request to be copied, as it went to its own endpoint. */
+/** The request to mirror, as it was sent to its own endpoint. */
 export interface MirroredRequest {
   readonly mirroring: Mirroring;
   readonly method: string;
   readonly target: string;
-  /** Flat, without what frames the body. Asked for once, at once. */
+  /** Flat, without framing fields. Called at most once, during `Mirrors.begin`. */
   headersFor(endpoint: Endpoint): readonly string[];
-  /** What frames the body that the lane will pass on. */
+  /** The framing of the body: its length, or as named. */
   readonly body: number | "chunked" | "none";
 }
 
 /**
- * A copy that is on its way. Nothing waits for it and nothing that happens to it is told: the lane passes on what it reads
- * of the body, and forgets it.
+ * A mirrored request in flight. The lane only feeds it the body as it reads it: nothing waits for it, and its failures
+ * are not reported to the lane.
  */
 export interface Mirror {
-  /** Bytes of the body; they must stay as they are. */
+  /** Bytes of the body; must not be modified afterwards. */
   bytes(bytes: Buffer): void;
   bodyEnded(): void;
-  /** The request is over. A copy whose body has not ended by now never will, and must not pass for a whole one. */
+  /** The request is over. A mirrored request with an incomplete body is aborted, so that it cannot look complete. */
   requestEnded(): void;
 }
 
-/** The clocks and the randomness that a mirrored request needs. */
+/** The clocks and randomness of a mirrored request. */
 export interface MirrorSources {
   nowMs(): number;
   monotonicMs(): number;
   readonly randomFraction: RandomFraction;
 }
 
-/** Sends copies: one transport for both lanes. */
+/** Sends mirrored requests: one transport for both lanes. */
 export interface Mirrors {
-  /** Undefined where the copy can not leave, which is counted. */
+  /** Undefined if the mirrored request cannot be sent, which is counted. */
   begin(request: MirroredRequest, sources: MirrorSources): Mirror | undefined;
 }

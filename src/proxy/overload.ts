@@ -1,32 +1,32 @@
 import type { Limits } from "../config/compiled-config.ts";
 import type { ShedCause } from "../observe/process-stats.ts";
 
-/** How often the event loop is asked how late it is. */
-const askedEveryMs = 50;
-/** What one answer counts for beside those before it: a pause for garbage is over by the time that it is seen. */
+/** How often the delay of the event loop is sampled. */
+const sampleIntervalMs = 50;
+/** Weight of a new sample. A single garbage collection pause is over by the time it is seen, so it must not shed. */
 const smoothing = 1 / 3;
 
 /**
- * How busy this thread is. Requests beyond what it may have are turned away before anything is done for them: whoever is
- * told at once can go elsewhere, and what is under way ends in time.
+ * Sheds requests over the limits of this thread before any work is done for them. A client that is rejected at once can
+ * retry elsewhere, and the requests in flight still finish in time.
  */
 export class OverloadManager {
   readonly #monotonicMs: () => number;
-  readonly #turnedAway: (cause: ShedCause) => void;
+  readonly #onShed: (cause: ShedCause) => void;
   #inFlight = 0;
-  #lateMs = 0;
+  #loopDelayMs = 0;
   #dueMs = 0;
   #timer: NodeJS.Timeout | undefined;
 
-  constructor(monotonicMs: () => number, turnedAway: (cause: ShedCause) => void) {
+  constructor(monotonicMs: () => number, onShed: (cause: ShedCause) => void) {
     this.#monotonicMs = monotonicMs;
-    this.#turnedAway = turnedAway;
+    this.#onShed = onShed;
   }
 
-  /** Whether one more request may begin; it then counts until it has `ended`. */
+  /** Whether one more request may begin. If so, it counts as in flight until `release`. */
   admit({ inFlight, loopDelayMs }: Limits): boolean {
-    if (this.#inFlight >= inFlight) return this.#refuse("in-flight");
-    if (this.#lateMs > loopDelayMs) return this.#refuse("loop-delay");
+    if (this.#inFlight >= inFlight) return this.#shed("in-flight");
+    if (this.#loopDelayMs > loopDelayMs) return this.#shed("loop-delay");
     this.#inFlight++;
     return true;
   }
@@ -35,30 +35,30 @@ export class OverloadManager {
     this.#inFlight--;
   }
 
-  /** The event loop is watched only where there is a bound on how late it may be. */
+  /** Samples the event loop only if there is a limit on its delay. */
   watch({ loopDelayMs }: Limits): void {
-    const watched = loopDelayMs !== Number.POSITIVE_INFINITY;
-    if (watched === (this.#timer !== undefined)) return;
+    const isLimited = loopDelayMs !== Number.POSITIVE_INFINITY;
+    if (isLimited === (this.#timer !== undefined)) return;
     clearInterval(this.#timer);
     this.#timer = undefined;
-    this.#lateMs = 0;
-    if (!watched) return;
-    this.#dueMs = this.#monotonicMs() + askedEveryMs;
-    this.#timer = setInterval(this.#ask, askedEveryMs).unref();
+    this.#loopDelayMs = 0;
+    if (!isLimited) return;
+    this.#dueMs = this.#monotonicMs() + sampleIntervalMs;
+    this.#timer = setInterval(this.#sample, sampleIntervalMs).unref();
   }
 
   stop(): void {
     clearInterval(this.#timer);
   }
 
-  readonly #ask = (): void => {
+  readonly #sample = (): void => {
     const nowMs = this.#monotonicMs();
-    this.#lateMs += (Math.max(0, nowMs - this.#dueMs) - this.#lateMs) * smoothing;
-    this.#dueMs = nowMs + askedEveryMs;
+    this.#loopDelayMs += (Math.max(0, nowMs - this.#dueMs) - this.#loopDelayMs) * smoothing;
+    this.#dueMs = nowMs + sampleIntervalMs;
   };
 
-  #refuse(cause: ShedCause): false {
-    this.#turnedAway(cause);
+  #shed(cause: ShedCause): false {
+    this.#onShed(cause);
     return false;
   }
 }

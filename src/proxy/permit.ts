@@ -3,11 +3,11 @@ import type { ServiceVersion } from "./service.ts";
 
 /** A request that may have to wait for a permit. */
 export interface PermitWaiter {
-  /** The permit was granted or refused: `next` tells. May be called while another request ends. */
+  /** The queued permit was granted or refused; call `Attempts.next`. May be called while another request ends. */
   onPermit(): void;
 }
 
-/** A request's permit within the concurrency limits of one version. */
+/** A request's permit from the concurrency limiter of one version. */
 export class Permit implements Waiter {
   readonly #limiter: ConcurrencyLimiter;
   readonly #version: ServiceVersion;
@@ -30,7 +30,7 @@ export class Permit implements Waiter {
     return permit;
   }
 
-  /** Undefined where the request would have to wait. */
+  /** Undefined if the request would have to queue. */
   static tryAcquire(version: ServiceVersion, limiter: ConcurrencyLimiter): Permit | undefined {
     return limiter.tryAcquire() ? new Permit(version, limiter, undefined) : undefined;
   }
@@ -49,7 +49,7 @@ export class Permit implements Waiter {
     this.#waiter?.onPermit();
   }
 
-  /** Safe to call again. */
+  /** Idempotent. */
   release(): void {
     const { state } = this;
     this.state = "released";

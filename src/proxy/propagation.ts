@@ -5,27 +5,26 @@ import { baggageMember, baggageVersion, mergeBaggage } from "../http/baggage.ts"
 import { receivedLines } from "../http/forwarded.ts";
 import type { Caller, RequestHead } from "../http/request-head.ts";
 
-/** A request on its way to a service. */
+/** A request that is forwarded to a service. */
 export interface PropagatedRequest {
   readonly head: Pick<RequestHead, "header" | "headerLines">;
   readonly caller: Caller;
   readonly service: { readonly name: string; readonly external: boolean };
-  /** The route's release; undefined where it has none. */
+  /** The route's release; undefined if it has none. */
   readonly release: string | undefined;
   readonly decision: Pick<Decision, "version"> | undefined;
 }
 
-/** Where nothing is to be said. */
 export const noFields: readonly string[] = Object.freeze([]);
 const keepsNone = (): boolean => false;
 
 /**
- * What goes upstream about releases: the version assigned here, and what an accepted caller said of other releases. All
- * that anybody else said of any release is left out. Prepared once a snapshot.
+ * Writes the versions of releases that go upstream: the one assigned here, and those of other releases that a caller in
+ * `acceptFrom` sent. What other callers sent is removed. Built once per snapshot.
  */
 export class Propagation {
   readonly #specs: ReadonlyMap<string, PropagationSpec>;
-  /** Each header once, though several releases share it. */
+  /** Without duplicates: several releases may share a header. */
   readonly #headers: readonly PropagationHeader[];
   readonly #acceptFrom: readonly AddressRange[];
 
@@ -38,20 +37,21 @@ export class Propagation {
     this.#acceptFrom = specs.flatMap(([, { acceptFrom }]) => acceptFrom);
   }
 
-  /** Whether nothing is ever said of releases, so that only a request with baggage needs a look. */
+  /** Whether no release propagates, so that only requests with baggage need work. */
   get isIdle(): boolean {
     return this.#headers.length === 0;
   }
 
-  /** The fields to be sent, flat: name, value. `baggage` are the lines received, joined by commas. */
+  /** The fields to send, flat: name, value. `baggage`: the received lines, joined by commas. */
   fields(request: PropagatedRequest, baggage: string | undefined): readonly string[] {
     if (this.isIdle && baggage === undefined) return noFields;
     const out: string[] = [];
     const { decision, release, service } = request;
-    const told = decision === undefined || release === undefined || service.external ? undefined : decision.version;
-    const spec = told === undefined ? undefined : this.#specs.get(release ?? "");
+    const sentVersion =
+      decision === undefined || release === undefined || service.external ? undefined : decision.version;
+    const spec = sentVersion === undefined ? undefined : this.#specs.get(release ?? "");
     if (!service.external) this.#addHeaders(request, spec, out);
-    const own = spec?.baggage && release !== undefined ? baggageMember(release, told ?? "") : undefined;
+    const own = spec?.baggage && release !== undefined ? baggageMember(release, sentVersion ?? "") : undefined;
     const merged = mergeBaggage(baggage, service.external ? keepsNone : this.#keeps(request, spec), own);
     if (merged !== undefined) out.push("baggage", merged);
     return out;
@@ -71,7 +71,7 @@ export class Propagation {
   #releasesValue(request: PropagatedRequest, { name }: PropagationHeader, isOwn: boolean): string {
     const { release = "", decision } = request;
     const entries: [string, string][] = isOwn ? [[release, this.#word(release, decision?.version ?? "")]] : [];
-    const lines = this.#mayPassOn(request) ? receivedLines(request.head, name) : undefined;
+    const lines = this.#acceptsFrom(request) ? receivedLines(request.head, name) : undefined;
     if (lines !== undefined) {
       const keeps = this.#keeps(request, isOwn ? this.#specs.get(release) : undefined);
       for (const entry of parseReleaseEntries(lines)) if (keeps(entry[0])) entries.push(entry);
@@ -79,9 +79,9 @@ export class Propagation {
     return formatReleaseEntries(entries);
   }
 
-  /** A header of one version has room for one: the version assigned here, else what an accepted caller sent. */
+  /** A single-version header: the version assigned here, else what an accepted caller sent. */
   #versionValue(request: PropagatedRequest, own: PropagationHeader | undefined, name: string): string {
-    const line = this.#mayPassOn(request) ? request.head.header(name) : undefined;
+    const line = this.#acceptsFrom(request) ? request.head.header(name) : undefined;
     const received = typeof line === "string" ? line : "";
     if (own === undefined) return received;
     const { service, release = "", decision } = request;
@@ -97,14 +97,14 @@ export class Propagation {
     return words.find((known) => known.version === version)?.word ?? version;
   }
 
-  /** Whether anything that this caller says of releases counts. */
-  #mayPassOn({ caller }: PropagatedRequest): boolean {
+  /** Whether any release accepts versions from this caller. */
+  #acceptsFrom({ caller }: PropagatedRequest): boolean {
     return this.#acceptFrom.length > 0 && mayPropagate({ acceptFrom: this.#acceptFrom }, caller);
   }
 
-  /** Whether what came about a release goes on; what is written here takes the place of what came. */
+  /** Whether a received entry of a release is sent on. The entry written here replaces the received one. */
   #keeps(request: PropagatedRequest, own: PropagationSpec | undefined): (release: string) => boolean {
-    if (!this.#mayPassOn(request)) return keepsNone;
+    if (!this.#acceptsFrom(request)) return keepsNone;
     return (release) => {
       if (own !== undefined && release === request.release) return false;
       const spec = this.#specs.get(release);
@@ -115,7 +115,7 @@ export class Propagation {
 
 type Lines = Pick<RequestHead, "header" | "headerLines">;
 
-/** The version that a caller in `acceptFrom` assigned for this release, by the header, else by the baggage. */
+/** The version that a caller in `acceptFrom` sent for this release, in the header, else in the baggage. */
 export function receivedVersion(
   { name, propagate }: ReleaseSpec,
   service: string,
@@ -124,14 +124,13 @@ export function receivedVersion(
   trail: Trail | undefined,
 ): string | undefined {
   if (propagate === undefined || (propagate.acceptFrom.length === 0 && trail === undefined)) return undefined;
-  const version = headerVersion(propagate.header, name, service, head) ?? baggaged(propagate, name, head);
+  const version = headerVersion(propagate.header, name, service, head) ?? versionInBaggage(propagate, name, head);
   if (version === undefined || mayPropagate(propagate, caller)) return version;
   const from = caller.address?.text ?? "an unknown address";
   trail?.push({ stage: "propagated", outcome: "ignored", detail: `${version}: ${from} is not in acceptFrom` });
   return undefined;
 }
 
-/** Whether what this caller says of the release counts. */
 function mayPropagate({ acceptFrom }: Pick<PropagationSpec, "acceptFrom">, { address }: Caller): boolean {
   return address !== undefined && acceptFrom.some((range) => range.contains(address));
 }
@@ -144,21 +143,21 @@ function headerVersion(
 ): string | undefined {
   const lines = receivedLines(head, name);
   if (lines === undefined) return undefined;
-  const said = format === "releases" ? parseReleaseEntries(lines).get(release) : wordFor(service, lines);
-  return said === undefined ? undefined : (words.find(({ word }) => word === said)?.version ?? said);
+  const received = format === "releases" ? parseReleaseEntries(lines).get(release) : wordFor(service, lines);
+  return received === undefined ? undefined : (words.find(({ word }) => word === received)?.version ?? received);
 }
 
-/** What a header that names a version alone says to a service; nothing where it came twice. */
+/** The word for a service in a single-version header; undefined if the header was sent more than once. */
 function wordFor(service: string, lines: readonly string[]): string | undefined {
   const [line = ""] = lines;
   if (lines.length !== 1) return undefined;
-  const said = line.startsWith("{") ? readWordMap(line)?.get(service) : line;
-  return said !== undefined && isVersionWord(said) ? said : undefined;
+  const received = line.startsWith("{") ? readWordMap(line)?.get(service) : line;
+  return received !== undefined && isVersionWord(received) ? received : undefined;
 }
 
 /**
- * A JSON map of words by service, as Nepxion Discovery sends it; undefined for any other text. Entries that could not be
- * written again as they are, byte for byte, do not count.
+ * Parses a JSON map of words by service, as Nepxion Discovery sends it; undefined for anything else. Entries that could
+ * not be written back byte for byte are ignored.
  */
 function readWordMap(text: string): ReadonlyMap<string, string> | undefined {
   try {
@@ -171,36 +170,36 @@ function readWordMap(text: string): ReadonlyMap<string, string> | undefined {
 }
 
 function isWordEntry(entry: [string, unknown]): entry is [string, string] {
-  const [service, said] = entry;
-  return isVersionWord(service) && typeof said === "string" && isVersionWord(said);
+  const [service, received] = entry;
+  return isVersionWord(service) && typeof received === "string" && isVersionWord(received);
 }
 
-function baggaged({ baggage }: PropagationSpec, release: string, head: Lines): string | undefined {
+function versionInBaggage({ baggage }: PropagationSpec, release: string, head: Lines): string | undefined {
   const lines = baggage ? receivedLines(head, "baggage") : undefined;
-  const said = lines === undefined ? undefined : baggageVersion(lines.join(","), release);
-  return said !== undefined && isVersionWord(said) ? said : undefined;
+  const received = lines === undefined ? undefined : baggageVersion(lines.join(","), release);
+  return received !== undefined && isVersionWord(received) ? received : undefined;
 }
 
 /**
- * The words of `x-perch-release: shop=canary, other=v2`, and of headers that name a version alone. What a version may be
- * called there is wider than a version's name, since others' headers say `1.0` or `Gray`; it is harmless in a header, a
- * log line and a baggage member.
+ * An entry of `x-perch-release: shop=canary, other=v2`, and the word of a single-version header. A word allows more than
+ * a version name, because headers of other systems say `1.0` or `Gray`. It is safe in a header, a log line and a baggage
+ * member.
  */
-const entry = /^[\t ]*([a-z0-9][a-z0-9-]{0,62})=([A-Za-z0-9][A-Za-z0-9._-]{0,62})[\t ]*$/;
-const word = /^[A-Za-z0-9][A-Za-z0-9._-]{0,62}$/;
+const entryPattern = /^[\t ]*([a-z0-9][a-z0-9-]{0,62})=([A-Za-z0-9][A-Za-z0-9._-]{0,62})[\t ]*$/;
+const wordPattern = /^[A-Za-z0-9][A-Za-z0-9._-]{0,62}$/;
 
-/** Releases that one header may speak of; further ones do not count. */
+/** Maximum releases in one header; further ones are ignored. */
 const maxEntries = 64;
 
 function isVersionWord(text: string): boolean {
-  return word.test(text);
+  return wordPattern.test(text);
 }
 
-/** Versions by release, from the header's lines; of one release the first counts, and what is malformed does not. */
+/** Versions by release, from the header's lines. The first entry of a release wins; malformed entries are ignored. */
 function parseReleaseEntries(lines: readonly string[]): ReadonlyMap<string, string> {
   const entries = new Map<string, string>();
   for (const part of lines.join(",").split(",")) {
-    const [, release, version] = entry.exec(part) ?? [];
+    const [, release, version] = entryPattern.exec(part) ?? [];
     if (release === undefined || version === undefined || entries.has(release)) continue;
     entries.set(release, version);
     if (entries.size === maxEntries) break;

@@ -7,9 +7,8 @@ import type { Mirrors } from "./mirror.ts";
 import type { OverloadManager } from "./overload.ts";
 import type { Snapshot } from "./snapshot.ts";
 
-/** What an exchange needs of the process around it. Clock and randomness come from the composition root. */
+/** The process-wide dependencies of an exchange. Clock and randomness come from the composition root. */
 export interface ProxyContext {
-  /** For the requests that begin now. */
   readonly snapshot: Snapshot;
   readonly observer: Observer;
   /** Wall clock, milliseconds since the Unix epoch. */
@@ -17,19 +16,18 @@ export interface ProxyContext {
   /** Monotonic clock, milliseconds; for durations. */
   monotonicMs(): number;
   readonly randomFraction: RandomFraction;
-  /** Unpredictable: a unit must not be guessed. */
+  /** Must be unpredictable, so that a client cannot guess the unit of another one. */
   readonly randomUnit: RandomSource;
   newRequestId(): string;
-  /** Hears of a defect of Perch that cost a request its answer. */
+  /** Reports a defect of Perch that failed a request. */
   defect(error: unknown): void;
-  /** Hears of bytes of bodies that passed through, whose buffers are dead by now. */
+  /** Reports body bytes that were forwarded, whose buffers are garbage now. */
   streamed(bytes: number): void;
-  /** Hears of each connection that the fast lane gave to the standard one. */
+  /** Reports a handover of a connection from the fast lane to the standard lane. */
   handedOver(cause: HandoverCause): void;
   readonly overload: OverloadManager;
   readonly mirrors: Mirrors;
-  /** Takes the spans of requests that are recorded. */
   readonly spans: SpanSink;
-  /** True once the process drains: every answer then closes its connection. */
+  /** True while the process drains: every response then closes its connection. */
   readonly draining: boolean;
 }

@@ -6,28 +6,28 @@ import { connectionOptions, FieldKinds } from "../http/header-fields.ts";
 import { forwardingFields, requestHopByHop, traceFields } from "../http/header-names.ts";
 import { mirrorHeader } from "./mirror.ts";
 
-/** What becomes of a request header on its way upstream. */
+/** What is done with a request header before it goes upstream. */
 export type RequestHeaderAction =
   | "keep"
-  /** Hop-by-hop, or a name that only Perch and its testers use: never sent on. */
+  /** Removed: hop-by-hop, or an override or propagation header. */
   | "drop"
-  /** Perch writes this one itself, from what it derived. */
+  /** Removed, and written by Perch. */
   | "managed"
-  /** Cookie: sent on without Perch's own cookies. */
+  /** Cookie: forwarded without Perch's own cookies. */
   | "cookie"
-  /** Written anew, joined, without what may not be said of releases. */
+  /** Rewritten as one line, without entries of releases that the caller may not propagate. */
   | "baggage"
-  /** Sent on only from a trusted caller. */
+  /** Forwarded only from a trusted caller. */
   | "trusted-only"
-  /** Connection: names further headers that are hop-by-hop. */
+  /** Connection: names further hop-by-hop headers. */
   | "connection";
 
 const managed = ["host", ...forwardingFields];
 
-/** Decides by name what is done to each request header; prepared once a snapshot. */
+/** The action for each request header by its name. Built once per snapshot. */
 export class RequestHeaderRules {
   readonly #actions = new Map<string, RequestHeaderAction>();
-  /** Names that `Connection` can not remove, since routing, identifying or deciding relies on them (CVE-2026-33805). */
+  /** `Connection` must not remove these: routing, identifying or deciding relies on them (CVE-2026-33805). */
   readonly #relied = new Set<string>([
     "cookie",
     "content-length",
@@ -44,12 +44,12 @@ export class RequestHeaderRules {
     for (const name of managed) this.#actions.set(name, "managed");
     this.#actions.set("cookie", "cookie");
     this.#actions.set("connection", "connection");
-    // An upstream may leave undone what a copy asks for; nobody else may tell it to.
+    // An upstream may skip side effects for mirrored requests, so untrusted callers must not send this.
     this.#actions.set(mirrorHeader, "trusted-only");
     this.#actions.set("baggage", "baggage");
-    // Whatever is configured here: a Perch further on may honour what comes from this one.
-    this.#takeOut(defaultPropagationHeader);
-    // A part in a trace is Perch's to say anew; without one of its own, what came passes.
+    // Also without releases here: a Perch further upstream may accept this header from this one.
+    this.#reserve(defaultPropagationHeader);
+    // With tracing, Perch writes its own trace context; without, the received one is forwarded unchanged.
     if (config.tracing !== undefined) for (const name of traceFields) this.#actions.set(name, "managed");
     for (const source of config.attributes.flatMap(({ from }) => from)) {
       if (source.kind !== "header") continue;
@@ -59,14 +59,23 @@ export class RequestHeaderRules {
     if (config.jwt?.from.kind === "header") this.#relied.add(config.jwt.from.name);
     for (const release of config.releases) {
       if (release.override?.header !== undefined) this.#actions.set(release.override.header, "drop");
-      if (release.propagate !== undefined) this.#takeOut(release.propagate.header.name);
+      if (release.propagate !== undefined) this.#reserve(release.propagate.header.name);
       for (const rule of release.rules) this.#relyOn(rule.when);
     }
     for (const route of config.routes) for (const header of route.match.headers) this.#relied.add(header.name);
   }
 
-  /** A header that Perch writes itself, where it is sent at all. */
-  #takeOut(name: string): void {
+  action(name: string): RequestHeaderAction {
+    return this.#kinds.of(name);
+  }
+
+  /** The headers that this Connection value removes. */
+  removedBy(connection: string): readonly string[] {
+    return connectionOptions(connection).filter((option) => !this.#relied.has(option));
+  }
+
+  /** A header that only Perch may send. */
+  #reserve(name: string): void {
     this.#actions.set(name, "drop");
     this.#relied.add(name);
   }
@@ -74,20 +83,11 @@ export class RequestHeaderRules {
   #actionOf(name: string): RequestHeaderAction {
     const action = this.#actions.get(name);
     if (action !== undefined) return action;
-    // Any X-Forwarded-… that Perch does not write itself passes from a trusted caller, and from nobody else. So does a
-    // look-alike: CGI, WSGI, Rack and PHP read `X_Forwarded_For` as the name that it imitates.
-    const imitated = name.replaceAll("_", "-");
-    const withheld = isForwardingHeader(imitated) || (imitated !== name && this.#actions.has(imitated));
-    return withheld ? "trusted-only" : "keep";
-  }
-
-  action(name: string): RequestHeaderAction {
-    return this.#kinds.of(name);
-  }
-
-  /** Which fields this Connection field takes away. */
-  removedBy(connection: string): readonly string[] {
-    return connectionOptions(connection).filter((option) => !this.#relied.has(option));
+    // Other X-Forwarded-* headers are forwarded only from trusted callers. So are names with underscores: CGI, WSGI, Rack
+    // and PHP read `X_Forwarded_For` as `X-Forwarded-For`.
+    const hyphenated = name.replaceAll("_", "-");
+    const isReserved = isForwardingHeader(hyphenated) || (hyphenated !== name && this.#actions.has(hyphenated));
+    return isReserved ? "trusted-only" : "keep";
   }
 
   #relyOn(condition: Condition): void {

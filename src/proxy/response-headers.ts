@@ -2,11 +2,9 @@ import { connectionOptions, FieldKinds, removeFields } from "../http/header-fiel
 import { forbiddenInTrailers, responseHopByHop } from "../http/header-names.ts";
 import type { Exchange } from "./exchange.ts";
 
-const dropped: ReadonlySet<string> = new Set(responseHopByHop);
-
 export type TrailerPlan = "trailers may follow" | "no trailers";
 
-/** What a field of the upstream's response is to Perch. */
+/** How Perch treats a response field of the upstream. */
 export type ResponseField =
   | "keep"
   | "drop"
@@ -16,30 +14,51 @@ export type ResponseField =
   | "targeted-cache-control"
   | "version";
 
-/** By lower-case name. */
-export function responseField(name: string): ResponseField {
-  if (name === "connection" || name === "cache-control" || name === "trailer") return name;
-  if (name === "x-perch-version") return "version";
-  if (name.endsWith("cdn-cache-control") || name === "surrogate-control") return "targeted-cache-control";
-  return dropped.has(name) ? "drop" : "keep";
-}
-
-const fields = new FieldKinds<ResponseField>(responseField);
-
-/** What Perch changes in one response. */
+/** The fields that Perch sets in one response. */
 export interface ResponseEdit {
-  /** The pin to set; undefined where none is. */
+  /** The pin to set, if any. */
   readonly setCookie: string | undefined;
-  /** The version served, where it is told; then the upstream's own word for it goes. */
+  /** The served version, if `exposeVersion` is on. It replaces the upstream's `x-perch-version`. */
   readonly exposedVersion: string | undefined;
 }
+
+/**
+ * The response's header fields for the client, flat: name, value, name, value. The upstream's fields come first, in their
+ * order and case, then those that Perch sets.
+ */
+export function responseHeaders(exchange: Exchange, upstream: readonly string[], trailers: TrailerPlan): string[] {
+  const edit = responseEdit(exchange);
+  const out: string[] = [];
+  const named: string[] = [];
+  let cacheControl: string | undefined;
+  for (let i = 0; i < upstream.length; i += 2) {
+    const name = upstream[i] ?? "";
+    const value = upstream[i + 1] ?? "";
+    const field = fields.of(name);
+    if (passes(field, edit, trailers)) out.push(name, value);
+    else if (field === "connection") named.push(...connectionOptions(value).filter((name) => !unremovable.has(name)));
+    else if (field === "cache-control") cacheControl = cacheControl === undefined ? value : `${cacheControl}, ${value}`;
+  }
+  removeFields(out, named);
+  const transforms = exchange.route?.transforms;
+  if (transforms !== undefined) {
+    if (cacheControl !== undefined) out.push("Cache-Control", cacheControl);
+    transforms.applyToResponse(out, exchange);
+    if (edit.setCookie !== undefined) cacheControl = takeCacheControl(out);
+  }
+  addResponseFields(edit, cacheControl, out);
+  return out;
+}
+
+/** Fields that Connection cannot remove: framing, and Date, which the client side would only add again. */
+const unremovable: ReadonlySet<string> = new Set(["content-length", "date"]);
 
 export function responseEdit(exchange: Exchange): ResponseEdit {
   const { exposeVersion } = exchange.snapshot.config;
   return { setCookie: exchange.setCookie(), exposedVersion: exposeVersion ? exchange.servedVersion : undefined };
 }
 
-/** Whether a field goes to the client as it came. */
+/** Whether a field is forwarded to the client unchanged. */
 export function passes(
   field: ResponseField,
   { setCookie, exposedVersion }: ResponseEdit,
@@ -52,7 +71,7 @@ export function passes(
       return trailers === "trailers may follow";
     case "version":
       return exposedVersion === undefined;
-    // RFC 9213: a targeted field outranks Cache-Control for the caches it names, so a private answer may not keep it.
+    // RFC 9213: a targeted field overrides Cache-Control in the caches it names, so a private response must not keep it.
     case "targeted-cache-control":
     case "cache-control":
       return setCookie === undefined;
@@ -62,7 +81,7 @@ export function passes(
   }
 }
 
-/** Appends what Perch adds; `cacheControl` is what the upstream said in fields that did not pass. */
+/** Appends the fields that Perch sets. `cacheControl`: the upstream's value, if that was not forwarded. */
 export function addResponseFields(
   { setCookie, exposedVersion }: ResponseEdit,
   cacheControl: string | undefined,
@@ -72,62 +91,21 @@ export function addResponseFields(
   if (exposedVersion !== undefined) out.push("x-perch-version", exposedVersion);
 }
 
-/**
- * The response's header fields as the client gets them, flat: name, value, name, value. The upstream's come first, in
- * their order and case, then what Perch adds.
- */
-export function responseHeaders(exchange: Exchange, upstream: readonly string[], trailers: TrailerPlan): string[] {
-  const edit = responseEdit(exchange);
-  const out: string[] = [];
-  const named: string[] = [];
-  let cacheControl: string | undefined;
-  for (let i = 0; i < upstream.length; i += 2) {
-    const name = upstream[i] ?? "";
-    const value = upstream[i + 1] ?? "";
-    const field = fields.of(name);
-    if (passes(field, edit, trailers)) out.push(name, value);
-    else if (field === "connection") named.push(...connectionOptions(value).filter((name) => !ownField.has(name)));
-    else if (field === "cache-control") cacheControl = cacheControl === undefined ? value : `${cacheControl}, ${value}`;
-  }
-  removeFields(out, named);
-  const work = exchange.route?.transforms;
-  if (work !== undefined) {
-    if (cacheControl !== undefined) out.push("Cache-Control", cacheControl);
-    work.changeResponse(out, exchange);
-    if (edit.setCookie !== undefined) cacheControl = takeCacheControl(out);
-  }
-  addResponseFields(edit, cacheControl, out);
-  return out;
+const dropped: ReadonlySet<string> = new Set(responseHopByHop);
+
+/** `name`: in lower case. */
+export function responseField(name: string): ResponseField {
+  if (name === "connection" || name === "cache-control" || name === "trailer") return name;
+  if (name === "x-perch-version") return "version";
+  if (name.endsWith("cdn-cache-control") || name === "surrogate-control") return "targeted-cache-control";
+  return dropped.has(name) ? "drop" : "keep";
 }
 
-/** Takes out what a route's edits say to caches, where a pin has to have its own say. */
-function takeCacheControl(out: string[]): string | undefined {
-  let said: string | undefined;
-  for (let i = out.length - 2; i >= 0; i -= 2) {
-    const field = fields.of(out[i] ?? "");
-    if (field !== "cache-control" && field !== "targeted-cache-control") continue;
-    const [, value = ""] = out.splice(i, 2);
-    if (field === "cache-control") said = said === undefined ? value : `${value}, ${said}`;
-  }
-  return said;
-}
-
-/** What no Connection field can take away: what frames the message, and what the client's side would only write anew. */
-const ownField: ReadonlySet<string> = new Set(["content-length", "date"]);
-
-/** The response's trailer fields as the client gets them, in pairs. */
-export function responseTrailers(upstream: readonly string[]): [string, string][] {
-  const out: [string, string][] = [];
-  for (let i = 0; i < upstream.length; i += 2) {
-    const name = upstream[i] ?? "";
-    if (!forbiddenInTrailers.has(name.toLowerCase())) out.push([name, upstream[i + 1] ?? ""]);
-  }
-  return out;
-}
+const fields = new FieldKinds<ResponseField>(responseField);
 
 /**
- * Cache-Control for an answer that carries a Set-Cookie of ours: `private`, so that no shared cache hands one user's
- * pin to another (RFC 9111 §5.2.2.7). Its own directives are kept, save `public`, which would contradict it.
+ * Cache-Control for a response that sets a pin: `private`, so that no shared cache hands one user's pin to another
+ * (RFC 9111 §5.2.2.7). The upstream's directives are kept, except `public`.
  */
 export function privateCacheControl(value: string | undefined): string {
   if (value === undefined || value.trim() === "") return "private";
@@ -143,12 +121,34 @@ function splitDirectives(value: string): string[] {
   return parts.map((part) => part.trim()).filter((part) => part !== "");
 }
 
-/** One link with parameters of simple values (RFC 8288 §3): what node:http agrees to send as well. */
+/** Removes the caching fields that the route's edits set, because a response with a pin needs its own. */
+function takeCacheControl(out: string[]): string | undefined {
+  let cacheControl: string | undefined;
+  for (let i = out.length - 2; i >= 0; i -= 2) {
+    const field = fields.of(out[i] ?? "");
+    if (field !== "cache-control" && field !== "targeted-cache-control") continue;
+    const [, value = ""] = out.splice(i, 2);
+    if (field === "cache-control") cacheControl = cacheControl === undefined ? value : `${value}, ${cacheControl}`;
+  }
+  return cacheControl;
+}
+
+/** The response's trailer fields for the client, in pairs. */
+export function responseTrailers(upstream: readonly string[]): [string, string][] {
+  const out: [string, string][] = [];
+  for (let i = 0; i < upstream.length; i += 2) {
+    const name = upstream[i] ?? "";
+    if (!forbiddenInTrailers.has(name.toLowerCase())) out.push([name, upstream[i + 1] ?? ""]);
+  }
+  return out;
+}
+
+/** A link whose parameters have simple values (RFC 8288 §3). node:http refuses to send others. */
 const plainLink = /^<[^<>]*>(?:\s*;\s*[^;"\s=]+(?:=(?:"[^;"\s]*"|[^;"\s]*))?)*$/;
 
 /**
- * The links of an upstream's 103 (RFC 8297) that a client gets, from the response's fields in a flat list. Empty where
- * there are none, or where one of them is of a form that not everybody reads alike: the final answer says it again.
+ * The links of an upstream's 103 response (RFC 8297) to forward, from its flat fields. Empty if there are none, or if one
+ * is ambiguous. Nothing is lost: the final response repeats them.
  */
 export function earlyHintLinks(fields: readonly string[]): readonly string[] {
   const links: string[] = [];
@@ -158,7 +158,7 @@ export function earlyHintLinks(fields: readonly string[]): readonly string[] {
   return links.every((link) => plainLink.test(link)) ? links : [];
 }
 
-/** Link values, split at the commas that stand outside `<…>` and quotes. */
+/** Splits at commas outside `<…>` and quotes. */
 function linkValues(line: string): string[] {
   const values = line.match(/(?:<[^>]*>|"(?:[^"\\]|\\.)*"|[^,<"])+/g) ?? [];
   return values.map((value) => value.trim()).filter((value) => value !== "");

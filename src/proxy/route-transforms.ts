@@ -13,10 +13,28 @@ import {
 import type { Endpoint } from "../upstream/endpoint.ts";
 import type { Service, ServiceVersion } from "./service.ts";
 
-/** By the index of the version that serves. */
-type EditsByVersion = readonly (HeaderEdits | undefined)[];
+/** A request whose head and response are transformed. Implemented by `Exchange`. */
+export interface TransformedRequest extends TemplateSource {
+  readonly head: { readonly host: string; readonly authority: string };
+  readonly facts: Pick<Facts, "attribute"> & { readonly isHttps: boolean };
+  /** Undefined before the request is forwarded. */
+  readonly attempts: { readonly served: ServiceVersion; readonly endpoint: Endpoint | undefined } | undefined;
+}
 
-/** What a route, and the version that serves, do to requests and responses beyond forwarding them. Made once a snapshot. */
+/** The facts of a template. Implemented by `Exchange`. */
+export interface TemplateSource {
+  readonly snapshot: { readonly config: Pick<CompiledConfig, "attributes"> };
+  readonly facts: Pick<Facts, "attribute">;
+  readonly head: { readonly host: string };
+  readonly path: string;
+  readonly routeName: string;
+  readonly serviceName: string | undefined;
+  readonly releaseName: string | undefined;
+  readonly requestId: string;
+  readonly clientAddressText: string;
+}
+
+/** The rewrite of a route, and the header edits of the route and of the served version. Built once per snapshot. */
 export class RouteTransforms {
   readonly rewrite: Rewrite | undefined;
   readonly #request: EditsByVersion;
@@ -28,7 +46,7 @@ export class RouteTransforms {
     this.#response = response;
   }
 
-  /** Undefined where there is nothing to do, so that a request pays nothing. */
+  /** Undefined if nothing is configured. */
   static of(
     { headers, rewrite }: RouteSpec,
     service: Service,
@@ -48,7 +66,7 @@ export class RouteTransforms {
     return message === "request" ? this.#request[index] : this.#response[index];
   }
 
-  /** The fields of a request, or of a copy, as they go to an endpoint of this version. */
+  /** The transformed fields of a request, or of a mirrored request, for an endpoint of `version`. */
   requestFields(
     fields: readonly string[],
     exchange: TransformedRequest,
@@ -57,15 +75,15 @@ export class RouteTransforms {
   ): string[] {
     const out = [...fields];
     if (this.rewrite?.spec.host !== undefined && exchange.head.authority !== "") {
-      // The Host comes first, and is the only one.
+      // `upstreamHeaders` puts Host first.
       out[1] = this.rewrite.host(exchange.head.authority, endpoint);
     }
     this.editsOf("request", version)?.apply(out, exchange, version.name);
     return out;
   }
 
-  /** Changes the fields of a response that pass, in place. */
-  changeResponse(fields: string[], exchange: TransformedRequest): void {
+  /** Transforms the flat fields of a response in place. */
+  applyToResponse(fields: string[], exchange: TransformedRequest): void {
     if (this.rewrite !== undefined) {
       for (let i = 0; i < fields.length; i += 2) {
         fields[i + 1] = this.rewrite.mapBack(fields[i] ?? "", fields[i + 1] ?? "", exchange);
@@ -76,9 +94,12 @@ export class RouteTransforms {
   }
 }
 
-/** The edits of a route and of the version that serves, as one. Prepared once a snapshot. */
+/** Indexed by version. */
+type EditsByVersion = readonly (HeaderEdits | undefined)[];
+
+/** Header edits of a route merged with those of one version. Built once per snapshot. */
 export class HeaderEdits {
-  /** Names, in lower case. */
+  /** Lower-case names. */
   readonly removed: readonly string[];
   readonly #added: readonly { readonly name: string; readonly text: TemplateText }[];
 
@@ -87,7 +108,7 @@ export class HeaderEdits {
     this.#added = spec.added.map(({ name, value }) => ({ name, text: compileTemplateText(value) }));
   }
 
-  /** What is added, and undefined where a fact is not known. */
+  /** The added fields; the value is undefined if a fact of its template is unknown. */
   values(source: TemplateSource, version: string): (readonly [name: string, value: string | undefined])[] {
     return this.#added.map(({ name, text }) => [name, text(source, version)]);
   }
@@ -102,7 +123,7 @@ export class HeaderEdits {
   }
 }
 
-/** What comes of a route's edits and then a version's; undefined where there are none. */
+/** Merges edits so that the version's apply after the route's; undefined if there are none. */
 function combinedEdits(
   route: HeaderEditsSpec | undefined,
   version: HeaderEditsSpec | undefined,
@@ -119,7 +140,7 @@ function combinedEdits(
   });
 }
 
-/** A route's change of addresses: of requests on their way upstream, and of what responses say of them on the way back. */
+/** Rewrites the path and Host of requests, and maps upstream addresses in responses back. */
 export class Rewrite {
   readonly spec: RewriteSpec;
 
@@ -128,8 +149,8 @@ export class Rewrite {
   }
 
   /**
-   * The path that goes upstream. Undefined where a pattern's replacement made one that routes let nothing through with:
-   * what was cut out of a client's path may not become dots.
+   * The path that goes upstream. Undefined if a regex replacement yields an ambiguous or relative path: removing part of
+   * a client's path must not create dot segments.
    */
   path(path: string): string | undefined {
     const { path: change } = this.spec;
@@ -139,14 +160,13 @@ export class Rewrite {
     return replaced.startsWith("/") ? normalPath(replaced) : undefined;
   }
 
-  /** The Host that goes upstream. */
-  host(asked: string, endpoint: Endpoint | undefined): string {
+  host(requested: string, endpoint: Endpoint | undefined): string {
     const { host } = this.spec;
-    if (host === undefined) return asked;
-    return host.kind === "text" ? host.text : endpoint === undefined ? asked : nameOf(endpoint);
+    if (host === undefined) return requested;
+    return host.kind === "text" ? host.text : endpoint === undefined ? requested : nameOf(endpoint);
   }
 
-  /** Maps what a response's field says of the upstream's addresses back to what the client knows; else its value. */
+  /** Maps an upstream address in a response field back to the client's; returns any other value unchanged. */
   mapBack(name: string, value: string, exchange: TransformedRequest): string {
     switch (name.toLowerCase()) {
       case "location":
@@ -164,20 +184,20 @@ export class Rewrite {
     const [, scheme, authority = "", rest = ""] = /^(https?):\/\/([^/?#]*)(.*)$/is.exec(value) ?? [];
     if (scheme === undefined || !this.#isUpstream(authority, exchange)) return value;
     const path = this.#clientPath(rest.startsWith("/") ? rest : `/${rest}`);
-    const asked = exchange.head.authority;
-    // The upstream knew the client's own host, so that the scheme that it names is meant.
-    if (sameAuthority(authority, asked)) return `${scheme}://${authority}${path}`;
-    return asked === "" ? path : `${exchange.facts.isHttps ? "https" : "http"}://${asked}${path}`;
+    const requested = exchange.head.authority;
+    // The upstream named the client's own host, so its scheme is intended, as in a redirect to https.
+    if (sameAuthority(authority, requested)) return `${scheme}://${authority}${path}`;
+    return requested === "" ? path : `${exchange.facts.isHttps ? "https" : "http"}://${requested}${path}`;
   }
 
-  /** Whether this is how the upstream calls itself: by the Host that it got, or by its endpoint's name. */
+  /** Whether the authority is the upstream's: the Host that it received, or its endpoint's address. */
   #isUpstream(authority: string, exchange: TransformedRequest): boolean {
     const endpoint = exchange.attempts?.endpoint;
     if (sameAuthority(authority, this.host(exchange.head.authority, endpoint))) return true;
     return endpoint !== undefined && sameAuthority(authority, nameOf(endpoint));
   }
 
-  /** Puts the client's prefix in place of the upstream's; what is not below that stays as it is. */
+  /** Replaces the upstream's prefix by the client's; other paths are returned unchanged. */
   #clientPath(path: string): string {
     const { path: change } = this.spec;
     if (change?.kind !== "prefix") return path;
@@ -186,7 +206,7 @@ export class Rewrite {
     return changePath({ kind: "prefix", from: change.to, to: change.from }, bare) + path.slice(bare.length);
   }
 
-  /** Below `/api/` the prefix `/api` itself would not be: the root becomes the prefix without a slash. */
+  /** `Path=/` becomes `/api`, not `/api/`, which would not match a request for `/api`. */
   #cookiePath(path: string): string {
     const mapped = this.#clientPath(path);
     return path === "/" && mapped.length > 1 ? mapped.slice(0, -1) : mapped;
@@ -209,7 +229,7 @@ export class Rewrite {
 
 const defaultPorts = { http: 80, https: 443 } as const;
 
-/** An endpoint's name as a Host: its port only where it is not its scheme's own. */
+/** The Host of an endpoint, without the default port of its scheme. */
 function nameOf({ address: { host, place, scheme } }: Endpoint): string {
   const name = host.includes(":") ? `[${host}]` : host;
   return "path" in place || place.port === defaultPorts[scheme] ? name : `${name}:${place.port}`;
@@ -221,38 +241,17 @@ function sameAuthority(one: string, other: string): boolean {
   return left !== undefined && right !== undefined && left.host === right.host && left.port === right.port;
 }
 
-/** What may not stand in a field's value (RFC 9110 §5.5): any control character but the tab. */
+/** Renders the value of a field as latin1 bytes; undefined if the field is not added. */
+type TemplateText = (source: TemplateSource, version: string) => string | undefined;
+
+/** Control characters except tab, which a field value must not contain (RFC 9110 §5.5). */
 // biome-ignore lint/suspicious/noControlCharactersInRegex: they are what is looked for.
-const control = /[\0-\x08\x0a-\x1f\x7f]/;
-const beyondAscii = /[^\0-\x7f]/;
-
-/** A request whose head and response are transformed; an exchange is one. */
-export interface TransformedRequest extends TemplateSource {
-  readonly head: { readonly host: string; readonly authority: string };
-  readonly facts: Pick<Facts, "attribute"> & { readonly isHttps: boolean };
-  /** Undefined before the request is forwarded. */
-  readonly attempts: { readonly served: ServiceVersion; readonly endpoint: Endpoint | undefined } | undefined;
-}
-
-/** Where a template's facts come from; an exchange is one. */
-export interface TemplateSource {
-  readonly snapshot: { readonly config: Pick<CompiledConfig, "attributes"> };
-  readonly facts: Pick<Facts, "attribute">;
-  readonly head: { readonly host: string };
-  readonly path: string;
-  readonly routeName: string;
-  readonly serviceName: string | undefined;
-  readonly releaseName: string | undefined;
-  readonly requestId: string;
-  readonly clientAddressText: string;
-}
-
-/** A header's value for one request, as bytes, for the version that serves it; undefined where there is none. */
-export type TemplateText = (source: TemplateSource, version: string) => string | undefined;
+const controlCharacter = /[\0-\x08\x0a-\x1f\x7f]/;
+const nonAscii = /[^\0-\x7f]/;
 
 /**
- * Compiles a template. Its text is undefined where a fact in it is not known, and where what a client sent can not stand
- * in a header: whoever wrote `%0d%0a` in a query may not add a header of his own.
+ * Compiles a template. Its value is undefined if a fact is unknown or has control characters, so that a client cannot
+ * inject a header, for example by `%0d%0a` in a query.
  */
 function compileTemplateText(template: Template): TemplateText {
   const parts = template.map((part) => (typeof part === "string" ? part : reader(part)));
@@ -264,21 +263,19 @@ function compileTemplateText(template: Template): TemplateText {
     let text = "";
     for (const part of parts) {
       const piece = typeof part === "string" ? part : part(source, version);
-      if (piece === undefined || piece === "" || control.test(piece)) return undefined;
-      text +=
-        beyondAscii.test(piece) && typeof part !== "string" ? Buffer.from(piece, "utf8").toString("latin1") : piece;
+      if (piece === undefined || piece === "" || controlCharacter.test(piece)) return undefined;
+      text += nonAscii.test(piece) && typeof part !== "string" ? Buffer.from(piece, "utf8").toString("latin1") : piece;
     }
     return trimmed(text);
   };
 }
 
-/** Blanks around a value are not part of it. */
 function trimmed(text: string): string {
   const start = skipBlanks(text, 0);
   return text.slice(start, Math.max(start, skipBlanksBack(text, text.length)));
 }
 
-/** A fact as text; undefined or empty where it is not known. */
+/** Reads a fact as text; undefined or empty if unknown. */
 function reader(fact: TemplateFact): TemplateText {
   switch (fact.kind) {
     case "attribute": {
@@ -308,14 +305,14 @@ function reader(fact: TemplateFact): TemplateText {
   }
 }
 
-/** An attribute's value as JSON can hold it: times in RFC 3339, versions and addresses as their text. */
+/** An attribute's value for JSON: times in RFC 3339, semantic versions and addresses as text. */
 export type PlainValue = string | number | boolean;
 
-/** The furthest that a JavaScript Date reaches. */
-const furthestMs = 8.64e15;
+/** The range of a JavaScript Date. */
+const maxDateMs = 8.64e15;
 
 export function plainValue(type: AttributeType, value: AttributeValue): PlainValue {
-  if (type === "time" && typeof value === "number" && Math.abs(value) <= furthestMs) {
+  if (type === "time" && typeof value === "number" && Math.abs(value) <= maxDateMs) {
     return new Date(value).toISOString();
   }
   return typeof value === "object" ? canonicalText(value) : value;

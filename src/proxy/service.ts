@@ -8,13 +8,13 @@ import type { RetryPolicy } from "./retry-policy.ts";
 /** One version of a service, ready to be sent requests. */
 export interface ServiceVersion {
   readonly name: string;
-  /** Its place among the service's versions; a route's stats are found by it. */
+  /** Position in the service's `versions`. A route's stats and header edits are indexed by it. */
   readonly index: number;
-  /** DNS may change which they are while the snapshot stands. */
+  /** DNS may change the members during the life of the snapshot. */
   readonly endpoints: EndpointSet;
   readonly balancer: Balancer;
   readonly stats: UpstreamStats;
-  /** Where the version has limits. */
+  /** Undefined if the service has no limits. */
   readonly limiter: ConcurrencyLimiter | undefined;
 }
 
@@ -24,7 +24,7 @@ export interface Service {
   readonly defaultVersion: ServiceVersion;
   readonly versions: ReadonlyMap<string, ServiceVersion>;
   readonly timeouts: Timeouts;
-  /** Whether others run it, who are told nothing of our releases. */
+  /** Whether third parties run it. Versions are not propagated to it. */
   readonly external: boolean;
   readonly protocol: UpstreamProtocol;
   readonly retries: RetryPolicy;

@@ -30,8 +30,8 @@ interface AnyRoute {
   /** The largest request body, in bytes; 0: no limit. */
   readonly bodyBytes: number;
   readonly rateLimit: RateLimit | undefined;
-  /** For requests that Perch answers itself, and no version serves. */
-  readonly ownStats: RequestStats;
+  /** For requests that end with a local reply before a version is chosen. */
+  readonly localReplyStats: RequestStats;
 }
 
 /** A route to a service. */
@@ -39,16 +39,16 @@ export interface ForwardRoute extends AnyRoute {
   readonly redirect: undefined;
   readonly service: Service;
   readonly release: ActiveRelease | undefined;
-  /** Copies of its requests for another version; undefined where there are none. */
+  /** Sends mirrored requests to another version; undefined if not configured. */
   readonly mirroring: Mirroring | undefined;
   readonly fault: Fault | undefined;
-  /** Header edits and rewrites; undefined where there are none. */
+  /** Header edits and rewrites; undefined if there are none. */
   readonly transforms: RouteTransforms | undefined;
-  /** By the index of the version served. */
+  /** By the index of the served version. */
   readonly stats: readonly RequestStats[];
 }
 
-/** A route that Perch answers itself. */
+/** A route that redirects its clients. */
 export interface RedirectRoute extends AnyRoute {
   readonly redirect: RedirectSpec;
   readonly service: undefined;
@@ -62,8 +62,8 @@ export interface RedirectRoute extends AnyRoute {
 export type Route = ForwardRoute | RedirectRoute;
 
 /**
- * The compiled configuration that a request holds from start to end. Frozen; what changes while requests run (stats,
- * endpoints' states) is reached through it but lives beside it, and outlives it where the next one names it again.
+ * The compiled configuration that a request holds from start to end. Frozen. State that changes while requests run
+ * (stats, endpoint health) is reached through it, and is shared with the next snapshot if that names the same object.
  */
 export interface Snapshot {
   readonly config: CompiledConfig;
@@ -77,14 +77,13 @@ export interface Snapshot {
   readonly propagation: Propagation;
   /** Pins and override cookies of every release: never sent upstream, whatever the route. */
   readonly ownCookies: CookieNames;
-  /** The same, and the cookies that only a trusted caller may set: withheld from what anyone else sends. */
+  /** `ownCookies` and the cookies that only a trusted caller may set: removed from the requests of other callers. */
   readonly untrustedCookies: CookieNames;
-  /** Parameters of testers' links, of every release; never sent upstream. */
+  /** Override query parameters of every release; never sent upstream. */
   readonly ownParameters: ReadonlySet<string>;
-  /** The same, and the parameters that only a trusted caller may set. */
+  /** `ownParameters` and the parameters that only a trusted caller may set. */
   readonly untrustedParameters: ReadonlySet<string>;
-  /** For requests that met no route. */
+  /** For requests that no route matched. */
   readonly noRouteStats: RequestStats;
-  /** By the listener's name. */
   readonly listenerStats: ReadonlyMap<string, ListenerStats>;
 }

@@ -4,31 +4,15 @@ import type { Span, SpanValue } from "../observe/span.ts";
 import type { EndpointAddress } from "../upstream/service-spec.ts";
 import type { Trace, TracedAttempt } from "./trace.ts";
 
-/** What OpenTelemetry knows; another method is `_OTHER` there, so that nobody makes names at will. */
-const knownMethods: ReadonlySet<string> = new Set([
-  "CONNECT",
-  "DELETE",
-  "GET",
-  "HEAD",
-  "OPTIONS",
-  "PATCH",
-  "POST",
-  "PUT",
-  "QUERY",
-  "TRACE",
-]);
-
-const maxText = 2_048;
-
-/** A request that ended; an exchange is one. */
+/** A request that has ended. Implemented by `Exchange`. */
 export interface TracedRequest extends Outcome {
   readonly facts: { readonly isHttps: boolean };
   readonly route: { readonly name: string } | undefined;
 }
 
 /**
- * The spans of a request that ended: one for itself and one for each attempt, by the semantic conventions for HTTP
- * (stable since 1.23). No query, cookie or header is in them: those hold secrets.
+ * The spans of a request: a server span and a client span for each attempt, by the OpenTelemetry semantic conventions for
+ * HTTP (stable since 1.23). They contain no query, cookie or header, which may hold secrets.
  */
 export function spansOf(request: TracedRequest, trace: Trace): readonly Span[] {
   const endMs = trace.startedMs + request.durationMs;
@@ -39,7 +23,7 @@ export function spansOf(request: TracedRequest, trace: Trace): readonly Span[] {
 function serverSpan(request: TracedRequest, trace: Trace): Span {
   const { status, error, facts, route, host, path, assignedVersion, servedVersion } = request;
   const method = methodOf(request);
-  // An answer that was cut short keeps its status.
+  // An aborted response keeps its status, so the status alone does not tell.
   const isError = status >= 500 || (error !== undefined && errorTable[error].source !== "client");
   return {
     ...common(trace, trace.spanId, trace.parentId, trace.startedMs),
@@ -72,7 +56,7 @@ function serverSpan(request: TracedRequest, trace: Trace): Span {
 interface AttemptOf {
   readonly attempt: TracedAttempt;
   readonly index: number;
-  /** Where the attempt lasted as long as the request. */
+  /** End of the request, for an attempt that has no end of its own. */
   readonly endMs: number;
 }
 
@@ -103,6 +87,20 @@ function common(trace: Trace, spanId: string, parentId: string | undefined, star
   return { traceId, spanId, parentId, traceState: state, startMs: trace.startedAtMs + (startedMs - trace.startedMs) };
 }
 
+/** The methods known to OpenTelemetry. Others become `_OTHER`, to bound the number of span names. */
+const knownMethods: ReadonlySet<string> = new Set([
+  "CONNECT",
+  "DELETE",
+  "GET",
+  "HEAD",
+  "OPTIONS",
+  "PATCH",
+  "POST",
+  "PUT",
+  "QUERY",
+  "TRACE",
+]);
+
 function methodOf({ method }: TracedRequest): string {
   return knownMethods.has(method) ? method : "_OTHER";
 }
@@ -123,7 +121,9 @@ function addressAttributes({ origin, host, place }: EndpointAddress, path: strin
   return { "url.full": cut(`${origin}${path}`), "server.address": host, "server.port": place.port };
 }
 
-/** A client chooses the length. */
+const maxLength = 2_048;
+
+/** Bounds the length, which a client chooses. */
 function cut(text: string): string {
-  return text.length > maxText ? `${text.slice(0, maxText)}…` : text;
+  return text.length > maxLength ? `${text.slice(0, maxLength)}…` : text;
 }

@@ -5,7 +5,7 @@ import type { RandomFraction } from "../upstream/clock.ts";
 import type { Endpoint } from "../upstream/endpoint.ts";
 import type { AttemptFailure } from "./attempt-failure.ts";
 
-/** One attempt, as its span tells it. Times are of the monotonic clock. */
+/** One attempt, for its span. Times are of the monotonic clock. */
 export interface TracedAttempt {
   readonly spanId: string;
   readonly version: string;
@@ -22,14 +22,14 @@ export interface TraceSources {
   readonly randomFraction: RandomFraction;
 }
 
-/** A request's part in a trace: whose child it is, and what its upstream is told. */
+/** A request's trace context (W3C Trace Context) and its attempts. */
 export class Trace {
   readonly traceId: string;
-  /** Of the span that stands for the request itself. */
+  /** Of the server span. */
   readonly spanId: string;
   readonly parentId: string | undefined;
   readonly isSampled: boolean;
-  /** `tracestate` as it goes on; empty where there is none. */
+  /** The `tracestate` to send upstream; empty if there is none. */
   readonly state: string;
   /** Monotonic clock and wall clock at the request's start. */
   readonly startedMs: number;
@@ -45,7 +45,7 @@ export class Trace {
     this.traceId = parent?.traceId ?? hex(this.#random, 4);
     this.spanId = hex(this.#random, 2);
     this.parentId = parent?.parentId;
-    // A stranger may name his trace, but not fill the collector: that it is recorded is for trusted callers to say.
+    // An untrusted client may choose the trace id, but not force sampling, which could flood the collector.
     const decided = parent !== undefined && caller.trusted ? parent.flags & sampledFlag : undefined;
     const sampled = decided ?? (sources.randomFraction() < spec.sample ? sampledFlag : 0);
     this.isSampled = sampled !== 0;
@@ -55,7 +55,7 @@ export class Trace {
     this.startedAtMs = sources.nowMs();
   }
 
-  /** An attempt begins, whose upstream is a child of its span; a trace that is not recorded needs none. */
+  /** An attempt begins. Attempts are recorded only if the trace is sampled. */
   attempt(endpoint: Endpoint, version: string, startedMs: number): void {
     if (!this.isSampled) return;
     const spanId = hex(this.#random, 2);
@@ -72,12 +72,12 @@ export class Trace {
     if (last !== undefined) last.endedMs ??= endedMs;
   }
 
-  /** The fields for the upstream of the present attempt; flat. */
+  /** The flat fields for the current attempt. */
   fields(): string[] {
     return this.#fieldsOf(this.attempts.at(-1)?.spanId ?? this.spanId);
   }
 
-  /** The fields for a copy, which has no span of its own. */
+  /** The flat fields for a mirrored request, which has no span of its own. */
   copyFields(): string[] {
     return this.#fieldsOf(this.spanId);
   }
@@ -89,19 +89,19 @@ export class Trace {
   }
 }
 
-/** Whether what the caller sent may be continued. */
+/** Whether the trace that this caller sent is continued. */
 export function isBelieved({ trustIncoming }: TracingSpec, { trusted }: Caller): boolean {
   return trustIncoming === "anyone" || (trustIncoming === "proxies" && trusted);
 }
 
-/** So many random words; never all zeros, which would be no id. */
+/** A random id of `words` × 32 bits. All zeros would be invalid. */
 function hex(random: RandomSource, words: number): string {
   let text = "";
   for (let word = 0; word < words; word++) text += (random.int32() >>> 0).toString(16).padStart(8, "0");
   return /[1-9a-f]/.test(text) ? text : hex(random, words);
 }
 
-/** What a `traceparent` says (https://www.w3.org/TR/trace-context/). */
+/** A parsed `traceparent` (https://www.w3.org/TR/trace-context/). */
 export interface TraceParent {
   readonly traceId: string;
   readonly parentId: string;
@@ -109,13 +109,13 @@ export interface TraceParent {
 }
 
 export const sampledFlag = 0x01;
-/** Level 2: the trace id is random. Only whoever made it knows. */
+/** Level 2: the trace id is random. Copied from the parent, never set here. */
 const randomFlag = 0x02;
 
-/** Lower case only. Later versions may say more behind a further dash; `ff` never is one. */
+/** Lower case only. Later versions may append fields after another dash; version `ff` is invalid. */
 const pattern = /^(?!ff)([0-9a-f]{2})-(?!0{32})([0-9a-f]{32})-(?!0{16})([0-9a-f]{16})-([0-9a-f]{2})(-.*)?$/;
 
-/** Undefined for anything malformed: the trace then begins anew (§3.2.2.3 to §3.2.2.5, §4.3). */
+/** Undefined if malformed: a new trace then begins (§3.2.2.3 to §3.2.2.5, §4.3). */
 export function parseTraceParent(text: string): TraceParent | undefined {
   const parts = pattern.exec(text);
   if (parts === null) return undefined;
@@ -124,7 +124,7 @@ export function parseTraceParent(text: string): TraceParent | undefined {
   return { traceId, parentId, flags: Number.parseInt(flags, 16) };
 }
 
-/** In version 00, whatever version it was received in. */
+/** Always version 00, whatever version was received. */
 export function formatTraceParent({ traceId, parentId, flags }: TraceParent): string {
   return `00-${traceId}-${parentId}-${flags.toString(16).padStart(2, "0")}`;
 }

@@ -10,7 +10,11 @@ const other = "fedcba9876543210fedcba9876543210";
 const view: AdminView = {
   metrics: async () => ({ contentType: "text/plain", body: "" }),
   readiness: () => "ready",
-  config: () => ({ active: undefined, lastError: undefined, restartNeeded: [] }),
+  config: () => ({
+    active: { file: undefined, hash: "abc123", loadedAtMs: 0, warnings: [] },
+    lastError: undefined,
+    restartNeeded: [],
+  }),
   releases: async () => [],
   endpoints: async () => [],
   explain: async () => ({ kind: "explained", explanation: {} }),
@@ -21,7 +25,7 @@ interface Setup {
   readonly listenHost?: string;
 }
 
-/** A server with one thing that changes something, as it stands there for a test. */
+/** A server with an additional state-changing route, since Perch has none. */
 function serverWith({ policy, listenHost = "0.0.0.0" }: Setup) {
   let nowMs = 0;
   let changes = 0;
@@ -54,7 +58,7 @@ async function status(request: InjectOptions, setup: Setup = {}): Promise<[numbe
 const bearer = (sent: string) => ({ authorization: `Bearer ${sent}` });
 const change = { method: "POST", url: "/api/change/x" } as const;
 
-describe("reading from beyond this machine", () => {
+describe("remote reading", () => {
   const pod = { host: "10.0.0.1:9901" };
   const local = { host: "localhost:9901" };
 
@@ -80,19 +84,19 @@ describe("reading from beyond this machine", () => {
     expect(await status({ url, headers })).toEqual(wanted);
   });
 
-  test("asks for a bearer token", async () => {
+  test("is answered with a challenge for a bearer token", async () => {
     const response = await serverWith({}).send({ url: "/api/config" });
     expect(response.headers["www-authenticate"]).toBe('Bearer realm="perch admin"');
   });
 
-  test("takes no token where anyone may read, and still none that is wrong", async () => {
+  test("needs no token with anyone-may-read, but a wrong token is rejected", async () => {
     const setup: Setup = { policy: { withoutToken: "anyone-may-read", tokens: [] } };
     expect(await status({ url: "/api/config" }, setup)).toEqual([200, undefined]);
     expect(await status({ url: "/api/config", headers: bearer(token) }, setup)).toEqual([401, "wrong-token"]);
   });
 
   test.each(["127.0.0.1", "::1", "::ffff:127.0.0.1"])(
-    "is not what %s does, as through a port that is forwarded to the Pod",
+    "does not include loopback (%s), such as kubectl port-forward",
     async (remoteAddress) => {
       expect(await status({ url: "/api/config", remoteAddress, headers: local })).toEqual([200, undefined]);
     },
@@ -111,12 +115,12 @@ describe("state-changing requests without a token (CWE-306)", () => {
     expect(server.changes()).toBe(0);
   });
 
-  test("are carried out with one", async () => {
+  test("succeed with a token", async () => {
     const server = serverWith({});
     expect((await server.send({ ...change, headers: bearer(token) })).json()).toEqual({ changes: 1 });
   });
 
-  test("are refused to everybody where no token is configured", async () => {
+  test("are always rejected if no token is configured", async () => {
     const setup: Setup = { policy: { tokens: [], withoutToken: "anyone-may-read" } };
     expect(await status({ ...change }, setup)).toEqual([403, "no-token-configured"]);
     expect(await status({ ...change, headers: bearer("") }, setup)).toEqual([401, "wrong-token"]);
@@ -136,9 +140,9 @@ describe("cross-site request forgery (CWE-352)", () => {
     { what: "an older browser", headers: { origin: "https://evil.example" } },
     { what: "a sandboxed page", headers: { origin: "null" } },
     { what: "another port of this host", headers: { origin: "http://localhost:3000" } },
-    { what: "a host that only begins so", headers: { origin: "http://localhost:9901.evil.example" } },
-    { what: "a user name that looks so", headers: { origin: "http://localhost:9901@evil.example" } },
-  ])("of $what changes nothing, though it had a token", async ({ headers }) => {
+    { what: "a host with this host as its prefix", headers: { origin: "http://localhost:9901.evil.example" } },
+    { what: "this host as a user name", headers: { origin: "http://localhost:9901@evil.example" } },
+  ])("from $what is rejected even with a token", async ({ headers }) => {
     const server = serverWith({});
     const response = await server.send({ ...change, headers: { ...mine, ...headers } });
     expect([response.statusCode, response.json().error]).toEqual([403, "cross-site"]);
@@ -147,9 +151,9 @@ describe("cross-site request forgery (CWE-352)", () => {
 
   test.each([
     { what: "this server's own pages", headers: { "sec-fetch-site": "same-origin", origin: "http://localhost:9901" } },
-    { what: "an address typed by a person", headers: { "sec-fetch-site": "none" } },
-    { what: "a program", headers: {} },
-  ])("is not suspected of $what", async ({ headers }) => {
+    { what: "an address typed into the browser", headers: { "sec-fetch-site": "none" } },
+    { what: "a program that is not a browser", headers: {} },
+  ])("is not assumed for $what", async ({ headers }) => {
     expect(await status({ ...change, headers: { ...mine, ...headers } })).toEqual([200, undefined]);
   });
 });
@@ -165,7 +169,7 @@ describe("cross-site reading (CWE-346)", () => {
     expect(await status({ ...local, headers: { host: "localhost", ...headers } })).toEqual([403, "cross-site"]);
   });
 
-  test("a link that somebody follows is answered, and no other site may look at the answer", async () => {
+  test("a followed link is answered, but other sites cannot read the response", async () => {
     const visit = { "sec-fetch-site": "cross-site", "sec-fetch-mode": "navigate", "sec-fetch-dest": "document" };
     const response = await serverWith({}).send({ ...local, headers: { host: "localhost", ...visit } });
     expect(response.statusCode).toBe(200);
@@ -197,18 +201,18 @@ describe("DNS rebinding (CWE-350)", () => {
     { listenHost: "127.0.0.1", host: "localhost@evil.example", wanted: 403 },
     { listenHost: "::1", host: "evil.example", wanted: 403 },
     { listenHost: "localhost", host: "evil.example", wanted: 403 },
-    // It listens to others as well: then the name alone is no reason to refuse, and no reason to trust.
+    // Reachable from other hosts: the name alone is neither a reason to reject nor a reason to trust.
     { listenHost: "0.0.0.0", host: "evil.example:9901", wanted: 401 },
     { listenHost: "0.0.0.0", host: "10.0.0.1:9901", wanted: 401 },
     { listenHost: "0.0.0.0", host: "localhost:9901", wanted: 200 },
-  ])("on $listenHost, from this machine, Host: $host gets $wanted", async ({ listenHost, host, wanted }) => {
+  ])("on $listenHost, from loopback, Host: $host gets $wanted", async ({ listenHost, host, wanted }) => {
     const request = { url: "/api/config", remoteAddress: "127.0.0.1", headers: { host } };
     expect((await status(request, { listenHost }))[0]).toBe(wanted);
   });
 });
 
 describe("exhaustion by requests (CWE-770)", () => {
-  test("of one caller ends in 429, his probes and other callers are served on", async () => {
+  test("by one caller gets 429; its probes and other callers are still served", async () => {
     const server = serverWith({});
     const flood = await Promise.all(Array.from({ length: 60 }, () => server.send({ url: "/metrics" })));
     expect(flood.filter(({ statusCode }) => statusCode === 200).length).toBe(50);
@@ -220,7 +224,7 @@ describe("exhaustion by requests (CWE-770)", () => {
     expect((await server.send({ url: "/metrics" })).statusCode).toBe(429);
   });
 
-  test("from many addresses of one IPv6 network ends in 429 as well; another network is served", async () => {
+  test("from many addresses of one IPv6 network gets 429 as well; another network is served", async () => {
     const server = serverWith({});
     const from = (network: string, host: number) =>
       server.send({ url: "/metrics", remoteAddress: `2001:db8:0:${network}::${host.toString(16)}` });
@@ -229,7 +233,7 @@ describe("exhaustion by requests (CWE-770)", () => {
     expect((await from("2", 1)).statusCode).toBe(200);
   });
 
-  test("a body beyond a kilobyte is refused", async () => {
+  test("a body over one kilobyte is rejected", async () => {
     const request = { ...change, headers: bearer(token), payload: { text: "x".repeat(2_000) } };
     expect((await serverWith({}).send(request)).statusCode).toBe(413);
   });

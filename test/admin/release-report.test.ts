@@ -7,7 +7,7 @@ const shop = { name: "shop", versions, split: { stable: 3, canary: 1 } };
 const fresh = () => new StatsRegistry().begin().release("shop", versions, ["east"]);
 
 describe("a release's report", () => {
-  test("sets the observed share beside the configured one", () => {
+  test("has the observed and the configured share", () => {
     const stats = fresh();
     const nowMs = 600_000;
     for (let index = 0; index < 6; index++) stats.decided("stable", "split", nowMs - 120_000);
@@ -38,7 +38,7 @@ describe("a release's report", () => {
     });
   });
 
-  test("has no observed share where nothing was decided, and no configured one without a split", () => {
+  test("has no observed share without decisions, and no configured share without a split", () => {
     const nothing = { decisions: 0, share: null };
     expect(reportRelease({ ...shop, split: undefined }, fresh(), 0).versions).toEqual(
       versions.map((version) => ({

@@ -72,14 +72,14 @@ const answer = async (request: InjectOptions | string, setup: Setup = {}) => {
 const get = async (url: InjectOptions | string, setup: Setup = {}) => (await answer(url, setup)).response;
 
 describe("health", () => {
-  test("/livez answers whatever the state", async () => {
+  test("/livez is 200 in every state", async () => {
     const response = await get("/livez", { view: { readiness: () => "draining" } });
     expect([response.statusCode, response.body]).toEqual([200, "ok\n"]);
   });
 
   test.each([
     { readiness: "ready", status: 200, body: "ok\n" },
-    { readiness: "no-config", status: 503, body: "not ready: no configuration is active yet\n" },
+    { readiness: "no-worker", status: 503, body: "not ready: no worker serves\n" },
     { readiness: "draining", status: 503, body: "not ready: draining\n" },
   ] satisfies { readiness: Readiness; status: number; body: string }[])(
     "/readyz is $status while $readiness",
@@ -90,20 +90,20 @@ describe("health", () => {
   );
 });
 
-describe("what it shows", () => {
-  test("/metrics is the exposition, with its own content type", async () => {
+describe("contents", () => {
+  test("/metrics is in the Prometheus text format, with its content type", async () => {
     const response = await get("/metrics");
     expect(response.headers["content-type"]).toBe("text/plain; version=0.0.4; charset=utf-8");
     expect(response.body).toContain('perch_build_info{version="0.1.0",node_version="26.5.1"} 1\n');
   });
 
-  test("/metrics is OpenMetrics for whoever asks for it", async () => {
+  test("/metrics is OpenMetrics if the client accepts it", async () => {
     const response = await get({ url: "/metrics", headers: { accept: "application/openmetrics-text" } });
     expect(response.headers["content-type"]).toBe("application/openmetrics-text; version=1.0.0; charset=utf-8");
     expect(response.body.endsWith("\n# EOF\n")).toBe(true);
   });
 
-  test("/api/config says what is active and where the file is wrong", async () => {
+  test("/api/config has the active configuration and the error of the last reload", async () => {
     const response = await get("/api/config");
     expect(response.headers["content-type"]).toBe("application/json; charset=utf-8");
     const problem = { file: "perch.yaml", line: 12, column: 5, position: "perch.yaml:12:5", message: warning.message };
@@ -123,10 +123,16 @@ describe("what it shows", () => {
     });
   });
 
-  test("/api/config has nulls for what there is not", async () => {
-    const nothing: ConfigView = { active: undefined, lastError: undefined, restartNeeded: [] };
-    const response = await get("/api/config", { view: { config: () => nothing } });
-    expect(response.json()).toEqual({ active: null, lastError: null, restartNeeded: [] });
+  test("/api/config has null for each absent value", async () => {
+    const active = { file: undefined, hash: "abc123", loadedAtMs: 1_767_225_600_000, warnings: [] };
+    const response = await get("/api/config", {
+      view: { config: () => ({ active, lastError: undefined, restartNeeded: [] }) },
+    });
+    expect(response.json()).toEqual({
+      active: { file: null, hash: "abc123", loadedAt: "2026-01-01T00:00:00.000Z", warnings: [] },
+      lastError: null,
+      restartNeeded: [],
+    });
   });
 
   test("/api/releases lists the reports", async () => {
@@ -146,7 +152,7 @@ describe("what it shows", () => {
 });
 
 describe("/api/explain", () => {
-  test("hands the request on as it was described, and answers with the explanation", async () => {
+  test("passes the described request to the view, and returns the explanation", async () => {
     const search = new URLSearchParams([
       ["url", "http://shop.example.com/cart?q=%41#x"],
       ["method", "POST"],
@@ -171,35 +177,35 @@ describe("/api/explain", () => {
     expect(response.json()).toEqual({ version: "canary", query });
   });
 
-  test("asks for a plain GET where only a URL is given", async () => {
+  test("defaults to GET without headers", async () => {
     const response = await get("/api/explain?url=http://localhost/");
     expect(response.json().query).toEqual({ url: "http://localhost/", method: "GET", headers: [] });
   });
 
   test.each([
-    { search: "", problem: '"url" is missing, such as url=http://shop.example.com/cart.' },
+    { search: "", problem: '"url" is missing. Example: url=http://shop.example.com/cart' },
     { search: "url=/cart", problem: '"url" must be an absolute http or https URL without a user name.' },
     { search: "url=ftp://a/", problem: '"url" must be an absolute http or https URL without a user name.' },
     { search: "url=http://u:p@a/", problem: '"url" must be an absolute http or https URL without a user name.' },
     { search: "url=http://a:99999/", problem: '"url" must be an absolute http or https URL without a user name.' },
     { search: "url=http://a/%0d%0ax", problem: '"url" must be an absolute http or https URL without a user name.' },
-    { search: "url=http://a/&url=http://b/", problem: '"url" came 2 times; it may come once.' },
+    { search: "url=http://a/&url=http://b/", problem: '"url" is given 2 times; only once is allowed.' },
     { search: "url=http://a/&method=GE%20T", problem: '"method" must be an HTTP method.' },
     { search: "url=http://a/&method=", problem: '"method" must be an HTTP method.' },
     { search: "url=http://a/&client=10.0.0.300", problem: '"client" must be an IP address.' },
     { search: "url=http://a/&header=novalue", problem: '"header" must be name:value.' },
     { search: "url=http://a/&header=:x", problem: '"header" must be name:value.' },
-    { search: "url=http://a/&header=x:a%0d%0ay:b", problem: '"header" x holds a control character.' },
+    { search: "url=http://a/&header=x:a%0d%0ay:b", problem: '"header" x contains a control character.' },
     {
       search: "url=http://a/&header=cookie:a%3Db",
-      problem: '"header" must not be a cookie; there is the parameter "cookie".',
+      problem: '"header" must not be a cookie; use the parameter "cookie".',
     },
-    { search: "url=http://a/&cookie=a%00", problem: '"cookie" holds a control character.' },
+    { search: "url=http://a/&cookie=a%00", problem: '"cookie" contains a control character.' },
     {
       search: "url=http://a/&__proto__=x",
-      problem: '"__proto__" is not a parameter; there are url, method, header, cookie, client.',
+      problem: 'Unknown parameter "__proto__". Supported: url, method, header, cookie, client.',
     },
-  ])("refuses ?$search", async ({ search, problem }) => {
+  ])("rejects ?$search", async ({ search, problem }) => {
     const response = await get(`/api/explain?${search}`);
     expect(response.statusCode).toBe(400);
     expect(response.json()).toEqual({
@@ -209,27 +215,22 @@ describe("/api/explain", () => {
     });
   });
 
-  test("tells all that is wrong at once", async () => {
+  test("returns all problems at once", async () => {
     const response = await get("/api/explain?method=%20&client=x&header=y");
     expect(response.json().problems.length).toBe(4);
   });
 
-  test("passes on why the view refuses", async () => {
-    const message = "The path holds a byte that no request may hold.";
+  test("returns the reason if the view refuses", async () => {
+    const message = "The path contains a byte that is not allowed.";
     const response = await get("/api/explain?url=http://a/", {
       view: { explain: async () => ({ kind: "refused", message }) },
     });
     expect([response.statusCode, response.json()]).toEqual([400, { error: "bad-query", message }]);
   });
-
-  test("is not there before there is a configuration", async () => {
-    const response = await get("/api/explain?url=http://a/", { view: { readiness: () => "no-config" } });
-    expect([response.statusCode, response.json().error]).toEqual([503, "no-config"]);
-  });
 });
 
 describe("read-only", () => {
-  test.each(["POST", "PUT", "PATCH", "DELETE", "OPTIONS"] as const)("%s is refused everywhere", async (method) => {
+  test.each(["POST", "PUT", "PATCH", "DELETE", "OPTIONS"] as const)("%s is rejected for all paths", async (method) => {
     for (const url of ["/", "/metrics", "/api/config", "/api/explain?url=http://a/", "/nowhere"]) {
       const headers = { "content-type": "text/x", authorization: `Bearer ${token}` };
       const { response } = await answer({ method, url, payload: '{"a":1}', headers });
@@ -238,17 +239,17 @@ describe("read-only", () => {
     }
   });
 
-  test("HEAD answers as GET does, without a body", async () => {
+  test("HEAD has the headers of GET and no body", async () => {
     const { response } = await answer({ method: "HEAD", url: "/livez" });
     expect([response.statusCode, response.body, response.headers["content-length"]]).toEqual([200, "", "3"]);
   });
 });
 
-describe("every answer", () => {
+describe("every response", () => {
   const failing: Partial<AdminView> = {
-    metrics: () => Promise.reject(new Error("secret of the machine room")),
+    metrics: () => Promise.reject(new Error("internal secret")),
     releases: () => {
-      throw new Error("secret of the machine room");
+      throw new Error("internal secret");
     },
   };
 
@@ -259,7 +260,7 @@ describe("every answer", () => {
     { url: "/metrics", status: 500 },
     { url: "/api/releases", status: 500 },
     { url: "/livez/", status: 200 },
-  ])("to $url is $status, uncached, unsniffed, and shows no inside", async ({ url, status }) => {
+  ])("to $url is $status, with no-store and nosniff, and without internals", async ({ url, status }) => {
     const { response } = await answer(url, { view: failing });
     expect(response.statusCode).toBe(status);
     expect(response.headers).toMatchObject({ "cache-control": "no-store", "x-content-type-options": "nosniff" });
@@ -267,8 +268,8 @@ describe("every answer", () => {
     if (status >= 400) expect(Object.keys(response.json())).toEqual(["error", "message"]);
   });
 
-  test("that failed is told to the log", async () => {
+  test("to a failed request reports the error", async () => {
     const { failures } = await answer("/metrics", { view: failing });
-    expect(failures.map(({ message }) => message)).toEqual(["secret of the machine room"]);
+    expect(failures.map(({ message }) => message)).toEqual(["internal secret"]);
   });
 });

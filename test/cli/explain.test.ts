@@ -91,7 +91,7 @@ routes:
     expect(await stepsOf("192.0.2.1", "http://shop/pay")).toEqual([
       "propagated ignored: canary: 192.0.2.1 is not in acceptFrom",
       "forward served: service pay, version v1: http://pay:80",
-      "forward not-told: service pay is external: it is not told the version",
+      "forward not-told: service pay is external: the version is not propagated",
       "forward told: baggage: a=1",
     ]);
   });
@@ -100,7 +100,7 @@ routes:
     const { code, out } = await perch(["explain", "-c", config, "--method", "PUT", "http://shop.example.com/"]);
     expect(code).toBe(0);
     expect(out).toContain("response  404 no-route\n");
-    expect(out).toContain("shop wants method GET or POST, the request has PUT\n");
+    expect(out).toContain("shop requires method GET or POST, the request has PUT\n");
   });
 
   it.each<{ sentence: string; args: string[]; wanted: unknown }>([

@@ -252,7 +252,7 @@ routes:
       {
         stage: "mirror",
         outcome: "copied",
-        detail: expect.stringMatching(/^to canary: the unit's place is \d+\.\d\d, copied are those below 100$/),
+        detail: expect.stringMatching(/^to canary: the unit's draw is \d+\.\d\d, mirrored are draws below 100$/),
       },
     ]);
   });

@@ -41,45 +41,45 @@ export interface ExplainedStep {
 }
 
 export interface DryRequest extends PlainRequest {
-  /** The address that the request comes from, the caller's; none if not given, as from a unix socket. */
+  /** The caller's IP address. Default: unknown, as over a unix socket. */
   readonly client?: string | undefined;
 }
 
 export interface DryRunContext {
   /** Milliseconds since the Unix epoch. */
   readonly nowMs: number;
-  /** For the unit of a requester whom nothing names. */
+  /** For a new unit, if the request identifies none. */
   readonly random: RandomSource;
-  /** Default: the snapshot's own, which count the values that can not be used. */
+  /** Default: the snapshot's table, which counts unusable values in the metrics. */
   readonly attributes?: AttributeTable;
   readonly trail?: Trail;
 }
 
-/** What the chain made of a request up to the point where it would be forwarded. */
+/** The result of the chain up to the point where the request would be forwarded. */
 export interface DryRun {
   readonly head: RequestHead;
   readonly caller: Caller;
   readonly facts: RequestFacts;
   readonly pinRejections: readonly PinRejection[];
-  /** Undefined where none takes the request. */
+  /** Undefined if no route matches. */
   readonly route: Route | undefined;
-  /** Undefined where nothing is forwarded. */
+  /** Undefined if the request is not forwarded. */
   readonly target: DryTarget | undefined;
 }
 
 export interface DryTarget {
   readonly route: ForwardRoute;
-  /** Undefined where the route has no release: the service's default answers. */
+  /** Undefined if the route has no release: the service's default serves. */
   readonly decision: Decision | undefined;
-  /** By configuration: which endpoints can be reached shows only when a request is sent. */
+  /** By configuration. Endpoint failures could make the default version serve instead. */
   readonly served: ServiceVersion;
-  /** The Set-Cookie value that an answer would carry. */
+  /** The Set-Cookie value of the response. */
   readonly setCookie: string | undefined;
-  /** What an upstream would be told of releases, flat: name, value. */
+  /** The fields that propagate versions, flat: name, value. */
   readonly propagated: readonly string[];
 }
 
-/** Runs a described request through route, identify and decide, as `Exchange` runs a received one. Sends nothing. */
+/** Runs a described request through route, identify and decide, as `Exchange` does for a received one. Sends nothing. */
 export function dryRun(
   snapshot: Snapshot,
   request: DryRequest,
@@ -89,7 +89,7 @@ export function dryRun(
   if ("problem" in described) return described;
   const head = snapshot.config.pathNormalisation === "on" ? normalHead(described) : described;
   if (head === undefined)
-    return { problem: `${JSON.stringify(described.path)} is not a path that everybody reads alike` };
+    return { problem: `${JSON.stringify(described.path)} is an ambiguous path: servers read it differently` };
   const address = request.client === undefined ? undefined : parseAddress(request.client);
   if (request.client !== undefined && address === undefined) {
     return { problem: `${JSON.stringify(request.client)} is not an IP address` };
@@ -106,7 +106,7 @@ export function dryRun(
   const route = findRoute(snapshot, facts, context.nowMs);
   if (route === "ambiguous") {
     return {
-      problem: `${JSON.stringify(head.path)} leads to another route where an upstream takes it for ${JSON.stringify(otherReading(head.path))}`,
+      problem: `${JSON.stringify(head.path)} is ambiguous: read as ${JSON.stringify(otherReading(head.path))}, it matches another route`,
     };
   }
   const forwarded = route?.redirect === undefined ? route : undefined;

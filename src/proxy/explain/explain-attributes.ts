@@ -11,17 +11,15 @@ import type { Snapshot } from "../snapshot.ts";
 
 export interface ExplainedAttribute {
   readonly name: string;
-  /** Null where no source gave one. */
+  /** Null if no source gave a value. */
   readonly found: { readonly value: PlainValue; readonly source: string } | null;
-  /** What each source said that was asked, in order. */
+  /** The result of each source that was read, in order. */
   readonly detail: string;
 }
 
-const maxShown = 80;
-
 /**
- * Says of every attribute which source gave its value, and why those before it did not. Each source is read as if it
- * were an attribute of its own, by the code that reads attributes; nothing is counted.
+ * Explains for every attribute which source gave its value, and why the sources before it did not. Each source is read as
+ * if it were a separate attribute, by the same code as in the proxy. Changes no metric.
  */
 export function explainAttributes(
   snapshot: Snapshot,
@@ -46,11 +44,11 @@ export function explainAttributes(
 }
 
 function found(name: string, value: PlainValue, source: string, misses: readonly string[]): ExplainedAttribute {
-  const said = `${name} is ${shown(String(value))}, from ${source}`;
-  return { name, found: { value, source }, detail: misses.length === 0 ? said : `${said} (${misses.join("; ")})` };
+  const text = `${name} is ${shown(String(value))}, from ${source}`;
+  return { name, found: { value, source }, detail: misses.length === 0 ? text : `${text} (${misses.join("; ")})` };
 }
 
-/** All sources of all attributes, by their place among all. */
+/** Reads the sources of all attributes, by their index in the flattened list. */
 class Sources {
   readonly #head: RequestHead;
   readonly #caller: Caller;
@@ -75,19 +73,19 @@ class Sources {
   }
 
   whyNot(index: number, source: AttributeSource, type: AttributeSpec["type"]): string {
-    if (source.kind === "clientAddress") return "not known";
+    if (source.kind === "clientAddress") return "unknown";
     if (source.kind === "jwt") return this.#whyNoClaim(index, type);
     if (source.kind === "geo") return this.#whyNoPlace(index, source.field, type);
     const sent = this.#sent(source);
     if (sent === undefined) return "absent";
-    if (sent === "") return "empty, so it counts as absent";
+    if (sent === "") return "empty, treated as absent";
     if (!this.#caller.trusted && this.#isReserved(source)) {
-      return "ignored, since it counts only from a caller in trustedProxies";
+      return "ignored, accepted only from a caller in trustedProxies";
     }
     if (sent === repeated || this.#errors.get(index) === "repeated") {
-      return "sent more than once, so it counts as absent";
+      return "sent more than once, treated as absent";
     }
-    return `${shown(sent)} can not be read as ${type}`;
+    return `${shown(sent)} cannot be parsed as ${type}`;
   }
 
   #whyNoClaim(index: number, type: AttributeSpec["type"]): string {
@@ -95,16 +93,16 @@ class Sources {
     if (jwt === undefined || tokenText(this.#head, jwt.from) === undefined) return "the request carries no token";
     const cause = this.#errors.get(index);
     if (cause === undefined) return "the token has no such claim";
-    if (cause === "unparsable" || cause === "geo-unreadable") return `the claim can not be read as ${type}`;
-    return tokenWords[cause];
+    if (cause === "unparsable" || cause === "geo-unreadable") return `the claim cannot be parsed as ${type}`;
+    return tokenFailureText[cause];
   }
 
   #whyNoPlace(index: number, field: GeoField, type: AttributeSpec["type"]): string {
     const cause = this.#errors.get(index);
-    if (cause === "geo-unreadable") return "what the database has of the client's address can not be read";
+    if (cause === "geo-unreadable") return "the database record of the client's address cannot be read";
     return cause === undefined
-      ? `the database knows no ${field} of the client's address`
-      : `it can not be read as ${type}`;
+      ? `the database has no ${field} for the client's address`
+      : `it cannot be parsed as ${type}`;
   }
 
   #sent({ kind, name }: NamedSource): string | undefined | typeof repeated {
@@ -121,18 +119,18 @@ class Sources {
 
 type NamedSource = Extract<AttributeSource, { readonly name: string }>;
 
-/** The cause, which is also the metric's label, in words. */
-const tokenWords: Readonly<Record<TokenFailure | "repeated", string>> = {
+/** Descriptions of the causes, which are metric labels. */
+const tokenFailureText: Readonly<Record<TokenFailure | "repeated", string>> = {
   repeated: "the token was sent more than once",
   "jwt-oversized": "the token is too long",
-  "jwt-malformed": "it is no token that can be read",
-  "jwt-algorithm": "the token's algorithm does not count",
-  "jwt-key": "no key that is known here is the token's",
-  "jwt-signature": "the token's signature is not its key's",
+  "jwt-malformed": "the token is malformed",
+  "jwt-algorithm": "the token's algorithm is not allowed",
+  "jwt-key": "no known key matches the token",
+  "jwt-signature": "the token's signature does not verify with its key",
   "jwt-expired": "the token has expired",
   "jwt-not-yet-valid": "the token is not valid yet",
-  "jwt-issuer": "the token is of another issuer",
-  "jwt-audience": "the token is for another audience",
+  "jwt-issuer": "the token's issuer does not match",
+  "jwt-audience": "the token's audience does not match",
 };
 
 function sourceName(source: AttributeSource): string {
@@ -141,6 +139,8 @@ function sourceName(source: AttributeSource): string {
   return source.kind === "jwt" ? `claim ${source.path.join(" › ")}` : `${source.kind} ${source.name}`;
 }
 
+const maxShownLength = 80;
+
 function shown(text: string): string {
-  return JSON.stringify(text.length > maxShown ? `${text.slice(0, maxShown)}…` : text);
+  return JSON.stringify(text.length > maxShownLength ? `${text.slice(0, maxShownLength)}…` : text);
 }

@@ -4,30 +4,20 @@ import type { RoutableRequest } from "../../route/path-index.ts";
 import type { PathMatch, RouteMatch } from "../../route/route-spec.ts";
 import { RouteTable } from "../../route/route-table.ts";
 
-/** One condition of a route's match, and whether the request meets it. */
-interface Part {
-  /** Put into words only for the few parts that are told of. */
-  wanted(): string;
-  found(): string;
-  readonly holds: boolean;
-  /** How far off a route is that fails here: another host is a farther cry than another method. */
-  readonly distance: number;
-}
-
-/** Why a route that does not take the request does not. */
+/** Why a route does not match the request. */
 export interface RouteMiss {
   readonly route: string;
   why(): string;
   readonly distance: number;
 }
 
-/** What a route wants of the requests that it takes. */
+/** The conditions of a match, as text. */
 export function describeMatch(match: RouteMatch, facts: RoutableRequest, nowMs: number): string {
-  const wanted = partsOf(match, facts, nowMs).map((part) => part.wanted());
-  return wanted.length === 0 ? "takes every request" : wanted.join(", ");
+  const required = partsOf(match, facts, nowMs).map((part) => part.required());
+  return required.length === 0 ? "matches every request" : required.join(", ");
 }
 
-/** The routes among these that do not take the request, the closest first. */
+/** The routes that do not match the request, the closest first. */
 export function routeMisses(routes: readonly RouteSpec[], facts: RoutableRequest, nowMs: number): RouteMiss[] {
   return routes
     .flatMap(({ name, match }) => {
@@ -39,32 +29,42 @@ export function routeMisses(routes: readonly RouteSpec[], facts: RoutableRequest
 }
 
 function describeFailed(failed: readonly Part[]): string {
-  return failed.map(({ wanted, found }) => `wants ${wanted()}, the request has ${found()}`).join("; ");
+  return failed.map(({ required, found }) => `requires ${required()}, the request has ${found()}`).join("; ");
 }
 
-const asksNothing: RouteMatch = { hosts: [], scheme: undefined, path: undefined, methods: [], headers: [], query: [] };
+/** One condition of a route's match, and whether the request meets it. */
+interface Part {
+  /** Lazy, because few parts are shown. */
+  required(): string;
+  found(): string;
+  readonly holds: boolean;
+  /** Weight of a mismatch in the distance of a route: a different host weighs more than a different method. */
+  readonly distance: number;
+}
 
-/** A match is the conjunction of its parts; each is judged by the table itself, so that both can not disagree. */
+const matchesAll: RouteMatch = { hosts: [], scheme: undefined, path: undefined, methods: [], headers: [], query: [] };
+
+/** Each condition is evaluated by a `RouteTable` of its own, so that the result cannot differ from routing. */
 function partsOf(match: RouteMatch, facts: RoutableRequest, nowMs: number): Part[] {
   const holds = (part: Partial<RouteMatch>): boolean =>
-    new RouteTable([{ match: { ...asksNothing, ...part }, target: true }]).find(facts, nowMs) ?? false;
+    new RouteTable([{ match: { ...matchesAll, ...part }, target: true }]).find(facts, nowMs) ?? false;
   const { hosts, scheme, path, methods, headers, query } = match;
   const parts: Part[] = [];
   if (hosts.length > 0) {
     const found = () => (facts.host === "" ? "no host" : facts.host);
-    parts.push({ wanted: () => `host ${either(hosts)}`, found, holds: holds({ hosts }), distance: 100 });
+    parts.push({ required: () => `host ${alternatives(hosts)}`, found, holds: holds({ hosts }), distance: 100 });
   }
   if (scheme !== undefined) {
     const found = () => (facts.isHttps ? "https" : "http");
-    parts.push({ wanted: () => `scheme ${scheme}`, found, holds: holds({ scheme }), distance: 1 });
+    parts.push({ required: () => `scheme ${scheme}`, found, holds: holds({ scheme }), distance: 1 });
   }
   if (path !== undefined) {
-    const wanted = () => `path ${describePath(path)}`;
-    parts.push({ wanted, found: () => facts.path, holds: holds({ path }), distance: 10 });
+    const required = () => `path ${describePath(path)}`;
+    parts.push({ required, found: () => facts.path, holds: holds({ path }), distance: 10 });
   }
   if (methods.length > 0) {
-    const wanted = () => `method ${either(methods)}`;
-    parts.push({ wanted, found: () => facts.method, holds: holds({ methods }), distance: 1 });
+    const required = () => `method ${alternatives(methods)}`;
+    parts.push({ required, found: () => facts.method, holds: holds({ methods }), distance: 1 });
   }
   for (const header of headers) {
     parts.push(namedPart("header", header, facts.header(header.name), holds({ headers: [header] })));
@@ -82,7 +82,7 @@ function namedPart(
   holds: boolean,
 ): Part {
   return {
-    wanted: () => `${kind} ${name} ${describeTest(test)}`,
+    required: () => `${kind} ${name} ${describeTest(test)}`,
     found: () => (value === undefined ? "none" : describeValue(value)),
     holds,
     distance: 1,
@@ -100,6 +100,6 @@ function describePath(path: PathMatch): string {
   }
 }
 
-function either(texts: readonly string[]): string {
+function alternatives(texts: readonly string[]): string {
   return texts.join(" or ");
 }

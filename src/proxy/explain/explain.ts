@@ -18,80 +18,84 @@ import {
   describeService,
   describeTrace,
   limitSteps,
-  workSteps,
+  transformSteps,
 } from "./explain-service.ts";
 
-/** Which version a request would get, and why, stage by stage. Plain JSON; null where there is nothing to say. */
+/** Which version a request would get, and why, stage by stage. Plain JSON; null if a field does not apply. */
 export interface Explanation {
   readonly route: string | null;
   readonly service: string | null;
   readonly release: string | null;
   /** The version assigned. */
   readonly version: string | null;
-  /** The version that serves, by configuration: the service's default where it lacks the one assigned. */
+  /** The version that serves by configuration: the service's default if it lacks the assigned one. */
   readonly served: string | null;
   readonly reason: Decision["reason"] | null;
   readonly rule: string | null;
-  /** By name; null for those that the request does not have. */
+  /** By name; null for attributes that the request does not have. */
   readonly attributes: Readonly<Record<string, { readonly value: PlainValue; readonly source: string } | null>>;
   readonly unit: ExplainedUnit | null;
   readonly pin: ExplainedPin | null;
-  /** Where Perch sends the client in place of forwarding, and the Set-Cookie value that goes with it. */
+  /** The redirect that is sent instead of forwarding, and its Set-Cookie value. */
   readonly redirect: { readonly status: number; readonly location: string; readonly setCookie: string | null } | null;
-  /** What Perch answers itself in place of forwarding. */
+  /** The error that is sent instead of forwarding. */
   readonly error: { readonly code: "bad-request" | "no-route"; readonly status: number } | null;
   readonly trail: readonly ExplainedStep[];
 }
 
-/** Who is assigned. */
+/** The unit that the version is assigned to. */
 export interface ExplainedUnit {
   readonly source: "attribute" | "clientAddress" | "pin" | "new";
-  /** The attribute's name and value; null for a unit that a pin names, or that is new and random. */
+  /** The attribute's name and value; null for a unit from a pin, or a new random unit. */
   readonly name: string | null;
   readonly value: PlainValue | null;
-  /** As a pin carries it. */
+  /** In the format of a pin. */
   readonly id: string;
 }
 
 export interface ExplainedPin {
   /** The cookie's name. */
   readonly cookie: string;
-  /** Whether the request's counts; else why the first of its name does not. */
+  /** Whether the request has a valid pin; else why the first pin cookie was rejected. */
   readonly received: "none" | "valid" | PinRejection;
-  /** The version that a valid one holds. */
+  /** The version of a valid pin. */
   readonly version: string | null;
-  /** The Set-Cookie value of the answer. */
+  /** The Set-Cookie value of the response. */
   readonly wouldSet: string | null;
 }
 
-/** Route misses that are told one by one. */
-const maxMisses = 5;
-
 const uncounted = { attributeError: () => undefined };
 
-/** Explains a request by deciding it as the proxy would. Sends nothing and counts nothing. */
+/** Explains a request by deciding it as the proxy would. Sends nothing, and changes no metric. */
 export function explainRequest(
   snapshot: Snapshot,
   request: DryRequest,
   context: { readonly nowMs: number; readonly random: RandomSource },
 ): Explanation {
-  const decided: Trail = [];
+  const decisionTrail: Trail = [];
   const attributes = new AttributeTable(snapshot.config.attributes, uncounted, snapshot.attributes.lookups);
-  const run = dryRun(snapshot, request, { ...context, attributes, trail: decided });
+  const run = dryRun(snapshot, request, { ...context, attributes, trail: decisionTrail });
   if ("problem" in run) return malformed(run.problem);
   const { nowMs } = context;
   const identified = explainAttributes(snapshot, run.head, run.caller, nowMs);
   const start = [requestStep(run), ...routeSteps(snapshot, run, nowMs), ...limitSteps(snapshot, run.route, run)];
   const { target } = run;
-  const linked: Trail = [];
-  const redirect = redirectOf(snapshot, run, nowMs, linked);
+  const linkTrail: Trail = [];
+  const redirect = redirectOf(snapshot, run, nowMs, linkTrail);
   const attributesByName = byName(identified);
   if (redirect !== null) {
-    const steps = [...start, ...linked, redirectStep(redirect)];
-    return { ...nothing, ...namesOf(run.route), attributes: attributesByName, redirect, error: null, trail: steps };
+    const steps = [...start, ...linkTrail, redirectStep(redirect)];
+    return {
+      ...emptyExplanation,
+      ...namesOf(run.route),
+      attributes: attributesByName,
+      redirect,
+      error: null,
+      trail: steps,
+    };
   }
   if (target === undefined) {
-    return { ...nothing, attributes: attributesByName, error: errorOf("no-route"), trail: start };
+    return { ...emptyExplanation, attributes: attributesByName, error: errorOf("no-route"), trail: start };
   }
   const { route, decision, served, setCookie } = target;
   return {
@@ -109,11 +113,11 @@ export function explainRequest(
       ...start,
       ...identifySteps(identified, run),
       ...pinSteps(run, target),
-      ...linked,
-      ...decided,
+      ...linkTrail,
+      ...decisionTrail,
       ...(decision === undefined ? [noReleaseStep(target)] : []),
       forwardStep(target),
-      ...workSteps(snapshot, run, target, decision?.unit ?? randomUnit(context.random), nowMs),
+      ...transformSteps(snapshot, run, target, decision?.unit ?? randomUnit(context.random), nowMs),
       ...hashSteps(run, target, nowMs),
       ...serviceSteps(snapshot, run, target),
       ...mirrorSteps(run, target),
@@ -122,7 +126,7 @@ export function explainRequest(
   };
 }
 
-const nothing: Omit<Explanation, "attributes" | "error" | "trail"> = {
+const emptyExplanation: Omit<Explanation, "attributes" | "error" | "trail"> = {
   route: null,
   service: null,
   release: null,
@@ -137,7 +141,7 @@ const nothing: Omit<Explanation, "attributes" | "error" | "trail"> = {
 
 function malformed(problem: string): Explanation {
   const step: ExplainedStep = { stage: "request", outcome: "malformed", detail: problem };
-  return { ...nothing, attributes: {}, error: errorOf("bad-request"), trail: [step] };
+  return { ...emptyExplanation, attributes: {}, error: errorOf("bad-request"), trail: [step] };
 }
 
 function errorOf(code: "bad-request" | "no-route"): Explanation["error"] {
@@ -156,18 +160,20 @@ function namesOf(route: DryRun["route"]): Pick<Explanation, "route" | "service" 
   };
 }
 
-/** Where the route leads, or the link that was opened, if it is one. */
+/** The redirect of the route or of an override link, if any. */
 function redirectOf(
   { ownParameters }: Snapshot,
   { route, head, facts }: DryRun,
   nowMs: number,
   trail: Trail,
 ): Explanation["redirect"] {
-  const to =
+  const redirect =
     route?.redirect === undefined
       ? route?.release && followLink(route.release.policy, head, facts, ownParameters, nowMs, trail)
       : routeRedirect(route.redirect, { head, facts });
-  return to === undefined ? null : { status: to.status, location: to.location, setCookie: to.setCookie ?? null };
+  return redirect === undefined
+    ? null
+    : { status: redirect.status, location: redirect.location, setCookie: redirect.setCookie ?? null };
 }
 
 function unitOf(
@@ -201,7 +207,7 @@ function pinOf(run: DryRun, { route }: DryTarget, setCookie: string | undefined,
   };
 }
 
-/** The pin that the decision was made with; reading it again is cheaper than making every decision carry it. */
+/** The pin that the decision used. Reading it again is cheaper than storing it in every decision. */
 function validPin({ head }: DryRun, { release }: DryTarget["route"], nowMs: number): Pin | undefined {
   if (release === undefined || head.cookies === undefined) return undefined;
   const values = cookieValues(head.cookies, release.policy.spec.sticky.cookie.name);
@@ -218,7 +224,9 @@ function requestStep({ head, caller, facts }: DryRun): ExplainedStep {
   return { stage: "request", outcome: "read", detail: `${head.method} ${url} from ${from}${trust}${derived}` };
 }
 
-/** Routes are tried in file order: those before the one that matched were passed over. */
+const maxMisses = 5;
+
+/** Routes are tried in file order. Explains the misses before the match. */
 function routeSteps({ config }: Snapshot, { route: found, facts }: DryRun, nowMs: number): ExplainedStep[] {
   const taken = config.routes.findIndex(({ name }) => name === found?.name);
   const passed = taken === -1 ? config.routes : config.routes.slice(0, taken);
@@ -228,11 +236,11 @@ function routeSteps({ config }: Snapshot, { route: found, facts }: DryRun, nowMs
   });
   const left = misses.length - steps.length;
   if (left > 0) {
-    steps.push({ stage: "route", outcome: "not-matched", detail: `and ${left} more that are further off` });
+    steps.push({ stage: "route", outcome: "not-matched", detail: `and ${left} more routes` });
   }
   const spec = config.routes[taken];
   if (spec === undefined) {
-    return [{ stage: "route", outcome: "none", detail: "no route takes this request; the closest are:" }, ...steps];
+    return [{ stage: "route", outcome: "none", detail: "no route matches this request; the closest are:" }, ...steps];
   }
   const release = spec.release === undefined ? "" : `, release ${spec.release}`;
   const to = spec.service === undefined ? "a redirect" : `service ${spec.service}${release}`;
@@ -241,7 +249,11 @@ function routeSteps({ config }: Snapshot, { route: found, facts }: DryRun, nowMs
 }
 
 function redirectStep({ status, location }: Exclude<Explanation["redirect"], null>): ExplainedStep {
-  return { stage: "forward", outcome: "redirected", detail: `nothing is forwarded: ${status} to ${location}` };
+  return {
+    stage: "forward",
+    outcome: "redirected",
+    detail: `redirect instead of forwarding: ${status} to ${location}`,
+  };
 }
 
 function identifySteps(attributes: readonly ExplainedAttribute[], { facts }: DryRun): ExplainedStep[] {
@@ -249,7 +261,7 @@ function identifySteps(attributes: readonly ExplainedAttribute[], { facts }: Dry
   const client: ExplainedStep = {
     stage: "identify",
     outcome: address === undefined ? "absent" : "found",
-    detail: address === undefined ? "the client's address is not known" : `the client's address is ${address}`,
+    detail: address === undefined ? "the client's address is unknown" : `the client's address is ${address}`,
   };
   const steps = attributes.map(({ found, detail }): ExplainedStep => {
     return { stage: "identify", outcome: found === null ? "absent" : "found", detail };
@@ -260,12 +272,12 @@ function identifySteps(attributes: readonly ExplainedAttribute[], { facts }: Dry
 function pinSteps({ pinRejections }: DryRun, { route }: DryTarget): ExplainedStep[] {
   const name = route.release?.policy.spec.sticky.cookie.name;
   return pinRejections.map((cause) => {
-    return { stage: "pin", outcome: "rejected", detail: `cookie ${name} is ${cause} and counts as none` };
+    return { stage: "pin", outcome: "rejected", detail: `cookie ${name} is ${cause} and is ignored` };
   });
 }
 
 function noReleaseStep({ route, served }: DryTarget): ExplainedStep {
-  const detail = `${served.name}: the route has no release, so the default of service ${route.service.name} answers`;
+  const detail = `${served.name}: the route has no release, so the default of service ${route.service.name} serves`;
   return { stage: "default", outcome: "used", detail };
 }
 
@@ -274,7 +286,7 @@ function hashSteps({ facts }: DryRun, target: DryTarget, nowMs: number): Explain
   return detail === undefined ? [] : [{ stage: "forward", outcome: "kept", detail }];
 }
 
-/** What is configured of how it is forwarded. */
+/** Settings of the service and of tracing that affect how the request is forwarded. */
 function serviceSteps(snapshot: Snapshot, run: DryRun, target: DryTarget): ExplainedStep[] {
   const trace = describeTrace(snapshot, run);
   const lines = [...describeService(target), ...(trace === undefined ? [] : [trace])];
@@ -290,7 +302,7 @@ function forwardStep({ route, decision, served }: DryTarget): ExplainedStep {
   }
   const detail = `service ${service.name}, version ${served.name}: ${to}`;
   if (fallsBack(service, served, decision)) {
-    const instead = `none of these is fit, so the default ${service.defaultVersion.name} serves`;
+    const instead = `none of these is available, so the default ${service.defaultVersion.name} serves`;
     return { stage: "forward", outcome: "default-served", detail: `${detail}; ${instead}` };
   }
   return { stage: "forward", outcome: "served", detail };
@@ -302,33 +314,33 @@ function fallsBack({ defaultVersion }: Service, served: ServiceVersion, decision
   return known.every(({ up }) => !up);
 }
 
-const notCopied: Readonly<Record<Exclude<MirrorVerdict, "copied" | "not-drawn">, string>> = {
-  "no-unit": "the version was asked for, or a caller decided",
-  "other-method": "its method is not among the mirror's",
-  "serves-itself": "that version serves the request itself",
-  "is-a-copy": "it is a copy itself",
+const notMirrored: Readonly<Record<Exclude<MirrorVerdict, "copied" | "not-drawn">, string>> = {
+  "no-unit": "an override or a caller chose the version",
+  "other-method": "its method is not one of the mirror's methods",
+  "serves-itself": "that version serves the request",
+  "is-a-copy": "it is a mirrored request already",
 };
 
 function mirrorSteps({ head, caller }: DryRun, { route, decision, served }: DryTarget): ExplainedStep[] {
   const { mirroring } = route;
   if (mirroring === undefined || decision === undefined) return [];
-  // A decision that is asked to explain itself looks for a unit that the request would not be asked for.
+  // An explained decision has a unit even where a real one would not look for it.
   const unit = decision.reason === "override" || decision.reason === "propagated" ? undefined : decision.unit;
   const isCopy = caller.trusted && head.header(mirrorHeader) !== undefined;
   const verdict = mirroring.verdict({ method: head.method, unit, served: served.name, isCopy });
   const { version } = mirroring.spec;
-  const place = unit === undefined ? "" : mirroring.placeOf(unit).toFixed(2);
-  const drawn = `the unit's place is ${place}, copied are those below ${mirroring.spec.percent}`;
+  const draw = unit === undefined ? "" : mirroring.draw(unit).toFixed(2);
+  const drawn = `the unit's draw is ${draw}, mirrored are draws below ${mirroring.spec.percent}`;
   if (verdict === "copied") return [{ stage: "mirror", outcome: "copied", detail: `to ${version}: ${drawn}` }];
-  const why = verdict === "not-drawn" ? drawn : notCopied[verdict];
+  const why = verdict === "not-drawn" ? drawn : notMirrored[verdict];
   return [{ stage: "mirror", outcome: "not-copied", detail: `to ${version}: ${why}` }];
 }
 
-/** What the upstream is told of releases; nothing to say where nothing is, unless it would be told elsewhere. */
+/** The propagated fields. If the release propagates but the service is external, says so. */
 function propagationSteps({ route, propagated }: DryTarget): ExplainedStep[] {
   const steps: ExplainedStep[] = [];
   if (route.service.external && route.release?.policy.spec.propagate !== undefined) {
-    const detail = `service ${route.service.name} is external: it is not told the version`;
+    const detail = `service ${route.service.name} is external: the version is not propagated`;
     steps.push({ stage: "forward", outcome: "not-told", detail });
   }
   for (let i = 0; i < propagated.length; i += 2) {

@@ -10,71 +10,69 @@ import {
   localResponse,
 } from "../local-reply.ts";
 
-/** What becomes of the client's connection behind an own answer. */
-export type Afterwards = "keep" | "close";
+/** Whether the client's connection is kept after a local reply. */
+export type ConnectionFate = "keep" | "close";
 
 /**
- * The client's side of one request, whichever HTTP it came by: where its body is read and its answer written. Whoever
- * forwards a request sees no more of the client than this, so that every protocol is forwarded by the same code.
+ * The client's side of one request, independent of the HTTP version: the source of its body and the sink of its
+ * response. Forwarding uses only this interface.
  */
 export interface ClientSide {
-  /** Its Accept field. */
+  /** The value of Accept. */
   readonly accept: string | undefined;
-  /** A call of gRPC is told how it ended in fields of its own, whatever the HTTP status. */
+  /** gRPC clients expect errors in `grpc-status`, with HTTP status 200. */
   readonly dialect: "http" | "grpc";
-  /** The request's body, unread. */
+  /** The request body, unread. */
   readonly body: Readable;
-  /** What came behind the body, flat; undefined where its trailers are dropped. */
+  /** The trailers of the request, flat. Undefined if they are not forwarded. */
   readonly trailers: (() => readonly string[]) | undefined;
-  /** Whether all of the request has come. */
+  /** Whether the whole request has been received. */
   readonly requestComplete: boolean;
-  /** Whether it knows interim answers and trailers, as HTTP/1.0 does not. */
-  readonly knowsInterim: boolean;
-  /** The status that was sent last. */
+  /** Whether the client understands interim responses and trailers. HTTP/1.0 does not. */
+  readonly supportsInterim: boolean;
+  /** The status sent last. */
   readonly status: number;
-  /** Whether the head of an answer was written. */
   readonly headSent: boolean;
-  /** Whether the last byte of an answer was written. */
+  /** Whether the last byte of the response was written. */
   readonly ended: boolean;
-  /** Whether all of the answer left this process. */
+  /** Whether the whole response was passed to the kernel. */
   readonly finished: boolean;
-  /** Whether it has yet to take what was written. */
+  /** Whether the client has not read everything that was written. */
   readonly isBehind: boolean;
 
   sendContinue(): void;
   sendProcessing(): void;
-  /** Link values for a 103. */
+  /** Sends a 103 with these Link values. */
   sendEarlyHints(links: readonly string[]): void;
-  /** The head of the final answer; flat. `trailers`: whether fields may come behind the body. */
+  /** Sends the head of the final response, with flat fields. `trailers`: whether trailers may follow the body. */
   sendHead(status: number, reason: string | undefined, fields: string[], trailers: "may follow" | "none"): void;
-  /** A body that is slow to begin must not hold its head back. */
+  /** Sends the head without waiting for the body. */
   flushHead(): void;
-  /** False where `onceDrained` tells when to send more. */
+  /** False if the caller should wait for `onceDrained`. */
   send(chunk: Buffer): boolean;
   onceDrained(drained: () => void): void;
-  /** The last bytes, then the trailer fields. */
+  /** Sends the last bytes, then the trailers. */
   end(chunk?: Buffer, trailers?: readonly [string, string][]): void;
-  sendOwn(answer: LocalResponse, afterwards: Afterwards): void;
-  /** The answer that is due is the last on its connection. */
-  closeBehindAnswer(): void;
-  /** Closes its connection once what was written has left. */
+  sendLocal(response: LocalResponse, connection: ConnectionFate): void;
+  closeAfterResponse(): void;
+  /** Closes the connection once pending data is written. */
   closeNow(): void;
-  /** Calls back whenever nothing was read or written for so long. Calling again starts anew. */
-  watchSilence(ms: number, silent: () => void): void;
-  /** Breaks the answer off, so that it can not be taken for a whole one. */
-  cut(): void;
+  /** Calls `onIdle` when nothing was read or written for `ms`. Calling again restarts the timer. */
+  watchIdle(ms: number, onIdle: () => void): void;
+  /** Aborts the response such that the client cannot take it for complete. */
+  abort(): void;
 }
 
-/** Answers a request that Perch ends itself, in the client's own terms; tells the status that was sent. */
-export function sendLocalReply(exchange: Exchange, ending: LocalReply, client: ClientSide): number {
-  const error = errorOf(ending);
-  const isCall = client.dialect === "grpc" && error !== undefined;
+/** Sends a local reply, for gRPC clients as a gRPC error. Returns the HTTP status sent. */
+export function sendLocalReply(exchange: Exchange, reply: LocalReply, client: ClientSide): number {
+  const error = errorOf(reply);
+  const isGrpcError = client.dialect === "grpc" && error !== undefined;
   const { requestId, attempts } = exchange;
-  const answer = isCall
+  const response = isGrpcError
     ? grpcLocalResponse(error, requestId)
-    : localResponse(ending, requestId, client.accept, attempts?.retryAfterSeconds);
-  if (isCall) exchange.grpcStatus = grpcStatusOfError(error);
-  exchange.bytesSent = answer.body.length;
-  client.sendOwn(answer, closesConnection(ending) ? "close" : "keep");
-  return answer.status;
+    : localResponse(reply, requestId, client.accept, attempts?.retryAfterSeconds);
+  if (isGrpcError) exchange.grpcStatus = grpcStatusOfError(error);
+  exchange.bytesSent = response.body.length;
+  client.sendLocal(response, closesConnection(reply) ? "close" : "keep");
+  return response.status;
 }

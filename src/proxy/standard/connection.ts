@@ -1,42 +1,42 @@
-import type { IncomingMessage, ServerResponse } from "node:http";
+import type { ServerResponse } from "node:http";
 import type { Socket } from "node:net";
 import type { ErrorCode } from "../../errors.ts";
 import type { DownstreamInfo } from "../downstream.ts";
 
-/** Whoever answers a request: hears when its response closed, and when the client's bytes stopped being HTTP. */
-export interface Answering {
+/** A request that is being served. */
+export interface ActiveRequest {
+  /** The response has closed. */
   closed(): void;
+  /** The bytes received from the client are not valid HTTP. */
   clientFailed(code: ErrorCode): void;
 }
 
-/** What a connection asks of its server. */
+/** What a connection needs from its server. */
 export interface ConnectionOwner {
-  /** Called whenever no request is left to answer. */
+  /** Called whenever no request is left to serve. */
   idle(): void;
+  /** Whether the connection closes after the current response. */
   isLast(): boolean;
 }
 
-/** A request whose turn has not come. */
-interface Waiting {
-  readonly request: IncomingMessage;
+interface QueuedRequest {
   readonly response: ServerResponse;
-  readonly begin: () => Answering;
+  readonly begin: () => ActiveRequest;
 }
 
 /**
- * One client connection. Its requests are taken one at a time: node:http hands over pipelined ones while the first is
- * still being answered, and whatever followed an answer with `Connection: close` would be carried out without anybody
- * being told the result.
+ * One HTTP/1.1 client connection. Serves one request at a time: node:http emits pipelined requests while the first is
+ * still served. After a response with `Connection: close` they would be forwarded, but their responses never sent.
  */
 export class Connection {
   readonly downstream: DownstreamInfo;
-  /** Whether the answer that is due is the last. */
-  readonly isLast = (): boolean => this.#isEnding || this.#owner.isLast();
+  /** Whether the connection closes after the current response. */
+  readonly isLast = (): boolean => this.#isClosing || this.#owner.isLast();
   readonly #socket: Socket;
   readonly #owner: ConnectionOwner;
-  #isEnding = false;
-  #answering: Answering | undefined;
-  readonly #waiting: Waiting[] = [];
+  #isClosing = false;
+  #active: ActiveRequest | undefined;
+  readonly #queue: QueuedRequest[] = [];
 
   constructor(socket: Socket, downstream: DownstreamInfo, owner: ConnectionOwner) {
     this.downstream = downstream;
@@ -44,46 +44,45 @@ export class Connection {
     this.#owner = owner;
   }
 
-  /** Who answers the request whose turn it is; undefined between requests. */
-  get answering(): Answering | undefined {
-    return this.#answering;
+  /** The request that is being served; undefined between requests. */
+  get active(): ActiveRequest | undefined {
+    return this.#active;
   }
 
-  /** What follows on the connection is not known for certain any more: the next answer is the last. */
-  endBehindAnswer(): void {
-    this.#isEnding = true;
+  closeAfterResponse(): void {
+    this.#isClosing = true;
   }
 
-  /** Begins the request now, or once those before it are answered; meanwhile no more is read from the client. */
-  take(request: IncomingMessage, response: ServerResponse, begin: () => Answering): void {
-    if (this.#answering === undefined) {
-      this.#begin({ request, response, begin });
+  /** Begins the request now, or after those before it. Until then nothing more is read from the client. */
+  serve(response: ServerResponse, begin: () => ActiveRequest): void {
+    if (this.#active === undefined) {
+      this.#begin({ response, begin });
       return;
     }
-    this.#waiting.push({ request, response, begin });
+    this.#queue.push({ response, begin });
     this.#socket.pause();
   }
 
-  #begin({ response, begin }: Waiting): void {
+  #begin({ response, begin }: QueuedRequest): void {
     this.downstream.requestStarted();
-    const answering = begin();
-    this.#answering = answering;
+    const active = begin();
+    this.#active = active;
     response.on("close", () => {
-      this.#answering = undefined;
-      answering.closed();
+      this.#active = undefined;
+      active.closed();
       this.#next();
     });
   }
 
   #next(): void {
-    const next = this.#waiting.shift();
+    const next = this.#queue.shift();
     if (next === undefined) {
       this.#owner.idle();
       return;
     }
-    if (this.#waiting.length === 0) this.#socket.resume();
-    // An answer with `Connection: close` was the last: what waits behind it was never begun, and is nobody's.
-    if (!this.#socket.writable || this.#socket.writableEnded) this.#waiting.length = 0;
+    if (this.#queue.length === 0) this.#socket.resume();
+    // After `Connection: close` no response can be sent, so queued requests are dropped.
+    if (!this.#socket.writable || this.#socket.writableEnded) this.#queue.length = 0;
     else this.#begin(next);
   }
 }

@@ -12,12 +12,12 @@ import { attemptFields, copyFields, requestTrailers, upstreamHeaders, upstreamTa
 import { earlyHintLinks, responseHeaders, responseTrailers } from "../response-headers.ts";
 import type { BodyState } from "../retry-policy.ts";
 import { type ClientSide, sendLocalReply } from "./client.ts";
-import type { Answering } from "./connection.ts";
+import type { ActiveRequest } from "./connection.ts";
 import { KeptBody, RequestBody } from "./request-body.ts";
 import type { ReceivedHead } from "./request-head.ts";
 import type { UpstreamPools } from "./upstream-pool.ts";
 
-/** What forwarding needs beside the exchange: fixed for the life of the server. */
+/** What forwarding needs for all requests, fixed for the life of the server. */
 export interface ForwardContext {
   readonly pools: UpstreamPools;
   readonly streamed: (bytes: number) => void;
@@ -25,7 +25,7 @@ export interface ForwardContext {
   readonly monotonicMs: () => number;
 }
 
-/** One request to be forwarded. */
+/** One request to forward. */
 export interface ForwardParts {
   readonly exchange: Exchange;
   readonly attempts: Attempts;
@@ -35,12 +35,13 @@ export interface ForwardParts {
 }
 
 /**
- * Forwards one exchange through undici and answers the client, streaming both ways; the last two stages of the chain.
+ * Forwards one exchange and streams the response to the client: the last two stages of the chain.
  *
- * It is the handler of its own attempts: undici calls `onRequestStart` once the request is given to a connection, so an
- * error before that means that nothing was sent. The exchange ends when the client's response closes, whoever closed it.
+ * Handles the events of its own attempts. undici calls `onRequestStart` when it assigns the request to a connection, so
+ * nothing was sent if an error precedes it. The exchange ends when the response to the client closes, for any reason.
  */
-export class Forward implements Dispatcher.DispatchHandler, Answering, ForwardTransport {
+export class Forward implements Dispatcher.DispatchHandler, ActiveRequest, ForwardTransport {
+  readonly isReady = true;
   readonly #context: ForwardContext;
   readonly #exchange: Exchange;
   readonly #attempts: Attempts;
@@ -50,17 +51,17 @@ export class Forward implements Dispatcher.DispatchHandler, Answering, ForwardTr
   readonly #state: ForwardState;
   #expectsContinue: boolean;
   #controller: Dispatcher.DispatchController | undefined;
-  /** Of the attempt that was given up last, which may yet report its end. */
+  /** Of the attempt abandoned last, which may still report its end. */
   #abandoned: Dispatcher.DispatchController | undefined;
   #body: RequestBody | null = null;
   readonly #kept: KeptBody | undefined;
-  /** Where to send the request instead of passing on the response that is coming in. */
-  #another: Endpoint | undefined;
-  /** Since when the attempt has brought interim answers, and no other. */
+  /** The endpoint to retry on. The current response is discarded. */
+  #retryOn: Endpoint | undefined;
+  /** When the first interim response of this attempt arrived. */
   #interimSinceMs: number | undefined;
-  /** Body bytes still to come by the response's Content-Length; undefined where it does not say. */
+  /** Bytes of the response body still expected; undefined without Content-Length. */
   #remaining: number | undefined;
-  #watching = false;
+  #isWatching = false;
 
   constructor(context: ForwardContext, parts: ForwardParts) {
     this.#context = context;
@@ -70,22 +71,11 @@ export class Forward implements Dispatcher.DispatchHandler, Answering, ForwardTr
     this.#client = parts.client;
     this.#expectsContinue = parts.expectsContinue;
     this.#headers = upstreamHeaders(parts.exchange, parts.head.rawHeaders, parts.head.version);
-    // Of all that `TE` may say, only this concerns the next hop's own connection, and gRPC servers insist on it.
-    if (this.#speaksHttp2 && asksForTrailers(parts.head)) this.#headers.push("te", "trailers");
+    // TE is hop-by-hop, but gRPC servers require `trailers` (RFC 9113 §8.2.2 allows this value).
+    if (this.#isHttp2Upstream && asksForTrailers(parts.head)) this.#headers.push("te", "trailers");
     this.#state = new ForwardState(parts.exchange, parts.attempts, this, context.defect);
     const { keptBodyBytes } = parts.attempts;
     this.#kept = parts.head.hasBody && keptBodyBytes > 0 ? new KeptBody(keptBodyBytes) : undefined;
-  }
-
-  get #speaksHttp2(): boolean {
-    return this.#exchange.route?.service?.protocol === "http2";
-  }
-
-  /** Asked for once the body has ended. */
-  #trailers(): (() => readonly (readonly [string, string])[]) | undefined {
-    const { trailers } = this.#client;
-    const rules = this.#exchange.snapshot.requestHeaders;
-    return trailers && (() => requestTrailers(rules, trailers()));
   }
 
   start(): this {
@@ -93,8 +83,6 @@ export class Forward implements Dispatcher.DispatchHandler, Answering, ForwardTr
     this.#state.begin();
     return this;
   }
-
-  readonly isReady = true;
 
   get bodyState(): BodyState {
     const isReplayable = this.#body === null || this.#body.untouched || this.#kept?.isWhole === true;
@@ -133,16 +121,26 @@ export class Forward implements Dispatcher.DispatchHandler, Answering, ForwardTr
       trailers: this.#trailers(),
     };
     this.#context.pools.get(endpoint, service).dispatch(request, this);
-    // A reload took the endpoint out while this request was between attempts: its new pool ends with the request.
+    // A reload removed the endpoint between two attempts. Its new pool must close with this request.
     if (endpoint.retired) this.#context.pools.retire(endpoint);
   }
 
+  #trailers(): (() => readonly (readonly [string, string])[]) | undefined {
+    const { trailers } = this.#client;
+    const rules = this.#exchange.snapshot.requestHeaders;
+    return trailers && (() => requestTrailers(rules, trailers()));
+  }
+
+  get #isHttp2Upstream(): boolean {
+    return this.#exchange.route?.service?.protocol === "http2";
+  }
+
   /**
-   * The client's bytes stopped being HTTP. Where they were this request's body, the request is broken; where they came
-   * after it, the answer that is due still goes out, and the connection ends with it.
+   * Invalid bytes within the body abort the request. After the body, the response is still sent, and then the
+   * connection closes.
    */
   clientFailed(code: ErrorCode): void {
-    this.#client.closeBehindAnswer();
+    this.#client.closeAfterResponse();
     if (!this.#client.requestComplete) this.#state.abort(code);
   }
 
@@ -168,7 +166,7 @@ export class Forward implements Dispatcher.DispatchHandler, Answering, ForwardTr
       headersFor: (endpoint) => copyFields(this.#exchange, this.#headers, version, endpoint),
       body: hasBody ? (contentLength ?? "chunked") : "none",
     }));
-    if (mirror !== undefined) this.#body?.copyTo(mirror);
+    if (mirror !== undefined) this.#body?.mirrorTo(mirror);
   }
 
   onResponseStart(
@@ -178,45 +176,65 @@ export class Forward implements Dispatcher.DispatchHandler, Answering, ForwardTr
     statusMessage?: string,
   ): void {
     if (status < 200) {
-      this.#passInformation(status, controller);
+      this.#onInterimResponse(status, controller);
       return;
     }
     const raw = decode(controller.rawHeaders);
     const coding = fieldLines(raw, "transfer-encoding");
     if ((coding !== undefined && coding.toLowerCase() !== "chunked") || raw.length > 2 * maxResponseFields) {
-      // Transfer-Encoding is hop-by-hop: without it, a coding other than chunked would be taken for the content.
+      // Transfer-Encoding is hop-by-hop and is removed, so the client could not decode a coding other than chunked.
       controller.abort(new PerchError("upstream-malformed"));
       return;
     }
-    this.#another = this.#state.retryInsteadOf(status);
-    if (this.#another !== undefined) {
-      // An answer that came whole ends before this; its connection is then kept.
-      process.nextTick(() => this.#another && controller.abort(new PerchError("upstream-reset")));
+    this.#retryOn = this.#state.retryInsteadOf(status);
+    if (this.#retryOn !== undefined) {
+      // A response that arrived in one read ends before this tick, and its connection can be reused.
+      process.nextTick(() => this.#retryOn && controller.abort(new PerchError("upstream-reset")));
       return;
     }
     this.#kept?.release();
-    const bodiless = this.#head.method === "HEAD" || status === 204 || status === 304;
-    const trailing = !bodiless && this.#client.knowsInterim && (coding !== undefined || this.#speaksHttp2);
-    const headers = responseHeaders(this.#exchange, raw, trailing ? "trailers may follow" : "no trailers");
-    const length = bodiless || trailing ? undefined : fieldValue(headers, "content-length");
-    this.#client.sendHead(status, statusMessage, headers, trailing ? "may follow" : "none");
+    const isBodiless = this.#head.method === "HEAD" || status === 204 || status === 304;
+    const mayTrail = !isBodiless && this.#client.supportsInterim && (coding !== undefined || this.#isHttp2Upstream);
+    const headers = responseHeaders(this.#exchange, raw, mayTrail ? "trailers may follow" : "no trailers");
+    const length = isBodiless || mayTrail ? undefined : fieldValue(headers, "content-length");
+    this.#client.sendHead(status, statusMessage, headers, mayTrail ? "may follow" : "none");
     this.#noteGrpcStatus(headers);
     const { grpcStatus } = this.#exchange;
-    const isUnderWay = this.#client.dialect === "grpc" && grpcStatus === undefined && status === 200;
-    this.#state.responseStarted(judgedStatus(status, grpcStatus), isUnderWay ? "to be judged" : "judged");
+    const isPending = this.#client.dialect === "grpc" && grpcStatus === undefined && status === 200;
+    this.#state.responseStarted(judgedStatus(status, grpcStatus), isPending ? "to be judged" : "judged");
     this.#remaining = length === undefined ? undefined : Number(length);
-    // A body that came along with its head leaves in the same write.
+    // Next tick, so that a body from the same read is sent in the same write.
     process.nextTick(flushHead, this.#client);
   }
 
+  /** Forwards 102, and 103 with its links. Other interim responses are dropped. */
+  #onInterimResponse(status: number, controller: Dispatcher.DispatchController): void {
+    if (status < 100) {
+      controller.abort(new PerchError("upstream-malformed"));
+      return;
+    }
+    // Each one restarts undici's timeout for the response head, so their total time is limited here.
+    const nowMs = this.#context.monotonicMs();
+    this.#interimSinceMs ??= nowMs;
+    if (nowMs - this.#interimSinceMs > (this.#exchange.route?.timeouts.responseHeadersMs ?? 0)) {
+      controller.abort(new PerchError("upstream-timeout"));
+      return;
+    }
+    if (!this.#client.supportsInterim) return;
+    if (status === 102) this.#client.sendProcessing();
+    if (status !== 103) return;
+    const links = earlyHintLinks(decode(controller.rawHeaders));
+    if (links.length > 0) this.#client.sendEarlyHints(links);
+  }
+
   onResponseData(controller: Dispatcher.DispatchController, chunk: Buffer): void {
-    if (this.#another !== undefined) return;
+    if (this.#retryOn !== undefined) return;
     this.#exchange.bytesSent += chunk.length;
     this.#context.streamed(chunk.length);
     if (this.#remaining !== undefined) {
       this.#remaining -= chunk.length;
       if (this.#remaining === 0) {
-        // The last byte that the head promised: ending here lets head and a small body leave in one write.
+        // Ending here, not in `onResponseEnd`, sends the head and a small body in one write.
         this.#finish(chunk);
         return;
       }
@@ -228,7 +246,7 @@ export class Forward implements Dispatcher.DispatchHandler, Answering, ForwardTr
   }
 
   onResponseEnd(controller: Dispatcher.DispatchController): void {
-    if (this.#sendAnother() || this.#client.ended) return;
+    if (this.#retry() || this.#client.ended) return;
     const trailers = responseTrailers(decode(controller.rawTrailers));
     this.#noteGrpcStatus(trailers.flat());
     const { grpcStatus } = this.#exchange;
@@ -236,30 +254,35 @@ export class Forward implements Dispatcher.DispatchHandler, Answering, ForwardTr
     this.#finish(undefined, trailers);
   }
 
-  /** The answer that was to be discarded is out of the way. */
-  #sendAnother(): boolean {
-    const another = this.#another;
-    this.#another = undefined;
-    if (another === undefined) return false;
-    this.#state.sendTo(another);
+  /** Retries if the response was to be discarded. */
+  #retry(): boolean {
+    const endpoint = this.#retryOn;
+    this.#retryOn = undefined;
+    if (endpoint === undefined) return false;
+    this.#state.sendTo(endpoint);
     return true;
   }
 
-  /** The last bytes. A client that does not take them holds the connection no longer than the idle timeout. */
+  /** Sends the last bytes. The idle timeout limits a client that does not read them. */
   #finish(chunk: Buffer | undefined, trailers?: readonly [string, string][]): void {
     this.#state.phase = "ended";
     this.#client.end(chunk, trailers);
     if (this.#client.isBehind) this.#watchClient();
   }
 
+  #noteGrpcStatus(fields: readonly string[]): void {
+    const value = this.#client.dialect === "grpc" ? fieldValue(fields, "grpc-status") : undefined;
+    if (value !== undefined) this.#exchange.grpcStatus = readGrpcStatus(value);
+  }
+
   onResponseError(controller: Dispatcher.DispatchController | undefined, error: Error): void {
-    // An upstream may break after the last byte, for the response is whole; or the attempt was given up.
+    // Ignores errors after a complete response, and those of an abandoned attempt.
     if (this.#state.phase === "ended" || (controller !== undefined && controller === this.#abandoned)) return;
-    if (this.#sendAnother()) return;
+    if (this.#retry()) return;
     this.#controller = undefined;
-    const ours = unsendable.has(codeOf(error)) ? "bad-request" : error instanceof PerchError ? error.code : undefined;
+    const local = unsendable.has(codeOf(error)) ? "bad-request" : error instanceof PerchError ? error.code : undefined;
     const isSent = this.#state.phase !== "connecting";
-    if (ours !== undefined && !isAttemptFailure(ours)) this.#state.abort(ours);
+    if (local !== undefined && !isAttemptFailure(local)) this.#state.abort(local);
     else if (!isSent && isResourceExhaustion(error)) this.#state.resourcesExhausted();
     else this.#state.attemptFailed(failureOf(error, isSent), error);
   }
@@ -267,12 +290,12 @@ export class Forward implements Dispatcher.DispatchHandler, Answering, ForwardTr
   abandonAttempt(): void {
     this.#abandoned = this.#controller;
     this.#controller = undefined;
-    this.#another = undefined;
+    this.#retryOn = undefined;
     this.#abandoned?.abort(new PerchError("client-closed"));
   }
 
   cut(): void {
-    this.#client.cut();
+    this.#client.abort();
   }
 
   reply(code: ErrorCode): void {
@@ -280,48 +303,24 @@ export class Forward implements Dispatcher.DispatchHandler, Answering, ForwardTr
     sendLocalReply(this.#exchange, code, this.#client);
   }
 
-  /** What was kept back for a further attempt is nobody's now, but the client's next request comes behind it. */
+  /** Drains the body that was paused for a further attempt: the client's next request follows it. */
   #releaseBody(): void {
     if (this.#kept === undefined) return;
     this.#kept.release();
     this.#client.body.resume();
   }
 
-  /** 103 with its links and 102 are passed on; other interim answers mean nothing to a client that did not ask. */
-  #passInformation(status: number, controller: Dispatcher.DispatchController): void {
-    if (status < 100) {
-      controller.abort(new PerchError("upstream-malformed"));
-      return;
-    }
-    // Each begins the time for an answer anew: without end, they would hold the request for ever.
-    const nowMs = this.#context.monotonicMs();
-    this.#interimSinceMs ??= nowMs;
-    if (nowMs - this.#interimSinceMs > (this.#exchange.route?.timeouts.responseHeadersMs ?? 0)) {
-      controller.abort(new PerchError("upstream-timeout"));
-      return;
-    }
-    if (!this.#client.knowsInterim) return;
-    if (status === 102) this.#client.sendProcessing();
-    if (status !== 103) return;
-    const links = earlyHintLinks(decode(controller.rawHeaders));
-    if (links.length > 0) this.#client.sendEarlyHints(links);
-  }
-
-  /** The client's response closed, whoever closed it: the one end of the exchange. */
+  /** The only place where the exchange ends. */
   closed(): void {
     const end = this.#client.finished ? "complete" : "incomplete";
     if (end === "incomplete") this.abandonAttempt();
-    if (this.#client.dialect === "grpc") this.#exchange.grpcStatus ??= this.#grpcEnd(this.#state.endError(end));
+    if (this.#client.dialect === "grpc")
+      this.#exchange.grpcStatus ??= this.#impliedGrpcStatus(this.#state.endError(end));
     this.#state.end(end, this.#client.status);
   }
 
-  #noteGrpcStatus(fields: readonly string[]): void {
-    const said = this.#client.dialect === "grpc" ? fieldValue(fields, "grpc-status") : undefined;
-    if (said !== undefined) this.#exchange.grpcStatus = readGrpcStatus(said);
-  }
-
-  /** What a client takes a call for that ended without a word of its status. */
-  #grpcEnd(error: ErrorCode | undefined): number {
+  /** The status that a gRPC client derives if there is no `grpc-status`. */
+  #impliedGrpcStatus(error: ErrorCode | undefined): number {
     return error === undefined ? grpcStatusOfHttp(this.#client.status) : grpcStatusOfError(error);
   }
 
@@ -330,18 +329,18 @@ export class Forward implements Dispatcher.DispatchHandler, Answering, ForwardTr
     this.#context.streamed(bytes);
   };
 
-  /** From the first wait for the client on, its silence is bounded; requests without one never set a timer. */
+  /** Starts the idle timeout when the request first waits for the client. Most requests never need the timer. */
   #watchClient(): void {
-    if (this.#watching) return;
-    this.#watching = true;
+    if (this.#isWatching) return;
+    this.#isWatching = true;
     this.#armIdleTimer();
   }
 
   #armIdleTimer(): void {
-    this.#client.watchSilence(this.#exchange.route?.timeouts.idleMs ?? 0, this.#onIdle);
+    this.#client.watchIdle(this.#exchange.route?.timeouts.idleMs ?? 0, this.#onIdle);
   }
 
-  /** The client's connection was silent for the idle timeout: its fault only where it is the client's turn. */
+  /** The client's connection was idle: an error only if the request is waiting for the client. */
   readonly #onIdle = (): void => {
     const { phase } = this.#state;
     const isSent = phase === "sent" || phase === "responding";
@@ -359,7 +358,7 @@ function asksForTrailers(head: ReceivedHead): boolean {
   return head.headerLines("te").some((line) => /(?:^|,)[ \t]*trailers[ \t]*(?:,|$)/i.test(line));
 }
 
-/** undici's raw header list as Latin-1 strings. Its parser keeps the whitespace at a value's end, which is no part of it. */
+/** undici's raw headers as Latin-1 strings, without the trailing whitespace that its parser keeps. */
 function decode(raw: Dispatcher.DispatchController["rawHeaders"]): string[] {
   if (!Array.isArray(raw)) return [];
   const texts: string[] = [];
@@ -370,7 +369,7 @@ function decode(raw: Dispatcher.DispatchController["rawHeaders"]): string[] {
   return texts;
 }
 
-/** The first field of this lower-case name in a flat list. */
+/** The value of the first field with this lower-case name in a flat list. */
 function fieldValue(headers: readonly string[], lowerCaseName: string): string | undefined {
   for (let i = 0; i < headers.length; i += 2) {
     const name = headers[i];
@@ -391,26 +390,27 @@ function codeOf(error: Error & { code?: unknown }): unknown {
   return error.code;
 }
 
+/**
+ * undici rejects the request before sending it. This is the client's error: counting it as the endpoint's failure would
+ * let a client get endpoints ejected.
+ */
+const unsendable: ReadonlySet<unknown> = new Set(["UND_ERR_INVALID_ARG", "UND_ERR_NOT_SUPPORTED"]);
+
+const malformed: ReadonlySet<unknown> = new Set(["UND_ERR_HEADERS_OVERFLOW", "UND_ERR_RES_CONTENT_LENGTH_MISMATCH"]);
+
+/** The failure of an attempt that ended with this error. `sent`: whether a connection was assigned to it before. */
 export function failureOf(error: Error, sent: boolean): AttemptFailure {
   if (error instanceof PerchError && isAttemptFailure(error.code)) return error.code;
   const code = codeOf(error);
   if (code === "UND_ERR_CONNECT_TIMEOUT" || (code === "ETIMEDOUT" && !sent)) return "connect-timeout";
   if (!sent) return "connect-failed";
-  // With TLS 1.3 an endpoint judges our certificate after we began to send, and has read nothing of it yet.
+  // In TLS 1.3 an endpoint verifies the client certificate after the request was sent, but before reading it.
   if (/^ERR_SSL_.*ALERT_.*(?:CERTIFICATE|UNKNOWN_CA)/.test(String(code))) return "tls-failed";
   if (code === "UND_ERR_HEADERS_TIMEOUT" || code === "UND_ERR_BODY_TIMEOUT") return "upstream-timeout";
-  // ERR_…: node refused to write the head on; whatever is wrong with it, asking again would bring it again.
+  // ERR_…: node cannot write this response head to the client. A retry would most likely get the same.
   if (error.name === "HTTPParserError" || malformed.has(code) || String(code).startsWith("ERR_"))
     return "upstream-malformed";
-  // undici gives an unasked 100 or 101 the code of any broken socket; only its text tells them apart.
+  // An unexpected 100 or 101 has the same code as a socket error in undici; only the message differs.
   if (code === "UND_ERR_SOCKET" && error.message.startsWith("bad ")) return "upstream-malformed";
   return "upstream-reset";
 }
-
-/**
- * What undici refuses to write is the client's doing, not the endpoint's: it must not count as an endpoint that refused,
- * or one odd request would take it out of service.
- */
-const unsendable: ReadonlySet<unknown> = new Set(["UND_ERR_INVALID_ARG", "UND_ERR_NOT_SUPPORTED"]);
-
-const malformed: ReadonlySet<unknown> = new Set(["UND_ERR_HEADERS_OVERFLOW", "UND_ERR_RES_CONTENT_LENGTH_MISMATCH"]);

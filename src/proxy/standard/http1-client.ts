@@ -1,21 +1,21 @@
 import { type IncomingMessage, type ServerResponse, STATUS_CODES } from "node:http";
 import type { Readable } from "node:stream";
 import type { LocalResponse } from "../local-reply.ts";
-import type { Afterwards, ClientSide } from "./client.ts";
+import type { ClientSide, ConnectionFate } from "./client.ts";
 
 const noBytes = Buffer.alloc(0);
 
-/** A client whose request node:http has read. */
+/** The client's side of a request read by node:http. */
 export class Http1Client implements ClientSide {
   readonly dialect = "http";
   readonly trailers = undefined;
   readonly #request: IncomingMessage;
   readonly #response: ServerResponse;
   readonly #isLast: () => boolean;
-  #bodyBegun = false;
+  #bodyStarted = false;
   #isWatched = false;
 
-  /** `isLast`: whether the connection is to end behind the answer. */
+  /** `isLast`: whether the connection closes after the response. */
   constructor(request: IncomingMessage, response: ServerResponse, isLast: () => boolean) {
     this.#request = request;
     this.#response = response;
@@ -34,7 +34,7 @@ export class Http1Client implements ClientSide {
     return this.#request.complete;
   }
 
-  get knowsInterim(): boolean {
+  get supportsInterim(): boolean {
     return this.#request.httpVersionMinor === 1;
   }
 
@@ -71,22 +71,22 @@ export class Http1Client implements ClientSide {
     try {
       this.#response.writeEarlyHints({ link: [...links] });
     } catch {
-      // node knows fewer forms of Link than RFC 8288; a hint that it refuses is dropped, the answer still comes.
+      // node accepts fewer forms of Link than RFC 8288. A rejected hint is dropped; the final response is unaffected.
     }
   }
 
   sendHead(status: number, reason: string | undefined, fields: string[]): void {
-    fields.push("Connection", this.knowsInterim || hasLength(fields) ? this.#connection() : "close");
+    fields.push("Connection", this.supportsInterim || hasLength(fields) ? this.#connection() : "close");
     this.#response.writeHead(status, reasonPhrase(status, reason), fields);
   }
 
   flushHead(): void {
-    // Not flushHeaders, which writes the head as UTF-8: its bytes are Latin-1 here, and must arrive as they came.
-    if (!this.#bodyBegun && !this.#response.writableEnded && !this.#response.destroyed) this.#response.write(noBytes);
+    // Not flushHeaders: it encodes the head as UTF-8, but the fields are Latin-1 and must be forwarded unchanged.
+    if (!this.#bodyStarted && !this.#response.writableEnded && !this.#response.destroyed) this.#response.write(noBytes);
   }
 
   send(chunk: Buffer): boolean {
-    this.#bodyBegun = true;
+    this.#bodyStarted = true;
     return this.#response.write(chunk);
   }
 
@@ -99,11 +99,11 @@ export class Http1Client implements ClientSide {
     this.#response.end(chunk);
   }
 
-  sendOwn(answer: LocalResponse, afterwards: Afterwards): void {
-    sendLocalResponse(this.#request, this.#response, answer, afterwards === "close" ? "close" : this.#connection());
+  sendLocal(local: LocalResponse, connection: ConnectionFate): void {
+    sendLocalResponse(this.#request, this.#response, local, connection === "close" ? "close" : this.#connection());
   }
 
-  closeBehindAnswer(): void {
+  closeAfterResponse(): void {
     this.#response.shouldKeepAlive = false;
     if (this.#request.complete) this.#response.once("finish", () => this.#request.socket.destroySoon());
   }
@@ -112,13 +112,13 @@ export class Http1Client implements ClientSide {
     this.#request.socket.destroySoon();
   }
 
-  watchSilence(ms: number, silent: () => void): void {
-    if (!this.#isWatched) this.#response.on("timeout", silent);
+  watchIdle(ms: number, onIdle: () => void): void {
+    if (!this.#isWatched) this.#response.on("timeout", onIdle);
     this.#isWatched = true;
     this.#request.socket.setTimeout(ms);
   }
 
-  cut(): void {
+  abort(): void {
     this.#response.destroy();
   }
 
@@ -127,32 +127,32 @@ export class Http1Client implements ClientSide {
   }
 }
 
-/** HTTP/1.0 knows no other end of a body than a length or that of the connection. */
+/** In HTTP/1.0 a body without a length ends with the connection. */
 function hasLength(fields: readonly string[]): boolean {
   return fields.some((name, at) => at % 2 === 0 && name.toLowerCase() === "content-length");
 }
 
-/** Sends an own answer through node:http. `connection` is written out, so that node adds nothing of its own. */
+/** Sends a local reply through node:http. */
 export function sendLocalResponse(
   request: IncomingMessage,
   response: ServerResponse,
-  answer: LocalResponse,
+  local: LocalResponse,
   connection: "keep-alive" | "close",
 ): void {
-  // The reason phrase is written out: node keeps that of a head it refused, an upstream's bad one, and would refuse again.
-  response.writeHead(answer.status, STATUS_CODES[answer.status] ?? "", ["Connection", connection, ...answer.headers]);
-  // Without a body a request is `complete` only once its handler has returned, but it has nothing left to read by now.
-  if (connection === "keep-alive" || request.complete || request.readableEnded) response.end(answer.body);
-  else endAfterUpload(request, response, answer.body);
+  // Sets the reason phrase: node would otherwise reuse the invalid one of an upstream's head that it rejected before.
+  response.writeHead(local.status, STATUS_CODES[local.status] ?? "", ["Connection", connection, ...local.headers]);
+  // A request without a body is `complete` only after its handler returns, but already has `readableEnded`.
+  if (connection === "keep-alive" || request.complete || request.readableEnded) response.end(local.body);
+  else endAfterUpload(request, response, local.body);
   const { socket } = response;
   if (socket === null || socket.writableLength === 0) return;
   response.on("timeout", () => response.destroy());
-  socket.setTimeout(readerSilenceMs);
+  socket.setTimeout(localReplyTimeoutMs);
 }
 
 /**
- * Closing with unread input makes the kernel reset the connection, and the client loses the answer that tells it why. So
- * the answer goes out whole, and what still comes is read and thrown away for a while before the connection closes.
+ * Closing a socket with unread input makes the kernel reset the connection, and the client may lose the response. So
+ * the response is written first, and the upload is discarded for a limited time before the connection closes.
  */
 function endAfterUpload(request: IncomingMessage, response: ServerResponse, body: string): void {
   if (request.method !== "HEAD") response.write(body);
@@ -167,14 +167,14 @@ function endAfterUpload(request: IncomingMessage, response: ServerResponse, body
   });
 }
 
-/** How much of an upload, and for how long, is read after the answer that refused it. */
+/** Limits of discarding an upload after its response. */
 const lingerMs = 2_000;
 const lingerBytes = 32 * 1024 * 1024;
 
-/** How long a client may leave an own answer untaken. */
-const readerSilenceMs = 60_000;
+/** How long a client may take to read a local reply. */
+const localReplyTimeoutMs = 60_000;
 
-/** The upstream's own words where they can stand in a status line; they mean nothing to a program (RFC 9112 §4). */
+/** The upstream's reason phrase if it is valid; clients should ignore it (RFC 9112 §4). */
 export function reasonPhrase(status: number, sent: string | undefined): string {
   return sent !== undefined && /^[\t\x20-\x7e]*$/.test(sent) ? sent : (STATUS_CODES[status] ?? "");
 }

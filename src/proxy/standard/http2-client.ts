@@ -7,17 +7,17 @@ import type { LocalResponse } from "../local-reply.ts";
 import type { ClientSide } from "./client.ts";
 import type { ReceivedHead } from "./request-head.ts";
 
-/** A head that waits for the end of the turn, in which the end of the stream may come along. */
+/** A head held back until the next tick, in case the response ends with it. */
 interface PendingHead {
   readonly fields: string[];
   readonly waitForTrailers: boolean;
 }
 
-/** A client whose request is a stream of an HTTP/2 connection. */
+/** The client's side of a request that is an HTTP/2 stream. */
 export class Http2Client implements ClientSide {
   readonly accept: string | undefined;
   readonly dialect: "http" | "grpc";
-  readonly knowsInterim = true;
+  readonly supportsInterim = true;
   readonly trailers: (() => readonly string[]) | undefined;
   status = 0;
   ended = false;
@@ -36,7 +36,7 @@ export class Http2Client implements ClientSide {
     stream.on("trailers", (_trailers: unknown, _flags: unknown, raw: string[]) => {
       this.#trailers = raw;
     });
-    // A reset is told by `close` as well.
+    // `close` follows every error.
     stream.on("error", () => {});
   }
 
@@ -61,15 +61,15 @@ export class Http2Client implements ClientSide {
   }
 
   sendContinue(): void {
-    this.#inform({ ":status": 100 });
+    this.#sendInterim({ ":status": 100 });
   }
 
   sendProcessing(): void {
-    this.#inform({ ":status": 102 });
+    this.#sendInterim({ ":status": 102 });
   }
 
   sendEarlyHints(links: readonly string[]): void {
-    this.#inform({ ":status": 103, link: links.join(", ") });
+    this.#sendInterim({ ":status": 103, link: links.join(", ") });
   }
 
   sendHead(status: number, _reason: string | undefined, fields: string[], trailers: "may follow" | "none"): void {
@@ -101,34 +101,34 @@ export class Http2Client implements ClientSide {
     this.#stream.once("wantTrailers", () => this.#guarded(() => this.#stream.sendTrailers(trailerFields(trailers))));
     this.#respond(chunk === undefined && trailers.length === 0 ? "nothing follows" : "body follows");
     if (!this.#stream.writableEnded) this.#stream.end(chunk);
-    // The client is told to send no more of a body that nobody reads (RFC 9113 §8.1).
-    if (!this.requestComplete) this.#stream.once("finish", () => setImmediate(() => this.#stop()));
+    // Asks the client to stop sending the rest of its body (RFC 9113 §8.1).
+    if (!this.requestComplete) this.#stream.once("finish", () => setImmediate(() => this.#stopUpload()));
   }
 
-  sendOwn(answer: LocalResponse): void {
-    this.sendHead(answer.status, undefined, answer.headers, "none");
-    this.end(answer.body === "" ? undefined : Buffer.from(answer.body));
-    if (this.isBehind) this.watchSilence(readerSilenceMs, () => this.cut());
+  sendLocal(local: LocalResponse): void {
+    this.sendHead(local.status, undefined, local.headers, "none");
+    this.end(local.body === "" ? undefined : Buffer.from(local.body));
+    if (this.isBehind) this.watchIdle(localReplyTimeoutMs, () => this.abort());
   }
 
-  closeBehindAnswer(): void {}
+  closeAfterResponse(): void {}
 
   closeNow(): void {
-    this.cut();
+    this.abort();
   }
 
-  watchSilence(ms: number, silent: () => void): void {
-    if (!this.#isWatched) this.#stream.on("timeout", silent);
+  watchIdle(ms: number, onIdle: () => void): void {
+    if (!this.#isWatched) this.#stream.on("timeout", onIdle);
     this.#isWatched = true;
     this.#stream.setTimeout(ms);
   }
 
-  cut(): void {
-    // Not `close`, which ends the stream before it resets it: a body that broke off would be taken for a whole one.
-    this.#stream.destroy(brokenOff);
+  abort(): void {
+    // Not `close`: it sends END_STREAM before the reset, so a truncated body would look complete.
+    this.#stream.destroy(responseAborted);
   }
 
-  #inform(fields: OutgoingHttpHeaders): void {
+  #sendInterim(fields: OutgoingHttpHeaders): void {
     if (this.#isOpen && !this.headSent) this.#guarded(() => this.#stream.additionalHeaders(fields));
   }
 
@@ -137,17 +137,17 @@ export class Http2Client implements ClientSide {
     this.#pending = undefined;
     if (pending === undefined || !this.#isOpen) return;
     const { fields, waitForTrailers } = pending;
-    // Ending with the head is what makes a gRPC answer one of trailers only.
+    // Ending the stream with the head makes a gRPC response trailers-only.
     const options = rest === "nothing follows" ? { endStream: true } : { waitForTrailers };
     this.#guarded(() => this.#stream.respond(fields, options));
   }
 
-  /** Node refuses some fields by an exception, at a time when nobody would catch it. */
+  /** node throws for invalid fields, here outside of any caller that could catch it. */
   #guarded(send: () => void): void {
     try {
       send();
     } catch {
-      this.cut();
+      this.abort();
     }
   }
 
@@ -155,47 +155,36 @@ export class Http2Client implements ClientSide {
     return !this.#stream.destroyed && !this.#stream.closed;
   }
 
-  #stop(): void {
+  #stopUpload(): void {
     if (this.#isOpen) this.#stream.close(constants.NGHTTP2_NO_ERROR);
   }
 }
 
-/** Becomes INTERNAL_ERROR on the wire. */
-const brokenOff = new Error("The answer broke off.");
+/** Sent as INTERNAL_ERROR. */
+const responseAborted = new Error("The response was aborted.");
 
-/** Beside what no client gets: the length of a body that there can not be makes an answer malformed (RFC 9110 §8.6). */
+/** node rejects HTTP2-Settings. Content-Length is not allowed in a response that cannot have a body (RFC 9110 §8.6). */
 function isUnsendable(name: string, status: number): boolean {
   return name === "http2-settings" || (name === "content-length" && (status === 204 || status === 205));
 }
 
-/** With whatever encodes its messages, but not grpc-web, which has trailers in its body. */
+/** With any message encoding (`+proto`), but not grpc-web, whose trailers are in the body. */
 const grpcType = /^application\/grpc(?:$|[+;])/i;
 
-/** How long a client may leave an own answer untaken. */
-const readerSilenceMs = 60_000;
+/** How long a client may take to read a local reply. */
+const localReplyTimeoutMs = 60_000;
 
 function textOf(value: unknown): string | undefined {
   return typeof value === "string" ? value : undefined;
 }
 
-/** Origin-form, of the bytes that HTTP/1.1's parser lets through: an HTTP/1.1 upstream must get the same. */
+/** Origin-form with the bytes that the HTTP/1.1 parser accepts, since the upstream may speak HTTP/1.1. */
 const originForm = /^\/[\x21\x22\x24-\x7e]*$/;
 
-/** What the fields of a request are looked through for, in one pass. */
-interface Seen {
-  method: string;
-  scheme: string;
-  path: string;
-  authority: string | undefined;
-  hosts: number;
-  host: string;
-  cookie: number;
-  contentLength: number | undefined;
-}
-
 /**
- * A request head as node:http2 decoded it. What HTTP/2 forbids (fields of the connection, upper-case names, pseudo-fields
- * that are unknown, repeated or late, a length that the body does not have) has ended the stream before it got here.
+ * A request head decoded by node:http2, which has already reset streams that violate HTTP/2: connection-specific
+ * fields, upper-case names, unknown, repeated or misplaced pseudo-header fields, a Content-Length other than the
+ * body's.
  */
 export class Http2Head implements ReceivedHead {
   readonly method: string;
@@ -210,7 +199,7 @@ export class Http2Head implements ReceivedHead {
   readonly contentLength: number | undefined;
   readonly version = "2.0";
 
-  private constructor(seen: Seen, host: string, rawHeaders: readonly string[], hasBody: boolean) {
+  private constructor(seen: ScannedFields, host: string, rawHeaders: readonly string[], hasBody: boolean) {
     const mark = seen.path.indexOf("?");
     this.method = seen.method;
     this.target = seen.path;
@@ -225,20 +214,20 @@ export class Http2Head implements ReceivedHead {
   }
 
   /**
-   * `fields` are pseudo-fields and fields, flat, as they came. Undefined where they are not a request that Perch forwards:
-   * CONNECT, a scheme other than http and https, a path that is not origin-form or has a fragment, no authority or one
-   * that is none, a Host that says another than `:authority` (RFC 9113 §8.3.1).
+   * `fields`: all fields, flat, with pseudo-header fields. Undefined if Perch does not forward such a request: CONNECT,
+   * a scheme other than http and https, a path that is not origin-form or has a fragment, a missing or invalid
+   * authority, or a Host that differs from `:authority` (RFC 9113 §8.3.1).
    */
   static read(fields: readonly string[], body: "follows" | "none"): Http2Head | undefined {
     const rawHeaders: string[] = [];
-    const seen = look(fields, rawHeaders);
+    const seen = scan(fields, rawHeaders);
     const { method, scheme, path, authority, hosts, host } = seen;
     if (method === "" || method === "CONNECT" || (scheme !== "http" && scheme !== "https")) return undefined;
     if (!originForm.test(path) || hosts > 1) return undefined;
     if (authority !== undefined && hosts === 1 && authority.toLowerCase() !== host.toLowerCase()) return undefined;
     if (seen.contentLength !== undefined && !Number.isSafeInteger(seen.contentLength)) return undefined;
-    const named = parseAuthority(authority ?? host);
-    return named && new Http2Head(seen, named.host, rawHeaders, body === "follows");
+    const parsed = parseAuthority(authority ?? host);
+    return parsed && new Http2Head(seen, parsed.host, rawHeaders, body === "follows");
   }
 
   header(name: string): string | undefined | typeof repeated {
@@ -260,9 +249,22 @@ export class Http2Head implements ReceivedHead {
   }
 }
 
-/** Appends the fields that are no pseudo-fields to `rawHeaders`; the pieces of Cookie become one (RFC 9113 §8.2.3). */
-function look(fields: readonly string[], rawHeaders: string[]): Seen {
-  const seen: Seen = {
+/** What is needed of every request's fields, found in one pass. */
+interface ScannedFields {
+  method: string;
+  scheme: string;
+  path: string;
+  authority: string | undefined;
+  hosts: number;
+  host: string;
+  /** Its index in the raw headers; -1: none. */
+  cookie: number;
+  contentLength: number | undefined;
+}
+
+/** Appends all but the pseudo-header fields to `rawHeaders`, and joins Cookie fields into one (RFC 9113 §8.2.3). */
+function scan(fields: readonly string[], rawHeaders: string[]): ScannedFields {
+  const seen: ScannedFields = {
     method: "",
     scheme: "",
     path: "",
@@ -297,22 +299,22 @@ function look(fields: readonly string[], rawHeaders: string[]): Seen {
   return seen;
 }
 
-/** The bytes of a head as HTTP/1.1 would write it: one limit for both. */
+/** The size of a head in HTTP/1.1 format, so that one limit applies to both versions. */
 export function fieldBytes(fields: readonly string[]): number {
   let bytes = 0;
   for (const part of fields) bytes += part.length + 2;
   return bytes;
 }
 
-/** Trailers as node:http2 takes them: repeated fields in a list, and none that it refuses. */
+/** Trailers in the format of node:http2: repeated fields as lists, without those that it rejects. */
 export function trailerFields(trailers: readonly (readonly [string, string])[]): Record<string, string | string[]> {
   const fields: Record<string, string | string[]> = Object.create(null);
   for (const [name, value] of trailers) {
     const key = name.toLowerCase();
     if (key === "http2-settings") continue;
-    const before = fields[key];
-    if (before === undefined) fields[key] = value;
-    else fields[key] = Array.isArray(before) ? [...before, value] : [before, value];
+    const present = fields[key];
+    if (present === undefined) fields[key] = value;
+    else fields[key] = Array.isArray(present) ? [...present, value] : [present, value];
   }
   return fields;
 }

@@ -9,31 +9,31 @@ import { Http2UpstreamStream } from "./http2-stream.ts";
 import type { TransportOptions, UpstreamRequest } from "./transport.ts";
 
 /**
- * The HTTP/2 connections to one endpoint: as few as carry its requests at a time. Not undici's, which sends a request
- * again by itself that was refused, joins repeated fields, and neither sends trailers nor tells an answer of trailers
- * only from one without a body.
+ * The HTTP/2 connections to one endpoint; a new one is opened only when all are full. Not undici's client, which
+ * retries refused requests by itself, joins repeated fields, sends no trailers, and does not distinguish a
+ * trailers-only response from one without a body.
  */
 export class Http2Upstream {
   readonly #address: EndpointAddress;
-  readonly #way: TransportOptions;
+  readonly #options: TransportOptions;
   readonly #sessions = new Set<Http2UpstreamSession>();
 
-  constructor(address: EndpointAddress, way: TransportOptions) {
+  constructor(address: EndpointAddress, options: TransportOptions) {
     this.#address = address;
-    this.#way = way;
+    this.#options = options;
   }
 
-  /** As undici's: the handler hears of the request's start once it has a connection, and of its end once. */
+  /** Calls the handler as undici does: `onRequestStart` once the request has a connection, then one end or error. */
   dispatch(request: UpstreamRequest, handler: Dispatcher.DispatchHandler): void {
     (this.#withRoom() ?? this.#open()).send(request, handler);
   }
 
-  /** What is in flight ends, then its connections close. */
+  /** Closes the connections once requests in flight have ended. */
   async close(): Promise<void> {
     for (const session of this.#sessions) session.retire();
   }
 
-  /** Breaks off whatever is still in flight. */
+  /** Aborts requests in flight. */
   async destroy(): Promise<void> {
     for (const session of this.#sessions) session.destroy();
   }
@@ -44,7 +44,7 @@ export class Http2Upstream {
   }
 
   #open(): Http2UpstreamSession {
-    const session: Http2UpstreamSession = new Http2UpstreamSession(this.#address, this.#way, {
+    const session: Http2UpstreamSession = new Http2UpstreamSession(this.#address, this.#options, {
       gone: () => this.#sessions.delete(session),
       overflow: ({ request, handler }) => this.dispatch(request, handler),
     });
@@ -53,37 +53,36 @@ export class Http2Upstream {
   }
 }
 
-/** Requests at a time on one connection, where the endpoint allows as many. */
+/** Maximum concurrent requests per connection. The endpoint may allow fewer. */
 const maxStreams = 100;
-/** How long an unused connection to an endpoint is kept. */
+/** How long an idle connection to an endpoint is kept. */
 const keepAliveMs = 30_000;
-/** An endpoint's response head may not be larger than this, in bytes and fields. */
-const responseHeadBytes = 64 * 1024;
-const responseFields = 1_000;
+/** Maximum size of a response head, in bytes and fields. */
+const maxResponseHeadBytes = 64 * 1024;
+const maxResponseFields = 1_000;
 
 /**
- * Bytes of a response that may be under way unread. A connection's window has room for all its streams', so that clients
- * who read slowly never hold up those who do not.
+ * Flow-control windows for responses. The connection's window covers all its streams, so that slow clients never block
+ * others.
  */
 const streamWindowBytes = 128 * 1024;
 const connectionWindowBytes = maxStreams * streamWindowBytes;
 
-/** Whoever gives a connection its requests. */
 interface SessionOwner {
-  /** No more requests should be given to it. */
+  /** The session takes no more requests. */
   gone(): void;
-  /** Takes a request back that waited for the connection, which turned out to have no room for it. */
-  overflow(waiting: Waiting): void;
+  /** Returns a queued request: the endpoint allows fewer streams than assumed. */
+  overflow(queued: QueuedRequest): void;
 }
 
-interface Waiting {
+interface QueuedRequest {
   readonly request: UpstreamRequest;
   readonly handler: Dispatcher.DispatchHandler;
 }
 
 /**
- * One HTTP/2 connection to an endpoint. It stands once the endpoint's settings came: until then nothing is sent, so that
- * what can not be connected to, or does not speak HTTP/2, has seen no request.
+ * One HTTP/2 connection to an endpoint. Requests are sent only after the endpoint's SETTINGS frame, so that nothing was
+ * sent if the connection fails or the endpoint does not speak HTTP/2.
  */
 export class Http2UpstreamSession {
   readonly #scheme: string;
@@ -93,14 +92,14 @@ export class Http2UpstreamSession {
   readonly #owner: SessionOwner;
   #session: ClientHttp2Session | undefined;
   #idleTimer: NodeJS.Timeout | undefined;
-  #waiting: Waiting[] = [];
+  #queue: QueuedRequest[] = [];
   #capacity = maxStreams;
   #streams = 0;
   #state: "connecting" | "open" | "gone" = "connecting";
   #isRetired = false;
   #isConnected = false;
   #isSecure = false;
-  /** The last stream that the endpoint looked at, once it said so. */
+  /** The last stream that the endpoint may have processed, from its GOAWAY. */
   lastStream = Number.POSITIVE_INFINITY;
 
   constructor(address: EndpointAddress, { timeouts, tls: security }: TransportOptions, owner: SessionOwner) {
@@ -122,26 +121,26 @@ export class Http2UpstreamSession {
     this.#socket.once(scheme === "http" ? "connect" : "secureConnect", () => this.#onConnected());
   }
 
-  /** Between the connection and what is spoken on it: what goes wrong then is a matter of TLS. */
+  /** Whether the TLS handshake is under way: errors now are TLS errors. */
   get #isSecuring(): boolean {
     return this.#scheme === "https" && this.#isConnected && !this.#isSecure;
   }
 
   get hasRoom(): boolean {
-    return this.#state !== "gone" && !this.#isRetired && this.#streams + this.#waiting.length < this.#capacity;
+    return this.#state !== "gone" && !this.#isRetired && this.#streams + this.#queue.length < this.#capacity;
   }
 
   send(request: UpstreamRequest, handler: Dispatcher.DispatchHandler): void {
-    if (this.#session === undefined || this.#state === "connecting") this.#waiting.push({ request, handler });
+    if (this.#session === undefined || this.#state === "connecting") this.#queue.push({ request, handler });
     else this.#start(this.#session, { request, handler });
   }
 
-  /** Takes no more requests, and closes behind those it has. */
+  /** Takes no more requests, and closes once those in flight have ended. */
   retire(): void {
     if (this.#state === "gone" || this.#isRetired) return;
     this.#isRetired = true;
     this.#owner.gone();
-    this.#settle();
+    this.#closeIfIdle();
   }
 
   destroy(): void {
@@ -156,14 +155,15 @@ export class Http2UpstreamSession {
       return;
     }
     const options: ClientSessionOptions & { readonly strictSingleValueFields: boolean } = {
-      // What a client says twice is the endpoint's to judge, as with HTTP/1.1. Node's declarations know it of servers only.
+      // Repeated fields are left to the endpoint to judge, as in HTTP/1.1. Node's types declare the option for servers
+      // only.
       strictSingleValueFields: false,
       createConnection: () => this.#socket,
       peerMaxConcurrentStreams: maxStreams,
       maxReservedRemoteStreams: 0,
-      maxHeaderListPairs: responseFields,
+      maxHeaderListPairs: maxResponseFields,
       maxSessionMemory: 64,
-      settings: { enablePush: false, initialWindowSize: streamWindowBytes, maxHeaderListSize: responseHeadBytes },
+      settings: { enablePush: false, initialWindowSize: streamWindowBytes, maxHeaderListSize: maxResponseHeadBytes },
     };
     const session = connectHttp2(`${this.#scheme}://${this.#authority}`, options);
     session.once("connect", () => session.setLocalWindowSize(connectionWindowBytes));
@@ -172,7 +172,7 @@ export class Http2UpstreamSession {
       this.lastStream = lastStream ?? this.lastStream;
       this.retire();
     });
-    // A session's error is told to its streams, and by `close`.
+    // Streams report the error, and `close` follows.
     session.on("error", () => {});
     session.on("close", () => this.#fail("connect-failed"));
   }
@@ -183,16 +183,16 @@ export class Http2UpstreamSession {
     clearTimeout(this.#connectTimer);
     this.#session = session;
     this.#state = "open";
-    const waiting = this.#waiting;
-    this.#waiting = [];
-    for (const one of waiting) {
+    const queue = this.#queue;
+    this.#queue = [];
+    for (const one of queue) {
       if (this.#streams < this.#capacity) this.#start(session, one);
       else this.#owner.overflow(one);
     }
-    this.#settle();
+    this.#closeIfIdle();
   }
 
-  #start(session: ClientHttp2Session, { request, handler }: Waiting): void {
+  #start(session: ClientHttp2Session, { request, handler }: QueuedRequest): void {
     clearTimeout(this.#idleTimer);
     this.#streams++;
     new Http2UpstreamStream(request, handler, {
@@ -200,33 +200,32 @@ export class Http2UpstreamSession {
       scheme: this.#scheme,
       authority: this.#authority,
       timeouts: { responseHeadersMs: request.headersTimeout, idleMs: request.bodyTimeout },
-      wasSeen: (stream) => stream === undefined || stream <= this.lastStream,
+      mayBeProcessed: (stream) => stream === undefined || stream <= this.lastStream,
       ended: (how) => this.#onEnded(how),
     }).start();
   }
 
   #onEnded(how: "ended" | "timed out"): void {
     this.#streams--;
-    // The connection may be dead without a word: nobody else should have to wait to find out.
+    // The connection may be dead, so no further request should use it.
     if (how === "timed out") this.retire();
-    this.#settle();
+    this.#closeIfIdle();
   }
 
-  /** Closes an unused connection, later or now. */
-  #settle(): void {
-    if (this.#streams > 0 || this.#waiting.length > 0) return;
+  /** Closes an idle connection: a retired one now, others after the keep-alive time. */
+  #closeIfIdle(): void {
+    if (this.#streams > 0 || this.#queue.length > 0) return;
     if (this.#isRetired) this.#end();
     else if (this.#state === "open") this.#idleTimer = setTimeout(() => this.retire(), keepAliveMs);
   }
 
-  /** Nothing is under way, so nothing is waited for: the other side may never close. */
   #end(): void {
     this.#session?.destroy();
-    // After a GOAWAY node only ends its half, and a connection that nobody closes would outlive Perch itself.
+    // After a GOAWAY node closes only its half, and the endpoint may never close the other.
     this.destroy();
   }
 
-  /** The connection is no more. What waited for it was never sent. */
+  /** The connection has closed. Queued requests were never sent. */
   #fail(code: Extract<ErrorCode, "connect-failed" | "connect-timeout" | "tls-failed">, cause?: Error): void {
     if (this.#state === "gone") return;
     if (!this.#isRetired) this.#owner.gone();
@@ -234,16 +233,16 @@ export class Http2UpstreamSession {
     clearTimeout(this.#connectTimer);
     clearTimeout(this.#idleTimer);
     this.#socket.destroy();
-    const waiting = this.#waiting;
-    this.#waiting = [];
-    for (const { handler, request } of waiting) {
+    const queue = this.#queue;
+    this.#queue = [];
+    for (const { handler, request } of queue) {
       request.body?.destroy();
       handler.onResponseError?.(neverStarted, new PerchError(code, cause));
     }
   }
 }
 
-/** Stands in for the controller of a request that no connection was had for. */
+/** The controller of a request that never got a connection. */
 const neverStarted: Dispatcher.DispatchController = {
   aborted: false,
   paused: false,

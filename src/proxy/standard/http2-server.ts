@@ -16,7 +16,7 @@ import type { ForwardContext } from "./forward.ts";
 import { fieldBytes, Http2Client, Http2Head } from "./http2-client.ts";
 import { serveRequest } from "./serve-request.ts";
 
-/** The HTTP/2 connections of one listener: with prior knowledge (h2c), or as TLS agreed on by ALPN. */
+/** The HTTP/2 connections of one listener: with prior knowledge (h2c), or negotiated by ALPN. */
 export class Http2Server {
   readonly #context: ProxyContext;
   readonly #forwardContext: ForwardContext;
@@ -28,9 +28,9 @@ export class Http2Server {
     this.#forwardContext = forwardContext;
   }
 
-  /** Takes a connection over; what was read from it and not yet understood has been put back. */
+  /** Takes over a connection. Data that was already read must have been put back. */
   accept(socket: Socket, downstream: DownstreamInfo): void {
-    // It may have gone while it was found out what it speaks.
+    // It may have closed during protocol detection.
     if (socket.destroyed) return;
     const connection = new Http2Connection(this.#context, this.#forwardContext, { socket, downstream }, () => {
       this.#connections.delete(connection);
@@ -40,61 +40,60 @@ export class Http2Server {
     if (this.#closing !== undefined) connection.end();
   }
 
-  /** Has every connection end behind the requests under way, and resolves once they have. */
+  /** Closes every connection after its requests in flight, and resolves once all have closed. */
   async close(): Promise<void> {
     this.#closing ??= Promise.withResolvers<void>();
     for (const connection of this.#connections) connection.end();
     if (this.#connections.size > 0) await this.#closing.promise;
   }
 
-  /** Breaks off whatever `close` still waits for. */
+  /** Aborts everything that `close` still waits for. */
   destroy(): void {
     for (const connection of this.#connections) connection.destroy();
   }
 }
 
-/** How long an unused client connection is kept, as for HTTP/1.1. */
+/** How long an idle client connection is kept, as for HTTP/1.1. */
 const keepAliveMs = 75_000;
-/** How long a client may take to hear that no new stream is wanted before those that it opens are refused. */
+/** The time between the first GOAWAY and the refusal of new streams, for clients that do not answer the ping. */
 const goAwayNoticeMs = 1_000;
 
-/** How long the other end of a connection that ended may leave it open. */
+/** How long a closed session waits for the peer to close the connection. */
 const lingerMs = 2_000;
 
-/** Bytes of a request's body that may be under way unread, of one stream and of a whole connection. */
+/** Flow-control windows for request bodies. */
 const streamWindowBytes = 256 * 1024;
 const connectionWindowBytes = 4 * 1024 * 1024;
 
-/** Browsers cut Cookie into pieces, which count as one field. */
-const cookiePieces = 64;
-const pseudoFields = 8;
+/** Browsers split Cookie into several fields, which count as one. */
+const maxCookieFields = 64;
+const maxPseudoFields = 8;
 
-/** A connection, and who is at its other end. */
 interface Accepted {
   readonly socket: Socket;
   readonly downstream: DownstreamInfo;
 }
 
 /**
- * One client's HTTP/2 connection. Its streams are requests like any other. What a peer could do without end at little
- * cost to itself has a budget; past it the connection ends with ENHANCE_YOUR_CALM.
+ * One client's HTTP/2 connection. Frames that are cheap for the client and costly for Perch have a budget; over it the
+ * connection closes with ENHANCE_YOUR_CALM.
  */
-export class Http2Connection {
+class Http2Connection {
   readonly #context: ProxyContext;
   readonly #forwardContext: ForwardContext;
   readonly #session: ServerHttp2Session;
   readonly #downstream: DownstreamInfo;
-  /** Streams reset before they were answered, by either side (CVE-2023-44487, CVE-2025-8671). */
+  /** Streams reset before their response, by either side (CVE-2023-44487, CVE-2025-8671). */
   readonly #resets = new TokenBucket({ requests: 100, perMs: 1_000, burst: 500 });
-  // gRPC measures the round trip with a ping or two each.
+  /** gRPC clients measure round trips with a few pings each. */
   readonly #pings = new TokenBucket({ requests: 500, perMs: 1_000, burst: 1_000 });
   readonly #settings = new TokenBucket({ requests: 10, perMs: 1_000, burst: 100 });
   readonly #socket: Socket;
   #streams = 0;
-  #isEnding = false;
+  #isClosing = false;
   #linger: NodeJS.Timeout | undefined;
 
-  /** `closed` is called once, when the connection is no more. */
+  /** `closed` is called once, when the connection has closed. */
   constructor(
     context: ProxyContext,
     forwardContext: ForwardContext,
@@ -114,27 +113,27 @@ export class Http2Connection {
     );
     session.on("ping", () => this.#spend(this.#pings));
     session.on("remoteSettings", () => this.#spend(this.#settings));
-    // Whatever broke is also told by `close`.
+    // `close` follows every error.
     session.on("error", () => {});
     session.on("close", () => {
       clearTimeout(this.#linger);
       closed();
     });
-    // There is no closing of one half in HTTP/2: who says that nothing more comes has gone.
+    // HTTP/2 has no half-closed connections: a client that ends its half has gone.
     socket.once("end", () => this.destroy());
   }
 
-  /** Lets the streams under way finish, and closes. A client hears of it before the streams that it opens are refused. */
+  /** Closes after the streams in flight. New streams are refused only after the client had time to process a GOAWAY. */
   end(): void {
-    if (this.#isEnding) return;
-    this.#isEnding = true;
+    if (this.#isClosing) return;
+    this.#isClosing = true;
     const session = this.#session;
     if (session.closed || session.destroyed) return;
     if (this.#streams === 0) {
       this.#close();
       return;
     }
-    // RFC 9113 §6.8: what the client sends meanwhile is still taken.
+    // RFC 9113 §6.8: streams opened until the final GOAWAY are still served.
     session.goaway(constants.NGHTTP2_NO_ERROR, 2 ** 31 - 1);
     const timer = setTimeout(this.#close, goAwayNoticeMs);
     session.once("close", () => clearTimeout(timer));
@@ -146,7 +145,7 @@ export class Http2Connection {
     this.#lingerBriefly();
   };
 
-  /** A closed session waits for the other side to close as well, and some never do. */
+  /** A closed session waits for the peer to close as well, but some never do. */
   #lingerBriefly(): void {
     if (this.#streams > 0 || !this.#session.closed) return;
     this.#linger ??= setTimeout(() => this.#socket.destroy(), lingerMs);
@@ -165,7 +164,7 @@ export class Http2Connection {
     const expectsContinue = typeof expectation === "string" && expectation.toLowerCase() === "100-continue";
     this.#streams++;
     this.#downstream.requestStarted();
-    const answering = serveRequest(this.#context, this.#forwardContext, {
+    const active = serveRequest(this.#context, this.#forwardContext, {
       client,
       caller: this.#downstream.caller(snapshot),
       head,
@@ -175,7 +174,7 @@ export class Http2Connection {
     });
     stream.once("close", () => {
       this.#streams--;
-      answering.closed();
+      active.closed();
       if (!client.headSent) this.#spend(this.#resets);
       this.#lingerBriefly();
     });
@@ -188,11 +187,11 @@ export class Http2Connection {
 
   #spend(budget: TokenBucket): void {
     if (budget.take(this.#context.monotonicMs()) || this.#session.destroyed) return;
-    this.#session.destroy(tooMuch, constants.NGHTTP2_ENHANCE_YOUR_CALM);
+    this.#session.destroy(floodError, constants.NGHTTP2_ENHANCE_YOUR_CALM);
   }
 }
 
-const tooMuch = new Error("The downstream did too much of what costs it little.");
+const floodError = new Error("The client exceeded a limit of HTTP/2 frames.");
 
 function refusalOf(
   { config }: Snapshot,
@@ -203,7 +202,7 @@ function refusalOf(
   return unknownExpectation ? "expectation-failed" : undefined;
 }
 
-/** A pseudo-field's value, of a head that may be none. */
+/** The value of a pseudo-header field in a head that may be invalid. */
 function textOf(fields: readonly string[], name: string): string | undefined {
   const at = fields.indexOf(name);
   return at === -1 ? undefined : fields[at + 1];
@@ -212,17 +211,17 @@ function textOf(fields: readonly string[], name: string): string | undefined {
 function sessionOptions({ config }: Snapshot): ServerSessionOptions {
   const { headerBytes, headerCount, streams } = config.limits;
   return {
-    // Twice what is taken: a request that is a little too large is told so by a 431, any other by the end of its stream.
-    maxHeaderListPairs: 2 * headerCount + cookiePieces + pseudoFields,
+    // Twice the limits: heads up to this size get a 431, larger ones a stream reset.
+    maxHeaderListPairs: 2 * headerCount + maxCookieFields + maxPseudoFields,
     maxSettings: 32,
     maxOutstandingPings: 10,
     maxSessionInvalidFrames: 100,
     maxSessionRejectedStreams: 100,
     maxSessionMemory: 16,
-    // Ours comes first, and says why.
+    // The budget above is smaller, and sends ENHANCE_YOUR_CALM.
     streamResetBurst: 2_000,
     streamResetRate: 500,
-    // What an upstream says twice is the client's to judge, as with HTTP/1.1.
+    // Repeated response fields are left to the client to judge, as in HTTP/1.1.
     strictSingleValueFields: false,
     settings: {
       maxConcurrentStreams: streams,

@@ -5,21 +5,21 @@ import type { Timeouts } from "../../upstream/service-spec.ts";
 import { trailerFields } from "./http2-client.ts";
 import type { UpstreamRequest } from "./transport.ts";
 
-/** The connection that a stream is opened on. */
+/** The connection of a stream. */
 export interface StreamParts {
   readonly session: ClientHttp2Session;
   readonly scheme: string;
-  /** The endpoint's own, for requests that name none. */
+  /** The default for requests without Host. */
   readonly authority: string;
   readonly timeouts: Pick<Timeouts, "responseHeadersMs" | "idleMs">;
-  /** Whether the endpoint may have looked at this stream, by what it said as it went away. */
-  readonly wasSeen: (stream: number | undefined) => boolean;
+  /** Whether the endpoint may have processed this stream, according to its GOAWAY. */
+  readonly mayBeProcessed: (stream: number | undefined) => boolean;
   readonly ended: (how: "ended" | "timed out") => void;
 }
 
 /**
- * One request to an endpoint as a stream of an HTTP/2 connection. It tells its handler what undici would tell: the start,
- * heads, body and end, or one error.
+ * One request to an endpoint as an HTTP/2 stream. Calls its handler as undici does: start, heads, body and end, or one
+ * error.
  */
 export class Http2UpstreamStream implements Dispatcher.DispatchController {
   aborted = false;
@@ -30,21 +30,21 @@ export class Http2UpstreamStream implements Dispatcher.DispatchController {
   readonly #request: UpstreamRequest;
   readonly #handler: Dispatcher.DispatchHandler;
   readonly #parts: StreamParts;
-  /** Only where a body may have to be broken off; see `#cancel`. */
-  readonly #breaker: AbortController | undefined;
+  /** Aborts a request with a body; see `#cancel`. */
+  readonly #aborter: AbortController | undefined;
   #stream: ClientHttp2Stream | undefined;
   #timer: NodeJS.Timeout | undefined;
   #timerMs = 0;
-  #answered = false;
-  /** Whether the response's end came, and not just the stream's. */
-  #isWhole = false;
+  #hasResponse = false;
+  /** Whether the response is complete, and not only the stream closed. */
+  #isComplete = false;
   #isOver = false;
 
   constructor(request: UpstreamRequest, handler: Dispatcher.DispatchHandler, parts: StreamParts) {
     this.#request = request;
     this.#handler = handler;
     this.#parts = parts;
-    this.#breaker = request.body === null ? undefined : new AbortController();
+    this.#aborter = request.body === null ? undefined : new AbortController();
   }
 
   start(): void {
@@ -55,16 +55,16 @@ export class Http2UpstreamStream implements Dispatcher.DispatchController {
       const stream = this.#parts.session.request(this.#head(), {
         endStream: body === null,
         waitForTrailers: trailers !== undefined,
-        ...(this.#breaker === undefined ? {} : { signal: this.#breaker.signal }),
+        ...(this.#aborter === undefined ? {} : { signal: this.#aborter.signal }),
       });
       this.#stream = stream;
       this.#listen(stream);
       if (body === null) this.#arm(this.#parts.timeouts.responseHeadersMs);
       else this.#sendBody(stream, body);
     } catch (error) {
-      // The connection began to end in this very turn, or node will not write such a head.
-      const ending = this.#parts.session.closed || this.#parts.session.destroyed;
-      this.#fail(new PerchError(ending ? "upstream-refused" : "internal-error", error));
+      // The connection has just begun to close, or node rejects the head.
+      const isClosing = this.#parts.session.closed || this.#parts.session.destroyed;
+      this.#fail(new PerchError(isClosing ? "upstream-refused" : "internal-error", error));
     }
   }
 
@@ -76,7 +76,7 @@ export class Http2UpstreamStream implements Dispatcher.DispatchController {
 
   pause(): void {
     this.paused = true;
-    // While the client is waited for, the endpoint may be silent.
+    // While the client is slow, the endpoint may be idle.
     this.#disarm();
     this.#stream?.pause();
   }
@@ -101,16 +101,16 @@ export class Http2UpstreamStream implements Dispatcher.DispatchController {
   }
 
   #listen(stream: ClientHttp2Stream): void {
-    tellWholeBodies(stream, () => {
-      this.#isWhole = true;
+    onWholeBody(stream, () => {
+      this.#isComplete = true;
     });
-    stream.on("headers", (_headers, _flags, raw) => this.#tell(() => this.#onHead(raw as unknown as string[])));
+    stream.on("headers", (_headers, _flags, raw) => this.#call(() => this.#onHead(raw as unknown as string[])));
     stream.on("response", (_headers, flags, raw) => {
-      this.#answered = true;
-      this.#tell(() => this.#onHead(raw as unknown as string[]));
-      // Told at once, so that an answer of nothing but a head is passed on as one.
+      this.#hasResponse = true;
+      this.#call(() => this.#onHead(raw as unknown as string[]));
+      // Reported at once, so that a response without a body ends with its head for the client as well.
       if ((flags & constants.NGHTTP2_FLAG_END_STREAM) === 0) return;
-      this.#isWhole = true;
+      this.#isComplete = true;
       this.#complete();
     });
     stream.on("trailers", (_trailers, _flags, raw) => {
@@ -119,12 +119,12 @@ export class Http2UpstreamStream implements Dispatcher.DispatchController {
     stream.on("data", (chunk: Buffer) => {
       if (this.#isOver) return;
       this.#arm(this.#parts.timeouts.idleMs);
-      this.#tell(() => this.#handler.onResponseData?.(this, chunk));
+      this.#call(() => this.#handler.onResponseData?.(this, chunk));
     });
     stream.on("end", () => {
-      if (this.#isWhole) this.#complete();
+      if (this.#isComplete) this.#complete();
     });
-    // Its meaning is in the code that it was closed with.
+    // `close` follows, with the error code in `rstCode`.
     stream.on("error", () => {});
     stream.on("close", () => this.#fail(new PerchError(this.#failure(stream))));
   }
@@ -133,7 +133,7 @@ export class Http2UpstreamStream implements Dispatcher.DispatchController {
     if (this.#isOver) return;
     const [, status, ...fields] = raw;
     this.rawHeaders = fields;
-    this.#arm(this.#answered ? this.#parts.timeouts.idleMs : this.#parts.timeouts.responseHeadersMs);
+    this.#arm(this.#hasResponse ? this.#parts.timeouts.idleMs : this.#parts.timeouts.responseHeadersMs);
     this.#handler.onResponseStart?.(this, Number(status), {});
   }
 
@@ -141,14 +141,14 @@ export class Http2UpstreamStream implements Dispatcher.DispatchController {
     const { trailers } = this.#request;
     body.on("error", (error) => this.abort(error));
     body.on("data", () => {
-      if (this.#answered) this.#arm(this.#parts.timeouts.idleMs);
+      if (this.#hasResponse) this.#arm(this.#parts.timeouts.idleMs);
     });
-    // Until the request has ended, whoever is silent is the client, and that is watched elsewhere.
+    // Before the request has ended, Forward watches the client's idle time instead.
     body.on("end", () => {
-      if (!this.#answered && !this.#isOver) this.#arm(this.#parts.timeouts.responseHeadersMs);
+      if (!this.#hasResponse && !this.#isOver) this.#arm(this.#parts.timeouts.responseHeadersMs);
     });
     if (trailers !== undefined) {
-      stream.once("wantTrailers", () => this.#tell(() => stream.sendTrailers(trailerFields(trailers()))));
+      stream.once("wantTrailers", () => this.#call(() => stream.sendTrailers(trailerFields(trailers()))));
     }
     body.pipe(stream);
   }
@@ -179,8 +179,8 @@ export class Http2UpstreamStream implements Dispatcher.DispatchController {
     this.#handler.onResponseEnd?.(this, {});
   }
 
-  /** What the handler throws at ends this request, as undici has it. */
-  #tell(call: () => void): void {
+  /** As in undici, an exception of the handler aborts the request. */
+  #call(call: () => void): void {
     try {
       call();
     } catch (error) {
@@ -203,19 +203,19 @@ export class Http2UpstreamStream implements Dispatcher.DispatchController {
   }
 
   /**
-   * What is left of the stream, either way, is not wanted. Where the body has not ended, not by `close`: that ends the
-   * stream before it resets it, and a body that broke off would be taken for a whole one.
+   * Resets the stream if it is still open. Not by `close` while the request body is incomplete: it sends END_STREAM
+   * before the reset, so a truncated body would look complete.
    */
   #cancel(): void {
     const stream = this.#stream;
     if (stream === undefined || stream.closed || stream.destroyed) return;
-    if (!stream.writableEnded) this.#breaker?.abort();
-    else if (!this.#isWhole) stream.close(constants.NGHTTP2_CANCEL);
+    if (!stream.writableEnded) this.#aborter?.abort();
+    else if (!this.#isComplete) stream.close(constants.NGHTTP2_CANCEL);
   }
 
   #failure({ id, rstCode }: ClientHttp2Stream): ErrorCode {
-    const refused = rstCode === constants.NGHTTP2_REFUSED_STREAM || !this.#parts.wasSeen(id);
-    if (refused && !this.#answered) return "upstream-refused";
+    const refused = rstCode === constants.NGHTTP2_REFUSED_STREAM || !this.#parts.mayBeProcessed(id);
+    if (refused && !this.#hasResponse) return "upstream-refused";
     return malformed.has(rstCode) ? "upstream-malformed" : "upstream-reset";
   }
 }
@@ -227,13 +227,13 @@ const malformed: ReadonlySet<number | undefined> = new Set([
 ]);
 
 /**
- * node:http2 ends the stream of a response that the endpoint reset without an error as it ends that of a whole one. What
- * tells them apart is whether the stream was closed already when its end was pushed.
+ * node:http2 ends a response that the endpoint reset with NO_ERROR like a complete one. The difference: the stream is
+ * already closed when its end is pushed.
  */
-function tellWholeBodies(stream: ClientHttp2Stream, whole: () => void): void {
+function onWholeBody(stream: ClientHttp2Stream, complete: () => void): void {
   const push = stream.push.bind(stream);
   stream.push = (chunk, encoding) => {
-    if (chunk === null && !stream.closed) whole();
+    if (chunk === null && !stream.closed) complete();
     return push(chunk, encoding);
   };
 }

@@ -10,8 +10,8 @@ import type { UpstreamPool } from "./transport.ts";
 import { UpstreamPools } from "./upstream-pool.ts";
 
 /**
- * Sends copies of requests, whichever lane serves them. Its connections are its own, so that a copy never takes one from a
- * request, and it tells endpoints nothing: neither what they have in flight nor whether they can be reached.
+ * Sends the mirrored requests of both lanes. It has its own connections, so that they never take one from a client's
+ * request, and it updates no endpoint: neither requests in flight nor health.
  */
 export class MirrorSender implements Mirrors {
   readonly #pools = new UpstreamPools();
@@ -35,7 +35,7 @@ export class MirrorSender implements Mirrors {
     }
     const request = new MirrorRequest(order, endpoint, () => context.monotonicMs(), this.#onEnd);
     this.#active.add(request);
-    // In a turn of its own: whatever the request still has to write in this one goes first.
+    // Deferred, so that the client's request is written first.
     setImmediate(() => {
       request.send(this.#pools.get(endpoint, service));
       if (endpoint.retired) this.#pools.retire(endpoint);
@@ -43,22 +43,22 @@ export class MirrorSender implements Mirrors {
     return request;
   }
 
-  /** No snapshot names it any more. */
+  /** For an endpoint that no snapshot contains any more. */
   retire(endpoint: Endpoint): void {
     this.#pools.retire(endpoint);
   }
 
-  /** Resolves once no copy is under way, or after so long. */
-  async settled(withinMs: number): Promise<void> {
+  /** Resolves once no mirrored request is in flight, or after `timeoutMs`. */
+  async settled(timeoutMs: number): Promise<void> {
     if (this.#active.size === 0) return;
     const { promise, resolve } = Promise.withResolvers<void>();
     this.#settled = resolve;
-    const timer = setTimeout(resolve, withinMs);
+    const timer = setTimeout(resolve, timeoutMs);
     await promise;
     clearTimeout(timer);
   }
 
-  /** Breaks off whatever is still under way. */
+  /** Aborts mirrored requests in flight. */
   async destroy(): Promise<void> {
     for (const request of this.#active) request.abandon("abandoned-shutdown");
     await this.#pools.destroy();
@@ -70,20 +70,20 @@ export class MirrorSender implements Mirrors {
   };
 }
 
-/** Not by the version's balancer, which remembers whom it chose. */
+/** Does not use the version's balancer, whose state must not depend on mirrored requests. */
 function anyUsable(endpoints: readonly Endpoint[], context: ProxyContext): Endpoint | undefined {
   const { randomFraction } = context;
   const start = Math.floor(randomFraction() * endpoints.length);
   return nextUsable(endpoints, start, { nowMs: context.nowMs(), tried: [], affinity: undefined, randomFraction });
 }
 
-/** Of an answer that nobody waits for, so much is read, so that its connection can be kept; beyond, the connection ends. */
-const maxAnswerBytes = 1024 * 1024;
-/** How long an answer may last behind its head: an endless one would hold its place for ever. */
-const answerMs = 30_000;
+/** Responses are read up to this size, so that the connection can be reused. Larger ones are aborted. */
+const maxResponseBytes = 1024 * 1024;
+/** Time limit of a response body: an endless one would count as in flight forever. */
+const maxResponseMs = 30_000;
 
-/** One copy of a request, sent through undici; its answer is read, timed and thrown away. */
-export class MirrorRequest implements Mirror, Dispatcher.DispatchHandler {
+/** One mirrored request. Its response is timed and discarded. */
+class MirrorRequest implements Mirror, Dispatcher.DispatchHandler {
   readonly #order: MirroredRequest;
   readonly #headers: readonly string[];
   readonly #servername: string;
@@ -93,7 +93,7 @@ export class MirrorRequest implements Mirror, Dispatcher.DispatchHandler {
   #startedMs = 0;
   #controller: Dispatcher.DispatchController | undefined;
   #status = 0;
-  #answerBytes = 0;
+  #responseBytes = 0;
   #timer: NodeJS.Timeout | undefined;
   #isOver = false;
 
@@ -145,31 +145,31 @@ export class MirrorRequest implements Mirror, Dispatcher.DispatchHandler {
     if (this.#body?.isWhole === false) this.abandon("abandoned-request");
   }
 
-  /** Breaks it off, so that its upstream sees no whole request. */
+  /** Aborts it, so that the upstream cannot take it for a complete request. */
   abandon(outcome: MirrorOutcome): void {
     if (this.#isOver) return;
     this.#end(outcome);
-    this.#breakOff();
+    this.#abort();
   }
 
   onRequestStart(controller: Dispatcher.DispatchController): void {
     this.#controller = controller;
-    if (this.#isOver) this.#breakOff();
+    if (this.#isOver) this.#abort();
   }
 
   onResponseStart(_controller: Dispatcher.DispatchController, status: number): void {
     if (status < 200 || this.#isOver) return;
     this.#status = status;
-    this.#timer = setTimeout(() => this.#leave(), answerMs).unref();
+    this.#timer = setTimeout(() => this.#discardRest(), maxResponseMs).unref();
   }
 
   onResponseData(_controller: Dispatcher.DispatchController, chunk: Buffer): void {
-    this.#answerBytes += chunk.length;
-    if (this.#answerBytes > maxAnswerBytes) this.#leave();
+    this.#responseBytes += chunk.length;
+    if (this.#responseBytes > maxResponseBytes) this.#discardRest();
   }
 
   onResponseEnd(): void {
-    this.#answered();
+    this.#completed();
   }
 
   onResponseError(_controller: Dispatcher.DispatchController | undefined, error: Error): void {
@@ -177,13 +177,13 @@ export class MirrorRequest implements Mirror, Dispatcher.DispatchHandler {
     this.#body?.destroy();
   }
 
-  /** The rest of an answer is left where it is; what is known of it by now counts. */
-  #leave(): void {
-    this.#answered();
-    this.#breakOff();
+  /** Records the response by its head and aborts the rest. */
+  #discardRest(): void {
+    this.#completed();
+    this.#abort();
   }
 
-  #answered(): void {
+  #completed(): void {
     if (this.#isOver) return;
     const { stats } = this.#order.mirroring;
     stats.duration.observe((this.#monotonicMs() - this.#startedMs) / 1000);
@@ -199,8 +199,8 @@ export class MirrorRequest implements Mirror, Dispatcher.DispatchHandler {
     this.#onEnd(this);
   }
 
-  #breakOff(): void {
-    const error = new Error("the copy was given up");
+  #abort(): void {
+    const error = new Error("the mirrored request was aborted");
     if (this.#controller === undefined) this.#body?.destroy(error);
     else this.#controller.abort(error);
   }
@@ -212,62 +212,62 @@ function classOf(status: number): MirrorOutcome {
   return status < 500 ? "4xx" : "5xx";
 }
 
-/** What a piece costs beside its bytes, so that a body of single bytes can not fill the memory with their buffers. */
-const pieceBytes = 128;
+/** Memory overhead counted for each chunk, so that many tiny chunks cannot exhaust memory. */
+const chunkOverheadBytes = 128;
 
-/** Bytes of a copy's body that may wait for its upstream. */
-const maxWaitingBytes = 1024 * 1024;
+/** Maximum bytes of a body that are buffered for a slow upstream. */
+const maxBufferedBytes = 1024 * 1024;
 
-/** A copy's body: takes what it is given at once, and never asks anybody to wait. */
-export class MirrorBody extends Readable {
+/** The body of a mirrored request. Buffers, and never applies backpressure to the client's request. */
+class MirrorBody extends Readable {
   readonly #limitBytes: number;
-  #waiting: Buffer[] = [];
-  #waitingBytes = 0;
+  #buffered: Buffer[] = [];
+  #bufferedBytes = 0;
   #bytes = 0;
-  #isAsked = false;
-  #isWhole = false;
+  #isReadPending = false;
+  #isComplete = false;
 
   constructor(limitBytes: number) {
     super();
     this.#limitBytes = limitBytes;
-    // Whoever read it may have let go of it by the time it breaks.
+    // An error may occur after the reader has detached. Without a listener it would end the process.
     this.on("error", () => {});
   }
 
   get isWhole(): boolean {
-    return this.#isWhole;
+    return this.#isComplete;
   }
 
-  /** Says why it is given up with these. */
+  /** `body-size` and `slow`: the mirrored request must be abandoned. */
   add(bytes: Buffer): "added" | "body-size" | "slow" {
     this.#bytes += bytes.length;
-    this.#waitingBytes += bytes.length + pieceBytes;
-    this.#waiting.push(bytes);
+    this.#bufferedBytes += bytes.length + chunkOverheadBytes;
+    this.#buffered.push(bytes);
     if (this.#bytes > this.#limitBytes) return "body-size";
-    if (this.#isAsked) this.#pass();
-    return this.#waitingBytes + this.readableLength > maxWaitingBytes + pieceBytes ? "slow" : "added";
+    if (this.#isReadPending) this.#pass();
+    return this.#bufferedBytes + this.readableLength > maxBufferedBytes + chunkOverheadBytes ? "slow" : "added";
   }
 
   end(): void {
-    this.#isWhole = true;
-    if (this.#isAsked) this.#pass();
+    this.#isComplete = true;
+    if (this.#isReadPending) this.#pass();
   }
 
   override _read(): void {
-    this.#isAsked = true;
+    this.#isReadPending = true;
     this.#pass();
   }
 
   #pass(): void {
-    const pieces = this.#waiting;
-    const [only] = pieces;
-    if (only === undefined) {
-      if (this.#isWhole) this.push(null);
+    const chunks = this.#buffered;
+    const [first] = chunks;
+    if (first === undefined) {
+      if (this.#isComplete) this.push(null);
       return;
     }
-    this.#waiting = [];
-    this.#waitingBytes = 0;
-    this.#isAsked = false;
-    this.push(pieces.length === 1 ? only : Buffer.concat(pieces));
+    this.#buffered = [];
+    this.#bufferedBytes = 0;
+    this.#isReadPending = false;
+    this.push(chunks.length === 1 ? first : Buffer.concat(chunks));
   }
 }

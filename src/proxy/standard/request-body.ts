@@ -3,10 +3,10 @@ import { PerchError } from "../../errors.ts";
 import type { Mirror } from "../mirror.ts";
 
 /**
- * A client's request body on its way to an endpoint. It stands between the client's stream and undici, which destroys
- * what it is given when an attempt fails: destroying the request itself would take the client's connection with it.
+ * A request body for one attempt. undici destroys the body when an attempt fails, and destroying the client's stream
+ * itself would close the client's connection.
  *
- * Nothing is read from the client before the upstream asks, so while `untouched` the request can go to another endpoint.
+ * Reads nothing from the client before the upstream does, so an `untouched` body can be sent to another endpoint.
  */
 export class RequestBody extends Readable {
   readonly #source: Readable;
@@ -18,8 +18,8 @@ export class RequestBody extends Readable {
   #bytes: number;
 
   /**
-   * `limitBytes` 0: no limit; past it the body fails with `body-too-large`. What is `kept` of an earlier attempt comes
-   * first, and what comes now is kept for a later one.
+   * Fails with `body-too-large` over `limitBytes`; 0: no limit. First replays what an earlier attempt has put in
+   * `kept`, then adds to it for a later one.
    */
   constructor(source: Readable, limitBytes: number, received: (bytes: number) => void, kept: KeptBody | undefined) {
     super({ highWaterMark: 64 * 1024 });
@@ -29,7 +29,7 @@ export class RequestBody extends Readable {
     this.#kept = kept;
     this.#bytes = kept?.bytes ?? 0;
     if (kept !== undefined) kept.reader = this;
-    // Whoever read it may have let go of it by the time it breaks; nobody is then left to be told.
+    // An error may occur after the reader has detached. Without a listener it would end the process.
     this.on("error", () => {});
   }
 
@@ -37,8 +37,8 @@ export class RequestBody extends Readable {
     return !this.#started;
   }
 
-  /** From here on a copy gets what is passed on. */
-  copyTo(mirror: Mirror): void {
+  /** Also sends the following bytes to `mirror`. */
+  mirrorTo(mirror: Mirror): void {
     this.#mirror = mirror;
   }
 
@@ -49,13 +49,17 @@ export class RequestBody extends Readable {
     }
     this.#started = true;
     for (const chunk of this.#kept?.chunks ?? []) this.push(chunk);
-    this.#source.on("data", this.#onData).on("end", this.#onEnd).on("error", this.#onGone).on("aborted", this.#onGone);
+    this.#source
+      .on("data", this.#onData)
+      .on("end", this.#onEnd)
+      .on("error", this.#onAborted)
+      .on("aborted", this.#onAborted);
     if (!this.#source.readableEnded) {
-      // The attempt before may have stopped it, and then nobody who only listens is told anything.
+      // A failed attempt may have paused it; adding listeners does not resume it.
       this.#source.resume();
       return;
     }
-    // A body that is whole at once would be framed by its length, whatever frames it came in.
+    // If the body ended at once, undici would send Content-Length even for a chunked request.
     if (this.#bytes > 0) process.nextTick(() => this.destroyed || this.push(null));
     else this.push(null);
   }
@@ -64,10 +68,10 @@ export class RequestBody extends Readable {
     this.#source
       .off("data", this.#onData)
       .off("end", this.#onEnd)
-      .off("error", this.#onGone)
-      .off("aborted", this.#onGone);
-    // Backpressure may have stopped the client in the middle: what it still sends is nobody's now, but the answer that
-    // it waits for, and its next request, come behind it. Where a further attempt may want it, it is for that to say so.
+      .off("error", this.#onAborted)
+      .off("aborted", this.#onAborted);
+    // The rest of the body must be drained, since the client's next request follows it. It is paused instead while a
+    // further attempt may need it.
     if (this.#started && this.#kept?.isWhole !== true) this.#source.resume();
     else if (this.#kept?.reader === this) this.#source.pause();
     done(error);
@@ -90,14 +94,14 @@ export class RequestBody extends Readable {
     this.#mirror?.bodyEnded();
   };
 
-  readonly #onGone = (): void => {
+  readonly #onAborted = (): void => {
     this.destroy(new PerchError("client-closed"));
   };
 }
 
-/** What came of a request's body so far, for another attempt, until it is too much. */
+/** The body received so far, kept for another attempt while within the limit. */
 export class KeptBody {
-  /** The present attempt's. */
+  /** The body of the current attempt. */
   reader: RequestBody | undefined;
   chunks: Buffer[] = [];
   bytes = 0;
@@ -107,12 +111,12 @@ export class KeptBody {
     this.#limitBytes = limitBytes;
   }
 
-  /** Whether nothing that came is missing. */
+  /** Whether all received bytes are kept. */
   get isWhole(): boolean {
     return this.bytes <= this.#limitBytes;
   }
 
-  /** There will be no further attempt. */
+  /** For when no further attempt follows: frees the memory. */
   release(): void {
     this.#limitBytes = -1;
     this.chunks = [];

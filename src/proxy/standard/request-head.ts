@@ -8,19 +8,19 @@ import { type RequestHead, repeated } from "../../http/request-head.ts";
 
 const slash = 0x2f;
 
-/** A request head with what the standard lane needs to forward it. */
+/** A request head and what the standard lane needs to forward it. */
 export interface ReceivedHead extends RequestHead {
-  /** The fields as they came, flat: name, value, name, value. */
+  /** The unchanged fields, flat: name, value, name, value. */
   readonly rawHeaders: readonly string[];
-  /** Whether a body follows the head. */
+  /** RFC 9112 §6.3. */
   readonly hasBody: boolean;
-  /** Bytes of the body, where the head says how many. */
+  /** Bytes of the body; undefined if the head does not state it. */
   readonly contentLength: number | undefined;
-  /** As `Via` tells it. */
+  /** For `Via`. */
   readonly version: "1.1" | "2.0";
 }
 
-/** A request head as node:http parsed it. Headers are read from the raw list, as they came, when somebody asks. */
+/** A request head parsed by node:http. Headers are looked up in the raw list only when needed. */
 export class StandardHead implements ReceivedHead {
   readonly method: string;
   readonly target: string;
@@ -30,13 +30,17 @@ export class StandardHead implements ReceivedHead {
   readonly host: string;
   readonly rawHeaders: readonly string[];
   readonly cookies: string | undefined;
-  /** Whether a body follows the head (RFC 9112 §6.3). */
   readonly hasBody: boolean;
-  /** Bytes of the body by Content-Length; undefined where it is chunked. */
   readonly contentLength: number | undefined;
   readonly version = "1.1";
 
-  private constructor(method: string, form: TargetForm, host: string, rawHeaders: readonly string[], seen: Seen) {
+  private constructor(
+    method: string,
+    form: TargetForm,
+    host: string,
+    rawHeaders: readonly string[],
+    seen: ScannedFields,
+  ) {
     const { target } = form;
     const mark = target.indexOf("?");
     this.method = method;
@@ -52,21 +56,21 @@ export class StandardHead implements ReceivedHead {
   }
 
   /**
-   * Undefined where the head is not a request that Perch forwards: no Host or several (RFC 9112 §3.2), a Host that is no
-   * authority, a target that is neither origin-form nor an absolute http(s) URI or that has a fragment, a transfer coding
-   * other than chunked, a length beyond 2^53, a version that is not HTTP/1.0 or 1.1, another protocol.
+   * Undefined if Perch does not forward such a request: no or several Host fields (RFC 9112 §3.2), an invalid Host, a
+   * target that is neither origin-form nor an absolute http(s) URI or that has a fragment, a transfer coding other than
+   * chunked, a length over 2^53, a version other than HTTP/1.0 and 1.1, or another protocol.
    */
   static read(request: IncomingMessage): StandardHead | undefined {
     const { url = "", rawHeaders, method = "", httpVersionMajor, httpVersionMinor } = request;
     if (httpVersionMajor !== 1 || httpVersionMinor > 1 || isOtherProtocol(request)) return undefined;
-    const seen = look(rawHeaders);
+    const seen = scan(rawHeaders);
     if (seen.otherCoding || url.includes("#")) return undefined;
-    // Beyond that a double is not the number that was written, and the upstream would get another length.
+    // A larger number is rounded, so the upstream would get another length.
     if (seen.contentLength !== undefined && !Number.isSafeInteger(seen.contentLength)) return undefined;
     if (seen.hosts > 1 || (seen.hosts === 0 && httpVersionMinor === 1)) return undefined;
     const form = url.charCodeAt(0) === slash ? { target: url, authority: seen.host } : absoluteForm(url);
     if (form === undefined) return undefined;
-    // HTTP/1.0 may come without a Host; every other authority must be one, also the one that an absolute target outranks.
+    // HTTP/1.0 may omit Host. Otherwise it must be valid, even if an absolute target replaces it.
     if (form.authority === "" && seen.hosts === 0) return new StandardHead(method, form, "", rawHeaders, seen);
     const authority = parseAuthority(form.authority);
     if (authority === undefined) return undefined;
@@ -101,19 +105,19 @@ interface TargetForm {
   readonly authority: string;
 }
 
-/** What every request's headers are looked through for, in one pass. */
-interface Seen {
+/** What is needed of every request's headers, found in one pass. */
+interface ScannedFields {
   hosts: number;
   host: string;
   cookies: string | undefined;
   contentLength: number | undefined;
   chunked: boolean;
-  /** The field is hop-by-hop: without it, a coding other than chunked would be taken for the content. */
+  /** Not forwardable: Transfer-Encoding is hop-by-hop and removed, so the coding would be taken for the content. */
   otherCoding: boolean;
 }
 
-function look(rawHeaders: readonly string[]): Seen {
-  const seen: Seen = {
+function scan(rawHeaders: readonly string[]): ScannedFields {
+  const seen: ScannedFields = {
     hosts: 0,
     host: "",
     cookies: undefined,
@@ -124,7 +128,7 @@ function look(rawHeaders: readonly string[]): Seen {
   for (let i = 0; i < rawHeaders.length; i += 2) {
     const name = rawHeaders[i] ?? "";
     const value = rawHeaders[i + 1] ?? "";
-    // By length first: most names are none of these, and lower-casing each would cost more than all the rest.
+    // Compare lengths first: lower-casing every name would dominate the cost of this loop.
     switch (name.length) {
       case 4:
         if (name.toLowerCase() !== "host") break;
@@ -157,14 +161,14 @@ function absoluteForm(url: string): TargetForm | undefined {
   return { target: rest.startsWith("/") ? rest : `/${rest}`, authority };
 }
 
-/** Why a head is more than is taken; undefined where it is not. */
+/** The error if a head exceeds a limit. */
 export function headRefusal({ target, rawHeaders, cookies }: ReceivedHead, limits: Limits): ErrorCode | undefined {
   if (target.length > limits.uriBytes) return "uri-too-long";
   if (rawHeaders.length > limits.headerCount * 2) return "headers-too-large";
   return cookies !== undefined && hasMoreCookies(cookies, limits.cookies) ? "headers-too-large" : undefined;
 }
 
-/** llhttp takes these with no other protocol than RTSP. */
+/** llhttp accepts these methods only with RTSP. */
 const rtspMethods: ReadonlySet<string> = new Set([
   "DESCRIBE",
   "ANNOUNCE",
@@ -178,35 +182,35 @@ const rtspMethods: ReadonlySet<string> = new Set([
   "RECORD",
   "FLUSH",
 ]);
-/** These it takes with `RTSP/1.0` or `ICE/1.0` as with `HTTP/1.0`, and does not tell which it was. */
+/** llhttp accepts these with `RTSP/1.0`, `ICE/1.0` and `HTTP/1.0` alike, and does not report which it was. */
 const sharedMethods: ReadonlySet<string> = new Set(["OPTIONS", "GET", "POST", "SOURCE"]);
 
-/** Whether a request that llhttp took is none of HTTP: it reads request lines of RTSP and ICE as well. */
+/** Whether the request is not HTTP: llhttp also parses request lines of RTSP and ICE. */
 function isOtherProtocol(request: IncomingMessage): boolean {
   const { method = "", url = "", httpVersionMinor } = request;
   if (rtspMethods.has(method)) return true;
   if (httpVersionMinor !== 0 || !sharedMethods.has(method)) return false;
   const bytes = parsedBytes(request);
   if (bytes === undefined) return false;
-  const said = (protocol: string) => bytes.includes(`${method} ${url} ${protocol}/1.0`, 0, "latin1");
-  return (said("RTSP") || said("ICE")) && !said("HTTP");
+  const isProtocol = (protocol: string) => bytes.includes(`${method} ${url} ${protocol}/1.0`, 0, "latin1");
+  return (isProtocol("RTSP") || isProtocol("ICE")) && !isProtocol("HTTP");
 }
 
-/** node's parser keeps the bytes that it is at. It has no public name. */
+/** The part of node's internal HTTP parser that is used here. */
 interface Parser {
   getCurrentBuffer?(): Buffer | undefined;
 }
 
 const headEnd = "\r\n\r\n";
 
-/** The read that brought the end of this request's head; undefined where node does not tell. Asked while the head is told of. */
+/** The chunk with the end of this request's head. Available only while node emits the request. */
 function parsedBytes({ socket }: IncomingMessage): Buffer | undefined {
   const { parser } = socket as Socket & { readonly parser?: Parser | null };
   return parser?.getCurrentBuffer?.();
 }
 
-/** Whether anything but this request may have come with the end of its head, or may come with the end of its body. */
-export function mayHaveMoreBehind(request: IncomingMessage): boolean {
+/** Whether the chunk with the end of the head, or the last one of the body, may contain data after this request. */
+export function mayHaveDataBehind(request: IncomingMessage): boolean {
   const bytes = parsedBytes(request);
   const { "transfer-encoding": coding, "content-length": length = "0" } = request.headers;
   if (bytes === undefined || coding !== undefined) return true;

@@ -4,42 +4,42 @@ import { Exchange } from "../exchange.ts";
 import { errorOf, type LocalReply, unreadableRequestHead } from "../local-reply.ts";
 import type { ProxyContext } from "../proxy-context.ts";
 import { type ClientSide, sendLocalReply } from "./client.ts";
-import type { Answering } from "./connection.ts";
+import type { ActiveRequest } from "./connection.ts";
 import { Forward, type ForwardContext } from "./forward.ts";
 import { headRefusal, type ReceivedHead } from "./request-head.ts";
 
-/** A request that a server of this lane read. */
+/** A request received by one of this lane's servers. */
 export interface ReceivedRequest {
   readonly client: ClientSide;
   readonly caller: Caller;
-  /** Undefined where it is none that Perch forwards. */
+  /** Undefined if Perch cannot forward the request. */
   readonly head: ReceivedHead | undefined;
   readonly method: string | undefined;
-  /** Whether the body comes only behind a 100 (RFC 9110 §10.1.1). */
+  /** Whether the client sends the body only after a 100 (RFC 9110 §10.1.1). */
   readonly expectsContinue: boolean;
-  /** What its server found wrong with it. */
+  /** Why the server already rejects it. */
   readonly refusal: ErrorCode | undefined;
 }
 
-/** Takes a request through the chain, from its head to whoever answers it. */
+/** Takes a request through the chain: forwards it or sends a local reply. */
 export function serveRequest(
   context: ProxyContext,
   forwardContext: ForwardContext,
   received: ReceivedRequest,
-): Answering {
+): ActiveRequest {
   const { client, caller, head, expectsContinue } = received;
   const exchange = new Exchange(context, caller, head ?? unreadableRequestHead(received.method));
   try {
-    const ending = refusalOf(context, received, exchange) ?? exchange.begin();
-    if (ending === undefined && head !== undefined && exchange.attempts !== undefined) {
+    const reply = refusalOf(context, received, exchange) ?? exchange.begin();
+    if (reply === undefined && head !== undefined && exchange.attempts !== undefined) {
       const parts = { exchange, attempts: exchange.attempts, head, client, expectsContinue };
       return new Forward(forwardContext, parts).start();
     }
-    return endItself(exchange, ending ?? "internal-error", client);
+    return replyLocally(exchange, reply ?? "internal-error", client);
   } catch (error) {
-    // One request's defect must not end the process that serves all the others.
+    // A defect must not end the process, which serves all other requests.
     context.defect(error);
-    return endItself(exchange, "internal-error", client);
+    return replyLocally(exchange, "internal-error", client);
   }
 }
 
@@ -56,10 +56,10 @@ function refusalOf(
   return bodyBytes > 0 && (head.contentLength ?? 0) > bodyBytes ? "body-too-large" : undefined;
 }
 
-function endItself(exchange: Exchange, ending: LocalReply, client: ClientSide): Answering {
-  const status = sendLocalReply(exchange, ending, client);
+function replyLocally(exchange: Exchange, reply: LocalReply, client: ClientSide): ActiveRequest {
+  const status = sendLocalReply(exchange, reply, client);
   return {
-    closed: () => exchange.end(status, errorOf(ending)),
+    closed: () => exchange.end(status, errorOf(reply)),
     clientFailed: () => client.closeNow(),
   };
 }

@@ -12,26 +12,28 @@ import { Connection } from "./connection.ts";
 import type { ForwardContext } from "./forward.ts";
 import { Http1Client } from "./http1-client.ts";
 import { Http2Server } from "./http2-server.ts";
-import { mayHaveMoreBehind, StandardHead } from "./request-head.ts";
+import { mayHaveDataBehind, StandardHead } from "./request-head.ts";
 import { serveRequest } from "./serve-request.ts";
 import { isWebSocketUpgrade, Upgrades } from "./upgrade.ts";
 import type { UpstreamPools } from "./upstream-pool.ts";
 
-/** A head must be complete within this time: the bound on a slow sender of headers. */
+/** Limits clients that send headers slowly (Slowloris). */
 const headTimeoutMs = 15_000;
-/** How long an unused client connection is kept: longer than the 60 s that load balancers in front usually keep theirs. */
+/**
+ * How long an idle client connection is kept. Longer than the 60 s of common load balancers, so that they close first.
+ */
 const keepAliveMs = 75_000;
 const checkIntervalMs = 5_000;
 
-/** What a request's `Expect` asks for. */
+/** The value of a request's `Expect`. */
 type Expectation = "nothing" | "continue" | "unknown";
 
 /**
- * The standard lane of one listener: node:http (llhttp, strict) in front and undici behind. It listens to nothing itself:
- * connections are given to it, fresh ones and those that the fast lane will not judge.
+ * The standard lane of one listener: node:http (llhttp, strict) downstream and undici upstream. It does not listen:
+ * it gets new connections from the listener, and handovers from the fast lane.
  */
 export class StandardServer {
-  /** Whether a connection may speak HTTP/2 from its first byte. */
+  /** Whether HTTP/2 with prior knowledge is accepted on plain connections. */
   takesH2c: boolean;
   readonly #context: ProxyContext;
   readonly #forwardContext: ForwardContext;
@@ -40,8 +42,8 @@ export class StandardServer {
   readonly #upgrades: Upgrades;
   readonly #connections = new WeakMap<Duplex, Connection>();
   readonly #sockets = new Set<Socket>();
-  /** Connections that have not shown yet which HTTP they speak. */
-  readonly #untold = new Set<Socket>();
+  /** Connections whose HTTP version is not detected yet. */
+  readonly #undetected = new Set<Socket>();
   #closing = false;
 
   constructor(context: ProxyContext, pools: UpstreamPools, { h2c }: { readonly h2c: boolean }) {
@@ -59,17 +61,17 @@ export class StandardServer {
     this.#server = createServer({
       maxHeaderSize: headerBytes,
       headersTimeout: headTimeoutMs,
-      // A long upload is legitimate: silence is bounded by the idle timeout, the whole by nothing.
+      // Long uploads are legitimate. The idle timeout limits stalled ones.
       requestTimeout: 0,
       keepAliveTimeout: keepAliveMs,
       connectionsCheckingInterval: checkIntervalMs,
-      // Perch checks Host itself, so that this refusal too is answered, counted and logged like any other.
+      // Perch checks Host itself, so that this error is answered, counted and logged like others.
       requireHostHeader: false,
       optimizeEmptyRequests: true,
       shouldUpgradeCallback: (request) => this.#takesUpgrade(request),
       noDelay: true,
     });
-    // Node drops fields past its count, and a Content-Length with them (CVE-2026-58044): keep all, count them here.
+    // Node drops fields over its limit, even Content-Length (CVE-2026-58044). Perch counts them itself.
     this.#server.maxHeadersCount = 0;
     this.#server.on("request", (request, response) => this.#onRequest(request, response, "nothing"));
     this.#server.on("checkContinue", (request, response) => this.#onRequest(request, response, "continue"));
@@ -80,25 +82,25 @@ export class StandardServer {
     startTimeoutChecks(this.#server);
   }
 
-  /** Takes a connection over; what was read from it and not yet understood has been put back. */
+  /** Takes over a connection. Data that was already read must have been put back. */
   accept(socket: Socket, downstream: DownstreamInfo): void {
     socket.once("close", downstream.left);
-    if (this.takesH2c) this.#acceptEither(socket, downstream);
+    if (this.takesH2c) this.#detectAndAccept(socket, downstream);
     else this.#acceptHttp1(socket, downstream);
   }
 
-  /** Takes a connection over that speaks HTTP/2. */
+  /** Takes over a connection that is known to speak HTTP/2. */
   acceptHttp2(socket: Socket, downstream: DownstreamInfo): void {
     socket.once("close", downstream.left);
     this.#http2.accept(socket, downstream);
   }
 
-  #acceptEither(socket: Socket, downstream: DownstreamInfo): void {
-    this.#untold.add(socket);
-    spokenOn(socket, headTimeoutMs, (spoken) => {
-      this.#untold.delete(socket);
-      if (spoken === "h2") this.#http2.accept(socket, downstream);
-      else if (spoken === "http1") this.#acceptHttp1(socket, downstream);
+  #detectAndAccept(socket: Socket, downstream: DownstreamInfo): void {
+    this.#undetected.add(socket);
+    detectProtocol(socket, headTimeoutMs, (protocol) => {
+      this.#undetected.delete(socket);
+      if (protocol === "h2") this.#http2.accept(socket, downstream);
+      else if (protocol === "http1") this.#acceptHttp1(socket, downstream);
       else socket.destroy();
     });
   }
@@ -108,7 +110,7 @@ export class StandardServer {
     socket.once("close", () => this.#sockets.delete(socket));
     const connection = new Connection(socket, downstream, {
       idle: () => {
-        // An answer begun before the end promised that the connection would be kept.
+        // A response that began before closing may have had `Connection: keep-alive`.
         if (this.#closing) socket.destroySoon();
       },
       isLast: () => this.#context.draining || downstream.maxRequestsReached(this.#context.snapshot),
@@ -117,19 +119,19 @@ export class StandardServer {
     this.#server.emit("connection", socket);
   }
 
-  /** Closes idle connections, and resolves once the last request has ended. Whoever listens has stopped before. */
+  /** Closes idle connections, and resolves once the last request has ended. The listener must have stopped before. */
   async close(): Promise<void> {
     this.#closing = true;
     this.#server.close();
-    // Node 24 takes a connection that was never used for one whose request is on its way, and would wait for it.
+    // Node treats an unused connection as one with a request in flight, and would wait for it.
     for (const socket of this.#sockets) if (socket.bytesRead === 0) socket.destroySoon();
-    for (const socket of this.#untold) socket.destroy();
-    this.#upgrades.end();
-    // The requests on a connection end only with its own `close`.
+    for (const socket of this.#undetected) socket.destroy();
+    this.#upgrades.drain();
+    // The exchanges of a connection end only with its `close` event.
     await Promise.all([this.#http2.close(), ...Array.from(this.#sockets, closed)]);
   }
 
-  /** Breaks off whatever `close` still waits for. */
+  /** Aborts everything that `close` still waits for. */
   destroy(): void {
     this.#server.closeAllConnections();
     this.#http2.destroy();
@@ -143,7 +145,7 @@ export class StandardServer {
 
   #onRequest(request: IncomingMessage, response: ServerResponse, expectation: Expectation): void {
     const connection = this.#connectionOf(request.socket);
-    connection.take(request, response, () =>
+    connection.serve(response, () =>
       serveRequest(this.#context, this.#forwardContext, {
         client: new Http1Client(request, response, connection.isLast),
         caller: connection.downstream.caller(this.#context.snapshot),
@@ -155,17 +157,19 @@ export class StandardServer {
     );
   }
 
-  /** node:http loses what came in one read behind a request whose upgrade is not taken, and would go on in the middle of it. */
+  /**
+   * If node:http ignores an upgrade, it loses data read along with the request, and would parse from the middle of it.
+   */
   #takesUpgrade(request: IncomingMessage): boolean {
-    const taken = isWebSocketUpgrade(request);
-    if (!taken && mayHaveMoreBehind(request)) this.#connectionOf(request.socket).endBehindAnswer();
-    return taken;
+    const isTaken = isWebSocketUpgrade(request);
+    if (!isTaken && mayHaveDataBehind(request)) this.#connectionOf(request.socket).closeAfterResponse();
+    return isTaken;
   }
 
   #onUpgrade(request: IncomingMessage, socket: Duplex, early: Buffer): void {
     const connection = this.#connectionOf(socket);
-    if (connection.answering !== undefined) {
-      // Pipelined behind a request still being answered: an upgrade would take the connection away under it.
+    if (connection.active !== undefined) {
+      // Pipelined behind an active request, whose response still needs the connection.
       socket.destroy();
       return;
     }
@@ -178,53 +182,85 @@ export class StandardServer {
     this.#upgrades.begin(new Exchange(this.#context, caller, head), head, request, socket, early);
   }
 
-  /** Perch is no forward proxy. Behind a request still being answered, a refusal would land in that answer. */
+  /** Perch is not a forward proxy. While a request is active, an error reply would corrupt its response. */
   #onConnect(request: IncomingMessage, socket: Duplex): void {
-    if (this.#connectionOf(socket).answering === undefined) this.#refuse(socket, "bad-request", request);
+    if (this.#connectionOf(socket).active === undefined) this.#refuse(socket, "bad-request", request);
     else socket.destroy();
   }
 
-  /** node:http could not parse what came. The parser has lost its place, so the connection ends. */
+  /** node:http could not parse the input, and cannot continue on this connection. */
   #onClientError(error: Error & { code?: string }, socket: Duplex): void {
-    const answering = this.#connections.get(socket)?.answering;
+    const active = this.#connections.get(socket)?.active;
     if (error.code === "HPE_INVALID_EOF_STATE") {
-      // The client closed in the middle of what it was sending.
+      // The client closed in the middle of a message.
       socket.destroy();
       return;
     }
-    if (answering !== undefined && socket.writable) {
-      answering.clientFailed(clientErrorCode(error));
+    if (active !== undefined && socket.writable) {
+      active.clientFailed(clientErrorCode(error));
       return;
     }
-    // A browser's spare connection that was never used gets no answer: a peer could take it for that to its first request.
-    const unused = error.code === "ERR_HTTP_REQUEST_TIMEOUT" && (socket as Socket).bytesRead === 0;
-    if (unused || error.code === "ECONNRESET" || !socket.writable) {
+    // A browser's unused spare connection gets no response: the browser could take it for that of its next request.
+    const isUnused = error.code === "ERR_HTTP_REQUEST_TIMEOUT" && (socket as Socket).bytesRead === 0;
+    if (isUnused || error.code === "ECONNRESET" || !socket.writable) {
       socket.destroy();
       return;
     }
     this.#refuse(socket, clientErrorCode(error), undefined);
   }
 
-  /** Answers on a bare socket, for what never became a request, and closes it. */
+  /** Sends a local reply directly on the socket, and closes it. */
   #refuse(socket: Duplex, code: ErrorCode, request: IncomingMessage | undefined): void {
     const caller = this.#connectionOf(socket).downstream.caller(this.#context.snapshot);
     const exchange = new Exchange(this.#context, caller, unreadableRequestHead(request?.method));
-    const answer = localResponse(code, exchange.requestId, request?.headers.accept);
+    const response = localResponse(code, exchange.requestId, request?.headers.accept);
     const date = new Date(this.#context.nowMs()).toUTCString();
-    exchange.bytesSent = answer.body.length;
+    exchange.bytesSent = response.body.length;
     socket.on("error", () => {});
-    const reasonPhrase = STATUS_CODES[answer.status] ?? "";
-    const text = localResponseText(answer, { reasonPhrase, connection: "close", date, body: "sent" });
+    const reasonPhrase = STATUS_CODES[response.status] ?? "";
+    const text = localResponseText(response, { reasonPhrase, connection: "close", date, body: "sent" });
     socket.end(text, () => socket.destroy());
-    exchange.end(answer.status, code);
+    exchange.end(response.status, code);
   }
 
-  /** node:http types a connection as any duplex; each was accepted here, as the socket that it still is. */
+  /** node:http types connections as Duplex, but each is a socket accepted here. */
   #connectionOf(socket: Duplex): Connection {
     const connection = this.#connections.get(socket);
-    if (connection === undefined) throw new TypeError("A request came on a connection that was not accepted.");
+    if (connection === undefined) throw new TypeError("A request arrived on a connection that was not accepted here.");
     return connection;
   }
+}
+
+/** The start of an HTTP/2 connection (RFC 9113 §3.4). It is not a valid HTTP/1.1 request. */
+const preface = Buffer.from("PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n");
+
+/** `unknown`: the connection closed or timed out before its protocol was clear. */
+type DetectedProtocol = "http1" | "h2" | "unknown";
+
+/**
+ * Detects the HTTP version by a connection's first bytes, and puts them back. Times out if only a part of the preface
+ * arrives.
+ */
+function detectProtocol(socket: Socket, timeoutMs: number, detected: (protocol: DetectedProtocol) => void): void {
+  let bytes = Buffer.alloc(0);
+  const timer = setTimeout(end, timeoutMs, "unknown");
+  const onReadable = () => {
+    for (let chunk = socket.read(); chunk !== null; chunk = socket.read()) bytes = Buffer.concat([bytes, chunk]);
+    if (bytes.length === 0) return;
+    const compared = Math.min(bytes.length, preface.length);
+    if (preface.compare(bytes, 0, compared, 0, compared) !== 0) end("http1");
+    else if (compared === preface.length) end("h2");
+  };
+  const onEnd = () => end("http1");
+  const onClose = () => end("unknown");
+  const ignore = () => {};
+  function end(protocol: DetectedProtocol): void {
+    clearTimeout(timer);
+    socket.off("readable", onReadable).off("end", onEnd).off("close", onClose).off("error", ignore);
+    if (bytes.length > 0 && !socket.destroyed) socket.unshift(bytes);
+    detected(protocol);
+  }
+  socket.on("readable", onReadable).on("end", onEnd).on("close", onClose).on("error", ignore);
 }
 
 function closed(socket: Socket): Promise<void> {
@@ -238,36 +274,4 @@ function clientErrorCode(error: Error & { code?: string }): ErrorCode {
     return "headers-too-large";
   if (error.code === "ERR_HTTP_REQUEST_TIMEOUT") return "request-timeout";
   return "bad-request";
-}
-
-/** How an HTTP/2 connection begins (RFC 9113 §3.4). No HTTP/1.1 request begins like it. */
-const preface = Buffer.from("PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n");
-
-/** What a connection turned out to speak, or that it closed, or was silent, before it could be told. */
-export type Spoken = "http1" | "h2" | "nothing";
-
-/**
- * Finds out which HTTP a connection speaks by its first bytes, and puts them back. A client that has sent no more than a
- * part of the preface within `withinMs` says nothing.
- */
-function spokenOn(socket: Socket, withinMs: number, tell: (spoken: Spoken) => void): void {
-  let bytes = Buffer.alloc(0);
-  const timer = setTimeout(end, withinMs, "nothing");
-  const onReadable = () => {
-    for (let chunk = socket.read(); chunk !== null; chunk = socket.read()) bytes = Buffer.concat([bytes, chunk]);
-    if (bytes.length === 0) return;
-    const compared = Math.min(bytes.length, preface.length);
-    if (preface.compare(bytes, 0, compared, 0, compared) !== 0) end("http1");
-    else if (compared === preface.length) end("h2");
-  };
-  const onEnd = () => end("http1");
-  const onClose = () => end("nothing");
-  const ignore = () => {};
-  function end(spoken: Spoken): void {
-    clearTimeout(timer);
-    socket.off("readable", onReadable).off("end", onEnd).off("close", onClose).off("error", ignore);
-    if (bytes.length > 0 && !socket.destroyed) socket.unshift(bytes);
-    tell(spoken);
-  }
-  socket.on("readable", onReadable).on("end", onEnd).on("close", onClose).on("error", ignore);
 }

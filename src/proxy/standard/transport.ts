@@ -2,31 +2,32 @@ import type { Readable } from "node:stream";
 import type { Dispatcher } from "undici";
 import type { Timeouts, UpstreamProtocol, UpstreamTls } from "../../upstream/service-spec.ts";
 
-/** One request for an endpoint, however it is spoken to. */
+/** One request to an endpoint, independent of the HTTP version. */
 export interface UpstreamRequest {
   readonly method: string;
   readonly path: string;
   /** Flat: name, value, name, value. */
   readonly headers: string[];
   readonly body: Readable | null;
-  /** The endpoint's name: undici takes connections by it. */
+  /** The endpoint's host. undici chooses a connection by it. */
   readonly servername: string;
-  /** From the end of the request to the response's head, and between two pieces of its body, in milliseconds. */
+  /** Milliseconds from the end of the request to the response head. */
   readonly headersTimeout: number;
+  /** Milliseconds between two chunks of the response body. */
   readonly bodyTimeout: number;
-  /** What came behind the body, asked for once it has ended; sent by HTTP/2 only. */
+  /** The request trailers, called once the body has ended. Sent over HTTP/2 only. */
   readonly trailers?: (() => readonly (readonly [string, string])[]) | undefined;
 }
 
 /** The connections to one endpoint. */
 export interface UpstreamPool {
   dispatch(request: UpstreamRequest, handler: Dispatcher.DispatchHandler): unknown;
-  /** What is in flight ends, then its connections close. */
+  /** Closes the connections once requests in flight have ended. */
   close(): Promise<unknown>;
   destroy(): Promise<unknown>;
 }
 
-/** How a service's endpoints are spoken to. */
+/** How to connect to a service's endpoints. */
 export interface TransportOptions {
   readonly protocol: UpstreamProtocol;
   readonly timeouts: Timeouts;

@@ -19,94 +19,89 @@ import { headRefusal, type StandardHead } from "./request-head.ts";
 import { type HandshakeEvents, UpgradeHandshake, UpgradeStandIn, UpgradeTunnel } from "./websocket-tunnel.ts";
 
 /**
- * Whether a request is upgraded; node:http serves any other as a plain one, for `Upgrade` may always be ignored (RFC 9110
- * §7.8): h2c as curl and Java ask for it, a list of several protocols, a method other than GET, a request with a body.
+ * Whether a request is a WebSocket upgrade. Others are served as plain requests, since `Upgrade` may be ignored (RFC
+ * 9110 §7.8): h2c as curl and Java request it, lists of protocols, methods other than GET, requests with a body.
  */
 export function isWebSocketUpgrade(request: IncomingMessage): boolean {
   const { method, httpVersion, headers, socket } = request;
   if (method !== "GET" || httpVersion !== "1.1") return false;
   if (headers.upgrade?.trim().toLowerCase() !== "websocket") return false;
   if (headers["transfer-encoding"] !== undefined || Number(headers["content-length"] ?? 0) > 0) return false;
-  // Pipelined behind a request that is not answered yet: node would hand the socket over at once, and that answer would
-  // be written into the WebSocket. As a plain request it waits its turn.
+  // Pipelined: node would hand over the socket at once, and the response of the request before would be written into
+  // the WebSocket. A plain request is queued instead.
   return !isResponseDue(socket);
 }
 
-/**
- * Endpoints that are spoken to by HTTP/2 would take a handshake of HTTP/1.1 for garbage: asking would only put the blame
- * on them, and a client could get all of them ejected.
- */
-function unspoken({ route }: Exchange): ErrorCode | undefined {
-  return route?.service?.protocol === "http2" ? "no-websocket" : undefined;
-}
-
-/** The WebSocket upgrades of one listener, under way or open. */
+/** The WebSocket upgrades of one listener: handshakes and open tunnels. */
 export class Upgrades {
   readonly #context: ProxyContext;
   readonly #clients = new Set<Duplex>();
-  #ending = false;
+  #isDraining = false;
 
   constructor(context: ProxyContext) {
     this.#context = context;
   }
 
-  /** Connections of clients that asked for an upgrade and are not closed yet. */
-  get open(): number {
-    return this.#clients.size;
-  }
-
   /**
-   * Takes a connection that node:http has handed over, with what came behind the head in `early`, and ends the exchange
-   * in its time: with the tunnel, or with the answer where none came about.
+   * Takes over a connection from node:http. `early`: bytes received after the head. The exchange ends with the tunnel,
+   * or with the response that declines it.
    */
   begin(exchange: Exchange, head: StandardHead, request: IncomingMessage, socket: Duplex, early: Buffer): void {
     const client = socket as Socket;
     this.#clients.add(client);
     client.on("close", () => this.#clients.delete(client));
-    // node:http has taken its own listener away; whatever breaks is also told by `close`.
+    // node:http has removed its listener. `close` follows every error.
     client.on("error", () => {});
-    const refusal = this.#refusal(head) ?? exchange.begin() ?? unspoken(exchange);
+    const refusal = this.#refusal(head) ?? exchange.begin() ?? unsupported(exchange);
     const { attempts, route } = exchange;
     if (refusal === undefined && attempts !== undefined && route !== undefined) {
       const { timeouts } = route;
       new UpgradeExchange(exchange, { attempts, timeouts }, head, request, client, early, this.#context.defect).start();
       return;
     }
-    const ending = refusal ?? "internal-error";
-    exchange.end(new UpgradeAnswer(exchange, request, client).refuse(ending), errorOf(ending));
+    const reply = refusal ?? "internal-error";
+    exchange.end(new UpgradeResponse(exchange, request, client).reply(reply), errorOf(reply));
   }
 
   /**
-   * Open WebSockets live on; one asked for from now on, over a connection made before, is refused: it would be cut in the
-   * middle of its first words, where an answer lets the client turn to a process that stays.
+   * Rejects further upgrades on open connections: they would be aborted soon, and a client that is rejected can connect
+   * to another process. Open WebSockets stay.
    */
-  end(): void {
-    this.#ending = true;
+  drain(): void {
+    this.#isDraining = true;
   }
 
-  /** Breaks off every upgrade and tunnel. */
+  /** Aborts all handshakes and tunnels. */
   destroy(): void {
     for (const client of this.#clients) client.destroy();
   }
 
   #refusal(head: StandardHead): ErrorCode | undefined {
     const refused = headRefusal(head, this.#context.snapshot.config.limits);
-    return refused ?? (this.#ending ? "overloaded" : undefined);
+    return refused ?? (this.#isDraining ? "overloaded" : undefined);
   }
 }
 
-/** Bytes kept of a client that speaks before it was answered; then it has to wait. */
-const earlyBytesLimit = 64 * 1024;
+/**
+ * HTTP/2 endpoints cannot parse an HTTP/1.1 handshake. The failure would count against them, and a client could get all
+ * of them ejected.
+ */
+function unsupported({ route }: Exchange): ErrorCode | undefined {
+  return route?.service?.protocol === "http2" ? "no-websocket" : undefined;
+}
 
-/** A tunnel may stay open for good. */
+/** Bytes buffered of a client that sends before the 101. Then reading pauses. */
+const maxEarlyBytes = 64 * 1024;
+
+/** Tunnels have no time limit. */
 const noTotalMs = 0;
 
 const upgradeFields = ["Connection", "Upgrade", "Upgrade", "websocket"];
 
 /**
- * Forwards one WebSocket upgrade, the last two stages of its chain: endpoints are tried until one answers; a 101 makes a
- * tunnel, any other answer is relayed, none becomes an error of ours. The exchange ends with the answer, or with the
- * tunnel. A client that closes even one half before it was answered has left: no WebSocket could come of it.
+ * Forwards one WebSocket upgrade: the last two stages of the chain. A 101 opens a tunnel, any other response is
+ * relayed, and without a response the client gets a local reply. A client that closes even one half before that has
+ * left, since a WebSocket needs both.
  */
 class UpgradeExchange implements HandshakeEvents, ForwardTransport {
   readonly #exchange: Exchange;
@@ -121,7 +116,6 @@ class UpgradeExchange implements HandshakeEvents, ForwardTransport {
   #handshake: UpgradeHandshake | undefined;
   readonly #state: ForwardState;
 
-  /** `early`: what the client sent behind the head. */
   constructor(
     exchange: Exchange,
     { attempts, timeouts }: { readonly attempts: Attempts; readonly timeouts: Timeouts },
@@ -143,7 +137,7 @@ class UpgradeExchange implements HandshakeEvents, ForwardTransport {
   }
 
   start(): void {
-    this.#client.on("data", this.#onEarly).on("end", this.#onGone).on("close", this.#onGone);
+    this.#client.on("data", this.#onEarly).on("end", this.#onClientClosed).on("close", this.#onClientClosed);
     this.#state.start(noTotalMs);
     this.#state.begin();
   }
@@ -170,14 +164,14 @@ class UpgradeExchange implements HandshakeEvents, ForwardTransport {
     try {
       this.#handshake.start();
     } catch {
-      // Nothing here should throw, but a library that does must cost one request, not the process.
+      // An exception of a library must fail one request, not the process.
       this.#state.abort("internal-error");
     }
   }
 
   switchedHeaders(upstream: readonly string[]): string[] {
     const headers = responseHeaders(this.#exchange, upstream, "no trailers");
-    // RFC 9110 §8.6: not in a 1xx, where it would confuse whoever stands between the client and us.
+    // RFC 9110 §8.6: not allowed in a 1xx. It could confuse proxies between the client and Perch.
     removeFields(headers, ["content-length"]);
     return [...headers, ...upgradeFields];
   }
@@ -195,11 +189,11 @@ class UpgradeExchange implements HandshakeEvents, ForwardTransport {
     this.#early = [];
   }
 
-  answered(response: IncomingMessage): void {
+  declined(upstream: IncomingMessage): void {
     this.#unwatch();
-    const answer = new UpgradeAnswer(this.#exchange, this.#request, this.#client);
-    const { statusCode = 0 } = response;
-    const relayed = answer.relay(response, this.#timeouts.idleMs, (error) => {
+    const response = new UpgradeResponse(this.#exchange, this.#request, this.#client);
+    const { statusCode = 0 } = upstream;
+    const relayed = response.relay(upstream, this.#timeouts.idleMs, (error) => {
       if (error === "upstream-reset" || error === "upstream-timeout") this.#attempts.failed(error);
       this.#exchange.end(error === "client-closed" ? 499 : statusCode, error);
     });
@@ -207,16 +201,16 @@ class UpgradeExchange implements HandshakeEvents, ForwardTransport {
       this.#state.responseStarted(statusCode);
       return;
     }
-    response.destroy();
+    upstream.destroy();
     this.#attempts.failed("upstream-malformed");
-    this.#exchange.end(answer.refuse("upstream-malformed"), "upstream-malformed");
+    this.#exchange.end(response.reply("upstream-malformed"), "upstream-malformed");
   }
 
   failed(failure: AttemptFailure, error?: Error): void {
     this.#state.attemptFailed(failure, error);
   }
 
-  /** A handshake that failed has cleaned up after itself. */
+  /** A failed handshake has already cleaned up. */
   abandonAttempt(): void {}
 
   cut(): void {
@@ -225,21 +219,21 @@ class UpgradeExchange implements HandshakeEvents, ForwardTransport {
 
   reply(code: ErrorCode): void {
     this.#unwatch();
-    const answer = new UpgradeAnswer(this.#exchange, this.#request, this.#client);
-    this.#state.end("complete", answer.refuse(code, this.#attempts.retryAfterSeconds));
+    const response = new UpgradeResponse(this.#exchange, this.#request, this.#client);
+    this.#state.end("complete", response.reply(code, this.#attempts.retryAfterSeconds));
   }
 
   #unwatch(): void {
-    this.#client.off("data", this.#onEarly).off("end", this.#onGone).off("close", this.#onGone);
+    this.#client.off("data", this.#onEarly).off("end", this.#onClientClosed).off("close", this.#onClientClosed);
   }
 
   readonly #onEarly = (chunk: Buffer): void => {
     this.#early.push(chunk);
     this.#earlyBytes += chunk.length;
-    if (this.#earlyBytes >= earlyBytesLimit) this.#client.pause();
+    if (this.#earlyBytes >= maxEarlyBytes) this.#client.pause();
   };
 
-  readonly #onGone = (): void => {
+  readonly #onClientClosed = (): void => {
     this.#unwatch();
     this.#handshake?.cancel();
     this.#client.destroy();
@@ -247,15 +241,17 @@ class UpgradeExchange implements HandshakeEvents, ForwardTransport {
   };
 }
 
-/** How relaying an upstream's answer ended. */
-export type RelayEnd = Extract<ErrorCode, "client-closed" | "upstream-reset" | "upstream-timeout"> | undefined;
+/** The error that aborted a relayed response; undefined if it is complete. */
+type RelayEnd = Extract<ErrorCode, "client-closed" | "upstream-reset" | "upstream-timeout"> | undefined;
+
+const noBytes = Buffer.alloc(0);
 
 /**
- * The answer to an upgrade that did not come about, on a socket that node:http has let go of. node's own response frames
- * and checks it, as it does any other; what the server does for it otherwise (`drain`, timeouts, closing) is done here.
- * It is always the connection's last.
+ * The response to an upgrade that failed or was declined, on a socket that node:http has released. node's
+ * ServerResponse frames and checks it; what its server would do (`drain`, timeouts, closing) is done here. The
+ * connection closes after it.
  */
-class UpgradeAnswer {
+class UpgradeResponse {
   readonly #exchange: Exchange;
   readonly #request: IncomingMessage;
   readonly #client: Socket;
@@ -268,71 +264,68 @@ class UpgradeAnswer {
     this.#response = new ServerResponse(request);
     this.#response.assignSocket(client);
     this.#response.on("finish", () => client.destroySoon());
-    // Nobody reads what the client says from here on, but its leaving has to be noticed.
+    // Input is discarded, but must be read to notice that the client closes.
     client.resume();
   }
 
-  /** Answers in the upstream's place; returns the status. */
-  refuse(ending: LocalReply, retryAfterSeconds = 1): number {
-    const answer = localResponse(ending, this.#exchange.requestId, this.#request.headers.accept, retryAfterSeconds);
-    this.#exchange.bytesSent = answer.body.length;
-    sendLocalResponse(this.#request, this.#response, answer, "close");
-    return answer.status;
+  /** Sends a local reply; returns its status. */
+  reply(reply: LocalReply, retryAfterSeconds = 1): number {
+    const local = localResponse(reply, this.#exchange.requestId, this.#request.headers.accept, retryAfterSeconds);
+    this.#exchange.bytesSent = local.body.length;
+    sendLocalResponse(this.#request, this.#response, local, "close");
+    return local.status;
   }
 
   /**
-   * Passes the upstream's answer on, streaming. False where its head can not be written as HTTP (a control character in
-   * the status text, say); then nothing was. `ended` is called once; where it names an error the transfer was cut, and
-   * the client can tell, since neither its length nor its last chunk arrives.
+   * Streams the upstream's response to the client. False, with nothing written, if node rejects its head. `ended` is
+   * called once. With an error the connection was reset, so the client cannot take the response for complete.
    */
   relay(upstream: IncomingMessage, idleMs: number, ended: (error: RelayEnd) => void): boolean {
     const response = this.#response;
     const status = upstream.statusCode ?? 0;
-    const trailing = upstream.headers["transfer-encoding"] === "chunked" && status !== 204 && status !== 304;
-    const trailers = trailing ? "trailers may follow" : "no trailers";
+    const mayTrail = upstream.headers["transfer-encoding"] === "chunked" && status !== 204 && status !== 304;
+    const trailers = mayTrail ? "trailers may follow" : "no trailers";
     const headers = responseHeaders(this.#exchange, upstream.rawHeaders, trailers);
     headers.push("Connection", "close");
     try {
       response.writeHead(status, reasonPhrase(status, upstream.statusMessage), headers);
     } catch {
-      // It keeps the text that it refused, and would refuse our own answer for it.
+      // node keeps the rejected status text, and would reject the local reply as well.
       response.statusMessage = "";
       return false;
     }
-    // node keeps the head back until there is a body, which may take its time, or break off before it began.
-    // Not flushHeaders, which writes the head as UTF-8: its bytes are Latin-1 here, and must arrive as they came.
+    // node sends the head only with the body, which may be late or never arrive. Not flushHeaders: it encodes the head
+    // as UTF-8, but the fields are Latin-1 and must be forwarded unchanged.
     response.write(noBytes);
-    let open = true;
+    let isOpen = true;
     const end = (error: RelayEnd) => {
-      if (!open) return;
-      open = false;
+      if (!isOpen) return;
+      isOpen = false;
       if (error !== undefined) {
         upstream.destroy();
         this.#client.destroy();
       }
       ended(error);
     };
-    upstream.on("data", (chunk: Buffer) => this.#pass(upstream, chunk));
+    upstream.on("data", (chunk: Buffer) => this.#send(upstream, chunk));
     upstream.on("error", () => end("upstream-reset"));
     upstream.on("end", () => {
       const trailers = responseTrailers(upstream.rawTrailers);
       if (trailers.length > 0) response.addTrailers(trailers);
       response.end();
     });
-    // The client's connection is silent when either side is; whose turn it was tells whose fault it is.
+    // The client's connection is idle if either side is. With pending writes it is the client's fault.
     this.#client.setTimeout(idleMs, () => end(this.#client.writableNeedDrain ? "client-closed" : "upstream-timeout"));
-    // node:http takes the end of one half for a client that has left, so it is the same here.
+    // As in node:http, a client that ends its half has left.
     this.#client.on("end", () => end("client-closed")).on("close", () => end("client-closed"));
     response.on("finish", () => end(undefined));
     return true;
   }
 
-  #pass(upstream: IncomingMessage, chunk: Buffer): void {
+  #send(upstream: IncomingMessage, chunk: Buffer): void {
     this.#exchange.bytesSent += chunk.length;
     if (this.#response.write(chunk)) return;
     upstream.pause();
     this.#client.once("drain", () => upstream.resume());
   }
 }
-
-const noBytes = Buffer.alloc(0);

@@ -4,41 +4,44 @@ import type { Endpoint } from "../../upstream/endpoint.ts";
 import { Http2Upstream } from "./http2-pool.ts";
 import type { TransportOptions, UpstreamPool } from "./transport.ts";
 
-/** How long an unused connection to an endpoint is kept, unless the endpoint announces less. */
+/** How long an idle connection to an endpoint is kept, unless the endpoint announces less. */
 const keepAliveMs = 30_000;
 
-/** An upstream's response head may not be larger than this, in bytes. */
-const responseHeadBytes = 64 * 1024;
+/** Maximum bytes of a response head. */
+const maxResponseHeadBytes = 64 * 1024;
 
-interface Known {
+interface PoolEntry {
   readonly pool: UpstreamPool;
-  readonly way: TransportOptions;
+  readonly options: TransportOptions;
   readonly connections: number;
 }
 
-/** The standard lane's connections: one pool an endpoint, kept across reloads while it is spoken to in the same way. */
+/**
+ * The standard lane's upstream connections: one pool per endpoint, kept across reloads with the same transport options.
+ */
 export class UpstreamPools {
-  readonly #pools = new Map<Endpoint, Known>();
+  readonly #pools = new Map<Endpoint, PoolEntry>();
 
-  get(endpoint: Endpoint, way: TransportOptions): UpstreamPool {
-    const known = this.#pools.get(endpoint);
+  get(endpoint: Endpoint, options: TransportOptions): UpstreamPool {
+    const entry = this.#pools.get(endpoint);
     const { maxInFlight: connections } = endpoint;
-    if (known?.connections === connections && isSameWay(known.way, way)) return known.pool;
-    if (known !== undefined) release(known.pool);
-    const pool = way.protocol === "http2" ? new Http2Upstream(endpoint.address, way) : http1Pool(endpoint, way);
-    this.#pools.set(endpoint, { pool, way, connections });
+    if (entry?.connections === connections && isSameTransport(entry.options, options)) return entry.pool;
+    if (entry !== undefined) closePool(entry.pool);
+    const pool =
+      options.protocol === "http2" ? new Http2Upstream(endpoint.address, options) : http1Pool(endpoint, options);
+    this.#pools.set(endpoint, { pool, options, connections });
     return pool;
   }
 
-  /** No snapshot names it any more: what is in flight ends, then its connections close. */
+  /** For an endpoint that no snapshot contains any more: closes its pool once requests in flight have ended. */
   retire(endpoint: Endpoint): void {
-    const known = this.#pools.get(endpoint);
-    if (known === undefined) return;
+    const entry = this.#pools.get(endpoint);
+    if (entry === undefined) return;
     this.#pools.delete(endpoint);
-    release(known.pool);
+    closePool(entry.pool);
   }
 
-  /** Breaks off whatever is still in flight. */
+  /** Aborts requests in flight. */
   async destroy(): Promise<void> {
     const pools = [...this.#pools.values()];
     this.#pools.clear();
@@ -53,21 +56,21 @@ function http1Pool(endpoint: Endpoint, { timeouts, tls }: TransportOptions): Poo
     bodyTimeout: timeouts.idleMs,
     keepAliveTimeout: keepAliveMs,
     keepAliveMaxTimeout: keepAliveMs,
-    maxHeaderSize: responseHeadBytes,
+    maxHeaderSize: maxResponseHeadBytes,
     pipelining: 1,
-    // A request that takes another's place may come before undici is done with that one's connection.
+    // A request may be dispatched before undici has freed the connection of the one before it.
     connections: endpoint.maxInFlight === Number.POSITIVE_INFINITY ? null : endpoint.maxInFlight,
     allowH2: false,
   });
 }
 
-/** The other timeouts are told with each request. */
-function isSameWay(a: TransportOptions, b: TransportOptions): boolean {
+/** Other timeouts are set for each request. */
+function isSameTransport(a: TransportOptions, b: TransportOptions): boolean {
   if (a === b) return true;
   return a.protocol === b.protocol && a.tls?.digest === b.tls?.digest && a.timeouts.connectMs === b.timeouts.connectMs;
 }
 
-function release(pool: UpstreamPool): void {
-  // A pool that fails to close has nothing left to close: each request in it was answered by its own handler.
+function closePool(pool: UpstreamPool): void {
+  // Rejects only if the pool is already closed. Requests report errors to their own handlers.
   pool.close().catch(() => {});
 }

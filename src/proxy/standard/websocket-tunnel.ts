@@ -8,43 +8,42 @@ import { upstreamTlsOptions } from "../../upstream/connector.ts";
 import type { EndpointAddress, Timeouts, UpstreamTls } from "../../upstream/service-spec.ts";
 import type { AttemptFailure } from "../attempt-failure.ts";
 
-/** An upstream's response head may not be larger than this, in bytes: as for any other request. */
-const responseHeadBytes = 64 * 1024;
-
-const noBytes = Buffer.alloc(0);
-
-/** What is sent, and where. */
 export interface HandshakeRequest {
   readonly address: EndpointAddress;
   readonly target: string;
-  /** Flat: name, value, name, value; with Host, Connection and Upgrade. */
+  /** Flat: name, value, name, value. With Host, Connection and Upgrade. */
   readonly headers: readonly string[];
   readonly timeouts: Timeouts;
   readonly tls: UpstreamTls | undefined;
 }
 
-/** What a handshake comes to: one of `opened`, `answered`, `failed` is called, once, unless it was cancelled. */
+/** One of `opened`, `declined` and `failed` is called, once, unless the handshake is cancelled. */
 export interface HandshakeEvents {
-  /** The fields of the 101, flat, as the client gets them; asked just before `opened`. */
+  /** Returns the fields of the 101 for the client, flat. Called just before `opened`. */
   switchedHeaders(upstream: readonly string[]): string[];
-  /** The upstream switched, the client has the 101, and the bytes behind it are on their way. */
+  /** The client got the 101, and the connections are piped into each other. */
   opened(upstream: Socket): void;
-  /** The upstream declined: an answer other than 101, its body unread. */
-  answered(response: IncomingMessage): void;
+  /** The upstream responded with another status than 101. The body is unread. */
+  declined(response: IncomingMessage): void;
   failed(failure: AttemptFailure, error?: Error): void;
 }
 
+/** Maximum bytes of a response head, as for other requests. */
+const maxResponseHeadBytes = 64 * 1024;
+
+const noBytes = Buffer.alloc(0);
+
 /**
- * One attempt at a WebSocket handshake with one endpoint. http-proxy-3 sends the request, writes the 101 to the client's
- * stand-in and pipes the two connections into each other. The rest of what it does is kept from happening:
+ * One attempt at a WebSocket handshake with one endpoint. http-proxy-3 sends the request, writes the 101 to the
+ * stand-in of the client's socket, and pipes the connections into each other. Its other behaviour is worked around:
  *
- * - It rewrites the target as a URL (`/a/../b`, `/a|b`, a lone `?`) and merges header lines, so both are set after it.
- * - A client's `Expect` would make node send the head before that, so it never sees the client's request.
- * - It copies the upstream's hop-by-hop fields to the 101, and opens a tunnel whatever protocol the 101 names.
- * - It relays any other answer without backpressure, without filtering its fields, and with its status text unchecked;
- *   one that breaks off looks complete. `answered` takes such answers over.
- * - Its connect timeout does not cover the TLS handshake, it has none for the answer, and when the client leaves before
- *   the 101 it waits for the upstream all the same: hence the timer here, and `cancel`.
+ * - It normalises the target as a URL (`/a/../b`, `/a|b`, a lone `?`) and merges header lines. Both are set afterwards.
+ * - With a client's `Expect` node would send the head before that, so http-proxy-3 never sees the client's request.
+ * - It copies the upstream's hop-by-hop fields to the 101, and opens a tunnel for any protocol in the 101.
+ * - It relays other responses without backpressure, with all fields and any status text, and truncated ones look
+ *   complete. `declined` takes them over.
+ * - Its connect timeout excludes the TLS handshake, it has no timeout for the response, and it keeps waiting for the
+ *   upstream after the client has left. Hence the timer here, and `cancel`.
  */
 export class UpgradeHandshake {
   readonly #request: HandshakeRequest;
@@ -52,10 +51,10 @@ export class UpgradeHandshake {
   readonly #events: HandshakeEvents;
   #upstream: ClientRequest | undefined;
   #timer: NodeJS.Timeout | undefined;
-  #sent = false;
-  /** Connected, and not yet by TLS. */
+  #isSent = false;
+  /** The TLS handshake is under way. */
   #isSecuring = false;
-  #done = false;
+  #isDone = false;
 
   constructor(request: HandshakeRequest, standIn: UpgradeStandIn, events: HandshakeEvents) {
     this.#request = request;
@@ -63,7 +62,7 @@ export class UpgradeHandshake {
     this.#events = events;
   }
 
-  /** Throws where node refuses to send such a request; then nothing was sent and no event follows. */
+  /** Throws if node rejects the request. Then nothing was sent and no event follows. */
   start(): void {
     const { address, timeouts, tls } = this.#request;
     const { rejectUnauthorized = true, ...secure } = upstreamTlsOptions(address, tls);
@@ -73,11 +72,11 @@ export class UpgradeHandshake {
       toProxy: true,
       ignorePath: true,
       prependPath: false,
-      // Whatever its name says, http-proxy-3 uses this object as the start of node's request options.
-      ssl: { maxHeaderSize: responseHeadBytes, ...secure },
+      // Despite its name, http-proxy-3 passes this object on as node's request options.
+      ssl: { maxHeaderSize: maxResponseHeadBytes, ...secure },
       secure: rejectUnauthorized,
     });
-    // Without a listener of ours it throws every error of the stand-in, and the process ends.
+    // Without this listener http-proxy-3 throws every error of the stand-in, which would end the process.
     proxy.on("error", () => {});
     proxy.on("proxyReqWs", (upstream) => this.#prepare(upstream));
     proxy.on("open", (socket) => this.#onOpen(socket));
@@ -88,14 +87,14 @@ export class UpgradeHandshake {
       this.cancel();
       throw error;
     }
-    // Listeners fire in a later turn, so nobody misses an answer between its removal and ours.
+    // Events fire in a later turn, so none is missed between the removal of the listener and the new one.
     this.#upstream?.removeAllListeners("response").on("response", (response) => this.#onResponse(response));
   }
 
-  /** Ends it without an event: nobody waits for the upstream any more. */
+  /** Aborts the handshake without an event. */
   cancel(): void {
     this.#finish();
-    this.#breakOff();
+    this.#abort();
   }
 
   #prepare(upstream: ClientRequest): void {
@@ -103,7 +102,7 @@ export class UpgradeHandshake {
     upstream.path = this.#request.target;
     for (const name of upstream.getHeaderNames()) upstream.removeHeader(name);
     for (const [name, values] of Object.entries(linesByName(this.#request.headers))) upstream.setHeader(name, values);
-    // Node drops fields past its count, and with them a Content-Length; the head's size is bounded instead.
+    // Node drops fields over its limit, even Content-Length. `maxHeaderSize` limits the head instead.
     upstream.maxHeadersCount = 0;
     upstream.on("socket", (socket) => this.#onSocket(socket));
     upstream.on("upgrade", (response, socket) => this.#onUpgrade(response, socket as Socket));
@@ -120,21 +119,21 @@ export class UpgradeHandshake {
   }
 
   #onConnected(): void {
-    if (this.#done) return;
-    this.#sent = true;
+    if (this.#isDone) return;
+    this.#isSent = true;
     this.#isSecuring = false;
     this.#arm(this.#request.timeouts.responseHeadersMs, "upstream-timeout");
   }
 
-  /** Runs before http-proxy-3's own listener, which writes whatever stands in `headers` and pipes the connections. */
+  /** Runs before http-proxy-3's own listener, which writes `headers` to the client and pipes the connections. */
   #onUpgrade(response: IncomingMessage, socket: Socket): void {
-    if (this.#done || response.headers.upgrade?.toLowerCase() !== "websocket") {
-      // Both ends of the pipe that follows are then gone, so nothing comes of it.
+    if (this.#isDone || response.headers.upgrade?.toLowerCase() !== "websocket") {
+      // Destroys both ends, so http-proxy-3 pipes nothing.
       socket.destroy();
       this.#fail("upstream-malformed");
       return;
     }
-    // A client may still have something to say after the upstream has finished, and be heard.
+    // The client may still send after the upstream has ended its half.
     socket.allowHalfOpen = true;
     response.headers = linesByName(this.#events.switchedHeaders(response.rawHeaders));
   }
@@ -144,35 +143,35 @@ export class UpgradeHandshake {
   }
 
   #onResponse(response: IncomingMessage): void {
-    // A 101 without the fields that make it one; node takes it for a final answer.
+    // A 101 without the required fields, which node treats as a final response.
     if ((response.statusCode ?? 0) < 200) this.#fail("upstream-malformed");
     else if (this.#finish()) {
       this.#standIn.destroy();
-      this.#events.answered(response);
+      this.#events.declined(response);
     }
   }
 
   #onError(error: Error & { readonly code?: unknown }): void {
     const malformed = typeof error.code === "string" && error.code.startsWith("HPE_");
-    if (!this.#sent) this.#fail(this.#isSecuring ? "tls-failed" : "connect-failed", error);
+    if (!this.#isSent) this.#fail(this.#isSecuring ? "tls-failed" : "connect-failed", error);
     else this.#fail(malformed ? "upstream-malformed" : "upstream-reset");
   }
 
   #fail(failure: AttemptFailure, error?: Error): void {
     if (!this.#finish()) return;
-    this.#breakOff();
+    this.#abort();
     this.#events.failed(failure, error);
   }
 
-  /** True the first time. */
+  /** Returns true on the first call only. */
   #finish(): boolean {
     clearTimeout(this.#timer);
-    const first = !this.#done;
-    this.#done = true;
-    return first;
+    const isFirst = !this.#isDone;
+    this.#isDone = true;
+    return isFirst;
   }
 
-  #breakOff(): void {
+  #abort(): void {
     this.#upstream?.destroy();
     this.#standIn.destroy();
   }
@@ -183,12 +182,12 @@ export class UpgradeHandshake {
   }
 }
 
-/** Where to, in http-proxy-3's words. The host is only for its connecting: the fields are set by us. */
+/** The address in http-proxy-3's format. Used only to connect: Host is set separately. */
 function targetOf({ origin, host, place }: EndpointAddress): ProxyTarget {
   return "path" in place ? { protocol: "http:", host, port: 0, socketPath: place.path } : new URL(origin);
 }
 
-/** What http-proxy-3 sees of the request: that it is an upgrade. The real target and fields are set after it. */
+/** The minimal upgrade request that http-proxy-3 sees. The real target and fields are set afterwards. */
 function plainUpgrade(): IncomingMessage {
   const request = new IncomingMessage(new Socket());
   request.method = "GET";
@@ -201,8 +200,8 @@ function plainUpgrade(): IncomingMessage {
 }
 
 /**
- * Fields as an object of lists, the form in which node and http-proxy-3 write one line a value. Lines of one name come
- * together where the first stood, in their order and under its case; without a prototype, `__proto__` is a name like any.
+ * Fields as an object of lists, which node and http-proxy-3 write with one line per value. Repeated fields move to the
+ * first one and take its case. The object has no prototype, so that `__proto__` is an ordinary name.
  */
 function linesByName(headers: readonly string[]): Record<string, string[]> {
   const lines: Record<string, string[]> = Object.create(null);
@@ -222,25 +221,24 @@ function linesByName(headers: readonly string[]): Record<string, string[]> {
   return lines;
 }
 
-/** Hears of every byte that crosses, once the connection is a tunnel. */
+/** Counts the bytes of a tunnel, without the head of the 101. */
 export interface TunnelBytes {
   bytesReceived: number;
   bytesSent: number;
 }
 
 /**
- * What http-proxy-3 is given in place of the client's socket, for one attempt. It ends, destroys and listens on the
- * socket it has at every failure, so with the real one a refused endpoint would cost the client its connection, and each
- * retry would leave more listeners behind. The stand-in is thrown away with its attempt instead.
+ * Stands in for the client's socket during one attempt. http-proxy-3 adds listeners to its socket and destroys it on
+ * failure: with the real one, a failed attempt would close the client's connection, and each retry would leak
+ * listeners.
  *
- * What is written to it goes to the client: first the head of the 101, then the tunnel. Nothing is read from the client
- * before `open`.
+ * Writes go to the client: first the head of the 101, then the tunnel. Nothing is read from the client before `open`.
  */
 export class UpgradeStandIn extends Duplex {
   readonly #client: Socket;
   readonly #bytes: TunnelBytes;
-  #headWritten = false;
-  #opened = false;
+  #isHeadWritten = false;
+  #isOpened = false;
 
   constructor(client: Socket, bytes: TunnelBytes) {
     super({ allowHalfOpen: true });
@@ -248,23 +246,23 @@ export class UpgradeStandIn extends Duplex {
     this.#bytes = bytes;
   }
 
-  /** Lets the client's bytes through: `early` ones first, which came before the upstream had agreed. */
+  /** Starts reading from the client, after the `early` bytes that arrived before the 101. */
   open(early: readonly Buffer[]): void {
-    this.#opened = true;
+    this.#isOpened = true;
     for (const chunk of early) this.#onData(chunk);
     this.#client.on("data", this.#onData).on("end", this.#onEnd);
   }
 
   override _read(): void {
-    if (this.#opened) this.#client.resume();
+    if (this.#isOpened) this.#client.resume();
   }
 
   override _write(chunk: Buffer, _encoding: BufferEncoding, done: () => void): void {
-    // http-proxy-3 writes the head of the 101 whole and first, and as UTF-8, where its bytes are Latin-1 and must arrive
-    // as they came. It is no part of what the tunnel carried.
-    const bytes = this.#headWritten ? chunk : Buffer.from(chunk.toString("utf8"), "latin1");
-    if (this.#headWritten) this.#bytes.bytesSent += chunk.length;
-    this.#headWritten = true;
+    // http-proxy-3 first writes the head of the 101, in one piece and as UTF-8, but its fields are Latin-1 and must be
+    // forwarded unchanged.
+    const bytes = this.#isHeadWritten ? chunk : Buffer.from(chunk.toString("utf8"), "latin1");
+    if (this.#isHeadWritten) this.#bytes.bytesSent += chunk.length;
+    this.#isHeadWritten = true;
     if (this.#client.write(bytes)) done();
     else this.#client.once("drain", done);
   }
@@ -279,7 +277,7 @@ export class UpgradeStandIn extends Duplex {
     done(error);
   }
 
-  // The rest of a socket's interface that http-proxy-3 calls. The tunnel sets up the real socket itself.
+  // Methods of a socket that http-proxy-3 calls. UpgradeTunnel sets options on the real socket.
   destroySoon(): void {
     this.end();
   }
@@ -306,18 +304,15 @@ export class UpgradeStandIn extends Duplex {
   };
 }
 
-/**
- * A WebSocket may be silent for as long as it likes, so there is no idle timeout. TCP asks after this long whether the
- * downstream is still there, and gives it up within seconds where it is not.
- */
+/** WebSockets have no idle timeout. TCP keep-alive probes detect a dead peer. */
 const keepAliveProbeMs = 30_000;
 
 export type TunnelEnd = Extract<ErrorCode, "client-closed" | "upstream-reset"> | undefined;
 
 /**
- * The two connections of an open WebSocket, from the 101 until both are closed. http-proxy-3 pipes them; what it leaves
- * open is closed here: an upstream whose client vanished (its pipe stops reading, so an end is never noticed), and a
- * connection of which only one half was ever closed.
+ * The two connections of an open WebSocket, until both are closed. http-proxy-3 pipes them, but leaves two cases open
+ * that are handled here: an upstream whose client vanished (its pipe stops reading and never sees the end), and a
+ * connection that is closed in one direction only.
  */
 export class UpgradeTunnel {
   readonly #client: Socket;
@@ -328,7 +323,7 @@ export class UpgradeTunnel {
   #openConnections = 2;
   #error: TunnelEnd;
 
-  /** `closed` is called once; with an error where a connection broke rather than ended. */
+  /** `closed` is called once, with an error if a connection was reset. */
   constructor(
     client: Socket,
     upstream: Socket,
@@ -346,27 +341,27 @@ export class UpgradeTunnel {
   start(): void {
     for (const socket of [this.#client, this.#upstream]) {
       socket.setNoDelay(true).setKeepAlive(true, keepAliveProbeMs);
-      socket.on("end", () => this.#limitSilence());
-      socket.on("timeout", () => this.#breakOff());
+      socket.on("end", () => this.#limitIdle());
+      socket.on("timeout", () => this.#abort());
     }
-    this.#client.on("error", () => this.#broke("client-closed", this.#upstream));
-    this.#upstream.on("error", () => this.#broke("upstream-reset", this.#client));
+    this.#client.on("error", () => this.#onError("client-closed", this.#upstream));
+    this.#upstream.on("error", () => this.#onError("upstream-reset", this.#client));
     this.#client.on("close", () => this.#onClientClose());
     this.#upstream.on("close", () => this.#onUpstreamClose());
   }
 
-  /** An error is the cause only where the other connection still stood; else it follows from that one's end. */
-  #broke(error: TunnelEnd, other: Socket): void {
+  /** If the other connection is already destroyed, the error is its consequence, not the cause. */
+  #onError(error: TunnelEnd, other: Socket): void {
     if (!other.destroyed) this.#error ??= error;
   }
 
-  /** Once one side has nothing more to say, the other may finish, but not keep silent for ever. */
-  #limitSilence(): void {
+  /** Once one side has ended, the other may finish, but must not be idle forever. */
+  #limitIdle(): void {
     this.#client.setTimeout(this.#idleMs);
     this.#upstream.setTimeout(this.#idleMs);
   }
 
-  #breakOff(): void {
+  #abort(): void {
     this.#client.destroy();
     this.#upstream.destroy();
   }
@@ -378,8 +373,8 @@ export class UpgradeTunnel {
   }
 
   #onUpstreamClose(): void {
-    this.#limitSilence();
-    // What the upstream said last may still be queued for a slow client.
+    this.#limitIdle();
+    // The upstream's last bytes may still be queued for a slow client.
     if (this.#standIn.writableFinished) this.#client.destroySoon();
     else this.#standIn.once("finish", () => this.#client.destroySoon());
     this.#endIfClosed();

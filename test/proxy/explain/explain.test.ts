@@ -46,7 +46,7 @@ const details = ({ trail }: Explanation, stage: string): string[] =>
 const api = "http://shop.example.com/api/cart";
 const newUser = { "x-user-id": "42", "x-registered-at": "2026-02-01" };
 
-describe("an explanation names the decision", () => {
+describe("an explanation has the decision", () => {
   it.each<{ sentence: string; request: DryRequest; wanted: unknown }>([
     {
       sentence: "by a rule, with the attributes and where they came from",
@@ -87,7 +87,7 @@ describe("an explanation names the decision", () => {
       wanted: { version: "canary", reason: "override", unit: { value: "42" }, pin: { wouldSet: null } },
     },
     {
-      sentence: "by the default where the route has no release",
+      sentence: "by the default if the route has no release",
       request: { url: "http://shop.example.com/assets/a.css" },
       wanted: {
         route: "assets",
@@ -100,12 +100,12 @@ describe("an explanation names the decision", () => {
       },
     },
     {
-      sentence: "with the default serving where the service lacks the version",
+      sentence: "with the default version serving if the service lacks the assigned one",
       request: { url: "http://pages.example.com/", headers: newUser },
       wanted: { route: "pages", service: "pages", version: "canary", served: "stable", reason: "rule" },
     },
     {
-      sentence: "with null for everything where no route takes the request",
+      sentence: "with nulls if no route matches",
       request: { url: "http://blog.example.com/", headers: newUser },
       wanted: {
         route: null,
@@ -122,12 +122,12 @@ describe("an explanation names the decision", () => {
       },
     },
     {
-      sentence: "with the error of a malformed request",
+      sentence: "with bad-request for a malformed request",
       request: { url: "shop" },
       wanted: { route: null, error: { code: "bad-request", status: 400 }, trail: [{ outcome: "malformed" }] },
     },
     {
-      sentence: "with the error of a client that is no address",
+      sentence: "with bad-request for a client that is not an address",
       request: { url: api, client: "shop.example.com" },
       wanted: { error: { code: "bad-request" }, trail: [{ detail: '"shop.example.com" is not an IP address' }] },
     },
@@ -141,26 +141,26 @@ describe("an explanation names the decision", () => {
   });
 });
 
-describe("the trail has", () => {
-  it("every stage of a request in the order of the chain", () => {
+describe("the trail shows", () => {
+  it("every stage in the order of the chain", () => {
     const stages = explain({ url: "http://pages.example.com/", headers: newUser }).trail.map(({ stage }) => stage);
     expect([...new Set(stages)]).toEqual(["request", "route", "identify", "unit", "rule", "cookie", "forward"]);
   });
 
-  it("the routes before the one that matched, and why they did not", () => {
+  it("the routes before the match, and why they did not match", () => {
     expect(details(explain({ url: "http://pages.example.com/api", method: "POST" }), "route")).toEqual([
-      "not-matched: api wants host shop.example.com, the request has pages.example.com; wants method GET, the request has POST",
-      "not-matched: assets wants host shop.example.com, the request has pages.example.com; wants path below /assets, the request has /api",
+      "not-matched: api requires host shop.example.com, the request has pages.example.com; requires method GET, the request has POST",
+      "not-matched: assets requires host shop.example.com, the request has pages.example.com; requires path below /assets, the request has /api",
       "matched: pages (host pages.example.com): service pages, release shop",
     ]);
   });
 
-  it("the closest routes where none matched, the closest first", () => {
+  it("the closest routes first if none matched", () => {
     expect(details(explain({ url: api, method: "DELETE" }), "route")).toEqual([
-      "none: no route takes this request; the closest are:",
-      "not-matched: api wants method GET, the request has DELETE",
-      "not-matched: assets wants path below /assets, the request has /api/cart",
-      "not-matched: pages wants host pages.example.com, the request has shop.example.com",
+      "none: no route matches this request; the closest are:",
+      "not-matched: api requires method GET, the request has DELETE",
+      "not-matched: assets requires path below /assets, the request has /api/cart",
+      "not-matched: pages requires host pages.example.com, the request has shop.example.com",
     ]);
   });
 
@@ -172,35 +172,35 @@ describe("the trail has", () => {
     const many = snapshotOf(`services: { s: { versions: { v: { endpoints: ["http://a:1"] } } } }\nroutes: [${routes}]`);
     const steps = details(explainRequest(many, { url: "/x" }, { nowMs, random }), "route");
     expect(steps).toHaveLength(7);
-    expect(steps.at(-1)).toBe("not-matched: and 4 more that are further off");
+    expect(steps.at(-1)).toBe("not-matched: and 4 more routes");
   });
 
   it.each<{ sentence: string; request: DryRequest; detail: string }>([
     {
-      sentence: "that a region counts from a trusted proxy only",
+      sentence: "that only a trusted proxy may set an attribute",
       request: { url: api, headers: { "x-region": "cn-east" } },
       detail:
-        "absent: region is unknown (header x-region: ignored, since it counts only from a caller in trustedProxies; query region: absent)",
+        "absent: region is unknown (header x-region: ignored, accepted only from a caller in trustedProxies; query region: absent)",
     },
     {
-      sentence: "a region of a trusted proxy",
+      sentence: "that a trusted proxy set it",
       request: { url: api, headers: { "x-region": "cn-east" }, client: "10.1.2.3" },
       detail: 'found: region is "cn-east", from header x-region',
     },
     {
-      sentence: "a source that was passed over for the next",
+      sentence: "why a source was skipped for the next",
       request: { url: `${api}?region=us`, headers: { "x-region": "" }, client: "10.1.2.3" },
-      detail: 'found: region is "us", from query region (header x-region: empty, so it counts as absent)',
+      detail: 'found: region is "us", from query region (header x-region: empty, treated as absent)',
     },
     {
-      sentence: "a repeated header",
+      sentence: "that a header was repeated",
       request: { url: api, headers: { "x-user-id": ["1", "2"], cookie: "uid=3" } },
-      detail: 'found: userId is "3", from cookie uid (header x-user-id: sent more than once, so it counts as absent)',
+      detail: 'found: userId is "3", from cookie uid (header x-user-id: sent more than once, treated as absent)',
     },
     {
-      sentence: "a value that cannot be parsed",
+      sentence: "that a value cannot be parsed",
       request: { url: api, headers: { "x-registered-at": "yesterday" } },
-      detail: 'absent: registeredAt is unknown (header x-registered-at: "yesterday" can not be read as time)',
+      detail: 'absent: registeredAt is unknown (header x-registered-at: "yesterday" cannot be parsed as time)',
     },
     {
       sentence: "the client's address that a proxy forwarded",
@@ -211,7 +211,7 @@ describe("the trail has", () => {
     expect(details(explain(request), "identify")).toContain(detail);
   });
 
-  const overrides: readonly [sentence: string, url: string, headers: Record<string, string>, why: string][] = [
+  const ignored: readonly [sentence: string, url: string, headers: Record<string, string>, why: string][] = [
     [
       "its token expired",
       api,
@@ -225,7 +225,7 @@ describe("the trail has", () => {
       "cookie tester: the token's signature does not verify with any configured secret",
     ],
     [
-      "there is no such version",
+      "its version is not in the release",
       `${api}?perch-version=${createOverrideToken(secret, "shop", "v9", nowMs + 1_000)}`,
       {},
       "parameter perch-version: the token's version v9 is not in this release",
@@ -234,14 +234,14 @@ describe("the trail has", () => {
       "a script fetched the link",
       `${api}?perch-version=${createOverrideToken(secret, "shop", "canary", nowMs + 1_000)}`,
       { "sec-fetch-mode": "cors" },
-      "parameter perch-version: it counts only where a browser opens a page",
+      "parameter perch-version: accepted only when a browser opens a page",
     ],
   ];
-  it.each(overrides)("why an override did not count: %s", (_sentence, url, headers, why) => {
+  it.each(ignored)("why an override was ignored: %s", (_sentence, url, headers, why) => {
     expect(details(explain({ url, headers }), "override")).toEqual([`ignored: ${why}`]);
   });
 
-  it("where an override link redirects, and what it sets", () => {
+  it("the redirect of an override link, and its cookie", () => {
     const token = createOverrideToken(secret, "shop", "canary", nowMs + 60_000);
     const explanation = explain({ url: `${api}/\u00e9?a=1&perch-version=${token}` });
     expect(explanation).toMatchObject({ route: "api", version: null, error: null });
@@ -251,31 +251,31 @@ describe("the trail has", () => {
       setCookie: `tester=${token}; Max-Age=60; Path=/; HttpOnly; SameSite=Lax`,
     });
     expect(details(explanation, "override")).toEqual([
-      "used: parameter perch-version: it asks for canary, is kept in the cookie tester and leads to /api/cart/%E9?a=1",
+      "used: parameter perch-version: selects canary, is stored in cookie tester and redirects to /api/cart/%E9?a=1",
     ]);
   });
 
-  it("why an override did not count: the address", () => {
-    const override = { "x-perch-version": "canary" };
-    expect(details(explain({ url: api, headers: override, client: "198.51.100.1" }), "override")).toEqual([
+  it("that the client may not override", () => {
+    const headers = { "x-perch-version": "canary" };
+    expect(details(explain({ url: api, headers, client: "198.51.100.1" }), "override")).toEqual([
       "ignored: header x-perch-version: 198.51.100.1 is not in allowFrom",
     ]);
   });
 
-  it("where the request goes, and which endpoint refuses connections", () => {
-    const override = {
+  it("the endpoints, and which of them refuses connections", () => {
+    const request = {
       url: api,
       headers: { "x-perch-version": createOverrideToken(secret, "shop", "canary", nowMs + 9e3) },
     };
     const before = "served: service shop, version canary: http://shop-canary:80, http://shop-canary-2:80";
-    expect(details(explain(override), "forward")).toEqual([before]);
+    expect(details(explain(request), "forward")).toEqual([before]);
     const own = snapshotOf(shop, { secret });
     own.services.get("shop")?.versions.get("canary")?.endpoints.current[0]?.health.refused(nowMs);
-    const [detail] = details(explainRequest(own, override, { nowMs, random }), "forward");
+    const [detail] = details(explainRequest(own, request, { nowMs, random }), "forward");
     expect(detail).toContain("http://shop-canary:80 (refuses connections), http://shop-canary-2:80");
   });
 
-  it("that the default serves where no endpoint of the version is healthy", () => {
+  it("that the default serves if no endpoint of the version is available", () => {
     const own = snapshotOf(shop, { secret });
     const canary = own.services.get("shop")?.versions.get("canary")?.endpoints.current ?? [];
     const failed = { passed: false, why: "status 503" };
@@ -285,10 +285,10 @@ describe("the trail has", () => {
     const step = trail.find(({ stage }) => stage === "forward");
     expect(served).toBe("canary");
     expect(step?.outcome).toBe("default-served");
-    expect(step?.detail).toContain("(its checks fail); none of these is fit, so the default stable serves");
+    expect(step?.detail).toContain("(health checks fail); none of these is available, so the default stable serves");
   });
 
-  it("that the default serves for a version that the service lacks", () => {
+  it("that the service's default serves instead of a version that it lacks", () => {
     expect(details(explain({ url: "http://pages.example.com/", headers: newUser }), "forward")).toEqual([
       "default-served: service pages has no version canary; its default stable serves: http://pages:80",
     ]);
@@ -299,14 +299,14 @@ describe("a pin in an explanation", () => {
   const first = explain({ url: api, headers: newUser });
   const cookie = first.pin?.wouldSet?.split(";")[0] ?? "";
 
-  it("is the Set-Cookie value that a response would have", () => {
+  it("is the Set-Cookie value of the response", () => {
     expect(first.pin?.wouldSet).toMatch(
       /^perch-shop=1\.1\.1780272000\.canary\.r-new-users\.a\S+; Max-Age=2592000; Path=\/; HttpOnly; SameSite=Lax$/,
     );
     expect(explain({ url: api, headers: newUser, scheme: "https" }).pin?.wouldSet).toContain("; Secure;");
   });
 
-  it("names the unit where the request does not, and is not written again", () => {
+  it("gives the unit if the request has none, and is not written again", () => {
     const again = explain({ url: api, headers: { cookie } });
     expect(again).toMatchObject({ version: "canary", reason: "pin", rule: "new-users" });
     expect(again.unit).toEqual({ source: "pin", name: null, value: null, id: first.unit?.id });
@@ -317,15 +317,15 @@ describe("a pin in an explanation", () => {
     { sentence: "forged", sent: cookie.replace(/.$/, (last) => (last === "A" ? "Q" : "A")), at: nowMs },
     { sentence: "expired", sent: cookie, at: nowMs + 31 * 86_400_000 },
     { sentence: "malformed", sent: "perch-shop=canary", at: nowMs },
-  ])("is reported as $sentence", ({ sentence, sent, at }) => {
+  ])("is rejected as $sentence", ({ sentence, sent, at }) => {
     const explanation = explain({ url: api, headers: { cookie: sent } }, at);
     expect(explanation.pin).toMatchObject({ received: sentence, version: null });
-    expect(details(explanation, "pin")).toEqual([`rejected: cookie perch-shop is ${sentence} and counts as none`]);
+    expect(details(explanation, "pin")).toEqual([`rejected: cookie perch-shop is ${sentence} and is ignored`]);
   });
 });
 
 describe("explaining", () => {
-  it("counts nothing", () => {
+  it("changes no metric", () => {
     const stats = new StatsRegistry();
     const counted = snapshotOf(shop, { secret, stats });
     const headers = { "x-user-id": ["1", "2"], "x-registered-at": "never", cookie: "perch-shop=forged" };
@@ -333,7 +333,7 @@ describe("explaining", () => {
     expect(stats.counts()).toEqual(noCounts);
   });
 
-  it("has the routes that the route table passes over, and no others", () => {
+  it("lists exactly the routes that the route table skips", () => {
     const part = fc.constantFrom("a", "b", "c");
     const match = fc.record({
       hosts: fc.array(part, { maxLength: 2 }),
