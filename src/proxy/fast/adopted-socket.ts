@@ -1,34 +1,34 @@
 import type { Socket } from "node:net";
 import { canMoveToReadInto, moveToReadInto } from "../../node-internals.ts";
 
-/** Who reads from a connection. */
+/** The reader of a connection. */
 export interface ConnectionReader {
-  /** Where the next read goes. */
+  /** The buffer for the next read. */
   readonly buffer: () => Buffer;
-  /** False to stop reading until the socket is resumed. */
+  /** Returns false to pause reading until the socket is resumed. */
   readonly onRead: (length: number, bytes: Buffer) => boolean;
 }
 
-/** A connection that was accepted, read by one reader until it is given back. */
+/** An accepted connection, read by one reader until it is given back. */
 export interface AcceptedSocket {
   readonly socket: Socket;
-  /** What somebody before read and put back: it comes before all else, and is the reader's to take. */
+  /** Bytes that an earlier reader put back; they precede all other input, and the reader must take them. */
   readonly early: Buffer | undefined;
-  /** Makes it a stream like any other again, with these bytes first. */
+  /** Makes it an ordinary stream again, with these bytes first. */
   giveBack(unread: Buffer): void;
 }
 
 /**
- * Has an accepted connection read into the reader's buffer where Node allows it, else into buffers of its own. Measured: a
- * tenth to a fifth less CPU time a request than a new buffer for each read.
+ * Makes an accepted connection read into the reader's buffer if Node supports it, else into a new buffer per read.
+ * Measured: 10 to 20 % less CPU time per request than a new buffer per read.
  */
 export function readAccepted(accepted: Socket, reader: ConnectionReader): AcceptedSocket {
   if (!canMoveToReadInto(accepted)) return readChunks(accepted, reader);
-  // What another reader put back has to be taken before the connection moves.
+  // Bytes put back by another reader must be taken before the connection moves.
   const early = accepted.readableLength > 0 ? (accepted.read() as Buffer) : undefined;
   let givenBack = false;
   const callback = (length: number, bytes: Buffer): boolean =>
-    // Node goes on calling back for as long as the connection lives.
+    // Node keeps calling back until the connection closes.
     givenBack ? socket.push(Buffer.from(bytes.subarray(0, length))) : reader.onRead(length, bytes);
   const socket = moveToReadInto(accepted, { buffer: reader.buffer, callback });
   return {
@@ -48,12 +48,12 @@ function readChunks(socket: Socket, reader: ConnectionReader): AcceptedSocket {
   socket.on("data", onData);
   return {
     socket,
-    // A stream gives what was put back by itself.
+    // A stream emits bytes that were put back by itself.
     early: undefined,
     giveBack(unread) {
       socket.off("data", onData);
       socket.unshift(unread);
-      // Whoever pauses a stream has to start it again; the next reader listens by then.
+      // A paused stream must be resumed explicitly; the next reader is attached by then.
       if (socket.isPaused()) socket.resume();
     },
   };

@@ -11,23 +11,23 @@ import {
   valueByte,
 } from "./header-scanner.ts";
 
-/** Follows the body of one message, whatever frames it, and passes it on. */
+/** Parses the body of one message, with any framing, and passes it on. */
 export class BodyParser {
   readonly #chunks: ChunkedParser | undefined;
-  /** What frames the body: its length in bytes, or something else. */
+  /** The body's length in bytes, or how else its end is found. */
   readonly framing: number | "chunked" | "until close";
   readonly #length: number;
   #bytes = 0;
   #ended = false;
 
-  /** A length in bytes; `chunked`; or `until close`, where the sender's end of the connection is that of the body. */
+  /** `framing`: a length in bytes, `chunked`, or `until close` if the body ends with the connection. */
   constructor(framing: number | "chunked" | "until close", maxTrailerBytes: number) {
     this.framing = framing;
     this.#chunks = framing === "chunked" ? new ChunkedParser(maxTrailerBytes) : undefined;
     this.#length = typeof framing === "number" ? framing : Number.POSITIVE_INFINITY;
   }
 
-  /** Bytes of content so far, without framing. */
+  /** Content bytes so far, without framing. */
   get bytes(): number {
     return this.#chunks?.dataBytes ?? this.#bytes;
   }
@@ -36,7 +36,7 @@ export class BodyParser {
     return this.#chunks?.done ?? (this.#ended || this.#bytes === this.#length);
   }
 
-  /** What is wrong with it; undefined where nothing is so far. */
+  /** The error in the body, if one was found so far. */
   get failure(): ChunkedFailure | undefined {
     return this.#chunks?.failure;
   }
@@ -46,7 +46,7 @@ export class BodyParser {
     return this.#chunks?.trailers ?? [];
   }
 
-  /** Answers with the position after the last byte that belongs to the body. A chunked one is passed on framed. */
+  /** Returns the position after the last byte of the body. Chunks are passed on with their framing. */
   read(bytes: Buffer, from: number, to: number, sink: ChunkedSink): number {
     if (this.#chunks !== undefined) return this.#chunks.read(bytes, from, to, sink);
     const end = Math.min(to, from + this.#length - this.#bytes);
@@ -55,15 +55,15 @@ export class BodyParser {
     return end;
   }
 
-  /** The sender has closed: the end of a body that lasts until then. */
+  /** The sender has closed, which ends an `until close` body. */
   closed(): void {
     this.#ended = this.#length === Number.POSITIVE_INFINITY && this.#chunks === undefined;
   }
 }
 
-/** Receives what is to be passed on of a chunked body. */
+/** Receives the bytes of a body to pass on. */
 export interface ChunkedSink {
-  /** Bytes to be passed on as they are: size lines, data and the ends of chunks. */
+  /** Bytes to pass on unchanged; of a chunked body: size lines, data and chunk ends. */
   passBytes(bytes: Buffer, from: number, to: number): void;
 }
 
@@ -74,7 +74,7 @@ const backslash = 0x5c;
 const space = 0x20;
 const tab = 0x09;
 
-/** Extensions of all chunks of one body together, in bytes. */
+/** Maximum bytes of chunk extensions per body. */
 const maxExtensionBytes = 16 * 1024;
 /** Enough for 2^53, with a few leading zeros. */
 const maxSizeDigits = 16;
@@ -101,14 +101,14 @@ type State =
   | "trailers"
   | "done"
   | "malformed"
-  /** More extensions or trailer fields than anybody needs. */
+  /** The chunk extensions or trailer fields are over their limit. */
   | "too large";
 
 export type ChunkedFailure = Extract<ErrorCode, "bad-request" | "headers-too-large">;
 
 /**
- * Follows a chunked body (RFC 9112 §7.1), in whatever pieces it comes. Everything of it is passed on as it came, save
- * chunk extensions, which mean nothing beyond one hop, and trailer fields, which are kept for the caller.
+ * Parses a chunked body (RFC 9112 §7.1) incrementally. Passes everything on unchanged except chunk extensions, which
+ * are hop-by-hop, and trailer fields, which are kept for the caller.
  */
 export class ChunkedParser {
   /** Bytes of data so far. */
@@ -122,7 +122,7 @@ export class ChunkedParser {
   #trailerPart: PartialHead | undefined;
   readonly #maxTrailerBytes: number;
 
-  /** `maxTrailerBytes` bounds the trailer section: what a head may have. */
+  /** `maxTrailerBytes`: limit of the trailer section, the same as for a head. */
   constructor(maxTrailerBytes: number) {
     this.#maxTrailerBytes = maxTrailerBytes;
   }
@@ -131,15 +131,15 @@ export class ChunkedParser {
     return this.#state === "done";
   }
 
-  /** What a request with such a body is answered. */
+  /** The error code for a request with such a body. */
   get failure(): ChunkedFailure | undefined {
     if (this.#state === "malformed") return "bad-request";
     return this.#state === "too large" ? "headers-too-large" : undefined;
   }
 
   /**
-   * Reads on, and answers with the position after the last byte of the body that it found. Where `done`, all but the
-   * empty line that ends the message was passed on: the caller writes that, behind the trailer fields if any.
+   * Parses more bytes, and returns the position after the last byte of the body. Once `done`, all but the final empty
+   * line was passed on: the caller writes the trailer fields, if any, and that line.
    */
   read(bytes: Buffer, from: number, to: number, sink: ChunkedSink): number {
     let at = from;
@@ -178,7 +178,7 @@ export class ChunkedParser {
           return at;
         default:
           this.#readFraming(bytes[at] as number);
-          // The semicolon, or the blank before it, is the extension's.
+          // The semicolon, or the blank before it, belongs to the extension.
           if ((this.#state as State) === "extension start" || (this.#state as State) === "size blank") {
             if (at > passFrom) sink.passBytes(bytes, passFrom, at);
             passFrom = at + 1;
@@ -220,7 +220,7 @@ export class ChunkedParser {
     else this.#state = "malformed";
   }
 
-  /** Reads up to the carriage return, with which the size line goes on as if there had been no extension. */
+  /** Skips to the carriage return, where the size line continues as if there were no extension. */
   #readExtension(bytes: Buffer, from: number, to: number): number {
     let at = from;
     for (; at < to; at++) {

@@ -20,26 +20,29 @@ import { ForwardedHeaderCache, requestText } from "./upstream-request.ts";
 
 /** A head must be complete within this time: the bound on a slow sender of headers. */
 const headTimeoutMs = 15_000;
-/** How long an unused client connection is kept: longer than the 60 s that load balancers in front usually keep theirs. */
+/**
+ * How long an unused client connection is kept: longer than the 60 s that load balancers in front usually keep theirs.
+ */
 const keepAliveMs = 75_000;
-/** How much of an upload, and for how long, is read after the answer that refused it. */
+/** How long, and how many bytes of, an upload are read after the response that refused it. */
 const lingerMs = 2_000;
 const lingerBytes = 32 * 1024 * 1024;
-/** Bytes of further requests that are held while one is answered; then no more is read. */
-const maxWaitingBytes = 64 * 1024;
+/** Bytes of pipelined requests buffered while one is in progress; above this, reading pauses. */
+const maxBufferedBytes = 64 * 1024;
 
-/** What a connection asks of the lane that it belongs to. */
+/** What a connection needs of its lane. */
 export interface ConnectionOwner {
-  /** True once it waits for its connections to end: none is kept behind its answer. */
+  /** True once the lane drains: each connection closes after its current response. */
   readonly isClosing: boolean;
-  /** Gives the connection to the standard lane, with what was read and not understood. */
+  /** Hands the connection over to the standard lane, with the bytes read but not parsed. */
   handOver(socket: Socket, downstream: DownstreamInfo): void;
   closed(connection: ClientConnection): void;
 }
 
 /**
- * One client connection in the fast lane. Its requests are taken one at a time and answered in order; bytes that come
- * meanwhile wait. The first that this lane does not serve makes the connection the standard lane's, for good.
+ * One client connection in the fast lane. Its requests are served one at a time and in order; bytes that arrive
+ * meanwhile are buffered. The first request that this lane does not serve hands the connection over to the standard
+ * lane, for good.
  */
 export class ClientConnection implements ClientSide {
   readonly writer: SocketWriter;
@@ -49,25 +52,25 @@ export class ClientConnection implements ClientSide {
   readonly #accepted: AcceptedSocket;
   readonly #socket: Socket;
   readonly #downstream: DownstreamInfo;
-  readonly #way = new ForwardedHeaderCache();
+  readonly #forwardedHeaders = new ForwardedHeaderCache();
   readonly #target: ReadTarget;
   #request: ActiveRequest | undefined;
-  /** A head of which not all has come. */
+  /** An incomplete head. */
   #partialHead: PartialHead | undefined;
-  /** What came behind the request that is being answered. */
-  #waiting: Buffer | undefined;
-  /** What is being taken from there. */
+  /** Bytes received after the current request. */
+  #buffered: Buffer | undefined;
+  /** The buffered bytes being parsed now. */
   #taken: Buffer | undefined;
-  /** What is left of an upload whose answer is out; it is read and thrown away. */
+  /** The rest of an upload whose response has been sent; it is read and discarded. */
   #discarded: BodyParser | undefined;
-  /** Whether the answer that is due is the last. */
+  /** Whether the connection closes after the current response. */
   #closing = false;
   #state: "open" | "lingering" = "open";
-  /** What was read and thrown away behind the last answer. */
+  /** Bytes read and discarded after the last response. */
   #lingeredBytes = 0;
-  /** Why nothing is read for now: the upload's other side is slow, or enough waits already. */
+  /** Why reading is paused: the upload's upstream is slow, or the buffer of pipelined requests is full. */
   #bodyPaused = false;
-  #waitingIsFull = false;
+  #bufferIsFull = false;
   #flushIsWatched = false;
 
   constructor(context: FastContext, owner: ConnectionOwner, accepted: Socket, downstream: DownstreamInfo) {
@@ -78,18 +81,21 @@ export class ClientConnection implements ClientSide {
     this.#socket = this.#accepted.socket;
     this.#downstream = downstream;
     this.writer = new SocketWriter(this.#socket, context.buffers, this.#onFlushed);
-    // Whatever broke is also told by `close`.
+    // Errors are handled in `close`, which follows.
     this.#socket.on("error", ignore).on("end", this.#onEnd).on("close", this.#onClose).on("timeout", this.#onTimeout);
     context.deadlines.arm(this.deadline, headTimeoutMs);
   }
 
-  /** Takes what was read before; its owner knows it by now, for the connection may be another's after that. */
+  /**
+   * Parses bytes put back by an earlier reader. Call after the owner has registered the connection: this may hand it
+   * over.
+   */
   begin(): void {
     const { early } = this.#accepted;
     if (early !== undefined && !this.#read(early.length, early)) this.#socket.pause();
   }
 
-  /** Whether no request is being read or answered. */
+  /** Whether no request is being read or in progress. */
   get isIdle(): boolean {
     return this.#request === undefined && this.#partialHead === undefined && this.#discarded === undefined;
   }
@@ -108,21 +114,21 @@ export class ClientConnection implements ClientSide {
     }
   }
 
-  // ---- for the request that is being answered
+  // ---- for the current request
 
-  /** What the answer says of the connection; a last one is held to it. */
-  connectionAfter(answer: "response" | "last answer"): "keep-alive" | "close" {
+  /** The value of the response's `Connection` field; after `close` the connection takes no further request. */
+  connectionAfter(kind: "response" | "last response"): "keep-alive" | "close" {
     const { context } = this.#context;
-    if (answer === "last answer" || context.draining || this.#downstream.maxRequestsReached(context.snapshot))
+    if (kind === "last response" || context.draining || this.#downstream.maxRequestsReached(context.snapshot))
       this.#closing = true;
     return this.#closing ? "close" : "keep-alive";
   }
 
-  /** The client has not taken what was written; from its last sign of doing so, it has so many milliseconds. */
+  /** The client is slow to read the response; it is closed after `ms` milliseconds without progress. */
   watchFlush(ms: number): void {
     this.deadline.disarm();
     this.#flushIsWatched = true;
-    // Node's own timer, which sees a slow client take a part of it; only those that are slow need one.
+    // Node's own timer also sees partial writes. Only slow clients need one.
     this.#socket.setTimeout(ms);
   }
 
@@ -137,20 +143,20 @@ export class ClientConnection implements ClientSide {
   }
 
   get #isPaused(): boolean {
-    return this.#bodyPaused || this.#waitingIsFull;
+    return this.#bodyPaused || this.#bufferIsFull;
   }
 
-  /** From the next read on, bytes come in a buffer that no other connection reads into. */
+  /** From the next read on, reads into a buffer that no other connection uses. */
   useOwnBuffer(): void {
     this.#target.useOwn();
   }
 
-  /** `written`: whether a write may still hold on to the own buffer. */
+  /** `written`: whether a pending write may still refer to the own buffer. */
   useSharedBuffer(written: "flushed" | "pending"): void {
     this.#target.useShared(written);
   }
 
-  /** Its answer has left whole. `body` is the request's, of which some may still be to come. */
+  /** The response was sent completely. `body`: the request's body, which may be incomplete. */
   requestEnded(body: BodyParser | undefined): void {
     this.#request = undefined;
     const unread = body?.complete === false ? body : undefined;
@@ -162,10 +168,10 @@ export class ClientConnection implements ClientSide {
     this.#target.useShared("pending");
     this.#context.deadlines.arm(this.deadline, keepAliveMs);
     this.resumeBody();
-    this.#takeWaiting();
+    this.#takeBuffered();
   }
 
-  // ---- what comes in
+  // ---- reading
 
   readonly #onRead = (length: number, bytes: Buffer): boolean => {
     this.#target.readBegun();
@@ -173,9 +179,9 @@ export class ClientConnection implements ClientSide {
   };
 
   #read(length: number, bytes: Buffer): boolean {
-    const { clock, turns } = this.#context;
+    const { clock, ticks } = this.#context;
     clock.freeze();
-    turns.eventHandled();
+    ticks.eventHandled();
     try {
       this.#take(bytes, 0, length);
     } catch (error) {
@@ -186,7 +192,7 @@ export class ClientConnection implements ClientSide {
   }
 
   readonly #onFlushed = (): void => {
-    // Node calls back for what a destroyed socket never sent; its `close` tells the rest.
+    // Node also calls back for writes that a destroyed socket never sent; `close` handles that.
     if (this.#socket.destroyed) return;
     if (this.#flushIsWatched) this.#socket.setTimeout(0);
     this.#flushIsWatched = false;
@@ -197,7 +203,7 @@ export class ClientConnection implements ClientSide {
     }
   };
 
-  /** Whoever closes before the answer came does not want it: node:http sees it so too, and so do most proxies. */
+  /** A half-close before the response aborts the request, as in node:http and most proxies. */
   readonly #onEnd = (): void => {
     this.destroy();
   };
@@ -215,7 +221,7 @@ export class ClientConnection implements ClientSide {
     request?.onClientGone();
   };
 
-  /** Bytes go to the request that awaits its body, wait behind it, or begin the next. */
+  /** Bytes belong to the current request's body, are buffered after it, or start the next request. */
   #take(bytes: Buffer, from: number, to: number): void {
     let at = from;
     if (this.#discarded !== undefined) at = this.#discard(this.#discarded, bytes, at, to);
@@ -226,29 +232,29 @@ export class ClientConnection implements ClientSide {
     else this.#readOn(this.#partialHead, bytes, at, to);
   }
 
-  /** One after the other, as long as each is answered at once; what is behind one that is not waits. */
+  /** Serves pipelined requests in order, while each completes at once; bytes after one that does not are buffered. */
   #takeRequests(bytes: Buffer, from: number, to: number, partial?: PartialHead): void {
     let at = this.#request === undefined ? this.#readHead(bytes, from, to, partial) : from;
     while (at < to && this.#request === undefined && this.#state === "open") at = this.#readHead(bytes, at, to);
-    if (at < to && this.#request !== undefined) this.#wait(bytes, at, to);
+    if (at < to && this.#request !== undefined) this.#buffer(bytes, at, to);
   }
 
-  #wait(bytes: Buffer, from: number, to: number): void {
+  #buffer(bytes: Buffer, from: number, to: number): void {
     const piece = bytes.subarray(from, to);
-    // What waited before and waits on is not copied again for each request that is taken from it.
-    if (bytes === this.#taken) this.#waiting = piece;
-    else this.#waiting = this.#waiting === undefined ? Buffer.from(piece) : Buffer.concat([this.#waiting, piece]);
-    this.#waitingIsFull = this.#waiting.length >= maxWaitingBytes;
+    // Bytes that were buffered before are not copied again for each request parsed from them.
+    if (bytes === this.#taken) this.#buffered = piece;
+    else this.#buffered = this.#buffered === undefined ? Buffer.from(piece) : Buffer.concat([this.#buffered, piece]);
+    this.#bufferIsFull = this.#buffered.length >= maxBufferedBytes;
   }
 
-  #takeWaiting(): void {
-    const waiting = this.#waiting;
+  #takeBuffered(): void {
+    const waiting = this.#buffered;
     if (waiting === undefined) return;
     const wasPaused = this.#isPaused;
-    this.#waiting = undefined;
-    this.#waitingIsFull = false;
+    this.#buffered = undefined;
+    this.#bufferIsFull = false;
     this.#taken = waiting;
-    // Whoever ended the request before must not hear what goes wrong with the next.
+    // An exception from the next request must not reach the code that ended this one.
     try {
       this.#take(waiting, 0, waiting.length);
     } catch (error) {
@@ -265,7 +271,10 @@ export class ClientConnection implements ClientSide {
     this.#takeRequests(partial.bytes, 0, partial.length, partial);
   }
 
-  /** Answers with the position where the next request starts; all is taken where it is none, or not this lane's. */
+  /**
+   * Returns the position where the next request starts; `to` if the head is incomplete or the connection was handed
+   * over.
+   */
   #readHead(bytes: Buffer, from: number, to: number, partial?: PartialHead): number {
     if (from === to) return to;
     const { requests, context } = this.#context;
@@ -273,7 +282,7 @@ export class ClientConnection implements ClientSide {
     const head = requests.read(bytes, from, to, snapshot);
     if (head === incomplete) {
       this.#partialHead = partial ?? new PartialHead(bytes, from, to);
-      // The time for a head runs from its first byte.
+      // The timeout for a head starts with its first byte.
       if (partial === undefined) this.#context.deadlines.arm(this.deadline, headTimeoutMs);
       return to;
     }
@@ -284,8 +293,8 @@ export class ClientConnection implements ClientSide {
   }
 
   /**
-   * Takes the request through the chain. Answers with the position where the next one starts; or says why it is the
-   * standard lane's, and nothing was done or counted.
+   * Takes the request through the chain. Returns the position where the next request starts, or the reason for a
+   * handover, in which case nothing was done or counted.
    */
   #begin(head: FastHead, snapshot: Snapshot, bytes: Buffer, to: number): HandoverCause | number {
     const { requests, context } = this.#context;
@@ -297,13 +306,13 @@ export class ClientConnection implements ClientSide {
     if (route.lane === "standard") return "route";
     const { bodyBytes } = route;
     if (bodyBytes > 0 && (framing === "chunked" || contentLength > bodyBytes)) return "body-limit";
-    // A chunked body is passed on framed here, and a copy is framed anew.
+    // This lane passes chunks on with their framing; a mirrored request needs the bare content.
     if (framing === "chunked" && route.mirroring?.takes(head.method)) return "mirror-body";
     this.#closing = requests.closing;
     this.#downstream.requestStarted();
-    let ending: LocalReply | undefined;
+    let reply: LocalReply | undefined;
     try {
-      ending = exchange.begin();
+      reply = exchange.begin();
     } catch (error) {
       context.defect(error);
       this.#refuse("internal-error", exchange);
@@ -311,9 +320,9 @@ export class ClientConnection implements ClientSide {
     }
     const body =
       framing === "none" ? undefined : new BodyParser(framing === "chunked" ? "chunked" : contentLength, headerBytes);
-    return ending === undefined
+    return reply === undefined
       ? this.#forward(exchange, head, route.timeouts, body, bytes, to)
-      : this.#answer(exchange, ending, body, bytes, to);
+      : this.#reply(exchange, reply, body, bytes, to);
   }
 
   #forward(
@@ -327,16 +336,16 @@ export class ClientConnection implements ClientSide {
     const { requests } = this.#context;
     const { attempts } = exchange;
     if (attempts === undefined) throw new TypeError("An exchange that is to be forwarded has no attempts.");
-    const headText = requestText(exchange, head, requests, this.#way);
+    const headText = requestText(exchange, head, requests, this.#forwardedHeaders);
     const request = new Forward(this.#context, this, { exchange, attempts, timeouts, body, headText });
     this.#request = request;
     return request.start(bytes, requests.end, to);
   }
 
-  #answer(exchange: Exchange, ending: LocalReply, body: BodyParser | undefined, bytes: Buffer, to: number): number {
+  #reply(exchange: Exchange, reply: LocalReply, body: BodyParser | undefined, bytes: Buffer, to: number): number {
     const request = new LocalReplyExchange(this.#context, this, exchange, body);
     this.#request = request;
-    return request.start(ending, bytes, this.#context.requests.end, to);
+    return request.start(reply, bytes, this.#context.requests.end, to);
   }
 
   #handOver(cause: HandoverCause, bytes: Buffer, from: number, to: number): void {
@@ -352,12 +361,15 @@ export class ClientConnection implements ClientSide {
     this.#owner.closed(this);
   }
 
-  // ---- how it ends
+  // ---- closing
 
-  /** The last answer is out. Closing with unread input would make the kernel reset the connection, and the answer be lost. */
+  /**
+   * After the last response. Closing with unread input would make the kernel reset the connection and lose the
+   * response.
+   */
   #end(body: BodyParser | undefined): void {
     this.#state = "lingering";
-    this.#waiting = undefined;
+    this.#buffered = undefined;
     if (body === undefined) {
       this.#socket.destroySoon();
       return;
@@ -379,22 +391,22 @@ export class ClientConnection implements ClientSide {
     return body.failure === undefined ? end : to;
   }
 
-  /** Answers where nothing was forwarded, and closes. */
+  /** Sends a local reply and closes, without forwarding. */
   #refuse(code: ErrorCode, exchange?: Exchange): void {
     const { context, date } = this.#context;
     const refused =
       exchange ?? new Exchange(context, this.#downstream.caller(context.snapshot), unreadableRequestHead());
-    const answer = localResponse(code, refused.requestId, undefined);
-    const reasonPhrase = STATUS_CODES[answer.status] ?? "";
-    refused.bytesSent = answer.body.length;
+    const response = localResponse(code, refused.requestId, undefined);
+    const reasonPhrase = STATUS_CODES[response.status] ?? "";
+    refused.bytesSent = response.body.length;
     this.#state = "lingering";
     this.#partialHead = undefined;
-    const text = localResponseText(answer, { reasonPhrase, connection: "close", date: date.now(), body: "sent" });
+    const text = localResponseText(response, { reasonPhrase, connection: "close", date: date.now(), body: "sent" });
     this.#socket.end(text, "latin1", () => this.#socket.destroy());
-    refused.end(answer.status, code);
+    refused.end(response.status, code);
   }
 
-  /** One request's defect must not end the process that serves all the others. */
+  /** A defect in one request must not end the process. */
   #fail(error: unknown): void {
     if (this.#request !== undefined) {
       this.#request.onDefect(error);

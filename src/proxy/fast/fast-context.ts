@@ -7,7 +7,7 @@ import type { SocketWriter } from "./socket-writer.ts";
 import type { Deadline } from "./timer-wheel.ts";
 import type { FastUpstreamPools, UpstreamContext } from "./upstream-pool.ts";
 
-/** What all connections of one listener's fast lane share. */
+/** State shared by all connections of one listener's fast lane. */
 export interface FastContext extends UpstreamContext {
   readonly context: ProxyContext;
   readonly pools: FastUpstreamPools;
@@ -16,36 +16,36 @@ export interface FastContext extends UpstreamContext {
   readonly responses: ResponseParser;
 }
 
-/** The request that a connection is answering; hears all that happens to it. */
+/** A connection's current request; receives the connection's events. */
 export interface ActiveRequest {
-  /** Whether bytes of the client still belong to it. */
+  /** Whether further bytes from the client belong to this request. */
   readonly awaitsBody: boolean;
-  /** More of its body. Answers with the position where the next request starts. */
+  /** Takes body bytes. Returns the position where the next request starts. */
   onClientData(bytes: Buffer, from: number, to: number): number;
-  /** What was written to the client has left. */
+  /** All pending writes to the client have been handed to the kernel. */
   onClientFlushed(): void;
   onClientGone(): void;
-  /** Nothing happened for as long as the present step may take. */
+  /** The timeout of the current step expired. */
   onDeadline(): void;
-  /** One of the others threw. */
+  /** Another handler threw. */
   onDefect(error: unknown): void;
 }
 
-/** The client connection as the request sees it that is being answered on it. */
+/** The client connection as seen by its current request. */
 export interface ClientSide {
   readonly writer: SocketWriter;
   readonly deadline: Deadline;
   /** The value of the response's `Connection` field; after `close` the connection takes no further request. */
-  connectionAfter(answer: "response" | "last answer"): "keep-alive" | "close";
-  /** The client has not read what was written; from its last read on, it has so many milliseconds. */
+  connectionAfter(kind: "response" | "last response"): "keep-alive" | "close";
+  /** The client is slow to read the response; it is closed after `ms` milliseconds without progress. */
   watchFlush(ms: number): void;
   pauseBody(): void;
   resumeBody(): void;
-  /** From the next read on, bytes come in a buffer that no other connection reads into. */
+  /** From the next read on, reads into a buffer that no other connection uses. */
   useOwnBuffer(): void;
-  /** `written`: whether a write may still hold on to the own buffer. */
+  /** `written`: whether a pending write may still refer to the own buffer. */
   useSharedBuffer(written: "flushed" | "pending"): void;
-  /** The response has left whole. `body` is the request's, of which some may still be to come. */
+  /** The response was sent completely. `body`: the request's body, which may be incomplete. */
   requestEnded(body: BodyParser | undefined): void;
   destroy(): void;
 }

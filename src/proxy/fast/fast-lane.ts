@@ -10,13 +10,13 @@ import type { FastUpstreamPools } from "./upstream-pool.ts";
 
 /** Takes connections that this lane does not serve. */
 export interface OtherLane {
-  /** What was read from the socket and not understood has been put back. */
+  /** Bytes read but not parsed have been put back into the socket. */
   accept(socket: Socket, downstream: DownstreamInfo): void;
 }
 
 /**
- * The fast lane of one listener: raw sockets on both sides, and a reader that serves only what it recognises without any
- * doubt. Everything else goes, unread, to the other lane, which judges it as if this one did not exist.
+ * The fast lane of one listener: raw sockets on both sides, and a parser that accepts only unambiguous requests.
+ * Everything else is handed over unparsed to the other lane, which treats it as if this lane did not exist.
  */
 export class FastLane implements ConnectionOwner {
   readonly #context: FastContext;
@@ -36,7 +36,7 @@ export class FastLane implements ConnectionOwner {
     };
   }
 
-  /** Takes a connection that nobody has read from, or on which what was read has been put back. */
+  /** Takes a connection that has not been read from, or whose bytes were put back. */
   accept(socket: Socket, downstream: DownstreamInfo): void {
     const connection = new ClientConnection(this.#context, this, socket, downstream);
     this.#connections.add(connection);
@@ -56,7 +56,9 @@ export class FastLane implements ConnectionOwner {
     if (this.#connections.size === 0) this.#closed?.();
   }
 
-  /** Closes idle connections, and resolves once the last request has ended. Whoever listens has stopped before. */
+  /**
+   * Closes idle connections, and resolves once the last request has ended. The listener must have stopped accepting.
+   */
   async close(): Promise<void> {
     const { promise, resolve } = Promise.withResolvers<void>();
     this.#closed = resolve;
@@ -65,7 +67,7 @@ export class FastLane implements ConnectionOwner {
     await promise;
   }
 
-  /** Breaks off whatever `close` still waits for. */
+  /** Aborts the requests that `close` still waits for. */
   destroy(): void {
     for (const connection of this.#connections) connection.destroy();
   }

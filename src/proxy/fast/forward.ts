@@ -24,10 +24,12 @@ export interface ForwardParts extends UpstreamRequestParts {
 }
 
 /**
- * Forwards one exchange over raw sockets and answers the client, streaming both ways; the last two stages of the chain.
+ * Forwards one exchange over raw sockets and relays the response, streaming both ways; the last two stages of the
+ * chain.
  *
- * Three things go on side by side: the request's body on its way up, the response on its way down, and the client's
- * connection taking what is written. The exchange ends once the last byte of the answer has left, or the client has.
+ * Three things run concurrently: the request's body to the upstream, the response to the client, and the flush of the
+ * client's connection. The exchange ends once the last byte of the response was written, or the client has
+ * disconnected.
  */
 export class Forward implements ActiveRequest, UpstreamUser, ForwardTransport {
   readonly exchange: Exchange;
@@ -54,7 +56,7 @@ export class Forward implements ActiveRequest, UpstreamUser, ForwardTransport {
     this.#state = new ForwardState(parts.exchange, parts.attempts, this, context.context.defect);
   }
 
-  /** Begins, with what came of the body behind the head. Answers with the position where the next request starts. */
+  /** Starts, with the body bytes that followed the head. Returns the position where the next request starts. */
   start(bytes: Buffer, from: number, to: number): number {
     this.#state.start(this.#timeouts.totalMs, this.#context.deadlines.schedule);
     const { body } = this.#request;
@@ -79,18 +81,18 @@ export class Forward implements ActiveRequest, UpstreamUser, ForwardTransport {
     return this.#client.writer.pending;
   }
 
-  /** Whether the request's head was written on the present connection. */
+  /** Whether the request's head was written on the current connection. */
   get #isSent(): boolean {
     const { phase } = this.#state;
     return phase === "sent" || phase === "responding";
   }
 
-  /** Whether bytes of the client still belong to this request. */
+  /** Whether further bytes from the client belong to this request. */
   get awaitsBody(): boolean {
     return this.#request.awaitsBody;
   }
 
-  /** More of the body. Answers with the position where the next request starts. */
+  /** Takes body bytes. Returns the position where the next request starts. */
   onClientData(bytes: Buffer, from: number, to: number): number {
     const { body } = this.#request;
     if (body === undefined) return from;
@@ -111,7 +113,7 @@ export class Forward implements ActiveRequest, UpstreamUser, ForwardTransport {
     return end;
   }
 
-  /** What was written to the client has left. */
+  /** All pending writes to the client have been handed to the kernel. */
   onClientFlushed(): void {
     if (this.#client.writer.pending) return;
     if (this.#state.phase === "ended") {
@@ -122,7 +124,7 @@ export class Forward implements ActiveRequest, UpstreamUser, ForwardTransport {
     if (this.#state.phase === "responding") this.#arm(this.#timeouts.idleMs);
   }
 
-  /** The client's connection is gone. */
+  /** The client's connection is closed. */
   onClientGone(): void {
     this.#connection?.destroy();
     this.#state.end("incomplete", this.#status);
@@ -160,7 +162,7 @@ export class Forward implements ActiveRequest, UpstreamUser, ForwardTransport {
     } else if (this.#relayed !== undefined) {
       this.#passOn(connection, this.#relayed, bytes, 0, length, this.#client.writer);
     }
-    // A connection that was left meanwhile reads on, for whoever gets it.
+    // A connection released meanwhile keeps reading, for its next request.
     return connection !== this.#connection || this.#state.phase === "ended" || !this.#client.writer.pending;
   }
 
@@ -172,14 +174,14 @@ export class Forward implements ActiveRequest, UpstreamUser, ForwardTransport {
   }
 
   onUpstreamClosed(): void {
-    const isExhausted = this.#connection?.starved === true && !this.#isSent;
+    const isExhausted = this.#connection?.resourcesExhausted === true && !this.#isSent;
     const error = this.#connection?.error;
     this.#connection = undefined;
     if (isExhausted) this.#state.resourcesExhausted();
     else this.#attemptFailed(this.#isSent ? "upstream-reset" : "connect-failed", error);
   }
 
-  // ---- the request, on its way up
+  // ---- the request
 
   queued(): void {
     this.#arm(0);
@@ -194,7 +196,7 @@ export class Forward implements ActiveRequest, UpstreamUser, ForwardTransport {
       return;
     }
     this.#connection = idle;
-    if (!this.#state.isDeferred) idle.watchTurn();
+    if (!this.#state.isDeferred) idle.watchTick();
     this.#send();
   }
 
@@ -221,7 +223,7 @@ export class Forward implements ActiveRequest, UpstreamUser, ForwardTransport {
     if (this.#state.phase === "sent") this.#arm(this.#timeouts.responseHeadersMs);
   }
 
-  /** Keeps what came of the body while there is nobody to send it to; the first bytes set the request going. */
+  /** Keeps body bytes while there is no connection. The first bytes start the request. */
   #gather(body: BodyParser, bytes: Buffer, from: number, to: number): number {
     const end = this.#request.gather(body, bytes, from, to);
     if (body.failure !== undefined) {
@@ -230,16 +232,16 @@ export class Forward implements ActiveRequest, UpstreamUser, ForwardTransport {
     }
     const { isReady } = this;
     this.#state.begin();
-    // It may be answered by now.
+    // A local reply may have ended it.
     if (this.#state.phase === "ended") return end;
     if (isReady && !this.#isSent && !body.complete) this.#client.pauseBody();
     if (isReady && this.#state.isHeld) this.#arm(0);
     return end;
   }
 
-  // ---- the response, on its way down
+  // ---- the response
 
-  /** Interim answers and the final one, as far as they have come. */
+  /** Reads interim responses and the final one, as far as received. */
   #readHeads(connection: UpstreamConnection, bytes: Buffer, from: number, to: number): void {
     const { responses } = this.#context;
     for (let at = from; ; at = responses.end) {
@@ -257,15 +259,15 @@ export class Forward implements ActiveRequest, UpstreamUser, ForwardTransport {
         this.#beginResponse(connection, bytes, responses.end, to);
         return;
       }
-      if (!this.#inform()) {
+      if (!this.#relayInterim()) {
         this.#attemptFailed("upstream-malformed");
         return;
       }
     }
   }
 
-  /** 103 with its links and 102 are passed on; 100 and 101 were not asked for; others mean nothing to the client. */
-  #inform(): boolean {
+  /** Passes on 102, and 103 with its links. False for 100 and 101, which were not requested. Ignores others. */
+  #relayInterim(): boolean {
     const { responses } = this.#context;
     const { writer } = this.#client;
     if (responses.status < 102) return false;
@@ -278,23 +280,23 @@ export class Forward implements ActiveRequest, UpstreamUser, ForwardTransport {
   #beginResponse(connection: UpstreamConnection, bytes: Buffer, from: number, to: number): void {
     const { responses, date } = this.#context;
     const { writer } = this.#client;
-    const another = this.#state.retryInsteadOf(responses.status);
-    if (another !== undefined) {
+    const retryEndpoint = this.#state.retryInsteadOf(responses.status);
+    if (retryEndpoint !== undefined) {
       this.#discard(connection, bytes, from, to);
-      this.#state.sendTo(another);
+      this.#state.sendTo(retryEndpoint);
       return;
     }
     const relayed = new ResponseRelay(this.exchange, responses, writer);
     this.#relayed = relayed;
     this.#status = responses.status;
     this.#state.responseStarted(responses.status);
-    connection.answered(relayed.endsConnection ? 0 : responses.keepAliveSeconds);
+    connection.limitKeepAlive(relayed.endsConnection ? 0 : responses.keepAliveSeconds);
     relayed.addHead(responses, this.#client.connectionAfter("response"), date);
     const sink = responses.textIsWhole ? new TextSink(writer, responses.text, from - responses.headLength) : writer;
     this.#passOn(connection, relayed, bytes, from, to, sink);
   }
 
-  /** Leaves an answer that nobody gets; its connection is kept where the answer is whole already. */
+  /** Discards a response that is retried; keeps its connection if the response is already complete. */
   #discard(connection: UpstreamConnection, bytes: Buffer, from: number, to: number): void {
     const { chunked, contentLength, closing, keepAliveSeconds } = this.#context.responses;
     const body = bodyReader(chunked, contentLength);
@@ -305,12 +307,12 @@ export class Forward implements ActiveRequest, UpstreamUser, ForwardTransport {
       connection.destroy();
       return;
     }
-    connection.answered(keepAliveSeconds);
+    connection.limitKeepAlive(keepAliveSeconds);
     connection.leave("flushed");
     this.#context.pools.release(connection);
   }
 
-  /** The body, as far as it came. */
+  /** Passes on the body bytes received. */
   #passOn(
     connection: UpstreamConnection,
     relayed: ResponseRelay,
@@ -322,13 +324,13 @@ export class Forward implements ActiveRequest, UpstreamUser, ForwardTransport {
     const { writer } = this.#client;
     const end = relayed.pass(bytes, from, to, sink);
     if (relayed.failure !== undefined) {
-      // What was good of it has been promised to nobody, but the client may make something of it.
+      // Flush the valid part received so far, although the response will be cut short: the client may use it.
       writer.flush();
       this.#attemptFailed("upstream-malformed");
       return;
     }
     if (relayed.isComplete) {
-      this.#finish(connection, end === to ? "ended" : "more followed");
+      this.#finish(connection, end === to ? "ended" : "surplus bytes");
       return;
     }
     writer.flush();
@@ -336,8 +338,8 @@ export class Forward implements ActiveRequest, UpstreamUser, ForwardTransport {
     this.#armStreaming();
   }
 
-  /** The answer is whole. Bytes behind it were asked for by nobody, so the connection that brought them is not kept. */
-  #finish(connection: UpstreamConnection, upstream: "ended" | "more followed"): void {
+  /** The response is complete. Bytes after it are unsolicited, so their connection is not reused. */
+  #finish(connection: UpstreamConnection, upstream: "ended" | "surplus bytes"): void {
     const { writer } = this.#client;
     this.#relayed?.addEnd();
     this.#state.phase = "ended";
@@ -350,23 +352,23 @@ export class Forward implements ActiveRequest, UpstreamUser, ForwardTransport {
     this.#allWritten();
   }
 
-  /** Of the answer; that is all once it has left. */
+  /** The whole response is written; completes the exchange now, or once it is flushed. */
   #allWritten(): void {
     const { writer } = this.#client;
     if (writer.pending) this.#client.watchFlush(this.#timeouts.idleMs);
     else if (!writer.broken) this.#complete();
   }
 
-  /** The last byte has left. */
+  /** The last byte was flushed. */
   #complete(): void {
     this.#state.end("complete", this.#status);
     this.#client.requestEnded(this.#request.body);
   }
 
-  // ---- what goes wrong
+  // ---- failures
 
   #attemptFailed(failure: AttemptFailure, error?: Error): void {
-    // Where one idle connection turned out to be broken, the others are likely to be.
+    // If one idle connection was broken, the others probably are too.
     if (failure === "upstream-reset") this.#mayReuse = false;
     this.#state.attemptFailed(failure, error);
   }
@@ -383,18 +385,18 @@ export class Forward implements ActiveRequest, UpstreamUser, ForwardTransport {
 
   reply(code: ErrorCode): void {
     const { head, requestId } = this.exchange;
-    const answer = localResponse(
+    const response = localResponse(
       code,
       requestId,
       head.headerLines("accept").join(", "),
       this.#attempts.retryAfterSeconds,
     );
-    this.#status = answer.status;
-    this.exchange.bytesSent = answer.body.length;
+    this.#status = response.status;
+    this.exchange.bytesSent = response.body.length;
     this.#client.writer.addText(
-      localResponseText(answer, {
-        reasonPhrase: STATUS_CODES[answer.status] ?? "",
-        connection: this.#client.connectionAfter(closesConnection(code) ? "last answer" : "response"),
+      localResponseText(response, {
+        reasonPhrase: STATUS_CODES[response.status] ?? "",
+        connection: this.#client.connectionAfter(closesConnection(code) ? "last response" : "response"),
         date: this.#context.date.now(),
         body: head.method === "HEAD" ? "omitted" : "sent",
       }),
@@ -403,7 +405,7 @@ export class Forward implements ActiveRequest, UpstreamUser, ForwardTransport {
     this.#allWritten();
   }
 
-  /** Whoever's turn it is: the client's, while it has not taken what was written. */
+  /** Times the side that is awaited: the client while writes are pending, else the upstream. */
   #armStreaming(): void {
     const { idleMs } = this.#timeouts;
     if (this.#client.writer.pending) this.#client.watchFlush(idleMs);

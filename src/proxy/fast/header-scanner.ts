@@ -1,10 +1,10 @@
 import { maxResponseFields } from "../../http/header-fields.ts";
 import { latin1Slice } from "../../node-internals.ts";
-/** What a byte may be in the head of a message, as bits of one table look-up. */
+/** Byte classes of a message head, as bits of one lookup table. This one: characters of a token. */
 export const tokenByte = 1;
-/** May stand in a field's value: visible, blank or obs-text (RFC 9110 §5.5). */
+/** Allowed in a field value: visible, blank or obs-text (RFC 9110 §5.5). */
 export const valueByte = 2;
-/** May stand in a request target that nobody reads in two ways: visible ASCII without `#`. */
+/** Allowed in an unambiguous request target: visible ASCII without `#`. */
 export const targetByte = 4;
 
 const tab = 0x09;
@@ -21,7 +21,7 @@ export const backslash = 0x5c;
 
 export const byteClasses: Uint8Array = new Uint8Array(256);
 
-/** Each byte, letters of ASCII in lower case. */
+/** Maps ASCII letters to lower case, and any other byte to itself. */
 const lowerCase: Uint8Array = Uint8Array.from({ length: 256 }, (_, byte) =>
   byte >= 0x41 && byte <= 0x5a ? byte | 0x20 : byte,
 );
@@ -42,56 +42,56 @@ function mark(byte: number, bit: number): void {
 
 /** The head is not complete yet. */
 export const incomplete = -1;
-/** Not what this reader recognises without any doubt. */
+/** Malformed, ambiguous or not supported by this parser. */
 export const irregular = -2;
 
-/** Far above what limits allow; a head with more fields is irregular. */
+/** Far above the configurable limits; a head with more fields is irregular. */
 const maxFields = maxResponseFields;
 
 /**
- * Finds the fields of one head, checking every byte, and keeps where they are: offsets from the head's first byte. One
- * scan serves all connections, each head in turn, so that a head costs no object a field.
+ * Finds the fields of one head, checking every byte, and records their offsets from the head's first byte. One scanner
+ * is reused for all heads, so that fields allocate nothing.
  */
 export class HeaderScanner {
   count = 0;
   /** Whether every field is `name: value`: one space, no blank after the value, and a value. */
   evenlySpaced = true;
-  readonly #places = new Int32Array(maxFields * 5);
-  /** Over the bytes that were scanned last, which nearly always are in the buffer of all. */
+  readonly #offsets = new Int32Array(maxFields * 5);
+  /** A view of the buffer scanned last, which nearly always is the shared buffer. */
   #words: DataView = new DataView(new ArrayBuffer(0));
   #wordsOf: Uint8Array | undefined;
 
-  /** Where the field's name starts. */
+  /** Start of the field's name. */
   start(field: number): number {
-    return this.#places[field * 5] as number;
+    return this.#offsets[field * 5] as number;
   }
 
-  /** Where its name ends: at the colon. */
+  /** End of the name: the position of the colon. */
   nameEnd(field: number): number {
-    return this.#places[field * 5 + 1] as number;
+    return this.#offsets[field * 5 + 1] as number;
   }
 
   valueStart(field: number): number {
-    return this.#places[field * 5 + 2] as number;
+    return this.#offsets[field * 5 + 2] as number;
   }
 
   valueEnd(field: number): number {
-    return this.#places[field * 5 + 3] as number;
+    return this.#offsets[field * 5 + 3] as number;
   }
 
-  /** A hash of its name without regard to case: equal names always get the same number. */
+  /** A case-insensitive hash of the name. */
   nameHash(field: number): number {
-    return this.#places[field * 5 + 4] as number;
+    return this.#offsets[field * 5 + 4] as number;
   }
 
   /**
-   * Reads the fields from `from` to the empty line, in bytes that end before `to`. `origin` is where the head starts.
-   * Answers with the position after the empty line, `incomplete` or `irregular`.
+   * Scans the fields from `from` to the empty line; `to` is the end of the input, exclusive. `origin`: start of the
+   * head. Returns the position after the empty line, `incomplete` or `irregular`.
    *
-   * Long, since it is the one loop over every byte of every head: about 1 ns each.
+   * One long function on purpose: it loops over every byte of every head, at about 1 ns each.
    */
   scan(bytes: Uint8Array, origin: number, from: number, to: number): number {
-    const places = this.#places;
+    const offsets = this.#offsets;
     const words = this.#wordsIn(bytes);
     const lastWord = to - 4;
     let at = from;
@@ -129,11 +129,11 @@ export class HeaderScanner {
       if (valueEnd !== at || valueEnd === valueStart) even = false;
       at += 2;
       const place = count++ * 5;
-      places[place] = start - origin;
-      places[place + 1] = nameEnd - origin;
-      places[place + 2] = valueStart - origin;
-      places[place + 3] = valueEnd - origin;
-      places[place + 4] = hash;
+      offsets[place] = start - origin;
+      offsets[place + 1] = nameEnd - origin;
+      offsets[place + 2] = valueStart - origin;
+      offsets[place + 3] = valueEnd - origin;
+      offsets[place + 4] = hash;
     }
     return incomplete;
   }
@@ -153,9 +153,9 @@ const everyDelete = 0x7f7f7f7f;
 const everySpace = 0x20202020;
 
 /**
- * Whether none of four bytes is below the space or DEL, so that all may stand in a value; a tab is left to the loop over
- * single bytes. A subtraction from all four at once shows in a byte's high bit that it was less (Lamport, "Multiple Byte
- * Processing with Full-Word Instructions", 1975). Measured, it takes two fifths off the scan of a browser's head.
+ * Whether four bytes are all allowed in a value: none is a control character or DEL. A tab is left to the loop over
+ * single bytes. Subtracts from all four at once; a byte's high bit then shows that it was less (Lamport, "Multiple Byte
+ * Processing with Full-Word Instructions", 1975). Measured: 40 % less time to scan a browser's head.
  */
 function isPlainWord(word: number): boolean {
   const deletes = word ^ everyDelete;
@@ -168,19 +168,19 @@ function isBlank(code: number): boolean {
 }
 
 const slots = 1024;
-/** Bounds what strangers can make a table hold; below half of the slots, so that a search soon meets an empty one. */
+/** Bounds the memory that clients can make a table use. Below half of the slots, so that probe sequences stay short. */
 const maxNames = 400;
 
 interface Entry<Kind> {
-  /** In lower case. */
+  /** Lower case. */
   readonly name: Uint8Array;
   readonly hash: number;
   readonly kind: Kind;
 }
 
 /**
- * Sorts field names into kinds, by the hash that the scan made on its way: neither a string is cut nor one hashed
- * for a name seen before. What a name is, is asked once and remembered, for a bounded number of names.
+ * Maps field names to kinds by the hash that the scan computed, so that known names need no string. The kind of a name
+ * is cached, for a bounded number of names.
  */
 export class HeaderNameTable<Kind extends string> {
   readonly #kindOf: (lowerCaseName: string) => Kind;
@@ -191,24 +191,24 @@ export class HeaderNameTable<Kind extends string> {
     this.#kindOf = kindOf;
   }
 
-  /** The kind of a field that the scan found in the head that starts at `origin`. */
+  /** The kind of a scanned field; `origin`: start of the head in `bytes`. */
   kind(scan: HeaderScanner, field: number, bytes: Buffer, origin: number): Kind {
     const start = origin + scan.start(field);
     const end = origin + scan.nameEnd(field);
     const hash = scan.nameHash(field);
     for (let slot = hash & (slots - 1); ; slot = (slot + 1) & (slots - 1)) {
       const entry = this.#entries[slot];
-      if (entry === undefined) return this.#learn(slot, hash, latin1Slice(bytes, start, end));
+      if (entry === undefined) return this.#add(slot, hash, latin1Slice(bytes, start, end));
       if (entry.hash === hash && isSame(bytes, start, end, entry.name)) return entry.kind;
     }
   }
 
-  #learn(slot: number, hash: number, name: string): Kind {
-    const own = name.toLowerCase();
-    const kind = this.#kindOf(own);
+  #add(slot: number, hash: number, name: string): Kind {
+    const lowerCaseName = name.toLowerCase();
+    const kind = this.#kindOf(lowerCaseName);
     if (this.#count < maxNames) {
       this.#count++;
-      this.#entries[slot] = { name: Buffer.from(own, "latin1"), hash, kind };
+      this.#entries[slot] = { name: Buffer.from(lowerCaseName, "latin1"), hash, kind };
     }
     return kind;
   }
@@ -223,7 +223,7 @@ function isSame(bytes: Uint8Array, start: number, end: number, name: Uint8Array)
   return true;
 }
 
-/** Whether the text holds this lower-case name there, in whatever case. */
+/** Whether `text` from `start` to `end` equals this lower-case name, ignoring case. */
 export function isNamed(text: string, start: number, end: number, name: string): boolean {
   if (end - start !== name.length) return false;
   for (let at = 0; at < name.length; at++) {
@@ -236,7 +236,7 @@ export function isNamed(text: string, start: number, end: number, name: string):
 
 const firstBytes = 4096;
 
-/** The bytes of a head that came in pieces, until it is complete. */
+/** Collects the bytes of a head that arrives in pieces. */
 export class PartialHead {
   bytes: Buffer;
   length = 0;
@@ -246,7 +246,7 @@ export class PartialHead {
     this.append(bytes, from, to);
   }
 
-  /** True where the new piece can complete a line: else there is nothing new to look at. */
+  /** Returns whether the piece contains a line feed; if not, it cannot complete the head. */
   append(bytes: Uint8Array, from: number, to: number): boolean {
     const needed = this.length + to - from;
     if (needed > this.bytes.length) {

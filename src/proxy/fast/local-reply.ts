@@ -4,10 +4,10 @@ import { closesConnection, errorOf, type LocalReply, localResponse, localRespons
 import type { BodyParser, ChunkedSink } from "./body-parser.ts";
 import type { ActiveRequest, ClientSide, FastContext } from "./fast-context.ts";
 
-/** How long a client may leave an own answer untaken. */
-const readerSilenceMs = 60_000;
+/** How long a client may take to read from a local reply. */
+const clientIdleMs = 60_000;
 
-/** One request that Perch answers itself: nothing is forwarded, and what there is of a body is read and thrown away. */
+/** One request with a local reply: nothing is forwarded, and the request's body is read and discarded. */
 export class LocalReplyExchange implements ActiveRequest {
   readonly #context: FastContext;
   readonly #client: ClientSide;
@@ -22,25 +22,25 @@ export class LocalReplyExchange implements ActiveRequest {
     this.#body = body;
   }
 
-  /** Answers, and reads what came behind the head. Answers with the position where the next request starts. */
-  start(ending: LocalReply, bytes: Buffer, from: number, to: number): number {
+  /** Writes the reply, and reads the bytes after the head. Returns the position where the next request starts. */
+  start(reply: LocalReply, bytes: Buffer, from: number, to: number): number {
     const { head, requestId } = this.#exchange;
     const { writer } = this.#client;
-    const answer = localResponse(ending, requestId, head.headerLines("accept").join(", "));
+    const response = localResponse(reply, requestId, head.headerLines("accept").join(", "));
     const next = this.onClientData(bytes, from, to);
-    this.#status = answer.status;
-    this.#exchange.error = errorOf(ending);
-    this.#exchange.bytesSent = answer.body.length;
+    this.#status = response.status;
+    this.#exchange.error = errorOf(reply);
+    this.#exchange.bytesSent = response.body.length;
     writer.addText(
-      localResponseText(answer, {
-        reasonPhrase: STATUS_CODES[answer.status] ?? "",
-        connection: this.#client.connectionAfter(closesConnection(ending) ? "last answer" : "response"),
+      localResponseText(response, {
+        reasonPhrase: STATUS_CODES[response.status] ?? "",
+        connection: this.#client.connectionAfter(closesConnection(reply) ? "last response" : "response"),
         date: this.#context.date.now(),
         body: head.method === "HEAD" ? "omitted" : "sent",
       }),
     );
     writer.flush();
-    if (writer.pending) this.#client.watchFlush(readerSilenceMs);
+    if (writer.pending) this.#client.watchFlush(clientIdleMs);
     else if (!writer.broken) this.#complete();
     return next;
   }
@@ -52,9 +52,9 @@ export class LocalReplyExchange implements ActiveRequest {
   onClientData(bytes: Buffer, from: number, to: number): number {
     if (this.#body === undefined) return from;
     const end = this.#body.read(bytes, from, to, nowhere);
-    // What is no body any more would be taken for the next request.
+    // A malformed body has no known end: what follows must not be parsed as the next request.
     if (this.#body.failure === undefined) return end;
-    this.#client.connectionAfter("last answer");
+    this.#client.connectionAfter("last response");
     return to;
   }
 
@@ -62,7 +62,7 @@ export class LocalReplyExchange implements ActiveRequest {
     if (!this.#client.writer.pending) this.#complete();
   }
 
-  /** The last byte has left. */
+  /** The last byte was written. */
   #complete(): void {
     this.#exchange.end(this.#status, this.#exchange.error);
     this.#client.requestEnded(this.#body);

@@ -23,7 +23,7 @@ import {
 /** How a request's body is framed. */
 export type BodyFraming = "none" | "length" | "chunked";
 
-/** Methods and how they begin; all others are the standard lane's. */
+/** The methods of this lane, with the bytes they start with; all others are handed over. */
 const methods: readonly { readonly name: string; readonly bytes: Uint8Array; readonly body: "allowed" | "odd" }[] = [
   { name: "GET", bytes: Buffer.from("GET "), body: "odd" },
   { name: "POST", bytes: Buffer.from("POST "), body: "allowed" },
@@ -36,12 +36,12 @@ const methods: readonly { readonly name: string; readonly bytes: Uint8Array; rea
 
 const versionEnd = Buffer.from(" HTTP/1.1\r\n");
 
-/** A body's length in bytes that is a number beyond doubt: no sign, no leading zero, exact in a double. */
+/** An unambiguous Content-Length: no sign, no leading zero, exact in a double. */
 const plainLength = /^(?:0|[1-9]\d{0,14})$/;
 
 /**
- * Reads request heads, strictly and narrowly: what is not recognised without any doubt is `irregular`, and the standard
- * lane's to judge, with its answer. The last head read stays in place until the next: fields, their kinds, the framing.
+ * Parses request heads strictly: anything ambiguous or unusual is `irregular` and handed over to the standard lane,
+ * which decides. The results of the last head (fields, their kinds, the framing) stay valid until the next.
  */
 export class RequestParser {
   readonly scan: HeaderScanner = new HeaderScanner();
@@ -49,9 +49,9 @@ export class RequestParser {
   contentLength = 0;
   /** Whether the client wants the connection closed after this request. */
   closing = false;
-  /** Position after the head, in the bytes that were given. */
+  /** Position after the head, in the bytes passed to `read`. */
   end = 0;
-  /** Whose fields the scan holds. */
+  /** The head whose fields `scan` holds. */
   head: FastHead | undefined;
   readonly #kinds: RequestField[] = [];
   #fields: RequestFields | undefined;
@@ -60,7 +60,7 @@ export class RequestParser {
   #cookies: string | undefined;
   #pathIsPlain = true;
 
-  /** Reads the head that starts at `from`, in bytes that end before `to`. */
+  /** Parses the head that starts at `from`; `to` is the end of the input, exclusive. */
   read(bytes: Buffer, from: number, to: number, snapshot: Snapshot): FastHead | typeof incomplete | typeof irregular {
     this.head = undefined;
     const method = methodAt(bytes, from, to);
@@ -103,7 +103,7 @@ export class RequestParser {
     return this.head;
   }
 
-  /** Answers with the path's end, and notes whether anything in it could have to be changed (as `normalPath` would). */
+  /** Returns the end of the path, and records whether it may need normalising (see `normalPath`). */
   #readPath(bytes: Uint8Array, from: number, to: number): number {
     let plain = true;
     let before = 0;
@@ -119,12 +119,12 @@ export class RequestParser {
     return at;
   }
 
-  /** What a field of the head that was read last is. */
+  /** The kind of a field of the last head. */
   kind(field: number): RequestField {
     return this.#kinds[field] as RequestField;
   }
 
-  /** Makes the scan that of this head again, where another one was read since. */
+  /** Scans this head again if another one was read since. */
   reclaim(head: FastHead): void {
     if (this.head === head) return;
     this.head = head;
@@ -136,7 +136,7 @@ export class RequestParser {
     return length > snapshot.config.limits.headerBytes ? irregular : incomplete;
   }
 
-  /** One pass over the fields for what every request is asked; false where one is not this lane's. */
+  /** Reads in one pass what every request needs; false if a field requires the standard lane. */
   #readFields(bytes: Buffer, from: number, text: string, snapshot: Snapshot): boolean {
     if (this.#fields?.snapshot !== snapshot) this.#fields = new RequestFields(snapshot);
     const { scan } = this;
@@ -175,7 +175,7 @@ export class RequestParser {
           return false;
       }
     }
-    // Said in so many words, but no body: what goes upstream depends on the method only.
+    // An explicit zero length is no body: the framing sent upstream then depends on the method only.
     if (this.framing === "length" && this.contentLength === 0) this.framing = "none";
     const cookies = this.#cookies;
     if (cookies !== undefined && hasMoreCookies(cookies, snapshot.config.limits.cookies)) return false;
@@ -207,7 +207,7 @@ export class RequestParser {
     return this.closing;
   }
 
-  /** A second length, or one beside chunks, is ambiguous (RFC 9112 §6.3). */
+  /** A second length, or a length with a transfer coding, is ambiguous (RFC 9112 §6.3). */
   #readLength(value: string): boolean {
     if (this.framing !== "none" || !plainLength.test(value)) return false;
     this.contentLength = Number(value);
@@ -232,19 +232,19 @@ function methodAt(
   return irregular;
 }
 
-/** What a request's field is to the fast lane: the rules' action, or one of its own. */
+/** How the fast lane handles a request field: the configured action, or one of the lane's. */
 export type RequestField =
   | Exclude<RequestHeaderAction, "managed">
   | "host"
   | "via"
-  /** Written anew by Perch, or dropped. */
+  /** Replaced by Perch, or dropped. */
   | "rewritten"
   | "content-length"
   | "transfer-encoding"
-  /** Makes the request one for the standard lane. */
+  /** Hands the request over to the standard lane. */
   | "unserved";
 
-const own: ReadonlyMap<string, RequestField> = new Map([
+const laneKinds: ReadonlyMap<string, RequestField> = new Map([
   ["host", "host"],
   ["via", "via"],
   ["content-length", "content-length"],
@@ -254,7 +254,7 @@ const own: ReadonlyMap<string, RequestField> = new Map([
   ["expect", "unserved"],
 ]);
 
-/** The fields of requests by name, as the snapshot's rules have them. */
+/** Kinds of request fields by name, according to the snapshot. */
 export class RequestFields {
   readonly snapshot: Snapshot;
   readonly table: HeaderNameTable<RequestField>;
@@ -264,12 +264,12 @@ export class RequestFields {
     const rules = snapshot.requestHeaders;
     this.table = new HeaderNameTable((name) => {
       const action = rules.action(name);
-      return own.get(name) ?? (action === "managed" ? "rewritten" : action);
+      return laneKinds.get(name) ?? (action === "managed" ? "rewritten" : action);
     });
   }
 }
 
-/** Where a head's fields can be looked up again. */
+/** Gives access to a head's fields after other heads were parsed. */
 interface Scanner {
   readonly scan: HeaderScanner;
   reclaim(head: FastHead): void;
@@ -277,10 +277,10 @@ interface Scanner {
 
 interface FastHeadParts {
   readonly method: string;
-  /** The whole head, byte for character. */
+  /** The whole head, as Latin-1. */
   readonly text: string;
   readonly target: string;
-  /** Of the target, in characters. */
+  /** Length of the target's path, in characters. */
   readonly pathLength: number;
   readonly pathIsPlain: boolean;
   readonly queryIsPlain: boolean;
@@ -289,7 +289,7 @@ interface FastHeadParts {
   readonly cookies: string | undefined;
 }
 
-/** A request head as the fast lane read it: one text, and fields that are looked up in it when somebody asks. */
+/** A request head in the fast lane: one string, in which fields are looked up on demand. */
 export class FastHead implements RequestHead {
   readonly method: string;
   readonly text: string;

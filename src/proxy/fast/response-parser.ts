@@ -12,7 +12,7 @@ import {
   valueByte,
 } from "./header-scanner.ts";
 
-/** What a field of a response is to the fast lane: what it is to Perch, or one that frames the message or dates it. */
+/** How the fast lane handles a response field: as the standard lane does, plus the framing fields and Date. */
 export type FastResponseField = ResponseField | "content-length" | "transfer-encoding" | "keep-alive" | "date";
 
 const framing: ReadonlySet<string> = new Set(["content-length", "transfer-encoding", "keep-alive", "date"]);
@@ -21,40 +21,40 @@ const table = new HeaderNameTable<FastResponseField>((name) =>
   framing.has(name) ? (name as FastResponseField) : responseField(name),
 );
 
-/** An upstream's response head may not be larger than this, in bytes. */
+/** Maximum size of an upstream's response head, in bytes. */
 export const responseHeadBytes: number = 64 * 1024;
 
-/** What is read with the head becomes text together with it, where it is no more than this. */
+/** Up to this size, body bytes read with the head are decoded together with it. */
 const maxTextBytes = 8 * 1024;
 
 const versionStart = Buffer.from("HTTP/1.");
 const maxDigits = 15;
 
-/** Reads the heads of upstreams' responses, held to RFC 9112; the last one read stays in place until the next. */
+/** Parses the heads of upstream responses (RFC 9112). The results stay valid until the next head. */
 export class ResponseParser {
   readonly scan: HeaderScanner = new HeaderScanner();
-  /** The head, byte for character, and whatever of the body came with it, where that is little. */
+  /** The head as Latin-1, and the body bytes read with it if they are few. */
   text = "";
   headLength = 0;
   status = 0;
   minorVersion: 0 | 1 = 1;
-  /** Whether its first line is what Perch would write itself. */
+  /** Whether the status line can be passed on unchanged. */
   plainStatusLine = true;
-  /** The reason phrase, as it stands in `text`. */
+  /** Position of the reason phrase in `text`. */
   reasonStart = 0;
   reasonEnd = 0;
-  /** Whether it can stand in a status line of ours. */
+  /** Whether the reason phrase can be passed on: printable ASCII only. */
   plainReason = true;
   contentLength: number | undefined;
   chunked = false;
   /** Whether the connection ends with this response. */
   closing = false;
-  /** Whether the connection's options name fields that go no further. */
+  /** Whether the Connection field names hop-by-hop fields. */
   namesFields = false;
   hasDate = false;
-  /** Seconds that the upstream keeps an idle connection, where it says so. */
+  /** The upstream's announced idle timeout, in seconds (Keep-Alive: timeout). */
   keepAliveSeconds: number | undefined;
-  /** Position after the head, in the bytes that were given. */
+  /** Position after the head, in the bytes passed to `read`. */
   end = 0;
   readonly #kinds: FastResponseField[] = [];
   #closed = false;
@@ -71,12 +71,12 @@ export class ResponseParser {
     return this.#readFields(bytes, from) ? "complete" : "malformed";
   }
 
-  /** Whether `text` holds what was read behind the head as well. */
+  /** Whether `text` also holds the body bytes read with the head. */
   get textIsWhole(): boolean {
     return this.text.length > this.headLength;
   }
 
-  /** What a field of the head that was read last is. */
+  /** The kind of a field of the last head. */
   kind(field: number): FastResponseField {
     return this.#kinds[field] as FastResponseField;
   }
@@ -89,7 +89,7 @@ export class ResponseParser {
     return this.text.slice(this.scan.valueStart(field), this.scan.valueEnd(field));
   }
 
-  /** All fields, flat: name, value, name, value. For what the common way does not serve. */
+  /** All fields, flat: name, value, name, value. For the slow path. */
   flat(): string[] {
     const out: string[] = [];
     for (let field = 0; field < this.scan.count; field++) out.push(this.name(field), this.value(field));
@@ -154,7 +154,7 @@ export class ResponseParser {
         return false;
       else if (kind === "transfer-encoding" && !this.#readCoding(this.value(field))) return false;
     }
-    // Whoever says both closes (RFC 9112 §9.3).
+    // `close` wins over `keep-alive` (RFC 9112 §9.3).
     this.closing = this.#closed || !this.#kept;
     return true;
   }
@@ -170,7 +170,7 @@ export class ResponseParser {
     if (value !== "close") this.namesFields = true;
   }
 
-  /** A second length, or one beside chunks, is ambiguous, and whoever believes the wrong one is poisoned. */
+  /** A second length, or a length with a transfer coding, is ambiguous and allows response splitting. */
   #readLength(bytes: Uint8Array, start: number, end: number): boolean {
     if (this.contentLength !== undefined || this.chunked || start === end || end - start > maxDigits) return false;
     let length = 0;
@@ -183,7 +183,7 @@ export class ResponseParser {
     return true;
   }
 
-  /** The field is hop-by-hop: without it, a coding other than chunked would be taken for the content. */
+  /** Only `chunked`: the field is hop-by-hop, so the client would take any other coding for the content. */
   #readCoding(value: string): boolean {
     if (this.contentLength !== undefined || this.chunked || value.toLowerCase() !== "chunked") return false;
     this.chunked = true;

@@ -14,19 +14,19 @@ import { BodyParser, type ChunkedSink } from "./body-parser.ts";
 import { type FastResponseField, type ResponseParser, responseHeadBytes } from "./response-parser.ts";
 import type { SocketWriter } from "./socket-writer.ts";
 
-/** An upstream's final answer on its way to the client, in a frame that the client understands. */
+/** Relays an upstream's final response to the client, reframed if necessary. */
 export class ResponseRelay {
   readonly status: number;
-  /** Whether the upstream's connection is of no use after it. Misbehaving upstreams send a body with their answer to HEAD. */
+  /** Whether the upstream connection cannot be reused. After HEAD too: misbehaving upstreams send a body. */
   readonly endsConnection: boolean;
   readonly #exchange: Exchange;
   readonly #writer: SocketWriter;
-  /** Undefined where none follows the head. */
+  /** Undefined if the response has no body. */
   readonly #body: BodyParser | undefined;
-  /** Chunks are put round a body that the upstream sends until it closes. */
-  readonly #frame: "as it came" | "upstream's chunks" | "own chunks";
+  /** How the body is framed for the client; `own chunks`: the upstream's body ends with its connection. */
+  readonly #frame: "unchanged" | "upstream's chunks" | "own chunks";
 
-  /** Of the head that was read last. */
+  /** From the last parsed head. */
   constructor(exchange: Exchange, { status, chunked, contentLength, closing }: ResponseParser, writer: SocketWriter) {
     const isHead = exchange.head.method === "HEAD";
     const bodiless = isHead || status === 204 || status === 304;
@@ -34,8 +34,8 @@ export class ResponseRelay {
     this.#exchange = exchange;
     this.#writer = writer;
     this.#body = bodiless ? undefined : bodyReader(chunked, contentLength);
-    const framed = chunked ? "upstream's chunks" : contentLength === undefined ? "own chunks" : "as it came";
-    this.#frame = bodiless ? "as it came" : framed;
+    const framed = chunked ? "upstream's chunks" : contentLength === undefined ? "own chunks" : "unchanged";
+    this.#frame = bodiless ? "unchanged" : framed;
     this.endsConnection = closing || isHead || this.#frame === "own chunks";
   }
 
@@ -43,24 +43,24 @@ export class ResponseRelay {
     return this.#body === undefined || this.#body.complete;
   }
 
-  /** What is wrong with the body; undefined where nothing is so far. */
+  /** The error in the body, if one was found so far. */
   get failure(): ErrorCode | undefined {
     return this.#body?.failure;
   }
 
-  /** Adds the head. To be asked while the reader still holds it. */
+  /** Writes the head. Call while the parser still holds it. */
   addHead(responses: ResponseParser, connection: "keep-alive" | "close", date: HttpDate): void {
     this.#writer.addText(
       responseText(this.#exchange, responses, {
         connection,
-        coding: this.#frame === "as it came" ? "none" : "chunked",
+        coding: this.#frame === "unchanged" ? "none" : "chunked",
         trailers: this.#frame === "upstream's chunks" ? "trailers may follow" : "no trailers",
         date,
       }),
     );
   }
 
-  /** Adds of the body what came, through `sink`. Answers with the position after the last byte that belongs to it. */
+  /** Passes body bytes to `sink`. Returns the position after the last byte of the body. */
   pass(bytes: Buffer, from: number, to: number, sink: ChunkedSink): number {
     const body = this.#body;
     if (body === undefined) return from;
@@ -72,12 +72,12 @@ export class ResponseRelay {
     return end;
   }
 
-  /** The upstream has closed: the end of a body that lasts until then. */
+  /** The upstream has closed, which ends a body without a length. */
   closed(): void {
     this.#body?.closed();
   }
 
-  /** Adds what follows a complete body. */
+  /** Writes what follows a complete body: the last chunk or the trailers. */
   addEnd(): void {
     if (this.#frame === "own chunks") this.#writer.addText("0\r\n\r\n");
     else if (this.#frame === "upstream's chunks") {
@@ -86,23 +86,23 @@ export class ResponseRelay {
   }
 }
 
-/** Of the body that follows a response's head. */
+/** A parser for the body of a response. */
 export function bodyReader(chunked: boolean, contentLength: number | undefined): BodyParser {
   return new BodyParser(chunked ? "chunked" : (contentLength ?? "until close"), responseHeadBytes);
 }
 
-/** What the lane itself says in a response's head. */
+/** The fields that the lane itself adds to a response's head. */
 export interface ResponseFraming {
   readonly connection: "keep-alive" | "close";
   readonly coding: "chunked" | "none";
   readonly trailers: TrailerPlan;
-  /** Now: written where the upstream gave no date. */
+  /** For a response without Date. */
   readonly date: HttpDate;
 }
 
 /**
- * The response's head as the client gets it, in the canonical form. To be asked right after the head was read, while the
- * reader still holds it. Fields that pass one after the other are one slice of the upstream's own head.
+ * The response's head as sent to the client, in canonical form. Call right after the head was read, while the parser
+ * still holds it. Consecutive fields that are passed on are one slice of the upstream's head.
  */
 function responseText(exchange: Exchange, reader: ResponseParser, framing: ResponseFraming): string {
   const isRewritten = reader.namesFields || !reader.scan.evenlySpaced || exchange.route?.transforms !== undefined;
@@ -115,7 +115,7 @@ function responseText(exchange: Exchange, reader: ResponseParser, framing: Respo
 
 const lastField = { "keep-alive": "Connection: keep-alive\r\n\r\n", close: "Connection: close\r\n\r\n" } as const;
 
-/** The upstream's own words mean nothing to a program (RFC 9112 §4). */
+/** An unusual reason phrase is replaced: clients should ignore it anyway (RFC 9112 §4). */
 function statusLine({ text, status, plainReason, reasonStart, reasonEnd }: ResponseParser): string {
   const reason = plainReason ? text.slice(reasonStart, reasonEnd) : (STATUS_CODES[status] ?? "");
   return `HTTP/1.1 ${status} ${reason}\r\n`;
@@ -126,7 +126,7 @@ function sliced(exchange: Exchange, reader: ResponseParser, { trailers }: Respon
   const edit = responseEdit(exchange);
   let out = reader.plainStatusLine ? "" : statusLine(reader);
   let cacheControl: string | undefined;
-  // A plain status line is the first of what is kept.
+  // A plain status line starts the first kept slice.
   let keptFrom = reader.plainStatusLine ? 0 : -1;
   for (let field = 0; field < scan.count; field++) {
     const kind = reader.kind(field);
@@ -162,19 +162,19 @@ function isPassed(kind: FastResponseField, edit: ResponseEdit, trailers: Trailer
   }
 }
 
-/** For heads that are unevenly spaced, whose Connection names fields, or that the route changes: field by field, as the standard lane does. */
+/** The slow path, field by field as in the standard lane: uneven spacing, named hop-by-hop fields, or route changes. */
 function rewritten(exchange: Exchange, reader: ResponseParser, { trailers }: ResponseFraming): string {
   return statusLine(reader) + lines(responseHeaders(exchange, reader.flat(), trailers));
 }
 
-/** Fields of a flat list as they stand in a head. */
+/** Formats a flat list of fields as header lines. */
 export function lines(fields: readonly string[]): string {
   let out = "";
   for (let i = 0; i < fields.length; i += 2) out += `${fields[i]}: ${fields[i + 1]}\r\n`;
   return out;
 }
 
-/** The date of a response (RFC 9110 §5.6.7), made once a second. */
+/** The Date of a response (RFC 9110 §5.6.7), formatted once per second. */
 export class HttpDate {
   readonly #nowMs: () => number;
   #second = -1;

@@ -3,52 +3,52 @@ import { TLSSocket } from "node:tls";
 import { latin1Slice } from "../../node-internals.ts";
 import type { ChunkedSink } from "./body-parser.ts";
 
-/** Pieces up to this size join the text that leaves with them; copying more would cost more than a second write. */
+/** Pieces up to this size are appended to the text; copying more would cost more than a second write. */
 const smallBytes = 8 * 1024;
-/** As much text as leaves in one write without memory of its own: node's buffer for strings on the stack. */
+/** Maximum text that Node writes without allocating: its stack buffer for strings. */
 const maxTextBytes = 16 * 1024;
 
 const nothing = Buffer.alloc(0);
 
 /**
- * Writes to one peer. What is small is gathered as text, so that a head and a small body leave in one write; what is
- * large leaves as it lies in the buffer that it was read into.
+ * Writes to one peer. Small pieces are collected as text, so that a head and a small body are one write; large pieces
+ * are written from the buffer they were read into.
  */
 export class SocketWriter implements ChunkedSink {
   readonly #socket: Socket;
   readonly #buffers: ReadBuffers;
   readonly #flushed: () => void;
-  /** TLS takes nothing at once. */
-  readonly #takesLater: boolean;
+  /** TLS sockets never write synchronously. */
+  readonly #writesAsync: boolean;
   #text = "";
 
   /**
-   * `flushed` is called whenever what was pending has left this process. What the kernel takes at once is not pending for
-   * a moment, and nothing need be called for it.
+   * `flushed` is called whenever pending writes were handed to the kernel. Writes that the kernel accepts at once are
+   * never pending, and need not lead to a call.
    */
   constructor(socket: Socket, buffers: ReadBuffers, flushed: () => void) {
     this.#socket = socket;
     this.#buffers = buffers;
     this.#flushed = flushed;
-    this.#takesLater = socket instanceof TLSSocket;
+    this.#writesAsync = socket instanceof TLSSocket;
   }
 
-  /** Whether something written has not left yet. */
+  /** Whether writes are queued in this process. */
   get pending(): boolean {
     return this.#socket.writableLength > 0;
   }
 
-  /** Whether the peer cannot be reached any more; the socket's `close` follows, if it has not come. */
+  /** Whether the socket failed or was destroyed; its `close` follows if it was not emitted yet. */
   get broken(): boolean {
     return this.#socket.destroyed || this.#socket.errored !== null;
   }
 
-  /** Latin-1; leaves with the next `flush`, or with a large piece behind it. */
+  /** Latin-1; written with the next `flush`, or with the next large piece. */
   addText(text: string): void {
     this.#text += text;
   }
 
-  /** A piece in the shared buffer is copied, for the next read overwrites it; any other must stay as it is until flushed. */
+  /** Copies a piece of the shared buffer, which the next read overwrites. Any other must not change until flushed. */
   passBytes(bytes: Buffer, from: number, to: number): void {
     const length = to - from;
     if (length <= smallBytes && this.#text.length + length <= maxTextBytes) {
@@ -80,8 +80,8 @@ export class SocketWriter implements ChunkedSink {
 
   flush(): void {
     if (this.#text === "") return;
-    // Node takes a tick for a callback, whenever its write was over; so only what is pending gets one, behind it.
-    if (this.#takesLater) this.#socket.write(this.#text, "latin1", this.#flushed);
+    // A write callback costs a tick even if the write was synchronous, so only pending writes get one.
+    if (this.#writesAsync) this.#socket.write(this.#text, "latin1", this.#flushed);
     else {
       this.#socket.write(this.#text, "latin1");
       if (this.pending) this.#socket.write(nothing, this.#flushed);
@@ -90,7 +90,7 @@ export class SocketWriter implements ChunkedSink {
   }
 }
 
-/** A way out for bytes whose text is known: it is that of the bytes from `origin` on. */
+/** A sink for bytes that were already decoded: `text` is the bytes from `origin` on. */
 export class TextSink implements ChunkedSink {
   readonly #writer: SocketWriter;
   readonly #text: string;
@@ -102,22 +102,22 @@ export class TextSink implements ChunkedSink {
     this.#origin = origin;
   }
 
-  passBytes(_octets: Buffer, from: number, to: number): void {
+  passBytes(_bytes: Buffer, from: number, to: number): void {
     this.#writer.addText(this.#text.slice(from - this.#origin, to - this.#origin));
   }
 }
 
-/** What one read takes at most: a head and 64 KiB of body come in one, which costs a fifth less than in two. */
+/** Maximum bytes per read: a head and 64 KiB of body fit in one, which costs 20 % less than two reads. */
 const bufferBytes = 128 * 1024;
-/** Buffers kept for the next stream. */
+/** Maximum unused buffers kept. */
 const maxFree = 32;
 
-/** What is no buffer leaves node with the one it has; its types know of buffers only. */
-const theSame = undefined as unknown as Buffer;
+/** Any value that is not a buffer makes Node keep the current one; its types allow only buffers. */
+const keepCurrent = undefined as unknown as Buffer;
 
 /**
- * Where sockets read into. All share one buffer, for what is read is understood before the next read begins; a message
- * whose body streams gets one of its own, which a write that the kernel can not take at once may hold on to.
+ * The buffers that sockets read into. All share one, since the bytes are parsed before the next read begins. A message
+ * whose body streams gets its own, which pending writes may refer to.
  */
 export class ReadBuffers {
   readonly shared: Buffer = Buffer.allocUnsafeSlow(bufferBytes);
@@ -127,50 +127,50 @@ export class ReadBuffers {
     return this.#free.pop() ?? Buffer.allocUnsafeSlow(bufferBytes);
   }
 
-  /** Only where no write holds on to it, and no socket will read into it. */
+  /** Only if no pending write refers to it and no socket will read into it. */
   giveBack(buffer: Buffer): void {
     if (this.#free.length < maxFree) this.#free.push(buffer);
   }
 }
 
 /**
- * The buffer that one socket reads into. Node goes on reading into the one that it was given last until it asks for the
- * next, right after a read: only then is the old one nobody's.
+ * The buffer that one socket reads into. Node keeps reading into the last buffer it was given until it asks for the
+ * next one, right after a read: only then may the old buffer be reused.
  */
 export class ReadTarget {
   readonly #buffers: ReadBuffers;
   #current: Buffer;
   #wanted: "shared" | "own" = "shared";
-  /** Whether the own buffer may serve another socket once it is left. */
+  /** Whether the own buffer may be reused by another socket after the switch to the shared one. */
   #reusable = false;
   #reading = false;
-  /** What node was told last. */
-  #named: Buffer | undefined;
+  /** The buffer given to Node last. */
+  #given: Buffer | undefined;
 
   constructor(buffers: ReadBuffers) {
     this.#buffers = buffers;
     this.#current = buffers.shared;
   }
 
-  /** A read is being understood; node asks for the next buffer when that is done. */
+  /** A read is being parsed; Node asks for the next buffer afterwards. */
   readBegun(): void {
     this.#reading = true;
   }
 
-  /** From the next read on, bytes come in a buffer that no other socket reads into. */
+  /** From the next read on, reads into a buffer that no other socket uses. */
   useOwn(): void {
     this.#wanted = "own";
   }
 
-  /** Back to the buffer of all. `written`: whether a write may still hold on to the own one. */
+  /** Back to the shared buffer. `written`: whether a pending write may still refer to the own one. */
   useShared(written: "flushed" | "pending"): void {
     this.#wanted = "shared";
     this.#reusable = written === "flushed" && this.#reading;
   }
 
   /**
-   * What node asks for: first, and after each read. Where the buffer stays the same it is not named again, which node
-   * takes so, and which spares it a look into the buffer.
+   * Called by Node first and after each read. An unchanged buffer is not returned again, which saves Node an inspection
+   * of the buffer.
    */
   readonly next = (): Buffer => {
     this.#reading = false;
@@ -180,8 +180,8 @@ export class ReadTarget {
       if (this.#reusable) this.#buffers.giveBack(this.#current);
       this.#current = shared;
     }
-    if (this.#current === this.#named) return theSame;
-    this.#named = this.#current;
+    if (this.#current === this.#given) return keepCurrent;
+    this.#given = this.#current;
     return this.#current;
   };
 }

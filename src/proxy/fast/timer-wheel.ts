@@ -1,16 +1,16 @@
-/** How much later than asked a deadline may fire. Timeouts are for what went wrong, so nobody waits for them. */
+/** The wheel's resolution. Deadlines fire up to two ticks late, which is precise enough for timeouts. */
 const tickMs = 100;
-/** How far ahead a deadline is filed, in ticks; what is due later is looked at on the way. */
+/** How far ahead a deadline is filed, in ticks; one that is due later is refiled when its slot comes up. */
 const slots = 128;
 
 const never: number = Number.MAX_SAFE_INTEGER;
 
-/** Something that must have happened by a time that moves with every request. */
+/** A timeout that is rearmed with every request. */
 export class Deadline {
-  /** Undefined once nobody waits for it any more: a wheel full of what has ended must not keep it alive. */
+  /** Undefined once cancelled, so that a deadline still in the wheel does not keep its owner alive. */
   owner: { onDeadline(): void } | undefined;
   dueTick: number = never;
-  /** The tick under which it is filed; `never` where it is not. */
+  /** The tick under which it is filed; `never` if it is not. */
   filedTick: number = never;
 
   constructor(owner: { onDeadline(): void }) {
@@ -22,7 +22,7 @@ export class Deadline {
     this.dueTick = never;
   }
 
-  /** For good. */
+  /** Disarms permanently. */
   cancel(): void {
     this.dueTick = never;
     this.owner = undefined;
@@ -40,7 +40,7 @@ export class TimerWheel {
   #tick = 0;
   #timer: NodeJS.Timeout | undefined;
 
-  /** The timer holds no process up. */
+  /** The timer does not keep the process alive. */
   constructor(monotonicMs: () => number) {
     this.#monotonicMs = monotonicMs;
     this.#startedMs = monotonicMs();
@@ -55,25 +55,25 @@ export class TimerWheel {
     this.#timer = undefined;
   }
 
-  /** From now on it has so many milliseconds, and up to two ticks more; 0: no time limit. */
+  /** Expires `ms` milliseconds from now, up to two ticks late; 0: no time limit. */
   arm(deadline: Deadline, ms: number): void {
     if (ms <= 0) {
       deadline.dueTick = never;
       return;
     }
-    // By the clock, for the wheel stands still while the process is busy.
+    // From the clock, not from `#tick`: the wheel does not advance while the process is busy.
     deadline.dueTick = Math.floor((this.#monotonicMs() - this.#startedMs + ms) / tickMs) + 1;
     if (deadline.filedTick > deadline.dueTick) this.#file(deadline);
   }
 
-  /** Calls back once, after so many milliseconds and up to two ticks more; returns what cancels it. */
+  /** Calls back once after `ms` milliseconds, up to two ticks late; returns a function that cancels it. */
   readonly schedule = (ms: number, callback: () => void): (() => void) => {
     const deadline = new Deadline({ onDeadline: callback });
     this.arm(deadline, ms);
     return () => deadline.cancel();
   };
 
-  /** Catches up by the clock, since a busy process skips turns of the interval. */
+  /** Catches up with the clock, since a busy process misses intervals. */
   advance(): void {
     const now = Math.floor((this.#monotonicMs() - this.#startedMs) / tickMs);
     while (this.#tick < now) {
@@ -82,7 +82,7 @@ export class TimerWheel {
       const due = this.#slots[index];
       if (due === undefined || due.length === 0) continue;
       this.#slots[index] = [];
-      for (const deadline of due) this.#look(deadline);
+      for (const deadline of due) this.#expireOrRefile(deadline);
     }
   }
 
@@ -91,8 +91,8 @@ export class TimerWheel {
     this.#slots[deadline.filedTick % slots]?.push(deadline);
   }
 
-  #look(deadline: Deadline): void {
-    // Filed again meanwhile, under another tick that has its own entry.
+  #expireOrRefile(deadline: Deadline): void {
+    // Refiled since, under another tick that has its own entry.
     if (deadline.filedTick !== this.#tick) return;
     deadline.filedTick = never;
     if (deadline.dueTick === never) return;
@@ -104,49 +104,49 @@ export class TimerWheel {
   }
 }
 
-/** Half of what libuv takes from the kernel at once. */
+/** Half of the events that libuv fetches from the kernel per poll. */
 const maxEvents = 512;
 
 /**
- * Tells whether two things happened in one turn of the event loop. What is read in the turn in which a request was
- * written had arrived before: the kernel's list of what is ready was made before the write.
+ * Shows whether two events happened in the same event loop tick. Bytes read in the tick in which a request was written
+ * had arrived before it: the kernel's list of ready sockets was made before the write.
  */
 export class LoopTicks {
-  #turn = 0;
+  #tickNumber = 0;
   #events = 0;
-  #ending = false;
+  #endScheduled = false;
   readonly #ended: () => void;
 
-  /** `ended` is called after each turn in which anything was asked or happened. */
+  /** `ended` is called after each tick in which `current` was read or an event was handled. */
   constructor(ended: () => void) {
     this.#ended = ended;
   }
 
   /**
-   * The present turn; -1 where it can not be told: past so many events in one turn, libuv asks the kernel again before
-   * the turn is over.
+   * The current tick; -1 if unknown: after `maxEvents` events in one tick, libuv may poll the kernel again before the
+   * tick is over.
    */
   get current(): number {
-    this.#watchEnd();
-    return this.#events > maxEvents ? -1 : this.#turn;
+    this.#scheduleEnd();
+    return this.#events > maxEvents ? -1 : this.#tickNumber;
   }
 
-  /** To be told of each read. */
+  /** Must be called for each read. */
   eventHandled(): void {
     this.#events++;
-    this.#watchEnd();
+    this.#scheduleEnd();
   }
 
-  #watchEnd(): void {
-    if (this.#ending) return;
-    this.#ending = true;
+  #scheduleEnd(): void {
+    if (this.#endScheduled) return;
+    this.#endScheduled = true;
     setImmediate(this.#next);
   }
 
   readonly #next = (): void => {
-    this.#turn++;
+    this.#tickNumber++;
     this.#events = 0;
-    this.#ending = false;
+    this.#endScheduled = false;
     this.#ended();
   };
 }

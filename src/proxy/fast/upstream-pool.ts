@@ -5,16 +5,16 @@ import type { CachedClock } from "../cached-clock.ts";
 import { ReadBuffers, ReadTarget, SocketWriter } from "./socket-writer.ts";
 import { Deadline, LoopTicks, TimerWheel } from "./timer-wheel.ts";
 
-/** What connections to upstreams need, whichever listener's requests they carry: one for all listeners. */
+/** What connections to upstreams need; shared by all listeners. */
 export interface UpstreamContext {
   readonly clock: CachedClock;
   readonly buffers: ReadBuffers;
   readonly deadlines: TimerWheel;
-  readonly turns: LoopTicks;
+  readonly ticks: LoopTicks;
 }
 
 interface Pool {
-  /** The last used is the next used, so that what is not needed grows old at the other end. */
+  /** Last in, first out, so that surplus connections age at the other end and time out. */
   readonly idle: UpstreamConnection[];
   readonly all: Set<UpstreamConnection>;
 }
@@ -23,16 +23,16 @@ interface Pool {
 export class FastUpstreamPools {
   readonly context: UpstreamContext;
   readonly #pools = new Map<Endpoint, Pool>();
-  /** Given back in the present turn of the event loop. */
-  readonly #resting: UpstreamConnection[] = [];
+  /** Released in the current event loop tick. */
+  readonly #released: UpstreamConnection[] = [];
 
   constructor(clock: CachedClock) {
     const deadlines = new TimerWheel(clock.monotonicMs);
     deadlines.start();
-    this.context = { clock, buffers: new ReadBuffers(), deadlines, turns: new LoopTicks(() => this.#settle()) };
+    this.context = { clock, buffers: new ReadBuffers(), deadlines, ticks: new LoopTicks(() => this.#settle()) };
   }
 
-  /** An idle connection, in the hands of this request now; undefined where there is none. */
+  /** Takes an idle connection for this request; undefined if there is none. */
   reuse(endpoint: Endpoint, user: UpstreamUser): UpstreamConnection | undefined {
     const idle = this.#pools.get(endpoint)?.idle;
     for (let connection = idle?.pop(); connection !== undefined; connection = idle?.pop()) {
@@ -43,10 +43,10 @@ export class FastUpstreamPools {
     return undefined;
   }
 
-  /** A new connection; the request hears when it stands. */
+  /** Opens a new connection; the user is notified when it is established. */
   open(endpoint: Endpoint, user: UpstreamUser): UpstreamConnection {
     const pool = this.#pool(endpoint);
-    // As many as may be in use may stand: one that is idle makes room.
+    // At most `maxInFlight` connections may be open, idle ones included.
     if (pool.all.size >= endpoint.maxInFlight) this.#closeOldest(pool);
     const connection = new UpstreamConnection(this.context, endpoint, user, (closed) => this.#forget(closed));
     pool.all.add(connection);
@@ -60,34 +60,34 @@ export class FastUpstreamPools {
     oldest.destroy();
   }
 
-  /** The request is over and the connection fit for the next, once this turn of the event loop is over. */
+  /** The request is over. The connection becomes idle at the end of this event loop tick. */
   release(connection: UpstreamConnection): void {
     if (connection.endpoint.retired || connection.keepMs === 0) {
       connection.destroy();
       return;
     }
     this.context.deadlines.arm(connection.deadline, connection.keepMs);
-    this.#resting.push(connection);
+    this.#released.push(connection);
   }
 
-  /** A turn of the event loop is over: what an upstream did right behind its answers has been seen by now. */
+  /** An event loop tick is over: whatever upstreams sent right after their responses has been read by now. */
   #settle(): void {
-    if (this.#resting.length === 0) return;
-    for (const connection of this.#resting) {
+    if (this.#released.length === 0) return;
+    for (const connection of this.#released) {
       if (connection.socket.destroyed) continue;
       if (connection.endpoint.retired) connection.destroy();
       else this.#pool(connection.endpoint).idle.push(connection);
     }
-    this.#resting.length = 0;
+    this.#released.length = 0;
   }
 
-  /** No snapshot names it any more: idle connections close now, the others after their request. */
+  /** No snapshot uses the endpoint any more: idle connections close now, the others after their request. */
   retire(endpoint: Endpoint): void {
     const pool = this.#pools.get(endpoint);
     for (const connection of pool?.idle.splice(0) ?? []) connection.destroy();
   }
 
-  /** Breaks off whatever is still in flight. */
+  /** Aborts all requests in flight. */
   destroy(): void {
     for (const { all } of this.#pools.values()) for (const connection of all) connection.destroy();
     this.#pools.clear();
@@ -106,48 +106,48 @@ export class FastUpstreamPools {
     const pool = this.#pools.get(connection.endpoint);
     if (pool === undefined) return;
     pool.all.delete(connection);
-    const place = pool.idle.indexOf(connection);
-    if (place >= 0) pool.idle.splice(place, 1);
+    const index = pool.idle.indexOf(connection);
+    if (index >= 0) pool.idle.splice(index, 1);
     if (pool.all.size === 0) this.#pools.delete(connection.endpoint);
   }
 }
 
 /** How long an unused connection to an endpoint is kept, unless the endpoint announces less. */
 const keepAliveMs = 30_000;
-/** Left by us this long before the endpoint said that it will, so that no request meets its leaving. */
+/** We close this long before the endpoint's announced timeout, so that no request races with its close. */
 const keepAliveMarginMs = 2_000;
 
-/** The request that a connection serves; hears all that happens to it. */
+/** The request that uses a connection; receives the connection's events. */
 export interface UpstreamUser {
   onUpstreamConnected(): void;
   /** False to stop reading until `resume`. */
   onUpstreamData(bytes: Buffer, length: number): boolean;
-  /** The upstream has no more to say. */
+  /** The upstream has ended its side of the connection. */
   onUpstreamEnd(): void;
-  /** The connection is gone, by whoever's doing. */
+  /** The connection is closed, by either side. */
   onUpstreamClosed(): void;
-  /** What was written last has left this process. */
+  /** All pending writes have been handed to the kernel. */
   onUpstreamFlushed(): void;
-  /** One of the others threw. */
+  /** Another handler threw. */
   onDefect(error: unknown): void;
 }
 
-/** One connection to an endpoint: in the hands of one request, or idle. */
+/** One connection to an endpoint: in use by one request, or idle. */
 export class UpstreamConnection {
   readonly endpoint: Endpoint;
   readonly socket: Socket;
-  /** How long it may be kept idle after this request, in milliseconds; 0: not at all. */
+  /** How long it may stay idle after this request, in milliseconds; 0: it is closed. */
   keepMs = 0;
-  /** It was never made, since this process has nothing left to make it with. */
-  starved = false;
-  /** What broke it. */
+  /** The connect failed because this process has run out of a resource, such as file descriptors or ports. */
+  resourcesExhausted = false;
+  /** The socket's error, if any. */
   error: Error | undefined;
   readonly deadline: Deadline;
   readonly writer: SocketWriter;
   readonly #context: UpstreamContext;
   readonly #closed: (connection: UpstreamConnection) => void;
-  /** The turn of the event loop in which the present request was written, where that matters. */
-  #writtenInTurn = -1;
+  /** The event loop tick in which the current request was written; -1 if not watched. */
+  #writtenInTick = -1;
   #user: UpstreamUser | undefined;
   readonly #target: ReadTarget;
 
@@ -168,13 +168,15 @@ export class UpstreamConnection {
       noDelay: true,
       onread: { buffer: this.#target.next, callback: (length, bytes) => this.#onRead(length, bytes as Buffer) },
     });
-    this.writer = new SocketWriter(this.socket, context.buffers, () => this.#tell((user) => user.onUpstreamFlushed()));
+    this.writer = new SocketWriter(this.socket, context.buffers, () =>
+      this.#notify((user) => user.onUpstreamFlushed()),
+    );
     this.socket
-      .on("connect", () => this.#tell((user) => user.onUpstreamConnected()))
+      .on("connect", () => this.#notify((user) => user.onUpstreamConnected()))
       .on("end", () => this.#onEnd())
-      // Whatever broke is also told by `close`.
+      // `close` follows and notifies the user.
       .on("error", (error) => {
-        this.starved = isResourceExhaustion(error);
+        this.resourcesExhausted = isResourceExhaustion(error);
         this.error = error;
       })
       .on("close", () => this.#onClose());
@@ -185,39 +187,39 @@ export class UpstreamConnection {
     this.deadline.disarm();
   }
 
-  /** To be called right before a request is written to a connection that was idle, while the client's bytes are read. */
-  watchTurn(): void {
-    this.#writtenInTurn = this.#context.turns.current;
+  /** Call right before writing a request to an idle connection, if in the tick that read the client's bytes. */
+  watchTick(): void {
+    this.#writtenInTick = this.#context.ticks.current;
   }
 
   /**
-   * Whether what is read now was sent before the request was: an answer that nobody asked for, and that would be taken
-   * for the one to this request.
+   * Whether the bytes read now were sent before the request was written: an unsolicited response, which would be taken
+   * for the response to this request.
    */
   isPoisoned(): boolean {
-    if (this.#writtenInTurn < 0) return false;
-    const poisoned = this.#writtenInTurn === this.#context.turns.current;
-    this.#writtenInTurn = -1;
+    if (this.#writtenInTick < 0) return false;
+    const poisoned = this.#writtenInTick === this.#context.ticks.current;
+    this.#writtenInTick = -1;
     return poisoned;
   }
 
-  /** The response's head came; the upstream keeps the connection for so many seconds, or as long as we like. */
-  answered(keepSeconds: number | undefined): void {
+  /** The response's head was read. `keepSeconds`: the upstream's announced idle timeout, if any. */
+  limitKeepAlive(keepSeconds: number | undefined): void {
     const announcedMs = keepSeconds === undefined ? keepAliveMs : keepSeconds * 1000 - keepAliveMarginMs;
     this.keepMs = Math.max(0, Math.min(keepAliveMs, announcedMs));
   }
 
-  /** Reads on after `onUpstreamData` answered false. */
+  /** Resumes reading after `onUpstreamData` returned false. */
   resume(): void {
     this.socket.resume();
   }
 
-  /** From the next read on, bytes come in a buffer that no other connection reads into. */
+  /** From the next read on, reads into a buffer that no other connection uses. */
   useOwnBuffer(): void {
     this.#target.useOwn();
   }
 
-  /** Its request is over. `written`: whether a write may still hold on to the buffer. */
+  /** Its request is over. `written`: whether a pending write may still refer to the buffer. */
   leave(written: "flushed" | "pending"): void {
     this.#user = undefined;
     this.#target.useShared(written);
@@ -228,25 +230,25 @@ export class UpstreamConnection {
     this.socket.destroy();
   }
 
-  /** Idle for too long. */
+  /** The idle timeout expired. */
   onDeadline(): void {
     this.destroy();
   }
 
   #onRead(length: number, bytes: Buffer): boolean {
-    const { clock, turns } = this.#context;
+    const { clock, ticks } = this.#context;
     clock.freeze();
-    turns.eventHandled();
+    ticks.eventHandled();
     this.#target.readBegun();
-    const goesOn = this.#take(length, bytes);
+    const continueReading = this.#take(length, bytes);
     clock.unfreeze();
-    return goesOn;
+    return continueReading;
   }
 
   #take(length: number, bytes: Buffer): boolean {
     const user = this.#user;
     if (user === undefined) {
-      // Nothing was asked: whoever got this connection next would take it for the answer to another request.
+      // Unsolicited bytes: the next request on this connection would take them for its response.
       this.socket.destroy();
       return false;
     }
@@ -258,8 +260,8 @@ export class UpstreamConnection {
     }
   }
 
-  /** What a request makes of an event must not end the process that serves all the others. */
-  #tell(event: (user: UpstreamUser) => void): void {
+  /** An exception in one request's handler must not end the process. */
+  #notify(event: (user: UpstreamUser) => void): void {
     const user = this.#user;
     if (user === undefined) return;
     try {
@@ -271,13 +273,13 @@ export class UpstreamConnection {
 
   #onEnd(): void {
     if (this.#user === undefined) this.socket.destroy();
-    else this.#tell((user) => user.onUpstreamEnd());
+    else this.#notify((user) => user.onUpstreamEnd());
   }
 
   #onClose(): void {
     this.deadline.cancel();
     this.#closed(this);
-    this.#tell((user) => user.onUpstreamClosed());
+    this.#notify((user) => user.onUpstreamClosed());
     this.#user = undefined;
   }
 }

@@ -18,25 +18,25 @@ import type { FastHead, RequestParser } from "./request-parser.ts";
 import { lines } from "./response-writer.ts";
 import type { SocketWriter } from "./socket-writer.ts";
 
-/** What a request is made of. */
+/** The parts of an upstream request. */
 export interface UpstreamRequestParts {
   readonly exchange: Exchange;
   readonly attempts: Attempts;
-  /** What follows the head; undefined where nothing does. */
+  /** Undefined if the request has no body. */
   readonly body: BodyParser | undefined;
-  /** The head as it goes upstream, without what frames the body. */
+  /** The head as sent upstream, without the fields that frame the body. */
   readonly headText: string;
 }
 
-/** One request on its way to an endpoint: its head, and what came of its body. */
+/** One request to an endpoint: its head, and the part of its body received so far. */
 export class UpstreamRequest {
-  /** Undefined where nothing follows the head. */
+  /** Undefined if the request has no body. */
   readonly body: BodyParser | undefined;
   readonly #exchange: Exchange;
   readonly #headText: string;
-  /** Of the body, as text: what had come before there was a connection to write it to; where it is kept, all that came. */
+  /** Body bytes as text: those received before there was a connection; all of them if kept for a retry. */
   #gathered = "";
-  /** As many bytes of the body as may be kept for another attempt; 0: none, or too many have come. */
+  /** Maximum body bytes to keep for another attempt; 0: none, or the limit was exceeded. */
   #keptBytes: number;
   #mirror: Mirror | undefined;
 
@@ -47,23 +47,23 @@ export class UpstreamRequest {
     this.#keptBytes = body === undefined ? 0 : attempts.keptBodyBytes;
   }
 
-  /** Whether bytes of the client still belong to this request. */
+  /** Whether further bytes from the client still belong to this request. */
   get awaitsBody(): boolean {
     return this.body !== undefined && !this.body.complete;
   }
 
-  /** Whether all that was sent is still at hand for another attempt. */
+  /** Whether the request is replayable for another attempt. */
   get isKept(): boolean {
     return this.body === undefined || this.#keptBytes > 0;
   }
 
-  /** Before that it is not known whether chunks have any content, and nothing needs to wait for it upstream. */
+  /** False until the first byte of a chunked body: before that it may turn out to be empty. */
   get mayBeSent(): boolean {
     const { body } = this;
     return body === undefined || body.complete || body.framing !== "chunked" || body.bytes > 0;
   }
 
-  /** What is written first to a connection: the head, and as much of the body as had come by then. */
+  /** The first write to a connection: the head, and the body bytes received so far. */
   opening(): string {
     const { method } = this.#exchange.head;
     const { body } = this;
@@ -72,37 +72,37 @@ export class UpstreamRequest {
     return headText + framingText(method, body.framing === "until close" ? "none" : body.framing) + this.#gathered;
   }
 
-  /** The opening was written: a copy of the request leaves, where there is to be one; what need not be kept is not. */
+  /** The opening was written: starts the mirrored request, if any, and drops what need not be kept. */
   opened(): void {
     const mirroring = this.#exchange.route?.mirroring;
     if (mirroring !== undefined && this.#mirror === undefined) this.#beginMirror(mirroring);
-    this.#keepNoMoreThanAllowed();
+    this.#enforceKeepLimit();
   }
 
-  /** Keeps what came of the body, while there is nobody to send it to. Answers with the position after it. */
+  /** Keeps body bytes while there is no connection. Returns the position after them. */
   gather(body: BodyParser, bytes: Buffer, from: number, to: number): number {
     const end = this.#read(body, bytes, from, to, {
       passBytes: (piece, start, end) => this.#gatherBytes(piece, start, end),
     });
-    if (body.complete && body.failure === undefined) this.#gathered += ending(body);
+    if (body.complete && body.failure === undefined) this.#gathered += bodyEnd(body);
     return end;
   }
 
-  /** More of the body; leaves with the writer's next flush. Answers with the position after it. */
+  /** Passes body bytes on; they are sent with the writer's next flush. Returns the position after them. */
   pass(body: BodyParser, bytes: Buffer, from: number, to: number, writer: SocketWriter): number {
     const end = this.#read(body, bytes, from, to, this.#keptBytes > 0 ? this.#keeping(writer) : writer);
     if (body.complete && body.failure === undefined) {
-      writer.addText(ending(body));
-      if (this.#keptBytes > 0) this.#gathered += ending(body);
+      writer.addText(bodyEnd(body));
+      if (this.#keptBytes > 0) this.#gathered += bodyEnd(body);
     }
     return end;
   }
 
-  /** The head for the present attempt. */
+  /** The head for the current attempt. */
   #attemptText(): string {
     const { route, trace } = this.#exchange;
     if (route?.transforms !== undefined) return changedText(this.#exchange, this.#headText);
-    // Each attempt is another parent to its upstream.
+    // Each attempt has its own parent span.
     return trace === undefined ? this.#headText : this.#headText + lines(trace.fields());
   }
 
@@ -124,18 +124,18 @@ export class UpstreamRequest {
     this.#gathered += latin1Slice(bytes, from, to);
   }
 
-  /** What passes on is kept as well, until it is too much. */
+  /** Passes bytes on and keeps them too, up to the limit. */
   #keeping(writer: SocketWriter): ChunkedSink {
     return {
       passBytes: (bytes, from, to) => {
         writer.passBytes(bytes, from, to);
         this.#gatherBytes(bytes, from, to);
-        this.#keepNoMoreThanAllowed();
+        this.#enforceKeepLimit();
       },
     };
   }
 
-  #keepNoMoreThanAllowed(): void {
+  #enforceKeepLimit(): void {
     if (this.body === undefined || this.body.bytes <= this.#keptBytes) return;
     this.#keptBytes = 0;
     this.#gathered = "";
@@ -144,7 +144,7 @@ export class UpstreamRequest {
   #read(body: BodyParser, bytes: Buffer, from: number, to: number, sink: ChunkedSink): number {
     const end = body.read(bytes, from, to, sink);
     this.#exchange.bytesReceived = body.bytes;
-    // A mirrored body has a length, so that what was read is content and nothing else.
+    // Only bodies with a length are mirrored, so the bytes read are content without framing.
     if (this.#mirror !== undefined) {
       this.#mirror.bytes(Buffer.from(bytes.subarray(from, end)));
       if (body.complete) this.#mirror.bodyEnded();
@@ -154,32 +154,33 @@ export class UpstreamRequest {
 }
 
 /** Trailer fields of requests are not passed on. */
-function ending(body: BodyParser): string {
+function bodyEnd(body: BodyParser): string {
   return body.framing === "chunked" ? "\r\n" : "";
 }
 
-/** Methods that say that they have no body rather than leave it open (RFC 9110 §8.6). */
+/** Methods for which an empty body is sent as `content-length: 0` (RFC 9110 §8.6). */
 const bodyExpected: ReadonlySet<string> = new Set(["POST", "PUT", "PATCH"]);
 
-/** What most requests end with. */
+/** The Via line of a request that arrived without one. */
 const ownVia = `\r\nVia: ${upstreamVia("", "1.1")}\r\n`;
 
-/** What a request line is longer by than its method and target. */
+/** Length of a request line apart from its method and target. */
 const requestLineRest = "  HTTP/1.1\r\n".length;
 
 /**
- * The request's head as it goes upstream, in the canonical form. Fields that are kept one after the other are one slice of
- * the client's own head; what frames the body comes behind it. To be asked right after the head was read, while the reader still holds its fields.
+ * The request's head as sent upstream, in canonical form, without the fields that frame the body. Consecutive kept
+ * fields are one slice of the client's head. Must be called right after the head was read, while the parser still holds
+ * its fields.
  */
 export function requestText(
   exchange: Exchange,
   head: FastHead,
   reader: RequestParser,
-  way: ForwardedHeaderCache,
+  cache: ForwardedHeaderCache,
 ): string {
   const { scan } = reader;
   const { text } = head;
-  let out = requestLine(head, upstreamTarget(exchange)) + way.opening(exchange);
+  let out = requestLine(head, upstreamTarget(exchange)) + cache.opening(exchange);
   let via = "";
   let baggage: string | undefined;
   let keptFrom = -1;
@@ -199,12 +200,12 @@ export function requestText(
   if (keptFrom >= 0) out += text.slice(keptFrom, text.length - 2);
   const cookies = upstreamCookies(exchange);
   if (cookies !== undefined) out += `Cookie: ${cookies}\r\n`;
-  const told = lines(propagatedFields(exchange, baggage));
+  const propagated = lines(propagatedFields(exchange, baggage));
   const viaText = via === "" ? ownVia : `\r\nVia: ${upstreamVia(via, "1.1")}\r\n`;
-  return out + way.way(exchange) + exchange.requestId + viaText + told;
+  return out + cache.forwardedHeaders(exchange) + exchange.requestId + viaText + propagated;
 }
 
-/** The client's own, where its target goes on as it came. */
+/** A slice of the client's head if the target is unchanged. */
 function requestLine({ method, target, text }: FastHead, upstream: string): string {
   return upstream === target
     ? text.slice(0, method.length + target.length + requestLineRest)
@@ -212,11 +213,11 @@ function requestLine({ method, target, text }: FastHead, upstream: string): stri
 }
 
 function opening({ method, authority }: RequestHead): string {
-  // Misbehaving upstreams send a body with their answer to HEAD, which would be the next answer on this connection.
+  // Misbehaving upstreams send a body in response to HEAD, which would be taken for the next response on the connection.
   return `host: ${authority}\r\nconnection: ${method === "HEAD" ? "close" : "keep-alive"}\r\n`;
 }
 
-/** The fields of such a head again, flat, without those that are the connection's own. */
+/** The fields of a canonical head, flat, without `connection`. */
 function fieldsOf(headText: string): string[] {
   const fields: string[] = [];
   for (let start = headText.indexOf("\r\n") + 2; start < headText.length; ) {
@@ -229,7 +230,7 @@ function fieldsOf(headText: string): string[] {
   return fields;
 }
 
-/** The head as the route changes it for the present attempt. */
+/** The head with the route's changes for the current attempt. */
 function changedText(exchange: Exchange, headText: string): string {
   const line = headText.slice(0, headText.indexOf("\r\n") + 2);
   const [, host = "", ...fields] = attemptFields(exchange, fieldsOf(headText));
@@ -238,48 +239,48 @@ function changedText(exchange: Exchange, headText: string): string {
 }
 
 /**
- * What of a head is the same from request to request, as text: how it opens, and the fields that tell of the way it came,
- * which for a stranger depend on nothing but the connection and the authority that was asked for. The name of the field
- * behind them, X-Request-Id, is part of it.
+ * Caches the parts of a head that stay the same between requests: the Host and Connection lines, and the forwarded
+ * headers. For an untrusted caller both depend only on the connection and the authority. The text of the forwarded
+ * headers includes the name of the next field, X-Request-Id.
  */
 export class ForwardedHeaderCache {
   #caller: Caller | undefined;
   #authority = "";
   #opening = "";
-  #way = "";
+  #forwardedHeaders = "";
 
   opening(exchange: Exchange): string {
     if (exchange.head.method === "HEAD" || exchange.caller.trusted) return opening(exchange.head);
-    this.#follow(exchange);
+    this.#update(exchange);
     return this.#opening;
   }
 
-  way(exchange: Exchange): string {
-    if (exchange.caller.trusted) return wayOf(exchange);
-    this.#follow(exchange);
-    return this.#way;
+  forwardedHeaders(exchange: Exchange): string {
+    if (exchange.caller.trusted) return forwardedText(exchange);
+    this.#update(exchange);
+    return this.#forwardedHeaders;
   }
 
-  #follow(exchange: Exchange): void {
+  #update(exchange: Exchange): void {
     const { caller, head } = exchange;
     if (caller === this.#caller && head.authority === this.#authority) return;
     this.#caller = caller;
     this.#authority = head.authority;
-    this.#opening = ownCopy(`host: ${head.authority}\r\nconnection: keep-alive\r\n`);
-    this.#way = ownCopy(wayOf(exchange));
+    this.#opening = flatCopy(`host: ${head.authority}\r\nconnection: keep-alive\r\n`);
+    this.#forwardedHeaders = flatCopy(forwardedText(exchange));
   }
 }
 
-function wayOf(exchange: Exchange): string {
+function forwardedText(exchange: Exchange): string {
   return `${lines(forwardedFields(exchange))}X-Request-Id: `;
 }
 
-/** Flat, and no slice of a head, which would keep that head alive. */
-function ownCopy(text: string): string {
+/** A flat string: a slice would keep the whole head alive. */
+function flatCopy(text: string): string {
   return Buffer.from(text, "latin1").toString("latin1");
 }
 
-/** The end of a request's head: what it says of its body, which is the last field. `chunked` means chunks with content. */
+/** The end of a request's head: the field that frames the body. `chunked`: a chunked body that is not empty. */
 function framingText(method: string, body: number | "chunked" | "none"): string {
   if (body === "chunked") return "transfer-encoding: chunked\r\n\r\n";
   if (body !== "none") return `content-length: ${body}\r\n\r\n`;

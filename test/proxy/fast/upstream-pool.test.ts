@@ -42,7 +42,7 @@ describe("the pool of an endpoint", () => {
       connection.leave("flushed");
       pools.release(connection);
       // Connections become idle at the end of the event loop's turn.
-      pools.context.turns.eventHandled();
+      pools.context.ticks.eventHandled();
     }
     await turn();
     await connect();
