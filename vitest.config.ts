@@ -1,4 +1,8 @@
+import { fileURLToPath } from "node:url";
 import { defineConfig } from "vitest/config";
+
+// Tests start Perch many times, as a program and in threads; each start would strip the types of all files again.
+process.env["NODE_COMPILE_CACHE"] ??= fileURLToPath(new URL("node_modules/.cache/node-compile", import.meta.url));
 
 export default defineConfig({
   test: {
@@ -6,6 +10,8 @@ export default defineConfig({
     exclude: ["test/slow/**"],
     testTimeout: 20_000,
     pool: "forks",
+    // Tests wait more than they compute: one more than the usual machine has cores.
+    maxWorkers: 3,
     // A worker for each file would double the time; no file leaves anything behind that another could meet.
     isolate: false,
   },
