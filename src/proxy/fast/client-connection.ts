@@ -20,7 +20,9 @@ import { ForwardedHeaderCache, requestText } from "./upstream-request.ts";
 
 /** A head must be complete within this time: the bound on a slow sender of headers. */
 const headTimeoutMs = 15_000;
-/** How long an unused client connection is kept: longer than the 60 s that load balancers in front usually keep theirs. */
+/**
+ * How long an unused client connection is kept: longer than the 60 s that load balancers in front usually keep theirs.
+ */
 const keepAliveMs = 75_000;
 /** How long, and how many bytes of, an upload are read after the response that refused it. */
 const lingerMs = 2_000;
@@ -38,8 +40,9 @@ export interface ConnectionOwner {
 }
 
 /**
- * One client connection in the fast lane. Its requests are served one at a time and in order; bytes that arrive meanwhile
- * are buffered. The first request that this lane does not serve hands the connection over to the standard lane, for good.
+ * One client connection in the fast lane. Its requests are served one at a time and in order; bytes that arrive
+ * meanwhile are buffered. The first request that this lane does not serve hands the connection over to the standard
+ * lane, for good.
  */
 export class ClientConnection implements ClientSide {
   readonly writer: SocketWriter;
@@ -83,7 +86,10 @@ export class ClientConnection implements ClientSide {
     context.deadlines.arm(this.deadline, headTimeoutMs);
   }
 
-  /** Parses bytes put back by an earlier reader. Call after the owner has registered the connection: this may hand it over. */
+  /**
+   * Parses bytes put back by an earlier reader. Call after the owner has registered the connection: this may hand it
+   * over.
+   */
   begin(): void {
     const { early } = this.#accepted;
     if (early !== undefined && !this.#read(early.length, early)) this.#socket.pause();
@@ -265,7 +271,10 @@ export class ClientConnection implements ClientSide {
     this.#takeRequests(partial.bytes, 0, partial.length, partial);
   }
 
-  /** Returns the position where the next request starts; `to` if the head is incomplete or the connection was handed over. */
+  /**
+   * Returns the position where the next request starts; `to` if the head is incomplete or the connection was handed
+   * over.
+   */
   #readHead(bytes: Buffer, from: number, to: number, partial?: PartialHead): number {
     if (from === to) return to;
     const { requests, context } = this.#context;
@@ -354,7 +363,10 @@ export class ClientConnection implements ClientSide {
 
   // ---- closing
 
-  /** After the last response. Closing with unread input would make the kernel reset the connection and lose the response. */
+  /**
+   * After the last response. Closing with unread input would make the kernel reset the connection and lose the
+   * response.
+   */
   #end(body: BodyParser | undefined): void {
     this.#state = "lingering";
     this.#buffered = undefined;

@@ -56,7 +56,9 @@ export class FastLane implements ConnectionOwner {
     if (this.#connections.size === 0) this.#closed?.();
   }
 
-  /** Closes idle connections, and resolves once the last request has ended. The listener must have stopped accepting. */
+  /**
+   * Closes idle connections, and resolves once the last request has ended. The listener must have stopped accepting.
+   */
   async close(): Promise<void> {
     const { promise, resolve } = Promise.withResolvers<void>();
     this.#closed = resolve;

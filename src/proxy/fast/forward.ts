@@ -24,10 +24,12 @@ export interface ForwardParts extends UpstreamRequestParts {
 }
 
 /**
- * Forwards one exchange over raw sockets and relays the response, streaming both ways; the last two stages of the chain.
+ * Forwards one exchange over raw sockets and relays the response, streaming both ways; the last two stages of the
+ * chain.
  *
  * Three things run concurrently: the request's body to the upstream, the response to the client, and the flush of the
- * client's connection. The exchange ends once the last byte of the response was written, or the client has disconnected.
+ * client's connection. The exchange ends once the last byte of the response was written, or the client has
+ * disconnected.
  */
 export class Forward implements ActiveRequest, UpstreamUser, ForwardTransport {
   readonly exchange: Exchange;
@@ -288,7 +290,7 @@ export class Forward implements ActiveRequest, UpstreamUser, ForwardTransport {
     this.#relayed = relayed;
     this.#status = responses.status;
     this.#state.responseStarted(responses.status);
-    connection.answered(relayed.endsConnection ? 0 : responses.keepAliveSeconds);
+    connection.limitKeepAlive(relayed.endsConnection ? 0 : responses.keepAliveSeconds);
     relayed.addHead(responses, this.#client.connectionAfter("response"), date);
     const sink = responses.textIsWhole ? new TextSink(writer, responses.text, from - responses.headLength) : writer;
     this.#passOn(connection, relayed, bytes, from, to, sink);
@@ -305,7 +307,7 @@ export class Forward implements ActiveRequest, UpstreamUser, ForwardTransport {
       connection.destroy();
       return;
     }
-    connection.answered(keepAliveSeconds);
+    connection.limitKeepAlive(keepAliveSeconds);
     connection.leave("flushed");
     this.#context.pools.release(connection);
   }

@@ -204,7 +204,7 @@ export class UpstreamConnection {
   }
 
   /** The response's head was read. `keepSeconds`: the upstream's announced idle timeout, if any. */
-  answered(keepSeconds: number | undefined): void {
+  limitKeepAlive(keepSeconds: number | undefined): void {
     const announcedMs = keepSeconds === undefined ? keepAliveMs : keepSeconds * 1000 - keepAliveMarginMs;
     this.keepMs = Math.max(0, Math.min(keepAliveMs, announcedMs));
   }

@@ -168,9 +168,9 @@ const ownVia = `\r\nVia: ${upstreamVia("", "1.1")}\r\n`;
 const requestLineRest = "  HTTP/1.1\r\n".length;
 
 /**
- * The request's head as sent upstream, in canonical form, without the fields that frame the body. Consecutive kept fields
- * are one slice of the client's head. Must be called right after the head was read, while the parser still holds its
- * fields.
+ * The request's head as sent upstream, in canonical form, without the fields that frame the body. Consecutive kept
+ * fields are one slice of the client's head. Must be called right after the head was read, while the parser still holds
+ * its fields.
  */
 export function requestText(
   exchange: Exchange,
@@ -213,7 +213,7 @@ function requestLine({ method, target, text }: FastHead, upstream: string): stri
 }
 
 function opening({ method, authority }: RequestHead): string {
-  // Misbehaving upstreams send a body in response to HEAD, which would be taken for the next response on the connection.
+  // Misbehaving upstreams send a body in response to HEAD, which would be parsed as the next response.
   return `host: ${authority}\r\nconnection: ${method === "HEAD" ? "close" : "keep-alive"}\r\n`;
 }
 
@@ -239,9 +239,9 @@ function changedText(exchange: Exchange, headText: string): string {
 }
 
 /**
- * Caches the parts of a head that stay the same between requests: the Host and Connection lines, and the forwarded headers.
- * For an untrusted caller both depend only on the connection and the authority. The text of the forwarded headers includes
- * the name of the next field, X-Request-Id.
+ * Caches the parts of a head that stay the same between requests: the Host and Connection lines, and the forwarded
+ * headers. For an untrusted caller both depend only on the connection and the authority. The text of the forwarded
+ * headers includes the name of the next field, X-Request-Id.
  */
 export class ForwardedHeaderCache {
   #caller: Caller | undefined;

@@ -169,34 +169,34 @@ describe("the timer wheel", () => {
 });
 
 describe("ticks of the event loop", () => {
-  it("are the same for events of one turn, and others for those of the next", async () => {
-    const turns = new LoopTicks(() => {});
-    turns.eventHandled();
-    const first = turns.current;
-    turns.eventHandled();
-    expect(turns.current).toBe(first);
+  it("are equal for events of one tick and differ from the next", async () => {
+    const ticks = new LoopTicks(() => {});
+    ticks.eventHandled();
+    const first = ticks.current;
+    ticks.eventHandled();
+    expect(ticks.current).toBe(first);
     await nextTurn();
-    turns.eventHandled();
-    expect(turns.current).not.toBe(first);
+    ticks.eventHandled();
+    expect(ticks.current).not.toBe(first);
   });
 
   it("end once asked for, and call back once", async () => {
     let ended = 0;
-    const turns = new LoopTicks(() => ended++);
-    const first = turns.current;
-    turns.eventHandled();
+    const ticks = new LoopTicks(() => ended++);
+    const first = ticks.current;
+    ticks.eventHandled();
     await nextTurn();
-    expect([turns.current === first, ended]).toEqual([false, 1]);
+    expect([ticks.current === first, ended]).toEqual([false, 1]);
   });
 
-  it("are unknown past as many events as may belong to two turns", async () => {
-    const turns = new LoopTicks(() => {});
-    for (let i = 0; i < 512; i++) turns.eventHandled();
-    expect(turns.current).toBeGreaterThanOrEqual(0);
-    turns.eventHandled();
-    expect(turns.current).toBe(-1);
+  it("are unknown past as many events as may belong to two ticks", async () => {
+    const ticks = new LoopTicks(() => {});
+    for (let i = 0; i < 512; i++) ticks.eventHandled();
+    expect(ticks.current).toBeGreaterThanOrEqual(0);
+    ticks.eventHandled();
+    expect(ticks.current).toBe(-1);
     await nextTurn();
-    turns.eventHandled();
-    expect(turns.current).toBeGreaterThanOrEqual(0);
+    ticks.eventHandled();
+    expect(ticks.current).toBeGreaterThanOrEqual(0);
   });
 });
