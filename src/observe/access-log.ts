@@ -1,10 +1,10 @@
 import { asciiJson, TimeText } from "./log.ts";
 import type { Outcome } from "./outcome.ts";
 
-/** Where lines go; each ends with a newline. */
+/** The destination of lines; each ends with a newline. */
 export interface LineDestination {
   write(line: string): void;
-  /** Resolves once every line so far is written, or cannot be. */
+  /** Resolves once every line so far was written or has failed. */
   flush(): Promise<void>;
   close(): Promise<void>;
 }
@@ -18,8 +18,8 @@ export interface AccessLogOptions {
 }
 
 /**
- * One line for each request, or for a steady share of them: with a quarter, every fourth. Sampling draws nothing at
- * random, so it costs one addition and two runs over the same requests log the same ones.
+ * Writes one line per request, or for a fixed share of requests: with 0.25, every fourth. Sampling is deterministic, so
+ * it costs one addition, and two runs over the same requests log the same ones.
  */
 export class AccessLog {
   readonly #destination: LineDestination;
@@ -34,7 +34,7 @@ export class AccessLog {
     this.sample = options.sample;
   }
 
-  /** Follows a reload: where the share is another one, the next request is the first of a new count. */
+  /** Applies a reload: a changed share restarts the count with the next request. */
   set sample(share: number) {
     if (share === this.#sample) return;
     this.#sample = Math.min(1, Math.max(0, share));
@@ -50,7 +50,7 @@ export class AccessLog {
     this.#destination.write(this.#line.of(outcome, this.#nowMs()));
   }
 
-  /** Resolves once every line so far is written, or cannot be. */
+  /** Resolves once every line so far was written or has failed. */
   flush(): Promise<void> {
     return this.#destination.flush();
   }
@@ -60,7 +60,7 @@ export class AccessLog {
   }
 }
 
-/** What a client can choose the length of is cut to these many UTF-16 units, or it could fill the disk by itself. */
+/** Maximum UTF-16 units of a value that the client controls, so that it cannot fill the disk. */
 const methodLimit = 32;
 const hostLimit = 255;
 const requestIdLimit = 128;
@@ -70,10 +70,9 @@ const bounded = (text: string, limit: number): string => (text.length > limit ? 
 const rounded = (ms: number): number => Math.round(ms * 1000) / 1000;
 
 /**
- * Writes a request's line of the access log: one JSON object, ended by a newline, in pino's layout. It is built by one
- * `JSON.stringify` of a literal whose shape never changes, at a quarter of what pino's generic serialisation takes
- * (1.2 against 4.4 µs). Fields without a value are left out. Only what `Outcome` names can get in, so no cookie, no
- * token, no query string.
+ * Formats a request's access log line: one JSON object in pino's layout, ended by a newline. One `JSON.stringify` of a
+ * literal of constant shape takes a quarter of pino's generic serialisation (1.2 against 4.4 µs). Fields without a
+ * value are left out. Only values in `Outcome` are logged: no cookies, tokens or query strings.
  */
 export class AccessLine {
   readonly #time = new TimeText();

@@ -1,6 +1,9 @@
 import type { Exemplar, MetricStorage, Series } from "./metric-storage.ts";
 
-/** Upper bounds in seconds, inclusive as Prometheus reads them: from a loopback answer to a request that nearly timed out. */
+/**
+ * Upper bounds in seconds, inclusive as Prometheus reads them: from a loopback response to a request that nearly timed
+ * out.
+ */
 export const bucketBounds = Object.freeze([
   0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30,
 ] as const);
@@ -10,11 +13,11 @@ const overflowSlot = bounds.length;
 const sumSlot = bounds.length + 1;
 const slotCount = bounds.length + 2;
 
-/** What a histogram counted, as plain data. */
+/** A histogram's state, as plain data. */
 type HistogramCounts = {
-  /** Of each bucket; then those above every bound, and the sum of all values. */
+  /** The count of each bucket, then the count above all bounds, then the sum of all values. */
   readonly slots: readonly number[];
-  /** By bucket, from 0; undefined where none was ever recorded. */
+  /** By bucket, from 0; undefined if none was recorded. */
   readonly exemplars: ReadonlyMap<number, Exemplar> | undefined;
 };
 
@@ -23,12 +26,12 @@ type HistogramCounts = {
  * a sum kept in a field would be boxed anew whenever V8 cannot prove its type.
  */
 export class Histogram implements MetricStorage {
-  /** Made with the first value: of ten thousand routes most are idle, and each would hold half a kilobyte. */
+  /** Allocated with the first value: most of ten thousand routes are idle, and each would hold half a kilobyte. */
   #slots: Float64Array | undefined;
-  /** The latest recorded request of each bucket; made with the first. */
+  /** The latest exemplar of each bucket; allocated with the first. */
   #exemplars: Map<number, Exemplar> | undefined;
 
-  /** A value that no clock can give (negative, NaN, infinite) counts as zero: one such sum would spoil the series for good. */
+  /** A negative, NaN or infinite value counts as zero: it would corrupt the sum for good. */
   observe(seconds: number): void {
     const value = usable(seconds);
     const slot = slotOf(value);
@@ -37,7 +40,7 @@ export class Histogram implements MetricStorage {
     this.#slots[sumSlot] = (this.#slots[sumSlot] ?? 0) + value;
   }
 
-  /** The request that was just observed is one whose trace is recorded. */
+  /** Sets the exemplar of a request that was just observed and whose trace is sampled. */
   exemplify(seconds: number, traceId: string, atMs: number): void {
     const value = usable(seconds);
     this.#exemplars ??= new Map();
@@ -76,7 +79,7 @@ export class Histogram implements MetricStorage {
     return this.cumulative().at(-1) ?? 0;
   }
 
-  /** How many values were at most each bound, in the order of `bucketBounds`; the last entry counts them all. */
+  /** Cumulative counts in the order of `bucketBounds`; the last entry is the total. */
   cumulative(): number[] {
     let total = 0;
     return Array.from({ length: sumSlot }, (_, slot) => {
@@ -92,14 +95,14 @@ function usable(seconds: number): number {
 
 function slotOf(value: number): number {
   let slot = 0;
-  // The bounds are few and most answers are fast, so counting up is quicker than halving.
+  // There are few bounds and most responses are fast, so a linear search beats a binary one.
   while (slot < overflowSlot && value > (bounds[slot] ?? 0)) slot++;
   return slot;
 }
 
-/** A trace that is recorded. */
+/** A sampled trace. */
 export interface SampledTrace {
   readonly traceId: string;
-  /** When its request began. */
+  /** The start of its request. */
   readonly startedAtMs: number;
 }

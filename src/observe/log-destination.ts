@@ -5,7 +5,7 @@ import type { Counter } from "./counters.ts";
 /** A write this large is worth a system call; smaller ones wait for more lines or for the timer. */
 const batchChars = 8 * 1024;
 const defaultFlushAfterMs = 1000;
-/** What may wait for a slow reader or a full disk before lines are dropped. */
+/** Maximum backlog for a slow reader or a full disk; above it lines are dropped. */
 const backlogBytes = 4 * 1024 * 1024;
 
 export interface LogDestinationOptions {
@@ -13,17 +13,17 @@ export interface LogDestinationOptions {
   readonly to: number | string;
   /** Counts lines that were lost. */
   readonly dropped: Pick<Counter, "value">;
-  /** Told once each time that writing starts to fail; called from an event, so it must not throw. */
+  /** Called once each time that writing starts to fail; called from an event handler, so it must not throw. */
   readonly onTrouble: (error: Error) => void;
-  /** Default 1000. A line waits no longer than this for others to share its write. */
+  /** Maximum delay of a line before it is written; default 1000. */
   readonly flushAfterMs?: number;
 }
 
 /**
- * Lines on their way to a file or pipe, through pino's asynchronous destination. They are batched in front of it: it
- * measures its whole buffer on every write, which doubles the cost of a line. No failure to write ever throws. A full
- * disk is tried again with every batch while a bounded backlog waits; a pipe whose reader went away never comes back,
- * so its lines are only counted.
+ * Writes lines to a file or pipe through pino's asynchronous destination. Lines are batched before it, since it
+ * measures its whole buffer on every write, which doubles the cost of a line. Write failures never throw. A full disk
+ * is retried with every batch, with a bounded backlog; a pipe without a reader never recovers, so its lines are only
+ * counted.
  */
 export class LogDestination implements LineDestination {
   readonly #stream: ReturnType<typeof pino.destination>;
@@ -31,7 +31,7 @@ export class LogDestination implements LineDestination {
   readonly #flushAfterMs: number;
   #pending = "";
   #pendingLines = 0;
-  /** Handed to the stream, and not known to be written. */
+  /** Passed to the stream, not yet confirmed as written. */
   #waitingLines = 0;
   #timer: NodeJS.Timeout | undefined;
   #state: "fine" | "troubled" | "broken" | "closed" = "fine";
@@ -69,24 +69,24 @@ export class LogDestination implements LineDestination {
     else if (this.#timer === undefined) this.#startTimer();
   }
 
-  /** Resolves once every line so far is written, or cannot be. */
+  /** Resolves once every line so far was written or has failed. */
   flush(): Promise<void> {
     this.#handOver();
     if (this.#isOver()) return Promise.resolve();
     return new Promise((resolve) => {
-      // The error that it may pass is not news: it is counted above, or says only that a pipe cannot be synced.
+      // Ignore the error: it was counted already, or only reports that a pipe cannot be synced.
       this.#stream.flush(() => resolve());
     });
   }
 
-  /** For the moment before the process exits, when nothing asynchronous happens any more. */
+  /** For process exit, when asynchronous writes no longer run. */
   flushSync(): void {
     this.#handOver();
     if (this.#isOver()) return;
     try {
       this.#stream.flushSync();
     } catch {
-      // Nobody is left to tell, and an exception here would hide the reason of the exit.
+      // An exception here would hide the reason for the exit.
     }
   }
 
@@ -108,7 +108,7 @@ export class LogDestination implements LineDestination {
       this.#timer = undefined;
       this.#handOver();
     }, this.#flushAfterMs);
-    // A log line is no reason to keep a process alive that has nothing else to do: shutdown flushes.
+    // The timer must not keep the process alive: shutdown flushes.
     this.#timer.unref();
   }
 
@@ -122,7 +122,7 @@ export class LogDestination implements LineDestination {
     else this.#stream.write(batch);
   }
 
-  /** What waits now will never be written. */
+  /** The pending lines are lost. */
   #giveUp(): void {
     this.#dropped.value += this.#waitingLines;
     this.#waitingLines = 0;

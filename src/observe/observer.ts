@@ -2,7 +2,7 @@ import type { AccessLog } from "./access-log.ts";
 import type { Outcome } from "./outcome.ts";
 import type { RequestStats } from "./request-stats.ts";
 
-/** Where every request ends, whatever happened to it: called once for each, and never throws. */
+/** Receives the outcome of every request: called exactly once for each, and never throws. */
 export class Observer {
   readonly #accessLog: AccessLog;
 

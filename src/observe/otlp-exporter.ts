@@ -5,16 +5,16 @@ import type { Span, SpanSink, SpanValue } from "./span.ts";
 export interface ExporterParts {
   readonly stats: SpanStats;
   readonly resource: Omit<SpanResource, "serviceName">;
-  /** Hears of a collector that takes nothing, once until it takes something again. */
+  /** Called when the collector starts to fail; once until it accepts spans again. */
   readonly onTrouble: (why: string) => void;
   readonly randomFraction: () => number;
-  /** How long spans wait for others to go along with; default 2 s. */
+  /** Maximum delay before a partial batch is sent; default 2 s. */
   readonly intervalMs?: number;
-  /** The first wait before another try, doubled each time; default 1 s. */
+  /** Initial retry backoff, doubled on each retry; default 1 s. */
   readonly retryMs?: number;
 }
 
-/** What is sent, and under which name. */
+/** The collector, and the service name in the spans. */
 export interface ExporterSpec {
   readonly serviceName: string;
   readonly collector: CollectorSpec;
@@ -25,16 +25,16 @@ const batchSize = 512;
 const maxTries = 5;
 const maxWaitMs = 30_000;
 
-/** A reload took the collector away. */
+/** A reload removed the collector. */
 const gone: Delivery = { kind: "later", afterMs: undefined, why: "no collector is configured any more" };
 
 /**
- * Sends spans to a collector in batches, beside the requests: nobody waits for it, and what it can not deliver is dropped
- * and counted.
+ * Sends spans to a collector in batches, asynchronously: requests never wait for it. Spans that cannot be delivered are
+ * dropped and counted.
  *
- * Not OpenTelemetry's own exporter: with its SDK it is a dozen packages and several megabytes, makes spans by context
- * propagation through asynchronous calls, which a proxy that knows its spans does not need, and protobuf or not, what it
- * sends is this one document. OTLP's JSON encoding is stable and every collector takes it.
+ * OpenTelemetry's own exporter is not used: with its SDK it is a dozen packages and several megabytes, and it relies on
+ * asynchronous context propagation, which a proxy does not need. OTLP's JSON encoding is stable, and every collector
+ * accepts it.
  */
 export class SpanExporter implements SpanSink {
   readonly #parts: ExporterParts;
@@ -51,7 +51,7 @@ export class SpanExporter implements SpanSink {
     this.#parts = parts;
   }
 
-  /** Follows the configuration. Spans that wait go to the new collector; without one they are dropped. */
+  /** Applies a reload. Queued spans go to the new collector; without one they are dropped. */
   configure(spec: ExporterSpec | undefined): void {
     this.#serviceName = spec?.serviceName ?? "";
     if (JSON.stringify(this.#collector?.spec) === JSON.stringify(spec?.collector)) return;
@@ -71,7 +71,7 @@ export class SpanExporter implements SpanSink {
     else this.#timer ??= setTimeout(() => this.#send(), this.#parts.intervalMs ?? 2_000).unref();
   }
 
-  /** Resolves once nothing waits any more, or after so long. */
+  /** Resolves once the queue is empty, or after the timeout. */
   async flush(withinMs: number): Promise<void> {
     this.#send();
     if (this.#sending === undefined) return;
@@ -117,7 +117,7 @@ export class SpanExporter implements SpanSink {
         this.#trouble(delivery.why);
         return;
       }
-      // Half of it at random, so that the workers and replicas that failed together do not return together.
+      // Half of the delay is random, so that workers and replicas do not retry in step.
       const pace = retryMs * 2 ** (tries - 1) * (1 + this.#parts.randomFraction()) * 0.75;
       await this.#rest(Math.min(Math.max(pace, delivery.afterMs ?? 0), maxWaitMs));
     }
@@ -150,28 +150,28 @@ export class SpanExporter implements SpanSink {
   }
 }
 
-/** Where spans are sent, as the configuration says. */
+/** The configured collector. */
 export interface CollectorSpec {
   readonly endpoint: string;
   readonly headers: readonly (readonly [name: string, value: string])[];
 }
 
-/** What a collector made of a batch. */
+/** The result of sending a batch. */
 export type Delivery =
-  /** `rejected`: how many spans of it were refused. */
+  /** `rejected`: the number of spans that the collector refused. */
   | { readonly kind: "accepted"; readonly rejected: number; readonly why: string }
   | { readonly kind: "rejected"; readonly why: string }
-  /** The same may be taken later. */
+  /** The batch may be accepted on a retry. */
   | { readonly kind: "later"; readonly afterMs: number | undefined; readonly why: string };
 
-/** As OpenTelemetry's exporters by default. */
+/** The default of OpenTelemetry's exporters. */
 const timeoutMs = 10_000;
 const maxAnswerBytes = 64 * 1024;
 
-/** Of OTLP over HTTP, the answers that ask for another try. */
+/** The retryable status codes of OTLP over HTTP. */
 const retryable: ReadonlySet<number> = new Set([429, 502, 503, 504]);
 
-/** Speaks OTLP over HTTP with one collector. */
+/** An OTLP/HTTP client for one collector. */
 export class Collector {
   readonly spec: CollectorSpec;
   readonly #agent = new Agent({ connections: 1, connect: { timeout: timeoutMs }, maxResponseSize: maxAnswerBytes });
@@ -211,12 +211,12 @@ function deliveryOf(status: number, retryAfter: string | string[] | undefined, t
   return { kind: "accepted", rejected: partial?.rejected ?? 0, why: partial?.why ?? "" };
 }
 
-/** Seconds or a date (RFC 9110 §10.2.3); a date is left to the exporter's own pace. */
+/** Retry-After in seconds (RFC 9110 §10.2.3); a date is ignored in favour of the exporter's backoff. */
 function waitMs(retryAfter: string | string[] | undefined): number | undefined {
   return typeof retryAfter === "string" && /^\d{1,5}$/.test(retryAfter) ? Number(retryAfter) * 1000 : undefined;
 }
 
-/** A collector may take a batch and refuse some of its spans. */
+/** Partial success: a collector may accept a batch but reject some of its spans. */
 function partialSuccess(text: string): { readonly rejected: number; readonly why: string } | undefined {
   try {
     const answer: unknown = JSON.parse(text);
@@ -233,12 +233,12 @@ function fieldOf(value: unknown, name: string): unknown {
   return typeof value === "object" && value !== null ? Reflect.get(value, name) : undefined;
 }
 
-/** Who sends the spans. */
+/** The OpenTelemetry resource: the sender of the spans. */
 export interface SpanResource {
   readonly serviceName: string;
-  /** Perch's own version. */
+  /** Perch's version. */
   readonly version: string;
-  /** Tells replicas, and workers of one, apart. */
+  /** Distinguishes replicas, and the workers of one replica. */
   readonly instanceId: string;
 }
 
@@ -248,7 +248,7 @@ const unsetStatus = {};
 
 /**
  * Spans as the body of an OTLP request (opentelemetry-proto 1.x, JSON encoding): ids in hexadecimal, 64-bit numbers as
- * texts, enumerations as numbers.
+ * strings, enumerations as numbers.
  */
 function otlpJson(resource: SpanResource, spans: readonly Span[]): string {
   const { serviceName, version, instanceId } = resource;
@@ -279,7 +279,7 @@ function spanOf(span: Span) {
   };
 }
 
-/** A double holds microseconds since 1970 exactly, and no nanoseconds. */
+/** A double holds microseconds since 1970 exactly, but not nanoseconds. */
 function nanoseconds(ms: number): string {
   return `${Math.round(ms * 1000)}000`;
 }

@@ -2,7 +2,7 @@ import type { ErrorCode } from "../errors.ts";
 import type { SampledTrace } from "./histogram.ts";
 import type { FaultKind } from "./route-stats.ts";
 
-/** What the one `observe` call learns of a request that ended. The exchange itself implements it, so nothing is copied. */
+/** The result of a request, passed to `observe` when it ends. The exchange implements it, so nothing is copied. */
 export interface Outcome {
   /** The route's name, or `none`. */
   readonly routeName: string;
@@ -15,25 +15,25 @@ export interface Outcome {
   readonly reason: string | undefined;
   readonly ruleName: string | undefined;
   readonly fallback: boolean;
-  /** What was done to it on purpose. */
+  /** The injected fault, if any. */
   readonly fault: FaultKind | undefined;
-  /** Whether the version assigned failed the request, and the one served answered it instead. */
+  /** Whether the assigned version failed and the request was retried on the served one. */
   readonly rescued: boolean;
   readonly method: string;
   readonly host: string;
   /** Without the query. */
   readonly path: string;
-  /** What the client got; 499 where it went away first. */
+  /** The status sent to the client; 499 if the client closed first. */
   readonly status: number;
-  /** How the call ended, where it was one of gRPC; the status is then 200 nearly always. */
+  /** The gRPC status of a gRPC call, whose HTTP status is nearly always 200. */
   readonly grpcStatus: number | undefined;
   readonly error: ErrorCode | undefined;
-  /** Why the endpoint could not be reached, in the words of the system or of TLS. For the log only. */
+  /** The system or TLS error of a failed connection to the endpoint. For the log only. */
   readonly errorCause: string | undefined;
   readonly requestId: string;
-  /** Of the trace that the request is a part of; undefined where there is none. */
+  /** The id of the request's trace, if any. */
   readonly traceId: string | undefined;
-  /** That trace, where it is recorded. */
+  /** The trace, if it is sampled. */
   readonly sampledTrace: SampledTrace | undefined;
   /** Canonical text of the derived client address. */
   readonly clientAddressText: string;
@@ -41,7 +41,7 @@ export interface Outcome {
   readonly bytesReceived: number;
   readonly bytesSent: number;
   readonly durationMs: number;
-  /** From the start of the last attempt to the head of its response; undefined where none came. */
+  /** From the start of the last attempt to the head of its response; undefined if there was none. */
   readonly ttfbMs: number | undefined;
   /** The endpoint's origin that answered or failed last. For the log only; never sent to a client. */
   readonly upstream: string | undefined;

@@ -46,7 +46,7 @@ export interface PathPattern {
 /** How a request's path, host and cookies are rewritten for the upstream. */
 export interface RewriteSpec {
   readonly path: PathChange | { readonly kind: "regex"; readonly pattern: PathPattern } | undefined;
-  /** The upstream's Host: a text, or the endpoint's name. Undefined: the client's. */
+  /** The upstream's Host: a string, or the endpoint's name. Undefined: the client's. */
   readonly host: { readonly kind: "text"; readonly text: string } | { readonly kind: "endpoint" } | undefined;
   /** Replaces the Domain of the upstream's cookies; `none` removes it. */
   readonly cookieDomain: string | undefined;
@@ -54,7 +54,7 @@ export interface RewriteSpec {
 
 /** Changes to the header fields of a message. Names are lower case. */
 export interface HeaderEditsSpec {
-  /** Removed, whoever sent them. Includes the names that are set, so that a received value never replaces a set one. */
+  /** Removed, from any sender. Includes the names that are set, so that a received value never replaces a set one. */
   readonly removed: readonly string[];
   /** Appended, in this order. */
   readonly added: readonly { readonly name: string; readonly value: Template }[];
@@ -111,7 +111,7 @@ function isBelow(prefix: string, path: string): boolean {
   return path.startsWith(prefix) && (path.length === prefix.length || path.charCodeAt(prefix.length) === slash);
 }
 
-/** `/api/` and `/api` are the same prefix; `/` becomes the empty text. */
+/** `/api/` and `/api` are the same prefix; `/` becomes the empty string. */
 export function withoutTrailingSlash(path: string): string {
   return path.endsWith("/") ? path.slice(0, -1) : path;
 }

@@ -213,7 +213,7 @@ function requestLine({ method, target, text }: FastHead, upstream: string): stri
 }
 
 function opening({ method, authority }: RequestHead): string {
-  // Misbehaving upstreams send a body in response to HEAD, which would be taken for the next response on the connection.
+  // Misbehaving upstreams send a body in response to HEAD, which would be parsed as the next response.
   return `host: ${authority}\r\nconnection: ${method === "HEAD" ? "close" : "keep-alive"}\r\n`;
 }
 

@@ -169,7 +169,7 @@ describe("the timer wheel", () => {
 });
 
 describe("ticks of the event loop", () => {
-  it("are the same for events of one turn, and others for those of the next", async () => {
+  it("are equal for events of one tick and differ from the next", async () => {
     const ticks = new LoopTicks(() => {});
     ticks.eventHandled();
     const first = ticks.current;
