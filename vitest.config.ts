@@ -10,8 +10,8 @@ export default defineConfig({
     exclude: ["test/slow/**"],
     testTimeout: 20_000,
     pool: "forks",
-    // Tests wait more than they compute: one more than the usual machine has cores.
-    maxWorkers: 3,
+    // The default leaves a core free, which is half of the usual machine.
+    maxWorkers: 2,
     // A worker for each file would double the time; no file leaves anything behind that another could meet.
     isolate: false,
   },
