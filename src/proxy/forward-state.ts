@@ -52,8 +52,6 @@ export class ForwardState implements PermitWaiter {
   readonly #defect: (error: unknown) => void;
   #cancelHold: (() => void) | undefined;
   #cancelTotal: (() => void) | undefined;
-  /** The total timeout has expired: no further attempt. */
-  #expired = false;
   /** Why the response was aborted. */
   #cutError: ErrorCode | undefined;
 
@@ -132,7 +130,6 @@ export class ForwardState implements PermitWaiter {
     this.#transport.abandonAttempt();
     this.#attempts.failed(failure, error);
     if (this.phase === "responding") this.#cut(failure);
-    else if (this.#expired) this.#reply(failure);
     else this.#try(this.#attempts.again(bodyState, this));
   }
 
@@ -167,7 +164,6 @@ export class ForwardState implements PermitWaiter {
   }
 
   #totalExceeded(): void {
-    this.#expired = true;
     if (this.phase === "ended" || this.#transport.clientIsBehind) this.clientStalled();
     else if (this.phase !== "responding" && this.#transport.awaitsBody) this.abort("request-timeout");
     else if (this.phase === "waiting" || this.phase === "queued") this.abort("upstream-timeout");
