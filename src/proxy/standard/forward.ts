@@ -3,7 +3,7 @@ import { type ErrorCode, PerchError } from "../../errors.ts";
 import { grpcStatusOfError, grpcStatusOfHttp, judgedStatus, readGrpcStatus } from "../../http/grpc-status.ts";
 import { maxResponseFields, skipBlanksBack } from "../../http/header-fields.ts";
 import type { Endpoint } from "../../upstream/endpoint.ts";
-import { type AttemptFailure, isAttemptFailure, isResourceExhaustion } from "../attempt-failure.ts";
+import { isAttemptFailure, isResourceExhaustion } from "../attempt-failure.ts";
 import type { Attempts } from "../attempts.ts";
 import type { Exchange } from "../exchange.ts";
 import { ForwardState, type ForwardTransport } from "../forward-state.ts";
@@ -15,6 +15,7 @@ import { type ClientSide, sendLocalReply } from "./client.ts";
 import type { ActiveRequest } from "./connection.ts";
 import { KeptBody, RequestBody } from "./request-body.ts";
 import type { ReceivedHead } from "./request-head.ts";
+import { codeOf, failureOf, unsendable } from "./undici-errors.ts";
 import type { UpstreamPools } from "./upstream-pool.ts";
 
 /** What forwarding needs for all requests, fixed for the life of the server. */
@@ -384,33 +385,4 @@ function fieldLines(headers: readonly string[], lowerCaseName: string): string |
   if (first === undefined) return undefined;
   const lines = headers.filter((_, at) => at % 2 === 1 && headers[at - 1]?.toLowerCase() === lowerCaseName);
   return lines.join(", ");
-}
-
-function codeOf(error: Error & { code?: unknown }): unknown {
-  return error.code;
-}
-
-/**
- * undici rejects the request before sending it. This is the client's error: counting it as the endpoint's failure would
- * let a client get endpoints ejected.
- */
-const unsendable: ReadonlySet<unknown> = new Set(["UND_ERR_INVALID_ARG", "UND_ERR_NOT_SUPPORTED"]);
-
-const malformed: ReadonlySet<unknown> = new Set(["UND_ERR_HEADERS_OVERFLOW", "UND_ERR_RES_CONTENT_LENGTH_MISMATCH"]);
-
-/** The failure of an attempt that ended with this error. `sent`: whether a connection was assigned to it before. */
-export function failureOf(error: Error, sent: boolean): AttemptFailure {
-  if (error instanceof PerchError && isAttemptFailure(error.code)) return error.code;
-  const code = codeOf(error);
-  if (code === "UND_ERR_CONNECT_TIMEOUT" || (code === "ETIMEDOUT" && !sent)) return "connect-timeout";
-  if (!sent) return "connect-failed";
-  // In TLS 1.3 an endpoint verifies the client certificate after the request was sent, but before reading it.
-  if (/^ERR_SSL_.*ALERT_.*(?:CERTIFICATE|UNKNOWN_CA)/.test(String(code))) return "tls-failed";
-  if (code === "UND_ERR_HEADERS_TIMEOUT" || code === "UND_ERR_BODY_TIMEOUT") return "upstream-timeout";
-  // ERR_…: node cannot write this response head to the client. A retry would most likely get the same.
-  if (error.name === "HTTPParserError" || malformed.has(code) || String(code).startsWith("ERR_"))
-    return "upstream-malformed";
-  // An unexpected 100 or 101 has the same code as a socket error in undici; only the message differs.
-  if (code === "UND_ERR_SOCKET" && error.message.startsWith("bad ")) return "upstream-malformed";
-  return "upstream-reset";
 }

@@ -5,8 +5,8 @@ import { nextUsable } from "../../upstream/balancers.ts";
 import type { Endpoint } from "../../upstream/endpoint.ts";
 import type { Mirror, MirroredRequest, Mirrors } from "../mirror.ts";
 import type { ProxyContext } from "../proxy-context.ts";
-import { failureOf } from "./forward.ts";
 import type { UpstreamPool } from "./transport.ts";
+import { failureOf } from "./undici-errors.ts";
 import { UpstreamPools } from "./upstream-pool.ts";
 
 /**

@@ -1,5 +1,5 @@
 import { describe, expect, it } from "vitest";
-import { failureOf } from "../../../src/proxy/standard/forward.ts";
+import { failureOf } from "../../../src/proxy/standard/undici-errors.ts";
 
 describe("the failure of an error of undici or the system", () => {
   it.each([

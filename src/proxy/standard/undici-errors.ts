@@ -1,0 +1,31 @@
+import { PerchError } from "../../errors.ts";
+import { type AttemptFailure, isAttemptFailure } from "../attempt-failure.ts";
+
+/**
+ * undici rejects the request before sending it. This is the client's error: counting it as the endpoint's failure would
+ * let a client get endpoints ejected.
+ */
+export const unsendable: ReadonlySet<unknown> = new Set(["UND_ERR_INVALID_ARG", "UND_ERR_NOT_SUPPORTED"]);
+
+const malformed: ReadonlySet<unknown> = new Set(["UND_ERR_HEADERS_OVERFLOW", "UND_ERR_RES_CONTENT_LENGTH_MISMATCH"]);
+
+/** The failure of an attempt that ended with this error. `sent`: whether a connection was assigned to it before. */
+export function failureOf(error: Error, sent: boolean): AttemptFailure {
+  if (error instanceof PerchError && isAttemptFailure(error.code)) return error.code;
+  const code = codeOf(error);
+  if (code === "UND_ERR_CONNECT_TIMEOUT" || (code === "ETIMEDOUT" && !sent)) return "connect-timeout";
+  if (!sent) return "connect-failed";
+  // In TLS 1.3 an endpoint verifies the client certificate after the request was sent, but before reading it.
+  if (/^ERR_SSL_.*ALERT_.*(?:CERTIFICATE|UNKNOWN_CA)/.test(String(code))) return "tls-failed";
+  if (code === "UND_ERR_HEADERS_TIMEOUT" || code === "UND_ERR_BODY_TIMEOUT") return "upstream-timeout";
+  // ERR_…: node cannot write this response head to the client. A retry would most likely get the same.
+  if (error.name === "HTTPParserError" || malformed.has(code) || String(code).startsWith("ERR_"))
+    return "upstream-malformed";
+  // An unexpected 100 or 101 has the same code as a socket error in undici; only the message differs.
+  if (code === "UND_ERR_SOCKET" && error.message.startsWith("bad ")) return "upstream-malformed";
+  return "upstream-reset";
+}
+
+export function codeOf(error: Error & { code?: unknown }): unknown {
+  return error.code;
+}
