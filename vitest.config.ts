@@ -9,6 +9,9 @@ export default defineConfig({
     include: ["test/**/*.test.ts"],
     exclude: ["test/slow/**"],
     testTimeout: 20_000,
+    tags: [
+      { name: "slow", description: "Waits for a real time limit or moves many bytes: in test:slow, not in test." },
+    ],
     pool: "forks",
     // The default leaves a core free, which is half of the usual machine.
     maxWorkers: 2,

@@ -150,7 +150,10 @@ describe("any file", () => {
     );
   }, 60_000);
 
-  test("that loads is valid by the JSON Schema: an editor never marks what Perch accepts", () => {
+  test("that loads is valid by the JSON Schema: an editor never marks what Perch accepts", {
+    tags: ["slow"],
+    timeout: 60_000,
+  }, () => {
     const validate = new Ajv2020({ allowUnionTypes: true }).compile(jsonSchema());
     let loaded = 0;
     fc.assert(
@@ -162,5 +165,5 @@ describe("any file", () => {
       { numRuns: 400 },
     );
     expect(loaded).toBeGreaterThan(60);
-  }, 60_000);
+  });
 });

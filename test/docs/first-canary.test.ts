@@ -56,7 +56,9 @@ const formOf = (value: unknown): unknown => {
   return Object.fromEntries(Object.entries(value).map(([key, inner]) => [key, formOf(inner)]));
 };
 
-test("the first canary goes as its page says: up the ramp nobody comes back, and back everybody does", async () => {
+test("the first canary goes as its page says: up the ramp nobody comes back, and back everybody does", {
+  tags: ["slow"],
+}, async () => {
   const { perch, ramp, report } = await playedPerch();
   const users = Array.from({ length: 120 }, () => new Visitor());
   const visits = () => Promise.all(users.map((user) => user.get(perch.origin)));

@@ -142,7 +142,7 @@ describe("endpoints by DNS", () => {
     expect(await upSeries(admin)).toEqual(["127.0.0.1"]);
   });
 
-  it.each(["servfail", "silent"] as const)("stay while the name server is %s", async (mood) => {
+  it.each(["servfail", "silent"] as const)("stay while the name server is %s", { tags: ["slow"] }, async (mood) => {
     const { port } = await pods(["127.0.0.1"]);
     const server = await TestDnsServer.start({ "shop.example": { A: ["127.0.0.1"] } });
     const { origin, metric } = await perch(shopAt(server, `{ dns: shop.example, port: ${port} }`));

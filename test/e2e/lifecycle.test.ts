@@ -23,7 +23,7 @@ async function hesitant() {
 }
 
 describe("a signal to stop", () => {
-  it("makes Perch unready at once, while requests are served with Connection: close", async () => {
+  it("makes Perch unready at once, while requests are served with Connection: close", { tags: ["slow"] }, async () => {
     const stable = await upstream("stable");
     const perch = await servePerch(shopAt(stable.origin), ["--drain-delay", "2s"]);
     expect((await perch.admin("/readyz")).status).toBe(200);
@@ -55,7 +55,7 @@ describe("a signal to stop", () => {
     ).toEqual([200, 200, 200]);
   });
 
-  it("fails no request under steady load, from clients that honour Connection: close", async () => {
+  it("fails no request under steady load, from clients that honour Connection: close", { tags: ["slow"] }, async () => {
     const stable = await upstream("stable");
     const perch = await servePerch(shopAt(stable.origin), ["--drain-delay", "1s"]);
     let answered = 0;

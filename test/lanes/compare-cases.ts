@@ -33,7 +33,7 @@ export function compareCases(title: string, configure: Configure, cases: readonl
  * logs are not compared.
  */
 export function compareCasesAtOnce(title: string, configure: Configure, cases: readonly LaneCase[]): void {
-  describe.concurrent(title, () => {
+  describe.concurrent(title, { tags: ["slow"] }, () => {
     for (const laneCase of cases) {
       const test = knownDifferences.has(`${title}: ${laneCase.name}`) ? it.concurrent.fails : it.concurrent;
       test(laneCase.name, async () => {

@@ -50,12 +50,12 @@ describe.skipIf(isMissing)("cases that others wrote", () => {
     ["responses", responses],
   ] as const)(
     "%s get the same from both lanes, save those that are known to differ",
+    { tags: ["slow"], timeout: 60_000 },
     async (what, cases) => {
       const differing = await pair().differing(cases());
       const known = [...knownDifferences.keys()].flatMap((key) => key.split(`${what} of others: `)[1] ?? []);
       const told = [...differing].filter(([name]) => !known.includes(name)).map(([, text]) => text);
       expect([...differing.keys()].sort(), told.join("\n\n")).toEqual(known.sort());
     },
-    60_000,
   );
 });

@@ -302,7 +302,7 @@ describe("a TLS handshake that fails", () => {
     expect((await tlsGet(perch.port)).status).toBe(200);
   });
 
-  it("is aborted by a drain where it does not go on", async () => {
+  it("is aborted by a drain where it does not go on", { tags: ["slow"] }, async () => {
     const { perch } = await tlsPerch(shopTls);
     const raw = await rawClient(perch.port);
     raw.send(halfHello);

@@ -190,7 +190,7 @@ describe("log injection", () => {
     expect(JSON.parse(line)).toMatchObject({ path: text, host: text, requestId: text, rule: text });
   });
 
-  test("no text whatever breaks a line", { timeout: 60_000 }, () => {
+  test("no text whatever breaks a line", { tags: ["slow"], timeout: 60_000 }, () => {
     fc.assert(
       fc.property(fc.string({ unit: "binary", maxLength: 60 }), fc.string({ maxLength: 20 }), (path, method) => {
         const line = lineOf({ path, method });

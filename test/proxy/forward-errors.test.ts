@@ -95,7 +95,7 @@ routes: [{ name: api, match: { path: { prefix: /api } }, service: shop }]`);
     expect([response.status, response.headers.get("x-perch-error")]).toEqual([status, code]);
   });
 
-  it("an upstream that does not respond: 504 after the response-headers timeout", async () => {
+  it("an upstream that does not respond: 504 after the response-headers timeout", { tags: ["slow"] }, async () => {
     const raw = await rawUpstream(() => {});
     const { origin, metric } = await perchTo(raw.origin);
     const response = await fetch(origin);
@@ -103,7 +103,9 @@ routes: [{ name: api, match: { path: { prefix: /api } }, service: shop }]`);
     expect(await metric(upstreamErrors("upstream-timeout"))).toBe(1);
   });
 
-  it("a large upload over the limit gets its whole 413, also a client that reads only after the upload", async () => {
+  it("a large upload over the limit gets its whole 413, also a client that reads only after the upload", {
+    tags: ["slow"],
+  }, async () => {
     const stable = await upstream("stable");
     const { port } = await perchTo(stable.origin, "limits: { body: 1MiB }");
     for (const framing of ["Content-Length: 26214400", "Transfer-Encoding: chunked"]) {
@@ -133,7 +135,7 @@ routes: [{ name: api, match: { path: { prefix: /api } }, service: shop }]`);
     expect((await client.read()).match(/HTTP\/1\.1 200 OK/g)).toHaveLength(2);
   });
 
-  it("a body over the limit: 413, by its length or while it comes", async () => {
+  it("a body over the limit: 413, by its length or while it comes", { tags: ["slow"] }, async () => {
     const stable = await upstream("stable");
     const { origin, port } = await perchTo(stable.origin, "limits: { body: 1KiB }");
     const sized = await fetch(origin, { method: "POST", body: "x".repeat(1025) });

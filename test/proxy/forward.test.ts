@@ -276,14 +276,14 @@ describe.each(lanes)("an aborted exchange, in the $lane lane", ({ fastLane }) =>
 describe.each(lanes)("idle timeouts, in the $lane lane", ({ fastLane }) => {
   const perchTo = perchIn(fastLane);
 
-  it("a client that stops in the middle of its body gets 408", async () => {
+  it("a client that stops in the middle of its body gets 408", { tags: ["slow"] }, async () => {
     const stable = await upstream("stable");
     const { port } = await perchTo(stable.origin);
     const all = await exchange(port, "POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 10\r\n\r\nabc");
     expect(all).toMatch(/^HTTP\/1\.1 408 [\s\S]*Connection: close[\s\S]*x-perch-error: request-timeout/);
   });
 
-  it("a client that does not read many small responses is disconnected", async () => {
+  it("a client that does not read many small responses is disconnected", { tags: ["slow"] }, async () => {
     const stable = await upstream("stable", (_request, response) => response.end("x".repeat(8_000)));
     const { port, metric } = await perchTo(stable.origin);
     const client = await rawClient(port);
@@ -295,7 +295,9 @@ describe.each(lanes)("idle timeouts, in the $lane lane", ({ fastLane }) => {
     expect(await metric(inFlight)).toBe(0);
   });
 
-  it("a client that does not read a large response is disconnected and counted as 499", async () => {
+  it("a client that does not read a large response is disconnected and counted as 499", {
+    tags: ["slow"],
+  }, async () => {
     const stable = await upstream("stable", (_request, response) => response.end("x".repeat(64 * 1024 * 1024)));
     const { port, metric } = await perchTo(stable.origin);
     const client = await rawClient(port);

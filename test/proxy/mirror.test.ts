@@ -174,7 +174,7 @@ describe.each(lanes)("a mirrored request, in the $lane lane", ({ fastLane }) => 
     expect(await outcome(perch, "abandoned-slow")).toBe(1);
   });
 
-  it("without a response delays no other, and those over maxInFlight are skipped", async () => {
+  it("without a response delays no other, and those over maxInFlight are skipped", { tags: ["slow"] }, async () => {
     const [stable, canary] = [await upstream("stable"), await rawUpstream(() => {})];
     const perch = await perchTo(stable.origin, mirrored("percent: 100, maxInFlight: 2"), canary.origin);
     for (let count = 0; count < 5; count++) expect(await exchange(perch.port, get("/"))).toContain("200 OK");
@@ -211,7 +211,7 @@ describe.each(lanes)("a mirrored request, in the $lane lane", ({ fastLane }) => 
     await expect.poll(() => outcome(perch, "2xx"), soon).toBe(1);
   });
 
-  it("delays a drain by a second at most", async () => {
+  it("delays a drain by a second at most", { tags: ["slow"] }, async () => {
     const [stable, canary] = [await upstream("stable"), await rawUpstream(() => {})];
     const perch = await perchTo(stable.origin, mirrored("percent: 100"), canary.origin);
     await exchange(perch.port, get("/"));

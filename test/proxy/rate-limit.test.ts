@@ -147,7 +147,7 @@ describe("buckets over reloads", () => {
     expect(limit(changed, registry).refuse(from("192.0.2.1"), 0)).toBeUndefined();
   });
 
-  it("stay in a process that reloads its file", async () => {
+  it("stay in a process that reloads its file", { tags: ["slow"] }, async () => {
     const stable = await upstream("stable");
     const yaml = (more: string) =>
       shopYaml({ stable: stable.origin, route: `rateLimit: { requests: 1, per: 1h }${more}` });

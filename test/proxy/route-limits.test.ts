@@ -61,7 +61,9 @@ describe.each(lanes)("a route's limits in the $lane lane", ({ fastLane }) => {
     expect(answer).not.toContain("\r\n0\r\n\r\n");
   });
 
-  it("timeouts.total: 408 where the client's upload takes too long, and no upstream error is counted", async () => {
+  it("timeouts.total: 408 where the client's upload takes too long, and no upstream error is counted", {
+    tags: ["slow"],
+  }, async () => {
     const stable = await upstream("stable");
     const { port, metric } = await perch(config(fastLane, stable.origin, "timeouts: { total: 100ms }"));
     const client = await rawClient(port);

@@ -259,7 +259,7 @@ routes: [{ name: shop, match: { path: { prefix: /shop } }, service: shop }]${exp
 });
 
 describe("tracing", () => {
-  it("follows a reload, to another collector and with new headers", async () => {
+  it("follows a reload, to another collector and with new headers", { tags: ["slow"] }, async () => {
     const [stable, first, second] = [await upstream("stable"), await collector(), await collector()];
     const folder = await temporaryFolder();
     const headers = join(folder, "headers");

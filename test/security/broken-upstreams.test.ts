@@ -66,7 +66,7 @@ describe.each(lanes)("malformed responses of upstreams, in the $lane lane", ({ f
     for (let i = 0; i < 10; i++) expect((await ask(port, last(`/${i}`))).received).toContain(`answer to /${i}`);
   });
 
-  it("a flood of interim responses ends at the response timeout", async () => {
+  it("a flood of interim responses ends at the response timeout", { tags: ["slow"] }, async () => {
     const { port } = await perchBefore((socket) => {
       // An upstream that keeps sending is what is tested.
       const flood = setInterval(() => socket.write("HTTP/1.1 102 Processing\r\n\r\n".repeat(50)), 5);
@@ -76,7 +76,7 @@ describe.each(lanes)("malformed responses of upstreams, in the $lane lane", ({ f
     expect(received).toMatch(/HTTP\/1\.1 50[24] [\s\S]*x-perch-error: upstream-/);
   });
 
-  it("an endless head ends at the response timeout", async () => {
+  it("an endless head ends at the response timeout", { tags: ["slow"] }, async () => {
     const { port } = await perchBefore((socket) => {
       socket.write("HTTP/1.1 200 OK\r\n");
       // One that keeps sending slowly.

@@ -168,7 +168,7 @@ routes: [{ name: all, service: shop }]`,
     expect(await second.read((received) => received.includes("held"))).toContain("200 OK");
   });
 
-  it("a delayed event loop sheds requests until the delay is over", async () => {
+  it("a delayed event loop sheds requests until the delay is over", { tags: ["slow"] }, async () => {
     const stable = await upstream("stable");
     const { port, metric } = await perchTo(stable.origin, "{ loopDelay: 300ms }");
     const client = await rawClient(port);

@@ -168,7 +168,7 @@ describe("backpressure", () => {
     await client.read((all) => all.endsWith("fine"));
   });
 
-  it("a flood of interim responses waits for a client that does not read", async () => {
+  it("a flood of interim responses waits for a client that does not read", { tags: ["slow"] }, async () => {
     let written = 0;
     // Large ones, since small ones take seconds to fill the buffers of two connections.
     const flood = Buffer.from(

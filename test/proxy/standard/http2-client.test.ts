@@ -217,7 +217,9 @@ describe("an endpoint that speaks HTTP/2", () => {
     expect(await errors(code)).toBe(1);
   });
 
-  it("is timed from the request's end to the response's head, and between pieces of the body", async () => {
+  it("is timed from the request's end to the response's head, and between pieces of the body", {
+    tags: ["slow"],
+  }, async () => {
     const silent = await h2Upstream((stream, headers) => {
       if (headers[":path"] !== "/half") return;
       stream.respond({ ":status": 200 });

@@ -94,7 +94,7 @@ describe("a response other than 101", () => {
     expect(answer).toContain("hello from stable");
   });
 
-  it("streams whole at the client's pace", async () => {
+  it("streams whole at the client's pace", { tags: ["slow"] }, async () => {
     const body = randomBytes(64 * 1024 * 1024);
     const { promise: poured, resolve } = Promise.withResolvers<Pouring>();
     const stable = await rawUpstream((socket, received) => {
@@ -141,7 +141,7 @@ describe("a response other than 101", () => {
     expect(await perch.outcomes(1)).toMatchObject([{ status: 499, error: "client-closed", bytesSent: 4 }]);
   });
 
-  it("is aborted for a client that does not read it", async () => {
+  it("is aborted for a client that does not read it", { tags: ["slow"] }, async () => {
     const stable = await upstream("stable", (_request, response) => response.end(Buffer.alloc(64 * 1024 * 1024)));
     const perch = await perchTo([stable.origin]);
     const client = await sent(perch.port, upgradeHead());

@@ -269,7 +269,7 @@ describe("a WebSocket to an https endpoint", () => {
     expect(await started.outcomes(1)).toMatchObject([{ status: 502, error: "tls-failed" }]);
   });
 
-  it("is given up at the connect timeout where the TLS handshake gets no response", async () => {
+  it("is given up at the connect timeout where the TLS handshake gets no response", { tags: ["slow"] }, async () => {
     const silent = await rawUpstream(() => {});
     const started = await perchTo([`https://127.0.0.1:${silent.port}`]);
     const client = await sent(started.port, upgradeHead());

@@ -156,7 +156,7 @@ describe("the end of a tunnel", () => {
     },
   );
 
-  it("does not come by the idle timeout while both halves are open", async () => {
+  it("does not come by the idle timeout while both halves are open", { tags: ["slow"] }, async () => {
     const { perch, client, upstream } = await openTunnel();
     const received = textOf(upstream);
     // Twice the idle timeout, measured by a handshake that runs into it: no clock but the proxy's own.
