@@ -17,5 +17,7 @@ export default defineConfig({
     maxWorkers: 2,
     // A worker for each file would double the time; no file leaves anything behind that another could meet.
     isolate: false,
+    // Node loads and strips the types itself, as when Perch runs. It is faster than the runner's own transformation.
+    experimental: { viteModuleRunner: false },
   },
 });
