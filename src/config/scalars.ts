@@ -95,6 +95,14 @@ function parseHost(written: string): string | ParseError {
   return new ParseError(`${quote(written)} is not a host such as shop.example.com or *.example.com`);
 }
 
+/** One word, or a value of another schema. */
+export function wordOr<const W extends string, T>(word: W, schema: Schema<T>): Schema<W | T> {
+  return {
+    read: (node, parsing) => (node.kind === "scalar" && node.text === word ? word : schema.read(node, parsing)),
+    json: (definitions) => ({ anyOf: [{ const: word }, schema.json(definitions)] }),
+  };
+}
+
 export const addressRange: Schema<AddressRange> = scalar({
   what: "an address or a CIDR range",
   parse: (written) => parseAddressRange(written) ?? new ParseError(...notARange(written)),

@@ -1,5 +1,6 @@
 import { createHmac, timingSafeEqual } from "node:crypto";
 import { SignatureCache } from "./bounded-cache.ts";
+import { cookieAttributes } from "./cookie-attributes.ts";
 import type { CookieSpec } from "./release-spec.ts";
 import { formatUnit, parseUnit, type Unit, unitPattern } from "./unit.ts";
 
@@ -34,6 +35,13 @@ const maxLength = 256;
 const maxSignatureChecks = 8;
 /** Entries of about 300 bytes. Verifying a pin takes microseconds, a cache hit a tenth of one. */
 const defaultCacheLimit = 32_768;
+/**
+ * How long a pin with `maxAge: session` is valid. Browsers that restore their session keep session cookies for as long
+ * as they are used, and a copied pin must not be valid for ever.
+ */
+const sessionPinMs = 30 * 86_400_000;
+/** Browsers keep no cookie for longer (RFC 6265bis §5.5: 400 days). */
+const maxKeptSeconds = 400 * 86_400;
 
 /**
  * A release's sticky cookie: `<pin>.<signature>`, where the signature covers the release's name, a dot and the pin. The
@@ -42,7 +50,10 @@ const defaultCacheLimit = 32_768;
 export class PinCookie {
   readonly #release: string;
   readonly #spec: CookieSpec;
-  readonly #maxAgeSeconds: number;
+  /** How long a pin is valid. */
+  readonly #lifetimeSeconds: number;
+  /** How long a browser keeps a pin. */
+  readonly #keptSeconds: number;
   readonly #maxCookiesChecked: number;
   readonly #attributes: string;
   readonly #secureAttributes: string;
@@ -51,10 +62,12 @@ export class PinCookie {
   constructor(release: string, spec: CookieSpec, cacheLimit: number = defaultCacheLimit) {
     this.#release = release;
     this.#spec = spec;
-    this.#maxAgeSeconds = Math.floor(spec.maxAgeMs / 1000);
+    this.#lifetimeSeconds = Math.floor((spec.maxAgeMs === "session" ? sessionPinMs : spec.maxAgeMs) / 1000);
+    this.#keptSeconds = Math.min(this.#lifetimeSeconds, maxKeptSeconds);
     this.#maxCookiesChecked = Math.max(1, Math.floor(maxSignatureChecks / spec.secrets.length));
-    this.#attributes = attributesOf(spec, this.#maxAgeSeconds, spec.secure === "always");
-    this.#secureAttributes = attributesOf(spec, this.#maxAgeSeconds, spec.secure !== "never");
+    const maxAge = spec.maxAgeMs === "session" ? undefined : this.#lifetimeSeconds;
+    this.#attributes = cookieAttributes(spec, maxAge, "http", spec.sameSite);
+    this.#secureAttributes = cookieAttributes(spec, maxAge, "https", spec.sameSite);
     this.#verified = new SignatureCache(cacheLimit);
   }
 
@@ -80,22 +93,18 @@ export class PinCookie {
     return undefined;
   }
 
-  /** Whether an otherwise unchanged pin should be renewed: it is past half its lifetime. */
+  /** Whether an otherwise unchanged pin should be renewed: half the time that a browser keeps it has passed. */
   isAging(pin: Pin, nowSeconds: number): boolean {
-    return (nowSeconds - pin.issuedAtSeconds) * 2 > this.#maxAgeSeconds;
+    return (nowSeconds - pin.issuedAtSeconds) * 2 > this.#keptSeconds;
   }
 
-  /**
-   * The value of a Set-Cookie header, its attributes always in this order: Max-Age, Path, Domain if configured, Secure,
-   * HttpOnly, SameSite. `secure` is whether the request came by https, which matters if the cookie's `secure` is
-   * `auto`.
-   */
-  write(pin: Pin, secure: boolean): string {
+  /** The value of a Set-Cookie header. `isHttps`: whether the request came by https; see `cookieAttributes`. */
+  write(pin: Pin, isHttps: boolean): string {
     const text = formatPin(pin);
     const [secret] = this.#spec.secrets;
     if (secret === undefined) throw new RangeError(`release ${this.#release}: no secret to sign pins with`);
     const signature = sign(secret, this.#message(text));
-    return `${this.#spec.name}=${text}.${signature}${secure ? this.#secureAttributes : this.#attributes}`;
+    return `${this.#spec.name}=${text}.${signature}${isHttps ? this.#secureAttributes : this.#attributes}`;
   }
 
   #message(text: string): string {
@@ -103,7 +112,7 @@ export class PinCookie {
   }
 
   #isExpired(pin: Pin, nowSeconds: number): boolean {
-    return pin.issuedAtSeconds + this.#maxAgeSeconds < nowSeconds;
+    return pin.issuedAtSeconds + this.#lifetimeSeconds < nowSeconds;
   }
 
   #verify(found: SignedPin): boolean {
@@ -114,14 +123,6 @@ export class PinCookie {
     return true;
   }
 }
-
-function attributesOf(spec: CookieSpec, maxAgeSeconds: number, secure: boolean): string {
-  const domain = spec.domain === undefined ? "" : `; Domain=${spec.domain}`;
-  const scope = `; Max-Age=${maxAgeSeconds}; Path=${spec.path}${domain}`;
-  return `${scope}${secure ? "; Secure" : ""}; HttpOnly; SameSite=${sameSiteNames[spec.sameSite]}`;
-}
-
-const sameSiteNames = { lax: "Lax", strict: "Strict", none: "None" } as const;
 
 /** HMAC-SHA256 truncated to 128 bits (RFC 2104 §5 allows half): infeasible to guess, and 21 characters shorter. */
 const signatureBytes = 16;

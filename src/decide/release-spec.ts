@@ -28,11 +28,15 @@ export interface StickySpec {
 
 export interface CookieSpec {
   readonly name: string;
-  readonly maxAgeMs: number;
+  /** `session`: no Max-Age, so browsers keep the cookie until their session ends. */
+  readonly maxAgeMs: number | "session";
   readonly path: string;
   readonly domain: string | undefined;
   readonly secure: "auto" | "always" | "never";
+  /** Sent as `lax` where a `none` cookie would not be Secure, since browsers drop that. */
   readonly sameSite: "lax" | "strict" | "none";
+  /** Whether a Secure cookie is also Partitioned (CHIPS): browsers keep one for each top-level site. */
+  readonly partitioned: boolean;
   /** The first signs, all verify. Never empty. */
   readonly secrets: readonly Uint8Array[];
 }

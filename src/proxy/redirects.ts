@@ -1,3 +1,4 @@
+import { cookieAttributes } from "../decide/cookie-attributes.ts";
 import { prefixTrail, type Trail } from "../decide/decision.ts";
 import type { Admission } from "../decide/override.ts";
 import type { Release } from "../decide/release.ts";
@@ -119,12 +120,13 @@ function secondsLeft({ expiresAtMs }: Admission, nowMs: number): number | undefi
   return expiresAtMs === undefined ? undefined : Math.ceil((expiresAtMs - nowMs) / 1000);
 }
 
-/** Has the pin cookie's Path, Domain and Secure. HttpOnly and Lax always: links from other sites must work. */
+/**
+ * Has the pin cookie's Path, Domain, Secure and Partitioned. A site that others embed needs SameSite=None for its
+ * override as for its pin; otherwise always Lax, since links from other sites must work.
+ */
 function setCookie(name: string, value: string, maxAge: number | undefined, pin: CookieSpec, isHttps: boolean): string {
-  const age = maxAge === undefined ? "" : `; Max-Age=${maxAge}`;
-  const domain = pin.domain === undefined ? "" : `; Domain=${pin.domain}`;
-  const secure = pin.secure === "always" || (pin.secure === "auto" && isHttps) ? "; Secure" : "";
-  return `${name}=${value}${age}; Path=${pin.path}${domain}${secure}; HttpOnly; SameSite=Lax`;
+  const sameSite = pin.sameSite === "none" ? "none" : "lax";
+  return `${name}=${value}${cookieAttributes(pin, maxAge, isHttps ? "https" : "http", sameSite)}`;
 }
 
 function visible(address: string): string {

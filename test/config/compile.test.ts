@@ -108,6 +108,7 @@ describe("what a configuration compiles to", () => {
           domain: undefined,
           secure: "auto",
           sameSite: "lax",
+          partitioned: false,
           secrets: [Buffer.from("random secret of r".padEnd(32, "."))],
         },
       },

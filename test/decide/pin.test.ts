@@ -43,6 +43,7 @@ describe("the Set-Cookie value", () => {
     expect(signedValue(fixed)).toBe(`${fixedText}.${signature}`);
   });
 
+  const lifetime = "; Max-Age=2592000";
   const rows: [sentence: string, spec: Partial<CookieSpec>, secure: boolean, attributes: string][] = [
     ["over http", {}, false, "; Max-Age=2592000; Path=/; HttpOnly; SameSite=Lax"],
     ["over https", {}, true, "; Max-Age=2592000; Path=/; Secure; HttpOnly; SameSite=Lax"],
@@ -56,6 +57,37 @@ describe("the Set-Cookie value", () => {
       true,
       "; Max-Age=90; Path=/shop; Domain=example.com; Secure; HttpOnly; SameSite=Lax",
     ],
+    [
+      "none over http, which browsers would drop",
+      { sameSite: "none" },
+      false,
+      `${lifetime}; Path=/; HttpOnly; SameSite=Lax`,
+    ],
+    [
+      "none, always secure",
+      { sameSite: "none", secure: "always" },
+      false,
+      `${lifetime}; Path=/; Secure; HttpOnly; SameSite=None`,
+    ],
+    [
+      "partitioned",
+      { sameSite: "none", partitioned: true },
+      true,
+      `${lifetime}; Path=/; Secure; HttpOnly; SameSite=None; Partitioned`,
+    ],
+    [
+      "partitioned over http, which browsers would drop",
+      { sameSite: "none", partitioned: true },
+      false,
+      `${lifetime}; Path=/; HttpOnly; SameSite=Lax`,
+    ],
+    [
+      "partitioned, always secure",
+      { secure: "always", partitioned: true },
+      false,
+      `${lifetime}; Path=/; Secure; HttpOnly; SameSite=Lax; Partitioned`,
+    ],
+    ["until the browser's session ends", { maxAgeMs: "session" }, true, "; Path=/; Secure; HttpOnly; SameSite=Lax"],
   ];
   it.each(rows)("has these exact attributes: %s", (_, spec, secure, attributes) => {
     const changed = { ...cookie, ...spec };

@@ -1,5 +1,8 @@
 import { canaryUnit, decideCases, eastToCanary, fromEast, hold, pinOfEast, stableUnit } from "./decision-case.ts";
-import { nowSeconds, pinOf } from "./shop-release.ts";
+import { cookie, nowSeconds, pinOf } from "./shop-release.ts";
+
+const session = { cookie: { ...cookie, maxAgeMs: "session" as const } };
+const tenYears = { cookie: { ...cookie, maxAgeMs: 3650 * 86_400_000 } };
 
 decideCases("epochs and renewal", [
   {
@@ -48,6 +51,24 @@ decideCases("epochs and renewal", [
       version: "stable",
       pin: { issuedAtSeconds: nowSeconds, version: "stable", unit: stableUnit },
     },
+  },
+  {
+    sentence: "a pin for the browser's session is renewed after fifteen days: it is valid for thirty",
+    sticky: session,
+    request: { pin: pinOf({ unit: stableUnit, issuedAtSeconds: nowSeconds - 15 * 86_400 - 1 }) },
+    wanted: { reason: "split", version: "stable", pin: { issuedAtSeconds: nowSeconds, unit: stableUnit } },
+  },
+  {
+    sentence: "a younger pin for the browser's session is not rewritten",
+    sticky: session,
+    request: { pin: pinOf({ unit: stableUnit, issuedAtSeconds: nowSeconds - 15 * 86_400 }) },
+    wanted: { reason: "split", version: "stable", pin: "keeps" },
+  },
+  {
+    sentence: "a pin for longer than the 400 days that browsers keep it is renewed after 200",
+    sticky: tenYears,
+    request: { pin: pinOf({ unit: stableUnit, issuedAtSeconds: nowSeconds - 200 * 86_400 - 1 }) },
+    wanted: { reason: "split", version: "stable", pin: { issuedAtSeconds: nowSeconds } },
   },
   {
     sentence: "a held pin past half its lifetime is renewed with the same content",

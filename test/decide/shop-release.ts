@@ -22,6 +22,7 @@ export const cookie: CookieSpec = {
   domain: undefined,
   secure: "auto",
   sameSite: "lax",
+  partitioned: false,
   secrets: [Buffer.from("a secret of thirty-two bytes ...")],
 };
 

@@ -59,6 +59,13 @@ describe("pin cookies", () => {
       https: false,
       attributes: "; Max-Age=3600; Path=/shop; Domain=shop.example; Secure; HttpOnly; SameSite=None",
     },
+    // A load balancer that ends TLS and is not a trusted proxy: browsers drop SameSite=None without Secure.
+    { sticky: "sameSite: none, ", https: false, attributes: "; Max-Age=2592000; Path=/; HttpOnly; SameSite=Lax" },
+    {
+      sticky: "sameSite: none, partitioned: true, maxAge: session, ",
+      https: true,
+      attributes: "; Path=/; Secure; HttpOnly; SameSite=None; Partitioned",
+    },
     {
       sticky: "secure: never, sameSite: strict, ",
       https: true,

@@ -2,9 +2,11 @@ import { writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { describe, expect, it } from "vitest";
 import { createOverrideToken } from "../../src/decide/override.ts";
+import { explainRequest } from "../../src/proxy/explain/explain.ts";
 import { perch, rawClient, upstream } from "../kit/freed.ts";
 import { exchange, lanes, shopAt } from "../kit/one-service.ts";
 import { temporaryFolder } from "../kit/served.ts";
+import { snapshotOf } from "../kit/snapshot.ts";
 import { Visitor } from "../kit/visitor.ts";
 import { upgradeHead } from "../kit/websocket.ts";
 
@@ -293,6 +295,46 @@ describe.each(lanes)("an override link, in the $lane lane", ({ fastLane }) => {
     const answer = await head(`/a?perch-version=${token()}`, "", "HEAD");
     expect(fieldOf(answer, "Location")).toBe("/a");
     expect(answer.endsWith("\r\n\r\n")).toBe(true);
+  });
+});
+
+describe("the cookie that an override link sets", () => {
+  const linkCookie = (cookie: string, scheme: string, value: string) => {
+    const snapshot = snapshotOf(`
+listeners: [{ name: web, address: 127.0.0.1:8080 }]
+services: { shop: { versions: { stable: { endpoints: ["http://shop:80"] } } } }
+releases:
+  shop:
+    sticky: { cookie: { ${cookie} } }
+    override: { cookie: tester, query: t, allowFrom: [192.0.2.1] }
+routes: [{ name: shop, service: shop, release: shop }]`);
+    const request = {
+      url: `${scheme}://shop.example/?t=${value}`,
+      headers: { cookie: "tester=stable" },
+      client: "192.0.2.1",
+    };
+    return explainRequest(snapshot, request, { nowMs: 0, random: { int32: () => 0 } }).redirect?.setCookie;
+  };
+  const embedded = "sameSite: none, partitioned: true";
+
+  it.each([
+    ["of an embedded site, by https", embedded, "https", "; Path=/; Secure; HttpOnly; SameSite=None; Partitioned"],
+    ["of an embedded site, by http, which browsers would drop", embedded, "http", "; Path=/; HttpOnly; SameSite=Lax"],
+    [
+      "of an embedded site that is always Secure",
+      `${embedded}, secure: always`,
+      "http",
+      "; Path=/; Secure; HttpOnly; SameSite=None; Partitioned",
+    ],
+    [
+      "of a strict pin: links from other sites must work",
+      "sameSite: strict",
+      "http",
+      "; Path=/; HttpOnly; SameSite=Lax",
+    ],
+  ])("%s", (_sentence, cookie, scheme, attributes) => {
+    expect(linkCookie(cookie, scheme, "stable")).toBe(`tester=stable${attributes}`);
+    expect(linkCookie(cookie, scheme, "off")).toBe(`tester=; Max-Age=0${attributes}`);
   });
 });
 

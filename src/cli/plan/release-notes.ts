@@ -56,12 +56,15 @@ function pinNotes(before: ReleaseSpec, after: ReleaseSpec): string[] {
       "the new file cannot verify existing pins; all would be rejected: keep the old secret as a further line of secretFile",
     );
   }
-  // Name, domain and path identify a cookie (RFC 6265 §5.3), so the new pin does not replace the old one.
-  if (was.path !== will.path || was.domain !== will.domain) {
-    notes.push("the cookie's path or domain changes: browsers keep the old pin besides the new one until it expires");
+  // Name, domain, path and partition identify a cookie (RFC 6265 §5.3, CHIPS), so the new pin does not replace the old.
+  if (was.path !== will.path || was.domain !== will.domain || was.partitioned !== will.partitioned) {
+    notes.push(
+      "the cookie's path, domain or partition changes: browsers keep the old pin besides the new one until it expires",
+    );
   }
   if (was.maxAgeMs !== will.maxAgeMs) {
-    notes.push(`the pin's lifetime changes from ${formatDuration(was.maxAgeMs)} to ${formatDuration(will.maxAgeMs)}`);
+    const age = (ms: typeof was.maxAgeMs): string => (ms === "session" ? ms : formatDuration(ms));
+    notes.push(`the cookie's maxAge changes from ${age(was.maxAgeMs)} to ${age(will.maxAgeMs)}`);
   }
   if (was.secure !== will.secure || was.sameSite !== will.sameSite) {
     notes.push("the cookie's secure or sameSite changes, for newly set pins only");

@@ -26,7 +26,8 @@ export function compileRelease(
     name,
     versions: [...names.named, ...paired.flatMap((service) => service.versions)].filter(isFirst),
     sticky: compileSticky(name, release.sticky, attributes, context),
-    override: release.override === undefined ? undefined : compileOverride(release.override, context),
+    override:
+      release.override === undefined ? undefined : compileOverride(release.override, release.sticky.cookie, context),
     rules,
     split,
     propagate: release.propagate === undefined ? undefined : compilePropagation(release.propagate, context),

@@ -9,6 +9,7 @@ import {
   queryName,
   resourceName,
   unreadable,
+  wordOr,
 } from "../scalars.ts";
 import { byShape, list, mapOf } from "../schema-kit/collections.ts";
 import { defaulted, object, optional, required } from "../schema-kit/object.ts";
@@ -30,8 +31,8 @@ const cookie = object(
   {
     name: optional("The cookie's name. Default: perch-<release>.", cookieName),
     maxAge: defaulted(
-      "The cookie's Max-Age: how long browsers keep the pin.",
-      duration({ minMs: 1_000, maxMs: 3_650 * dayMs }),
+      "The cookie's Max-Age: how long browsers keep the pin. session: none, so they keep it until their session ends.",
+      wordOr("session", duration({ minMs: 1_000, maxMs: 3_650 * dayMs })),
       "30d",
     ),
     path: defaulted("The cookie's Path.", cookiePath, "/"),
@@ -44,7 +45,16 @@ const cookie = object(
       oneOf(["auto", "always", "never"], { true: "always", false: "never" }),
       "auto",
     ),
-    sameSite: defaulted("The cookie's SameSite.", oneOf(["lax", "strict", "none"]), "lax"),
+    sameSite: defaulted(
+      "The cookie's SameSite. none is sent as lax where the cookie is not Secure.",
+      oneOf(["lax", "strict", "none"]),
+      "lax",
+    ),
+    partitioned: defaulted(
+      "Whether browsers keep a cookie for each site that embeds this one in a frame (CHIPS), where the cookie is Secure.",
+      boolean(),
+      false,
+    ),
     secretFile: optional(
       "A file of secrets for pins, one per line, at least 32 bytes each: the first signs, all verify. " +
         "Default: a random secret, which works for one instance and is lost on restart.",

@@ -7,6 +7,9 @@ import { quote, type Span } from "../schema-kit/tree.ts";
 import type { AttributeConfig } from "./attributes.ts";
 import type { OverrideConfig, ReleaseConfig, StickyConfig } from "./release.ts";
 
+/** An override's cookie has the Secure, Path and Domain of its release's pin. */
+type CookieConfig = StickyConfig["cookie"];
+
 export function compileSticky(
   release: string,
   sticky: StickyConfig,
@@ -33,36 +36,30 @@ function compileUnit(sticky: StickyConfig, attributes: KnownAttributes, { parsin
 function compileCookie(release: string, sticky: StickyConfig, context: CompileContext): CookieSpec {
   const { cookie } = sticky;
   const name = cookie.name ?? defaultCookieName(release);
-  checkCookie(name, cookie, context);
+  checkName(name, cookie, context.parsing.spanOf(cookie, "name"), context);
+  checkCrossSite(cookie, context);
+  warnOfCappedAge(cookie, context);
   const secrets =
     cookie.secretFile === undefined
       ? [context.randomSecret(release)]
       : context.secrets(cookie.secretFile, context.parsing.spanOf(cookie, "secretFile"));
-  const { maxAge: maxAgeMs, path, domain, secure, sameSite } = cookie;
-  return { name, maxAgeMs, path, domain, secure, sameSite, secrets };
+  const { maxAge: maxAgeMs, path, domain, secure, sameSite, partitioned } = cookie;
+  return { name, maxAgeMs, path, domain, secure, sameSite, partitioned, secrets };
 }
 
 const defaultCookieName = (release: string): string => `perch-${release}`;
 
-/** Browsers drop cookies that violate the rules for name prefixes and SameSite=None (RFC 6265bis §4.1.3, §5.6). */
-function checkCookie(name: string, cookie: StickyConfig["cookie"], { parsing }: CompileContext): void {
-  const { secure, sameSite, path, domain } = cookie;
-  if (sameSite === "none" && secure === "never") {
-    const message = "browsers drop a cookie with SameSite=None that is not Secure";
-    parsing.error(
-      parsing.spanOf(cookie, "sameSite"),
-      "conflicting-keys",
-      message,
-      "use secure: always or sameSite: lax",
-    );
-  }
-  const prefix = /^__(?:host|secure)-/i.exec(name)?.[0];
+/**
+ * Browsers drop a cookie whose attributes are not those that its name promises (RFC 6265bis §4.1.3). `__Http-` and
+ * `__Host-Http-` promise HttpOnly in addition, which every cookie of Perch has.
+ */
+function checkName(name: string, cookie: CookieConfig, span: Span, { parsing }: CompileContext): void {
+  const prefix = /^__(?:host|secure|http)-/i.exec(name)?.[0];
   if (prefix === undefined) return;
-  const span = parsing.spanOf(cookie, "name");
-  if (secure !== "always") {
+  if (cookie.secure !== "always") {
     parsing.error(span, "conflicting-keys", `browsers accept a cookie named ${prefix}… only with secure: always`);
   }
-  if (prefix.toLowerCase() === "__host-" && (path !== "/" || domain !== undefined)) {
+  if (prefix.toLowerCase() === "__host-" && (cookie.path !== "/" || cookie.domain !== undefined)) {
     parsing.error(
       span,
       "conflicting-keys",
@@ -71,7 +68,36 @@ function checkCookie(name: string, cookie: StickyConfig["cookie"], { parsing }: 
   }
 }
 
-export function compileOverride(override: OverrideConfig, context: CompileContext): OverrideSpec {
+/** Browsers drop a cookie with SameSite=None (RFC 6265bis §5.7) or Partitioned that is not Secure. */
+function checkCrossSite(cookie: CookieConfig, { parsing }: CompileContext): void {
+  const { secure, sameSite, partitioned } = cookie;
+  const crossSite = [...(sameSite === "none" ? ["sameSite"] : []), ...(partitioned ? ["partitioned"] : [])];
+  for (const key of secure === "never" ? crossSite : []) {
+    const attribute = key === "sameSite" ? "SameSite=None" : "Partitioned";
+    const hint = key === "sameSite" ? "use secure: always or sameSite: lax" : "use secure: always";
+    const message = `browsers drop a cookie with ${attribute} that is not Secure`;
+    parsing.error(parsing.spanOf(cookie, key), "conflicting-keys", message, hint);
+  }
+  if (partitioned && sameSite !== "none") {
+    const message = `partitioned is for pages in frames of other sites, where browsers send no cookie with sameSite: ${sameSite}`;
+    parsing.warn(parsing.spanOf(cookie, "partitioned"), "risky", message, "set sameSite: none");
+  }
+  if (secure === "auto" && sameSite === "none") {
+    const message =
+      "with secure: auto the cookie is sent as SameSite=Lax where Perch does not see https: behind a load balancer that " +
+      "ends TLS that is every request, unless trustedProxies has its address and it sends X-Forwarded-Proto";
+    parsing.warn(parsing.spanOf(cookie, "sameSite"), "risky", message, "set secure: always");
+  }
+}
+
+const maxKeptMs = 400 * 86_400_000;
+
+function warnOfCappedAge(cookie: CookieConfig, { parsing }: CompileContext): void {
+  if (cookie.maxAge === "session" || cookie.maxAge <= maxKeptMs) return;
+  parsing.warn(parsing.spanOf(cookie, "maxAge"), "risky", "browsers keep a cookie for at most 400 days", "use 400d");
+}
+
+export function compileOverride(override: OverrideConfig, pin: CookieConfig, context: CompileContext): OverrideSpec {
   const { parsing } = context;
   const { header, cookie, query, allowFrom, secretFile } = override;
   if (header !== undefined && isFramingHeader(header)) {
@@ -82,6 +108,7 @@ export function compileOverride(override: OverrideConfig, context: CompileContex
     const message = "query needs cookie: a link for testers sets the override's cookie";
     parsing.error(parsing.keySpanOf(override, "query"), "missing-key", message, "add cookie: perch-version");
   }
+  if (query !== undefined && cookie !== undefined) checkName(cookie, pin, parsing.spanOf(override, "cookie"), context);
   if (allowFrom.length === 0 && secretFile === undefined) {
     const message = "this override cannot be used: it has neither allowFrom nor secretFile";
     parsing.warn(parsing.spanOf(override), "unused", message);

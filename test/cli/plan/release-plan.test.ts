@@ -331,8 +331,8 @@ describe("notes", () => {
       after: sticky("cookie: { name: pin, maxAge: 7d, path: /shop, sameSite: strict }", tenth),
       notes: [
         "the cookie's name changes from perch-shop to pin: all existing pins are lost",
-        expect.stringContaining("path or domain changes"),
-        "the pin's lifetime changes from 30d to 7d",
+        expect.stringContaining("path, domain or partition changes"),
+        "the cookie's maxAge changes from 30d to 7d",
         expect.stringContaining("secure or sameSite changes"),
       ],
     },

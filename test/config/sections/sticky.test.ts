@@ -74,6 +74,58 @@ const cases: readonly (readonly [string, string, string, readonly string[]])[] =
     ["23:62: error: browsers drop a cookie with SameSite=None that is not Secure; use secure: always or sameSite: lax"],
   ],
   [
+    "SameSite=None where Perch may not see https",
+    "path: /,",
+    "path: /, sameSite: none,",
+    [
+      "23:47: warning: with secure: auto the cookie is sent as SameSite=Lax where Perch does not see https: behind a load balancer that ends TLS that is every request, unless trustedProxies has its address and it sends X-Forwarded-Proto; set secure: always",
+    ],
+  ],
+  ["SameSite=None that is always Secure", "path: /,", "path: /, secure: always, sameSite: none,", []],
+  [
+    "Partitioned without Secure",
+    "path: /,",
+    "path: /, secure: never, sameSite: none, partitioned: true,",
+    [
+      "23:62: error: browsers drop a cookie with SameSite=None that is not Secure; use secure: always or sameSite: lax",
+      "23:81: error: browsers drop a cookie with Partitioned that is not Secure; use secure: always",
+    ],
+  ],
+  [
+    "Partitioned that no frame of another site sends",
+    "path: /,",
+    "path: /, partitioned: true,",
+    [
+      "23:50: warning: partitioned is for pages in frames of other sites, where browsers send no cookie with sameSite: lax; set sameSite: none",
+    ],
+  ],
+  ["Partitioned", "path: /,", "path: /, secure: always, sameSite: none, partitioned: true,", []],
+  [
+    "a __Http- pin that is not always Secure",
+    "name: pin,",
+    "name: __Http-pin,",
+    ["23:23: error: browsers accept a cookie named __Http-… only with secure: always"],
+  ],
+  [
+    "a __Host-Http- pin with a path",
+    "name: pin, path: /,",
+    "name: __Host-Http-pin, secure: always, path: /a,",
+    ["23:23: error: browsers accept a cookie named __Host-… only with path: / and no domain"],
+  ],
+  [
+    "a cookie for testers' links whose name promises Secure",
+    "cookie: version, allowFrom",
+    "cookie: __Host-version, query: version, allowFrom",
+    ["24:44: error: browsers accept a cookie named __Host-… only with secure: always"],
+  ],
+  ["a cookie for the browser's session", "path: /,", "path: /, maxAge: session,", []],
+  [
+    "a lifetime that browsers cut",
+    "path: /,",
+    "path: /, maxAge: 401d,",
+    ["23:45: warning: browsers keep a cookie for at most 400 days; use 400d"],
+  ],
+  [
     "a __Host- pin that is not always Secure",
     "name: pin,",
     "name: __Host-pin,",
