@@ -96,18 +96,32 @@ const assets: ReadonlySet<string> = new Set([
 const calls: ReadonlySet<string> = new Set(["empty", "report", "webidentity", "websocket"]);
 
 /**
- * Undefined if the request has no Sec-Fetch-Dest. Every browser since 2023 sends it over https and to localhost;
+ * Undefined if a browser did not say. Every browser since 2023 sends Sec-Fetch-Dest over https and to localhost, and
  * scripts cannot set it.
  */
 export function fetchDestination(facts: Facts): FetchDestination | undefined {
   const destination = facts.header("sec-fetch-dest");
-  if (destination === undefined) return undefined;
-  if (calls.has(destination)) return "call";
-  return assets.has(destination) && isSameSite(facts) ? "asset" : "document";
+  if (destination === undefined) return isPageWebSocket(facts) ? "call" : undefined;
+  if (calls.has(destination)) {
+    // A navigation that a service worker passes on by `fetch(event.request)` keeps its mode, not its destination (Fetch,
+    // "new Request"). Scripts cannot set this mode.
+    return facts.header("sec-fetch-mode") === "navigate" ? "document" : "call";
+  }
+  return assets.has(destination) && isOfPage(facts) ? "asset" : "document";
 }
 
-/** A page of another site was not served by a version of this release, so its embeds have no document to follow. */
-function isSameSite(facts: Facts): boolean {
+/**
+ * Whether a page of this site sent the request. A page of another site was not served by a version of this release, so
+ * what it loads has no document to follow.
+ */
+export function isOfPage(facts: Facts): boolean {
   const site = facts.header("sec-fetch-site");
-  return site === "same-origin" || site === "same-site";
+  return site === undefined ? isPageWebSocket(facts) : site === "same-origin" || site === "same-site";
+}
+
+/** Chromium sends no Sec-Fetch headers with a WebSocket's handshake, but every browser sends Origin (RFC 6455 §4.1). */
+function isPageWebSocket(facts: Facts): boolean {
+  if (facts.header("upgrade")?.toLowerCase() !== "websocket") return false;
+  const [, host] = /^https?:\/\/([^/:]+|\[[^\]]*\])(?::\d+)?$/.exec(facts.header("origin") ?? "") ?? [];
+  return host === facts.host;
 }

@@ -16,16 +16,20 @@ export interface Rule {
   readonly isWeighted: boolean;
   /** Whether the condition reads facts about the requester: only such a rule is remembered by the pin. */
   readonly asksRequester: boolean;
+  /** Whether these facts are all that the condition reads: it needs no unit, and they lack no fact about the requester. */
+  readonly isDecidedBy: (facts: Facts) => boolean;
 }
 
 export function prepareRule(spec: RuleSpec, release: string, salt: string): Rule {
   const isWeighted = typeof spec.use !== "string";
+  const subjects = requesterSubjects(spec.when);
   return {
     name: spec.name,
     check: compileCondition(spec.when, release, spec.name),
     draw: new Draw(release, salt, typeof spec.use === "string" ? { [spec.use]: 1 } : spec.use),
     isWeighted,
-    asksRequester: requesterSubjects(spec.when).length > 0,
+    asksRequester: subjects.length > 0,
+    isDecidedBy: asksUnit(spec.when) ? () => false : compileCarriesAll(subjects),
   };
 }
 
@@ -160,12 +164,37 @@ export function requesterSubjects(condition: Condition): RequesterSubject[] {
 
 /** Compiles a test for requests that carry none of these facts; always true if the list is empty. */
 export function compileCarriesNone(subjects: readonly RequesterSubject[]): (facts: Facts) => boolean {
-  const distinct = new Map(subjects.map((subject) => [`${subject.kind} ${subject.name}`, compileRead(subject)]));
-  const reads = [...distinct.values()];
+  const reads = distinctReads(subjects);
   return (facts) => {
     for (const read of reads) if (read(facts) !== undefined) return false;
     return true;
   };
+}
+
+/** Compiles a test for requests that carry all of these facts. */
+function compileCarriesAll(subjects: readonly RequesterSubject[]): (facts: Facts) => boolean {
+  const reads = distinctReads(subjects);
+  return (facts) => reads.every((read) => read(facts) !== undefined);
+}
+
+function distinctReads(subjects: readonly RequesterSubject[]): readonly ReturnType<typeof compileRead>[] {
+  const distinct = new Map(subjects.map((subject) => [`${subject.kind} ${subject.name}`, compileRead(subject)]));
+  return [...distinct.values()];
+}
+
+/** Whether a condition depends on the unit. */
+function asksUnit(condition: Condition): boolean {
+  switch (condition.kind) {
+    case "all":
+    case "any":
+      return condition.of.some(asksUnit);
+    case "not":
+      return asksUnit(condition.of);
+    case "percent":
+      return true;
+    case "test":
+      return false;
+  }
 }
 
 /** Tests a fact's value; `nowMs` counts from the Unix epoch. */

@@ -35,13 +35,15 @@ export type Decision =
       readonly rule: undefined;
       readonly unit: Unit | undefined;
     })
+  /** Of a CORS preflight, which has no user: it is neither drawn nor counted. `rule` names the one that decided. */
+  | (Assignment & { readonly reason: "preflight"; readonly rule: string | undefined; readonly unit: undefined })
   | (Assignment & { readonly reason: "rule"; readonly rule: string; readonly unit: Unit })
   /** By the pin, which replaces a rule (`rule` names it) or the split's draw. */
   | (Assignment & { readonly reason: "pin"; readonly rule: string | undefined; readonly unit: Unit })
   | (Assignment & { readonly reason: "split" | "default"; readonly rule: undefined; readonly unit: Unit });
 
 /** The steps of a decision, in order. */
-export type Stage = "override" | "propagated" | "unit" | "pin" | "rule" | "split" | "default" | "cookie";
+export type Stage = "override" | "propagated" | "preflight" | "unit" | "pin" | "rule" | "split" | "default" | "cookie";
 
 /** What one step of a decision did, and why, in text for people. */
 export interface TrailEntry {

@@ -56,6 +56,13 @@ export class Draw {
     return this.#versions[best] ?? "";
   }
 
+  /** The version with the largest share; of several, `preferred` if it is one of them. */
+  largest(preferred: string): string {
+    const most = Math.max(...this.#weights);
+    const candidates = this.#versions.filter((_, at) => this.#weights[at] === most);
+    return candidates.includes(preferred) ? preferred : (candidates[0] ?? preferred);
+  }
+
   /** The scores that `pick` compares. */
   scores(unit: Unit): DrawScore[] {
     const sum = this.#weights.reduce((total, weight) => total + weight, 0);

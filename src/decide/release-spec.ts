@@ -23,6 +23,10 @@ export interface StickySpec {
   readonly epoch: number;
   /** Whether a page's assets come from the version of their document or get a decision of their own. */
   readonly assets: "independent" | "follow-document";
+  /** The same for what a page's scripts fetch; `follow-document` requires it of `assets`. */
+  readonly fetches: "independent" | "follow-document";
+  /** Prefixes, by segment, of paths that are assets whatever the browser says, without a trailing slash. */
+  readonly assetPaths: readonly string[];
   readonly cookie: CookieSpec;
 }
 

@@ -1,10 +1,11 @@
-import { fetchDestination, ProvisionalUnits } from "./anonymous-unit.ts";
 import { compileCarriesNone, prepareRule, type Rule, requesterSubjects } from "./compile-condition.ts";
 import type { Decision, DecisionRequest, Trail } from "./decision.ts";
 import { Draw } from "./draw.ts";
 import type { AttributeValue, Facts } from "./facts.ts";
 import { Overrides } from "./override.ts";
+import { Pages } from "./pages.ts";
 import { type Pin, PinCookie, type PinRejection } from "./pin.ts";
+import { decidePreflight, isPreflight } from "./preflight.ts";
 import type { ReleaseSpec } from "./release-spec.ts";
 import { attributeUnit, isSameUnit, randomUnit, type Unit } from "./unit.ts";
 
@@ -25,10 +26,10 @@ export class Release {
   readonly #split: Draw | undefined;
   readonly #cookie: PinCookie;
   /** Undefined if `sticky.assets` is `independent`. */
-  readonly #provisionalUnits: ProvisionalUnits | undefined;
+  readonly #pages: Pages | undefined;
 
   constructor(spec: ReleaseSpec) {
-    const { salt, cookie, assets } = spec.sticky;
+    const { salt, cookie } = spec.sticky;
     this.name = spec.name;
     this.versions = spec.versions;
     this.spec = spec;
@@ -39,9 +40,7 @@ export class Release {
     this.#carriesNone = compileCarriesNone(spec.rules.flatMap((rule) => requesterSubjects(rule.when)));
     this.#split = spec.split && new Draw(spec.name, salt, spec.split);
     this.#cookie = new PinCookie(spec.name, cookie);
-    const [secret] = cookie.secrets;
-    const follows = assets === "follow-document" && secret !== undefined;
-    this.#provisionalUnits = follows ? new ProvisionalUnits(spec.name, secret) : undefined;
+    this.#pages = Pages.of(spec);
   }
 
   /** The first valid pin of a request's cookies of this release's name; see `PinCookie.read`. */
@@ -60,12 +59,22 @@ export class Release {
       this.#byRequest("override", request.override, request, trail) ??
       this.#byRequest("propagated", request.propagated, request, trail);
     if (requested !== undefined) return requested;
+    if (isPreflight(request.facts)) return decidePreflight(this.#rules, this.#split, request, trail);
     const unit = this.#unitOf(request, trail);
     const pin = this.#currentPin(request.pin, unit, trail);
-    const destination = this.#provisionalUnits && fetchDestination(request.facts);
-    if (destination === "asset" && pin !== undefined && this.#knownVersions.has(pin.version)) {
-      return this.#byDocument(pin, unit, trail);
+    if (pin === undefined) return this.#byPolicy(request, unit, pin, trail);
+    switch (this.#pages?.followed(pin, request.facts)) {
+      case "asset":
+        return this.#byDocument(pin, unit, undefined, "assets", trail);
+      case "call":
+        return this.#callOfPage(request, unit, pin, trail);
+      default:
+        return this.#byPolicy(request, unit, pin, trail);
     }
+  }
+
+  /** By rules, split and default. `pin`: the current one, which under `hold` may replace a draw. */
+  #byPolicy(request: DecisionRequest, unit: Unit, pin: Pin | undefined, trail: Trail | undefined): Decision {
     const held = pin && this.#heldVersion(pin, trail);
     const remembered = pin && this.#rememberedRule(pin, request.facts, trail);
     return (
@@ -104,8 +113,8 @@ export class Release {
       trail?.push({ stage: "unit", outcome: "used", detail: `from the pin (${pin.unit.source})` });
       return pin.unit;
     }
-    const destination = this.#provisionalUnits && fetchDestination(facts);
-    const shared = destination && this.#provisionalUnits?.unit(destination, facts, nowMs);
+    const destination = this.#pages?.destinationOf(facts);
+    const shared = destination && this.#pages?.units.unit(destination, facts, nowMs);
     const detail = shared === undefined ? "new and random" : "new, shared by this browser's first requests";
     trail?.push({ stage: "unit", outcome: "used", detail });
     return shared ?? randomUnit(random);
@@ -136,10 +145,30 @@ export class Release {
     return pin;
   }
 
-  /** An asset comes from the version that served its document, which the pin names; the pin is not rewritten. */
-  #byDocument({ version, rule }: Pin, unit: Unit, trail: Trail | undefined): Decision {
-    trail?.push({ stage: "pin", outcome: "followed", detail: `assets follow their document, which is ${version}` });
-    return { reason: "pin", version, rule, unit, pin: undefined, flipped: false };
+  /**
+   * A call of a page's script is served by the page's version. What it tells of the requester (a login, a rule that
+   * matches) is written to the pin beside that version, for the next document.
+   */
+  #callOfPage(request: DecisionRequest, unit: Unit, pin: Pin, trail: Trail | undefined): Decision {
+    const issuedAtSeconds = Math.floor(request.nowMs / 1000);
+    const learned = this.#byPolicy(request, unit, pin, undefined).pin;
+    const next = learned ?? (this.#cookie.isAging(pin, issuedAtSeconds) ? pin : undefined);
+    const written = next && { ...next, issuedAtSeconds, version: pin.version };
+    const decision = this.#byDocument(pin, unit, written, "fetches", trail);
+    const outcome = written === undefined ? "unchanged" : "written";
+    trail?.push({ stage: "cookie", outcome, detail: this.spec.sticky.cookie.name });
+    return decision;
+  }
+
+  #byDocument(
+    { version, rule }: Pin,
+    unit: Unit,
+    pin: Pin | undefined,
+    what: "assets" | "fetches",
+    trail: Trail | undefined,
+  ): Decision {
+    trail?.push({ stage: "pin", outcome: "followed", detail: `${what} follow their document, which is ${version}` });
+    return { reason: "pin", version, rule, unit, pin, flipped: false };
   }
 
   /** Under `hold`, the pinned version, which may replace a draw. */
@@ -306,7 +335,7 @@ export class Release {
    * write it; calls do not if only the weights have changed the version.
    */
   #isLeftToDocument(facts: Facts, pin: Pin | undefined, next: Pin): boolean {
-    const destination = this.#provisionalUnits && fetchDestination(facts);
+    const destination = this.#pages?.destinationOf(facts);
     if (destination !== "call") return destination === "asset";
     return (
       pin !== undefined &&

@@ -139,6 +139,7 @@ export class Exchange implements Outcome {
       random: this.#context.randomUnit,
       rejected: (cause) => stats.pinRejected(cause),
     });
+    if (decision.reason === "preflight") return decision;
     stats.decided(decision.version, decision.reason, this.#nowMs);
     if (decision.rule !== undefined) stats.ruleHit(decision.rule);
     if (decision.flipped) stats.pinFlips.value++;

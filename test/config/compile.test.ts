@@ -101,6 +101,8 @@ describe("what a configuration compiles to", () => {
         onWeightZero: "evict",
         epoch: 1,
         assets: "independent",
+        fetches: "independent",
+        assetPaths: [],
         cookie: {
           name: "perch-r",
           maxAgeMs: 2_592_000_000,

@@ -4,17 +4,20 @@ import { Release } from "../../src/decide/release.ts";
 import type { StickySpec } from "../../src/decide/release-spec.ts";
 import {
   ann,
+  annsUnit,
   betaToV3,
+  bobsUnit,
   canaryUnit,
   decideCases,
   eastToCanary,
   fromEast,
   half,
+  hold,
   newUnit,
   pinOfEast,
   stableUnit,
 } from "./decision-case.ts";
-import { nowMs, pinOf, requestOf, seededRandom, shop, sticky } from "./shop-release.ts";
+import { nowMs, nowSeconds, pinOf, requestOf, seededRandom, shop, sticky } from "./shop-release.ts";
 
 const pages: Partial<StickySpec> = { assets: "follow-document" };
 const address = parseAddress("192.0.2.1");
@@ -127,6 +130,189 @@ decideCases("assets: follow-document", [
     sentence: "without follow-document an asset is drawn like any request",
     request: { ...loading("script"), pin: moved },
     wanted: { reason: "split", version: "canary", pin: { version: "canary" }, flipped: true },
+  },
+]);
+
+const whole: Partial<StickySpec> = { ...pages, fetches: "follow-document" };
+const navigated = {
+  clientAddress: address,
+  headers: { "sec-fetch-dest": "empty", "sec-fetch-mode": "navigate", "sec-fetch-site": "same-origin" },
+};
+const handshake = (origin: string) => ({ clientAddress: address, headers: { upgrade: "websocket", origin } });
+const toStable = { split: { stable: 1, canary: 0 } };
+const onCanary = pinOf({ version: "canary", unit: canaryUnit });
+
+decideCases("fetches: follow-document", [
+  {
+    sentence: "a call comes from the page's version after the weights changed, and writes no pin",
+    sticky: whole,
+    request: { ...loading("empty"), pin: moved },
+    wanted: { reason: "pin", version: "stable", pin: "keeps" },
+  },
+  {
+    sentence: "so it does after a rollback to weight zero under follow",
+    release: toStable,
+    sticky: whole,
+    request: { ...loading("empty"), pin: onCanary },
+    wanted: { reason: "pin", version: "canary", pin: "keeps" },
+  },
+  {
+    sentence: "so it does at weight zero under hold, which evicts",
+    release: toStable,
+    sticky: { ...whole, ...hold },
+    request: { ...loading("empty"), pin: onCanary },
+    wanted: { reason: "pin", version: "canary", pin: "keeps" },
+  },
+  {
+    sentence: "a higher epoch takes open pages away from their version",
+    release: toStable,
+    sticky: whole,
+    request: { ...loading("empty"), pin: pinOf({ version: "canary", unit: canaryUnit, epoch: 2 }) },
+    wanted: { reason: "split", version: "stable", pin: { version: "stable", epoch: 3 }, flipped: true },
+  },
+  {
+    sentence: "so does removing the version",
+    sticky: whole,
+    request: { ...loading("empty"), pin: pinOf({ version: "v2", unit: canaryUnit }) },
+    wanted: { reason: "split", version: "canary", pin: "keeps" },
+  },
+  {
+    sentence: "the next document follows the weights",
+    release: toStable,
+    sticky: whole,
+    request: { ...loading("document", "same-origin"), pin: onCanary },
+    wanted: { reason: "split", version: "stable", pin: { version: "stable" }, flipped: true },
+  },
+  {
+    sentence: "so does a document that a service worker passes on",
+    release: toStable,
+    sticky: whole,
+    request: { ...navigated, pin: onCanary },
+    wanted: { reason: "split", version: "stable", pin: { version: "stable" }, flipped: true },
+  },
+  {
+    sentence: "a document that a service worker passes on writes the pin without fetches: follow-document, too",
+    release: toStable,
+    sticky: pages,
+    request: { ...navigated, pin: onCanary },
+    wanted: { reason: "split", version: "stable", pin: { version: "stable" }, flipped: true },
+  },
+  {
+    sentence: "a WebSocket follows its page",
+    sticky: whole,
+    request: { ...loading("websocket"), pin: moved },
+    wanted: { reason: "pin", version: "stable", pin: "keeps" },
+  },
+  {
+    sentence: "so does one of a browser that sends no Sec-Fetch headers with it",
+    sticky: whole,
+    request: { ...handshake("https://shop.example.com"), pin: moved },
+    wanted: { reason: "pin", version: "stable", pin: "keeps" },
+  },
+  {
+    sentence: "a WebSocket of another host's page follows none",
+    sticky: whole,
+    request: { ...handshake("https://shop.example.com.evil.example"), pin: moved },
+    wanted: { reason: "split", version: "canary", pin: { version: "canary" }, flipped: true },
+  },
+  {
+    sentence: "a call of another site's page follows none",
+    sticky: whole,
+    request: { ...loading("empty", "cross-site"), pin: moved },
+    wanted: { reason: "split", version: "canary", pin: "keeps" },
+  },
+  {
+    sentence: "a client that is no browser follows none",
+    sticky: whole,
+    request: { clientAddress: address, pin: moved },
+    wanted: { reason: "split", version: "canary", pin: { version: "canary" }, flipped: true },
+  },
+  {
+    sentence: "a rule that matches a call is written beside the page's version",
+    release: { rules: [eastToCanary] },
+    sticky: whole,
+    request: { ...loading("empty"), ...fromEast, pin: pinOf({ version: "stable", unit: stableUnit }) },
+    wanted: { reason: "pin", version: "stable", pin: { version: "stable", how: "rule", rule: "east" } },
+  },
+  {
+    sentence: "the next document, which carries nothing that rules read, gets the version of that rule",
+    release: { rules: [eastToCanary] },
+    sticky: whole,
+    request: { ...loading("document"), pin: pinOfEast({ version: "stable" }) },
+    wanted: { reason: "pin", rule: "east", version: "canary", pin: { version: "canary", how: "rule" }, flipped: true },
+  },
+  {
+    sentence: "it does so under hold, since the rule gives the page's version no weight",
+    release: { rules: [eastToCanary] },
+    sticky: { ...whole, ...hold },
+    request: { ...loading("document"), pin: pinOfEast({ version: "stable" }) },
+    wanted: { reason: "pin", rule: "east", version: "canary", pin: { version: "canary", how: "rule" }, flipped: true },
+  },
+  {
+    sentence: "a second call that the rule matches writes nothing more",
+    release: { rules: [eastToCanary] },
+    sticky: whole,
+    request: { ...loading("empty"), ...fromEast, pin: pinOfEast({ version: "stable" }) },
+    wanted: { reason: "pin", rule: "east", version: "stable", pin: "keeps" },
+  },
+  {
+    sentence: "a login by a call writes the user beside the page's version",
+    sticky: whole,
+    request: { ...loading("empty"), attributes: { userId: ann }, pin: pinOf({ version: "stable", unit: stableUnit }) },
+    wanted: { reason: "pin", version: "stable", pin: { version: "stable", unit: annsUnit } },
+  },
+  {
+    sentence: "a login as another person ends the page: the call is decided for that person",
+    sticky: whole,
+    request: { ...loading("empty"), attributes: { userId: ann }, pin: pinOf({ version: "stable", unit: bobsUnit }) },
+    wanted: { reason: "split", version: "canary", pin: { version: "canary", unit: annsUnit } },
+  },
+  {
+    sentence: "an aging pin is renewed by a call, with the page's version",
+    sticky: whole,
+    request: { ...loading("empty"), pin: { ...moved, issuedAtSeconds: nowSeconds - 20 * 86_400 } },
+    wanted: { reason: "pin", version: "stable", pin: { version: "stable", issuedAtSeconds: nowSeconds } },
+  },
+  {
+    sentence: "an override outranks the page",
+    sticky: whole,
+    request: { ...loading("empty"), override: "v3", pin: moved },
+    wanted: { reason: "override", version: "v3", pin: "keeps" },
+  },
+]);
+
+const withPaths: Partial<StickySpec> = { ...pages, assetPaths: ["/_next/static", "/pkg"] };
+
+decideCases("assetPaths", [
+  {
+    sentence: "WASM that a script fetches comes from the page's version",
+    sticky: withPaths,
+    request: { ...loading("empty"), path: "/pkg/app_bg-abc123.wasm", pin: moved },
+    wanted: { reason: "pin", version: "stable", pin: "keeps" },
+  },
+  {
+    sentence: "so does an asset over plain http, where browsers do not say what it is",
+    sticky: withPaths,
+    request: { path: "/_next/static/chunks/1.js", pin: moved },
+    wanted: { reason: "pin", version: "stable", pin: "keeps" },
+  },
+  {
+    sentence: "the prefix itself is one",
+    sticky: withPaths,
+    request: { ...loading("document"), path: "/pkg", pin: moved },
+    wanted: { reason: "pin", version: "stable", pin: "keeps" },
+  },
+  {
+    sentence: "a longer segment is none",
+    sticky: withPaths,
+    request: { ...loading("document"), path: "/pkgs/a", pin: moved },
+    wanted: { reason: "split", version: "canary", pin: { version: "canary" }, flipped: true },
+  },
+  {
+    sentence: "a first request for one sets no pin",
+    sticky: withPaths,
+    request: { path: "/pkg/a.wasm", clientAddress: address },
+    wanted: { reason: "split", version: "canary", pin: "keeps" },
   },
 ]);
 

@@ -33,6 +33,8 @@ export const sticky: StickySpec = {
   onWeightZero: "evict",
   epoch: 3,
   assets: "independent",
+  fetches: "independent",
+  assetPaths: [],
   cookie,
 };
 
@@ -61,6 +63,7 @@ export interface FactsOf {
   readonly headers?: Readonly<Record<string, string>>;
   readonly cookies?: Readonly<Record<string, string>>;
   readonly query?: Readonly<Record<string, string>>;
+  readonly method?: string;
   readonly path?: string;
   readonly clientAddress?: Facts["clientAddress"];
 }
@@ -72,7 +75,7 @@ export function factsOf(given: FactsOf = {}): Facts {
     header: (name) => given.headers?.[name],
     cookie: (name) => given.cookies?.[name],
     query: (name) => given.query?.[name],
-    method: "GET",
+    method: given.method ?? "GET",
     host: "shop.example.com",
     path: given.path ?? "/",
     clientAddress: given.clientAddress,

@@ -15,13 +15,13 @@ const loading = (destination: string, more: Readonly<Record<string, string>> = {
   "sec-fetch-site": destination === "document" ? "none" : "same-origin",
 });
 
-async function shop(more: string) {
+async function shop(more: string, sticky = "assets: follow-document") {
   const [stable, canary] = [await upstream("stable"), await upstream("canary")];
-  return (split: string) => `${more}
+  return (split: string, epoch = "") => `${more}
 trustedProxies: [127.0.0.0/8]
 services:
   shop: { versions: { stable: { endpoints: ["${stable.origin}"] }, canary: { endpoints: ["${canary.origin}"] } } }
-releases: { shop: { sticky: { assets: follow-document }, split: ${split} } }
+releases: { shop: { sticky: { ${sticky}${epoch} }, split: ${split} } }
 routes: [{ name: all, service: shop, release: shop }]
 `;
 }
@@ -61,4 +61,28 @@ describe.each(lanes)("assets of a page, in the $lane lane", ({ fastLane }) => {
     expect(await visit("script")).toBe("canary");
     expect(await started.perch.metric('perch_pin_flips_total{release="shop"}')).toBe(1);
   });
+});
+
+describe.each(lanes)("what a page fetches, in the $lane lane", ({ fastLane }) => {
+  it.each(["follow", "hold"])(
+    "%s: comes from the page's version until the next document or a higher epoch",
+    async (mode) => {
+      const sticky = `assets: follow-document, fetches: follow-document, whenWeightsChange: ${mode}`;
+      const config = await shop(`${freePorts}fastLane: ${fastLane}`, sticky);
+      const started = await changeablePerch(config("{ stable: 0, canary: 1 }"));
+      const { origin } = started.perch;
+      const [open, navigating] = [new Visitor(), new Visitor()];
+      const visit = async (visitor: Visitor, destination: string) => {
+        const { version, setCookie } = await visitor.get(origin, loading(destination));
+        return `${version}${setCookie.length === 0 ? "" : ", pinned"}`;
+      };
+      for (const visitor of [open, navigating]) expect(await visit(visitor, "document")).toBe("canary, pinned");
+      await started.change(config("{ stable: 1, canary: 0 }"));
+      for (const visitor of [open, navigating]) expect(await visit(visitor, "empty")).toBe("canary");
+      expect(await visit(navigating, "document")).toBe("stable, pinned");
+      expect(await visit(navigating, "empty")).toBe("stable");
+      await started.change(config("{ stable: 1, canary: 0 }", ", epoch: 2"));
+      expect(await visit(open, "empty")).toBe("stable, pinned");
+    },
+  );
 });

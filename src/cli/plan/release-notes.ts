@@ -194,13 +194,16 @@ function overrideNotes({ override: before }: ReleaseSpec, { override: after }: R
   return notes;
 }
 
-function pageNotes({ assets: before }: StickySpec, { assets: after }: StickySpec): string[] {
-  if (before === after) return [];
-  return [
-    after === "independent"
-      ? "requests for a page's assets are decided independently"
-      : "requests for a page's assets follow the version of the page",
-  ];
+function pageNotes(before: StickySpec, after: StickySpec): string[] {
+  const notes: string[] = [];
+  const how = (follows: string): string =>
+    follows === "independent" ? "are decided independently" : "follow the version of the page";
+  if (before.assets !== after.assets) notes.push(`requests for a page's assets ${how(after.assets)}`);
+  if (before.fetches !== after.fetches) notes.push(`what a page's scripts fetch: requests ${how(after.fetches)}`);
+  if (!isDeepStrictEqual(before.assetPaths, after.assetPaths)) {
+    notes.push(`the paths that count as assets are ${after.assetPaths.join(", ") || "none"}`);
+  }
+  return notes;
 }
 
 function propagationNotes({ propagate: before }: ReleaseSpec, { propagate: after }: ReleaseSpec): string[] {

@@ -9,6 +9,7 @@ import {
   queryName,
   resourceName,
   unreadable,
+  urlPath,
   wordOr,
 } from "../scalars.ts";
 import { byShape, list, mapOf } from "../schema-kit/collections.ts";
@@ -90,6 +91,16 @@ const sticky = object(
       "follow-document: the assets of a page are served by the version of the page. independent: each request is decided separately.",
       oneOf(["independent", "follow-document"]),
       "independent",
+    ),
+    fetches: defaulted(
+      "follow-document: the same for what a page's scripts fetch, until the next document. Needs assets: follow-document.",
+      oneOf(["independent", "follow-document"]),
+      "independent",
+    ),
+    assetPaths: defaulted(
+      "Prefixes, by segment, of paths that are assets whatever the browser says. Needs assets: follow-document.",
+      list(urlPath, { of: "paths" }),
+      [],
     ),
     cookie: defaulted("The pin's cookie.", cookie, {}),
   },

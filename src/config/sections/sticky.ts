@@ -1,5 +1,6 @@
 import type { CookieSpec, OverrideSpec, StickySpec } from "../../decide/release-spec.ts";
 import { isFramingHeader } from "../../http/header-names.ts";
+import { normalPath } from "../../http/path.ts";
 import type { CompileContext, KnownAttributes } from "../compile-context.ts";
 import type { Entry } from "../schema-kit/collections.ts";
 import type { ParseContext } from "../schema-kit/schema.ts";
@@ -16,9 +17,34 @@ export function compileSticky(
   attributes: KnownAttributes,
   context: CompileContext,
 ): StickySpec {
-  const { salt, whenWeightsChange, onWeightZero, epoch, assets } = sticky;
+  const { salt, whenWeightsChange, onWeightZero, epoch, assets, fetches } = sticky;
   const by = compileUnit(sticky, attributes, context);
-  return { by, salt, whenWeightsChange, onWeightZero, epoch, assets, cookie: compileCookie(release, sticky, context) };
+  const assetPaths = compilePages(sticky, context);
+  const cookie = compileCookie(release, sticky, context);
+  return { by, salt, whenWeightsChange, onWeightZero, epoch, assets, fetches, assetPaths, cookie };
+}
+
+/** Returns the asset paths in normal form, as requests are matched. */
+function compilePages(sticky: StickyConfig, { parsing }: CompileContext): string[] {
+  const needing = [
+    ...(sticky.fetches === "follow-document" ? ["fetches"] : []),
+    ...(sticky.assetPaths.length > 0 ? ["assetPaths"] : []),
+  ];
+  for (const key of sticky.assets === "independent" ? needing : []) {
+    const message = `${key} needs assets: follow-document`;
+    parsing.error(parsing.keySpanOf(sticky, key), "missing-key", message, "add assets: follow-document");
+  }
+  return sticky.assetPaths.flatMap((written, index) => {
+    const normal = normalPath(written);
+    const span = parsing.spanOf(sticky.assetPaths, index);
+    if (normal === undefined) {
+      parsing.error(span, "bad-value", `${quote(written)} is not a valid path: requests with it are rejected`);
+      return [];
+    }
+    if (normal.includes("*"))
+      parsing.warn(span, "risky", `${quote(written)} is a prefix: its * matches a literal * only`);
+    return [normal.replace(/\/+$/, "")];
+  });
 }
 
 function compileUnit(sticky: StickyConfig, attributes: KnownAttributes, { parsing }: CompileContext): StickySpec["by"] {

@@ -315,7 +315,7 @@ function fallsBack({ defaultVersion }: Service, served: ServiceVersion, decision
 }
 
 const notMirrored: Readonly<Record<Exclude<MirrorVerdict, "copied" | "not-drawn">, string>> = {
-  "no-unit": "an override or a caller chose the version",
+  "no-unit": "no unit was drawn for it: an override or a caller chose the version, or it is a CORS preflight",
   "other-method": "its method is not one of the mirror's methods",
   "serves-itself": "that version serves the request",
   "is-a-copy": "it is a mirrored request already",

@@ -1,0 +1,49 @@
+import { type FetchDestination, fetchDestination, isOfPage, ProvisionalUnits } from "./anonymous-unit.ts";
+import type { Facts } from "./facts.ts";
+import type { Pin } from "./pin.ts";
+import type { ReleaseSpec } from "./release-spec.ts";
+
+/**
+ * What belongs to a page, with `sticky.assets: follow-document`: the pin names the version of the document, and what the
+ * page loads comes from that version until the next document. docs/first-contact.md has the cases.
+ */
+export class Pages {
+  /** Units for requests without a pin. */
+  readonly units: ProvisionalUnits;
+  readonly #spec: ReleaseSpec["sticky"];
+  readonly #versions: ReadonlySet<string>;
+
+  private constructor(release: ReleaseSpec, secret: Uint8Array) {
+    this.units = new ProvisionalUnits(release.name, secret);
+    this.#spec = release.sticky;
+    this.#versions = new Set(release.versions);
+  }
+
+  /** Undefined if requests are decided independently of pages. */
+  static of(release: ReleaseSpec): Pages | undefined {
+    const { assets, cookie } = release.sticky;
+    const [secret] = cookie.secrets;
+    return assets === "follow-document" && secret !== undefined ? new Pages(release, secret) : undefined;
+  }
+
+  /** Undefined if a browser did not say. */
+  destinationOf(facts: Facts): FetchDestination | undefined {
+    for (const prefix of this.#spec.assetPaths) if (isBelow(prefix, facts.path)) return "asset";
+    return fetchDestination(facts);
+  }
+
+  /** As what a request follows the page that the pin names; undefined if it is decided by itself. */
+  followed(pin: Pin, facts: Facts): "asset" | "call" | undefined {
+    if (!this.#versions.has(pin.version)) return undefined;
+    const destination = this.destinationOf(facts);
+    if (destination === "asset") return destination;
+    const follows = destination === "call" && this.#spec.fetches === "follow-document";
+    return follows && isOfPage(facts) ? "call" : undefined;
+  }
+}
+
+function isBelow(prefix: string, path: string): boolean {
+  return path.startsWith(prefix) && (path.length === prefix.length || path.charCodeAt(prefix.length) === slash);
+}
+
+const slash = 0x2f;
