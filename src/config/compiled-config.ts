@@ -4,6 +4,7 @@ import type { AttributeSpec } from "../identify/attributes.ts";
 import type { GeoDatabase } from "../identify/geo-database.ts";
 import type { JwtSpec } from "../identify/jwt-verifier.ts";
 import type {
+  CorsSpec,
   FaultSpec,
   HeaderEditsSpec,
   RateLimitSpec,
@@ -116,6 +117,8 @@ export type RouteSpec = {
   readonly bodyBytes: number | undefined;
   readonly rateLimit: RateLimitSpec | undefined;
   readonly fault: FaultSpec | undefined;
+  /** Undefined: the upstream answers preflights. */
+  readonly cors: CorsSpec | undefined;
 } & (
   | { readonly redirect: undefined; readonly service: string; readonly release: string | undefined }
   | { readonly redirect: RedirectSpec; readonly service: undefined; readonly release: undefined }

@@ -29,6 +29,16 @@ export const responseHopByHop: readonly string[] = [
   "proxy-authenticate",
 ];
 
+/** What a response grants to pages of other origins (Fetch §3.3.3). */
+export const corsResponseFields: readonly string[] = [
+  "access-control-allow-credentials",
+  "access-control-allow-headers",
+  "access-control-allow-methods",
+  "access-control-allow-origin",
+  "access-control-expose-headers",
+  "access-control-max-age",
+];
+
 /** What a proxy says of the request's way to it. */
 export const forwardingFields: readonly string[] = [
   "forwarded",

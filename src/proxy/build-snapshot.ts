@@ -13,6 +13,7 @@ import { createBalancer } from "../upstream/balancers.ts";
 import type { EndpointGeneration } from "../upstream/endpoint-registry.ts";
 import type { ServiceGeneration } from "../upstream/service-registry.ts";
 import { questionsOf, type ServiceSpec, schemeOf, type Timeouts, type VersionSpec } from "../upstream/service-spec.ts";
+import { Cors } from "./cors.ts";
 import { Fault } from "./fault.ts";
 import { Mirroring } from "./mirror.ts";
 import { Propagation } from "./propagation.ts";
@@ -147,6 +148,7 @@ function buildRoute(
   const rateLimit =
     spec.rateLimit &&
     new RateLimit(spec.rateLimit, parts.limits.buckets(name, spec.rateLimit), parts.stats.rateLimit(name));
+  const cors = spec.cors && new Cors(spec.cors);
   if (redirect !== undefined) {
     const localReplyStats = parts.stats.request(name, "none", "none");
     const forwardsNothing = {
@@ -164,6 +166,7 @@ function buildRoute(
       timeouts: localReplyTimeouts,
       bodyBytes,
       rateLimit,
+      cors,
       localReplyStats,
       ...forwardsNothing,
     });
@@ -177,11 +180,12 @@ function buildRoute(
     service,
     release,
     mirroring: spec.mirror === "off" ? undefined : mirroringOf(service, release, config, parts),
-    transforms: RouteTransforms.of(spec, service, config),
+    transforms: RouteTransforms.of(spec, service, config, cors),
     lane: laneOf(service.spec),
     timeouts,
     bodyBytes,
     rateLimit,
+    cors,
     fault: fault && new Fault(name, fault, parts.stats.fault(name)),
     localReplyStats: parts.stats.request(name, service.name, "none"),
     stats: Object.freeze(

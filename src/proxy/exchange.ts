@@ -1,4 +1,5 @@
 import type { Decision } from "../decide/decision.ts";
+import { isPreflight } from "../decide/preflight.ts";
 import { randomUnit } from "../decide/unit.ts";
 import type { ErrorCode } from "../errors.ts";
 import { normalHead } from "../http/path.ts";
@@ -86,7 +87,7 @@ export class Exchange implements Outcome {
 
   /**
    * Route, identify, decide. Returns a local reply, or undefined to forward the request. The replies, in order:
-   * `no-route`, `bad-request` (an ambiguous path), `rate-limited`, the route's redirect, `overloaded`, `bad-request` (no
+   * `no-route`, `bad-request` (an ambiguous path), `rate-limited`, the response to a preflight, the route's redirect, `overloaded`, `bad-request` (no
    * valid rewritten path), the redirect of an override link, `fault`. Attributes are identified when a condition reads
    * them, so unread ones cost nothing.
    */
@@ -95,6 +96,7 @@ export class Exchange implements Outcome {
     if (route === undefined) return this.#isAmbiguous ? "bad-request" : "no-route";
     const refusal = route.rateLimit?.refuse(this.facts, this.#startedMs);
     if (refusal !== undefined) return refusal;
+    if (route.cors !== undefined && isPreflight(this.facts)) return route.cors.preflight(this.head);
     if (route.redirect !== undefined) return routeRedirect(route.redirect, this);
     this.#isAdmitted = this.#context.overload.admit(this.snapshot.config.limits);
     if (!this.#isAdmitted) return "overloaded";
@@ -171,6 +173,11 @@ export class Exchange implements Outcome {
   setCookie(): string | undefined {
     const pin = this.decision?.pin;
     return pin === undefined ? undefined : this.route?.release?.policy.setCookie(pin, this.facts.isHttps);
+  }
+
+  /** The CORS fields of a local reply, flat. */
+  corsFields(): readonly string[] {
+    return this.route?.cors?.responseFields(this.head) ?? [];
   }
 
   /**

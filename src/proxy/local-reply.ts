@@ -23,18 +23,38 @@ export interface Refusal {
   readonly retryAfterSeconds: number | undefined;
 }
 
-/** A response that Perch makes itself: an error or a redirect. */
-export type LocalReply = ErrorCode | Refusal | Redirect;
+/** The response to a CORS preflight. */
+export interface Preflight {
+  readonly status: 204;
+  /** Flat: name, value. */
+  readonly fields: readonly string[];
+}
+
+/** A response that Perch makes itself: an error, a redirect or the response to a preflight. */
+export type LocalReply = ErrorCode | Refusal | Redirect | Preflight;
 
 /**
  * Renders a local reply. An error body has the code, a message and the request id, and nothing about upstreams.
- * `retryAfterSeconds` is sent with status 503.
+ * `retryAfterSeconds` is sent with status 503; `corsFields`, flat, with all but a preflight's response, which has them.
  */
 export function localResponse(
   reply: LocalReply,
   requestId: string | undefined,
   accept: unknown,
   retryAfterSeconds = 1,
+  corsFields: readonly string[] = [],
+): LocalResponse {
+  if (typeof reply === "object" && "fields" in reply) return preflightResponse(reply, requestId);
+  const response = errorOrRedirect(reply, requestId, accept, retryAfterSeconds);
+  response.headers.push(...corsFields);
+  return response;
+}
+
+function errorOrRedirect(
+  reply: Exclude<LocalReply, Preflight>,
+  requestId: string | undefined,
+  accept: unknown,
+  retryAfterSeconds: number,
 ): LocalResponse {
   if (typeof reply === "string") {
     const { status } = errorTable[reply];
@@ -42,6 +62,11 @@ export function localResponse(
     return errorResponse({ error: reply, status, retryAfterSeconds: seconds }, requestId, accept);
   }
   return "error" in reply ? errorResponse(reply, requestId, accept) : redirectResponse(reply, requestId);
+}
+
+/** A 204 has no Content-Length (RFC 9110 §8.6). */
+function preflightResponse({ status, fields }: Preflight, requestId: string | undefined): LocalResponse {
+  return { status, headers: requestId === undefined ? [...fields] : [...fields, "x-request-id", requestId], body: "" };
 }
 
 function errorResponse(

@@ -3,6 +3,7 @@ import { type AttributeType, type AttributeValue, canonicalText, type Facts } fr
 import { parseAuthority } from "../http/authority.ts";
 import { removeFields, skipBlanks, skipBlanksBack } from "../http/header-fields.ts";
 import { normalPath } from "../http/path.ts";
+import type { RequestHead } from "../http/request-head.ts";
 import {
   changePath,
   type HeaderEditsSpec,
@@ -11,11 +12,12 @@ import {
   type TemplateFact,
 } from "../route/route-spec.ts";
 import type { Endpoint } from "../upstream/endpoint.ts";
+import type { Cors } from "./cors.ts";
 import type { Service, ServiceVersion } from "./service.ts";
 
 /** A request whose head and response are transformed. Implemented by `Exchange`. */
 export interface TransformedRequest extends TemplateSource {
-  readonly head: { readonly host: string; readonly authority: string };
+  readonly head: Pick<RequestHead, "host" | "authority" | "header">;
   readonly facts: Pick<Facts, "attribute"> & { readonly isHttps: boolean };
   /** Undefined before the request is forwarded. */
   readonly attempts: { readonly served: ServiceVersion; readonly endpoint: Endpoint | undefined } | undefined;
@@ -34,14 +36,21 @@ export interface TemplateSource {
   readonly clientAddressText: string;
 }
 
-/** The rewrite of a route, and the header edits of the route and of the served version. Built once per snapshot. */
+/** The rewrite and CORS fields of a route, and the header edits of the route and of the served version. Built once per snapshot. */
 export class RouteTransforms {
   readonly rewrite: Rewrite | undefined;
   readonly #request: EditsByVersion;
   readonly #response: EditsByVersion;
+  readonly #cors: Cors | undefined;
 
-  private constructor(rewrite: Rewrite | undefined, request: EditsByVersion, response: EditsByVersion) {
+  private constructor(
+    rewrite: Rewrite | undefined,
+    request: EditsByVersion,
+    response: EditsByVersion,
+    cors: Cors | undefined,
+  ) {
     this.rewrite = rewrite;
+    this.#cors = cors;
     this.#request = request;
     this.#response = response;
   }
@@ -51,6 +60,7 @@ export class RouteTransforms {
     { headers, rewrite }: RouteSpec,
     service: Service,
     { versionEdits }: CompiledConfig,
+    cors: Cors | undefined,
   ): RouteTransforms | undefined {
     const own = versionEdits.filter((edits) => edits.service === service.name);
     const editsOf = (message: "request" | "response"): EditsByVersion =>
@@ -58,8 +68,9 @@ export class RouteTransforms {
         combinedEdits(headers[message], own.find(({ version }) => version === name)?.[message]),
       );
     const [request, response] = [editsOf("request"), editsOf("response")];
-    if (rewrite === undefined && [...request, ...response].every((edits) => edits === undefined)) return undefined;
-    return new RouteTransforms(rewrite && new Rewrite(rewrite), request, response);
+    const edits = [...request, ...response].filter((each) => each !== undefined);
+    if (rewrite === undefined && cors === undefined && edits.length === 0) return undefined;
+    return new RouteTransforms(rewrite && new Rewrite(rewrite), request, response, cors);
   }
 
   editsOf(message: "request" | "response", { index }: ServiceVersion): HeaderEdits | undefined {
@@ -91,6 +102,7 @@ export class RouteTransforms {
     }
     const served = exchange.attempts?.served;
     if (served !== undefined) this.editsOf("response", served)?.apply(fields, exchange, served.name);
+    this.#cors?.applyToResponse(fields, exchange.head);
   }
 }
 

@@ -7,6 +7,7 @@ import type { ListenerStats, ReleaseStats, RequestStats } from "../observe/stats
 import type { RedirectSpec } from "../route/route-spec.ts";
 import type { RouteTable } from "../route/route-table.ts";
 import type { Timeouts } from "../upstream/service-spec.ts";
+import type { Cors } from "./cors.ts";
 import type { Fault } from "./fault.ts";
 import type { Mirroring } from "./mirror.ts";
 import type { Propagation } from "./propagation.ts";
@@ -30,6 +31,7 @@ interface AnyRoute {
   /** The largest request body, in bytes; 0: no limit. */
   readonly bodyBytes: number;
   readonly rateLimit: RateLimit | undefined;
+  readonly cors: Cors | undefined;
   /** For requests that end with a local reply before a version is chosen. */
   readonly localReplyStats: RequestStats;
 }

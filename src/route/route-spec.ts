@@ -37,6 +37,25 @@ export interface RedirectSpec {
   readonly path: PathChange | undefined;
 }
 
+/** An origin that a browser sends, as it writes it. */
+export type OriginSpec =
+  | { readonly kind: "exact"; readonly origin: string }
+  /** Any host between the two, which has no other characters than a host name's. */
+  | { readonly kind: "below"; readonly start: string; readonly end: string };
+
+/** Which pages of other origins may use a route. */
+export interface CorsSpec {
+  readonly anyOrigin: boolean;
+  readonly origins: readonly OriginSpec[];
+  /** Upper case, or `*`. */
+  readonly methods: readonly string[];
+  /** Lower case, or `*`. */
+  readonly headers: readonly string[];
+  readonly exposedHeaders: readonly string[];
+  readonly credentials: boolean;
+  readonly maxAgeSeconds: number;
+}
+
 /** Replaces by regular expression; returns the path unchanged if it does not match. */
 export interface PathPattern {
   readonly source: string;

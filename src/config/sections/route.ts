@@ -1,3 +1,4 @@
+import { corsResponseFields } from "../../http/header-names.ts";
 import { normalPath } from "../../http/path.ts";
 import type { PathMatch, RouteMatch } from "../../route/route-spec.ts";
 import type { CompileContext, KnownAttributes } from "../compile-context.ts";
@@ -9,6 +10,7 @@ import { defaulted, object, optional, required } from "../schema-kit/object.ts";
 import { oneOf, size, text } from "../schema-kit/scalars.ts";
 import type { Infer, ParseContext } from "../schema-kit/schema.ts";
 import { quote } from "../schema-kit/tree.ts";
+import { compileCors, corsSchema } from "./cors.ts";
 import { compileFault, faultSchema } from "./fault.ts";
 import { compileMessageEdits, headerEditsSchema } from "./header-edits.ts";
 import { compileTest, type TestConfig, textTestSchema } from "./operators.ts";
@@ -74,6 +76,7 @@ export const routeSchema = object(
       size({ min: 0, max: Number.MAX_SAFE_INTEGER }),
     ),
     rateLimit: optional("Limits the request rate of each client.", rateLimitSchema),
+    cors: optional("Answers CORS preflights and says which pages of other origins may use the route.", corsSchema),
     fault: optional("Fault injection: delays or aborts requests, for tests.", faultSchema),
     redirect: optional("Replies with a redirect instead of forwarding.", redirectSchema),
     release: optional(
@@ -146,7 +149,9 @@ export function compileRoutes(
       bodyBytes: config.maxBodySize,
       rateLimit: config.rateLimit && compileRateLimit(config.rateLimit, scope.attributes, parsing),
       fault: config.fault && compileFault(config.fault, scope.attributes, context),
+      cors: config.cors && compileCors(config.cors, match, parsing),
     };
+    if (config.cors !== undefined) refuseCorsEdits(config, parsing);
     if (config.fault !== undefined) {
       const message = `route ${quote(name)} injects faults`;
       parsing.warn(parsing.keySpanOf(config, "fault"), "risky", message);
@@ -165,6 +170,14 @@ function compileTimeouts(config: RouteConfig["timeouts"]): RouteSpec["timeouts"]
     ...(idle !== undefined && { idleMs: idle }),
     ...(total !== undefined && { totalMs: total }),
   };
+}
+
+/** `cors` replaces these fields after the edits. */
+function refuseCorsEdits({ responseHeaders }: RouteConfig, parsing: ParseContext): void {
+  for (const entry of [...(responseHeaders?.set ?? []), ...(responseHeaders?.add ?? [])]) {
+    if (!corsResponseFields.includes(entry.name)) continue;
+    parsing.error(parsing.keySpanOf(entry), "conflicting-keys", `cors sets the header ${quote(entry.name)}`);
+  }
 }
 
 /** Settings for forwarded requests have no effect on a redirect. */

@@ -385,12 +385,9 @@ export class Forward implements ActiveRequest, UpstreamUser, ForwardTransport {
 
   reply(code: ErrorCode): void {
     const { head, requestId } = this.exchange;
-    const response = localResponse(
-      code,
-      requestId,
-      head.headerLines("accept").join(", "),
-      this.#attempts.retryAfterSeconds,
-    );
+    const accept = head.headerLines("accept").join(", ");
+    const cors = this.exchange.corsFields();
+    const response = localResponse(code, requestId, accept, this.#attempts.retryAfterSeconds, cors);
     this.#status = response.status;
     this.exchange.bytesSent = response.body.length;
     this.#client.writer.addText(

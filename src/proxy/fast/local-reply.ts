@@ -26,7 +26,8 @@ export class LocalReplyExchange implements ActiveRequest {
   start(reply: LocalReply, bytes: Buffer, from: number, to: number): number {
     const { head, requestId } = this.#exchange;
     const { writer } = this.#client;
-    const response = localResponse(reply, requestId, head.headerLines("accept").join(", "));
+    const corsFields = this.#exchange.corsFields();
+    const response = localResponse(reply, requestId, head.headerLines("accept").join(", "), undefined, corsFields);
     const next = this.onClientData(bytes, from, to);
     this.#status = response.status;
     this.#exchange.error = errorOf(reply);

@@ -70,7 +70,7 @@ export function sendLocalReply(exchange: Exchange, reply: LocalReply, client: Cl
   const { requestId, attempts } = exchange;
   const response = isGrpcError
     ? grpcLocalResponse(error, requestId)
-    : localResponse(reply, requestId, client.accept, attempts?.retryAfterSeconds);
+    : localResponse(reply, requestId, client.accept, attempts?.retryAfterSeconds, exchange.corsFields());
   if (isGrpcError) exchange.grpcStatus = grpcStatusOfError(error);
   exchange.bytesSent = response.body.length;
   client.sendLocal(response, closesConnection(reply) ? "close" : "keep");

@@ -270,7 +270,9 @@ class UpgradeResponse {
 
   /** Sends a local reply; returns its status. */
   reply(reply: LocalReply, retryAfterSeconds = 1): number {
-    const local = localResponse(reply, this.#exchange.requestId, this.#request.headers.accept, retryAfterSeconds);
+    const { requestId } = this.#exchange;
+    const cors = this.#exchange.corsFields();
+    const local = localResponse(reply, requestId, this.#request.headers.accept, retryAfterSeconds, cors);
     this.#exchange.bytesSent = local.body.length;
     sendLocalResponse(this.#request, this.#response, local, "close");
     return local.status;
