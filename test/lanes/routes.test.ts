@@ -1,6 +1,6 @@
 import { compareCases } from "./compare-cases.ts";
 import type { LaneConfig, Origins } from "./lane.ts";
-import { chunks, type LaneCase, received, request, response, send, sized } from "./lane-case.ts";
+import { chunks, type LaneCase, received, request, response, responses, send, sized } from "./lane-case.ts";
 
 function configuration({ stable, refused }: Origins): LaneConfig {
   return {
@@ -40,6 +40,11 @@ releases:
     rewrite: { prefix: /, host: shop.internal, cookieDomain: none }
   - { name: named, match: { path: { prefix: /named } }, service: shop, rewrite: { prefix: /v2, host: upstream } }
   - { name: moved, match: { path: { prefix: /moved } }, redirect: { scheme: https, prefix: /new, status: 308 } }
+  - name: cors
+    match: { path: { prefix: /cors } }
+    service: shop
+    release: shop
+    cors: { allowOrigins: ["https://*.app.example"], allowMethods: ["*"], exposeHeaders: [x-a], allowCredentials: true }
   - { name: shop, service: shop }`,
   };
 }
@@ -135,5 +140,44 @@ const edits: readonly LaneCase[] = [
   { name: "a rewritten upgrade", client: request("GET /api/x", "Connection: upgrade\r\nUpgrade: websocket\r\n") },
 ];
 
+const origin = "Origin: https://www.app.example\r\n";
+const asks = "Access-Control-Request-Method: PUT\r\n";
+
+const cors: readonly LaneCase[] = [
+  regular("a preflight", "OPTIONS /cors/x", `${origin}${asks}`),
+  regular("a preflight of another origin", "OPTIONS /cors/x", `Origin: https://evil.example\r\n${asks}`),
+  regular("a preflight with two origins", "OPTIONS /cors/x", `${origin}${origin}${asks}`),
+  regular("a preflight without cors", "OPTIONS /x", `${origin}${asks}`),
+  regular("OPTIONS that is no preflight", "OPTIONS /cors/x", origin),
+  {
+    name: "a preflight with a body, and a request behind it",
+    client: [
+      send(`${request("OPTIONS /cors", `${origin}${asks}Content-Length: 2\r\n`, "hi")}${request("GET /cors", origin)}`),
+      responses(2),
+    ],
+    methods: ["OPTIONS", "GET"],
+  },
+  { name: "a preflight over HTTP/1.0", client: `OPTIONS /cors HTTP/1.0\r\n${origin}${asks}\r\n` },
+  {
+    name: "a response that grants more",
+    client: request("GET /cors", origin),
+    upstream: [sized("x", "access-control-allow-origin: *\r\nVary: accept\r\nAccess-Control-Max-Age: 9\r\nX-A: 1\r\n")],
+    regular: true,
+  },
+  {
+    name: "a response that varies by all",
+    client: request("GET /cors"),
+    upstream: [sized("x", "Vary: *\r\n")],
+    regular: true,
+  },
+  {
+    name: "an upstream that breaks off",
+    client: request("GET /cors", origin),
+    upstream: ["HTTP/1.1 nonsense\r\n\r\n"],
+  },
+  { name: "an upgrade", client: request("GET /cors", `${origin}Connection: upgrade\r\nUpgrade: websocket\r\n`) },
+];
+
 compareCases("redirects", configuration, redirects);
+compareCases("cors", configuration, cors);
 compareCases("edits and rewrites", configuration, edits);
