@@ -30,6 +30,7 @@ export interface ExplainedStep {
     | "copied"
     | "not-copied"
     | "redirected"
+    | "answered"
     | "so-configured"
     | "limited"
     | "fault"

@@ -1,5 +1,6 @@
 import type { Decision, Trail } from "../../decide/decision.ts";
 import type { Pin, PinRejection } from "../../decide/pin.ts";
+import { isPreflight } from "../../decide/preflight.ts";
 import { formatUnit, type RandomSource, randomUnit } from "../../decide/unit.ts";
 import { errorTable } from "../../errors.ts";
 import { cookieValues } from "../../http/cookies.ts";
@@ -80,9 +81,14 @@ export function explainRequest(
   const identified = explainAttributes(snapshot, run.head, run.caller, nowMs);
   const start = [requestStep(run), ...routeSteps(snapshot, run, nowMs), ...limitSteps(snapshot, run.route, run)];
   const { target } = run;
+  const attributesByName = byName(identified);
+  const preflight = preflightStep(run);
+  if (preflight !== undefined) {
+    const names = namesOf(run.route);
+    return { ...emptyExplanation, ...names, attributes: attributesByName, error: null, trail: [...start, preflight] };
+  }
   const linkTrail: Trail = [];
   const redirect = redirectOf(snapshot, run, nowMs, linkTrail);
-  const attributesByName = byName(identified);
   if (redirect !== null) {
     const steps = [...start, ...linkTrail, redirectStep(redirect)];
     return {
@@ -246,6 +252,15 @@ function routeSteps({ config }: Snapshot, { route: found, facts }: DryRun, nowMs
   const to = spec.service === undefined ? "a redirect" : `service ${spec.service}${release}`;
   const detail = `${spec.name} (${describeMatch(spec.match, facts, nowMs)}): ${to}`;
   return [...steps, { stage: "route", outcome: "matched", detail }];
+}
+
+/** Undefined if the request is no CORS preflight, or the upstream answers it. */
+function preflightStep({ route, facts, head }: DryRun): ExplainedStep | undefined {
+  if (route?.cors === undefined || !isPreflight(facts)) return undefined;
+  const { status, fields } = route.cors.preflight(head);
+  const lines = fields.flatMap((name, at) => (at % 2 === 0 ? [`${name}: ${fields[at + 1]}`] : []));
+  const detail = `the route's cors answers this preflight instead of forwarding: ${status}, ${lines.join(", ") || "no fields"}`;
+  return { stage: "forward", outcome: "answered", detail };
 }
 
 function redirectStep({ status, location }: Exclude<Explanation["redirect"], null>): ExplainedStep {

@@ -162,3 +162,33 @@ describe("cookies: none that browsers drop, and no bytes that split a header", (
     expect(problemsOf(load(changed(find, replacement)))).toEqual(wanted);
   });
 });
+
+const pages: readonly (readonly [string, string, readonly string[]])[] = [
+  [
+    "what follows pages, without assets that do",
+    "fetches: follow-document, assetPaths: [/pkg]",
+    [
+      "22:21: error: fetches needs assets: follow-document; add assets: follow-document",
+      "22:47: error: assetPaths needs assets: follow-document; add assets: follow-document",
+    ],
+  ],
+  ["both with it", "assets: follow-document, fetches: follow-document, assetPaths: [/pkg, /a/b/]", []],
+  [
+    "asset paths that match nothing",
+    'assets: follow-document, assetPaths: ["/a/../../b", "/static/*"]',
+    [
+      '22:59: error: "/a/../../b" is not a valid path: requests with it are rejected',
+      '22:73: warning: "/static/*" is a prefix: its * matches a literal * only',
+    ],
+  ],
+];
+
+describe("pages", () => {
+  test.each(pages)("%s", (_sentence, keys, wanted) => {
+    const text = changed(
+      "sticky:\n      by: userId\n      cookie: { name: pin, path: /, secretFile: pins.secret }",
+      `sticky:\n      { by: userId, ${keys}, cookie: { name: pin, secretFile: pins.secret } }`,
+    );
+    expect(problemsOf(load(text))).toEqual(wanted);
+  });
+});

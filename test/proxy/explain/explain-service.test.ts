@@ -208,3 +208,32 @@ it("rejects an ambiguous path, with its other reading", async () => {
   const message = '"/api%2Fx" is ambiguous: read as "/api/x", it matches another route';
   expect(JSON.stringify(answer)).toContain(JSON.stringify(message));
 });
+
+describe("a CORS preflight in an explanation", () => {
+  const headers = { origin: "https://app.example", "access-control-request-method": "PUT" };
+  const explained = (cors: string) => {
+    const yaml = `listeners: [{ name: web, address: 127.0.0.1:8080 }]
+services: { shop: { versions: { stable: { endpoints: ["http://a:80"] }, canary: { endpoints: ["http://b:80"] } } } }
+releases: { shop: { split: { stable: 5, canary: 95 } } }
+routes: [{ name: all, service: shop, release: shop ${cors} }]`;
+    const request = { method: "OPTIONS", url: "http://a/", headers };
+    return explainRequest(snapshotOf(yaml), request, { nowMs: 0, random: { int32: () => 7 } });
+  };
+
+  it("is answered by the route", () => {
+    const { trail, ...rest } = explained(`, cors: { allowOrigins: ["https://app.example"], allowMethods: [PUT] }`);
+    expect(rest).toMatchObject({ route: "all", version: null, error: null });
+    expect(trail.at(-1)).toEqual({
+      stage: "forward",
+      outcome: "answered",
+      detail:
+        "the route's cors answers this preflight instead of forwarding: 204, Access-Control-Allow-Origin: https://app.example, Access-Control-Allow-Methods: PUT, Access-Control-Max-Age: 5, Vary: Origin",
+    });
+  });
+
+  it("is served by the version of most users, without a unit and a pin", () => {
+    const { trail, ...rest } = explained("");
+    expect(rest).toMatchObject({ version: "canary", reason: "preflight", unit: null, pin: { wouldSet: null } });
+    expect(trail).toContainEqual(expect.objectContaining({ stage: "preflight" }));
+  });
+});
