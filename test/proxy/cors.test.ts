@@ -3,6 +3,7 @@ import { repeated } from "../../src/http/request-head.ts";
 import type { Cors } from "../../src/proxy/cors.ts";
 import type { Route } from "../../src/proxy/snapshot.ts";
 import { perch, upstream } from "../kit/freed.ts";
+import { h2cPerch } from "../kit/h2-client.ts";
 import { lanes } from "../kit/one-service.ts";
 import { snapshotOf } from "../kit/snapshot.ts";
 
@@ -219,5 +220,28 @@ routes:
     const served = 'perch_requests_total{route="open",service="shop",version="stable",code="200",method="OPTIONS"}';
     expect(await metric(served)).toBe(10);
     expect(await (await admin("/metrics")).text()).not.toContain("perch_decisions_total{");
+  });
+});
+
+describe("a route with cors, over HTTP/2", () => {
+  it("answers a preflight with a head alone, and replaces what the upstream grants", async () => {
+    const shop = await upstream("stable", (_, response) =>
+      response.writeHead(200, { "access-control-allow-origin": "*" }).end("ok"),
+    );
+    const { client } = await h2cPerch(
+      `
+services: { shop: { versions: { stable: { endpoints: ["${shop.origin}"] } } } }
+routes: [{ name: shop, service: shop, cors: { allowOrigins: ["${app}"] } }]`,
+    );
+    const preflight = ["origin", app, "access-control-request-method", "PUT"];
+    const answer = await client.get({ method: "OPTIONS", fields: preflight });
+    expect([answer.status, answer.headOnly, answer.headers["access-control-allow-origin"]]).toEqual([204, true, app]);
+    expect(shop.seen).toEqual([]);
+    const other = await client.get({ fields: ["origin", "https://evil.example"] });
+    expect([other.status, other.headers["access-control-allow-origin"], other.headers["vary"]]).toEqual([
+      200,
+      undefined,
+      "Origin",
+    ]);
   });
 });
