@@ -1,5 +1,6 @@
 import { type CompileContext, KnownAttributes } from "./compile-context.ts";
 import { type CompiledConfig, deepFreeze } from "./compiled-config.ts";
+import { warnOfCookieScope } from "./cookie-scope.ts";
 import { ReleaseServices } from "./release-services.ts";
 import type { Config } from "./schema.ts";
 import { formatDuration } from "./schema-kit/scalars.ts";
@@ -53,6 +54,7 @@ export function compileConfig(config: Config, context: CompileContext): Compiled
     warnUnreachableRoutes(config.routes, routes, parsing);
     warnRedirectLoops(config.routes, routes, parsing);
     warnUnused(config, known, parsing);
+    warnOfCookieScope(config.releases, config.routes, parsing);
   }
   return deepFreeze({
     listeners: config.listeners.map((listener) => compileListener(listener, context)),

@@ -16,6 +16,20 @@ const cases: readonly (readonly [string, string, string, readonly string[]])[] =
     ],
   ],
   [
+    "a pin that browsers drop on a route's hosts",
+    "path: /,",
+    "path: /, domain: other.example,",
+    ['23:45: warning: browsers drop the pin on route "api": none of its hosts is other.example or below'],
+  ],
+  ["no warning about a pin for a parent domain", "path: /,", "path: /, domain: example.com,", []],
+  [
+    "a pin that browsers do not send on a route's path",
+    "path: /,",
+    "path: /ap,",
+    ['23:34: warning: browsers send no pin on route "api": its path /api is not below /ap'],
+  ],
+  ["no warning about a pin for part of a route's paths", "path: /,", "path: /api/v1,", []],
+  [
     "a rule after a hundred per cent",
     "{ userId: ada, orders: { atLeast: 3 }, staff: true }",
     "{ percent: 100, any: [{ userId: ada }, { not: { percent: 0 } }] }",

@@ -109,7 +109,7 @@ const cases: readonly (readonly [string, string, string, readonly string[]])[] =
   [
     "a __Host-Http- pin with a path",
     "name: pin, path: /,",
-    "name: __Host-Http-pin, secure: always, path: /a,",
+    "name: __Host-Http-pin, secure: always, path: /api,",
     ["23:23: error: browsers accept a cookie named __Host-… only with path: / and no domain"],
   ],
   [
