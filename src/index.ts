@@ -50,6 +50,11 @@ export interface EngineDecision {
   /** The Set-Cookie value to add to the response; undefined if there is nothing to set. */
   readonly setCookie: string | undefined;
   /**
+   * Whether no shared cache may store the response, since it belongs to one version: answer with `Cache-Control: private`.
+   * False on routes with `sharedCache: keep`, unless there is a pin to set.
+   */
+  readonly isPrivate: boolean;
+  /**
    * Headers to add to calls to other services so that they follow this decision: the release's header and the request's
    * baggage, as `propagate` configures them. Do not send them to third parties.
    */
@@ -198,6 +203,7 @@ const undecided: EngineDecision = Object.freeze({
   rule: null,
   unit: null,
   setCookie: undefined,
+  isPrivate: false,
   propagate: Object.freeze({}),
   attributes: Object.freeze({}),
 });
@@ -228,6 +234,7 @@ function decisionOf({ route: matched, target, facts }: DryRun, { attributes }: C
     rule: decision?.rule ?? null,
     unit: decision?.unit === undefined ? null : formatUnit(decision.unit),
     setCookie,
+    isPrivate: route.isPrivate || setCookie !== undefined,
     propagate: headersOf(propagated),
     attributes: Object.fromEntries(values),
   };

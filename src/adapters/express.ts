@@ -39,24 +39,25 @@ export type ReleaseMiddleware = (request: ReleaseRequest, response: ServerRespon
 export function release(engine: Engine): ReleaseMiddleware {
   return (request, response, next) => {
     request.release = incomingRelease(engine, request, request.originalUrl ?? request.url ?? "/");
-    const { setCookie } = request.release;
-    if (setCookie !== undefined) setPin(response, setCookie);
+    const { setCookie, isPrivate } = request.release;
+    if (setCookie !== undefined) response.appendHeader("set-cookie", setCookie);
+    if (isPrivate) keepHeadPrivate(response, request.release, request.method);
     next();
   };
 }
 
-function setPin(response: ServerResponse, setCookie: string): void {
-  response.appendHeader("set-cookie", setCookie);
+function keepHeadPrivate(response: ServerResponse, decision: EngineDecision, method: string | undefined): void {
   const writeHead = response.writeHead.bind(response) as (status: number, message?: string) => ServerResponse;
   // The application may set Cache-Control at any time, so it is checked when the head is written.
   response.writeHead = ((status: number, ...rest: readonly (string | GivenHeaders | undefined)[]) => {
     for (const given of rest) if (typeof given === "object") setHeaders(response, given);
-    keepPrivate({
+    const headers = {
       names: () => response.getHeaderNames(),
-      get: (name) => response.getHeader(name),
-      set: (name, value) => void response.setHeader(name, value),
-      remove: (name) => response.removeHeader(name),
-    });
+      get: (name: string) => response.getHeader(name),
+      set: (name: string, value: string) => void response.setHeader(name, value),
+      remove: (name: string) => response.removeHeader(name),
+    };
+    keepPrivate(headers, decision, method);
     const [message] = rest;
     return typeof message === "string" ? writeHead(status, message) : writeHead(status);
   }) as ServerResponse["writeHead"];

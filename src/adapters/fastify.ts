@@ -28,7 +28,7 @@ const plugin: FastifyPluginCallback<ReleaseOptions> = (app, { engine }, done) =>
     next();
   });
   app.addHook("onSend", (request, reply, _payload, next) => {
-    if (request.release.setCookie !== undefined) keepPrivate(headersOf(reply));
+    keepPrivate(headersOf(reply), request.release, request.method);
     next();
   });
   done();

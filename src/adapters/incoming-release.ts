@@ -1,6 +1,6 @@
 import type { IncomingMessage } from "node:http";
 import type { Engine, EngineDecision } from "../index.ts";
-import { privateCacheControl, responseField } from "../proxy/response-headers.ts";
+import { privacyOf, privateCacheControl, responseField } from "../proxy/response-headers.ts";
 
 /** Decides a request of node:http. `url` is the request target as the client sent it. */
 export function incomingRelease(engine: Engine, request: IncomingMessage, url: string): EngineDecision {
@@ -23,10 +23,18 @@ export interface AnswerHeaders {
   remove(name: string): void;
 }
 
-/** Keeps a response with a pin out of shared caches, which would give the pin to other users. */
-export function keepPrivate(headers: AnswerHeaders): void {
+/** Keeps a response that belongs to one version, or sets a pin, out of shared caches. */
+export function keepPrivate(
+  headers: AnswerHeaders,
+  { isPrivate, setCookie }: Pick<EngineDecision, "isPrivate" | "setCookie">,
+  method = "GET",
+): void {
+  const privacy = privacyOf(isPrivate, setCookie, method);
+  if (privacy === "none") return;
   const current = headers.get("cache-control");
-  headers.set("cache-control", privateCacheControl(current === undefined ? undefined : String(current)));
+  if (privacy === "always" || current !== undefined || headers.get("expires") !== undefined) {
+    headers.set("cache-control", privateCacheControl(current === undefined ? undefined : String(current)));
+  }
   for (const name of headers.names()) {
     if (responseField(name.toLowerCase()) === "targeted-cache-control") headers.remove(name);
   }

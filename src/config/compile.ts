@@ -1,3 +1,4 @@
+import type { PathParameters } from "../http/path.ts";
 import { type CompileContext, KnownAttributes } from "./compile-context.ts";
 import { type CompiledConfig, deepFreeze } from "./compiled-config.ts";
 import { warnOfCookieScope } from "./cookie-scope.ts";
@@ -65,6 +66,7 @@ export function compileConfig(config: Config, context: CompileContext): Compiled
     trustUnixSockets: config.trustedProxies.includes("unix"),
     exposeVersion: config.exposeVersion,
     pathNormalisation: config.pathNormalisation,
+    pathParameters: pathParametersOf(config),
     fastLane: config.fastLane,
     accessLog: { sample: config.accessLog.sample },
     tracing: compileTracing(config.tracing, context),
@@ -83,9 +85,14 @@ export function compileConfig(config: Config, context: CompileContext): Compiled
   });
 }
 
+/** Without normalisation, paths are left alone unless the file says otherwise. */
+const pathParametersOf = ({ pathNormalisation, pathParameters }: Config): PathParameters =>
+  pathParameters ?? (pathNormalisation === "on" ? "refuse-leading" : "keep");
+
 const scopeOf = (config: Config, attributes: KnownAttributes, parsing: ParseContext): RouteScope => ({
   attributes,
   pathNormalisation: config.pathNormalisation,
+  pathParameters: pathParametersOf(config),
   services: parsing.namesIn(config, "services"),
   releases: parsing.namesIn(config, "releases"),
 });

@@ -1,5 +1,6 @@
 import type { AddressRange } from "../decide/ip-address.ts";
 import type { ReleaseSpec } from "../decide/release-spec.ts";
+import type { PathParameters } from "../http/path.ts";
 import type { AttributeSpec } from "../identify/attributes.ts";
 import type { GeoDatabase } from "../identify/geo-database.ts";
 import type { JwtSpec } from "../identify/jwt-verifier.ts";
@@ -24,6 +25,7 @@ export interface CompiledConfig extends StaticConfig {
   readonly exposeVersion: boolean;
   /** Whether paths are normalised before matching and forwarding, or left unchanged. */
   readonly pathNormalisation: "on" | "off";
+  readonly pathParameters: PathParameters;
   /** Whether connections start in the fast lane. */
   readonly fastLane: "on" | "off";
   /** Share of requests logged, 0 to 1. */
@@ -109,6 +111,10 @@ export type RouteSpec = {
   readonly match: RouteMatch;
   /** Whether the release's mirror applies to this route. */
   readonly mirror: "on" | "off";
+  /** Whether the path is forwarded in normal form, or as the client wrote it. */
+  readonly pathNormalisation: "on" | "off";
+  /** Whether responses may be kept by shared caches although the release chose their version. */
+  readonly sharedCache: "private" | "keep";
   readonly headers: MessageEdits;
   readonly rewrite: RewriteSpec | undefined;
   /** Each number overrides the service's timeout. */

@@ -1,3 +1,4 @@
+import { pathParameterPolicies } from "../http/path.ts";
 import { proxyRange, resourceName } from "./scalars.ts";
 import { list, mapOf } from "./schema-kit/collections.ts";
 import { defaulted, object, optional, required } from "./schema-kit/object.ts";
@@ -50,6 +51,10 @@ export const configSchema = object(
       "Whether paths are normalised before routes match them, and forwarded in normal form.",
       oneOf(["on", "off"], { true: "on", false: "off" }),
       "on",
+    ),
+    pathParameters: optional(
+      "What is done about parameters in path segments, such as ;x=1. refuse-leading: a path with a segment that begins with ; gets 400, and so does one that leads to another route without its parameters; refuse: any parameter gets 400; strip: they are removed before routes match, and not forwarded; keep: they are part of the segment. Default: refuse-leading; keep with pathNormalisation off.",
+      oneOf(pathParameterPolicies),
     ),
     fastLane: defaulted(
       "Whether plain HTTP/1.1 requests use the fast lane. Requests that it does not support use the standard lane.",

@@ -1,3 +1,5 @@
+import { foldedName } from "./header-names.ts";
+
 /** Bounds what strangers can make a name cache hold. */
 const cachedNames = 512;
 
@@ -41,6 +43,15 @@ export function removeFields(headers: string[], names: readonly string[]): void 
   const gone = new Set(names);
   for (let i = headers.length - 2; i >= 0; i -= 2) {
     if (gone.has((headers[i] ?? "").toLowerCase())) headers.splice(i, 2);
+  }
+}
+
+/** Takes the fields out of a flat list, in place, that many upstreams read as one of these names (`foldedName`). */
+export function removeLookAlikes(headers: string[], folded: ReadonlySet<string>): void {
+  for (let i = headers.length - 2; i >= 0; i -= 2) {
+    const name = (headers[i] ?? "").toLowerCase();
+    const read = foldedName(name);
+    if (read !== name && folded.has(read)) headers.splice(i, 2);
   }
 }
 

@@ -81,6 +81,19 @@ export function isFramingHeader(name: string): boolean {
   return framing.has(name);
 }
 
+/** A request field about its connection or framing. */
+export function isRequestFraming(name: string): boolean {
+  return uneditable.has(name);
+}
+
+/**
+ * The name that CGI, WSGI, Rack and PHP give a field: they read every character but letters and digits as the same, so
+ * that `X_Forwarded_For` and `x.forwarded.for` are `X-Forwarded-For`. `name`: in lower case.
+ */
+export function foldedName(name: string): string {
+  return name.replace(/[^a-z0-9]/g, "-");
+}
+
 const uneditable: ReadonlySet<string> = new Set([...requestHopByHop, "content-length"]);
 
 /** Why no configuration may edit this field; undefined where it may. */

@@ -2,7 +2,7 @@ import { type AttributeValue, type Facts, parseValue } from "../decide/facts.ts"
 import type { Address, AddressRange } from "../decide/ip-address.ts";
 import { findCookie } from "../http/cookies.ts";
 import { deriveClientAddress, type ForwardedHeaders, forwardedHeaders, isHttps } from "../http/forwarded.ts";
-import { otherReading } from "../http/path.ts";
+import { otherReadings, type PathParameters } from "../http/path.ts";
 import { decodeText, mayHaveParameter, parseQuery } from "../http/query.ts";
 import { type Caller, type RequestHead, repeated } from "../http/request-head.ts";
 import { AttributeError, type AttributeErrorCause } from "./attribute-error.ts";
@@ -12,6 +12,8 @@ import type { JwtSpec, VerifiedToken } from "./jwt-verifier.ts";
 
 /** Marks a value that was not read yet, since undefined is a valid result. */
 const unread: unique symbol = Symbol("unread");
+
+const noPaths: readonly string[] = Object.freeze([]);
 
 /** Caches that a value is absent. */
 const absent: unique symbol = Symbol("absent");
@@ -64,9 +66,9 @@ export class RequestFacts implements Facts {
     return this.#head.path;
   }
 
-  /** The path as seen by servers that treat encoded slashes as slashes; undefined if it is unambiguous. */
-  get otherPath(): string | undefined {
-    return this.#head.pathIsPlain ? undefined : otherReading(this.#head.path);
+  /** The path as other servers may read it; empty if it is unambiguous. */
+  otherPaths(parameters: PathParameters): readonly string[] {
+    return this.#head.pathIsPlain ? noPaths : otherReadings(this.#head.path, parameters);
   }
 
   get clientAddress(): Address | undefined {

@@ -2,6 +2,7 @@ import type { CompiledConfig, RouteSpec } from "../config/compiled-config.ts";
 import { Release } from "../decide/release.ts";
 import type { ReleaseSpec } from "../decide/release-spec.ts";
 import { CookieNames } from "../http/cookies.ts";
+import { LookAlikes } from "../http/look-alikes.ts";
 import { type AttributeErrorCause, placeFailures, textFailures, tokenFailures } from "../identify/attribute-error.ts";
 import { type AttributeSpec, AttributeTable, type Lookups } from "../identify/attributes.ts";
 import { JwtVerifier } from "../identify/jwt-verifier.ts";
@@ -23,6 +24,7 @@ import { retryPolicy } from "./retry-policy.ts";
 import { RouteTransforms } from "./route-transforms.ts";
 import type { Service, ServiceVersion } from "./service.ts";
 import type { ActiveRelease, Lane, Route, Snapshot } from "./snapshot.ts";
+import { UpstreamPath } from "./upstream-path.ts";
 
 /** The new generations that a snapshot is built from. They are committed only after the whole build succeeds. */
 export interface SnapshotParts {
@@ -77,6 +79,8 @@ export function buildSnapshot(config: CompiledConfig, hash: string, parts: Snaps
     untrustedCookies: new CookieNames([...ownCookies, ...attributes.untrustedCookies]),
     ownParameters,
     untrustedParameters: new Set([...ownParameters, ...attributes.untrustedQuery]),
+    parameterLookAlikes: LookAlikes.of(attributes.untrustedQuery),
+    cookieLookAlikes: LookAlikes.of(attributes.untrustedCookies),
     noRouteStats: parts.stats.request("none", "none", "none"),
     listenerStats: new Map(
       config.listeners.map(({ name, tls, proxyProtocol }) => [
@@ -156,6 +160,8 @@ function buildRoute(
       release: undefined,
       mirroring: undefined,
       transforms: undefined,
+      upstreamPath: undefined,
+      isPrivate: false,
       fault: undefined,
       stats: undefined,
     };
@@ -174,13 +180,16 @@ function buildRoute(
   const service = named(services, spec.service);
   const timeouts = Object.freeze({ ...service.timeouts, ...spec.timeouts });
   const release = spec.release === undefined ? undefined : named(releases, spec.release);
+  const transforms = RouteTransforms.of(spec, service, config, cors);
   return Object.freeze({
     name,
     redirect,
     service,
     release,
     mirroring: spec.mirror === "off" ? undefined : mirroringOf(service, release, config, parts),
-    transforms: RouteTransforms.of(spec, service, config, cors),
+    transforms,
+    upstreamPath: UpstreamPath.of(spec, transforms?.rewrite, config),
+    isPrivate: release !== undefined && spec.sharedCache === "private",
     lane: laneOf(service.spec),
     timeouts,
     bodyBytes,

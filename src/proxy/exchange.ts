@@ -2,7 +2,7 @@ import type { Decision } from "../decide/decision.ts";
 import { isPreflight } from "../decide/preflight.ts";
 import { randomUnit } from "../decide/unit.ts";
 import type { ErrorCode } from "../errors.ts";
-import { normalHead } from "../http/path.ts";
+import { normalPath, routedHead } from "../http/path.ts";
 import type { Caller, RequestHead } from "../http/request-head.ts";
 import { RequestFacts } from "../identify/request-facts.ts";
 import type { Outcome } from "../observe/outcome.ts";
@@ -39,7 +39,7 @@ export class Exchange implements Outcome {
   delayMs = 0;
   /** The injected fault. */
   fault: FaultKind | undefined;
-  /** The rewritten path; undefined if the route has no rewrite. */
+  /** The path that goes upstream; undefined if it is the head's. */
   upstreamPath: string | undefined;
   /** Set by `begin` if the request is to be forwarded. */
   attempts: Attempts | undefined;
@@ -53,6 +53,7 @@ export class Exchange implements Outcome {
   readonly #context: ProxyContext;
   readonly #startedMs: number;
   readonly #nowMs: number;
+  readonly #writtenPath: string;
   /** Servers may read the path differently (path confusion). */
   #isAmbiguous: boolean;
   #ended = false;
@@ -66,9 +67,10 @@ export class Exchange implements Outcome {
     this.#nowMs = context.nowMs();
     this.snapshot = context.snapshot;
     this.caller = caller;
-    const normal = this.snapshot.config.pathNormalisation === "on" ? normalHead(head) : head;
-    this.#isAmbiguous = normal === undefined;
-    this.head = normal ?? head;
+    const routed = routedHead(head, this.snapshot.config);
+    this.#isAmbiguous = routed === undefined;
+    this.head = routed ?? head;
+    this.#writtenPath = head.path;
     const { attributes, trustedProxies } = this.snapshot;
     this.facts = new RequestFacts(attributes, this.head, caller, trustedProxies, this.#nowMs);
     this.requestId = acceptedRequestId(head, caller) ?? context.newRequestId();
@@ -87,9 +89,9 @@ export class Exchange implements Outcome {
 
   /**
    * Route, identify, decide. Returns a local reply, or undefined to forward the request. The replies, in order:
-   * `no-route`, `bad-request` (an ambiguous path), `rate-limited`, the response to a preflight, the route's redirect, `overloaded`, `bad-request` (no
-   * valid rewritten path), the redirect of an override link, `fault`. Attributes are identified when a condition reads
-   * them, so unread ones cost nothing.
+   * `no-route`, `bad-request` (an ambiguous path), `rate-limited`, the response to a preflight, the route's redirect,
+   * `overloaded`, `bad-request` (no path for the upstream), the redirect of an override link, `fault`. Attributes are
+   * identified when a condition reads them, so unread ones cost nothing.
    */
   begin(): LocalReply | undefined {
     const route = this.findRoute();
@@ -100,8 +102,8 @@ export class Exchange implements Outcome {
     if (route.redirect !== undefined) return routeRedirect(route.redirect, this);
     this.#isAdmitted = this.#context.overload.admit(this.snapshot.config.limits);
     if (!this.#isAdmitted) return "overloaded";
-    if (route.transforms?.rewrite !== undefined) {
-      this.upstreamPath = route.transforms.rewrite.path(this.head.path);
+    if (route.upstreamPath !== undefined) {
+      this.upstreamPath = route.upstreamPath.for({ written: this.#writtenPath, matched: this.head.path });
       if (this.upstreamPath === undefined) return "bad-request";
     }
     const { service, release } = route;
@@ -305,10 +307,22 @@ export function findRoute(
   nowMs: number,
 ): Route | "ambiguous" | undefined {
   const route = routes.find(facts, nowMs);
-  const path = config.pathNormalisation === "on" ? facts.otherPath : undefined;
-  if (path === undefined) return route;
+  const paths = config.pathNormalisation === "on" ? facts.otherPaths(config.pathParameters) : normalPaths(facts, route);
+  if (paths === undefined) return "ambiguous";
+  if (paths.length === 0) return route;
   const { method, host, isHttps } = facts;
   const header = (name: string) => facts.header(name);
   const query = (name: string) => facts.query(name);
-  return routes.find({ method, host, isHttps, path, header, query }, nowMs) === route ? route : "ambiguous";
+  const leadsHere = (path: string) => routes.find({ method, host, isHttps, path, header, query }, nowMs) === route;
+  return paths.every(leadsHere) ? route : "ambiguous";
+}
+
+const noPaths: readonly string[] = Object.freeze([]);
+
+/** The normal form, if the route sends that although routes match the path as written; undefined if there is none. */
+function normalPaths({ path }: RequestFacts, route: Route | undefined): readonly string[] | undefined {
+  const parameters = route?.upstreamPath?.normalises;
+  if (parameters === undefined) return noPaths;
+  const normal = normalPath(path, parameters);
+  return normal === undefined ? undefined : [normal];
 }

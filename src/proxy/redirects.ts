@@ -7,6 +7,7 @@ import { parseAuthority } from "../http/authority.ts";
 import { findCookie } from "../http/cookies.ts";
 import { stripParameters } from "../http/query.ts";
 import type { RequestHead } from "../http/request-head.ts";
+import { isNetworkPath, localPath } from "../http/url-reference.ts";
 import type { RequestFacts } from "../identify/request-facts.ts";
 import { changePath, type RedirectSpec } from "../route/route-spec.ts";
 import type { Redirect } from "./local-reply.ts";
@@ -42,11 +43,6 @@ function redirectLocation(spec: RedirectSpec, { head, facts }: RedirectedRequest
 }
 
 const defaultPorts = { http: 80, https: 443 } as const;
-
-/** Browsers read `//host` and `/\host` in a Location as another host. */
-function localPath(path: string): string {
-  return /[\\]|^\/\//.test(path) ? path.replaceAll("\\", "%5C").replace(/^\/+/, "/") : path;
-}
 
 /**
  * Follows an override link such as `/cart?perch-version=<token>`: the redirect stores a valid value in the override
@@ -96,16 +92,13 @@ export function followLink(
 /** Values that end an override. */
 const leaveValues: ReadonlySet<string> = new Set(["none", "off"]);
 
-/** A path that browsers read as another host in a Location. */
-const otherHostPath = /^\/[/\\]/;
-
 /** The requirement that a request to an override link does not meet, as text; undefined if it meets all. */
 function unmetRequirement(head: RequestHead): string | undefined {
   if (head.method !== "GET" && head.method !== "HEAD") return "with method GET or HEAD";
   // Browsers send this header; a request without it is from an old browser or another client.
   const mode = head.header("sec-fetch-mode");
   if (mode !== undefined && mode !== "navigate") return "when a browser opens a page";
-  return otherHostPath.test(head.path) ? "with a path that browsers cannot read as another host" : undefined;
+  return isNetworkPath(head.path) ? "with a path that browsers cannot read as another host" : undefined;
 }
 
 /** The path and query without override parameters, as visible ASCII. */

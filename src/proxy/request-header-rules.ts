@@ -3,7 +3,7 @@ import type { Condition } from "../decide/condition.ts";
 import { defaultPropagationHeader } from "../decide/release-spec.ts";
 import { isForwardingHeader } from "../http/forwarded.ts";
 import { connectionOptions, FieldKinds } from "../http/header-fields.ts";
-import { forwardingFields, requestHopByHop, traceFields } from "../http/header-names.ts";
+import { foldedName, forwardingFields, isRequestFraming, requestHopByHop, traceFields } from "../http/header-names.ts";
 import { mirrorHeader } from "./mirror.ts";
 
 /** What is done with a request header before it goes upstream. */
@@ -83,10 +83,13 @@ export class RequestHeaderRules {
   #actionOf(name: string): RequestHeaderAction {
     const action = this.#actions.get(name);
     if (action !== undefined) return action;
-    // Other X-Forwarded-* headers are forwarded only from trusted callers. So are names with underscores: CGI, WSGI, Rack
-    // and PHP read `X_Forwarded_For` as `X-Forwarded-For`.
-    const hyphenated = name.replaceAll("_", "-");
-    const isReserved = isForwardingHeader(hyphenated) || (hyphenated !== name && this.#actions.has(hyphenated));
+    const folded = foldedName(name);
+    const isLookAlike = folded !== name;
+    // No sender has an honest use for these, and a trusted proxy may pass on what its client sent.
+    if (isLookAlike && isRequestFraming(folded)) return "drop";
+    // Other X-Forwarded-* headers are forwarded only from trusted callers, and so are names that an upstream may read as
+    // a header that Perch writes or withholds.
+    const isReserved = isForwardingHeader(folded) || (isLookAlike && this.#actions.has(folded));
     return isReserved ? "trusted-only" : "keep";
   }
 

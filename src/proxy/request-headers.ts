@@ -61,8 +61,12 @@ export function joinedBaggage(before: string | undefined, line: string): string 
 
 /** The Cookie that goes upstream: the received one without Perch's own cookies. Undefined if none is left. */
 export function upstreamCookies({ snapshot, head, caller }: Exchange): string | undefined {
-  const removed = caller.trusted ? snapshot.ownCookies : snapshot.untrustedCookies;
-  return head.cookies === undefined ? undefined : stripCookies(head.cookies, removed);
+  if (head.cookies === undefined) return undefined;
+  if (caller.trusted) return stripCookies(head.cookies, snapshot.ownCookies);
+  const cookies = stripCookies(head.cookies, snapshot.untrustedCookies);
+  if (cookies === undefined || snapshot.cookieLookAlikes === undefined) return cookies;
+  const left = snapshot.cookieLookAlikes.stripCookies(cookies);
+  return left === "" && cookies !== "" ? undefined : left;
 }
 
 /** X-Forwarded-* and Forwarded as Perch derived them; flat. */
@@ -98,7 +102,8 @@ export function upstreamTarget({ snapshot, head, caller, upstreamPath }: Exchang
   const removed = caller.trusted ? snapshot.ownParameters : snapshot.untrustedParameters;
   const target = upstreamPath === undefined ? head.target : upstreamPath + head.target.slice(head.path.length);
   if (removed.size === 0 || head.query === "") return target;
-  const query = stripParameters(head.query, removed);
+  const left = stripParameters(head.query, removed);
+  const query = caller.trusted ? left : (snapshot.parameterLookAlikes?.stripQuery(left) ?? left);
   if (query === head.query) return target;
   const path = upstreamPath ?? head.path;
   return query === "" ? path : `${path}?${query}`;

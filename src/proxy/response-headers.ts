@@ -11,11 +11,19 @@ export type ResponseField =
   | "connection"
   | "trailer"
   | "cache-control"
+  | "expires"
   | "targeted-cache-control"
   | "version";
 
+/**
+ * Whether a response is kept out of shared caches. `if explicit`: only if it states how long it may be stored, since
+ * without that no cache keeps a response to such a method.
+ */
+export type ResponsePrivacy = "always" | "if explicit" | "none";
+
 /** The fields that Perch sets in one response. */
 export interface ResponseEdit {
+  readonly privacy: ResponsePrivacy;
   /** The pin to set, if any. */
   readonly setCookie: string | undefined;
   /** The served version, if `exposeVersion` is on. It replaces the upstream's `x-perch-version`. */
@@ -31,10 +39,12 @@ export function responseHeaders(exchange: Exchange, upstream: readonly string[],
   const out: string[] = [];
   const named: string[] = [];
   let cacheControl: string | undefined;
+  let expires = false;
   for (let i = 0; i < upstream.length; i += 2) {
     const name = upstream[i] ?? "";
     const value = upstream[i + 1] ?? "";
     const field = fields.of(name);
+    if (field === "expires") expires = true;
     if (passes(field, edit, trailers)) out.push(name, value);
     else if (field === "connection") named.push(...connectionOptions(value).filter((name) => !unremovable.has(name)));
     else if (field === "cache-control") cacheControl = cacheControl === undefined ? value : `${cacheControl}, ${value}`;
@@ -44,9 +54,12 @@ export function responseHeaders(exchange: Exchange, upstream: readonly string[],
   if (transforms !== undefined) {
     if (cacheControl !== undefined) out.push("Cache-Control", cacheControl);
     transforms.applyToResponse(out, exchange);
-    if (edit.setCookie !== undefined) cacheControl = takeCacheControl(out);
+    if (edit.privacy !== "none") {
+      cacheControl = takeCacheControl(out);
+      expires = out.some((name, at) => at % 2 === 0 && fields.of(name) === "expires");
+    }
   }
-  addResponseFields(edit, cacheControl, out);
+  addResponseFields(edit, cacheControl, expires, out);
   return out;
 }
 
@@ -55,17 +68,35 @@ const unremovable: ReadonlySet<string> = new Set(["content-length", "date"]);
 
 export function responseEdit(exchange: Exchange): ResponseEdit {
   const { exposeVersion } = exchange.snapshot.config;
-  return { setCookie: exchange.setCookie(), exposedVersion: exposeVersion ? exchange.servedVersion : undefined };
+  const setCookie = exchange.setCookie();
+  return {
+    privacy: privacyOf(exchange.route?.isPrivate === true, setCookie, exchange.method),
+    setCookie,
+    exposedVersion: exposeVersion ? exchange.servedVersion : undefined,
+  };
+}
+
+/** `isPrivate`: whether a release chose the version, on a route whose responses shared caches may not keep. */
+export function privacyOf(isPrivate: boolean, setCookie: string | undefined, method: string): ResponsePrivacy {
+  if (setCookie !== undefined) return "always";
+  if (!isPrivate) return "none";
+  return isStored(method) ? "always" : "if explicit";
+}
+
+/** Whether caches may store responses to this method that do not say so (RFC 9111 §4.2.2). */
+function isStored(method: string): boolean {
+  return method === "GET" || method === "HEAD" || method === "QUERY";
 }
 
 /** Whether a field is forwarded to the client unchanged. */
 export function passes(
   field: ResponseField,
-  { setCookie, exposedVersion }: ResponseEdit,
+  { privacy, exposedVersion }: ResponseEdit,
   trailers: TrailerPlan,
 ): boolean {
   switch (field) {
     case "keep":
+    case "expires":
       return true;
     case "trailer":
       return trailers === "trailers may follow";
@@ -74,45 +105,81 @@ export function passes(
     // RFC 9213: a targeted field overrides Cache-Control in the caches it names, so a private response must not keep it.
     case "targeted-cache-control":
     case "cache-control":
-      return setCookie === undefined;
+      return privacy === "none";
     case "connection":
     case "drop":
       return false;
   }
 }
 
-/** Appends the fields that Perch sets. `cacheControl`: the upstream's value, if that was not forwarded. */
+/**
+ * Appends the fields that Perch sets. `cacheControl`: the upstream's value, if that was not forwarded; `expires`: whether
+ * the upstream sent Expires.
+ */
 export function addResponseFields(
-  { setCookie, exposedVersion }: ResponseEdit,
+  { privacy, setCookie, exposedVersion }: ResponseEdit,
   cacheControl: string | undefined,
+  expires: boolean,
   out: string[],
 ): void {
-  if (setCookie !== undefined) out.push("Cache-Control", privateCacheControl(cacheControl), "Set-Cookie", setCookie);
+  if (privacy === "always" || (privacy === "if explicit" && (expires || cacheControl !== undefined))) {
+    out.push("Cache-Control", privateCacheControl(cacheControl));
+  }
+  if (setCookie !== undefined) out.push("Set-Cookie", setCookie);
   if (exposedVersion !== undefined) out.push("x-perch-version", exposedVersion);
 }
 
 const dropped: ReadonlySet<string> = new Set(responseHopByHop);
 
+/** Fields that one kind of cache obeys instead of Cache-Control, besides those of RFC 9213. */
+const targetedCacheControl: ReadonlySet<string> = new Set([
+  "surrogate-control",
+  "edge-control",
+  "x-accel-expires",
+  "x-litespeed-cache-control",
+]);
+
 /** `name`: in lower case. */
 export function responseField(name: string): ResponseField {
-  if (name === "connection" || name === "cache-control" || name === "trailer") return name;
+  if (name === "connection" || name === "cache-control" || name === "expires" || name === "trailer") return name;
   if (name === "x-perch-version") return "version";
-  if (name.endsWith("cdn-cache-control") || name === "surrogate-control") return "targeted-cache-control";
+  if (name.endsWith("cdn-cache-control") || targetedCacheControl.has(name)) return "targeted-cache-control";
   return dropped.has(name) ? "drop" : "keep";
 }
 
 const fields = new FieldKinds<ResponseField>(responseField);
 
+/** Bounds what upstreams can make the cache hold. */
+const cachedValues = 256;
+const cachedLength = 256;
+const privateValues = new Map<string, string>();
+
 /**
- * Cache-Control for a response that sets a pin: `private`, so that no shared cache hands one user's pin to another
- * (RFC 9111 §5.2.2.7). The upstream's directives are kept, except `public`.
+ * Cache-Control for a response that belongs to one user: `private`, so that no shared cache hands one user's pin or
+ * version to another (RFC 9111 §5.2.2.7). The upstream's directives are kept, except `public` and `s-maxage`.
  */
 export function privateCacheControl(value: string | undefined): string {
-  if (value === undefined || value.trim() === "") return "private";
+  if (value === undefined) return "private";
+  const known = privateValues.get(value);
+  if (known !== undefined) return known;
+  const made = madePrivate(value);
+  if (privateValues.size < cachedValues && value.length <= cachedLength) privateValues.set(value, made);
+  return made;
+}
+
+function madePrivate(value: string): string {
   const directives = splitDirectives(value);
   const names = directives.map((directive) => directive.toLowerCase());
-  if (names.includes("private") || names.includes("no-store")) return value;
-  return [...directives.filter((_, index) => names[index] !== "public"), "private"].join(", ");
+  const kept = directives.filter((_, at) => names[at] !== "public" && !names[at]?.startsWith("s-maxage"));
+  if (names.includes("private") || names.includes("no-store")) {
+    return kept.length === directives.length ? value : kept.join(", ");
+  }
+  // An unclosed quote would swallow what follows it.
+  return (hasUnclosedQuote(value) ? ["private", ...kept] : [...kept, "private"]).join(", ");
+}
+
+function hasUnclosedQuote(value: string): boolean {
+  return value.replace(/"(?:[^"\\]|\\.)*"/g, "").includes('"');
 }
 
 /** Splits at commas outside quoted strings: `no-cache="a, b"` is one directive. */
@@ -121,7 +188,7 @@ function splitDirectives(value: string): string[] {
   return parts.map((part) => part.trim()).filter((part) => part !== "");
 }
 
-/** Removes the caching fields that the route's edits set, because a response with a pin needs its own. */
+/** Removes the caching fields that the route's edits set, because a private response needs its own. */
 function takeCacheControl(out: string[]): string | undefined {
   let cacheControl: string | undefined;
   for (let i = out.length - 2; i >= 0; i -= 2) {

@@ -1,22 +1,19 @@
 import type { CompiledConfig, RouteSpec } from "../config/compiled-config.ts";
 import { type AttributeType, type AttributeValue, canonicalText, type Facts } from "../decide/facts.ts";
-import { parseAuthority } from "../http/authority.ts";
-import { removeFields, skipBlanks, skipBlanksBack } from "../http/header-fields.ts";
-import { normalPath } from "../http/path.ts";
+import { removeFields, removeLookAlikes, skipBlanks, skipBlanksBack } from "../http/header-fields.ts";
+import { foldedName } from "../http/header-names.ts";
 import type { RequestHead } from "../http/request-head.ts";
-import {
-  changePath,
-  type HeaderEditsSpec,
-  type RewriteSpec,
-  type Template,
-  type TemplateFact,
-} from "../route/route-spec.ts";
+import { localPath } from "../http/url-reference.ts";
+import type { HeaderEditsSpec, Template, TemplateFact } from "../route/route-spec.ts";
 import type { Endpoint } from "../upstream/endpoint.ts";
 import type { Cors } from "./cors.ts";
+import { Rewrite } from "./rewrite.ts";
 import type { Service, ServiceVersion } from "./service.ts";
 
 /** A request whose head and response are transformed. Implemented by `Exchange`. */
 export interface TransformedRequest extends TemplateSource {
+  /** The rewritten path. */
+  readonly upstreamPath: string | undefined;
   readonly head: Pick<RequestHead, "host" | "authority" | "header">;
   readonly facts: Pick<Facts, "attribute"> & { readonly isHttps: boolean };
   /** Undefined before the request is forwarded. */
@@ -59,18 +56,18 @@ export class RouteTransforms {
   static of(
     { headers, rewrite }: RouteSpec,
     service: Service,
-    { versionEdits }: CompiledConfig,
+    { versionEdits, pathParameters }: CompiledConfig,
     cors: Cors | undefined,
   ): RouteTransforms | undefined {
     const own = versionEdits.filter((edits) => edits.service === service.name);
     const editsOf = (message: "request" | "response"): EditsByVersion =>
       Array.from(service.versions.keys(), (name) =>
-        combinedEdits(headers[message], own.find(({ version }) => version === name)?.[message]),
+        combinedEdits(message, headers[message], own.find(({ version }) => version === name)?.[message]),
       );
     const [request, response] = [editsOf("request"), editsOf("response")];
     const edits = [...request, ...response].filter((each) => each !== undefined);
     if (rewrite === undefined && cors === undefined && edits.length === 0) return undefined;
-    return new RouteTransforms(rewrite && new Rewrite(rewrite), request, response, cors);
+    return new RouteTransforms(rewrite && new Rewrite(rewrite, pathParameters), request, response, cors);
   }
 
   editsOf(message: "request" | "response", { index }: ServiceVersion): HeaderEdits | undefined {
@@ -89,6 +86,7 @@ export class RouteTransforms {
       // `upstreamHeaders` puts Host first.
       out[1] = this.rewrite.host(exchange.head.authority, endpoint);
     }
+    this.rewrite?.addPrefix(out, exchange.path, exchange.upstreamPath);
     this.editsOf("request", version)?.apply(out, exchange, version.name);
     return out;
   }
@@ -113,11 +111,14 @@ type EditsByVersion = readonly (HeaderEdits | undefined)[];
 export class HeaderEdits {
   /** Lower-case names. */
   readonly removed: readonly string[];
+  /** `foldedName` of the removed names, for requests. */
+  readonly #lookAlikes: ReadonlySet<string> | undefined;
   readonly #added: readonly { readonly name: string; readonly text: TemplateText }[];
 
-  constructor(spec: HeaderEditsSpec) {
+  constructor(message: "request" | "response", spec: HeaderEditsSpec) {
     this.removed = spec.removed;
-    this.#added = spec.added.map(({ name, value }) => ({ name, text: compileTemplateText(value) }));
+    this.#lookAlikes = message === "request" ? new Set(spec.removed.map(foldedName)) : undefined;
+    this.#added = spec.added.map(({ name, value }) => ({ name, text: compileTemplateText(message, value) }));
   }
 
   /** The added fields; the value is undefined if a fact of its template is unknown. */
@@ -128,6 +129,7 @@ export class HeaderEdits {
   /** Edits a flat list (name, value, name, value) in place. */
   apply(fields: string[], source: TemplateSource, version: string): void {
     removeFields(fields, this.removed);
+    if (this.#lookAlikes !== undefined) removeLookAlikes(fields, this.#lookAlikes);
     for (const { name, text } of this.#added) {
       const value = text(source, version);
       if (value !== undefined) fields.push(name, value);
@@ -137,120 +139,20 @@ export class HeaderEdits {
 
 /** Merges edits so that the version's apply after the route's; undefined if there are none. */
 function combinedEdits(
+  message: "request" | "response",
   route: HeaderEditsSpec | undefined,
   version: HeaderEditsSpec | undefined,
 ): HeaderEdits | undefined {
   if (route === undefined || version === undefined) {
     const only = route ?? version;
-    return only && new HeaderEdits(only);
+    return only && new HeaderEdits(message, only);
   }
   const removed = new Set(version.removed);
   const kept = route.added.filter(({ name }) => !removed.has(name));
-  return new HeaderEdits({
+  return new HeaderEdits(message, {
     removed: [...new Set([...route.removed, ...removed])],
     added: [...kept, ...version.added],
   });
-}
-
-/** Rewrites the path and Host of requests, and maps upstream addresses in responses back. */
-export class Rewrite {
-  readonly spec: RewriteSpec;
-
-  constructor(spec: RewriteSpec) {
-    this.spec = spec;
-  }
-
-  /**
-   * The path that goes upstream. Undefined if a regex replacement yields an ambiguous or relative path: removing part of
-   * a client's path must not create dot segments.
-   */
-  path(path: string): string | undefined {
-    const { path: change } = this.spec;
-    if (change === undefined) return path;
-    if (change.kind !== "regex") return changePath(change, path);
-    const replaced = change.pattern.replace(path);
-    return replaced.startsWith("/") ? normalPath(replaced) : undefined;
-  }
-
-  host(requested: string, endpoint: Endpoint | undefined): string {
-    const { host } = this.spec;
-    if (host === undefined) return requested;
-    return host.kind === "text" ? host.text : endpoint === undefined ? requested : nameOf(endpoint);
-  }
-
-  /** Maps an upstream address in a response field back to the client's; returns any other value unchanged. */
-  mapBack(name: string, value: string, exchange: TransformedRequest): string {
-    switch (name.toLowerCase()) {
-      case "location":
-      case "content-location":
-        return this.#location(value, exchange);
-      case "set-cookie":
-        return this.#cookie(value);
-      default:
-        return value;
-    }
-  }
-
-  #location(value: string, exchange: TransformedRequest): string {
-    if (value.startsWith("/") && !value.startsWith("//")) return this.#clientPath(value);
-    const [, scheme, authority = "", rest = ""] = /^(https?):\/\/([^/?#]*)(.*)$/is.exec(value) ?? [];
-    if (scheme === undefined || !this.#isUpstream(authority, exchange)) return value;
-    const path = this.#clientPath(rest.startsWith("/") ? rest : `/${rest}`);
-    const requested = exchange.head.authority;
-    // The upstream named the client's own host, so its scheme is intended, as in a redirect to https.
-    if (sameAuthority(authority, requested)) return `${scheme}://${authority}${path}`;
-    return requested === "" ? path : `${exchange.facts.isHttps ? "https" : "http"}://${requested}${path}`;
-  }
-
-  /** Whether the authority is the upstream's: the Host that it received, or its endpoint's address. */
-  #isUpstream(authority: string, exchange: TransformedRequest): boolean {
-    const endpoint = exchange.attempts?.endpoint;
-    if (sameAuthority(authority, this.host(exchange.head.authority, endpoint))) return true;
-    return endpoint !== undefined && sameAuthority(authority, nameOf(endpoint));
-  }
-
-  /** Replaces the upstream's prefix by the client's; other paths are returned unchanged. */
-  #clientPath(path: string): string {
-    const { path: change } = this.spec;
-    if (change?.kind !== "prefix") return path;
-    const end = path.search(/[?#]/);
-    const bare = end === -1 ? path : path.slice(0, end);
-    return changePath({ kind: "prefix", from: change.to, to: change.from }, bare) + path.slice(bare.length);
-  }
-
-  /** `Path=/` becomes `/api`, not `/api/`, which would not match a request for `/api`. */
-  #cookiePath(path: string): string {
-    const mapped = this.#clientPath(path);
-    return path === "/" && mapped.length > 1 ? mapped.slice(0, -1) : mapped;
-  }
-
-  #cookie(line: string): string {
-    const { path: change, cookieDomain } = this.spec;
-    const parts: string[] = [];
-    for (const [index, part] of line.split(";").entries()) {
-      const [, attribute = "", value = ""] = /^\s*(path|domain)\s*=\s*(.*)$/i.exec(part) ?? [];
-      const kind = index === 0 ? "" : attribute.toLowerCase();
-      if (kind === "path" && change?.kind === "prefix")
-        parts.push(` ${attribute}=${this.#cookiePath(value.trimEnd())}`);
-      else if (kind !== "domain" || cookieDomain === undefined) parts.push(part);
-      else if (cookieDomain !== "none") parts.push(` ${attribute}=${cookieDomain}`);
-    }
-    return parts.join(";");
-  }
-}
-
-const defaultPorts = { http: 80, https: 443 } as const;
-
-/** The Host of an endpoint, without the default port of its scheme. */
-function nameOf({ address: { host, place, scheme } }: Endpoint): string {
-  const name = host.includes(":") ? `[${host}]` : host;
-  return "path" in place || place.port === defaultPorts[scheme] ? name : `${name}:${place.port}`;
-}
-
-function sameAuthority(one: string, other: string): boolean {
-  if (one === other) return true;
-  const [left, right] = [parseAuthority(one), parseAuthority(other)];
-  return left !== undefined && right !== undefined && left.host === right.host && left.port === right.port;
 }
 
 /** Renders the value of a field as latin1 bytes; undefined if the field is not added. */
@@ -265,8 +167,8 @@ const nonAscii = /[^\0-\x7f]/;
  * Compiles a template. Its value is undefined if a fact is unknown or has control characters, so that a client cannot
  * inject a header, for example by `%0d%0a` in a query.
  */
-function compileTemplateText(template: Template): TemplateText {
-  const parts = template.map((part) => (typeof part === "string" ? part : reader(part)));
+function compileTemplateText(message: "request" | "response", template: Template): TemplateText {
+  const parts = template.map((part) => (typeof part === "string" ? part : reader(message, part)));
   if (parts.every((part) => typeof part === "string")) {
     const text = trimmed(parts.join(""));
     return () => text;
@@ -288,7 +190,7 @@ function trimmed(text: string): string {
 }
 
 /** Reads a fact as text; undefined or empty if unknown. */
-function reader(fact: TemplateFact): TemplateText {
+function reader(message: "request" | "response", fact: TemplateFact): TemplateText {
   switch (fact.kind) {
     case "attribute": {
       const { index } = fact;
@@ -313,7 +215,8 @@ function reader(fact: TemplateFact): TemplateText {
     case "host":
       return ({ head }) => head.host;
     case "path":
-      return ({ path }) => path;
+      // A response may have it in a Location.
+      return message === "request" ? ({ path }) => path : ({ path }) => localPath(path);
   }
 }
 

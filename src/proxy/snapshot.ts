@@ -2,6 +2,7 @@ import type { CompiledConfig } from "../config/compiled-config.ts";
 import type { AddressRange } from "../decide/ip-address.ts";
 import type { Release } from "../decide/release.ts";
 import type { CookieNames } from "../http/cookies.ts";
+import type { LookAlikes } from "../http/look-alikes.ts";
 import type { AttributeTable } from "../identify/attributes.ts";
 import type { ListenerStats, ReleaseStats, RequestStats } from "../observe/stats-registry.ts";
 import type { RedirectSpec } from "../route/route-spec.ts";
@@ -15,6 +16,7 @@ import type { RateLimit } from "./rate-limit.ts";
 import type { RequestHeaderRules } from "./request-header-rules.ts";
 import type { RouteTransforms } from "./route-transforms.ts";
 import type { Service } from "./service.ts";
+import type { UpstreamPath } from "./upstream-path.ts";
 
 /** A release with the stats that count its decisions and the names it reads from requests. */
 export interface ActiveRelease {
@@ -46,6 +48,10 @@ export interface ForwardRoute extends AnyRoute {
   readonly fault: Fault | undefined;
   /** Header edits and rewrites; undefined if there are none. */
   readonly transforms: RouteTransforms | undefined;
+  /** Undefined if the path is sent as it was matched. */
+  readonly upstreamPath: UpstreamPath | undefined;
+  /** Whether no shared cache may store its responses: a release chooses the version. */
+  readonly isPrivate: boolean;
   /** By the index of the served version. */
   readonly stats: readonly RequestStats[];
 }
@@ -57,6 +63,8 @@ export interface RedirectRoute extends AnyRoute {
   readonly release: undefined;
   readonly mirroring: undefined;
   readonly transforms: undefined;
+  readonly upstreamPath: undefined;
+  readonly isPrivate: boolean;
   readonly fault: undefined;
   readonly stats: undefined;
 }
@@ -85,6 +93,9 @@ export interface Snapshot {
   readonly ownParameters: ReadonlySet<string>;
   /** `ownParameters` and the parameters that only a trusted caller may set. */
   readonly untrustedParameters: ReadonlySet<string>;
+  /** Other spellings of the parameters and cookies that only a trusted caller may set; undefined if there are none. */
+  readonly parameterLookAlikes: LookAlikes | undefined;
+  readonly cookieLookAlikes: LookAlikes | undefined;
   /** For requests that no route matched. */
   readonly noRouteStats: RequestStats;
   readonly listenerStats: ReadonlyMap<string, ListenerStats>;

@@ -69,6 +69,8 @@ export interface RewriteSpec {
   readonly host: { readonly kind: "text"; readonly text: string } | { readonly kind: "endpoint" } | undefined;
   /** Replaces the Domain of the upstream's cookies; `none` removes it. */
   readonly cookieDomain: string | undefined;
+  /** Whether the upstream's addresses and cookie paths in responses are mapped back to the client's. */
+  readonly responses: "map" | "keep";
 }
 
 /** Changes to the header fields of a message. Names are lower case. */
@@ -126,7 +128,7 @@ export function changePath(change: PathChange, path: string): string {
 const slash = 0x2f;
 
 /** Whether the path is the prefix or below it; the prefix has no trailing slash. */
-function isBelow(prefix: string, path: string): boolean {
+export function isBelow(prefix: string, path: string): boolean {
   return path.startsWith(prefix) && (path.length === prefix.length || path.charCodeAt(prefix.length) === slash);
 }
 

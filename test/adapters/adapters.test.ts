@@ -136,7 +136,7 @@ describe.each(frameworks)("request.release in $name", ({ start }) => {
     expect(await decide({ cookie: pin })).toMatchObject({ version: "stable", reason: "split" });
   });
 
-  it("keeps a response with a pin out of shared caches, whatever cache headers the application sets", async () => {
+  it("keeps responses out of shared caches, with and without a pin, whatever cache headers the application sets", async () => {
     const origin = await start(createEngine(toStable));
     const cached = await fetch(`${origin}/api/cached`);
     expect(cached.headers.get("cache-control")).toBe("max-age=60, private");
@@ -145,7 +145,8 @@ describe.each(frameworks)("request.release in $name", ({ start }) => {
     expect(raw.headers.get("cache-control")).toBe("private");
     expect(raw.headers.getSetCookie().some((line) => line.startsWith("perch-shop="))).toBe(true);
     const pinned = await fetch(`${origin}/api/cached`, { headers: { cookie: raw.headers.getSetCookie().join("; ") } });
-    expect(pinned.headers.get("cache-control")).toBe("public, max-age=60");
+    expect(pinned.headers.get("cache-control")).toBe("max-age=60, private");
+    expect(pinned.headers.get("cdn-cache-control")).toBeNull();
   });
 
   it("treats a header that occurs twice as absent", async () => {

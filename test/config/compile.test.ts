@@ -32,6 +32,7 @@ describe("what a configuration compiles to", () => {
       trustUnixSockets: false,
       exposeVersion: false,
       pathNormalisation: "on",
+      pathParameters: "refuse-leading",
       fastLane: "on",
       accessLog: { sample: 1 },
       limits: {
@@ -61,6 +62,8 @@ describe("what a configuration compiles to", () => {
       service: "shop",
       release: undefined,
       mirror: "on",
+      pathNormalisation: "on",
+      sharedCache: "private",
       rewrite: undefined,
       redirect: undefined,
       headers: { request: undefined, response: undefined },

@@ -46,6 +46,14 @@ const cases: readonly (readonly [string, string, string, string | undefined])[] 
   ["an encoded slash behind dots", "/public/..%2fadmin", "400", undefined],
   ["a backslash behind dots", "/public/..\\admin", "400", undefined],
   ["dots that end in a semicolon", "/public/..;/admin", "400", undefined],
+  ["an empty segment with parameters", "/;/admin", "400", undefined],
+  ["a segment of parameters alone", "/;a=b/admin", "400", undefined],
+  ["the same, escaped", "/%3ba=b/admin", "400", undefined],
+  ["parameters that change the route", "/admin;x=1/y", "400", undefined],
+  ["the same, escaped", "/admin%3Bx/y", "400", undefined],
+  ["parameters behind an encoded slash", "/x%2f;/../admin", "400", undefined],
+  ["parameters within one route", "/cart;jsessionid=1/x", "200", "/cart;jsessionid=1/x"],
+  ["an escape that appears by decoding", "/public/%2%65%2%65/admin", "400", undefined],
   ["above the root", "/../admin", "400", undefined],
   ["a NUL", "/public/x%00/../../admin", "400", undefined],
   ["an encoded slash within one route", "/projects/group%2fproject", "200", "/projects/group%2Fproject"],
@@ -61,11 +69,86 @@ describe.each(lanes)("path confusion, in the $lane lane", ({ fastLane }) => {
     expect(open.seen.map(({ url }) => url)).toEqual(seen === undefined ? [] : [seen]);
   });
 
+  it.each([
+    ["refuse", "/cart;jsessionid=1/x", "400", undefined],
+    ["refuse", "/cart%3b1/x", "400", undefined],
+    ["refuse", "/cart/x?a;b", "200", "/cart/x?a;b"],
+    ["strip", "/cart;jsessionid=1/x;y?z", "200", "/cart/x?z"],
+    ["strip", "/;/admin", "302", undefined],
+    ["strip", "/admin;x=1/y", "302", undefined],
+    ["strip", "/..;/admin", "400", undefined],
+    ["strip", "/admin%3bx/y", "400", undefined],
+    ["keep", "/;/admin", "200", "/;/admin"],
+    ["keep", "/admin;x=1/y", "200", "/admin;x=1/y"],
+  ])("pathParameters: %s, %s is answered %s", async (policy, target, status, seen) => {
+    const { open, ask } = await guarded(fastLane, `pathParameters: ${policy}`);
+    expect(await ask(target)).toBe(status);
+    expect(open.seen.map(({ url }) => url)).toEqual(seen === undefined ? [] : [seen]);
+  });
+
+  it("pathParameters counts without normalisation too, where it is set", async () => {
+    const { open, ask } = await guarded(fastLane, "pathNormalisation: off\npathParameters: strip");
+    expect([await ask("//a;x/b"), await ask("/admin;x")]).toEqual(["200", "302"]);
+    expect(open.seen.map(({ url }) => url)).toEqual(["//a/b"]);
+  });
+
   it("reaches the upstream where normalisation is off", async () => {
     const { open, ask } = await guarded(fastLane, "pathNormalisation: off");
     for (const target of ["/public/../admin", "//admin", "/%61dmin", "/admin%2Fusers"]) {
       expect(await ask(target)).toBe("200");
       expect(open.seen.at(-1)?.url).toBe(target);
     }
+  });
+
+  /** A route that forwards paths as they are written, beside one that only staff may use. */
+  async function mixed(first: string, more = "") {
+    const [open, secret] = [await upstream("open"), await upstream("secret")];
+    const { port } = await perch(`
+fastLane: ${fastLane}
+${more}
+services:
+  open: { versions: { only: { endpoints: ["${open.origin}"] } } }
+  secret: { versions: { only: { endpoints: ["${secret.origin}"] } } }
+routes:
+  - { name: admin, match: { path: { prefix: /admin } }, service: secret }
+  - { name: any, match: { path: { prefix: /any } }, service: open, ${first} }
+  - { name: rest, match: { path: { prefix: / } }, redirect: { path: /login } }`);
+    return async (target: string): Promise<string> => {
+      const answer = await exchange(port, `GET ${target} HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n`);
+      return open.seen.pop()?.url ?? secret.seen.pop()?.url ?? answer.slice(9, 12);
+    };
+  }
+
+  it.each([
+    ["/any/https://example.com//x//", "/any/https://example.com//x//"],
+    ["/any/%61/b;c?d", "/any/%61/b;c?d"],
+    ["/x/../any/a", "/x/../any/a"],
+    ["/any/../admin", "/admin"],
+    ["//admin", "/admin"],
+    ["/any/../../admin", "400"],
+    ["/any/a%2f../b", "400"],
+    ["/any/;/b", "400"],
+  ])("a route without normalisation: %s → %s", async (target, wanted) => {
+    const ask = await mixed("pathNormalisation: off");
+    expect(await ask(target)).toBe(wanted);
+  });
+
+  it.each([
+    ["/any/https://x//", "/v2/https://x//"],
+    ["/any/..//any/x", "400"],
+    ["//any/x", "400"],
+  ])("a route without normalisation that rewrites the prefix: %s → %s", async (target, wanted) => {
+    const ask = await mixed("pathNormalisation: off, rewrite: { prefix: /v2 }");
+    expect(await ask(target)).toBe(wanted);
+  });
+
+  it.each([
+    ["/any//%61/../b", "/any/b"],
+    ["/any/../admin", "400"],
+    ["/any/..", "400"],
+    ["/admin//x", "/admin//x"],
+  ])("the only route with normalisation: %s → %s", async (target, wanted) => {
+    const ask = await mixed("pathNormalisation: on", "pathNormalisation: off");
+    expect(await ask(target)).toBe(wanted);
   });
 });

@@ -1,8 +1,11 @@
 import { writeFile } from "node:fs/promises";
 import { join } from "node:path";
+import fc from "fast-check";
 import { describe, expect, it } from "vitest";
 import { createOverrideToken } from "../../src/decide/override.ts";
 import { explainRequest } from "../../src/proxy/explain/explain.ts";
+import { routeRedirect } from "../../src/proxy/redirects.ts";
+import type { RedirectSpec } from "../../src/route/route-spec.ts";
 import { perch, rawClient, upstream } from "../kit/freed.ts";
 import { exchange, lanes, shopAt } from "../kit/one-service.ts";
 import { temporaryFolder } from "../kit/served.ts";
@@ -336,6 +339,27 @@ routes: [{ name: shop, service: shop, release: shop }]`);
     expect(linkCookie(cookie, scheme, "stable")).toBe(`tester=stable${attributes}`);
     expect(linkCookie(cookie, scheme, "off")).toBe(`tester=; Max-Age=0${attributes}`);
   });
+});
+
+it("open redirect: no path of a request leads to another host, whatever part of it is replaced (WHATWG URL)", () => {
+  const piece = fc.constantFrom(..."/ \\ . .. ; : @ ? # % %2f %5c old evil.example * \t".split(" "), "//", "é");
+  const changes = fc.constantFrom(
+    undefined,
+    { kind: "prefix", from: "/old", to: "" },
+    { kind: "prefix", from: "", to: "/a" },
+  );
+  fc.assert(
+    fc.property(fc.array(piece, { maxLength: 8 }), changes, (pieces, path) => {
+      const head = { path: pieces.join(""), query: "", authority: "shop.example" };
+      const spec = { status: 302, scheme: undefined, host: undefined, port: undefined, path } as RedirectSpec;
+      const facts = { isHttps: true };
+      const { location } = routeRedirect(spec, { head, facts });
+      expect(new URL(location, "https://shop.example/x").origin, location).toBe("https://shop.example");
+      const moved = routeRedirect({ ...spec, host: "www.example" }, { head, facts }).location;
+      expect(new URL(moved).origin, moved).toBe("https://www.example");
+    }),
+    { numRuns: 2_000 },
+  );
 });
 
 describe("a redirect of an upgrade", () => {

@@ -17,7 +17,10 @@ describe("Cache-Control beside a pin", () => {
       'private="x-a", max-age=1, private',
     ],
     ["does not split inside quotes", 'no-cache="a, public", max-age=1', 'no-cache="a, public", max-age=1, private'],
-    ["keeps an unclosed quote", 'no-cache="a, public', 'no-cache="a, public, private'],
+    ["comes before an unclosed quote", 'no-cache="a, public', 'private, no-cache="a, public'],
+    ["removes s-maxage, which shared caches prefer", "s-maxage=600, max-age=60", "max-age=60, private"],
+    ["removes s-maxage beside private", "private, S-MaxAge=600", "private"],
+    ["removes public beside no-store", "public, no-store", "no-store"],
   ];
   it.each(cases)("%s", (_sentence, sent, wanted) => {
     expect(privateCacheControl(sent)).toBe(wanted);

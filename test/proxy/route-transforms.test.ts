@@ -66,6 +66,14 @@ const requestCases: readonly (readonly [string, Setup, readonly string[]])[] = [
     { route: "requestHeaders: { add: { x-a: [b, c] } }", fields: "X-A: a\r\n" },
     ["a", "b", "c"],
   ],
+  [
+    "set: what an upstream would read as the same name is removed too",
+    {
+      route: `requestHeaders: { set: { x-a-b: perch, x-a: "\${path}" } }`,
+      fields: "x_a: 1\r\nX_A_B: 2\r\nX-A.B: 3\r\n",
+    },
+    ["/a"],
+  ],
   ["remove", { route: "requestHeaders: { remove: [x-a] }", fields: "x-a: 1\r\nX-A: 2\r\n" }, []],
   [
     "an attribute",
@@ -179,7 +187,7 @@ describe.each(lanes)("header edits in the $lane lane", ({ fastLane }) => {
   it.each(requestCases)("of requests: %s", async (_what, setup, wanted) => {
     const { seen } = await passed(fastLane, setup);
     expect(lines(only(seen), "x-a")).toEqual(wanted);
-    expect(lines(only(seen), "x-b")).toEqual([]);
+    for (const name of ["x-b", "x_a", "x_a_b", "x-a.b"]) expect(lines(only(seen), name)).toEqual([]);
   });
 
   it("of responses: set, add, remove, by route and version", async () => {
@@ -284,6 +292,55 @@ describe.each(lanes)("rewrites in the $lane lane", ({ fastLane }) => {
       "Set-Cookie: c=d; path=/api/x; Secure",
       "Set-Cookie: e=f",
     ]);
+  });
+
+  it("an application that knows its prefix keeps it in Location and in cookie paths", async () => {
+    const { seen, text } = await passed(
+      fastLane,
+      {
+        route: `${api}, rewrite: { prefix: / }, requestHeaders: { set: { x-forwarded-prefix: /api } }`,
+        target: "/api/x",
+      },
+      { Location: "/api/login", "Set-Cookie": "sid=1; Path=/api" },
+    );
+    expect(text).toContain("\r\nLocation: /api/login\r\nSet-Cookie: sid=1; Path=/api\r\n");
+    expect(lines(only(seen), "x-forwarded-prefix")).toEqual(["/api"]);
+  });
+
+  it.each([
+    ["a prefix taken away", `${api}, rewrite: { prefix: / }`, "", ["/api"]],
+    [
+      "one more than a trusted proxy's",
+      `${api}, rewrite: { prefix: / }`,
+      "X-Forwarded-Prefix: /shop\r\n",
+      ["/shop/api"],
+    ],
+    ["a prefix that is replaced", `${api}, rewrite: { prefix: /v2 }`, "X-Forwarded-Prefix: /shop\r\n", ["/shop"]],
+    ["by a pattern", `rewrite: { regex: { pattern: "^/api(/|$)(.*)", replacement: "/$2" } }`, "", ["/api"]],
+    [
+      "removed by the route",
+      `${api}, rewrite: { prefix: / }, requestHeaders: { remove: [x-forwarded-prefix] }`,
+      "",
+      [],
+    ],
+  ])("X-Forwarded-Prefix: %s", async (_what, route, fields, wanted) => {
+    const { seen } = await passed(fastLane, { route, fields, target: "/api/x" });
+    expect(lines(only(seen), "x-forwarded-prefix")).toEqual(wanted);
+  });
+
+  it("open redirect: a Location below the upstream's prefix stays on the client's host", async () => {
+    for (const path of ["/app//evil.example/", "/app/\\evil.example/"]) {
+      const { text } = await passed(fastLane, { route: "rewrite: { prefix: /app }" }, { Location: path });
+      expect(text).toContain("\r\nLocation: /evil.example/\r\n");
+    }
+  });
+
+  it("open redirect: the path in a response header names no other host", async () => {
+    const route = `responseHeaders: { set: { location: "\${path}" } }`;
+    for (const target of ["//evil.example", "/\\evil.example"]) {
+      const { text } = await passed(fastLane, { route, target });
+      expect(text).toMatch(/\r\nlocation: \/(?:%5C)?evil.example\r\n/);
+    }
   });
 
   it.each([

@@ -126,6 +126,13 @@ describe.each(lanes)("sources with trust: proxies, in the $lane lane", ({ fastLa
     ["a header in other letter case", "", "x-STAFF: true\r\n", []],
     ["a header twice", "", "X-Staff: true\r\nA: 1\r\nx-staff: true\r\n", ["A: 1"]],
     ["a header with an underscore", "", "X_Staff: true\r\nx_staff: 1\r\nB: 2\r\n", ["B: 2"]],
+    [
+      "a header with other characters that CGI reads as a dash",
+      "",
+      "x.staff: true\r\nX~Staff: 1\r\nB: 2\r\n",
+      ["B: 2"],
+    ],
+    ["look-alikes of framing", "", "content_length: 1\r\nTransfer_Encoding: chunked\r\nB: 2\r\n", ["B: 2"]],
     ["a header with the name as its prefix", "", "X-Staff-Id: 7\r\n", ["X-Staff-Id: 7"]],
     ["a header that Connection names", "", "X-Staff: true\r\nConnection: x-staff\r\n", []],
     ["a cookie", "", "Cookie: a=1; plan=gold\r\n", ["Cookie: a=1"]],
@@ -136,6 +143,13 @@ describe.each(lanes)("sources with trust: proxies, in the $lane lane", ({ fastLa
     ["a parameter", "?a=1&region=east", "", [], "/?a=1"],
     ["a parameter twice", "?region=east&a=1&region=east", "", [], "/?a=1"],
     ["an escaped parameter", "?%72egion=east&re%67ion", "", [], "/"],
+    ["a parameter after a plus sign", "?+region=east", "", [], "/"],
+    ["a parameter after an escaped blank", "?a=1&%20region=east", "", [], "/?a=1"],
+    ["a parameter after a semicolon", "?a=1;region=east", "", [], "/?a=1"],
+    ["a parameter in a list", "?region[]=east&Region=east", "", [], "/"],
+    ["a quoted cookie name", "", 'Cookie: a=1; "plan"=gold\r\n', ["Cookie: a=1"]],
+    ["a cookie after a comma", "", "Cookie: a=1,plan=gold\r\n", ["Cookie: a=1"]],
+    ["a cookie in other letter case alone", "", "Cookie: Plan=gold\r\n", []],
   ];
   it.each(claims)(
     "of an untrusted client are ignored and removed: %s",
@@ -154,6 +168,12 @@ describe.each(lanes)("sources with trust: proxies, in the $lane lane", ({ fastLa
   it.each(trustedClaims)("of a trusted proxy count and go upstream: %s", async (_sentence, query, fields, left) => {
     const passed = await guarded(fastLane, everybody);
     expect(await passed(query, fields)).toEqual({ version: "canary", url: `/${query}`, fields: left });
+  });
+
+  it("of a trusted proxy may look like others, but not like framing", async () => {
+    const passed = await guarded(fastLane, everybody);
+    const { url, fields } = await passed("?+region=a", "content_length: 1\r\ntransfer.encoding: x\r\nx_staff: 1\r\n");
+    expect([url, fields]).toEqual(["/?+region=a", ["x_staff: 1"]]);
   });
 
   it("of a trusted proxy count as absent where they are repeated", async () => {

@@ -87,6 +87,7 @@ function settings({
   trustUnixSockets,
   exposeVersion,
   pathNormalisation,
+  pathParameters,
   fastLane,
   tracing,
   accessLog,
@@ -98,6 +99,7 @@ function settings({
       [...trustedProxies.map(({ text }) => text), ...(trustUnixSockets ? ["unix"] : [])].join(", ") || "none",
     exposeVersion: String(exposeVersion),
     pathNormalisation,
+    pathParameters,
     fastLane,
     tracing: tracingText(tracing),
     "accessLog.sample": String(accessLog.sample),
@@ -279,6 +281,11 @@ function routeDetail(old: RouteConfig, next: RouteConfig): string | undefined {
     if (!isDeepStrictEqual(old[key], next[key])) parts.push(key);
   }
   if (old.mirror !== next.mirror) parts.push(`mirror ${old.mirror} → ${next.mirror}`);
+  if (old.sharedCache !== next.sharedCache) parts.push(`sharedCache ${old.sharedCache} → ${next.sharedCache}`);
+  if (old.pathNormalisation !== next.pathNormalisation) {
+    const [before, after] = [old, next].map(({ pathNormalisation = "unset" }) => pathNormalisation);
+    parts.push(`pathNormalisation ${before} → ${after}`);
+  }
   if (old.release !== next.release) {
     parts.push(`release ${old.release ?? "none"} → ${next.release ?? "none"}, users are drawn again`);
   }

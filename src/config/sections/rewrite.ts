@@ -1,8 +1,8 @@
 import { type PathChange, type PathMatch, type RewriteSpec, withoutTrailingSlash } from "../../route/route-spec.ts";
 import { compileReplacement } from "../pattern.ts";
 import { cookieDomain, urlPath } from "../scalars.ts";
-import { object, optional, required } from "../schema-kit/object.ts";
-import { ParseError, scalar, text } from "../schema-kit/scalars.ts";
+import { defaulted, object, optional, required } from "../schema-kit/object.ts";
+import { oneOf, ParseError, scalar, text } from "../schema-kit/scalars.ts";
 import type { Infer, ParseContext, Schema } from "../schema-kit/schema.ts";
 import { quote } from "../schema-kit/tree.ts";
 
@@ -35,6 +35,11 @@ export const rewriteSchema = object(
     regex: optional("Replaces a part of the path by pattern.", regex),
     host: optional("The Host header for the upstream; `upstream`: the endpoint's own name.", hostAndPort),
     cookieDomain: optional("Replaces the Domain of the upstream's cookies; `none` removes it.", cookieDomain),
+    responses: defaulted(
+      "map: Location, Content-Location and the Path of cookies are mapped back to the client's address; keep: they stay as the upstream sent them.",
+      oneOf(["map", "keep"]),
+      "map",
+    ),
   },
   { what: "a rewrite", atLeastOneOf: ["prefix", "path", "regex", "host", "cookieDomain"] },
 );
@@ -48,6 +53,7 @@ export function compileRewrite(config: RewriteConfig, path: PathMatch | undefine
     path: compilePath(config, path, parsing),
     host: host === undefined ? undefined : host === "upstream" ? { kind: "endpoint" } : { kind: "text", text: host },
     cookieDomain: config.cookieDomain,
+    responses: config.responses,
   };
 }
 

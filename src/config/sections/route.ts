@@ -1,5 +1,5 @@
 import { corsResponseFields } from "../../http/header-names.ts";
-import { normalPath } from "../../http/path.ts";
+import { type PathParameters, routedPath } from "../../http/path.ts";
 import type { PathMatch, RouteMatch } from "../../route/route-spec.ts";
 import type { CompileContext, KnownAttributes } from "../compile-context.ts";
 import type { RouteSpec } from "../compiled-config.ts";
@@ -83,6 +83,15 @@ export const routeSchema = object(
       "The release that decides the version. Default: none, so the service's default version serves.",
       resourceName,
     ),
+    pathNormalisation: optional(
+      "Whether the path is forwarded in normal form, or as the client wrote it. It is matched as the top-level pathNormalisation says. Default: as there.",
+      oneOf(["on", "off"], { true: "on", false: "off" }),
+    ),
+    sharedCache: defaulted(
+      "private: with a release, responses become Cache-Control: private, so that no shared cache serves one version to everyone; keep: the upstream's caching fields stay, for assets with a content hash in their names.",
+      oneOf(["private", "keep"]),
+      "private",
+    ),
     mirror: defaulted(
       "off: requests of this route are not mirrored, whatever its release says.",
       oneOf(["on", "off"], { true: "on", false: "off" }),
@@ -105,6 +114,7 @@ const noRoute = "none";
 /** Settings and names that routes refer to. The sets are undefined if a section could not be read. */
 export interface RouteScope {
   readonly pathNormalisation: "on" | "off";
+  readonly pathParameters: PathParameters;
   readonly attributes: KnownAttributes;
   readonly services: ReadonlySet<string> | undefined;
   readonly releases: ReadonlySet<string> | undefined;
@@ -118,7 +128,8 @@ export function compileRoutes(
   const { parsing } = context;
   const seen = new Set<string>();
   return configs.map((config) => {
-    const { name, service = unreadable, release, mirror, redirect } = config;
+    const { name, service = unreadable, release, mirror, redirect, sharedCache } = config;
+    const { pathNormalisation = scope.pathNormalisation } = config;
     if (name === noRoute) {
       parsing.error(
         parsing.spanOf(config, "name"),
@@ -145,6 +156,8 @@ export function compileRoutes(
       match,
       headers,
       rewrite,
+      pathNormalisation,
+      sharedCache,
       timeouts: compileTimeouts(config.timeouts),
       bodyBytes: config.maxBodySize,
       rateLimit: config.rateLimit && compileRateLimit(config.rateLimit, scope.attributes, parsing),
@@ -195,6 +208,8 @@ const forwardingKeys = [
   "requestHeaders",
   "responseHeaders",
   "rewrite",
+  "pathNormalisation",
+  "sharedCache",
   "timeouts",
   "maxBodySize",
   "fault",
@@ -219,14 +234,15 @@ function compileEntry(kind: string, entry: Entry<TestConfig>, context: CompileCo
 
 function compilePath(
   path: Exclude<MatchConfig["path"], undefined>,
-  { pathNormalisation }: RouteScope,
+  { pathNormalisation, pathParameters }: RouteScope,
   { parsing }: CompileContext,
 ): PathMatch | undefined {
   for (const kind of ["exact", "prefix"] as const) {
     const written = path[kind];
     if (written === undefined) continue;
-    // Requests are matched in normal form, so a path in another form would never match.
-    const normal = pathNormalisation === "on" ? normalPath(written) : written;
+    // Requests are matched in normal form and without stripped parameters, so another form would never match.
+    const parameters = pathParameters === "strip" ? "refuse" : pathParameters;
+    const normal = routedPath(written, { pathNormalisation, pathParameters: parameters });
     if (normal !== undefined) return { kind, path: normal };
     const message = `${quote(written)} is not a valid path: requests with it are rejected`;
     parsing.error(parsing.spanOf(path, kind), "bad-value", message);

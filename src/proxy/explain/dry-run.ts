@@ -3,7 +3,7 @@ import { type Address, parseAddress } from "../../decide/ip-address.ts";
 import type { PinRejection } from "../../decide/pin.ts";
 import type { RandomSource } from "../../decide/unit.ts";
 import { receivedLines } from "../../http/forwarded.ts";
-import { normalHead, otherReading } from "../../http/path.ts";
+import { otherReadings, routedHead, withoutParameters } from "../../http/path.ts";
 import { PlainHead, type PlainRequest } from "../../http/plain-head.ts";
 import type { Caller, RequestHead } from "../../http/request-head.ts";
 import type { AttributeTable } from "../../identify/attributes.ts";
@@ -59,6 +59,8 @@ export interface DryRunContext {
 /** The result of the chain up to the point where the request would be forwarded. */
 export interface DryRun {
   readonly head: RequestHead;
+  /** The path before normalisation. */
+  readonly writtenPath: string;
   readonly caller: Caller;
   readonly facts: RequestFacts;
   readonly pinRejections: readonly PinRejection[];
@@ -88,9 +90,14 @@ export function dryRun(
 ): DryRun | { readonly problem: string } {
   const described = PlainHead.read(request);
   if ("problem" in described) return described;
-  const head = snapshot.config.pathNormalisation === "on" ? normalHead(described) : described;
-  if (head === undefined)
-    return { problem: `${JSON.stringify(described.path)} is an ambiguous path: servers read it differently` };
+  const { config } = snapshot;
+  const head = routedHead(described, config);
+  if (head === undefined) {
+    const path = JSON.stringify(described.path);
+    return withoutParameters(described.path, config.pathParameters) === undefined
+      ? { problem: `${path} has a path parameter, which pathParameters: ${config.pathParameters} refuses` }
+      : { problem: `${path} is an ambiguous path: servers read it differently` };
+  }
   const address = request.client === undefined ? undefined : parseAddress(request.client);
   if (request.client !== undefined && address === undefined) {
     return { problem: `${JSON.stringify(request.client)} is not an IP address` };
@@ -106,13 +113,13 @@ export function dryRun(
   const pinRejections: PinRejection[] = [];
   const route = findRoute(snapshot, facts, context.nowMs);
   if (route === "ambiguous") {
-    return {
-      problem: `${JSON.stringify(head.path)} is ambiguous: read as ${JSON.stringify(otherReading(head.path))}, it matches another route`,
-    };
+    const others = otherReadings(head.path, config.pathParameters).map((path) => JSON.stringify(path));
+    const reading = others.length === 0 ? "in normal form" : `read as ${others.join(" or ")}`;
+    return { problem: `${JSON.stringify(head.path)} is ambiguous: ${reading}, it matches another route` };
   }
   const forwarded = route?.redirect === undefined ? route : undefined;
   const target = forwarded && decideFor(snapshot, forwarded, head, caller, facts, context, pinRejections);
-  return { head, caller, facts, pinRejections, route, target };
+  return { head, writtenPath: described.path, caller, facts, pinRejections, route, target };
 }
 
 function callerAt(address: Address | undefined, { scheme }: PlainHead, { trustedProxies }: Snapshot): Caller {

@@ -6,14 +6,16 @@ import { describeSpec, type RetrySpec, type ServiceSpec } from "../../upstream/s
 import { affinityOf } from "../decide-request.ts";
 import type { HeaderEdits, TemplateSource } from "../route-transforms.ts";
 import type { Service, ServiceVersion } from "../service.ts";
-import type { Route, Snapshot } from "../snapshot.ts";
+import type { ForwardRoute, Route, Snapshot } from "../snapshot.ts";
 import { isBelieved, parseTraceParent, sampledFlag } from "../trace.ts";
 import type { DryRun, DryTarget, ExplainedStep } from "./dry-run.ts";
 
-/** Settings of the service that differ from the defaults, one line each. */
+/** Settings of the service and of the route's caching that differ from the defaults, one line each. */
 export function describeService({ route, served }: DryTarget): string[] {
   const { spec, name } = route.service;
   const lines: string[] = [];
+  if (route.release !== undefined && !route.isPrivate)
+    lines.push("shared caches may keep the response, as its own fields say");
   if (spec.protocol === "http2") lines.push("endpoints use HTTP/2; a WebSocket would get 502");
   // `describeHash` covers hash.
   if (spec.balance !== "p2c" && spec.balance !== "hash") lines.push(`endpoints are chosen by ${spec.balance}`);
@@ -119,16 +121,9 @@ export function transformSteps(
   const steps: ExplainedStep[] = [];
   const faults = route.fault?.why({ facts: run.facts, unit, nowMs }) ?? [];
   for (const detail of faults) steps.push({ stage: "forward", outcome: "fault", detail });
+  const rewritten = describeRewrite(run, route);
+  if (rewritten !== undefined) steps.push({ stage: "forward", outcome: "rewritten", detail: rewritten });
   if (route.transforms === undefined) return steps;
-  const { rewrite } = route.transforms;
-  if (rewrite !== undefined) {
-    const path = rewrite.path(run.head.path);
-    const { host } = rewrite.spec;
-    const hostText = host?.kind === "text" ? host.text : "of the endpoint";
-    const to = path === undefined ? "an invalid path: 400" : path;
-    const detail = `${run.head.path} → ${to}${host === undefined ? "" : `, Host ${hostText}`}`;
-    steps.push({ stage: "forward", outcome: "rewritten", detail });
-  }
   const source = templateSource(snapshot, run, target);
   for (const message of ["request", "response"] as const) {
     const edits = route.transforms.editsOf(message, served);
@@ -137,6 +132,18 @@ export function transformSteps(
     steps.push({ stage: "forward", outcome: "edited", detail });
   }
   return steps;
+}
+
+/** The path and Host that go upstream, if they are others than those that the route matched. */
+function describeRewrite(
+  { head, writtenPath }: DryRun,
+  { transforms, upstreamPath }: ForwardRoute,
+): string | undefined {
+  const host = transforms?.rewrite?.spec.host;
+  if (upstreamPath === undefined && transforms?.rewrite === undefined) return undefined;
+  const path = upstreamPath === undefined ? head.path : upstreamPath.for({ written: writtenPath, matched: head.path });
+  const hostText = host?.kind === "text" ? host.text : "of the endpoint";
+  return `${head.path} → ${path ?? "an invalid path: 400"}${host === undefined ? "" : `, Host ${hostText}`}`;
 }
 
 function describeEdits(edits: HeaderEdits, source: TemplateSource, version: string): string {

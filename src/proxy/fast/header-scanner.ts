@@ -16,6 +16,7 @@ export const plus = 0x2b;
 export const dot = 0x2e;
 export const slash = 0x2f;
 const colon = 0x3a;
+export const semicolon = 0x3b;
 export const questionMark = 0x3f;
 export const backslash = 0x5c;
 

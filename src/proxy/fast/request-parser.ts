@@ -16,6 +16,7 @@ import {
   percent,
   plus,
   questionMark,
+  semicolon,
   slash,
   targetByte,
 } from "./header-scanner.ts";
@@ -111,7 +112,7 @@ export class RequestParser {
     for (; at < to; at++) {
       const code = bytes[at] as number;
       if (((byteClasses[code] as number) & targetByte) === 0 || code === questionMark) break;
-      if (code === percent || code === backslash) plain = false;
+      if (code === percent || code === backslash || code === semicolon) plain = false;
       if (before === slash && (code === slash || code === dot)) plain = false;
       before = code;
     }

@@ -126,10 +126,12 @@ function sliced(exchange: Exchange, reader: ResponseParser, { trailers }: Respon
   const edit = responseEdit(exchange);
   let out = reader.plainStatusLine ? "" : statusLine(reader);
   let cacheControl: string | undefined;
+  let expires = false;
   // A plain status line starts the first kept slice.
   let keptFrom = reader.plainStatusLine ? 0 : -1;
   for (let field = 0; field < scan.count; field++) {
     const kind = reader.kind(field);
+    if (kind === "expires") expires = true;
     if (isPassed(kind, edit, trailers)) {
       if (keptFrom < 0) keptFrom = scan.start(field);
       continue;
@@ -141,11 +143,15 @@ function sliced(exchange: Exchange, reader: ResponseParser, { trailers }: Respon
     }
   }
   if (keptFrom >= 0) out += text.slice(keptFrom, reader.headLength - 2);
-  if (edit.setCookie === undefined) {
+  if (edit.privacy === "none") {
     return edit.exposedVersion === undefined ? out : `${out}x-perch-version: ${edit.exposedVersion}\r\n`;
   }
+  if (edit.privacy === "always" && cacheControl === undefined && edit.setCookie === undefined) {
+    const version = edit.exposedVersion === undefined ? "" : `x-perch-version: ${edit.exposedVersion}\r\n`;
+    return `${out}Cache-Control: private\r\n${version}`;
+  }
   const added: string[] = [];
-  addResponseFields(edit, cacheControl, added);
+  addResponseFields(edit, cacheControl, expires, added);
   return out + lines(added);
 }
 

@@ -49,16 +49,16 @@ it("a plan reports the version whose header edits change", () => {
   ]);
 });
 
-it("a plan reports changes of tracing, of the fast lane and of a route's mirroring", () => {
+it("a plan reports changes of tracing, of the fast lane, and of a route's mirroring, paths and caching", () => {
   const next = yaml("", "tracing: { sample: 0.5, otlp: { endpoint: http://c:4318/v1/traces } }\nfastLane: off\n");
   const changes = planReload(
     load(yaml("")),
-    load(next.replace("release: shop }", "release: shop, mirror: off }")),
+    load(next.replace("release: shop }", "release: shop, mirror: off, sharedCache: keep, pathNormalisation: off }")),
   ).changes;
   expect(changes.map(({ name, detail }) => `${name}: ${detail}`)).toEqual([
     "fastLane: on → off",
     "tracing: off → sample 0.5, trustIncoming anyone, serviceName perch, otlp http://c:4318/v1/traces",
-    "shop: mirror on → off",
+    "shop: mirror on → off, sharedCache private → keep, pathNormalisation unset → off",
   ]);
 });
 

@@ -197,6 +197,22 @@ it("shows the route's limits, faults, rewrite and header edits", async () => {
   ]);
 });
 
+it("shows a path that is forwarded as it was written, and what shared caches may keep", () => {
+  const snapshot = snapshotOf(`
+services: { shop: { versions: { stable: { endpoints: ["http://127.0.0.1:9"] } } } }
+releases: { shop: { split: { stable: 1 } } }
+routes: [{ name: all, service: shop, release: shop, pathNormalisation: off, sharedCache: keep }]`);
+  const context = { nowMs: 0, random: { int32: () => 7 } };
+  const { trail } = explainRequest(snapshot, { url: "http://a/x//%61/../b;c" }, context);
+  const details = trail.map(({ detail }) => detail);
+  expect(details).toContain("/x/b;c → /x//%61/../b;c");
+  expect(details).toContain("shared caches may keep the response, as its own fields say");
+  const refused = explainRequest(snapshot, { url: "http://a/;/admin" }, context);
+  expect(refused.trail.map(({ detail }) => detail)).toEqual([
+    '"/;/admin" has a path parameter, which pathParameters: refuse-leading refuses',
+  ]);
+});
+
 it("shows the location of a redirect", async () => {
   const { route, redirect, trail } = await explained({ url: "http://a/old/x?y" });
   expect([route, redirect]).toMatchObject(["moved", { status: 302, location: "https://a/new/x?y" }]);

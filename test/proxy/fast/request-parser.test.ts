@@ -48,7 +48,7 @@ describe("a path's form", () => {
   });
 
   it("that is plain is the normal form, for any path", () => {
-    const parts = ["/", "/", ".", "..", "%", "%2f", "%41", "\\", "a", "b;c", "~", ";"];
+    const parts = ["/", "/", ".", "..", "%", "%2f", "%41", "\\", "a", "b=c", "~", ";"];
     let plain = 0;
     for (let number = 0; number < parts.length ** 4; number++) {
       let path = "/";
