@@ -125,8 +125,48 @@ describe("affinity", () => {
   });
 
   test("legacy lets users follow the weight", () => {
-    const { config } = imported(pair({}, { affinity: "cookie", "affinity-canary-behavior": "legacy" }));
+    const { config } = imported(pair({ "affinity-canary-behavior": "legacy" }, { affinity: "cookie" }));
     expect(config).not.toContain("hold");
+  });
+
+  test("legacy has no effect on the main Ingress, since ingress-nginx reads it from the canary", () => {
+    const { config, notes } = imported(pair({}, { affinity: "cookie", "affinity-canary-behavior": "legacy" }));
+    expect(config).toMatch(/whenWeightsChange: hold\s+onWeightZero: drain/);
+    expect(notes.join("\n")).toContain("affinity-canary-behavior: has no effect on the main Ingress");
+  });
+
+  test.each([
+    ["its domain", { "session-cookie-domain": "example.com" }, /cookie:\s+domain: example\.com/],
+    ["its age by Expires alone", { "session-cookie-expires": "172800" }, /cookie:\s+maxAge: 172800s/],
+    ["its age by both", { "session-cookie-expires": "9", "session-cookie-max-age": "60" }, /cookie:\s+maxAge: 60s/],
+    ["its name", { "session-cookie-name": "route" }, /cookie:\s+name: route/],
+  ])("the cookie keeps %s", (_what, values: Record<string, string>, wanted) => {
+    expect(imported(pair({}, { affinity: "cookie", ...values })).config).toMatch(wanted);
+  });
+
+  test.each([
+    ["session-cookie-hash", "sha1"],
+    ["session-cookie-change-on-failure", "true"],
+  ])("%s is noted", (name, value) => {
+    const { notes } = imported(pair({}, { affinity: "cookie", [name]: value }));
+    expect(notes.join("\n")).toContain(`Ingress shop/web: ${name}: no equivalent`);
+  });
+
+  test("two pairs with one cookie name get two cookies, as each release needs its own", () => {
+    const other = [
+      ingress("two", { affinity: "cookie", "session-cookie-name": "route" }, [{ path: "/two", service: "two" }]),
+      ingress("two-canary", { canary: "true" }, [{ path: "/two", service: "two-next" }]),
+    ].join("---");
+    const { config, notes } = imported(
+      `${pair({}, { affinity: "cookie", "session-cookie-name": "route" })}---${other}`,
+    );
+    expect(config.match(/name: route$/gm)).toHaveLength(1);
+    expect(notes.join("\n")).toContain("another release has the cookie route already");
+  });
+
+  test("without a canary it is noted", () => {
+    const { notes } = imported(ingress("web", { affinity: "cookie" }, [{ path: "/", service: "shop" }]));
+    expect(notes.join("\n")).toContain("affinity: kept a user on one Pod: for that use");
   });
 });
 
@@ -197,19 +237,263 @@ describe("other settings of an Ingress", () => {
     expect(served({ url: "/shop/x" })).toBe("shop/stable");
     expect(served({ url: "/shopx" })).toBeUndefined();
   });
+});
 
-  test("another rewrite is noted", () => {
-    const { notes } = imported(ingress("web", { "rewrite-target": "/x/$1" }, [{ path: "/(a|b)", service: "shop" }]));
-    expect(notes.join()).toContain("rewrite-target /x/$1 of the path /(a|b): no equivalent");
+const web = (values: Readonly<Record<string, string>>, path = "/", type = "Prefix") =>
+  imported(ingress("web", values, [{ path, type, service: "shop" }]));
+
+describe("annotations with an equivalent", () => {
+  const pattern = "ImplementationSpecific";
+  test.each([
+    ["rewrite-target without a group", { "rewrite-target": "/uuid" }, "/", pattern, /rewrite:\s+path: \/uuid/],
+    [
+      "rewrite-target with the rest of the path",
+      { "rewrite-target": "/$1" },
+      "/original/(.*)",
+      pattern,
+      /path: { regex: \(\?i\)\^\/original\/\(\.\*\) }[\s\S]*regex:\s+pattern: \(\?i\)\^\/original\/\(\.\*\)\s+replacement: \/\$1/,
+    ],
+    [
+      "rewrite-target with two groups",
+      { "rewrite-target": "/$1/x/$2" },
+      "/(foo|bar)/(.*)",
+      pattern,
+      /pattern: \(\?i\)\^\/\(foo\|bar\)\/\(\.\*\)\s+replacement: \/\$1\/x\/\$2/,
+    ],
+    [
+      "rewrite-target of a pattern that does not reach the end, where nginx replaces the whole path",
+      { "rewrite-target": "/x/$1" },
+      "/(a|b)",
+      pattern,
+      /pattern: \(\?i\)\^\/\(a\|b\)\.\*\s+replacement: \/x\/\$1/,
+    ],
+    [
+      "server-alias",
+      { "server-alias": "b.example,c.example" },
+      "/",
+      "Prefix",
+      /hosts: \[ shop\.example\.com, b\.example, c\.example \]/,
+    ],
+    [
+      "proxy-next-upstream",
+      { "proxy-next-upstream": "error http_502 http_503", "proxy-next-upstream-tries": "2" },
+      "/",
+      "Prefix",
+      /retries:\s+attempts: 1\s+on:\s+- connect-failure\s+- reset-before-response\s+- 502\s+- 503/,
+    ],
+    [
+      "proxy-next-upstream-tries",
+      { "proxy-next-upstream": "error", "proxy-next-upstream-tries": "5" },
+      "/",
+      "Prefix",
+      /retries:\s+attempts: 4/,
+    ],
+    ["proxy-next-upstream: off", { "proxy-next-upstream": "off" }, "/", "Prefix", /retries:\s+attempts: 0/],
+    ["upstream-hash-by the address", { "upstream-hash-by": "$remote_addr" }, "/", "Prefix", /balance: hash/],
+    [
+      "proxy-cookie-domain",
+      { "proxy-cookie-domain": "localhost example.org" },
+      "/",
+      "Prefix",
+      /cookieDomain: example\.org/,
+    ],
+    [
+      "x-forwarded-prefix",
+      { "x-forwarded-prefix": "/x" },
+      "/",
+      "Prefix",
+      /requestHeaders:\s+set:\s+x-forwarded-prefix: \/x/,
+    ],
+    [
+      "mirror-target",
+      { "mirror-target": "https://copy.example$request_uri" },
+      "/",
+      "Prefix",
+      /mirror:\s+endpoints:\s+- https:\/\/copy\.example:443[\s\S]*split:\s+stable: 1\s+mirror: 0\s+mirror:\s+version: mirror\s+percent: 100/,
+    ],
+    [
+      "app-root",
+      { "app-root": "/app" },
+      "/",
+      "Prefix",
+      /path: { exact: \/ } }\s+redirect:\s+path: \/app\s+status: 302/,
+    ],
+    [
+      "from-to-www-redirect",
+      { "from-to-www-redirect": "true" },
+      "/",
+      "Prefix",
+      /hosts: \[ www\.shop\.example\.com \] }\s+redirect:\s+host: shop\.example\.com\s+status: 308/,
+    ],
+  ])("%s", (_what, values: Record<string, string>, path, type, wanted) => {
+    const { config, notes } = web(values, path, type);
+    expect(config).toMatch(wanted);
+    expect(notes.filter((note) => note.includes("no equivalent"))).toEqual([]);
   });
 
-  test("a redirect, which has no service", () => {
-    const away = ingress("away", { "permanent-redirect": "https://new.example.com/x" }, [
-      { path: "/old", service: "x" },
-    ]);
-    expect(imported(`${main}---${away}`).config).toMatch(
-      /redirect:\s+scheme: https\s+host: new\.example\.com\s+path: \/x\s+status: 301/,
+  test("custom-headers, with the ConfigMap that it names", () => {
+    const headers =
+      "\n---\napiVersion: v1\nkind: ConfigMap\nmetadata: { name: extra, namespace: shop }\ndata: { X-Team: blue }\n";
+    const named = ingress("web", { "custom-headers": "shop/extra" }, [{ path: "/", service: "shop" }]);
+    expect(imported(named + headers).config).toMatch(/responseHeaders:\s+set:\s+x-team: blue/);
+    expect(imported(named).notes.join("\n")).toContain(
+      "custom-headers: set the data of the ConfigMap as `responseHeaders.set`",
     );
+  });
+
+  test("rewrite-target to the path itself changes nothing", () => {
+    const { config, notes } = web({ "rewrite-target": "/" });
+    expect(config).not.toContain("rewrite");
+    expect(notes.join("\n")).not.toContain("rewrite-target");
+  });
+
+  test.each([
+    ["a variable of nginx", { "rewrite-target": "/x$request_uri" }, "variables of nginx have no equivalent"],
+    ["a group that the path does not have", { "rewrite-target": "/$3" }, "has no group 3"],
+    ["a value that is not understood", { "proxy-read-timeout": "soon" }, "proxy-read-timeout: no equivalent"],
+    ["both rate limits", { "limit-rps": "1", "limit-rpm": "9" }, "limit-rpm: no equivalent"],
+    [
+      "a hash by another value",
+      { "upstream-hash-by": "$request_uri" },
+      "upstream-hash-by: not imported: `balance: hash`",
+    ],
+  ])("a note names %s", (_what, values: Record<string, string>, note) => {
+    expect(web(values).notes.join("\n")).toContain(note);
+  });
+
+  test("every annotation of a canary but those of the canary is named", () => {
+    const { notes } = imported(pair({ "rewrite-target": "/x", "proxy-read-timeout": "9", "canary-weight": "1" }));
+    for (const name of ["rewrite-target", "proxy-read-timeout"]) {
+      expect(notes).toContain(
+        `Ingress shop/web-canary: ${name}: has no effect on a canary Ingress, in ingress-nginx either`,
+      );
+    }
+    expect(notes.join("\n")).not.toContain("canary-weight:");
+  });
+});
+
+describe("Ingresses that redirect", () => {
+  test.each([
+    [
+      "the path is kept by $request_uri",
+      { "permanent-redirect": "https://new.example$request_uri" },
+      /redirect:\s+scheme: https\s+host: new\.example\s+status: 301/,
+    ],
+    [
+      "a URL, with nothing else in the configuration",
+      { "permanent-redirect": "https://new.example/" },
+      /redirect:\s+scheme: https\s+host: new\.example\s+path: \/\s+status: 301/,
+    ],
+    ["a path", { "permanent-redirect": "/new" }, /redirect:\s+path: \/new\s+status: 301/],
+    [
+      "the host is kept",
+      { "temporal-redirect": "https://$host$request_uri" },
+      /redirect:\s+scheme: https\s+status: 302/,
+    ],
+    [
+      "a prefix is put before the path",
+      { "temporal-redirect": "$scheme://new.example:8443/old$request_uri" },
+      /redirect:\s+host: new\.example\s+port: 8443\s+prefix: \/old\s+status: 302/,
+    ],
+    [
+      "another status",
+      { "permanent-redirect": "https://new.example/x", "permanent-redirect-code": "308" },
+      /path: \/x\s+status: 308/,
+    ],
+  ])("%s", (_what, values: Record<string, string>, wanted) => {
+    const { config } = web(values);
+    expect(config).toMatch(wanted);
+    expect(config).not.toContain("services:");
+  });
+
+  test("a note says that a query is lost", () => {
+    const { config, notes } = web({ "permanent-redirect": "https://new.example/search?q=1" });
+    expect(config).toMatch(/path: \/search\s+status/);
+    expect(notes.join("\n")).toContain("?q=1 is lost, and the client's query stays");
+  });
+
+  test("one that cannot be read is left out, instead of forwarded", () => {
+    const away = ingress("away", { "permanent-redirect": "https://$arg_to/" }, [{ path: "/old", service: "x" }]);
+    const { config, notes } = imported(`${main}---${away}`);
+    expect(config).not.toContain("path: { prefix: /old }");
+    expect(notes.join("\n")).toContain("the redirect to https://$arg_to/: https://$arg_to/ is not a path");
+  });
+});
+
+describe("TLS", () => {
+  const secure = (values: Readonly<Record<string, string>>, tls = "[{ hosts: [shop.example.com], secretName: s }]") =>
+    ingress("web", values, [{ path: "/", service: "shop" }]).replace("spec: {", `spec: { tls: ${tls},`);
+  const toHttps =
+    /match: { hosts: \[ shop\.example\.com \], scheme: http }\s+redirect:\s+scheme: https\s+status: 308[\s\S]*service: shop/;
+
+  test.each([
+    ["its host", {}, undefined],
+    ["a wildcard", {}, '[{ hosts: ["*.example.com"], secretName: s }]'],
+    ["a certificate without hosts", {}, "[{ secretName: s }]"],
+    ["force-ssl-redirect and no certificate", { "force-ssl-redirect": "true" }, "[]"],
+  ])("with %s, plain requests are redirected before anything else", (_what, values, tls) => {
+    const { config } = imported(secure(values, tls));
+    expect(config).toMatch(toHttps);
+  });
+
+  test("with ssl-redirect: false they are served, and a note says so", () => {
+    const { config, notes } = imported(secure({ "ssl-redirect": "false" }));
+    expect(config).not.toContain("scheme");
+    expect(notes.join("\n")).toContain("ssl-redirect is false: plain HTTP is served, as before");
+  });
+
+  test("the certificate of one Ingress counts for the others of its host, each path by its own annotation", () => {
+    const plain = ingress("plain", { "ssl-redirect": "false" }, [{ path: "/hook", service: "hook" }]);
+    const { config, served } = imported(`${secure({})}---${plain}`);
+    expect(served({ url: "/hook" })).toBe("hook/stable");
+    expect(served({ url: "/" })).toBeUndefined();
+    expect(config.indexOf("service: hook")).toBeLessThan(config.indexOf("scheme: http "));
+  });
+
+  test("lost protection stands first among the notes", () => {
+    const { notes, config } = web({ "proxy-buffering": "on", "auth-url": "https://login.example" });
+    expect(notes[0]).toBe("Ingress shop/web: auth-url: no equivalent");
+    expect(config).toContain(
+      "# Protection of the original that this configuration does not have:\n# - Ingress shop/web: auth-url",
+    );
+  });
+});
+
+describe("what surprises in ingress-nginx", () => {
+  test.each([
+    ["use-regex", { "use-regex": "true" }],
+    ["rewrite-target", { "rewrite-target": "/uuid" }],
+  ])("%s of one Ingress makes all paths of its host patterns", (_what, values: Record<string, string>) => {
+    const both = [
+      ingress("one", values, [{ path: "/u[A-Z]", type: "ImplementationSpecific", service: "one" }]),
+      ingress("two", {}, [{ path: "/Header", type: "Exact", service: "two" }]),
+      ingress("other", {}, [{ path: "/Header", type: "Exact", service: "three" }], "other.example.com"),
+    ].join("---");
+    const { served, notes } = imported(both);
+    expect(served({ url: "/headers" })).toBe("two/stable");
+    expect(served({ url: "/headers", headers: { host: "other.example.com" } })).toBeUndefined();
+    expect(notes.join("\n")).toContain("Ingress shop/two: shop.example.com/Header is a pattern that ignores case");
+  });
+
+  test.each(["Exact", "Prefix"])("a path of type %s that ends with a slash redirects to itself", (type) => {
+    const { config, served } = web({}, "/my-path/", type);
+    expect(config).toMatch(/path: { exact: \/my-path } }\s+redirect:\s+path: \/my-path\/\s+status: 301/);
+    expect(served({ url: "/my-path/" })).toBe("shop/stable");
+  });
+
+  test("… unless there is a location without the slash", () => {
+    const paths = ["/my-path/", "/my-path"].map((path) => ({ path, type: "Exact", service: "shop" }));
+    expect(imported(ingress("web", {}, paths)).config).not.toContain("redirect");
+  });
+
+  test("a pattern that RE2 does not know is left out, instead of matching more", () => {
+    const paths = [
+      { path: "/a(?!b)", type: "ImplementationSpecific", service: "a" },
+      { path: "/c", type: "ImplementationSpecific", service: "c" },
+    ];
+    const { served, notes } = imported(ingress("web", { "use-regex": "true" }, paths));
+    expect(served({ url: "/a" })).toBeUndefined();
+    expect(notes.join("\n")).toContain("the path /a(?!b) of shop.example.com is not valid RE2 syntax");
   });
 });
 
@@ -219,6 +503,11 @@ describe("what cannot be imported is noted", () => {
       "a canary without a main Ingress",
       `${main}---${ingress("lost", { canary: "true" }, [{ path: "/x", service: "x" }])}`,
       "Ingress shop/lost: no other Ingress has shop.example.com/x",
+    ],
+    [
+      "a canary of another path type",
+      `${main}---${ingress("lost", { canary: "true", "canary-weight": "20" }, [{ path: "/", type: "Exact", service: "x" }])}`,
+      "Ingress shop/lost: no other Ingress has shop.example.com/ with pathType Exact, so this canary had no effect",
     ],
     [
       "a second canary",

@@ -1,0 +1,16 @@
+const unitMs: Readonly<Record<string, number>> = { h: 3_600_000, m: 60_000, s: 1_000, ms: 1 };
+
+/**
+ * Converts a duration as Go and GEP-2257 write it: `1h30m` to `5400s`; one of a single unit stays as it is. Empty for
+ * zero, which means no limit; undefined if it cannot be read.
+ */
+export function durationIn(text: string): string | undefined {
+  if (!/^(?:\d{1,9}(?:\.\d{1,3})?(?:h|ms|m|s))+$/.test(text)) return /^0+$/.test(text) ? "" : undefined;
+  const parts = text.matchAll(/(\d+(?:\.\d+)?)(h|ms|m|s)/g);
+  let ms = 0;
+  for (const [, count = "", unit = ""] of parts) ms += Number(count) * (unitMs[unit] ?? 0);
+  ms = Math.round(ms);
+  if (ms === 0) return "";
+  if (/^[1-9]\d*[a-z]+$/.test(text)) return text;
+  return ms % 1_000 === 0 ? `${ms / 1_000}s` : `${ms}ms`;
+}

@@ -1,0 +1,62 @@
+import { cookieDomain, cookieName, cookiePath } from "../scalars.ts";
+import { accepts } from "./accepts.ts";
+import type { Draft, YamlMap } from "./draft.ts";
+import { annotation, dismissAnnotations, peekAnnotation, positive, takeAnnotation } from "./ingress-annotations.ts";
+import { type Manifest, titleOf } from "./manifests.ts";
+import { perRequestWeights } from "./notes.ts";
+
+/** `sticky` of the release for the affinity of a main Ingress and its canary. */
+export function stickyOf(main: Manifest, canary: Manifest, draft: Draft): YamlMap {
+  // Read from the canary alone, as by ingress-nginx (controller.go: `mergeAlternativeBackends`).
+  const behavior = annotation(canary, "affinity-canary-behavior");
+  if (takeAnnotation(main, "affinity", (text) => (text === "cookie" ? text : undefined)) === undefined) {
+    draft.note(titleOf(main), perRequestWeights);
+    return {};
+  }
+  draft.note(
+    titleOf(main),
+    "affinity kept a user on one Pod; Perch keeps users on a version. To keep them on a Pod as well, use a headless Service as `{ dns: … }` and set `balance: hash`",
+  );
+  draft.note(
+    titleOf(canary),
+    "the affinity cookie took precedence over the canary header and cookie; in Perch the rules take precedence over the pin",
+  );
+  const cookie = cookieOf(main, draft);
+  const sticky = {
+    // `sticky`, the default: users keep their version even if its weight is lowered.
+    ...(behavior === "legacy" ? {} : { whenWeightsChange: "hold", onWeightZero: "drain" }),
+    ...(Object.keys(cookie).length === 0 ? {} : { cookie }),
+  };
+  return Object.keys(sticky).length === 0 ? {} : { sticky };
+}
+
+function cookieOf(main: Manifest, draft: Draft): YamlMap {
+  const secure = takeAnnotation(main, "session-cookie-secure", (text) => (text === "true" ? text : undefined));
+  const path = takeAnnotation(main, "session-cookie-path", (text) => (accepts(cookiePath, text) ? text : undefined));
+  const domain = takeAnnotation(main, "session-cookie-domain", (text) =>
+    accepts(cookieDomain, text) ? text : undefined,
+  );
+  const name = takeAnnotation(main, "session-cookie-name", (text) => {
+    // Browsers accept these prefixes with certain settings only.
+    const isFree = !/^__(?:host|secure)-/i.test(text);
+    return isFree && accepts(cookieName, text) ? text : undefined;
+  });
+  const sameSite = takeAnnotation(main, "session-cookie-samesite", (text) => {
+    return /^(?:lax|strict|none)$/i.test(text) ? text.toLowerCase() : undefined;
+  });
+  // Browsers prefer Max-Age to Expires (RFC 6265 §5.3).
+  const maxAge =
+    takeAnnotation(main, "session-cookie-max-age", positive) ??
+    takeAnnotation(main, "session-cookie-expires", positive);
+  if (maxAge !== undefined) dismissAnnotations(main, "session-cookie-expires");
+  else draft.note(titleOf(main), "the affinity cookie ended with the browser's session; the pin is kept for 30d");
+  if (peekAnnotation(main, "session-cookie-secure") === "false") dismissAnnotations(main, "session-cookie-secure");
+  return {
+    ...(name === undefined ? {} : { name }),
+    ...(maxAge === undefined ? {} : { maxAge: `${maxAge}s` }),
+    ...(path === undefined ? {} : { path }),
+    ...(domain === undefined ? {} : { domain }),
+    ...(secure === undefined ? {} : { secure: "always" }),
+    ...(sameSite === undefined ? {} : { sameSite }),
+  };
+}
