@@ -1,3 +1,6 @@
+import { cookieName } from "../scalars.ts";
+import { accepts } from "./accepts.ts";
+
 export type YamlValue = string | number | boolean | readonly YamlValue[] | YamlMap;
 export interface YamlMap {
   readonly [key: string]: YamlValue;
@@ -30,6 +33,12 @@ export interface DraftRoute {
   readonly release: string | undefined;
   readonly settings: YamlMap;
   readonly comment: string;
+}
+
+export interface DraftParts {
+  readonly services: readonly DraftService[];
+  readonly releases: readonly DraftRelease[];
+  readonly routes: readonly DraftRoute[];
 }
 
 /** A difference from the original: something without an equivalent, or with different behaviour. */
@@ -124,6 +133,11 @@ export class Draft {
 
 function isYamlMap(value: YamlValue | undefined): value is YamlMap {
   return typeof value === "object" && !Array.isArray(value);
+}
+
+/** A name for a pin's cookie; undefined if it cannot have it. Browsers accept two prefixes with certain settings only. */
+export function pinName(text: string): string | undefined {
+  return accepts(cookieName, text) && !/^__(?:host|secure)-/i.test(text) ? text : undefined;
 }
 
 const longestNote = 600;

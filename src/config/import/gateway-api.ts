@@ -1,6 +1,6 @@
-import { cookieName, hostPattern } from "../scalars.ts";
+import { hostPattern } from "../scalars.ts";
 import { accepts } from "./accepts.ts";
-import type { Draft, YamlMap, YamlValue } from "./draft.ts";
+import { type Draft, pinName, type YamlMap, type YamlValue } from "./draft.ts";
 import { durationIn } from "./durations.ts";
 import { filterSettings } from "./http-route-filters.ts";
 import { byPrecedence, matchesOf, type RankedMatch } from "./http-route-match.ts";
@@ -167,7 +167,7 @@ function sticky(rule: SourceObject, where: string, draft: Draft): YamlMap {
     const end = maxAge === "" ? "30d, the default of `sticky.cookie.maxAge`" : maxAge;
     draft.note(where, `${persistence.path}: the cookie ended with the browser's session; the pin is kept for ${end}`);
   }
-  const name = persistence.take("sessionName", (text) => (accepts(cookieName, text) ? text : undefined));
+  const name = persistence.take("sessionName", pinName);
   const cookie = { ...(name === undefined ? {} : { name }), ...(maxAge === "" ? {} : { maxAge }) };
   return {
     sticky: {

@@ -5,6 +5,7 @@ import { importHttpRoutes } from "./gateway-api.ts";
 import { importIngresses } from "./ingress-nginx.ts";
 import { importVirtualServices } from "./istio.ts";
 import { type Manifest, parseManifests, titleOf } from "./manifests.ts";
+import { usableParts } from "./usable-parts.ts";
 import { writeDraft } from "./write-draft.ts";
 
 /** A file of Kubernetes manifests: Ingresses, HTTPRoutes, VirtualServices, … */
@@ -40,10 +41,12 @@ export function importManifests(sources: readonly ImportSource[]): Imported {
   for (const manifest of manifests.filter((one) => !isKnown(one))) {
     draft.note(titleOf(manifest), "not imported: Perch has no equivalent", protective.test(manifest.kind));
   }
-  if (draft.routes.length === 0) return { ok: false, problem: nothingToImport(manifests), notes: draft.notes };
+  const parts = usableParts(draft);
+  const { notes } = draft;
+  if (parts.routes.length === 0) return { ok: false, problem: nothingToImport(manifests), notes };
   const files = sources.map(({ file }) => file);
-  const config = writeDraft(draft, files);
-  return { ok: true, config, notes: draft.notes, defects: defectsOf(config) };
+  const config = writeDraft(parts, notes, files);
+  return { ok: true, config, notes, defects: defectsOf(config) };
 }
 
 /** The group of each kind that is imported, or that others refer to. */

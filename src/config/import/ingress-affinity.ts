@@ -1,6 +1,6 @@
-import { cookieDomain, cookieName, cookiePath } from "../scalars.ts";
+import { cookieDomain, cookiePath } from "../scalars.ts";
 import { accepts } from "./accepts.ts";
-import type { Draft, YamlMap } from "./draft.ts";
+import { type Draft, pinName, type YamlMap } from "./draft.ts";
 import { annotation, dismissAnnotations, peekAnnotation, positive, takeAnnotation } from "./ingress-annotations.ts";
 import { type Manifest, titleOf } from "./manifests.ts";
 import { perRequestWeights } from "./notes.ts";
@@ -36,11 +36,7 @@ function cookieOf(main: Manifest, draft: Draft): YamlMap {
   const domain = takeAnnotation(main, "session-cookie-domain", (text) =>
     accepts(cookieDomain, text) ? text : undefined,
   );
-  const name = takeAnnotation(main, "session-cookie-name", (text) => {
-    // Browsers accept these prefixes with certain settings only.
-    const isFree = !/^__(?:host|secure)-/i.test(text);
-    return isFree && accepts(cookieName, text) ? text : undefined;
-  });
+  const name = takeAnnotation(main, "session-cookie-name", pinName);
   const sameSite = takeAnnotation(main, "session-cookie-samesite", (text) => {
     return /^(?:lax|strict|none)$/i.test(text) ? text.toLowerCase() : undefined;
   });

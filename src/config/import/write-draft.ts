@@ -1,12 +1,12 @@
 import { Document, isMap, isSeq, type Node, type Scalar } from "yaml";
-import type { Draft, DraftRoute, DraftService, Note, YamlMap } from "./draft.ts";
+import type { DraftParts, DraftRoute, DraftService, Note, YamlMap } from "./draft.ts";
 
 const schemaLine = " yaml-language-server: $schema=./perch.schema.json";
 const wrapAt = 110;
 
 /** The draft as a configuration file, with comments that name the origin of each part and list the notes. */
-export function writeDraft(draft: Draft, sources: readonly string[]): string {
-  const { services, releases, routes } = draft;
+export function writeDraft(parts: DraftParts, notes: readonly Note[], sources: readonly string[]): string {
+  const { services, releases, routes } = parts;
   // Maps keep their order, where objects would move names that are numbers to the front.
   const contents = {
     ...(services.length === 0 ? {} : { services: new Map(services.map((one) => [one.name, serviceContents(one)])) }),
@@ -14,8 +14,8 @@ export function writeDraft(draft: Draft, sources: readonly string[]): string {
     routes: routes.map(routeContents),
   };
   const document = new Document(escapeVariables(contents), { aliasDuplicateObjects: false });
-  comment(document, draft);
-  document.commentBefore = [schemaLine, ...header(draft.notes, sources)].join("\n");
+  comment(document, parts);
+  document.commentBefore = [schemaLine, ...header(notes, sources)].join("\n");
   return document.toString({ lineWidth: 120, flowCollectionPadding: true });
 }
 
@@ -71,17 +71,17 @@ function wrap(text: string): string[] {
   return [...lines, ` ${line}`];
 }
 
-function comment(document: Document, draft: Draft): void {
+function comment(document: Document, parts: DraftParts): void {
   const releases = document.get("releases", true);
   if (isMap(releases)) {
     for (const [index, pair] of releases.items.entries()) {
-      (pair.key as Scalar).commentBefore = commentText(draft.releases[index]?.comment);
+      (pair.key as Scalar).commentBefore = commentText(parts.releases[index]?.comment);
     }
   }
   const routes = document.get("routes", true);
   if (!isSeq(routes)) return;
   for (const [index, item] of routes.items.entries()) {
-    (item as Node).commentBefore = commentText(draft.routes[index]?.comment);
+    (item as Node).commentBefore = commentText(parts.routes[index]?.comment);
     const match = isMap(item) ? item.get("match", true) : undefined;
     if (isMap(match)) match.flow = true;
   }
