@@ -1,6 +1,6 @@
 import { hostPattern } from "../scalars.ts";
 import { accepts } from "./accepts.ts";
-import { type Draft, pinName, type YamlMap, type YamlValue } from "./draft.ts";
+import { type Draft, pinName, type YamlMap } from "./draft.ts";
 import { durationIn } from "./durations.ts";
 import { filterSettings } from "./http-route-filters.ts";
 import { byPrecedence, matchesOf, type RankedMatch } from "./http-route-match.ts";
@@ -131,8 +131,8 @@ function retries(rule: SourceObject, where: string, draft: Draft): YamlMap {
   if (!rule.has("retry")) return {};
   const retry = rule.object("retry");
   const attempts = retry.number("attempts");
-  const codes = retry.texts("codes").map(Number);
-  const others = codes.filter((code) => !retried.includes(code));
+  const codes = retry.texts("codes");
+  const others = codes.filter((code) => !retried.includes(Number(code)));
   if (others.length > 0) {
     draft.note(where, `${retry.path}.codes: ${others.join(", ")} cannot be retried, only ${retried.join(", ")}`);
   }
@@ -140,7 +140,7 @@ function retries(rule: SourceObject, where: string, draft: Draft): YamlMap {
     draft.note(where, `${retry.path}.attempts: the maximum is ${maxAttempts}`);
   }
   draft.note(where, `${retry.path}: statuses are retried for idempotent methods only`);
-  const on: readonly YamlValue[] = codes.length > 0 ? codes.filter((code) => retried.includes(code)) : [];
+  const on = codes.map(Number).filter((code) => retried.includes(code));
   return {
     retries: {
       ...(attempts === undefined ? {} : { attempts: Math.min(Math.max(0, Math.floor(attempts)), maxAttempts) }),

@@ -1,7 +1,8 @@
 import { whyProtected } from "../../http/header-names.ts";
 import { headerName } from "../scalars.ts";
+import { headerEditsSchema } from "../sections/header-edits.ts";
 import { hostAndPort } from "../sections/rewrite.ts";
-import { accepts } from "./accepts.ts";
+import { accepts, problemWith } from "./accepts.ts";
 import type { Draft, YamlMap } from "./draft.ts";
 
 /** Header edits of other gateways: pairs of name and value. */
@@ -42,6 +43,8 @@ export function headerEdits(
         draft.note(where, `the header ${name} has "\${" in its value: no equivalent, left out`);
         return false;
       }
+      const problem = problemWith(headerEditsSchema, { set: { [name]: value } });
+      if (problem !== undefined) return leaveOut(name, problem);
       return (
         !/%[A-Z][A-Z0-9_]+(?:\([^)]*\))?%/.test(value) || leaveOut(name, "Envoy's %…% variables have no equivalent")
       );

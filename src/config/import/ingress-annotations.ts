@@ -60,7 +60,7 @@ const irrelevant =
   /^(?:kubectl\.kubernetes\.io|meta\.helm\.sh|helm\.sh|cert-manager\.io|acme\.cert-manager\.io|external-dns|argocd|field\.cattle\.io)|^kubernetes\.io\/(?:ingress\.class|tls-acme)$/;
 
 const onePod = "kept a user on one Pod: for that use a headless Service as `{ dns: … }`, and `balance: hash`";
-const ofAffinity = "has no effect without `affinity: cookie` and a canary";
+const ofAffinity = "applied to the affinity cookie; Perch sets its own, `sticky.cookie`, where there is a canary";
 const streams = "no equivalent: bodies stream, with backpressure";
 
 /** Notes for annotations without an equivalent, or whose value has none. */

@@ -93,7 +93,7 @@ function samePlace(a: IngressLocation, b: IngressLocation): boolean {
 /** Says what is not imported of an Ingress whose routes are complete. */
 function noteTheRest(ingress: Manifest, draft: Draft): void {
   noteOtherAnnotations(ingress, isCanary(ingress), draft);
-  const isForwarded = !isCanary(ingress) && peekAnnotation(ingress, "permanent-redirect") === "";
+  const isForwarded = !isCanary(ingress) && !onlyRedirects(ingress);
   if (isForwarded && peekAnnotation(ingress, "proxy-body-size") === "") {
     draft.note(
       titleOf(ingress),
@@ -132,7 +132,7 @@ class IngressImporter {
     const draft = this.#draft;
     const { ingress } = main;
     const comment = `${titleOf(ingress)}${canary === undefined ? "" : `, canary by ${titleOf(canary.ingress)}`}`;
-    if (onlyRedirects(main)) {
+    if (onlyRedirects(ingress)) {
       const redirect = annotatedRedirect(main, draft);
       if (redirect === undefined) return;
       const name = draft.name("route", ingress.name);

@@ -12,8 +12,8 @@ export interface RedirectRoute {
   readonly redirect: YamlMap;
 }
 
-/** Whether nginx answers the location's requests with `return`. */
-export function onlyRedirects({ ingress }: IngressLocation): boolean {
+/** Whether nginx answers the requests with `return`. */
+export function onlyRedirects(ingress: Manifest): boolean {
   return peekAnnotation(ingress, "temporal-redirect") !== "" || peekAnnotation(ingress, "permanent-redirect") !== "";
 }
 
@@ -84,7 +84,7 @@ export function redirectsToHttps(location: IngressLocation, certified: readonly 
   const wanted = takeAnnotation(ingress, "ssl-redirect", booleanIn);
   const isCertified = host !== "" && certified.some((name) => covers(name, host));
   // `return` comes before the redirect to https.
-  if (onlyRedirects(location)) return false;
+  if (onlyRedirects(ingress)) return false;
   if (isCertified && wanted === false && !force) {
     draft.note(titleOf(ingress), "ssl-redirect is false: plain HTTP is served, as before");
   }
@@ -135,7 +135,7 @@ function slashRedirect(location: IngressLocation, server: IngressServer): Redire
   const { path, kind } = location;
   const without = path.slice(0, -1);
   if (kind === "regex" || without === "" || !path.endsWith("/") || without.endsWith("/")) return [];
-  const first = server.locations.find((other) => other.path === path && !onlyRedirects(other));
+  const first = server.locations.find((other) => other.path === path && !onlyRedirects(other.ingress));
   if (first !== location || server.locations.some((other) => other.path === without)) return [];
   return [{ match: { ...hostsMatch(server), path: { exact: without } }, redirect: { path, status: 301 } }];
 }
