@@ -27,8 +27,9 @@ export function importHttpRoutes(manifests: readonly Manifest[], draft: Draft): 
 
 const advice: Readonly<Record<string, Advice>> = {
   sectionName: { text: "not imported: the routes apply on every listener" },
+  port: { text: "not imported: the routes apply on every listener" },
   backoff: { text: "no equivalent: Perch retries at once, on another endpoint if there is one" },
-  idleTimeout: { text: "no equivalent: the pin's `maxAge` counts from its last renewal" },
+  idleTimeout: { text: "no equivalent" },
   sessionPersistence: {
     text: "not imported for a rule with one backend: for a session on one Pod use a headless Service and `balance: hash`",
   },

@@ -2,6 +2,7 @@ import { loadConfigText } from "../load.ts";
 import type { Diagnostic } from "../schema-kit/diagnostics.ts";
 import { Draft, type Note } from "./draft.ts";
 import { importHttpRoutes } from "./gateway-api.ts";
+import { noteGateways } from "./gateways.ts";
 import { importIngresses } from "./ingress-nginx.ts";
 import { importVirtualServices } from "./istio.ts";
 import { type Manifest, parseManifests, titleOf } from "./manifests.ts";
@@ -38,8 +39,9 @@ export function importManifests(sources: readonly ImportSource[]): Imported {
   importIngresses(manifests, draft);
   importHttpRoutes(manifests, draft);
   importVirtualServices(manifests, draft);
+  noteGateways(manifests.filter(isKnown), draft);
   for (const manifest of manifests.filter((one) => !isKnown(one))) {
-    draft.note(titleOf(manifest), "not imported: Perch has no equivalent", protective.test(manifest.kind));
+    draft.note(titleOf(manifest), `not imported: ${whyUnknown(manifest)}`, protective.test(manifest.kind));
   }
   const parts = usableParts(draft);
   const { notes } = draft;
@@ -67,6 +69,13 @@ const groups: ReadonlyMap<string, string> = new Map([
 function isKnown({ kind, group }: Manifest): boolean {
   if (kind === "Gateway") return group === "gateway.networking.k8s.io" || group === "networking.istio.io";
   return groups.get(kind) === group;
+}
+
+function whyUnknown({ kind, group }: Manifest): string {
+  const known = groups.get(kind);
+  return known === undefined || known === "" || group === ""
+    ? "Perch has no equivalent"
+    : `its API group is ${group}, and only that of ${known} is read`;
 }
 
 /** Kinds such as AuthorizationPolicy, PeerAuthentication and SecurityPolicy. */

@@ -1,14 +1,16 @@
 import { cookieDomain, cookiePath } from "../scalars.ts";
 import { accepts } from "./accepts.ts";
 import { type Draft, pinName, type YamlMap } from "./draft.ts";
-import { annotation, dismissAnnotations, peekAnnotation, positive, takeAnnotation } from "./ingress-annotations.ts";
+import { dismissAnnotations, peekAnnotation, positive, takeAnnotation } from "./ingress-annotations.ts";
 import { type Manifest, titleOf } from "./manifests.ts";
 import { perRequestWeights } from "./notes.ts";
 
 /** `sticky` of the release for the affinity of a main Ingress and its canary. */
 export function stickyOf(main: Manifest, canary: Manifest, draft: Draft): YamlMap {
   // Read from the canary alone, as by ingress-nginx (controller.go: `mergeAlternativeBackends`).
-  const behavior = annotation(canary, "affinity-canary-behavior");
+  const behavior = takeAnnotation(canary, "affinity-canary-behavior", (text) => {
+    return /^(?:legacy|sticky)$/.test(text) ? text : undefined;
+  });
   if (takeAnnotation(main, "affinity", (text) => (text === "cookie" ? text : undefined)) === undefined) {
     draft.note(titleOf(main), perRequestWeights);
     return {};

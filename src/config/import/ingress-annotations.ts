@@ -46,6 +46,7 @@ export function noteOtherAnnotations(ingress: Manifest, isCanary: boolean, draft
 }
 
 function onCanary(name: string): string {
+  if (name.startsWith("canary-")) return "not imported: its value is not understood";
   return /^(?:load-balance$|upstream-hash-by|affinity|session-cookie-)/.test(name)
     ? "not imported from a canary Ingress; it applied to the canary's Pods"
     : "has no effect on a canary Ingress, in ingress-nginx either";

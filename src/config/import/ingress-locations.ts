@@ -2,7 +2,7 @@ import { compilePattern } from "../pattern.ts";
 import { hostPattern, urlPath } from "../scalars.ts";
 import { accepts } from "./accepts.ts";
 import type { Draft, YamlMap } from "./draft.ts";
-import { annotation, peekAnnotation, takeAnnotation } from "./ingress-annotations.ts";
+import { peekAnnotation, takeAnnotation } from "./ingress-annotations.ts";
 import { type Manifest, titleOf } from "./manifests.ts";
 import type { SourceObject } from "./source-object.ts";
 
@@ -102,8 +102,10 @@ function withPatterns(host: string, locations: readonly IngressLocation[], draft
   return locations.map((location) => ({ ...location, kind: "regex" }));
 }
 
+/** A boolean as Go's strconv.ParseBool reads it. */
 export function booleanIn(text: string): boolean | undefined {
-  return text === "true" || text === "false" ? text === "true" : undefined;
+  if (/^(?:1|t|T|TRUE|true|True)$/.test(text)) return true;
+  return /^(?:0|f|F|FALSE|false|False)$/.test(text) ? false : undefined;
 }
 
 function isUsable({ ingress, host, path, kind }: IngressLocation, draft: Draft): boolean {
@@ -164,5 +166,5 @@ export function matchOf(server: IngressServer, { path, kind }: Pick<IngressLocat
 }
 
 export function isCanary(ingress: Manifest): boolean {
-  return annotation(ingress, "canary") === "true";
+  return takeAnnotation(ingress, "canary", booleanIn) === true;
 }

@@ -28,11 +28,10 @@ export function importVirtualServices(manifests: readonly Manifest[], draft: Dra
 }
 
 const advice: Readonly<Record<string, Advice>> = {
-  tls: { text: "tls routes: Perch serves HTTP only" },
-  tcp: { text: "tcp routes: Perch serves HTTP only" },
+  tls: { text: "not imported: Perch serves HTTP only" },
+  tcp: { text: "not imported: Perch serves HTTP only" },
   gateways: { text: "no equivalent: the routes apply on every listener" },
   corsPolicy: { text: "no equivalent; handle CORS in the service" },
-  derivePort: { text: "no equivalent; set the redirect's `port`, if it is not the default" },
   mirrors: { text: "a release mirrors to one version only" },
   httpHeaderName: {
     text: "not imported: `balance: hash` uses the release's unit, which `sticky.by` can take from a header",

@@ -510,6 +510,26 @@ describe("what cannot be imported is noted", () => {
       "Ingress shop/lost: no other Ingress has shop.example.com/ with pathType Exact, so this canary had no effect",
     ],
     [
+      "a weight that is not a number",
+      pair({ "canary-weight": "ten" }),
+      "Ingress shop/web-canary: canary-weight: not imported: its value is not understood",
+    ],
+    [
+      "an annotation of another controller",
+      main.replace("annotations: {}", "annotations: { konghq.com/plugins: auth, cert-manager.io/issuer: x }"),
+      "Ingress shop/web: annotations of other controllers: konghq.com/plugins: not imported",
+    ],
+    [
+      "an Ingress of an older API",
+      `${main}---\nkind: Ingress\napiVersion: extensions/v1beta1\nmetadata: { name: old }`,
+      "Ingress default/old: not imported: its API group is extensions, and only that of networking.k8s.io is read",
+    ],
+    [
+      "another controller's kind with the name of a known one",
+      `${main}---\nkind: Service\napiVersion: serving.knative.dev/v1\nmetadata: { name: k }`,
+      "Service default/k: not imported: Perch has no equivalent",
+    ],
+    [
       "a second canary",
       `${pair({})}---${ingress("more", { canary: "true" }, [{ path: "/", service: "x" }])}`,
       "Ingress shop/more: shop.example.com/ already has a canary",

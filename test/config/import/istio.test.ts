@@ -233,3 +233,17 @@ test("what a DestinationRule sets and Perch does not is named, TLS first", () =>
   expect(notes.join("\n")).toContain("trafficPolicy.loadBalancer.consistentHash.httpHeaderName: not imported");
   expect(config).toMatch(/consecutiveFailures: 3\s+failures: gateway/);
 });
+
+test("a Gateway that redirects to https, or wants client certificates, is named first", () => {
+  const gateway = `
+---
+apiVersion: networking.istio.io/v1
+kind: Gateway
+metadata: { name: gw, namespace: shop }
+spec:
+  servers: [{ port: { number: 80 }, tls: { httpsRedirect: true } }, { port: { number: 443 }, tls: { mode: MUTUAL } }]
+`;
+  const { notes } = imported(virtualService([`{ corsPolicy: {}, route: [${to("shop")}] }`]) + gateway);
+  expect(notes[0]).toContain("Gateway shop/gw: servers[0].tls.httpsRedirect: plain requests were redirected to https");
+  expect(notes[1]).toContain("Gateway shop/gw: servers[1].tls: clients needed a certificate");
+});
