@@ -38,11 +38,21 @@ export function noteOtherAnnotations(ingress: Manifest, isCanary: boolean, draft
   const unread = ingress.annotations.unread();
   for (const name of unread.filter((one) => one.startsWith(prefix)).map((one) => one.slice(prefix.length))) {
     if (isCanary) draft.note(titleOf(ingress), `${name}: ${onCanary(name)}`);
-    else draft.note(titleOf(ingress), `${name}: ${advice[name] ?? "no equivalent"}`, protective.test(name));
+    else draft.note(titleOf(ingress), `${name}: ${onMain(name, onlyRedirects(ingress))}`, protective.test(name));
   }
   const others = unread.filter((name) => !name.startsWith(prefix) && !irrelevant.test(name));
   if (others.length > 0)
     draft.note(titleOf(ingress), `annotations of other controllers: ${others.join(", ")}: not imported`);
+}
+
+/** Whether nginx answers the requests with `return`. */
+export function onlyRedirects(ingress: Manifest): boolean {
+  return peekAnnotation(ingress, "temporal-redirect") !== "" || peekAnnotation(ingress, "permanent-redirect") !== "";
+}
+
+function onMain(name: string, redirects: boolean): string {
+  if (!imported.has(name)) return advice[name] ?? "no equivalent";
+  return redirects ? "has no effect beside a redirect" : (advice[name] ?? "not imported: its value is not understood");
 }
 
 function onCanary(name: string): string {
@@ -60,6 +70,39 @@ const protective =
 const irrelevant =
   /^(?:kubectl\.kubernetes\.io|meta\.helm\.sh|helm\.sh|cert-manager\.io|acme\.cert-manager\.io|external-dns|argocd|field\.cattle\.io)|^kubernetes\.io\/(?:ingress\.class|tls-acme)$/;
 
+/** Annotations that are imported where their value has an equivalent. */
+const imported: ReadonlySet<string> = new Set([
+  "affinity",
+  "app-root",
+  "backend-protocol",
+  "custom-headers",
+  "force-ssl-redirect",
+  "from-to-www-redirect",
+  "limit-burst-multiplier",
+  "limit-rpm",
+  "limit-rps",
+  "load-balance",
+  "mirror-target",
+  "permanent-redirect",
+  "permanent-redirect-code",
+  "proxy-body-size",
+  "proxy-connect-timeout",
+  "proxy-cookie-domain",
+  "proxy-next-upstream",
+  "proxy-next-upstream-tries",
+  "proxy-read-timeout",
+  "proxy-send-timeout",
+  "rewrite-target",
+  "server-alias",
+  "ssl-redirect",
+  "temporal-redirect",
+  "temporal-redirect-code",
+  "upstream-hash-by",
+  "upstream-vhost",
+  "use-regex",
+  "x-forwarded-prefix",
+]);
+
 const onePod = "kept a user on one Pod: for that use a headless Service as `{ dns: … }`, and `balance: hash`";
 const ofAffinity = "applied to the affinity cookie; Perch sets its own, `sticky.cookie`, where there is a canary";
 const streams = "no equivalent: bodies stream, with backpressure";
@@ -71,6 +114,9 @@ const advice: Readonly<Record<string, string>> = {
   "affinity-mode": "no equivalent: it decides when users move to other Pods",
   "custom-headers": "set the data of the ConfigMap as `responseHeaders.set`, or add the ConfigMap to the input",
   "custom-http-errors": "no equivalent: upstream errors pass through unchanged, so that a failing canary is visible",
+  "app-root": "only a plain path of a location / can be imported",
+  "limit-burst-multiplier": "has no effect without limit-rps or limit-rpm",
+  "limit-rpm": "not imported: a route has one rate limit",
   "load-balance": "not imported: see `balance`",
   "mirror-host": "no equivalent: mirrored requests have the Host header of the original",
   "mirror-request-body": "no equivalent: requests are mirrored with their bodies, up to `mirror.maxBody`",

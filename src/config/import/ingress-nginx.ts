@@ -1,5 +1,5 @@
 import type { Draft, DraftVersion, YamlMap } from "./draft.ts";
-import { noteOtherAnnotations, peekAnnotation, takeAnnotation } from "./ingress-annotations.ts";
+import { noteOtherAnnotations, onlyRedirects, peekAnnotation, takeAnnotation } from "./ingress-annotations.ts";
 import { canaryRelease } from "./ingress-canary.ts";
 import {
   hostsMatch,
@@ -14,7 +14,6 @@ import {
   addedRedirects,
   annotatedRedirect,
   noteTls,
-  onlyRedirects,
   type RedirectRoute,
   redirectsToHttps,
   tlsHosts,
@@ -54,7 +53,11 @@ export function importIngresses(manifests: readonly Manifest[], draft: Draft): v
       canary.ingress.annotations.dismiss();
     }
   }
-  for (const ingress of ingresses) noteTheRest(ingress, draft);
+  const served = new Set(servers.flatMap(({ locations }) => locations.map(({ ingress }) => ingress)));
+  for (const ingress of ingresses) {
+    // Of an Ingress without a usable path the notes say why it has none.
+    if (served.has(ingress) || isCanary(ingress)) noteTheRest(ingress, draft);
+  }
 }
 
 /** ingress-nginx lets the oldest Ingress win. The input may lack ages, so the first one wins here. */

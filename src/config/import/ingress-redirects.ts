@@ -1,7 +1,7 @@
 import { hostText, urlPath } from "../scalars.ts";
 import { accepts } from "./accepts.ts";
 import type { Draft, YamlMap } from "./draft.ts";
-import { annotation, peekAnnotation, takeAnnotation } from "./ingress-annotations.ts";
+import { annotation, onlyRedirects, takeAnnotation } from "./ingress-annotations.ts";
 import { booleanIn, hostsMatch, type IngressLocation, type IngressServer } from "./ingress-locations.ts";
 import { type Manifest, titleOf } from "./manifests.ts";
 import { redirectOf, statusIn } from "./redirects.ts";
@@ -10,11 +10,6 @@ import { redirectOf, statusIn } from "./redirects.ts";
 export interface RedirectRoute {
   readonly match: YamlMap;
   readonly redirect: YamlMap;
-}
-
-/** Whether nginx answers the requests with `return`. */
-export function onlyRedirects(ingress: Manifest): boolean {
-  return peekAnnotation(ingress, "temporal-redirect") !== "" || peekAnnotation(ingress, "permanent-redirect") !== "";
 }
 
 /** Scheme, host and port; then the path; then variables that keep the path and the query of the request. */

@@ -350,8 +350,12 @@ describe("annotations with an equivalent", () => {
   test.each([
     ["a variable of nginx", { "rewrite-target": "/x$request_uri" }, "variables of nginx have no equivalent"],
     ["a group that the path does not have", { "rewrite-target": "/$3" }, "has no group 3"],
-    ["a value that is not understood", { "proxy-read-timeout": "soon" }, "proxy-read-timeout: no equivalent"],
-    ["both rate limits", { "limit-rps": "1", "limit-rpm": "9" }, "limit-rpm: no equivalent"],
+    [
+      "a value that is not understood",
+      { "proxy-read-timeout": "soon" },
+      "proxy-read-timeout: not imported: its value is not understood",
+    ],
+    ["both rate limits", { "limit-rps": "1", "limit-rpm": "9" }, "limit-rpm: not imported: a route has one rate limit"],
     [
       "a hash by another value",
       { "upstream-hash-by": "$request_uri" },
