@@ -131,7 +131,7 @@ export class Draft {
   }
 }
 
-function isYamlMap(value: YamlValue | undefined): value is YamlMap {
+export function isYamlMap(value: YamlValue | undefined): value is YamlMap {
   return typeof value === "object" && !Array.isArray(value);
 }
 

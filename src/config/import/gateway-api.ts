@@ -6,6 +6,7 @@ import { filterSettings } from "./http-route-filters.ts";
 import { byPrecedence, matchesOf, type RankedMatch } from "./http-route-match.ts";
 import { type Manifest, titleOf } from "./manifests.ts";
 import { type Advice, noteUnread, perRequestWeights } from "./notes.ts";
+import { redirectedMatch } from "./redirects.ts";
 import type { SourceObject } from "./source-object.ts";
 import { ServicePorts, type WeightedBackend, weightedService } from "./weighted-versions.ts";
 
@@ -20,9 +21,16 @@ export function importHttpRoutes(manifests: readonly Manifest[], draft: Draft): 
   const routes = manifests.filter(({ kind, group }) => kind === "HTTPRoute" && group === "gateway.networking.k8s.io");
   // Gateway API breaks ties by age, which the input may lack, and then by name.
   const named = routes.toSorted((a, b) => (titleOf(a) < titleOf(b) ? -1 : 1));
-  const ranked = named.flatMap((manifest) => rankedRoutes(manifest, draft)).toSorted(byPrecedence);
+  // A redirect of plain requests and the application behind it have the same match on two listeners.
+  const ranked = named
+    .flatMap((manifest) => rankedRoutes(manifest, draft))
+    .toSorted((a, b) => byPrecedence(a, b) || Number(redirectsScheme(b)) - Number(redirectsScheme(a)));
   for (const route of ranked) addRoute(route, ports, draft);
   for (const manifest of named) noteUnread(manifest, advice, draft);
+}
+
+function redirectsScheme({ rule }: RankedRoute): boolean {
+  return rule.objects("filters").some((filter) => filter.object("requestRedirect").has("scheme"));
 }
 
 const advice: Readonly<Record<string, Advice>> = {
@@ -73,7 +81,15 @@ function addRoute({ manifest, rule, match }: RankedRoute, ports: ServicePorts, d
   }
   const { redirect } = filters.settings;
   if (redirect !== undefined) {
-    draft.routes.push({ name, match, service: undefined, release: undefined, settings: { redirect }, comment: where });
+    const narrowed = redirectedMatch(match, redirect);
+    draft.routes.push({
+      name,
+      match: narrowed,
+      service: undefined,
+      release: undefined,
+      settings: { redirect },
+      comment: where,
+    });
     return;
   }
   const backends = rule.objects("backendRefs").flatMap((ref) => backend(ref, manifest, ports, draft));

@@ -6,6 +6,7 @@ import { matchesOf } from "./istio-match.ts";
 import { headerSettings, istioRedirect, pathRewrite, retries, routeSettings } from "./istio-route-settings.ts";
 import { type Manifest, titleOf } from "./manifests.ts";
 import { type Advice, noteUnread, perRequestWeights } from "./notes.ts";
+import { redirectedMatch } from "./redirects.ts";
 import type { SourceObject } from "./source-object.ts";
 import { ServicePorts, type WeightedBackend, weightedService } from "./weighted-versions.ts";
 
@@ -83,7 +84,9 @@ function addRoute(
       ...(rest.service === undefined ? {} : pathRewrite(route, uri, where, draft)),
     };
     const settings = { ...(Object.keys(rewrite).length === 0 ? {} : { rewrite }), ...rest.settings };
-    draft.routes.push({ name: draft.name("route", wantedName), match, ...rest, settings, comment: where });
+    const { redirect } = rest.settings;
+    const narrowed = redirect === undefined ? match : redirectedMatch(match, redirect);
+    draft.routes.push({ name: draft.name("route", wantedName), match: narrowed, ...rest, settings, comment: where });
   }
 }
 

@@ -1,6 +1,6 @@
 import { hostText, urlPath } from "../scalars.ts";
 import { accepts } from "./accepts.ts";
-import type { YamlMap } from "./draft.ts";
+import { isYamlMap, type YamlMap, type YamlValue } from "./draft.ts";
 
 /** Parts of a redirect; empty or undefined ones stay as in the request. */
 export interface RedirectParts {
@@ -39,4 +39,14 @@ export function redirectOf(parts: RedirectParts): { readonly redirect: YamlMap }
 /** A status that a redirect may have in Perch. */
 export function statusIn(text: string): number | undefined {
   return /^30[12378]$/.test(text) ? Number(text) : undefined;
+}
+
+/**
+ * The match of a route that redirects. If only the scheme changes, the match is of the other one: the original stood on
+ * the listener of plain HTTP, and here clients would loop.
+ */
+export function redirectedMatch(match: YamlMap, redirect: YamlValue): YamlMap {
+  const { scheme, status: _, ...others } = isYamlMap(redirect) ? redirect : {};
+  if (scheme === undefined || Object.keys(others).length > 0) return match;
+  return { ...match, scheme: scheme === "https" ? "http" : "https" };
 }

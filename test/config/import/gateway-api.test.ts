@@ -193,3 +193,17 @@ test("a match that Perch cannot express is left out, instead of matching more", 
   expect(served({ url: "/x", headers: { x: "ab" } })).toBeUndefined();
   expect(notes.filter((note) => note.includes("is left out"))).toHaveLength(2);
 });
+
+test("a redirect to https of the same host comes before the application, and is of plain requests only", () => {
+  const routes = [
+    httpRoute([`{ backendRefs: [${to("shop")}] }`], "[shop.example.com]", "a-app"),
+    httpRoute(
+      ["{ filters: [{ type: RequestRedirect, requestRedirect: { scheme: https, statusCode: 301 } }] }"],
+      "[shop.example.com]",
+      "z-redirect",
+    ),
+  ].join("---");
+  expect(imported(routes).config).toMatch(
+    /match: { hosts: \[ shop\.example\.com \], scheme: http }\s+redirect:\s+scheme: https\s+status: 301[\s\S]*service: shop/,
+  );
+});
