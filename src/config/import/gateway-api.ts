@@ -180,12 +180,16 @@ function sticky(rule: SourceObject, where: string, draft: Draft): YamlMap {
   }
   const maxAge = persistence.take("absoluteTimeout", durationIn) ?? "";
   const lifetime = persistence.object("cookieConfig").text("lifetimeType") || "Session";
-  if (lifetime === "Session" && !isHeader) {
-    const end = maxAge === "" ? "30d, the default of `sticky.cookie.maxAge`" : maxAge;
-    draft.note(where, `${persistence.path}: the cookie ended with the browser's session; the pin is kept for ${end}`);
+  // The default of GEP-1619: a session of the browser, which an absolute time-out bounds as well.
+  const ofSession = lifetime === "Session" && maxAge === "" ? "session" : maxAge;
+  if (lifetime === "Session" && maxAge !== "") {
+    draft.note(
+      where,
+      `${persistence.path}: the cookie ended with the browser's session too; the pin is kept for ${maxAge}`,
+    );
   }
   const name = persistence.take("sessionName", pinName);
-  const cookie = { ...(name === undefined ? {} : { name }), ...(maxAge === "" ? {} : { maxAge }) };
+  const cookie = { ...(name === undefined ? {} : { name }), ...(ofSession === "" ? {} : { maxAge: ofSession }) };
   return {
     sticky: {
       whenWeightsChange: "hold",

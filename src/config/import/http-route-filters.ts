@@ -1,6 +1,7 @@
 import { urlPath } from "../scalars.ts";
 import { hostAndPort } from "../sections/rewrite.ts";
 import { accepts } from "./accepts.ts";
+import { corsOf } from "./cors.ts";
 import type { Draft, YamlMap, YamlValue } from "./draft.ts";
 import { headerEdits } from "./header-edits.ts";
 import { redirectOf, statusIn } from "./redirects.ts";
@@ -38,6 +39,8 @@ export function filterSettings(
         where,
         "RequestMirror is not imported: add `mirror: { version, percent }` to the release, with the version that it names",
       );
+    } else if (type === "CORS") {
+      Object.assign(settings, filterCors(filter.object("cors"), where, draft));
     } else {
       filter.dismiss();
       // An extension of the gateway may authenticate, or limit rates.
@@ -45,6 +48,18 @@ export function filterSettings(
     }
   }
   return { settings: { ...settings, ...(Object.keys(rewrite).length === 0 ? {} : { rewrite }) } };
+}
+
+function filterCors(cors: SourceObject, where: string, draft: Draft): YamlMap {
+  const parts = {
+    origins: cors.texts("allowOrigins"),
+    methods: cors.texts("allowMethods"),
+    headers: cors.texts("allowHeaders"),
+    exposed: cors.texts("exposeHeaders"),
+    credentials: cors.flag("allowCredentials") === true,
+    maxAgeSeconds: cors.number("maxAge"),
+  };
+  return corsOf(parts, where, draft);
 }
 
 function modifierEdits(

@@ -1,7 +1,7 @@
 import { cookieDomain, cookiePath } from "../scalars.ts";
 import { accepts } from "./accepts.ts";
 import { type Draft, pinName, type YamlMap } from "./draft.ts";
-import { dismissAnnotations, peekAnnotation, positive, takeAnnotation } from "./ingress-annotations.ts";
+import { booleanIn, dismissAnnotations, peekAnnotation, positive, takeAnnotation } from "./ingress-annotations.ts";
 import { type Manifest, titleOf } from "./manifests.ts";
 import { perRequestWeights } from "./notes.ts";
 
@@ -23,22 +23,24 @@ export function stickyOf(main: Manifest, canary: Manifest, draft: Draft): YamlMa
     titleOf(canary),
     "the affinity cookie took precedence over the canary header and cookie; in Perch the rules take precedence over the pin",
   );
-  const cookie = cookieOf(main, draft);
-  const sticky = {
-    // `sticky`, the default: users keep their version even if its weight is lowered.
-    ...(behavior === "legacy" ? {} : { whenWeightsChange: "hold", onWeightZero: "drain" }),
-    ...(Object.keys(cookie).length === 0 ? {} : { cookie }),
+  const cookie = cookieOf(main);
+  return {
+    sticky: {
+      // `sticky`, the default: users keep their version even if its weight is lowered.
+      ...(behavior === "legacy" ? {} : { whenWeightsChange: "hold", onWeightZero: "drain" }),
+      cookie,
+    },
   };
-  return Object.keys(sticky).length === 0 ? {} : { sticky };
 }
 
-function cookieOf(main: Manifest, draft: Draft): YamlMap {
+function cookieOf(main: Manifest): YamlMap {
   const secure = takeAnnotation(main, "session-cookie-secure", (text) => (text === "true" ? text : undefined));
   const path = takeAnnotation(main, "session-cookie-path", (text) => (accepts(cookiePath, text) ? text : undefined));
   const domain = takeAnnotation(main, "session-cookie-domain", (text) =>
     accepts(cookieDomain, text) ? text : undefined,
   );
   const name = takeAnnotation(main, "session-cookie-name", pinName);
+  const partitioned = takeAnnotation(main, "session-cookie-partitioned", booleanIn);
   const sameSite = takeAnnotation(main, "session-cookie-samesite", (text) => {
     return /^(?:lax|strict|none)$/i.test(text) ? text.toLowerCase() : undefined;
   });
@@ -47,7 +49,6 @@ function cookieOf(main: Manifest, draft: Draft): YamlMap {
     takeAnnotation(main, "session-cookie-max-age", positive) ??
     takeAnnotation(main, "session-cookie-expires", positive);
   if (maxAge !== undefined) dismissAnnotations(main, "session-cookie-expires");
-  else draft.note(titleOf(main), "the affinity cookie ended with the browser's session; the pin is kept for 30d");
   if (peekAnnotation(main, "session-cookie-secure") === "false") dismissAnnotations(main, "session-cookie-secure");
   return {
     ...(name === undefined ? {} : { name }),
@@ -56,5 +57,8 @@ function cookieOf(main: Manifest, draft: Draft): YamlMap {
     ...(domain === undefined ? {} : { domain }),
     ...(secure === undefined ? {} : { secure: "always" }),
     ...(sameSite === undefined ? {} : { sameSite }),
+    ...(partitioned === true ? { partitioned } : {}),
+    // Without either age, browsers keep the cookie until their session ends.
+    ...(maxAge === undefined ? { maxAge: "session" } : {}),
   };
 }

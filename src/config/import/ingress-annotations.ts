@@ -33,6 +33,12 @@ export function positive(text: string): number | undefined {
   return /^\d+(?:\.\d+)?$/.test(text) && Number(text) > 0 ? Number(text) : undefined;
 }
 
+/** A boolean as Go's strconv.ParseBool reads it. */
+export function booleanIn(text: string): boolean | undefined {
+  if (/^(?:1|t|T|TRUE|true|True)$/.test(text)) return true;
+  return /^(?:0|f|F|FALSE|false|False)$/.test(text) ? false : undefined;
+}
+
 /** Names every annotation that was not imported. */
 export function noteOtherAnnotations(ingress: Manifest, isCanary: boolean, draft: Draft): void {
   const unread = ingress.annotations.unread();
@@ -75,7 +81,14 @@ const imported: ReadonlySet<string> = new Set([
   "affinity",
   "app-root",
   "backend-protocol",
+  "cors-allow-credentials",
+  "cors-allow-headers",
+  "cors-allow-methods",
+  "cors-allow-origin",
+  "cors-expose-headers",
+  "cors-max-age",
   "custom-headers",
+  "enable-cors",
   "force-ssl-redirect",
   "from-to-www-redirect",
   "limit-burst-multiplier",
@@ -105,6 +118,7 @@ const imported: ReadonlySet<string> = new Set([
 
 const onePod = "kept a user on one Pod: for that use a headless Service as `{ dns: … }`, and `balance: hash`";
 const ofAffinity = "applied to the affinity cookie; Perch sets its own, `sticky.cookie`, where there is a canary";
+const ofCors = "has no effect without enable-cors";
 const streams = "no equivalent: bodies stream, with backpressure";
 
 /** Notes for annotations without an equivalent, or whose value has none. */
@@ -112,6 +126,12 @@ const advice: Readonly<Record<string, string>> = {
   affinity: onePod,
   "affinity-canary-behavior": "has no effect on the main Ingress, in ingress-nginx either: it is read from the canary",
   "affinity-mode": "no equivalent: it decides when users move to other Pods",
+  "cors-allow-credentials": ofCors,
+  "cors-allow-headers": ofCors,
+  "cors-allow-methods": ofCors,
+  "cors-allow-origin": ofCors,
+  "cors-expose-headers": ofCors,
+  "cors-max-age": ofCors,
   "custom-headers": "set the data of the ConfigMap as `responseHeaders.set`, or add the ConfigMap to the input",
   "custom-http-errors": "no equivalent: upstream errors pass through unchanged, so that a failing canary is visible",
   "app-root": "only a plain path of a location / can be imported",
@@ -137,6 +157,7 @@ const advice: Readonly<Record<string, string>> = {
   "session-cookie-hash": "no equivalent: pins are signed",
   "session-cookie-max-age": ofAffinity,
   "session-cookie-name": ofAffinity,
+  "session-cookie-partitioned": ofAffinity,
   "session-cookie-path": ofAffinity,
   "session-cookie-samesite": ofAffinity,
   "session-cookie-secure": ofAffinity,

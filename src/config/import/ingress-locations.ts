@@ -2,7 +2,7 @@ import { compilePattern } from "../pattern.ts";
 import { hostPattern, urlPath } from "../scalars.ts";
 import { accepts } from "./accepts.ts";
 import type { Draft, YamlMap } from "./draft.ts";
-import { peekAnnotation, takeAnnotation } from "./ingress-annotations.ts";
+import { booleanIn, peekAnnotation, takeAnnotation } from "./ingress-annotations.ts";
 import { type Manifest, titleOf } from "./manifests.ts";
 import type { SourceObject } from "./source-object.ts";
 
@@ -100,12 +100,6 @@ function withPatterns(host: string, locations: readonly IngressLocation[], draft
     draft.note(titleOf(location.ingress), `${what}, because of ${why}`);
   }
   return locations.map((location) => ({ ...location, kind: "regex" }));
-}
-
-/** A boolean as Go's strconv.ParseBool reads it. */
-export function booleanIn(text: string): boolean | undefined {
-  if (/^(?:1|t|T|TRUE|true|True)$/.test(text)) return true;
-  return /^(?:0|f|F|FALSE|false|False)$/.test(text) ? false : undefined;
 }
 
 function isUsable({ ingress, host, path, kind }: IngressLocation, draft: Draft): boolean {

@@ -1,8 +1,8 @@
 import { hostText, urlPath } from "../scalars.ts";
 import { accepts } from "./accepts.ts";
 import type { Draft, YamlMap } from "./draft.ts";
-import { annotation, onlyRedirects, takeAnnotation } from "./ingress-annotations.ts";
-import { booleanIn, hostsMatch, type IngressLocation, type IngressServer } from "./ingress-locations.ts";
+import { annotation, booleanIn, onlyRedirects, takeAnnotation } from "./ingress-annotations.ts";
+import { hostsMatch, type IngressLocation, type IngressServer } from "./ingress-locations.ts";
 import { type Manifest, titleOf } from "./manifests.ts";
 import { redirectOf, statusIn } from "./redirects.ts";
 

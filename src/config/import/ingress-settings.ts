@@ -5,6 +5,7 @@ import { accepts } from "./accepts.ts";
 import type { Draft, YamlMap } from "./draft.ts";
 import { headerEdits } from "./header-edits.ts";
 import { annotation, peekAnnotation, positive, takeAnnotation } from "./ingress-annotations.ts";
+import { ingressCors } from "./ingress-cors.ts";
 import { type IngressLocation, type IngressServer, matchOf } from "./ingress-locations.ts";
 import { type Manifest, titleOf } from "./manifests.ts";
 
@@ -35,6 +36,7 @@ export function ingressRoute(
       ...forwardedPrefix(ingress, draft),
       ...customHeaders(ingress, configMaps, draft),
       ...(Object.keys(rewrite).length === 0 ? {} : { rewrite }),
+      ...ingressCors(ingress, draft),
       ...bodySize(ingress),
       ...rateLimit(ingress),
     },

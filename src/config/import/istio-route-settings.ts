@@ -2,8 +2,9 @@ import { compileReplacement } from "../pattern.ts";
 import { urlPath } from "../scalars.ts";
 import { hostAndPort } from "../sections/rewrite.ts";
 import { accepts } from "./accepts.ts";
+import { corsOf } from "./cors.ts";
 import type { Draft, YamlMap } from "./draft.ts";
-import { durationIn } from "./durations.ts";
+import { durationIn, secondsIn } from "./durations.ts";
 import { headerEdits } from "./header-edits.ts";
 import { escaped, type UriTest } from "./istio-match.ts";
 import { redirectOf, statusIn } from "./redirects.ts";
@@ -17,9 +18,35 @@ export function routeSettings(route: SourceObject, where: string, draft: Draft):
     .take("authority", (text) => (accepts(hostAndPort, text) ? text : undefined));
   const total = route.take("timeout", durationIn) ?? "";
   return {
-    settings: { ...settings, ...(total === "" ? {} : { timeouts: { total } }), ...fault(route.object("fault")) },
+    settings: {
+      ...settings,
+      ...corsPolicy(route.object("corsPolicy"), where, draft),
+      ...(total === "" ? {} : { timeouts: { total } }),
+      ...fault(route.object("fault")),
+    },
     host: authority ?? host,
   };
+}
+
+/** Envoy tests origins by text. Of the tests only exact ones and those for any origin have an equivalent. */
+function corsPolicy(policy: SourceObject, where: string, draft: Draft): YamlMap {
+  const tested = policy.objects("allowOrigins").flatMap((origin) => {
+    const exact = origin.text("exact");
+    const isAny = origin.take("regex", (text) => (/^(?:\.\*|\*)$/.test(text) ? text : undefined)) !== undefined;
+    return exact === "" ? (isAny ? ["*"] : []) : [exact];
+  });
+  const origins = [...tested, ...policy.texts("allowOrigin")];
+  if (origins.length === 0) return {};
+  const maxAge = policy.take("maxAge", secondsIn);
+  const parts = {
+    origins,
+    methods: policy.texts("allowMethods"),
+    headers: policy.texts("allowHeaders"),
+    exposed: policy.texts("exposeHeaders"),
+    credentials: policy.flag("allowCredentials") === true,
+    maxAgeSeconds: maxAge,
+  };
+  return corsOf(parts, where, draft);
 }
 
 /** `host` is the Host header for the upstream; empty if it stays. */

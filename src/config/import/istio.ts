@@ -32,7 +32,7 @@ const advice: Readonly<Record<string, Advice>> = {
   tls: { text: "not imported: Perch serves HTTP only" },
   tcp: { text: "not imported: Perch serves HTTP only" },
   gateways: { text: "no equivalent: the routes apply on every listener" },
-  corsPolicy: { text: "no equivalent; handle CORS in the service" },
+  allowOrigins: { text: "no equivalent; `cors` knows exact origins, hosts below a domain, and any" },
   mirrors: { text: "a release mirrors to one version only" },
   httpHeaderName: {
     text: "not imported: `balance: hash` uses the release's unit, which `sticky.by` can take from a header",

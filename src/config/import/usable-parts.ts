@@ -1,8 +1,17 @@
+import { corsResponseFields } from "../../http/header-names.ts";
 import { releaseSchema } from "../sections/release.ts";
 import { routeSchema } from "../sections/route.ts";
 import { serviceSchema } from "../sections/service.ts";
 import { problemWith } from "./accepts.ts";
-import type { Draft, DraftParts, DraftRoute, DraftService, YamlMap } from "./draft.ts";
+import {
+  type Draft,
+  type DraftParts,
+  type DraftRoute,
+  type DraftService,
+  isYamlMap,
+  type YamlMap,
+  type YamlValue,
+} from "./draft.ts";
 
 /**
  * The draft without what a configuration does not accept, such as a time limit of a year: a setting is left out, and
@@ -43,8 +52,23 @@ function validRoute(route: DraftRoute, draft: Draft): DraftRoute[] {
     return [];
   }
   const validate = (one: YamlMap) => problemWith(routeSchema, { name: "route", service: "service", ...one });
-  const kept = validSettings(others, validate, comment, draft);
+  const kept = besideCors(validSettings(others, validate, comment, draft), comment, draft);
   return [{ ...route, settings: redirect === undefined ? kept : { redirect, ...kept } }];
+}
+
+/** `cors` sets some response headers itself, so edits of them are left out. */
+function besideCors(settings: YamlMap, where: string, draft: Draft): YamlMap {
+  const { cors, responseHeaders, ...others } = settings;
+  if (cors === undefined || !isYamlMap(responseHeaders)) return settings;
+  const edits = Object.entries(responseHeaders).flatMap(([operation, fields]): [string, YamlValue][] => {
+    if (!isYamlMap(fields)) return [[operation, fields]];
+    const kept = Object.entries(fields).filter(([name]) => !corsResponseFields.includes(name));
+    for (const name of Object.keys(fields).filter((one) => corsResponseFields.includes(one))) {
+      draft.note(where, `the edit of the response header ${name} is left out: cors sets it`);
+    }
+    return kept.length === 0 ? [] : [[operation, Object.fromEntries(kept)]];
+  });
+  return { ...others, cors, ...(edits.length === 0 ? {} : { responseHeaders: Object.fromEntries(edits) }) };
 }
 
 function validSettings(

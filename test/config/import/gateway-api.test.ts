@@ -119,6 +119,11 @@ describe("filters and timeouts", () => {
       /rewrite:\s+host: in\.example\.com\s+prefix: \/new/,
     ],
     [
+      "CORS, whose headers no other edit may set",
+      "{ type: CORS, cors: { allowOrigins: [https://a.example], maxAge: 10 } }, { type: ResponseHeaderModifier, responseHeaderModifier: { set: [{ name: Access-Control-Allow-Origin, value: x }] } }",
+      /cors:\s+allowOrigins:\s+- https:\/\/a\.example\s+maxAge: 10s\s*$/,
+    ],
+    [
       "a rewritten path",
       "{ type: URLRewrite, urlRewrite: { path: { type: ReplaceFullPath, replaceFullPath: /new } } }",
       /rewrite:\s+path: \/new/,
@@ -172,6 +177,16 @@ describe("retry and sessionPersistence", () => {
   test("persistence by header is noted", () => {
     expect(imported(httpRoute([rule])).notes.join("\n")).toContain(
       "rules[0].sessionPersistence.type Header: no equivalent",
+    );
+  });
+
+  test("persistence by a cookie of the browser's session, the default, keeps its name and its end", () => {
+    const refs = `backendRefs: [${to("a", 90)}, ${to("b", 10)}]`;
+    const persistent = (settings: string) =>
+      imported(httpRoute([`{ sessionPersistence: ${settings}, ${refs} }`])).config;
+    expect(persistent("{ sessionName: sess }")).toMatch(/cookie:\s+name: sess\s+maxAge: session/);
+    expect(persistent("{ absoluteTimeout: 1h, cookieConfig: { lifetimeType: Permanent } }")).toMatch(
+      /cookie:\s+maxAge: 1h/,
     );
   });
 

@@ -139,6 +139,8 @@ describe("affinity", () => {
     ["its domain", { "session-cookie-domain": "example.com" }, /cookie:\s+domain: example\.com/],
     ["its age by Expires alone", { "session-cookie-expires": "172800" }, /cookie:\s+maxAge: 172800s/],
     ["its age by both", { "session-cookie-expires": "9", "session-cookie-max-age": "60" }, /cookie:\s+maxAge: 60s/],
+    ["its end with the browser's session", {}, /cookie:\s+maxAge: session/],
+    ["Partitioned", { "session-cookie-partitioned": "true" }, /cookie:\s+partitioned: true/],
     ["its name", { "session-cookie-name": "route" }, /cookie:\s+name: route/],
   ])("the cookie keeps %s", (_what, values: Record<string, string>, wanted) => {
     expect(imported(pair({}, { affinity: "cookie", ...values })).config).toMatch(wanted);

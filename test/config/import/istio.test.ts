@@ -154,6 +154,11 @@ describe("other settings of a route", () => {
       `{ retries: { attempts: 2, retryOn: "5xx,retriable-4xx" }, route: [${to("shop")}] }`,
       /attempts: 2\s+on:\s+- connect-failure\s+- reset-before-response\s+- 500\s+- 502\s+- 503\s+- 504/,
     ],
+    [
+      "corsPolicy",
+      `{ corsPolicy: { allowOrigins: [{ exact: "https://a.example" }], allowMethods: [PUT], allowCredentials: true, maxAge: 24h }, route: [${to("shop")}] }`,
+      /cors:\s+allowOrigins:\s+- https:\/\/a\.example\s+allowMethods:\s+- PUT\s+allowCredentials: true\s+maxAge: 86400s/,
+    ],
     ["no retries", `{ retries: { attempts: 0 }, route: [${to("shop")}] }`, /retries:\s+attempts: 0/],
     [
       "methods by pattern",
@@ -170,7 +175,11 @@ describe("other settings of a route", () => {
   });
 
   test.each([
-    ["corsPolicy", `{ corsPolicy: {}, route: [${to("shop")}] }`, "corsPolicy: no equivalent"],
+    [
+      "an origin by prefix",
+      `{ corsPolicy: { allowOrigins: [{ prefix: "https://" }] }, route: [${to("shop")}] }`,
+      "http[0].corsPolicy.allowOrigins[0]: ",
+    ],
     [
       "sourceLabels",
       `{ match: [{ sourceLabels: { app: a } }], route: [${to("shop")}] }\n    - { route: [${to("rest")}] }`,
@@ -227,7 +236,7 @@ test("what a DestinationRule sets and Perch does not is named, TLS first", () =>
   const rule = destinationRule(
     "{ tls: { mode: SIMPLE }, outlierDetection: { consecutiveGatewayErrors: 3, interval: 1s }, loadBalancer: { consistentHash: { httpHeaderName: x-user } } }",
   );
-  const { config, notes } = imported(virtualService([`{ corsPolicy: {}, route: [${to("shop")}] }`]) + rule);
+  const { config, notes } = imported(virtualService([`{ route: [${to("shop")}] }`]) + rule);
   expect(notes[0]).toContain("DestinationRule shop/shop: trafficPolicy.tls (SIMPLE) is not imported");
   expect(notes.join("\n")).toContain("trafficPolicy.outlierDetection.interval: not imported");
   expect(notes.join("\n")).toContain("trafficPolicy.loadBalancer.consistentHash.httpHeaderName: not imported");
@@ -243,7 +252,7 @@ metadata: { name: gw, namespace: shop }
 spec:
   servers: [{ port: { number: 80 }, tls: { httpsRedirect: true } }, { port: { number: 443 }, tls: { mode: MUTUAL } }]
 `;
-  const { notes } = imported(virtualService([`{ corsPolicy: {}, route: [${to("shop")}] }`]) + gateway);
+  const { notes } = imported(virtualService([`{ route: [${to("shop")}] }`]) + gateway);
   expect(notes[0]).toContain("Gateway shop/gw: servers[0].tls.httpsRedirect: plain requests were redirected to https");
   expect(notes[1]).toContain("Gateway shop/gw: servers[1].tls: clients needed a certificate");
 });
