@@ -7,11 +7,11 @@ import type { Attempts } from "../attempts.ts";
 import type { Exchange } from "../exchange.ts";
 import { ForwardState, type ForwardTransport } from "../forward-state.ts";
 import { closesConnection, localResponse, localResponseText } from "../local-reply.ts";
-import { earlyHintLinks } from "../response-headers.ts";
 import type { BodyState } from "../retry-policy.ts";
 import type { BodyParser, ChunkedSink } from "./body-parser.ts";
 import type { ActiveRequest, ClientSide, FastContext } from "./fast-context.ts";
 import { PartialHead } from "./header-scanner.ts";
+import { InterimRelay } from "./interim-relay.ts";
 import { responseHeadBytes } from "./response-parser.ts";
 import { bodyReader, ResponseRelay } from "./response-writer.ts";
 import { TextSink } from "./socket-writer.ts";
@@ -44,6 +44,7 @@ export class Forward implements ActiveRequest, UpstreamUser, ForwardTransport {
   #connection: UpstreamConnection | undefined;
   #partialHead: PartialHead | undefined;
   #relayed: ResponseRelay | undefined;
+  #interim: InterimRelay | undefined;
   #status = 0;
 
   constructor(context: FastContext, client: ClientSide, parts: ForwardParts) {
@@ -259,22 +260,12 @@ export class Forward implements ActiveRequest, UpstreamUser, ForwardTransport {
         this.#beginResponse(connection, bytes, responses.end, to);
         return;
       }
-      if (!this.#relayInterim()) {
+      this.#interim ??= new InterimRelay(this.#client.writer);
+      if (!this.#interim.pass(responses)) {
         this.#attemptFailed("upstream-malformed");
         return;
       }
     }
-  }
-
-  /** Passes on 102, and 103 with its links. False for 100 and 101, which were not requested. Ignores others. */
-  #relayInterim(): boolean {
-    const { responses } = this.#context;
-    const { writer } = this.#client;
-    if (responses.status < 102) return false;
-    if (responses.status === 102) writer.addText("HTTP/1.1 102 Processing\r\n\r\n");
-    const links = responses.status === 103 ? earlyHintLinks(responses.flat()) : [];
-    if (links.length > 0) writer.addText(`HTTP/1.1 103 Early Hints\r\nLink: ${links.join(", ")}\r\n\r\n`);
-    return true;
   }
 
   #beginResponse(connection: UpstreamConnection, bytes: Buffer, from: number, to: number): void {
@@ -377,6 +368,7 @@ export class Forward implements ActiveRequest, UpstreamUser, ForwardTransport {
     this.#connection?.destroy();
     this.#connection = undefined;
     this.#partialHead = undefined;
+    this.#interim?.restart();
   }
 
   cut(): void {
