@@ -207,6 +207,11 @@ export class Forward implements ActiveRequest, UpstreamUser, ForwardTransport {
     this.#state.phase = "sent";
     connection.writer.addText(this.#request.opening());
     connection.writer.flush();
+    if (connection.writer.broken) {
+      // Nothing was sent, so no bytes that the connection still holds are a response to this request.
+      this.#attemptFailed("upstream-reset");
+      return;
+    }
     this.#request.opened();
     if (!this.awaitsBody) {
       this.#bodySent();

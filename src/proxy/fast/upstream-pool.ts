@@ -1,4 +1,5 @@
-import { connect, type Socket } from "node:net";
+import type { Socket } from "node:net";
+import { ReadOnSocket } from "../../node-internals.ts";
 import type { Endpoint } from "../../upstream/endpoint.ts";
 import { isResourceExhaustion } from "../attempt-failure.ts";
 import type { CachedClock } from "../cached-clock.ts";
@@ -62,7 +63,7 @@ export class FastUpstreamPools {
 
   /** The request is over. The connection becomes idle at the end of this event loop tick. */
   release(connection: UpstreamConnection): void {
-    if (connection.endpoint.retired || connection.keepMs === 0) {
+    if (connection.endpoint.retired || connection.keepMs === 0 || connection.writer.broken) {
       connection.destroy();
       return;
     }
@@ -163,11 +164,10 @@ export class UpstreamConnection {
     this.#closed = closed;
     this.#target = new ReadTarget(context.buffers);
     this.deadline = new Deadline(this);
-    this.socket = connect({
-      ...endpoint.address.place,
+    this.socket = new ReadOnSocket({
       noDelay: true,
       onread: { buffer: this.#target.next, callback: (length, bytes) => this.#onRead(length, bytes as Buffer) },
-    });
+    } as ConstructorParameters<typeof Socket>[0]).connect(endpoint.address.place);
     this.writer = new SocketWriter(this.socket, context.buffers, () =>
       this.#notify((user) => user.onUpstreamFlushed()),
     );
