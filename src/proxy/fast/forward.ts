@@ -205,7 +205,7 @@ export class Forward implements ActiveRequest, UpstreamUser, ForwardTransport {
     const connection = this.#connection;
     if (connection === undefined) return;
     this.#state.phase = "sent";
-    connection.writer.addText(this.#request.opening());
+    connection.writer.addText(this.#request.opening(connection.isLast ? "close" : "keep-alive"));
     connection.writer.flush();
     if (connection.writer.broken) {
       // Nothing was sent, so no bytes that the connection still holds are a response to this request.
@@ -286,7 +286,8 @@ export class Forward implements ActiveRequest, UpstreamUser, ForwardTransport {
     this.#relayed = relayed;
     this.#status = responses.status;
     this.#state.responseStarted(responses.status);
-    connection.limitKeepAlive(relayed.endsConnection ? 0 : responses.keepAliveSeconds);
+    if (relayed.endsConnection) connection.endReuse();
+    else connection.limitReuse(responses.keepAliveSeconds, responses.keepAliveRequests);
     relayed.addHead(responses, this.#client.connectionAfter("response"), date);
     const sink = responses.textIsWhole ? new TextSink(writer, responses.text, from - responses.headLength) : writer;
     this.#passOn(connection, relayed, bytes, from, to, sink);
@@ -294,18 +295,19 @@ export class Forward implements ActiveRequest, UpstreamUser, ForwardTransport {
 
   /** Discards a response that is retried; keeps its connection if the response is already complete. */
   #discard(connection: UpstreamConnection, bytes: Buffer, from: number, to: number): void {
-    const { chunked, contentLength, closing, keepAliveSeconds } = this.#context.responses;
+    const { chunked, contentLength, closing, keepAliveSeconds, keepAliveRequests } = this.#context.responses;
     const body = bodyReader(chunked, contentLength);
-    const isWhole = body.read(bytes, from, to, nowhere) === to && body.complete;
+    const end = body.read(bytes, from, to, nowhere);
     const isSent = !this.awaitsBody && !connection.writer.pending;
     this.#connection = undefined;
-    if (!isWhole || !isSent || closing || this.exchange.head.method === "HEAD") {
+    if (!body.complete || !isSent || closing || this.exchange.head.method === "HEAD") {
       connection.destroy();
       return;
     }
-    connection.limitKeepAlive(keepAliveSeconds);
+    connection.limitReuse(keepAliveSeconds, keepAliveRequests);
     connection.leave("flushed");
-    this.#context.pools.release(connection);
+    if (end === to) this.#context.pools.release(connection);
+    else connection.surplus();
   }
 
   /** Passes on the body bytes received. */
@@ -341,10 +343,10 @@ export class Forward implements ActiveRequest, UpstreamUser, ForwardTransport {
     this.#state.phase = "ended";
     this.#connection = undefined;
     writer.flush();
-    const usable = upstream === "ended" && !this.awaitsBody;
     connection.leave(writer.pending ? "pending" : "flushed");
-    if (usable) this.#context.pools.release(connection);
-    else connection.destroy();
+    if (upstream === "surplus bytes") connection.surplus();
+    else if (this.awaitsBody) connection.destroy();
+    else this.#context.pools.release(connection);
     this.#allWritten();
   }
 

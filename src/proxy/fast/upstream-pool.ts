@@ -36,6 +36,10 @@ export class FastUpstreamPools {
   /** Takes an idle connection for this request; undefined if there is none. */
   reuse(endpoint: Endpoint, user: UpstreamUser): UpstreamConnection | undefined {
     const idle = this.#pools.get(endpoint)?.idle;
+    if (isSingleUse(endpoint, this.context.clock)) {
+      for (const connection of idle?.splice(0) ?? []) connection.destroy();
+      return undefined;
+    }
     for (let connection = idle?.pop(); connection !== undefined; connection = idle?.pop()) {
       if (connection.socket.destroyed || !connection.socket.writable) continue;
       connection.use(user);
@@ -63,7 +67,7 @@ export class FastUpstreamPools {
 
   /** The request is over. The connection becomes idle at the end of this event loop tick. */
   release(connection: UpstreamConnection): void {
-    if (connection.endpoint.retired || connection.keepMs === 0 || connection.writer.broken) {
+    if (connection.endpoint.retired || connection.isLast || connection.keepMs === 0 || connection.writer.broken) {
       connection.destroy();
       return;
     }
@@ -76,8 +80,10 @@ export class FastUpstreamPools {
     if (this.#released.length === 0) return;
     for (const connection of this.#released) {
       if (connection.socket.destroyed) continue;
-      if (connection.endpoint.retired) connection.destroy();
-      else this.#pool(connection.endpoint).idle.push(connection);
+      const { endpoint } = connection;
+      const pool = this.#pool(endpoint);
+      if (endpoint.retired) connection.destroy();
+      else if (pool.idle.push(connection) > endpoint.reuse.maxIdle) this.#closeOldest(pool);
     }
     this.#released.length = 0;
   }
@@ -113,8 +119,10 @@ export class FastUpstreamPools {
   }
 }
 
-/** How long an unused connection to an endpoint is kept, unless the endpoint announces less. */
-const keepAliveMs = 30_000;
+function isSingleUse({ singleUse }: Endpoint, clock: CachedClock): boolean {
+  return singleUse.untilMs !== 0 && singleUse.isActive(clock.nowMs());
+}
+
 /** We close this long before the endpoint's announced timeout, so that no request races with its close. */
 const keepAliveMarginMs = 2_000;
 
@@ -147,6 +155,8 @@ export class UpstreamConnection {
   readonly writer: SocketWriter;
   readonly #context: UpstreamContext;
   readonly #closed: (connection: UpstreamConnection) => void;
+  /** Requests that may still be sent on it, the current one included. */
+  #requestsLeft: number;
   /** The event loop tick in which the current request was written; -1 if not watched. */
   #writtenInTick = -1;
   #user: UpstreamUser | undefined;
@@ -162,6 +172,7 @@ export class UpstreamConnection {
     this.#context = context;
     this.#user = user;
     this.#closed = closed;
+    this.#requestsLeft = endpoint.reuse.maxRequests;
     this.#target = new ReadTarget(context.buffers);
     this.deadline = new Deadline(this);
     this.socket = new ReadOnSocket({
@@ -184,6 +195,7 @@ export class UpstreamConnection {
 
   use(user: UpstreamUser): void {
     this.#user = user;
+    this.#requestsLeft--;
     this.deadline.disarm();
   }
 
@@ -200,13 +212,36 @@ export class UpstreamConnection {
     if (this.#writtenInTick < 0) return false;
     const poisoned = this.#writtenInTick === this.#context.ticks.current;
     this.#writtenInTick = -1;
+    if (poisoned) this.#unsolicited();
     return poisoned;
   }
 
-  /** The response's head was read. `keepSeconds`: the upstream's announced idle timeout, if any. */
-  limitKeepAlive(keepSeconds: number | undefined): void {
+  /** Whether the current request is the last on this connection. */
+  get isLast(): boolean {
+    return this.#requestsLeft <= 1 || isSingleUse(this.endpoint, this.#context.clock);
+  }
+
+  /** The response's head was read. `keepSeconds`, `maxRequests`: as announced by the upstream, if at all. */
+  limitReuse(keepSeconds: number | undefined, maxRequests: number | undefined): void {
+    const { keepAliveMs } = this.endpoint.reuse;
     const announcedMs = keepSeconds === undefined ? keepAliveMs : keepSeconds * 1000 - keepAliveMarginMs;
     this.keepMs = Math.max(0, Math.min(keepAliveMs, announcedMs));
+    if (maxRequests !== undefined) this.#requestsLeft = Math.min(this.#requestsLeft, maxRequests + 1);
+  }
+
+  /** The response does not leave the connection to another request. */
+  endReuse(): void {
+    this.keepMs = 0;
+  }
+
+  /** Bytes followed the complete response. */
+  surplus(): void {
+    if (this.keepMs > 0) this.#unsolicited();
+    this.destroy();
+  }
+
+  #unsolicited(): void {
+    this.endpoint.sentUnsolicited(this.#context.clock.nowMs());
   }
 
   /** Resumes reading after `onUpstreamData` returned false. */
@@ -248,7 +283,8 @@ export class UpstreamConnection {
   #take(length: number, bytes: Buffer): boolean {
     const user = this.#user;
     if (user === undefined) {
-      // Unsolicited bytes: the next request on this connection would take them for its response.
+      // The next request on this connection would take them for its response.
+      if (!this.socket.destroyed) this.#unsolicited();
       this.socket.destroy();
       return false;
     }
