@@ -17,7 +17,10 @@ import type { SocketWriter } from "./socket-writer.ts";
 /** Relays an upstream's final response to the client, reframed if necessary. */
 export class ResponseRelay {
   readonly status: number;
-  /** Whether the upstream connection cannot be reused. After HEAD too: misbehaving upstreams send a body. */
+  /**
+   * Whether the upstream connection cannot be reused. Neither after HEAD, nor after a 204 or 304 that announces a body:
+   * misbehaving upstreams send one.
+   */
   readonly endsConnection: boolean;
   readonly #exchange: Exchange;
   readonly #writer: SocketWriter;
@@ -30,13 +33,14 @@ export class ResponseRelay {
   constructor(exchange: Exchange, { status, chunked, contentLength, closing }: ResponseParser, writer: SocketWriter) {
     const isHead = exchange.head.method === "HEAD";
     const bodiless = isHead || status === 204 || status === 304;
+    const announcesBody = chunked || (contentLength ?? 0) > 0;
     this.status = status;
     this.#exchange = exchange;
     this.#writer = writer;
     this.#body = bodiless ? undefined : bodyReader(chunked, contentLength);
     const framed = chunked ? "upstream's chunks" : contentLength === undefined ? "own chunks" : "unchanged";
     this.#frame = bodiless ? "unchanged" : framed;
-    this.endsConnection = closing || isHead || this.#frame === "own chunks";
+    this.endsConnection = closing || isHead || this.#frame === "own chunks" || (bodiless && announcesBody);
   }
 
   get isComplete(): boolean {

@@ -234,9 +234,9 @@ export class UpstreamConnection {
     this.keepMs = 0;
   }
 
-  /** Bytes followed the complete response. */
+  /** Bytes followed the complete response. They do no harm on a connection that is not reused. */
   surplus(): void {
-    if (this.keepMs > 0) this.#unsolicited();
+    if (this.keepMs > 0 && !this.isLast) this.#unsolicited();
     this.destroy();
   }
 
