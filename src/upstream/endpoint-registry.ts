@@ -2,9 +2,9 @@ import { type EndpointResolver, unresolved } from "./dns-resolver.ts";
 import { Endpoint, type EndpointSet, type UnsolicitedListener } from "./endpoint.ts";
 import type { Condition } from "./endpoint-health.ts";
 import {
-  defaultReuse,
   type DnsQuestion,
   type DnsSpec,
+  defaultReuse,
   type EndpointAddress,
   type EndpointSpec,
   type ReuseSpec,

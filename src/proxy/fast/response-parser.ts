@@ -12,10 +12,10 @@ import {
   valueByte,
 } from "./header-scanner.ts";
 
-/** How the fast lane handles a response field: as the standard lane does, plus the framing fields and Date. */
-export type FastResponseField = ResponseField | "content-length" | "transfer-encoding" | "keep-alive" | "date";
+/** How the fast lane handles a response field: as the standard lane does, plus Transfer-Encoding, Keep-Alive and Date. */
+export type FastResponseField = ResponseField | "transfer-encoding" | "keep-alive" | "date";
 
-const framing: ReadonlySet<string> = new Set(["content-length", "transfer-encoding", "keep-alive", "date"]);
+const framing: ReadonlySet<string> = new Set(["transfer-encoding", "keep-alive", "date"]);
 
 const table = new HeaderNameTable<FastResponseField>((name) =>
   framing.has(name) ? (name as FastResponseField) : responseField(name),
@@ -151,7 +151,7 @@ export class ResponseParser {
       else if (kind === "connection") this.#readConnection(this.value(field).toLowerCase());
       else if (kind === "keep-alive") this.#readKeepAlive(this.value(field));
       else if (
-        kind === "content-length" &&
+        kind === "length" &&
         !this.#readLength(bytes, from + scan.valueStart(field), from + scan.valueEnd(field))
       )
         return false;

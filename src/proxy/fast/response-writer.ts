@@ -127,7 +127,7 @@ function statusLine({ text, status, plainReason, reasonStart, reasonEnd }: Respo
 
 function sliced(exchange: Exchange, reader: ResponseParser, { trailers }: ResponseFraming): string {
   const { scan, text } = reader;
-  const edit = responseEdit(exchange);
+  const edit = responseEdit(exchange, reader.status);
   let out = reader.plainStatusLine ? "" : statusLine(reader);
   let cacheControl: string | undefined;
   let expires = false;
@@ -161,7 +161,6 @@ function sliced(exchange: Exchange, reader: ResponseParser, { trailers }: Respon
 
 function isPassed(kind: FastResponseField, edit: ResponseEdit, trailers: TrailerPlan): boolean {
   switch (kind) {
-    case "content-length":
     case "date":
       return true;
     case "transfer-encoding":
@@ -174,7 +173,7 @@ function isPassed(kind: FastResponseField, edit: ResponseEdit, trailers: Trailer
 
 /** The slow path, field by field as in the standard lane: uneven spacing, named hop-by-hop fields, or route changes. */
 function rewritten(exchange: Exchange, reader: ResponseParser, { trailers }: ResponseFraming): string {
-  return statusLine(reader) + lines(responseHeaders(exchange, reader.flat(), trailers));
+  return statusLine(reader) + lines(responseHeaders(exchange, reader.status, reader.flat(), trailers));
 }
 
 /** Formats a flat list of fields as header lines. */

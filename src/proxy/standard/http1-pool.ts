@@ -74,7 +74,11 @@ export class Http1Upstream implements UpstreamPool {
     const { reuse, address } = this.#endpoint;
     const { timeouts } = this.#options;
     const client: Client = new Client(clientOrigin(address), {
-      connect: (options, done) => this.#connect(options, this.#observing(() => connection, done)),
+      connect: (options, done) =>
+        this.#connect(
+          options,
+          this.#observing(() => connection, done),
+        ),
       headersTimeout: timeouts.responseHeadersMs,
       bodyTimeout: timeouts.idleMs,
       keepAliveTimeout: reuse.keepAliveMs,

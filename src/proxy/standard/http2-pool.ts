@@ -221,7 +221,8 @@ export class Http2UpstreamSession {
   #closeIfIdle(): void {
     if (this.#streams > 0 || this.#queue.length > 0) return;
     if (this.#isRetired) this.#end();
-    else if (this.#state === "open") this.#idleTimer = setTimeout(() => this.retire(), this.#endpoint.reuse.keepAliveMs);
+    else if (this.#state === "open")
+      this.#idleTimer = setTimeout(() => this.retire(), this.#endpoint.reuse.keepAliveMs);
   }
 
   #end(): void {
