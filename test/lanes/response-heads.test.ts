@@ -135,7 +135,7 @@ const bodiless: readonly LaneCase[] = [
   answered("a 304 with chunks said", response("304 R", chunked)),
   answered("a 304 with a length", response("304 R", "Content-Length: 5\r\n")),
   answered("a 205 with a length of zero", response("205 R", "Content-Length: 0\r\n")),
-  answered("a 205 without a length", response("205 R", chunked) + "0\r\n\r\n"),
+  answered("a 205 without a length", `${response("205 R", chunked)}0\r\n\r\n`),
 ];
 
 const interim = (name: string, bytes: string, line = "GET /plain"): LaneCase =>
