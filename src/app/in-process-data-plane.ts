@@ -240,13 +240,15 @@ function logCondition(log: Logger, { service, version, origin }: Endpoint, { sta
   else log.warn(fields, outageMessages[state]);
 }
 
+const singleUseMessage =
+  "upstream endpoint sent bytes that no request asked for; for now each of its connections carries one request";
+const singleUseHint =
+  "look for responses longer than their Content-Length, bodies of a 204, second responses, or a 408 to idle connections (then set a shorter timeouts.keepAlive)";
+
 /** At most once in the time that reuse is off. */
 function logSingleUse(log: Logger, { service, version, origin, singleUse }: Endpoint): void {
-  const until = new Date(singleUse.untilMs).toISOString();
-  log.warn(
-    { service, version, endpoint: origin, singleUseUntil: until },
-    "upstream endpoint sent bytes that no request asked for; its connections carry one request each for now. Look for responses longer than their Content-Length, bodies of HEAD or 204, and second responses",
-  );
+  const singleUseUntil = new Date(singleUse.untilMs).toISOString();
+  log.warn({ service, version, endpoint: origin, singleUseUntil, hint: singleUseHint }, singleUseMessage);
 }
 
 function exporterSpec({ tracing }: CompiledConfig): ExporterSpec | undefined {

@@ -7,7 +7,7 @@ import type { Misbehaviour } from "./chaos-upstream.ts";
 const program = fileURLToPath(new URL("./chaos-upstream.ts", import.meta.url));
 
 /** More than the process lets wait in its accept queue. */
-const fillingConnections = 64;
+const fillingConnections = 256;
 
 /** One endpoint in its own process. */
 export class UpstreamProcess {
