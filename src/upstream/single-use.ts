@@ -14,6 +14,11 @@ export class SingleUse {
     return this.untilMs !== 0 && nowMs < this.untilMs;
   }
 
+  /** Bytes arrived on a connection that is not reused: no harm, but the endpoint still sends them. */
+  prolong(nowMs: number): void {
+    if (this.isActive(nowMs)) this.untilMs = nowMs + singleUseMs;
+  }
+
   /** Bytes arrived that no request asked for. True if reuse ends with them. */
   unsolicited(nowMs: number): boolean {
     const begins = !this.isActive(nowMs);

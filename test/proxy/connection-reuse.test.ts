@@ -170,6 +170,22 @@ describe.each(lanes)("connections to endpoints, in the $lane lane", ({ fastLane 
   });
 });
 
+it("bytes behind the responses on connections of one request each prolong it, and count nothing", async () => {
+  const { stable } = await answering(`${fine}x`);
+  const started = await perch(shopYaml({ stable: stable.origin }));
+  const client = await rawClient(started.port);
+  client.send(get);
+  await client.read((all) => all.endsWith("fine"));
+  const before = String(await singleUseUntil(started));
+  await expect
+    .poll(async () => {
+      await ask(client);
+      return String(await singleUseUntil(started)) > before;
+    })
+    .toBe(true);
+  expect(await started.metric(unsolicited)).toBe(1);
+});
+
 it("Keep-Alive: max is heeded in the fast lane", async () => {
   const { stable } = await answering(fine.replace("\r\n\r\n", "\r\nKeep-Alive: timeout=60, max=1\r\n\r\n"));
   const client = await rawClient((await perch(shopYaml({ stable: stable.origin }))).port);

@@ -234,9 +234,10 @@ export class UpstreamConnection {
     this.keepMs = 0;
   }
 
-  /** Bytes followed the complete response. They do no harm on a connection that is not reused. */
+  /** Bytes followed the complete response. */
   surplus(): void {
     if (this.keepMs > 0 && !this.isLast) this.#unsolicited();
+    else this.endpoint.singleUse.prolong(this.#context.clock.nowMs());
     this.destroy();
   }
 
