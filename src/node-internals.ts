@@ -5,6 +5,7 @@
 import { once } from "node:events";
 import { createServer as createHttpServer, IncomingMessage, type Server, ServerResponse } from "node:http";
 import { type AddressInfo, connect, createServer, Socket } from "node:net";
+import { setTimeout } from "node:timers/promises";
 import { TLSSocket } from "node:tls";
 import { setFlagsFromString } from "node:v8";
 import { runInNewContext } from "node:vm";
@@ -45,6 +46,34 @@ export function moveToReadInto(accepted: Socket, onread: ReadInto): Socket {
   const socket = new Socket(options as unknown as ConstructorParameters<typeof Socket>[0]);
   accepted.destroy();
   return socket;
+}
+
+// ---- net.Socket: how a failed write and the end of the input reach the stream
+
+/**
+ * A socket that reads on after a write failed because the peer has reset the connection, and is destroyed with that error
+ * once it has read everything. Node destroys a socket at once, and with it a response that the peer sent before the reset
+ * and the kernel still holds. Use it with `onread`. Where Node no longer calls `destroy` and `push`, it is a plain socket.
+ */
+export class ReadOnSocket extends Socket {
+  #writeError: Error | undefined;
+
+  override destroy(error?: Error): this {
+    if (!isResetOfWrite(error) || this.#writeError !== undefined) return super.destroy(error);
+    this.#writeError = error;
+    return this;
+  }
+
+  /** Node reports the end of the input by `push(null)`; a stream with an error emits no `end`. */
+  override push(chunk: unknown, encoding?: BufferEncoding): boolean {
+    if (chunk !== null || this.#writeError === undefined) return super.push(chunk, encoding);
+    super.destroy(this.#writeError);
+    return false;
+  }
+}
+
+function isResetOfWrite(error: (Error & { readonly code?: unknown; readonly syscall?: unknown }) | undefined): boolean {
+  return error?.syscall === "write" && (error.code === "EPIPE" || error.code === "ECONNRESET");
 }
 
 // ---- tls.TLSSocket: _parent
@@ -106,6 +135,10 @@ export async function missingNodeInternals(): Promise<readonly string[]> {
     [!startsTimeoutChecks(), "http.Server's listening event: the standard lane does not time out slow request heads"],
     [(Buffer.prototype as SlicedBuffer).latin1Slice === undefined, "Buffer.latin1Slice: header fields are read slower"],
     [minorCollection() === undefined, "gc: streamed bodies hold more memory"],
+    [
+      !(await readsOnAfterReset()),
+      "net.Socket.destroy and push: the fast lane loses responses that upstreams sent before a reset",
+    ],
     // Last, for it takes the connection over.
     [!knowsSocketBelow(accepted), "TLSSocket._parent: listeners with tls do not accept connections"],
   ];
@@ -113,6 +146,38 @@ export async function missingNodeInternals(): Promise<readonly string[]> {
   accepted.destroy();
   server.close();
   return checks.flatMap(([missing, consequence]) => (missing ? [consequence] : []));
+}
+
+/** Where Node does not report the end of the input, the socket would never close. */
+const readOnCheckMs = 500;
+
+async function readsOnAfterReset(): Promise<boolean> {
+  const server = createServer().listen(0, "127.0.0.1");
+  await once(server, "listening");
+  let received = 0;
+  const onread = {
+    buffer: Buffer.alloc(16),
+    callback: (length: number) => {
+      received += length;
+      return true;
+    },
+  };
+  const socket = new ReadOnSocket({ onread } as ConstructorParameters<typeof Socket>[0]).on("error", () => {});
+  const { promise: closed, resolve } = Promise.withResolvers<void>();
+  socket.once("close", () => resolve());
+  socket.connect((server.address() as AddressInfo).port, "127.0.0.1");
+  const [peer] = (await once(server, "connection")) as [Socket];
+  await once(socket, "ready");
+  // The kernel has delivered both by the time of the next write.
+  peer.write("answer", () => {
+    peer.resetAndDestroy();
+    socket.write("request");
+  });
+  server.close();
+  await Promise.race([closed, setTimeout(readOnCheckMs)]);
+  const readsOn = socket.destroyed && received === "answer".length;
+  socket.destroy();
+  return readsOn;
 }
 
 function knowsResponseDue(socket: Socket): boolean {

@@ -43,6 +43,14 @@ const removals: readonly (readonly [name: string, removal: string])[] = [
      };`,
   ],
   [
+    "net.Socket.destroy and push",
+    `const { Socket } = await import("node:net");
+     const { _write } = Socket.prototype;
+     Socket.prototype._write = function (data, encoding, done) {
+       return _write.call(this, data, encoding, (error) => (error ? Socket.prototype.destroy.call(this, error) : done()));
+     };`,
+  ],
+  [
     "TLSSocket._parent",
     `const { TLSSocket } = await import("node:tls");
      Object.defineProperty(TLSSocket.prototype, "_parent", { get: () => undefined, set: () => {} });`,

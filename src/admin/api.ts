@@ -73,6 +73,11 @@ export interface EndpointReport {
   /** When requests may try it again. Null while it is up, and while only a health check can bring it back. */
   readonly triedAgainAt: string | null;
   readonly checked: { readonly by: HealthSpec["probe"]["kind"]; readonly everyMs: number } | null;
+  /**
+   * Until when each of its connections carries one request, because it sent bytes that no request asked for. Null: its
+   * connections are reused.
+   */
+  readonly singleUseUntil: string | null;
 }
 
 /** One endpoint and its health state. */
@@ -81,14 +86,16 @@ export interface EndpointView {
   readonly version: string;
   readonly origin: string;
   readonly health: { readonly belief: HealthState };
+  readonly singleUse: { readonly untilMs: number };
 }
 
 export function reportEndpoints(
   endpoints: Iterable<EndpointView>,
   services: readonly Pick<ServiceSpec, "name" | "health">[],
+  nowMs: number,
 ): readonly EndpointReport[] {
   const checks = new Map(services.map(({ name, health }) => [name, health]));
-  return Array.from(endpoints, ({ service, version, origin, health: { belief } }) => {
+  return Array.from(endpoints, ({ service, version, origin, health: { belief }, singleUse }) => {
     const { state, why, sinceMs, closedUntilMs } = belief;
     const check = checks.get(service);
     const waits = closedUntilMs > 0 && closedUntilMs < Number.POSITIVE_INFINITY;
@@ -101,6 +108,7 @@ export function reportEndpoints(
       since: sinceMs === undefined ? null : new Date(sinceMs).toISOString(),
       triedAgainAt: waits ? new Date(closedUntilMs).toISOString() : null,
       checked: check === undefined ? null : { by: check.probe.kind, everyMs: check.intervalMs },
+      singleUseUntil: singleUse.untilMs > nowMs ? new Date(singleUse.untilMs).toISOString() : null,
     };
   });
 }

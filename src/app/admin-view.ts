@@ -63,7 +63,7 @@ export function adminView(sources: AdminSources): AdminView {
     },
     async endpoints() {
       await dataPlane.refresh();
-      return reportEndpoints(endpoints.all(), active.current.config.services);
+      return reportEndpoints(endpoints.all(), active.current.config.services, nowMs());
     },
     async explain(query) {
       await dataPlane.refresh();

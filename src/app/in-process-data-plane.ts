@@ -101,6 +101,11 @@ export class InProcessDataPlane implements DataPlane {
         this.#pools.retire(endpoint);
       },
       changed: (endpoint, condition) => logCondition(parts.log, endpoint, condition),
+      unsolicited: (endpoint, effect) => {
+        const version = this.active.current.services.get(endpoint.service)?.versions.get(endpoint.version);
+        if (version !== undefined) version.stats.unsolicited.value++;
+        if (effect === "reuse ends") logSingleUse(parts.log, endpoint);
+      },
     };
     this.endpoints = new EndpointRegistry(events, this.#names);
     this.#keys = new JwksFetcher({ stats: stats.jwks, log: parts.log, monotonicMs });
@@ -233,6 +238,17 @@ function logCondition(log: Logger, { service, version, origin }: Endpoint, { sta
   const fields = { service, version, endpoint: origin, state, why };
   if (state === "up") log.info(fields, "upstream endpoint is up again");
   else log.warn(fields, outageMessages[state]);
+}
+
+const singleUseMessage =
+  "upstream endpoint sent bytes that no request asked for; for now each of its connections carries one request";
+const singleUseHint =
+  "look for responses longer than their Content-Length, bodies of a 204, second responses, or a 408 to idle connections (then set a shorter timeouts.keepAlive)";
+
+/** At most once in the time that reuse is off. */
+function logSingleUse(log: Logger, { service, version, origin, singleUse }: Endpoint): void {
+  const singleUseUntil = new Date(singleUse.untilMs).toISOString();
+  log.warn({ service, version, endpoint: origin, singleUseUntil, hint: singleUseHint }, singleUseMessage);
 }
 
 function exporterSpec({ tracing }: CompiledConfig): ExporterSpec | undefined {

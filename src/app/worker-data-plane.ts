@@ -103,9 +103,13 @@ export class WorkerDataPlane implements DataPlane {
   }
 
   async refresh(): Promise<void> {
-    const { stats, health } = await this.#pool.counts();
+    const { stats, health, singleUse } = await this.#pool.counts();
     this.#parts.stats.restore(stats);
-    for (const endpoint of this.endpoints.all()) endpoint.health.believe(health.get(endpointKey(endpoint)) ?? unknown);
+    for (const endpoint of this.endpoints.all()) {
+      const key = endpointKey(endpoint);
+      endpoint.health.believe(health.get(key) ?? unknown);
+      endpoint.singleUse.untilMs = singleUse.get(key) ?? 0;
+    }
   }
 
   drain(): void {

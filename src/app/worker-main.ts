@@ -87,7 +87,12 @@ class WorkerMain {
     const { endpoints } = this.#running().plane;
     const changed = Array.from(endpoints.all()).filter(({ health }) => health.condition.sinceMs !== undefined);
     const health = new Map(changed.map((endpoint) => [endpointKey(endpoint), endpoint.health.belief]));
-    return { stats: this.#stats.counts(), health };
+    const singleUse = new Map(
+      Array.from(endpoints.all())
+        .filter(({ singleUse: { untilMs } }) => untilMs > 0)
+        .map((endpoint) => [endpointKey(endpoint), endpoint.singleUse.untilMs]),
+    );
+    return { stats: this.#stats.counts(), health, singleUse };
   }
 
   #running(): { readonly plane: InProcessDataPlane; readonly env: StartInput["env"] } {

@@ -6,11 +6,13 @@ import type { Endpoint } from "../upstream/endpoint.ts";
 
 /** The upstream connections of both lanes, shared by all listeners. */
 export class SharedPools {
-  readonly standard = new UpstreamPools();
+  readonly standard: UpstreamPools;
   readonly fast: FastUpstreamPools;
-  readonly mirrors = new MirrorSender();
+  readonly mirrors: MirrorSender;
 
   constructor(clock: CachedClock) {
+    this.standard = new UpstreamPools(clock.nowMs);
+    this.mirrors = new MirrorSender(clock.nowMs);
     this.fast = new FastUpstreamPools(clock);
   }
 

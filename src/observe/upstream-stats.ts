@@ -39,6 +39,8 @@ export class UpstreamStats {
   /** Requests that wait in the queue. */
   readonly pending = new Counter();
   readonly overloads = new LabelCounters(overloadCauses);
+  /** Responses that no request asked for. */
+  readonly unsolicited = new Counter();
 
   error(kind: UpstreamErrorKind): void {
     this.errors.count(kind);
@@ -101,6 +103,12 @@ export const upstreamGroup = new StatsGroup<UpstreamStats, [service: string, ver
       type: "counter",
       labels: ["cause"],
       storage: ({ overloads }) => overloads,
+    },
+    {
+      name: "perch_unsolicited_responses_total",
+      help: "Times that an upstream connection sent bytes that no request asked for.",
+      type: "counter",
+      storage: ({ unsolicited }) => unsolicited,
     },
   ],
 });

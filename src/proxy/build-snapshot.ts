@@ -128,8 +128,8 @@ function buildService(spec: ServiceSpec, parts: SnapshotParts): Service {
 }
 
 function buildVersion(service: ServiceSpec, spec: VersionSpec, index: number, parts: SnapshotParts): ServiceVersion {
-  const { limits } = service;
-  const endpoints = parts.endpoints.set(service.name, spec.name, spec.endpoints, limits?.maxConnections);
+  const { limits, reuse } = service;
+  const endpoints = parts.endpoints.set(service.name, spec.name, spec.endpoints, limits?.maxConnections, reuse);
   return Object.freeze({
     name: spec.name,
     index,

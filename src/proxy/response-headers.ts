@@ -10,6 +10,7 @@ export type ResponseField =
   | "drop"
   | "connection"
   | "trailer"
+  | "length"
   | "cache-control"
   | "expires"
   | "targeted-cache-control"
@@ -28,14 +29,21 @@ export interface ResponseEdit {
   readonly setCookie: string | undefined;
   /** The served version, if `exposeVersion` is on. It replaces the upstream's `x-perch-version`. */
   readonly exposedVersion: string | undefined;
+  /** Whether the upstream's Content-Length may be passed on. */
+  readonly mayHaveLength: boolean;
 }
 
 /**
  * The response's header fields for the client, flat: name, value, name, value. The upstream's fields come first, in their
  * order and case, then those that Perch sets.
  */
-export function responseHeaders(exchange: Exchange, upstream: readonly string[], trailers: TrailerPlan): string[] {
-  const edit = responseEdit(exchange);
+export function responseHeaders(
+  exchange: Exchange,
+  status: number,
+  upstream: readonly string[],
+  trailers: TrailerPlan,
+): string[] {
+  const edit = responseEdit(exchange, status);
   const out: string[] = [];
   const named: string[] = [];
   let cacheControl: string | undefined;
@@ -66,13 +74,15 @@ export function responseHeaders(exchange: Exchange, upstream: readonly string[],
 /** Fields that Connection cannot remove: framing, and Date, which the client side would only add again. */
 const unremovable: ReadonlySet<string> = new Set(["content-length", "date"]);
 
-export function responseEdit(exchange: Exchange): ResponseEdit {
+export function responseEdit(exchange: Exchange, status: number): ResponseEdit {
   const { exposeVersion } = exchange.snapshot.config;
   const setCookie = exchange.setCookie();
   return {
     privacy: privacyOf(exchange.route?.isPrivate === true, setCookie, exchange.method),
     setCookie,
     exposedVersion: exposeVersion ? exchange.servedVersion : undefined,
+    // RFC 9110 §8.6.
+    mayHaveLength: status >= 200 && status !== 204,
   };
 }
 
@@ -91,13 +101,15 @@ function isStored(method: string): boolean {
 /** Whether a field is forwarded to the client unchanged. */
 export function passes(
   field: ResponseField,
-  { privacy, exposedVersion }: ResponseEdit,
+  { privacy, exposedVersion, mayHaveLength }: ResponseEdit,
   trailers: TrailerPlan,
 ): boolean {
   switch (field) {
     case "keep":
     case "expires":
       return true;
+    case "length":
+      return mayHaveLength;
     case "trailer":
       return trailers === "trailers may follow";
     case "version":
@@ -142,6 +154,7 @@ const targetedCacheControl: ReadonlySet<string> = new Set([
 /** `name`: in lower case. */
 export function responseField(name: string): ResponseField {
   if (name === "connection" || name === "cache-control" || name === "expires" || name === "trailer") return name;
+  if (name === "content-length") return "length";
   if (name === "x-perch-version") return "version";
   if (name.endsWith("cdn-cache-control") || targetedCacheControl.has(name)) return "targeted-cache-control";
   return dropped.has(name) ? "drop" : "keep";

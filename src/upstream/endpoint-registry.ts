@@ -1,11 +1,13 @@
 import { type EndpointResolver, unresolved } from "./dns-resolver.ts";
-import { Endpoint, type EndpointSet } from "./endpoint.ts";
+import { Endpoint, type EndpointSet, type UnsolicitedListener } from "./endpoint.ts";
 import type { Condition } from "./endpoint-health.ts";
 import {
   type DnsQuestion,
   type DnsSpec,
+  defaultReuse,
   type EndpointAddress,
   type EndpointSpec,
+  type ReuseSpec,
   recordAddress,
 } from "./service-spec.ts";
 
@@ -16,6 +18,8 @@ export interface EndpointEvents {
   retired(endpoint: Endpoint): void;
   /** Its health has changed. */
   changed(endpoint: Endpoint, condition: Condition): void;
+  /** It has sent a response that no request asked for. */
+  unsolicited(...args: Parameters<UnsolicitedListener>): void;
 }
 
 /** For use without side effects, such as explanations. */
@@ -23,6 +27,7 @@ export const noopEndpointEvents: EndpointEvents = Object.freeze({
   added: () => {},
   retired: () => {},
   changed: () => {},
+  unsolicited: () => {},
 });
 
 /**
@@ -47,8 +52,8 @@ export class EndpointRegistry {
   next(dns: DnsSpec): EndpointGeneration {
     const sets: LiveSet[] = [];
     return {
-      set(service, version, specs, maxConnections = Number.POSITIVE_INFINITY) {
-        const set = new LiveSet(service, version, specs, maxConnections);
+      set(service, version, specs, maxConnections = Number.POSITIVE_INFINITY, reuse = defaultReuse) {
+        const set = new LiveSet(service, version, specs, maxConnections, reuse);
         sets.push(set);
         return set;
       },
@@ -66,7 +71,13 @@ export class EndpointRegistry {
   }
 
   #create({ service, version }: LiveSet, address: EndpointAddress): Endpoint {
-    return new Endpoint(service, version, address, (endpoint, condition) => this.#events.changed(endpoint, condition));
+    return new Endpoint(
+      service,
+      version,
+      address,
+      (endpoint, condition) => this.#events.changed(endpoint, condition),
+      (endpoint, effect) => this.#events.unsolicited(endpoint, effect),
+    );
   }
 
   /** Fills the sets with the current addresses of their specs. */
@@ -78,6 +89,7 @@ export class EndpointRegistry {
         const key = keyOf(set, address);
         const endpoint = kept.get(key) ?? before.get(key) ?? this.#create(set, address);
         endpoint.maxInFlight = set.maxConnections;
+        endpoint.reuse = set.reuse;
         kept.set(key, endpoint);
         return endpoint;
       });
@@ -97,7 +109,13 @@ export interface EndpointGeneration {
    * The endpoints of a version, filled by `commit`. Called once a version. `maxConnections`: to each endpoint; default:
    * no limit.
    */
-  set(service: string, version: string, specs: readonly EndpointSpec[], maxConnections?: number): EndpointSet;
+  set(
+    service: string,
+    version: string,
+    specs: readonly EndpointSpec[],
+    maxConnections?: number,
+    reuse?: ReuseSpec,
+  ): EndpointSet;
   commit(): void;
 }
 
@@ -105,13 +123,21 @@ class LiveSet implements EndpointSet {
   readonly service: string;
   readonly version: string;
   readonly maxConnections: number;
+  readonly reuse: ReuseSpec;
   readonly #specs: readonly EndpointSpec[];
   current: readonly Endpoint[] = Object.freeze([]);
 
-  constructor(service: string, version: string, specs: readonly EndpointSpec[], maxConnections: number) {
+  constructor(
+    service: string,
+    version: string,
+    specs: readonly EndpointSpec[],
+    maxConnections: number,
+    reuse: ReuseSpec,
+  ) {
     this.service = service;
     this.version = version;
     this.maxConnections = maxConnections;
+    this.reuse = reuse;
     this.#specs = specs;
   }
 

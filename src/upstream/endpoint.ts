@@ -1,6 +1,7 @@
 import { hashText } from "../decide/hash.ts";
 import { type Condition, EndpointHealth } from "./endpoint-health.ts";
-import type { EndpointAddress, OutlierSpec } from "./service-spec.ts";
+import { defaultReuse, type EndpointAddress, type OutlierSpec, type ReuseSpec } from "./service-spec.ts";
+import { SingleUse } from "./single-use.ts";
 
 /** Higher than any measured latency. */
 const unknownLatencyMs = 1e9;
@@ -20,22 +21,35 @@ export class Endpoint {
   inFlight = 0;
   /** The limit on requests in flight, and thus on connections in use; set when a configuration becomes active. */
   maxInFlight = Number.POSITIVE_INFINITY;
+  /** How its connections are reused; set when a configuration becomes active. */
+  reuse: ReuseSpec = defaultReuse;
+  readonly singleUse = new SingleUse();
   /** True once no snapshot names it; requests that started before may still use it. */
   retired = false;
   readonly health: EndpointHealth;
+  readonly #unsolicited: UnsolicitedListener;
 
-  /** `changed` is called on each change of its health. */
+  /**
+   * `changed` is called on each change of its health, `unsolicited` for each response that no request asked for.
+   */
   constructor(
     service: string,
     version: string,
     address: EndpointAddress,
     changed: (endpoint: Endpoint, condition: Condition) => void = () => {},
+    unsolicited: UnsolicitedListener = () => {},
   ) {
+    this.#unsolicited = unsolicited;
     this.service = service;
     this.version = version;
     this.address = address;
     this.seed = hashText(`endpoint\0${address.origin}`, 0).h1;
     this.health = new EndpointHealth((condition) => changed(this, condition));
+  }
+
+  /** One of its connections, to be reused, has sent bytes that no request asked for. */
+  sentUnsolicited(nowMs: number): void {
+    this.#unsolicited(this, this.singleUse.unsolicited(nowMs) ? "reuse ends" : "no reuse");
   }
 
   /** Its name in logs and metrics; unique within its version. */
@@ -63,6 +77,9 @@ export class Endpoint {
     return latencyMs * (this.inFlight + 1);
   }
 }
+
+/** `reuse ends`: from now on its connections carry one request each. */
+export type UnsolicitedListener = (endpoint: Endpoint, effect: "reuse ends" | "no reuse") => void;
 
 /** Time constant of the decay: after this time an observation's weight is 37 %. */
 const decayMs = 10_000;

@@ -84,6 +84,22 @@ export interface LimitSpec {
   readonly pendingTimeoutMs: number;
 }
 
+/** How connections to an endpoint are reused. */
+export interface ReuseSpec {
+  /** How long an idle connection is kept, unless the endpoint announces less. */
+  readonly keepAliveMs: number;
+  /** Requests per connection; infinite: no limit. */
+  readonly maxRequests: number;
+  /** Idle connections per endpoint and lane; infinite: no limit. */
+  readonly maxIdle: number;
+}
+
+export const defaultReuse: ReuseSpec = Object.freeze({
+  keepAliveMs: 30_000,
+  maxRequests: Number.POSITIVE_INFINITY,
+  maxIdle: Number.POSITIVE_INFINITY,
+});
+
 export const upstreamProtocols = ["http1", "http2"] as const;
 /** HTTP/1.1, or HTTP/2 by ALPN for https and with prior knowledge for http. */
 export type UpstreamProtocol = (typeof upstreamProtocols)[number];
@@ -106,6 +122,7 @@ export interface ServiceSpec {
   readonly outlier: OutlierSpec | undefined;
   readonly retries: RetrySpec | undefined;
   readonly limits: LimitSpec | undefined;
+  readonly reuse: ReuseSpec;
 }
 
 /** All DNS names of the services' endpoints. */

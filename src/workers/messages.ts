@@ -36,6 +36,8 @@ export interface WorkerCounts {
   readonly stats: StatsCounts;
   /** By `endpointKey`; only endpoints whose state has ever changed. */
   readonly health: ReadonlyMap<string, HealthState>;
+  /** Until when the connections of an endpoint carry one request each. By `endpointKey`; only where that ever was. */
+  readonly singleUse: ReadonlyMap<string, number>;
 }
 
 /** The calls from the main thread to a worker: input and answer of each, which must be cloneable. */

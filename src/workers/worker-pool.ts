@@ -112,6 +112,7 @@ export class WorkerPool {
     return {
       stats: sumCounts([this.#pastCounts, ...latest.map(({ stats }) => stats)]),
       health: worstOf(latest.map(({ health }) => health)),
+      singleUse: latestOf(latest.map(({ singleUse }) => singleUse)),
     };
   }
 
@@ -241,6 +242,14 @@ function worstOf(all: readonly WorkerCounts["health"][]): WorkerCounts["health"]
     }
   }
   return worst;
+}
+
+function latestOf(all: readonly WorkerCounts["singleUse"][]): WorkerCounts["singleUse"] {
+  const latest = new Map<string, number>();
+  for (const singleUse of all) {
+    for (const [key, untilMs] of singleUse) latest.set(key, Math.max(untilMs, latest.get(key) ?? 0));
+  }
+  return latest;
 }
 
 async function refreshCounts(thread: WorkerThread): Promise<void> {

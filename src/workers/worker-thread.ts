@@ -27,7 +27,7 @@ export class WorkerThread {
   /** Resolves with the reason once the thread has exited. */
   readonly ended: Promise<string>;
   /** The last counts that it sent. */
-  counts: WorkerCounts = { stats: noCounts, health: new Map() };
+  counts: WorkerCounts = { stats: noCounts, health: new Map(), singleUse: new Map() };
   state: "starting" | "serving" | "ended" = "starting";
   /** By the pool's clock; undefined until it serves. */
   servingSinceMs: number | undefined;

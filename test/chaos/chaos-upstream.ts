@@ -22,8 +22,11 @@ export interface Misbehaviour {
 
 const delayMs = 300;
 const dripMs = 5;
-/** Further connections wait in the kernel until they time out. */
-const backlog = 4;
+/**
+ * Further connections wait in the kernel until they time out. More than all users can open at a time, since each request
+ * has its own connection once an endpoint has answered unasked.
+ */
+const backlog = 128;
 
 const [portText = "", version = ""] = process.argv.slice(2);
 let misbehaviour: Misbehaviour = { kind: "none", share: 0 };

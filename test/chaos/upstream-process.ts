@@ -1,15 +1,20 @@
 import { type ChildProcess, fork } from "node:child_process";
 import { once } from "node:events";
+import { connect, type Socket } from "node:net";
 import { fileURLToPath } from "node:url";
 import type { Misbehaviour } from "./chaos-upstream.ts";
 
 const program = fileURLToPath(new URL("./chaos-upstream.ts", import.meta.url));
+
+/** More than the process lets wait in its accept queue. */
+const fillingConnections = 256;
 
 /** One endpoint in its own process. */
 export class UpstreamProcess {
   readonly port: number;
   readonly version: string;
   #child: ChildProcess | undefined;
+  #filling: Socket[] = [];
 
   constructor(port: number, version: string) {
     this.port = port;
@@ -34,12 +39,16 @@ export class UpstreamProcess {
     await once(child, "exit");
   }
 
-  /** It does not accept and answer, but its port stays open. */
+  /** It does not accept and answer, but its port stays open, with a full queue. */
   freeze(): void {
     this.#child?.kill("SIGSTOP");
+    this.#filling = Array.from({ length: fillingConnections }, () =>
+      connect(this.port, "127.0.0.1").on("error", () => {}),
+    );
   }
 
   thaw(): void {
+    for (const socket of this.#filling.splice(0)) socket.destroy();
     this.#child?.kill("SIGCONT");
   }
 }

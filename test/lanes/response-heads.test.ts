@@ -123,6 +123,21 @@ const fields: readonly LaneCase[] = [
   ),
 ];
 
+/** RFC 9110 §8.6: a 204 has no Content-Length, whoever set it. */
+const bodiless: readonly LaneCase[] = [
+  answered("a 204 with a length of zero", response("204 R", "Content-Length: 0\r\nX-A: 1\r\n")),
+  answered("a 204 with a length", response("204 R", "X-A: 1\r\nContent-Length: 5\r\n")),
+  answered(
+    "a 204 with a length that Connection names",
+    response("204 R", "Connection: content-length\r\nContent-Length: 0\r\n"),
+  ),
+  answered("a 204 with chunks said", response("204 R", chunked)),
+  answered("a 304 with chunks said", response("304 R", chunked)),
+  answered("a 304 with a length", response("304 R", "Content-Length: 5\r\n")),
+  answered("a 205 with a length of zero", response("205 R", "Content-Length: 0\r\n")),
+  answered("a 205 without a length", `${response("205 R", chunked)}0\r\n\r\n`),
+];
+
 const interim = (name: string, bytes: string, line = "GET /plain"): LaneCase =>
   answered(name, `${bytes}${sized("x")}`, line);
 const informed: readonly LaneCase[] = [
@@ -233,5 +248,6 @@ const surplus: readonly LaneCase[] = [
 
 compareCases("status lines", trusting, statusLines);
 compareCases("response fields", trusting, fields);
+compareCases("responses without a body", trusting, bodiless);
 compareCases("interim responses", trusting, informed);
 compareCases("malformed responses", trusting, [...malformed, ...surplus]);

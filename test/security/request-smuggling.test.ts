@@ -181,6 +181,18 @@ describe.each(lanes)("request smuggling, in the $lane lane", ({ fastLane }) => {
     await edge.attack(get("/last", `${host}Connection: close\r\n`));
   });
 
+  it.each([
+    ["in one packet", ""],
+    ["that asks to be kept", "Connection: keep-alive\r\n"],
+    ["of chunks that are empty", "Connection: keep-alive\r\n"],
+  ])("an HTTP/1.0 request with chunks %s is the last on its connection (RFC 9112 §6.1)", async (name, fields) => {
+    const body = name.includes("empty") ? "0\r\n\r\n" : "5\r\nhello\r\n0\r\n\r\n";
+    const bytes = `POST / HTTP/1.0\r\n${host}${fields}${chunked}\r\n${body}`;
+    const { statuses, requests, received } = await edge.attack(bytes + smuggled);
+    expect([statuses, requests.map(({ startLine }) => startLine)], received).toEqual([[200], ["POST / HTTP/1.1"]]);
+    expect(received).toMatch(/\r\nConnection: close\r\n/i);
+  });
+
   it("bytes after a request with Connection: close are ignored, and its response arrives", async () => {
     for (const more of [smuggled, "garbage\r\n\r\n", "\0\0"]) {
       const { statuses, requests } = await edge.attack(get("/", `${host}Connection: close\r\n`) + more);

@@ -2,7 +2,7 @@ import { readFile } from "node:fs/promises";
 import { join } from "node:path";
 import { describe, expect, it } from "vitest";
 import { collector } from "../kit/collector.ts";
-import { perch, rawClient, upstream } from "../kit/freed.ts";
+import { perch, rawClient, rawUpstream, upstream } from "../kit/freed.ts";
 import { exchange, shopAt, shopYaml } from "../kit/one-service.ts";
 import { servePerch, soon, temporaryFolder } from "../kit/served.ts";
 
@@ -79,4 +79,24 @@ tracing: { sample: 1, otlp: { endpoint: "${to.endpoint}" } }`,
     expect([canary.seen.length, to.spans.length]).toEqual([30, 60]);
     expect(new Set(to.spans.map(({ resource }) => resource["service.instance.id"])).size).toBe(2);
   });
+});
+
+it("an endpoint that sent unsolicited bytes to one of several workers is logged, counted and shown", async () => {
+  const stable = await rawUpstream((socket) => {
+    socket.setNoDelay(true);
+    socket.write("HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nokmore");
+  });
+  const served = await servePerch(shopAt(stable.origin, "workers: 2"));
+  expect(await exchange(served.port, "GET / HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n")).toMatch(/\r\n\r\nok$/);
+  const line = await served.process.logged(
+    "upstream endpoint sent bytes that no request asked for; for now each of its connections carries one request",
+  );
+  expect(line).toMatchObject({ level: "warn", service: "shop", version: "stable", endpoint: stable.origin });
+  await expect
+    .poll(() => served.metric('perch_unsolicited_responses_total{service="shop",version="stable"}'), soon)
+    .toBe(1);
+  const { endpoints } = (await (await served.admin("/api/endpoints")).json()) as {
+    endpoints: { singleUseUntil: string }[];
+  };
+  expect(endpoints.map(({ singleUseUntil }) => singleUseUntil)).toEqual([line["singleUseUntil"]]);
 });

@@ -11,6 +11,7 @@ const at = (...ports: number[]): EndpointSpec[] =>
 
 class EventLog implements EndpointEvents {
   readonly lines: string[] = [];
+  unsolicited(): void {}
   added({ version, origin }: Parameters<EndpointEvents["added"]>[0]): void {
     this.lines.push(`+ ${version} ${origin}`);
   }

@@ -1,4 +1,10 @@
-import { type LimitSpec, type OutlierSpec, type RetrySpec, retryableStatuses } from "../../upstream/service-spec.ts";
+import {
+  type LimitSpec,
+  type OutlierSpec,
+  type RetrySpec,
+  type ReuseSpec,
+  retryableStatuses,
+} from "../../upstream/service-spec.ts";
 import { list } from "../schema-kit/collections.ts";
 import { defaulted, object, optional } from "../schema-kit/object.ts";
 import { boolean, duration, number, oneOf, ParseError, scalar, size } from "../schema-kit/scalars.ts";
@@ -98,6 +104,14 @@ export const limitsSchema = object(
       "Maximum number of concurrent requests. Further requests are queued.",
       count("a number of requests", 1, 1_000_000),
     ),
+    maxIdleConnections: optional(
+      "Maximum number of idle connections kept per endpoint and lane; the oldest is closed. Default: no limit.",
+      count("a number of connections", 1, 1_000_000),
+    ),
+    maxRequestsPerConnection: optional(
+      "Maximum number of requests per connection to an endpoint; 0: no limit. Default: no limit.",
+      count("a number of requests", 0, 1_000_000_000),
+    ),
     maxPending: defaulted(
       "Maximum number of queued requests. Further requests get 503.",
       count("a number of requests", 0, 10_000),
@@ -109,7 +123,10 @@ export const limitsSchema = object(
       "1s",
     ),
   },
-  { what: "limits", atLeastOneOf: ["maxConnections", "maxInFlight"] },
+  {
+    what: "limits",
+    atLeastOneOf: ["maxConnections", "maxInFlight", "maxIdleConnections", "maxRequestsPerConnection"],
+  },
 );
 
 export type OutlierConfig = Infer<typeof outlierSchema>;
@@ -131,11 +148,26 @@ export function compileRetries({ attempts, on, budget, otherVersion, maxBody }: 
   };
 }
 
-export function compileLimits({ maxConnections, maxInFlight, maxPending, pendingTimeout }: LimitsConfig): LimitSpec {
+/** Undefined if nothing limits how many requests run at a time. */
+export function compileLimits({
+  maxConnections,
+  maxInFlight,
+  maxPending,
+  pendingTimeout,
+}: LimitsConfig): LimitSpec | undefined {
+  if (maxConnections === undefined && maxInFlight === undefined) return undefined;
   return {
     maxConnections: maxConnections ?? Number.POSITIVE_INFINITY,
     maxInFlight: maxInFlight ?? Number.POSITIVE_INFINITY,
     maxPending,
     pendingTimeoutMs: pendingTimeout,
+  };
+}
+
+export function compileReuse(keepAliveMs: number, limits: LimitsConfig | undefined): ReuseSpec {
+  return {
+    keepAliveMs,
+    maxRequests: limits?.maxRequestsPerConnection || Number.POSITIVE_INFINITY,
+    maxIdle: limits?.maxIdleConnections ?? Number.POSITIVE_INFINITY,
   };
 }

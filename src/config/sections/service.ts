@@ -20,6 +20,7 @@ import {
   compileLimits,
   compileOutlier,
   compileRetries,
+  compileReuse,
   limitsSchema,
   outlierSchema,
   retriesSchema,
@@ -52,6 +53,11 @@ const timeouts = object(
     total: optional(
       "Time from the first byte of the request to the last byte of the response. Default: no limit.",
       timeout,
+    ),
+    keepAlive: defaulted(
+      "How long an idle connection to an endpoint is kept. Set it shorter than the endpoint's own time.",
+      timeout,
+      "30s",
     ),
   },
   { what: "timeouts" },
@@ -114,10 +120,11 @@ export function compileService({ name, value }: Entry<ServiceConfig>, context: C
     }
     return { name: version.name, endpoints: [...endpoints.values()] };
   });
-  if (value.protocol === "http2" && value.limits?.maxConnections !== undefined) {
-    const message = "maxConnections applies to HTTP/1.1 only, where a connection carries one request at a time";
-    const span = parsing.spanOf(value.limits, "maxConnections");
-    parsing.error(span, "conflicting-keys", message, "set maxInFlight instead");
+  for (const key of ["maxConnections", "maxIdleConnections"] as const) {
+    if (value.protocol !== "http2" || value.limits?.[key] === undefined) continue;
+    const message = `${key} applies to HTTP/1.1 only, where a connection carries one request at a time`;
+    const suggestion = key === "maxConnections" ? "set maxInFlight instead" : "remove it";
+    parsing.error(parsing.spanOf(value.limits, key), "conflicting-keys", message, suggestion);
   }
   const tls = compileTls(name, value, versions, context);
   return {
@@ -138,6 +145,7 @@ export function compileService({ name, value }: Entry<ServiceConfig>, context: C
     outlier: value.outlier && compileOutlier(value.outlier),
     retries: value.retries && compileRetries(value.retries),
     limits: value.limits && compileLimits(value.limits),
+    reuse: compileReuse(value.timeouts.keepAlive, value.limits),
   };
 }
 

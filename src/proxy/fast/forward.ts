@@ -7,11 +7,11 @@ import type { Attempts } from "../attempts.ts";
 import type { Exchange } from "../exchange.ts";
 import { ForwardState, type ForwardTransport } from "../forward-state.ts";
 import { closesConnection, localResponse, localResponseText } from "../local-reply.ts";
-import { earlyHintLinks } from "../response-headers.ts";
 import type { BodyState } from "../retry-policy.ts";
 import type { BodyParser, ChunkedSink } from "./body-parser.ts";
 import type { ActiveRequest, ClientSide, FastContext } from "./fast-context.ts";
 import { PartialHead } from "./header-scanner.ts";
+import { InterimRelay } from "./interim-relay.ts";
 import { responseHeadBytes } from "./response-parser.ts";
 import { bodyReader, ResponseRelay } from "./response-writer.ts";
 import { TextSink } from "./socket-writer.ts";
@@ -44,6 +44,7 @@ export class Forward implements ActiveRequest, UpstreamUser, ForwardTransport {
   #connection: UpstreamConnection | undefined;
   #partialHead: PartialHead | undefined;
   #relayed: ResponseRelay | undefined;
+  #interim: InterimRelay | undefined;
   #status = 0;
 
   constructor(context: FastContext, client: ClientSide, parts: ForwardParts) {
@@ -204,8 +205,13 @@ export class Forward implements ActiveRequest, UpstreamUser, ForwardTransport {
     const connection = this.#connection;
     if (connection === undefined) return;
     this.#state.phase = "sent";
-    connection.writer.addText(this.#request.opening());
+    connection.writer.addText(this.#request.opening(connection.isLast ? "close" : "keep-alive"));
     connection.writer.flush();
+    if (connection.writer.broken) {
+      // Nothing was sent, so no bytes that the connection still holds are a response to this request.
+      this.#attemptFailed("upstream-reset");
+      return;
+    }
     this.#request.opened();
     if (!this.awaitsBody) {
       this.#bodySent();
@@ -259,22 +265,12 @@ export class Forward implements ActiveRequest, UpstreamUser, ForwardTransport {
         this.#beginResponse(connection, bytes, responses.end, to);
         return;
       }
-      if (!this.#relayInterim()) {
+      this.#interim ??= new InterimRelay(this.#client.writer);
+      if (!this.#interim.pass(responses)) {
         this.#attemptFailed("upstream-malformed");
         return;
       }
     }
-  }
-
-  /** Passes on 102, and 103 with its links. False for 100 and 101, which were not requested. Ignores others. */
-  #relayInterim(): boolean {
-    const { responses } = this.#context;
-    const { writer } = this.#client;
-    if (responses.status < 102) return false;
-    if (responses.status === 102) writer.addText("HTTP/1.1 102 Processing\r\n\r\n");
-    const links = responses.status === 103 ? earlyHintLinks(responses.flat()) : [];
-    if (links.length > 0) writer.addText(`HTTP/1.1 103 Early Hints\r\nLink: ${links.join(", ")}\r\n\r\n`);
-    return true;
   }
 
   #beginResponse(connection: UpstreamConnection, bytes: Buffer, from: number, to: number): void {
@@ -290,7 +286,8 @@ export class Forward implements ActiveRequest, UpstreamUser, ForwardTransport {
     this.#relayed = relayed;
     this.#status = responses.status;
     this.#state.responseStarted(responses.status);
-    connection.limitKeepAlive(relayed.endsConnection ? 0 : responses.keepAliveSeconds);
+    if (relayed.endsConnection) connection.endReuse();
+    else connection.limitReuse(responses.keepAliveSeconds, responses.keepAliveRequests);
     relayed.addHead(responses, this.#client.connectionAfter("response"), date);
     const sink = responses.textIsWhole ? new TextSink(writer, responses.text, from - responses.headLength) : writer;
     this.#passOn(connection, relayed, bytes, from, to, sink);
@@ -298,18 +295,19 @@ export class Forward implements ActiveRequest, UpstreamUser, ForwardTransport {
 
   /** Discards a response that is retried; keeps its connection if the response is already complete. */
   #discard(connection: UpstreamConnection, bytes: Buffer, from: number, to: number): void {
-    const { chunked, contentLength, closing, keepAliveSeconds } = this.#context.responses;
+    const { chunked, contentLength, closing, keepAliveSeconds, keepAliveRequests } = this.#context.responses;
     const body = bodyReader(chunked, contentLength);
-    const isWhole = body.read(bytes, from, to, nowhere) === to && body.complete;
+    const end = body.read(bytes, from, to, nowhere);
     const isSent = !this.awaitsBody && !connection.writer.pending;
     this.#connection = undefined;
-    if (!isWhole || !isSent || closing || this.exchange.head.method === "HEAD") {
+    if (!body.complete || !isSent || closing || this.exchange.head.method === "HEAD") {
       connection.destroy();
       return;
     }
-    connection.limitKeepAlive(keepAliveSeconds);
+    connection.limitReuse(keepAliveSeconds, keepAliveRequests);
     connection.leave("flushed");
-    this.#context.pools.release(connection);
+    if (end === to) this.#context.pools.release(connection);
+    else connection.surplus();
   }
 
   /** Passes on the body bytes received. */
@@ -345,10 +343,10 @@ export class Forward implements ActiveRequest, UpstreamUser, ForwardTransport {
     this.#state.phase = "ended";
     this.#connection = undefined;
     writer.flush();
-    const usable = upstream === "ended" && !this.awaitsBody;
     connection.leave(writer.pending ? "pending" : "flushed");
-    if (usable) this.#context.pools.release(connection);
-    else connection.destroy();
+    if (upstream === "surplus bytes") connection.surplus();
+    else if (this.awaitsBody) connection.destroy();
+    else this.#context.pools.release(connection);
     this.#allWritten();
   }
 
@@ -377,6 +375,7 @@ export class Forward implements ActiveRequest, UpstreamUser, ForwardTransport {
     this.#connection?.destroy();
     this.#connection = undefined;
     this.#partialHead = undefined;
+    this.#interim?.restart();
   }
 
   cut(): void {

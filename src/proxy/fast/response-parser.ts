@@ -12,10 +12,10 @@ import {
   valueByte,
 } from "./header-scanner.ts";
 
-/** How the fast lane handles a response field: as the standard lane does, plus the framing fields and Date. */
-export type FastResponseField = ResponseField | "content-length" | "transfer-encoding" | "keep-alive" | "date";
+/** How the fast lane handles a response field: as the standard lane does, plus Transfer-Encoding, Keep-Alive and Date. */
+export type FastResponseField = ResponseField | "transfer-encoding" | "keep-alive" | "date";
 
-const framing: ReadonlySet<string> = new Set(["content-length", "transfer-encoding", "keep-alive", "date"]);
+const framing: ReadonlySet<string> = new Set(["transfer-encoding", "keep-alive", "date"]);
 
 const table = new HeaderNameTable<FastResponseField>((name) =>
   framing.has(name) ? (name as FastResponseField) : responseField(name),
@@ -54,6 +54,8 @@ export class ResponseParser {
   hasDate = false;
   /** The upstream's announced idle timeout, in seconds (Keep-Alive: timeout). */
   keepAliveSeconds: number | undefined;
+  /** How many further requests it allows (Keep-Alive: max). */
+  keepAliveRequests: number | undefined;
   /** Position after the head, in the bytes passed to `read`. */
   end = 0;
   readonly #kinds: FastResponseField[] = [];
@@ -140,15 +142,16 @@ export class ResponseParser {
     this.namesFields = false;
     this.hasDate = false;
     this.keepAliveSeconds = undefined;
+    this.keepAliveRequests = undefined;
     for (let field = 0; field < scan.count; field++) {
       const kind = table.kind(scan, field, bytes, from);
       this.#kinds[field] = kind;
       if (kind === "keep") continue;
       if (kind === "date") this.hasDate = true;
       else if (kind === "connection") this.#readConnection(this.value(field).toLowerCase());
-      else if (kind === "keep-alive") this.keepAliveSeconds = timeoutSeconds(this.value(field));
+      else if (kind === "keep-alive") this.#readKeepAlive(this.value(field));
       else if (
-        kind === "content-length" &&
+        kind === "length" &&
         !this.#readLength(bytes, from + scan.valueStart(field), from + scan.valueEnd(field))
       )
         return false;
@@ -168,6 +171,12 @@ export class ResponseParser {
     if (options.includes("close")) this.#closed = true;
     if (options.includes("keep-alive")) this.#kept = true;
     if (value !== "close") this.namesFields = true;
+  }
+
+  /** `timeout=5, max=1000` */
+  #readKeepAlive(value: string): void {
+    this.keepAliveSeconds = keepAliveParameter("timeout", value);
+    this.keepAliveRequests = keepAliveParameter("max", value);
   }
 
   /** A second length, or a length with a transfer coding, is ambiguous and allows response splitting. */
@@ -191,8 +200,12 @@ export class ResponseParser {
   }
 }
 
-/** `timeout=5, max=1000` */
-function timeoutSeconds(value: string): number | undefined {
-  const found = /(?:^|[\s,])timeout=(\d{1,6})/i.exec(value)?.[1];
+const keepAliveParameters = {
+  timeout: /(?:^|[\s,])timeout=(\d{1,6})/i,
+  max: /(?:^|[\s,])max=(\d{1,6})/i,
+} as const;
+
+function keepAliveParameter(name: keyof typeof keepAliveParameters, value: string): number | undefined {
+  const found = keepAliveParameters[name].exec(value)?.[1];
   return found === undefined ? undefined : Number(found);
 }

@@ -17,7 +17,10 @@ import type { SocketWriter } from "./socket-writer.ts";
 /** Relays an upstream's final response to the client, reframed if necessary. */
 export class ResponseRelay {
   readonly status: number;
-  /** Whether the upstream connection cannot be reused. After HEAD too: misbehaving upstreams send a body. */
+  /**
+   * Whether the upstream connection cannot be reused. Neither after HEAD, nor after a 204 or 304 that announces a body:
+   * misbehaving upstreams send one.
+   */
   readonly endsConnection: boolean;
   readonly #exchange: Exchange;
   readonly #writer: SocketWriter;
@@ -30,13 +33,14 @@ export class ResponseRelay {
   constructor(exchange: Exchange, { status, chunked, contentLength, closing }: ResponseParser, writer: SocketWriter) {
     const isHead = exchange.head.method === "HEAD";
     const bodiless = isHead || status === 204 || status === 304;
+    const announcesBody = chunked || (contentLength ?? 0) > 0;
     this.status = status;
     this.#exchange = exchange;
     this.#writer = writer;
     this.#body = bodiless ? undefined : bodyReader(chunked, contentLength);
     const framed = chunked ? "upstream's chunks" : contentLength === undefined ? "own chunks" : "unchanged";
     this.#frame = bodiless ? "unchanged" : framed;
-    this.endsConnection = closing || isHead || this.#frame === "own chunks";
+    this.endsConnection = closing || isHead || this.#frame === "own chunks" || (bodiless && announcesBody);
   }
 
   get isComplete(): boolean {
@@ -123,7 +127,7 @@ function statusLine({ text, status, plainReason, reasonStart, reasonEnd }: Respo
 
 function sliced(exchange: Exchange, reader: ResponseParser, { trailers }: ResponseFraming): string {
   const { scan, text } = reader;
-  const edit = responseEdit(exchange);
+  const edit = responseEdit(exchange, reader.status);
   let out = reader.plainStatusLine ? "" : statusLine(reader);
   let cacheControl: string | undefined;
   let expires = false;
@@ -157,7 +161,6 @@ function sliced(exchange: Exchange, reader: ResponseParser, { trailers }: Respon
 
 function isPassed(kind: FastResponseField, edit: ResponseEdit, trailers: TrailerPlan): boolean {
   switch (kind) {
-    case "content-length":
     case "date":
       return true;
     case "transfer-encoding":
@@ -170,7 +173,7 @@ function isPassed(kind: FastResponseField, edit: ResponseEdit, trailers: Trailer
 
 /** The slow path, field by field as in the standard lane: uneven spacing, named hop-by-hop fields, or route changes. */
 function rewritten(exchange: Exchange, reader: ResponseParser, { trailers }: ResponseFraming): string {
-  return statusLine(reader) + lines(responseHeaders(exchange, reader.flat(), trailers));
+  return statusLine(reader) + lines(responseHeaders(exchange, reader.status, reader.flat(), trailers));
 }
 
 /** Formats a flat list of fields as header lines. */

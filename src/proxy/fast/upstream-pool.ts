@@ -1,4 +1,5 @@
-import { connect, type Socket } from "node:net";
+import type { Socket } from "node:net";
+import { ReadOnSocket } from "../../node-internals.ts";
 import type { Endpoint } from "../../upstream/endpoint.ts";
 import { isResourceExhaustion } from "../attempt-failure.ts";
 import type { CachedClock } from "../cached-clock.ts";
@@ -35,6 +36,10 @@ export class FastUpstreamPools {
   /** Takes an idle connection for this request; undefined if there is none. */
   reuse(endpoint: Endpoint, user: UpstreamUser): UpstreamConnection | undefined {
     const idle = this.#pools.get(endpoint)?.idle;
+    if (isSingleUse(endpoint, this.context.clock)) {
+      for (const connection of idle?.splice(0) ?? []) connection.destroy();
+      return undefined;
+    }
     for (let connection = idle?.pop(); connection !== undefined; connection = idle?.pop()) {
       if (connection.socket.destroyed || !connection.socket.writable) continue;
       connection.use(user);
@@ -62,7 +67,7 @@ export class FastUpstreamPools {
 
   /** The request is over. The connection becomes idle at the end of this event loop tick. */
   release(connection: UpstreamConnection): void {
-    if (connection.endpoint.retired || connection.keepMs === 0) {
+    if (connection.endpoint.retired || connection.isLast || connection.keepMs === 0 || connection.writer.broken) {
       connection.destroy();
       return;
     }
@@ -75,8 +80,10 @@ export class FastUpstreamPools {
     if (this.#released.length === 0) return;
     for (const connection of this.#released) {
       if (connection.socket.destroyed) continue;
-      if (connection.endpoint.retired) connection.destroy();
-      else this.#pool(connection.endpoint).idle.push(connection);
+      const { endpoint } = connection;
+      const pool = this.#pool(endpoint);
+      if (endpoint.retired) connection.destroy();
+      else if (pool.idle.push(connection) > endpoint.reuse.maxIdle) this.#closeOldest(pool);
     }
     this.#released.length = 0;
   }
@@ -112,8 +119,10 @@ export class FastUpstreamPools {
   }
 }
 
-/** How long an unused connection to an endpoint is kept, unless the endpoint announces less. */
-const keepAliveMs = 30_000;
+function isSingleUse({ singleUse }: Endpoint, clock: CachedClock): boolean {
+  return singleUse.untilMs !== 0 && singleUse.isActive(clock.nowMs());
+}
+
 /** We close this long before the endpoint's announced timeout, so that no request races with its close. */
 const keepAliveMarginMs = 2_000;
 
@@ -146,6 +155,8 @@ export class UpstreamConnection {
   readonly writer: SocketWriter;
   readonly #context: UpstreamContext;
   readonly #closed: (connection: UpstreamConnection) => void;
+  /** Requests that may still be sent on it, the current one included. */
+  #requestsLeft: number;
   /** The event loop tick in which the current request was written; -1 if not watched. */
   #writtenInTick = -1;
   #user: UpstreamUser | undefined;
@@ -161,13 +172,13 @@ export class UpstreamConnection {
     this.#context = context;
     this.#user = user;
     this.#closed = closed;
+    this.#requestsLeft = endpoint.reuse.maxRequests;
     this.#target = new ReadTarget(context.buffers);
     this.deadline = new Deadline(this);
-    this.socket = connect({
-      ...endpoint.address.place,
+    this.socket = new ReadOnSocket({
       noDelay: true,
       onread: { buffer: this.#target.next, callback: (length, bytes) => this.#onRead(length, bytes as Buffer) },
-    });
+    } as ConstructorParameters<typeof Socket>[0]).connect(endpoint.address.place);
     this.writer = new SocketWriter(this.socket, context.buffers, () =>
       this.#notify((user) => user.onUpstreamFlushed()),
     );
@@ -184,6 +195,7 @@ export class UpstreamConnection {
 
   use(user: UpstreamUser): void {
     this.#user = user;
+    this.#requestsLeft--;
     this.deadline.disarm();
   }
 
@@ -200,13 +212,37 @@ export class UpstreamConnection {
     if (this.#writtenInTick < 0) return false;
     const poisoned = this.#writtenInTick === this.#context.ticks.current;
     this.#writtenInTick = -1;
+    if (poisoned) this.#unsolicited();
     return poisoned;
   }
 
-  /** The response's head was read. `keepSeconds`: the upstream's announced idle timeout, if any. */
-  limitKeepAlive(keepSeconds: number | undefined): void {
+  /** Whether the current request is the last on this connection. */
+  get isLast(): boolean {
+    return this.#requestsLeft <= 1 || isSingleUse(this.endpoint, this.#context.clock);
+  }
+
+  /** The response's head was read. `keepSeconds`, `maxRequests`: as announced by the upstream, if at all. */
+  limitReuse(keepSeconds: number | undefined, maxRequests: number | undefined): void {
+    const { keepAliveMs } = this.endpoint.reuse;
     const announcedMs = keepSeconds === undefined ? keepAliveMs : keepSeconds * 1000 - keepAliveMarginMs;
     this.keepMs = Math.max(0, Math.min(keepAliveMs, announcedMs));
+    if (maxRequests !== undefined) this.#requestsLeft = Math.min(this.#requestsLeft, maxRequests + 1);
+  }
+
+  /** The response does not leave the connection to another request. */
+  endReuse(): void {
+    this.keepMs = 0;
+  }
+
+  /** Bytes followed the complete response. */
+  surplus(): void {
+    if (this.keepMs > 0 && !this.isLast) this.#unsolicited();
+    else this.endpoint.singleUse.prolong(this.#context.clock.nowMs());
+    this.destroy();
+  }
+
+  #unsolicited(): void {
+    this.endpoint.sentUnsolicited(this.#context.clock.nowMs());
   }
 
   /** Resumes reading after `onUpstreamData` returned false. */
@@ -248,7 +284,8 @@ export class UpstreamConnection {
   #take(length: number, bytes: Buffer): boolean {
     const user = this.#user;
     if (user === undefined) {
-      // Unsolicited bytes: the next request on this connection would take them for its response.
+      // The next request on this connection would take them for its response.
+      if (!this.socket.destroyed) this.#unsolicited();
       this.socket.destroy();
       return false;
     }

@@ -64,10 +64,13 @@ export class UpstreamRequest {
   }
 
   /** The first write to a connection: the head, and the body bytes received so far. */
-  opening(): string {
+  opening(connection: "keep-alive" | "close"): string {
     const { method } = this.#exchange.head;
     const { body } = this;
-    const headText = this.#attemptText();
+    const attemptText = this.#attemptText();
+    // The second header line.
+    const headText =
+      connection === "keep-alive" ? attemptText : attemptText.replace(keepAliveLine, "\r\nconnection: close\r\n");
     if (body === undefined || (body.complete && body.bytes === 0)) return headText + framingText(method, "none");
     return headText + framingText(method, body.framing === "until close" ? "none" : body.framing) + this.#gathered;
   }
@@ -152,6 +155,8 @@ export class UpstreamRequest {
     return end;
   }
 }
+
+const keepAliveLine = "\r\nconnection: keep-alive\r\n";
 
 /** Trailer fields of requests are not passed on. */
 function bodyEnd(body: BodyParser): string {

@@ -196,7 +196,7 @@ export class Forward implements Dispatcher.DispatchHandler, ActiveRequest, Forwa
     this.#kept?.release();
     const isBodiless = this.#head.method === "HEAD" || status === 204 || status === 304;
     const mayTrail = !isBodiless && this.#client.supportsInterim && (coding !== undefined || this.#isHttp2Upstream);
-    const headers = responseHeaders(this.#exchange, raw, mayTrail ? "trailers may follow" : "no trailers");
+    const headers = responseHeaders(this.#exchange, status, raw, mayTrail ? "trailers may follow" : "no trailers");
     const length = isBodiless || mayTrail ? undefined : fieldValue(headers, "content-length");
     this.#client.sendHead(status, statusMessage, headers, mayTrail ? "may follow" : "none");
     this.#noteGrpcStatus(headers);

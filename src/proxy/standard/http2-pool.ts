@@ -4,9 +4,9 @@ import tls from "node:tls";
 import type { Dispatcher } from "undici";
 import { type ErrorCode, PerchError } from "../../errors.ts";
 import { upstreamTlsOptions } from "../../upstream/connector.ts";
-import type { EndpointAddress } from "../../upstream/service-spec.ts";
+import type { Endpoint } from "../../upstream/endpoint.ts";
 import { Http2UpstreamStream } from "./http2-stream.ts";
-import type { TransportOptions, UpstreamRequest } from "./transport.ts";
+import { neverStarted, type TransportOptions, type UpstreamRequest } from "./transport.ts";
 
 /**
  * The HTTP/2 connections to one endpoint; a new one is opened only when all are full. Not undici's client, which
@@ -14,12 +14,12 @@ import type { TransportOptions, UpstreamRequest } from "./transport.ts";
  * trailers-only response from one without a body.
  */
 export class Http2Upstream {
-  readonly #address: EndpointAddress;
+  readonly #endpoint: Endpoint;
   readonly #options: TransportOptions;
   readonly #sessions = new Set<Http2UpstreamSession>();
 
-  constructor(address: EndpointAddress, options: TransportOptions) {
-    this.#address = address;
+  constructor(endpoint: Endpoint, options: TransportOptions) {
+    this.#endpoint = endpoint;
     this.#options = options;
   }
 
@@ -44,7 +44,7 @@ export class Http2Upstream {
   }
 
   #open(): Http2UpstreamSession {
-    const session: Http2UpstreamSession = new Http2UpstreamSession(this.#address, this.#options, {
+    const session: Http2UpstreamSession = new Http2UpstreamSession(this.#endpoint, this.#options, {
       gone: () => this.#sessions.delete(session),
       overflow: ({ request, handler }) => this.dispatch(request, handler),
     });
@@ -55,8 +55,6 @@ export class Http2Upstream {
 
 /** Maximum concurrent requests per connection. The endpoint may allow fewer. */
 const maxStreams = 100;
-/** How long an idle connection to an endpoint is kept. */
-const keepAliveMs = 30_000;
 /** Maximum size of a response head, in bytes and fields. */
 const maxResponseHeadBytes = 64 * 1024;
 const maxResponseFields = 1_000;
@@ -90,6 +88,9 @@ export class Http2UpstreamSession {
   readonly #socket: Socket;
   readonly #connectTimer: NodeJS.Timeout;
   readonly #owner: SessionOwner;
+  readonly #endpoint: Endpoint;
+  /** Requests that may still be sent on it. */
+  #requestsLeft: number;
   #session: ClientHttp2Session | undefined;
   #idleTimer: NodeJS.Timeout | undefined;
   #queue: QueuedRequest[] = [];
@@ -102,8 +103,11 @@ export class Http2UpstreamSession {
   /** The last stream that the endpoint may have processed, from its GOAWAY. */
   lastStream = Number.POSITIVE_INFINITY;
 
-  constructor(address: EndpointAddress, { timeouts, tls: security }: TransportOptions, owner: SessionOwner) {
+  constructor(endpoint: Endpoint, { timeouts, tls: security }: TransportOptions, owner: SessionOwner) {
+    const { address } = endpoint;
     const { place, scheme, host } = address;
+    this.#endpoint = endpoint;
+    this.#requestsLeft = endpoint.reuse.maxRequests;
     this.#scheme = scheme;
     this.#authority = "port" in place ? `${host.includes(":") ? `[${host}]` : host}:${place.port}` : host;
     this.#owner = owner;
@@ -186,7 +190,7 @@ export class Http2UpstreamSession {
     const queue = this.#queue;
     this.#queue = [];
     for (const one of queue) {
-      if (this.#streams < this.#capacity) this.#start(session, one);
+      if (this.#streams < this.#capacity && !this.#isRetired) this.#start(session, one);
       else this.#owner.overflow(one);
     }
     this.#closeIfIdle();
@@ -195,6 +199,7 @@ export class Http2UpstreamSession {
   #start(session: ClientHttp2Session, { request, handler }: QueuedRequest): void {
     clearTimeout(this.#idleTimer);
     this.#streams++;
+    if (--this.#requestsLeft <= 0) this.retire();
     new Http2UpstreamStream(request, handler, {
       session,
       scheme: this.#scheme,
@@ -216,7 +221,8 @@ export class Http2UpstreamSession {
   #closeIfIdle(): void {
     if (this.#streams > 0 || this.#queue.length > 0) return;
     if (this.#isRetired) this.#end();
-    else if (this.#state === "open") this.#idleTimer = setTimeout(() => this.retire(), keepAliveMs);
+    else if (this.#state === "open")
+      this.#idleTimer = setTimeout(() => this.retire(), this.#endpoint.reuse.keepAliveMs);
   }
 
   #end(): void {
@@ -241,13 +247,3 @@ export class Http2UpstreamSession {
     }
   }
 }
-
-/** The controller of a request that never got a connection. */
-const neverStarted: Dispatcher.DispatchController = {
-  aborted: false,
-  paused: false,
-  reason: null,
-  abort() {},
-  pause() {},
-  resume() {},
-};

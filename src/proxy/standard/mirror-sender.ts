@@ -14,9 +14,13 @@ import { UpstreamPools } from "./upstream-pool.ts";
  * request, and it updates no endpoint: neither requests in flight nor health.
  */
 export class MirrorSender implements Mirrors {
-  readonly #pools = new UpstreamPools();
+  readonly #pools: UpstreamPools;
   readonly #active = new Set<MirrorRequest>();
   #settled: (() => void) | undefined;
+
+  constructor(nowMs: () => number) {
+    this.#pools = new UpstreamPools(nowMs);
+  }
 
   begin(order: MirroredRequest, context: ProxyContext): Mirror | undefined {
     const { spec, stats, version, service } = order.mirroring;

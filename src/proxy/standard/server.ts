@@ -145,6 +145,9 @@ export class StandardServer {
 
   #onRequest(request: IncomingMessage, response: ServerResponse, expectation: Expectation): void {
     const connection = this.#connectionOf(request.socket);
+    // HTTP/1.0 has no transfer codings: a proxy in front may see the end of this request elsewhere (RFC 9112 §6.1).
+    if (request.httpVersionMinor === 0 && request.headers["transfer-encoding"] !== undefined)
+      connection.closeAfterResponse();
     connection.serve(response, () =>
       serveRequest(this.#context, this.#forwardContext, {
         client: new Http1Client(request, response, connection.isLast),

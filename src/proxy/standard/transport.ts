@@ -17,6 +17,8 @@ export interface UpstreamRequest {
   readonly bodyTimeout: number;
   /** The request trailers, called once the body has ended. Sent over HTTP/2 only. */
   readonly trailers?: (() => readonly (readonly [string, string])[]) | undefined;
+  /** Whether the connection carries no further request. HTTP/1.1 only. */
+  readonly reset?: boolean;
 }
 
 /** The connections to one endpoint. */
@@ -33,3 +35,13 @@ export interface TransportOptions {
   readonly timeouts: Timeouts;
   readonly tls: UpstreamTls | undefined;
 }
+
+/** The controller of a request that never got a connection. */
+export const neverStarted: Dispatcher.DispatchController = {
+  aborted: false,
+  paused: false,
+  reason: null,
+  abort() {},
+  pause() {},
+  resume() {},
+};

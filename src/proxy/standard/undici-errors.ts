@@ -18,12 +18,16 @@ export function failureOf(error: Error, sent: boolean): AttemptFailure {
   // In TLS 1.3 an endpoint verifies the client certificate after the request was sent, but before reading it.
   if (/^ERR_SSL_.*ALERT_.*(?:CERTIFICATE|UNKNOWN_CA)/.test(String(code))) return "tls-failed";
   if (code === "UND_ERR_HEADERS_TIMEOUT" || code === "UND_ERR_BODY_TIMEOUT") return "upstream-timeout";
+  if (isMalformedResponse(error)) return "upstream-malformed";
   // ERR_…: node cannot write this response head to the client. A retry would most likely get the same.
-  if (error.name === "HTTPParserError" || malformed.has(code) || String(code).startsWith("ERR_"))
-    return "upstream-malformed";
-  // An unexpected 100 or 101 has the same code as a socket error in undici; only the message differs.
-  if (code === "UND_ERR_SOCKET" && error.message.startsWith("bad ")) return "upstream-malformed";
+  if (malformed.has(code) || String(code).startsWith("ERR_")) return "upstream-malformed";
   return "upstream-reset";
+}
+
+/** undici received bytes that are no response, or a response while no request was in progress. */
+export function isMalformedResponse(error: Error): boolean {
+  // An unexpected response has the same code as a socket error; only the message differs.
+  return error.name === "HTTPParserError" || (codeOf(error) === "UND_ERR_SOCKET" && error.message.startsWith("bad "));
 }
 
 export function codeOf(error: Error & { code?: unknown }): unknown {

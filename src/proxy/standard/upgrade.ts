@@ -2,7 +2,6 @@ import { type IncomingMessage, ServerResponse } from "node:http";
 import type { Socket } from "node:net";
 import type { Duplex } from "node:stream";
 import type { ErrorCode } from "../../errors.ts";
-import { removeFields } from "../../http/header-fields.ts";
 import { isResponseDue } from "../../node-internals.ts";
 import type { Endpoint } from "../../upstream/endpoint.ts";
 import type { Timeouts } from "../../upstream/service-spec.ts";
@@ -170,10 +169,7 @@ class UpgradeExchange implements HandshakeEvents, ForwardTransport {
   }
 
   switchedHeaders(upstream: readonly string[]): string[] {
-    const headers = responseHeaders(this.#exchange, upstream, "no trailers");
-    // RFC 9110 §8.6: not allowed in a 1xx. It could confuse proxies between the client and Perch.
-    removeFields(headers, ["content-length"]);
-    return [...headers, ...upgradeFields];
+    return [...responseHeaders(this.#exchange, 101, upstream, "no trailers"), ...upgradeFields];
   }
 
   opened(upstream: Socket): void {
@@ -287,7 +283,7 @@ class UpgradeResponse {
     const status = upstream.statusCode ?? 0;
     const mayTrail = upstream.headers["transfer-encoding"] === "chunked" && status !== 204 && status !== 304;
     const trailers = mayTrail ? "trailers may follow" : "no trailers";
-    const headers = responseHeaders(this.#exchange, upstream.rawHeaders, trailers);
+    const headers = responseHeaders(this.#exchange, status, upstream.rawHeaders, trailers);
     headers.push("Connection", "close");
     try {
       response.writeHead(status, reasonPhrase(status, upstream.statusMessage), headers);

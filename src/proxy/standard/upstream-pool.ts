@@ -1,19 +1,13 @@
-import { Pool } from "undici";
-import { clientOrigin, connectTo } from "../../upstream/connector.ts";
 import type { Endpoint } from "../../upstream/endpoint.ts";
+import type { ReuseSpec } from "../../upstream/service-spec.ts";
+import { Http1Upstream } from "./http1-pool.ts";
 import { Http2Upstream } from "./http2-pool.ts";
 import type { TransportOptions, UpstreamPool } from "./transport.ts";
-
-/** How long an idle connection to an endpoint is kept, unless the endpoint announces less. */
-const keepAliveMs = 30_000;
-
-/** Maximum bytes of a response head. */
-const maxResponseHeadBytes = 64 * 1024;
 
 interface PoolEntry {
   readonly pool: UpstreamPool;
   readonly options: TransportOptions;
-  readonly connections: number;
+  readonly reuse: ReuseSpec;
 }
 
 /**
@@ -21,15 +15,23 @@ interface PoolEntry {
  */
 export class UpstreamPools {
   readonly #pools = new Map<Endpoint, PoolEntry>();
+  readonly #nowMs: () => number;
+
+  constructor(nowMs: () => number) {
+    this.#nowMs = nowMs;
+  }
 
   get(endpoint: Endpoint, options: TransportOptions): UpstreamPool {
     const entry = this.#pools.get(endpoint);
-    const { maxInFlight: connections } = endpoint;
-    if (entry?.connections === connections && isSameTransport(entry.options, options)) return entry.pool;
+    const { reuse } = endpoint;
+    if (entry !== undefined && isSameReuse(entry.reuse, reuse) && isSameTransport(entry.options, options))
+      return entry.pool;
     if (entry !== undefined) closePool(entry.pool);
     const pool =
-      options.protocol === "http2" ? new Http2Upstream(endpoint.address, options) : http1Pool(endpoint, options);
-    this.#pools.set(endpoint, { pool, options, connections });
+      options.protocol === "http2"
+        ? new Http2Upstream(endpoint, options)
+        : new Http1Upstream(endpoint, options, this.#nowMs);
+    this.#pools.set(endpoint, { pool, options, reuse });
     return pool;
   }
 
@@ -49,25 +51,15 @@ export class UpstreamPools {
   }
 }
 
-function http1Pool(endpoint: Endpoint, { timeouts, tls }: TransportOptions): Pool {
-  return new Pool(clientOrigin(endpoint.address), {
-    connect: connectTo(endpoint.address, timeouts.connectMs, tls),
-    headersTimeout: timeouts.responseHeadersMs,
-    bodyTimeout: timeouts.idleMs,
-    keepAliveTimeout: keepAliveMs,
-    keepAliveMaxTimeout: keepAliveMs,
-    maxHeaderSize: maxResponseHeadBytes,
-    pipelining: 1,
-    // A request may be dispatched before undici has freed the connection of the one before it.
-    connections: endpoint.maxInFlight === Number.POSITIVE_INFINITY ? null : endpoint.maxInFlight,
-    allowH2: false,
-  });
-}
-
 /** Other timeouts are set for each request. */
 function isSameTransport(a: TransportOptions, b: TransportOptions): boolean {
   if (a === b) return true;
   return a.protocol === b.protocol && a.tls?.digest === b.tls?.digest && a.timeouts.connectMs === b.timeouts.connectMs;
+}
+
+/** The number of idle connections is read whenever one is freed. */
+function isSameReuse(a: ReuseSpec, b: ReuseSpec): boolean {
+  return a === b || (a.keepAliveMs === b.keepAliveMs && a.maxRequests === b.maxRequests);
 }
 
 function closePool(pool: UpstreamPool): void {

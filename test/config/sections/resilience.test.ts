@@ -57,12 +57,17 @@ const cases: readonly (readonly [sentence: string, line: string, wanted: string]
   [
     "limits without a limit",
     "limits: { maxPending: 3 }",
-    "18:13: error: limits needs at least one of the keys maxConnections, maxInFlight",
+    "18:13: error: limits needs at least one of the keys maxConnections, maxInFlight, maxIdleConnections, maxRequestsPerConnection",
   ],
   [
     "a limit on HTTP/2 connections",
     "protocol: http2\n    limits: { maxConnections: 5 }",
     "19:31: error: maxConnections applies to HTTP/1.1 only, where a connection carries one request at a time; set maxInFlight instead",
+  ],
+  [
+    "a limit on idle HTTP/2 connections",
+    "protocol: http2\n    limits: { maxIdleConnections: 5 }",
+    "19:35: error: maxIdleConnections applies to HTTP/1.1 only, where a connection carries one request at a time; remove it",
   ],
   ["a limit of zero", "limits: { maxInFlight: 0 }", "18:28: error: 0 is too small: the minimum is 1"],
   [

@@ -61,7 +61,7 @@ export class LaneWithClock {
         () => this.nowMs,
         () => {},
       ),
-      mirrors: new MirrorSender(),
+      mirrors: new MirrorSender(this.#clock.nowMs),
       handedOver: (cause) => void this.handedOver.push(cause),
       defect: (error) => void this.defects.push(error),
     };

@@ -38,7 +38,7 @@ describe("the pool of an endpoint", () => {
       return connection;
     };
     for (const connection of [await connect(), await connect()]) {
-      connection.limitKeepAlive(undefined);
+      connection.limitReuse(undefined, undefined);
       connection.leave("flushed");
       pools.release(connection);
       // Connections become idle at the end of the event loop's turn.
