@@ -1,7 +1,8 @@
-import { Pool } from "undici";
+import { type buildConnector, Pool } from "undici";
 import { clientOrigin, connectTo } from "../../upstream/connector.ts";
 import type { Endpoint } from "../../upstream/endpoint.ts";
 import { Http2Upstream } from "./http2-pool.ts";
+import { ResponseFilter } from "./response-filter.ts";
 import type { TransportOptions, UpstreamPool } from "./transport.ts";
 
 /** How long an idle connection to an endpoint is kept, unless the endpoint announces less. */
@@ -51,7 +52,7 @@ export class UpstreamPools {
 
 function http1Pool(endpoint: Endpoint, { timeouts, tls }: TransportOptions): Pool {
   return new Pool(clientOrigin(endpoint.address), {
-    connect: connectTo(endpoint.address, timeouts.connectMs, tls),
+    connect: filtered(connectTo(endpoint.address, timeouts.connectMs, tls)),
     headersTimeout: timeouts.responseHeadersMs,
     bodyTimeout: timeouts.idleMs,
     keepAliveTimeout: keepAliveMs,
@@ -62,6 +63,15 @@ function http1Pool(endpoint: Endpoint, { timeouts, tls }: TransportOptions): Poo
     connections: endpoint.maxInFlight === Number.POSITIVE_INFINITY ? null : endpoint.maxInFlight,
     allowH2: false,
   });
+}
+
+function filtered(connect: buildConnector.connector): buildConnector.connector {
+  return (options, done) =>
+    connect(options, (...result) => {
+      const [error, socket] = result;
+      if (error === null) ResponseFilter.install(socket);
+      done(...result);
+    });
 }
 
 /** Other timeouts are set for each request. */
