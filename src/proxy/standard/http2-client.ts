@@ -65,11 +65,16 @@ export class Http2Client implements ClientSide {
   }
 
   sendProcessing(): void {
-    this.#sendInterim({ ":status": 102 });
+    if (this.#takesMoreFrames) this.#sendInterim({ ":status": 102 });
   }
 
   sendEarlyHints(links: readonly string[]): void {
-    this.#sendInterim({ ":status": 103, link: links.join(", ") });
+    if (this.#takesMoreFrames) this.#sendInterim({ ":status": 103, link: links.join(", ") });
+  }
+
+  /** HEADERS are not subject to flow control, so a client that does not read would have them queued without limit. */
+  get #takesMoreFrames(): boolean {
+    return (this.#stream.session?.state.outboundQueueSize ?? 0) < maxQueuedFrames;
   }
 
   sendHead(status: number, _reason: string | undefined, fields: string[], trailers: "may follow" | "none"): void {
@@ -159,6 +164,9 @@ export class Http2Client implements ClientSide {
     if (this.#isOpen) this.#stream.close(constants.NGHTTP2_NO_ERROR);
   }
 }
+
+/** Frames queued on a connection for a client that does not read. Above this, optional interim responses are dropped. */
+const maxQueuedFrames = 64;
 
 /** Sent as INTERNAL_ERROR. */
 const responseAborted = new Error("The response was aborted.");

@@ -5,7 +5,7 @@ import type { Dispatcher } from "undici";
 import { type ErrorCode, PerchError } from "../../errors.ts";
 import { upstreamTlsOptions } from "../../upstream/connector.ts";
 import type { EndpointAddress } from "../../upstream/service-spec.ts";
-import { Http2UpstreamStream } from "./http2-stream.ts";
+import { Http2UpstreamStream, type StreamEnd } from "./http2-stream.ts";
 import type { TransportOptions, UpstreamRequest } from "./transport.ts";
 
 /**
@@ -205,10 +205,9 @@ export class Http2UpstreamSession {
     }).start();
   }
 
-  #onEnded(how: "ended" | "timed out"): void {
+  #onEnded(how: StreamEnd): void {
     this.#streams--;
-    // The connection may be dead, so no further request should use it.
-    if (how === "timed out") this.retire();
+    if (how === "unusable") this.retire();
     this.#closeIfIdle();
   }
 

@@ -2,8 +2,11 @@ import { type ClientHttp2Session, type ClientHttp2Stream, constants } from "node
 import type { Dispatcher } from "undici";
 import { type ErrorCode, PerchError } from "../../errors.ts";
 import type { Timeouts } from "../../upstream/service-spec.ts";
+import { maxInterimResponses } from "../interim-responses.ts";
 import { trailerFields } from "./http2-client.ts";
 import type { UpstreamRequest } from "./transport.ts";
+
+export type StreamEnd = "ended" | "unusable";
 
 /** The connection of a stream. */
 export interface StreamParts {
@@ -14,7 +17,8 @@ export interface StreamParts {
   readonly timeouts: Pick<Timeouts, "responseHeadersMs" | "idleMs">;
   /** Whether the endpoint may have processed this stream, according to its GOAWAY. */
   readonly mayBeProcessed: (stream: number | undefined) => boolean;
-  readonly ended: (how: "ended" | "timed out") => void;
+  /** `unusable`: no further request should use the connection. */
+  readonly ended: (how: StreamEnd) => void;
 }
 
 /**
@@ -36,6 +40,7 @@ export class Http2UpstreamStream implements Dispatcher.DispatchController {
   #timer: NodeJS.Timeout | undefined;
   #timerMs = 0;
   #hasResponse = false;
+  #interimResponses = 0;
   /** Whether the response is complete, and not only the stream closed. */
   #isComplete = false;
   #isOver = false;
@@ -104,7 +109,7 @@ export class Http2UpstreamStream implements Dispatcher.DispatchController {
     onWholeBody(stream, () => {
       this.#isComplete = true;
     });
-    stream.on("headers", (_headers, _flags, raw) => this.#call(() => this.#onHead(raw as unknown as string[])));
+    stream.on("headers", (_headers, _flags, raw) => this.#onInterim(raw as unknown as string[]));
     stream.on("response", (_headers, flags, raw) => {
       this.#hasResponse = true;
       this.#call(() => this.#onHead(raw as unknown as string[]));
@@ -127,6 +132,12 @@ export class Http2UpstreamStream implements Dispatcher.DispatchController {
     // `close` follows, with the error code in `rstCode`.
     stream.on("error", () => {});
     stream.on("close", () => this.#fail(new PerchError(this.#failure(stream))));
+  }
+
+  #onInterim(raw: string[]): void {
+    if (this.#isOver) return;
+    if (++this.#interimResponses <= maxInterimResponses) this.#call(() => this.#onHead(raw));
+    else this.#fail(new PerchError("upstream-malformed"), "unusable");
   }
 
   #onHead(raw: string[]): void {
@@ -170,7 +181,7 @@ export class Http2UpstreamStream implements Dispatcher.DispatchController {
   }
 
   #onTimeout(): void {
-    this.#fail(new PerchError("upstream-timeout"), "timed out");
+    this.#fail(new PerchError("upstream-timeout"), "unusable");
   }
 
   #complete(): void {
@@ -188,13 +199,13 @@ export class Http2UpstreamStream implements Dispatcher.DispatchController {
     }
   }
 
-  #fail(error: Error, how: "ended" | "timed out" = "ended"): void {
+  #fail(error: Error, how: StreamEnd = "ended"): void {
     if (this.#isOver) return;
     this.#end(how);
     this.#handler.onResponseError?.(this, error);
   }
 
-  #end(how: "ended" | "timed out"): void {
+  #end(how: StreamEnd): void {
     this.#isOver = true;
     this.#disarm();
     this.#cancel();

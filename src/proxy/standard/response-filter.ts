@@ -89,7 +89,7 @@ export class ResponseFilter implements ChunkedSink {
     for (let at = 0; at < chunk.length; ) at = this.#read(chunk, at);
     const passed = this.#pieces.take();
     const mayContinue = passed === undefined || this.#push(passed);
-    // undici reads in the next tick, and then destroys the parser.
+    // After the tick in which undici reads what was valid.
     if (this.#hasFailed) process.nextTick(() => this.#socket.destroy(new PerchError("upstream-malformed")));
     return mayContinue && !this.#hasFailed;
   }
