@@ -6,6 +6,7 @@ import { type ErrorCode, PerchError } from "../../errors.ts";
 import { upstreamTlsOptions } from "../../upstream/connector.ts";
 import type { EndpointAddress } from "../../upstream/service-spec.ts";
 import { Http2UpstreamStream, type StreamEnd } from "./http2-stream.ts";
+import { StreamFaults } from "./http2-stream-faults.ts";
 import type { TransportOptions, UpstreamRequest } from "./transport.ts";
 
 /**
@@ -91,6 +92,7 @@ export class Http2UpstreamSession {
   readonly #connectTimer: NodeJS.Timeout;
   readonly #owner: SessionOwner;
   #session: ClientHttp2Session | undefined;
+  #faults: StreamFaults | undefined;
   #idleTimer: NodeJS.Timeout | undefined;
   #queue: QueuedRequest[] = [];
   #capacity = maxStreams;
@@ -166,6 +168,7 @@ export class Http2UpstreamSession {
       settings: { enablePush: false, initialWindowSize: streamWindowBytes, maxHeaderListSize: maxResponseHeadBytes },
     };
     const session = connectHttp2(`${this.#scheme}://${this.#authority}`, options);
+    this.#faults = new StreamFaults(session);
     session.once("connect", () => session.setLocalWindowSize(connectionWindowBytes));
     session.on("remoteSettings", (settings) => this.#onSettings(session, settings));
     session.on("goaway", (_code, lastStream) => {
@@ -202,6 +205,7 @@ export class Http2UpstreamSession {
       timeouts: { responseHeadersMs: request.headersTimeout, idleMs: request.bodyTimeout },
       mayBeProcessed: (stream) => stream === undefined || stream <= this.lastStream,
       ended: (how) => this.#onEnded(how),
+      closed: (code) => this.#faults?.streamClosed(code),
     }).start();
   }
 

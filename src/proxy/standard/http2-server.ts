@@ -14,6 +14,7 @@ import type { ProxyContext } from "../proxy-context.ts";
 import type { Snapshot } from "../snapshot.ts";
 import type { ForwardContext } from "./forward.ts";
 import { fieldBytes, Http2Client, Http2Head } from "./http2-client.ts";
+import { StreamFaults } from "./http2-stream-faults.ts";
 import { serveRequest } from "./serve-request.ts";
 
 /** The HTTP/2 connections of one listener: with prior knowledge (h2c), or negotiated by ALPN. */
@@ -89,6 +90,7 @@ class Http2Connection {
   readonly #pings = new TokenBucket({ requests: 500, perMs: 1_000, burst: 1_000 });
   readonly #settings = new TokenBucket({ requests: 10, perMs: 1_000, burst: 100 });
   readonly #socket: Socket;
+  readonly #faults: StreamFaults;
   #streams = 0;
   #isClosing = false;
   #linger: NodeJS.Timeout | undefined;
@@ -106,6 +108,7 @@ class Http2Connection {
     this.#socket = socket;
     const session = performServerHandshake(socket, sessionOptions(context.snapshot));
     this.#session = session;
+    this.#faults = new StreamFaults(session);
     session.setLocalWindowSize(connectionWindowBytes);
     session.setTimeout(keepAliveMs, () => this.#onIdle());
     session.on("stream", (stream, _headers: IncomingHttpHeaders, flags: number, fields: string[]) =>
@@ -174,6 +177,7 @@ class Http2Connection {
     });
     stream.once("close", () => {
       this.#streams--;
+      this.#faults.streamClosed(stream.rstCode);
       active.closed();
       if (!client.headSent) this.#spend(this.#resets);
       this.#lingerBriefly();

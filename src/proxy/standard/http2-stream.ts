@@ -19,6 +19,8 @@ export interface StreamParts {
   readonly mayBeProcessed: (stream: number | undefined) => boolean;
   /** `unusable`: no further request should use the connection. */
   readonly ended: (how: StreamEnd) => void;
+  /** The stream has closed with this code. */
+  readonly closed: (code: number | undefined) => void;
 }
 
 /**
@@ -131,7 +133,10 @@ export class Http2UpstreamStream implements Dispatcher.DispatchController {
     });
     // `close` follows, with the error code in `rstCode`.
     stream.on("error", () => {});
-    stream.on("close", () => this.#fail(new PerchError(this.#failure(stream))));
+    stream.on("close", () => {
+      this.#parts.closed(stream.rstCode);
+      this.#fail(new PerchError(this.#failure(stream)));
+    });
   }
 
   #onInterim(raw: string[]): void {
