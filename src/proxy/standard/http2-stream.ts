@@ -135,7 +135,9 @@ export class Http2UpstreamStream implements Dispatcher.DispatchController {
     stream.on("error", () => {});
     stream.on("close", () => {
       this.#parts.closed(stream.rstCode);
-      this.#fail(new PerchError(this.#failure(stream)));
+      // Also node's own code, once a session's memory is used up: it counts data of aborted streams forever.
+      const how = stream.rstCode === constants.NGHTTP2_ENHANCE_YOUR_CALM ? "unusable" : "ended";
+      this.#fail(new PerchError(this.#failure(stream)), how);
     });
   }
 
@@ -232,6 +234,8 @@ export class Http2UpstreamStream implements Dispatcher.DispatchController {
   #failure({ id, rstCode }: ClientHttp2Stream): ErrorCode {
     const refused = rstCode === constants.NGHTTP2_REFUSED_STREAM || !this.#parts.mayBeProcessed(id);
     if (refused && !this.#hasResponse) return "upstream-refused";
+    // The code with which node rejects a head over the limits. Endpoints send it on connections rather than on streams.
+    if (rstCode === constants.NGHTTP2_ENHANCE_YOUR_CALM && !this.#hasResponse) return "upstream-malformed";
     return malformed.has(rstCode) ? "upstream-malformed" : "upstream-reset";
   }
 }

@@ -66,7 +66,10 @@ describe("what an HTTP/1.1 upstream sends, before undici reads it", () => {
 
   it.each([
     ["blanks around the length", "HTTP/1.1 200 OK\r\nContent-Length: \t2 \r\n\r\nok"],
-    ["blanks before a chunk extension", "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n2 ;a=b\r\nok\r\n0\r\n\r\n"],
+    [
+      "blanks before a chunk extension",
+      "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n2 ;a=b\r\nok\r\n0\r\n\r\n",
+    ],
     ["a 100", `HTTP/1.1 100 Continue\r\n\r\n${ok}`],
     ["interim responses up to the bound", "HTTP/1.1 100 Continue\r\n\r\n".repeat(maxInterimResponses) + ok],
     ["an unknown interim response", `HTTP/1.1 199 Odd\r\nX-A: b\r\n\r\n${ok}`],
@@ -89,7 +92,9 @@ describe("what an HTTP/1.1 upstream sends, before undici reads it", () => {
   it("a head and chunks with trailers that arrive byte by byte", async () => {
     const chunks = "2;x=y\r\nok\r\n3\r\nay!\r\n0\r\nX-Sum: 1\r\n\r\n";
     const lane = await standardLane(async (socket) => {
-      const bytes = Buffer.from(`HTTP/1.1 200 All right\r\nTransfer-Encoding: chunked\r\nTrailer: X-Sum\r\n\r\n${chunks}`);
+      const bytes = Buffer.from(
+        `HTTP/1.1 200 All right\r\nTransfer-Encoding: chunked\r\nTrailer: X-Sum\r\n\r\n${chunks}`,
+      );
       for (const byte of bytes) {
         const { promise, resolve } = Promise.withResolvers<void>();
         socket.write(Buffer.from([byte]), () => setImmediate(resolve));
