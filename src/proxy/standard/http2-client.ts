@@ -2,6 +2,7 @@ import { constants, type OutgoingHttpHeaders, type ServerHttp2Stream } from "nod
 import type { Readable } from "node:stream";
 import { PerchError } from "../../errors.ts";
 import { parseAuthority } from "../../http/authority.ts";
+import { hasBlankEdges } from "../../http/header-fields.ts";
 import { repeated } from "../../http/request-head.ts";
 import type { LocalResponse } from "../local-reply.ts";
 import type { ClientSide } from "./client.ts";
@@ -34,7 +35,8 @@ export class Http2Client implements ClientSide {
     this.dialect = grpcType.test(textOf(head?.header("content-type")) ?? "") ? "grpc" : "http";
     this.trailers = this.#hasBody ? () => this.#trailers : undefined;
     stream.on("trailers", (_trailers: unknown, _flags: unknown, raw: string[]) => {
-      this.#trailers = raw;
+      if (hasBlankEdges(raw)) stream.close(constants.NGHTTP2_PROTOCOL_ERROR);
+      else this.#trailers = raw;
     });
     // `close` follows every error.
     stream.on("error", () => {});

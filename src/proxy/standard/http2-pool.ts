@@ -160,6 +160,8 @@ export class Http2UpstreamSession {
       // Repeated fields are left to the endpoint to judge, as in HTTP/1.1. Node's types declare the option for servers
       // only.
       strictSingleValueFields: false,
+      // Otherwise nghttp2 drops such fields; the stream finds them.
+      strictFieldWhitespaceValidation: false,
       createConnection: () => this.#socket,
       peerMaxConcurrentStreams: maxStreams,
       maxReservedRemoteStreams: 0,

@@ -8,6 +8,7 @@ import {
 } from "node:http2";
 import type { Socket } from "node:net";
 import type { ErrorCode } from "../../errors.ts";
+import { hasBlankEdges } from "../../http/header-fields.ts";
 import { TokenBucket } from "../../upstream/token-bucket.ts";
 import type { DownstreamInfo } from "../downstream.ts";
 import type { ProxyContext } from "../proxy-context.ts";
@@ -160,6 +161,11 @@ class Http2Connection {
 
   #onStream(stream: ServerHttp2Stream, flags: number, fields: readonly string[]): void {
     const { snapshot } = this.#context;
+    if (hasBlankEdges(fields)) {
+      stream.on("error", () => {}).close(constants.NGHTTP2_PROTOCOL_ERROR);
+      this.#spend(this.#resets);
+      return;
+    }
     const body = (flags & constants.NGHTTP2_FLAG_END_STREAM) === 0 ? "follows" : "none";
     const head = Http2Head.read(fields, body);
     const client = new Http2Client(stream, head, body);
@@ -225,6 +231,8 @@ function sessionOptions({ config }: Snapshot): ServerSessionOptions {
     // The budget above is smaller, and sends ENHANCE_YOUR_CALM.
     streamResetBurst: 2_000,
     streamResetRate: 500,
+    // Otherwise nghttp2 drops such fields; `hasBlankEdges` finds them.
+    strictFieldWhitespaceValidation: false,
     // Repeated response fields are left to the client to judge, as in HTTP/1.1.
     strictSingleValueFields: false,
     settings: {

@@ -1,6 +1,7 @@
 import { type ClientHttp2Session, type ClientHttp2Stream, constants } from "node:http2";
 import type { Dispatcher } from "undici";
 import { type ErrorCode, PerchError } from "../../errors.ts";
+import { hasBlankEdges } from "../../http/header-fields.ts";
 import type { Timeouts } from "../../upstream/service-spec.ts";
 import { maxInterimResponses } from "../interim-responses.ts";
 import { trailerFields } from "./http2-client.ts";
@@ -121,7 +122,9 @@ export class Http2UpstreamStream implements Dispatcher.DispatchController {
       this.#complete();
     });
     stream.on("trailers", (_trailers, _flags, raw) => {
-      this.rawTrailers = raw as unknown as string[];
+      const fields = raw as unknown as string[];
+      if (hasBlankEdges(fields)) this.#fail(new PerchError("upstream-malformed"));
+      else this.rawTrailers = fields;
     });
     stream.on("data", (chunk: Buffer) => {
       if (this.#isOver) return;
@@ -150,6 +153,10 @@ export class Http2UpstreamStream implements Dispatcher.DispatchController {
   #onHead(raw: string[]): void {
     if (this.#isOver) return;
     const [, status, ...fields] = raw;
+    if (hasBlankEdges(fields)) {
+      this.#fail(new PerchError("upstream-malformed"));
+      return;
+    }
     this.rawHeaders = fields;
     this.#arm(this.#hasResponse ? this.#parts.timeouts.idleMs : this.#parts.timeouts.responseHeadersMs);
     this.#handler.onResponseStart?.(this, Number(status), {});

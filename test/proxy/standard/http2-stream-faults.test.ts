@@ -15,6 +15,7 @@ describe("a fault of one stream ends that stream, not the client's connection", 
     ["DATA beyond content-length, twice", [frame(data, 0, 3, Buffer.from("abc")), frame(data, 1, 3, Buffer.from("d"))]],
     ["less DATA than content-length", [frame(data, endStream, 3, Buffer.from("a"))]],
     ["trailers without END_STREAM", [frame(headers, endHeaders, 3, fieldBlock(["x-a", "b"]))]],
+    ["trailers with a blank at the end", [frame(headers, endHeaders | endStream, 3, fieldBlock(["x-a", "b "]))]],
     ["trailers with a pseudo-field", [frame(headers, endHeaders | endStream, 3, fieldBlock([":path", "/"]))]],
   ])("%s", async (_what, frames) => {
     const gate = Promise.withResolvers<void>();
@@ -29,6 +30,24 @@ describe("a fault of one stream ends that stream, not the client's connection", 
     expect((await client.frame(reset, 3))?.payload.readUInt32BE()).toBe(protocolError);
     gate.resolve();
     expect((await client.frame(data, 1))?.payload.toString()).toBe("ok");
+    expect([client.goneAway, stable.seen.length]).toEqual([[], 1]);
+  });
+
+  it.each([
+    ["a blank before a value", ["x-a", " 1"]],
+    ["a tab behind a value", ["x-a", "1\t"]],
+    ["an upper-case name", ["X-A", "1"]],
+    ["a field of the connection", ["connection", "close"]],
+    ["te other than trailers", ["te", "gzip"]],
+    ["a second :path", [":path", "/"]],
+  ])("a head with %s", async (_what, fields) => {
+    const stable = await upstream("stable");
+    const { port } = await perch(shopAt(stable.origin), { listeners: h2cListener });
+    const client = await FrameClient.connect(port);
+    client.send(frame(headers, endHeaders | endStream, 1, request(...fields)));
+    expect((await client.frame(reset, 1))?.payload.readUInt32BE()).toBe(protocolError);
+    client.send(frame(headers, endHeaders | endStream, 3, request()));
+    expect((await client.frame(headers, 3))?.type).toBe(headers);
     expect([client.goneAway, stable.seen.length]).toEqual([[], 1]);
   });
 
@@ -86,6 +105,11 @@ describe("a fault of one response ends that response, not the endpoint's connect
       (id) => [status(id, "content-length", "9"), frame(data, endStream, id, Buffer.from("s"))],
     ],
     ["an upper-case field", (id) => [status(id, "X-Upper", "1"), frame(data, endStream, id)]],
+    ["a value that ends with a blank", (id) => [status(id, "x-a", "1 "), frame(data, endStream, id)]],
+    [
+      "a trailer that begins with a blank",
+      (id) => [status(id), frame(headers, endHeaders | endStream, id, fieldBlock(["x-a", "\t1"]))],
+    ],
     ["a field of the connection", (id) => [status(id, "connection", "close"), frame(data, endStream, id)]],
     ["101", (id) => [frame(headers, endHeaders, id, fieldBlock([":status", "101"]))]],
     [
