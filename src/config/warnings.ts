@@ -61,6 +61,7 @@ function redirected(match: RouteMatch, redirect: RedirectSpec) {
     isHttps: (redirect.scheme ?? match.scheme) === "https",
     header: () => undefined,
     query: () => undefined,
+    patternSkipped: () => undefined,
   };
 }
 

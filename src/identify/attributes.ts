@@ -1,4 +1,4 @@
-import type { AttributeType } from "../decide/facts.ts";
+import type { AttributeType, SkipSink } from "../decide/facts.ts";
 import type { AttributeErrorCause } from "./attribute-error.ts";
 import type { GeoDatabase, GeoField } from "./geo-database.ts";
 import type { JwtVerifier } from "./jwt-verifier.ts";
@@ -23,7 +23,7 @@ export interface AttributeSpec {
 }
 
 /** Notified of every attribute value that is present but cannot be used; `index` is the attribute's index. */
-export interface AttributeErrorSink {
+export interface AttributeErrorSink extends SkipSink {
   attributeError(index: number, cause: AttributeErrorCause): void;
 }
 

@@ -87,6 +87,10 @@ export class RequestFacts implements Facts {
     return forwardedHeaders(this.#head, this.#caller);
   }
 
+  patternSkipped(): void {
+    this.#table.errors.patternSkipped();
+  }
+
   attribute(index: number): AttributeValue | undefined {
     this.#attributes ??= new Array(this.#table.size);
     let value = this.#attributes[index];

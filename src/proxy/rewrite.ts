@@ -34,7 +34,7 @@ export class Rewrite {
     if (change === undefined) return path;
     if (change.kind !== "regex") return changePath(change, path);
     const replaced = change.pattern.replace(path);
-    return replaced.startsWith("/") ? normalPath(replaced, this.#parameters) : undefined;
+    return replaced?.startsWith("/") === true ? normalPath(replaced, this.#parameters) : undefined;
   }
 
   /**

@@ -3,7 +3,7 @@ import { type AttributeType, type AttributeValue, parseValue } from "../../decid
 import { parseAddressRange } from "../../decide/ip-address.ts";
 import { parseSemverRange } from "../../decide/semver.ts";
 import type { CompileContext, Locate } from "../compile-context.ts";
-import { compilePattern } from "../pattern.ts";
+import { compilePattern, countsAsNotMatching, warnOfShortLimit } from "../pattern.ts";
 import { filePath, notARange } from "../scalars.ts";
 import { byShape, list, named, oneOrMore } from "../schema-kit/collections.ts";
 import { object, optional } from "../schema-kit/object.ts";
@@ -190,7 +190,10 @@ class TestCompiler {
 
   #regex(source: string): readonly Test[] {
     const pattern = compilePattern(source);
-    if (!("problem" in pattern)) return [{ op: "regex", pattern }];
+    if (!("problem" in pattern)) {
+      warnOfShortLimit(pattern, countsAsNotMatching, this.#locate("regex"), this.#context.parsing);
+      return [{ op: "regex", pattern }];
+    }
     const message = `${quote(source)} is not a valid regular expression: ${pattern.problem}`;
     this.#context.parsing.error(this.#locate("regex"), "bad-regex", message);
     return [];

@@ -63,6 +63,7 @@ class Sources {
     this.#caller = caller;
     const errors = {
       attributeError: (index: number, cause: AttributeErrorCause) => void this.#errors.set(index, cause),
+      patternSkipped: () => undefined,
     };
     this.#table = new AttributeTable(single, errors, lookups);
     this.#facts = new RequestFacts(this.#table, head, caller, trustedProxies, nowMs);
