@@ -1,6 +1,7 @@
 import { type Address, parseAddress } from "./ip-address.ts";
 import { formatSemver, parseSemver, type SemanticVersion } from "./semver.ts";
 import { parseTime } from "./time.ts";
+import type { TimeZone } from "./time-zone.ts";
 
 /** The attribute types of the configuration. */
 export type AttributeType = "string" | "number" | "boolean" | "time" | "semver" | "ip";
@@ -40,9 +41,9 @@ export interface Facts extends SkipSink {
  * - string: the text unchanged, including the empty one;
  * - number: decimal, with or without an exponent, finite (not `0x10`, `1_000` or `Infinity`);
  * - boolean: exactly `true`, `1`, `false` or `0`;
- * - time: see `parseTime`; semver: see `parseSemver`; ip: see `parseAddress`.
+ * - time: see `parseTime`, which `zone` is for; semver: see `parseSemver`; ip: see `parseAddress`.
  */
-export function parseValue(type: AttributeType, text: string): AttributeValue | undefined {
+export function parseValue(type: AttributeType, text: string, zone?: TimeZone): AttributeValue | undefined {
   switch (type) {
     case "string":
       return text;
@@ -51,7 +52,7 @@ export function parseValue(type: AttributeType, text: string): AttributeValue | 
     case "boolean":
       return parseBoolean(text);
     case "time":
-      return parseTime(text);
+      return parseTime(text, zone);
     case "semver":
       return parseSemver(text);
     case "ip":
