@@ -109,14 +109,13 @@ interface KnownAttribute {
 export class KnownAttributes {
   /** All attribute names in the file; undefined if they are unknown because the map could not be read. */
   readonly names: ReadonlySet<string> | undefined;
+  readonly specs: readonly AttributeSpec[];
   readonly #found = new Map<string, KnownAttribute>();
   readonly #used = new Set<string>();
 
-  constructor(
-    names: ReadonlySet<string> | undefined,
-    attributes: readonly Pick<AttributeSpec, "name" | "type" | "timeZone">[],
-  ) {
+  constructor(names: ReadonlySet<string> | undefined, attributes: readonly AttributeSpec[]) {
     this.names = names;
+    this.specs = attributes;
     for (const [index, { name, type, timeZone }] of attributes.entries()) {
       const zone = timeZone === undefined ? undefined : TimeZone.named(timeZone);
       this.#found.set(name, { index, type, zone });
