@@ -65,25 +65,25 @@ export function warnRulesOutsideRoutes(
 type Matched = Config["routes"][number]["match"];
 
 function foreignTest({ when }: RuleSpec, matches: readonly Matched[]): string | undefined {
+  if (matches.length === 0) return undefined;
   for (const part of conjuncts(when)) {
-    if (part.kind !== "test" || matches.length === 0) continue;
+    if (part.kind !== "test") continue;
     const { kind } = part.subject;
     const wanted = valuesOf(part.test)?.map(canonicalText) ?? [];
-    if (kind === "host" && !wanted.some((host) => matches.some(({ hosts }) => takesHost(hosts, host)))) {
-      if (wanted.length > 0) return `host ${wanted.join(" or ")}`;
-    }
-    if (
-      kind === "method" &&
-      !wanted.some((method) => matches.some(({ methods }) => methods?.includes(method) ?? true))
-    ) {
-      if (wanted.length > 0) return `method ${wanted.join(" or ")}`;
-    }
+    if ((kind !== "host" && kind !== "method") || wanted.length === 0) continue;
+    const takes = kind === "host" ? takesHost : takesMethod;
+    if (!wanted.some((value) => matches.some((match) => takes(match, value)))) return `${kind} ${wanted.join(" or ")}`;
   }
   return undefined;
 }
 
-function takesHost(hosts: readonly string[] | undefined, host: string): boolean {
+function takesHost({ hosts }: Matched, host: string): boolean {
   return hosts?.some((one) => one === host || (one.startsWith("*.") && host.endsWith(one.slice(1)))) ?? true;
+}
+
+/** A preflight is decided by the method that it announces. */
+function takesMethod({ methods }: Matched, method: string): boolean {
+  return methods?.some((one) => one === method || one === "OPTIONS") ?? true;
 }
 
 /**

@@ -64,7 +64,7 @@ export function describeSubject(subject: Subject): string {
   }
 }
 
-export function describeValue(value: AttributeValue | undefined): string {
+function describeValue(value: AttributeValue | undefined): string {
   if (value === undefined) return "absent";
   if (typeof value === "number") return describeNumber(value);
   return typeof value === "string" ? JSON.stringify(value) : canonicalText(value);
