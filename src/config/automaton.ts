@@ -51,14 +51,14 @@ function buildTable(program: Program): Automaton | undefined {
   const table: number[] = new Array(first * width).fill(dead).fill(accepted, width);
   const numberOf = (size: number, before: number): number => {
     if (size === matched) return accepted;
-    if (size === 0 && !stepper.restarts) return dead;
+    if (size === 0 && before !== Neighbour.outside && !stepper.restarts) return dead;
     const set = stepper.next.slice(0, size).sort();
     const key = String.fromCharCode(before, ...set);
     const found = numbers.get(key) ?? states.push({ set, before }) - 1 + first;
     numbers.set(key, found);
     return found;
   };
-  const start = numberOf(stepper.begin(), Neighbour.outside);
+  const start = numberOf(0, Neighbour.outside);
   for (let at = 0; at < states.length; at++) {
     const { set, before } = states[at] as (typeof states)[number];
     if (states.length * width > maxEntries || stepper.work > maxWork) return undefined;
@@ -119,15 +119,15 @@ class SteppingAutomaton implements Automaton {
     const stepper = this.#stepper;
     const { neighbour } = this.#classes;
     let before: number = Neighbour.outside;
-    let size = stepper.begin();
-    for (let at = 0; at < text.length && (size > 0 || (size === 0 && stepper.restarts)); at++) {
+    let size = 0;
+    for (let at = 0; at < text.length && (size > 0 || (size === 0 && (at === 0 || stepper.restarts))); at++) {
       const point = text.codePointAt(at) as number;
       if (point > 0xffff) at++;
       const one = this.#classes.of(point);
       size = stepper.step(stepper.swap(), size, before, one);
       before = neighbour[one] as number;
     }
-    return size === matched || (size > 0 && stepper.end(stepper.swap(), size, before));
+    return size === matched || stepper.end(stepper.swap(), size, before);
   }
 }
 
@@ -136,7 +136,8 @@ const matched = -1;
 
 /**
  * Steps sets of instructions over characters. A set holds what is reached without reading: characters, and assertions
- * that the next character decides. Each step visits an instruction at most once.
+ * that the next character decides. The begin of the pattern, which may match at any character, is in no set: a list of a
+ * hundred names would make every set that large. Each step visits an instruction at most twice.
  */
 class Stepper {
   /** The set that the last step gave, in no order. */
@@ -153,7 +154,9 @@ class Stepper {
   #target: Uint16Array;
   #size = 0;
   readonly #resolved: Uint16Array;
-  /** Whether the pattern may begin behind a line break, so that an empty set is not the end. */
+  /** By neighbour and class: where the pattern is if it begins at a character of that class. */
+  readonly #begun: (Uint16Array | typeof matched | undefined)[] = [];
+  /** Whether the pattern may begin behind a character, so that an empty set is not the end. */
   readonly restarts: boolean;
 
   constructor(program: Program) {
@@ -177,32 +180,47 @@ class Stepper {
     return current;
   }
 
-  /** The set before the first character. Returns its size, or `matched`. */
-  begin(): number {
-    this.#clear(this.next);
-    return this.#add(this.#program.start, opening(Neighbour.outside), false) ? matched : this.#size;
-  }
-
   /** The set behind a character of class `one`; `before` is the character before it. Returns its size, or `matched`. */
   step(set: Uint16Array, size: number, before: number, one: number): number {
-    const { classes, op, out, arg, accepts, start } = this.#program;
-    const after = classes.neighbour[one] as number;
+    const after = this.#program.classes.neighbour[one] as number;
+    const begun = this.#beginAt(before, one);
     const reached = this.#resolve(set, size, before, after);
-    if (reached === matched) return matched;
+    if (begun === matched || reached === matched) return matched;
     const flags = opening(after);
+    const { out } = this.#program;
     this.#clear(this.next);
-    this.work += reached;
+    this.work += reached + begun.length;
     for (let at = 0; at < reached; at++) {
       const pc = this.#resolved[at] as number;
-      if (op[pc] !== Op.character || accepts[(arg[pc] as number) * classes.count + one] === 0) continue;
-      if (this.#add(out[pc] as number, flags, false)) return matched;
+      if (this.#reads(pc, one) && this.#add(out[pc] as number, flags, false)) return matched;
     }
-    // The pattern may begin at any character.
-    return this.#add(start, flags, false) ? matched : this.#size;
+    for (let at = 0; at < begun.length; at++) if (this.#add(begun[at] as number, flags, false)) return matched;
+    return this.#size;
+  }
+
+  #reads(pc: number, one: number): boolean {
+    const { classes, op, arg, accepts } = this.#program;
+    return op[pc] === Op.character && accepts[(arg[pc] as number) * classes.count + one] === 1;
+  }
+
+  /** What follows the characters of class `one` that the pattern may begin with; the class after the last is the end. */
+  #beginAt(before: number, one: number): Uint16Array | typeof matched {
+    const { classes, out, start } = this.#program;
+    const key = before * (classes.count + 1) + one;
+    const known = this.#begun[key];
+    if (known !== undefined) return known;
+    const after = one === classes.count ? Neighbour.outside : (classes.neighbour[one] as number);
+    this.#clear(this.#resolved);
+    const isMatch = this.#add(start, opening(before) | closing(before, after), true);
+    const reading = this.#resolved.slice(0, this.#size).filter((pc) => this.#reads(pc, one));
+    const begun = isMatch ? matched : reading.map((pc) => out[pc] as number);
+    this.#begun[key] = begun;
+    return begun;
   }
 
   /** Whether the set matches at the text's end. */
   end(set: Uint16Array, size: number, before: number): boolean {
+    if (this.#beginAt(before, this.#program.classes.count) === matched) return true;
     return this.#resolve(set, size, before, Neighbour.outside) === matched;
   }
 

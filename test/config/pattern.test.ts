@@ -86,6 +86,9 @@ describe("patterns", () => {
     "Chrome/(1[2-9]\\d)",
     "(?i)(googlebot|bingbot|yandex|baiduspider)",
     "^(beta|staff)-\\d{1,9}$",
+    `(?i)(${Array.from({ length: 100 }, (_, at) => `${(at * 7_919).toString(36)}bot`).join("|")})`,
+    "\\b(?:\\d{1,3}\\.){3}\\d{1,3}\\b",
+    "^[\\p{L}\\p{N} ]{1,100}$",
   ])("%s, as people write, is tried on any text that fits in a header", (source) => {
     expect(patternOf(source).maxLength).toBeGreaterThan(32 * 1_024);
   });
