@@ -48,7 +48,7 @@ function timeOne(rules: number, lastRule: LastRule, pin: PinState, budget: Timin
   const config = releaseConfig(rules, lastRule);
   const [spec] = config.releases;
   if (spec === undefined) throw new Error("The benchmark's configuration has no release.");
-  const attributes = new AttributeTable(config.attributes, { attributeError: fail }, noLookups);
+  const attributes = new AttributeTable(config.attributes, { attributeError: fail, patternSkipped: fail }, noLookups);
   const context = {
     caller,
     service: { name: "shop", defaultVersion: { name: "stable" } },

@@ -22,7 +22,11 @@ export function timeRoutes(budget: TimingBudget): readonly RouteTiming[] {
 function timeOne(count: number, key: RouteKey, budget: TimingBudget): Timing {
   const config = routeConfig(count, key);
   const table = new RouteTable(config.routes.map(({ match }, index) => ({ match, target: index })));
-  const attributes = new AttributeTable(config.attributes, { attributeError: () => {} }, noLookups);
+  const attributes = new AttributeTable(
+    config.attributes,
+    { attributeError: () => {}, patternSkipped: () => {} },
+    noLookups,
+  );
   const nowMs = Date.parse("2026-06-01T12:00:00Z");
   const wanted = Array.from({ length: userCount }, (_, user) => scattered(user) % count);
   const requests = wanted.map((route, user) => {

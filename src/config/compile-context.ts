@@ -1,5 +1,7 @@
 import type { ValueList } from "../decide/condition.ts";
 import type { AttributeType } from "../decide/facts.ts";
+import { TimeZone } from "../decide/time-zone.ts";
+import type { AttributeSpec } from "../identify/attributes.ts";
 import type { GeoDatabase } from "../identify/geo-database.ts";
 import type { OpenedDatabase } from "./database-file.ts";
 import { maxListBytes, maxSecretBytes, type NamedFiles, parseSecrets, parseValueList } from "./named-files.ts";
@@ -47,17 +49,17 @@ export class CompileContext {
   }
 
   /** Undefined if the list cannot be used; the problem is then reported. */
-  list(written: string, type: AttributeType, span: Span): ValueList | undefined {
+  list(written: string, { type, zone }: ListedValues, span: Span): ValueList | undefined {
     // Many rules may share a list, so it is parsed once per type.
-    const key = `${type} ${written}`;
-    if (!this.#lists.has(key)) this.#lists.set(key, this.#readList(written, type, span));
+    const key = `${type} ${zone?.name} ${written}`;
+    if (!this.#lists.has(key)) this.#lists.set(key, this.#readList(written, { type, zone }, span));
     return this.#lists.get(key);
   }
 
-  #readList(written: string, type: AttributeType, span: Span): ValueList | undefined {
+  #readList(written: string, { type, zone }: ListedValues, span: Span): ValueList | undefined {
     const file = this.file(written, maxListBytes, span);
     if (file === undefined) return undefined;
-    const list = parseValueList(file.path, file.bytes, type);
+    const list = parseValueList(file.path, file.bytes, type, zone);
     return "problem" in list ? this.badFile(span, file.path, list.problem) : list;
   }
 
@@ -90,23 +92,38 @@ export class CompileContext {
   }
 }
 
+/** How the lines of a file of values are read. */
+interface ListedValues {
+  readonly type: AttributeType;
+  readonly zone?: TimeZone | undefined;
+}
+
+interface KnownAttribute {
+  readonly index: number;
+  readonly type: AttributeType;
+  /** Of times without a zone. */
+  readonly zone: TimeZone | undefined;
+}
+
 /** The attributes of a configuration, for lookup by name. */
 export class KnownAttributes {
   /** All attribute names in the file; undefined if they are unknown because the map could not be read. */
   readonly names: ReadonlySet<string> | undefined;
-  readonly #found = new Map<string, { readonly index: number; readonly type: AttributeType }>();
+  readonly specs: readonly AttributeSpec[];
+  readonly #found = new Map<string, KnownAttribute>();
   readonly #used = new Set<string>();
 
-  constructor(
-    names: ReadonlySet<string> | undefined,
-    attributes: readonly { readonly name: string; readonly type: AttributeType }[],
-  ) {
+  constructor(names: ReadonlySet<string> | undefined, attributes: readonly AttributeSpec[]) {
     this.names = names;
-    for (const [index, { name, type }] of attributes.entries()) this.#found.set(name, { index, type });
+    this.specs = attributes;
+    for (const [index, { name, type, timeZone }] of attributes.entries()) {
+      const zone = timeZone === undefined ? undefined : TimeZone.named(timeZone);
+      this.#found.set(name, { index, type, zone });
+    }
   }
 
   /** Looks up an attribute and marks it as used. */
-  use(name: string): { readonly index: number; readonly type: AttributeType } | undefined {
+  use(name: string): KnownAttribute | undefined {
     this.#used.add(name);
     return this.#found.get(name);
   }

@@ -3,6 +3,7 @@ import { type CompileContext, KnownAttributes } from "./compile-context.ts";
 import { type CompiledConfig, deepFreeze } from "./compiled-config.ts";
 import { warnOfCookieScope } from "./cookie-scope.ts";
 import { ReleaseServices } from "./release-services.ts";
+import { warnRulesOutsideRoutes } from "./rule-warnings.ts";
 import type { Config } from "./schema.ts";
 import { formatDuration } from "./schema-kit/scalars.ts";
 import type { ParseContext } from "./schema-kit/schema.ts";
@@ -20,7 +21,14 @@ import { compileRoutes, type RouteScope } from "./sections/route.ts";
 import { compileService } from "./sections/service.ts";
 import { checkCookieNames } from "./sections/sticky.ts";
 import { compileTracing } from "./sections/tracing.ts";
-import { warnRedirectLoops, warnUnreachableRoutes, warnUnused } from "./warnings.ts";
+import {
+  warnMisreadMatches,
+  warnOpenProxies,
+  warnRedirectLoops,
+  warnShortTotals,
+  warnUnreachableRoutes,
+  warnUnused,
+} from "./warnings.ts";
 
 /**
  * Compiles a configuration to the types that the proxy uses, and checks what needs the whole file: references,
@@ -53,6 +61,10 @@ export function compileConfig(config: Config, context: CompileContext): Compiled
   warnOfRandomSecrets(config, parsing);
   if (isComplete) {
     warnUnreachableRoutes(config.routes, routes, parsing);
+    warnMisreadMatches(config.routes, routes, parsing);
+    warnShortTotals(config, parsing);
+    warnRulesOutsideRoutes(config, releases, parsing);
+    warnOpenProxies(config, parsing);
     warnRedirectLoops(config.routes, routes, parsing);
     warnUnused(config, known, parsing);
     warnOfCookieScope(config.releases, config.routes, parsing);

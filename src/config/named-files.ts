@@ -2,6 +2,7 @@ import { closeSync, constants, fstatSync, openSync, readSync, statSync } from "n
 import { dirname, resolve } from "node:path";
 import type { ValueList } from "../decide/condition.ts";
 import { type AttributeType, type AttributeValue, canonicalText, parseValue } from "../decide/facts.ts";
+import type { TimeZone } from "../decide/time-zone.ts";
 import { quote } from "./schema-kit/tree.ts";
 
 /** Reads a whole file, or throws as `fs` does. */
@@ -178,6 +179,7 @@ export function parseValueList(
   path: string,
   bytes: Uint8Array,
   type: AttributeType,
+  zone?: TimeZone,
 ): ValueList | { readonly problem: string } {
   let text: string;
   try {
@@ -191,7 +193,7 @@ export function parseValueList(
     lineNumber++;
     const written = line.trim();
     if (written === "" || written.startsWith("#")) continue;
-    const value = parseValue(type, written);
+    const value = parseValue(type, written, zone);
     if (value === undefined) return { problem: `line ${lineNumber}: ${quote(written)} is not a value of type ${type}` };
     texts.add(canonicalText(value));
   }

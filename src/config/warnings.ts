@@ -1,15 +1,13 @@
-import type { Condition, Test } from "../decide/condition.ts";
-import { type AttributeValue, canonicalText } from "../decide/facts.ts";
-import type { RuleSpec } from "../decide/release-spec.ts";
 import { changePath, type PathMatch, type RedirectSpec, type RouteMatch } from "../route/route-spec.ts";
 import { RouteTable } from "../route/route-table.ts";
 import type { KnownAttributes } from "./compile-context.ts";
 import type { RouteSpec } from "./compiled-config.ts";
+import { operandKey, whyImpossible } from "./condition-truth.ts";
 import type { Config } from "./schema.ts";
 import type { Entry } from "./schema-kit/collections.ts";
+import { formatDuration } from "./schema-kit/scalars.ts";
 import type { ParseContext } from "./schema-kit/schema.ts";
 import { quote } from "./schema-kit/tree.ts";
-import type { RuleConfig } from "./sections/release.ts";
 import type { RouteConfig } from "./sections/route.ts";
 
 /** Warns of definitions that nothing uses, often because a name was changed in one place only. */
@@ -61,6 +59,7 @@ function redirected(match: RouteMatch, redirect: RedirectSpec) {
     isHttps: (redirect.scheme ?? match.scheme) === "https",
     header: () => undefined,
     query: () => undefined,
+    patternSkipped: () => undefined,
   };
 }
 
@@ -82,6 +81,74 @@ export function warnUnreachableRoutes(
     }
     if (!seen.has(key)) seen.set(key, name);
     coverage.add(name, match);
+  }
+}
+
+/** Warns of paths that look like patterns, and of tests that no request meets. */
+export function warnMisreadMatches(
+  configs: readonly RouteConfig[],
+  routes: readonly RouteSpec[],
+  parsing: ParseContext,
+): void {
+  for (const [index, config] of configs.entries()) {
+    const { path } = config.match;
+    for (const kind of ["prefix", "exact"] as const) {
+      const problem = path?.[kind] === undefined ? undefined : literalPath(path[kind], kind);
+      if (path !== undefined && problem !== undefined) parsing.warn(parsing.spanOf(path, kind), "risky", ...problem);
+    }
+    const { headers, query } = routes[index]?.match ?? { headers: [], query: [] };
+    const named = [
+      headers.map((test) => ({ kind: "header", ...test }) as const),
+      query.map((test) => ({ kind: "query", ...test }) as const),
+    ];
+    const tests = named.flat().map(({ kind, name, test }) => ({ subject: { kind, name }, test }) as const);
+    const why = whyImpossible(tests, []);
+    if (why === undefined) continue;
+    parsing.warn(parsing.spanOf(config, "name"), "unreachable", `route ${quote(config.name)} never matches: ${why}`);
+  }
+}
+
+/** What a reader may take for a placeholder is matched as it stands. */
+function literalPath(path: string, kind: "prefix" | "exact"): [message: string, suggestion: string] | undefined {
+  const part = /\*|(?<=\/):[A-Za-z]\w*(?=\/|$)|\{\w+\}|\^|(?<=.)\$$/.exec(path);
+  if (part === null) return undefined;
+  const message = `${quote(part[0])} in ${kind} is taken literally: only paths that contain it match`;
+  const [, before] = /^([^*{}^$:]*)\/(?:\*{1,2}|\.\*)$/.exec(path) ?? [];
+  if (before !== undefined)
+    return [message, `write prefix: ${before === "" ? "/" : before}, which matches every path below it`];
+  return [message, "use regex for patterns"];
+}
+
+/** Warns of ranges that trust everyone. */
+export function warnOpenProxies({ trustedProxies }: Config, parsing: ParseContext): void {
+  for (const [index, range] of trustedProxies.entries()) {
+    if (range === "unix" || !/^[0:.]+\/0$/.test(range.text)) continue;
+    const message = `trustedProxies contains ${range.text}, so every client can claim any address and send what only proxies may`;
+    parsing.warn(parsing.spanOf(trustedProxies, index), "risky", message, "list the addresses of your proxies");
+  }
+}
+
+interface TimeoutsConfig {
+  readonly responseHeaders: number | undefined;
+  readonly idle: number | undefined;
+  readonly total: number | undefined;
+}
+
+/** Warns of time limits that the total one never lets be reached. */
+export function warnShortTotals({ routes, services }: Config, parsing: ParseContext): void {
+  for (const { timeouts } of [...routes, ...services.map(({ value }) => value)]) {
+    if (timeouts !== undefined) warnShortTotal(timeouts, parsing);
+  }
+}
+
+function warnShortTotal(timeouts: TimeoutsConfig, parsing: ParseContext): void {
+  const { total } = timeouts;
+  if (total === undefined || total === 0) return;
+  for (const key of ["responseHeaders", "idle"] as const) {
+    const limit = timeouts[key];
+    if (limit === undefined || limit <= total || !parsing.has(timeouts, key)) continue;
+    const message = `${key} is never reached: total (${formatDuration(total)}) ends the request before`;
+    parsing.warn(parsing.spanOf(timeouts, key), "risky", message);
   }
 }
 
@@ -174,108 +241,3 @@ function matchKey(match: RouteMatch): string {
     tests(match.query),
   ]);
 }
-
-/** Warns of rules that can never be the first match: after one that always matches, or after an equivalent one. */
-export function warnUnreachableRules(
-  configs: readonly RuleConfig[],
-  rules: readonly RuleSpec[],
-  parsing: ParseContext,
-): void {
-  const seen = new Map<string, RuleSpec>();
-  let always: RuleSpec | undefined;
-  for (const [index, rule] of rules.entries()) {
-    const config = configs[index];
-    const key = conditionKey(rule.when, rule.name);
-    const same = seen.get(key);
-    const before = always ?? same;
-    if (before !== undefined && config !== undefined) {
-      const why = always === undefined ? "has the same condition" : "always matches";
-      const message = `rule ${quote(rule.name)} is never reached: rule ${quote(before.name)} before it ${why}`;
-      parsing.warn(parsing.spanOf(config, "name"), "unreachable", message);
-    }
-    if (same === undefined) seen.set(key, rule);
-    if (truthOf(rule.when) === "always") always ??= rule;
-  }
-}
-
-/** What is known about a condition without a request. */
-function truthOf(condition: Condition): "always" | "never" | "depends" {
-  switch (condition.kind) {
-    case "all":
-      return combine(condition.of, "never", "always");
-    case "any":
-      return combine(condition.of, "always", "never");
-    case "not": {
-      const inner = truthOf(condition.of);
-      if (inner === "depends") return inner;
-      return inner === "always" ? "never" : "always";
-    }
-    case "percent":
-      if (condition.percent <= 0) return "never";
-      return condition.percent >= 100 ? "always" : "depends";
-    case "test":
-      return "depends";
-  }
-}
-
-/** One `deciding` part decides the whole. If all parts are `neutral`, or there are none, so is the whole. */
-function combine<T extends "always" | "never">(parts: readonly Condition[], deciding: T, neutral: T): T | "depends" {
-  let all = true;
-  for (const part of parts) {
-    const truth = truthOf(part);
-    if (truth === deciding) return deciding;
-    if (truth !== neutral) all = false;
-  }
-  return all ? neutral : "depends";
-}
-
-/** A string that is equal for equivalent conditions, regardless of the order of their parts. */
-function conditionKey(condition: Condition, ruleName: string): string {
-  switch (condition.kind) {
-    case "all":
-    case "any": {
-      const parts = condition.of.map((part) => conditionKey(part, ruleName)).sort();
-      return `${condition.kind}(${[...new Set(parts)].join("")})`;
-    }
-    case "not":
-      return `not(${conditionKey(condition.of, ruleName)})`;
-    case "percent":
-      // Without a seed the rule's name is the seed, so no two rules are equivalent.
-      return JSON.stringify(["percent", condition.percent, condition.seed ?? null, condition.seed ?? ruleName]);
-    case "test":
-      return JSON.stringify([condition.subject, condition.test.op, operandKey(condition.test)]);
-  }
-}
-
-/** A test's operand as JSON; lists regardless of order. */
-function operandKey(test: Test): unknown {
-  switch (test.op) {
-    case "equals":
-      return [valueKey(test.value)];
-    case "in":
-      return test.values.map(valueKey).sort();
-    case "prefix":
-    case "suffix":
-    case "contains":
-      return [...test.texts].sort();
-    case "regex":
-      return test.pattern.source;
-    case "exists":
-      return test.wanted;
-    case "between":
-      return [test.low, test.high];
-    case "within":
-    case "olderThan":
-      return test.ms;
-    case "semver":
-      return test.range.source;
-    case "cidr":
-      return test.ranges.map((range) => range.text).sort();
-    case "inFile":
-      return test.list.path;
-    default:
-      return test.bound;
-  }
-}
-
-const valueKey = (value: AttributeValue): string => `${typeof value} ${canonicalText(value)}`;

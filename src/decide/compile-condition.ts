@@ -1,6 +1,14 @@
-import { type Condition, describeSubject, describeTest, describeValue, type Subject, type Test } from "./condition.ts";
+import {
+  type Condition,
+  describeFound,
+  describeSubject,
+  describeTest,
+  type Pattern,
+  type Subject,
+  type Test,
+} from "./condition.ts";
 import { Draw, percentile, percentSeed } from "./draw.ts";
-import type { AttributeValue, Facts } from "./facts.ts";
+import type { AttributeValue, Facts, SkipSink } from "./facts.ts";
 import type { Address, AddressRange } from "./ip-address.ts";
 import type { RuleSpec } from "./release-spec.ts";
 import { compareSemver, type SemanticVersion } from "./semver.ts";
@@ -106,8 +114,8 @@ function testSubject(subject: Subject, test: Test): Check {
   const passes = compileTest(test);
   const expected = `${describeSubject(subject)}: expected ${describeTest(test)}`;
   return {
-    holds: (facts, nowMs) => passes(read(facts), nowMs),
-    why: (facts) => `${expected}, got ${describeValue(read(facts))}`,
+    holds: (facts, nowMs) => passes(read(facts), nowMs, facts),
+    why: (facts) => `${expected}, got ${describeFound(test, read(facts))}`,
   };
 }
 
@@ -198,7 +206,14 @@ function asksUnit(condition: Condition): boolean {
 }
 
 /** Tests a fact's value; `nowMs` counts from the Unix epoch. */
-export type ValueTest = (value: AttributeValue | undefined, nowMs: number) => boolean;
+export type ValueTest = (value: AttributeValue | undefined, nowMs: number, skips?: SkipSink) => boolean;
+
+/** A text over the pattern's limit does not match, and `skips` is told. */
+export function matchesPattern(pattern: Pattern, text: string, skips: SkipSink | undefined): boolean {
+  if (text.length <= pattern.maxLength) return pattern.test(text);
+  skips?.patternSkipped();
+  return false;
+}
 
 /**
  * Compiles one operator with its operand. An absent value, or one of another type than the operand, fails every test
@@ -218,7 +233,7 @@ export function compileTest(test: Test): ValueTest {
       return compileTexts(test.texts, (text, part) => text.includes(part));
     case "regex": {
       const { pattern } = test;
-      return (value) => typeof value === "string" && pattern.test(value);
+      return (value, _nowMs, skips) => typeof value === "string" && matchesPattern(pattern, value, skips);
     }
     case "exists": {
       const { wanted } = test;

@@ -11,6 +11,8 @@ export type Subject =
 /** A regular expression of the configuration (RE2 syntax, linear time), matched anywhere in the text. */
 export interface Pattern {
   readonly source: string;
+  /** In UTF-16 code units. A longer text counts as not matching, so that none holds the event loop. */
+  readonly maxLength: number;
   test(text: string): boolean;
 }
 
@@ -62,10 +64,17 @@ export function describeSubject(subject: Subject): string {
   }
 }
 
-export function describeValue(value: AttributeValue | undefined): string {
+function describeValue(value: AttributeValue | undefined): string {
   if (value === undefined) return "absent";
   if (typeof value === "number") return describeNumber(value);
   return typeof value === "string" ? JSON.stringify(value) : canonicalText(value);
+}
+
+/** The value that a test found, in an explanation. */
+export function describeFound(test: Test, value: AttributeValue | undefined): string {
+  const found = describeValue(value);
+  if (test.op !== "regex" || typeof value !== "string" || value.length <= test.pattern.maxLength) return found;
+  return `${found}, which is not matched: it is longer than the ${test.pattern.maxLength} characters that the pattern is tried on`;
 }
 
 /** The expected value in an explanation, to follow the word "expected". */

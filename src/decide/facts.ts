@@ -1,6 +1,7 @@
 import { type Address, parseAddress } from "./ip-address.ts";
 import { formatSemver, parseSemver, type SemanticVersion } from "./semver.ts";
 import { parseTime } from "./time.ts";
+import type { TimeZone } from "./time-zone.ts";
 
 /** The attribute types of the configuration. */
 export type AttributeType = "string" | "number" | "boolean" | "time" | "semver" | "ip";
@@ -8,11 +9,16 @@ export type AttributeType = "string" | "number" | "boolean" | "time" | "semver" 
 /** An attribute's value; times are milliseconds since the Unix epoch. */
 export type AttributeValue = string | number | boolean | SemanticVersion | Address;
 
+/** Told of each text that is longer than a pattern's limit, and so counts as not matching. */
+export interface SkipSink {
+  patternSkipped(): void;
+}
+
 /**
  * What rules can read of one request. Every method is lazy and cheap to repeat, and none throws, whatever the client
  * sent. Text is decoded as UTF-8 if it is valid UTF-8 and as Latin-1 otherwise.
  */
-export interface Facts {
+export interface Facts extends SkipSink {
   /** The attribute at this index of the attribute table; undefined if absent or unparsable. */
   attribute(index: number): AttributeValue | undefined;
   /** A request header by its lower-case name; undefined if absent or sent more than once. */
@@ -35,9 +41,9 @@ export interface Facts {
  * - string: the text unchanged, including the empty one;
  * - number: decimal, with or without an exponent, finite (not `0x10`, `1_000` or `Infinity`);
  * - boolean: exactly `true`, `1`, `false` or `0`;
- * - time: see `parseTime`; semver: see `parseSemver`; ip: see `parseAddress`.
+ * - time: see `parseTime`, which `zone` is for; semver: see `parseSemver`; ip: see `parseAddress`.
  */
-export function parseValue(type: AttributeType, text: string): AttributeValue | undefined {
+export function parseValue(type: AttributeType, text: string, zone?: TimeZone): AttributeValue | undefined {
   switch (type) {
     case "string":
       return text;
@@ -46,7 +52,7 @@ export function parseValue(type: AttributeType, text: string): AttributeValue | 
     case "boolean":
       return parseBoolean(text);
     case "time":
-      return parseTime(text);
+      return parseTime(text, zone);
     case "semver":
       return parseSemver(text);
     case "ip":

@@ -64,6 +64,10 @@ class AnnouncedFacts implements Facts {
     return this.#preflight.header("access-control-request-method") ?? "";
   }
 
+  patternSkipped(): void {
+    this.#preflight.patternSkipped();
+  }
+
   attribute(index: number): AttributeValue | undefined {
     return this.#preflight.attribute(index);
   }

@@ -1,21 +1,63 @@
-/** Client input: anything longer is rejected before it is parsed. */
-const maxLength = 40;
+import type { TimeZone } from "./time-zone.ts";
 
-const rfc3339 = /^(\d{4})-(\d\d)-(\d\d)(?:[Tt ](\d\d):(\d\d):(\d\d)(?:\.(\d{1,9}))?(?:[Zz]|([+-])(\d\d):(\d\d)))?$/;
+/** Client input: anything longer is rejected before it is parsed. */
+const maxLength = 128;
+
+/** The accepted forms, for messages. */
+export const timeForms =
+  "2026-03-01, 2026-03-01 08:00:00 (also with T, with /, without seconds, with a fraction, and followed by Z, UTC, GMT, +08, +0800 or +08:00), 20260301T080000Z, Sun, 01 Mar 2026 08:00:00 GMT, or seconds or milliseconds since 1970";
+
+const zoneOrOffset = String.raw`(?<utc>Z|UTC|GMT)|(?<sign>[+-])(?<offsetHours>\d\d)(?::?(?<offsetMinutes>\d\d))?`;
+const fraction = String.raw`(?:[.,](?<fraction>\d+))?`;
+
+/** RFC 3339 and its relatives: ISO 8601 with less, RFC 9557 with a zone in brackets, Ruby's and Go's default form. */
+const calendar = new RegExp(
+  String.raw`^(?<year>\d{4})(?:-(?<month>\d\d)-(?<day>\d\d)|/(?<slashMonth>\d\d?)/(?<slashDay>\d\d?))` +
+    String.raw`(?:[T ](?<hour>\d\d):(?<minute>\d\d)(?::(?<second>\d\d)${fraction})?` +
+    String.raw`(?: ?(?:${zoneOrOffset}(?: [A-Z]{3,5})?))?(?:\[(?<zone>[A-Z][A-Z0-9_+/-]{0,63})\])?)?$`,
+  "i",
+);
+
+/** ISO 8601 without separators. The T is required: digits alone could be a number of seconds. */
+const basic = new RegExp(
+  String.raw`^(?<year>\d{4})(?<month>\d\d)(?<day>\d\d)T(?<hour>\d\d)(?<minute>\d\d)(?:(?<second>\d\d)${fraction})?` +
+    `(?:${zoneOrOffset})?$`,
+  "i",
+);
+
+const weekdays = ["sun", "mon", "tue", "wed", "thu", "fri", "sat"];
+const months = ["jan", "feb", "mar", "apr", "may", "jun", "jul", "aug", "sep", "oct", "nov", "dec"];
+
+/** RFC 9110 §5.6.7 (IMF-fixdate), and RFC 5322 §3.3 with an offset. */
+const internet = new RegExp(
+  String.raw`^(?<weekday>[a-z]{3}), (?<day>\d\d?) (?<monthName>[a-z]{3}) (?<year>\d{4}) ` +
+    String.raw`(?<hour>\d\d):(?<minute>\d\d):(?<second>\d\d) (?:${zoneOrOffset})$`,
+  "i",
+);
+
 const epoch = /^(-?)(\d{1,16})(?:\.(\d{1,9}))?$/;
 
 /**
- * Parses a time to milliseconds since the Unix epoch: RFC 3339 (`2026-01-01T08:00:00+08:00`; a blank may replace the
- * `T`), a date alone (midnight in UTC), or a decimal number: seconds, or milliseconds from 1e11 up. Dates that do not
- * exist, such as 2026-02-30, are rejected. A leap second is the start of the next day, as in POSIX. Fractions below a
- * millisecond are truncated. Returns undefined for anything else.
+ * Digits that read as a date of the years 1900 to 2099, with or without a time, and as a number since 1970: as a number
+ * they would be a time of 1970, of 1976, or in 600 years.
  */
-export function parseTime(text: string): number | undefined {
+const dateOrNumber =
+  /^(?:19|20)\d\d(?:0[1-9]|1[0-2])(?:0[1-9]|[12]\d|3[01])(?:(?:[01]\d|2[0-3])[0-5]\d(?:[0-5]\d)?)?(?:\.\d*)?$/;
+
+type Fields = Readonly<Record<string, string | undefined>>;
+
+/**
+ * Parses a time to milliseconds since the Unix epoch, in one of `timeForms`. Without an offset it is a wall clock time of
+ * `zone` (default: UTC); a date alone is its midnight. Dates that do not exist, such as 2026-02-30, are rejected, and so
+ * are forms that can be read in two ways: 03/01/2026, 20260301. A leap second is the start of the next day, as in POSIX.
+ * Fractions below a millisecond are truncated.
+ */
+export function parseTime(text: string, zone?: TimeZone): number | undefined {
   if (text.length > maxLength) return undefined;
-  const parts = rfc3339.exec(text);
-  if (parts !== null) return calendarTime(parts);
   const number = epoch.exec(text);
-  return number === null ? undefined : epochTime(number);
+  if (number !== null) return dateOrNumber.test(text) ? undefined : epochTime(number);
+  const fields = calendar.exec(text)?.groups ?? basic.exec(text)?.groups ?? internet.exec(text)?.groups;
+  return fields === undefined ? undefined : calendarTime(fields, zone);
 }
 
 /** From here up a bare number is in milliseconds: as seconds it would be the year 5138. */
@@ -31,21 +73,51 @@ function epochTime(parts: RegExpExecArray): number | undefined {
 }
 
 /** From a fraction's digits, as text: 0.57 × 100 is not 57 in floating point. */
-function milliseconds(fraction: string | undefined): number {
-  return fraction === undefined ? 0 : Number(fraction.slice(0, 3).padEnd(3, "0"));
+function milliseconds(digits: string | undefined): number {
+  return digits === undefined ? 0 : Number(digits.slice(0, 3).padEnd(3, "0"));
 }
 
 const dayMs = 86_400_000;
 
-function calendarTime(parts: RegExpExecArray): number | undefined {
-  const field = (at: number): number => Number(parts[at] ?? 0);
-  const [year, month, day, hour, minute, second] = [field(1), field(2), field(3), field(4), field(5), field(6)];
+function calendarTime(fields: Fields, zone: TimeZone | undefined): number | undefined {
+  const year = Number(fields["year"]);
+  const month = monthOf(fields);
+  const day = Number(fields["day"] ?? fields["slashDay"]);
   if (month < 1 || month > 12 || day < 1 || day > daysIn(year, month)) return undefined;
-  if (hour > 23 || minute > 59 || second > 60 || field(9) > 23 || field(10) > 59) return undefined;
-  const offsetMinutes = (parts[8] === "-" ? -1 : 1) * (field(9) * 60 + field(10));
-  const wholeSeconds = midnight(year, month, day) + ((hour * 60 + minute - offsetMinutes) * 60 + second) * 1000;
-  if (second === 60 && wholeSeconds % dayMs !== 0) return undefined;
-  return wholeSeconds + milliseconds(parts[7]);
+  const [hour, minute, second] = [numberIn(fields, "hour"), numberIn(fields, "minute"), numberIn(fields, "second")];
+  if (hour > 23 || minute > 59 || second > 60) return undefined;
+  const midnightMs = midnight(year, month, day);
+  if (!isWeekday(fields["weekday"], midnightMs)) return undefined;
+  const wallMs = midnightMs + ((hour * 60 + minute) * 60 + second) * 1000;
+  const wholeSeconds = toUtc(wallMs, fields, zone);
+  if (wholeSeconds === undefined || (second === 60 && wholeSeconds % dayMs !== 0)) return undefined;
+  return wholeSeconds + milliseconds(fields["fraction"]);
+}
+
+const numberIn = (fields: Fields, name: string): number => Number(fields[name] ?? 0);
+
+function monthOf(fields: Fields): number {
+  const name = fields["monthName"];
+  return name === undefined ? Number(fields["month"] ?? fields["slashMonth"]) : months.indexOf(name.toLowerCase()) + 1;
+}
+
+/** 1970 began on a Thursday. */
+function isWeekday(name: string | undefined, midnightMs: number): boolean {
+  return name === undefined || weekdays[(((midnightMs / dayMs + 4) % 7) + 7) % 7] === name.toLowerCase();
+}
+
+/** An offset counts before a zone in brackets. Such a zone must be known without a search for what a client names. */
+function toUtc(wallMs: number, fields: Fields, zone: TimeZone | undefined): number | undefined {
+  const { utc, sign, zone: named } = fields;
+  if (utc !== undefined) return wallMs;
+  if (sign !== undefined) {
+    const [hours, minutes] = [numberIn(fields, "offsetHours"), numberIn(fields, "offsetMinutes")];
+    if (hours > 23 || minutes > 59) return undefined;
+    return wallMs - (sign === "-" ? -1 : 1) * (hours * 60 + minutes) * 60_000;
+  }
+  if (named !== undefined && /^(?:Etc\/)?(?:UTC|GMT)$/i.test(named)) return wallMs;
+  if (named !== undefined && named.toLowerCase() !== zone?.name.toLowerCase()) return undefined;
+  return zone === undefined ? wallMs : zone.toUtc(wallMs);
 }
 
 function midnight(year: number, month: number, day: number): number {

@@ -1,4 +1,5 @@
-import type { AttributeType } from "../decide/facts.ts";
+import type { AttributeType, SkipSink } from "../decide/facts.ts";
+import { TimeZone } from "../decide/time-zone.ts";
 import type { AttributeErrorCause } from "./attribute-error.ts";
 import type { GeoDatabase, GeoField } from "./geo-database.ts";
 import type { JwtVerifier } from "./jwt-verifier.ts";
@@ -19,11 +20,13 @@ export type AttributeSource =
 export interface AttributeSpec {
   readonly name: string;
   readonly type: AttributeType;
+  /** The IANA zone of times without one. Default: UTC. */
+  readonly timeZone?: string | undefined;
   readonly from: readonly AttributeSource[];
 }
 
 /** Notified of every attribute value that is present but cannot be used; `index` is the attribute's index. */
-export interface AttributeErrorSink {
+export interface AttributeErrorSink extends SkipSink {
   attributeError(index: number, cause: AttributeErrorCause): void;
 }
 
@@ -38,6 +41,7 @@ export const noLookups: Lookups = Object.freeze({ jwt: undefined, geo: undefined
 export interface Attribute {
   readonly name: string;
   readonly type: AttributeType;
+  readonly zone: TimeZone | undefined;
   readonly from: readonly AttributeSource[];
 }
 
@@ -59,7 +63,7 @@ export class AttributeTable {
   readonly #indexes: ReadonlyMap<string, number>;
 
   constructor(specs: readonly AttributeSpec[], errors: AttributeErrorSink, lookups: Lookups) {
-    this.attributes = specs.map(({ name, type, from }) => ({ name, type, from: from.map(normalised) }));
+    this.attributes = specs.map(compiled);
     this.errors = errors;
     this.lookups = lookups;
     this.#indexes = new Map(specs.map(({ name }, index) => [name, index]));
@@ -83,6 +87,15 @@ export class AttributeTable {
       sources.flatMap((source) => (source.kind === kind && source.trust === "proxies" ? [source.name] : [])),
     );
   }
+}
+
+function compiled({ name, type, timeZone, from }: AttributeSpec): Attribute {
+  return {
+    name,
+    type,
+    zone: timeZone === undefined ? undefined : TimeZone.named(timeZone),
+    from: from.map(normalised),
+  };
 }
 
 function normalised(source: AttributeSource): AttributeSource {

@@ -87,6 +87,10 @@ export class RequestFacts implements Facts {
     return forwardedHeaders(this.#head, this.#caller);
   }
 
+  patternSkipped(): void {
+    this.#table.errors.patternSkipped();
+  }
+
   attribute(index: number): AttributeValue | undefined {
     this.#attributes ??= new Array(this.#table.size);
     let value = this.#attributes[index];
@@ -126,11 +130,11 @@ export class RequestFacts implements Facts {
   }
 
   #readAttribute(index: number): AttributeValue | undefined {
-    const { type, from } = this.#table.attributes[index] ?? noAttribute;
+    const { type, zone, from } = this.#table.attributes[index] ?? noAttribute;
     for (const source of from) {
       const text = this.#readSource(source);
       if (text === undefined || text === "") continue;
-      const value = typeof text === "string" ? parseValue(type, text) : undefined;
+      const value = typeof text === "string" ? parseValue(type, text, zone) : undefined;
       if (value !== undefined) return value;
       this.#table.errors.attributeError(index, causeOf(text));
     }
@@ -192,7 +196,7 @@ export class RequestFacts implements Facts {
   }
 }
 
-const noAttribute: Pick<Attribute, "type" | "from"> = { type: "string", from: [] };
+const noAttribute: Pick<Attribute, "type" | "zone" | "from"> = { type: "string", zone: undefined, from: [] };
 const unreadablePlace = new AttributeError("geo-unreadable");
 const repeatedToken = new AttributeError("repeated");
 

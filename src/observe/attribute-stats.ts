@@ -1,4 +1,4 @@
-import { LabelCounters } from "./counters.ts";
+import { Counter, LabelCounters } from "./counters.ts";
 import { StatsGroup } from "./stats-group.ts";
 
 /** Values of one attribute that were present and could not be used, by cause. */
@@ -26,6 +26,25 @@ export const attributeGroup = new StatsGroup<AttributeStats, [attribute: string,
       type: "counter",
       labels: ["cause"],
       storage: ({ errors }) => errors,
+    },
+  ],
+});
+
+/** Regular expressions that were not tried. */
+export class PatternStats {
+  /** Texts longer than a pattern's limit. */
+  readonly skipped = new Counter();
+}
+
+export const patternGroup = new StatsGroup<PatternStats>({
+  labels: [],
+  make: (before) => before ?? new PatternStats(),
+  metrics: [
+    {
+      name: "perch_pattern_skipped_total",
+      help: "Texts longer than the limit of a costly regular expression, which counted as not matching.",
+      type: "counter",
+      storage: ({ skipped }) => skipped,
     },
   ],
 });

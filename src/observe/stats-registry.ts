@@ -3,7 +3,7 @@
  * and allocates nothing. The exporter reads them when it is scraped. Label values come from the configuration or from
  * closed lists, never from a peer, so the number of series is bounded whatever anyone sends.
  */
-import { attributeGroup } from "./attribute-stats.ts";
+import { attributeGroup, patternGroup } from "./attribute-stats.ts";
 import { dnsGroup } from "./dns-stats.ts";
 import { listenerGroup } from "./listener-stats.ts";
 import { mirrorGroup } from "./mirror-stats.ts";
@@ -43,6 +43,7 @@ export class StatsGeneration {
   readonly upstream = this.#makerOf(upstreamGroup);
   readonly release = this.#makerOf(releaseGroup);
   readonly attribute = this.#makerOf(attributeGroup);
+  readonly pattern = this.#makerOf(patternGroup);
   readonly mirror = this.#makerOf(mirrorGroup);
   readonly listener = this.#makerOf(listenerGroup);
   /** A name that is resolved by DNS. */

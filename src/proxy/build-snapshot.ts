@@ -54,9 +54,13 @@ export function buildSnapshot(config: CompiledConfig, hash: string, parts: Snaps
   const attributeStats: AttributeStats[] = config.attributes.map((spec) =>
     parts.stats.attribute(spec.name, unusableCauses(spec)),
   );
+  const patternStats = parts.stats.pattern();
   const attributes = new AttributeTable(
     config.attributes,
-    { attributeError: (index, cause) => attributeStats[index]?.error(cause) },
+    {
+      attributeError: (index, cause) => attributeStats[index]?.error(cause),
+      patternSkipped: () => patternStats.skipped.value++,
+    },
     lookupsOf(config, parts),
   );
   const routes = config.routes.map((spec) => ({

@@ -313,7 +313,9 @@ export function findRoute(
   const { method, host, isHttps } = facts;
   const header = (name: string) => facts.header(name);
   const query = (name: string) => facts.query(name);
-  const leadsHere = (path: string) => routes.find({ method, host, isHttps, path, header, query }, nowMs) === route;
+  const patternSkipped = () => facts.patternSkipped();
+  const leadsHere = (path: string) =>
+    routes.find({ method, host, isHttps, path, header, query, patternSkipped }, nowMs) === route;
   return paths.every(leadsHere) ? route : "ambiguous";
 }
 

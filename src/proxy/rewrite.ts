@@ -27,14 +27,15 @@ export class Rewrite {
 
   /**
    * The path that goes upstream for a path in normal form. Undefined if a regex replacement yields an ambiguous or
-   * relative path: removing part of a client's path must not create dot segments.
+   * relative path: removing part of a client's path must not create dot segments. Undefined also if the path is longer
+   * than the pattern's limit: sent unchanged it would reach what the rewrite hides.
    */
   path(path: string): string | undefined {
     const { path: change } = this.spec;
     if (change === undefined) return path;
     if (change.kind !== "regex") return changePath(change, path);
     const replaced = change.pattern.replace(path);
-    return replaced.startsWith("/") ? normalPath(replaced, this.#parameters) : undefined;
+    return replaced?.startsWith("/") === true ? normalPath(replaced, this.#parameters) : undefined;
   }
 
   /**

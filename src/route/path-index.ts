@@ -1,9 +1,9 @@
-import { compileTest, type ValueTest } from "../decide/compile-condition.ts";
+import { compileTest, matchesPattern, type ValueTest } from "../decide/compile-condition.ts";
 import type { Facts } from "../decide/facts.ts";
 import { type PathMatch, type RouteMatch, type Scheme, withoutTrailingSlash } from "./route-spec.ts";
 
 /** The parts of a request that routes match. */
-export type RoutableRequest = Pick<Facts, "method" | "host" | "path" | "header" | "query"> & {
+export type RoutableRequest = Pick<Facts, "method" | "host" | "path" | "header" | "query" | "patternSkipped"> & {
   /** Whether the client used https. */
   readonly isHttps: boolean;
 };
@@ -182,9 +182,9 @@ export class Candidate<T> {
     if (this.#takesAll) return true;
     if (this.#methods.length > 0 && !this.#methods.includes(request.method)) return false;
     if (this.#scheme !== undefined && (this.#scheme === "https") !== request.isHttps) return false;
-    if (this.path?.kind === "regex" && !this.path.pattern.test(request.path)) return false;
-    for (const { name, test } of this.#headers) if (!test(request.header(name), nowMs)) return false;
-    for (const { name, test } of this.#query) if (!test(request.query(name), nowMs)) return false;
+    if (this.path?.kind === "regex" && !matchesPattern(this.path.pattern, request.path, request)) return false;
+    for (const { name, test } of this.#headers) if (!test(request.header(name), nowMs, request)) return false;
+    for (const { name, test } of this.#query) if (!test(request.query(name), nowMs, request)) return false;
     return true;
   }
 }

@@ -56,10 +56,13 @@ export interface CorsSpec {
   readonly maxAgeSeconds: number;
 }
 
-/** Replaces by regular expression; returns the path unchanged if it does not match. */
+/** Replaces by regular expression. */
 export interface PathPattern {
   readonly source: string;
-  replace(path: string): string;
+  /** Longer paths that match are not rewritten, so that none holds the event loop. */
+  readonly maxLength: number;
+  /** The path unchanged if it does not match; undefined if it matches and is longer than `maxLength`. */
+  replace(path: string): string | undefined;
 }
 
 /** How a request's path, host and cookies are rewritten for the upstream. */

@@ -133,6 +133,246 @@ const cases: readonly (readonly [string, string, string, readonly string[]])[] =
     ["6:3: warning: no release uses attribute spare"],
   ],
   [
+    "a rule that no request meets: a value that is not in the list beside it",
+    "{ userId: ada, orders: { atLeast: 3 }, staff: true }",
+    "{ userId: { equals: ada, in: [bob, eve] }, orders: 1, staff: true }",
+    ['26:15: warning: rule "first" never matches: no value of userId meets both "ada" and one of "bob", "eve"'],
+  ],
+  [
+    "a rule that no request meets: an exact value that fails the prefix beside it",
+    "{ userId: ada, orders: { atLeast: 3 }, staff: true }",
+    "{ userId: { equals: ada, prefix: b }, orders: 1, staff: true }",
+    ['26:15: warning: rule "first" never matches: no value of userId meets both "ada" and prefix "b"'],
+  ],
+  [
+    "a rule that no request meets: two values through all",
+    "{ userId: ada, orders: { atLeast: 3 }, staff: true }",
+    "{ orders: 1, staff: true, all: [{ userId: ada }, { all: [{ userId: bob }] }] }",
+    ['26:15: warning: rule "first" never matches: no value of userId meets both "ada" and "bob"'],
+  ],
+  [
+    "a rule that no request meets: bounds that leave nothing between them",
+    "{ userId: ada, orders: { atLeast: 3 }, staff: true }",
+    "{ userId: ada, orders: { atLeast: 5, before: 5 }, staff: true }",
+    ['26:15: warning: rule "first" never matches: no value of orders meets both before 5 and at least 5'],
+  ],
+  [
+    "a rule that no request meets: a bound beyond the range beside it",
+    "{ userId: ada, orders: { atLeast: 3 }, staff: true }",
+    "{ userId: ada, orders: { between: [1, 3], after: 3 }, staff: true }",
+    ['26:15: warning: rule "first" never matches: no value of orders meets both after 3 and between 1 and 3'],
+  ],
+  [
+    "a rule that no request meets: an absent value that is tested",
+    "{ userId: ada, orders: { atLeast: 3 }, staff: true }",
+    "{ userId: { exists: false, prefix: a }, orders: 1, staff: true }",
+    ['26:15: warning: rule "first" never matches: no value of userId meets both prefix "a" and absent'],
+  ],
+  [
+    "a rule that no request meets: a semver range without versions",
+    "{ userId: ada, orders: { atLeast: 3 }, staff: true }",
+    '{ userId: ada, orders: 1, staff: true, app: { semver: ">=5 <4" } }',
+    ['26:15: warning: rule "first" never matches: no version is in the range >=5 <4'],
+  ],
+  [
+    "a rule that no request meets: a time that is young and old",
+    "{ userId: ada, orders: { atLeast: 3 }, staff: true }",
+    "{ userId: ada, orders: 1, staff: true, since: { within: 1d, olderThan: 7d } }",
+    [
+      '26:15: warning: rule "first" never matches: no value of since meets both in the last 86400 s and older than 604800 s',
+    ],
+  ],
+  [
+    "a rule that no request meets: a condition and the same one in not",
+    "{ userId: ada, orders: { atLeast: 3 }, staff: true }",
+    "{ userId: ada, orders: 1, staff: true, not: { userId: ada } }",
+    ['26:15: warning: rule "first" never matches: it has a condition and the same one in not'],
+  ],
+  [
+    "a rule that no request meets: not around what always holds",
+    "{ userId: ada, orders: { atLeast: 3 }, staff: true }",
+    "{ userId: ada, orders: 1, staff: true, not: { percent: 100 } }",
+    ['26:15: warning: rule "first" never matches: its not holds for every request'],
+  ],
+  [
+    "a rule that no request meets: a percentage of 0",
+    "{ userId: ada, orders: { atLeast: 3 }, staff: true }",
+    "{ userId: ada, orders: 1, staff: true, percent: 0 }",
+    ['26:15: warning: rule "first" never matches: its percentage is 0'],
+  ],
+  [
+    "a rule that no request meets: alternatives of which none can hold",
+    "{ userId: ada, orders: { atLeast: 3 }, staff: true }",
+    "{ userId: ada, orders: 1, staff: true, any: [{ percent: 0 }, { orders: { after: 2, before: 1 } }] }",
+    ['26:15: warning: rule "first" never matches: its percentage is 0'],
+  ],
+  [
+    "a rule that no request meets: a host with a port",
+    "{ userId: ada, orders: { atLeast: 3 }, staff: true }",
+    '{ userId: ada, orders: 1, staff: true, host: "shop.example.com:8080" }',
+    [
+      '26:15: warning: rule "first" never matches: a host is compared without scheme and port, and literally (shop.example.com:8080)',
+    ],
+  ],
+  [
+    "a rule that no request meets: a wildcard for a host",
+    "{ userId: ada, orders: { atLeast: 3 }, staff: true }",
+    '{ userId: ada, orders: 1, staff: true, host: "*.example.com" }',
+    [
+      '26:15: warning: rule "first" never matches: a host is compared without scheme and port, and literally (*.example.com)',
+    ],
+  ],
+  [
+    "a rule that no request meets: a path without its slash",
+    "{ userId: ada, orders: { atLeast: 3 }, staff: true }",
+    "{ userId: ada, orders: 1, staff: true, path: { prefix: api } }",
+    ['26:15: warning: rule "first" never matches: every path begins with / and has no query (api)'],
+  ],
+  [
+    "a rule that no request meets: a path with a query",
+    "{ userId: ada, orders: { atLeast: 3 }, staff: true }",
+    '{ userId: ada, orders: 1, staff: true, path: "/api?x=1" }',
+    ['26:15: warning: rule "first" never matches: every path begins with / and has no query (/api?x=1)'],
+  ],
+  [
+    "a rule that no request meets: a pattern between slashes",
+    "{ userId: ada, orders: { atLeast: 3 }, staff: true }",
+    '{ userId: { regex: "/^ada$/" }, orders: 1, staff: true }',
+    [
+      '26:15: warning: rule "first" never matches: nothing is before the begin of the text, which ^ matches: write /^ada$/ without the slashes around it',
+    ],
+  ],
+  [
+    "no warning about overlapping bounds",
+    "{ userId: ada, orders: { atLeast: 3 }, staff: true }",
+    "{ userId: ada, orders: { atLeast: 5, atMost: 5 }, staff: true }",
+    [],
+  ],
+  [
+    "no warning about one value of several that remains",
+    "{ userId: ada, orders: { atLeast: 3 }, staff: true }",
+    "{ userId: { in: [ada, bob], prefix: b }, orders: 1, staff: true }",
+    [],
+  ],
+  [
+    "no warning about an exact prerelease range",
+    "{ userId: ada, orders: { atLeast: 3 }, staff: true }",
+    '{ userId: ada, orders: 1, staff: true, app: { semver: ">4.1.0-a <4.1.0-b || ^9" } }',
+    [],
+  ],
+  [
+    "no warning about a narrow semver range",
+    "{ userId: ada, orders: { atLeast: 3 }, staff: true }",
+    '{ userId: ada, orders: 1, staff: true, app: { semver: ">4.1.0 <4.1.1" } }',
+    [],
+  ],
+  [
+    "no warning about a time that is not too young",
+    "{ userId: ada, orders: { atLeast: 3 }, staff: true }",
+    "{ userId: ada, orders: 1, staff: true, since: { within: 7d, olderThan: 1d } }",
+    [],
+  ],
+  [
+    "no warning about an IPv6 host and a path in general",
+    "{ userId: ada, orders: { atLeast: 3 }, staff: true }",
+    '{ userId: ada, orders: 1, staff: true, host: ["[::1]", "a:1"], path: ["/", x] }',
+    [],
+  ],
+  [
+    "no warning about two headers",
+    "{ userId: ada, orders: { atLeast: 3 }, staff: true }",
+    "{ userId: ada, orders: 1, staff: true, header: { x-a: a, x-b: b }, cookie: { x-a: c } }",
+    [],
+  ],
+  [
+    "a weight that stands alone in the split",
+    "{ stable: 95, canary: 5 }",
+    "{ canary: 5 }",
+    [
+      "32:14: warning: canary is the only version of the split, so it gets 100 % whatever its weight is; write { stable: 95, canary: 5 } for 5 %",
+    ],
+  ],
+  [
+    "a weight that stands alone in a rule",
+    "{ canary: 10, stable: 90 }",
+    "{ canary: 10 }",
+    [
+      '31:16: warning: canary is the only version of rule "second", so it gets 100 % whatever its weight is; write { stable: 90, canary: 10 } for 10 %',
+    ],
+  ],
+  ["no warning about all of the users", "{ stable: 95, canary: 5 }", "{ canary: 100 }", []],
+  ["no warning about one as a weight", "{ stable: 95, canary: 5 }", "{ canary: 1 }", []],
+  [
+    "a star in a prefix",
+    "prefix: /api }",
+    'prefix: "/api/*" }',
+    [
+      '35:57: warning: "*" in prefix is taken literally: only paths that contain it match; write prefix: /api, which matches every path below it',
+    ],
+  ],
+  [
+    "a star in a prefix for all paths",
+    "prefix: /api }",
+    'prefix: "/*" }',
+    [
+      '35:57: warning: "*" in prefix is taken literally: only paths that contain it match; write prefix: /, which matches every path below it',
+    ],
+  ],
+  [
+    "a star in an exact path",
+    "prefix: /api }",
+    'exact: "/api*" }',
+    ['35:56: warning: "*" in exact is taken literally: only paths that contain it match; use regex for patterns'],
+  ],
+  [
+    "a parameter in braces",
+    "prefix: /api }",
+    'prefix: "/users/{id}/cart" }',
+    ['35:57: warning: "{id}" in prefix is taken literally: only paths that contain it match; use regex for patterns'],
+  ],
+  [
+    "a parameter behind a colon",
+    "prefix: /api }",
+    'exact: "/users/:id" }',
+    ['35:56: warning: ":id" in exact is taken literally: only paths that contain it match; use regex for patterns'],
+  ],
+  [
+    "a pattern as a prefix",
+    "prefix: /api }",
+    'prefix: "/^api" }',
+    ['35:57: warning: "^" in prefix is taken literally: only paths that contain it match; use regex for patterns'],
+  ],
+  ["no warning about a verb and a dollar sign in a path", "prefix: /api }", 'exact: "/v1/$metadata/x:cancel" }', []],
+  [
+    "a route that no request meets",
+    "path: { prefix: /api } }",
+    "headers: { x-a: { equals: a, suffix: b } } }",
+    ['34:11: warning: route "api" never matches: no value of header x-a meets both "a" and suffix "b"'],
+  ],
+  [
+    "a range that trusts everyone",
+    "trustedProxies: [10.0.0.0/8]",
+    'trustedProxies: [10.0.0.0/8, 0.0.0.0/0, "::/0"]',
+    [
+      "4:30: warning: trustedProxies contains 0.0.0.0/0, so every client can claim any address and send what only proxies may; list the addresses of your proxies",
+      "4:41: warning: trustedProxies contains ::/0, so every client can claim any address and send what only proxies may; list the addresses of your proxies",
+    ],
+  ],
+  [
+    "a time limit above the total one",
+    "{ connect: 2s }",
+    "{ responseHeaders: 30s, idle: 5s, total: 10s }",
+    ["18:34: warning: responseHeaders is never reached: total (10s) ends the request before"],
+  ],
+  [
+    "a costly pattern",
+    "{ userId: ada, orders: { atLeast: 3 }, staff: true }",
+    '{ userId: { regex: "Android.{0,40}Mobile" }, orders: 1, staff: true }',
+    [
+      '27:34: warning: the pattern "Android.{0,40}Mobile" is costly, so it is tried on at most 701 characters: a longer text counts as not matching; make its repetitions smaller to allow longer texts',
+    ],
+  ],
+  [
     "an override without allowFrom and secretFile",
     ", allowFrom: [10.0.0.0/8] }",
     " }",
@@ -168,6 +408,22 @@ describe("warnings", () => {
     expect(problemsOf(load(text))).toEqual([
       "33:26: warning: service pages without version canary will serve the default version instead",
     ]);
+  });
+
+  test.each([
+    ["host: other.example.com", "host other.example.com"],
+    ["host: [a.example.com, shop.example.org]", undefined],
+    ["host: example.org", "host example.org"],
+    ["method: { in: [delete, patch] }", "method DELETE or PATCH"],
+    ["method: post", undefined],
+  ])("a rule with %s, which the release's routes do not have", (test, foreign) => {
+    const routes = "{ hosts: [shop.example.com], methods: [GET] }";
+    const others = '  - name: shop\n    match: { hosts: ["*.example.org"], methods: [GET, POST] }\n    service';
+    const text = changed("{ hosts: [shop.example.com], path: { prefix: /api } }", routes)
+      .replace("  - name: shop\n    service", others)
+      .replace("staff: true }", `staff: true, ${test} }`);
+    const message = `26:15: warning: rule "first" never matches: no route of release shop has the ${foreign}`;
+    expect(problemsOf(load(text))).toEqual(foreign === undefined ? [] : [message]);
   });
 
   test("a valid configuration has none", () => {

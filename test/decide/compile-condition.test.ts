@@ -121,7 +121,7 @@ describe("compileCondition", () => {
     [attribute("plan", { op: "within", ms: 5000 }), "plan: expected in the last 5 s, got absent"],
     [attribute("plan", { op: "olderThan", ms: 5000 }), "plan: expected older than 5 s, got absent"],
     [
-      attribute("plan", { op: "regex", pattern: { source: "^a", test: () => true } }),
+      attribute("plan", { op: "regex", pattern: { source: "^a", maxLength: 9, test: () => true } }),
       "plan: expected regex ^a, got absent",
     ],
     [
@@ -231,7 +231,13 @@ const cases: [sentence: string, type: AttributeType, test: Test, holds: string, 
   ["prefix, one of several", "string", { op: "prefix", texts: ["cn-", "eu"] }, "cn-east europe", "us"],
   ["suffix", "string", { op: "suffix", texts: ["@example.com", ".test"] }, "a@example.com x.test", "example.com test"],
   ["contains", "string", { op: "contains", texts: ["bot"] }, "robot bot", "bo"],
-  ["regex", "string", { op: "regex", pattern: { source: "^a+$", test: (text) => /^a+$/.test(text) } }, "aa", "ab"],
+  [
+    "regex",
+    "string",
+    { op: "regex", pattern: { source: "^a+$", maxLength: 9, test: (text) => /^a+$/.test(text) } },
+    "aa",
+    "ab",
+  ],
   ["before is exclusive", "time", { op: "before", bound: time("2026-01-01") }, "2025-12-31", "2026-01-01 2026-01-02"],
   ["after is exclusive", "time", { op: "after", bound: time("2026-01-01") }, "2026-01-02", "2026-01-01 2025-12-31"],
   ["atLeast is inclusive", "number", { op: "atLeast", bound: 5 }, "5 6", "4.9"],

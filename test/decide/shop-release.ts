@@ -72,6 +72,7 @@ export function factsOf(given: FactsOf = {}): Facts {
   const values = attributeNames.map((name) => given.attributes?.[name]);
   return {
     attribute: (index) => values[index],
+    patternSkipped: () => {},
     header: (name) => given.headers?.[name],
     cookie: (name) => given.cookies?.[name],
     query: (name) => given.query?.[name],

@@ -1,5 +1,6 @@
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
+import { matchesPattern } from "../../src/decide/compile-condition.ts";
 import { type AttributeType, canonicalText } from "../../src/decide/facts.ts";
 import type { Caller } from "../../src/http/request-head.ts";
 import { type AttributeSource, AttributeTable, noLookups } from "../../src/identify/attributes.ts";
@@ -26,7 +27,10 @@ interface Given {
 /** The facts of a request in a table with one attribute, and the errors that were reported. */
 function factsOf({ type = "string", from: sources, headers = {}, target = "/", caller = callerOf() }: Given) {
   const errors: string[] = [];
-  const sink = { attributeError: (index: number, cause: string) => void errors.push(`${index}: ${cause}`) };
+  const sink = {
+    attributeError: (index: number, cause: string) => void errors.push(`${index}: ${cause}`),
+    patternSkipped: () => void errors.push("skipped"),
+  };
   const table = new AttributeTable([{ name: "given", type, from: sources }], sink, noLookups);
   return { facts: new RequestFacts(table, headOf(headers, target), caller, trusted, 0), errors };
 }
@@ -177,13 +181,20 @@ test("the table has the names to remove from untrusted callers' requests, and th
         from: [from("cookie", "B", "proxies"), from("query", "c", "proxies"), { kind: "clientAddress" }],
       },
     ],
-    { attributeError: () => {} },
+    { attributeError: () => {}, patternSkipped: () => {} },
     noLookups,
   );
   expect([...table.untrustedHeaders]).toEqual(["x-a"]);
   expect([...table.untrustedCookies]).toEqual(["B"]);
   expect([...table.untrustedQuery]).toEqual(["c"]);
   expect([table.size, table.indexOf("a"), table.indexOf("b"), table.indexOf("c")]).toEqual([2, 0, 1, undefined]);
+});
+
+test("a text over a pattern's limit is reported and does not match", () => {
+  const { facts, errors } = factsOf({ from: [] });
+  const pattern = { source: "a", maxLength: 3, test: () => true };
+  expect([matchesPattern(pattern, "aaa", facts), matchesPattern(pattern, "aaaa", facts)]).toEqual([true, false]);
+  expect(errors).toEqual(["skipped"]);
 });
 
 describe("request facts", () => {

@@ -13,7 +13,15 @@ function corsOf(yaml: string): Cors {
 listeners: [{ name: web, address: 127.0.0.1:8080 }]
 services: { shop: { versions: { stable: { endpoints: ["http://shop:80"] } } } }
 routes: [{ name: shop, service: shop, cors: ${yaml} }]`);
-  const facts = { method: "GET", host: "shop.example", path: "/", isHttps: false, header: none, query: none };
+  const facts = {
+    method: "GET",
+    host: "shop.example",
+    path: "/",
+    isHttps: false,
+    header: none,
+    query: none,
+    patternSkipped: none,
+  };
   const route: Route | undefined = snapshot.routes.find(facts, 0);
   if (route?.cors === undefined) throw new Error("the route has no cors");
   return route.cors;

@@ -23,7 +23,15 @@ function request({
   headers = {},
   query = {},
 }: Given): RoutableRequest {
-  return { method, host, path, isHttps, header: (name) => headers[name], query: (name) => query[name] };
+  return {
+    method,
+    host,
+    path,
+    isHttps,
+    header: (name) => headers[name],
+    query: (name) => query[name],
+    patternSkipped: () => {},
+  };
 }
 
 function prefix(path: string): PathMatch {
@@ -36,7 +44,7 @@ function exact(path: string): PathMatch {
 
 function regex(source: string): PathMatch {
   const expression = new RegExp(source);
-  return { kind: "regex", pattern: { source, test: (text) => expression.test(text) } };
+  return { kind: "regex", pattern: { source, maxLength: 100, test: (text) => expression.test(text) } };
 }
 
 /** The targets are the routes' positions. */

@@ -148,6 +148,8 @@ class SimulatedFacts implements Facts {
   query(): undefined {
     return undefined;
   }
+
+  patternSkipped(): void {}
 }
 
 function numbered(name: string): RandomSource {

@@ -1,3 +1,4 @@
+import { TimeZone } from "../../decide/time-zone.ts";
 import { isFramingHeader } from "../../http/header-names.ts";
 import type { AttributeSource, AttributeSpec } from "../../identify/attributes.ts";
 import { type GeoField, geoFields } from "../../identify/geo-database.ts";
@@ -50,11 +51,24 @@ export const attributeName: Schema<string> = text({
   rule: "use letters, digits, - and _, a letter first, at most 64 characters",
 });
 
+const zoneName: Schema<string> = scalar({
+  what: "a time zone",
+  parse(written) {
+    const message = `${quote(written)} is not the name of a time zone`;
+    return TimeZone.named(written)?.name ?? new ParseError(message, "write an IANA name such as Asia/Shanghai");
+  },
+  json: { type: "string", pattern: "^[A-Za-z][A-Za-z0-9_+/-]*$" },
+});
+
 export const attributeSchema = object(
   {
     type: required(
       "How the value is parsed and compared.",
       oneOf(["string", "number", "boolean", "time", "semver", "ip"]),
+    ),
+    timeZone: optional(
+      "For type time: the IANA zone of values and bounds without one, such as Asia/Shanghai. Default: UTC.",
+      zoneName,
     ),
     from: required(
       "Sources in order of precedence; the first that is present and valid gives the value.",
@@ -85,8 +99,12 @@ export function compileAttribute(entry: Entry<AttributeConfig>, scope: Attribute
     const message = `an attribute cannot be named ${quote(name)}: the name is a reserved key of conditions`;
     parsing.error(parsing.keySpanOf(entry), "bad-value", message);
   }
+  if (value.timeZone !== undefined && value.type !== "time") {
+    const message = `timeZone needs type: time; the attribute ${quote(name)} is of type ${value.type}`;
+    parsing.error(parsing.keySpanOf(value, "timeZone"), "conflicting-keys", message);
+  }
   const from = value.from.map((source) => compileSource(source, value, scope));
-  return { name, type: value.type, from };
+  return { name, type: value.type, timeZone: value.timeZone, from };
 }
 
 type SourceConfig = AttributeConfig["from"][number];

@@ -1,10 +1,10 @@
 import type { ReleaseSpec, RuleSpec, Weights } from "../../decide/release-spec.ts";
 import type { CompileContext, KnownAttributes } from "../compile-context.ts";
 import type { PairedServices } from "../release-services.ts";
+import { warnLoneWeight, warnUnreachableRules } from "../rule-warnings.ts";
 import { unreadable } from "../scalars.ts";
 import type { Entry } from "../schema-kit/collections.ts";
 import { quote, type Span } from "../schema-kit/tree.ts";
-import { warnUnreachableRules } from "../warnings.ts";
 import { compileCondition } from "./condition.ts";
 import { compilePropagation } from "./propagation.ts";
 import type { ReleaseConfig, RuleConfig, WeightsConfig } from "./release.ts";
@@ -21,7 +21,10 @@ export function compileRelease(
   const names = new VersionNames(known, context);
   const rules = compileRules(release.rules, names, attributes, context);
   const split = release.split === undefined ? undefined : names.weights(release.split);
-  if (release.split !== undefined) warnServicesWithoutVersion(release.split, pairing, context);
+  if (release.split !== undefined) {
+    warnServicesWithoutVersion(release.split, pairing, context);
+    warnLoneWeight(release.split, { of: "the split", versions: known ?? [] }, context.parsing);
+  }
   return {
     name,
     versions: [...names.named, ...paired.flatMap((service) => service.versions)].filter(isFirst),
@@ -39,16 +42,16 @@ const isFirst = <T>(item: T, index: number, items: readonly T[]): boolean => ite
 /** Collects the versions that a release names, and checks them against those of its services. */
 class VersionNames {
   readonly named = new Set<string>();
-  readonly #known: ReadonlySet<string> | undefined;
+  readonly known: ReadonlySet<string> | undefined;
   readonly #context: CompileContext;
 
   constructor(known: ReadonlySet<string> | undefined, context: CompileContext) {
-    this.#known = known;
+    this.known = known;
     this.#context = context;
   }
 
   use(name: string, span: Span): string {
-    if (this.#known?.has(name) === false) this.#context.parsing.unknownName(span, "version", name, this.#known);
+    if (this.known?.has(name) === false) this.#context.parsing.unknownName(span, "version", name, this.known);
     this.named.add(name);
     return name;
   }
@@ -85,6 +88,9 @@ function compileRules(
       parsing.error(parsing.spanOf(config, "name"), "duplicate-name", message);
     }
     seen.add(name);
+    if (typeof use !== "string") {
+      warnLoneWeight(use, { of: `rule ${quote(name)}`, versions: names.known ?? [] }, parsing);
+    }
     const when = compileCondition(config.when, attributes, context);
     return {
       name,
@@ -93,7 +99,7 @@ function compileRules(
     };
   });
   // A condition that lost an invalid part would look wider than it is.
-  if (parsing.problems.errorCount === failedBefore) warnUnreachableRules(configs, rules, parsing);
+  if (parsing.problems.errorCount === failedBefore) warnUnreachableRules(configs, rules, attributes.specs, parsing);
   return rules;
 }
 

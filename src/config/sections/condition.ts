@@ -152,7 +152,7 @@ function compileAttribute(
   const { name, value } = entry;
   const attribute = attributes.use(name);
   if (attribute !== undefined) {
-    const subject = { what: `the attribute ${quote(name)}`, type: attribute.type };
+    const subject = { what: `the attribute ${quote(name)}`, type: attribute.type, zone: attribute.zone };
     const locate = (...steps: (string | number)[]) => parsing.spanOf(entry, ...steps);
     return tests({ kind: "attribute", index: attribute.index, name }, compileTest(value, subject, locate, context));
   }

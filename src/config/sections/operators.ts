@@ -2,8 +2,10 @@ import type { Test } from "../../decide/condition.ts";
 import { type AttributeType, type AttributeValue, parseValue } from "../../decide/facts.ts";
 import { parseAddressRange } from "../../decide/ip-address.ts";
 import { parseSemverRange } from "../../decide/semver.ts";
+import { timeForms } from "../../decide/time.ts";
+import type { TimeZone } from "../../decide/time-zone.ts";
 import type { CompileContext, Locate } from "../compile-context.ts";
-import { compilePattern } from "../pattern.ts";
+import { compilePattern, countsAsNotMatching, warnOfShortLimit } from "../pattern.ts";
 import { filePath, notARange } from "../scalars.ts";
 import { byShape, list, named, oneOrMore } from "../schema-kit/collections.ts";
 import { object, optional } from "../schema-kit/object.ts";
@@ -96,6 +98,8 @@ export interface TestSubject {
   /** For messages: `the attribute "region"`. */
   readonly what: string;
   readonly type: AttributeType;
+  /** Of times without a zone. Default: UTC. */
+  readonly zone?: TimeZone | undefined;
   /** Normalises an operand like the fact, such as a host to lower case. */
   readonly fold?: (text: string) => string;
 }
@@ -182,7 +186,7 @@ class TestCompiler {
       case "cidr":
         return this.#cidr(operators.cidr ?? []);
       case "inFile": {
-        const list = this.#context.list(operators.inFile ?? "", this.#subject.type, this.#locate(operator));
+        const list = this.#context.list(operators.inFile ?? "", this.#subject, this.#locate(operator));
         return list === undefined ? [] : [{ op: "inFile", list }];
       }
     }
@@ -190,7 +194,10 @@ class TestCompiler {
 
   #regex(source: string): readonly Test[] {
     const pattern = compilePattern(source);
-    if (!("problem" in pattern)) return [{ op: "regex", pattern }];
+    if (!("problem" in pattern)) {
+      warnOfShortLimit(pattern, countsAsNotMatching, this.#locate("regex"), this.#context.parsing);
+      return [{ op: "regex", pattern }];
+    }
     const message = `${quote(source)} is not a valid regular expression: ${pattern.problem}`;
     this.#context.parsing.error(this.#locate("regex"), "bad-regex", message);
     return [];
@@ -228,12 +235,13 @@ class TestCompiler {
   }
 
   #value(written: string, steps: (string | number)[]): AttributeValue | undefined {
-    const { type, what } = this.#subject;
-    const value = parseValue(type, this.#fold(written));
+    const { type, zone, what } = this.#subject;
+    const value = parseValue(type, this.#fold(written), zone);
     if (value !== undefined) return value;
     const range = type === "ip" && parseAddressRange(written) !== undefined;
     const message = `${quote(written)} is not ${exampleOf[type]}, which ${what} requires`;
-    const suggestion = range ? `for a range, write { cidr: ${written} }` : undefined;
+    const forms = type === "time" ? `write ${timeForms}` : undefined;
+    const suggestion = range ? `for a range, write { cidr: ${written} }` : forms;
     this.#context.parsing.error(this.#locate(...steps), "bad-value", message, suggestion);
     return undefined;
   }

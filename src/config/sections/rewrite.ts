@@ -1,5 +1,5 @@
 import { type PathChange, type PathMatch, type RewriteSpec, withoutTrailingSlash } from "../../route/route-spec.ts";
-import { compileReplacement } from "../pattern.ts";
+import { compileReplacement, warnOfShortLimit } from "../pattern.ts";
 import { cookieDomain, urlPath } from "../scalars.ts";
 import { defaulted, object, optional, required } from "../schema-kit/object.ts";
 import { oneOf, ParseError, scalar, text } from "../schema-kit/scalars.ts";
@@ -66,7 +66,10 @@ function compilePath(config: RewriteConfig, path: PathMatch | undefined, parsing
     parsing.error(parsing.keySpanOf(config, "regex"), "conflicting-keys", message);
   }
   const pattern = compileReplacement(regex.pattern, regex.replacement);
-  if (!("problem" in pattern)) return { kind: "regex", pattern };
+  if (!("problem" in pattern)) {
+    warnOfShortLimit(pattern, "a longer path that it matches is rejected", parsing.spanOf(regex, "pattern"), parsing);
+    return { kind: "regex", pattern };
+  }
   parsing.error(parsing.spanOf(regex, pattern.of), "bad-regex", pattern.problem);
   return undefined;
 }

@@ -1,4 +1,5 @@
 import type { AttributeValue } from "../../decide/facts.ts";
+import { timeForms } from "../../decide/time.ts";
 import { findCookie } from "../../http/cookies.ts";
 import { parseQuery } from "../../http/query.ts";
 import { type Caller, type RequestHead, repeated } from "../../http/request-head.ts";
@@ -63,6 +64,7 @@ class Sources {
     this.#caller = caller;
     const errors = {
       attributeError: (index: number, cause: AttributeErrorCause) => void this.#errors.set(index, cause),
+      patternSkipped: () => undefined,
     };
     this.#table = new AttributeTable(single, errors, lookups);
     this.#facts = new RequestFacts(this.#table, head, caller, trustedProxies, nowMs);
@@ -85,7 +87,7 @@ class Sources {
     if (sent === repeated || this.#errors.get(index) === "repeated") {
       return "sent more than once, treated as absent";
     }
-    return `${shown(sent)} cannot be parsed as ${type}`;
+    return `${shown(sent)} cannot be parsed as ${described(type)}`;
   }
 
   #whyNoClaim(index: number, type: AttributeSpec["type"]): string {
@@ -93,7 +95,7 @@ class Sources {
     if (jwt === undefined || tokenText(this.#head, jwt.from) === undefined) return "the request carries no token";
     const cause = this.#errors.get(index);
     if (cause === undefined) return "the token has no such claim";
-    if (cause === "unparsable" || cause === "geo-unreadable") return `the claim cannot be parsed as ${type}`;
+    if (cause === "unparsable" || cause === "geo-unreadable") return `the claim cannot be parsed as ${described(type)}`;
     return tokenFailureText[cause];
   }
 
@@ -138,6 +140,8 @@ function sourceName(source: AttributeSource): string {
   if (source.kind === "geo") return `${source.field} of the client's address`;
   return source.kind === "jwt" ? `claim ${source.path.join(" › ")}` : `${source.kind} ${source.name}`;
 }
+
+const described = (type: AttributeSpec["type"]): string => (type === "time" ? `time; write ${timeForms}` : type);
 
 const maxShownLength = 80;
 

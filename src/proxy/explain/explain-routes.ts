@@ -1,5 +1,5 @@
 import type { RouteSpec } from "../../config/compiled-config.ts";
-import { describeTest, describeValue, type Test } from "../../decide/condition.ts";
+import { describeFound, describeTest, type Test } from "../../decide/condition.ts";
 import type { RoutableRequest } from "../../route/path-index.ts";
 import type { PathMatch, RouteMatch } from "../../route/route-spec.ts";
 import { RouteTable } from "../../route/route-table.ts";
@@ -60,7 +60,7 @@ function partsOf(match: RouteMatch, facts: RoutableRequest, nowMs: number): Part
   }
   if (path !== undefined) {
     const required = () => `path ${describePath(path)}`;
-    parts.push({ required, found: () => facts.path, holds: holds({ path }), distance: 10 });
+    parts.push({ required, found: () => foundPath(path, facts.path), holds: holds({ path }), distance: 10 });
   }
   if (methods.length > 0) {
     const required = () => `method ${alternatives(methods)}`;
@@ -83,7 +83,7 @@ function namedPart(
 ): Part {
   return {
     required: () => `${kind} ${name} ${describeTest(test)}`,
-    found: () => (value === undefined ? "none" : describeValue(value)),
+    found: () => (value === undefined ? "none" : describeFound(test, value)),
     holds,
     distance: 1,
   };
@@ -98,6 +98,11 @@ function describePath(path: PathMatch): string {
     case "regex":
       return `matching ${path.pattern.source}`;
   }
+}
+
+function foundPath(match: PathMatch, path: string): string {
+  if (match.kind !== "regex" || path.length <= match.pattern.maxLength) return path;
+  return `a path longer than the ${match.pattern.maxLength} characters that the pattern is tried on`;
 }
 
 function alternatives(texts: readonly string[]): string {

@@ -65,7 +65,7 @@ export interface ExplainedPin {
   readonly wouldSet: string | null;
 }
 
-const uncounted = { attributeError: () => undefined };
+const uncounted = { attributeError: () => undefined, patternSkipped: () => undefined };
 
 /** Explains a request by deciding it as the proxy would. Sends nothing, and changes no metric. */
 export function explainRequest(

@@ -80,7 +80,7 @@ const cases: readonly (readonly [string, string, string, readonly string[]])[] =
     "2026-01-01",
     "2026-02-30",
     [
-      '30:33: error: "2026-02-30" is not a time such as 2026-01-01 or 2026-01-01T08:00:00Z, which the attribute "since" requires',
+      '30:33: error: "2026-02-30" is not a time such as 2026-01-01 or 2026-01-01T08:00:00Z, which the attribute "since" requires; write 2026-03-01, 2026-03-01 08:00:00 (also with T, with /, without seconds, with a fraction, and followed by Z, UTC, GMT, +08, +0800 or +08:00), 20260301T080000Z, Sun, 01 Mar 2026 08:00:00 GMT, or seconds or milliseconds since 1970',
     ],
   ],
   [

@@ -16,7 +16,9 @@ const readFile = (path: string) => {
 };
 
 const withGeo = (geo: string, source = "{ geo: country }") =>
-  changed("[{ header: X-User-Id }, { cookie: uid }]", `[${source}]`).replace("services:", `geo: ${geo}\nservices:`);
+  changed("[{ header: X-User-Id }, { cookie: uid }]", `[${source}]`)
+    .replace("userId: ada", "userId: CN")
+    .replace("services:", `geo: ${geo}\nservices:`);
 
 describe("geo", () => {
   const cases: readonly (readonly [sentence: string, text: string, wanted: readonly string[]])[] = [
@@ -27,8 +29,13 @@ describe("geo", () => {
     ],
     [
       "a database without the field",
-      withGeo("{ database: country.mmdb }", "{ geo: region }"),
+      withGeo("{ database: country.mmdb }", "{ geo: region }").replace("userId: CN", "userId: CN-SH"),
       ['6:41: warning: the database "GeoLite2-Country" contains countries only, so region is always unknown'],
+    ],
+    [
+      "a rule on a country that no database gives",
+      withGeo("{ database: city.mmdb }").replace("userId: CN", "userId: [cn, CHN, China]"),
+      ['27:15: warning: rule "first" never matches: the database gives a country as in CN, not cn, CHN, China'],
     ],
     ["no database", withGeo("{}"), ['12:6: error: geo needs the key "database"']],
     [

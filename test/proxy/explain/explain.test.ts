@@ -1,6 +1,7 @@
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
 import { createOverrideToken } from "../../../src/decide/override.ts";
+import { timeForms } from "../../../src/decide/time.ts";
 import { StatsRegistry } from "../../../src/observe/stats-registry.ts";
 import { noCounts } from "../../../src/observe/stats-transfer.ts";
 import type { DryRequest } from "../../../src/proxy/explain/dry-run.ts";
@@ -200,7 +201,7 @@ describe("the trail shows", () => {
     {
       sentence: "that a value cannot be parsed",
       request: { url: api, headers: { "x-registered-at": "yesterday" } },
-      detail: 'absent: registeredAt is unknown (header x-registered-at: "yesterday" cannot be parsed as time)',
+      detail: `absent: registeredAt is unknown (header x-registered-at: "yesterday" cannot be parsed as time; write ${timeForms})`,
     },
     {
       sentence: "the client's address that a proxy forwarded",

@@ -1,0 +1,110 @@
+import { canonicalText } from "../decide/facts.ts";
+import type { ReleaseSpec, RuleSpec } from "../decide/release-spec.ts";
+import type { AttributeSpec } from "../identify/attributes.ts";
+import { conditionKey, conjuncts, truthOf, valuesOf } from "./condition-truth.ts";
+import type { Config } from "./schema.ts";
+import type { ParseContext } from "./schema-kit/schema.ts";
+import { quote } from "./schema-kit/tree.ts";
+import type { RuleConfig, WeightsConfig } from "./sections/release.ts";
+
+/**
+ * Warns of rules that can never be the first match: that no request meets, or that stand after one that always matches,
+ * or after an equivalent one.
+ */
+export function warnUnreachableRules(
+  configs: readonly RuleConfig[],
+  rules: readonly RuleSpec[],
+  attributes: readonly AttributeSpec[],
+  parsing: ParseContext,
+): void {
+  const seen = new Map<string, RuleSpec>();
+  let always: RuleSpec | undefined;
+  for (const [index, rule] of rules.entries()) {
+    const config = configs[index];
+    const key = conditionKey(rule.when, rule.name);
+    const truth = truthOf(rule.when, attributes, rule.name);
+    const same = seen.get(key);
+    const why = whyNotReached(rule, truth, always, same);
+    if (why !== undefined && config !== undefined) parsing.warn(parsing.spanOf(config, "name"), "unreachable", why);
+    if (same === undefined) seen.set(key, rule);
+    if (truth === "always") always ??= rule;
+  }
+}
+
+function whyNotReached(
+  { name }: RuleSpec,
+  truth: ReturnType<typeof truthOf>,
+  always: RuleSpec | undefined,
+  same: RuleSpec | undefined,
+): string | undefined {
+  if (typeof truth === "object") return `rule ${quote(name)} never matches: ${truth.never}`;
+  const before = always ?? same;
+  if (before === undefined) return undefined;
+  const why = always === undefined ? "has the same condition" : "always matches";
+  return `rule ${quote(name)} is never reached: rule ${quote(before.name)} before it ${why}`;
+}
+
+/** Warns of rules for hosts and methods that no route of their release matches. */
+export function warnRulesOutsideRoutes(
+  { releases: configs, routes }: Pick<Config, "releases" | "routes">,
+  releases: readonly ReleaseSpec[],
+  parsing: ParseContext,
+): void {
+  for (const [index, { name, rules }] of releases.entries()) {
+    const matches = routes.filter(({ release }) => release === name).map(({ match }) => match);
+    for (const [at, rule] of rules.entries()) {
+      const config = configs[index]?.value.rules[at];
+      const foreign = foreignTest(rule, matches);
+      if (foreign === undefined || config === undefined) continue;
+      const message = `rule ${quote(rule.name)} never matches: no route of release ${name} has the ${foreign}`;
+      parsing.warn(parsing.spanOf(config, "name"), "unreachable", message);
+    }
+  }
+}
+
+type Matched = Config["routes"][number]["match"];
+
+function foreignTest({ when }: RuleSpec, matches: readonly Matched[]): string | undefined {
+  if (matches.length === 0) return undefined;
+  for (const part of conjuncts(when)) {
+    if (part.kind !== "test") continue;
+    const { kind } = part.subject;
+    const wanted = valuesOf(part.test)?.map(canonicalText) ?? [];
+    if ((kind !== "host" && kind !== "method") || wanted.length === 0) continue;
+    const takes = kind === "host" ? takesHost : takesMethod;
+    if (!wanted.some((value) => matches.some((match) => takes(match, value)))) return `${kind} ${wanted.join(" or ")}`;
+  }
+  return undefined;
+}
+
+function takesHost({ hosts }: Matched, host: string): boolean {
+  return hosts?.some((one) => one === host || (one.startsWith("*.") && host.endsWith(one.slice(1)))) ?? true;
+}
+
+/** A preflight is decided by the method that it announces. */
+function takesMethod({ methods }: Matched, method: string): boolean {
+  return methods?.some((one) => one === method || one === "OPTIONS") ?? true;
+}
+
+/**
+ * Warns of a weight below 100 that stands alone, which looks like a percentage. `versions` are those that could have the
+ * rest.
+ */
+export function warnLoneWeight(
+  weights: WeightsConfig,
+  { of, versions }: { readonly of: string; readonly versions: Iterable<string> },
+  parsing: ParseContext,
+): void {
+  const [only, ...others] = weights;
+  if (only === undefined || others.length > 0 || !(only.value > 0 && only.value < 100)) return;
+  const rest = Array.from(versions).find((version) => version !== only.name);
+  // A one alone reads as "all of it".
+  if (rest === undefined || only.value === 1) return;
+  const message = `${only.name} is the only version of ${of}, so it gets 100 % whatever its weight is`;
+  parsing.warn(
+    parsing.keySpanOf(only),
+    "risky",
+    message,
+    `write { ${rest}: ${Number((100 - only.value).toFixed(6))}, ${only.name}: ${only.value} } for ${only.value} %`,
+  );
+}
