@@ -204,7 +204,7 @@ describe("a configuration of an engine", () => {
   });
 
   it("is refused with every problem and its place", () => {
-    const make = () => createEngine("services: {}\nroutes: []\nx: 1\n", { ...options, file: "shop.yaml" });
+    const make = () => createEngine("services: []\nroutes: []\nx: 1\n", { ...options, file: "shop.yaml" });
     expect(make).toThrow(ConfigError);
     try {
       make();
