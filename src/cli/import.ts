@@ -1,6 +1,7 @@
 import { readFileSync } from "node:fs";
 import { text } from "node:stream/consumers";
 import { type ImportSource, importManifests } from "../config/import/import-manifests.ts";
+import { formatDiagnostic } from "../config/schema-kit/diagnostics.ts";
 import { type Command, type Terminal, UsageError } from "./command.ts";
 import { printJson } from "./load-config.ts";
 
@@ -14,8 +15,9 @@ export const importCommand: Command = {
       --json  print the configuration text and the notes as one JSON object
 
 Reads Ingresses of ingress-nginx with their canaries, HTTPRoutes of Gateway API, and VirtualServices and DestinationRules
-of Istio. Prints a configuration. Differences from the original are listed at its top and on standard error. The exit code
-is 2 if there is nothing to import.`,
+of Istio. Prints a configuration. Differences from the original are listed at its top and on standard error, lost
+protection first. The exit code is 2 if there is nothing to import, and 1 if the configuration is not valid, which is a
+defect of this command.`,
   options: { json: { type: "boolean" } },
   async run({ options, positionals }, terminal) {
     if (positionals.length === 0) throw new UsageError("no file to import");
@@ -27,15 +29,19 @@ is 2 if there is nothing to import.`,
       sources.push(source);
     }
     const imported = importManifests(sources);
+    // Notes go to stderr, so that stdout can be redirected to the new configuration file.
+    for (const { where, what } of imported.notes) terminal.err(`${where}: ${what}\n`);
     if (!imported.ok) {
       terminal.err(`${imported.problem}\n`);
       return 2;
     }
-    // Notes go to stderr, so that stdout can be redirected to the new configuration file.
-    for (const { where, what } of imported.notes) terminal.err(`${where}: ${what}\n`);
-    if (options["json"] === true) printJson({ config: imported.config, notes: imported.notes }, terminal);
-    else terminal.out(imported.config);
-    return 0;
+    const { config, notes, defects } = imported;
+    if (options["json"] === true) printJson({ config, notes, defects }, terminal);
+    else terminal.out(config);
+    if (defects.length === 0) return 0;
+    for (const defect of defects) terminal.err(`${formatDiagnostic(defect)}\n`);
+    terminal.err("the configuration is not valid: a defect of perch import. Correct these lines before use\n");
+    return 1;
   },
 };
 

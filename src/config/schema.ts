@@ -94,10 +94,10 @@ export const configSchema = object(
     ),
     jwt: optional("Verification of the JSON Web Tokens whose claims attributes read.", jwtSchema),
     geo: optional("The GeoIP database.", geoSchema),
-    services: required(
-      "Upstream services, by name.",
-      mapOf(resourceName, serviceSchema, { of: "services", min: 1 }),
-      [],
+    services: defaulted(
+      "Upstream services, by name. Not needed if every route redirects.",
+      mapOf(resourceName, serviceSchema, { of: "services" }),
+      {},
     ),
     releases: defaulted(
       "Traffic policies, by name: who gets which version.",

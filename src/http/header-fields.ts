@@ -71,6 +71,15 @@ export function skipBlanksBack(text: string, from: number): number {
   return at;
 }
 
+/** Whether a value in a flat list starts or ends with a blank, which is malformed in HTTP/2 (RFC 9113 §8.2.1). */
+export function hasBlankEdges(fields: readonly string[]): boolean {
+  for (let i = 1; i < fields.length; i += 2) {
+    const value = fields[i] ?? "";
+    if (isBlank(value.charCodeAt(0)) || isBlank(value.charCodeAt(value.length - 1))) return true;
+  }
+  return false;
+}
+
 /** False for the NaN beyond either end. */
 function isBlank(code: number): boolean {
   return code === 0x20 || code === 0x09;

@@ -2,7 +2,7 @@ import { describe, expect, test } from "vitest";
 import type { Condition } from "../../src/decide/condition.ts";
 import type { ReleaseSpec } from "../../src/decide/release-spec.ts";
 import { describeSpec } from "../../src/upstream/service-spec.ts";
-import { changed, compiled, validConfig } from "./valid-config.ts";
+import { changed, compiled, load, problemsOf, validConfig } from "./valid-config.ts";
 
 const smallest = `
 services:
@@ -186,6 +186,19 @@ describe("what a configuration compiles to", () => {
 });
 
 describe("routes", () => {
+  test("that all redirect need no services", () => {
+    const { services, routes } = compiled("routes: [{ name: away, redirect: { host: new.example } }]");
+    expect([services.length, routes.length]).toEqual([0, 1]);
+  });
+
+  test("to a service need it, if the map of services is empty as well", () => {
+    for (const services of ["", "services: {}\n"]) {
+      expect(problemsOf(load(`${services}routes: [{ name: shop, service: shop }]`)).join()).toContain(
+        'unknown service "shop"',
+      );
+    }
+  });
+
   const match = "{ hosts: [shop.example.com], path: { prefix: /api } }";
   const matchOf = (written: string) => compiled(changed(match, written)).routes[0]?.match;
 

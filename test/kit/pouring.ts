@@ -1,12 +1,12 @@
-import type { Socket } from "node:net";
+import type { Writable } from "node:stream";
 import { stalled } from "./bell.ts";
 
-/** Bytes on their way into a socket, no faster than it takes them; the socket ends behind them. */
+/** Bytes on their way into a socket or stream, no faster than it takes them; it ends behind them. */
 export class Pouring {
   left: number;
-  readonly #socket: Socket;
+  readonly #socket: Writable;
 
-  constructor(socket: Socket, bytes: Buffer) {
+  constructor(socket: Writable, bytes: Buffer) {
     this.#socket = socket;
     this.left = bytes.length;
     void this.#pour(bytes);

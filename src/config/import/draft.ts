@@ -1,4 +1,5 @@
-import { Document, isMap, isSeq, type Node, type Scalar } from "yaml";
+import { cookieName } from "../scalars.ts";
+import { accepts } from "./accepts.ts";
 
 export type YamlValue = string | number | boolean | readonly YamlValue[] | YamlMap;
 export interface YamlMap {
@@ -34,10 +35,18 @@ export interface DraftRoute {
   readonly comment: string;
 }
 
+export interface DraftParts {
+  readonly services: readonly DraftService[];
+  readonly releases: readonly DraftRelease[];
+  readonly routes: readonly DraftRoute[];
+}
+
 /** A difference from the original: something without an equivalent, or with different behaviour. */
 export interface Note {
   readonly where: string;
   readonly what: string;
+  /** Whether the original protected something that the result does not. These notes stand first. */
+  readonly lostProtection: boolean;
 }
 
 /** A Perch configuration under construction. */
@@ -45,11 +54,27 @@ export class Draft {
   readonly services: DraftService[] = [];
   readonly releases: DraftRelease[] = [];
   readonly routes: DraftRoute[] = [];
-  readonly notes: Note[] = [];
+  readonly #notes: Note[] = [];
   readonly #names = new Map<string, Set<string>>();
+  /** Names by settings as they were asked for. */
+  readonly #releases = new Map<string, string>();
+  /** The names of the pins' cookies. */
+  readonly #cookies = new Set<string>();
 
-  note(where: string, what: string): void {
-    if (!this.notes.some((note) => note.where === where && note.what === what)) this.notes.push({ where, what });
+  /** Those of lost protection first. */
+  get notes(): readonly Note[] {
+    return [true, false].flatMap((lost) => this.#notes.filter(({ lostProtection }) => lostProtection === lost));
+  }
+
+  note(where: string, what: string, lostProtection = false): void {
+    const note = { where: printable(where), what: printable(what), lostProtection };
+    if (this.#notes.some((other) => other.where === note.where && other.what === note.what)) return;
+    this.#notes.push(note);
+  }
+
+  /** Something that protected clients or services, and that the result does not do. */
+  noteLostProtection(where: string, what: string): void {
+    this.note(where, what, true);
   }
 
   /** A valid name that is unique within its kind. */
@@ -76,12 +101,51 @@ export class Draft {
   /** The name of the release with exactly these settings; creates it if there is none. */
   release(wanted: string, settings: YamlMap, comment: string): string {
     const same = JSON.stringify(settings);
-    const known = this.releases.find((release) => JSON.stringify(release.settings) === same);
-    if (known !== undefined) return known.name;
-    const name = this.name("release", wanted);
-    this.releases.push({ name, settings, comment });
+    const known = this.#releases.get(same);
+    if (known !== undefined) return known;
+    const name = this.newRelease(wanted, settings, comment);
+    this.#releases.set(same, name);
     return name;
   }
+
+  /** The name of a new release, even if another one has the same settings. */
+  newRelease(wanted: string, settings: YamlMap, comment: string): string {
+    const name = this.name("release", wanted);
+    this.releases.push({ name, settings: this.#withOwnCookie(settings, comment), comment });
+    return name;
+  }
+
+  /** Each release needs a cookie of its own, so a name that another release has is left out. */
+  #withOwnCookie(settings: YamlMap, where: string): YamlMap {
+    const { sticky } = settings;
+    const cookie = isYamlMap(sticky) ? sticky["cookie"] : undefined;
+    if (!isYamlMap(sticky) || !isYamlMap(cookie) || typeof cookie["name"] !== "string") return settings;
+    const { name, ...rest } = cookie;
+    if (!this.#cookies.has(name)) {
+      this.#cookies.add(name);
+      return settings;
+    }
+    this.note(where, `another release has the cookie ${name} already: this one has a cookie of its own`);
+    const { cookie: _, ...others } = sticky;
+    return { ...settings, sticky: Object.keys(rest).length === 0 ? others : { ...others, cookie: rest } };
+  }
+}
+
+export function isYamlMap(value: YamlValue | undefined): value is YamlMap {
+  return typeof value === "object" && !Array.isArray(value);
+}
+
+/** A name for a pin's cookie; undefined if it cannot have it. Browsers accept two prefixes with certain settings only. */
+export function pinName(text: string): string | undefined {
+  return accepts(cookieName, text) && !/^__(?:host|secure)-/i.test(text) ? text : undefined;
+}
+
+const longestNote = 600;
+
+/** On one line, without control characters, and short enough to leave the other notes visible. */
+function printable(text: string): string {
+  const line = text.replace(/[\p{Cc}\p{Cf}\u2028\u2029\s]+/gu, " ");
+  return line.length > longestNote ? `${line.slice(0, longestNote)}…` : line;
 }
 
 /** Converts to a valid name: a-z, 0-9 and dashes, at most 63 characters. */
@@ -94,101 +158,4 @@ export function resourceNameOf(text: string): string {
     .replace(/-+$/, "");
   // "none" is the route label of requests without a route.
   return name === "" || name === "none" ? "unnamed" : name;
-}
-
-const schemaLine = " yaml-language-server: $schema=./perch.schema.json";
-const wrapAt = 110;
-
-/** The draft as a configuration file, with comments that name the origin of each part and list the notes. */
-export function writeDraft(draft: Draft, sources: readonly string[]): string {
-  const document = new Document({
-    services: Object.fromEntries(
-      draft.services.map(({ name, versions, settings }) => [name, service(versions, settings)]),
-    ),
-    ...(draft.releases.length === 0
-      ? {}
-      : { releases: Object.fromEntries(draft.releases.map(({ name, settings }) => [name, settings])) }),
-    routes: draft.routes.map(({ name, match, service, release, settings }) => ({
-      name,
-      ...(Object.keys(match).length === 0 ? {} : { match }),
-      ...(service === undefined ? {} : { service }),
-      ...(release === undefined ? {} : { release }),
-      ...settings,
-    })),
-  });
-  comment(document, draft);
-  document.commentBefore = [schemaLine, ...header(draft, sources)].join("\n");
-  return document.toString({ lineWidth: 120, flowCollectionPadding: true });
-}
-
-function service(versions: Draft["services"][number]["versions"], settings: YamlMap): YamlMap {
-  const named = versions.map(({ name, endpoints, settings: own }) => [name, { endpoints, ...own }] as const);
-  return { versions: Object.fromEntries(named), ...settings };
-}
-
-function header(draft: Draft, sources: readonly string[]): string[] {
-  const lines = [` Generated by perch import from ${sources.join(", ")}. Review it before use.`];
-  if (draft.notes.length === 0) return lines;
-  lines.push(" Differences from the original:");
-  for (const { where, what } of draft.notes) lines.push(...wrap(`- ${where}: ${what}`));
-  return lines;
-}
-
-function wrap(text: string): string[] {
-  const lines: string[] = [];
-  let line = "";
-  for (const word of text.split(/\s+/)) {
-    if (line !== "" && line.length + word.length + 1 > wrapAt) {
-      lines.push(` ${line}`);
-      line = `  ${word}`;
-    } else line = line === "" ? word : `${line} ${word}`;
-  }
-  return [...lines, ` ${line}`];
-}
-
-function comment(document: Document, draft: Draft): void {
-  const releases = document.get("releases", true);
-  if (isMap(releases)) {
-    for (const [index, pair] of releases.items.entries()) {
-      (pair.key as Scalar).commentBefore = commentText(draft.releases[index]?.comment);
-    }
-  }
-  const routes = document.get("routes", true);
-  if (!isSeq(routes)) return;
-  for (const [index, item] of routes.items.entries()) {
-    (item as Node).commentBefore = commentText(draft.routes[index]?.comment);
-    const match = isMap(item) ? item.get("match", true) : undefined;
-    if (isMap(match)) match.flow = true;
-  }
-}
-
-function commentText(comment: string | undefined): string | null {
-  return comment === undefined || comment === "" ? null : comment.replace(/^/gm, " ");
-}
-
-/** Header edits of other gateways: pairs of name and value. */
-export interface WrittenEdits {
-  readonly set: readonly (readonly [name: string, value: string])[];
-  readonly add: readonly (readonly [name: string, value: string])[];
-  readonly remove: readonly string[];
-}
-
-/** Converts to `requestHeaders` or `responseHeaders` of a route or version. */
-export function headerEdits({ set, add, remove }: WrittenEdits, where: string, draft: Draft): YamlMap {
-  const edits = { set: pairs(set, where, draft), add: pairs(add, where, draft) };
-  return {
-    ...(Object.keys(edits.set).length === 0 ? {} : { set: edits.set }),
-    ...(Object.keys(edits.add).length === 0 ? {} : { add: edits.add }),
-    ...(remove.length === 0 ? {} : { remove: remove.map((name) => name.toLowerCase()) }),
-  };
-}
-
-function pairs(fields: WrittenEdits["set"], where: string, draft: Draft): YamlMap {
-  const kept = fields.filter(([name, value]) => {
-    // Perch would read it as a template, and has no escape for it.
-    if (!value.includes("${")) return true;
-    draft.note(where, `the header ${name} has "\${" in its value: no equivalent, left out`);
-    return false;
-  });
-  return Object.fromEntries(kept.map(([name, value]) => [name.toLowerCase(), value]));
 }

@@ -1,12 +1,18 @@
-import type { Draft, YamlMap, YamlValue } from "./draft.ts";
+import { hostPattern } from "../scalars.ts";
+import { accepts } from "./accepts.ts";
+import { type Draft, pinName, type YamlMap } from "./draft.ts";
+import { durationIn } from "./durations.ts";
 import { filterSettings } from "./http-route-filters.ts";
 import { byPrecedence, matchesOf, type RankedMatch } from "./http-route-match.ts";
-import { type Loose, type Manifest, mapIn, mapsIn, numberIn, textIn, textsIn, titleOf } from "./manifests.ts";
+import { type Manifest, titleOf } from "./manifests.ts";
+import { type Advice, noteUnread, perRequestWeights } from "./notes.ts";
+import { redirectedMatch } from "./redirects.ts";
+import type { SourceObject } from "./source-object.ts";
 import { ServicePorts, type WeightedBackend, weightedService } from "./weighted-versions.ts";
 
 interface RankedRoute extends RankedMatch {
   readonly manifest: Manifest;
-  readonly rule: Loose;
+  readonly rule: SourceObject;
 }
 
 /** Imports HTTPRoutes. Their matches become routes in the order of precedence that Gateway API defines. */
@@ -15,13 +21,41 @@ export function importHttpRoutes(manifests: readonly Manifest[], draft: Draft): 
   const routes = manifests.filter(({ kind, group }) => kind === "HTTPRoute" && group === "gateway.networking.k8s.io");
   // Gateway API breaks ties by age, which the input may lack, and then by name.
   const named = routes.toSorted((a, b) => (titleOf(a) < titleOf(b) ? -1 : 1));
-  const ranked = named.flatMap((manifest) => rankedRoutes(manifest, draft)).toSorted(byPrecedence);
+  // A redirect of plain requests and the application behind it have the same match on two listeners.
+  const ranked = named
+    .flatMap((manifest) => rankedRoutes(manifest, draft))
+    .toSorted((a, b) => byPrecedence(a, b) || Number(redirectsScheme(b)) - Number(redirectsScheme(a)));
   for (const route of ranked) addRoute(route, ports, draft);
+  for (const manifest of named) noteUnread(manifest, advice, draft);
 }
 
+function redirectsScheme({ rule }: RankedRoute): boolean {
+  return rule.objects("filters").some((filter) => filter.object("requestRedirect").has("scheme"));
+}
+
+const advice: Readonly<Record<string, Advice>> = {
+  sectionName: { text: "not imported: the routes apply on every listener" },
+  port: { text: "not imported: the routes apply on every listener" },
+  backoff: { text: "no equivalent: Perch retries at once, on another endpoint if there is one" },
+  idleTimeout: { text: "no equivalent" },
+  sessionPersistence: {
+    text: "not imported for a rule with one backend: for a session on one Pod use a headless Service and `balance: hash`",
+  },
+};
+
 function rankedRoutes(manifest: Manifest, draft: Draft): RankedRoute[] {
-  const hosts = textsIn(manifest.spec["hostnames"]).map((host) => host.toLowerCase());
-  return mapsIn(manifest.spec["rules"]).flatMap((rule) =>
+  const { spec } = manifest;
+  for (const parent of spec.objects("parentRefs")) parent.dismiss("group", "kind", "name", "namespace");
+  const written = spec.texts("hostnames").map((host) => host.toLowerCase());
+  const hosts = written.filter((host) => accepts(hostPattern, host));
+  for (const host of written.filter((one) => !hosts.includes(one))) {
+    draft.note(titleOf(manifest), `the hostname ${host} has no equivalent: left out`);
+  }
+  if (hosts.length === 0 && spec.has("hostnames") && written.length > 0) {
+    spec.dismiss("rules");
+    return [];
+  }
+  return spec.objects("rules").flatMap((rule) =>
     // One match per host, since precedence depends on the host.
     (hosts.length === 0 ? [""] : hosts).flatMap((host) =>
       matchesOf(rule, host === "" ? [] : [host], titleOf(manifest), draft).map((match) => ({
@@ -36,85 +70,131 @@ function rankedRoutes(manifest: Manifest, draft: Draft): RankedRoute[] {
 
 function addRoute({ manifest, rule, match }: RankedRoute, ports: ServicePorts, draft: Draft): void {
   const where = titleOf(manifest);
-  const settings = { ...filterSettings(rule["filters"], where, draft), ...timeouts(rule) };
-  const name = draft.name("route", manifest.name);
-  if (settings["redirect"] !== undefined) {
-    const { redirect } = settings;
-    draft.routes.push({ name, match, service: undefined, release: undefined, settings: { redirect }, comment: where });
+  const { path } = match;
+  const matchesPrefix = path === undefined || (typeof path === "object" && "prefix" in path);
+  const filters = filterSettings(rule, matchesPrefix, where, draft);
+  const name = draft.name("route", rule.text("name") || manifest.name);
+  if ("problem" in filters) {
+    draft.note(where, `${filters.problem}, so the rule is left out; later routes match its requests`);
+    rule.dismiss();
     return;
   }
-  const backends = mapsIn(rule["backendRefs"]).flatMap((ref) => backend(ref, manifest, ports, draft));
-  if (backends.length === 0) {
-    draft.note(
-      where,
-      "a rule without a Service as its backend returned 500; it is left out, so later routes match its requests",
-    );
+  const { redirect } = filters.settings;
+  if (redirect !== undefined) {
+    const narrowed = redirectedMatch(match, redirect);
+    draft.routes.push({
+      name,
+      match: narrowed,
+      service: undefined,
+      release: undefined,
+      settings: { redirect },
+      comment: where,
+    });
     return;
   }
-  const first = backends[0]?.name ?? manifest.name;
-  const wanted = { service: first, release: manifest.name, settings: {}, comment: where };
-  draft.routes.push({
-    name,
-    match,
-    ...weightedService(backends, wanted, backends.length < 2 ? {} : sticky(rule, where, draft), draft),
-    settings,
+  const backends = rule.objects("backendRefs").flatMap((ref) => backend(ref, manifest, ports, draft));
+  if (backends.every(({ weight }) => weight <= 0)) {
+    const why = "without a Service as its backend, or with weights of 0 only, returned 500";
+    draft.note(where, `a rule ${why}; it is left out, so later routes match its requests`);
+    rule.dismiss();
+    return;
+  }
+  const settings = { ...filters.settings, ...timeouts(rule) };
+  const wanted = {
+    service: backends[0]?.name ?? manifest.name,
+    release: manifest.name,
+    settings: retries(rule, where, draft),
     comment: where,
-  });
+  };
+  const release = backends.length < 2 ? {} : sticky(rule, where, draft);
+  draft.routes.push({ name, match, ...weightedService(backends, wanted, release, draft), settings, comment: where });
 }
 
-function backend(ref: Loose, manifest: Manifest, ports: ServicePorts, draft: Draft): WeightedBackend[] {
+function backend(ref: SourceObject, manifest: Manifest, ports: ServicePorts, draft: Draft): WeightedBackend[] {
   const where = titleOf(manifest);
-  const name = textIn(ref["name"]);
-  const kind = textIn(ref["kind"]) || "Service";
+  const name = ref.text("name");
+  const kind = ref.text("kind") || "Service";
+  ref.dismiss("group");
   if (name === "" || kind !== "Service") {
     draft.note(where, `a backend of kind ${kind} is not a Service: left out`);
+    ref.dismiss();
     return [];
   }
-  if (mapsIn(ref["filters"]).length > 0)
+  if (ref.objects("filters").length > 0) {
     draft.note(where, `filters of the backend ${name} are not imported: add them to the version by hand`);
-  const namespace = textIn(ref["namespace"]) || manifest.namespace;
-  const port = numberIn(ref["port"]);
-  const origin = ports.origin("http", namespace, name, port, where);
-  return [{ name, origin, weight: numberIn(ref["weight"]) ?? 1 }];
+    ref.dismiss("filters");
+  }
+  const origin = ports.origin("http", ref.text("namespace") || manifest.namespace, name, ref.number("port"), where);
+  return [{ name, origin, weight: ref.number("weight") ?? 1 }];
 }
 
 /**
  * `request` limits the whole request with retries; `backendRequest` one attempt, which Perch limits by
  * `responseHeaders`.
  */
-function timeouts(rule: Loose): Record<string, YamlValue> {
-  const { request, backendRequest } = mapIn(rule["timeouts"]);
-  const total = duration(textIn(request));
-  const responseHeaders = duration(textIn(backendRequest));
+function timeouts(rule: SourceObject): YamlMap {
+  const written = rule.object("timeouts");
+  const total = written.take("request", durationIn) ?? "";
+  const responseHeaders = written.take("backendRequest", durationIn) ?? "";
   const found = { ...(total === "" ? {} : { total }), ...(responseHeaders === "" ? {} : { responseHeaders }) };
   return Object.keys(found).length === 0 ? {} : { timeouts: found };
 }
 
-/** Converts a duration of GEP-2257: `1h30m` to `5400s`. Empty for zero, which means no limit. */
-function duration(text: string): string {
-  const units: Readonly<Record<string, number>> = { h: 3_600_000, m: 60_000, s: 1_000, ms: 1 };
-  let ms = 0;
-  for (const [, count = "", unit = ""] of text.matchAll(/(\d{1,5})(h|ms|m|s)/g))
-    ms += Number(count) * (units[unit] ?? 0);
-  return ms === 0 ? "" : ms % 1_000 === 0 ? `${ms / 1_000}s` : `${ms}ms`;
+const retried: readonly number[] = [500, 502, 503, 504];
+const maxAttempts = 10;
+
+/** GEP-1731. Failed connections are always retried, as it recommends. */
+function retries(rule: SourceObject, where: string, draft: Draft): YamlMap {
+  if (!rule.has("retry")) return {};
+  const retry = rule.object("retry");
+  const attempts = retry.number("attempts");
+  const codes = retry.texts("codes");
+  const others = codes.filter((code) => !retried.includes(Number(code)));
+  if (others.length > 0) {
+    draft.note(where, `${retry.path}.codes: ${others.join(", ")} cannot be retried, only ${retried.join(", ")}`);
+  }
+  if (attempts !== undefined && attempts > maxAttempts) {
+    draft.note(where, `${retry.path}.attempts: the maximum is ${maxAttempts}`);
+  }
+  draft.note(where, `${retry.path}: statuses are retried for idempotent methods only`);
+  const on = codes.map(Number).filter((code) => retried.includes(code));
+  return {
+    retries: {
+      ...(attempts === undefined ? {} : { attempts: Math.min(Math.max(0, Math.floor(attempts)), maxAttempts) }),
+      on: on.length === 0 ? ["connect-failure", "reset-before-response"] : on,
+    },
+  };
 }
 
 /** GEP-1619: a session stays with its backend, even if the backend's weight becomes zero. */
-function sticky(rule: Loose, where: string, draft: Draft): YamlMap {
-  const persistence = mapIn(rule["sessionPersistence"]);
-  if (Object.keys(persistence).length === 0) {
-    draft.note(
-      where,
-      "the weights applied to each request separately; Perch keeps each user on one version with a signed cookie",
-    );
+function sticky(rule: SourceObject, where: string, draft: Draft): YamlMap {
+  if (!rule.has("sessionPersistence")) {
+    draft.note(where, perRequestWeights);
     return {};
   }
-  const maxAge = duration(textIn(persistence["absoluteTimeout"]));
+  const persistence = rule.object("sessionPersistence");
+  const isHeader = persistence.text("type") === "Header";
+  if (isHeader) {
+    draft.note(where, `${persistence.path}.type Header: no equivalent; Perch keeps users by a cookie instead`);
+    persistence.dismiss("sessionName");
+  }
+  const maxAge = persistence.take("absoluteTimeout", durationIn) ?? "";
+  const lifetime = persistence.object("cookieConfig").text("lifetimeType") || "Session";
+  // The default of GEP-1619: a session of the browser, which an absolute time-out bounds as well.
+  const ofSession = lifetime === "Session" && maxAge === "" ? "session" : maxAge;
+  if (lifetime === "Session" && maxAge !== "") {
+    draft.note(
+      where,
+      `${persistence.path}: the cookie ended with the browser's session too; the pin is kept for ${maxAge}`,
+    );
+  }
+  const name = persistence.take("sessionName", pinName);
+  const cookie = { ...(name === undefined ? {} : { name }), ...(ofSession === "" ? {} : { maxAge: ofSession }) };
   return {
     sticky: {
       whenWeightsChange: "hold",
       onWeightZero: "drain",
-      ...(maxAge === "" ? {} : { cookie: { maxAge } }),
+      ...(Object.keys(cookie).length === 0 ? {} : { cookie }),
     },
   };
 }

@@ -1,73 +1,102 @@
-import { type Draft, headerEdits, type YamlMap, type YamlValue } from "./draft.ts";
-import { type Loose, mapIn, mapsIn, numberIn, textIn, textsIn } from "./manifests.ts";
+import { urlPath } from "../scalars.ts";
+import { hostAndPort } from "../sections/rewrite.ts";
+import { accepts } from "./accepts.ts";
+import { corsOf } from "./cors.ts";
+import type { Draft, YamlMap, YamlValue } from "./draft.ts";
+import { headerEdits } from "./header-edits.ts";
+import { redirectOf, statusIn } from "./redirects.ts";
+import type { SourceObject } from "./source-object.ts";
 
-/** The keys of a Perch route for the filters of a rule. */
-export function filterSettings(filters: unknown, where: string, draft: Draft): Record<string, YamlValue> {
+/** The keys of a Perch route for the filters of a rule, or why it redirects in a way that Perch does not. */
+export type FilterSettings = { readonly settings: YamlMap } | { readonly problem: string };
+
+/** `matchesPrefix`: whether the route has a prefix that a filter can replace. */
+export function filterSettings(
+  rule: SourceObject,
+  matchesPrefix: boolean,
+  where: string,
+  draft: Draft,
+): FilterSettings {
   const settings: Record<string, YamlValue> = {};
-  for (const filter of mapsIn(filters)) {
-    switch (textIn(filter["type"])) {
-      case "RequestHeaderModifier":
-        Object.assign(settings, modifierEdits("requestHeaders", mapIn(filter["requestHeaderModifier"]), where, draft));
-        break;
-      case "ResponseHeaderModifier":
-        Object.assign(
-          settings,
-          modifierEdits("responseHeaders", mapIn(filter["responseHeaderModifier"]), where, draft),
-        );
-        break;
-      case "RequestRedirect":
-        settings["redirect"] = redirect(mapIn(filter["requestRedirect"]));
-        break;
-      case "URLRewrite":
-        Object.assign(settings, rewrite(mapIn(filter["urlRewrite"]), where, draft));
-        break;
-      case "RequestMirror":
-        draft.note(
-          where,
-          "RequestMirror is not imported: add `mirror: { version, percent }` to the release, with the version that it names",
-        );
-        break;
-      default:
-        draft.note(where, `the filter ${textIn(filter["type"])}: no equivalent`);
+  const rewrite: Record<string, YamlValue> = {};
+  for (const filter of rule.objects("filters")) {
+    const type = filter.text("type");
+    if (type === "RequestHeaderModifier" || type === "ResponseHeaderModifier") {
+      const { edits, host } = modifierEdits(filter, type, where, draft);
+      if (Object.keys(edits).length > 0) {
+        settings[type === "RequestHeaderModifier" ? "requestHeaders" : "responseHeaders"] = edits;
+      }
+      if (host !== "" && rewrite["host"] === undefined) rewrite["host"] = host;
+    } else if (type === "RequestRedirect") {
+      const found = redirectOf(redirectParts(filter.object("requestRedirect"), matchesPrefix));
+      if ("problem" in found) return { problem: `${filter.path}: ${found.problem}` };
+      settings["redirect"] = found.redirect;
+    } else if (type === "URLRewrite") {
+      Object.assign(rewrite, urlRewrite(filter.object("urlRewrite"), matchesPrefix));
+    } else if (type === "RequestMirror") {
+      filter.dismiss();
+      draft.note(
+        where,
+        "RequestMirror is not imported: add `mirror: { version, percent }` to the release, with the version that it names",
+      );
+    } else if (type === "CORS") {
+      Object.assign(settings, filterCors(filter.object("cors"), where, draft));
+    } else {
+      filter.dismiss();
+      // An extension of the gateway may authenticate, or limit rates.
+      draft.note(where, `the filter ${type}: no equivalent`, type === "ExtensionRef" || type === "ExternalAuth");
     }
   }
-  return settings;
+  return { settings: { ...settings, ...(Object.keys(rewrite).length === 0 ? {} : { rewrite }) } };
+}
+
+function filterCors(cors: SourceObject, where: string, draft: Draft): YamlMap {
+  const parts = {
+    origins: cors.texts("allowOrigins"),
+    methods: cors.texts("allowMethods"),
+    headers: cors.texts("allowHeaders"),
+    exposed: cors.texts("exposeHeaders"),
+    credentials: cors.flag("allowCredentials") === true,
+    maxAgeSeconds: cors.number("maxAge"),
+  };
+  return corsOf(parts, where, draft);
 }
 
 function modifierEdits(
-  key: "requestHeaders" | "responseHeaders",
-  modifier: Loose,
+  filter: SourceObject,
+  type: "RequestHeaderModifier" | "ResponseHeaderModifier",
   where: string,
   draft: Draft,
-): YamlMap {
-  const pairs = (list: unknown) =>
-    mapsIn(list).map((field) => [textIn(field["name"]), textIn(field["value"])] as const);
-  const { set, add, remove } = modifier;
-  const edits = headerEdits({ set: pairs(set), add: pairs(add), remove: textsIn(remove) }, where, draft);
-  return Object.keys(edits).length === 0 ? {} : { [key]: edits };
+) {
+  const isRequest = type === "RequestHeaderModifier";
+  const modifier = filter.object(isRequest ? "requestHeaderModifier" : "responseHeaderModifier");
+  const pairs = (key: string) =>
+    modifier.objects(key).map((field) => [field.text("name"), field.text("value")] as const);
+  const written = { set: pairs("set"), add: pairs("add"), remove: modifier.texts("remove") };
+  return headerEdits(written, isRequest ? "request" : "response", where, draft);
 }
 
-function redirect(filter: Loose): YamlMap {
-  const path = mapIn(filter["path"]);
-  const port = numberIn(filter["port"]);
+function redirectParts(redirect: SourceObject, matchesPrefix: boolean) {
   return {
-    ...(textIn(filter["scheme"]) === "" ? {} : { scheme: textIn(filter["scheme"]) }),
-    ...(textIn(filter["hostname"]) === "" ? {} : { host: textIn(filter["hostname"]) }),
-    ...(port === undefined ? {} : { port }),
-    ...(textIn(path["type"]) === "ReplaceFullPath" ? { path: textIn(path["replaceFullPath"]) } : {}),
-    ...(textIn(path["type"]) === "ReplacePrefixMatch" ? { prefix: textIn(path["replacePrefixMatch"]) || "/" } : {}),
-    status: numberIn(filter["statusCode"]) ?? 302,
+    scheme: redirect.text("scheme"),
+    host: redirect.text("hostname"),
+    port: redirect.number("port"),
+    ...pathChange(redirect.object("path"), matchesPrefix),
+    status: redirect.take("statusCode", statusIn) ?? 302,
   };
 }
 
-function rewrite(filter: Loose, where: string, draft: Draft): Record<string, YamlValue> {
-  const path = mapIn(filter["path"]);
-  const host = textIn(filter["hostname"]);
-  const edits: Record<string, YamlValue> = {};
-  if (host !== "") edits["host"] = host;
-  if (textIn(path["type"]) === "ReplacePrefixMatch") edits["prefix"] = textIn(path["replacePrefixMatch"]) || "/";
-  if (textIn(path["type"]) === "ReplaceFullPath") {
-    draft.note(where, "URLRewrite to a full path is not imported: the path stays unchanged");
-  }
-  return Object.keys(edits).length === 0 ? {} : { rewrite: edits };
+function urlRewrite(rewrite: SourceObject, matchesPrefix: boolean): YamlMap {
+  const host = rewrite.take("hostname", (text) => (accepts(hostAndPort, text) ? text : undefined));
+  return { ...(host === undefined ? {} : { host }), ...pathChange(rewrite.object("path"), matchesPrefix) };
+}
+
+/** `path` or `prefix` of a rewrite or redirect. What cannot be used stays unread, and is so noted. */
+function pathChange(path: SourceObject, matchesPrefix: boolean): { readonly path?: string; readonly prefix?: string } {
+  const type = path.text("type");
+  const asPath = (text: string) => (accepts(urlPath, text || "/") ? text || "/" : undefined);
+  const full = type === "ReplaceFullPath" ? path.take("replaceFullPath", asPath) : undefined;
+  const isPrefix = type === "ReplacePrefixMatch" && matchesPrefix;
+  const prefix = isPrefix ? path.take("replacePrefixMatch", asPath) : undefined;
+  return { ...(full === undefined ? {} : { path: full }), ...(prefix === undefined ? {} : { prefix }) };
 }

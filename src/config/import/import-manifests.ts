@@ -1,8 +1,13 @@
-import { Draft, type Note, writeDraft } from "./draft.ts";
+import { loadConfigText } from "../load.ts";
+import type { Diagnostic } from "../schema-kit/diagnostics.ts";
+import { Draft, type Note } from "./draft.ts";
 import { importHttpRoutes } from "./gateway-api.ts";
+import { noteGateways } from "./gateways.ts";
 import { importIngresses } from "./ingress-nginx.ts";
 import { importVirtualServices } from "./istio.ts";
 import { type Manifest, parseManifests, titleOf } from "./manifests.ts";
+import { usableParts } from "./usable-parts.ts";
+import { writeDraft } from "./write-draft.ts";
 
 /** A file of Kubernetes manifests: Ingresses, HTTPRoutes, VirtualServices, … */
 export interface ImportSource {
@@ -11,47 +16,78 @@ export interface ImportSource {
 }
 
 export type Imported =
-  | { readonly ok: true; readonly config: string; readonly notes: readonly Note[] }
-  | { readonly ok: false; readonly problem: string };
+  | {
+      readonly ok: true;
+      readonly config: string;
+      /** Those of lost protection first. */
+      readonly notes: readonly Note[];
+      /** Errors of the configuration, which are defects of the import; empty if it is valid. */
+      readonly defects: readonly Diagnostic[];
+    }
+  /** The notes say what was left out. */
+  | { readonly ok: false; readonly problem: string; readonly notes: readonly Note[] };
 
-/** Converts the configuration of other gateways. Never throws. */
+/** Converts the configuration of other gateways, and loads the result. Never throws. */
 export function importManifests(sources: readonly ImportSource[]): Imported {
   const manifests: Manifest[] = [];
   for (const { file, text } of sources) {
     const parsed = parseManifests(text, file);
-    if (!parsed.ok) return parsed;
+    if (!parsed.ok) return { ...parsed, notes: [] };
     manifests.push(...parsed.manifests);
   }
   const draft = new Draft();
   importIngresses(manifests, draft);
   importHttpRoutes(manifests, draft);
   importVirtualServices(manifests, draft);
-  for (const manifest of manifests) {
-    if (!known.has(manifest.kind)) draft.note(titleOf(manifest), "not imported: Perch has no equivalent");
+  noteGateways(manifests.filter(isKnown), draft);
+  for (const manifest of manifests.filter((one) => !isKnown(one))) {
+    draft.note(titleOf(manifest), `not imported: ${whyUnknown(manifest)}`, protective.test(manifest.kind));
   }
-  if (draft.routes.length === 0) {
-    return {
-      ok: false,
-      problem: `nothing to import: no ${[...importable].join(", ")} with a usable backend was found`,
-    };
-  }
-  const config = writeDraft(
-    draft,
-    sources.map(({ file }) => file),
-  );
-  return { ok: true, config, notes: draft.notes };
+  const parts = usableParts(draft);
+  const { notes } = draft;
+  if (parts.routes.length === 0) return { ok: false, problem: nothingToImport(manifests), notes };
+  const files = sources.map(({ file }) => file);
+  const config = writeDraft(parts, notes, files);
+  return { ok: true, config, notes, defects: defectsOf(config) };
 }
 
-const importable: ReadonlySet<string> = new Set(["Ingress", "HTTPRoute", "VirtualService"]);
-const known: ReadonlySet<string> = new Set([
-  ...importable,
-  "ConfigMap",
-  "DestinationRule",
-  "Gateway",
-  "GatewayClass",
-  "IngressClass",
-  "Namespace",
-  "ReferenceGrant",
-  "Secret",
-  "Service",
+/** The group of each kind that is imported, or that others refer to. */
+const groups: ReadonlyMap<string, string> = new Map([
+  ["Ingress", "networking.k8s.io"],
+  ["HTTPRoute", "gateway.networking.k8s.io"],
+  ["VirtualService", "networking.istio.io"],
+  ["DestinationRule", "networking.istio.io"],
+  ["GatewayClass", "gateway.networking.k8s.io"],
+  ["IngressClass", "networking.k8s.io"],
+  ["ReferenceGrant", "gateway.networking.k8s.io"],
+  ["ConfigMap", ""],
+  ["Namespace", ""],
+  ["Secret", ""],
+  ["Service", ""],
 ]);
+
+function isKnown({ kind, group }: Manifest): boolean {
+  if (kind === "Gateway") return group === "gateway.networking.k8s.io" || group === "networking.istio.io";
+  return groups.get(kind) === group;
+}
+
+function whyUnknown({ kind, group }: Manifest): string {
+  const known = groups.get(kind);
+  return known === undefined || known === "" || group === ""
+    ? "Perch has no equivalent"
+    : `its API group is ${group}, and only that of ${known} is read`;
+}
+
+/** Kinds such as AuthorizationPolicy, PeerAuthentication and SecurityPolicy. */
+const protective = /Policy$|Authenti|Authoriz/;
+
+function nothingToImport(manifests: readonly Manifest[]): string {
+  const kinds = [...new Set(manifests.map(({ kind }) => kind))];
+  const found = kinds.length === 0 ? "" : ` (the input has ${kinds.slice(0, 10).join(", ")})`;
+  return `nothing to import: no Ingress, HTTPRoute or VirtualService with a usable backend was found${found}`;
+}
+
+function defectsOf(config: string): readonly Diagnostic[] {
+  const loaded = loadConfigText(config, { file: "perch.yaml", env: {}, randomSecret: () => new Uint8Array(32) });
+  return loaded.ok ? [] : loaded.problems.filter(({ severity }) => severity === "error");
+}

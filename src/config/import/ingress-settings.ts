@@ -1,157 +1,145 @@
-import type { Draft, YamlMap, YamlValue } from "./draft.ts";
-import { annotation, annotationNames, type IngressLocation, matchOf } from "./ingress-locations.ts";
-import { type Manifest, numberIn, titleOf } from "./manifests.ts";
+import { compileReplacement } from "../pattern.ts";
+import { cookieDomain, urlPath } from "../scalars.ts";
+import { hostAndPort } from "../sections/rewrite.ts";
+import { accepts } from "./accepts.ts";
+import type { Draft, YamlMap } from "./draft.ts";
+import { headerEdits } from "./header-edits.ts";
+import { annotation, peekAnnotation, positive, takeAnnotation } from "./ingress-annotations.ts";
+import { ingressCors } from "./ingress-cors.ts";
+import { type IngressLocation, type IngressServer, matchOf } from "./ingress-locations.ts";
+import { type Manifest, titleOf } from "./manifests.ts";
 
 export interface IngressRoute {
   readonly match: YamlMap;
   readonly settings: YamlMap;
 }
 
-/** The redirect, if the Ingress only redirects. */
-export function ingressRedirect({ ingress }: IngressLocation): YamlMap | undefined {
-  const permanent = annotation(ingress, "permanent-redirect");
-  const target = permanent || annotation(ingress, "temporal-redirect");
-  if (!URL.canParse(target)) return undefined;
-  const { protocol, hostname, port, pathname } = new URL(target);
-  const status = numberIn(annotation(ingress, "permanent-redirect-code"));
-  const redirect: Record<string, YamlValue> = { scheme: protocol.replace(":", ""), host: hostname, path: pathname };
-  if (port !== "") redirect["port"] = Number(port);
-  redirect["status"] = permanent === "" ? 302 : (status ?? 301);
-  return redirect;
+/** The route of a location that is forwarded. ConfigMaps are by namespace and name. */
+export function ingressRoute(
+  location: IngressLocation,
+  server: IngressServer,
+  configMaps: ReadonlyMap<string, Manifest>,
+  draft: Draft,
+): IngressRoute {
+  const { ingress } = location;
+  const { matched, change } = rewrittenPath(location, draft);
+  const host = takeAnnotation(ingress, "upstream-vhost", (text) => (accepts(hostAndPort, text) ? text : undefined));
+  const domain = newCookieDomain(ingress, draft);
+  const rewrite = {
+    ...change,
+    ...(host === undefined ? {} : { host }),
+    ...(domain === undefined ? {} : { cookieDomain: domain }),
+  };
+  return {
+    match: matchOf(server, matched),
+    settings: {
+      ...forwardedPrefix(ingress, draft),
+      ...customHeaders(ingress, configMaps, draft),
+      ...(Object.keys(rewrite).length === 0 ? {} : { rewrite }),
+      ...ingressCors(ingress, draft),
+      ...bodySize(ingress),
+      ...rateLimit(ingress),
+    },
+  };
 }
 
 /** The common idiom to strip a prefix: the path `/shop(/|$)(.*)` with the target `/$2`. */
 const capturedRest = /^(\/[A-Za-z0-9._~/-]*?)\(\/\|\$\)\(\.\*\)$/;
 const targetWithRest = /^(\/[A-Za-z0-9._~/-]*?)\/?\$2$/;
 
-export function ingressRoute(location: IngressLocation, draft: Draft): IngressRoute {
-  const { ingress } = location;
-  const rewritten = rewrittenPrefix(location, draft);
-  const host = annotation(ingress, "upstream-vhost");
-  const rewrite = {
-    ...(rewritten === undefined ? {} : { prefix: rewritten.target }),
-    ...(host === "" ? {} : { host }),
-  };
-  const match = rewritten === undefined ? matchOf(location) : matchOf({ ...location, ...rewritten, kind: "prefix" });
-  return {
-    match,
-    settings: {
-      ...(Object.keys(rewrite).length === 0 ? {} : { rewrite }),
-      ...bodySize(location),
-      ...rateLimit(location),
-    },
-  };
+interface RewrittenPath {
+  readonly matched: Pick<IngressLocation, "path" | "kind">;
+  /** The part of `rewrite` that changes the path. */
+  readonly change: YamlMap;
 }
 
-function rewrittenPrefix(
-  { ingress, path }: IngressLocation,
-  draft: Draft,
-): { readonly path: string; readonly target: string } | undefined {
+/** nginx replaces the whole path by the target, whose `$1` to `$9` are groups of the location's pattern. */
+function rewrittenPath(location: IngressLocation, draft: Draft): RewrittenPath {
+  const { ingress, path } = location;
   const target = annotation(ingress, "rewrite-target");
-  if (target === "") return undefined;
+  if (target === "" || target === path) return { matched: location, change: {} };
+  const where = titleOf(ingress);
+  const unchanged = (why: string): RewrittenPath => {
+    draft.note(where, `rewrite-target ${target} of the path ${path}: the path stays unchanged, as ${why}`);
+    return { matched: location, change: {} };
+  };
   const [, prefix] = capturedRest.exec(path) ?? [];
   const [, start] = targetWithRest.exec(target) ?? [];
-  if (prefix !== undefined && start !== undefined) return { path: prefix === "" ? "/" : prefix, target: start || "/" };
-  draft.note(titleOf(ingress), `rewrite-target ${target} of the path ${path}: no equivalent, the path stays unchanged`);
-  return undefined;
+  if (prefix !== undefined && start !== undefined) {
+    if (/[a-z]/i.test(prefix)) draft.note(where, `the path ${path} ignored case; the prefix ${prefix} does not`);
+    return { matched: { path: prefix === "" ? "/" : prefix, kind: "prefix" }, change: { prefix: start || "/" } };
+  }
+  const [newPath = "", query] = target.split("?");
+  if (/\$(?!\d)/.test(newPath)) return unchanged("variables of nginx have no equivalent");
+  if (!newPath.startsWith("/")) return unchanged("it does not start with a slash");
+  if (query !== undefined && query !== "") draft.note(where, `rewrite-target ${target}: the query ${query} is lost`);
+  if (!newPath.includes("$")) {
+    return accepts(urlPath, newPath) ? { matched: location, change: { path: newPath } } : unchanged("it is not a path");
+  }
+  // Perch replaces what the pattern matches, so it must match up to the end.
+  const pattern = `(?i)^${path}${/(?:\.\*\)?|\$)$/.test(path) ? "" : ".*"}`;
+  const compiled = compileReplacement(pattern, newPath);
+  if ("problem" in compiled) return unchanged(compiled.problem);
+  return { matched: location, change: { regex: { pattern, replacement: newPath } } };
+}
+
+/** `off`, or the domain in the upstream's cookies and its replacement. */
+function newCookieDomain(ingress: Manifest, draft: Draft): string | undefined {
+  const [from, to] =
+    takeAnnotation(ingress, "proxy-cookie-domain", (text) => {
+      const words = text === "off" ? [] : text.split(/\s+/);
+      return words.length === 0 || (words.length === 2 && words.every((one) => accepts(cookieDomain, one)))
+        ? words
+        : undefined;
+    }) ?? [];
+  if (to !== undefined) {
+    draft.note(
+      titleOf(ingress),
+      `proxy-cookie-domain applied to cookies of ${from}; Perch replaces the Domain of every cookie`,
+    );
+  }
+  return to;
+}
+
+function forwardedPrefix(ingress: Manifest, draft: Draft): YamlMap {
+  const value = annotation(ingress, "x-forwarded-prefix");
+  if (value === "") return {};
+  const where = titleOf(ingress);
+  if (peekAnnotation(ingress, "rewrite-target") === "") {
+    draft.note(where, "x-forwarded-prefix had an effect only with rewrite-target; Perch always sends the header");
+  }
+  const { edits } = headerEdits({ set: [["x-forwarded-prefix", value]], add: [], remove: [] }, "request", where, draft);
+  return Object.keys(edits).length === 0 ? {} : { requestHeaders: edits };
+}
+
+/** Response headers, from a ConfigMap named by `namespace/name`. */
+function customHeaders(ingress: Manifest, configMaps: ReadonlyMap<string, Manifest>, draft: Draft): YamlMap {
+  const data = takeAnnotation(ingress, "custom-headers", (name) => {
+    return configMaps.get(name.includes("/") ? name : `${ingress.namespace}/${name}`)?.data;
+  });
+  if (data === undefined) return {};
+  const set = data.keys().map((name) => [name, data.text(name)] as const);
+  const { edits } = headerEdits({ set, add: [], remove: [] }, "response", titleOf(ingress), draft);
+  return Object.keys(edits).length === 0 ? {} : { responseHeaders: edits };
 }
 
 /** Sizes of nginx: 512k, 8m, 1g; 0 means no limit. */
-function bodySize({ ingress }: IngressLocation): YamlMap {
-  const [, count, unit = ""] = /^(\d+)([kmg]?)$/i.exec(annotation(ingress, "proxy-body-size")) ?? [];
-  if (count === undefined || Number(count) === 0) return {};
+function bodySize(ingress: Manifest): YamlMap {
   const units: Readonly<Record<string, string>> = { k: "KiB", m: "MiB", g: "GiB" };
-  return { maxBodySize: `${count}${units[unit.toLowerCase()] ?? "B"}` };
+  const size = takeAnnotation(ingress, "proxy-body-size", (text) => {
+    const [, count, unit = ""] = /^(\d+)([kmg]?)$/i.exec(text) ?? [];
+    if (count === undefined) return undefined;
+    return Number(count) === 0 ? "" : `${count}${units[unit.toLowerCase()] ?? "B"}`;
+  });
+  return size === undefined || size === "" ? {} : { maxBodySize: size };
 }
 
 /** Requests per second or minute and client address. ingress-nginx's default burst is five times the rate. */
-function rateLimit({ ingress }: IngressLocation): YamlMap {
-  const perSecond = numberIn(annotation(ingress, "limit-rps"));
-  const perMinute = numberIn(annotation(ingress, "limit-rpm"));
-  const requests = perSecond ?? perMinute;
+function rateLimit(ingress: Manifest): YamlMap {
+  const perSecond = takeAnnotation(ingress, "limit-rps", positive);
+  const requests = perSecond ?? takeAnnotation(ingress, "limit-rpm", positive);
   if (requests === undefined) return {};
-  const burst = requests * (numberIn(annotation(ingress, "limit-burst-multiplier")) ?? 5);
+  const burst = Math.ceil(requests * (takeAnnotation(ingress, "limit-burst-multiplier", positive) ?? 5));
   const limit: YamlMap = { by: "clientAddress", requests, per: perSecond === undefined ? "1m" : "1s", burst };
   return { rateLimit: limit };
 }
-
-/** The service settings for an Ingress's annotations. */
-export function serviceSettings(ingress: Manifest): YamlMap {
-  const timeouts: Record<string, YamlValue> = {};
-  const seconds = (name: string) => numberIn(annotation(ingress, name).replace(/s$/, ""));
-  const connect = seconds("proxy-connect-timeout");
-  const read = seconds("proxy-read-timeout");
-  const idle = Math.max(read ?? 0, seconds("proxy-send-timeout") ?? 0);
-  if (connect !== undefined) timeouts["connect"] = `${connect}s`;
-  if (read !== undefined) timeouts["responseHeaders"] = `${read}s`;
-  if (idle > 0) timeouts["idle"] = `${idle}s`;
-  const http2 = /^GRPCS?$/i.test(annotation(ingress, "backend-protocol")) ? { protocol: "http2" } : {};
-  const balance = annotation(ingress, "load-balance") === "round_robin" ? { balance: "round-robin" } : {};
-  return { ...(Object.keys(timeouts).length === 0 ? {} : { timeouts }), ...balance, ...http2 };
-}
-
-export function schemeOf(ingress: Manifest, draft: Draft): "http" | "https" {
-  const protocol = annotation(ingress, "backend-protocol").toUpperCase();
-  if (protocol === "HTTPS" || protocol === "GRPCS") return "https";
-  if (protocol !== "" && protocol !== "HTTP" && protocol !== "AUTO_HTTP" && protocol !== "GRPC") {
-    draft.note(titleOf(ingress), `backend-protocol ${protocol} is not supported: http is used instead`);
-  }
-  return "http";
-}
-
-/** Adds a note for each annotation that is not imported. */
-export function noteTheRest(ingress: Manifest, draft: Draft): void {
-  for (const name of annotationNames(ingress)) {
-    if (handled.has(name) || name === "canary" || name.startsWith("canary-")) continue;
-    draft.note(titleOf(ingress), `${name}: ${advice[name] ?? "no equivalent"}`);
-  }
-  if (annotation(ingress, "proxy-body-size") === "") {
-    draft.note(
-      titleOf(ingress),
-      "bodies were limited to 1 MiB by default; Perch has no limit unless `maxBodySize` is set",
-    );
-  }
-  if (Array.isArray(ingress.spec["tls"])) {
-    draft.note(titleOf(ingress), "tls: mount the Secret's tls.crt and tls.key, and set them in `listeners[].tls`");
-  }
-}
-
-/** Annotations that are imported, or irrelevant to Perch. */
-const handled: ReadonlySet<string> = new Set([
-  "affinity",
-  "affinity-canary-behavior",
-  "affinity-mode",
-  "backend-protocol",
-  "proxy-connect-timeout",
-  "proxy-read-timeout",
-  "proxy-send-timeout",
-  "limit-burst-multiplier",
-  "limit-rpm",
-  "limit-rps",
-  "load-balance",
-  "permanent-redirect",
-  "permanent-redirect-code",
-  "proxy-body-size",
-  "rewrite-target",
-  "temporal-redirect",
-  "upstream-vhost",
-  "use-regex",
-  "proxy-http-version",
-  "session-cookie-change-on-failure",
-  "session-cookie-expires",
-  "session-cookie-hash",
-  "session-cookie-max-age",
-  "session-cookie-name",
-  "session-cookie-path",
-  "session-cookie-samesite",
-  "session-cookie-secure",
-]);
-
-/** Notes for frequent annotations without an equivalent. */
-const advice: Readonly<Record<string, string>> = {
-  "custom-http-errors": "no equivalent: upstream errors pass through unchanged, so that a failing canary is visible",
-  "ssl-redirect": "TLS belongs to the listener: set its `tls`, and add a route with `redirect` for plain HTTP",
-  "force-ssl-redirect": "TLS belongs to the listener: set its `tls`, and add a route with `redirect` for plain HTTP",
-  "proxy-buffering": "no equivalent: bodies stream, with backpressure",
-  "proxy-request-buffering": "no equivalent: bodies stream, with backpressure",
-};

@@ -1,94 +1,172 @@
 import { compilePattern } from "../pattern.ts";
+import { headerName, queryName, urlPath } from "../scalars.ts";
+import { accepts } from "./accepts.ts";
 import type { Draft, YamlMap, YamlValue } from "./draft.ts";
-import { type Loose, mapIn, mapsIn, textIn } from "./manifests.ts";
+import type { SourceObject } from "./source-object.ts";
+
+/** The test of a path, which decides what a rewrite replaces. */
+export type UriTest =
+  | { readonly kind: "any" | "whole" }
+  /** `segments`: the match is of whole segments, as Perch's prefixes are. */
+  | { readonly kind: "prefix"; readonly prefix: string; readonly ignoresCase: boolean; readonly segments: boolean };
+
+export interface IstioMatch {
+  readonly match: YamlMap;
+  readonly uri: UriTest;
+}
+
+/** Why a match has no equivalent. */
+interface Problem {
+  readonly problem: string;
+}
+
+type Tests = Record<string, YamlValue>;
 
 /**
- * The alternative matches of an HTTP route; `{}` matches every request. A rewritten prefix becomes one of whole
- * segments, since Perch can rewrite only those.
+ * The alternative matches of an HTTP route. One that Perch cannot express is left out and noted: without the part that
+ * it lacks it would match more requests.
  */
-export function matchesOf(route: Loose, hosts: readonly string[], where: string, draft: Draft): YamlMap[] {
-  const matches = mapsIn(route["match"]);
-  return (matches.length === 0 ? [{}] : matches).map((match) => {
-    const uri = mapIn(match["uri"]);
-    const prefix = textIn(uri["prefix"]).replace(/(?<=.)\/+$/, "");
-    const segments = prefix !== "" && prefix !== "/" && textIn(mapIn(route["rewrite"])["uri"]) !== "";
-    if (segments)
+export function matchesOf(route: SourceObject, hosts: readonly string[], where: string, draft: Draft): IstioMatch[] {
+  const matches = route.objects("match");
+  if (matches.length === 0 && isNothing(route.peek("match")))
+    return [{ match: hostsMatch(hosts), uri: { kind: "any" } }];
+  if (matches.length === 0) draft.note(where, `${route.path}.match is not a list of matches: the route is left out`);
+  const isRewritten = route.object("rewrite").has("uri");
+  return matches.flatMap((match) => {
+    const found = readMatch(match, isRewritten, hosts);
+    const problem = "problem" in found ? found.problem : unreadIn(match);
+    if (problem !== undefined) {
+      draft.note(where, `${problem}, so ${match.path || "this match"} is left out; later routes match its requests`);
+      match.dismiss();
+      return [];
+    }
+    if ("problem" in found) return [];
+    for (const name of match.object("withoutHeaders").keys()) {
+      draft.note(where, `withoutHeaders.${name}: matches only if the header is absent, whatever its value`);
+    }
+    if (found.uri.kind === "prefix" && found.uri.segments) {
+      const { prefix } = found.uri;
       draft.note(where, `the prefix ${prefix} is rewritten, so it matches whole segments only, not ${prefix}x`);
-    const ignoresCase = match["ignoreUriCase"] === true;
-    return readMatch(
-      match,
-      segments ? { path: { prefix } } : uriTest(uri, ignoresCase, where, draft),
-      hosts,
-      where,
-      draft,
-    );
+    }
+    return [found];
   });
 }
 
-function readMatch(match: Loose, uri: YamlMap, hosts: readonly string[], where: string, draft: Draft): YamlMap {
-  const method = textIn(mapIn(match["method"])["exact"]);
-  const scheme = textIn(mapIn(match["scheme"])["exact"]);
-  const headers = tests(match["headers"], where, draft, (name) => name.toLowerCase());
-  const query = tests(match["queryParams"], where, draft, (name) => name);
-  for (const key of ["port", "sourceLabels", "sourceNamespace", "gateways", "statPrefix"]) {
-    if (match[key] !== undefined) draft.note(where, `match.${key}: no equivalent, ignored`);
+const isNothing = (value: unknown): boolean => value === undefined || (Array.isArray(value) && value.length === 0);
+
+function unreadIn(match: SourceObject): string | undefined {
+  const unread = match.unread();
+  return unread.length === 0 ? undefined : `${unread.join(", ")}: no equivalent`;
+}
+
+const hostsMatch = (hosts: readonly string[]): YamlMap => (hosts.length === 0 ? {} : { hosts });
+
+function readMatch(match: SourceObject, isRewritten: boolean, hosts: readonly string[]): IstioMatch | Problem {
+  match.dismiss("name", "statPrefix");
+  const path = readUri(match.object("uri"), match.flag("ignoreUriCase") === true, isRewritten);
+  if ("problem" in path) return path;
+  const headers = readTests(match.object("headers"), (name) => accepts(headerName, name));
+  if ("problem" in headers) return headers;
+  const query = readTests(match.object("queryParams"), (name) => accepts(queryName, name));
+  if ("problem" in query) return query;
+  const without = match.object("withoutHeaders");
+  // A test can require that a header is absent, but not that it has another value.
+  const absent = without.keys().map((name) => [name.toLowerCase(), { exists: false }] as const);
+  const present = lowerCase(headers.tests);
+  for (const [name] of absent) {
+    if (accepts(headerName, name) && present[name] === undefined) continue;
+    return { problem: `${without.path}.${name}: no equivalent beside the other tests` };
   }
-  const authority = textIn(mapIn(match["authority"])["exact"]).toLowerCase();
-  if (match["authority"] !== undefined && authority === "") {
-    draft.note(where, "match.authority by prefix or pattern: no equivalent, ignored");
-  }
-  for (const name of Object.keys(mapIn(match["withoutHeaders"]))) {
-    // A test can require that a header is absent, but not that it has another value.
-    draft.note(where, `withoutHeaders.${name}: matches only if the header is absent, whatever its value`);
-    headers[name.toLowerCase()] = { exists: false };
-  }
-  const wanted = authority === "" ? hosts : [authority];
+  without.dismiss();
+  const allHeaders = { ...present, ...Object.fromEntries(absent) };
+  const narrowed = readAuthority(match, hosts);
+  if (narrowed === undefined) return { problem: `${match.path}.authority: no host of the VirtualService` };
+  const methods = readMethods(match);
+  const scheme = match.object("scheme").take("exact", (text) => (/^https?$/.test(text) ? text : undefined));
   return {
-    ...(wanted.length === 0 ? {} : { hosts: wanted }),
-    ...uri,
-    ...(method === "" ? {} : { methods: [method] }),
-    ...(scheme === "" ? {} : { scheme }),
-    ...(Object.keys(headers).length === 0 ? {} : { headers }),
-    ...(Object.keys(query).length === 0 ? {} : { query }),
+    match: {
+      ...hostsMatch(narrowed),
+      ...path.match,
+      ...(methods.length === 0 ? {} : { methods }),
+      ...(scheme === undefined ? {} : { scheme }),
+      ...(Object.keys(allHeaders).length === 0 ? {} : { headers: allHeaders }),
+      ...(Object.keys(query.tests).length === 0 ? {} : { query: query.tests }),
+    },
+    uri: path.uri,
   };
 }
 
-/** Istio's prefix matches characters, not whole segments. Its pattern matches the whole path. */
-function uriTest(uri: Loose, ignoresCase: boolean, where: string, draft: Draft): YamlMap {
-  const flag = ignoresCase ? "(?i)" : "";
-  const exact = textIn(uri["exact"]);
-  if (exact !== "") return { path: ignoresCase ? { regex: `(?i)^${escaped(exact)}$` } : { exact } };
-  const prefix = textIn(uri["prefix"]);
-  if (prefix === "/") return {};
-  if (prefix !== "") return { path: { regex: `${flag}^${escaped(prefix)}` } };
-  const regex = textIn(uri["regex"]);
-  if (regex === "") return {};
-  const compiled = compilePattern(regex);
-  if (!("problem" in compiled)) return { path: { regex: `${flag}^(?:${regex})$` } };
-  draft.note(where, `the pattern ${regex} is not valid RE2 syntax (${compiled.problem}): any path matches`);
-  return {};
+const lowerCase = (tests: Tests): Tests =>
+  Object.fromEntries(Object.entries(tests).map(([name, test]) => [name.toLowerCase(), test]));
+
+/** The hosts that an exact authority leaves; undefined if none. */
+function readAuthority(match: SourceObject, hosts: readonly string[]): readonly string[] | undefined {
+  const authority = match.object("authority").text("exact").toLowerCase();
+  if (authority === "") return hosts;
+  const isCovered = hosts.some(
+    (host) => host === authority || (host.startsWith("*.") && authority.endsWith(host.slice(1))),
+  );
+  return hosts.length === 0 || isCovered ? [authority] : undefined;
 }
 
-function tests(map: unknown, where: string, draft: Draft, nameOf: (name: string) => string): Record<string, YamlValue> {
-  const found: Record<string, YamlValue> = {};
-  for (const [written, value] of Object.entries(mapIn(map))) {
-    const name = nameOf(written);
-    const { exact, prefix, regex } = mapIn(value);
-    if (exact !== undefined) found[name] = { equals: textIn(exact) };
-    else if (prefix !== undefined) found[name] = { prefix: textIn(prefix) };
-    else if (regex === undefined || textIn(regex) === "*" || textIn(regex) === ".*") found[name] = { exists: true };
-    else if ("problem" in compilePattern(textIn(regex))) {
-      draft.note(
-        where,
-        `the pattern ${textIn(regex)} of ${name} is not valid RE2 syntax: the match only requires that ${name} is present`,
-      );
-      found[name] = { exists: true };
-    } else found[name] = { regex: `^(?:${textIn(regex)})$` };
-  }
-  return found;
+/** One method, or a pattern that only lists methods, as in `GET|HEAD`. */
+function readMethods(match: SourceObject): readonly string[] {
+  const method = match.object("method");
+  const exact = method.take("exact", (text) => (/^[A-Z]+$/.test(text) ? text : undefined));
+  if (exact !== undefined) return [exact];
+  return method.take("regex", (text) => /^\^?\(?([A-Z]+(?:\|[A-Z]+)*)\)?\$?$/.exec(text)?.[1]?.split("|")) ?? [];
 }
+
+/** Istio's prefix matches characters, not whole segments. Its pattern matches the whole path. */
+function readUri(
+  uri: SourceObject,
+  ignoresCase: boolean,
+  isRewritten: boolean,
+): { readonly match: YamlMap; readonly uri: UriTest } | Problem {
+  const flag = ignoresCase ? "(?i)" : "";
+  const exact = uri.text("exact");
+  const prefix = uri.text("prefix");
+  const text = exact || prefix;
+  if (text !== "" && !accepts(urlPath, text)) return { problem: `${uri.path}: ${text} is not a path` };
+  if (exact !== "") {
+    const path = ignoresCase ? { regex: `(?i)^${escaped(exact)}$` } : { exact };
+    return { match: { path }, uri: { kind: "whole" } };
+  }
+  if (prefix === "/") return { match: {}, uri: { kind: "any" } };
+  if (prefix !== "") {
+    const segments = isRewritten && !ignoresCase && !prefix.endsWith("/");
+    const path = segments ? { prefix } : { regex: `${flag}^${escaped(prefix)}` };
+    return { match: { path }, uri: { kind: "prefix", prefix, ignoresCase, segments } };
+  }
+  const regex = uri.text("regex");
+  if (regex === "") return { match: {}, uri: { kind: "any" } };
+  const compiled = compilePattern(regex);
+  if ("problem" in compiled) return { problem: notRe2(regex, compiled.problem) };
+  return { match: { path: { regex: `${flag}^(?:${regex})$` } }, uri: { kind: "whole" } };
+}
+
+function readTests(map: SourceObject, isName: (name: string) => boolean): { readonly tests: Tests } | Problem {
+  const tests: Tests = {};
+  for (const name of map.keys()) {
+    if (!isName(name)) return { problem: `${map.path}.${name}: no equivalent` };
+    const test = map.object(name);
+    const regex = test.text("regex");
+    if (test.has("exact")) tests[name] = { equals: test.text("exact") };
+    else if (test.has("prefix")) tests[name] = { prefix: test.text("prefix") };
+    else if (regex === "" || regex === "*" || regex === ".*") tests[name] = { exists: true };
+    else {
+      const compiled = compilePattern(regex);
+      if ("problem" in compiled) return { problem: notRe2(regex, compiled.problem) };
+      tests[name] = { regex: `^(?:${regex})$` };
+    }
+  }
+  return { tests };
+}
+
+const notRe2 = (pattern: string, problem: string): string =>
+  `the pattern ${pattern} is not valid RE2 syntax (${problem})`;
 
 /** Escapes a literal for RE2 syntax. */
-function escaped(text: string): string {
+export function escaped(text: string): string {
   return text.replace(/[\\^$.*+?()[\]{}|]/g, "\\$&");
 }

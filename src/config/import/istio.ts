@@ -1,189 +1,173 @@
-import { type Draft, type DraftRoute, headerEdits, type YamlMap, type YamlValue } from "./draft.ts";
+import { hostPattern } from "../scalars.ts";
+import { accepts } from "./accepts.ts";
+import type { Draft, DraftRoute } from "./draft.ts";
 import { IstioDestinations } from "./istio-destinations.ts";
 import { matchesOf } from "./istio-match.ts";
-import { type Loose, type Manifest, mapIn, mapsIn, numberIn, textIn, textsIn, titleOf } from "./manifests.ts";
+import { headerSettings, istioRedirect, pathRewrite, retries, routeSettings } from "./istio-route-settings.ts";
+import { type Manifest, titleOf } from "./manifests.ts";
+import { type Advice, noteUnread, perRequestWeights } from "./notes.ts";
+import { redirectedMatch } from "./redirects.ts";
+import type { SourceObject } from "./source-object.ts";
 import { ServicePorts, type WeightedBackend, weightedService } from "./weighted-versions.ts";
 
 /** Imports VirtualServices with the DestinationRules of their hosts. Routes keep their order: the first match wins. */
 export function importVirtualServices(manifests: readonly Manifest[], draft: Draft): void {
-  const destinations = new IstioDestinations(manifests, new ServicePorts(manifests, draft), draft);
-  for (const manifest of manifests) {
-    if (manifest.kind !== "VirtualService" || manifest.group !== "networking.istio.io") continue;
-    for (const route of mapsIn(manifest.spec["http"])) addRoute(route, manifest, destinations, draft);
-    for (const protocol of ["tls", "tcp"]) {
-      if (manifest.spec[protocol] !== undefined)
-        draft.note(titleOf(manifest), `${protocol} routes: Perch serves HTTP only`);
+  const ofIstio = manifests.filter(({ group }) => group === "networking.istio.io");
+  const services = ofIstio.filter(({ kind }) => kind === "VirtualService");
+  const rules = ofIstio.filter(({ kind }) => kind === "DestinationRule");
+  const destinations = new IstioDestinations(rules, new ServicePorts(manifests, draft), draft);
+  for (const manifest of services) {
+    // Who may see it in the mesh.
+    manifest.spec.dismiss("exportTo");
+    const hosts = hostsOf(manifest, draft);
+    for (const route of manifest.spec.objects("http")) {
+      if (hosts === undefined) route.dismiss();
+      else addRoute(route, hosts, manifest, destinations, draft);
     }
   }
+  for (const manifest of [...services, ...rules]) noteUnread(manifest, advice, draft);
 }
 
-function addRoute(route: Loose, manifest: Manifest, destinations: IstioDestinations, draft: Draft): void {
-  const where = titleOf(manifest);
-  const wantedName = textIn(route["name"]) || manifest.name;
-  const target = targetOf(route, wantedName, manifest, destinations, draft);
-  if (target === undefined) {
+const advice: Readonly<Record<string, Advice>> = {
+  tls: { text: "not imported: Perch serves HTTP only" },
+  tcp: { text: "not imported: Perch serves HTTP only" },
+  gateways: { text: "no equivalent: the routes apply on every listener" },
+  allowOrigins: { text: "no equivalent; `cors` knows exact origins, hosts below a domain, and any" },
+  mirrors: { text: "a release mirrors to one version only" },
+  httpHeaderName: {
+    text: "not imported: `balance: hash` uses the release's unit, which `sticky.by` can take from a header",
+  },
+  httpCookie: { text: "not imported: `balance: hash` uses the release's unit, which is in the pin's cookie" },
+};
+
+/** Undefined if no host is left; then it is noted. Empty: any host. */
+function hostsOf(manifest: Manifest, draft: Draft): readonly string[] | undefined {
+  const { spec, namespace } = manifest;
+  const written = spec.texts("hosts").map((host) => host.toLowerCase());
+  if (written.includes("*")) return [];
+  const usable = written.filter((host) => accepts(hostPattern, host));
+  for (const host of written.filter((one) => !usable.includes(one))) {
+    draft.note(titleOf(manifest), `the host ${host} has no equivalent: left out`);
+  }
+  if (usable.length === 0) {
     draft.note(
-      where,
-      `the route ${wantedName} has no destination that Perch supports (directResponse or delegate): left out`,
+      titleOf(manifest),
+      "without a host it has no requests of its own (a delegate?): its routes are left out",
     );
-    return;
+    return undefined;
   }
-  for (const match of matchesOf(route, hostsOf(manifest), where, draft)) {
-    draft.routes.push({ name: draft.name("route", wantedName), match, ...target, comment: where });
-  }
-}
-
-/** A short name is a Service, which callers in the mesh may address in any of these forms. */
-function hostsOf({ spec, namespace }: Manifest): string[] {
-  const hosts = textsIn(spec["hosts"]).map((host) => host.toLowerCase());
-  if (hosts.includes("*")) return [];
-  return hosts.flatMap((host) =>
+  // A short name is a Service, which callers in the mesh may address in any of these forms.
+  return usable.flatMap((host) =>
     host.includes(".") ? [host] : [host, `${host}.${namespace}`, `${host}.${namespace}.svc.cluster.local`],
   );
 }
 
+function addRoute(
+  route: SourceObject,
+  hosts: readonly string[],
+  manifest: Manifest,
+  destinations: IstioDestinations,
+  draft: Draft,
+): void {
+  const where = titleOf(manifest);
+  const wantedName = route.text("name") || manifest.name;
+  const matches = matchesOf(route, hosts, where, draft);
+  const target = matches.length === 0 ? undefined : targetOf(route, wantedName, manifest, destinations, draft);
+  if (target === undefined) {
+    route.dismiss();
+    return;
+  }
+  const { host, ...rest } = target;
+  for (const { match, uri } of matches) {
+    const rewrite = {
+      ...(host === "" ? {} : { host }),
+      ...(rest.service === undefined ? {} : pathRewrite(route, uri, where, draft)),
+    };
+    const settings = { ...(Object.keys(rewrite).length === 0 ? {} : { rewrite }), ...rest.settings };
+    const { redirect } = rest.settings;
+    const narrowed = redirect === undefined ? match : redirectedMatch(match, redirect);
+    draft.routes.push({ name: draft.name("route", wantedName), match: narrowed, ...rest, settings, comment: where });
+  }
+}
+
+interface Target extends Pick<DraftRoute, "service" | "release" | "settings"> {
+  /** The Host header for the upstream; empty if it stays. */
+  readonly host: string;
+}
+
+/** Undefined if the route is left out; the reason is then noted. */
 function targetOf(
-  route: Loose,
+  route: SourceObject,
   wantedName: string,
   manifest: Manifest,
   destinations: IstioDestinations,
   draft: Draft,
-): Pick<DraftRoute, "service" | "release" | "settings"> | undefined {
+): Target | undefined {
   const where = titleOf(manifest);
-  const redirect = mapIn(route["redirect"]);
-  if (Object.keys(redirect).length > 0) {
-    return { service: undefined, release: undefined, settings: { redirect: redirectOf(redirect) } };
+  if (route.has("redirect")) {
+    const redirect = istioRedirect(route.object("redirect"), where, draft);
+    return redirect && { service: undefined, release: undefined, settings: { redirect }, host: "" };
   }
-  const backends = backendsOf(route, manifest, destinations, draft);
-  if (backends.length === 0) return undefined;
-  if (backends.filter(({ weight }) => weight > 0).length > 1) {
-    const note =
-      "the weights applied to each request separately; Perch keeps each user on one version with a signed cookie";
-    draft.note(where, note);
+  const { backends, host: ownHost } = backendsOf(route, manifest, destinations, draft);
+  if (backends.every(({ weight }) => weight <= 0)) {
+    const why = "has no destination that Perch supports (directResponse, delegate, or weights of 0)";
+    draft.note(where, `the route ${wantedName} ${why}: left out, so later routes match its requests`);
+    return undefined;
   }
-  const host = textIn(mapIn(mapsIn(route["route"])[0]?.["destination"])["host"]);
+  if (backends.filter(({ weight }) => weight > 0).length > 1) draft.note(where, perRequestWeights);
+  const host = route.objects("route")[0]?.object("destination").text("host") ?? "";
   const wanted = {
     service: host.split(".")[0] ?? "",
     release: wantedName,
-    settings: {
-      ...destinations.settings(host, manifest.namespace),
-      ...retries(mapIn(route["retries"]), where, draft),
-    },
+    settings: { ...destinations.settings(host, manifest.namespace), ...retries(route, where, draft) },
     comment: where,
   };
-  return { ...weightedService(backends, wanted, {}, draft), settings: routeSettings(route, where, draft) };
+  const { settings, host: routeHost } = routeSettings(route, where, draft);
+  return { ...weightedService(backends, wanted, {}, draft), settings, host: routeHost || ownHost };
 }
 
-function redirectOf(redirect: Loose): YamlMap {
-  const port = numberIn(redirect["port"]);
-  return {
-    ...(textIn(redirect["scheme"]) === "" ? {} : { scheme: textIn(redirect["scheme"]) }),
-    ...(textIn(redirect["authority"]) === "" ? {} : { host: textIn(redirect["authority"]) }),
-    ...(port === undefined ? {} : { port }),
-    ...(textIn(redirect["uri"]) === "" ? {} : { path: textIn(redirect["uri"]) }),
-    status: numberIn(redirect["redirectCode"]) ?? 301,
-  };
-}
-
+/** The destinations, and the Host header that a single one sets. */
 function backendsOf(
-  route: Loose,
+  route: SourceObject,
   manifest: Manifest,
   destinations: IstioDestinations,
   draft: Draft,
-): WeightedBackend[] {
-  const targets = mapsIn(route["route"]);
-  const locate = (destination: Loose) => ({
-    name: textIn(destination["subset"]) || textIn(destination["host"]).split(".")[0] || "unnamed",
-    origin: destinations.origin(destination, manifest.namespace, titleOf(manifest)),
+): { readonly backends: readonly WeightedBackend[]; readonly host: string } {
+  const where = titleOf(manifest);
+  const targets = route.objects("route");
+  const locate = (destination: SourceObject) => ({
+    name: destination.text("subset") || destination.text("host").split(".")[0] || "unnamed",
+    origin: destinations.origin(destination, manifest.namespace, where),
   });
+  let ownHost = "";
   const backends = targets.map((target): WeightedBackend => {
-    const settings = headerSettings(mapIn(target["headers"]), titleOf(manifest), draft);
+    const { settings, host } = headerSettings(target.object("headers"), where, draft);
+    if (host !== "" && targets.length > 1) {
+      draft.note(where, `${target.path}: the Host header can be set for the whole route only (rewrite.host): left out`);
+    } else ownHost = host;
     return {
-      ...locate(mapIn(target["destination"])),
+      ...locate(target.object("destination")),
       // Istio: without a weight a single destination gets everything, and one of several nothing.
-      weight: numberIn(target["weight"]) ?? (targets.length === 1 ? 100 : 0),
+      weight: target.number("weight") ?? (targets.length === 1 ? 100 : 0),
       ...(Object.keys(settings).length === 0 ? {} : { settings }),
     };
   });
   const mirror = mirrorOf(route);
-  if (mirror === undefined || backends.length === 0) return backends;
+  if (mirror === undefined || backends.length === 0) return { backends, host: ownHost };
   const { name, origin } = locate(mirror.destination);
   const { mirrorPercent } = mirror;
   if (!backends.some((backend) => backend.origin === origin)) backends.push({ name, origin, weight: 0 });
-  return backends.map((backend) => (backend.origin === origin ? { ...backend, mirrorPercent } : backend));
+  const mirrored = backends.map((backend) => (backend.origin === origin ? { ...backend, mirrorPercent } : backend));
+  return { backends: mirrored, host: ownHost };
 }
 
 /** A destination that only gets mirrored requests becomes a version with weight zero. */
-function mirrorOf(route: Loose): { readonly destination: Loose; readonly mirrorPercent: number } | undefined {
-  const [first] = mapsIn(route["mirrors"]);
-  const destination = mapIn(first?.["destination"] ?? route["mirror"]);
-  if (Object.keys(destination).length === 0) return undefined;
-  const percentage = mapIn(first?.["percentage"] ?? route["mirrorPercentage"]);
-  return { destination, mirrorPercent: numberIn(percentage["value"]) ?? numberIn(route["mirrorPercent"]) ?? 100 };
-}
-
-/**
- * Without a policy nothing is needed: like Istio, Perch by default retries requests that never reached the upstream.
- */
-function retries(policy: Loose, where: string, draft: Draft): YamlMap {
-  const attempts = numberIn(policy["attempts"]);
-  if (attempts === undefined || attempts === 0) return {};
-  if (textIn(policy["perTryTimeout"]) !== "") {
-    draft.note(
-      where,
-      "retries.perTryTimeout is not imported: the service's `timeouts.responseHeaders` limits each attempt",
-    );
-  }
-  const causes = textIn(policy["retryOn"])
-    .split(",")
-    .map((word) => word.trim());
-  const statuses = causes.filter((word) => /^50[234]$/.test(word));
-  const gateway = causes.some((word) => word === "5xx" || word === "gateway-error") ? ["502", "503", "504"] : statuses;
-  return { retries: { attempts, on: ["connect-failure", "reset-before-response", ...gateway] } };
-}
-
-function routeSettings(route: Loose, where: string, draft: Draft): YamlMap {
-  const total = textIn(route["timeout"]);
-  const rewrite = mapIn(route["rewrite"]);
-  const edits = {
-    ...(textIn(rewrite["authority"]) === "" ? {} : { host: textIn(rewrite["authority"]) }),
-    ...(textIn(rewrite["uri"]) === "" ? {} : { prefix: textIn(rewrite["uri"]) }),
-  };
-  if (route["corsPolicy"] !== undefined) draft.note(where, "corsPolicy: no equivalent; handle CORS in the service");
-  return {
-    ...headerSettings(mapIn(route["headers"]), where, draft),
-    ...(Object.keys(edits).length === 0 ? {} : { rewrite: edits }),
-    ...(total === "" || total === "0s" ? {} : { timeouts: { total } }),
-    ...fault(mapIn(route["fault"])),
-  };
-}
-
-function headerSettings(headers: Loose, where: string, draft: Draft): YamlMap {
-  const edits = (operations: Loose): YamlMap => {
-    const pairs = (map: unknown) => Object.entries(mapIn(map)).map(([name, value]) => [name, textIn(value)] as const);
-    const { set, add, remove } = operations;
-    return headerEdits({ set: pairs(set), add: pairs(add), remove: textsIn(remove) }, where, draft);
-  };
-  const request = edits(mapIn(headers["request"]));
-  const response = edits(mapIn(headers["response"]));
-  return {
-    ...(Object.keys(request).length === 0 ? {} : { requestHeaders: request }),
-    ...(Object.keys(response).length === 0 ? {} : { responseHeaders: response }),
-  };
-}
-
-function fault(injection: Loose): YamlMap {
-  const delay = mapIn(injection["delay"]);
-  const abort = mapIn(injection["abort"]);
-  const percent = (of: Loose): YamlValue =>
-    numberIn(mapIn(of["percentage"])["value"]) ?? numberIn(of["percent"]) ?? 100;
-  const found: YamlMap = {
-    ...(textIn(delay["fixedDelay"]) === ""
-      ? {}
-      : { delay: { for: textIn(delay["fixedDelay"]), percent: percent(delay) } }),
-    ...(numberIn(abort["httpStatus"]) === undefined
-      ? {}
-      : { abort: { status: numberIn(abort["httpStatus"]) ?? 503, percent: percent(abort) } }),
-  };
-  return Object.keys(found).length === 0 ? {} : { fault: found };
+function mirrorOf(
+  route: SourceObject,
+): { readonly destination: SourceObject; readonly mirrorPercent: number } | undefined {
+  const [first] = route.objects("mirrors");
+  if (first === undefined && !route.has("mirror")) return undefined;
+  const destination = first === undefined ? route.object("mirror") : first.object("destination");
+  const percentage = first === undefined ? route.object("mirrorPercentage") : first.object("percentage");
+  return { destination, mirrorPercent: percentage.number("value") ?? route.number("mirrorPercent") ?? 100 };
 }

@@ -1,4 +1,5 @@
 import { parseAllDocuments } from "yaml";
+import { isMap, type Loose, SourceObject } from "./source-object.ts";
 
 /** A Kubernetes object. */
 export interface Manifest {
@@ -7,8 +8,10 @@ export interface Manifest {
   readonly group: string;
   readonly namespace: string;
   readonly name: string;
-  readonly annotations: Loose;
-  readonly spec: Loose;
+  readonly annotations: SourceObject;
+  readonly spec: SourceObject;
+  /** Of a ConfigMap. */
+  readonly data: SourceObject;
 }
 
 export type Manifests =
@@ -33,20 +36,22 @@ export function parseManifests(text: string, file: string): Manifests {
 }
 
 function flatten(value: unknown): Manifest[] {
-  const object = mapIn(value);
-  if (Array.isArray(object["items"])) return listIn(object["items"]).flatMap(flatten);
-  const kind = textIn(object["kind"]);
+  const object: Loose = isMap(value) ? value : {};
+  if (Array.isArray(object["items"])) return object["items"].flatMap(flatten);
+  const whole = new SourceObject(object);
+  const kind = whole.text("kind");
   if (kind === "") return [];
-  const metadata = mapIn(object["metadata"]);
-  const apiVersion = textIn(object["apiVersion"]);
+  const metadata = whole.object("metadata");
+  const apiVersion = whole.text("apiVersion");
   return [
     {
       kind,
       group: apiVersion.includes("/") ? apiVersion.slice(0, apiVersion.indexOf("/")) : "",
-      namespace: textIn(metadata["namespace"]) || "default",
-      name: textIn(metadata["name"]),
-      annotations: mapIn(metadata["annotations"]),
-      spec: mapIn(object["spec"]),
+      namespace: metadata.text("namespace") || "default",
+      name: metadata.text("name"),
+      annotations: new SourceObject(metadata.peek("annotations")),
+      spec: new SourceObject(object["spec"]),
+      data: new SourceObject(object["data"]),
     },
   ];
 }
@@ -54,35 +59,4 @@ function flatten(value: unknown): Manifest[] {
 /** The object's name in messages. */
 export function titleOf({ kind, namespace, name }: Manifest): string {
   return `${kind} ${namespace}/${name}`;
-}
-
-/** A map whose values are not validated. The readers below treat a value of an unexpected type as absent. */
-export type Loose = Readonly<Record<string, unknown>>;
-
-const nothing: Loose = Object.freeze({});
-
-export function mapIn(value: unknown): Loose {
-  return typeof value === "object" && value !== null && !Array.isArray(value) ? (value as Loose) : nothing;
-}
-
-function listIn(value: unknown): readonly unknown[] {
-  return Array.isArray(value) ? value : [];
-}
-
-export function mapsIn(value: unknown): readonly Loose[] {
-  return listIn(value).map(mapIn);
-}
-
-/** A scalar as a string; empty for anything else. */
-export function textIn(value: unknown): string {
-  return typeof value === "string" || typeof value === "number" || typeof value === "boolean" ? String(value) : "";
-}
-
-export function textsIn(value: unknown): readonly string[] {
-  return listIn(value).map(textIn);
-}
-
-export function numberIn(value: unknown): number | undefined {
-  const number = typeof value === "string" && value.trim() !== "" ? Number(value) : value;
-  return typeof number === "number" && Number.isFinite(number) ? number : undefined;
 }

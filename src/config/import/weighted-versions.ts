@@ -1,5 +1,6 @@
 import { type Draft, type DraftVersion, resourceNameOf, type YamlMap } from "./draft.ts";
-import { type Loose, type Manifest, mapIn, mapsIn, numberIn, textIn } from "./manifests.ts";
+import type { Manifest } from "./manifests.ts";
+import type { SourceObject } from "./source-object.ts";
 
 /** One of the weighted destinations of a route. */
 export interface WeightedBackend {
@@ -47,11 +48,14 @@ export function weightedService(
   const settings: YamlMap = {
     ...releaseSettings,
     ...(backends.length < 2 ? {} : { split }),
-    ...(mirrored < 0
-      ? {}
-      : { mirror: { version: names[mirrored] ?? "", percent: backends[mirrored]?.mirrorPercent ?? 100 } }),
+    ...(mirrored < 0 ? {} : { mirror: mirrorOf(names[mirrored] ?? "", backends[mirrored]?.mirrorPercent ?? 100) }),
   };
   return { service, release: draft.release(wanted.release, settings, wanted.comment) };
+}
+
+/** The other gateways mirror requests of every method. */
+export function mirrorOf(version: string, percent: number): YamlMap {
+  return { version, percent, methods: ["GET", "HEAD", "OPTIONS", "POST", "PUT", "PATCH", "DELETE"] };
 }
 
 /** Strips the common prefix: shop-stable and shop-canary become stable and canary, as do shop and shop-canary. */
@@ -82,18 +86,24 @@ export class ServicePorts {
     this.#draft = draft;
   }
 
-  /** `scheme://name.namespace:port`. For a named port the Service must be part of the input. */
-  origin(scheme: string, namespace: string, name: string, port: Loose | number | undefined, where: string): string {
+  /** `scheme://name.namespace:port`. For a named port, or none, the Service must be part of the input. */
+  origin(
+    scheme: string,
+    namespace: string,
+    name: string,
+    port: SourceObject | number | undefined,
+    where: string,
+  ): string {
     const number =
-      typeof port === "number" ? port : (numberIn(port?.["number"]) ?? this.#named(namespace, name, port, where));
+      typeof port === "number" ? port : (port?.number("number") ?? this.#lookUp(namespace, name, port, where));
     return `${scheme}://${name}.${namespace}:${number}`;
   }
 
-  #named(namespace: string, name: string, port: Loose | undefined, where: string): number {
-    const wanted = textIn(port?.["name"]);
-    const service = this.#services.get(`${namespace}/${name}`);
-    const found = mapsIn(service?.spec["ports"]).find((candidate) => textIn(mapIn(candidate)["name"]) === wanted);
-    const number = numberIn(found?.["port"]);
+  #lookUp(namespace: string, name: string, port: SourceObject | undefined, where: string): number {
+    const wanted = port?.text("name") ?? "";
+    const ports = this.#services.get(`${namespace}/${name}`)?.spec.objects("ports") ?? [];
+    const found = wanted === "" && ports.length === 1 ? ports[0] : ports.find((one) => one.text("name") === wanted);
+    const number = found?.number("port");
     if (number !== undefined) return number;
     this.#draft.note(
       where,

@@ -7,7 +7,7 @@ import type { Infer, ParseContext, Schema } from "../schema-kit/schema.ts";
 import { quote } from "../schema-kit/tree.ts";
 
 /** The value of a Host header: a name or an address, optionally with a port. */
-const hostAndPort: Schema<string> = scalar({
+export const hostAndPort: Schema<string> = scalar({
   what: "a host such as shop.internal or shop.internal:8080",
   parse(written) {
     return /^(?:[A-Za-z0-9_~.-]{1,253}|\[[0-9A-Fa-f:.]+\])(?::\d{1,5})?$/.test(written)

@@ -144,6 +144,7 @@ export class ChunkedParser {
   read(bytes: Buffer, from: number, to: number, sink: ChunkedSink): number {
     let at = from;
     let passFrom = from;
+    let dataEnd = from;
     while (at < to) {
       switch (this.#state) {
         case "data": {
@@ -151,6 +152,7 @@ export class ChunkedParser {
           this.#size -= length;
           this.dataBytes += length;
           at += length;
+          dataEnd = at;
           if (this.#size === 0) this.#state = "data end";
           break;
         }
@@ -173,8 +175,10 @@ export class ChunkedParser {
           passFrom = at;
           break;
         case "done":
+          return at;
         case "malformed":
         case "too large":
+          if (dataEnd > passFrom) sink.passBytes(bytes, passFrom, dataEnd);
           return at;
         default:
           this.#readFraming(bytes[at] as number);
@@ -186,7 +190,8 @@ export class ChunkedParser {
           at++;
       }
     }
-    if (at > passFrom && this.failure === undefined) sink.passBytes(bytes, passFrom, at);
+    const passTo = this.failure === undefined ? at : dataEnd;
+    if (passTo > passFrom) sink.passBytes(bytes, passFrom, passTo);
     return at;
   }
 

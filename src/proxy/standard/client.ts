@@ -41,8 +41,9 @@ export interface ClientSide {
   readonly isBehind: boolean;
 
   sendContinue(): void;
+  /** Sends a 102. It is optional: dropped if the client does not read. */
   sendProcessing(): void;
-  /** Sends a 103 with these Link values. */
+  /** Sends a 103 with these Link values. Dropped if the client does not read: the final response repeats them. */
   sendEarlyHints(links: readonly string[]): void;
   /** Sends the head of the final response, with flat fields. `trailers`: whether trailers may follow the body. */
   sendHead(status: number, reason: string | undefined, fields: string[], trailers: "may follow" | "none"): void;

@@ -64,10 +64,11 @@ export class Http1Client implements ClientSide {
   }
 
   sendProcessing(): void {
-    this.#response.writeProcessing();
+    if (!this.#request.socket.writableNeedDrain) this.#response.writeProcessing();
   }
 
   sendEarlyHints(links: readonly string[]): void {
+    if (this.#request.socket.writableNeedDrain) return;
     try {
       this.#response.writeEarlyHints({ link: [...links] });
     } catch {

@@ -2,6 +2,7 @@ import { type buildConnector, Client, type Dispatcher } from "undici";
 import { PerchError } from "../../errors.ts";
 import { clientOrigin, connectTo } from "../../upstream/connector.ts";
 import type { Endpoint } from "../../upstream/endpoint.ts";
+import { ResponseFilter } from "./response-filter.ts";
 import { neverStarted, type TransportOptions, type UpstreamPool, type UpstreamRequest } from "./transport.ts";
 import { isMalformedResponse } from "./undici-errors.ts";
 
@@ -107,6 +108,7 @@ export class Http1Upstream implements UpstreamPool {
     return (...result) => {
       const [error, socket] = result;
       if (error === null) {
+        ResponseFilter.install(socket);
         socket.on("error", (cause) => {
           if (connection().client.stats.running === 0 && isMalformedResponse(cause)) {
             this.#endpoint.sentUnsolicited(this.#nowMs());

@@ -2,6 +2,7 @@ import { constants, type OutgoingHttpHeaders, type ServerHttp2Stream } from "nod
 import type { Readable } from "node:stream";
 import { PerchError } from "../../errors.ts";
 import { parseAuthority } from "../../http/authority.ts";
+import { hasBlankEdges } from "../../http/header-fields.ts";
 import { repeated } from "../../http/request-head.ts";
 import type { LocalResponse } from "../local-reply.ts";
 import type { ClientSide } from "./client.ts";
@@ -34,7 +35,8 @@ export class Http2Client implements ClientSide {
     this.dialect = grpcType.test(textOf(head?.header("content-type")) ?? "") ? "grpc" : "http";
     this.trailers = this.#hasBody ? () => this.#trailers : undefined;
     stream.on("trailers", (_trailers: unknown, _flags: unknown, raw: string[]) => {
-      this.#trailers = raw;
+      if (hasBlankEdges(raw)) stream.close(constants.NGHTTP2_PROTOCOL_ERROR);
+      else this.#trailers = raw;
     });
     // `close` follows every error.
     stream.on("error", () => {});
@@ -65,11 +67,16 @@ export class Http2Client implements ClientSide {
   }
 
   sendProcessing(): void {
-    this.#sendInterim({ ":status": 102 });
+    if (this.#takesMoreFrames) this.#sendInterim({ ":status": 102 });
   }
 
   sendEarlyHints(links: readonly string[]): void {
-    this.#sendInterim({ ":status": 103, link: links.join(", ") });
+    if (this.#takesMoreFrames) this.#sendInterim({ ":status": 103, link: links.join(", ") });
+  }
+
+  /** HEADERS are not subject to flow control, so a client that does not read would have them queued without limit. */
+  get #takesMoreFrames(): boolean {
+    return (this.#stream.session?.state.outboundQueueSize ?? 0) < maxQueuedFrames;
   }
 
   sendHead(status: number, _reason: string | undefined, fields: string[], trailers: "may follow" | "none"): void {
@@ -159,6 +166,9 @@ export class Http2Client implements ClientSide {
     if (this.#isOpen) this.#stream.close(constants.NGHTTP2_NO_ERROR);
   }
 }
+
+/** Frames queued on a connection for a client that does not read. Above this, optional interim responses are dropped. */
+const maxQueuedFrames = 64;
 
 /** Sent as INTERNAL_ERROR. */
 const responseAborted = new Error("The response was aborted.");

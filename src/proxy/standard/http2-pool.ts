@@ -5,7 +5,8 @@ import type { Dispatcher } from "undici";
 import { type ErrorCode, PerchError } from "../../errors.ts";
 import { upstreamTlsOptions } from "../../upstream/connector.ts";
 import type { Endpoint } from "../../upstream/endpoint.ts";
-import { Http2UpstreamStream } from "./http2-stream.ts";
+import { Http2UpstreamStream, type StreamEnd } from "./http2-stream.ts";
+import { StreamFaults } from "./http2-stream-faults.ts";
 import { neverStarted, type TransportOptions, type UpstreamRequest } from "./transport.ts";
 
 /**
@@ -92,6 +93,7 @@ export class Http2UpstreamSession {
   /** Requests that may still be sent on it. */
   #requestsLeft: number;
   #session: ClientHttp2Session | undefined;
+  #faults: StreamFaults | undefined;
   #idleTimer: NodeJS.Timeout | undefined;
   #queue: QueuedRequest[] = [];
   #capacity = maxStreams;
@@ -162,6 +164,8 @@ export class Http2UpstreamSession {
       // Repeated fields are left to the endpoint to judge, as in HTTP/1.1. Node's types declare the option for servers
       // only.
       strictSingleValueFields: false,
+      // Otherwise nghttp2 drops such fields; the stream finds them.
+      strictFieldWhitespaceValidation: false,
       createConnection: () => this.#socket,
       peerMaxConcurrentStreams: maxStreams,
       maxReservedRemoteStreams: 0,
@@ -170,6 +174,7 @@ export class Http2UpstreamSession {
       settings: { enablePush: false, initialWindowSize: streamWindowBytes, maxHeaderListSize: maxResponseHeadBytes },
     };
     const session = connectHttp2(`${this.#scheme}://${this.#authority}`, options);
+    this.#faults = new StreamFaults(session);
     session.once("connect", () => session.setLocalWindowSize(connectionWindowBytes));
     session.on("remoteSettings", (settings) => this.#onSettings(session, settings));
     session.on("goaway", (_code, lastStream) => {
@@ -207,13 +212,13 @@ export class Http2UpstreamSession {
       timeouts: { responseHeadersMs: request.headersTimeout, idleMs: request.bodyTimeout },
       mayBeProcessed: (stream) => stream === undefined || stream <= this.lastStream,
       ended: (how) => this.#onEnded(how),
+      closed: (code) => this.#faults?.streamClosed(code),
     }).start();
   }
 
-  #onEnded(how: "ended" | "timed out"): void {
+  #onEnded(how: StreamEnd): void {
     this.#streams--;
-    // The connection may be dead, so no further request should use it.
-    if (how === "timed out") this.retire();
+    if (how === "unusable") this.retire();
     this.#closeIfIdle();
   }
 

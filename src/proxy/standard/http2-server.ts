@@ -8,12 +8,14 @@ import {
 } from "node:http2";
 import type { Socket } from "node:net";
 import type { ErrorCode } from "../../errors.ts";
+import { hasBlankEdges } from "../../http/header-fields.ts";
 import { TokenBucket } from "../../upstream/token-bucket.ts";
 import type { DownstreamInfo } from "../downstream.ts";
 import type { ProxyContext } from "../proxy-context.ts";
 import type { Snapshot } from "../snapshot.ts";
 import type { ForwardContext } from "./forward.ts";
 import { fieldBytes, Http2Client, Http2Head } from "./http2-client.ts";
+import { StreamFaults } from "./http2-stream-faults.ts";
 import { serveRequest } from "./serve-request.ts";
 
 /** The HTTP/2 connections of one listener: with prior knowledge (h2c), or negotiated by ALPN. */
@@ -89,6 +91,7 @@ class Http2Connection {
   readonly #pings = new TokenBucket({ requests: 500, perMs: 1_000, burst: 1_000 });
   readonly #settings = new TokenBucket({ requests: 10, perMs: 1_000, burst: 100 });
   readonly #socket: Socket;
+  readonly #faults: StreamFaults;
   #streams = 0;
   #isClosing = false;
   #linger: NodeJS.Timeout | undefined;
@@ -106,6 +109,7 @@ class Http2Connection {
     this.#socket = socket;
     const session = performServerHandshake(socket, sessionOptions(context.snapshot));
     this.#session = session;
+    this.#faults = new StreamFaults(session);
     session.setLocalWindowSize(connectionWindowBytes);
     session.setTimeout(keepAliveMs, () => this.#onIdle());
     session.on("stream", (stream, _headers: IncomingHttpHeaders, flags: number, fields: string[]) =>
@@ -157,6 +161,11 @@ class Http2Connection {
 
   #onStream(stream: ServerHttp2Stream, flags: number, fields: readonly string[]): void {
     const { snapshot } = this.#context;
+    if (hasBlankEdges(fields)) {
+      stream.on("error", () => {}).close(constants.NGHTTP2_PROTOCOL_ERROR);
+      this.#spend(this.#resets);
+      return;
+    }
     const body = (flags & constants.NGHTTP2_FLAG_END_STREAM) === 0 ? "follows" : "none";
     const head = Http2Head.read(fields, body);
     const client = new Http2Client(stream, head, body);
@@ -174,6 +183,7 @@ class Http2Connection {
     });
     stream.once("close", () => {
       this.#streams--;
+      this.#faults.streamClosed(stream.rstCode);
       active.closed();
       if (!client.headSent) this.#spend(this.#resets);
       this.#lingerBriefly();
@@ -221,6 +231,8 @@ function sessionOptions({ config }: Snapshot): ServerSessionOptions {
     // The budget above is smaller, and sends ENHANCE_YOUR_CALM.
     streamResetBurst: 2_000,
     streamResetRate: 500,
+    // Otherwise nghttp2 drops such fields; `hasBlankEdges` finds them.
+    strictFieldWhitespaceValidation: false,
     // Repeated response fields are left to the client to judge, as in HTTP/1.1.
     strictSingleValueFields: false,
     settings: {

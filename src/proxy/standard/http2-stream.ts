@@ -1,9 +1,13 @@
 import { type ClientHttp2Session, type ClientHttp2Stream, constants } from "node:http2";
 import type { Dispatcher } from "undici";
 import { type ErrorCode, PerchError } from "../../errors.ts";
+import { hasBlankEdges } from "../../http/header-fields.ts";
 import type { Timeouts } from "../../upstream/service-spec.ts";
+import { maxInterimResponses } from "../interim-responses.ts";
 import { trailerFields } from "./http2-client.ts";
 import type { UpstreamRequest } from "./transport.ts";
+
+export type StreamEnd = "ended" | "unusable";
 
 /** The connection of a stream. */
 export interface StreamParts {
@@ -14,7 +18,10 @@ export interface StreamParts {
   readonly timeouts: Pick<Timeouts, "responseHeadersMs" | "idleMs">;
   /** Whether the endpoint may have processed this stream, according to its GOAWAY. */
   readonly mayBeProcessed: (stream: number | undefined) => boolean;
-  readonly ended: (how: "ended" | "timed out") => void;
+  /** `unusable`: no further request should use the connection. */
+  readonly ended: (how: StreamEnd) => void;
+  /** The stream has closed with this code. */
+  readonly closed: (code: number | undefined) => void;
 }
 
 /**
@@ -36,6 +43,7 @@ export class Http2UpstreamStream implements Dispatcher.DispatchController {
   #timer: NodeJS.Timeout | undefined;
   #timerMs = 0;
   #hasResponse = false;
+  #interimResponses = 0;
   /** Whether the response is complete, and not only the stream closed. */
   #isComplete = false;
   #isOver = false;
@@ -104,7 +112,7 @@ export class Http2UpstreamStream implements Dispatcher.DispatchController {
     onWholeBody(stream, () => {
       this.#isComplete = true;
     });
-    stream.on("headers", (_headers, _flags, raw) => this.#call(() => this.#onHead(raw as unknown as string[])));
+    stream.on("headers", (_headers, _flags, raw) => this.#onInterim(raw as unknown as string[]));
     stream.on("response", (_headers, flags, raw) => {
       this.#hasResponse = true;
       this.#call(() => this.#onHead(raw as unknown as string[]));
@@ -114,7 +122,9 @@ export class Http2UpstreamStream implements Dispatcher.DispatchController {
       this.#complete();
     });
     stream.on("trailers", (_trailers, _flags, raw) => {
-      this.rawTrailers = raw as unknown as string[];
+      const fields = raw as unknown as string[];
+      if (hasBlankEdges(fields)) this.#fail(new PerchError("upstream-malformed"));
+      else this.rawTrailers = fields;
     });
     stream.on("data", (chunk: Buffer) => {
       if (this.#isOver) return;
@@ -126,12 +136,27 @@ export class Http2UpstreamStream implements Dispatcher.DispatchController {
     });
     // `close` follows, with the error code in `rstCode`.
     stream.on("error", () => {});
-    stream.on("close", () => this.#fail(new PerchError(this.#failure(stream))));
+    stream.on("close", () => {
+      this.#parts.closed(stream.rstCode);
+      // Also node's own code, once a session's memory is used up: it counts data of aborted streams forever.
+      const how = stream.rstCode === constants.NGHTTP2_ENHANCE_YOUR_CALM ? "unusable" : "ended";
+      this.#fail(new PerchError(this.#failure(stream)), how);
+    });
+  }
+
+  #onInterim(raw: string[]): void {
+    if (this.#isOver) return;
+    if (++this.#interimResponses <= maxInterimResponses) this.#call(() => this.#onHead(raw));
+    else this.#fail(new PerchError("upstream-malformed"), "unusable");
   }
 
   #onHead(raw: string[]): void {
     if (this.#isOver) return;
     const [, status, ...fields] = raw;
+    if (hasBlankEdges(fields)) {
+      this.#fail(new PerchError("upstream-malformed"));
+      return;
+    }
     this.rawHeaders = fields;
     this.#arm(this.#hasResponse ? this.#parts.timeouts.idleMs : this.#parts.timeouts.responseHeadersMs);
     this.#handler.onResponseStart?.(this, Number(status), {});
@@ -170,7 +195,7 @@ export class Http2UpstreamStream implements Dispatcher.DispatchController {
   }
 
   #onTimeout(): void {
-    this.#fail(new PerchError("upstream-timeout"), "timed out");
+    this.#fail(new PerchError("upstream-timeout"), "unusable");
   }
 
   #complete(): void {
@@ -188,13 +213,13 @@ export class Http2UpstreamStream implements Dispatcher.DispatchController {
     }
   }
 
-  #fail(error: Error, how: "ended" | "timed out" = "ended"): void {
+  #fail(error: Error, how: StreamEnd = "ended"): void {
     if (this.#isOver) return;
     this.#end(how);
     this.#handler.onResponseError?.(this, error);
   }
 
-  #end(how: "ended" | "timed out"): void {
+  #end(how: StreamEnd): void {
     this.#isOver = true;
     this.#disarm();
     this.#cancel();
@@ -216,6 +241,8 @@ export class Http2UpstreamStream implements Dispatcher.DispatchController {
   #failure({ id, rstCode }: ClientHttp2Stream): ErrorCode {
     const refused = rstCode === constants.NGHTTP2_REFUSED_STREAM || !this.#parts.mayBeProcessed(id);
     if (refused && !this.#hasResponse) return "upstream-refused";
+    // The code with which node rejects a head over the limits. Endpoints send it on connections rather than on streams.
+    if (rstCode === constants.NGHTTP2_ENHANCE_YOUR_CALM && !this.#hasResponse) return "upstream-malformed";
     return malformed.has(rstCode) ? "upstream-malformed" : "upstream-reset";
   }
 }

@@ -307,6 +307,8 @@ class UpgradeResponse {
     };
     upstream.on("data", (chunk: Buffer) => this.#send(upstream, chunk));
     upstream.on("error", () => end("upstream-reset"));
+    // Before node's listener, which takes a reset for the end of a body without a length.
+    upstream.socket.prependListener("error", () => end("upstream-reset"));
     upstream.on("end", () => {
       const trailers = responseTrailers(upstream.rawTrailers);
       if (trailers.length > 0) response.addTrailers(trailers);

@@ -7,6 +7,7 @@ import type { ErrorCode } from "../../errors.ts";
 import { upstreamTlsOptions } from "../../upstream/connector.ts";
 import type { EndpointAddress, Timeouts, UpstreamTls } from "../../upstream/service-spec.ts";
 import type { AttemptFailure } from "../attempt-failure.ts";
+import { maxInterimResponses } from "../interim-responses.ts";
 
 export interface HandshakeRequest {
   readonly address: EndpointAddress;
@@ -51,6 +52,7 @@ export class UpgradeHandshake {
   readonly #events: HandshakeEvents;
   #upstream: ClientRequest | undefined;
   #timer: NodeJS.Timeout | undefined;
+  #interimResponses = 0;
   #isSent = false;
   /** The TLS handshake is under way. */
   #isSecuring = false;
@@ -105,6 +107,7 @@ export class UpgradeHandshake {
     // Node drops fields over its limit, even Content-Length. `maxHeaderSize` limits the head instead.
     upstream.maxHeadersCount = 0;
     upstream.on("socket", (socket) => this.#onSocket(socket));
+    upstream.on("information", () => this.#onInterim());
     upstream.on("upgrade", (response, socket) => this.#onUpgrade(response, socket as Socket));
   }
 
@@ -123,6 +126,11 @@ export class UpgradeHandshake {
     this.#isSent = true;
     this.#isSecuring = false;
     this.#arm(this.#request.timeouts.responseHeadersMs, "upstream-timeout");
+  }
+
+  /** None is forwarded. */
+  #onInterim(): void {
+    if (++this.#interimResponses > maxInterimResponses) this.#fail("upstream-malformed");
   }
 
   /** Runs before http-proxy-3's own listener, which writes `headers` to the client and pipes the connections. */

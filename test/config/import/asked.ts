@@ -1,3 +1,4 @@
+import { expect } from "vitest";
 import { importManifests } from "../../../src/config/import/import-manifests.ts";
 import { createEngine, type EngineRequest } from "../../../src/index.ts";
 
@@ -17,6 +18,7 @@ const visitors = 2_000;
 export function imported(yaml: string): ImportedConfig {
   const result = importManifests([{ file: "cluster.yaml", text: yaml }]);
   if (!result.ok) throw new Error(result.problem);
+  expect(result.defects).toEqual([]);
   const engine = createEngine(result.config, { env: {} });
   const decide = (request: Partial<EngineRequest>) => {
     const headers = { host: "shop.example.com", ...request.headers };

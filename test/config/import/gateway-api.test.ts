@@ -119,6 +119,16 @@ describe("filters and timeouts", () => {
       /rewrite:\s+host: in\.example\.com\s+prefix: \/new/,
     ],
     [
+      "CORS, whose headers no other edit may set",
+      "{ type: CORS, cors: { allowOrigins: [https://a.example], maxAge: 10 } }, { type: ResponseHeaderModifier, responseHeaderModifier: { set: [{ name: Access-Control-Allow-Origin, value: x }] } }",
+      /cors:\s+allowOrigins:\s+- https:\/\/a\.example\s+maxAge: 10s\s*$/,
+    ],
+    [
+      "a rewritten path",
+      "{ type: URLRewrite, urlRewrite: { path: { type: ReplaceFullPath, replaceFullPath: /new } } }",
+      /rewrite:\s+path: \/new/,
+    ],
+    [
       "a redirect, which has no service",
       "{ type: RequestRedirect, requestRedirect: { scheme: https, statusCode: 301 } }",
       /match: .*\s+redirect:\s+scheme: https\s+status: 301/,
@@ -143,4 +153,72 @@ describe("filters and timeouts", () => {
     const { notes } = imported(httpRoute([`{ filters: [{ type: ExtensionRef }], backendRefs: [${to("shop")}] }`]));
     expect(notes).toContain("HTTPRoute shop/shop: the filter ExtensionRef: no equivalent");
   });
+});
+
+describe("retry and sessionPersistence", () => {
+  const rule =
+    "{ retry: { attempts: 4, codes: [500, 503], backoff: 100ms }, sessionPersistence: { type: Header, sessionName: x-sess }, " +
+    `backendRefs: [${to("a", 90)}, ${to("b", 10)}] }`;
+
+  test("retry becomes the service's retries, and a note names the back-off", () => {
+    const { config, notes } = imported(httpRoute([rule]));
+    expect(config).toMatch(/retries:\s+attempts: 4\s+on:\s+- 500\s+- 503\n/);
+    expect(notes).toContain(
+      "HTTPRoute shop/shop: rules[0].retry.backoff: no equivalent: Perch retries at once, on another endpoint if there is one",
+    );
+  });
+
+  test("a status that Perch does not retry is named", () => {
+    const { config, notes } = imported(httpRoute([`{ retry: { codes: [429, 502] }, backendRefs: [${to("a")}] }`]));
+    expect(config).toMatch(/retries:\s+on:\s+- 502\n/);
+    expect(notes.join("\n")).toContain("rules[0].retry.codes: 429 cannot be retried");
+  });
+
+  test("persistence by header is noted", () => {
+    expect(imported(httpRoute([rule])).notes.join("\n")).toContain(
+      "rules[0].sessionPersistence.type Header: no equivalent",
+    );
+  });
+
+  test("persistence by a cookie of the browser's session, the default, keeps its name and its end", () => {
+    const refs = `backendRefs: [${to("a", 90)}, ${to("b", 10)}]`;
+    const persistent = (settings: string) =>
+      imported(httpRoute([`{ sessionPersistence: ${settings}, ${refs} }`])).config;
+    expect(persistent("{ sessionName: sess }")).toMatch(/cookie:\s+name: sess\s+maxAge: session/);
+    expect(persistent("{ absoluteTimeout: 1h, cookieConfig: { lifetimeType: Permanent } }")).toMatch(
+      /cookie:\s+maxAge: 1h/,
+    );
+  });
+
+  test("of one backend is named, with what to use instead", () => {
+    const one = `{ sessionPersistence: { sessionName: s }, backendRefs: [${to("a")}] }`;
+    expect(imported(httpRoute([one])).notes.join("\n")).toContain(
+      "rules[0].sessionPersistence: not imported for a rule",
+    );
+  });
+});
+
+test("a match that Perch cannot express is left out, instead of matching more", () => {
+  const rules = [
+    `{ matches: [{ path: { type: RegularExpression, value: "/(?!a)" } }], backendRefs: [${to("a")}] }`,
+    `{ matches: [{ headers: [{ name: x, type: RegularExpression, value: "(?<=a)b" }] }], backendRefs: [${to("b")}] }`,
+    `{ matches: [{ path: { value: /c } }], backendRefs: [${to("c")}] }`,
+  ];
+  const { served, notes } = imported(httpRoute(rules));
+  expect(served({ url: "/x", headers: { x: "ab" } })).toBeUndefined();
+  expect(notes.filter((note) => note.includes("is left out"))).toHaveLength(2);
+});
+
+test("a redirect to https of the same host comes before the application, and is of plain requests only", () => {
+  const routes = [
+    httpRoute([`{ backendRefs: [${to("shop")}] }`], "[shop.example.com]", "a-app"),
+    httpRoute(
+      ["{ filters: [{ type: RequestRedirect, requestRedirect: { scheme: https, statusCode: 301 } }] }"],
+      "[shop.example.com]",
+      "z-redirect",
+    ),
+  ].join("---");
+  expect(imported(routes).config).toMatch(
+    /match: { hosts: \[ shop\.example\.com \], scheme: http }\s+redirect:\s+scheme: https\s+status: 301[\s\S]*service: shop/,
+  );
 });

@@ -1,45 +1,7 @@
 import { describe, expect, test } from "vitest";
 import { importManifests } from "../../../src/config/import/import-manifests.ts";
 import { imported } from "./asked.ts";
-
-const annotations = (values: Readonly<Record<string, string>>) =>
-  JSON.stringify(
-    Object.fromEntries(Object.entries(values).map(([name, value]) => [`nginx.ingress.kubernetes.io/${name}`, value])),
-  );
-
-interface Path {
-  readonly path: string;
-  readonly type?: string;
-  readonly service: string;
-}
-
-function ingress(
-  name: string,
-  values: Readonly<Record<string, string>>,
-  paths: readonly Path[],
-  host = "shop.example.com",
-): string {
-  const rules = paths.map(
-    ({ path, type = "Prefix", service }) =>
-      `{ path: ${JSON.stringify(path)}, pathType: ${type}, backend: { service: { name: ${service}, port: { number: 80 } } } }`,
-  );
-  return `
-apiVersion: networking.k8s.io/v1
-kind: Ingress
-metadata: { name: ${name}, namespace: shop, annotations: ${annotations(values)} }
-spec: { ingressClassName: nginx, rules: [{ host: "${host}", http: { paths: [${rules.join(", ")}] } }] }
-`;
-}
-
-const main = ingress("web", {}, [{ path: "/", service: "shop" }]);
-
-/** A main and a canary Ingress with these annotations. */
-function pair(values: Readonly<Record<string, string>>, mainValues: Readonly<Record<string, string>> = {}): string {
-  return [
-    ingress("web", mainValues, [{ path: "/", service: "shop" }]),
-    ingress("web-canary", { canary: "true", ...values }, [{ path: "/", service: "shop-next" }]),
-  ].join("---");
-}
+import { ingress, main, pair } from "./ingresses.ts";
 
 describe("which requests a canary Ingress gets, by its documentation and balancer.lua", () => {
   const byHeader = { "canary-by-header": "X-Canary" };
@@ -125,8 +87,50 @@ describe("affinity", () => {
   });
 
   test("legacy lets users follow the weight", () => {
-    const { config } = imported(pair({}, { affinity: "cookie", "affinity-canary-behavior": "legacy" }));
+    const { config } = imported(pair({ "affinity-canary-behavior": "legacy" }, { affinity: "cookie" }));
     expect(config).not.toContain("hold");
+  });
+
+  test("legacy has no effect on the main Ingress, since ingress-nginx reads it from the canary", () => {
+    const { config, notes } = imported(pair({}, { affinity: "cookie", "affinity-canary-behavior": "legacy" }));
+    expect(config).toMatch(/whenWeightsChange: hold\s+onWeightZero: drain/);
+    expect(notes.join("\n")).toContain("affinity-canary-behavior: has no effect on the main Ingress");
+  });
+
+  test.each([
+    ["its domain", { "session-cookie-domain": "example.com" }, /cookie:\s+domain: example\.com/],
+    ["its age by Expires alone", { "session-cookie-expires": "172800" }, /cookie:\s+maxAge: 172800s/],
+    ["its age by both", { "session-cookie-expires": "9", "session-cookie-max-age": "60" }, /cookie:\s+maxAge: 60s/],
+    ["its end with the browser's session", {}, /cookie:\s+maxAge: session/],
+    ["Partitioned", { "session-cookie-partitioned": "true" }, /cookie:\s+partitioned: true/],
+    ["its name", { "session-cookie-name": "route" }, /cookie:\s+name: route/],
+  ])("the cookie keeps %s", (_what, values: Record<string, string>, wanted) => {
+    expect(imported(pair({}, { affinity: "cookie", ...values })).config).toMatch(wanted);
+  });
+
+  test.each([
+    ["session-cookie-hash", "sha1"],
+    ["session-cookie-change-on-failure", "true"],
+  ])("%s is noted", (name, value) => {
+    const { notes } = imported(pair({}, { affinity: "cookie", [name]: value }));
+    expect(notes.join("\n")).toContain(`Ingress shop/web: ${name}: no equivalent`);
+  });
+
+  test("two pairs with one cookie name get two cookies, as each release needs its own", () => {
+    const other = [
+      ingress("two", { affinity: "cookie", "session-cookie-name": "route" }, [{ path: "/two", service: "two" }]),
+      ingress("two-canary", { canary: "true" }, [{ path: "/two", service: "two-next" }]),
+    ].join("---");
+    const { config, notes } = imported(
+      `${pair({}, { affinity: "cookie", "session-cookie-name": "route" })}---${other}`,
+    );
+    expect(config.match(/name: route$/gm)).toHaveLength(1);
+    expect(notes.join("\n")).toContain("another release has the cookie route already");
+  });
+
+  test("without a canary it is noted", () => {
+    const { notes } = imported(ingress("web", { affinity: "cookie" }, [{ path: "/", service: "shop" }]));
+    expect(notes.join("\n")).toContain("affinity: kept a user on one Pod: for that use");
   });
 });
 
@@ -197,20 +201,6 @@ describe("other settings of an Ingress", () => {
     expect(served({ url: "/shop/x" })).toBe("shop/stable");
     expect(served({ url: "/shopx" })).toBeUndefined();
   });
-
-  test("another rewrite is noted", () => {
-    const { notes } = imported(ingress("web", { "rewrite-target": "/x/$1" }, [{ path: "/(a|b)", service: "shop" }]));
-    expect(notes.join()).toContain("rewrite-target /x/$1 of the path /(a|b): no equivalent");
-  });
-
-  test("a redirect, which has no service", () => {
-    const away = ingress("away", { "permanent-redirect": "https://new.example.com/x" }, [
-      { path: "/old", service: "x" },
-    ]);
-    expect(imported(`${main}---${away}`).config).toMatch(
-      /redirect:\s+scheme: https\s+host: new\.example\.com\s+path: \/x\s+status: 301/,
-    );
-  });
 });
 
 describe("what cannot be imported is noted", () => {
@@ -219,6 +209,31 @@ describe("what cannot be imported is noted", () => {
       "a canary without a main Ingress",
       `${main}---${ingress("lost", { canary: "true" }, [{ path: "/x", service: "x" }])}`,
       "Ingress shop/lost: no other Ingress has shop.example.com/x",
+    ],
+    [
+      "a canary of another path type",
+      `${main}---${ingress("lost", { canary: "true", "canary-weight": "20" }, [{ path: "/", type: "Exact", service: "x" }])}`,
+      "Ingress shop/lost: no other Ingress has shop.example.com/ with pathType Exact, so this canary had no effect",
+    ],
+    [
+      "a weight that is not a number",
+      pair({ "canary-weight": "ten" }),
+      "Ingress shop/web-canary: canary-weight: not imported: its value is not understood",
+    ],
+    [
+      "an annotation of another controller",
+      main.replace("annotations: {}", "annotations: { konghq.com/plugins: auth, cert-manager.io/issuer: x }"),
+      "Ingress shop/web: annotations of other controllers: konghq.com/plugins: not imported",
+    ],
+    [
+      "an Ingress of an older API",
+      `${main}---\nkind: Ingress\napiVersion: extensions/v1beta1\nmetadata: { name: old }`,
+      "Ingress default/old: not imported: its API group is extensions, and only that of networking.k8s.io is read",
+    ],
+    [
+      "another controller's kind with the name of a known one",
+      `${main}---\nkind: Service\napiVersion: serving.knative.dev/v1\nmetadata: { name: k }`,
+      "Service default/k: not imported: Perch has no equivalent",
     ],
     [
       "a second canary",

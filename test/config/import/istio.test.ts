@@ -102,7 +102,7 @@ describe("other settings of a route", () => {
     [
       "retries and a timeout",
       `{ timeout: 5s, retries: { attempts: 3, retryOn: "gateway-error" }, route: [${to("shop")}] }`,
-      /retries:\s+attempts: 3\s+on:\s+- connect-failure\s+- reset-before-response\s+- "502"\s+- "503"\s+- "504"[\s\S]*timeouts:\s+total: 5s/,
+      /retries:\s+attempts: 3\s+on:\s+- connect-failure\s+- reset-before-response\s+- 502\s+- 503\s+- 504[\s\S]*timeouts:\s+total: 5s/,
     ],
     [
       "faults",
@@ -116,13 +116,54 @@ describe("other settings of a route", () => {
     ],
     [
       "a rewritten prefix, which matches whole segments",
-      `{ match: [{ uri: { prefix: /old/ } }], rewrite: { uri: / }, route: [${to("shop")}] }`,
+      `{ match: [{ uri: { prefix: /old } }], rewrite: { uri: / }, route: [${to("shop")}] }`,
       /path: { prefix: \/old }[\s\S]*rewrite:\s+prefix: \//,
     ],
     [
       "a redirect",
       `{ match: [{ uri: { exact: /old } }], redirect: { authority: new.example.com, redirectCode: 308 } }\n    - { route: [${to("shop")}] }`,
       /redirect:\s+host: new\.example\.com\s+status: 308/,
+    ],
+    [
+      "a prefix that ends with a slash, by its characters",
+      `{ match: [{ uri: { prefix: /old/ } }], rewrite: { uri: / }, route: [${to("shop")}] }`,
+      /path: { regex: \^\/old\/ }[\s\S]*regex:\s+pattern: \^\/old\/\s+replacement: \//,
+    ],
+    [
+      "a rewritten exact path",
+      `{ match: [{ uri: { exact: /old } }], rewrite: { uri: /new }, route: [${to("shop")}] }`,
+      /rewrite:\s+path: \/new/,
+    ],
+    [
+      "a rewrite by pattern",
+      `{ match: [{ uri: { prefix: /api/ } }], rewrite: { uriRegexRewrite: { match: "^/api/(.*)$", rewrite: '/\\1' } }, route: [${to("shop")}] }`,
+      /rewrite:\s+regex:\s+pattern: \^\/api\/\(\.\*\)\$\s+replacement: \/\$1/,
+    ],
+    [
+      "a rewrite with the whole match and a dollar sign",
+      `{ rewrite: { uriRegexRewrite: { match: "^/(a).*", rewrite: '/$\\1\\0' } }, route: [${to("shop")}] }`,
+      /pattern: \(\^\/\(a\)\.\*\)\s+replacement: \/\$\$\$2\$1/,
+    ],
+    [
+      "a Host header, by a rewrite",
+      `{ headers: { request: { set: { Host: inner.example } } }, route: [${to("shop")}] }`,
+      /rewrite:\s+host: inner\.example/,
+    ],
+    [
+      "retries of every 5xx",
+      `{ retries: { attempts: 2, retryOn: "5xx,retriable-4xx" }, route: [${to("shop")}] }`,
+      /attempts: 2\s+on:\s+- connect-failure\s+- reset-before-response\s+- 500\s+- 502\s+- 503\s+- 504/,
+    ],
+    [
+      "corsPolicy",
+      `{ corsPolicy: { allowOrigins: [{ exact: "https://a.example" }], allowMethods: [PUT], allowCredentials: true, maxAge: 24h }, route: [${to("shop")}] }`,
+      /cors:\s+allowOrigins:\s+- https:\/\/a\.example\s+allowMethods:\s+- PUT\s+allowCredentials: true\s+maxAge: 86400s/,
+    ],
+    ["no retries", `{ retries: { attempts: 0 }, route: [${to("shop")}] }`, /retries:\s+attempts: 0/],
+    [
+      "methods by pattern",
+      `{ match: [{ method: { regex: "GET|HEAD" } }], route: [${to("shop")}] }`,
+      /methods: \[ GET, HEAD \]/,
     ],
     [
       "headers of one destination",
@@ -134,11 +175,45 @@ describe("other settings of a route", () => {
   });
 
   test.each([
-    ["corsPolicy", `{ corsPolicy: {}, route: [${to("shop")}] }`, "corsPolicy: no equivalent"],
+    [
+      "an origin by prefix",
+      `{ corsPolicy: { allowOrigins: [{ prefix: "https://" }] }, route: [${to("shop")}] }`,
+      "http[0].corsPolicy.allowOrigins[0]: ",
+    ],
     [
       "sourceLabels",
-      `{ match: [{ sourceLabels: { app: a } }], route: [${to("shop")}] }`,
-      "match.sourceLabels: no equivalent",
+      `{ match: [{ sourceLabels: { app: a } }], route: [${to("shop")}] }\n    - { route: [${to("rest")}] }`,
+      "http[0].match[0].sourceLabels: no equivalent, so http[0].match[0] is left out",
+    ],
+    [
+      "a cause of retries without an equivalent",
+      `{ retries: { attempts: 2, retryOn: "5xx,retriable-4xx" }, route: [${to("shop")}] }`,
+      "http[0].retries.retryOn: retriable-4xx: no equivalent",
+    ],
+    [
+      "derivePort",
+      "{ redirect: { uri: /new, derivePort: FROM_REQUEST_PORT } }",
+      "http[0].redirect.derivePort: no equivalent",
+    ],
+    [
+      "a key that nobody knows",
+      `{ route: [${to("shop")}], rewrite: { uri: /x, sometime: later }, anew: 1 }`,
+      "http[0].rewrite.sometime: not imported",
+    ],
+    [
+      "an edit of a header that Perch writes",
+      `{ headers: { request: { set: { X-Request-Id: a } } }, route: [${to("shop")}] }`,
+      "the edit of the request header X-Request-Id is left out",
+    ],
+    [
+      "a pattern that is not RE2",
+      `{ match: [{ uri: { regex: "/(?!a)" } }], route: [${to("shop")}] }\n    - { route: [${to("rest")}] }`,
+      "so http[0].match[0] is left out",
+    ],
+    [
+      "a redirect to the same URL",
+      `{ redirect: { redirectCode: 302 } }\n    - { route: [${to("rest")}] }`,
+      "http[0].redirect: it redirects to the same URL, so it is left out",
     ],
     [
       "a delegate",
@@ -148,4 +223,36 @@ describe("other settings of a route", () => {
   ])("%s is noted", (_what, route, note) => {
     expect(imported(virtualService([route])).notes.join("\n")).toContain(note);
   });
+});
+
+test("without hosts a VirtualService is a delegate, and does not serve every host", () => {
+  const delegate = virtualService([`{ route: [${to("inner")}] }`], "[]");
+  const { served, notes } = imported(`${virtualService([`{ route: [${to("shop")}] }`])}---${delegate}`);
+  expect(served({ headers: { host: "other.example" } })).toBeUndefined();
+  expect(notes.join("\n")).toContain("without a host it has no requests of its own");
+});
+
+test("what a DestinationRule sets and Perch does not is named, TLS first", () => {
+  const rule = destinationRule(
+    "{ tls: { mode: SIMPLE }, outlierDetection: { consecutiveGatewayErrors: 3, interval: 1s }, loadBalancer: { consistentHash: { httpHeaderName: x-user } } }",
+  );
+  const { config, notes } = imported(virtualService([`{ route: [${to("shop")}] }`]) + rule);
+  expect(notes[0]).toContain("DestinationRule shop/shop: trafficPolicy.tls (SIMPLE) is not imported");
+  expect(notes.join("\n")).toContain("trafficPolicy.outlierDetection.interval: not imported");
+  expect(notes.join("\n")).toContain("trafficPolicy.loadBalancer.consistentHash.httpHeaderName: not imported");
+  expect(config).toMatch(/consecutiveFailures: 3\s+failures: gateway/);
+});
+
+test("a Gateway that redirects to https, or wants client certificates, is named first", () => {
+  const gateway = `
+---
+apiVersion: networking.istio.io/v1
+kind: Gateway
+metadata: { name: gw, namespace: shop }
+spec:
+  servers: [{ port: { number: 80 }, tls: { httpsRedirect: true } }, { port: { number: 443 }, tls: { mode: MUTUAL } }]
+`;
+  const { notes } = imported(virtualService([`{ route: [${to("shop")}] }`]) + gateway);
+  expect(notes[0]).toContain("Gateway shop/gw: servers[0].tls.httpsRedirect: plain requests were redirected to https");
+  expect(notes[1]).toContain("Gateway shop/gw: servers[1].tls: clients needed a certificate");
 });

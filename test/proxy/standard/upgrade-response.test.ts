@@ -124,6 +124,17 @@ describe("a response other than 101", () => {
     }
   });
 
+  it("that a reset cuts is aborted, without a length too", async () => {
+    const stable = await rawUpstream((socket, received) => {
+      if (!received.includes(headEnd)) return;
+      socket.write("HTTP/1.1 200 OK\r\n\r\nhalf", () => setImmediate(() => socket.resetAndDestroy()));
+    });
+    const perch = await perchTo([stable.origin]);
+    const answer = await answerTo(perch.port);
+    expect([answer.includes("half"), answer.endsWith("0\r\n\r\n")]).toEqual([true, false]);
+    expect(await perch.outcomes(1)).toMatchObject([{ status: 200, error: "upstream-reset" }]);
+  });
+
   it("that stops is aborted at the idle timeout", async () => {
     const stable = await answering("HTTP/1.1 200 OK\r\nContent-Length: 10\r\n\r\nhalf");
     const perch = await perchTo([stable.origin]);

@@ -1,0 +1,167 @@
+import type { Draft } from "./draft.ts";
+import { type Manifest, titleOf } from "./manifests.ts";
+
+const prefix = "nginx.ingress.kubernetes.io/";
+
+/** An annotation of ingress-nginx by its short name; empty if it is not set. */
+export function annotation(ingress: Manifest, name: string): string {
+  return ingress.annotations.text(prefix + name).trim();
+}
+
+/** An annotation through `parse`. It counts as imported only if the result is not undefined. */
+export function takeAnnotation<T>(
+  ingress: Manifest,
+  name: string,
+  parse: (text: string) => T | undefined,
+): T | undefined {
+  return ingress.annotations.take(prefix + name, (text) => parse(text.trim()));
+}
+
+/** An annotation that another part imports. */
+export function peekAnnotation(ingress: Manifest, name: string): string {
+  const value = ingress.annotations.peek(prefix + name);
+  return typeof value === "object" ? "" : String(value ?? "").trim();
+}
+
+/** Counts annotations as imported that have no effect, or that a note names already. */
+export function dismissAnnotations(ingress: Manifest, ...names: readonly string[]): void {
+  ingress.annotations.dismiss(...names.map((name) => prefix + name));
+}
+
+/** A number above zero, as ingress-nginx's limits and times in seconds are. */
+export function positive(text: string): number | undefined {
+  return /^\d+(?:\.\d+)?$/.test(text) && Number(text) > 0 ? Number(text) : undefined;
+}
+
+/** A boolean as Go's strconv.ParseBool reads it. */
+export function booleanIn(text: string): boolean | undefined {
+  if (/^(?:1|t|T|TRUE|true|True)$/.test(text)) return true;
+  return /^(?:0|f|F|FALSE|false|False)$/.test(text) ? false : undefined;
+}
+
+/** Names every annotation that was not imported. */
+export function noteOtherAnnotations(ingress: Manifest, isCanary: boolean, draft: Draft): void {
+  const unread = ingress.annotations.unread();
+  for (const name of unread.filter((one) => one.startsWith(prefix)).map((one) => one.slice(prefix.length))) {
+    if (isCanary) draft.note(titleOf(ingress), `${name}: ${onCanary(name)}`);
+    else draft.note(titleOf(ingress), `${name}: ${onMain(name, onlyRedirects(ingress))}`, protective.test(name));
+  }
+  const others = unread.filter((name) => !name.startsWith(prefix) && !irrelevant.test(name));
+  if (others.length > 0)
+    draft.note(titleOf(ingress), `annotations of other controllers: ${others.join(", ")}: not imported`);
+}
+
+/** Whether nginx answers the requests with `return`. */
+export function onlyRedirects(ingress: Manifest): boolean {
+  return peekAnnotation(ingress, "temporal-redirect") !== "" || peekAnnotation(ingress, "permanent-redirect") !== "";
+}
+
+function onMain(name: string, redirects: boolean): string {
+  if (!imported.has(name)) return advice[name] ?? "no equivalent";
+  return redirects ? "has no effect beside a redirect" : (advice[name] ?? "not imported: its value is not understood");
+}
+
+function onCanary(name: string): string {
+  if (name.startsWith("canary-")) return "not imported: its value is not understood";
+  return /^(?:load-balance$|upstream-hash-by|affinity|session-cookie-)/.test(name)
+    ? "not imported from a canary Ingress; it applied to the canary's Pods"
+    : "has no effect on a canary Ingress, in ingress-nginx either";
+}
+
+/** Annotations that limit who may do what. Snippets may do so as well. */
+const protective =
+  /^(?:auth-|whitelist-|allowlist-|denylist-|satisfy|enable-global-auth|limit-|global-rate-limit|modsecurity|enable-modsecurity|enable-owasp|proxy-ssl-|ssl-|force-ssl-|[a-z]+-snippet)/;
+
+/** Annotations of tools that act on the Ingress object, not on requests. */
+const irrelevant =
+  /^(?:kubectl\.kubernetes\.io|meta\.helm\.sh|helm\.sh|cert-manager\.io|acme\.cert-manager\.io|external-dns|argocd|field\.cattle\.io)|^kubernetes\.io\/(?:ingress\.class|tls-acme)$/;
+
+/** Annotations that are imported where their value has an equivalent. */
+const imported: ReadonlySet<string> = new Set([
+  "affinity",
+  "app-root",
+  "backend-protocol",
+  "cors-allow-credentials",
+  "cors-allow-headers",
+  "cors-allow-methods",
+  "cors-allow-origin",
+  "cors-expose-headers",
+  "cors-max-age",
+  "custom-headers",
+  "enable-cors",
+  "force-ssl-redirect",
+  "from-to-www-redirect",
+  "limit-burst-multiplier",
+  "limit-rpm",
+  "limit-rps",
+  "load-balance",
+  "mirror-target",
+  "permanent-redirect",
+  "permanent-redirect-code",
+  "proxy-body-size",
+  "proxy-connect-timeout",
+  "proxy-cookie-domain",
+  "proxy-next-upstream",
+  "proxy-next-upstream-tries",
+  "proxy-read-timeout",
+  "proxy-send-timeout",
+  "rewrite-target",
+  "server-alias",
+  "ssl-redirect",
+  "temporal-redirect",
+  "temporal-redirect-code",
+  "upstream-hash-by",
+  "upstream-vhost",
+  "use-regex",
+  "x-forwarded-prefix",
+]);
+
+const onePod = "kept a user on one Pod: for that use a headless Service as `{ dns: … }`, and `balance: hash`";
+const ofAffinity = "applied to the affinity cookie; Perch sets its own, `sticky.cookie`, where there is a canary";
+const ofCors = "has no effect without enable-cors";
+const streams = "no equivalent: bodies stream, with backpressure";
+
+/** Notes for annotations without an equivalent, or whose value has none. */
+const advice: Readonly<Record<string, string>> = {
+  affinity: onePod,
+  "affinity-canary-behavior": "has no effect on the main Ingress, in ingress-nginx either: it is read from the canary",
+  "affinity-mode": "no equivalent: it decides when users move to other Pods",
+  "cors-allow-credentials": ofCors,
+  "cors-allow-headers": ofCors,
+  "cors-allow-methods": ofCors,
+  "cors-allow-origin": ofCors,
+  "cors-expose-headers": ofCors,
+  "cors-max-age": ofCors,
+  "custom-headers": "set the data of the ConfigMap as `responseHeaders.set`, or add the ConfigMap to the input",
+  "custom-http-errors": "no equivalent: upstream errors pass through unchanged, so that a failing canary is visible",
+  "app-root": "only a plain path of a location / can be imported",
+  "limit-burst-multiplier": "has no effect without limit-rps or limit-rpm",
+  "limit-rpm": "not imported: a route has one rate limit",
+  "load-balance": "not imported: see `balance`",
+  "mirror-host": "no equivalent: mirrored requests have the Host header of the original",
+  "mirror-request-body": "no equivalent: requests are mirrored with their bodies, up to `mirror.maxBody`",
+  "mirror-target": "only a URL that ends with $request_uri can be imported: add `mirror` to the release",
+  "proxy-buffering": streams,
+  "proxy-cookie-domain": "only two plain domains can be imported: see `rewrite.cookieDomain`",
+  "proxy-next-upstream-timeout": "no equivalent: `timeouts.total` limits all attempts",
+  "proxy-request-buffering": streams,
+  "proxy-ssl-name": "set `tls.serverName` on the service",
+  "proxy-ssl-secret": "set `tls.ca`, `tls.cert` and `tls.key` on the service",
+  "proxy-ssl-verify": "set `tls` on the service; Perch verifies certificates unless `insecureSkipVerify` is set",
+  "server-alias": "patterns have no equivalent: list the hosts in `match.hosts`",
+  "session-cookie-change-on-failure":
+    "no equivalent: while a version has no healthy endpoint the default one serves, and pins stay",
+  "session-cookie-conditional-samesite-none": "no equivalent",
+  "session-cookie-domain": ofAffinity,
+  "session-cookie-expires": ofAffinity,
+  "session-cookie-hash": "no equivalent: pins are signed",
+  "session-cookie-max-age": ofAffinity,
+  "session-cookie-name": ofAffinity,
+  "session-cookie-partitioned": ofAffinity,
+  "session-cookie-path": ofAffinity,
+  "session-cookie-samesite": ofAffinity,
+  "session-cookie-secure": ofAffinity,
+  "upstream-hash-by":
+    "not imported: `balance: hash` uses the release's unit, which `sticky.by` takes from an attribute, or else the client's address",
+  "upstream-vhost": "only a plain host can be imported: see `rewrite.host`",
+};

@@ -1,0 +1,20 @@
+import type { Draft } from "./draft.ts";
+import { type Manifest, titleOf } from "./manifests.ts";
+
+/** What a note says of a key, by its name; `protects` stands before what is lost. */
+export interface Advice {
+  readonly text: string;
+  readonly protects?: boolean;
+}
+
+/** Names everything in the spec that was not read, so that no setting is dropped silently. */
+export function noteUnread(manifest: Manifest, advice: Readonly<Record<string, Advice>>, draft: Draft): void {
+  for (const path of manifest.spec.unread()) {
+    const key = path.replace(/\[\d+\]$/, "").replace(/^.*\./, "");
+    const { text, protects } = advice[key] ?? { text: "not imported" };
+    draft.note(titleOf(manifest), `${path}: ${text}`, protects);
+  }
+}
+
+export const perRequestWeights =
+  "the weights applied to each request separately; Perch keeps each user on one version with a signed cookie";

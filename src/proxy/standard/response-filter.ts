@@ -1,0 +1,218 @@
+import type { Socket } from "node:net";
+import { PerchError } from "../../errors.ts";
+import { BodyParser, type ChunkedSink } from "../fast/body-parser.ts";
+import { PartialHead } from "../fast/header-scanner.ts";
+import { ResponseParser, responseHeadBytes } from "../fast/response-parser.ts";
+import { maxInterimResponses } from "../interim-responses.ts";
+import { earlyHintLinks } from "../response-headers.ts";
+
+/** Its results are used before another connection's bytes are parsed. */
+const parser = new ResponseParser();
+
+/**
+ * Stands between an upstream connection and undici, so that both lanes judge responses alike. undici's parser accepts a
+ * bare CR, other versions and leading empty lines, rejects a 100, and takes a reset for the end of a body without a
+ * length. What passes here is strict HTTP/1.1: interim responses are counted and those that are not forwarded are
+ * dropped, a head arrives in one piece, chunks have no extensions.
+ *
+ * Overrides methods of the connection, since a stream in between would copy every chunk. Requests are not pipelined: the
+ * first write after a complete response begins the next request.
+ */
+export class ResponseFilter implements ChunkedSink {
+  readonly #socket: Socket;
+  readonly #push: Socket["push"];
+  readonly #pieces = new Pieces();
+  #step: "no request" | "head" | "body" | "failed" = "no request";
+  #isHead = false;
+  #partialHead: PartialHead | undefined;
+  #body: BodyParser | undefined;
+  #interimResponses = 0;
+
+  /** For a connection before undici has it. */
+  static install(socket: Socket): void {
+    new ResponseFilter(socket).#override();
+  }
+
+  private constructor(socket: Socket) {
+    this.#socket = socket;
+    this.#push = socket.push.bind(socket);
+  }
+
+  /** Of the body's parser. */
+  passBytes(bytes: Buffer, from: number, to: number): void {
+    this.#pieces.add(bytes, from, to);
+  }
+
+  #override(): void {
+    const socket = this.#socket;
+    const destroy = socket.destroy.bind(socket);
+    const write = socket._write.bind(socket);
+    const writev = socket._writev?.bind(socket);
+    socket.push = (chunk: Buffer | null) => this.#received(chunk);
+    // undici ends a body without a length at ECONNRESET as if it were whole.
+    socket.destroy = (error) =>
+      destroy(this.#isDue && isReset(error) ? new PerchError("upstream-reset", error) : error);
+    socket._write = (chunk, encoding, done) => {
+      this.#writing(chunk);
+      write(chunk, encoding, (error) => this.#written(error, done));
+    };
+    if (writev === undefined) return;
+    socket._writev = (chunks, done) => {
+      this.#writing(chunks[0]?.chunk);
+      writev(chunks, (error) => this.#written(error, done));
+    };
+  }
+
+  get #isDue(): boolean {
+    return this.#step === "head" || this.#step === "body";
+  }
+
+  #writing(chunk: unknown): void {
+    if (this.#step !== "no request") return;
+    this.#step = "head";
+    this.#interimResponses = 0;
+    // undici writes heads as strings.
+    this.#isHead = typeof chunk === "string" && chunk.startsWith("HEAD ");
+  }
+
+  /**
+   * An upstream that rejects an upload and closes resets the connection, while its response may still be unread in the
+   * kernel. So a failed write is reported to nobody: reading on finds the response, or the end of the connection.
+   */
+  #written(error: Error | null | undefined, done: (error?: Error | null) => void): void {
+    if (!(this.#isDue && isReset(error))) done(error);
+  }
+
+  #received(chunk: Buffer | null): boolean {
+    if (chunk === null || this.#step === "no request") return this.#push(chunk);
+    if (this.#step === "failed") return false;
+    for (let at = 0; at < chunk.length; ) at = this.#read(chunk, at);
+    const passed = this.#pieces.take();
+    const mayContinue = passed === undefined || this.#push(passed);
+    // After the tick in which undici reads what was valid.
+    if (this.#hasFailed) process.nextTick(() => this.#socket.destroy(new PerchError("upstream-malformed")));
+    return mayContinue && !this.#hasFailed;
+  }
+
+  get #hasFailed(): boolean {
+    return this.#step === "failed";
+  }
+
+  /** Returns the position up to which the chunk is processed. */
+  #read(chunk: Buffer, from: number): number {
+    if (this.#step === "head") return this.#readHead(chunk, from);
+    if (this.#step === "body" && this.#body !== undefined) return this.#readBody(this.#body, chunk, from);
+    // Bytes behind a response: undici closes the connection.
+    if (this.#step === "no request") this.#pieces.add(chunk, from, chunk.length);
+    return chunk.length;
+  }
+
+  #readHead(chunk: Buffer, from: number): number {
+    const before = this.#partialHead?.length ?? 0;
+    const { length } = chunk;
+    if (this.#partialHead !== undefined) {
+      const mayEnd = this.#partialHead.append(chunk, from, length);
+      if (!mayEnd && this.#partialHead.length <= responseHeadBytes) return length;
+    }
+    const { bytes, start, end } =
+      this.#partialHead === undefined
+        ? { bytes: chunk, start: from, end: length }
+        : { bytes: this.#partialHead.bytes, start: 0, end: this.#partialHead.length };
+    const result = parser.read(bytes, start, end);
+    if (result === "incomplete") {
+      this.#partialHead ??= new PartialHead(chunk, from, length);
+      return length;
+    }
+    this.#partialHead = undefined;
+    if (result === "malformed" || !this.#passHead(bytes, start)) this.#step = "failed";
+    return from + parser.end - start - before;
+  }
+
+  /** False if the upstream may not send such a head. */
+  #passHead(bytes: Buffer, start: number): boolean {
+    const { status } = parser;
+    if (status < 200) return this.#passInterim(status);
+    if (parser.scan.evenlySpaced) this.#pieces.add(bytes, start, parser.end);
+    else this.#pieces.addText(`${parser.text.slice(0, parser.reasonEnd)}\r\n${lines(parser.flat())}\r\n`);
+    const { chunked, contentLength = "until close" } = parser;
+    const isBodiless = this.#isHead || status === 204 || status === 304;
+    this.#body = isBodiless ? undefined : new BodyParser(chunked ? "chunked" : contentLength, responseHeadBytes);
+    this.#step = this.#body === undefined || this.#body.complete ? "no request" : "body";
+    return true;
+  }
+
+  /** A 100 may be unsolicited, and so may unknown ones (RFC 9110 §15.2). A 101 was never asked for. */
+  #passInterim(status: number): boolean {
+    if (status < 100 || status === 101 || ++this.#interimResponses > maxInterimResponses) return false;
+    const links = status === 103 ? earlyHintLinks(parser.flat()) : [];
+    if (status === 102) this.#pieces.addText("HTTP/1.1 102 Processing\r\n\r\n");
+    if (links.length > 0) this.#pieces.addText(`HTTP/1.1 103 Early Hints\r\nLink: ${links.join(", ")}\r\n\r\n`);
+    return true;
+  }
+
+  #readBody(body: BodyParser, chunk: Buffer, from: number): number {
+    const end = body.read(chunk, from, chunk.length, this);
+    if (body.failure !== undefined) {
+      this.#step = "failed";
+      return chunk.length;
+    }
+    if (!body.complete) return end;
+    this.#step = "no request";
+    // The parser leaves the trailers and the last empty line to its caller.
+    if (body.framing !== "chunked") return end;
+    if (body.trailers.length === 0 && end - from >= 2) this.#pieces.add(chunk, end - 2, end);
+    else this.#pieces.addText(`${lines(body.trailers)}\r\n`);
+    return end;
+  }
+}
+
+function isReset(error: (Error & { readonly code?: unknown }) | null | undefined): boolean {
+  return error?.code === "ECONNRESET" || error?.code === "EPIPE";
+}
+
+function lines(fields: readonly string[]): string {
+  let text = "";
+  for (let i = 0; i < fields.length; i += 2) text += `${fields[i]}: ${fields[i + 1]}\r\n`;
+  return text;
+}
+
+/** Parts of what was read, without copying as long as they are contiguous. */
+class Pieces {
+  #done: Buffer[] = [];
+  #bytes: Buffer | undefined;
+  #from = 0;
+  #to = 0;
+
+  add(bytes: Buffer, from: number, to: number): void {
+    if (this.#bytes === bytes && this.#to === from) {
+      this.#to = to;
+      return;
+    }
+    this.#flush();
+    this.#bytes = bytes;
+    this.#from = from;
+    this.#to = to;
+  }
+
+  addText(text: string): void {
+    this.#flush();
+    this.#done.push(Buffer.from(text, "latin1"));
+  }
+
+  /** Everything added since the last call, undefined if nothing was. */
+  take(): Buffer | undefined {
+    this.#flush();
+    const pieces = this.#done;
+    if (pieces.length === 0) return undefined;
+    this.#done = [];
+    return pieces.length === 1 ? pieces[0] : Buffer.concat(pieces);
+  }
+
+  #flush(): void {
+    const bytes = this.#bytes;
+    if (bytes === undefined) return;
+    this.#bytes = undefined;
+    const isWhole = this.#from === 0 && this.#to === bytes.length;
+    if (this.#to > this.#from) this.#done.push(isWhole ? bytes : bytes.subarray(this.#from, this.#to));
+  }
+}

@@ -1,0 +1,128 @@
+import { describe, expect, test } from "vitest";
+import { imported } from "./asked.ts";
+import { ingress, main, web } from "./ingresses.ts";
+
+describe("Ingresses that redirect", () => {
+  test.each([
+    [
+      "the path is kept by $request_uri",
+      { "permanent-redirect": "https://new.example$request_uri" },
+      /redirect:\s+scheme: https\s+host: new\.example\s+status: 301/,
+    ],
+    [
+      "a URL, with nothing else in the configuration",
+      { "permanent-redirect": "https://new.example/" },
+      /redirect:\s+scheme: https\s+host: new\.example\s+path: \/\s+status: 301/,
+    ],
+    ["a path", { "permanent-redirect": "/new" }, /redirect:\s+path: \/new\s+status: 301/],
+    [
+      "the host is kept",
+      { "temporal-redirect": "https://$host$request_uri" },
+      /redirect:\s+scheme: https\s+status: 302/,
+    ],
+    [
+      "a prefix is put before the path",
+      { "temporal-redirect": "$scheme://new.example:8443/old$request_uri" },
+      /redirect:\s+host: new\.example\s+port: 8443\s+prefix: \/old\s+status: 302/,
+    ],
+    [
+      "another status",
+      { "permanent-redirect": "https://new.example/x", "permanent-redirect-code": "308" },
+      /path: \/x\s+status: 308/,
+    ],
+  ])("%s", (_what, values: Record<string, string>, wanted) => {
+    const { config } = web(values);
+    expect(config).toMatch(wanted);
+    expect(config).not.toContain("services:");
+  });
+
+  test("a note says that a query is lost", () => {
+    const { config, notes } = web({ "permanent-redirect": "https://new.example/search?q=1" });
+    expect(config).toMatch(/path: \/search\s+status/);
+    expect(notes.join("\n")).toContain("?q=1 is lost, and the client's query stays");
+  });
+
+  test("one that cannot be read is left out, instead of forwarded", () => {
+    const away = ingress("away", { "permanent-redirect": "https://$arg_to/" }, [{ path: "/old", service: "x" }]);
+    const { config, notes } = imported(`${main}---${away}`);
+    expect(config).not.toContain("path: { prefix: /old }");
+    expect(notes.join("\n")).toContain("the redirect to https://$arg_to/: https://$arg_to/ is not a path");
+  });
+});
+
+describe("TLS", () => {
+  const secure = (values: Readonly<Record<string, string>>, tls = "[{ hosts: [shop.example.com], secretName: s }]") =>
+    ingress("web", values, [{ path: "/", service: "shop" }]).replace("spec: {", `spec: { tls: ${tls},`);
+  const toHttps =
+    /match: { hosts: \[ shop\.example\.com \], scheme: http }\s+redirect:\s+scheme: https\s+status: 308[\s\S]*service: shop/;
+
+  test.each([
+    ["its host", {}, undefined],
+    ["a wildcard", {}, '[{ hosts: ["*.example.com"], secretName: s }]'],
+    ["a certificate without hosts", {}, "[{ secretName: s }]"],
+    ["force-ssl-redirect and no certificate", { "force-ssl-redirect": "true" }, "[]"],
+  ])("with %s, plain requests are redirected before anything else", (_what, values, tls) => {
+    const { config } = imported(secure(values, tls));
+    expect(config).toMatch(toHttps);
+  });
+
+  test("with ssl-redirect: false they are served, and a note says so", () => {
+    const { config, notes } = imported(secure({ "ssl-redirect": "false" }));
+    expect(config).not.toContain("scheme");
+    expect(notes.join("\n")).toContain("ssl-redirect is false: plain HTTP is served, as before");
+  });
+
+  test("the certificate of one Ingress counts for the others of its host, each path by its own annotation", () => {
+    const plain = ingress("plain", { "ssl-redirect": "false" }, [{ path: "/hook", service: "hook" }]);
+    const { config, served } = imported(`${secure({})}---${plain}`);
+    expect(served({ url: "/hook" })).toBe("hook/stable");
+    expect(served({ url: "/" })).toBeUndefined();
+    expect(config.indexOf("service: hook")).toBeLessThan(config.indexOf("scheme: http "));
+  });
+
+  test("lost protection stands first among the notes", () => {
+    const { notes, config } = web({ "proxy-buffering": "on", "auth-url": "https://login.example" });
+    expect(notes[0]).toBe("Ingress shop/web: auth-url: no equivalent");
+    expect(config).toContain(
+      "# Protection of the original that this configuration does not have:\n# - Ingress shop/web: auth-url",
+    );
+  });
+});
+
+describe("what surprises in ingress-nginx", () => {
+  test.each([
+    ["use-regex", { "use-regex": "true" }],
+    ["rewrite-target", { "rewrite-target": "/uuid" }],
+  ])("%s of one Ingress makes all paths of its host patterns", (_what, values: Record<string, string>) => {
+    const both = [
+      ingress("one", values, [{ path: "/u[A-Z]", type: "ImplementationSpecific", service: "one" }]),
+      ingress("two", {}, [{ path: "/Header", type: "Exact", service: "two" }]),
+      ingress("other", {}, [{ path: "/Header", type: "Exact", service: "three" }], "other.example.com"),
+    ].join("---");
+    const { served, notes } = imported(both);
+    expect(served({ url: "/headers" })).toBe("two/stable");
+    expect(served({ url: "/headers", headers: { host: "other.example.com" } })).toBeUndefined();
+    expect(notes.join("\n")).toContain("Ingress shop/two: shop.example.com/Header is a pattern that ignores case");
+  });
+
+  test.each(["Exact", "Prefix"])("a path of type %s that ends with a slash redirects to itself", (type) => {
+    const { config, served } = web({}, "/my-path/", type);
+    expect(config).toMatch(/path: { exact: \/my-path } }\s+redirect:\s+path: \/my-path\/\s+status: 301/);
+    expect(served({ url: "/my-path/" })).toBe("shop/stable");
+  });
+
+  test("… unless there is a location without the slash", () => {
+    const paths = ["/my-path/", "/my-path"].map((path) => ({ path, type: "Exact", service: "shop" }));
+    expect(imported(ingress("web", {}, paths)).config).not.toContain("redirect");
+  });
+
+  test("a pattern that RE2 does not know is left out, instead of matching more", () => {
+    const paths = [
+      { path: "/a(?!b)", type: "ImplementationSpecific", service: "a" },
+      { path: "/c", type: "ImplementationSpecific", service: "c" },
+    ];
+    const { served, notes } = imported(ingress("web", { "use-regex": "true" }, paths));
+    expect(served({ url: "/a" })).toBeUndefined();
+    expect(notes.join("\n")).toContain("the path /a(?!b) of shop.example.com is not valid RE2 syntax");
+  });
+});
