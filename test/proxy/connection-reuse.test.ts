@@ -159,6 +159,22 @@ describe.each(lanes)("connections to endpoints, in the $lane lane", ({ fastLane 
     expect(await started.metric(unsolicited)).toBe(wanted);
   });
 
+  it("bytes behind the responses on connections of one request each prolong it, and count nothing", async () => {
+    const { stable } = await answering(`${fine}x`);
+    const started = await to(stable.origin, "");
+    const client = await rawClient(started.port);
+    client.send(get);
+    await client.read((all) => all.endsWith("fine"));
+    const before = String(await singleUseUntil(started));
+    await expect
+      .poll(async () => {
+        await ask(client);
+        return String(await singleUseUntil(started)) > before;
+      })
+      .toBe(true);
+    expect(await started.metric(unsolicited)).toBe(1);
+  });
+
   it("a body of HEAD counts nothing: its connection is not reused", async () => {
     const { stable } = await answering(fine);
     const started = await to(stable.origin, "");
@@ -168,22 +184,6 @@ describe.each(lanes)("connections to endpoints, in the $lane lane", ({ fastLane 
     await expect.poll(() => stable.sockets[0]?.destroyed).toBe(true);
     expect(await started.metric(unsolicited)).toBe(0);
   });
-});
-
-it("bytes behind the responses on connections of one request each prolong it, and count nothing", async () => {
-  const { stable } = await answering(`${fine}x`);
-  const started = await perch(shopYaml({ stable: stable.origin }));
-  const client = await rawClient(started.port);
-  client.send(get);
-  await client.read((all) => all.endsWith("fine"));
-  const before = String(await singleUseUntil(started));
-  await expect
-    .poll(async () => {
-      await ask(client);
-      return String(await singleUseUntil(started)) > before;
-    })
-    .toBe(true);
-  expect(await started.metric(unsolicited)).toBe(1);
 });
 
 it("Keep-Alive: max is heeded in the fast lane", async () => {

@@ -2,7 +2,7 @@ import { once } from "node:events";
 import { connect } from "node:net";
 import { expect, it } from "vitest";
 import { rawUpstream } from "../kit/freed.ts";
-import { shopAt } from "../kit/one-service.ts";
+import { lanes, shopAt } from "../kit/one-service.ts";
 import { servePerch } from "../kit/served.ts";
 
 const bytes = 20 * 1024 * 1024;
@@ -24,14 +24,17 @@ async function upload(port: number): Promise<string> {
   return received;
 }
 
-it("an upload of 20 MiB that the upstream refuses and resets at once gets the refusal, every time", async () => {
-  const stable = await rawUpstream((socket) => {
-    const head = "HTTP/1.1 413 Payload Too Large\r\nConnection: close\r\nContent-Length: 23\r\n\r\n";
-    socket.write(`${head}too large, says the app`, () => socket.destroy());
-  });
-  const perch = await servePerch(shopAt(stable.origin));
-  for (let turn = 0; turn < 8; turn++) {
-    const received = await upload(perch.port);
-    expect(received, `turn ${turn}`).toMatch(/^HTTP\/1\.1 413 [\s\S]*\r\n\r\ntoo large, says the app$/);
-  }
-});
+it.each(lanes)(
+  "an upload of 20 MiB that the upstream refuses and resets at once gets the refusal, every time, in the $lane lane",
+  async ({ fastLane }) => {
+    const stable = await rawUpstream((socket) => {
+      const head = "HTTP/1.1 413 Payload Too Large\r\nConnection: close\r\nContent-Length: 23\r\n\r\n";
+      socket.write(`${head}too large, says the app`, () => socket.destroy());
+    });
+    const perch = await servePerch(shopAt(stable.origin, `fastLane: ${fastLane}`));
+    for (let turn = 0; turn < 8; turn++) {
+      const received = await upload(perch.port);
+      expect(received, `turn ${turn}`).toMatch(/^HTTP\/1\.1 413 [\s\S]*\r\n\r\ntoo large, says the app$/);
+    }
+  },
+);

@@ -108,7 +108,7 @@ export class Http1Upstream implements UpstreamPool {
     return (...result) => {
       const [error, socket] = result;
       if (error === null) {
-        ResponseFilter.install(socket);
+        ResponseFilter.install(socket, () => this.#endpoint.singleUse.prolong(this.#nowMs()));
         socket.on("error", (cause) => {
           if (connection().client.stats.running === 0 && isMalformedResponse(cause)) {
             this.#endpoint.sentUnsolicited(this.#nowMs());

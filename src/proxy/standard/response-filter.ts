@@ -20,6 +20,7 @@ const parser = new ResponseParser();
  */
 export class ResponseFilter implements ChunkedSink {
   readonly #socket: Socket;
+  readonly #surplus: () => void;
   readonly #push: Socket["push"];
   readonly #pieces = new Pieces();
   #step: "no request" | "head" | "body" | "failed" = "no request";
@@ -28,13 +29,14 @@ export class ResponseFilter implements ChunkedSink {
   #body: BodyParser | undefined;
   #interimResponses = 0;
 
-  /** For a connection before undici has it. */
-  static install(socket: Socket): void {
-    new ResponseFilter(socket).#override();
+  /** For a connection before undici has it. `surplus` is called where bytes follow a complete response. */
+  static install(socket: Socket, surplus: () => void): void {
+    new ResponseFilter(socket, surplus).#override();
   }
 
-  private constructor(socket: Socket) {
+  private constructor(socket: Socket, surplus: () => void) {
     this.#socket = socket;
+    this.#surplus = surplus;
     this.#push = socket.push.bind(socket);
   }
 
@@ -103,7 +105,10 @@ export class ResponseFilter implements ChunkedSink {
     if (this.#step === "head") return this.#readHead(chunk, from);
     if (this.#step === "body" && this.#body !== undefined) return this.#readBody(this.#body, chunk, from);
     // Bytes behind a response: undici closes the connection.
-    if (this.#step === "no request") this.#pieces.add(chunk, from, chunk.length);
+    if (this.#step === "no request") {
+      this.#pieces.add(chunk, from, chunk.length);
+      this.#surplus();
+    }
     return chunk.length;
   }
 
