@@ -16,7 +16,9 @@ export interface AdminServerOptions {
 
 const readinessTexts: Readonly<Record<Readiness, string>> = {
   ready: "ok",
+  starting: "not ready: starting, not every listener accepts connections yet",
   "no-worker": "not ready: no worker serves",
+  "no-socket-worker": "not ready: the worker that serves the unix sockets is being restarted",
   draining: "not ready: draining",
 };
 
@@ -161,7 +163,10 @@ function sendError(
 const endpoints = [
   ["/metrics", "metrics in the Prometheus text format or OpenMetrics"],
   ["/livez", "200 while the process runs"],
-  ["/readyz", "200 while Perch accepts requests; 503 while draining or while no worker serves"],
+  [
+    "/readyz",
+    "200 while every listener accepts connections; 503 with the reason while starting, draining or without a worker",
+  ],
   ["/api/config", "the active configuration, its warnings, and the error of the last reload"],
   ["/api/releases", "configured and observed share of each version, rule hits, pin flips"],
   ["/api/endpoints", "the health of each endpoint, why, and since when"],

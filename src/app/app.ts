@@ -291,7 +291,9 @@ function bindAdmin(admin: FastifyInstance, address: BindAddress): Promise<Addres
 
 const accessLogCloseMs = 1_000;
 
-async function release({ watcher, dataPlane, accessLines, admin, certificates }: Parts): Promise<void> {
+async function release({ watcher, dataPlane, accessLines, admin, certificates, lifecycle }: Parts): Promise<void> {
+  // The admin server answers until the end, and must not report ready without listeners.
+  lifecycle.draining = true;
   watcher?.close();
   clearInterval(certificates);
   await dataPlane.dispose();

@@ -61,6 +61,16 @@ export class WorkerPool {
     return this.#threads().filter(({ state }) => state === "serving").length;
   }
 
+  /** Whether every worker has served once: the first start is over. */
+  get startedServing(): boolean {
+    return this.#state !== "starting";
+  }
+
+  /** Whether the first worker serves, which alone has the unix sockets. */
+  get servesUnixSockets(): boolean {
+    return this.#slots[0]?.thread?.state === "serving";
+  }
+
   get restarts(): number {
     return this.#restarts;
   }
