@@ -79,9 +79,9 @@ export class WorkerDataPlane implements DataPlane {
   }
 
   get acceptance(): Acceptance {
-    const { serving, startedServing, servesUnixSockets } = this.#pool;
-    if (!startedServing) return "starting";
-    if (serving === 0) return "no-worker";
+    const { serving, isStarting, servesUnixSockets } = this.#pool;
+    // The first worker to serve has every listener, so the others need not be awaited.
+    if (serving === 0) return isStarting ? "starting" : "no-worker";
     const hasUnixSocket = this.#parts.first.compiled.listeners.some(({ address }) => "path" in address);
     return hasUnixSocket && !servesUnixSockets ? "no-socket-worker" : "ready";
   }

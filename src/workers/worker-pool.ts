@@ -61,9 +61,9 @@ export class WorkerPool {
     return this.#threads().filter(({ state }) => state === "serving").length;
   }
 
-  /** Whether every worker has served once: the first start is over. */
-  get startedServing(): boolean {
-    return this.#state !== "starting";
+  /** Until every worker has served once. */
+  get isStarting(): boolean {
+    return this.#state === "starting";
   }
 
   /** Whether the first worker serves, which alone has the unix sockets. */
