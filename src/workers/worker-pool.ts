@@ -162,7 +162,11 @@ export class WorkerPool {
   async #all<C extends WorkerCall>(call: C, input: Input<C>, timeoutMs?: number): Promise<void> {
     const one = (thread: WorkerThread): Promise<Answer<C> | undefined> =>
       thread.ask(call, input, timeoutMs).catch((failure: unknown) => {
-        this.#options.log.warn({ worker: thread.number, call, why: reasonOf(failure) }, "worker did not respond");
+        const why = reasonOf(failure);
+        // A stop ends the workers in the middle of a drain.
+        if (this.#state !== "stopped") {
+          this.#options.log.warn({ worker: thread.number, call, why }, "worker did not respond");
+        }
         return undefined;
       });
     await Promise.all(this.#threads().map(one));
