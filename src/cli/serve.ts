@@ -61,6 +61,7 @@ const stopNowMs = 2_000;
 async function serveUntilStopped(start: () => Promise<App>, env: Terminal["env"]): Promise<ExitCode> {
   const { promise: drained, resolve: end } = Promise.withResolvers<ExitCode>();
   let app: App | undefined;
+  let stopping = false;
   const signals = new StopSignals(
     {
       stop: (why) => {
@@ -72,6 +73,8 @@ async function serveUntilStopped(start: () => Promise<App>, env: Terminal["env"]
         );
       },
       stopNow: () => {
+        if (stopping) process.exit(1);
+        stopping = true;
         setTimeout(() => process.exit(1), stopNowMs).unref();
         end(1);
       },
@@ -82,7 +85,6 @@ async function serveUntilStopped(start: () => Promise<App>, env: Terminal["env"]
   try {
     app = await start();
     const code = await drained;
-    signals.release();
     await app.stop().catch(() => {});
     return code;
   } finally {
