@@ -9,11 +9,12 @@ import { formatDiagnostic } from "../config/schema-kit/diagnostics.ts";
 import { formatDuration } from "../config/schema-kit/scalars.ts";
 import { FileWatcher } from "../config/watch.ts";
 import { ticketKeyBytes } from "../listener/tls.ts";
-import { missingNodeInternals } from "../node-internals.ts";
+import { descriptorOf, missingNodeInternals } from "../node-internals.ts";
 import { createLogger, type Logger, type LogLevel } from "../observe/log.ts";
 import { LogDestination } from "../observe/log-destination.ts";
 import { StatsRegistry } from "../observe/stats-registry.ts";
 import { upstreamGroup } from "../observe/upstream-stats.ts";
+import { descriptorReserve } from "../upstream/descriptor-reserve.ts";
 import type { BoundListener } from "../workers/messages.ts";
 import { workerCount } from "../workers/worker-count.ts";
 import { adminView } from "./admin-view.ts";
@@ -214,6 +215,7 @@ function build(foundation: Foundation): Parts {
     listenHost: first.compiled.admin.host,
     access: () => dataPlane.active.current.config.adminAccess,
     monotonicMs: () => performance.now(),
+    isScarce: (newest) => !descriptorReserve.allowsAdmin(descriptorOf(newest)),
     onFailure: (error) => log.error({ err: error }, "admin request failed with an internal error"),
   });
   const warn = () => warnOfExpiry(dataPlane.active.current.config.listeners, nowMs(), log);

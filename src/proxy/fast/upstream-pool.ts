@@ -1,4 +1,5 @@
 import { connect, type Socket } from "node:net";
+import { descriptorReserve } from "../../upstream/descriptor-reserve.ts";
 import type { Endpoint } from "../../upstream/endpoint.ts";
 import { isResourceExhaustion } from "../attempt-failure.ts";
 import type { CachedClock } from "../cached-clock.ts";
@@ -163,11 +164,13 @@ export class UpstreamConnection {
     this.#closed = closed;
     this.#target = new ReadTarget(context.buffers);
     this.deadline = new Deadline(this);
-    this.socket = connect({
-      ...endpoint.address.place,
-      noDelay: true,
-      onread: { buffer: this.#target.next, callback: (length, bytes) => this.#onRead(length, bytes as Buffer) },
-    });
+    this.socket =
+      descriptorReserve.socketWithoutDescriptor() ??
+      connect({
+        ...endpoint.address.place,
+        noDelay: true,
+        onread: { buffer: this.#target.next, callback: (length, bytes) => this.#onRead(length, bytes as Buffer) },
+      });
     this.writer = new SocketWriter(this.socket, context.buffers, () =>
       this.#notify((user) => user.onUpstreamFlushed()),
     );

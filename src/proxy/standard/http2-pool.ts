@@ -4,6 +4,7 @@ import tls from "node:tls";
 import type { Dispatcher } from "undici";
 import { type ErrorCode, PerchError } from "../../errors.ts";
 import { upstreamTlsOptions } from "../../upstream/connector.ts";
+import { descriptorReserve } from "../../upstream/descriptor-reserve.ts";
 import type { EndpointAddress } from "../../upstream/service-spec.ts";
 import { Http2UpstreamStream } from "./http2-stream.ts";
 import type { TransportOptions, UpstreamRequest } from "./transport.ts";
@@ -110,9 +111,10 @@ export class Http2UpstreamSession {
     this.#connectTimer = setTimeout(() => this.#fail("connect-timeout"), timeouts.connectMs);
     const plain = { ...place, noDelay: true };
     this.#socket =
-      scheme === "http"
+      descriptorReserve.socketWithoutDescriptor() ??
+      (scheme === "http"
         ? net.connect(plain)
-        : tls.connect({ ...plain, ALPNProtocols: ["h2"], ...upstreamTlsOptions(address, security) });
+        : tls.connect({ ...plain, ALPNProtocols: ["h2"], ...upstreamTlsOptions(address, security) }));
     this.#socket.once("connect", () => {
       this.#isConnected = true;
     });
