@@ -54,6 +54,8 @@ export function createAdminServer(view: AdminView, options: AdminServerOptions):
       return sendError(reply, 400, "bad-request", "The path is malformed.");
     },
   });
+  // Of accept(2), out of descriptors. An error of listen(2) still reaches `listen`.
+  server.server.on("error", () => {});
   const isScarce = options.isScarce ?? (() => false);
   new ConnectionPlaces(server.server, (open, newest) => open > maxConnections || isScarce(newest));
   // Indented, for people with curl.

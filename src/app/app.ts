@@ -322,16 +322,15 @@ async function release({ watcher, dataPlane, accessLines, admin, certificates, l
   clearInterval(certificates);
   await dataPlane.dispose();
   // The log's reader may have stopped reading, so do not wait for long.
-  await Promise.race([accessLines.close(), elapsed(accessLogCloseMs)]);
+  await accessLines.close(accessLogCloseMs);
   await admin.close();
 }
 
 /** Resolves after the time, or once the signal is aborted. */
-function elapsed(ms: number, signal?: AbortSignal): Promise<void> {
+function elapsed(ms: number, signal: AbortSignal): Promise<void> {
   const { promise, resolve } = Promise.withResolvers<void>();
   const timer = setTimeout(resolve, ms);
-  if (signal === undefined) timer.unref();
-  signal?.addEventListener("abort", () => {
+  signal.addEventListener("abort", () => {
     clearTimeout(timer);
     resolve();
   });

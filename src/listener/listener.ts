@@ -82,6 +82,9 @@ export class Listener {
     const where = "path" in address ? { path: address.path } : { ...address, reusePort };
     this.#server.listen({ ...where, backlog }, () => {
       this.#server.off("error", reject);
+      // Out of descriptors, accept(2) fails. libuv usually closes such connections without an error, but not if another
+      // thread has taken the descriptor that it keeps for that.
+      this.#server.on("error", ignore);
       resolve(this.#server.address() ?? "");
     });
     // A path is bound synchronously, with the umask's permissions. No connection was accepted yet.
