@@ -29,7 +29,7 @@ const tryTimeoutMs = 1_000;
  * How long an address family with records waits for the other: the Resolution Delay of RFC 8305 §3. Some name servers
  * never answer for one family, which would cost the other every try.
  */
-export const resolutionDelayMs = 50;
+const resolutionDelayMs = 50;
 
 /**
  * Resolves by node:dns (c-ares), which reports the TTL of each answer, unlike the system resolver. c-ares does not
