@@ -14,6 +14,8 @@ import { runInNewContext } from "node:vm";
 
 /** The connection below a socket. */
 interface Handle {
+  /** Negative for none; missing on Windows. */
+  readonly fd?: number;
   readonly useUserBuffer?: unknown;
 }
 type SocketWithHandle = Socket & { _handle?: Handle | null };
@@ -46,6 +48,12 @@ export function moveToReadInto(accepted: Socket, onread: ReadInto): Socket {
   const socket = new Socket(options as unknown as ConstructorParameters<typeof Socket>[0]);
   accepted.destroy();
   return socket;
+}
+
+/** The number of the file descriptor of an accepted connection; undefined where Node does not tell. */
+export function descriptorOf(socket: Socket): number | undefined {
+  const fd = (socket as SocketWithHandle)._handle?.fd;
+  return fd === undefined || fd < 0 ? undefined : fd;
 }
 
 // ---- net.Socket: how a failed write and the end of the input reach the stream
@@ -131,6 +139,10 @@ export async function missingNodeInternals(): Promise<readonly string[]> {
   const [accepted] = (await once(server, "connection")) as [Socket];
   const checks: readonly (readonly [missing: boolean, consequence: string])[] = [
     [!canMoveToReadInto(accepted), "net.Socket._handle: the fast lane allocates a buffer for each read"],
+    [
+      process.platform === "linux" && descriptorOf(accepted) === undefined,
+      "net.Socket._handle.fd: no file descriptors are kept for the admin server",
+    ],
     [!knowsResponseDue(accepted), "socket._httpMessage: a pipelined WebSocket upgrade is not held back"],
     [!startsTimeoutChecks(), "http.Server's listening event: the standard lane does not time out slow request heads"],
     [(Buffer.prototype as SlicedBuffer).latin1Slice === undefined, "Buffer.latin1Slice: header fields are read slower"],

@@ -7,7 +7,8 @@ import { weightRatios } from "../observe/weight-ratio.ts";
 import type { HealthState } from "../upstream/endpoint-health.ts";
 import type { HealthSpec, ServiceSpec } from "../upstream/service-spec.ts";
 
-export type Readiness = "ready" | "no-worker" | "draining";
+/** `starting` and `no-socket-worker`: a listener does not accept connections yet, or not any more. */
+export type Readiness = "ready" | "starting" | "no-worker" | "no-socket-worker" | "draining";
 
 export interface ActiveConfig {
   /** Undefined if the configuration was made from flags. */

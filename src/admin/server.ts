@@ -1,8 +1,10 @@
+import type { Socket } from "node:net";
 import Fastify, { type FastifyInstance, type FastifyReply, type FastifyRequest } from "fastify";
 import { parseAddress, subscriberOf } from "../decide/ip-address.ts";
 import { TokenBuckets } from "../upstream/token-bucket.ts";
 import { type AccessPolicy, decideAccess, isLoopbackAddress, isReading } from "./access.ts";
 import { type AdminView, configBody, metricsFormat, parseExplainQuery, type Readiness } from "./api.ts";
+import { ConnectionPlaces } from "./connection-places.ts";
 
 export interface AdminServerOptions {
   /** The IP address that it will listen on. On loopback, only requests whose Host is loopback are accepted. */
@@ -10,13 +12,17 @@ export interface AdminServerOptions {
   /** The current policy. */
   readonly access: () => AccessPolicy;
   readonly monotonicMs: () => number;
+  /** Whether file descriptors are scarce, so that a new connection takes the place of another. Default: never. */
+  readonly isScarce?: (newest: Socket) => boolean;
   /** Called with internal errors. The client gets only a status of 500. */
   readonly onFailure: (error: Error) => void;
 }
 
 const readinessTexts: Readonly<Record<Readiness, string>> = {
   ready: "ok",
+  starting: "not ready: starting, not every listener accepts connections yet",
   "no-worker": "not ready: no worker serves",
+  "no-socket-worker": "not ready: the worker that serves the unix sockets is being restarted",
   draining: "not ready: draining",
 };
 
@@ -25,6 +31,8 @@ const callerRate = { requests: 10, perMs: 1_000, burst: 50 };
 const maxCallers = 1_000;
 const probes: ReadonlySet<string> = new Set(["/livez", "/readyz"]);
 const maxConnections = 512;
+const requestTimeoutMs = 10_000;
+const idleTimeoutMs = 30_000;
 
 /** Creates the admin server, not yet listening. All its routes are read-only: GET and HEAD. */
 export function createAdminServer(view: AdminView, options: AdminServerOptions): FastifyInstance {
@@ -33,7 +41,11 @@ export function createAdminServer(view: AdminView, options: AdminServerOptions):
     bodyLimit: 1024,
     // Open requests must not delay the exit of the process.
     forceCloseConnections: true,
-    requestTimeout: 10_000,
+    requestTimeout: requestTimeoutMs,
+    // Without bytes in either direction, as of a client that does not read.
+    connectionTimeout: idleTimeoutMs,
+    // By default Node enforces the time limits of requests every 30 s only.
+    http: { headersTimeout: requestTimeoutMs, connectionsCheckingInterval: 1_000 },
     // Idle connections must leave room for probes.
     keepAliveTimeout: 15_000,
     routerOptions: { ignoreTrailingSlash: true },
@@ -42,7 +54,10 @@ export function createAdminServer(view: AdminView, options: AdminServerOptions):
       return sendError(reply, 400, "bad-request", "The path is malformed.");
     },
   });
-  server.server.maxConnections = maxConnections;
+  // Of accept(2), out of descriptors. An error of listen(2) still reaches `listen`.
+  server.server.on("error", () => {});
+  const isScarce = options.isScarce ?? (() => false);
+  new ConnectionPlaces(server.server, (open, newest) => open > maxConnections || isScarce(newest));
   // Indented, for people with curl.
   server.setReplySerializer((payload) => `${JSON.stringify(payload, null, 2)}\n`);
   guard(server, options);
@@ -161,7 +176,10 @@ function sendError(
 const endpoints = [
   ["/metrics", "metrics in the Prometheus text format or OpenMetrics"],
   ["/livez", "200 while the process runs"],
-  ["/readyz", "200 while Perch accepts requests; 503 while draining or while no worker serves"],
+  [
+    "/readyz",
+    "200 while every listener accepts connections; 503 with the reason while starting, draining or without a worker",
+  ],
   ["/api/config", "the active configuration, its warnings, and the error of the last reload"],
   ["/api/releases", "configured and observed share of each version, rule hits, pin flips"],
   ["/api/endpoints", "the health of each endpoint, why, and since when"],

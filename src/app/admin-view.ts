@@ -43,7 +43,7 @@ export function adminView(sources: AdminSources): AdminView {
     },
     readiness() {
       if (lifecycle.draining) return "draining";
-      return dataPlane.workers.serving > 0 ? "ready" : "no-worker";
+      return dataPlane.acceptance;
     },
     config() {
       const { file, hash, loadedAtMs, warnings, lastError, restartNeeded } = reloader.status;

@@ -6,12 +6,15 @@ import type { BindAddress } from "../config/compiled-config.ts";
 import { DatabaseFile } from "../config/database-file.ts";
 import { type LoadedConfig, type LoadResult, loadConfigFile, loadConfigText } from "../config/load.ts";
 import { formatDiagnostic } from "../config/schema-kit/diagnostics.ts";
+import { formatDuration } from "../config/schema-kit/scalars.ts";
 import { FileWatcher } from "../config/watch.ts";
 import { ticketKeyBytes } from "../listener/tls.ts";
-import { missingNodeInternals } from "../node-internals.ts";
+import { descriptorOf, missingNodeInternals } from "../node-internals.ts";
 import { createLogger, type Logger, type LogLevel } from "../observe/log.ts";
 import { LogDestination } from "../observe/log-destination.ts";
 import { StatsRegistry } from "../observe/stats-registry.ts";
+import { upstreamGroup } from "../observe/upstream-stats.ts";
+import { descriptorReserve } from "../upstream/descriptor-reserve.ts";
 import type { BoundListener } from "../workers/messages.ts";
 import { workerCount } from "../workers/worker-count.ts";
 import { adminView } from "./admin-view.ts";
@@ -51,6 +54,7 @@ export class App {
   readonly log: Logger;
   readonly #parts: Parts;
   readonly #options: AppOptions;
+  readonly #stopped = new AbortController();
   #drained: Promise<void> | undefined;
 
   private constructor(
@@ -114,28 +118,47 @@ export class App {
   async #drain(why: string): Promise<void> {
     const { lifecycle, dataPlane, log } = this.#parts;
     const { drainDelayMs, drainTimeoutMs } = this.#options;
+    const { signal } = this.#stopped;
     log.info({ why, drainDelayMs, drainTimeoutMs }, "draining");
     lifecycle.draining = true;
     dataPlane.drain();
-    await elapsed(drainDelayMs);
+    await elapsed(drainDelayMs, signal);
+    if (signal.aborted) return;
     const finished = dataPlane.close();
+    void this.#logAwaited();
     const timer = setTimeout(() => {
       log.warn({ drainTimeoutMs }, "drain timeout: aborting requests in flight");
       dataPlane.abort();
     }, drainTimeoutMs);
+    signal.addEventListener("abort", () => clearTimeout(timer), { once: true });
     await finished;
     clearTimeout(timer);
-    log.info("drained");
+    if (!signal.aborted) log.info("drained");
+  }
+
+  /** What the drain waits for, so that nobody takes it for a process that hangs. */
+  async #logAwaited(): Promise<void> {
+    const { dataPlane, log, stats } = this.#parts;
+    const { drainTimeoutMs } = this.#options;
+    await dataPlane.refresh();
+    const inFlight = Array.from(stats.all(upstreamGroup).values(), (version) => version.inFlight.value);
+    const requests = inFlight.reduce((sum, count) => sum + count, 0);
+    if (requests === 0 || this.#stopped.signal.aborted) return;
+    const count = requests === 1 ? "1 request" : `${requests} requests`;
+    const text = `waiting for ${count}, up to ${formatDuration(drainTimeoutMs)}; Ctrl-C again stops now`;
+    log.info({ requests, drainTimeoutMs }, text);
   }
 
   /** Stops at once and aborts requests in flight. */
   async stop(): Promise<void> {
+    this.#stopped.abort();
     await release(this.#parts);
   }
 }
 
 interface Parts {
   readonly log: Logger;
+  readonly stats: StatsRegistry;
   readonly reloader: Reloader;
   readonly watcher: Watcher | undefined;
   readonly admin: FastifyInstance;
@@ -192,11 +215,12 @@ function build(foundation: Foundation): Parts {
     listenHost: first.compiled.admin.host,
     access: () => dataPlane.active.current.config.adminAccess,
     monotonicMs: () => performance.now(),
+    isScarce: (newest) => !descriptorReserve.allowsAdmin(descriptorOf(newest)),
     onFailure: (error) => log.error({ err: error }, "admin request failed with an internal error"),
   });
   const warn = () => warnOfExpiry(dataPlane.active.current.config.listeners, nowMs(), log);
   const certificates = setInterval(warn, dayMs).unref();
-  return { log, reloader, watcher, admin, dataPlane, accessLines, lifecycle, certificates };
+  return { log, stats, reloader, watcher, admin, dataPlane, accessLines, lifecycle, certificates };
 }
 
 function createDataPlane(foundation: Foundation, stats: StatsRegistry, accessLines: LogDestination): DataPlane {
@@ -291,19 +315,25 @@ function bindAdmin(admin: FastifyInstance, address: BindAddress): Promise<Addres
 
 const accessLogCloseMs = 1_000;
 
-async function release({ watcher, dataPlane, accessLines, admin, certificates }: Parts): Promise<void> {
+async function release({ watcher, dataPlane, accessLines, admin, certificates, lifecycle }: Parts): Promise<void> {
+  // The admin server answers until the end, and must not report ready without listeners.
+  lifecycle.draining = true;
   watcher?.close();
   clearInterval(certificates);
   await dataPlane.dispose();
   // The log's reader may have stopped reading, so do not wait for long.
-  await Promise.race([accessLines.close(), elapsed(accessLogCloseMs, "unref")]);
+  await accessLines.close(accessLogCloseMs);
   await admin.close();
 }
 
-function elapsed(ms: number, timer: "ref" | "unref" = "ref"): Promise<void> {
+/** Resolves after the time, or once the signal is aborted. */
+function elapsed(ms: number, signal: AbortSignal): Promise<void> {
   const { promise, resolve } = Promise.withResolvers<void>();
-  const timeout = setTimeout(resolve, ms);
-  if (timer === "unref") timeout.unref();
+  const timer = setTimeout(resolve, ms);
+  signal.addEventListener("abort", () => {
+    clearTimeout(timer);
+    resolve();
+  });
   return promise;
 }
 

@@ -11,6 +11,8 @@ export type Preparation =
   | { readonly kind: "prepared"; commit(): Promise<void> }
   | { readonly kind: "failed"; readonly why: string };
 
+export type Acceptance = "ready" | "starting" | "no-worker" | "no-socket-worker";
+
 /** Serves requests: in the main thread, or in workers. */
 export interface DataPlane {
   /** What the admin server reads; with workers a copy that serves no requests. */
@@ -18,6 +20,8 @@ export interface DataPlane {
   readonly endpoints: EndpointRegistry;
   /** The number of serving threads and of restarts. */
   readonly workers: { readonly serving: number; readonly restarts: number };
+  /** Whether every listener accepts connections now, or why one does not. */
+  readonly acceptance: Acceptance;
   /** Rejects with a `StartError`. */
   listen(): Promise<readonly BoundListener[]>;
   prepare(loaded: LoadedConfig): Promise<Preparation>;

@@ -12,7 +12,7 @@ const timers = { nowMs: () => Date.now(), randomFraction: Math.random, schedule:
 
 /** Resolves the names of endpoints for this thread. */
 export function createDnsResolver(events: DnsEvents): DnsResolver {
-  return new DnsResolver(createDnsLookup(), timers, events);
+  return new DnsResolver(createDnsLookup(scheduleTimeout), timers, events);
 }
 
 export const noopDnsEvents: DnsEvents = Object.freeze({ answered: () => {}, changed: () => {} });

@@ -1,4 +1,4 @@
-import { readFileSync } from "node:fs";
+import { openFilesLimit } from "../upstream/descriptor-reserve.ts";
 
 /** Descriptors that are not connections: watched files, the admin server, threads, resolvers. */
 const reservedFiles = 200;
@@ -10,14 +10,4 @@ const minConnections = 32;
 export function connectionsByFdLimit(listeners: number, limit = openFilesLimit()): number {
   if (limit === undefined) return Number.POSITIVE_INFINITY;
   return Math.max(minConnections, Math.floor((limit - reservedFiles) / filesPerConnection / listeners));
-}
-
-/** The soft limit, which Node has raised to the hard one at startup; undefined if there is none or it is unknown. */
-function openFilesLimit(): number | undefined {
-  try {
-    const found = /^Max open files +(\d+) /m.exec(readFileSync("/proc/self/limits", "utf8"));
-    return found?.[1] === undefined ? undefined : Number(found[1]);
-  } catch {
-    return undefined;
-  }
 }

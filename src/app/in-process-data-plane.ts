@@ -28,7 +28,7 @@ import { networkProbe } from "../upstream/probes.ts";
 import { ServiceRegistry } from "../upstream/service-registry.ts";
 import { questionsOf } from "../upstream/service-spec.ts";
 import type { BoundListener } from "../workers/messages.ts";
-import { bound, type DataPlane, type Preparation } from "./data-plane.ts";
+import { type Acceptance, bound, type DataPlane, type Preparation } from "./data-plane.ts";
 import { createDnsResolver, firstAnswersMs, loggingDnsEvents } from "./dns.ts";
 import { connectionsByFdLimit } from "./fd-limit.ts";
 import { JwksFetcher } from "./jwks-fetcher.ts";
@@ -70,7 +70,6 @@ const systemClock = { nowMs: () => Date.now(), monotonicMs: () => performance.no
 export class InProcessDataPlane implements DataPlane {
   readonly active: ActiveSnapshot;
   readonly endpoints: EndpointRegistry;
-  readonly workers = { serving: 1, restarts: 0 };
   readonly #parts: DataPlaneParts;
   readonly #names: DnsResolver;
   readonly #clock = new CachedClock(systemClock);
@@ -85,6 +84,7 @@ export class InProcessDataPlane implements DataPlane {
   readonly #fittingConnections: number;
   /** By name. */
   #listeners: ReadonlyMap<string, Listener> = new Map();
+  #listening = false;
   #aborted = false;
 
   constructor(parts: DataPlaneParts) {
@@ -138,6 +138,14 @@ export class InProcessDataPlane implements DataPlane {
     });
   }
 
+  get workers(): DataPlane["workers"] {
+    return { serving: this.#listening ? 1 : 0, restarts: 0 };
+  }
+
+  get acceptance(): Acceptance {
+    return this.#listening ? "ready" : "starting";
+  }
+
   async listen(shared?: SharedPorts): Promise<readonly BoundListener[]> {
     const listeners = this.#parts.first.compiled.listeners.flatMap((configured, index) => {
       const { address } = configured;
@@ -154,6 +162,7 @@ export class InProcessDataPlane implements DataPlane {
       const listen = () => listener.listen({ reusePort: shared !== undefined });
       listening.push({ name: spec.name, address: await bound(`listener "${spec.name}"`, spec.address, listen) });
     }
+    this.#listening = true;
     return listening;
   }
 

@@ -13,7 +13,7 @@ import { EndpointRegistry, noopEndpointEvents } from "../upstream/endpoint-regis
 import { type BoundListener, type ConfigInput, endpointKey } from "../workers/messages.ts";
 import { probeExclusiveBind } from "../workers/worker-count.ts";
 import { WorkerPool } from "../workers/worker-pool.ts";
-import { bound, type DataPlane, type Preparation, StartError } from "./data-plane.ts";
+import { type Acceptance, bound, type DataPlane, type Preparation, StartError } from "./data-plane.ts";
 import { createDnsResolver, noopDnsEvents } from "./dns.ts";
 import { JwksFetcher } from "./jwks-fetcher.ts";
 
@@ -76,6 +76,14 @@ export class WorkerDataPlane implements DataPlane {
 
   get workers(): DataPlane["workers"] {
     return { serving: this.#pool.serving, restarts: this.#pool.restarts };
+  }
+
+  get acceptance(): Acceptance {
+    const { serving, isStarting, servesUnixSockets } = this.#pool;
+    // The first worker to serve has every listener, so the others need not be awaited.
+    if (serving === 0) return isStarting ? "starting" : "no-worker";
+    const hasUnixSocket = this.#parts.first.compiled.listeners.some(({ address }) => "path" in address);
+    return hasUnixSocket && !servesUnixSockets ? "no-socket-worker" : "ready";
   }
 
   async listen(): Promise<readonly BoundListener[]> {

@@ -6,6 +6,7 @@ import { introduction, onceResult, reportLines, Screen, verdictLines } from "./d
 import { type DemoSplit, type Stage, type StagePorts, startStage } from "./demo/stage.ts";
 import { judge, Tally } from "./demo/tally.ts";
 import { printJson } from "./load-config.ts";
+import { StopSignals } from "./stop-signals.ts";
 
 const defaultPorts: StagePorts = { proxyPort: 8080, adminPort: 9901 };
 const defaultWeight = 25;
@@ -22,7 +23,7 @@ export const demo: Command = {
       --once            send ${requestsEachOnce} requests per user, print the result and exit
       --json            with --once: print the result as one JSON object
 
-Everything runs on this machine and needs no file. Ctrl-C stops it. The exit code is 1 if the split is outside its
+Everything runs on this machine and needs no file. Ctrl-C stops it, a second one at once. The exit code is 1 if the split is outside its
 statistical bound, a user changed versions, a request failed, or a user matched by the rule got another version.`,
   options: {
     weight: { type: "string" },
@@ -92,9 +93,11 @@ async function runOnce({ split, users, json }: DemoSettings, terminal: Terminal)
   return verdict.ok ? 0 : 1;
 }
 
-/** Redraws the live table until SIGINT or SIGTERM. */
+/** Redraws the live table until a signal to stop. Without a configuration to reload, SIGHUP is one. */
 async function runLive({ split, users }: DemoSettings, terminal: Terminal): Promise<ExitCode> {
-  const signals = new StopSignals();
+  const stopped = Promise.withResolvers<void>();
+  const stop = () => stopped.resolve();
+  const signals = new StopSignals({ stop, stopNow: () => process.exit(1), hangUp: stop }, terminal.env);
   try {
     const stage = await startStage({ split, ports: defaultPorts });
     const { tally, crowd } = startTally(stage, split);
@@ -104,7 +107,7 @@ async function runLive({ split, users }: DemoSettings, terminal: Terminal): Prom
     const timer = setInterval(draw, screen.intervalMs);
     if (terminal.isInteractive) draw();
     crowd.start(users);
-    await signals.first;
+    await stopped.promise;
     clearInterval(timer);
     await crowd.close();
     await stage.close();
@@ -122,21 +125,4 @@ function startTally({ proxyOrigin }: Stage, split: DemoSplit): { readonly tally:
   const tally = new Tally(split);
   const crowd = new Crowd({ proxyOrigin, tally, run: randomUUID(), monotonicMs: () => performance.now() });
   return { tally, crowd };
-}
-
-/** Under npm, Ctrl-C sends SIGINT twice (terminal and npm). The second one must not cut off the final summary. */
-class StopSignals {
-  readonly first: Promise<void>;
-  readonly #listener: () => void;
-
-  constructor() {
-    const { promise, resolve } = Promise.withResolvers<void>();
-    this.first = promise;
-    this.#listener = () => resolve();
-    process.on("SIGINT", this.#listener).on("SIGTERM", this.#listener);
-  }
-
-  release(): void {
-    process.off("SIGINT", this.#listener).off("SIGTERM", this.#listener);
-  }
 }

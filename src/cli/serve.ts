@@ -3,6 +3,7 @@ import { parseDuration } from "../config/schema-kit/scalars.ts";
 import { type LogLevel, logLevels } from "../observe/log.ts";
 import { type Command, type ExitCode, type OptionValues, type Terminal, textOption, UsageError } from "./command.ts";
 import { quickConfig } from "./load-config.ts";
+import { StopSignals } from "./stop-signals.ts";
 
 const defaultDrainDelay = "0s";
 const defaultDrainTimeout = "30s";
@@ -22,7 +23,8 @@ export const serve: Command = {
       --drain-timeout TIME  then wait this long for requests to finish; default ${defaultDrainTimeout}
       --log-level LEVEL   ${logLevels.join(", ")}; default: PERCH_LOG_LEVEL, else info
 
-SIGHUP forces a reload check. SIGTERM and SIGINT drain; a second SIGINT stops at once.`,
+SIGHUP forces a reload check. SIGTERM and SIGINT (Ctrl-C) drain; a second one stops at once. Perch also drains when its
+terminal closes and, if npm started it, when npm or a shell around it ends.`,
   options: {
     config: { type: "string", short: "c" },
     to: { type: "string" },
@@ -42,8 +44,8 @@ SIGHUP forces a reload check. SIGTERM and SIGINT drain; a second SIGINT stops at
     const source = configSource(options, terminal);
     const logLevel = levelOf(options, terminal);
     try {
-      const app = await App.start({ source, env: terminal.env, logLevel, drainDelayMs, drainTimeoutMs });
-      return await untilStopped(app);
+      const start = () => App.start({ source, env: terminal.env, logLevel, drainDelayMs, drainTimeoutMs });
+      return await serveUntilStopped(start, terminal.env);
     } catch (error) {
       if (!(error instanceof StartError)) throw error;
       for (const problem of error.problems) terminal.err(`${problem}\n`);
@@ -52,33 +54,42 @@ SIGHUP forces a reload check. SIGTERM and SIGINT drain; a second SIGINT stops at
   },
 };
 
-/** Serves until a signal has stopped the app. */
-function untilStopped(app: App): Promise<ExitCode> {
-  const { promise, resolve } = Promise.withResolvers<ExitCode>();
-  let interrupted = false;
-  let ending = false;
-  const onHangup = () => app.reload();
-  const drain = (signal: string) => {
-    app.drain(signal).then(
-      () => finish(0),
-      () => finish(1),
-    );
-  };
-  const onTerminate = () => drain("SIGTERM");
-  const onInterrupt = () => {
-    if (interrupted) finish(1);
-    else drain("SIGINT");
-    interrupted = true;
-  };
-  const finish = (code: ExitCode) => {
-    // An immediate stop also completes the drain in progress, which must not change the exit code to 0.
-    if (ending) return;
-    ending = true;
-    process.off("SIGHUP", onHangup).off("SIGTERM", onTerminate).off("SIGINT", onInterrupt);
-    app.stop().finally(() => resolve(code));
-  };
-  process.on("SIGHUP", onHangup).on("SIGTERM", onTerminate).on("SIGINT", onInterrupt);
-  return promise;
+/** Limits a stop at once: whatever still runs after this time ends with the process. */
+const stopNowMs = 2_000;
+
+/** Starts the app, and serves until a signal has stopped it. Rejects as `start` does. */
+async function serveUntilStopped(start: () => Promise<App>, env: Terminal["env"]): Promise<ExitCode> {
+  const { promise: drained, resolve: end } = Promise.withResolvers<ExitCode>();
+  let app: App | undefined;
+  let stopping = false;
+  const signals = new StopSignals(
+    {
+      stop: (why) => {
+        // Nothing is served while Perch starts, so there is nothing to drain.
+        if (app === undefined) process.exit(1);
+        app.drain(why).then(
+          () => end(0),
+          () => end(1),
+        );
+      },
+      stopNow: () => {
+        if (stopping) process.exit(1);
+        stopping = true;
+        setTimeout(() => process.exit(1), stopNowMs).unref();
+        end(1);
+      },
+      hangUp: () => app?.reload(),
+    },
+    env,
+  );
+  try {
+    app = await start();
+    const code = await drained;
+    await app.stop().catch(() => {});
+    return code;
+  } finally {
+    signals.release();
+  }
 }
 
 /** The file, or without one a configuration generated from the flags. */

@@ -2,6 +2,7 @@ import { chmodSync } from "node:fs";
 import { type AddressInfo, createServer, type Server, type Socket } from "node:net";
 import { setImmediate as nextTurn } from "node:timers/promises";
 import type { Limits, ListenerSpec } from "../config/compiled-config.ts";
+import { descriptorOf } from "../node-internals.ts";
 import type { RefusalCause } from "../observe/listener-stats.ts";
 import type { ListenerStats } from "../observe/stats-registry.ts";
 import { type ConnectionEnds, DownstreamInfo } from "../proxy/downstream.ts";
@@ -9,6 +10,7 @@ import { FastLane } from "../proxy/fast/fast-lane.ts";
 import type { ProxyContext } from "../proxy/proxy-context.ts";
 import type { Snapshot } from "../proxy/snapshot.ts";
 import { StandardServer } from "../proxy/standard/server.ts";
+import { descriptorReserve } from "../upstream/descriptor-reserve.ts";
 import { ConnectionLimiter, type ConnectionSlot } from "./connection-limiter.ts";
 import { readProxied } from "./proxy-protocol.ts";
 import type { SharedPools } from "./shared-pools.ts";
@@ -80,6 +82,9 @@ export class Listener {
     const where = "path" in address ? { path: address.path } : { ...address, reusePort };
     this.#server.listen({ ...where, backlog }, () => {
       this.#server.off("error", reject);
+      // Out of descriptors, accept(2) fails. libuv usually closes such connections without an error, but not if another
+      // thread has taken the descriptor that it keeps for that.
+      this.#server.on("error", ignore);
       resolve(this.#server.address() ?? "");
     });
     // A path is bound synchronously, with the umask's permissions. No connection was accepted yet.
@@ -145,6 +150,10 @@ export class Listener {
   }
 
   #accept(socket: Socket): void {
+    if (!descriptorReserve.allowsClient(descriptorOf(socket))) {
+      this.#refuse(socket, "descriptors");
+      return;
+    }
     const { connections } = this.#limits;
     const slot = this.#limiter.acquire(connections === "auto" ? this.#parts.autoConnections : connections);
     if (slot === undefined) {

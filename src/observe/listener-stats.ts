@@ -23,7 +23,7 @@ const proxyRejections = ["untrusted", "malformed", "timeout"] as const;
 export type ProxyRejection = (typeof proxyRejections)[number];
 
 /** Which limit closed a new connection unread: the listener's, or the one for each client address. */
-const refusalCauses = ["connections", "address"] as const;
+const refusalCauses = ["connections", "address", "descriptors"] as const;
 export type RefusalCause = (typeof refusalCauses)[number];
 
 /** What a listener has in front of its lanes. */

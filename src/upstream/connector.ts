@@ -2,6 +2,7 @@ import { isIP, type Socket } from "node:net";
 import { type ConnectionOptions, createSecureContext, type SecureContext } from "node:tls";
 import { buildConnector } from "undici";
 import { PerchError } from "../errors.ts";
+import { descriptorReserve } from "./descriptor-reserve.ts";
 import type { EndpointAddress, UpstreamTls } from "./service-spec.ts";
 
 /** An origin for undici, whose origins cannot name a unix socket. The Host header comes from the request. */
@@ -22,8 +23,12 @@ export function connectTo(
   const { servername, ...secure } = upstreamTlsOptions(address, tls);
   const path = "path" in place ? { socketPath: place.path } : {};
   const connect = buildConnector({ timeout: timeoutMs, ...path, ...(scheme === "https" ? secure : {}) });
-  if (scheme === "http") return (options, done) => connect({ ...options, servername }, done);
-  return (options, done) => connectSecurely(connect, { ...options, servername }, done);
+  return (options, done) => {
+    const failing = descriptorReserve.socketWithoutDescriptor();
+    if (failing !== undefined) failing.once("error", (error) => done(error, null));
+    else if (scheme === "http") connect({ ...options, servername }, done);
+    else connectSecurely(connect, { ...options, servername }, done);
+  };
 }
 
 /** After the TCP connection is established, errors other than a timeout are TLS errors. */

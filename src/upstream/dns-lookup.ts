@@ -1,82 +1,175 @@
 import { Resolver } from "node:dns/promises";
 import { readFile } from "node:fs/promises";
+import type { Schedule } from "./clock.ts";
 import type { AddressFamily, DnsAnswer, DnsQuestion, DnsRecord } from "./service-spec.ts";
 
+/** One resolution of a name. */
+export interface DnsLookupInput {
+  readonly question: DnsQuestion;
+  readonly servers: readonly string[];
+  readonly signal: AbortSignal;
+  /** A family that an earlier lookup still waits for: it is not queried, and is reported as unknown. */
+  readonly pending: AddressFamily | undefined;
+}
+
+/** What a lookup found. */
+export interface DnsFinding {
+  readonly answer: DnsAnswer;
+  /** The answer with the address family that was late; undefined if `answer` is complete. Never rejects. */
+  readonly complete: Promise<DnsAnswer> | undefined;
+}
+
 /** Resolves a name. Never rejects. */
-export type DnsLookup = (question: DnsQuestion, servers: readonly string[], signal: AbortSignal) => Promise<DnsAnswer>;
+export type DnsLookup = (input: DnsLookupInput) => Promise<DnsFinding>;
 
 /** Per name server and try; there are two tries. */
 const tryTimeoutMs = 1_000;
+
+/**
+ * How long an address family with records waits for the other: the Resolution Delay of RFC 8305 §3. Some name servers
+ * never answer for one family, which would cost the other every try.
+ */
+const resolutionDelayMs = 50;
 
 /**
  * Resolves by node:dns (c-ares), which reports the TTL of each answer, unlike the system resolver. c-ares does not
  * apply the search list of `resolvConf`, so that is done here. Without such a file c-ares finds the system's name
  * servers.
  */
-export function createDnsLookup(resolvConf = "/etc/resolv.conf"): DnsLookup {
-  return async (question, servers, signal) => {
+export function createDnsLookup(schedule: Schedule, resolvConf = "/etc/resolv.conf"): DnsLookup {
+  return async ({ question, servers, signal, pending }) => {
     // A new resolver per lookup picks up changed name servers, and retries failed ones.
     const resolver = new Resolver({ timeout: tryTimeoutMs, tries: 2 });
     const cancel = () => resolver.cancel();
+    const queries = new Queries(resolver, schedule, pending);
     signal.addEventListener("abort", cancel, { once: true });
+    // The system's search list does not apply to configured name servers.
+    const text = servers.length > 0 ? "" : await readFile(resolvConf, "utf8").catch(() => "");
+    const system = parseResolvConf(text);
+    const used = servers.length > 0 ? servers : system.servers;
     try {
-      // The system's search list does not apply to configured name servers.
-      const text = servers.length > 0 ? "" : await readFile(resolvConf, "utf8").catch(() => "");
-      const system = parseResolvConf(text);
-      const used = servers.length > 0 ? servers : system.servers;
       if (used.length > 0) resolver.setServers(used);
-      return await firstAnswer(resolver, question, searchOrder(question.name, system));
+      return await firstAnswer(queries, question, searchOrder(question.name, system));
     } catch (error) {
-      return { kind: "failed", why: codeOf(error) };
+      return { answer: { kind: "failed", why: codeOf(error) }, complete: undefined };
     } finally {
-      signal.removeEventListener("abort", cancel);
+      // Until then an abort has queries to cancel, which would keep the process alive.
+      void queries.settled().then(() => signal.removeEventListener("abort", cancel));
     }
   };
 }
 
 /** The answer for the first name that has records. A failure ends the search, since that name may be the right one. */
-async function firstAnswer(resolver: Resolver, { wanted }: DnsQuestion, names: readonly string[]): Promise<DnsAnswer> {
+async function firstAnswer(queries: Queries, { wanted }: DnsQuestion, names: readonly string[]): Promise<DnsFinding> {
   for (const name of names) {
-    const { records, ttlSeconds, failure } =
-      wanted === "addresses" ? await addressesOf(resolver, name) : await servicesOf(resolver, name);
-    if (records.length > 0) return { kind: "found", records, ttlMs: ttlSeconds * 1000, unknown: failure?.family };
-    if (failure !== undefined) return { kind: "failed", why: failure.why };
+    const { found, complete } =
+      wanted === "addresses" ? await queries.addressesOf(name) : await servicesOf(queries, name);
+    const answer = answerOf(found);
+    const last = complete?.then(answerOf, (error: unknown) => ({ kind: "failed" as const, why: codeOf(error) }));
+    if (answer.kind !== "empty") return { answer, complete: last };
   }
-  return { kind: "empty" };
+  return { answer: { kind: "empty" }, complete: undefined };
+}
+
+function answerOf({ records, ttlSeconds, failures }: Found): DnsAnswer {
+  const unknown = Array.from(new Set(failures.flatMap(({ family }) => family ?? [])));
+  if (records.length > 0) return { kind: "found", records, ttlMs: ttlSeconds * 1000, unknown };
+  const [failure] = failures;
+  return failure === undefined ? { kind: "empty" } : { kind: "failed", why: failure.why };
 }
 
 interface Found {
   readonly records: readonly DnsRecord[];
+  /** False if the name server has denied the name (NXDOMAIN). */
+  readonly nameExists: boolean;
   readonly ttlSeconds: number;
-  /** Set if one of the queries failed. */
-  readonly failure: { readonly why: string; readonly family: AddressFamily | undefined } | undefined;
+  /** Of queries that failed, or have no answer yet. */
+  readonly failures: readonly Failure[];
 }
 
-/** Both address families. One is enough: some name servers fail every query for the other. */
-async function addressesOf(resolver: Resolver, name: string): Promise<Found> {
-  return joined(
-    await Promise.all([
-      familyOf(4, () => resolver.resolve4(name, { ttl: true })),
-      familyOf(6, () => resolver.resolve6(name, { ttl: true })),
-    ]),
-  );
+interface Failure {
+  readonly why: string;
+  /** Undefined for SRV records. */
+  readonly family: AddressFamily | undefined;
+}
+
+/** What is known when it is needed, and everything once a late family has answered. */
+interface Staged {
+  readonly found: Found;
+  readonly complete: Promise<Found> | undefined;
+}
+
+/** The queries of one lookup. */
+class Queries {
+  readonly resolver: Resolver;
+  readonly #schedule: Schedule;
+  readonly #pending: AddressFamily | undefined;
+  readonly #started: Promise<Found>[] = [];
+
+  constructor(resolver: Resolver, schedule: Schedule, pending: AddressFamily | undefined) {
+    this.resolver = resolver;
+    this.#schedule = schedule;
+    this.#pending = pending;
+  }
+
+  /** Both address families. One is enough: some name servers fail every query for the other, or never answer it. */
+  addressesOf(name: string): Promise<Staged> {
+    const four = this.#familyOf(4, () => this.resolver.resolve4(name, { ttl: true }));
+    const six = this.#familyOf(6, () => this.resolver.resolve6(name, { ttl: true }));
+    const { promise: one, resolve } = Promise.withResolvers<Found>();
+    const cancels: (() => void)[] = [];
+    const waitForOther = (found: Found, other: AddressFamily) => {
+      if (found.records.length === 0) return;
+      cancels.push(this.#schedule(resolutionDelayMs, () => resolve(joined([found, unanswered(other)]))));
+    };
+    this.#started.push(four, six);
+    void four.then((found) => {
+      // A name that does not exist has no records of any type (RFC 8020). Not concluded from AAAA: some name servers
+      // answer NXDOMAIN for it where there is an A record.
+      if (found.nameExists) waitForOther(found, 6);
+      else cancels.push(this.#schedule(resolutionDelayMs, () => resolve(found)));
+    });
+    void six.then((found) => waitForOther(found, 4));
+    const both = Promise.all([four, six]).then((parts) => {
+      for (const cancel of cancels) cancel();
+      return joined(parts);
+    });
+    return Promise.race([
+      both.then((found) => ({ found, complete: undefined })),
+      one.then((found) => ({ found, complete: both })),
+    ]);
+  }
+
+  /** Resolves once every query has ended. */
+  async settled(): Promise<void> {
+    await Promise.all(this.#started);
+  }
+
+  async #familyOf(
+    family: AddressFamily,
+    query: () => Promise<readonly { readonly address: string; readonly ttl: number }[]>,
+  ): Promise<Found> {
+    if (family === this.#pending) return unanswered(family);
+    try {
+      const answers = await query();
+      const records = answers.map(({ address }) => ({ address, port: undefined }));
+      const ttlSeconds = Math.min(unboundedTtl, ...answers.map(({ ttl }) => ttl));
+      return { records, nameExists: true, ttlSeconds, failures: [] };
+    } catch (error) {
+      return noneFor(error, family);
+    }
+  }
 }
 
 /** node:dns does not report the TTL of SRV records; that of their targets' addresses is used instead. */
 const unboundedTtl = Number.POSITIVE_INFINITY;
 
-async function familyOf(
-  family: AddressFamily,
-  query: () => Promise<readonly { readonly address: string; readonly ttl: number }[]>,
-): Promise<Found> {
-  try {
-    const answers = await query();
-    const records = answers.map(({ address }) => ({ address, port: undefined }));
-    return { records, ttlSeconds: Math.min(unboundedTtl, ...answers.map(({ ttl }) => ttl)), failure: undefined };
-  } catch (error) {
-    return noneFor(error, family);
-  }
-}
+const unanswered = (family: AddressFamily): Found => ({
+  records: [],
+  nameExists: true,
+  ttlSeconds: unboundedTtl,
+  failures: [{ why: `no answer yet for IPv${family}`, family }],
+});
 
 /** SRV targets to resolve concurrently. */
 const maxConcurrentTargets = 16;
@@ -85,28 +178,39 @@ const maxConcurrentTargets = 16;
  * SRV records of the best priority only: the others are for when none of these responds (RFC 2782), which is unknown
  * here.
  */
-async function servicesOf(resolver: Resolver, name: string): Promise<Found> {
+async function servicesOf(queries: Queries, name: string): Promise<Staged> {
   try {
-    const services = await resolver.resolveSrv(name);
+    const services = await queries.resolver.resolveSrv(name);
     const best = Math.min(...services.map(({ priority }) => priority));
     // A target of "." means that the service is not available (RFC 2782).
     const preferred = services.filter(({ priority, name: target }) => priority === best && target !== "");
-    const found: Found[] = [];
+    const staged: Staged[] = [];
     for (let at = 0; at < preferred.length; at += maxConcurrentTargets) {
       const batch = preferred.slice(at, at + maxConcurrentTargets);
-      found.push(...(await Promise.all(batch.map(({ name: target, port }) => serviceAt(resolver, target, port)))));
+      staged.push(...(await Promise.all(batch.map(({ name: target, port }) => serviceAt(queries, target, port)))));
     }
-    return joined(found);
+    const isComplete = staged.every(({ complete }) => complete === undefined);
+    return {
+      found: joined(staged.map(({ found }) => found)),
+      complete: isComplete
+        ? undefined
+        : Promise.all(staged.map(({ found, complete }) => complete ?? found)).then(joined),
+    };
   } catch (error) {
-    return noneFor(error, undefined);
+    return { found: noneFor(error, undefined), complete: undefined };
   }
 }
 
 /** Throws if the target cannot be resolved: an incomplete set would close the connections of its endpoints. */
-async function serviceAt(resolver: Resolver, target: string, port: number): Promise<Found> {
-  const { records, failure, ttlSeconds } = await addressesOf(resolver, target);
-  if (records.length === 0 && failure !== undefined) throw new LookupError(failure.why);
-  return { records: records.map(({ address }) => ({ address, port })), ttlSeconds, failure };
+async function serviceAt(queries: Queries, target: string, port: number): Promise<Staged> {
+  const { found, complete } = await queries.addressesOf(target);
+  const [failure] = found.failures;
+  if (found.records.length === 0 && failure !== undefined) throw new LookupError(failure.why);
+  return { found: onPort(found, port), complete: complete?.then((all) => onPort(all, port)) };
+}
+
+function onPort(found: Found, port: number): Found {
+  return { ...found, records: found.records.map(({ address }) => ({ address, port })) };
 }
 
 class LookupError extends Error {
@@ -124,14 +228,16 @@ const emptyCodes: ReadonlySet<unknown> = new Set(["ENOTFOUND", "ENODATA"]);
 
 function noneFor(error: unknown, family: AddressFamily | undefined): Found {
   const why = codeOf(error);
-  return { records: [], ttlSeconds: unboundedTtl, failure: emptyCodes.has(why) ? undefined : { why, family } };
+  const failures = emptyCodes.has(why) ? [] : [{ why, family }];
+  return { records: [], nameExists: why !== "ENOTFOUND", ttlSeconds: unboundedTtl, failures };
 }
 
 function joined(parts: readonly Found[]): Found {
   return {
     records: parts.flatMap(({ records }) => records),
+    nameExists: parts.some(({ nameExists }) => nameExists),
     ttlSeconds: Math.min(unboundedTtl, ...parts.map(({ ttlSeconds }) => ttlSeconds)),
-    failure: parts.find(({ failure }) => failure !== undefined)?.failure,
+    failures: parts.flatMap(({ failures }) => failures),
   };
 }
 

@@ -1,6 +1,13 @@
 import type { RandomFraction, Timers } from "./clock.ts";
 import type { DnsLookup } from "./dns-lookup.ts";
-import { type DnsAnswer, type DnsQuestion, type DnsRecord, type DnsSpec, questionKey } from "./service-spec.ts";
+import {
+  type AddressFamily,
+  type DnsAnswer,
+  type DnsQuestion,
+  type DnsRecord,
+  type DnsSpec,
+  questionKey,
+} from "./service-spec.ts";
 
 /** The time, calls at a later time, and the randomness that spreads them. */
 export interface DnsTimers extends Pick<Timers, "nowMs" | "schedule"> {
@@ -40,6 +47,9 @@ export class DnsSource {
   readonly #stopped = new AbortController();
   readonly #first = Promise.withResolvers<void>();
   #cancelTimer: () => void = () => {};
+  #nextQueryMs = 0;
+  /** The address family that a lookup still waits for. */
+  #pending: AddressFamily | undefined;
   #misses = 0;
   #emptySinceMs: number | undefined;
 
@@ -64,19 +74,48 @@ export class DnsSource {
   }
 
   async #query(): Promise<void> {
+    const { question, spec } = this;
     const { signal } = this.#stopped;
-    const answer = await this.#lookup(this.question, this.spec.servers, signal);
+    const { servers } = spec;
+    const { answer, complete } = await this.#lookup({ question, servers, signal, pending: this.#pending });
     if (signal.aborted) return;
     this.#take(answer);
     this.#first.resolve();
-    this.#cancelTimer = this.#timers.schedule(this.#pauseMs(answer), () => void this.#query());
+    this.#queryIn(this.#pauseMs(answer));
+    if (complete !== undefined && answer.kind === "found") void this.#awaitLate(answer.unknown, complete);
+  }
+
+  #queryIn(pauseMs: number): void {
+    this.#cancelTimer();
+    this.#nextQueryMs = this.#timers.nowMs() + pauseMs;
+    this.#cancelTimer = this.#timers.schedule(pauseMs, () => void this.#query());
+  }
+
+  /**
+   * Takes the records of the late families once they have answered. Those of the other are not taken: a later query may
+   * have renewed them. A TTL that ends before the next query makes it earlier.
+   */
+  async #awaitLate(late: readonly AddressFamily[], complete: Promise<DnsAnswer>): Promise<void> {
+    [this.#pending] = late;
+    const answer = await complete;
+    this.#pending = undefined;
+    if (this.#stopped.signal.aborted || answer.kind !== "found") return;
+    const answered = late.filter((family) => !answer.unknown.includes(family));
+    if (answered.length === 0) return;
+    const isLate = (record: DnsRecord) => answered.includes(familyOf(record));
+    this.#use(sorted([...this.records.filter((record) => !isLate(record)), ...answer.records.filter(isLate)]));
+    const pauseMs = this.#pauseMs(answer);
+    if (this.#timers.nowMs() + pauseMs < this.#nextQueryMs) this.#queryIn(pauseMs);
   }
 
   #take(answer: DnsAnswer): void {
-    const before = this.records;
     const next = this.#nextRecords(answer);
     this.#events.answered(this.question, answer, answer.kind === "found" ? 0 : next.length);
-    if (textOf(next) === textOf(before)) return;
+    this.#use(next);
+  }
+
+  #use(next: readonly DnsRecord[]): void {
+    if (textOf(next) === textOf(this.records)) return;
     this.records = next;
     this.#events.changed(this.question, next);
   }
@@ -91,9 +130,7 @@ export class DnsSource {
     }
     this.#misses = 0;
     this.#emptySinceMs = undefined;
-    const kept = answer.unknown === undefined ? [] : this.records.filter((one) => familyOf(one) === answer.unknown);
-    const byText = new Map([...answer.records, ...kept].map((record) => [recordText(record), record]));
-    return Object.freeze([...byText].sort(([one], [other]) => (one < other ? -1 : 1)).map(([, record]) => record));
+    return sorted([...answer.records, ...this.records.filter((record) => answer.unknown.includes(familyOf(record)))]);
   }
 
   #pauseMs(answer: DnsAnswer): number {
@@ -106,11 +143,17 @@ export class DnsSource {
   }
 }
 
+/** By text, each once. */
+function sorted(records: readonly DnsRecord[]): readonly DnsRecord[] {
+  const byText = new Map(records.map((record) => [recordText(record), record]));
+  return Object.freeze([...byText].sort(([one], [other]) => (one < other ? -1 : 1)).map(([, record]) => record));
+}
+
 const recordText = ({ address, port }: DnsRecord): string => `${address} ${port}`;
 
 const textOf = (records: readonly DnsRecord[]): string => records.map(recordText).join();
 
-const familyOf = ({ address }: DnsRecord): 4 | 6 => (address.includes(":") ? 6 : 4);
+const familyOf = ({ address }: DnsRecord): AddressFamily => (address.includes(":") ? 6 : 4);
 
 /** The current records of the names of endpoints. */
 export interface EndpointResolver {

@@ -225,8 +225,8 @@ export type DnsAnswer =
       readonly kind: "found";
       readonly records: readonly DnsRecord[];
       readonly ttlMs: number;
-      /** The address family whose query failed, while the other succeeded. */
-      readonly unknown: AddressFamily | undefined;
+      /** The address families that a query failed for, or has no answer yet. */
+      readonly unknown: readonly AddressFamily[];
     }
   /** There is no such name, or it has no records of this type. */
   | { readonly kind: "empty" }

@@ -61,6 +61,16 @@ export class WorkerPool {
     return this.#threads().filter(({ state }) => state === "serving").length;
   }
 
+  /** Until every worker has served once. */
+  get isStarting(): boolean {
+    return this.#state === "starting";
+  }
+
+  /** Whether the first worker serves, which alone has the unix sockets. */
+  get servesUnixSockets(): boolean {
+    return this.#slots[0]?.thread?.state === "serving";
+  }
+
   get restarts(): number {
     return this.#restarts;
   }
@@ -153,7 +163,11 @@ export class WorkerPool {
   async #all<C extends WorkerCall>(call: C, input: Input<C>, timeoutMs?: number): Promise<void> {
     const one = (thread: WorkerThread): Promise<Answer<C> | undefined> =>
       thread.ask(call, input, timeoutMs).catch((failure: unknown) => {
-        this.#options.log.warn({ worker: thread.number, call, why: reasonOf(failure) }, "worker did not respond");
+        const why = reasonOf(failure);
+        // A stop ends the workers in the middle of a drain.
+        if (this.#state !== "stopped") {
+          this.#options.log.warn({ worker: thread.number, call, why }, "worker did not respond");
+        }
         return undefined;
       });
     await Promise.all(this.#threads().map(one));

@@ -81,6 +81,11 @@ describe("health", () => {
     { readiness: "ready", status: 200, body: "ok\n" },
     { readiness: "no-worker", status: 503, body: "not ready: no worker serves\n" },
     { readiness: "draining", status: 503, body: "not ready: draining\n" },
+    {
+      readiness: "starting",
+      status: 503,
+      body: "not ready: starting, not every listener accepts connections yet\n",
+    },
   ] satisfies { readiness: Readiness; status: number; body: string }[])(
     "/readyz is $status while $readiness",
     async ({ readiness, status, body }) => {

@@ -121,6 +121,20 @@ describe.each(lanes)("endpoints by DNS, in the $lane lane", ({ fastLane }) => {
 });
 
 describe("endpoints by DNS", () => {
+  it.each([
+    { silent: "AAAA", zone: { A: ["127.0.0.1"] } },
+    { silent: "A", zone: { AAAA: ["::1"] } },
+  ] as const)("serve the first request after a start, although no name server answers $silent", async (family) => {
+    const [address] = "A" in family.zone ? family.zone.A : family.zone.AAAA;
+    const { port } = await pods([address]);
+    const server = await TestDnsServer.start({ "shop.example": family.zone });
+    server.ttlSeconds = 0;
+    server.moods.set(family.silent, "silent");
+    const { origin } = await perch(shopAt(server, `{ dns: shop.example, port: ${port} }`));
+    const response = await fetch(origin);
+    expect([response.status, await response.text()]).toEqual([200, address]);
+  });
+
   it("may be IPv6, beside others", async () => {
     const { port } = await pods(["::1", "127.0.0.1"]);
     const server = await TestDnsServer.start({ "shop.example": { AAAA: ["::1"] } });

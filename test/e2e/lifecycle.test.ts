@@ -106,12 +106,22 @@ describe("a signal to stop", () => {
     expect(JSON.parse(perch.process.stdout)).toMatchObject({ status: 499, error: "client-closed", attempts: 1 });
   });
 
-  it("a second SIGINT stops at once", async () => {
+  it.each(["SIGTERM", "SIGINT"] as const)("a second %s stops at once, also later in the drain", async (signal) => {
     const slow = await hesitant();
     const perch = await servePerch(shopAt(slow.origin), ["--drain-timeout", "10m"]);
     const waiting = await rawClient(perch.port);
     waiting.send(plainGet);
     await slow.asked;
+    perch.process.signal(signal);
+    const awaited = await perch.process.logged("waiting for 1 request, up to 10m; Ctrl-C again stops now");
+    expect(awaited).toMatchObject({ requests: 1, drainTimeoutMs: 600_000 });
+    // Two of SIGTERM within a quarter of a second count as one, so it is repeated until it has counted.
+    const repeated = setInterval(() => perch.process.signal(signal), 300);
+    expect(await perch.process.exited.finally(() => clearInterval(repeated))).toBe(1);
+  });
+
+  it("a second SIGINT during --drain-delay stops at once", async () => {
+    const perch = await servePerch(shopAt("http://127.0.0.1:9"), ["--drain-delay", "10m"]);
     perch.process.signal("SIGINT");
     await perch.process.logged("draining");
     perch.process.signal("SIGINT");

@@ -25,7 +25,7 @@ export class TestDnsServer {
   /** Every question, such as `shop.example A`. */
   readonly asked: string[] = [];
   readonly #socket: Socket;
-  #held: (() => void)[] | undefined;
+  #held: { readonly type: RecordType | undefined; readonly sends: (() => void)[] } | undefined;
 
   private constructor(socket: Socket) {
     this.#socket = socket;
@@ -49,12 +49,13 @@ export class TestDnsServer {
     return `127.0.0.1:${this.#socket.address().port}`;
   }
 
-  /** Holds back responses until the returned function is called. */
-  hold(): () => void {
-    this.#held = [];
+  /** Holds back responses, or those of one type, until the returned function is called; they are as of that moment. */
+  hold(type?: RecordType): () => void {
+    this.#held = { type, sends: [] };
     return () => {
-      for (const send of this.#held ?? []) send();
+      const held = this.#held?.sends ?? [];
       this.#held = undefined;
+      for (const send of held) send();
     };
   }
 
@@ -64,6 +65,12 @@ export class TestDnsServer {
     this.asked.push(`${name} ${type ?? query.readUInt16BE(end)}`);
     const mood = (type && this.moods.get(type)) ?? this.mood;
     if (mood === "silent") return;
+    const send = () => this.#socket.send(this.#response(query, name, end, type, mood), port, address);
+    if (this.#held !== undefined && (this.#held.type ?? type) === type) this.#held.sends.push(send);
+    else send();
+  }
+
+  #response(query: Buffer, name: string, end: number, type: RecordType | undefined, mood: Mood): Buffer {
     const records = mood === "answers" && type !== undefined ? (this.zone[name]?.[type] ?? []) : [];
     const answers = records.map((record) => this.#record(type ?? "A", record));
     const header = Buffer.alloc(12);
@@ -72,10 +79,7 @@ export class TestDnsServer {
     header.writeUInt16BE(0x8480 | (query.readUInt16BE(2) & 0x0100) | this.#code(name, mood), 2);
     header.writeUInt16BE(1, 4);
     header.writeUInt16BE(answers.length, 6);
-    const response = Buffer.concat([header, query.subarray(12, end + 4), ...answers]);
-    const send = () => this.#socket.send(response, port, address);
-    if (this.#held === undefined) send();
-    else this.#held.push(send);
+    return Buffer.concat([header, query.subarray(12, end + 4), ...answers]);
   }
 
   #code(name: string, mood: Mood): number {

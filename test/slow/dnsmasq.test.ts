@@ -4,6 +4,7 @@ import { writeFile } from "node:fs/promises";
 import { userInfo } from "node:os";
 import { join } from "node:path";
 import { describe, expect, it } from "vitest";
+import { scheduleTimeout } from "../../src/upstream/clock.ts";
 import { createDnsLookup } from "../../src/upstream/dns-lookup.ts";
 import { freeAfterTest, perch, upstream } from "../kit/freed.ts";
 import { temporaryFolder } from "../kit/served.ts";
@@ -47,8 +48,10 @@ async function nameServer(hosts: string, options: readonly string[] = []) {
     if (server.exitCode === null && server.signalCode === null) await once(server, "exit");
   });
   const address = `127.0.0.1:${port}`;
-  const lookup = (name: string, wanted: "addresses" | "services" = "addresses") =>
-    createDnsLookup()({ name, wanted }, [address], never);
+  const lookup = async (name: string, wanted: "addresses" | "services" = "addresses") => {
+    const input = { question: { name, wanted }, servers: [address], signal: never, pending: undefined };
+    return (await createDnsLookup(scheduleTimeout)(input)).answer;
+  };
   await expect.poll(async () => (await lookup("ready.example")).kind, soon).not.toBe("failed");
   const change = async (next: string) => {
     await writeFile(file, next);

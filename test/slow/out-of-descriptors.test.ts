@@ -1,5 +1,4 @@
 import { execFileSync } from "node:child_process";
-import { once } from "node:events";
 import { mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { Agent, createServer, request, type Server } from "node:http";
 import { type AddressInfo, connect } from "node:net";
@@ -49,7 +48,7 @@ async function ask(origin: string, agent: Agent): Promise<string> {
 }
 
 /** Perch in its own process in front of the upstream, with a redirect route. */
-async function serving(fastLane: string): ReturnType<PerchProcess["serving"]> {
+async function serving(fastLane: string, more = ""): ReturnType<PerchProcess["serving"]> {
   const { port } = upstream.address() as AddressInfo;
   const config = join(folder, "perch.yaml");
   writeFileSync(
@@ -58,6 +57,7 @@ async function serving(fastLane: string): ReturnType<PerchProcess["serving"]> {
 listeners: [{ name: web, address: "127.0.0.1:0" }]
 admin: { address: "127.0.0.1:0" }
 fastLane: ${fastLane}
+${more}
 services: { shop: { versions: { stable: { endpoints: ["http://127.0.0.1:${port}"] } } } }
 routes:
   - { name: away, match: { path: { exact: /away } }, redirect: { path: / } }
@@ -88,12 +88,18 @@ describe.each(["on", "off"])("with the fast lane %s, out of file descriptors", (
 
   test("connections are closed unread without a busy loop, and accepted once there are descriptors", async () => {
     const { origin } = await serving(fastLane);
-    const fresh = () => new Agent({ keepAlive: false });
-    expect(await ask(origin, fresh())).toBe("200");
+    // A connection that closes late would leave a descriptor for one of the clients.
+    const kept = new Agent({ keepAlive: true });
+    expect(await ask(origin, kept)).toBe("200");
 
     allowDescriptors(lowestUnused());
     const clients = Array.from({ length: 20 }, () => connect(Number(new URL(origin).port), "127.0.0.1"));
-    const closed = clients.map((client) => once(client.on("error", () => {}).resume(), "close"));
+    const closed = clients.map((client) => {
+      const { promise, resolve } = Promise.withResolvers<void>();
+      client.on("error", () => {}).on("close", () => resolve());
+      client.resume();
+      return promise;
+    });
     await Promise.all(closed);
     const before = cpuTicks();
     // CPU time over a second in which nothing happens: there is no event to wait for. A busy loop takes a hundred
@@ -102,9 +108,45 @@ describe.each(["on", "off"])("with the fast lane %s, out of file descriptors", (
     expect(cpuTicks() - before).toBeLessThan(50);
 
     allowDescriptors(1_024);
-    expect(await ask(origin, fresh())).toBe("200");
+    expect(await ask(origin, new Agent({ keepAlive: false }))).toBe("200");
+    kept.destroy();
   });
 });
+
+describe.each([1, 2])(
+  "with limits.connections: 0 and %d worker(s), idle clients that take every descriptor",
+  (workers) => {
+    test("leave room for probes, the API, a reload and the requests of those who are connected", async () => {
+      const { origin, admin } = await serving("on", `limits: { connections: 0 }\nworkers: ${workers}`);
+      const agent = new Agent({ keepAlive: true, maxSockets: 1 });
+      expect(await ask(`${origin}/away`, agent)).toBe("302");
+
+      allowDescriptors(256);
+      const clients = Array.from({ length: 600 }, () => connect(Number(new URL(origin).port), "127.0.0.1"));
+      for (const client of clients) client.on("error", () => {}).resume();
+      // Those above the reserve are reset; the others stay.
+      await expect.poll(() => clients.filter(({ closed }) => closed).length, { timeout: 10_000 }).toBeGreaterThan(400);
+      const open = clients.filter(({ closed }) => !closed).length;
+      expect(open).toBeGreaterThan(50);
+
+      for (const path of ["/livez", "/readyz", "/metrics", "/api/config"]) {
+        expect([path, await ask(`${admin}${path}`, new Agent({ keepAlive: false }))]).toEqual([path, "200"]);
+      }
+      expect(await ask(origin, agent)).toBe("200");
+      const metrics = await (await fetch(`${admin}/metrics`)).text();
+      expect(metrics).toMatch(/^perch_connections_refused_total{listener="web",cause="descriptors"} [1-9]/m);
+
+      writeFileSync(
+        join(folder, "perch.yaml"),
+        `${readFileSync(join(folder, "perch.yaml"), "utf8")}\n# changed\nexposeVersion: true\n`,
+      );
+      perch.signal("SIGHUP");
+      await perch.logged("configuration reloaded");
+      for (const client of clients) client.destroy();
+      agent.destroy();
+    });
+  },
+);
 
 /** CPU time of the process, in ticks. */
 function cpuTicks(): number {

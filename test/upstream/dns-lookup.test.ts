@@ -1,6 +1,7 @@
 import { writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { describe, expect, it } from "vitest";
+import { scheduleTimeout } from "../../src/upstream/clock.ts";
 import { createDnsLookup, parseResolvConf, searchOrder } from "../../src/upstream/dns-lookup.ts";
 import type { DnsQuestion } from "../../src/upstream/service-spec.ts";
 import { TestDnsServer } from "../kit/dns-server.ts";
@@ -19,12 +20,14 @@ const addresses = (name: string): DnsQuestion => ({ name, wanted: "addresses" })
 const services = (name: string): DnsQuestion => ({ name, wanted: "services" });
 const never = new AbortController().signal;
 
+const lookup = createDnsLookup(scheduleTimeout);
+
 async function lookUp(question: DnsQuestion, prepare: (server: TestDnsServer) => void = () => {}) {
   const server = await TestDnsServer.start(zone);
   server.ttlSeconds = 7;
   prepare(server);
-  const answer = await createDnsLookup()(question, [server.address], never);
-  return { server, answer };
+  const { answer, complete } = await lookup({ question, servers: [server.address], signal: never, pending: undefined });
+  return { server, answer, complete };
 }
 
 describe("createDnsLookup", () => {
@@ -34,20 +37,20 @@ describe("createDnsLookup", () => {
       kind: "found",
       records: ["10.0.0.1", "10.0.0.2", "fd00::1"].map((address) => ({ address, port: undefined })),
       ttlMs: 7000,
-      unknown: undefined,
+      unknown: [],
     });
     expect(server.asked.toSorted()).toEqual(["shop.example A", "shop.example AAAA"]);
   });
 
   it("finds addresses of one family if there are none of the other", async () => {
-    expect((await lookUp(addresses("four.example"))).answer).toMatchObject({ kind: "found", unknown: undefined });
+    expect((await lookUp(addresses("four.example"))).answer).toMatchObject({ kind: "found", unknown: [] });
   });
 
   it("finds addresses of one family if the other fails, and reports which failed", async () => {
     const { answer } = await lookUp(addresses("shop.example"), ({ moods }) => moods.set("AAAA", "servfail"));
     expect(answer).toMatchObject({
       kind: "found",
-      unknown: 6,
+      unknown: [6],
       records: [{ address: "10.0.0.1" }, { address: "10.0.0.2" }],
     });
   });
@@ -63,7 +66,7 @@ describe("createDnsLookup", () => {
         { address: "fd00::1", port: 8081 },
       ],
       ttlMs: 7000,
-      unknown: undefined,
+      unknown: [],
     });
   });
 
@@ -99,21 +102,27 @@ describe("createDnsLookup", () => {
     const server = await TestDnsServer.start(zone);
     server.mood = "silent";
     const stop = new AbortController();
-    const answer = createDnsLookup()(addresses("shop.example"), [server.address], stop.signal);
+    const { signal } = stop;
+    const question = addresses("shop.example");
+    const finding = lookup({ question, servers: [server.address], signal, pending: undefined });
     await expect.poll(() => server.asked.length).toBeGreaterThan(0);
     stop.abort();
-    expect(await answer).toEqual({ kind: "failed", why: "ECANCELLED" });
+    expect((await finding).answer).toEqual({ kind: "failed", why: "ECANCELLED" });
   });
 
   it("uses the search list and the name servers of resolv.conf", async () => {
     const server = await TestDnsServer.start(zone);
     const file = join(await temporaryFolder(), "resolv.conf");
     await writeFile(file, `nameserver ${server.address}\nsearch ns.svc.local svc.local\noptions ndots:5\n`);
-    const lookup = createDnsLookup(file);
-    expect(await lookup(addresses("shop"), [], never)).toMatchObject({ records: [{ address: "10.0.0.7" }] });
+    const found = async (question: DnsQuestion) =>
+      (await createDnsLookup(scheduleTimeout, file)({ question, servers: [], signal: never, pending: undefined }))
+        .answer;
+    expect(await found(addresses("shop"))).toMatchObject({ records: [{ address: "10.0.0.7" }] });
     expect(server.asked.toSorted()).toEqual(["shop.ns.svc.local A", "shop.ns.svc.local AAAA"]);
     server.asked.length = 0;
-    expect(await lookup(addresses("shop.example"), [], never)).toMatchObject({ kind: "found" });
+    // A name that does not exist costs the search no time although AAAA is never answered.
+    server.moods.set("AAAA", "silent");
+    expect(await found(addresses("shop.example"))).toMatchObject({ kind: "found" });
     expect(server.asked.filter((question) => question.endsWith(" A"))).toEqual([
       "shop.example.ns.svc.local A",
       "shop.example.svc.local A",

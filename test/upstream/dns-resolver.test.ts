@@ -56,7 +56,11 @@ async function followed(zone: Zone = { "shop.example": { A: ["10.0.0.1", "10.0.0
     answered: (_question, { kind }, kept) => void answers.push({ kind, kept }),
     changed: (_question, records) => void changes.push(texts(records)),
   };
-  const names = new DnsResolver(createDnsLookup(), clock, events);
+  const names = new DnsResolver(
+    createDnsLookup((ms, run) => clock.schedule(ms, run)),
+    clock,
+    events,
+  );
   freeAfterTest(async () => names.stop());
   const follow = (next: readonly DnsQuestion[]) => names.follow(next, spec, () => {});
   const answered = async (count: number) => {
@@ -166,6 +170,108 @@ describe("a name", () => {
     server.zone = { "shop.example": { A: ["10.0.0.5"] } };
     await next();
     expect(known()).toBe("10.0.0.5");
+  });
+});
+
+describe("a name of which one address family is late", () => {
+  const both = { A: ["10.0.0.1"], AAAA: ["fd00::1"] };
+  const families = [
+    { late: "AAAA", first: "10.0.0.1" },
+    { late: "A", first: "fd00::1" },
+  ] as const;
+
+  /** Resolved as far as the family that is not held, after its wait for the other. */
+  async function withLate(type: "A" | "AAAA") {
+    const setup = await followed({ "shop.example": both });
+    const release = setup.server.hold(type);
+    expect(await setup.clock.bell.until(() => setup.clock.timers.length === 1, 5_000)).toBe(true);
+    expect(setup.clock.pauseMs).toBe(50);
+    expect(setup.answers).toEqual([]);
+    setup.clock.next();
+    await setup.answered(1);
+    return { ...setup, release };
+  }
+
+  it.each(families)("is used without $late after 50 ms, and with it once it arrives", async ({ late, first }) => {
+    const { clock, answers, known, release } = await withLate(late);
+    expect([known(), clock.pauseMs]).toEqual([first, 20_000]);
+    release();
+    await expect.poll(known).toBe("10.0.0.1 fd00::1");
+    expect([answers.length, clock.pauseMs, clock.timers.length]).toEqual([1, 20_000, 1]);
+  });
+
+  it("is resolved again when the TTL of the late family ends, if that is earlier", async () => {
+    const { server, clock, known, release } = await withLate("AAAA");
+    server.ttlSeconds = 6;
+    release();
+    await expect.poll(known).toBe("10.0.0.1 fd00::1");
+    expect([clock.pauseMs, clock.timers.length]).toEqual([6_000, 1]);
+  });
+
+  it.each(families)("keeps the addresses of $late from earlier answers meanwhile", async ({ late }) => {
+    const { server, clock, answered, next, known } = await followed({ "shop.example": both });
+    await answered(1);
+    await next();
+    expect(known()).toBe("10.0.0.1 fd00::1");
+    const release = server.hold(late);
+    clock.next();
+    expect(await clock.bell.until(() => clock.timers.length === 1, 5_000)).toBe(true);
+    clock.next();
+    await answered(3);
+    expect(known()).toBe("10.0.0.1 fd00::1");
+    server.zone = { "shop.example": { [late === "A" ? "AAAA" : "A"]: ["10.0.0.1"] } };
+    release();
+    await expect.poll(known).toBe(late === "A" ? "fd00::1" : "10.0.0.1");
+  });
+
+  it("keeps them, and what the other family has become, if the late query fails", async () => {
+    const { server, clock, answered, known, changes } = await followed({ "shop.example": both });
+    await answered(1);
+    server.zone = { "shop.example": { A: ["10.0.0.2"] } };
+    const release = server.hold("AAAA");
+    clock.next();
+    expect(await clock.bell.until(() => clock.timers.length === 1, 5_000)).toBe(true);
+    clock.next();
+    await answered(2);
+    server.mood = "servfail";
+    release();
+    server.mood = "answers";
+    // The next query asks for both families again, so the failed one has ended.
+    const asked = server.asked.length;
+    await expect
+      .poll(async () => {
+        clock.next();
+        await clock.bell.until(() => clock.timers.length > 0, 5_000);
+        return server.asked.slice(asked);
+      })
+      .toContain("shop.example AAAA");
+    expect(changes).toEqual(["10.0.0.1 fd00::1", "10.0.0.2 fd00::1", "10.0.0.2"]);
+    expect(known()).toBe("10.0.0.2");
+  });
+
+  it("is not asked for that family again before it has answered, and the other does not wait", async () => {
+    const { server, next, known, release } = await withLate("AAAA");
+    const asked = server.asked.length;
+    server.zone = { "shop.example": { ...both, A: ["10.0.0.2"] } };
+    await next();
+    expect(server.asked.slice(asked)).toEqual(["shop.example A"]);
+    expect(known()).toBe("10.0.0.2");
+    release();
+    await expect.poll(known).toBe("10.0.0.2 fd00::1");
+  });
+
+  it("is a target of SRV records", async () => {
+    const zone = { "_http._tcp.shop.example": { SRV: ["0 1 81 shop.example"] }, "shop.example": both };
+    const { server, clock, follow, names } = await followed(zone);
+    const service: DnsQuestion = { name: "_http._tcp.shop.example", wanted: "services" };
+    const release = server.hold("AAAA");
+    follow([service]);
+    const found = () => names.records(service).map(({ address, port }) => `${address} ${port}`);
+    expect(await clock.bell.until(() => clock.timers.length === 1, 5_000)).toBe(true);
+    clock.next();
+    await expect.poll(found).toEqual(["10.0.0.1 81"]);
+    release();
+    await expect.poll(found).toEqual(["10.0.0.1 81", "fd00::1 81"]);
   });
 });
 

@@ -22,7 +22,7 @@ export class FastLane implements ConnectionOwner {
   readonly #context: FastContext;
   readonly #other: OtherLane;
   readonly #connections = new Set<ClientConnection>();
-  #closed: (() => void) | undefined;
+  #closed: PromiseWithResolvers<void> | undefined;
 
   constructor(context: ProxyContext, pools: FastUpstreamPools, other: OtherLane) {
     this.#other = other;
@@ -53,18 +53,18 @@ export class FastLane implements ConnectionOwner {
 
   closed(connection: ClientConnection): void {
     this.#connections.delete(connection);
-    if (this.#connections.size === 0) this.#closed?.();
+    if (this.#connections.size === 0) this.#closed?.resolve();
   }
 
   /**
-   * Closes idle connections, and resolves once the last request has ended. The listener must have stopped accepting.
+   * Closes idle connections, and resolves once the last request has ended. The listener must have stopped accepting. A
+   * stop during a drain calls it again: both calls resolve.
    */
   async close(): Promise<void> {
-    const { promise, resolve } = Promise.withResolvers<void>();
-    this.#closed = resolve;
+    this.#closed ??= Promise.withResolvers<void>();
     for (const connection of this.#connections) if (connection.isIdle) connection.destroy();
-    if (this.#connections.size === 0) resolve();
-    await promise;
+    if (this.#connections.size === 0) this.#closed.resolve();
+    await this.#closed.promise;
   }
 
   /** Aborts the requests that `close` still waits for. */

@@ -1,5 +1,6 @@
 import type { Socket } from "node:net";
 import { ReadOnSocket } from "../../node-internals.ts";
+import { descriptorReserve } from "../../upstream/descriptor-reserve.ts";
 import type { Endpoint } from "../../upstream/endpoint.ts";
 import { isResourceExhaustion } from "../attempt-failure.ts";
 import type { CachedClock } from "../cached-clock.ts";
@@ -175,10 +176,12 @@ export class UpstreamConnection {
     this.#requestsLeft = endpoint.reuse.maxRequests;
     this.#target = new ReadTarget(context.buffers);
     this.deadline = new Deadline(this);
-    this.socket = new ReadOnSocket({
-      noDelay: true,
-      onread: { buffer: this.#target.next, callback: (length, bytes) => this.#onRead(length, bytes as Buffer) },
-    } as ConstructorParameters<typeof Socket>[0]).connect(endpoint.address.place);
+    this.socket =
+      descriptorReserve.socketWithoutDescriptor() ??
+      new ReadOnSocket({
+        noDelay: true,
+        onread: { buffer: this.#target.next, callback: (length, bytes) => this.#onRead(length, bytes as Buffer) },
+      } as ConstructorParameters<typeof Socket>[0]).connect(endpoint.address.place);
     this.writer = new SocketWriter(this.socket, context.buffers, () =>
       this.#notify((user) => user.onUpstreamFlushed()),
     );

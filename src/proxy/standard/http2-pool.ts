@@ -4,6 +4,7 @@ import tls from "node:tls";
 import type { Dispatcher } from "undici";
 import { type ErrorCode, PerchError } from "../../errors.ts";
 import { upstreamTlsOptions } from "../../upstream/connector.ts";
+import { descriptorReserve } from "../../upstream/descriptor-reserve.ts";
 import type { Endpoint } from "../../upstream/endpoint.ts";
 import { Http2UpstreamStream, type StreamEnd } from "./http2-stream.ts";
 import { StreamFaults } from "./http2-stream-faults.ts";
@@ -116,9 +117,10 @@ export class Http2UpstreamSession {
     this.#connectTimer = setTimeout(() => this.#fail("connect-timeout"), timeouts.connectMs);
     const plain = { ...place, noDelay: true };
     this.#socket =
-      scheme === "http"
+      descriptorReserve.socketWithoutDescriptor() ??
+      (scheme === "http"
         ? net.connect(plain)
-        : tls.connect({ ...plain, ALPNProtocols: ["h2"], ...upstreamTlsOptions(address, security) });
+        : tls.connect({ ...plain, ALPNProtocols: ["h2"], ...upstreamTlsOptions(address, security) }));
     this.#socket.once("connect", () => {
       this.#isConnected = true;
     });

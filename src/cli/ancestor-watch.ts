@@ -1,0 +1,70 @@
+import { readFileSync } from "node:fs";
+
+export interface AncestorWatch {
+  close(): void;
+}
+
+const pollMs = 500;
+
+/** Started through these, a process shall outlive its parents. bash and zsh name the started program in `_`. */
+const detaching = /\/(?:nohup|setsid)$/;
+
+/**
+ * Watches the processes that started this one as far as they are of its process group: npm, the shell that npm starts,
+ * and a script or `sh -c` around npm. An interactive shell, a supervisor and process 1 of a container are of other groups.
+ * Where there is no /proc, the parent alone is watched.
+ */
+export function watchAncestors(ended: (why: string) => void): AncestorWatch {
+  const links = linksUpwards();
+  const timer = setInterval(() => {
+    if (links.every(({ pid, parent }) => parentOf(pid) === parent)) return;
+    clearInterval(timer);
+    ended("npm, or a shell around it, has ended");
+  }, pollMs);
+  timer.unref();
+  return { close: () => clearInterval(timer) };
+}
+
+interface Link {
+  readonly pid: number;
+  readonly parent: number;
+}
+
+/** A process that has ended is noticed by its child, which gets another parent. */
+function linksUpwards(): readonly Link[] {
+  const links: Link[] = [{ pid: process.pid, parent: process.ppid }];
+  const group = read(process.pid)?.group;
+  for (let pid = process.ppid; pid > 1 && group !== undefined; ) {
+    const found = read(pid);
+    if (found?.group !== group || isDetached(pid)) break;
+    const above = read(found.parent);
+    if (above?.group !== group) break;
+    links.push({ pid, parent: found.parent });
+    pid = found.parent;
+  }
+  return links;
+}
+
+function parentOf(pid: number): number | undefined {
+  return pid === process.pid ? process.ppid : read(pid)?.parent;
+}
+
+/** The parent and the process group (proc_pid_stat(5)); undefined if the process has ended, or without /proc. */
+function read(pid: number): { readonly parent: number; readonly group: number } | undefined {
+  try {
+    // The second field is the program's name in parentheses, and may contain anything.
+    const fields = readFileSync(`/proc/${pid}/stat`, "latin1").replace(/^.*\)/s, "").trim().split(" ");
+    return { parent: Number(fields[1]), group: Number(fields[2]) };
+  } catch {
+    return undefined;
+  }
+}
+
+function isDetached(pid: number): boolean {
+  try {
+    const variables = readFileSync(`/proc/${pid}/environ`, "latin1").split("\0");
+    return variables.some((variable) => variable.startsWith("_=") && detaching.test(variable));
+  } catch {
+    return false;
+  }
+}
