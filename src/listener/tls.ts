@@ -1,4 +1,4 @@
-import { createHash } from "node:crypto";
+import { constants, createHash } from "node:crypto";
 import type { Socket } from "node:net";
 import { createSecureContext, createServer, type SecureContext, type Server, type TLSSocket } from "node:tls";
 import type { TlsSpec } from "../config/compiled-config.ts";
@@ -38,6 +38,9 @@ export class TlsTermination {
   constructor({ listener, spec, ticketKeys, failed }: TlsTerminationParts) {
     const common = {
       minVersion: spec.minVersion,
+      // A client of TLS 1.2 could make one connection compute one handshake after another; HTTP/2 forbids it (RFC 9113
+      // §9.2.1).
+      secureOptions: constants.SSL_OP_NO_RENEGOTIATION,
       sessionIdContext: sessionContext(listener, spec),
       ...(spec.clientCa === undefined ? {} : { ca: Buffer.from(spec.clientCa) }),
     };

@@ -330,3 +330,14 @@ describe("the key of a listener", () => {
     }
   });
 });
+
+describe("renegotiation", () => {
+  it("is refused: a client of TLS 1.2 gets one handshake a connection", async () => {
+    const { perch } = await tlsPerch(shopTls);
+    const { socket } = await connection(perch.port, { maxVersion: "TLSv1.2" });
+    const { promise: renegotiated, resolve } = Promise.withResolvers<Error | null>();
+    socket.once("error", resolve);
+    socket.renegotiate({}, resolve);
+    expect(await renegotiated).toMatchObject({ code: "ERR_SSL_NO_RENEGOTIATION" });
+  });
+});
