@@ -44,7 +44,7 @@ export function requestHead(user: number, { host, path }: Target, pin: string | 
     ["Cookie", pin === undefined ? "session=4fzyo82mvyr; theme=dark" : `session=4fzyo82mvyr; ${pin}; theme=dark`],
   ].flat();
   const head = StandardHead.read(request);
-  if (head === undefined) throw new Error("The benchmark's own request was refused.");
+  if ("rejected" in head) throw new Error("The benchmark's own request was refused.");
   return head;
 }
 

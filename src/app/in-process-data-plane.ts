@@ -134,6 +134,7 @@ export class InProcessDataPlane implements DataPlane {
       spans: this.#spans,
       streamed: (bytes) => minorGc.streamed(bytes),
       handedOver: (cause) => stats.handovers.handedOver(cause),
+      refused: (error, cause) => stats.refusals.refused(error, cause),
       defect: (error) => parts.log.error({ err: error }, "request failed with an internal error (a bug in Perch)"),
     });
   }
@@ -267,7 +268,7 @@ function exporterSpec({ tracing }: CompiledConfig): ExporterSpec | undefined {
 /** The parts of a context that differ between data planes. */
 export type DataPlaneContextParts = Pick<
   ProxyContext,
-  "observer" | "overload" | "mirrors" | "spans" | "streamed" | "handedOver" | "defect"
+  "observer" | "overload" | "mirrors" | "spans" | "streamed" | "handedOver" | "refused" | "defect"
 > & {
   readonly active: ActiveSnapshot;
   readonly clock: CachedClock;
@@ -290,6 +291,7 @@ export class DataPlaneContext implements ProxyContext {
   readonly newRequestId = batchedUuids();
   readonly streamed: ProxyContext["streamed"];
   readonly handedOver: ProxyContext["handedOver"];
+  readonly refused: ProxyContext["refused"];
   readonly defect: ProxyContext["defect"];
   readonly #active: ActiveSnapshot;
 
@@ -303,6 +305,7 @@ export class DataPlaneContext implements ProxyContext {
     this.spans = parts.spans;
     this.streamed = parts.streamed;
     this.handedOver = parts.handedOver;
+    this.refused = parts.refused;
     this.defect = parts.defect;
   }
 

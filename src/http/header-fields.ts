@@ -24,9 +24,6 @@ export class FieldKinds<Kind extends string> {
   }
 }
 
-/** Fields that an upstream's response may have: far more than any that is meant. */
-export const maxResponseFields = 1_024;
-
 /** The names, lower case, that a Connection field declares hop-by-hop (RFC 9110 §7.6.1). */
 export function connectionOptions(value: string): readonly string[] {
   if (value === "keep-alive" || value === "close" || value === "Keep-Alive") return noOptions;

@@ -1,4 +1,5 @@
-import { Counter, FractionalGauge, LabelCounters } from "./counters.ts";
+import { type ErrorCode, errorTable } from "../errors.ts";
+import { Counter, FractionalGauge, LabelCounters, SparseCounters } from "./counters.ts";
 import { StatsGroup } from "./stats-group.ts";
 
 /** Loads of the configuration. */
@@ -125,6 +126,37 @@ export const handoverGroup = new StatsGroup<HandoverStats>({
       help: "Connections that the fast lane handed over to the standard lane, by cause.",
       type: "counter",
       labels: ["cause"],
+      storage: ({ causes }) => causes,
+    },
+  ],
+});
+
+/** The errors and causes that are counted. A key is a place in this list. */
+const refusals: readonly (readonly [error: string, cause: string])[] = Object.entries(errorTable).flatMap(
+  ([error, { causes }]) => Object.keys(causes).map((cause) => [error, cause] as const),
+);
+const refusalKeys: ReadonlyMap<string, number> = new Map(refusals.map((names, key) => [names.join(" "), key]));
+
+/** Errors that Perch answered: because it refused the request or the upstream's response, or had no response. */
+export class RefusalStats {
+  readonly causes = new SparseCounters((key) => refusals[key] ?? []);
+
+  /** `cause`: one of the error's in the table of errors. */
+  refused(error: ErrorCode, cause: string): void {
+    const key = refusalKeys.get(`${error} ${cause}`);
+    if (key !== undefined) this.causes.count(key);
+  }
+}
+
+export const refusalGroup = new StatsGroup<RefusalStats>({
+  labels: [],
+  make: () => new RefusalStats(),
+  metrics: [
+    {
+      name: "perch_refusals_total",
+      help: "Errors that Perch answered itself, by cause.",
+      type: "counter",
+      labels: ["error", "cause"],
       storage: ({ causes }) => causes,
     },
   ],

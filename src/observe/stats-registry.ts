@@ -7,7 +7,15 @@ import { attributeGroup, patternGroup } from "./attribute-stats.ts";
 import { dnsGroup } from "./dns-stats.ts";
 import { listenerGroup } from "./listener-stats.ts";
 import { mirrorGroup } from "./mirror-stats.ts";
-import { accessLogGroup, handoverGroup, jwksGroup, reloadGroup, shedGroup, spanGroup } from "./process-stats.ts";
+import {
+  accessLogGroup,
+  handoverGroup,
+  jwksGroup,
+  refusalGroup,
+  reloadGroup,
+  shedGroup,
+  spanGroup,
+} from "./process-stats.ts";
 import { releaseGroup } from "./release-stats.ts";
 import { requestGroup } from "./request-stats.ts";
 import { faultGroup, rateLimitGroup } from "./route-stats.ts";
@@ -91,6 +99,7 @@ export class StatsRegistry {
   readonly handovers = this.#only(handoverGroup);
   readonly jwks = this.#only(jwksGroup);
   readonly shed = this.#only(shedGroup);
+  readonly refusals = this.#only(refusalGroup);
   readonly spans = this.#only(spanGroup);
 
   constructor() {

@@ -1,18 +1,20 @@
-import type { ErrorCode } from "../errors.ts";
+import { type ErrorCause, firstCause } from "../errors.ts";
 import type { UpstreamStats } from "../observe/stats-registry.ts";
 import { type Affinity, type PickContext, panicPick } from "../upstream/balancers.ts";
 import type { RandomFraction } from "../upstream/clock.ts";
 import { type Endpoint, isBadStatus, recordFailure } from "../upstream/endpoint.ts";
+import type { Condition } from "../upstream/endpoint-health.ts";
 import type { RetryableStatus } from "../upstream/service-spec.ts";
-import { type AttemptFailure, causeOf, unreached } from "./attempt-failure.ts";
+import { type AttemptFailure, unreached } from "./attempt-failure.ts";
+import type { Refusal } from "./local-reply.ts";
 import { Permit, type PermitWaiter } from "./permit.ts";
 import type { ProxyContext } from "./proxy-context.ts";
 import { type BodyState, isIdempotent, isReplayable, type RetryPolicy } from "./retry-policy.ts";
 import type { Service, ServiceVersion } from "./service.ts";
 import type { Trace } from "./trace.ts";
 
-/** Where a request goes next: an endpoint; `queued` until `onPermit` is called; or the error of the local reply. */
-export type NextAttempt = Endpoint | "queued" | ErrorCode;
+/** Where a request goes next: an endpoint; `queued` until `onPermit` is called; or the local reply. */
+export type NextAttempt = Endpoint | "queued" | Refusal;
 
 /** Attempts at one version whose endpoints cannot be reached, before the default version serves. */
 const attemptsPerVersion = 5;
@@ -34,7 +36,7 @@ export class Attempts implements PickContext {
   count = 0;
   endpoint: Endpoint | undefined;
   ttfbMs: number | undefined;
-  /** The system or TLS error code of the last connection failure. */
+  /** Why the last attempt failed, if known. */
   cause: string | undefined;
   trace: Trace | undefined;
   nowMs: number;
@@ -173,11 +175,16 @@ export class Attempts implements PickContext {
     if (!this.#recordFailure(status)) endpoint.health.succeeded(this.#context.nowMs());
   }
 
-  /** The current attempt failed. `error`: the underlying error, if known. */
-  failed(failure: AttemptFailure, error?: Error): void {
+  /** How the last attempt failed; undefined if none did. */
+  get failure(): AttemptFailure | undefined {
+    return this.#failure;
+  }
+
+  /** The current attempt failed. `cause`: one of the failure's in the table of errors, or the system's code. */
+  failed(failure: AttemptFailure, cause?: string): void {
     const { endpoint } = this;
     this.#failure = failure;
-    this.cause = unreached.has(failure) ? causeOf(error) : undefined;
+    this.cause = cause;
     this.nowMs = this.#context.nowMs();
     this.served.stats.error(failure);
     endpoint?.latency.failed(this.nowMs);
@@ -193,11 +200,11 @@ export class Attempts implements PickContext {
   }
 
   /** No connection could be made: this process is out of descriptors, ports or memory. Counts against no endpoint. */
-  resourcesExhausted(): ErrorCode {
+  resourcesExhausted(): Refusal {
     this.trace?.attemptIs("connect-failed");
     this.#endAttempt();
     this.#countRetries("failure");
-    return "overloaded";
+    return { error: "overloaded", cause: "out-of-resources" };
   }
 
   /** The exchange has ended. Idempotent. */
@@ -216,13 +223,22 @@ export class Attempts implements PickContext {
       : 1;
   }
 
-  /** No further attempt: the error of the local reply. */
-  #giveUp(): ErrorCode {
+  /** No further attempt: the local reply. */
+  #giveUp(): Refusal {
     this.#countRetries("failure");
-    if (this.#permit?.state === "refused") return "overloaded";
+    if (this.#permit?.refusedFor !== undefined) return { error: "overloaded", cause: this.#permit.refusedFor };
     const failure = this.#failure;
-    if (failure === undefined || (this.#exact && unreached.has(failure))) return "no-healthy-endpoint";
-    return failure;
+    if (failure === undefined) return { error: "no-healthy-endpoint", cause: this.#whyUnavailable() };
+    if (this.#exact && unreached.has(failure)) return { error: "no-healthy-endpoint", cause: "unreachable" };
+    return { error: failure, cause: this.cause ?? firstCause(failure) };
+  }
+
+  /** Why none of the version's endpoints can be tried. */
+  #whyUnavailable(): ErrorCause<"no-healthy-endpoint"> {
+    const endpoints = this.served.endpoints.current;
+    const causes = new Set(endpoints.map(({ health }) => unavailableCauses[health.condition.state]));
+    const [first = "no-address"] = causes;
+    return causes.size > 1 ? "mixed" : first;
   }
 
   #mayFallBack(): boolean {
@@ -317,6 +333,14 @@ export class Attempts implements PickContext {
     this.endpoint?.latency.gaveUp(this.#context.monotonicMs() - this.#startedMs, this.#context.nowMs());
   }
 }
+
+/** By the state of an endpoint. One that is up has all of its connections in use. */
+const unavailableCauses = {
+  up: "busy",
+  ejected: "ejected",
+  failing: "failing-checks",
+  refused: "unreachable",
+} as const satisfies Record<Condition["state"], ErrorCause<"no-healthy-endpoint">>;
 
 /** A retry that is allowed, and paid for from the budget if it has a cost. */
 interface Retry {

@@ -124,6 +124,7 @@ function buildService(spec: ServiceSpec, parts: SnapshotParts): Service {
     defaultVersion: named(versions, spec.defaultVersion),
     versions,
     timeouts: spec.timeouts,
+    responseHead: spec.responseHead,
     external: spec.external,
     protocol: spec.protocol,
     tls: spec.tls,

@@ -1,7 +1,7 @@
 import type { Decision } from "../decide/decision.ts";
 import { isPreflight } from "../decide/preflight.ts";
 import { randomUnit } from "../decide/unit.ts";
-import type { ErrorCode } from "../errors.ts";
+import { type ErrorCode, knownCause } from "../errors.ts";
 import { normalPath, routedHead } from "../http/path.ts";
 import type { Caller, RequestHead } from "../http/request-head.ts";
 import { RequestFacts } from "../identify/request-facts.ts";
@@ -10,7 +10,14 @@ import type { FaultKind } from "../observe/route-stats.ts";
 import { Attempts } from "./attempts.ts";
 import { affinityOf, decideRequest } from "./decide-request.ts";
 import type { Fault } from "./fault.ts";
-import type { LocalReply, Refusal } from "./local-reply.ts";
+import {
+  grpcLocalResponse,
+  type LocalReply,
+  type LocalResponse,
+  localResponse,
+  type Refusal,
+  refusal,
+} from "./local-reply.ts";
 import { type Mirror, type MirroredRequest, type Mirroring, mirrorHeader } from "./mirror.ts";
 import type { ProxyContext } from "./proxy-context.ts";
 import { followLink, routeRedirect } from "./redirects.ts";
@@ -47,6 +54,8 @@ export class Exchange implements Outcome {
   /** The status of a gRPC call. */
   grpcStatus: number | undefined;
   error: ErrorCode | undefined;
+  /** Why Perch refused the request or cut its response, if not for a failed attempt alone. */
+  failure: Refusal | undefined;
   bytesReceived = 0;
   bytesSent = 0;
   durationMs = 0;
@@ -95,16 +104,19 @@ export class Exchange implements Outcome {
    */
   begin(): LocalReply | undefined {
     const route = this.findRoute();
-    if (route === undefined) return this.#isAmbiguous ? "bad-request" : "no-route";
-    const refusal = route.rateLimit?.refuse(this.facts, this.#startedMs);
-    if (refusal !== undefined) return refusal;
+    if (route === undefined) {
+      return this.#isAmbiguous ? refusal("bad-request", "ambiguous-path") : refusal("no-route", "no-match");
+    }
+    const limited = route.rateLimit?.refuse(this.facts, this.#startedMs);
+    if (limited !== undefined) return limited;
     if (route.cors !== undefined && isPreflight(this.facts)) return route.cors.preflight(this.head);
     if (route.redirect !== undefined) return routeRedirect(route.redirect, this);
-    this.#isAdmitted = this.#context.overload.admit(this.snapshot.config.limits);
-    if (!this.#isAdmitted) return "overloaded";
+    const shed = this.#context.overload.admit(this.snapshot.config.limits);
+    if (shed !== undefined) return refusal("overloaded", shed);
+    this.#isAdmitted = true;
     if (route.upstreamPath !== undefined) {
       this.upstreamPath = route.upstreamPath.for({ written: this.#writtenPath, matched: this.head.path });
-      if (this.upstreamPath === undefined) return "bad-request";
+      if (this.upstreamPath === undefined) return refusal("bad-request", "invalid-rewrite");
     }
     const { service, release } = route;
     const { ownParameters } = this.snapshot;
@@ -132,7 +144,7 @@ export class Exchange implements Outcome {
     this.delayMs = status === undefined ? fault.delayOf(context) : 0;
     if (status !== undefined) this.fault = "abort";
     else if (this.delayMs > 0) this.fault = "delay";
-    return status === undefined ? undefined : { error: "fault", status, retryAfterSeconds: undefined };
+    return status === undefined ? undefined : { error: "fault", cause: "abort", status };
   }
 
   #decide({ policy, stats }: ActiveRelease, service: Service): Decision {
@@ -177,8 +189,23 @@ export class Exchange implements Outcome {
     return pin === undefined ? undefined : this.route?.release?.policy.setCookie(pin, this.facts.isHttps);
   }
 
-  /** The CORS fields of a local reply, flat. */
-  corsFields(): readonly string[] {
+  /** Renders the local reply to this request. An error is counted. `grpc`: an error in the format of gRPC. */
+  localResponse(reply: LocalReply, accept: unknown, dialect: "http" | "grpc" = "http"): LocalResponse {
+    const { requestId } = this;
+    const isError = "error" in reply;
+    if (isError) {
+      this.failure = reply;
+      this.#context.refused(reply.error, knownCause(reply));
+    }
+    const response =
+      isError && dialect === "grpc"
+        ? grpcLocalResponse(reply, requestId)
+        : localResponse(reply, requestId, accept, this.attempts?.retryAfterSeconds, this.#corsFields());
+    this.bytesSent = response.body.length;
+    return response;
+  }
+
+  #corsFields(): readonly string[] {
     return this.route?.cors?.responseFields(this.head) ?? [];
   }
 
@@ -271,7 +298,9 @@ export class Exchange implements Outcome {
   }
 
   get errorCause(): string | undefined {
-    return this.error === undefined ? undefined : this.attempts?.cause;
+    if (this.error === undefined) return undefined;
+    if (this.failure?.error === this.error) return this.failure.cause;
+    return this.attempts?.failure === this.error ? this.attempts.cause : undefined;
   }
 
   get upstream(): string | undefined {

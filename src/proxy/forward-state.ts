@@ -1,9 +1,10 @@
-import { type ErrorCode, errorTable } from "../errors.ts";
+import { type ErrorCode, errorTable, firstCause } from "../errors.ts";
 import { type Schedule, scheduleTimeout } from "../upstream/clock.ts";
 import type { Endpoint } from "../upstream/endpoint.ts";
-import type { AttemptFailure } from "./attempt-failure.ts";
+import { type AttemptFailure, causeOf } from "./attempt-failure.ts";
 import type { Attempts, NextAttempt } from "./attempts.ts";
 import type { Exchange } from "./exchange.ts";
+import type { Refusal } from "./local-reply.ts";
 import type { PermitWaiter } from "./permit.ts";
 import type { BodyState } from "./retry-policy.ts";
 
@@ -33,7 +34,7 @@ export interface ForwardTransport {
   /** Abandons the upstream connection of the current attempt, if there is one. */
   abandonAttempt(): void;
   /** Sends a local reply. No part of a response was sent before. */
-  reply(error: ErrorCode): void;
+  reply(refusal: Refusal): void;
   /** Aborts the response in progress, so that the client cannot mistake it for a complete one. */
   cut(): void;
 }
@@ -99,11 +100,11 @@ export class ForwardState implements PermitWaiter {
   }
 
   #try(next: NextAttempt): void {
-    if (typeof next !== "string") this.sendTo(next);
-    else if (next === "queued") {
+    if (next === "queued") {
       this.phase = "queued";
       this.#transport.queued();
-    } else this.#reply(next);
+    } else if ("error" in next) this.#reply(next);
+    else this.sendTo(next);
   }
 
   sendTo(endpoint: Endpoint): void {
@@ -123,14 +124,26 @@ export class ForwardState implements PermitWaiter {
     this.#attempts.answered(status, verdict);
   }
 
-  /** The current attempt failed. It is retried if allowed, else the request ends with the failure. */
-  attemptFailed(failure: AttemptFailure, error?: Error): void {
+  /**
+   * The current attempt failed. It is retried if allowed, else the request ends with the failure. `why`: the underlying
+   * error, or the failure's cause.
+   */
+  attemptFailed(failure: AttemptFailure, why?: Error | string): void {
     if (this.phase === "ended") return;
     const { bodyState } = this.#transport;
     this.#transport.abandonAttempt();
-    this.#attempts.failed(failure, error);
+    this.#attempts.failed(failure, this.#causeOf(failure, why));
     if (this.phase === "responding") this.#cut(failure);
     else this.#try(this.#attempts.again(bodyState, this));
+  }
+
+  /** Of a lost or a late response, the system's code says less than how far the response had come. */
+  #causeOf(failure: AttemptFailure, why: Error | string | undefined): string | undefined {
+    const isWithin = this.phase === "responding";
+    if (failure === "upstream-reset") return isWithin ? "within-response" : "before-response";
+    if (typeof why === "string") return why;
+    if (failure === "upstream-timeout") return isWithin ? "idle" : "response-headers";
+    return failure === "connect-timeout" ? undefined : causeOf(why);
   }
 
   /** No connection could be made: this process is out of descriptors, ports or memory. No endpoint failed. */
@@ -141,11 +154,12 @@ export class ForwardState implements PermitWaiter {
   }
 
   /** Ends the request for a reason other than an upstream failure. */
-  abort(error: ErrorCode): void {
+  abort(error: ErrorCode, cause: string = firstCause(error)): void {
     if (this.phase === "ended") return;
     this.#transport.abandonAttempt();
+    this.#exchange.failure = { error, cause };
     if (this.phase === "responding") this.#cut(error);
-    else this.#reply(error);
+    else this.#reply(this.#exchange.failure);
   }
 
   /** A defect of Perch ends only this request. */
@@ -166,8 +180,8 @@ export class ForwardState implements PermitWaiter {
   #totalExceeded(): void {
     if (this.phase === "ended" || this.#transport.clientIsBehind) this.clientStalled();
     else if (this.phase !== "responding" && this.#transport.awaitsBody) this.abort("request-timeout");
-    else if (this.phase === "waiting" || this.phase === "queued") this.abort("upstream-timeout");
-    else this.attemptFailed("upstream-timeout");
+    else if (this.phase === "waiting" || this.phase === "queued") this.abort("upstream-timeout", "total");
+    else this.attemptFailed("upstream-timeout", "total");
   }
 
   /** The client stopped reading the response. */
@@ -180,10 +194,10 @@ export class ForwardState implements PermitWaiter {
     this.#transport.cut();
   }
 
-  #reply(error: ErrorCode): void {
+  #reply(refusal: Refusal): void {
     this.phase = "ended";
-    this.#exchange.error = error;
-    this.#transport.reply(error);
+    this.#exchange.error = refusal.error;
+    this.#transport.reply(refusal);
   }
 
   /** The error to record. `incomplete`: the client did not receive the whole response. */

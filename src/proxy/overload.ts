@@ -23,12 +23,12 @@ export class OverloadManager {
     this.#onShed = onShed;
   }
 
-  /** Whether one more request may begin. If so, it counts as in flight until `release`. */
-  admit({ inFlight, loopDelayMs }: Limits): boolean {
+  /** Why a further request may not begin. Undefined if it may; then it counts as in flight until `release`. */
+  admit({ inFlight, loopDelayMs }: Limits): ShedCause | undefined {
     if (this.#inFlight >= inFlight) return this.#shed("in-flight");
     if (this.#loopDelayMs > loopDelayMs) return this.#shed("loop-delay");
     this.#inFlight++;
-    return true;
+    return undefined;
   }
 
   release(): void {
@@ -57,8 +57,8 @@ export class OverloadManager {
     this.#dueMs = nowMs + sampleIntervalMs;
   };
 
-  #shed(cause: ShedCause): false {
+  #shed(cause: ShedCause): ShedCause {
     this.#onShed(cause);
-    return false;
+    return cause;
   }
 }

@@ -1,3 +1,4 @@
+import type { OverloadCause } from "../observe/upstream-stats.ts";
 import type { ConcurrencyLimiter, Waiter } from "../upstream/concurrency-limiter.ts";
 import type { ServiceVersion } from "./service.ts";
 
@@ -13,6 +14,8 @@ export class Permit implements Waiter {
   readonly #version: ServiceVersion;
   readonly #waiter: PermitWaiter | undefined;
   state: "acquired" | "queued" | "refused" | "released" = "acquired";
+  /** Why it was refused; undefined if it was not. */
+  refusedFor: OverloadCause | undefined;
 
   private constructor(version: ServiceVersion, limiter: ConcurrencyLimiter, waiter: PermitWaiter | undefined) {
     this.#limiter = limiter;
@@ -24,9 +27,9 @@ export class Permit implements Waiter {
   static acquire(version: ServiceVersion, limiter: ConcurrencyLimiter, waiter: PermitWaiter): Permit {
     const permit = new Permit(version, limiter, waiter);
     const outcome = limiter.acquire(permit);
-    permit.state = outcome === "full" ? "refused" : outcome;
+    if (outcome === "full") permit.#refuse("queue-full");
+    else permit.state = outcome;
     if (outcome === "queued") version.stats.pending.value++;
-    else if (outcome === "full") version.stats.overload("queue-full");
     return permit;
   }
 
@@ -42,11 +45,15 @@ export class Permit implements Waiter {
   }
 
   expired(): void {
-    const { stats } = this.#version;
-    stats.pending.value--;
-    stats.overload("queue-timeout");
-    this.state = "refused";
+    this.#version.stats.pending.value--;
+    this.#refuse("queue-timeout");
     this.#waiter?.onPermit();
+  }
+
+  #refuse(cause: OverloadCause): void {
+    this.#version.stats.overload(cause);
+    this.state = "refused";
+    this.refusedFor = cause;
   }
 
   /** Idempotent. */

@@ -1,4 +1,5 @@
 import type { RandomSource } from "../decide/unit.ts";
+import type { ErrorCode } from "../errors.ts";
 import type { Observer } from "../observe/observer.ts";
 import type { HandoverCause } from "../observe/process-stats.ts";
 import type { SpanSink } from "../observe/span.ts";
@@ -25,6 +26,8 @@ export interface ProxyContext {
   streamed(bytes: number): void;
   /** Reports a handover of a connection from the fast lane to the standard lane. */
   handedOver(cause: HandoverCause): void;
+  /** Counts an error that Perch answers. `cause`: one in the table of errors. */
+  refused(error: ErrorCode, cause: string): void;
   readonly overload: OverloadManager;
   readonly mirrors: Mirrors;
   readonly spans: SpanSink;

@@ -23,7 +23,7 @@ export class RateLimit {
     const waitMs = this.#buckets.take(this.#keyOf(facts), nowMs);
     if (waitMs === 0) return undefined;
     this.#stats.rejected.value++;
-    return { error: "rate-limited", status: 429, retryAfterSeconds: Math.max(1, Math.ceil(waitMs / 1000)) };
+    return { error: "rate-limited", cause: "route-limit", retryAfterSeconds: Math.max(1, Math.ceil(waitMs / 1000)) };
   }
 
   /** The key that a request is counted by, for explanations. */

@@ -2,7 +2,13 @@ import type { UpstreamStats } from "../observe/stats-registry.ts";
 import type { Balancer } from "../upstream/balancers.ts";
 import type { ConcurrencyLimiter } from "../upstream/concurrency-limiter.ts";
 import type { EndpointSet } from "../upstream/endpoint.ts";
-import type { ServiceSpec, Timeouts, UpstreamProtocol, UpstreamTls } from "../upstream/service-spec.ts";
+import type {
+  ResponseHeadLimits,
+  ServiceSpec,
+  Timeouts,
+  UpstreamProtocol,
+  UpstreamTls,
+} from "../upstream/service-spec.ts";
 import type { RetryPolicy } from "./retry-policy.ts";
 
 /** One version of a service, ready to be sent requests. */
@@ -24,6 +30,7 @@ export interface Service {
   readonly defaultVersion: ServiceVersion;
   readonly versions: ReadonlyMap<string, ServiceVersion>;
   readonly timeouts: Timeouts;
+  readonly responseHead: ResponseHeadLimits;
   /** Whether third parties run it. Versions are not propagated to it. */
   readonly external: boolean;
   readonly protocol: UpstreamProtocol;

@@ -84,6 +84,14 @@ export interface LimitSpec {
   readonly pendingTimeoutMs: number;
 }
 
+/** Limits of the head of an endpoint's response. */
+export interface ResponseHeadLimits {
+  readonly bytes: number;
+  readonly fields: number;
+}
+
+export const defaultResponseHead: ResponseHeadLimits = Object.freeze({ bytes: 64 * 1024, fields: 1_000 });
+
 /** How connections to an endpoint are reused. */
 export interface ReuseSpec {
   /** How long an idle connection is kept, unless the endpoint announces less. */
@@ -122,6 +130,7 @@ export interface ServiceSpec {
   readonly outlier: OutlierSpec | undefined;
   readonly retries: RetrySpec | undefined;
   readonly limits: LimitSpec | undefined;
+  readonly responseHead: ResponseHeadLimits;
   readonly reuse: ReuseSpec;
 }
 

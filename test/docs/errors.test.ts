@@ -8,6 +8,19 @@ const elsewhere: Partial<Record<ErrorCode, string>> = {
   fault: "its status is what the route says: docs/routes.md",
 };
 
+test("docs/errors.md has every cause of every error that Perch answers, and its status", () => {
+  const page = readPage("docs/errors.md");
+  for (const [code, { status, causes }] of Object.entries(errorTable)) {
+    if (code === "client-closed") continue;
+    const tokens = section(page, code);
+    expect(tokens.map(({ raw }) => raw).join(""), code).toContain(code === "fault" ? "status" : `${status}:`);
+    expect(
+      tableOf(tokens).flatMap(([cause = ""]) => codesIn(cause)),
+      code,
+    ).toEqual(Object.keys(causes));
+  }
+});
+
 test("the README's table of errors has every code that Perch answers by itself, with its status", () => {
   const documented = tableOf(section(readPage("README.md"), "The chain")).flatMap(([, answer = "", codes = ""]) =>
     codesIn(codes).map((code) => [code, Number(answer.slice(0, 3))] as const),

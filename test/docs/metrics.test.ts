@@ -3,6 +3,7 @@ import { describe, expect, test } from "vitest";
 import { TestDnsServer } from "../kit/dns-server.ts";
 import { perch, upstream } from "../kit/freed.ts";
 import { grpcClient, grpcServer } from "../kit/grpc.ts";
+import { exchange } from "../kit/one-service.ts";
 import { shopTls } from "../kit/tls-perch.ts";
 import { all, pages, readPage } from "./page.ts";
 
@@ -74,6 +75,7 @@ routes:
     },
   );
   await (await fetch(started.origin)).text();
+  await exchange(started.port, "GET / HTTP/1.1\r\n\r\n");
   const { promise, resolve, reject } = Promise.withResolvers<void>();
   const answered = (error: Error | null) => (error === null ? resolve() : reject(error));
   grpcClient(started.port).unary("hello", new Metadata(), {}, answered);

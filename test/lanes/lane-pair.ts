@@ -7,7 +7,7 @@ import { Lane, type LaneConfig, type LaneRun, type Origins } from "./lane.ts";
 import type { LaneCase } from "./lane-case.ts";
 
 /** Log fields of a refused upload that are a race, or depend on how much the lane had read. */
-const refusedUpload = /"(?:status|error|bytesReceived|upstream|attempts)":[^,]+,/g;
+const refusedUpload = /"(?:status|error|cause|bytesReceived|upstream|attempts)":[^,]+,/g;
 
 /** Two complete instances of Perch that differ in `fastLane` only. */
 export class LanePair {

@@ -96,7 +96,10 @@ const edits: readonly LaneCase[] = [
   { name: "an edited request over HTTP/1.0", client: "GET /edited HTTP/1.0\r\nX-Gone: 1\r\n\r\n" },
   {
     name: "an edited upgrade",
-    client: request("GET /edited", "Connection: upgrade\r\nUpgrade: websocket\r\nX-Gone: 1\r\n"),
+    client: request(
+      "GET /edited",
+      "Connection: upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nSec-WebSocket-Version: 13\r\nX-Gone: 1\r\n",
+    ),
   },
   {
     name: "an edited response",
@@ -137,7 +140,13 @@ const edits: readonly LaneCase[] = [
     ],
     regular: true,
   },
-  { name: "a rewritten upgrade", client: request("GET /api/x", "Connection: upgrade\r\nUpgrade: websocket\r\n") },
+  {
+    name: "a rewritten upgrade",
+    client: request(
+      "GET /api/x",
+      "Connection: upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nSec-WebSocket-Version: 13\r\n",
+    ),
+  },
 ];
 
 const origin = "Origin: https://www.app.example\r\n";

@@ -53,6 +53,7 @@ function busy(times: number, nowMs = 1_000_000) {
     made.stats.handovers.handedOver("head");
     made.stats.jwks.fetched("failure");
     made.stats.shed.shed("loop-delay");
+    made.stats.refusals.refused("bad-request", "invalid-host");
     made.stats.spans.count("exported", 3);
   }
   return made;

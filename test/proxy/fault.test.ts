@@ -94,7 +94,8 @@ describe("a fault of an upgrade", () => {
   it("delay: holds the handshake", async () => {
     const stable = await upstream("stable");
     const { port, metric } = await perch(config("on", stable.origin, "{ delay: { for: 50ms } }"));
-    const upgrade = "Connection: Upgrade\r\nUpgrade: websocket\r\n";
+    const upgrade =
+      "Connection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nSec-WebSocket-Version: 13\r\n";
     expect(await exchange(port, get(upgrade))).toMatch(/^HTTP\/1.1 200 /);
     expect(await metric('perch_faults_total{route="all",kind="delay"}')).toBe(1);
   });

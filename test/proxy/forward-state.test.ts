@@ -1,10 +1,10 @@
 import { describe, expect, it } from "vitest";
-import type { ErrorCode } from "../../src/errors.ts";
 import { PlainHead } from "../../src/http/plain-head.ts";
 import { AccessLog } from "../../src/observe/access-log.ts";
 import { Observer } from "../../src/observe/observer.ts";
 import { Exchange } from "../../src/proxy/exchange.ts";
 import { ForwardState, type ForwardTransport } from "../../src/proxy/forward-state.ts";
+import type { Refusal } from "../../src/proxy/local-reply.ts";
 import { OverloadManager } from "../../src/proxy/overload.ts";
 import type { ProxyContext } from "../../src/proxy/proxy-context.ts";
 import type { Endpoint } from "../../src/upstream/endpoint.ts";
@@ -32,7 +32,7 @@ class Lane implements ForwardTransport {
   abandonAttempt(): void {
     this.calls.push("abandon");
   }
-  reply(error: ErrorCode): void {
+  reply({ error }: Refusal): void {
     this.calls.push(`reply ${error}`);
   }
   cut(): void {
@@ -54,6 +54,7 @@ function forwarding(more?: string, method = "GET") {
     defect: () => {},
     streamed: () => {},
     handedOver: () => {},
+    refused: () => {},
     overload: new OverloadManager(
       () => 0,
       () => {},
@@ -151,6 +152,35 @@ describe("a timeout", () => {
       expire(made);
       expect(made.lane.calls).toEqual(wanted);
     }
+  });
+});
+
+describe("the cause that is logged", () => {
+  it.each([
+    ["of a response that does not begin", "sent", "upstream-timeout response-headers", "upstream-timeout total"],
+    ["of a response that pauses", "responding", "upstream-timeout idle", "upstream-timeout total"],
+  ])("%s is the limit", (_sentence, phase, step, total) => {
+    for (const [wanted, expire] of [
+      [step, (made: Forwarding) => made.state.stepExceeded(false)],
+      [total, (made: Forwarding) => made.expireTotal()],
+    ] as const) {
+      const made = forwarding();
+      until[phase]?.(made);
+      expire(made);
+      made.state.end(phase === "responding" ? "incomplete" : "complete", 200);
+      expect(made.logged().map(({ error, cause }) => `${error} ${cause}`)).toEqual([wanted]);
+    }
+  });
+
+  it("is not that of an earlier attempt that was repeated", () => {
+    const made = forwarding();
+    until["connecting"]?.(made);
+    made.state.attemptFailed("connect-failed", "ECONNREFUSED");
+    made.state.phase = "sent";
+    made.state.clientStalled();
+    made.state.end("incomplete", 200);
+    expect(made.logged()).toMatchObject([{ error: "client-closed", attempts: 2 }]);
+    expect(made.logged()[0]).not.toHaveProperty("cause");
   });
 });
 

@@ -128,7 +128,9 @@ describe.each(lanes)("limits of a version, in the $lane lane", ({ fastLane }) =>
     await ask(held.port, "/a");
     await arrived("/a");
     const upgrade = await rawClient(held.port);
-    upgrade.send("GET /ws HTTP/1.1\r\nHost: a\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\r\n");
+    upgrade.send(
+      "GET /ws HTTP/1.1\r\nHost: a\r\nConnection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nSec-WebSocket-Version: 13\r\n\r\n",
+    );
     await expect.poll(() => held.metric(pending)).toBe(1);
     upgrade.close();
     await expect.poll(() => held.metric(pending)).toBe(0);

@@ -367,7 +367,9 @@ describe("a redirect of an upgrade", () => {
     const stable = await upstream("stable");
     const { port } = await perch(configuration("on", stable.origin, "{ name: moved, redirect: { path: /new } }"));
     const client = await rawClient(port);
-    client.send("GET /old HTTP/1.1\r\nHost: a\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\r\n");
+    client.send(
+      "GET /old HTTP/1.1\r\nHost: a\r\nConnection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nSec-WebSocket-Version: 13\r\n\r\n",
+    );
     expect(fieldOf(await client.read(), "Location")).toBe("/new");
   });
 

@@ -1,6 +1,8 @@
 import {
+  defaultResponseHead,
   type LimitSpec,
   type OutlierSpec,
+  type ResponseHeadLimits,
   type RetrySpec,
   type ReuseSpec,
   retryableStatuses,
@@ -122,10 +124,25 @@ export const limitsSchema = object(
       duration({ minMs: 1, maxMs: 3_600_000 }),
       "1s",
     ),
+    responseHeaders: optional(
+      "Maximum size of the headers of an endpoint's response. Default: 64KiB.",
+      size({ min: 1_024, max: 1_048_576 }),
+    ),
+    responseHeaderCount: optional(
+      "Maximum number of headers of an endpoint's response. Default: 1000.",
+      count("a number of headers", 1, 10_000),
+    ),
   },
   {
     what: "limits",
-    atLeastOneOf: ["maxConnections", "maxInFlight", "maxIdleConnections", "maxRequestsPerConnection"],
+    atLeastOneOf: [
+      "maxConnections",
+      "maxInFlight",
+      "maxIdleConnections",
+      "maxRequestsPerConnection",
+      "responseHeaders",
+      "responseHeaderCount",
+    ],
   },
 );
 
@@ -161,6 +178,13 @@ export function compileLimits({
     maxInFlight: maxInFlight ?? Number.POSITIVE_INFINITY,
     maxPending,
     pendingTimeoutMs: pendingTimeout,
+  };
+}
+
+export function compileResponseHead(limits: LimitsConfig | undefined): ResponseHeadLimits {
+  return {
+    bytes: limits?.responseHeaders ?? defaultResponseHead.bytes,
+    fields: limits?.responseHeaderCount ?? defaultResponseHead.fields,
   };
 }
 

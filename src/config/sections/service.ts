@@ -19,6 +19,7 @@ import { compileHealth, healthSchema } from "./health.ts";
 import {
   compileLimits,
   compileOutlier,
+  compileResponseHead,
   compileRetries,
   compileReuse,
   limitsSchema,
@@ -145,6 +146,7 @@ export function compileService({ name, value }: Entry<ServiceConfig>, context: C
     outlier: value.outlier && compileOutlier(value.outlier),
     retries: value.retries && compileRetries(value.retries),
     limits: value.limits && compileLimits(value.limits),
+    responseHead: compileResponseHead(value.limits),
     reuse: compileReuse(value.timeouts.keepAlive, value.limits),
   };
 }

@@ -1,4 +1,4 @@
-import type { ErrorCode } from "../../errors.ts";
+import type { ErrorCause, ErrorCode } from "../../errors.ts";
 import { latin1Slice } from "../../node-internals.ts";
 import {
   byteClasses,
@@ -41,6 +41,11 @@ export class BodyParser {
     return this.#chunks?.failure;
   }
 
+  /** The cause of `failure`. */
+  get cause(): ChunkedCause | undefined {
+    return this.#chunks?.cause;
+  }
+
   /** Trailer fields of a complete chunked body, flat. */
   get trailers(): readonly string[] {
     return this.#chunks?.trailers ?? [];
@@ -60,6 +65,18 @@ export class BodyParser {
     this.#ended = this.#length === Number.POSITIVE_INFINITY && this.#chunks === undefined;
   }
 }
+
+/** What the causes are called in a response. */
+export const responseBodyCauses = {
+  "invalid-chunk": "invalid-chunk",
+  "chunk-extensions": "chunk-extensions-too-large",
+  "invalid-trailer": "invalid-trailer",
+  "forbidden-trailer": "invalid-trailer",
+  trailers: "trailers-too-large",
+} as const satisfies Record<ChunkedCause, ErrorCause<"upstream-malformed">>;
+
+/** Maximum size of the trailer section of a response. */
+export const maxResponseTrailerBytes: number = 64 * 1024;
 
 /** Receives the bytes of a body to pass on. */
 export interface ChunkedSink {
@@ -105,6 +122,9 @@ type State =
   | "too large";
 
 export type ChunkedFailure = Extract<ErrorCode, "bad-request" | "headers-too-large">;
+export type ChunkedCause =
+  | Extract<ErrorCause<"bad-request">, "invalid-chunk" | "invalid-trailer" | "forbidden-trailer">
+  | Extract<ErrorCause<"headers-too-large">, "trailers" | "chunk-extensions">;
 
 /**
  * Parses a chunked body (RFC 9112 §7.1) incrementally. Passes everything on unchanged except chunk extensions, which
@@ -135,6 +155,14 @@ export class ChunkedParser {
   get failure(): ChunkedFailure | undefined {
     if (this.#state === "malformed") return "bad-request";
     return this.#state === "too large" ? "headers-too-large" : undefined;
+  }
+
+  get cause(): ChunkedCause | undefined {
+    const isInTrailers = this.#trailerPart !== undefined;
+    if (this.#state === "too large") return isInTrailers ? "trailers" : "chunk-extensions";
+    if (this.#state !== "malformed") return undefined;
+    if (!isInTrailers) return "invalid-chunk";
+    return this.trailers.length > 0 ? "forbidden-trailer" : "invalid-trailer";
   }
 
   /**

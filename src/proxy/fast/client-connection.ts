@@ -1,11 +1,10 @@
 import { STATUS_CODES } from "node:http";
 import type { Socket } from "node:net";
-import type { ErrorCode } from "../../errors.ts";
 import type { HandoverCause } from "../../observe/process-stats.ts";
 import type { Timeouts } from "../../upstream/service-spec.ts";
 import type { DownstreamInfo } from "../downstream.ts";
 import { Exchange } from "../exchange.ts";
-import { type LocalReply, localResponse, localResponseText, unreadableRequestHead } from "../local-reply.ts";
+import { type LocalReply, localResponseText, type Refusal, refusal, unreadableRequestHead } from "../local-reply.ts";
 import type { Snapshot } from "../snapshot.ts";
 import { type AcceptedSocket, readAccepted } from "./adopted-socket.ts";
 import { BodyParser } from "./body-parser.ts";
@@ -107,7 +106,7 @@ export class ClientConnection implements ClientSide {
   onDeadline(): void {
     try {
       if (this.#request !== undefined) this.#request.onDeadline();
-      else if (this.#partialHead !== undefined) this.#refuse("request-timeout");
+      else if (this.#partialHead !== undefined) this.#refuse(refusal("request-timeout", "head"));
       else this.destroy();
     } catch (error) {
       this.#fail(error);
@@ -315,7 +314,7 @@ export class ClientConnection implements ClientSide {
       reply = exchange.begin();
     } catch (error) {
       context.defect(error);
-      this.#refuse("internal-error", exchange);
+      this.#refuse(refusal("internal-error", "defect"), exchange);
       return to;
     }
     const body =
@@ -392,18 +391,17 @@ export class ClientConnection implements ClientSide {
   }
 
   /** Sends a local reply and closes, without forwarding. */
-  #refuse(code: ErrorCode, exchange?: Exchange): void {
+  #refuse(reply: Refusal, exchange?: Exchange): void {
     const { context, date } = this.#context;
     const refused =
       exchange ?? new Exchange(context, this.#downstream.caller(context.snapshot), unreadableRequestHead());
-    const response = localResponse(code, refused.requestId, undefined);
+    const response = refused.localResponse(reply, undefined);
     const reasonPhrase = STATUS_CODES[response.status] ?? "";
-    refused.bytesSent = response.body.length;
     this.#state = "lingering";
     this.#partialHead = undefined;
     const text = localResponseText(response, { reasonPhrase, connection: "close", date: date.now(), body: "sent" });
     this.#socket.end(text, "latin1", () => this.#socket.destroy());
-    refused.end(response.status, code);
+    refused.end(response.status, reply.error);
   }
 
   /** A defect in one request must not end the process. */

@@ -1,18 +1,15 @@
 import { STATUS_CODES } from "node:http";
-import type { ErrorCode } from "../../errors.ts";
 import type { Endpoint } from "../../upstream/endpoint.ts";
-import type { Timeouts } from "../../upstream/service-spec.ts";
+import { defaultResponseHead, type ResponseHeadLimits, type Timeouts } from "../../upstream/service-spec.ts";
 import type { AttemptFailure } from "../attempt-failure.ts";
-import type { Attempts } from "../attempts.ts";
 import type { Exchange } from "../exchange.ts";
 import { ForwardState, type ForwardTransport } from "../forward-state.ts";
-import { closesConnection, localResponse, localResponseText } from "../local-reply.ts";
+import { closesConnection, localResponseText, type Refusal } from "../local-reply.ts";
 import type { BodyState } from "../retry-policy.ts";
 import type { BodyParser, ChunkedSink } from "./body-parser.ts";
 import type { ActiveRequest, ClientSide, FastContext } from "./fast-context.ts";
 import { PartialHead } from "./header-scanner.ts";
 import { InterimRelay } from "./interim-relay.ts";
-import { responseHeadBytes } from "./response-parser.ts";
 import { bodyReader, ResponseRelay } from "./response-writer.ts";
 import { TextSink } from "./socket-writer.ts";
 import type { UpstreamConnection, UpstreamUser } from "./upstream-pool.ts";
@@ -35,7 +32,6 @@ export class Forward implements ActiveRequest, UpstreamUser, ForwardTransport {
   readonly exchange: Exchange;
   readonly #context: FastContext;
   readonly #client: ClientSide;
-  readonly #attempts: Attempts;
   readonly #timeouts: Timeouts;
   readonly #request: UpstreamRequest;
   readonly #state: ForwardState;
@@ -51,7 +47,6 @@ export class Forward implements ActiveRequest, UpstreamUser, ForwardTransport {
     this.#context = context;
     this.#client = client;
     this.exchange = parts.exchange;
-    this.#attempts = parts.attempts;
     this.#timeouts = parts.timeouts;
     this.#request = new UpstreamRequest(parts);
     this.#state = new ForwardState(parts.exchange, parts.attempts, this, context.context.defect);
@@ -68,6 +63,10 @@ export class Forward implements ActiveRequest, UpstreamUser, ForwardTransport {
     }
     this.#arm(this.#timeouts.idleMs);
     return this.#gather(body, bytes, from, to);
+  }
+
+  get #headLimits(): ResponseHeadLimits {
+    return this.exchange.route?.service?.responseHead ?? defaultResponseHead;
   }
 
   get isReady(): boolean {
@@ -102,7 +101,7 @@ export class Forward implements ActiveRequest, UpstreamUser, ForwardTransport {
     const { writer } = this.#connection;
     const end = this.#request.pass(body, bytes, from, to, writer);
     if (body.failure !== undefined) {
-      this.#state.abort(body.failure);
+      this.#state.abort(body.failure, body.cause);
       return to;
     }
     writer.flush();
@@ -155,7 +154,7 @@ export class Forward implements ActiveRequest, UpstreamUser, ForwardTransport {
     if (this.#state.phase === "sent") {
       if (connection.isPoisoned()) this.#attemptFailed("upstream-reset");
       else if (this.#partialHead === undefined) this.#readHeads(connection, bytes, 0, length);
-      else if (this.#partialHead.append(bytes, 0, length) || this.#partialHead.length > responseHeadBytes) {
+      else if (this.#partialHead.append(bytes, 0, length) || this.#partialHead.length > this.#headLimits.bytes) {
         const { bytes: all, length: end } = this.#partialHead;
         this.#partialHead = undefined;
         this.#readHeads(connection, all, 0, end);
@@ -233,7 +232,7 @@ export class Forward implements ActiveRequest, UpstreamUser, ForwardTransport {
   #gather(body: BodyParser, bytes: Buffer, from: number, to: number): number {
     const end = this.#request.gather(body, bytes, from, to);
     if (body.failure !== undefined) {
-      this.#state.abort(body.failure);
+      this.#state.abort(body.failure, body.cause);
       return to;
     }
     const { isReady } = this;
@@ -251,9 +250,9 @@ export class Forward implements ActiveRequest, UpstreamUser, ForwardTransport {
   #readHeads(connection: UpstreamConnection, bytes: Buffer, from: number, to: number): void {
     const { responses } = this.#context;
     for (let at = from; ; at = responses.end) {
-      const outcome = at < to ? responses.read(bytes, at, to) : "incomplete";
+      const outcome = at < to ? responses.read(bytes, at, to, this.#headLimits) : "incomplete";
       if (outcome === "malformed") {
-        this.#attemptFailed("upstream-malformed");
+        this.#attemptFailed("upstream-malformed", responses.cause);
         return;
       }
       if (outcome === "incomplete") {
@@ -266,8 +265,9 @@ export class Forward implements ActiveRequest, UpstreamUser, ForwardTransport {
         return;
       }
       this.#interim ??= new InterimRelay(this.#client.writer);
-      if (!this.#interim.pass(responses)) {
-        this.#attemptFailed("upstream-malformed");
+      const fault = this.#interim.pass(responses);
+      if (fault !== undefined) {
+        this.#attemptFailed("upstream-malformed", fault);
         return;
       }
     }
@@ -324,7 +324,7 @@ export class Forward implements ActiveRequest, UpstreamUser, ForwardTransport {
     if (relayed.failure !== undefined) {
       // Flush the valid part received so far, although the response will be cut short: the client may use it.
       writer.flush();
-      this.#attemptFailed("upstream-malformed");
+      this.#attemptFailed("upstream-malformed", relayed.cause);
       return;
     }
     if (relayed.isComplete) {
@@ -365,10 +365,10 @@ export class Forward implements ActiveRequest, UpstreamUser, ForwardTransport {
 
   // ---- failures
 
-  #attemptFailed(failure: AttemptFailure, error?: Error): void {
+  #attemptFailed(failure: AttemptFailure, why?: Error | string): void {
     // If one idle connection was broken, the others probably are too.
     if (failure === "upstream-reset") this.#mayReuse = false;
-    this.#state.attemptFailed(failure, error);
+    this.#state.attemptFailed(failure, why);
   }
 
   abandonAttempt(): void {
@@ -382,17 +382,14 @@ export class Forward implements ActiveRequest, UpstreamUser, ForwardTransport {
     this.#client.destroy();
   }
 
-  reply(code: ErrorCode): void {
-    const { head, requestId } = this.exchange;
-    const accept = head.headerLines("accept").join(", ");
-    const cors = this.exchange.corsFields();
-    const response = localResponse(code, requestId, accept, this.#attempts.retryAfterSeconds, cors);
+  reply(refusal: Refusal): void {
+    const { head } = this.exchange;
+    const response = this.exchange.localResponse(refusal, head.headerLines("accept").join(", "));
     this.#status = response.status;
-    this.exchange.bytesSent = response.body.length;
     this.#client.writer.addText(
       localResponseText(response, {
         reasonPhrase: STATUS_CODES[response.status] ?? "",
-        connection: this.#client.connectionAfter(closesConnection(code) ? "last response" : "response"),
+        connection: this.#client.connectionAfter(closesConnection(refusal) ? "last response" : "response"),
         date: this.#context.date.now(),
         body: head.method === "HEAD" ? "omitted" : "sent",
       }),

@@ -1,4 +1,3 @@
-import { maxResponseFields } from "../../http/header-fields.ts";
 import { latin1Slice } from "../../node-internals.ts";
 /** Byte classes of a message head, as bits of one lookup table. This one: characters of a token. */
 export const tokenByte = 1;
@@ -46,8 +45,11 @@ export const incomplete = -1;
 /** Malformed, ambiguous or not supported by this parser. */
 export const irregular = -2;
 
-/** Far above the configurable limits; a head with more fields is irregular. */
-const maxFields = maxResponseFields;
+/** The highest configurable limit; a head with more fields is irregular. */
+const maxFields = 10_000;
+/** Enough for nearly every head. */
+const firstFields = 1_000;
+const offsetsPerField = 5;
 
 /**
  * Finds the fields of one head, checking every byte, and records their offsets from the head's first byte. One scanner
@@ -57,7 +59,7 @@ export class HeaderScanner {
   count = 0;
   /** Whether every field is `name: value`: one space, no blank after the value, and a value. */
   evenlySpaced = true;
-  readonly #offsets = new Int32Array(maxFields * 5);
+  #offsets = new Int32Array(firstFields * offsetsPerField);
   /** A view of the buffer scanned last, which nearly always is the shared buffer. */
   #words: DataView = new DataView(new ArrayBuffer(0));
   #wordsOf: Uint8Array | undefined;
@@ -92,7 +94,7 @@ export class HeaderScanner {
    * One long function on purpose: it loops over every byte of every head, at about 1 ns each.
    */
   scan(bytes: Uint8Array, origin: number, from: number, to: number): number {
-    const offsets = this.#offsets;
+    let offsets = this.#offsets;
     const words = this.#wordsIn(bytes);
     const lastWord = to - 4;
     let at = from;
@@ -107,7 +109,10 @@ export class HeaderScanner {
         this.evenlySpaced = even;
         return at + 2;
       }
-      if (count === maxFields) return irregular;
+      if (count * offsetsPerField === offsets.length) {
+        if (count === maxFields) return irregular;
+        offsets = this.#grow();
+      }
       const start = at;
       let hash = 0;
       while (((byteClasses[code] as number) & tokenByte) !== 0) {
@@ -137,6 +142,13 @@ export class HeaderScanner {
       offsets[place + 4] = hash;
     }
     return incomplete;
+  }
+
+  #grow(): Int32Array<ArrayBuffer> {
+    const larger = new Int32Array(maxFields * offsetsPerField);
+    larger.set(this.#offsets);
+    this.#offsets = larger;
+    return larger;
   }
 
   #wordsIn(bytes: Uint8Array): DataView {

@@ -1,4 +1,5 @@
-import { maxInterimResponses } from "../interim-responses.ts";
+import type { ErrorCause } from "../../errors.ts";
+import { interimFault } from "../interim-responses.ts";
 import { earlyHintLinks } from "../response-headers.ts";
 import type { ResponseParser } from "./response-parser.ts";
 import type { SocketWriter } from "./socket-writer.ts";
@@ -14,15 +15,16 @@ export class InterimRelay {
 
   /**
    * Passes on a 102, and a 103 with its links, from the parsed head. Skips others, also a 100 that the client did not
-   * expect (RFC 9110 §15.2). False for a 101, which was not requested, and above the maximum number.
+   * expect (RFC 9110 §15.2). Returns the fault of one that is not allowed.
    */
-  pass(responses: ResponseParser): boolean {
+  pass(responses: ResponseParser): ErrorCause<"upstream-malformed"> | undefined {
     const { status } = responses;
-    if (status < 100 || status === 101 || ++this.#count > maxInterimResponses) return false;
+    const fault = interimFault(status, ++this.#count);
+    if (fault !== undefined) return fault;
     if (status === 102) this.#writer.addText("HTTP/1.1 102 Processing\r\n\r\n");
     const links = status === 103 ? earlyHintLinks(responses.flat()) : [];
     if (links.length > 0) this.#writer.addText(`HTTP/1.1 103 Early Hints\r\nLink: ${links.join(", ")}\r\n\r\n`);
-    return true;
+    return undefined;
   }
 
   /** Another attempt begins. */

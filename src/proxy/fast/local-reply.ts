@@ -1,6 +1,6 @@
 import { STATUS_CODES } from "node:http";
 import type { Exchange } from "../exchange.ts";
-import { closesConnection, errorOf, type LocalReply, localResponse, localResponseText } from "../local-reply.ts";
+import { closesConnection, errorOf, type LocalReply, localResponseText } from "../local-reply.ts";
 import type { BodyParser, ChunkedSink } from "./body-parser.ts";
 import type { ActiveRequest, ClientSide, FastContext } from "./fast-context.ts";
 
@@ -24,14 +24,12 @@ export class LocalReplyExchange implements ActiveRequest {
 
   /** Writes the reply, and reads the bytes after the head. Returns the position where the next request starts. */
   start(reply: LocalReply, bytes: Buffer, from: number, to: number): number {
-    const { head, requestId } = this.#exchange;
+    const { head } = this.#exchange;
     const { writer } = this.#client;
-    const corsFields = this.#exchange.corsFields();
-    const response = localResponse(reply, requestId, head.headerLines("accept").join(", "), undefined, corsFields);
+    const response = this.#exchange.localResponse(reply, head.headerLines("accept").join(", "));
     const next = this.onClientData(bytes, from, to);
     this.#status = response.status;
     this.#exchange.error = errorOf(reply);
-    this.#exchange.bytesSent = response.body.length;
     writer.addText(
       localResponseText(response, {
         reasonPhrase: STATUS_CODES[response.status] ?? "",

@@ -1,4 +1,6 @@
+import type { ErrorCause } from "../../errors.ts";
 import { latin1Slice } from "../../node-internals.ts";
+import type { ResponseHeadLimits } from "../../upstream/service-spec.ts";
 import { type ResponseField, responseField } from "../response-headers.ts";
 import {
   byteClasses,
@@ -11,6 +13,7 @@ import {
   space,
   valueByte,
 } from "./header-scanner.ts";
+import { responseFault } from "./response-fault.ts";
 
 /** How the fast lane handles a response field: as the standard lane does, plus Transfer-Encoding, Keep-Alive and Date. */
 export type FastResponseField = ResponseField | "transfer-encoding" | "keep-alive" | "date";
@@ -20,9 +23,6 @@ const framing: ReadonlySet<string> = new Set(["transfer-encoding", "keep-alive",
 const table = new HeaderNameTable<FastResponseField>((name) =>
   framing.has(name) ? (name as FastResponseField) : responseField(name),
 );
-
-/** Maximum size of an upstream's response head, in bytes. */
-export const responseHeadBytes: number = 64 * 1024;
 
 /** Up to this size, body bytes read with the head are decoded together with it. */
 const maxTextBytes = 8 * 1024;
@@ -58,19 +58,28 @@ export class ResponseParser {
   keepAliveRequests: number | undefined;
   /** Position after the head, in the bytes passed to `read`. */
   end = 0;
+  /** Why the last head is malformed. */
+  cause: ErrorCause<"upstream-malformed"> = "other";
   readonly #kinds: FastResponseField[] = [];
   #closed = false;
   #kept = true;
 
-  read(bytes: Buffer, from: number, to: number): "complete" | "incomplete" | "malformed" {
+  /** A head that is `malformed` has a `cause`. */
+  read(bytes: Buffer, from: number, to: number, limits: ResponseHeadLimits): "complete" | "incomplete" | "malformed" {
     const lineEnd = this.#readStatusLine(bytes, from, to);
     const end = lineEnd < 0 ? lineEnd : this.scan.scan(bytes, from, lineEnd, to);
-    if (end === incomplete) return to - from > responseHeadBytes ? "malformed" : "incomplete";
-    if (end === irregular || end - from > responseHeadBytes) return "malformed";
+    if (end === incomplete && to - from <= limits.bytes) return "incomplete";
+    const isWithin = end > 0 && end - from <= limits.bytes && this.scan.count <= limits.fields;
+    if (isWithin && this.#complete(bytes, from, to, end)) return "complete";
+    this.cause = faultWithin(bytes, from, end < 0 ? to : end, limits);
+    return "malformed";
+  }
+
+  #complete(bytes: Buffer, from: number, to: number, end: number): boolean {
     this.end = end;
     this.headLength = end - from;
     this.text = latin1Slice(bytes, from, to - from <= maxTextBytes ? to : end);
-    return this.#readFields(bytes, from) ? "complete" : "malformed";
+    return this.#readFields(bytes, from);
   }
 
   /** Whether `text` also holds the body bytes read with the head. */
@@ -198,6 +207,17 @@ export class ResponseParser {
     this.chunked = true;
     return true;
   }
+}
+
+/** Of a head that is malformed or over a limit, whatever part of it was received. */
+function faultWithin(
+  bytes: Buffer,
+  from: number,
+  to: number,
+  { bytes: maxBytes, fields: maxFields }: ResponseHeadLimits,
+): ErrorCause<"upstream-malformed"> {
+  const end = Math.min(to, from + maxBytes);
+  return responseFault(bytes, from, end, maxFields) ?? (to > end ? "head-too-large" : "other");
 }
 
 const keepAliveParameters = {

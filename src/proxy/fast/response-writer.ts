@@ -1,5 +1,5 @@
 import { STATUS_CODES } from "node:http";
-import type { ErrorCode } from "../../errors.ts";
+import type { ErrorCause, ErrorCode } from "../../errors.ts";
 import type { Exchange } from "../exchange.ts";
 import {
   addResponseFields,
@@ -10,8 +10,8 @@ import {
   responseTrailers,
   type TrailerPlan,
 } from "../response-headers.ts";
-import { BodyParser, type ChunkedSink } from "./body-parser.ts";
-import { type FastResponseField, type ResponseParser, responseHeadBytes } from "./response-parser.ts";
+import { BodyParser, type ChunkedSink, maxResponseTrailerBytes, responseBodyCauses } from "./body-parser.ts";
+import type { FastResponseField, ResponseParser } from "./response-parser.ts";
 import type { SocketWriter } from "./socket-writer.ts";
 
 /** Relays an upstream's final response to the client, reframed if necessary. */
@@ -50,6 +50,12 @@ export class ResponseRelay {
   /** The error in the body, if one was found so far. */
   get failure(): ErrorCode | undefined {
     return this.#body?.failure;
+  }
+
+  /** The cause of `failure`, which is the upstream's. */
+  get cause(): ErrorCause<"upstream-malformed"> | undefined {
+    const cause = this.#body?.cause;
+    return cause && responseBodyCauses[cause];
   }
 
   /** Writes the head. Call while the parser still holds it. */
@@ -92,7 +98,7 @@ export class ResponseRelay {
 
 /** A parser for the body of a response. */
 export function bodyReader(chunked: boolean, contentLength: number | undefined): BodyParser {
-  return new BodyParser(chunked ? "chunked" : (contentLength ?? "until close"), responseHeadBytes);
+  return new BodyParser(chunked ? "chunked" : (contentLength ?? "until close"), maxResponseTrailerBytes);
 }
 
 /** The fields that the lane itself adds to a response's head. */

@@ -1,14 +1,7 @@
 import type { Readable } from "node:stream";
 import { grpcStatusOfError } from "../../http/grpc-status.ts";
 import type { Exchange } from "../exchange.ts";
-import {
-  closesConnection,
-  errorOf,
-  grpcLocalResponse,
-  type LocalReply,
-  type LocalResponse,
-  localResponse,
-} from "../local-reply.ts";
+import { closesConnection, errorOf, type LocalReply, type LocalResponse } from "../local-reply.ts";
 
 /** Whether the client's connection is kept after a local reply. */
 export type ConnectionFate = "keep" | "close";
@@ -67,13 +60,8 @@ export interface ClientSide {
 /** Sends a local reply, for gRPC clients as a gRPC error. Returns the HTTP status sent. */
 export function sendLocalReply(exchange: Exchange, reply: LocalReply, client: ClientSide): number {
   const error = errorOf(reply);
-  const isGrpcError = client.dialect === "grpc" && error !== undefined;
-  const { requestId, attempts } = exchange;
-  const response = isGrpcError
-    ? grpcLocalResponse(error, requestId)
-    : localResponse(reply, requestId, client.accept, attempts?.retryAfterSeconds, exchange.corsFields());
-  if (isGrpcError) exchange.grpcStatus = grpcStatusOfError(error);
-  exchange.bytesSent = response.body.length;
+  const response = exchange.localResponse(reply, client.accept, client.dialect);
+  if (client.dialect === "grpc" && error !== undefined) exchange.grpcStatus = grpcStatusOfError(error);
   client.sendLocal(response, closesConnection(reply) ? "close" : "keep");
   return response.status;
 }

@@ -1,14 +1,14 @@
 import type { ServerResponse } from "node:http";
 import type { Socket } from "node:net";
-import type { ErrorCode } from "../../errors.ts";
 import type { DownstreamInfo } from "../downstream.ts";
+import type { Refusal } from "../local-reply.ts";
 
 /** A request that is being served. */
 export interface ActiveRequest {
   /** The response has closed. */
   closed(): void;
   /** The bytes received from the client are not valid HTTP. */
-  clientFailed(code: ErrorCode): void;
+  clientFailed(refusal: Refusal): void;
 }
 
 /** What a connection needs from its server. */

@@ -1,12 +1,14 @@
 import type { Dispatcher } from "undici";
-import { type ErrorCode, PerchError } from "../../errors.ts";
+import { type ErrorCause, type ErrorCode, PerchError } from "../../errors.ts";
 import { grpcStatusOfError, grpcStatusOfHttp, judgedStatus, readGrpcStatus } from "../../http/grpc-status.ts";
-import { maxResponseFields, skipBlanksBack } from "../../http/header-fields.ts";
+import { skipBlanksBack } from "../../http/header-fields.ts";
 import type { Endpoint } from "../../upstream/endpoint.ts";
-import { isAttemptFailure, isResourceExhaustion } from "../attempt-failure.ts";
+import { defaultResponseHead, type ResponseHeadLimits } from "../../upstream/service-spec.ts";
+import { causeOf, isAttemptFailure, isResourceExhaustion, malformed } from "../attempt-failure.ts";
 import type { Attempts } from "../attempts.ts";
 import type { Exchange } from "../exchange.ts";
 import { ForwardState, type ForwardTransport } from "../forward-state.ts";
+import type { Refusal } from "../local-reply.ts";
 import type { Mirroring } from "../mirror.ts";
 import { attemptFields, copyFields, requestTrailers, upstreamHeaders, upstreamTarget } from "../request-headers.ts";
 import { earlyHintLinks, responseHeaders, responseTrailers } from "../response-headers.ts";
@@ -15,7 +17,7 @@ import { type ClientSide, sendLocalReply } from "./client.ts";
 import type { ActiveRequest } from "./connection.ts";
 import { KeptBody, RequestBody } from "./request-body.ts";
 import type { ReceivedHead } from "./request-head.ts";
-import { codeOf, failureOf, unsendable } from "./undici-errors.ts";
+import { codeOf, failureOf, malformedCause, unsendable } from "./undici-errors.ts";
 import type { UpstreamPools } from "./upstream-pool.ts";
 
 /** What forwarding needs for all requests, fixed for the life of the server. */
@@ -140,9 +142,9 @@ export class Forward implements Dispatcher.DispatchHandler, ActiveRequest, Forwa
    * Invalid bytes within the body abort the request. After the body, the response is still sent, and then the
    * connection closes.
    */
-  clientFailed(code: ErrorCode): void {
+  clientFailed({ error, cause }: Refusal): void {
     this.#client.closeAfterResponse();
-    if (!this.#client.requestComplete) this.#state.abort(code);
+    if (!this.#client.requestComplete) this.#state.abort(error, cause);
   }
 
   onRequestStart(controller: Dispatcher.DispatchController): void {
@@ -182,9 +184,9 @@ export class Forward implements Dispatcher.DispatchHandler, ActiveRequest, Forwa
     }
     const raw = decode(controller.rawHeaders);
     const coding = fieldLines(raw, "transfer-encoding");
-    if ((coding !== undefined && coding.toLowerCase() !== "chunked") || raw.length > 2 * maxResponseFields) {
-      // Transfer-Encoding is hop-by-hop and is removed, so the client could not decode a coding other than chunked.
-      controller.abort(new PerchError("upstream-malformed"));
+    const fault = codingFault(coding) ?? sizeFault(raw, this.#exchange.route?.service?.responseHead);
+    if (fault !== undefined) {
+      controller.abort(malformed(fault));
       return;
     }
     this.#retryOn = this.#state.retryInsteadOf(status);
@@ -211,7 +213,7 @@ export class Forward implements Dispatcher.DispatchHandler, ActiveRequest, Forwa
   /** Forwards 102, and 103 with its links. Other interim responses are dropped. */
   #onInterimResponse(status: number, controller: Dispatcher.DispatchController): void {
     if (status < 100) {
-      controller.abort(new PerchError("upstream-malformed"));
+      controller.abort(malformed("invalid-status"));
       return;
     }
     // Each one restarts undici's timeout for the response head, so their total time is limited here.
@@ -281,11 +283,13 @@ export class Forward implements Dispatcher.DispatchHandler, ActiveRequest, Forwa
     if (this.#state.phase === "ended" || (controller !== undefined && controller === this.#abandoned)) return;
     if (this.#retry()) return;
     this.#controller = undefined;
-    const local = unsendable.has(codeOf(error)) ? "bad-request" : error instanceof PerchError ? error.code : undefined;
+    const isUnsendable = unsendable.has(codeOf(error));
+    const local = isUnsendable ? "bad-request" : error instanceof PerchError ? error.code : undefined;
     const isSent = this.#state.phase !== "connecting";
-    if (local !== undefined && !isAttemptFailure(local)) this.#state.abort(local);
-    else if (!isSent && isResourceExhaustion(error)) this.#state.resourcesExhausted();
-    else this.#state.attemptFailed(failureOf(error, isSent), error);
+    if (local !== undefined && !isAttemptFailure(local)) {
+      this.#state.abort(local, isUnsendable ? "unsendable-header" : causeOf(error));
+    } else if (!isSent && isResourceExhaustion(error)) this.#state.resourcesExhausted();
+    else this.#state.attemptFailed(failureOf(error, isSent), malformedCause(error) ?? error);
   }
 
   abandonAttempt(): void {
@@ -299,9 +303,9 @@ export class Forward implements Dispatcher.DispatchHandler, ActiveRequest, Forwa
     this.#client.abort();
   }
 
-  reply(code: ErrorCode): void {
+  reply(refusal: Refusal): void {
     this.#releaseBody();
-    sendLocalReply(this.#exchange, code, this.#client);
+    sendLocalReply(this.#exchange, refusal, this.#client);
   }
 
   /** Drains the body that was paused for a further attempt: the client's next request follows it. */
@@ -349,6 +353,23 @@ export class Forward implements Dispatcher.DispatchHandler, ActiveRequest, Forwa
     else if (isSent && this.awaitsBody && !this.#client.body.isPaused()) this.#state.abort("request-timeout");
     else this.#armIdleTimer();
   };
+}
+
+/** Transfer-Encoding is hop-by-hop and is removed, so the client could not decode a coding other than chunked. */
+function codingFault(coding: string | undefined): ErrorCause<"upstream-malformed"> | undefined {
+  if (coding === undefined || coding.toLowerCase() === "chunked") return undefined;
+  return coding.includes(",") ? "several-transfer-encodings" : "unsupported-transfer-encoding";
+}
+
+/** undici counts names and values only. */
+function sizeFault(
+  fields: readonly string[],
+  limits: ResponseHeadLimits = defaultResponseHead,
+): ErrorCause<"upstream-malformed"> | undefined {
+  if (fields.length > 2 * limits.fields) return "too-many-headers";
+  const separators = ": \r\n".length;
+  const bytes = fields.reduce((sum, part) => sum + part.length, (fields.length / 2) * separators);
+  return bytes > limits.bytes ? "head-too-large" : undefined;
 }
 
 function flushHead(client: ClientSide): void {

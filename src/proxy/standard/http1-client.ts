@@ -138,7 +138,7 @@ export function sendLocalResponse(
   request: IncomingMessage,
   response: ServerResponse,
   local: LocalResponse,
-  connection: "keep-alive" | "close",
+  connection: "keep-alive" | "close" | "close, upgrade",
 ): void {
   // Sets the reason phrase: node would otherwise reuse the invalid one of an upstream's head that it rejected before.
   response.writeHead(local.status, STATUS_CODES[local.status] ?? "", ["Connection", connection, ...local.headers]);

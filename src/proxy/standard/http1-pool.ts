@@ -6,9 +6,6 @@ import { ResponseFilter } from "./response-filter.ts";
 import { neverStarted, type TransportOptions, type UpstreamPool, type UpstreamRequest } from "./transport.ts";
 import { isMalformedResponse } from "./undici-errors.ts";
 
-/** Maximum bytes of a response head. */
-const maxResponseHeadBytes = 64 * 1024;
-
 /** One connection: an undici client, which connects when it gets its first request. */
 interface Connection {
   readonly client: Client;
@@ -85,7 +82,7 @@ export class Http1Upstream implements UpstreamPool {
       keepAliveTimeout: reuse.keepAliveMs,
       keepAliveMaxTimeout: reuse.keepAliveMs,
       ...(Number.isFinite(reuse.maxRequests) ? { maxRequestsPerClient: reuse.maxRequests } : {}),
-      maxHeaderSize: maxResponseHeadBytes,
+      maxHeaderSize: this.#options.responseHead.bytes,
       pipelining: 1,
       allowH2: false,
     });
@@ -108,7 +105,9 @@ export class Http1Upstream implements UpstreamPool {
     return (...result) => {
       const [error, socket] = result;
       if (error === null) {
-        ResponseFilter.install(socket, () => this.#endpoint.singleUse.prolong(this.#nowMs()));
+        ResponseFilter.install(socket, this.#options.responseHead, () =>
+          this.#endpoint.singleUse.prolong(this.#nowMs()),
+        );
         socket.on("error", (cause) => {
           if (connection().client.stats.running === 0 && isMalformedResponse(cause)) {
             this.#endpoint.sentUnsolicited(this.#nowMs());

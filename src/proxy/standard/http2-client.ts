@@ -1,12 +1,13 @@
 import { constants, type OutgoingHttpHeaders, type ServerHttp2Stream } from "node:http2";
 import type { Readable } from "node:stream";
-import { PerchError } from "../../errors.ts";
+import type { ErrorCause } from "../../errors.ts";
 import { parseAuthority } from "../../http/authority.ts";
 import { hasBlankEdges } from "../../http/header-fields.ts";
 import { repeated } from "../../http/request-head.ts";
+import { malformed } from "../attempt-failure.ts";
 import type { LocalResponse } from "../local-reply.ts";
 import type { ClientSide } from "./client.ts";
-import type { ReceivedHead } from "./request-head.ts";
+import { type ReceivedHead, type RejectedHead, rejectedHead } from "./request-head.ts";
 
 /** A head held back until the next tick, in case the response ends with it. */
 interface PendingHead {
@@ -80,7 +81,7 @@ export class Http2Client implements ClientSide {
   }
 
   sendHead(status: number, _reason: string | undefined, fields: string[], trailers: "may follow" | "none"): void {
-    if (status > 599) throw new PerchError("upstream-malformed");
+    if (status > 599) throw malformed("invalid-status");
     const raw = [":status", String(status)];
     for (let i = 0; i < fields.length; i += 2) {
       const name = (fields[i] ?? "").toLowerCase();
@@ -224,20 +225,19 @@ export class Http2Head implements ReceivedHead {
   }
 
   /**
-   * `fields`: all fields, flat, with pseudo-header fields. Undefined if Perch does not forward such a request: CONNECT,
+   * `fields`: all fields, flat, with pseudo-header fields. Rejected if Perch does not forward such a request: CONNECT,
    * a scheme other than http and https, a path that is not origin-form or has a fragment, a missing or invalid
    * authority, or a Host that differs from `:authority` (RFC 9113 §8.3.1).
    */
-  static read(fields: readonly string[], body: "follows" | "none"): Http2Head | undefined {
+  static read(fields: readonly string[], body: "follows" | "none"): Http2Head | RejectedHead {
     const rawHeaders: string[] = [];
     const seen = scan(fields, rawHeaders);
-    const { method, scheme, path, authority, hosts, host } = seen;
-    if (method === "" || method === "CONNECT" || (scheme !== "http" && scheme !== "https")) return undefined;
-    if (!originForm.test(path) || hosts > 1) return undefined;
-    if (authority !== undefined && hosts === 1 && authority.toLowerCase() !== host.toLowerCase()) return undefined;
-    if (seen.contentLength !== undefined && !Number.isSafeInteger(seen.contentLength)) return undefined;
+    const { method, path, authority, host } = seen;
     const parsed = parseAuthority(authority ?? host);
-    return parsed && new Http2Head(seen, parsed.host, rawHeaders, body === "follows");
+    const fault = faultOf(seen) ?? (parsed === undefined ? "invalid-host" : undefined);
+    return fault === undefined && parsed !== undefined
+      ? new Http2Head(seen, parsed.host, rawHeaders, body === "follows")
+      : rejectedHead(fault ?? "other", method, authority ?? host, path);
   }
 
   header(name: string): string | undefined | typeof repeated {
@@ -259,6 +259,8 @@ export class Http2Head implements ReceivedHead {
   }
 }
 
+type Fault = ErrorCause<"bad-request">;
+
 /** What is needed of every request's fields, found in one pass. */
 interface ScannedFields {
   method: string;
@@ -270,6 +272,19 @@ interface ScannedFields {
   /** Its index in the raw headers; -1: none. */
   cookie: number;
   contentLength: number | undefined;
+}
+
+/** Why Perch does not forward a request, apart from its host being invalid. */
+function faultOf({ method, scheme, path, authority, hosts, host, contentLength }: ScannedFields): Fault | undefined {
+  if (method === "") return "invalid-method";
+  if (method === "CONNECT") return "unsupported-method";
+  if (scheme !== "http" && scheme !== "https") return "invalid-target";
+  if (!originForm.test(path)) return path.startsWith("/") ? "invalid-target-character" : "invalid-target";
+  if (hosts > 1) return "several-hosts";
+  if (authority === undefined && hosts === 0) return "missing-host";
+  if (authority !== undefined && hosts === 1 && authority.toLowerCase() !== host.toLowerCase())
+    return "conflicting-hosts";
+  return contentLength === undefined || Number.isSafeInteger(contentLength) ? undefined : "invalid-content-length";
 }
 
 /** Appends all but the pseudo-header fields to `rawHeaders`, and joins Cookie fields into one (RFC 9113 §8.2.3). */

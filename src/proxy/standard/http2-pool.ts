@@ -6,6 +6,7 @@ import { type ErrorCode, PerchError } from "../../errors.ts";
 import { upstreamTlsOptions } from "../../upstream/connector.ts";
 import { descriptorReserve } from "../../upstream/descriptor-reserve.ts";
 import type { Endpoint } from "../../upstream/endpoint.ts";
+import type { ResponseHeadLimits } from "../../upstream/service-spec.ts";
 import { Http2UpstreamStream, type StreamEnd } from "./http2-stream.ts";
 import { StreamFaults } from "./http2-stream-faults.ts";
 import { neverStarted, type TransportOptions, type UpstreamRequest } from "./transport.ts";
@@ -57,10 +58,6 @@ export class Http2Upstream {
 
 /** Maximum concurrent requests per connection. The endpoint may allow fewer. */
 const maxStreams = 100;
-/** Maximum size of a response head, in bytes and fields. */
-const maxResponseHeadBytes = 64 * 1024;
-const maxResponseFields = 1_000;
-
 /**
  * Flow-control windows for responses. The connection's window covers all its streams, so that slow clients never block
  * others.
@@ -93,6 +90,7 @@ export class Http2UpstreamSession {
   readonly #endpoint: Endpoint;
   /** Requests that may still be sent on it. */
   #requestsLeft: number;
+  readonly #responseHead: ResponseHeadLimits;
   #session: ClientHttp2Session | undefined;
   #faults: StreamFaults | undefined;
   #idleTimer: NodeJS.Timeout | undefined;
@@ -106,8 +104,10 @@ export class Http2UpstreamSession {
   /** The last stream that the endpoint may have processed, from its GOAWAY. */
   lastStream = Number.POSITIVE_INFINITY;
 
-  constructor(endpoint: Endpoint, { timeouts, tls: security }: TransportOptions, owner: SessionOwner) {
+  constructor(endpoint: Endpoint, options: TransportOptions, owner: SessionOwner) {
+    const { timeouts, tls: security } = options;
     const { address } = endpoint;
+    this.#responseHead = options.responseHead;
     const { place, scheme, host } = address;
     this.#endpoint = endpoint;
     this.#requestsLeft = endpoint.reuse.maxRequests;
@@ -159,7 +159,7 @@ export class Http2UpstreamSession {
     this.#isSecure = true;
     const { alpnProtocol } = this.#socket as Socket & { readonly alpnProtocol?: string | false };
     if (this.#scheme === "https" && alpnProtocol !== "h2") {
-      this.#fail("connect-failed");
+      this.#fail("connect-failed", "no-http2");
       return;
     }
     const options: ClientSessionOptions & { readonly strictSingleValueFields: boolean } = {
@@ -171,9 +171,14 @@ export class Http2UpstreamSession {
       createConnection: () => this.#socket,
       peerMaxConcurrentStreams: maxStreams,
       maxReservedRemoteStreams: 0,
-      maxHeaderListPairs: maxResponseFields,
+      // Twice the limits: heads up to this size are judged as those of HTTP/1.1, the stream of a larger one is reset.
+      maxHeaderListPairs: 2 * this.#responseHead.fields,
       maxSessionMemory: 64,
-      settings: { enablePush: false, initialWindowSize: streamWindowBytes, maxHeaderListSize: maxResponseHeadBytes },
+      settings: {
+        enablePush: false,
+        initialWindowSize: streamWindowBytes,
+        maxHeaderListSize: 2 * this.#responseHead.bytes + 32 * this.#responseHead.fields,
+      },
     };
     const session = connectHttp2(`${this.#scheme}://${this.#authority}`, options);
     this.#faults = new StreamFaults(session);
@@ -185,7 +190,7 @@ export class Http2UpstreamSession {
     });
     // Streams report the error, and `close` follows.
     session.on("error", () => {});
-    session.on("close", () => this.#fail("connect-failed"));
+    session.on("close", () => this.#fail("connect-failed", "closed"));
   }
 
   #onSettings(session: ClientHttp2Session, { maxConcurrentStreams = maxStreams }: Settings): void {
@@ -239,7 +244,7 @@ export class Http2UpstreamSession {
   }
 
   /** The connection has closed. Queued requests were never sent. */
-  #fail(code: Extract<ErrorCode, "connect-failed" | "connect-timeout" | "tls-failed">, cause?: Error): void {
+  #fail(code: Extract<ErrorCode, "connect-failed" | "connect-timeout" | "tls-failed">, cause?: Error | string): void {
     if (this.#state === "gone") return;
     if (!this.#isRetired) this.#owner.gone();
     this.#state = "gone";

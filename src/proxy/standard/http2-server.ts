@@ -7,10 +7,10 @@ import {
   type ServerSessionOptions,
 } from "node:http2";
 import type { Socket } from "node:net";
-import type { ErrorCode } from "../../errors.ts";
 import { hasBlankEdges } from "../../http/header-fields.ts";
 import { TokenBucket } from "../../upstream/token-bucket.ts";
 import type { DownstreamInfo } from "../downstream.ts";
+import { type Refusal, refusal } from "../local-reply.ts";
 import type { ProxyContext } from "../proxy-context.ts";
 import type { Snapshot } from "../snapshot.ts";
 import type { ForwardContext } from "./forward.ts";
@@ -168,8 +168,9 @@ class Http2Connection {
     }
     const body = (flags & constants.NGHTTP2_FLAG_END_STREAM) === 0 ? "follows" : "none";
     const head = Http2Head.read(fields, body);
-    const client = new Http2Client(stream, head, body);
-    const expectation = head?.header("expect");
+    const accepted = "rejected" in head ? undefined : head;
+    const client = new Http2Client(stream, accepted, body);
+    const expectation = accepted?.header("expect");
     const expectsContinue = typeof expectation === "string" && expectation.toLowerCase() === "100-continue";
     this.#streams++;
     this.#downstream.requestStarted();
@@ -177,7 +178,6 @@ class Http2Connection {
       client,
       caller: this.#downstream.caller(snapshot),
       head,
-      method: textOf(fields, ":method"),
       expectsContinue,
       refusal: refusalOf(snapshot, fields, expectation !== undefined && !expectsContinue),
     });
@@ -203,19 +203,9 @@ class Http2Connection {
 
 const floodError = new Error("The client exceeded a limit of HTTP/2 frames.");
 
-function refusalOf(
-  { config }: Snapshot,
-  fields: readonly string[],
-  unknownExpectation: boolean,
-): ErrorCode | undefined {
-  if (fieldBytes(fields) > config.limits.headerBytes) return "headers-too-large";
-  return unknownExpectation ? "expectation-failed" : undefined;
-}
-
-/** The value of a pseudo-header field in a head that may be invalid. */
-function textOf(fields: readonly string[], name: string): string | undefined {
-  const at = fields.indexOf(name);
-  return at === -1 ? undefined : fields[at + 1];
+function refusalOf({ config }: Snapshot, fields: readonly string[], unknownExpectation: boolean): Refusal | undefined {
+  if (fieldBytes(fields) > config.limits.headerBytes) return refusal("headers-too-large", "size");
+  return unknownExpectation ? refusal("expectation-failed", "unknown-expectation") : undefined;
 }
 
 function sessionOptions({ config }: Snapshot): ServerSessionOptions {

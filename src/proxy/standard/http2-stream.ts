@@ -1,8 +1,9 @@
 import { type ClientHttp2Session, type ClientHttp2Stream, constants } from "node:http2";
 import type { Dispatcher } from "undici";
-import { type ErrorCode, PerchError } from "../../errors.ts";
+import { PerchError } from "../../errors.ts";
 import { hasBlankEdges } from "../../http/header-fields.ts";
 import type { Timeouts } from "../../upstream/service-spec.ts";
+import { malformed } from "../attempt-failure.ts";
 import { maxInterimResponses } from "../interim-responses.ts";
 import { trailerFields } from "./http2-client.ts";
 import type { UpstreamRequest } from "./transport.ts";
@@ -43,6 +44,7 @@ export class Http2UpstreamStream implements Dispatcher.DispatchController {
   #timer: NodeJS.Timeout | undefined;
   #timerMs = 0;
   #hasResponse = false;
+  #hasLongHead = false;
   #interimResponses = 0;
   /** Whether the response is complete, and not only the stream closed. */
   #isComplete = false;
@@ -123,7 +125,7 @@ export class Http2UpstreamStream implements Dispatcher.DispatchController {
     });
     stream.on("trailers", (_trailers, _flags, raw) => {
       const fields = raw as unknown as string[];
-      if (hasBlankEdges(fields)) this.#fail(new PerchError("upstream-malformed"));
+      if (hasBlankEdges(fields)) this.#fail(malformed("invalid-header-value"));
       else this.rawTrailers = fields;
     });
     stream.on("data", (chunk: Buffer) => {
@@ -135,26 +137,28 @@ export class Http2UpstreamStream implements Dispatcher.DispatchController {
       if (this.#isComplete) this.#complete();
     });
     // `close` follows, with the error code in `rstCode`.
-    stream.on("error", () => {});
+    stream.on("error", (error) => {
+      this.#hasLongHead = tooManyFrames.test(error.message);
+    });
     stream.on("close", () => {
       this.#parts.closed(stream.rstCode);
       // Also node's own code, once a session's memory is used up: it counts data of aborted streams forever.
       const how = stream.rstCode === constants.NGHTTP2_ENHANCE_YOUR_CALM ? "unusable" : "ended";
-      this.#fail(new PerchError(this.#failure(stream)), how);
+      this.#fail(this.#failure(stream), how);
     });
   }
 
   #onInterim(raw: string[]): void {
     if (this.#isOver) return;
     if (++this.#interimResponses <= maxInterimResponses) this.#call(() => this.#onHead(raw));
-    else this.#fail(new PerchError("upstream-malformed"), "unusable");
+    else this.#fail(malformed("too-many-interim-responses"), "unusable");
   }
 
   #onHead(raw: string[]): void {
     if (this.#isOver) return;
     const [, status, ...fields] = raw;
     if (hasBlankEdges(fields)) {
-      this.#fail(new PerchError("upstream-malformed"));
+      this.#fail(malformed("invalid-header-value"));
       return;
     }
     this.rawHeaders = fields;
@@ -238,16 +242,20 @@ export class Http2UpstreamStream implements Dispatcher.DispatchController {
     else if (!this.#isComplete) stream.close(constants.NGHTTP2_CANCEL);
   }
 
-  #failure({ id, rstCode }: ClientHttp2Stream): ErrorCode {
+  #failure({ id, rstCode }: ClientHttp2Stream): PerchError {
     const refused = rstCode === constants.NGHTTP2_REFUSED_STREAM || !this.#parts.mayBeProcessed(id);
-    if (refused && !this.#hasResponse) return "upstream-refused";
-    // The code with which node rejects a head over the limits. Endpoints send it on connections rather than on streams.
-    if (rstCode === constants.NGHTTP2_ENHANCE_YOUR_CALM && !this.#hasResponse) return "upstream-malformed";
-    return malformed.has(rstCode) ? "upstream-malformed" : "upstream-reset";
+    if (refused && !this.#hasResponse) return new PerchError("upstream-refused");
+    // Node resets a stream whose head is over the limits of its session, which are above those of the service.
+    const isOverLimit = rstCode === constants.NGHTTP2_ENHANCE_YOUR_CALM && !this.#hasResponse;
+    if (isOverLimit || this.#hasLongHead) return malformed("head-too-large");
+    return violations.has(rstCode) ? malformed("protocol-error") : new PerchError("upstream-reset");
   }
 }
 
-const malformed: ReadonlySet<number | undefined> = new Set([
+/** nghttp2 ends the connection: a head of more than about 128 KiB after compression. */
+const tooManyFrames = /too many CONTINUATION frames/i;
+
+const violations: ReadonlySet<number | undefined> = new Set([
   constants.NGHTTP2_PROTOCOL_ERROR,
   constants.NGHTTP2_FRAME_SIZE_ERROR,
   constants.NGHTTP2_COMPRESSION_ERROR,

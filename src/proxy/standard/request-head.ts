@@ -1,10 +1,11 @@
 import type { IncomingMessage } from "node:http";
 import type { Socket } from "node:net";
 import type { Limits } from "../../config/compiled-config.ts";
-import type { ErrorCode } from "../../errors.ts";
+import type { ErrorCause } from "../../errors.ts";
 import { parseAuthority } from "../../http/authority.ts";
 import { hasMoreCookies } from "../../http/cookies.ts";
 import { type RequestHead, repeated } from "../../http/request-head.ts";
+import { type Refusal, type RefusedHead, refusal, refusedHead } from "../local-reply.ts";
 
 const slash = 0x2f;
 
@@ -18,6 +19,22 @@ export interface ReceivedHead extends RequestHead {
   readonly contentLength: number | undefined;
   /** For `Via`. */
   readonly version: "1.1" | "2.0";
+}
+
+/** A head that a parser accepted and Perch does not forward. */
+export interface RejectedHead {
+  readonly rejected: ErrorCause<"bad-request">;
+  readonly known: RefusedHead;
+}
+
+/** `target`: as sent; only a path without its query is kept of it. */
+export function rejectedHead(
+  rejected: RejectedHead["rejected"],
+  method: string,
+  authority: string,
+  target: string,
+): RejectedHead {
+  return { rejected, known: refusedHead(method, authority, target) };
 }
 
 /** A request head parsed by node:http. Headers are looked up in the raw list only when needed. */
@@ -56,25 +73,31 @@ export class StandardHead implements ReceivedHead {
   }
 
   /**
-   * Undefined if Perch does not forward such a request: no or several Host fields (RFC 9112 §3.2), an invalid Host, a
+   * Rejected if Perch does not forward such a request: no or several Host fields (RFC 9112 §3.2), an invalid Host, a
    * target that is neither origin-form nor an absolute http(s) URI or that has a fragment, a transfer coding other than
    * chunked, a length over 2^53, a version other than HTTP/1.0 and 1.1, or another protocol.
    */
-  static read(request: IncomingMessage): StandardHead | undefined {
+  static read(request: IncomingMessage): StandardHead | RejectedHead {
     const { url = "", rawHeaders, method = "", httpVersionMajor, httpVersionMinor } = request;
-    if (httpVersionMajor !== 1 || httpVersionMinor > 1 || isOtherProtocol(request)) return undefined;
     const seen = scan(rawHeaders);
-    if (seen.otherCoding || url.includes("#")) return undefined;
+    if (httpVersionMajor !== 1 || httpVersionMinor > 1) return rejectedHead("invalid-version", method, seen.host, url);
+    if (isOtherProtocol(request)) return rejectedHead("other-protocol", method, seen.host, url);
+    if (method === "CONNECT") return rejectedHead("unsupported-method", method, seen.host, url);
+    if (seen.otherCoding) return rejectedHead("unsupported-transfer-encoding", method, seen.host, url);
+    if (url.includes("#")) return rejectedHead("invalid-target-character", method, seen.host, url);
     // A larger number is rounded, so the upstream would get another length.
-    if (seen.contentLength !== undefined && !Number.isSafeInteger(seen.contentLength)) return undefined;
-    if (seen.hosts > 1 || (seen.hosts === 0 && httpVersionMinor === 1)) return undefined;
+    if (seen.contentLength !== undefined && !Number.isSafeInteger(seen.contentLength))
+      return rejectedHead("invalid-content-length", method, seen.host, url);
+    if (seen.hosts > 1) return rejectedHead("several-hosts", method, seen.host, url);
+    if (seen.hosts === 0 && httpVersionMinor === 1) return rejectedHead("missing-host", method, seen.host, url);
     const form = url.charCodeAt(0) === slash ? { target: url, authority: seen.host } : absoluteForm(url);
-    if (form === undefined) return undefined;
+    if (form === undefined) return rejectedHead("invalid-target", method, seen.host, url);
     // HTTP/1.0 may omit Host. Otherwise it must be valid, even if an absolute target replaces it.
     if (form.authority === "" && seen.hosts === 0) return new StandardHead(method, form, "", rawHeaders, seen);
     const authority = parseAuthority(form.authority);
-    if (authority === undefined) return undefined;
-    if (form.authority !== seen.host && seen.hosts === 1 && parseAuthority(seen.host) === undefined) return undefined;
+    if (authority === undefined) return rejectedHead("invalid-host", method, seen.host, url);
+    if (form.authority !== seen.host && seen.hosts === 1 && parseAuthority(seen.host) === undefined)
+      return rejectedHead("invalid-host", method, seen.host, url);
     return new StandardHead(method, form, authority.host, rawHeaders, seen);
   }
 
@@ -161,11 +184,12 @@ function absoluteForm(url: string): TargetForm | undefined {
   return { target: rest.startsWith("/") ? rest : `/${rest}`, authority };
 }
 
-/** The error if a head exceeds a limit. */
-export function headRefusal({ target, rawHeaders, cookies }: ReceivedHead, limits: Limits): ErrorCode | undefined {
-  if (target.length > limits.uriBytes) return "uri-too-long";
-  if (rawHeaders.length > limits.headerCount * 2) return "headers-too-large";
-  return cookies !== undefined && hasMoreCookies(cookies, limits.cookies) ? "headers-too-large" : undefined;
+/** The local reply if a head exceeds a limit. */
+export function headRefusal({ target, rawHeaders, cookies }: ReceivedHead, limits: Limits): Refusal | undefined {
+  if (target.length > limits.uriBytes) return refusal("uri-too-long", "target-size");
+  if (rawHeaders.length > limits.headerCount * 2) return refusal("headers-too-large", "count");
+  const hasMany = cookies !== undefined && hasMoreCookies(cookies, limits.cookies);
+  return hasMany ? refusal("headers-too-large", "cookies") : undefined;
 }
 
 /** llhttp accepts these methods only with RTSP. */

@@ -1,9 +1,11 @@
 import type { Socket } from "node:net";
-import { PerchError } from "../../errors.ts";
-import { BodyParser, type ChunkedSink } from "../fast/body-parser.ts";
+import { type ErrorCause, PerchError } from "../../errors.ts";
+import type { ResponseHeadLimits } from "../../upstream/service-spec.ts";
+import { malformed } from "../attempt-failure.ts";
+import { BodyParser, type ChunkedSink, maxResponseTrailerBytes, responseBodyCauses } from "../fast/body-parser.ts";
 import { PartialHead } from "../fast/header-scanner.ts";
-import { ResponseParser, responseHeadBytes } from "../fast/response-parser.ts";
-import { maxInterimResponses } from "../interim-responses.ts";
+import { ResponseParser } from "../fast/response-parser.ts";
+import { interimFault } from "../interim-responses.ts";
 import { earlyHintLinks } from "../response-headers.ts";
 
 /** Its results are used before another connection's bytes are parsed. */
@@ -20,21 +22,25 @@ const parser = new ResponseParser();
  */
 export class ResponseFilter implements ChunkedSink {
   readonly #socket: Socket;
+  readonly #limits: ResponseHeadLimits;
   readonly #surplus: () => void;
   readonly #push: Socket["push"];
   readonly #pieces = new Pieces();
   #step: "no request" | "head" | "body" | "failed" = "no request";
+  /** Why it failed. */
+  #fault: ErrorCause<"upstream-malformed"> = "other";
   #isHead = false;
   #partialHead: PartialHead | undefined;
   #body: BodyParser | undefined;
   #interimResponses = 0;
 
   /** For a connection before undici has it. `surplus` is called where bytes follow a complete response. */
-  static install(socket: Socket, surplus: () => void): void {
-    new ResponseFilter(socket, surplus).#override();
+  static install(socket: Socket, limits: ResponseHeadLimits, surplus: () => void): void {
+    new ResponseFilter(socket, limits, surplus).#override();
   }
 
-  private constructor(socket: Socket, surplus: () => void) {
+  private constructor(socket: Socket, limits: ResponseHeadLimits, surplus: () => void) {
+    this.#limits = limits;
     this.#socket = socket;
     this.#surplus = surplus;
     this.#push = socket.push.bind(socket);
@@ -92,7 +98,7 @@ export class ResponseFilter implements ChunkedSink {
     const passed = this.#pieces.take();
     const mayContinue = passed === undefined || this.#push(passed);
     // After the tick in which undici reads what was valid.
-    if (this.#hasFailed) process.nextTick(() => this.#socket.destroy(new PerchError("upstream-malformed")));
+    if (this.#hasFailed) process.nextTick(() => this.#socket.destroy(malformed(this.#fault)));
     return mayContinue && !this.#hasFailed;
   }
 
@@ -117,48 +123,54 @@ export class ResponseFilter implements ChunkedSink {
     const { length } = chunk;
     if (this.#partialHead !== undefined) {
       const mayEnd = this.#partialHead.append(chunk, from, length);
-      if (!mayEnd && this.#partialHead.length <= responseHeadBytes) return length;
+      if (!mayEnd && this.#partialHead.length <= this.#limits.bytes) return length;
     }
     const { bytes, start, end } =
       this.#partialHead === undefined
         ? { bytes: chunk, start: from, end: length }
         : { bytes: this.#partialHead.bytes, start: 0, end: this.#partialHead.length };
-    const result = parser.read(bytes, start, end);
+    const result = parser.read(bytes, start, end, this.#limits);
     if (result === "incomplete") {
       this.#partialHead ??= new PartialHead(chunk, from, length);
       return length;
     }
     this.#partialHead = undefined;
-    if (result === "malformed" || !this.#passHead(bytes, start)) this.#step = "failed";
+    const fault = result === "malformed" ? parser.cause : this.#passHead(bytes, start);
+    if (fault !== undefined) this.#fail(fault);
     return from + parser.end - start - before;
   }
 
-  /** False if the upstream may not send such a head. */
-  #passHead(bytes: Buffer, start: number): boolean {
+  #fail(fault: ErrorCause<"upstream-malformed">): void {
+    this.#step = "failed";
+    this.#fault = fault;
+  }
+
+  /** Returns why the upstream may not send such a head. */
+  #passHead(bytes: Buffer, start: number): ErrorCause<"upstream-malformed"> | undefined {
     const { status } = parser;
     if (status < 200) return this.#passInterim(status);
     if (parser.scan.evenlySpaced) this.#pieces.add(bytes, start, parser.end);
     else this.#pieces.addText(`${parser.text.slice(0, parser.reasonEnd)}\r\n${lines(parser.flat())}\r\n`);
     const { chunked, contentLength = "until close" } = parser;
     const isBodiless = this.#isHead || status === 204 || status === 304;
-    this.#body = isBodiless ? undefined : new BodyParser(chunked ? "chunked" : contentLength, responseHeadBytes);
+    this.#body = isBodiless ? undefined : new BodyParser(chunked ? "chunked" : contentLength, maxResponseTrailerBytes);
     this.#step = this.#body === undefined || this.#body.complete ? "no request" : "body";
-    return true;
+    return undefined;
   }
 
-  /** A 100 may be unsolicited, and so may unknown ones (RFC 9110 §15.2). A 101 was never asked for. */
-  #passInterim(status: number): boolean {
-    if (status < 100 || status === 101 || ++this.#interimResponses > maxInterimResponses) return false;
+  #passInterim(status: number): ErrorCause<"upstream-malformed"> | undefined {
+    const fault = interimFault(status, ++this.#interimResponses);
+    if (fault !== undefined) return fault;
     const links = status === 103 ? earlyHintLinks(parser.flat()) : [];
     if (status === 102) this.#pieces.addText("HTTP/1.1 102 Processing\r\n\r\n");
     if (links.length > 0) this.#pieces.addText(`HTTP/1.1 103 Early Hints\r\nLink: ${links.join(", ")}\r\n\r\n`);
-    return true;
+    return undefined;
   }
 
   #readBody(body: BodyParser, chunk: Buffer, from: number): number {
     const end = body.read(chunk, from, chunk.length, this);
-    if (body.failure !== undefined) {
-      this.#step = "failed";
+    if (body.cause !== undefined) {
+      this.#fail(responseBodyCauses[body.cause]);
       return chunk.length;
     }
     if (!body.complete) return end;

@@ -1,17 +1,17 @@
 import { createServer, type IncomingMessage, type Server, type ServerResponse, STATUS_CODES } from "node:http";
 import type { Socket } from "node:net";
 import type { Duplex } from "node:stream";
-import type { ErrorCode } from "../../errors.ts";
 import { startTimeoutChecks } from "../../node-internals.ts";
 import type { DownstreamInfo } from "../downstream.ts";
 import { Exchange } from "../exchange.ts";
-import { localResponse, localResponseText, unreadableRequestHead } from "../local-reply.ts";
+import { localResponseText, type Refusal, type RefusedHead, refusal, unreadableRequestHead } from "../local-reply.ts";
 import type { ProxyContext } from "../proxy-context.ts";
 import type { Snapshot } from "../snapshot.ts";
 import { Connection } from "./connection.ts";
 import type { ForwardContext } from "./forward.ts";
 import { Http1Client } from "./http1-client.ts";
 import { Http2Server } from "./http2-server.ts";
+import { requestRefusal } from "./parser-causes.ts";
 import { mayHaveDataBehind, StandardHead } from "./request-head.ts";
 import { serveRequest } from "./serve-request.ts";
 import { isWebSocketUpgrade, Upgrades } from "./upgrade.ts";
@@ -24,6 +24,8 @@ const headTimeoutMs = 15_000;
  */
 const keepAliveMs = 75_000;
 const checkIntervalMs = 5_000;
+
+const unknownExpectation = refusal("expectation-failed", "unknown-expectation");
 
 /** The value of a request's `Expect`. */
 type Expectation = "nothing" | "continue" | "unknown";
@@ -153,9 +155,8 @@ export class StandardServer {
         client: new Http1Client(request, response, connection.isLast),
         caller: connection.downstream.caller(this.#context.snapshot),
         head: StandardHead.read(request),
-        method: request.method,
         expectsContinue: expectation === "continue",
-        refusal: expectation === "unknown" ? "expectation-failed" : undefined,
+        refusal: expectation === "unknown" ? unknownExpectation : undefined,
       }),
     );
   }
@@ -177,8 +178,8 @@ export class StandardServer {
       return;
     }
     const head = StandardHead.read(request);
-    if (head === undefined) {
-      this.#refuse(socket, "bad-request", request);
+    if ("rejected" in head) {
+      this.#refuse(socket, refusal("bad-request", head.rejected), request, head.known);
       return;
     }
     const caller = connection.downstream.caller(this.#context.snapshot);
@@ -187,8 +188,11 @@ export class StandardServer {
 
   /** Perch is not a forward proxy. While a request is active, an error reply would corrupt its response. */
   #onConnect(request: IncomingMessage, socket: Duplex): void {
-    if (this.#connectionOf(socket).active === undefined) this.#refuse(socket, "bad-request", request);
-    else socket.destroy();
+    if (this.#connectionOf(socket).active !== undefined) socket.destroy();
+    else {
+      const known = { method: "CONNECT", host: "", path: "" };
+      this.#refuse(socket, refusal("bad-request", "unsupported-method"), request, known);
+    }
   }
 
   /** node:http could not parse the input, and cannot continue on this connection. */
@@ -200,7 +204,7 @@ export class StandardServer {
       return;
     }
     if (active !== undefined && socket.writable) {
-      active.clientFailed(clientErrorCode(error));
+      active.clientFailed(requestRefusal(error, "body"));
       return;
     }
     // A browser's unused spare connection gets no response: the browser could take it for that of its next request.
@@ -209,21 +213,20 @@ export class StandardServer {
       socket.destroy();
       return;
     }
-    this.#refuse(socket, clientErrorCode(error), undefined);
+    this.#refuse(socket, requestRefusal(error, "head"));
   }
 
   /** Sends a local reply directly on the socket, and closes it. */
-  #refuse(socket: Duplex, code: ErrorCode, request: IncomingMessage | undefined): void {
+  #refuse(socket: Duplex, reply: Refusal, request?: IncomingMessage, known?: RefusedHead): void {
     const caller = this.#connectionOf(socket).downstream.caller(this.#context.snapshot);
-    const exchange = new Exchange(this.#context, caller, unreadableRequestHead(request?.method));
-    const response = localResponse(code, exchange.requestId, request?.headers.accept);
+    const exchange = new Exchange(this.#context, caller, unreadableRequestHead(known));
+    const response = exchange.localResponse(reply, request?.headers.accept);
     const date = new Date(this.#context.nowMs()).toUTCString();
-    exchange.bytesSent = response.body.length;
     socket.on("error", () => {});
     const reasonPhrase = STATUS_CODES[response.status] ?? "";
     const text = localResponseText(response, { reasonPhrase, connection: "close", date, body: "sent" });
     socket.end(text, () => socket.destroy());
-    exchange.end(response.status, code);
+    exchange.end(response.status, reply.error);
   }
 
   /** node:http types connections as Duplex, but each is a socket accepted here. */
@@ -270,11 +273,4 @@ function closed(socket: Socket): Promise<void> {
   const { promise, resolve } = Promise.withResolvers<void>();
   socket.once("close", () => resolve());
   return promise;
-}
-
-function clientErrorCode(error: Error & { code?: string }): ErrorCode {
-  if (error.code === "HPE_HEADER_OVERFLOW" || error.code === "HPE_CHUNK_EXTENSIONS_OVERFLOW")
-    return "headers-too-large";
-  if (error.code === "ERR_HTTP_REQUEST_TIMEOUT") return "request-timeout";
-  return "bad-request";
 }

@@ -1,6 +1,6 @@
 import type { Readable } from "node:stream";
 import type { Dispatcher } from "undici";
-import type { Timeouts, UpstreamProtocol, UpstreamTls } from "../../upstream/service-spec.ts";
+import type { ResponseHeadLimits, Timeouts, UpstreamProtocol, UpstreamTls } from "../../upstream/service-spec.ts";
 
 /** One request to an endpoint, independent of the HTTP version. */
 export interface UpstreamRequest {
@@ -34,6 +34,7 @@ export interface TransportOptions {
   readonly protocol: UpstreamProtocol;
   readonly timeouts: Timeouts;
   readonly tls: UpstreamTls | undefined;
+  readonly responseHead: ResponseHeadLimits;
 }
 
 /** The controller of a request that never got a connection. */

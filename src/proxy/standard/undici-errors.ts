@@ -1,5 +1,6 @@
-import { PerchError } from "../../errors.ts";
+import { type ErrorCause, PerchError } from "../../errors.ts";
 import { type AttemptFailure, isAttemptFailure } from "../attempt-failure.ts";
+import { responseCause } from "./parser-causes.ts";
 
 /**
  * undici rejects the request before sending it. This is the client's error: counting it as the endpoint's failure would
@@ -22,6 +23,16 @@ export function failureOf(error: Error, sent: boolean): AttemptFailure {
   // ERR_…: node cannot write this response head to the client. A retry would most likely get the same.
   if (malformed.has(code) || String(code).startsWith("ERR_")) return "upstream-malformed";
   return "upstream-reset";
+}
+
+/** Why undici rejected a response; undefined if it did not. */
+export function malformedCause(error: Error): ErrorCause<"upstream-malformed"> | undefined {
+  const code = codeOf(error);
+  if (code === "UND_ERR_HEADERS_OVERFLOW") return "head-too-large";
+  // Also of a head whose fault stands behind a Content-Length: undici then reports no other.
+  if (code === "UND_ERR_RES_CONTENT_LENGTH_MISMATCH") return "wrong-length";
+  if (code === "UND_ERR_SOCKET" && error.message === "bad upgrade") return "unasked-upgrade";
+  return error.name === "HTTPParserError" ? responseCause(error) : undefined;
 }
 
 /** undici received bytes that are no response, or a response while no request was in progress. */

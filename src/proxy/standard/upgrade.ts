@@ -4,17 +4,18 @@ import type { Duplex } from "node:stream";
 import type { ErrorCode } from "../../errors.ts";
 import { isResponseDue } from "../../node-internals.ts";
 import type { Endpoint } from "../../upstream/endpoint.ts";
-import type { Timeouts } from "../../upstream/service-spec.ts";
+import { defaultResponseHead, type Timeouts } from "../../upstream/service-spec.ts";
 import type { AttemptFailure } from "../attempt-failure.ts";
 import type { Attempts } from "../attempts.ts";
 import type { Exchange } from "../exchange.ts";
 import { ForwardState, type ForwardTransport } from "../forward-state.ts";
-import { errorOf, type LocalReply, localResponse } from "../local-reply.ts";
+import { errorOf, type LocalReply, type Refusal, refusal } from "../local-reply.ts";
 import type { ProxyContext } from "../proxy-context.ts";
 import { attemptFields, upstreamHeaders, upstreamTarget } from "../request-headers.ts";
 import { responseHeaders, responseTrailers } from "../response-headers.ts";
 import { reasonPhrase, sendLocalResponse } from "./http1-client.ts";
 import { headRefusal, type StandardHead } from "./request-head.ts";
+import { handshakeRefusal, keyOf } from "./websocket-handshake.ts";
 import { type HandshakeEvents, UpgradeHandshake, UpgradeStandIn, UpgradeTunnel } from "./websocket-tunnel.ts";
 
 /**
@@ -51,14 +52,14 @@ export class Upgrades {
     client.on("close", () => this.#clients.delete(client));
     // node:http has removed its listener. `close` follows every error.
     client.on("error", () => {});
-    const refusal = this.#refusal(head) ?? exchange.begin() ?? unsupported(exchange);
+    const refused = this.#refusal(head) ?? exchange.begin() ?? unsupported(exchange);
     const { attempts, route } = exchange;
-    if (refusal === undefined && attempts !== undefined && route !== undefined) {
+    if (refused === undefined && attempts !== undefined && route !== undefined) {
       const { timeouts } = route;
       new UpgradeExchange(exchange, { attempts, timeouts }, head, request, client, early, this.#context.defect).start();
       return;
     }
-    const reply = refusal ?? "internal-error";
+    const reply = refused ?? refusal("internal-error", "defect");
     exchange.end(new UpgradeResponse(exchange, request, client).reply(reply), errorOf(reply));
   }
 
@@ -75,9 +76,9 @@ export class Upgrades {
     for (const client of this.#clients) client.destroy();
   }
 
-  #refusal(head: StandardHead): ErrorCode | undefined {
-    const refused = headRefusal(head, this.#context.snapshot.config.limits);
-    return refused ?? (this.#isDraining ? "overloaded" : undefined);
+  #refusal(head: StandardHead): Refusal | undefined {
+    const refused = headRefusal(head, this.#context.snapshot.config.limits) ?? handshakeRefusal(head);
+    return refused ?? (this.#isDraining ? refusal("overloaded", "draining") : undefined);
   }
 }
 
@@ -85,8 +86,8 @@ export class Upgrades {
  * HTTP/2 endpoints cannot parse an HTTP/1.1 handshake. The failure would count against them, and a client could get all
  * of them ejected.
  */
-function unsupported({ route }: Exchange): ErrorCode | undefined {
-  return route?.service?.protocol === "http2" ? "no-websocket" : undefined;
+function unsupported({ route }: Exchange): Refusal | undefined {
+  return route?.service?.protocol === "http2" ? refusal("no-websocket", "http2-service") : undefined;
 }
 
 /** Bytes buffered of a client that sends before the 101. Then reading pauses. */
@@ -109,6 +110,7 @@ class UpgradeExchange implements HandshakeEvents, ForwardTransport {
   readonly #request: IncomingMessage;
   readonly #client: Socket;
   readonly #headers: string[];
+  readonly #key: string;
   #early: Buffer[];
   #earlyBytes = 0;
   #standIn: UpgradeStandIn;
@@ -130,6 +132,7 @@ class UpgradeExchange implements HandshakeEvents, ForwardTransport {
     this.#request = request;
     this.#client = client;
     this.#headers = upstreamHeaders(exchange, head.rawHeaders, head.version);
+    this.#key = keyOf(head) ?? "";
     this.#early = early.length === 0 ? [] : [early];
     this.#standIn = new UpgradeStandIn(client, exchange);
     this.#state = new ForwardState(exchange, attempts, this, defect);
@@ -158,6 +161,8 @@ class UpgradeExchange implements HandshakeEvents, ForwardTransport {
       headers: [...attemptFields(this.#exchange, this.#headers), ...upgradeFields],
       timeouts,
       tls: this.#exchange.route?.service?.tls,
+      responseHead: this.#exchange.route?.service?.responseHead ?? defaultResponseHead,
+      key: this.#key,
     };
     this.#handshake = new UpgradeHandshake(request, this.#standIn, this);
     try {
@@ -177,7 +182,7 @@ class UpgradeExchange implements HandshakeEvents, ForwardTransport {
     this.#unwatch();
     const { idleMs } = this.#timeouts;
     const tunnel = new UpgradeTunnel(this.#client, upstream, this.#standIn, idleMs, (error) => {
-      if (error === "upstream-reset") this.#attempts.failed(error);
+      if (error === "upstream-reset") this.#attempts.failed(error, "within-response");
       this.#exchange.end(101, error);
     });
     tunnel.start();
@@ -190,7 +195,8 @@ class UpgradeExchange implements HandshakeEvents, ForwardTransport {
     const response = new UpgradeResponse(this.#exchange, this.#request, this.#client);
     const { statusCode = 0 } = upstream;
     const relayed = response.relay(upstream, this.#timeouts.idleMs, (error) => {
-      if (error === "upstream-reset" || error === "upstream-timeout") this.#attempts.failed(error);
+      if (error === "upstream-reset") this.#attempts.failed(error, "within-response");
+      if (error === "upstream-timeout") this.#attempts.failed(error, "idle");
       this.#exchange.end(error === "client-closed" ? 499 : statusCode, error);
     });
     if (relayed) {
@@ -198,12 +204,13 @@ class UpgradeExchange implements HandshakeEvents, ForwardTransport {
       return;
     }
     upstream.destroy();
-    this.#attempts.failed("upstream-malformed");
-    this.#exchange.end(response.reply("upstream-malformed"), "upstream-malformed");
+    const fault = refusal("upstream-malformed", "invalid-header-value");
+    this.#attempts.failed("upstream-malformed", fault.cause);
+    this.#exchange.end(response.reply(fault), fault.error);
   }
 
-  failed(failure: AttemptFailure, error?: Error): void {
-    this.#state.attemptFailed(failure, error);
+  failed(failure: AttemptFailure, why?: Error | string): void {
+    this.#state.attemptFailed(failure, why);
   }
 
   /** A failed handshake has already cleaned up. */
@@ -213,10 +220,10 @@ class UpgradeExchange implements HandshakeEvents, ForwardTransport {
     this.#client.destroy();
   }
 
-  reply(code: ErrorCode): void {
+  reply(refused: Refusal): void {
     this.#unwatch();
     const response = new UpgradeResponse(this.#exchange, this.#request, this.#client);
-    this.#state.end("complete", response.reply(code, this.#attempts.retryAfterSeconds));
+    this.#state.end("complete", response.reply(refused));
   }
 
   #unwatch(): void {
@@ -265,12 +272,11 @@ class UpgradeResponse {
   }
 
   /** Sends a local reply; returns its status. */
-  reply(reply: LocalReply, retryAfterSeconds = 1): number {
-    const { requestId } = this.#exchange;
-    const cors = this.#exchange.corsFields();
-    const local = localResponse(reply, requestId, this.#request.headers.accept, retryAfterSeconds, cors);
-    this.#exchange.bytesSent = local.body.length;
-    sendLocalResponse(this.#request, this.#response, local, "close");
+  reply(reply: LocalReply): number {
+    const local = this.#exchange.localResponse(reply, this.#request.headers.accept);
+    // RFC 9110 §7.8: `Upgrade`, which a 426 has, needs a connection option.
+    const connection = local.status === 426 ? "close, upgrade" : "close";
+    sendLocalResponse(this.#request, this.#response, local, connection);
     return local.status;
   }
 

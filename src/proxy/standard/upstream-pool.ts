@@ -54,6 +54,7 @@ export class UpstreamPools {
 /** Other timeouts are set for each request. */
 function isSameTransport(a: TransportOptions, b: TransportOptions): boolean {
   if (a === b) return true;
+  if (a.responseHead.bytes !== b.responseHead.bytes || a.responseHead.fields !== b.responseHead.fields) return false;
   return a.protocol === b.protocol && a.tls?.digest === b.tls?.digest && a.timeouts.connectMs === b.timeouts.connectMs;
 }
 

@@ -3,11 +3,13 @@ import { Socket } from "node:net";
 import { Duplex } from "node:stream";
 import { TLSSocket } from "node:tls";
 import { createProxyServer, type ProxyTarget } from "http-proxy-3";
-import type { ErrorCode } from "../../errors.ts";
+import type { ErrorCause, ErrorCode } from "../../errors.ts";
 import { upstreamTlsOptions } from "../../upstream/connector.ts";
-import type { EndpointAddress, Timeouts, UpstreamTls } from "../../upstream/service-spec.ts";
+import type { EndpointAddress, ResponseHeadLimits, Timeouts, UpstreamTls } from "../../upstream/service-spec.ts";
 import type { AttemptFailure } from "../attempt-failure.ts";
 import { maxInterimResponses } from "../interim-responses.ts";
+import { responseCause } from "./parser-causes.ts";
+import { switchFault } from "./websocket-handshake.ts";
 
 export interface HandshakeRequest {
   readonly address: EndpointAddress;
@@ -16,6 +18,9 @@ export interface HandshakeRequest {
   readonly headers: readonly string[];
   readonly timeouts: Timeouts;
   readonly tls: UpstreamTls | undefined;
+  readonly responseHead: ResponseHeadLimits;
+  /** The Sec-WebSocket-Key. */
+  readonly key: string;
 }
 
 /** One of `opened`, `declined` and `failed` is called, once, unless the handshake is cancelled. */
@@ -26,11 +31,9 @@ export interface HandshakeEvents {
   opened(upstream: Socket): void;
   /** The upstream responded with another status than 101. The body is unread. */
   declined(response: IncomingMessage): void;
-  failed(failure: AttemptFailure, error?: Error): void;
+  /** `why`: the underlying error, or the failure's cause. */
+  failed(failure: AttemptFailure, why?: Error | string): void;
 }
-
-/** Maximum bytes of a response head, as for other requests. */
-const maxResponseHeadBytes = 64 * 1024;
 
 const noBytes = Buffer.alloc(0);
 
@@ -66,7 +69,7 @@ export class UpgradeHandshake {
 
   /** Throws if node rejects the request. Then nothing was sent and no event follows. */
   start(): void {
-    const { address, timeouts, tls } = this.#request;
+    const { address, timeouts, tls, responseHead } = this.#request;
     const { rejectUnauthorized = true, ...secure } = upstreamTlsOptions(address, tls);
     const proxy = createProxyServer({
       target: targetOf(address),
@@ -75,7 +78,7 @@ export class UpgradeHandshake {
       ignorePath: true,
       prependPath: false,
       // Despite its name, http-proxy-3 passes this object on as node's request options.
-      ssl: { maxHeaderSize: maxResponseHeadBytes, ...secure },
+      ssl: { maxHeaderSize: responseHead.bytes, ...secure },
       secure: rejectUnauthorized,
     });
     // Without this listener http-proxy-3 throws every error of the stand-in, which would end the process.
@@ -130,15 +133,16 @@ export class UpgradeHandshake {
 
   /** None is forwarded. */
   #onInterim(): void {
-    if (++this.#interimResponses > maxInterimResponses) this.#fail("upstream-malformed");
+    if (++this.#interimResponses > maxInterimResponses) this.#fail("upstream-malformed", "too-many-interim-responses");
   }
 
   /** Runs before http-proxy-3's own listener, which writes `headers` to the client and pipes the connections. */
   #onUpgrade(response: IncomingMessage, socket: Socket): void {
-    if (this.#isDone || response.headers.upgrade?.toLowerCase() !== "websocket") {
+    const fault = this.#headFault(response) ?? switchFault(response, this.#request.key);
+    if (this.#isDone || fault !== undefined) {
       // Destroys both ends, so http-proxy-3 pipes nothing.
       socket.destroy();
-      this.#fail("upstream-malformed");
+      this.#fail("upstream-malformed", fault);
       return;
     }
     // The client may still send after the upstream has ended its half.
@@ -151,8 +155,11 @@ export class UpgradeHandshake {
   }
 
   #onResponse(response: IncomingMessage): void {
+    const { statusCode = 0 } = response;
+    const fault = this.#headFault(response);
     // A 101 without the required fields, which node treats as a final response.
-    if ((response.statusCode ?? 0) < 200) this.#fail("upstream-malformed");
+    if (statusCode < 200) this.#fail("upstream-malformed", statusCode === 101 ? "unasked-upgrade" : "invalid-status");
+    else if (fault !== undefined) this.#fail("upstream-malformed", fault);
     else if (this.#finish()) {
       this.#standIn.destroy();
       this.#events.declined(response);
@@ -160,15 +167,21 @@ export class UpgradeHandshake {
   }
 
   #onError(error: Error & { readonly code?: unknown }): void {
-    const malformed = typeof error.code === "string" && error.code.startsWith("HPE_");
     if (!this.#isSent) this.#fail(this.#isSecuring ? "tls-failed" : "connect-failed", error);
-    else this.#fail(malformed ? "upstream-malformed" : "upstream-reset");
+    else if (error.code === "HPE_HEADER_OVERFLOW") this.#fail("upstream-malformed", "head-too-large");
+    else if (typeof error.code === "string" && error.code.startsWith("HPE_"))
+      this.#fail("upstream-malformed", responseCause(error));
+    else this.#fail("upstream-reset");
   }
 
-  #fail(failure: AttemptFailure, error?: Error): void {
+  #headFault({ rawHeaders }: IncomingMessage): ErrorCause<"upstream-malformed"> | undefined {
+    return rawHeaders.length > 2 * this.#request.responseHead.fields ? "too-many-headers" : undefined;
+  }
+
+  #fail(failure: AttemptFailure, why?: Error | string): void {
     if (!this.#finish()) return;
     this.#abort();
-    this.#events.failed(failure, error);
+    this.#events.failed(failure, why);
   }
 
   /** Returns true on the first call only. */

@@ -57,7 +57,7 @@ const cases: readonly (readonly [sentence: string, line: string, wanted: string]
   [
     "limits without a limit",
     "limits: { maxPending: 3 }",
-    "18:13: error: limits needs at least one of the keys maxConnections, maxInFlight, maxIdleConnections, maxRequestsPerConnection",
+    "18:13: error: limits needs at least one of the keys maxConnections, maxInFlight, maxIdleConnections, maxRequestsPerConnection, responseHeaders, responseHeaderCount",
   ],
   [
     "a limit on HTTP/2 connections",

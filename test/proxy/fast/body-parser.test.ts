@@ -192,6 +192,18 @@ describe("a body", () => {
     const { body: bad } = readBody("chunked", "5\r\nhelloo");
     expect([bad.complete, bad.failure]).toEqual([false, "bad-request"]);
   });
+
+  it.each([
+    ["x\r\n", "bad-request", "invalid-chunk"],
+    ["0\r\nnonsense\r\n\r\n", "bad-request", "invalid-trailer"],
+    ["0\r\nContent-Length: 5\r\n\r\n", "bad-request", "forbidden-trailer"],
+    [`1;${"a".repeat(20_000)}\r\n`, "headers-too-large", "chunk-extensions"],
+    [`0\r\nA: ${"a".repeat(70_000)}\r\n\r\n`, "headers-too-large", "trailers"],
+    ["1\r\na\r\n0\r\n\r\n", undefined, undefined],
+  ])("in chunks gives the cause of its failure: %#", (text, failure, cause) => {
+    const { body } = readBody("chunked", text);
+    expect([body.failure, body.cause]).toEqual([failure, cause]);
+  });
 });
 
 describe("a chunked body, against a reference", () => {

@@ -62,6 +62,7 @@ export class LaneWithClock {
         () => {},
       ),
       mirrors: new MirrorSender(this.#clock.nowMs),
+      refused: () => {},
       handedOver: (cause) => void this.handedOver.push(cause),
       defect: (error) => void this.defects.push(error),
     };

@@ -217,7 +217,7 @@ describe("heads that are left to the standard lane", () => {
     ["more bytes than the limit", `${get}X: ${"y".repeat(8 * 1024)}\r\n\r\n`],
     ["more bytes than the limit, and no end", `${get}X: ${"y".repeat(8 * 1024)}`],
     ["a target over the limit, and no end", `GET /${"y".repeat(8 * 1024)}`],
-    ["a thousand and more fields", `${get}${"X: y\r\n".repeat(1100)}`],
+    ["a thousand and more fields", `${get}${"X: y\r\n".repeat(1100)}\r\n`],
   ];
   it.each(odd)("%s", (_sentence, text) => {
     expect(read(text).head).toBe(irregular);
