@@ -14,7 +14,7 @@ import { type ExporterSpec, SpanExporter } from "../observe/otlp-exporter.ts";
 import type { StatsRegistry } from "../observe/stats-registry.ts";
 import { packageVersion } from "../package-version.ts";
 import { ActiveSnapshot } from "../proxy/active-snapshot.ts";
-import { CachedClock } from "../proxy/cached-clock.ts";
+import { CachedClock } from "../proxy/fast/cached-clock.ts";
 import { OverloadManager } from "../proxy/overload.ts";
 import type { ProxyContext } from "../proxy/proxy-context.ts";
 import type { Snapshot } from "../proxy/snapshot.ts";

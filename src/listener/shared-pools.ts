@@ -1,4 +1,4 @@
-import type { CachedClock } from "../proxy/cached-clock.ts";
+import type { CachedClock } from "../proxy/fast/cached-clock.ts";
 import { FastUpstreamPools } from "../proxy/fast/upstream-pool.ts";
 import { MirrorSender } from "../proxy/standard/mirror-sender.ts";
 import { UpstreamPools } from "../proxy/standard/upstream-pool.ts";

@@ -1,7 +1,7 @@
+import type { BodyParser } from "../http1/body-parser.ts";
+import type { ResponseParser } from "../http1/response-parser.ts";
 import type { ProxyContext } from "../proxy-context.ts";
-import type { BodyParser } from "./body-parser.ts";
 import type { RequestParser } from "./request-parser.ts";
-import type { ResponseParser } from "./response-parser.ts";
 import type { HttpDate } from "./response-writer.ts";
 import type { SocketWriter } from "./socket-writer.ts";
 import type { Deadline } from "./timer-wheel.ts";

@@ -1,10 +1,10 @@
 import type { Socket } from "node:net";
 import type { DownstreamInfo } from "../downstream.ts";
+import { ResponseParser } from "../http1/response-parser.ts";
 import type { ProxyContext } from "../proxy-context.ts";
 import { ClientConnection, type ConnectionOwner } from "./client-connection.ts";
 import type { FastContext } from "./fast-context.ts";
 import { RequestParser } from "./request-parser.ts";
-import { ResponseParser } from "./response-parser.ts";
 import { HttpDate } from "./response-writer.ts";
 import type { FastUpstreamPools } from "./upstream-pool.ts";
 

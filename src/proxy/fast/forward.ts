@@ -4,11 +4,11 @@ import { defaultResponseHead, type ResponseHeadLimits, type Timeouts } from "../
 import type { AttemptFailure } from "../attempt-failure.ts";
 import type { Exchange } from "../exchange.ts";
 import { ForwardState, type ForwardTransport } from "../forward-state.ts";
+import type { BodyParser, ChunkedSink } from "../http1/body-parser.ts";
+import { PartialHead } from "../http1/header-scanner.ts";
 import { closesConnection, localResponseText, type Refusal } from "../local-reply.ts";
 import type { BodyState } from "../retry-policy.ts";
-import type { BodyParser, ChunkedSink } from "./body-parser.ts";
 import type { ActiveRequest, ClientSide, FastContext } from "./fast-context.ts";
-import { PartialHead } from "./header-scanner.ts";
 import { InterimRelay } from "./interim-relay.ts";
 import { bodyReader, ResponseRelay } from "./response-writer.ts";
 import { TextSink } from "./socket-writer.ts";

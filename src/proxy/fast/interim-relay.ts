@@ -1,7 +1,7 @@
 import type { ErrorCause } from "../../errors.ts";
+import type { ResponseParser } from "../http1/response-parser.ts";
 import { interimFault } from "../interim-responses.ts";
 import { earlyHintLinks } from "../response-headers.ts";
-import type { ResponseParser } from "./response-parser.ts";
 import type { SocketWriter } from "./socket-writer.ts";
 
 /** Passes on the interim responses to one request, with a limit on their number for each attempt. */

@@ -1,7 +1,7 @@
 import { STATUS_CODES } from "node:http";
 import type { Exchange } from "../exchange.ts";
+import type { BodyParser, ChunkedSink } from "../http1/body-parser.ts";
 import { closesConnection, errorOf, type LocalReply, localResponseText } from "../local-reply.ts";
-import type { BodyParser, ChunkedSink } from "./body-parser.ts";
 import type { ActiveRequest, ClientSide, FastContext } from "./fast-context.ts";
 
 /** How long a client may take to read from a local reply. */

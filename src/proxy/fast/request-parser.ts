@@ -2,8 +2,6 @@ import { knownAuthority } from "../../http/authority.ts";
 import { hasMoreCookies } from "../../http/cookies.ts";
 import { type RequestHead, repeated } from "../../http/request-head.ts";
 import { latin1Slice } from "../../node-internals.ts";
-import type { RequestHeaderAction } from "../request-header-rules.ts";
-import type { Snapshot } from "../snapshot.ts";
 import {
   backslash,
   byteClasses,
@@ -19,7 +17,9 @@ import {
   semicolon,
   slash,
   targetByte,
-} from "./header-scanner.ts";
+} from "../http1/header-scanner.ts";
+import type { RequestHeaderAction } from "../request-header-rules.ts";
+import type { Snapshot } from "../snapshot.ts";
 
 /** How a request's body is framed. */
 export type BodyFraming = "none" | "length" | "chunked";

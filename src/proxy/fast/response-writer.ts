@@ -1,6 +1,8 @@
 import { STATUS_CODES } from "node:http";
 import type { ErrorCause, ErrorCode } from "../../errors.ts";
 import type { Exchange } from "../exchange.ts";
+import { BodyParser, type ChunkedSink, maxResponseTrailerBytes, responseBodyCauses } from "../http1/body-parser.ts";
+import type { FastResponseField, ResponseParser } from "../http1/response-parser.ts";
 import {
   addResponseFields,
   passes,
@@ -10,8 +12,6 @@ import {
   responseTrailers,
   type TrailerPlan,
 } from "../response-headers.ts";
-import { BodyParser, type ChunkedSink, maxResponseTrailerBytes, responseBodyCauses } from "./body-parser.ts";
-import type { FastResponseField, ResponseParser } from "./response-parser.ts";
 import type { SocketWriter } from "./socket-writer.ts";
 
 /** Relays an upstream's final response to the client, reframed if necessary. */

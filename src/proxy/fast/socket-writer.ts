@@ -1,7 +1,7 @@
 import type { Socket } from "node:net";
 import { TLSSocket } from "node:tls";
 import { latin1Slice } from "../../node-internals.ts";
-import type { ChunkedSink } from "./body-parser.ts";
+import type { ChunkedSink } from "../http1/body-parser.ts";
 
 /** Pieces up to this size are appended to the text; copying more would cost more than a second write. */
 const smallBytes = 8 * 1024;

@@ -3,7 +3,7 @@ import { ReadOnSocket } from "../../node-internals.ts";
 import { descriptorReserve } from "../../upstream/descriptor-reserve.ts";
 import type { Endpoint } from "../../upstream/endpoint.ts";
 import { isResourceExhaustion } from "../attempt-failure.ts";
-import type { CachedClock } from "../cached-clock.ts";
+import type { CachedClock } from "./cached-clock.ts";
 import { ReadBuffers, ReadTarget, SocketWriter } from "./socket-writer.ts";
 import { Deadline, LoopTicks, TimerWheel } from "./timer-wheel.ts";
 

@@ -2,6 +2,7 @@ import type { Caller, RequestHead } from "../../http/request-head.ts";
 import { latin1Slice } from "../../node-internals.ts";
 import type { Attempts } from "../attempts.ts";
 import type { Exchange } from "../exchange.ts";
+import type { BodyParser, ChunkedSink } from "../http1/body-parser.ts";
 import type { Mirror, Mirroring } from "../mirror.ts";
 import {
   attemptFields,
@@ -13,7 +14,6 @@ import {
   upstreamTarget,
   upstreamVia,
 } from "../request-headers.ts";
-import type { BodyParser, ChunkedSink } from "./body-parser.ts";
 import type { FastHead, RequestParser } from "./request-parser.ts";
 import { lines } from "./response-writer.ts";
 import type { SocketWriter } from "./socket-writer.ts";

@@ -2,9 +2,9 @@ import type { Socket } from "node:net";
 import { type ErrorCause, PerchError } from "../../errors.ts";
 import type { ResponseHeadLimits } from "../../upstream/service-spec.ts";
 import { malformed } from "../attempt-failure.ts";
-import { BodyParser, type ChunkedSink, maxResponseTrailerBytes, responseBodyCauses } from "../fast/body-parser.ts";
-import { PartialHead } from "../fast/header-scanner.ts";
-import { ResponseParser } from "../fast/response-parser.ts";
+import { BodyParser, type ChunkedSink, maxResponseTrailerBytes, responseBodyCauses } from "../http1/body-parser.ts";
+import { PartialHead } from "../http1/header-scanner.ts";
+import { ResponseParser } from "../http1/response-parser.ts";
 import { interimFault } from "../interim-responses.ts";
 import { earlyHintLinks } from "../response-headers.ts";
 

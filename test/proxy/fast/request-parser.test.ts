@@ -1,7 +1,7 @@
 import { describe, expect, it } from "vitest";
 import { normalPath } from "../../../src/http/path.ts";
-import { incomplete, irregular } from "../../../src/proxy/fast/header-scanner.ts";
 import { RequestParser } from "../../../src/proxy/fast/request-parser.ts";
+import { incomplete, irregular } from "../../../src/proxy/http1/header-scanner.ts";
 import { snapshotOf } from "../../kit/snapshot.ts";
 
 const snapshot = snapshotOf(`

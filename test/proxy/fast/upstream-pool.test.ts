@@ -1,5 +1,5 @@
 import { describe, expect, it } from "vitest";
-import { CachedClock } from "../../../src/proxy/cached-clock.ts";
+import { CachedClock } from "../../../src/proxy/fast/cached-clock.ts";
 import { FastUpstreamPools, type UpstreamUser } from "../../../src/proxy/fast/upstream-pool.ts";
 import { Endpoint } from "../../../src/upstream/endpoint.ts";
 import { addressOf } from "../../../src/upstream/service-spec.ts";

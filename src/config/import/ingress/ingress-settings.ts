@@ -1,13 +1,13 @@
-import { compileReplacement } from "../pattern.ts";
-import { cookieDomain, urlPath } from "../scalars.ts";
-import { hostAndPort } from "../sections/rewrite.ts";
-import { accepts } from "./accepts.ts";
-import type { Draft, YamlMap } from "./draft.ts";
-import { headerEdits } from "./header-edits.ts";
+import { compileReplacement } from "../../pattern.ts";
+import { cookieDomain, urlPath } from "../../scalars.ts";
+import { hostAndPort } from "../../sections/rewrite.ts";
+import { accepts } from "../accepts.ts";
+import type { Draft, YamlMap } from "../draft.ts";
+import { headerEdits } from "../header-edits.ts";
+import { type Manifest, titleOf } from "../manifests.ts";
 import { annotation, peekAnnotation, positive, takeAnnotation } from "./ingress-annotations.ts";
 import { ingressCors } from "./ingress-cors.ts";
 import { type IngressLocation, type IngressServer, matchOf } from "./ingress-locations.ts";
-import { type Manifest, titleOf } from "./manifests.ts";
 
 export interface IngressRoute {
   readonly match: YamlMap;

@@ -1,8 +1,8 @@
-import { compilePattern } from "../pattern.ts";
-import { headerName, queryName, urlPath } from "../scalars.ts";
-import { accepts } from "./accepts.ts";
-import type { Draft, YamlMap, YamlValue } from "./draft.ts";
-import type { SourceObject } from "./source-object.ts";
+import { compilePattern } from "../../pattern.ts";
+import { headerName, queryName, urlPath } from "../../scalars.ts";
+import { accepts } from "../accepts.ts";
+import type { Draft, YamlMap, YamlValue } from "../draft.ts";
+import type { SourceObject } from "../source-object.ts";
 
 /** The test of a path, which decides what a rewrite replaces. */
 export type UriTest =

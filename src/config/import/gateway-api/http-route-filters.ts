@@ -1,11 +1,11 @@
-import { urlPath } from "../scalars.ts";
-import { hostAndPort } from "../sections/rewrite.ts";
-import { accepts } from "./accepts.ts";
-import { corsOf } from "./cors.ts";
-import type { Draft, YamlMap, YamlValue } from "./draft.ts";
-import { headerEdits } from "./header-edits.ts";
-import { redirectOf, statusIn } from "./redirects.ts";
-import type { SourceObject } from "./source-object.ts";
+import { urlPath } from "../../scalars.ts";
+import { hostAndPort } from "../../sections/rewrite.ts";
+import { accepts } from "../accepts.ts";
+import { corsOf } from "../cors.ts";
+import type { Draft, YamlMap, YamlValue } from "../draft.ts";
+import { headerEdits } from "../header-edits.ts";
+import { redirectOf, statusIn } from "../redirects.ts";
+import type { SourceObject } from "../source-object.ts";
 
 /** The keys of a Perch route for the filters of a rule, or why it redirects in a way that Perch does not. */
 export type FilterSettings = { readonly settings: YamlMap } | { readonly problem: string };

@@ -1,10 +1,10 @@
-import { compilePattern } from "../pattern.ts";
-import { cookieName, headerName } from "../scalars.ts";
-import { accepts } from "./accepts.ts";
-import type { Draft, YamlMap, YamlValue } from "./draft.ts";
+import { compilePattern } from "../../pattern.ts";
+import { cookieName, headerName } from "../../scalars.ts";
+import { accepts } from "../accepts.ts";
+import type { Draft, YamlMap, YamlValue } from "../draft.ts";
+import { type Manifest, titleOf } from "../manifests.ts";
 import { stickyOf } from "./ingress-affinity.ts";
 import { annotation, takeAnnotation } from "./ingress-annotations.ts";
-import { type Manifest, titleOf } from "./manifests.ts";
 
 /**
  * The release for the annotations of a canary Ingress. ingress-nginx evaluates the header, then the cookie, then the

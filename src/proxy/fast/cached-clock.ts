@@ -1,4 +1,4 @@
-import type { Clock } from "../upstream/clock.ts";
+import type { Clock } from "../../upstream/clock.ts";
 
 /** How often the wall clock is read. In between, it is derived from the monotonic clock, which is cheaper to read. */
 const wallEveryMs = 20;

@@ -1,6 +1,6 @@
-import type { Draft, YamlMap, YamlValue } from "./draft.ts";
+import type { Draft, YamlMap, YamlValue } from "../draft.ts";
+import { type Manifest, titleOf } from "../manifests.ts";
 import { positive, takeAnnotation } from "./ingress-annotations.ts";
-import { type Manifest, titleOf } from "./manifests.ts";
 
 /** The service settings for an Ingress's annotations. */
 export function serviceSettings(ingress: Manifest, draft: Draft): YamlMap {

@@ -1,5 +1,5 @@
 import { describe, expect, it } from "vitest";
-import { CachedClock } from "../../src/proxy/cached-clock.ts";
+import { CachedClock } from "../../../src/proxy/fast/cached-clock.ts";
 
 /** A clock of a system whose time the test moves, and how often the system was asked. */
 function cachedClock() {

@@ -1,14 +1,14 @@
-import { hostPattern } from "../scalars.ts";
-import { accepts } from "./accepts.ts";
-import type { Draft, DraftRoute } from "./draft.ts";
+import { hostPattern } from "../../scalars.ts";
+import { accepts } from "../accepts.ts";
+import type { Draft, DraftRoute } from "../draft.ts";
+import { type Manifest, titleOf } from "../manifests.ts";
+import { type Advice, noteUnread, perRequestWeights } from "../notes.ts";
+import { redirectedMatch } from "../redirects.ts";
+import type { SourceObject } from "../source-object.ts";
+import { ServicePorts, type WeightedBackend, weightedService } from "../weighted-versions.ts";
 import { IstioDestinations } from "./istio-destinations.ts";
 import { matchesOf } from "./istio-match.ts";
 import { headerSettings, istioRedirect, pathRewrite, retries, routeSettings } from "./istio-route-settings.ts";
-import { type Manifest, titleOf } from "./manifests.ts";
-import { type Advice, noteUnread, perRequestWeights } from "./notes.ts";
-import { redirectedMatch } from "./redirects.ts";
-import type { SourceObject } from "./source-object.ts";
-import { ServicePorts, type WeightedBackend, weightedService } from "./weighted-versions.ts";
 
 /** Imports VirtualServices with the DestinationRules of their hosts. Routes keep their order: the first match wins. */
 export function importVirtualServices(manifests: readonly Manifest[], draft: Draft): void {

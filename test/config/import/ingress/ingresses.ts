@@ -1,4 +1,4 @@
-import { imported } from "./asked.ts";
+import { imported } from "../asked.ts";
 
 const annotations = (values: Readonly<Record<string, string>>) =>
   JSON.stringify(

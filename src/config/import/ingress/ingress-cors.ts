@@ -1,7 +1,7 @@
-import { corsOf } from "./cors.ts";
-import type { Draft, YamlMap } from "./draft.ts";
+import { corsOf } from "../cors.ts";
+import type { Draft, YamlMap } from "../draft.ts";
+import { type Manifest, titleOf } from "../manifests.ts";
 import { booleanIn, takeAnnotation } from "./ingress-annotations.ts";
-import { type Manifest, titleOf } from "./manifests.ts";
 
 /** The defaults of ingress-nginx. */
 const defaults = {

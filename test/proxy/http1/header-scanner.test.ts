@@ -6,7 +6,7 @@ import {
   irregular,
   isNamed,
   PartialHead,
-} from "../../../src/proxy/fast/header-scanner.ts";
+} from "../../../src/proxy/http1/header-scanner.ts";
 
 function scanned(text: string) {
   const scan = new HeaderScanner();

@@ -1,14 +1,14 @@
-import { hostPattern } from "../scalars.ts";
-import { accepts } from "./accepts.ts";
-import { type Draft, pinName, type YamlMap } from "./draft.ts";
-import { durationIn } from "./durations.ts";
+import { hostPattern } from "../../scalars.ts";
+import { accepts } from "../accepts.ts";
+import { type Draft, pinName, type YamlMap } from "../draft.ts";
+import { durationIn } from "../durations.ts";
+import { type Manifest, titleOf } from "../manifests.ts";
+import { type Advice, noteUnread, perRequestWeights } from "../notes.ts";
+import { redirectedMatch } from "../redirects.ts";
+import type { SourceObject } from "../source-object.ts";
+import { ServicePorts, type WeightedBackend, weightedService } from "../weighted-versions.ts";
 import { filterSettings } from "./http-route-filters.ts";
 import { byPrecedence, matchesOf, type RankedMatch } from "./http-route-match.ts";
-import { type Manifest, titleOf } from "./manifests.ts";
-import { type Advice, noteUnread, perRequestWeights } from "./notes.ts";
-import { redirectedMatch } from "./redirects.ts";
-import type { SourceObject } from "./source-object.ts";
-import { ServicePorts, type WeightedBackend, weightedService } from "./weighted-versions.ts";
 
 interface RankedRoute extends RankedMatch {
   readonly manifest: Manifest;

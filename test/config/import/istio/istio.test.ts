@@ -1,5 +1,5 @@
 import { describe, expect, test } from "vitest";
-import { imported } from "./asked.ts";
+import { imported } from "../asked.ts";
 
 function virtualService(routes: readonly string[], hosts = "[shop.example.com]"): string {
   return `

@@ -1,9 +1,9 @@
-import { cookieDomain, cookiePath } from "../scalars.ts";
-import { accepts } from "./accepts.ts";
-import { type Draft, pinName, type YamlMap } from "./draft.ts";
+import { cookieDomain, cookiePath } from "../../scalars.ts";
+import { accepts } from "../accepts.ts";
+import { type Draft, pinName, type YamlMap } from "../draft.ts";
+import { type Manifest, titleOf } from "../manifests.ts";
+import { perRequestWeights } from "../notes.ts";
 import { booleanIn, dismissAnnotations, peekAnnotation, positive, takeAnnotation } from "./ingress-annotations.ts";
-import { type Manifest, titleOf } from "./manifests.ts";
-import { perRequestWeights } from "./notes.ts";
 
 /** `sticky` of the release for the affinity of a main Ingress and its canary. */
 export function stickyOf(main: Manifest, canary: Manifest, draft: Draft): YamlMap {

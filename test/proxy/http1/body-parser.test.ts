@@ -1,6 +1,6 @@
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
-import { BodyParser, type ChunkedFailure, ChunkedParser } from "../../../src/proxy/fast/body-parser.ts";
+import { BodyParser, type ChunkedFailure, ChunkedParser } from "../../../src/proxy/http1/body-parser.ts";
 
 const maxTrailerBytes = 16 * 1024;
 

@@ -1,5 +1,5 @@
 import { describe, expect, test } from "vitest";
-import { imported } from "./asked.ts";
+import { imported } from "../asked.ts";
 import { ingress, pair, web } from "./ingresses.ts";
 
 describe("annotations with an equivalent", () => {

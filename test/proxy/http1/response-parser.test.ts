@@ -1,5 +1,5 @@
 import { describe, expect, it } from "vitest";
-import { ResponseParser } from "../../../src/proxy/fast/response-parser.ts";
+import { ResponseParser } from "../../../src/proxy/http1/response-parser.ts";
 import { defaultResponseHead } from "../../../src/upstream/service-spec.ts";
 
 function read(text: string) {

@@ -1,10 +1,10 @@
-import { hostText, urlPath } from "../scalars.ts";
-import { accepts } from "./accepts.ts";
-import type { Draft, YamlMap } from "./draft.ts";
+import { hostText, urlPath } from "../../scalars.ts";
+import { accepts } from "../accepts.ts";
+import type { Draft, YamlMap } from "../draft.ts";
+import { type Manifest, titleOf } from "../manifests.ts";
+import { redirectOf, statusIn } from "../redirects.ts";
 import { annotation, booleanIn, onlyRedirects, takeAnnotation } from "./ingress-annotations.ts";
 import { hostsMatch, type IngressLocation, type IngressServer } from "./ingress-locations.ts";
-import { type Manifest, titleOf } from "./manifests.ts";
-import { redirectOf, statusIn } from "./redirects.ts";
 
 /** A route that only redirects. */
 export interface RedirectRoute {

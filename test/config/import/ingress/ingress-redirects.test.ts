@@ -1,5 +1,5 @@
 import { describe, expect, test } from "vitest";
-import { imported } from "./asked.ts";
+import { imported } from "../asked.ts";
 import { ingress, main, web } from "./ingresses.ts";
 
 describe("Ingresses that redirect", () => {

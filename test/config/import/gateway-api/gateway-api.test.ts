@@ -1,5 +1,5 @@
 import { describe, expect, test } from "vitest";
-import { imported } from "./asked.ts";
+import { imported } from "../asked.ts";
 
 /** An HTTPRoute for shop.example.com with these rules in YAML. */
 function httpRoute(rules: readonly string[], hostnames = "[shop.example.com]", name = "shop"): string {

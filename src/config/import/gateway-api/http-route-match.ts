@@ -1,8 +1,8 @@
-import { compilePattern } from "../pattern.ts";
-import { headerName, queryName, urlPath } from "../scalars.ts";
-import { accepts } from "./accepts.ts";
-import type { Draft, YamlMap, YamlValue } from "./draft.ts";
-import { SourceObject } from "./source-object.ts";
+import { compilePattern } from "../../pattern.ts";
+import { headerName, queryName, urlPath } from "../../scalars.ts";
+import { accepts } from "../accepts.ts";
+import type { Draft, YamlMap, YamlValue } from "../draft.ts";
+import { SourceObject } from "../source-object.ts";
 
 /** One match of an HTTPRoute rule, with the properties that determine its precedence. */
 export interface HttpRouteMatch {

@@ -1,14 +1,14 @@
-import { compileReplacement } from "../pattern.ts";
-import { urlPath } from "../scalars.ts";
-import { hostAndPort } from "../sections/rewrite.ts";
-import { accepts } from "./accepts.ts";
-import { corsOf } from "./cors.ts";
-import type { Draft, YamlMap } from "./draft.ts";
-import { durationIn, secondsIn } from "./durations.ts";
-import { headerEdits } from "./header-edits.ts";
+import { compileReplacement } from "../../pattern.ts";
+import { urlPath } from "../../scalars.ts";
+import { hostAndPort } from "../../sections/rewrite.ts";
+import { accepts } from "../accepts.ts";
+import { corsOf } from "../cors.ts";
+import type { Draft, YamlMap } from "../draft.ts";
+import { durationIn, secondsIn } from "../durations.ts";
+import { headerEdits } from "../header-edits.ts";
+import { redirectOf, statusIn } from "../redirects.ts";
+import type { SourceObject } from "../source-object.ts";
 import { escaped, type UriTest } from "./istio-match.ts";
-import { redirectOf, statusIn } from "./redirects.ts";
-import type { SourceObject } from "./source-object.ts";
 
 /** The settings of a Perch route, except its path's rewrite, which depends on the match. */
 export function routeSettings(route: SourceObject, where: string, draft: Draft): { settings: YamlMap; host: string } {

@@ -1,8 +1,8 @@
-import type { Draft, YamlMap } from "./draft.ts";
-import { durationIn } from "./durations.ts";
-import { type Manifest, titleOf } from "./manifests.ts";
-import type { SourceObject } from "./source-object.ts";
-import type { ServicePorts } from "./weighted-versions.ts";
+import type { Draft, YamlMap } from "../draft.ts";
+import { durationIn } from "../durations.ts";
+import { type Manifest, titleOf } from "../manifests.ts";
+import type { SourceObject } from "../source-object.ts";
+import type { ServicePorts } from "../weighted-versions.ts";
 
 /** Resolves destinations of VirtualServices, with the DestinationRules of their hosts. */
 export class IstioDestinations {

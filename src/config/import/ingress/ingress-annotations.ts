@@ -1,5 +1,5 @@
-import type { Draft } from "./draft.ts";
-import { type Manifest, titleOf } from "./manifests.ts";
+import type { Draft } from "../draft.ts";
+import { type Manifest, titleOf } from "../manifests.ts";
 
 const prefix = "nginx.ingress.kubernetes.io/";
 

@@ -1,4 +1,7 @@
-import type { Draft, DraftVersion, YamlMap } from "./draft.ts";
+import type { Draft, DraftVersion, YamlMap } from "../draft.ts";
+import { type Manifest, titleOf } from "../manifests.ts";
+import { noteUnread } from "../notes.ts";
+import { mirrorOf, ServicePorts } from "../weighted-versions.ts";
 import { noteOtherAnnotations, onlyRedirects, peekAnnotation, takeAnnotation } from "./ingress-annotations.ts";
 import { canaryRelease } from "./ingress-canary.ts";
 import {
@@ -21,9 +24,6 @@ import {
 } from "./ingress-redirects.ts";
 import { schemeOf, serviceSettings } from "./ingress-service.ts";
 import { ingressRoute } from "./ingress-settings.ts";
-import { type Manifest, titleOf } from "./manifests.ts";
-import { noteUnread } from "./notes.ts";
-import { mirrorOf, ServicePorts } from "./weighted-versions.ts";
 
 /** Imports Ingresses and their canary Ingresses with the semantics of ingress-nginx. */
 export function importIngresses(manifests: readonly Manifest[], draft: Draft): void {

@@ -1,10 +1,10 @@
-import { compilePattern } from "../pattern.ts";
-import { hostPattern, urlPath } from "../scalars.ts";
-import { accepts } from "./accepts.ts";
-import type { Draft, YamlMap } from "./draft.ts";
+import { compilePattern } from "../../pattern.ts";
+import { hostPattern, urlPath } from "../../scalars.ts";
+import { accepts } from "../accepts.ts";
+import type { Draft, YamlMap } from "../draft.ts";
+import { type Manifest, titleOf } from "../manifests.ts";
+import type { SourceObject } from "../source-object.ts";
 import { booleanIn, peekAnnotation, takeAnnotation } from "./ingress-annotations.ts";
-import { type Manifest, titleOf } from "./manifests.ts";
-import type { SourceObject } from "./source-object.ts";
 
 /** One path of one host of one Ingress, with the Service behind it. */
 export interface IngressLocation {

@@ -1,6 +1,6 @@
 import { describe, expect, test } from "vitest";
-import { importManifests } from "../../../src/config/import/import-manifests.ts";
-import { imported } from "./asked.ts";
+import { importManifests } from "../../../../src/config/import/import-manifests.ts";
+import { imported } from "../asked.ts";
 import { ingress, main, pair } from "./ingresses.ts";
 
 describe("which requests a canary Ingress gets, by its documentation and balancer.lua", () => {
