@@ -19,6 +19,7 @@ import { OverloadManager } from "../proxy/overload.ts";
 import type { ProxyContext } from "../proxy/proxy-context.ts";
 import type { Snapshot } from "../proxy/snapshot.ts";
 import { scheduleUnref } from "../upstream/clock.ts";
+import { fittingConnections } from "../upstream/descriptor-reserve.ts";
 import type { DnsResolver } from "../upstream/dns-resolver.ts";
 import type { Endpoint } from "../upstream/endpoint.ts";
 import type { Condition, Outage } from "../upstream/endpoint-health.ts";
@@ -30,7 +31,6 @@ import { questionsOf } from "../upstream/service-spec.ts";
 import type { BoundListener } from "../workers/messages.ts";
 import { type Acceptance, bound, type DataPlane, type Preparation } from "./data-plane.ts";
 import { createDnsResolver, firstAnswersMs, loggingDnsEvents } from "./dns.ts";
-import { connectionsByFdLimit } from "./fd-limit.ts";
 import { JwksFetcher } from "./jwks-fetcher.ts";
 import { MinorGc } from "./minor-gc.ts";
 import { batchedRandom, batchedUuids } from "./random.ts";
@@ -123,7 +123,7 @@ export class InProcessDataPlane implements DataPlane {
     this.#spans.configure(exporterSpec(first.compiled));
     this.#overload = new OverloadManager(monotonicMs, (cause) => stats.shed.shed(cause));
     this.#overload.watch(first.compiled.limits);
-    this.#fittingConnections = connectionsByFdLimit(parts.planes * first.compiled.listeners.length);
+    this.#fittingConnections = fittingConnections(parts.planes * first.compiled.listeners.length);
     const minorGc = new MinorGc();
     this.#context = new DataPlaneContext({
       active: this.active,

@@ -1,3 +1,4 @@
+import { isBelow, withoutTrailingSlash } from "../decide/path-prefix.ts";
 import type { Entry } from "./schema-kit/collections.ts";
 import type { ParseContext } from "./schema-kit/schema.ts";
 import { quote } from "./schema-kit/tree.ts";
@@ -39,9 +40,10 @@ function mayBeIn(domain: string, host: string): boolean {
 
 /** Whether some path that a route matches is the cookie's path or below it. */
 function mayBeBelow(cookiePath: string, matched: string, isPrefix: boolean): boolean {
-  return isBelow(cookiePath, matched) || (isPrefix && isBelow(matched, cookiePath));
+  return isSentTo(matched, cookiePath) || (isPrefix && isBelow(withoutTrailingSlash(matched), cookiePath));
 }
 
-function isBelow(parent: string, path: string): boolean {
-  return path === parent || path.startsWith(parent.endsWith("/") ? parent : `${parent}/`);
+/** RFC 6265 §5.1.4: a cookie of `/a/` is not sent to `/a`. */
+function isSentTo(path: string, cookiePath: string): boolean {
+  return path === cookiePath || path.startsWith(cookiePath.endsWith("/") ? cookiePath : `${cookiePath}/`);
 }

@@ -1,3 +1,4 @@
+import { withoutTrailingSlash } from "../decide/path-prefix.ts";
 import { changePath, type PathMatch, type RedirectSpec, type RouteMatch } from "../route/route-spec.ts";
 import { RouteTable } from "../route/route-table.ts";
 import type { KnownAttributes } from "./compile-context.ts";
@@ -212,7 +213,7 @@ function* hostsAround(host: string): Generator<string> {
 function pathKey(path: PathMatch | undefined): ["exact" | "prefix" | "regex", string] {
   if (path === undefined) return ["prefix", ""];
   if (path.kind === "regex") return ["regex", path.pattern.source];
-  return [path.kind, path.kind === "prefix" ? path.path.replace(/\/+$/, "") : path.path];
+  return [path.kind, path.kind === "prefix" ? withoutTrailingSlash(path.path) : path.path];
 }
 
 function coveringPath(paths: CoveredPaths, path: PathMatch | undefined): string | undefined {

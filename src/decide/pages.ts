@@ -1,5 +1,6 @@
 import { type FetchDestination, fetchDestination, isOfPage, ProvisionalUnits } from "./anonymous-unit.ts";
 import type { Facts } from "./facts.ts";
+import { isBelow } from "./path-prefix.ts";
 import type { Pin } from "./pin.ts";
 import type { ReleaseSpec } from "./release-spec.ts";
 
@@ -41,9 +42,3 @@ export class Pages {
     return follows && isOfPage(facts) ? "call" : undefined;
   }
 }
-
-function isBelow(prefix: string, path: string): boolean {
-  return path.startsWith(prefix) && (path.length === prefix.length || path.charCodeAt(prefix.length) === slash);
-}
-
-const slash = 0x2f;

@@ -1,6 +1,7 @@
 import { compileTest, matchesPattern, type ValueTest } from "../decide/compile-condition.ts";
 import type { Facts } from "../decide/facts.ts";
-import { type PathMatch, type RouteMatch, type Scheme, withoutTrailingSlash } from "./route-spec.ts";
+import { withoutTrailingSlash } from "../decide/path-prefix.ts";
+import type { PathMatch, RouteMatch, Scheme } from "./route-spec.ts";
 
 /** The parts of a request that routes match. */
 export type RoutableRequest = Pick<Facts, "method" | "host" | "path" | "header" | "query" | "patternSkipped"> & {

@@ -1,4 +1,5 @@
 import type { Condition, Pattern, Test } from "../decide/condition.ts";
+import { isBelow } from "../decide/path-prefix.ts";
 
 export type PathMatch =
   | { readonly kind: "exact"; readonly path: string }
@@ -126,16 +127,4 @@ export function changePath(change: PathChange, path: string): string {
   if (!isBelow(from, path)) return path;
   const changed = to + path.slice(from.length);
   return changed === "" ? "/" : changed;
-}
-
-const slash = 0x2f;
-
-/** Whether the path is the prefix or below it; the prefix has no trailing slash. */
-export function isBelow(prefix: string, path: string): boolean {
-  return path.startsWith(prefix) && (path.length === prefix.length || path.charCodeAt(prefix.length) === slash);
-}
-
-/** `/api/` and `/api` are the same prefix; `/` becomes the empty string. */
-export function withoutTrailingSlash(path: string): string {
-  return path.endsWith("/") ? path.slice(0, -1) : path;
 }

@@ -108,3 +108,13 @@ export function openFilesLimit(): number | undefined {
 
 /** Of this thread; the numbers are the process's. */
 export const descriptorReserve = new DescriptorReserve();
+
+/** One client connection and one upstream connection. */
+const descriptorsPerConnection = 2;
+const minConnections = 32;
+
+/** The maximum number of connections per listener and worker that a limit on open files allows. */
+export function fittingConnections(listeners: number, openFiles = openFilesLimit()): number {
+  if (openFiles === undefined) return Number.POSITIVE_INFINITY;
+  return Math.max(minConnections, Math.floor((openFiles - maxReserve) / descriptorsPerConnection / listeners));
+}

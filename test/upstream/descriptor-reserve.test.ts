@@ -1,6 +1,6 @@
 import { once } from "node:events";
 import { describe, expect, it } from "vitest";
-import { DescriptorReserve, descriptorLimits } from "../../src/upstream/descriptor-reserve.ts";
+import { DescriptorReserve, descriptorLimits, fittingConnections } from "../../src/upstream/descriptor-reserve.ts";
 
 describe("descriptorLimits", () => {
   it.each([
@@ -57,5 +57,19 @@ describe("DescriptorReserve", () => {
     const socket = tight.socketWithoutDescriptor();
     expect(socket).toBeDefined();
     if (socket !== undefined) expect(await once(socket, "error")).toMatchObject([{ code: "EMFILE" }]);
+  });
+});
+
+describe("fittingConnections", () => {
+  it.each([
+    ["one listener of one worker", 1, 4_096, 1_948],
+    ["two listeners of two workers", 4, 4_096, 487],
+    ["a very low limit", 1, 100, 32],
+  ])("%s", (_sentence, listeners, limit, wanted) => {
+    expect(fittingConnections(listeners, limit)).toBe(wanted);
+  });
+
+  it("uses the system's limit by default", () => {
+    expect(fittingConnections(1)).toBeGreaterThanOrEqual(32);
   });
 });

@@ -2,10 +2,10 @@ import { loadConfigText } from "../load.ts";
 import type { Diagnostic } from "../schema-kit/diagnostics.ts";
 import { Draft, type Note } from "./draft.ts";
 import { importHttpRoutes } from "./gateway-api/gateway-api.ts";
-import { noteGateways } from "./gateways.ts";
 import { importIngresses } from "./ingress/ingress-nginx.ts";
 import { importVirtualServices } from "./istio/istio.ts";
 import { type Manifest, parseManifests, titleOf } from "./manifests.ts";
+import { noteGateways } from "./notes.ts";
 import { usableParts } from "./usable-parts.ts";
 import { writeDraft } from "./write-draft.ts";
 

@@ -1,4 +1,5 @@
-import { type PathChange, type PathMatch, type RewriteSpec, withoutTrailingSlash } from "../../route/route-spec.ts";
+import { withoutTrailingSlash } from "../../decide/path-prefix.ts";
+import type { PathChange, PathMatch, RewriteSpec } from "../../route/route-spec.ts";
 import { compileReplacement, warnOfShortLimit } from "../pattern.ts";
 import { cookieDomain, urlPath } from "../scalars.ts";
 import { defaulted, object, optional, required } from "../schema-kit/object.ts";

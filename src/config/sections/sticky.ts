@@ -1,3 +1,4 @@
+import { withoutTrailingSlash } from "../../decide/path-prefix.ts";
 import type { CookieSpec, OverrideSpec, StickySpec } from "../../decide/release-spec.ts";
 import { isFramingHeader } from "../../http/header-names.ts";
 import { normalPath } from "../../http/path.ts";
@@ -43,7 +44,7 @@ function compilePages(sticky: StickyConfig, { parsing }: CompileContext): string
     }
     if (normal.includes("*"))
       parsing.warn(span, "risky", `${quote(written)} is a prefix: its * matches a literal * only`);
-    return [normal.replace(/\/+$/, "")];
+    return [withoutTrailingSlash(normal)];
   });
 }
 
