@@ -1,5 +1,6 @@
-import { type FetchDestination, fetchDestination, isOfPage, ProvisionalUnits } from "./anonymous-unit.ts";
+import { ProvisionalUnits } from "./anonymous-unit.ts";
 import type { Facts } from "./facts.ts";
+import { type FetchDestination, fetchDestination, isOfPage } from "./fetch-destination.ts";
 import { isBelow } from "./path-prefix.ts";
 import type { Pin } from "./pin.ts";
 import type { ReleaseSpec } from "./release-spec.ts";

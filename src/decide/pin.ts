@@ -41,7 +41,7 @@ const defaultCacheLimit = 32_768;
  */
 const sessionPinMs = 30 * 86_400_000;
 /** Browsers keep no cookie for longer (RFC 6265bis §5.5: 400 days). */
-const maxKeptSeconds = 400 * 86_400;
+export const maxKeptSeconds: number = 400 * 86_400;
 
 /**
  * A release's sticky cookie: `<pin>.<signature>`, where the signature covers the release's name, a dot and the pin. The

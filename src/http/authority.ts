@@ -119,6 +119,14 @@ function isHostCharacter(code: number): boolean {
   );
 }
 
+/** The port of a URL that names none. */
+export const defaultPorts = Object.freeze({ http: 80, https: 443 });
+
+/** A name or an address as the host of a URL: an IPv6 address in brackets. */
+export function urlHost(host: string): string {
+  return host.includes(":") ? `[${host}]` : host;
+}
+
 const maxPort = 65_535;
 
 /** `rest` matches `portPart`. */

@@ -1,5 +1,5 @@
 import { type Address, type AddressRange, parseAddress } from "../decide/ip-address.ts";
-import { type Authority, parseAuthority } from "./authority.ts";
+import { type Authority, defaultPorts, parseAuthority } from "./authority.ts";
 import { skipBlanks, skipBlanksBack } from "./header-fields.ts";
 import { type Caller, type RequestHead, repeated } from "./request-head.ts";
 
@@ -211,7 +211,7 @@ function isPort(text: string): boolean {
 function portOf(authority: Authority | undefined, scheme: Scheme, caller: Caller): string {
   if (authority === undefined) return String(caller.localPort);
   if (authority.port !== undefined) return String(authority.port);
-  return scheme === "https" ? "443" : "80";
+  return String(defaultPorts[scheme]);
 }
 
 /** True if every element of the header is well-formed, so that another may be appended. */

@@ -24,6 +24,13 @@ export class FieldKinds<Kind extends string> {
   }
 }
 
+/** A flat list of fields as the lines of an HTTP/1.1 head. */
+export function fieldLines(fields: readonly string[]): string {
+  let lines = "";
+  for (let i = 0; i < fields.length; i += 2) lines += `${fields[i]}: ${fields[i + 1]}\r\n`;
+  return lines;
+}
+
 /** The names, lower case, that a Connection field declares hop-by-hop (RFC 9110 §7.6.1). */
 export function connectionOptions(value: string): readonly string[] {
   if (value === "keep-alive" || value === "close" || value === "Keep-Alive") return noOptions;

@@ -1,4 +1,5 @@
 import { parseAddress } from "../decide/ip-address.ts";
+import { defaultPorts } from "../http/authority.ts";
 import type { Caller } from "../http/request-head.ts";
 import type { Snapshot } from "./snapshot.ts";
 
@@ -50,5 +51,3 @@ export class DownstreamInfo {
     return this.#caller;
   }
 }
-
-const defaultPorts = { http: 80, https: 443 } as const;

@@ -1,6 +1,7 @@
 import { type ErrorCause, type ErrorCode, errorTable, knownCause } from "../errors.ts";
 import { parseAuthority } from "../http/authority.ts";
 import { grpcStatusOfError } from "../http/grpc-status.ts";
+import { fieldLines } from "../http/header-fields.ts";
 import type { RequestHead } from "../http/request-head.ts";
 
 /** The head and body of a local reply. `headers` is flat: name, value, name, value. */
@@ -152,9 +153,8 @@ export interface ResponseFrame {
 
 /** The HTTP/1.1 message, with the fields that the transport adds in the order that node:http writes them. */
 export function localResponseText(response: LocalResponse, frame: ResponseFrame): string {
-  let head = `HTTP/1.1 ${response.status} ${frame.reasonPhrase}\r\nConnection: ${frame.connection}\r\n`;
-  for (let i = 0; i < response.headers.length; i += 2) head += `${response.headers[i]}: ${response.headers[i + 1]}\r\n`;
-  return `${head}Date: ${frame.date}\r\n\r\n${frame.body === "omitted" ? "" : response.body}`;
+  const start = `HTTP/1.1 ${response.status} ${frame.reasonPhrase}\r\nConnection: ${frame.connection}\r\n`;
+  return `${start}${fieldLines(response.headers)}Date: ${frame.date}\r\n\r\n${frame.body === "omitted" ? "" : response.body}`;
 }
 
 /** The error code of the reply for log and metrics; undefined for a redirect. */

@@ -3,7 +3,7 @@ import { prefixTrail, type Trail } from "../decide/decision.ts";
 import type { Admission } from "../decide/override.ts";
 import type { Release } from "../decide/release.ts";
 import type { CookieSpec } from "../decide/release-spec.ts";
-import { parseAuthority } from "../http/authority.ts";
+import { defaultPorts, parseAuthority } from "../http/authority.ts";
 import { findCookie } from "../http/cookies.ts";
 import { stripParameters } from "../http/query.ts";
 import type { RequestHead } from "../http/request-head.ts";
@@ -41,8 +41,6 @@ function redirectLocation(spec: RedirectSpec, { head, facts }: RedirectedRequest
   const shown = port === undefined || port === defaultPorts[scheme] ? "" : `:${port}`;
   return `${scheme}://${host}${shown}${target}`;
 }
-
-const defaultPorts = { http: 80, https: 443 } as const;
 
 /**
  * Follows an override link such as `/cart?perch-version=<token>`: the redirect stores a valid value in the override

@@ -71,6 +71,11 @@ export function responseHeaders(
   return out;
 }
 
+/** Whether a response has no body, whatever its fields say (RFC 9110 §6.4.1). */
+export function isBodiless(status: number, method: string): boolean {
+  return method === "HEAD" || status === 204 || status === 304;
+}
+
 /** Fields that Connection cannot remove: framing, and Date, which the client side would only add again. */
 const unremovable: ReadonlySet<string> = new Set(["content-length", "date"]);
 

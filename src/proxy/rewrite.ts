@@ -1,5 +1,5 @@
 import { isBelow } from "../decide/path-prefix.ts";
-import { parseAuthority } from "../http/authority.ts";
+import { defaultPorts, parseAuthority, urlHost } from "../http/authority.ts";
 import { removeFields } from "../http/header-fields.ts";
 import { hasDotSegment, normalPath, type PathParameters } from "../http/path.ts";
 import { isNetworkPath, localReference } from "../http/url-reference.ts";
@@ -175,11 +175,9 @@ function rawPrefixChange(change: PathChange & { readonly kind: "prefix" }, writt
   return normalPath(changed) === normalPath(changePath(change, normal)) ? changed : undefined;
 }
 
-const defaultPorts = { http: 80, https: 443 } as const;
-
 /** The Host of an endpoint, without the default port of its scheme. */
 function nameOf({ address: { host, place, scheme } }: Endpoint): string {
-  const name = host.includes(":") ? `[${host}]` : host;
+  const name = urlHost(host);
   return "path" in place || place.port === defaultPorts[scheme] ? name : `${name}:${place.port}`;
 }
 

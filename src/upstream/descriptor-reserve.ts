@@ -93,7 +93,7 @@ function lowestUnused(): number | undefined {
 let limitsFile: number | undefined;
 
 /** The soft limit, which Node has raised to the hard one at startup; undefined if there is none or it is unknown. */
-export function openFilesLimit(): number | undefined {
+function openFilesLimit(): number | undefined {
   try {
     limitsFile ??= openSync("/proc/self/limits", "r");
     const bytes = Buffer.alloc(4_096);

@@ -1,3 +1,4 @@
+import { defaultPorts, urlHost } from "../http/authority.ts";
 export interface VersionSpec {
   readonly name: string;
   readonly endpoints: readonly EndpointSpec[];
@@ -164,8 +165,7 @@ export function describeSpec(spec: EndpointSpec): string {
 
 /** An endpoint of a DNS name. Its certificate must name the configured name, not the resolved address. */
 export function recordAddress({ question, scheme, port }: DnsEndpointSpec, record: DnsRecord): EndpointAddress {
-  const host = record.address.includes(":") ? `[${record.address}]` : record.address;
-  const address = addressOf(`${scheme}://${host}:${record.port ?? port}`);
+  const address = addressOf(`${scheme}://${urlHost(record.address)}:${record.port ?? port}`);
   return Object.freeze({ ...address, host: certifiedName(question.name) });
 }
 
@@ -192,7 +192,7 @@ export function addressOf(origin: string): EndpointAddress {
   const scheme = protocol === "https:" ? "https" : "http";
   const host = hostname.replace(/^\[|\]$/g, "");
   // URL omits the default port of a scheme.
-  const place = { host, port: port === "" ? (scheme === "https" ? 443 : 80) : Number(port) };
+  const place = { host, port: port === "" ? defaultPorts[scheme] : Number(port) };
   return Object.freeze({ origin, scheme, host, place: Object.freeze(place) });
 }
 

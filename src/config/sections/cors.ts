@@ -1,3 +1,4 @@
+import { defaultPorts } from "../../http/authority.ts";
 import type { CorsSpec, OriginSpec, RouteMatch } from "../../route/route-spec.ts";
 import { headerName, methodName, wordOr } from "../scalars.ts";
 import { list } from "../schema-kit/collections.ts";
@@ -15,7 +16,6 @@ const origin: Schema<OriginSpec | "*"> = scalar({
 });
 
 const originText = /^([a-z][a-z0-9+.-]*):\/\/(\*|\*\.[^:/?#@*[\]]+|[^:/?#@*[\]]+|\[[^\]]+\])(?::(\d{1,5}))?$/;
-const defaultPorts: Readonly<Record<string, string>> = { http: "80", https: "443" };
 
 /** Browsers send an origin in lower case and without the default port of its scheme (RFC 6454 §6.1). */
 function parseOrigin(written: string): OriginSpec | ParseError {
@@ -26,10 +26,13 @@ function parseOrigin(written: string): OriginSpec | ParseError {
   if (scheme === "") return wrong(hintFor(written));
   if (port !== undefined && (Number(port) === 0 || Number(port) > 65_535)) return wrong();
   if (/[^!-~]/.test(host)) return wrong("write the host in punycode (xn--…)");
-  const shownPort = port === undefined || Number(port) === Number(defaultPorts[scheme]) ? "" : `:${Number(port)}`;
+  const shownPort =
+    port === undefined || (isHttp(scheme) && Number(port) === defaultPorts[scheme]) ? "" : `:${Number(port)}`;
   if (!host.startsWith("*")) return { kind: "exact", origin: `${scheme}://${host}${shownPort}` };
   return { kind: "below", start: `${scheme}://`, end: `${host.slice(1)}${shownPort}` };
 }
+
+const isHttp = (scheme: string): scheme is keyof typeof defaultPorts => Object.hasOwn(defaultPorts, scheme);
 
 function hintFor(written: string): string | undefined {
   if (!written.includes("://")) return `begin with the scheme, as in https://${written}`;

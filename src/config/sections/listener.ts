@@ -1,3 +1,4 @@
+import { urlHost } from "../../http/authority.ts";
 import { type Certificate, checkAuthorities, expiryWarning, readCertificate } from "../certificate.ts";
 import type { CompileContext } from "../compile-context.ts";
 import type { ListenerSpec, TlsSpec } from "../compiled-config.ts";
@@ -174,5 +175,5 @@ function claimAddress(
 export function addressText(address: Pick<ListenerSpec, "address">["address"] | { readonly path: string }): string {
   if ("path" in address) return `unix:${address.path}`;
   const { host, port } = address;
-  return `${host.includes(":") ? `[${host}]` : host}:${port}`;
+  return `${urlHost(host)}:${port}`;
 }

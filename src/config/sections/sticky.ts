@@ -1,4 +1,5 @@
 import { withoutTrailingSlash } from "../../decide/path-prefix.ts";
+import { maxKeptSeconds } from "../../decide/pin.ts";
 import type { CookieSpec, OverrideSpec, StickySpec } from "../../decide/release-spec.ts";
 import { isFramingHeader } from "../../http/header-names.ts";
 import { normalPath } from "../../http/path.ts";
@@ -117,10 +118,8 @@ function checkCrossSite(cookie: CookieConfig, { parsing }: CompileContext): void
   }
 }
 
-const maxKeptMs = 400 * 86_400_000;
-
 function warnOfCappedAge(cookie: CookieConfig, { parsing }: CompileContext): void {
-  if (cookie.maxAge === "session" || cookie.maxAge <= maxKeptMs) return;
+  if (cookie.maxAge === "session" || cookie.maxAge <= maxKeptSeconds * 1000) return;
   parsing.warn(parsing.spanOf(cookie, "maxAge"), "risky", "browsers keep a cookie for at most 400 days", "use 400d");
 }
 

@@ -2,6 +2,7 @@ import type { Decision, Trail, TrailEntry } from "../../decide/decision.ts";
 import { type Address, parseAddress } from "../../decide/ip-address.ts";
 import type { PinRejection } from "../../decide/pin.ts";
 import type { RandomSource } from "../../decide/unit.ts";
+import { defaultPorts } from "../../http/authority.ts";
 import { receivedLines } from "../../http/forwarded.ts";
 import { otherReadings, routedHead, withoutParameters } from "../../http/path.ts";
 import { PlainHead, type PlainRequest } from "../../http/plain-head.ts";
@@ -124,7 +125,7 @@ export function dryRun(
 
 function callerAt(address: Address | undefined, { scheme }: PlainHead, { trustedProxies }: Snapshot): Caller {
   const trusted = address !== undefined && trustedProxies.some((range) => range.contains(address));
-  return { address, trusted, scheme, localPort: scheme === "https" ? 443 : 80 };
+  return { address, trusted, scheme, localPort: defaultPorts[scheme] };
 }
 
 function decideFor(

@@ -4,12 +4,12 @@ import { defaultResponseHead, type ResponseHeadLimits, type Timeouts } from "../
 import type { AttemptFailure } from "../attempt-failure.ts";
 import type { Exchange } from "../exchange.ts";
 import { ForwardState, type ForwardTransport } from "../forward-state.ts";
-import type { BodyParser, ChunkedSink } from "../http1/body-parser.ts";
+import { type BodyParser, type ChunkedSink, nowhere } from "../http1/body-parser.ts";
 import { PartialHead } from "../http1/header-scanner.ts";
+import { InterimRelay } from "../http1/interim-relay.ts";
 import { closesConnection, localResponseText, type Refusal } from "../local-reply.ts";
 import type { BodyState } from "../retry-policy.ts";
 import type { ActiveRequest, ClientSide, FastContext } from "./fast-context.ts";
-import { InterimRelay } from "./interim-relay.ts";
 import { bodyReader, ResponseRelay } from "./response-writer.ts";
 import { TextSink } from "./socket-writer.ts";
 import type { UpstreamConnection, UpstreamUser } from "./upstream-pool.ts";
@@ -409,5 +409,3 @@ export class Forward implements ActiveRequest, UpstreamUser, ForwardTransport {
     this.#context.deadlines.arm(this.#client.deadline, ms);
   }
 }
-
-const nowhere: ChunkedSink = { passBytes: () => {} };

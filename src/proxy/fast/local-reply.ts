@@ -1,6 +1,6 @@
 import { STATUS_CODES } from "node:http";
 import type { Exchange } from "../exchange.ts";
-import type { BodyParser, ChunkedSink } from "../http1/body-parser.ts";
+import { type BodyParser, nowhere } from "../http1/body-parser.ts";
 import { closesConnection, errorOf, type LocalReply, localResponseText } from "../local-reply.ts";
 import type { ActiveRequest, ClientSide, FastContext } from "./fast-context.ts";
 
@@ -80,5 +80,3 @@ export class LocalReplyExchange implements ActiveRequest {
     this.#client.destroy();
   }
 }
-
-const nowhere: ChunkedSink = { passBytes: () => {} };

@@ -1,10 +1,12 @@
 import { STATUS_CODES } from "node:http";
 import type { ErrorCause, ErrorCode } from "../../errors.ts";
+import { fieldLines } from "../../http/header-fields.ts";
 import type { Exchange } from "../exchange.ts";
 import { BodyParser, type ChunkedSink, maxResponseTrailerBytes, responseBodyCauses } from "../http1/body-parser.ts";
 import type { FastResponseField, ResponseParser } from "../http1/response-parser.ts";
 import {
   addResponseFields,
+  isBodiless,
   passes,
   type ResponseEdit,
   responseEdit,
@@ -31,8 +33,8 @@ export class ResponseRelay {
 
   /** From the last parsed head. */
   constructor(exchange: Exchange, { status, chunked, contentLength, closing }: ResponseParser, writer: SocketWriter) {
-    const isHead = exchange.head.method === "HEAD";
-    const bodiless = isHead || status === 204 || status === 304;
+    const { method } = exchange.head;
+    const bodiless = isBodiless(status, method);
     const announcesBody = chunked || (contentLength ?? 0) > 0;
     this.status = status;
     this.#exchange = exchange;
@@ -40,7 +42,7 @@ export class ResponseRelay {
     this.#body = bodiless ? undefined : bodyReader(chunked, contentLength);
     const framed = chunked ? "upstream's chunks" : contentLength === undefined ? "own chunks" : "unchanged";
     this.#frame = bodiless ? "unchanged" : framed;
-    this.endsConnection = closing || isHead || this.#frame === "own chunks" || (bodiless && announcesBody);
+    this.endsConnection = closing || method === "HEAD" || this.#frame === "own chunks" || (bodiless && announcesBody);
   }
 
   get isComplete(): boolean {
@@ -91,7 +93,7 @@ export class ResponseRelay {
   addEnd(): void {
     if (this.#frame === "own chunks") this.#writer.addText("0\r\n\r\n");
     else if (this.#frame === "upstream's chunks") {
-      this.#writer.addText(`${lines(responseTrailers(this.#body?.trailers ?? []).flat())}\r\n`);
+      this.#writer.addText(`${fieldLines(responseTrailers(this.#body?.trailers ?? []).flat())}\r\n`);
     }
   }
 }
@@ -162,7 +164,7 @@ function sliced(exchange: Exchange, reader: ResponseParser, { trailers }: Respon
   }
   const added: string[] = [];
   addResponseFields(edit, cacheControl, expires, added);
-  return out + lines(added);
+  return out + fieldLines(added);
 }
 
 function isPassed(kind: FastResponseField, edit: ResponseEdit, trailers: TrailerPlan): boolean {
@@ -179,14 +181,7 @@ function isPassed(kind: FastResponseField, edit: ResponseEdit, trailers: Trailer
 
 /** The slow path, field by field as in the standard lane: uneven spacing, named hop-by-hop fields, or route changes. */
 function rewritten(exchange: Exchange, reader: ResponseParser, { trailers }: ResponseFraming): string {
-  return statusLine(reader) + lines(responseHeaders(exchange, reader.status, reader.flat(), trailers));
-}
-
-/** Formats a flat list of fields as header lines. */
-export function lines(fields: readonly string[]): string {
-  let out = "";
-  for (let i = 0; i < fields.length; i += 2) out += `${fields[i]}: ${fields[i + 1]}\r\n`;
-  return out;
+  return statusLine(reader) + fieldLines(responseHeaders(exchange, reader.status, reader.flat(), trailers));
 }
 
 /** The Date of a response (RFC 9110 §5.6.7), formatted once per second. */

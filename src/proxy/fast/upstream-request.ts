@@ -1,3 +1,4 @@
+import { fieldLines } from "../../http/header-fields.ts";
 import type { Caller, RequestHead } from "../../http/request-head.ts";
 import { latin1Slice } from "../../node-internals.ts";
 import type { Attempts } from "../attempts.ts";
@@ -15,7 +16,6 @@ import {
   upstreamVia,
 } from "../request-headers.ts";
 import type { FastHead, RequestParser } from "./request-parser.ts";
-import { lines } from "./response-writer.ts";
 import type { SocketWriter } from "./socket-writer.ts";
 
 /** The parts of an upstream request. */
@@ -106,7 +106,7 @@ export class UpstreamRequest {
     const { route, trace } = this.#exchange;
     if (route?.transforms !== undefined) return changedText(this.#exchange, this.#headText);
     // Each attempt has its own parent span.
-    return trace === undefined ? this.#headText : this.#headText + lines(trace.fields());
+    return trace === undefined ? this.#headText : this.#headText + fieldLines(trace.fields());
   }
 
   #beginMirror({ version }: Mirroring): void {
@@ -205,7 +205,7 @@ export function requestText(
   if (keptFrom >= 0) out += text.slice(keptFrom, text.length - 2);
   const cookies = upstreamCookies(exchange);
   if (cookies !== undefined) out += `Cookie: ${cookies}\r\n`;
-  const propagated = lines(propagatedFields(exchange, baggage));
+  const propagated = fieldLines(propagatedFields(exchange, baggage));
   const viaText = via === "" ? ownVia : `\r\nVia: ${upstreamVia(via, "1.1")}\r\n`;
   return out + cache.forwardedHeaders(exchange) + exchange.requestId + viaText + propagated;
 }
@@ -240,7 +240,7 @@ function changedText(exchange: Exchange, headText: string): string {
   const line = headText.slice(0, headText.indexOf("\r\n") + 2);
   const [, host = "", ...fields] = attemptFields(exchange, fieldsOf(headText));
   const connection = exchange.head.method === "HEAD" ? "close" : "keep-alive";
-  return `${line}host: ${host}\r\nconnection: ${connection}\r\n${lines(fields)}`;
+  return `${line}host: ${host}\r\nconnection: ${connection}\r\n${fieldLines(fields)}`;
 }
 
 /**
@@ -277,7 +277,7 @@ export class ForwardedHeaderCache {
 }
 
 function forwardedText(exchange: Exchange): string {
-  return `${lines(forwardedFields(exchange))}X-Request-Id: `;
+  return `${fieldLines(forwardedFields(exchange))}X-Request-Id: `;
 }
 
 /** A flat string: a slice would keep the whole head alive. */

@@ -1,12 +1,15 @@
 import type { ErrorCause, ErrorCode } from "../../errors.ts";
 import { latin1Slice } from "../../node-internals.ts";
 import {
+  backslash,
   byteClasses,
   carriageReturn,
   HeaderScanner,
   irregular,
+  isBlank,
   lineFeed,
   PartialHead,
+  semicolon,
   tokenByte,
   valueByte,
 } from "./header-scanner.ts";
@@ -84,12 +87,11 @@ export interface ChunkedSink {
   passBytes(bytes: Buffer, from: number, to: number): void;
 }
 
-const semicolon = 0x3b;
+/** For a body that is read and discarded. */
+export const nowhere: ChunkedSink = { passBytes: () => {} };
+
 const equalsSign = 0x3d;
 const quote = 0x22;
-const backslash = 0x5c;
-const space = 0x20;
-const tab = 0x09;
 
 /** Maximum bytes of chunk extensions per body. */
 const maxExtensionBytes = 16 * 1024;
@@ -308,8 +310,6 @@ function flat(text: string): string[] {
   }
   return fields;
 }
-
-const isBlank = (byte: number): boolean => byte === space || byte === tab;
 
 /** Blanks may stand around `;` and `=` (RFC 9112 §7.1.1), and nowhere else: not at the end of the line. */
 function nextInExtension(state: State, byte: number): State {

@@ -1,4 +1,5 @@
 import { latin1Slice } from "../../node-internals.ts";
+
 /** Byte classes of a message head, as bits of one lookup table. This one: characters of a token. */
 export const tokenByte = 1;
 /** Allowed in a field value: visible, blank or obs-text (RFC 9110 §5.5). */
@@ -14,7 +15,7 @@ export const percent = 0x25;
 export const plus = 0x2b;
 export const dot = 0x2e;
 export const slash = 0x2f;
-const colon = 0x3a;
+export const colon = 0x3a;
 export const semicolon = 0x3b;
 export const questionMark = 0x3f;
 export const backslash = 0x5c;
@@ -176,7 +177,8 @@ function isPlainWord(word: number): boolean {
   return (below & everyHighBit) === 0;
 }
 
-function isBlank(code: number): boolean {
+/** Whether it is optional whitespace (RFC 9110 §5.6.3). */
+export function isBlank(code: number | undefined): boolean {
   return code === space || code === tab;
 }
 

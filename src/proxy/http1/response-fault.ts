@@ -1,11 +1,7 @@
 import type { ErrorCause } from "../../errors.ts";
-import { byteClasses, carriageReturn, lineFeed, tokenByte, valueByte } from "./header-scanner.ts";
+import { byteClasses, carriageReturn, colon, isBlank, lineFeed, tokenByte, valueByte } from "./header-scanner.ts";
 
 type Fault = ErrorCause<"upstream-malformed">;
-
-const space = 0x20;
-const tab = 0x09;
-const isBlank = (byte: number | undefined): boolean => byte === space || byte === tab;
 
 const statusLine = /^HTTP\/1\.[01] (\d{3})(?: |$)/;
 
@@ -28,8 +24,8 @@ export function responseFault(bytes: Buffer, from: number, to: number, maxFields
     if (fault !== undefined) return fault;
     if (!endsLine(bytes, end, to)) return "invalid-line-ending";
     const line = bytes.toString("latin1", at, end);
-    const colon = line.indexOf(":");
-    const framing = framingFault(line.slice(0, colon).toLowerCase(), line.slice(colon + 1).trim(), seen);
+    const nameEnd = line.indexOf(":");
+    const framing = framingFault(line.slice(0, nameEnd).toLowerCase(), line.slice(nameEnd + 1).trim(), seen);
     if (framing === "unsupported-transfer-encoding" || framing === "several-transfer-encodings") coding ??= framing;
     else if (framing !== undefined) return framing;
   }
@@ -54,7 +50,7 @@ function fieldFault(bytes: Buffer, from: number, end: number): Fault | undefined
   if (isBlank(bytes[from])) return "folded-header";
   let at = from;
   while (at < end && ((byteClasses[bytes[at] as number] as number) & tokenByte) !== 0) at++;
-  if (at === from || bytes[at] !== 0x3a) return "invalid-header-name";
+  if (at === from || bytes[at] !== colon) return "invalid-header-name";
   for (at++; at < end; at++) {
     if (((byteClasses[bytes[at] as number] as number) & valueByte) === 0) return "invalid-header-value";
   }

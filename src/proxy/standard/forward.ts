@@ -11,7 +11,7 @@ import { ForwardState, type ForwardTransport } from "../forward-state.ts";
 import type { Refusal } from "../local-reply.ts";
 import type { Mirroring } from "../mirror.ts";
 import { attemptFields, copyFields, requestTrailers, upstreamHeaders, upstreamTarget } from "../request-headers.ts";
-import { earlyHintLinks, responseHeaders, responseTrailers } from "../response-headers.ts";
+import { earlyHintLinks, isBodiless, responseHeaders, responseTrailers } from "../response-headers.ts";
 import type { BodyState } from "../retry-policy.ts";
 import { type ClientSide, sendLocalReply } from "./client.ts";
 import type { ActiveRequest } from "./connection.ts";
@@ -196,10 +196,10 @@ export class Forward implements Dispatcher.DispatchHandler, ActiveRequest, Forwa
       return;
     }
     this.#kept?.release();
-    const isBodiless = this.#head.method === "HEAD" || status === 204 || status === 304;
-    const mayTrail = !isBodiless && this.#client.supportsInterim && (coding !== undefined || this.#isHttp2Upstream);
+    const hasBody = !isBodiless(status, this.#head.method);
+    const mayTrail = hasBody && this.#client.supportsInterim && (coding !== undefined || this.#isHttp2Upstream);
     const headers = responseHeaders(this.#exchange, status, raw, mayTrail ? "trailers may follow" : "no trailers");
-    const length = isBodiless || mayTrail ? undefined : fieldValue(headers, "content-length");
+    const length = !hasBody || mayTrail ? undefined : fieldValue(headers, "content-length");
     this.#client.sendHead(status, statusMessage, headers, mayTrail ? "may follow" : "none");
     this.#noteGrpcStatus(headers);
     const { grpcStatus } = this.#exchange;

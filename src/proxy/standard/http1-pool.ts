@@ -3,7 +3,13 @@ import { PerchError } from "../../errors.ts";
 import { clientOrigin, connectTo } from "../../upstream/connector.ts";
 import type { Endpoint } from "../../upstream/endpoint.ts";
 import { ResponseFilter } from "./response-filter.ts";
-import { neverStarted, type TransportOptions, type UpstreamPool, type UpstreamRequest } from "./transport.ts";
+import {
+  neverStarted,
+  type QueuedRequest,
+  type TransportOptions,
+  type UpstreamPool,
+  type UpstreamRequest,
+} from "./transport.ts";
 import { isMalformedResponse } from "./undici-errors.ts";
 
 /** One connection: an undici client, which connects when it gets its first request. */
@@ -11,11 +17,6 @@ interface Connection {
   readonly client: Client;
   isConnected: boolean;
   isIdle: boolean;
-}
-
-interface QueuedRequest {
-  readonly request: UpstreamRequest;
-  readonly handler: Dispatcher.DispatchHandler;
 }
 
 /**

@@ -3,13 +3,14 @@ import net, { type Socket } from "node:net";
 import tls from "node:tls";
 import type { Dispatcher } from "undici";
 import { type ErrorCode, PerchError } from "../../errors.ts";
+import { urlHost } from "../../http/authority.ts";
 import { upstreamTlsOptions } from "../../upstream/connector.ts";
 import { descriptorReserve } from "../../upstream/descriptor-reserve.ts";
 import type { Endpoint } from "../../upstream/endpoint.ts";
 import type { ResponseHeadLimits } from "../../upstream/service-spec.ts";
 import { Http2UpstreamStream, type StreamEnd } from "./http2-stream.ts";
 import { StreamFaults } from "./http2-stream-faults.ts";
-import { neverStarted, type TransportOptions, type UpstreamRequest } from "./transport.ts";
+import { neverStarted, type QueuedRequest, type TransportOptions, type UpstreamRequest } from "./transport.ts";
 
 /**
  * The HTTP/2 connections to one endpoint; a new one is opened only when all are full. Not undici's client, which
@@ -72,11 +73,6 @@ interface SessionOwner {
   overflow(queued: QueuedRequest): void;
 }
 
-interface QueuedRequest {
-  readonly request: UpstreamRequest;
-  readonly handler: Dispatcher.DispatchHandler;
-}
-
 /**
  * One HTTP/2 connection to an endpoint. Requests are sent only after the endpoint's SETTINGS frame, so that nothing was
  * sent if the connection fails or the endpoint does not speak HTTP/2.
@@ -112,7 +108,7 @@ export class Http2UpstreamSession {
     this.#endpoint = endpoint;
     this.#requestsLeft = endpoint.reuse.maxRequests;
     this.#scheme = scheme;
-    this.#authority = "port" in place ? `${host.includes(":") ? `[${host}]` : host}:${place.port}` : host;
+    this.#authority = "port" in place ? `${urlHost(host)}:${place.port}` : host;
     this.#owner = owner;
     this.#connectTimer = setTimeout(() => this.#fail("connect-timeout"), timeouts.connectMs);
     const plain = { ...place, noDelay: true };

@@ -1,12 +1,13 @@
 import type { Socket } from "node:net";
 import { type ErrorCause, PerchError } from "../../errors.ts";
+import { fieldLines } from "../../http/header-fields.ts";
 import type { ResponseHeadLimits } from "../../upstream/service-spec.ts";
 import { malformed } from "../attempt-failure.ts";
 import { BodyParser, type ChunkedSink, maxResponseTrailerBytes, responseBodyCauses } from "../http1/body-parser.ts";
 import { PartialHead } from "../http1/header-scanner.ts";
+import { InterimRelay } from "../http1/interim-relay.ts";
 import { ResponseParser } from "../http1/response-parser.ts";
-import { interimFault } from "../interim-responses.ts";
-import { earlyHintLinks } from "../response-headers.ts";
+import { isBodiless } from "../response-headers.ts";
 
 /** Its results are used before another connection's bytes are parsed. */
 const parser = new ResponseParser();
@@ -29,10 +30,10 @@ export class ResponseFilter implements ChunkedSink {
   #step: "no request" | "head" | "body" | "failed" = "no request";
   /** Why it failed. */
   #fault: ErrorCause<"upstream-malformed"> = "other";
-  #isHead = false;
+  #method: "HEAD" | "other" = "other";
   #partialHead: PartialHead | undefined;
   #body: BodyParser | undefined;
-  #interimResponses = 0;
+  readonly #interim = new InterimRelay(this.#pieces);
 
   /** For a connection before undici has it. `surplus` is called where bytes follow a complete response. */
   static install(socket: Socket, limits: ResponseHeadLimits, surplus: () => void): void {
@@ -78,9 +79,9 @@ export class ResponseFilter implements ChunkedSink {
   #writing(chunk: unknown): void {
     if (this.#step !== "no request") return;
     this.#step = "head";
-    this.#interimResponses = 0;
+    this.#interim.restart();
     // undici writes heads as strings.
-    this.#isHead = typeof chunk === "string" && chunk.startsWith("HEAD ");
+    this.#method = typeof chunk === "string" && chunk.startsWith("HEAD ") ? "HEAD" : "other";
   }
 
   /**
@@ -148,22 +149,14 @@ export class ResponseFilter implements ChunkedSink {
   /** Returns why the upstream may not send such a head. */
   #passHead(bytes: Buffer, start: number): ErrorCause<"upstream-malformed"> | undefined {
     const { status } = parser;
-    if (status < 200) return this.#passInterim(status);
+    if (status < 200) return this.#interim.pass(parser);
     if (parser.scan.evenlySpaced) this.#pieces.add(bytes, start, parser.end);
-    else this.#pieces.addText(`${parser.text.slice(0, parser.reasonEnd)}\r\n${lines(parser.flat())}\r\n`);
+    else this.#pieces.addText(`${parser.text.slice(0, parser.reasonEnd)}\r\n${fieldLines(parser.flat())}\r\n`);
     const { chunked, contentLength = "until close" } = parser;
-    const isBodiless = this.#isHead || status === 204 || status === 304;
-    this.#body = isBodiless ? undefined : new BodyParser(chunked ? "chunked" : contentLength, maxResponseTrailerBytes);
+    this.#body = isBodiless(status, this.#method)
+      ? undefined
+      : new BodyParser(chunked ? "chunked" : contentLength, maxResponseTrailerBytes);
     this.#step = this.#body === undefined || this.#body.complete ? "no request" : "body";
-    return undefined;
-  }
-
-  #passInterim(status: number): ErrorCause<"upstream-malformed"> | undefined {
-    const fault = interimFault(status, ++this.#interimResponses);
-    if (fault !== undefined) return fault;
-    const links = status === 103 ? earlyHintLinks(parser.flat()) : [];
-    if (status === 102) this.#pieces.addText("HTTP/1.1 102 Processing\r\n\r\n");
-    if (links.length > 0) this.#pieces.addText(`HTTP/1.1 103 Early Hints\r\nLink: ${links.join(", ")}\r\n\r\n`);
     return undefined;
   }
 
@@ -178,19 +171,13 @@ export class ResponseFilter implements ChunkedSink {
     // The parser leaves the trailers and the last empty line to its caller.
     if (body.framing !== "chunked") return end;
     if (body.trailers.length === 0 && end - from >= 2) this.#pieces.add(chunk, end - 2, end);
-    else this.#pieces.addText(`${lines(body.trailers)}\r\n`);
+    else this.#pieces.addText(`${fieldLines(body.trailers)}\r\n`);
     return end;
   }
 }
 
 function isReset(error: (Error & { readonly code?: unknown }) | null | undefined): boolean {
   return error?.code === "ECONNRESET" || error?.code === "EPIPE";
-}
-
-function lines(fields: readonly string[]): string {
-  let text = "";
-  for (let i = 0; i < fields.length; i += 2) text += `${fields[i]}: ${fields[i + 1]}\r\n`;
-  return text;
 }
 
 /** Parts of what was read, without copying as long as they are contiguous. */

@@ -21,6 +21,12 @@ export interface UpstreamRequest {
   readonly reset?: boolean;
 }
 
+/** A request that waits for a connection. */
+export interface QueuedRequest {
+  readonly request: UpstreamRequest;
+  readonly handler: Dispatcher.DispatchHandler;
+}
+
 /** The connections to one endpoint. */
 export interface UpstreamPool {
   dispatch(request: UpstreamRequest, handler: Dispatcher.DispatchHandler): unknown;

@@ -12,7 +12,7 @@ import { ForwardState, type ForwardTransport } from "../forward-state.ts";
 import { errorOf, type LocalReply, type Refusal, refusal } from "../local-reply.ts";
 import type { ProxyContext } from "../proxy-context.ts";
 import { attemptFields, upstreamHeaders, upstreamTarget } from "../request-headers.ts";
-import { responseHeaders, responseTrailers } from "../response-headers.ts";
+import { isBodiless, responseHeaders, responseTrailers } from "../response-headers.ts";
 import { reasonPhrase, sendLocalResponse } from "./http1-client.ts";
 import { headRefusal, type StandardHead } from "./request-head.ts";
 import { handshakeRefusal, keyOf } from "./websocket-handshake.ts";
@@ -287,7 +287,7 @@ class UpgradeResponse {
   relay(upstream: IncomingMessage, idleMs: number, ended: (error: RelayEnd) => void): boolean {
     const response = this.#response;
     const status = upstream.statusCode ?? 0;
-    const mayTrail = upstream.headers["transfer-encoding"] === "chunked" && status !== 204 && status !== 304;
+    const mayTrail = upstream.headers["transfer-encoding"] === "chunked" && !isBodiless(status, "GET");
     const trailers = mayTrail ? "trailers may follow" : "no trailers";
     const headers = responseHeaders(this.#exchange, status, upstream.rawHeaders, trailers);
     headers.push("Connection", "close");
