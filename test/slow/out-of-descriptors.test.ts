@@ -23,9 +23,18 @@ afterEach(async () => {
   rmSync(folder, { recursive: true, force: true });
 });
 
-/** The limit is on descriptor numbers; the lowest free one is used next. */
-function lowestUnused(): number {
-  const open = new Set(readdirSync(`/proc/${perch.child.pid}/fd`).map(Number));
+const descriptors = (): string[] => readdirSync(`/proc/${perch.child.pid}/fd`);
+
+/** The limit is on descriptor numbers; the lowest free one is used next. What the start opened for a while is closed first. */
+async function lowestUnused(): Promise<number> {
+  let before: string[] = [];
+  const isSettled = (): boolean => {
+    const same = descriptors().join() === before.join();
+    before = descriptors();
+    return same;
+  };
+  await expect.poll(isSettled, { interval: 200 }).toBe(true);
+  const open = new Set(before.map(Number));
   let number = 0;
   while (open.has(number)) number++;
   return number;
@@ -77,7 +86,7 @@ describe.each(["on", "off"])("with the fast lane %s, out of file descriptors", (
     // A redirect: the client's connection is open, and none to the upstream.
     expect(await ask(`${origin}/away`, agent)).toBe("302");
 
-    allowDescriptors(lowestUnused());
+    allowDescriptors(await lowestUnused());
     expect(await ask(origin, agent)).toBe("503 overloaded");
     allowDescriptors(1_024);
     expect(await ask(origin, agent)).toBe("200");
@@ -92,7 +101,7 @@ describe.each(["on", "off"])("with the fast lane %s, out of file descriptors", (
     const kept = new Agent({ keepAlive: true });
     expect(await ask(origin, kept)).toBe("200");
 
-    allowDescriptors(lowestUnused());
+    allowDescriptors(await lowestUnused());
     const clients = Array.from({ length: 20 }, () => connect(Number(new URL(origin).port), "127.0.0.1"));
     const closed = clients.map((client) => {
       const { promise, resolve } = Promise.withResolvers<void>();
