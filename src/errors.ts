@@ -148,7 +148,6 @@ export const errorTable = Object.freeze({
     "chunk-extensions-too-large": "The chunk extensions are larger than allowed.",
     "invalid-trailer": "A trailer field is not valid.",
     "trailers-too-large": "The trailer fields are larger than allowed.",
-    "wrong-length": "Its body does not have the length that its Content-Length announces.",
     "unasked-upgrade": "It switched to a protocol that the request did not ask for.",
     "invalid-websocket-accept": "Its Sec-WebSocket-Accept does not belong to the request's Sec-WebSocket-Key.",
     "too-many-interim-responses": "It sent too many interim responses.",

@@ -193,6 +193,30 @@ describe.each(lanes)("the $lane lane says why", ({ fastLane }) => {
     ]);
   });
 
+  it.each([
+    ["a length", "Content-Length: 10\r\n\r\nabc"],
+    ["a length, on a connection that closes", "Connection: close\r\nContent-Length: 10\r\n\r\nabc"],
+    ["chunks", `${chunked}\r\n5\r\nabc`],
+    ["chunks, on a connection that closes", `Connection: close\r\n${chunked}\r\n5\r\nabc`],
+  ])("a response with %s that ends early was cut, and not malformed", async (_sentence, rest) => {
+    const stable = await rawUpstream((socket) => socket.end(`${ok}${rest}`));
+    const yaml = shopYaml({ stable: stable.origin, more: `fastLane: ${fastLane}` });
+    const { log } = await refusedBy(yaml, [["cut", get("/a"), ""]]);
+    expect(log.map(({ status, error, cause }) => [status, error, cause])).toEqual([
+      [200, "upstream-reset", "within-response"],
+    ]);
+  });
+
+  it("trailers may be larger than limits.responseHeaders, which are those of the head", async () => {
+    const trailer = `X: ${"x".repeat(2_000)}\r\n`;
+    const stable = await rawUpstream((socket) => socket.end(`${ok}${chunked}\r\n2\r\nok\r\n0\r\n${trailer}\r\n`));
+    const service = "limits: { responseHeaders: 1KiB }";
+    const yaml = shopYaml({ stable: stable.origin, service, more: `fastLane: ${fastLane}` });
+    const { answers, log } = await refusedBy(yaml, [["trailers", get("/a"), ""]]);
+    expect(log.map(({ status, error }) => [status, error])).toEqual([[200, undefined]]);
+    expect(answers[0]).toMatch(/\r\n0\r\nX: x+\r\n\r\n$/);
+  });
+
   it("it has no response", async () => {
     const closing = await rawUpstream((socket) => socket.end());
     const silent = await rawUpstream(() => {});

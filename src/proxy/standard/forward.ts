@@ -1,9 +1,8 @@
 import type { Dispatcher } from "undici";
-import { type ErrorCause, type ErrorCode, PerchError } from "../../errors.ts";
+import { type ErrorCode, PerchError } from "../../errors.ts";
 import { grpcStatusOfError, grpcStatusOfHttp, judgedStatus, readGrpcStatus } from "../../http/grpc-status.ts";
 import { skipBlanksBack } from "../../http/header-fields.ts";
 import type { Endpoint } from "../../upstream/endpoint.ts";
-import { defaultResponseHead, type ResponseHeadLimits } from "../../upstream/service-spec.ts";
 import { causeOf, isAttemptFailure, isResourceExhaustion, malformed } from "../attempt-failure.ts";
 import type { Attempts } from "../attempts.ts";
 import type { Exchange } from "../exchange.ts";
@@ -17,7 +16,7 @@ import { type ClientSide, sendLocalReply } from "./client.ts";
 import type { ActiveRequest } from "./connection.ts";
 import { KeptBody, RequestBody } from "./request-body.ts";
 import type { ReceivedHead } from "./request-head.ts";
-import { codeOf, failureOf, malformedCause, unsendable } from "./undici-errors.ts";
+import { codeOf, failureOf, unsendable } from "./undici-errors.ts";
 import type { UpstreamPools } from "./upstream-pool.ts";
 
 /** What forwarding needs for all requests, fixed for the life of the server. */
@@ -183,12 +182,6 @@ export class Forward implements Dispatcher.DispatchHandler, ActiveRequest, Forwa
       return;
     }
     const raw = decode(controller.rawHeaders);
-    const coding = fieldLines(raw, "transfer-encoding");
-    const fault = codingFault(coding) ?? sizeFault(raw, this.#exchange.route?.service?.responseHead);
-    if (fault !== undefined) {
-      controller.abort(malformed(fault));
-      return;
-    }
     this.#retryOn = this.#state.retryInsteadOf(status);
     if (this.#retryOn !== undefined) {
       // A response that arrived in one read ends before this tick, and its connection can be reused.
@@ -197,7 +190,10 @@ export class Forward implements Dispatcher.DispatchHandler, ActiveRequest, Forwa
     }
     this.#kept?.release();
     const hasBody = !isBodiless(status, this.#head.method);
-    const mayTrail = hasBody && this.#client.supportsInterim && (coding !== undefined || this.#isHttp2Upstream);
+    const mayTrail =
+      hasBody &&
+      this.#client.supportsInterim &&
+      (this.#isHttp2Upstream || fieldValue(raw, "transfer-encoding") !== undefined);
     const headers = responseHeaders(this.#exchange, status, raw, mayTrail ? "trailers may follow" : "no trailers");
     const length = !hasBody || mayTrail ? undefined : fieldValue(headers, "content-length");
     this.#client.sendHead(status, statusMessage, headers, mayTrail ? "may follow" : "none");
@@ -289,7 +285,7 @@ export class Forward implements Dispatcher.DispatchHandler, ActiveRequest, Forwa
     if (local !== undefined && !isAttemptFailure(local)) {
       this.#state.abort(local, isUnsendable ? "unsendable-header" : causeOf(error));
     } else if (!isSent && isResourceExhaustion(error)) this.#state.resourcesExhausted();
-    else this.#state.attemptFailed(failureOf(error, isSent), malformedCause(error) ?? error);
+    else this.#state.attemptFailed(failureOf(error, isSent), error);
   }
 
   abandonAttempt(): void {
@@ -355,23 +351,6 @@ export class Forward implements Dispatcher.DispatchHandler, ActiveRequest, Forwa
   };
 }
 
-/** Transfer-Encoding is hop-by-hop and is removed, so the client could not decode a coding other than chunked. */
-function codingFault(coding: string | undefined): ErrorCause<"upstream-malformed"> | undefined {
-  if (coding === undefined || coding.toLowerCase() === "chunked") return undefined;
-  return coding.includes(",") ? "several-transfer-encodings" : "unsupported-transfer-encoding";
-}
-
-/** undici counts names and values only. */
-function sizeFault(
-  fields: readonly string[],
-  limits: ResponseHeadLimits = defaultResponseHead,
-): ErrorCause<"upstream-malformed"> | undefined {
-  if (fields.length > 2 * limits.fields) return "too-many-headers";
-  const separators = ": \r\n".length;
-  const bytes = fields.reduce((sum, part) => sum + part.length, (fields.length / 2) * separators);
-  return bytes > limits.bytes ? "head-too-large" : undefined;
-}
-
 function flushHead(client: ClientSide): void {
   client.flushHead();
 }
@@ -398,12 +377,4 @@ function fieldValue(headers: readonly string[], lowerCaseName: string): string |
     if (name?.length === lowerCaseName.length && name.toLowerCase() === lowerCaseName) return headers[i + 1];
   }
   return undefined;
-}
-
-/** All lines of a field, joined as one list (RFC 9110 §5.3). */
-function fieldLines(headers: readonly string[], lowerCaseName: string): string | undefined {
-  const first = fieldValue(headers, lowerCaseName);
-  if (first === undefined) return undefined;
-  const lines = headers.filter((_, at) => at % 2 === 1 && headers[at - 1]?.toLowerCase() === lowerCaseName);
-  return lines.join(", ");
 }

@@ -2,6 +2,7 @@ import { type buildConnector, Client, type Dispatcher } from "undici";
 import { PerchError } from "../../errors.ts";
 import { clientOrigin, connectTo } from "../../upstream/connector.ts";
 import type { Endpoint } from "../../upstream/endpoint.ts";
+import { maxResponseTrailerBytes } from "../http1/body-parser.ts";
 import { ResponseFilter } from "./response-filter.ts";
 import {
   neverStarted,
@@ -10,7 +11,7 @@ import {
   type UpstreamPool,
   type UpstreamRequest,
 } from "./transport.ts";
-import { isMalformedResponse } from "./undici-errors.ts";
+import { isUnsolicited } from "./undici-errors.ts";
 
 /** One connection: an undici client, which connects when it gets its first request. */
 interface Connection {
@@ -83,7 +84,8 @@ export class Http1Upstream implements UpstreamPool {
       keepAliveTimeout: reuse.keepAliveMs,
       keepAliveMaxTimeout: reuse.keepAliveMs,
       ...(Number.isFinite(reuse.maxRequests) ? { maxRequestsPerClient: reuse.maxRequests } : {}),
-      maxHeaderSize: this.#options.responseHead.bytes,
+      // The filter limits heads and trailers; undici has one limit for both.
+      maxHeaderSize: Math.max(this.#options.responseHead.bytes, maxResponseTrailerBytes),
       pipelining: 1,
       allowH2: false,
     });
@@ -110,7 +112,7 @@ export class Http1Upstream implements UpstreamPool {
           this.#endpoint.singleUse.prolong(this.#nowMs()),
         );
         socket.on("error", (cause) => {
-          if (connection().client.stats.running === 0 && isMalformedResponse(cause)) {
+          if (connection().client.stats.running === 0 && isUnsolicited(cause)) {
             this.#endpoint.sentUnsolicited(this.#nowMs());
           }
         });

@@ -213,6 +213,7 @@ export class Http2UpstreamSession {
       scheme: this.#scheme,
       authority: this.#authority,
       timeouts: { responseHeadersMs: request.headersTimeout, idleMs: request.bodyTimeout },
+      responseHead: this.#responseHead,
       mayBeProcessed: (stream) => stream === undefined || stream <= this.lastStream,
       ended: (how) => this.#onEnded(how),
       closed: (code) => this.#faults?.streamClosed(code),

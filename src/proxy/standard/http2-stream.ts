@@ -1,11 +1,11 @@
 import { type ClientHttp2Session, type ClientHttp2Stream, constants } from "node:http2";
 import type { Dispatcher } from "undici";
-import { PerchError } from "../../errors.ts";
+import { type ErrorCause, PerchError } from "../../errors.ts";
 import { hasBlankEdges } from "../../http/header-fields.ts";
-import type { Timeouts } from "../../upstream/service-spec.ts";
+import type { ResponseHeadLimits, Timeouts } from "../../upstream/service-spec.ts";
 import { malformed } from "../attempt-failure.ts";
 import { maxInterimResponses } from "../interim-responses.ts";
-import { trailerFields } from "./http2-client.ts";
+import { fieldBytes, trailerFields } from "./http2-client.ts";
 import type { UpstreamRequest } from "./transport.ts";
 
 export type StreamEnd = "ended" | "unusable";
@@ -17,6 +17,7 @@ export interface StreamParts {
   /** The default for requests without Host. */
   readonly authority: string;
   readonly timeouts: Pick<Timeouts, "responseHeadersMs" | "idleMs">;
+  readonly responseHead: ResponseHeadLimits;
   /** Whether the endpoint may have processed this stream, according to its GOAWAY. */
   readonly mayBeProcessed: (stream: number | undefined) => boolean;
   /** `unusable`: no further request should use the connection. */
@@ -157,8 +158,9 @@ export class Http2UpstreamStream implements Dispatcher.DispatchController {
   #onHead(raw: string[]): void {
     if (this.#isOver) return;
     const [, status, ...fields] = raw;
-    if (hasBlankEdges(fields)) {
-      this.#fail(malformed("invalid-header-value"));
+    const fault = headFault(fields, this.#parts.responseHead);
+    if (fault !== undefined) {
+      this.#fail(malformed(fault));
       return;
     }
     this.rawHeaders = fields;
@@ -250,6 +252,16 @@ export class Http2UpstreamStream implements Dispatcher.DispatchController {
     if (isOverLimit || this.#hasLongHead) return malformed("head-too-large");
     return violations.has(rstCode) ? malformed("protocol-error") : new PerchError("upstream-reset");
   }
+}
+
+/** Why a head is not forwarded. Its session allows more than the limits, so that this is said of most. */
+function headFault(
+  fields: readonly string[],
+  limits: ResponseHeadLimits,
+): ErrorCause<"upstream-malformed"> | undefined {
+  if (hasBlankEdges(fields)) return "invalid-header-value";
+  if (fields.length > 2 * limits.fields) return "too-many-headers";
+  return fieldBytes(fields) > limits.bytes ? "head-too-large" : undefined;
 }
 
 /** nghttp2 ends the connection: a head of more than about 128 KiB after compression. */

@@ -1,10 +1,10 @@
 import type { ErrorCause } from "../../errors.ts";
 import { type Refusal, refusal } from "../local-reply.ts";
 
-/** An error of llhttp, as node and undici report it. */
+/** An error of llhttp, as node reports it. */
 interface ParserError {
   readonly code?: unknown;
-  /** llhttp's explanation; undici puts it into the message. */
+  /** llhttp's explanation. */
   readonly reason?: unknown;
   readonly message: string;
 }
@@ -62,8 +62,9 @@ function bodyCause(error: ParserError): "invalid-chunk" | "invalid-trailer" | "f
   return forbiddenTrailer.test(explanation) ? "forbidden-trailer" : "invalid-trailer";
 }
 
-/** Why node's parser, or undici's, rejected a response. */
+/** Why node's parser rejected the response to a WebSocket handshake. */
 export function responseCause(error: ParserError): ErrorCause<"upstream-malformed"> {
+  if (error.code === "HPE_HEADER_OVERFLOW") return "head-too-large";
   const explanation = explanationOf(error);
   if (/chunk/i.test(explanation)) return "invalid-chunk";
   return found(headCauses, explanation) ?? found(statusLineCauses, explanation) ?? "other";
@@ -78,6 +79,5 @@ function found<C>(causes: readonly (readonly [RegExp, C])[], explanation: string
 }
 
 function explanationOf({ reason, message }: ParserError): string {
-  if (typeof reason === "string") return reason;
-  return /\((.*)\)$/s.exec(message)?.[1] ?? message;
+  return typeof reason === "string" ? reason : message;
 }

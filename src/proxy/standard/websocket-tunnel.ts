@@ -168,7 +168,6 @@ export class UpgradeHandshake {
 
   #onError(error: Error & { readonly code?: unknown }): void {
     if (!this.#isSent) this.#fail(this.#isSecuring ? "tls-failed" : "connect-failed", error);
-    else if (error.code === "HPE_HEADER_OVERFLOW") this.#fail("upstream-malformed", "head-too-large");
     else if (typeof error.code === "string" && error.code.startsWith("HPE_"))
       this.#fail("upstream-malformed", responseCause(error));
     else this.#fail("upstream-reset");
