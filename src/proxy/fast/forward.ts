@@ -1,4 +1,3 @@
-import { STATUS_CODES } from "node:http";
 import type { Endpoint } from "../../upstream/endpoint.ts";
 import { defaultResponseHead, type ResponseHeadLimits, type Timeouts } from "../../upstream/service-spec.ts";
 import type { AttemptFailure } from "../attempt-failure.ts";
@@ -7,9 +6,10 @@ import { ForwardState, type ForwardTransport } from "../forward-state.ts";
 import { type BodyParser, type ChunkedSink, nowhere } from "../http1/body-parser.ts";
 import { PartialHead } from "../http1/header-scanner.ts";
 import { InterimRelay } from "../http1/interim-relay.ts";
-import { closesConnection, localResponseText, type Refusal } from "../local-reply.ts";
+import type { Refusal } from "../local-reply.ts";
 import type { BodyState } from "../retry-policy.ts";
 import type { ActiveRequest, ClientSide, FastContext } from "./fast-context.ts";
+import { writeLocalReply } from "./local-reply.ts";
 import { bodyReader, ResponseRelay } from "./response-writer.ts";
 import { TextSink } from "./socket-writer.ts";
 import type { UpstreamConnection, UpstreamUser } from "./upstream-pool.ts";
@@ -383,18 +383,7 @@ export class Forward implements ActiveRequest, UpstreamUser, ForwardTransport {
   }
 
   reply(refusal: Refusal): void {
-    const { head } = this.exchange;
-    const response = this.exchange.localResponse(refusal, head.headerLines("accept").join(", "));
-    this.#status = response.status;
-    this.#client.writer.addText(
-      localResponseText(response, {
-        reasonPhrase: STATUS_CODES[response.status] ?? "",
-        connection: this.#client.connectionAfter(closesConnection(refusal) ? "last response" : "response"),
-        date: this.#context.date.now(),
-        body: head.method === "HEAD" ? "omitted" : "sent",
-      }),
-    );
-    this.#client.writer.flush();
+    this.#status = writeLocalReply(this.#context, this.#client, this.exchange, refusal);
     this.#allWritten();
   }
 

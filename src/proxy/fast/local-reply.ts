@@ -24,21 +24,10 @@ export class LocalReplyExchange implements ActiveRequest {
 
   /** Writes the reply, and reads the bytes after the head. Returns the position where the next request starts. */
   start(reply: LocalReply, bytes: Buffer, from: number, to: number): number {
-    const { head } = this.#exchange;
     const { writer } = this.#client;
-    const response = this.#exchange.localResponse(reply, head.headerLines("accept").join(", "));
     const next = this.onClientData(bytes, from, to);
-    this.#status = response.status;
+    this.#status = writeLocalReply(this.#context, this.#client, this.#exchange, reply);
     this.#exchange.error = errorOf(reply);
-    writer.addText(
-      localResponseText(response, {
-        reasonPhrase: STATUS_CODES[response.status] ?? "",
-        connection: this.#client.connectionAfter(closesConnection(reply) ? "last response" : "response"),
-        date: this.#context.date.now(),
-        body: head.method === "HEAD" ? "omitted" : "sent",
-      }),
-    );
-    writer.flush();
     if (writer.pending) this.#client.watchFlush(clientIdleMs);
     else if (!writer.broken) this.#complete();
     return next;
@@ -79,4 +68,25 @@ export class LocalReplyExchange implements ActiveRequest {
     this.#context.context.defect(error);
     this.#client.destroy();
   }
+}
+
+/** Writes a local reply, and returns its status. */
+export function writeLocalReply(
+  { date }: Pick<FastContext, "date">,
+  client: ClientSide,
+  exchange: Exchange,
+  reply: LocalReply,
+): number {
+  const { head } = exchange;
+  const response = exchange.localResponse(reply, head.headerLines("accept").join(", "));
+  client.writer.addText(
+    localResponseText(response, {
+      reasonPhrase: STATUS_CODES[response.status] ?? "",
+      connection: client.connectionAfter(closesConnection(reply) ? "last response" : "response"),
+      date: date.now(),
+      body: head.method === "HEAD" ? "omitted" : "sent",
+    }),
+  );
+  client.writer.flush();
+  return response.status;
 }
