@@ -84,6 +84,44 @@ function isResetOfWrite(error: (Error & { readonly code?: unknown; readonly sysc
   return error?.syscall === "write" && (error.code === "EPIPE" || error.code === "ECONNRESET");
 }
 
+// ---- net.Socket: the methods that bytes and errors pass
+
+/** What stands between a connection and the user of its socket. */
+export interface SocketWatcher {
+  /** Bytes were received; null: the input has ended. Returns whether to read on. */
+  received(chunk: Buffer | null): boolean;
+  /** A write begins, with this chunk. */
+  writing(chunk: unknown): void;
+  /** A write has ended. Unless `done` is called the socket begins no other, and does not learn of the error. */
+  written(error: Error | null | undefined, done: (error?: Error | null) => void): void;
+  /** Returns the error that the socket is destroyed with. */
+  destroying(error: Error | undefined): Error | undefined;
+}
+
+/**
+ * Puts a watcher into a socket, since a stream in between would copy every chunk. Returns the function that passes bytes
+ * on to the socket's user. Where Node does not call the methods, nothing is watched and everything is passed on.
+ */
+export function watchSocket(socket: Socket, watcher: SocketWatcher): (chunk: Buffer | null) => boolean {
+  const push = socket.push.bind(socket);
+  const destroy = socket.destroy.bind(socket);
+  const write = socket._write.bind(socket);
+  const writev = socket._writev?.bind(socket);
+  socket.push = (chunk: Buffer | null) => watcher.received(chunk);
+  socket.destroy = (error) => destroy(watcher.destroying(error));
+  socket._write = (chunk, encoding, done) => {
+    watcher.writing(chunk);
+    write(chunk, encoding, (error) => watcher.written(error, done));
+  };
+  if (writev !== undefined) {
+    socket._writev = (chunks, done) => {
+      watcher.writing(chunks[0]?.chunk);
+      writev(chunks, (error) => watcher.written(error, done));
+    };
+  }
+  return push;
+}
+
 // ---- tls.TLSSocket: _parent
 
 /** The connection that TLS is spoken on; undefined where Node does not tell. */
@@ -133,10 +171,10 @@ export function minorCollection(): (() => void) | undefined {
 
 /** The interfaces that this version of Node lacks, each with its consequence, for the log. */
 export async function missingNodeInternals(): Promise<readonly string[]> {
-  const server = createServer({ pauseOnConnect: true }).listen(0, "127.0.0.1");
-  await once(server, "listening");
-  const client = connect((server.address() as AddressInfo).port, "127.0.0.1").on("error", () => {});
-  const [accepted] = (await once(server, "connection")) as [Socket];
+  let client: Socket | undefined;
+  const accepted = await acceptedFrom((port) => {
+    client = connect(port, "127.0.0.1").on("error", () => {});
+  });
   const checks: readonly (readonly [missing: boolean, consequence: string])[] = [
     [!canMoveToReadInto(accepted), "net.Socket._handle: the fast lane allocates a buffer for each read"],
     [
@@ -151,21 +189,32 @@ export async function missingNodeInternals(): Promise<readonly string[]> {
       !(await readsOnAfterReset()),
       "net.Socket.destroy and push: the fast lane loses responses that upstreams sent before a reset",
     ],
+    [
+      !(await watchesSockets()),
+      "net.Socket.push, _write and destroy: the standard lane takes responses of HTTP/1.1 upstreams as undici reads them",
+    ],
     // Last, for it takes the connection over.
     [!knowsSocketBelow(accepted), "TLSSocket._parent: listeners with tls do not accept connections"],
   ];
-  client.destroy();
+  client?.destroy();
   accepted.destroy();
-  server.close();
   return checks.flatMap(([missing, consequence]) => (missing ? [consequence] : []));
 }
 
-/** Where Node does not report the end of the input, the socket would never close. */
-const readOnCheckMs = 500;
+/** A connection over loopback, as its server gets it: paused. */
+async function acceptedFrom(open: (port: number) => void): Promise<Socket> {
+  const server = createServer({ pauseOnConnect: true }).listen(0, "127.0.0.1");
+  await once(server, "listening");
+  open((server.address() as AddressInfo).port);
+  const [accepted] = (await once(server, "connection")) as [Socket];
+  server.close();
+  return accepted;
+}
+
+/** The longest that a check waits for what Node may no longer report. */
+const checkMs = 500;
 
 async function readsOnAfterReset(): Promise<boolean> {
-  const server = createServer().listen(0, "127.0.0.1");
-  await once(server, "listening");
   let received = 0;
   const onread = {
     buffer: Buffer.alloc(16),
@@ -177,19 +226,46 @@ async function readsOnAfterReset(): Promise<boolean> {
   const socket = new ReadOnSocket({ onread } as ConstructorParameters<typeof Socket>[0]).on("error", () => {});
   const { promise: closed, resolve } = Promise.withResolvers<void>();
   socket.once("close", () => resolve());
-  socket.connect((server.address() as AddressInfo).port, "127.0.0.1");
-  const [peer] = (await once(server, "connection")) as [Socket];
-  await once(socket, "ready");
+  const connected = once(socket, "ready");
+  const peer = await acceptedFrom((port) => socket.connect(port, "127.0.0.1"));
+  await connected;
   // The kernel has delivered both by the time of the next write.
   peer.write("answer", () => {
     peer.resetAndDestroy();
     socket.write("request");
   });
-  server.close();
-  await Promise.race([closed, setTimeout(readOnCheckMs)]);
+  await Promise.race([closed, setTimeout(checkMs)]);
   const readsOn = socket.destroyed && received === "answer".length;
   socket.destroy();
   return readsOn;
+}
+
+async function watchesSockets(): Promise<boolean> {
+  const socket = new Socket().on("error", () => {});
+  const { promise: read, resolve } = Promise.withResolvers<void>();
+  const seen = new Set<string>();
+  const push = watchSocket(socket, {
+    received(chunk) {
+      seen.add("received");
+      resolve();
+      return push(chunk);
+    },
+    writing: () => seen.add("writing"),
+    written(error, done) {
+      seen.add("written");
+      done(error);
+    },
+    destroying(error) {
+      seen.add("destroying");
+      return error;
+    },
+  });
+  const peer = await acceptedFrom((port) => socket.connect(port, "127.0.0.1"));
+  socket.resume().write("request", () => peer.write("answer"));
+  await Promise.race([read, setTimeout(checkMs)]);
+  socket.destroy();
+  peer.destroy();
+  return seen.size === 4;
 }
 
 function knowsResponseDue(socket: Socket): boolean {

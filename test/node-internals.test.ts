@@ -51,6 +51,12 @@ const removals: readonly (readonly [name: string, removal: string])[] = [
      };`,
   ],
   [
+    "net.Socket.push, _write and destroy",
+    `const { Socket } = await import("node:net");
+     const { _write } = Socket.prototype;
+     Object.defineProperty(Socket.prototype, "_write", { get: () => _write, set: () => {} });`,
+  ],
+  [
     "TLSSocket._parent",
     `const { TLSSocket } = await import("node:tls");
      Object.defineProperty(TLSSocket.prototype, "_parent", { get: () => undefined, set: () => {} });`,

@@ -1,6 +1,7 @@
 import type { Socket } from "node:net";
 import { type ErrorCause, PerchError } from "../../errors.ts";
 import { fieldLines } from "../../http/header-fields.ts";
+import { type SocketWatcher, watchSocket } from "../../node-internals.ts";
 import type { ResponseHeadLimits } from "../../upstream/service-spec.ts";
 import { malformed } from "../attempt-failure.ts";
 import { BodyParser, type ChunkedSink, maxResponseTrailerBytes, responseBodyCauses } from "../http1/body-parser.ts";
@@ -18,14 +19,13 @@ const parser = new ResponseParser();
  * length. What passes here is strict HTTP/1.1: interim responses are counted and those that are not forwarded are
  * dropped, a head arrives in one piece, chunks have no extensions.
  *
- * Overrides methods of the connection, since a stream in between would copy every chunk. Requests are not pipelined: the
- * first write after a complete response begins the next request.
+ * Requests are not pipelined: the first write after a complete response begins the next request.
  */
-export class ResponseFilter implements ChunkedSink {
+export class ResponseFilter implements ChunkedSink, SocketWatcher {
   readonly #socket: Socket;
   readonly #limits: ResponseHeadLimits;
   readonly #surplus: () => void;
-  readonly #push: Socket["push"];
+  readonly #push: (chunk: Buffer | null) => boolean;
   readonly #pieces = new Pieces();
   #step: "no request" | "head" | "body" | "failed" = "no request";
   /** Why it failed. */
@@ -37,14 +37,14 @@ export class ResponseFilter implements ChunkedSink {
 
   /** For a connection before undici has it. `surplus` is called where bytes follow a complete response. */
   static install(socket: Socket, limits: ResponseHeadLimits, surplus: () => void): void {
-    new ResponseFilter(socket, limits, surplus).#override();
+    new ResponseFilter(socket, limits, surplus);
   }
 
   private constructor(socket: Socket, limits: ResponseHeadLimits, surplus: () => void) {
     this.#limits = limits;
     this.#socket = socket;
     this.#surplus = surplus;
-    this.#push = socket.push.bind(socket);
+    this.#push = watchSocket(socket, this);
   }
 
   /** Of the body's parser. */
@@ -52,31 +52,16 @@ export class ResponseFilter implements ChunkedSink {
     this.#pieces.add(bytes, from, to);
   }
 
-  #override(): void {
-    const socket = this.#socket;
-    const destroy = socket.destroy.bind(socket);
-    const write = socket._write.bind(socket);
-    const writev = socket._writev?.bind(socket);
-    socket.push = (chunk: Buffer | null) => this.#received(chunk);
-    // undici ends a body without a length at ECONNRESET as if it were whole.
-    socket.destroy = (error) =>
-      destroy(this.#isDue && isReset(error) ? new PerchError("upstream-reset", error) : error);
-    socket._write = (chunk, encoding, done) => {
-      this.#writing(chunk);
-      write(chunk, encoding, (error) => this.#written(error, done));
-    };
-    if (writev === undefined) return;
-    socket._writev = (chunks, done) => {
-      this.#writing(chunks[0]?.chunk);
-      writev(chunks, (error) => this.#written(error, done));
-    };
+  /** undici ends a body without a length at ECONNRESET as if it were whole. */
+  destroying(error: Error | undefined): Error | undefined {
+    return this.#isDue && isReset(error) ? new PerchError("upstream-reset", error) : error;
   }
 
   get #isDue(): boolean {
     return this.#step === "head" || this.#step === "body";
   }
 
-  #writing(chunk: unknown): void {
+  writing(chunk: unknown): void {
     if (this.#step !== "no request") return;
     this.#step = "head";
     this.#interim.restart();
@@ -88,11 +73,11 @@ export class ResponseFilter implements ChunkedSink {
    * An upstream that rejects an upload and closes resets the connection, while its response may still be unread in the
    * kernel. So a failed write is reported to nobody: reading on finds the response, or the end of the connection.
    */
-  #written(error: Error | null | undefined, done: (error?: Error | null) => void): void {
+  written(error: Error | null | undefined, done: (error?: Error | null) => void): void {
     if (!(this.#isDue && isReset(error))) done(error);
   }
 
-  #received(chunk: Buffer | null): boolean {
+  received(chunk: Buffer | null): boolean {
     if (chunk === null || this.#step === "no request") return this.#push(chunk);
     if (this.#step === "failed") return false;
     for (let at = 0; at < chunk.length; ) at = this.#read(chunk, at);
