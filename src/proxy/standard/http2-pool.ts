@@ -234,16 +234,10 @@ export class Http2UpstreamSession {
       this.#idleTimer = setTimeout(() => this.retire(), this.#endpoint.reuse.keepAliveMs);
   }
 
-  /**
-   * Not in the turn in which its last stream closed: node frees a stream in the next one, and ends the process with an
-   * assertion if by then the session is gone and the stream holds a part of a head that was over the session's limits.
-   */
   #end(): void {
-    setImmediate(() => {
-      this.#session?.destroy();
-      // After a GOAWAY node closes only its half, and the endpoint may never close the other.
-      this.destroy();
-    });
+    this.#session?.destroy();
+    // After a GOAWAY node closes only its half, and the endpoint may never close the other.
+    this.destroy();
   }
 
   /** The connection has closed. Queued requests were never sent. */

@@ -1,6 +1,7 @@
 import { once } from "node:events";
 import { describe, expect, it } from "vitest";
 import { perch, rawUpstream, upstream } from "../../kit/freed.ts";
+import { collectGarbage } from "../../kit/garbage.ts";
 import { H2Client, h2cListener } from "../../kit/h2-client.ts";
 import {
   code32,
@@ -84,6 +85,29 @@ describe("attacks that cost a client little and Perch much", () => {
     expect(reset?.payload.readUInt32BE() ?? client.goneAway[0]).toBe(calm);
     expect(stable.seen).toHaveLength(0);
     await othersAreServed();
+  });
+
+  it("trailers over the limits and a GOAWAY: the process goes on", async () => {
+    const stable = await rawUpstream(() => {});
+    const { origin } = await perch(shopAt(stable.origin), { listeners: h2cListener });
+    const trailers = Object.fromEntries(Array.from({ length: 900 }, (_, at) => [`x-${at}`, "y"]));
+    for (let i = 0; i < 8; i++) {
+      const { session } = new H2Client(origin);
+      await once(session, "remoteSettings");
+      const stream = session.request({ ":method": "POST", ":path": "/" }, { waitForTrailers: true });
+      stream
+        .on("error", () => {})
+        .on("wantTrailers", () => {
+          stream.sendTrailers(trailers);
+          session.goaway(0);
+        });
+      const { promise: closed, resolve } = Promise.withResolvers<void>();
+      stream.once("close", () => resolve()).end("x");
+      await closed;
+    }
+    // Node checks its books when a session is collected.
+    await collectGarbage();
+    expect((await new H2Client(origin).get({ path: "/", fields: ["expect", "x"] })).status).toBe(417);
   });
 
   it.each([
