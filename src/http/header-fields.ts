@@ -59,7 +59,7 @@ export function removeLookAlikes(headers: string[], folded: ReadonlySet<string>)
   }
 }
 
-/** Optional whitespace between the parts of a header's value: spaces and tabs (RFC 9110 §5.6.3). */
+// Blanks are spaces and tabs, the optional whitespace of RFC 9110 §5.6.3.
 
 /** The first position from `from` on that holds no blank; the text's length where only blanks follow. */
 export function skipBlanks(text: string, from: number): number {

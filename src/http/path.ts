@@ -36,8 +36,9 @@ const unreserved = /[A-Za-z0-9._~-]/;
  * other escapes in upper case, dot segments resolved, empty segments dropped. So the upstream sees the path that the
  * route matched. The same string if nothing changes.
  *
- * Undefined for a path that servers interpret differently: above the root, with a NUL, or with dot segments next to an
- * encoded slash, a backslash or a `;`, or with escapes that appear by decoding others; and for one with parameters that are refused.
+ * Undefined for a path that servers interpret differently: above the root, with a NUL, with dot segments next to an
+ * encoded slash, a backslash or a `;`, or with escapes that appear by decoding others; and for one with parameters that
+ * are refused.
  */
 export function normalPath(path: string, parameters: PathParameters = "keep"): string | undefined {
   if (isPlain(path)) return path;

@@ -33,7 +33,10 @@ export interface TemplateSource {
   readonly clientAddressText: string;
 }
 
-/** The rewrite and CORS fields of a route, and the header edits of the route and of the served version. Built once per snapshot. */
+/**
+ * The rewrite and CORS fields of a route, and the header edits of the route and of the served version. Built once per
+ * snapshot.
+ */
 export class RouteTransforms {
   readonly rewrite: Rewrite | undefined;
   readonly #request: EditsByVersion;
