@@ -48,6 +48,8 @@ export class Exchange implements Outcome {
   fault: FaultKind | undefined;
   /** The path that goes upstream; undefined if it is the head's. */
   upstreamPath: string | undefined;
+  /** The X-Forwarded-Prefix of the current attempt, if the response is mapped by prefix. */
+  forwardedPrefix: string | undefined;
   /** Set by `begin` if the request is to be forwarded. */
   attempts: Attempts | undefined;
   status = 0;

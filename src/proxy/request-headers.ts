@@ -117,10 +117,11 @@ export function attemptFields(exchange: Exchange, fields: string[]): string[] {
   const { route, attempts, trace } = exchange;
   const transforms = route?.transforms;
   if (trace === undefined && transforms === undefined) return fields;
-  const changed =
-    transforms === undefined || attempts === undefined
-      ? fields
-      : transforms.requestFields(fields, exchange, attempts.served, attempts.endpoint);
+  let changed = fields;
+  if (transforms !== undefined && attempts !== undefined) {
+    changed = transforms.requestFields(fields, exchange, attempts.served, attempts.endpoint);
+    exchange.forwardedPrefix = transforms.rewrite?.forwardedPrefix(changed);
+  }
   return trace === undefined ? changed : [...changed, ...trace.fields()];
 }
 

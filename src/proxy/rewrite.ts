@@ -3,7 +3,7 @@ import { defaultPorts, parseAuthority, urlHost } from "../http/authority.ts";
 import { removeFields } from "../http/header-fields.ts";
 import { hasDotSegment, normalPath, type PathParameters } from "../http/path.ts";
 import { isNetworkPath, localReference } from "../http/url-reference.ts";
-import { changePath, type PathChange, type RewriteSpec } from "../route/route-spec.ts";
+import { changePath, type PathChange, type RewriteSpec, withoutTrailingSlash } from "../route/route-spec.ts";
 import type { Endpoint } from "../upstream/endpoint.ts";
 
 /** The parts of a request that the mapping of its response uses. */
@@ -11,6 +11,8 @@ export interface RewrittenRequest {
   readonly head: { readonly authority: string };
   readonly facts: { readonly isHttps: boolean };
   readonly attempts: { readonly endpoint: Endpoint | undefined } | undefined;
+  /** The X-Forwarded-Prefix that the upstream got, if the response is mapped by prefix. */
+  readonly forwardedPrefix: string | undefined;
 }
 
 /** Rewrites the path and Host of requests, and maps upstream addresses in responses back. Built once per snapshot. */
@@ -71,6 +73,20 @@ export class Rewrite {
     fields.push("X-Forwarded-Prefix", isUsable ? before.join("") + lost : lost);
   }
 
+  /**
+   * The X-Forwarded-Prefix among a request's fields as sent, also if the route's edits set it. Undefined if responses are
+   * not mapped by prefix, or if the value is no prefix.
+   */
+  forwardedPrefix(fields: readonly string[]): string | undefined {
+    if (this.spec.path?.kind !== "prefix" || this.spec.responses === "keep") return undefined;
+    for (let i = 0; i < fields.length; i += 2) {
+      if (fields[i]?.toLowerCase() !== prefixField) continue;
+      const prefix = withoutTrailingSlash(fields[i + 1] ?? "");
+      return plainPrefix.test(prefix) ? prefix : undefined;
+    }
+    return undefined;
+  }
+
   host(requested: string, endpoint: Endpoint | undefined): string {
     const { host } = this.spec;
     if (host === undefined) return requested;
@@ -83,8 +99,10 @@ export class Rewrite {
       case "location":
       case "content-location":
         return this.spec.responses === "keep" ? value : this.#location(value, exchange);
+      case "refresh":
+        return this.spec.responses === "keep" ? value : this.#refresh(value, exchange);
       case "set-cookie":
-        return this.#cookie(value);
+        return this.#cookie(value, exchange);
       default:
         return value;
     }
@@ -93,30 +111,39 @@ export class Rewrite {
   #location(value: string, exchange: RewrittenRequest): string {
     // Browsers skip it, so that what follows may be read as another part.
     if (value.includes("\t")) return value;
-    if (value.startsWith("/")) return isNetworkPath(value) ? value : this.#clientPath(value);
-    const [, scheme, authority = "", rest = ""] = /^(https?):\/\/([^/?#]*)(.*)$/is.exec(value) ?? [];
-    if (scheme === undefined || !this.#isUpstream(authority, exchange)) return value;
-    const path = this.#clientPath(rest.startsWith("/") ? rest : `/${rest}`);
+    if (value.startsWith("/") && !isNetworkPath(value)) return this.#clientPath(value, exchange);
+    const [, scheme, authority = "", rest = ""] = /^(https?:)?\/\/([^/?#]+)(.*)$/is.exec(value) ?? [];
+    if (authority === "" || !this.#isUpstream(authority, exchange)) return value;
+    const path = this.#clientPath(rest.startsWith("/") ? rest : `/${rest}`, exchange);
     const requested = exchange.head.authority;
     // The upstream named the client's own host, so its scheme is intended, as in a redirect to https.
-    if (sameAuthority(authority, requested)) return `${scheme}://${authority}${path}`;
+    if (sameAuthority(authority, requested)) return `${scheme ?? ""}//${authority}${path}`;
     return requested === ""
       ? localReference(path)
       : `${exchange.facts.isHttps ? "https" : "http"}://${requested}${path}`;
   }
 
-  /** Whether the authority is the upstream's: the Host that it received, or its endpoint's address. */
+  #refresh(value: string, exchange: RewrittenRequest): string {
+    const [, before = "", url = "", after = ""] = refresh.exec(value) ?? [];
+    return url === "" ? value : before + this.#location(url, exchange) + after;
+  }
+
+  /**
+   * Whether the authority is what the upstream may take for its own: the Host that it received, the client's host in
+   * X-Forwarded-Host, or its endpoint's address.
+   */
   #isUpstream(authority: string, exchange: RewrittenRequest): boolean {
     const endpoint = exchange.attempts?.endpoint;
-    if (sameAuthority(authority, this.host(exchange.head.authority, endpoint))) return true;
+    const requested = exchange.head.authority;
+    if (sameAuthority(authority, requested) || sameAuthority(authority, this.host(requested, endpoint))) return true;
     return endpoint !== undefined && sameAuthority(authority, nameOf(endpoint));
   }
 
   /**
    * Replaces the upstream's prefix by the client's. Returns any other reference unchanged, and also one that is below the
-   * client's prefix already: it comes from an application that knows its prefix.
+   * client's prefix or X-Forwarded-Prefix already: it comes from an application that knows its prefix.
    */
-  #clientPath(reference: string): string {
+  #clientPath(reference: string, { forwardedPrefix }: RewrittenRequest): string {
     const { path: change } = this.spec;
     if (change?.kind !== "prefix") return reference;
     const { from, to } = change;
@@ -127,23 +154,28 @@ export class Rewrite {
     if (path === undefined || !isBelow(to, path)) return reference;
     // Of nested prefixes the longer one counts: with /v1 for /v1/shop every path of the upstream is below /v1.
     if (from.length > to.length && isBelow(from, path)) return reference;
+    if (forwardedPrefix !== undefined && forwardedPrefix.length > to.length && isBelow(forwardedPrefix, path)) {
+      return reference;
+    }
     return localReference(from + path.slice(to.length)) + reference.slice(bare.length);
   }
 
   /** `Path=/` becomes `/api`, not `/api/`, which would not match a request for `/api`. */
-  #cookiePath(path: string): string {
-    const mapped = this.#clientPath(path);
+  #cookiePath(path: string, exchange: RewrittenRequest): string {
+    // Browsers replace any other path by that of the request (RFC 6265 §5.2.4).
+    if (!path.startsWith("/")) return path;
+    const mapped = this.#clientPath(path, exchange);
     return path === "/" && mapped.length > 1 ? mapped.slice(0, -1) : mapped;
   }
 
-  #cookie(line: string): string {
+  #cookie(line: string, exchange: RewrittenRequest): string {
     const { path: change, cookieDomain, responses } = this.spec;
     const mapsPath = change?.kind === "prefix" && responses === "map" && !hostCookie.test(line);
     const parts: string[] = [];
     for (const [index, part] of line.split(";").entries()) {
       const [, attribute = "", value = ""] = /^\s*(path|domain)\s*=\s*(.*)$/i.exec(part) ?? [];
       const kind = index === 0 ? "" : attribute.toLowerCase();
-      if (kind === "path" && mapsPath) parts.push(` ${attribute}=${this.#cookiePath(value.trimEnd())}`);
+      if (kind === "path" && mapsPath) parts.push(` ${attribute}=${this.#cookiePath(value.trimEnd(), exchange)}`);
       else if (kind !== "domain" || cookieDomain === undefined) parts.push(part);
       else if (cookieDomain !== "none") parts.push(` ${attribute}=${cookieDomain}`);
     }
@@ -152,6 +184,9 @@ export class Rewrite {
 }
 
 const prefixField = "x-forwarded-prefix";
+
+/** The URL of a Refresh field (HTML §4.2.5.3), with what stands before and after it. */
+const refresh = /^(\s*[\d.]+\s*[;,]?\s*(?:url\s*=\s*)?["']?)([^"']*)(.*)$/is;
 
 /** Browsers reject such a cookie with any Path but `/` (RFC 6265bis §4.1.3). */
 const hostCookie = /^\s*__host-/i;

@@ -18,6 +18,7 @@ export interface TransformedRequest extends TemplateSource {
   readonly facts: Pick<Facts, "attribute"> & { readonly isHttps: boolean };
   /** Undefined before the request is forwarded. */
   readonly attempts: { readonly served: ServiceVersion; readonly endpoint: Endpoint | undefined } | undefined;
+  readonly forwardedPrefix: string | undefined;
 }
 
 /** The facts of a template. Implemented by `Exchange`. */

@@ -11,14 +11,15 @@ function prefixRewrite(from: string, to: string, responses: "map" | "keep" = "ma
   return new Rewrite({ path, host, cookieDomain: undefined, responses }, "refuse-leading");
 }
 
-const asked = (authority = "shop.example"): RewrittenRequest => ({
+const asked = (authority = "shop.example", forwardedPrefix?: string): RewrittenRequest => ({
   head: { authority },
   facts: { isHttps: true },
   attempts: undefined,
+  forwardedPrefix,
 });
 
-const locationOf = (rewrite: Rewrite, value: string, authority?: string): string =>
-  rewrite.mapBack("Location", value, asked(authority));
+const locationOf = (rewrite: Rewrite, value: string, authority?: string, forwardedPrefix?: string): string =>
+  rewrite.mapBack("Location", value, asked(authority, forwardedPrefix));
 
 /** The client's prefix, the upstream's, a Location of the upstream, and what the client gets. */
 const locations: readonly (readonly [from: string, to: string, sent: string, wanted: string])[] = [
@@ -32,6 +33,21 @@ const locations: readonly (readonly [from: string, to: string, sent: string, wan
   ["/api", "", "http://up.internal/login", "https://shop.example/api/login"],
   ["/api/v1", "/v1", "/api/v1/x", "/api/v1/x"],
   ["/api/v1", "/v1", "/v1/x", "/api/v1/x"],
+  // An application that knows the client's host, but not its prefix.
+  ["/api", "/app", "https://shop.example/app/login", "https://shop.example/api/login"],
+  ["/api", "/app", "https://shop.example/login", "https://shop.example/login"],
+  // With the scheme of the request.
+  ["/api", "", "//up.internal/login", "https://shop.example/api/login"],
+  ["/api", "", "//shop.example/login", "//shop.example/api/login"],
+  ["", "/app", "//up.internal/app//evil.example/", "https://shop.example/evil.example/"],
+  ["", "/app", "//shop.example/app//evil.example/", "//shop.example/evil.example/"],
+  ["/api", "", "//up.internal@evil.example/", "//up.internal@evil.example/"],
+  ["", "/app", "///app/evil.example", "///app/evil.example"],
+  // Relative to the request's path, which the client's own ends like.
+  ["/api", "", "login", "login"],
+  ["/api", "", "../x", "../x"],
+  ["/api", "", "?page=2", "?page=2"],
+  ["/api", "", "", ""],
   // The upstream's prefix is below the client's: all of the upstream's paths are.
   ["/v1", "/v1/shop", "/v1/shop/x", "/v1/x"],
   ["/v1", "/v1/shop", "/v1/other", "/v1/other"],
@@ -65,6 +81,33 @@ describe("a Location of the upstream", () => {
   it("names no other host for a client without a Host", () => {
     expect(locationOf(prefixRewrite("", "/app"), "http://up.internal/app//evil.example/", "")).toBe("/evil.example/");
     expect(locationOf(prefixRewrite("/a", "/b"), "http://up.internal//evil.example/", "")).toBe("/evil.example/");
+  });
+
+  it("without a host leads to no other one for a client without a Host", () => {
+    const rewrite = new Rewrite({ ...prefixRewrite("", "/app").spec, host: undefined }, "refuse-leading");
+    expect(locationOf(rewrite, "http:///app/evil.example/", "")).toBe("http:///app/evil.example/");
+  });
+
+  it.each([
+    ["/outer/api", "/outer/api/login", "/outer/api/login"],
+    ["/outer/api", "https://shop.example/outer/api", "https://shop.example/outer/api"],
+    ["/outer/api", "/outer/apix", "/api/outer/apix"],
+    ["/outer/api", "/login", "/api/login"],
+    [undefined, "/outer/api/login", "/api/outer/api/login"],
+  ])("of an application that was told the prefix %s: %s becomes %s", (told, sent, wanted) => {
+    expect(locationOf(prefixRewrite("/api", ""), sent, undefined, told)).toBe(wanted);
+  });
+
+  it("is mapped in a Refresh field too", () => {
+    const refreshOf = (value: string) => prefixRewrite("/api", "").mapBack("Refresh", value, asked());
+    expect(refreshOf("0; url=/login")).toBe("0; url=/api/login");
+    expect(refreshOf("5;URL='/login?a=b'")).toBe("5;URL='/api/login?a=b'");
+    expect(refreshOf('1.5, url = "http://up.internal/x"; y')).toBe('1.5, url = "https://shop.example/api/x"; y');
+    expect(refreshOf("3;/login")).toBe("3;/api/login");
+    expect(refreshOf("0; url=/api/login")).toBe("0; url=/api/login");
+    expect(refreshOf("0; url=//evil.example/")).toBe("0; url=//evil.example/");
+    for (const value of ["", "5", "5;", "/login"]) expect(refreshOf(value)).toBe(value);
+    expect(prefixRewrite("/api", "", "keep").mapBack("Refresh", "0; url=/x", asked())).toBe("0; url=/x");
   });
 
   it("stays as it is with responses: keep", () => {
@@ -102,11 +145,21 @@ const cookies: readonly (readonly [sent: string, wanted: string])[] = [
   ["sid=1; Path=/", "sid=1; Path=/api"],
   ["sid=1; Path=/x", "sid=1; Path=/api/x"],
   ["__Host-sid=1; Path=/; Secure", "__Host-sid=1; Path=/; Secure"],
+  // Browsers take the path of the request for these.
+  ["sid=1; Path=; Secure", "sid=1; Path=; Secure"],
+  ['sid=1; Path="/"', 'sid=1; Path="/"'],
+  ["sid=1; Path=x", "sid=1; Path=x"],
+  ["sid=1; PATH=/", "sid=1; PATH=/api"],
 ];
 
 describe("a cookie of the upstream", () => {
   it.each(cookies)("%s becomes %s", (sent, wanted) => {
     expect(prefixRewrite("/api", "").mapBack("Set-Cookie", sent, asked())).toBe(wanted);
+  });
+
+  it("keeps a path below the prefix that the application was told", () => {
+    const told = asked("shop.example", "/outer/api");
+    expect(prefixRewrite("/api", "").mapBack("Set-Cookie", "a=1; Path=/outer/api", told)).toBe("a=1; Path=/outer/api");
   });
 });
 
@@ -135,6 +188,18 @@ describe("X-Forwarded-Prefix", () => {
     const fields = ["Host", "a", ...received.flatMap((value) => ["x-forwarded-prefix", value])];
     prefixRewrite(from, to).addPrefix(fields, `${from}/x`, `${to}/x`);
     expect(fields.filter((_, at) => at % 2 === 1 && /prefix/i.test(fields[at - 1] ?? ""))).toEqual(wanted);
+  });
+
+  it.each([
+    ["/outer/api", "/outer/api"],
+    ["/outer/", "/outer"],
+    ["/", undefined],
+    ["//evil.example", undefined],
+    ["/a, /b", undefined],
+  ])("as sent, %s, is %s for the response", (sent, wanted) => {
+    const fields = ["host", "a", "x-forwarded-prefix", sent];
+    expect(prefixRewrite("/api", "").forwardedPrefix(fields)).toBe(wanted);
+    expect(prefixRewrite("/api", "", "keep").forwardedPrefix(fields)).toBeUndefined();
   });
 
   it.each([
