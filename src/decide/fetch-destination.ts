@@ -52,9 +52,29 @@ export function isOfPage(facts: Facts): boolean {
   return site === undefined ? isPageWebSocket(facts) : site === "same-origin" || site === "same-site";
 }
 
+/**
+ * Whether a page of this site only prepares a navigation: it stays open, perhaps for good. By speculation rules Chromium
+ * sends `Sec-Fetch-Site: none`, as from the address bar, but with a Referer.
+ */
+export function isPrefetch(facts: Facts): boolean {
+  if (facts.header("sec-purpose")?.startsWith("prefetch") !== true) return false;
+  return isOfPage(facts) || (facts.header("sec-fetch-site") === "none" && hostOf(facts.header("referer")) === facts.host);
+}
+
+const frames: ReadonlySet<string> = new Set(["embed", "fencedframe", "frame", "iframe", "object"]);
+
+/** Whether a page loads a frame. A user who follows a link within one navigates. */
+export function isFrame(facts: Facts): boolean {
+  return frames.has(facts.header("sec-fetch-dest") ?? "") && facts.header("sec-fetch-user") !== "?1";
+}
+
 /** Chromium sends no Sec-Fetch headers with a WebSocket's handshake, but every browser sends Origin (RFC 6455 §4.1). */
 function isPageWebSocket(facts: Facts): boolean {
   if (facts.header("upgrade")?.toLowerCase() !== "websocket") return false;
-  const [, host] = /^https?:\/\/([^/:]+|\[[^\]]*\])(?::\d+)?$/.exec(facts.header("origin") ?? "") ?? [];
-  return host === facts.host;
+  return hostOf(facts.header("origin")) === facts.host;
+}
+
+/** The host of an origin or a URL as browsers write them. */
+function hostOf(url: string | undefined): string | undefined {
+  return /^https?:\/\/([^/:@]+|\[[^\]]*\])(?::\d+)?(?:\/|$)/.exec(url ?? "")?.[1];
 }

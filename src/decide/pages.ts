@@ -1,6 +1,6 @@
 import { ProvisionalUnits } from "./anonymous-unit.ts";
 import type { Facts } from "./facts.ts";
-import { type FetchDestination, fetchDestination, isOfPage } from "./fetch-destination.ts";
+import { type FetchDestination, fetchDestination, isFrame, isOfPage, isPrefetch } from "./fetch-destination.ts";
 import { isBelow } from "./path-prefix.ts";
 import type { Pin } from "./pin.ts";
 import type { ReleaseSpec } from "./release-spec.ts";
@@ -35,11 +35,13 @@ export class Pages {
   }
 
   /** As what a request follows the page that the pin names; undefined if it is decided by itself. */
-  followed(pin: Pin, facts: Facts): "asset" | "call" | undefined {
+  followed(pin: Pin, facts: Facts): "asset" | "call" | "prefetch" | undefined {
     if (!this.#versions.has(pin.version)) return undefined;
     const destination = this.destinationOf(facts);
     if (destination === "asset") return destination;
-    const follows = destination === "call" && this.#spec.fetches === "follow-document";
-    return follows && isOfPage(facts) ? "call" : undefined;
+    // `<link rel=prefetch>` says empty for what the page or the next one embeds.
+    if (isPrefetch(facts)) return destination === "call" ? "asset" : "prefetch";
+    if (this.#spec.fetches !== "follow-document" || !isOfPage(facts)) return undefined;
+    return destination === "call" || isFrame(facts) ? "call" : undefined;
   }
 }

@@ -68,6 +68,8 @@ export class Release {
         return this.#byDocument(pin, unit, undefined, "assets", trail);
       case "call":
         return this.#callOfPage(request, unit, pin, trail);
+      case "prefetch":
+        return this.#prefetched(request, unit, pin, trail);
       default:
         return this.#byPolicy(request, unit, pin, trail);
     }
@@ -146,12 +148,13 @@ export class Release {
   }
 
   /**
-   * A call of a page's script is served by the page's version. What it tells of the requester (a login, a rule that
+   * A call of a page's script, or its frame, is served by the page's version. What it tells of the requester (a login, a rule that
    * matches) is written to the pin beside that version, for the next document.
    */
   #callOfPage(request: DecisionRequest, unit: Unit, pin: Pin, trail: Trail | undefined): Decision {
     const issuedAtSeconds = Math.floor(request.nowMs / 1000);
-    const learned = this.#byPolicy(request, unit, pin, undefined).pin;
+    const decided = this.#byPolicy(request, unit, pin, undefined).pin;
+    const learned = decided !== undefined && !changesOnlyVersion(pin, decided) ? decided : undefined;
     const next = learned ?? (this.#cookie.isAging(pin, issuedAtSeconds) ? pin : undefined);
     const written = next && { ...next, issuedAtSeconds, version: pin.version };
     const decision = this.#byDocument(pin, unit, written, "fetches", trail);
@@ -160,11 +163,22 @@ export class Release {
     return decision;
   }
 
+  /**
+   * A document that may replace the page later, or never. If only the weights have changed, it has the page's version, so
+   * that the pin stays right for both. What a rule or a login assigns is decided as usual.
+   */
+  #prefetched(request: DecisionRequest, unit: Unit, pin: Pin, trail: Trail | undefined): Decision {
+    const next = this.#byPolicy(request, unit, pin, undefined).pin;
+    return next !== undefined && changesOnlyVersion(pin, next)
+      ? this.#byDocument(pin, unit, undefined, "prefetched documents", trail)
+      : this.#byPolicy(request, unit, pin, trail);
+  }
+
   #byDocument(
     { version, rule }: Pin,
     unit: Unit,
     pin: Pin | undefined,
-    what: "assets" | "fetches",
+    what: "assets" | "fetches" | "prefetched documents",
     trail: Trail | undefined,
   ): Decision {
     trail?.push({ stage: "pin", outcome: "followed", detail: `${what} follow their document, which is ${version}` });
@@ -337,20 +351,24 @@ export class Release {
   #isLeftToDocument(facts: Facts, pin: Pin | undefined, next: Pin): boolean {
     const destination = this.#pages?.destinationOf(facts);
     if (destination !== "call") return destination === "asset";
-    return (
-      pin !== undefined &&
-      pin.version !== next.version &&
-      pin.how === next.how &&
-      pin.rule === next.rule &&
-      pin.epoch === next.epoch &&
-      isSameUnit(pin.unit, next.unit)
-    );
+    return pin !== undefined && changesOnlyVersion(pin, next);
   }
 }
 
 /** A random unit replaced by an attribute's is a login; one attribute's replaced by another's is another requester. */
 function isSameRequester(pin: Pin, unit: Unit): boolean {
   return pin.unit.source === "random" || isSameUnit(pin.unit, unit);
+}
+
+/** Whether only the weights made the next pin another one. */
+function changesOnlyVersion(pin: Pin, next: Pin): boolean {
+  return (
+    pin.version !== next.version &&
+    pin.how === next.how &&
+    pin.rule === next.rule &&
+    pin.epoch === next.epoch &&
+    isSameUnit(pin.unit, next.unit)
+  );
 }
 
 /** Whether a pin of the same requester changes its version. */

@@ -148,12 +148,11 @@ export function addResponseFields(
 
 const dropped: ReadonlySet<string> = new Set(responseHopByHop);
 
-/** Fields that one kind of cache obeys instead of Cache-Control, besides those of RFC 9213. */
+/** Fields that one kind of cache obeys instead of Cache-Control, besides the `…-Cache-Control` of RFC 9213. */
 const targetedCacheControl: ReadonlySet<string> = new Set([
   "surrogate-control",
   "edge-control",
   "x-accel-expires",
-  "x-litespeed-cache-control",
 ]);
 
 /** `name`: in lower case. */
@@ -161,7 +160,7 @@ export function responseField(name: string): ResponseField {
   if (name === "connection" || name === "cache-control" || name === "expires" || name === "trailer") return name;
   if (name === "content-length") return "length";
   if (name === "x-perch-version") return "version";
-  if (name.endsWith("cdn-cache-control") || targetedCacheControl.has(name)) return "targeted-cache-control";
+  if (name.endsWith("-cache-control") || targetedCacheControl.has(name)) return "targeted-cache-control";
   return dropped.has(name) ? "drop" : "keep";
 }
 

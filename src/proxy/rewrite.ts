@@ -1,9 +1,9 @@
-import { isBelow } from "../decide/path-prefix.ts";
+import { isBelow, withoutTrailingSlash } from "../decide/path-prefix.ts";
 import { defaultPorts, parseAuthority, urlHost } from "../http/authority.ts";
 import { removeFields } from "../http/header-fields.ts";
 import { hasDotSegment, normalPath, type PathParameters } from "../http/path.ts";
 import { isNetworkPath, localReference } from "../http/url-reference.ts";
-import { changePath, type PathChange, type RewriteSpec, withoutTrailingSlash } from "../route/route-spec.ts";
+import { changePath, type PathChange, type RewriteSpec } from "../route/route-spec.ts";
 import type { Endpoint } from "../upstream/endpoint.ts";
 
 /** The parts of a request that the mapping of its response uses. */

@@ -281,6 +281,83 @@ decideCases("fetches: follow-document", [
   },
 ]);
 
+const withHeader = (destination: string, name: string, value: string) => {
+  const { headers, ...request } = loading(destination);
+  return { ...request, headers: { ...headers, [name]: value } };
+};
+const prefetching = (destination: string, purpose = "prefetch") => withHeader(destination, "sec-purpose", purpose);
+
+decideCases("a prefetch", [
+  {
+    sentence: "of a document comes from the page's version after the weights changed, and leaves the page its pin",
+    sticky: pages,
+    request: { ...prefetching("document"), pin: moved },
+    wanted: { reason: "pin", version: "stable", pin: "keeps" },
+  },
+  {
+    sentence: "so does a prerendered one",
+    release: toStable,
+    sticky: { ...whole, ...hold },
+    request: { ...prefetching("document", "prefetch;prerender"), pin: onCanary },
+    wanted: { reason: "pin", version: "canary", pin: "keeps" },
+  },
+  {
+    sentence: "of a script, whose destination is empty, comes from the page's version",
+    sticky: pages,
+    request: { ...prefetching("empty"), pin: moved },
+    wanted: { reason: "pin", version: "stable", pin: "keeps" },
+  },
+  {
+    sentence: "of a document that a rule assigns is decided as usual",
+    release: { rules: [betaToV3] },
+    sticky: pages,
+    request: { ...prefetching("document"), path: "/beta/x", pin: moved },
+    wanted: { reason: "rule", rule: "beta", version: "v3", pin: { version: "v3" }, flipped: true },
+  },
+  {
+    sentence: "of a document whose pin has an older epoch is decided as usual",
+    sticky: pages,
+    request: { ...prefetching("document"), pin: pinOf({ version: "stable", unit: canaryUnit, epoch: 2 }) },
+    wanted: { reason: "split", version: "canary", pin: { version: "canary" }, flipped: true },
+  },
+  {
+    sentence: "of another site's page follows none",
+    sticky: pages,
+    request: {
+      clientAddress: address,
+      headers: { "sec-fetch-dest": "document", "sec-fetch-site": "cross-site", "sec-purpose": "prefetch" },
+      pin: moved,
+    },
+    wanted: { reason: "split", version: "canary", pin: { version: "canary" }, flipped: true },
+  },
+  {
+    sentence: "is decided like any request without follow-document",
+    request: { ...prefetching("document"), pin: moved },
+    wanted: { reason: "split", version: "canary", pin: { version: "canary" }, flipped: true },
+  },
+]);
+
+decideCases("a frame, with fetches: follow-document,", [
+  {
+    sentence: "comes from the version of the page that loads it, and leaves the page its pin",
+    sticky: whole,
+    request: { ...loading("iframe"), pin: moved },
+    wanted: { reason: "pin", version: "stable", pin: "keeps" },
+  },
+  {
+    sentence: "of another site's page is a document",
+    sticky: whole,
+    request: { ...loading("iframe", "cross-site"), pin: moved },
+    wanted: { reason: "split", version: "canary", pin: { version: "canary" }, flipped: true },
+  },
+  {
+    sentence: "in which the user follows a link is a document",
+    sticky: whole,
+    request: { ...withHeader("iframe", "sec-fetch-user", "?1"), pin: moved },
+    wanted: { reason: "split", version: "canary", pin: { version: "canary" }, flipped: true },
+  },
+]);
+
 const withPaths: Partial<StickySpec> = { ...pages, assetPaths: ["/_next/static", "/pkg"] };
 
 decideCases("assetPaths", [

@@ -55,7 +55,12 @@ const cases: readonly (readonly [string, Record<string, string>, Omit<Setup, "fa
   ["that states s-maxage", { "Cache-Control": "s-maxage=600" }, {}, ["Cache-Control: private"]],
   [
     "with fields for other caches",
-    { "CDN-Cache-Control": "max-age=9", "Surrogate-Control": "max-age=9", "X-Accel-Expires": "9" },
+    {
+      "CDN-Cache-Control": "max-age=9",
+      "Surrogate-Control": "max-age=9",
+      "X-Accel-Expires": "9",
+      "Akamai-Cache-Control": "max-age=9",
+    },
     {},
     ["Cache-Control: private"],
   ],

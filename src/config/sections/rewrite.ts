@@ -37,7 +37,7 @@ export const rewriteSchema = object(
     host: optional("The Host header for the upstream; `upstream`: the endpoint's own name.", hostAndPort),
     cookieDomain: optional("Replaces the Domain of the upstream's cookies; `none` removes it.", cookieDomain),
     responses: defaulted(
-      "map: Location, Content-Location and the Path of cookies are mapped back to the client's address; keep: they stay as the upstream sent them.",
+      "map: Location, Content-Location, Refresh and the Path of cookies are mapped back to the client's address; keep: they stay as the upstream sent them.",
       oneOf(["map", "keep"]),
       "map",
     ),
