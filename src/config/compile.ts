@@ -21,6 +21,7 @@ import { compileRoutes, type RouteScope } from "./sections/route.ts";
 import { compileService } from "./sections/service.ts";
 import { checkCookieNames } from "./sections/sticky.ts";
 import { compileTracing } from "./sections/tracing.ts";
+import { warnOfSharedCacheEdits } from "./shared-cache-warnings.ts";
 import {
   warnMisreadMatches,
   warnOpenProxies,
@@ -68,6 +69,7 @@ export function compileConfig(config: Config, context: CompileContext): Compiled
     warnRedirectLoops(config.routes, routes, parsing);
     warnUnused(config, known, parsing);
     warnOfCookieScope(config.releases, config.routes, parsing);
+    warnOfSharedCacheEdits(config, parsing);
   }
   return deepFreeze({
     listeners: config.listeners.map((listener) => compileListener(listener, context)),

@@ -39,6 +39,16 @@ export const corsResponseFields: readonly string[] = [
   "access-control-max-age",
 ];
 
+/**
+ * Whether one kind of cache obeys this response field instead of Cache-Control: `…-Cache-Control` of RFC 9213, and some
+ * older ones. `name`: in lower case.
+ */
+export function isTargetedCacheControl(name: string): boolean {
+  return name.endsWith("-cache-control") || olderTargetedFields.has(name);
+}
+
+const olderTargetedFields: ReadonlySet<string> = new Set(["surrogate-control", "edge-control", "x-accel-expires"]);
+
 /** What a proxy says of the request's way to it. */
 export const forwardingFields: readonly string[] = [
   "forwarded",

@@ -76,11 +76,14 @@ function withoutNeedlessEscapes(path: string): string | undefined {
 const parameter = /;|%3b/i;
 /** A segment of parameters alone: where they are removed, `/;x/admin` is `//admin`. */
 const leadingParameter = /(?:^|[/\\]|%2f|%5c)(?:;|%3b)/i;
+/** Where parameters are removed, `/..;/` leads up. */
+const dotSegmentWithParameter = /(?:^|[/\\]|%2f|%5c)(?:\.|%2e){1,2}(?:;|%3b)/i;
 const leadingEscape = /(?:^|[/\\]|%2f|%5c)%3b/i;
 
-/** The path with its parameters treated by the policy; undefined if it is refused. */
+/** The path with its parameters treated by the policy; undefined if it is refused, as dot segments with parameters are. */
 export function withoutParameters(path: string, policy: PathParameters): string | undefined {
   if (policy === "keep" || !parameter.test(path)) return path;
+  if (dotSegmentWithParameter.test(path)) return undefined;
   switch (policy) {
     case "refuse":
       return undefined;

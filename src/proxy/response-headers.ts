@@ -1,5 +1,5 @@
 import { connectionOptions, FieldKinds, removeFields } from "../http/header-fields.ts";
-import { forbiddenInTrailers, responseHopByHop } from "../http/header-names.ts";
+import { forbiddenInTrailers, isTargetedCacheControl, responseHopByHop } from "../http/header-names.ts";
 import type { Exchange } from "./exchange.ts";
 
 export type TrailerPlan = "trailers may follow" | "no trailers";
@@ -148,19 +148,12 @@ export function addResponseFields(
 
 const dropped: ReadonlySet<string> = new Set(responseHopByHop);
 
-/** Fields that one kind of cache obeys instead of Cache-Control, besides the `…-Cache-Control` of RFC 9213. */
-const targetedCacheControl: ReadonlySet<string> = new Set([
-  "surrogate-control",
-  "edge-control",
-  "x-accel-expires",
-]);
-
 /** `name`: in lower case. */
 export function responseField(name: string): ResponseField {
   if (name === "connection" || name === "cache-control" || name === "expires" || name === "trailer") return name;
   if (name === "content-length") return "length";
   if (name === "x-perch-version") return "version";
-  if (name.endsWith("-cache-control") || targetedCacheControl.has(name)) return "targeted-cache-control";
+  if (isTargetedCacheControl(name)) return "targeted-cache-control";
   return dropped.has(name) ? "drop" : "keep";
 }
 

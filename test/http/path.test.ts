@@ -122,6 +122,12 @@ describe("path parameters", () => {
     expect(withoutParameters("//a;x/../b", "strip")).toBe("//a/../b");
     expect(withoutParameters("//;x/b", "refuse-leading")).toBe(undefined);
     expect(withoutParameters("//;x/b", "keep")).toBe("//;x/b");
+    for (const path of ["/..;/admin", "/a/.;x/b", "/a/%2e.;/b", "/a%2f..;/b", "/a\\..%3b/b"]) {
+      expect(withoutParameters(path, "strip"), path).toBe(undefined);
+      expect(withoutParameters(path, "refuse-leading"), path).toBe(undefined);
+      expect(withoutParameters(path, "keep"), path).toBe(path);
+    }
+    expect(withoutParameters("/a..;x/b", "strip")).toBe("/a../b");
   });
 
   test("never leave a dot segment or an empty one, whatever a client sends", () => {
