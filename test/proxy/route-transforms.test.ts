@@ -307,6 +307,29 @@ describe.each(lanes)("rewrites in the $lane lane", ({ fastLane }) => {
     expect(lines(only(seen), "x-forwarded-prefix")).toEqual(["/api"]);
   });
 
+  it("an application behind two prefixes keeps both", async () => {
+    const { text } = await passed(
+      fastLane,
+      { route: `${api}, rewrite: { prefix: / }`, fields: "X-Forwarded-Prefix: /shop\r\n", target: "/api/x" },
+      { Location: "/shop/api/login", Refresh: "5; url=/login", "Set-Cookie": "sid=1; Path=/shop/api" },
+    );
+    expect(text).toContain(
+      "\r\nLocation: /shop/api/login\r\nRefresh: 5; url=/api/login\r\nSet-Cookie: sid=1; Path=/shop/api\r\n",
+    );
+  });
+
+  it("an application keeps the prefix that the route's edits tell it", async () => {
+    const { text } = await passed(
+      fastLane,
+      {
+        route: `${api}, rewrite: { prefix: / }, requestHeaders: { set: { x-forwarded-prefix: /shop/api } }`,
+        target: "/api/x",
+      },
+      { Location: "/shop/api/login" },
+    );
+    expect(text).toContain("\r\nLocation: /shop/api/login\r\n");
+  });
+
   it.each([
     ["a prefix taken away", `${api}, rewrite: { prefix: / }`, "", ["/api"]],
     [
