@@ -58,7 +58,9 @@ export function isOfPage(facts: Facts): boolean {
  */
 export function isPrefetch(facts: Facts): boolean {
   if (facts.header("sec-purpose")?.startsWith("prefetch") !== true) return false;
-  return isOfPage(facts) || (facts.header("sec-fetch-site") === "none" && hostOf(facts.header("referer")) === facts.host);
+  return (
+    isOfPage(facts) || (facts.header("sec-fetch-site") === "none" && hostOf(facts.header("referer")) === facts.host)
+  );
 }
 
 const frames: ReadonlySet<string> = new Set(["embed", "fencedframe", "frame", "iframe", "object"]);

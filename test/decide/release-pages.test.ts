@@ -287,6 +287,16 @@ const withHeader = (destination: string, name: string, value: string) => {
 };
 const prefetching = (destination: string, purpose = "prefetch") => withHeader(destination, "sec-purpose", purpose);
 
+const speculative = (referer: string | undefined) => ({
+  clientAddress: address,
+  headers: {
+    "sec-fetch-dest": "document",
+    "sec-fetch-site": "none",
+    "sec-purpose": "prefetch",
+    ...(referer !== undefined && { referer }),
+  },
+});
+
 decideCases("a prefetch", [
   {
     sentence: "of a document comes from the page's version after the weights changed, and leaves the page its pin",
@@ -318,6 +328,24 @@ decideCases("a prefetch", [
     sentence: "of a document whose pin has an older epoch is decided as usual",
     sticky: pages,
     request: { ...prefetching("document"), pin: pinOf({ version: "stable", unit: canaryUnit, epoch: 2 }) },
+    wanted: { reason: "split", version: "canary", pin: { version: "canary" }, flipped: true },
+  },
+  {
+    sentence: "by speculation rules, which says that no site sent it, is known by its Referer",
+    sticky: pages,
+    request: { ...speculative("https://shop.example.com/page"), pin: moved },
+    wanted: { reason: "pin", version: "stable", pin: "keeps" },
+  },
+  {
+    sentence: "from the address bar is decided as usual",
+    sticky: pages,
+    request: { ...speculative(undefined), pin: moved },
+    wanted: { reason: "split", version: "canary", pin: { version: "canary" }, flipped: true },
+  },
+  {
+    sentence: "by speculation rules of another host's page is decided as usual",
+    sticky: pages,
+    request: { ...speculative("https://shop.example.com@evil.example/"), pin: moved },
     wanted: { reason: "split", version: "canary", pin: { version: "canary" }, flipped: true },
   },
   {
