@@ -224,7 +224,8 @@ export class Exchange implements Outcome {
     this.status = status;
     this.error = error;
     this.durationMs = this.#context.monotonicMs() - this.#startedMs;
-    const served = this.attempts?.served;
+    // A preflight got a version without a user who was assigned it: it must not count in comparisons of versions.
+    const served = this.decision?.reason === "preflight" ? undefined : this.attempts?.served;
     const stats = served === undefined ? this.route?.localReplyStats : this.route?.stats?.[served.index];
     this.#context.observer.observe(this, stats ?? this.snapshot.noRouteStats);
     if (this.trace?.isSampled) this.#context.spans.add(spansOf(this, this.trace));

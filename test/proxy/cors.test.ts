@@ -225,8 +225,9 @@ routes:
     const { ask, shop, admin, metric } = await start();
     for (let i = 0; i < 10; i++) expect((await ask("/open/new", asks)).headers.get("set-cookie")).toBeNull();
     expect(shop.seen).toHaveLength(10);
-    const served = 'perch_requests_total{route="open",service="shop",version="stable",code="200",method="OPTIONS"}';
-    expect(await metric(served)).toBe(10);
+    const counted = 'perch_requests_total{route="open",service="shop",version="none",code="200",method="OPTIONS"}';
+    expect(await metric(counted)).toBe(10);
+    expect(await (await admin("/metrics")).text()).not.toContain('version="stable",code=');
     expect(await (await admin("/metrics")).text()).not.toContain("perch_decisions_total{");
   });
 });
