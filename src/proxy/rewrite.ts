@@ -124,8 +124,11 @@ export class Rewrite {
   }
 
   #refresh(value: string, exchange: RewrittenRequest): string {
-    const [, before = "", url = "", after = ""] = refresh.exec(value) ?? [];
-    return url === "" ? value : before + this.#location(url, exchange) + after;
+    const [, before = "", quote = "", rest = ""] = refresh.exec(value) ?? [];
+    // Without an opening quote, any other belongs to the URL.
+    const end = quote === "" ? -1 : rest.indexOf(quote);
+    const url = end === -1 ? rest : rest.slice(0, end);
+    return url === "" ? value : before + quote + this.#location(url, exchange) + rest.slice(url.length);
   }
 
   /**
@@ -185,8 +188,8 @@ export class Rewrite {
 
 const prefixField = "x-forwarded-prefix";
 
-/** The URL of a Refresh field (HTML §4.2.5.3), with what stands before and after it. */
-const refresh = /^(\s*[\d.]+\s*[;,]?\s*(?:url\s*=\s*)?["']?)([^"']*)(.*)$/is;
+/** A Refresh field (HTML §4.2.5.3): what stands before the URL, its opening quote, and the rest. */
+const refresh = /^(\s*[\d.]+\s*[;,]?\s*(?:url\s*=\s*)?)(["']?)(.*)$/is;
 
 /** Browsers reject such a cookie with any Path but `/` (RFC 6265bis §4.1.3). */
 const hostCookie = /^\s*__host-/i;

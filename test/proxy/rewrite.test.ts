@@ -104,6 +104,8 @@ describe("a Location of the upstream", () => {
     expect(refreshOf("5;URL='/login?a=b'")).toBe("5;URL='/api/login?a=b'");
     expect(refreshOf('1.5, url = "http://up.internal/x"; y')).toBe('1.5, url = "https://shop.example/api/x"; y');
     expect(refreshOf("3;/login")).toBe("3;/api/login");
+    expect(refreshOf(`0; url="/it's" x`)).toBe(`0; url="/api/it's" x`);
+    expect(refreshOf(`0; url=//up.internal"@evil.example`)).toBe(`0; url=//up.internal"@evil.example`);
     expect(refreshOf("0; url=/api/login")).toBe("0; url=/api/login");
     expect(refreshOf("0; url=//evil.example/")).toBe("0; url=//evil.example/");
     for (const value of ["", "5", "5;", "/login"]) expect(refreshOf(value)).toBe(value);
