@@ -97,7 +97,7 @@ export function programOf(compiled: RE2JS): Program | undefined {
       arg[pc] = one.arg;
       asked |= one.arg;
     }
-    if (kind === Op.character) arg[pc] = sets.rowOf(rangesOf(one));
+    if (kind === Op.character) arg[pc] = sets.rowOf(one);
   }
   return { start: skipped(inst, start), op, out, arg, ...sets.classify(asked) };
 }
@@ -158,17 +158,34 @@ function rangesOf(one: Re2Instruction): Ranges {
 
 /** The code points that differ from this one by case only. */
 function casesOf(one: Re2Instruction, rune: number): Ranges {
-  const cases = foldedCases.get(rune) ?? [];
-  if (cases.length === 0) {
-    const others = rune < 0x80 ? asciiCases(rune) : Array.from({ length: lastCased + 1 }, (_, code) => code);
-    cases.push(...others.filter((code) => one.matchRune(code)));
-    foldedCases.set(rune, cases);
-  }
-  return cases.map((code) => [code, code]);
+  const others = rune < 0x80 ? asciiCases(rune) : [rune, ...namesakesOf(rune)];
+  return [...new Set(others)].filter((code) => one.matchRune(code)).map((code) => [code, code]);
 }
 
-/** By code point. A search of all takes milliseconds, and a text of such letters asks for few. */
-const foldedCases = new Map<number, number[]>();
+/** The code points with the same upper or lower case as this one, which are more than those that differ by case only. */
+function namesakesOf(rune: number): number[] {
+  if (namesakes.size === 0) indexCases();
+  const letter = String.fromCodePoint(rune);
+  return [letter.toUpperCase(), letter.toLowerCase()].flatMap((text) => namesakes.get(text) ?? []);
+}
+
+/** By upper and lower case. Made once, in some 20 ms: a search for each letter would take that for each. */
+const namesakes = new Map<string, number[]>();
+
+function indexCases(): void {
+  for (let code = 0x80; code <= lastCased; code++) {
+    if (code === 0xd800) code = 0xe000;
+    const letter = String.fromCodePoint(code);
+    const upper = letter.toUpperCase();
+    const lower = letter.toLowerCase();
+    if (upper === lower) continue;
+    for (const text of [upper, lower]) {
+      const known = namesakes.get(text);
+      if (known === undefined) namesakes.set(text, [code]);
+      else known.push(code);
+    }
+  }
+}
 
 /** Of the letters beyond ASCII only the long s and the Kelvin sign have cases in ASCII. */
 function asciiCases(rune: number): number[] {
@@ -186,12 +203,22 @@ const wordRanges: Ranges = [
 /** The distinct sets of characters of a program's instructions. */
 class CharacterSets {
   readonly #sets: Ranges[] = [];
-  readonly #rows = new Map<string, number>();
+  /** By hash. Texts as keys would take seconds for `\p{L}` hundreds of times. */
+  readonly #rows = new Map<
+    number,
+    { readonly runes: ArrayLike<number>; readonly kind: number; readonly row: number }[]
+  >();
 
-  rowOf(ranges: Ranges): number {
-    const key = ranges.join(" ");
-    const row = this.#rows.get(key) ?? this.#sets.push(ranges) - 1;
-    this.#rows.set(key, row);
+  rowOf(one: Re2Instruction): number {
+    const { runes } = one;
+    const kind = one.op * 2 + (one.arg & foldCase);
+    let hash = kind;
+    for (let at = 0; at < runes.length; at++) hash = (Math.imul(hash, 31) + (runes[at] ?? 0)) | 0;
+    const alike = this.#rows.get(hash) ?? [];
+    const known = alike.find((other) => other.kind === kind && areEqual(other.runes, runes));
+    if (known !== undefined) return known.row;
+    const row = this.#sets.push(rangesOf(one)) - 1;
+    this.#rows.set(hash, [...alike, { runes, kind, row }]);
     return row;
   }
 
@@ -218,6 +245,12 @@ class CharacterSets {
     }
     return { classes: new CharacterClasses(sorted, intervals, neighbour), accepts };
   }
+}
+
+function areEqual(some: ArrayLike<number>, others: ArrayLike<number>): boolean {
+  if (some.length !== others.length) return false;
+  for (let at = 0; at < some.length; at++) if (some[at] !== others[at]) return false;
+  return true;
 }
 
 /** The class of each interval: two are of one class if every set has both or neither. */

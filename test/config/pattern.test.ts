@@ -100,6 +100,18 @@ describe("patterns", () => {
     });
   });
 
+  test.each([
+    [
+      "hundreds of letters with other cases",
+      `(?i)${String.fromCharCode(...Array.from({ length: 600 }, (_, at) => 0x400 + at))}`,
+    ],
+    ["hundreds of large classes", "(?i)[\\p{L}\\p{N}]{1,600}"],
+  ])("a file with %s is read at once", (_, source) => {
+    const start = process.cpuUsage();
+    compilePattern(source);
+    expect(process.cpuUsage(start).user / 1_000).toBeLessThan(500);
+  });
+
   test("a text over the limit of a costly pattern does not match", () => {
     const pattern = patternOf("a[ab]{50}c");
     const match = `a${"b".repeat(50)}c`;
