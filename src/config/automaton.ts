@@ -12,17 +12,18 @@ import {
 
 /** Tells whether a regular expression matches anywhere in a text. */
 export interface Automaton {
-  /** The most nanoseconds that a character (a UTF-16 code unit) of the text takes. */
-  readonly nsPerCharacter: number;
-  test(text: string): boolean;
+  /** The most steps that a character (a UTF-16 code unit) of the text takes. */
+  readonly stepsPerCharacter: number;
+  /** Takes its steps from those left. Undefined if there were too few, which only a slow automaton finds on the way. */
+  test(text: string, meter: { stepsLeft: number }): boolean | undefined;
 }
 
 /**
- * Measured worst cases, with a margin for slower machines: a character whose class is searched among a thousand ranges,
- * and an instruction of a set that is stepped without a table.
+ * Measured, with a margin for slower machines, in steps of 16 ns: a look-up, and a character that no part of the pattern
+ * begins with, without a table. Instructions visited are a step each.
  */
-const tableNs = 25;
-const instructionNs = 15;
+const lookupSteps = 0.25;
+const idleSteps = 1;
 
 /**
  * Deterministic if the table of all states is small, as it is for almost every pattern that people write: then a
@@ -40,6 +41,8 @@ const first = 2;
 /** Bounds of a table, 128 KiB, and of the work of making it, some ten milliseconds. */
 const maxEntries = 1 << 16;
 const maxWork = 1 << 19;
+/** The table of a list of hundreds of names is large, but has no more states than the pattern has instructions. */
+const listFactor = 8;
 
 /** Undefined if it would be too large. */
 function buildTable(program: Program): Automaton | undefined {
@@ -59,11 +62,19 @@ function buildTable(program: Program): Automaton | undefined {
     return found;
   };
   const start = numberOf(0, Neighbour.outside);
+  /** By neighbour and class: the state if nothing but the pattern's begin reads that class, as mostly in lists of names. */
+  const begun: (number | undefined)[] = [];
   for (let at = 0; at < states.length; at++) {
     const { set, before } = states[at] as (typeof states)[number];
-    if (states.length * width > maxEntries || stepper.work > maxWork) return undefined;
+    const factor = states.length <= 2 * program.op.length ? listFactor : 1;
+    if (states.length * width > maxEntries * factor || stepper.work + table.length > maxWork * factor) return undefined;
     for (let one = 0; one < classes.count; one++) {
-      table.push(numberOf(stepper.step(set, set.length, before, one), classes.neighbour[one] as number));
+      const key = before * classes.count + one;
+      const isBegun = !stepper.goesOn(set, one);
+      const known = isBegun ? begun[key] : undefined;
+      const number = known ?? numberOf(stepper.step(set, set.length, before, one), classes.neighbour[one] as number);
+      if (isBegun) begun[key] = number;
+      table.push(number);
     }
     table.push(stepper.end(set, set.length, before) ? accepted : dead);
   }
@@ -71,7 +82,7 @@ function buildTable(program: Program): Automaton | undefined {
 }
 
 class TableAutomaton implements Automaton {
-  readonly nsPerCharacter = tableNs;
+  readonly stepsPerCharacter = lookupSteps;
   readonly #classes: Program["classes"];
   readonly #table: Uint16Array;
   readonly #width: number;
@@ -84,13 +95,14 @@ class TableAutomaton implements Automaton {
     this.#start = start;
   }
 
-  test(text: string): boolean {
+  test(text: string, meter: { stepsLeft: number }): boolean {
     const table = this.#table;
     const width = this.#width;
     const classes = this.#classes;
     const { latin1 } = classes;
     let state = this.#start;
-    for (let at = 0; at < text.length && state > accepted; at++) {
+    let at = 0;
+    for (; at < text.length && state > accepted; at++) {
       const code = text.charCodeAt(at);
       if (code < latin1.length) {
         state = table[state * width + (latin1[code] as number)] as number;
@@ -100,22 +112,23 @@ class TableAutomaton implements Automaton {
       if (point > 0xffff) at++;
       state = table[state * width + classes.of(point)] as number;
     }
+    meter.stepsLeft -= at * lookupSteps;
     return table[state * width + width - 1] === accepted;
   }
 }
 
 class SteppingAutomaton implements Automaton {
-  readonly nsPerCharacter: number;
+  readonly stepsPerCharacter: number;
   readonly #stepper: Stepper;
   readonly #classes: Program["classes"];
 
   constructor(program: Program) {
-    this.nsPerCharacter = program.op.length * instructionNs;
+    this.stepsPerCharacter = idleSteps + 2 * program.op.length;
     this.#stepper = new Stepper(program);
     this.#classes = program.classes;
   }
 
-  test(text: string): boolean {
+  test(text: string, meter: { stepsLeft: number }): boolean | undefined {
     const stepper = this.#stepper;
     const { neighbour } = this.#classes;
     let before: number = Neighbour.outside;
@@ -124,8 +137,11 @@ class SteppingAutomaton implements Automaton {
       const point = text.codePointAt(at) as number;
       if (point > 0xffff) at++;
       const one = this.#classes.of(point);
-      size = stepper.step(stepper.swap(), size, before, one);
+      const done = stepper.work;
+      if (size > 0 || stepper.begins(before, one)) size = stepper.step(stepper.swap(), size, before, one);
       before = neighbour[one] as number;
+      meter.stepsLeft -= idleSteps + stepper.work - done;
+      if (meter.stepsLeft < 0) return undefined;
     }
     return size === matched || stepper.end(stepper.swap(), size, before);
   }
@@ -196,6 +212,22 @@ class Stepper {
     }
     for (let at = 0; at < begun.length; at++) if (this.#add(begun[at] as number, flags, false)) return matched;
     return this.#size;
+  }
+
+  /** Whether the set may read a character of class `one`, or depends on it otherwise. */
+  goesOn(set: Uint16Array, one: number): boolean {
+    const { op } = this.#program;
+    for (let at = 0; at < set.length; at++) {
+      const pc = set[at] as number;
+      if (op[pc] !== Op.character || this.#reads(pc, one)) return true;
+    }
+    return false;
+  }
+
+  /** Whether the pattern may begin with a character of class `one`, or matches without one. */
+  begins(before: number, one: number): boolean {
+    const begun = this.#beginAt(before, one);
+    return begun === matched || begun.length > 0;
   }
 
   #reads(pc: number, one: number): boolean {

@@ -1,16 +1,19 @@
 import { RE2JS, RE2JSException } from "re2js";
-import type { Pattern } from "../decide/condition.ts";
+import { BoundedCache } from "../decide/bounded-cache.ts";
+import { type Pattern, PatternMeter, type PatternScope, stepsOfRequest } from "../decide/pattern.ts";
 import type { PathPattern } from "../route/route-spec.ts";
 import { type Automaton, automatonOf } from "./automaton.ts";
 import { programOf } from "./regex-program.ts";
 import type { ParseContext } from "./schema-kit/schema.ts";
 import { quote, type Span } from "./schema-kit/tree.ts";
 
-/** A request's share of the event loop, in nanoseconds: no text may keep a pattern busy for longer. */
-const budgetNs = 1_000_000;
-/** Patterns that could be tried on less than this many characters are refused. */
+/** Longer texts are not tried. */
+const maxLength = 40_000;
+/** Longer than what is sent in earnest. A pattern with a table is tried on such a text only while there are steps left. */
+const longLength = 8_192;
+/** A rewrite that could be too costly for a path of this length is refused. */
 const minLength = 256;
-/** Below this limit, which real values may exceed, a pattern deserves a warning. */
+/** Below this, which real values may exceed, a pattern deserves a warning. */
 const roomyLength = 4_096;
 
 /**
@@ -24,35 +27,46 @@ export function compilePattern(source: string): Pattern | { readonly problem: st
 
 /** Warns of a pattern that is not tried on long texts; `consequence` is what happens to one. */
 export function warnOfShortLimit(
-  { source, maxLength }: Pick<Pattern, "source" | "maxLength">,
+  { source, sureLength }: Pick<Pattern, "source" | "sureLength">,
   consequence: string,
   span: Span,
   parsing: ParseContext,
 ): void {
-  if (maxLength >= roomyLength) return;
-  const message = `the pattern ${quote(source)} is costly, so it is tried on at most ${maxLength} characters: ${consequence}`;
-  parsing.warn(span, "risky", message, "make its repetitions smaller to allow longer texts");
+  if (sureLength >= roomyLength) return;
+  const message = `the pattern ${quote(source)} can be costly: some texts of more than ${sureLength} characters take it over 1 ms, and ${consequence}`;
+  parsing.warn(span, "risky", message, "make its repetitions smaller");
 }
 
-export const countsAsNotMatching = "a longer text counts as not matching";
+export const countsAsNotMatching = "count as not matching";
 
 class LinearPattern implements Pattern {
   readonly source: string;
-  readonly maxLength: number;
+  readonly sureLength: number;
   readonly #automaton: Automaton;
+  /** The longest text that takes few steps, which are not counted. */
+  readonly #freeLength: number;
 
   constructor(source: string, automaton: Automaton) {
     this.source = source;
-    this.maxLength = charactersFor(automaton.nsPerCharacter);
+    this.sureLength = sureLengthOf(automaton);
     this.#automaton = automaton;
+    this.#freeLength = this.sureLength === maxLength ? longLength : 0;
   }
 
-  test(text: string): boolean {
-    return text.length <= this.maxLength && this.#automaton.test(text);
+  test(text: string, scope?: PatternScope): boolean | undefined {
+    const free = text.length <= this.#freeLength ? this.#automaton.test(text, { stepsLeft: 0 }) : undefined;
+    if (free !== undefined) return free;
+    const meter = scope?.patterns ?? new PatternMeter();
+    return meter.find(this, text, this.#search(text));
+  }
+
+  #search(text: string): (meter: PatternMeter) => boolean | undefined {
+    return (meter) => (text.length > maxLength || meter.stepsLeft <= 0 ? undefined : this.#automaton.test(text, meter));
   }
 }
 
-const charactersFor = (nsPerCharacter: number): number => Math.floor(budgetNs / nsPerCharacter);
+const sureLengthOf = ({ stepsPerCharacter }: Automaton): number =>
+  Math.min(maxLength, Math.floor(stepsOfRequest / stepsPerCharacter));
 
 const replacementPart = /\$(?:(\d)|(\$))/g;
 
@@ -74,8 +88,8 @@ export function compileReplacement(
     return { problem, of: "replacement" };
   }
   const { automaton, groups } = compiled;
-  const maxLength = charactersFor(groupNsPerCharacter(groups));
-  if (maxLength < minLength) return { problem: `${quote(source)} is too costly: ${advice}`, of: "pattern" };
+  const sureLength = Math.floor(groupBudgetNs / groupNsPerCharacter(groups));
+  if (sureLength < minLength) return { problem: `${quote(source)} is too costly: ${advice}`, of: "pattern" };
   const highest = Math.max(0, ...Array.from(replacement.matchAll(replacementPart), ([, group]) => Number(group ?? 0)));
   if (highest > groups.groupCount()) {
     return { problem: `the pattern ${quote(source)} has no group ${highest}`, of: "replacement" };
@@ -85,10 +99,11 @@ export function compileReplacement(
       group === undefined ? "$" : textOf(match[Number(group)]),
     );
   const replace = (path: string): string | undefined => {
-    if (!automaton.test(path)) return path;
-    return path.length > maxLength ? undefined : groups.matcher(path).replaceFirst(replaced);
+    const found = automaton.test(path, new PatternMeter());
+    if (found === false) return path;
+    return found === undefined || path.length > sureLength ? undefined : groups.matcher(path).replaceFirst(replaced);
   };
-  return Object.freeze({ source, maxLength, replace });
+  return Object.freeze({ source, sureLength, replace });
 }
 
 /** A group that did not take part in the match is empty. */
@@ -100,6 +115,7 @@ function textOf(group: unknown): string {
  * Measured: finding the groups takes re2js at most this many nanoseconds for a character and instruction, or for a
  * character of a pattern that has one way to match at each.
  */
+const groupBudgetNs = 1_000_000;
 const groupInstructionNs = 25;
 const onePassNs = 100;
 
@@ -108,8 +124,35 @@ function groupNsPerCharacter(compiled: RE2JS): number {
 }
 
 const maxSource = 1_024;
-const maxInstructions = 2_000;
-const advice = "make its repetitions smaller, anchor it with ^, or split it into several conditions";
+/** Of a list of names, which has no part whose size could surprise. */
+const maxListSource = 8_192;
+const list = /^(?:[^[{\\]|\\[^A-Zpx\d])*$/;
+const maxInstructions = 6_000;
+const advice = "make its repetitions smaller, or anchor it with ^";
+
+const tooLarge = `it compiles to more than ${maxInstructions} instructions; make its repetitions smaller`;
+
+const part = /\\[pP]\{[^}]*\}|\\x\{[^}]*\}|\\.|\[\^?\]?(?:\[:[^\]]*:\]|\\.|[^\]])*\]|\{(\d+)(?:,(\d*))?\}|./gsu;
+
+/** About the number of instructions that a pattern compiles to. Compiling a million of them takes a second. */
+function sizeOf(source: string): number {
+  const groups = [0];
+  let last = 0;
+  for (const [text, least, most] of source.matchAll(part)) {
+    const size = groups.pop() ?? 0;
+    if (text === "(") {
+      groups.push(size, 0);
+    } else if (text === ")") {
+      last = size;
+      groups.push((groups.pop() ?? 0) + size);
+    } else {
+      const added = least === undefined ? 1 : last * (Math.max(Number(least), Number(most ?? 0), 1) - 1);
+      last = least === undefined ? 1 : last + added;
+      groups.push(size + added);
+    }
+  }
+  return Math.max(...groups);
+}
 
 interface Compiled {
   readonly automaton: Automaton;
@@ -117,22 +160,45 @@ interface Compiled {
   readonly groups: RE2JS;
 }
 
+/** By source. Most patterns outlive a reload, which would hold the event loop for milliseconds for each. */
+const compiledBefore = new BoundedCache<readonly [source: string, Compiled]>(500, ([source]) => source);
+
 function compile(source: string): Compiled | { readonly problem: string } {
-  if (source.length > maxSource) return { problem: `it is longer than ${maxSource} characters` };
+  const known = compiledBefore.get(source);
+  if (known !== undefined) return known[1];
+  const compiled = compileAnew(source);
+  if (!("problem" in compiled)) compiledBefore.add([source, compiled]);
+  return compiled;
+}
+
+/** The begin of a pattern that any line takes. */
+const anyBegin = /^(\(\?[a-zA-Z]+\))?\^?\.\*\??/;
+
+function ofCompiled(compiled: RE2JS): Automaton | undefined {
+  const program = programOf(compiled);
+  return program && automatonOf(program);
+}
+
+/** Patterns match anywhere, so in texts of one line a begin that takes any changes nothing but the cost. */
+function byLines(several: Automaton, one: Automaton): Automaton {
+  return {
+    stepsPerCharacter: one.stepsPerCharacter,
+    test: (text, meter) => (text.includes("\n") ? several : one).test(text, meter),
+  };
+}
+
+function compileAnew(source: string): Compiled | { readonly problem: string } {
+  const longest = list.test(source) ? maxListSource : maxSource;
+  if (source.length > longest) return { problem: `it is longer than ${longest} characters` };
+  if (sizeOf(source) > maxInstructions) return { problem: tooLarge };
   try {
     const groups = RE2JS.compile(source);
-    if (groups.programSize() > maxInstructions) {
-      return { problem: `it compiles to more than ${maxInstructions} instructions; make its repetitions smaller` };
-    }
-    const program = programOf(groups);
-    if (program === undefined) return { problem: "it has an assertion that is not supported" };
-    const automaton = automatonOf(program);
-    if (charactersFor(automaton.nsPerCharacter) < minLength) {
-      return {
-        problem: `matching it would block other requests: it is too costly for ${minLength} characters; ${advice}`,
-      };
-    }
-    return { automaton, groups };
+    if (groups.programSize() > maxInstructions) return { problem: tooLarge };
+    const automaton = ofCompiled(groups);
+    if (automaton === undefined) return { problem: "it has an assertion that is not supported" };
+    const rest = source.replace(anyBegin, "$1");
+    const simpler = rest === source ? undefined : ofCompiled(RE2JS.compile(rest));
+    return { automaton: simpler === undefined ? automaton : byLines(automaton, simpler), groups };
   } catch (error) {
     if (error instanceof RE2JSException) return { problem: error.message.replace(/^error parsing regexp: /, "") };
     // A stack overflow: the parser recurses into nested groups.

@@ -33,6 +33,10 @@ export class CharacterClasses {
   /** By class: a value of `Neighbour`. */
   readonly neighbour: Uint8Array;
   readonly latin1: Uint16Array;
+  /** Of 256 code points each, of the basic multilingual plane; made when the first text has one of them. */
+  readonly #pages: (Uint16Array | undefined)[] = [];
+  /** By class: the page that all pages of this class alone share. */
+  readonly #uniform: (Uint16Array | undefined)[] = [];
   readonly #starts: Int32Array;
   readonly #classes: Uint16Array;
 
@@ -42,12 +46,27 @@ export class CharacterClasses {
     this.neighbour = neighbour;
     this.#starts = starts;
     this.#classes = classes;
-    this.latin1 = Uint16Array.from({ length: 256 }, (_, code) => this.of(code));
+    this.latin1 = this.#pageOf(0);
   }
 
   /** The class of a code point. */
   of(code: number): number {
-    return this.#classes[intervalOf(this.#starts, code)] as number;
+    if (code > 0xffff) return this.#classes[intervalOf(this.#starts, code)] as number;
+    const page = this.#pages[code >>> 8] ?? this.#pageOf(code >>> 8);
+    return page[code & 0xff] as number;
+  }
+
+  #pageOf(number: number): Uint16Array {
+    const from = number << 8;
+    const at = intervalOf(this.#starts, from);
+    const only = this.#classes[at] as number;
+    const isUniform = intervalOf(this.#starts, from + 0xff) === at;
+    const known = isUniform ? this.#uniform[only] : undefined;
+    const make = (_: unknown, offset: number) => this.#classes[intervalOf(this.#starts, from + offset)] as number;
+    const page = known ?? Uint16Array.from({ length: 256 }, make);
+    if (isUniform) this.#uniform[only] = page;
+    this.#pages[number] = page;
+    return page;
   }
 }
 

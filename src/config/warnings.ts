@@ -1,4 +1,5 @@
 import { withoutTrailingSlash } from "../decide/path-prefix.ts";
+import { PatternMeter } from "../decide/pattern.ts";
 import { changePath, type PathMatch, type RedirectSpec, type RouteMatch } from "../route/route-spec.ts";
 import { RouteTable } from "../route/route-table.ts";
 import type { KnownAttributes } from "./compile-context.ts";
@@ -60,6 +61,7 @@ function redirected(match: RouteMatch, redirect: RedirectSpec) {
     isHttps: (redirect.scheme ?? match.scheme) === "https",
     header: () => undefined,
     query: () => undefined,
+    patterns: new PatternMeter(),
     patternSkipped: () => undefined,
   };
 }

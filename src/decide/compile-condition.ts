@@ -1,15 +1,8 @@
-import {
-  type Condition,
-  describeFound,
-  describeSubject,
-  describeTest,
-  type Pattern,
-  type Subject,
-  type Test,
-} from "./condition.ts";
+import { type Condition, describeFound, describeSubject, describeTest, type Subject, type Test } from "./condition.ts";
 import { Draw, percentile, percentSeed } from "./draw.ts";
-import type { AttributeValue, Facts, SkipSink } from "./facts.ts";
+import type { AttributeValue, Facts } from "./facts.ts";
 import type { Address, AddressRange } from "./ip-address.ts";
+import type { Pattern, PatternScope } from "./pattern.ts";
 import type { RuleSpec } from "./release-spec.ts";
 import { compareSemver, type SemanticVersion } from "./semver.ts";
 import type { Unit } from "./unit.ts";
@@ -115,7 +108,7 @@ function testSubject(subject: Subject, test: Test): Check {
   const expected = `${describeSubject(subject)}: expected ${describeTest(test)}`;
   return {
     holds: (facts, nowMs) => passes(read(facts), nowMs, facts),
-    why: (facts) => `${expected}, got ${describeFound(test, read(facts))}`,
+    why: (facts) => `${expected}, got ${describeFound(test, read(facts), facts)}`,
   };
 }
 
@@ -206,13 +199,13 @@ function asksUnit(condition: Condition): boolean {
 }
 
 /** Tests a fact's value; `nowMs` counts from the Unix epoch. */
-export type ValueTest = (value: AttributeValue | undefined, nowMs: number, skips?: SkipSink) => boolean;
+export type ValueTest = (value: AttributeValue | undefined, nowMs: number, scope?: PatternScope) => boolean;
 
-/** A text over the pattern's limit does not match, and `skips` is told. */
-export function matchesPattern(pattern: Pattern, text: string, skips: SkipSink | undefined): boolean {
-  if (text.length <= pattern.maxLength) return pattern.test(text);
-  skips?.patternSkipped();
-  return false;
+/** A text that the pattern is not tried on to the end does not match, and `scope` is told. */
+export function matchesPattern(pattern: Pattern, text: string, scope: PatternScope | undefined): boolean {
+  const found = pattern.test(text, scope);
+  if (found === undefined) scope?.patternSkipped();
+  return found ?? false;
 }
 
 /**
@@ -233,7 +226,7 @@ export function compileTest(test: Test): ValueTest {
       return compileTexts(test.texts, (text, part) => text.includes(part));
     case "regex": {
       const { pattern } = test;
-      return (value, _nowMs, skips) => typeof value === "string" && matchesPattern(pattern, value, skips);
+      return (value, _nowMs, scope) => typeof value === "string" && matchesPattern(pattern, value, scope);
     }
     case "exists": {
       const { wanted } = test;

@@ -1,5 +1,6 @@
 import { type AttributeValue, canonicalText } from "./facts.ts";
 import type { AddressRange } from "./ip-address.ts";
+import type { Pattern, PatternScope } from "./pattern.ts";
 import type { SemverRange } from "./semver.ts";
 
 /** What a test reads. `index` is the attribute's position in the attribute table. */
@@ -7,14 +8,6 @@ export type Subject =
   | { readonly kind: "attribute"; readonly index: number; readonly name: string }
   | { readonly kind: "header" | "cookie" | "query"; readonly name: string }
   | { readonly kind: "method" | "host" | "path" | "clientAddress" };
-
-/** A regular expression of the configuration (RE2 syntax, linear time), matched anywhere in the text. */
-export interface Pattern {
-  readonly source: string;
-  /** In UTF-16 code units. A longer text counts as not matching, so that none holds the event loop. */
-  readonly maxLength: number;
-  test(text: string): boolean;
-}
 
 /** A file of values, one per line, whose contents may be reloaded while requests run. */
 export interface ValueList {
@@ -70,11 +63,13 @@ function describeValue(value: AttributeValue | undefined): string {
   return typeof value === "string" ? JSON.stringify(value) : canonicalText(value);
 }
 
+export const tooCostly = "patterns would take more than 1 ms of this request";
+
 /** The value that a test found, in an explanation. */
-export function describeFound(test: Test, value: AttributeValue | undefined): string {
+export function describeFound(test: Test, value: AttributeValue | undefined, scope: PatternScope): string {
   const found = describeValue(value);
-  if (test.op !== "regex" || typeof value !== "string" || value.length <= test.pattern.maxLength) return found;
-  return `${found}, which is not matched: it is longer than the ${test.pattern.maxLength} characters that the pattern is tried on`;
+  const isCut = test.op === "regex" && typeof value === "string" && test.pattern.test(value, scope) === undefined;
+  return isCut ? `${found}, which is not matched: ${tooCostly}` : found;
 }
 
 /** The expected value in an explanation, to follow the word "expected". */

@@ -1,4 +1,5 @@
 import { type Address, parseAddress } from "./ip-address.ts";
+import type { PatternScope } from "./pattern.ts";
 import { formatSemver, parseSemver, type SemanticVersion } from "./semver.ts";
 import { parseTime } from "./time.ts";
 import type { TimeZone } from "./time-zone.ts";
@@ -9,16 +10,11 @@ export type AttributeType = "string" | "number" | "boolean" | "time" | "semver" 
 /** An attribute's value; times are milliseconds since the Unix epoch. */
 export type AttributeValue = string | number | boolean | SemanticVersion | Address;
 
-/** Told of each text that is longer than a pattern's limit, and so counts as not matching. */
-export interface SkipSink {
-  patternSkipped(): void;
-}
-
 /**
  * What rules can read of one request. Every method is lazy and cheap to repeat, and none throws, whatever the client
  * sent. Text is decoded as UTF-8 if it is valid UTF-8 and as Latin-1 otherwise.
  */
-export interface Facts extends SkipSink {
+export interface Facts extends PatternScope {
   /** The attribute at this index of the attribute table; undefined if absent or unparsable. */
   attribute(index: number): AttributeValue | undefined;
   /** A request header by its lower-case name; undefined if absent or sent more than once. */

@@ -3,6 +3,7 @@ import type { Decision, DecisionRequest, Trail } from "./decision.ts";
 import type { Draw } from "./draw.ts";
 import type { AttributeValue, Facts } from "./facts.ts";
 import type { Address } from "./ip-address.ts";
+import type { PatternMeter } from "./pattern.ts";
 import type { Unit } from "./unit.ts";
 
 /**
@@ -62,6 +63,10 @@ class AnnouncedFacts implements Facts {
 
   get method(): string {
     return this.#preflight.header("access-control-request-method") ?? "";
+  }
+
+  get patterns(): PatternMeter {
+    return this.#preflight.patterns;
   }
 
   patternSkipped(): void {

@@ -1,4 +1,5 @@
-import type { AttributeType, SkipSink } from "../decide/facts.ts";
+import type { AttributeType } from "../decide/facts.ts";
+import type { SkipSink } from "../decide/pattern.ts";
 import { TimeZone } from "../decide/time-zone.ts";
 import type { AttributeErrorCause } from "./attribute-error.ts";
 import type { GeoDatabase, GeoField } from "./geo-database.ts";

@@ -1,5 +1,6 @@
 import { type AttributeValue, type Facts, parseValue } from "../decide/facts.ts";
 import type { Address, AddressRange } from "../decide/ip-address.ts";
+import { PatternMeter } from "../decide/pattern.ts";
 import { findCookie } from "../http/cookies.ts";
 import { deriveClientAddress, type ForwardedHeaders, forwardedHeaders, isHttps } from "../http/forwarded.ts";
 import { otherReadings, type PathParameters } from "../http/path.ts";
@@ -37,6 +38,7 @@ export class RequestFacts implements Facts {
   #cookies: ValueCache | undefined;
   #parameters: ReadonlyMap<string, string> | undefined;
   #clientAddress: Address | undefined | typeof unread = unread;
+  #patterns: PatternMeter | undefined;
   #token: VerifiedToken | AttributeError | undefined | typeof unread = unread;
 
   /** `trusted` is the configuration's `trustedProxies`; `nowMs` is the wall clock, for token expiry. */
@@ -85,6 +87,11 @@ export class RequestFacts implements Facts {
   /** The forwarding headers for the upstream. Not cached. */
   get forwarded(): ForwardedHeaders {
     return forwardedHeaders(this.#head, this.#caller);
+  }
+
+  get patterns(): PatternMeter {
+    this.#patterns ??= new PatternMeter();
+    return this.#patterns;
   }
 
   patternSkipped(): void {

@@ -32,7 +32,7 @@ export const attributeGroup = new StatsGroup<AttributeStats, [attribute: string,
 
 /** Regular expressions that were not tried. */
 export class PatternStats {
-  /** Texts longer than a pattern's limit. */
+  /** Texts that a pattern was not tried on to the end. */
   readonly skipped = new Counter();
 }
 
@@ -42,7 +42,7 @@ export const patternGroup = new StatsGroup<PatternStats>({
   metrics: [
     {
       name: "perch_pattern_skipped_total",
-      help: "Texts longer than the limit of a costly regular expression, which counted as not matching.",
+      help: "Texts that a costly regular expression was not tried on to the end, and that counted as not matching.",
       type: "counter",
       storage: ({ skipped }) => skipped,
     },

@@ -345,9 +345,9 @@ export function findRoute(
   const { method, host, isHttps } = facts;
   const header = (name: string) => facts.header(name);
   const query = (name: string) => facts.query(name);
-  const patternSkipped = () => facts.patternSkipped();
+  const scope = { patterns: facts.patterns, patternSkipped: () => facts.patternSkipped() };
   const leadsHere = (path: string) =>
-    routes.find({ method, host, isHttps, path, header, query, patternSkipped }, nowMs) === route;
+    routes.find({ method, host, isHttps, path, header, query, ...scope }, nowMs) === route;
   return paths.every(leadsHere) ? route : "ambiguous";
 }
 

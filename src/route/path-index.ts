@@ -1,13 +1,15 @@
 import { compileTest, matchesPattern, type ValueTest } from "../decide/compile-condition.ts";
 import type { Facts } from "../decide/facts.ts";
 import { withoutTrailingSlash } from "../decide/path-prefix.ts";
+import type { PatternScope } from "../decide/pattern.ts";
 import type { PathMatch, RouteMatch, Scheme } from "./route-spec.ts";
 
 /** The parts of a request that routes match. */
-export type RoutableRequest = Pick<Facts, "method" | "host" | "path" | "header" | "query" | "patternSkipped"> & {
-  /** Whether the client used https. */
-  readonly isHttps: boolean;
-};
+export type RoutableRequest = Pick<Facts, "method" | "host" | "path" | "header" | "query"> &
+  PatternScope & {
+    /** Whether the client used https. */
+    readonly isHttps: boolean;
+  };
 
 type Candidates<T> = Candidate<T>[];
 

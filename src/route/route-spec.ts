@@ -1,5 +1,6 @@
-import type { Condition, Pattern, Test } from "../decide/condition.ts";
+import type { Condition, Test } from "../decide/condition.ts";
 import { isBelow } from "../decide/path-prefix.ts";
+import type { Pattern } from "../decide/pattern.ts";
 
 export type PathMatch =
   | { readonly kind: "exact"; readonly path: string }
@@ -60,9 +61,9 @@ export interface CorsSpec {
 /** Replaces by regular expression. */
 export interface PathPattern {
   readonly source: string;
-  /** Longer paths that match are not rewritten, so that none holds the event loop. */
-  readonly maxLength: number;
-  /** The path unchanged if it does not match; undefined if it matches and is longer than `maxLength`. */
+  /** Paths up to this length are rewritten if they match. Longer ones could hold the event loop. */
+  readonly sureLength: number;
+  /** The path unchanged if it does not match; undefined if it is too costly to find out, or to replace the match. */
   replace(path: string): string | undefined;
 }
 

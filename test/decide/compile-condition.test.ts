@@ -121,7 +121,7 @@ describe("compileCondition", () => {
     [attribute("plan", { op: "within", ms: 5000 }), "plan: expected in the last 5 s, got absent"],
     [attribute("plan", { op: "olderThan", ms: 5000 }), "plan: expected older than 5 s, got absent"],
     [
-      attribute("plan", { op: "regex", pattern: { source: "^a", maxLength: 9, test: () => true } }),
+      attribute("plan", { op: "regex", pattern: { source: "^a", sureLength: 9, test: () => true } }),
       "plan: expected regex ^a, got absent",
     ],
     [
@@ -234,7 +234,7 @@ const cases: [sentence: string, type: AttributeType, test: Test, holds: string, 
   [
     "regex",
     "string",
-    { op: "regex", pattern: { source: "^a+$", maxLength: 9, test: (text) => /^a+$/.test(text) } },
+    { op: "regex", pattern: { source: "^a+$", sureLength: 9, test: (text) => /^a+$/.test(text) } },
     "aa",
     "ab",
   ],

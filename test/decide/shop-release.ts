@@ -2,6 +2,7 @@ import type { Condition, Test } from "../../src/decide/condition.ts";
 import type { DecisionRequest } from "../../src/decide/decision.ts";
 import { Draw } from "../../src/decide/draw.ts";
 import type { AttributeValue, Facts } from "../../src/decide/facts.ts";
+import { PatternMeter } from "../../src/decide/pattern.ts";
 import type { Pin } from "../../src/decide/pin.ts";
 import type { CookieSpec, ReleaseSpec, StickySpec, Weights } from "../../src/decide/release-spec.ts";
 import { attributeUnit, type RandomSource, type Unit } from "../../src/decide/unit.ts";
@@ -72,6 +73,7 @@ export function factsOf(given: FactsOf = {}): Facts {
   const values = attributeNames.map((name) => given.attributes?.[name]);
   return {
     attribute: (index) => values[index],
+    patterns: new PatternMeter(),
     patternSkipped: () => {},
     header: (name) => given.headers?.[name],
     cookie: (name) => given.cookies?.[name],

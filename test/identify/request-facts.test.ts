@@ -190,9 +190,9 @@ test("the table has the names to remove from untrusted callers' requests, and th
   expect([table.size, table.indexOf("a"), table.indexOf("b"), table.indexOf("c")]).toEqual([2, 0, 1, undefined]);
 });
 
-test("a text over a pattern's limit is reported and does not match", () => {
+test("a text that a pattern is not tried on to the end is reported and does not match", () => {
   const { facts, errors } = factsOf({ from: [] });
-  const pattern = { source: "a", maxLength: 3, test: () => true };
+  const pattern = { source: "a", sureLength: 3, test: (text: string) => (text.length > 3 ? undefined : true) };
   expect([matchesPattern(pattern, "aaa", facts), matchesPattern(pattern, "aaaa", facts)]).toEqual([true, false]);
   expect(errors).toEqual(["skipped"]);
 });

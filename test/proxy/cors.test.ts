@@ -1,4 +1,5 @@
 import { describe, expect, it } from "vitest";
+import { PatternMeter } from "../../src/decide/pattern.ts";
 import { repeated } from "../../src/http/request-head.ts";
 import type { Cors } from "../../src/proxy/cors.ts";
 import type { Route } from "../../src/proxy/snapshot.ts";
@@ -20,6 +21,7 @@ routes: [{ name: shop, service: shop, cors: ${yaml} }]`);
     isHttps: false,
     header: none,
     query: none,
+    patterns: new PatternMeter(),
     patternSkipped: none,
   };
   const route: Route | undefined = snapshot.routes.find(facts, 0);

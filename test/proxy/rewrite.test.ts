@@ -212,7 +212,7 @@ describe("X-Forwarded-Prefix", () => {
     ["//evil.example/x", "/x", undefined],
     ["/a\\b/x", "/x", undefined],
   ])("of a pattern that makes %s %s: %s", (path, upstreamPath, wanted) => {
-    const pattern = { source: "", maxLength: 100, replace: () => upstreamPath };
+    const pattern = { source: "", sureLength: 100, replace: () => upstreamPath };
     const spec = {
       path: { kind: "regex", pattern },
       host: undefined,

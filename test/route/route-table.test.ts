@@ -1,5 +1,6 @@
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
+import { PatternMeter } from "../../src/decide/pattern.ts";
 import type { RoutableRequest } from "../../src/route/path-index.ts";
 import type { PathMatch, RouteMatch } from "../../src/route/route-spec.ts";
 import { RouteTable } from "../../src/route/route-table.ts";
@@ -30,6 +31,7 @@ function request({
     isHttps,
     header: (name) => headers[name],
     query: (name) => query[name],
+    patterns: new PatternMeter(),
     patternSkipped: () => {},
   };
 }
@@ -44,7 +46,7 @@ function exact(path: string): PathMatch {
 
 function regex(source: string): PathMatch {
   const expression = new RegExp(source);
-  return { kind: "regex", pattern: { source, maxLength: 100, test: (text) => expression.test(text) } };
+  return { kind: "regex", pattern: { source, sureLength: 100, test: (text: string) => expression.test(text) } };
 }
 
 /** The targets are the routes' positions. */
@@ -204,7 +206,7 @@ function hostTakes(pattern: string, host: string): boolean {
 
 function pathTakes(match: PathMatch, path: string): boolean {
   if (match.kind === "exact") return match.path === path;
-  if (match.kind === "regex") return match.pattern.test(path);
+  if (match.kind === "regex") return match.pattern.test(path) === true;
   const start = match.path.endsWith("/") ? match.path.slice(0, -1) : match.path;
   return (start !== "" && path === start) || path.startsWith(`${start}/`);
 }

@@ -2,6 +2,7 @@ import type { Decision } from "../../decide/decision.ts";
 import type { AttributeValue, Facts } from "../../decide/facts.ts";
 import { hashText } from "../../decide/hash.ts";
 import { type Address, parseAddress } from "../../decide/ip-address.ts";
+import { PatternMeter } from "../../decide/pattern.ts";
 import type { Pin } from "../../decide/pin.ts";
 import { Release } from "../../decide/release.ts";
 import type { ReleaseSpec, StickySpec } from "../../decide/release-spec.ts";
@@ -148,6 +149,8 @@ class SimulatedFacts implements Facts {
   query(): undefined {
     return undefined;
   }
+
+  readonly patterns = new PatternMeter();
 
   patternSkipped(): void {}
 }

@@ -1,5 +1,5 @@
 import type { RouteSpec } from "../../config/compiled-config.ts";
-import { describeFound, describeTest, type Test } from "../../decide/condition.ts";
+import { describeFound, describeTest, type Test, tooCostly } from "../../decide/condition.ts";
 import type { RoutableRequest } from "../../route/path-index.ts";
 import type { PathMatch, RouteMatch } from "../../route/route-spec.ts";
 import { RouteTable } from "../../route/route-table.ts";
@@ -60,17 +60,17 @@ function partsOf(match: RouteMatch, facts: RoutableRequest, nowMs: number): Part
   }
   if (path !== undefined) {
     const required = () => `path ${describePath(path)}`;
-    parts.push({ required, found: () => foundPath(path, facts.path), holds: holds({ path }), distance: 10 });
+    parts.push({ required, found: () => foundPath(path, facts), holds: holds({ path }), distance: 10 });
   }
   if (methods.length > 0) {
     const required = () => `method ${alternatives(methods)}`;
     parts.push({ required, found: () => facts.method, holds: holds({ methods }), distance: 1 });
   }
   for (const header of headers) {
-    parts.push(namedPart("header", header, facts.header(header.name), holds({ headers: [header] })));
+    parts.push(namedPart("header", header, facts, facts.header(header.name), holds({ headers: [header] })));
   }
   for (const parameter of query) {
-    parts.push(namedPart("query", parameter, facts.query(parameter.name), holds({ query: [parameter] })));
+    parts.push(namedPart("query", parameter, facts, facts.query(parameter.name), holds({ query: [parameter] })));
   }
   return parts;
 }
@@ -78,12 +78,13 @@ function partsOf(match: RouteMatch, facts: RoutableRequest, nowMs: number): Part
 function namedPart(
   kind: string,
   { name, test }: { readonly name: string; readonly test: Test },
+  facts: RoutableRequest,
   value: string | undefined,
   holds: boolean,
 ): Part {
   return {
     required: () => `${kind} ${name} ${describeTest(test)}`,
-    found: () => (value === undefined ? "none" : describeFound(test, value)),
+    found: () => (value === undefined ? "none" : describeFound(test, value, facts)),
     holds,
     distance: 1,
   };
@@ -100,9 +101,9 @@ function describePath(path: PathMatch): string {
   }
 }
 
-function foundPath(match: PathMatch, path: string): string {
-  if (match.kind !== "regex" || path.length <= match.pattern.maxLength) return path;
-  return `a path longer than the ${match.pattern.maxLength} characters that the pattern is tried on`;
+function foundPath(match: PathMatch, facts: RoutableRequest): string {
+  const isCut = match.kind === "regex" && match.pattern.test(facts.path, facts) === undefined;
+  return isCut ? `a path that is not matched: ${tooCostly}` : facts.path;
 }
 
 function alternatives(texts: readonly string[]): string {
