@@ -5,16 +5,19 @@ const maxLength = 128;
 
 /** The accepted forms, for messages. */
 export const timeForms =
-  "2026-03-01, 2026-03-01 08:00:00 (also with T, with /, without seconds, with a fraction, and followed by Z, UTC, GMT, +08, +0800 or +08:00), 20260301T080000Z, Sun, 01 Mar 2026 08:00:00 GMT, or seconds or milliseconds since 1970";
+  "2026-03-01, 2026-03-01 08:00:00 (also with T, with /, without seconds, with a fraction, and followed by Z, UTC, GMT, +08, +0800 or +08:00), 20260301T080000Z, Sun, 01 Mar 2026 08:00:00 GMT, Sun Mar 01 2026 08:00:00 GMT+0800, or seconds, milliseconds, microseconds or nanoseconds since 1970";
 
-const zoneOrOffset = String.raw`(?<utc>Z|UTC|GMT)|(?<sign>[+-])(?<offsetHours>\d\d)(?::?(?<offsetMinutes>\d\d))?`;
+const zoneOrOffset = String.raw`(?<utc>Z|UTC|GMT)|(?:UTC|GMT)?(?<sign>[+-])(?<offsetHours>\d\d)(?::?(?<offsetMinutes>\d\d))?`;
 const fraction = String.raw`(?:[.,](?<fraction>\d+))?`;
 
-/** RFC 3339 and its relatives: ISO 8601 with less, RFC 9557 with a zone in brackets, Ruby's and Go's default form. */
+/**
+ * RFC 3339 and its relatives: ISO 8601 with less, RFC 9557 with a zone in brackets, the default forms of Ruby, .NET and
+ * Go, which adds an abbreviation of the zone and a monotonic clock.
+ */
 const calendar = new RegExp(
-  String.raw`^(?<year>\d{4})(?:-(?<month>\d\d)-(?<day>\d\d)|/(?<slashMonth>\d\d?)/(?<slashDay>\d\d?))` +
-    String.raw`(?:[T ](?<hour>\d\d):(?<minute>\d\d)(?::(?<second>\d\d)${fraction})?` +
-    String.raw`(?: ?(?:${zoneOrOffset}(?: [A-Z]{3,5})?))?(?:\[(?<zone>[A-Z][A-Z0-9_+/-]{0,63})\])?)?$`,
+  String.raw`^(?<year>\d{4})(?:-(?<month>\d\d?)-(?<day>\d\d?)|/(?<slashMonth>\d\d?)/(?<slashDay>\d\d?))` +
+    String.raw`(?:[T ](?<hour>\d\d?):(?<minute>\d\d)(?::(?<second>\d\d)${fraction})?` +
+    String.raw`(?: ?(?:${zoneOrOffset}(?: (?:[A-Z]{3,5}|[+-]\d\d(?:\d\d)?)(?: m=[+-]\d+\.\d+)?)?))?(?:\[(?<zone>[A-Z][A-Z0-9_+/-]{0,63})\])?)?$`,
   "i",
 );
 
@@ -35,21 +38,28 @@ const internet = new RegExp(
   "i",
 );
 
-const epoch = /^(-?)(\d{1,16})(?:\.(\d{1,9}))?$/;
+/** JavaScript's Date, and C's with the zone that it lacks. The name of the zone in parentheses is that of a language. */
+const words = new RegExp(
+  String.raw`^(?<weekday>[a-z]{3}) (?<monthName>[a-z]{3}) {1,2}(?<day>\d\d?)(?<early> \d{4})? ` +
+    String.raw`(?<hour>\d\d):(?<minute>\d\d):(?<second>\d\d) (?:${zoneOrOffset})(?<late> \d{4})?(?: \([^()]*\))?$`,
+  "i",
+);
+
+const epoch = /^(-?)(\d{1,19})(?:\.(\d{1,9}))?$/;
 
 /**
- * Digits that read as a date of the years 1900 to 2099, with or without a time, and as a number since 1970: as a number
- * they would be a time of 1970, of 1976, or in 600 years.
+ * Digits that read as a year of 1900 to 2099, or as a month, day or time of them, and as a number since 1970: as a
+ * number they would be a time of 1970, of 1976, or in 600 years.
  */
 const dateOrNumber =
-  /^(?:19|20)\d\d(?:0[1-9]|1[0-2])(?:0[1-9]|[12]\d|3[01])(?:(?:[01]\d|2[0-3])[0-5]\d(?:[0-5]\d)?)?(?:\.\d*)?$/;
+  /^(?:19|20)\d\d(?:(?:0[1-9]|1[0-2])(?:(?:0[1-9]|[12]\d|3[01])(?:(?:[01]\d|2[0-3])[0-5]\d(?:[0-5]\d)?)?)?)?(?:\.\d*)?$/;
 
 type Fields = Readonly<Record<string, string | undefined>>;
 
 /**
  * Parses a time to milliseconds since the Unix epoch, in one of `timeForms`. Without an offset it is a wall clock time of
  * `zone` (default: UTC); a date alone is its midnight. Dates that do not exist, such as 2026-02-30, are rejected, and so
- * are forms that can be read in two ways: 03/01/2026, 20260301. A leap second is the start of the next day, as in POSIX.
+ * are forms that can be read in two ways: 03/01/2026, 20260301, 2026. A leap second is the start of the next day, as in POSIX.
  * Fractions below a millisecond are truncated.
  */
 export function parseTime(text: string, zone?: TimeZone): number | undefined {
@@ -57,19 +67,27 @@ export function parseTime(text: string, zone?: TimeZone): number | undefined {
   const number = epoch.exec(text);
   if (number !== null) return dateOrNumber.test(text) ? undefined : epochTime(number);
   const fields = calendar.exec(text)?.groups ?? basic.exec(text)?.groups ?? internet.exec(text)?.groups;
-  return fields === undefined ? undefined : calendarTime(fields, zone);
+  return calendarTime(fields ?? wordsIn(text), zone);
 }
 
-/** From here up a bare number is in milliseconds: as seconds it would be the year 5138. */
-const firstMilliseconds = 1e11;
-/** The range of a JavaScript Date. */
-const maxTimeMs = 8.64e15;
+/** The year is at one of two places. */
+function wordsIn(text: string): Fields | undefined {
+  const fields = words.exec(text)?.groups;
+  const { early, late } = fields ?? {};
+  return (early === undefined) === (late === undefined) ? undefined : { ...fields, year: early ?? late };
+}
 
-function epochTime(parts: RegExpExecArray): number | undefined {
-  const whole = Number(parts[2]);
-  const ms = whole >= firstMilliseconds ? whole : whole * 1000 + milliseconds(parts[3]);
-  if (ms > maxTimeMs) return undefined;
-  return parts[1] === "-" ? 0 - ms : ms;
+/**
+ * The number of digits from which on a bare number is in milliseconds, microseconds and nanoseconds: in the unit before
+ * it would be the year 5138.
+ */
+const firstDigits = 12;
+
+function epochTime([, sign, digits = "", fraction]: RegExpExecArray): number | undefined {
+  const whole = digits.replace(/^0+(?=\d)/, "");
+  const extra = Math.floor((whole.length - firstDigits) / 3) * 3;
+  const ms = extra < 0 ? Number(whole) * 1000 + milliseconds(fraction) : Number(whole.slice(0, whole.length - extra));
+  return sign === "-" ? 0 - ms : ms;
 }
 
 /** From a fraction's digits, as text: 0.57 × 100 is not 57 in floating point. */
@@ -79,7 +97,8 @@ function milliseconds(digits: string | undefined): number {
 
 const dayMs = 86_400_000;
 
-function calendarTime(fields: Fields, zone: TimeZone | undefined): number | undefined {
+function calendarTime(fields: Fields | undefined, zone: TimeZone | undefined): number | undefined {
+  if (fields === undefined) return undefined;
   const year = Number(fields["year"]);
   const month = monthOf(fields);
   const day = Number(fields["day"] ?? fields["slashDay"]);

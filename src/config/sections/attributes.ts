@@ -51,11 +51,16 @@ export const attributeName: Schema<string> = text({
   rule: "use letters, digits, - and _, a letter first, at most 64 characters",
 });
 
+/** Names outside the IANA database that Intl knows: it takes CST for Chicago, and half the world for Shanghai. */
+const ambiguous = /^(?:A[CEGRS]T|BET|BST|C[ANS]T|CTT|EAT|ECT|I[ES]T|JST|MIT|N[ES]T|P[LNRS]T|SST|VST)$/i;
+
 const zoneName: Schema<string> = scalar({
   what: "a time zone",
   parse(written) {
     const message = `${quote(written)} is not the name of a time zone`;
-    return TimeZone.named(written)?.name ?? new ParseError(message, "write an IANA name such as Asia/Shanghai");
+    const hint = "write an IANA name such as Asia/Shanghai";
+    if (!ambiguous.test(written)) return TimeZone.named(written)?.name ?? new ParseError(message, hint);
+    return new ParseError(`${quote(written)} is an abbreviation that several time zones have`, hint);
   },
   json: { type: "string", pattern: "^[A-Za-z][A-Za-z0-9_+/-]*$" },
 });

@@ -48,6 +48,10 @@ describe("timeZone", () => {
       'timeZone: "+08:00"',
       '9:34: error: "+08:00" is not the name of a time zone; write an IANA name such as Asia/Shanghai',
     ],
+    [
+      "timeZone: CST",
+      '9:34: error: "CST" is an abbreviation that several time zones have; write an IANA name such as Asia/Shanghai',
+    ],
   ])("%s is refused", (written, wanted) => {
     expect(problemsOf(load(changed(since, since.replace("time,", `time, ${written},`))))).toEqual([wanted]);
   });
@@ -59,7 +63,7 @@ describe("timeZone", () => {
     ]);
   });
 
-  test.each(["03/01/2026", "20260301", "26-03-01", "01.03.2026"])(
+  test.each(["03/01/2026", "20260301", "2026", "26-03-01", "01.03.2026"])(
     "a rule with %s is an error that lists the forms",
     (written) => {
       const [problem, ...others] = problemsOf(load(changed("after: 2026-01-01", `after: ${written}`)));
