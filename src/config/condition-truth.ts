@@ -87,6 +87,12 @@ function whyAlone(subject: Subject, test: Test, attributes: readonly AttributeSp
   if (test.op === "regex" && test.pattern.source.startsWith("/^")) {
     return `nothing is before the begin of the text, which ^ matches: write ${test.pattern.source} without the slashes around it`;
   }
+  if (test.op === "regex" && subject.kind === "path" && /^\^[A-Za-z0-9][^|]*$/.test(test.pattern.source)) {
+    return `every path begins with / (${test.pattern.source})`;
+  }
+  if (test.op === "regex" && subject.kind === "path" && /^[^|]*\\\?[^|]*$/.test(test.pattern.source)) {
+    return `a path has no query (${test.pattern.source})`;
+  }
   if (test.op === "exists") return undefined;
   const texts = wholeTexts(test);
   if (
@@ -128,6 +134,36 @@ function whyNoPlace(texts: readonly string[], attribute: AttributeSpec | undefin
   if (texts.length === 0 || texts.some((text) => form.test(text))) return undefined;
   return `the database gives a ${source.field} as in ${example}, not ${texts.join(", ")}`;
 }
+
+/** Whether every request that meets `narrow` meets `wide`. Conservative: if that is not certain, it is false. */
+export function isImplied(wide: Condition, wideRule: string, narrow: Condition, narrowRule: string): boolean {
+  const parts = conjuncts(narrow);
+  const keys = new Set(parts.map((part) => conditionKey(part, narrowRule)));
+  return conjuncts(wide).every(
+    (part) =>
+      keys.has(conditionKey(part, wideRule)) ||
+      (part.kind === "test" &&
+        parts.some(
+          (other) =>
+            other.kind === "test" &&
+            subjectKey(other.subject) === subjectKey(part.subject) &&
+            testImplies(other.test, part.test),
+        )),
+  );
+}
+
+/** Whether every value that meets `narrow` meets `wide`, two tests of one subject. */
+function testImplies(narrow: Test, wide: Test): boolean {
+  if (wide.op === "exists") return wide.wanted && (narrow.op !== "exists" || narrow.wanted);
+  if (["inFile", "within", "olderThan"].includes(wide.op)) return false;
+  const values = valuesOf(narrow);
+  const test = compileTest(wide);
+  if (values !== undefined) return values.every((value) => test(value, 0));
+  if (narrow.op === "prefix" && wide.op === "prefix") return narrow.texts.every((text) => test(text, 0));
+  return isRange(narrow) && isRange(wide) && test(lowest(narrow), 0) && test(highest(narrow), 0);
+}
+
+const isRange = ({ op }: Test): boolean => ["after", "before", "atLeast", "atMost", "between"].includes(op);
 
 /** Whether no value meets both tests of one subject. */
 function excludes(one: Test, other: Test): boolean {

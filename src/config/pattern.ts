@@ -13,8 +13,8 @@ const maxLength = 40_000;
 const longLength = 8_192;
 /** A rewrite that could be too costly for a path of this length is refused. */
 const minLength = 256;
-/** Below this, which real values may exceed, a pattern deserves a warning. */
-const roomyLength = 4_096;
+/** Below this, which real values and paths may exceed, a pattern deserves a warning. */
+const roomyLength = { text: 4_096, path: 1_024 };
 
 /**
  * Compiles a regular expression in RE2 syntax (https://github.com/google/re2/wiki/Syntax). It has no back-references
@@ -25,19 +25,18 @@ export function compilePattern(source: string): Pattern | { readonly problem: st
   return "problem" in compiled ? compiled : Object.freeze(new LinearPattern(source, compiled.automaton));
 }
 
-/** Warns of a pattern that is not tried on long texts; `consequence` is what happens to one. */
+/** Warns of a pattern that is not tried on long texts, or rewritten if it is of paths. */
 export function warnOfShortLimit(
   { source, sureLength }: Pick<Pattern, "source" | "sureLength">,
-  consequence: string,
+  of: "text" | "path",
   span: Span,
   parsing: ParseContext,
 ): void {
-  if (sureLength >= roomyLength) return;
-  const message = `the pattern ${quote(source)} can be costly: some texts of more than ${sureLength} characters take it over 1 ms, and ${consequence}`;
+  if (sureLength >= roomyLength[of]) return;
+  const consequence = of === "text" ? "count as not matching" : "are rejected if they match";
+  const message = `the pattern ${quote(source)} can be costly: some ${of}s of more than ${sureLength} characters take it over 1 ms, and ${consequence}`;
   parsing.warn(span, "risky", message, "make its repetitions smaller");
 }
-
-export const countsAsNotMatching = "count as not matching";
 
 class LinearPattern implements Pattern {
   readonly source: string;
@@ -87,8 +86,15 @@ export function compileReplacement(
     const problem = `${quote(replacement)} is not valid in a path: percent-encode ?, # and everything but visible ASCII; $1 to $9 are groups, $$ is a dollar sign`;
     return { problem, of: "replacement" };
   }
+  if (/\\\d/.test(replacement)) {
+    return {
+      problem: `${quote(replacement)} has a backslash before a digit: write $1 to $9 for groups`,
+      of: "replacement",
+    };
+  }
   const { automaton, groups } = compiled;
-  const sureLength = Math.floor(groupBudgetNs / groupNsPerCharacter(groups));
+  const { finder, tail } = finderOf(source, groups);
+  const sureLength = Math.floor(groupBudgetNs / groupNsPerCharacter(finder));
   if (sureLength < minLength) return { problem: `${quote(source)} is too costly: ${advice}`, of: "pattern" };
   const highest = Math.max(0, ...Array.from(replacement.matchAll(replacementPart), ([, group]) => Number(group ?? 0)));
   if (highest > groups.groupCount()) {
@@ -97,13 +103,25 @@ export function compileReplacement(
   const replaced = (...match: unknown[]): string =>
     replacement.replace(replacementPart, (_, group?: string) =>
       group === undefined ? "$" : textOf(match[Number(group)]),
-    );
+    ) + (tail === undefined ? "" : textOf(match[tail]));
   const replace = (path: string): string | undefined => {
     const found = automaton.test(path, new PatternMeter());
     if (found === false) return path;
-    return found === undefined || path.length > sureLength ? undefined : groups.matcher(path).replaceFirst(replaced);
+    return found === undefined || path.length > sureLength ? undefined : finder.matcher(path).replaceFirst(replaced);
   };
   return Object.freeze({ source, sureLength, replace });
+}
+
+/**
+ * Finds the same groups as the pattern does. re2js is fastest with patterns that end at the text's end and have one way
+ * to match, as most have with `$`, or with a group `tail` for the rest of the path. A path has one line.
+ */
+function finderOf(source: string, groups: RE2JS): { readonly finder: RE2JS; readonly tail: number | undefined } {
+  const plain = { finder: groups, tail: undefined };
+  if (groups.re2().onepass !== null || !/^(?:\(\?i\))?\^/.test(source)) return plain;
+  const anyEnd = /(?:^|[^\\])\.\*\)?$/.test(source) && !/\(\?[a-zA-Z]*[Um]/.test(source);
+  const finder = RE2JS.compile(anyEnd ? `${source}$` : `(?:${source})((?s:.*))$`);
+  return finder.re2().onepass === null ? plain : { finder, tail: anyEnd ? undefined : groups.groupCount() + 1 };
 }
 
 /** A group that did not take part in the match is empty. */

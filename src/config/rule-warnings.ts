@@ -1,15 +1,18 @@
 import { canonicalText } from "../decide/facts.ts";
 import type { ReleaseSpec, RuleSpec } from "../decide/release-spec.ts";
 import type { AttributeSpec } from "../identify/attributes.ts";
-import { conditionKey, conjuncts, truthOf, valuesOf } from "./condition-truth.ts";
+import { conditionKey, conjuncts, isImplied, truthOf, valuesOf } from "./condition-truth.ts";
 import type { Config } from "./schema.ts";
 import type { ParseContext } from "./schema-kit/schema.ts";
 import { quote } from "./schema-kit/tree.ts";
 import type { RuleConfig, WeightsConfig } from "./sections/release.ts";
 
+/** Comparing ten thousand rules pairwise would take seconds. */
+const maxCompared = 200;
+
 /**
  * Warns of rules that can never be the first match: that no request meets, or that stand after one that always matches,
- * or after an equivalent one.
+ * or after one that matches whatever they match.
  */
 export function warnUnreachableRules(
   configs: readonly RuleConfig[],
@@ -24,7 +27,12 @@ export function warnUnreachableRules(
     const key = conditionKey(rule.when, rule.name);
     const truth = truthOf(rule.when, attributes, rule.name);
     const same = seen.get(key);
-    const why = whyNotReached(rule, truth, always, same);
+    const wider =
+      same ??
+      rules
+        .slice(Math.max(0, index - maxCompared), index)
+        .find((one) => isImplied(one.when, one.name, rule.when, rule.name));
+    const why = whyNotReached(rule, truth, always, same, wider);
     if (why !== undefined && config !== undefined) parsing.warn(parsing.spanOf(config, "name"), "unreachable", why);
     if (same === undefined) seen.set(key, rule);
     if (truth === "always") always ??= rule;
@@ -36,11 +44,13 @@ function whyNotReached(
   truth: ReturnType<typeof truthOf>,
   always: RuleSpec | undefined,
   same: RuleSpec | undefined,
+  wider: RuleSpec | undefined,
 ): string | undefined {
   if (typeof truth === "object") return `rule ${quote(name)} never matches: ${truth.never}`;
-  const before = always ?? same;
+  const before = always ?? same ?? wider;
   if (before === undefined) return undefined;
-  const why = always === undefined ? "has the same condition" : "always matches";
+  const whyOther = before === same ? "has the same condition" : "matches all that it could match";
+  const why = before === always ? "always matches" : whyOther;
   return `rule ${quote(name)} is never reached: rule ${quote(before.name)} before it ${why}`;
 }
 

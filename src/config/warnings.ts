@@ -99,13 +99,15 @@ export function warnMisreadMatches(
       const problem = path?.[kind] === undefined ? undefined : literalPath(path[kind], kind);
       if (path !== undefined && problem !== undefined) parsing.warn(parsing.spanOf(path, kind), "risky", ...problem);
     }
-    const { headers, query } = routes[index]?.match ?? { headers: [], query: [] };
+    const { headers, query, path: compiled } = routes[index]?.match ?? { headers: [], query: [], path: undefined };
+    const patterns = compiled?.kind === "regex" ? [compiled.pattern] : [];
+    const paths = patterns.map((pattern) => ({ subject: { kind: "path" }, test: { op: "regex", pattern } }) as const);
     const named = [
       headers.map((test) => ({ kind: "header", ...test }) as const),
       query.map((test) => ({ kind: "query", ...test }) as const),
     ];
     const tests = named.flat().map(({ kind, name, test }) => ({ subject: { kind, name }, test }) as const);
-    const why = whyImpossible(tests, []);
+    const why = whyImpossible([...paths, ...tests], []);
     if (why === undefined) continue;
     parsing.warn(parsing.spanOf(config, "name"), "unreachable", `route ${quote(config.name)} never matches: ${why}`);
   }
@@ -132,6 +134,7 @@ export function warnOpenProxies({ trustedProxies }: Config, parsing: ParseContex
 }
 
 interface TimeoutsConfig {
+  readonly connect?: number | undefined;
   readonly responseHeaders: number | undefined;
   readonly idle: number | undefined;
   readonly total: number | undefined;
@@ -147,7 +150,7 @@ export function warnShortTotals({ routes, services }: Config, parsing: ParseCont
 function warnShortTotal(timeouts: TimeoutsConfig, parsing: ParseContext): void {
   const { total } = timeouts;
   if (total === undefined || total === 0) return;
-  for (const key of ["responseHeaders", "idle"] as const) {
+  for (const key of ["connect", "responseHeaders", "idle"] as const) {
     const limit = timeouts[key];
     if (limit === undefined || limit <= total || !parsing.has(timeouts, key)) continue;
     const message = `${key} is never reached: total (${formatDuration(total)}) ends the request before`;

@@ -4,6 +4,9 @@ import { changed, load, problemsOf, validConfig } from "./valid-config.ts";
 const rules = "    rules:\n";
 const apiMatch = "{ hosts: [shop.example.com], path: { prefix: /api } }";
 
+/** The configuration with these rules before its own. */
+const rulesOf = (written: string): string => changed(rules, `    rules:\n${written}`);
+
 /** The case, the text to replace, its replacement, and all warnings that are reported. */
 const cases: readonly (readonly [string, string, string, readonly string[]])[] = [
   [
@@ -424,6 +427,43 @@ describe("warnings", () => {
       .replace("staff: true }", `staff: true, ${test} }`);
     const message = `26:15: warning: rule "first" never matches: no route of release shop has the ${foreign}`;
     expect(problemsOf(load(text))).toEqual(foreign === undefined ? [] : [message]);
+  });
+
+  test.each([
+    ["{ userId: ada }", "{ userId: [ada, bob] }", false],
+    ["{ userId: [ada, bob] }", "{ userId: ada }", true],
+    ["{ userId: ada }", "{ userId: ada, orders: { atLeast: 3 } }", true],
+    ["{ userId: ada, orders: 4 }", "{ userId: ada, orders: { atLeast: 3 } }", false],
+    ["{ userId: { exists: true } }", "{ userId: { regex: ^a } }", true],
+    ["{ userId: { regex: ^a } }", "{ userId: [ada, alan] }", true],
+    ["{ userId: { regex: ^a } }", "{ userId: [ada, bob] }", false],
+    ["{ userId: { prefix: a } }", "{ userId: { prefix: [ad, al] } }", true],
+    ["{ userId: { prefix: ad } }", "{ userId: { prefix: a } }", false],
+    ["{ orders: { atLeast: 3 } }", "{ orders: { atLeast: 10 } }", true],
+    ["{ orders: { atLeast: 3 } }", "{ orders: { between: [3, 5] } }", true],
+    ["{ orders: { atLeast: 3, atMost: 4 } }", "{ orders: { between: [3, 5] } }", false],
+    ["{ orders: { atLeast: 10 } }", "{ orders: { atLeast: 3 } }", false],
+    ["{ staff: true, percent: 10 }", "{ staff: true }", false],
+    ["{ percent: { of: 10, seed: a } }", "{ staff: true, percent: { of: 10, seed: a } }", true],
+  ])("a rule for %s before one for %s: hidden %s", (wide, narrow, isHidden) => {
+    const both = [wide, narrow].map((when, at) => `      - { name: r${at}, when: ${when}, use: canary }\n`).join("");
+    const found = problemsOf(load(rulesOf(both))).filter((problem) => problem.includes('rule "r1" is'));
+    const message = '27:17: warning: rule "r1" is never reached: rule "r0" before it matches all that it could match';
+    expect(found).toEqual(isHidden ? [message] : []);
+  });
+
+  test.each([
+    ['userId: "pro*"', '"*" in "pro*" is taken literally'],
+    ['userId: ["^ada$"]', '"^" in "^ada$" is taken literally'],
+    ['path: { prefix: "/api/*" }', '"*" in "/api/*" is taken literally'],
+    ['userId: { contains: ".*a.*" }', '".*" in ".*a.*" is taken literally'],
+    ['path: { regex: "^api/" }', "every path begins with / (^api/)"],
+    ['path: { regex: "^/a\\\\?x=1" }', "a path has no query"],
+    ['header: { accept: "image/*" }', undefined],
+    ['path: { regex: "^/a|^b" }', undefined],
+  ])("a rule with %s", (test, wanted) => {
+    const found = problemsOf(load(rulesOf(`      - { name: r, when: { ${test} }, use: canary }\n`)));
+    expect(found).toEqual(wanted === undefined ? [] : [expect.stringContaining(wanted)]);
   });
 
   test("a valid configuration has none", () => {

@@ -5,7 +5,7 @@ import { parseSemverRange } from "../../decide/semver.ts";
 import { timeForms } from "../../decide/time.ts";
 import type { TimeZone } from "../../decide/time-zone.ts";
 import type { CompileContext, Locate } from "../compile-context.ts";
-import { compilePattern, countsAsNotMatching, warnOfShortLimit } from "../pattern.ts";
+import { compilePattern, warnOfShortLimit } from "../pattern.ts";
 import { filePath, notARange } from "../scalars.ts";
 import { byShape, list, named, oneOrMore } from "../schema-kit/collections.ts";
 import { object, optional } from "../schema-kit/object.ts";
@@ -133,11 +133,13 @@ class TestCompiler {
   }
 
   equals(text: string, ...steps: (string | number)[]): readonly Test[] {
+    this.#warnOfPattern(text, steps);
     const value = this.#value(text, steps);
     return value === undefined ? [] : [{ op: "equals", value }];
   }
 
   oneOf(texts: readonly string[], ...steps: (string | number)[]): readonly Test[] {
+    for (const [index, text] of texts.entries()) this.#warnOfPattern(text, [...steps, index]);
     const values = texts
       .map((text, index) => this.#value(text, [...steps, index]))
       .filter((value) => value !== undefined);
@@ -164,6 +166,7 @@ class TestCompiler {
       case "prefix":
       case "suffix":
       case "contains":
+        for (const text of operators[operator] ?? []) this.#warnOfPattern(text, [operator]);
         return [{ op: operator, texts: (operators[operator] ?? []).map((text) => this.#fold(text)) }];
       case "regex":
         return this.#regex(operators.regex ?? "");
@@ -192,10 +195,21 @@ class TestCompiler {
     }
   }
 
+  /** Warns of what a reader may take for a pattern. A value such as the media range text/* has a slash before it. */
+  #warnOfPattern(text: string, steps: (string | number)[]): void {
+    const { type, what } = this.#subject;
+    const part = /^\*(?=.)|(?<=[^*])\*$|\.\*|^\^/.exec(text)?.[0];
+    const isMediaRange = what.startsWith("the header") && text.includes("/*");
+    // A host with * is no host, which is another warning.
+    if (type !== "string" || part === undefined || isMediaRange || what === "the host") return;
+    const message = `${quote(part)} in ${quote(text)} is taken literally: only values that contain it match`;
+    this.#context.parsing.warn(this.#locate(...steps), "risky", message, "use prefix, suffix, or regex for patterns");
+  }
+
   #regex(source: string): readonly Test[] {
     const pattern = compilePattern(source);
     if (!("problem" in pattern)) {
-      warnOfShortLimit(pattern, countsAsNotMatching, this.#locate("regex"), this.#context.parsing);
+      warnOfShortLimit(pattern, "text", this.#locate("regex"), this.#context.parsing);
       return [{ op: "regex", pattern }];
     }
     const message = `${quote(source)} is not a valid regular expression: ${pattern.problem}`;

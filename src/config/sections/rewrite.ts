@@ -68,7 +68,7 @@ function compilePath(config: RewriteConfig, path: PathMatch | undefined, parsing
   }
   const pattern = compileReplacement(regex.pattern, regex.replacement);
   if (!("problem" in pattern)) {
-    warnOfShortLimit(pattern, "are rejected if they match", parsing.spanOf(regex, "pattern"), parsing);
+    warnOfShortLimit(pattern, "path", parsing.spanOf(regex, "pattern"), parsing);
     return { kind: "regex", pattern };
   }
   parsing.error(parsing.spanOf(regex, pattern.of), "bad-regex", pattern.problem);

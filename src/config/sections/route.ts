@@ -3,7 +3,7 @@ import { type PathParameters, routedPath } from "../../http/path.ts";
 import type { PathMatch, RouteMatch } from "../../route/route-spec.ts";
 import type { CompileContext, KnownAttributes } from "../compile-context.ts";
 import type { RouteSpec } from "../compiled-config.ts";
-import { compilePattern, countsAsNotMatching, warnOfShortLimit } from "../pattern.ts";
+import { compilePattern, warnOfShortLimit } from "../pattern.ts";
 import { headerName, hostPattern, methodName, queryName, resourceName, unreadable, urlPath } from "../scalars.ts";
 import { type Entry, list, mapOf } from "../schema-kit/collections.ts";
 import { defaulted, object, optional, required } from "../schema-kit/object.ts";
@@ -251,7 +251,7 @@ function compilePath(
   const source = path.regex ?? "";
   const pattern = compilePattern(source);
   if (!("problem" in pattern)) {
-    warnOfShortLimit(pattern, countsAsNotMatching, parsing.spanOf(path, "regex"), parsing);
+    warnOfShortLimit(pattern, "text", parsing.spanOf(path, "regex"), parsing);
     return { kind: "regex", pattern };
   }
   const message = `${quote(source)} is not a valid regular expression: ${pattern.problem}`;
