@@ -156,6 +156,8 @@ export function resourceNameOf(text: string): string {
     .replace(/^-+|-+$/g, "")
     .slice(0, 63)
     .replace(/-+$/, "");
+  // Names of Services, but no keys of a configuration: see the YAML parser.
+  if (name === "constructor" || name === "prototype") return `${name}-1`;
   // "none" is the route label of requests without a route.
   return name === "" || name === "none" ? "unnamed" : name;
 }

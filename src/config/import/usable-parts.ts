@@ -20,18 +20,21 @@ import {
 export function usableParts(draft: Draft): DraftParts {
   const services = draft.services.filter((service) => hasEndpoints(service, draft));
   const names = new Set(services.map(({ name }) => name));
-  const routes = draft.routes.filter(({ service }) => service === undefined || names.has(service));
+  const served = draft.routes.filter(({ service }) => service === undefined || names.has(service));
+  const routes = served.flatMap((route) => validRoute(route, draft));
+  // The versions of a service that was left out are known to no other.
+  const releases = draft.releases.filter(({ name }) => routes.some(({ release }) => release === name));
   return {
     services: services.map((service) => {
       const versions = { only: { endpoints: ["http://127.0.0.1:80"] } };
       const validate = (settings: YamlMap) => problemWith(serviceSchema, { versions, ...settings });
       return { ...service, settings: validSettings(service.settings, validate, `service ${service.name}`, draft) };
     }),
-    releases: draft.releases.map((release) => {
+    releases: releases.map((release) => {
       const validate = (settings: YamlMap) => problemWith(releaseSchema, settings);
       return { ...release, settings: validSettings(release.settings, validate, release.comment, draft) };
     }),
-    routes: routes.flatMap((route) => validRoute(route, draft)),
+    routes,
   };
 }
 

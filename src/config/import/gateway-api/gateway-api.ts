@@ -99,6 +99,7 @@ function addRoute({ manifest, rule, match }: RankedRoute, ports: ServicePorts, d
     rule.dismiss();
     return;
   }
+  const served = filters.mirror === undefined ? backends : mirrored(backends, filters.mirror, manifest, ports, draft);
   const settings = { ...filters.settings, ...timeouts(rule) };
   const wanted = {
     service: backends[0]?.name ?? manifest.name,
@@ -107,7 +108,7 @@ function addRoute({ manifest, rule, match }: RankedRoute, ports: ServicePorts, d
     comment: where,
   };
   const release = backends.length < 2 ? {} : sticky(rule, where, draft);
-  draft.routes.push({ name, match, ...weightedService(backends, wanted, release, draft), settings, comment: where });
+  draft.routes.push({ name, match, ...weightedService(served, wanted, release, draft), settings, comment: where });
 }
 
 function backend(ref: SourceObject, manifest: Manifest, ports: ServicePorts, draft: Draft): WeightedBackend[] {
@@ -126,6 +127,24 @@ function backend(ref: SourceObject, manifest: Manifest, ports: ServicePorts, dra
   }
   const origin = ports.origin("http", ref.text("namespace") || manifest.namespace, name, ref.number("port"), where);
   return [{ name, origin, weight: ref.number("weight") ?? 1 }];
+}
+
+/** A backend that only gets mirrored requests becomes a version with weight zero. */
+function mirrored(
+  backends: readonly WeightedBackend[],
+  mirror: SourceObject,
+  manifest: Manifest,
+  ports: ServicePorts,
+  draft: Draft,
+): readonly WeightedBackend[] {
+  const [target] = backend(mirror.object("backendRef"), manifest, ports, draft);
+  const fraction = mirror.object("fraction");
+  const share = (fraction.number("numerator") ?? 0) / (fraction.number("denominator") ?? 100);
+  const mirrorPercent = mirror.number("percent") ?? (mirror.has("fraction") ? share * 100 : 100);
+  if (target === undefined) return backends;
+  const known = backends.some(({ origin }) => origin === target.origin);
+  const all = known ? backends : [...backends, { ...target, weight: 0 }];
+  return all.map((one) => (one.origin === target.origin ? { ...one, mirrorPercent } : one));
 }
 
 /**

@@ -8,7 +8,9 @@ import { redirectOf, statusIn } from "../redirects.ts";
 import type { SourceObject } from "../source-object.ts";
 
 /** The keys of a Perch route for the filters of a rule, or why it redirects in a way that Perch does not. */
-export type FilterSettings = { readonly settings: YamlMap } | { readonly problem: string };
+export type FilterSettings =
+  | { readonly settings: YamlMap; readonly mirror: SourceObject | undefined }
+  | { readonly problem: string };
 
 /** `matchesPrefix`: whether the route has a prefix that a filter can replace. */
 export function filterSettings(
@@ -19,6 +21,7 @@ export function filterSettings(
 ): FilterSettings {
   const settings: Record<string, YamlValue> = {};
   const rewrite: Record<string, YamlValue> = {};
+  let mirror: SourceObject | undefined;
   for (const filter of rule.objects("filters")) {
     const type = filter.text("type");
     if (type === "RequestHeaderModifier" || type === "ResponseHeaderModifier") {
@@ -34,11 +37,9 @@ export function filterSettings(
     } else if (type === "URLRewrite") {
       Object.assign(rewrite, urlRewrite(filter.object("urlRewrite"), matchesPrefix));
     } else if (type === "RequestMirror") {
-      filter.dismiss();
-      draft.note(
-        where,
-        "RequestMirror is not imported: add `mirror: { version, percent }` to the release, with the version that it names",
-      );
+      if (mirror !== undefined) draft.note(where, `${filter.path}: a release mirrors to one version only`);
+      if (mirror === undefined) mirror = filter.object("requestMirror");
+      else filter.dismiss();
     } else if (type === "CORS") {
       Object.assign(settings, filterCors(filter.object("cors"), where, draft));
     } else {
@@ -47,7 +48,7 @@ export function filterSettings(
       draft.note(where, `the filter ${type}: no equivalent`, type === "ExtensionRef" || type === "ExternalAuth");
     }
   }
-  return { settings: { ...settings, ...(Object.keys(rewrite).length === 0 ? {} : { rewrite }) } };
+  return { settings: { ...settings, ...(Object.keys(rewrite).length === 0 ? {} : { rewrite }) }, mirror };
 }
 
 function filterCors(cors: SourceObject, where: string, draft: Draft): YamlMap {

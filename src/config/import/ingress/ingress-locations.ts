@@ -124,9 +124,13 @@ function aliasesOf(
 ): readonly string[] {
   const aliases: string[] = [];
   for (const ingress of new Set(locations.map((location) => location.ingress))) {
-    const isPlain = (text: string) => text.split(",").every((one) => accepts(hostPattern, one.trim()));
-    const listed = takeAnnotation(ingress, "server-alias", (text) => (isPlain(text) ? text.split(",") : undefined));
-    for (const alias of listed?.map((one) => one.trim().toLowerCase()) ?? []) {
+    const listed = takeAnnotation(ingress, "server-alias", (text) => text.split(/[\s,]+/).filter(Boolean)) ?? [];
+    const plain = listed.filter((one) => accepts(hostPattern, one.toLowerCase()));
+    for (const alias of listed.filter((one) => !plain.includes(one))) {
+      const message = `server-alias ${alias}: left out: patterns have no equivalent; list the hosts in \`match.hosts\``;
+      draft.note(titleOf(ingress), message);
+    }
+    for (const alias of plain.map((one) => one.toLowerCase())) {
       if (host !== "" && !taken.has(alias)) {
         aliases.push(alias);
         taken.add(alias);

@@ -14,7 +14,7 @@ export interface RedirectRoute {
 
 /** Scheme, host and port; then the path; then variables that keep the path and the query of the request. */
 const redirectTarget =
-  /^(?:(https?|\$scheme):\/\/(\[[^\]]+\]|[^/?#$:]+|\$(?:host|http_host|best_http_host|server_name))(?::(\d+))?)?(\/[^?#$]*)?(\$request_uri|\$uri)?(\?[^#]*|\$is_args\$args)?(#.*)?$/i;
+  /^(?:(?:(https?|\$scheme):)?\/\/(\[[^\]]+\]|[^/?#$:]+|\$(?:host|http_host|best_http_host|server_name))(?::(\d+))?)?(\/[^?#$]*)?(\$request_uri|\$uri)?(\?[^#]*|\$is_args\$args)?(#.*)?$/i;
 
 /**
  * The redirect of an Ingress whose requests are only redirected. Undefined if Perch has no such redirect: the location
@@ -37,8 +37,12 @@ export function annotatedRedirect(location: IngressLocation, draft: Draft): Yaml
   return undefined;
 }
 
-function partsOf(url: string, { ingress, path: matched, kind }: IngressLocation, draft: Draft) {
-  const parts = redirectTarget.exec(url);
+/** Where a variable is only a part of the host, as in https://www.$host, it is that of the Ingress. */
+const partialHost = /(?<=:\/\/[^/?#$]+)\$(?:host|server_name)\b/;
+
+function partsOf(url: string, { ingress, host: served, path: matched, kind }: IngressLocation, draft: Draft) {
+  const isOneHost = served !== "" && !served.startsWith("*");
+  const parts = redirectTarget.exec(isOneHost ? url.replace(partialHost, served) : url);
   if (parts === null) return { path: url };
   const [, scheme = "", host = "", port, path = "", kept, query, fragment] = parts;
   const lost = [query === undefined || /^(?:\$is_args\$args|\?\$args)$/.test(query) ? "" : query, fragment ?? ""].join(
@@ -46,7 +50,7 @@ function partsOf(url: string, { ingress, path: matched, kind }: IngressLocation,
   );
   if (lost !== "")
     draft.note(titleOf(ingress), `the redirect to ${url}: ${lost} is lost, and the client's query stays`);
-  else if (kept === undefined && query === undefined) {
+  else if (kept !== "$request_uri" && query === undefined) {
     draft.note(titleOf(ingress), `the redirect to ${url} dropped the client's query; Perch keeps it`);
   }
   const place = {

@@ -222,3 +222,26 @@ test("a redirect to https of the same host comes before the application, and is 
     /match: { hosts: \[ shop\.example\.com \], scheme: http }\s+redirect:\s+scheme: https\s+status: 301[\s\S]*service: shop/,
   );
 });
+
+test.each([
+  ["", 100],
+  [", percent: 10", 10],
+  [", fraction: { numerator: 1, denominator: 8 }", 12.5],
+])("a mirror%s", (share, percent) => {
+  const filter = `{ type: RequestMirror, requestMirror: { backendRef: { name: copy, port: 80 }${share} } }`;
+  const { config, notes } = imported(httpRoute([`{ filters: [${filter}], backendRefs: [${to("a", 1)}] }`]));
+  expect(config).toMatch(new RegExp(`copy: 0\\s+mirror:\\s+version: copy\\s+percent: ${percent}\\s`));
+  expect(notes.join("\n")).not.toContain("irror");
+});
+
+test("a rule whose backends are not valid is left out with its release", () => {
+  const rule = `{ backendRefs: [{ name: a, port: 1e+308, weight: 1 }, ${to("b", 1)}] }`;
+  const { config, notes } = imported(httpRoute([rule, `{ backendRefs: [${to("c", 1)}] }`]));
+  expect(config).not.toContain("releases:");
+  expect(notes.join("\n")).toContain("left out, with its routes");
+});
+
+test("a Service may have a name that no key of a configuration may have", () => {
+  const { config } = imported(httpRoute([`{ backendRefs: [${to("constructor", 3)}, ${to("a", 1)}] }`]));
+  expect(config).toMatch(/constructor-1: 3/);
+});

@@ -21,6 +21,16 @@ describe("Ingresses that redirect", () => {
       /redirect:\s+scheme: https\s+status: 302/,
     ],
     [
+      "a host that contains the request's",
+      { "temporal-redirect": "https://www.$host$request_uri" },
+      /redirect:\s+scheme: https\s+host: www\.shop\.example\.com\s+status: 302/,
+    ],
+    [
+      "the scheme is kept",
+      { "permanent-redirect": "//new.example$request_uri" },
+      /redirect:\s+host: new\.example\s+status: 301/,
+    ],
+    [
       "a prefix is put before the path",
       { "temporal-redirect": "$scheme://new.example:8443/old$request_uri" },
       /redirect:\s+host: new\.example\s+port: 8443\s+prefix: \/old\s+status: 302/,
@@ -34,6 +44,11 @@ describe("Ingresses that redirect", () => {
     const { config } = web(values);
     expect(config).toMatch(wanted);
     expect(config).not.toContain("services:");
+  });
+
+  test("a note says that $uri dropped the query", () => {
+    const { notes } = web({ "permanent-redirect": "https://new.example$uri" });
+    expect(notes.join("\n")).toContain("dropped the client's query; Perch keeps it");
   });
 
   test("a note says that a query is lost", () => {

@@ -135,3 +135,9 @@ describe("annotations with an equivalent", () => {
     expect(notes.join("\n")).not.toContain("canary-weight:");
   });
 });
+
+test("server-alias with a pattern beside hosts", () => {
+  const { config, notes } = web({ "server-alias": "b.example, *.c.example ~^x.*$" });
+  expect(config).toMatch(/b\.example, "\*\.c\.example"/);
+  expect(notes.join("\n")).toContain("server-alias ~^x.*$: left out");
+});
