@@ -99,6 +99,11 @@ export function warnMisreadMatches(
       const problem = path?.[kind] === undefined ? undefined : literalPath(path[kind], kind);
       if (path !== undefined && problem !== undefined) parsing.warn(parsing.spanOf(path, kind), "risky", ...problem);
     }
+    // Before `$` it may be meant: any number of slashes at the end.
+    if (path?.regex !== undefined && /(?<!\\)\/\*(?!\$)/.test(path.regex)) {
+      const message = `"/*" in regex repeats the slash, and stands for nothing behind it`;
+      parsing.warn(parsing.spanOf(path, "regex"), "risky", message, "write /.* for all paths below");
+    }
     const { headers, query, path: compiled } = routes[index]?.match ?? { headers: [], query: [], path: undefined };
     const patterns = compiled?.kind === "regex" ? [compiled.pattern] : [];
     const paths = patterns.map((pattern) => ({ subject: { kind: "path" }, test: { op: "regex", pattern } }) as const);

@@ -466,6 +466,17 @@ describe("warnings", () => {
     expect(found).toEqual(wanted === undefined ? [] : [expect.stringContaining(wanted)]);
   });
 
+  test.each([
+    ["/api/*", true],
+    ["^/static/*.js", true],
+    ["^/api/*$", false],
+    ["^/api/.*", false],
+    ["^/api/[^/]*/x", false],
+  ])("a route with the regex %s: taken for a wildcard %s", (regex, isWarned) => {
+    const found = problemsOf(load(changed(apiMatch, `{ hosts: [shop.example.com], path: { regex: "${regex}" } }`)));
+    expect(found).toEqual(isWarned ? [expect.stringContaining('"/*" in regex repeats the slash')] : []);
+  });
+
   test("a valid configuration has none", () => {
     expect(problemsOf(load(validConfig))).toEqual([]);
   });
