@@ -28,7 +28,7 @@ import { HealthChecks } from "../upstream/health-checks.ts";
 import { networkProbe } from "../upstream/probes.ts";
 import { ServiceRegistry } from "../upstream/service-registry.ts";
 import { questionsOf } from "../upstream/service-spec.ts";
-import type { BoundListener } from "../workers/messages.ts";
+import type { BoundListener, ListenInput } from "../workers/messages.ts";
 import { type Acceptance, bound, type DataPlane, type Preparation } from "./data-plane.ts";
 import { createDnsResolver, firstAnswersMs, loggingDnsEvents } from "./dns.ts";
 import { JwksFetcher } from "./jwks-fetcher.ts";
@@ -44,14 +44,6 @@ export interface DataPlaneParts {
   readonly ticketKeys: Buffer;
   /** The number of data planes in this process. */
   readonly planes: number;
-}
-
-/** For several data planes that listen on the same ports (SO_REUSEPORT). */
-export interface SharedPorts {
-  /** In the order of the listeners; undefined: as configured. */
-  readonly ports: readonly number[] | undefined;
-  /** A unix socket cannot be shared: one data plane has it. */
-  readonly unixSockets: "here" | "elsewhere";
 }
 
 /** Maximum time for accepting the connections in the backlog before a close. */
@@ -82,8 +74,9 @@ export class InProcessDataPlane implements DataPlane {
   readonly #context: DataPlaneContext;
   readonly #overload: OverloadManager;
   readonly #fittingConnections: number;
-  /** By name. */
-  #listeners: ReadonlyMap<string, Listener> = new Map();
+  /** By name, in the order of the configuration. */
+  readonly #listeners: ReadonlyMap<string, Listener>;
+  #namesResolved: Promise<void> | undefined;
   #listening = false;
   #aborted = false;
 
@@ -137,6 +130,7 @@ export class InProcessDataPlane implements DataPlane {
       refused: (error, cause) => stats.refusals.refused(error, cause),
       defect: (error) => parts.log.error({ err: error }, "request failed with an internal error (a bug in Perch)"),
     });
+    this.#listeners = new Map(first.compiled.listeners.map((spec) => [spec.name, this.#createListener(spec)]));
   }
 
   get workers(): DataPlane["workers"] {
@@ -147,21 +141,21 @@ export class InProcessDataPlane implements DataPlane {
     return this.#listening ? "ready" : "starting";
   }
 
-  async listen(shared?: SharedPorts): Promise<readonly BoundListener[]> {
-    const listeners = this.#parts.first.compiled.listeners.flatMap((configured, index) => {
-      const { address } = configured;
-      if ("path" in address && shared?.unixSockets === "elsewhere") return [];
-      const port = shared?.ports?.[index];
-      const spec =
-        "path" in address || port === undefined ? configured : { ...configured, address: { ...address, port } };
-      return [{ spec, listener: this.#createListener(spec) }];
-    });
-    this.#listeners = new Map(listeners.map(({ spec, listener }) => [spec.name, listener]));
-    await this.#resolve(this.#parts.first.compiled);
+  /** Resolves once the names of endpoints have addresses, or the wait for them has ended. */
+  namesResolved(): Promise<void> {
+    this.#namesResolved ??= this.#resolve(this.#parts.first.compiled);
+    return this.#namesResolved;
+  }
+
+  /** `shared`: several data planes listen on the same ports (SO_REUSEPORT), and one of them has the unix sockets. */
+  async listen(shared?: ListenInput): Promise<readonly BoundListener[]> {
+    await this.namesResolved();
     const listening: BoundListener[] = [];
-    for (const { spec, listener } of listeners) {
-      const listen = () => listener.listen({ reusePort: shared !== undefined });
-      listening.push({ name: spec.name, address: await bound(`listener "${spec.name}"`, spec.address, listen) });
+    for (const [index, { name, address }] of this.#parts.first.compiled.listeners.entries()) {
+      if ("path" in address && shared?.unixSockets === "elsewhere") continue;
+      const port = shared?.ports?.[index];
+      const listen = async () => this.#listeners.get(name)?.listen({ port, reusePort: shared !== undefined }) ?? "";
+      listening.push({ name, address: await bound(`listener "${name}"`, address, listen) });
     }
     this.#listening = true;
     return listening;

@@ -6,6 +6,8 @@ import {
   compileInput,
   endpointKey,
   type Input,
+  type ListenInput,
+  type StartAnswer,
   type StartInput,
   type WorkerCall,
   type WorkerCounts,
@@ -22,6 +24,7 @@ type Handlers = { readonly [C in WorkerCall]: (input: Input<C>) => Promise<Answe
 class WorkerMain {
   readonly handlers: Handlers = {
     start: (input) => this.#start(input),
+    listen: (input) => this.#listen(input),
     prepare: async (config) => {
       const { plane, env } = this.#running();
       this.#prepared = await plane.prepare(compileInput(config, env));
@@ -61,7 +64,7 @@ class WorkerMain {
     this.#post({ kind: "dying", why, counts: this.#plane && this.#counts() });
   }
 
-  async #start({ config, env, logLevel, ticketKeys, ports, worker, workers }: StartInput): Promise<Answer<"start">> {
+  async #start({ config, env, logLevel, ticketKeys, worker, workers }: StartInput): Promise<undefined> {
     const to = { write: (line: string) => this.#post({ kind: "log", line }) };
     this.#env = env;
     this.#plane = new InProcessDataPlane({
@@ -72,11 +75,13 @@ class WorkerMain {
       ticketKeys: Buffer.from(ticketKeys),
       planes: workers,
     });
+    await this.#plane.namesResolved();
+    return undefined;
+  }
+
+  async #listen(input: ListenInput): Promise<StartAnswer> {
     try {
-      return {
-        kind: "serving",
-        listeners: await this.#plane.listen({ ports, unixSockets: worker === 1 ? "here" : "elsewhere" }),
-      };
+      return { kind: "serving", listeners: await this.#running().plane.listen(input) };
     } catch (error) {
       if (!(error instanceof StartError)) throw error;
       return { kind: "failed", problems: error.problems };

@@ -23,6 +23,8 @@ const backlog = 4096;
 const handshakeGraceMs = 1_000;
 
 export interface ListenOptions {
+  /** Replaces the configured port. */
+  readonly port?: number | undefined;
   /** Several listeners share the port, each with its own queue (SO_REUSEPORT). Default false. */
   readonly reusePort?: boolean;
 }
@@ -74,12 +76,12 @@ export class Listener {
   /**
    * Resolves with the bound address, or the path of a unix socket. Rejects with the system's error, such as EADDRINUSE.
    */
-  async listen({ reusePort = false }: ListenOptions = {}): Promise<AddressInfo | string> {
+  async listen({ port, reusePort = false }: ListenOptions = {}): Promise<AddressInfo | string> {
     const { address } = this.#parts.spec;
     if ("path" in address) await removeStale(address.path);
     const { promise, resolve, reject } = Promise.withResolvers<AddressInfo | string>();
     this.#server.once("error", reject);
-    const where = "path" in address ? { path: address.path } : { ...address, reusePort };
+    const where = "path" in address ? { path: address.path } : { ...address, port: port ?? address.port, reusePort };
     this.#server.listen({ ...where, backlog }, () => {
       this.#server.off("error", reject);
       // Out of descriptors, accept(2) fails. libuv usually closes such connections without an error, but not if another

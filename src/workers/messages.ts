@@ -16,8 +16,12 @@ export interface StartInput {
   readonly logLevel: LogLevel;
   /** The keys of TLS session tickets, shared because a client may return to another worker. */
   readonly ticketKeys: Uint8Array;
+}
+
+export interface ListenInput {
   /** The ports of the first worker, in the order of the listeners (0 for a unix socket); undefined for the first. */
   readonly ports: readonly number[] | undefined;
+  readonly unixSockets: "here" | "elsewhere";
 }
 
 export interface BoundListener {
@@ -42,7 +46,9 @@ export interface WorkerCounts {
 
 /** The calls from the main thread to a worker: input and answer of each, which must be cloneable. */
 export interface WorkerCalls {
-  start: [StartInput, StartAnswer];
+  /** Compiles the configuration and waits for the first DNS answers. */
+  start: [StartInput, undefined];
+  listen: [ListenInput, StartAnswer];
   /** Compiles the configuration and builds its snapshot without activating it. */
   prepare: [ConfigInput, undefined];
   /** Activates the snapshot prepared last. */

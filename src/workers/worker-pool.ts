@@ -75,14 +75,19 @@ export class WorkerPool {
     return this.#restarts;
   }
 
-  /** Starts the first worker alone, so that the others can use its ports. Any failure fails the start. */
+  /**
+   * Starts the workers at once, since each waits for DNS answers. The first listens before the others, so that they can
+   * use its ports. Any failure fails the start.
+   */
   async start(): Promise<StartAnswer> {
     const [first, ...others] = this.#slots;
+    const { promise: firstListens, resolve } = Promise.withResolvers<void>();
+    const following = others.map((slot) => this.#startFirst(slot, firstListens));
     const answer = first === undefined ? failed("there is no worker") : await this.#startFirst(first);
     if (answer.kind === "failed") return answer;
     this.#ports = answer.listeners.map(({ address }) => (typeof address === "string" ? 0 : address.port));
-    const answers = await Promise.all(others.map((slot) => this.#startFirst(slot)));
-    const failure = answers.find(({ kind }) => kind === "failed");
+    resolve();
+    const failure = (await Promise.all(following)).find(({ kind }) => kind === "failed");
     if (failure !== undefined) return failure;
     this.#state = "serving";
     // A worker may have exited since it started to serve.
@@ -173,27 +178,26 @@ export class WorkerPool {
     await Promise.all(this.#threads().map(one));
   }
 
-  async #startFirst(slot: Slot): Promise<StartAnswer> {
+  async #startFirst(slot: Slot, turn?: Promise<void>): Promise<StartAnswer> {
     try {
-      return await this.#startOne(slot);
+      return await this.#startOne(slot, turn);
     } catch (failure) {
       return failed(`perch: worker ${slot.number} failed to start: ${reasonOf(failure)}`);
     }
   }
 
-  async #startOne(slot: Slot): Promise<StartAnswer> {
+  /** Listens once `turn` has resolved. */
+  async #startOne(slot: Slot, turn?: Promise<void>): Promise<StartAnswer> {
     const { spawn, first, listener, monotonicMs } = this.#options;
     while (this.#preparing !== undefined) await this.#preparing;
     if (this.#state === "stopped") throw new WorkerFailure("Perch has stopped");
     const thread = new WorkerThread(slot.number, spawn(slot.number), listener);
     slot.thread = thread;
     void thread.ended.then((why) => this.#onEnd(slot, thread, why));
-    const answer = await thread.ask("start", {
-      ...first,
-      worker: slot.number,
-      config: this.#config,
-      ports: this.#ports,
-    });
+    await thread.ask("start", { ...first, worker: slot.number, config: this.#config });
+    await turn;
+    const unixSockets = slot.number === 1 ? "here" : "elsewhere";
+    const answer = await thread.ask("listen", { ports: this.#ports, unixSockets });
     if (answer.kind === "serving") {
       thread.state = "serving";
       thread.servingSinceMs = monotonicMs();

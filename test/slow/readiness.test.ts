@@ -58,14 +58,19 @@ routes: [{ name: shop, service: shop }]`,
       );
       const process = perchProcess(["serve", "-c", file]);
       const seen = new Set<string>();
+      let startingMs = Number.NaN;
       for (let state = ""; state !== "200 ok"; ) {
         if (process.child.exitCode !== null) throw new Error(process.stderr);
         state = await readiness(admin);
+        if (state === starting && !seen.has(starting)) startingMs = performance.now();
         seen.add(state);
         // Asked after the readiness: a listener that accepts later was not ready before.
         if (state === "200 ok") expect(await Promise.all(places.map(accepts))).toEqual([true, true]);
       }
       expect([...seen]).toEqual(["no admin server", starting, "200 ok"]);
+      await process.logged("serving");
+      // Every worker waits 2 s for the name server: all of them at once.
+      expect(performance.now() - startingMs).toBeLessThan(3_700);
     },
   );
 });
