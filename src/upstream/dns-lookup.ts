@@ -59,16 +59,22 @@ export function createDnsLookup(schedule: Schedule, resolvConf = "/etc/resolv.co
   };
 }
 
-/** The answer for the first name that has records. A failure ends the search, since that name may be the right one. */
+/**
+ * The answer for the first name that has records. A failure ends the search, since that name may be the right one. If none
+ * has records, those of a late family are waited for: some name servers deny a name that has AAAA records only.
+ */
 async function firstAnswer(queries: Queries, { wanted }: DnsQuestion, names: readonly string[]): Promise<DnsFinding> {
+  const late: Promise<DnsAnswer>[] = [];
   for (const name of names) {
     const { found, complete } =
       wanted === "addresses" ? await queries.addressesOf(name) : await servicesOf(queries, name);
     const answer = answerOf(found);
     const last = complete?.then(answerOf, (error: unknown) => ({ kind: "failed" as const, why: codeOf(error) }));
     if (answer.kind !== "empty") return { answer, complete: last };
+    if (last !== undefined) late.push(last);
   }
-  return { answer: { kind: "empty" }, complete: undefined };
+  const found = (await Promise.all(late)).find(({ kind }) => kind === "found");
+  return { answer: found ?? { kind: "empty" }, complete: undefined };
 }
 
 function answerOf({ records, ttlSeconds, failures }: Found): DnsAnswer {

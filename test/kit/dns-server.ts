@@ -8,7 +8,7 @@ export type RecordType = "A" | "AAAA" | "SRV";
 export type Zone = Record<string, Partial<Record<RecordType, readonly string[]>>>;
 
 /** How a server answers, also as a broken or overloaded one. */
-export type Mood = "answers" | "servfail" | "refused" | "silent";
+export type Mood = "answers" | "servfail" | "refused" | "nxdomain" | "silent";
 
 const typeNumbers: Readonly<Record<RecordType, number>> = { A: 1, AAAA: 28, SRV: 33 };
 const typeNames = new Map(Object.entries(typeNumbers).map(([name, value]) => [value, name as RecordType]));
@@ -85,7 +85,7 @@ export class TestDnsServer {
   #code(name: string, mood: Mood): number {
     if (mood === "servfail") return responseCodes.servfail;
     if (mood === "refused") return responseCodes.refused;
-    return this.zone[name] === undefined ? responseCodes.nameError : responseCodes.noError;
+    return mood === "nxdomain" || this.zone[name] === undefined ? responseCodes.nameError : responseCodes.noError;
   }
 
   /** A resource record whose name points to the question's. */

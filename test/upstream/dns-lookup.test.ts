@@ -98,6 +98,23 @@ describe("createDnsLookup", () => {
     expect(answer).toEqual({ kind: "failed", why: "ESERVFAIL" });
   });
 
+  it("waits for AAAA records of a name that the name server denies for A", async () => {
+    const server = await TestDnsServer.start({ "six.example": { AAAA: ["fd00::6"] } });
+    server.moods.set("A", "nxdomain");
+    const release = server.hold("AAAA");
+    const { promise: delayEnded, resolve } = Promise.withResolvers<void>();
+    const lookupWithoutDelay = createDnsLookup((_delayMs, end) => {
+      end();
+      resolve();
+      return () => {};
+    });
+    const question = addresses("six.example");
+    const finding = lookupWithoutDelay({ question, servers: [server.address], signal: never, pending: undefined });
+    await delayEnded;
+    release();
+    expect((await finding).answer).toMatchObject({ kind: "found", records: [{ address: "fd00::6" }] });
+  });
+
   it("ends when it is aborted", async () => {
     const server = await TestDnsServer.start(zone);
     server.mood = "silent";
