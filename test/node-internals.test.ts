@@ -1,19 +1,25 @@
-import { execFile } from "node:child_process";
-import { fileURLToPath } from "node:url";
-import { promisify } from "node:util";
+import { once } from "node:events";
+import { Worker } from "node:worker_threads";
 import { describe, expect, it } from "vitest";
 import { missingNodeInternals } from "../src/node-internals.ts";
 
-/** Takes an interface away before Perch is loaded, as a later Node may, and prints what is then said to be missing. */
+/**
+ * In a thread of its own, takes an interface away before Perch is loaded, as a later Node may, and returns what is then
+ * said to be missing.
+ */
 async function missingWithout(removal: string): Promise<unknown> {
-  const module = fileURLToPath(new URL("../src/node-internals.ts", import.meta.url));
+  const module = new URL("../src/node-internals.ts", import.meta.url).href;
   const script = `
     ${removal}
+    const { parentPort } = await import("node:worker_threads");
     const { latin1Slice, missingNodeInternals } = await import(${JSON.stringify(module)});
-    console.log(JSON.stringify({ missing: await missingNodeInternals(), read: latin1Slice(Buffer.from("h\\xe9llo", "latin1"), 1, 3) }));
+    const read = latin1Slice(Buffer.from("h\\xe9llo", "latin1"), 1, 3);
+    parentPort.postMessage({ missing: await missingNodeInternals(), read });
   `;
-  const { stdout } = await promisify(execFile)(process.execPath, ["--input-type=module", "--eval", script]);
-  return JSON.parse(stdout);
+  const worker = new Worker(new URL(`data:text/javascript,${encodeURIComponent(script)}`));
+  const [answer] = await once(worker, "message");
+  await worker.terminate();
+  return answer;
 }
 
 /** `net.Socket`, `node:http` and `node:tls` are loaded by the script, so that their prototypes can be changed. */

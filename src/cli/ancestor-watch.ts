@@ -1,6 +1,12 @@
-import { readFileSync } from "node:fs";
+import { readFileSync, readlinkSync } from "node:fs";
+import { devNull } from "node:os";
 
 export interface AncestorWatch {
+  /**
+   * SIGHUP has come, and does not end Perch. Under nohup it does end npm and its shell, since Node undoes what nohup does,
+   * so the watch ends.
+   */
+  hungUp(): void;
   close(): void;
 }
 
@@ -11,18 +17,19 @@ const detaching = /\/(?:nohup|setsid)$/;
 
 /**
  * Watches the processes that started this one as far as they are of its process group: npm, the shell that npm starts,
- * and a script or `sh -c` around npm. An interactive shell, a supervisor and process 1 of a container are of other groups.
- * Where there is no /proc, the parent alone is watched.
+ * and a script or `sh -c` around npm, unless that has started npm in the background. An interactive shell, a supervisor
+ * and process 1 of a container are of other groups. Where there is no /proc, the parent alone is watched.
  */
 export function watchAncestors(ended: (why: string) => void): AncestorWatch {
-  const links = linksUpwards();
+  const { links, outlivesHangUp } = chainUpwards();
   const timer = setInterval(() => {
     if (links.every(({ pid, parent }) => parentOf(pid) === parent)) return;
     clearInterval(timer);
     ended("npm, or a shell around it, has ended");
   }, pollMs);
   timer.unref();
-  return { close: () => clearInterval(timer) };
+  const close = () => clearInterval(timer);
+  return { close, hungUp: () => outlivesHangUp && close() };
 }
 
 interface Link {
@@ -30,19 +37,26 @@ interface Link {
   readonly parent: number;
 }
 
+interface Chain {
+  readonly links: readonly Link[];
+  /** Whether the topmost process was started through nohup or setsid. */
+  readonly outlivesHangUp: boolean;
+}
+
 /** A process that has ended is noticed by its child, which gets another parent. */
-function linksUpwards(): readonly Link[] {
+function chainUpwards(): Chain {
   const links: Link[] = [{ pid: process.pid, parent: process.ppid }];
   const group = read(process.pid)?.group;
   for (let pid = process.ppid; pid > 1 && group !== undefined; ) {
     const found = read(pid);
-    if (found?.group !== group || isDetached(pid)) break;
+    if (isDetached(pid)) return { links, outlivesHangUp: true };
+    if (found?.group !== group || isInBackground(pid, found.parent)) break;
     const above = read(found.parent);
     if (above?.group !== group) break;
     links.push({ pid, parent: found.parent });
     pid = found.parent;
   }
-  return links;
+  return { links, outlivesHangUp: false };
 }
 
 function parentOf(pid: number): number | undefined {
@@ -55,6 +69,20 @@ function read(pid: number): { readonly parent: number; readonly group: number } 
     // The second field is the program's name in parentheses, and may contain anything.
     const fields = readFileSync(`/proc/${pid}/stat`, "latin1").replace(/^.*\)/s, "").trim().split(" ");
     return { parent: Number(fields[1]), group: Number(fields[2]) };
+  } catch {
+    return undefined;
+  }
+}
+
+/** A shell without job control gives an empty stdin to what it starts with `&` (POSIX, Asynchronous Lists). */
+function isInBackground(pid: number, parent: number): boolean {
+  const above = stdinOf(parent);
+  return stdinOf(pid) === devNull && above !== undefined && above !== devNull;
+}
+
+function stdinOf(pid: number): string | undefined {
+  try {
+    return readlinkSync(`/proc/${pid}/fd/0`);
   } catch {
     return undefined;
   }

@@ -31,8 +31,12 @@ export class StopSignals {
   readonly #onInterrupt = () => this.#signalled("SIGINT");
   readonly #onTerminate = () => this.#signalled("SIGTERM");
   readonly #onHangUp = () => {
-    if (this.#hadTerminal && !hasTerminal()) this.#stop("the terminal has closed");
-    else this.#handlers.hangUp();
+    if (this.#hadTerminal && !hasTerminal()) {
+      this.#stop("the terminal has closed");
+      return;
+    }
+    this.#ancestors?.hungUp();
+    this.#handlers.hangUp();
   };
 
   constructor(

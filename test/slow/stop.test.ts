@@ -1,7 +1,8 @@
 import { type ChildProcess, spawn } from "node:child_process";
 import { once } from "node:events";
 import { fileURLToPath } from "node:url";
-import { describe, expect, it } from "vitest";
+import { describe, expect, it, vi } from "vitest";
+import { demo } from "../../src/cli/demo.ts";
 import { freeAfterTest, rawClient, rawUpstream } from "../kit/freed.ts";
 import { shopAt } from "../kit/one-service.ts";
 import { freePorts, renameOver, servePerch, temporaryFolder } from "../kit/served.ts";
@@ -69,6 +70,43 @@ describe("the end of npm, or of a shell around it, ends Perch", () => {
     expect(log.text()).toContain('"msg":"drained"');
   });
 
+  it.each([
+    {
+      what: "a script that started npm in the background ends",
+      command: (file: string) => `${serve(file)} & read -r line`,
+      act: (started: ChildProcess) => started.stdin?.end(),
+    },
+    {
+      what: "the terminal of nohup closes, which ends npm",
+      command: (file: string) => `exec nohup ${serve(file)}`,
+      act: ({ pid = 0 }: ChildProcess) => process.kill(-pid, "SIGHUP"),
+    },
+  ])("but Perch stays where $what", async ({ command, act }) => {
+    const file = `${await temporaryFolder()}/perch.yaml`;
+    await renameOver(file, freePorts + shopAt("http://127.0.0.1:9"));
+    const started = spawn("sh", ["-c", command(file)], {
+      cwd: root,
+      stdio: ["pipe", "ignore", "pipe"],
+      detached: true,
+      // As bash and zsh set it; other shells do not.
+      env: { ...process.env, ...(command(file).includes("nohup") ? { _: "/usr/bin/nohup" } : {}) },
+    });
+    freeAfterTest(async () => {
+      process.kill(-(started.pid ?? 0), "SIGTERM");
+      await log.ended;
+    });
+    const log = logOf(started);
+    await log.holds('"msg":"serving"');
+    const exited = once(started, "exit");
+    act(started);
+    await exited;
+    // Longer than Perch takes to notice. That nothing happens is no event.
+    await new Promise((done) => setTimeout(done, 1_200));
+    expect(log.text()).not.toContain('"msg":"draining"');
+    const admin = /"admin":"([^"]+)"/.exec(log.text())?.[1];
+    expect((await fetch(`http://${admin}/readyz`)).status).toBe(200);
+  });
+
   it("the demo also ends on SIGHUP", async () => {
     const args = ["src/cli/main.ts", "demo", "--users", "10"];
     const started = spawn(process.execPath, args, { cwd: root, stdio: ["ignore", "pipe", "pipe"] });
@@ -77,6 +115,24 @@ describe("the end of npm, or of a shell around it, ends Perch", () => {
     const exited = once(started, "exit");
     started.kill("SIGHUP");
     expect(await exited).toEqual([0, null]);
+  });
+});
+
+describe("a second Ctrl-C in the demo", () => {
+  it("stops it at once", async () => {
+    const exit = vi.spyOn(process, "exit").mockReturnValue(undefined as never);
+    freeAfterTest(async () => exit.mockRestore());
+    const { promise: started, resolve: err } = Promise.withResolvers<unknown>();
+    const ended = demo.run(
+      { options: { users: "10" }, positionals: [] },
+      { out: () => {}, err, env: {}, isInteractive: false },
+    );
+    await started;
+    process.emit("SIGINT");
+    expect(exit).not.toHaveBeenCalled();
+    process.emit("SIGINT");
+    expect(exit).toHaveBeenCalledWith(1);
+    await ended;
   });
 });
 
