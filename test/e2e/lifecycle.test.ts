@@ -2,6 +2,7 @@ import { readFileSync } from "node:fs";
 import { Agent, request } from "node:http";
 import { join } from "node:path";
 import { describe, expect, it } from "vitest";
+import { perch } from "../cli/captured-terminal.ts";
 import { freeAfterTest, rawClient, rawUpstream, upstream } from "../kit/freed.ts";
 import { shopAt } from "../kit/one-service.ts";
 import { PerchProcess } from "../kit/process.ts";
@@ -22,8 +23,10 @@ async function hesitant() {
   return { origin: started.origin, asked, answer };
 }
 
+const slow = { tags: ["slow"] };
+
 describe("a signal to stop", () => {
-  it("makes Perch unready at once, while requests are served with Connection: close", { tags: ["slow"] }, async () => {
+  it("makes Perch unready at once, while requests are served with Connection: close", slow, async () => {
     const stable = await upstream("stable");
     const perch = await servePerch(shopAt(stable.origin), ["--drain-delay", "2s"]);
     expect((await perch.admin("/readyz")).status).toBe(200);
@@ -55,7 +58,7 @@ describe("a signal to stop", () => {
     ).toEqual([200, 200, 200]);
   });
 
-  it("fails no request under steady load, from clients that honour Connection: close", { tags: ["slow"] }, async () => {
+  it("fails no request under steady load, from clients that honour Connection: close", slow, async () => {
     const stable = await upstream("stable");
     const perch = await servePerch(shopAt(stable.origin), ["--drain-delay", "1s"]);
     let answered = 0;
@@ -75,30 +78,31 @@ describe("a signal to stop", () => {
     expect(await perch.process.exited).toBe(0);
   });
 
-  it.each(["SIGTERM", "SIGINT"] as const)(
-    "%s lets a request in flight finish, and accepts no other",
-    async (signal) => {
-      const slow = await hesitant();
-      const perch = await servePerch(shopAt(slow.origin));
+  for (const [signal, options] of [
+    ["SIGTERM", {}],
+    ["SIGINT", slow],
+  ] as const)
+    it(`${signal} lets a request in flight finish, and accepts no other`, options, async () => {
+      const held = await hesitant();
+      const perch = await servePerch(shopAt(held.origin));
       const waiting = await rawClient(perch.port);
       waiting.send(plainGet);
-      await slow.asked;
+      await held.asked;
       const idle = await rawClient(perch.port);
       perch.process.signal(signal);
       expect(await idle.read()).toBe("");
       await portClosed(perch.port);
-      slow.answer();
+      held.answer();
       expect(await waiting.read()).toMatch(/^HTTP\/1\.1 200 [\s\S]*\r\nConnection: close\r\n[\s\S]*late$/);
       expect(await perch.process.exited).toBe(0);
-    },
-  );
+    });
 
   it("aborts requests at the drain timeout, with exit code 0", async () => {
-    const slow = await hesitant();
-    const perch = await servePerch(shopAt(slow.origin), ["--drain-timeout", "100ms"]);
+    const held = await hesitant();
+    const perch = await servePerch(shopAt(held.origin), ["--drain-timeout", "100ms"]);
     const waiting = await rawClient(perch.port);
     waiting.send(plainGet);
-    await slow.asked;
+    await held.asked;
     perch.process.signal("SIGTERM");
     expect(await waiting.read()).toBe("");
     expect(await perch.process.exited).toBe(0);
@@ -106,21 +110,25 @@ describe("a signal to stop", () => {
     expect(JSON.parse(perch.process.stdout)).toMatchObject({ status: 499, error: "client-closed", attempts: 1 });
   });
 
-  it.each(["SIGTERM", "SIGINT"] as const)("a second %s stops at once, also later in the drain", async (signal) => {
-    const slow = await hesitant();
-    const perch = await servePerch(shopAt(slow.origin), ["--drain-timeout", "10m"]);
-    const waiting = await rawClient(perch.port);
-    waiting.send(plainGet);
-    await slow.asked;
-    perch.process.signal(signal);
-    const awaited = await perch.process.logged("waiting for 1 request, up to 10m; Ctrl-C again stops now");
-    expect(awaited).toMatchObject({ requests: 1, drainTimeoutMs: 600_000 });
-    // Two of SIGTERM within a quarter of a second count as one, so it is repeated until it has counted.
-    const repeated = setInterval(() => perch.process.signal(signal), 300);
-    expect(await perch.process.exited.finally(() => clearInterval(repeated))).toBe(1);
-  });
+  for (const [signal, options] of [
+    ["SIGINT", {}],
+    ["SIGTERM", slow],
+  ] as const)
+    it(`a second ${signal} stops at once, also later in the drain`, options, async () => {
+      const held = await hesitant();
+      const perch = await servePerch(shopAt(held.origin), ["--drain-timeout", "10m"]);
+      const waiting = await rawClient(perch.port);
+      waiting.send(plainGet);
+      await held.asked;
+      perch.process.signal(signal);
+      const awaited = await perch.process.logged("waiting for 1 request, up to 10m; Ctrl-C again stops now");
+      expect(awaited).toMatchObject({ requests: 1, drainTimeoutMs: 600_000 });
+      // Two of SIGTERM within a quarter of a second count as one, so it is repeated until it has counted.
+      const repeated = setInterval(() => perch.process.signal(signal), 300);
+      expect(await perch.process.exited.finally(() => clearInterval(repeated))).toBe(1);
+    });
 
-  it("a second SIGINT during --drain-delay stops at once", async () => {
+  it("a second SIGINT during --drain-delay stops at once", slow, async () => {
     const perch = await servePerch(shopAt("http://127.0.0.1:9"), ["--drain-delay", "10m"]);
     perch.process.signal("SIGINT");
     await perch.process.logged("draining");
@@ -178,62 +186,55 @@ const portsAreGuarded = () =>
   process.getuid?.() !== 0 && Number(readFileSync("/proc/sys/net/ipv4/ip_unprivileged_port_start", "utf8")) > 1;
 
 describe("a failed start has its reason on stderr only, and exit code 2", () => {
-  const refused = async (args: readonly string[], env: Readonly<Record<string, string>> = {}) => {
-    const perch = new PerchProcess(args, env);
-    return { code: await perch.exited, stdout: perch.stdout, stderr: perch.stderr };
-  };
   const refusedConfig = async (yaml: string) => {
     const file = join(await temporaryFolder(), "perch.yaml");
     await renameOver(file, yaml);
-    return { file, ...(await refused(["serve", "-c", file])) };
+    return { file, ...(await perch(["serve", "-c", file])) };
   };
+
+  it("as a process", async () => {
+    const started = new PerchProcess(["serve", "-c", "/absent.yaml"]);
+    expect(await started.exited).toBe(2);
+    expect([started.stdout, started.stderr]).toEqual(["", expect.stringMatching(/^[^\n]*absent\.yaml[^\n]*\n$/)]);
+  });
 
   it("a port in use", async () => {
     const { port, origin } = await upstream("taken");
     const yaml = `listeners: [{ name: web, address: "127.0.0.1:${port}" }]\nadmin: { address: "127.0.0.1:0" }\n`;
     const { file: _, ...found } = await refusedConfig(yaml + shopAt(origin));
     const hint = "the port is in use (EADDRINUSE); stop the other process or choose another port";
-    const stderr = `perch: listener "web" cannot listen on 127.0.0.1:${port}: ${hint}\n`;
-    expect(found).toEqual({ code: 2, stdout: "", stderr });
+    const err = `perch: listener "web" cannot listen on 127.0.0.1:${port}: ${hint}\n`;
+    expect(found).toEqual({ code: 2, out: "", err });
   });
 
   it("an admin port in use", async () => {
     const { port, origin } = await upstream("taken");
     const yaml = `listeners: [{ name: web, address: "127.0.0.1:0" }]\nadmin: { address: "127.0.0.1:${port}" }\n`;
-    const { code, stderr } = await refusedConfig(yaml + shopAt(origin));
+    const { code, err } = await refusedConfig(yaml + shopAt(origin));
     expect(code).toBe(2);
-    expect(stderr).toMatch(/^perch: admin server cannot listen on 127\.0\.0\.1:\d+: the port is in use [^\n]+\n$/);
+    expect(err).toMatch(/^perch: admin server cannot listen on 127\.0\.0\.1:\d+: the port is in use [^\n]+\n$/);
   });
 
   it.runIf(portsAreGuarded())("a port without the permission", async () => {
     const yaml = `listeners: [{ name: web, address: "127.0.0.1:1" }]\nadmin: { address: "127.0.0.1:0" }\n`;
-    const { code, stdout, stderr } = await refusedConfig(yaml + shopAt("http://127.0.0.1:9"));
-    expect([code, stdout]).toEqual([2, ""]);
-    expect(stderr).toMatch(/^perch: listener "web" cannot listen on 127\.0\.0\.1:1: permission denied [^\n]+\n$/);
-  });
-
-  it("a missing file", async () => {
-    const file = join(await temporaryFolder(), "absent.yaml");
-    const { code, stdout, stderr } = await refused(["serve", "-c", file]);
-    expect([code, stdout]).toEqual([2, ""]);
-    expect(stderr).toMatch(/^[^\n]*absent\.yaml[^\n]*\n$/);
+    const { code, out, err } = await refusedConfig(yaml + shopAt("http://127.0.0.1:9"));
+    expect([code, out]).toEqual([2, ""]);
+    expect(err).toMatch(/^perch: listener "web" cannot listen on 127\.0\.0\.1:1: permission denied [^\n]+\n$/);
   });
 
   it("an invalid configuration, with every problem, its position and a caret", async () => {
-    const { file, code, stdout, stderr } = await refusedConfig(
-      `${shopAt("http://127.0.0.1:9")}nonsense: 1\nworkers: x\n`,
-    );
-    expect([code, stdout]).toEqual([2, ""]);
-    expect(stderr).toContain(`${file}:4:1: error: unknown key "nonsense"`);
-    expect(stderr).toContain(`${file}:5:10: error: `);
-    expect(stderr).toContain("4 | nonsense: 1\n");
-    expect(stderr.match(/^ +\| +\^+$/gm)?.length).toBe(2);
+    const { file, code, out, err } = await refusedConfig(`${shopAt("http://127.0.0.1:9")}nonsense: 1\nworkers: x\n`);
+    expect([code, out]).toEqual([2, ""]);
+    expect(err).toContain(`${file}:4:1: error: unknown key "nonsense"`);
+    expect(err).toContain(`${file}:5:10: error: `);
+    expect(err).toContain("4 | nonsense: 1\n");
+    expect(err.match(/^ +\| +\^+$/gm)?.length).toBe(2);
   });
 
   it("an unknown flag", async () => {
-    const { code, stdout, stderr } = await refused(["serve", "--confg", "perch.yaml"]);
-    expect([code, stdout]).toEqual([2, ""]);
-    expect(stderr).toMatch(/^perch serve: Unknown option '--confg'[^\n]*\nSee perch serve --help\.\n$/);
+    const { code, out, err } = await perch(["serve", "--confg", "perch.yaml"]);
+    expect([code, out]).toEqual([2, ""]);
+    expect(err).toMatch(/^perch serve: Unknown option '--confg'[^\n]*\nSee perch serve --help\.\n$/);
   });
 });
 
