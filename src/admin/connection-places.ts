@@ -1,17 +1,21 @@
 import type { IncomingMessage, Server, ServerResponse } from "node:http";
 import type { Socket } from "node:net";
 
+/** No usual client of the admin server pipelines requests. */
+const maxPipelined = 8;
+
 /**
  * Limits the connections of a server without refusing new ones: over the limit, another connection is closed to make
  * room. The first to go is the one that has waited longest for a complete request head, then the one whose response is
- * oldest. So connections that send slowly, idle, or do not read cannot keep a probe out.
+ * oldest. So connections that send slowly, idle, or do not read cannot keep a probe out. A connection with more than
+ * `maxPipelined` responses due is closed, as Node begins to serve all the requests that one read brings.
  */
 export class ConnectionPlaces {
   readonly #isFull: (open: number, newest: Socket) => boolean;
   /** Without a complete request head, in the order of the last response; those without any by their beginning. */
   readonly #waiting = new Set<Socket>();
-  /** With a response due, by its request's head. */
-  readonly #busy = new Set<Socket>();
+  /** With responses due, and how many; by the first request's head. */
+  readonly #busy = new Map<Socket, number>();
 
   /** `isFull` is asked for each new connection, which is counted in `open`. */
   constructor(server: Server, isFull: (open: number, newest: Socket) => boolean) {
@@ -31,21 +35,30 @@ export class ConnectionPlaces {
       this.#busy.delete(socket);
     });
     if (!this.#isFull(this.#waiting.size + this.#busy.size, socket)) return;
-    const oldest = first(this.#waiting, socket) ?? first(this.#busy, socket);
+    const oldest = first(this.#waiting, socket) ?? first(this.#busy.keys(), socket);
     // A reset frees the place at once, also of a client that does not read.
     oldest?.resetAndDestroy();
   }
 
   #begin(socket: Socket): void {
-    if (this.#waiting.delete(socket)) this.#busy.add(socket);
+    const due = (this.#busy.get(socket) ?? 0) + 1;
+    if (due > maxPipelined) socket.resetAndDestroy();
+    else if (this.#waiting.delete(socket) || due > 1) this.#busy.set(socket, due);
   }
 
   #end(socket: Socket): void {
-    if (this.#busy.delete(socket)) this.#waiting.add(socket);
+    const due = this.#busy.get(socket);
+    if (due === undefined) return;
+    if (due > 1) {
+      this.#busy.set(socket, due - 1);
+      return;
+    }
+    this.#busy.delete(socket);
+    this.#waiting.add(socket);
   }
 }
 
-function first(sockets: ReadonlySet<Socket>, except: Socket): Socket | undefined {
+function first(sockets: Iterable<Socket>, except: Socket): Socket | undefined {
   for (const socket of sockets) if (socket !== except) return socket;
   return undefined;
 }

@@ -76,6 +76,11 @@ function callerOf(remoteAddress: string): string {
 function guard(server: FastifyInstance, { listenHost, access, monotonicMs, onFailure }: AdminServerOptions): void {
   const callers = new TokenBuckets(callerRate, maxCallers);
   server.addHook("onRequest", async (request, reply) => {
+    // The connection was closed, and this request came in the same read.
+    if (request.socket.destroyed) {
+      reply.hijack();
+      return;
+    }
     setCommonHeaders(reply);
     const { method, headers } = request;
     const remoteAddress = request.socket.remoteAddress ?? "";

@@ -49,6 +49,17 @@ describe("the admin server, beside 520 connections", () => {
     answersProbesBeside("GET / HTTP/1.1\r\nHost: localhost\r\n\r\n".repeat(200)),
   );
 
+  it("closes a connection that pipelines more than eight requests, and answers eight", async () => {
+    const { adminOrigin } = await perch(nowhere);
+    const port = Number(new URL(adminOrigin).port);
+    const eight = await rawClient(port);
+    eight.send(livez.repeat(8));
+    await eight.read((received) => received.split("\nok\n").length === 1 + 8);
+    const nine = await rawClient(port);
+    nine.send(livez.repeat(9));
+    expect(await nine.read()).toBe("");
+  });
+
   it("keeps a connection that is used, however old", async () => {
     const { adminOrigin } = await perch(nowhere);
     const port = Number(new URL(adminOrigin).port);
