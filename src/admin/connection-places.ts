@@ -11,15 +11,22 @@ const maxPipelined = 8;
  * `maxPipelined` responses due is closed, as Node begins to serve all the requests that one read brings.
  */
 export class ConnectionPlaces {
-  readonly #isFull: (open: number, newest: Socket) => boolean;
+  readonly #max: number;
+  readonly #isScarce: (newest: Socket) => boolean;
   /** Without a complete request head, in the order of the last response; those without any by their beginning. */
   readonly #waiting = new Set<Socket>();
   /** With responses due, and how many; by the first request's head. */
   readonly #busy = new Map<Socket, number>();
+  /**
+   * Those that were scarce when they came. While there are any, each new one takes the place of another: its own
+   * descriptor may be one that was just freed, which says nothing about how many are left.
+   */
+  readonly #scarce = new Set<Socket>();
 
-  /** `isFull` is asked for each new connection, which is counted in `open`. */
-  constructor(server: Server, isFull: (open: number, newest: Socket) => boolean) {
-    this.#isFull = isFull;
+  /** `isScarce` tells for a new connection whether descriptors are scarce; `max` is the limit while they are not. */
+  constructor(server: Server, max: number, isScarce: (newest: Socket) => boolean) {
+    this.#max = max;
+    this.#isScarce = isScarce;
     server.on("connection", (socket: Socket) => this.#add(socket));
     // Before the request's handlers, which may answer at once.
     server.prependListener("request", ({ socket }: IncomingMessage, response: ServerResponse) => {
@@ -33,8 +40,10 @@ export class ConnectionPlaces {
     socket.once("close", () => {
       this.#waiting.delete(socket);
       this.#busy.delete(socket);
+      this.#scarce.delete(socket);
     });
-    if (!this.#isFull(this.#waiting.size + this.#busy.size, socket)) return;
+    if (this.#isScarce(socket)) this.#scarce.add(socket);
+    if (this.#scarce.size === 0 && this.#waiting.size + this.#busy.size <= this.#max) return;
     const oldest = first(this.#waiting, socket) ?? first(this.#busy.keys(), socket);
     // A reset frees the place at once, also of a client that does not read.
     oldest?.resetAndDestroy();

@@ -56,8 +56,7 @@ export function createAdminServer(view: AdminView, options: AdminServerOptions):
   });
   // Of accept(2), out of descriptors. An error of listen(2) still reaches `listen`.
   server.server.on("error", () => {});
-  const isScarce = options.isScarce ?? (() => false);
-  new ConnectionPlaces(server.server, (open, newest) => open > maxConnections || isScarce(newest));
+  new ConnectionPlaces(server.server, maxConnections, options.isScarce ?? (() => false));
   // Indented, for people with curl.
   server.setReplySerializer((payload) => `${JSON.stringify(payload, null, 2)}\n`);
   guard(server, options);

@@ -122,6 +122,20 @@ describe.each(["on", "off"])("with the fast lane %s, out of file descriptors", (
   });
 });
 
+describe("out of descriptors by connections to the admin server", () => {
+  test("probes are answered", async () => {
+    const { admin } = await serving("on");
+    allowDescriptors(128);
+    const idle = Array.from({ length: 300 }, () => connect(Number(new URL(admin).port), "127.0.0.1"));
+    for (const client of idle) client.on("error", () => {}).resume();
+    await expect.poll(() => idle.filter(({ closed }) => closed).length, { timeout: 10_000 }).toBeGreaterThan(150);
+    for (const path of ["/livez", "/readyz", "/metrics", "/livez", "/readyz", "/metrics"]) {
+      expect([path, await ask(`${admin}${path}`, new Agent({ keepAlive: false }))]).toEqual([path, "200"]);
+    }
+    for (const client of idle) client.destroy();
+  });
+});
+
 describe.each([1, 2])(
   "with limits.connections: 0 and %d worker(s), idle clients that take every descriptor",
   (workers) => {
