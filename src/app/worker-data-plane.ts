@@ -80,8 +80,9 @@ export class WorkerDataPlane implements DataPlane {
 
   get acceptance(): Acceptance {
     const { serving, isStarting, servesUnixSockets } = this.#pool;
-    // The first worker to serve has every listener, so the others need not be awaited.
-    if (serving === 0) return isStarting ? "starting" : "no-worker";
+    // A signal to stop ends a start at once, so nobody may send requests before its end.
+    if (isStarting) return "starting";
+    if (serving === 0) return "no-worker";
     const hasUnixSocket = this.#parts.first.compiled.listeners.some(({ address }) => "path" in address);
     return hasUnixSocket && !servesUnixSockets ? "no-socket-worker" : "ready";
   }
