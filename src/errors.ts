@@ -131,7 +131,7 @@ export const errorTable = Object.freeze({
   }),
   "upstream-malformed": entry(502, "upstream", "The upstream's response was not valid HTTP.", {
     other: "",
-    "head-too-large": "Its headers are larger than limits.responseHeaders of the service allows.",
+    "head-too-large": "Its headers are larger than limits.responseHeaders of the service, or HTTP/2, allows.",
     "too-many-headers": "It has more headers than limits.responseHeaderCount of the service allows.",
     "invalid-status-line": "It does not begin with an HTTP/1.x status line.",
     "invalid-status": "Its status is not valid.",

@@ -1,7 +1,7 @@
 import type { Decision } from "../decide/decision.ts";
 import { isPreflight } from "../decide/preflight.ts";
 import { randomUnit } from "../decide/unit.ts";
-import { type ErrorCode, knownCause } from "../errors.ts";
+import { type ErrorCode, firstCause, knownCause } from "../errors.ts";
 import { normalPath, routedHead } from "../http/path.ts";
 import type { Caller, RequestHead } from "../http/request-head.ts";
 import { RequestFacts } from "../identify/request-facts.ts";
@@ -301,9 +301,10 @@ export class Exchange implements Outcome {
   }
 
   get errorCause(): string | undefined {
-    if (this.error === undefined) return undefined;
-    if (this.failure?.error === this.error) return this.failure.cause;
-    return this.attempts?.failure === this.error ? this.attempts.cause : undefined;
+    const { error, failure, attempts } = this;
+    if (error === undefined) return undefined;
+    if (failure?.error === error) return failure.cause;
+    return (attempts?.failure === error ? attempts.cause : undefined) ?? firstCause(error);
   }
 
   get upstream(): string | undefined {

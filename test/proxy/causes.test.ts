@@ -272,6 +272,67 @@ describe("an HTTP/2 client", () => {
   });
 });
 
+describe.each(lanes)("an HTTP/2 client beside the $lane lane", ({ fastLane }) => {
+  /** Answers with as many fields of this size as the path says. */
+  async function bigHeads() {
+    const stable = await rawUpstream((socket, received) => {
+      const [, count, size] = / \/(\d+)x(\d+) /.exec(received) ?? [];
+      const fields = `X: ${"\x7e".repeat(Number(size))}\r\n`.repeat(Number(count));
+      socket.end(`HTTP/1.1 200 OK\r\nContent-Length: 0\r\n${fields}\r\n`);
+    });
+    const service = "limits: { responseHeaders: 1MiB, responseHeaderCount: 5000 }";
+    const yaml = shopYaml({ stable: stable.origin, service, more: `fastLane: ${fastLane}` });
+    const perch = await loggedPerch(yaml, { listeners: h2cListener });
+    const client = new H2Client(perch.origin, { maxHeaderListPairs: 6_000 });
+    return { perch, client };
+  }
+
+  it.each([
+    ["1x65000", 200],
+    ["80x900", 200],
+    ["140x900", 200],
+    ["4000x5", 200],
+    ["1x66000", 502],
+    ["160x900", 502],
+    ["10x50000", 502],
+  ])("gets a head of %s bytes as %i, and its connection stays", async (size, status) => {
+    const { perch, client } = await bigHeads();
+    expect(await client.get({ path: `/${size}` })).toMatchObject({ status, reset: 0 });
+    expect(await client.get({ path: "/1x1" })).toMatchObject({ status: 200 });
+    expect(client.goneAway).toEqual([]);
+    const [line] = await perch.log();
+    expect(line).toMatchObject({ status });
+    expect(line?.["cause"]).toBe(status === 502 ? "head-too-large" : undefined);
+  });
+
+  it("does not get hints that HTTP/2 can not carry, but the response", async () => {
+    const links = `Link: </${"a".repeat(70_000)}>\r\n`;
+    const stable = await rawUpstream((socket) =>
+      socket.end(`HTTP/1.1 103 Early Hints\r\n${links}\r\nHTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n`),
+    );
+    const service = "limits: { responseHeaders: 1MiB }";
+    const yaml = shopYaml({ stable: stable.origin, service, more: `fastLane: ${fastLane}` });
+    const { origin } = await loggedPerch(yaml, { listeners: h2cListener });
+    expect(await new H2Client(origin).get()).toMatchObject({ status: 200, interim: [], reset: 0 });
+  });
+
+  it("that leaves is logged with a cause", async () => {
+    const stable = await rawUpstream(() => {});
+    const yaml = shopYaml({ stable: stable.origin, more: `fastLane: ${fastLane}` });
+    const perch = await loggedPerch(yaml, { listeners: h2cListener });
+    const left = new H2Client(perch.origin);
+    left.stream();
+    const plain = await rawClient(perch.port);
+    plain.send(get("/a"));
+    await expect.poll(() => perch.metric(requestsInFlight)).toBe(2);
+    left.session.destroy();
+    plain.close();
+    await expect.poll(() => perch.metric(requestsInFlight)).toBe(0);
+    const closed = { status: 499, error: "client-closed", cause: "closed" };
+    expect(await perch.log()).toMatchObject([closed, closed]);
+  });
+});
+
 it("the JSON of an error has its cause", async () => {
   const stable = await rawUpstream(() => {});
   const perch = await loggedPerch(shopYaml({ stable: stable.origin, route: "match: { hosts: [shop.example] }" }));
@@ -299,6 +360,31 @@ describe("of an HTTP/2 upstream's response", () => {
     expect(answers).toEqual([502, 502]);
     const logged = { status: 502, error: "upstream-malformed", cause };
     expect(await perch.log()).toMatchObject([logged, logged]);
+  });
+});
+
+describe.each(lanes)("a request for an HTTP/2 upstream with fastLane $fastLane", ({ fastLane }) => {
+  it.each([
+    [1, 65_000, 200],
+    [140, 900, 200],
+    [4_000, 5, 200],
+    [1, 66_000, 431],
+    [160, 900, 431],
+  ])("with %i headers of %i bytes is answered %i", async (count, size, status) => {
+    const options = { maxHeaderListPairs: 6_000, settings: { maxHeaderListSize: 2 ** 20 } };
+    const stable = await h2Upstream((stream) => stream.respond([":status", "200"], { endStream: true }), options);
+    const limits = "limits: { headers: 1MiB, headerCount: 5000 }";
+    const yaml = shopYaml({
+      stable: stable.origin,
+      service: "protocol: http2",
+      more: `fastLane: ${fastLane}\n${limits}`,
+    });
+    const perch = await loggedPerch(yaml);
+    const fields = `X: ${"~".repeat(size)}\r\n`.repeat(count);
+    const answer = await exchange(perch.port, get("/a", `${host}Connection: close\r\n${fields}`));
+    expect(answer.slice(0, 12)).toBe(`HTTP/1.1 ${status}`);
+    const [line] = await perch.log();
+    expect(line?.["cause"]).toBe(status === 431 ? "size" : undefined);
   });
 });
 

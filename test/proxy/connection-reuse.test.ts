@@ -48,6 +48,20 @@ describe.each(lanes)("connections to endpoints, in the $lane lane", ({ fastLane 
     }
   });
 
+  it("chunks in HTTP/1.0: the connection is not reused, whatever it says (RFC 9112 §6.1)", async () => {
+    const head = "HTTP/1.0 200 OK\r\nConnection: keep-alive, x-named\r\nX-Named: 1\r\nTransfer-Encoding: chunked\r\n";
+    const { stable } = await answering(`${head}\r\n4\r\nfine\r\n0\r\n\r\n`);
+    const client = await rawClient((await to(stable.origin, "")).port);
+    for (const count of [1, 2]) {
+      client.received = "";
+      client.send(get);
+      const answer = await client.read((all) => all.endsWith("0\r\n\r\n"));
+      expect(answer).toMatch(/^HTTP\/1\.1 200 OK\r\n/);
+      expect(answer).not.toContain("X-Named");
+      await expect.poll(() => stable.sockets.filter((socket) => socket.destroyed).length).toBe(count);
+    }
+  });
+
   it("an announced Keep-Alive that is shorter is kept instead", async () => {
     const { stable } = await answering(fine.replace("\r\n\r\n", "\r\nKeep-Alive: timeout=1\r\n\r\n"));
     const client = await rawClient((await to(stable.origin, "timeouts: { keepAlive: 60s }")).port);

@@ -166,8 +166,8 @@ export class ResponseParser {
         return false;
       else if (kind === "transfer-encoding" && !this.#readCoding(this.value(field))) return false;
     }
-    // `close` wins over `keep-alive` (RFC 9112 §9.3).
-    this.closing = this.#closed || !this.#kept;
+    // `close` wins over `keep-alive` (RFC 9112 §9.3). Chunks in HTTP/1.0 are suspect (§6.1).
+    this.closing = this.#closed || !this.#kept || (this.chunked && this.minorVersion === 0);
     return true;
   }
 

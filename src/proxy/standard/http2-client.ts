@@ -7,6 +7,7 @@ import { repeated } from "../../http/request-head.ts";
 import { malformed } from "../attempt-failure.ts";
 import type { LocalResponse } from "../local-reply.ts";
 import type { ClientSide } from "./client.ts";
+import { exceedsHttp2 } from "./http2-head-limits.ts";
 import { type ReceivedHead, type RejectedHead, rejectedHead } from "./request-head.ts";
 
 /** A head held back until the next tick, in case the response ends with it. */
@@ -72,7 +73,8 @@ export class Http2Client implements ClientSide {
   }
 
   sendEarlyHints(links: readonly string[]): void {
-    if (this.#takesMoreFrames) this.#sendInterim({ ":status": 103, link: links.join(", ") });
+    const fields = ["link", links.join(", ")] as const;
+    if (this.#takesMoreFrames && !exceedsHttp2(fields)) this.#sendInterim({ ":status": 103, link: fields[1] });
   }
 
   /** HEADERS are not subject to flow control, so a client that does not read would have them queued without limit. */
@@ -82,6 +84,7 @@ export class Http2Client implements ClientSide {
 
   sendHead(status: number, _reason: string | undefined, fields: string[], trailers: "may follow" | "none"): void {
     if (status > 599) throw malformed("invalid-status");
+    if (exceedsHttp2(fields)) throw malformed("head-too-large");
     const raw = [":status", String(status)];
     for (let i = 0; i < fields.length; i += 2) {
       const name = (fields[i] ?? "").toLowerCase();

@@ -8,6 +8,7 @@ import { upstreamTlsOptions } from "../../upstream/connector.ts";
 import { descriptorReserve } from "../../upstream/descriptor-reserve.ts";
 import type { Endpoint } from "../../upstream/endpoint.ts";
 import type { ResponseHeadLimits } from "../../upstream/service-spec.ts";
+import { maxSendHeaderBlockLength } from "./http2-head-limits.ts";
 import { Http2UpstreamStream, type StreamEnd } from "./http2-stream.ts";
 import { StreamFaults } from "./http2-stream-faults.ts";
 import { neverStarted, type QueuedRequest, type TransportOptions, type UpstreamRequest } from "./transport.ts";
@@ -169,6 +170,7 @@ export class Http2UpstreamSession {
       maxReservedRemoteStreams: 0,
       // Twice the limits: heads up to this size are judged as those of HTTP/1.1, the stream of a larger one is reset.
       maxHeaderListPairs: 2 * this.#responseHead.fields,
+      maxSendHeaderBlockLength,
       maxSessionMemory: 64,
       settings: {
         enablePush: false,

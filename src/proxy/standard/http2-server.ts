@@ -15,6 +15,7 @@ import type { ProxyContext } from "../proxy-context.ts";
 import type { Snapshot } from "../snapshot.ts";
 import type { ForwardContext } from "./forward.ts";
 import { fieldBytes, Http2Client, Http2Head } from "./http2-client.ts";
+import { maxSendHeaderBlockLength } from "./http2-head-limits.ts";
 import { StreamFaults } from "./http2-stream-faults.ts";
 import { serveRequest } from "./serve-request.ts";
 
@@ -213,6 +214,7 @@ function sessionOptions({ config }: Snapshot): ServerSessionOptions {
   return {
     // Twice the limits: heads up to this size get a 431, larger ones a stream reset.
     maxHeaderListPairs: 2 * headerCount + maxCookieFields + maxPseudoFields,
+    maxSendHeaderBlockLength,
     maxSettings: 32,
     maxOutstandingPings: 10,
     maxSessionInvalidFrames: 100,

@@ -6,6 +6,7 @@ import type { ResponseHeadLimits, Timeouts } from "../../upstream/service-spec.t
 import { malformed } from "../attempt-failure.ts";
 import { maxInterimResponses } from "../interim-responses.ts";
 import { fieldBytes, trailerFields } from "./http2-client.ts";
+import { exceedsHttp2 } from "./http2-head-limits.ts";
 import type { UpstreamRequest } from "./transport.ts";
 
 export type StreamEnd = "ended" | "unusable";
@@ -62,8 +63,13 @@ export class Http2UpstreamStream implements Dispatcher.DispatchController {
     const { body, trailers } = this.#request;
     this.#handler.onRequestStart?.(this, {});
     if (this.#isOver) return;
+    const head = this.#head();
+    if (exceedsHttp2(head)) {
+      this.#fail(new PerchError("headers-too-large", "size"));
+      return;
+    }
     try {
-      const stream = this.#parts.session.request(this.#head(), {
+      const stream = this.#parts.session.request(head, {
         endStream: body === null,
         waitForTrailers: trailers !== undefined,
         ...(this.#aborter === undefined ? {} : { signal: this.#aborter.signal }),

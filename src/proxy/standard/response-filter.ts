@@ -135,9 +135,13 @@ export class ResponseFilter implements ChunkedSink, SocketWatcher {
   #passHead(bytes: Buffer, start: number): ErrorCause<"upstream-malformed"> | undefined {
     const { status } = parser;
     if (status < 200) return this.#interim.pass(parser);
-    if (parser.scan.evenlySpaced) this.#pieces.add(bytes, start, parser.end);
-    else this.#pieces.addText(`${parser.text.slice(0, parser.reasonEnd)}\r\n${fieldLines(parser.flat())}\r\n`);
-    const { chunked, contentLength = "until close" } = parser;
+    const { chunked, contentLength = "until close", minorVersion, text, reasonEnd } = parser;
+    if (chunked && minorVersion === 0) {
+      // Such a connection is not reused (RFC 9112 §6.1), also if it says keep-alive: undici reads that otherwise.
+      const fields = fieldLines(parser.flat());
+      this.#pieces.addText(`HTTP/1.1${text.slice(8, reasonEnd)}\r\n${fields}Connection: close\r\n\r\n`);
+    } else if (parser.scan.evenlySpaced) this.#pieces.add(bytes, start, parser.end);
+    else this.#pieces.addText(`${text.slice(0, reasonEnd)}\r\n${fieldLines(parser.flat())}\r\n`);
     this.#body = isBodiless(status, this.#method)
       ? undefined
       : new BodyParser(chunked ? "chunked" : contentLength, maxResponseTrailerBytes);
