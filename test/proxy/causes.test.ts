@@ -316,6 +316,15 @@ describe.each(lanes)("an HTTP/2 client beside the $lane lane", ({ fastLane }) =>
     expect(await new H2Client(origin).get()).toMatchObject({ status: 200, interim: [], reset: 0 });
   });
 
+  it("gets hints of 64 KiB in all, since they would wait in memory if it did not read", async () => {
+    const hints = `HTTP/1.1 103 Early Hints\r\nLink: </${"a".repeat(10_000)}>\r\n\r\n`.repeat(20);
+    const stable = await rawUpstream((socket) => socket.end(`${hints}HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n`));
+    const yaml = shopYaml({ stable: stable.origin, more: `fastLane: ${fastLane}` });
+    const { origin } = await loggedPerch(yaml, { listeners: h2cListener });
+    const { status, interim } = await new H2Client(origin).get();
+    expect([status, interim.length]).toEqual([200, 6]);
+  });
+
   it("that leaves is logged with a cause", async () => {
     const stable = await rawUpstream(() => {});
     const yaml = shopYaml({ stable: stable.origin, more: `fastLane: ${fastLane}` });

@@ -47,7 +47,7 @@ export class TimerWheel {
   }
 
   start(): void {
-    this.#timer ??= setInterval(() => this.advance(), tickMs).unref();
+    this.#timer ??= setInterval(() => setImmediate(this.#advanceAfterEvents), tickMs).unref();
   }
 
   stop(): void {
@@ -72,6 +72,9 @@ export class TimerWheel {
     this.arm(deadline, ms);
     return () => deadline.cancel();
   };
+
+  /** After a stall of the process, what peers did in time is handled before deadlines expire: node runs timers first. */
+  readonly #advanceAfterEvents = (): void => this.advance();
 
   /** Catches up with the clock, since a busy process misses intervals. */
   advance(): void {

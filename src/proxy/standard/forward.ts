@@ -16,6 +16,7 @@ import { type ClientSide, sendLocalReply } from "./client.ts";
 import type { ActiveRequest } from "./connection.ts";
 import { KeptBody, RequestBody } from "./request-body.ts";
 import type { ReceivedHead } from "./request-head.ts";
+import { SmallChunks } from "./small-chunks.ts";
 import { codeOf, failureOf, unsendable } from "./undici-errors.ts";
 import type { UpstreamPools } from "./upstream-pool.ts";
 
@@ -63,6 +64,7 @@ export class Forward implements Dispatcher.DispatchHandler, ActiveRequest, Forwa
   #interimSinceMs: number | undefined;
   /** Bytes of the response body still expected; undefined without Content-Length. */
   #remaining: number | undefined;
+  readonly #chunks = new SmallChunks((chunk) => this.#pass(chunk));
   #isWatching = false;
 
   constructor(context: ForwardContext, parts: ForwardParts) {
@@ -203,7 +205,7 @@ export class Forward implements Dispatcher.DispatchHandler, ActiveRequest, Forwa
     this.#state.responseStarted(judgedStatus(status, grpcStatus), isPending ? "to be judged" : "judged");
     this.#remaining = length === undefined ? undefined : Number(length);
     // Next tick, so that a body from the same read is sent in the same write.
-    process.nextTick(flushHead, this.#client);
+    process.nextTick(flushHead, this.#client, this.#chunks);
   }
 
   /** Forwards 102, and 103 with its links. Other interim responses are dropped. */
@@ -226,7 +228,7 @@ export class Forward implements Dispatcher.DispatchHandler, ActiveRequest, Forwa
     if (links.length > 0) this.#client.sendEarlyHints(links);
   }
 
-  onResponseData(controller: Dispatcher.DispatchController, chunk: Buffer): void {
+  onResponseData(_controller: Dispatcher.DispatchController, chunk: Buffer): void {
     if (this.#retryOn !== undefined) return;
     this.#exchange.bytesSent += chunk.length;
     this.#context.streamed(chunk.length);
@@ -238,7 +240,12 @@ export class Forward implements Dispatcher.DispatchHandler, ActiveRequest, Forwa
         return;
       }
     }
-    if (this.#client.send(chunk)) return;
+    this.#chunks.add(chunk);
+  }
+
+  #pass(chunk: Buffer): void {
+    const controller = this.#controller;
+    if (this.#client.send(chunk) || controller === undefined) return;
     controller.pause();
     this.#watchClient();
     this.#client.onceDrained(() => controller.resume());
@@ -264,6 +271,7 @@ export class Forward implements Dispatcher.DispatchHandler, ActiveRequest, Forwa
 
   /** Sends the last bytes. The idle timeout limits a client that does not read them. */
   #finish(chunk: Buffer | undefined, trailers?: readonly [string, string][]): void {
+    this.#chunks.flush();
     this.#state.phase = "ended";
     this.#client.end(chunk, trailers);
     if (this.#client.isBehind) this.#watchClient();
@@ -296,6 +304,7 @@ export class Forward implements Dispatcher.DispatchHandler, ActiveRequest, Forwa
   }
 
   cut(): void {
+    this.#chunks.flush();
     this.#client.abort();
   }
 
@@ -351,7 +360,8 @@ export class Forward implements Dispatcher.DispatchHandler, ActiveRequest, Forwa
   };
 }
 
-function flushHead(client: ClientSide): void {
+function flushHead(client: ClientSide, chunks: SmallChunks): void {
+  chunks.flush();
   client.flushHead();
 }
 

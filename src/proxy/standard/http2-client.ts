@@ -28,6 +28,7 @@ export class Http2Client implements ClientSide {
   readonly #hasBody: boolean;
   #pending: PendingHead | undefined;
   #isWatched = false;
+  #hintBytes = 0;
   #trailers: readonly string[] = [];
 
   constructor(stream: ServerHttp2Stream, head: Http2Head | undefined, body: "follows" | "none") {
@@ -73,8 +74,9 @@ export class Http2Client implements ClientSide {
   }
 
   sendEarlyHints(links: readonly string[]): void {
-    const fields = ["link", links.join(", ")] as const;
-    if (this.#takesMoreFrames && !exceedsHttp2(fields)) this.#sendInterim({ ":status": 103, link: fields[1] });
+    const link = links.join(", ");
+    this.#hintBytes += link.length;
+    if (this.#takesMoreFrames && this.#hintBytes <= maxHintBytes) this.#sendInterim({ ":status": 103, link });
   }
 
   /** HEADERS are not subject to flow control, so a client that does not read would have them queued without limit. */
@@ -173,6 +175,9 @@ export class Http2Client implements ClientSide {
 
 /** Frames queued on a connection for a client that does not read. Above this, optional interim responses are dropped. */
 const maxQueuedFrames = 64;
+
+/** Maximum size of all hints to one request, and less than HTTP/2 can carry: they wait in memory if the client does not read. */
+const maxHintBytes = 64 * 1024;
 
 /** Sent as INTERNAL_ERROR. */
 const responseAborted = new Error("The response was aborted.");

@@ -111,7 +111,9 @@ export class Http2UpstreamSession {
     this.#scheme = scheme;
     this.#authority = "port" in place ? `${urlHost(host)}:${place.port}` : host;
     this.#owner = owner;
-    this.#connectTimer = setTimeout(() => this.#fail("connect-timeout"), timeouts.connectMs);
+    // After a stall of the process, a connection that was made in time is noticed first: node runs timers before events.
+    const timedOut = () => this.#state === "connecting" && this.#fail("connect-timeout");
+    this.#connectTimer = setTimeout(() => setImmediate(timedOut), timeouts.connectMs);
     const plain = { ...place, noDelay: true };
     this.#socket =
       descriptorReserve.socketWithoutDescriptor() ??

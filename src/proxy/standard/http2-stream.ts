@@ -45,6 +45,7 @@ export class Http2UpstreamStream implements Dispatcher.DispatchController {
   #stream: ClientHttp2Stream | undefined;
   #timer: NodeJS.Timeout | undefined;
   #timerMs = 0;
+  #isDue = false;
   #hasResponse = false;
   #hasLongHead = false;
   #interimResponses = 0;
@@ -191,6 +192,7 @@ export class Http2UpstreamStream implements Dispatcher.DispatchController {
   }
 
   #arm(ms: number): void {
+    this.#isDue = false;
     if (this.#isOver || this.paused) return;
     if (this.#timer !== undefined && this.#timerMs === ms) {
       this.#timer.refresh();
@@ -198,12 +200,19 @@ export class Http2UpstreamStream implements Dispatcher.DispatchController {
     }
     clearTimeout(this.#timer);
     this.#timerMs = ms;
-    this.#timer = setTimeout(() => this.#onTimeout(), ms);
+    this.#timer = setTimeout(() => this.#onTimer(), ms);
   }
 
   #disarm(): void {
+    this.#isDue = false;
     clearTimeout(this.#timer);
     this.#timer = undefined;
+  }
+
+  /** After a stall of the process, what arrived in time is handled first: node runs timers before events. */
+  #onTimer(): void {
+    this.#isDue = true;
+    setImmediate(() => this.#isDue && this.#onTimeout());
   }
 
   #onTimeout(): void {

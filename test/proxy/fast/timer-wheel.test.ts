@@ -1,6 +1,9 @@
+import { once } from "node:events";
+import { connect, createServer, type Socket } from "node:net";
 import { setImmediate as nextTurn } from "node:timers/promises";
 import { describe, expect, it } from "vitest";
 import { Deadline, LoopTicks, TimerWheel } from "../../../src/proxy/fast/timer-wheel.ts";
+import { listening } from "../../kit/freed.ts";
 
 /** A wheel whose clock the test moves by ticks, and deadlines that record when they fired. */
 function wheel() {
@@ -26,6 +29,29 @@ function wheel() {
 }
 
 describe("the timer wheel", () => {
+  it("after a stall of the process, lets what arrived in time be read before a deadline fires", async () => {
+    const events: string[] = [];
+    const server = createServer();
+    const accepted = once(server, "connection") as Promise<[Socket]>;
+    const socket = connect(await listening(server), "127.0.0.1");
+    const [peer] = await accepted;
+    const deadlines = new TimerWheel(() => performance.now());
+    deadlines.start();
+    const { promise, resolve } = Promise.withResolvers<void>();
+    socket.on("data", () => events.push("data"));
+    await once(socket, "connect");
+    deadlines.schedule(50, () => {
+      events.push("deadline");
+      resolve();
+    });
+    peer.write("x");
+    const until = performance.now() + 400;
+    while (performance.now() < until);
+    await promise;
+    deadlines.stop();
+    expect(events).toEqual(["data", "deadline"]);
+  });
+
   it("fires a deadline once, not before its time, and at most two ticks late", () => {
     for (const ms of [1, 99, 100, 101, 1_000, 12_700, 12_800, 12_900, 60_000]) {
       const { deadlines, deadline, pass, fired } = wheel();
