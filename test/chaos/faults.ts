@@ -33,7 +33,8 @@ export const faults: readonly Fault[] = [
   },
   {
     name: "all of canary is gone",
-    excuses: connectionLost,
+    // A retry meets the second endpoint, and perhaps as it is killed.
+    excuses: [...connectionLost, "502 upstream-reset (GET)"],
     begin: async (stage, crowd) => {
       crowd.fallback = "allowed";
       const endpoints = stage.endpointsOf("canary");

@@ -7,6 +7,7 @@ import { afterEach, describe, expect, it } from "vitest";
 import { rawUpstream, upstream } from "../../kit/freed.ts";
 import { Pouring } from "../../kit/pouring.ts";
 import { portClosed } from "../../kit/raw-client.ts";
+import { soon } from "../../kit/served.ts";
 import { refusedOrigin } from "../../kit/upstream.ts";
 import { longTimeouts, perchTo, sent, switchedHead, upgradeHead } from "../../kit/websocket.ts";
 
@@ -153,10 +154,18 @@ describe("a response other than 101", () => {
   });
 
   it("is aborted for a client that does not read it", { tags: ["slow"] }, async () => {
-    const stable = await upstream("stable", (_request, response) => response.end(Buffer.alloc(64 * 1024 * 1024)));
-    const perch = await perchTo([stable.origin]);
+    const { promise: poured, resolve } = Promise.withResolvers<Pouring>();
+    const stable = await rawUpstream((socket, received) => {
+      if (!received.includes(headEnd)) return;
+      socket.write("HTTP/1.1 200 OK\r\n\r\n");
+      resolve(new Pouring(socket, Buffer.alloc(64 * 1024 * 1024)));
+    });
+    // The idle limit is reached only once nothing moves, however slow the machine is before that.
+    const perch = await perchTo([stable.origin], { timeouts: { ...longTimeouts, idle: "2s" } });
     const client = await sent(perch.port, upgradeHead());
     client.socket.pause();
+    expect(await (await poured).stalled()).toBeGreaterThan(0);
+    await expect.poll(() => stable.sockets[0]?.destroyed, soon).toBe(true);
     expect(await perch.outcomes(1)).toMatchObject([{ status: 499, error: "client-closed" }]);
     client.close();
   });
