@@ -31,6 +31,8 @@ export class ResponseFilter implements ChunkedSink, SocketWatcher {
   /** Why it failed. */
   #fault: ErrorCause<"upstream-malformed"> = "other";
   #method: "HEAD" | "other" = "other";
+  /** A write has found the connection reset; the kernel reports that once, and then an end. */
+  #isReset = false;
   #partialHead: PartialHead | undefined;
   #body: BodyParser | undefined;
   readonly #interim = new InterimRelay(this.#pieces);
@@ -74,10 +76,15 @@ export class ResponseFilter implements ChunkedSink, SocketWatcher {
    * kernel. So a failed write is reported to nobody: reading on finds the response, or the end of the connection.
    */
   written(error: Error | null | undefined, done: (error?: Error | null) => void): void {
-    if (!(this.#isDue && isReset(error))) done(error);
+    if (this.#isDue && isReset(error)) this.#isReset = true;
+    else done(error);
   }
 
   received(chunk: Buffer | null): boolean {
+    if (chunk === null && this.#isReset && this.#body?.framing === "until close") {
+      this.#socket.destroy(new PerchError("upstream-reset"));
+      return false;
+    }
     if (chunk === null || this.#step === "no request") return this.#push(chunk);
     if (this.#step === "failed") return false;
     for (let at = 0; at < chunk.length; ) at = this.#read(chunk, at);

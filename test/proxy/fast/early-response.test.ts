@@ -1,7 +1,7 @@
 import type { Socket } from "node:net";
 import { describe, expect, it } from "vitest";
 import { rawClient, rawUpstream } from "../../kit/freed.ts";
-import { perchTo, requestsTotal, upstreamErrors } from "../../kit/one-service.ts";
+import { perchIn, requestsTotal, upstreamErrors } from "../../kit/one-service.ts";
 import type { RawClient } from "../../kit/raw-client.ts";
 
 const head = "POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 20000\r\n\r\n";
@@ -10,7 +10,7 @@ const refusal = "HTTP/1.1 413 Payload Too Large\r\nConnection: close\r\n";
 const reason = "too large, says the app";
 
 /** Perch, and an upstream that answers the first bytes of an upload and resets the connection at once. */
-async function refusing(answer: string) {
+async function refusing(answer: string, fastLane: "on" | "off" = "on") {
   let client: RawClient | undefined;
   const stable = await rawUpstream((socket: Socket) => {
     // Perch reads the next piece, and fails to write it, before it can read the answer.
@@ -18,9 +18,10 @@ async function refusing(answer: string) {
     socket.write(answer);
     socket.resetAndDestroy();
   });
-  const perch = await perchTo(stable.origin);
+  const perch = await perchIn(fastLane)(stable.origin);
   client = await rawClient(perch.port);
-  client.send(head);
+  // The standard lane sends the head with the first bytes of the body.
+  client.send(fastLane === "on" ? head : `${head}x`);
   return { client, perch };
 }
 
@@ -43,11 +44,12 @@ describe("a response that came before the end of the upload, with a reset behind
   });
 
   it.each([
-    ["until the close", `${refusal}\r\n${reason}`],
-    ["short of its length", `${refusal}Content-Length: 24\r\n\r\n${reason}`],
-    ["short of its last chunk", `${refusal}Transfer-Encoding: chunked\r\n\r\n17\r\n${reason}\r\n`],
-  ])("%s: cut, and never complete", async (_framing, answer) => {
-    const { client, perch } = await refusing(answer);
+    ["until the close", `${refusal}\r\n${reason}`, "on"],
+    ["until the close", `${refusal}\r\n${reason}`, "off"],
+    ["short of its length", `${refusal}Content-Length: 24\r\n\r\n${reason}`, "on"],
+    ["short of its last chunk", `${refusal}Transfer-Encoding: chunked\r\n\r\n17\r\n${reason}\r\n`, "on"],
+  ] as const)("%s: cut, and never complete", async (_framing, answer, fastLane) => {
+    const { client, perch } = await refusing(answer, fastLane);
     const all = await client.read();
     expect(all).toMatch(/^HTTP\/1\.1 413 /);
     expect(all).not.toContain("\r\n0\r\n");
