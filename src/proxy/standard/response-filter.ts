@@ -25,9 +25,10 @@ export class ResponseFilter implements ChunkedSink, SocketWatcher {
   readonly #socket: Socket;
   readonly #limits: ResponseHeadLimits;
   readonly #surplus: () => void;
+  readonly #upgrades: "asked" | "refused";
   readonly #push: (chunk: Buffer | null) => boolean;
   readonly #pieces = new Pieces();
-  #step: "no request" | "head" | "body" | "failed" = "no request";
+  #step: "no request" | "head" | "body" | "upgraded" | "failed" = "no request";
   /** Why it failed. */
   #fault: ErrorCause<"upstream-malformed"> = "other";
   #method: "HEAD" | "other" = "other";
@@ -37,12 +38,21 @@ export class ResponseFilter implements ChunkedSink, SocketWatcher {
   #body: BodyParser | undefined;
   readonly #interim = new InterimRelay(this.#pieces);
 
-  /** For a connection before undici has it. `surplus` is called where bytes follow a complete response. */
-  static install(socket: Socket, limits: ResponseHeadLimits, surplus: () => void): void {
-    new ResponseFilter(socket, limits, surplus);
+  /**
+   * For a connection before undici, or node's client, has it. `surplus` is called where bytes follow a complete response.
+   * `asked`: what follows a 101 passes unread.
+   */
+  static install(
+    socket: Socket,
+    limits: ResponseHeadLimits,
+    surplus: () => void,
+    upgrades: "asked" | "refused" = "refused",
+  ): void {
+    new ResponseFilter(socket, limits, surplus, upgrades);
   }
 
-  private constructor(socket: Socket, limits: ResponseHeadLimits, surplus: () => void) {
+  private constructor(socket: Socket, limits: ResponseHeadLimits, surplus: () => void, upgrades: "asked" | "refused") {
+    this.#upgrades = upgrades;
     this.#limits = limits;
     this.#socket = socket;
     this.#surplus = surplus;
@@ -85,7 +95,7 @@ export class ResponseFilter implements ChunkedSink, SocketWatcher {
       this.#socket.destroy(new PerchError("upstream-reset"));
       return false;
     }
-    if (chunk === null || this.#step === "no request") return this.#push(chunk);
+    if (chunk === null || this.#step === "no request" || this.#step === "upgraded") return this.#push(chunk);
     if (this.#step === "failed") return false;
     for (let at = 0; at < chunk.length; ) at = this.#read(chunk, at);
     const passed = this.#pieces.take();
@@ -108,6 +118,7 @@ export class ResponseFilter implements ChunkedSink, SocketWatcher {
       this.#pieces.add(chunk, from, chunk.length);
       this.#surplus();
     }
+    if (this.#step === "upgraded") this.#pieces.add(chunk, from, chunk.length);
     return chunk.length;
   }
 
@@ -141,7 +152,8 @@ export class ResponseFilter implements ChunkedSink, SocketWatcher {
   /** Returns why the upstream may not send such a head. */
   #passHead(bytes: Buffer, start: number): ErrorCause<"upstream-malformed"> | undefined {
     const { status } = parser;
-    if (status < 200) return this.#interim.pass(parser);
+    const isUpgraded = status === 101 && this.#upgrades === "asked";
+    if (status < 200 && !isUpgraded) return this.#interim.pass(parser);
     const { chunked, contentLength = "until close", minorVersion, text, reasonEnd } = parser;
     if (chunked && minorVersion === 0) {
       // Such a connection is not reused (RFC 9112 §6.1), also if it says keep-alive: undici reads that otherwise.
@@ -149,6 +161,10 @@ export class ResponseFilter implements ChunkedSink, SocketWatcher {
       this.#pieces.addText(`HTTP/1.1${text.slice(8, reasonEnd)}\r\n${fields}Connection: close\r\n\r\n`);
     } else if (parser.scan.evenlySpaced) this.#pieces.add(bytes, start, parser.end);
     else this.#pieces.addText(`${text.slice(0, reasonEnd)}\r\n${fieldLines(parser.flat())}\r\n`);
+    if (isUpgraded) {
+      this.#step = "upgraded";
+      return undefined;
+    }
     this.#body = isBodiless(status, this.#method)
       ? undefined
       : new BodyParser(chunked ? "chunked" : contentLength, maxResponseTrailerBytes);

@@ -3,12 +3,12 @@ import { Socket } from "node:net";
 import { Duplex } from "node:stream";
 import { TLSSocket } from "node:tls";
 import { createProxyServer, type ProxyTarget } from "http-proxy-3";
-import type { ErrorCause, ErrorCode } from "../../errors.ts";
+import { type ErrorCode, PerchError } from "../../errors.ts";
 import { upstreamTlsOptions } from "../../upstream/connector.ts";
 import type { EndpointAddress, ResponseHeadLimits, Timeouts, UpstreamTls } from "../../upstream/service-spec.ts";
-import type { AttemptFailure } from "../attempt-failure.ts";
-import { maxInterimResponses } from "../interim-responses.ts";
+import { type AttemptFailure, causeOf, isAttemptFailure } from "../attempt-failure.ts";
 import { responseCause } from "./parser-causes.ts";
+import { ResponseFilter } from "./response-filter.ts";
 import { switchFault } from "./websocket-handshake.ts";
 
 export interface HandshakeRequest {
@@ -55,7 +55,6 @@ export class UpgradeHandshake {
   readonly #events: HandshakeEvents;
   #upstream: ClientRequest | undefined;
   #timer: NodeJS.Timeout | undefined;
-  #interimResponses = 0;
   #isSent = false;
   /** The TLS handshake is under way. */
   #isSecuring = false;
@@ -110,11 +109,12 @@ export class UpgradeHandshake {
     // Node drops fields over its limit, even Content-Length. `maxHeaderSize` limits the head instead.
     upstream.maxHeadersCount = 0;
     upstream.on("socket", (socket) => this.#onSocket(socket));
-    upstream.on("information", () => this.#onInterim());
     upstream.on("upgrade", (response, socket) => this.#onUpgrade(response, socket as Socket));
   }
 
   #onSocket(socket: Socket): void {
+    // Its limits and rules are those of every other response; none of the interim ones is forwarded.
+    ResponseFilter.install(socket, this.#request.responseHead, () => {}, "asked");
     if (!socket.connecting) this.#onConnected();
     else if (socket instanceof TLSSocket) {
       socket.once("connect", () => {
@@ -131,14 +131,9 @@ export class UpgradeHandshake {
     this.#arm(this.#request.timeouts.responseHeadersMs, "upstream-timeout");
   }
 
-  /** None is forwarded. */
-  #onInterim(): void {
-    if (++this.#interimResponses > maxInterimResponses) this.#fail("upstream-malformed", "too-many-interim-responses");
-  }
-
   /** Runs before http-proxy-3's own listener, which writes `headers` to the client and pipes the connections. */
   #onUpgrade(response: IncomingMessage, socket: Socket): void {
-    const fault = this.#headFault(response) ?? switchFault(response, this.#request.key);
+    const fault = switchFault(response, this.#request.key);
     if (this.#isDone || fault !== undefined) {
       // Destroys both ends, so http-proxy-3 pipes nothing.
       socket.destroy();
@@ -156,10 +151,8 @@ export class UpgradeHandshake {
 
   #onResponse(response: IncomingMessage): void {
     const { statusCode = 0 } = response;
-    const fault = this.#headFault(response);
     // A 101 without the required fields, which node treats as a final response.
     if (statusCode < 200) this.#fail("upstream-malformed", statusCode === 101 ? "unasked-upgrade" : "invalid-status");
-    else if (fault !== undefined) this.#fail("upstream-malformed", fault);
     else if (this.#finish()) {
       this.#standIn.destroy();
       this.#events.declined(response);
@@ -168,13 +161,10 @@ export class UpgradeHandshake {
 
   #onError(error: Error & { readonly code?: unknown }): void {
     if (!this.#isSent) this.#fail(this.#isSecuring ? "tls-failed" : "connect-failed", error);
+    else if (error instanceof PerchError && isAttemptFailure(error.code)) this.#fail(error.code, causeOf(error));
     else if (typeof error.code === "string" && error.code.startsWith("HPE_"))
       this.#fail("upstream-malformed", responseCause(error));
     else this.#fail("upstream-reset");
-  }
-
-  #headFault({ rawHeaders }: IncomingMessage): ErrorCause<"upstream-malformed"> | undefined {
-    return rawHeaders.length > 2 * this.#request.responseHead.fields ? "too-many-headers" : undefined;
   }
 
   #fail(failure: AttemptFailure, why?: Error | string): void {

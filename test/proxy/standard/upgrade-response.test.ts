@@ -258,6 +258,27 @@ describe("a local reply to a handshake", () => {
   });
 });
 
+describe("a response to a handshake is judged as any other", () => {
+  const ok = "HTTP/1.1 200 OK\r\n";
+  const chunked = "Transfer-Encoding: chunked\r\n";
+  const body = "2\r\nok\r\n0\r\n\r\n";
+  it.each([
+    ["a bare CR", "HTTP/1.1 200 OK\r\rContent-Length: 2\r\n\r\nok", "invalid-status-line"],
+    ["an empty line before it", `\r\n${ok}Content-Length: 2\r\n\r\nok`, "invalid-status-line"],
+    ["another version", "HTTP/2.0 200 OK\r\nContent-Length: 2\r\n\r\nok", "invalid-status-line"],
+    ["chunked twice", `${ok}${chunked}${chunked}\r\n${body}`, "several-transfer-encodings"],
+    ["chunked, then gzip", `${ok}Transfer-Encoding: chunked, gzip\r\n\r\n${body}`, "several-transfer-encodings"],
+    ["gzip", `${ok}Transfer-Encoding: gzip\r\n\r\nok`, "unsupported-transfer-encoding"],
+    ["1,001 headers", `${ok}${"X: y\r\n".repeat(1_000)}Content-Length: 0\r\n\r\n`, "too-many-headers"],
+    ["101 interim responses", "HTTP/1.1 102 Processing\r\n\r\n".repeat(101), "too-many-interim-responses"],
+  ])("%s", async (_sentence, bytes, cause) => {
+    const stable = await answering(bytes);
+    const perch = await perchTo([stable.origin]);
+    expect(await answerTo(perch.port)).toMatch(/^HTTP\/1\.1 502 /);
+    expect(await perch.outcomes(1)).toMatchObject([{ status: 502, error: "upstream-malformed", cause }]);
+  });
+});
+
 describe("any bytes of an upstream", () => {
   it("end the client's connection, and the exchange once", async () => {
     let bytesNow = "";
