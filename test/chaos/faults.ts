@@ -41,8 +41,9 @@ export const faults: readonly Fault[] = [
       await Promise.all(endpoints.map((endpoint) => endpoint.kill()));
       return async () => {
         await Promise.all(endpoints.map((endpoint) => endpoint.start()));
-        // The first request after the pause notices that it is back; until then stable serves.
-        await elapsed(pauseAtMostMs);
+        // The first request after the pause notices that it is back, or pauses it again if the machine is too busy to
+        // connect in time; until then stable serves.
+        while ((await stage.perch?.hasAllEndpoints()) === false) await elapsed(50);
         crowd.fallback = "forbidden";
       };
     },
@@ -164,9 +165,6 @@ export const faults: readonly Fault[] = [
     },
   },
 ];
-
-/** The maximum time that an endpoint which refused for a few seconds is passed over. */
-const pauseAtMostMs = 9_000;
 
 function misbehaviour(kind: Parameters<Stage["misbehave"]>[0]["kind"], share: number, excuses: string[]): Fault {
   return {

@@ -21,6 +21,7 @@ export class PerchProcess {
   readonly origin: string;
   /** Over TLS. */
   readonly secureOrigin: string;
+  readonly #adminOrigin: string;
   readonly #child: ChildProcess;
   readonly #serving: Promise<void>;
 
@@ -29,6 +30,7 @@ export class PerchProcess {
     const args = [program, "serve", "-c", options.configFile, "--drain-delay", "1s", "--drain-timeout", "10s"];
     this.origin = `http://127.0.0.1:${options.port}`;
     this.secureOrigin = `https://127.0.0.1:${options.tlsPort}`;
+    this.#adminOrigin = `http://127.0.0.1:${options.adminPort}`;
     this.#child = spawn(process.execPath, args, {
       stdio: ["ignore", sink, "pipe"],
       env: {
@@ -61,6 +63,13 @@ export class PerchProcess {
   /** Whether the process has not ended. */
   get lives(): boolean {
     return this.#child.exitCode === null && this.#child.signalCode === null;
+  }
+
+  /** Whether it sends requests to every endpoint. */
+  async hasAllEndpoints(): Promise<boolean> {
+    const response = await fetch(`${this.#adminOrigin}/api/endpoints`);
+    const { endpoints } = (await response.json()) as { endpoints: { state: string }[] };
+    return endpoints.every(({ state }) => state === "up");
   }
 
   /** Drains it; resolves with the exit code. */
