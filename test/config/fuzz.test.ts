@@ -127,7 +127,10 @@ const anyText = fc.oneof(
 const printable = (line: string): string => line.replace(/\t/g, " ").replace(/[\p{Cc}\p{Cf}\u2028\u2029]/gu, "·");
 
 describe("any file", () => {
-  test("loads or is rejected, each problem with a location in the file and an excerpt of that line", () => {
+  test("loads or is rejected, each problem with a location in the file and an excerpt of that line", {
+    tags: ["slow"],
+    timeout: 60_000,
+  }, () => {
     fc.assert(
       fc.property(anyText, (text) => {
         const result = load(text);
@@ -148,7 +151,7 @@ describe("any file", () => {
       }),
       { numRuns: 400 },
     );
-  }, 60_000);
+  });
 
   test("that loads is valid by the JSON Schema: an editor never marks what Perch accepts", {
     tags: ["slow"],

@@ -134,7 +134,7 @@ describe("patterns", () => {
     expect([pattern.test(text), pattern.test(text + end)]).toEqual([false, true]);
   });
 
-  test("fifty costly patterns that one request meets take what one may take", () => {
+  test("fifty costly patterns that one request meets take what one may take", { tags: ["slow"] }, () => {
     const patterns = Array.from({ length: 50 }, (_, at) => patternOf(`a[ab]{${500 + at}}c`));
     const scope = { patterns: new PatternMeter(), patternSkipped: () => {} };
     patternOf("a[ab]{499}c").test(random);
@@ -154,7 +154,7 @@ describe("patterns", () => {
     expect(pattern.test(`a${"b".repeat(50)}c`, scope)).toBe(true);
   });
 
-  test("any pattern matches the same texts as the engine that compiled it", () => {
+  test("any pattern matches the same texts as the engine that compiled it", { tags: ["slow"] }, () => {
     const parts = fc.constantFrom(
       ...["a", "k", "1", "_", " ", ".", "\\n", "\\d", "\\w", "\\W", "\\b", "\\B", "^", "$", "(?m:^)", "(?m:$)", "\\z"],
       ...[

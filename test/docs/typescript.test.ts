@@ -26,7 +26,7 @@ const compilerOptions = {
   },
 };
 
-test("the TypeScript in pages is what the library and its adapters take", () => {
+test("the TypeScript in pages is what the library and its adapters take", { tags: ["slow"] }, () => {
   const blocks = pages.flatMap(({ path, blocks }) => blocks.map(({ language, text }) => ({ path, language, text })));
   const programs = blocks.filter(({ language }) => language === "ts");
   expect(programs.length).toBeGreaterThan(1);

@@ -56,7 +56,9 @@ async function chains({ origin }: TestPerch): Promise<Readonly<Record<string, nu
 const allStable = "web stable → orders stable → stock stable";
 const allCanary = "web canary → orders stable → stock canary";
 
-it("a chain of three services, with canaries in the first and the third, agrees on each user's version", async () => {
+it("a chain of three services, with canaries in the first and the third, agrees on each user's version", {
+  tags: ["slow"],
+}, async () => {
   const { file, web, orders, stock } = await chain();
   const before = await chains(web);
   // Where the third service drew by itself, chains would mix.

@@ -182,7 +182,7 @@ routes: [{ name: all, service: shop, release: shop }]`);
     expect(await metric('perch_fallbacks_total{service="shop",version="canary"}')).toBe(1);
   });
 
-  it("are not looked up after a reload removes them, and their series are gone", async () => {
+  it("are not looked up after a reload removes them, and their series are gone", { tags: ["slow"] }, async () => {
     const { port } = await pods(["127.0.0.1", "127.0.0.2"]);
     const zone = { "one.example": { A: ["127.0.0.1"] }, "two.example": { A: ["127.0.0.2"] } };
     const server = await TestDnsServer.start(zone);
@@ -212,7 +212,7 @@ routes: [{ name: all, service: shop, release: shop }]`);
     expect(await bodies(started.origin, 2)).toEqual(["127.0.0.2", "127.0.0.2"]);
   });
 
-  it("get health checks as they appear", async () => {
+  it("get health checks as they appear", { tags: ["slow"] }, async () => {
     const { port } = await pods(["127.0.0.1", "127.0.0.2"], (request, response) => {
       const { localAddress } = request.socket;
       response.statusCode = localAddress === "127.0.0.2" && request.url === "/healthz" ? 503 : 200;
@@ -233,7 +233,7 @@ routes: [{ name: all, service: shop, release: shop }]`);
     expect(await (await admin("/api/endpoints")).text()).toContain(`"endpoint": "http://127.0.0.2:${port}"`);
   });
 
-  it("are resolved in every worker, and shown by the main thread", async () => {
+  it("are resolved in every worker, and shown by the main thread", { tags: ["slow"] }, async () => {
     const { port } = await pods(["127.0.0.1", "127.0.0.2"]);
     const server = await TestDnsServer.start({ "shop.example": { A: ["127.0.0.1"] } });
     const { origin, admin, metric } = await perch(

@@ -248,7 +248,7 @@ routes:
 });
 
 describe("secrets of pins", () => {
-  it("are rotated without moving a user; pins of a removed one are rejected", async () => {
+  it("are rotated without moving a user; pins of a removed one are rejected", { tags: ["slow"] }, async () => {
     const { config } = await shop();
     const secrets = await secretFile(`${secretA}\n`);
     const sticky = `sticky: { whenWeightsChange: hold, cookie: { secretFile: ${secrets} } }`;

@@ -226,7 +226,7 @@ describe("attacks", () => {
     expect(judged(token, { keys: keysOf(...nameless, bare) })).toBe("jwt-signature");
   });
 
-  it("forged tokens push no honest one out", async () => {
+  it("forged tokens push no honest one out", { tags: ["slow"] }, async () => {
     const verifier = new JwtVerifier({ ...spec, keys: [secretKey(secret)] }, []);
     const honest = await secretToken(secret, claims);
     const first = verifier.verify(honest, nowMs);

@@ -82,10 +82,10 @@ describe("every byte's boundary", () => {
 
   it.each(exchanges)(
     "an exchange %s is the same wherever it is cut",
+    { tags: ["slow"], timeout: 60_000 },
     async (name, sent, answered) => {
       const differing = await pair().differing(everyBoundary(name, sent, answered));
       expect(differing.size, [...differing.values()].slice(0, 3).join("\n\n")).toBe(0);
     },
-    60_000,
   );
 });

@@ -209,7 +209,7 @@ describe("a session", () => {
     }
   });
 
-  it("is resumed by any of several workers", async () => {
+  it("is resumed by any of several workers", { tags: ["slow"] }, async () => {
     const { perch } = await tlsPerch(shopTls, "workers: 3");
     const session = await sessionOf(perch.port);
     for (let visit = 0; visit < 12; visit++) expect(await isResumed(perch.port, { session })).toBe(true);
@@ -283,7 +283,7 @@ describe("a TLS handshake that fails", () => {
     expect(shop.seen).toHaveLength(1);
   });
 
-  it("is counted over all workers", async () => {
+  it("is counted over all workers", { tags: ["slow"] }, async () => {
     const { perch } = await tlsPerch(shopTls, "workers: 2");
     await Promise.all(Array.from({ length: 8 }, () => bytes("hello, this is no TLS\r\n")(perch.port)));
     await expect.poll(() => perch.metric(failures("not-tls"))).toBe(8);

@@ -56,7 +56,7 @@ describe("the file of a unix socket", () => {
     expect(statSync(path).mode & 0o777).toBe(0o660);
   });
 
-  it("is taken over from a dead process", async () => {
+  it("is taken over from a dead process", { tags: ["slow"] }, async () => {
     const folder = await temporaryFolder();
     const path = join(folder, "perch.sock");
     const file = join(folder, "perch.yaml");
@@ -100,7 +100,7 @@ describe("the file of a unix socket", () => {
     );
   });
 
-  it("is served by one of several workers", async () => {
+  it("is served by one of several workers", { tags: ["slow"] }, async () => {
     const shop = await upstream("stable");
     const path = join(await temporaryFolder(), "perch.sock");
     const listeners = `{ name: web, address: "127.0.0.1:0" }, ${socketListener(path)}`;

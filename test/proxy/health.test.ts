@@ -86,7 +86,9 @@ describe.each(lanes)("health checks, in the $lane lane", ({ fastLane }) => {
 describe("health checks over a reload", () => {
   const file = (stable: readonly string[], service = "") => freePorts + shopYaml({ stable, service });
 
-  it("keep their results where the settings stay, and end for removed endpoints and services without checks", async () => {
+  it("keep their results where the settings stay, and end for removed endpoints and services without checks", {
+    tags: ["slow"],
+  }, async () => {
     const [a, b, c] = [await checked("a"), await checked("b"), await checked("c")];
     b.state.well = false;
     const { perch: started, change } = await changeablePerch(file([a.origin, b.origin], health));
@@ -103,7 +105,7 @@ describe("health checks over a reload", () => {
 });
 
 describe("health checks of several workers", () => {
-  it("run in each worker, and an outage that one has seen is reported", async () => {
+  it("run in each worker, and an outage that one has seen is reported", { tags: ["slow"] }, async () => {
     const [a, b] = [await checked("a"), await checked("b")];
     const started = await perch(shopYaml({ stable: [a.origin, b.origin], service: health, more: "workers: 2" }));
     b.state.well = false;

@@ -31,7 +31,7 @@ describe.each(lanes)("a route's limits in the $lane lane", ({ fastLane }) => {
     expect(await ask("/all")).toMatch(/^HTTP\/1.1 413 /);
   });
 
-  it("timeouts.responseHeaders: 504 before the service's own timeout", async () => {
+  it("timeouts.responseHeaders: 504 before the service's own timeout", { tags: ["slow"] }, async () => {
     const silent = await rawUpstream(() => {});
     const { port } = await perch(config(fastLane, silent.origin, "timeouts: { responseHeaders: 50ms }"));
     const answer = await exchange(port, `GET /own HTTP/1.1\r\nHost: a\r\n${close}\r\n`);

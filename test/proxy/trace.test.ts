@@ -317,7 +317,7 @@ describe.each(lanes)("exemplars, in the $lane lane", ({ fastLane }) => {
 });
 
 describe("exemplars of several workers", () => {
-  it("are shown as those of one process", { timeout: 60_000 }, async () => {
+  it("are shown as those of one process", { tags: ["slow"], timeout: 60_000 }, async () => {
     const stable = await upstream("stable");
     const started = await perchIn("on")(stable.origin, "workers: 2\ntracing: { sample: 1 }");
     for (const id of [traceId, otherTraceId]) await exchange(started.port, get("/", traced(id, "00")));

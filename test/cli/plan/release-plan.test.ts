@@ -241,7 +241,7 @@ describe("what moves users who match a rule", () => {
     expect(planShop(`${weighted(20)}, ${tenth}`, `${weighted(20)}, ${tenth}`).cohorts).toHaveLength(1);
   });
 
-  it("is simulated once for a thousand rules with the same version", () => {
+  it("is simulated once for a thousand rules with the same version", { tags: ["slow"] }, () => {
     const rules = (use: string): string =>
       `rules: [${Array.from({ length: 1_000 }, (_, at) => `{ name: r${at}, when: { region: r${at} }, use: ${use} }`)}], ${half}`;
     const plan = planShop(rules("canary"), rules("v3"), 2_000);

@@ -56,7 +56,7 @@ describe("pipelined requests", () => {
     expect(statuses(client.received)).toEqual(Array.from({ length: 20 }, () => "200"));
   });
 
-  it("a flood waits at the client, not in Perch", { timeout: 60_000 }, async () => {
+  it("a flood waits at the client, not in Perch", { tags: ["slow"], timeout: 60_000 }, async () => {
     const stable = await upstream("stable");
     const { port } = await perchTo(stable.origin);
     const client = await rawClient(port);

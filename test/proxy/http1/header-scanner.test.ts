@@ -74,7 +74,7 @@ describe("the scan of fields", () => {
     }
   });
 
-  it("a byte in a long value is judged alike at every place and beside any other", () => {
+  it("a byte in a long value is judged alike at every place and beside any other", { tags: ["slow"] }, () => {
     const isValue = (byte: number) => byte === 9 || (byte >= 0x20 && byte !== 0x7f);
     for (const around of [0x20, 0x21, 0x7e, 0x80, 0x9f, 0xa0, 0xff]) {
       for (let byte = 0; byte < 256; byte++) {
@@ -89,7 +89,7 @@ describe("the scan of fields", () => {
     }
   });
 
-  it("values of random bytes are judged as byte by byte", () => {
+  it("values of random bytes are judged as byte by byte", { tags: ["slow"] }, () => {
     const random = seeded(20_261_125);
     for (let round = 0; round < 20_000; round++) {
       const bytes = Array.from({ length: 1 + random(24) }, () => likelyBytes[random(likelyBytes.length)] as number);

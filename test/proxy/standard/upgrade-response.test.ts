@@ -136,7 +136,7 @@ describe("a response other than 101", () => {
     expect(await perch.outcomes(1)).toMatchObject([{ status: 200, error: "upstream-reset" }]);
   });
 
-  it("that stops is aborted at the idle timeout", async () => {
+  it("that stops is aborted at the idle timeout", { tags: ["slow"] }, async () => {
     const stable = await answering("HTTP/1.1 200 OK\r\nContent-Length: 10\r\n\r\nhalf");
     const perch = await perchTo([stable.origin]);
     expect(await answerTo(perch.port)).toMatch(/half$/);

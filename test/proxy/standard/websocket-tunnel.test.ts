@@ -172,26 +172,30 @@ describe("the end of a tunnel", () => {
     expect(await perch.outcomes(1)).toMatchObject([{ status: 101, bytesReceived: 5 }]);
   });
 
-  it.runIf(process.platform === "linux")("comes by TCP keep-alive where a peer vanished", async () => {
-    const { perch, client, upstream } = await openTunnel();
-    const hex = (port: number | undefined) => (port ?? 0).toString(16).toUpperCase().padStart(4, "0");
-    // Columns 1 and 2 are the local and remote address, column 5 the running timer (02 is keep-alive) and its ticks.
-    const secondsLeft = async (local: number | undefined, remote: number | undefined) => {
-      const table = (await readFile("/proc/net/tcp", "utf8")).split("\n").map((line) => line.trim().split(/\s+/));
-      const row = table.find(([, from, to]) => from?.endsWith(`:${hex(local)}`) && to?.endsWith(`:${hex(remote)}`));
-      const [kind, ticks = ""] = row?.[5]?.split(":") ?? [];
-      return kind === "02" ? Number.parseInt(ticks, 16) / 100 : 0;
-    };
-    const ends = [
-      [perch.port, client.socket.localPort],
-      [upstream.remotePort, upstream.localPort],
-    ];
-    for (const [local, remote] of ends) {
-      await expect.poll(() => secondsLeft(local, remote)).toBeGreaterThan(20);
-      expect(await secondsLeft(local, remote)).toBeLessThanOrEqual(31);
-    }
-    client.close();
-  });
+  it.runIf(process.platform === "linux")(
+    "comes by TCP keep-alive where a peer vanished",
+    { tags: ["slow"] },
+    async () => {
+      const { perch, client, upstream } = await openTunnel();
+      const hex = (port: number | undefined) => (port ?? 0).toString(16).toUpperCase().padStart(4, "0");
+      // Columns 1 and 2 are the local and remote address, column 5 the running timer (02 is keep-alive) and its ticks.
+      const secondsLeft = async (local: number | undefined, remote: number | undefined) => {
+        const table = (await readFile("/proc/net/tcp", "utf8")).split("\n").map((line) => line.trim().split(/\s+/));
+        const row = table.find(([, from, to]) => from?.endsWith(`:${hex(local)}`) && to?.endsWith(`:${hex(remote)}`));
+        const [kind, ticks = ""] = row?.[5]?.split(":") ?? [];
+        return kind === "02" ? Number.parseInt(ticks, 16) / 100 : 0;
+      };
+      const ends = [
+        [perch.port, client.socket.localPort],
+        [upstream.remotePort, upstream.localPort],
+      ];
+      for (const [local, remote] of ends) {
+        await expect.poll(() => secondsLeft(local, remote)).toBeGreaterThan(20);
+        expect(await secondsLeft(local, remote)).toBeLessThanOrEqual(31);
+      }
+      client.close();
+    },
+  );
 
   it("reaches the upstream where the client's connection breaks", async () => {
     const { perch, client, upstream } = await openTunnel();
