@@ -52,7 +52,7 @@ export const errorTable = Object.freeze({
     "data-after-close": "There is data after a request with Connection: close.",
     "ambiguous-path": "The path can be read in different ways.",
     "invalid-rewrite": "The rewritten path is not valid.",
-    "unsendable-header": "A header can not be forwarded.",
+    "unsendable-header": "A header cannot be forwarded.",
     "invalid-websocket-key": "The Sec-WebSocket-Key is missing, repeated, or not 16 bytes in base64.",
     "missing-websocket-version": "The Sec-WebSocket-Version header is missing.",
   }),
@@ -131,7 +131,7 @@ export const errorTable = Object.freeze({
   }),
   "upstream-malformed": entry(502, "upstream", "The upstream's response was not valid HTTP.", {
     other: "",
-    "head-too-large": "Its headers are larger than limits.responseHeaders of the service, or HTTP/2, allows.",
+    "head-too-large": "Its headers are larger than limits.responseHeaders of the service, or than HTTP/2 can carry.",
     "too-many-headers": "It has more headers than limits.responseHeaderCount of the service allows.",
     "invalid-status-line": "It does not begin with an HTTP/1.x status line.",
     "invalid-status": "Its status is not valid.",
@@ -159,7 +159,7 @@ export const errorTable = Object.freeze({
     "no-address": "It has no address.",
     ejected: "Its endpoints failed too many requests.",
     "failing-checks": "Its endpoints fail their health checks.",
-    unreachable: "Its endpoints can not be connected to.",
+    unreachable: "Its endpoints cannot be connected to.",
     busy: "Its endpoints have no free connection.",
   }),
   overloaded: entry(503, "perch", "The proxy is overloaded. Try again shortly.", {

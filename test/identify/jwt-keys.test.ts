@@ -66,7 +66,7 @@ describe("a set of keys", () => {
     ["null", 'it is not a JSON Web Key Set: { "keys": [ … ] }'],
     ["[]", 'it is not a JSON Web Key Set: { "keys": [ … ] }'],
     ['{"keys":{}}', 'it is not a JSON Web Key Set: { "keys": [ … ] }'],
-  ])("can not be %j", (text, problem) => {
+  ])("cannot be %j", (text, problem) => {
     expect(readKeySet(text, "refused")).toEqual({ problem });
   });
 });

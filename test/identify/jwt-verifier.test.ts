@@ -283,7 +283,7 @@ describe("a claim's text", () => {
     expect(await read(payload, ...path)).toBe(wanted);
   });
 
-  it.each(['{"a":["x"]}', '{"a":{}}'])("can not be a list or an object: %s", async (payload) => {
+  it.each(['{"a":["x"]}', '{"a":{}}'])("cannot be a list or an object: %s", async (payload) => {
     const open = { ...spec, issuers: [], audiences: [], keys: [secretKey(secret)], claims: [["a"]] };
     const token = await secretToken(secret, JSON.parse(payload));
     const read = new JwtVerifier(open, []).verify(token, nowMs);

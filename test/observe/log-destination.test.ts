@@ -72,7 +72,7 @@ describe("a log destination", () => {
     expect(dropped.value).toBe(1);
   });
 
-  test("survives a file that can not be opened", async () => {
+  test("survives a file that cannot be opened", async () => {
     const { destination, troubles, dropped } = open({ to: join(directory, "missing", "out.log") });
     destination.write("nowhere\n");
     await destination.flush();

@@ -51,7 +51,7 @@ describe("the program's own log", () => {
     expect(lines).toEqual(['{"level":"info","time":"1970-01-01T00:00:00.000Z","worker":2,"a":1,"msg":"hello"}\n']);
   });
 
-  test("ends no process when it can not be written", () => {
+  test("ends no process when it cannot be written", () => {
     const log = createLogger({ level: "info", nowMs: () => 0, to: "/dev/full" });
     expect(() => log.info("lost")).not.toThrow();
   });

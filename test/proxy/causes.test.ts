@@ -305,7 +305,7 @@ describe.each(lanes)("an HTTP/2 client beside the $lane lane", ({ fastLane }) =>
     expect(line?.["cause"]).toBe(status === 502 ? "head-too-large" : undefined);
   });
 
-  it("does not get hints that HTTP/2 can not carry, but the response", async () => {
+  it("does not get hints that HTTP/2 cannot carry, but the response", async () => {
     const links = `Link: </${"a".repeat(70_000)}>\r\n`;
     const stable = await rawUpstream((socket) =>
       socket.end(`HTTP/1.1 103 Early Hints\r\n${links}\r\nHTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n`),

@@ -130,7 +130,7 @@ describe("jwt", () => {
     ]);
   });
 
-  test("can not have an empty name for a claim", () => {
+  test("cannot have an empty name for a claim", () => {
     expect(problems(withJwt(`{ ${keys}, audience: a }`, "{ jwt: [a, ''] }"))[0]).toContain(
       "expected a claim's name, found an empty string",
     );
