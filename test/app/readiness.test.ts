@@ -1,29 +1,9 @@
-import { once } from "node:events";
-import { createServer } from "node:net";
 import { describe, expect, it } from "vitest";
 import { TestDnsServer } from "../kit/dns-server.ts";
 import { freeAfterTest, upstream } from "../kit/freed.ts";
 import { shopAt } from "../kit/one-service.ts";
 import { startPerch } from "../kit/perch.ts";
-
-/** A port that is free now. */
-async function freePort(): Promise<number> {
-  const server = createServer().listen(0, "127.0.0.1");
-  await once(server, "listening");
-  const address = server.address();
-  server.close();
-  await once(server, "close");
-  return typeof address === "object" && address !== null ? address.port : 0;
-}
-
-async function readiness(adminPort: number): Promise<string> {
-  try {
-    const response = await fetch(`http://127.0.0.1:${adminPort}/readyz`);
-    return `${response.status} ${(await response.text()).trim()}`;
-  } catch {
-    return "no admin server";
-  }
-}
+import { freePort, readiness } from "../kit/readiness.ts";
 
 describe("/readyz while Perch starts", () => {
   it("is 503 until every listener accepts, however long the first DNS answers take", async () => {

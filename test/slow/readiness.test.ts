@@ -1,37 +1,18 @@
-import { once } from "node:events";
-import { connect, createServer } from "node:net";
+import { connect } from "node:net";
 import { join } from "node:path";
 import { describe, expect, it } from "vitest";
 import { TestDnsServer } from "../kit/dns-server.ts";
 import { perch, upstream } from "../kit/freed.ts";
 import { shopAt } from "../kit/one-service.ts";
+import { freePort, readiness } from "../kit/readiness.ts";
 import { perchProcess, renameOver, temporaryFolder } from "../kit/served.ts";
 import { bringFault, faultyWorker } from "../workers/fault-channel.ts";
-
-/** A port that is free now. */
-async function freePort(): Promise<number> {
-  const server = createServer().listen(0, "127.0.0.1");
-  await once(server, "listening");
-  const address = server.address();
-  server.close();
-  await once(server, "close");
-  return typeof address === "object" && address !== null ? address.port : 0;
-}
 
 async function accepts(where: { readonly port: number; readonly host: string } | { readonly path: string }) {
   const socket = connect(where);
   const { promise, resolve } = Promise.withResolvers<boolean>();
   socket.once("connect", () => resolve(true)).once("error", () => resolve(false));
   return promise.finally(() => socket.destroy());
-}
-
-async function readiness(adminPort: number): Promise<string> {
-  try {
-    const response = await fetch(`http://127.0.0.1:${adminPort}/readyz`);
-    return `${response.status} ${(await response.text()).trim()}`;
-  } catch {
-    return "no admin server";
-  }
 }
 
 const starting = "503 not ready: starting, not every listener accepts connections yet";

@@ -12,6 +12,7 @@ import { type AcceptedSocket, readAccepted } from "./adopted-socket.ts";
 import type { ActiveRequest, ClientSide, FastContext } from "./fast-context.ts";
 import { Forward } from "./forward.ts";
 import { LocalReplyExchange } from "./local-reply.ts";
+import { PipelinedBytes } from "./pipelined-bytes.ts";
 import type { FastHead } from "./request-parser.ts";
 import { ReadTarget, SocketWriter } from "./socket-writer.ts";
 import { Deadline } from "./timer-wheel.ts";
@@ -19,15 +20,11 @@ import { ForwardedHeaderCache, requestText } from "./upstream-request.ts";
 
 /** A head must be complete within this time: the bound on a slow sender of headers. */
 const headTimeoutMs = 15_000;
-/**
- * How long an unused client connection is kept: longer than the 60 s that load balancers in front usually keep theirs.
- */
+/** How long an unused client connection is kept: longer than the usual 60 s of load balancers in front. */
 const keepAliveMs = 75_000;
 /** How long, and how many bytes of, an upload are read after the response that refused it. */
 const lingerMs = 2_000;
 const lingerBytes = 32 * 1024 * 1024;
-/** Bytes of pipelined requests buffered while one is in progress; above this, reading pauses. */
-const maxBufferedBytes = 64 * 1024;
 
 /** What a connection needs of its lane. */
 export interface ConnectionOwner {
@@ -56,10 +53,8 @@ export class ClientConnection implements ClientSide {
   #request: ActiveRequest | undefined;
   /** An incomplete head. */
   #partialHead: PartialHead | undefined;
-  /** Bytes received after the current request. */
-  #buffered: Buffer | undefined;
-  /** The buffered bytes being parsed now. */
-  #taken: Buffer | undefined;
+  /** Received after the current request. */
+  readonly #pipelined = new PipelinedBytes();
   /** The rest of an upload whose response has been sent; it is read and discarded. */
   #discarded: BodyParser | undefined;
   /** Whether the connection closes after the current response. */
@@ -67,9 +62,8 @@ export class ClientConnection implements ClientSide {
   #state: "open" | "lingering" = "open";
   /** Bytes read and discarded after the last response. */
   #lingeredBytes = 0;
-  /** Why reading is paused: the upload's upstream is slow, or the buffer of pipelined requests is full. */
+  /** The upload's upstream is slow. */
   #bodyPaused = false;
-  #bufferIsFull = false;
   #flushIsWatched = false;
 
   constructor(context: FastContext, owner: ConnectionOwner, accepted: Socket, downstream: DownstreamInfo) {
@@ -142,7 +136,7 @@ export class ClientConnection implements ClientSide {
   }
 
   get #isPaused(): boolean {
-    return this.#bodyPaused || this.#bufferIsFull;
+    return this.#bodyPaused || this.#pipelined.isFull;
   }
 
   /** From the next read on, reads into a buffer that no other connection uses. */
@@ -167,7 +161,7 @@ export class ClientConnection implements ClientSide {
     this.#target.useShared("pending");
     this.#context.deadlines.arm(this.deadline, keepAliveMs);
     this.resumeBody();
-    this.#takeBuffered();
+    this.#takePipelined();
   }
 
   // ---- reading
@@ -235,31 +229,19 @@ export class ClientConnection implements ClientSide {
   #takeRequests(bytes: Buffer, from: number, to: number, partial?: PartialHead): void {
     let at = this.#request === undefined ? this.#readHead(bytes, from, to, partial) : from;
     while (at < to && this.#request === undefined && this.#state === "open") at = this.#readHead(bytes, at, to);
-    if (at < to && this.#request !== undefined) this.#buffer(bytes, at, to);
+    if (at < to && this.#request !== undefined) this.#pipelined.add(bytes, at, to);
   }
 
-  #buffer(bytes: Buffer, from: number, to: number): void {
-    const piece = bytes.subarray(from, to);
-    // Bytes that were buffered before are not copied again for each request parsed from them.
-    if (bytes === this.#taken) this.#buffered = piece;
-    else this.#buffered = this.#buffered === undefined ? Buffer.from(piece) : Buffer.concat([this.#buffered, piece]);
-    this.#bufferIsFull = this.#buffered.length >= maxBufferedBytes;
-  }
-
-  #takeBuffered(): void {
-    const waiting = this.#buffered;
-    if (waiting === undefined) return;
+  #takePipelined(): void {
     const wasPaused = this.#isPaused;
-    this.#buffered = undefined;
-    this.#bufferIsFull = false;
-    this.#taken = waiting;
-    // An exception from the next request must not reach the code that ended this one.
-    try {
-      this.#take(waiting, 0, waiting.length);
-    } catch (error) {
-      this.#fail(error);
-    }
-    this.#taken = undefined;
+    this.#pipelined.take((bytes) => {
+      // An exception from the next request must not reach the code that ended this one.
+      try {
+        this.#take(bytes, 0, bytes.length);
+      } catch (error) {
+        this.#fail(error);
+      }
+    });
     if (wasPaused && !this.#isPaused) this.#socket.resume();
   }
 
@@ -368,7 +350,7 @@ export class ClientConnection implements ClientSide {
    */
   #end(body: BodyParser | undefined): void {
     this.#state = "lingering";
-    this.#buffered = undefined;
+    this.#pipelined.clear();
     if (body === undefined) {
       this.#socket.destroySoon();
       return;
