@@ -3,7 +3,7 @@ import { Draw, percentile, percentSeed } from "./draw.ts";
 import type { AttributeValue, Facts } from "./facts.ts";
 import type { Address, AddressRange } from "./ip-address.ts";
 import type { Pattern, PatternScope } from "./pattern.ts";
-import type { RuleSpec } from "./release-spec.ts";
+import { type RuleSpec, useRollout } from "./release-spec.ts";
 import { compareSemver, type SemanticVersion } from "./semver.ts";
 import type { Unit } from "./unit.ts";
 
@@ -22,6 +22,7 @@ export interface Rule {
 }
 
 export function prepareRule(spec: RuleSpec, release: string, salt: string): Rule {
+  if (spec.use === useRollout) throw new TypeError(`rule ${spec.name}: no rollout draws yet`);
   const isWeighted = typeof spec.use !== "string";
   const subjects = requesterSubjects(spec.when);
   return {

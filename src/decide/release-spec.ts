@@ -1,5 +1,6 @@
 import type { Condition } from "./condition.ts";
 import type { AddressRange } from "./ip-address.ts";
+import type { RolloutSpec } from "./rollout-spec.ts";
 
 /** Weights by version name. A version's share is weight / sum; at least one weight is above zero. */
 export type Weights = Readonly<Record<string, number>>;
@@ -7,9 +8,14 @@ export type Weights = Readonly<Record<string, number>>;
 export interface RuleSpec {
   readonly name: string;
   readonly when: Condition;
-  /** A version's name, or weights for a draw. */
-  readonly use: string | Weights;
+  /** A version's name, weights for a draw, or the rollout's draw. */
+  readonly use: string | Weights | typeof useRollout;
+  /** Whether the rule still gives the rollout's candidate after it was rolled back. Default: `withdraw`. */
+  readonly onRollback?: "withdraw" | "keep";
 }
+
+/** The `use` of a rule that is drawn by the release's rollout. */
+export const useRollout: unique symbol = Symbol("rollout");
 
 export interface StickySpec {
   /** The fact that the unit is derived from; undefined: the pin's random unit. */
@@ -89,4 +95,5 @@ export interface ReleaseSpec {
   readonly rules: readonly RuleSpec[];
   readonly split: Weights | undefined;
   readonly propagate: PropagationSpec | undefined;
+  readonly rollout: RolloutSpec | undefined;
 }

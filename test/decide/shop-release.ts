@@ -48,6 +48,7 @@ export const shop: ReleaseSpec = {
   rules: [],
   split: { stable: 50, canary: 50 },
   propagate: undefined,
+  rollout: undefined,
 };
 
 /** A condition on one attribute. */

@@ -2,7 +2,7 @@ import { isDeepStrictEqual } from "node:util";
 import type { MirrorSpec } from "../../config/compiled-config.ts";
 import { formatDuration } from "../../config/schema-kit/scalars.ts";
 import { type Condition, describeSubject, describeTest, type Test, type ValueList } from "../../decide/condition.ts";
-import type { OverrideSpec, ReleaseSpec, RuleSpec, StickySpec, Weights } from "../../decide/release-spec.ts";
+import { type ReleaseSpec, type RuleSpec, useRollout } from "../../decide/release-spec.ts";
 import { pinsCarryOver } from "./simulate.ts";
 
 /** What a change does to a release besides moving units: one sentence per effect. */
@@ -105,8 +105,9 @@ function ruleNotes(before: readonly RuleSpec[], after: readonly RuleSpec[]): str
   return notes;
 }
 
-function useText(use: string | Weights): string {
+function useText(use: RuleSpec["use"]): string {
   if (typeof use === "string") return use;
+  if (use === useRollout) return "rollout";
   const weights = Object.entries(use).map(([version, weight]) => `${version}: ${weight}`);
   return `{ ${weights.join(", ")} }`;
 }

@@ -34,6 +34,7 @@ export function compileRelease(
     rules,
     split,
     propagate: release.propagate === undefined ? undefined : compilePropagation(release.propagate, context),
+    rollout: undefined,
   };
 }
 
@@ -95,6 +96,7 @@ function compileRules(
     return {
       name,
       when,
+      onRollback: "withdraw",
       use: typeof use === "string" ? names.use(use, parsing.spanOf(config, "use")) : names.weights(use),
     };
   });
