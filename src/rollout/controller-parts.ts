@@ -1,0 +1,86 @@
+import type { ReleaseSpec } from "../decide/release-spec.ts";
+import type { RolloutTraffic, TrafficByRelease } from "../decide/release-traffic.ts";
+import type { RolloutSpec } from "../decide/rollout-spec.ts";
+import type { Logger } from "../observe/log.ts";
+import type { RolloutReport } from "../observe/rollout-report.ts";
+import type { CheckResult, RolloutEvent, RolloutState, SavedState } from "./rollout-state.ts";
+import type { AnswerTotals, RolloutStatus, Verb } from "./rollouts-api.ts";
+
+/** What the controller acts with and through. */
+export interface ControllerParts {
+  readonly store: StateStore;
+  readonly planner: Planner;
+  /** A judge of this rollout that goes on with what it saved; `saved` is undefined for a new one. */
+  readonly judge: (spec: RolloutSpec, saved: unknown) => Judge;
+  /** Gives the traffic to every data plane; what it gets replaces what was there. It applies to the next decision. */
+  readonly act: (traffic: TrafficByRelease) => void;
+  /** Must neither throw nor wait. */
+  readonly notify: (spec: RolloutSpec, event: RolloutEvent) => void;
+  readonly log: Logger;
+  readonly nowMs: () => number;
+  /** Calls back once after `ms` milliseconds; returns a function that cancels the call. */
+  readonly schedule: (ms: number, callback: () => void) => () => void;
+}
+
+/** Where the state outlives the process. */
+export interface StateStore {
+  /** Resolves once the whole state is durable, with undefined, or with why it is not; then the old one still is. */
+  save(state: SavedState): Promise<string | undefined>;
+}
+
+export interface Judge {
+  /** Takes what a plane saw; returns the check that fails now, if one does. */
+  report(report: RolloutReport, nowMs: number): CheckResult | undefined;
+  /** Looks without news: the checks that ask others, and what time alone changes. */
+  look(nowMs: number): CheckResult | undefined;
+  /** From now on the users of a step count from zero. */
+  beginStep(step: number): void;
+  checks(): readonly CheckResult[];
+  readonly users: RolloutStatus["users"];
+  readonly stepUsers: RolloutStatus["stepUsers"];
+  readonly drawn: { readonly baseline: AnswerTotals; readonly candidate: AnswerTotals };
+  readonly placed: { readonly baseline: AnswerTotals; readonly candidate: AnswerTotals };
+  /** Plain JSON, from which a judge goes on. */
+  save(): unknown;
+  close(): void;
+}
+
+/** The plan's rules, without I/O. */
+export interface Planner {
+  /** What the rollout of a release is after this configuration; `known` are its states so far, the newest first. */
+  reconcile(spec: ReleaseSpec, known: readonly RolloutState[], nowMs: number): Reconciled;
+  /** What time and evidence change. The same state object if they change nothing. */
+  advance(spec: RolloutSpec, state: RolloutState, seen: Seen, nowMs: number): Move;
+  /** What a failed check changes, as `onFail` says. */
+  fail(spec: RolloutSpec, state: RolloutState, check: CheckResult, nowMs: number): Move;
+  apply(spec: RolloutSpec, state: RolloutState, verb: Verb, by: Cause, nowMs: number): Move | Refusal;
+  trafficOf(spec: RolloutSpec, state: RolloutState): RolloutTraffic | undefined;
+  steps(spec: RolloutSpec, state: RolloutState): RolloutStatus["steps"];
+  sentence(spec: RolloutSpec, state: RolloutState, checks: readonly CheckResult[], nowMs: number): string;
+}
+
+export interface Seen {
+  readonly stepUsers: number;
+  readonly checks: readonly CheckResult[];
+}
+
+export interface Cause {
+  readonly by: string;
+  readonly why: string;
+}
+
+/** Without events nothing happened that must be saved at once. */
+export interface Move {
+  readonly state: RolloutState;
+  readonly events: readonly EventDraft[];
+}
+
+export type EventDraft = Pick<RolloutEvent, "type" | "by" | "why">;
+
+export interface Refusal {
+  readonly kind: "refused";
+  readonly message: string;
+}
+
+/** `kept`: as it was. `none`: no rollout runs, and the state, if any, is that of one that was taken out. */
+export type Reconciled = Refusal | ({ readonly kind: "moved" } & Move) | { readonly kind: "none" };
