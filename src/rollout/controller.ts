@@ -48,6 +48,8 @@ export class RolloutController implements Rollouts {
   /** A withdrawal or evidence that the file does not have yet. */
   #unsaved = false;
   #newEvidence = false;
+  /** The configuration was taken over, but what it changes could not be saved. */
+  #takeAgain = false;
   #evidenceSavedAtMs: number;
   #looking = false;
   #closed = false;
@@ -200,14 +202,22 @@ export class RolloutController implements Rollouts {
       const world = changed ? { ...before, rollouts, revision: before.revision + 1 } : before;
       const isSaved = !changed || (await this.#saveWorld(world, this.#events.with(events)));
       if (this.#world !== before) continue;
+      this.#takeAgain = !isSaved;
+      let unsavedWithdrawals = before.rollouts;
       const running = next.map(({ spec, state, isNew }) => {
-        const kept = isSaved || !isNew ? state : this.#waiting(state);
+        const old = before.rollouts.find((known) => judgeKey(known) === judgeKey(state));
+        const withdraws = isNew && isWithdrawn(state) && !(old !== undefined && isWithdrawn(old));
+        if (withdraws) this.#rollbacks.add(state.release, "configuration");
+        if (withdraws && !isSaved) unsavedWithdrawals = remembered(unsavedWithdrawals, state);
+        const kept = isSaved || withdraws ? state : (old ?? this.#waiting(state));
         return { spec, state: kept, judge: judge(spec, evidence.get(judgeKey(state))) };
       });
       for (const old of this.#running.values()) old.judge.close();
       this.#releases = new Map(releases.map((spec) => [spec.name, spec]));
       this.#running = new Map(running.map((each) => [each.state.release, each]));
-      this.#world = isSaved ? { ...world, parked: evidence } : { ...before, parked: evidence };
+      this.#world = isSaved
+        ? { ...world, parked: evidence }
+        : { ...before, rollouts: unsavedWithdrawals, parked: evidence };
       if (isSaved) this.#publish(events);
       return;
     }
@@ -355,6 +365,11 @@ export class RolloutController implements Rollouts {
 
   async #advance(): Promise<void> {
     await this.#saveUnsaved();
+    if (this.#takeAgain) {
+      await this.#take([...this.#releases.values()]);
+      if (this.#takeAgain) return;
+      this.#parts.act(this.traffic);
+    }
     await this.#endSplits();
     for (const release of [...this.#running.keys()]) await this.#advanceOne(release);
     const isDue = this.#parts.nowMs() - this.#evidenceSavedAtMs >= evidenceSaveMs;
@@ -369,6 +384,10 @@ export class RolloutController implements Rollouts {
     const failed = judge.look(nowMs());
     const seen = { stepUsers: judge.stepUsers.candidate, checks: judge.checks() };
     const failing = failed && planner.fail(spec, state, failed, nowMs());
+    if (failed !== undefined && failing !== undefined && isWithdrawn(failing.state)) {
+      this.#fail(running, failed);
+      return;
+    }
     const move = failing ?? planner.advance(spec, state, seen, nowMs());
     if (move.state === state) return;
     // Time that was counted is no change of its own: it is saved with the next one, or with the evidence.
