@@ -7,6 +7,7 @@ import type { StatsRegistry } from "../observe/stats-registry.ts";
 import { weightRatios } from "../observe/weight-ratio.ts";
 import { packageVersion } from "../package-version.ts";
 import { type Explanation, explainRequest } from "../proxy/explain/explain.ts";
+import type { Rollouts } from "../rollout/rollouts-api.ts";
 import { certificateExpiries } from "./certificate-expiries.ts";
 import type { DataPlane } from "./data-plane.ts";
 import type { Reloader } from "./reloader.ts";
@@ -15,6 +16,7 @@ export interface AdminSources {
   readonly stats: StatsRegistry;
   readonly dataPlane: DataPlane;
   readonly reloader: Reloader;
+  readonly rollouts: Pick<Rollouts, "all" | "rollbacks">;
   readonly lifecycle: { readonly draining: boolean };
   readonly nowMs: () => number;
   readonly random: RandomSource;
@@ -24,7 +26,7 @@ export interface AdminSources {
 
 /** The data of the admin API for this process. */
 export function adminView(sources: AdminSources): AdminView {
-  const { stats, dataPlane, reloader, lifecycle, nowMs, random } = sources;
+  const { stats, dataPlane, reloader, rollouts, lifecycle, nowMs, random } = sources;
   const { active, endpoints } = dataPlane;
   const metrics = new Metrics({
     stats,
@@ -33,6 +35,8 @@ export function adminView(sources: AdminSources): AdminView {
     },
     certificates: () => certificateExpiries(active.current.config.listeners),
     weightRatios: () => weightRatios(active.current.config.releases),
+    rollouts: () => rollouts.all(),
+    rollbacks: () => rollouts.rollbacks(),
     workers: () => dataPlane.workers,
     build: { version: packageVersion, nodeVersion: process.versions.node },
   });

@@ -200,6 +200,7 @@ function build(foundation: Foundation): Parts {
       file,
       load: loader.load,
       prepare: (loaded) => dataPlane.prepare(loaded),
+      prepareRollouts: () => ({ kind: "prepared", commit: () => Promise.resolve() }),
       stats: stats.reloads,
       log,
       nowMs,
@@ -210,7 +211,8 @@ function build(foundation: Foundation): Parts {
   watcher?.alsoWatch(first.compiled.files, first.sources.files);
   watcher?.onChange(() => void reloader.reload());
   const fromFile = options.source.kind === "file";
-  const view = adminView({ stats, dataPlane, reloader, lifecycle, nowMs, random: batchedRandom(), fromFile });
+  const rollouts = { all: () => [], rollbacks: () => [] };
+  const view = adminView({ stats, dataPlane, reloader, rollouts, lifecycle, nowMs, random: batchedRandom(), fromFile });
   const admin = createAdminServer(view, {
     listenHost: first.compiled.admin.host,
     access: () => dataPlane.active.current.config.adminAccess,

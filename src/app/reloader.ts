@@ -4,6 +4,7 @@ import { type Diagnostic, diagnoseFile, formatDiagnostic } from "../config/schem
 import { addressText } from "../config/sections/listener.ts";
 import type { Logger } from "../observe/log.ts";
 import type { ReloadStats } from "../observe/stats-registry.ts";
+import type { RolloutPreparation } from "../rollout/controller.ts";
 import type { Preparation } from "./data-plane.ts";
 
 /** The active configuration, and why a newer file is not active: the content of `/api/config`. */
@@ -23,6 +24,8 @@ export interface ReloaderParts {
   readonly load: () => Promise<LoadResult>;
   /** Builds the new snapshot in the data plane without activating it. */
   readonly prepare: (loaded: LoadedConfig) => Promise<Preparation>;
+  /** Asks whether the rollouts can go on with it; `commit` comes right before the data plane's. */
+  readonly prepareRollouts: (loaded: LoadedConfig) => RolloutPreparation;
   readonly stats: ReloadStats;
   readonly log: Logger;
   readonly nowMs: () => number;
@@ -84,12 +87,21 @@ export class Reloader {
     }
     const unchanged = result.hash === this.#status.hash;
     if (unchanged && this.#status.lastError === undefined) return;
+    const rollouts = unchanged ? undefined : this.#parts.prepareRollouts(result);
+    if (rollouts?.kind === "refused") {
+      const { file } = this.#status;
+      this.#reject(
+        rollouts.problems.map(({ release, message }) => diagnoseFile(file, `releases.${release}: ${message}`)),
+      );
+      return;
+    }
     const preparation = unchanged ? undefined : await this.#parts.prepare(result);
     if (preparation?.kind === "failed") {
       const message = `not every worker could prepare the configuration: ${preparation.why}`;
       this.#reject([diagnoseFile(this.#status.file, message)]);
       return;
     }
+    await rollouts?.commit();
     await preparation?.commit();
     stats.reloaded(nowMs());
     this.#status = this.#statusOf(result);

@@ -32,6 +32,8 @@ const metrics = new Metrics({
   stats: new StatsRegistry(),
   endpointStates: () => [],
   certificates: () => [],
+  rollouts: () => [],
+  rollbacks: () => [],
   weightRatios: () => [],
   workers: () => ({ serving: 1, restarts: 0 }),
   build: { version: "0.1.0", nodeVersion: "26.5.1" },

@@ -34,6 +34,7 @@ function reloader(first: number) {
         loads.push(port);
         return load(port, more);
       },
+      prepareRollouts: () => ({ kind: "prepared", commit: async () => {} }),
       prepare({ hash }) {
         const { promise, resolve } = Promise.withResolvers<Preparation>();
         preparing.push({ hash, answer: resolve });

@@ -20,6 +20,8 @@ function exporter() {
     stats,
     endpointStates: () => [{ service: "shop", version: "stable", endpoint: 'http://"a\\b\nc', up: true }],
     certificates: () => [],
+    rollouts: () => [],
+    rollbacks: () => [],
     weightRatios: () => [],
     workers: () => ({ serving: 1, restarts: 0 }),
     build: { version: "0.1.0", nodeVersion: "26.5.1" },

@@ -40,6 +40,8 @@ async function expositionOf(stats: StatsRegistry): Promise<readonly string[]> {
     stats,
     endpointStates: () => [],
     certificates: () => [],
+    rollouts: () => [],
+    rollbacks: () => [],
     weightRatios: () => [],
     workers: () => ({ serving: 1, restarts: 0 }),
     build: { version: "0.1.0", nodeVersion: "26.5.1" },

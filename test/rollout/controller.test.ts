@@ -125,8 +125,8 @@ function failedReport(id = "2.4.0"): RolloutReport {
   };
 }
 
-async function started(saved?: SavedState) {
-  const disk: { problem: string | undefined; saves: SavedState[] } = { problem: undefined, saves: [] };
+async function started(saved?: SavedState, problem?: string) {
+  const disk: { problem: string | undefined; saves: SavedState[] } = { problem, saves: [] };
   const acted: TrafficByRelease[] = [];
   let nowMs = 0;
   let due: (() => void) | undefined;
@@ -249,11 +249,12 @@ describe("RolloutController", () => {
   });
 
   test("a rollout whose beginning cannot be saved waits, and begins once it can be", async () => {
-    const { controller, disk, take, look } = await started();
-    disk.problem = "read-only";
-    await take({ ...release, name: "shop" });
+    const { controller, disk, acted, look } = await started(undefined, "read-only");
+    expect(controller.of("shop")).toMatchObject({ phase: "pending", stateProblem: "read-only" });
+    expect(controller.traffic.size).toBe(0);
     disk.problem = undefined;
     await look(1_000);
     expect(controller.of("shop")?.phase).toBe("progressing");
+    expect(candidateIs(acted.at(-1))).toBe("drawn");
   });
 });
