@@ -2,14 +2,25 @@ import type { ReleaseSpec } from "../decide/release-spec.ts";
 import type { TrafficByRelease } from "../decide/release-traffic.ts";
 import type { RolloutReport } from "../observe/rollout-report.ts";
 import type { Cause, ControllerParts, EventDraft, Move } from "./controller-parts.ts";
-import { EventLog } from "./event-log.ts";
+import { EventLog, eventOf } from "./event-log.ts";
 import { logEvent } from "./log-event.ts";
 import { RollbackCounts } from "./rollback-counts.ts";
 import type { CheckResult, RolloutEvent, RolloutState, SavedState, SplitOverride } from "./rollout-state.ts";
 import type { Change, ChangeAnswer, RolloutStatus, Rollouts, SplitAnswer, Verb } from "./rollouts-api.ts";
 import { SerialQueue } from "./serial-queue.ts";
 import { splitProblem } from "./split-problem.ts";
-import { isWithdrawn, judgeKey, type Running, remembered, savedStateOf, trafficOf, type World } from "./world.ts";
+import { statusOf } from "./status-of.ts";
+import {
+  isWithdrawn,
+  judgeKey,
+  type Running,
+  remembered,
+  savedStateOf,
+  trafficOf,
+  type World,
+  waiting,
+  worldOf,
+} from "./world.ts";
 
 /** How often time and evidence are looked at; a plane's reports are judged as they come. */
 const lookMs = 1_000;
@@ -58,12 +69,7 @@ export class RolloutController implements Rollouts {
   constructor(parts: ControllerParts, { saved, problem }: Initial) {
     this.#parts = parts;
     this.#events = new EventLog(saved?.events ?? []);
-    this.#world = {
-      revision: saved?.revision ?? 0,
-      rollouts: saved?.rollouts ?? [],
-      splits: saved?.splits ?? [],
-      parked: new Map(Object.entries(saved?.judge ?? {})),
-    };
+    this.#world = worldOf(saved);
     this.#stateProblem = problem;
     this.#evidenceSavedAtMs = parts.nowMs();
     if (problem !== undefined) parts.log.error({ problem }, "rollouts hold: their state cannot be used");
@@ -209,7 +215,7 @@ export class RolloutController implements Rollouts {
         const withdraws = isNew && isWithdrawn(state) && !(old !== undefined && isWithdrawn(old));
         if (withdraws) this.#rollbacks.add(state.release, "configuration");
         if (withdraws && !isSaved) unsavedWithdrawals = remembered(unsavedWithdrawals, state);
-        const kept = isSaved || withdraws ? state : (old ?? this.#waiting(state));
+        const kept = isSaved || withdraws ? state : (old ?? waiting(state, this.#stateProblem));
         return { spec, state: kept, judge: judge(spec, evidence.get(judgeKey(state))) };
       });
       for (const old of this.#running.values()) old.judge.close();
@@ -221,12 +227,6 @@ export class RolloutController implements Rollouts {
       if (isSaved) this.#publish(events);
       return;
     }
-  }
-
-  /** A rollout that has not begun because that cannot be saved. */
-  #waiting(state: RolloutState): RolloutState {
-    const why = `waits: its state cannot be saved (${this.#stateProblem ?? "unknown"})`;
-    return { ...state, phase: "pending", why, step: -1, weight: 0, rings: [], track: [] };
   }
 
   #ask(
@@ -346,7 +346,7 @@ export class RolloutController implements Rollouts {
   #look(): void {
     for (const running of this.#running.values()) {
       const failed = running.judge.look(this.#parts.nowMs());
-      if (failed !== undefined && this.#onFailWithdraws(running)) this.#fail(running, failed);
+      if (failed !== undefined && running.spec.onFail === "rollback") this.#fail(running, failed);
     }
     this.#scheduleLook();
     if (this.#looking) return;
@@ -357,10 +357,6 @@ export class RolloutController implements Rollouts {
       .finally(() => {
         this.#looking = false;
       });
-  }
-
-  #onFailWithdraws({ spec }: Running): boolean {
-    return spec.onFail === "rollback";
   }
 
   async #advance(): Promise<void> {
@@ -416,19 +412,9 @@ export class RolloutController implements Rollouts {
     state: RolloutState | undefined,
     draft: EventDraft,
     evidence: readonly CheckResult[],
-    offset: number,
-  ): RolloutEvent {
-    return {
-      id: this.#events.nextId + offset,
-      atMs: this.#parts.nowMs(),
-      release,
-      rollout: state?.id ?? null,
-      phase: state?.phase ?? null,
-      step: state === undefined ? null : state.step + 1,
-      weight: state?.weight ?? null,
-      ...draft,
-      evidence,
-    };
+    offset = 0,
+  ) {
+    return eventOf(draft, { release, state, evidence, id: this.#events.nextId + offset, atMs: this.#parts.nowMs() });
   }
 
   #publish(events: readonly RolloutEvent[]): void {
@@ -452,23 +438,9 @@ export class RolloutController implements Rollouts {
     return refused("not-saved", `nothing changed: the state cannot be saved: ${this.#stateProblem ?? "unknown"}`);
   }
 
-  #status({ spec, state, judge }: Running): RolloutStatus {
+  #status(running: Running): RolloutStatus {
     const { planner, nowMs } = this.#parts;
-    const checks = judge.checks();
-    const { release, id, baseline, candidate, phase, why, sinceMs, weight } = state;
-    return {
-      ...{ release, id, baseline, candidate, phase, why, sinceMs, weight, checks },
-      revision: this.revision,
-      sentence: planner.sentence(spec, state, checks, nowMs()),
-      step: state.step + 1,
-      steps: planner.steps(spec, state),
-      users: judge.users,
-      stepUsers: judge.stepUsers,
-      placed: judge.placed,
-      drawn: judge.drawn,
-      startedAtMs: state.startedAtMs ?? null,
-      stateProblem: this.#stateProblem ?? null,
-    };
+    return statusOf(running, planner, { revision: this.revision, problem: this.#stateProblem, nowMs: nowMs() });
   }
 }
 

@@ -1,4 +1,5 @@
-import type { RolloutEvent } from "./rollout-state.ts";
+import type { EventDraft } from "./controller-parts.ts";
+import type { RolloutEvent, RolloutState } from "./rollout-state.ts";
 
 /** More than anyone scrolls through; bounds the state file. */
 const maxEvents = 1_000;
@@ -40,4 +41,12 @@ export class EventLog {
       this.#listeners.delete(listener);
     };
   }
+}
+
+type About = Pick<RolloutEvent, "id" | "atMs" | "release" | "evidence"> & { readonly state: RolloutState | undefined };
+
+export function eventOf(draft: EventDraft, { state, ...about }: About): RolloutEvent {
+  const phase = state?.phase ?? null;
+  const step = state === undefined ? null : state.step + 1;
+  return { ...about, ...draft, rollout: state?.id ?? null, phase, step, weight: state?.weight ?? null };
 }

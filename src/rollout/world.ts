@@ -19,6 +19,17 @@ export interface Running {
   readonly judge: Judge;
 }
 
+export function worldOf(saved: SavedState | undefined): World {
+  const { revision = 0, rollouts = [], splits = [], judge = {} } = saved ?? {};
+  return { revision, rollouts, splits, parked: new Map(Object.entries(judge)) };
+}
+
+/** A rollout that has not begun because that cannot be saved. */
+export function waiting(state: RolloutState, problem = "unknown"): RolloutState {
+  const why = `waits: its state cannot be saved (${problem})`;
+  return { ...state, phase: "pending", why, step: -1, weight: 0, rings: [], track: [] };
+}
+
 export function judgeKey({ release, id }: RolloutState): string {
   return `${release} ${id}`;
 }
