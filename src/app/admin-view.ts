@@ -7,6 +7,7 @@ import type { StatsRegistry } from "../observe/stats-registry.ts";
 import { weightRatios } from "../observe/weight-ratio.ts";
 import { packageVersion } from "../package-version.ts";
 import { type Explanation, explainRequest } from "../proxy/explain/explain.ts";
+import type { Rollouts } from "../rollout/rollouts-api.ts";
 import { certificateExpiries } from "./certificate-expiries.ts";
 import type { DataPlane } from "./data-plane.ts";
 import type { Reloader } from "./reloader.ts";
@@ -20,6 +21,7 @@ export interface AdminSources {
   readonly random: RandomSource;
   /** False if the configuration came from flags. */
   readonly fromFile: boolean;
+  readonly rollouts?: Rollouts;
 }
 
 /** The data of the admin API for this process. */
@@ -37,6 +39,7 @@ export function adminView(sources: AdminSources): AdminView {
     build: { version: packageVersion, nodeVersion: process.versions.node },
   });
   return {
+    rollouts: sources.rollouts,
     async metrics(format) {
       await dataPlane.refresh();
       return metrics.render(format);

@@ -8,6 +8,7 @@ const token = "0123456789abcdef0123456789abcdef";
 const other = "fedcba9876543210fedcba9876543210";
 
 const view: AdminView = {
+  rollouts: undefined,
   metrics: async () => ({ contentType: "text/plain", body: "" }),
   readiness: () => "ready",
   config: () => ({
@@ -38,6 +39,7 @@ function serverWith({ policy, listenHost = "0.0.0.0" }: Setup) {
     listenHost,
     access: () => access,
     monotonicMs: () => nowMs,
+    audit: () => {},
     onFailure: () => {},
   });
   server.post("/api/change/:what", () => ({ changes: ++changes }));
