@@ -180,7 +180,10 @@ function observed(stats: ReleaseStats, spanMs: number, nowMs: number): ReadonlyM
   }));
   const sum = totals.reduce((total, { decisions }) => total + decisions, 0);
   return new Map(
-    totals.map(({ version, decisions, placed }) => [version, { decisions, placed, share: sum === 0 ? null : decisions / sum }]),
+    totals.map(({ version, decisions, placed }) => [
+      version,
+      { decisions, placed, share: sum === 0 ? null : decisions / sum },
+    ]),
   );
 }
 

@@ -32,8 +32,8 @@ export function addEvents(server: FastifyInstance, rollouts: Rollouts | undefine
     streams++;
     reply.hijack();
     const { raw } = reply;
-    const headers = { ...reply.getHeaders(), "content-type": "text/event-stream" };
-    raw.writeHead(200, headers);
+    for (const [name, value] of Object.entries(reply.getHeaders())) if (value !== undefined) raw.setHeader(name, value);
+    raw.writeHead(200, { "content-type": "text/event-stream" });
     if (request.method === "HEAD") {
       streams--;
       raw.end();

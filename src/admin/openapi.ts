@@ -2,10 +2,19 @@ import type { FastifyInstance, RouteOptions } from "fastify";
 import { packageVersion } from "../package-version.ts";
 import { problemType } from "./problem.ts";
 
+declare module "fastify" {
+  interface FastifySchema {
+    readonly summary?: string;
+  }
+}
+
 interface RouteSchema {
   readonly summary?: string;
   readonly body?: object;
-  readonly querystring?: { readonly properties: Readonly<Record<string, object>>; readonly required?: readonly string[] };
+  readonly querystring?: {
+    readonly properties: Readonly<Record<string, object>>;
+    readonly required?: readonly string[];
+  };
 }
 
 type Operation = Readonly<Record<string, unknown>>;

@@ -92,7 +92,12 @@ export function addRollouts(server: FastifyInstance, rollouts: Rollouts | undefi
       const answer = await rollouts.setSplit(release, split, forMs, change);
       if (answer.kind === "refused") return answer;
       const { revision } = answer;
-      return { kind: "done", changed: true, revision, body: { changed: true, revision, split: splitBody(answer.split) } };
+      return {
+        kind: "done",
+        changed: true,
+        revision,
+        body: { changed: true, revision, split: splitBody(answer.split) },
+      };
     });
   });
 }

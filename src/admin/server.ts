@@ -112,7 +112,9 @@ function guard(server: FastifyInstance, { listenHost, access, monotonicMs, onFai
       return sendProblem(reply, 405, "method-not-allowed", "Only GET and HEAD are supported.");
     }
   });
-  server.setNotFoundHandler((_request, reply) => sendProblem(reply, 404, "not-found", "No such path; see / for a list."));
+  server.setNotFoundHandler((_request, reply) =>
+    sendProblem(reply, 404, "not-found", "No such path; see / for a list."),
+  );
   server.setErrorHandler<Error & { statusCode?: number }>((error, _request, reply) => {
     const { statusCode = 500 } = error;
     if (statusCode < 500) {
@@ -140,9 +142,15 @@ function addHealth(server: FastifyInstance, view: AdminView): void {
 
 function addApi(server: FastifyInstance, view: AdminView): void {
   server.get("/api/config", { schema: { summary: "The active configuration" } }, () => configBody(view.config()));
-  server.get("/api/releases", { schema: { summary: "Shares of each version" } }, async () => ({ releases: await view.releases() }));
-  server.get("/api/endpoints", { schema: { summary: "The health of each endpoint" } }, async () => ({ endpoints: await view.endpoints() }));
-  server.get("/api/explain", { schema: { summary: "Which version a request gets, and why" } }, (request, reply) => explain(view, request, reply));
+  server.get("/api/releases", { schema: { summary: "Shares of each version" } }, async () => ({
+    releases: await view.releases(),
+  }));
+  server.get("/api/endpoints", { schema: { summary: "The health of each endpoint" } }, async () => ({
+    endpoints: await view.endpoints(),
+  }));
+  server.get("/api/explain", { schema: { summary: "Which version a request gets, and why" } }, (request, reply) =>
+    explain(view, request, reply),
+  );
 }
 
 async function explain(view: AdminView, request: FastifyRequest, reply: FastifyReply): Promise<FastifyReply> {

@@ -87,7 +87,7 @@ const columns = 80;
 const marks = { done: "x", current: ">", next: " " } as const;
 
 /** What a rollout shows of itself, at most 80 columns wide. */
-export function statusLines(status: RolloutBody): string[] {
+function statusLines(status: RolloutBody): string[] {
   const { release, id, baseline, candidate, phase, revision, sentence, steps, checks, users } = status;
   const head = `${release} ${id}: ${baseline} to ${candidate}, ${phase}, revision ${revision}`;
   return [

@@ -56,8 +56,8 @@ describe("release stats", () => {
     stats.decided("canary", "pin", 2_000);
     const canary = stats.versions.get("canary");
     expect(canary?.byReason.by).toMatchObject({ rule: { value: 1 }, pin: { value: 1 }, split: { value: 0 } });
-    expect(canary?.window.total(60_000, 2_000)).toBe(2);
-    expect(stats.versions.get("stable")?.window.total(60_000, 2_000)).toBe(0);
+    expect(canary?.drawn.total(60_000, 2_000)).toBe(2);
+    expect(stats.versions.get("stable")?.drawn.total(60_000, 2_000)).toBe(0);
   });
 
   test("make no series for a version or rule that the release does not name", () => {
