@@ -155,9 +155,10 @@ test("events resume after the last one known, and the command line shows the sta
     if (text.includes("data:")) break;
   }
   expect(text).toMatch(/^: events\n\nid: 3\nevent: step\ndata: \{.*\}\n\n$/);
-  let out = "";
-  const terminal = { out: (more: string) => void (out += more), err: () => {}, env: {}, isInteractive: false };
+  const written: string[] = [];
+  const terminal = { out: (more: string) => void written.push(more), err: () => {}, env: {}, isInteractive: false };
   expect(await runCommand(["rollout", "status", "shop", "--admin", origin], terminal)).toBe(0);
+  const out = written.join("");
   expect(out).toContain("[>] 10 %");
   expect(Math.max(...out.split("\n").map(({ length }) => length))).toBeLessThanOrEqual(80);
   await server.close();

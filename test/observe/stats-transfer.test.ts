@@ -135,7 +135,7 @@ describe("counts of several workers", () => {
   it("of those that ended hold as many window slots as one window", () => {
     const ended = Array.from({ length: 100 }, (_, i) => busy(1, i * 10_000).stats.counts());
     const decisions = sumCounts(ended).totals.get("perch_decisions_total")?.get("shop") as ReadonlyMap<string, unknown>;
-    expect(decisions.get("constructor")).toMatchObject({ window: { size: 30 } });
+    expect(decisions.get("constructor")).toMatchObject({ drawn: { size: 30 } });
   });
 
   it("leave out what the main thread alone counts", () => {
