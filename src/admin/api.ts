@@ -4,6 +4,7 @@ import type { ReleaseSpec } from "../decide/release-spec.ts";
 import type { Exposition, MetricsFormat } from "../observe/prometheus.ts";
 import type { ReleaseStats } from "../observe/stats-registry.ts";
 import { weightRatios } from "../observe/weight-ratio.ts";
+import type { Rollouts } from "../rollout/rollouts-api.ts";
 import type { HealthState } from "../upstream/endpoint-health.ts";
 import type { HealthSpec, ServiceSpec } from "../upstream/service-spec.ts";
 
@@ -52,7 +53,7 @@ export type ExplainAnswer =
   /** Perch would reject such a request; the message says why. */
   | { readonly kind: "refused"; readonly message: string };
 
-/** The data that the admin server shows, supplied by the application. All methods are read-only and count nothing. */
+/** The data that the admin server shows, supplied by the application. Reading counts nothing. */
 export interface AdminView {
   metrics(format: MetricsFormat): Promise<Exposition>;
   readiness(): Readiness;
@@ -60,6 +61,8 @@ export interface AdminView {
   releases(): Promise<readonly ReleaseReport[]>;
   endpoints(): Promise<readonly EndpointReport[]>;
   explain(query: ExplainQuery): Promise<ExplainAnswer>;
+  /** Undefined where nothing controls rollouts. */
+  readonly rollouts: Rollouts | undefined;
 }
 
 /** One endpoint in `/api/endpoints`. Times are ISO 8601. */
@@ -118,8 +121,11 @@ const minuteMs = 60_000;
 
 /** Decisions of the last minutes, with a resolution of ten seconds. */
 export interface Observed {
+  /** Drawn by the split. */
   readonly decisions: number;
-  /** Of the release's decisions, 0 to 1. Null without decisions, since that is not a share of zero. */
+  /** By anything else: pins, rules, overrides. These follow no weight. */
+  readonly placed: number;
+  /** Of the release's drawn decisions, 0 to 1. Null without decisions, since that is not a share of zero. */
   readonly share: number | null;
 }
 
@@ -149,7 +155,7 @@ export function reportRelease(
   const configured = new Map(Array.from(weightRatios([spec]), ({ version, ratio }) => [version, ratio]));
   const lastMinute = observed(stats, minuteMs, nowMs);
   const lastFiveMinutes = observed(stats, 5 * minuteMs, nowMs);
-  const nothing: Observed = { decisions: 0, share: null };
+  const nothing: Observed = { decisions: 0, placed: 0, share: null };
   return {
     release: spec.name,
     versions: spec.versions.map((version) => ({
@@ -167,13 +173,17 @@ export function reportRelease(
 }
 
 function observed(stats: ReleaseStats, spanMs: number, nowMs: number): ReadonlyMap<string, Observed> {
-  const totals = Array.from(stats.versions, ([version, { window }]) => ({
+  const totals = Array.from(stats.versions, ([version, { drawn, placed }]) => ({
     version,
-    decisions: window.total(spanMs, nowMs),
+    decisions: drawn.total(spanMs, nowMs),
+    placed: placed.total(spanMs, nowMs),
   }));
   const sum = totals.reduce((total, { decisions }) => total + decisions, 0);
   return new Map(
-    totals.map(({ version, decisions }) => [version, { decisions, share: sum === 0 ? null : decisions / sum }]),
+    totals.map(({ version, decisions, placed }) => [
+      version,
+      { decisions, placed, share: sum === 0 ? null : decisions / sum },
+    ]),
   );
 }
 

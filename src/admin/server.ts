@@ -5,6 +5,10 @@ import { TokenBuckets } from "../upstream/token-bucket.ts";
 import { type AccessPolicy, decideAccess, isLoopbackAddress, isReading } from "./access.ts";
 import { type AdminView, configBody, metricsFormat, parseExplainQuery, type Readiness } from "./api.ts";
 import { ConnectionPlaces } from "./connection-places.ts";
+import { addEvents } from "./events.ts";
+import { addOpenApi } from "./openapi.ts";
+import { sendProblem } from "./problem.ts";
+import { type Audit, addRollouts } from "./rollouts.ts";
 
 export interface AdminServerOptions {
   /** The IP address that it will listen on. On loopback, only requests whose Host is loopback are accepted. */
@@ -16,6 +20,8 @@ export interface AdminServerOptions {
   readonly isScarce?: (newest: Socket) => boolean;
   /** Called with internal errors. The client gets only a status of 500. */
   readonly onFailure: (error: Error) => void;
+  /** Called with each change of a rollout or a split, done or refused. */
+  readonly audit: Audit;
 }
 
 const readinessTexts: Readonly<Record<Readiness, string>> = {
@@ -34,11 +40,12 @@ const maxConnections = 512;
 const requestTimeoutMs = 10_000;
 const idleTimeoutMs = 30_000;
 
-/** Creates the admin server, not yet listening. All its routes are read-only: GET and HEAD. */
+/** Creates the admin server, not yet listening. */
 export function createAdminServer(view: AdminView, options: AdminServerOptions): FastifyInstance {
   const server = Fastify({
-    // No route reads a body, and slow requests must not hold connections.
-    bodyLimit: 1024,
+    // Changes are small, and slow requests must not hold connections.
+    bodyLimit: 4096,
+    ajv: { customOptions: { coerceTypes: false, removeAdditional: false } },
     // Open requests must not delay the exit of the process.
     forceCloseConnections: true,
     requestTimeout: requestTimeoutMs,
@@ -51,7 +58,7 @@ export function createAdminServer(view: AdminView, options: AdminServerOptions):
     routerOptions: { ignoreTrailingSlash: true },
     frameworkErrors: (_error, _request, reply) => {
       setCommonHeaders(reply);
-      return sendError(reply, 400, "bad-request", "The path is malformed.");
+      return sendProblem(reply, 400, "bad-request", "The path is malformed.");
     },
   });
   // Of accept(2), out of descriptors. An error of listen(2) still reaches `listen`.
@@ -61,7 +68,10 @@ export function createAdminServer(view: AdminView, options: AdminServerOptions):
   server.setReplySerializer((payload) => `${JSON.stringify(payload, null, 2)}\n`);
   guard(server, options);
   addHealth(server, view);
+  addOpenApi(server);
   addApi(server, view);
+  addRollouts(server, view.rollouts, options.audit);
+  addEvents(server, view.rollouts);
   return server;
 }
 
@@ -90,24 +100,29 @@ function guard(server: FastifyInstance, { listenHost, access, monotonicMs, onFai
       callers.take(callerOf(remoteAddress), monotonicMs()) > 0
     ) {
       reply.header("retry-after", "1");
-      return sendError(reply, 429, "too-many-requests", "Too many requests from this address.");
+      return sendProblem(reply, 429, "too-many-requests", "Too many requests from this address.");
     }
     const decision = decideAccess({ method, path, headers, remoteAddress }, access(), listenHost);
     if (decision.kind === "refused") {
       if (decision.status === 401) reply.header("www-authenticate", 'Bearer realm="perch admin"');
-      return sendError(reply, decision.status, decision.code, decision.message);
+      return sendProblem(reply, decision.status, decision.code, decision.message);
     }
     if (request.is404 && !isReading(request)) {
       reply.header("allow", "GET, HEAD");
-      return sendError(reply, 405, "method-not-allowed", "Only GET and HEAD are supported.");
+      return sendProblem(reply, 405, "method-not-allowed", "Only GET and HEAD are supported.");
     }
   });
-  server.setNotFoundHandler((_request, reply) => sendError(reply, 404, "not-found", "No such path; see / for a list."));
+  server.setNotFoundHandler((_request, reply) =>
+    sendProblem(reply, 404, "not-found", "No such path; see / for a list."),
+  );
   server.setErrorHandler<Error & { statusCode?: number }>((error, _request, reply) => {
     const { statusCode = 500 } = error;
-    if (statusCode < 500) return sendError(reply, statusCode, "bad-request", "The request is malformed.");
+    if (statusCode < 500) {
+      const problems = "validation" in error ? [error.message] : undefined;
+      return sendProblem(reply, statusCode, "bad-request", "The request is malformed.", problems);
+    }
     onFailure(error);
-    return sendError(reply, 500, "internal-error", "Internal error; see the log.");
+    return sendProblem(reply, 500, "internal-error", "Internal error; see the log.");
   });
 }
 
@@ -126,19 +141,25 @@ function addHealth(server: FastifyInstance, view: AdminView): void {
 }
 
 function addApi(server: FastifyInstance, view: AdminView): void {
-  server.get("/api/config", () => configBody(view.config()));
-  server.get("/api/releases", async () => ({ releases: await view.releases() }));
-  server.get("/api/endpoints", async () => ({ endpoints: await view.endpoints() }));
-  server.get("/api/explain", (request, reply) => explain(view, request, reply));
+  server.get("/api/config", { schema: { summary: "The active configuration" } }, () => configBody(view.config()));
+  server.get("/api/releases", { schema: { summary: "Shares of each version" } }, async () => ({
+    releases: await view.releases(),
+  }));
+  server.get("/api/endpoints", { schema: { summary: "The health of each endpoint" } }, async () => ({
+    endpoints: await view.endpoints(),
+  }));
+  server.get("/api/explain", { schema: { summary: "Which version a request gets, and why" } }, (request, reply) =>
+    explain(view, request, reply),
+  );
 }
 
 async function explain(view: AdminView, request: FastifyRequest, reply: FastifyReply): Promise<FastifyReply> {
   const parsed = parseExplainQuery(new URLSearchParams(/\?(.*)/.exec(request.url)?.[1]));
   if (parsed.kind === "problems") {
-    return sendError(reply, 400, "bad-query", "The query is not valid.", parsed.problems);
+    return sendProblem(reply, 400, "bad-query", "The query is not valid.", parsed.problems);
   }
   const answer = await view.explain(parsed.query);
-  if (answer.kind === "refused") return sendError(reply, 400, "bad-query", answer.message);
+  if (answer.kind === "refused") return sendProblem(reply, 400, "bad-query", answer.message);
   return reply.send(answer.explanation);
 }
 
@@ -167,16 +188,6 @@ function sendText(reply: FastifyReply, status: number, text: string): FastifyRep
   return reply.code(status).type("text/plain; charset=utf-8").send(`${text}\n`);
 }
 
-function sendError(
-  reply: FastifyReply,
-  status: number,
-  error: string,
-  message: string,
-  problems?: readonly string[],
-): FastifyReply {
-  return reply.code(status).send({ error, message, problems });
-}
-
 const endpoints = [
   ["/metrics", "metrics in the Prometheus text format or OpenMetrics"],
   ["/livez", "200 while the process runs"],
@@ -191,6 +202,8 @@ const endpoints = [
     "/api/explain?url=http://localhost/",
     "which version a request gets, and why; parameters: method, header, cookie, client",
   ],
+  ["/api/rollouts", "where each rollout stands, and what happens next"],
+  ["/api/openapi.json", "a description of this API"],
 ];
 
 const items = endpoints.map(([path, text]) => `<li><a href="${path}">${path}</a>: ${text}</li>`);

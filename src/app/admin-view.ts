@@ -22,6 +22,7 @@ export interface AdminSources {
   readonly random: RandomSource;
   /** False if the configuration came from flags. */
   readonly fromFile: boolean;
+  readonly rollouts?: Rollouts;
 }
 
 /** The data of the admin API for this process. */
@@ -41,6 +42,7 @@ export function adminView(sources: AdminSources): AdminView {
     build: { version: packageVersion, nodeVersion: process.versions.node },
   });
   return {
+    rollouts: sources.rollouts,
     async metrics(format) {
       await dataPlane.refresh();
       return metrics.render(format);

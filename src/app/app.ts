@@ -219,6 +219,7 @@ function build(foundation: Foundation): Parts {
     monotonicMs: () => performance.now(),
     isScarce: (newest) => !descriptorReserve.allowsAdmin(descriptorOf(newest)),
     onFailure: (error) => log.error({ err: error }, "admin request failed with an internal error"),
+    audit: (entry) => log.info({ ...entry }, "audit"),
   });
   const warn = () => warnOfExpiry(dataPlane.active.current.config.listeners, nowMs(), log);
   const certificates = setInterval(warn, dayMs).unref();

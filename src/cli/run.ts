@@ -73,6 +73,11 @@ export const commands: readonly CommandEntry[] = [
     load: async () => (await import("./plan.ts")).plan,
   },
   {
+    name: "rollout",
+    summary: "Show and steer the rollouts of a running Perch.",
+    load: async () => (await import("./rollout.ts")).rollout,
+  },
+  {
     name: "schema",
     summary: "Print the JSON Schema of the configuration, for editors.",
     load: async () => (await import("./schema.ts")).schema,

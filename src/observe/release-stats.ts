@@ -14,14 +14,17 @@ export type PinRejection = (typeof pinRejections)[number];
 
 type DecisionCounts = {
   readonly byReason: ReadonlyMap<string, number> | undefined;
-  readonly window: ReadonlyMap<number, WindowSlot> | undefined;
+  readonly drawn: ReadonlyMap<number, WindowSlot> | undefined;
+  readonly placed: ReadonlyMap<number, WindowSlot> | undefined;
 };
 
 /** Decisions that assigned one version. */
 export class DecisionCounters implements MetricStorage {
   readonly byReason = new LabelCounters(reasons);
-  /** Not exported as a metric; the admin API shows it. */
-  readonly window = new SlidingWindow();
+  /** By the split, so that the share can be compared with the weight. Not exported; the admin API shows it. */
+  readonly drawn = new SlidingWindow();
+  /** By anything else: pins, rules, overrides. */
+  readonly placed = new SlidingWindow();
 
   /** Only reasons that occurred: a release names many versions that most reasons never assign. */
   *series(): Iterable<Series> {
@@ -29,13 +32,15 @@ export class DecisionCounters implements MetricStorage {
   }
 
   counts(): DecisionCounts | undefined {
-    const [byReason, window] = [this.byReason.counts(), this.window.counts()];
-    return byReason === undefined && window === undefined ? undefined : { byReason, window };
+    const [byReason, drawn, placed] = [this.byReason.counts(), this.drawn.counts(), this.placed.counts()];
+    if (byReason === undefined && drawn === undefined && placed === undefined) return undefined;
+    return { byReason, drawn, placed };
   }
 
   restore(counts: DecisionCounts | undefined): void {
     this.byReason.restore(counts?.byReason);
-    this.window.restore(counts?.window);
+    this.drawn.restore(counts?.drawn);
+    this.placed.restore(counts?.placed);
   }
 }
 
@@ -62,7 +67,8 @@ export class ReleaseStats {
     const decisions = this.versions.get(version) ?? this.versions.get(otherVersion);
     if (decisions === undefined) return;
     decisions.byReason.count(reason);
-    decisions.window.count(nowMs);
+    const window = reason === "split" ? decisions.drawn : decisions.placed;
+    window.count(nowMs);
   }
 
   ruleHit(ruleName: string): void {

@@ -8,6 +8,7 @@ const token = "0123456789abcdef0123456789abcdef";
 const other = "fedcba9876543210fedcba9876543210";
 
 const view: AdminView = {
+  rollouts: undefined,
   metrics: async () => ({ contentType: "text/plain", body: "" }),
   readiness: () => "ready",
   config: () => ({
@@ -38,6 +39,7 @@ function serverWith({ policy, listenHost = "0.0.0.0" }: Setup) {
     listenHost,
     access: () => access,
     monotonicMs: () => nowMs,
+    audit: () => {},
     onFailure: () => {},
   });
   server.post("/api/change/:what", () => ({ changes: ++changes }));
@@ -233,8 +235,8 @@ describe("exhaustion by requests (CWE-770)", () => {
     expect((await from("2", 1)).statusCode).toBe(200);
   });
 
-  test("a body over one kilobyte is rejected", async () => {
-    const request = { ...change, headers: bearer(token), payload: { text: "x".repeat(2_000) } };
+  test("a body over four kilobytes is rejected", async () => {
+    const request = { ...change, headers: bearer(token), payload: { text: "x".repeat(5_000) } };
     expect((await serverWith({}).send(request)).statusCode).toBe(413);
   });
 });

@@ -11,7 +11,9 @@ describe("a release's report", () => {
     const stats = fresh();
     const nowMs = 600_000;
     for (let index = 0; index < 6; index++) stats.decided("stable", "split", nowMs - 120_000);
-    for (let index = 0; index < 3; index++) stats.decided("stable", "pin", nowMs);
+    for (let index = 0; index < 3; index++) stats.decided("stable", "split", nowMs);
+    stats.decided("canary", "split", nowMs);
+    stats.decided("stable", "pin", nowMs);
     stats.decided("canary", "rule", nowMs);
     stats.ruleHit("east");
     stats.pinFlips.value = 2;
@@ -22,14 +24,14 @@ describe("a release's report", () => {
         {
           version: "stable",
           configuredShare: 0.75,
-          lastMinute: { decisions: 3, share: 0.75 },
-          lastFiveMinutes: { decisions: 9, share: 0.9 },
+          lastMinute: { decisions: 3, placed: 1, share: 0.75 },
+          lastFiveMinutes: { decisions: 9, placed: 1, share: 0.9 },
         },
         {
           version: "canary",
           configuredShare: 0.25,
-          lastMinute: { decisions: 1, share: 0.25 },
-          lastFiveMinutes: { decisions: 1, share: 0.1 },
+          lastMinute: { decisions: 1, placed: 1, share: 0.25 },
+          lastFiveMinutes: { decisions: 1, placed: 1, share: 0.1 },
         },
       ],
       rules: [{ rule: "east", hits: 1 }],
@@ -39,7 +41,7 @@ describe("a release's report", () => {
   });
 
   test("has no observed share without decisions, and no configured share without a split", () => {
-    const nothing = { decisions: 0, share: null };
+    const nothing = { decisions: 0, placed: 0, share: null };
     expect(reportRelease({ ...shop, split: undefined }, fresh(), 0).versions).toEqual(
       versions.map((version) => ({
         version,

@@ -40,6 +40,7 @@ const metrics = new Metrics({
 });
 
 const view: AdminView = {
+  rollouts: undefined,
   metrics: (format) => metrics.render(format),
   readiness: () => "ready",
   config: () => config,
@@ -63,6 +64,7 @@ const answer = async (request: InjectOptions | string, setup: Setup = {}) => {
       listenHost: setup.listenHost ?? "127.0.0.1",
       access: () => ({ tokens: [Buffer.from(token)], withoutToken: "probes-and-metrics" }),
       monotonicMs: () => 0,
+      audit: () => {},
       onFailure: (error) => failures.push(error),
     },
   );
@@ -153,7 +155,7 @@ describe("contents", () => {
     expect(response.headers["content-type"]).toBe("text/html; charset=utf-8");
     expect(response.headers["content-security-policy"]).toContain("default-src 'none'");
     const links = Array.from(response.body.matchAll(/href="([^"]+)"/g), ([, link]) => link ?? "");
-    expect(links.length).toBe(7);
+    expect(links.length).toBe(9);
     for (const link of links) expect((await get(link)).statusCode).toBe(200);
   });
 });
@@ -215,9 +217,9 @@ describe("/api/explain", () => {
   ])("rejects ?$search", async ({ search, problem }) => {
     const response = await get(`/api/explain?${search}`);
     expect(response.statusCode).toBe(400);
-    expect(response.json()).toEqual({
+    expect(response.json()).toMatchObject({
       error: "bad-query",
-      message: "The query is not valid.",
+      detail: "The query is not valid.",
       problems: [problem],
     });
   });
@@ -232,7 +234,7 @@ describe("/api/explain", () => {
     const response = await get("/api/explain?url=http://a/", {
       view: { explain: async () => ({ kind: "refused", message }) },
     });
-    expect([response.statusCode, response.json()]).toEqual([400, { error: "bad-query", message }]);
+    expect([response.statusCode, response.json()]).toMatchObject([400, { error: "bad-query", detail: message }]);
   });
 });
 
@@ -272,7 +274,7 @@ describe("every response", () => {
     expect(response.statusCode).toBe(status);
     expect(response.headers).toMatchObject({ "cache-control": "no-store", "x-content-type-options": "nosniff" });
     expect(response.body).not.toMatch(/secret|stack|\.ts|zz/);
-    if (status >= 400) expect(Object.keys(response.json())).toEqual(["error", "message"]);
+    if (status >= 400) expect(Object.keys(response.json())).toEqual(["type", "title", "status", "detail", "error"]);
   });
 
   test("to a failed request reports the error", async () => {

@@ -50,14 +50,14 @@ describe("request stats", () => {
 describe("release stats", () => {
   const fresh = () => new StatsRegistry().begin().release("shop", ["stable", "canary"], ["east"]);
 
-  test("count a decision by version and reason, and in the version's window", () => {
+  test("count a decision by version and reason, and in the window of placed ones", () => {
     const stats = fresh();
     stats.decided("canary", "rule", 1_000);
     stats.decided("canary", "pin", 2_000);
     const canary = stats.versions.get("canary");
     expect(canary?.byReason.by).toMatchObject({ rule: { value: 1 }, pin: { value: 1 }, split: { value: 0 } });
-    expect(canary?.window.total(60_000, 2_000)).toBe(2);
-    expect(stats.versions.get("stable")?.window.total(60_000, 2_000)).toBe(0);
+    expect(canary?.placed.total(60_000, 2_000)).toBe(2);
+    expect(stats.versions.get("stable")?.placed.total(60_000, 2_000)).toBe(0);
   });
 
   test("make no series for a version or rule that the release does not name", () => {

@@ -66,7 +66,7 @@ describe("counts of several workers", () => {
     expect(sum.stats.counts()).toEqual(busy(7).stats.counts());
     expect(seriesOf(sum.stats)).toEqual(seriesOf(busy(7).stats));
     expect(sum.request.duration.sum).toBeCloseTo(0.028, 9);
-    expect(sum.release.versions.get("constructor")?.window.total(60_000, 1_000_000)).toBe(7);
+    expect(sum.release.versions.get("constructor")?.drawn.total(60_000, 1_000_000)).toBe(7);
   });
 
   it("sum up where one has counted nothing, and where nobody has", () => {
@@ -114,7 +114,7 @@ describe("counts of several workers", () => {
     const sum = registry();
     const [old, fresh] = [busy(4, 10_000), busy(2, 400_000)];
     sum.stats.restore(sumCounts([old.stats.counts(), fresh.stats.counts()]));
-    expect(sum.release.versions.get("constructor")?.window.total(300_000, 400_000)).toBe(2);
+    expect(sum.release.versions.get("constructor")?.drawn.total(300_000, 400_000)).toBe(2);
   });
 
   it("of those that ended have nothing in flight, and do not pile up", () => {
@@ -128,14 +128,14 @@ describe("counts of several workers", () => {
     expect([upstream.fallbacks.value, listener.refusals.by.address.value]).toEqual([100, 100]);
     const decisions = release.versions.get("constructor");
     expect(decisions?.byReason.by.split.value).toBe(100);
-    const slots = Array.from(decisions?.window.counts()?.values() ?? [], ({ slot }) => slot);
+    const slots = Array.from(decisions?.drawn.counts()?.values() ?? [], ({ slot }) => slot);
     expect(slots.sort((a, b) => a - b)).toEqual(Array.from({ length: 30 }, (_, i) => 70 + i));
   });
 
   it("of those that ended hold as many window slots as one window", () => {
     const ended = Array.from({ length: 100 }, (_, i) => busy(1, i * 10_000).stats.counts());
     const decisions = sumCounts(ended).totals.get("perch_decisions_total")?.get("shop") as ReadonlyMap<string, unknown>;
-    expect(decisions.get("constructor")).toMatchObject({ window: { size: 30 } });
+    expect(decisions.get("constructor")).toMatchObject({ drawn: { size: 30 } });
   });
 
   it("leave out what the main thread alone counts", () => {
