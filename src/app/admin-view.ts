@@ -16,7 +16,6 @@ export interface AdminSources {
   readonly stats: StatsRegistry;
   readonly dataPlane: DataPlane;
   readonly reloader: Reloader;
-  readonly rollouts: Pick<Rollouts, "all" | "rollbacks">;
   readonly lifecycle: { readonly draining: boolean };
   readonly nowMs: () => number;
   readonly random: RandomSource;
@@ -36,13 +35,13 @@ export function adminView(sources: AdminSources): AdminView {
     },
     certificates: () => certificateExpiries(active.current.config.listeners),
     weightRatios: () => weightRatios(active.current.config.releases),
-    rollouts: () => rollouts.all(),
-    rollbacks: () => rollouts.rollbacks(),
+    rollouts: () => rollouts?.all() ?? [],
+    rollbacks: () => rollouts?.rollbacks() ?? [],
     workers: () => dataPlane.workers,
     build: { version: packageVersion, nodeVersion: process.versions.node },
   });
   return {
-    rollouts: sources.rollouts,
+    rollouts,
     async metrics(format) {
       await dataPlane.refresh();
       return metrics.render(format);

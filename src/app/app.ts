@@ -211,8 +211,7 @@ function build(foundation: Foundation): Parts {
   watcher?.alsoWatch(first.compiled.files, first.sources.files);
   watcher?.onChange(() => void reloader.reload());
   const fromFile = options.source.kind === "file";
-  const rollouts = { all: () => [], rollbacks: () => [] };
-  const view = adminView({ stats, dataPlane, reloader, rollouts, lifecycle, nowMs, random: batchedRandom(), fromFile });
+  const view = adminView({ stats, dataPlane, reloader, lifecycle, nowMs, random: batchedRandom(), fromFile });
   const admin = createAdminServer(view, {
     listenHost: first.compiled.admin.host,
     access: () => dataPlane.active.current.config.adminAccess,

@@ -4,6 +4,7 @@ import { Reloader } from "../../src/app/reloader.ts";
 import { type LoadedConfig, type LoadResult, loadConfigText } from "../../src/config/load.ts";
 import { createLogger } from "../../src/observe/log.ts";
 import { ReloadStats } from "../../src/observe/process-stats.ts";
+import type { RolloutPreparation } from "../../src/rollout/controller.ts";
 
 const token = Buffer.from("a token of thirty-two bytes .....");
 
@@ -19,7 +20,7 @@ function load(port: number, more?: string): LoadResult {
 }
 
 /** A reloader of a configuration that the test changes, whose preparations the test answers. */
-function reloader(first: number) {
+function reloader(first: number, rollouts: RolloutPreparation = { kind: "prepared", commit: async () => {} }) {
   let port = first;
   let more: string | undefined;
   const preparing: { readonly hash: string; answer(preparation: Preparation): void }[] = [];
@@ -34,7 +35,7 @@ function reloader(first: number) {
         loads.push(port);
         return load(port, more);
       },
-      prepareRollouts: () => ({ kind: "prepared", commit: async () => {} }),
+      prepareRollouts: () => rollouts,
       prepare({ hash }) {
         const { promise, resolve } = Promise.withResolvers<Preparation>();
         preparing.push({ hash, answer: resolve });
@@ -57,6 +58,19 @@ function reloader(first: number) {
 
 const hashOf = (port: number) => (load(port) as LoadedConfig).hash;
 const prepared: Preparation = { kind: "prepared", commit: async () => {} };
+
+describe("a reload that a rollout cannot go on with", () => {
+  it("is rejected with the place and what to do, before any plane prepares it", async () => {
+    const problems = [{ release: "shop", message: "the candidate changed; give the rollout a new id" }];
+    const { made, change, preparing } = reloader(1, { kind: "refused", problems });
+    change(2);
+    await made.reload();
+    expect([preparing.length, made.status.hash]).toEqual([0, hashOf(1)]);
+    expect(made.status.lastError?.problems.map(({ message }) => message)).toEqual([
+      "releases.shop: the candidate changed; give the rollout a new id",
+    ]);
+  });
+});
 
 describe("a reload while another is in progress", () => {
   it("loads the file once more afterwards, however often it was requested", async () => {
