@@ -22,10 +22,12 @@ export interface ControllerParts {
   readonly schedule: (ms: number, callback: () => void) => () => void;
 }
 
+export type Saving = { readonly kind: "saved" } | { readonly kind: "failed"; readonly why: string };
+
 /** Where the state outlives the process. */
 export interface StateStore {
-  /** Resolves once the whole state is durable, with undefined, or with why it is not; then the old one still is. */
-  save(state: SavedState): Promise<string | undefined>;
+  /** Resolves once the whole state is durable, or with why it is not; then the old one still is. */
+  save(state: SavedState): Promise<Saving>;
 }
 
 export interface Judge {

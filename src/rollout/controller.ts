@@ -314,7 +314,8 @@ export class RolloutController implements Rollouts {
   async #saveWorld(world: World, events: readonly RolloutEvent[]): Promise<boolean> {
     const hadEvidence = this.#newEvidence;
     this.#newEvidence = false;
-    const problem = await this.#parts.store.save(savedStateOf(world, events, this.#evidence()));
+    const saving = await this.#parts.store.save(savedStateOf(world, events, this.#evidence()));
+    const problem = saving.kind === "failed" ? saving.why : undefined;
     this.#evidenceSavedAtMs = this.#parts.nowMs();
     if (problem !== undefined) this.#newEvidence ||= hadEvidence;
     const { log } = this.#parts;

@@ -135,7 +135,7 @@ async function started(saved?: SavedState, problem?: string) {
       store: {
         save: async (state) => {
           if (disk.problem === undefined) disk.saves.push(structuredClone(state));
-          return disk.problem;
+          return disk.problem === undefined ? { kind: "saved" } : { kind: "failed", why: disk.problem };
         },
       },
       planner,
