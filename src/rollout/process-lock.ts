@@ -2,7 +2,6 @@ import { randomBytes } from "node:crypto";
 import { type FileHandle, open, readdir, rename, unlink } from "node:fs/promises";
 import { connect, createServer, type Server, type Socket } from "node:net";
 import { basename, dirname, join } from "node:path";
-import { text } from "node:stream/consumers";
 
 export type Locking =
   | { readonly kind: "locked"; readonly lock: ProcessLock }
@@ -91,25 +90,19 @@ export class ProcessLock {
   async #isHeldBy(name: string): Promise<boolean> {
     const path = this.#folder.pathOf(name);
     const socket = connect(path);
-    socket.setTimeout(answerWithinMs, () => socket.destroy(new Error("no answer")));
-    const { promise, resolve } = Promise.withResolvers<NodeJS.ErrnoException | undefined>();
+    const { promise: connected, resolve } = Promise.withResolvers<NodeJS.ErrnoException | undefined>();
     socket.once("connect", () => resolve(undefined)).once("error", resolve);
-    const error = await promise;
-    if (error?.code === "ENOENT") return false;
-    if (error?.code === "ECONNREFUSED") {
-      await unlink(path).catch(() => {});
-      return false;
+    const error = await connected;
+    if (error !== undefined) {
+      if (error.code === "ECONNREFUSED") await unlink(path).catch(() => {});
+      // Only these prove that nobody listens, or no more.
+      return !["ECONNREFUSED", "ENOENT", "ECONNRESET", "EPIPE"].includes(error.code ?? "");
     }
-    // Only a refusal proves that nobody listens.
-    if (error !== undefined) return true;
-    try {
-      if (this.#name > name) return true;
-      return (await text(socket)) === holds;
-    } catch (failure) {
-      return (failure as NodeJS.ErrnoException).code !== "ECONNRESET";
-    } finally {
+    if (this.#name > name) {
       socket.destroy();
+      return true;
     }
+    return isHolding(socket);
   }
 
   #hold(): void {
@@ -129,6 +122,15 @@ export class ProcessLock {
     this.#waiting.add(socket);
     socket.once("close", () => this.#waiting.delete(socket));
   }
+}
+
+/** What the process at the other end says; one that ends, or gives up, closes the connection without a word. */
+function isHolding(socket: Socket): Promise<boolean> {
+  const { promise, resolve } = Promise.withResolvers<boolean>();
+  socket.setTimeout(answerWithinMs, () => resolve(true));
+  socket.once("data", () => resolve(true));
+  socket.on("error", () => {}).once("close", () => resolve(false));
+  return promise.finally(() => socket.destroy());
 }
 
 /** A folder whose sockets have a path that is short enough. */
