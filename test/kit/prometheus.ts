@@ -20,10 +20,10 @@ export interface Alert {
 
 /** A real Prometheus that scrapes one target every second. */
 export class Prometheus {
-  readonly #origin: string;
+  readonly origin: string;
 
   private constructor(origin: string) {
-    this.#origin = origin;
+    this.origin = origin;
   }
 
   static async start(target: string, rules: string): Promise<Prometheus> {
@@ -67,7 +67,7 @@ scrape_configs: [{ job_name: perch, static_configs: [{ targets: ["${target}"] }]
   }
 
   async #get<T>(path: string): Promise<T> {
-    const answer = await fetch(`${this.#origin}/api/v1/${path}`);
+    const answer = await fetch(`${this.origin}/api/v1/${path}`);
     const { data, error } = (await answer.json()) as { data: T; error?: string };
     if (error !== undefined) throw new Error(error);
     return data;

@@ -1,0 +1,152 @@
+import { phases, type RolloutState, type SavedState } from "./rollout-state.ts";
+
+export type StateReading =
+  | { readonly kind: "read"; readonly saved: SavedState }
+  /** A clause that says what it is instead, and a sentence that says what to do. */
+  | { readonly kind: "unusable"; readonly why: string; readonly remedy: string };
+
+const format = "perch-rollouts";
+const version = 1;
+
+/** Bound the file: a release in continuous delivery has several rollouts a day. */
+const maxEvents = 200;
+const maxRolloutsOfRelease = 20;
+
+/** Reads a state file's content; whatever is not one whole state of this version is unusable. */
+export function readSavedState(text: string): StateReading {
+  if (text.trim() === "") return damaged("it is empty");
+  let value: unknown;
+  try {
+    value = JSON.parse(text);
+  } catch {
+    // A rename replaces the whole file, so a part of one was cut by something else, or was never a state.
+    return damaged("it is not JSON, or only a part of it");
+  }
+  if (!isObject(value) || value["format"] !== format) {
+    const remedy = "Give `state.file` a path of its own.";
+    return { kind: "unusable", why: "it is a file of something else", remedy };
+  }
+  const found = value["version"];
+  if (typeof found === "number" && found > version) {
+    const remedy = "Start the newer Perch again, or move the file away to begin anew.";
+    return { kind: "unusable", why: `a newer Perch wrote it (version ${found}; this one reads ${version})`, remedy };
+  }
+  if (found !== version) return damaged(`it has no version that this Perch reads (${version})`);
+  const misfit = misfitOf(value);
+  if (misfit !== undefined) return damaged(`its \`${misfit}\` is not as Perch writes it`);
+  return { kind: "read", saved: value as unknown as SavedState };
+}
+
+/** What is kept of a state: the newest events and rollouts, and of the judge what belongs to those rollouts. */
+export function boundedState(state: SavedState): SavedState {
+  const counts = new Map<string, number>();
+  const rollouts = state.rollouts.filter(({ release }) => {
+    const count = (counts.get(release) ?? 0) + 1;
+    counts.set(release, count);
+    return count <= maxRolloutsOfRelease;
+  });
+  const kept = new Set(rollouts.map(({ release, id }) => `${release} ${id}`));
+  const judge = Object.fromEntries(Object.entries(state.judge).filter(([key]) => kept.has(key)));
+  return { ...state, rollouts, events: state.events.slice(-maxEvents), judge };
+}
+
+function damaged(why: string): StateReading {
+  const remedy = "Put a copy of the state back, or move the file away to begin anew, and restart.";
+  return { kind: "unusable", why, remedy };
+}
+
+type Test = (value: unknown) => boolean;
+type Shape<T> = { readonly [K in keyof Required<T>]: Test };
+
+const isObject = (value: unknown): value is Readonly<Record<string, unknown>> =>
+  typeof value === "object" && value !== null && !Array.isArray(value);
+const isText: Test = (value) => typeof value === "string";
+const isNumber: Test = (value) => typeof value === "number";
+const isCount: Test = (value) => Number.isSafeInteger(value) && Number(value) >= 0;
+const oneOf =
+  (words: readonly string[]): Test =>
+  (value) =>
+    typeof value === "string" && words.includes(value);
+const orNull =
+  (test: Test): Test =>
+  (value) =>
+    value === null || test(value);
+const optional =
+  (test: Test): Test =>
+  (value) =>
+    value === undefined || test(value);
+const listOf =
+  (test: Test): Test =>
+  (value) =>
+    Array.isArray(value) && value.every(test);
+const recordOf =
+  (test: Test): Test =>
+  (value) =>
+    isObject(value) && Object.values(value).every(test);
+const shaped =
+  <T>(shape: Shape<T>): Test =>
+  (value) =>
+    isObject(value) && firstMisfit(shape, value) === undefined;
+
+const rolloutShape: Shape<RolloutState> = {
+  release: isText,
+  id: isText,
+  baseline: isText,
+  candidate: isText,
+  candidateEndpoints: listOf(isText),
+  phase: oneOf(phases),
+  why: isText,
+  sinceMs: isNumber,
+  step: Number.isSafeInteger,
+  heldMs: isNumber,
+  countedAtMs: isNumber,
+  weight: isNumber,
+  rings: listOf(shaped<RolloutState["rings"][number]>({ key: isText, weight: isNumber })),
+  planned: listOf(isText),
+  command: oneOf(["run", "pause", "rollback"]),
+  startedAtMs: optional(isNumber),
+  track: listOf(
+    shaped<RolloutState["track"][number]>({
+      step: Number.isSafeInteger,
+      startedAtMs: isNumber,
+      endedAtMs: optional(isNumber),
+      heldMs: isNumber,
+    }),
+  ),
+};
+
+const stateShape: Shape<Omit<SavedState, "format" | "version">> = {
+  revision: isCount,
+  rollouts: listOf(shaped(rolloutShape)),
+  splits: listOf(
+    shaped<SavedState["splits"][number]>({
+      release: isText,
+      split: recordOf(isNumber),
+      untilMs: orNull(isNumber),
+      by: isText,
+      why: isText,
+    }),
+  ),
+  events: listOf(
+    shaped<SavedState["events"][number]>({
+      id: isCount,
+      atMs: isNumber,
+      release: isText,
+      rollout: orNull(isText),
+      type: isText,
+      phase: orNull(oneOf(phases)),
+      step: orNull(isNumber),
+      weight: orNull(isNumber),
+      by: isText,
+      why: isText,
+      evidence: listOf(isObject),
+    }),
+  ),
+  judge: isObject,
+};
+
+const misfitOf = (value: Readonly<Record<string, unknown>>): string | undefined => firstMisfit(stateShape, value);
+
+function firstMisfit(shape: Readonly<Record<string, Test>>, value: Readonly<Record<string, unknown>>) {
+  return Object.entries(shape).find(([name, test]) => !test(value[name]))?.[0];
+}

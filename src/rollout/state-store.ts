@@ -1,0 +1,10 @@
+import type { SavedState } from "./rollout-state.ts";
+
+export type Saving = { readonly kind: "saved" } | { readonly kind: "failed"; readonly why: string };
+
+/** Where the state of rollouts is kept. */
+export interface StateStore {
+  /** Resolves once the state is durable, or with why it is not. One after the other, in the order of the calls. */
+  save(state: SavedState): Promise<Saving>;
+  close(): Promise<void>;
+}

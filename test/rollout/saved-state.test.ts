@@ -1,0 +1,70 @@
+import fc from "fast-check";
+import { describe, expect, it } from "vitest";
+import { boundedState, readSavedState } from "../../src/rollout/saved-state.ts";
+import { rolloutEvent, rolloutState, savedState } from "./saved-states.ts";
+
+const with_ = (change: object) => JSON.stringify({ ...savedState, ...change });
+
+describe("a saved state", () => {
+  it("is read as it was written", () => {
+    expect(readSavedState(JSON.stringify(savedState))).toEqual({ kind: "read", saved: savedState });
+  });
+
+  it("is read where a rollout has not started, and a step has not ended", () => {
+    const track = [{ step: 0, startedAtMs: 0, endedAtMs: undefined, heldMs: 0 }];
+    const text = with_({ rollouts: [{ ...rolloutState, startedAtMs: undefined, track }] });
+    expect(readSavedState(text).kind).toBe("read");
+  });
+
+  const unusable: readonly [sentence: string, text: string, why: string][] = [
+    ["an empty file", "", "it is empty"],
+    ["zeros, as a crash of the system leaves them", "\0\0\0\0", "it is not JSON, or only a part of it"],
+    ["another program's JSON", '{"name":"x"}', "it is a file of something else"],
+    ["a list", "[]", "it is a file of something else"],
+    ["a newer state", with_({ version: 2 }), "a newer Perch wrote it (version 2; this one reads 1)"],
+    ["a state without a version", with_({ version: undefined }), "it has no version that this Perch reads (1)"],
+    ["a negative revision", with_({ revision: -1 }), "its `revision` is not as Perch writes it"],
+    [
+      "an unknown phase",
+      with_({ rollouts: [{ ...rolloutState, phase: "x" }] }),
+      "its `rollouts` is not as Perch writes it",
+    ],
+    [
+      "an event without a time",
+      with_({ events: [{ ...rolloutEvent, atMs: null }] }),
+      "its `events` is not as Perch writes it",
+    ],
+    [
+      "a split of texts",
+      with_({ splits: [{ ...savedState.splits[0], split: { a: "1" } }] }),
+      "its `splits` is not as Perch writes it",
+    ],
+  ];
+  it.each(unusable)("is not %s", (_sentence, text, why) => {
+    expect(readSavedState(text)).toEqual({ kind: "unusable", why, remedy: expect.stringMatching(/\.$/) });
+  });
+
+  it("is never read from a part of one", () => {
+    const text = JSON.stringify(savedState);
+    fc.assert(
+      fc.property(fc.integer({ min: 0, max: text.length - 1 }), (length) => {
+        expect(readSavedState(text.slice(0, length)).kind).toBe("unusable");
+      }),
+      { seed: 14 },
+    );
+  });
+
+  it("keeps the last 200 events, and 20 rollouts of each release with what the judge saved of them", () => {
+    const events = Array.from({ length: 250 }, (_, id) => ({ ...rolloutEvent, id }));
+    const rollouts = ["shop", "search"].flatMap((release) =>
+      Array.from({ length: 25 }, (_, i) => ({ ...rolloutState, release, id: `${25 - i}` })),
+    );
+    const judge = Object.fromEntries(rollouts.map(({ release, id }) => [`${release} ${id}`, 1]));
+    const bounded = boundedState({ ...savedState, events, rollouts, judge });
+    expect(bounded.events.map(({ id }) => id)).toEqual(events.slice(50).map(({ id }) => id));
+    expect(bounded.rollouts).toEqual([...rollouts.slice(0, 20), ...rollouts.slice(25, 45)]);
+    expect(Object.keys(bounded.judge).sort()).toEqual(
+      bounded.rollouts.map(({ release, id }) => `${release} ${id}`).sort(),
+    );
+  });
+});
