@@ -37,6 +37,8 @@ export interface Judge {
   look(nowMs: number): CheckResult | undefined;
   /** From now on the users of a step count from zero. */
   beginStep(step: number): void;
+  /** Whether all gates let this step begin (from 1). The first call for a step asks them. */
+  mayBegin(step: number): boolean;
   checks(): readonly CheckResult[];
   readonly users: RolloutStatus["users"];
   readonly stepUsers: RolloutStatus["stepUsers"];
@@ -64,6 +66,8 @@ export interface Planner {
 export interface Seen {
   readonly stepUsers: number;
   readonly checks: readonly CheckResult[];
+  /** Whether all gates let this step begin (from 1). To be asked once nothing else is in its way. */
+  readonly mayBegin: (step: number) => boolean;
 }
 
 export interface Cause {

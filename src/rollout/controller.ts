@@ -379,7 +379,8 @@ export class RolloutController implements Rollouts {
     const { planner, nowMs } = this.#parts;
     const { spec, state, judge } = running;
     const failed = judge.look(nowMs());
-    const seen = { stepUsers: judge.stepUsers.candidate, checks: judge.checks() };
+    const mayBegin = (step: number) => judge.mayBegin(step);
+    const seen = { stepUsers: judge.stepUsers.candidate, checks: judge.checks(), mayBegin };
     const failing = failed && planner.fail(spec, state, failed, nowMs());
     if (failed !== undefined && failing !== undefined && isWithdrawn(failing.state)) {
       this.#fail(running, failed);

@@ -102,6 +102,7 @@ function judge(): Judge {
     },
     look: () => failed,
     beginStep() {},
+    mayBegin: () => true,
     checks: () => (failed === undefined ? [] : [failed]),
     users: { baseline: none, candidate: none },
     stepUsers: { baseline: 0, candidate: 0 },
