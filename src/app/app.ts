@@ -200,7 +200,7 @@ function build(foundation: Foundation): Parts {
       file,
       load: loader.load,
       prepare: (loaded) => dataPlane.prepare(loaded),
-      prepareRollouts: () => ({ kind: "prepared", commit: () => Promise.resolve() }),
+      prepareRollouts: () => ({ problems: [], commit: () => Promise.resolve() }),
       stats: stats.reloads,
       log,
       nowMs,

@@ -4,7 +4,7 @@ import { type Diagnostic, diagnoseFile, formatDiagnostic } from "../config/schem
 import { addressText } from "../config/sections/listener.ts";
 import type { Logger } from "../observe/log.ts";
 import type { ReloadStats } from "../observe/stats-registry.ts";
-import type { RolloutPreparation } from "../rollout/controller.ts";
+import type { RolloutPreparation } from "../rollout/controller-parts.ts";
 import type { Preparation } from "./data-plane.ts";
 
 /** The active configuration, and why a newer file is not active: the content of `/api/config`. */
@@ -88,7 +88,7 @@ export class Reloader {
     const unchanged = result.hash === this.#status.hash;
     if (unchanged && this.#status.lastError === undefined) return;
     const rollouts = unchanged ? undefined : this.#parts.prepareRollouts(result);
-    if (rollouts?.kind === "refused") {
+    if (rollouts !== undefined && rollouts.problems.length > 0) {
       const { file } = this.#status;
       this.#reject(
         rollouts.problems.map(({ release, message }) => diagnoseFile(file, `releases.${release}: ${message}`)),

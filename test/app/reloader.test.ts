@@ -4,7 +4,7 @@ import { Reloader } from "../../src/app/reloader.ts";
 import { type LoadedConfig, type LoadResult, loadConfigText } from "../../src/config/load.ts";
 import { createLogger } from "../../src/observe/log.ts";
 import { ReloadStats } from "../../src/observe/process-stats.ts";
-import type { RolloutPreparation } from "../../src/rollout/controller.ts";
+import type { RolloutPreparation } from "../../src/rollout/controller-parts.ts";
 
 const token = Buffer.from("a token of thirty-two bytes .....");
 
@@ -20,7 +20,7 @@ function load(port: number, more?: string): LoadResult {
 }
 
 /** A reloader of a configuration that the test changes, whose preparations the test answers. */
-function reloader(first: number, rollouts: RolloutPreparation = { kind: "prepared", commit: async () => {} }) {
+function reloader(first: number, rollouts: RolloutPreparation = { problems: [], commit: async () => {} }) {
   let port = first;
   let more: string | undefined;
   const preparing: { readonly hash: string; answer(preparation: Preparation): void }[] = [];
@@ -62,7 +62,7 @@ const prepared: Preparation = { kind: "prepared", commit: async () => {} };
 describe("a reload that a rollout cannot go on with", () => {
   it("is rejected with the place and what to do, before any plane prepares it", async () => {
     const problems = [{ release: "shop", message: "the candidate changed; give the rollout a new id" }];
-    const { made, change, preparing } = reloader(1, { kind: "refused", problems });
+    const { made, change, preparing } = reloader(1, { problems, commit: async () => {} });
     change(2);
     await made.reload();
     expect([preparing.length, made.status.hash]).toEqual([0, hashOf(1)]);
