@@ -3,7 +3,7 @@ import { Draw, percentile, percentSeed } from "./draw.ts";
 import type { AttributeValue, Facts } from "./facts.ts";
 import type { Address, AddressRange } from "./ip-address.ts";
 import type { Pattern, PatternScope } from "./pattern.ts";
-import { type RuleSpec, useRollout } from "./release-spec.ts";
+import { type RuleSpec, useRollout, type Weights } from "./release-spec.ts";
 import { compareSemver, type SemanticVersion } from "./semver.ts";
 import type { Unit } from "./unit.ts";
 
@@ -13,6 +13,10 @@ export interface Rule {
   readonly check: Check;
   /** By the rule's weights; a plain `use` is a draw with one version. */
   readonly draw: Draw;
+  readonly weights: Weights;
+  /** `rollout`: those who get the baseline are then drawn by the rollout, if one runs. */
+  readonly drawnBy: "use" | "rollout";
+  readonly onRollback: "withdraw" | "keep";
   /** Whether `use` has weights: a held pin replaces only such a draw. */
   readonly isWeighted: boolean;
   /** Whether the condition reads facts about the requester: only such a rule is remembered by the pin. */
@@ -21,18 +25,29 @@ export interface Rule {
   readonly isDecidedBy: (facts: Facts) => boolean;
 }
 
-export function prepareRule(spec: RuleSpec, release: string, salt: string): Rule {
-  if (spec.use === useRollout) throw new TypeError(`rule ${spec.name}: no rollout draws yet`);
+/** `baseline`: of the release's rollout; only a rule with `use: rollout` needs it. */
+export function prepareRule(spec: RuleSpec, release: string, salt: string, baseline: string | undefined): Rule {
   const isWeighted = typeof spec.use !== "string";
+  const weights = weightsOf(spec, baseline);
   const subjects = requesterSubjects(spec.when);
   return {
     name: spec.name,
     check: compileCondition(spec.when, release, spec.name),
-    draw: new Draw(release, salt, typeof spec.use === "string" ? { [spec.use]: 1 } : spec.use),
+    draw: new Draw(release, salt, weights),
+    weights,
+    drawnBy: spec.use === useRollout ? "rollout" : "use",
+    onRollback: spec.onRollback ?? "withdraw",
     isWeighted,
     asksRequester: subjects.length > 0,
     isDecidedBy: asksUnit(spec.when) ? () => false : compileCarriesAll(subjects),
   };
+}
+
+function weightsOf({ name, use }: RuleSpec, baseline: string | undefined): Weights {
+  if (use !== useRollout) return typeof use === "string" ? { [use]: 1 } : use;
+  // The configuration was validated, so this is a defect of Perch.
+  if (baseline === undefined) throw new TypeError(`rule ${name} is drawn by a rollout that its release does not have`);
+  return { [baseline]: 1 };
 }
 
 /** A condition compiled to closures, so that requests do not interpret it. */

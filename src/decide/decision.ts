@@ -25,6 +25,8 @@ interface Assignment {
   readonly pin: Pin | undefined;
   /** Whether the pin of the same requester named another version. */
   readonly flipped: boolean;
+  /** The probability of the rollout's candidate, 0 to 1, if the rollout drew the unit to it or to the baseline. */
+  readonly odds: number | undefined;
 }
 
 /** Which version a request gets, and why. */
@@ -43,7 +45,17 @@ export type Decision =
   | (Assignment & { readonly reason: "split" | "default"; readonly rule: undefined; readonly unit: Unit });
 
 /** The steps of a decision, in order. */
-export type Stage = "override" | "propagated" | "preflight" | "unit" | "pin" | "rule" | "split" | "default" | "cookie";
+export type Stage =
+  | "override"
+  | "propagated"
+  | "preflight"
+  | "unit"
+  | "pin"
+  | "rule"
+  | "split"
+  | "rollout"
+  | "default"
+  | "cookie";
 
 /** What one step of a decision did, and why, in text for people. */
 export interface TrailEntry {

@@ -13,8 +13,8 @@ export interface Pin {
   /** Since the Unix epoch. */
   readonly issuedAtSeconds: number;
   readonly version: string;
-  readonly how: "split" | "default" | "rule";
-  /** The rule's name; undefined unless `how` is `rule`. */
+  readonly how: "split" | "default" | "rule" | "ring";
+  /** The rule's name, or what names the rollout's ring; undefined unless `how` is one of the two. */
   readonly rule: string | undefined;
   readonly unit: Unit;
 }
@@ -134,7 +134,7 @@ export const signaturePattern = "[A-Za-z0-9_-]{21}[AQgw]";
 
 const name = "[a-z0-9-]{1,63}";
 /** Matches `1.<epoch>.<issued-at>.<version>.<how>.<unit>`, with a group for each field after the format number. */
-const pinPattern = `1\\.(0|[1-9]\\d{0,9})\\.(0|[1-9]\\d{0,11})\\.(${name})\\.(s|d|r-${name})\\.(${unitPattern})`;
+const pinPattern = `1\\.(0|[1-9]\\d{0,9})\\.(0|[1-9]\\d{0,11})\\.(${name})\\.(s|d|r-${name}|g-[0-9a-f]{8})\\.(${unitPattern})`;
 const unsignedValue = new RegExp(`^${pinPattern}$`);
 const signedValue = new RegExp(`^${pinPattern}\\.${signaturePattern}$`);
 
@@ -153,16 +153,17 @@ function parsePin(text: string): Pin | undefined {
   const parts = unsignedValue.exec(text);
   if (parts === null) return undefined;
   const [, epoch, issuedAt, version = "", how = "", unit = ""] = parts;
-  const rule = how.startsWith("r") ? how.slice(2) : undefined;
   return {
     epoch: Number(epoch),
     issuedAtSeconds: Number(issuedAt),
     version,
-    how: rule !== undefined ? "rule" : how === "s" ? "split" : "default",
-    rule,
+    how: howByLetter[how.charAt(0)] ?? "default",
+    rule: how.length > 1 ? how.slice(2) : undefined,
     unit: parseUnit(unit),
   };
 }
+
+const howByLetter: Readonly<Record<string, Pin["how"]>> = { s: "split", d: "default", r: "rule", g: "ring" };
 
 /** The cookie's value without the signature. */
 function formatPin(pin: Pin): string {
@@ -171,6 +172,7 @@ function formatPin(pin: Pin): string {
 
 function formatHow(pin: Pin): string {
   if (pin.how === "rule") return `r-${pin.rule}`;
+  if (pin.how === "ring") return `g-${pin.rule}`;
   return pin.how === "split" ? "s" : "d";
 }
 

@@ -1,9 +1,10 @@
-import type { Rule } from "./compile-condition.ts";
 import type { Decision, DecisionRequest, Trail } from "./decision.ts";
 import type { Draw } from "./draw.ts";
 import type { AttributeValue, Facts } from "./facts.ts";
 import type { Address } from "./ip-address.ts";
 import type { PatternMeter } from "./pattern.ts";
+import type { PolicyInForce } from "./policy-in-force.ts";
+import type { RolloutDraw } from "./rollout-draw.ts";
 import type { Unit } from "./unit.ts";
 
 /**
@@ -24,14 +25,13 @@ export function isPreflight(facts: Pick<Facts, "method" | "header">): boolean {
  * service's default among equal ones.
  */
 export function decidePreflight(
-  rules: readonly Rule[],
-  split: Draw | undefined,
+  { rules, split, rollout }: Pick<PolicyInForce, "rules" | "split" | "rollout">,
   { facts, defaultVersion, nowMs }: Pick<DecisionRequest, "facts" | "defaultVersion" | "nowMs">,
   trail: Trail | undefined,
 ): Decision {
   trail?.push({ stage: "preflight", outcome: "used", detail: "a CORS preflight has no user: nothing is drawn" });
   const announced = new AnnouncedFacts(facts);
-  for (const { name, check, draw, isDecidedBy } of rules) {
+  for (const { name, check, draw, drawnBy, isDecidedBy } of rules) {
     if (!isDecidedBy(announced)) {
       trail?.push({ stage: "rule", outcome: "skipped", detail: `${name}: asks what a preflight does not tell` });
       continue;
@@ -39,18 +39,26 @@ export function decidePreflight(
     const matches = check.holds(announced, nowMs, nobody);
     const why = trail && check.why(announced, nowMs, nobody);
     trail?.push({ stage: "rule", outcome: matches ? "matched" : "not-matched", detail: `${name}: ${why}` });
-    if (matches) return assigned(draw.largest(defaultVersion), name);
+    if (matches) return assigned(largest(draw, drawnBy === "rollout" ? rollout : undefined, defaultVersion), name);
   }
-  const version = split?.largest(defaultVersion) ?? defaultVersion;
+  const version = split === undefined ? defaultVersion : largest(split, rollout, defaultVersion);
   trail?.push({ stage: split === undefined ? "default" : "split", outcome: "used", detail: version });
   return assigned(version, undefined);
+}
+
+function largest(draw: Draw, rollout: RolloutDraw | undefined, preferred: string): string {
+  const version = draw.largest(preferred);
+  const { candidate, baseline } = rollout ?? {};
+  return version === baseline && candidate !== undefined && (rollout?.weightIn(undefined) ?? 0) > 50
+    ? candidate
+    : version;
 }
 
 /** For conditions that do not read the unit. */
 const nobody: Unit = { source: "random", hi: 0, lo: 0 };
 
 function assigned(version: string, rule: string | undefined): Decision {
-  return { reason: "preflight", version, rule, unit: undefined, pin: undefined, flipped: false };
+  return { reason: "preflight", version, rule, unit: undefined, pin: undefined, flipped: false, odds: undefined };
 }
 
 /** The facts of the request that a preflight announces, as far as they are known: those of the preflight, and the method. */

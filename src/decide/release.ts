@@ -1,13 +1,17 @@
 import { compileCarriesNone, prepareRule, type Rule, requesterSubjects } from "./compile-condition.ts";
 import type { Decision, DecisionRequest, Trail } from "./decision.ts";
-import { Draw } from "./draw.ts";
-import type { AttributeValue, Facts } from "./facts.ts";
+import type { Facts } from "./facts.ts";
 import { Overrides } from "./override.ts";
 import { Pages } from "./pages.ts";
 import { type Pin, PinCookie, type PinRejection } from "./pin.ts";
+import { changesOnlyVersion, isFlip, isSameRequester } from "./pin-changes.ts";
+import { type Drawn, drawVersion, givesVersion, type PolicyInForce, policyInForce } from "./policy-in-force.ts";
 import { decidePreflight, isPreflight } from "./preflight.ts";
-import type { ReleaseSpec } from "./release-spec.ts";
-import { attributeUnit, isSameUnit, randomUnit, type Unit } from "./unit.ts";
+import type { ReleaseSpec, Weights } from "./release-spec.ts";
+import type { ReleaseTraffic } from "./release-traffic.ts";
+import { unitOfRequest } from "./request-unit.ts";
+import type { RolloutDraw } from "./rollout-draw.ts";
+import { isSameUnit, type Unit } from "./unit.ts";
 
 /**
  * A compiled release, which decides the version for each request. It does no I/O and reads no clock: equal requests get
@@ -20,13 +24,12 @@ export class Release {
   /** Undefined if the release has no overrides. */
   readonly overrides: Overrides | undefined;
   readonly #knownVersions: ReadonlySet<string>;
-  readonly #rules: readonly Rule[];
-  readonly #rememberable: ReadonlyMap<string, Rule>;
+  readonly #configuredRules: readonly Rule[];
   readonly #carriesNone: (facts: Facts) => boolean;
-  readonly #split: Draw | undefined;
   readonly #cookie: PinCookie;
   /** Undefined if `sticky.assets` is `independent`. */
   readonly #pages: Pages | undefined;
+  #inForce: PolicyInForce;
 
   constructor(spec: ReleaseSpec) {
     const { salt, cookie } = spec.sticky;
@@ -35,12 +38,22 @@ export class Release {
     this.spec = spec;
     this.overrides = spec.override && new Overrides(spec.name, spec.override, spec.versions);
     this.#knownVersions = new Set(spec.versions);
-    this.#rules = spec.rules.map((rule) => prepareRule(rule, spec.name, salt));
-    this.#rememberable = new Map(this.#rules.filter((rule) => rule.asksRequester).map((rule) => [rule.name, rule]));
+    const baseline = spec.rollout?.baseline;
+    this.#configuredRules = spec.rules.map((rule) => prepareRule(rule, spec.name, salt, baseline));
     this.#carriesNone = compileCarriesNone(spec.rules.flatMap((rule) => requesterSubjects(rule.when)));
-    this.#split = spec.split && new Draw(spec.name, salt, spec.split);
     this.#cookie = new PinCookie(spec.name, cookie);
     this.#pages = Pages.of(spec);
+    this.#inForce = policyInForce(spec, this.#configuredRules, undefined);
+  }
+
+  /** Replaces what the release does beside its configuration, from the next decision on. Undefined: nothing. */
+  direct(traffic: ReleaseTraffic | undefined): void {
+    this.#inForce = policyInForce(this.spec, this.#configuredRules, traffic);
+  }
+
+  /** The weights in force: those of the split, as an operator or a rollout has changed them. Undefined without any. */
+  get weights(): Weights | undefined {
+    return this.#inForce.weights;
   }
 
   /** The first valid pin of a request's cookies of this release's name; see `PinCookie.read`. */
@@ -59,13 +72,14 @@ export class Release {
       this.#byRequest("override", request.override, request, trail) ??
       this.#byRequest("propagated", request.propagated, request, trail);
     if (requested !== undefined) return requested;
-    if (isPreflight(request.facts)) return decidePreflight(this.#rules, this.#split, request, trail);
-    const unit = this.#unitOf(request, trail);
+    if (isPreflight(request.facts)) return decidePreflight(this.#inForce, request, trail);
+    const unit = unitOfRequest(request, this.spec.sticky.by, this.#pages, trail);
     const pin = this.#currentPin(request.pin, unit, trail);
     if (pin === undefined) return this.#byPolicy(request, unit, pin, trail);
-    switch (this.#pages?.followed(pin, request.facts)) {
+    const followed = pin.version === this.#inForce.withdrawn ? undefined : this.#pages?.followed(pin, request.facts);
+    switch (followed) {
       case "asset":
-        return this.#byDocument(pin, unit, undefined, "assets", trail);
+        return this.#byDocument(request, pin, unit, undefined, "assets", trail);
       case "call":
         return this.#callOfPage(request, unit, pin, trail);
       case "prefetch":
@@ -80,8 +94,8 @@ export class Release {
     const held = pin && this.#heldVersion(pin, trail);
     const remembered = pin && this.#rememberedRule(pin, request.facts, trail);
     return (
-      this.#byRules(request, unit, held, remembered, trail) ??
-      this.#bySplit(request, unit, held, trail) ??
+      this.#byRules(request, unit, pin, held, remembered, trail) ??
+      this.#bySplit(request, unit, pin, held, trail) ??
       this.#byDefault(request, unit, trail)
     );
   }
@@ -99,38 +113,13 @@ export class Release {
       trail?.push({ stage: reason, outcome: "ignored", detail: `${version} is not a version of this release` });
       return undefined;
     }
+    if (reason === "propagated" && version === this.#inForce.withdrawn) {
+      trail?.push({ stage: reason, outcome: "ignored", detail: `${version} was rolled back` });
+      return undefined;
+    }
     trail?.push({ stage: reason, outcome: "used", detail: version });
-    const unit = trail && this.#unitOf(request, trail);
-    return { reason, version, rule: undefined, unit, pin: undefined, flipped: false };
-  }
-
-  /** From the `by` fact if the request has it, else from the pin, else new. */
-  #unitOf({ facts, pin, random, nowMs }: DecisionRequest, trail: Trail | undefined): Unit {
-    const named = this.#unitFact(facts);
-    if (named !== undefined) {
-      trail?.push({ stage: "unit", outcome: "used", detail: `from ${this.#unitFactName()}` });
-      return attributeUnit(named);
-    }
-    if (pin !== undefined) {
-      trail?.push({ stage: "unit", outcome: "used", detail: `from the pin (${pin.unit.source})` });
-      return pin.unit;
-    }
-    const destination = this.#pages?.destinationOf(facts);
-    const shared = destination && this.#pages?.units.unit(destination, facts, nowMs);
-    const detail = shared === undefined ? "new and random" : "new, shared by this browser's first requests";
-    trail?.push({ stage: "unit", outcome: "used", detail });
-    return shared ?? randomUnit(random);
-  }
-
-  #unitFact(facts: Facts): AttributeValue | undefined {
-    const { by } = this.spec.sticky;
-    if (by === undefined) return undefined;
-    return by.kind === "attribute" ? facts.attribute(by.index) : facts.clientAddress;
-  }
-
-  #unitFactName(): string {
-    const { by } = this.spec.sticky;
-    return by?.kind === "attribute" ? by.name : "clientAddress";
+    const unit = trail && unitOfRequest(request, this.spec.sticky.by, this.#pages, trail);
+    return { reason, version, rule: undefined, unit, pin: undefined, flipped: false, odds: undefined };
   }
 
   /** The pin, if its version and rule are valid for this requester. Its unit is used in any case. */
@@ -157,7 +146,7 @@ export class Release {
     const learned = decided !== undefined && !changesOnlyVersion(pin, decided) ? decided : undefined;
     const next = learned ?? (this.#cookie.isAging(pin, issuedAtSeconds) ? pin : undefined);
     const written = next && { ...next, issuedAtSeconds, version: pin.version };
-    const decision = this.#byDocument(pin, unit, written, "fetches", trail);
+    const decision = this.#byDocument(request, pin, unit, written, "fetches", trail);
     const outcome = written === undefined ? "unchanged" : "written";
     trail?.push({ stage: "cookie", outcome, detail: this.spec.sticky.cookie.name });
     return decision;
@@ -170,25 +159,45 @@ export class Release {
   #prefetched(request: DecisionRequest, unit: Unit, pin: Pin, trail: Trail | undefined): Decision {
     const next = this.#byPolicy(request, unit, pin, undefined).pin;
     return next !== undefined && changesOnlyVersion(pin, next)
-      ? this.#byDocument(pin, unit, undefined, "prefetched documents", trail)
+      ? this.#byDocument(request, pin, unit, undefined, "prefetched documents", trail)
       : this.#byPolicy(request, unit, pin, trail);
   }
 
   #byDocument(
-    { version, rule }: Pin,
+    request: DecisionRequest,
+    followed: Pin,
     unit: Unit,
     pin: Pin | undefined,
     what: "assets" | "fetches" | "prefetched documents",
     trail: Trail | undefined,
   ): Decision {
+    const { version, rule } = followed;
     trail?.push({ stage: "pin", outcome: "followed", detail: `${what} follow their document, which is ${version}` });
-    return { reason: "pin", version, rule, unit, pin, flipped: false };
+    const odds = this.#oddsOf(request, followed, unit);
+    return { reason: "pin", version, rule: ruleOf(followed.how, rule), unit, pin, flipped: false, odds };
+  }
+
+  /** The odds of a followed version that the rollout drew and would draw again. */
+  #oddsOf(request: DecisionRequest, pin: Pin, unit: Unit): number | undefined {
+    const { split, rollout } = this.#inForce;
+    const isDrawn = pin.how === "split" || pin.how === "ring";
+    if (split === undefined || rollout === undefined || !isDrawn || this.#holds) return undefined;
+    const { version, odds } = drawVersion(split, rollout, { request, unit, pin }, "split", undefined);
+    return version === pin.version ? odds : undefined;
+  }
+
+  get #holds(): boolean {
+    return this.spec.sticky.whenWeightsChange === "hold";
   }
 
   /** Under `hold`, the pinned version, which may replace a draw. */
   #heldVersion(pin: Pin, trail: Trail | undefined): string | undefined {
-    if (this.spec.sticky.whenWeightsChange === "follow") {
+    if (!this.#holds) {
       trail?.push({ stage: "pin", outcome: "used", detail: `names ${pin.version}, but draws follow the weights` });
+      return undefined;
+    }
+    if (pin.version === this.#inForce.withdrawn) {
+      trail?.push({ stage: "pin", outcome: "void", detail: `${pin.version} was rolled back` });
       return undefined;
     }
     const isKnown = this.#knownVersions.has(pin.version);
@@ -199,7 +208,8 @@ export class Release {
 
   /** The rule that set the pin, if the request carries none of the facts that rules read. */
   #rememberedRule(pin: Pin, facts: Facts, trail: Trail | undefined): Rule | undefined {
-    const rule = pin.rule === undefined ? undefined : this.#rememberable.get(pin.rule);
+    const name = ruleOf(pin.how, pin.rule);
+    const rule = name === undefined ? undefined : this.#inForce.rememberable.get(name);
     if (rule === undefined || !this.#carriesNone(facts)) return undefined;
     trail?.push({ stage: "pin", outcome: "remembered", detail: `set by rule ${rule.name}` });
     return rule;
@@ -208,12 +218,13 @@ export class Release {
   #byRules(
     request: DecisionRequest,
     unit: Unit,
+    pin: Pin | undefined,
     held: string | undefined,
     remembered: Rule | undefined,
     trail: Trail | undefined,
   ): Decision | undefined {
-    for (const rule of this.#rules) {
-      if (rule === remembered) return this.#recall(request, unit, rule, held, trail);
+    for (const rule of this.#inForce.rules) {
+      if (rule === remembered) return this.#recall(request, unit, pin, rule, held, trail);
       if (remembered !== undefined && rule.asksRequester) {
         trail?.push({
           stage: "rule",
@@ -221,7 +232,7 @@ export class Release {
           detail: `${rule.name}: the request carries none of the facts that rules read`,
         });
       } else if (this.#matches(rule, request, unit, trail)) {
-        return this.#byRule(request, unit, rule, held, trail);
+        return this.#byRule(request, unit, pin, rule, held, trail);
       }
     }
     return undefined;
@@ -237,16 +248,18 @@ export class Release {
   #byRule(
     request: DecisionRequest,
     unit: Unit,
+    pin: Pin | undefined,
     rule: Rule,
     held: string | undefined,
     trail: Trail | undefined,
   ): Decision {
-    if (rule.isWeighted && held !== undefined && this.#keepsHeld(rule.draw, held, "rule", trail)) {
+    if (rule.isWeighted && held !== undefined && this.#keepsHeld(rule, held, "rule", trail)) {
       return this.#byPin(request, unit, held, rule.name, trail);
     }
-    const version = this.#drawn(rule.draw, unit, "rule", trail);
-    const pin = this.#nextPin(request, unit, version, "rule", rule.name, trail);
-    return { reason: "rule", version, rule: rule.name, unit, pin, flipped: isFlip(request.pin, pin) };
+    const drawn = drawVersion(rule.draw, this.#rolloutOf(rule), { request, unit, pin }, "rule", trail);
+    const next = this.#nextPin(request, unit, drawn.version, ...howOf(drawn, "rule", rule.name), trail);
+    const { version, odds } = drawn;
+    return { reason: "rule", version, rule: rule.name, unit, pin: next, flipped: isFlip(request.pin, next), odds };
   }
 
   /**
@@ -255,35 +268,42 @@ export class Release {
   #recall(
     request: DecisionRequest,
     unit: Unit,
+    pin: Pin | undefined,
     rule: Rule,
     held: string | undefined,
     trail: Trail | undefined,
   ): Decision {
-    const keeps = held !== undefined && this.#keepsHeld(rule.draw, held, "rule", trail);
-    const version = keeps ? held : this.#drawn(rule.draw, unit, "rule", trail);
-    return this.#byPin(request, unit, version, rule.name, trail);
+    if (held !== undefined && this.#keepsHeld(rule, held, "rule", trail)) {
+      return this.#byPin(request, unit, held, rule.name, trail);
+    }
+    const drawn = drawVersion(rule.draw, this.#rolloutOf(rule), { request, unit, pin }, "rule", trail);
+    return { ...this.#byPin(request, unit, drawn.version, rule.name, trail), odds: drawn.odds };
   }
 
   #bySplit(
     request: DecisionRequest,
     unit: Unit,
+    pin: Pin | undefined,
     held: string | undefined,
     trail: Trail | undefined,
   ): Decision | undefined {
-    if (this.#split === undefined) return undefined;
-    if (held !== undefined && this.#keepsHeld(this.#split, held, "split", trail)) {
+    const { split, rollout } = this.#inForce;
+    if (split === undefined) return undefined;
+    if (held !== undefined && this.#keepsHeld({ draw: split, drawnBy: "rollout" }, held, "split", trail)) {
       return this.#byPin(request, unit, held, undefined, trail);
     }
-    const version = this.#drawn(this.#split, unit, "split", trail);
-    const pin = this.#nextPin(request, unit, version, "split", undefined, trail);
-    return { reason: "split", version, rule: undefined, unit, pin, flipped: isFlip(request.pin, pin) };
+    const drawn = drawVersion(split, rollout, { request, unit, pin }, "split", trail);
+    const next = this.#nextPin(request, unit, drawn.version, ...howOf(drawn, "split", undefined), trail);
+    const { version, odds } = drawn;
+    return { reason: "split", version, rule: undefined, unit, pin: next, flipped: isFlip(request.pin, next), odds };
   }
 
   #byDefault(request: DecisionRequest, unit: Unit, trail: Trail | undefined): Decision {
     const version = request.defaultVersion;
     trail?.push({ stage: "default", outcome: "used", detail: version });
     const pin = this.#nextPin(request, unit, version, "default", undefined, trail);
-    return { reason: "default", version, rule: undefined, unit, pin, flipped: isFlip(request.pin, pin) };
+    const flipped = isFlip(request.pin, pin);
+    return { reason: "default", version, rule: undefined, unit, pin, flipped, odds: undefined };
   }
 
   /** The pin keeps its `how` and `rule`: they record the step that first assigned the version. */
@@ -296,26 +316,27 @@ export class Release {
   ): Decision {
     const how = request.pin?.how ?? "split";
     const pin = this.#nextPin(request, unit, version, how, request.pin?.rule, trail);
-    return { reason: "pin", version, rule, unit, pin, flipped: isFlip(request.pin, pin) };
+    return { reason: "pin", version, rule, unit, pin, flipped: isFlip(request.pin, pin), odds: undefined };
+  }
+
+  /** Those that a rule gives the baseline are drawn again only if the rule says so. */
+  #rolloutOf({ drawnBy }: Pick<Rule, "drawnBy">): RolloutDraw | undefined {
+    return drawnBy === "rollout" ? this.#inForce.rollout : undefined;
   }
 
   /** Whether the held version replaces this draw; under `evict` only if it has weight in it. */
-  #keepsHeld(draw: Draw, held: string, stage: "rule" | "split", trail: Trail | undefined): boolean {
+  #keepsHeld(
+    by: Pick<Rule, "draw" | "drawnBy">,
+    held: string,
+    stage: "rule" | "split",
+    trail: Trail | undefined,
+  ): boolean {
     const drains = this.spec.sticky.onWeightZero === "drain";
-    const keeps = drains || draw.hasWeight(held);
-    const why = draw.hasWeight(held)
-      ? "has weight"
-      : drains
-        ? "has no weight and drains"
-        : "has no weight and is evicted";
+    const hasWeight = givesVersion(by.draw, this.#rolloutOf(by), held);
+    const why = hasWeight ? "has weight" : drains ? "has no weight and drains" : "has no weight and is evicted";
+    const keeps = drains || hasWeight;
     trail?.push({ stage, outcome: keeps ? "kept" : "void", detail: `the pinned version ${held} ${why}` });
     return keeps;
-  }
-
-  #drawn(draw: Draw, unit: Unit, stage: "rule" | "split", trail: Trail | undefined): string {
-    const version = draw.pick(unit);
-    trail?.push({ stage, outcome: "drawn", detail: `${version} (${describeScores(draw, unit)})` });
-    return version;
   }
 
   /** The pin to write; undefined if the client's is equal and not aging. A higher epoch of a newer replica is kept. */
@@ -355,30 +376,12 @@ export class Release {
   }
 }
 
-/** A random unit replaced by an attribute's is a login; one attribute's replaced by another's is another requester. */
-function isSameRequester(pin: Pin, unit: Unit): boolean {
-  return pin.unit.source === "random" || isSameUnit(pin.unit, unit);
+/** The name of the rule that a pin remembers. */
+function ruleOf(how: Pin["how"], rule: string | undefined): string | undefined {
+  return how === "rule" ? rule : undefined;
 }
 
-/** Whether only the weights made the next pin another one. */
-function changesOnlyVersion(pin: Pin, next: Pin): boolean {
-  return (
-    pin.version !== next.version &&
-    pin.how === next.how &&
-    pin.rule === next.rule &&
-    pin.epoch === next.epoch &&
-    isSameUnit(pin.unit, next.unit)
-  );
-}
-
-/** Whether a pin of the same requester changes its version. */
-function isFlip(pin: Pin | undefined, next: Pin | undefined): boolean {
-  return pin !== undefined && next !== undefined && pin.version !== next.version && isSameRequester(pin, next.unit);
-}
-
-function describeScores(draw: Draw, unit: Unit): string {
-  return draw
-    .scores(unit)
-    .map(({ version, share, score }) => `${version}: ${(share * 100).toFixed(2)} %, score ${score.toPrecision(4)}`)
-    .join("; ");
+/** A remembered ring takes the place of the rule in the pin: it alone says at which weight the unit was drawn. */
+function howOf({ ring }: Drawn, how: "rule" | "split", rule: string | undefined): [Pin["how"], string | undefined] {
+  return ring === undefined ? [how, rule] : ["ring", ring];
 }
