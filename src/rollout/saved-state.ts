@@ -113,6 +113,10 @@ const rolloutShape: Shape<RolloutState> = {
       heldMs: isNumber,
     }),
   ),
+  pausedFor: optional(
+    listOf(shaped<NonNullable<RolloutState["pausedFor"]>[number]>({ check: isText, atMs: orNull(isNumber) })),
+  ),
+  takenOut: optional((value) => value === true),
 };
 
 const stateShape: Shape<Omit<SavedState, "format" | "version">> = {

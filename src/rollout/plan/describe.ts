@@ -1,0 +1,109 @@
+import type { RolloutSpec } from "../../decide/rollout-spec.ts";
+import type { CheckResult, RolloutState } from "../rollout-state.ts";
+import { inWords, placeOf, titleOf } from "./steps.ts";
+import { counted, hasBegun, isStepEnded } from "./transitions.ts";
+
+/** Where it stands, what happens next, and what the reader can do: full sentences. */
+export function sentence(
+  spec: RolloutSpec,
+  state: RolloutState,
+  checks: readonly CheckResult[],
+  nowMs: number,
+): string {
+  switch (state.phase) {
+    case "pending":
+      return `Not begun: ${clause(state.why)}. ${howToBegin(spec, state)}`;
+    case "progressing":
+      return progressing(spec, counted(state, nowMs), checks);
+    case "holding":
+      return holding(spec, state, checks);
+    case "paused":
+      return `Paused ${where(spec, state)}: ${clause(state.why)}. ${howToResume(spec, state)}${failing(spec, checks)}`;
+    case "rolling-back":
+    case "rolled-back":
+      return `Rolled back${hasBegun(state) ? ` ${where(spec, state)}` : ""}: ${clause(state.why)}. Nobody gets ${state.candidate}; to try again, give the rollout a new \`id\`.`;
+    case "completed":
+      return `Completed: everyone gets ${state.candidate}. Make it the baseline in the configuration when you take the rollout out; \`rollback\` still takes it away.`;
+    case "aborted":
+      return aborted(state);
+  }
+}
+
+function progressing(spec: RolloutSpec, state: RolloutState, checks: readonly CheckResult[]): string {
+  const step = spec.steps[state.step];
+  const restMs = step?.kind === "weight" ? step.holdMs - state.heldMs : 0;
+  const time = restMs > 0 ? ` for ${inWords(restMs).replace(" ", " more ")}` : ", its hold is over";
+  const of = `Step ${state.step + 1} of ${spec.steps.length}`;
+  return `${of}: ${titleOf(step)}${time}; ${verdicts(spec, checks)}. Then ${next(spec, state)}, unless you \`pause\` or \`rollback\`.`;
+}
+
+function holding(spec: RolloutSpec, state: RolloutState, checks: readonly CheckResult[]): string {
+  if (!hasBegun(state))
+    return `Started, but ${clause(state.why)}. It begins by itself once the gates let it; \`step\` does not wait for them.`;
+  const step = spec.steps[state.step];
+  const of = `Step ${state.step + 1} of ${spec.steps.length}: ${titleOf(step)}`;
+  const rest = `It goes on by itself with ${next(spec, state)}; \`step\` does not wait, \`rollback\` takes ${state.candidate} away`;
+  return `${of}, and it waits: ${clause(state.why)}. ${rest}.${failing(spec, checks)}`;
+}
+
+function aborted({ id, why, takenOut }: RolloutState): string {
+  const then = takenOut === true ? `Put back with the id ${id}, it goes on, paused` : "Give the rollout a new `id`";
+  return `Aborted: ${clause(why)}. The split holds. ${then}.`;
+}
+
+function howToBegin(spec: RolloutSpec, { release, command }: RolloutState): string {
+  const start = `\`perch rollout start ${release}\``;
+  const begins = `begins with ${placeOf(spec, 0)}`;
+  if (command === "pause") return `\`command: run\` in the configuration, or ${start}, ${begins}.`;
+  if (spec.start === "manual") return `${start} ${begins}.`;
+  return `It ${begins} by itself once nothing is in its way; \`pause\` keeps it from that.`;
+}
+
+function howToResume(spec: RolloutSpec, state: RolloutState): string {
+  const step = spec.steps[state.step];
+  const endsStep = step?.kind !== "weight" || isStepEnded(state);
+  const resumes = endsStep ? `goes on with ${next(spec, state)}` : `goes on with ${titleOf(step)}`;
+  const ends = endsStep ? "" : `, \`step\` with ${next(spec, state)}`;
+  return `\`resume\` ${resumes}${ends}; \`rollback\` takes ${state.candidate} away.`;
+}
+
+function where(spec: RolloutSpec, state: RolloutState): string {
+  if (!hasBegun(state)) return "before the first step";
+  return isStepEnded(state) && state.phase === "paused"
+    ? `after ${placeOf(spec, state.step)}`
+    : `at ${placeOf(spec, state.step)}`;
+}
+
+function next(spec: RolloutSpec, state: RolloutState): string {
+  const { steps, afterLastStep } = spec;
+  if (state.step + 1 < steps.length) return `step ${state.step + 2} (${titleOf(steps[state.step + 1])})`;
+  const pauses = afterLastStep === "pause" && steps[state.step]?.kind === "weight" && !isStepEnded(state);
+  return pauses ? "a pause (`then: pause`)" : "everyone (100 %)";
+}
+
+function verdicts(spec: RolloutSpec, checks: readonly CheckResult[]): string {
+  const failed = failedOf(spec, checks);
+  if (failed.length > 0) return `${named(failed)} ${failed.length === 1 ? "fails" : "fail"}`;
+  const margins = spec.checks.flatMap(({ kind, name }) => (kind === "margin" ? [name] : []));
+  const open = margins.filter((margin) => checks.find(({ name }) => name === margin)?.verdict !== "pass");
+  const needs = open.length === 1 ? "still needs data" : "still need data";
+  return open.length === 0 ? "no check fails" : `no check fails, ${named(open)} ${needs}`;
+}
+
+function failing(spec: RolloutSpec, checks: readonly CheckResult[]): string {
+  const failed = failedOf(spec, checks);
+  if (failed.length === 0) return "";
+  return ` ${capitalised(named(failed))} ${failed.length === 1 ? "fails" : "fail"}.`;
+}
+
+function failedOf({ drift }: RolloutSpec, checks: readonly CheckResult[]): readonly string[] {
+  const counts = ({ metric, verdict }: CheckResult) => verdict === "fail" && !(metric === "drift" && drift === "off");
+  return checks.filter(counts).map(({ name }) => name);
+}
+
+const named = (names: readonly string[]) => `${names.length === 1 ? "check" : "checks"} ${names.join(", ")}`;
+
+const capitalised = (text: string) => text.charAt(0).toUpperCase() + text.slice(1);
+
+/** Reasons come from people and checks, with or without a full stop. */
+const clause = (why: string) => why.trim().replace(/\.+$/, "");
