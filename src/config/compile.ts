@@ -71,7 +71,7 @@ export function compileConfig(config: Config, context: CompileContext): Compiled
     warnOpenProxies(config, parsing);
     warnRedirectLoops(config.routes, routes, parsing);
     warnUnused(config, known, parsing);
-    warnOfRollouts(config, releases, attributes, parsing);
+    warnOfRollouts(config, releases, parsing);
     warnOfCookieScope(config.releases, config.routes, parsing);
     warnOfSharedCacheEdits(config, parsing);
   }
@@ -80,7 +80,7 @@ export function compileConfig(config: Config, context: CompileContext): Compiled
     admin: config.admin.address,
     adminAccess: compileAdmin(config.admin, context),
     workers: config.workers,
-    stateFile: config.state && context.files.pathOf(config.state.file),
+    stateFile: config.state?.file === undefined ? undefined : context.files.pathOf(config.state.file),
     trustedProxies: config.trustedProxies.filter((range) => range !== "unix"),
     trustUnixSockets: config.trustedProxies.includes("unix"),
     exposeVersion: config.exposeVersion,

@@ -1,12 +1,10 @@
 import type { ReleaseSpec } from "../decide/release-spec.ts";
 import type { RolloutSpec } from "../decide/rollout-spec.ts";
-import type { AttributeSpec } from "../identify/attributes.ts";
-import { truthOf } from "./condition-truth.ts";
 import { foreignTest } from "./rule-warnings.ts";
 import type { Config } from "./schema.ts";
 import { formatDuration } from "./schema-kit/scalars.ts";
 import type { ParseContext } from "./schema-kit/schema.ts";
-import { quote, type Span } from "./schema-kit/tree.ts";
+import { quote } from "./schema-kit/tree.ts";
 import type { ReleaseConfig } from "./sections/release.ts";
 import type { RolloutConfig } from "./sections/rollout.ts";
 
@@ -22,12 +20,9 @@ interface Planned {
  * Warns of rollouts that are not what their authors expect: steps that give nobody anything, checks that no traffic
  * answers, settings of the release that a rollout overrides, and state that is lost with the process.
  */
-export function warnOfRollouts(
-  config: Config,
-  releases: readonly ReleaseSpec[],
-  attributes: readonly AttributeSpec[],
-  parsing: ParseContext,
-): void {
+export function warnOfRollouts(config: Config, releases: readonly ReleaseSpec[], parsing: ParseContext): void {
+  // What an error left out would look like a mistake of its own.
+  if (parsing.problems.failed) return;
   const planned = config.releases.flatMap(({ name, value: release }, index): Planned[] => {
     const rollout = releases[index]?.rollout;
     return rollout === undefined || release.rollout === undefined
@@ -36,7 +31,7 @@ export function warnOfRollouts(
   });
   warnOfLostState(config, planned, parsing);
   for (const one of planned) {
-    warnOfRings(one, config, attributes, parsing);
+    warnOfRings(one, config, parsing);
     warnOfSplit(one, parsing);
     warnOfHeldPins(one, parsing);
     warnOfIdleComparisons(one, parsing);
@@ -51,12 +46,7 @@ function warnOfLostState(config: Config, [first]: readonly Planned[], parsing: P
   parsing.warn(parsing.keySpanOf(first.release, "rollout"), "risky", message, suggestion);
 }
 
-function warnOfRings(
-  { name, written, rollout }: Planned,
-  { routes }: Config,
-  attributes: readonly AttributeSpec[],
-  parsing: ParseContext,
-): void {
+function warnOfRings({ name, written, rollout }: Planned, { routes }: Config, parsing: ParseContext): void {
   const matches = routes.filter(({ release }) => release === name).map(({ match }) => match);
   let general = 0;
   for (const [index, step] of rollout.steps.entries()) {
@@ -67,24 +57,15 @@ function warnOfRings(
       general = Math.max(general, weight);
       continue;
     }
-    const place = parsing.keySpanOf(config, "when");
-    const truth = truthOf(ring.when, attributes, "");
     const foreign = foreignTest(ring.when, matches);
-    const never = typeof truth === "object" ? truth.never : foreign && `no route of release ${name} has the ${foreign}`;
-    if (never !== undefined) reportEmptyRing(step.atLeastUsers, never, place, parsing);
-    else if (truth === "always") {
-      parsing.warn(place, "risky", "every request is in this ring", "leave out when: the weight is then for everyone");
+    if (foreign !== undefined) {
+      const message = `no request is in this ring: no route of release ${name} has the ${foreign}`;
+      parsing.warn(parsing.keySpanOf(config, "when"), "unreachable", message);
     } else if (weight <= general) {
       const message = `nobody gains by this step: its ring has ${weight} %, and everyone has ${general} % already`;
       parsing.warn(parsing.spanOf(config, "weight"), "unreachable", message);
     }
   }
-}
-
-function reportEmptyRing(atLeastUsers: number, why: string, place: Span, parsing: ParseContext): void {
-  const message = `no request is in this ring: ${why}`;
-  if (atLeastUsers === 0) parsing.warn(place, "unreachable", message);
-  else parsing.error(place, "unreachable", `${message}, so the step waits for users for ever`);
 }
 
 function warnOfSplit({ release, rollout }: Planned, parsing: ParseContext): void {

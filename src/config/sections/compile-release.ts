@@ -54,7 +54,7 @@ interface PlanScope {
 }
 
 function compilePlan(
-  { name: release, value: { rollout } }: Entry<ReleaseConfig>,
+  { name: release, value: { rollout, split } }: Entry<ReleaseConfig>,
   { pairing, services, attributes, names }: PlanScope,
   context: CompileContext,
 ): RolloutSpec | undefined {
@@ -63,7 +63,9 @@ function compilePlan(
   const useVersion = (name: string, span: Span): string => names.use(name, span);
   for (const key of ["baseline", "candidate"] as const) {
     const version = rollout[key];
-    if (version !== undefined) warnServicesWithoutVersion(version, parsing.spanOf(rollout, key), pairing, context);
+    const isReported = split?.some(({ name }) => name === version) ?? false;
+    if (version !== undefined && !isReported)
+      warnServicesWithoutVersion(version, parsing.spanOf(rollout, key), pairing, context);
   }
   return compileRollout(rollout, { release, pairing, services, attributes, useVersion }, context);
 }

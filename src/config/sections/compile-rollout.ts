@@ -1,6 +1,7 @@
-import type { CheckSpec, NotifySpec, RolloutSpec, StepSpec } from "../../decide/rollout-spec.ts";
+import type { CheckSpec, NotifySpec, RingSpec, RolloutSpec, StepSpec } from "../../decide/rollout-spec.ts";
 import { describeSpec, type ServiceSpec } from "../../upstream/service-spec.ts";
 import type { CompileContext, KnownAttributes } from "../compile-context.ts";
+import { truthOf } from "../condition-truth.ts";
 import type { PairedServices } from "../release-services.ts";
 import { ringKey } from "../ring-key.ts";
 import { unreadable } from "../scalars.ts";
@@ -116,14 +117,37 @@ function endpointsOf(candidate: string, scope: RolloutScope): readonly string[] 
 
 function compileStep(step: StepConfig, attributes: KnownAttributes, context: CompileContext): StepSpec {
   if (step === "pause") return { kind: "pause" };
-  const when = step.when && compileCondition(step.when, attributes, context);
   return {
     kind: "weight",
     weight: step.weight,
     holdMs: step.hold,
     atLeastUsers: step.atLeast?.users ?? 0,
-    ring: when && { key: ringKey(when), when },
+    ring: compileRing(step, attributes, context),
   };
+}
+
+function compileRing(
+  step: Exclude<StepConfig, "pause">,
+  attributes: KnownAttributes,
+  context: CompileContext,
+): RingSpec | undefined {
+  if (step.when === undefined) return undefined;
+  const { parsing } = context;
+  const failedBefore = parsing.problems.errorCount;
+  const when = compileCondition(step.when, attributes, context);
+  const key = ringKey(when);
+  // A condition that lost an invalid part would look wider than it is.
+  if (parsing.problems.errorCount > failedBefore) return { key, when };
+  const place = parsing.keySpanOf(step, "when");
+  const truth = truthOf(when, attributes.specs, key);
+  if (truth === "always") {
+    parsing.warn(place, "risky", "every request is in this ring", "leave out when: the weight is then for everyone");
+  } else if (truth !== "depends") {
+    const message = `no request is in this ring: ${truth.never}`;
+    if (step.atLeast === undefined) parsing.warn(place, "unreachable", message);
+    else parsing.error(place, "unreachable", `${message}, so the step waits for users for ever`);
+  }
+  return { key, when };
 }
 
 /** Nobody goes back to the baseline but by a rollback, so no weight goes down. */

@@ -55,7 +55,12 @@ const prometheusUrl: Schema<string> = {
   read(node, parsing) {
     const url = httpUrl("the URL of a Prometheus server", "http://prometheus:9090").read(node, parsing);
     if (typeof url !== "string" || !url.includes("?")) return url;
-    return parsing.error(node.span, "bad-value", "the URL of a Prometheus server has no query", "put it into query");
+    return parsing.error(
+      node.span,
+      "bad-value",
+      "the URL of a Prometheus server cannot have a query",
+      "write the query in query",
+    );
   },
   json: () => ({ type: "string", pattern: "^[Hh][Tt][Tt][Pp][Ss]?://[^#?\\s]+$" }),
 };
@@ -112,7 +117,16 @@ const weightStep = object(
   { what: "a step" },
 );
 
-const step = byShape("pause, or a step with weight and hold", { scalar: oneOf(["pause"]), map: weightStep });
+const pauseOrWeight = byShape("pause, or a step with weight and hold", { scalar: oneOf(["pause"]), map: weightStep });
+
+const step: typeof pauseOrWeight = {
+  read(node, parsing) {
+    const pause = node.kind === "map" ? node.entries.find(({ key }) => key === "pause") : undefined;
+    if (pause === undefined) return pauseOrWeight.read(node, parsing);
+    return parsing.error(pause.keySpan, "unknown-key", "a pause is a word, not a key", "write - pause");
+  },
+  json: (definitions) => pauseOrWeight.json(definitions),
+};
 
 const share = percentage({ min: 0.001, max: 99 });
 
@@ -120,8 +134,8 @@ const prometheus = object(
   {
     url: required("The Prometheus server.", prometheusUrl),
     query: required("A query in PromQL with one value.", text({ what: "a query", minLength: 1, maxLength: 16_384 })),
-    atLeast: optional("A value below it is bad.", number({ min: -1e300, max: 1e300 })),
-    atMost: optional("A value above it is bad.", number({ min: -1e300, max: 1e300 })),
+    atLeast: optional("A value below it is bad.", number({ min: -1e15, max: 1e15 })),
+    atMost: optional("A value above it is bad.", number({ min: -1e15, max: 1e15 })),
   },
   { what: "prometheus", atLeastOneOf: ["atLeast", "atMost"] },
 );
@@ -239,6 +253,6 @@ export type CheckConfig = RolloutConfig["checks"][number];
 
 /** Where rollouts and pauses outlive the process. */
 export const stateSchema = object(
-  { file: required("The file. Its folder is created if need be.", filePath) },
-  { what: "state", later: ["kubernetes"] },
+  { file: optional("The file. Its folder is created if need be.", filePath) },
+  { what: "state", exactlyOneOf: ["file"], later: ["kubernetes"] },
 );
