@@ -26,8 +26,8 @@ export class ReleaseJudge implements Judge {
     return this.#seen.look(nowMs) ?? this.#asked.results().find(({ verdict }) => verdict === "fail");
   }
 
-  beginStep(step: number): void {
-    this.#seen.beginStep(step);
+  beginStep(): void {
+    this.#seen.beginStep();
   }
 
   mayBegin(step: number): boolean {
