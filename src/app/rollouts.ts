@@ -34,7 +34,8 @@ export class RunningRollouts {
       {
         store,
         planner,
-        judge: (release, spec, saved) => new ReleaseJudge(release, spec, saved, { nowMs, schedule: scheduleUnref }),
+        judge: (release, spec, saved, changed) =>
+          new ReleaseJudge(release, spec, saved, { nowMs, schedule: scheduleUnref, changed }),
         act: ({ traffic, questions }) => this.#dataPlane?.direct(traffic, questions) ?? Promise.resolve(),
         notify: ({ notify }, event) => this.#notifier.notify(notify, event),
         log,

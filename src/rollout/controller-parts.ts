@@ -10,8 +10,11 @@ import type { AnswerTotals, RolloutStatus, Verb } from "./rollouts-api.ts";
 export interface ControllerParts {
   readonly store: StateStore;
   readonly planner: Planner;
-  /** A judge of this rollout that goes on with what it saved; `saved` is undefined for a new one. */
-  readonly judge: (release: string, spec: RolloutSpec, saved: unknown) => Judge;
+  /**
+   * A judge of this rollout that goes on with what it saved; `saved` is undefined for a new one. It calls `changed` once
+   * others that it asks have answered.
+   */
+  readonly judge: (release: string, spec: RolloutSpec, saved: unknown, changed: () => void) => Judge;
   /**
    * Gives the orders to every data plane; they replace what was there, and apply to the next decision. Resolves once
    * every plane follows them, and must not reject.

@@ -199,7 +199,8 @@ export class RolloutController implements Rollouts {
     const judgeOf = ({ spec, state }: Omit<Running, "judge">): Judge => {
       const known = old.get(state.release);
       if (known !== undefined && isDeepStrictEqual(known.spec, spec)) return known.judge;
-      return this.#parts.judge(state.release, spec, this.#world.parked.get(judgeKey(state)));
+      const saved = this.#world.parked.get(judgeKey(state));
+      return this.#parts.judge(state.release, spec, saved, () => this.#look());
     };
     const running = next.map((each): Running => ({ ...each, judge: judgeOf(each) }));
     const judges = new Set(running.map(({ judge }) => judge));
@@ -316,6 +317,7 @@ export class RolloutController implements Rollouts {
   }
 
   #look(): void {
+    if (this.#closed) return;
     for (const running of this.#running.values()) {
       const failed = running.judge.look(this.#parts.nowMs());
       if (failed !== undefined && running.spec.onFail === "rollback") this.#fail(running, failed);
