@@ -1,66 +1,10 @@
 import { Ajv2020 } from "ajv/dist/2020.js";
 import { describe, expect, test } from "vitest";
 import { parse } from "yaml";
-import { ringKey } from "../../../src/config/ring-key.ts";
 import { jsonSchema } from "../../../src/config/schema.ts";
 import { useRollout } from "../../../src/decide/release-spec.ts";
+import { base, checked, checks, edited, planned, rolloutOf, withPages } from "../rollout-config.ts";
 import { compiled, load, problemsOf, validConfig } from "../valid-config.ts";
-
-/** A configuration with a rollout, without problems. The rollout begins at line 33. */
-const base = `${validConfig.replace(
-  "split: { stable: 95, canary: 5 }\n",
-  `split: { stable: 100, canary: 0 }
-    rollout:
-      id: "2.4.0"
-      candidate: canary
-      steps:
-        - { weight: 1, hold: 5m }
-        - { when: { userId: ada }, weight: 50, hold: 10m, atLeast: { users: 500 } }
-        - { weight: 10, hold: 10m }
-        - pause
-      checks:
-        - { name: errors, metric: errors }
-        - { name: slow, metric: slow, over: 800ms }
-        - { name: ceiling, metric: errors, atMost: 5% }
-        - { name: no-worse, metric: slow, over: p95, margin: 0.5% }
-        - { name: orders, prometheus: { url: "http://prometheus:9090", query: up, atLeast: 0.9 }, every: 2m, failures: 5 }
-        - { name: smoke, webhook: { url: "http://ci/smoke?a=1" }, beforeStep: 1 }
-      caps: { users: 1000, failures: 50, requestsPerSecond: 200 }
-      notify: [{ url: "https://chat.example.com/hook", secretFile: pins.secret }]
-`,
-)}state: { file: data/state.json }
-`;
-
-/** The configuration with some replacements. Throws if one of them is not in it. */
-function edited(...edits: readonly (readonly [find: string, replacement: string])[]): string {
-  return edits.reduce((text, [find, replacement]) => {
-    if (!text.includes(find)) throw new Error(`the configuration has no ${JSON.stringify(find)}`);
-    return text.replace(find, () => replacement);
-  }, base);
-}
-
-const rolloutOf = (text: string) => {
-  const [release] = compiled(text).releases;
-  if (release?.rollout === undefined) throw new Error("no rollout");
-  return release.rollout;
-};
-
-const steps = base.slice(base.indexOf("      steps:\n"), base.indexOf("      checks:\n"));
-const checks = base.slice(base.indexOf("      checks:\n"), base.indexOf("      caps:"));
-
-/** Replaces the steps, and all checks by the default one. */
-const planned = (...written: readonly string[]): string =>
-  edited([steps, `      steps:\n${written.map((step) => `        - ${step}\n`).join("")}`], [checks, ""]);
-
-const checked = (check: string): string => edited([checks, `      checks:\n        - ${check}\n`]);
-
-/** A second service behind the same release. */
-const withPages = (pages: string, ...edits: readonly (readonly [string, string])[]): string =>
-  edited(
-    ["releases:\n", `  pages: ${pages}\nreleases:\n`],
-    ["routes:\n", "routes:\n  - { name: pages, match: { path: { prefix: /p } }, service: pages, release: shop }\n"],
-    ...edits,
-  );
 
 type Case = readonly [sentence: string, text: string, problems: readonly string[]];
 
@@ -184,7 +128,6 @@ const errors: readonly Case[] = [
     "the default version as its candidate",
     edited(["candidate: canary", "candidate: stable"]),
     [
-      "32:14: warning: x",
       '35:18: error: the candidate must be another version: "stable" is the default version, which is the baseline; set baseline, or another candidate',
     ],
   ],
@@ -198,7 +141,9 @@ const errors: readonly Case[] = [
     withPages(
       '{ default: canary, versions: { canary: { endpoints: ["http://c"] }, stable: { endpoints: ["http://s"] } } }',
     ),
-    ["35:7: error: x"],
+    [
+      "35:7: error: the rollout needs a baseline: the default versions of its services differ (pages: canary, shop: stable); set baseline to the version that users have now",
+    ],
   ],
   [
     "no service to take the baseline from",
@@ -206,19 +151,29 @@ const errors: readonly Case[] = [
       "    service: shop\n    release: shop\n  - name: shop\n    service: shop\n    release: shop\n",
       "    service: shop\n",
     ]),
-    ["x"],
+    [
+      "20:3: warning: no route uses release shop",
+      "34:7: error: the rollout needs a baseline: no route pairs release shop with a known service; set baseline to the version that users have now",
+    ],
   ],
+  ["no step", planned().replace("steps:\n", "steps: []\n"), ["36:14: error: the list of steps is empty"]],
   [
-    "a candidate that one service lacks",
-    withPages('{ versions: { stable: { endpoints: ["http://s"] } } }', ["split: { stable: 100, canary: 0 }\n    ", ""]),
-    ["x"],
+    "pauses only",
+    planned("pause"),
+    [
+      "37:9: error: these steps give the candidate nobody: all of them are pauses; add a step such as { weight: 1, hold: 5m }",
+    ],
   ],
-  ["no step", planned().replace("steps:\n", "steps: []\n"), ["x"]],
-  ["pauses only", planned("pause"), ["x"]],
-  ["another word for pause", planned("{ pause: true }"), ["x"]],
-  ["a step without hold", planned("{ weight: 5 }"), ["x"]],
-  ["a weight above 100", planned("{ weight: 101, hold: 1m }"), ["x"]],
-  ["a weight that goes down", planned("{ weight: 10, hold: 1m }", "pause", "{ weight: 5, hold: 1m }"), ["x"]],
+  ["another word for pause", planned("{ pause: true }"), ["37:13: error: a pause is a word, not a key; write - pause"]],
+  ["a step without hold", planned("{ weight: 5 }"), ['37:11: error: a step needs the key "hold"']],
+  ["a weight above 100", planned("{ weight: 101, hold: 1m }"), ["37:21: error: 101 is too large: the maximum is 100"]],
+  [
+    "a weight that goes down",
+    planned("{ weight: 10, hold: 1m }", "pause", "{ weight: 5, hold: 1m }"),
+    [
+      "39:21: error: the weight goes down from 10 to 5: users would go back to the baseline; write at least 10; to take users back, set command: rollback",
+    ],
+  ],
   [
     "a ring's weight that goes down",
     planned(
@@ -226,104 +181,218 @@ const errors: readonly Case[] = [
       "{ weight: 20, hold: 1m }",
       "{ when: { app: { semver: '>=4' }, userId: ada }, weight: 40, hold: 1m }",
     ),
-    ["x"],
+    [
+      "39:68: error: the weight of this ring goes down from 50 to 40: users would go back to the baseline; write at least 50; to take users back, set command: rollback",
+    ],
   ],
-  ["no users to wait for", planned("{ weight: 5, hold: 1m, atLeast: { users: 0 } }"), ["x"]],
+  [
+    "no users to wait for",
+    planned("{ weight: 5, hold: 1m, atLeast: { users: 0 } }"),
+    ["37:52: error: 0 is too small: the minimum is 1"],
+  ],
   [
     "a ring that waits for users who can not exist",
     planned("{ when: { percent: 0 }, weight: 5, hold: 1m, atLeast: { users: 5 } }"),
-    ["x"],
+    ["37:13: error: no request is in this ring: its percentage is 0, so the step waits for users for ever"],
   ],
-  ["an unknown attribute in a ring", planned("{ when: { userid: ada }, weight: 5, hold: 1m }"), ["x"]],
-  ["no check", edited([checks, "      checks: []\n"]), ["x"]],
-  ["two checks of one name", edited(["name: slow", "name: errors"]), ["x"]],
-  ["slow without a limit", checked("{ name: slow, metric: slow }"), ["x"]],
-  ["errors with a duration", checked("{ name: errors, metric: errors, over: 1s }"), ["x"]],
-  ["two questions in one", checked("{ name: errors, metric: errors, atMost: 1%, margin: 1% }"), ["x"]],
-  ["a share without its sign", checked("{ name: errors, metric: errors, atMost: 5 }"), ["x"]],
-  ["a share of nothing", checked("{ name: errors, metric: errors, margin: 0% }"), ["x"]],
-  ["two kinds at once", checked('{ name: errors, metric: errors, webhook: { url: "http://ci" } }'), ["x"]],
-  ["neither kind", checked("{ name: errors }"), ["x"]],
-  ["keys of another kind", checked("{ name: errors, metric: errors, every: 1m, beforeStep: 1 }"), ["x"]],
-  ["Prometheus without a limit", checked('{ name: p, prometheus: { url: "http://p:9090", query: up } }'), ["x"]],
+  [
+    "an unknown attribute in a ring",
+    planned("{ when: { userid: ada }, weight: 5, hold: 1m }"),
+    ['37:21: error: unknown attribute "userid"; did you mean "userId"?'],
+  ],
+  ["no check", edited([checks, "      checks: []\n"]), ["41:15: error: the list of checks is empty"]],
+  [
+    "two checks of one name",
+    edited(["name: slow", "name: errors"]),
+    ['43:19: error: another check of this rollout is already named "errors"'],
+  ],
+  [
+    "slow without a limit",
+    checked("{ name: slow, metric: slow }"),
+    [
+      "42:33: error: metric: slow needs over, the duration above which an answer is slow; add over: 800ms, or over: p95",
+    ],
+  ],
+  [
+    "errors with a duration",
+    checked("{ name: errors, metric: errors, over: 1s }"),
+    ["42:43: error: over is for metric: slow; whether an answer failed has nothing to do with its duration"],
+  ],
+  [
+    "two questions in one",
+    checked("{ name: errors, metric: errors, atMost: 1%, margin: 1% }"),
+    ["42:55: error: atMost and margin are two questions; write a check for each"],
+  ],
+  [
+    "a share without its sign",
+    checked("{ name: errors, metric: errors, atMost: 5 }"),
+    ['42:51: error: "5" is not a percentage; write 5%'],
+  ],
+  [
+    "a share of nothing",
+    checked("{ name: errors, metric: errors, margin: 0% }"),
+    ["42:51: error: 0% is not between 0.001% and 99%"],
+  ],
+  [
+    "two kinds at once",
+    checked('{ name: errors, metric: errors, webhook: { url: "http://ci" } }'),
+    ['42:43: error: "metric" and "webhook" cannot be used together in a check'],
+  ],
+  [
+    "neither kind",
+    checked("{ name: errors }"),
+    ["42:11: error: a check needs one of the keys metric, prometheus, webhook"],
+  ],
+  [
+    "keys of another kind",
+    checked("{ name: errors, metric: errors, every: 1m, beforeStep: 1 }"),
+    [
+      '42:43: error: "every" has no meaning for a check with metric',
+      '42:54: error: "beforeStep" has no meaning for a check with metric',
+    ],
+  ],
+  [
+    "Prometheus without a limit",
+    checked('{ name: p, prometheus: { url: "http://p:9090", query: up } }'),
+    ["42:34: error: prometheus needs at least one of the keys atLeast, atMost"],
+  ],
   [
     "limits that no value meets",
     checked('{ name: p, prometheus: { url: "http://p:9090", query: up, atLeast: 2, atMost: 1 } }'),
-    ["x"],
+    ["42:89: error: no value is at least 2 and at most 1"],
   ],
   [
     "a server's URL with a query",
     checked('{ name: p, prometheus: { url: "http://p:9090/?a", query: up, atLeast: 2 } }'),
-    ["x"],
+    ["42:41: error: the URL of a Prometheus server cannot have a query; write the query in query"],
   ],
-  ["a URL of another protocol", checked('{ name: p, webhook: { url: "ftp://ci" } }'), ["x"]],
-  ["credentials in a URL", checked('{ name: p, webhook: { url: "http://a:b@ci" } }'), ["x"]],
-  ["a step that there is not", edited(["beforeStep: 1", "beforeStep: 5"]), ["x"]],
-  ["a false alarm of nothing", edited(["      steps:", "      falseAlarm: 0%\n      steps:"]), ["x"]],
-  ["a false alarm of more than half", edited(["      steps:", "      falseAlarm: 51%\n      steps:"]), ["x"]],
-  ["a status that is no failure", edited(["      steps:", "      failures: [5xx, 200]\n      steps:"]), ["x"]],
-  ["the status of clients that gave up", edited(["      steps:", "      failures: 499\n      steps:"]), ["x"]],
-  ["a range that ends first", edited(["      steps:", "      failures: 504-500\n      steps:"]), ["x"]],
-  ["a cap of nothing", edited(["failures: 50", "failures: 0"]), ["x"]],
-  ["a cap that a step reaches", edited(["users: 1000", "users: 500"]), ["x"]],
-  ["no cap", edited(["{ users: 1000, failures: 50, requestsPerSecond: 200 }", "{}"]), ["x"]],
-  ["a missing secret", edited(['hook", secretFile: pins.secret', 'hook", secretFile: none.secret']), ["x"]],
-  ["a rule that is drawn by no rollout", validConfig.replace("use: canary", "use: rollout"), ["x"]],
+  [
+    "a URL of another protocol",
+    checked('{ name: p, webhook: { url: "ftp://ci" } }'),
+    ["42:38: error: this is not a URL; write it as in http://ci/smoke"],
+  ],
+  [
+    "credentials in a URL",
+    checked('{ name: p, webhook: { url: "http://a:b@ci" } }'),
+    ["42:38: error: a URL cannot contain credentials"],
+  ],
+  [
+    "a step that there is not",
+    edited(["beforeStep: 1", "beforeStep: 5"]),
+    ["47:79: error: there is no step 5: the rollout has 4"],
+  ],
+  [
+    "a false alarm of nothing",
+    edited(["      steps:", "      falseAlarm: 0%\n      steps:"]),
+    ["36:19: error: 0% is not between 0.001% and 50%"],
+  ],
+  [
+    "a false alarm of more than half",
+    edited(["      steps:", "      falseAlarm: 51%\n      steps:"]),
+    ["36:19: error: 51% is not between 0.001% and 50%"],
+  ],
+  [
+    "a status that is no failure",
+    edited(["      steps:", "      failures: [5xx, 200]\n      steps:"]),
+    ['36:23: error: "200" is no status of a failure; write it as in 5xx, 429 or 500-504, from 300 to 599'],
+  ],
+  [
+    "the status of clients that gave up",
+    edited(["      steps:", "      failures: 499\n      steps:"]),
+    ["36:17: error: 499 never counts: it says that the client gave up; remove it"],
+  ],
+  [
+    "a range that ends first",
+    edited(["      steps:", "      failures: 504-500\n      steps:"]),
+    ["36:17: error: 504-500 ends before it starts"],
+  ],
+  ["a cap of nothing", edited(["failures: 50", "failures: 0"]), ["48:38: error: 0 is too small: the minimum is 1"]],
+  [
+    "a cap that a step reaches",
+    edited(["users: 1000", "users: 500"]),
+    ["48:22: error: the cap of 500 users is reached before the step that needs 500 users ends; set it above 500"],
+  ],
+  [
+    "no cap",
+    edited(["{ users: 1000, failures: 50, requestsPerSecond: 200 }", "{}"]),
+    ["48:13: error: caps needs at least one of the keys users, failures, requestsPerSecond"],
+  ],
+  [
+    "a missing secret",
+    edited(['hook", secretFile: pins.secret', 'hook", secretFile: none.secret']),
+    ["49:68: error: the file <folder>/none.secret cannot be used: no such file"],
+  ],
+  [
+    "a rule that is drawn by no rollout",
+    validConfig.replace("use: canary", "use: rollout"),
+    ["28:14: error: this release has no rollout that could draw; add rollout to the release, or name a version"],
+  ],
   [
     "a version of the reserved name",
     validConfig.replace("      canary: {", '      rollout: { endpoints: ["http://r"] }\n      canary: {'),
-    ["x"],
+    ["17:7: error: a version cannot be named rollout: in a rule, use: rollout is the release's rollout"],
   ],
   [
     "a state that this version can not keep",
     edited(["state: { file: data/state.json }", "state: { kubernetes: {} }"]),
-    ["x"],
+    ['58:10: error: "kubernetes" is not supported by this version of Perch'],
   ],
 ];
 
-const warnings: readonly Case[] = [
-  ["no state file", edited(["state: { file: data/state.json }\n", ""]), ["x"]],
-  ["a candidate with a weight of its own", edited(["{ stable: 100, canary: 0 }", "{ stable: 95, canary: 5 }"]), ["x"]],
-  [
-    "a split that gives neither version anything",
-    edited(
-      ["{ stable: 100, canary: 0 }", "{ other: 1 }"],
-      ["      canary: {", '      other: { endpoints: ["http://o"] }\n      canary: {'],
-    ),
-    ["x"],
-  ],
-  ["pins that hold", edited(["      by: userId", "      whenWeightsChange: hold\n      by: userId"]), ["x"]],
-  [
-    "a ring that nobody is in",
-    planned(
-      "{ when: { host: a.example }, weight: 5, hold: 1m }",
-      "{ when: { percent: 0 }, weight: 5, hold: 1m }",
-    ).replaceAll("name: shop\n    service", "name: shop\n    match: { hosts: [b.example] }\n    service"),
-    ["x"],
-  ],
-  ["a ring that everybody is in", planned("{ when: {}, weight: 5, hold: 1m }"), ["x"]],
-  [
-    "a ring below the rest",
-    planned("{ weight: 10, hold: 1m }", "{ when: { userId: ada }, weight: 10, hold: 1m }"),
-    ["x"],
-  ],
-  ["nothing to compare", planned("{ weight: 0, hold: 1m }", "{ weight: 100, hold: 1m }"), ["x"]],
-  ["nobody to count", edited([steps, "      steps: [{ weight: 0, hold: 1m }]\n"], [", beforeStep: 1", ""]), ["x"]],
-  [
-    "a limit above the total timeout",
-    edited(["timeouts: { connect: 2s }", "timeouts: { connect: 2s, total: 500ms }"]),
-    ["x"],
-  ],
-];
-
-describe("problems", () => {
-  test.each(errors)("%s: rejected", (_sentence, text, wanted) => {
+describe("a rollout with a mistake", () => {
+  test.each(errors)("%s is rejected", (_sentence, text, wanted) => {
     const result = load(text);
     expect([result.ok, problemsOf(result)]).toEqual([false, wanted]);
   });
+});
 
-  test.each(warnings)("%s: a warning", (_sentence, text, wanted) => {
-    const result = load(text);
-    expect([result.ok, problemsOf(result)]).toEqual([true, wanted]);
+describe("a rule", () => {
+  test("may be drawn by the rollout, and may keep what was rolled back", () => {
+    const [release] = compiled(
+      edited(
+        ["use: canary", "use: rollout"],
+        ["use: { canary: 10, stable: 90 }", "use: canary\n        onRollback: keep"],
+      ),
+    ).releases;
+    expect(release?.rules).toMatchObject([
+      { name: "first", use: useRollout, onRollback: "withdraw" },
+      { name: "second", use: "canary", onRollback: "keep" },
+    ]);
+  });
+});
+
+describe("the state file", () => {
+  test("is beside the configuration, and is not watched", () => {
+    const { stateFile, files } = compiled(base);
+    expect(stateFile).toBe(`${process.cwd()}/data/state.json`);
+    expect(files).toEqual([`${process.cwd()}/pins.secret`]);
+    expect(compiled(validConfig).stateFile).toBeUndefined();
+  });
+});
+
+describe("the JSON Schema", () => {
+  const validate = new Ajv2020({ allowUnionTypes: true }).compile(jsonSchema());
+
+  const plain =
+    "1 0 1.5 1e3 '5' true off 5s 0s 5% 5xx 503 404-499 pause p95 slow canary rollback http://a:1/b HTTPS://a [5xx] [pause]";
+  const spellings = [...plain.split(" "), "'a b'", `"\${WEIGHT}"`];
+
+  test("accepts whatever Perch accepts", { tags: ["slow"], timeout: 60_000 }, () => {
+    const rollout = base.slice(base.indexOf("    rollout:"), base.indexOf("routes:"));
+    const start = base.indexOf(rollout);
+    const extra =
+      "      drift: warn\n      failures: [5xx, 429]\n      falseAlarm: 2%\n      onFail: pause\n      start: auto\n";
+    const text = rollout + extra;
+    let loaded = 0;
+    for (const { 0: word, index } of text.matchAll(/(?<=[:[,{] )[^\s,{}[\]:]+(?=[\s,\]}])/g)) {
+      for (const spelling of spellings.filter((_, at) => (at + index) % 3 === 0)) {
+        const respelt = text.slice(0, index) + spelling + text.slice(index + word.length);
+        const whole = base.slice(0, start) + respelt + base.slice(start + rollout.length);
+        if (!load(whole).ok) continue;
+        loaded++;
+        expect(validate(parse(whole)), `${word} → ${spelling}: ${JSON.stringify(validate.errors)}`).toBe(true);
+      }
+    }
+    expect(loaded).toBeGreaterThan(60);
   });
 });
