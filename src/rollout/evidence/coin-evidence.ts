@@ -41,10 +41,16 @@ export class CoinEvidence {
   #candidates = 0;
   #expected = 0;
   #peak = 1;
+  /** Logarithms of one toss's ratios for the latest odds: those of most tosses are the same. */
+  readonly #ofCandidate: Float64Array;
+  readonly #ofBaseline: Float64Array;
+  #latestOdds = Number.NaN;
 
   constructor(effects: readonly Effect[]) {
     this.#effects = effects;
     this.#logs = new Float64Array(effects.length);
+    this.#ofCandidate = new Float64Array(effects.length);
+    this.#ofBaseline = new Float64Array(effects.length);
   }
 
   /** What `save` gave for the same effects. */
@@ -96,15 +102,29 @@ export class CoinEvidence {
     this.#tosses += 1;
     this.#expected += odds;
     if (isCandidate) this.#candidates += 1;
-    for (const [at, effect] of this.#effects.entries()) {
-      const ratio = (isCandidate ? effect.odds : 1) / (effect.odds * odds + 1 - odds);
-      this.#logs[at] = (this.#logs[at] ?? 0) + Math.log(ratio);
+    if (odds !== this.#latestOdds) this.#prepare(odds);
+    const ratios = isCandidate ? this.#ofCandidate : this.#ofBaseline;
+    let largest = Number.NEGATIVE_INFINITY;
+    for (let at = 0; at < ratios.length; at++) {
+      const log = (this.#logs[at] ?? 0) + (ratios[at] ?? 0);
+      this.#logs[at] = log;
+      if (log > largest) largest = log;
     }
-    this.#peak = Math.max(this.#peak, this.value);
+    // A mixture is at most its largest part.
+    if (largest > Math.log(this.#peak)) this.#peak = Math.max(this.#peak, this.value);
   }
 
   save(): unknown {
     const [tosses, candidates, expected, peak] = [this.#tosses, this.#candidates, this.#expected, this.#peak];
     return { logs: [...this.#logs], tosses, candidates, expected, peak };
+  }
+
+  #prepare(odds: number): void {
+    for (const [at, effect] of this.#effects.entries()) {
+      const baseline = -Math.log(effect.odds * odds + 1 - odds);
+      this.#ofBaseline[at] = baseline;
+      this.#ofCandidate[at] = baseline + Math.log(effect.odds);
+    }
+    this.#latestOdds = odds;
   }
 }
