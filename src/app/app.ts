@@ -292,7 +292,7 @@ interface Loader {
   readonly secrets: ReadonlyMap<string, Uint8Array>;
 }
 
-function createLoader({ source, env }: AppOptions): Loader {
+function createLoader({ source, env, stateDir }: AppOptions): Loader {
   const secrets = new Map<string, Uint8Array>();
   const randomSecret = (release: string): Uint8Array => {
     const secret = secrets.get(release) ?? randomBytes(32);
@@ -300,7 +300,7 @@ function createLoader({ source, env }: AppOptions): Loader {
     return secret;
   };
   const database = new DatabaseFile();
-  const options = { env, randomSecret, nowMs, openDatabase: database.open };
+  const options = { env, randomSecret, nowMs, openDatabase: database.open, hasStateDir: stateDir !== undefined };
   const load = () =>
     source.kind === "file"
       ? loadConfigFile(source.path, options)

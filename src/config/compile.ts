@@ -71,7 +71,7 @@ export function compileConfig(config: Config, context: CompileContext): Compiled
     warnOpenProxies(config, parsing);
     warnRedirectLoops(config.routes, routes, parsing);
     warnUnused(config, known, parsing);
-    warnOfRollouts(config, releases, parsing);
+    warnOfRollouts(config, releases, context);
     warnOfCookieScope(config.releases, config.routes, parsing);
     warnOfSharedCacheEdits(config, parsing);
   }

@@ -1,5 +1,6 @@
 import type { ReleaseSpec } from "../decide/release-spec.ts";
 import type { RolloutSpec } from "../decide/rollout-spec.ts";
+import type { CompileContext } from "./compile-context.ts";
 import { foreignTest } from "./rule-warnings.ts";
 import type { Config } from "./schema.ts";
 import { formatDuration } from "./schema-kit/scalars.ts";
@@ -20,7 +21,11 @@ interface Planned {
  * Warns of rollouts that are not what their authors expect: steps that give nobody anything, checks that no traffic
  * answers, settings of the release that a rollout overrides, and state that is lost with the process.
  */
-export function warnOfRollouts(config: Config, releases: readonly ReleaseSpec[], parsing: ParseContext): void {
+export function warnOfRollouts(
+  config: Config,
+  releases: readonly ReleaseSpec[],
+  { parsing, hasStateDir }: Pick<CompileContext, "parsing" | "hasStateDir">,
+): void {
   // What an error left out would look like a mistake of its own.
   if (parsing.problems.failed) return;
   const planned = config.releases.flatMap(({ name, value: release }, index): Planned[] => {
@@ -29,7 +34,7 @@ export function warnOfRollouts(config: Config, releases: readonly ReleaseSpec[],
       ? []
       : [{ release, written: release.rollout, rollout, name }];
   });
-  warnOfLostState(config, planned, parsing);
+  if (!hasStateDir) warnOfLostState(config, planned, parsing);
   for (const one of planned) {
     warnOfRings(one, config, parsing);
     warnOfSplit(one, parsing);
@@ -42,7 +47,7 @@ export function warnOfRollouts(config: Config, releases: readonly ReleaseSpec[],
 function warnOfLostState(config: Config, [first]: readonly Planned[], parsing: ParseContext): void {
   if (first === undefined || parsing.has(config, "state")) return;
   const message = "there is no state file, so rollouts and pauses are lost when the process ends";
-  const suggestion = "set state: { file: /var/lib/perch/state.json } at the top";
+  const suggestion = "set state: { file: /var/lib/perch/state.json } at the top, or start Perch with --state-dir DIR";
   parsing.warn(parsing.keySpanOf(first.release, "rollout"), "risky", message, suggestion);
 }
 

@@ -13,7 +13,7 @@ const warnings: readonly (readonly [string, string, readonly string[]])[] = [
     "no state file",
     edited(["state: { file: data/state.json }\n", ""]),
     [
-      "33:5: warning: there is no state file, so rollouts and pauses are lost when the process ends; set state: { file: /var/lib/perch/state.json } at the top",
+      "33:5: warning: there is no state file, so rollouts and pauses are lost when the process ends; set state: { file: /var/lib/perch/state.json } at the top, or start Perch with --state-dir DIR",
     ],
   ],
   [
@@ -101,5 +101,10 @@ describe("a warning about a rollout", () => {
       ["    service: shop\n", "    service: shop\n    timeouts: { total: 2s }\n"],
     );
     expect(problemsOf(load(text))).toEqual([]);
+  });
+
+  test("is none about the state where the command line says where it is kept", () => {
+    const text = edited(["state: { file: data/state.json }\n", ""]);
+    expect(problemsOf(load(text, { hasStateDir: true }))).toEqual([]);
   });
 });

@@ -4,7 +4,7 @@ import { describe, expect, it } from "vitest";
 import type { RolloutBody } from "../../src/admin/rollout-body.ts";
 import { StartError } from "../../src/app/app.ts";
 import type { RolloutEvent } from "../../src/rollout/rollout-state.ts";
-import { upstream } from "../kit/freed.ts";
+import { perch, upstream } from "../kit/freed.ts";
 import type { TestPerch } from "../kit/perch.ts";
 import { perchOn, renameOver, soon, temporaryFolder } from "../kit/served.ts";
 import { Visitor } from "../kit/visitor.ts";
@@ -164,6 +164,15 @@ describe("the state of rollouts", () => {
     expect((second as StartError).problems).toEqual([
       expect.stringMatching(/^perch: process \d+ uses the state file .*state\.json: give each process/),
     ]);
+  });
+
+  it("is kept in the folder that the command line names, if the configuration names no file", async () => {
+    const made = await shop();
+    await renameOver(made.file, made.text(long).replace("state: { file: state.json }\n", ""));
+    const stateDir = join(made.folder, "kept");
+    const first = await perch("", { source: { kind: "file", path: made.file }, stateDir });
+    await ask(first, "pause");
+    expect(readFileSync(join(stateDir, "state.json"), "utf8")).toMatch(/"phase":"paused"/);
   });
 
   it("that is foreign stops no traffic: the rollout holds, and says so", async () => {
