@@ -240,7 +240,7 @@ describe("what a judge says", () => {
     judge.report(firstAnswers(0, 37, "candidate", 1), 4);
     expect(judge.checks().map(({ why }) => why)).toMatchInlineSnapshot(`
       [
-        "37 of the 50 users who met an error were on canary, which has 10 % of users: the evidence is beyond all doubt, and 400 fails it",
+        "37 of the 50 users who met an error were on canary, which has 10 % of users: the evidence is over a billion, and 400 fails it",
         "no user met an answer slower than 800 ms yet: no proof that it is worse (evidence 1, it fails at 400)",
         "4.63 % to 18 % of canary's users may meet an error (37 of 370 did); to pass, more than 5 % must be ruled out: more users alone will not do that",
         "the share of canary's users who meet an error is at least 2.62 points above stable's (37 of 370 on canary, 13 of 2,000 on stable); the margin is 2 points",
@@ -259,7 +259,7 @@ describe("what a judge says", () => {
         "no user met an answer slower than the baseline's p95 yet: it waits for 200 more answers of stable, whose p95 is the limit (evidence 1, it fails at 400)",
         "0 % to 24.1 % of canary's users may meet an error (0 of 30 did); to pass, more than 5 % must be ruled out: that takes about 150 more users of canary if it stays so",
         "the share of canary's users who meet an error may be from 3.34 points below to 25.8 points above stable's (0 of 30 on canary, 1 of 400 on stable); to pass, more than 2 points must be ruled out: that takes about 480 more users of canary if it stays so",
-        "30 of 30 new users were on canary (100 %, 10 % were due), no users who came again yet: that is not the draw's share (evidence 500,000,000,000, it fails at 100): clients may lose their cookies, or the version its users",
+        "30 of 30 new users were on canary (100 %, 10 % were due), no users who came again yet: that is not the draw's share (evidence over a billion, it fails at 100): clients may lose their cookies, or the version its users",
       ]
     `);
   });

@@ -61,7 +61,7 @@ export class CoinEvidence {
   static restore(saved: unknown, effects: readonly Effect[]): CoinEvidence {
     const record = savedRecord(saved);
     const logs = savedList(record["logs"], savedNumber);
-    if (logs.length !== effects.length) throw new ForeignShape("other effects");
+    if (logs.length !== (record["tosses"] === 0 ? 0 : effects.length)) throw new ForeignShape("other effects");
     const evidence = new CoinEvidence(effects);
     evidence.#logs.set(logs);
     evidence.#tosses = savedCount(record["tosses"]);
@@ -115,7 +115,8 @@ export class CoinEvidence {
 
   save(): unknown {
     const [tosses, candidates, expected, peak] = [this.#tosses, this.#candidates, this.#expected, this.#peak];
-    return { logs: [...this.#logs], tosses, candidates, expected, peak };
+    // JSON has no infinity, which is where they all begin.
+    return { logs: tosses === 0 ? [] : [...this.#logs], tosses, candidates, expected, peak };
   }
 
   #prepare(odds: number): void {
