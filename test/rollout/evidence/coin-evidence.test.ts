@@ -1,6 +1,7 @@
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
 import { CoinEvidence, shifted, worse } from "../../../src/rollout/evidence/coin-evidence.ts";
+import { seededNumbers } from "../../kit/simulated-plane.ts";
 
 function evidenceOf(tosses: readonly (readonly [isCandidate: boolean, odds: number])[], effects = worse): CoinEvidence {
   const evidence = new CoinEvidence(effects);
@@ -12,9 +13,12 @@ describe("CoinEvidence", () => {
   it("is the likelihood ratio, as computed by hand", () => {
     const evidence = new CoinEvidence([{ odds: 3, weight: 1 }]);
     evidence.toss(true, 0.1);
-    expect(evidence.value).toBeCloseTo(3 / (0.3 + 0.9));
+    const first = 3 / (0.3 + 0.9);
+    expect(evidence.value).toBeCloseTo(0.5 * first + 0.5);
     evidence.toss(false, 0.5);
-    expect(evidence.value).toBeCloseTo((3 / 1.2) * (1 / 2));
+    const second = 1 / (1.5 + 0.5);
+    const late = 0.5 / Math.log2(3);
+    expect(evidence.value).toBeCloseTo(0.5 * first * second + (0.5 - late) * second + late);
   });
 
   it.each([
@@ -25,7 +29,7 @@ describe("CoinEvidence", () => {
   });
 
   it("is expected to be 1 where the coins are as they are said to be, whatever the odds are", () => {
-    const odds = fc.array(fc.double({ min: 0.001, max: 0.999, noNaN: true }), { maxLength: 8 });
+    const odds = fc.array(fc.double({ min: 0.03, max: 0.999, noNaN: true }), { maxLength: 7 });
     fc.assert(
       fc.property(odds, fc.constantFrom(worse, shifted), (coins, effects) => {
         let expected = 0;
@@ -55,8 +59,17 @@ describe("CoinEvidence", () => {
   });
 
   it("stays small where the candidate is better, and is bounded where it is worse", () => {
-    expect(evidenceOf(Array.from({ length: 1_000 }, () => [false, 0.5] as const)).value).toBeLessThan(1e-3);
+    expect(evidenceOf(Array.from({ length: 1_000 }, () => [false, 0.5] as const)).value).toBeLessThan(0.1);
     expect(evidenceOf(Array.from({ length: 100_000 }, () => [true, 0.01] as const)).value).toBe(1e12);
+  });
+
+  it("finds an effect that begins after ten thousand tosses without one", () => {
+    const random = seededNumbers(5);
+    const evidence = new CoinEvidence(worse);
+    for (let toss = 0; toss < 10_000; toss++) evidence.toss(random() < 0.1, 0.1);
+    expect(evidence.peak).toBeLessThan(20);
+    for (let toss = 0; toss < 100; toss++) evidence.toss(random() < 0.5, 0.1);
+    expect(evidence.value).toBeGreaterThan(1_000);
   });
 
   it("remembers its peak and goes on from what it saved", () => {

@@ -43,9 +43,8 @@ describe("Drift", () => {
       }
     }
     expect(drift.finding("not-enough-data").why).toBe(
-      "of new users 100 of 100 (100 %) were on canary, where 99 % were due, and of those who came again " +
-        "100 of 100 (100 %) were on canary, where 99 % were due: it waits for 100 more new users " +
-        "(evidence 0.55, it fails at 100)",
+      "100 of 100 new users were on canary (100 %, 99 % were due), 100 of 100 users who came again were on canary " +
+        "(100 %, 99 % were due): it waits for 100 more new users (evidence 0.54, it fails at 100)",
     );
   });
 });
