@@ -216,7 +216,9 @@ export class RolloutController implements Rollouts {
         if (withdraws) this.#rollbacks.add(state.release, "configuration");
         if (withdraws && !isSaved) unsavedWithdrawals = remembered(unsavedWithdrawals, state);
         const kept = isSaved || withdraws ? state : (old ?? waiting(state, this.#stateProblem));
-        return { spec, state: kept, judge: judge(spec, evidence.get(judgeKey(state))) };
+        const judging = judge(spec, evidence.get(judgeKey(state)));
+        if (kept.step !== (old?.step ?? -1)) judging.beginStep(kept.step);
+        return { spec, state: kept, judge: judging };
       });
       for (const old of this.#running.values()) old.judge.close();
       this.#releases = new Map(releases.map((spec) => [spec.name, spec]));
@@ -386,7 +388,9 @@ export class RolloutController implements Rollouts {
       this.#fail(running, failed);
       return;
     }
-    const move = failing ?? planner.advance(spec, state, seen, nowMs());
+    // A failure that somebody has seen and resumed after changes nothing, and stops nothing.
+    const isNews = failing !== undefined && failing.state !== state;
+    const move = isNews ? failing : planner.advance(spec, state, seen, nowMs());
     if (move.state === state) return;
     // Time that was counted is no change of its own: it is saved with the next one, or with the evidence.
     if (move.events.length === 0) {
