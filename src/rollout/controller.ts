@@ -1,7 +1,7 @@
 import { isDeepStrictEqual } from "node:util";
 import type { ReleaseSpec } from "../decide/release-spec.ts";
 import type { RolloutReport } from "../observe/rollout-report.ts";
-import type { Cause, ControllerParts, Initial, Judge, Move, Orders, RolloutPreparation } from "./controller-parts.ts";
+import type { Cause, ControllerParts, Initial, Move, Orders, RolloutPreparation } from "./controller-parts.ts";
 import { EventJournal } from "./event-journal.ts";
 import { RollbackCounts } from "./rollback-counts.ts";
 import type { CheckResult, RolloutEvent, RolloutState, SplitOverride } from "./rollout-state.ts";
@@ -178,10 +178,9 @@ export class RolloutController implements Rollouts {
       this.#takeAgain = !isSaved;
       const withdrawn = next.filter(withdraws).map(({ state }) => state);
       for (const { release } of withdrawn) this.#rollbacks.add(release, "configuration");
-      const running = next.map((each) => ({
-        spec: each.spec,
-        state: isSaved ? each.state : unsavedState(each, this.#keeper.problem),
-      }));
+      const running = next.map((each) =>
+        isSaved ? each : { ...each, state: unsavedState(each, this.#keeper.problem) },
+      );
       const parked = this.#evidence();
       this.#world = isSaved
         ? { ...world, parked }
@@ -194,18 +193,20 @@ export class RolloutController implements Rollouts {
   }
 
   /** Judges what runs from now on: an unchanged plan by the same judge, so that what it asks others has no gap. */
-  #run(next: readonly Omit<Running, "judge">[]): void {
+  #run(next: readonly (Omit<Running, "judge"> & { readonly before: RolloutState | undefined })[]): void {
     const old = this.#running;
-    const judgeOf = ({ spec, state }: Omit<Running, "judge">): Judge => {
+    const running = new Map<string, Running>();
+    for (const { spec, state, before } of next) {
       const known = old.get(state.release);
-      if (known !== undefined && isDeepStrictEqual(known.spec, spec)) return known.judge;
+      const isSame = known !== undefined && isDeepStrictEqual(known.spec, spec);
       const saved = this.#world.parked.get(judgeKey(state));
-      return this.#parts.judge(state.release, spec, saved, () => this.#look());
-    };
-    const running = next.map((each): Running => ({ ...each, judge: judgeOf(each) }));
-    const judges = new Set(running.map(({ judge }) => judge));
+      const judge = isSame ? known.judge : this.#parts.judge(state.release, spec, saved, () => this.#look());
+      if (state.step !== (before?.step ?? -1)) judge.beginStep(state.step);
+      running.set(state.release, { spec, state, judge });
+    }
+    this.#running = running;
+    const judges = new Set(Array.from(running.values(), ({ judge }) => judge));
     for (const { judge } of old.values()) if (!judges.has(judge)) judge.close();
-    this.#running = new Map(running.map((each) => [each.state.release, each]));
   }
 
   #ask(
@@ -358,7 +359,9 @@ export class RolloutController implements Rollouts {
       this.#fail(running, failed);
       return;
     }
-    const move = failing ?? planner.advance(spec, state, seen, nowMs());
+    // A failure that somebody has seen and resumed after changes nothing, and stops nothing.
+    const isNews = failing !== undefined && failing.state !== state;
+    const move = isNews ? failing : planner.advance(spec, state, seen, nowMs());
     if (move.state === state) return;
     // Time that was counted is no change of its own: it is saved with the next one, or with the evidence.
     if (move.events.length === 0) {

@@ -25,7 +25,10 @@ const configured = (why: string): Cause => ({ by: byConfiguration, why });
 export function reconcile(release: ReleaseSpec, known: readonly RolloutState[], nowMs: number): Reconciled {
   const spec = release.rollout;
   const [newest] = known;
-  if (spec === undefined) return newest === undefined || isOver(newest) ? { kind: "none" } : takenOut(newest, nowMs);
+  if (spec === undefined) {
+    const isRunning = newest !== undefined && hasBegun(newest) && !isOver(newest);
+    return isRunning ? takenOut(newest, nowMs) : { kind: "none" };
+  }
   const state = known.find(({ id }) => id === spec.id);
   const replaced = newest !== undefined && newest !== state && !isOver(newest) ? newest : undefined;
   if (state === undefined) return replacing(replaced, spec, begun(release.name, spec, nowMs));
@@ -36,7 +39,7 @@ export function reconcile(release: ReleaseSpec, known: readonly RolloutState[], 
 }
 
 function takenOut(state: RolloutState, nowMs: number): Reconciled {
-  const cause = configured("the rollout was taken out of the configuration: the split holds. Put back, it goes on");
+  const cause = configured("the rollout was taken out of the configuration");
   const { state: aborted, events } = abort(state, cause, nowMs);
   return { kind: "moved", state: { ...aborted, takenOut: true }, events };
 }
@@ -93,7 +96,6 @@ function whyPending(spec: RolloutSpec): string {
 /** The newest rollout of the release. */
 function goneOn(spec: RolloutSpec, state: RolloutState, nowMs: number): Move {
   if (state.takenOut === true) {
-    if (!hasBegun(state)) return begun(state.release, spec, nowMs);
     return chained(putBack(state, nowMs), [edited, obeyedUnlessRun], spec, nowMs);
   }
   if (isOver(state)) return obeyed(spec, state, nowMs);
@@ -123,7 +125,7 @@ function putBack({ takenOut: _, ...state }: RolloutState, nowMs: number): Move {
 }
 
 function refreshed(spec: RolloutSpec, state: RolloutState): RolloutState {
-  const why = state.phase === "pending" && state.command === spec.command ? whyPending(spec) : state.why;
+  const why = state.phase === "pending" ? whyPending(spec) : state.why;
   const { candidateEndpoints } = spec;
   const isSame = why === state.why && isSamePlan(candidateEndpoints, state.candidateEndpoints);
   return isSame ? state : { ...state, why, candidateEndpoints };

@@ -103,8 +103,8 @@ describe("the sentence", () => {
     const trial = at(1);
     trial.take(movedBy(reload(undefined, [trial.state])));
     expect(trial.sentence).toBe(
-      "Aborted: the rollout was taken out of the configuration: the split holds. Put back, it goes on. The split " +
-        "holds. Put back with the id 2.4.0, it goes on, paused.",
+      "Aborted: the rollout was taken out of the configuration. The split holds. Put back with the id 2.4.0, it goes " +
+        "on, paused.",
     );
   });
 

@@ -265,16 +265,13 @@ describe("a rollout that is taken out", () => {
     expect(movedBy(reload(plan(), [current, old], 110_000)).state.phase).toBe("aborted");
   });
 
-  test.each([
-    ["before it began begins anew when put back", () => outOf(new Trial(plan({ start: "manual" }))), "pending 0 0"],
-    ["after it ended stays as it is", () => new Trial().do("promote"), "completed 1 100"],
-  ])("%s", (_, trial, at) => {
-    expect(trial().reload({}).at).toBe(at);
-  });
-
-  test("changes nothing where none is known or it is over", () => {
-    expect(reload(undefined, [])).toEqual({ kind: "none" });
-    expect(reload(undefined, [new Trial().do("rollback").state])).toEqual({ kind: "none" });
+  test.each<[string, readonly RolloutState[]]>([
+    ["none is known", []],
+    ["it has not begun", [new Trial(plan({ start: "manual" })).state]],
+    ["it is completed", [new Trial().do("promote").state]],
+    ["it is rolled back", [new Trial().do("rollback").state]],
+  ])("changes nothing where %s", (_, known) => {
+    expect(reload(undefined, known)).toEqual({ kind: "none" });
   });
 });
 

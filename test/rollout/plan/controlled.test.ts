@@ -1,0 +1,119 @@
+import { expect, test } from "vitest";
+import type { ReleaseSpec } from "../../../src/decide/release-spec.ts";
+import type { RolloutSpec } from "../../../src/decide/rollout-spec.ts";
+import { createLogger } from "../../../src/observe/log.ts";
+import { RolloutController } from "../../../src/rollout/controller.ts";
+import type { Judge } from "../../../src/rollout/controller-parts.ts";
+import { planner } from "../../../src/rollout/plan/planner.ts";
+import type { CheckResult } from "../../../src/rollout/rollout-state.ts";
+import { minute, pauseStep, plan, result, step } from "./plans.ts";
+
+const asked = { why: "a try", by: "token 3f9a", ifRevision: undefined };
+
+/** The plan under the controller, with a judge that sees nobody, and finds `found.failed`. */
+async function running(first: RolloutSpec) {
+  const found: { failed: CheckResult | undefined; steps: number[] } = { failed: undefined, steps: [] };
+  const nobody = { users: 0, bad: 0 };
+  const none = { good: 0, failed: 0 };
+  const questions = { failures: new Set([500]), slowLimitsMs: [], wantsBaselineDurations: false };
+  const judge = (): Judge => ({
+    report: () => found.failed,
+    look: () => found.failed,
+    beginStep: (begun) => found.steps.push(begun),
+    mayBegin: () => true,
+    questions: () => questions,
+    checks: () => (found.failed === undefined ? [] : [found.failed]),
+    users: { baseline: nobody, candidate: nobody },
+    stepUsers: { baseline: 0, candidate: 0 },
+    drawn: { baseline: none, candidate: none },
+    placed: { baseline: none, candidate: none },
+    save: () => ({}),
+    close() {},
+  });
+  let nowMs = 0;
+  let due: (() => void) | undefined;
+  const controller = new RolloutController(
+    {
+      ...{ planner, judge },
+      store: { save: async () => ({ kind: "saved" }) },
+      act: async () => {},
+      notify() {},
+      log: createLogger({ level: "silent", nowMs: () => nowMs }),
+      nowMs: () => nowMs,
+      schedule(_, callback) {
+        due = callback;
+        return () => {};
+      },
+    },
+    { saved: undefined, problem: undefined },
+  );
+  const take = async (rollout: RolloutSpec | undefined) => {
+    const spec = { name: "shop", versions: ["stable", "canary"], rollout } as unknown as ReleaseSpec;
+    const prepared = controller.prepare([spec]);
+    await prepared.commit();
+    return prepared.problems;
+  };
+  /** Waits for the look's work as well: changes are made one after the other. */
+  const look = async (ms: number) => {
+    nowMs += ms;
+    due?.();
+    await controller.setSplit("no such release", {}, undefined, asked);
+  };
+  const at = () => {
+    const { phase, step: place } = controller.of("shop") ?? {};
+    return `${phase} ${place}`;
+  };
+  await take(first);
+  return { controller, found, take, look, at };
+}
+
+test("a plan runs through its steps, each of which the judge is told", async () => {
+  const { controller, found, look, at } = await running(plan());
+  for (const expected of ["progressing 2", "progressing 3", "completed 3"]) {
+    await look(minute);
+    expect(at()).toBe(expected);
+  }
+  expect(controller.orders.traffic.get("shop")?.rollout).toMatchObject({ candidateIs: "drawn", weight: 100 });
+  expect(controller.eventsAfter(0).map(({ type }) => type)).toEqual(["started", "step", "step", "completed"]);
+  expect(found.steps).toEqual([0, 1, 2]);
+});
+
+test("a failure that somebody resumed after does not stop the plan", async () => {
+  const { controller, found, look, at } = await running(plan({ onFail: "pause" }));
+  found.failed = result();
+  await look(1_000);
+  expect(at()).toBe("paused 1");
+  await controller.change("shop", "resume", asked);
+  await look(minute);
+  expect(at()).toBe("progressing 2");
+});
+
+test("a step that a configuration begins counts its users from zero", async () => {
+  const steps = [step(10), pauseStep, step(50)];
+  const { found, take, look, at } = await running(plan({ steps, command: "pause" }));
+  await take(plan({ steps }));
+  await look(minute);
+  await take(plan({ steps, command: "pause" }));
+  await take(plan({ steps }));
+  expect(at()).toBe("progressing 3");
+  expect(found.steps).toEqual([0, 1, 2]);
+});
+
+test("one that is taken out has no traffic, and goes on paused when it is put back", async () => {
+  const { controller, take, at, look } = await running(plan());
+  await look(minute);
+  await take(undefined);
+  expect(controller.orders.traffic.size).toBe(0);
+  await take(plan());
+  expect(at()).toBe("paused 2");
+  expect(controller.orders.traffic.get("shop")?.rollout).toMatchObject({ weight: 50 });
+});
+
+test("a new id takes the place of the old one, which does not come back", async () => {
+  const { controller, take, at } = await running(plan());
+  await take(plan({ id: "2.5.0" }));
+  expect(controller.of("shop")).toMatchObject({ id: "2.5.0", phase: "progressing" });
+  await take(plan());
+  expect(at()).toBe("aborted 1");
+  expect(await controller.change("shop", "resume", asked)).toMatchObject({ kind: "refused", cause: "wrong-phase" });
+});
