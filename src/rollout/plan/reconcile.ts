@@ -56,7 +56,7 @@ function replacing(replaced: RolloutState | undefined, spec: RolloutSpec, move: 
 /** An id that another rollout came after: what is over stays so, and what was not is over now. */
 function putBackLate(release: string, spec: RolloutSpec, state: RolloutState, nowMs: number): Move {
   const { takenOut: wasTakenOut, ...kept } = state;
-  if (isOver(state) && wasTakenOut !== true) return still(state);
+  if (isOver(state) && wasTakenOut !== true) return obeyed(spec, state, nowMs);
   if (!hasBegun(state)) return begun(release, spec, nowMs);
   return abort(kept, configured("another rollout came in between: give it a new `id` to begin anew"), nowMs);
 }
@@ -95,14 +95,12 @@ function whyPending(spec: RolloutSpec): string {
 
 /** The newest rollout of the release. */
 function goneOn(spec: RolloutSpec, state: RolloutState, nowMs: number): Move {
-  if (state.takenOut === true) {
-    return chained(putBack(state, nowMs), [edited, obeyedUnlessRun], spec, nowMs);
-  }
+  if (state.takenOut === true) return chained(putBack(state, nowMs), [edited, obeyedUnlessRun], spec, nowMs);
   if (isOver(state)) return obeyed(spec, state, nowMs);
   if (!hasBegun(state)) return chained(still(refreshed(spec, state)), [obeyed, startedIfDue], spec, nowMs);
   const pausing = edited(spec, state, nowMs);
   // A plan that does not fit where it stands needs a person, whatever the file's command is now.
-  const isPausedByEdit = pausing.state.phase === "paused" && pausing.events.length > 0;
+  const isPausedByEdit = pausing.state.why !== state.why;
   return chained(pausing, [isPausedByEdit ? obeyedUnlessRun : obeyed], spec, nowMs);
 }
 
