@@ -221,7 +221,9 @@ describe("`command`", () => {
   });
 
   test("`run` is obeyed with an edit of later steps", () => {
-    const trial = atStep2().reload({ command: "pause" }).reload({ command: "run", steps: [ten, fifty] });
+    const trial = atStep2()
+      .reload({ command: "pause" })
+      .reload({ command: "run", steps: [ten, fifty] });
     expect(trial.at).toBe("progressing 2 50");
   });
 
