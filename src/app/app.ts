@@ -1,5 +1,6 @@
 import { randomBytes } from "node:crypto";
 import type { AddressInfo } from "node:net";
+import { join } from "node:path";
 import type { FastifyInstance } from "fastify";
 import { createAdminServer } from "../admin/server.ts";
 import type { BindAddress } from "../config/compiled-config.ts";
@@ -12,8 +13,10 @@ import { ticketKeyBytes } from "../listener/tls.ts";
 import { descriptorOf, missingNodeInternals } from "../node-internals.ts";
 import { createLogger, type Logger, type LogLevel } from "../observe/log.ts";
 import { LogDestination } from "../observe/log-destination.ts";
+import type { RolloutReport } from "../observe/rollout-report.ts";
 import { StatsRegistry } from "../observe/stats-registry.ts";
 import { upstreamGroup } from "../observe/upstream-stats.ts";
+import type { Rollouts } from "../rollout/rollouts-api.ts";
 import { descriptorReserve } from "../upstream/descriptor-reserve.ts";
 import type { BoundListener } from "../workers/messages.ts";
 import { workerCount } from "../workers/worker-count.ts";
@@ -23,6 +26,7 @@ import { bound, type DataPlane, formatAddress, StartError } from "./data-plane.t
 import { InProcessDataPlane } from "./in-process-data-plane.ts";
 import { batchedRandom } from "./random.ts";
 import { Reloader } from "./reloader.ts";
+import { RunningRollouts } from "./rollouts.ts";
 import { WorkerDataPlane, type WorkerDataPlaneParts } from "./worker-data-plane.ts";
 
 export { StartError };
@@ -40,6 +44,8 @@ export interface AppOptions {
   readonly drainDelayMs: number;
   /** Then wait this long for requests in flight. */
   readonly drainTimeoutMs: number;
+  /** Where `state.json` is kept if the configuration names no state file; undefined: nowhere. */
+  readonly stateDir?: string | undefined;
   /** File descriptor or path of the access log. Default: 1, stdout. */
   readonly accessLogTo?: number | string;
 }
@@ -85,8 +91,15 @@ export class App {
       throw new StartError(first.problems.map(formatDiagnostic));
     }
     const size = await workerCount(first.compiled, log);
-    const parts = build({ options, worker, log, watcher, loader, first, size });
+    const rollouts = await RunningRollouts.open({ stateFile: stateFileOf(options, first), log, nowMs }).catch(
+      (error) => {
+        watcher?.close();
+        throw error;
+      },
+    );
+    const parts = build({ options, worker, log, watcher, loader, first, size, rollouts });
     try {
+      await rollouts.begin(first, parts.dataPlane);
       const adminAddress = await bindAdmin(parts.admin, first.compiled.admin);
       const listeners = await parts.dataPlane.listen();
       for (const warning of first.warnings) log.warn({ problem: formatDiagnostic(warning) }, "configuration warning");
@@ -99,6 +112,10 @@ export class App {
       await release(parts);
       throw error;
     }
+  }
+
+  get rollouts(): Rollouts {
+    return this.#parts.rollouts.controller;
   }
 
   /** Reloads the configuration, as on SIGHUP. */
@@ -163,6 +180,7 @@ interface Parts {
   readonly watcher: Watcher | undefined;
   readonly admin: FastifyInstance;
   readonly dataPlane: DataPlane;
+  readonly rollouts: RunningRollouts;
   readonly accessLines: LogDestination;
   readonly lifecycle: { draining: boolean };
   /** Logs certificates that expire soon, once a day. */
@@ -180,12 +198,13 @@ interface Foundation {
   readonly first: LoadedConfig;
   /** The number of threads that serve; 1: the main thread. */
   readonly size: number;
+  readonly rollouts: RunningRollouts;
 }
 
 const dayMs = 86_400_000;
 
 function build(foundation: Foundation): Parts {
-  const { options, log, watcher, loader, first } = foundation;
+  const { options, log, watcher, loader, first, rollouts } = foundation;
   const stats = new StatsRegistry();
   const accessLines = new LogDestination({
     to: options.accessLogTo ?? 1,
@@ -199,8 +218,17 @@ function build(foundation: Foundation): Parts {
     {
       file,
       load: loader.load,
-      prepare: (loaded) => dataPlane.prepare(loaded),
-      prepareRollouts: () => ({ kind: "prepared", commit: () => Promise.resolve() }),
+      prepare: async (loaded) => {
+        const preparation = await dataPlane.prepare(loaded);
+        if (preparation.kind === "failed") return preparation;
+        // Read when it is committed: what the rollouts have decided meanwhile counts.
+        const commit = () => {
+          const { traffic, questions } = rollouts.controller.orders;
+          return preparation.commit(traffic, questions);
+        };
+        return { kind: "prepared", commit };
+      },
+      prepareRollouts: ({ compiled }) => rollouts.controller.prepare(compiled.releases),
       stats: stats.reloads,
       log,
       nowMs,
@@ -211,7 +239,11 @@ function build(foundation: Foundation): Parts {
   watcher?.alsoWatch(first.compiled.files, first.sources.files);
   watcher?.onChange(() => void reloader.reload());
   const fromFile = options.source.kind === "file";
-  const view = adminView({ stats, dataPlane, reloader, lifecycle, nowMs, random: batchedRandom(), fromFile });
+  const view = adminView({
+    ...{ stats, dataPlane, reloader, lifecycle, nowMs, fromFile },
+    rollouts: rollouts.controller,
+    random: batchedRandom(),
+  });
   const admin = createAdminServer(view, {
     listenHost: first.compiled.admin.host,
     access: () => dataPlane.active.current.config.adminAccess,
@@ -222,13 +254,15 @@ function build(foundation: Foundation): Parts {
   });
   const warn = () => warnOfExpiry(dataPlane.active.current.config.listeners, nowMs(), log);
   const certificates = setInterval(warn, dayMs).unref();
-  return { log, stats, reloader, watcher, admin, dataPlane, accessLines, lifecycle, certificates };
+  return { log, stats, reloader, watcher, admin, dataPlane, rollouts, accessLines, lifecycle, certificates };
 }
 
 function createDataPlane(foundation: Foundation, stats: StatsRegistry, accessLines: LogDestination): DataPlane {
-  const { options, worker, log, loader, first, size } = foundation;
+  const { options, worker, log, loader, first, size, rollouts } = foundation;
   const ticketKeys = randomBytes(ticketKeyBytes);
-  if (size === 1) return new InProcessDataPlane({ first, stats, accessLines, log, ticketKeys, planes: 1 });
+  const onRolloutReport = (report: RolloutReport) => rollouts.controller.report(report);
+  if (size === 1)
+    return new InProcessDataPlane({ first, stats, accessLines, log, ticketKeys, planes: 1, onRolloutReport });
   const { logLevel, env, source } = options;
   const { secrets } = loader;
   return new WorkerDataPlane({
@@ -242,8 +276,14 @@ function createDataPlane(foundation: Foundation, stats: StatsRegistry, accessLin
     file: sourceName(source),
     secrets,
     ticketKeys,
+    onRolloutReport,
     ...worker,
   });
+}
+
+/** A file that the configuration names wins. */
+function stateFileOf({ stateDir }: AppOptions, { compiled }: LoadedConfig): string | undefined {
+  return compiled.stateFile ?? (stateDir === undefined ? undefined : join(stateDir, "state.json"));
 }
 
 interface Loader {
@@ -252,7 +292,7 @@ interface Loader {
   readonly secrets: ReadonlyMap<string, Uint8Array>;
 }
 
-function createLoader({ source, env }: AppOptions): Loader {
+function createLoader({ source, env, stateDir }: AppOptions): Loader {
   const secrets = new Map<string, Uint8Array>();
   const randomSecret = (release: string): Uint8Array => {
     const secret = secrets.get(release) ?? randomBytes(32);
@@ -260,7 +300,7 @@ function createLoader({ source, env }: AppOptions): Loader {
     return secret;
   };
   const database = new DatabaseFile();
-  const options = { env, randomSecret, nowMs, openDatabase: database.open };
+  const options = { env, randomSecret, nowMs, openDatabase: database.open, hasStateDir: stateDir !== undefined };
   const load = () =>
     source.kind === "file"
       ? loadConfigFile(source.path, options)
@@ -317,12 +357,21 @@ function bindAdmin(admin: FastifyInstance, address: BindAddress): Promise<Addres
 
 const accessLogCloseMs = 1_000;
 
-async function release({ watcher, dataPlane, accessLines, admin, certificates, lifecycle }: Parts): Promise<void> {
+async function release({
+  watcher,
+  dataPlane,
+  rollouts,
+  accessLines,
+  admin,
+  certificates,
+  lifecycle,
+}: Parts): Promise<void> {
   // The admin server answers until the end, and must not report ready without listeners.
   lifecycle.draining = true;
   watcher?.close();
   clearInterval(certificates);
   await dataPlane.dispose();
+  await rollouts.close();
   // The log's reader may have stopped reading, so do not wait for long.
   await accessLines.close(accessLogCloseMs);
   await admin.close();

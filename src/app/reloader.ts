@@ -4,8 +4,12 @@ import { type Diagnostic, diagnoseFile, formatDiagnostic } from "../config/schem
 import { addressText } from "../config/sections/listener.ts";
 import type { Logger } from "../observe/log.ts";
 import type { ReloadStats } from "../observe/stats-registry.ts";
-import type { RolloutPreparation } from "../rollout/controller.ts";
-import type { Preparation } from "./data-plane.ts";
+import type { RolloutPreparation } from "../rollout/controller-parts.ts";
+
+/** A configuration that can be activated, or why it cannot. */
+export type ReloadPreparation =
+  | { readonly kind: "prepared"; commit(): Promise<void> }
+  | { readonly kind: "failed"; readonly why: string };
 
 /** The active configuration, and why a newer file is not active: the content of `/api/config`. */
 export interface ConfigStatus {
@@ -23,7 +27,7 @@ export interface ReloaderParts {
   readonly file: string;
   readonly load: () => Promise<LoadResult>;
   /** Builds the new snapshot in the data plane without activating it. */
-  readonly prepare: (loaded: LoadedConfig) => Promise<Preparation>;
+  readonly prepare: (loaded: LoadedConfig) => Promise<ReloadPreparation>;
   /** Asks whether the rollouts can go on with it; `commit` comes right before the data plane's. */
   readonly prepareRollouts: (loaded: LoadedConfig) => RolloutPreparation;
   readonly stats: ReloadStats;
@@ -88,7 +92,7 @@ export class Reloader {
     const unchanged = result.hash === this.#status.hash;
     if (unchanged && this.#status.lastError === undefined) return;
     const rollouts = unchanged ? undefined : this.#parts.prepareRollouts(result);
-    if (rollouts?.kind === "refused") {
+    if (rollouts !== undefined && rollouts.problems.length > 0) {
       const { file } = this.#status;
       this.#reject(
         rollouts.problems.map(({ release, message }) => diagnoseFile(file, `releases.${release}: ${message}`)),
@@ -148,5 +152,6 @@ function restartNeeded(running: StaticConfig, loaded: StaticConfig): string[] {
   if (text(running) !== text(loaded)) changed.push("listeners");
   if (addressText(running.admin) !== addressText(loaded.admin)) changed.push("admin.address");
   if (running.workers !== loaded.workers) changed.push("workers");
+  if (running.stateFile !== loaded.stateFile) changed.push("state.file");
   return changed;
 }

@@ -3,6 +3,7 @@ import { StartError } from "../app/app.ts";
 import { type Command, type ExitCode, type OptionValues, type Terminal, textOption, UsageError } from "./command.ts";
 import { Crowd } from "./demo/crowd.ts";
 import { introduction, onceResult, reportLines, Screen, verdictLines } from "./demo/report.ts";
+import { type LiveShow, runBrokenCanary, startLiveRollout } from "./demo/rollout-run.ts";
 import { type DemoSplit, type Stage, type StagePorts, startStage } from "./demo/stage.ts";
 import { judge, Tally } from "./demo/tally.ts";
 import { printJson } from "./load-config.ts";
@@ -16,17 +17,21 @@ const maxUsers = 100_000;
 const requestsEachOnce = 5;
 
 export const demo: Command = {
-  usage: `[--weight PERCENT] [--users N] [--once [--json]]
+  usage: `[--weight PERCENT | --break-canary] [--users N] [--once [--json]]
 
-      --weight PERCENT  the canary's share of the users that the rule does not match; default ${defaultWeight}
+      --weight PERCENT  a fixed share of the canary, of the users that the rule does not match, instead of a rollout;
+                        with --once: default ${defaultWeight}
+      --break-canary    the canary fails after a while, and is rolled back; with --once: ends then
       --users N         concurrent users; default ${defaultUsers}. With --once: total users; default ${defaultUsersOnce}
       --once            send ${requestsEachOnce} requests per user, print the result and exit
       --json            with --once: print the result as one JSON object
 
 Everything runs on this machine and needs no file. Ctrl-C stops it, a second one at once. The exit code is 1 if the split is outside its
-statistical bound, a user changed versions, a request failed, or a user matched by the rule got another version.`,
+statistical bound, a user changed versions, a request failed, or a user matched by the rule got another version. With a
+rollout: if a user went back to stable without a rollback, or met the canary after one.`,
   options: {
     weight: { type: "string" },
+    "break-canary": { type: "boolean" },
     users: { type: "string" },
     once: { type: "boolean" },
     json: { type: "boolean" },
@@ -35,7 +40,8 @@ statistical bound, a user changed versions, a request failed, or a user matched 
     if (positionals.length > 0) throw new UsageError(`unexpected argument "${positionals[0]}"`);
     const settings = readSettings(options);
     try {
-      return await (settings.once ? runOnce(settings, terminal) : runLive(settings, terminal));
+      if (!settings.once) return await runLive(settings, terminal);
+      return await (settings.breaks ? runBrokenCanary(settings, terminal) : runOnce(settings, terminal));
     } catch (error) {
       if (!(error instanceof StartError)) throw error;
       for (const problem of error.problems) terminal.err(`${problem}\n`);
@@ -46,6 +52,10 @@ statistical bound, a user changed versions, a request failed, or a user matched 
 
 interface DemoSettings {
   readonly split: DemoSplit;
+  /** Whether the split holds; else the canary is rolled out. */
+  readonly isFixed: boolean;
+  /** Whether the canary fails after a while. */
+  readonly breaks: boolean;
   readonly users: number;
   readonly once: boolean;
   readonly json: boolean;
@@ -55,16 +65,19 @@ function readSettings(options: OptionValues): DemoSettings {
   const once = options["once"] === true;
   const json = options["json"] === true;
   if (json && !once) throw new UsageError("--json needs --once");
+  const breaks = options["break-canary"] === true;
+  const isFixed = options["weight"] !== undefined;
+  if (breaks && isFixed) throw new UsageError("--weight and --break-canary cannot be used together");
   const canary = numberOption(options, "weight") ?? defaultWeight;
   if (!(canary >= 0 && canary <= 100)) {
     throw new UsageError(`--weight "${options["weight"]}" is not a number from 0 to 100`);
   }
-  const users = numberOption(options, "users") ?? (once ? defaultUsersOnce : defaultUsers);
+  const users = numberOption(options, "users") ?? (once && !breaks ? defaultUsersOnce : defaultUsers);
   if (!(Number.isInteger(users) && users >= 1 && users <= maxUsers)) {
     throw new UsageError(`--users "${options["users"]}" is not a whole number from 1 to ${maxUsers}`);
   }
   // Rounded, since 100 - 99.9 is not 0.1 in floating point.
-  return { split: { stable: Number((100 - canary).toFixed(9)), canary }, users, once, json };
+  return { split: { stable: Number((100 - canary).toFixed(9)), canary }, isFixed, breaks, users, once, json };
 }
 
 /** NaN if the value is not a number or is empty; undefined if the option was not given. */
@@ -94,31 +107,45 @@ async function runOnce({ split, users, json }: DemoSettings, terminal: Terminal)
 }
 
 /** Redraws the live table until a signal to stop. Without a configuration to reload, SIGHUP is one. */
-async function runLive({ split, users }: DemoSettings, terminal: Terminal): Promise<ExitCode> {
+async function runLive({ split, isFixed, breaks, users }: DemoSettings, terminal: Terminal): Promise<ExitCode> {
   const stopped = Promise.withResolvers<void>();
   const stop = () => stopped.resolve();
   const signals = new StopSignals({ stop, stopNow: () => process.exit(1), hangUp: stop }, terminal.env);
   try {
-    const stage = await startStage({ split, ports: defaultPorts });
-    const { tally, crowd } = startTally(stage, split);
-    terminal.err(introduction(stage, split));
+    const show = isFixed ? await startLiveSplit(split) : await startLiveRollout(defaultPorts, breaks);
+    terminal.err(introduction(show.stage, isFixed ? split : undefined));
     const screen = new Screen(terminal);
-    const draw = () => screen.draw([...reportLines(tally.report()), "", "Ctrl-C stops."]);
+    const draw = () => screen.draw([...show.lines(), "", "Ctrl-C stops."]);
     const timer = setInterval(draw, screen.intervalMs);
     if (terminal.isInteractive) draw();
-    crowd.start(users);
+    show.start(users);
     await stopped.promise;
     clearInterval(timer);
-    await crowd.close();
-    await stage.close();
-    const report = tally.report();
-    const verdict = judge(report);
-    screen.draw([...reportLines(report), "", ...verdictLines(report, verdict)]);
-    // The judge fails a run without requests; stopping before the first one is no failure.
-    return verdict.ok || report.requests === 0 ? 0 : 1;
+    const { lines, ok } = await show.end();
+    screen.draw(lines);
+    return ok ? 0 : 1;
   } finally {
     signals.release();
   }
+}
+
+async function startLiveSplit(split: DemoSplit): Promise<LiveShow> {
+  const stage = await startStage({ split, ports: defaultPorts });
+  const { tally, crowd } = startTally(stage, split);
+  return {
+    stage,
+    lines: () => reportLines(tally.report()),
+    start: (users) => crowd.start(users),
+    async end() {
+      await crowd.close();
+      await stage.close();
+      const report = tally.report();
+      const verdict = judge(report);
+      const lines = [...reportLines(report), "", ...verdictLines(report, verdict)];
+      // The judge fails a run without requests; stopping before the first one is no failure.
+      return { lines, ok: verdict.ok || report.requests === 0 };
+    },
+  };
 }
 
 function startTally({ proxyOrigin }: Stage, split: DemoSplit): { readonly tally: Tally; readonly crowd: Crowd } {

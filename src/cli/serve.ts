@@ -19,6 +19,7 @@ export const serve: Command = {
       --weight PERCENT    with --canary: its share of the users; default 10
       --listen ADDRESS    with --to: host:port to listen on; default 0.0.0.0:8080
       --admin ADDRESS     with --to: host:port of the admin server; default 127.0.0.1:9901
+      --state-dir DIR     where state.json is kept, if the file names no state file; default: PERCH_STATE_DIR
       --drain-delay TIME  on SIGTERM or SIGINT, keep serving for this long while not ready; default ${defaultDrainDelay}
       --drain-timeout TIME  then wait this long for requests to finish; default ${defaultDrainTimeout}
       --log-level LEVEL   ${logLevels.join(", ")}; default: PERCH_LOG_LEVEL, else info
@@ -32,6 +33,7 @@ terminal closes and, if npm started it, when npm or a shell around it ends.`,
     weight: { type: "string" },
     listen: { type: "string" },
     admin: { type: "string" },
+    "state-dir": { type: "string" },
     "drain-delay": { type: "string" },
     "drain-timeout": { type: "string" },
     "log-level": { type: "string" },
@@ -43,8 +45,10 @@ terminal closes and, if npm started it, when npm or a shell around it ends.`,
     const drainTimeoutMs = duration(options, "drain-timeout", defaultDrainTimeout);
     const source = configSource(options, terminal);
     const logLevel = levelOf(options, terminal);
+    // An empty variable counts as unset.
+    const stateDir = textOption(options, "state-dir") ?? (terminal.env["PERCH_STATE_DIR"] || undefined);
     try {
-      const start = () => App.start({ source, env: terminal.env, logLevel, drainDelayMs, drainTimeoutMs });
+      const start = () => App.start({ source, env: terminal.env, logLevel, stateDir, drainDelayMs, drainTimeoutMs });
       return await serveUntilStopped(start, terminal.env);
     } catch (error) {
       if (!(error instanceof StartError)) throw error;

@@ -23,6 +23,8 @@ export interface CompileOptions {
   readonly openDatabase: (path: string) => OpenedDatabase;
   /** Whether `jwksUrl` is allowed. Default: fetched. */
   readonly publishedKeys?: "fetched" | "refused";
+  /** Whether the command line says where state is kept. Default: no. */
+  readonly hasStateDir?: boolean;
 }
 
 /** Shared state of a compilation: problem reporting, and the files that the configuration names. */
@@ -32,19 +34,21 @@ export class CompileContext {
   readonly randomSecret: CompileOptions["randomSecret"];
   readonly nowMs: (() => number) | undefined;
   readonly publishedKeys: "fetched" | "refused";
+  readonly hasStateDir: boolean;
   readonly #openDatabase: CompileOptions["openDatabase"];
   readonly #lists = new Map<string, ValueList | undefined>();
 
   constructor(
     parsing: ParseContext,
     files: NamedFiles,
-    { randomSecret, nowMs, publishedKeys = "fetched", openDatabase }: CompileOptions,
+    { randomSecret, nowMs, publishedKeys = "fetched", hasStateDir = false, openDatabase }: CompileOptions,
   ) {
     this.parsing = parsing;
     this.files = files;
     this.randomSecret = randomSecret;
     this.nowMs = nowMs;
     this.publishedKeys = publishedKeys;
+    this.hasStateDir = hasStateDir;
     this.#openDatabase = openDatabase;
   }
 

@@ -2,7 +2,7 @@ import type { ReleaseSpec } from "../decide/release-spec.ts";
 import type { RolloutTraffic, TrafficByRelease } from "../decide/release-traffic.ts";
 import type { RolloutSpec } from "../decide/rollout-spec.ts";
 import type { Logger } from "../observe/log.ts";
-import type { RolloutReport } from "../observe/rollout-report.ts";
+import type { BadAnswerQuestions, RolloutReport } from "../observe/rollout-report.ts";
 import type { CheckResult, RolloutEvent, RolloutState, SavedState } from "./rollout-state.ts";
 import type { AnswerTotals, RolloutStatus, Verb } from "./rollouts-api.ts";
 
@@ -10,16 +10,46 @@ import type { AnswerTotals, RolloutStatus, Verb } from "./rollouts-api.ts";
 export interface ControllerParts {
   readonly store: StateStore;
   readonly planner: Planner;
-  /** A judge of this rollout that goes on with what it saved; `saved` is undefined for a new one. */
-  readonly judge: (spec: RolloutSpec, saved: unknown) => Judge;
-  /** Gives the traffic to every data plane; what it gets replaces what was there. It applies to the next decision. */
-  readonly act: (traffic: TrafficByRelease) => void;
+  /**
+   * A judge of this rollout that goes on with what it saved; `saved` is undefined for a new one. It calls `changed` once
+   * others that it asks have answered.
+   */
+  readonly judge: (release: string, spec: RolloutSpec, saved: unknown, changed: () => void) => Judge;
+  /**
+   * Gives the orders to every data plane; they replace what was there, and apply to the next decision. Resolves once
+   * every plane follows them, and must not reject.
+   */
+  readonly act: (orders: Orders) => Promise<void>;
   /** Must neither throw nor wait. */
   readonly notify: (spec: RolloutSpec, event: RolloutEvent) => void;
   readonly log: Logger;
   readonly nowMs: () => number;
   /** Calls back once after `ms` milliseconds; returns a function that cancels the call. */
   readonly schedule: (ms: number, callback: () => void) => () => void;
+}
+
+/** What the state file had at the start, or why it could not be read. */
+export interface Initial {
+  readonly saved: SavedState | undefined;
+  readonly problem: string | undefined;
+}
+
+/** What the rollouts say of a configuration. */
+export interface RolloutPreparation {
+  /** The releases whose rollout cannot go on with it; the sentences say what to do. */
+  readonly problems: readonly { readonly release: string; readonly message: string }[];
+  /**
+   * Saves and takes over; a rollout with a problem does not run. The caller then activates the configuration with
+   * the controller's `orders`, without waiting between.
+   */
+  commit(): Promise<void>;
+}
+
+/** What data planes do for rollouts. */
+export interface Orders {
+  readonly traffic: TrafficByRelease;
+  /** By release. */
+  readonly questions: ReadonlyMap<string, BadAnswerQuestions>;
 }
 
 export type Saving = { readonly kind: "saved" } | { readonly kind: "failed"; readonly why: string };
@@ -37,6 +67,8 @@ export interface Judge {
   look(nowMs: number): CheckResult | undefined;
   /** From now on the users of a step count from zero. */
   beginStep(step: number): void;
+  /** What planes ask of each answer: the same object until it changes. */
+  questions(): BadAnswerQuestions;
   /** Whether all gates let this step begin (from 1). The first call for a step asks them. */
   mayBegin(step: number): boolean;
   checks(): readonly CheckResult[];
@@ -52,7 +84,7 @@ export interface Judge {
 /** The plan's rules, without I/O. */
 export interface Planner {
   /** What the rollout of a release is after this configuration; `known` are its states so far, the newest first. */
-  reconcile(spec: ReleaseSpec, known: readonly RolloutState[], nowMs: number): Reconciled;
+  reconcile(spec: Pick<ReleaseSpec, "name" | "rollout">, known: readonly RolloutState[], nowMs: number): Reconciled;
   /** What time and evidence change. The same state object if they change nothing. */
   advance(spec: RolloutSpec, state: RolloutState, seen: Seen, nowMs: number): Move;
   /** What a failed check changes, as `onFail` says. */

@@ -1,47 +1,21 @@
+import { isDeepStrictEqual } from "node:util";
 import type { ReleaseSpec } from "../decide/release-spec.ts";
-import type { TrafficByRelease } from "../decide/release-traffic.ts";
 import type { RolloutReport } from "../observe/rollout-report.ts";
-import type { Cause, ControllerParts, EventDraft, Move } from "./controller-parts.ts";
-import { EventLog, eventOf } from "./event-log.ts";
-import { logEvent } from "./log-event.ts";
+import type { Cause, ControllerParts, Initial, Judge, Move, Orders, RolloutPreparation } from "./controller-parts.ts";
+import { EventJournal } from "./event-journal.ts";
 import { RollbackCounts } from "./rollback-counts.ts";
-import type { CheckResult, RolloutEvent, RolloutState, SavedState, SplitOverride } from "./rollout-state.ts";
+import type { CheckResult, RolloutEvent, RolloutState, SplitOverride } from "./rollout-state.ts";
 import type { Change, ChangeAnswer, RolloutStatus, Rollouts, SplitAnswer, Verb } from "./rollouts-api.ts";
 import { SerialQueue } from "./serial-queue.ts";
 import { splitProblem } from "./split-problem.ts";
+import { StateKeeper } from "./state-keeper.ts";
 import { statusOf } from "./status-of.ts";
-import {
-  isWithdrawn,
-  judgeKey,
-  type Running,
-  remembered,
-  savedStateOf,
-  trafficOf,
-  type World,
-  waiting,
-  worldOf,
-} from "./world.ts";
+import { takeoverOf, unsavedState, withdraws } from "./takeover.ts";
+import { isWithdrawn, judgeKey, type Running, remembered, trafficOf, type World, worldOf } from "./world.ts";
 
 /** How often time and evidence are looked at; a plane's reports are judged as they come. */
 const lookMs = 1_000;
-/** What a crash may lose of the evidence between two transitions. */
-const evidenceSaveMs = 10_000;
 const byPerch = "perch";
-
-/** What the state file had at the start, or why it could not be read. */
-export interface Initial {
-  readonly saved: SavedState | undefined;
-  readonly problem: string | undefined;
-}
-
-/** A configuration that every rollout can go on with; `refused`: the sentences say what to do. */
-export type RolloutPreparation =
-  | { readonly kind: "refused"; readonly problems: readonly { readonly release: string; readonly message: string }[] }
-  | {
-      readonly kind: "prepared";
-      /** Saves and takes over. The caller then activates the configuration with `traffic`, without waiting between. */
-      commit(): Promise<void>;
-    };
 
 /**
  * Runs the rollouts of all releases. Every change is saved before it is acted on, except a withdrawal: that acts at
@@ -50,29 +24,26 @@ export type RolloutPreparation =
 export class RolloutController implements Rollouts {
   readonly #parts: ControllerParts;
   readonly #queue = new SerialQueue();
-  readonly #events: EventLog;
+  readonly #keeper: StateKeeper;
+  readonly #events: EventJournal;
   readonly #rollbacks = new RollbackCounts();
   #world: World;
   #releases: ReadonlyMap<string, ReleaseSpec> = new Map();
   #running: ReadonlyMap<string, Running> = new Map();
-  #stateProblem: string | undefined;
-  /** A withdrawal or evidence that the file does not have yet. */
+  /** A withdrawal that the file does not have yet. */
   #unsaved = false;
-  #newEvidence = false;
   /** The configuration was taken over, but what it changes could not be saved. */
   #takeAgain = false;
-  #evidenceSavedAtMs: number;
   #looking = false;
   #closed = false;
   #cancelLook: () => void = () => {};
 
   constructor(parts: ControllerParts, { saved, problem }: Initial) {
     this.#parts = parts;
-    this.#events = new EventLog(saved?.events ?? []);
+    this.#keeper = new StateKeeper(parts, problem);
+    const specOf = (release: string) => this.#running.get(release)?.spec;
+    this.#events = new EventJournal(saved?.events ?? [], { ...parts, specOf });
     this.#world = worldOf(saved);
-    this.#stateProblem = problem;
-    this.#evidenceSavedAtMs = parts.nowMs();
-    if (problem !== undefined) parts.log.error({ problem }, "rollouts hold: their state cannot be used");
     this.#scheduleLook();
   }
 
@@ -80,17 +51,21 @@ export class RolloutController implements Rollouts {
     return this.#world.revision;
   }
 
-  /** What every data plane should have now. */
-  get traffic(): TrafficByRelease {
-    return trafficOf(this.#world, this.#running.values(), this.#parts.planner);
+  /** What every data plane should do now. */
+  get orders(): Orders {
+    const running = [...this.#running.values()];
+    const questions = new Map(running.map(({ state, judge }) => [state.release, judge.questions()]));
+    return { traffic: trafficOf(this.#world, running, this.#parts.planner), questions };
   }
 
   /** A withdrawal acts before this returns. */
   report(report: RolloutReport): void {
     const running = this.#running.get(report.release);
     if (running === undefined || running.spec.id !== report.id) return;
-    this.#newEvidence = true;
+    this.#keeper.noteEvidence();
+    const asked = running.judge.questions();
     const failed = running.judge.report(report, this.#parts.nowMs());
+    if (running.judge.questions() !== asked) void this.#parts.act(this.orders);
     if (failed !== undefined) this.#fail(running, failed);
   }
 
@@ -100,8 +75,7 @@ export class RolloutController implements Rollouts {
       const found = this.#parts.planner.reconcile(spec, this.#known(spec.name), this.#parts.nowMs());
       return found.kind === "refused" ? [{ release: spec.name, message: found.message }] : [];
     });
-    if (problems.length > 0) return { kind: "refused", problems };
-    return { kind: "prepared", commit: () => this.#queue.run(() => this.#take(releases)) };
+    return { problems, commit: () => this.#queue.run(() => this.#take(releases)) };
   }
 
   all(): readonly RolloutStatus[] {
@@ -173,7 +147,7 @@ export class RolloutController implements Rollouts {
     this.#closed = true;
     this.#cancelLook();
     await this.#queue.run(async () => {
-      if (this.#unsaved || this.#newEvidence) await this.#saveWorld(this.#world, this.#events.all);
+      if (this.#unsaved || this.#keeper.hasNewEvidence) await this.#saveWorld(this.#world, this.#events.all);
     });
     for (const { judge } of this.#running.values()) judge.close();
   }
@@ -188,47 +162,54 @@ export class RolloutController implements Rollouts {
   }
 
   async #take(releases: readonly ReleaseSpec[]): Promise<void> {
-    const { planner, nowMs, judge } = this.#parts;
     for (;;) {
       const before = this.#world;
-      const evidence = this.#evidence();
-      let rollouts = before.rollouts;
+      const { moves, rollouts, next } = takeoverOf(releases, before.rollouts, this.#parts.planner, this.#parts.nowMs());
       const events: RolloutEvent[] = [];
-      const next: { spec: NonNullable<ReleaseSpec["rollout"]>; state: RolloutState; isNew: boolean }[] = [];
-      for (const spec of releases) {
-        const found = planner.reconcile(spec, this.#known(spec.name), nowMs());
-        if (found.kind !== "moved") continue;
-        const checks = this.#running.get(spec.name)?.judge.checks() ?? [];
-        events.push(...this.#eventsOf(found, checks, events.length));
-        const isNew = !before.rollouts.includes(found.state);
-        if (isNew) rollouts = remembered(rollouts, found.state);
-        if (spec.rollout?.id === found.state.id) next.push({ spec: spec.rollout, state: found.state, isNew });
+      for (const move of moves) {
+        const checks = this.#running.get(move.state.release)?.judge.checks() ?? [];
+        events.push(...this.#events.of(move, checks, events.length));
       }
       const changed = events.length > 0 || rollouts !== before.rollouts;
       const world = changed ? { ...before, rollouts, revision: before.revision + 1 } : before;
       const isSaved = !changed || (await this.#saveWorld(world, this.#events.with(events)));
+      // A withdrawal while this was saved makes it a new question.
       if (this.#world !== before) continue;
       this.#takeAgain = !isSaved;
-      let unsavedWithdrawals = before.rollouts;
-      const running = next.map(({ spec, state, isNew }) => {
-        const old = before.rollouts.find((known) => judgeKey(known) === judgeKey(state));
-        const withdraws = isNew && isWithdrawn(state) && !(old !== undefined && isWithdrawn(old));
-        if (withdraws) this.#rollbacks.add(state.release, "configuration");
-        if (withdraws && !isSaved) unsavedWithdrawals = remembered(unsavedWithdrawals, state);
-        const kept = isSaved || withdraws ? state : (old ?? waiting(state, this.#stateProblem));
-        const judging = judge(spec, evidence.get(judgeKey(state)));
-        if (kept.step !== (old?.step ?? -1)) judging.beginStep(kept.step);
-        return { spec, state: kept, judge: judging };
-      });
-      for (const old of this.#running.values()) old.judge.close();
-      this.#releases = new Map(releases.map((spec) => [spec.name, spec]));
-      this.#running = new Map(running.map((each) => [each.state.release, each]));
+      const withdrawn = next.filter(withdraws).map(({ state }) => state);
+      for (const { release } of withdrawn) this.#rollbacks.add(release, "configuration");
+      const running = next.map((each) => ({
+        spec: each.spec,
+        state: isSaved ? each.state : unsavedState(each, this.#keeper.problem),
+      }));
+      const parked = this.#evidence();
       this.#world = isSaved
-        ? { ...world, parked: evidence }
-        : { ...before, rollouts: unsavedWithdrawals, parked: evidence };
-      if (isSaved) this.#publish(events);
+        ? { ...world, parked }
+        : { ...before, rollouts: withdrawn.reduce(remembered, before.rollouts), parked };
+      this.#run(running, before.rollouts);
+      this.#releases = new Map(releases.map((spec) => [spec.name, spec]));
+      if (isSaved) this.#events.publish(events);
       return;
     }
+  }
+
+  /** Judges what runs from now on: an unchanged plan by the same judge, so that what it asks others has no gap. */
+  #run(next: readonly Omit<Running, "judge">[], before: readonly RolloutState[]): void {
+    const old = this.#running;
+    const judgeOf = ({ spec, state }: Omit<Running, "judge">): Judge => {
+      const known = old.get(state.release);
+      if (known !== undefined && isDeepStrictEqual(known.spec, spec)) return known.judge;
+      const saved = this.#world.parked.get(judgeKey(state));
+      return this.#parts.judge(state.release, spec, saved, () => this.#look());
+    };
+    const running = next.map((each): Running => ({ ...each, judge: judgeOf(each) }));
+    const judges = new Set(running.map(({ judge }) => judge));
+    for (const { judge } of old.values()) if (!judges.has(judge)) judge.close();
+    for (const { state, judge } of running) {
+      const stepBefore = before.find((other) => judgeKey(other) === judgeKey(state))?.step ?? -1;
+      if (state.step !== stepBefore) judge.beginStep(state.step);
+    }
+    this.#running = new Map(running.map((each) => [each.state.release, each]));
   }
 
   #ask(
@@ -249,8 +230,9 @@ export class RolloutController implements Rollouts {
     if (asked.kind !== "moved") return asked;
     const changed = asked.move.state !== asked.running.state;
     if (changed) {
-      this.#withdraw(asked.running, asked.move, operatorReason(change));
+      const acted = this.#withdraw(asked.running, asked.move, operatorReason(change));
       await this.#queue.run(() => this.#saveUnsaved());
+      await acted;
     }
     return { kind: "done", status: this.#status(this.#current(asked.running)), changed };
   }
@@ -260,19 +242,20 @@ export class RolloutController implements Rollouts {
     const move = this.#parts.planner.fail(current.spec, current.state, check, this.#parts.nowMs());
     if (move.state === current.state) return;
     if (isWithdrawn(move.state)) {
-      this.#withdraw(current, move, check.metric);
+      void this.#withdraw(current, move, check.metric);
       void this.#queue.run(() => this.#saveUnsaved());
     } else if (!this.#looking) this.#look();
   }
 
   /** Acts first: whoever asks from now on does not meet the candidate. */
-  #withdraw(running: Running, move: Move, reason: string): void {
+  #withdraw(running: Running, move: Move, reason: string): Promise<void> {
     const { release } = move.state;
     this.#install(running, move.state, this.#world.revision + 1);
-    this.#parts.act(this.traffic);
+    const acted = this.#parts.act(this.orders);
     this.#unsaved = true;
     this.#rollbacks.add(release, reason);
-    this.#publish(this.#eventsOf(move, running.judge.checks()));
+    this.#events.publish(this.#events.of(move, running.judge.checks()));
+    return acted;
   }
 
   #install(running: Running, state: RolloutState, revision: number): void {
@@ -284,7 +267,7 @@ export class RolloutController implements Rollouts {
   /** `superseded`: a withdrawal came while this was saved. */
   async #saveThenAct(running: Running, move: Move): Promise<"saved" | "not-saved" | "superseded"> {
     const before = this.#world;
-    const events = this.#eventsOf(move, running.judge.checks());
+    const events = this.#events.of(move, running.judge.checks());
     const rollouts = remembered(before.rollouts, move.state);
     const world = { ...before, rollouts, revision: before.revision + 1 };
     const isSaved = await this.#saveWorld(world, this.#events.with(events));
@@ -294,38 +277,29 @@ export class RolloutController implements Rollouts {
     }
     if (!isSaved) return "not-saved";
     this.#install(running, move.state, world.revision);
-    this.#parts.act(this.traffic);
-    this.#publish(events);
+    const acted = this.#parts.act(this.orders);
+    this.#events.publish(events);
+    await acted;
     return "saved";
   }
 
   async #saveSplits(splits: readonly SplitOverride[], release: string, cause: Cause) {
     const before = this.#world;
     const state = this.#running.get(release)?.state;
-    const event = this.#event(release, state, { type: "split", by: cause.by, why: cause.why }, [], 0);
+    const event = this.#events.one(release, state, { type: "split", by: cause.by, why: cause.why }, []);
     const world = { ...before, splits, revision: before.revision + 1 };
     const isSaved = await this.#saveWorld(world, this.#events.with([event]));
     if (this.#world !== before) return "superseded";
     if (!isSaved) return "not-saved";
     this.#world = world;
-    this.#parts.act(this.traffic);
-    this.#publish([event]);
+    const acted = this.#parts.act(this.orders);
+    this.#events.publish([event]);
+    await acted;
     return "saved";
   }
 
-  async #saveWorld(world: World, events: readonly RolloutEvent[]): Promise<boolean> {
-    const hadEvidence = this.#newEvidence;
-    this.#newEvidence = false;
-    const saving = await this.#parts.store.save(savedStateOf(world, events, this.#evidence()));
-    const problem = saving.kind === "failed" ? saving.why : undefined;
-    this.#evidenceSavedAtMs = this.#parts.nowMs();
-    if (problem !== undefined) this.#newEvidence ||= hadEvidence;
-    const { log } = this.#parts;
-    if (problem !== undefined && problem !== this.#stateProblem)
-      log.error({ problem }, "rollouts hold: their state cannot be saved; traffic goes on");
-    if (problem === undefined && this.#stateProblem !== undefined) log.info("the state of rollouts is saved again");
-    this.#stateProblem = problem;
-    return problem === undefined;
+  #saveWorld(world: World, events: readonly RolloutEvent[]): Promise<boolean> {
+    return this.#keeper.save(world, events, this.#evidence());
   }
 
   async #saveUnsaved(): Promise<void> {
@@ -347,6 +321,7 @@ export class RolloutController implements Rollouts {
   }
 
   #look(): void {
+    if (this.#closed) return;
     for (const running of this.#running.values()) {
       const failed = running.judge.look(this.#parts.nowMs());
       if (failed !== undefined && running.spec.onFail === "rollback") this.#fail(running, failed);
@@ -367,12 +342,11 @@ export class RolloutController implements Rollouts {
     if (this.#takeAgain) {
       await this.#take([...this.#releases.values()]);
       if (this.#takeAgain) return;
-      this.#parts.act(this.traffic);
+      await this.#parts.act(this.orders);
     }
     await this.#endSplits();
     for (const release of [...this.#running.keys()]) await this.#advanceOne(release);
-    const isDue = this.#parts.nowMs() - this.#evidenceSavedAtMs >= evidenceSaveMs;
-    if (this.#newEvidence && isDue) await this.#saveWorld(this.#world, this.#events.all);
+    if (this.#keeper.isEvidenceDue) await this.#saveWorld(this.#world, this.#events.all);
   }
 
   async #advanceOne(release: string): Promise<void> {
@@ -395,7 +369,7 @@ export class RolloutController implements Rollouts {
     // Time that was counted is no change of its own: it is saved with the next one, or with the evidence.
     if (move.events.length === 0) {
       this.#install(running, move.state, this.#world.revision);
-      this.#newEvidence = true;
+      this.#keeper.noteEvidence();
     } else await this.#saveThenAct(running, move);
   }
 
@@ -409,29 +383,6 @@ export class RolloutController implements Rollouts {
     }
   }
 
-  #eventsOf({ state, events }: Move, evidence: readonly CheckResult[], offset = 0): readonly RolloutEvent[] {
-    return events.map((draft, index) => this.#event(state.release, state, draft, evidence, offset + index));
-  }
-
-  #event(
-    release: string,
-    state: RolloutState | undefined,
-    draft: EventDraft,
-    evidence: readonly CheckResult[],
-    offset = 0,
-  ) {
-    return eventOf(draft, { release, state, evidence, id: this.#events.nextId + offset, atMs: this.#parts.nowMs() });
-  }
-
-  #publish(events: readonly RolloutEvent[]): void {
-    this.#events.add(events);
-    for (const event of events) {
-      logEvent(this.#parts.log, event);
-      const spec = this.#running.get(event.release)?.spec;
-      if (spec !== undefined) this.#parts.notify(spec, event);
-    }
-  }
-
   #conflicts({ ifRevision }: Change): boolean {
     return ifRevision !== undefined && ifRevision !== this.revision;
   }
@@ -441,12 +392,12 @@ export class RolloutController implements Rollouts {
   }
 
   #notSaved() {
-    return refused("not-saved", `nothing changed: the state cannot be saved: ${this.#stateProblem ?? "unknown"}`);
+    return refused("not-saved", `nothing changed: the state cannot be saved: ${this.#keeper.problem ?? "unknown"}`);
   }
 
   #status(running: Running): RolloutStatus {
     const { planner, nowMs } = this.#parts;
-    return statusOf(running, planner, { revision: this.revision, problem: this.#stateProblem, nowMs: nowMs() });
+    return statusOf(running, planner, { revision: this.revision, problem: this.#keeper.problem, nowMs: nowMs() });
   }
 }
 

@@ -1,10 +1,9 @@
 import { describe, expect, it } from "vitest";
-import type { Preparation } from "../../src/app/data-plane.ts";
-import { Reloader } from "../../src/app/reloader.ts";
+import { Reloader, type ReloadPreparation } from "../../src/app/reloader.ts";
 import { type LoadedConfig, type LoadResult, loadConfigText } from "../../src/config/load.ts";
 import { createLogger } from "../../src/observe/log.ts";
 import { ReloadStats } from "../../src/observe/process-stats.ts";
-import type { RolloutPreparation } from "../../src/rollout/controller.ts";
+import type { RolloutPreparation } from "../../src/rollout/controller-parts.ts";
 
 const token = Buffer.from("a token of thirty-two bytes .....");
 
@@ -20,10 +19,10 @@ function load(port: number, more?: string): LoadResult {
 }
 
 /** A reloader of a configuration that the test changes, whose preparations the test answers. */
-function reloader(first: number, rollouts: RolloutPreparation = { kind: "prepared", commit: async () => {} }) {
+function reloader(first: number, rollouts: RolloutPreparation = { problems: [], commit: async () => {} }) {
   let port = first;
   let more: string | undefined;
-  const preparing: { readonly hash: string; answer(preparation: Preparation): void }[] = [];
+  const preparing: { readonly hash: string; answer(preparation: ReloadPreparation): void }[] = [];
   const loads: number[] = [];
   const named: { readonly files: readonly string[]; readonly contentsRead: ReadonlyMap<string, Uint8Array> }[] = [];
   const lines: string[] = [];
@@ -37,7 +36,7 @@ function reloader(first: number, rollouts: RolloutPreparation = { kind: "prepare
       },
       prepareRollouts: () => rollouts,
       prepare({ hash }) {
-        const { promise, resolve } = Promise.withResolvers<Preparation>();
+        const { promise, resolve } = Promise.withResolvers<ReloadPreparation>();
         preparing.push({ hash, answer: resolve });
         return promise;
       },
@@ -57,12 +56,12 @@ function reloader(first: number, rollouts: RolloutPreparation = { kind: "prepare
 }
 
 const hashOf = (port: number) => (load(port) as LoadedConfig).hash;
-const prepared: Preparation = { kind: "prepared", commit: async () => {} };
+const prepared: ReloadPreparation = { kind: "prepared", commit: async () => {} };
 
 describe("a reload that a rollout cannot go on with", () => {
   it("is rejected with the place and what to do, before any plane prepares it", async () => {
     const problems = [{ release: "shop", message: "the candidate changed; give the rollout a new id" }];
-    const { made, change, preparing } = reloader(1, { kind: "refused", problems });
+    const { made, change, preparing } = reloader(1, { problems, commit: async () => {} });
     change(2);
     await made.reload();
     expect([preparing.length, made.status.hash]).toEqual([0, hashOf(1)]);
@@ -109,11 +108,11 @@ describe("the log of a reload", () => {
     },
     {
       sentence: "is at warn and names the keys that need a restart",
-      more: 'workers: 2\nadmin: { address: "127.0.0.1:1" }',
+      more: 'workers: 2\nadmin: { address: "127.0.0.1:1" }\nstate: { file: state.json }',
       wanted: {
         level: "warn",
-        msg: "configuration reloaded; restart Perch to apply changes of admin.address, workers",
-        restartNeeded: ["admin.address", "workers"],
+        msg: "configuration reloaded; restart Perch to apply changes of admin.address, workers, state.file",
+        restartNeeded: ["admin.address", "workers", "state.file"],
       },
     },
   ])("$sentence", async ({ more, wanted }) => {

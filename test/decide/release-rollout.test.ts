@@ -246,6 +246,8 @@ describe("who is not drawn", () => {
       decideFor(release, user, { path: "/assets/a.js" }, pinOf({ version, unit: attributeUnit(user) }));
     expect(asset("canary")).toMatchObject({ reason: "pin", version: "canary", odds: 0.5 });
     expect(asset("stable")).toMatchObject({ reason: "pin", version: "stable", odds: undefined });
+    const ofRing = pinOf({ version: "canary", how: "ring", rule: "0123abcd", unit: attributeUnit(user) });
+    expect(decideFor(release, user, { path: "/assets/a.js" }, ofRing).rule).toBeUndefined();
   });
 });
 

@@ -94,6 +94,7 @@ const failure: CheckResult = {
 function judge(): Judge {
   let failed: CheckResult | undefined;
   const none = { users: 0, bad: 0 };
+  const asked = { failures: new Set([500]), slowLimitsMs: [], wantsBaselineDurations: false };
   const answers = { good: 0, failed: 0 };
   return {
     report({ drawn }) {
@@ -103,6 +104,7 @@ function judge(): Judge {
     look: () => failed,
     beginStep() {},
     mayBegin: () => true,
+    questions: () => asked,
     checks: () => (failed === undefined ? [] : [failed]),
     users: { baseline: none, candidate: none },
     stepUsers: { baseline: 0, candidate: 0 },
@@ -141,7 +143,7 @@ async function started(saved?: SavedState, problem?: string) {
       },
       planner,
       judge,
-      act: (traffic) => acted.push(traffic),
+      act: async ({ traffic }) => void acted.push(traffic),
       notify() {},
       log: createLogger({ level: "silent", nowMs: () => nowMs }),
       nowMs: () => nowMs,
@@ -154,7 +156,7 @@ async function started(saved?: SavedState, problem?: string) {
   );
   const take = async (spec = release) => {
     const prepared = controller.prepare([spec]);
-    if (prepared.kind === "prepared") await prepared.commit();
+    if (prepared.problems.length === 0) await prepared.commit();
     return prepared;
   };
   /** Moves time, and waits for the look's work: changes are made one after the other. */
@@ -174,7 +176,7 @@ describe("RolloutController", () => {
   test("a rollout that begins is saved before its traffic is known", async () => {
     const { controller, disk } = await started();
     expect(disk.saves.at(-1)?.rollouts[0]?.phase).toBe("progressing");
-    expect(candidateIs(controller.traffic)).toBe("drawn");
+    expect(candidateIs(controller.orders.traffic)).toBe("drawn");
     expect(controller.eventsAfter(0).map(({ id, type }) => [id, type])).toEqual([[1, "started"]]);
   });
 
@@ -226,8 +228,7 @@ describe("RolloutController", () => {
   test("a reload that changes the candidate under a known id is refused", async () => {
     const { take } = await started();
     const changed = { ...release, rollout: { ...rollout, candidate: "other" } };
-    expect(await take(changed)).toEqual({
-      kind: "refused",
+    expect(await take(changed)).toMatchObject({
       problems: [{ release: "shop", message: "give it a new id" }],
     });
   });
@@ -243,7 +244,7 @@ describe("RolloutController", () => {
   test("a split for a while ends by itself", async () => {
     const { controller, look } = await started();
     await controller.setSplit("shop", { stable: 1 }, 5_000, asked);
-    expect(controller.traffic.get("shop")?.split).toEqual({ stable: 1 });
+    expect(controller.orders.traffic.get("shop")?.split).toEqual({ stable: 1 });
     await look(5_000);
     await look(1_000);
     expect(controller.splits()).toEqual([]);
@@ -252,7 +253,7 @@ describe("RolloutController", () => {
   test("a rollout whose beginning cannot be saved waits, and begins once it can be", async () => {
     const { controller, disk, acted, look } = await started(undefined, "read-only");
     expect(controller.of("shop")).toMatchObject({ phase: "pending", stateProblem: "read-only" });
-    expect(controller.traffic.size).toBe(0);
+    expect(controller.orders.traffic.size).toBe(0);
     disk.problem = undefined;
     await look(1_000);
     expect(controller.of("shop")?.phase).toBe("progressing");

@@ -11,7 +11,7 @@ const requestsPerTick = 2;
 
 export interface CrowdOptions {
   readonly proxyOrigin: string;
-  readonly tally: Tally;
+  readonly tally: Pick<Tally, "add">;
   /** Part of every user id, so that each run draws different users. */
   readonly run: string;
   /** A monotonic clock. */
@@ -90,10 +90,10 @@ export class Crowd {
     const { tally, monotonicMs } = this.#options;
     const startedMs = monotonicMs();
     const answer = await this.#exchange(user.nextRequest());
-    if (!this.#isClosed) tally.add(user, { ...answer, tookMs: monotonicMs() - startedMs });
+    if (!this.#isClosed) tally.add(user, { ...answer, startedMs, tookMs: monotonicMs() - startedMs });
   }
 
-  async #exchange({ path, headers, jar }: DemoRequest): Promise<Omit<Answer, "tookMs">> {
+  async #exchange({ path, headers, jar }: DemoRequest): Promise<Exchanged> {
     try {
       const response = await this.#pool.request({ method: "GET", path, headers });
       const text = await response.body.text();
@@ -105,6 +105,8 @@ export class Crowd {
   }
 }
 
+type Exchanged = Pick<Answer, "version" | "isRight">;
+
 /** A user of the endless crowd. */
 interface Guest {
   readonly user: DemoUser;
@@ -114,7 +116,7 @@ interface Guest {
   isCalling: boolean;
 }
 
-function read({ statusCode, headers }: Dispatcher.ResponseData, text: string): Omit<Answer, "tookMs"> {
+function read({ statusCode, headers }: Dispatcher.ResponseData, text: string): Exchanged {
   const version = demoVersions.find((candidate) => greeting(candidate) === text)?.name;
   return { version, isRight: statusCode === 200 && headers["x-perch-version"] === version };
 }

@@ -49,11 +49,11 @@ export function verdictLines({ drawnUsers: drawn }: CrowdReport, { ok, problems,
   ];
 }
 
-function percent(share: number): string {
+export function percent(share: number): string {
   return `${(share * 100).toFixed(1)} %`;
 }
 
-function count(number: number): string {
+export function count(number: number): string {
   return number.toLocaleString("en-US");
 }
 
@@ -87,8 +87,10 @@ export function onceResult(report: CrowdReport, verdict: Verdict, tookMs: number
   };
 }
 
-export function introduction({ proxyOrigin, adminOrigin }: Stage, { stable, canary }: DemoSplit): string {
-  const split = `stable ${stable} %, canary ${canary} %`;
+/** `fixed`: undefined if the canary is rolled out. */
+export function introduction({ proxyOrigin, adminOrigin }: Stage, fixed: DemoSplit | undefined): string {
+  const split =
+    fixed === undefined ? "by the step of the rollout" : `stable ${fixed.stable} %, canary ${fixed.canary} %`;
   return `Perch in front of two versions of a shop, with a small crowd of simulated users.
 
   proxy    ${proxyOrigin}

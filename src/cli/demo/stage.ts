@@ -2,6 +2,7 @@ import { createServer } from "node:http";
 import type { AddressInfo } from "node:net";
 import { devNull } from "node:os";
 import { App, StartError } from "../../app/app.ts";
+import type { Rollouts } from "../../rollout/rollouts-api.ts";
 
 export type VersionName = "stable" | "canary";
 
@@ -19,6 +20,8 @@ export const demoVersions: readonly [DemoVersion, DemoVersion] = [
   { name: "canary", number: "1.8.0" },
 ];
 
+export const demoRelease = "shop";
+
 /** The one rule of the demo, and the version that it assigns. */
 export const demoRule = { name: "new-users-in-the-east", version: "canary" } as const;
 
@@ -29,6 +32,15 @@ export interface DemoConfigInput {
   /** By version name. */
   readonly origins: Readonly<Record<VersionName, string>>;
   readonly split: DemoSplit;
+  /** The steps of a rollout of the canary; undefined: the split holds. */
+  readonly steps: readonly DemoStep[] | undefined;
+}
+
+export interface DemoStep {
+  /** In percent. */
+  readonly weight: number;
+  /** A duration as in a configuration. */
+  readonly hold: string;
 }
 
 export type StagePorts = Pick<DemoConfigInput, "proxyPort" | "adminPort">;
@@ -37,12 +49,16 @@ export type StagePorts = Pick<DemoConfigInput, "proxyPort" | "adminPort">;
 export interface Stage {
   readonly proxyOrigin: string;
   readonly adminOrigin: string;
+  readonly rollouts: Rollouts;
+  /** From now on the canary answers every request with status 500. */
+  breakCanary(): void;
   /** Aborts requests in flight and frees every port. */
   close(): Promise<void>;
 }
 
 export interface StageOptions {
   readonly split: DemoSplit;
+  readonly steps?: readonly DemoStep[];
   /** A port that is 0 or in use is replaced by a free one. */
   readonly ports: StagePorts;
 }
@@ -50,15 +66,17 @@ export interface StageOptions {
 /**
  * Starts the versions, then Perch. Rejects with a `StartError` if Perch cannot start; all ports are then free again.
  */
-export async function startStage({ split, ports }: StageOptions): Promise<Stage> {
+export async function startStage({ split, steps, ports }: StageOptions): Promise<Stage> {
   const [stable, canary] = await Promise.all([startDemoUpstream(demoVersions[0]), startDemoUpstream(demoVersions[1])]);
   const closeUpstreams = () => Promise.all([stable.close(), canary.close()]);
   try {
     const origins = { stable: stable.origin, canary: canary.origin };
-    const app = await startApp({ origins, split }, ports);
+    const app = await startApp({ origins, split, steps }, ports);
     return {
       proxyOrigin: originOf(app),
       adminOrigin: `http://127.0.0.1:${app.adminAddress.port}`,
+      rollouts: app.rollouts,
+      breakCanary: canary.fail,
       async close() {
         await app.stop();
         await closeUpstreams();
@@ -72,6 +90,8 @@ export async function startStage({ split, ports }: StageOptions): Promise<Stage>
 
 export interface DemoUpstream {
   readonly origin: string;
+  /** From now on every answer is a failure. */
+  fail(): void;
   /** Aborts requests in flight and frees the port. */
   close(): Promise<void>;
 }
@@ -79,11 +99,15 @@ export interface DemoUpstream {
 /** One version of the shop, on a free loopback port. */
 function startDemoUpstream(version: DemoVersion): Promise<DemoUpstream> {
   const text = greeting(version);
+  let status = 200;
   const server = createServer((request, response) => {
     // An unread request body would block reuse of the connection.
     request.resume();
-    response.writeHead(200, { "content-type": "text/plain", "content-length": text.length }).end(text);
+    response.writeHead(status, { "content-type": "text/plain", "content-length": text.length }).end(text);
   });
+  const fail = () => {
+    status = 500;
+  };
   const close = () => {
     const { promise, resolve } = Promise.withResolvers<void>();
     server.close(() => resolve());
@@ -94,7 +118,7 @@ function startDemoUpstream(version: DemoVersion): Promise<DemoUpstream> {
   server.once("error", reject);
   server.listen(0, "127.0.0.1", () => {
     const { port } = server.address() as AddressInfo;
-    resolve({ origin: `http://127.0.0.1:${port}`, close });
+    resolve({ origin: `http://127.0.0.1:${port}`, fail, close });
   });
   return promise;
 }
@@ -131,7 +155,7 @@ function startOn(text: string): Promise<App> {
   });
 }
 
-function demoConfig({ proxyPort, adminPort, origins, split }: DemoConfigInput): string {
+function demoConfig({ proxyPort, adminPort, origins, split, steps }: DemoConfigInput): string {
   return `listeners:
   - { name: web, address: "127.0.0.1:${proxyPort}" }
 admin: { address: "127.0.0.1:${adminPort}" }
@@ -158,9 +182,20 @@ releases:
         when: { region: cn-east, registeredAt: { after: 2026-01-01 } }
         use: ${demoRule.version}
     split: { stable: ${split.stable}, canary: ${split.canary} }
-
+${steps === undefined ? "" : rolloutConfig(steps)}
 routes:
   - { name: shop, service: shop, release: shop }
+`;
+}
+
+function rolloutConfig(steps: readonly DemoStep[]): string {
+  return `    rollout:
+      id: "${demoVersions[1].number}"
+      candidate: canary
+      steps:
+${steps.map(({ weight, hold }) => `        - { weight: ${weight}, hold: ${hold} }\n`).join("")}      checks:
+        - { name: errors, metric: errors }
+        - { name: slow, metric: slow, over: 500ms }
 `;
 }
 

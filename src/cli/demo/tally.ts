@@ -8,6 +8,8 @@ export interface Answer {
   readonly version: VersionName | undefined;
   /** Whether the status is 200 and `x-perch-version` names the same version. */
   readonly isRight: boolean;
+  /** By the crowd's clock. */
+  readonly startedMs: number;
   readonly tookMs: number;
 }
 

@@ -22,7 +22,11 @@ import { apply } from "./verbs.ts";
 const configured = (why: string): Cause => ({ by: byConfiguration, why });
 
 /** What the rollout of a release is with this configuration; `known` are its states so far, the newest first. */
-export function reconcile(release: ReleaseSpec, known: readonly RolloutState[], nowMs: number): Reconciled {
+export function reconcile(
+  release: Pick<ReleaseSpec, "name" | "rollout">,
+  known: readonly RolloutState[],
+  nowMs: number,
+): Reconciled {
   const spec = release.rollout;
   const [newest] = known;
   if (spec === undefined) {

@@ -2,9 +2,9 @@ import { describe, expect, test } from "vitest";
 import { DemoUser } from "../../../src/cli/demo/demo-user.ts";
 import { type Answer, Tally } from "../../../src/cli/demo/tally.ts";
 
-const byStable: Answer = { version: "stable", isRight: true, tookMs: 2 };
-const byCanary: Answer = { version: "canary", isRight: true, tookMs: 4 };
-const unanswered: Answer = { version: undefined, isRight: false, tookMs: 1 };
+const byStable: Answer = { version: "stable", isRight: true, startedMs: 0, tookMs: 2 };
+const byCanary: Answer = { version: "canary", isRight: true, startedMs: 0, tookMs: 4 };
+const unanswered: Answer = { version: undefined, isRight: false, startedMs: 0, tookMs: 1 };
 
 /** User indices: the rule matches user 10; user 6 is anonymous. */
 const ruled = 10;

@@ -15,11 +15,13 @@ async function running(first: RolloutSpec) {
   const found: { failed: CheckResult | undefined; steps: number[] } = { failed: undefined, steps: [] };
   const nobody = { users: 0, bad: 0 };
   const none = { good: 0, failed: 0 };
+  const nothing = { failures: new Set([500]), slowLimitsMs: [], wantsBaselineDurations: false };
   const judge = (): Judge => ({
     report: () => found.failed,
     look: () => found.failed,
     beginStep: (begun) => found.steps.push(begun),
     mayBegin: () => true,
+    questions: () => nothing,
     checks: () => (found.failed === undefined ? [] : [found.failed]),
     users: { baseline: nobody, candidate: nobody },
     stepUsers: { baseline: 0, candidate: 0 },
@@ -34,7 +36,7 @@ async function running(first: RolloutSpec) {
     {
       ...{ planner, judge },
       store: { save: async () => ({ kind: "saved" }) },
-      act() {},
+      async act() {},
       notify() {},
       log: createLogger({ level: "silent", nowMs: () => nowMs }),
       nowMs: () => nowMs,
@@ -48,8 +50,8 @@ async function running(first: RolloutSpec) {
   const take = async (rollout: RolloutSpec | undefined) => {
     const spec = { name: "shop", versions: ["stable", "canary"], rollout } as unknown as ReleaseSpec;
     const prepared = controller.prepare([spec]);
-    if (prepared.kind === "prepared") await prepared.commit();
-    return prepared.kind;
+    expect(prepared.problems).toEqual([]);
+    await prepared.commit();
   };
   /** Waits for the look's work as well: changes are made one after the other. */
   const look = async (ms: number) => {
@@ -71,7 +73,7 @@ test("a plan runs through its steps, each of which the judge is told", async () 
     await look(minute);
     expect(at()).toBe(expected);
   }
-  expect(controller.traffic.get("shop")?.rollout).toMatchObject({ candidateIs: "drawn", weight: 100 });
+  expect(controller.orders.traffic.get("shop")?.rollout).toMatchObject({ candidateIs: "drawn", weight: 100 });
   expect(controller.eventsAfter(0).map(({ type }) => type)).toEqual(["started", "step", "step", "completed"]);
   expect(found.steps).toEqual([0, 1, 2]);
 });
@@ -101,10 +103,10 @@ test("one that is taken out has no traffic, and goes on paused when it is put ba
   const { controller, take, at, look } = await running(plan());
   await look(minute);
   await take(undefined);
-  expect(controller.traffic.size).toBe(0);
+  expect(controller.orders.traffic.size).toBe(0);
   await take(plan());
   expect(at()).toBe("paused 2");
-  expect(controller.traffic.get("shop")?.rollout).toMatchObject({ weight: 50 });
+  expect(controller.orders.traffic.get("shop")?.rollout).toMatchObject({ weight: 50 });
 });
 
 test("a new id takes the place of the old one, which does not come back", async () => {

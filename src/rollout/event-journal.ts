@@ -1,0 +1,94 @@
+import type { RolloutSpec } from "../decide/rollout-spec.ts";
+import type { ControllerParts, EventDraft, Move } from "./controller-parts.ts";
+import type { CheckResult, RolloutEvent, RolloutState } from "./rollout-state.ts";
+
+/** More than anyone scrolls through; bounds the state file. */
+const maxEvents = 1_000;
+
+export interface EventJournalParts extends Pick<ControllerParts, "log" | "notify" | "nowMs"> {
+  /** Of the release's rollout; undefined if none runs. */
+  readonly specOf: (release: string) => RolloutSpec | undefined;
+}
+
+/** The newest events, and everyone who hears of new ones: the log, those to notify, and subscribers. */
+export class EventJournal {
+  readonly #parts: EventJournalParts;
+  readonly #listeners = new Set<(event: RolloutEvent) => void>();
+  #events: readonly RolloutEvent[];
+
+  constructor(saved: readonly RolloutEvent[], parts: EventJournalParts) {
+    this.#events = saved.slice(-maxEvents);
+    this.#parts = parts;
+  }
+
+  get all(): readonly RolloutEvent[] {
+    return this.#events;
+  }
+
+  /** The events of a move, with the next numbers. `offset`: how many that are not published yet come before. */
+  of({ state, events }: Move, evidence: readonly CheckResult[], offset = 0): readonly RolloutEvent[] {
+    return events.map((draft, index) => this.one(state.release, state, draft, evidence, offset + index));
+  }
+
+  /** `state`: undefined for an event of a release without a rollout. */
+  one(
+    release: string,
+    state: RolloutState | undefined,
+    draft: EventDraft,
+    evidence: readonly CheckResult[],
+    offset = 0,
+  ): RolloutEvent {
+    return {
+      id: (this.#events.at(-1)?.id ?? 0) + 1 + offset,
+      atMs: this.#parts.nowMs(),
+      release,
+      rollout: state?.id ?? null,
+      phase: state?.phase ?? null,
+      step: state === undefined ? null : state.step + 1,
+      weight: state?.weight ?? null,
+      ...draft,
+      evidence,
+    };
+  }
+
+  /** What `all` is once these are published. */
+  with(events: readonly RolloutEvent[]): readonly RolloutEvent[] {
+    return [...this.#events, ...events].slice(-maxEvents);
+  }
+
+  publish(events: readonly RolloutEvent[]): void {
+    this.#events = this.with(events);
+    for (const event of events) {
+      for (const listener of this.#listeners) listener(event);
+      this.#log(event);
+      const spec = this.#parts.specOf(event.release);
+      if (spec !== undefined) this.#parts.notify(spec, event);
+    }
+  }
+
+  after(id: number): readonly RolloutEvent[] {
+    return this.#events.filter((event) => event.id > id);
+  }
+
+  subscribe(listener: (event: RolloutEvent) => void): () => void {
+    this.#listeners.add(listener);
+    return () => {
+      this.#listeners.delete(listener);
+    };
+  }
+
+  /** One line for people: `why` is the sentence, the rest is for filters. */
+  #log({ release, rollout, type, phase, step, weight, by, why }: RolloutEvent): void {
+    this.#parts.log[levels[type] ?? "info"]({ release, rollout, event: type, phase, step, weight, by }, why);
+  }
+}
+
+const levels: Partial<Readonly<Record<RolloutEvent["type"], "info" | "warn" | "error">>> = {
+  holding: "warn",
+  paused: "warn",
+  aborted: "warn",
+  check: "warn",
+  "rolling-back": "error",
+  "rolled-back": "error",
+  state: "error",
+};

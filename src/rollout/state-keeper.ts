@@ -1,0 +1,55 @@
+import type { ControllerParts } from "./controller-parts.ts";
+import type { RolloutEvent } from "./rollout-state.ts";
+import { savedStateOf, type World } from "./world.ts";
+
+/** What a crash may lose of the evidence between two transitions. */
+const evidenceSaveMs = 10_000;
+
+/** Saves the world of rollouts, and knows what of it the store does not have. */
+export class StateKeeper {
+  readonly #parts: Pick<ControllerParts, "store" | "log" | "nowMs">;
+  #problem: string | undefined;
+  #hasNewEvidence = false;
+  #savedAtMs: number;
+
+  /** `problem`: why the saved state cannot be used. */
+  constructor(parts: Pick<ControllerParts, "store" | "log" | "nowMs">, problem: string | undefined) {
+    this.#parts = parts;
+    this.#problem = problem;
+    this.#savedAtMs = parts.nowMs();
+    if (problem !== undefined) parts.log.error({ problem }, "rollouts hold: their state cannot be used");
+  }
+
+  /** Why the state cannot be saved or used; undefined if all is well. */
+  get problem(): string | undefined {
+    return this.#problem;
+  }
+
+  get hasNewEvidence(): boolean {
+    return this.#hasNewEvidence;
+  }
+
+  get isEvidenceDue(): boolean {
+    return this.#hasNewEvidence && this.#parts.nowMs() - this.#savedAtMs >= evidenceSaveMs;
+  }
+
+  noteEvidence(): void {
+    this.#hasNewEvidence = true;
+  }
+
+  /** Resolves with whether it is durable now. */
+  async save(world: World, events: readonly RolloutEvent[], evidence: ReadonlyMap<string, unknown>): Promise<boolean> {
+    const { store, log, nowMs } = this.#parts;
+    const hadEvidence = this.#hasNewEvidence;
+    this.#hasNewEvidence = false;
+    const saving = await store.save(savedStateOf(world, events, evidence));
+    this.#savedAtMs = nowMs();
+    const problem = saving.kind === "failed" ? saving.why : undefined;
+    if (problem !== undefined) this.#hasNewEvidence ||= hadEvidence;
+    if (problem !== undefined && problem !== this.#problem)
+      log.error({ problem }, "rollouts hold: their state cannot be saved; traffic goes on");
+    if (problem === undefined && this.#problem !== undefined) log.info("the state of rollouts is saved again");
+    this.#problem = problem;
+    return problem === undefined;
+  }
+}

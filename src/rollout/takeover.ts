@@ -1,0 +1,62 @@
+import type { ReleaseSpec } from "../decide/release-spec.ts";
+import type { RolloutSpec } from "../decide/rollout-spec.ts";
+import type { Move, Planner } from "./controller-parts.ts";
+import type { RolloutState } from "./rollout-state.ts";
+import { isWithdrawn, judgeKey, remembered, waiting } from "./world.ts";
+
+/** What the rollouts become under a configuration, before any of it is saved. */
+export interface Takeover {
+  readonly moves: readonly Move[];
+  /** All that are remembered; the same array if nothing changes. */
+  readonly rollouts: readonly RolloutState[];
+  /** Those that run. */
+  readonly next: readonly NextRollout[];
+}
+
+interface NextRollout {
+  readonly spec: RolloutSpec;
+  readonly state: RolloutState;
+  /** The state before, if this rollout is known. */
+  readonly before: RolloutState | undefined;
+}
+
+/** A rollout that the configuration does not let go on is left out. */
+export function takeoverOf(
+  releases: readonly ReleaseSpec[],
+  known: readonly RolloutState[],
+  planner: Planner,
+  nowMs: number,
+): Takeover {
+  let rollouts = known;
+  const moves: Move[] = [];
+  const next: NextRollout[] = [];
+  for (const spec of [...releases, ...releasesGone(releases, known)]) {
+    const states = known.filter(({ release }) => release === spec.name);
+    const found = planner.reconcile(spec, states, nowMs);
+    if (found.kind !== "moved") continue;
+    moves.push(found);
+    const { state } = found;
+    if (!states.includes(state)) rollouts = remembered(rollouts, state);
+    if (spec.rollout?.id !== state.id) continue;
+    next.push({ spec: spec.rollout, state, before: states.find((old) => judgeKey(old) === judgeKey(state)) });
+  }
+  return { moves, rollouts, next };
+}
+
+/** Their rollouts were taken out with them. */
+function releasesGone(releases: readonly ReleaseSpec[], known: readonly RolloutState[]) {
+  const names = new Set(known.map(({ release }) => release));
+  for (const { name } of releases) names.delete(name);
+  return Array.from(names, (name) => ({ name, rollout: undefined }));
+}
+
+/** Whether the configuration withdraws a candidate that was not withdrawn before. */
+export function withdraws({ state, before }: NextRollout): boolean {
+  return isWithdrawn(state) && !(before !== undefined && isWithdrawn(before));
+}
+
+/** The state to go on with if the new one could not be saved: the old one, unless this is a withdrawal. */
+export function unsavedState(rollout: NextRollout, problem: string | undefined): RolloutState {
+  if (withdraws(rollout)) return rollout.state;
+  return rollout.before ?? waiting(rollout.state, problem);
+}
