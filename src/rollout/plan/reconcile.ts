@@ -22,7 +22,11 @@ import { apply } from "./verbs.ts";
 const configured = (why: string): Cause => ({ by: byConfiguration, why });
 
 /** What the rollout of a release is with this configuration; `known` are its states so far, the newest first. */
-export function reconcile(release: ReleaseSpec, known: readonly RolloutState[], nowMs: number): Reconciled {
+export function reconcile(
+  release: Pick<ReleaseSpec, "name" | "rollout">,
+  known: readonly RolloutState[],
+  nowMs: number,
+): Reconciled {
   const spec = release.rollout;
   const [newest] = known;
   if (spec === undefined) {
@@ -56,7 +60,7 @@ function replacing(replaced: RolloutState | undefined, spec: RolloutSpec, move: 
 /** An id that another rollout came after: what is over stays so, and what was not is over now. */
 function putBackLate(release: string, spec: RolloutSpec, state: RolloutState, nowMs: number): Move {
   const { takenOut: wasTakenOut, ...kept } = state;
-  if (isOver(state) && wasTakenOut !== true) return still(state);
+  if (isOver(state) && wasTakenOut !== true) return obeyed(spec, state, nowMs);
   if (!hasBegun(state)) return begun(release, spec, nowMs);
   return abort(kept, configured("another rollout came in between: give it a new `id` to begin anew"), nowMs);
 }
@@ -95,14 +99,12 @@ function whyPending(spec: RolloutSpec): string {
 
 /** The newest rollout of the release. */
 function goneOn(spec: RolloutSpec, state: RolloutState, nowMs: number): Move {
-  if (state.takenOut === true) {
-    return chained(putBack(state, nowMs), [edited, obeyedUnlessRun], spec, nowMs);
-  }
+  if (state.takenOut === true) return chained(putBack(state, nowMs), [edited, obeyedUnlessRun], spec, nowMs);
   if (isOver(state)) return obeyed(spec, state, nowMs);
   if (!hasBegun(state)) return chained(still(refreshed(spec, state)), [obeyed, startedIfDue], spec, nowMs);
   const pausing = edited(spec, state, nowMs);
   // A plan that does not fit where it stands needs a person, whatever the file's command is now.
-  const isPausedByEdit = pausing.state.phase === "paused" && pausing.events.length > 0;
+  const isPausedByEdit = pausing.state.why !== state.why;
   return chained(pausing, [isPausedByEdit ? obeyedUnlessRun : obeyed], spec, nowMs);
 }
 

@@ -4,7 +4,7 @@ import type { RolloutEvent, RolloutState } from "../rollout-state.ts";
 import { placeOf, plannedOf, titleOf } from "./steps.ts";
 
 /** Looks are a second apart. What lies between two looks this far apart was not watched: it counts nothing. */
-export const maxGapMs = 60_000;
+const maxGapMs = 60_000;
 
 export const byPerch = "perch";
 export const byConfiguration = "configuration";

@@ -40,6 +40,12 @@ describe("a plan by time", () => {
     expect(trial.events).toEqual(["started", "paused", "step", "paused", "completed"]);
   });
 
+  test("pauses once where its last step is a pause, also with `then: pause`", () => {
+    const trial = new Trial(plan({ steps: [step(10), pauseStep], afterLastStep: "pause" })).wait(minute);
+    expect(trial.at).toBe("paused 2 10");
+    expect(trial.do("resume").at).toBe("completed 2 100");
+  });
+
   test("a plan may begin with a pause, which gives nobody the candidate", () => {
     const trial = new Trial(plan({ steps: [pauseStep, step(10)] }));
     expect(trial.wait(minute).at).toBe("paused 1 0");
@@ -52,6 +58,7 @@ describe("a clock that jumps", () => {
   test.each([
     ["an hour forward", 3_600_000, 30_000],
     ["an hour back", -3_600_000, 30_000],
+    ["half a minute back", -30_000, 30_000],
     ["a look that is late", 20_000, 50_000],
   ])("%s: only watched time counts", (_, jumpMs, heldMs) => {
     const trial = new Trial().wait(30_000);

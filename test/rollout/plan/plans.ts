@@ -1,4 +1,3 @@
-import type { ReleaseSpec } from "../../../src/decide/release-spec.ts";
 import type { CheckSpec, RolloutSpec, StepSpec } from "../../../src/decide/rollout-spec.ts";
 import type { Move, Reconciled, Refusal, Seen } from "../../../src/rollout/controller-parts.ts";
 import { planner } from "../../../src/rollout/plan/planner.ts";
@@ -68,7 +67,7 @@ export function seen(parts: Partial<Seen> = {}): Seen {
 }
 
 export function reload(spec: RolloutSpec | undefined, known: readonly RolloutState[], nowMs = 0): Reconciled {
-  return planner.reconcile({ name: "shop", rollout: spec } as unknown as ReleaseSpec, known, nowMs);
+  return planner.reconcile({ name: "shop", rollout: spec }, known, nowMs);
 }
 
 export function movedBy(answer: Reconciled | Move | Refusal): Move {

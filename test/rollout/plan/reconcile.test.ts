@@ -220,6 +220,20 @@ describe("`command`", () => {
     expect(atStep2().reload({ command: "rollback", steps }).at).toBe("rolled-back 2 0");
   });
 
+  test("`run` is obeyed with an edit of later steps", () => {
+    const trial = atStep2()
+      .reload({ command: "pause" })
+      .reload({ command: "run", steps: [ten, fifty] });
+    expect(trial.at).toBe("progressing 2 50");
+  });
+
+  test("rolls back a completed one that another came after", () => {
+    const { state: old } = new Trial().do("promote");
+    const { state: current } = movedBy(reload(plan({ id: "2.5.0" }), [old]));
+    const move = movedBy(reload(plan({ command: "rollback" }), [current, old]));
+    expect(move.state.phase).toBe("rolled-back");
+  });
+
   test("goes on after a pause of the plan", () => {
     const trial = new Trial(plan({ steps: [ten, pauseStep, fifty], command: "run" })).wait(minute);
     expect(trial.reload({ command: "pause" }).at).toBe("paused 2 10");
@@ -262,7 +276,9 @@ describe("a rollout that is taken out", () => {
   test("and put back after another one does not go on", () => {
     const { state: old } = outOf(atStep2());
     const { state: current } = movedBy(reload(plan({ id: "2.5.0" }), [old], 100_000));
-    expect(movedBy(reload(plan(), [current, old], 110_000)).state.phase).toBe("aborted");
+    const { state } = movedBy(reload(plan(), [current, old], 110_000));
+    expect(state.phase).toBe("aborted");
+    expect(state).not.toHaveProperty("takenOut");
   });
 
   test.each<[string, readonly RolloutState[]]>([
@@ -292,6 +308,11 @@ describe("another candidate under a known id", () => {
     const refusal = refusedBy(reload(plan({ candidateEndpoints: ["shop http://10.0.0.9:80"] }), [atStep2().state]));
     expect(refusal).toContain("10.0.0.9");
     expect(refusal).toContain("give the rollout a new `id`");
+  });
+
+  test("and so it is where the rollout was taken out meanwhile", () => {
+    const { state } = movedBy(reload(undefined, [atStep2().state]));
+    expect(refusedBy(reload(plan({ candidateEndpoints: ["shop http://10.0.0.9:80"] }), [state]))).toContain("new `id`");
   });
 
   test("some endpoints replaced is fine, and remembered", () => {

@@ -87,6 +87,11 @@ describe("verbs", () => {
     expect(trial.wait(1_000).at).toBe("progressing 2 50");
   });
 
+  test("nor is it a part of what a step was held that somebody ended", () => {
+    const trial = new Trial().wait(40_000).do("pause").wait(30_000).do("step");
+    expect(trial.state.track[0]).toMatchObject({ heldMs: 40_000, endedAtMs: 70_000 });
+  });
+
   test("`step` waits for neither time, data nor gates", () => {
     const trial = new Trial(plan({ steps: [step(10, { users: 100 }), step(50)], checks: [gate()], start: "manual" }));
     trial.seen = seen({ mayBegin: () => false });
