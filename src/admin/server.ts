@@ -3,11 +3,12 @@ import Fastify, { type FastifyInstance, type FastifyReply, type FastifyRequest }
 import { parseAddress, subscriberOf } from "../decide/ip-address.ts";
 import { TokenBuckets } from "../upstream/token-bucket.ts";
 import { type AccessPolicy, decideAccess, isLoopbackAddress, isReading } from "./access.ts";
-import { type AdminView, configBody, metricsFormat, parseExplainQuery, type Readiness } from "./api.ts";
+import { type AdminView, configBody, type Readiness } from "./api.ts";
 import { ConnectionPlaces } from "./connection-places.ts";
 import { addEvents } from "./events.ts";
 import { addOpenApi } from "./openapi.ts";
 import { sendProblem } from "./problem.ts";
+import { metricsFormat, parseExplainQuery } from "./queries.ts";
 import { type Audit, addRollouts } from "./rollouts.ts";
 
 export interface AdminServerOptions {
