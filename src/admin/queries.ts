@@ -10,7 +10,7 @@ export type ParsedExplainQuery =
 const token = /^[!#$%&'*+.^_`|~0-9A-Za-z-]+$/;
 /** RFC 9110 §5.5, with obs-text; of control characters only the tab. */
 const fieldValue = /^[\t\x20-\x7e\x80-\uffff]*$/;
-export const explainParameters = ["url", "method", "header", "cookie", "client"];
+export const explainParameters = ["url", "method", "header", "cookie", "client"] as const;
 
 /**
  * Parses `?url=…&method=…&header=name:value&cookie=name=value&client=…`; `header` and `cookie` may be repeated. Returns
@@ -19,7 +19,7 @@ export const explainParameters = ["url", "method", "header", "cookie", "client"]
 export function parseExplainQuery(search: URLSearchParams): ParsedExplainQuery {
   const problems: string[] = [];
   for (const name of new Set(search.keys())) {
-    if (!explainParameters.includes(name))
+    if (!(explainParameters as readonly string[]).includes(name))
       problems.push(`Unknown parameter "${name}". Supported: ${explainParameters.join(", ")}.`);
   }
   const single = (name: string): string | undefined => {
