@@ -1,6 +1,8 @@
+import type { AddressInfo } from "node:net";
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
 import { askedRevisions, requiredRevision } from "../../src/admin/if-match.ts";
+import { freeAfterTest, rawClient } from "../kit/freed.ts";
 import { adminOf, bearer, MemoryRollouts } from "./memory-rollouts.ts";
 
 type Headers = Readonly<Record<string, string>>;
@@ -149,14 +151,12 @@ describe("cross-site request forgery (CWE-352) of a change", () => {
 
 describe("paths that are not what they seem (CWE-22)", () => {
   test.each([
-    "/api/rollouts/../rollouts/shop/pause",
     "/api/rollouts/shop%2Fpause",
     "/api/rollouts//pause",
     "/api/rollouts/shop/pause%00",
     "/API/rollouts/shop/pause",
     "/api/rollouts/shop/pause;x",
     "//api/rollouts/shop/pause",
-    "/livez/../api/rollouts/shop/pause",
     "/livez#/api/rollouts/shop/pause",
     `/api/rollouts/${"s".repeat(200)}/pause`,
     "/api/rollouts/__proto__/pause",
@@ -172,6 +172,22 @@ describe("paths that are not what they seem (CWE-22)", () => {
     expect(rollouts.changes).toEqual([]);
   });
 });
+
+test.each(["/livez/../api/rollouts/shop/pause", "/api/rollouts/../rollouts/shop/pause", "/api/rollouts/./shop/pause"])(
+  "POST %s, sent as it is, changes nothing",
+  async (path) => {
+    const { server, rollouts } = setup();
+    await server.listen({ host: "127.0.0.1", port: 0 });
+    freeAfterTest(() => server.close());
+    const client = await rawClient((server.server.address() as AddressInfo).port);
+    const { authorization } = bearer;
+    client.send(
+      `POST ${path} HTTP/1.1\r\nHost: localhost\r\nAuthorization: ${authorization}\r\nContent-Length: 0\r\n\r\n`,
+    );
+    expect(await client.read((received) => received.includes("\r\n\r\n"))).toMatch(/^HTTP\/1\.1 40[45] /);
+    expect(rollouts.changes).toEqual([]);
+  },
+);
 
 describe("If-Match", () => {
   test.each([
