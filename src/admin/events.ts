@@ -95,14 +95,12 @@ class EventStream {
     const kept = rollouts?.eventsAfter(0) ?? [];
     const newest = kept.at(-1)?.id ?? 0;
     const beforeAll = (kept[0]?.id ?? 1) - 1;
-    this.#write(`retry: ${retryMs}\n\n`);
-    this.#last = after ?? newest;
-    if (this.#last === 0) this.#last = beforeAll;
-    // The events were lost with the state file, and their ids are given again.
-    if (this.#last > newest) {
-      this.#write(gap(this.#last, beforeAll + 1));
-      this.#last = beforeAll;
-    }
+    const known = after ?? newest;
+    // Beyond the newest: the events were lost with the state file, and their ids are given again.
+    this.#last = known === 0 || known > newest ? beforeAll : known;
+    // An id without data is no event, and yet what the client resumes from.
+    this.#write(`retry: ${retryMs}\nid: ${this.#last}\n\n`);
+    if (known > newest) this.#write(gap(known, beforeAll + 1));
     raw.on("drain", () => this.#send());
     this.#unsubscribe = rollouts?.subscribe(() => this.#send());
     this.#send();

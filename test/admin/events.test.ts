@@ -30,7 +30,7 @@ class Follower {
   }
 
   get ids(): number[] {
-    return Array.from(this.text.matchAll(/^id: (\d+)$/gm), ([, id]) => Number(id));
+    return Array.from(this.text.matchAll(/^id: (\d+)\nevent/gm), ([, id]) => Number(id));
   }
 
   /** Waits until the last 8,000 characters have this, or the connection closes. */
@@ -48,13 +48,14 @@ describe("the stream of events", () => {
   test("has what happens from now on, in the format of server-sent events", async () => {
     const { rollouts, port } = await listening();
     const follower = new Follower(port, "");
-    await follower.has(/retry: 2000\n\n/);
+    await follower.has(/retry: 2000\nid: 3\n\n|\nevent: /);
     rollouts.happens(event(4, { why: "a\nb" }));
     await follower.has(/id: 4\n/);
     expect(follower.text).toMatch(/^HTTP\/1\.1 200 OK\r\n/);
     expect(follower.text).toMatch(/\r\ncontent-type: text\/event-stream\r\n/i);
     expect(follower.text).toMatch(/\r\ncache-control: no-store\r\n/i);
     expect(follower.text).toMatch(/\nid: 4\nevent: step\ndata: \{"id":4,.*"why":"a\\nb".*\}\n\n/);
+    expect(follower.text).toContain("retry: 2000\nid: 3\n\n");
     expect(follower.ids).toEqual([4]);
   });
 
@@ -67,7 +68,7 @@ describe("the stream of events", () => {
   ])("goes on after $about", async ({ headers, path, ids }) => {
     const { rollouts, port } = await listening();
     const follower = new Follower(port, headers, "GET", path);
-    await follower.has(/retry: 2000\n\n/);
+    await follower.has(/retry: 2000\nid: 3\n\n|\nevent: /);
     rollouts.happens(event(4));
     await follower.has(/id: 4\n/);
     expect(follower.ids).toEqual(ids);
