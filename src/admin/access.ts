@@ -16,7 +16,8 @@ export interface AccessQuestion {
   readonly remoteAddress: string | undefined;
 }
 
-export type AccessDecision = { readonly kind: "granted" } | Refusal;
+/** `caller` names the token that was sent, undefined without one: see `tokenName`. */
+export type AccessDecision = { readonly kind: "granted"; readonly caller: string | undefined } | Refusal;
 
 interface Refusal {
   readonly kind: "refused";
@@ -25,7 +26,7 @@ interface Refusal {
   readonly message: string;
 }
 
-const granted: AccessDecision = Object.freeze({ kind: "granted" });
+const granted: AccessDecision = Object.freeze({ kind: "granted", caller: undefined });
 
 /** The kubelet and Prometheus request these without a token. */
 const openPaths: ReadonlySet<string> = new Set(["/livez", "/readyz", "/metrics"]);
@@ -42,9 +43,10 @@ export function decideAccess(question: AccessQuestion, policy: AccessPolicy, lis
   if (reads && openPaths.has(path)) return granted;
   const sent = single(headers["authorization"]);
   if (sent !== undefined) {
-    return holdsToken(sent, policy.tokens)
-      ? granted
-      : refused(401, "wrong-token", "The token is not in admin.tokenFile.");
+    const caller = tokenName(sent, policy.tokens);
+    return caller === undefined
+      ? refused(401, "wrong-token", "The token is not in admin.tokenFile.")
+      : { kind: "granted", caller };
   }
   if (!reads) return refuseChange(policy);
   // With DNS rebinding a local browser connects from loopback, but sends another Host.
@@ -79,17 +81,21 @@ function originHost(origin: string): string | undefined {
   return /^https?:\/\/([^/?#@\s]+)$/i.exec(origin)?.[1]?.toLowerCase();
 }
 
-/** RFC 6750 §2.1. Compares digests, and all of them: timing must not reveal a token's length or prefix, or which matched. */
-function holdsToken(authorization: string, tokens: readonly Uint8Array[]): boolean {
+/**
+ * Names a token by the start of its digest, which tells tokens apart in a log and reveals none; undefined if it is not
+ * one of these. RFC 6750 §2.1. Compares digests, and all of them: timing must not reveal a token's length or prefix, or
+ * which matched.
+ */
+function tokenName(authorization: string, tokens: readonly Uint8Array[]): string | undefined {
   const sent = /^bearer +(\S+) *$/i.exec(authorization)?.[1];
-  if (sent === undefined) return false;
+  if (sent === undefined) return undefined;
   const digest = digestOf(Buffer.from(sent, "latin1"));
   let holds = false;
   for (const token of tokens) if (timingSafeEqual(digestOf(token), digest)) holds = true;
-  return holds;
+  return holds ? `token ${digest.toString("hex").slice(0, 6)}` : undefined;
 }
 
-function digestOf(token: Uint8Array): Uint8Array {
+function digestOf(token: Uint8Array): Buffer {
   return createHash("sha256").update(token).digest();
 }
 

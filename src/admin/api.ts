@@ -1,6 +1,6 @@
-import { isIP } from "node:net";
 import type { Diagnostic } from "../config/schema-kit/diagnostics.ts";
 import type { ReleaseSpec } from "../decide/release-spec.ts";
+import type { RolloutSpec } from "../decide/rollout-spec.ts";
 import type { Exposition, MetricsFormat } from "../observe/prometheus.ts";
 import type { ReleaseStats } from "../observe/stats-registry.ts";
 import { weightRatios } from "../observe/weight-ratio.ts";
@@ -121,17 +121,22 @@ const minuteMs = 60_000;
 
 /** Decisions of the last minutes, with a resolution of ten seconds. */
 export interface Observed {
-  /** Drawn by the split. */
+  /** Drawn by the split or a rollout. */
   readonly decisions: number;
-  /** By anything else: pins, rules, overrides. These follow no weight. */
+  /** By anything else: held pins, rules, overrides, callers. These follow no weight. */
   readonly placed: number;
   /** Of the release's drawn decisions, 0 to 1. Null without decisions, since that is not a share of zero. */
   readonly share: number | null;
+  /**
+   * What `share` is to be compared with: the mean of the weights that these draws had. Rings, rules with `use: rollout`
+   * and earlier steps have weights of their own. Null without decisions.
+   */
+  readonly expectedShare: number | null;
 }
 
 export interface VersionReport {
   readonly version: string;
-  /** From the split, 0 to 1; null if the release has no split. */
+  /** By the weights in force, 0 to 1; null if the release has none. */
   readonly configuredShare: number | null;
   readonly lastMinute: Observed;
   readonly lastFiveMinutes: Observed;
@@ -146,16 +151,17 @@ export interface ReleaseReport {
   readonly pinsRejected: Readonly<Record<string, number>>;
 }
 
+/** What a report needs of a release; the split is the one in force, as `withWeightsInForce` has it. */
+export interface ReportedRelease extends Pick<ReleaseSpec, "name" | "versions" | "split"> {
+  readonly rollout?: Pick<RolloutSpec, "baseline" | "candidate"> | undefined;
+}
+
 /** `nowMs` must be of the same clock as the recorded decisions. */
-export function reportRelease(
-  spec: Pick<ReleaseSpec, "name" | "versions" | "split">,
-  stats: ReleaseStats,
-  nowMs: number,
-): ReleaseReport {
+export function reportRelease(spec: ReportedRelease, stats: ReleaseStats, nowMs: number): ReleaseReport {
   const configured = new Map(Array.from(weightRatios([spec]), ({ version, ratio }) => [version, ratio]));
-  const lastMinute = observed(stats, minuteMs, nowMs);
-  const lastFiveMinutes = observed(stats, 5 * minuteMs, nowMs);
-  const nothing: Observed = { decisions: 0, placed: 0, share: null };
+  const lastMinute = observed(spec, configured, stats, minuteMs, nowMs);
+  const lastFiveMinutes = observed(spec, configured, stats, 5 * minuteMs, nowMs);
+  const nothing: Observed = { decisions: 0, placed: 0, share: null, expectedShare: null };
   return {
     release: spec.name,
     versions: spec.versions.map((version) => ({
@@ -172,17 +178,36 @@ export function reportRelease(
   };
 }
 
-function observed(stats: ReleaseStats, spanMs: number, nowMs: number): ReadonlyMap<string, Observed> {
-  const totals = Array.from(stats.versions, ([version, { drawn, placed }]) => ({
-    version,
-    decisions: drawn.total(spanMs, nowMs),
-    placed: placed.total(spanMs, nowMs),
-  }));
-  const sum = totals.reduce((total, { decisions }) => total + decisions, 0);
+function observed(
+  { rollout }: ReportedRelease,
+  configured: ReadonlyMap<string, number>,
+  stats: ReleaseStats,
+  spanMs: number,
+  nowMs: number,
+): ReadonlyMap<string, Observed> {
+  const drawn = new Map(Array.from(stats.versions, ([name, counters]) => [name, counters.drawn.total(spanMs, nowMs)]));
+  const of = (version: string | undefined) => (version === undefined ? 0 : (drawn.get(version) ?? 0));
+  const sum = [...drawn.values()].reduce((total, count) => total + count, 0);
+  const candidates = Array.from(stats.versions, ([, counters]) => counters).reduce(
+    (total, { odds }) => total + odds.total(spanMs, nowMs),
+    0,
+  );
+  const expected = (version: string): number | undefined => {
+    if (candidates === 0) return configured.get(version);
+    if (version === rollout?.candidate) return candidates / sum;
+    // The rollout draws again whom the split gave the baseline, so that the two share what both got.
+    if (version === rollout?.baseline) return (of(version) + of(rollout.candidate) - candidates) / sum;
+    return configured.get(version);
+  };
   return new Map(
-    totals.map(({ version, decisions, placed }) => [
+    Array.from(stats.versions, ([version, { placed }]) => [
       version,
-      { decisions, placed, share: sum === 0 ? null : decisions / sum },
+      {
+        decisions: of(version),
+        placed: placed.total(spanMs, nowMs),
+        share: sum === 0 ? null : of(version) / sum,
+        expectedShare: sum === 0 ? null : (expected(version) ?? null),
+      },
     ]),
   );
 }
@@ -219,94 +244,4 @@ function problemBody({ code, severity, message, file, line, column, suggestion }
     message,
     suggestion: suggestion ?? null,
   };
-}
-
-export type ParsedExplainQuery =
-  | { readonly kind: "query"; readonly query: ExplainQuery }
-  | { readonly kind: "problems"; readonly problems: readonly string[] };
-
-/** RFC 9110 §5.6.2. */
-const token = /^[!#$%&'*+.^_`|~0-9A-Za-z-]+$/;
-/** RFC 9110 §5.5, with obs-text; of control characters only the tab. */
-const fieldValue = /^[\t\x20-\x7e\x80-\uffff]*$/;
-const parameters = ["url", "method", "header", "cookie", "client"];
-
-/**
- * Parses `?url=…&method=…&header=name:value&cookie=name=value&client=…`; `header` and `cookie` may be repeated. Returns
- * all problems at once.
- */
-export function parseExplainQuery(search: URLSearchParams): ParsedExplainQuery {
-  const problems: string[] = [];
-  for (const name of new Set(search.keys())) {
-    if (!parameters.includes(name)) problems.push(`Unknown parameter "${name}". Supported: ${parameters.join(", ")}.`);
-  }
-  const single = (name: string): string | undefined => {
-    const values = search.getAll(name);
-    if (values.length > 1) problems.push(`"${name}" is given ${values.length} times; only once is allowed.`);
-    return values[0];
-  };
-  const url = single("url");
-  const method = single("method") ?? "GET";
-  const client = single("client");
-  const cookies = search.getAll("cookie");
-  if (url === undefined) problems.push('"url" is missing. Example: url=http://shop.example.com/cart');
-  else if (!isHttpUrl(url)) problems.push('"url" must be an absolute http or https URL without a user name.');
-  if (!token.test(method)) problems.push('"method" must be an HTTP method.');
-  if (client !== undefined && isIP(client) === 0) problems.push('"client" must be an IP address.');
-  if (!cookies.every((cookie) => fieldValue.test(cookie))) problems.push('"cookie" contains a control character.');
-  const headers = parseHeaders(search.getAll("header"), problems);
-  if (problems.length > 0 || url === undefined) return { kind: "problems", problems };
-  const query = { url, method, headers, cookies: cookies.length === 0 ? undefined : cookies.join("; "), client };
-  return { kind: "query", query };
-}
-
-function isHttpUrl(text: string): boolean {
-  // The URL parser silently drops tabs and newlines, but no request can contain them.
-  if (!/^https?:\/\/[\x21-\x7e\x80-\uffff]+$/i.test(text) || !URL.canParse(text)) return false;
-  const { username, password } = new URL(text);
-  return username === "" && password === "";
-}
-
-function parseHeaders(texts: readonly string[], problems: string[]): (readonly [string, string])[] {
-  const headers: (readonly [string, string])[] = [];
-  for (const text of texts) {
-    const colon = text.indexOf(":");
-    const name = text.slice(0, Math.max(colon, 0)).toLowerCase();
-    const value = text.slice(colon + 1).trim();
-    if (!token.test(name)) problems.push('"header" must be name:value.');
-    else if (!fieldValue.test(value)) problems.push(`"header" ${name} contains a control character.`);
-    else if (name === "cookie") problems.push('"header" must not be a cookie; use the parameter "cookie".');
-    else headers.push([name, value]);
-  }
-  return headers;
-}
-
-const openMetrics = "application/openmetrics-text";
-/** Wildcards select the Prometheus text format. */
-const textTypes: ReadonlySet<string> = new Set(["text/plain", "text/*", "*/*"]);
-
-/**
- * The format that a scraper's Accept prefers (RFC 9110 §12.5.1): OpenMetrics if it is named, with at least the quality
- * of the text format. Browsers and curl do not name it.
- */
-export function metricsFormat(accept: string | undefined): MetricsFormat {
-  let [open, plain] = [0, 0];
-  for (const range of (accept ?? "").toLowerCase().split(",")) {
-    const [type = "", ...parameters] = range.split(";").map((part) => part.trim());
-    if (type === openMetrics && isKnownVersion(parameters)) open = Math.max(open, quality(parameters));
-    if (textTypes.has(type)) plain = Math.max(plain, quality(parameters));
-  }
-  return open > 0 && open >= plain ? "open-metrics" : "prometheus";
-}
-
-/** 0.0.1 is the draft of 1.0.0. */
-function isKnownVersion(parameters: readonly string[]): boolean {
-  const version = parameters.find((parameter) => parameter.startsWith("version="));
-  return version === undefined || /^version="?(?:0\.0\.1|1\.0\.0)"?$/.test(version);
-}
-
-function quality(parameters: readonly string[]): number {
-  const given = parameters.find((parameter) => parameter.startsWith("q="));
-  const value = given === undefined ? 1 : Number(given.slice(2));
-  return value >= 0 && value <= 1 ? value : 0;
 }

@@ -1,21 +1,11 @@
-import { createHash } from "node:crypto";
 import type { FastifyInstance, FastifyReply, FastifyRequest } from "fastify";
 import { parseDuration } from "../config/schema-kit/scalars.ts";
 import { type Change, type RefusedCause, type Rollouts, verbs } from "../rollout/rollouts-api.ts";
+import { whoOf } from "./audit.ts";
+import { askedRevisions, requiredRevision } from "./if-match.ts";
 import { sendProblem } from "./problem.ts";
 import { rolloutBody, splitBody } from "./rollout-body.ts";
-
-/** A change of a rollout or a split, done or refused. */
-export interface AuditEntry {
-  readonly who: string;
-  readonly what: string;
-  readonly release: string;
-  readonly why: string;
-  /** `done`, `unchanged`, or why it was refused. */
-  readonly outcome: string;
-}
-
-export type Audit = (entry: AuditEntry) => void;
+import { refTo } from "./schemas.ts";
 
 const statusOf: Readonly<Record<RefusedCause, number>> = {
   "no-rollout": 404,
@@ -25,17 +15,36 @@ const statusOf: Readonly<Record<RefusedCause, number>> = {
   invalid: 400,
 };
 
-const text = { type: "string", maxLength: 500 } as const;
-const changeSchema = { type: "object", additionalProperties: false, properties: { why: text, by: text } } as const;
+/** Without controls, line ends and marks that turn the direction of text: it is shown in terminals and logs. */
+const line = "^[^\\p{Cc}\\p{Cs}\\p{Zl}\\p{Zp}\\p{Bidi_Control}]*$";
+const ofChange = {
+  why: { type: "string", maxLength: 500, pattern: line, description: "For the audit log and the events: one line." },
+  by: {
+    type: "string",
+    maxLength: 64,
+    pattern: "^[^\\p{Cc}\\p{Cs}\\p{Zl}\\p{Zp}\\p{Bidi_Control}()]*$",
+    description: "Who the caller says it is; the token is named beside it.",
+  },
+} as const;
+const changeSchema = { type: "object", additionalProperties: false, properties: ofChange } as const;
 const splitSchema = {
   type: "object",
   additionalProperties: false,
   required: ["split"],
   properties: {
-    split: { type: "object", minProperties: 1, additionalProperties: { type: "number", minimum: 0, maximum: 100 } },
-    for: { type: "string", description: "how long, such as 30m; without it until the configuration changes it" },
-    why: text,
-    by: text,
+    split: {
+      type: "object",
+      minProperties: 1,
+      maxProperties: 100,
+      additionalProperties: { type: "number", minimum: 0, maximum: 1e9 },
+      description: "Weights of versions; a share is weight / sum.",
+    },
+    for: {
+      type: "string",
+      maxLength: 40,
+      description: "How long, such as 30m. Without it until the configuration changes it.",
+    },
+    ...ofChange,
   },
 } as const;
 
@@ -51,54 +60,68 @@ interface OfRelease {
   readonly Params: { readonly release: string };
 }
 
-export function addRollouts(server: FastifyInstance, rollouts: Rollouts | undefined, audit: Audit): void {
-  server.get("/api/rollouts", { schema: { summary: "All rollouts and the splits set for a while" } }, (_, reply) => {
-    reply.header("etag", etag(rollouts?.revision ?? 0));
-    return reply.send({
-      revision: rollouts?.revision ?? 0,
-      rollouts: rollouts?.all().map(rolloutBody) ?? [],
-      splits: rollouts?.splits().map(splitBody) ?? [],
-    });
-  });
-  server.get<OfRelease>("/api/rollouts/:release", { schema: { summary: "One rollout" } }, (request, reply) => {
-    const status = rollouts?.of(request.params.release);
-    if (status === undefined) return refuseMissing(reply, request.params.release);
-    return reply.header("etag", etag(status.revision)).send(rolloutBody(status));
-  });
+const ofChanges = [400, 404, 412, 413, 415, 503] as const;
+
+/** `/api/rollouts` and the split that is set for a while. */
+export function addRollouts(server: FastifyInstance, rollouts: Rollouts | undefined): void {
+  addReading(server, rollouts);
   for (const verb of verbs) {
-    const schema = { summary: `${verb} a rollout`, body: changeSchema };
+    const schema = {
+      summary: `${verb} a rollout`,
+      body: changeSchema,
+      answer: { schema: refTo("ChangedRollout"), etag: true },
+      problems: [...ofChanges, 409],
+    };
     const options = { schema, preValidation: allowNoBody };
     server.post<OfRelease & { Body: ChangeBody }>(`/api/rollouts/:release/${verb}`, options, async (request, reply) => {
       const { release } = request.params;
-      return changing(request, reply, audit, { what: verb, release }, async (change) => {
-        if (rollouts === undefined) return noRollout(release);
-        const answer = await rollouts.change(release, verb, change);
+      return changing(request, reply, rollouts, async (change, running) => {
+        const answer = await running.change(release, verb, change);
         if (answer.kind === "refused") return answer;
         const { status, changed } = answer;
         return { kind: "done", changed, revision: status.revision, body: { changed, rollout: rolloutBody(status) } };
       });
     });
   }
-  const schema = { summary: "Set the split of a release for a while", body: splitSchema };
+  const answer = { schema: refTo("ChangedSplit"), etag: true };
+  const schema = { summary: "Set the split of a release for a while", body: splitSchema, answer, problems: ofChanges };
   server.post<OfRelease & { Body: SplitBody }>("/api/releases/:release/split", { schema }, async (request, reply) => {
     const { release } = request.params;
-    return changing(request, reply, audit, { what: "split", release }, async (change) => {
+    return changing(request, reply, rollouts, async (change, running) => {
       const { split, for: span } = request.body;
       const forMs = span === undefined ? undefined : parseDuration(span);
       if (span !== undefined && forMs === undefined) {
         return { kind: "refused", cause: "invalid", message: `"for" must be a duration such as 30m, not "${span}".` };
       }
-      if (rollouts === undefined) return noRollout(release);
-      const answer = await rollouts.setSplit(release, split, forMs, change);
-      if (answer.kind === "refused") return answer;
-      const { revision } = answer;
-      return {
-        kind: "done",
-        changed: true,
-        revision,
-        body: { changed: true, revision, split: splitBody(answer.split) },
-      };
+      const done = await running.setSplit(release, split, forMs, change);
+      if (done.kind === "refused") return done;
+      const { revision } = done;
+      const body = { changed: true, revision, split: splitBody(done.split) };
+      return { kind: "done", changed: true, revision, body };
     });
+  });
+}
+
+function addReading(server: FastifyInstance, rollouts: Rollouts | undefined): void {
+  const all = {
+    summary: "All rollouts and the splits set for a while",
+    answer: { schema: refTo("Rollouts"), etag: true },
+  };
+  server.get("/api/rollouts", { schema: all }, (_, reply) => {
+    const revision = rollouts?.revision ?? 0;
+    return reply.header("etag", etag(revision)).send({
+      revision,
+      rollouts: rollouts?.all().map(rolloutBody) ?? [],
+      splits: rollouts?.splits().map(splitBody) ?? [],
+    });
+  });
+  const one = { summary: "One rollout", answer: { schema: refTo("Rollout"), etag: true }, problems: [404] };
+  server.get<OfRelease>("/api/rollouts/:release", { schema: one }, (request, reply) => {
+    const { release } = request.params;
+    const status = rollouts?.of(release);
+    return status === undefined
+      ? sendProblem(reply, statusOf["no-rollout"], "no-rollout", missing(release))
+      : reply.header("etag", etag(status.revision)).send(rolloutBody(status));
   });
 }
 
@@ -106,40 +129,23 @@ type Outcome =
   | { readonly kind: "done"; readonly changed: boolean; readonly revision: number; readonly body: object }
   | { readonly kind: "refused"; readonly cause: RefusedCause; readonly message: string };
 
+/** Makes a change at the revision that the caller asks for, and answers. */
 async function changing(
-  request: FastifyRequest<{ Body: ChangeBody }>,
+  request: FastifyRequest<OfRelease & { Body: ChangeBody }>,
   reply: FastifyReply,
-  audit: Audit,
-  about: Pick<AuditEntry, "what" | "release">,
-  make: (change: Change) => Promise<Outcome>,
+  rollouts: Rollouts | undefined,
+  make: (change: Change, rollouts: Rollouts) => Promise<Outcome>,
 ): Promise<FastifyReply> {
-  const who = callerName(request.headers.authorization, request.body.by);
-  const why = request.body.why ?? "";
-  const ifRevision = revisionOf(request.headers["if-match"]);
-  const outcome: Outcome =
-    ifRevision === "malformed"
-      ? { kind: "refused", cause: "invalid", message: 'If-Match must be one revision in quotes, such as "12".' }
-      : await make({ why, by: who, ifRevision });
-  if (outcome.kind === "refused") {
-    audit({ who, why, ...about, outcome: `refused: ${outcome.cause}` });
-    return sendProblem(reply, statusOf[outcome.cause], outcome.cause, outcome.message);
+  const asked = askedRevisions(request.headers["if-match"]);
+  if (asked === "malformed") {
+    return sendProblem(reply, 400, "invalid", 'If-Match must be a revision in quotes, such as "12".');
   }
-  audit({ who, why, ...about, outcome: outcome.changed ? "done" : "unchanged" });
+  if (rollouts === undefined) return sendProblem(reply, 404, "no-rollout", missing(request.params.release));
+  const ifRevision = requiredRevision(asked, rollouts.revision);
+  const outcome = await make({ why: request.body.why ?? "", by: whoOf(request), ifRevision }, rollouts);
+  if (outcome.kind === "refused") return sendProblem(reply, statusOf[outcome.cause], outcome.cause, outcome.message);
+  request.changedAnything = outcome.changed;
   return reply.header("etag", etag(outcome.revision)).send(outcome.body);
-}
-
-/** The start of a digest tells tokens apart in a log and reveals none. */
-function callerName(authorization: string | undefined, by: string | undefined): string {
-  const token = authorization?.replace(/^bearer +/i, "").trim() ?? "";
-  const digest = createHash("sha256").update(Buffer.from(token, "latin1")).digest("hex");
-  return `token ${digest.slice(0, 6)}${by === undefined || by === "" ? "" : ` (${by})`}`;
-}
-
-/** RFC 9110 §13.1.1. `*` matches whatever the revision is. */
-function revisionOf(ifMatch: string | undefined): number | undefined | "malformed" {
-  if (ifMatch === undefined || ifMatch.trim() === "*") return undefined;
-  const digits = /^"(\d{1,15})"$/.exec(ifMatch.trim())?.[1];
-  return digits === undefined ? "malformed" : Number(digits);
 }
 
 /** `curl -X POST` sends no body at all. */
@@ -148,13 +154,4 @@ async function allowNoBody(request: FastifyRequest): Promise<void> {
 }
 
 const etag = (revision: number): string => `"${revision}"`;
-
-function noRollout(release: string): Outcome {
-  return { kind: "refused", cause: "no-rollout", message: missing(release) };
-}
-
-function refuseMissing(reply: FastifyReply, release: string): FastifyReply {
-  return sendProblem(reply, statusOf["no-rollout"], "no-rollout", missing(release));
-}
-
 const missing = (release: string): string => `Release ${release} has no rollout.`;

@@ -3,12 +3,15 @@ import Fastify, { type FastifyInstance, type FastifyReply, type FastifyRequest }
 import { parseAddress, subscriberOf } from "../decide/ip-address.ts";
 import { TokenBuckets } from "../upstream/token-bucket.ts";
 import { type AccessPolicy, decideAccess, isLoopbackAddress, isReading } from "./access.ts";
-import { type AdminView, configBody, metricsFormat, parseExplainQuery, type Readiness } from "./api.ts";
+import { type AdminView, configBody, type Readiness } from "./api.ts";
+import { type Audit, addAudit } from "./audit.ts";
 import { ConnectionPlaces } from "./connection-places.ts";
 import { addEvents } from "./events.ts";
-import { addOpenApi } from "./openapi.ts";
-import { sendProblem } from "./problem.ts";
-import { type Audit, addRollouts } from "./rollouts.ts";
+import { addOpenApi, type ParameterDoc } from "./openapi.ts";
+import { sendProblem, sendRequestProblem } from "./problem.ts";
+import { explainParameters, metricsFormat, parseExplainQuery } from "./queries.ts";
+import { addRollouts } from "./rollouts.ts";
+import { refTo } from "./schemas.ts";
 
 export interface AdminServerOptions {
   /** The IP address that it will listen on. On loopback, only requests whose Host is loopback are accepted. */
@@ -20,8 +23,10 @@ export interface AdminServerOptions {
   readonly isScarce?: (newest: Socket) => boolean;
   /** Called with internal errors. The client gets only a status of 500. */
   readonly onFailure: (error: Error) => void;
-  /** Called with each change of a rollout or a split, done or refused. */
+  /** Called with each request to change something, done or refused, before it is answered. */
   readonly audit: Audit;
+  /** How often `/api/events` says that it is still there. Default: every 15 s. */
+  readonly heartbeatMs?: number;
 }
 
 const readinessTexts: Readonly<Record<Readiness, string>> = {
@@ -66,12 +71,18 @@ export function createAdminServer(view: AdminView, options: AdminServerOptions):
   new ConnectionPlaces(server.server, maxConnections, options.isScarce ?? (() => false));
   // Indented, for people with curl.
   server.setReplySerializer((payload) => `${JSON.stringify(payload, null, 2)}\n`);
+  // A browser sends text/plain to other sites without asking them first.
+  server.removeContentTypeParser("text/plain");
+  addAudit(server, options.audit);
   guard(server, options);
-  addHealth(server, view);
   addOpenApi(server);
+  addHealth(server, view);
   addApi(server, view);
-  addRollouts(server, view.rollouts, options.audit);
-  addEvents(server, view.rollouts);
+  addRollouts(server, view.rollouts);
+  addEvents(server, view.rollouts, {
+    mayRead: (request) => mayStillRead(request, options),
+    heartbeatMs: options.heartbeatMs,
+  });
   return server;
 }
 
@@ -103,13 +114,14 @@ function guard(server: FastifyInstance, { listenHost, access, monotonicMs, onFai
       return sendProblem(reply, 429, "too-many-requests", "Too many requests from this address.");
     }
     const decision = decideAccess({ method, path, headers, remoteAddress }, access(), listenHost);
+    if (decision.kind === "granted") request.caller = decision.caller;
     if (decision.kind === "refused") {
       if (decision.status === 401) reply.header("www-authenticate", 'Bearer realm="perch admin"');
       return sendProblem(reply, decision.status, decision.code, decision.message);
     }
     if (request.is404 && !isReading(request)) {
       reply.header("allow", "GET, HEAD");
-      return sendProblem(reply, 405, "method-not-allowed", "Only GET and HEAD are supported.");
+      return sendProblem(reply, 405, "method-not-allowed", "This can only be read: GET and HEAD.");
     }
   });
   server.setNotFoundHandler((_request, reply) =>
@@ -117,41 +129,63 @@ function guard(server: FastifyInstance, { listenHost, access, monotonicMs, onFai
   );
   server.setErrorHandler<Error & { statusCode?: number }>((error, _request, reply) => {
     const { statusCode = 500 } = error;
-    if (statusCode < 500) {
-      const problems = "validation" in error ? [error.message] : undefined;
-      return sendProblem(reply, statusCode, "bad-request", "The request is malformed.", problems);
-    }
+    if (statusCode < 500) return sendRequestProblem(reply, statusCode, error);
     onFailure(error);
     return sendProblem(reply, 500, "internal-error", "Internal error; see the log.");
   });
 }
 
+function mayStillRead({ method, url, headers, socket }: FastifyRequest, options: AdminServerOptions): boolean {
+  const question = { method, path: pathOf(url), headers, remoteAddress: socket.remoteAddress };
+  return decideAccess(question, options.access(), options.listenHost).kind === "granted";
+}
+
 function addHealth(server: FastifyInstance, view: AdminView): void {
-  server.get("/", (_request, reply) => reply.type("text/html; charset=utf-8").send(indexPage));
-  server.get("/metrics", async (request, reply) => {
+  const plain = { type: "text/plain" };
+  const index = { schema: { summary: "A list of what is here", answer: { type: "text/html" } } };
+  server.get("/", index, (_request, reply) => reply.type("text/html; charset=utf-8").send(indexPage));
+  const metrics = { schema: { summary: "Metrics: text format of Prometheus, or OpenMetrics", answer: plain } };
+  server.get("/metrics", metrics, async (request, reply) => {
     const { contentType, body } = await view.metrics(metricsFormat(request.headers.accept));
     return reply.type(contentType).send(body);
   });
   // Independent of upstreams: restarting Perch would not repair them.
-  server.get("/livez", (_request, reply) => sendText(reply, 200, "ok"));
-  server.get("/readyz", (_request, reply) => {
+  server.get("/livez", { schema: { summary: "200 while the process runs", answer: plain } }, (_request, reply) =>
+    sendText(reply, 200, "ok"),
+  );
+  const readyz = {
+    summary: "Whether it serves",
+    answer: { ...plain, alsoWith: { 503: "not ready: the text says why" } },
+  };
+  server.get("/readyz", { schema: readyz }, (_request, reply) => {
     const readiness = view.readiness();
     return sendText(reply, readiness === "ready" ? 200 : 503, readinessTexts[readiness]);
   });
 }
 
 function addApi(server: FastifyInstance, view: AdminView): void {
-  server.get("/api/config", { schema: { summary: "The active configuration" } }, () => configBody(view.config()));
-  server.get("/api/releases", { schema: { summary: "Shares of each version" } }, async () => ({
+  const of = (summary: string, name: Parameters<typeof refTo>[0]) => {
+    return { schema: { summary, answer: { schema: refTo(name) } } };
+  };
+  server.get("/api/config", of("The active configuration", "Config"), () => configBody(view.config()));
+  server.get("/api/releases", of("Shares of each version", "Releases"), async () => ({
     releases: await view.releases(),
   }));
-  server.get("/api/endpoints", { schema: { summary: "The health of each endpoint" } }, async () => ({
+  server.get("/api/endpoints", of("The health of each endpoint", "Endpoints"), async () => ({
     endpoints: await view.endpoints(),
   }));
-  server.get("/api/explain", { schema: { summary: "Which version a request gets, and why" } }, (request, reply) =>
+  const parameters = explainParameters.map((name): ParameterDoc => {
+    return { name, in: "query", required: name === "url", schema: parameterSchemas[name] };
+  });
+  const { schema } = of("Which version a request gets, and why", "Explanation");
+  server.get("/api/explain", { schema: { ...schema, parameters, problems: [400] } }, (request, reply) =>
     explain(view, request, reply),
   );
 }
+
+const once = { type: "string" };
+const repeated = { type: "array", items: once };
+const parameterSchemas = { url: once, method: once, header: repeated, cookie: repeated, client: once } as const;
 
 async function explain(view: AdminView, request: FastifyRequest, reply: FastifyReply): Promise<FastifyReply> {
   const parsed = parseExplainQuery(new URLSearchParams(/\?(.*)/.exec(request.url)?.[1]));

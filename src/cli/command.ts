@@ -1,4 +1,5 @@
 import type { ParseArgsOptionsConfig } from "node:util";
+import { columnsOf, padded } from "./text-block.ts";
 
 /** The exit code of a command: 0 success, 1 failure at run time, 2 wrong usage or configuration. */
 export type ExitCode = 0 | 1 | 2;
@@ -10,6 +11,8 @@ export interface Terminal {
   readonly env: Readonly<Record<string, string | undefined>>;
   /** Whether `out` is a terminal, which may be redrawn and coloured. */
   readonly isInteractive: boolean;
+  /** The height of the window; undefined if it is not known. */
+  rows?(): number | undefined;
 }
 
 /** Values by option name, as `node:util` parses them. */
@@ -52,11 +55,11 @@ const gap = "  ";
 export function formatTable(rows: readonly (readonly string[])[], alignments: readonly Alignment[] = []): string[] {
   const widths: number[] = [];
   for (const row of rows) {
-    for (const [at, cell] of row.entries()) widths[at] = Math.max(widths[at] ?? 0, cell.length);
+    for (const [at, cell] of row.entries()) widths[at] = Math.max(widths[at] ?? 0, columnsOf(cell));
   }
   return rows.map((row) =>
     row
-      .map((cell, at) => (alignments[at] === "right" ? cell.padStart(widths[at] ?? 0) : cell.padEnd(widths[at] ?? 0)))
+      .map((cell, at) => padded(cell, widths[at] ?? 0, alignments[at] ?? "left"))
       .join(gap)
       .trimEnd(),
   );

@@ -2,11 +2,14 @@ import { randomUUID } from "node:crypto";
 import { StartError } from "../app/app.ts";
 import { type Command, type ExitCode, type OptionValues, type Terminal, textOption, UsageError } from "./command.ts";
 import { Crowd } from "./demo/crowd.ts";
-import { introduction, onceResult, reportLines, Screen, verdictLines } from "./demo/report.ts";
+
+import { introduction, onceResult, reportLines, verdictLines } from "./demo/report.ts";
 import { type LiveShow, runBrokenCanary, startLiveRollout } from "./demo/rollout-run.ts";
+
 import { type DemoSplit, type Stage, type StagePorts, startStage } from "./demo/stage.ts";
 import { judge, Tally } from "./demo/tally.ts";
 import { printJson } from "./load-config.ts";
+import { Screen } from "./screen.ts";
 import { StopSignals } from "./stop-signals.ts";
 
 const defaultPorts: StagePorts = { proxyPort: 8080, adminPort: 9901 };

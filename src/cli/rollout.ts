@@ -1,120 +1,133 @@
 import { readFile } from "node:fs/promises";
-import { request } from "undici";
-import type { RolloutBody } from "../admin/rollout-body.ts";
-import { verbs } from "../rollout/rollouts-api.ts";
-import { type Command, type ExitCode, formatTable, type Terminal, textOption, UsageError } from "./command.ts";
-import { printJson } from "./load-config.ts";
+import { type Verb, verbs } from "../rollout/rollouts-api.ts";
+import { type Command, type ExitCode, type OptionValues, type Terminal, textOption, UsageError } from "./command.ts";
+import { AdminClient } from "./rollout/admin-client.ts";
+import { overviewLines, statusLines } from "./rollout/status-lines.ts";
+import { watchRollouts } from "./rollout/watch.ts";
+import { StopSignals } from "./stop-signals.ts";
+import { printableJson } from "./text-block.ts";
 
 export const rollout: Command = {
-  usage: `status [RELEASE] [--json]
-       perch rollout ${verbs.join("|")} RELEASE [--why TEXT] [--if-revision N]
+  usage: `status [RELEASE] [--watch] [--json]
+       perch rollout ${verbs.join("|")} RELEASE [--why TEXT] [--if-revision N] [--json]
 
       --admin URL        the admin server; default: PERCH_ADMIN, or http://127.0.0.1:9901
       --token-file FILE  a file whose first line is a token; default: PERCH_ADMIN_TOKEN_FILE
-      --why TEXT         for the audit log
+      --watch            redraw in place until Ctrl-C; without a terminal, or with --json, one line an event
+      --why TEXT         for the audit log and the events
+      --by NAME          who you are, beside the token's name; default: USER
       --if-revision N    change nothing if the revision is another by now
       --json             print the answer of the API`,
   options: {
     admin: { type: "string" },
     "token-file": { type: "string" },
+    watch: { type: "boolean" },
     why: { type: "string" },
+    by: { type: "string" },
     "if-revision": { type: "string" },
     json: { type: "boolean" },
   },
-  async run({ options, positionals }, terminal) {
-    const [action, release] = positionals;
+  async run({ options, positionals: [action, release, surplus] }, terminal) {
+    if (surplus !== undefined) throw new UsageError(`unexpected argument "${surplus}"`);
     const verb = verbs.find((known) => known === action);
     if (verb === undefined && action !== "status") throw new UsageError(`say status or ${verbs.join(", ")}`);
     if (verb !== undefined && release === undefined) throw new UsageError(`${verb} of which release?`);
-    const admin = textOption(options, "admin") ?? terminal.env["PERCH_ADMIN"] ?? "http://127.0.0.1:9901";
-    if (!URL.canParse(admin)) throw new UsageError(`--admin ${admin} is not a URL`);
-    const tokenFile = textOption(options, "token-file") ?? terminal.env["PERCH_ADMIN_TOKEN_FILE"];
-    const headers: Record<string, string> = {};
-    if (tokenFile !== undefined) headers["authorization"] = `Bearer ${await firstLine(tokenFile)}`;
-    const revision = textOption(options, "if-revision");
-    if (revision !== undefined) headers["if-match"] = `"${revision}"`;
-    const name = release === undefined ? "" : `/${encodeURIComponent(release)}`;
-    const url = new URL(`/api/rollouts${name}${verb === undefined ? "" : `/${verb}`}`, admin);
-    const body = verb === undefined ? undefined : JSON.stringify({ why: textOption(options, "why") });
-    const answer = await ask(url, headers, body);
-    if (options["json"] === true) printJson(answer, terminal);
-    else describe(answer, terminal);
-    return 0 satisfies ExitCode;
+    const misplaced = misplacedOption(verb, options);
+    if (misplaced !== undefined) throw new UsageError(`--${misplaced} does not go with ${action}`);
+    const ifRevision = textOption(options, "if-revision");
+    if (ifRevision !== undefined && !/^\d{1,15}$/.test(ifRevision)) {
+      throw new UsageError(`--if-revision "${ifRevision}" is not a revision: a number, as the status shows it`);
+    }
+    const client = await clientOf(options, terminal);
+    if (verb !== undefined && release !== undefined) return change(client, release, verb, options, terminal);
+    return options["watch"] === true
+      ? watch(client, release, options, terminal)
+      : status(client, release, options, terminal);
   },
 };
 
-async function firstLine(file: string): Promise<string> {
-  return (await readFile(file, "utf8")).split("\n", 1)[0]?.trim() ?? "";
+function misplacedOption(verb: Verb | undefined, options: OptionValues): string | undefined {
+  const others = verb === undefined ? ["why", "by", "if-revision"] : ["watch"];
+  return others.find((name) => options[name] !== undefined);
 }
 
-type Answer =
-  | RolloutBody
-  | { readonly rollouts: readonly RolloutBody[] }
-  | { readonly changed: boolean; readonly rollout: RolloutBody };
+async function clientOf(options: OptionValues, { env }: Terminal): Promise<AdminClient> {
+  const admin = textOption(options, "admin") ?? env["PERCH_ADMIN"] ?? "http://127.0.0.1:9901";
+  if (!/^https?:\/\//i.test(admin) || !URL.canParse(admin)) {
+    throw new UsageError(`--admin "${admin}" is not an http or https URL`);
+  }
+  const tokenFile = textOption(options, "token-file") ?? env["PERCH_ADMIN_TOKEN_FILE"];
+  return new AdminClient(admin, tokenFile === undefined ? undefined : await tokenIn(tokenFile));
+}
 
-async function ask(url: URL, headers: Record<string, string>, body: string | undefined): Promise<Answer> {
-  const change = body === undefined ? {} : { method: "POST" as const, body };
-  const type = body === undefined ? {} : { "content-type": "application/json" };
-  const answer = await request(url, { ...change, headers: { ...headers, ...type } }).catch((error: Error) => {
-    throw new Error(`no admin server answers at ${url.origin}: ${error.message}`);
+async function tokenIn(file: string): Promise<string> {
+  const text = await readFile(file, "latin1").catch((error: NodeJS.ErrnoException) => {
+    throw new Error(`the token file ${file} cannot be read (${error.code})`);
   });
-  const text = await answer.body.text();
-  if (answer.statusCode === 200) return JSON.parse(text) as Answer;
-  const hint = answer.statusCode === 412 ? " Look at the status, then try again with the new revision." : "";
-  throw new Error(`${detailOf(text) ?? `the server answered ${answer.statusCode}`}${hint}`);
+  const token = text.split("\n", 1)[0]?.trim() ?? "";
+  // Not shown: it is a secret, if a wrong one.
+  if (!/^[\x21-\x7e]+$/.test(token)) throw new Error(`the first line of ${file} is not a token`);
+  return token;
 }
 
-function detailOf(text: string): string | undefined {
+async function change(
+  client: AdminClient,
+  release: string,
+  verb: Verb,
+  options: OptionValues,
+  terminal: Terminal,
+): Promise<ExitCode> {
+  const by = textOption(options, "by") ?? userName(terminal);
+  const body = { why: textOption(options, "why"), by };
+  const answer = await client.change(release, verb, body, textOption(options, "if-revision"));
+  if (options["json"] === true) printAnswer(answer, terminal);
+  else {
+    if (!answer.changed) terminal.out("Nothing to change.\n");
+    terminal.out(`${statusLines(answer.rollout).join("\n")}\n`);
+  }
+  return 0;
+}
+
+/** Undefined where the API would not take it. */
+function userName({ env }: Terminal): string | undefined {
+  const name = env["USER"] ?? env["USERNAME"] ?? "";
+  return /^[\w.@-]{1,64}$/.test(name) ? name : undefined;
+}
+
+async function status(
+  client: AdminClient,
+  release: string | undefined,
+  options: OptionValues,
+  terminal: Terminal,
+): Promise<ExitCode> {
+  if (options["json"] === true) {
+    printAnswer(release === undefined ? await client.rollouts() : await client.rollout(release), terminal);
+    return 0;
+  }
+  if (release !== undefined) await client.rollout(release);
+  terminal.out(`${overviewLines(await client.rollouts(), release).join("\n")}\n`);
+  return 0;
+}
+
+/** What callers of the API wrote is in it, and must not reach the terminal as it is. */
+function printAnswer(answer: object, terminal: Terminal): void {
+  terminal.out(`${printableJson(JSON.stringify(answer, null, 2))}\n`);
+}
+
+async function watch(
+  client: AdminClient,
+  release: string | undefined,
+  options: OptionValues,
+  terminal: Terminal,
+): Promise<ExitCode> {
+  const stopped = new AbortController();
+  const stop = () => stopped.abort();
+  const signals = new StopSignals({ stop, stopNow: () => process.exit(0), hangUp: stop }, terminal.env);
+  const format = options["json"] === true ? "json" : terminal.isInteractive ? "screen" : "lines";
   try {
-    return (JSON.parse(text) as { readonly detail?: string }).detail;
-  } catch {
-    return undefined;
+    await watchRollouts({ client, release, terminal, format, signal: stopped.signal });
+  } finally {
+    signals.release();
   }
-}
-
-function describe(answer: Answer, terminal: Terminal): void {
-  if ("rollouts" in answer) {
-    const shown = answer.rollouts.map((one) => statusLines(one).join("\n"));
-    terminal.out(`${shown.length === 0 ? "No release has a rollout." : shown.join("\n\n")}\n`);
-    return;
-  }
-  const status = "changed" in answer ? answer.rollout : answer;
-  if ("changed" in answer && !answer.changed) terminal.out("Nothing to change.\n");
-  terminal.out(`${statusLines(status).join("\n")}\n`);
-}
-
-const columns = 80;
-const marks = { done: "x", current: ">", next: " " } as const;
-
-/** What a rollout shows of itself, at most 80 columns wide. */
-function statusLines(status: RolloutBody): string[] {
-  const { release, id, baseline, candidate, phase, revision, sentence, steps, checks, users } = status;
-  const head = `${release} ${id}: ${baseline} to ${candidate}, ${phase}, revision ${revision}`;
-  return [
-    ...wrap(head, ""),
-    ...wrap(sentence, "  "),
-    ...(status.stateProblem === null ? [] : wrap(status.stateProblem, "  ")),
-    "",
-    ...steps.flatMap(({ state, title }) => wrap(`[${marks[state]}] ${title}`, "  ")),
-    "",
-    ...checks.flatMap(({ name, verdict, why }) => [...wrap(`${name}: ${verdict}`, "  "), ...wrap(why, "      ")]),
-    ...formatTable([
-      ["  users", "all", "bad"],
-      [`  ${baseline}`, `${users.baseline.users}`, `${users.baseline.bad}`],
-      [`  ${candidate}`, `${users.candidate.users}`, `${users.candidate.bad}`],
-    ]),
-  ];
-}
-
-function wrap(text: string, indent: string): string[] {
-  const lines: string[] = [];
-  let line = indent;
-  for (const word of text.split(/\s+/)) {
-    if (line !== indent && line.length + 1 + word.length > columns) {
-      lines.push(line);
-      line = indent;
-    }
-    line += line === indent ? word : ` ${word}`;
-  }
-  return [...lines, line];
+  return 0;
 }

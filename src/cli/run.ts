@@ -134,5 +134,6 @@ function processTerminal(): Terminal {
     err: (text) => void process.stderr.write(text),
     env: process.env,
     isInteractive: process.stdout.isTTY === true,
+    rows: () => process.stdout.rows,
   };
 }

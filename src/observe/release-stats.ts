@@ -16,15 +16,20 @@ type DecisionCounts = {
   readonly byReason: ReadonlyMap<string, number> | undefined;
   readonly drawn: ReadonlyMap<number, WindowSlot> | undefined;
   readonly placed: ReadonlyMap<number, WindowSlot> | undefined;
+  readonly odds: ReadonlyMap<number, WindowSlot> | undefined;
 };
 
 /** Decisions that assigned one version. */
 export class DecisionCounters implements MetricStorage {
   readonly byReason = new LabelCounters(reasons);
-  /** By the split, so that the share can be compared with the weight. Not exported; the admin API shows it. */
+  /**
+   * By the split or the rollout, so that the share can be compared with the weight. Not exported; the admin API shows it.
+   */
   readonly drawn = new SlidingWindow();
-  /** By anything else: pins, rules, overrides. */
+  /** By anything else: held pins, rules, overrides, callers. */
   readonly placed = new SlidingWindow();
+  /** The sum of the odds of those that a rollout drew: how many of them the candidate was to get. */
+  readonly odds = new SlidingWindow();
 
   /** Only reasons that occurred: a release names many versions that most reasons never assign. */
   *series(): Iterable<Series> {
@@ -33,14 +38,16 @@ export class DecisionCounters implements MetricStorage {
 
   counts(): DecisionCounts | undefined {
     const [byReason, drawn, placed] = [this.byReason.counts(), this.drawn.counts(), this.placed.counts()];
+    const odds = this.odds.counts();
     if (byReason === undefined && drawn === undefined && placed === undefined) return undefined;
-    return { byReason, drawn, placed };
+    return { byReason, drawn, placed, odds };
   }
 
   restore(counts: DecisionCounts | undefined): void {
     this.byReason.restore(counts?.byReason);
     this.drawn.restore(counts?.drawn);
     this.placed.restore(counts?.placed);
+    this.odds.restore(counts?.odds);
   }
 }
 
@@ -62,13 +69,17 @@ export class ReleaseStats {
     this.pinFlips = before?.pinFlips ?? new Counter();
   }
 
-  /** Counts the version assigned; one that the release does not name as `other`. `nowMs`: see `SlidingWindow`. */
-  decided(version: string, reason: Reason, nowMs: number): void {
+  /**
+   * Counts the version assigned; one that the release does not name as `other`. `odds`: as in `Decision`. `nowMs`: see
+   * `SlidingWindow`.
+   */
+  decided(version: string, reason: Reason, nowMs: number, odds?: number): void {
     const decisions = this.versions.get(version) ?? this.versions.get(otherVersion);
     if (decisions === undefined) return;
     decisions.byReason.count(reason);
-    const window = reason === "split" ? decisions.drawn : decisions.placed;
-    window.count(nowMs);
+    const isDrawn = reason === "split" || odds !== undefined;
+    (isDrawn ? decisions.drawn : decisions.placed).count(nowMs);
+    if (odds !== undefined) decisions.odds.count(nowMs, odds);
   }
 
   ruleHit(ruleName: string): void {

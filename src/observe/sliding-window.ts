@@ -14,14 +14,14 @@ export class SlidingWindow implements MetricStorage {
   readonly #slots = new Float64Array(slotCount).fill(-1);
 
   /** `nowMs` is any clock in milliseconds from 0 up; if it is set back, counts from later times are ignored. */
-  count(nowMs: number): void {
+  count(nowMs: number, amount = 1): void {
     const slot = Math.floor(nowMs / slotMs);
     const index = slot % slotCount;
     if (slot !== this.#slots[index]) {
       this.#slots[index] = slot;
       this.#counts[index] = 0;
     }
-    this.#counts[index] = (this.#counts[index] ?? 0) + 1;
+    this.#counts[index] = (this.#counts[index] ?? 0) + amount;
   }
 
   /** Events of the last `spanMs`, at most five minutes; both are read in whole slots, the current one included. */

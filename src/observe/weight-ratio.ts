@@ -1,3 +1,4 @@
+import type { Release } from "../decide/release.ts";
 import type { ReleaseSpec } from "../decide/release-spec.ts";
 
 export interface WeightRatio {
@@ -5,6 +6,11 @@ export interface WeightRatio {
   readonly version: string;
   /** The share that the split gives the version, 0 to 1. */
   readonly ratio: number;
+}
+
+/** A release's configuration with the weights in force as its split: those that an operator or a rollout set. */
+export function withWeightsInForce({ spec, weights }: Pick<Release, "spec" | "weights">): ReleaseSpec {
+  return { ...spec, split: weights };
 }
 
 type SplitRelease = Pick<ReleaseSpec, "name" | "versions" | "split">;

@@ -161,7 +161,7 @@ export class Exchange implements Outcome {
       rejected: (cause) => stats.pinRejected(cause),
     });
     if (decision.reason === "preflight") return decision;
-    stats.decided(decision.version, decision.reason, this.#nowMs);
+    stats.decided(decision.version, decision.reason, this.#nowMs, decision.odds);
     if (decision.rule !== undefined) stats.ruleHit(decision.rule);
     if (decision.flipped) stats.pinFlips.value++;
     // A service without the candidate gives the same answers to both sides.

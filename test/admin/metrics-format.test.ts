@@ -1,5 +1,5 @@
 import { expect, test } from "vitest";
-import { metricsFormat } from "../../src/admin/api.ts";
+import { metricsFormat } from "../../src/admin/queries.ts";
 
 test.each([
   { about: "no Accept", accept: undefined, format: "prometheus" },

@@ -188,7 +188,7 @@ describe("the admin server", () => {
     }
     const onCanary = served.filter((version) => version === "canary").length;
     const { releases } = (await (await started.admin("/api/releases")).json()) as { releases: unknown[] };
-    const observed = { decisions: onCanary, placed: 0, share: onCanary / 50 };
+    const observed = { decisions: onCanary, placed: 0, share: onCanary / 50, expectedShare: 0.4 };
     expect(releases).toEqual([
       expect.objectContaining({
         release: "shop",

@@ -1,5 +1,5 @@
 import { describe, expect, test } from "vitest";
-import { Screen } from "../../../src/cli/demo/report.ts";
+import { Screen } from "../../src/cli/screen.ts";
 
 function written(isInteractive: boolean, env: Record<string, string>): string {
   let text = "";

@@ -1,0 +1,175 @@
+import type { RolloutEvent } from "../rollout/rollout-state.ts";
+import { phases } from "../rollout/rollout-state.ts";
+
+/** A JSON Schema (2020-12), or a reference to one of `schemas`. */
+export type JsonSchema = Readonly<Record<string, unknown>>;
+
+const text = { type: "string" };
+const number = { type: "number" };
+const flag = { type: "boolean" };
+const count = { type: "integer", minimum: 0 };
+const time = { type: "string", format: "date-time" };
+const weights = { type: "object", additionalProperties: { type: "number", minimum: 0 } };
+
+const orNull = (schema: JsonSchema): JsonSchema => ({ anyOf: [schema, { type: "null" }] });
+const listOf = (items: JsonSchema): JsonSchema => ({ type: "array", items });
+const oneOf = (...values: readonly string[]): JsonSchema => ({ enum: values });
+
+/** An object that always has all of these and nothing else. */
+export function record(properties: Readonly<Record<string, JsonSchema>>): JsonSchema {
+  return { type: "object", additionalProperties: false, required: Object.keys(properties), properties };
+}
+
+export function refTo(name: keyof typeof schemas): JsonSchema {
+  return { $ref: `#/components/schemas/${name}` };
+}
+
+const ref = (name: string): JsonSchema => ({ $ref: `#/components/schemas/${name}` });
+const bySide = (each: JsonSchema): JsonSchema => record({ baseline: each, candidate: each });
+const answers = bySide(record({ good: count, failed: count }));
+const users = record({ users: count, bad: count });
+
+const eventTypes = [
+  "started",
+  "step",
+  "holding",
+  "paused",
+  "resumed",
+  "rolling-back",
+  "rolled-back",
+  "completed",
+  "aborted",
+  "check",
+  "plan-edited",
+  "split",
+  "state",
+] as const satisfies readonly RolloutEvent["type"][];
+
+/** Of what a rollout is and does. */
+const rolloutSchemas = {
+  Check: record({
+    name: text,
+    metric: oneOf("errors", "slow", "prometheus", "webhook", "drift", "cap", "catastrophe"),
+    verdict: oneOf("pass", "fail", "not-enough-data"),
+    at: orNull(time),
+    baseline: orNull(users),
+    candidate: orNull(users),
+    evidence: orNull(number),
+    limit: orNull(number),
+    interval: orNull({ type: "array", items: number, minItems: 2, maxItems: 2 }),
+    why: text,
+  }),
+  Step: record({
+    title: text,
+    state: oneOf("done", "current", "next"),
+    weight: orNull(number),
+    holdMs: count,
+    heldMs: count,
+    atLeastUsers: count,
+  }),
+  Rollout: record({
+    release: text,
+    id: text,
+    baseline: text,
+    candidate: text,
+    phase: { enum: phases },
+    why: text,
+    since: time,
+    revision: count,
+    sentence: text,
+    step: count,
+    steps: listOf(ref("Step")),
+    weight: number,
+    checks: listOf(ref("Check")),
+    users: bySide(users),
+    stepUsers: bySide(count),
+    placed: answers,
+    drawn: answers,
+    startedAt: orNull(time),
+    stateProblem: orNull(text),
+  }),
+  Split: record({ release: text, split: weights, until: orNull(time), by: text, why: text }),
+  Event: record({
+    id: count,
+    at: time,
+    release: text,
+    rollout: orNull(text),
+    type: { enum: eventTypes },
+    phase: orNull({ enum: phases }),
+    step: orNull(count),
+    weight: orNull(number),
+    by: text,
+    why: text,
+    evidence: listOf(ref("Check")),
+  }),
+  Rollouts: record({ revision: count, rollouts: listOf(ref("Rollout")), splits: listOf(ref("Split")) }),
+  ChangedRollout: record({ changed: flag, rollout: ref("Rollout") }),
+  ChangedSplit: record({ changed: flag, revision: count, split: ref("Split") }),
+};
+
+const configProblem = record({
+  code: text,
+  severity: oneOf("error", "warning"),
+  position: text,
+  file: text,
+  line: count,
+  column: count,
+  message: text,
+  suggestion: orNull(text),
+});
+
+const share = { type: "number", minimum: 0, maximum: 1 };
+const observed = record({
+  decisions: count,
+  placed: count,
+  share: orNull(share),
+  expectedShare: orNull(share),
+});
+
+/** The schemas of all answers, by name. A test holds every answer against its schema. */
+export const schemas = {
+  ...rolloutSchemas,
+  Problem: {
+    type: "object",
+    description: "RFC 9457. error is for programs, detail and problems are for people.",
+    additionalProperties: false,
+    required: ["type", "title", "status", "detail", "error"],
+    properties: { type: text, title: text, status: count, detail: text, error: text, problems: listOf(text) },
+  },
+  Config: record({
+    active: record({ file: orNull(text), hash: text, loadedAt: time, warnings: listOf(configProblem) }),
+    lastError: orNull(record({ at: time, text, problems: listOf(configProblem) })),
+    restartNeeded: listOf(text),
+  }),
+  Releases: record({
+    releases: listOf(
+      record({
+        release: text,
+        versions: listOf(
+          record({ version: text, configuredShare: orNull(share), lastMinute: observed, lastFiveMinutes: observed }),
+        ),
+        rules: listOf(record({ rule: text, hits: count })),
+        pinFlips: count,
+        pinsRejected: { type: "object", additionalProperties: count },
+      }),
+    ),
+  }),
+  Endpoints: record({
+    endpoints: listOf(
+      record({
+        service: text,
+        version: text,
+        endpoint: text,
+        state: oneOf("up", "failing", "ejected", "refused"),
+        why: orNull(text),
+        since: orNull(time),
+        triedAgainAt: orNull(time),
+        checked: orNull(record({ by: text, everyMs: count })),
+        singleUseUntil: orNull(time),
+      }),
+    ),
+  }),
+  /** What `perch explain --json` prints. */
+  Explanation: { type: "object" },
+  OpenApi: { type: "object", required: ["openapi", "info", "paths"] },
+} satisfies Readonly<Record<string, JsonSchema>>;
