@@ -127,6 +127,12 @@ describe("a line of the access log", () => {
     });
   });
 
+  test("says of a unit that a rollout drew which it is, how likely the candidate was, and that it failed first", () => {
+    const drawn = { unit: "00f1a2b3c4d5e6f7", odds: 0.1, failedAttempt: true };
+    expect(parsed(drawn)).toMatchObject(drawn);
+    expect(Object.keys(parsed({}))).not.toEqual(expect.arrayContaining(["unit"]));
+  });
+
   test("leaves out what a request never got to", () => {
     const line = parsed({
       routeName: "none",
