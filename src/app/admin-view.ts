@@ -4,7 +4,7 @@ import type { RandomSource } from "../decide/unit.ts";
 import { Metrics } from "../observe/metrics.ts";
 import { releaseGroup } from "../observe/release-stats.ts";
 import type { StatsRegistry } from "../observe/stats-registry.ts";
-import { weightRatios } from "../observe/weight-ratio.ts";
+import { weightRatios, withWeightsInForce } from "../observe/weight-ratio.ts";
 import { packageVersion } from "../package-version.ts";
 import { type Explanation, explainRequest } from "../proxy/explain/explain.ts";
 import type { Rollouts } from "../rollout/rollouts-api.ts";
@@ -28,13 +28,14 @@ export interface AdminSources {
 export function adminView(sources: AdminSources): AdminView {
   const { stats, dataPlane, reloader, rollouts, lifecycle, nowMs, random } = sources;
   const { active, endpoints } = dataPlane;
+  const inForce = () => Array.from(active.current.releases.values(), ({ release }) => withWeightsInForce(release));
   const metrics = new Metrics({
     stats,
     *endpointStates() {
       for (const { service, version, origin, up } of endpoints.all()) yield { service, version, endpoint: origin, up };
     },
     certificates: () => certificateExpiries(active.current.config.listeners),
-    weightRatios: () => weightRatios(active.current.config.releases),
+    weightRatios: () => weightRatios(inForce()),
     rollouts: () => rollouts?.all() ?? [],
     rollbacks: () => rollouts?.rollbacks() ?? [],
     workers: () => dataPlane.workers,
@@ -61,7 +62,7 @@ export function adminView(sources: AdminSources): AdminView {
     async releases() {
       await dataPlane.refresh();
       const counted = stats.all(releaseGroup);
-      return active.current.config.releases.flatMap((spec) => {
+      return inForce().flatMap((spec) => {
         const found = counted.get(spec.name);
         return found === undefined ? [] : [reportRelease(spec, found, nowMs())];
       });

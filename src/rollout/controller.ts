@@ -185,7 +185,7 @@ export class RolloutController implements Rollouts {
       this.#world = isSaved
         ? { ...world, parked }
         : { ...before, rollouts: withdrawn.reduce(remembered, before.rollouts), parked };
-      this.#run(running, before.rollouts);
+      this.#run(running);
       this.#releases = new Map(releases.map((spec) => [spec.name, spec]));
       if (isSaved) this.#events.publish(events);
       return;

@@ -116,6 +116,6 @@ function paragraph(text: string, indent: string): string[] {
 
 function table(rows: readonly (readonly string[])[], leftColumns = Number.POSITIVE_INFINITY): string[] {
   const narrow = rows.map((row) => row.map((cell) => cut(cell, 36)));
-  const alignments = (rows[0] ?? []).map((_, at) => (at < leftColumns ? "left" : "right") as const);
+  const alignments = (rows[0] ?? []).map((_, at): "left" | "right" => (at < leftColumns ? "left" : "right"));
   return formatTable(narrow, alignments).map((line) => cut(`  ${line}`, columns));
 }
