@@ -16,7 +16,7 @@ const listOf = (items: JsonSchema): JsonSchema => ({ type: "array", items });
 const oneOf = (...values: readonly string[]): JsonSchema => ({ enum: values });
 
 /** An object that always has all of these and nothing else. */
-export function record(properties: Readonly<Record<string, JsonSchema>>): JsonSchema {
+function record(properties: Readonly<Record<string, JsonSchema>>): JsonSchema {
   return { type: "object", additionalProperties: false, required: Object.keys(properties), properties };
 }
 

@@ -28,7 +28,7 @@ export interface AdminSources {
 export function adminView(sources: AdminSources): AdminView {
   const { stats, dataPlane, reloader, rollouts, lifecycle, nowMs, random } = sources;
   const { active, endpoints } = dataPlane;
-  const inForce = () => Array.from(active.current.releases.values(), ({ release }) => withWeightsInForce(release));
+  const inForce = () => Array.from(active.current.releases.values(), ({ policy }) => withWeightsInForce(policy));
   const metrics = new Metrics({
     stats,
     *endpointStates() {

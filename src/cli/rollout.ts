@@ -123,7 +123,8 @@ async function watch(
   const stopped = new AbortController();
   const stop = () => stopped.abort();
   const signals = new StopSignals({ stop, stopNow: () => process.exit(0), hangUp: stop }, terminal.env);
-  const format = options["json"] === true ? "json" : terminal.isInteractive ? "screen" : "lines";
+  const redraws = terminal.isInteractive && terminal.env["TERM"] !== "dumb";
+  const format = options["json"] === true ? "json" : redraws ? "screen" : "lines";
   try {
     await watchRollouts({ client, release, terminal, format, signal: stopped.signal });
   } finally {

@@ -1,5 +1,5 @@
 import type { EventBody, RolloutBody } from "../../admin/rollout-body.ts";
-import { formatTable } from "../command.ts";
+import { type Alignment, formatTable } from "../command.ts";
 import { cut, printable, wrap } from "../text-block.ts";
 import type { AllRollouts } from "./admin-client.ts";
 
@@ -116,6 +116,6 @@ function paragraph(text: string, indent: string): string[] {
 
 function table(rows: readonly (readonly string[])[], leftColumns = Number.POSITIVE_INFINITY): string[] {
   const narrow = rows.map((row) => row.map((cell) => cut(cell, 36)));
-  const alignments = (rows[0] ?? []).map((_, at): "left" | "right" => (at < leftColumns ? "left" : "right"));
+  const alignments = (rows[0] ?? []).map((_, at): Alignment => (at < leftColumns ? "left" : "right"));
   return formatTable(narrow, alignments).map((line) => cut(`  ${line}`, columns));
 }
