@@ -34,9 +34,6 @@ const someBroken: Clients = { heavy: 0.02, broken: 1 / 3, brokenErrors: 0.11 };
 
 const tenth = () => 0.1;
 const steps = (moment: number) => (moment < 1 / 3 ? 0.05 : moment < 2 / 3 ? 0.2 : 0.5);
-/** Four hours of which each is another one. */
-const hourly = (moment: number) => [0.004, 0.02, 0.001, 0.01][Math.floor(4 * moment)] ?? 0.01;
-
 const slowRate = 0.01;
 /**
  * Durations are log-normal, with a median of 50 ms and a p99 of 321 ms: σ = 0.8. With the same median and twice the p99,
@@ -53,21 +50,32 @@ const worse = (before: number, after: number) => ({
   candidate: { errors: after, slow: slowRate },
 });
 
+/** Four hours of which each is another one. */
+const hours = [0.004, 0.02, 0.001, 0.01].map(same);
+const usual = same(0.01);
+const hourly = (moment: number) => hours[Math.floor(4 * moment)] ?? usual;
+const calm = same(0.004);
+const muchWorse = worse(0.01, 0.1);
+const slower = { baseline: { errors: 0.001, slow: slowRate }, candidate: { errors: 0.001, slow: slowAtTwiceP99 } };
+
 /** `rollouts`: of each scenario in which nothing changed; a regression is simulated a fifth as often. */
 export function scenariosOf(rollouts: number): readonly Scenario[] {
   const equal = { isWorse: false, metric: "errors", rollouts } as const;
   const series = (isSalted: boolean) => ({ length: 10, isSalted });
   const regression = { isWorse: true, metric: "errors", rollouts: Math.ceil(rollouts / 5), clients: alike } as const;
-  const fixed = (before: number, after: number) => () => worse(before, after);
-  const broken = { clients: someBroken, rates: () => same(0.004) };
+  const fixed = (before: number, after: number) => {
+    const rates = worse(before, after);
+    return () => rates;
+  };
+  const broken = { clients: someBroken, rates: () => calm };
   return [
-    { ...equal, name: "A/A, independent failures (1 %)", clients: alike, rates: () => same(0.01), share: tenth },
+    { ...equal, name: "A/A, independent failures (1 %)", clients: alike, rates: () => usual, share: tenth },
     { ...equal, name: "A/A, broken heavy clients (1 % in all)", ...broken, share: tenth },
-    { ...equal, name: "A/A, errors change by the hour", clients: alike, rates: (at) => same(hourly(at)), share: tenth },
+    { ...equal, name: "A/A, errors change by the hour", clients: alike, rates: hourly, share: tenth },
     { ...equal, name: "A/A, broken clients, share 5, 20, 50 %", ...broken, share: steps },
     {
       ...{ ...equal, name: "A/A, by the hour, share 5, 20, 50 %" },
-      ...{ clients: someBroken, rates: (at) => same(hourly(at)), share: steps },
+      ...{ clients: someBroken, rates: hourly, share: steps },
     },
     { ...equal, name: "A/A, ten in a row, salted by id", ...broken, share: tenth, series: series(true) },
     { ...equal, name: "A/A, ten in a row, same draw", ...broken, share: tenth, series: series(false) },
@@ -76,15 +84,12 @@ export function scenariosOf(rollouts: number): readonly Scenario[] {
     { ...regression, name: "errors 0.1 → 1 %", rates: fixed(0.001, 0.01), share: tenth },
     {
       ...{ ...regression, name: "p99 × 2", metric: "slow", share: tenth },
-      rates: () => ({
-        baseline: { errors: 0.001, slow: slowRate },
-        candidate: { errors: 0.001, slow: slowAtTwiceP99 },
-      }),
+      rates: () => slower,
     },
     { ...regression, name: "errors 1 → 100 %", rates: fixed(0.01, 1), share: tenth },
     {
       ...{ ...regression, name: "errors 1 → 10 %, after half of the time", share: tenth },
-      rates: (at) => worse(0.01, at < 0.5 ? 0.01 : 0.1),
+      rates: (at) => (at < 0.5 ? usual : muchWorse),
     },
   ];
 }

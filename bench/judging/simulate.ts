@@ -49,10 +49,11 @@ export function simulate(scenario: Scenario, rollout: number, { requests, falseA
   const random = seededNumbers(seedOf(4, rollout));
   const plane = new SimulatedPlane(clientCount, rollout);
   const judge = new RolloutJudge(specOf(falseAlarm), undefined);
-  const rivals: readonly (readonly [JudgeName, Rival])[] = [
-    ["threshold", new ThresholdRule()],
-    ["z-test", new ZTest()],
-    ["mann-whitney", new MannWhitney()],
+  // Those that have not rolled back yet.
+  let rivals: readonly { readonly name: JudgeName; readonly rival: Rival }[] = [
+    { name: "threshold", rival: new ThresholdRule() },
+    { name: "z-test", rival: new ZTest() },
+    { name: "mann-whitney", rival: new MannWhitney() },
   ];
   const found: Partial<Record<JudgeName, Found>> = {};
   const bit = scenario.metric === "errors" ? 1 : 2;
@@ -71,10 +72,14 @@ export function simulate(scenario: Scenario, rollout: number, { requests, falseA
     if (found.perch === undefined && report !== undefined && judge.report(report, answers) !== undefined) {
       note("perch", answers);
     }
-    for (const [name, rival] of rivals) {
-      if (found[name] === undefined && rival.answer(side === 1, (bad & bit) !== 0)) note(name, answers);
+    for (let at = 0; at < rivals.length; at++) {
+      const next = rivals[at];
+      if (next?.rival.answer(side === 1, (bad & bit) !== 0)) note(next.name, answers);
     }
-    if (judgeNames.every((name) => found[name] !== undefined)) break;
+    if (rivals.some(({ name }) => found[name] !== undefined)) {
+      rivals = rivals.filter(({ name }) => found[name] === undefined);
+    }
+    if (rivals.length === 0 && found.perch !== undefined) break;
   }
   const { perch, threshold } = found;
   return { perch, threshold, "z-test": found["z-test"], "mann-whitney": found["mann-whitney"] };
