@@ -231,6 +231,15 @@ describe("the verdicts of checks", () => {
   });
 });
 
+it("a check that failed stays as it was then", () => {
+  const caps = { users: undefined, failures: undefined, requestsPerSecond: 10 };
+  const judge = new RolloutJudge(specOf({ checks: [], drift: "off", caps }), undefined);
+  const failed = judge.report(firstAnswers(0, 100, "candidate", 0), 10_000);
+  expect(failed).toMatchObject({ verdict: "fail", evidence: 20 });
+  expect(judge.look(60_000)).toEqual(failed);
+  expect(judge.checks()).toEqual([failed]);
+});
+
 describe("what a judge says", () => {
   it("is a sentence that can be followed", () => {
     const judge = new RolloutJudge(specOf({ checks: [errors, slow, ceiling, margin], drift: "off" }), undefined);

@@ -8,6 +8,7 @@ const rateWindowSeconds = 5;
 /** One bound on what the candidate may cost. Reaching it is a failure. */
 class Cap implements Judged {
   readonly name: string;
+  readonly key: string;
   readonly metric = "cap";
   readonly acts = true;
   readonly isShown = "always";
@@ -17,13 +18,10 @@ class Cap implements Judged {
 
   constructor(name: keyof CapsSpec, limit: number, what: string, value: () => number) {
     this.name = `caps.${name}`;
+    this.key = `${this.name} ${limit}`;
     this.#what = what;
     this.#limit = limit;
     this.#value = value;
-  }
-
-  get key(): string {
-    return `${this.name} ${this.#limit}`;
   }
 
   verdict(): Verdict {

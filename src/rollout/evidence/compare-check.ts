@@ -8,6 +8,7 @@ const enoughUsers = 50;
 
 /** Are the units that meet a bad answer on the candidate more often than drawn? */
 export class CompareCheck implements Judged {
+  readonly key: string;
   readonly acts = true;
   readonly isShown = "always";
   readonly #spec: Extract<CheckSpec, { kind: "compare" }>;
@@ -17,6 +18,7 @@ export class CompareCheck implements Judged {
 
   /** `limit`: the e-value that fails it. */
   constructor(spec: Extract<CheckSpec, { kind: "compare" }>, seen: Seen, limit: number) {
+    this.key = JSON.stringify(spec);
     this.#spec = spec;
     this.#seen = seen;
     this.#question = seen.questions.of(spec);
@@ -29,10 +31,6 @@ export class CompareCheck implements Judged {
 
   get metric(): "errors" | "slow" {
     return this.#spec.metric;
-  }
-
-  get key(): string {
-    return JSON.stringify(this.#spec);
   }
 
   verdict(): Verdict {

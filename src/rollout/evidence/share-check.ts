@@ -20,6 +20,7 @@ const mostFactor = 1e6;
  * Its counts are exact up to the bound of bad units that are told apart; from there they stay as they were.
  */
 export class ShareCheck implements Judged {
+  readonly key: string;
   readonly acts = true;
   readonly isShown = "always";
   readonly #spec: ShareSpec;
@@ -31,6 +32,7 @@ export class ShareCheck implements Judged {
 
   /** `saved`: undefined for a new check. */
   constructor(spec: ShareSpec, seen: Seen, alpha: number, saved: unknown) {
+    this.key = JSON.stringify(spec);
     this.#spec = spec;
     this.#seen = seen;
     this.#question = seen.questions.of(spec);
@@ -44,10 +46,6 @@ export class ShareCheck implements Judged {
 
   get metric(): "errors" | "slow" {
     return this.#spec.metric;
-  }
-
-  get key(): string {
-    return JSON.stringify(this.#spec);
   }
 
   verdict(): Verdict {

@@ -102,12 +102,14 @@ export class UnitTable {
   }
 
   #grow(): void {
-    const old = [...this.entries()];
+    const [his, los, all] = [this.#hi, this.#lo, this.#marks];
     this.#size *= 2;
     this.#hi = new Int32Array(this.#size);
     this.#lo = new Int32Array(this.#size);
     this.#marks = new Uint8Array(this.#size);
     this.#count = 0;
-    for (const { hi, lo, marks } of old) this.set(hi, lo, marks);
+    for (const [place, marks] of all.entries()) {
+      if (marks !== 0) this.set(his[place] ?? 0, los[place] ?? 0, marks);
+    }
   }
 }
