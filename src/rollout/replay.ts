@@ -1,0 +1,1 @@
+import type { RolloutSpec } from "../decide/rollout-spec.ts";
