@@ -12,6 +12,7 @@ import { ticketKeyBytes } from "../listener/tls.ts";
 import { descriptorOf, missingNodeInternals } from "../node-internals.ts";
 import { createLogger, type Logger, type LogLevel } from "../observe/log.ts";
 import { LogDestination } from "../observe/log-destination.ts";
+import { noDirections } from "../observe/rollout-taps.ts";
 import { StatsRegistry } from "../observe/stats-registry.ts";
 import { upstreamGroup } from "../observe/upstream-stats.ts";
 import { descriptorReserve } from "../upstream/descriptor-reserve.ts";
@@ -199,7 +200,12 @@ function build(foundation: Foundation): Parts {
     {
       file,
       load: loader.load,
-      prepare: (loaded) => dataPlane.prepare(loaded),
+      prepare: async (loaded) => {
+        const preparation = await dataPlane.prepare(loaded);
+        if (preparation.kind === "failed") return preparation;
+        const { traffic, questions } = noDirections;
+        return { kind: "prepared", commit: () => preparation.commit(traffic, questions) };
+      },
       prepareRollouts: () => ({ kind: "prepared", commit: () => Promise.resolve() }),
       stats: stats.reloads,
       log,
@@ -228,7 +234,8 @@ function build(foundation: Foundation): Parts {
 function createDataPlane(foundation: Foundation, stats: StatsRegistry, accessLines: LogDestination): DataPlane {
   const { options, worker, log, loader, first, size } = foundation;
   const ticketKeys = randomBytes(ticketKeyBytes);
-  if (size === 1) return new InProcessDataPlane({ first, stats, accessLines, log, ticketKeys, planes: 1 });
+  if (size === 1)
+    return new InProcessDataPlane({ first, stats, accessLines, log, ticketKeys, planes: 1, onRolloutReport });
   const { logLevel, env, source } = options;
   const { secrets } = loader;
   return new WorkerDataPlane({
@@ -242,9 +249,13 @@ function createDataPlane(foundation: Foundation, stats: StatsRegistry, accessLin
     file: sourceName(source),
     secrets,
     ticketKeys,
+    onRolloutReport,
     ...worker,
   });
 }
+
+/** No rollout is directed, so nothing is reported. */
+const onRolloutReport = () => {};
 
 interface Loader {
   readonly load: () => Promise<LoadResult>;

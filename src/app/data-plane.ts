@@ -2,13 +2,18 @@ import type { AddressInfo } from "node:net";
 import type { ListenerSpec } from "../config/compiled-config.ts";
 import type { LoadedConfig } from "../config/load.ts";
 import { addressText } from "../config/sections/listener.ts";
+import type { TrafficByRelease } from "../decide/release-traffic.ts";
+import type { QuestionsByRelease } from "../observe/rollout-taps.ts";
 import type { ActiveSnapshot } from "../proxy/active-snapshot.ts";
 import type { EndpointRegistry } from "../upstream/endpoint-registry.ts";
 import type { BoundListener } from "../workers/messages.ts";
 
-/** A configuration that the whole data plane has built and can activate, or why it could not. */
+/**
+ * A configuration that the whole data plane has built and can activate, or why it could not. What it does for rollouts
+ * from its first request on is given with the commit.
+ */
 export type Preparation =
-  | { readonly kind: "prepared"; commit(): Promise<void> }
+  | { readonly kind: "prepared"; commit(traffic: TrafficByRelease, questions: QuestionsByRelease): Promise<void> }
   | { readonly kind: "failed"; readonly why: string };
 
 export type Acceptance = "ready" | "starting" | "no-worker" | "no-socket-worker";
@@ -25,6 +30,11 @@ export interface DataPlane {
   /** Rejects with a `StartError`. */
   listen(): Promise<readonly BoundListener[]>;
   prepare(loaded: LoadedConfig): Promise<Preparation>;
+  /**
+   * Replaces what is done for rollouts: who gets which version, and what is asked of the answers. It applies to the next
+   * decision in the main thread before this returns, and in every worker once the promise resolves.
+   */
+  direct(traffic: TrafficByRelease, questions: QuestionsByRelease): Promise<void>;
   /** Updates stats and endpoint health, with workers from all of them. */
   refresh(): Promise<void>;
   /** From now on every response closes its connection. */

@@ -2,6 +2,7 @@ import { randomUUID } from "node:crypto";
 import { performance } from "node:perf_hooks";
 import type { CompiledConfig, ListenerSpec } from "../config/compiled-config.ts";
 import type { LoadedConfig } from "../config/load.ts";
+import type { TrafficByRelease } from "../decide/release-traffic.ts";
 import { PublishedKeyRegistry } from "../identify/published-keys.ts";
 import { drainAcceptBacklog } from "../listener/accept-backlog.ts";
 import { Listener } from "../listener/listener.ts";
@@ -11,6 +12,8 @@ import { dnsGroup } from "../observe/dns-stats.ts";
 import type { Logger } from "../observe/log.ts";
 import { Observer } from "../observe/observer.ts";
 import { type ExporterSpec, SpanExporter } from "../observe/otlp-exporter.ts";
+import type { RolloutReport } from "../observe/rollout-report.ts";
+import { type Directions, type QuestionsByRelease, RolloutTaps } from "../observe/rollout-taps.ts";
 import type { StatsRegistry } from "../observe/stats-registry.ts";
 import { packageVersion } from "../package-version.ts";
 import { ActiveSnapshot } from "../proxy/active-snapshot.ts";
@@ -44,6 +47,8 @@ export interface DataPlaneParts {
   readonly ticketKeys: Buffer;
   /** The number of data planes in this process. */
   readonly planes: number;
+  /** Takes what was seen of rollouts: at once where an answer was bad. May call `direct`. */
+  readonly onRolloutReport: (report: RolloutReport) => void;
 }
 
 /** Maximum time for accepting the connections in the backlog before a close. */
@@ -68,6 +73,7 @@ export class InProcessDataPlane implements DataPlane {
   readonly #timers = { nowMs: this.#clock.nowMs, monotonicMs: this.#clock.monotonicMs, schedule: scheduleUnref };
   readonly #pools = new SharedPools(this.#clock);
   readonly #checks = new HealthChecks({ timers: this.#timers, probe: networkProbe, randomFraction: Math.random });
+  readonly #taps: RolloutTaps;
   readonly #keys: JwksFetcher;
   readonly #accessLog: AccessLog;
   readonly #spans: SpanExporter;
@@ -104,7 +110,12 @@ export class InProcessDataPlane implements DataPlane {
     this.#keys = new JwksFetcher({ stats: stats.jwks, log: parts.log, monotonicMs });
     const keys = new PublishedKeyRegistry(this.#keys);
     const services = new ServiceRegistry(this.#timers);
-    this.active = new ActiveSnapshot(stats, this.endpoints, first.compiled, first.hash, keys, services);
+    this.#taps = new RolloutTaps({
+      handOver: (report) => this.#report(report),
+      schedule: scheduleUnref,
+      seed: batchedRandom().int32(),
+    });
+    this.active = new ActiveSnapshot(stats, this.endpoints, first.compiled, first.hash, keys, services, this.#taps);
     this.#checks.configure(first.compiled.services);
     this.#accessLog = new AccessLog({ destination: accessLines, sample: first.compiled.accessLog.sample, nowMs });
     this.#spans = new SpanExporter({
@@ -164,7 +175,12 @@ export class InProcessDataPlane implements DataPlane {
   async prepare({ compiled, hash }: LoadedConfig): Promise<Preparation> {
     const commit = this.#build(compiled, hash);
     await this.#resolve(compiled);
-    return { kind: "prepared", commit: async () => commit() };
+    return { kind: "prepared", commit: async (traffic, questions) => commit({ traffic, questions }) };
+  }
+
+  async direct(traffic: TrafficByRelease, questions: QuestionsByRelease): Promise<void> {
+    this.active.direct(traffic);
+    this.#taps.direct({ traffic, questions });
   }
 
   async refresh(): Promise<void> {}
@@ -194,6 +210,7 @@ export class InProcessDataPlane implements DataPlane {
     this.#overload.stop();
     this.abort();
     await this.#close();
+    this.#taps.close();
     await this.#keys.close();
     await this.#pools.destroy();
     await this.#spans.destroy();
@@ -207,12 +224,23 @@ export class InProcessDataPlane implements DataPlane {
     return this.#names.prepare(questionsOf(services), dns, firstAnswersMs);
   }
 
-  #build(compiled: CompiledConfig, hash: string): () => void {
+  /** A request has ended, which must not suffer from what is thrown here. */
+  #report(report: RolloutReport): void {
+    const { onRolloutReport, log } = this.#parts;
+    try {
+      onRolloutReport(report);
+    } catch (error) {
+      log.error({ err: error, release: report.release }, "a rollout could not be judged (a bug in Perch)");
+    }
+  }
+
+  #build(compiled: CompiledConfig, hash: string): (directions: Directions) => void {
     const specs = new Map(compiled.listeners.map((spec) => [spec.name, spec]));
     const prepared = Array.from(this.#listeners, ([name, listener]) => listener.prepare(specs.get(name)));
     const swap = this.active.prepare(compiled, hash);
-    return () => {
-      const snapshot = swap();
+    return (directions) => {
+      const snapshot = swap(directions.traffic);
+      this.#taps.direct(directions);
       this.#checks.configure(compiled.services);
       this.#spans.configure(exporterSpec(compiled));
       this.#accessLog.sample = compiled.accessLog.sample;

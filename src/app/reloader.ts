@@ -5,7 +5,11 @@ import { addressText } from "../config/sections/listener.ts";
 import type { Logger } from "../observe/log.ts";
 import type { ReloadStats } from "../observe/stats-registry.ts";
 import type { RolloutPreparation } from "../rollout/controller.ts";
-import type { Preparation } from "./data-plane.ts";
+
+/** A configuration that can be activated, or why it cannot. */
+export type ReloadPreparation =
+  | { readonly kind: "prepared"; commit(): Promise<void> }
+  | { readonly kind: "failed"; readonly why: string };
 
 /** The active configuration, and why a newer file is not active: the content of `/api/config`. */
 export interface ConfigStatus {
@@ -23,7 +27,7 @@ export interface ReloaderParts {
   readonly file: string;
   readonly load: () => Promise<LoadResult>;
   /** Builds the new snapshot in the data plane without activating it. */
-  readonly prepare: (loaded: LoadedConfig) => Promise<Preparation>;
+  readonly prepare: (loaded: LoadedConfig) => Promise<ReloadPreparation>;
   /** Asks whether the rollouts can go on with it; `commit` comes right before the data plane's. */
   readonly prepareRollouts: (loaded: LoadedConfig) => RolloutPreparation;
   readonly stats: ReloadStats;

@@ -2,10 +2,13 @@ import { extname } from "node:path";
 import { getHeapStatistics } from "node:v8";
 import { Worker } from "node:worker_threads";
 import type { LoadedConfig } from "../config/load.ts";
+import type { TrafficByRelease } from "../decide/release-traffic.ts";
 import { PublishedKeyRegistry } from "../identify/published-keys.ts";
 import { destinationOf, type Logger, type LogLevel } from "../observe/log.ts";
 import type { LogDestination } from "../observe/log-destination.ts";
 import { JwksStats } from "../observe/process-stats.ts";
+import type { RolloutReport } from "../observe/rollout-report.ts";
+import type { QuestionsByRelease } from "../observe/rollout-taps.ts";
 import type { StatsRegistry } from "../observe/stats-registry.ts";
 import { ActiveSnapshot } from "../proxy/active-snapshot.ts";
 import { unknown } from "../upstream/endpoint-health.ts";
@@ -30,6 +33,8 @@ export interface WorkerDataPlaneParts {
   /** The random secrets so far of releases without a `secretFile`. */
   readonly secrets: ReadonlyMap<string, Uint8Array>;
   readonly ticketKeys: Uint8Array;
+  /** Takes what each worker saw of rollouts. May call `direct`. */
+  readonly onRolloutReport: (report: RolloutReport) => void;
   /** The entry file of a worker; default: `worker-main`. */
   readonly entry?: URL;
   /** The heap limit of each worker in MiB; default: an equal share of V8's limit for this process. */
@@ -52,9 +57,10 @@ export class WorkerDataPlane implements DataPlane {
   readonly #pool: WorkerPool;
   readonly #keys: JwksFetcher;
   #timer: NodeJS.Timeout | undefined;
+  #traffic: TrafficByRelease = new Map();
 
   constructor(parts: WorkerDataPlaneParts) {
-    const { size, first, stats, accessLines, log, logLevel, env, ticketKeys } = parts;
+    const { size, first, stats, accessLines, log, logLevel, env, ticketKeys, onRolloutReport } = parts;
     this.#parts = parts;
     // For explanations. Workers fetch, log and count for themselves.
     this.#keys = new JwksFetcher({ stats: new JwksStats(), log: undefined, monotonicMs: () => performance.now() });
@@ -68,6 +74,7 @@ export class WorkerDataPlane implements DataPlane {
       listener: {
         access: (lines, count) => accessLines.write(lines, count),
         log: (line) => ownLog.write(line),
+        rollout: onRolloutReport,
       },
       log,
       monotonicMs: () => performance.now(),
@@ -104,11 +111,19 @@ export class WorkerDataPlane implements DataPlane {
     if (preparation.kind === "failed") return preparation;
     return {
       kind: "prepared",
-      commit: async () => {
-        await preparation.commit();
-        swap();
+      commit: async (traffic, questions) => {
+        this.#traffic = traffic;
+        await preparation.commit({ traffic, questions });
+        // Other traffic may have come meanwhile.
+        swap(this.#traffic);
       },
     };
+  }
+
+  async direct(traffic: TrafficByRelease, questions: QuestionsByRelease): Promise<void> {
+    this.#traffic = traffic;
+    this.active.direct(traffic);
+    await this.#pool.direct({ traffic, questions });
   }
 
   async refresh(): Promise<void> {

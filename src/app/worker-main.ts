@@ -30,11 +30,12 @@ class WorkerMain {
       this.#prepared = await plane.prepare(compileInput(config, env));
       return undefined;
     },
-    commit: async () => {
-      if (this.#prepared?.kind === "prepared") await this.#prepared.commit();
+    commit: async ({ traffic, questions }) => {
+      if (this.#prepared?.kind === "prepared") await this.#prepared.commit(traffic, questions);
       this.#prepared = undefined;
       return undefined;
     },
+    direct: ({ traffic, questions }) => this.#running().plane.direct(traffic, questions).then(noAnswer),
     counts: () => this.#counts(),
     drain: () => noAnswer(this.#running().plane.drain()),
     close: () => this.#running().plane.close().then(noAnswer),
@@ -64,7 +65,8 @@ class WorkerMain {
     this.#post({ kind: "dying", why, counts: this.#plane && this.#counts() });
   }
 
-  async #start({ config, env, logLevel, ticketKeys, worker, workers }: StartInput): Promise<undefined> {
+  async #start(input: StartInput): Promise<undefined> {
+    const { config, directions, env, logLevel, ticketKeys, worker, workers } = input;
     const to = { write: (line: string) => this.#post({ kind: "log", line }) };
     this.#env = env;
     this.#plane = new InProcessDataPlane({
@@ -74,7 +76,9 @@ class WorkerMain {
       log: createLogger({ level: logLevel, nowMs: () => Date.now(), to, worker }),
       ticketKeys: Buffer.from(ticketKeys),
       planes: workers,
+      onRolloutReport: (report) => this.#post({ kind: "rollout", report }),
     });
+    await this.#plane.direct(directions.traffic, directions.questions);
     await this.#plane.namesResolved();
     return undefined;
   }

@@ -19,6 +19,12 @@ export interface Outcome {
   readonly fault: FaultKind | undefined;
   /** Whether the assigned version failed and the request was retried on the served one. */
   readonly rescued: boolean;
+  /** Whether the assigned version failed or could not be reached, and a further attempt or another version followed. */
+  readonly failedAttempt: boolean;
+  /** An opaque digest of the unit, if a draw or a pin gave it the version. */
+  readonly unit: string | undefined;
+  /** As in `Decision`. */
+  readonly odds: number | undefined;
   readonly method: string;
   readonly host: string;
   /** Without the query. */

@@ -1,5 +1,7 @@
 import type { CompiledConfig } from "../config/compiled-config.ts";
+import type { TrafficByRelease } from "../decide/release-traffic.ts";
 import { noFetching, PublishedKeyRegistry } from "../identify/published-keys.ts";
+import { type RolloutTaps, unwatchedTaps } from "../observe/rollout-taps.ts";
 import type { StatsRegistry } from "../observe/stats-registry.ts";
 import { noTimers } from "../upstream/clock.ts";
 import type { EndpointRegistry } from "../upstream/endpoint-registry.ts";
@@ -18,9 +20,13 @@ export class ActiveSnapshot {
   readonly #keys: PublishedKeyRegistry;
   readonly #services: ServiceRegistry;
   readonly #limits = new RateLimitRegistry();
+  readonly #taps: RolloutTaps;
   #current: Snapshot;
 
-  /** The defaults of `keys` and `services` are for commands that serve no requests: they fetch and time nothing. */
+  /**
+   * The defaults of `keys`, `services` and `taps` are for commands that serve no requests: they fetch, time and report
+   * nothing.
+   */
   constructor(
     stats: StatsRegistry,
     endpoints: EndpointRegistry,
@@ -28,34 +34,43 @@ export class ActiveSnapshot {
     hash: string,
     keys: PublishedKeyRegistry = new PublishedKeyRegistry(noFetching),
     services: ServiceRegistry = new ServiceRegistry(noTimers),
+    taps: RolloutTaps = unwatchedTaps(),
   ) {
     this.#stats = stats;
     this.#endpoints = endpoints;
     this.#keys = keys;
     this.#services = services;
-    this.#current = this.prepare(config, hash)();
+    this.#taps = taps;
+    this.#current = this.prepare(config, hash)(noTraffic);
   }
 
   get current(): Snapshot {
     return this.#current;
   }
 
+  /** Without rollouts. */
   replace(config: CompiledConfig, hash: string): Snapshot {
-    return this.prepare(config, hash)();
+    return this.prepare(config, hash)(noTraffic);
+  }
+
+  /** Replaces what all releases do beside their configuration, from the next decision on. */
+  direct(traffic: TrafficByRelease): void {
+    directAll(this.#current, traffic);
   }
 
   /**
-   * Builds the next snapshot without using it. The function returned makes it current; if that is never called, nothing
-   * changes. Of several prepared snapshots, only the last may be made current.
+   * Builds the next snapshot without using it. The function returned makes it current, with this traffic; if that is never
+   * called, nothing changes. Of several prepared snapshots, only the last may be made current.
    */
-  prepare(config: CompiledConfig, hash: string): () => Snapshot {
+  prepare(config: CompiledConfig, hash: string): (traffic: TrafficByRelease) => Snapshot {
     const stats = this.#stats.begin();
     const endpoints = this.#endpoints.next(config.dns);
     const keys = this.#keys.next();
     const services = this.#services.next();
     const limits = this.#limits.next();
-    const snapshot = buildSnapshot(config, hash, { stats, endpoints, keys, services, limits });
-    return () => {
+    const snapshot = buildSnapshot(config, hash, { stats, endpoints, keys, services, limits, taps: this.#taps });
+    return (traffic) => {
+      directAll(snapshot, traffic);
       stats.commit();
       endpoints.commit();
       keys.commit();
@@ -65,4 +80,10 @@ export class ActiveSnapshot {
       return snapshot;
     };
   }
+}
+
+const noTraffic: TrafficByRelease = new Map();
+
+function directAll({ releases }: Snapshot, traffic: TrafficByRelease): void {
+  for (const [name, { policy }] of releases) policy.direct(traffic.get(name));
 }

@@ -33,6 +33,11 @@ export class Attempts implements PickContext {
   fallback = false;
   /** Whether the assigned version failed the request and the last retry went to the default version. */
   rescued = false;
+  /**
+   * Whether the assigned version failed this request or could not be reached, and a further attempt or another version
+   * followed. Not for the free retry at the same version.
+   */
+  failedAttempt = false;
   count = 0;
   endpoint: Endpoint | undefined;
   ttfbMs: number | undefined;
@@ -56,6 +61,8 @@ export class Attempts implements PickContext {
   #retriedAt: UpstreamStats | undefined;
   #startedMs = 0;
   #open = false;
+  /** Whether the next attempt is the free retry. */
+  #isFree = false;
   #failure: AttemptFailure | undefined;
 
   constructor(
@@ -101,6 +108,7 @@ export class Attempts implements PickContext {
     if (!this.#mayFallBack()) return this.#giveUp();
     this.served.stats.fallbacks.value++;
     this.fallback = true;
+    this.failedAttempt = true;
     this.#retriedAt = undefined;
     this.#releasePermit();
     this.#moveTo(this.#service.defaultVersion);
@@ -114,8 +122,11 @@ export class Attempts implements PickContext {
     if (unreached.has(failure)) return this.next(waiter);
     if (failure === "upstream-reset" && !this.#policy.onReset) return this.#giveUp();
     // A first reset usually means that the endpoint closed an idle connection as it was reused, so it costs no budget.
-    const retry = this.#planRetry(this.#retries === 0 ? "free" : "from the budget");
-    return retry === undefined ? this.#giveUp() : this.#startRetry(retry);
+    const cost = this.#retries === 0 ? "free" : "from the budget";
+    const retry = this.#planRetry(cost);
+    if (retry === undefined) return this.#giveUp();
+    this.#isFree = cost === "free" && retry.version === this.served;
+    return this.#startRetry(retry);
   }
 
   /** The endpoint to retry at instead of forwarding a response with this status; undefined: forward it. */
@@ -138,6 +149,8 @@ export class Attempts implements PickContext {
   started(endpoint: Endpoint): void {
     this.count++;
     this.#atThisVersion++;
+    if (this.count > 1 && !this.#isFree) this.failedAttempt = true;
+    this.#isFree = false;
     // The first attempt at another version is not a retry of that version.
     if (this.#atThisVersion > 1) this.#retriedAt ??= this.served.stats;
     this.endpoint = endpoint;

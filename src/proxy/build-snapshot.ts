@@ -8,6 +8,7 @@ import { type AttributeSpec, AttributeTable, type Lookups } from "../identify/at
 import { JwtVerifier } from "../identify/jwt-verifier.ts";
 import type { PublishedKeyGeneration } from "../identify/published-keys.ts";
 import { otherVersion } from "../observe/release-stats.ts";
+import type { RolloutTaps } from "../observe/rollout-taps.ts";
 import type { AttributeStats, StatsGeneration } from "../observe/stats-registry.ts";
 import { RouteTable } from "../route/route-table.ts";
 import { createBalancer } from "../upstream/balancers.ts";
@@ -33,6 +34,7 @@ export interface SnapshotParts {
   readonly stats: StatsGeneration;
   readonly keys: PublishedKeyGeneration;
   readonly limits: RateLimitGeneration;
+  readonly taps: RolloutTaps;
 }
 
 export function buildSnapshot(config: CompiledConfig, hash: string, parts: SnapshotParts): Snapshot {
@@ -48,6 +50,7 @@ export function buildSnapshot(config: CompiledConfig, hash: string, parts: Snaps
           assignable(spec),
           spec.rules.map((rule) => rule.name),
         ),
+        tap: parts.taps.slot(spec.name),
       }),
     ]),
   );

@@ -1,11 +1,12 @@
 import type { Decision } from "../decide/decision.ts";
 import { isPreflight } from "../decide/preflight.ts";
-import { randomUnit } from "../decide/unit.ts";
+import { randomUnit, unitDigest } from "../decide/unit.ts";
 import { type ErrorCode, firstCause, knownCause } from "../errors.ts";
 import { normalPath, routedHead } from "../http/path.ts";
 import type { Caller, RequestHead } from "../http/request-head.ts";
 import { RequestFacts } from "../identify/request-facts.ts";
 import type { Outcome } from "../observe/outcome.ts";
+import type { RolloutTap } from "../observe/rollout-tap.ts";
 import type { FaultKind } from "../observe/route-stats.ts";
 import { Attempts } from "./attempts.ts";
 import { affinityOf, decideRequest } from "./decide-request.ts";
@@ -71,6 +72,8 @@ export class Exchange implements Outcome {
   /** Whether the overload manager counts it as in flight. */
   #isAdmitted = false;
   #mirror: Mirror | "none" | undefined;
+  /** Of the rollout that the decision was made in, if the service has its candidate. */
+  #tap: RolloutTap | undefined;
 
   constructor(context: ProxyContext, caller: Caller, head: RequestHead) {
     this.#context = context;
@@ -149,7 +152,7 @@ export class Exchange implements Outcome {
     return status === undefined ? undefined : { error: "fault", cause: "abort", status };
   }
 
-  #decide({ policy, stats }: ActiveRelease, service: Service): Decision {
+  #decide({ policy, stats, tap }: ActiveRelease, service: Service): Decision {
     const decision = decideRequest(policy, this.head, this.facts, {
       caller: this.caller,
       service,
@@ -161,6 +164,8 @@ export class Exchange implements Outcome {
     stats.decided(decision.version, decision.reason, this.#nowMs);
     if (decision.rule !== undefined) stats.ruleHit(decision.rule);
     if (decision.flipped) stats.pinFlips.value++;
+    // A service without the candidate gives the same answers to both sides.
+    if (tap.current !== undefined && service.versions.has(tap.current.candidate)) this.#tap = tap.current;
     return decision;
   }
 
@@ -229,6 +234,12 @@ export class Exchange implements Outcome {
     const stats = served === undefined ? this.route?.localReplyStats : this.route?.stats?.[served.index];
     this.#context.observer.observe(this, stats ?? this.snapshot.noRouteStats);
     if (this.trace?.isSampled) this.#context.spans.add(spansOf(this, this.trace));
+    if (this.#tap !== undefined && this.decision !== undefined) this.#tell(this.#tap, this.decision);
+  }
+
+  #tell(tap: RolloutTap, { version, unit, odds }: Decision): void {
+    const side = tap.sideOf(version);
+    if (side !== undefined) tap.observe(unit, side, odds, this);
   }
 
   get traceId(): string | undefined {
@@ -278,6 +289,22 @@ export class Exchange implements Outcome {
 
   get rescued(): boolean {
     return this.attempts?.rescued ?? false;
+  }
+
+  get failedAttempt(): boolean {
+    return this.attempts?.failedAttempt ?? false;
+  }
+
+  get unit(): string | undefined {
+    const { decision, route } = this;
+    if (decision?.unit === undefined || route?.release === undefined) return undefined;
+    const { reason, odds } = decision;
+    const isDrawnOrHeld = odds !== undefined || reason === "split" || reason === "pin";
+    return isDrawnOrHeld ? unitDigest(route.release.policy.name, decision.unit) : undefined;
+  }
+
+  get odds(): number | undefined {
+    return this.decision?.odds;
   }
 
   get method(): string {

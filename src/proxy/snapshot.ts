@@ -4,6 +4,7 @@ import type { Release } from "../decide/release.ts";
 import type { CookieNames } from "../http/cookies.ts";
 import type { LookAlikes } from "../http/look-alikes.ts";
 import type { AttributeTable } from "../identify/attributes.ts";
+import type { TapSlot } from "../observe/rollout-taps.ts";
 import type { ListenerStats, ReleaseStats, RequestStats } from "../observe/stats-registry.ts";
 import type { RedirectSpec } from "../route/route-spec.ts";
 import type { RouteTable } from "../route/route-table.ts";
@@ -22,6 +23,8 @@ import type { UpstreamPath } from "./upstream-path.ts";
 export interface ActiveRelease {
   readonly policy: Release;
   readonly stats: ReleaseStats;
+  /** Its rollout, if one runs. */
+  readonly tap: TapSlot;
 }
 
 export type Lane = "fast" | "standard";

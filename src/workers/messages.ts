@@ -3,6 +3,8 @@ import { type ConfigSources, type LoadedConfig, loadConfigText } from "../config
 import type { Environment } from "../config/schema-kit/yaml-tree.ts";
 import { GeoDatabase } from "../identify/geo-database.ts";
 import type { LogLevel } from "../observe/log.ts";
+import type { RolloutReport } from "../observe/rollout-report.ts";
+import type { Directions } from "../observe/rollout-taps.ts";
 import type { StatsCounts } from "../observe/stats-transfer.ts";
 import type { HealthState } from "../upstream/endpoint-health.ts";
 
@@ -12,6 +14,8 @@ export interface StartInput {
   /** The number of workers. */
   readonly workers: number;
   readonly config: ConfigInput;
+  /** What the rollouts want now. */
+  readonly directions: Directions;
   readonly env: Readonly<Record<string, string | undefined>>;
   readonly logLevel: LogLevel;
   /** The keys of TLS session tickets, shared because a client may return to another worker. */
@@ -52,7 +56,9 @@ export interface WorkerCalls {
   /** Compiles the configuration and builds its snapshot without activating it. */
   prepare: [ConfigInput, undefined];
   /** Activates the snapshot prepared last. */
-  commit: [undefined, undefined];
+  commit: [Directions, undefined];
+  /** Replaces what is done for rollouts, from the next decision on. */
+  direct: [Directions, undefined];
   counts: [undefined, WorkerCounts];
   /** From now on every response closes its connection. */
   drain: [undefined, undefined];
@@ -83,6 +89,8 @@ export type WorkerReply =
   | { readonly kind: "access"; readonly lines: string; readonly count: number }
   /** A whole line for Perch's own log. */
   | { readonly kind: "log"; readonly line: string }
+  /** What it saw of a rollout. */
+  | { readonly kind: "rollout"; readonly report: RolloutReport }
   /** The last message before the worker exits because of an error. */
   | { readonly kind: "dying"; readonly why: string; readonly counts: WorkerCounts | undefined };
 

@@ -1,5 +1,6 @@
 import type { Worker } from "node:worker_threads";
 import type { Logger } from "../observe/log.ts";
+import { type Directions, noDirections } from "../observe/rollout-taps.ts";
 import { noCounts, pastCounts, type StatsCounts, sumCounts } from "../observe/stats-transfer.ts";
 import type { HealthState } from "../upstream/endpoint-health.ts";
 import type { Answer, ConfigInput, Input, StartAnswer, StartInput, WorkerCall, WorkerCounts } from "./messages.ts";
@@ -23,7 +24,7 @@ export interface WorkerPoolOptions {
 
 /** Prepared in all workers, or in none. */
 export type Preparation =
-  | { readonly kind: "prepared"; commit(): Promise<void> }
+  | { readonly kind: "prepared"; commit(directions: Directions): Promise<void> }
   | { readonly kind: "failed"; readonly why: string };
 
 interface Slot {
@@ -40,6 +41,8 @@ export class WorkerPool {
   /** The counts of workers that have exited: counters must not decrease. */
   #pastCounts: StatsCounts = noCounts;
   #config: ConfigInput;
+  /** Of workers that start later. */
+  #directions: Directions = noDirections;
   #ports: readonly number[] | undefined;
   #state: "starting" | "serving" | "draining" | "stopped" = "starting";
   #restarts = 0;
@@ -111,13 +114,20 @@ export class WorkerPool {
     }
     return {
       kind: "prepared",
-      commit: async () => {
+      commit: async (directions) => {
         this.#config = config;
-        const committed = this.#all("commit", undefined, commitTimeoutMs);
+        this.#directions = directions;
+        const committed = this.#all("commit", directions, commitTimeoutMs);
         finish();
         await committed;
       },
     };
+  }
+
+  /** Posted to each worker before this returns. Resolves once it holds in all of them. */
+  async direct(directions: Directions): Promise<void> {
+    this.#directions = directions;
+    await this.#all("direct", directions);
   }
 
   /** The sum of all workers, including those that have exited, and for each endpoint the worst health of any worker. */
@@ -194,7 +204,7 @@ export class WorkerPool {
     const thread = new WorkerThread(slot.number, spawn(slot.number), listener);
     slot.thread = thread;
     void thread.ended.then((why) => this.#onEnd(slot, thread, why));
-    await thread.ask("start", { ...first, worker: slot.number, config: this.#config });
+    await thread.ask("start", { ...first, worker: slot.number, config: this.#config, directions: this.#directions });
     await turn;
     const unixSockets = slot.number === 1 ? "here" : "elsewhere";
     const answer = await thread.ask("listen", { ports: this.#ports, unixSockets });

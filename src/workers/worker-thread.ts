@@ -1,5 +1,6 @@
 import type { Worker } from "node:worker_threads";
 import type { LineDestination } from "../observe/access-log.ts";
+import type { RolloutReport } from "../observe/rollout-report.ts";
 import { noCounts } from "../observe/stats-transfer.ts";
 import type { Answer, Input, WorkerCall, WorkerCounts, WorkerReply, WorkerRequest } from "./messages.ts";
 
@@ -8,6 +9,8 @@ export interface WorkerListener {
   access(lines: string, count: number): void;
   /** A whole line for Perch's own log. */
   log(line: string): void;
+  /** What a worker saw of a rollout. */
+  rollout(report: RolloutReport): void;
 }
 
 /** A call to a worker failed; the message is the reason, as text for users. */
@@ -81,6 +84,7 @@ export class WorkerThread {
     else if (reply.kind === "failure") this.#pending.get(reply.id)?.reject(new WorkerFailure(reply.why));
     else if (reply.kind === "access") listener.access(reply.lines, reply.count);
     else if (reply.kind === "log") listener.log(reply.line);
+    else if (reply.kind === "rollout") listener.rollout(reply.report);
     else {
       this.#why = reply.why;
       this.counts = reply.counts ?? this.counts;

@@ -1,5 +1,5 @@
 import { describe, expect, it } from "vitest";
-import type { Preparation } from "../../src/app/data-plane.ts";
+import type { Preparation }
 import { Reloader } from "../../src/app/reloader.ts";
 import { type LoadedConfig, type LoadResult, loadConfigText } from "../../src/config/load.ts";
 import { createLogger } from "../../src/observe/log.ts";
