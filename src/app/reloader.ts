@@ -152,5 +152,6 @@ function restartNeeded(running: StaticConfig, loaded: StaticConfig): string[] {
   if (text(running) !== text(loaded)) changed.push("listeners");
   if (addressText(running.admin) !== addressText(loaded.admin)) changed.push("admin.address");
   if (running.workers !== loaded.workers) changed.push("workers");
+  if (running.stateFile !== loaded.stateFile) changed.push("state.file");
   return changed;
 }

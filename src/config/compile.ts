@@ -3,6 +3,7 @@ import { type CompileContext, KnownAttributes } from "./compile-context.ts";
 import { type CompiledConfig, deepFreeze } from "./compiled-config.ts";
 import { warnOfCookieScope } from "./cookie-scope.ts";
 import { ReleaseServices } from "./release-services.ts";
+import { warnOfRollouts } from "./rollout-warnings.ts";
 import { warnRulesOutsideRoutes } from "./rule-warnings.ts";
 import type { Config } from "./schema.ts";
 import { formatDuration } from "./schema-kit/scalars.ts";
@@ -53,7 +54,9 @@ export function compileConfig(config: Config, context: CompileContext): Compiled
   const routes = compileRoutes(config.routes, scopeOf(config, known, parsing), context);
   const versionEdits = compileVersionEdits(config.services, known, parsing);
   const pairings = new ReleaseServices(config, parsing);
-  const releases = config.releases.map((entry) => compileRelease(entry, pairings.of(entry.name), known, context));
+  const releases = config.releases.map((entry) =>
+    compileRelease(entry, pairings.of(entry.name), services, known, context),
+  );
   const mirrors = config.releases.flatMap((entry) => compileMirror(entry, pairings.of(entry.name), parsing));
   checkCookieNames(config.releases, config.attributes, parsing);
   checkPropagationHeaders(config.releases, parsing);
@@ -68,6 +71,7 @@ export function compileConfig(config: Config, context: CompileContext): Compiled
     warnOpenProxies(config, parsing);
     warnRedirectLoops(config.routes, routes, parsing);
     warnUnused(config, known, parsing);
+    warnOfRollouts(config, releases, parsing);
     warnOfCookieScope(config.releases, config.routes, parsing);
     warnOfSharedCacheEdits(config, parsing);
   }
@@ -76,6 +80,7 @@ export function compileConfig(config: Config, context: CompileContext): Compiled
     admin: config.admin.address,
     adminAccess: compileAdmin(config.admin, context),
     workers: config.workers,
+    stateFile: config.state?.file === undefined ? undefined : context.files.pathOf(config.state.file),
     trustedProxies: config.trustedProxies.filter((range) => range !== "unix"),
     trustUnixSockets: config.trustedProxies.includes("unix"),
     exposeVersion: config.exposeVersion,

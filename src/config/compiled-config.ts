@@ -58,6 +58,8 @@ export interface StaticConfig {
   readonly admin: BindAddress;
   /** Number of serving threads. auto: the number of whole cores in the CPU limit. */
   readonly workers: number | "auto";
+  /** The absolute path of the file in which rollouts and pauses outlive the process; undefined: nowhere. */
+  readonly stateFile: string | undefined;
 }
 
 export interface BindAddress {

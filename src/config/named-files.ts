@@ -25,15 +25,20 @@ export class NamedFiles {
     this.#readFile = readFile;
   }
 
+  /** The absolute path of a file that is no part of the configuration. */
+  pathOf(written: string): string {
+    return resolve(this.#folder, written);
+  }
+
   /** Registers a file that is read elsewhere, and returns its absolute path. */
   note(written: string): string {
-    const path = resolve(this.#folder, written);
+    const path = this.pathOf(written);
     this.#noted.add(path);
     return path;
   }
 
   read(written: string, limitBytes: number): FileContents {
-    const path = resolve(this.#folder, written);
+    const path = this.pathOf(written);
     const known = this.#read.get(path);
     if (known !== undefined) return known;
     const contents = this.#open(path, limitBytes);

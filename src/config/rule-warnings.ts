@@ -1,3 +1,4 @@
+import type { Condition } from "../decide/condition.ts";
 import { canonicalText } from "../decide/facts.ts";
 import type { ReleaseSpec, RuleSpec } from "../decide/release-spec.ts";
 import type { AttributeSpec } from "../identify/attributes.ts";
@@ -64,7 +65,7 @@ export function warnRulesOutsideRoutes(
     const matches = routes.filter(({ release }) => release === name).map(({ match }) => match);
     for (const [at, rule] of rules.entries()) {
       const config = configs[index]?.value.rules[at];
-      const foreign = foreignTest(rule, matches);
+      const foreign = foreignTest(rule.when, matches);
       if (foreign === undefined || config === undefined) continue;
       const message = `rule ${quote(rule.name)} never matches: no route of release ${name} has the ${foreign}`;
       parsing.warn(parsing.spanOf(config, "name"), "unreachable", message);
@@ -74,7 +75,8 @@ export function warnRulesOutsideRoutes(
 
 type Matched = Config["routes"][number]["match"];
 
-function foreignTest({ when }: RuleSpec, matches: readonly Matched[]): string | undefined {
+/** The hosts or methods that a condition asks for and no route of its release matches; undefined: none. */
+export function foreignTest(when: Condition, matches: readonly Matched[]): string | undefined {
   if (matches.length === 0) return undefined;
   for (const part of conjuncts(when)) {
     if (part.kind !== "test") continue;

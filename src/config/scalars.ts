@@ -14,6 +14,9 @@ export const resourceName: Schema<string> = text({
 /** A placeholder for a name that could not be read. Valid names are not empty. */
 export const unreadable = "";
 
+/** What no version can be named: in a rule, `use: rollout` is the release's rollout. */
+export const rolloutWord = "rollout";
+
 /** RFC 9110 §5.6.2. RFC 6265 §4.1.1 uses the same set for cookie names. */
 const token = /^[!#$%&'*+.^_`|~0-9A-Za-z-]{1,128}$/;
 
@@ -101,6 +104,25 @@ export function wordOr<const W extends string, T>(word: W, schema: Schema<T>): S
     read: (node, parsing) => (node.kind === "scalar" && node.text === word ? word : schema.read(node, parsing)),
     json: (definitions) => ({ anyOf: [{ const: word }, schema.json(definitions)] }),
   };
+}
+
+/** Parses `20%` to 0.2. The bounds are in percent. */
+export function percentage({ min, max }: { readonly min: number; readonly max: number }): Schema<number> {
+  const parse = (written: string): number | ParseError => {
+    const percent = /^\d+(?:\.\d+)?%$/.test(written) ? Number(written.slice(0, -1)) : Number.NaN;
+    if (Number.isNaN(percent)) {
+      const suggestion = /^\d+(?:\.\d+)?$/.test(written) ? `write ${written}%` : "write it as in 20%";
+      return new ParseError(`${quote(written)} is not a percentage`, suggestion);
+    }
+    return percent >= min && percent <= max
+      ? percent / 100
+      : new ParseError(`${written} is not between ${min}% and ${max}%`);
+  };
+  return scalar({
+    what: "a percentage such as 20%",
+    parse,
+    json: { type: "string", pattern: "^\\d+(?:\\.\\d+)?%$" },
+  });
 }
 
 export const addressRange: Schema<AddressRange> = scalar({

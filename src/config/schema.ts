@@ -13,6 +13,7 @@ import { jwtSchema } from "./sections/jwt.ts";
 import { limitsSchema } from "./sections/limits.ts";
 import { listenerSchema } from "./sections/listener.ts";
 import { releaseSchema } from "./sections/release.ts";
+import { stateSchema } from "./sections/rollout.ts";
 import { routeSchema } from "./sections/route.ts";
 import { serviceSchema } from "./sections/service.ts";
 import { tracingSchema } from "./sections/tracing.ts";
@@ -80,6 +81,10 @@ export const configSchema = object(
         { what: "accessLog" },
       ),
       {},
+    ),
+    state: optional(
+      "Where rollouts and pauses outlive the process. Default: nowhere, so they are lost when it ends.",
+      stateSchema,
     ),
     tracing: optional(
       "Request tracing. Default: off, and traceparent passes through like any other header.",

@@ -109,11 +109,11 @@ describe("the log of a reload", () => {
     },
     {
       sentence: "is at warn and names the keys that need a restart",
-      more: 'workers: 2\nadmin: { address: "127.0.0.1:1" }',
+      more: 'workers: 2\nadmin: { address: "127.0.0.1:1" }\nstate: { file: state.json }',
       wanted: {
         level: "warn",
-        msg: "configuration reloaded; restart Perch to apply changes of admin.address, workers",
-        restartNeeded: ["admin.address", "workers"],
+        msg: "configuration reloaded; restart Perch to apply changes of admin.address, workers, state.file",
+        restartNeeded: ["admin.address", "workers", "state.file"],
       },
     },
   ])("$sentence", async ({ more, wanted }) => {

@@ -299,6 +299,9 @@ function restartNeeded(old: CompiledConfig, next: CompiledConfig): string[] {
   if (before !== after) needed.push(`listeners: ${before} → ${after}`);
   const admin = { before: addressText(old.admin), after: addressText(next.admin) };
   if (admin.before !== admin.after) needed.push(`admin.address: ${admin.before} → ${admin.after}`);
+  if (old.stateFile !== next.stateFile) {
+    needed.push(`state.file: ${old.stateFile ?? "none"} → ${next.stateFile ?? "none"}`);
+  }
   return needed;
 }
 

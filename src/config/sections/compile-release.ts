@@ -1,10 +1,14 @@
-import type { ReleaseSpec, RuleSpec, Weights } from "../../decide/release-spec.ts";
+import { type ReleaseSpec, type RuleSpec, useRollout, type Weights } from "../../decide/release-spec.ts";
+import type { RolloutSpec } from "../../decide/rollout-spec.ts";
+import type { ServiceSpec } from "../../upstream/service-spec.ts";
 import type { CompileContext, KnownAttributes } from "../compile-context.ts";
 import type { PairedServices } from "../release-services.ts";
 import { warnLoneWeight, warnUnreachableRules } from "../rule-warnings.ts";
-import { unreadable } from "../scalars.ts";
+import { rolloutWord, unreadable } from "../scalars.ts";
 import type { Entry } from "../schema-kit/collections.ts";
+import type { ParseContext } from "../schema-kit/schema.ts";
 import { quote, type Span } from "../schema-kit/tree.ts";
+import { compileRollout } from "./compile-rollout.ts";
 import { compileCondition } from "./condition.ts";
 import { compilePropagation } from "./propagation.ts";
 import type { ReleaseConfig, RuleConfig, WeightsConfig } from "./release.ts";
@@ -13,18 +17,22 @@ import { compileOverride, compileSticky } from "./sticky.ts";
 export function compileRelease(
   entry: Entry<ReleaseConfig>,
   pairing: PairedServices,
+  services: readonly ServiceSpec[],
   attributes: KnownAttributes,
   context: CompileContext,
 ): ReleaseSpec {
   const { name, value: release } = entry;
   const { known, paired } = pairing;
   const names = new VersionNames(known, context);
-  const rules = compileRules(release.rules, names, attributes, context);
+  const rules = compileRules(release, names, attributes, context);
   const split = release.split === undefined ? undefined : names.weights(release.split);
   if (release.split !== undefined) {
-    warnServicesWithoutVersion(release.split, pairing, context);
+    for (const one of release.split) {
+      warnServicesWithoutVersion(one.name, context.parsing.keySpanOf(one), pairing, context);
+    }
     warnLoneWeight(release.split, { of: "the split", versions: known ?? [] }, context.parsing);
   }
+  const rollout = compilePlan(entry, { pairing, services, attributes, names }, context);
   return {
     name,
     versions: [...names.named, ...paired.flatMap((service) => service.versions)].filter(isFirst),
@@ -34,8 +42,32 @@ export function compileRelease(
     rules,
     split,
     propagate: release.propagate === undefined ? undefined : compilePropagation(release.propagate, context),
-    rollout: undefined,
+    rollout,
   };
+}
+
+interface PlanScope {
+  readonly pairing: PairedServices;
+  readonly services: readonly ServiceSpec[];
+  readonly attributes: KnownAttributes;
+  readonly names: VersionNames;
+}
+
+function compilePlan(
+  { name: release, value: { rollout, split } }: Entry<ReleaseConfig>,
+  { pairing, services, attributes, names }: PlanScope,
+  context: CompileContext,
+): RolloutSpec | undefined {
+  if (rollout === undefined) return undefined;
+  const { parsing } = context;
+  const useVersion = (name: string, span: Span): string => names.use(name, span);
+  for (const key of ["baseline", "candidate"] as const) {
+    const version = rollout[key];
+    const isReported = split?.some(({ name }) => name === version) ?? false;
+    if (version !== undefined && !isReported)
+      warnServicesWithoutVersion(version, parsing.spanOf(rollout, key), pairing, context);
+  }
+  return compileRollout(rollout, { release, pairing, services, attributes, useVersion }, context);
 }
 
 const isFirst = <T>(item: T, index: number, items: readonly T[]): boolean => items.indexOf(item) === index;
@@ -74,12 +106,14 @@ class VersionNames {
 }
 
 function compileRules(
-  configs: readonly RuleConfig[],
+  release: ReleaseConfig,
   names: VersionNames,
   attributes: KnownAttributes,
   context: CompileContext,
 ): readonly RuleSpec[] {
   const { parsing } = context;
+  const configs = release.rules;
+  const hasRollout = parsing.has(release, "rollout");
   const seen = new Set<string>();
   const failedBefore = parsing.problems.errorCount;
   const rules = configs.map((config): RuleSpec => {
@@ -96,8 +130,8 @@ function compileRules(
     return {
       name,
       when,
-      onRollback: "withdraw",
-      use: typeof use === "string" ? names.use(use, parsing.spanOf(config, "use")) : names.weights(use),
+      onRollback: config.onRollback,
+      use: compileUse(config, hasRollout, names, parsing),
     };
   });
   // A condition that lost an invalid part would look wider than it is.
@@ -105,18 +139,34 @@ function compileRules(
   return rules;
 }
 
+function compileUse(
+  config: RuleConfig,
+  hasRollout: boolean,
+  names: VersionNames,
+  parsing: ParseContext,
+): RuleSpec["use"] {
+  const { use } = config;
+  if (typeof use !== "string") return names.weights(use);
+  const span = parsing.spanOf(config, "use");
+  if (use !== rolloutWord) return names.use(use, span);
+  if (!hasRollout) {
+    const message = "this release has no rollout that could draw";
+    parsing.error(span, "missing-key", message, "add rollout to the release, or name a version");
+  }
+  return useRollout;
+}
+
 /** A service without the version serves its default version instead, which may be unintended. */
 function warnServicesWithoutVersion(
-  split: WeightsConfig,
+  version: string,
+  place: Span,
   { known, paired }: PairedServices,
   { parsing }: CompileContext,
 ): void {
-  for (const entry of split) {
-    const without = paired.filter((service) => !service.versions.includes(entry.name)).map((service) => service.name);
-    if (known?.has(entry.name) !== true || without.length === 0) continue;
-    const message = `${without.length === 1 ? "service" : "services"} ${without.slice(0, 5).join(", ")}${
-      without.length > 5 ? ", …" : ""
-    } without version ${entry.name} will serve the default version instead`;
-    parsing.warn(parsing.keySpanOf(entry), "risky", message);
-  }
+  const without = paired.filter((service) => !service.versions.includes(version)).map((service) => service.name);
+  if (known?.has(version) !== true || without.length === 0) return;
+  const message = `${without.length === 1 ? "service" : "services"} ${without.slice(0, 5).join(", ")}${
+    without.length > 5 ? ", …" : ""
+  } without version ${version} will serve the default version instead`;
+  parsing.warn(place, "risky", message);
 }

@@ -18,6 +18,7 @@ import { boolean, duration, number, oneOf, text } from "../schema-kit/scalars.ts
 import type { Infer } from "../schema-kit/schema.ts";
 import { conditionSchema, emptyCondition } from "./condition.ts";
 import { mirrorSchema } from "./mirror.ts";
+import { rolloutSchema } from "./rollout.ts";
 
 const dayMs = 86_400_000;
 
@@ -174,9 +175,14 @@ const rule = object(
     name: required("The rule's name, unique within its release.", resourceName, unreadable),
     when: required("The condition; every entry must hold.", conditionSchema, emptyCondition),
     use: required(
-      "The version for matching requests, or weights of versions.",
-      byShape("a version's name or a map of weights", { scalar: resourceName, map: weights }),
+      "The version for matching requests, weights of versions, or rollout: the release's rollout draws.",
+      byShape("a version's name, rollout, or a map of weights", { scalar: resourceName, map: weights }),
       [],
+    ),
+    onRollback: defaulted(
+      "Once the rollout was rolled back: the rule no longer gives its candidate (withdraw), or still does (keep).",
+      oneOf(["withdraw", "keep"]),
+      "withdraw",
     ),
   },
   { what: "a rule" },
@@ -188,6 +194,7 @@ export const releaseSchema = object(
     override: optional("How testers choose a version. Takes precedence over rules and pins.", override),
     rules: defaulted("Versions by condition; the first match wins.", list(rule, { of: "rules" }), []),
     split: optional("Weights of versions for users that no rule matches; a share is weight / sum.", weights),
+    rollout: optional("A plan to move from one version to another in steps, judged on evidence.", rolloutSchema),
     mirror: optional("Mirrors some requests to a version, whose responses are discarded.", mirrorSchema),
     propagate: optional("How the assigned version is sent to upstreams and accepted from callers.", propagate),
   },

@@ -7,6 +7,7 @@ import {
   type ReuseSpec,
   retryableStatuses,
 } from "../../upstream/service-spec.ts";
+import { percentage } from "../scalars.ts";
 import { list } from "../schema-kit/collections.ts";
 import { defaulted, object, optional } from "../schema-kit/object.ts";
 import { boolean, duration, number, oneOf, ParseError, scalar, size } from "../schema-kit/scalars.ts";
@@ -16,25 +17,6 @@ import { quote } from "../schema-kit/tree.ts";
 const day = 86_400_000;
 
 const count = (what: string, min: number, max: number) => number({ what, min, max, integer: true });
-
-/** Parses `20%` to 0.2. */
-function percentage(min: number): Schema<number> {
-  const parse = (written: string): number | ParseError => {
-    const percent = /^\d+(?:\.\d+)?%$/.test(written) ? Number(written.slice(0, -1)) : Number.NaN;
-    if (Number.isNaN(percent)) {
-      const suggestion = /^\d+(?:\.\d+)?$/.test(written) ? `write ${written}%` : "write it as in 20%";
-      return new ParseError(`${quote(written)} is not a percentage`, suggestion);
-    }
-    return percent >= min && percent <= 100
-      ? percent / 100
-      : new ParseError(`${written} is not between ${min}% and 100%`);
-  };
-  return scalar({
-    what: "a percentage such as 20%",
-    parse,
-    json: { type: "string", pattern: "^\\d+(?:\\.\\d+)?%$" },
-  });
-}
 
 export const outlierSchema = object(
   {
@@ -55,7 +37,7 @@ export const outlierSchema = object(
     ),
     maxEjected: defaulted(
       "The maximum share of a version's endpoints that are ejected at a time.",
-      percentage(1),
+      percentage({ min: 1, max: 100 }),
       "50%",
     ),
   },
@@ -83,7 +65,7 @@ export const retriesSchema = object(
     ),
     budget: defaulted(
       "The maximum share of retries among the service's requests. Three per second are always allowed.",
-      percentage(1),
+      percentage({ min: 1, max: 100 }),
       "20%",
     ),
     otherVersion: defaulted("Whether the last attempt goes to the default version.", boolean(), false),

@@ -8,7 +8,7 @@ import {
   type VersionSpec,
 } from "../../upstream/service-spec.ts";
 import type { CompileContext } from "../compile-context.ts";
-import { resourceName } from "../scalars.ts";
+import { resourceName, rolloutWord } from "../scalars.ts";
 import { type Entry, list, mapOf } from "../schema-kit/collections.ts";
 import { defaulted, object, optional, required } from "../schema-kit/object.ts";
 import { boolean, duration, oneOf } from "../schema-kit/scalars.ts";
@@ -109,6 +109,10 @@ export function compileService({ name, value }: Entry<ServiceConfig>, context: C
     parsing.unknownName(parsing.spanOf(value, "default"), "version", value.default, known);
   }
   const versions = value.versions.map((version): VersionSpec => {
+    if (version.name === rolloutWord) {
+      const message = `a version cannot be named ${rolloutWord}: in a rule, use: ${rolloutWord} is the release's rollout`;
+      parsing.error(parsing.keySpanOf(version), "bad-value", message);
+    }
     // The description identifies an endpoint, so that duplicates in different notations are found.
     const endpoints = new Map(version.value.endpoints.map((endpoint) => [describeSpec(endpoint), endpoint]));
     if (endpoints.size < version.value.endpoints.length) {
