@@ -1,6 +1,5 @@
 import { describe, expect, it } from "vitest";
-import type { Preparation }
-import { Reloader } from "../../src/app/reloader.ts";
+import { Reloader, type ReloadPreparation } from "../../src/app/reloader.ts";
 import { type LoadedConfig, type LoadResult, loadConfigText } from "../../src/config/load.ts";
 import { createLogger } from "../../src/observe/log.ts";
 import { ReloadStats } from "../../src/observe/process-stats.ts";
@@ -23,7 +22,7 @@ function load(port: number, more?: string): LoadResult {
 function reloader(first: number, rollouts: RolloutPreparation = { kind: "prepared", commit: async () => {} }) {
   let port = first;
   let more: string | undefined;
-  const preparing: { readonly hash: string; answer(preparation: Preparation): void }[] = [];
+  const preparing: { readonly hash: string; answer(preparation: ReloadPreparation): void }[] = [];
   const loads: number[] = [];
   const named: { readonly files: readonly string[]; readonly contentsRead: ReadonlyMap<string, Uint8Array> }[] = [];
   const lines: string[] = [];
@@ -37,7 +36,7 @@ function reloader(first: number, rollouts: RolloutPreparation = { kind: "prepare
       },
       prepareRollouts: () => rollouts,
       prepare({ hash }) {
-        const { promise, resolve } = Promise.withResolvers<Preparation>();
+        const { promise, resolve } = Promise.withResolvers<ReloadPreparation>();
         preparing.push({ hash, answer: resolve });
         return promise;
       },
@@ -57,7 +56,7 @@ function reloader(first: number, rollouts: RolloutPreparation = { kind: "prepare
 }
 
 const hashOf = (port: number) => (load(port) as LoadedConfig).hash;
-const prepared: Preparation = { kind: "prepared", commit: async () => {} };
+const prepared: ReloadPreparation = { kind: "prepared", commit: async () => {} };
 
 describe("a reload that a rollout cannot go on with", () => {
   it("is rejected with the place and what to do, before any plane prepares it", async () => {
