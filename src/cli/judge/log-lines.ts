@@ -1,5 +1,5 @@
 import { createReadStream } from "node:fs";
-import type { Readable } from "node:stream";
+import { PassThrough, type Readable } from "node:stream";
 import { StringDecoder } from "node:string_decoder";
 import { createGunzip } from "node:zlib";
 
@@ -24,54 +24,50 @@ export function openLog(path: string): Readable {
 /**
  * Gives each line of a stream of UTF-8 text to `take`, until it returns false. Input that begins with gzip's magic bytes
  * is unpacked, several members one after another too. Where input is cut or damaged, the lines before it are given.
- * Rejects if nothing could be read at all.
+ * Rejects if it could not be read at all.
  */
-export function readLines(source: Readable, take: LineTaker): Promise<ReadingEnd> {
+export async function readLines(source: Readable, take: LineTaker): Promise<ReadingEnd> {
   const splitter = new LineSplitter(take);
-  return new Promise((resolve, reject) => {
-    let input: Readable = source;
-    let isGzip = false;
-    let head: Buffer | undefined = Buffer.alloc(0);
-    const end = (reading: ReadingEnd): void => {
-      source.destroy();
-      input.destroy();
-      resolve(reading);
+  const head = await firstBytes(source);
+  const isGzip = head[0] === 0x1f && head[1] === 0x8b;
+  const plain = isGzip ? createGunzip({ chunkSize: chunkBytes }) : new PassThrough();
+  // Events rather than an async iterator: a stream that fails drops what such an iterator has not read yet.
+  const ended = new Promise<ReadingEnd>((resolve) => {
+    const fail = (error: Error): void => {
+      resolve(splitter.end() ? { kind: "cut", why: error.message, isGzip } : { kind: "stopped" });
     };
-    const feed = (chunk: Buffer): void => {
-      if (!splitter.take(chunk)) end({ kind: "stopped" });
-    };
-    const finish = (): void => end({ kind: splitter.end() ? "end" : "stopped" });
-    const fail = (error: NodeJS.ErrnoException): void => {
-      if (head !== undefined && !isGzip) return reject(error);
-      if (!splitter.end()) return end({ kind: "stopped" });
-      end({ kind: "cut", why: error.message, isGzip });
-    };
-    // Events rather than an async iterator: a stream that fails drops what such an iterator has not read yet.
-    const begin = (chunk: Buffer): void => {
-      head = head === undefined ? chunk : Buffer.concat([head, chunk]);
-      if (head.length < 2) return;
-      const first = head;
-      head = undefined;
-      source.removeListener("data", begin);
-      source.removeListener("end", begun);
-      isGzip = first[0] === 0x1f && first[1] === 0x8b;
-      if (isGzip) {
-        const gunzip = createGunzip({ chunkSize: chunkBytes });
-        input = gunzip;
-        gunzip.on("data", feed).once("end", finish).on("error", fail);
-        gunzip.write(first);
-        source.pipe(gunzip);
-      } else {
-        source.on("data", feed).once("end", finish);
-        feed(first);
-      }
-    };
-    const begun = (): void => {
-      if (head !== undefined) feed(head);
-      finish();
-    };
-    source.on("data", begin).once("end", begun).on("error", fail);
+    plain.on("data", (chunk: Buffer) => {
+      if (!splitter.take(chunk)) resolve({ kind: "stopped" });
+    });
+    plain.once("end", () => resolve({ kind: splitter.end() ? "end" : "stopped" }));
+    plain.on("error", fail);
+    source.on("error", fail);
   });
+  plain.write(head);
+  source.pipe(plain);
+  const reading = await ended;
+  source.unpipe(plain);
+  source.destroy();
+  plain.destroy();
+  return reading;
+}
+
+/** At least two bytes, if there are so many; the stream is paused then. */
+async function firstBytes(source: Readable): Promise<Buffer> {
+  const { promise, resolve, reject } = Promise.withResolvers<void>();
+  let head = Buffer.alloc(0);
+  const read = (): void => {
+    while (head.length < 2) {
+      const chunk: Buffer | null = source.read();
+      if (chunk === null) return;
+      head = Buffer.concat([head, chunk]);
+    }
+    resolve();
+  };
+  source.on("readable", read).once("end", resolve).once("error", reject);
+  await promise;
+  source.off("readable", read).off("end", resolve).off("error", reject);
+  return head;
 }
 
 /** Splits text that comes in chunks. After `take` said no, it is not asked again. */
