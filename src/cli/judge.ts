@@ -98,10 +98,12 @@ function tellLimits(judgement: Judgement, spec: RolloutSpec, { counts }: Replay,
     const but = rings ? "; who was in a ring is not known, and rings are judged by the general weight" : "";
     tell(`${count(counts.judgedByPlan)} lines without odds are judged by the plan's weight at their time${but}`);
   }
-  if (
-    counts.judgedByPlan > 0 &&
-    judgement.checks.some(({ metric, verdict }) => metric === "drift" && verdict === "fail")
-  ) {
+  if (counts.judgedWithoutUnit > 0) {
+    tell(`${count(counts.judgedWithoutUnit)} lines without unit count as a user each, one broken client as many`);
+  }
+  const drifts = judgement.checks.some(({ metric, verdict }) => metric === "drift" && verdict === "fail");
+  // Without units a client's requests are not independent, and look like drift.
+  if (counts.judgedByPlan > counts.judgedWithoutUnit && drifts) {
     tell("the log's shares are not the plan's, so the verdict cannot be relied on: set the steps as they were then");
   }
 }

@@ -82,7 +82,11 @@ interface User {
   readonly isBroken: boolean;
 }
 
-function userOf(user: number, random: () => number, { seed, users = 3_000, canary = 0, ...simulation }: Simulation): User {
+function userOf(
+  user: number,
+  random: () => number,
+  { seed, users = 3_000, canary = 0, ...simulation }: Simulation,
+): User {
   const digest = hashText(`user ${user} of ${seed}`, 0);
   const hex = (word: number) => (word >>> 0).toString(16).padStart(8, "0");
   const isPlaced = random() * 100 < (simulation.placed ?? 0);
@@ -96,7 +100,7 @@ function userOf(user: number, random: () => number, { seed, users = 3_000, canar
 
 /** A configuration whose rollout has these checks and steps. */
 export function judgedConfig(
-  rollout = 'steps: [{ weight: 10, hold: 7d }], checks: [{ name: errors, metric: errors }, { name: slow, metric: slow, over: 800ms }]',
+  rollout = "steps: [{ weight: 10, hold: 7d }], checks: [{ name: errors, metric: errors }, { name: slow, metric: slow, over: 800ms }]",
 ): string {
   return `services:
   shop:
