@@ -213,7 +213,7 @@ export class Replay {
     for (const [at, { verdict, atMs }] of checks.entries()) {
       const before = this.#fell[at];
       if (before?.verdict === verdict && before.atMs === atMs) continue;
-      const moment = this.#moments.find((report) => atMs !== null && report.atMs >= atMs);
+      const moment = this.#moments.findLast((report) => report.atMs === atMs);
       this.#fell[at] = { verdict, atMs, requests: moment?.requests ?? this.#requests };
     }
     this.#moments = [];

@@ -4,6 +4,8 @@ import { StringDecoder } from "node:string_decoder";
 import { createGunzip } from "node:zlib";
 
 const chunkBytes = 1 << 20;
+/** What is unpacked at a time: as much may be lost before a damaged place. */
+const unpackedBytes = 1 << 16;
 /** An access-log line is at most about 20 KiB; what is longer is another file, and must not fill the memory. */
 const lineLimit = 1 << 20;
 const newline = "\n";
@@ -23,14 +25,14 @@ export function openLog(path: string): Readable {
 
 /**
  * Gives each line of a stream of UTF-8 text to `take`, until it returns false. Input that begins with gzip's magic bytes
- * is unpacked, several members one after another too. Where input is cut or damaged, the lines before it are given.
+ * is unpacked, several members one after another too. Where input is cut or damaged, the lines before it are given, except for the last few before damage.
  * Rejects if it could not be read at all.
  */
 export async function readLines(source: Readable, take: LineTaker): Promise<ReadingEnd> {
   const splitter = new LineSplitter(take);
   const head = await firstBytes(source);
   const isGzip = head[0] === 0x1f && head[1] === 0x8b;
-  const plain = isGzip ? createGunzip({ chunkSize: chunkBytes }) : new PassThrough();
+  const plain = isGzip ? createGunzip({ chunkSize: unpackedBytes }) : new PassThrough();
   // Events rather than an async iterator: a stream that fails drops what such an iterator has not read yet.
   const ended = new Promise<ReadingEnd>((resolve) => {
     const fail = (error: Error): void => {
