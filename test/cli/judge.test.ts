@@ -95,7 +95,9 @@ describe("perch judge", () => {
     const { code, out, err } = await judge(log("people.log", simulatedLog(worse)));
     expect({ code, err }).toEqual({ code: 1, err: "" });
     expect(out).toMatch(/^FAIL: canary fails errors after [\d,]+ requests, at 2026-03-01T00:\d\d:\d\d\.\d{3}Z\.\n/);
-    expect(out).toMatch(/\n {2}errors +fail +after [\d,]+ +\d+ of the \d+ users who met an error were on canary/);
+    expect(out).toMatch(
+      /\n {2}errors: fail after [\d,]+ requests\n {4}\d+ of the \d+ users who met an error were on canary/,
+    );
     expect(out).toMatch(
       /\nUntil it was found, \d+ of \d+ users of canary met an error, \d+ of [\d,]+ users of stable met/,
     );

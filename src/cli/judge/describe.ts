@@ -1,6 +1,5 @@
 import type { RolloutSpec } from "../../decide/rollout-spec.ts";
 import type { LineCounts, Replay } from "../../rollout/replay.ts";
-import { formatTable } from "../command.ts";
 import type { JudgedCheck, Judgement } from "./judgement.ts";
 
 /** The judgement as text for a terminal: the verdict first. */
@@ -10,7 +9,7 @@ export function describeJudgement(judgement: Judgement, spec: RolloutSpec, repla
     headline(judgement, replay),
     `release ${release}, rollout ${spec.id}: ${candidate} against ${baseline}`,
     "",
-    ...formatTable(judgement.checks.map((check) => [`  ${check.name}`, check.verdict, after(check), check.why])),
+    ...judgement.checks.flatMap((check) => [`  ${check.name}: ${check.verdict}${after(check)}`, `    ${check.why}`]),
     "",
     cost(judgement),
     lineSentence(replay.counts),
@@ -29,7 +28,7 @@ function headline({ verdict, candidate, requests }: Judgement, { failed, span }:
 }
 
 function after({ verdict, requests }: JudgedCheck): string {
-  return verdict === "not-enough-data" ? "" : `after ${count(requests)}`;
+  return verdict === "not-enough-data" ? "" : ` after ${count(requests)} requests`;
 }
 
 function cost({ verdict, candidate, baseline, users }: Judgement): string {

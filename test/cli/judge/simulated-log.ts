@@ -32,7 +32,7 @@ export const gapMs = 50;
 const equal: Rates = { stable: 0.01, canary: 0.01 };
 
 /** Uniform numbers of [0, 1), the same for the same seed (Mulberry32, public domain). */
-export function seededRandom(seed: number): () => number {
+function seededRandom(seed: number): () => number {
   let state = seed | 0;
   return () => {
     state = (state + 0x6d2b79f5) | 0;
