@@ -30,28 +30,38 @@ const mostEvidence = 1e12;
  * most 1 at every moment if they are. So it ever reaches `1/a` with probability `a` at most, however often one looks
  * (Ville's inequality).
  *
+ * It is also a mixture of when the effect begins: half of the bet is on the first toss, the rest is spread over all later
+ * ones. Otherwise hours of good answers would have to be outweighed before a candidate that goes bad late is found.
+ *
  * Sources: Lindon, Sanden, Shirikian, Rapid regression detection in software deployments through sequential testing
- * (KDD 2022); Robbins, Statistical methods related to the law of the iterated logarithm (1970), for the mixture.
+ * (KDD 2022); Robbins, Statistical methods related to the law of the iterated logarithm (1970), for the mixture of effects; Shin,
+ * Ramdas, Rinaldo, E-detectors: a nonparametric framework for sequential change detection (2024), for that of beginnings.
  */
 export class CoinEvidence {
   readonly #effects: readonly Effect[];
-  /** Logarithms of the likelihood ratios, by effect. */
+  /** Logarithms of the likelihood ratios of those parts of the bet that have begun, by effect. */
   readonly #logs: Float64Array;
   #tosses = 0;
   #candidates = 0;
   #expected = 0;
   #peak = 1;
+  /** Logarithms of one toss's ratios for the latest odds: those of most tosses are the same. */
+  readonly #ofCandidate: Float64Array;
+  readonly #ofBaseline: Float64Array;
+  #latestOdds = Number.NaN;
 
   constructor(effects: readonly Effect[]) {
     this.#effects = effects;
-    this.#logs = new Float64Array(effects.length);
+    this.#logs = new Float64Array(effects.length).fill(Number.NEGATIVE_INFINITY);
+    this.#ofCandidate = new Float64Array(effects.length);
+    this.#ofBaseline = new Float64Array(effects.length);
   }
 
   /** What `save` gave for the same effects. */
   static restore(saved: unknown, effects: readonly Effect[]): CoinEvidence {
     const record = savedRecord(saved);
     const logs = savedList(record["logs"], savedNumber);
-    if (logs.length !== effects.length) throw new ForeignShape("other effects");
+    if (logs.length !== (record["tosses"] === 0 ? 0 : effects.length)) throw new ForeignShape("other effects");
     const evidence = new CoinEvidence(effects);
     evidence.#logs.set(logs);
     evidence.#tosses = savedCount(record["tosses"]);
@@ -77,12 +87,10 @@ export class CoinEvidence {
 
   /** The e-value: 1 says nothing. At most 1e12. */
   get value(): number {
-    const largest = Math.max(...this.#logs);
-    let sum = 0;
-    for (const [at, { weight }] of this.#effects.entries()) {
-      sum += weight * Math.exp((this.#logs[at] ?? 0) - largest);
-    }
-    return Math.min(mostEvidence, Math.exp(largest + Math.log(sum)));
+    if (this.#tosses === 0) return 1;
+    let sum = notBegun(this.#tosses);
+    for (const [at, { weight }] of this.#effects.entries()) sum += weight * Math.exp(this.#logs[at] ?? 0);
+    return Math.min(mostEvidence, sum);
   }
 
   /** The largest e-value so far: what one would have seen by looking after every toss. */
@@ -96,15 +104,37 @@ export class CoinEvidence {
     this.#tosses += 1;
     this.#expected += odds;
     if (isCandidate) this.#candidates += 1;
-    for (const [at, effect] of this.#effects.entries()) {
-      const ratio = (isCandidate ? effect.odds : 1) / (effect.odds * odds + 1 - odds);
-      this.#logs[at] = (this.#logs[at] ?? 0) + Math.log(ratio);
+    if (odds !== this.#latestOdds) this.#prepare(odds);
+    const ratios = isCandidate ? this.#ofCandidate : this.#ofBaseline;
+    const beginning = notBegun(this.#tosses - 1) - notBegun(this.#tosses);
+    for (let at = 0; at < ratios.length; at++) {
+      this.#logs[at] = logOfSum(this.#logs[at] ?? 0, beginning) + (ratios[at] ?? 0);
     }
     this.#peak = Math.max(this.#peak, this.value);
   }
 
   save(): unknown {
     const [tosses, candidates, expected, peak] = [this.#tosses, this.#candidates, this.#expected, this.#peak];
-    return { logs: [...this.#logs], tosses, candidates, expected, peak };
+    // JSON has no infinity, which is where they all begin.
+    return { logs: tosses === 0 ? [] : [...this.#logs], tosses, candidates, expected, peak };
   }
+
+  #prepare(odds: number): void {
+    for (const [at, effect] of this.#effects.entries()) {
+      const baseline = -Math.log(effect.odds * odds + 1 - odds);
+      this.#ofBaseline[at] = baseline;
+      this.#ofCandidate[at] = baseline + Math.log(effect.odds);
+    }
+    this.#latestOdds = odds;
+  }
+}
+
+/** The part of the bet that has not begun after so many tosses: its sum telescopes, and it shrinks very slowly. */
+function notBegun(tosses: number): number {
+  return tosses === 0 ? 1 : 0.5 / Math.log2(tosses + 1);
+}
+
+/** The logarithm of `exp(log) + more`. */
+function logOfSum(log: number, more: number): number {
+  return log > 0 ? log + Math.log1p(more * Math.exp(-log)) : Math.log(Math.exp(log) + more);
 }

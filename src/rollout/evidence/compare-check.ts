@@ -60,10 +60,10 @@ export class CompareCheck implements Judged {
     const { coin } = this.#question;
     const bad = badText(this.#spec, this.#seen.questions.limitMs(this.#spec));
     if (coin.tosses === 0) return `no user met ${bad} yet`;
-    const users = coin.tosses === 1 ? "the one user" : `the ${countText(coin.tosses)} users`;
-    const were = coin.candidates === 1 ? "was" : "were";
     const which = `${this.#seen.candidate}, which has ${percentText(coin.odds)} of users`;
-    return `${countText(coin.candidates)} of ${users} who met ${bad} ${were} on ${which}`;
+    if (coin.tosses === 1) return `the one user who met ${bad} was ${coin.candidates === 1 ? "" : "not "}on ${which}`;
+    const were = coin.candidates === 1 ? "was" : "were";
+    return `${countText(coin.candidates)} of the ${countText(coin.tosses)} users who met ${bad} ${were} on ${which}`;
   }
 
   #sampled(): string {

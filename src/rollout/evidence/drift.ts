@@ -67,14 +67,13 @@ export class Drift implements Judged {
       pass: `as drawn (${evidence})`,
       "not-enough-data": `it waits for ${missing} more new users (${evidence})`,
     }[verdict];
-    const [drew, came] = [this.#share(this.#first), this.#share(this.#returned)];
     return {
       baseline: null,
       candidate: null,
       evidence: this.#evidence,
       limit: this.#limit,
       interval: null,
-      why: `of new users ${drew}, and of those who came again ${came}: ${conclusion}`,
+      why: `${this.#share("new users", this.#first)}, ${this.#share("users who came again", this.#returned)}: ${conclusion}`,
     };
   }
 
@@ -86,10 +85,10 @@ export class Drift implements Judged {
     return Math.max(this.#first.peak, this.#returned.peak) / 2;
   }
 
-  #share({ tosses, candidates, odds }: CoinEvidence): string {
-    if (tosses === 0) return "nobody was drawn yet";
-    const found = `${countText(candidates)} of ${countText(tosses)}`;
-    return `${found} (${percentText(candidates / tosses)}) were on ${this.#candidate}, where ${percentText(odds)} were due`;
+  #share(who: string, { tosses, candidates, odds }: CoinEvidence): string {
+    if (tosses === 0) return `no ${who} yet`;
+    const found = `${countText(candidates)} of ${countText(tosses)} ${who} were on ${this.#candidate}`;
+    return `${found} (${percentText(candidates / tosses)}, ${percentText(odds)} were due)`;
   }
 }
 

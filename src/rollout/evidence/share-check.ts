@@ -106,20 +106,21 @@ export class ShareCheck implements Judged {
     const share = percentText(this.#spec.share);
     const of = ({ bad, users }: ShareCounts) => `${countText(bad)} of ${countText(users)}`;
     if (candidate.users === 0) return `no user was drawn to ${name} yet`;
+    const rest = `to pass, more than ${this.#spec.kind === "margin" ? points(this.#spec.share) : share} must be ruled out`;
     if (this.#spec.kind === "at-most") {
-      const did = `(${of(candidate)} did)`;
-      if (verdict === "fail") return `at least ${percentText(low)} of ${name}'s users meet ${bad} ${did}; ${share} may`;
-      if (verdict === "pass") return `at most ${percentText(high)} of ${name}'s users meet ${bad} ${did}; ${share} may`;
-      const range = `${percentText(low)} to ${percentText(high)} of ${name}'s users may meet ${bad} ${did}`;
-      return `${range}; to pass, more than ${share} must be ruled out: ${this.#missing()}`;
+      const did = `(${of(candidate)} did); the limit is ${share}`;
+      if (verdict === "fail") return `at least ${percentText(low)} of ${name}'s users meet ${bad} ${did}`;
+      if (verdict === "pass") return `at most ${percentText(high)} of ${name}'s users meet ${bad} ${did}`;
+      const range = `${percentText(low)} to ${percentText(high)} of ${name}'s users may meet ${bad}`;
+      return `${range} (${of(candidate)} did); ${rest}: ${this.#missing()}`;
     }
-    const did = `(${of(candidate)} on ${name}, ${of(baseline)} on ${this.#seen.baseline})`;
-    if (verdict === "fail")
-      return `users of ${name} meet ${bad} at least ${points(low)} more often ${did}; ${share} is the margin`;
-    if (verdict === "pass")
-      return `users of ${name} meet ${bad} at most ${points(high)} more often ${did}; ${share} is the margin`;
-    const range = `the share of users who meet ${bad} may differ by ${points(low)} to ${points(high)} on ${name} ${did}`;
-    return `${range}; to pass, more than ${share} must be ruled out: ${this.#missing()}`;
+    const other = this.#seen.baseline;
+    const those = `the share of ${name}'s users who meet ${bad}`;
+    const did = `(${of(candidate)} on ${name}, ${of(baseline)} on ${other})`;
+    const margin = `the margin is ${points(this.#spec.share)}`;
+    if (verdict === "fail") return `${those} is at least ${above(low)} ${other}'s ${did}; ${margin}`;
+    if (verdict === "pass") return `${those} is at most ${above(high)} ${other}'s ${did}; ${margin}`;
+    return `${those} may be from ${above(low)} to ${above(high)} ${other}'s ${did}; ${rest}: ${this.#missing()}`;
   }
 
   /** If shares stay as they are. */
@@ -149,7 +150,13 @@ export class ShareCheck implements Judged {
 }
 
 /** Of a difference of shares. */
-const points = (difference: number): string => percentText(difference).replace("%", "points");
+function points(difference: number): string {
+  return `${(100 * difference).toLocaleString("en-US", { maximumSignificantDigits: 3 })} points`;
+}
+
+function above(difference: number): string {
+  return `${points(Math.abs(difference))} ${difference < 0 ? "below" : "above"}`;
+}
 
 function isEqual(left: ShareCounts, right: ShareCounts): boolean {
   return left.bad === right.bad && left.users === right.users && left.within === right.within;

@@ -8,7 +8,7 @@ export function percentText(share: number): string {
 }
 
 export function evidenceText(value: number): string {
-  if (value >= 1e12) return "beyond all doubt";
+  if (value >= 1e9) return "over a billion";
   return value >= 100 ? countText(value) : value.toLocaleString("en-US", { maximumSignificantDigits: 2 });
 }
 
