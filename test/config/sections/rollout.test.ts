@@ -1,66 +1,10 @@
 import { Ajv2020 } from "ajv/dist/2020.js";
 import { describe, expect, test } from "vitest";
 import { parse } from "yaml";
-import { ringKey } from "../../../src/config/ring-key.ts";
 import { jsonSchema } from "../../../src/config/schema.ts";
 import { useRollout } from "../../../src/decide/release-spec.ts";
+import { base, checked, checks, edited, planned, rolloutOf, withPages } from "../rollout-config.ts";
 import { compiled, load, problemsOf, validConfig } from "../valid-config.ts";
-
-/** A configuration with a rollout, without problems. The rollout begins at line 33. */
-const base = `${validConfig.replace(
-  "split: { stable: 95, canary: 5 }\n",
-  `split: { stable: 100, canary: 0 }
-    rollout:
-      id: "2.4.0"
-      candidate: canary
-      steps:
-        - { weight: 1, hold: 5m }
-        - { when: { userId: ada }, weight: 50, hold: 10m, atLeast: { users: 500 } }
-        - { weight: 10, hold: 10m }
-        - pause
-      checks:
-        - { name: errors, metric: errors }
-        - { name: slow, metric: slow, over: 800ms }
-        - { name: ceiling, metric: errors, atMost: 5% }
-        - { name: no-worse, metric: slow, over: p95, margin: 0.5% }
-        - { name: orders, prometheus: { url: "http://prometheus:9090", query: up, atLeast: 0.9 }, every: 2m, failures: 5 }
-        - { name: smoke, webhook: { url: "http://ci/smoke?a=1" }, beforeStep: 1 }
-      caps: { users: 1000, failures: 50, requestsPerSecond: 200 }
-      notify: [{ url: "https://chat.example.com/hook", secretFile: pins.secret }]
-`,
-)}state: { file: data/state.json }
-`;
-
-/** The configuration with some replacements. Throws if one of them is not in it. */
-function edited(...edits: readonly (readonly [find: string, replacement: string])[]): string {
-  return edits.reduce((text, [find, replacement]) => {
-    if (!text.includes(find)) throw new Error(`the configuration has no ${JSON.stringify(find)}`);
-    return text.replace(find, () => replacement);
-  }, base);
-}
-
-const rolloutOf = (text: string) => {
-  const [release] = compiled(text).releases;
-  if (release?.rollout === undefined) throw new Error("no rollout");
-  return release.rollout;
-};
-
-const steps = base.slice(base.indexOf("      steps:\n"), base.indexOf("      checks:\n"));
-const checks = base.slice(base.indexOf("      checks:\n"), base.indexOf("      caps:"));
-
-/** Replaces the steps, and all checks by the default one. */
-const planned = (...written: readonly string[]): string =>
-  edited([steps, `      steps:\n${written.map((step) => `        - ${step}\n`).join("")}`], [checks, ""]);
-
-const checked = (check: string): string => edited([checks, `      checks:\n        - ${check}\n`]);
-
-/** A second service behind the same release. */
-const withPages = (pages: string, ...edits: readonly (readonly [string, string])[]): string =>
-  edited(
-    ["releases:\n", `  pages: ${pages}\nreleases:\n`],
-    ["routes:\n", "routes:\n  - { name: pages, match: { path: { prefix: /p } }, service: pages, release: shop }\n"],
-    ...edits,
-  );
 
 type Case = readonly [sentence: string, text: string, problems: readonly string[]];
 
@@ -395,109 +339,10 @@ const errors: readonly Case[] = [
   ],
 ];
 
-const warnings: readonly Case[] = [
-  [
-    "a candidate that one service lacks",
-    withPages('{ versions: { stable: { endpoints: ["http://s"] } } }', ["split: { stable: 100, canary: 0 }\n    ", ""]),
-    ["35:18: warning: service pages without version canary will serve the default version instead"],
-  ],
-  [
-    "no state file",
-    edited(["state: { file: data/state.json }\n", ""]),
-    [
-      "33:5: warning: there is no state file, so rollouts and pauses are lost when the process ends; set state: { file: /var/lib/perch/state.json } at the top",
-    ],
-  ],
-  [
-    "a candidate with a weight of its own",
-    edited(["{ stable: 100, canary: 0 }", "{ stable: 95, canary: 5 }"]),
-    [
-      "32:26: warning: the rollout sets the weights of stable and canary while it runs: this one holds only before it starts and when it is over; write canary: 0",
-    ],
-  ],
-  [
-    "a split that gives neither version anything",
-    edited(
-      ["{ stable: 100, canary: 0 }", "{ other: 1 }"],
-      ["      canary: {", '      other: { endpoints: ["http://o"] }\n      canary: {'],
-    ),
-    ["33:5: warning: the split gives nobody stable or canary, so the rollout has nobody to draw; give stable a weight"],
-  ],
-  [
-    "pins that hold",
-    edited(["      by: userId", "      whenWeightsChange: hold\n      by: userId"]),
-    [
-      "22:26: warning: with hold, a rollout draws and judges new users only: those with a pin keep their version, whatever the weights are; use follow",
-    ],
-  ],
-  [
-    "a ring that nobody is in",
-    planned(
-      "{ when: { host: a.example }, weight: 5, hold: 1m }",
-      "{ when: { percent: 0 }, weight: 5, hold: 1m }",
-    ).replaceAll("name: shop\n    service", "name: shop\n    match: { hosts: [b.example] }\n    service"),
-    [
-      "37:13: warning: no request is in this ring: no route of release shop has the host a.example",
-      "38:13: warning: no request is in this ring: its percentage is 0",
-    ],
-  ],
-  [
-    "a ring that everybody is in",
-    planned("{ when: {}, weight: 5, hold: 1m }"),
-    ["37:13: warning: every request is in this ring; leave out when: the weight is then for everyone"],
-  ],
-  [
-    "a ring below the rest",
-    planned("{ weight: 10, hold: 1m }", "{ when: { userId: ada }, weight: 10, hold: 1m }"),
-    ["38:44: warning: nobody gains by this step: its ring has 10 %, and everyone has 10 % already"],
-  ],
-  [
-    "nothing to compare",
-    planned("{ weight: 0, hold: 1m }", "{ weight: 100, hold: 1m }"),
-    [
-      '36:7: warning: no step answers check "errors": a weight of 0 or 100 leaves no other version to compare with; add a step with a weight between 0 and 100',
-    ],
-  ],
-  [
-    "nobody to count",
-    edited([steps, "      steps: [{ weight: 0, hold: 1m }]\n"], [", beforeStep: 1", ""]),
-    [
-      '38:19: warning: no step answers check "errors": a weight of 0 or 100 leaves no other version to compare with; add a step with a weight between 0 and 100',
-      '39:19: warning: no step answers check "slow": a weight of 0 or 100 leaves no other version to compare with; add a step with a weight between 0 and 100',
-      '40:19: warning: no step answers check "ceiling": the candidate gets nobody; add a step with a weight between 0 and 100',
-      '41:19: warning: no step answers check "no-worse": a weight of 0 or 100 leaves no other version to compare with; add a step with a weight between 0 and 100',
-    ],
-  ],
-  [
-    "a limit above the total timeout",
-    edited(["timeouts: { connect: 2s }", "timeouts: { connect: 2s, total: 4s }"], ["over: 800ms", "over: 4s"]),
-    ["43:45: warning: no answer takes over 4s: on every route of release shop the total timeout of 4s ends it before"],
-  ],
-];
-
-describe("problems", () => {
-  test.each(errors)("%s: rejected", (_sentence, text, wanted) => {
+describe("a rollout with a mistake", () => {
+  test.each(errors)("%s is rejected", (_sentence, text, wanted) => {
     const result = load(text);
     expect([result.ok, problemsOf(result)]).toEqual([false, wanted]);
-  });
-
-  test.each(warnings)("%s: a warning", (_sentence, text, wanted) => {
-    const result = load(text);
-    expect([result.ok, problemsOf(result)]).toEqual([true, wanted]);
-  });
-
-  test("none that follows from another: no warning about what an error left out", () => {
-    expect(problemsOf(load(planned("{ when: { userid: ada }, weight: 0, hold: 1m }")))).toEqual([
-      '37:21: error: unknown attribute "userid"; did you mean "userId"?',
-    ]);
-  });
-
-  test("none about a total timeout that some route has not", () => {
-    const text = edited(
-      ["over: 800ms", "over: 4s"],
-      ["    service: shop\n", "    service: shop\n    timeouts: { total: 2s }\n"],
-    );
-    expect(problemsOf(load(text))).toEqual([]);
   });
 });
 
@@ -525,73 +370,8 @@ describe("the state file", () => {
   });
 });
 
-/** The key of the first ring of a rollout with one step. */
-function keyOf(when: string, text = planned(`{ when: ${when}, weight: 5, hold: 1m }`)): string {
-  const [step] = rolloutOf(text).steps;
-  if (step?.kind !== "weight" || step.ring === undefined) throw new Error("no ring");
-  return step.ring.key;
-}
-
-describe("a ring's key", () => {
-  test("is the same for ever: state files hold it", () => {
-    expect(keyOf("{ userId: ada }")).toBe("userId-ada-5346c035");
-    expect(keyOf("{ userId: [grace, ada], any: [{ staff: true }, { not: { orders: { atLeast: 3 } } }] }")).toBe(
-      "not-orders-atLeast-3-or-staff-true-userI-a7b6569b",
-    );
-  });
-
-  test.each([
-    ["the order of entries", "{ userId: ada, staff: true }", "{ staff: true, userId: ada }"],
-    ["the order of values", "{ userId: [ada, grace] }", "{ userId: [grace, ada] }"],
-    [
-      "the order of conditions",
-      "{ any: [{ staff: true }, { userId: ada }] }",
-      "{ any: [{ userId: ada }, { staff: true }] }",
-    ],
-    ["the form of an operand", "{ userId: ada }", "{ userId: { equals: ada } }"],
-  ])("does not depend on %s", (_sentence, one, other) => {
-    expect(keyOf(one)).toBe(keyOf(other));
-  });
-
-  test("does not depend on the place of the attribute", () => {
-    const step = planned("{ when: { userId: ada }, weight: 5, hold: 1m }");
-    const moved = step.replace(
-      "attributes:\n",
-      "attributes:\n  first: { type: string, from: [{ header: x-first }] }\n",
-    );
-    expect(keyOf("", moved)).toBe(keyOf("", step));
-  });
-
-  test("differs for different conditions, and is letters, digits, _ and - alone", () => {
-    const conditions = [
-      "{ userId: ada }",
-      "{ userId: Ada }",
-      "{ header: { userid: ada } }",
-      "{ cookie: { userid: ada } }",
-      "{ not: { userId: ada } }",
-      "{ userId: 商店 }",
-      "{ userId: 商 }",
-      "{ userId: { regex: '^a.*$' } }",
-      "{ percent: 5 }",
-      "{ percent: 5, seed: a }",
-      "{ any: [{ userId: ada }, { staff: true }] }",
-      "{ all: [{ userId: ada }, { staff: true }] }",
-      "{ peer: { cidr: 2001:db8::/32 } }",
-      `{ userId: ${"long".repeat(50)} }`,
-      `{ userId: ${"long".repeat(51)} }`,
-    ];
-    const keys = conditions.map((when) => keyOf(when));
-    expect(new Set(keys).size).toBe(keys.length);
-    for (const key of keys) expect(key).toMatch(/^[A-Za-z0-9_-]{1,49}$/);
-  });
-});
-
 describe("the JSON Schema", () => {
   const validate = new Ajv2020({ allowUnionTypes: true }).compile(jsonSchema());
-
-  test("accepts a rollout", () => {
-    expect(validate(parse(base)), JSON.stringify(validate.errors)).toBe(true);
-  });
 
   const plain =
     "1 0 1.5 1e3 '5' true off 5s 0s 5% 5xx 503 404-499 pause p95 slow canary rollback http://a:1/b HTTPS://a [5xx] [pause]";
@@ -605,7 +385,7 @@ describe("the JSON Schema", () => {
     const text = rollout + extra;
     let loaded = 0;
     for (const { 0: word, index } of text.matchAll(/(?<=[:[,{] )[^\s,{}[\]:]+(?=[\s,\]}])/g)) {
-      for (const spelling of spellings) {
+      for (const spelling of spellings.filter((_, at) => (at + index) % 3 === 0)) {
         const respelt = text.slice(0, index) + spelling + text.slice(index + word.length);
         const whole = base.slice(0, start) + respelt + base.slice(start + rollout.length);
         if (!load(whole).ok) continue;
