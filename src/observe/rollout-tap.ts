@@ -23,8 +23,8 @@ const maxSightings = 1_024;
 const seenOnce = 1;
 const seenAgain = 2;
 const onCandidate = 4;
-/** It had an answer that did not fail since its last bad one was reported. */
-const goodSince = 8;
+/** Its last answer did not fail. */
+const wentWell = 8;
 const directionShift = 4;
 
 /**
@@ -32,7 +32,7 @@ const directionShift = 4;
  * and looks the unit up; it allocates nothing.
  *
  * A unit is reported when it is new, when it returns, at its first answer after the rollout's weights or its side have
- * changed, and when it meets an answer that is bad in a new way or after a good one.
+ * changed, when it meets an answer that is bad in a new way, and when it fails after an answer that did not.
  */
 export class RolloutTap {
   readonly release: string;
@@ -111,20 +111,19 @@ export class RolloutTap {
     const before = units.stateAt(place);
     const sideFlag = side === "candidate" ? onCandidate : 0;
     const settled = (this.#direction << directionShift) | seenOnce | seenAgain | sideFlag;
-    if (bad === 0 && before === (settled | goodSince)) {
+    if (bad === 0 && before === (settled | wentWell)) {
       counts.goodSinceBad++;
       return;
     }
     const isSameSide = (before & onCandidate) === sideFlag;
     const knownBad = isSameSide ? units.badAt(place) : 0;
-    const isNewlyBad = bad !== 0 && ((bad & ~knownBad) !== 0 || (before & goodSince) !== 0);
-    const isNews = isNewlyBad || (before & ~goodSince) !== settled;
     const failed = (bad & failureBit) !== 0;
+    const isNewlyBad = (bad & ~knownBad) !== 0 || (failed && (before & wentWell) !== 0);
+    const isNews = isNewlyBad || (before & ~wentWell) !== settled;
     const isReportedBad = isNews && bad !== 0;
     if (isNews) this.#sightings.push(sighting(unit, side, odds, before, bad, counts.goodSinceBad));
-    const isGoodSince = isReportedBad ? 0 : failed ? before & goodSince : goodSince;
     const seen = before === 0 ? settled & ~seenAgain : settled;
-    units.set(place, seen | isGoodSince, knownBad | bad);
+    units.set(place, failed ? seen : seen | wentWell, knownBad | bad);
     if (isReportedBad) counts.goodSinceBad = 0;
     else if (!failed) counts.goodSinceBad++;
     if (isReportedBad) this.#handOver("news");

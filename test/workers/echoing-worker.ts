@@ -1,0 +1,31 @@
+import { parentPort } from "node:worker_threads";
+import type { RolloutReport } from "../../src/observe/rollout-report.ts";
+import type { Directions } from "../../src/observe/rollout-taps.ts";
+import type { StartAnswer, WorkerReply, WorkerRequest } from "../../src/workers/messages.ts";
+
+/** Serves nothing. It sends back, as a report, each call and the id of the rollout that it was directed to. */
+const post = (reply: WorkerReply) => parentPort?.postMessage(reply);
+const none = { good: 0, failed: 0 };
+const noAnswers = { baseline: none, candidate: none };
+
+function echo(call: string, { traffic }: Directions): void {
+  const id = traffic.get("shop")?.rollout?.id ?? "none";
+  const report: RolloutReport = {
+    release: call,
+    id,
+    sightings: [],
+    drawn: noAnswers,
+    placed: noAnswers,
+    baselineDurations: [],
+  };
+  post({ kind: "rollout", report });
+  if (id === "exit") process.exit(3);
+}
+
+const serving: StartAnswer = { kind: "serving", listeners: [] };
+
+parentPort?.on("message", ({ id, call, input }: WorkerRequest) => {
+  if (call === "start") echo(call, (input as { directions: Directions }).directions);
+  if (call === "direct" || call === "commit") echo(call, input as Directions);
+  post({ kind: "answer", id, answer: call === "listen" ? serving : undefined });
+});
