@@ -78,6 +78,11 @@ export const commands: readonly CommandEntry[] = [
     load: async () => (await import("./rollout.ts")).rollout,
   },
   {
+    name: "judge",
+    summary: "Replay an access log through a rollout's checks: what would they have said?",
+    load: async () => (await import("./judge.ts")).judge,
+  },
+  {
     name: "schema",
     summary: "Print the JSON Schema of the configuration, for editors.",
     load: async () => (await import("./schema.ts")).schema,
