@@ -378,6 +378,8 @@ function linesByCase(text: string, ports: ReadonlyMap<number, string>): Readonly
       continue;
     }
     for (const timed of ["time", "durationMs", "ttfbMs"]) if (timed in entry) entry[timed] = "<ms>";
+    // Anonymous ones are random.
+    if ("unit" in entry) entry["unit"] = "<unit>";
     byCase.set(index, `${byCase.get(index) ?? ""}${normalised(JSON.stringify(entry), { ports })}\n`);
   }
   return byCase;
