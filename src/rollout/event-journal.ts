@@ -88,7 +88,7 @@ const levels: Partial<Readonly<Record<RolloutEvent["type"], "info" | "warn" | "e
   paused: "warn",
   aborted: "warn",
   check: "warn",
-  "rolling-back": "error",
-  "rolled-back": "error",
+  "rolling-back": "warn",
+  "rolled-back": "warn",
   state: "error",
 };

@@ -249,7 +249,7 @@ describe("what a judge says", () => {
     judge.report(firstAnswers(0, 37, "candidate", 1), 4);
     expect(judge.checks().map(({ why }) => why)).toMatchInlineSnapshot(`
       [
-        "37 of the 50 users who met an error were on canary, which has 10 % of users: the evidence is over a billion, and 400 fails it",
+        "37 of the 50 users who met an error were on canary, which has 10 % of users: the evidence is over a billion, and it fails at 400",
         "no user met an answer slower than 800 ms yet: no proof that it is worse (evidence 1, it fails at 400)",
         "4.63 % to 18 % of canary's users may meet an error (37 of 370 did); to pass, more than 5 % must be ruled out: more users alone will not do that",
         "the share of canary's users who meet an error is at least 2.62 points above stable's (37 of 370 on canary, 13 of 2,000 on stable); the margin is 2 points",

@@ -1,11 +1,10 @@
+import { rolloutBody } from "../../admin/rollout-body.ts";
 import type { RolloutStatus } from "../../rollout/rollouts-api.ts";
 import { formatTable } from "../command.ts";
+import { statusLines } from "../rollout/status-lines.ts";
 import { count, percent } from "./report.ts";
 import type { RolloutTally } from "./rollout-tally.ts";
 import type { CrowdReport } from "./tally.ts";
-
-const marks = { done: "x", current: ">", next: " " } as const;
-const columns = 80;
 
 /** The versions as users see them, then where the rollout stands and why; at most 80 columns wide. */
 export function rolloutLines(report: CrowdReport, status: RolloutStatus, tally: RolloutTally): string[] {
@@ -18,15 +17,10 @@ export function rolloutLines(report: CrowdReport, status: RolloutStatus, tally: 
     p95Ms === null ? "-" : `${p95Ms.toFixed(1)} ms`,
   ]);
   const right = Array.from({ length: heading.length - 1 }, () => "right" as const);
-  const steps = status.steps.map(({ state, title }) => `[${marks[state]}] ${title}`).join("  ");
   return [
     ...formatTable([heading, ...rows], ["left", ...right]),
     "",
-    `rollout ${status.id}, ${status.phase}: ${status.baseline} to ${status.candidate}`,
-    `  ${steps}`,
-    ...wrapped(status.sentence, "  "),
-    "",
-    ...status.checks.flatMap(({ name, verdict, why }) => wrapped(`${name}: ${verdict}. ${why}`, "  ")),
+    ...statusLines(rolloutBody(status)),
     "",
     `users who met an error: ${count(tally.badUsers)}; who went back to stable: ${count(tally.movedBack)}`,
     ...(status.phase === "rolled-back" ? [`requests that met the canary since: ${count(tally.afterRollback)}`] : []),
@@ -36,17 +30,4 @@ export function rolloutLines(report: CrowdReport, status: RolloutStatus, tally: 
 function weightOf(version: string, { candidate, phase, weight }: RolloutStatus): number {
   const ofCandidate = phase === "rolled-back" || phase === "aborted" ? 0 : weight;
   return version === candidate ? ofCandidate : 100 - ofCandidate;
-}
-
-function wrapped(text: string, indent: string): string[] {
-  const lines: string[] = [];
-  let line = "";
-  for (const word of text.split(" ")) {
-    if (line !== "" && indent.length + line.length + 1 + word.length > columns) {
-      lines.push(line);
-      line = "  ";
-    }
-    line += line.trim() === "" ? word : ` ${word}`;
-  }
-  return [...lines, line].map((each) => indent + each);
 }

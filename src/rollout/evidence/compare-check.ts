@@ -72,7 +72,7 @@ export class CompareCheck implements Judged {
   #conclusion(verdict: Verdict): string {
     const { coin } = this.#question;
     const limit = evidenceText(this.#limit);
-    if (verdict === "fail") return `the evidence is ${evidenceText(coin.peak)}, and ${limit} fails it`;
+    if (verdict === "fail") return `the evidence is ${evidenceText(coin.peak)}, and it fails at ${limit}`;
     const evidence = `evidence ${evidenceText(coin.value)}, it fails at ${limit}`;
     if (verdict === "pass") return `no proof that it is worse (${evidence})`;
     const missing = this.#seen.questions.missingAnswers(this.#spec);
