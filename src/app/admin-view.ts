@@ -7,10 +7,10 @@ import type { StatsRegistry } from "../observe/stats-registry.ts";
 import { weightRatios, withWeightsInForce } from "../observe/weight-ratio.ts";
 import { packageVersion } from "../package-version.ts";
 import { type Explanation, explainRequest } from "../proxy/explain/explain.ts";
-import type { Rollouts } from "../rollout/rollouts-api.ts";
 import { certificateExpiries } from "./certificate-expiries.ts";
 import type { DataPlane } from "./data-plane.ts";
 import type { Reloader } from "./reloader.ts";
+import type { RunningRollouts } from "./rollouts.ts";
 
 export interface AdminSources {
   readonly stats: StatsRegistry;
@@ -21,13 +21,14 @@ export interface AdminSources {
   readonly random: RandomSource;
   /** False if the configuration came from flags. */
   readonly fromFile: boolean;
-  readonly rollouts?: Rollouts;
+  readonly rollouts: Pick<RunningRollouts, "controller" | "notifications">;
 }
 
 /** The data of the admin API for this process. */
 export function adminView(sources: AdminSources): AdminView {
-  const { stats, dataPlane, reloader, rollouts, lifecycle, nowMs, random } = sources;
+  const { stats, dataPlane, reloader, rollouts: running, lifecycle, nowMs, random } = sources;
   const { active, endpoints } = dataPlane;
+  const rollouts = running.controller;
   const inForce = () => Array.from(active.current.releases.values(), ({ policy }) => withWeightsInForce(policy));
   const metrics = new Metrics({
     stats,
@@ -36,8 +37,15 @@ export function adminView(sources: AdminSources): AdminView {
     },
     certificates: () => certificateExpiries(active.current.config.listeners),
     weightRatios: () => weightRatios(inForce()),
-    rollouts: () => rollouts?.all() ?? [],
-    rollbacks: () => rollouts?.rollbacks() ?? [],
+    rollouts: {
+      all: () => rollouts.all(),
+      rollbacks: () => rollouts.rollbacks(),
+      *configured() {
+        for (const { name: release, rollout } of inForce())
+          if (rollout !== undefined) yield { release, runs: rollouts.of(release) !== undefined };
+      },
+      notifications: () => running.notifications,
+    },
     workers: () => dataPlane.workers,
     build: { version: packageVersion, nodeVersion: process.versions.node },
   });

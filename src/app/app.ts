@@ -240,8 +240,7 @@ function build(foundation: Foundation): Parts {
   watcher?.onChange(() => void reloader.reload());
   const fromFile = options.source.kind === "file";
   const view = adminView({
-    ...{ stats, dataPlane, reloader, lifecycle, nowMs, fromFile },
-    rollouts: rollouts.controller,
+    ...{ stats, dataPlane, reloader, rollouts, lifecycle, nowMs, fromFile },
     random: batchedRandom(),
   });
   const admin = createAdminServer(view, {

@@ -4,6 +4,7 @@ import { RolloutController } from "../rollout/controller.ts";
 import type { Initial } from "../rollout/controller-parts.ts";
 import { MemoryState } from "../rollout/memory-state.ts";
 import { Notifier } from "../rollout/notifier.ts";
+import type { NotifyCounts } from "../rollout/notify-queue.ts";
 import { planner } from "../rollout/plan/planner.ts";
 import { ReleaseJudge } from "../rollout/release-judge.ts";
 import { StateFile } from "../rollout/state-file.ts";
@@ -66,6 +67,11 @@ export class RunningRollouts {
     this.#dataPlane = dataPlane;
     const { traffic, questions } = this.controller.orders;
     await dataPlane.direct(traffic, questions);
+  }
+
+  /** What became of the notifications since the process started. */
+  get notifications(): Readonly<NotifyCounts> {
+    return this.#notifier.counts;
   }
 
   async close(): Promise<void> {

@@ -1,4 +1,5 @@
 import { type Exposition, type MetricsFormat, PrometheusExporter } from "./prometheus.ts";
+import { type RolloutsSource, rolloutMetrics } from "./rollout-metrics.ts";
 import type { ExportedMetric, Sample } from "./stats-group.ts";
 import type { StatsRegistry } from "./stats-registry.ts";
 import type { WeightRatio } from "./weight-ratio.ts";
@@ -19,27 +20,13 @@ export interface CertificateExpiry {
   readonly notAfterMs: number;
 }
 
-/** Where a release's rollout stands, and what its checks say. */
-export interface RolloutGauges {
-  readonly release: string;
-  readonly phase: string;
-  /** From 1; 0 before the first. */
-  readonly step: number;
-  readonly checks: readonly {
-    readonly name: string;
-    readonly metric: string;
-    readonly verdict: string;
-    readonly evidence: number | null;
-  }[];
-}
-
 /** What the exporter reads at each scrape. The functions answer for the active snapshot. */
 export interface MetricsSource {
   readonly stats: StatsRegistry;
   readonly endpointStates: () => Iterable<EndpointState>;
   readonly weightRatios: () => Iterable<WeightRatio>;
-  readonly rollouts: () => Iterable<RolloutGauges>;
-  readonly rollbacks: () => Iterable<{ readonly release: string; readonly reason: string; readonly count: number }>;
+  /** Undefined where there are none. */
+  readonly rollouts: RolloutsSource | undefined;
   readonly certificates: () => Iterable<CertificateExpiry>;
   /** How many threads serve, and how many were replaced. */
   readonly workers: () => { readonly serving: number; readonly restarts: number };
@@ -62,23 +49,15 @@ export class Metrics {
 
 /** Metrics that no stats count: their source is asked at each scrape. */
 function metricsOfOthers(source: MetricsSource): readonly ExportedMetric[] {
-  const { endpointStates, weightRatios, certificates, workers, build, rollbacks } = source;
+  const { endpointStates, weightRatios, certificates, workers, build } = source;
   return [
     gauge("perch_endpoint_up", "1 if the endpoint is available, 0 if it gets no requests.", function* () {
       for (const { up, ...labels } of endpointStates()) yield { labels, value: up ? 1 : 0 };
     }),
-    gauge("perch_release_weight_ratio", "The share that the configured split gives a version, 0 to 1.", function* () {
+    gauge("perch_release_weight_ratio", "The share that the weights in force give a version, 0 to 1.", function* () {
       for (const { ratio, ...labels } of weightRatios()) yield { labels, value: ratio };
     }),
     ...rolloutMetrics(source.rollouts),
-    {
-      name: "perch_rollbacks_total",
-      help: "Rollbacks since the process started.",
-      type: "counter",
-      *samples() {
-        for (const { count, ...labels } of rollbacks()) yield { labels, value: count };
-      },
-    },
     gauge("perch_certificate_expiry_timestamp_seconds", "When a listener's certificate expires.", function* () {
       for (const { notAfterMs, ...labels } of certificates()) yield { labels, value: notAfterMs / 1000 };
     }),
@@ -92,34 +71,6 @@ function metricsOfOthers(source: MetricsSource): readonly ExportedMetric[] {
     gauge("perch_build_info", "Always 1; the labels are Perch's version and Node's.", () => [
       { labels: { version: build.version, node_version: build.nodeVersion }, value: 1 },
     ]),
-  ];
-}
-
-const verdictValue: Readonly<Record<string, number>> = { pass: 1, fail: -1 };
-
-function rolloutMetrics(rollouts: MetricsSource["rollouts"]): readonly ExportedMetric[] {
-  return [
-    gauge("perch_rollout_phase", "1 for the phase that the release's rollout is in.", function* () {
-      for (const { release, phase } of rollouts()) yield { labels: { release, phase }, value: 1 };
-    }),
-    gauge("perch_rollout_step", "The rollout's current step, from 1; 0 before the first.", function* () {
-      for (const { release, step } of rollouts()) yield { labels: { release }, value: step };
-    }),
-    gauge("perch_check_verdict", "1 for the verdict that the check has.", function* () {
-      for (const { release, checks } of rollouts())
-        for (const { name, verdict } of checks) yield { labels: { release, check: name, verdict }, value: 1 };
-    }),
-    gauge("perch_check_evidence", "The check's e-value, or the value that its query gave.", function* () {
-      for (const { release, checks } of rollouts())
-        for (const { name, evidence } of checks)
-          if (evidence !== null) yield { labels: { release, check: name }, value: evidence };
-    }),
-    gauge("perch_drift_verdict", "Drift of the drawn shares: 1 none, 0 not enough data, -1 found.", function* () {
-      for (const { release, checks } of rollouts()) {
-        const drift = checks.find(({ metric }) => metric === "drift");
-        if (drift !== undefined) yield { labels: { release }, value: verdictValue[drift.verdict] ?? 0 };
-      }
-    }),
   ];
 }
 

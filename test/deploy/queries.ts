@@ -59,7 +59,7 @@ export function dashboardQueries(): readonly Query[] {
   const annotations = dashboard.annotations.list.map(({ name, expr }) => ({ about: name, expr }));
   return [...panels, ...annotations].map(({ about, expr }) => ({
     about,
-    expr: expr.replaceAll("$__rate_interval", "1m").replaceAll(/\$(namespace|release|service)\b/g, ".*"),
+    expr: expr.replaceAll("$__rate_interval", "1m").replaceAll(/\$(namespace|release|rollout|service)\b/g, ".*"),
   }));
 }
 

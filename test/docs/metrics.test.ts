@@ -61,6 +61,7 @@ releases:
     rules: [{ name: big, when: { plan: { atLeast: 3 } }, use: canary }]
     split: { stable: 100, canary: 0 }
     mirror: { version: canary, percent: 1 }
+    rollout: { id: "1", candidate: canary, command: rollback, steps: [{ weight: 1, hold: 1h }] }
 routes:
   - { name: greeter, match: { path: { prefix: /test.Texts } }, service: greeter }
   - name: shop

@@ -123,6 +123,20 @@ describe("a rollout", () => {
     expect(await (await ask(perch, "resume")).json()).toMatchObject({ status: 409 });
   });
 
+  it("counts what became of its notifications", async () => {
+    const hook = await upstream(
+      "hook",
+      (_request, response) => void response.writeHead(hook.seen.length > 1 ? 404 : 204).end(),
+    );
+    const plan = long.replace("steps:", `notify: [{ url: "${hook.origin}" }], steps:`);
+    const perch = await running(await shop(), plan);
+    const counted = (result: string) => perch.metric(`perch_rollout_notifications_total{result="${result}"}`);
+    await expect.poll(() => counted("delivered"), soon).toBe(1);
+    expect([await counted("failed"), await counted("dropped")]).toEqual([0, 0]);
+    await ask(perch, "pause");
+    await expect.poll(() => counted("failed"), soon).toBe(1);
+  });
+
   it("is moved by the API, with the revision that was seen", async () => {
     const perch = await running(await shop(), long);
     const { revision } = await statusOf(perch);
@@ -186,6 +200,18 @@ describe("the state of rollouts", () => {
     expect(stateProblem).toMatch(/state\.json cannot be used and is left as it is/);
     expect((await ask(perch, "start")).status).toBe(503);
     expect(readFileSync(state, "utf8")).toBe("a diary");
+    expect(await perch.metric("perch_state_last_save_successful")).toBe(0);
+  });
+
+  it("of a rollout that does not fit the configuration: it does not run, and the metrics say so", async () => {
+    const made = await shop();
+    const first = await running(made, long);
+    expect(await first.metric('perch_rollout_runs{release="shop"}')).toBe(1);
+    expect(await first.metric("perch_state_last_save_successful")).toBe(1);
+    await first.stop();
+    const second = await running(made, long, { canary: (await upstream("another")).origin });
+    expect(await second.metric('perch_rollout_runs{release="shop"}')).toBe(0);
+    expect(new Set(await visits(second, 20))).toEqual(new Set(["stable"]));
   });
 });
 

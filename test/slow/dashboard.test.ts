@@ -20,6 +20,14 @@ test.skipIf(prometheusIsMissing)(
       answered++;
       response.writeHead(answered % 3 === 0 ? 500 : 200).end();
     });
+    let isBroken = false;
+    const books = await upstream("books", (_request, response) => {
+      response.writeHead(isBroken ? 500 : 200).end();
+    });
+    const orders = await upstream("orders", (_request, response) => {
+      const result = [{ metric: {}, value: [0, "0.95"] }];
+      response.end(JSON.stringify({ status: "success", data: { resultType: "vector", result } }));
+    });
     const text = `listeners: [{ name: web, address: "127.0.0.1:0" }, ${tlsListener(shopTls).replace("name: web", "name: tls")}]
 admin: { address: "127.0.0.1:0" }
 attributes: { region: { type: string, from: [{ header: x-user-region }] } }
@@ -28,13 +36,24 @@ services:
     versions: { stable: { endpoints: ["${stable.origin}"] }, canary: { endpoints: ["${canary.origin}"] } }
   news:
     versions: { stable: { endpoints: ["${stable.origin}"] }, canary: { endpoints: ["${await refusedOrigin()}"] } }
+  books:
+    versions: { stable: { endpoints: ["${stable.origin}"] }, canary: { endpoints: ["${books.origin}"] } }
 releases:
+  books:
+    rollout:
+      id: "2"
+      candidate: canary
+      steps: [{ weight: 50, hold: 1h }]
+      checks:
+        - { name: errors, metric: errors }
+        - { name: orders, prometheus: { url: "${orders.origin}", query: orders, atLeast: 0.9 }, every: 1s }
   shop:
     rules: [{ name: east, when: { region: cn-east }, use: canary }]
     split: { stable: 50, canary: 50 }
     mirror: { version: canary, percent: 100 }
   news: { split: { canary: 1 } }
 routes:
+  - { name: books, match: { path: { prefix: /books } }, service: books, release: books }
   - { name: news, match: { path: { prefix: /news } }, service: news, release: news }
   - { name: shop, service: shop, release: shop }
 `;
@@ -47,7 +66,7 @@ routes:
     let sent = 0;
     let over = false;
     const visit = async () => {
-      const path = sent % 10 === 0 ? "/news" : "/";
+      const path = ({ 0: "/news", 5: "/books" } as Record<number, string>)[sent % 10] ?? "/";
       const headers: Record<string, string> = sent % 4 === 0 ? { "x-user-region": "cn-east" } : {};
       await (await fetch(running.origin + path, { headers })).arrayBuffer();
       sent++;
@@ -66,6 +85,8 @@ routes:
     });
 
     await expect.poll(() => prometheus.targets(), patient).toMatchObject([{ health: "up", lastError: "" }]);
+    // Once the counter has been scraped at 0: that it rises is to be seen.
+    isBroken = true;
     await change(`${text}# the same, and yet another file\n`);
     const emptyQueries = async () => {
       const all = await Promise.all(
@@ -81,7 +102,7 @@ routes:
     // Alerts that a few seconds can cause are pending; of the others the expressions are evaluated.
     const alerts = async () =>
       (await prometheus.alerts()).map(
-        ({ labels: { alertname, service, version } }) => `${alertname} ${service} ${version}`,
+        ({ labels: { alertname, service, version, release } }) => `${alertname} ${service ?? release} ${version}`,
       );
     await expect
       .poll(alerts, patient)
@@ -90,6 +111,7 @@ routes:
           "PerchVersionFailsMore shop canary",
           "PerchFallbacks news canary",
           "PerchNoHealthyEndpoint news canary",
+          "PerchRolledBack books undefined",
         ]),
       );
     expect((await alerts()).filter((alert) => /PerchReloadFailed|PerchAbsent|shop stable/.test(alert))).toEqual([]);

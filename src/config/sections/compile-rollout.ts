@@ -182,12 +182,16 @@ function checkCaps({ caps, steps }: RolloutConfig, parsing: ParseContext): void 
   parsing.error(parsing.spanOf(caps, "users"), "conflicting-keys", message, `set it above ${needed}`);
 }
 
+/** The built-in checks: two of one name could not be told apart, and would be one series of metrics twice. */
+const builtInChecks = ["drift", "catastrophe"];
+
 function compileChecks(rollout: RolloutConfig, parsing: ParseContext): readonly CheckSpec[] {
-  const seen = new Set<string>();
+  const seen = new Set<string>(builtInChecks);
   return rollout.checks.flatMap((config) => {
     const { name } = config;
     if (seen.has(name) && name !== unreadable) {
-      const message = `another check of this rollout is already named ${quote(name)}`;
+      const whose = builtInChecks.includes(name) ? "a built-in check" : "another check of this rollout";
+      const message = `${whose} is already named ${quote(name)}`;
       parsing.error(parsing.spanOf(config, "name"), "duplicate-name", message);
     }
     seen.add(name);

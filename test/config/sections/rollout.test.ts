@@ -207,6 +207,11 @@ const errors: readonly Case[] = [
     ['43:19: error: another check of this rollout is already named "errors"'],
   ],
   [
+    "a check named like a built-in one",
+    edited(["name: slow", "name: drift"]),
+    ['43:19: error: a built-in check is already named "drift"'],
+  ],
+  [
     "slow without a limit",
     checked("{ name: slow, metric: slow }"),
     [
