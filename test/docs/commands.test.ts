@@ -56,9 +56,9 @@ async function run(folder: string, [, ...args]: readonly string[]): Promise<Ran>
   return { code, output: `${err}${out}`.replaceAll(`${folder}/`, "").replaceAll(checkout, "") };
 }
 
-/** `serve` and `demo` would go on, `rollout` asks a Perch that runs, and `…` is no value: the command line is read, the file checked, and that is all. */
+/** `serve` and `demo` would go on, `rollout` asks a Perch that runs, `judge` reads a log, and `…` is no value: the command line is read, the file checked, and that is all. */
 function withoutRunning({ words }: PageCommand): readonly string[] {
-  const endless = ["serve", "demo", "rollout"].includes(words[1] ?? "");
+  const endless = ["serve", "demo", "rollout", "judge"].includes(words[1] ?? "");
   return endless || words.some((word) => word.includes("…")) ? [...words, "--help"] : words;
 }
 
