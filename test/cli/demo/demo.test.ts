@@ -49,6 +49,21 @@ describe("perch demo --once", () => {
     expect({ code, err: written.err }).toEqual({ code: 0, err: "" });
   });
 
+  test("--break-canary: finds the broken canary, rolls it back, and ends with why", async () => {
+    const { terminal, written } = recorder();
+    const code = await runCommand(["demo", "--break-canary", "--once", "--json"], terminal);
+    const result = JSON.parse(written.out);
+    expect(result).toEqual({
+      phase: "rolled-back",
+      why: expect.stringMatching(/canary/),
+      badUsers: expect.any(Number),
+      afterRollback: 0,
+    });
+    // Those that the rollout drew, and those that the rule placed meanwhile.
+    expect(result.badUsers).toBeLessThan(25);
+    expect({ code, err: written.err }).toEqual({ code: 0, err: "" });
+  });
+
   test("prints the table and the bound without --json", async () => {
     const { terminal, written } = recorder();
     const code = await demo.run({ options: { once: true, users: "50" }, positionals: [] }, terminal);
@@ -65,6 +80,7 @@ describe("perch demo --once", () => {
     { args: ["--weight", ""], message: '--weight "" is not a number from 0 to 100' },
     { args: ["--users", "0"], message: '--users "0" is not a whole number from 1 to 100000' },
     { args: ["--users", "2.5"], message: '--users "2.5" is not a whole number from 1 to 100000' },
+    { args: ["--weight", "5", "--break-canary"], message: "--weight and --break-canary cannot be used together" },
     { args: ["now"], message: 'unexpected argument "now"' },
   ])("rejects $args", async ({ args, message }) => {
     const { terminal, written } = recorder();
@@ -102,6 +118,8 @@ describe("perch demo", () => {
     // npm forwards the signal that the terminal has already sent.
     child.kill("SIGINT");
     expect(await ended.promise).toBe(0);
-    expect(written.out).toMatch(/^version +configured[\s\S]+sticky flips +0\n/);
+    expect(written.out).toMatch(
+      /^version +weight[\s\S]+shop 1\.8\.0: stable to canary, progressing[\s\S]+who went back to stable: 0\n/,
+    );
   });
 });
