@@ -1,4 +1,4 @@
-import type { RolloutReport, Side, Sighting } from "../../src/observe/rollout-report.ts";
+import type { RolloutReport, Side, Sighting } from "../../src/observe/rollout/rollout-report.ts";
 
 const noAnswers = { baseline: { good: 0, failed: 0 }, candidate: { good: 0, failed: 0 } };
 const sides: readonly Side[] = ["baseline", "candidate"];

@@ -13,7 +13,7 @@ import { ticketKeyBytes } from "../listener/tls.ts";
 import { descriptorOf, missingNodeInternals } from "../node-internals.ts";
 import { createLogger, type Logger, type LogLevel } from "../observe/log.ts";
 import { LogDestination } from "../observe/log-destination.ts";
-import type { RolloutReport } from "../observe/rollout-report.ts";
+import type { RolloutReport } from "../observe/rollout/rollout-report.ts";
 import { StatsRegistry } from "../observe/stats-registry.ts";
 import { upstreamGroup } from "../observe/upstream-stats.ts";
 import type { Rollouts } from "../rollout/rollouts-api.ts";

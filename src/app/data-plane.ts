@@ -3,7 +3,7 @@ import type { ListenerSpec } from "../config/compiled-config.ts";
 import type { LoadedConfig } from "../config/load.ts";
 import { addressText } from "../config/sections/listener.ts";
 import type { TrafficByRelease } from "../decide/release-traffic.ts";
-import type { QuestionsByRelease } from "../observe/rollout-taps.ts";
+import type { QuestionsByRelease } from "../observe/rollout/rollout-taps.ts";
 import type { ActiveSnapshot } from "../proxy/active-snapshot.ts";
 import type { EndpointRegistry } from "../upstream/endpoint-registry.ts";
 import type { BoundListener } from "../workers/messages.ts";

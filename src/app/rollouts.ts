@@ -2,12 +2,12 @@ import type { LoadedConfig } from "../config/load.ts";
 import type { Logger } from "../observe/log.ts";
 import { RolloutController } from "../rollout/controller.ts";
 import type { Initial } from "../rollout/controller-parts.ts";
-import { MemoryState } from "../rollout/memory-state.ts";
-import { Notifier } from "../rollout/notifier.ts";
-import type { NotifyCounts } from "../rollout/notify-queue.ts";
+import { Notifier } from "../rollout/external/notifier.ts";
+import type { NotifyCounts } from "../rollout/external/notify-queue.ts";
 import { planner } from "../rollout/plan/planner.ts";
 import { ReleaseJudge } from "../rollout/release-judge.ts";
-import { StateFile } from "../rollout/state-file.ts";
+import { StateFile } from "../rollout/state/state-file.ts";
+import { MemoryState } from "../rollout/state/state-store.ts";
 import { scheduleUnref } from "../upstream/clock.ts";
 import { type DataPlane, StartError } from "./data-plane.ts";
 

@@ -1,7 +1,7 @@
 import type { ReleaseSpec } from "../decide/release-spec.ts";
 import type { RolloutSpec } from "../decide/rollout-spec.ts";
 import { RolloutJudge } from "../rollout/judge.ts";
-import { Replay } from "../rollout/replay.ts";
+import { Replay } from "../rollout/replay/replay.ts";
 import { type Command, type Terminal, textOption, UsageError } from "./command.ts";
 import { count, describeJudgement, lineSentence } from "./judge/describe.ts";
 import { type Judgement, judgementOf, replayedChecks } from "./judge/judgement.ts";

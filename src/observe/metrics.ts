@@ -1,5 +1,5 @@
 import { type Exposition, type MetricsFormat, PrometheusExporter } from "./prometheus.ts";
-import { type RolloutsSource, rolloutMetrics } from "./rollout-metrics.ts";
+import { type RolloutsSource, rolloutMetrics } from "./rollout/rollout-metrics.ts";
 import type { ExportedMetric, Sample } from "./stats-group.ts";
 import type { StatsRegistry } from "./stats-registry.ts";
 import type { WeightRatio } from "./weight-ratio.ts";

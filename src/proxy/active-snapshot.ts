@@ -1,7 +1,7 @@
 import type { CompiledConfig } from "../config/compiled-config.ts";
 import type { TrafficByRelease } from "../decide/release-traffic.ts";
 import { noFetching, PublishedKeyRegistry } from "../identify/published-keys.ts";
-import { type RolloutTaps, unwatchedTaps } from "../observe/rollout-taps.ts";
+import { type RolloutTaps, unwatchedTaps } from "../observe/rollout/rollout-taps.ts";
 import type { StatsRegistry } from "../observe/stats-registry.ts";
 import { noTimers } from "../upstream/clock.ts";
 import type { EndpointRegistry } from "../upstream/endpoint-registry.ts";

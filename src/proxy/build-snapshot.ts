@@ -8,7 +8,7 @@ import { type AttributeSpec, AttributeTable, type Lookups } from "../identify/at
 import { JwtVerifier } from "../identify/jwt-verifier.ts";
 import type { PublishedKeyGeneration } from "../identify/published-keys.ts";
 import { otherVersion } from "../observe/release-stats.ts";
-import type { RolloutTaps } from "../observe/rollout-taps.ts";
+import type { RolloutTaps } from "../observe/rollout/rollout-taps.ts";
 import type { AttributeStats, StatsGeneration } from "../observe/stats-registry.ts";
 import { RouteTable } from "../route/route-table.ts";
 import { createBalancer } from "../upstream/balancers.ts";

@@ -4,7 +4,7 @@ import type { Release } from "../decide/release.ts";
 import type { CookieNames } from "../http/cookies.ts";
 import type { LookAlikes } from "../http/look-alikes.ts";
 import type { AttributeTable } from "../identify/attributes.ts";
-import type { TapSlot } from "../observe/rollout-taps.ts";
+import type { TapSlot } from "../observe/rollout/rollout-taps.ts";
 import type { ListenerStats, ReleaseStats, RequestStats } from "../observe/stats-registry.ts";
 import type { RedirectSpec } from "../route/route-spec.ts";
 import type { RouteTable } from "../route/route-table.ts";

@@ -2,13 +2,14 @@ import type { ReleaseSpec } from "../decide/release-spec.ts";
 import type { RolloutTraffic, TrafficByRelease } from "../decide/release-traffic.ts";
 import type { RolloutSpec } from "../decide/rollout-spec.ts";
 import type { Logger } from "../observe/log.ts";
-import type { BadAnswerQuestions, RolloutReport } from "../observe/rollout-report.ts";
+import type { BadAnswerQuestions, RolloutReport } from "../observe/rollout/rollout-report.ts";
 import type { CheckResult, RolloutEvent, RolloutState, SavedState } from "./rollout-state.ts";
 import type { AnswerTotals, RolloutStatus, Verb } from "./rollouts-api.ts";
+import type { StateStore } from "./state/state-store.ts";
 
 /** What the controller acts with and through. */
 export interface ControllerParts {
-  readonly store: StateStore;
+  readonly store: Pick<StateStore, "save">;
   readonly planner: Planner;
   /**
    * A judge of this rollout that goes on with what it saved; `saved` is undefined for a new one. It calls `changed` once
@@ -50,14 +51,6 @@ export interface Orders {
   readonly traffic: TrafficByRelease;
   /** By release. */
   readonly questions: ReadonlyMap<string, BadAnswerQuestions>;
-}
-
-export type Saving = { readonly kind: "saved" } | { readonly kind: "failed"; readonly why: string };
-
-/** Where the state outlives the process. */
-export interface StateStore {
-  /** Resolves once the whole state is durable, or with why it is not; then the old one still is. */
-  save(state: SavedState): Promise<Saving>;
 }
 
 export interface Judge {

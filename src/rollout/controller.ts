@@ -1,17 +1,26 @@
 import { isDeepStrictEqual } from "node:util";
 import type { ReleaseSpec } from "../decide/release-spec.ts";
-import type { RolloutReport } from "../observe/rollout-report.ts";
+import type { RolloutReport } from "../observe/rollout/rollout-report.ts";
 import type { Cause, ControllerParts, Initial, Move, Orders, RolloutPreparation } from "./controller-parts.ts";
 import { EventJournal } from "./event-journal.ts";
+import { conflict, notSaved, refused } from "./refusals.ts";
 import { RollbackCounts } from "./rollback-counts.ts";
 import type { CheckResult, RolloutEvent, RolloutState, SplitOverride } from "./rollout-state.ts";
 import type { Change, ChangeAnswer, RolloutStatus, Rollouts, SplitAnswer, Verb } from "./rollouts-api.ts";
 import { SerialQueue } from "./serial-queue.ts";
-import { splitProblem } from "./split-problem.ts";
 import { StateKeeper } from "./state-keeper.ts";
-import { statusOf } from "./status-of.ts";
 import { takeoverOf, unsavedState, withdraws } from "./takeover.ts";
-import { isWithdrawn, judgeKey, type Running, remembered, trafficOf, type World, worldOf } from "./world.ts";
+import {
+  isWithdrawn,
+  judgeKey,
+  type Running,
+  remembered,
+  splitProblem,
+  statusOf,
+  trafficOf,
+  type World,
+  worldOf,
+} from "./world.ts";
 
 /** How often time and evidence are looked at; a plane's reports are judged as they come. */
 const lookMs = 1_000;
@@ -71,10 +80,7 @@ export class RolloutController implements Rollouts {
 
   /** Asks whether the rollouts can go on with this configuration. Nothing changes before `commit`. */
   prepare(releases: readonly ReleaseSpec[]): RolloutPreparation {
-    const problems = releases.flatMap((spec) => {
-      const found = this.#parts.planner.reconcile(spec, this.#known(spec.name), this.#parts.nowMs());
-      return found.kind === "refused" ? [{ release: spec.name, message: found.message }] : [];
-    });
+    const { problems } = takeoverOf(releases, this.#world.rollouts, this.#parts.planner, this.#parts.nowMs());
     return { problems, commit: () => this.#queue.run(() => this.#take(releases)) };
   }
 
@@ -98,7 +104,7 @@ export class RolloutController implements Rollouts {
         if (move.state === running.state) return { kind: "done", status: this.#status(running), changed: false };
         const outcome = await this.#saveThenAct(running, move);
         if (outcome === "saved") return { kind: "done", status: this.#status(this.#current(running)), changed: true };
-        if (outcome === "not-saved") return this.#notSaved();
+        if (outcome === "not-saved") return notSaved(this.#keeper.problem);
       }
     });
   }
@@ -115,13 +121,13 @@ export class RolloutController implements Rollouts {
       const problem = splitProblem(spec.versions, split, forMs);
       if (problem !== undefined) return refused("invalid", problem);
       for (;;) {
-        if (this.#conflicts(change)) return this.#conflict();
+        if (this.#conflicts(change)) return conflict(this.revision);
         const untilMs = forMs === undefined ? null : this.#parts.nowMs() + forMs;
         const override: SplitOverride = { release, split, untilMs, by: change.by, why: change.why };
         const splits = [...this.#world.splits.filter((other) => other.release !== release), override];
         const outcome = await this.#saveSplits(splits, release, change);
         if (outcome === "saved") return { kind: "done", split: override, revision: this.revision };
-        if (outcome === "not-saved") return this.#notSaved();
+        if (outcome === "not-saved") return notSaved(this.#keeper.problem);
       }
     });
   }
@@ -150,10 +156,6 @@ export class RolloutController implements Rollouts {
       if (this.#unsaved || this.#keeper.hasNewEvidence) await this.#saveWorld(this.#world, this.#events.all);
     });
     for (const { judge } of this.#running.values()) judge.close();
-  }
-
-  #known(release: string): readonly RolloutState[] {
-    return this.#world.rollouts.filter((state) => state.release === release);
   }
 
   /** The same rollout as it stands now. */
@@ -216,7 +218,7 @@ export class RolloutController implements Rollouts {
   ): { kind: "moved"; running: Running; move: Move } | Extract<ChangeAnswer, { kind: "refused" }> {
     const running = this.#running.get(release);
     if (running === undefined) return refused("no-rollout", `release ${release} has no rollout`);
-    if (this.#conflicts(change)) return this.#conflict();
+    if (this.#conflicts(change)) return conflict(this.revision);
     const move = this.#parts.planner.apply(running.spec, running.state, verb, change, this.#parts.nowMs());
     if ("message" in move) return refused("wrong-phase", move.message);
     return { kind: "moved", running, move };
@@ -384,22 +386,10 @@ export class RolloutController implements Rollouts {
     return ifRevision !== undefined && ifRevision !== this.revision;
   }
 
-  #conflict() {
-    return refused("conflict", `the state has changed since: the revision is ${this.revision}; look again first`);
-  }
-
-  #notSaved() {
-    return refused("not-saved", `nothing changed: the state cannot be saved: ${this.#keeper.problem ?? "unknown"}`);
-  }
-
   #status(running: Running): RolloutStatus {
     const { planner, nowMs } = this.#parts;
     return statusOf(running, planner, { revision: this.revision, problem: this.#keeper.problem, nowMs: nowMs() });
   }
-}
-
-function refused<C extends Extract<ChangeAnswer, { kind: "refused" }>["cause"]>(cause: C, message: string) {
-  return { kind: "refused", cause, message } as const;
 }
 
 const operatorReason = ({ by }: Change): string => (by === "configuration" ? "configuration" : "operator");

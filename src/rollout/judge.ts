@@ -1,5 +1,5 @@
 import type { CheckSpec, RolloutSpec } from "../decide/rollout-spec.ts";
-import type { AnswersBySide, BadAnswerQuestions, RolloutReport } from "../observe/rollout-report.ts";
+import type { AnswersBySide, BadAnswerQuestions, RolloutReport } from "../observe/rollout/rollout-report.ts";
 import type { Judge } from "./controller-parts.ts";
 import { AnswerSums } from "./evidence/answer-sums.ts";
 import { capsOf, RequestRate } from "./evidence/caps.ts";

@@ -1,7 +1,7 @@
 import type { RolloutSpec } from "../decide/rollout-spec.ts";
-import type { BadAnswerQuestions, RolloutReport } from "../observe/rollout-report.ts";
+import type { BadAnswerQuestions, RolloutReport } from "../observe/rollout/rollout-report.ts";
 import type { Judge } from "./controller-parts.ts";
-import { ExternalChecks, type ExternalChecksParts } from "./external-checks.ts";
+import { ExternalChecks, type ExternalChecksParts } from "./external/external-checks.ts";
 import { RolloutJudge } from "./judge.ts";
 import type { CheckResult } from "./rollout-state.ts";
 

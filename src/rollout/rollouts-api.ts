@@ -1,4 +1,4 @@
-import type { CheckResult, Phase, RolloutEvent, RolloutState, SplitOverride, UserCounts } from "./rollout-state.ts";
+import type { CheckResult, Phase, RolloutEvent, SplitOverride, UserCounts } from "./rollout-state.ts";
 
 export const verbs = ["start", "pause", "resume", "step", "promote", "rollback"] as const;
 export type Verb = (typeof verbs)[number];
@@ -87,4 +87,3 @@ export type SplitAnswer =
   | { readonly kind: "done"; readonly split: SplitOverride; readonly revision: number }
   | { readonly kind: "refused"; readonly cause: RefusedCause; readonly message: string };
 
-export type { RolloutState };

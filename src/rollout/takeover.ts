@@ -1,11 +1,13 @@
 import type { ReleaseSpec } from "../decide/release-spec.ts";
 import type { RolloutSpec } from "../decide/rollout-spec.ts";
-import type { Move, Planner } from "./controller-parts.ts";
+import type { Move, Planner, RolloutPreparation } from "./controller-parts.ts";
 import type { RolloutState } from "./rollout-state.ts";
 import { isWithdrawn, judgeKey, remembered, waiting } from "./world.ts";
 
 /** What the rollouts become under a configuration, before any of it is saved. */
 export interface Takeover {
+  /** Of releases whose rollout cannot go on with it. */
+  readonly problems: RolloutPreparation["problems"];
   readonly moves: readonly Move[];
   /** All that are remembered; the same array if nothing changes. */
   readonly rollouts: readonly RolloutState[];
@@ -29,10 +31,12 @@ export function takeoverOf(
 ): Takeover {
   let rollouts = known;
   const moves: Move[] = [];
+  const problems: { release: string; message: string }[] = [];
   const next: NextRollout[] = [];
   for (const spec of [...releases, ...releasesGone(releases, known)]) {
     const states = known.filter(({ release }) => release === spec.name);
     const found = planner.reconcile(spec, states, nowMs);
+    if (found.kind === "refused") problems.push({ release: spec.name, message: found.message });
     if (found.kind !== "moved") continue;
     moves.push(found);
     const { state } = found;
@@ -40,7 +44,7 @@ export function takeoverOf(
     if (spec.rollout?.id !== state.id) continue;
     next.push({ spec: spec.rollout, state, before: states.find((old) => judgeKey(old) === judgeKey(state)) });
   }
-  return { moves, rollouts, next };
+  return { problems, moves, rollouts, next };
 }
 
 /** Their rollouts were taken out with them. */

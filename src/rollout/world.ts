@@ -2,6 +2,7 @@ import type { ReleaseTraffic, TrafficByRelease } from "../decide/release-traffic
 import type { RolloutSpec } from "../decide/rollout-spec.ts";
 import type { Judge, Planner } from "./controller-parts.ts";
 import type { RolloutEvent, RolloutState, SavedState, SplitOverride } from "./rollout-state.ts";
+import type { RolloutStatus } from "./rollouts-api.ts";
 
 /** Everything that changes are made of; replaced as a whole. */
 export interface World {
@@ -66,4 +67,42 @@ export function savedStateOf(
   const keys = new Set(rollouts.map(judgeKey));
   const judge = Object.fromEntries([...evidence].filter(([key]) => keys.has(key)));
   return { format: "perch-rollouts", version: 1, revision, rollouts, splits, events, judge };
+}
+
+/** Why this split cannot be used, as a sentence; undefined if it can. */
+export function splitProblem(
+  versions: readonly string[],
+  split: Readonly<Record<string, number>>,
+  forMs: number | undefined,
+): string | undefined {
+  const unknown = Object.keys(split).find((version) => !versions.includes(version));
+  if (unknown !== undefined) return `there is no version ${unknown}; the release has ${versions.join(", ")}`;
+  const weights = Object.values(split);
+  if (weights.some((weight) => !Number.isFinite(weight) || weight < 0)) return "a weight is a number from 0 up";
+  if (weights.every((weight) => weight === 0)) return "at least one weight must be above 0";
+  if (forMs !== undefined && !(forMs > 0)) return "the time must be above 0";
+  return undefined;
+}
+
+interface Moment {
+  readonly revision: number;
+  /** Why the state cannot be saved or read. */
+  readonly problem: string | undefined;
+  readonly nowMs: number;
+}
+
+export function statusOf({ spec, state, judge }: Running, planner: Planner, moment: Moment): RolloutStatus {
+  const checks = judge.checks();
+  const { release, id, baseline, candidate, phase, why, sinceMs, weight } = state;
+  const { users, stepUsers, placed, drawn } = judge;
+  return {
+    ...{ release, id, baseline, candidate, phase, why, sinceMs, weight },
+    ...{ checks, users, stepUsers, placed, drawn },
+    revision: moment.revision,
+    sentence: planner.sentence(spec, state, checks, moment.nowMs),
+    step: state.step + 1,
+    steps: planner.steps(spec, state),
+    startedAtMs: state.startedAtMs ?? null,
+    stateProblem: moment.problem ?? null,
+  };
 }

@@ -3,8 +3,8 @@ import { type ConfigSources, type LoadedConfig, loadConfigText } from "../config
 import type { Environment } from "../config/schema-kit/yaml-tree.ts";
 import { GeoDatabase } from "../identify/geo-database.ts";
 import type { LogLevel } from "../observe/log.ts";
-import type { RolloutReport } from "../observe/rollout-report.ts";
-import type { Directions } from "../observe/rollout-taps.ts";
+import type { RolloutReport } from "../observe/rollout/rollout-report.ts";
+import type { Directions } from "../observe/rollout/rollout-taps.ts";
 import type { StatsCounts } from "../observe/stats-transfer.ts";
 import type { HealthState } from "../upstream/endpoint-health.ts";
 

@@ -1,6 +1,6 @@
 import type { Worker } from "node:worker_threads";
 import type { Logger } from "../observe/log.ts";
-import { type Directions, noDirections } from "../observe/rollout-taps.ts";
+import { type Directions, noDirections } from "../observe/rollout/rollout-taps.ts";
 import { noCounts, pastCounts, type StatsCounts, sumCounts } from "../observe/stats-transfer.ts";
 import type { HealthState } from "../upstream/endpoint-health.ts";
 import type { Answer, ConfigInput, Input, StartAnswer, StartInput, WorkerCall, WorkerCounts } from "./messages.ts";

@@ -1,6 +1,6 @@
 import type { Worker } from "node:worker_threads";
 import type { LineDestination } from "../observe/access-log.ts";
-import type { RolloutReport } from "../observe/rollout-report.ts";
+import type { RolloutReport } from "../observe/rollout/rollout-report.ts";
 import { noCounts } from "../observe/stats-transfer.ts";
 import type { Answer, Input, WorkerCall, WorkerCounts, WorkerReply, WorkerRequest } from "./messages.ts";
 

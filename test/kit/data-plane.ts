@@ -4,7 +4,7 @@ import { loadConfigText } from "../../src/config/load.ts";
 import { ticketKeyBytes } from "../../src/listener/tls.ts";
 import type { LineDestination } from "../../src/observe/access-log.ts";
 import { createLogger } from "../../src/observe/log.ts";
-import type { RolloutReport } from "../../src/observe/rollout-report.ts";
+import type { RolloutReport } from "../../src/observe/rollout/rollout-report.ts";
 import { StatsRegistry } from "../../src/observe/stats-registry.ts";
 import { freeAfterTest } from "./freed.ts";
 

@@ -1,5 +1,5 @@
-import { bucketCount, durationBucketOf } from "../../src/observe/duration-buckets.ts";
-import type { AnswersBySide, RolloutReport, Side, Sighting } from "../../src/observe/rollout-report.ts";
+import { bucketCount, durationBucketOf } from "../../src/observe/rollout/duration-buckets.ts";
+import type { AnswersBySide, RolloutReport, Side, Sighting } from "../../src/observe/rollout/rollout-report.ts";
 
 /** One answer to a drawn unit. */
 export interface SimulatedAnswer {

@@ -3,7 +3,7 @@ import { Metadata, status } from "@grpc/grpc-js";
 import { describe, expect, it } from "vitest";
 import type { RolloutTraffic } from "../../src/decide/release-traffic.ts";
 import { attributeUnit } from "../../src/decide/unit.ts";
-import type { BadAnswerQuestions, RolloutReport } from "../../src/observe/rollout-report.ts";
+import type { BadAnswerQuestions, RolloutReport } from "../../src/observe/rollout/rollout-report.ts";
 import { dataPlane } from "../kit/data-plane.ts";
 import { rawClient, upstream } from "../kit/freed.ts";
 import { grpcClient, grpcServer } from "../kit/grpc.ts";

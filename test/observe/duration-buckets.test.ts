@@ -1,6 +1,6 @@
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
-import { bucketCount, durationBucketOf, quantileOf } from "../../src/observe/duration-buckets.ts";
+import { bucketCount, durationBucketOf, quantileOf } from "../../src/observe/rollout/duration-buckets.ts";
 
 function countsOf(durations: readonly number[]): number[] {
   const counts = Array.from({ length: bucketCount }, () => 0);

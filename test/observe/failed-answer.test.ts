@@ -1,6 +1,6 @@
 import { describe, expect, it, test } from "vitest";
-import { badAnswer, type EndedAnswer } from "../../src/observe/failed-answer.ts";
-import type { BadAnswerQuestions } from "../../src/observe/rollout-report.ts";
+import { badAnswer, type EndedAnswer } from "../../src/observe/rollout/failed-answer.ts";
+import type { BadAnswerQuestions } from "../../src/observe/rollout/rollout-report.ts";
 
 const good: EndedAnswer = {
   status: 200,

@@ -1,5 +1,5 @@
 import { describe, expect, test } from "vitest";
-import { type RolloutsSource, rolloutMetrics } from "../../src/observe/rollout-metrics.ts";
+import { type RolloutsSource, rolloutMetrics } from "../../src/observe/rollout/rollout-metrics.ts";
 
 const check = { name: "errors", metric: "errors", verdict: "pass", evidence: 0.5, limit: 400 };
 

@@ -2,12 +2,12 @@ import fc from "fast-check";
 import { describe, expect, it } from "vitest";
 import type { RolloutTraffic } from "../../src/decide/release-traffic.ts";
 import type { Unit } from "../../src/decide/unit.ts";
-import { bucketCount, durationBucketOf } from "../../src/observe/duration-buckets.ts";
-import type { EndedAnswer } from "../../src/observe/failed-answer.ts";
-import { KnownUnits } from "../../src/observe/known-units.ts";
-import type { BadAnswerQuestions, RolloutReport, Side } from "../../src/observe/rollout-report.ts";
-import { RolloutTap } from "../../src/observe/rollout-tap.ts";
-import { RolloutTaps } from "../../src/observe/rollout-taps.ts";
+import { bucketCount, durationBucketOf } from "../../src/observe/rollout/duration-buckets.ts";
+import type { EndedAnswer } from "../../src/observe/rollout/failed-answer.ts";
+import { KnownUnits } from "../../src/observe/rollout/known-units.ts";
+import type { BadAnswerQuestions, RolloutReport, Side } from "../../src/observe/rollout/rollout-report.ts";
+import { RolloutTap } from "../../src/observe/rollout/rollout-tap.ts";
+import { RolloutTaps } from "../../src/observe/rollout/rollout-taps.ts";
 
 const good: EndedAnswer = {
   status: 200,

@@ -3,7 +3,7 @@ import type { ReleaseSpec } from "../../src/decide/release-spec.ts";
 import type { TrafficByRelease } from "../../src/decide/release-traffic.ts";
 import type { RolloutSpec } from "../../src/decide/rollout-spec.ts";
 import { createLogger } from "../../src/observe/log.ts";
-import type { RolloutReport } from "../../src/observe/rollout-report.ts";
+import type { RolloutReport } from "../../src/observe/rollout/rollout-report.ts";
 import { RolloutController } from "../../src/rollout/controller.ts";
 import type { Judge, Move, Planner } from "../../src/rollout/controller-parts.ts";
 import type { CheckResult, Phase, RolloutState, SavedState } from "../../src/rollout/rollout-state.ts";

@@ -1,6 +1,6 @@
 import { describe, expect, it } from "vitest";
 import type { CheckSpec } from "../../src/decide/rollout-spec.ts";
-import { ExternalChecks } from "../../src/rollout/external-checks.ts";
+import { ExternalChecks } from "../../src/rollout/external/external-checks.ts";
 import { scheduleTimeout } from "../../src/upstream/clock.ts";
 import { freeAfterTest, upstream } from "../kit/freed.ts";
 import { Prometheus, prometheusIsMissing } from "../kit/prometheus.ts";

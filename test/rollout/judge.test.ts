@@ -1,7 +1,7 @@
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
 import type { CheckSpec, RolloutSpec } from "../../src/decide/rollout-spec.ts";
-import type { RolloutReport, Side } from "../../src/observe/rollout-report.ts";
+import type { RolloutReport, Side } from "../../src/observe/rollout/rollout-report.ts";
 import { RolloutJudge } from "../../src/rollout/judge.ts";
 import { noAnswers, SimulatedPlane, seededNumbers, wordsOf } from "../kit/simulated-plane.ts";
 

@@ -2,7 +2,7 @@ import { createHmac } from "node:crypto";
 import type { ServerResponse } from "node:http";
 import { describe, expect, it } from "vitest";
 import { createLogger } from "../../src/observe/log.ts";
-import { Notifier } from "../../src/rollout/notifier.ts";
+import { Notifier } from "../../src/rollout/external/notifier.ts";
 import { freeAfterTest, upstream } from "../kit/freed.ts";
 import { freePort } from "../kit/upstream.ts";
 import { MovedClock } from "./moved-clock.ts";

@@ -1,5 +1,5 @@
 import { describe, expect, it } from "vitest";
-import { readPrometheusValue } from "../../src/rollout/prometheus-value.ts";
+import { readPrometheusValue } from "../../src/rollout/external/prometheus-value.ts";
 
 const answer = (resultType: string, result: unknown) =>
   JSON.stringify({ status: "success", data: { resultType, result } });

@@ -1,8 +1,8 @@
 import { describe, expect, it } from "vitest";
 import type { RolloutSpec, StepSpec } from "../../src/decide/rollout-spec.ts";
-import type { RolloutReport, Sighting } from "../../src/observe/rollout-report.ts";
-import { OddsByPlan } from "../../src/rollout/odds-by-plan.ts";
-import { Replay, type ReplayedJudge } from "../../src/rollout/replay.ts";
+import type { RolloutReport, Sighting } from "../../src/observe/rollout/rollout-report.ts";
+import { OddsByPlan } from "../../src/rollout/replay/odds-by-plan.ts";
+import { Replay, type ReplayedJudge } from "../../src/rollout/replay/replay.ts";
 import type { CheckResult } from "../../src/rollout/rollout-state.ts";
 
 const minute = 60_000;

@@ -1,6 +1,6 @@
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
-import { boundedState, readSavedState } from "../../src/rollout/saved-state.ts";
+import { boundedState, readSavedState } from "../../src/rollout/state/saved-state.ts";
 import { rolloutEvent, rolloutState, savedState } from "./saved-states.ts";
 
 const with_ = (change: object) => JSON.stringify({ ...savedState, ...change });

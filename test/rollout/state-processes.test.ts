@@ -5,7 +5,7 @@ import { join } from "node:path";
 import { createInterface } from "node:readline";
 import { fileURLToPath } from "node:url";
 import { describe, expect, it } from "vitest";
-import { StateFile } from "../../src/rollout/state-file.ts";
+import { StateFile } from "../../src/rollout/state/state-file.ts";
 import { freeAfterTest } from "../kit/freed.ts";
 import { temporaryFolder } from "../kit/served.ts";
 

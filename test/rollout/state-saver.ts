@@ -1,4 +1,4 @@
-import { StateFile } from "../../src/rollout/state-file.ts";
+import { StateFile } from "../../src/rollout/state/state-file.ts";
 import { rolloutEvent, savedState } from "./saved-states.ts";
 
 /** A process that saves states with rising revisions, and acknowledges each on stdout, until it is killed. */

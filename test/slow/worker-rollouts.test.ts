@@ -6,7 +6,7 @@ import type { RolloutTraffic } from "../../src/decide/release-traffic.ts";
 import { ticketKeyBytes } from "../../src/listener/tls.ts";
 import { createLogger } from "../../src/observe/log.ts";
 import { LogDestination } from "../../src/observe/log-destination.ts";
-import type { RolloutReport } from "../../src/observe/rollout-report.ts";
+import type { RolloutReport } from "../../src/observe/rollout/rollout-report.ts";
 import { StatsRegistry } from "../../src/observe/stats-registry.ts";
 import { freeAfterTest, upstream } from "../kit/freed.ts";
 import { exchange, shopYaml } from "../kit/one-service.ts";

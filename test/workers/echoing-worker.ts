@@ -1,6 +1,6 @@
 import { parentPort } from "node:worker_threads";
-import type { RolloutReport } from "../../src/observe/rollout-report.ts";
-import type { Directions } from "../../src/observe/rollout-taps.ts";
+import type { RolloutReport } from "../../src/observe/rollout/rollout-report.ts";
+import type { Directions } from "../../src/observe/rollout/rollout-taps.ts";
 import type { StartAnswer, WorkerReply, WorkerRequest } from "../../src/workers/messages.ts";
 
 /** Serves nothing. It sends back, as a report, each call and the id of the rollout that it was directed to. */

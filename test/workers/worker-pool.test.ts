@@ -1,7 +1,7 @@
 import { Worker } from "node:worker_threads";
 import { describe, expect, it } from "vitest";
 import { createLogger } from "../../src/observe/log.ts";
-import type { Directions } from "../../src/observe/rollout-taps.ts";
+import type { Directions } from "../../src/observe/rollout/rollout-taps.ts";
 import { BackOff, WorkerPool } from "../../src/workers/worker-pool.ts";
 import { freeAfterTest } from "../kit/freed.ts";
 

@@ -1,5 +1,5 @@
 import type { RolloutSpec } from "../../decide/rollout-spec.ts";
-import type { LineCounts, Replay } from "../../rollout/replay.ts";
+import type { LineCounts, Replay } from "../../rollout/replay/replay.ts";
 import type { JudgedCheck, Judgement } from "./judgement.ts";
 
 /** The judgement as text for a terminal: the verdict first. */

@@ -1,5 +1,5 @@
 import type { RolloutSpec } from "../../decide/rollout-spec.ts";
-import type { Replay, Replayed } from "../../rollout/replay.ts";
+import type { Replay, Replayed } from "../../rollout/replay/replay.ts";
 import type { CheckResult, UserCounts } from "../../rollout/rollout-state.ts";
 import type { RolloutStatus } from "../../rollout/rollouts-api.ts";
 

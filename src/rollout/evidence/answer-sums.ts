@@ -1,4 +1,4 @@
-import type { AnswerCounts, AnswersBySide } from "../../observe/rollout-report.ts";
+import type { AnswerCounts, AnswersBySide } from "../../observe/rollout/rollout-report.ts";
 import { savedCount, savedRecord } from "./saved.ts";
 
 /** Answers by side since the rollout began. */

@@ -1,4 +1,4 @@
-import type { AnswerCounts, AnswersBySide, Sighting } from "../../observe/rollout-report.ts";
+import type { AnswerCounts, AnswersBySide, Sighting } from "../../observe/rollout/rollout-report.ts";
 import type { Finding, Judged, Verdict } from "./judged.ts";
 import { ForeignShape, savedCount, savedList, savedNumber, savedRecord } from "./saved.ts";
 import { countText } from "./words.ts";

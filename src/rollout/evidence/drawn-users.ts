@@ -1,4 +1,4 @@
-import type { Side, Sighting } from "../../observe/rollout-report.ts";
+import type { Side, Sighting } from "../../observe/rollout/rollout-report.ts";
 import { DistinctUnits } from "./distinct-units.ts";
 import { savedRecord } from "./saved.ts";
 

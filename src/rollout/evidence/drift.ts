@@ -1,4 +1,4 @@
-import type { Sighting } from "../../observe/rollout-report.ts";
+import type { Sighting } from "../../observe/rollout/rollout-report.ts";
 import { CoinEvidence, shifted } from "./coin-evidence.ts";
 import type { Finding, Judged, Verdict } from "./judged.ts";
 import { savedRecord } from "./saved.ts";

@@ -1,6 +1,6 @@
 import type { BadAnswer, CheckSpec } from "../../decide/rollout-spec.ts";
-import { bucketCount, quantileOf } from "../../observe/duration-buckets.ts";
-import type { BadAnswerQuestions, Side, Sighting } from "../../observe/rollout-report.ts";
+import { bucketCount, quantileOf } from "../../observe/rollout/duration-buckets.ts";
+import type { BadAnswerQuestions, Side, Sighting } from "../../observe/rollout/rollout-report.ts";
 import { CoinEvidence, worse } from "./coin-evidence.ts";
 import { savedCount, savedList, savedNumber, savedRecord } from "./saved.ts";
 import { UnitSample } from "./unit-sample.ts";

@@ -1,5 +1,5 @@
 import type { CheckSpec } from "../../decide/rollout-spec.ts";
-import type { Side } from "../../observe/rollout-report.ts";
+import type { Side } from "../../observe/rollout/rollout-report.ts";
 import type { Finding, Judged, Seen, Verdict } from "./judged.ts";
 import { badUnits, type Question } from "./questions.ts";
 import { savedCount, savedNumber, savedRecord } from "./saved.ts";

@@ -1,5 +1,5 @@
 import { describe, expect, it } from "vitest";
-import type { AnswersBySide, Sighting } from "../../../src/observe/rollout-report.ts";
+import type { AnswersBySide, Sighting } from "../../../src/observe/rollout/rollout-report.ts";
 import { Catastrophe } from "../../../src/rollout/evidence/catastrophe.ts";
 import { noAnswers, wordsOf } from "../../kit/simulated-plane.ts";
 

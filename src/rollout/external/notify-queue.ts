@@ -1,7 +1,7 @@
 import { createHash, createHmac } from "node:crypto";
-import type { NotifySpec } from "../decide/rollout-spec.ts";
-import type { Logger } from "../observe/log.ts";
-import type { RandomFraction, Schedule } from "../upstream/clock.ts";
+import type { NotifySpec } from "../../decide/rollout-spec.ts";
+import type { Logger } from "../../observe/log.ts";
+import type { RandomFraction, Schedule } from "../../upstream/clock.ts";
 import type { Post, Posted, Poster } from "./post.ts";
 
 export interface NotifierParts {

@@ -1,6 +1,6 @@
-import { type ErrorCode, errorTable } from "../errors.ts";
-import { judgedStatus } from "../http/grpc-status.ts";
-import type { Outcome } from "./outcome.ts";
+import { type ErrorCode, errorTable } from "../../errors.ts";
+import { judgedStatus } from "../../http/grpc-status.ts";
+import type { Outcome } from "../outcome.ts";
 import type { BadAnswerQuestions } from "./rollout-report.ts";
 
 /** What of a request's outcome says whether its answer was bad: an outcome, or a line of the access log. */

@@ -1,6 +1,6 @@
-import type { CheckSpec } from "../decide/rollout-spec.ts";
+import type { CheckSpec } from "../../decide/rollout-spec.ts";
+import type { CheckResult } from "../rollout-state.ts";
 import { Asking, type ExternalCheckParts, externalResult } from "./external-check.ts";
-import type { CheckResult } from "./rollout-state.ts";
 
 export type WebhookGateSpec = Extract<CheckSpec, { readonly kind: "webhook" }>;
 

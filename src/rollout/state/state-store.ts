@@ -1,4 +1,4 @@
-import type { SavedState } from "./rollout-state.ts";
+import type { SavedState } from "../rollout-state.ts";
 
 export type Saving = { readonly kind: "saved" } | { readonly kind: "failed"; readonly why: string };
 
@@ -7,4 +7,13 @@ export interface StateStore {
   /** Resolves once the state is durable, or with why it is not. One after the other, in the order of the calls. */
   save(state: SavedState): Promise<Saving>;
   close(): Promise<void>;
+}
+
+/** Keeps nothing: without a state file rollouts begin anew with the process. */
+export class MemoryState implements StateStore {
+  async save(): Promise<Saving> {
+    return { kind: "saved" };
+  }
+
+  async close(): Promise<void> {}
 }

@@ -1,9 +1,9 @@
-import type { CheckSpec } from "../decide/rollout-spec.ts";
-import type { Schedule } from "../upstream/clock.ts";
+import type { CheckSpec } from "../../decide/rollout-spec.ts";
+import type { Schedule } from "../../upstream/clock.ts";
+import type { CheckResult } from "../rollout-state.ts";
 import type { ExternalCheckParts } from "./external-check.ts";
 import { Poster } from "./post.ts";
 import { PrometheusCheck } from "./prometheus-check.ts";
-import type { CheckResult } from "./rollout-state.ts";
 import { WebhookGate } from "./webhook-gate.ts";
 
 export interface ExternalChecksParts {

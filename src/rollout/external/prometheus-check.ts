@@ -1,7 +1,7 @@
-import type { CheckSpec } from "../decide/rollout-spec.ts";
+import type { CheckSpec } from "../../decide/rollout-spec.ts";
+import type { CheckResult } from "../rollout-state.ts";
 import { Asking, type ExternalCheckParts, externalResult } from "./external-check.ts";
 import { readPrometheusValue } from "./prometheus-value.ts";
-import type { CheckResult } from "./rollout-state.ts";
 
 export type PrometheusCheckSpec = Extract<CheckSpec, { readonly kind: "prometheus" }>;
 

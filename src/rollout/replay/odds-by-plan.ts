@@ -1,5 +1,5 @@
-import type { RolloutSpec } from "../decide/rollout-spec.ts";
-import type { Side } from "../observe/rollout-report.ts";
+import type { RolloutSpec } from "../../decide/rollout-spec.ts";
+import type { Side } from "../../observe/rollout/rollout-report.ts";
 
 /** What the plan gives a candidate from some time on, counted from the beginning. */
 interface Stretch {

@@ -1,4 +1,4 @@
-import { phases, type RolloutState, type SavedState } from "./rollout-state.ts";
+import { phases, type RolloutState, type SavedState } from "../rollout-state.ts";
 
 export type StateReading =
   | { readonly kind: "read"; readonly saved: SavedState }

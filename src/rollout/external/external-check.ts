@@ -1,6 +1,6 @@
-import type { Schedule } from "../upstream/clock.ts";
+import type { Schedule } from "../../upstream/clock.ts";
+import type { CheckResult } from "../rollout-state.ts";
 import type { Poster } from "./post.ts";
-import type { CheckResult } from "./rollout-state.ts";
 
 /** What the checks that ask others share. */
 export interface ExternalCheckParts {

@@ -1,11 +1,11 @@
-import type { RolloutTraffic } from "../decide/release-traffic.ts";
-import type { RolloutSpec } from "../decide/rollout-spec.ts";
-import type { BadAnswerQuestions, RolloutReport, Side } from "../observe/rollout-report.ts";
-import { RolloutTap } from "../observe/rollout-tap.ts";
-import type { Judge } from "./controller-parts.ts";
+import type { RolloutTraffic } from "../../decide/release-traffic.ts";
+import type { RolloutSpec } from "../../decide/rollout-spec.ts";
+import type { BadAnswerQuestions, RolloutReport, Side } from "../../observe/rollout/rollout-report.ts";
+import { RolloutTap } from "../../observe/rollout/rollout-tap.ts";
+import type { Judge } from "../controller-parts.ts";
+import type { CheckResult } from "../rollout-state.ts";
 import { answerOf, hashedUnit, type LogLine, parseLogLine, timeOf, unitOf, versionOf } from "./log-line.ts";
 import { OddsByPlan } from "./odds-by-plan.ts";
-import type { CheckResult } from "./rollout-state.ts";
 
 /** What the replay needs of the judge that decides live. */
 export type ReplayedJudge = Pick<Judge, "report" | "look" | "checks"> & { questions(): BadAnswerQuestions };

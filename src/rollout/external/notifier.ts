@@ -1,7 +1,7 @@
-import type { NotifySpec } from "../decide/rollout-spec.ts";
+import type { NotifySpec } from "../../decide/rollout-spec.ts";
+import type { RolloutEvent } from "../rollout-state.ts";
 import { type NotifierParts, type NotifyCounts, NotifyQueue } from "./notify-queue.ts";
 import { Poster } from "./post.ts";
-import type { RolloutEvent } from "./rollout-state.ts";
 
 const limitMs = 5_000;
 

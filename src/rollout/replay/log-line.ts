@@ -1,7 +1,7 @@
-import { hashText } from "../decide/hash.ts";
-import type { Unit } from "../decide/unit.ts";
-import { type ErrorCode, errorTable } from "../errors.ts";
-import type { EndedAnswer } from "../observe/failed-answer.ts";
+import { hashText } from "../../decide/hash.ts";
+import type { Unit } from "../../decide/unit.ts";
+import { type ErrorCode, errorTable } from "../../errors.ts";
+import type { EndedAnswer } from "../../observe/rollout/failed-answer.ts";
 
 /** A line of the access log as far as it is read here; any field may be of any type, or absent. */
 export type LogLine = { readonly [Field in LogField]?: unknown };

@@ -1,5 +1,5 @@
-import type { RolloutTraffic } from "../decide/release-traffic.ts";
-import type { Unit } from "../decide/unit.ts";
+import type { RolloutTraffic } from "../../decide/release-traffic.ts";
+import type { Unit } from "../../decide/unit.ts";
 import { bucketCount, durationBucketOf } from "./duration-buckets.ts";
 import { badAnswer, type EndedAnswer, failureBit, switchingProtocols } from "./failed-answer.ts";
 import { KnownUnits } from "./known-units.ts";

@@ -1,4 +1,4 @@
-import type { TrafficByRelease } from "../decide/release-traffic.ts";
+import type { TrafficByRelease } from "../../decide/release-traffic.ts";
 import type { BadAnswerQuestions } from "./rollout-report.ts";
 import { RolloutTap, type RolloutTapParts } from "./rollout-tap.ts";
 

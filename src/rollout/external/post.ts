@@ -1,5 +1,5 @@
 import { Agent, request } from "undici";
-import type { Schedule } from "../upstream/clock.ts";
+import type { Schedule } from "../../upstream/clock.ts";
 
 export interface Post {
   readonly url: string;

@@ -1,4 +1,4 @@
-import type { ExportedMetric, Sample } from "./stats-group.ts";
+import type { ExportedMetric, Sample } from "../stats-group.ts";
 
 /** Where a release's rollout stands, and what its checks say. */
 interface RolloutGauges {

@@ -1,8 +1,8 @@
 import { mkdir, readFile, realpath, stat } from "node:fs/promises";
 import { basename, dirname, join, resolve } from "node:path";
+import type { SavedState } from "../rollout-state.ts";
 import { ProcessLock } from "./process-lock.ts";
 import { type FileCalls, nodeFileCalls, replaceFile } from "./replace-file.ts";
-import type { SavedState } from "./rollout-state.ts";
 import { boundedState, readSavedState } from "./saved-state.ts";
 import type { Saving, StateStore } from "./state-store.ts";
 
