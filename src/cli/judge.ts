@@ -38,7 +38,7 @@ where a check fails. Exit code: 0 pass or not enough data, 1 fail, 2 wrong usage
     }
     tellLimits(judgement, spec, replay, terminal);
     if (options["json"] === true) printJson(judgement, terminal);
-    else terminal.out(describeJudgement(judgement, spec, replay));
+    else terminal.out(describeJudgement(judgement, spec, replay, rolloutJudge.users));
     return judgement.verdict === "fail" ? 1 : 0;
   },
 };

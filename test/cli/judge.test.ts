@@ -38,7 +38,7 @@ describe("perch judge", () => {
       candidate: "canary",
       verdict: "fail",
       requests: errors?.requests,
-      users: { baseline: errors?.baseline, candidate: errors?.candidate },
+      users: (errors?.baseline?.users ?? 0) + (errors?.candidate?.users ?? 0),
       checks: [
         {
           name: "errors",

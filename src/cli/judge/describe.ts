@@ -1,9 +1,16 @@
 import type { RolloutSpec } from "../../decide/rollout-spec.ts";
 import type { LineCounts, Replay } from "../../rollout/replay/replay.ts";
+import type { UserCounts } from "../../rollout/rollout-state.ts";
+import type { RolloutStatus } from "../../rollout/rollouts-api.ts";
 import type { JudgedCheck, Judgement } from "./judgement.ts";
 
-/** The judgement as text for a terminal: the verdict first. */
-export function describeJudgement(judgement: Judgement, spec: RolloutSpec, replay: Replay): string {
+/** The judgement as text for a terminal: the verdict first. `users`: who was drawn, and who of them met an error. */
+export function describeJudgement(
+  judgement: Judgement,
+  spec: RolloutSpec,
+  replay: Replay,
+  users: RolloutStatus["users"],
+): string {
   const { release, baseline, candidate } = judgement;
   const lines = [
     headline(judgement, replay),
@@ -11,7 +18,7 @@ export function describeJudgement(judgement: Judgement, spec: RolloutSpec, repla
     "",
     ...judgement.checks.flatMap((check) => [`  ${check.name}: ${check.verdict}${after(check)}`, `    ${check.why}`]),
     "",
-    cost(judgement),
+    cost(judgement, users),
     lineSentence(replay.counts),
   ];
   return `${lines.join("\n")}\n`;
@@ -31,8 +38,8 @@ function after({ verdict, requests }: JudgedCheck): string {
   return verdict === "not-enough-data" ? "" : ` after ${count(requests)} requests`;
 }
 
-function cost({ verdict, candidate, baseline, users }: Judgement): string {
-  const of = (version: string, { users: all, bad }: Judgement["users"]["candidate"]) =>
+function cost({ verdict, candidate, baseline }: Judgement, users: RolloutStatus["users"]): string {
+  const of = (version: string, { users: all, bad }: UserCounts) =>
     `${count(bad)} of ${count(all)} users of ${version} met an error`;
   const until = verdict === "fail" ? "Until it was found, " : "";
   return `${until}${of(candidate, users.candidate)}, ${of(baseline, users.baseline)}.`;

@@ -13,8 +13,8 @@ export interface Judgement {
   readonly verdict: Verdict;
   /** Lines of the release read when the verdict fell; in all if there is not enough data. */
   readonly requests: number;
-  /** Users who were drawn, and those of them who met a failure. */
-  readonly users: RolloutStatus["users"];
+  /** Users whom the rollout drew. */
+  readonly users: number;
   /** The plan's in its order, then those that are built in. */
   readonly checks: readonly JudgedCheck[];
 }
@@ -49,7 +49,8 @@ export function judgementOf(
   const { baseline, candidate } = spec;
   const ended = replay.end();
   const { verdict, requests } = overall(spec, replay, ended);
-  return { release, baseline, candidate, verdict, requests, users: judge.users, checks: ended.map(judgedCheck) };
+  const users = judge.users.baseline.users + judge.users.candidate.users;
+  return { release, baseline, candidate, verdict, requests, users, checks: ended.map(judgedCheck) };
 }
 
 /** A failure of a check that acts fails all; only the checks of the plan can make it pass. */
