@@ -2,13 +2,20 @@ import { isDeepStrictEqual } from "node:util";
 import type { ReleaseSpec } from "../decide/release-spec.ts";
 import type { RolloutReport } from "../observe/rollout/rollout-report.ts";
 import type { Cause, ControllerParts, Initial, Move, Orders, RolloutPreparation } from "./controller-parts.ts";
-import { EventJournal } from "./event-journal.ts";
-import { conflict, notSaved, refused } from "./refusals.ts";
-import { RollbackCounts } from "./rollback-counts.ts";
+import { EventJournal, RollbackCounts } from "./event-journal.ts";
 import type { CheckResult, RolloutEvent, RolloutState, SplitOverride } from "./rollout-state.ts";
-import type { Change, ChangeAnswer, RolloutStatus, Rollouts, SplitAnswer, Verb } from "./rollouts-api.ts";
-import { SerialQueue } from "./serial-queue.ts";
-import { StateKeeper } from "./state-keeper.ts";
+import {
+  type Change,
+  type ChangeAnswer,
+  conflict,
+  notSaved,
+  type RolloutStatus,
+  type Rollouts,
+  refused,
+  type SplitAnswer,
+  type Verb,
+} from "./rollouts-api.ts";
+import { SerialQueue, StateKeeper } from "./state-keeper.ts";
 import { takeoverOf, unsavedState, withdraws } from "./takeover.ts";
 import {
   isWithdrawn,
@@ -229,7 +236,7 @@ export class RolloutController implements Rollouts {
     if (asked.kind !== "moved") return asked;
     const changed = asked.move.state !== asked.running.state;
     if (changed) {
-      const acted = this.#withdraw(asked.running, asked.move, operatorReason(change));
+      const acted = this.#withdraw(asked.running, asked.move, "operator");
       await this.#queue.run(() => this.#saveUnsaved());
       await acted;
     }
@@ -391,5 +398,3 @@ export class RolloutController implements Rollouts {
     return statusOf(running, planner, { revision: this.revision, problem: this.#keeper.problem, nowMs: nowMs() });
   }
 }
-
-const operatorReason = ({ by }: Change): string => (by === "configuration" ? "configuration" : "operator");

@@ -87,3 +87,14 @@ export type SplitAnswer =
   | { readonly kind: "done"; readonly split: SplitOverride; readonly revision: number }
   | { readonly kind: "refused"; readonly cause: RefusedCause; readonly message: string };
 
+export function refused<C extends RefusedCause>(cause: C, message: string) {
+  return { kind: "refused", cause, message } as const;
+}
+
+export function conflict(revision: number) {
+  return refused("conflict", `the state has changed since: the revision is ${revision}; look again first`);
+}
+
+export function notSaved(problem = "unknown") {
+  return refused("not-saved", `nothing changed: the state cannot be saved: ${problem}`);
+}
