@@ -25,7 +25,8 @@ export function refusalOf(spec: RolloutSpec, state: RolloutState): Refusal | und
       `rollout ${id} is one from ${baseline} to ${candidate}, and the configuration makes it one from ` +
         `${spec.baseline} to ${spec.candidate}: give the rollout a new \`id\``,
     );
-  if (!hasBegun(state) || (isOver(state) && state.takenOut !== true)) return undefined;
+  const hasUsers = state.phase === "completed" || !isOver(state) || state.takenOut === true;
+  if (!hasBegun(state) || !hasUsers) return undefined;
   if (isReplacedAsAWhole(state.candidateEndpoints, spec.candidateEndpoints))
     return refused(
       `rollout ${id} began with other endpoints of its candidate ${candidate} (${state.candidateEndpoints.join(", ")}), ` +

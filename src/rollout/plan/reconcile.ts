@@ -60,7 +60,7 @@ function replacing(replaced: RolloutState | undefined, spec: RolloutSpec, move: 
 /** An id that another rollout came after: what is over stays so, and what was not is over now. */
 function putBackLate(release: string, spec: RolloutSpec, state: RolloutState, nowMs: number): Move {
   const { takenOut: wasTakenOut, ...kept } = state;
-  if (isOver(state) && wasTakenOut !== true) return obeyed(spec, state, nowMs);
+  if (isOver(state) && wasTakenOut !== true) return obeyed(spec, withEndpoints(spec, state), nowMs);
   if (!hasBegun(state)) return begun(release, spec, nowMs);
   return abort(kept, configured("another rollout came in between: give it a new `id` to begin anew"), nowMs);
 }
@@ -100,7 +100,7 @@ function whyPending(spec: RolloutSpec): string {
 /** The newest rollout of the release. */
 function goneOn(spec: RolloutSpec, state: RolloutState, nowMs: number): Move {
   if (state.takenOut === true) return chained(putBack(state, nowMs), [edited, obeyedUnlessRun], spec, nowMs);
-  if (isOver(state)) return obeyed(spec, state, nowMs);
+  if (isOver(state)) return obeyed(spec, withEndpoints(spec, state), nowMs);
   if (!hasBegun(state)) return chained(still(refreshed(spec, state)), [obeyed, startedIfDue], spec, nowMs);
   const pausing = edited(spec, state, nowMs);
   // A plan that does not fit where it stands needs a person, whatever the file's command is now.
@@ -128,14 +128,16 @@ function putBack({ takenOut: _, ...state }: RolloutState, nowMs: number): Move {
 
 function refreshed(spec: RolloutSpec, state: RolloutState): RolloutState {
   const why = state.phase === "pending" ? whyPending(spec) : state.why;
-  const { candidateEndpoints } = spec;
-  const isSame = why === state.why && isSamePlan(candidateEndpoints, state.candidateEndpoints);
-  return isSame ? state : { ...state, why, candidateEndpoints };
+  return withEndpoints(spec, why === state.why ? state : { ...state, why });
 }
 
 function edited(spec: RolloutSpec, state: RolloutState, nowMs: number): Move {
-  const isSame = isSamePlan(spec.candidateEndpoints, state.candidateEndpoints);
-  return takeOverPlan(spec, isSame ? state : { ...state, candidateEndpoints: spec.candidateEndpoints }, nowMs);
+  return takeOverPlan(spec, withEndpoints(spec, state), nowMs);
+}
+
+/** The candidate's endpoints as they are now, so that they may be replaced a few at a time. */
+function withEndpoints({ candidateEndpoints }: RolloutSpec, state: RolloutState): RolloutState {
+  return isSamePlan(candidateEndpoints, state.candidateEndpoints) ? state : { ...state, candidateEndpoints };
 }
 
 /** Does what the file's `command` says, if that is another one than before. */

@@ -315,6 +315,13 @@ describe("another candidate under a known id", () => {
     expect(refusedBy(reload(plan({ candidateEndpoints: ["shop http://10.0.0.9:80"] }), [state]))).toContain("new `id`");
   });
 
+  test("and where it is completed, since everyone would get them", () => {
+    const { state } = new Trial().do("promote");
+    expect(refusedBy(reload(plan({ candidateEndpoints: ["shop http://10.0.0.9:80"] }), [state]))).toContain("new `id`");
+    const few = new Trial().do("promote").reload({ candidateEndpoints: ["shop http://10.0.0.2:80", "shop http://b"] });
+    expect(few.reload({ candidateEndpoints: ["shop http://b"] }).state.candidateEndpoints).toEqual(["shop http://b"]);
+  });
+
   test("some endpoints replaced is fine, and remembered", () => {
     const trial = atStep2().reload({ candidateEndpoints: ["shop http://10.0.0.3:80", "shop http://10.0.0.4:80"] });
     expect(trial.at).toBe("progressing 2 50");
@@ -325,7 +332,6 @@ describe("another candidate under a known id", () => {
 
   test.each<[string, () => Trial]>([
     ["has not begun", () => new Trial(plan({ start: "manual" }))],
-    ["is completed", () => new Trial().do("promote")],
     ["is rolled back", () => new Trial().do("rollback")],
   ])("endpoints are free where it %s", (_, trial) => {
     expect(refusedBy(reload(plan({ candidateEndpoints: ["shop http://10.0.0.9:80"] }), [trial().state]))).toBe(
