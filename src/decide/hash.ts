@@ -63,14 +63,32 @@ export function hashBytes(bytes: string, seed: number): Hash128 {
  * logarithm is taken). The hash is hashBytes, unrolled for eight bytes.
  */
 export function hashToFraction(hi: number, lo: number, seed: number): number {
+  const first = firstWord(hi, lo, seed);
+  return ((first >>> 0) * 0x100000 + (secondWord >>> 12) + 0.5) / 0x10000000000000;
+}
+
+/** The first 64 bits of the same hash, as sixteen hexadecimal digits. */
+export function hashToHex(hi: number, lo: number, seed: number): string {
+  const first = firstWord(hi, lo, seed);
+  hexWords.writeInt32BE(first, 0);
+  hexWords.writeInt32BE(secondWord, 4);
+  return hexWords.toString("hex");
+}
+
+const hexWords = Buffer.alloc(8);
+
+/** The second word of the hash that `firstWord` computed last: a pair would be an allocation. */
+let secondWord = 0;
+
+function firstWord(hi: number, lo: number, seed: number): number {
   const rest = seed ^ 8;
   const h2 = rest ^ mix2(lo);
   const sum = ((rest ^ mix1(hi)) + h2 + rest + rest) | 0;
   const f2 = finish(h2 + sum);
   const f3 = finish(rest + sum);
   const first = (finish(sum) + f2 + f3 + f3) | 0;
-  const second = (f2 + first) | 0;
-  return ((first >>> 0) * 0x100000 + (second >>> 12) + 0.5) / 0x10000000000000;
+  secondWord = (f2 + first) | 0;
+  return first;
 }
 
 function rotate(word: number, bits: number): number {

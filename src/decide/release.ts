@@ -1,6 +1,7 @@
 import { compileCarriesNone, prepareRule, type Rule, requesterSubjects } from "./compile-condition.ts";
 import type { Decision, DecisionRequest, Trail } from "./decision.ts";
 import type { Facts } from "./facts.ts";
+import { hashText, hashToHex } from "./hash.ts";
 import { Overrides } from "./override.ts";
 import { Pages } from "./pages.ts";
 import { type Pin, PinCookie, type PinRejection } from "./pin.ts";
@@ -27,6 +28,7 @@ export class Release {
   readonly #configuredRules: readonly Rule[];
   readonly #carriesNone: (facts: Facts) => boolean;
   readonly #cookie: PinCookie;
+  readonly #digestSeed: number;
   /** Undefined if `sticky.assets` is `independent`. */
   readonly #pages: Pages | undefined;
   #inForce: PolicyInForce;
@@ -41,6 +43,7 @@ export class Release {
     const baseline = spec.rollout?.baseline;
     this.#configuredRules = spec.rules.map((rule) => prepareRule(rule, spec.name, salt, baseline));
     this.#carriesNone = compileCarriesNone(spec.rules.flatMap((rule) => requesterSubjects(rule.when)));
+    this.#digestSeed = hashText(`unit\0${spec.name}`, 0).h1;
     this.#cookie = new PinCookie(spec.name, cookie);
     this.#pages = Pages.of(spec);
     this.#inForce = policyInForce(spec, this.#configuredRules, undefined);
@@ -59,6 +62,11 @@ export class Release {
   /** The first valid pin of a request's cookies of this release's name; see `PinCookie.read`. */
   readPin(values: readonly string[], nowMs: number, rejected: (cause: PinRejection) => void): Pin | undefined {
     return this.#cookie.read(values, nowMs, rejected);
+  }
+
+  /** Stands for a unit within this release, in every process the same: for logs. */
+  digestOf({ hi, lo }: Unit): string {
+    return hashToHex(hi, lo, this.#digestSeed);
   }
 
   /** The Set-Cookie value for a decision's pin; `secure` is whether the request came by https. */

@@ -32,14 +32,6 @@ export function isSameUnit(left: Unit, right: Unit): boolean {
   return left.hi === right.hi && left.lo === right.lo && left.source === right.source;
 }
 
-/** Sixteen hexadecimal digits that stand for a unit within a release, the same in every process: for logs. */
-export function unitDigest(release: string, { hi, lo }: Unit): string {
-  const { h1, h2 } = hashText(`unit\0${release}\0${hi}\0${lo}`, 0);
-  return hexadecimal(h1) + hexadecimal(h2);
-}
-
-const hexadecimal = (word: number): string => (word >>> 0).toString(16).padStart(8, "0");
-
 const bytes = Buffer.alloc(8);
 
 /** The unit's text in a pin: `a` or `r`, then the eight bytes of both words, little-endian, in base64url. */

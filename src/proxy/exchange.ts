@@ -1,6 +1,6 @@
 import type { Decision } from "../decide/decision.ts";
 import { isPreflight } from "../decide/preflight.ts";
-import { randomUnit, unitDigest } from "../decide/unit.ts";
+import { randomUnit } from "../decide/unit.ts";
 import { type ErrorCode, firstCause, knownCause } from "../errors.ts";
 import { normalPath, routedHead } from "../http/path.ts";
 import type { Caller, RequestHead } from "../http/request-head.ts";
@@ -300,7 +300,7 @@ export class Exchange implements Outcome {
     if (decision?.unit === undefined || route?.release === undefined) return undefined;
     const { reason, odds } = decision;
     const isDrawnOrHeld = odds !== undefined || reason === "split" || reason === "pin";
-    return isDrawnOrHeld ? unitDigest(route.release.policy.name, decision.unit) : undefined;
+    return isDrawnOrHeld ? route.release.policy.digestOf(decision.unit) : undefined;
   }
 
   get odds(): number | undefined {
