@@ -2,7 +2,7 @@ import type { ReleaseSpec } from "../decide/release-spec.ts";
 import type { RolloutSpec } from "../decide/rollout-spec.ts";
 import type { Move, Planner, RolloutPreparation } from "./controller-parts.ts";
 import type { RolloutState } from "./rollout-state.ts";
-import { isWithdrawn, judgeKey, remembered, waiting } from "./world.ts";
+import { isWithdrawn, judgeKey, remembered, type World, waiting } from "./world.ts";
 
 /** What the rollouts become under a configuration, before any of it is saved. */
 export interface Takeover {
@@ -63,4 +63,10 @@ export function withdraws({ state, before }: NextRollout): boolean {
 export function unsavedState(rollout: NextRollout, problem: string | undefined): RolloutState {
   if (withdraws(rollout)) return rollout.state;
   return rollout.before ?? waiting(rollout.state, problem);
+}
+
+/** The world of which only the withdrawals became true, since the rest could not be saved. */
+export function withWithdrawn(world: World, withdrawn: readonly RolloutState[]): World {
+  if (withdrawn.length === 0) return world;
+  return { ...world, rollouts: withdrawn.reduce(remembered, world.rollouts), revision: world.revision + 1 };
 }
