@@ -16,7 +16,7 @@ import {
   type Verb,
 } from "./rollouts-api.ts";
 import { SerialQueue, StateKeeper } from "./state-keeper.ts";
-import { takeoverOf, unsavedState, withdraws, withWithdrawn } from "./takeover.ts";
+import { splitsUnder, takeoverOf, unsavedState, withdraws, withWithdrawn } from "./takeover.ts";
 import {
   evidenceOfNewest,
   isWithdrawn,
@@ -175,9 +175,11 @@ export class RolloutController implements Rollouts {
     for (;;) {
       const before = this.#world;
       const { moves, rollouts, next } = takeoverOf(releases, before.rollouts, this.#parts.planner, this.#parts.nowMs());
-      const events = this.#eventsOf(moves);
+      const splits = splitsUnder(before.splits, this.#releases, releases);
+      const moved = this.#eventsOf(moves);
+      const events = [...moved, ...this.#eventsOfEnded(before.splits, splits, moved.length)];
       const changed = events.length > 0 || rollouts !== before.rollouts;
-      const world = changed ? { ...before, rollouts, revision: before.revision + 1 } : before;
+      const world = changed ? { ...before, rollouts, splits, revision: before.revision + 1 } : before;
       const isSaved = !changed || (await this.#saveWorld(world, this.#events.with(events)));
       // A withdrawal while this was saved makes it a new question.
       if (this.#world !== before) continue;
@@ -206,6 +208,18 @@ export class RolloutController implements Rollouts {
       events.push(...this.#events.of(move, checks, events.length));
     }
     return events;
+  }
+
+  #eventsOfEnded(splits: readonly SplitOverride[], left: readonly SplitOverride[], offset: number) {
+    const ended = splits.filter((split) => !left.includes(split));
+    const draft = {
+      type: "split",
+      by: "configuration",
+      why: "the configuration ends the split that an operator set",
+    } as const;
+    return ended.map(({ release }, at) =>
+      this.#events.one(release, this.#running.get(release)?.state, draft, [], offset + at),
+    );
   }
 
   /** Judges what runs from now on: an unchanged plan by the same judge, so that what it asks others has no gap. */
