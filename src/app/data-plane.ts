@@ -3,6 +3,8 @@ import type { ListenerSpec } from "../config/compiled-config.ts";
 import type { LoadedConfig } from "../config/load.ts";
 import { addressText } from "../config/sections/listener.ts";
 import type { TrafficByRelease } from "../decide/release-traffic.ts";
+import type { Logger } from "../observe/log.ts";
+import type { RolloutReport } from "../observe/rollout/rollout-report.ts";
 import type { QuestionsByRelease } from "../observe/rollout/rollout-taps.ts";
 import type { ActiveSnapshot } from "../proxy/active-snapshot.ts";
 import type { EndpointRegistry } from "../upstream/endpoint-registry.ts";
@@ -88,4 +90,15 @@ export function formatAddress(bound: AddressInfo | string): string {
   if (typeof bound === "string") return `unix:${bound}`;
   const { address, port, family } = bound;
   return family === "IPv6" ? `[${address}]:${port}` : `${address}:${port}`;
+}
+
+/** Requests have ended, and neither they nor this process must suffer from what a judge of rollouts throws. */
+export function judgedSafely(judge: (report: RolloutReport) => void, log: Logger): (report: RolloutReport) => void {
+  return (report) => {
+    try {
+      judge(report);
+    } catch (error) {
+      log.error({ err: error, release: report.release }, "a rollout could not be judged (a bug in Perch)");
+    }
+  };
 }

@@ -32,7 +32,7 @@ import { networkProbe } from "../upstream/probes.ts";
 import { ServiceRegistry } from "../upstream/service-registry.ts";
 import { questionsOf } from "../upstream/service-spec.ts";
 import type { BoundListener, ListenInput } from "../workers/messages.ts";
-import { type Acceptance, bound, type DataPlane, type Preparation } from "./data-plane.ts";
+import { type Acceptance, bound, type DataPlane, judgedSafely, type Preparation } from "./data-plane.ts";
 import { createDnsResolver, firstAnswersMs, loggingDnsEvents } from "./dns.ts";
 import { JwksFetcher } from "./jwks-fetcher.ts";
 import { MinorGc } from "./minor-gc.ts";
@@ -111,7 +111,7 @@ export class InProcessDataPlane implements DataPlane {
     const keys = new PublishedKeyRegistry(this.#keys);
     const services = new ServiceRegistry(this.#timers);
     this.#taps = new RolloutTaps({
-      handOver: (report) => this.#report(report),
+      handOver: judgedSafely(parts.onRolloutReport, parts.log),
       schedule: scheduleUnref,
       seed: batchedRandom().int32(),
     });
@@ -222,16 +222,6 @@ export class InProcessDataPlane implements DataPlane {
 
   #resolve({ services, dns }: CompiledConfig): Promise<void> {
     return this.#names.prepare(questionsOf(services), dns, firstAnswersMs);
-  }
-
-  /** A request has ended, which must not suffer from what is thrown here. */
-  #report(report: RolloutReport): void {
-    const { onRolloutReport, log } = this.#parts;
-    try {
-      onRolloutReport(report);
-    } catch (error) {
-      log.error({ err: error, release: report.release }, "a rollout could not be judged (a bug in Perch)");
-    }
   }
 
   #build(compiled: CompiledConfig, hash: string): (directions: Directions) => void {

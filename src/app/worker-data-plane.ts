@@ -16,7 +16,7 @@ import { EndpointRegistry, noopEndpointEvents } from "../upstream/endpoint-regis
 import { type BoundListener, type ConfigInput, endpointKey } from "../workers/messages.ts";
 import { probeExclusiveBind } from "../workers/worker-count.ts";
 import { WorkerPool } from "../workers/worker-pool.ts";
-import { type Acceptance, bound, type DataPlane, type Preparation, StartError } from "./data-plane.ts";
+import { type Acceptance, bound, type DataPlane, judgedSafely, type Preparation, StartError } from "./data-plane.ts";
 import { createDnsResolver, noopDnsEvents } from "./dns.ts";
 import { JwksFetcher } from "./jwks-fetcher.ts";
 
@@ -74,7 +74,7 @@ export class WorkerDataPlane implements DataPlane {
       listener: {
         access: (lines, count) => accessLines.write(lines, count),
         log: (line) => ownLog.write(line),
-        rollout: onRolloutReport,
+        rollout: judgedSafely(onRolloutReport, log),
       },
       log,
       monotonicMs: () => performance.now(),

@@ -16,8 +16,9 @@ import {
   type Verb,
 } from "./rollouts-api.ts";
 import { SerialQueue, StateKeeper } from "./state-keeper.ts";
-import { takeoverOf, unsavedState, withdraws } from "./takeover.ts";
+import { splitsUnder, takeoverOf, unsavedState, withdraws, withWithdrawn } from "./takeover.ts";
 import {
+  evidenceOfNewest,
   isWithdrawn,
   judgeKey,
   type Running,
@@ -174,31 +175,51 @@ export class RolloutController implements Rollouts {
     for (;;) {
       const before = this.#world;
       const { moves, rollouts, next } = takeoverOf(releases, before.rollouts, this.#parts.planner, this.#parts.nowMs());
-      const events: RolloutEvent[] = [];
-      for (const move of moves) {
-        const checks = this.#running.get(move.state.release)?.judge.checks() ?? [];
-        events.push(...this.#events.of(move, checks, events.length));
-      }
+      const splits = splitsUnder(before.splits, this.#releases, releases);
+      const moved = this.#eventsOf(moves);
+      const events = [...moved, ...this.#eventsOfEnded(before.splits, splits, moved.length)];
       const changed = events.length > 0 || rollouts !== before.rollouts;
-      const world = changed ? { ...before, rollouts, revision: before.revision + 1 } : before;
+      const world = changed ? { ...before, rollouts, splits, revision: before.revision + 1 } : before;
       const isSaved = !changed || (await this.#saveWorld(world, this.#events.with(events)));
       // A withdrawal while this was saved makes it a new question.
       if (this.#world !== before) continue;
       this.#takeAgain = !isSaved;
       const withdrawn = next.filter(withdraws).map(({ state }) => state);
       for (const { release } of withdrawn) this.#rollbacks.add(release, "configuration");
+      const happened = isSaved ? events : this.#eventsOf(moves.filter(({ state }) => withdrawn.includes(state)));
+      this.#unsaved ||= !isSaved && withdrawn.length > 0;
       const running = next.map((each) =>
         isSaved ? each : { ...each, state: unsavedState(each, this.#keeper.problem) },
       );
-      const parked = this.#evidence();
-      this.#world = isSaved
-        ? { ...world, parked }
-        : { ...before, rollouts: withdrawn.reduce(remembered, before.rollouts), parked };
+      const now = isSaved ? world : withWithdrawn(before, withdrawn);
+      this.#world = { ...now, parked: evidenceOfNewest(now.rollouts, this.#evidence()) };
+      const ended = this.#running;
       this.#run(running);
       this.#releases = new Map(releases.map((spec) => [spec.name, spec]));
-      if (isSaved) this.#events.publish(events);
+      this.#events.publish(happened, (release) => (this.#running.get(release) ?? ended.get(release))?.spec);
       return;
     }
+  }
+
+  #eventsOf(moves: readonly Move[]): readonly RolloutEvent[] {
+    const events: RolloutEvent[] = [];
+    for (const move of moves) {
+      const checks = this.#running.get(move.state.release)?.judge.checks() ?? [];
+      events.push(...this.#events.of(move, checks, events.length));
+    }
+    return events;
+  }
+
+  #eventsOfEnded(splits: readonly SplitOverride[], left: readonly SplitOverride[], offset: number) {
+    const ended = splits.filter((split) => !left.includes(split));
+    const draft = {
+      type: "split",
+      by: "configuration",
+      why: "the configuration ends the split that an operator set",
+    } as const;
+    return ended.map(({ release }, at) =>
+      this.#events.one(release, this.#running.get(release)?.state, draft, [], offset + at),
+    );
   }
 
   /** Judges what runs from now on: an unchanged plan by the same judge, so that what it asks others has no gap. */

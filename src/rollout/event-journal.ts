@@ -56,12 +56,13 @@ export class EventJournal {
     return [...this.#events, ...events].slice(-maxEvents);
   }
 
-  publish(events: readonly RolloutEvent[]): void {
+  /** `specOf`: of the rollouts that the events tell of, where those that run now are not enough. */
+  publish(events: readonly RolloutEvent[], specOf: EventJournalParts["specOf"] = this.#parts.specOf): void {
     this.#events = this.with(events);
     for (const event of events) {
       for (const listener of this.#listeners) listener(event);
       this.#log(event);
-      const spec = this.#parts.specOf(event.release);
+      const spec = specOf(event.release);
       if (spec !== undefined) this.#parts.notify(spec, event);
     }
   }

@@ -38,7 +38,7 @@ export class RolloutJudge implements Judge {
     this.#parts = partsOf(spec, saved);
   }
 
-  /** What every plane asks of each answer. It changes once, where a check asks for the baseline's p95. */
+  /** What every plane asks of each answer. It changes only where a check asks for the baseline's p95, until that is known. */
   questions(): BadAnswerQuestions {
     return this.#parts.questions.asked;
   }

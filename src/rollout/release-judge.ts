@@ -22,12 +22,19 @@ export class ReleaseJudge implements Judge {
     return this.#seen.report(report, nowMs);
   }
 
+  /** The failure that fell last: one that somebody has seen and resumed after does not hide a newer one. */
   look(nowMs: number): CheckResult | undefined {
-    return this.#seen.look(nowMs) ?? this.#asked.results().find(({ verdict }) => verdict === "fail");
+    let latest = this.#seen.look(nowMs);
+    for (const result of this.#asked.results()) {
+      const isLater = latest === undefined || (result.atMs ?? 0) > (latest.atMs ?? 0);
+      if (result.verdict === "fail" && isLater) latest = result;
+    }
+    return latest;
   }
 
-  beginStep(): void {
+  beginStep(step: number): void {
     this.#seen.beginStep();
+    if (step === 0) this.#asked.begin();
   }
 
   mayBegin(step: number): boolean {

@@ -1,8 +1,9 @@
+import { isDeepStrictEqual } from "node:util";
 import type { ReleaseSpec } from "../decide/release-spec.ts";
 import type { RolloutSpec } from "../decide/rollout-spec.ts";
 import type { Move, Planner, RolloutPreparation } from "./controller-parts.ts";
-import type { RolloutState } from "./rollout-state.ts";
-import { isWithdrawn, judgeKey, remembered, waiting } from "./world.ts";
+import type { RolloutState, SplitOverride } from "./rollout-state.ts";
+import { isWithdrawn, judgeKey, remembered, type World, waiting } from "./world.ts";
 
 /** What the rollouts become under a configuration, before any of it is saved. */
 export interface Takeover {
@@ -63,4 +64,28 @@ export function withdraws({ state, before }: NextRollout): boolean {
 export function unsavedState(rollout: NextRollout, problem: string | undefined): RolloutState {
   if (withdraws(rollout)) return rollout.state;
   return rollout.before ?? waiting(rollout.state, problem);
+}
+
+/** The world of which only the withdrawals became true, since the rest could not be saved. */
+export function withWithdrawn(world: World, withdrawn: readonly RolloutState[]): World {
+  if (withdrawn.length === 0) return world;
+  return { ...world, rollouts: withdrawn.reduce(remembered, world.rollouts), revision: world.revision + 1 };
+}
+
+/**
+ * The splits of operators that still hold under this configuration; the same array if all do. One without an end holds
+ * until the configured split is another, and any only while the release has its versions.
+ */
+export function splitsUnder(
+  splits: readonly SplitOverride[],
+  before: ReadonlyMap<string, ReleaseSpec>,
+  releases: readonly ReleaseSpec[],
+): readonly SplitOverride[] {
+  const left = splits.filter(({ release, split, untilMs }) => {
+    const spec = releases.find(({ name }) => name === release);
+    if (spec === undefined || !Object.keys(split).every((version) => spec.versions.includes(version))) return false;
+    const old = before.get(release);
+    return untilMs !== null || old === undefined || isDeepStrictEqual(old.split, spec.split);
+  });
+  return left.length === splits.length ? splits : left;
 }

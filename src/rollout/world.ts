@@ -10,7 +10,7 @@ export interface World {
   /** Each release's newest first. */
   readonly rollouts: readonly RolloutState[];
   readonly splits: readonly SplitOverride[];
-  /** What judges saved, also of rollouts that do not run. */
+  /** What judges saved, of each release's newest rollout, also if it does not run. */
   readonly parked: ReadonlyMap<string, unknown>;
 }
 
@@ -59,13 +59,22 @@ export function trafficOf(world: World, running: Iterable<Running>, planner: Pla
   return traffic;
 }
 
+/** Up to 1.6 MB a rollout: that of older ones is let go, since none of them goes on once another came after it. */
+export function evidenceOfNewest(
+  rollouts: readonly RolloutState[],
+  evidence: ReadonlyMap<string, unknown>,
+): ReadonlyMap<string, unknown> {
+  const newest = new Map([...rollouts].reverse().map((state) => [state.release, judgeKey(state)]));
+  const keys = new Set(newest.values());
+  return new Map([...evidence].filter(([key]) => keys.has(key)));
+}
+
 export function savedStateOf(
   { revision, rollouts, splits }: World,
   events: readonly RolloutEvent[],
   evidence: ReadonlyMap<string, unknown>,
 ): SavedState {
-  const keys = new Set(rollouts.map(judgeKey));
-  const judge = Object.fromEntries([...evidence].filter(([key]) => keys.has(key)));
+  const judge = Object.fromEntries(evidenceOfNewest(rollouts, evidence));
   return { format: "perch-rollouts", version: 1, revision, rollouts, splits, events, judge };
 }
 

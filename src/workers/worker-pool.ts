@@ -124,10 +124,10 @@ export class WorkerPool {
     };
   }
 
-  /** Posted to each worker before this returns. Resolves once it holds in all of them. */
+  /** Posted to each worker before this returns. Resolves once it holds in all that answer in time. */
   async direct(directions: Directions): Promise<void> {
     this.#directions = directions;
-    await this.#all("direct", directions);
+    await this.#all("direct", directions, commitTimeoutMs);
   }
 
   /** The sum of all workers, including those that have exited, and for each endpoint the worst health of any worker. */

@@ -10,6 +10,16 @@ const warnings: readonly (readonly [string, string, readonly string[]])[] = [
     ["35:18: warning: service pages without version canary will serve the default version instead"],
   ],
   [
+    "a candidate that one service serves by default",
+    withPages(
+      '{ default: canary, versions: { canary: { endpoints: ["http://c"] }, stable: { endpoints: ["http://s"] } } }',
+      ["candidate: canary", "candidate: canary\n      baseline: stable"],
+    ),
+    [
+      "36:18: warning: canary is the default version of service pages, which serves it where stable cannot be reached, also after a rollback; make stable its default",
+    ],
+  ],
+  [
     "no state file",
     edited(["state: { file: data/state.json }\n", ""]),
     [

@@ -250,6 +250,26 @@ describe("RolloutController", () => {
     expect(controller.splits()).toEqual([]);
   });
 
+  test("a split without an end holds until the configuration has another, or lacks one of its versions", async () => {
+    const { controller, disk, take } = await started();
+    const configured = { ...release, split: { stable: 1 } };
+    const set = async (forMs?: number) => {
+      await take(configured);
+      await controller.setSplit("shop", { canary: 1 }, forMs, asked);
+    };
+    await set();
+    await take({ ...configured, rollout: { ...rollout, command: "pause" } });
+    expect(controller.splits()).toHaveLength(1);
+    await take({ ...configured, split: { stable: 2, canary: 1 } });
+    expect([controller.splits(), disk.saves.at(-1)?.splits]).toEqual([[], []]);
+    expect(controller.eventsAfter(0).at(-1)).toMatchObject({ type: "split", by: "configuration" });
+    await set(60_000);
+    await take({ ...configured, split: { stable: 2, canary: 1 } });
+    expect(controller.splits()).toHaveLength(1);
+    await take({ ...configured, versions: ["stable", "other"] });
+    expect(controller.splits()).toEqual([]);
+  });
+
   test("a rollout whose beginning cannot be saved waits, and begins once it can be", async () => {
     const { controller, disk, acted, look } = await started(undefined, "read-only");
     expect(controller.of("shop")).toMatchObject({ phase: "pending", stateProblem: "read-only" });

@@ -229,6 +229,17 @@ describe("the verdicts of checks", () => {
     expect(judge.report(firstAnswers(400, 400, "candidate", 0), 15_000)).toBeUndefined();
     expect(judge.checks()[0]?.evidence).toBe(80);
   });
+
+  it("adds up no more than five seconds of requests where the clock was set back", () => {
+    const caps = { users: undefined, failures: undefined, requestsPerSecond: 100 };
+    const judge = new RolloutJudge(specOf({ checks: [], drift: "off", caps }), undefined);
+    for (let second = 0; second < 5; second++)
+      judge.report(firstAnswers(0, 50, "candidate", 0), 60_000 + second * 1_000);
+    for (let second = 0; second < 30; second++) {
+      expect(judge.report(firstAnswers(0, 50, "candidate", 0), 1_000 + second * 1_000)).toBeUndefined();
+    }
+    expect(judge.checks()[0]?.evidence).toBe(50);
+  });
 });
 
 it("a check that failed stays as it was then", () => {
@@ -308,6 +319,13 @@ describe("the questions", () => {
     expect(answers(10_000, 5_000)).toEqual(frozen);
     const restarted = new RolloutJudge(specOf({ checks: [slowP95] }), throughJson(judge.save()));
     expect(restarted.questions()).toEqual(frozen);
+  });
+
+  it("are the same object until they change: planes are told of nothing else", () => {
+    const judge = new RolloutJudge(specOf({ checks: [slowP95] }), undefined);
+    const asked = judge.questions();
+    judge.report(firstAnswers(0, 20, "baseline", 1), 1_000);
+    expect(judge.questions()).toBe(asked);
   });
 });
 

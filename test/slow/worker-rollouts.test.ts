@@ -25,7 +25,7 @@ const trafficOf = (candidateIs: RolloutTraffic["candidateIs"]) =>
     ],
   ]);
 
-async function workers(onRolloutReport: (report: RolloutReport) => void) {
+async function workers(onRolloutReport: (report: RolloutReport) => void, logged: string[] = []) {
   const stable = await upstream("stable");
   const canary = await upstream("canary", (_request, response) => response.writeHead(500).end());
   const text =
@@ -47,7 +47,7 @@ async function workers(onRolloutReport: (report: RolloutReport) => void) {
     first,
     stats,
     accessLines,
-    log: createLogger({ level: "silent", nowMs: () => Date.now() }),
+    log: createLogger({ level: "error", nowMs: () => Date.now(), to: { write: (line) => void logged.push(line) } }),
     logLevel: "silent",
     env: {},
     file: "test.yaml",
@@ -94,4 +94,14 @@ it("the workers report a candidate that fails, and none gives it to anyone once 
   await expect.poll(() => plane.workers.serving, { timeout: 10_000 }).toBe(2);
   expect(await statuses(40)).toEqual(new Set(["500"]));
   await expect.poll(failed).toBe(80);
+});
+
+it("a report that cannot be judged is logged, and ends nothing", async () => {
+  const logged: string[] = [];
+  const { plane, statuses } = await workers(() => {
+    throw new Error("a bug");
+  }, logged);
+  await plane.direct(trafficOf("drawn"), questions);
+  expect(await statuses(4)).toEqual(new Set(["500"]));
+  await expect.poll(() => logged.some((line) => line.includes("a rollout could not be judged"))).toBe(true);
 });

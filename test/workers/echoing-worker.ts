@@ -27,5 +27,6 @@ const serving: StartAnswer = { kind: "serving", listeners: [] };
 parentPort?.on("message", ({ id, call, input }: WorkerRequest) => {
   if (call === "start") echo(call, (input as { directions: Directions }).directions);
   if (call === "direct" || call === "commit") echo(call, input as Directions);
+  if (call === "direct" && (input as Directions).traffic.get("shop")?.rollout?.id === "silence") return;
   post({ kind: "answer", id, answer: call === "listen" ? serving : undefined });
 });

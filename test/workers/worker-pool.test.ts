@@ -1,5 +1,5 @@
 import { Worker } from "node:worker_threads";
-import { describe, expect, it } from "vitest";
+import { describe, expect, it, vi } from "vitest";
 import { createLogger } from "../../src/observe/log.ts";
 import type { Directions } from "../../src/observe/rollout/rollout-taps.ts";
 import { BackOff, WorkerPool } from "../../src/workers/worker-pool.ts";
@@ -71,6 +71,15 @@ describe("the workers' rollouts", () => {
     const all = heard();
     expect(all.toSorted()).toEqual(["commit new", "commit new", "direct newer", "direct newer"]);
     expect(all.indexOf("commit new")).toBe(0);
+  });
+
+  it("do not wait for ever for a worker that does not answer", async () => {
+    vi.useFakeTimers({ toFake: ["setTimeout"] });
+    freeAfterTest(async () => void vi.useRealTimers());
+    const { pool } = await echoingPool();
+    const directed = pool.direct(directions("silence"));
+    vi.advanceTimersByTime(10_000);
+    await directed;
   });
 
   it("go on in a worker that replaces another as they are then", async () => {

@@ -79,8 +79,18 @@ function compileVersions(
     const why = isDefault ? `${quote(candidate)} is the default version, which is the baseline` : "it is the baseline";
     const suggestion = isDefault ? "set baseline, or another candidate" : undefined;
     parsing.error(span, "conflicting-keys", `the candidate must be another version: ${why}`, suggestion);
-  }
+  } else if (baseline !== unreadable) warnOfDefaults(baseline, candidate, scope, span, parsing);
   return { baseline, candidate };
+}
+
+/** What a service falls back to is out of the rollout's hands. */
+function warnOfDefaults(baseline: string, candidate: string, scope: RolloutScope, span: Span, parsing: ParseContext) {
+  for (const { name, defaultVersion } of pairedSpecs(scope)) {
+    if (defaultVersion !== candidate) continue;
+    const when = `which serves it where ${baseline} cannot be reached, also after a rollback`;
+    const message = `${candidate} is the default version of service ${name}, ${when}`;
+    parsing.warn(span, "risky", message, `make ${baseline} its default`);
+  }
 }
 
 /** `unreadable` if there is none; the problem is then reported. */

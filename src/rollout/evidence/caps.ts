@@ -73,11 +73,11 @@ export class RequestRate {
     return this.#seconds.reduce((sum, count) => sum + count, 0) / rateWindowSeconds;
   }
 
-  /** A clock that goes back changes nothing. */
+  /** A clock that was set back begins anew: else one second would hold all requests until it is there again. */
   #moveTo(second: number): void {
-    if (second <= this.#last) return;
-    const steps = Math.min(rateWindowSeconds, second - this.#last);
-    for (let step = 0; step < steps; step++) this.#seconds[(second - step) % rateWindowSeconds] = 0;
+    if (second < this.#last) this.#seconds.fill(0);
+    const first = Math.max(this.#last + 1, second - rateWindowSeconds + 1);
+    for (let each = first; each <= second; each++) this.#seconds[each % rateWindowSeconds] = 0;
     this.#last = second;
   }
 }

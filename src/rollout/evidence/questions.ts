@@ -43,6 +43,7 @@ export class Questions {
   readonly #durations: number[] = Array.from({ length: bucketCount }, () => 0);
   #answers = 0;
   #p95Ms = Number.POSITIVE_INFINITY;
+  #asked: BadAnswerQuestions;
 
   /** `saved`: undefined for a new rollout. Questions that were not saved are new. */
   constructor(checks: readonly CheckSpec[], failures: ReadonlySet<number>, saved: unknown) {
@@ -58,14 +59,12 @@ export class Questions {
     this.all = answers.map((answer) => questionOf(answer, known[keyOf(answer)], capacity));
     this.#wantsP95 = slow.has("p95");
     if (record["durations"] !== undefined) this.#restore(record);
+    this.#asked = this.#ask();
   }
 
+  /** The same object until it changes. */
   get asked(): BadAnswerQuestions {
-    return {
-      failures: this.#failures,
-      slowLimitsMs: this.all.slice(1).map(({ answer }) => this.limitMs(answer)),
-      wantsBaselineDurations: this.#wantsP95 && this.#answers < enoughBaselineAnswers,
-    };
+    return this.#asked;
   }
 
   /** How many more of the baseline's answers the limit waits for. */
@@ -94,12 +93,14 @@ export class Questions {
 
   /** The baseline's durations of one report; too few or none are no error. */
   takeDurations(durations: readonly number[]): void {
-    if (!this.#wantsP95 || this.#answers >= enoughBaselineAnswers) return;
+    if (!this.#asked.wantsBaselineDurations) return;
     for (const [bucket, count] of durations.slice(0, bucketCount).entries()) {
       this.#durations[bucket] = (this.#durations[bucket] ?? 0) + count;
       this.#answers += count;
     }
+    const before = this.#p95Ms;
     this.#findP95();
+    if (this.#p95Ms !== before || this.#answers >= enoughBaselineAnswers) this.#asked = this.#ask();
   }
 
   save(): unknown {
@@ -107,6 +108,14 @@ export class Questions {
       this.all.map(({ answer, units, coin }) => [keyOf(answer), { units: units.save(), coin: coin.save() }]),
     );
     return this.#wantsP95 ? { all, durations: this.#durations } : { all };
+  }
+
+  #ask(): BadAnswerQuestions {
+    return {
+      failures: this.#failures,
+      slowLimitsMs: this.all.slice(1).map(({ answer }) => this.limitMs(answer)),
+      wantsBaselineDurations: this.#wantsP95 && this.#answers < enoughBaselineAnswers,
+    };
   }
 
   #restore(record: Readonly<Record<string, unknown>>): void {

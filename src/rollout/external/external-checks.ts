@@ -40,6 +40,11 @@ export class ExternalChecks {
     return this.#checks.map(({ result }) => result);
   }
 
+  /** The rollout begins: what was answered before says nothing of a candidate that had no users. */
+  begin(): void {
+    for (const check of this.#checks) if (check instanceof PrometheusCheck) check.begin();
+  }
+
   /**
    * Whether all gates let this step begin (from 1). The first call for a step asks them; `changed` tells of their
    * answers. To be called once the step before has ended otherwise, for a gate says what is true when it is asked.

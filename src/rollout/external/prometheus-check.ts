@@ -16,7 +16,7 @@ export class PrometheusCheck {
   constructor(spec: PrometheusCheckSpec, parts: ExternalCheckParts) {
     this.#spec = spec;
     this.#parts = parts;
-    this.#result = this.#resultOf("not-enough-data", "the query has not been answered yet", null);
+    this.#result = this.#unanswered();
     this.#asking = new Asking(parts.schedule, spec.everyMs, () => this.#ask());
   }
 
@@ -24,8 +24,18 @@ export class PrometheusCheck {
     return this.#result;
   }
 
+  /** Forgets the values so far. */
+  begin(): void {
+    this.#badInARow = 0;
+    this.#result = this.#unanswered();
+  }
+
   stop(): void {
     this.#asking.stop();
+  }
+
+  #unanswered(): CheckResult {
+    return this.#resultOf("not-enough-data", "the query has not been answered yet", null);
   }
 
   async #ask(): Promise<"again"> {

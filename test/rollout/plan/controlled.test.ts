@@ -5,7 +5,7 @@ import { createLogger } from "../../../src/observe/log.ts";
 import { RolloutController } from "../../../src/rollout/controller.ts";
 import type { Judge } from "../../../src/rollout/controller-parts.ts";
 import { planner } from "../../../src/rollout/plan/planner.ts";
-import type { CheckResult } from "../../../src/rollout/rollout-state.ts";
+import type { CheckResult, RolloutEvent, SavedState } from "../../../src/rollout/rollout-state.ts";
 import { minute, pauseStep, plan, result, step } from "./plans.ts";
 
 const asked = { why: "a try", by: "token 3f9a", ifRevision: undefined };
@@ -30,14 +30,22 @@ async function running(first: RolloutSpec) {
     save: () => ({}),
     close() {},
   });
+  const disk: { problem: string | undefined; saves: SavedState[] } = { problem: undefined, saves: [] };
+  const notified: RolloutEvent["type"][] = [];
   let nowMs = 0;
   let due: (() => void) | undefined;
   const controller = new RolloutController(
     {
       ...{ planner, judge },
-      store: { save: async () => ({ kind: "saved" }) },
+      store: {
+        save: async (state) => {
+          if (disk.problem !== undefined) return { kind: "failed", why: disk.problem };
+          disk.saves.push(structuredClone(state));
+          return { kind: "saved" };
+        },
+      },
       act: async () => {},
-      notify() {},
+      notify: (_, { type }) => void notified.push(type),
       log: createLogger({ level: "silent", nowMs: () => nowMs }),
       nowMs: () => nowMs,
       schedule(_, callback) {
@@ -64,7 +72,7 @@ async function running(first: RolloutSpec) {
     return `${phase} ${place}`;
   };
   await take(first);
-  return { controller, found, take, look, at };
+  return { controller, found, disk, notified, take, look, at };
 }
 
 test("a plan runs through its steps, each of which the judge is told", async () => {
@@ -116,4 +124,35 @@ test("a new id takes the place of the old one, which does not come back", async 
   await take(plan());
   expect(at()).toBe("aborted 1");
   expect(await controller.change("shop", "resume", asked)).toMatchObject({ kind: "refused", cause: "wrong-phase" });
+});
+
+test("that it is taken out is told to those whom its plan notifies", async () => {
+  const { notified, take } = await running(plan());
+  await take(undefined);
+  expect(notified).toEqual(["started", "aborted"]);
+});
+
+test("a rollback by configuration that cannot be saved is an event, and is saved once it can be", async () => {
+  const { controller, disk, notified, take, look, at } = await running(plan());
+  const { revision } = controller;
+  disk.problem = "no space left on the device";
+  await take(plan({ command: "rollback" }));
+  expect(at()).toBe("rolled-back 1");
+  expect(controller.orders.traffic.get("shop")?.rollout?.candidateIs).toBe("withdrawn");
+  expect(notified).toEqual(["started", "rolled-back"]);
+  expect(controller.revision).toBe(revision + 1);
+  await look(1_000);
+  disk.problem = undefined;
+  await look(1_000);
+  expect(disk.saves.at(-1)).toMatchObject({ revision: revision + 1, rollouts: [{ phase: "rolled-back" }] });
+  expect(disk.saves.at(-1)?.events.map(({ type }) => type)).toEqual(["started", "rolled-back"]);
+});
+
+test("evidence of rollouts that others came after is not kept", async () => {
+  const { disk, take } = await running(plan({ id: "1" }));
+  await take(plan({ id: "2" }));
+  await take(plan({ id: "3" }));
+  expect(Object.keys(disk.saves.at(-1)?.judge ?? {})).toEqual([]);
+  await take(plan({ id: "3", command: "pause" }));
+  expect(Object.keys(disk.saves.at(-1)?.judge ?? {})).toEqual(["shop 3"]);
 });
