@@ -35,7 +35,7 @@ routes: [{ name: all, service: shop, release: shop }]
 
 const running: ReleaseTraffic = {
   split: undefined,
-  rollout: { id: "1", baseline: "stable", candidate: "canary", candidateIs: "drawn", weight: 10, rings: [] },
+  rollout: { id: "1", baseline: "stable", candidate: "canary", candidateIs: "drawn", step: 0, weight: 10, rings: [] },
 };
 /** All that a rollout can ask. */
 const questions = {

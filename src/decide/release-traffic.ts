@@ -19,6 +19,8 @@ export interface RolloutTraffic {
   readonly candidateIs: "drawn" | "withdrawn";
   /** The candidate's share of the units that are drawn to baseline or candidate, in percent. */
   readonly weight: number;
+  /** From 0. Nothing is drawn by it: planes tell of all units again in each step. */
+  readonly step: number;
   /** Rings reached so far. A unit that meets several, or whose ring is below `weight`, has the highest. */
   readonly rings: readonly { readonly key: string; readonly weight: number }[];
 }

@@ -83,7 +83,7 @@ export interface Planner {
   /** What a failed check changes, as `onFail` says. */
   fail(spec: RolloutSpec, state: RolloutState, check: CheckResult, nowMs: number): Move;
   apply(spec: RolloutSpec, state: RolloutState, verb: Verb, by: Cause, nowMs: number): Move | Refusal;
-  trafficOf(spec: RolloutSpec, state: RolloutState): RolloutTraffic | undefined;
+  trafficOf(state: RolloutState): RolloutTraffic | undefined;
   steps(spec: RolloutSpec, state: RolloutState): RolloutStatus["steps"];
   sentence(spec: RolloutSpec, state: RolloutState, checks: readonly CheckResult[], nowMs: number): string;
 }

@@ -16,9 +16,10 @@ import {
   type Verb,
 } from "./rollouts-api.ts";
 import { SerialQueue, StateKeeper } from "./state-keeper.ts";
-import { splitsUnder, takeoverOf, unsavedState, withdraws, withWithdrawn } from "./takeover.ts";
+import { splitsUnder, type Takeover, takeoverOf, unsaved, withdraws, withWithdrawn } from "./takeover.ts";
 import {
   evidenceOfNewest,
+  isEnded,
   isWithdrawn,
   judgeKey,
   type Running,
@@ -88,8 +89,11 @@ export class RolloutController implements Rollouts {
 
   /** Asks whether the rollouts can go on with this configuration. Nothing changes before `commit`. */
   prepare(releases: readonly ReleaseSpec[]): RolloutPreparation {
-    const { problems } = takeoverOf(releases, this.#world.rollouts, this.#parts.planner, this.#parts.nowMs());
-    return { problems, commit: () => this.#queue.run(() => this.#take(releases)) };
+    const commit = () => {
+      this.#withdrawAtOnce(releases);
+      return this.#queue.run(() => this.#take(releases));
+    };
+    return { problems: this.#takeover(releases).problems, commit };
   }
 
   all(): readonly RolloutStatus[] {
@@ -171,10 +175,27 @@ export class RolloutController implements Rollouts {
     return this.#running.get(running.state.release) ?? running;
   }
 
+  #takeover(releases: readonly ReleaseSpec[]): Takeover {
+    return takeoverOf(releases, this.#world.rollouts, this.#running, this.#parts);
+  }
+
+  /** A rollback by the configuration waits neither for the disk nor for what is being saved. */
+  #withdrawAtOnce(releases: readonly ReleaseSpec[]): void {
+    const { moves, next } = this.#takeover(releases);
+    for (const { state } of next.filter(withdraws)) {
+      const running = this.#running.get(state.release);
+      const move = moves.find((each) => each.state === state);
+      // One that begins with a rollback never had users.
+      if (running?.state.id !== state.id || move === undefined) continue;
+      void this.#withdraw(running, move, "configuration");
+      void this.#queue.run(() => this.#saveUnsaved());
+    }
+  }
+
   async #take(releases: readonly ReleaseSpec[]): Promise<void> {
     for (;;) {
       const before = this.#world;
-      const { moves, rollouts, next } = takeoverOf(releases, before.rollouts, this.#parts.planner, this.#parts.nowMs());
+      const { moves, rollouts, next } = this.#takeover(releases);
       const splits = splitsUnder(before.splits, this.#releases, releases);
       const moved = this.#eventsOf(moves);
       const events = [...moved, ...this.#eventsOfEnded(before.splits, splits, moved.length)];
@@ -189,7 +210,7 @@ export class RolloutController implements Rollouts {
       const happened = isSaved ? events : this.#eventsOf(moves.filter(({ state }) => withdrawn.includes(state)));
       this.#unsaved ||= !isSaved && withdrawn.length > 0;
       const running = next.map((each) =>
-        isSaved ? each : { ...each, state: unsavedState(each, this.#keeper.problem) },
+        isSaved ? each : unsaved(each, this.#running.get(each.state.release), this.#keeper.problem),
       );
       const now = isSaved ? world : withWithdrawn(before, withdrawn);
       this.#world = { ...now, parked: evidenceOfNewest(now.rollouts, this.#evidence()) };
@@ -232,6 +253,7 @@ export class RolloutController implements Rollouts {
       const saved = this.#world.parked.get(judgeKey(state));
       const judge = isSame ? known.judge : this.#parts.judge(state.release, spec, saved, () => this.#look());
       if (state.step !== (before?.step ?? -1)) judge.beginStep(state.step);
+      if (isEnded(state)) judge.close();
       running.set(state.release, { spec, state, judge });
     }
     this.#running = running;
@@ -289,6 +311,7 @@ export class RolloutController implements Rollouts {
     this.#world = { ...this.#world, revision, rollouts: remembered(this.#world.rollouts, state) };
     this.#running = new Map(this.#running).set(state.release, { ...running, state });
     if (state.step !== running.state.step) running.judge.beginStep(state.step);
+    if (isEnded(state)) running.judge.close();
   }
 
   /** `superseded`: a withdrawal came while this was saved. */
@@ -349,11 +372,12 @@ export class RolloutController implements Rollouts {
 
   #look(): void {
     if (this.#closed) return;
+    this.#scheduleLook();
     for (const running of this.#running.values()) {
       const failed = running.judge.look(this.#parts.nowMs());
       if (failed !== undefined && running.spec.onFail === "rollback") this.#fail(running, failed);
+      this.#events.publish(this.#events.ofWarnings(running));
     }
-    this.#scheduleLook();
     if (this.#looking) return;
     this.#looking = true;
     void this.#queue
@@ -373,7 +397,7 @@ export class RolloutController implements Rollouts {
     }
     await this.#endSplits();
     for (const release of [...this.#running.keys()]) await this.#advanceOne(release);
-    if (this.#keeper.isEvidenceDue) await this.#saveWorld(this.#world, this.#events.all);
+    if (this.#keeper.isSaveDue) await this.#saveWorld(this.#world, this.#events.all);
   }
 
   async #advanceOne(release: string): Promise<void> {

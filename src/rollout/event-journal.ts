@@ -1,6 +1,7 @@
 import type { RolloutSpec } from "../decide/rollout-spec.ts";
 import type { ControllerParts, EventDraft, Move } from "./controller-parts.ts";
 import type { CheckResult, RolloutEvent, RolloutState } from "./rollout-state.ts";
+import { isEnded, type Running } from "./world.ts";
 
 /** More than anyone scrolls through; bounds the state file. */
 const maxEvents = 1_000;
@@ -49,6 +50,20 @@ export class EventJournal {
       ...draft,
       evidence,
     };
+  }
+
+  /** One event for each check that fails without stopping the rollout, such as a drift that only warns. Once. */
+  ofWarnings({ state, judge }: Running): readonly RolloutEvent[] {
+    if (isEnded(state)) return [];
+    const told = (name: string) =>
+      this.#events.some(({ type, release, rollout, evidence }) => {
+        return type === "check" && release === state.release && rollout === state.id && evidence[0]?.name === name;
+      });
+    const failing = judge.checks().filter(({ name, verdict }) => verdict === "fail" && !told(name));
+    return failing.map((check, at) => {
+      const draft = { type: "check", by: "perch", why: `check ${check.name} fails: ${check.why}` } as const;
+      return this.one(state.release, state, draft, [check], at);
+    });
   }
 
   /** What `all` is once these are published. */

@@ -29,8 +29,11 @@ export class StateKeeper {
     return this.#hasNewEvidence;
   }
 
-  get isEvidenceDue(): boolean {
-    return this.#hasNewEvidence && this.#parts.nowMs() - this.#savedAtMs >= evidenceSaveMs;
+  /** Whether to save again: new evidence, or what could not be saved before. */
+  get isSaveDue(): boolean {
+    // Of a clock that was set back, too.
+    const passedMs = Math.abs(this.#parts.nowMs() - this.#savedAtMs);
+    return (this.#hasNewEvidence || this.#problem !== undefined) && passedMs >= evidenceSaveMs;
   }
 
   noteEvidence(): void {

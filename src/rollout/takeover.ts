@@ -3,7 +3,7 @@ import type { ReleaseSpec } from "../decide/release-spec.ts";
 import type { RolloutSpec } from "../decide/rollout-spec.ts";
 import type { Move, Planner, RolloutPreparation } from "./controller-parts.ts";
 import type { RolloutState, SplitOverride } from "./rollout-state.ts";
-import { isWithdrawn, judgeKey, remembered, type World, waiting } from "./world.ts";
+import { isWithdrawn, judgeKey, type Running, remembered, type World, waiting } from "./world.ts";
 
 /** What the rollouts become under a configuration, before any of it is saved. */
 export interface Takeover {
@@ -16,19 +16,22 @@ export interface Takeover {
   readonly next: readonly NextRollout[];
 }
 
-interface NextRollout {
+export interface NextRollout {
   readonly spec: RolloutSpec;
   readonly state: RolloutState;
   /** The state before, if this rollout is known. */
   readonly before: RolloutState | undefined;
 }
 
-/** A rollout that the configuration does not let go on is left out. */
+/**
+ * A rollout that the configuration does not let go on is left out, unless it runs, or was rolled back: nobody must get its
+ * candidate meanwhile.
+ */
 export function takeoverOf(
   releases: readonly ReleaseSpec[],
   known: readonly RolloutState[],
-  planner: Planner,
-  nowMs: number,
+  running: ReadonlyMap<string, Running>,
+  { planner, nowMs }: { readonly planner: Planner; readonly nowMs: () => number },
 ): Takeover {
   let rollouts = known;
   const moves: Move[] = [];
@@ -36,8 +39,12 @@ export function takeoverOf(
   const next: NextRollout[] = [];
   for (const spec of [...releases, ...releasesGone(releases, known)]) {
     const states = known.filter(({ release }) => release === spec.name);
-    const found = planner.reconcile(spec, states, nowMs);
-    if (found.kind === "refused") problems.push({ release: spec.name, message: found.message });
+    const found = planner.reconcile(spec, states, nowMs());
+    if (found.kind === "refused") {
+      problems.push({ release: spec.name, message: found.message });
+      const kept = keptOf(spec.rollout, states[0], running.get(spec.name));
+      if (kept !== undefined) next.push(kept);
+    }
     if (found.kind !== "moved") continue;
     moves.push(found);
     const { state } = found;
@@ -46,6 +53,16 @@ export function takeoverOf(
     next.push({ spec: spec.rollout, state, before: states.find((old) => judgeKey(old) === judgeKey(state)) });
   }
   return { problems, moves, rollouts, next };
+}
+
+function keptOf(
+  planned: RolloutSpec | undefined,
+  newest: RolloutState | undefined,
+  running: Running | undefined,
+): NextRollout | undefined {
+  if (running !== undefined) return { spec: running.spec, state: running.state, before: running.state };
+  if (planned === undefined || newest === undefined || !isWithdrawn(newest)) return undefined;
+  return { spec: planned, state: newest, before: newest };
 }
 
 /** Their rollouts were taken out with them. */
@@ -60,10 +77,16 @@ export function withdraws({ state, before }: NextRollout): boolean {
   return isWithdrawn(state) && !(before !== undefined && isWithdrawn(before));
 }
 
-/** The state to go on with if the new one could not be saved: the old one, unless this is a withdrawal. */
-export function unsavedState(rollout: NextRollout, problem: string | undefined): RolloutState {
-  if (withdraws(rollout)) return rollout.state;
-  return rollout.before ?? waiting(rollout.state, problem);
+/**
+ * What to go on with if it could not be saved: what was there, unless this is a withdrawal. A new rollout lets the one
+ * that it replaces go on, so that nobody goes back to the baseline meanwhile.
+ */
+export function unsaved(rollout: NextRollout, running: Running | undefined, problem: string | undefined): NextRollout {
+  if (withdraws(rollout)) return rollout;
+  const { state, before } = rollout;
+  if (before !== undefined) return { ...rollout, state: before };
+  if (running === undefined) return { ...rollout, state: waiting(state, problem) };
+  return { spec: running.spec, state: running.state, before: running.state };
 }
 
 /** The world of which only the withdrawals became true, since the rest could not be saved. */

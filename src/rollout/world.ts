@@ -39,6 +39,11 @@ export function isWithdrawn({ phase }: RolloutState): boolean {
   return phase === "rolling-back" || phase === "rolled-back";
 }
 
+/** Whether it asks nothing more of anybody. */
+export function isEnded({ phase }: RolloutState): boolean {
+  return phase === "rolled-back" || phase === "rolling-back" || phase === "completed" || phase === "aborted";
+}
+
 /** Bounds the state file; a rollout put back after so many others begins anew. */
 const maxRemembered = 20;
 
@@ -52,8 +57,8 @@ export function remembered(states: readonly RolloutState[], state: RolloutState)
 export function trafficOf(world: World, running: Iterable<Running>, planner: Planner): TrafficByRelease {
   const traffic = new Map<string, ReleaseTraffic>();
   for (const { release, split } of world.splits) traffic.set(release, { split, rollout: undefined });
-  for (const { spec, state } of running) {
-    const rollout = planner.trafficOf(spec, state);
+  for (const { state } of running) {
+    const rollout = planner.trafficOf(state);
     if (rollout !== undefined) traffic.set(state.release, { split: traffic.get(state.release)?.split, rollout });
   }
   return traffic;

@@ -99,9 +99,9 @@ describe("the weights in force", () => {
     release.direct({ split: { stable: 1, canary: 1 }, rollout: undefined });
     expect(ratios(release)).toMatchObject({ stable: 0.5, canary: 0.5 });
     const step = { id: "1", baseline: "stable", candidate: "canary", weight: 10, rings: [] };
-    release.direct({ split: undefined, rollout: { ...step, candidateIs: "drawn" } });
+    release.direct({ split: undefined, rollout: { ...step, candidateIs: "drawn", step: 0 } });
     expect(ratios(release)).toMatchObject({ stable: 0.9, canary: 0.1 });
-    release.direct({ split: undefined, rollout: { ...step, candidateIs: "withdrawn" } });
+    release.direct({ split: undefined, rollout: { ...step, candidateIs: "withdrawn", step: 0 } });
     expect(ratios(release)).toMatchObject({ stable: 1, canary: 0 });
     release.direct(undefined);
     expect(ratios(release)).toMatchObject({ stable: 0.75, canary: 0.25 });

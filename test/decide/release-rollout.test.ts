@@ -40,10 +40,11 @@ const drawn: RolloutTraffic = {
   baseline: "stable",
   candidate: "canary",
   candidateIs: "drawn",
+  step: 0,
   weight: 0,
   rings: [],
 };
-const withdrawn: RolloutTraffic = { ...drawn, candidateIs: "withdrawn", weight: 50 };
+const withdrawn: RolloutTraffic = { ...drawn, candidateIs: "withdrawn", step: 0, weight: 50 };
 const eastAtHalf = [{ key: "region-east", weight: 50 }];
 
 function releaseWith(given: Partial<ReleaseSpec> = {}, id = plan.id): Release {

@@ -15,6 +15,7 @@ const drawn: RolloutTraffic = {
   baseline: "stable",
   candidate: "canary",
   candidateIs: "drawn",
+  step: 0,
   weight: 100,
   rings: [],
 };
@@ -221,7 +222,7 @@ describe.each(lanes)("a rollout, in the $lane lane", ({ fastLane }) => {
     const get = (user: number) => fetch(`${origin}/500`, { headers: { "x-user": `user-${user}` } });
     await get(1);
     expect(reports).toHaveLength(1);
-    void plane.direct(trafficOf({ ...drawn, candidateIs: "withdrawn" }), questions);
+    void plane.direct(trafficOf({ ...drawn, candidateIs: "withdrawn", step: 0 }), questions);
     await get(1);
     await expect.poll(() => lines.map(({ version }) => version)).toEqual(["canary", "stable"]);
     await delay(150);

@@ -31,6 +31,7 @@ const traffic: RolloutTraffic = {
   baseline: "stable",
   candidate: "canary",
   candidateIs: "drawn",
+  step: 0,
   weight: 10,
   rings: [],
 };
@@ -395,7 +396,7 @@ describe("taps", () => {
     expect(slot.current?.sideOf("stable")).toBe("baseline");
     expect(slot.current?.sideOf("other")).toBeUndefined();
     expect(made.slot("shop")).toBe(slot);
-    direct({ ...traffic, candidateIs: "withdrawn" });
+    direct({ ...traffic, candidateIs: "withdrawn", step: 0 });
     expect(slot.current).toBeUndefined();
     direct(traffic);
     expect(slot.current).toBeDefined();
@@ -421,7 +422,7 @@ describe("taps", () => {
     direct(traffic);
     const old = slot.current;
     old?.observe(unitOf(1), "candidate", 0.1, good);
-    direct({ ...traffic, candidateIs: "withdrawn" });
+    direct({ ...traffic, candidateIs: "withdrawn", step: 0 });
     old?.observe(unitOf(2), "candidate", 0.1, failed);
     timers.fire();
     expect(reports).toEqual([]);

@@ -15,7 +15,7 @@ const drawing = (weight: number): TrafficByRelease =>
       "shop",
       {
         split: undefined,
-        rollout: { id: "1", baseline: "stable", candidate: "canary", candidateIs: "drawn", weight, rings: [] },
+        rollout: { id: "1", baseline: "stable", candidate: "canary", candidateIs: "drawn", step: 0, weight, rings: [] },
       },
     ],
   ]);

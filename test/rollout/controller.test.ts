@@ -69,10 +69,10 @@ const planner: Planner = {
       return { kind: "refused", message: "it was rolled back: give it a new id" };
     return moved(state, verb === "pause" ? "paused" : verb === "rollback" ? "rolled-back" : "progressing", by, why);
   },
-  trafficOf: ({ id, baseline, candidate }, { phase, weight, rings }) =>
+  trafficOf: ({ id, baseline, candidate, phase, step, weight, rings }) =>
     phase === "pending"
       ? undefined
-      : { id, baseline, candidate, candidateIs: phase === "rolled-back" ? "withdrawn" : "drawn", weight, rings },
+      : { id, baseline, candidate, candidateIs: phase === "rolled-back" ? "withdrawn" : "drawn", step, weight, rings },
   steps: () => [],
   sentence: (_, { why }) => why,
 };

@@ -20,7 +20,7 @@ const trafficOf = (candidateIs: RolloutTraffic["candidateIs"]) =>
       "shop",
       {
         split: undefined,
-        rollout: { id: "1", baseline: "stable", candidate: "canary", candidateIs, weight: 100, rings: [] },
+        rollout: { id: "1", baseline: "stable", candidate: "canary", candidateIs, step: 0, weight: 100, rings: [] },
       },
     ],
   ]);

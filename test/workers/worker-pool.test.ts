@@ -25,7 +25,7 @@ const directions = (id: string): Directions => ({
       "shop",
       {
         split: undefined,
-        rollout: { id, baseline: "stable", candidate: "canary", candidateIs: "drawn", weight: 1, rings: [] },
+        rollout: { id, baseline: "stable", candidate: "canary", candidateIs: "drawn", step: 0, weight: 1, rings: [] },
       },
     ],
   ]),

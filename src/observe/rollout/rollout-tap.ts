@@ -31,8 +31,8 @@ const directionShift = 4;
  * What one data plane sees of one rollout. A request whose unit is known and whose answer is good adds to two counters
  * and looks the unit up; it allocates nothing.
  *
- * A unit is reported when it is new, when it returns, at its first answer after the rollout's weights or its side have
- * changed, when it meets an answer that is bad in a new way, and when it fails after an answer that did not.
+ * A unit is reported when it is new, when it returns, at its first answer in a step or on another side, when it meets an
+ * answer that is bad in a new way, and when it fails after an answer that did not.
  */
 export class RolloutTap {
   readonly release: string;
@@ -67,7 +67,7 @@ export class RolloutTap {
   direct(traffic: RolloutTraffic, questions: BadAnswerQuestions): boolean {
     const { id, baseline, candidate } = this;
     if (traffic.id !== id || traffic.baseline !== baseline || traffic.candidate !== candidate) return false;
-    if (!hasSameWeights(traffic, this.#traffic)) this.#direction++;
+    if (!isSameStep(traffic, this.#traffic)) this.#direction++;
     this.#traffic = traffic;
     this.#questions = questions;
     return true;
@@ -207,7 +207,7 @@ function sighting(
   return { hi, lo, side, odds, seen, bad, goodBefore };
 }
 
-function hasSameWeights(one: RolloutTraffic, other: RolloutTraffic): boolean {
-  if (one.weight !== other.weight || one.rings.length !== other.rings.length) return false;
+function isSameStep(one: RolloutTraffic, other: RolloutTraffic): boolean {
+  if (one.step !== other.step || one.weight !== other.weight || one.rings.length !== other.rings.length) return false;
   return one.rings.every(({ key, weight }, at) => key === other.rings[at]?.key && weight === other.rings[at]?.weight);
 }

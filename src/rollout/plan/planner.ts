@@ -1,5 +1,4 @@
 import type { RolloutTraffic } from "../../decide/release-traffic.ts";
-import type { RolloutSpec } from "../../decide/rollout-spec.ts";
 import type { Planner } from "../controller-parts.ts";
 import type { RolloutState } from "../rollout-state.ts";
 import { advance, fail } from "./advance.ts";
@@ -13,12 +12,12 @@ import { apply } from "./verbs.ts";
 export const planner: Planner = { reconcile, advance, fail, apply, trafficOf, steps: stepStatuses, sentence };
 
 /** Undefined: the rollout has no traffic of its own, and the split holds. */
-function trafficOf({ id, baseline, candidate }: RolloutSpec, state: RolloutState): RolloutTraffic | undefined {
-  const { phase, weight, rings } = state;
-  const versions = { id, baseline, candidate };
+function trafficOf(state: RolloutState): RolloutTraffic | undefined {
+  const { id, baseline, candidate, phase, step, weight, rings } = state;
+  const rollout = { id, baseline, candidate, step };
   if (phase === "rolled-back" || phase === "rolling-back")
-    return { ...versions, candidateIs: "withdrawn", weight: 0, rings: [] };
-  if (phase === "completed") return { ...versions, candidateIs: "drawn", weight: 100, rings: [] };
+    return { ...rollout, candidateIs: "withdrawn", weight: 0, rings: [] };
+  if (phase === "completed") return { ...rollout, candidateIs: "drawn", weight: 100, rings: [] };
   if (phase === "pending" || phase === "aborted" || !hasBegun(state)) return undefined;
-  return { ...versions, candidateIs: "drawn", weight, rings };
+  return { ...rollout, candidateIs: "drawn", weight, rings };
 }

@@ -87,7 +87,7 @@ export class Replay {
     this.#judge = judge;
     this.#odds = new OddsByPlan(spec);
     // Each line has its own odds, so the tap's weight says nothing.
-    this.#traffic = { id, baseline, candidate, candidateIs: "drawn", weight: 0, rings: [] };
+    this.#traffic = { id, baseline, candidate, candidateIs: "drawn", step: 0, weight: 0, rings: [] };
     this.#tap = new RolloutTap(release, this.#traffic, judge.questions(), {
       handOver: (report) => this.#report(report),
       schedule: (ms, callback) => {

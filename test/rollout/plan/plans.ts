@@ -127,7 +127,7 @@ export class Trial {
   }
 
   get traffic() {
-    return planner.trafficOf(this.spec, this.state);
+    return planner.trafficOf(this.state);
   }
 
   get sentence(): string {

@@ -181,8 +181,8 @@ function property(name: string, seed: number, check: (change: Change) => void, p
 }
 
 /** What everyone, and whoever meets a ring, has of the candidate; undefined if the split holds. */
-function shares(spec: RolloutSpec, state: RolloutState): readonly number[] | undefined {
-  const traffic = planner.trafficOf(spec, state);
+function shares(state: RolloutState): readonly number[] | undefined {
+  const traffic = planner.trafficOf(state);
   if (traffic === undefined) return undefined;
   return [undefined, ...rings].map((ring) =>
     Math.max(traffic.weight, ...traffic.rings.filter(({ key }) => key === ring).map(({ weight }) => weight)),
@@ -194,8 +194,8 @@ describe("whatever happens to a rollout", () => {
     fc.assert(
       fc.property(anyPlan, anyLife, (spec, life) => {
         let had: readonly number[] = [0, 0, 0];
-        live(spec, life, ({ after, spec: now }) => {
-          const has = shares(now, after);
+        live(spec, life, ({ after }) => {
+          const has = shares(after);
           if (has === undefined || after.phase === "rolled-back") return;
           has.forEach((share, of) => {
             expect(share).toBeGreaterThanOrEqual(had[of] ?? 0);
@@ -244,10 +244,10 @@ describe("whatever happens to a rollout", () => {
     },
   );
 
-  property("what was rolled back stays so", 6, ({ before, after, spec }) => {
+  property("what was rolled back stays so", 6, ({ before, after }) => {
     if (before.phase !== "rolled-back") return;
     expect(after.phase).toBe("rolled-back");
-    expect(planner.trafficOf(spec, after)?.candidateIs).toBe("withdrawn");
+    expect(planner.trafficOf(after)?.candidateIs).toBe("withdrawn");
   });
 
   property(

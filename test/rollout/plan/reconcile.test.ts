@@ -67,7 +67,7 @@ describe("a new id", () => {
     const back = movedBy(reload(plan(), [current, old], 110_000));
     expect(back.state).toMatchObject({ id: "2.4.0", phase: "aborted" });
     expect(types(back)).toEqual(["aborted", "aborted"]);
-    expect(planner.trafficOf(plan(), back.state)).toBeUndefined();
+    expect(planner.trafficOf(back.state)).toBeUndefined();
     // The one in between is over for good as well.
     const again = movedBy(reload(plan({ id: "2.5.0" }), [back.state, current], 120_000));
     expect(again.state).toMatchObject({ id: "2.5.0", phase: "aborted" });
@@ -77,7 +77,7 @@ describe("a new id", () => {
     const { state: old } = new Trial().do("promote");
     const { state: current } = movedBy(reload(plan({ id: "2.5.0" }), [old], 100_000));
     const back = movedBy(reload(plan(), [current, old], 110_000));
-    expect(planner.trafficOf(plan(), back.state)).toMatchObject({ candidateIs: "drawn", weight: 100 });
+    expect(planner.trafficOf(back.state)).toMatchObject({ candidateIs: "drawn", weight: 100 });
     expect(types(back)).toEqual(["aborted"]);
     expect(back.state).not.toBe(old);
   });
