@@ -44,6 +44,9 @@ export function isEnded({ phase }: RolloutState): boolean {
   return phase === "rolled-back" || phase === "rolling-back" || phase === "completed" || phase === "aborted";
 }
 
+/** Bounds the state file; the process keeps more. */
+const maxSavedEvents = 200;
+
 /** Bounds the state file; a rollout put back after so many others begins anew. */
 const maxRemembered = 20;
 
@@ -80,7 +83,10 @@ export function savedStateOf(
   evidence: ReadonlyMap<string, unknown>,
 ): SavedState {
   const judge = Object.fromEntries(evidenceOfNewest(rollouts, evidence));
-  return { format: "perch-rollouts", version: 1, revision, rollouts, splits, events, judge };
+  return {
+    ...{ format: "perch-rollouts", version: 1, revision, rollouts, splits, judge },
+    events: events.slice(-maxSavedEvents),
+  };
 }
 
 /** Why this split cannot be used, as a sentence; undefined if it can. */

@@ -1,6 +1,6 @@
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
-import { boundedState, readSavedState } from "../../src/rollout/state/saved-state.ts";
+import { readSavedState } from "../../src/rollout/state/saved-state.ts";
 import { rolloutEvent, rolloutState, savedState } from "./saved-states.ts";
 
 const with_ = (change: object) => JSON.stringify({ ...savedState, ...change });
@@ -51,20 +51,6 @@ describe("a saved state", () => {
         expect(readSavedState(text.slice(0, length)).kind).toBe("unusable");
       }),
       { seed: 14 },
-    );
-  });
-
-  it("keeps the last 200 events, and 20 rollouts of each release with what the judge saved of them", () => {
-    const events = Array.from({ length: 250 }, (_, id) => ({ ...rolloutEvent, id }));
-    const rollouts = ["shop", "search"].flatMap((release) =>
-      Array.from({ length: 25 }, (_, i) => ({ ...rolloutState, release, id: `${25 - i}` })),
-    );
-    const judge = Object.fromEntries(rollouts.map(({ release, id }) => [`${release} ${id}`, 1]));
-    const bounded = boundedState({ ...savedState, events, rollouts, judge });
-    expect(bounded.events.map(({ id }) => id)).toEqual(events.slice(50).map(({ id }) => id));
-    expect(bounded.rollouts).toEqual([...rollouts.slice(0, 20), ...rollouts.slice(25, 45)]);
-    expect(Object.keys(bounded.judge).sort()).toEqual(
-      bounded.rollouts.map(({ release, id }) => `${release} ${id}`).sort(),
     );
   });
 });

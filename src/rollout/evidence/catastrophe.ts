@@ -5,12 +5,14 @@ import { countText } from "./words.ts";
 
 /** As many distinct users in a row, and nothing but failures, are a dead candidate. */
 const deadUsers = 10;
+/** Beyond, the baseline answers too seldom to be waited for: at 95 %, after twenty users of the candidate. */
+const mostOddsWithBaseline = 0.95;
 /** A baseline that fails more often has the same trouble. */
 const mostBaselineFailures = 0.1;
 
 /**
  * Did the last ten distinct users of the candidate meet nothing but failures, while the baseline answered? It needs no
- * probability: it stops a candidate that fails everything at any share, also where no baseline is left to compare with.
+ * probability: it stops a candidate that fails everything at any share, also where hardly a baseline is left to compare with.
  *
  * What the baseline did before the candidate's row of failures began says nothing, for both may have lost the same
  * database since. A plane does not tell when within a report its baseline's good answers were, so of the report in which
@@ -96,8 +98,9 @@ export class Catastrophe implements Judged {
       this.#beganNow = true;
       this.#straddles = true;
       this.#goodSeen = 0;
+      this.#hasBaseline = false;
     }
-    this.#hasBaseline = odds < 1;
+    this.#hasBaseline ||= odds <= mostOddsWithBaseline;
     const isKnown = this.#units.some((unit) => unit.hi === hi && unit.lo === lo);
     if (!isKnown && this.#units.length < deadUsers) this.#units.push({ hi, lo });
   }

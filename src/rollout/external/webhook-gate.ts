@@ -4,6 +4,9 @@ import { Asking, type ExternalCheckParts, externalResult } from "./external-chec
 
 export type WebhookGateSpec = Extract<CheckSpec, { readonly kind: "webhook" }>;
 
+/** A yes is for a step that begins now: after a pause of the rollout the hook is asked anew. */
+const freshMs = 60_000;
+
 /** A gate that a step passes once its hook answers 2xx. It holds the step, and never fails the candidate. */
 export class WebhookGate {
   readonly #spec: WebhookGateSpec;
@@ -11,6 +14,8 @@ export class WebhookGate {
   readonly #parts: ExternalCheckParts;
   /** The step that it is, or was, asked for; from 1. */
   #step: number | undefined;
+  /** When the step wanted to begin last. */
+  #askedForAtMs = 0;
   #asking: Asking | undefined;
   #result: CheckResult;
 
@@ -34,7 +39,10 @@ export class WebhookGate {
   mayBegin(step: number): boolean {
     const { beforeStep } = this.#spec;
     if (beforeStep !== undefined && beforeStep !== step) return true;
-    if (this.#step !== step) this.#askFor(step);
+    const nowMs = this.#parts.nowMs();
+    const isStale = this.#result.verdict === "pass" && Math.abs(nowMs - this.#askedForAtMs) > freshMs;
+    if (this.#step !== step || isStale) this.#askFor(step);
+    this.#askedForAtMs = nowMs;
     return this.#result.verdict === "pass";
   }
 

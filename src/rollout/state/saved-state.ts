@@ -8,10 +8,6 @@ export type StateReading =
 const format = "perch-rollouts";
 const version = 1;
 
-/** Bound the file: a release in continuous delivery has several rollouts a day. */
-const maxEvents = 200;
-const maxRolloutsOfRelease = 20;
-
 /** Reads a state file's content; whatever is not one whole state of this version is unusable. */
 export function readSavedState(text: string): StateReading {
   if (text.trim() === "") return damaged("it is empty");
@@ -35,19 +31,6 @@ export function readSavedState(text: string): StateReading {
   const misfit = misfitOf(value);
   if (misfit !== undefined) return damaged(`its \`${misfit}\` is not as Perch writes it`);
   return { kind: "read", saved: value as unknown as SavedState };
-}
-
-/** What is kept of a state: the newest events and rollouts, and of the judge what belongs to those rollouts. */
-export function boundedState(state: SavedState): SavedState {
-  const counts = new Map<string, number>();
-  const rollouts = state.rollouts.filter(({ release }) => {
-    const count = (counts.get(release) ?? 0) + 1;
-    counts.set(release, count);
-    return count <= maxRolloutsOfRelease;
-  });
-  const kept = new Set(rollouts.map(({ release, id }) => `${release} ${id}`));
-  const judge = Object.fromEntries(Object.entries(state.judge).filter(([key]) => kept.has(key)));
-  return { ...state, rollouts, events: state.events.slice(-maxEvents), judge };
 }
 
 function damaged(why: string): StateReading {

@@ -3,7 +3,7 @@ import { basename, dirname, join, resolve } from "node:path";
 import type { SavedState } from "../rollout-state.ts";
 import { ProcessLock } from "./process-lock.ts";
 import { type FileCalls, nodeFileCalls, replaceFile } from "./replace-file.ts";
-import { boundedState, readSavedState } from "./saved-state.ts";
+import { readSavedState } from "./saved-state.ts";
 import type { Saving, StateStore } from "./state-store.ts";
 
 export type StateOpening =
@@ -80,7 +80,7 @@ export class StateFile implements StateStore {
   }
 
   async #write(state: SavedState): Promise<Saving> {
-    const text = `${JSON.stringify(boundedState(state))}\n`;
+    const text = `${JSON.stringify(state)}\n`;
     if (Buffer.byteLength(text) > maxBytes) return { kind: "failed", why: tooLarge };
     try {
       await replaceFile(this.#path, text, this.#calls);

@@ -42,6 +42,7 @@ const dead: readonly (readonly [string, readonly Told[]])[] = [
     "the baseline answered a new user well in the same report",
     [{ sightings: [...failures(0, 10), good({ side: "baseline" })] }],
   ],
+  ["hardly a baseline is left to wait for", [{ sightings: failures(0, 10, { odds: 0.99 }) }]],
   ["there is no baseline: all are drawn to the candidate", [{ sightings: failures(0, 10, { odds: 1 }) }]],
   [
     "the baseline's own failure stands between its good answers",
@@ -59,6 +60,10 @@ const dead: readonly (readonly [string, readonly Told[]])[] = [
 ];
 
 const alive: readonly (readonly [string, readonly Told[]])[] = [
+  [
+    "the last of them was of a ring at 100 %, and the others were not",
+    [{ sightings: [...failures(0, 9), sighting(9, { odds: 1 })] }],
+  ],
   ["nobody came", [{}]],
   ["nine users failed", [{ sightings: failures(0, 9) }, wellAnswered]],
   ["one user failed ten times", [{ sightings: Array.from({ length: 12 }, () => sighting(1, {})) }, wellAnswered]],

@@ -11,7 +11,7 @@ import { minute, pauseStep, plan, result, step } from "./plans.ts";
 const asked = { why: "a try", by: "token 3f9a", ifRevision: undefined };
 
 /** The plan under the controller, with a judge that sees nobody, and finds `found.failed`. */
-async function running(first: RolloutSpec) {
+async function running(first: RolloutSpec, saved?: SavedState) {
   const found: { failed: CheckResult | undefined; steps: number[] } = { failed: undefined, steps: [] };
   const nobody = { users: 0, bad: 0 };
   const none = { good: 0, failed: 0 };
@@ -28,9 +28,10 @@ async function running(first: RolloutSpec) {
     drawn: { baseline: none, candidate: none },
     placed: { baseline: none, candidate: none },
     save: () => ({}),
-    close() {},
+    close: () => void closed++,
   });
-  const disk: { problem: string | undefined; saves: SavedState[] } = { problem: undefined, saves: [] };
+  const disk: { problem?: string; hangs?: Promise<void>; saves: SavedState[] } = { saves: [] };
+  let closed = 0;
   const notified: RolloutEvent["type"][] = [];
   let nowMs = 0;
   let due: (() => void) | undefined;
@@ -39,6 +40,7 @@ async function running(first: RolloutSpec) {
       ...{ planner, judge },
       store: {
         save: async (state) => {
+          await disk.hangs;
           if (disk.problem !== undefined) return { kind: "failed", why: disk.problem };
           disk.saves.push(structuredClone(state));
           return { kind: "saved" };
@@ -53,7 +55,7 @@ async function running(first: RolloutSpec) {
         return () => {};
       },
     },
-    { saved: undefined, problem: undefined },
+    { saved, problem: undefined },
   );
   const take = async (rollout: RolloutSpec | undefined) => {
     const spec = { name: "shop", versions: ["stable", "canary"], rollout } as unknown as ReleaseSpec;
@@ -72,7 +74,7 @@ async function running(first: RolloutSpec) {
     return `${phase} ${place}`;
   };
   await take(first);
-  return { controller, found, disk, notified, take, look, at };
+  return { controller, found, disk, notified, take, look, at, closed: () => closed };
 }
 
 test("a plan runs through its steps, each of which the judge is told", async () => {
@@ -142,7 +144,7 @@ test("a rollback by configuration that cannot be saved is an event, and is saved
   expect(notified).toEqual(["started", "rolled-back"]);
   expect(controller.revision).toBe(revision + 1);
   await look(1_000);
-  disk.problem = undefined;
+  delete disk.problem;
   await look(1_000);
   expect(disk.saves.at(-1)).toMatchObject({ revision: revision + 1, rollouts: [{ phase: "rolled-back" }] });
   expect(disk.saves.at(-1)?.events.map(({ type }) => type)).toEqual(["started", "rolled-back"]);
@@ -155,4 +157,56 @@ test("evidence of rollouts that others came after is not kept", async () => {
   expect(Object.keys(disk.saves.at(-1)?.judge ?? {})).toEqual([]);
   await take(plan({ id: "3", command: "pause" }));
   expect(Object.keys(disk.saves.at(-1)?.judge ?? {})).toEqual(["shop 3"]);
+});
+
+test("a rollback by configuration does not wait for a disk that hangs", async () => {
+  const { controller, disk, take, at } = await running(plan());
+  const { promise, resolve } = Promise.withResolvers<void>();
+  disk.hangs = promise;
+  const taken = take(plan({ command: "rollback" }));
+  expect(at()).toBe("rolled-back 1");
+  expect(controller.orders.traffic.get("shop")?.rollout?.candidateIs).toBe("withdrawn");
+  resolve();
+  await taken;
+  expect(controller.rollbacks()).toEqual([{ release: "shop", reason: "configuration", count: 1 }]);
+  expect(disk.saves.at(-1)?.rollouts[0]?.phase).toBe("rolled-back");
+});
+
+test("a new rollout whose beginning cannot be saved lets the old one go on", async () => {
+  const { controller, disk, take, look, at } = await running(plan());
+  await look(minute);
+  disk.problem = "no space left on the device";
+  await take(plan({ id: "2.5.0" }));
+  expect(controller.of("shop")).toMatchObject({ id: "2.4.0", phase: "progressing", weight: 50 });
+  delete disk.problem;
+  await look(1_000);
+  expect(controller.of("shop")?.id).toBe("2.5.0");
+  expect(at()).toBe("progressing 1");
+});
+
+test("what was rolled back stays so over a start with a configuration that does not fit", async () => {
+  const first = await running(plan());
+  await first.controller.change("shop", "rollback", asked);
+  const { controller } = await running(plan({ candidate: "green" }), first.disk.saves.at(-1));
+  expect(controller.orders.traffic.get("shop")?.rollout).toMatchObject({
+    candidate: "canary",
+    candidateIs: "withdrawn",
+  });
+});
+
+test("a check that fails and stops nothing is told once", async () => {
+  const { controller, found, notified, look } = await running(plan({ onFail: "pause" }));
+  found.failed = result();
+  for (let looks = 0; looks < 3; looks++) await look(1_000);
+  expect(notified).toEqual(["started", "check", "paused"]);
+  expect(controller.eventsAfter(1)[0]).toMatchObject({
+    type: "check",
+    why: expect.stringMatching(/^check errors fails: 37/),
+  });
+});
+
+test("what is over asks others no more", async () => {
+  const { controller, closed } = await running(plan());
+  await controller.change("shop", "promote", asked);
+  expect(closed()).toBe(1);
 });
