@@ -142,10 +142,16 @@ async function changing(
   }
   if (rollouts === undefined) return sendProblem(reply, 404, "no-rollout", missing(request.params.release));
   const ifRevision = requiredRevision(asked, rollouts.revision);
-  const outcome = await make({ why: request.body.why ?? "", by: whoOf(request), ifRevision }, rollouts);
+  const by = whoOf(request);
+  const outcome = await make({ why: reasonIn(request.body, by), by, ifRevision }, rollouts);
   if (outcome.kind === "refused") return sendProblem(reply, statusOf[outcome.cause], outcome.cause, outcome.message);
   request.changedAnything = outcome.changed;
   return reply.header("etag", etag(outcome.revision)).send(outcome.body);
+}
+
+/** Events and sentences say why: where nobody said it, that is what they say. */
+function reasonIn({ why = "" }: ChangeBody, by: string): string {
+  return why.trim() === "" ? `${by} asked for it and gave no reason` : why;
 }
 
 /** `curl -X POST` sends no body at all. */

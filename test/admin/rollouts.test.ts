@@ -47,6 +47,17 @@ describe("a verb", () => {
     ]);
   });
 
+  test.each([{}, { why: "" }, { why: "  " }])(
+    "that nobody gives a reason for says so in the change: %j",
+    async (body) => {
+      const { post, rollouts } = setup();
+      await post(pause, body);
+      expect(rollouts.changes).toMatchObject([
+        { why: expect.stringMatching(/^token [0-9a-f]{6} asked for it and gave no reason$/) },
+      ]);
+    },
+  );
+
   test("of two people who step at once reaches one; the other learns that the revision is another", async () => {
     const { post, rollouts } = setup();
     const both = await Promise.all([

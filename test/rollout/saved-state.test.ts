@@ -16,6 +16,12 @@ describe("a saved state", () => {
     expect(readSavedState(text).kind).toBe("read");
   });
 
+  it("is read where a rollout ended before its first step", () => {
+    expect(readSavedState(with_({ rollouts: [{ ...rolloutState, step: -1, planned: [], track: [] }] })).kind).toBe(
+      "read",
+    );
+  });
+
   const unusable: readonly [sentence: string, text: string, why: string][] = [
     ["an empty file", "", "it is empty"],
     ["zeros, as a crash of the system leaves them", "\0\0\0\0", "it is not JSON, or only a part of it"],
@@ -29,6 +35,13 @@ describe("a saved state", () => {
       with_({ rollouts: [{ ...rolloutState, phase: "x" }] }),
       "its `rollouts` is not as Perch writes it",
     ],
+    ...[{ step: -2 }, { step: 2 }, { weight: -5 }, { weight: 101 }, { rings: [{ key: "a", weight: 200 }] }].map(
+      (change): [string, string, string] => [
+        `a rollout that stands nowhere in its plan: ${JSON.stringify(change)}`,
+        with_({ rollouts: [{ ...rolloutState, ...change }] }),
+        "its `rollouts` is not as Perch writes it",
+      ],
+    ),
     [
       "an event without a time",
       with_({ events: [{ ...rolloutEvent, atMs: null }] }),

@@ -1,5 +1,5 @@
 import { spawnSync } from "node:child_process";
-import { chmod, mkdir, readdir, readFile, stat, symlink, writeFile } from "node:fs/promises";
+import { chmod, lstat, mkdir, readdir, readFile, stat, symlink, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { describe, expect, it } from "vitest";
 import type { SavedState } from "../../src/rollout/rollout-state.ts";
@@ -84,7 +84,7 @@ describe("a state file", () => {
   it("that is a folder cannot be used", async () => {
     const path = await temporaryFolder();
     await mkdir(join(path, "state.json"));
-    expect((await opened(join(path, "state.json"))).problem).toMatch(/it cannot be read \(EISDIR\)/);
+    expect((await opened(join(path, "state.json"))).problem).toMatch(/it is not a regular file/);
   });
 
   it("is replaced behind a link, which stays", async () => {
@@ -96,6 +96,23 @@ describe("a state file", () => {
     await file.save(revision(8));
     expect(await readRevision(join(folder, "volume", "state.json"))).toBe(8);
     expect((await StateFile.open(join(folder, "volume", "state.json"))).kind).toBe("in-use");
+  });
+
+  it("is made behind a link to a file that is not there yet, and the link stays", async () => {
+    const folder = await temporaryFolder();
+    await symlink("volume/real.json", join(folder, "state.json"));
+    const { file } = await opened(join(folder, "state.json"));
+    await file.save(savedState);
+    expect(await readRevision(join(folder, "volume", "real.json"))).toBe(3);
+    expect((await lstat(join(folder, "state.json"))).isSymbolicLink()).toBe(true);
+  });
+
+  it("that is a pipe is not waited for", async () => {
+    const path = join(await temporaryFolder(), "state.json");
+    expect(spawnSync("mkfifo", [path]).status).toBe(0);
+    expect((await opened(path)).problem).toMatch(
+      /cannot be used and is left as it is: it is not a regular file\. Give/,
+    );
   });
 
   it("works where its path is longer than a socket's may be", async () => {

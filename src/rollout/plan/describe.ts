@@ -1,6 +1,6 @@
 import type { RolloutSpec } from "../../decide/rollout-spec.ts";
 import type { CheckResult, RolloutState } from "../rollout-state.ts";
-import { inWords, placeOf, titleOf } from "./steps.ts";
+import { inWords, placeOf, titleInForce, titleOf } from "./steps.ts";
 import { counted, hasBegun, isStepEnded } from "./transitions.ts";
 
 /** Where it stands, what happens next, and what the reader can do: full sentences. */
@@ -34,14 +34,14 @@ function progressing(spec: RolloutSpec, state: RolloutState, checks: readonly Ch
   const restMs = step?.kind === "weight" ? step.holdMs - state.heldMs : 0;
   const time = restMs > 0 ? ` for ${inWords(restMs).replace(" ", " more ")}` : ", its hold is over";
   const of = `Step ${state.step + 1} of ${spec.steps.length}`;
-  return `${of}: ${titleOf(step)}${time}; ${verdicts(spec, checks)}. Then ${next(spec, state)}, unless you \`pause\` or \`rollback\`.`;
+  return `${of}: ${titleInForce(step, state)}${time}; ${verdicts(spec, checks)}. Then ${next(spec, state)}, unless you \`pause\` or \`rollback\`.`;
 }
 
 function holding(spec: RolloutSpec, state: RolloutState, checks: readonly CheckResult[]): string {
   if (!hasBegun(state))
     return `Started, but ${clause(state.why)}. It begins by itself once the gates let it; \`step\` does not wait for them.`;
   const step = spec.steps[state.step];
-  const of = `Step ${state.step + 1} of ${spec.steps.length}: ${titleOf(step)}`;
+  const of = `Step ${state.step + 1} of ${spec.steps.length}: ${titleInForce(step, state)}`;
   const rest = `It goes on by itself with ${next(spec, state)}; \`step\` does not wait, \`rollback\` takes ${state.candidate} away`;
   return `${of}, and it waits: ${clause(state.why)}. ${rest}.${failing(spec, checks)}`;
 }
@@ -62,7 +62,7 @@ function howToBegin(spec: RolloutSpec, { release, command }: RolloutState): stri
 function howToResume(spec: RolloutSpec, state: RolloutState): string {
   const step = spec.steps[state.step];
   const endsStep = step?.kind !== "weight" || isStepEnded(state);
-  const resumes = endsStep ? `goes on with ${next(spec, state)}` : `goes on with ${titleOf(step)}`;
+  const resumes = endsStep ? `goes on with ${next(spec, state)}` : `goes on with ${titleInForce(step, state)}`;
   const ends = endsStep ? "" : `, \`step\` with ${next(spec, state)}`;
   return `\`resume\` ${resumes}${ends}; \`rollback\` takes ${state.candidate} away.`;
 }
@@ -70,8 +70,8 @@ function howToResume(spec: RolloutSpec, state: RolloutState): string {
 function where(spec: RolloutSpec, state: RolloutState): string {
   if (!hasBegun(state)) return "before the first step";
   return isStepEnded(state) && state.phase === "paused"
-    ? `after ${placeOf(spec, state.step)}`
-    : `at ${placeOf(spec, state.step)}`;
+    ? `after ${placeOf(spec, state.step, state)}`
+    : `at ${placeOf(spec, state.step, state)}`;
 }
 
 function next(spec: RolloutSpec, state: RolloutState): string {

@@ -8,9 +8,17 @@ export function titleOf(step: StepSpec | undefined): string {
   return step.ring === undefined ? `${step.weight} %` : `${step.weight} % of ring ${step.ring.key}`;
 }
 
-/** "step 3 of 5 (10 %)" */
-export function placeOf({ steps }: RolloutSpec, step: number): string {
-  return `step ${step + 1} of ${steps.length} (${titleOf(steps[step])})`;
+/** The step's title with the weight that is in force, which an edit of the plan never lowers. */
+export function titleInForce(step: StepSpec | undefined, { weight, rings }: RolloutState): string {
+  if (step === undefined || step.kind === "pause") return titleOf(step);
+  const had = step.ring === undefined ? weight : (rings.find(({ key }) => key === step.ring?.key)?.weight ?? 0);
+  return had > step.weight ? `${titleOf({ ...step, weight: had })}, planned as ${step.weight} %` : titleOf(step);
+}
+
+/** "step 3 of 5 (10 %)"; with a state, its weight in force. */
+export function placeOf({ steps }: RolloutSpec, step: number, state?: RolloutState): string {
+  const title = state === undefined ? titleOf(steps[step]) : titleInForce(steps[step], state);
+  return `step ${step + 1} of ${steps.length} (${title})`;
 }
 
 /** Each step as a text that is equal only for equal steps. It begins with the title, up to a semicolon. */

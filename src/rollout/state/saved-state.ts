@@ -45,6 +45,7 @@ const isObject = (value: unknown): value is Readonly<Record<string, unknown>> =>
   typeof value === "object" && value !== null && !Array.isArray(value);
 const isText: Test = (value) => typeof value === "string";
 const isNumber: Test = (value) => typeof value === "number";
+const isPercent: Test = (value) => typeof value === "number" && value >= 0 && value <= 100;
 const isCount: Test = (value) => Number.isSafeInteger(value) && Number(value) >= 0;
 const oneOf =
   (words: readonly string[]): Test =>
@@ -80,11 +81,11 @@ const rolloutShape: Shape<RolloutState> = {
   phase: oneOf(phases),
   why: isText,
   sinceMs: isNumber,
-  step: Number.isSafeInteger,
+  step: (value) => Number.isSafeInteger(value) && Number(value) >= -1,
   heldMs: isNumber,
   countedAtMs: isNumber,
-  weight: isNumber,
-  rings: listOf(shaped<RolloutState["rings"][number]>({ key: isText, weight: isNumber })),
+  weight: isPercent,
+  rings: listOf(shaped<RolloutState["rings"][number]>({ key: isText, weight: isPercent })),
   planned: listOf(isText),
   command: oneOf(["run", "pause", "rollback"]),
   startedAtMs: optional(isNumber),
@@ -102,9 +103,15 @@ const rolloutShape: Shape<RolloutState> = {
   takenOut: optional((value) => value === true),
 };
 
+/** A rollout that has begun stands at a step that was planned. */
+const isAtPlannedStep: Test = (value) => {
+  const { step, planned } = value as RolloutState;
+  return step < planned.length;
+};
+
 const stateShape: Shape<Omit<SavedState, "format" | "version">> = {
   revision: isCount,
-  rollouts: listOf(shaped(rolloutShape)),
+  rollouts: listOf((value) => shaped(rolloutShape)(value) && isAtPlannedStep(value)),
   splits: listOf(
     shaped<SavedState["splits"][number]>({
       release: isText,

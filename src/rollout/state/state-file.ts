@@ -1,4 +1,4 @@
-import { mkdir, readFile, realpath, stat } from "node:fs/promises";
+import { mkdir, readFile, readlink, realpath, stat } from "node:fs/promises";
 import { basename, dirname, join, resolve } from "node:path";
 import type { SavedState } from "../rollout-state.ts";
 import { ProcessLock } from "./process-lock.ts";
@@ -93,17 +93,26 @@ export class StateFile implements StateStore {
 
 const tooLarge = `it is larger than ${maxBytes / 1024 / 1024} MiB`;
 
-/** Where the file really is: two names of one file are one lock, and a rename would replace a link by the file. */
+/**
+ * Where the file really is, or will be: two names of one file are one lock, and a rename would replace a link by the
+ * file. Also a link to a file that is not there yet.
+ */
 async function realTarget(path: string): Promise<string> {
   await mkdir(dirname(path), { recursive: true });
-  return realpath(path).catch(async () => join(await realpath(dirname(path)), basename(path)));
+  return realpath(path).catch(async (error: NodeJS.ErrnoException) => {
+    const link = error.code === "ENOENT" ? await readlink(path).catch(() => undefined) : undefined;
+    if (link !== undefined) return realTarget(resolve(dirname(path), link));
+    return join(await realpath(dirname(path)), basename(path));
+  });
 }
 
 async function read(path: string): Promise<ReturnType<typeof readSavedState> | { readonly kind: "none" }> {
   try {
-    const { size } = await stat(path);
+    const found = await stat(path);
     const remedy = "Give `state.file` a path of its own.";
-    if (size > maxBytes) return { kind: "unusable", why: tooLarge, remedy };
+    // Reading a pipe or a device may take forever.
+    if (!found.isFile()) return { kind: "unusable", why: "it is not a regular file", remedy };
+    if (found.size > maxBytes) return { kind: "unusable", why: tooLarge, remedy };
     return readSavedState(await readFile(path, "utf8"));
   } catch (error) {
     const why = whyOf(error);

@@ -99,6 +99,14 @@ describe("the sentence", () => {
     expect(trial.sentence).toBe(sentence);
   });
 
+  test("names the weight in force where an edit of the plan names a lower one", () => {
+    const trial = at(2, { steps: [step(10), step(20), step(80), step(90)] });
+    trial.reload({ steps: [step(10), step(20)] });
+    expect(trial.sentence).toContain("Paused at step 2 of 2 (80 %, planned as 20 %): the plan was cut");
+    expect(trial.sentence).toContain("`resume` goes on with 80 %, planned as 20 %, `step` with everyone");
+    expect(trial.do("resume").sentence).toContain("Step 2 of 2: 80 %, planned as 20 % for 1 more minute;");
+  });
+
   test("of one that was taken out says how it goes on", () => {
     const trial = at(1);
     trial.take(movedBy(reload(undefined, [trial.state])));
