@@ -86,4 +86,3 @@ export interface Rollouts {
 export type SplitAnswer =
   | { readonly kind: "done"; readonly split: SplitOverride; readonly revision: number }
   | { readonly kind: "refused"; readonly cause: RefusedCause; readonly message: string };
-

@@ -1,9 +1,11 @@
+import { isAscii } from "node:buffer";
 import { createReadStream } from "node:fs";
 import { PassThrough, type Readable } from "node:stream";
 import { StringDecoder } from "node:string_decoder";
 import { createGunzip } from "node:zlib";
 
-const chunkBytes = 1 << 20;
+/** Larger ones are mapped and unmapped by the allocator one by one, which costs more than reading them. */
+const chunkBytes = 1 << 16;
 /** What is unpacked at a time: as much may be lost before a damaged place. */
 const unpackedBytes = 1 << 16;
 /** An access-log line is at most about 20 KiB; what is longer is another file, and must not fill the memory. */
@@ -87,7 +89,7 @@ class LineSplitter {
 
   take(chunk: Buffer): boolean {
     if (!this.#goesOn) return false;
-    const text = this.#decoder.write(chunk);
+    const text = this.#decode(chunk);
     let from = 0;
     for (let to = text.indexOf(newline); to >= 0; to = text.indexOf(newline, from)) {
       const isWhole = this.#rest === "" && !this.#skips;
@@ -106,6 +108,11 @@ class LineSplitter {
     this.#rest = "";
     if (this.#goesOn && last !== "") this.#give(last);
     return this.#goesOn;
+  }
+
+  /** Perch writes ASCII, which Node decodes three times as fast if told. A character cut before it stays cut. */
+  #decode(chunk: Buffer): string {
+    return isAscii(chunk) ? this.#decoder.end() + chunk.toString("latin1") : this.#decoder.write(chunk);
   }
 
   #give(line: string): boolean {

@@ -4,8 +4,9 @@ import type { BadAnswerQuestions, RolloutReport, Side } from "../../observe/roll
 import { RolloutTap } from "../../observe/rollout/rollout-tap.ts";
 import type { Judge } from "../controller-parts.ts";
 import type { CheckResult } from "../rollout-state.ts";
-import { answerOf, hashedUnit, type LogLine, parseLogLine, timeOf, unitOf, versionOf } from "./log-line.ts";
+import { answerOf, hashedUnit, LineTimes, type LogLine, unitOf, versionOf } from "./log-line.ts";
 import { OddsByPlan } from "./odds-by-plan.ts";
+import { parseLogLine } from "./parse-line.ts";
 
 /** What the replay needs of the judge that decides live. */
 export type ReplayedJudge = Pick<Judge, "report" | "look" | "checks"> & { questions(): BadAnswerQuestions };
@@ -68,6 +69,7 @@ export class Replay {
   readonly #spec: RolloutSpec;
   readonly #judge: ReplayedJudge;
   readonly #odds: OddsByPlan;
+  readonly #times = new LineTimes();
   readonly #traffic: RolloutTraffic;
   readonly #tap: RolloutTap;
   #due: { readonly atMs: number; readonly callback: () => void } | undefined;
@@ -140,7 +142,7 @@ export class Replay {
   }
 
   #takeRequest(line: LogLine, status: number): void {
-    const atMs = timeOf(line);
+    const atMs = this.#times.of(line);
     if (Number.isNaN(atMs)) {
       this.counts.broken += 1;
       return;
