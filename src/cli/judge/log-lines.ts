@@ -1,6 +1,6 @@
 import { isAscii } from "node:buffer";
-import { createReadStream } from "node:fs";
-import { PassThrough, type Readable } from "node:stream";
+import { closeSync, openSync, readSync } from "node:fs";
+import { PassThrough, Readable } from "node:stream";
 import { StringDecoder } from "node:string_decoder";
 import { createGunzip } from "node:zlib";
 
@@ -22,7 +22,22 @@ export type LineTaker = (line: string) => boolean;
 
 /** Opens a log file; `-` is the standard input. An unreadable file is an error of `readLines`. */
 export function openLog(path: string): Readable {
-  return path === "-" ? process.stdin : createReadStream(path, { highWaterMark: chunkBytes });
+  return path === "-" ? process.stdin : Readable.from(chunksOf(path), { objectMode: false, highWaterMark: chunkBytes });
+}
+
+/** Read synchronously: there is nothing else to do meanwhile, and a thread for each chunk costs more than its bytes. */
+function* chunksOf(path: string): Generator<Buffer, undefined> {
+  const file = openSync(path, "r");
+  try {
+    for (;;) {
+      const chunk = Buffer.allocUnsafeSlow(chunkBytes);
+      const length = readSync(file, chunk);
+      if (length === 0) return undefined;
+      yield chunk.subarray(0, length);
+    }
+  } finally {
+    closeSync(file);
+  }
 }
 
 /**
