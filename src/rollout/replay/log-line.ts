@@ -7,6 +7,7 @@ import type { EndedAnswer } from "../../observe/rollout/failed-answer.ts";
 export type LogLine = { readonly [Field in LogField]?: unknown };
 
 type LogField =
+  | "msg"
   | "time"
   | "release"
   | "version"

@@ -21,7 +21,7 @@ const decimal = String.raw`-?${natural}(?:\.\d+)?`;
 /** The fields that `AccessLine` writes in their order, with the form of their values. In parentheses: what is read. */
 const ownFields: readonly (readonly [name: string, value: string])[] = [
   ["time", readText],
-  ["msg", text],
+  ["msg", '"request"'],
   ["requestId", text],
   ["traceId", text],
   ["route", text],
