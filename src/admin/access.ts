@@ -57,7 +57,7 @@ export function decideAccess(question: AccessQuestion, policy: AccessPolicy, lis
 
 function refuseChange({ tokens }: AccessPolicy): Refusal {
   if (tokens.length > 0) return refused(401, "token-needed", "A change needs a token from admin.tokenFile.");
-  return refused(403, "no-token-configured", "A change needs a token, and admin.tokenFile is not configured.");
+  return refused(403, "no-token-configured", "A change needs a token, and the configuration has no admin.tokenFile.");
 }
 
 export function isReading({ method }: Pick<AccessQuestion, "method">): boolean {

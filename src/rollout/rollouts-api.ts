@@ -92,7 +92,7 @@ export function refused<C extends RefusedCause>(cause: C, message: string) {
 }
 
 export function conflict(revision: number) {
-  return refused("conflict", `the state has changed since: the revision is ${revision}; look again first`);
+  return refused("conflict", `the state has changed since: it is at revision ${revision} now`);
 }
 
 export function notSaved(problem = "unknown") {

@@ -140,7 +140,7 @@ describe("a unit", () => {
     ]);
   });
 
-  it("is reported again once the weights have changed, and not where they are the same", () => {
+  it("is reported again in another step, or once the weights have changed, and not where all is the same", () => {
     const { tap, observe, sightings } = tapped();
     observe(1, good);
     observe(1, good);
@@ -152,6 +152,7 @@ describe("a unit", () => {
       { ...traffic, weight: 20 },
       { ...traffic, weight: 20, rings: [{ key: "east", weight: 50 }] },
       { ...traffic, weight: 20, rings: [{ key: "east", weight: 60 }] },
+      { ...traffic, step: 1, weight: 20, rings: [{ key: "east", weight: 60 }] },
     ]) {
       tap.direct(next, asked);
       observe(1, good);

@@ -180,11 +180,12 @@ describe("a replayed line", () => {
         { release: "other" },
         { time: "yesterday" },
         { time: undefined },
+        { msg: "audit", version: undefined },
       ),
       ...["", "\r", "nonsense", "[]", "null", '{"release":"shop"}', '{"status":200}'],
     ]);
-    const skipped = { broken: 5, other: 2, otherReleases: 1, otherVersions: 2, judged: 0, placed: 0, impossible: 0 };
-    expect(replay.counts).toEqual({ lines: 10, ...skipped, judgedByPlan: 0, judgedWithoutUnit: 0 });
+    const skipped = { broken: 5, other: 3, otherReleases: 1, otherVersions: 2, judged: 0, placed: 0, impossible: 0 };
+    expect(replay.counts).toEqual({ lines: 11, ...skipped, judgedByPlan: 0, judgedWithoutUnit: 0 });
     expect(replay.requests).toBe(2);
   });
 });

@@ -22,7 +22,7 @@ export function rolloutLines(report: CrowdReport, status: RolloutStatus, tally: 
     "",
     ...statusLines(rolloutBody(status)),
     "",
-    `users who met an error: ${count(tally.badUsers)}; who went back to stable: ${count(tally.movedBack)}`,
+    `users who met an error, those of the rule too: ${count(tally.badUsers)}; who went back to stable: ${count(tally.movedBack)}`,
     ...(status.phase === "rolled-back" ? [`requests that met the canary since: ${count(tally.afterRollback)}`] : []),
   ];
 }

@@ -102,7 +102,8 @@ export class AdminClient {
   #unreached(error: unknown): AdminError {
     const cause = error instanceof AggregateError ? error.errors[0] : error;
     const why = cause instanceof Error ? cause.message : String(cause);
-    return new AdminError(`no admin server answers at ${this.origin}: ${printable(why)}`, undefined);
+    const where = `no admin server answers at ${this.origin}: ${printable(why)}`;
+    return new AdminError(`${where}. Is Perch running, with this admin.address? Else pass --admin URL`, undefined);
   }
 }
 
@@ -110,18 +111,28 @@ type Options = Omit<Partial<Dispatcher.RequestOptions>, "headers"> & {
   readonly headers?: Readonly<Record<string, string>>;
 };
 
-const hints: Readonly<Record<number, string>> = {
+/** What to do, by the problem's code or else by its status. */
+const hints: Readonly<Record<string, string>> = {
+  "no-token-configured":
+    "Name a file of tokens there, one a line of at least 32 bytes, and give the same file with --token-file.",
+  "no-rollout": "See perch rollout status for those that have one.",
   401: "Give a token from admin.tokenFile with --token-file, or in PERCH_ADMIN_TOKEN_FILE.",
   412: "Look at the status, then try again with the new revision.",
 };
 
 function refusal(status: number, text: string): string {
-  const { detail, problems } = problemOf(text);
-  const said = [detail ?? `the server answered ${status}`, ...(problems ?? []), hints[status] ?? ""];
-  return printable(said.filter((part) => part !== "").join(" "));
+  const { detail, error, problems } = problemOf(text);
+  const hint = hints[error ?? ""] ?? hints[status] ?? "";
+  const said = [detail ?? `the server answered ${status}`, ...(problems ?? []), hint];
+  const sentences = said.filter((part) => part !== "").map((part) => (/[.!?]$/.test(part) ? part : `${part}.`));
+  return printable(sentences.join(" "));
 }
 
-function problemOf(text: string): { readonly detail?: string; readonly problems?: readonly string[] } {
+function problemOf(text: string): {
+  readonly detail?: string;
+  readonly error?: string;
+  readonly problems?: readonly string[];
+} {
   try {
     const problem: unknown = JSON.parse(text);
     return typeof problem === "object" && problem !== null ? problem : {};

@@ -66,9 +66,12 @@ function checkLines(checks: RolloutBody["checks"]): string[] {
 
 function evidenceOf(evidence: number | null, limit: number | null): string {
   if (evidence === null) return "";
-  const known = Number(evidence.toPrecision(3));
-  return limit === null ? `${known}` : `${known} of ${Number(limit.toPrecision(3))}`;
+  return limit === null ? roughly(evidence) : `${roughly(evidence)} of ${roughly(limit)}`;
 }
+
+/** Three digits; whole numbers as the sentence below has them. */
+const roughly = (value: number): string =>
+  value >= 100 && value < 1e9 ? Math.round(value).toLocaleString("en-US") : `${Number(value.toPrecision(3))}`;
 
 function splitLines({ release, split, until, by, why }: AllRollouts["splits"][number]): string[] {
   const weights = Object.entries(split).map(([version, weight]) => `${version} ${weight}`);

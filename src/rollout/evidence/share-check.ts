@@ -149,7 +149,8 @@ export class ShareCheck implements Judged {
 
 /** Of a difference of shares. */
 function points(difference: number): string {
-  return `${(100 * difference).toLocaleString("en-US", { maximumSignificantDigits: 3 })} points`;
+  const text = (100 * difference).toLocaleString("en-US", { maximumSignificantDigits: 3 });
+  return `${text} ${text === "1" ? "point" : "points"}`;
 }
 
 function above(difference: number): string {

@@ -23,7 +23,7 @@ export function sentence(
     case "rolled-back":
       return `Rolled back${hasBegun(state) ? ` ${where(spec, state)}` : ""}: ${clause(state.why)}. Nobody gets ${state.candidate}; to try again, give the rollout a new \`id\`.`;
     case "completed":
-      return `Completed: everyone gets ${state.candidate}. Make it the baseline in the configuration when you take the rollout out; \`rollback\` still takes it away.`;
+      return `Completed: everyone gets ${state.candidate}. When you take the rollout out of the configuration, give ${state.candidate} the whole split in the same change, or users go back to where the split sends them. \`rollback\` still takes it away.`;
     case "aborted":
       return aborted(state);
   }

@@ -63,7 +63,7 @@ export function enterStep(spec: RolloutSpec, state: RolloutState, step: number, 
     planned: plannedOf(spec),
     startedAtMs: state.startedAtMs ?? nowMs,
   };
-  const why = `${placeOf(spec, step)} begins: ${cause.why}`;
+  const why = `${placeOf(spec, step)} begins${cause.why === "" ? "" : `: ${cause.why}`}`;
   const events: EventDraft[] = isFirst ? [{ type: "started", by: cause.by, why }] : [];
   if (pauses) events.push({ type: "paused", by: cause.by, why: `${placeOf(spec, step)}: the plan pauses here` });
   else if (!isFirst) events.push({ type: "step", by: cause.by, why });

@@ -7,6 +7,7 @@ import type { EndedAnswer } from "../../observe/rollout/failed-answer.ts";
 export type LogLine = { readonly [Field in LogField]?: unknown };
 
 type LogField =
+  | "msg"
   | "time"
   | "release"
   | "version"
@@ -23,20 +24,30 @@ type LogField =
   | "failedAttempt"
   | "durationMs";
 
-/** Undefined: not a JSON object. */
-export function parseLogLine(text: string): LogLine | undefined {
-  try {
-    const value: unknown = JSON.parse(text);
-    return typeof value === "object" && value !== null && !Array.isArray(value) ? value : undefined;
-  } catch {
-    return undefined;
-  }
-}
+const ownTime = /^\d{4}-\d\d-\d\dT(?!24)\d\d:\d\d:\d\d\.\d{3}Z$/;
+const digit = (text: string, at: number): number => text.charCodeAt(at) - 0x30;
 
-/** Milliseconds since the epoch: `time` is RFC 3339 text, or such a number, as other writers of logs have it. NaN: neither. */
-export function timeOf({ time }: LogLine): number {
-  if (typeof time === "number") return time;
-  return typeof time === "string" ? Date.parse(time) : Number.NaN;
+/** Reads the times of lines. That of the same second as the last one costs a fifth of a `Date.parse`. */
+export class LineTimes {
+  /** As Perch writes it, up to the point; empty: the last time was not so. */
+  #second = "";
+  #secondMs = 0;
+
+  /** Milliseconds since the epoch: `time` is RFC 3339 text, or such a number, as other writers of logs have it. NaN: neither. */
+  of({ time }: LogLine): number {
+    if (typeof time === "number") return time;
+    if (typeof time !== "string") return Number.NaN;
+    if (time.length === 24 && this.#second !== "" && time.startsWith(this.#second) && time.endsWith("Z")) {
+      const [hundreds, tens, ones] = [digit(time, 20), digit(time, 21), digit(time, 22)];
+      const areDigits = Math.min(hundreds, tens, ones) >= 0 && Math.max(hundreds, tens, ones) <= 9;
+      if (areDigits) return this.#secondMs + 100 * hundreds + 10 * tens + ones;
+    }
+    const ms = Date.parse(time);
+    const isOwn = ownTime.test(time) && !Number.isNaN(ms);
+    this.#second = isOwn ? time.slice(0, 20) : "";
+    this.#secondMs = ms - (isOwn ? Number(time.slice(20, 23)) : 0);
+    return ms;
+  }
 }
 
 /** The version whose answer is judged: the one assigned, which the log names where another served. */

@@ -4,8 +4,9 @@ import type { BadAnswerQuestions, RolloutReport, Side } from "../../observe/roll
 import { RolloutTap } from "../../observe/rollout/rollout-tap.ts";
 import type { Judge } from "../controller-parts.ts";
 import type { CheckResult } from "../rollout-state.ts";
-import { answerOf, hashedUnit, type LogLine, parseLogLine, timeOf, unitOf, versionOf } from "./log-line.ts";
+import { answerOf, hashedUnit, LineTimes, type LogLine, unitOf, versionOf } from "./log-line.ts";
 import { OddsByPlan } from "./odds-by-plan.ts";
+import { parseLogLine } from "./parse-line.ts";
 
 /** What the replay needs of the judge that decides live. */
 export type ReplayedJudge = Pick<Judge, "report" | "look" | "checks"> & { questions(): BadAnswerQuestions };
@@ -40,6 +41,14 @@ interface Fell extends Pick<CheckResult, "verdict" | "atMs"> {
   readonly requests: number;
 }
 
+type RequestLine = LogLine & { readonly release: string; readonly status: number };
+
+/** The audit log, which has a release and a status too, goes to the same place. Other writers of requests have no `msg`. */
+function isRequest(line: LogLine): line is RequestLine {
+  if (line.msg !== undefined && line.msg !== "request") return false;
+  return typeof line.release === "string" && typeof line.status === "number";
+}
+
 /** So often at most are reports handed over in the log's time, but for bad answers, which do not wait. */
 const handOverMs = 1_000;
 /** How many reports' times are kept to tell when a verdict fell; then the verdicts are looked at. */
@@ -68,6 +77,7 @@ export class Replay {
   readonly #spec: RolloutSpec;
   readonly #judge: ReplayedJudge;
   readonly #odds: OddsByPlan;
+  readonly #times = new LineTimes();
   readonly #traffic: RolloutTraffic;
   readonly #tap: RolloutTap;
   #due: { readonly atMs: number; readonly callback: () => void } | undefined;
@@ -121,9 +131,9 @@ export class Replay {
     this.counts.lines += 1;
     const line = parseLogLine(text);
     if (line === undefined) this.counts.broken += 1;
-    else if (typeof line.release !== "string" || typeof line.status !== "number") this.counts.other += 1;
+    else if (!isRequest(line)) this.counts.other += 1;
     else if (line.release !== this.#release) this.counts.otherReleases += 1;
-    else this.#takeRequest(line, line.status);
+    else this.#takeRequest(line);
     return this.#failed === undefined;
   }
 
@@ -139,8 +149,8 @@ export class Replay {
     });
   }
 
-  #takeRequest(line: LogLine, status: number): void {
-    const atMs = timeOf(line);
+  #takeRequest(line: RequestLine): void {
+    const atMs = this.#times.of(line);
     if (Number.isNaN(atMs)) {
       this.counts.broken += 1;
       return;
@@ -151,7 +161,7 @@ export class Replay {
     this.#requests += 1;
     const side = this.#sideOf(line);
     if (side === undefined) this.counts.otherVersions += 1;
-    else this.#observe(line, status, side);
+    else this.#observe(line, line.status, side);
     if (this.#moments.length >= maxMoments) this.#look();
   }
 

@@ -119,7 +119,7 @@ describe("a verb of perch rollout", () => {
 
   test.each([
     { args: ["pause", "shop"], says: /: A change needs a token.* Give a token .* --token-file/ },
-    { args: ["pause", "blog", "--token-file", tokenFile], says: /: release blog has none/ },
+    { args: ["pause", "blog", "--token-file", tokenFile], says: /: release blog has none\. See perch rollout status/ },
     { args: ["promote", "shop", "--token-file", tokenFile], says: /: Not now\./ },
     {
       args: ["step", "shop", "--if-revision", "6", "--token-file", tokenFile],
@@ -133,7 +133,7 @@ describe("a verb of perch rollout", () => {
     { args: ["status", "--watch", "blog"], says: /: release blog has no rollout/ },
     {
       args: ["status", "--admin", "http://127.0.0.1:9"],
-      says: /: no admin server answers at http:\/\/127\.0\.0\.1:9: /,
+      says: /: no admin server answers at http:\/\/127\.0\.0\.1:9: .* Else pass --admin URL/,
     },
     { args: ["status", "--watch", "--admin", "http://127.0.0.1:9"], says: /: no admin server answers/ },
     {

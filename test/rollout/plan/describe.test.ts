@@ -92,8 +92,8 @@ describe("the sentence", () => {
     [
       "completed",
       at(0).do("promote"),
-      "Completed: everyone gets canary. Make it the baseline in the configuration when you take the rollout out; " +
-        "`rollback` still takes it away.",
+      "Completed: everyone gets canary. When you take the rollout out of the configuration, give canary the whole split " +
+        "in the same change, or users go back to where the split sends them. `rollback` still takes it away.",
     ],
   ])("%s", (_, trial, sentence) => {
     expect(trial.sentence).toBe(sentence);
