@@ -39,11 +39,16 @@ export class Screen {
     this.#drawnLines = shown.length;
   }
 
-  /** What has scrolled out of the window cannot be redrawn; its last line is the one below the block. */
+  /**
+   * What has scrolled out of the window cannot be redrawn; its last line is the one below the block. The last line of the
+   * block stays: it says what the reader must know of all the others, such as that the connection is lost.
+   */
   #fitting(lines: readonly string[]): readonly string[] {
     const most = Math.max(2, (this.#terminal.rows?.() ?? Number.POSITIVE_INFINITY) - 1);
     if (lines.length <= most) return lines;
-    return [...lines.slice(0, most - 1), `… ${lines.length - most + 1} more lines; make the window higher`];
+    const kept = Math.max(most - 2, 0);
+    const more = `… ${lines.length - kept - 1} more lines; make the window higher`;
+    return [...lines.slice(0, kept), more, ...lines.slice(-1)];
   }
 
   #dim(line: string): string {

@@ -16,6 +16,22 @@ describe("the screen", () => {
     expect(written(true, { NO_COLOR: "1" })).toBe(first + second);
   });
 
+  test.each([
+    { rows: 6, shown: ["0", "1", "2", "… 6 more lines; make the window higher", "9"] },
+    { rows: 3, shown: ["… 9 more lines; make the window higher", "9"] },
+    { rows: 11, shown: ["0", "1", "2", "3", "4", "5", "6", "7", "8", "9"] },
+  ])("in a window of $rows rows keeps the last line, which is about all of them", ({ rows, shown }) => {
+    let text = "";
+    const terminal = {
+      out: (more: string) => (text += more),
+      err: () => {},
+      env: { NO_COLOR: "1" },
+      isInteractive: true,
+    };
+    new Screen({ ...terminal, rows: () => rows }).draw(Array.from("0123456789"));
+    expect(text).toBe(`\x1b[?7l${shown.map((line) => `${line}\x1b[K\n`).join("")}\x1b[J\x1b[?7h`);
+  });
+
   test("dims the heading if colours are enabled", () => {
     expect(written(true, {})).toContain("\x1b[2mheading\x1b[22m");
   });
