@@ -1,6 +1,7 @@
-import type { ReleaseSpec } from "../decide/release-spec.ts";
+import { type ReleaseSpec, useRollout } from "../decide/release-spec.ts";
 import type { RolloutSpec } from "../decide/rollout-spec.ts";
 import type { CompileContext } from "./compile-context.ts";
+import { ringKey } from "./ring-key.ts";
 import { foreignTest } from "./rule-warnings.ts";
 import type { Config } from "./schema.ts";
 import { formatDuration } from "./schema-kit/scalars.ts";
@@ -14,6 +15,7 @@ interface Planned {
   readonly release: ReleaseConfig;
   readonly written: RolloutConfig;
   readonly rollout: RolloutSpec;
+  readonly rules: ReleaseSpec["rules"];
   readonly name: string;
 }
 
@@ -29,10 +31,10 @@ export function warnOfRollouts(
   // What an error left out would look like a mistake of its own.
   if (parsing.problems.failed) return;
   const planned = config.releases.flatMap(({ name, value: release }, index): Planned[] => {
-    const rollout = releases[index]?.rollout;
+    const { rollout, rules = [] } = releases[index] ?? {};
     return rollout === undefined || release.rollout === undefined
       ? []
-      : [{ release, written: release.rollout, rollout, name }];
+      : [{ release, written: release.rollout, rollout, rules, name }];
   });
   if (!hasStateDir) warnOfLostState(config, planned, parsing);
   for (const one of planned) {
@@ -51,7 +53,7 @@ function warnOfLostState(config: Config, [first]: readonly Planned[], parsing: P
   parsing.warn(parsing.keySpanOf(first.release, "rollout"), "risky", message, suggestion);
 }
 
-function warnOfRings({ name, written, rollout }: Planned, { routes }: Config, parsing: ParseContext): void {
+function warnOfRings({ name, written, rollout, rules }: Planned, { routes }: Config, parsing: ParseContext): void {
   const matches = routes.filter(({ release }) => release === name).map(({ match }) => match);
   let general = 0;
   for (const [index, step] of rollout.steps.entries()) {
@@ -63,7 +65,11 @@ function warnOfRings({ name, written, rollout }: Planned, { routes }: Config, pa
       continue;
     }
     const foreign = foreignTest(ring.when, matches);
-    if (foreign !== undefined) {
+    const before = rules.find(({ when, use }) => use !== useRollout && ringKey(when) === ring.key);
+    if (before !== undefined) {
+      const message = `nobody is drawn by this ring: rule ${before.name} has the same condition and comes before`;
+      parsing.warn(parsing.keySpanOf(config, "when"), "unreachable", message, `write use: rollout in the rule`);
+    } else if (foreign !== undefined) {
       const message = `no request is in this ring: no route of release ${name} has the ${foreign}`;
       parsing.warn(parsing.keySpanOf(config, "when"), "unreachable", message);
     } else if (weight <= general) {

@@ -104,6 +104,7 @@ const levels: Partial<Readonly<Record<RolloutEvent["type"], "info" | "warn" | "e
   paused: "warn",
   aborted: "warn",
   check: "warn",
+  "plan-edited": "warn",
   "rolling-back": "warn",
   "rolled-back": "warn",
   state: "error",

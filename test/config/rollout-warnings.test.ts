@@ -42,6 +42,16 @@ const warnings: readonly (readonly [string, string, readonly string[]])[] = [
     ["33:5: warning: the split gives nobody stable or canary, so the rollout has nobody to draw; give stable a weight"],
   ],
   [
+    "a ring whose users a rule takes first",
+    edited([
+      "      - name: second\n",
+      "      - { name: ada, when: { userId: ada }, use: canary }\n      - name: second\n",
+    ]),
+    [
+      "39:13: warning: nobody is drawn by this ring: rule ada has the same condition and comes before; write use: rollout in the rule",
+    ],
+  ],
+  [
     "pins that hold",
     edited(["      by: userId", "      whenWeightsChange: hold\n      by: userId"]),
     [

@@ -30,11 +30,12 @@ export function reconcile(
   const spec = release.rollout;
   const [newest] = known;
   if (spec === undefined) {
-    const isRunning = newest !== undefined && hasBegun(newest) && !isOver(newest);
-    return isRunning ? takenOut(newest, nowMs) : { kind: "none" };
+    if (newest === undefined || !hasBegun(newest) || newest.takenOut === true) return { kind: "none" };
+    if (newest.phase === "completed") return completedTakenOut(newest);
+    return isOver(newest) ? { kind: "none" } : takenOut(newest, nowMs);
   }
   const state = known.find(({ id }) => id === spec.id);
-  const replaced = newest !== undefined && newest !== state && !isOver(newest) ? newest : undefined;
+  const replaced = newest !== state && newest?.takenOut !== true ? newest : undefined;
   if (state === undefined) return replacing(replaced, spec, begun(release.name, spec, nowMs));
   const refusal = refusalOf(spec, state);
   if (refusal !== undefined) return refusal;
@@ -48,9 +49,28 @@ function takenOut(state: RolloutState, nowMs: number): Reconciled {
   return { kind: "moved", state: { ...aborted, takenOut: true }, events };
 }
 
-/** With an event for the end of the rollout that ran until now. */
+/** Everyone had the candidate, and may lose it: that must not happen unsaid. */
+function completedTakenOut(state: RolloutState): Reconciled {
+  const why =
+    `the completed rollout ${state.id} was taken out of the configuration: the split holds again, and ` +
+    `${state.candidate} has what it gives`;
+  return { kind: "moved", state: { ...state, takenOut: true }, events: [{ type: "plan-edited", ...configured(why) }] };
+}
+
+/** With an event for the end of the rollout that was there until now. */
 function replacing(replaced: RolloutState | undefined, spec: RolloutSpec, move: Move): Reconciled {
   if (replaced === undefined || !hasBegun(replaced)) return { kind: "moved", ...move };
+  if (replaced.phase === "completed") {
+    const why =
+      `rollout ${spec.id} takes the place of the completed rollout ${replaced.id}: it begins with everyone on ` +
+      `${spec.baseline}, not on ${replaced.candidate}`;
+    return {
+      kind: "moved",
+      state: { ...move.state },
+      events: [{ type: "plan-edited", ...configured(why) }, ...move.events],
+    };
+  }
+  if (isOver(replaced)) return { kind: "moved", ...move };
   const candidate = replaced.candidate === spec.candidate ? "" : `, whose candidate was ${replaced.candidate},`;
   const why = `rollout ${replaced.id}${candidate} ended at step ${replaced.step + 1}: rollout ${spec.id} takes its place`;
   // A copy, so that it is stored as the newest even if nothing else changed.
@@ -99,6 +119,8 @@ function whyPending(spec: RolloutSpec): string {
 
 /** The newest rollout of the release. */
 function goneOn(spec: RolloutSpec, state: RolloutState, nowMs: number): Move {
+  if (state.takenOut === true && state.phase === "completed")
+    return chained(completedPutBack(state), [obeyed], spec, nowMs);
   if (state.takenOut === true) return chained(putBack(state, nowMs), [edited, obeyedUnlessRun], spec, nowMs);
   if (isOver(state)) return obeyed(spec, withEndpoints(spec, state), nowMs);
   if (!hasBegun(state)) return chained(still(refreshed(spec, state)), [obeyed, startedIfDue], spec, nowMs);
@@ -124,6 +146,11 @@ function chained(first: Move, changes: readonly Change[], spec: RolloutSpec, now
 function putBack({ takenOut: _, ...state }: RolloutState, nowMs: number): Move {
   const why = "the rollout was taken out of the configuration and put back";
   return moved(state, "paused", "paused", configured(why), nowMs);
+}
+
+function completedPutBack({ takenOut: _, ...state }: RolloutState): Move {
+  const why = `the completed rollout ${state.id} was put back: everyone gets ${state.candidate} again`;
+  return { state, events: [{ type: "plan-edited", ...configured(why) }] };
 }
 
 function refreshed(spec: RolloutSpec, state: RolloutState): RolloutState {

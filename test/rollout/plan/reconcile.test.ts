@@ -54,11 +54,27 @@ describe("a new id", () => {
   });
 
   test.each([
-    ["completed", () => new Trial().do("promote")],
     ["rolled back", () => new Trial().do("rollback")],
     ["not begun", () => new Trial(plan({ start: "manual" }))],
   ])("after one that is %s aborts nothing", (_, old) => {
     expect(types(movedBy(reload(plan({ id: "2.5.0" }), [old().state])))).toEqual(["started"]);
+  });
+
+  test("after one that is completed says that everyone begins at the baseline again", () => {
+    const move = movedBy(reload(plan({ id: "2.5.0" }), [new Trial().do("promote").state]));
+    expect(types(move)).toEqual(["plan-edited", "started"]);
+    expect(move.events[0]?.why).toBe(
+      "rollout 2.5.0 takes the place of the completed rollout 2.4.0: it begins with everyone on stable, not on canary",
+    );
+  });
+
+  test("a completed one that is taken out, and put back, says so, once each", () => {
+    const { state } = new Trial().do("promote");
+    const out = movedBy(reload(undefined, [state]));
+    expect(types(out)).toEqual(["plan-edited"]);
+    expect(reload(undefined, [out.state])).toEqual({ kind: "none" });
+    const back = movedBy(reload(plan(), [out.state]));
+    expect([types(back), back.state]).toEqual([["plan-edited"], state]);
   });
 
   test("and then the old one again: it is over", () => {
@@ -284,7 +300,6 @@ describe("a rollout that is taken out", () => {
   test.each<[string, readonly RolloutState[]]>([
     ["none is known", []],
     ["it has not begun", [new Trial(plan({ start: "manual" })).state]],
-    ["it is completed", [new Trial().do("promote").state]],
     ["it is rolled back", [new Trial().do("rollback").state]],
   ])("changes nothing where %s", (_, known) => {
     expect(reload(undefined, known)).toEqual({ kind: "none" });
