@@ -1,10 +1,21 @@
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
+import type { Pin } from "../../../src/decide/pin.ts";
+import { Release } from "../../../src/decide/release.ts";
 import type { CheckSpec, RolloutSpec, StepSpec } from "../../../src/decide/rollout-spec.ts";
 import type { Move, Seen } from "../../../src/rollout/controller-parts.ts";
 import { planner } from "../../../src/rollout/plan/planner.ts";
 import type { RolloutState } from "../../../src/rollout/rollout-state.ts";
 import { type Verb, verbs } from "../../../src/rollout/rollouts-api.ts";
+import {
+  attribute,
+  equals,
+  type FactsOf,
+  pinOf,
+  requestOf,
+  shop,
+  sticky as shopSticky,
+} from "../../decide/shop-release.ts";
 import { gate, margin, pauseStep, plan, reload, result, seen, step } from "./plans.ts";
 
 const rings = ["east", "west"] as const;
@@ -189,7 +200,60 @@ function shares(state: RolloutState): readonly number[] | undefined {
   );
 }
 
+const sticky = { ...shopSticky, by: undefined };
+
+/** The plan as a configuration has it: a ring is a region. */
+function withRegions(spec: RolloutSpec): RolloutSpec {
+  const steps = spec.steps.map((each) =>
+    each.kind === "pause" || each.ring === undefined
+      ? each
+      : { ...each, ring: { key: each.ring.key, when: attribute("region", equals(each.ring.key)) } },
+  );
+  return { ...spec, steps };
+}
+
+/** A user of a region or of none, who tells it in every other request and always brings the pin. */
+class PinnedUser {
+  readonly #facts: FactsOf;
+  #pin: Pin | undefined;
+  #visits = 0;
+
+  constructor(at: number) {
+    const region = [...rings, undefined][at % 3];
+    this.#facts = region === undefined ? {} : { attributes: { region } };
+    this.#pin = pinOf({ unit: { source: "random", hi: Math.imul(at, 0x9e3779b1), lo: ~at } });
+  }
+
+  visit(release: Release): string {
+    const facts = this.#visits++ % 2 === 0 ? this.#facts : {};
+    const { version, pin } = release.decide(requestOf({ ...facts, pin: this.#pin }));
+    this.#pin = pin ?? this.#pin;
+    return version;
+  }
+}
+
 describe("whatever happens to a rollout", () => {
+  test("no user who comes again and again goes from the candidate to the baseline but by a rollback", () => {
+    fc.assert(
+      fc.property(anyPlan, anyLife, (spec, life) => {
+        fc.pre(life.every((action) => action.kind !== "reload" || action.edit(spec).steps.length > 0));
+        const users = Array.from({ length: 24 }, (_, at) => new PinnedUser(at));
+        let had: readonly string[] = [];
+        live(spec, life, ({ after, spec: now }) => {
+          const traffic = planner.trafficOf(after);
+          const release = new Release({ ...shop, sticky, split: { stable: 100 }, rollout: withRegions(now) });
+          release.direct({ split: undefined, rollout: traffic });
+          const has = users.map((user) => user.visit(release));
+          const isOut = traffic === undefined || traffic.candidateIs === "withdrawn";
+          const back = isOut ? [] : had.filter((version, at) => version === "canary" && has[at] === "stable");
+          expect(back).toEqual([]);
+          had = isOut ? [] : has;
+        });
+      }),
+      { seed: 9, numRuns: 100 },
+    );
+  });
+
   test("nobody goes back to the baseline but by a rollback, or while it is out of the configuration", () => {
     fc.assert(
       fc.property(anyPlan, anyLife, (spec, life) => {
