@@ -65,7 +65,7 @@ const prometheusUrl: Schema<string> = {
   json: () => ({ type: "string", pattern: "^[Hh][Tt][Tt][Pp][Ss]?://[^#?\\s]+$" }),
 };
 
-interface StatusRange {
+export interface StatusRange {
   readonly from: number;
   readonly to: number;
 }
