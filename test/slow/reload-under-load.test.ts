@@ -2,6 +2,7 @@ import { readdirSync, readlinkSync } from "node:fs";
 import { Agent, createServer, get, request } from "node:http";
 import { join } from "node:path";
 import { text } from "node:stream/consumers";
+import { setTimeout as delay } from "node:timers/promises";
 import { isDeepStrictEqual } from "node:util";
 import { expect, it } from "vitest";
 import { ConfigMapVolume } from "../kit/configmap-volume.ts";
@@ -56,6 +57,8 @@ async function holdings(pid: number, admin: string): Promise<Readonly<Record<str
   for (const [, type = "", count] of exposition.matchAll(/^nodejs_active_resources\{type="(\w+)"\} (\d+)$/gm)) {
     counts[type] = Number(count);
   }
+  // By then Perch has closed the connection of this very request.
+  await delay(100);
   for (const descriptor of readdirSync(`/proc/${pid}/fd`)) {
     const kind = kindOf(`/proc/${pid}/fd/${descriptor}`);
     counts[kind] = (counts[kind] ?? 0) + 1;
