@@ -376,7 +376,7 @@ export class RolloutController implements Rollouts {
     for (const running of this.#running.values()) {
       const failed = running.judge.look(this.#parts.nowMs());
       if (failed !== undefined && running.spec.onFail === "rollback") this.#fail(running, failed);
-      this.#events.publish(this.#events.ofWarnings(running));
+      this.#events.publish(this.#events.ofWarnings(this.#current(running)));
     }
     if (this.#looking) return;
     this.#looking = true;

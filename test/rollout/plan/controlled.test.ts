@@ -205,6 +205,13 @@ test("a check that fails and stops nothing is told once", async () => {
   });
 });
 
+test("a check that ends the rollout is told by that alone", async () => {
+  const { found, notified, look } = await running(plan());
+  found.failed = result();
+  for (let looks = 0; looks < 2; looks++) await look(1_000);
+  expect(notified).toEqual(["started", "rolled-back"]);
+});
+
 test("what is over asks others no more", async () => {
   const { controller, closed } = await running(plan());
   await controller.change("shop", "promote", asked);
