@@ -25,6 +25,6 @@ describe("dead buffers are collected", () => {
     expect(held()).toBeGreaterThan(7 * mebibyte);
     minorGc.streamed(16 * mebibyte);
     // Another thread frees them a moment later.
-    await expect.poll(held).toBeLessThan(mebibyte);
+    await expect.poll(held, { timeout: 10_000 }).toBeLessThan(mebibyte);
   });
 });

@@ -27,7 +27,7 @@ const overTls = (configure: (origins: Origins, folder: string) => LaneConfig) =>
   ({ ...configure(origins, folder), transport: "tls" }) as const;
 
 /** More than the buffers of sockets and streams hold. */
-const large = "0123456789abcdef".repeat(256 * 1024);
+const large = "0123456789abcdef".repeat(64 * 1024);
 const post = (body: string) => request("POST /plain", `Content-Length: ${body.length}\r\n`, body);
 
 const regular: readonly LaneCase[] = [
