@@ -56,7 +56,7 @@ export interface LaneRun {
 }
 
 /** Longer than any timeout that a case configures. */
-const waitMs = 15_000;
+const waitMs = 6_000;
 const maxRounds = 200;
 
 /** One Perch with its own upstreams, through which cases are sent one at a time. */
