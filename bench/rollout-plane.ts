@@ -62,7 +62,7 @@ const plane = new InProcessDataPlane({
 endWithParent();
 process.on("message", async ({ mode }: { readonly mode: RolloutMode | undefined }) => {
   const traffic = new Map(mode === "rollout" ? [["shop", running]] : []);
-  if (mode !== undefined) await plane.direct(traffic, new Map([["shop", questions]]));
+  if (mode !== undefined) await plane.direct({ traffic, questions: new Map([["shop", questions]]) });
   const { user, system } = process.cpuUsage();
   tellParent({ cpuMs: (user + system) / 1_000, sightings } satisfies RolloutPlaneAccount);
 });

@@ -35,14 +35,12 @@ const eventTypes = [
   "holding",
   "paused",
   "resumed",
-  "rolling-back",
   "rolled-back",
   "completed",
   "aborted",
   "check",
   "plan-edited",
   "split",
-  "state",
 ] as const satisfies readonly RolloutEvent["type"][];
 
 /** Of what a rollout is and does. */

@@ -222,11 +222,7 @@ function build(foundation: Foundation): Parts {
         const preparation = await dataPlane.prepare(loaded);
         if (preparation.kind === "failed") return preparation;
         // Read when it is committed: what the rollouts have decided meanwhile counts.
-        const commit = () => {
-          const { traffic, questions } = rollouts.controller.orders;
-          return preparation.commit(traffic, questions);
-        };
-        return { kind: "prepared", commit };
+        return { kind: "prepared", commit: () => preparation.commit(rollouts.controller.directions) };
       },
       prepareRollouts: ({ compiled }) => rollouts.controller.prepare(compiled.releases),
       stats: stats.reloads,

@@ -2,10 +2,9 @@ import type { AddressInfo } from "node:net";
 import type { ListenerSpec } from "../config/compiled-config.ts";
 import type { LoadedConfig } from "../config/load.ts";
 import { addressText } from "../config/sections/listener.ts";
-import type { TrafficByRelease } from "../decide/release-traffic.ts";
 import type { Logger } from "../observe/log.ts";
 import type { RolloutReport } from "../observe/rollout/rollout-report.ts";
-import type { QuestionsByRelease } from "../observe/rollout/rollout-taps.ts";
+import type { Directions } from "../observe/rollout/rollout-taps.ts";
 import type { ActiveSnapshot } from "../proxy/active-snapshot.ts";
 import type { EndpointRegistry } from "../upstream/endpoint-registry.ts";
 import type { BoundListener } from "../workers/messages.ts";
@@ -15,7 +14,7 @@ import type { BoundListener } from "../workers/messages.ts";
  * from its first request on is given with the commit.
  */
 export type Preparation =
-  | { readonly kind: "prepared"; commit(traffic: TrafficByRelease, questions: QuestionsByRelease): Promise<void> }
+  | { readonly kind: "prepared"; commit(directions: Directions): Promise<void> }
   | { readonly kind: "failed"; readonly why: string };
 
 export type Acceptance = "ready" | "starting" | "no-worker" | "no-socket-worker";
@@ -36,7 +35,7 @@ export interface DataPlane {
    * Replaces what is done for rollouts: who gets which version, and what is asked of the answers. It applies to the next
    * decision in the main thread before this returns, and in every worker once the promise resolves.
    */
-  direct(traffic: TrafficByRelease, questions: QuestionsByRelease): Promise<void>;
+  direct(directions: Directions): Promise<void>;
   /** Updates stats and endpoint health, with workers from all of them. */
   refresh(): Promise<void>;
   /** From now on every response closes its connection. */

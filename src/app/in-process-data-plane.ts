@@ -2,7 +2,6 @@ import { randomUUID } from "node:crypto";
 import { performance } from "node:perf_hooks";
 import type { CompiledConfig, ListenerSpec } from "../config/compiled-config.ts";
 import type { LoadedConfig } from "../config/load.ts";
-import type { TrafficByRelease } from "../decide/release-traffic.ts";
 import { PublishedKeyRegistry } from "../identify/published-keys.ts";
 import { drainAcceptBacklog } from "../listener/accept-backlog.ts";
 import { Listener } from "../listener/listener.ts";
@@ -13,7 +12,7 @@ import type { Logger } from "../observe/log.ts";
 import { Observer } from "../observe/observer.ts";
 import { type ExporterSpec, SpanExporter } from "../observe/otlp-exporter.ts";
 import type { RolloutReport } from "../observe/rollout/rollout-report.ts";
-import { type Directions, type QuestionsByRelease, RolloutTaps } from "../observe/rollout/rollout-taps.ts";
+import { type Directions, RolloutTaps } from "../observe/rollout/rollout-taps.ts";
 import type { StatsRegistry } from "../observe/stats-registry.ts";
 import { packageVersion } from "../package-version.ts";
 import { ActiveSnapshot } from "../proxy/active-snapshot.ts";
@@ -175,12 +174,12 @@ export class InProcessDataPlane implements DataPlane {
   async prepare({ compiled, hash }: LoadedConfig): Promise<Preparation> {
     const commit = this.#build(compiled, hash);
     await this.#resolve(compiled);
-    return { kind: "prepared", commit: async (traffic, questions) => commit({ traffic, questions }) };
+    return { kind: "prepared", commit: async (directions) => commit(directions) };
   }
 
-  async direct(traffic: TrafficByRelease, questions: QuestionsByRelease): Promise<void> {
-    this.active.direct(traffic);
-    this.#taps.direct({ traffic, questions });
+  async direct(directions: Directions): Promise<void> {
+    this.active.direct(directions.traffic);
+    this.#taps.direct(directions);
   }
 
   async refresh(): Promise<void> {}

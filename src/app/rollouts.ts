@@ -37,7 +37,7 @@ export class RunningRollouts {
         planner,
         judge: (release, spec, saved, changed) =>
           new ReleaseJudge(release, spec, saved, { nowMs, schedule: scheduleUnref, changed }),
-        act: ({ traffic, questions }) => this.#dataPlane?.direct(traffic, questions) ?? Promise.resolve(),
+        act: async (directions) => this.#dataPlane?.direct(directions),
         notify: ({ notify }, event) => this.#notifier.notify(notify, event),
         log,
         nowMs,
@@ -65,8 +65,7 @@ export class RunningRollouts {
     for (const { release, message } of problems) this.#log.error({ release }, `the rollout does not run: ${message}`);
     await commit();
     this.#dataPlane = dataPlane;
-    const { traffic, questions } = this.controller.orders;
-    await dataPlane.direct(traffic, questions);
+    await dataPlane.direct(this.controller.directions);
   }
 
   /** What became of the notifications since the process started. */

@@ -8,7 +8,7 @@ import { destinationOf, type Logger, type LogLevel } from "../observe/log.ts";
 import type { LogDestination } from "../observe/log-destination.ts";
 import { JwksStats } from "../observe/process-stats.ts";
 import type { RolloutReport } from "../observe/rollout/rollout-report.ts";
-import type { QuestionsByRelease } from "../observe/rollout/rollout-taps.ts";
+import type { Directions } from "../observe/rollout/rollout-taps.ts";
 import type { StatsRegistry } from "../observe/stats-registry.ts";
 import { ActiveSnapshot } from "../proxy/active-snapshot.ts";
 import { unknown } from "../upstream/endpoint-health.ts";
@@ -111,19 +111,19 @@ export class WorkerDataPlane implements DataPlane {
     if (preparation.kind === "failed") return preparation;
     return {
       kind: "prepared",
-      commit: async (traffic, questions) => {
-        this.#traffic = traffic;
-        await preparation.commit({ traffic, questions });
+      commit: async (directions) => {
+        this.#traffic = directions.traffic;
+        await preparation.commit(directions);
         // Other traffic may have come meanwhile.
         swap(this.#traffic);
       },
     };
   }
 
-  async direct(traffic: TrafficByRelease, questions: QuestionsByRelease): Promise<void> {
-    this.#traffic = traffic;
-    this.active.direct(traffic);
-    await this.#pool.direct({ traffic, questions });
+  async direct(directions: Directions): Promise<void> {
+    this.#traffic = directions.traffic;
+    this.active.direct(directions.traffic);
+    await this.#pool.direct(directions);
   }
 
   async refresh(): Promise<void> {

@@ -30,12 +30,12 @@ class WorkerMain {
       this.#prepared = await plane.prepare(compileInput(config, env));
       return undefined;
     },
-    commit: async ({ traffic, questions }) => {
-      if (this.#prepared?.kind === "prepared") await this.#prepared.commit(traffic, questions);
+    commit: async (directions) => {
+      if (this.#prepared?.kind === "prepared") await this.#prepared.commit(directions);
       this.#prepared = undefined;
       return undefined;
     },
-    direct: ({ traffic, questions }) => this.#running().plane.direct(traffic, questions).then(noAnswer),
+    direct: (directions) => this.#running().plane.direct(directions).then(noAnswer),
     counts: () => this.#counts(),
     drain: () => noAnswer(this.#running().plane.drain()),
     close: () => this.#running().plane.close().then(noAnswer),
@@ -78,7 +78,7 @@ class WorkerMain {
       planes: workers,
       onRolloutReport: (report) => this.#post({ kind: "rollout", report }),
     });
-    await this.#plane.direct(directions.traffic, directions.questions);
+    await this.#plane.direct(directions);
     await this.#plane.namesResolved();
     return undefined;
   }

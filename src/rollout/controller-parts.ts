@@ -1,8 +1,9 @@
 import type { ReleaseSpec } from "../decide/release-spec.ts";
-import type { RolloutTraffic, TrafficByRelease } from "../decide/release-traffic.ts";
+import type { RolloutTraffic } from "../decide/release-traffic.ts";
 import type { RolloutSpec } from "../decide/rollout-spec.ts";
 import type { Logger } from "../observe/log.ts";
 import type { BadAnswerQuestions, RolloutReport } from "../observe/rollout/rollout-report.ts";
+import type { Directions } from "../observe/rollout/rollout-taps.ts";
 import type { CheckResult, RolloutEvent, RolloutState, SavedState } from "./rollout-state.ts";
 import type { AnswerTotals, RolloutStatus, Verb } from "./rollouts-api.ts";
 import type { StateStore } from "./state/state-store.ts";
@@ -17,10 +18,10 @@ export interface ControllerParts {
    */
   readonly judge: (release: string, spec: RolloutSpec, saved: unknown, changed: () => void) => Judge;
   /**
-   * Gives the orders to every data plane; they replace what was there, and apply to the next decision. Resolves once
+   * Gives the directions to every data plane; they replace what was there, and apply to the next decision. Resolves once
    * every plane follows them, and must not reject.
    */
-  readonly act: (orders: Orders) => Promise<void>;
+  readonly act: (directions: Directions) => Promise<void>;
   /** Must neither throw nor wait. */
   readonly notify: (spec: RolloutSpec, event: RolloutEvent) => void;
   readonly log: Logger;
@@ -41,16 +42,9 @@ export interface RolloutPreparation {
   readonly problems: readonly { readonly release: string; readonly message: string }[];
   /**
    * Saves and takes over; a rollout with a problem does not run. The caller then activates the configuration with
-   * the controller's `orders`, without waiting between.
+   * the controller's `directions`, without waiting between.
    */
   commit(): Promise<void>;
-}
-
-/** What data planes do for rollouts. */
-export interface Orders {
-  readonly traffic: TrafficByRelease;
-  /** By release. */
-  readonly questions: ReadonlyMap<string, BadAnswerQuestions>;
 }
 
 export interface Judge {

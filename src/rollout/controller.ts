@@ -1,9 +1,17 @@
 import { isDeepStrictEqual } from "node:util";
 import type { ReleaseSpec } from "../decide/release-spec.ts";
 import type { RolloutReport } from "../observe/rollout/rollout-report.ts";
-import type { Cause, ControllerParts, Initial, Move, Orders, RolloutPreparation } from "./controller-parts.ts";
+import type { Directions } from "../observe/rollout/rollout-taps.ts";
+import type { Cause, ControllerParts, Initial, Move, RolloutPreparation } from "./controller-parts.ts";
 import { EventJournal, RollbackCounts } from "./event-journal.ts";
-import type { CheckResult, RolloutEvent, RolloutState, SplitOverride } from "./rollout-state.ts";
+import {
+  type CheckResult,
+  isOver,
+  isWithdrawn,
+  type RolloutEvent,
+  type RolloutState,
+  type SplitOverride,
+} from "./rollout-state.ts";
 import {
   type Change,
   type ChangeAnswer,
@@ -19,8 +27,6 @@ import { SerialQueue, StateKeeper } from "./state-keeper.ts";
 import { splitsUnder, type Takeover, takeoverOf, unsaved, withdraws, withWithdrawn } from "./takeover.ts";
 import {
   evidenceOfNewest,
-  isEnded,
-  isWithdrawn,
   judgeKey,
   type Running,
   remembered,
@@ -34,6 +40,15 @@ import {
 /** How often time and evidence are looked at; a plane's reports are judged as they come. */
 const lookMs = 1_000;
 const byPerch = "perch";
+
+const endOfSplit = {
+  type: "split",
+  by: "configuration",
+  why: "the configuration ends the split that an operator set",
+} as const;
+
+/** Of saving a change. `superseded`: a withdrawal came meanwhile, which makes it a new question. */
+type Outcome = "saved" | "not-saved" | "superseded";
 
 /**
  * Runs the rollouts of all releases. Every change is saved before it is acted on, except a withdrawal: that acts at
@@ -70,7 +85,7 @@ export class RolloutController implements Rollouts {
   }
 
   /** What every data plane should do now. */
-  get orders(): Orders {
+  get directions(): Directions {
     const running = [...this.#running.values()];
     const questions = new Map(running.map(({ state, judge }) => [state.release, judge.questions()]));
     return { traffic: trafficOf(this.#world, running, this.#parts.planner), questions };
@@ -83,7 +98,7 @@ export class RolloutController implements Rollouts {
     this.#keeper.noteEvidence();
     const asked = running.judge.questions();
     const failed = running.judge.report(report, this.#parts.nowMs());
-    if (running.judge.questions() !== asked) void this.#parts.act(this.orders);
+    if (running.judge.questions() !== asked) void this.#parts.act(this.directions);
     if (failed !== undefined) this.#fail(running, failed);
   }
 
@@ -197,8 +212,10 @@ export class RolloutController implements Rollouts {
       const before = this.#world;
       const { moves, rollouts, next } = this.#takeover(releases);
       const splits = splitsUnder(before.splits, this.#releases, releases);
-      const moved = this.#eventsOf(moves);
-      const events = [...moved, ...this.#eventsOfEnded(before.splits, splits, moved.length)];
+      const events = this.#eventsOf(
+        moves,
+        before.splits.filter((split) => !splits.includes(split)),
+      );
       const changed = events.length > 0 || rollouts !== before.rollouts;
       const world = changed ? { ...before, rollouts, splits, revision: before.revision + 1 } : before;
       const isSaved = !changed || (await this.#saveWorld(world, this.#events.with(events)));
@@ -207,7 +224,12 @@ export class RolloutController implements Rollouts {
       this.#takeAgain = !isSaved;
       const withdrawn = next.filter(withdraws).map(({ state }) => state);
       for (const { release } of withdrawn) this.#rollbacks.add(release, "configuration");
-      const happened = isSaved ? events : this.#eventsOf(moves.filter(({ state }) => withdrawn.includes(state)));
+      const happened = isSaved
+        ? events
+        : this.#eventsOf(
+            moves.filter(({ state }) => withdrawn.includes(state)),
+            [],
+          );
       this.#unsaved ||= !isSaved && withdrawn.length > 0;
       const running = next.map((each) =>
         isSaved ? each : unsaved(each, this.#running.get(each.state.release), this.#keeper.problem),
@@ -222,25 +244,15 @@ export class RolloutController implements Rollouts {
     }
   }
 
-  #eventsOf(moves: readonly Move[]): readonly RolloutEvent[] {
+  /** Of a configuration. */
+  #eventsOf(moves: readonly Move[], ended: readonly SplitOverride[]): readonly RolloutEvent[] {
+    const checksOf = (release: string) => this.#running.get(release)?.judge.checks() ?? [];
     const events: RolloutEvent[] = [];
-    for (const move of moves) {
-      const checks = this.#running.get(move.state.release)?.judge.checks() ?? [];
-      events.push(...this.#events.of(move, checks, events.length));
-    }
-    return events;
-  }
-
-  #eventsOfEnded(splits: readonly SplitOverride[], left: readonly SplitOverride[], offset: number) {
-    const ended = splits.filter((split) => !left.includes(split));
-    const draft = {
-      type: "split",
-      by: "configuration",
-      why: "the configuration ends the split that an operator set",
-    } as const;
-    return ended.map(({ release }, at) =>
-      this.#events.one(release, this.#running.get(release)?.state, draft, [], offset + at),
+    for (const move of moves) events.push(...this.#events.of(move, checksOf(move.state.release), events.length));
+    const ends = ended.map(({ release }, at) =>
+      this.#events.one(release, this.#running.get(release)?.state, endOfSplit, [], events.length + at),
     );
+    return [...events, ...ends];
   }
 
   /** Judges what runs from now on: an unchanged plan by the same judge, so that what it asks others has no gap. */
@@ -253,7 +265,7 @@ export class RolloutController implements Rollouts {
       const saved = this.#world.parked.get(judgeKey(state));
       const judge = isSame ? known.judge : this.#parts.judge(state.release, spec, saved, () => this.#look());
       if (state.step !== (before?.step ?? -1)) judge.beginStep(state.step);
-      if (isEnded(state)) judge.close();
+      if (isOver(state)) judge.close();
       running.set(state.release, { spec, state, judge });
     }
     this.#running = running;
@@ -300,7 +312,7 @@ export class RolloutController implements Rollouts {
   #withdraw(running: Running, move: Move, reason: string): Promise<void> {
     const { release } = move.state;
     this.#install(running, move.state, this.#world.revision + 1);
-    const acted = this.#parts.act(this.orders);
+    const acted = this.#parts.act(this.directions);
     this.#unsaved = true;
     this.#rollbacks.add(release, reason);
     this.#events.publish(this.#events.of(move, running.judge.checks()));
@@ -311,39 +323,34 @@ export class RolloutController implements Rollouts {
     this.#world = { ...this.#world, revision, rollouts: remembered(this.#world.rollouts, state) };
     this.#running = new Map(this.#running).set(state.release, { ...running, state });
     if (state.step !== running.state.step) running.judge.beginStep(state.step);
-    if (isEnded(state)) running.judge.close();
+    if (isOver(state)) running.judge.close();
   }
 
-  /** `superseded`: a withdrawal came while this was saved. */
-  async #saveThenAct(running: Running, move: Move): Promise<"saved" | "not-saved" | "superseded"> {
-    const before = this.#world;
+  #saveThenAct(running: Running, move: Move): Promise<Outcome> {
+    const { revision, rollouts } = this.#world;
+    const world = { ...this.#world, rollouts: remembered(rollouts, move.state), revision: revision + 1 };
     const events = this.#events.of(move, running.judge.checks());
-    const rollouts = remembered(before.rollouts, move.state);
-    const world = { ...before, rollouts, revision: before.revision + 1 };
-    const isSaved = await this.#saveWorld(world, this.#events.with(events));
-    if (this.#world !== before) {
-      this.#unsaved = true;
-      return "superseded";
-    }
-    if (!isSaved) return "not-saved";
-    this.#install(running, move.state, world.revision);
-    const acted = this.#parts.act(this.orders);
-    this.#events.publish(events);
-    await acted;
-    return "saved";
+    return this.#commit(world, events, () => this.#install(running, move.state, world.revision));
   }
 
-  async #saveSplits(splits: readonly SplitOverride[], release: string, cause: Cause) {
-    const before = this.#world;
+  #saveSplits(splits: readonly SplitOverride[], release: string, { by, why }: Cause): Promise<Outcome> {
+    const world = { ...this.#world, splits, revision: this.#world.revision + 1 };
     const state = this.#running.get(release)?.state;
-    const event = this.#events.one(release, state, { type: "split", by: cause.by, why: cause.why }, []);
-    const world = { ...before, splits, revision: before.revision + 1 };
-    const isSaved = await this.#saveWorld(world, this.#events.with([event]));
+    const event = this.#events.one(release, state, { type: "split", by, why }, []);
+    return this.#commit(world, [event], () => {
+      this.#world = world;
+    });
+  }
+
+  /** Saves a change, then makes it so. */
+  async #commit(world: World, events: readonly RolloutEvent[], make: () => void): Promise<Outcome> {
+    const before = this.#world;
+    const isSaved = await this.#saveWorld(world, this.#events.with(events));
     if (this.#world !== before) return "superseded";
     if (!isSaved) return "not-saved";
-    this.#world = world;
-    const acted = this.#parts.act(this.orders);
-    this.#events.publish([event]);
+    make();
+    const acted = this.#parts.act(this.directions);
+    this.#events.publish(events);
     await acted;
     return "saved";
   }
@@ -393,7 +400,7 @@ export class RolloutController implements Rollouts {
     if (this.#takeAgain) {
       await this.#take([...this.#releases.values()]);
       if (this.#takeAgain) return;
-      await this.#parts.act(this.orders);
+      await this.#parts.act(this.directions);
     }
     await this.#endSplits();
     for (const release of [...this.#running.keys()]) await this.#advanceOne(release);

@@ -1,9 +1,9 @@
 import type { RolloutSpec } from "../decide/rollout-spec.ts";
 import type { ControllerParts, EventDraft, Move } from "./controller-parts.ts";
-import type { CheckResult, RolloutEvent, RolloutState } from "./rollout-state.ts";
-import { isEnded, type Running } from "./world.ts";
+import { type CheckResult, isOver, type RolloutEvent, type RolloutState } from "./rollout-state.ts";
+import type { Running } from "./world.ts";
 
-/** More than anyone scrolls through; bounds the state file. */
+/** More than anyone scrolls through. */
 const maxEvents = 1_000;
 
 export interface EventJournalParts extends Pick<ControllerParts, "log" | "notify" | "nowMs"> {
@@ -54,7 +54,7 @@ export class EventJournal {
 
   /** One event for each check that fails without stopping the rollout, such as a drift that only warns. Once. */
   ofWarnings({ state, judge }: Running): readonly RolloutEvent[] {
-    if (isEnded(state)) return [];
+    if (isOver(state)) return [];
     const told = (name: string) =>
       this.#events.some(({ type, release, rollout, evidence }) => {
         return type === "check" && release === state.release && rollout === state.id && evidence[0]?.name === name;
@@ -99,15 +99,13 @@ export class EventJournal {
   }
 }
 
-const levels: Partial<Readonly<Record<RolloutEvent["type"], "info" | "warn" | "error">>> = {
+const levels: Partial<Readonly<Record<RolloutEvent["type"], "info" | "warn">>> = {
   holding: "warn",
   paused: "warn",
   aborted: "warn",
   check: "warn",
   "plan-edited": "warn",
-  "rolling-back": "warn",
   "rolled-back": "warn",
-  state: "error",
 };
 
 interface RollbackCount {

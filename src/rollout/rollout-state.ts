@@ -43,6 +43,15 @@ export const phases = [
 ] as const;
 export type Phase = (typeof phases)[number];
 
+export function isWithdrawn({ phase }: RolloutState): boolean {
+  return phase === "rolling-back" || phase === "rolled-back";
+}
+
+/** Whether it asks nothing more of anybody. */
+export function isOver(state: RolloutState): boolean {
+  return isWithdrawn(state) || state.phase === "completed" || state.phase === "aborted";
+}
+
 export interface StepRecord {
   readonly step: number;
   readonly startedAtMs: number;
@@ -64,14 +73,12 @@ export interface RolloutEvent {
     | "holding"
     | "paused"
     | "resumed"
-    | "rolling-back"
     | "rolled-back"
     | "completed"
     | "aborted"
     | "check"
     | "plan-edited"
-    | "split"
-    | "state";
+    | "split";
   readonly phase: Phase | null;
   readonly step: number | null;
   readonly weight: number | null;

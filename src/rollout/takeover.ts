@@ -2,8 +2,8 @@ import { isDeepStrictEqual } from "node:util";
 import type { ReleaseSpec } from "../decide/release-spec.ts";
 import type { RolloutSpec } from "../decide/rollout-spec.ts";
 import type { Move, Planner, RolloutPreparation } from "./controller-parts.ts";
-import type { RolloutState, SplitOverride } from "./rollout-state.ts";
-import { isWithdrawn, judgeKey, type Running, remembered, type World, waiting } from "./world.ts";
+import { isWithdrawn, type RolloutState, type SplitOverride } from "./rollout-state.ts";
+import { judgeKey, type Running, remembered, type World, waiting } from "./world.ts";
 
 /** What the rollouts become under a configuration, before any of it is saved. */
 export interface Takeover {

@@ -35,15 +35,6 @@ export function judgeKey({ release, id }: RolloutState): string {
   return `${release} ${id}`;
 }
 
-export function isWithdrawn({ phase }: RolloutState): boolean {
-  return phase === "rolling-back" || phase === "rolled-back";
-}
-
-/** Whether it asks nothing more of anybody. */
-export function isEnded({ phase }: RolloutState): boolean {
-  return phase === "rolled-back" || phase === "rolling-back" || phase === "completed" || phase === "aborted";
-}
-
 /** Bounds the state file; the process keeps more. */
 const maxSavedEvents = 200;
 

@@ -84,7 +84,7 @@ routes:
   - { name: all, service: shop, release: shop }`,
     (report) => reports.push(report),
   );
-  await started.plane.direct(trafficOf(drawn), questions);
+  await started.plane.direct({ traffic: trafficOf(drawn), questions });
   /** Resolves once the request is in the access log, and so observed. */
   const logged = async (ask: () => Promise<unknown>) => {
     const before = started.lines.length;
@@ -171,7 +171,7 @@ describe.each(lanes)("a rollout, in the $lane lane", ({ fastLane }) => {
 
   it("is told on which side each user is, by the version assigned", async () => {
     const { plane, ask, seen, lines } = await lane(fastLane);
-    await plane.direct(trafficOf({ ...drawn, weight: 50 }), questions);
+    await plane.direct({ traffic: trafficOf({ ...drawn, weight: 50 }), questions });
     for (let user = 0; user < 30; user++) await ask(user, "/200");
     const { sightings, drawn: counts } = await seen();
     const sides = lines.map(({ assigned, version }) => ((assigned ?? version) === "canary" ? "candidate" : "baseline"));
@@ -222,7 +222,7 @@ describe.each(lanes)("a rollout, in the $lane lane", ({ fastLane }) => {
     const get = (user: number) => fetch(`${origin}/500`, { headers: { "x-user": `user-${user}` } });
     await get(1);
     expect(reports).toHaveLength(1);
-    void plane.direct(trafficOf({ ...drawn, candidateIs: "withdrawn", step: 0 }), questions);
+    void plane.direct({ traffic: trafficOf({ ...drawn, candidateIs: "withdrawn", step: 0 }), questions });
     await get(1);
     await expect.poll(() => lines.map(({ version }) => version)).toEqual(["canary", "stable"]);
     await delay(150);
@@ -239,7 +239,7 @@ routes: [{ name: all, service: shop, release: shop }]`,
         throw new Error("a bug");
       },
     );
-    await plane.direct(trafficOf(drawn), questions);
+    await plane.direct({ traffic: trafficOf(drawn), questions });
     const statuses = [(await fetch(`${origin}/500`)).status, (await fetch(`${origin}/200`)).status];
     expect(statuses).toEqual([500, 200]);
     await expect.poll(() => logged.filter((line) => line.includes("a rollout could not be judged")).length).toBe(2);
@@ -247,7 +247,7 @@ routes: [{ name: all, service: shop, release: shop }]`,
 
   it("leaves its traces in the access log: an opaque unit, the odds, and a failed attempt", async () => {
     const { plane, ask } = await lane(fastLane);
-    await plane.direct(trafficOf({ ...drawn, weight: 25 }), questions);
+    await plane.direct({ traffic: trafficOf({ ...drawn, weight: 25 }), questions });
     const first = await ask(1, "/200");
     const again = await ask(1, "/503-once");
     const other = await ask(2, "/200");
@@ -281,7 +281,7 @@ routes: [{ name: all, service: shop, release: shop }]`,
     (report) => reports.push(report),
     "h2c: true",
   );
-  await plane.direct(trafficOf(drawn), questions);
+  await plane.direct({ traffic: trafficOf(drawn), questions });
   const client = grpcClient(port);
   const call = async (user: number, message: string) => {
     const { promise, resolve } = Promise.withResolvers<void>();

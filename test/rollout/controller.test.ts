@@ -49,7 +49,8 @@ const began: RolloutState = {
 
 function moved(state: RolloutState, phase: Phase, by: string, why: string): Move {
   if (state.phase === phase) return { state, events: [] };
-  const type = phase === "progressing" ? "resumed" : phase === "pending" || phase === "holding" ? "step" : phase;
+  const types = { progressing: "resumed", pending: "step", holding: "step", "rolling-back": "rolled-back" } as const;
+  const type = phase in types ? types[phase as keyof typeof types] : (phase as Exclude<Phase, keyof typeof types>);
   return { state: { ...state, phase, why }, events: [{ type, by, why }] };
 }
 
@@ -176,7 +177,7 @@ describe("RolloutController", () => {
   test("a rollout that begins is saved before its traffic is known", async () => {
     const { controller, disk } = await started();
     expect(disk.saves.at(-1)?.rollouts[0]?.phase).toBe("progressing");
-    expect(candidateIs(controller.orders.traffic)).toBe("drawn");
+    expect(candidateIs(controller.directions.traffic)).toBe("drawn");
     expect(controller.eventsAfter(0).map(({ id, type }) => [id, type])).toEqual([[1, "started"]]);
   });
 
@@ -244,7 +245,7 @@ describe("RolloutController", () => {
   test("a split for a while ends by itself", async () => {
     const { controller, look } = await started();
     await controller.setSplit("shop", { stable: 1 }, 5_000, asked);
-    expect(controller.orders.traffic.get("shop")?.split).toEqual({ stable: 1 });
+    expect(controller.directions.traffic.get("shop")?.split).toEqual({ stable: 1 });
     await look(5_000);
     await look(1_000);
     expect(controller.splits()).toEqual([]);
@@ -273,7 +274,7 @@ describe("RolloutController", () => {
   test("a rollout whose beginning cannot be saved waits, and begins once it can be", async () => {
     const { controller, disk, acted, look } = await started(undefined, "read-only");
     expect(controller.of("shop")).toMatchObject({ phase: "pending", stateProblem: "read-only" });
-    expect(controller.orders.traffic.size).toBe(0);
+    expect(controller.directions.traffic.size).toBe(0);
     disk.problem = undefined;
     await look(1_000);
     expect(controller.of("shop")?.phase).toBe("progressing");

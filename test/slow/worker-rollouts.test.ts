@@ -75,20 +75,20 @@ it("the workers report a candidate that fails, and none gives it to anyone once 
   const reports: RolloutReport[] = [];
   const { plane, statuses } = await workers((report) => reports.push(report));
   expect(await statuses(5)).toEqual(new Set(["200"]));
-  await plane.direct(trafficOf("drawn"), questions);
+  await plane.direct({ traffic: trafficOf("drawn"), questions });
   expect(await statuses(40)).toEqual(new Set(["500"]));
   const failed = () => reports.reduce((total, { drawn }) => total + drawn.candidate.failed, 0);
   await expect.poll(failed).toBe(40);
   expect(reports.flatMap(({ sightings }) => sightings).every(({ bad, odds }) => bad === 1 && odds === 1)).toBe(true);
 
-  await plane.direct(trafficOf("withdrawn"), questions);
+  await plane.direct({ traffic: trafficOf("withdrawn"), questions });
   expect(await statuses(40)).toEqual(new Set(["200"]));
   bringFault("all", { kind: "throw" });
   await expect.poll(() => plane.workers.restarts, { timeout: 10_000 }).toBe(2);
   await expect.poll(() => plane.workers.serving, { timeout: 10_000 }).toBe(2);
   expect(await statuses(40)).toEqual(new Set(["200"]));
 
-  await plane.direct(trafficOf("drawn"), questions);
+  await plane.direct({ traffic: trafficOf("drawn"), questions });
   bringFault("all", { kind: "throw" });
   await expect.poll(() => plane.workers.restarts, { timeout: 10_000 }).toBe(4);
   await expect.poll(() => plane.workers.serving, { timeout: 10_000 }).toBe(2);
@@ -101,7 +101,7 @@ it("a report that cannot be judged is logged, and ends nothing", async () => {
   const { plane, statuses } = await workers(() => {
     throw new Error("a bug");
   }, logged);
-  await plane.direct(trafficOf("drawn"), questions);
+  await plane.direct({ traffic: trafficOf("drawn"), questions });
   expect(await statuses(4)).toEqual(new Set(["500"]));
   await expect.poll(() => logged.some((line) => line.includes("a rollout could not be judged"))).toBe(true);
 });

@@ -1,6 +1,6 @@
 import type { RolloutSpec } from "../../decide/rollout-spec.ts";
 import type { Move, Seen } from "../controller-parts.ts";
-import type { CheckResult, RolloutState } from "../rollout-state.ts";
+import { type CheckResult, isOver, type RolloutState } from "../rollout-state.ts";
 import { inWords } from "./steps.ts";
 import {
   byPerch,
@@ -11,7 +11,6 @@ import {
   gatesWait,
   hasBegun,
   hold,
-  isOver,
   isStepEnded,
   pause,
   rollBack,

@@ -1,17 +1,8 @@
 import type { RolloutSpec } from "../../decide/rollout-spec.ts";
 import type { EventDraft, Move, Refusal } from "../controller-parts.ts";
-import type { RolloutState } from "../rollout-state.ts";
+import { isOver, type RolloutState } from "../rollout-state.ts";
 import { inWords, placeOf, plannedOf, plannedTitle } from "./steps.ts";
-import {
-  byConfiguration,
-  hasBegun,
-  isOver,
-  isStepEnded,
-  pause,
-  still,
-  withStepBegun,
-  withStepEnded,
-} from "./transitions.ts";
+import { byConfiguration, hasBegun, isStepEnded, pause, still, withStepBegun, withStepEnded } from "./transitions.ts";
 
 export function isSamePlan(one: readonly string[], other: readonly string[]): boolean {
   return one.length === other.length && one.every((text, index) => text === other[index]);

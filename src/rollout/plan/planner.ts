@@ -1,6 +1,6 @@
 import type { RolloutTraffic } from "../../decide/release-traffic.ts";
 import type { Planner } from "../controller-parts.ts";
-import type { RolloutState } from "../rollout-state.ts";
+import { isWithdrawn, type RolloutState } from "../rollout-state.ts";
 import { advance, fail } from "./advance.ts";
 import { sentence } from "./describe.ts";
 import { reconcile } from "./reconcile.ts";
@@ -15,8 +15,7 @@ export const planner: Planner = { reconcile, advance, fail, apply, trafficOf, st
 function trafficOf(state: RolloutState): RolloutTraffic | undefined {
   const { id, baseline, candidate, phase, step, weight, rings } = state;
   const rollout = { id, baseline, candidate, step };
-  if (phase === "rolled-back" || phase === "rolling-back")
-    return { ...rollout, candidateIs: "withdrawn", weight: 0, rings: [] };
+  if (isWithdrawn(state)) return { ...rollout, candidateIs: "withdrawn", weight: 0, rings: [] };
   if (phase === "completed") return { ...rollout, candidateIs: "drawn", weight: 100, rings: [] };
   if (phase === "pending" || phase === "aborted" || !hasBegun(state)) return undefined;
   return { ...rollout, candidateIs: "drawn", weight, rings };

@@ -1,7 +1,7 @@
 import type { ReleaseSpec } from "../../decide/release-spec.ts";
 import type { RolloutSpec } from "../../decide/rollout-spec.ts";
 import type { Cause, EventDraft, Move, Reconciled } from "../controller-parts.ts";
-import type { RolloutState } from "../rollout-state.ts";
+import { isOver, type RolloutState } from "../rollout-state.ts";
 import type { Verb } from "../rollouts-api.ts";
 import { startCause, startsByItself } from "./advance.ts";
 import { isSamePlan, refusalOf, takeOverPlan } from "./plan-edit.ts";
@@ -12,7 +12,6 @@ import {
   gatesWait,
   hasBegun,
   hasGate,
-  isOver,
   moved,
   rollBack,
   still,

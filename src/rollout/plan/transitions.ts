@@ -13,10 +13,6 @@ export const still = (state: RolloutState): Move => ({ state, events: [] });
 
 export const hasBegun = ({ step }: RolloutState): boolean => step >= 0;
 
-export function isOver({ phase }: RolloutState): boolean {
-  return phase === "rolling-back" || phase === "rolled-back" || phase === "completed" || phase === "aborted";
-}
-
 /** Whether only the gates of the next step, or a person, keep it at its step. */
 export function isStepEnded({ track }: RolloutState): boolean {
   return track.at(-1)?.endedAtMs !== undefined;

@@ -1,6 +1,6 @@
 import type { RolloutSpec } from "../../decide/rollout-spec.ts";
 import type { Cause, Move, Refusal } from "../controller-parts.ts";
-import type { RolloutState } from "../rollout-state.ts";
+import { isWithdrawn, type RolloutState } from "../rollout-state.ts";
 import type { Verb } from "../rollouts-api.ts";
 import {
   complete,
@@ -20,7 +20,7 @@ import {
 /** What a person asks for. The same state object if that is so already. */
 export function apply(spec: RolloutSpec, state: RolloutState, verb: Verb, by: Cause, nowMs: number): Move | Refusal {
   const { phase } = state;
-  if (phase === "rolled-back" || phase === "rolling-back")
+  if (isWithdrawn(state))
     return verb === "rollback" ? still(state) : refused(spec, "was rolled back and does not go on");
   if (phase === "aborted") return refused(spec, "was aborted and does not go on");
   if (verb === "rollback") return rollBack(state, by, nowMs);

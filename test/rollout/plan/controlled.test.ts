@@ -83,7 +83,7 @@ test("a plan runs through its steps, each of which the judge is told", async () 
     await look(minute);
     expect(at()).toBe(expected);
   }
-  expect(controller.orders.traffic.get("shop")?.rollout).toMatchObject({ candidateIs: "drawn", weight: 100 });
+  expect(controller.directions.traffic.get("shop")?.rollout).toMatchObject({ candidateIs: "drawn", weight: 100 });
   expect(controller.eventsAfter(0).map(({ type }) => type)).toEqual(["started", "step", "step", "completed"]);
   expect(found.steps).toEqual([0, 1, 2]);
 });
@@ -113,10 +113,10 @@ test("one that is taken out has no traffic, and goes on paused when it is put ba
   const { controller, take, at, look } = await running(plan());
   await look(minute);
   await take(undefined);
-  expect(controller.orders.traffic.size).toBe(0);
+  expect(controller.directions.traffic.size).toBe(0);
   await take(plan());
   expect(at()).toBe("paused 2");
-  expect(controller.orders.traffic.get("shop")?.rollout).toMatchObject({ weight: 50 });
+  expect(controller.directions.traffic.get("shop")?.rollout).toMatchObject({ weight: 50 });
 });
 
 test("a new id takes the place of the old one, which does not come back", async () => {
@@ -140,7 +140,7 @@ test("a rollback by configuration that cannot be saved is an event, and is saved
   disk.problem = "no space left on the device";
   await take(plan({ command: "rollback" }));
   expect(at()).toBe("rolled-back 1");
-  expect(controller.orders.traffic.get("shop")?.rollout?.candidateIs).toBe("withdrawn");
+  expect(controller.directions.traffic.get("shop")?.rollout?.candidateIs).toBe("withdrawn");
   expect(notified).toEqual(["started", "rolled-back"]);
   expect(controller.revision).toBe(revision + 1);
   await look(1_000);
@@ -165,7 +165,7 @@ test("a rollback by configuration does not wait for a disk that hangs", async ()
   disk.hangs = promise;
   const taken = take(plan({ command: "rollback" }));
   expect(at()).toBe("rolled-back 1");
-  expect(controller.orders.traffic.get("shop")?.rollout?.candidateIs).toBe("withdrawn");
+  expect(controller.directions.traffic.get("shop")?.rollout?.candidateIs).toBe("withdrawn");
   resolve();
   await taken;
   expect(controller.rollbacks()).toEqual([{ release: "shop", reason: "configuration", count: 1 }]);
@@ -188,7 +188,7 @@ test("what was rolled back stays so over a start with a configuration that does 
   const first = await running(plan());
   await first.controller.change("shop", "rollback", asked);
   const { controller } = await running(plan({ candidate: "green" }), first.disk.saves.at(-1));
-  expect(controller.orders.traffic.get("shop")?.rollout).toMatchObject({
+  expect(controller.directions.traffic.get("shop")?.rollout).toMatchObject({
     candidate: "canary",
     candidateIs: "withdrawn",
   });
