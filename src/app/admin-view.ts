@@ -7,6 +7,7 @@ import type { StatsRegistry } from "../observe/stats-registry.ts";
 import { weightRatios, withWeightsInForce } from "../observe/weight-ratio.ts";
 import { packageVersion } from "../package-version.ts";
 import { type Explanation, explainRequest } from "../proxy/explain/explain.ts";
+import type { RolloutStatus } from "../rollout/rollouts-api.ts";
 import { certificateExpiries } from "./certificate-expiries.ts";
 import type { DataPlane } from "./data-plane.ts";
 import type { Reloader } from "./reloader.ts";
@@ -30,6 +31,8 @@ export function adminView(sources: AdminSources): AdminView {
   const { active, endpoints } = dataPlane;
   const rollouts = running.controller;
   const inForce = () => Array.from(active.current.releases.values(), ({ policy }) => withWeightsInForce(policy));
+  /** A dozen metrics ask, and a status is work. */
+  let atScrape: readonly RolloutStatus[] = [];
   const metrics = new Metrics({
     stats,
     *endpointStates() {
@@ -38,7 +41,7 @@ export function adminView(sources: AdminSources): AdminView {
     certificates: () => certificateExpiries(active.current.config.listeners),
     weightRatios: () => weightRatios(inForce()),
     rollouts: {
-      all: () => rollouts.all(),
+      all: () => atScrape,
       rollbacks: () => rollouts.rollbacks(),
       *configured() {
         for (const { name: release, rollout } of inForce())
@@ -53,6 +56,7 @@ export function adminView(sources: AdminSources): AdminView {
     rollouts,
     async metrics(format) {
       await dataPlane.refresh();
+      atScrape = rollouts.all();
       return metrics.render(format);
     },
     readiness() {

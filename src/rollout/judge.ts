@@ -30,7 +30,7 @@ const version = 1;
  * That is 3 MB a rollout, or 4.5 MB if questions' parts are no powers of two. `save` writes at most 1.6 MB: the units'
  * 9 bytes as base64.
  */
-export class RolloutJudge implements Judge {
+export class RolloutJudge implements Omit<Judge, "mayBegin" | "close"> {
   readonly #parts: Parts;
 
   /** `saved`: what `save` gave. Undefined, or of another shape: a new rollout. */
@@ -72,11 +72,6 @@ export class RolloutJudge implements Judge {
 
   beginStep(): void {
     this.#parts.users.beginStep();
-  }
-
-  /** No gate is its own. */
-  mayBegin(): boolean {
-    return true;
   }
 
   /** The plan's in its order, drift, the configured caps, and a catastrophe once it happened. */
@@ -122,8 +117,6 @@ export class RolloutJudge implements Judge {
       verdicts: verdicts.save(),
     };
   }
-
-  close(): void {}
 }
 
 interface Parts {

@@ -4,8 +4,9 @@ import type { Pin } from "../../src/decide/pin.ts";
 import { Release } from "../../src/decide/release.ts";
 import { type ReleaseSpec, type RuleSpec, type StickySpec, useRollout } from "../../src/decide/release-spec.ts";
 import type { RolloutTraffic } from "../../src/decide/release-traffic.ts";
-import type { RolloutSpec, StepSpec } from "../../src/decide/rollout-spec.ts";
+import type { StepSpec } from "../../src/decide/rollout-spec.ts";
 import { attributeUnit } from "../../src/decide/unit.ts";
+import { plan } from "../rollout/plan/plans.ts";
 import { drain, east, fromEast, hold } from "./decision-case.ts";
 import { type FactsOf, pinOf, requestOf, seededRandom, shop, sticky, userDrawnTo } from "./shop-release.ts";
 
@@ -17,26 +18,10 @@ const inEast: StepSpec = {
   ring: { key: "region-east", when: east },
 };
 
-const plan: RolloutSpec = {
-  id: "2.4.0",
-  baseline: "stable",
-  candidate: "canary",
-  start: "auto",
-  command: "run",
-  steps: [inEast],
-  afterLastStep: "complete",
-  checks: [],
-  failures: new Set([500]),
-  falseAlarm: 0.01,
-  onFail: "rollback",
-  drift: "off",
-  caps: { users: undefined, failures: undefined, requestsPerSecond: undefined },
-  notify: [],
-  candidateEndpoints: [],
-};
+const spec = plan({ steps: [inEast] });
 
 const drawn: RolloutTraffic = {
-  id: plan.id,
+  id: spec.id,
   baseline: "stable",
   candidate: "canary",
   candidateIs: "drawn",
@@ -47,8 +32,8 @@ const drawn: RolloutTraffic = {
 const withdrawn: RolloutTraffic = { ...drawn, candidateIs: "withdrawn", step: 0, weight: 50 };
 const eastAtHalf = [{ key: "region-east", weight: 50 }];
 
-function releaseWith(given: Partial<ReleaseSpec> = {}, id = plan.id): Release {
-  return new Release({ ...shop, split: { stable: 100 }, rollout: { ...plan, id }, ...given });
+function releaseWith(given: Partial<ReleaseSpec> = {}, id = spec.id): Release {
+  return new Release({ ...shop, split: { stable: 100 }, rollout: { ...spec, id }, ...given });
 }
 
 function directed(rollout: RolloutTraffic, given: Partial<ReleaseSpec> = {}): Release {

@@ -1,30 +1,14 @@
 import { describe, expect, test } from "vitest";
 import type { ReleaseSpec } from "../../src/decide/release-spec.ts";
 import type { TrafficByRelease } from "../../src/decide/release-traffic.ts";
-import type { RolloutSpec } from "../../src/decide/rollout-spec.ts";
 import { createLogger } from "../../src/observe/log.ts";
 import type { RolloutReport } from "../../src/observe/rollout/rollout-report.ts";
 import { RolloutController } from "../../src/rollout/controller.ts";
 import type { Judge, Move, Planner } from "../../src/rollout/controller-parts.ts";
 import type { CheckResult, Phase, RolloutState, SavedState } from "../../src/rollout/rollout-state.ts";
+import { plan, step } from "./plan/plans.ts";
 
-const rollout: RolloutSpec = {
-  id: "2.4.0",
-  baseline: "stable",
-  candidate: "canary",
-  start: "auto",
-  command: "run",
-  steps: [{ kind: "weight", weight: 10, holdMs: 60_000, atLeastUsers: 0, ring: undefined }],
-  afterLastStep: "complete",
-  checks: [],
-  failures: new Set([500]),
-  falseAlarm: 0.01,
-  onFail: "rollback",
-  drift: "off",
-  caps: { users: undefined, failures: undefined, requestsPerSecond: undefined },
-  notify: [],
-  candidateEndpoints: [],
-};
+const rollout = plan({ steps: [step(10)], drift: "off", candidateEndpoints: [] });
 const release = { name: "shop", versions: ["stable", "canary"], rollout } as unknown as ReleaseSpec;
 
 const began: RolloutState = {

@@ -1,9 +1,10 @@
 import { describe, expect, it } from "vitest";
-import type { RolloutSpec, StepSpec } from "../../src/decide/rollout-spec.ts";
+import type { StepSpec } from "../../src/decide/rollout-spec.ts";
 import type { RolloutReport, Sighting } from "../../src/observe/rollout/rollout-report.ts";
 import { OddsByPlan } from "../../src/rollout/replay/odds-by-plan.ts";
 import { Replay, type ReplayedJudge } from "../../src/rollout/replay/replay.ts";
 import type { CheckResult } from "../../src/rollout/rollout-state.ts";
+import { plan } from "./plan/plans.ts";
 
 const minute = 60_000;
 const startMs = Date.UTC(2026, 2, 1);
@@ -13,25 +14,7 @@ function step(weight: number, holdMs = 10 * minute, ring?: string): StepSpec {
   return { kind: "weight", weight, holdMs, atLeastUsers: 0, ring: reached };
 }
 
-function specOf(...steps: readonly StepSpec[]): RolloutSpec {
-  return {
-    id: "1",
-    baseline: "stable",
-    candidate: "canary",
-    start: "auto",
-    command: "run",
-    steps,
-    afterLastStep: "complete",
-    checks: [],
-    failures: new Set([500]),
-    falseAlarm: 0.01,
-    onFail: "rollback",
-    drift: "off",
-    caps: { users: undefined, failures: undefined, requestsPerSecond: undefined },
-    notify: [],
-    candidateEndpoints: [],
-  };
-}
+const specOf = (...steps: readonly StepSpec[]) => plan({ id: "1", steps, drift: "off" });
 
 /** A judge that keeps what it was told, and fails at the n-th bad sighting. */
 class KeepingJudge implements ReplayedJudge {

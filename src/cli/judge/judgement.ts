@@ -1,6 +1,6 @@
 import type { RolloutSpec } from "../../decide/rollout-spec.ts";
 import type { Replay, Replayed } from "../../rollout/replay/replay.ts";
-import type { CheckResult, UserCounts } from "../../rollout/rollout-state.ts";
+import type { CheckResult } from "../../rollout/rollout-state.ts";
 import type { RolloutStatus } from "../../rollout/rollouts-api.ts";
 
 type Verdict = CheckResult["verdict"];
@@ -19,19 +19,10 @@ export interface Judgement {
   readonly checks: readonly JudgedCheck[];
 }
 
-export interface JudgedCheck {
-  readonly name: string;
-  readonly metric: CheckResult["metric"];
-  readonly verdict: Verdict;
+export interface JudgedCheck extends Omit<CheckResult, "atMs"> {
   /** The time of the line at which the verdict fell, in RFC 3339; null while there is none. */
   readonly at: string | null;
   readonly requests: number;
-  readonly baseline: UserCounts | null;
-  readonly candidate: UserCounts | null;
-  readonly evidence: number | null;
-  readonly limit: number | null;
-  readonly interval: readonly [low: number, high: number] | null;
-  readonly why: string;
 }
 
 /** The plan's checks that a log can answer. */
