@@ -1,0 +1,90 @@
+import type { Weights } from "../../decide/release-spec.ts";
+
+/**
+ * What a version did in one slot of time. Failed: answered with 5xx, or with a gRPC status that stands for one.
+ * Durations are null without requests; the share is null without a split.
+ */
+export type Point = readonly [
+  requests: number,
+  failed: number,
+  p50Ms: number | null,
+  p95Ms: number | null,
+  p99Ms: number | null,
+  configuredShare: number | null,
+];
+
+/** Points of equal slots of time, the oldest first; null where the version had no requests, and before the process. */
+export interface SeriesBody {
+  readonly slotMs: number;
+  /** The start of the newest slot, in milliseconds since the Unix epoch. */
+  readonly newestMs: number;
+  readonly versions: Readonly<Record<string, readonly (Point | null)[]>>;
+}
+
+/** `/api/history/<release>`. */
+export interface HistoryBody {
+  readonly release: string;
+  readonly instance: string;
+  /** 300 slots of 1 s. */
+  readonly seconds: SeriesBody;
+  /** 360 slots of 10 s; the newest one goes on. */
+  readonly tens: SeriesBody;
+}
+
+/** A quantile of durations, with the 95 % interval that the count of requests leaves. */
+export type QuantileBody = readonly [ms: number, lowMs: number, highMs: number];
+
+/** Whole slots of the last minutes. */
+export interface SummaryBody {
+  /** How long it reaches back: less than asked for while the process is younger. */
+  readonly spanMs: number;
+  readonly requests: number;
+  readonly failed: number;
+  readonly p50: QuantileBody | null;
+  readonly p95: QuantileBody | null;
+  readonly p99: QuantileBody | null;
+}
+
+export interface VersionTick {
+  /** The last whole second. */
+  readonly point: Point | null;
+  readonly minute: SummaryBody;
+  readonly fiveMinutes: SummaryBody;
+  /** Of the release's drawn decisions of the last minute, as in `/api/releases`. */
+  readonly share: number | null;
+  readonly expectedShare: number | null;
+  readonly decisions: number;
+  readonly placed: number;
+}
+
+export interface ReleaseTick {
+  readonly versions: Readonly<Record<string, VersionTick>>;
+  /** Of the rules that were hit in the last second: all hits so far, and when the last one was. */
+  readonly rules: Readonly<Record<string, readonly [hits: number, lastMs: number | null]>>;
+  readonly pinFlips: number;
+  readonly pinsRejected: number;
+}
+
+/** The `tick` events of `/api/live`. */
+export interface TickBody {
+  /** The start of the second that it tells of. */
+  readonly atMs: number;
+  readonly releases: Readonly<Record<string, ReleaseTick>>;
+}
+
+export interface LiveRelease {
+  readonly release: string;
+  /** What names the unit: `attribute userId`, `client address`, or `pin`. */
+  readonly unit: string;
+  /** What is compared: those of the rollout; else the default of its service and the version with the next weight. */
+  readonly baseline: string | null;
+  readonly candidate: string | null;
+  readonly versions: readonly { readonly version: string; readonly configuredShare: number | null }[];
+  /** The first that matches decides. */
+  readonly rules: readonly { readonly rule: string; readonly when: string; readonly use: string }[];
+  readonly routes: readonly string[];
+  /** As the file has it. */
+  readonly configuredSplit: Weights | null;
+  /** Whether a rollout sets the weights, so that a split has no effect now. */
+  readonly isDirected: boolean;
+}
