@@ -1,0 +1,56 @@
+import { readFile } from "node:fs/promises";
+import { basename } from "node:path";
+import { fileURLToPath } from "node:url";
+import type { PageFile, PageSource } from "../../admin/page/page-files.ts";
+
+const types: Readonly<Record<string, string>> = {
+  js: "text/javascript; charset=utf-8",
+  css: "text/css; charset=utf-8",
+};
+
+/** By the name's extension. */
+export function typeOf(name: string): string {
+  return types[name.split(".").at(-1) ?? ""] ?? "application/octet-stream";
+}
+
+/**
+ * Bundles the dashboard from its sources, in memory. Needs the development dependencies: a checkout has them, and a
+ * package holds the result. `folder`: that of the sources.
+ */
+export async function bundlePage(folder: URL): Promise<PageSource> {
+  const { build, stop } = await import("esbuild");
+  try {
+    const { outputFiles } = await build({
+      absWorkingDir: fileURLToPath(folder),
+      entryPoints: ["main.tsx", "main.css"],
+      entryNames: "[name]-[hash]",
+      outdir: "assets",
+      bundle: true,
+      minify: true,
+      write: false,
+      format: "esm",
+      target: "es2023",
+      jsx: "automatic",
+      jsxImportSource: "preact",
+      legalComments: "eof",
+      logLevel: "silent",
+    });
+    const files = outputFiles.map(({ path, contents }): PageFile => {
+      const name = basename(path);
+      return { path: `/assets/${name}`, type: typeOf(name), body: Buffer.from(contents) };
+    });
+    const html = await readFile(new URL("index.html", folder), "utf8");
+    return { html: withNames(html, files), files };
+  } finally {
+    // It keeps a process of its own until then.
+    await stop();
+  }
+}
+
+/** The page names its files as in the sources; what is served has a digest in its name, so that it can be cached. */
+function withNames(html: string, files: readonly PageFile[]): string {
+  return files.reduce((text, { path }) => {
+    const plain = path.replace(/-[^-.]+\./, ".");
+    return text.replaceAll(plain, path);
+  }, html);
+}
