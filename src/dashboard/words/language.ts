@@ -1,0 +1,27 @@
+import { computed, type ReadonlySignal, signal } from "@preact/signals";
+
+export type Language = "en" | "zh";
+
+const storageKey = "perch-language";
+
+/** What the reader chose before, else what the browser asks for. */
+function firstLanguage(): Language {
+  const chosen = globalThis.localStorage?.getItem(storageKey);
+  if (chosen === "en" || chosen === "zh") return chosen;
+  return globalThis.navigator?.language.startsWith("zh") ? "zh" : "en";
+}
+
+export const language = signal<Language>(firstLanguage());
+
+export function chooseLanguage(chosen: Language): void {
+  language.value = chosen;
+  globalThis.localStorage?.setItem(storageKey, chosen);
+}
+
+/** For `Intl` and the page's `lang`. */
+export const locale = computed(() => (language.value === "zh" ? "zh-CN" : "en"));
+
+/** The same words in both languages; reading `value` in a component follows the choice. */
+export function translated<T extends object>(en: T, zh: T): ReadonlySignal<T> {
+  return computed(() => (language.value === "zh" ? zh : en));
+}
