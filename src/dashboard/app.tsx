@@ -18,9 +18,9 @@ export function App() {
   const words = shellWords.value;
   return (
     <>
-      <a class="skip" href="#content" onClick={focusContent}>
+      <button type="button" class="skip" onClick={() => document.getElementById("content")?.focus()}>
         {words.skip}
-      </a>
+      </button>
       <Header />
       <StateNotices />
       <main id="content" tabIndex={-1} class={isStale.value ? "stale" : ""}>
@@ -28,12 +28,6 @@ export function App() {
       </main>
     </>
   );
-}
-
-/** The address is the page's, so the link must not change it. */
-function focusContent(event: Event): void {
-  event.preventDefault();
-  document.getElementById("content")?.focus();
 }
 
 const navigated = ["overview", "explain", "plan", "decisions", "events"] as const;
