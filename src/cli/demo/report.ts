@@ -87,14 +87,16 @@ export function onceResult(report: CrowdReport, verdict: Verdict, tookMs: number
 }
 
 /** `fixed`: undefined if the canary is rolled out. */
-export function introduction({ proxyOrigin, adminOrigin }: Stage, fixed: DemoSplit | undefined): string {
+export function introduction({ proxyOrigin, adminOrigin, adminToken }: Stage, fixed: DemoSplit | undefined): string {
   const split =
     fixed === undefined ? "by the step of the rollout" : `stable ${fixed.stable} %, canary ${fixed.canary} %`;
   return `Perch in front of two versions of a shop, with a small crowd of simulated users.
 
-  proxy    ${proxyOrigin}
-  metrics  ${adminOrigin}/metrics
-  admin    ${adminOrigin}
+  proxy      ${proxyOrigin}
+  dashboard  ${adminOrigin}
+             to pause, promote or roll back there, sign in with
+             ${adminToken}
+  metrics    ${adminOrigin}/metrics
 
 Users in cn-east registered after 2026-01-01 go to canary. All others are split,
 ${split}, and stay on their version.

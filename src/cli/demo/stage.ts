@@ -1,6 +1,9 @@
+import { randomBytes } from "node:crypto";
+import { mkdtemp, rm, writeFile } from "node:fs/promises";
 import { createServer } from "node:http";
 import type { AddressInfo } from "node:net";
-import { devNull } from "node:os";
+import { devNull, tmpdir } from "node:os";
+import { join } from "node:path";
 import { App, StartError } from "../../app/app.ts";
 import type { Rollouts } from "../../rollout/rollouts-api.ts";
 
@@ -29,6 +32,7 @@ export const demoRule = { name: "new-users-in-the-east", version: "canary" } as 
 export interface DemoConfigInput {
   readonly proxyPort: number;
   readonly adminPort: number;
+  readonly tokenFile: string;
   /** By version name. */
   readonly origins: Readonly<Record<VersionName, string>>;
   readonly split: DemoSplit;
@@ -49,6 +53,8 @@ export type StagePorts = Pick<DemoConfigInput, "proxyPort" | "adminPort">;
 export interface Stage {
   readonly proxyOrigin: string;
   readonly adminOrigin: string;
+  /** For whoever wants to act on the rollout. */
+  readonly adminToken: string;
   readonly rollouts: Rollouts;
   /** From now on the canary answers every request with status 500. */
   breakCanary(): void;
@@ -68,23 +74,49 @@ export interface StageOptions {
  */
 export async function startStage({ split, steps, ports }: StageOptions): Promise<Stage> {
   const [stable, canary] = await Promise.all([startDemoUpstream(demoVersions[0]), startDemoUpstream(demoVersions[1])]);
-  const closeUpstreams = () => Promise.all([stable.close(), canary.close()]);
+  const token = await TokenFile.create();
+  const closeRest = () => Promise.all([stable.close(), canary.close(), token.remove()]);
   try {
     const origins = { stable: stable.origin, canary: canary.origin };
-    const app = await startApp({ origins, split, steps }, ports);
+    const app = await startApp({ origins, split, steps, tokenFile: token.path }, ports);
     return {
       proxyOrigin: originOf(app),
       adminOrigin: `http://127.0.0.1:${app.adminAddress.port}`,
+      adminToken: token.text,
       rollouts: app.rollouts,
       breakCanary: canary.fail,
       async close() {
         await app.stop();
-        await closeUpstreams();
+        await closeRest();
       },
     };
   } catch (error) {
-    await closeUpstreams();
+    await closeRest();
     throw error;
+  }
+}
+
+/** An admin token for this run alone, in a file that only this user reads. */
+class TokenFile {
+  readonly text = `demo-${randomBytes(16).toString("hex")}`;
+  readonly #folder: string;
+
+  private constructor(folder: string) {
+    this.#folder = folder;
+  }
+
+  static async create(): Promise<TokenFile> {
+    const file = new TokenFile(await mkdtemp(join(tmpdir(), "perch-demo-")));
+    await writeFile(file.path, `${file.text}\n`, { mode: 0o600 });
+    return file;
+  }
+
+  get path(): string {
+    return join(this.#folder, "admin.token");
+  }
+
+  async remove(): Promise<void> {
+    await rm(this.#folder, { recursive: true, force: true });
   }
 }
 
@@ -155,10 +187,10 @@ function startOn(text: string): Promise<App> {
   });
 }
 
-function demoConfig({ proxyPort, adminPort, origins, split, steps }: DemoConfigInput): string {
+function demoConfig({ proxyPort, adminPort, tokenFile, origins, split, steps }: DemoConfigInput): string {
   return `listeners:
   - { name: web, address: "127.0.0.1:${proxyPort}" }
-admin: { address: "127.0.0.1:${adminPort}" }
+admin: { address: "127.0.0.1:${adminPort}", tokenFile: ${JSON.stringify(tokenFile)} }
 exposeVersion: true
 accessLog: { sample: 0 }
 

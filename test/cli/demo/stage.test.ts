@@ -49,6 +49,22 @@ describe("the demo's stage", () => {
     }
   });
 
+  test("tells a token that may change something", async () => {
+    const stage = await startStage({ split, ports: { proxyPort: 0, adminPort: 0 } });
+    try {
+      const change = (token: string) =>
+        fetch(`${stage.adminOrigin}/api/releases/shop/split`, {
+          method: "POST",
+          headers: { "content-type": "application/json", authorization: `Bearer ${token}` },
+          body: JSON.stringify({ split: { stable: 1 } }),
+        });
+      expect((await change(`${stage.adminToken}x`)).status).toBe(401);
+      expect((await change(stage.adminToken)).status).toBe(200);
+    } finally {
+      await stage.close();
+    }
+  });
+
   test("frees its ports", async () => {
     const stage = await startStage({ split, ports: { proxyPort: 0, adminPort: 0 } });
     await stage.close();
