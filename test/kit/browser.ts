@@ -1,0 +1,97 @@
+import { accessSync, constants, readFileSync } from "node:fs";
+import { createRequire } from "node:module";
+import { delimiter, join } from "node:path";
+import { type Browser, type BrowserContextOptions, chromium, type Page } from "playwright-core";
+import { afterAll, expect, onTestFinished } from "vitest";
+import { findChromium } from "./chromium.ts";
+
+const program = findChromium();
+export const chromiumIsMissing = program === undefined;
+export const skippedWithoutChromium = chromiumIsMissing ? " (skipped: chromium is not installed)" : "";
+
+/** Playwright wants the path, and `PATH` has it. */
+export function chromiumPath(): string {
+  for (const folder of (process.env["PATH"] ?? "").split(delimiter)) {
+    const path = join(folder, program ?? "chromium");
+    try {
+      accessSync(path, constants.X_OK);
+      return path;
+    } catch {
+      // Not in this folder.
+    }
+  }
+  throw new Error("chromium is not in PATH");
+}
+
+export async function launchChromium(): Promise<Browser> {
+  return chromium.launch({ executablePath: chromiumPath(), args: ["--no-sandbox", "--disable-dev-shm-usage"] });
+}
+
+let browser: Promise<Browser> | undefined;
+
+/** One browser for all tests of a file; call it once at the top of the file. */
+export function closeBrowserAfterAll(): void {
+  afterAll(async () => {
+    await (await browser)?.close();
+    browser = undefined;
+  });
+}
+
+export interface OpenedPage {
+  readonly page: Page;
+  /** Errors of the console, of scripts and of the content security policy, so far. */
+  readonly problems: readonly string[];
+  /** For a test that cuts the connection: the browser reports each request that fails. */
+  forgiveLostConnections(): void;
+}
+
+/** Opens a page in a context of its own. The test fails if the page's console has an error. */
+export async function openPage(url: string, options: BrowserContextOptions = {}): Promise<OpenedPage> {
+  browser ??= launchChromium();
+  const context = await (await browser).newContext({
+    locale: "en-GB",
+    viewport: { width: 1280, height: 900 },
+    ...options,
+  });
+  const problems: string[] = [];
+  let forgivesLost = false;
+  const page = await context.newPage();
+  page.on("console", (message) => {
+    if (message.type() === "error") problems.push(message.text());
+  });
+  page.on("pageerror", (error) => problems.push(String(error)));
+  onTestFinished(async () => {
+    await context.close();
+    const lost = /net::ERR_(CONNECTION|INCOMPLETE|EMPTY_RESPONSE|FAILED)/;
+    expect(problems.filter((text) => !(forgivesLost && lost.test(text)))).toEqual([]);
+  });
+  await page.goto(url);
+  return {
+    page,
+    problems,
+    forgiveLostConnections() {
+      forgivesLost = true;
+    },
+  };
+}
+
+const axePath = createRequire(import.meta.url).resolve("axe-core/axe.min.js");
+
+interface AxeViolation {
+  readonly id: string;
+  readonly impact: string | null;
+  readonly nodes: readonly { readonly html: string; readonly failureSummary?: string }[];
+}
+
+/** What axe-core finds on the page by WCAG 2.2 A and AA, of any impact: rule, place and reason. */
+export async function accessibilityProblems(page: Page): Promise<readonly string[]> {
+  // The page's policy forbids it to load scripts of others; the debugger may evaluate them.
+  await page.evaluate(readFileSync(axePath, "utf8"));
+  const tags = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"];
+  const violations = (await page.evaluate(
+    `axe.run(document, { runOnly: ${JSON.stringify(tags)} }).then(({ violations }) => violations)`,
+  )) as readonly AxeViolation[];
+  return violations.flatMap(({ id, impact, nodes }) =>
+    nodes.map(({ html, failureSummary = "" }) => `${id} (${impact}): ${html.slice(0, 200)}: ${failureSummary}`),
+  );
+}
