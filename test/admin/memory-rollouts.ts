@@ -133,13 +133,15 @@ export interface AdminSetup {
   readonly tokens?: () => readonly string[];
   readonly view?: Partial<AdminView>;
   readonly page?: LoadPage;
+  /** Default: the test fails. */
+  readonly onFailure?: (error: Error) => void;
   /** Default: loopback. */
   readonly listenHost?: string;
 }
 
 /** An admin server over `MemoryRollouts`, not listening, and what it audited. */
 export function adminOf(rollouts: Rollouts | undefined, setup: AdminSetup = {}) {
-  const { heartbeatMs, tokens, page, listenHost = "127.0.0.1" } = setup;
+  const { heartbeatMs, tokens, page, listenHost = "127.0.0.1", onFailure = fail } = setup;
   const audited: AuditEntry[] = [];
   const view: AdminView = {
     rollouts,
@@ -165,11 +167,13 @@ export function adminOf(rollouts: Rollouts | undefined, setup: AdminSetup = {}) 
     nowMs: () => 0,
     monotonicMs: () => 0,
     audit: (entry) => audited.push(entry),
-    onFailure: (error) => {
-      throw error;
-    },
+    onFailure,
     ...(heartbeatMs === undefined ? {} : { heartbeatMs }),
     ...(page === undefined ? {} : { page }),
   });
   return { server, audited };
+}
+
+function fail(error: Error): void {
+  throw error;
 }
