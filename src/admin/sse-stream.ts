@@ -106,9 +106,9 @@ export class SseStreams {
       raw.end();
       return reply;
     }
-    this.#open++;
     const stream = new SseStream(raw);
     const unfollow = follow(stream);
+    this.#open++;
     const heartbeat = setInterval(() => (mayRead(request) ? stream.beat() : stream.end()), heartbeatMs);
     raw.once("close", () => {
       this.#open--;

@@ -132,7 +132,7 @@ export class LiveFeed {
   };
 }
 
-export function logBody({ atMs, ...entry }: LogEntry) {
+function logBody({ atMs, ...entry }: LogEntry) {
   return { ...entry, at: new Date(atMs).toISOString() };
 }
 
