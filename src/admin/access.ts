@@ -1,5 +1,6 @@
 import { createHash, timingSafeEqual } from "node:crypto";
 import { isIPv4 } from "node:net";
+import { assetsPath } from "./page/page-files.ts";
 
 /** Access rules of the admin server. A reload may change them. */
 export interface AccessPolicy {
@@ -26,10 +27,27 @@ interface Refusal {
   readonly message: string;
 }
 
+/** What a caller may do, for itself to know. */
+export interface AccessBody {
+  /** Null without a token. */
+  readonly caller: string | null;
+  readonly change: "allowed" | "token-needed" | "no-token-configured";
+}
+
+/** Of a caller who may read. */
+export function accessBody(caller: string | undefined, { tokens }: AccessPolicy): AccessBody {
+  if (caller !== undefined) return { caller, change: "allowed" };
+  return { caller: null, change: tokens.length > 0 ? "token-needed" : "no-token-configured" };
+}
+
 const granted: AccessDecision = Object.freeze({ kind: "granted", caller: undefined });
 
-/** The kubelet and Prometheus request these without a token. */
-const openPaths: ReadonlySet<string> = new Set(["/livez", "/readyz", "/metrics"]);
+/**
+ * The kubelet and Prometheus request these without a token. So does a browser for a page, which holds no data: the
+ * page's own requests carry the token.
+ */
+const openPaths: ReadonlySet<string> = new Set(["/livez", "/readyz", "/metrics", "/"]);
+const isOpen = (path: string): boolean => openPaths.has(path) || path.startsWith(assetsPath);
 
 /** `listenHost` is the address that the server listens on. */
 export function decideAccess(question: AccessQuestion, policy: AccessPolicy, listenHost: string): AccessDecision {
@@ -40,7 +58,7 @@ export function decideAccess(question: AccessQuestion, policy: AccessPolicy, lis
   }
   if (isCrossSite(question)) return refused(403, "cross-site", "Requests from other sites are not allowed.");
   const reads = isReading(question);
-  if (reads && openPaths.has(path)) return granted;
+  if (reads && isOpen(path)) return granted;
   const sent = single(headers["authorization"]);
   if (sent !== undefined) {
     const caller = tokenName(sent, policy.tokens);

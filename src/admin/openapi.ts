@@ -1,7 +1,8 @@
 import type { FastifyInstance, RouteOptions } from "fastify";
 import { packageVersion } from "../package-version.ts";
 import { problemType } from "./problem.ts";
-import { type JsonSchema, refTo, schemas } from "./schemas.ts";
+import type { JsonSchema } from "./schemas/json-schema.ts";
+import { refTo, schemas } from "./schemas.ts";
 
 declare module "fastify" {
   /** `body` and `querystring` are enforced; the rest describes. */
@@ -80,14 +81,14 @@ const problems: Readonly<Record<number, string>> = {
   400: "The request is malformed; nothing changed.",
   401: "A token is needed, or it is wrong.",
   403: "The Host or the origin of the request is not allowed, or no token is configured.",
-  404: "There is no such release, or it has no rollout.",
+  404: "There is no such release or file, or the release has no rollout.",
   409: "The rollout is in a phase that does not allow this; nothing changed.",
   412: "The revision is another by now; nothing changed.",
   413: "The body is larger than 4096 bytes.",
   415: "The body is not application/json.",
   429: "Too many requests from this address.",
   500: "An internal error; see the log.",
-  503: "The change could not be saved, so nothing changed; or too many clients follow events.",
+  503: "The change could not be saved, so nothing changed; or too many clients follow this stream.",
 };
 const ofEveryRoute = [401, 403, 429, 500];
 

@@ -1,6 +1,7 @@
 import { isIP } from "node:net";
 import type { MetricsFormat } from "../observe/prometheus.ts";
 import type { ExplainQuery } from "./api.ts";
+import { preferences } from "./preferences.ts";
 
 export type ParsedExplainQuery =
   | { readonly kind: "query"; readonly query: ExplainQuery }
@@ -73,10 +74,9 @@ const textTypes: ReadonlySet<string> = new Set(["text/plain", "text/*", "*/*"]);
  */
 export function metricsFormat(accept: string | undefined): MetricsFormat {
   let [open, plain] = [0, 0];
-  for (const range of (accept ?? "").toLowerCase().split(",")) {
-    const [type = "", ...parameters] = range.split(";").map((part) => part.trim());
-    if (type === openMetrics && isKnownVersion(parameters)) open = Math.max(open, quality(parameters));
-    if (textTypes.has(type)) plain = Math.max(plain, quality(parameters));
+  for (const { value, parameters, quality } of preferences(accept)) {
+    if (value === openMetrics && isKnownVersion(parameters)) open = Math.max(open, quality);
+    if (textTypes.has(value)) plain = Math.max(plain, quality);
   }
   return open > 0 && open >= plain ? "open-metrics" : "prometheus";
 }
@@ -85,10 +85,4 @@ export function metricsFormat(accept: string | undefined): MetricsFormat {
 function isKnownVersion(parameters: readonly string[]): boolean {
   const version = parameters.find((parameter) => parameter.startsWith("version="));
   return version === undefined || /^version="?(?:0\.0\.1|1\.0\.0)"?$/.test(version);
-}
-
-function quality(parameters: readonly string[]): number {
-  const given = parameters.find((parameter) => parameter.startsWith("q="));
-  const value = given === undefined ? 1 : Number(given.slice(2));
-  return value >= 0 && value <= 1 ? value : 0;
 }

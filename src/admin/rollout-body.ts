@@ -1,5 +1,5 @@
 import type { RolloutEvent, SplitOverride } from "../rollout/rollout-state.ts";
-import type { RolloutStatus } from "../rollout/rollouts-api.ts";
+import type { RolloutStatus, Rollouts } from "../rollout/rollouts-api.ts";
 
 const iso = (ms: number | null): string | null => (ms === null ? null : new Date(ms).toISOString());
 
@@ -22,4 +22,13 @@ export function splitBody({ untilMs, ...split }: SplitOverride) {
 
 function checkBody({ atMs, ...check }: RolloutStatus["checks"][number]) {
   return { ...check, at: iso(atMs) };
+}
+
+/** The body of `/api/rollouts`. */
+export function rolloutsBody(rollouts: Rollouts | undefined) {
+  return {
+    revision: rollouts?.revision ?? 0,
+    rollouts: rollouts?.all().map(rolloutBody) ?? [],
+    splits: rollouts?.splits().map(splitBody) ?? [],
+  };
 }

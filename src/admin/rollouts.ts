@@ -4,7 +4,7 @@ import { type Change, type RefusedCause, type Rollouts, verbs } from "../rollout
 import { whoOf } from "./audit.ts";
 import { askedRevisions, requiredRevision } from "./if-match.ts";
 import { sendProblem } from "./problem.ts";
-import { rolloutBody, splitBody } from "./rollout-body.ts";
+import { rolloutBody, rolloutsBody, splitBody } from "./rollout-body.ts";
 import { refTo } from "./schemas.ts";
 
 const statusOf: Readonly<Record<RefusedCause, number>> = {
@@ -108,12 +108,8 @@ function addReading(server: FastifyInstance, rollouts: Rollouts | undefined): vo
     answer: { schema: refTo("Rollouts"), etag: true },
   };
   server.get("/api/rollouts", { schema: all }, (_, reply) => {
-    const revision = rollouts?.revision ?? 0;
-    return reply.header("etag", etag(revision)).send({
-      revision,
-      rollouts: rollouts?.all().map(rolloutBody) ?? [],
-      splits: rollouts?.splits().map(splitBody) ?? [],
-    });
+    const body = rolloutsBody(rollouts);
+    return reply.header("etag", etag(body.revision)).send(body);
   });
   const one = { summary: "One rollout", answer: { schema: refTo("Rollout"), etag: true }, problems: [404] };
   server.get<OfRelease>("/api/rollouts/:release", { schema: one }, (request, reply) => {

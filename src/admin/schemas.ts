@@ -1,30 +1,26 @@
 import type { RolloutEvent } from "../rollout/rollout-state.ts";
 import { phases } from "../rollout/rollout-state.ts";
-
-/** A JSON Schema (2020-12), or a reference to one of `schemas`. */
-export type JsonSchema = Readonly<Record<string, unknown>>;
-
-const text = { type: "string" };
-const number = { type: "number" };
-const flag = { type: "boolean" };
-const count = { type: "integer", minimum: 0 };
-const time = { type: "string", format: "date-time" };
-const weights = { type: "object", additionalProperties: { type: "number", minimum: 0 } };
-
-const orNull = (schema: JsonSchema): JsonSchema => ({ anyOf: [schema, { type: "null" }] });
-const listOf = (items: JsonSchema): JsonSchema => ({ type: "array", items });
-const oneOf = (...values: readonly string[]): JsonSchema => ({ enum: values });
-
-/** An object that always has all of these and nothing else. */
-function record(properties: Readonly<Record<string, JsonSchema>>): JsonSchema {
-  return { type: "object", additionalProperties: false, required: Object.keys(properties), properties };
-}
+import {
+  count,
+  flag,
+  type JsonSchema,
+  listOf,
+  number,
+  oneOf,
+  orNull,
+  record,
+  ref,
+  share,
+  text,
+  time,
+  weights,
+} from "./schemas/json-schema.ts";
+import { liveSchemas } from "./schemas/live-schemas.ts";
 
 export function refTo(name: keyof typeof schemas): JsonSchema {
-  return { $ref: `#/components/schemas/${name}` };
+  return ref(name);
 }
 
-const ref = (name: string): JsonSchema => ({ $ref: `#/components/schemas/${name}` });
 const bySide = (each: JsonSchema): JsonSchema => record({ baseline: each, candidate: each });
 const answers = bySide(record({ good: count, failed: count }));
 const users = record({ users: count, bad: count });
@@ -116,7 +112,6 @@ const configProblem = record({
   suggestion: orNull(text),
 });
 
-const share = { type: "number", minimum: 0, maximum: 1 };
 const observed = record({
   decisions: count,
   placed: count,
@@ -127,6 +122,7 @@ const observed = record({
 /** The schemas of all answers, by name. A test holds every answer against its schema. */
 export const schemas = {
   ...rolloutSchemas,
+  ...liveSchemas,
   Problem: {
     type: "object",
     description: "RFC 9457. error is for programs, detail and problems are for people.",
@@ -152,21 +148,18 @@ export const schemas = {
       }),
     ),
   }),
-  Endpoints: record({
-    endpoints: listOf(
-      record({
-        service: text,
-        version: text,
-        endpoint: text,
-        state: oneOf("up", "failing", "ejected", "refused"),
-        why: orNull(text),
-        since: orNull(time),
-        triedAgainAt: orNull(time),
-        checked: orNull(record({ by: text, everyMs: count })),
-        singleUseUntil: orNull(time),
-      }),
-    ),
+  Endpoint: record({
+    service: text,
+    version: text,
+    endpoint: text,
+    state: oneOf("up", "failing", "ejected", "refused"),
+    why: orNull(text),
+    since: orNull(time),
+    triedAgainAt: orNull(time),
+    checked: orNull(record({ by: text, everyMs: count })),
+    singleUseUntil: orNull(time),
   }),
+  Endpoints: record({ endpoints: listOf(ref("Endpoint")) }),
   /** What `perch explain --json` prints. */
   Explanation: { type: "object" },
   OpenApi: { type: "object", required: ["openapi", "info", "paths"] },

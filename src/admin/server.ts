@@ -2,12 +2,15 @@ import type { Socket } from "node:net";
 import Fastify, { type FastifyInstance, type FastifyReply, type FastifyRequest } from "fastify";
 import { parseAddress, subscriberOf } from "../decide/ip-address.ts";
 import { TokenBuckets } from "../upstream/token-bucket.ts";
-import { type AccessPolicy, decideAccess, isLoopbackAddress, isReading } from "./access.ts";
+import { type AccessPolicy, accessBody, decideAccess, isLoopbackAddress, isReading } from "./access.ts";
 import { type AdminView, configBody, type Readiness } from "./api.ts";
 import { type Audit, addAudit } from "./audit.ts";
 import { ConnectionPlaces } from "./connection-places.ts";
 import { addEvents } from "./events.ts";
+import { addLive } from "./live/live-routes.ts";
 import { addOpenApi, type ParameterDoc } from "./openapi.ts";
+import type { LoadPage } from "./page/page-files.ts";
+import { addPage } from "./page/page-routes.ts";
 import { sendProblem, sendRequestProblem } from "./problem.ts";
 import { explainParameters, metricsFormat, parseExplainQuery } from "./queries.ts";
 import { addRollouts } from "./rollouts.ts";
@@ -18,6 +21,7 @@ export interface AdminServerOptions {
   readonly listenHost: string;
   /** The current policy. */
   readonly access: () => AccessPolicy;
+  readonly nowMs: () => number;
   readonly monotonicMs: () => number;
   /** Whether file descriptors are scarce, so that a new connection takes the place of another. Default: never. */
   readonly isScarce?: (newest: Socket) => boolean;
@@ -25,8 +29,10 @@ export interface AdminServerOptions {
   readonly onFailure: (error: Error) => void;
   /** Called with each request to change something, done or refused, before it is answered. */
   readonly audit: Audit;
-  /** How often `/api/events` says that it is still there. Default: every 15 s. */
+  /** How often a stream says that it is still there. Default: every 15 s. */
   readonly heartbeatMs?: number;
+  /** The dashboard's files. Default: a page that says that there are none. */
+  readonly page?: LoadPage;
 }
 
 const readinessTexts: Readonly<Record<Readiness, string>> = {
@@ -79,10 +85,12 @@ export function createAdminServer(view: AdminView, options: AdminServerOptions):
   addHealth(server, view);
   addApi(server, view);
   addRollouts(server, view.rollouts);
-  addEvents(server, view.rollouts, {
-    mayRead: (request) => mayStillRead(request, options),
-    heartbeatMs: options.heartbeatMs,
-  });
+  const { access, nowMs, heartbeatMs, page, onFailure } = options;
+  const mayRead = (request: FastifyRequest) => mayStillRead(request, options);
+  addEvents(server, view.rollouts, { mayRead, heartbeatMs });
+  const accessOf = ({ caller }: FastifyRequest) => accessBody(caller, access());
+  addLive(server, view, { accessOf, mayRead, heartbeatMs, nowMs });
+  addPage(server, { load: page, onFailure });
   return server;
 }
 
@@ -142,8 +150,6 @@ function mayStillRead({ method, url, headers, socket }: FastifyRequest, options:
 
 function addHealth(server: FastifyInstance, view: AdminView): void {
   const plain = { type: "text/plain" };
-  const index = { schema: { summary: "A list of what is here", answer: { type: "text/html" } } };
-  server.get("/", index, (_request, reply) => reply.type("text/html; charset=utf-8").send(indexPage));
   const metrics = { schema: { summary: "Metrics: text format of Prometheus, or OpenMetrics", answer: plain } };
   server.get("/metrics", metrics, async (request, reply) => {
     const { contentType, body } = await view.metrics(metricsFormat(request.headers.accept));
@@ -221,35 +227,3 @@ function setCommonHeaders(reply: FastifyReply): void {
 function sendText(reply: FastifyReply, status: number, text: string): FastifyReply {
   return reply.code(status).type("text/plain; charset=utf-8").send(`${text}\n`);
 }
-
-const endpoints = [
-  ["/metrics", "metrics in the Prometheus text format or OpenMetrics"],
-  ["/livez", "200 while the process runs"],
-  [
-    "/readyz",
-    "200 while every listener accepts connections; 503 with the reason while starting, draining or without a worker",
-  ],
-  ["/api/config", "the active configuration, its warnings, and the error of the last reload"],
-  ["/api/releases", "configured and observed share of each version, rule hits, pin flips"],
-  ["/api/endpoints", "the health of each endpoint, why, and since when"],
-  [
-    "/api/explain?url=http://localhost/",
-    "which version a request gets, and why; parameters: method, header, cookie, client",
-  ],
-  ["/api/rollouts", "where each rollout stands, and what happens next"],
-  ["/api/openapi.json", "a description of this API"],
-];
-
-const items = endpoints.map(([path, text]) => `<li><a href="${path}">${path}</a>: ${text}</li>`);
-
-/** A list of what the server offers. */
-const indexPage = `<!doctype html>
-<html lang="en">
-<meta charset="utf-8">
-<title>Perch</title>
-<h1>Perch</h1>
-<ul>
-${items.join("\n")}
-</ul>
-</html>
-`;

@@ -1,4 +1,5 @@
-import { type AdminView, type ExplainQuery, reportEndpoints, reportRelease } from "../admin/api.ts";
+import { type AdminView, type ExplainQuery, reportRelease } from "../admin/api.ts";
+import { reportEndpoints } from "../admin/endpoint-report.ts";
 import { formatDiagnostic } from "../config/schema-kit/diagnostics.ts";
 import type { RandomSource } from "../decide/unit.ts";
 import { Metrics } from "../observe/metrics.ts";

@@ -242,6 +242,7 @@ function build(foundation: Foundation): Parts {
   const admin = createAdminServer(view, {
     listenHost: first.compiled.admin.host,
     access: () => dataPlane.active.current.config.adminAccess,
+    nowMs,
     monotonicMs: () => performance.now(),
     isScarce: (newest) => !descriptorReserve.allowsAdmin(descriptorOf(newest)),
     onFailure: (error) => log.error({ err: error }, "admin request failed with an internal error"),

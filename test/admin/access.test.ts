@@ -3,12 +3,14 @@ import { describe, expect, test } from "vitest";
 import type { AccessPolicy } from "../../src/admin/access.ts";
 import type { AdminView } from "../../src/admin/api.ts";
 import { createAdminServer } from "../../src/admin/server.ts";
+import { MemoryLive } from "./memory-live.ts";
 
 const token = "0123456789abcdef0123456789abcdef";
 const other = "fedcba9876543210fedcba9876543210";
 
 const view: AdminView = {
   rollouts: undefined,
+  live: new MemoryLive(),
   metrics: async () => ({ contentType: "text/plain", body: "" }),
   readiness: () => "ready",
   config: () => ({
@@ -38,6 +40,7 @@ function serverWith({ policy, listenHost = "0.0.0.0" }: Setup) {
   const server = createAdminServer(view, {
     listenHost,
     access: () => access,
+    nowMs: () => 0,
     monotonicMs: () => nowMs,
     audit: () => {},
     onFailure: () => {},
@@ -69,7 +72,16 @@ describe("remote reading", () => {
     { url: "/readyz/", headers: pod, wanted: [200, undefined] },
     { url: "/metrics", headers: pod, wanted: [200, undefined] },
     { url: "/metrics?x=/api", headers: pod, wanted: [200, undefined] },
-    { url: "/", headers: pod, wanted: [401, "token-needed"] },
+    { url: "/", headers: pod, wanted: [200, undefined] },
+    { url: "/?x", headers: { ...pod, ...bearer("wrong") }, wanted: [200, undefined] },
+    { url: "/assets/none.js", headers: pod, wanted: [404, "not-found"] },
+    { url: "/assets", headers: pod, wanted: [401, "token-needed"] },
+    { url: "/assetsx", headers: pod, wanted: [401, "token-needed"] },
+    { url: "//api/config", headers: pod, wanted: [401, "token-needed"] },
+    { url: "/api/live", headers: pod, wanted: [401, "token-needed"] },
+    { url: "/api/decisions", headers: pod, wanted: [401, "token-needed"] },
+    { url: "/api/history/shop", headers: pod, wanted: [401, "token-needed"] },
+    { url: "/api/access", headers: pod, wanted: [401, "token-needed"] },
     { url: "/api/config", headers: pod, wanted: [401, "token-needed"] },
     { url: "/api/config?/livez", headers: pod, wanted: [401, "token-needed"] },
     { url: "/nowhere", headers: pod, wanted: [401, "token-needed"] },
@@ -168,7 +180,10 @@ describe("cross-site reading (CWE-346)", () => {
     { "sec-fetch-site": "cross-site", "sec-fetch-mode": "navigate", "sec-fetch-dest": "iframe" },
     { origin: "https://evil.example" },
   ])("with %j is refused", async (headers) => {
-    expect(await status({ ...local, headers: { host: "localhost", ...headers } })).toEqual([403, "cross-site"]);
+    for (const url of ["/api/config", "/api/live", "/", "/assets/app.js"]) {
+      const request = { ...local, url, headers: { host: "localhost", ...headers } };
+      expect([url, ...(await status(request))]).toEqual([url, 403, "cross-site"]);
+    }
   });
 
   test("a followed link is answered, but other sites cannot read the response", async () => {
@@ -210,6 +225,11 @@ describe("DNS rebinding (CWE-350)", () => {
   ])("on $listenHost, from loopback, Host: $host gets $wanted", async ({ listenHost, host, wanted }) => {
     const request = { url: "/api/config", remoteAddress: "127.0.0.1", headers: { host } };
     expect((await status(request, { listenHost }))[0]).toBe(wanted);
+  });
+
+  test.each(["/", "/assets/app.js", "/api/live"])("to %s is refused, too", async (url) => {
+    const request = { url, remoteAddress: "127.0.0.1", headers: { host: "evil.example:9901" } };
+    expect(await status(request, { listenHost: "127.0.0.1" })).toEqual([403, "forbidden-host"]);
   });
 });
 

@@ -1,5 +1,6 @@
 import type { AdminView } from "../../src/admin/api.ts";
 import type { AuditEntry } from "../../src/admin/audit.ts";
+import type { LoadPage } from "../../src/admin/page/page-files.ts";
 import { createAdminServer } from "../../src/admin/server.ts";
 import type { RolloutEvent, SplitOverride } from "../../src/rollout/rollout-state.ts";
 import type {
@@ -10,6 +11,7 @@ import type {
   SplitAnswer,
   Verb,
 } from "../../src/rollout/rollouts-api.ts";
+import { MemoryLive } from "./memory-live.ts";
 
 const check = {
   name: "errors",
@@ -129,10 +131,17 @@ export const bearer = { authorization: `Bearer ${token}` };
 export interface AdminSetup {
   readonly heartbeatMs?: number;
   readonly tokens?: () => readonly string[];
+  readonly view?: Partial<AdminView>;
+  readonly page?: LoadPage;
+  /** Default: the test fails. */
+  readonly onFailure?: (error: Error) => void;
+  /** Default: loopback. */
+  readonly listenHost?: string;
 }
 
 /** An admin server over `MemoryRollouts`, not listening, and what it audited. */
-export function adminOf(rollouts: Rollouts | undefined, { heartbeatMs, tokens }: AdminSetup = {}) {
+export function adminOf(rollouts: Rollouts | undefined, setup: AdminSetup = {}) {
+  const { heartbeatMs, tokens, page, listenHost = "127.0.0.1", onFailure = fail } = setup;
   const audited: AuditEntry[] = [];
   const view: AdminView = {
     rollouts,
@@ -146,19 +155,25 @@ export function adminOf(rollouts: Rollouts | undefined, { heartbeatMs, tokens }:
     releases: async () => [],
     endpoints: async () => [],
     explain: async () => ({ kind: "explained", explanation: {} }),
+    live: new MemoryLive(),
+    ...setup.view,
   };
   const server = createAdminServer(view, {
-    listenHost: "127.0.0.1",
+    listenHost,
     access: () => ({
       tokens: (tokens?.() ?? [token]).map((each) => Buffer.from(each)),
       withoutToken: "probes-and-metrics",
     }),
+    nowMs: () => 0,
     monotonicMs: () => 0,
     audit: (entry) => audited.push(entry),
-    onFailure: (error) => {
-      throw error;
-    },
+    onFailure,
     ...(heartbeatMs === undefined ? {} : { heartbeatMs }),
+    ...(page === undefined ? {} : { page }),
   });
   return { server, audited };
+}
+
+function fail(error: Error): void {
+  throw error;
 }

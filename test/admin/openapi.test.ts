@@ -1,9 +1,12 @@
 import { Ajv2020 } from "ajv/dist/2020.js";
 import { describe, expect, test } from "vitest";
-import { reportEndpoints, reportRelease } from "../../src/admin/api.ts";
+import { reportRelease } from "../../src/admin/api.ts";
+import { reportEndpoints } from "../../src/admin/endpoint-report.ts";
 import { eventBody } from "../../src/admin/rollout-body.ts";
 import { StatsRegistry } from "../../src/observe/stats-registry.ts";
+import { decision, endpoint, MemoryLive } from "./memory-live.ts";
 import { adminOf, bearer, event, MemoryRollouts } from "./memory-rollouts.ts";
+import { portOf, StreamClient } from "./stream-client.ts";
 
 interface Operation {
   readonly operationId: string;
@@ -110,6 +113,11 @@ describe("answers are as the document says", () => {
     { method: "GET", url: "/api/explain" },
     { method: "GET", url: "/api/events?after=x" },
     { method: "GET", url: "/api/openapi.json" },
+    { method: "GET", url: "/api/access" },
+    { method: "GET", url: "/api/history/shop" },
+    { method: "GET", url: "/api/history/blog" },
+    { method: "GET", url: "/api/decisions?x=1" },
+    { method: "GET", url: "/assets/none.js" },
     { method: "POST", url: pause, payload: { why: "w" } },
     { method: "POST", url: pause, payload: { x: 1 } },
     { method: "POST", url: pause, headers: { "if-match": '"1"' } },
@@ -123,7 +131,10 @@ describe("answers are as the document says", () => {
     const headers = { ...bearer, ...("headers" in request ? request.headers : {}) };
     const payload = "payload" in request ? { payload: request.payload } : {};
     const answer = await fresh.inject({ method, url, headers, ...payload });
-    const path = url.replace(/\?.*/, "").replace(/(rollouts|releases)\/\w+/, "$1/{release}");
+    const path = url
+      .replace(/\?.*/, "")
+      .replace(/(rollouts|releases|history)\/\w+/, "$1/{release}")
+      .replace(/\/assets\/.*/, "/assets/{file}");
     const operation = document.paths[path]?.[method.toLowerCase()];
     const described = operation?.responses[answer.statusCode];
     expect(described).toBeDefined();
@@ -145,5 +156,36 @@ describe("answers are as the document says", () => {
     expect(errorsOf("Event", eventBody(event(1)))).toEqual([]);
     expect(errorsOf("Releases", { releases: [release] })).toEqual([]);
     expect(errorsOf("Endpoints", { endpoints: reportEndpoints([endpoint], [], 0) })).toEqual([]);
+  });
+
+  test("what streams send of what is so, and it has no name that is not described", async () => {
+    const live = new MemoryLive();
+    live.happens("loaded", { release: "shop", step: 1, weight: 10, phase: "progressing" });
+    const { server: listening } = adminOf(new MemoryRollouts(), { view: { live } });
+    const port = await portOf(listening);
+    const client = new StreamClient(port, "GET /api/live");
+    await client.until(() => client.of("log").length === 1);
+    live.currentEndpoints = [{ ...endpoint, state: "ejected" }];
+    live.pass();
+    await client.until(() => client.of("tick").length === 1);
+    const late = new StreamClient(port, "GET /api/live");
+    await late.until(() => late.of("log").length === 1);
+    const decisions = { lines: [decision], skipped: 0 };
+    const bodies = [
+      ["LiveState", client.of("state")[0]],
+      ["LiveState", late.of("state")[0]],
+      ["LiveChange", client.of("change")[0]],
+      ["Tick", client.of("tick")[0]],
+      ["LogEntry", client.of("log")[0]],
+      ["Decisions", decisions],
+      ["History", live.history("shop")],
+    ] as const;
+    for (const [name, body] of bodies) {
+      expect([name, body, errorsOf(name, body)]).toEqual([name, expect.any(Object), []]);
+      expect(errorsOf(name, { ...body, more: 1 })).not.toEqual([]);
+      const [[first = ""] = []] = Object.entries(body ?? {});
+      if (name !== "LiveChange") expect(errorsOf(name, { ...body, [first]: undefined })).not.toEqual([]);
+    }
+    for (const { data } of client.events) expect(errorsOf("LiveData", data)).toEqual([]);
   });
 });

@@ -5,6 +5,7 @@ import { createAdminServer } from "../../src/admin/server.ts";
 import type { Diagnostic } from "../../src/config/schema-kit/diagnostics.ts";
 import { Metrics } from "../../src/observe/metrics.ts";
 import { StatsRegistry } from "../../src/observe/stats-registry.ts";
+import { MemoryLive } from "./memory-live.ts";
 
 const warning: Diagnostic = {
   code: "unreachable",
@@ -40,6 +41,7 @@ const metrics = new Metrics({
 
 const view: AdminView = {
   rollouts: undefined,
+  live: new MemoryLive(),
   metrics: (format) => metrics.render(format),
   readiness: () => "ready",
   config: () => config,
@@ -62,6 +64,7 @@ const answer = async (request: InjectOptions | string, setup: Setup = {}) => {
     {
       listenHost: setup.listenHost ?? "127.0.0.1",
       access: () => ({ tokens: [Buffer.from(token)], withoutToken: "probes-and-metrics" }),
+      nowMs: () => 0,
       monotonicMs: () => 0,
       audit: () => {},
       onFailure: (error) => failures.push(error),
@@ -149,13 +152,12 @@ describe("contents", () => {
     expect(response.json()).toEqual({ releases: [report] });
   });
 
-  test("/ is a page that links to everything, and runs nothing", async () => {
-    const response = await get("/");
-    expect(response.headers["content-type"]).toBe("text/html; charset=utf-8");
-    expect(response.headers["content-security-policy"]).toContain("default-src 'none'");
-    const links = Array.from(response.body.matchAll(/href="([^"]+)"/g), ([, link]) => link ?? "");
-    expect(links.length).toBe(9);
-    for (const link of links) expect((await get(link)).statusCode).toBe(200);
+  test("/ is a list of what is here for those who do not ask for HTML", async () => {
+    const response = await get({ url: "/", headers: { accept: "*/*" } });
+    expect(response.headers["content-type"]).toBe("text/plain; charset=utf-8");
+    const links = response.body.match(/^\/\S*/gm) ?? [];
+    expect(links.length).toBe(13);
+    for (const url of links) expect([url, (await get({ method: "HEAD", url })).statusCode]).toEqual([url, 200]);
   });
 });
 

@@ -1,7 +1,7 @@
 import { readFile } from "node:fs/promises";
 import { basename } from "node:path";
 import { fileURLToPath } from "node:url";
-import type { PageFile, PageSource } from "../../admin/page/page-files.ts";
+import type { PageFile, BuiltPage } from "../../admin/page/page-files.ts";
 
 const types: Readonly<Record<string, string>> = {
   js: "text/javascript; charset=utf-8",
@@ -17,7 +17,7 @@ export function typeOf(name: string): string {
  * Bundles the dashboard from its sources, in memory. Needs the development dependencies: a checkout has them, and a
  * package holds the result. `folder`: that of the sources.
  */
-export async function bundlePage(folder: URL): Promise<PageSource> {
+export async function bundlePage(folder: URL): Promise<BuiltPage> {
   const { build, stop } = await import("esbuild");
   try {
     const { outputFiles } = await build({

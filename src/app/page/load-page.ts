@@ -1,6 +1,6 @@
 import { readdir, readFile } from "node:fs/promises";
 import { extname } from "node:path";
-import type { PageSource } from "../../admin/page/page-files.ts";
+import type { BuiltPage } from "../../admin/page/page-files.ts";
 import { bundlePage, typeOf } from "./bundle-page.ts";
 
 /** Whether this runs from its sources: tsc writes `.js`. */
@@ -8,7 +8,7 @@ const isCheckout = extname(import.meta.url) === ".ts";
 const folder = new URL("../../dashboard/", import.meta.url);
 
 /** The dashboard's files: from the package as they were built, in a checkout bundled now. */
-export async function loadPage(): Promise<PageSource> {
+export async function loadPage(): Promise<BuiltPage> {
   if (isCheckout) return bundlePage(folder);
   const names = await readdir(new URL("assets/", folder));
   const files = names.map(async (name) => {
