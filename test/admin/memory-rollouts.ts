@@ -114,6 +114,15 @@ export class MemoryRollouts implements Rollouts {
     return { kind: "done", split: override, revision: this.revision };
   }
 
+  async endSplit(release: string, change: Change): Promise<SplitAnswer> {
+    const split = this.splits().find((each) => each.release === release);
+    if (split === undefined) return { kind: "refused", cause: "no-rollout", message: `release ${release} has none` };
+    if (this.#conflicts(change)) return this.#conflict();
+    this.changes.push(change);
+    this.status = { ...this.status, revision: this.revision + 1 };
+    return { kind: "done", split, revision: this.revision };
+  }
+
   #conflicts({ ifRevision }: Change): boolean {
     return ifRevision !== undefined && ifRevision !== this.revision;
   }

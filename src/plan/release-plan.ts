@@ -1,6 +1,6 @@
-import type { CompiledConfig, MirrorSpec } from "../../config/compiled-config.ts";
-import type { Condition } from "../../decide/condition.ts";
-import type { ReleaseSpec } from "../../decide/release-spec.ts";
+import type { CompiledConfig, MirrorSpec } from "../config/compiled-config.ts";
+import type { Condition } from "../decide/condition.ts";
+import type { ReleaseSpec } from "../decide/release-spec.ts";
 import { mirrorNotes, releaseNotes } from "./release-notes.ts";
 import { pinsCarryOver, type Simulation, simulate } from "./simulate.ts";
 

@@ -1,12 +1,12 @@
-import type { Decision } from "../../decide/decision.ts";
-import type { AttributeValue, Facts } from "../../decide/facts.ts";
-import { hashText } from "../../decide/hash.ts";
-import { type Address, parseAddress } from "../../decide/ip-address.ts";
-import { PatternMeter } from "../../decide/pattern.ts";
-import type { Pin } from "../../decide/pin.ts";
-import { Release } from "../../decide/release.ts";
-import type { ReleaseSpec, StickySpec } from "../../decide/release-spec.ts";
-import type { RandomSource } from "../../decide/unit.ts";
+import type { Decision } from "../decide/decision.ts";
+import type { AttributeValue, Facts } from "../decide/facts.ts";
+import { hashText } from "../decide/hash.ts";
+import { type Address, parseAddress } from "../decide/ip-address.ts";
+import { PatternMeter } from "../decide/pattern.ts";
+import type { Pin } from "../decide/pin.ts";
+import { Release } from "../decide/release.ts";
+import type { ReleaseSpec, StickySpec } from "../decide/release-spec.ts";
+import type { RandomSource } from "../decide/unit.ts";
 
 /** A release, and the version that serves if it does not decide. */
 export interface Policy {
