@@ -7,6 +7,7 @@ import { weightRatios } from "../observe/weight-ratio.ts";
 import type { Rollouts } from "../rollout/rollouts-api.ts";
 import type { HealthState } from "../upstream/endpoint-health.ts";
 import type { HealthSpec, ServiceSpec } from "../upstream/service-spec.ts";
+import type { Planner } from "./plan-bodies.ts";
 
 /** `starting` and `no-socket-worker`: a listener does not accept connections yet, or not any more. */
 export type Readiness = "ready" | "starting" | "no-worker" | "no-socket-worker" | "draining";
@@ -63,6 +64,7 @@ export interface AdminView {
   explain(query: ExplainQuery): Promise<ExplainAnswer>;
   /** Undefined where nothing controls rollouts. */
   readonly rollouts: Rollouts | undefined;
+  readonly planner: Planner;
 }
 
 /** One endpoint in `/api/endpoints`. Times are ISO 8601. */

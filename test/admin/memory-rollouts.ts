@@ -1,5 +1,7 @@
+import type { AccessPolicy } from "../../src/admin/access.ts";
 import type { AdminView } from "../../src/admin/api.ts";
 import type { AuditEntry } from "../../src/admin/audit.ts";
+import type { Planner } from "../../src/admin/plan-bodies.ts";
 import { createAdminServer } from "../../src/admin/server.ts";
 import type { RolloutEvent, SplitOverride } from "../../src/rollout/rollout-state.ts";
 import type {
@@ -10,6 +12,7 @@ import type {
   SplitAnswer,
   Verb,
 } from "../../src/rollout/rollouts-api.ts";
+import { MemoryPlanner } from "./memory-planner.ts";
 
 const check = {
   name: "errors",
@@ -138,13 +141,18 @@ export const bearer = { authorization: `Bearer ${token}` };
 export interface AdminSetup {
   readonly heartbeatMs?: number;
   readonly tokens?: () => readonly string[];
+  readonly planner?: Planner;
+  readonly withoutToken?: AccessPolicy["withoutToken"];
+  readonly listenHost?: string;
 }
 
 /** An admin server over `MemoryRollouts`, not listening, and what it audited. */
-export function adminOf(rollouts: Rollouts | undefined, { heartbeatMs, tokens }: AdminSetup = {}) {
+export function adminOf(rollouts: Rollouts | undefined, setup: AdminSetup = {}) {
+  const { heartbeatMs, tokens, planner = new MemoryPlanner(), withoutToken, listenHost } = setup;
   const audited: AuditEntry[] = [];
   const view: AdminView = {
     rollouts,
+    planner,
     metrics: async () => ({ contentType: "text/plain", body: "" }),
     readiness: () => "ready",
     config: () => ({
@@ -157,10 +165,10 @@ export function adminOf(rollouts: Rollouts | undefined, { heartbeatMs, tokens }:
     explain: async () => ({ kind: "explained", explanation: {} }),
   };
   const server = createAdminServer(view, {
-    listenHost: "127.0.0.1",
+    listenHost: listenHost ?? "127.0.0.1",
     access: () => ({
       tokens: (tokens?.() ?? [token]).map((each) => Buffer.from(each)),
-      withoutToken: "probes-and-metrics",
+      withoutToken: withoutToken ?? "probes-and-metrics",
     }),
     monotonicMs: () => 0,
     audit: (entry) => audited.push(entry),

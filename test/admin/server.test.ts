@@ -5,6 +5,7 @@ import { createAdminServer } from "../../src/admin/server.ts";
 import type { Diagnostic } from "../../src/config/schema-kit/diagnostics.ts";
 import { Metrics } from "../../src/observe/metrics.ts";
 import { StatsRegistry } from "../../src/observe/stats-registry.ts";
+import { MemoryPlanner } from "./memory-planner.ts";
 
 const warning: Diagnostic = {
   code: "unreachable",
@@ -40,6 +41,7 @@ const metrics = new Metrics({
 
 const view: AdminView = {
   rollouts: undefined,
+  planner: new MemoryPlanner(),
   metrics: (format) => metrics.render(format),
   readiness: () => "ready",
   config: () => config,

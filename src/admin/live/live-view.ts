@@ -1,5 +1,5 @@
-import type { DecisionBatch } from "../../observe/live/decision-tail.ts";
 import type { LogEntry } from "../../observe/live/activity-log.ts";
+import type { DecisionBatch } from "../../observe/live/decision-tail.ts";
 import type { EndpointReport } from "../api.ts";
 import type { HistoryBody, LiveRelease, TickBody } from "./live-bodies.ts";
 
