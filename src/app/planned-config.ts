@@ -57,7 +57,7 @@ export class PlannedConfig {
     const env = Object.fromEntries(this.#variables);
     const next = this.#load(text, env, (path) => this.#loaded.compiled.files.includes(path));
     const found = next.ok ? next.warnings : next.problems;
-    const replaced = found.length === 0 ? [] : replacedPlaces(text, file, env);
+    const replaced = found.length === 0 || this.#variables.size === 0 ? [] : replacedPlaces(text, file, env);
     const told = found.map((diagnostic) => formatDiagnostic(this.#discreet(diagnostic, replaced)));
     if (!next.ok) return { kind: "invalid", problems: told };
     const plan = planChange({ ...this.#loaded, name: file }, { ...next, name: file }, planUnits);

@@ -54,7 +54,7 @@ export class VariableMask {
 }
 
 function escaped(text: string): string {
-  return text.replace(/[\^$.*+?()[\]{}|/]/g, "\\$&");
+  return text.replace(/[\\^$.*+?()[\]{}|/]/g, "\\$&");
 }
 
 /** A value as messages show it: as it is, trimmed, quoted, and as part of an address. */
