@@ -240,7 +240,7 @@ function build(foundation: Foundation): Parts {
   const planner = new PlanThread({
     active: () => {
       const { hash, sources } = reloader.active;
-      return { ...sources, hash, file, env: options.env, hasStateDir: options.stateDir !== undefined };
+      return { ...sources, hash, file, env: { ...options.env }, hasStateDir: options.stateDir !== undefined };
     },
     release: (name) => dataPlane.active.current.releases.get(name)?.policy.spec,
     traffic: (release) => rollouts.controller.directions.traffic.get(release),

@@ -25,7 +25,7 @@ const planUnits = 10_000;
 const previewUnits = 20_000;
 
 const notGiven = whyUnreadable(new UnfitFileError("not-given"));
-const ofFile = "the file cannot be used here; perch plan, where the file is, says why";
+const ofFile = "there is something to say of what this file holds; perch plan, where the file is, says what";
 const ofVariable =
   "with what its variables hold there is something to say of this value; perch plan, where they are set, says what";
 

@@ -73,7 +73,7 @@ describe("a plan", () => {
       },
     });
     expect(JSON.stringify(answer)).toMatch(
-      /"pinned":\{"moved":0\.(39|40)\d*,"moves":\[\{"from":"stable","to":"canary"/,
+      /"pinned":\{"moved":0\.(38|39|40)\d*,"moves":\[\{"from":"stable","to":"canary"/,
     );
   });
 
@@ -139,7 +139,7 @@ describe("security: whoever may only read learns from a plan", () => {
     for (const text of texts) {
       const problems = problemsOf(await planner.plan(text));
       expect(problems).not.toMatch(/sesame|012345/i);
-      expect(problems).toContain("the file cannot be used here");
+      expect(problems).toContain("there is something to say of what this file holds");
     }
   });
 
