@@ -53,6 +53,14 @@ const breaches: readonly {
     rule: "noRestrictedImports",
   },
   {
+    sentence: "a plan that asks what runs",
+    files: {
+      "src/plan/asks.ts":
+        'import type { Rollouts } from "../rollout/rollouts-api.ts";\nexport type Asked = Rollouts;\n',
+    },
+    rule: "noRestrictedImports",
+  },
+  {
     sentence: "admin knowing a lane",
     files: {
       "src/admin/knows.ts": 'import type { Forward } from "../proxy/fast/forward.ts";\nexport type Known = Forward;\n',

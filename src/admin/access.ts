@@ -49,6 +49,8 @@ const granted: AccessDecision = Object.freeze({ kind: "granted", caller: undefin
 const openPaths: ReadonlySet<string> = new Set(["/livez", "/readyz", "/metrics", "/"]);
 const isOpen = (path: string): boolean => openPaths.has(path) || path.startsWith(assetsPath);
 
+export const planPath = "/api/plan";
+
 /** `listenHost` is the address that the server listens on. */
 export function decideAccess(question: AccessQuestion, policy: AccessPolicy, listenHost: string): AccessDecision {
   const { headers, path } = question;
@@ -66,10 +68,11 @@ export function decideAccess(question: AccessQuestion, policy: AccessPolicy, lis
       ? refused(401, "wrong-token", "The token is not in admin.tokenFile.")
       : { kind: "granted", caller };
   }
-  if (!reads) return refuseChange(policy);
+  if (changes(question)) return refuseChange(policy);
   // With DNS rebinding a local browser connects from loopback, but sends another Host.
-  const mayRead =
-    policy.withoutToken === "anyone-may-read" || (isLocal && isLoopbackAddress(question.remoteAddress ?? ""));
+  const isCallerLocal = isLocal && isLoopbackAddress(question.remoteAddress ?? "");
+  // Plans are not for everyone: each takes its time, and tells more of the configuration than reading does.
+  const mayRead = (reads && policy.withoutToken === "anyone-may-read") || isCallerLocal;
   return mayRead ? granted : refused(401, "token-needed", "Remote access needs a token from admin.tokenFile.");
 }
 
@@ -80,6 +83,11 @@ function refuseChange({ tokens }: AccessPolicy): Refusal {
 
 export function isReading({ method }: Pick<AccessQuestion, "method">): boolean {
   return method === "GET" || method === "HEAD";
+}
+
+/** Whether the request is to change something. A plan is asked for with a body, and changes nothing. */
+export function changes(question: Pick<AccessQuestion, "method" | "path">): boolean {
+  return !isReading(question) && !(question.method === "POST" && question.path === planPath);
 }
 
 /**

@@ -7,6 +7,7 @@ import { weightRatios } from "../observe/weight-ratio.ts";
 import type { Rollouts } from "../rollout/rollouts-api.ts";
 import type { EndpointReport } from "./endpoint-report.ts";
 import type { LiveView } from "./live/live-view.ts";
+import type { Planner } from "./plan-bodies.ts";
 
 /** `starting` and `no-socket-worker`: a listener does not accept connections yet, or not any more. */
 export type Readiness = "ready" | "starting" | "no-worker" | "no-socket-worker" | "draining";
@@ -65,6 +66,7 @@ export interface AdminView {
   readonly rollouts: Rollouts | undefined;
   /** What the dashboard follows. */
   readonly live: LiveView;
+  readonly planner: Planner;
 }
 
 const minuteMs = 60_000;

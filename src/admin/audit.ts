@@ -1,5 +1,5 @@
 import type { FastifyInstance, FastifyRequest } from "fastify";
-import { isReading } from "./access.ts";
+import { changes } from "./access.ts";
 
 declare module "fastify" {
   interface FastifyRequest {
@@ -16,7 +16,7 @@ export interface AuditEntry {
   readonly who: string;
   /** The remote address. */
   readonly from: string;
-  /** The verb, such as `pause` or `split`; method and path of what cannot be changed. */
+  /** The verb, such as `pause`, `split` or `delete split`; method and path of what cannot be changed. */
   readonly what: string;
   readonly release: string | null;
   readonly why: string;
@@ -32,7 +32,7 @@ const maxText = 200;
 const maxWhy = 500;
 
 /**
- * Audits every request that is no GET or HEAD before it is answered, so that nobody learns of a change that the log does
+ * Audits every request to change something before it is answered, so that nobody learns of a change that the log does
  * not have. Of requests that come too fast nothing is written: the log must not be flooded. Add before `guard`.
  */
 export function addAudit(server: FastifyInstance, audit: Audit): void {
@@ -40,13 +40,17 @@ export function addAudit(server: FastifyInstance, audit: Audit): void {
   server.decorateRequest("caller", undefined);
   server.decorateRequest("changedAnything", false);
   server.addHook("onSend", async (request, reply, payload) => {
-    if (!isReading(request) && reply.statusCode !== 429) {
+    if (changesSomething(request) && reply.statusCode !== 429) {
       const { statusCode: status, problemCode } = reply;
       const done = request.changedAnything ? "done" : "unchanged";
       audit({ ...attempt(request), status, outcome: problemCode === "" ? done : `refused: ${problemCode}` });
     }
     return payload;
   });
+}
+
+function changesSomething({ method, is404, routeOptions }: FastifyRequest): boolean {
+  return changes({ method, path: is404 ? "" : (routeOptions.url ?? "") });
 }
 
 /** Who changes, as the change itself and the audit log have it. `by` is what the caller calls himself. */
@@ -60,11 +64,12 @@ export function whoOf(request: FastifyRequest): string {
 function attempt(request: FastifyRequest): Pick<AuditEntry, "who" | "from" | "what" | "release" | "why"> {
   const { release } = request.params as { readonly release?: string };
   const path = request.url.replace(/[?#].*$/s, "");
-  const route = request.is404 ? undefined : request.routeOptions.url;
+  const last = request.is404 ? undefined : request.routeOptions.url?.split("/").at(-1);
+  const verb = last !== undefined && request.method === "DELETE" ? `delete ${last}` : last;
   return {
     who: whoOf(request),
     from: request.socket.remoteAddress ?? "",
-    what: route?.split("/").at(-1) ?? `${request.method} ${path}`.slice(0, maxText),
+    what: verb ?? `${request.method} ${path}`.slice(0, maxText),
     release: release === undefined ? null : legible(release),
     why: textOf(request.body, "why").slice(0, maxWhy),
   };

@@ -9,6 +9,8 @@ declare module "fastify" {
   interface FastifySchema {
     readonly summary?: string;
     readonly answer?: AnswerDoc;
+    /** Of a POST that changes nothing. */
+    readonly isQuestion?: true;
     /** Statuses of problems, beside those that every route has. */
     readonly problems?: readonly number[];
     /** Parameters beside those of the path and of `querystring`. */
@@ -40,6 +42,7 @@ export interface ParameterDoc {
 interface RouteSchema {
   readonly summary?: string;
   readonly answer?: AnswerDoc;
+  readonly isQuestion?: true;
   readonly problems?: readonly number[];
   readonly parameters?: readonly ParameterDoc[];
   readonly body?: JsonSchema;
@@ -84,11 +87,11 @@ const problems: Readonly<Record<number, string>> = {
   404: "There is no such release or file, or the release has no rollout.",
   409: "The rollout is in a phase that does not allow this; nothing changed.",
   412: "The revision is another by now; nothing changed.",
-  413: "The body is larger than 4096 bytes.",
+  413: "The body is too large: 4096 bytes are allowed, for a plan 1.5 MiB.",
   415: "The body is not application/json.",
   429: "Too many requests from this address.",
   500: "An internal error; see the log.",
-  503: "The change could not be saved, so nothing changed; or too many clients follow this stream.",
+  503: "The change could not be saved, so nothing changed; too many clients follow this stream; or another plan is being made.",
 };
 const ofEveryRoute = [401, 403, 429, 500];
 
@@ -98,7 +101,7 @@ function problem(description: string) {
 
 function operation({ url, schema }: RouteOptions, method: string): Operation {
   const described = (schema ?? {}) as RouteSchema;
-  const changes = method === "POST";
+  const changes = (method === "POST" && described.isQuestion !== true) || method === "DELETE";
   const { summary, body } = described;
   const statuses = [...ofEveryRoute, ...(described.problems ?? [])].sort((left, right) => left - right);
   return {

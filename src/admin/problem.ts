@@ -35,7 +35,7 @@ export function sendProblem(
 
 /** What is wrong with a request that no handler has seen, by the status that the server gave it. */
 const causes: Readonly<Record<number, readonly [error: string, detail: string]>> = {
-  413: ["body-too-large", "The body is larger than 4096 bytes."],
+  413: ["body-too-large", "The body is larger than is allowed here."],
   415: ["wrong-content-type", "A body must be JSON: send it with Content-Type: application/json."],
 };
 

@@ -83,6 +83,7 @@ export function addRollouts(server: FastifyInstance, rollouts: Rollouts | undefi
       });
     });
   }
+  addEndOfSplit(server, rollouts);
   const answer = { schema: refTo("ChangedSplit"), etag: true };
   const schema = { summary: "Set the split of a release for a while", body: splitSchema, answer, problems: ofChanges };
   server.post<OfRelease & { Body: SplitBody }>("/api/releases/:release/split", { schema }, async (request, reply) => {
@@ -100,6 +101,25 @@ export function addRollouts(server: FastifyInstance, rollouts: Rollouts | undefi
       return { kind: "done", changed: true, revision, body };
     });
   });
+}
+
+/** Undoes what `POST …/split` did. */
+function addEndOfSplit(server: FastifyInstance, rollouts: Rollouts | undefined): void {
+  const schema = {
+    summary: "End the split that an operator set, so that the configured one holds",
+    body: changeSchema,
+    answer: { schema: refTo("EndedSplit"), etag: true },
+    problems: ofChanges,
+  };
+  const options = { schema, preValidation: allowNoBody };
+  server.delete<OfRelease & { Body: ChangeBody }>("/api/releases/:release/split", options, async (request, reply) =>
+    changing(request, reply, rollouts, async (change, running) => {
+      const done = await running.endSplit(request.params.release, change);
+      if (done.kind === "refused") return done;
+      const { revision, split } = done;
+      return { kind: "done", changed: true, revision, body: { changed: true, revision, ended: splitBody(split) } };
+    }),
+  );
 }
 
 function addReading(server: FastifyInstance, rollouts: Rollouts | undefined): void {

@@ -98,6 +98,7 @@ const rolloutSchemas = {
   }),
   Rollouts: record({ revision: count, rollouts: listOf(ref("Rollout")), splits: listOf(ref("Split")) }),
   ChangedRollout: record({ changed: flag, rollout: ref("Rollout") }),
+  EndedSplit: record({ changed: flag, revision: count, ended: ref("Split") }),
   ChangedSplit: record({ changed: flag, revision: count, split: ref("Split") }),
 };
 
@@ -160,6 +161,18 @@ export const schemas = {
     singleUseUntil: orNull(time),
   }),
   Endpoints: record({ endpoints: listOf(ref("Endpoint")) }),
+  /** `plan` is what `perch plan --json` prints. */
+  Plan: {
+    oneOf: [
+      record({ valid: { const: false }, problems: listOf(text) }),
+      record({ valid: { const: true }, warnings: listOf(text), plan: { type: "object" } }),
+    ],
+  },
+  SplitPreview: record({
+    moved: share,
+    moves: listOf(record({ from: text, to: text, share })),
+    after: { type: "object", additionalProperties: share },
+  }),
   /** What `perch explain --json` prints. */
   Explanation: { type: "object" },
   OpenApi: { type: "object", required: ["openapi", "info", "paths"] },

@@ -3,6 +3,7 @@ import Fastify, { type FastifyInstance, type FastifyReply, type FastifyRequest }
 import { parseAddress, subscriberOf } from "../decide/ip-address.ts";
 import { TokenBuckets } from "../upstream/token-bucket.ts";
 import { type AccessPolicy, accessBody, decideAccess, isLoopbackAddress, isReading } from "./access.ts";
+import { allowedMethods } from "./allowed-methods.ts";
 import { type AdminView, configBody, type Readiness } from "./api.ts";
 import { type Audit, addAudit } from "./audit.ts";
 import { ConnectionPlaces } from "./connection-places.ts";
@@ -11,6 +12,7 @@ import { addLive } from "./live/live-routes.ts";
 import { addOpenApi, type ParameterDoc } from "./openapi.ts";
 import type { LoadPage } from "./page/page-files.ts";
 import { addPage } from "./page/page-routes.ts";
+import { addPlan } from "./plan.ts";
 import { sendProblem, sendRequestProblem } from "./problem.ts";
 import { explainParameters, metricsFormat, parseExplainQuery } from "./queries.ts";
 import { addRollouts } from "./rollouts.ts";
@@ -91,6 +93,7 @@ export function createAdminServer(view: AdminView, options: AdminServerOptions):
   const accessOf = ({ caller }: FastifyRequest) => accessBody(caller, access());
   addLive(server, view, { accessOf, mayRead, heartbeatMs, nowMs });
   addPage(server, { load: page, onFailure });
+  addPlan(server, view.planner);
   return server;
 }
 
@@ -103,6 +106,7 @@ function callerOf(remoteAddress: string): string {
 /** Rate limit, access and errors, for all routes. */
 function guard(server: FastifyInstance, { listenHost, access, monotonicMs, onFailure }: AdminServerOptions): void {
   const callers = new TokenBuckets(callerRate, maxCallers);
+  const allowed = allowedMethods(server);
   server.addHook("onRequest", async (request, reply) => {
     // The connection was closed, and this request came in the same read.
     if (request.socket.destroyed) {
@@ -128,8 +132,9 @@ function guard(server: FastifyInstance, { listenHost, access, monotonicMs, onFai
       return sendProblem(reply, decision.status, decision.code, decision.message);
     }
     if (request.is404 && !isReading(request)) {
-      reply.header("allow", "GET, HEAD");
-      return sendProblem(reply, 405, "method-not-allowed", "This can only be read: GET and HEAD.");
+      const methods = allowed(path).join(", ");
+      reply.header("allow", methods);
+      return sendProblem(reply, 405, "method-not-allowed", `${request.method} is not possible here: ${methods} only.`);
     }
   });
   server.setNotFoundHandler((_request, reply) =>

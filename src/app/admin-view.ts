@@ -24,6 +24,7 @@ export interface AdminSources {
   /** False if the configuration came from flags. */
   readonly fromFile: boolean;
   readonly rollouts: Pick<RunningRollouts, "controller" | "notifications">;
+  readonly planner: AdminView["planner"];
 }
 
 /** The data of the admin API for this process. */
@@ -55,6 +56,7 @@ export function adminView(sources: AdminSources): AdminView {
   });
   return {
     rollouts,
+    planner: sources.planner,
     async metrics(format) {
       await dataPlane.refresh();
       atScrape = rollouts.all();

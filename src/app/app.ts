@@ -24,6 +24,7 @@ import { adminView } from "./admin-view.ts";
 import { warnOfExpiry } from "./certificate-expiries.ts";
 import { bound, type DataPlane, formatAddress, StartError } from "./data-plane.ts";
 import { InProcessDataPlane } from "./in-process-data-plane.ts";
+import { PlanThread } from "./plan-thread.ts";
 import { batchedRandom } from "./random.ts";
 import { Reloader } from "./reloader.ts";
 import { RunningRollouts } from "./rollouts.ts";
@@ -179,6 +180,7 @@ interface Parts {
   readonly reloader: Reloader;
   readonly watcher: Watcher | undefined;
   readonly admin: FastifyInstance;
+  readonly planner: PlanThread;
   readonly dataPlane: DataPlane;
   readonly rollouts: RunningRollouts;
   readonly accessLines: LogDestination;
@@ -235,8 +237,16 @@ function build(foundation: Foundation): Parts {
   watcher?.alsoWatch(first.compiled.files, first.sources.files);
   watcher?.onChange(() => void reloader.reload());
   const fromFile = options.source.kind === "file";
+  const planner = new PlanThread({
+    active: () => {
+      const { hash, sources } = reloader.active;
+      return { ...sources, hash, file, env: { ...options.env }, hasStateDir: options.stateDir !== undefined };
+    },
+    release: (name) => dataPlane.active.current.releases.get(name)?.policy.spec,
+    traffic: (release) => rollouts.controller.directions.traffic.get(release),
+  });
   const view = adminView({
-    ...{ stats, dataPlane, reloader, rollouts, lifecycle, nowMs, fromFile },
+    ...{ stats, dataPlane, reloader, rollouts, planner, lifecycle, nowMs, fromFile },
     random: batchedRandom(),
   });
   const admin = createAdminServer(view, {
@@ -250,7 +260,7 @@ function build(foundation: Foundation): Parts {
   });
   const warn = () => warnOfExpiry(dataPlane.active.current.config.listeners, nowMs(), log);
   const certificates = setInterval(warn, dayMs).unref();
-  return { log, stats, reloader, watcher, admin, dataPlane, rollouts, accessLines, lifecycle, certificates };
+  return { log, stats, reloader, watcher, admin, planner, dataPlane, rollouts, accessLines, lifecycle, certificates };
 }
 
 function createDataPlane(foundation: Foundation, stats: StatsRegistry, accessLines: LogDestination): DataPlane {
@@ -359,6 +369,7 @@ async function release({
   rollouts,
   accessLines,
   admin,
+  planner,
   certificates,
   lifecycle,
 }: Parts): Promise<void> {
@@ -370,6 +381,7 @@ async function release({
   await rollouts.close();
   // The log's reader may have stopped reading, so do not wait for long.
   await accessLines.close(accessLogCloseMs);
+  await planner.close();
   await admin.close();
 }
 

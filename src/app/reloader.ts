@@ -23,6 +23,8 @@ export interface ConfigStatus {
   readonly restartNeeded: readonly string[];
 }
 
+export type ActiveSources = Pick<LoadedConfig, "hash" | "sources">;
+
 export interface ReloaderParts {
   readonly file: string;
   readonly load: () => Promise<LoadResult>;
@@ -47,6 +49,7 @@ export class Reloader {
   readonly #parts: ReloaderParts;
   readonly #started: StaticConfig;
   #status: ConfigStatus;
+  #active: ActiveSources;
   #requested = false;
   #running: Promise<void> | undefined;
 
@@ -54,11 +57,17 @@ export class Reloader {
     this.#parts = parts;
     this.#started = first.compiled;
     this.#status = this.#statusOf(first);
+    this.#active = sourcesOf(first);
     parts.stats.loaded(parts.nowMs());
   }
 
   get status(): ConfigStatus {
     return this.#status;
+  }
+
+  /** What the active configuration was loaded from. */
+  get active(): ActiveSources {
+    return this.#active;
   }
 
   /**
@@ -109,6 +118,7 @@ export class Reloader {
     await preparation?.commit();
     stats.reloaded(nowMs());
     this.#status = this.#statusOf(result);
+    this.#active = sourcesOf(result);
     this.#logReload(result.warnings);
   }
 
@@ -141,6 +151,11 @@ export class Reloader {
       restartNeeded: restartNeeded(this.#started, loaded.compiled),
     };
   }
+}
+
+/** Without what was compiled from them. */
+function sourcesOf({ hash, sources }: LoadedConfig): ActiveSources {
+  return { hash, sources };
 }
 
 function restartNeeded(running: StaticConfig, loaded: StaticConfig): string[] {

@@ -1,8 +1,7 @@
+import { planChange, stableSecret } from "../plan/plan.ts";
 import { type Command, type OptionValues, textOption, UsageError } from "./command.ts";
 import { loadOrTell, printJson } from "./load-config.ts";
-import { describePlan, type Plan } from "./plan/describe.ts";
-import { planReleases } from "./plan/release-plan.ts";
-import { planReload } from "./plan/reload-plan.ts";
+import { describePlan } from "./plan/describe.ts";
 
 const defaultUnits = 100_000;
 const maxUnits = 10_000_000;
@@ -26,13 +25,7 @@ separately as if its tests matched, and the split as if no rule did.`,
     const old = loadOrTell(oldFile, terminal, stableSecret);
     const next = loadOrTell(newFile, terminal, stableSecret);
     if (old === undefined || next === undefined) return 2;
-    const made: Plan = {
-      old: oldFile,
-      new: newFile,
-      units,
-      releases: planReleases(old.compiled, next.compiled, units),
-      reload: planReload(old, next),
-    };
+    const made = planChange({ ...old, name: oldFile }, { ...next, name: newFile }, units);
     if (options["json"] === true) printJson(made, terminal);
     else terminal.out(describePlan(made));
     return 0;
@@ -45,12 +38,4 @@ function readUnits(options: OptionValues): number {
   const units = /^\d{1,9}$/.test(text) ? Number(text) : 0;
   if (units < 1 || units > maxUnits) throw new UsageError(`--units "${text}" is not a number from 1 to ${maxUnits}`);
   return units;
-}
-
-/**
- * The same secret for the old and the new file, since a reload keeps the random secret of a release without a
- * secretFile. It signs nothing that leaves this process.
- */
-function stableSecret(release: string): Uint8Array {
-  return Buffer.alloc(32, `random secret of ${release}`);
 }

@@ -103,10 +103,10 @@ function readAtMost(descriptor: number, sizeBytes: number, limitBytes: number): 
   }
 }
 
-/** The file is not a regular file, or too large. Has a `code`, like the errors of `fs`. */
+/** The file must not be used. Has a `code`, like the errors of `fs`. `not-given`: only what is in memory may be read. */
 export class UnfitFileError extends Error {
   override readonly name = "UnfitFileError";
-  readonly code: "not-regular" | "too-large";
+  readonly code: "not-regular" | "too-large" | "not-given";
 
   constructor(code: UnfitFileError["code"]) {
     super(code);
@@ -123,6 +123,7 @@ const reasonByCode: Readonly<Record<string, string>> = {
   ELOOP: "too many levels of symbolic links",
   "not-regular": "it is not a regular file",
   "too-large": "it is too large",
+  "not-given": "the running configuration does not read this file; run perch plan where the file is",
 };
 
 /** Why a file could not be read, as a phrase for messages. */

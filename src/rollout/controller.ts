@@ -116,6 +116,20 @@ export class RolloutController implements Rollouts {
     });
   }
 
+  async endSplit(release: string, change: Change): Promise<SplitAnswer> {
+    return this.#queue.run(async () => {
+      for (;;) {
+        const split = this.splits().find((other) => other.release === release);
+        if (split === undefined) return refused("no-rollout", `release ${release} has no split that an operator set`);
+        if (this.#conflicts(change)) return conflict(this.revision);
+        const rest = this.splits().filter((other) => other !== split);
+        const outcome = await this.#ledger.changeSplits(rest, release, change);
+        if (outcome === "saved") return { kind: "done", split, revision: this.revision };
+        if (outcome === "not-saved") return notSaved(this.#ledger.problem);
+      }
+    });
+  }
+
   splits(): readonly SplitOverride[] {
     return this.#ledger.splits;
   }

@@ -74,6 +74,8 @@ export interface Rollouts {
     forMs: number | undefined,
     change: Change,
   ): Promise<SplitAnswer>;
+  /** Ends the split that an operator set: the configured one holds again. Answers the one that ended. */
+  endSplit(release: string, change: Change): Promise<SplitAnswer>;
   splits(): readonly SplitOverride[];
   /** Events after this id, oldest first, as far as they are kept. */
   eventsAfter(id: number): readonly RolloutEvent[];

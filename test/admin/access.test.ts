@@ -4,6 +4,7 @@ import type { AccessPolicy } from "../../src/admin/access.ts";
 import type { AdminView } from "../../src/admin/api.ts";
 import { createAdminServer } from "../../src/admin/server.ts";
 import { MemoryLive } from "./memory-live.ts";
+import { MemoryPlanner } from "./memory-planner.ts";
 
 const token = "0123456789abcdef0123456789abcdef";
 const other = "fedcba9876543210fedcba9876543210";
@@ -11,6 +12,7 @@ const other = "fedcba9876543210fedcba9876543210";
 const view: AdminView = {
   rollouts: undefined,
   live: new MemoryLive(),
+  planner: new MemoryPlanner(),
   metrics: async () => ({ contentType: "text/plain", body: "" }),
   readiness: () => "ready",
   config: () => ({

@@ -1,6 +1,8 @@
+import type { AccessPolicy } from "../../src/admin/access.ts";
 import type { AdminView } from "../../src/admin/api.ts";
 import type { AuditEntry } from "../../src/admin/audit.ts";
 import type { LoadPage } from "../../src/admin/page/page-files.ts";
+import type { Planner } from "../../src/admin/plan-bodies.ts";
 import { createAdminServer } from "../../src/admin/server.ts";
 import type { RolloutEvent, SplitOverride } from "../../src/rollout/rollout-state.ts";
 import type {
@@ -12,6 +14,7 @@ import type {
   Verb,
 } from "../../src/rollout/rollouts-api.ts";
 import { MemoryLive } from "./memory-live.ts";
+import { MemoryPlanner } from "./memory-planner.ts";
 
 const check = {
   name: "errors",
@@ -116,6 +119,15 @@ export class MemoryRollouts implements Rollouts {
     return { kind: "done", split: override, revision: this.revision };
   }
 
+  async endSplit(release: string, change: Change): Promise<SplitAnswer> {
+    const split = this.splits().find((each) => each.release === release);
+    if (split === undefined) return { kind: "refused", cause: "no-rollout", message: `release ${release} has none` };
+    if (this.#conflicts(change)) return this.#conflict();
+    this.changes.push(change);
+    this.status = { ...this.status, revision: this.revision + 1 };
+    return { kind: "done", split, revision: this.revision };
+  }
+
   #conflicts({ ifRevision }: Change): boolean {
     return ifRevision !== undefined && ifRevision !== this.revision;
   }
@@ -135,16 +147,20 @@ export interface AdminSetup {
   readonly page?: LoadPage;
   /** Default: the test fails. */
   readonly onFailure?: (error: Error) => void;
+  readonly planner?: Planner;
+  readonly withoutToken?: AccessPolicy["withoutToken"];
   /** Default: loopback. */
   readonly listenHost?: string;
 }
 
 /** An admin server over `MemoryRollouts`, not listening, and what it audited. */
 export function adminOf(rollouts: Rollouts | undefined, setup: AdminSetup = {}) {
-  const { heartbeatMs, tokens, page, listenHost = "127.0.0.1", onFailure = fail } = setup;
+  const { heartbeatMs, tokens, page, planner = new MemoryPlanner(), withoutToken } = setup;
+  const { listenHost = "127.0.0.1", onFailure = fail } = setup;
   const audited: AuditEntry[] = [];
   const view: AdminView = {
     rollouts,
+    planner,
     metrics: async () => ({ contentType: "text/plain", body: "" }),
     readiness: () => "ready",
     config: () => ({
@@ -162,7 +178,7 @@ export function adminOf(rollouts: Rollouts | undefined, setup: AdminSetup = {}) 
     listenHost,
     access: () => ({
       tokens: (tokens?.() ?? [token]).map((each) => Buffer.from(each)),
-      withoutToken: "probes-and-metrics",
+      withoutToken: withoutToken ?? "probes-and-metrics",
     }),
     nowMs: () => 0,
     monotonicMs: () => 0,

@@ -80,15 +80,18 @@ describe("the OpenAPI document", () => {
   });
 
   test("has all answers of an operation, errors as problems, and a token for changes", () => {
-    for (const { method, operation } of operations) {
+    for (const { path, method, operation } of operations) {
       const statuses = Object.keys(operation.responses);
       expect(statuses).toEqual(expect.arrayContaining(["200", "401", "403", "429", "500"]));
-      if (method === "post") {
+      if (method === "delete" || (method === "post" && path !== "/api/plan")) {
         expect(statuses).toEqual(expect.arrayContaining(["400", "404", "412", "413", "415", "503"]));
         expect(operation).toMatchObject({ security: [{ token: [] }], requestBody: expect.any(Object) });
         expect(operation.parameters.map(({ name }) => name)).toContain("If-Match");
       }
     }
+    const plan = document.paths["/api/plan"]?.["post"];
+    expect(plan).toMatchObject({ requestBody: { required: true }, parameters: [] });
+    expect(plan).not.toHaveProperty("security");
     expect(document.paths["/api/rollouts/{release}/step"]?.["post"]?.responses).toHaveProperty("409");
   });
 });
@@ -126,6 +129,12 @@ describe("answers are as the document says", () => {
     { method: "POST", url: pause, payload: "a=b", headers: { "content-type": "text/plain" } },
     { method: "POST", url: "/api/rollouts/shop/promote" },
     { method: "POST", url: "/api/releases/shop/split", payload: { split: { stable: 1 } } },
+    { method: "DELETE", url: "/api/releases/shop/split", payload: { why: "w" } },
+    { method: "DELETE", url: "/api/releases/blog/split" },
+    { method: "GET", url: "/api/releases/shop/split/preview?split=stable:1" },
+    { method: "GET", url: "/api/releases/shop/split/preview" },
+    { method: "POST", url: "/api/plan", payload: { config: "a: b" } },
+    { method: "POST", url: "/api/plan", payload: {} },
   ] as const)("$method $url $payload $headers", async ({ method, url, ...request }) => {
     const { server: fresh } = adminOf(new MemoryRollouts());
     const headers = { ...bearer, ...("headers" in request ? request.headers : {}) };

@@ -6,6 +6,7 @@ import type { Diagnostic } from "../../src/config/schema-kit/diagnostics.ts";
 import { Metrics } from "../../src/observe/metrics.ts";
 import { StatsRegistry } from "../../src/observe/stats-registry.ts";
 import { MemoryLive } from "./memory-live.ts";
+import { MemoryPlanner } from "./memory-planner.ts";
 
 const warning: Diagnostic = {
   code: "unreachable",
@@ -42,6 +43,7 @@ const metrics = new Metrics({
 const view: AdminView = {
   rollouts: undefined,
   live: new MemoryLive(),
+  planner: new MemoryPlanner(),
   metrics: (format) => metrics.render(format),
   readiness: () => "ready",
   config: () => config,

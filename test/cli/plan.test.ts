@@ -1,8 +1,8 @@
 import { describe, expect, it } from "vitest";
-import { planReload } from "../../src/cli/plan/reload-plan.ts";
+import { planReload } from "../../src/plan/reload-plan.ts";
 import { certificateYaml } from "../kit/pki.ts";
+import { load, shopYaml } from "../plan/configs.ts";
 import { perch, temporaryFolder } from "./captured-terminal.ts";
-import { load, shopYaml } from "./plan/configs.ts";
 
 const file = temporaryFolder();
 const yaml = shopYaml("split: { stable: 90, canary: 10 }");

@@ -235,6 +235,35 @@ describe("RolloutController", () => {
     expect(controller.splits()).toEqual([]);
   });
 
+  test("a split is ended by whoever asks: the configured one holds at once, and that is an event", async () => {
+    const { controller, disk, acted } = await started();
+    await controller.setSplit("shop", { canary: 1 }, undefined, asked);
+    const before = controller.revision;
+    expect(await controller.endSplit("shop", { ...asked, why: "enough seen" })).toMatchObject({
+      kind: "done",
+      split: { release: "shop", split: { canary: 1 } },
+      revision: before + 1,
+    });
+    expect(acted.at(-1)?.get("shop")?.split).toBeUndefined();
+    expect([controller.splits(), disk.saves.at(-1)?.splits]).toEqual([[], []]);
+    expect(controller.eventsAfter(0).at(-1)).toMatchObject({ type: "split", by: "token 3f9a", why: "enough seen" });
+  });
+
+  test("the end of a split is refused where there is none, at another revision, and if it cannot be saved", async () => {
+    const { controller, disk } = await started();
+    const end = (ifRevision?: number) => controller.endSplit("shop", { ...asked, ifRevision });
+    expect(await end()).toMatchObject({ kind: "refused", cause: "no-rollout" });
+    expect(await controller.endSplit("blog", asked)).toMatchObject({ kind: "refused", cause: "no-rollout" });
+    await controller.setSplit("shop", { canary: 1 }, undefined, asked);
+    expect(await end(controller.revision - 1)).toMatchObject({ kind: "refused", cause: "conflict" });
+    disk.problem = "read-only";
+    expect(await end(controller.revision)).toMatchObject({ kind: "refused", cause: "not-saved" });
+    expect(controller.directions.traffic.get("shop")?.split).toEqual({ canary: 1 });
+    disk.problem = undefined;
+    expect(await end(controller.revision)).toMatchObject({ kind: "done" });
+    expect(await end()).toMatchObject({ kind: "refused", cause: "no-rollout" });
+  });
+
   test("a split without an end holds until the configuration has another, or lacks one of its versions", async () => {
     const { controller, disk, take } = await started();
     const configured = { ...release, split: { stable: 1 } };

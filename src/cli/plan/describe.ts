@@ -1,16 +1,8 @@
+import type { Plan } from "../../plan/plan.ts";
+import type { CohortPlan, ReleasePlan } from "../../plan/release-plan.ts";
+import type { ReloadPlan } from "../../plan/reload-plan.ts";
+import type { Movement } from "../../plan/simulate.ts";
 import { formatTable } from "../command.ts";
-import type { CohortPlan, ReleasePlan } from "./release-plan.ts";
-import type { ReloadPlan } from "./reload-plan.ts";
-import type { Movement } from "./simulate.ts";
-
-/** What `perch plan --json` prints. Shares are of the simulated units, 0 to 1. */
-export interface Plan {
-  readonly old: string;
-  readonly new: string;
-  readonly units: number;
-  readonly releases: readonly ReleasePlan[];
-  readonly reload: ReloadPlan;
-}
 
 /** The plan as text for a terminal. */
 export function describePlan(plan: Plan): string {

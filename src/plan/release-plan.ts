@@ -1,6 +1,6 @@
-import type { CompiledConfig, MirrorSpec } from "../../config/compiled-config.ts";
-import type { Condition } from "../../decide/condition.ts";
-import type { ReleaseSpec } from "../../decide/release-spec.ts";
+import type { CompiledConfig, MirrorSpec } from "../config/compiled-config.ts";
+import type { Condition } from "../decide/condition.ts";
+import type { ReleaseSpec } from "../decide/release-spec.ts";
 import { mirrorNotes, releaseNotes } from "./release-notes.ts";
 import { pinsCarryOver, type Simulation, simulate } from "./simulate.ts";
 
@@ -123,11 +123,11 @@ function defaultsFor(
   return first !== undefined && all.length === 1 ? [{ ...first, services: [] }] : all;
 }
 
-function pairedServices({ routes }: CompiledConfig, release: string): string[] {
+export function pairedServices({ routes }: CompiledConfig, release: string): string[] {
   return routes.flatMap((route) => (route.release === release && route.service !== undefined ? [route.service] : []));
 }
 
-function defaultVersion({ services }: CompiledConfig, name: string): string | undefined {
+export function defaultVersion({ services }: CompiledConfig, name: string): string | undefined {
   return services.find((service) => service.name === name)?.defaultVersion;
 }
 
@@ -162,7 +162,7 @@ function planCohorts(was: ReleaseSpec, will: ReleaseSpec, defaults: Defaults, un
  * The release as it decides users who match the tests of `rule`, or of no rule. Other rules that test facts are
  * removed; rules that depend on the unit only stay. The result can decide units whose other facts are unknown.
  */
-function cohortOf(spec: ReleaseSpec, rule: string | undefined): ReleaseSpec {
+export function cohortOf(spec: ReleaseSpec, rule: string | undefined): ReleaseSpec {
   const rules = spec.rules.flatMap((one) => {
     if (!testsFacts(one.when)) return [one];
     return one.name === rule ? [{ ...one, when: withTestsMet(one.when) }] : [];

@@ -1,10 +1,10 @@
 import { isDeepStrictEqual } from "node:util";
-import type { CompiledConfig, ListenerSpec, TracingSpec } from "../../config/compiled-config.ts";
-import type { Config } from "../../config/schema.ts";
-import { addressText } from "../../config/sections/listener.ts";
-import type { RouteConfig } from "../../config/sections/route.ts";
-import type { ServiceConfig } from "../../config/sections/service.ts";
-import { describeSpec, type ServiceSpec } from "../../upstream/service-spec.ts";
+import type { CompiledConfig, ListenerSpec, TracingSpec } from "../config/compiled-config.ts";
+import type { Config } from "../config/schema.ts";
+import { addressText } from "../config/sections/listener.ts";
+import type { RouteConfig } from "../config/sections/route.ts";
+import type { ServiceConfig } from "../config/sections/service.ts";
+import { describeSpec, type ServiceSpec } from "../upstream/service-spec.ts";
 
 export interface Change {
   readonly kind: "added" | "removed" | "changed";

@@ -1,17 +1,20 @@
-import type { Decision } from "../../decide/decision.ts";
-import type { AttributeValue, Facts } from "../../decide/facts.ts";
-import { hashText } from "../../decide/hash.ts";
-import { type Address, parseAddress } from "../../decide/ip-address.ts";
-import { PatternMeter } from "../../decide/pattern.ts";
-import type { Pin } from "../../decide/pin.ts";
-import { Release } from "../../decide/release.ts";
-import type { ReleaseSpec, StickySpec } from "../../decide/release-spec.ts";
-import type { RandomSource } from "../../decide/unit.ts";
+import type { Decision } from "../decide/decision.ts";
+import type { AttributeValue, Facts } from "../decide/facts.ts";
+import { hashText } from "../decide/hash.ts";
+import { type Address, parseAddress } from "../decide/ip-address.ts";
+import { PatternMeter } from "../decide/pattern.ts";
+import type { Pin } from "../decide/pin.ts";
+import { Release } from "../decide/release.ts";
+import type { ReleaseSpec, StickySpec } from "../decide/release-spec.ts";
+import type { ReleaseTraffic } from "../decide/release-traffic.ts";
+import type { RandomSource } from "../decide/unit.ts";
 
 /** A release, and the version that serves if it does not decide. */
 export interface Policy {
   readonly spec: ReleaseSpec;
   readonly defaultVersion: string;
+  /** What operators and a rollout have set. Default: nothing. */
+  readonly traffic?: ReleaseTraffic | undefined;
 }
 
 export interface Move {
@@ -93,9 +96,10 @@ class SimulatedRelease {
   readonly #stream: string;
 
   /** `stream` seeds the random units, so that the new release does not draw the same random id for a lost pin. */
-  constructor({ spec, defaultVersion }: Policy, stream: string) {
+  constructor({ spec, defaultVersion, traffic }: Policy, stream: string) {
     // A simulated unit is a single request, so page assets do not exist.
     this.release = new Release({ ...spec, sticky: { ...spec.sticky, assets: "independent" } });
+    this.release.direct(traffic);
     this.#defaultVersion = defaultVersion;
     this.#stream = stream;
   }

@@ -1,8 +1,8 @@
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
-import type { LoadedConfig } from "../../../src/cli/load-config.ts";
-import { type CohortPlan, planReleases, type ReleasePlan } from "../../../src/cli/plan/release-plan.ts";
-import type { Movement } from "../../../src/cli/plan/simulate.ts";
+import type { LoadedConfig } from "../../src/config/load.ts";
+import { type CohortPlan, planReleases, type ReleasePlan } from "../../src/plan/release-plan.ts";
+import type { Movement } from "../../src/plan/simulate.ts";
 import { load, shopYaml } from "./configs.ts";
 
 const units = 20_000;

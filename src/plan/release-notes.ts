@@ -1,7 +1,7 @@
 import { isDeepStrictEqual } from "node:util";
-import type { MirrorSpec } from "../../config/compiled-config.ts";
-import { formatDuration } from "../../config/schema-kit/scalars.ts";
-import { type Condition, describeSubject, describeTest, type Test, type ValueList } from "../../decide/condition.ts";
+import type { MirrorSpec } from "../config/compiled-config.ts";
+import { formatDuration } from "../config/schema-kit/scalars.ts";
+import { type Condition, describeSubject, describeTest, type Test, type ValueList } from "../decide/condition.ts";
 import {
   type OverrideSpec,
   type ReleaseSpec,
@@ -9,7 +9,7 @@ import {
   type StickySpec,
   useRollout,
   type Weights,
-} from "../../decide/release-spec.ts";
+} from "../decide/release-spec.ts";
 import { pinsCarryOver } from "./simulate.ts";
 
 /** What a change does to a release besides moving units: one sentence per effect. */

@@ -1,5 +1,5 @@
 import { expect, it } from "vitest";
-import { planReleases } from "../../../src/cli/plan/release-plan.ts";
+import { planReleases } from "../../src/plan/release-plan.ts";
 import { load, shopYaml } from "./configs.ts";
 
 const withList = (list: string, when = `{ userId: { inFile: ${list} } }`) =>

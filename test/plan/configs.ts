@@ -1,6 +1,6 @@
 import { readFileSync } from "node:fs";
-import type { LoadedConfig } from "../../../src/cli/load-config.ts";
-import { loadConfigText } from "../../../src/config/load.ts";
+import type { LoadedConfig } from "../../src/config/load.ts";
+import { loadConfigText } from "../../src/config/load.ts";
 
 /** The body of a release in YAML flow style, without the braces. */
 export type ReleaseText = string;

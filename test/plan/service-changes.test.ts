@@ -1,7 +1,7 @@
 import { describe, expect, it } from "vitest";
-import { planReleases } from "../../../src/cli/plan/release-plan.ts";
-import { planReload } from "../../../src/cli/plan/reload-plan.ts";
-import { certPem } from "../../kit/pki.ts";
+import { planReleases } from "../../src/plan/release-plan.ts";
+import { planReload } from "../../src/plan/reload-plan.ts";
+import { certPem } from "../kit/pki.ts";
 import { load, shopYaml } from "./configs.ts";
 
 const yaml = (service: string, more = "") =>
