@@ -1,4 +1,4 @@
-import { randomBytes } from "node:crypto";
+import { randomBytes, randomUUID } from "node:crypto";
 import type { AddressInfo } from "node:net";
 import { join } from "node:path";
 import type { FastifyInstance } from "fastify";
@@ -11,12 +11,15 @@ import { formatDuration } from "../config/schema-kit/scalars.ts";
 import { FileWatcher } from "../config/watch.ts";
 import { ticketKeyBytes } from "../listener/tls.ts";
 import { descriptorOf, missingNodeInternals } from "../node-internals.ts";
+import { ActivityLog } from "../observe/live/activity-log.ts";
+import type { DecisionBatch } from "../observe/live/decision-tail.ts";
 import { createLogger, type Logger, type LogLevel } from "../observe/log.ts";
 import { LogDestination } from "../observe/log-destination.ts";
 import type { RolloutReport } from "../observe/rollout/rollout-report.ts";
 import { StatsRegistry } from "../observe/stats-registry.ts";
 import { upstreamGroup } from "../observe/upstream-stats.ts";
 import type { Rollouts } from "../rollout/rollouts-api.ts";
+import { scheduleUnref } from "../upstream/clock.ts";
 import { descriptorReserve } from "../upstream/descriptor-reserve.ts";
 import type { BoundListener } from "../workers/messages.ts";
 import { workerCount } from "../workers/worker-count.ts";
@@ -24,6 +27,8 @@ import { adminView } from "./admin-view.ts";
 import { warnOfExpiry } from "./certificate-expiries.ts";
 import { bound, type DataPlane, formatAddress, StartError } from "./data-plane.ts";
 import { InProcessDataPlane } from "./in-process-data-plane.ts";
+import { Live } from "./live.ts";
+import { auditEntry, reloadEntry } from "./live-entries.ts";
 import { batchedRandom } from "./random.ts";
 import { Reloader } from "./reloader.ts";
 import { RunningRollouts } from "./rollouts.ts";
@@ -181,6 +186,7 @@ interface Parts {
   readonly admin: FastifyInstance;
   readonly dataPlane: DataPlane;
   readonly rollouts: RunningRollouts;
+  readonly live: Live;
   readonly accessLines: LogDestination;
   readonly lifecycle: { draining: boolean };
   /** Logs certificates that expire soon, once a day. */
@@ -203,6 +209,9 @@ interface Foundation {
 
 const dayMs = 86_400_000;
 
+/** Anyone may be refused by these, and as often as he likes: that must not drive out what happened. */
+const refusedAtTheDoor: ReadonlySet<number> = new Set([401, 403, 405]);
+
 function build(foundation: Foundation): Parts {
   const { options, log, watcher, loader, first, rollouts } = foundation;
   const stats = new StatsRegistry();
@@ -211,7 +220,14 @@ function build(foundation: Foundation): Parts {
     dropped: stats.accessLog.dropped,
     onTrouble: (error) => log.error({ error: error.message }, "cannot write the access log"),
   });
-  const dataPlane = createDataPlane(foundation, stats, accessLines);
+  const dataPlane = createDataPlane(foundation, stats, accessLines, (batch) => live.decided(batch));
+  const activity = new ActivityLog(nowMs);
+  const live = new Live({
+    ...{ dataPlane, stats, activity, log, nowMs },
+    instance: randomUUID(),
+    rollouts: rollouts.controller,
+    schedule: scheduleUnref,
+  });
   const lifecycle = { draining: false };
   const file = sourceName(options.source);
   const reloader = new Reloader(
@@ -228,6 +244,7 @@ function build(foundation: Foundation): Parts {
       stats: stats.reloads,
       log,
       nowMs,
+      onStatus: (now, before) => activity.add(reloadEntry(now, before)),
       onFiles: (files, contentsRead) => watcher?.alsoWatch(files, contentsRead),
     },
     first,
@@ -236,7 +253,7 @@ function build(foundation: Foundation): Parts {
   watcher?.onChange(() => void reloader.reload());
   const fromFile = options.source.kind === "file";
   const view = adminView({
-    ...{ stats, dataPlane, reloader, rollouts, lifecycle, nowMs, fromFile },
+    ...{ stats, dataPlane, reloader, rollouts, live, lifecycle, nowMs, fromFile },
     random: batchedRandom(),
   });
   const admin = createAdminServer(view, {
@@ -245,19 +262,36 @@ function build(foundation: Foundation): Parts {
     monotonicMs: () => performance.now(),
     isScarce: (newest) => !descriptorReserve.allowsAdmin(descriptorOf(newest)),
     onFailure: (error) => log.error({ err: error }, "admin request failed with an internal error"),
-    audit: (entry) => log.info({ ...entry }, "audit"),
+    audit: (entry) => {
+      log.info({ ...entry }, "audit");
+      if (!refusedAtTheDoor.has(entry.status)) activity.add(auditEntry(entry));
+    },
   });
   const warn = () => warnOfExpiry(dataPlane.active.current.config.listeners, nowMs(), log);
   const certificates = setInterval(warn, dayMs).unref();
-  return { log, stats, reloader, watcher, admin, dataPlane, rollouts, accessLines, lifecycle, certificates };
+  return { log, stats, reloader, watcher, admin, dataPlane, rollouts, live, accessLines, lifecycle, certificates };
 }
 
-function createDataPlane(foundation: Foundation, stats: StatsRegistry, accessLines: LogDestination): DataPlane {
+function createDataPlane(
+  foundation: Foundation,
+  stats: StatsRegistry,
+  accessLines: LogDestination,
+  onDecisions: (batch: DecisionBatch) => void,
+): DataPlane {
   const { options, worker, log, loader, first, size, rollouts } = foundation;
   const ticketKeys = randomBytes(ticketKeyBytes);
   const onRolloutReport = (report: RolloutReport) => rollouts.controller.report(report);
   if (size === 1)
-    return new InProcessDataPlane({ first, stats, accessLines, log, ticketKeys, planes: 1, onRolloutReport });
+    return new InProcessDataPlane({
+      first,
+      stats,
+      accessLines,
+      log,
+      ticketKeys,
+      planes: 1,
+      onRolloutReport,
+      onDecisions,
+    });
   const { logLevel, env, source } = options;
   const { secrets } = loader;
   return new WorkerDataPlane({
@@ -272,6 +306,7 @@ function createDataPlane(foundation: Foundation, stats: StatsRegistry, accessLin
     secrets,
     ticketKeys,
     onRolloutReport,
+    onDecisions,
     ...worker,
   });
 }
@@ -356,6 +391,7 @@ async function release({
   watcher,
   dataPlane,
   rollouts,
+  live,
   accessLines,
   admin,
   certificates,
@@ -365,6 +401,7 @@ async function release({
   lifecycle.draining = true;
   watcher?.close();
   clearInterval(certificates);
+  live.close();
   await dataPlane.dispose();
   await rollouts.close();
   // The log's reader may have stopped reading, so do not wait for long.

@@ -3,11 +3,13 @@ import { describe, expect, test } from "vitest";
 import type { AccessPolicy } from "../../src/admin/access.ts";
 import type { AdminView } from "../../src/admin/api.ts";
 import { createAdminServer } from "../../src/admin/server.ts";
+import { quietLive } from "./quiet-live.ts";
 
 const token = "0123456789abcdef0123456789abcdef";
 const other = "fedcba9876543210fedcba9876543210";
 
 const view: AdminView = {
+  live: quietLive,
   rollouts: undefined,
   metrics: async () => ({ contentType: "text/plain", body: "" }),
   readiness: () => "ready",

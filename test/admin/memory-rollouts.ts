@@ -10,6 +10,7 @@ import type {
   SplitAnswer,
   Verb,
 } from "../../src/rollout/rollouts-api.ts";
+import { quietLive } from "./quiet-live.ts";
 
 const check = {
   name: "errors",
@@ -135,6 +136,7 @@ export interface AdminSetup {
 export function adminOf(rollouts: Rollouts | undefined, { heartbeatMs, tokens }: AdminSetup = {}) {
   const audited: AuditEntry[] = [];
   const view: AdminView = {
+    live: quietLive,
     rollouts,
     metrics: async () => ({ contentType: "text/plain", body: "" }),
     readiness: () => "ready",

@@ -5,6 +5,7 @@ import { createAdminServer } from "../../src/admin/server.ts";
 import type { Diagnostic } from "../../src/config/schema-kit/diagnostics.ts";
 import { Metrics } from "../../src/observe/metrics.ts";
 import { StatsRegistry } from "../../src/observe/stats-registry.ts";
+import { quietLive } from "./quiet-live.ts";
 
 const warning: Diagnostic = {
   code: "unreachable",
@@ -39,6 +40,7 @@ const metrics = new Metrics({
 });
 
 const view: AdminView = {
+  live: quietLive,
   rollouts: undefined,
   metrics: (format) => metrics.render(format),
   readiness: () => "ready",

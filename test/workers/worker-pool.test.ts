@@ -41,7 +41,12 @@ async function echoingPool() {
     size: 2,
     spawn: () => new Worker(new URL("./echoing-worker.ts", import.meta.url)),
     first: { config, env: {}, logLevel: "silent", ticketKeys: new Uint8Array(), workers: 2 },
-    listener: { access: () => {}, log: () => {}, rollout: ({ release, id }) => reports.push(`${release} ${id}`) },
+    listener: {
+      access: () => {},
+      log: () => {},
+      rollout: ({ release, id }) => reports.push(`${release} ${id}`),
+      decisions: () => {},
+    },
     log: createLogger({ level: "silent", nowMs: () => 0 }),
     monotonicMs: () => performance.now(),
   });

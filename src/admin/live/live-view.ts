@@ -1,6 +1,6 @@
-import type { DecisionBatch } from "../../observe/live/decision-tail.ts";
 import type { LogEntry } from "../../observe/live/activity-log.ts";
-import type { EndpointReport } from "../api.ts";
+import type { DecisionBatch } from "../../observe/live/decision-tail.ts";
+import type { EndpointReport } from "../endpoint-report.ts";
 import type { HistoryBody, LiveRelease, TickBody } from "./live-bodies.ts";
 
 /** What is so at the moment, and what happens: the source of the dashboard. Asking costs the lanes nothing. */
