@@ -1,6 +1,7 @@
 import { Ajv2020 } from "ajv/dist/2020.js";
 import { describe, expect, test } from "vitest";
-import { reportEndpoints, reportRelease } from "../../src/admin/api.ts";
+import { reportRelease } from "../../src/admin/api.ts";
+import { reportEndpoints } from "../../src/admin/endpoint-report.ts";
 import { eventBody } from "../../src/admin/rollout-body.ts";
 import { StatsRegistry } from "../../src/observe/stats-registry.ts";
 import { adminOf, bearer, event, MemoryRollouts } from "./memory-rollouts.ts";

@@ -20,7 +20,10 @@ export class SlotRing {
   moveTo(slot: number): void {
     if (slot === this.#newest) return;
     const [first, last] = slot > this.#newest ? [this.#newest + 1, slot] : [slot, this.#newest];
-    for (let each = Math.max(first, last - this.#length + 1); each <= last; each++) this.#at(each).fill(0);
+    for (let each = Math.max(first, last - this.#length + 1); each <= last; each++) {
+      const start = this.#startOf(each);
+      this.#numbers.fill(0, start, start + this.#width);
+    }
     this.#newest = slot;
   }
 
@@ -36,7 +39,12 @@ export class SlotRing {
   }
 
   #at(slot: number): Float32Array {
-    const place = ((slot % this.#length) + this.#length) % this.#length;
-    return this.#numbers.subarray(place * this.#width, (place + 1) * this.#width);
+    const start = this.#startOf(slot);
+    return this.#numbers.subarray(start, start + this.#width);
+  }
+
+  /** Slots before 1970 have negative numbers. */
+  #startOf(slot: number): number {
+    return (((slot % this.#length) + this.#length) % this.#length) * this.#width;
   }
 }

@@ -94,7 +94,10 @@ function added(versions: Map<string, CountedVersion>, version: string): CountedV
   return counted;
 }
 
-/** A route keeps its counts when it changes the release, so the sums before and after would differ. */
+/**
+ * A route keeps its counts when it changes the release, so the sums before and after would differ. What such a route
+ * counted since the change is still the former release's.
+ */
 function goOn(
   versions: Map<string, CountedVersion>,
   before: ReadonlyMap<string, CountedVersion> | undefined,

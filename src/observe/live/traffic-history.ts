@@ -143,9 +143,13 @@ export class TrafficHistory {
   }
 }
 
-/** Undefined if a sum fell: a data plane counts from zero again, and nobody knows how much it had counted. */
+/**
+ * Undefined if there was nothing, or if a sum fell: a data plane counts from zero again, and nobody knows how much it
+ * had counted.
+ */
 function countedSince(before: Float64Array | undefined, now: Float64Array | undefined): Float64Array | undefined {
   if (before === undefined || now === undefined) return before === undefined ? now : undefined;
+  if (now[requestsAt] === before[requestsAt]) return undefined;
   const since = now.map((count, at) => count - (before[at] ?? 0));
   return since.some((count) => count < 0) ? undefined : since;
 }
