@@ -2,6 +2,7 @@ import { randomBytes, randomUUID } from "node:crypto";
 import type { AddressInfo } from "node:net";
 import { join } from "node:path";
 import type { FastifyInstance } from "fastify";
+import type { LiveView } from "../admin/live/live-view.ts";
 import { createAdminServer } from "../admin/server.ts";
 import type { BindAddress } from "../config/compiled-config.ts";
 import { DatabaseFile } from "../config/database-file.ts";
@@ -121,6 +122,10 @@ export class App {
 
   get rollouts(): Rollouts {
     return this.#parts.rollouts.controller;
+  }
+
+  get live(): LiveView {
+    return this.#parts.live;
   }
 
   /** Reloads the configuration, as on SIGHUP. */

@@ -98,3 +98,26 @@ describe("the workers' rollouts", () => {
     await expect.poll(() => reports.filter((report) => report === "start now").length).toBe(2);
   });
 });
+
+describe("the workers' traffic", () => {
+  const hitsOf = async (pool: WorkerPool) => (await pool.traffic()).get("shop")?.ruleHits.get("qa");
+
+  it("is their sum, and does not fall when one exits", async () => {
+    const { pool, reports } = await echoingPool();
+    expect(await hitsOf(pool)).toBe(2);
+    await pool.direct(directions("exit"));
+    await expect.poll(() => reports.filter((report) => report.startsWith("start")).length).toBe(4);
+    await expect.poll(() => hitsOf(pool)).toBe(4);
+  });
+
+  it("is as it was before where a worker is slow, after 300 ms", async () => {
+    vi.useFakeTimers({ toFake: ["setTimeout"] });
+    freeAfterTest(async () => void vi.useRealTimers());
+    const { pool } = await echoingPool();
+    expect(await hitsOf(pool)).toBe(2);
+    void pool.direct(directions("silence"));
+    const hits = hitsOf(pool);
+    vi.advanceTimersByTime(300);
+    expect(await hits).toBe(2);
+  });
+});
