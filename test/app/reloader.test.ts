@@ -101,6 +101,23 @@ it("the files that a configuration names are reported with what was read, so tha
   expect(named).toEqual([{ files: ["/run/token"], contentsRead: new Map([["/run/token", token]]) }]);
 });
 
+it("each load that changed the status is told, with what was active before", async () => {
+  const { made, change, preparing, statuses } = reloader(1);
+  await made.reload();
+  change(2, "no such key: 1");
+  await made.reload();
+  change(2);
+  const reload = made.reload();
+  await expect.poll(() => preparing.length).toBe(1);
+  expect(statuses.length).toBe(1);
+  preparing[0]?.answer(prepared);
+  await reload;
+  expect(statuses).toMatchObject([
+    { now: { hash: hashOf(1), lastError: { atMs: 0 } }, before: { hash: hashOf(1), lastError: undefined } },
+    { now: { hash: hashOf(2), lastError: undefined }, before: { hash: hashOf(1), lastError: { atMs: 0 } } },
+  ]);
+});
+
 describe("the log of a reload", () => {
   it.each([
     {

@@ -106,7 +106,8 @@ describe("the workers' traffic", () => {
     const { pool, reports } = await echoingPool();
     expect(await hitsOf(pool)).toBe(2);
     await pool.direct(directions("exit"));
-    await expect.poll(() => reports.filter((report) => report.startsWith("start")).length).toBe(4);
+    await pool.direct(directions("now"));
+    await expect.poll(() => reports.filter((report) => report === "start now").length).toBe(2);
     await expect.poll(() => hitsOf(pool)).toBe(4);
   });
 
