@@ -1,8 +1,8 @@
 import { isDeepStrictEqual } from "node:util";
 import type { LiveRelease } from "../admin/live/live-bodies.ts";
 import { describeCondition } from "../decide/condition.ts";
+import type { Release } from "../decide/release.ts";
 import { describeUse, type ReleaseSpec, type StickySpec, type Weights } from "../decide/release-spec.ts";
-import type { TrafficByRelease } from "../decide/release-traffic.ts";
 import { weightRatios, withWeightsInForce } from "../observe/weight-ratio.ts";
 import type { Snapshot } from "../proxy/snapshot.ts";
 
@@ -12,21 +12,17 @@ const maxText = 500;
 /** What is configured and in force of each release: made again only when something of it has changed. */
 export class LiveReleases {
   #snapshot: Snapshot | undefined;
-  #traffic: TrafficByRelease | undefined;
   #weights: readonly (Weights | undefined)[] = [];
   #releases: readonly LiveRelease[] = [];
 
-  /** `traffic`: what rollouts and operators want of the releases now. */
-  of(snapshot: Snapshot, traffic: TrafficByRelease): readonly LiveRelease[] {
-    const weights = Array.from(snapshot.releases.values(), ({ policy }) => policy.weights);
-    const isSame = snapshot === this.#snapshot && traffic === this.#traffic && isSameList(weights, this.#weights);
-    if (isSame) return this.#releases;
-    const releases = Array.from(snapshot.releases.values(), ({ policy }) =>
-      liveRelease(snapshot, policy.spec, policy.weights, traffic.get(policy.name)?.rollout !== undefined),
-    );
+  of(snapshot: Snapshot): readonly LiveRelease[] {
+    const policies = Array.from(snapshot.releases.values(), ({ policy }) => policy);
+    // What directs a release makes other weights.
+    const weights = policies.map((policy) => policy.weights);
+    if (snapshot === this.#snapshot && isSameList(weights, this.#weights)) return this.#releases;
+    const releases = policies.map((policy) => liveRelease(snapshot, policy));
     if (!isDeepStrictEqual(releases, this.#releases)) this.#releases = releases;
     this.#snapshot = snapshot;
-    this.#traffic = traffic;
     this.#weights = weights;
     return this.#releases;
   }
@@ -36,12 +32,7 @@ function isSameList<T>(one: readonly T[], other: readonly T[]): boolean {
   return one.length === other.length && one.every((value, at) => value === other[at]);
 }
 
-function liveRelease(
-  { config }: Pick<Snapshot, "config">,
-  spec: ReleaseSpec,
-  weights: Weights | undefined,
-  isDirected: boolean,
-): LiveRelease {
+function liveRelease({ config }: Pick<Snapshot, "config">, { spec, weights, isDirected }: Release): LiveRelease {
   const inForce = withWeightsInForce({ spec, weights });
   const shares = new Map(Array.from(weightRatios([inForce]), ({ version, ratio }) => [version, ratio]));
   const routes = config.routes.filter(({ release }) => release === spec.name);

@@ -9,18 +9,18 @@ import type { Logger } from "../observe/log.ts";
 import { releaseGroup } from "../observe/release-stats.ts";
 import type { StatsRegistry } from "../observe/stats-registry.ts";
 import { withWeightsInForce } from "../observe/weight-ratio.ts";
+import type { Rollouts } from "../rollout/rollouts-api.ts";
 import type { Schedule } from "../upstream/clock.ts";
 import type { DataPlane } from "./data-plane.ts";
 import { EndpointChanges } from "./endpoint-changes.ts";
 import { rolloutEntry } from "./live-entries.ts";
 import { LiveReleases } from "./live-releases.ts";
-import type { RunningRollouts } from "./rollouts.ts";
 
 export interface LiveParts {
   readonly instance: string;
   readonly dataPlane: Pick<DataPlane, "active" | "endpoints" | "traffic" | "watchDecisions">;
   readonly stats: StatsRegistry;
-  readonly rollouts: Pick<RunningRollouts["controller"], "directions" | "eventsAfter" | "subscribe">;
+  readonly rollouts: Pick<Rollouts, "eventsAfter" | "subscribe">;
   readonly activity: ActivityLog;
   readonly log: Logger;
   readonly nowMs: () => number;
@@ -60,8 +60,7 @@ export class Live implements LiveView {
   }
 
   releases(): readonly LiveRelease[] {
-    const { dataPlane, rollouts } = this.#parts;
-    return this.#releases.of(dataPlane.active.current, rollouts.directions.traffic);
+    return this.#releases.of(this.#parts.dataPlane.active.current);
   }
 
   endpoints(): readonly EndpointReport[] {

@@ -1,6 +1,5 @@
 import { describe, expect, it } from "vitest";
 import { LiveReleases } from "../../src/app/live-releases.ts";
-import type { TrafficByRelease } from "../../src/decide/release-traffic.ts";
 import { activeSnapshot } from "../kit/snapshot.ts";
 
 const yaml = (release: string) => `
@@ -18,10 +17,8 @@ releases: { shop: { ${release} } }
 routes: [{ name: cart, match: { path: { prefix: /cart } }, service: shop, release: shop }, { name: all, service: shop, release: shop }]
 `;
 
-const none: TrafficByRelease = new Map();
-
 const of = (release: string) => {
-  const [shop] = new LiveReleases().of(activeSnapshot(yaml(release)).current, none);
+  const [shop] = new LiveReleases().of(activeSnapshot(yaml(release)).current);
   if (shop === undefined) throw new Error("there is no release");
   return shop;
 };
@@ -83,14 +80,14 @@ describe("the list of releases", () => {
   it("is the same object until something of it changes", () => {
     const active = activeSnapshot(yaml("split: { stable: 90, canary: 10 }"));
     const releases = new LiveReleases();
-    const first = releases.of(active.current, none);
-    expect(releases.of(active.current, none)).toBe(first);
+    const first = releases.of(active.current);
+    expect(releases.of(active.current)).toBe(first);
     active.replace(active.current.config, "the same again");
-    expect(releases.of(active.current, none)).toBe(first);
+    expect(releases.of(active.current)).toBe(first);
     const split = { split: { stable: 50, canary: 50 }, rollout: undefined };
     const traffic = new Map([["shop", split]]);
     active.direct(traffic);
-    const [shop] = releases.of(active.current, traffic);
+    const [shop] = releases.of(active.current);
     expect(shop?.versions).toContainEqual({ version: "canary", configuredShare: 0.5 });
     expect(shop).toMatchObject({ configuredSplit: { stable: 90, canary: 10 }, isDirected: false });
   });
@@ -100,8 +97,19 @@ describe("the list of releases", () => {
     const rollout = { id: "1", baseline: "stable", candidate: "canary", candidateIs: "drawn", step: 0 } as const;
     const traffic = new Map([["shop", { split: undefined, rollout: { ...rollout, weight: 25, rings: [] } }]]);
     active.direct(traffic);
-    const [shop] = new LiveReleases().of(active.current, traffic);
+    const [shop] = new LiveReleases().of(active.current);
     expect(shop?.isDirected).toBe(true);
     expect(shop?.versions).toContainEqual({ version: "canary", configuredShare: 0.25 });
+  });
+
+  it("tells that a rollout has taken the candidate back, also where that leaves the weights as they were", () => {
+    const active = activeSnapshot(yaml("split: { stable: 100 }"));
+    const releases = new LiveReleases();
+    expect(releases.of(active.current)[0]?.isDirected).toBe(false);
+    const rollout = { id: "1", baseline: "stable", candidate: "canary", candidateIs: "withdrawn", step: 0 } as const;
+    active.direct(new Map([["shop", { split: undefined, rollout: { ...rollout, weight: 0, rings: [] } }]]));
+    expect(releases.of(active.current)[0]?.isDirected).toBe(true);
+    active.direct(new Map());
+    expect(releases.of(active.current)[0]?.isDirected).toBe(false);
   });
 });
