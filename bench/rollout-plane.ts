@@ -57,6 +57,7 @@ const plane = new InProcessDataPlane({
   onRolloutReport: (report) => {
     sightings += report.sightings.length;
   },
+  onDecisions: () => {},
 });
 
 endWithParent();

@@ -1,5 +1,6 @@
 import { type AdminView, type ExplainQuery, reportRelease } from "../admin/api.ts";
 import { reportEndpoints } from "../admin/endpoint-report.ts";
+import type { LiveView } from "../admin/live/live-view.ts";
 import { formatDiagnostic } from "../config/schema-kit/diagnostics.ts";
 import type { RandomSource } from "../decide/unit.ts";
 import { Metrics } from "../observe/metrics.ts";
@@ -23,6 +24,7 @@ export interface AdminSources {
   readonly random: RandomSource;
   /** False if the configuration came from flags. */
   readonly fromFile: boolean;
+  readonly live: LiveView;
   readonly rollouts: Pick<RunningRollouts, "controller" | "notifications">;
   readonly planner: AdminView["planner"];
 }
@@ -57,6 +59,7 @@ export function adminView(sources: AdminSources): AdminView {
   return {
     rollouts,
     planner: sources.planner,
+    live: sources.live,
     async metrics(format) {
       await dataPlane.refresh();
       atScrape = rollouts.all();

@@ -1,29 +1,35 @@
-import { randomBytes } from "node:crypto";
+import { randomBytes, randomUUID } from "node:crypto";
 import type { AddressInfo } from "node:net";
 import { join } from "node:path";
 import type { FastifyInstance } from "fastify";
+import type { LiveView } from "../admin/live/live-view.ts";
 import { createAdminServer } from "../admin/server.ts";
 import type { BindAddress } from "../config/compiled-config.ts";
-import { DatabaseFile } from "../config/database-file.ts";
-import { type LoadedConfig, type LoadResult, loadConfigFile, loadConfigText } from "../config/load.ts";
+import type { LoadedConfig } from "../config/load.ts";
 import { formatDiagnostic } from "../config/schema-kit/diagnostics.ts";
 import { formatDuration } from "../config/schema-kit/scalars.ts";
-import { FileWatcher } from "../config/watch.ts";
 import { ticketKeyBytes } from "../listener/tls.ts";
 import { descriptorOf, missingNodeInternals } from "../node-internals.ts";
+import { ActivityLog } from "../observe/live/activity-log.ts";
+import type { DecisionBatch } from "../observe/live/decision-tail.ts";
 import { createLogger, type Logger, type LogLevel } from "../observe/log.ts";
 import { LogDestination } from "../observe/log-destination.ts";
 import type { RolloutReport } from "../observe/rollout/rollout-report.ts";
 import { StatsRegistry } from "../observe/stats-registry.ts";
 import { upstreamGroup } from "../observe/upstream-stats.ts";
 import type { Rollouts } from "../rollout/rollouts-api.ts";
+import { scheduleUnref } from "../upstream/clock.ts";
 import { descriptorReserve } from "../upstream/descriptor-reserve.ts";
 import type { BoundListener } from "../workers/messages.ts";
 import { workerCount } from "../workers/worker-count.ts";
 import { adminView } from "./admin-view.ts";
 import { warnOfExpiry } from "./certificate-expiries.ts";
+import { type ConfigSource, createLoader, type Loader, sourceName, type Watcher, watch } from "./config-source.ts";
 import { bound, type DataPlane, formatAddress, StartError } from "./data-plane.ts";
 import { InProcessDataPlane } from "./in-process-data-plane.ts";
+import { Live } from "./live.ts";
+import { auditEntry, reloadEntry } from "./live-entries.ts";
+import { loadPage } from "./page/load-page.ts";
 import { PlanThread } from "./plan-thread.ts";
 import { batchedRandom } from "./random.ts";
 import { Reloader } from "./reloader.ts";
@@ -31,11 +37,6 @@ import { RunningRollouts } from "./rollouts.ts";
 import { WorkerDataPlane, type WorkerDataPlaneParts } from "./worker-data-plane.ts";
 
 export { StartError };
-
-/** The configuration's source: a file, which is watched and reloaded, or text made from flags. */
-export type ConfigSource =
-  | { readonly kind: "file"; readonly path: string }
-  | { readonly kind: "text"; readonly name: string; readonly text: string };
 
 export interface AppOptions {
   readonly source: ConfigSource;
@@ -85,7 +86,7 @@ export class App {
     const log = createLogger({ level: options.logLevel, nowMs });
     // Watch before the first load, so that a change in between is not missed.
     const watcher = watch(options.source, log);
-    const loader = createLoader(options);
+    const loader = createLoader(options, nowMs);
     const first = await loader.load();
     if (!first.ok) {
       watcher?.close();
@@ -117,6 +118,10 @@ export class App {
 
   get rollouts(): Rollouts {
     return this.#parts.rollouts.controller;
+  }
+
+  get live(): LiveView {
+    return this.#parts.live;
   }
 
   /** Reloads the configuration, as on SIGHUP. */
@@ -183,6 +188,7 @@ interface Parts {
   readonly planner: PlanThread;
   readonly dataPlane: DataPlane;
   readonly rollouts: RunningRollouts;
+  readonly live: Live;
   readonly accessLines: LogDestination;
   readonly lifecycle: { draining: boolean };
   /** Logs certificates that expire soon, once a day. */
@@ -205,6 +211,9 @@ interface Foundation {
 
 const dayMs = 86_400_000;
 
+/** Anyone may be refused by these, and as often as he likes: that must not drive out what happened. */
+const refusedAtTheDoor: ReadonlySet<number> = new Set([401, 403, 405]);
+
 function build(foundation: Foundation): Parts {
   const { options, log, watcher, loader, first, rollouts } = foundation;
   const stats = new StatsRegistry();
@@ -213,7 +222,14 @@ function build(foundation: Foundation): Parts {
     dropped: stats.accessLog.dropped,
     onTrouble: (error) => log.error({ error: error.message }, "cannot write the access log"),
   });
-  const dataPlane = createDataPlane(foundation, stats, accessLines);
+  const dataPlane = createDataPlane(foundation, stats, accessLines, (batch) => live.decided(batch));
+  const activity = new ActivityLog(nowMs);
+  const live = new Live({
+    ...{ dataPlane, stats, activity, log, nowMs },
+    instance: randomUUID(),
+    rollouts: rollouts.controller,
+    schedule: scheduleUnref,
+  });
   const lifecycle = { draining: false };
   const file = sourceName(options.source);
   const reloader = new Reloader(
@@ -230,6 +246,7 @@ function build(foundation: Foundation): Parts {
       stats: stats.reloads,
       log,
       nowMs,
+      onStatus: (now, before) => activity.add(reloadEntry(now, before)),
       onFiles: (files, contentsRead) => watcher?.alsoWatch(files, contentsRead),
     },
     first,
@@ -246,7 +263,7 @@ function build(foundation: Foundation): Parts {
     traffic: (release) => rollouts.controller.directions.traffic.get(release),
   });
   const view = adminView({
-    ...{ stats, dataPlane, reloader, rollouts, planner, lifecycle, nowMs, fromFile },
+    ...{ stats, dataPlane, reloader, rollouts, live, planner, lifecycle, nowMs, fromFile },
     random: batchedRandom(),
   });
   const admin = createAdminServer(view, {
@@ -254,21 +271,42 @@ function build(foundation: Foundation): Parts {
     access: () => dataPlane.active.current.config.adminAccess,
     nowMs,
     monotonicMs: () => performance.now(),
+    page: loadPage,
     isScarce: (newest) => !descriptorReserve.allowsAdmin(descriptorOf(newest)),
     onFailure: (error) => log.error({ err: error }, "admin request failed with an internal error"),
-    audit: (entry) => log.info({ ...entry }, "audit"),
+    audit: (entry) => {
+      log.info({ ...entry }, "audit");
+      if (!refusedAtTheDoor.has(entry.status)) activity.add(auditEntry(entry));
+    },
   });
   const warn = () => warnOfExpiry(dataPlane.active.current.config.listeners, nowMs(), log);
   const certificates = setInterval(warn, dayMs).unref();
-  return { log, stats, reloader, watcher, admin, planner, dataPlane, rollouts, accessLines, lifecycle, certificates };
+  return {
+    ...{ log, stats, reloader, watcher, admin, planner, dataPlane },
+    ...{ rollouts, live, accessLines, lifecycle, certificates },
+  };
 }
 
-function createDataPlane(foundation: Foundation, stats: StatsRegistry, accessLines: LogDestination): DataPlane {
+function createDataPlane(
+  foundation: Foundation,
+  stats: StatsRegistry,
+  accessLines: LogDestination,
+  onDecisions: (batch: DecisionBatch) => void,
+): DataPlane {
   const { options, worker, log, loader, first, size, rollouts } = foundation;
   const ticketKeys = randomBytes(ticketKeyBytes);
   const onRolloutReport = (report: RolloutReport) => rollouts.controller.report(report);
   if (size === 1)
-    return new InProcessDataPlane({ first, stats, accessLines, log, ticketKeys, planes: 1, onRolloutReport });
+    return new InProcessDataPlane({
+      first,
+      stats,
+      accessLines,
+      log,
+      ticketKeys,
+      planes: 1,
+      onRolloutReport,
+      onDecisions,
+    });
   const { logLevel, env, source } = options;
   const { secrets } = loader;
   return new WorkerDataPlane({
@@ -283,6 +321,7 @@ function createDataPlane(foundation: Foundation, stats: StatsRegistry, accessLin
     secrets,
     ticketKeys,
     onRolloutReport,
+    onDecisions,
     ...worker,
   });
 }
@@ -290,68 +329,6 @@ function createDataPlane(foundation: Foundation, stats: StatsRegistry, accessLin
 /** A file that the configuration names wins. */
 function stateFileOf({ stateDir }: AppOptions, { compiled }: LoadedConfig): string | undefined {
   return compiled.stateFile ?? (stateDir === undefined ? undefined : join(stateDir, "state.json"));
-}
-
-interface Loader {
-  readonly load: () => Promise<LoadResult>;
-  /** One random secret per release for the life of the process: a reload must not invalidate its pins. */
-  readonly secrets: ReadonlyMap<string, Uint8Array>;
-}
-
-function createLoader({ source, env, stateDir }: AppOptions): Loader {
-  const secrets = new Map<string, Uint8Array>();
-  const randomSecret = (release: string): Uint8Array => {
-    const secret = secrets.get(release) ?? randomBytes(32);
-    secrets.set(release, secret);
-    return secret;
-  };
-  const database = new DatabaseFile();
-  const options = { env, randomSecret, nowMs, openDatabase: database.open, hasStateDir: stateDir !== undefined };
-  const load = () =>
-    source.kind === "file"
-      ? loadConfigFile(source.path, options)
-      : loadConfigText(source.text, { ...options, file: source.name });
-  return { secrets, load: () => loadWithDatabase(load, database) };
-}
-
-/** Limits retries while the database file keeps changing. */
-const maxLoads = 5;
-
-/** A load is synchronous and cannot read the database, so it is repeated after the database has been read. */
-async function loadWithDatabase(load: () => LoadResult, database: DatabaseFile): Promise<LoadResult> {
-  let result = load();
-  for (let loads = 1; loads < maxLoads && (await database.readMissing()); loads++) result = load();
-  return result;
-}
-
-/** Watches the configuration file and the files that it names. */
-interface Watcher {
-  alsoWatch(files: readonly string[], contentsRead: ReadonlyMap<string, Uint8Array>): void;
-  /** Sets the listener. A change since the watch started is reported at once. */
-  onChange(listener: () => void): void;
-  close(): void;
-}
-
-function watch(source: ConfigSource, log: Logger): Watcher | undefined {
-  if (source.kind === "text") return undefined;
-  let listener: (() => void) | undefined;
-  const files = new FileWatcher({
-    files: [source.path],
-    onChange: () => listener?.(),
-    onWarning: (message) => log.warn(message),
-  });
-  return {
-    alsoWatch: (others, contentsRead) => files.setFiles([source.path, ...others], contentsRead),
-    onChange(next) {
-      listener = next;
-      files.check();
-    },
-    close: () => files.close(),
-  };
-}
-
-function sourceName(source: ConfigSource): string {
-  return source.kind === "file" ? source.path : source.name;
 }
 
 function bindAdmin(admin: FastifyInstance, address: BindAddress): Promise<AddressInfo> {
@@ -367,6 +344,7 @@ async function release({
   watcher,
   dataPlane,
   rollouts,
+  live,
   accessLines,
   admin,
   planner,
@@ -377,6 +355,7 @@ async function release({
   lifecycle.draining = true;
   watcher?.close();
   clearInterval(certificates);
+  live.close();
   await dataPlane.dispose();
   await rollouts.close();
   // The log's reader may have stopped reading, so do not wait for long.

@@ -2,6 +2,7 @@ import type { AddressInfo } from "node:net";
 import type { ListenerSpec } from "../config/compiled-config.ts";
 import type { LoadedConfig } from "../config/load.ts";
 import { addressText } from "../config/sections/listener.ts";
+import type { TrafficCounts } from "../observe/live/traffic-counts.ts";
 import type { Logger } from "../observe/log.ts";
 import type { RolloutReport } from "../observe/rollout/rollout-report.ts";
 import type { Directions } from "../observe/rollout/rollout-taps.ts";
@@ -38,6 +39,13 @@ export interface DataPlane {
   direct(directions: Directions): Promise<void>;
   /** Updates stats and endpoint health, with workers from all of them. */
   refresh(): Promise<void>;
+  /**
+   * The requests of each release since this process started. It costs little and soon resolves: with workers, one that
+   * is slow is counted as it was before.
+   */
+  traffic(): Promise<TrafficCounts>;
+  /** Whether it hands sampled decisions to whom it was made with. At first it does not. */
+  watchDecisions(areWatched: boolean): void;
   /** From now on every response closes its connection. */
   drain(): void;
   /** Stops accepting, and resolves once the last request has ended. */

@@ -8,6 +8,8 @@ import { Listener } from "../listener/listener.ts";
 import { SharedPools } from "../listener/shared-pools.ts";
 import { AccessLog, type LineDestination } from "../observe/access-log.ts";
 import { dnsGroup } from "../observe/dns-stats.ts";
+import { type DecisionBatch, DecisionTail } from "../observe/live/decision-tail.ts";
+import { TrafficCounter, type TrafficCounts } from "../observe/live/traffic-counts.ts";
 import type { Logger } from "../observe/log.ts";
 import { Observer } from "../observe/observer.ts";
 import { type ExporterSpec, SpanExporter } from "../observe/otlp-exporter.ts";
@@ -48,6 +50,8 @@ export interface DataPlaneParts {
   readonly planes: number;
   /** Takes what was seen of rollouts: at once where an answer was bad. May call `direct`. */
   readonly onRolloutReport: (report: RolloutReport) => void;
+  /** Takes sampled decisions while they are watched. */
+  readonly onDecisions: (batch: DecisionBatch) => void;
 }
 
 /** Maximum time for accepting the connections in the backlog before a close. */
@@ -75,6 +79,8 @@ export class InProcessDataPlane implements DataPlane {
   readonly #taps: RolloutTaps;
   readonly #keys: JwksFetcher;
   readonly #accessLog: AccessLog;
+  readonly #tail: DecisionTail;
+  readonly #traffic: TrafficCounter;
   readonly #spans: SpanExporter;
   readonly #context: DataPlaneContext;
   readonly #overload: OverloadManager;
@@ -117,6 +123,8 @@ export class InProcessDataPlane implements DataPlane {
     this.active = new ActiveSnapshot(stats, this.endpoints, first.compiled, first.hash, keys, services, this.#taps);
     this.#checks.configure(first.compiled.services);
     this.#accessLog = new AccessLog({ destination: accessLines, sample: first.compiled.accessLog.sample, nowMs });
+    this.#tail = new DecisionTail({ handOver: parts.onDecisions, nowMs, schedule: scheduleUnref });
+    this.#traffic = new TrafficCounter(stats);
     this.#spans = new SpanExporter({
       stats: stats.spans,
       resource: { version: packageVersion, instanceId: randomUUID() },
@@ -131,7 +139,7 @@ export class InProcessDataPlane implements DataPlane {
     this.#context = new DataPlaneContext({
       active: this.active,
       clock: this.#clock,
-      observer: new Observer(this.#accessLog),
+      observer: new Observer(this.#accessLog, this.#tail),
       overload: this.#overload,
       mirrors: this.#pools.mirrors,
       spans: this.#spans,
@@ -184,6 +192,14 @@ export class InProcessDataPlane implements DataPlane {
 
   async refresh(): Promise<void> {}
 
+  async traffic(): Promise<TrafficCounts> {
+    return this.#traffic.counts(this.active.current.config);
+  }
+
+  watchDecisions(areWatched: boolean): void {
+    this.#tail.watch(areWatched);
+  }
+
   drain(): void {
     this.#context.draining = true;
   }
@@ -210,6 +226,7 @@ export class InProcessDataPlane implements DataPlane {
     this.abort();
     await this.#close();
     this.#taps.close();
+    this.#tail.watch(false);
     await this.#keys.close();
     await this.#pools.destroy();
     await this.#spans.destroy();

@@ -35,6 +35,8 @@ export interface ReloaderParts {
   readonly stats: ReloadStats;
   readonly log: Logger;
   readonly nowMs: () => number;
+  /** Called after each load that changed the status: activated, or rejected with `lastError`. */
+  readonly onStatus: (now: ConfigStatus, before: ConfigStatus) => void;
   /**
    * Called after each load with the files that the configuration names, even if it is rejected, and with the contents
    * that were read, so that a file that has changed since is loaded again.
@@ -117,19 +119,23 @@ export class Reloader {
     await rollouts?.commit();
     await preparation?.commit();
     stats.reloaded(nowMs());
+    const before = this.#status;
     this.#status = this.#statusOf(result);
     this.#active = sourcesOf(result);
     this.#logReload(result.warnings);
+    this.#parts.onStatus(this.#status, before);
   }
 
   #reject(problems: readonly Diagnostic[]): void {
-    const { stats, log, nowMs } = this.#parts;
+    const { stats, log, nowMs, onStatus } = this.#parts;
+    const before = this.#status;
     stats.rejected();
     this.#status = { ...this.#status, lastError: { atMs: nowMs(), problems } };
     log.error(
       { file: this.#status.file, active: this.#status.hash, problems: problems.map(formatDiagnostic) },
       "configuration reload rejected; the previous configuration stays active",
     );
+    onStatus(this.#status, before);
   }
 
   #logReload(warnings: readonly Diagnostic[]): void {

@@ -4,6 +4,8 @@ import { Worker } from "node:worker_threads";
 import type { LoadedConfig } from "../config/load.ts";
 import type { TrafficByRelease } from "../decide/release-traffic.ts";
 import { PublishedKeyRegistry } from "../identify/published-keys.ts";
+import type { DecisionBatch } from "../observe/live/decision-tail.ts";
+import type { TrafficCounts } from "../observe/live/traffic-counts.ts";
 import { destinationOf, type Logger, type LogLevel } from "../observe/log.ts";
 import type { LogDestination } from "../observe/log-destination.ts";
 import { JwksStats } from "../observe/process-stats.ts";
@@ -35,6 +37,8 @@ export interface WorkerDataPlaneParts {
   readonly ticketKeys: Uint8Array;
   /** Takes what each worker saw of rollouts. May call `direct`. */
   readonly onRolloutReport: (report: RolloutReport) => void;
+  /** Takes decisions that workers sampled, while they are watched. */
+  readonly onDecisions: (batch: DecisionBatch) => void;
   /** The entry file of a worker; default: `worker-main`. */
   readonly entry?: URL;
   /** The heap limit of each worker in MiB; default: an equal share of V8's limit for this process. */
@@ -60,7 +64,7 @@ export class WorkerDataPlane implements DataPlane {
   #traffic: TrafficByRelease = new Map();
 
   constructor(parts: WorkerDataPlaneParts) {
-    const { size, first, stats, accessLines, log, logLevel, env, ticketKeys, onRolloutReport } = parts;
+    const { size, first, stats, accessLines, log, logLevel, env, ticketKeys, onRolloutReport, onDecisions } = parts;
     this.#parts = parts;
     // For explanations. Workers fetch, log and count for themselves.
     this.#keys = new JwksFetcher({ stats: new JwksStats(), log: undefined, monotonicMs: () => performance.now() });
@@ -75,6 +79,7 @@ export class WorkerDataPlane implements DataPlane {
         access: (lines, count) => accessLines.write(lines, count),
         log: (line) => ownLog.write(line),
         rollout: judgedSafely(onRolloutReport, log),
+        decisions: onDecisions,
       },
       log,
       monotonicMs: () => performance.now(),
@@ -134,6 +139,14 @@ export class WorkerDataPlane implements DataPlane {
       endpoint.health.believe(health.get(key) ?? unknown);
       endpoint.singleUse.untilMs = singleUse.get(key) ?? 0;
     }
+  }
+
+  traffic(): Promise<TrafficCounts> {
+    return this.#pool.traffic();
+  }
+
+  watchDecisions(areWatched: boolean): void {
+    this.#pool.watchDecisions(areWatched);
   }
 
   drain(): void {

@@ -37,6 +37,8 @@ class WorkerMain {
     },
     direct: (directions) => this.#running().plane.direct(directions).then(noAnswer),
     counts: () => this.#counts(),
+    traffic: () => this.#running().plane.traffic(),
+    watchDecisions: (areWatched) => noAnswer(this.#running().plane.watchDecisions(areWatched)),
     drain: () => noAnswer(this.#running().plane.drain()),
     close: () => this.#running().plane.close().then(noAnswer),
     abort: () => noAnswer(this.#running().plane.abort()),
@@ -66,7 +68,7 @@ class WorkerMain {
   }
 
   async #start(input: StartInput): Promise<undefined> {
-    const { config, directions, env, logLevel, ticketKeys, worker, workers } = input;
+    const { config, directions, areDecisionsWatched, env, logLevel, ticketKeys, worker, workers } = input;
     const to = { write: (line: string) => this.#post({ kind: "log", line }) };
     this.#env = env;
     this.#plane = new InProcessDataPlane({
@@ -77,7 +79,9 @@ class WorkerMain {
       ticketKeys: Buffer.from(ticketKeys),
       planes: workers,
       onRolloutReport: (report) => this.#post({ kind: "rollout", report }),
+      onDecisions: (batch) => this.#post({ kind: "decisions", batch }),
     });
+    this.#plane.watchDecisions(areDecisionsWatched);
     await this.#plane.direct(directions);
     await this.#plane.namesResolved();
     return undefined;

@@ -1,4 +1,5 @@
-import { App, type ConfigSource, StartError } from "../app/app.ts";
+import { App, StartError } from "../app/app.ts";
+import type { ConfigSource } from "../app/config-source.ts";
 import { parseDuration } from "../config/schema-kit/scalars.ts";
 import { type LogLevel, logLevels } from "../observe/log.ts";
 import { type Command, type ExitCode, type OptionValues, type Terminal, textOption, UsageError } from "./command.ts";

@@ -108,6 +108,27 @@ export function describeTest(test: Test): string {
   }
 }
 
+/** A condition on one line, as people would say it: `userId one of "a", "b" and not (header x-beta present)`. */
+export function describeCondition(condition: Condition): string {
+  switch (condition.kind) {
+    case "all":
+    case "any":
+      return describeParts(condition.of, condition.kind === "all" ? " and " : " or ");
+    case "not":
+      return `not (${describeCondition(condition.of)})`;
+    case "percent":
+      return `${condition.percent} % of units`;
+    case "test":
+      return `${describeSubject(condition.subject)} ${describeTest(condition.test)}`;
+  }
+}
+
+function describeParts(parts: readonly Condition[], joint: string): string {
+  const isNested = (part: Condition) => part.kind === "all" || part.kind === "any";
+  const texts = parts.map((part) => (isNested(part) ? `(${describeCondition(part)})` : describeCondition(part)));
+  return texts.join(joint);
+}
+
 /** From here up a number is more likely a time in milliseconds than a count. */
 const firstLikelyTime = 1e11;
 

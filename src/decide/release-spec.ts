@@ -17,6 +17,13 @@ export interface RuleSpec {
 /** The `use` of a rule that is drawn by the release's rollout. */
 export const useRollout: unique symbol = Symbol("rollout");
 
+export function describeUse(use: RuleSpec["use"]): string {
+  if (typeof use === "string") return use;
+  if (use === useRollout) return "rollout";
+  const weights = Object.entries(use).map(([version, weight]) => `${version}: ${weight}`);
+  return `{ ${weights.join(", ")} }`;
+}
+
 export interface StickySpec {
   /** The fact that the unit is derived from; undefined: the pin's random unit. */
   readonly by:

@@ -59,6 +59,11 @@ export class Release {
     return this.#inForce.weights;
   }
 
+  /** Whether a rollout sets the weights of its two versions: it draws, or has taken the candidate back. */
+  get isDirected(): boolean {
+    return this.#inForce.rollout !== undefined || this.#inForce.withdrawn !== undefined;
+  }
+
   /** The first valid pin of a request's cookies of this release's name; see `PinCookie.read`. */
   readPin(values: readonly string[], nowMs: number, rejected: (cause: PinRejection) => void): Pin | undefined {
     return this.#cookie.read(values, nowMs, rejected);

@@ -11,6 +11,8 @@ export const bucketBounds = Object.freeze([
 const bounds = Float64Array.from(bucketBounds);
 const overflowSlot = bounds.length;
 const sumSlot = bounds.length + 1;
+/** With the one above all bounds. */
+export const bucketCount: number = bounds.length + 1;
 const slotCount = bounds.length + 2;
 
 /** A histogram's state, as plain data. */
@@ -77,6 +79,16 @@ export class Histogram implements MetricStorage {
 
   get count(): number {
     return this.cumulative().at(-1) ?? 0;
+  }
+
+  get isEmpty(): boolean {
+    return this.#slots === undefined;
+  }
+
+  /** Adds the count of each bucket, that above all bounds included, to the entries of `sums` from `at`. */
+  addTo(sums: Float64Array, at: number): void {
+    if (this.#slots === undefined) return;
+    for (let slot = 0; slot < bucketCount; slot++) sums[at + slot] = (sums[at + slot] ?? 0) + (this.#slots[slot] ?? 0);
   }
 
   /** Cumulative counts in the order of `bucketBounds`; the last entry is the total. */

@@ -12,6 +12,8 @@ export class RequestStats {
   readonly byCodeAndMethod = new SparseCounters(codeAndMethodOf);
   readonly grpcStatuses = new SparseCounters(grpcStatusOf);
   readonly duration = new Histogram();
+  /** Requests of this thread that failed, by the judged status. Not exported: the counters by code say it. */
+  failed = 0;
 
   /** Counts a request that ended. A code outside 100 to 599 is exported as `other`. */
   count(code: number, method: string): void {

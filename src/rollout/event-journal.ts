@@ -95,11 +95,12 @@ export class EventJournal {
 
   /** One line for people: `why` is the sentence, the rest is for filters. */
   #log({ release, rollout, type, phase, step, weight, by, why }: RolloutEvent): void {
-    this.#parts.log[levels[type] ?? "info"]({ release, rollout, event: type, phase, step, weight, by }, why);
+    this.#parts.log[eventLevels[type] ?? "info"]({ release, rollout, event: type, phase, step, weight, by }, why);
   }
 }
 
-const levels: Partial<Readonly<Record<RolloutEvent["type"], "info" | "warn">>> = {
+/** Events that somebody should look at; others are `info`. */
+export const eventLevels: Partial<Readonly<Record<RolloutEvent["type"], "info" | "warn">>> = {
   holding: "warn",
   paused: "warn",
   aborted: "warn",

@@ -2,6 +2,8 @@ import type { AddressInfo } from "node:net";
 import { type ConfigSources, type LoadedConfig, loadConfigText } from "../config/load.ts";
 import type { Environment } from "../config/schema-kit/yaml-tree.ts";
 import { GeoDatabase } from "../identify/geo-database.ts";
+import type { DecisionBatch } from "../observe/live/decision-tail.ts";
+import type { TrafficCounts } from "../observe/live/traffic-counts.ts";
 import type { LogLevel } from "../observe/log.ts";
 import type { RolloutReport } from "../observe/rollout/rollout-report.ts";
 import type { Directions } from "../observe/rollout/rollout-taps.ts";
@@ -16,6 +18,8 @@ export interface StartInput {
   readonly config: ConfigInput;
   /** What the rollouts want now. */
   readonly directions: Directions;
+  /** As of `watchDecisions`. */
+  readonly areDecisionsWatched: boolean;
   readonly env: Readonly<Record<string, string | undefined>>;
   readonly logLevel: LogLevel;
   /** The keys of TLS session tickets, shared because a client may return to another worker. */
@@ -60,6 +64,10 @@ export interface WorkerCalls {
   /** Replaces what is done for rollouts, from the next decision on. */
   direct: [Directions, undefined];
   counts: [undefined, WorkerCounts];
+  /** The requests of each release so far: little, since it is asked for every second. */
+  traffic: [undefined, TrafficCounts];
+  /** Whether to send sampled decisions. */
+  watchDecisions: [boolean, undefined];
   /** From now on every response closes its connection. */
   drain: [undefined, undefined];
   /** Stops accepting, and answers once the last request has ended. */
@@ -91,6 +99,8 @@ export type WorkerReply =
   | { readonly kind: "log"; readonly line: string }
   /** What it saw of a rollout. */
   | { readonly kind: "rollout"; readonly report: RolloutReport }
+  /** A sample of what it decided, while that is watched. */
+  | { readonly kind: "decisions"; readonly batch: DecisionBatch }
   /** The last message before the worker exits because of an error. */
   | { readonly kind: "dying"; readonly why: string; readonly counts: WorkerCounts | undefined };
 

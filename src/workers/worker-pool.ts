@@ -1,4 +1,5 @@
 import type { Worker } from "node:worker_threads";
+import { sumTraffic, type TrafficCounts } from "../observe/live/traffic-counts.ts";
 import type { Logger } from "../observe/log.ts";
 import { type Directions, noDirections } from "../observe/rollout/rollout-taps.ts";
 import { noCounts, pastCounts, type StatsCounts, sumCounts } from "../observe/stats-transfer.ts";
@@ -8,6 +9,8 @@ import { WorkerFailure, type WorkerListener, WorkerThread } from "./worker-threa
 
 /** A worker that does not respond in time is included with its last counts. */
 const countsTimeoutMs = 500;
+/** The same, where the main thread tells of the last second. */
+const trafficTimeoutMs = 300;
 /** Compiling a very large configuration takes seconds, and longer on a busy machine. */
 const prepareTimeoutMs = 30_000;
 const commitTimeoutMs = 10_000;
@@ -40,9 +43,12 @@ export class WorkerPool {
   readonly #slots: readonly Slot[];
   /** The counts of workers that have exited: counters must not decrease. */
   #pastCounts: StatsCounts = noCounts;
+  #pastTraffic: TrafficCounts = new Map();
   #config: ConfigInput;
   /** Of workers that start later. */
   #directions: Directions = noDirections;
+  /** Likewise. */
+  #areDecisionsWatched = false;
   #ports: readonly number[] | undefined;
   #state: "starting" | "serving" | "draining" | "stopped" = "starting";
   #restarts = 0;
@@ -141,6 +147,17 @@ export class WorkerPool {
     };
   }
 
+  /** The sum of all workers, including those that have exited; of one that is slow, as it was before. */
+  async traffic(): Promise<TrafficCounts> {
+    await Promise.all(this.#threads().map(refreshTraffic));
+    return sumTraffic([this.#pastTraffic, ...this.#threads().map(({ traffic }) => traffic)]);
+  }
+
+  watchDecisions(areWatched: boolean): void {
+    this.#areDecisionsWatched = areWatched;
+    void this.#all("watchDecisions", areWatched);
+  }
+
   /** From now on every response closes its connection. */
   drain(): void {
     this.#state = "draining";
@@ -204,7 +221,13 @@ export class WorkerPool {
     const thread = new WorkerThread(slot.number, spawn(slot.number), listener);
     slot.thread = thread;
     void thread.ended.then((why) => this.#onEnd(slot, thread, why));
-    await thread.ask("start", { ...first, worker: slot.number, config: this.#config, directions: this.#directions });
+    await thread.ask("start", {
+      ...first,
+      worker: slot.number,
+      config: this.#config,
+      directions: this.#directions,
+      areDecisionsWatched: this.#areDecisionsWatched,
+    });
     await turn;
     const unixSockets = slot.number === 1 ? "here" : "elsewhere";
     const answer = await thread.ask("listen", { ports: this.#ports, unixSockets });
@@ -216,8 +239,9 @@ export class WorkerPool {
   }
 
   #onEnd(slot: Slot, thread: WorkerThread, why: string): void {
-    const { servingSinceMs, counts, number } = thread;
+    const { servingSinceMs, counts, traffic, number } = thread;
     this.#pastCounts = pastCounts(sumCounts([this.#pastCounts, counts.stats]));
+    this.#pastTraffic = sumTraffic([this.#pastTraffic, traffic]);
     slot.thread = undefined;
     // An exit while Perch starts fails the start, which reports the reason.
     if (this.#state === "stopped" || (this.#state === "starting" && servingSinceMs === undefined)) return;
@@ -285,6 +309,14 @@ async function refreshCounts(thread: WorkerThread): Promise<void> {
     thread.counts = await thread.ask("counts", undefined, countsTimeoutMs);
   } catch (failure) {
     // The last counts stay in use. Anything but a worker's failure is rethrown.
+    reasonOf(failure);
+  }
+}
+
+async function refreshTraffic(thread: WorkerThread): Promise<void> {
+  try {
+    thread.traffic = await thread.ask("traffic", undefined, trafficTimeoutMs);
+  } catch (failure) {
     reasonOf(failure);
   }
 }

@@ -1,5 +1,7 @@
 import type { Worker } from "node:worker_threads";
 import type { LineDestination } from "../observe/access-log.ts";
+import type { DecisionBatch } from "../observe/live/decision-tail.ts";
+import type { TrafficCounts } from "../observe/live/traffic-counts.ts";
 import type { RolloutReport } from "../observe/rollout/rollout-report.ts";
 import { noCounts } from "../observe/stats-transfer.ts";
 import type { Answer, Input, WorkerCall, WorkerCounts, WorkerReply, WorkerRequest } from "./messages.ts";
@@ -11,6 +13,8 @@ export interface WorkerListener {
   log(line: string): void;
   /** What a worker saw of a rollout. */
   rollout(report: RolloutReport): void;
+  /** A sample of what a worker decided. */
+  decisions(batch: DecisionBatch): void;
 }
 
 /** A call to a worker failed; the message is the reason, as text for users. */
@@ -31,6 +35,8 @@ export class WorkerThread {
   readonly ended: Promise<string>;
   /** The last counts that it sent. */
   counts: WorkerCounts = { stats: noCounts, health: new Map(), singleUse: new Map() };
+  /** Likewise. */
+  traffic: TrafficCounts = new Map();
   state: "starting" | "serving" | "ended" = "starting";
   /** By the pool's clock; undefined until it serves. */
   servingSinceMs: number | undefined;
@@ -85,6 +91,7 @@ export class WorkerThread {
     else if (reply.kind === "access") listener.access(reply.lines, reply.count);
     else if (reply.kind === "log") listener.log(reply.line);
     else if (reply.kind === "rollout") listener.rollout(reply.report);
+    else if (reply.kind === "decisions") listener.decisions(reply.batch);
     else {
       this.#why = reply.why;
       this.counts = reply.counts ?? this.counts;

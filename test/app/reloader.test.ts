@@ -1,5 +1,5 @@
 import { describe, expect, it } from "vitest";
-import { Reloader, type ReloadPreparation } from "../../src/app/reloader.ts";
+import { type ConfigStatus, Reloader, type ReloadPreparation } from "../../src/app/reloader.ts";
 import { type LoadedConfig, type LoadResult, loadConfigText } from "../../src/config/load.ts";
 import { createLogger } from "../../src/observe/log.ts";
 import { ReloadStats } from "../../src/observe/process-stats.ts";
@@ -26,6 +26,7 @@ function reloader(first: number, rollouts: RolloutPreparation = { problems: [], 
   const loads: number[] = [];
   const named: { readonly files: readonly string[]; readonly contentsRead: ReadonlyMap<string, Uint8Array> }[] = [];
   const lines: string[] = [];
+  const statuses: { readonly now: ConfigStatus; readonly before: ConfigStatus }[] = [];
   const stats = new ReloadStats();
   const made = new Reloader(
     {
@@ -43,6 +44,7 @@ function reloader(first: number, rollouts: RolloutPreparation = { problems: [], 
       stats,
       log: createLogger({ level: "info", nowMs: () => 0, to: { write: (line) => void lines.push(line) } }),
       nowMs: () => 0,
+      onStatus: (now, before) => void statuses.push({ now, before }),
       onFiles: (files, contentsRead) => void named.push({ files, contentsRead }),
     },
     load(first) as LoadedConfig,
@@ -52,7 +54,7 @@ function reloader(first: number, rollouts: RolloutPreparation = { problems: [], 
     more = nextMore;
   };
   const logged = () => lines.map((line): Record<string, unknown> => JSON.parse(line));
-  return { made, change, preparing, loads, named, logged, stats };
+  return { made, change, preparing, loads, named, logged, statuses, stats };
 }
 
 const hashOf = (port: number) => (load(port) as LoadedConfig).hash;
@@ -97,6 +99,23 @@ it("the files that a configuration names are reported with what was read, so tha
   preparing[0]?.answer(prepared);
   await reload;
   expect(named).toEqual([{ files: ["/run/token"], contentsRead: new Map([["/run/token", token]]) }]);
+});
+
+it("each load that changed the status is told, with what was active before", async () => {
+  const { made, change, preparing, statuses } = reloader(1);
+  await made.reload();
+  change(2, "no such key: 1");
+  await made.reload();
+  change(2);
+  const reload = made.reload();
+  await expect.poll(() => preparing.length).toBe(1);
+  expect(statuses.length).toBe(1);
+  preparing[0]?.answer(prepared);
+  await reload;
+  expect(statuses).toMatchObject([
+    { now: { hash: hashOf(1), lastError: { atMs: 0 } }, before: { hash: hashOf(1), lastError: undefined } },
+    { now: { hash: hashOf(2), lastError: undefined }, before: { hash: hashOf(1), lastError: { atMs: 0 } } },
+  ]);
 });
 
 describe("the log of a reload", () => {

@@ -47,6 +47,7 @@ export async function dataPlane(
     ticketKeys: randomBytes(ticketKeyBytes),
     planes: 1,
     onRolloutReport,
+    onDecisions: () => {},
   });
   freeAfterTest(() => plane.dispose());
   const [bound] = await plane.listen();

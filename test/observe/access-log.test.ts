@@ -8,6 +8,7 @@ import { LogDestination } from "../../src/observe/log-destination.ts";
 import { Observer } from "../../src/observe/observer.ts";
 import type { Outcome } from "../../src/observe/outcome.ts";
 import { RequestStats } from "../../src/observe/request-stats.ts";
+import { unwatchedTail } from "../kit/unwatched-tail.ts";
 import { fineOutcome } from "./outcome.ts";
 
 let directory: string;
@@ -82,7 +83,7 @@ describe("observe", () => {
   test("counts, times and logs a request", async () => {
     const { log, close } = openLog(1);
     const stats = new RequestStats();
-    const observer = new Observer(log);
+    const observer = new Observer(log, unwatchedTail);
     observer.observe({ ...fineOutcome, requestId: "1", durationMs: 1500 }, stats);
     observer.observe({ ...fineOutcome, requestId: "2", status: 499, method: "POST" }, stats);
     expect([...stats.byCodeAndMethod.series()]).toEqual([
@@ -96,7 +97,7 @@ describe("observe", () => {
   test("counts what the access log does not take", async () => {
     const { log, close } = openLog(0);
     const stats = new RequestStats();
-    new Observer(log).observe(fineOutcome, stats);
+    new Observer(log, unwatchedTail).observe(fineOutcome, stats);
     expect([...stats.byCodeAndMethod.series()]).toEqual([{ labels: ["200", "GET"], value: 1 }]);
     expect(await close()).toEqual([]);
   });

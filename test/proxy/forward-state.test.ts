@@ -10,6 +10,7 @@ import type { ProxyContext } from "../../src/proxy/proxy-context.ts";
 import type { Endpoint } from "../../src/upstream/endpoint.ts";
 import { turn } from "../kit/bell.ts";
 import { snapshotOf } from "../kit/snapshot.ts";
+import { unwatchedTail } from "../kit/unwatched-tail.ts";
 
 const yaml = (more = "") => `
 services: { shop: { ${more} versions: { stable: { endpoints: ["http://a:80", "http://b:80"] } } } }
@@ -45,7 +46,7 @@ function forwarding(more?: string, method = "GET") {
   const destination = { write: (line: string) => void lines.push(line), flush: async () => {}, close: async () => {} };
   const context: ProxyContext = {
     snapshot: snapshotOf(yaml(more)),
-    observer: new Observer(new AccessLog({ destination, sample: 1, nowMs: () => 0 })),
+    observer: new Observer(new AccessLog({ destination, sample: 1, nowMs: () => 0 }), unwatchedTail),
     nowMs: () => 0,
     monotonicMs: () => 0,
     randomFraction: () => 0,

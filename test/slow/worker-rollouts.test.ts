@@ -54,6 +54,7 @@ async function workers(onRolloutReport: (report: RolloutReport) => void, logged:
     secrets,
     ticketKeys: randomBytes(ticketKeyBytes),
     onRolloutReport,
+    onDecisions: () => {},
     entry: faultyWorker,
   });
   freeAfterTest(async () => {

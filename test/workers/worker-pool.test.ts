@@ -41,7 +41,12 @@ async function echoingPool() {
     size: 2,
     spawn: () => new Worker(new URL("./echoing-worker.ts", import.meta.url)),
     first: { config, env: {}, logLevel: "silent", ticketKeys: new Uint8Array(), workers: 2 },
-    listener: { access: () => {}, log: () => {}, rollout: ({ release, id }) => reports.push(`${release} ${id}`) },
+    listener: {
+      access: () => {},
+      log: () => {},
+      rollout: ({ release, id }) => reports.push(`${release} ${id}`),
+      decisions: () => {},
+    },
     log: createLogger({ level: "silent", nowMs: () => 0 }),
     monotonicMs: () => performance.now(),
   });
@@ -91,5 +96,29 @@ describe("the workers' rollouts", () => {
     const directed = pool.direct(directions("now"));
     await directed;
     await expect.poll(() => reports.filter((report) => report === "start now").length).toBe(2);
+  });
+});
+
+describe("the workers' traffic", () => {
+  const hitsOf = async (pool: WorkerPool) => (await pool.traffic()).get("shop")?.ruleHits.get("qa");
+
+  it("is their sum, and does not fall when one exits", async () => {
+    const { pool, reports } = await echoingPool();
+    expect(await hitsOf(pool)).toBe(2);
+    await pool.direct(directions("exit"));
+    await pool.direct(directions("now"));
+    await expect.poll(() => reports.filter((report) => report === "start now").length).toBe(2);
+    await expect.poll(() => hitsOf(pool)).toBe(4);
+  });
+
+  it("is as it was before where a worker is slow, after 300 ms", async () => {
+    vi.useFakeTimers({ toFake: ["setTimeout"] });
+    freeAfterTest(async () => void vi.useRealTimers());
+    const { pool } = await echoingPool();
+    expect(await hitsOf(pool)).toBe(2);
+    void pool.direct(directions("silence"));
+    const hits = hitsOf(pool);
+    vi.advanceTimersByTime(300);
+    expect(await hits).toBe(2);
   });
 });

@@ -1,7 +1,7 @@
 import { readFile } from "node:fs/promises";
 import { basename } from "node:path";
 import { fileURLToPath } from "node:url";
-import type { PageFile, BuiltPage } from "../../admin/page/page-files.ts";
+import type { BuiltPage, PageFile } from "../../admin/page/page-files.ts";
 
 const types: Readonly<Record<string, string>> = {
   js: "text/javascript; charset=utf-8",

@@ -28,7 +28,8 @@ export interface DecisionBatch {
 export interface DecisionTailParts {
   readonly handOver: (batch: DecisionBatch) => void;
   readonly nowMs: () => number;
-  readonly schedule: (delayMs: number, run: () => void) => () => void;
+  /** Calls back once after `ms` milliseconds; returns a function that cancels the call. */
+  readonly schedule: (ms: number, callback: () => void) => () => void;
 }
 
 const batchMs = 250;

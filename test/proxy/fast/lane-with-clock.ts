@@ -18,6 +18,7 @@ import { turn } from "../../kit/bell.ts";
 import { freeAfterTest, rawClient } from "../../kit/freed.ts";
 import type { RawClient } from "../../kit/raw-client.ts";
 import { activeSnapshot } from "../../kit/snapshot.ts";
+import { unwatchedTail } from "../../kit/unwatched-tail.ts";
 
 /** An exchange that has ended, as the observer saw it. */
 export type Ended = Pick<Outcome, "method" | "path" | "status" | "error" | "attemptCount">;
@@ -136,7 +137,7 @@ class Recorder extends Observer {
   readonly #ended: Ended[];
 
   constructor(ended: Ended[]) {
-    super(new AccessLog({ destination: silent, sample: 0, nowMs: () => 0 }));
+    super(new AccessLog({ destination: silent, sample: 0, nowMs: () => 0 }), unwatchedTail);
     this.#ended = ended;
   }
 

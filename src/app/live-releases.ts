@@ -1,0 +1,75 @@
+import { isDeepStrictEqual } from "node:util";
+import type { LiveRelease } from "../admin/live/live-bodies.ts";
+import { describeCondition } from "../decide/condition.ts";
+import type { Release } from "../decide/release.ts";
+import { describeUse, type ReleaseSpec, type StickySpec, type Weights } from "../decide/release-spec.ts";
+import { weightRatios, withWeightsInForce } from "../observe/weight-ratio.ts";
+import type { Snapshot } from "../proxy/snapshot.ts";
+
+/** A condition may list thousands of values, and this is sent to everyone who looks on. */
+const maxText = 500;
+
+/** What is configured and in force of each release: made again only when something of it has changed. */
+export class LiveReleases {
+  #snapshot: Snapshot | undefined;
+  #weights: readonly (Weights | undefined)[] = [];
+  #releases: readonly LiveRelease[] = [];
+
+  of(snapshot: Snapshot): readonly LiveRelease[] {
+    const policies = Array.from(snapshot.releases.values(), ({ policy }) => policy);
+    // What directs a release makes other weights.
+    const weights = policies.map((policy) => policy.weights);
+    if (snapshot === this.#snapshot && isSameList(weights, this.#weights)) return this.#releases;
+    const releases = policies.map((policy) => liveRelease(snapshot, policy));
+    if (!isDeepStrictEqual(releases, this.#releases)) this.#releases = releases;
+    this.#snapshot = snapshot;
+    this.#weights = weights;
+    return this.#releases;
+  }
+}
+
+function isSameList<T>(one: readonly T[], other: readonly T[]): boolean {
+  return one.length === other.length && one.every((value, at) => value === other[at]);
+}
+
+function liveRelease({ config }: Pick<Snapshot, "config">, { spec, weights, isDirected }: Release): LiveRelease {
+  const inForce = withWeightsInForce({ spec, weights });
+  const shares = new Map(Array.from(weightRatios([inForce]), ({ version, ratio }) => [version, ratio]));
+  const routes = config.routes.filter(({ release }) => release === spec.name);
+  const paired = config.services.find(({ name }) => name === routes[0]?.service);
+  const compared = spec.rollout ?? comparedOf(spec, paired?.defaultVersion, shares);
+  return {
+    release: spec.name,
+    unit: unitText(spec.sticky),
+    baseline: compared.baseline ?? null,
+    candidate: compared.candidate ?? null,
+    versions: spec.versions.map((version) => ({ version, configuredShare: shares.get(version) ?? null })),
+    rules: spec.rules.map(({ name, when, use }) => ({
+      rule: name,
+      when: shortened(describeCondition(when)),
+      use: describeUse(use),
+    })),
+    routes: routes.map(({ name }) => name),
+    configuredSplit: spec.split ?? null,
+    isDirected,
+  };
+}
+
+/** Of a release without a rollout. */
+function comparedOf({ versions }: ReleaseSpec, baseline: string | undefined, shares: ReadonlyMap<string, number>) {
+  if (baseline === undefined || !versions.includes(baseline)) return { baseline: undefined, candidate: undefined };
+  // A sort is stable: of equal shares the first wins.
+  const [candidate] = versions
+    .filter((version) => version !== baseline)
+    .toSorted((one, other) => (shares.get(other) ?? 0) - (shares.get(one) ?? 0));
+  return { baseline, candidate };
+}
+
+function unitText({ by }: StickySpec): string {
+  if (by === undefined) return "pin";
+  return by.kind === "attribute" ? `attribute ${by.name}` : "client address";
+}
+
+function shortened(text: string): string {
+  return text.length <= maxText ? text : `${text.slice(0, maxText)}…`;
+}
