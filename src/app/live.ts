@@ -1,6 +1,13 @@
 import { reportRelease } from "../admin/api.ts";
 import { type EndpointReport, reportEndpoints } from "../admin/endpoint-report.ts";
-import type { HistoryBody, LiveRelease, ReleaseTick, TickBody, VersionTick } from "../admin/live/live-bodies.ts";
+import type {
+  HistoryBody,
+  LiveRelease,
+  RecentBody,
+  ReleaseTick,
+  TickBody,
+  VersionTick,
+} from "../admin/live/live-bodies.ts";
 import type { LiveView } from "../admin/live/live-view.ts";
 import type { ActivityLog, LogEntry } from "../observe/live/activity-log.ts";
 import type { DecisionBatch } from "../observe/live/decision-tail.ts";
@@ -78,6 +85,13 @@ export class Live implements LiveView {
     return Object.fromEntries(this.releases().map(({ release }) => [release, this.#history.rules(release)]));
   }
 
+  recent(): RecentBody {
+    const releases = this.releases().map(({ release }) => [release, this.#history.recent(release)] as const);
+    const slotMs = 10_000;
+    const newestMs = Math.floor(this.#history.atMs / slotMs) * slotMs;
+    return { slotMs, newestMs, releases: Object.fromEntries(releases) };
+  }
+
   history(release: string): HistoryBody | undefined {
     const series = this.#history.series(release);
     return series && { release, instance: this.instance, ...series };
@@ -90,10 +104,6 @@ export class Live implements LiveView {
 
   logAfter(id: number): readonly LogEntry[] {
     return this.#parts.activity.after(id);
-  }
-
-  onLog(listener: () => void): () => void {
-    return this.#parts.activity.subscribe(listener);
   }
 
   onDecisions(listener: (batch: DecisionBatch) => void): () => void {

@@ -3,11 +3,11 @@ import type { MirrorSpec } from "../config/compiled-config.ts";
 import { formatDuration } from "../config/schema-kit/scalars.ts";
 import { type Condition, describeSubject, describeTest, type Test, type ValueList } from "../decide/condition.ts";
 import {
+  describeUse,
   type OverrideSpec,
   type ReleaseSpec,
   type RuleSpec,
   type StickySpec,
-  useRollout,
   type Weights,
 } from "../decide/release-spec.ts";
 import { pinsCarryOver } from "./simulate.ts";
@@ -28,7 +28,7 @@ export function releaseNotes(before: ReleaseSpec, after: ReleaseSpec): string[] 
 
 function splitNotes(before: Weights | undefined, after: Weights | undefined): string[] {
   if (isDeepStrictEqual(before, after)) return [];
-  const text = (split: Weights | undefined): string => (split === undefined ? "the default" : useText(split));
+  const text = (split: Weights | undefined): string => (split === undefined ? "the default" : describeUse(split));
   return [`the split changes from ${text(before)} to ${text(after)}`];
 }
 
@@ -104,19 +104,12 @@ function ruleNotes(before: readonly RuleSpec[], after: readonly RuleSpec[]): str
       notes.push(`rule ${rule.name} has another condition: the set of matching users may change`);
     else notes.push(...listNotes(rule.name, old.when, rule.when));
     if (!isDeepStrictEqual(old.use, rule.use))
-      notes.push(`rule ${rule.name} changes from ${useText(old.use)} to ${useText(rule.use)}`);
+      notes.push(`rule ${rule.name} changes from ${describeUse(old.use)} to ${describeUse(rule.use)}`);
   }
   const kept = before.filter(({ name }) => will.has(name)).map(({ name }) => name);
   const keptNow = after.filter(({ name }) => was.has(name)).map(({ name }) => name);
   if (kept.join() !== keptNow.join()) notes.push("the order of rules changes: the first match wins");
   return notes;
-}
-
-function useText(use: RuleSpec["use"]): string {
-  if (typeof use === "string") return use;
-  if (use === useRollout) return "rollout";
-  const weights = Object.entries(use).map(([version, weight]) => `${version}: ${weight}`);
-  return `{ ${weights.join(", ")} }`;
 }
 
 /** A condition as text, without the contents of its lists. Equal conditions give equal texts. */

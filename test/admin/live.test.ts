@@ -27,6 +27,7 @@ describe("/api/live begins", () => {
         endpoints: [endpoint],
         releases: live.currentReleases,
         ruleHits: { shop: { east: [3, 900] } },
+        recent: { slotMs: 10_000, newestMs: 0, releases: { shop: { stable: [[10, 1]] } } },
         tick: null,
       },
     ]);

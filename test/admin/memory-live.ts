@@ -1,5 +1,5 @@
 import type { EndpointReport } from "../../src/admin/endpoint-report.ts";
-import type { HistoryBody, LiveRelease, TickBody } from "../../src/admin/live/live-bodies.ts";
+import type { HistoryBody, LiveRelease, RecentBody, TickBody } from "../../src/admin/live/live-bodies.ts";
 import type { LiveView } from "../../src/admin/live/live-view.ts";
 import type { LogDraft } from "../../src/observe/live/activity-log.ts";
 import { ActivityLog } from "../../src/observe/live/activity-log.ts";
@@ -116,6 +116,10 @@ export class MemoryLive implements LiveView {
     return { shop: { east: [3, 900] } } as const;
   }
 
+  recent(): RecentBody {
+    return { slotMs: 10_000, newestMs: 0, releases: { shop: { stable: [[10, 1]] } } };
+  }
+
   history(name: string): HistoryBody | undefined {
     if (name !== "shop") return undefined;
     return { release: name, instance: this.instance, seconds: series, tens: { ...series, slotMs: 10_000 } };
@@ -129,10 +133,6 @@ export class MemoryLive implements LiveView {
   logAfter(id: number) {
     this.asked.log++;
     return this.log.after(id);
-  }
-
-  onLog(listener: () => void): () => void {
-    return this.log.subscribe(listener);
   }
 
   onDecisions(listener: (batch: DecisionBatch) => void): () => void {

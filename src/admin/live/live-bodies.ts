@@ -1,7 +1,7 @@
 import type { Weights } from "../../decide/release-spec.ts";
 import type { Point, SeriesBody, SummaryBody } from "../../observe/live/traffic-bodies.ts";
 
-export type { Point, QuantileBody, SeriesBody, SummaryBody } from "../../observe/live/traffic-bodies.ts";
+export type { Point, QuantileBody, RecentBody, SeriesBody, SummaryBody } from "../../observe/live/traffic-bodies.ts";
 
 /** `/api/history/<release>`. */
 export interface HistoryBody {

@@ -4,6 +4,7 @@ import type { AccessBody } from "../access.ts";
 import { type AdminView, configBody } from "../api.ts";
 import { rolloutsBody } from "../rollout-body.ts";
 import { retryLine, sseFrame } from "../sse-stream.ts";
+import type { LiveRelease } from "./live-bodies.ts";
 
 /** Of the log: what a fresh reader is sent, and how far back one can resume. */
 const maxLogEntries = 200;
@@ -41,6 +42,8 @@ export class LiveFeed {
   #parts: Parts = { config: "", rollouts: "", endpoints: "", releases: "" };
   /** The state without what differs between readers; made when a reader asks for it. */
   #state: string | undefined;
+  /** They are large where there are many rules, and the same object until they change. */
+  #releases: { readonly of: readonly LiveRelease[]; readonly text: string } = { of: [], text: "[]" };
   #log: readonly LogFrame[] = [];
   #unsubscribe: (() => void) | undefined;
 
@@ -78,11 +81,13 @@ export class LiveFeed {
 
   #look(): Parts {
     const { live, config, rollouts } = this.#view;
+    const releases = live.releases();
+    if (releases !== this.#releases.of) this.#releases = { of: releases, text: JSON.stringify(releases) };
     return {
       config: JSON.stringify(configBody(config())),
       rollouts: JSON.stringify(rolloutsBody(rollouts)),
       endpoints: JSON.stringify(live.endpoints()),
-      releases: JSON.stringify(live.releases()),
+      releases: this.#releases.text,
     };
   }
 
@@ -109,6 +114,7 @@ export class LiveFeed {
     const { live } = this.#view;
     this.#state ??= `${membersOf(this.#parts, partNames)},${members({
       ruleHits: live.ruleHits(),
+      recent: live.recent(),
       tick: live.tick() ?? null,
     })}`;
     const { instance } = live;

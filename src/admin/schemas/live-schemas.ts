@@ -80,6 +80,7 @@ export const liveSchemas = {
     access: ref("Access"),
     ...parts,
     ruleHits: mapOf(ruleHits),
+    recent: record({ slotMs: count, newestMs: count, releases: mapOf(mapOf(listOf(tuple(count, count)))) }),
     tick: orNull(ref("Tick")),
   }),
   LiveChange: { type: "object", additionalProperties: false, minProperties: 1, properties: parts },

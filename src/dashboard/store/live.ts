@@ -1,6 +1,6 @@
 import { batch, computed, signal } from "@preact/signals";
-import type { EndpointReport } from "../../admin/api.ts";
-import type { LiveRelease, TickBody, VersionTick } from "../../admin/live/live-bodies.ts";
+import type { EndpointReport } from "../../admin/endpoint-report.ts";
+import type { LiveRelease, RecentBody, TickBody, VersionTick } from "../../admin/live/live-bodies.ts";
 import type { RolloutBody } from "../../admin/rollout-body.ts";
 import { EventStream, type StreamState } from "./event-stream.ts";
 import { type LogLine, LogLines } from "./log-lines.ts";
@@ -53,6 +53,7 @@ interface StateEvent extends Parts {
   readonly now: string;
   readonly access: Access;
   readonly ruleHits: Readonly<Record<string, RuleHits>>;
+  readonly recent: RecentBody;
   readonly tick: TickBody | null;
 }
 
@@ -109,13 +110,12 @@ function take(given: Partial<Parts>): void {
 }
 
 function takeState(state: StateEvent): void {
-  const isOther = server.value?.instance !== state.instance;
   server.value = { instance: state.instance, version: state.version };
   access.value = state.access;
   aheadMs.value = Date.parse(state.now) - Date.now();
-  if (isOther) recentErrors.clear();
   take(state);
   ruleHits.value = state.ruleHits;
+  recentErrors.fill(state.recent);
   tick.value = state.tick ?? undefined;
 }
 

@@ -1,8 +1,11 @@
 import { signal } from "@preact/signals";
-import type { Point, SeriesBody, TickBody } from "../../admin/live/live-bodies.ts";
+import type { RecentBody, TickBody } from "../../admin/live/live-bodies.ts";
 
 const slotMs = 10_000;
 const slots = 30;
+
+/** The first two numbers of a point are these. */
+type RecentCounts = readonly [requests: number, failed: number, ...unknown[]];
 
 interface Slot {
   readonly number: number;
@@ -18,17 +21,21 @@ export class RecentErrors {
 
   add({ atMs, releases }: TickBody): void {
     for (const [release, { versions }] of Object.entries(releases)) {
-      for (const [version, { point }] of Object.entries(versions)) this.#count(release, version, atMs, point);
+      for (const [version, { point }] of Object.entries(versions)) {
+        if (point !== null) this.#count(release, version, atMs, point);
+      }
     }
     this.changes.value++;
   }
 
-  /** What the server kept from before the page was opened. */
-  fill(release: string, { newestMs, versions }: SeriesBody): void {
-    for (const [version, points] of Object.entries(versions)) {
-      this.#slots.delete(keyOf(release, version));
-      const firstMs = newestMs - (points.length - 1) * slotMs;
-      for (const [index, point] of points.entries()) this.#count(release, version, firstMs + index * slotMs, point);
+  /** What the server kept from before the page was opened; all else is forgotten. */
+  fill({ newestMs, releases }: RecentBody): void {
+    this.#slots.clear();
+    for (const [release, versions] of Object.entries(releases)) {
+      for (const [version, recent] of Object.entries(versions)) {
+        const firstMs = newestMs - (recent.length - 1) * slotMs;
+        for (const [index, counts] of recent.entries()) this.#count(release, version, firstMs + index * slotMs, counts);
+      }
     }
     this.changes.value++;
   }
@@ -43,13 +50,8 @@ export class RecentErrors {
     });
   }
 
-  clear(): void {
-    this.#slots.clear();
-    this.changes.value++;
-  }
-
-  #count(release: string, version: string, atMs: number, point: Point | null): void {
-    if (point === null) return;
+  #count(release: string, version: string, atMs: number, [requests, failed]: RecentCounts): void {
+    if (requests === 0) return;
     const number = Math.floor(atMs / slotMs);
     const key = keyOf(release, version);
     const known = this.#slots.get(key) ?? [];
@@ -60,8 +62,8 @@ export class RecentErrors {
       known.push(slot);
       if (known.length > slots) known.shift();
     }
-    slot.requests += point[0];
-    slot.failed += point[1];
+    slot.requests += requests;
+    slot.failed += failed;
   }
 }
 

@@ -29,7 +29,6 @@ const maxEntries = 500;
 /** The newest entries, for those who look on. It lives as long as the process; the log on stderr outlives it. */
 export class ActivityLog {
   readonly #nowMs: () => number;
-  readonly #listeners = new Set<() => void>();
   #entries: readonly LogEntry[] = [];
 
   constructor(nowMs: () => number) {
@@ -41,19 +40,10 @@ export class ActivityLog {
     const id = (this.#entries.at(-1)?.id ?? 0) + 1;
     const nothing = { release: null, by: null, detail: null, step: null, weight: null, phase: null };
     this.#entries = [...this.#entries.slice(1 - maxEntries), { ...nothing, atMs: this.#nowMs(), ...draft, id }];
-    for (const listener of this.#listeners) listener();
   }
 
   /** Oldest first, as far as they are kept. */
   after(id: number): readonly LogEntry[] {
     return this.#entries.filter((entry) => entry.id > id);
-  }
-
-  /** Calls the listener after each new entry; the function returned ends that. */
-  subscribe(listener: () => void): () => void {
-    this.#listeners.add(listener);
-    return () => {
-      this.#listeners.delete(listener);
-    };
   }
 }

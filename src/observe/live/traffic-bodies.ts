@@ -32,3 +32,13 @@ export interface SummaryBody {
   readonly p95: QuantileBody | null;
   readonly p99: QuantileBody | null;
 }
+
+export type RecentSlot = readonly [requests: number, failed: number];
+
+/** The last five minutes of all releases, in few figures: of each version 30 slots, the oldest first. */
+export interface RecentBody {
+  readonly slotMs: number;
+  /** The start of the newest slot, in milliseconds since the Unix epoch. */
+  readonly newestMs: number;
+  readonly releases: Readonly<Record<string, Readonly<Record<string, readonly RecentSlot[]>>>>;
+}

@@ -1,5 +1,5 @@
 import { SlotRing } from "./slot-ring.ts";
-import type { Point, SeriesBody, SummaryBody } from "./traffic-bodies.ts";
+import type { Point, RecentSlot, SeriesBody, SummaryBody } from "./traffic-bodies.ts";
 import { countsLength, type ReleaseTrafficCounts, requestsAt, type TrafficCounts } from "./traffic-counts.ts";
 import { secondsKept, summaryOf, summarySlotsKept, tensKept, VersionHistory } from "./version-history.ts";
 
@@ -86,6 +86,12 @@ export class TrafficHistory {
       seconds: of(1_000, secondsKept, (version) => version.seconds()),
       tens: of(10_000, tensKept, (version) => version.tens()),
     };
+  }
+
+  /** Of the versions that had requests. */
+  recent(release: string): Readonly<Record<string, readonly RecentSlot[]>> {
+    const versions = this.#releases.get(release)?.versions ?? [];
+    return Object.fromEntries(Array.from(versions, ([name, version]) => [name, version.recent()]));
   }
 
   /** Each version in the last second, and in the last minutes. */

@@ -1,6 +1,6 @@
 import { quantileOf, quantileWithInterval } from "./quantile.ts";
 import { SlotRing } from "./slot-ring.ts";
-import type { Point, SummaryBody } from "./traffic-bodies.ts";
+import type { Point, RecentSlot, SummaryBody } from "./traffic-bodies.ts";
 import { bucketsAt, countsLength, failedAt, requestsAt } from "./traffic-counts.ts";
 
 export const secondsKept = 300;
@@ -50,6 +50,11 @@ export class VersionHistory {
   /** The oldest first. */
   tens(): readonly (Point | null)[] {
     return Array.from(this.#tens.last(), read);
+  }
+
+  /** Requests and failed ones of the last five minutes, in slots of ten seconds, the oldest first. */
+  recent(): readonly RecentSlot[] {
+    return Array.from(this.#counts.last(), (counts) => [counts[requestsAt] ?? 0, counts[failedAt] ?? 0]);
   }
 
   /** Of the last slots of ten seconds, whose time is `spanMs`. */
