@@ -1,0 +1,3 @@
+export function SplitEditor(_: { readonly release: string }) {
+  return null;
+}
