@@ -26,7 +26,6 @@ export const checkWords = translated(
     interval: "Possible range",
     limit: "Limit",
     since: (time: string) => `since ${time}`,
-    userCounts: (version: string, bad: string, users: string) => `${version}: ${bad} of ${users} users`,
     compared: (on: string, bad: string, candidate: string, share: string) =>
       `${on} of ${bad} bad users on ${candidate}, which has ${share} of users`,
     byChance: (times: string) => `; if it were no worse, less than one in ${times} rollouts would ever show this much`,
@@ -50,9 +49,8 @@ export const checkWords = translated(
     interval: "可能范围",
     limit: "限值",
     since: (time) => `自 ${time}`,
-    userCounts: (version, bad, users) => `${version}：${users} 个用户中 ${bad} 个`,
     compared: (on, bad, candidate, share) =>
-      `${bad} 个遇到问题的用户中有 ${on} 个在 ${candidate} 上，而它只有 ${share} 的用户`,
+      `${bad} 个遇到问题的用户中有 ${on} 个在 ${candidate} 上，而它的用户占 ${share}`,
     byChance: (times) => `；若它并不更差，每 ${times} 次 rollout 中会出现这种情况的还不到一次`,
   },
 );

@@ -1,6 +1,6 @@
-import type { VersionTick } from "../../../admin/live/live-bodies.ts";
+import type { LiveRelease, VersionTick } from "../../../admin/live/live-bodies.ts";
 import type { RolloutBody } from "../../../admin/rollout-body.ts";
-import { count, percent, rate, unknown } from "../../format/numbers.ts";
+import { count, percent } from "../../format/numbers.ts";
 import { clock } from "../../format/times.ts";
 import { linkTo } from "../../router.ts";
 import { type OperatorSplit, recentErrors, serverNowMs, splitOf, ticksOf } from "../../store/live.ts";
@@ -9,6 +9,7 @@ import { Prose } from "../../ui/prose.tsx";
 import { RolloutSentence } from "../../ui/rollout-sentence.tsx";
 import { Sparkline } from "../../ui/sparkline.tsx";
 import { overviewWords } from "../../words/overview.ts";
+import { perSecond } from "../release/spans.ts";
 import { failingChecks, type ReleaseView, unhealthy } from "./attention.ts";
 
 /** One release at a glance; the whole card leads to its page. */
@@ -39,7 +40,7 @@ export function ReleaseCard({ view: { release, rollout, endpoints } }: { readonl
         </p>
       ) : (
         <>
-          <Shares candidate={release.candidate} tick={ticks[release.candidate ?? ""]} rollout={rollout} />
+          <Shares release={release} ticks={ticks} rollout={rollout} />
           <Errors release={name} versions={[release.baseline, release.candidate]} ticks={ticks} />
         </>
       )}
@@ -78,31 +79,34 @@ function SplitLine({ split: { split, by, until } }: { readonly split: OperatorSp
 }
 
 interface SharesProps {
-  readonly candidate: string | null;
-  readonly tick: VersionTick | undefined;
+  readonly release: LiveRelease;
+  readonly ticks: Readonly<Record<string, VersionTick>>;
   readonly rollout: RolloutBody | undefined;
 }
 
-/** Of the candidate: as configured, by requests and by users. */
-function Shares({ candidate, tick, rollout }: SharesProps) {
+/** Of the candidate: as configured, by drawn requests and by users. */
+function Shares({ release: { candidate, versions }, ticks, rollout }: SharesProps) {
   const words = overviewWords.value;
   if (candidate === null) return null;
-  const [onCandidate, onBaseline] = [rollout?.stepUsers.candidate ?? 0, rollout?.stepUsers.baseline ?? 0];
-  const users = onCandidate + onBaseline;
+  const tick = ticks[candidate];
+  const configured = versions.find(({ version }) => version === candidate)?.configuredShare ?? tick?.expectedShare;
+  const decisions = Object.values(ticks).reduce((sum, each) => sum + each.decisions, 0);
+  const users = rollout && rollout.stepUsers.candidate + rollout.stepUsers.baseline;
   return (
     <dl class="figures">
       <dt>{words.shareOf(candidate)}</dt>
-      <dd>{words.configured(percent(tick?.expectedShare))}</dd>
-      <dt>{words.shareOfRequests}</dt>
+      <dd>{words.configured(percent(configured))}</dd>
+      <dt>{words.drawnRequests}</dt>
       <dd>
-        <strong>{percent(tick?.share)}</strong> <span class="hint">{words.lastMinute(count(tick?.decisions))}</span>
+        <strong>{percent(tick?.share)}</strong>{" "}
+        {decisions > 0 && <span class="hint">{words.partOf(count(tick?.decisions), count(decisions))}</span>}
       </dd>
-      {rollout !== undefined && (
+      {rollout !== undefined && users !== undefined && (
         <>
-          <dt>{words.shareOfUsers}</dt>
+          <dt>{words.stepUsers}</dt>
           <dd>
-            <strong>{percent(users === 0 ? null : onCandidate / users)}</strong>{" "}
-            {users > 0 && <span class="hint">{words.ofUsers(count(onCandidate), count(users))}</span>}
+            <strong>{percent(users === 0 ? null : rollout.stepUsers.candidate / users)}</strong>{" "}
+            {users > 0 && <span class="hint">{words.partOf(count(rollout.stepUsers.candidate), count(users))}</span>}
           </dd>
         </>
       )}
@@ -133,28 +137,35 @@ function Errors({ release, versions, ticks }: ErrorsProps) {
   );
   return (
     <div class="errors">
-      <dl class="figures">
-        <dt>{words.errors}</dt>
-        <dd class="hint">{words.perSecond}</dd>
-        {named.map(({ version, index }) => {
-          const minute = ticks[version]?.minute;
-          const requests = minute?.requests ?? 0;
-          return (
-            <>
-              <dt key={`${version} name`}>
-                <span class={`swatch swatch-${index === 0 ? "baseline" : "candidate"}`} aria-hidden="true" /> {version}
-              </dt>
-              <dd key={version}>
-                <strong>{percent(requests === 0 ? null : (minute?.failed ?? 0) / requests)}</strong>{" "}
-                <span class="hint">{requests > 0 && words.errorsOf(count(minute?.failed), count(requests))}</span>
-                <span class="rate">
-                  {minute === undefined || minute.spanMs === 0 ? unknown : rate((1000 * requests) / minute.spanMs)}
-                </span>
-              </dd>
-            </>
-          );
-        })}
-      </dl>
+      <table>
+        <thead>
+          <tr>
+            <th scope="col">{words.errors}</th>
+            <th scope="col" class="number">
+              {words.perSecond}
+            </th>
+          </tr>
+        </thead>
+        <tbody>
+          {named.map(({ version, index }) => {
+            const minute = ticks[version]?.minute;
+            const requests = minute?.requests ?? 0;
+            return (
+              <tr key={version}>
+                <th scope="row">
+                  <span class={`swatch swatch-${index === 0 ? "baseline" : "candidate"}`} aria-hidden="true" />{" "}
+                  {version}
+                  <span class="errors-share">
+                    <strong>{percent(requests === 0 ? null : (minute?.failed ?? 0) / requests)}</strong>{" "}
+                    {requests > 0 && words.partOf(count(minute?.failed), count(requests))}
+                  </span>
+                </th>
+                <td class="number">{perSecond(minute)}</td>
+              </tr>
+            );
+          })}
+        </tbody>
+      </table>
       <div class="errors-line">
         <Sparkline label={words.sparklineLabel(texts.join("; "))} baseline={baseline} candidate={candidate} top={top} />
         <span class="hint">{words.fiveMinutes(percent(top, 2))}</span>

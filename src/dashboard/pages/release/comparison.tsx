@@ -80,7 +80,7 @@ function Figures({ of: { baseline, candidate }, ticks, name, rollout }: FiguresP
           <Version name={baseline} side="baseline" />
           {candidate !== null && <Version name={candidate} side="candidate" />}
           {candidate !== null && (
-            <th scope="col" class="number">
+            <th scope="col" class="number difference">
               {words.difference}
             </th>
           )}
@@ -160,7 +160,7 @@ function Row({ label, hint, values: [baseline, candidate], isPair, difference, t
       <td class="number">{baseline}</td>
       {isPair && <td class="number">{candidate}</td>}
       {isPair && (
-        <td class="number">
+        <td class="number difference">
           {text !== undefined &&
             (difference === undefined ? (
               unknown

@@ -9,6 +9,11 @@ export function holdProgress({ state, holdMs, heldMs }: Step): number {
   return Math.min(1, heldMs / holdMs);
 }
 
+/** Whether time and verdicts move it no more. */
+export function isOver({ phase }: RolloutBody): boolean {
+  return phase === "rolling-back" || phase === "rolled-back" || phase === "completed" || phase === "aborted";
+}
+
 /** Why the current step does not go on by time alone; undefined if it does. */
 export function waitsFor({ phase, why }: RolloutBody): string | undefined {
   return phase === "holding" || phase === "paused" ? why : undefined;

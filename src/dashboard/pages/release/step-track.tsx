@@ -8,9 +8,9 @@ import { stepTitle } from "../../words/describe-rollout.ts";
 import { language } from "../../words/language.ts";
 import { overviewWords } from "../../words/overview.ts";
 import { releaseWords } from "../../words/release.ts";
-import { holdProgress, type Step, waitsFor } from "./step-progress.ts";
+import { holdProgress, isOver, type Step, waitsFor } from "./step-progress.ts";
 
-const marks = { done: "✓", current: "▸", next: "○" } as const;
+const marks = { done: "✓", current: "▸", stopped: "✕", next: "○" } as const;
 
 /** The plan from left to right: what is done, what is now and what it waits for, what comes. */
 export function StepTrack({ rollout }: { readonly rollout: RolloutBody }) {
@@ -35,16 +35,17 @@ interface StepItemProps {
 
 function StepItem({ step, number, rollout }: StepItemProps) {
   const words = releaseWords.value;
-  const isCurrent = step.state === "current";
+  const isCurrent = step.state === "current" && !isOver(rollout);
+  const state = step.state === "current" && !isCurrent ? "stopped" : step.state;
   const waits = isCurrent ? waitsFor(rollout) : undefined;
   return (
-    <li class={`track-step track-${step.state}`} {...(isCurrent && { "aria-current": "step" })}>
+    <li class={`track-step track-${state}`} {...(isCurrent && { "aria-current": "step" })}>
       <Bar share={holdProgress(step)} tone={step.state === "done" ? "good" : "plain"} />
       <h3>
-        <span aria-hidden="true">{marks[step.state]}</span> {number}.{" "}
+        <span aria-hidden="true">{marks[state]}</span> {number}.{" "}
         {language.value === "zh" ? stepTitle(step.title) : step.title}
       </h3>
-      <p class="hint">{words.stepState[step.state]}</p>
+      <p class="hint">{words.stepState[state]}</p>
       <p>{holdText(step)}</p>
       {step.atLeastUsers > 0 && (
         <p>

@@ -50,6 +50,7 @@ export function LiveCharts({ release, baseline, candidate }: LiveChartsProps) {
   return (
     <Card title={words.title} aside={aside}>
       {problem !== undefined && <p class="error">{words.failed(problem)}</p>}
+      {slots?.totals.every((total) => total === null) === true && <p class="hint">{words.empty}</p>}
       {columns !== undefined && (
         <Charts columns={columns} markers={markers} sides={{ baseline, candidate }} key={span.value} />
       )}

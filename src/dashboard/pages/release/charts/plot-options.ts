@@ -1,5 +1,5 @@
 import uPlot from "uplot";
-import { shortClock } from "../../../format/times.ts";
+import { locale } from "../../../words/language.ts";
 import type { Marker } from "./markers.ts";
 
 export interface PlotLooks {
@@ -24,13 +24,24 @@ const syncKey = "release";
 /** A colour of the page as it is now; the canvas knows no variables. */
 const colour = (name: string) => () => getComputedStyle(document.documentElement).getPropertyValue(`--${name}`).trim();
 
+function minuteOf(second: number): string {
+  const options = { hour: "2-digit", minute: "2-digit", hourCycle: "h23" } as const;
+  return new Date(second * 1_000).toLocaleTimeString(locale.value, options);
+}
+
+/** A little smaller than the page's text, which grows on very wide screens. */
+function fontOf(ratio: number): string {
+  const pagePx = Number.parseFloat(getComputedStyle(document.documentElement).fontSize);
+  return `${Math.round(0.8 * pagePx) * ratio}px system-ui, sans-serif`;
+}
+
 export function plotOptions(
   { firstIs, leastTop, text }: PlotLooks,
   parts: PlotParts,
 ): uPlot.Options & { height: number } {
   const axis = {
     stroke: colour("muted"),
-    font: "11px system-ui, sans-serif",
+    font: fontOf(1),
     grid: { stroke: colour("line"), width: 1 },
     ticks: { show: false },
   } satisfies uPlot.Axis;
@@ -46,7 +57,13 @@ export function plotOptions(
       y: { range: (_plot, _low, high) => [0, uPlot.rangeNum(0, Math.max(high ?? 0, leastTop), 0.1, true)[1] ?? 1] },
     },
     axes: [
-      { ...axis, space: 70, size: 28, values: (_plot, splits) => splits.map((second) => shortClock(second * 1_000)) },
+      {
+        ...axis,
+        space: 48,
+        size: 28,
+        incrs: [60, 300, 600, 900, 1_800],
+        values: (_plot, splits) => splits.map(minuteOf),
+      },
       { ...axis, space: 30, size: axisWidth, values: (_plot, splits) => splits.map(text) },
     ],
     series: [
@@ -71,7 +88,7 @@ function drawMarkers({ ctx, bbox, scales, valToPos }: uPlot, markers: readonly M
   if (min == null || max == null) return;
   const ratio = uPlot.pxRatio;
   ctx.save();
-  ctx.font = `600 ${11 * ratio}px system-ui, sans-serif`;
+  ctx.font = `600 ${fontOf(ratio)}`;
   ctx.textAlign = "center";
   ctx.lineWidth = ratio;
   ctx.setLineDash([2 * ratio, 2 * ratio]);

@@ -21,6 +21,7 @@ export function Plot({ times, lines, markers, label, onCursor, ...looks }: PlotP
   const plot = useRef<uPlot>(undefined);
   const shown = useRef<readonly Marker[]>(markers);
   shown.current = markers;
+  const marked = markers.map(({ id }) => id).join();
   useEffect(() => {
     const container = element.current;
     if (container === null) return;
@@ -44,7 +45,7 @@ export function Plot({ times, lines, markers, label, onCursor, ...looks }: PlotP
   }, [times, lines]);
   useEffect(() => {
     plot.current?.redraw(false, true);
-  }, [markers, theme.value, locale.value]);
+  }, [marked, theme.value, locale.value]);
   return <div ref={element} class="plot" role="img" aria-label={label} />;
 }
 
