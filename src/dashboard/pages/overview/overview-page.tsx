@@ -1,3 +1,68 @@
+import { useComputed, useSignal } from "@preact/signals";
+import { useEffect } from "preact/hooks";
+import { config, endpoints, releases, rolloutOf } from "../../store/live.ts";
+import { CodeBlock } from "../../ui/code-block.tsx";
+import { firstRelease, overviewWords } from "../../words/overview.ts";
+import { byAttention, endpointsOf } from "./attention.ts";
+import { ConfigCard } from "./config-card.tsx";
+import { fillSparklines } from "./fill-sparklines.ts";
+import { ReleaseCard } from "./release-card.tsx";
+
+/** With more, a field finds one by its name. */
+const manyReleases = 24;
+
 export function OverviewPage() {
-  return <h1>Overview</h1>;
+  const words = overviewWords.value;
+  const filter = useSignal("");
+  const views = useComputed(() =>
+    byAttention(
+      (releases.value ?? []).map((release) => ({
+        release,
+        rollout: rolloutOf(release.release),
+        endpoints: endpointsOf(release, endpoints.value),
+      })),
+    ),
+  );
+  useEffect(() => fillSparklines(), []);
+  const wanted = filter.value.trim().toLowerCase();
+  const shown = views.value.filter(({ release }) => release.release.toLowerCase().includes(wanted));
+  return (
+    <>
+      <div class="page-head">
+        <h1>{words.title}</h1>
+        {views.value.length > manyReleases && (
+          <div class="toolbar">
+            <label>
+              {words.filter}
+              <input
+                type="search"
+                value={filter.value}
+                onInput={(event) => (filter.value = event.currentTarget.value)}
+              />
+            </label>
+          </div>
+        )}
+        {views.value.length > 0 && <span class="hint">{words.releases(views.value.length)}</span>}
+      </div>
+      {config.value !== undefined && <ConfigCard state={config.value} />}
+      {views.value.length === 0 && <NoRelease />}
+      {views.value.length > 0 && shown.length === 0 && <p class="hint">{words.noneFound}</p>}
+      <ul class="release-cards">
+        {shown.map((view) => (
+          <ReleaseCard key={view.release.release} view={view} />
+        ))}
+      </ul>
+    </>
+  );
+}
+
+function NoRelease() {
+  const words = overviewWords.value;
+  return (
+    <section class="card">
+      <h2>{words.noRelease}</h2>
+      <p>{words.noReleaseHow}</p>
+      <CodeBlock label={words.example} text={firstRelease} />
+    </section>
+  );
 }

@@ -1,0 +1,46 @@
+import type { EndpointReport } from "../../../admin/api.ts";
+import type { LiveRelease } from "../../../admin/live/live-bodies.ts";
+import type { RolloutBody } from "../../../admin/rollout-body.ts";
+
+/** One release with what is known of it. */
+export interface ReleaseView {
+  readonly release: LiveRelease;
+  readonly rollout: RolloutBody | undefined;
+  /** Of its versions, in any service. */
+  readonly endpoints: readonly EndpointReport[];
+}
+
+/** Reports name services and versions, and not releases: those are a release's whose version it has. */
+export function endpointsOf(
+  { versions }: LiveRelease,
+  endpoints: readonly EndpointReport[],
+): readonly EndpointReport[] {
+  const names = new Set(versions.map(({ version }) => version));
+  return endpoints.filter(({ version }) => names.has(version));
+}
+
+export function failingChecks(rollout: RolloutBody | undefined): readonly string[] {
+  return rollout?.checks.flatMap(({ name, verdict }) => (verdict === "fail" ? [name] : [])) ?? [];
+}
+
+export function unhealthy(endpoints: readonly EndpointReport[]): readonly EndpointReport[] {
+  return endpoints.filter(({ state }) => state !== "up");
+}
+
+/** The lower, the sooner somebody should look. */
+function urgency({ rollout, endpoints }: ReleaseView): number {
+  const phase = rollout?.phase;
+  if (phase === "rolling-back" || phase === "rolled-back") return 0;
+  if (failingChecks(rollout).length > 0) return 1;
+  if (unhealthy(endpoints).length > 0) return 2;
+  if (phase === "paused") return 3;
+  return phase === "holding" ? 4 : 5;
+}
+
+/** What needs attention comes first; among equals the file's order stays. */
+export function byAttention(views: readonly ReleaseView[]): readonly ReleaseView[] {
+  return views
+    .map((view) => ({ view, urgency: urgency(view) }))
+    .sort((left, right) => left.urgency - right.urgency)
+    .map(({ view }) => view);
+}

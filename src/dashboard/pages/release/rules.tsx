@@ -1,0 +1,78 @@
+import { computed, useComputed, useSignal } from "@preact/signals";
+import type { LiveRelease } from "../../../admin/live/live-bodies.ts";
+import { count } from "../../format/numbers.ts";
+import { ago } from "../../format/times.ts";
+import { ruleHits, serverNowMs } from "../../store/live.ts";
+import { Card } from "../../ui/card.tsx";
+import { releaseWords } from "../../words/release.ts";
+
+/** More are shown when asked for. */
+const shownFirst = 100;
+const calmMs = 10_000;
+
+/** Ages of a thousand hits do not need to be told every second. */
+const calmNowMs = computed(() => Math.ceil(serverNowMs.value / calmMs) * calmMs);
+
+export function Rules({ release: { release, rules } }: { readonly release: LiveRelease }) {
+  const words = releaseWords.value;
+  const isAll = useSignal(false);
+  const shown = isAll.value ? rules : rules.slice(0, shownFirst);
+  return (
+    <Card title={words.rules} aside={rules.length > 0 && words.firstMatches}>
+      {rules.length === 0 ? (
+        <p class="hint">{words.noRules}</p>
+      ) : (
+        <table class="rules">
+          <thead>
+            <tr>
+              <th scope="col">{words.rule}</th>
+              <th scope="col">{words.use}</th>
+              <th scope="col" class="number">
+                {words.hits}
+              </th>
+              <th scope="col" class="number">
+                {words.lastHit}
+              </th>
+            </tr>
+          </thead>
+          <tbody>
+            {shown.map((rule) => (
+              <RuleRow key={rule.rule} release={release} rule={rule} />
+            ))}
+          </tbody>
+        </table>
+      )}
+      {shown.length < rules.length && (
+        <button type="button" onClick={() => (isAll.value = true)}>
+          {words.showAll(count(rules.length))}
+        </button>
+      )}
+    </Card>
+  );
+}
+
+interface RuleRowProps {
+  readonly release: string;
+  readonly rule: LiveRelease["rules"][number];
+}
+
+/** Only its two figures move, each by itself: a thousand rows stay as they are. */
+function RuleRow({ release, rule: { rule, when, use } }: RuleRowProps) {
+  const known = useComputed(() => ruleHits.value[release]?.[rule]);
+  const hits = useComputed(() => count(known.value?.[0] ?? 0));
+  const lastHit = useComputed(() => {
+    const lastMs = known.value?.[1];
+    return lastMs == null ? releaseWords.value.never : ago(lastMs, Math.max(lastMs, calmNowMs.value));
+  });
+  return (
+    <tr>
+      <th scope="row">
+        {rule}
+        <code class="condition">{when}</code>
+      </th>
+      <td>{use}</td>
+      <td class="number">{hits}</td>
+      <td class="number">{lastHit}</td>
+    </tr>
+  );
+}

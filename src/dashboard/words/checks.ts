@@ -1,0 +1,56 @@
+import type { Check } from "../pages/release/check-evidence.ts";
+import { translated } from "./language.ts";
+
+/** The checks of a rollout. */
+export const checkWords = translated(
+  {
+    title: "Checks",
+    none: "The rollout has no checks.",
+    noRollout: "Checks come with a rollout.",
+    verdicts: {
+      pass: "Passes",
+      fail: "Fails",
+      "not-enough-data": "Not enough data",
+    } satisfies Record<Check["verdict"], string>,
+    metrics: {
+      errors: "errors",
+      slow: "slow answers",
+      prometheus: "Prometheus",
+      webhook: "gate",
+      drift: "drift",
+      cap: "cap",
+      catastrophe: "dead candidate",
+    } satisfies Record<Check["metric"], string>,
+    evidence: "Evidence",
+    value: "Value",
+    interval: "Possible range",
+    limit: "Limit",
+    since: (time: string) => `since ${time}`,
+    compared: (on: string, bad: string, candidate: string, share: string) =>
+      `${on} of ${bad} bad users on ${candidate}, which has ${share} of users`,
+    byChance: (times: string) => `; if it were no worse, less than one in ${times} rollouts would ever show this much`,
+  },
+  {
+    title: "检查",
+    none: "该 rollout 没有检查。",
+    noRollout: "检查随 rollout 一起配置。",
+    verdicts: { pass: "通过", fail: "失败", "not-enough-data": "数据不足" },
+    metrics: {
+      errors: "错误",
+      slow: "慢响应",
+      prometheus: "Prometheus",
+      webhook: "关卡",
+      drift: "偏移",
+      cap: "上限",
+      catastrophe: "候选全部失败",
+    },
+    evidence: "证据",
+    value: "数值",
+    interval: "可能范围",
+    limit: "限值",
+    since: (time) => `自 ${time}`,
+    compared: (on, bad, candidate, share) =>
+      `${bad} 个遇到问题的用户中有 ${on} 个在 ${candidate} 上，而它的用户占 ${share}`,
+    byChance: (times) => `；若它并不更差，每 ${times} 次 rollout 中会出现这种情况的还不到一次`,
+  },
+);

@@ -1,0 +1,51 @@
+import { expect, test } from "vitest";
+import type { EndpointReport } from "../../src/admin/api.ts";
+import type { LiveRelease } from "../../src/admin/live/live-bodies.ts";
+import {
+  byAttention,
+  endpointsOf,
+  failingChecks,
+  type ReleaseView,
+} from "../../src/dashboard/pages/overview/attention.ts";
+import { check, rollout } from "./rollout-fixture.ts";
+
+const releaseOf = (release: string, ...versions: readonly string[]): LiveRelease => ({
+  ...{ release, unit: "pin", baseline: "stable", candidate: "canary", rules: [], routes: [], configuredSplit: null },
+  versions: versions.map((version) => ({ version, configuredShare: null })),
+  isDirected: true,
+});
+
+const endpoint = (version: string, state: EndpointReport["state"]): EndpointReport => ({
+  ...{ service: "shop", version, endpoint: `http://${version}`, state, why: null, since: null, triedAgainAt: null },
+  ...{ checked: null, singleUseUntil: null },
+});
+
+const view = (name: string, rest: Partial<ReleaseView> = {}): ReleaseView => ({
+  ...{ release: releaseOf(name, "stable", "canary"), rollout, endpoints: [endpoint("stable", "up")] },
+  ...rest,
+});
+
+test("what needs attention comes first, and among equals the file's order stays", () => {
+  const views = [
+    view("fine"),
+    view("without", { rollout: undefined }),
+    view("holding", { rollout: { ...rollout, phase: "holding" } }),
+    view("paused", { rollout: { ...rollout, phase: "paused" } }),
+    view("down", { endpoints: [endpoint("canary", "ejected")] }),
+    view("failing", { rollout: { ...rollout, phase: "paused", checks: [check("errors", { verdict: "fail" })] } }),
+    view("back", { rollout: { ...rollout, phase: "rolled-back" } }),
+    view("fine too"),
+  ];
+  const names = byAttention(views).map(({ release }) => release.release);
+  expect(names).toEqual(["back", "failing", "down", "paused", "holding", "fine", "without", "fine too"]);
+});
+
+test("endpoints are those of the release's versions", () => {
+  const all = [endpoint("stable", "up"), endpoint("other", "failing"), endpoint("canary", "refused")];
+  const versions = endpointsOf(releaseOf("shop", "stable", "canary"), all).map(({ version }) => version);
+  expect(versions).toEqual(["stable", "canary"]);
+});
+
+test("a release without a rollout has no failing checks", () => {
+  expect(failingChecks(undefined)).toEqual([]);
+});
