@@ -5,7 +5,7 @@ export type ExplainPath =
   /** No server would read it. `largest`: what takes most of it. */
   | { readonly kind: "too-large"; readonly bytes: number; readonly largest: readonly string[] };
 
-const maxBytes = 12 * 1024;
+export const maxBytes = 12 * 1024;
 
 /** The question to the server. */
 export function explainPath({ method, headers, cookies }: PastedRequest, url: string, client: string): ExplainPath {
