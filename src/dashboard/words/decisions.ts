@@ -30,8 +30,6 @@ export const decisionsWords = translated(
     waitingFiltered: "No request that passes the filters has ended yet.",
     tableLabel: "Decisions, the newest first",
     assigned: (version: string) => `assigned ${version}`,
-    served: "served by",
-    none: "none",
     reasons: {
       override: "override",
       propagated: "propagated",
@@ -69,8 +67,6 @@ export const decisionsWords = translated(
     waitingFiltered: "还没有符合筛选条件的请求结束。",
     tableLabel: "决策，最新的在前",
     assigned: (version) => `分配的是 ${version}`,
-    served: "实际服务",
-    none: "无",
     reasons: {
       override: "覆盖（override）",
       propagated: "传递（propagated）",

@@ -1,4 +1,3 @@
-import { memo } from "preact/compat";
 import { millis, unknown } from "../../format/numbers.ts";
 import { offsetOf, shortClock } from "../../format/times.ts";
 import { decisionsWords } from "../../words/decisions.ts";
@@ -14,7 +13,7 @@ export function DecisionTable({ rows, isOld }: DecisionTableProps) {
   const words = decisionsWords.value;
   return (
     // biome-ignore lint/a11y/noNoninteractiveTabindex: the keyboard must be able to scroll it
-    <div class={`scroll ${isOld ? "old" : ""}`} role="group" aria-label={words.tableLabel} tabIndex={0}>
+    <section class={`scroll ${isOld ? "old" : ""}`} aria-label={words.tableLabel} tabIndex={0}>
       <table class="decisions">
         <thead>
           <tr>
@@ -39,12 +38,11 @@ export function DecisionTable({ rows, isOld }: DecisionTableProps) {
           ))}
         </tbody>
       </table>
-    </div>
+    </section>
   );
 }
 
-/** A few times a second rows come; those that are there stay as they are. */
-const Row = memo(function Row({ row }: { readonly row: DecisionRow }) {
+function Row({ row }: { readonly row: DecisionRow }) {
   const words = decisionsWords.value;
   const reasons: Readonly<Record<string, string>> = words.reasons;
   const { reason, error, status } = row;
@@ -73,4 +71,4 @@ const Row = memo(function Row({ row }: { readonly row: DecisionRow }) {
       <td class="number">{millis(row.durationMs)}</td>
     </tr>
   );
-});
+}
