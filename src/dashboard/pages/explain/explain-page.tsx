@@ -99,9 +99,10 @@ export function ExplainPage() {
           </p>
         </div>
       </form>
-      <div role="status" class="inquiry-answer">
-        <ResultView result={result.value} />
-      </div>
+      <p role="status" class="visually-hidden">
+        {statusOf(result.value)}
+      </p>
+      <ResultView result={result.value} />
     </>
   );
 }
@@ -190,6 +191,15 @@ function TextField({ label, hint, type, value, onInput }: TextFieldProps) {
   );
 }
 
+/** What is read out: the trail would take minutes. */
+function statusOf(result: Result): string {
+  const words = explainWords.value;
+  if (result.kind === "asking") return words.asking;
+  if (result.kind !== "explained") return "";
+  const { served, error } = result.explanation;
+  return `${words.answer}: ${served ?? error?.code ?? words.noVersion}`;
+}
+
 function ResultView({ result }: { readonly result: Result }) {
   const words = explainWords.value;
   switch (result.kind) {
@@ -202,7 +212,9 @@ function ResultView({ result }: { readonly result: Result }) {
     case "problem":
       return (
         <Card title={words.failed}>
-          <p class="error">{result.message}</p>
+          <p class="error" role="alert">
+            {result.message}
+          </p>
           {result.problems.length > 0 && (
             <ul class="problems">
               {result.problems.map((problem) => (

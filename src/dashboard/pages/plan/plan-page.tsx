@@ -108,9 +108,10 @@ export function PlanPage() {
           />
         </div>
       </form>
-      <div role="status" class="inquiry-answer">
-        <ResultView result={result.value} />
-      </div>
+      <p role="status" class="visually-hidden">
+        {statusOf(result.value)}
+      </p>
+      <ResultView result={result.value} />
     </>
   );
 }
@@ -123,6 +124,14 @@ async function planOf(config: string, signal: AbortSignal): Promise<Result> {
   return { kind: "problem", message: detail };
 }
 
+/** What is read out. */
+function statusOf(result: Result): string {
+  const words = planWords.value;
+  if (result.kind === "asking") return words.asking;
+  if (result.kind !== "answer") return "";
+  return result.body.valid ? words.valid : words.invalid(count(result.body.problems.length));
+}
+
 function ResultView({ result }: { readonly result: Result }) {
   const words = planWords.value;
   switch (result.kind) {
@@ -133,7 +142,9 @@ function ResultView({ result }: { readonly result: Result }) {
     case "problem":
       return (
         <Card title={words.failed}>
-          <p class="error">{result.message}</p>
+          <p class="error" role="alert">
+            {result.message}
+          </p>
         </Card>
       );
     case "answer":
