@@ -3,6 +3,7 @@ import { type ConfigState, config, serverNowMs } from "../../store/live.ts";
 import { Badge } from "../../ui/badge.tsx";
 import { Card } from "../../ui/card.tsx";
 import { CodeBlock } from "../../ui/code-block.tsx";
+import { Notice } from "../../ui/notice.tsx";
 import { eventsWords } from "../../words/events.ts";
 
 /** What the last reload did. */
@@ -52,11 +53,7 @@ export function ConfigCard() {
         </div>
       </dl>
       {lastError !== null && <CodeBlock label={words.problem} text={lastError.text} />}
-      {restartNeeded.length > 0 && (
-        <p class="config-restart">
-          <Badge tone="warn" text={words.restart(restartNeeded.join(", "))} />
-        </p>
-      )}
+      {restartNeeded.length > 0 && <Notice tone="warn">{words.restart(restartNeeded.join(", "))}</Notice>}
       <Warnings warnings={active.warnings} />
     </Card>
   );

@@ -129,7 +129,7 @@ function statusOf(result: Result): string {
   const words = planWords.value;
   if (result.kind === "asking") return words.asking;
   if (result.kind !== "answer") return "";
-  return result.body.valid ? words.valid : words.invalid(count(result.body.problems.length));
+  return result.body.valid ? words.valid : `${words.rejected}. ${words.invalid(count(result.body.problems.length))}`;
 }
 
 function ResultView({ result }: { readonly result: Result }) {
@@ -159,8 +159,8 @@ function ResultView({ result }: { readonly result: Result }) {
 function Problems({ problems }: { readonly problems: readonly string[] }) {
   const words = planWords.value;
   return (
-    <Card title={<Badge tone="bad" text={words.invalid(count(problems.length))} />}>
-      <p>{words.invalidHint}</p>
+    <Card title={<Badge tone="bad" text={words.rejected} />}>
+      <p>{words.invalid(count(problems.length))}</p>
       <CodeBlock label={words.problems} text={problems.join("\n\n")} />
     </Card>
   );

@@ -1,4 +1,4 @@
-import { count, percent } from "../../format/numbers.ts";
+import { count, fixedPercent } from "../../format/numbers.ts";
 import { rolloutOf } from "../../store/live.ts";
 import { FirstItems } from "../../ui/first-items.tsx";
 import { planWords } from "../../words/plan.ts";
@@ -79,10 +79,10 @@ function Cohort({ cohort, plan, knownUsers }: CohortProps) {
           {sharesOf(cohort).map(({ version, before, after }) => (
             <tr key={version} class={before === after ? "" : "moved"}>
               <th scope="row">{version}</th>
-              <td class="number">{percent(before, 4)}</td>
+              <td class="number">{fixedPercent(before)}</td>
               <td class="number">
                 <span aria-hidden="true">→ </span>
-                {percent(after, 4)}
+                {fixedPercent(after)}
               </td>
             </tr>
           ))}
@@ -109,10 +109,10 @@ function Cohort({ cohort, plan, knownUsers }: CohortProps) {
 function Moved({ movement: { moved, moves } }: { readonly movement: Movement }) {
   const words = planWords.value;
   if (moved === 0) return <>{words.nobodyMoves}</>;
-  const each = moves.map(({ from, to, share }) => words.move(percent(share, 4), from, to)).join(", ");
+  const each = moves.map(({ from, to, share }) => words.move(fixedPercent(share), from, to)).join(", ");
   return (
     <>
-      <strong>{percent(moved, 4)}</strong> ({each})
+      <strong>{fixedPercent(moved)}</strong> ({each})
     </>
   );
 }
