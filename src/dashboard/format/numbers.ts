@@ -20,6 +20,12 @@ export function percent(share: number | null | undefined, digits = 3): string {
   return `${text} %`;
 }
 
+/** The same in columns, where points stand under points: `10.00 %`. */
+export function fixedPercent(share: number): string {
+  const digits = { minimumFractionDigits: 2, maximumFractionDigits: 2 };
+  return `${(100 * share).toLocaleString(locale.value, digits)} %`;
+}
+
 /** A difference of shares, in percentage points with its sign. */
 export function points(difference: number | null | undefined): string {
   if (difference == null) return unknown;

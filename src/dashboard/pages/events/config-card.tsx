@@ -1,0 +1,83 @@
+import { ago, clock, dateAndClock } from "../../format/times.ts";
+import { type ConfigState, config, serverNowMs } from "../../store/live.ts";
+import { Badge } from "../../ui/badge.tsx";
+import { Card } from "../../ui/card.tsx";
+import { CodeBlock } from "../../ui/code-block.tsx";
+import { Notice } from "../../ui/notice.tsx";
+import { eventsWords } from "../../words/events.ts";
+
+/** What the last reload did. */
+export function ConfigCard() {
+  const words = eventsWords.value;
+  const known = config.value;
+  if (known === undefined) {
+    return (
+      <Card title={words.configuration}>
+        <p class="hint">{words.unknownConfig}</p>
+      </Card>
+    );
+  }
+  const { active, lastError, restartNeeded } = known;
+  return (
+    <Card title={words.configuration} class="config-state">
+      <dl class="facts">
+        <div>
+          <dt>{words.state}</dt>
+          <dd>
+            {lastError === null ? (
+              <>
+                <Badge tone="good" text="OK" /> {words.fine}
+              </>
+            ) : (
+              <>
+                <Badge tone="bad" text={words.rejected} /> {words.rejectedAt(clock(lastError.at))}
+              </>
+            )}
+          </dd>
+        </div>
+        <div>
+          <dt>{words.file}</dt>
+          <dd>{active.file === null ? words.noFile : <code>{active.file}</code>}</dd>
+        </div>
+        <div>
+          <dt>{words.hash}</dt>
+          <dd>
+            <code>{active.hash}</code>
+          </dd>
+        </div>
+        <div>
+          <dt>{words.loaded}</dt>
+          <dd>
+            {dateAndClock(active.loadedAt)} <Ago moment={active.loadedAt} />
+          </dd>
+        </div>
+      </dl>
+      {lastError !== null && <CodeBlock label={words.problem} text={lastError.text} />}
+      {restartNeeded.length > 0 && <Notice tone="warn">{words.restart(restartNeeded.join(", "))}</Notice>}
+      <Warnings warnings={active.warnings} />
+    </Card>
+  );
+}
+
+/** On its own, so that only it is drawn again each second. */
+function Ago({ moment }: { readonly moment: string }) {
+  return <span class="hint">({ago(moment, serverNowMs.value)})</span>;
+}
+
+function Warnings({ warnings }: Pick<ConfigState["active"], "warnings">) {
+  if (warnings.length === 0) return null;
+  return (
+    <details>
+      <summary>
+        {eventsWords.value.warnings} ({warnings.length})
+      </summary>
+      <ul class="problems">
+        {warnings.map(({ position, message }) => (
+          <li key={`${position} ${message}`}>
+            <code>{position}</code> {message}
+          </li>
+        ))}
+      </ul>
+    </details>
+  );
+}
