@@ -1,4 +1,4 @@
-import type { EndpointReport } from "../../../admin/api.ts";
+import type { EndpointReport } from "../../../admin/endpoint-report.ts";
 import type { LiveRelease } from "../../../admin/live/live-bodies.ts";
 import type { RolloutBody } from "../../../admin/rollout-body.ts";
 

@@ -1,11 +1,9 @@
 import { useComputed, useSignal } from "@preact/signals";
-import { useEffect } from "preact/hooks";
 import { config, endpoints, releases, rolloutOf } from "../../store/live.ts";
 import { CodeBlock } from "../../ui/code-block.tsx";
 import { firstRelease, overviewWords } from "../../words/overview.ts";
 import { byAttention, endpointsOf } from "./attention.ts";
 import { ConfigCard } from "./config-card.tsx";
-import { fillSparklines } from "./fill-sparklines.ts";
 import { ReleaseCard } from "./release-card.tsx";
 
 /** With more, a field finds one by its name. */
@@ -23,7 +21,6 @@ export function OverviewPage() {
       })),
     ),
   );
-  useEffect(() => fillSparklines(), []);
   const wanted = filter.value.trim().toLowerCase();
   const shown = views.value.filter(({ release }) => release.release.toLowerCase().includes(wanted));
   return (

@@ -1,5 +1,5 @@
 import { useSignal } from "@preact/signals";
-import type { EndpointReport } from "../../../admin/api.ts";
+import type { EndpointReport } from "../../../admin/endpoint-report.ts";
 import { count } from "../../format/numbers.ts";
 import { clock } from "../../format/times.ts";
 import { Badge, type Tone } from "../../ui/badge.tsx";
