@@ -14,12 +14,13 @@ import { type Percentages, percentagesOf, sharesOf, splitText, withWeight } from
 
 const spans = ["15m", "1h", "4h", "24h", ""] as const;
 
-/** Sets the weights of a release by hand, and shows before whom that moves. */
+/** Sets the weights of a release by hand, and shows before whom that moves. While a rollout sets them it has no place. */
 export function SplitEditor({ release }: { readonly release: string }) {
   const words = actingWords.value;
   const live = releases.value?.find((each) => each.release === release);
   if (live === undefined || live.versions.length < 2) return null;
   const operator = splitOf(release);
+  if (live.isDirected && operator === undefined) return null;
   return (
     <Card title={words.split}>
       {operator !== undefined && <CurrentSplit operator={operator} />}
