@@ -1,7 +1,7 @@
 import { accessSync, constants, readFileSync } from "node:fs";
 import { createRequire } from "node:module";
 import { delimiter, join } from "node:path";
-import { type Browser, type BrowserContextOptions, chromium, type Page } from "playwright-core";
+import { type Browser, type BrowserContextOptions, chromium, type Locator, type Page } from "playwright-core";
 import { afterAll, expect, onTestFinished } from "vitest";
 import { findChromium } from "./chromium.ts";
 
@@ -53,6 +53,7 @@ export async function openPage(url: string, options: BrowserContextOptions = {})
     viewport: { width: 1280, height: 900 },
     ...options,
   });
+  context.setDefaultTimeout(20_000);
   const problems: string[] = [];
   let forgivesLost = false;
   const page = await context.newPage();
@@ -74,6 +75,14 @@ export async function openPage(url: string, options: BrowserContextOptions = {})
     },
   };
 }
+
+/** A badge of the page: its mark, then this text. */
+export function badge(within: Page | Locator, text: string): Locator {
+  return within.getByText(new RegExp(`^\\S ${text}$`));
+}
+
+/** For what the page shows once the server has told it. */
+export const shown = { timeout: 20_000, interval: 50 };
 
 const axePath = createRequire(import.meta.url).resolve("axe-core/axe.min.js");
 
