@@ -43,6 +43,8 @@ export interface OpenedPage {
   readonly problems: readonly string[];
   /** For a test that cuts the connection: the browser reports each request that fails. */
   forgiveLostConnections(): void;
+  /** For a test in which the server refuses: the browser reports each such answer. */
+  forgiveStatus(status: number): void;
 }
 
 /** Opens a page in a context of its own. The test fails if the page's console has an error. */
@@ -55,7 +57,7 @@ export async function openPage(url: string, options: BrowserContextOptions = {})
   });
   context.setDefaultTimeout(20_000);
   const problems: string[] = [];
-  let forgivesLost = false;
+  const forgiven: RegExp[] = [];
   const page = await context.newPage();
   page.on("console", (message) => {
     if (message.type() === "error") problems.push(message.text());
@@ -63,15 +65,17 @@ export async function openPage(url: string, options: BrowserContextOptions = {})
   page.on("pageerror", (error) => problems.push(String(error)));
   onTestFinished(async () => {
     await context.close();
-    const lost = /net::ERR_(CONNECTION|INCOMPLETE|EMPTY_RESPONSE|FAILED)/;
-    expect(problems.filter((text) => !(forgivesLost && lost.test(text)))).toEqual([]);
+    expect(problems.filter((text) => !forgiven.some((pattern) => pattern.test(text)))).toEqual([]);
   });
   await page.goto(url);
   return {
     page,
     problems,
     forgiveLostConnections() {
-      forgivesLost = true;
+      forgiven.push(/net::ERR_(CONNECTION|INCOMPLETE|EMPTY_RESPONSE|FAILED)/);
+    },
+    forgiveStatus(status) {
+      forgiven.push(new RegExp(`Failed to load resource: .* status of ${status} `));
     },
   };
 }

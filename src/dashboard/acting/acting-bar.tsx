@@ -4,7 +4,7 @@ import type { RolloutBody } from "../../admin/rollout-body.ts";
 import type { Verb } from "../../rollout/rollouts-api.ts";
 import { count, percent } from "../format/numbers.ts";
 import { ask } from "../store/api.ts";
-import { access, isStale, rolloutOf } from "../store/live.ts";
+import { access, isStale, rolloutOf, takeRollout } from "../store/live.ts";
 import { actingWords } from "../words/acting.ts";
 import { ChangeDialog, type Reason } from "./change-dialog.tsx";
 import { type Effect, effectOf } from "./effects.ts";
@@ -86,14 +86,20 @@ interface VerbDialogProps {
 function VerbDialog({ verb, rollout, onClose, onDone }: VerbDialogProps) {
   const words = actingWords.value;
   const { release, revision } = rollout;
+  // The revision moves while this is open, and what was read before is not what would be done. Once that was said, the
+  // newest one counts.
+  const seen = useSignal<number | undefined>(revision);
   const failing = rollout.checks.filter(({ verdict }) => verdict === "fail").map(({ name }) => name);
-  const change = ({ why, by }: Reason) =>
-    ask(`/api/rollouts/${encodeURIComponent(release)}/${verb}`, {
+  const change = async ({ why, by }: Reason) => {
+    const answer = await ask(`/api/rollouts/${encodeURIComponent(release)}/${verb}`, {
       method: "POST",
       body: { why, ...(by !== undefined && { by }) },
       // What takes the new version away, or keeps it from spreading, must not fail because something else changed.
-      ...(verb !== "rollback" && verb !== "pause" && { headers: { "if-match": `"${revision}"` } }),
+      ...(verb !== "rollback" && verb !== "pause" && { headers: { "if-match": `"${seen.value ?? revision}"` } }),
     });
+    if (!answer.ok && answer.problem.status === 412) seen.value = undefined;
+    return answer;
+  };
   return (
     <ChangeDialog
       title={words.titles[verb](release)}
@@ -102,7 +108,8 @@ function VerbDialog({ verb, rollout, onClose, onDone }: VerbDialogProps) {
       change={change}
       onClose={onClose}
       onDone={(answer) => {
-        const { changed } = answer as { readonly changed: boolean };
+        const { changed, rollout: next } = answer as { readonly changed: boolean; readonly rollout: RolloutBody };
+        takeRollout(next);
         onDone(changed ? words.done[verb] : words.nothingChanged);
       }}
     >

@@ -92,6 +92,14 @@ export function rolloutOf(release: string): RolloutBody | undefined {
   return rollouts.value?.rollouts.find((rollout) => rollout.release === release);
 }
 
+/** What a change answered: so that the next one is asked from there, before the stream has told it. */
+export function takeRollout(changed: RolloutBody): void {
+  const known = rollouts.value;
+  if (known === undefined) return;
+  const all = known.rollouts.map((rollout) => (rollout.release === changed.release ? changed : rollout));
+  rollouts.value = { ...known, revision: changed.revision, rollouts: all };
+}
+
 export function splitOf(release: string): OperatorSplit | undefined {
   return rollouts.value?.splits.find((split) => split.release === release);
 }
