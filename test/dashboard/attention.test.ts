@@ -1,5 +1,5 @@
 import { expect, test } from "vitest";
-import type { EndpointReport } from "../../src/admin/api.ts";
+import type { EndpointReport } from "../../src/admin/endpoint-report.ts";
 import type { LiveRelease } from "../../src/admin/live/live-bodies.ts";
 import {
   byAttention,
