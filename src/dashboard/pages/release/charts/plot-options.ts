@@ -1,5 +1,6 @@
 import uPlot from "uplot";
 import { locale } from "../../../words/language.ts";
+import { lonelyPoints } from "./lonely-points.ts";
 import type { Marker } from "./markers.ts";
 
 export interface PlotLooks {
@@ -23,6 +24,16 @@ const syncKey = "release";
 
 /** A colour of the page as it is now; the canvas knows no variables. */
 const colour = (name: string) => () => getComputedStyle(document.documentElement).getPropertyValue(`--${name}`).trim();
+
+/** A line with gaps, and dots where a point stands between two of them. */
+function measured(name: "baseline" | "candidate"): uPlot.Series {
+  const filter = (plot: uPlot, line: number) => lonelyPoints([...(plot.data[line] ?? [])]);
+  return {
+    stroke: colour(name),
+    width: 1.5,
+    points: { show: false, filter, size: 4, stroke: colour(name), fill: colour(name) },
+  };
+}
 
 function minuteOf(second: number): string {
   const options = { hour: "2-digit", minute: "2-digit", hourCycle: "h23" } as const;
@@ -68,12 +79,16 @@ export function plotOptions(
     ],
     series: [
       {},
-      {
-        stroke: colour(isSetting ? "line-strong" : "baseline"),
-        width: 1.5,
-        ...(isSetting && { spanGaps: true, ...(stepped && { paths: stepped }) }),
-      },
-      { stroke: colour("candidate"), width: 1.5, dash: [5, 3] },
+      isSetting
+        ? {
+            stroke: colour("line-strong"),
+            width: 2,
+            spanGaps: true,
+            points: { show: false },
+            ...(stepped && { paths: stepped }),
+          }
+        : measured("baseline"),
+      { ...measured("candidate"), dash: [5, 3] },
     ],
     hooks: {
       draw: [(plot) => drawMarkers(plot, parts.markers())],
