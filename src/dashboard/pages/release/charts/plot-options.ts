@@ -35,8 +35,10 @@ function measured(name: "baseline" | "candidate"): uPlot.Series {
   };
 }
 
-function minuteOf(second: number): string {
-  const options = { hour: "2-digit", minute: "2-digit", hourCycle: "h23" } as const;
+/** With seconds where the marks of the axis are closer than minutes. */
+function timeOf(second: number, stepSeconds: number): string {
+  const seconds = stepSeconds < 60 ? ({ second: "2-digit" } as const) : {};
+  const options = { hour: "2-digit", minute: "2-digit", ...seconds, hourCycle: "h23" } as const;
   return new Date(second * 1_000).toLocaleTimeString(locale.value, options);
 }
 
@@ -70,10 +72,10 @@ export function plotOptions(
     axes: [
       {
         ...axis,
-        space: 48,
+        space: 64,
         size: 28,
-        incrs: [60, 300, 600, 900, 1_800],
-        values: (_plot, splits) => splits.map(minuteOf),
+        incrs: [10, 20, 30, 60, 300, 600, 900, 1_800],
+        values: (_plot, splits, _axis, _space, step) => splits.map((second) => timeOf(second, step)),
       },
       { ...axis, space: 30, size: axisWidth, values: (_plot, splits) => splits.map(text) },
     ],
