@@ -50,6 +50,7 @@ function liveRelease({ config }: Pick<Snapshot, "config">, { spec, weights, isDi
       use: describeUse(use),
     })),
     routes: routes.map(({ name }) => name),
+    services: [...new Set(routes.flatMap(({ service }) => service ?? []))],
     configuredSplit: spec.split ?? null,
     isDirected,
   };

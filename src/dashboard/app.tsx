@@ -14,6 +14,9 @@ import { StateNotices } from "./ui/state-notices.tsx";
 import { chooseLanguage, language } from "./words/language.ts";
 import { shellWords } from "./words/shell.ts";
 
+/** Other pages answer what they are asked. */
+const showsFigures: ReadonlySet<Place["page"]> = new Set(["overview", "release", "decisions", "events"]);
+
 export function App() {
   const words = shellWords.value;
   return (
@@ -23,7 +26,7 @@ export function App() {
       </button>
       <Header />
       <StateNotices />
-      <main id="content" tabIndex={-1} class={isStale.value ? "stale" : ""}>
+      <main id="content" tabIndex={-1} class={isStale.value && showsFigures.has(place.value.page) ? "stale" : ""}>
         <Content />
       </main>
     </>

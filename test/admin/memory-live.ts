@@ -28,6 +28,7 @@ const release: LiveRelease = {
   versions: [{ version: "stable", configuredShare: 0.9 }],
   rules: [{ rule: "east", when: "region is east", use: "canary" }],
   routes: ["shop"],
+  services: ["shop"],
   configuredSplit: { stable: 90, canary: 10 },
   isDirected: false,
 };

@@ -1,5 +1,5 @@
 import { expect, test } from "vitest";
-import type { EndpointReport } from "../../src/admin/api.ts";
+import type { EndpointReport } from "../../src/admin/endpoint-report.ts";
 import type { LiveRelease } from "../../src/admin/live/live-bodies.ts";
 import {
   byAttention,
@@ -11,6 +11,7 @@ import { check, rollout } from "./rollout-fixture.ts";
 
 const releaseOf = (release: string, ...versions: readonly string[]): LiveRelease => ({
   ...{ release, unit: "pin", baseline: "stable", candidate: "canary", rules: [], routes: [], configuredSplit: null },
+  services: ["shop"],
   versions: versions.map((version) => ({ version, configuredShare: null })),
   isDirected: true,
 });
@@ -40,8 +41,13 @@ test("what needs attention comes first, and among equals the file's order stays"
   expect(names).toEqual(["back", "failing", "down", "paused", "holding", "fine", "without", "fine too"]);
 });
 
-test("endpoints are those of the release's versions", () => {
-  const all = [endpoint("stable", "up"), endpoint("other", "failing"), endpoint("canary", "refused")];
+test("endpoints are those of the release's versions in its services", () => {
+  const all = [
+    endpoint("stable", "up"),
+    endpoint("other", "failing"),
+    endpoint("canary", "refused"),
+    { ...endpoint("canary", "refused"), service: "pages" },
+  ];
   const versions = endpointsOf(releaseOf("shop", "stable", "canary"), all).map(({ version }) => version);
   expect(versions).toEqual(["stable", "canary"]);
 });

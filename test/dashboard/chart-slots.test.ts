@@ -1,6 +1,12 @@
 import { describe, expect, test } from "vitest";
 import type { Point, SeriesBody, TickBody, VersionTick } from "../../src/admin/live/live-bodies.ts";
-import { appended, columnsOf, slotsOf, withoutNewest } from "../../src/dashboard/pages/release/charts/chart-slots.ts";
+import {
+  appended,
+  columnsOf,
+  sinceFirst,
+  slotsOf,
+  withoutNewest,
+} from "../../src/dashboard/pages/release/charts/chart-slots.ts";
 
 const sides = { baseline: "stable", candidate: "canary" };
 const point = (requests: number, failed = 0, share = 0.1): Point => [requests, failed, 5, 20, 40, share];
@@ -54,6 +60,27 @@ describe("columns of a history", () => {
   test("a slot that goes on is left out", () => {
     const shorter = columnsOf(slotsOf(withoutNewest(series), sides));
     expect(shorter.times).toEqual([7, 8, 9]);
+  });
+});
+
+describe("of a process that has just started", () => {
+  const young = (before: number, since: number) => {
+    const points = [...Array.from({ length: before }, () => null), ...Array.from({ length: since }, () => point(9))];
+    return columnsOf(sinceFirst(slotsOf({ ...series, versions: { stable: points } }, sides)));
+  };
+
+  test("charts begin right before the first request", () => {
+    expect(young(200, 100).requests[0].slice(0, 3)).toEqual([null, 9, 9]);
+    expect(young(200, 100).times.at(-1)).toBe(10);
+  });
+
+  test("charts show a minute at least", () => {
+    expect(young(290, 10).times).toHaveLength(60);
+  });
+
+  test("nothing is left out where nothing is known, or all is", () => {
+    expect(young(300, 0).times).toHaveLength(300);
+    expect(young(0, 300).times).toHaveLength(300);
   });
 });
 

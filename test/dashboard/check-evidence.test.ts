@@ -11,10 +11,7 @@ const compared = check("errors", {
 
 describe("what a comparison says", () => {
   test("counts bad users of both versions, and how seldom that happens by chance", () => {
-    expect(comparisonOf(compared)).toEqual({
-      ...{ bad: 50, badOnCandidate: 37, users: 1_000, usersOfCandidate: 100 },
-      oneIn: 3.2e12,
-    });
+    expect(comparisonOf(compared)).toEqual({ bad: 50, badOnCandidate: 37, oneIn: 3.2e12 });
   });
 
   test("says nothing of chance where the evidence says little", () => {

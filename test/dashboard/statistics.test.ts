@@ -26,14 +26,14 @@ describe("Wilson's interval of a share", () => {
 describe("the difference of two shares", () => {
   // Newcombe, Interval estimation for the difference between independent proportions (1998), table II, method 10.
   const published = [
-    { first: [56, 70], second: [48, 80], low: 0.0524, high: 0.3339 },
-    { first: [9, 10], second: [3, 10], low: 0.1705, high: 0.809 },
-    { first: [5, 56], second: [0, 29], low: -0.0381, high: 0.1926 },
-    { first: [0, 10], second: [0, 10], low: -0.2775, high: 0.2775 },
-    { first: [10, 10], second: [0, 10], low: 0.6075, high: 1 },
-  ] as const;
-  test.each(published)("$first against $second", ({ first, second, low, high }) => {
-    const difference = differenceEstimate(shareEstimate(...first), shareEstimate(...second));
+    { first: { bad: 56, all: 70 }, second: { bad: 48, all: 80 }, low: 0.0524, high: 0.3339 },
+    { first: { bad: 9, all: 10 }, second: { bad: 3, all: 10 }, low: 0.1705, high: 0.809 },
+    { first: { bad: 5, all: 56 }, second: { bad: 0, all: 29 }, low: -0.0381, high: 0.1926 },
+    { first: { bad: 0, all: 10 }, second: { bad: 0, all: 10 }, low: -0.2775, high: 0.2775 },
+    { first: { bad: 10, all: 10 }, second: { bad: 0, all: 10 }, low: 0.6075, high: 1 },
+  ];
+  test.each(published)("$first.bad/$first.all against $second.bad/$second.all", ({ first, second, low, high }) => {
+    const difference = differenceEstimate(shareEstimate(first.bad, first.all), shareEstimate(second.bad, second.all));
     expect(difference?.low).toBeCloseTo(low, 4);
     expect(difference?.high).toBeCloseTo(high, 4);
   });

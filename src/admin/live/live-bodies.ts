@@ -51,6 +51,8 @@ export interface LiveRelease {
   /** The first that matches decides. */
   readonly rules: readonly { readonly rule: string; readonly when: string; readonly use: string }[];
   readonly routes: readonly string[];
+  /** Those of its routes. */
+  readonly services: readonly string[];
   /** As the file has it. */
   readonly configuredSplit: Weights | null;
   /** Whether a rollout sets the weights, so that a split has no effect now. */

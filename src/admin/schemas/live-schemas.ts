@@ -70,6 +70,7 @@ export const liveSchemas = {
     versions: listOf(record({ version: text, configuredShare: orNull(share) })),
     rules: listOf(record({ rule: text, when: text, use: text })),
     routes: listOf(text),
+    services: listOf(text),
     configuredSplit: orNull(weights),
     isDirected: flag,
   }),

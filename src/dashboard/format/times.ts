@@ -20,9 +20,12 @@ export function shortClock(moment: Moment): string {
   return dateOf(moment)?.toLocaleTimeString(locale.value, options) ?? unknown;
 }
 
+/** The date as ISO 8601 has it, since 11/12 is read in two ways. */
 export function dateAndClock(moment: Moment): string {
   const date = dateOf(moment);
-  return date === undefined ? unknown : `${date.toLocaleDateString(locale.value)} ${clock(moment)}`;
+  if (date === undefined) return unknown;
+  const digits = (value: number) => String(value).padStart(2, "0");
+  return `${date.getFullYear()}-${digits(date.getMonth() + 1)}-${digits(date.getDate())} ${clock(moment)}`;
 }
 
 /** Such as `GMT+1`: where the reader is at that time. */

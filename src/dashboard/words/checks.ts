@@ -26,9 +26,10 @@ export const checkWords = translated(
     interval: "Possible range",
     limit: "Limit",
     since: (time: string) => `since ${time}`,
-    compared: (on: string, bad: string, candidate: string, share: string) =>
-      `${on} of ${bad} bad users on ${candidate}, which has ${share} of users`,
-    byChance: (times: string) => `; if it were no worse, less than one in ${times} rollouts would ever show this much`,
+    /** Undefined where the server's own sentence says it. */
+    compared: undefined as ((on: string, bad: string, candidate: string) => string) | undefined,
+    byChance: (candidate: string, times: string) =>
+      `If ${candidate} were no worse, less than one in ${times} rollouts would ever show this much.`,
   },
   {
     title: "检查",
@@ -49,8 +50,7 @@ export const checkWords = translated(
     interval: "可能范围",
     limit: "限值",
     since: (time) => `自 ${time}`,
-    compared: (on, bad, candidate, share) =>
-      `${bad} 个遇到问题的用户中有 ${on} 个在 ${candidate} 上，而它的用户占 ${share}`,
-    byChance: (times) => `；若它并不更差，每 ${times} 次 rollout 中会出现这种情况的还不到一次`,
+    compared: (on, bad, candidate) => `遇到问题的 ${bad} 名用户中有 ${on} 名在 ${candidate} 上。`,
+    byChance: (candidate, times) => `若 ${candidate} 并不更差，每 ${times} 次 rollout 中出现这种情况的还不到一次。`,
   },
 );

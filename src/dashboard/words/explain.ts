@@ -22,7 +22,7 @@ export const explainWords = translated(
     forms: {
       curl: "curl command line",
       raw: "Raw request",
-      headers: "Headers",
+      headers: "Header lines",
       url: "URL",
     } satisfies Record<PastedRequest["form"], string>,
     recognised: (form: string, headers: string, cookies: string) => `${form}: headers ${headers}, cookies ${cookies}`,

@@ -7,7 +7,7 @@ export const planWords = translated(
     config: "New configuration",
     configHint:
       "Paste the whole new configuration, or drop a file here. It is compared with the active one. Nothing is changed and nothing is written. Ctrl or ⌘ with Enter makes the plan.",
-    file: "Open a file",
+    file: "Open a file…",
     submit: "Plan",
     asking: "Working it out…",
     empty: "Paste a configuration first.",
@@ -68,7 +68,7 @@ export const planWords = translated(
     config: "新的配置",
     configHint:
       "粘贴完整的新配置，或把文件拖到这里。它会与当前配置比较，不会改动或写入任何内容。按 Ctrl（或 ⌘）+ Enter 开始预演。",
-    file: "打开文件",
+    file: "打开文件…",
     submit: "预演",
     asking: "计算中…",
     empty: "请先粘贴一份配置。",

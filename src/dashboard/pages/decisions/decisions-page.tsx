@@ -26,7 +26,10 @@ export function DecisionsPage() {
         onEvent: ({ event, data }) => {
           if (event === "decisions") rows.add(JSON.parse(data) as DecisionBatch);
         },
-        onState: (next) => (state.value = next),
+        onState: (next) => {
+          // It stays lost until it is open: each new attempt would blink.
+          if (next.kind !== "connecting" || state.value.kind !== "lost") state.value = next;
+        },
       });
     });
   }, [path, isSigned]);
@@ -37,7 +40,7 @@ export function DecisionsPage() {
         <h1>{words.title}</h1>
         <div class="page-tools">
           {isPaused && <span class="hint">{words.paused(count(rows.waiting.value))}</span>}
-          <button type="button" aria-pressed={isPaused} onClick={() => rows.pause(!isPaused)}>
+          <button type="button" onClick={() => rows.pause(!isPaused)}>
             {isPaused ? words.resume : words.pause}
           </button>
         </div>

@@ -6,6 +6,9 @@ import { CodeBlock } from "../../ui/code-block.tsx";
 import { Notice } from "../../ui/notice.tsx";
 import { eventsWords } from "../../words/events.ts";
 
+/** As many as the log has. */
+const hashDigits = 12;
+
 /** What the last reload did. */
 export function ConfigCard() {
   const words = eventsWords.value;
@@ -42,7 +45,7 @@ export function ConfigCard() {
         <div>
           <dt>{words.hash}</dt>
           <dd>
-            <code>{active.hash}</code>
+            <code title={active.hash}>{active.hash.slice(0, hashDigits)}</code>
           </dd>
         </div>
         <div>

@@ -3,6 +3,7 @@ import { linkTo } from "../../router.ts";
 import type { LogLine } from "../../store/log-lines.ts";
 import { Badge, type Tone } from "../../ui/badge.tsx";
 import { CodeBlock } from "../../ui/code-block.tsx";
+import { Prose } from "../../ui/prose.tsx";
 import { eventsWords } from "../../words/events.ts";
 
 const tones: Readonly<Record<LogLine["level"], Tone>> = { info: "info", warn: "warn", error: "bad" };
@@ -18,9 +19,12 @@ export function LogRow({ line }: { readonly line: LogLine }) {
         <Badge tone={tones[level]} text={words.levels[level]} />
       </span>
       <div class="log-text">
-        <p>{text}</p>
+        <p>
+          {kind === "rollout" && <strong>{words.rollout[type] ?? type}: </strong>}
+          <Prose text={text} />
+        </p>
         <p class="hint">
-          {words.kinds[kind]} · {type}
+          {words.kinds[kind]}
           {release !== null && (
             <>
               {" · "}

@@ -6,17 +6,17 @@ import type { RolloutBody } from "../../../admin/rollout-body.ts";
 export interface ReleaseView {
   readonly release: LiveRelease;
   readonly rollout: RolloutBody | undefined;
-  /** Of its versions, in any service. */
+  /** Of its services, those of its versions. */
   readonly endpoints: readonly EndpointReport[];
 }
 
-/** Reports name services and versions, and not releases: those are a release's whose version it has. */
+/** Those that serve what the release decides. */
 export function endpointsOf(
-  { versions }: LiveRelease,
+  { services, versions }: LiveRelease,
   endpoints: readonly EndpointReport[],
 ): readonly EndpointReport[] {
   const names = new Set(versions.map(({ version }) => version));
-  return endpoints.filter(({ version }) => names.has(version));
+  return endpoints.filter(({ service, version }) => services.includes(service) && names.has(version));
 }
 
 export function failingChecks(rollout: RolloutBody | undefined): readonly string[] {

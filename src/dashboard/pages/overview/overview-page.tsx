@@ -8,10 +8,13 @@ import { ReleaseCard } from "./release-card.tsx";
 
 /** With more, a field finds one by its name. */
 const manyReleases = 24;
+/** More are shown when asked for, or found by name. */
+const shownFirst = 60;
 
 export function OverviewPage() {
   const words = overviewWords.value;
   const filter = useSignal("");
+  const isAll = useSignal(false);
   const views = useComputed(() =>
     byAttention(
       (releases.value ?? []).map((release) => ({
@@ -22,7 +25,8 @@ export function OverviewPage() {
     ),
   );
   const wanted = filter.value.trim().toLowerCase();
-  const shown = views.value.filter(({ release }) => release.release.toLowerCase().includes(wanted));
+  const found = views.value.filter(({ release }) => release.release.toLowerCase().includes(wanted));
+  const shown = isAll.value ? found : found.slice(0, shownFirst);
   return (
     <>
       <div class="page-head">
@@ -43,12 +47,17 @@ export function OverviewPage() {
       </div>
       {config.value !== undefined && <ConfigCard state={config.value} />}
       {views.value.length === 0 && <NoRelease />}
-      {views.value.length > 0 && shown.length === 0 && <p class="hint">{words.noneFound}</p>}
+      {views.value.length > 0 && found.length === 0 && <p class="hint">{words.noneFound}</p>}
       <ul class="release-cards">
         {shown.map((view) => (
           <ReleaseCard key={view.release.release} view={view} />
         ))}
       </ul>
+      {shown.length < found.length && (
+        <button type="button" onClick={() => (isAll.value = true)}>
+          {words.showAll(found.length)}
+        </button>
+      )}
     </>
   );
 }

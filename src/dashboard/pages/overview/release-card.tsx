@@ -3,7 +3,7 @@ import type { RolloutBody } from "../../../admin/rollout-body.ts";
 import { count, percent } from "../../format/numbers.ts";
 import { clock } from "../../format/times.ts";
 import { linkTo } from "../../router.ts";
-import { type OperatorSplit, recentErrors, serverNowMs, splitOf, ticksOf } from "../../store/live.ts";
+import { type OperatorSplit, recentErrors, serverNowMs, splitOf, tick, ticksOf } from "../../store/live.ts";
 import { Badge, PhaseBadge } from "../../ui/badge.tsx";
 import { Prose } from "../../ui/prose.tsx";
 import { RolloutSentence } from "../../ui/rollout-sentence.tsx";
@@ -19,7 +19,8 @@ export function ReleaseCard({ view: { release, rollout, endpoints } }: { readonl
   const ticks = ticksOf(name);
   const down = unhealthy(endpoints).length;
   const split = splitOf(name);
-  const isQuiet = Object.values(ticks).every(({ fiveMinutes }) => fiveMinutes.requests === 0);
+  const isQuiet =
+    tick.value !== undefined && Object.values(ticks).every(({ fiveMinutes }) => fiveMinutes.requests === 0);
   return (
     <li class="card release-card">
       <div class="card-head">
@@ -88,8 +89,8 @@ interface SharesProps {
 function Shares({ release: { candidate, versions }, ticks, rollout }: SharesProps) {
   const words = overviewWords.value;
   if (candidate === null) return null;
-  const tick = ticks[candidate];
-  const configured = versions.find(({ version }) => version === candidate)?.configuredShare ?? tick?.expectedShare;
+  const own = ticks[candidate];
+  const configured = versions.find(({ version }) => version === candidate)?.configuredShare ?? own?.expectedShare;
   const decisions = Object.values(ticks).reduce((sum, each) => sum + each.decisions, 0);
   const users = rollout && rollout.stepUsers.candidate + rollout.stepUsers.baseline;
   return (
@@ -98,8 +99,8 @@ function Shares({ release: { candidate, versions }, ticks, rollout }: SharesProp
       <dd>{words.configured(percent(configured))}</dd>
       <dt>{words.drawnRequests}</dt>
       <dd>
-        <strong>{percent(tick?.share)}</strong>{" "}
-        {decisions > 0 && <span class="hint">{words.partOf(count(tick?.decisions), count(decisions))}</span>}
+        <strong>{percent(own?.share)}</strong>{" "}
+        {decisions > 0 && <span class="hint">{words.partOf(count(own?.decisions), count(decisions))}</span>}
       </dd>
       {rollout !== undefined && users !== undefined && (
         <>

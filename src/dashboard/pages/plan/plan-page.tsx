@@ -46,7 +46,8 @@ export function PlanPage() {
     text.value = read;
     result.value = isTooLarge(read) ? { kind: "problem", message: words.tooLarge } : { kind: "none" };
   };
-  const [field, hint, picker] = [useId(), useId(), useId()];
+  const picker = useRef<HTMLInputElement>(null);
+  const [field, hint] = [useId(), useId()];
   return (
     <>
       <h1>{words.title}</h1>
@@ -95,10 +96,13 @@ export function PlanPage() {
           <button type="submit" class="primary">
             {words.submit}
           </button>
-          <label for={picker}>{words.file}</label>
+          <button type="button" onClick={() => picker.current?.click()}>
+            {words.file}
+          </button>
           <input
-            id={picker}
+            ref={picker}
             type="file"
+            hidden
             accept=".yaml,.yml,.json,text/plain"
             onChange={(event) => {
               const input = event.currentTarget;

@@ -6,8 +6,6 @@ export type Check = RolloutBody["checks"][number];
 export interface Comparison {
   readonly bad: number;
   readonly badOnCandidate: number;
-  readonly users: number;
-  readonly usersOfCandidate: number;
   /** If the candidate were no worse, this would be seen in less than one of so many rollouts; undefined: in many. */
   readonly oneIn: number | undefined;
 }
@@ -26,8 +24,6 @@ export function comparisonOf({ metric, baseline, candidate, evidence }: Check): 
   return {
     bad,
     badOnCandidate: candidate.bad,
-    users: baseline.users + candidate.users,
-    usersOfCandidate: candidate.users,
     oneIn: evidence >= 2 ? evidence : undefined,
   };
 }

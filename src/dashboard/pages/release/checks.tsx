@@ -56,10 +56,10 @@ function CheckItem({ check, rollout }: { readonly check: Check; readonly rollout
         </p>
       )}
       {progress !== undefined && <Bar share={progress} tone={verdict === "fail" ? "bad" : "plain"} />}
-      {sentence !== undefined && <p>{sentence}</p>}
-      <p class={sentence === undefined ? "" : "hint"}>
+      <p lang="en">
         <Prose text={why} />
       </p>
+      {sentence !== "" && <p class="hint">{sentence}</p>}
     </li>
   );
 }
@@ -74,14 +74,14 @@ function valueText(check: Check, value: number | null): string {
   return value.toLocaleString(locale.value, { maximumSignificantDigits: value < 100 ? 2 : 4 });
 }
 
-function sentenceOf(check: Check, candidate: string): string | undefined {
-  const words = checkWords.value;
+/** What else there is to say of a comparison; empty if nothing. */
+function sentenceOf(check: Check, candidate: string): string {
+  const { compared, byChance } = checkWords.value;
   const seen = comparisonOf(check);
-  if (seen === undefined) return undefined;
-  const share = percent(seen.users === 0 ? null : seen.usersOfCandidate / seen.users);
-  const compared = words.compared(count(seen.badOnCandidate), count(seen.bad), candidate, share);
+  if (seen === undefined) return "";
   const times = seen.oneIn;
-  const chance =
-    times === undefined ? "" : words.byChance(times >= large ? powerOfTen(times) : count(Math.floor(times)));
-  return `${compared}${chance}${locale.value === "zh-CN" ? "。" : "."}`;
+  return [
+    compared?.(count(seen.badOnCandidate), count(seen.bad), candidate),
+    times === undefined ? "" : byChance(candidate, times >= large ? powerOfTen(times) : count(Math.floor(times))),
+  ].join("");
 }

@@ -82,6 +82,22 @@ export function appended(
   };
 }
 
+const fewestSlots = 60;
+
+/** Without what was before the first request, as of a process that has just started; a little is left. */
+export function sinceFirst(slots: ChartSlots): ChartSlots {
+  const first = slots.totals.findIndex((total) => total !== null);
+  const start = Math.min(first - 1, slots.totals.length - fewestSlots);
+  if (start <= 0) return slots;
+  const { baseline, candidate, totals } = slots;
+  return {
+    ...slots,
+    baseline: baseline.slice(start),
+    candidate: candidate.slice(start),
+    totals: totals.slice(start),
+  };
+}
+
 export function columnsOf({ slotMs, newestMs, baseline, candidate, totals }: ChartSlots): ChartColumns {
   const perSecond = 1_000 / slotMs;
   const both = (read: (points: Points) => Column): [Column, Column] => [read(baseline), read(candidate)];

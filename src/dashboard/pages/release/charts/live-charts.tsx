@@ -6,7 +6,7 @@ import { log, serverNowMs } from "../../../store/live.ts";
 import { Card } from "../../../ui/card.tsx";
 import { Segments } from "../../../ui/segments.tsx";
 import { chartWords } from "../../../words/charts.ts";
-import { type ChartColumns, columnsOf, type Sides } from "./chart-slots.ts";
+import { type ChartColumns, columnsOf, type Sides, sinceFirst } from "./chart-slots.ts";
 import { type ChartSpan, LiveWindow } from "./live-window.ts";
 import { MarkerList } from "./marker-list.tsx";
 import { type Marker, markersOf } from "./markers.ts";
@@ -25,7 +25,7 @@ export function LiveCharts({ release, baseline, candidate }: LiveChartsProps) {
   );
   useEffect(() => live.follow(), [live]);
   const slots = live.slots.value;
-  const columns = useMemo(() => slots && columnsOf(slots), [slots]);
+  const columns = useMemo(() => slots && columnsOf(sinceFirst(slots)), [slots]);
   const lines = log.all.value;
   const fromMs = (columns?.times[0] ?? Number.POSITIVE_INFINITY) * 1_000;
   const markers = useMemo(() => markersOf(lines, release, fromMs), [lines, release, fromMs]);

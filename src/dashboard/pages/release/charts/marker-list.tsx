@@ -1,6 +1,7 @@
 import { shortClock } from "../../../format/times.ts";
 import { Prose } from "../../../ui/prose.tsx";
 import { chartWords } from "../../../words/charts.ts";
+import { eventsWords } from "../../../words/events.ts";
 import type { Marker } from "./markers.ts";
 
 const mostShown = 20;
@@ -15,10 +16,12 @@ export function MarkerList({ markers }: { readonly markers: readonly Marker[] })
       </summary>
       {markers.length === 0 && <p class="hint">{words.noMarkers}</p>}
       <ul class="plain-list">
-        {markers.slice(0, mostShown).map(({ id, atMs, letter, text, isBad }) => (
+        {markers.slice(0, mostShown).map(({ id, atMs, letter, did, text, isBad }) => (
           <li key={id}>
             <span class={`marker ${isBad ? "marker-bad" : ""}`}>{letter}</span>{" "}
-            <span class="hint nowrap">{shortClock(atMs)}</span> <Prose text={text} />
+            <span class="hint nowrap">{shortClock(atMs)}</span>{" "}
+            {did !== undefined && <strong>{eventsWords.value.rollout[did] ?? did}: </strong>}
+            <Prose text={text} />
           </li>
         ))}
       </ul>

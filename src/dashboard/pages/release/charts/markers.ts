@@ -6,6 +6,8 @@ export interface Marker {
   readonly atMs: number;
   readonly letter: string;
   readonly isBad: boolean;
+  /** What a rollout did, by the event's type; undefined for other events. */
+  readonly did: string | undefined;
   readonly text: string;
 }
 
@@ -30,7 +32,8 @@ export function markersOf(lines: readonly LogLine[], release: string, fromMs: nu
     const atMs = Date.parse(at);
     const letter = letters[`${kind} ${type}`];
     if (letter === undefined || atMs < fromMs || (of !== null && of !== release)) continue;
-    markers.push({ id, atMs, letter, isBad: level === "error" || type === "rolled-back", text });
+    const isBad = level === "error" || type === "rolled-back";
+    markers.push({ id, atMs, letter, isBad, did: kind === "rollout" ? type : undefined, text });
   }
   return markers;
 }

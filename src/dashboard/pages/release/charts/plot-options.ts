@@ -1,5 +1,6 @@
 import uPlot from "uplot";
 import { locale } from "../../../words/language.ts";
+import { lonelyPoints } from "./lonely-points.ts";
 import type { Marker } from "./markers.ts";
 
 export interface PlotLooks {
@@ -24,8 +25,20 @@ const syncKey = "release";
 /** A colour of the page as it is now; the canvas knows no variables. */
 const colour = (name: string) => () => getComputedStyle(document.documentElement).getPropertyValue(`--${name}`).trim();
 
-function minuteOf(second: number): string {
-  const options = { hour: "2-digit", minute: "2-digit", hourCycle: "h23" } as const;
+/** A line with gaps, and dots where a point stands between two of them. */
+function measured(name: "baseline" | "candidate"): uPlot.Series {
+  const filter = (plot: uPlot, line: number) => lonelyPoints([...(plot.data[line] ?? [])]);
+  return {
+    stroke: colour(name),
+    width: 1.5,
+    points: { show: false, filter, size: 4, stroke: colour(name), fill: colour(name) },
+  };
+}
+
+/** With seconds where the marks of the axis are closer than minutes. */
+function timeOf(second: number, stepSeconds: number): string {
+  const seconds = stepSeconds < 60 ? ({ second: "2-digit" } as const) : {};
+  const options = { hour: "2-digit", minute: "2-digit", ...seconds, hourCycle: "h23" } as const;
   return new Date(second * 1_000).toLocaleTimeString(locale.value, options);
 }
 
@@ -59,21 +72,25 @@ export function plotOptions(
     axes: [
       {
         ...axis,
-        space: 48,
+        space: 64,
         size: 28,
-        incrs: [60, 300, 600, 900, 1_800],
-        values: (_plot, splits) => splits.map(minuteOf),
+        incrs: [10, 20, 30, 60, 300, 600, 900, 1_800],
+        values: (_plot, splits, _axis, _space, step) => splits.map((second) => timeOf(second, step)),
       },
       { ...axis, space: 30, size: axisWidth, values: (_plot, splits) => splits.map(text) },
     ],
     series: [
       {},
-      {
-        stroke: colour(isSetting ? "line-strong" : "baseline"),
-        width: 1.5,
-        ...(isSetting && { spanGaps: true, ...(stepped && { paths: stepped }) }),
-      },
-      { stroke: colour("candidate"), width: 1.5, dash: [5, 3] },
+      isSetting
+        ? {
+            stroke: colour("line-strong"),
+            width: 2,
+            spanGaps: true,
+            points: { show: false },
+            ...(stepped && { paths: stepped }),
+          }
+        : measured("baseline"),
+      { ...measured("candidate"), dash: [5, 3] },
     ],
     hooks: {
       draw: [(plot) => drawMarkers(plot, parts.markers())],
