@@ -24,7 +24,9 @@ export function chromiumPath(): string {
 }
 
 export async function launchChromium(): Promise<Browser> {
-  return chromium.launch({ executablePath: chromiumPath(), args: ["--no-sandbox", "--disable-dev-shm-usage"] });
+  // `elsewhere.test` is a name of this machine that is not a loopback name.
+  const args = ["--no-sandbox", "--disable-dev-shm-usage", "--host-resolver-rules=MAP elsewhere.test 127.0.0.1"];
+  return chromium.launch({ executablePath: chromiumPath(), args });
 }
 
 let browser: Promise<Browser> | undefined;
@@ -45,6 +47,8 @@ export interface OpenedPage {
   forgiveLostConnections(): void;
   /** For a test in which the server refuses: the browser reports each such answer. */
   forgiveStatus(status: number): void;
+  /** For an error that the browser reports of something that is as it should be. */
+  forgive(pattern: RegExp): void;
 }
 
 /** Opens a page in a context of its own. The test fails if the page's console has an error. */
@@ -76,6 +80,9 @@ export async function openPage(url: string, options: BrowserContextOptions = {})
     },
     forgiveStatus(status) {
       forgiven.push(new RegExp(`Failed to load resource: .* status of ${status} `));
+    },
+    forgive(pattern) {
+      forgiven.push(pattern);
     },
   };
 }

@@ -179,7 +179,8 @@ function WeightField({ version, weight, share, onChange }: WeightFieldProps) {
   const label = actingWords.value.weightOf(version);
   const take = (event: { readonly currentTarget: HTMLInputElement }) => {
     const { valueAsNumber } = event.currentTarget;
-    if (Number.isFinite(valueAsNumber)) onChange(valueAsNumber);
+    // An emptied field shows again what it was.
+    onChange(Number.isFinite(valueAsNumber) ? valueAsNumber : weight);
   };
   return (
     <div class="weight">
