@@ -93,6 +93,7 @@ export class Live implements LiveView {
   }
 
   history(release: string): HistoryBody | undefined {
+    this.#history.follow(this.releases());
     const series = this.#history.series(release);
     return series && { release, instance: this.instance, ...series };
   }

@@ -107,6 +107,13 @@ describe.each([1, 2])("what is live, with %d serving threads", (workers) => {
   });
 });
 
+it("a release has a history before its first second is over", async () => {
+  const { app } = await perch(await shop(""));
+  const { seconds } = app.live.history("shop") ?? {};
+  expect(seconds?.versions).toEqual({ stable: Array(300).fill(null), canary: Array(300).fill(null) });
+  expect(app.live.history("no-such-release")).toBeUndefined();
+});
+
 it("a worker that dies takes no request out of the history, and the one after it is watched as well", async () => {
   const started = await perch(await shop("workers: 2"), { worker: { entry: faultyWorker } });
   const { live } = started.app;

@@ -64,7 +64,7 @@ export async function openPage(url: string, options: BrowserContextOptions = {})
   const forgiven: RegExp[] = [];
   const page = await context.newPage();
   page.on("console", (message) => {
-    if (message.type() === "error") problems.push(message.text());
+    if (message.type() === "error") problems.push(`${message.text()} at ${message.location().url}`);
   });
   page.on("pageerror", (error) => problems.push(String(error)));
   onTestFinished(async () => {

@@ -153,6 +153,7 @@ function takeEvent({ event, data }: ServerEvent): void {
   if (handle === undefined) return;
   batch(() => {
     heardMs.value = Date.now();
+    if (connection.value.kind !== "open") connection.value = { kind: "open" };
     handle(JSON.parse(data));
   });
 }
@@ -163,7 +164,8 @@ let stream: EventStream | undefined;
 export function connect(): void {
   stream?.close();
   const onState = (state: StreamState) => {
-    connection.value = state;
+    // It is live with the first thing that it says: until then the page shows what another process may have told.
+    if (state.kind !== "open") connection.value = state;
   };
   stream = new EventStream({ path: "/api/live", onEvent: takeEvent, onState });
 }

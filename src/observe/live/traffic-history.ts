@@ -57,7 +57,7 @@ export class TrafficHistory {
     const second = Math.floor(secondMs / 1_000);
     const elapsed = second - this.#second;
     const isKnown = elapsed > 0 && elapsed <= maxLateSeconds;
-    if (releases !== this.#followed) this.#follow(releases);
+    this.follow(releases);
     this.#second = second;
     this.#counted.moveTo(Math.floor(second / 10));
     const counted = this.#counted.newest;
@@ -133,8 +133,9 @@ export class TrafficHistory {
     }
   }
 
-  /** What a reload has removed goes away. */
-  #follow(releases: readonly FollowedRelease[]): void {
+  /** What a reload has removed goes away, and what it has added is there at once, with nothing in it. */
+  follow(releases: readonly FollowedRelease[]): void {
+    if (releases === this.#followed) return;
     this.#followed = releases;
     const left = new Set(this.#releases.keys());
     for (const followed of releases) {
