@@ -17,11 +17,15 @@ import { shellWords } from "./words/shell.ts";
 /** Other pages answer what they are asked. */
 const showsFigures: ReadonlySet<Place["page"]> = new Set(["overview", "release", "decisions", "events"]);
 
+function focusContent(): void {
+  document.getElementById("content")?.focus();
+}
+
 export function App() {
   const words = shellWords.value;
   return (
     <>
-      <button type="button" class="skip" onClick={() => document.getElementById("content")?.focus()}>
+      <button type="button" class="skip" onClick={focusContent}>
         {words.skip}
       </button>
       <Header />
@@ -112,7 +116,7 @@ function Content() {
         <h1>{words.signIn}</h1>
         <p>{words.readNeedsToken}</p>
         <p class="hint">{state.message}</p>
-        <SignInForm onDone={() => {}} />
+        <SignInForm onDone={focusContent} />
       </section>
     );
   }

@@ -1,6 +1,6 @@
 import { signal, useSignal } from "@preact/signals";
 import type { ComponentChildren } from "preact";
-import { useId } from "preact/hooks";
+import { useEffect, useId, useRef } from "preact/hooks";
 import type { Answer } from "../store/api.ts";
 import { access } from "../store/live.ts";
 import { isSignedIn } from "../store/session.ts";
@@ -46,6 +46,9 @@ function ChangeForm({ confirm, isDangerous, change, onDone, onClose, children }:
   const problem = useSignal<string | undefined>(undefined);
   const isBusy = useSignal(false);
   const [why, whyHint, name, nameHint] = [useId(), useId(), useId(), useId()];
+  const first = useRef<HTMLInputElement>(null);
+  // Where it takes the place of signing in, the focus would be lost with that form.
+  useEffect(() => first.current?.focus(), []);
   const submit = async (event: SubmitEvent) => {
     event.preventDefault();
     if (isBusy.value) return;
@@ -70,7 +73,7 @@ function ChangeForm({ confirm, isDangerous, change, onDone, onClose, children }:
     <form class="form" onSubmit={(event) => void submit(event)}>
       <div class="effect">{children}</div>
       <label for={why}>{words.reason}</label>
-      <input id={why} name="why" maxLength={500} autocomplete="off" aria-describedby={whyHint} />
+      <input ref={first} id={why} name="why" maxLength={500} autocomplete="off" aria-describedby={whyHint} />
       <p id={whyHint} class="hint">
         {words.reasonHint}
       </p>

@@ -114,5 +114,6 @@ describe.skipIf(chromiumIsMissing)(`the dashboard's session${skippedWithoutChrom
     await enter(main, firstToken);
     await page.getByRole("heading", { level: 1, name: "shop" }).waitFor();
     await live(page).waitFor();
+    expect(await main.evaluate((element) => element === document.activeElement)).toBe(true);
   });
 });
