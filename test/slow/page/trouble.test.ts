@@ -1,6 +1,7 @@
 import type { Page } from "playwright-core";
 import { describe, expect, test } from "vitest";
 import {
+  accessibilityProblems,
   badge,
   chromiumIsMissing,
   closeBrowserAfterAll,
@@ -83,6 +84,7 @@ describe.skipIf(chromiumIsMissing)(`the dashboard in trouble${skippedWithoutChro
     const opacity = () => page.getByRole("main").evaluate((main) => Number(getComputedStyle(main).opacity));
     expect(await opacity()).toBeLessThan(1);
     expect(await hits.textContent()).toBe("37");
+    expect(await accessibilityProblems(page)).toEqual([]);
     await page.evaluate(() => (globalThis as unknown as { readonly seen: Set<string> }).seen.clear());
 
     await start();
