@@ -1,6 +1,6 @@
-import { accessSync, constants, readFileSync } from "node:fs";
-import { createRequire } from "node:module";
+import { accessSync, constants } from "node:fs";
 import { delimiter, join } from "node:path";
+import axe from "axe-core";
 import { type Browser, type BrowserContextOptions, chromium, type Locator, type Page } from "playwright-core";
 import { afterAll, expect, onTestFinished } from "vitest";
 import { findChromium } from "./chromium.ts";
@@ -10,7 +10,7 @@ export const chromiumIsMissing = program === undefined;
 export const skippedWithoutChromium = chromiumIsMissing ? " (skipped: chromium is not installed)" : "";
 
 /** Playwright wants the path, and `PATH` has it. */
-export function chromiumPath(): string {
+function chromiumPath(): string {
   for (const folder of (process.env["PATH"] ?? "").split(delimiter)) {
     const path = join(folder, program ?? "chromium");
     try {
@@ -95,8 +95,6 @@ export function badge(within: Page | Locator, text: string): Locator {
 /** For what the page shows once the server has told it. */
 export const shown = { timeout: 20_000, interval: 50 };
 
-const axePath = createRequire(import.meta.url).resolve("axe-core/axe.min.js");
-
 interface AxeViolation {
   readonly id: string;
   readonly impact: string | null;
@@ -106,7 +104,7 @@ interface AxeViolation {
 /** What axe-core finds on the page by WCAG 2.2 A and AA, of any impact: rule, place and reason. */
 export async function accessibilityProblems(page: Page): Promise<readonly string[]> {
   // The page's policy forbids it to load scripts of others; the debugger may evaluate them.
-  await page.evaluate(readFileSync(axePath, "utf8"));
+  await page.evaluate(axe.source);
   const tags = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"];
   const violations = (await page.evaluate(
     `axe.run(document, { runOnly: ${JSON.stringify(tags)} }).then(({ violations }) => violations)`,

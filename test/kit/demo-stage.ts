@@ -3,20 +3,18 @@ import { type DemoStep, type Stage, startStage } from "../../src/cli/demo/stage.
 import { freeAfterTest } from "./freed.ts";
 
 /** Steps that nobody waits for: the first one goes on until somebody acts or a check fails. */
-export const longSteps: readonly DemoStep[] = [
+const longSteps: readonly DemoStep[] = [
   { weight: 10, hold: "1h" },
   { weight: 50, hold: "1h" },
 ];
 
-interface DemoOptions {
-  /** Who come and go. */
-  readonly users: number;
-  readonly steps?: readonly DemoStep[];
-}
-
-/** The demo on free ports, with its crowd and a rollout. */
-export async function startDemo({ users, steps = longSteps }: DemoOptions): Promise<Stage> {
-  const stage = await startStage({ split: { stable: 100, canary: 0 }, steps, ports: { proxyPort: 0, adminPort: 0 } });
+/** The demo on free ports with a rollout, and as many users who come and go. */
+export async function startDemo({ users }: { readonly users: number }): Promise<Stage> {
+  const stage = await startStage({
+    split: { stable: 100, canary: 0 },
+    steps: longSteps,
+    ports: { proxyPort: 0, adminPort: 0 },
+  });
   const crowd = new Crowd({
     proxyOrigin: stage.proxyOrigin,
     tally: { add: () => {} },
