@@ -48,7 +48,7 @@ test.skipIf(chromiumIsMissing)(
 
     await page.getByRole("link", { name: "Events" }).click();
     const events = page.getByRole("main").getByRole("listitem");
-    await events.filter({ hasText: "rolled-back" }).filter({ hasText: why }).first().waitFor();
+    await events.filter({ hasText: "Rolled back" }).filter({ hasText: why }).first().waitFor();
     expect(loads).toBe(0);
   },
 );
