@@ -18,9 +18,3 @@ export function nextTheme(): void {
   localStorage.setItem(storageKey, theme.value);
   applyTheme();
 }
-
-/** Whether the page is dark now: charts draw their own colours. */
-export function isDark(): boolean {
-  if (theme.value !== "system") return theme.value === "dark";
-  return matchMedia("(prefers-color-scheme: dark)").matches;
-}

@@ -2,7 +2,7 @@
  * `npm run screenshots`: pictures of the dashboard's main states, over the demo with a canary that breaks. Into the folder
  * `screenshots`, and the README's one into `docs/images`.
  */
-import { copyFile, mkdir } from "node:fs/promises";
+import { mkdir } from "node:fs/promises";
 import { fileURLToPath } from "node:url";
 import type { Browser, BrowserContextOptions, Page } from "playwright-core";
 import { startLiveRollout } from "../../src/cli/demo/rollout-run.ts";
@@ -76,8 +76,12 @@ async function main(): Promise<void> {
     await take(plan, "plan");
     await rolledBack;
     const release = await open(browser, at("#/release/shop"), desktop);
-    await take(release, "release-rolled-back");
-    await copyFile(new URL("release-rolled-back.png", folder), new URL("docs/images/dashboard.png", checkout));
+    await take(release, "release-rolled-back", false);
+    // The upper part: the rest is for those who open the page.
+    const clip = { x: 0, y: 0, width: 1280, height: 1080 };
+    const readme = fileURLToPath(new URL("docs/images/dashboard.png", checkout));
+    await release.screenshot({ path: readme, fullPage: true, clip });
+    await release.context().close();
     await take(await open(browser, at("#/release/shop"), dark), "release-dark");
     await take(await open(browser, at("#/release/shop"), phone), "release-phone");
     await take(await open(browser, at("#/release/shop"), chinese), "release-chinese");

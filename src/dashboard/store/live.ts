@@ -59,7 +59,7 @@ interface StateEvent extends Parts {
 
 /** What the page knows. Each part is undefined until the server has told it. */
 export const config = signal<ConfigState | undefined>(undefined);
-export const rollouts = signal<RolloutsState | undefined>(undefined);
+const rollouts = signal<RolloutsState | undefined>(undefined);
 export const endpoints = signal<readonly EndpointReport[]>([]);
 export const releases = signal<readonly LiveRelease[] | undefined>(undefined);
 export const ruleHits = signal<Readonly<Record<string, RuleHits>>>({});
