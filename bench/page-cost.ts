@@ -113,6 +113,7 @@ async function measure(): Promise<void> {
     const { usedMs, answers } = await turn(mode, (ms) => load.run(requests, ms));
     return (usedMs * 1_000) / answers;
   });
+  load.close();
   console.log(turnsText(underLoad, "µs of CPU a request"));
   const idle = await inTurns(modes, idleRounds, async (mode) => {
     const { usedMs } = await turn(mode, delay);
@@ -122,7 +123,6 @@ async function measure(): Promise<void> {
   readers.close();
   console.log(`${load.answers} answers, ${load.wrong} wrong; ${readers.bytes} bytes to pages`);
   if (load.wrong > 0) throw new Error("some answers were wrong: a pin was replaced or a request failed");
-  load.close();
   await Promise.all([plane.stop(), upstream.stop()]);
 }
 
