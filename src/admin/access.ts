@@ -11,6 +11,7 @@ export interface AccessPolicy {
 /** The parts of a request that access depends on. */
 export interface AccessQuestion {
   readonly method: string;
+  /** Of the route, with its parameters' names; of what has no route as it was sent. */
   readonly path: string;
   /** Lower-case names. */
   readonly headers: Readonly<Record<string, string | string[] | undefined>>;
@@ -50,6 +51,9 @@ const openPaths: ReadonlySet<string> = new Set(["/livez", "/readyz", "/metrics",
 const isOpen = (path: string): boolean => openPaths.has(path) || path.startsWith(assetsPath);
 
 export const planPath = "/api/plan";
+export const previewPath = "/api/releases/:release/split/preview";
+/** What is worked out for the caller. */
+const planPaths: ReadonlySet<string> = new Set([planPath, previewPath]);
 
 /** `listenHost` is the address that the server listens on. */
 export function decideAccess(question: AccessQuestion, policy: AccessPolicy, listenHost: string): AccessDecision {
@@ -72,7 +76,7 @@ export function decideAccess(question: AccessQuestion, policy: AccessPolicy, lis
   // With DNS rebinding a local browser connects from loopback, but sends another Host.
   const isCallerLocal = isLocal && isLoopbackAddress(question.remoteAddress ?? "");
   // Plans are not for everyone: each takes its time, and tells more of the configuration than reading does.
-  const mayRead = (reads && policy.withoutToken === "anyone-may-read") || isCallerLocal;
+  const mayRead = (reads && !planPaths.has(path) && policy.withoutToken === "anyone-may-read") || isCallerLocal;
   return mayRead ? granted : refused(401, "token-needed", "Remote access needs a token from admin.tokenFile.");
 }
 

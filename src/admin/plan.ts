@@ -1,5 +1,5 @@
 import type { FastifyInstance, FastifyReply } from "fastify";
-import { planPath } from "./access.ts";
+import { planPath, previewPath } from "./access.ts";
 import type { Planner } from "./plan-bodies.ts";
 import { sendProblem } from "./problem.ts";
 import { refTo } from "./schemas.ts";
@@ -44,7 +44,7 @@ export function addPlan(server: FastifyInstance, planner: Planner): void {
     return reply.send({ valid: true, warnings: answer.warnings, plan: answer.plan });
   });
   server.get<{ Params: { readonly release: string }; Querystring: { readonly split: string } }>(
-    "/api/releases/:release/split/preview",
+    previewPath,
     { schema: previewSchema },
     async (request, reply) => {
       const split = readSplit(request.query.split);

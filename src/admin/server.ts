@@ -125,7 +125,8 @@ function guard(server: FastifyInstance, { listenHost, access, monotonicMs, onFai
       reply.header("retry-after", "1");
       return sendProblem(reply, 429, "too-many-requests", "Too many requests from this address.");
     }
-    const decision = decideAccess({ method, path, headers, remoteAddress }, access(), listenHost);
+    const question = { method, path: routePathOf(request), headers, remoteAddress };
+    const decision = decideAccess(question, access(), listenHost);
     if (decision.kind === "granted") request.caller = decision.caller;
     if (decision.kind === "refused") {
       if (decision.status === 401) reply.header("www-authenticate", 'Bearer realm="perch admin"');
@@ -148,8 +149,9 @@ function guard(server: FastifyInstance, { listenHost, access, monotonicMs, onFai
   });
 }
 
-function mayStillRead({ method, url, headers, socket }: FastifyRequest, options: AdminServerOptions): boolean {
-  const question = { method, path: pathOf(url), headers, remoteAddress: socket.remoteAddress };
+function mayStillRead(request: FastifyRequest, options: AdminServerOptions): boolean {
+  const { method, headers, socket } = request;
+  const question = { method, path: routePathOf(request), headers, remoteAddress: socket.remoteAddress };
   return decideAccess(question, options.access(), options.listenHost).kind === "granted";
 }
 
@@ -208,7 +210,12 @@ async function explain(view: AdminView, request: FastifyRequest, reply: FastifyR
   return reply.send(answer.explanation);
 }
 
-/** Without query and trailing slash, as the router matches it. */
+/** As the router has understood it, which also decodes what is percent-encoded. */
+function routePathOf({ is404, routeOptions, url }: FastifyRequest): string {
+  return (is404 ? undefined : routeOptions.url) ?? pathOf(url);
+}
+
+/** Without query and trailing slash. */
 function pathOf(url: string): string {
   const path = url.replace(/[?#].*$/s, "");
   return path.length > 1 ? path.replace(/\/$/, "") : path;

@@ -75,6 +75,20 @@ describe("POST /api/plan", () => {
     });
     expect([claimed.statusCode, planner.asked]).toEqual([401, []]);
   });
+
+  test.each([
+    { name: "preview", headers: {}, wanted: 401 },
+    { name: "previe%77", headers: {}, wanted: 401 },
+    { name: "preview/", headers: {}, wanted: 401 },
+    { name: "preview", headers: bearer, wanted: 200 },
+  ])("is not for everyone who may read as split/$name either: $wanted", async ({ name, headers, wanted }) => {
+    const planner = new MemoryPlanner();
+    const { server } = adminOf(undefined, { planner, withoutToken: "anyone-may-read", listenHost: "0.0.0.0" });
+    const url = `/api/releases/shop/split/${name}?split=stable:1`;
+    const sent = { url, remoteAddress: "10.0.0.7", headers: { host: "perch:9901", ...headers } };
+    expect((await server.inject(sent)).statusCode).toBe(wanted);
+    expect(planner.asked).toHaveLength(wanted === 200 ? 1 : 0);
+  });
 });
 
 describe("GET /api/releases/:release/split/preview", () => {

@@ -4,6 +4,7 @@ import { WorkerDataPlane } from "../../src/app/worker-data-plane.ts";
 import { loadConfigText } from "../../src/config/load.ts";
 import type { RolloutTraffic } from "../../src/decide/release-traffic.ts";
 import { ticketKeyBytes } from "../../src/listener/tls.ts";
+import type { DecisionBatch } from "../../src/observe/live/decision-tail.ts";
 import { createLogger } from "../../src/observe/log.ts";
 import { LogDestination } from "../../src/observe/log-destination.ts";
 import type { RolloutReport } from "../../src/observe/rollout/rollout-report.ts";
@@ -25,7 +26,13 @@ const trafficOf = (candidateIs: RolloutTraffic["candidateIs"]) =>
     ],
   ]);
 
-async function workers(onRolloutReport: (report: RolloutReport) => void, logged: string[] = []) {
+interface Watched {
+  readonly onRolloutReport?: (report: RolloutReport) => void;
+  readonly onDecisions?: (batch: DecisionBatch) => void;
+  readonly logged?: string[];
+}
+
+async function workers({ onRolloutReport = () => {}, onDecisions = () => {}, logged = [] }: Watched) {
   const stable = await upstream("stable");
   const canary = await upstream("canary", (_request, response) => response.writeHead(500).end());
   const text =
@@ -54,7 +61,7 @@ async function workers(onRolloutReport: (report: RolloutReport) => void, logged:
     secrets,
     ticketKeys: randomBytes(ticketKeyBytes),
     onRolloutReport,
-    onDecisions: () => {},
+    onDecisions,
     entry: faultyWorker,
   });
   freeAfterTest(async () => {
@@ -74,7 +81,7 @@ async function workers(onRolloutReport: (report: RolloutReport) => void, logged:
 
 it("the workers report a candidate that fails, and none gives it to anyone once the withdrawal has resolved", async () => {
   const reports: RolloutReport[] = [];
-  const { plane, statuses } = await workers((report) => reports.push(report));
+  const { plane, statuses } = await workers({ onRolloutReport: (report) => reports.push(report) });
   expect(await statuses(5)).toEqual(new Set(["200"]));
   await plane.direct({ traffic: trafficOf("drawn"), questions });
   expect(await statuses(40)).toEqual(new Set(["500"]));
@@ -99,10 +106,39 @@ it("the workers report a candidate that fails, and none gives it to anyone once 
 
 it("a report that cannot be judged is logged, and ends nothing", async () => {
   const logged: string[] = [];
-  const { plane, statuses } = await workers(() => {
-    throw new Error("a bug");
-  }, logged);
+  const { plane, statuses } = await workers({
+    onRolloutReport: () => {
+      throw new Error("a bug");
+    },
+    logged,
+  });
   await plane.direct({ traffic: trafficOf("drawn"), questions });
   expect(await statuses(4)).toEqual(new Set(["500"]));
   await expect.poll(() => logged.some((line) => line.includes("a rollout could not be judged"))).toBe(true);
+});
+
+it("decisions that are watched are sampled by workers that come after others have ended, until nobody watches", async () => {
+  let lines = 0;
+  const { plane, statuses } = await workers({
+    onDecisions: (batch) => {
+      lines += batch.lines.length + batch.skipped;
+    },
+  });
+  plane.watchDecisions(true);
+  // Its answer comes after the workers have been told.
+  await plane.traffic();
+  await statuses(10);
+  await expect.poll(() => lines).toBe(10);
+  bringFault("all", { kind: "throw" });
+  await expect.poll(() => plane.workers.restarts, { timeout: 10_000 }).toBe(2);
+  await expect.poll(() => plane.workers.serving, { timeout: 10_000 }).toBe(2);
+  await statuses(10);
+  await expect.poll(() => lines).toBe(20);
+  plane.watchDecisions(false);
+  await plane.traffic();
+  await statuses(10);
+  plane.watchDecisions(true);
+  await plane.traffic();
+  await statuses(10);
+  await expect.poll(() => lines).toBe(30);
 });

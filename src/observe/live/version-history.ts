@@ -32,7 +32,7 @@ export class VersionHistory {
     this.#counts.moveTo(ten);
     if (counted === undefined || (counted[requestsAt] ?? 0) === 0) return;
     const soFar = this.#counts.newest;
-    for (const [at, count] of counted.entries()) soFar[at] = (soFar[at] ?? 0) + count;
+    add(counted, soFar);
     write(this.#seconds.newest, counted, configuredShare);
     write(this.#tens.newest, soFar, configuredShare);
   }
@@ -60,9 +60,7 @@ export class VersionHistory {
   /** Of the last slots of ten seconds, whose time is `spanMs`. */
   summary(slots: number, spanMs: number): SummaryBody {
     const sums = new Float64Array(countsLength);
-    for (const counts of this.#counts.last(slots)) {
-      for (const [at, count] of counts.entries()) sums[at] = (sums[at] ?? 0) + count;
-    }
+    for (const counts of this.#counts.last(slots)) if ((counts[requestsAt] ?? 0) > 0) add(counts, sums);
     return summaryOf(sums, spanMs);
   }
 }
@@ -79,6 +77,11 @@ export function summaryOf(counts: Float64Array, spanMs: number): SummaryBody {
     p95: p95 ?? null,
     p99: p99 ?? null,
   };
+}
+
+/** By index: with an iterator, two hundred versions would take milliseconds of each second. */
+function add(counts: Float64Array | Float32Array, sums: Float64Array | Float32Array): void {
+  for (let at = 0; at < counts.length; at++) sums[at] = (sums[at] ?? 0) + (counts[at] ?? 0);
 }
 
 function write(point: Float32Array, counts: Float64Array | Float32Array, configuredShare: number | null): void {

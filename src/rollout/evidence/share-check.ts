@@ -4,7 +4,7 @@ import type { Finding, Judged, Seen, Verdict } from "./judged.ts";
 import { badUnits, type Question } from "./questions.ts";
 import { savedCount, savedNumber, savedRecord } from "./saved.ts";
 import { differenceInterval, type Interval, type ShareCounts, shareInterval } from "./share-interval.ts";
-import { badText, countText, percentText } from "./words.ts";
+import { badText, countText, percentText, pointsText } from "./words.ts";
 
 type ShareSpec = Extract<CheckSpec, { kind: "at-most" | "margin" }>;
 type Counts = Readonly<Record<Side, ShareCounts>>;
@@ -104,7 +104,7 @@ export class ShareCheck implements Judged {
     const share = percentText(this.#spec.share);
     const of = ({ bad, users }: ShareCounts) => `${countText(bad)} of ${countText(users)}`;
     if (candidate.users === 0) return `no user was drawn to ${name} yet`;
-    const rest = `to pass, more than ${this.#spec.kind === "margin" ? points(this.#spec.share) : share} must be ruled out`;
+    const rest = `to pass, more than ${this.#spec.kind === "margin" ? pointsText(this.#spec.share) : share} must be ruled out`;
     if (this.#spec.kind === "at-most") {
       const did = `(${of(candidate)} did); the limit is ${share}`;
       if (verdict === "fail") return `at least ${percentText(low)} of ${name}'s users meet ${bad} ${did}`;
@@ -115,7 +115,7 @@ export class ShareCheck implements Judged {
     const other = this.#seen.baseline;
     const those = `the share of ${name}'s users who meet ${bad}`;
     const did = `(${of(candidate)} on ${name}, ${of(baseline)} on ${other})`;
-    const margin = `the margin is ${points(this.#spec.share)}`;
+    const margin = `the margin is ${pointsText(this.#spec.share)}`;
     if (verdict === "fail") return `${those} is at least ${above(low)} ${other}'s ${did}; ${margin}`;
     if (verdict === "pass") return `${those} is at most ${above(high)} ${other}'s ${did}; ${margin}`;
     return `${those} may be from ${above(low)} to ${above(high)} ${other}'s ${did}; ${rest}: ${this.#missing()}`;
@@ -147,14 +147,8 @@ export class ShareCheck implements Judged {
   }
 }
 
-/** Of a difference of shares. */
-function points(difference: number): string {
-  const text = (100 * difference).toLocaleString("en-US", { maximumSignificantDigits: 3 });
-  return `${text} ${text === "1" ? "point" : "points"}`;
-}
-
 function above(difference: number): string {
-  return `${points(Math.abs(difference))} ${difference < 0 ? "below" : "above"}`;
+  return `${pointsText(Math.abs(difference))} ${difference < 0 ? "below" : "above"}`;
 }
 
 function isEqual(left: ShareCounts, right: ShareCounts): boolean {
