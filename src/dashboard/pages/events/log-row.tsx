@@ -1,5 +1,5 @@
 import { clock, dateAndClock } from "../../format/times.ts";
-import { linkTo } from "../../router.ts";
+import { linkTo } from "../../places.ts";
 import type { LogLine } from "../../store/log-lines.ts";
 import { Badge, type Tone } from "../../ui/badge.tsx";
 import { CodeBlock } from "../../ui/code-block.tsx";

@@ -2,7 +2,7 @@ import type { LiveRelease, VersionTick } from "../../../admin/live/live-bodies.t
 import type { RolloutBody } from "../../../admin/rollout-body.ts";
 import { count, percent } from "../../format/numbers.ts";
 import { clock } from "../../format/times.ts";
-import { linkTo } from "../../router.ts";
+import { linkTo } from "../../places.ts";
 import { type OperatorSplit, recentErrors, serverNowMs, splitOf, tick, ticksOf } from "../../store/live.ts";
 import { Badge, PhaseBadge } from "../../ui/badge.tsx";
 import { Prose } from "../../ui/prose.tsx";

@@ -1,6 +1,6 @@
 import { ActingBar } from "../../acting/acting-bar.tsx";
 import { SplitEditor } from "../../acting/split-editor.tsx";
-import { linkTo } from "../../router.ts";
+import { linkTo } from "../../places.ts";
 import { endpoints, releases, rolloutOf } from "../../store/live.ts";
 import { Badge, PhaseBadge } from "../../ui/badge.tsx";
 import { Prose } from "../../ui/prose.tsx";

@@ -1,5 +1,5 @@
 import { expect, test } from "vitest";
-import { linkTo, type Place, placeOf } from "../../src/dashboard/router.ts";
+import { linkTo, type Place, placeOf } from "../../src/dashboard/places.ts";
 
 const places: readonly Place[] = [
   { page: "overview" },
