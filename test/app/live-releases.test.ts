@@ -43,6 +43,7 @@ describe("a release as the dashboard shows it", () => {
         { rule: "some", when: '5 % of units and not (userId "u-1")', use: "{ stable: 1, next: 3 }" },
       ],
       routes: ["cart", "all"],
+      services: ["shop"],
       configuredSplit: { stable: 90, canary: 10 },
       isDirected: false,
     });

@@ -39,8 +39,12 @@ describe("an admin server on all interfaces", () => {
     const { port } = started.app.adminAddress;
     const ask = (path: string, fields = "") => statusOf(port, `GET ${path} HTTP/1.1\r\nHost: perch.shop.svc${fields}`);
     const bearer = (letter: string) => `\r\nAuthorization: Bearer ${token(letter)}`;
-    expect(await Promise.all(["/livez", "/readyz", "/metrics"].map((path) => ask(path)))).toEqual([200, 200, 200]);
-    expect(await Promise.all(["/", "/api/config", "/api/releases"].map((path) => ask(path)))).toEqual([401, 401, 401]);
+    expect(await Promise.all(["/livez", "/readyz", "/metrics", "/"].map((path) => ask(path)))).toEqual(
+      Array(4).fill(200),
+    );
+    expect(await Promise.all(["/api/live", "/api/config", "/api/releases"].map((path) => ask(path)))).toEqual(
+      Array(3).fill(401),
+    );
     expect(await ask("/api/config", bearer("a"))).toBe(200);
     expect(await statusOf(port, `POST /api/config HTTP/1.1\r\nHost: localhost\r\nContent-Length: 0`)).toBe(401);
     expect(
