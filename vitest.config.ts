@@ -13,8 +13,8 @@ export default defineConfig({
       { name: "slow", description: "Waits for a real time limit or moves many bytes: in test:slow, not in test." },
     ],
     pool: "forks",
-    // The default leaves a core free, which is half of the usual machine.
-    maxWorkers: 2,
+    // The usual machine has two cores, and a third of the time a test waits for a socket or a timer.
+    maxWorkers: 3,
     // A worker for each file would double the time; no file leaves anything behind that another could meet.
     isolate: false,
     // Node loads and strips the types itself, as when Perch runs. It is faster than the runner's own transformation.

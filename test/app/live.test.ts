@@ -114,7 +114,9 @@ it("a release has a history before its first second is over", async () => {
   expect(app.live.history("no-such-release")).toBeUndefined();
 });
 
-it("a worker that dies takes no request out of the history, and the one after it is watched as well", async () => {
+it("a worker that dies takes no request out of the history, and the one after it is watched as well", {
+  tags: ["slow"],
+}, async () => {
   const started = await perch(await shop("workers: 2"), { worker: { entry: faultyWorker } });
   const { live } = started.app;
   const lines: DecisionLine[] = [];

@@ -203,9 +203,9 @@ it("security: a message does not say how near a guess is to the value of a varia
 describe("a plan of a hostile text", () => {
   const aliases = Array.from({ length: 30 }, (_, at) => `a${at + 1}: &a${at + 1} [${`*a${at}, `.repeat(9)}*a${at}]`);
   it.each<[sentence: string, text: string]>([
-    ["nested deeply", "[".repeat(500_000)],
+    ["nested deeply", "[".repeat(100_000)],
     ["aliases of aliases", `a0: &a0 [x, x]\n${aliases.join("\n")}`],
-    ["hundred thousand keys", Array.from({ length: 100_000 }, (_, at) => `k${at}: 1`).join("\n")],
+    ["thirty thousand keys", Array.from({ length: 30_000 }, (_, at) => `k${at}: 1`).join("\n")],
     ["hundred thousand variables", `a: "${"${A".repeat(200_000)}"`],
     ["nothing", ""],
   ])("%s ends soon, with problems", async (_sentence, text) => {
