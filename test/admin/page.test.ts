@@ -95,7 +95,7 @@ describe("the page", () => {
     for (const url of ["/", "/assets/app-1.js"]) {
       const answer = await server.inject({ url, headers: browser });
       expect([answer.statusCode, answer.json().error]).toEqual([500, "no-page"]);
-      expect(answer.json().detail).toContain("Install Perch again");
+      expect(answer.json().detail).toContain("In a checkout run npm ci");
       expect(answer.body).not.toContain("secret");
       expect(answer.headers["cache-control"]).toBe("no-store");
     }

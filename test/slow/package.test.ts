@@ -1,7 +1,8 @@
-import { execFile } from "node:child_process";
-import { mkdirSync, mkdtempSync, readdirSync, rmSync, writeFileSync } from "node:fs";
+import { execFile, spawn } from "node:child_process";
+import { mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { delimiter, dirname, join } from "node:path";
+import type { Readable } from "node:stream";
 import { fileURLToPath } from "node:url";
 import { promisify } from "node:util";
 import { afterAll, beforeAll, expect, test } from "vitest";
@@ -41,6 +42,41 @@ async function run(program: string, args: readonly string[], cwd: string): Promi
 test("its command runs the demo", async () => {
   expect(await run("npx", ["perch", "demo", "--once"], consumer)).toContain("sticky flips                0");
 });
+
+test("it has the dashboard, with the licences of what is bundled, and serves it without a bundler", async () => {
+  const config = `
+listeners: [{ name: web, address: "127.0.0.1:0" }]
+admin: { address: "127.0.0.1:0" }
+services: { shop: { versions: { stable: { endpoints: ["http://127.0.0.1:9"] } } } }
+routes: [{ name: shop, service: shop }]`;
+  writeFileSync(join(consumer, "perch.yaml"), config);
+  const program = join(consumer, "node_modules/perch-proxy/dist/cli/main.js");
+  const child = spawn(process.execPath, [program, "serve", "-c", "perch.yaml"], { cwd: consumer, env });
+  try {
+    const admin = await addressIn(child.stderr);
+    const html = await (await fetch(`http://${admin}/`, { headers: { accept: "text/html" } })).text();
+    const assets = html.match(/\/assets\/[\w.-]+/g) ?? [];
+    expect(assets).toHaveLength(2);
+    for (const path of assets) expect((await fetch(`http://${admin}${path}`)).status).toBe(200);
+  } finally {
+    child.kill("SIGKILL");
+  }
+  const licences = readFileSync(join(consumer, "node_modules/perch-proxy/dist/dashboard/LICENSES.txt"), "utf8");
+  for (const name of ["preact", "@preact/signals", "@preact/signals-core", "uplot"]) {
+    expect(licences).toMatch(new RegExp(`^${name}\n`, "m"));
+  }
+});
+
+/** The admin server's address, from the line that says that it serves. */
+async function addressIn(log: Readable): Promise<string> {
+  let text = "";
+  for await (const piece of log) {
+    text += piece;
+    const [, address] = /"admin":"([^"]+)"/.exec(text) ?? [];
+    if (address !== undefined) return address;
+  }
+  throw new Error(`it did not serve:\n${text}`);
+}
 
 test("its library decides, and has types", async () => {
   const config = `

@@ -36,7 +36,7 @@ export function addPage(server: FastifyInstance, { load = async () => noPage, on
         reply,
         500,
         "no-page",
-        "The dashboard's files could not be read; the log says why. Install Perch again.",
+        "The dashboard's files could not be read; the log says why. In a checkout run npm ci, else install Perch again.",
       );
       return undefined;
     }

@@ -13,14 +13,20 @@ export function typeOf(name: string): string {
   return types[name.split(".").at(-1) ?? ""] ?? "application/octet-stream";
 }
 
+export interface Bundle {
+  readonly page: BuiltPage;
+  /** Names of the packages whose code is in it. */
+  readonly packages: readonly string[];
+}
+
 /**
  * Bundles the dashboard from its sources, in memory. Needs the development dependencies: a checkout has them, and a
  * package holds the result. `folder`: that of the sources.
  */
-export async function bundlePage(folder: URL): Promise<BuiltPage> {
+export async function bundlePage(folder: URL): Promise<Bundle> {
   const { build, stop } = await import("esbuild");
   try {
-    const { outputFiles } = await build({
+    const { outputFiles, metafile } = await build({
       absWorkingDir: fileURLToPath(folder),
       entryPoints: ["main.tsx", "main.css"],
       entryNames: "[name]-[hash]",
@@ -32,7 +38,7 @@ export async function bundlePage(folder: URL): Promise<BuiltPage> {
       target: "es2023",
       jsx: "automatic",
       jsxImportSource: "preact",
-      legalComments: "eof",
+      metafile: true,
       logLevel: "silent",
     });
     const files = outputFiles.map(({ path, contents }): PageFile => {
@@ -40,11 +46,17 @@ export async function bundlePage(folder: URL): Promise<BuiltPage> {
       return { path: `/assets/${name}`, type: typeOf(name), body: Buffer.from(contents) };
     });
     const html = await readFile(new URL("index.html", folder), "utf8");
-    return { html: withNames(html, files), files };
+    return { page: { html: withNames(html, files), files }, packages: packagesOf(Object.keys(metafile.inputs)) };
   } finally {
     // It keeps a process of its own until then.
     await stop();
   }
+}
+
+/** Of the paths of sources, those of packages are below `node_modules`. */
+function packagesOf(paths: readonly string[]): readonly string[] {
+  const names = paths.flatMap((path) => /.*\/node_modules\/((?:@[^/]+\/)?[^/]+)\//.exec(path)?.[1] ?? []);
+  return [...new Set(names)].sort();
 }
 
 /** The page names its files as in the sources; what is served has a digest in its name, so that it can be cached. */

@@ -9,7 +9,7 @@ const folder = new URL("../../dashboard/", import.meta.url);
 
 /** The dashboard's files: from the package as they were built, in a checkout bundled now. */
 export async function loadPage(): Promise<BuiltPage> {
-  if (isCheckout) return bundlePage(folder);
+  if (isCheckout) return (await bundlePage(folder)).page;
   const names = await readdir(new URL("assets/", folder));
   const files = names.map(async (name) => {
     return { path: `/assets/${name}`, type: typeOf(name), body: await readFile(new URL(`assets/${name}`, folder)) };
