@@ -28,9 +28,9 @@ export const releaseWords = translated(
     reading: { worse: "worse", better: "better", "none-seen": "no difference seen" } satisfies Record<Reading, string>,
     points: (points: string) => `${points} points`,
     range: (low: string, high: string) => `${low} to ${high}`,
-    hangTogether:
-      "These intervals take requests for independent. Those of one user hang together, so they are too narrow; the verdict is on users, in the checks.",
-    younger: (span: string) => `Perch runs for ${span} only.`,
+    tooNarrow:
+      "These intervals treat requests as independent. Those of one user are not, so the intervals are too narrow; the checks judge by users.",
+    cutShort: (span: string) => `Only ${span} of it were counted: Perch has just started, or stood still.`,
     steps: "Steps",
     stepState: { done: "done", current: "now", stopped: "it stopped here", next: "to come" },
     held: (held: string, hold: string) => `held ${held} of ${hold}`,
@@ -88,8 +88,8 @@ export const releaseWords = translated(
     reading: { worse: "更差", better: "更好", "none-seen": "未见差异" },
     points: (points) => `${points} 个百分点`,
     range: (low, high) => `${low} 至 ${high}`,
-    hangTogether: "这些区间假定请求相互独立。同一用户的请求彼此相关，因此区间偏窄；判定以用户为单位，见“检查”。",
-    younger: (span) => `Perch 只运行了 ${span}。`,
+    tooNarrow: "这些区间假定请求相互独立。同一用户的请求彼此相关，因此区间偏窄；判定以用户为单位，见“检查”。",
+    cutShort: (span) => `其中只统计了 ${span}：Perch 刚刚启动，或曾停顿。`,
     steps: "步骤",
     stepState: { done: "已完成", current: "进行中", stopped: "在此停止", next: "未开始" },
     held: (held, hold) => `已停留 ${held}，共需 ${hold}`,
