@@ -1,5 +1,6 @@
 import type { Verb } from "../../rollout/rollouts-api.ts";
 import type { Obstacle } from "../acting/possible-changes.ts";
+import { stepTitle } from "./describe-rollout.ts";
 import { translated } from "./language.ts";
 
 /** Buttons, what they do to people, and why they cannot. */
@@ -122,7 +123,7 @@ export const actingWords = translated(
     moves: (users, to) => `约 ${users} 名用户会在下一次请求时转到 ${to}。`,
     movesNobody: (to) => `目前统计到的用户都不受影响；此后所有人都使用 ${to}。`,
     movesTo: (share, to) => `之后 ${to} 占用户的 ${share}。`,
-    movesRing: (title, to) => `该环内的用户会在下一次请求时转到 ${to}：${title}。`,
+    movesRing: (title, to) => `该分组内的用户会在下一次请求时转到 ${to}：${stepTitle(title)}。`,
     stays: "没有用户会移动。它会停在这里，直到有人继续。",
     goesOn: "现在没有用户会移动。它从原处继续，并自动进入之后的步骤。",
     rollbackMore: (candidate) =>

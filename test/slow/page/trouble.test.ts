@@ -116,7 +116,7 @@ describe.skipIf(chromiumIsMissing)(`the dashboard in trouble${skippedWithoutChro
 
     await change(`${text}# repaired\n`);
     await rejected.waitFor({ state: "detached" });
-    await page.getByText("The file and what is active agree.").waitFor();
+    await page.getByText("The last load succeeded.").waitFor();
     const rows = page.getByRole("main").getByRole("listitem");
     await rows.filter({ hasText: "configuration reloaded" }).first().waitFor();
     await rows.filter({ hasText: "rejected" }).first().waitFor();
