@@ -153,4 +153,20 @@ describe.skipIf(chromiumIsMissing)(`the dashboard in trouble${skippedWithoutChro
     await problem.waitFor();
     await problem.waitFor({ state: "detached" });
   });
+
+  test("a browser that forbids storage shows the page, too", async () => {
+    const { perch } = await changeableDashboard();
+    const { page } = await openPage("about:blank");
+    await page.addInitScript(() => {
+      Object.defineProperty(globalThis, "localStorage", {
+        get: () => {
+          throw new DOMException("The operation is insecure.", "SecurityError");
+        },
+      });
+    });
+    await page.goto(perch.adminOrigin);
+    await status(page, "Live").waitFor();
+    await page.getByRole("button", { name: "切换到中文" }).click();
+    await page.getByRole("heading", { level: 1, name: "概览" }).waitFor();
+  });
 });
