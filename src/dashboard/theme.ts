@@ -1,11 +1,12 @@
 import { signal } from "@preact/signals";
+import { keepChoice, keptChoice } from "./store/choices.ts";
 
 export type Theme = "system" | "light" | "dark";
 
 const storageKey = "perch-theme";
 const order: readonly Theme[] = ["system", "light", "dark"];
 
-export const theme = signal<Theme>(order.find((known) => known === localStorage.getItem(storageKey)) ?? "system");
+export const theme = signal<Theme>(order.find((known) => known === keptChoice(storageKey)) ?? "system");
 
 export function applyTheme(): void {
   const { dataset } = document.documentElement;
@@ -15,6 +16,6 @@ export function applyTheme(): void {
 
 export function nextTheme(): void {
   theme.value = order[(order.indexOf(theme.value) + 1) % order.length] ?? "system";
-  localStorage.setItem(storageKey, theme.value);
+  keepChoice(storageKey, theme.value);
   applyTheme();
 }

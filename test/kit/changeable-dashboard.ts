@@ -14,18 +14,21 @@ interface DashboardOptions {
   /** Of the admin server. */
   readonly host?: string;
   readonly hasTokenFile?: boolean;
+  /** Default: only with a token, or from this machine. */
+  readonly anyoneMayRead?: boolean;
   /** Lines of the release `shop`, indented by four spaces. Default: a split. */
   readonly release?: string;
 }
 
 /** Perch on a file, with two versions of a shop, whose admin tokens are in a file, too. */
 export async function changeableDashboard(options: DashboardOptions = {}) {
-  const { host = "127.0.0.1", hasTokenFile = true, release = "    split: { stable: 80, canary: 20 }\n" } = options;
+  const { host = "127.0.0.1", hasTokenFile = true, anyoneMayRead = false } = options;
+  const { release = "    split: { stable: 80, canary: 20 }\n" } = options;
   const [stable, canary] = [await upstream("stable"), await upstream("canary")];
   const tokens = join(await temporaryFolder(), "tokens");
   await writeFile(tokens, `${firstToken}\n`);
   const textOf = (lines: string) => `listeners: [{ name: web, address: "127.0.0.1:0" }]
-admin: { address: "${host}:0"${hasTokenFile ? `, tokenFile: ${tokens}` : ""} }
+admin: { address: "${host}:0"${hasTokenFile ? `, tokenFile: ${tokens}` : ""}${anyoneMayRead ? ", withoutToken: anyone-may-read" : ""} }
 services:
   shop:
     default: stable

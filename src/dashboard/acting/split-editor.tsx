@@ -6,6 +6,7 @@ import { count, percent } from "../format/numbers.ts";
 import { dateAndClock } from "../format/times.ts";
 import { type Answer, ask } from "../store/api.ts";
 import { access, isStale, type OperatorSplit, releases, rolloutOf, splitOf } from "../store/live.ts";
+import { isSignedIn } from "../store/session.ts";
 import { Card } from "../ui/card.tsx";
 import { Notice } from "../ui/notice.tsx";
 import { actingWords } from "../words/acting.ts";
@@ -228,6 +229,8 @@ function Effect({ release, preview, isValid }: EffectProps) {
 function usePreview(release: string, weights: Percentages, inForce: string): Preview | undefined {
   const preview = useSignal<Preview | undefined>(undefined);
   const text = splitText(weights);
+  // Without a token it may have been refused.
+  const isSigned = isSignedIn();
   useEffect(() => {
     if (text === inForce || sharesOf(weights) === undefined) return;
     const abort = new AbortController();
@@ -240,6 +243,6 @@ function usePreview(release: string, weights: Percentages, inForce: string): Pre
       clearTimeout(timer);
       abort.abort();
     };
-  }, [release, text, inForce]);
+  }, [release, text, inForce, isSigned]);
   return preview.value?.for === text ? preview.value : undefined;
 }

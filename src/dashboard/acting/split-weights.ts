@@ -1,14 +1,13 @@
 /** Weights in percent, as the sliders have them. */
 export type Percentages = Readonly<Record<string, number>>;
 
-/** The weights in force as percentages with one digit; what does not sum up goes to the first version. */
+/** The weights in force as percentages with one digit. Their sum may miss 100 by the rounding, as weights may. */
 export function percentagesOf(
   versions: readonly { readonly version: string; readonly configuredShare: number | null }[],
 ): Percentages {
-  const rounded = versions.map(
-    ({ version, configuredShare }) => [version, tenths(100 * (configuredShare ?? 0))] as const,
+  return Object.fromEntries(
+    versions.map(({ version, configuredShare }) => [version, tenths(100 * (configuredShare ?? 0))]),
   );
-  return Object.fromEntries(rounded);
 }
 
 /** With two versions the other one takes the rest, so that the sum stays 100. */

@@ -56,11 +56,17 @@ export class EventStream {
     const { path, onEvent, onState } = this.#parts;
     const resume = this.#lastId === undefined ? {} : { "last-event-id": this.#lastId };
     const silence = new AbortController();
-    const answer = await fetch(path, {
-      headers: { ...headersOf(), ...resume },
-      signal: AbortSignal.any([signal, silence.signal]),
-      cache: "no-store",
-    });
+    const within = <T>(step: Promise<T>): Promise<T> => {
+      const timer = setTimeout(() => silence.abort(new Error("the server is silent")), silentMs);
+      return step.finally(() => clearTimeout(timer));
+    };
+    const answer = await within(
+      fetch(path, {
+        headers: { ...headersOf(), ...resume },
+        signal: AbortSignal.any([signal, silence.signal]),
+        cache: "no-store",
+      }),
+    );
     if (answer.status === 401 || answer.status === 403) {
       const { detail } = (await answer.json()) as { readonly detail: string };
       onState({ kind: "refused", message: detail });
@@ -72,8 +78,7 @@ export class EventStream {
     const reader = new SseReader();
     const text = answer.body.pipeThrough(new TextDecoderStream()).getReader();
     for (;;) {
-      const timer = setTimeout(() => silence.abort(new Error("the server is silent")), silentMs);
-      const { done, value } = await text.read().finally(() => clearTimeout(timer));
+      const { done, value } = await within(text.read());
       if (done) return "the server ended the connection";
       for (const event of reader.read(value)) {
         this.#lastId = event.id ?? this.#lastId;

@@ -1,20 +1,8 @@
 import { signal } from "@preact/signals";
+import type { LogEntry } from "../../observe/live/activity-log.ts";
 
 /** One `log` event of `/api/live`. */
-export interface LogLine {
-  readonly id: number;
-  readonly at: string;
-  readonly kind: "rollout" | "config" | "endpoint" | "audit";
-  readonly type: string;
-  readonly level: "info" | "warn" | "error";
-  readonly release: string | null;
-  readonly by: string | null;
-  readonly text: string;
-  readonly detail: string | null;
-  readonly step: number | null;
-  readonly weight: number | null;
-  readonly phase: string | null;
-}
+export type LogLine = Omit<LogEntry, "atMs"> & { readonly at: string };
 
 const maxLines = 500;
 

@@ -11,6 +11,8 @@ export function StateNotices() {
   const heard = heardMs.value;
   const lastError = config.value?.lastError;
   const restartNeeded = config.value?.restartNeeded ?? [];
+  // Who has signed out leaves nothing on the screen for the next one.
+  if (state.kind === "refused") return null;
   return (
     <div class="notices">
       {(isStale.value || (state.kind === "lost" && heard !== undefined)) && (

@@ -1,5 +1,6 @@
 import type { Verb } from "../../rollout/rollouts-api.ts";
 import type { Obstacle } from "../acting/possible-changes.ts";
+import { stepTitle } from "./describe-rollout.ts";
 import { translated } from "./language.ts";
 
 /** Buttons, what they do to people, and why they cannot. */
@@ -69,7 +70,6 @@ export const actingWords = translated(
     undo: "Undo",
     undoTitle: (release: string) => `End the split set by hand for ${release}?`,
     undoEffect: "The configured split holds again at the next request.",
-    undone: "The configured split holds again.",
     weightOf: (version: string) => `Weight of ${version}, in percent`,
     lasts: "For",
     spans: {
@@ -83,7 +83,6 @@ export const actingWords = translated(
     noMove: "Nobody moves.",
     moveShare: (share: string) => `${share} of users move at their next request`,
     moveUsers: (users: string, of: string) => `about ${users} of the ${of} users that the rollout counted`,
-    holdNote: "Users with a pin keep their version where the release says hold.",
     noWeight: "At least one weight must be above zero.",
     setSplit: "Set this split",
     setTitle: (release: string) => `Set the split of ${release}?`,
@@ -124,7 +123,7 @@ export const actingWords = translated(
     moves: (users, to) => `约 ${users} 名用户会在下一次请求时转到 ${to}。`,
     movesNobody: (to) => `目前统计到的用户都不受影响；此后所有人都使用 ${to}。`,
     movesTo: (share, to) => `之后 ${to} 占用户的 ${share}。`,
-    movesRing: (title, to) => `该环内的用户会在下一次请求时转到 ${to}：${title}。`,
+    movesRing: (title, to) => `该分组内的用户会在下一次请求时转到 ${to}：${stepTitle(title)}。`,
     stays: "没有用户会移动。它会停在这里，直到有人继续。",
     goesOn: "现在没有用户会移动。它从原处继续，并自动进入之后的步骤。",
     rollbackMore: (candidate) =>
@@ -146,7 +145,6 @@ export const actingWords = translated(
     undo: "撤销",
     undoTitle: (release) => `结束 ${release} 的手动分流？`,
     undoEffect: "从下一次请求起恢复配置中的分流。",
-    undone: "已恢复配置中的分流。",
     weightOf: (version) => `${version} 的权重（百分比）`,
     lasts: "持续",
     spans: { "15m": "15 分钟", "1h": "1 小时", "4h": "4 小时", "24h": "24 小时", "": "直到配置改变它" },
@@ -154,7 +152,6 @@ export const actingWords = translated(
     noMove: "没有用户会移动。",
     moveShare: (share) => `${share} 的用户会在下一次请求时移动`,
     moveUsers: (users, of) => `约为 rollout 统计到的 ${of} 名用户中的 ${users} 名`,
-    holdNote: "在设置了 hold 的发布中，带有固定标记的用户保持原版本。",
     noWeight: "至少一个权重必须大于零。",
     setSplit: "设置此分流",
     setTitle: (release) => `设置 ${release} 的分流？`,

@@ -7,7 +7,6 @@ type Why = Extract<Pasted, { kind: "unclear" }>["why"];
 export const explainWords = translated(
   {
     title: "Explain a request",
-    lead: "Which version a request gets, and why.",
     request: "Request",
     requestHint:
       "Paste a curl command line (“Copy as cURL” of a browser), a raw request, header lines, or a URL. Ctrl or ⌘ with Enter explains it.",
@@ -83,7 +82,6 @@ export const explainWords = translated(
   },
   {
     title: "解释一个请求",
-    lead: "一个请求会得到哪个版本，以及为什么。",
     request: "请求",
     requestHint:
       "粘贴 curl 命令行（浏览器的“以 cURL 格式复制”）、原始请求、请求头，或一个 URL。按 Ctrl（或 ⌘）+ Enter 开始解释。",

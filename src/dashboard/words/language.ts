@@ -1,4 +1,5 @@
 import { computed, type ReadonlySignal, signal } from "@preact/signals";
+import { keepChoice, keptChoice } from "../store/choices.ts";
 
 export type Language = "en" | "zh";
 
@@ -6,7 +7,7 @@ const storageKey = "perch-language";
 
 /** What the reader chose before, else what the browser asks for. */
 function firstLanguage(): Language {
-  const chosen = globalThis.localStorage?.getItem(storageKey);
+  const chosen = keptChoice(storageKey);
   if (chosen === "en" || chosen === "zh") return chosen;
   return globalThis.navigator?.language.startsWith("zh") ? "zh" : "en";
 }
@@ -15,7 +16,7 @@ export const language = signal<Language>(firstLanguage());
 
 export function chooseLanguage(chosen: Language): void {
   language.value = chosen;
-  globalThis.localStorage?.setItem(storageKey, chosen);
+  keepChoice(storageKey, chosen);
 }
 
 /** For `Intl` and the page's `lang`. */

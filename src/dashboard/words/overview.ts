@@ -13,7 +13,6 @@ export const overviewWords = translated(
     title: "Overview",
     releases: (count: number) => (count === 1 ? "1 release" : `${count} releases`),
     filter: "Filter by name",
-    showAll: (count: number) => `Show all ${count.toLocaleString("en")}`,
     noneFound: "No release has this in its name.",
     noRollout: "No rollout",
     noRolloutHow: (release: string) =>
@@ -53,7 +52,6 @@ export const overviewWords = translated(
     title: "概览",
     releases: (count) => `${count} 个发布`,
     filter: "按名称筛选",
-    showAll: (count) => `显示全部 ${count} 个`,
     noneFound: "没有名称匹配的发布。",
     noRollout: "没有 rollout",
     noRolloutHow: (release) =>

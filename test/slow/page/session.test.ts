@@ -83,6 +83,7 @@ describe.skipIf(chromiumIsMissing)(`the dashboard's session${skippedWithoutChrom
     await main.getByText("The token is not in admin.tokenFile.").waitFor();
     expect(await dialogOf(page).count()).toBe(0);
     await header(page).getByRole("status").filter({ hasText: "Not signed in" }).waitFor();
+    expect(await page.getByRole("alert").count()).toBe(0);
     await enter(main, "a-second-token-for-tests-of-the-dashboard");
     await live(page).waitFor();
     await page.getByRole("heading", { level: 1, name: "shop" }).waitFor();

@@ -134,6 +134,8 @@ describe.skipIf(chromiumIsMissing)(`the dashboard's size${skippedWithoutChromium
     }
     await page.getByRole("button", { name: "Show all 1,000" }).first().click();
     await page.getByRole("row", { name: /^rule-999/ }).waitFor();
+    const fewer = page.getByRole("button", { name: "Show the first 100 only" });
+    expect(await fewer.evaluate((element) => element === document.activeElement)).toBe(true);
     const slowestMs = Math.max(...answeredMs);
     console.log(
       `longest task ${await longest()} ms; slowest of ${answeredMs.length} answers to a click ${slowestMs} ms`,

@@ -118,4 +118,22 @@ describe.skipIf(chromiumIsMissing)(`a split by hand${skippedWithoutChromium}`, (
     await editor(page).getByText("The configuration has no admin.tokenFile").waitFor();
     expect(await setButton(page).isDisabled()).toBe(true);
   });
+
+  test("is previewed once a reader from elsewhere has signed in", async () => {
+    const { perch } = await changeableDashboard({ host: "0.0.0.0", anyoneMayRead: true });
+    const { port } = new URL(perch.adminOrigin);
+    const { page, forgive, forgiveStatus } = await openPage(`http://elsewhere.test:${port}/#/release/shop`);
+    forgiveStatus(401);
+    // Without TLS and not on loopback, the browser says that it ignores this header.
+    forgive(/Cross-Origin-Opener-Policy header has been ignored/);
+    await expect.poll(() => numberOf(page, "canary").inputValue(), shown).toBe("20");
+    await numberOf(page, "canary").fill("50");
+    await numberOf(page, "canary").press("Tab");
+    await editor(page).getByText("Remote access needs a token from admin.tokenFile.").waitFor();
+    await setButton(page).click();
+    const dialog = page.getByRole("dialog");
+    await dialog.getByLabel("Admin token").fill(firstToken);
+    await dialog.getByRole("button", { name: "Sign in", exact: true }).click();
+    await dialog.getByText(/ % of users move at their next request/).waitFor();
+  });
 });

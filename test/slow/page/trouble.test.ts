@@ -116,7 +116,7 @@ describe.skipIf(chromiumIsMissing)(`the dashboard in trouble${skippedWithoutChro
 
     await change(`${text}# repaired\n`);
     await rejected.waitFor({ state: "detached" });
-    await page.getByText("The file and what is active agree.").waitFor();
+    await page.getByText("The last load succeeded.").waitFor();
     const rows = page.getByRole("main").getByRole("listitem");
     await rows.filter({ hasText: "configuration reloaded" }).first().waitFor();
     await rows.filter({ hasText: "rejected" }).first().waitFor();
@@ -141,5 +141,32 @@ describe.skipIf(chromiumIsMissing)(`the dashboard in trouble${skippedWithoutChro
     await endpoint.getByText(/^\S (Refused|Ejected|Failing)$/).waitFor();
     await page.getByRole("link", { name: "Events" }).click();
     await page.getByRole("main").getByText(`endpoint ${canary.origin} of shop/canary is`).first().waitFor();
+  });
+
+  test("a history that fails once is asked for again", async () => {
+    const { perch } = await changeableDashboard();
+    const { page, forgiveLostConnections } = await openPage(perch.adminOrigin);
+    forgiveLostConnections();
+    await page.route("**/api/history/shop", (route) => route.abort(), { times: 1 });
+    await page.getByRole("main").getByRole("link", { name: "shop" }).click();
+    const problem = page.getByText("The history could not be loaded");
+    await problem.waitFor();
+    await problem.waitFor({ state: "detached" });
+  });
+
+  test("a browser that forbids storage shows the page, too", async () => {
+    const { perch } = await changeableDashboard();
+    const { page } = await openPage("about:blank");
+    await page.addInitScript(() => {
+      Object.defineProperty(globalThis, "localStorage", {
+        get: () => {
+          throw new DOMException("The operation is insecure.", "SecurityError");
+        },
+      });
+    });
+    await page.goto(perch.adminOrigin);
+    await status(page, "Live").waitFor();
+    await page.getByRole("button", { name: "切换到中文" }).click();
+    await page.getByRole("heading", { level: 1, name: "概览" }).waitFor();
   });
 });

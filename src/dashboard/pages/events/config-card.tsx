@@ -3,7 +3,7 @@ import { type ConfigState, config, serverNowMs } from "../../store/live.ts";
 import { Badge } from "../../ui/badge.tsx";
 import { Card } from "../../ui/card.tsx";
 import { CodeBlock } from "../../ui/code-block.tsx";
-import { Notice } from "../../ui/notice.tsx";
+import { FirstItems } from "../../ui/first-items.tsx";
 import { eventsWords } from "../../words/events.ts";
 
 /** As many as the log has. */
@@ -20,7 +20,7 @@ export function ConfigCard() {
       </Card>
     );
   }
-  const { active, lastError, restartNeeded } = known;
+  const { active, lastError } = known;
   return (
     <Card title={words.configuration} class="config-state">
       <dl class="facts">
@@ -56,7 +56,6 @@ export function ConfigCard() {
         </div>
       </dl>
       {lastError !== null && <CodeBlock label={words.problem} text={lastError.text} />}
-      {restartNeeded.length > 0 && <Notice tone="warn">{words.restart(restartNeeded.join(", "))}</Notice>}
       <Warnings warnings={active.warnings} />
     </Card>
   );
@@ -74,13 +73,17 @@ function Warnings({ warnings }: Pick<ConfigState["active"], "warnings">) {
       <summary>
         {eventsWords.value.warnings} ({warnings.length})
       </summary>
-      <ul class="problems">
-        {warnings.map(({ position, message }) => (
-          <li key={`${position} ${message}`}>
-            <code>{position}</code> {message}
-          </li>
-        ))}
-      </ul>
+      <FirstItems items={warnings}>
+        {(shown) => (
+          <ul class="problems">
+            {shown.map(({ position, message }) => (
+              <li key={`${position} ${message}`}>
+                <code>{position}</code> {message}
+              </li>
+            ))}
+          </ul>
+        )}
+      </FirstItems>
     </details>
   );
 }

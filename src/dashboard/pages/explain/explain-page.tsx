@@ -5,6 +5,7 @@ import { count } from "../../format/numbers.ts";
 import { ask } from "../../store/api.ts";
 import type { Problem } from "../../store/problem.ts";
 import { Card } from "../../ui/card.tsx";
+import { InquiryForm } from "../../ui/inquiry-form.tsx";
 import { explainWords } from "../../words/explain.ts";
 import { explainPath, maxBytes } from "./explain-path.ts";
 import { ExplanationView } from "./explanation-view.tsx";
@@ -45,18 +46,7 @@ export function ExplainPage() {
   return (
     <>
       <h1>{words.title}</h1>
-      <form
-        class="card form inquiry"
-        onSubmit={(event) => {
-          event.preventDefault();
-          void submit();
-        }}
-        onKeyDown={(event) => {
-          if (event.key !== "Enter" || !(event.ctrlKey || event.metaKey)) return;
-          event.preventDefault();
-          void submit();
-        }}
-      >
+      <InquiryForm onSubmit={() => void submit()}>
         <label for={field}>{words.request}</label>
         <textarea
           id={field}
@@ -98,7 +88,7 @@ export function ExplainPage() {
             {words.privacy}
           </p>
         </div>
-      </form>
+      </InquiryForm>
       <p role="status" class="visually-hidden">
         {statusOf(result.value)}
       </p>

@@ -1,6 +1,7 @@
 import { ago, clock } from "../../format/times.ts";
 import { type ConfigState, serverNowMs } from "../../store/live.ts";
 import { Badge } from "../../ui/badge.tsx";
+import { FirstItems } from "../../ui/first-items.tsx";
 import { overviewWords } from "../../words/overview.ts";
 
 /** The configuration in force. That a newer file was rejected is said across the page. */
@@ -22,13 +23,17 @@ export function ConfigCard({ state: { active } }: { readonly state: ConfigState 
           <summary>
             <Badge tone="warn" text={words.warnings(count)} />
           </summary>
-          <ul class="plain-list">
-            {active.warnings.slice(0, 100).map(({ position, message }) => (
-              <li key={`${position} ${message}`}>
-                <code>{position}</code> {message}
-              </li>
-            ))}
-          </ul>
+          <FirstItems items={active.warnings}>
+            {(shown) => (
+              <ul class="plain-list">
+                {shown.map(({ position, message }) => (
+                  <li key={`${position} ${message}`}>
+                    <code>{position}</code> {message}
+                  </li>
+                ))}
+              </ul>
+            )}
+          </FirstItems>
         </details>
       )}
     </section>

@@ -1,6 +1,7 @@
 import { useComputed, useSignal } from "@preact/signals";
 import { config, endpoints, releases, rolloutOf } from "../../store/live.ts";
 import { CodeBlock } from "../../ui/code-block.tsx";
+import { FirstItems } from "../../ui/first-items.tsx";
 import { firstRelease, overviewWords } from "../../words/overview.ts";
 import { byAttention, endpointsOf } from "./attention.ts";
 import { ConfigCard } from "./config-card.tsx";
@@ -8,13 +9,10 @@ import { ReleaseCard } from "./release-card.tsx";
 
 /** With more, a field finds one by its name. */
 const manyReleases = 24;
-/** More are shown when asked for, or found by name. */
-const shownFirst = 60;
 
 export function OverviewPage() {
   const words = overviewWords.value;
   const filter = useSignal("");
-  const isAll = useSignal(false);
   const views = useComputed(() =>
     byAttention(
       (releases.value ?? []).map((release) => ({
@@ -26,7 +24,6 @@ export function OverviewPage() {
   );
   const wanted = filter.value.trim().toLowerCase();
   const found = views.value.filter(({ release }) => release.release.toLowerCase().includes(wanted));
-  const shown = isAll.value ? found : found.slice(0, shownFirst);
   return (
     <>
       <div class="page-head">
@@ -48,16 +45,15 @@ export function OverviewPage() {
       {config.value !== undefined && <ConfigCard state={config.value} />}
       {views.value.length === 0 && <NoRelease />}
       {views.value.length > 0 && found.length === 0 && <p class="hint">{words.noneFound}</p>}
-      <ul class="release-cards">
-        {shown.map((view) => (
-          <ReleaseCard key={view.release.release} view={view} />
-        ))}
-      </ul>
-      {shown.length < found.length && (
-        <button type="button" onClick={() => (isAll.value = true)}>
-          {words.showAll(found.length)}
-        </button>
-      )}
+      <FirstItems items={found} limit={60}>
+        {(shown) => (
+          <ul class="release-cards">
+            {shown.map((view) => (
+              <ReleaseCard key={view.release.release} view={view} />
+            ))}
+          </ul>
+        )}
+      </FirstItems>
     </>
   );
 }

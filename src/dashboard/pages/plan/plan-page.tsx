@@ -5,6 +5,7 @@ import { ask } from "../../store/api.ts";
 import { Badge } from "../../ui/badge.tsx";
 import { Card } from "../../ui/card.tsx";
 import { CodeBlock } from "../../ui/code-block.tsx";
+import { InquiryForm } from "../../ui/inquiry-form.tsx";
 import { planWords } from "../../words/plan.ts";
 import { isTooLarge, type PlanBody } from "./plan-shape.ts";
 import { PlanView } from "./plan-view.tsx";
@@ -51,18 +52,7 @@ export function PlanPage() {
   return (
     <>
       <h1>{words.title}</h1>
-      <form
-        class="card form inquiry"
-        onSubmit={(event) => {
-          event.preventDefault();
-          void submit();
-        }}
-        onKeyDown={(event) => {
-          if (event.key !== "Enter" || !(event.ctrlKey || event.metaKey)) return;
-          event.preventDefault();
-          void submit();
-        }}
-      >
+      <InquiryForm onSubmit={() => void submit()}>
         <label for={field}>{words.config}</label>
         <textarea
           id={field}
@@ -111,7 +101,7 @@ export function PlanPage() {
             }}
           />
         </div>
-      </form>
+      </InquiryForm>
       <p role="status" class="visually-hidden">
         {statusOf(result.value)}
       </p>

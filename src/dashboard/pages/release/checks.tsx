@@ -1,15 +1,13 @@
 import type { RolloutBody } from "../../../admin/rollout-body.ts";
 import { count, percent, unknown } from "../../format/numbers.ts";
 import { clock } from "../../format/times.ts";
-import { Badge, type Tone } from "../../ui/badge.tsx";
 import { Bar } from "../../ui/bar.tsx";
 import { Card } from "../../ui/card.tsx";
 import { Prose } from "../../ui/prose.tsx";
 import { checkWords } from "../../words/checks.ts";
 import { locale } from "../../words/language.ts";
 import { type Check, comparisonOf, isEValue, powerOfTen, progressOf } from "./check-evidence.ts";
-
-const tones: Readonly<Record<Check["verdict"], Tone>> = { pass: "good", fail: "bad", "not-enough-data": "quiet" };
+import { VerdictBadge } from "./verdict-badge.tsx";
 
 export function Checks({ rollout }: { readonly rollout: RolloutBody | undefined }) {
   const words = checkWords.value;
@@ -33,7 +31,7 @@ function CheckItem({ check, rollout }: { readonly check: Check; readonly rollout
   return (
     <li class={`check check-${verdict}`}>
       <div class="check-head">
-        <Badge tone={tones[verdict]} text={words.verdicts[verdict]} />
+        <VerdictBadge verdict={verdict} />
         <h3>{name}</h3>
         {words.metrics[metric] !== name && <span class="hint">{words.metrics[metric]}</span>}
         {at !== null && <span class="hint check-since">{words.since(clock(at))}</span>}

@@ -9,7 +9,7 @@ import { Card } from "../../ui/card.tsx";
 import { Segments } from "../../ui/segments.tsx";
 import { releaseWords } from "../../words/release.ts";
 import { OtherVersions } from "./other-versions.tsx";
-import { perSecond, type SpanName, spanMs, spans } from "./spans.ts";
+import { isCutShort, perSecond, type SpanName, spans } from "./spans.ts";
 
 interface ComparisonProps {
   readonly release: LiveRelease;
@@ -25,7 +25,7 @@ export function Comparison({ release, rollout }: ComparisonProps) {
   const ticks = ticksOf(release.release);
   const { baseline, candidate } = release;
   const others = release.versions.filter(({ version }) => version !== baseline && version !== candidate);
-  const reached = Object.values(ticks)[0]?.[name.value].spanMs;
+  const countedMs = Object.values(ticks)[0]?.[name.value].spanMs;
   const title = candidate === null ? words.versions : words.comparison;
   const choice = (
     <Segments
@@ -40,9 +40,9 @@ export function Comparison({ release, rollout }: ComparisonProps) {
   return (
     <Card title={title} aside={choice}>
       {baseline !== null && <Figures of={{ baseline, candidate }} ticks={ticks} name={name.value} rollout={rollout} />}
-      {candidate !== null && <p class="hint under-table">{words.hangTogether}</p>}
-      {reached !== undefined && reached < spanMs[name.value] && (
-        <p class="hint under-table">{words.younger(span(reached))}</p>
+      {candidate !== null && <p class="hint under-table">{words.tooNarrow}</p>}
+      {countedMs !== undefined && isCutShort(name.value, countedMs) && (
+        <p class="hint under-table">{words.cutShort(span(countedMs))}</p>
       )}
       {others.length > 0 && <OtherVersions versions={others} ticks={ticks} name={name.value} />}
     </Card>

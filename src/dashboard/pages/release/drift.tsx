@@ -2,10 +2,9 @@ import type { LiveRelease } from "../../../admin/live/live-bodies.ts";
 import type { RolloutBody } from "../../../admin/rollout-body.ts";
 import { count, percent } from "../../format/numbers.ts";
 import { ticksOf } from "../../store/live.ts";
-import { Badge } from "../../ui/badge.tsx";
 import { Card } from "../../ui/card.tsx";
-import { checkWords } from "../../words/checks.ts";
 import { releaseWords } from "../../words/release.ts";
+import { VerdictBadge } from "./verdict-badge.tsx";
 
 interface DriftProps {
   readonly release: LiveRelease;
@@ -17,20 +16,20 @@ export function Drift({ release: { release, candidate }, rollout }: DriftProps) 
   const words = releaseWords.value;
   const check = rollout?.checks.find(({ metric }) => metric === "drift");
   const tick = candidate === null ? undefined : ticksOf(release)[candidate];
-  const verdict = check && (
-    <Badge
-      tone={({ pass: "good", fail: "warn", "not-enough-data": "quiet" } as const)[check.verdict]}
-      text={checkWords.value.verdicts[check.verdict]}
-    />
-  );
   return (
-    <Card title={words.drift} aside={verdict}>
+    <Card title={words.drift} aside={check && <VerdictBadge verdict={check.verdict} />}>
       <p>
         {tick === undefined || tick.share === null
           ? words.noDrawn
           : `${candidate}: ${words.driftNow(percent(tick.share), percent(tick.expectedShare), count(tick.decisions))}`}
       </p>
-      <p class="hint">{check?.why ?? words.noDriftCheck}</p>
+      {check === undefined ? (
+        <p class="hint">{words.noDriftCheck}</p>
+      ) : (
+        <p class="hint" lang="en">
+          {check.why}
+        </p>
+      )}
     </Card>
   );
 }

@@ -1,9 +1,8 @@
-import { useSignal } from "@preact/signals";
 import type { EndpointReport } from "../../../admin/endpoint-report.ts";
-import { count } from "../../format/numbers.ts";
 import { clock } from "../../format/times.ts";
 import { Badge, type Tone } from "../../ui/badge.tsx";
 import { Card } from "../../ui/card.tsx";
+import { FirstItems } from "../../ui/first-items.tsx";
 import { releaseWords } from "../../words/release.ts";
 import { shellWords } from "../../words/shell.ts";
 import { unhealthy } from "../overview/attention.ts";
@@ -15,29 +14,24 @@ const tones: Readonly<Record<EndpointReport["state"], Tone>> = {
   refused: "bad",
 };
 
-const shownFirst = 50;
-
 /** Those that get nothing come first. */
 export function Endpoints({ endpoints }: { readonly endpoints: readonly EndpointReport[] }) {
   const words = releaseWords.value;
-  const isAll = useSignal(false);
   const down = unhealthy(endpoints);
   const sorted = [...down, ...endpoints.filter(({ state }) => state === "up")];
-  const shown = isAll.value ? sorted : sorted.slice(0, shownFirst);
   const aside = down.length > 0 ? words.unhealthy(down.length) : words.allHealthy;
   return (
     <Card title={words.endpoints} aside={endpoints.length > 0 && aside}>
       {endpoints.length === 0 && <p class="hint">{words.noEndpoints}</p>}
-      <ul class="endpoints">
-        {shown.map((each) => (
-          <EndpointItem key={`${each.service} ${each.version} ${each.endpoint}`} report={each} />
-        ))}
-      </ul>
-      {shown.length < sorted.length && (
-        <button type="button" onClick={() => (isAll.value = true)}>
-          {words.showAll(count(sorted.length))}
-        </button>
-      )}
+      <FirstItems items={sorted} limit={50}>
+        {(shown) => (
+          <ul class="endpoints">
+            {shown.map((each) => (
+              <EndpointItem key={`${each.service} ${each.version} ${each.endpoint}`} report={each} />
+            ))}
+          </ul>
+        )}
+      </FirstItems>
     </Card>
   );
 }

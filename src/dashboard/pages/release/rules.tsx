@@ -1,13 +1,12 @@
-import { computed, useComputed, useSignal } from "@preact/signals";
+import { computed, useComputed } from "@preact/signals";
 import type { LiveRelease } from "../../../admin/live/live-bodies.ts";
 import { count } from "../../format/numbers.ts";
 import { ago } from "../../format/times.ts";
 import { ruleHits, serverNowMs } from "../../store/live.ts";
 import { Card } from "../../ui/card.tsx";
+import { FirstItems } from "../../ui/first-items.tsx";
 import { releaseWords } from "../../words/release.ts";
 
-/** More are shown when asked for. */
-const shownFirst = 100;
 const calmMs = 10_000;
 
 /** Ages of a thousand hits do not need to be told every second. */
@@ -15,37 +14,34 @@ const calmNowMs = computed(() => Math.ceil(serverNowMs.value / calmMs) * calmMs)
 
 export function Rules({ release: { release, rules } }: { readonly release: LiveRelease }) {
   const words = releaseWords.value;
-  const isAll = useSignal(false);
-  const shown = isAll.value ? rules : rules.slice(0, shownFirst);
   return (
     <Card title={words.rules} aside={rules.length > 0 && words.firstMatches}>
       {rules.length === 0 ? (
         <p class="hint">{words.noRules}</p>
       ) : (
-        <table class="rules">
-          <thead>
-            <tr>
-              <th scope="col">{words.rule}</th>
-              <th scope="col">{words.use}</th>
-              <th scope="col" class="number">
-                {words.hits}
-              </th>
-              <th scope="col" class="number">
-                {words.lastHit}
-              </th>
-            </tr>
-          </thead>
-          <tbody>
-            {shown.map((rule) => (
-              <RuleRow key={rule.rule} release={release} rule={rule} />
-            ))}
-          </tbody>
-        </table>
-      )}
-      {shown.length < rules.length && (
-        <button type="button" onClick={() => (isAll.value = true)}>
-          {words.showAll(count(rules.length))}
-        </button>
+        <FirstItems items={rules}>
+          {(shown) => (
+            <table class="rules">
+              <thead>
+                <tr>
+                  <th scope="col">{words.rule}</th>
+                  <th scope="col">{words.use}</th>
+                  <th scope="col" class="number">
+                    {words.hits}
+                  </th>
+                  <th scope="col" class="number">
+                    {words.lastHit}
+                  </th>
+                </tr>
+              </thead>
+              <tbody>
+                {shown.map((rule) => (
+                  <RuleRow key={rule.rule} release={release} rule={rule} />
+                ))}
+              </tbody>
+            </table>
+          )}
+        </FirstItems>
       )}
     </Card>
   );

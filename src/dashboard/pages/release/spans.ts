@@ -5,7 +5,14 @@ import { rate } from "../../format/numbers.ts";
 export const spans = ["minute", "fiveMinutes"] as const;
 export type SpanName = (typeof spans)[number];
 
-export const spanMs: Readonly<Record<SpanName, number>> = { minute: 60_000, fiveMinutes: 300_000 };
+const spanMs: Readonly<Record<SpanName, number>> = { minute: 60_000, fiveMinutes: 300_000 };
+/** Summed up are slots of this length, and the newest one as far as it is. */
+const slotMs = 10_000;
+
+/** Whether some of the span was not counted: Perch is younger, or stood still. */
+export function isCutShort(name: SpanName, countedMs: number): boolean {
+  return countedMs <= spanMs[name] - slotMs;
+}
 
 export function perSecond(summary: SummaryBody | undefined): string {
   return rate(summary === undefined || summary.spanMs === 0 ? null : (1_000 * summary.requests) / summary.spanMs);

@@ -59,7 +59,12 @@ export class LiveWindow {
   #append(): void {
     const body = tick.value;
     const slots = this.#slots.peek();
-    if (body === undefined || slots === undefined) return;
+    if (body === undefined) return;
+    if (slots === undefined) {
+      // It failed, such as with too many requests at once; otherwise it is on its way.
+      if (this.#problem.peek() !== undefined) void this.#load();
+      return;
+    }
     const next = appended(slots, body, this.#release, this.#sides);
     if (next === undefined) void this.#load();
     else this.#slots.value = next;
