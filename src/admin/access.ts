@@ -52,6 +52,7 @@ const isOpen = (path: string): boolean => openPaths.has(path) || path.startsWith
 
 export const planPath = "/api/plan";
 export const previewPath = "/api/releases/:release/split/preview";
+export const explainPath = "/api/explain";
 /** What is worked out for the caller. */
 const planPaths: ReadonlySet<string> = new Set([planPath, previewPath]);
 
@@ -76,7 +77,7 @@ export function decideAccess(question: AccessQuestion, policy: AccessPolicy, lis
   // With DNS rebinding a local browser connects from loopback, but sends another Host.
   const isCallerLocal = isLocal && isLoopbackAddress(question.remoteAddress ?? "");
   // Plans are not for everyone: each takes its time, and tells more of the configuration than reading does.
-  const mayRead = (reads && !planPaths.has(path) && policy.withoutToken === "anyone-may-read") || isCallerLocal;
+  const mayRead = (!planPaths.has(path) && policy.withoutToken === "anyone-may-read") || isCallerLocal;
   return mayRead ? granted : refused(401, "token-needed", "Remote access needs a token from admin.tokenFile.");
 }
 
@@ -89,9 +90,12 @@ export function isReading({ method }: Pick<AccessQuestion, "method">): boolean {
   return method === "GET" || method === "HEAD";
 }
 
-/** Whether the request is to change something. A plan is asked for with a body, and changes nothing. */
+/** What is asked for with a body, and changes nothing. */
+const questionPaths: ReadonlySet<string> = new Set([planPath, explainPath]);
+
+/** Whether the request is to change something. */
 export function changes(question: Pick<AccessQuestion, "method" | "path">): boolean {
-  return !isReading(question) && !(question.method === "POST" && question.path === planPath);
+  return !isReading(question) && !(question.method === "POST" && questionPaths.has(question.path));
 }
 
 /**

@@ -87,7 +87,7 @@ const problems: Readonly<Record<number, string>> = {
   404: "There is no such release or file, or the release has no rollout.",
   409: "The rollout is in a phase that does not allow this; nothing changed.",
   412: "The revision is another by now; nothing changed.",
-  413: "The body is too large: 4096 bytes are allowed, for a plan 1.5 MiB.",
+  413: "The body is too large: 4096 bytes are allowed, to explain a request 128 KiB, for a plan 1.5 MiB.",
   415: "The body is not application/json.",
   429: "Too many requests from this address.",
   500: "An internal error; see the log.",

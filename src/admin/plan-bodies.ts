@@ -1,3 +1,5 @@
+import type { SplitPlan } from "../plan/split-plan.ts";
+
 /** What `POST /api/plan` answers: what the configuration given would do, were it the file. */
 export type PlanAnswer =
   /** It would not be loaded: all problems, as `perch validate` prints them. */
@@ -7,17 +9,8 @@ export type PlanAnswer =
   /** No answer now: another plan is being made, or this one took too long. */
   | { readonly kind: "busy"; readonly message: string };
 
-/** What a split would do to the users whom no rule matches: shares of all of them, 0 to 1. */
-export interface SplitPreview {
-  /** At their next request. Of users with a pin, as nearly all have one. */
-  readonly moved: number;
-  readonly moves: readonly { readonly from: string; readonly to: string; readonly share: number }[];
-  /** The shares that the split gives. */
-  readonly after: Readonly<Record<string, number>>;
-}
-
 export type PreviewAnswer =
-  | { readonly kind: "preview"; readonly preview: SplitPreview }
+  | { readonly kind: "preview"; readonly preview: SplitPlan }
   | { readonly kind: "no-release"; readonly message: string }
   | { readonly kind: "invalid"; readonly message: string }
   | { readonly kind: "busy"; readonly message: string };

@@ -8,13 +8,14 @@ import { type AdminView, configBody, type Readiness } from "./api.ts";
 import { type Audit, addAudit } from "./audit.ts";
 import { ConnectionPlaces } from "./connection-places.ts";
 import { addEvents } from "./events.ts";
+import { addExplain } from "./explain.ts";
 import { addLive } from "./live/live-routes.ts";
-import { addOpenApi, type ParameterDoc } from "./openapi.ts";
+import { addOpenApi } from "./openapi.ts";
 import type { LoadPage } from "./page/page-files.ts";
 import { addPage } from "./page/page-routes.ts";
 import { addPlan } from "./plan.ts";
 import { sendProblem, sendRequestProblem } from "./problem.ts";
-import { explainParameters, metricsFormat, parseExplainQuery } from "./queries.ts";
+import { metricsFormat } from "./queries.ts";
 import { addRollouts } from "./rollouts.ts";
 import { refTo } from "./schemas.ts";
 
@@ -86,6 +87,7 @@ export function createAdminServer(view: AdminView, options: AdminServerOptions):
   addOpenApi(server);
   addHealth(server, view);
   addApi(server, view);
+  addExplain(server, view);
   addRollouts(server, view.rollouts);
   const { access, nowMs, heartbeatMs, page, onFailure } = options;
   const mayRead = (request: FastifyRequest) => mayStillRead(request, options);
@@ -187,27 +189,6 @@ function addApi(server: FastifyInstance, view: AdminView): void {
   server.get("/api/endpoints", of("The health of each endpoint", "Endpoints"), async () => ({
     endpoints: await view.endpoints(),
   }));
-  const parameters = explainParameters.map((name): ParameterDoc => {
-    return { name, in: "query", required: name === "url", schema: parameterSchemas[name] };
-  });
-  const { schema } = of("Which version a request gets, and why", "Explanation");
-  server.get("/api/explain", { schema: { ...schema, parameters, problems: [400] } }, (request, reply) =>
-    explain(view, request, reply),
-  );
-}
-
-const once = { type: "string" };
-const repeated = { type: "array", items: once };
-const parameterSchemas = { url: once, method: once, header: repeated, cookie: repeated, client: once } as const;
-
-async function explain(view: AdminView, request: FastifyRequest, reply: FastifyReply): Promise<FastifyReply> {
-  const parsed = parseExplainQuery(new URLSearchParams(/\?(.*)/.exec(request.url)?.[1]));
-  if (parsed.kind === "problems") {
-    return sendProblem(reply, 400, "bad-query", "The query is not valid.", parsed.problems);
-  }
-  const answer = await view.explain(parsed.query);
-  if (answer.kind === "refused") return sendProblem(reply, 400, "bad-query", answer.message);
-  return reply.send(answer.explanation);
 }
 
 /** As the router has understood it, which also decodes what is percent-encoded. */

@@ -1,4 +1,4 @@
-import type { PlanAnswer, SplitPreview } from "../admin/plan-bodies.ts";
+import type { PlanAnswer } from "../admin/plan-bodies.ts";
 import { type ConfigSources, type LoadedConfig, type LoadResult, loadConfigText } from "../config/load.ts";
 import { UnfitFileError, whyUnreadable } from "../config/named-files.ts";
 import { type Diagnostic, formatDiagnostic, Problems } from "../config/schema-kit/diagnostics.ts";
@@ -8,7 +8,7 @@ import type { Weights } from "../decide/release-spec.ts";
 import type { ReleaseTraffic } from "../decide/release-traffic.ts";
 import { GeoDatabase } from "../identify/geo-database.ts";
 import { planChange, stableSecret } from "../plan/plan.ts";
-import { planSplit } from "../plan/split-plan.ts";
+import { planSplit, type SplitPlan } from "../plan/split-plan.ts";
 import { VariableMask } from "./variable-mask.ts";
 
 /** The active configuration as it is sent to another thread, which compiles it again. */
@@ -65,7 +65,7 @@ export class PlannedConfig {
   }
 
   /** `traffic`: what holds now beside the configuration. */
-  previewSplit(release: string, split: Weights, traffic: ReleaseTraffic | undefined): SplitPreview {
+  previewSplit(release: string, split: Weights, traffic: ReleaseTraffic | undefined): SplitPlan {
     const { compiled } = this.#loaded;
     const spec = compiled.releases.find(({ name }) => name === release);
     if (spec === undefined) throw new TypeError(`the active configuration has no release ${release}`);

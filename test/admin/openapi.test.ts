@@ -114,6 +114,8 @@ describe("answers are as the document says", () => {
     { method: "GET", url: "/api/endpoints" },
     { method: "GET", url: "/api/explain?url=http://a/" },
     { method: "GET", url: "/api/explain" },
+    { method: "POST", url: "/api/explain", payload: { url: "http://a/", header: ["x: y"] } },
+    { method: "POST", url: "/api/explain", payload: { path: "/" } },
     { method: "GET", url: "/api/events?after=x" },
     { method: "GET", url: "/api/openapi.json" },
     { method: "GET", url: "/api/access" },

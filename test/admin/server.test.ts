@@ -232,6 +232,36 @@ describe("/api/explain", () => {
     expect(response.json().problems.length).toBe(4);
   });
 
+  test("reads a body as it reads a query, without a token where reading needs none", async () => {
+    const question = {
+      url: "http://shop.example/cart",
+      method: "PUT",
+      header: ["X-A: 1", "x-a:2"],
+      cookie: ["a=b", "c=d"],
+    };
+    const { response } = await answer({ method: "POST", url: "/api/explain", payload: question });
+    expect(response.json().query).toEqual({
+      url: "http://shop.example/cart",
+      method: "PUT",
+      headers: [
+        ["x-a", "1"],
+        ["x-a", "2"],
+      ],
+      cookies: "a=b; c=d",
+    });
+  });
+
+  test.each([
+    { payload: {}, status: 400 },
+    { payload: { url: "http://a/", path: "/" }, status: 400 },
+    { payload: { url: "http://a/", header: "x: y" }, status: 400 },
+    { payload: { url: "http://a/", header: ["cookie: a=b"] }, status: 400 },
+    { payload: { url: "http://a/", header: [`x: ${"y".repeat(140_000)}`] }, status: 413 },
+  ])("answers a body that is none with $status", async ({ payload, status }) => {
+    const { response } = await answer({ method: "POST", url: "/api/explain", payload });
+    expect(response.statusCode).toBe(status);
+  });
+
   test("returns the reason if the view refuses", async () => {
     const message = "The path contains a byte that is not allowed.";
     const response = await get("/api/explain?url=http://a/", {
@@ -243,7 +273,7 @@ describe("/api/explain", () => {
 
 describe("read-only", () => {
   test.each(["POST", "PUT", "PATCH", "DELETE", "OPTIONS"] as const)("%s is rejected for all paths", async (method) => {
-    for (const url of ["/", "/metrics", "/api/config", "/api/explain?url=http://a/", "/nowhere"]) {
+    for (const url of ["/", "/metrics", "/api/config", "/api/history/shop", "/nowhere"]) {
       const headers = { "content-type": "text/x", authorization: `Bearer ${token}` };
       const { response } = await answer({ method, url, payload: '{"a":1}', headers });
       expect([response.statusCode, response.headers.allow]).toEqual([405, "GET, HEAD"]);

@@ -1,7 +1,7 @@
 import { useComputed, useSignal } from "@preact/signals";
 import { useEffect, useId } from "preact/hooks";
 import type { LiveRelease } from "../../admin/live/live-bodies.ts";
-import type { SplitPreview } from "../../admin/plan-bodies.ts";
+import type { SplitPlan } from "../../plan/split-plan.ts";
 import { count, percent } from "../format/numbers.ts";
 import { dateAndClock } from "../format/times.ts";
 import { type Answer, ask } from "../store/api.ts";
@@ -75,7 +75,7 @@ function CurrentSplit({ operator }: { readonly operator: OperatorSplit }) {
   );
 }
 
-type Preview = { readonly for: string; readonly answer: Answer<SplitPreview> };
+type Preview = { readonly for: string; readonly answer: Answer<SplitPlan> };
 
 const previewDelayMs = 250;
 
@@ -236,7 +236,7 @@ function usePreview(release: string, weights: Percentages, inForce: string): Pre
     const abort = new AbortController();
     const timer = setTimeout(async () => {
       const path = `/api/releases/${encodeURIComponent(release)}/split/preview?split=${encodeURIComponent(text)}`;
-      const answer = await ask<SplitPreview>(path, { signal: abort.signal });
+      const answer = await ask<SplitPlan>(path, { signal: abort.signal });
       if (!abort.signal.aborted) preview.value = { for: text, answer };
     }, previewDelayMs);
     return () => {

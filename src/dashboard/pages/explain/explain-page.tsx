@@ -7,7 +7,7 @@ import type { Problem } from "../../store/problem.ts";
 import { Card } from "../../ui/card.tsx";
 import { InquiryForm } from "../../ui/inquiry-form.tsx";
 import { explainWords } from "../../words/explain.ts";
-import { explainPath, maxBytes } from "./explain-path.ts";
+import { type ExplainBody, explainQuestion, maxBytes } from "./explain-question.ts";
 import { ExplanationView } from "./explanation-view.tsx";
 import { type Pasted, parseRequest } from "./parse-request.ts";
 
@@ -37,7 +37,11 @@ export function ExplainPage() {
     const controller = new AbortController();
     asked.current = controller;
     result.value = { kind: "asking" };
-    const answer = await ask<Explanation>(question.path, { signal: controller.signal });
+    const answer = await ask<Explanation>("/api/explain", {
+      method: "POST",
+      body: question.body,
+      signal: controller.signal,
+    });
     // Another one was asked since, or the page was left.
     if (controller.signal.aborted) return;
     result.value = answer.ok ? { kind: "explained", explanation: answer.body } : problemOf(answer.problem);
@@ -97,7 +101,7 @@ export function ExplainPage() {
   );
 }
 
-type Question = { readonly kind: "ask"; readonly path: string } | Extract<Result, { kind: "problem" }>;
+type Question = { readonly kind: "ask"; readonly body: ExplainBody } | Extract<Result, { kind: "problem" }>;
 
 function questionOf(pasted: Pasted, url: string, client: string): Question {
   const words = explainWords.value;
@@ -107,8 +111,8 @@ function questionOf(pasted: Pasted, url: string, client: string): Question {
   if (pasted.kind === "unclear") return problem(words.why[pasted.why]);
   const wanted = pasted.request.url ?? url;
   if (wanted === "") return problem(words.urlMissing);
-  const asked = explainPath(pasted.request, wanted, client);
-  if (asked.kind === "path") return { kind: "ask", path: asked.path };
+  const asked = explainQuestion(pasted.request, wanted, client);
+  if (asked.kind === "body") return { kind: "ask", body: asked.body };
   const { bytes, largest } = asked;
   const kilobytes = (value: number) => count(Math.ceil(value / 1024));
   return problem(

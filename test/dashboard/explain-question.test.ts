@@ -1,6 +1,6 @@
 import { describe, expect, it } from "vitest";
 import { parseExplainQuery } from "../../src/admin/queries.ts";
-import { explainPath } from "../../src/dashboard/pages/explain/explain-path.ts";
+import { explainQuestion } from "../../src/dashboard/pages/explain/explain-question.ts";
 import type { PastedRequest } from "../../src/dashboard/pages/explain/pasted-request.ts";
 
 const request: PastedRequest = {
@@ -15,11 +15,12 @@ const request: PastedRequest = {
   notes: [],
 };
 
-describe("explainPath", () => {
+describe("explainQuestion", () => {
   it("asks what the server reads, with values as the bytes that a client sends", () => {
-    const asked = explainPath(request, "http://shop.example/cart?x=1", "10.1.2.3");
-    if (asked.kind !== "path") throw new TypeError("it is too large");
-    expect(parseExplainQuery(new URL(asked.path, "http://perch").searchParams)).toEqual({
+    const asked = explainQuestion(request, "http://shop.example/cart?x=1", "10.1.2.3");
+    if (asked.kind !== "body") throw new TypeError("it is too large");
+    const search = Object.entries(asked.body).flatMap(([name, value]) => [value].flat().map((each) => [name, each]));
+    expect(parseExplainQuery(new URLSearchParams(search))).toEqual({
       kind: "query",
       query: {
         url: "http://shop.example/cart?x=1",
@@ -36,10 +37,10 @@ describe("explainPath", () => {
 
   it("refuses more than a server reads, and names what is large", () => {
     const headers = [
-      ["authorization", "x".repeat(9_000)],
+      ["authorization", "x".repeat(50_000)],
       ["accept", "*/*"],
     ] as const;
-    const asked = explainPath({ ...request, headers, cookies: ["y".repeat(5_000)] }, "http://a/", "");
+    const asked = explainQuestion({ ...request, headers, cookies: ["y".repeat(20_000)] }, "http://a/", "");
     expect(asked).toMatchObject({ kind: "too-large", largest: ["authorization", "Cookie"] });
   });
 });
