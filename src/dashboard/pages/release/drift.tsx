@@ -16,7 +16,9 @@ interface DriftProps {
 export function Drift({ release: { release, candidate }, rollout }: DriftProps) {
   const words = releaseWords.value;
   const check = rollout?.checks.find(({ metric }) => metric === "drift");
-  const tick = candidate === null ? undefined : ticksOf(release)[candidate];
+  const ticks = ticksOf(release);
+  const tick = candidate === null ? undefined : ticks[candidate];
+  const decisions = Object.values(ticks).reduce((sum, each) => sum + each.decisions, 0);
   const verdict = check && (
     <Badge
       tone={({ pass: "good", fail: "warn", "not-enough-data": "quiet" } as const)[check.verdict]}
@@ -28,7 +30,7 @@ export function Drift({ release: { release, candidate }, rollout }: DriftProps) 
       <p>
         {tick === undefined || tick.share === null
           ? words.noDrawn
-          : `${candidate}: ${words.driftNow(percent(tick.share), percent(tick.expectedShare), count(tick.decisions))}`}
+          : `${candidate}: ${words.driftNow(percent(tick.share), percent(tick.expectedShare), count(decisions))}`}
       </p>
       <p class="hint">{check?.why ?? words.noDriftCheck}</p>
     </Card>
