@@ -10,10 +10,12 @@ import { RolloutSentence } from "../../ui/rollout-sentence.tsx";
 import { Sparkline } from "../../ui/sparkline.tsx";
 import { overviewWords } from "../../words/overview.ts";
 import { perSecond } from "../release/spans.ts";
+import { isOver } from "../release/step-progress.ts";
 import { failingChecks, type ReleaseView, unhealthy } from "./attention.ts";
+import { FailingVersions } from "./failing-versions.tsx";
 
 /** One release at a glance; the whole card leads to its page. */
-export function ReleaseCard({ view: { release, rollout, endpoints } }: { readonly view: ReleaseView }) {
+export function ReleaseCard({ view: { release, rollout, endpoints, failing } }: { readonly view: ReleaseView }) {
   const words = overviewWords.value;
   const name = release.release;
   const ticks = ticksOf(name);
@@ -46,6 +48,7 @@ export function ReleaseCard({ view: { release, rollout, endpoints } }: { readonl
         </>
       )}
       <p class="card-foot">
+        <FailingVersions failing={failing} />
         <CheckLine rollout={rollout} />
         {down > 0 && <Badge tone="bad" text={words.endpointsDown(down)} />}
       </p>
@@ -53,11 +56,16 @@ export function ReleaseCard({ view: { release, rollout, endpoints } }: { readonl
   );
 }
 
-function StepMarks({ rollout: { steps, step } }: { readonly rollout: RolloutBody }) {
+function StepMarks({ rollout }: { readonly rollout: RolloutBody }) {
+  const { steps, step } = rollout;
+  const stops = isOver(rollout);
   return (
     <div class="step-marks" role="img" aria-label={overviewWords.value.steps(step, steps.length)}>
       {steps.map(({ state, holdMs, heldMs, title }, index) => (
-        <span key={`${index} ${title}`} class={`step-mark step-mark-${state}`}>
+        <span
+          key={`${index} ${title}`}
+          class={`step-mark step-mark-${stops && state === "current" ? "stopped" : state}`}
+        >
           {state === "current" && (
             <span style={{ width: `${holdMs > 0 ? Math.min(100, (100 * heldMs) / holdMs) : 0}%` }} />
           )}

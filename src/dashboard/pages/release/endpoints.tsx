@@ -17,8 +17,13 @@ const tones: Readonly<Record<EndpointReport["state"], Tone>> = {
 
 const shownFirst = 50;
 
+interface EndpointsProps {
+  readonly title?: string;
+  readonly endpoints: readonly EndpointReport[];
+}
+
 /** Those that get nothing come first. */
-export function Endpoints({ endpoints }: { readonly endpoints: readonly EndpointReport[] }) {
+export function Endpoints({ title = releaseWords.value.endpoints, endpoints }: EndpointsProps) {
   const words = releaseWords.value;
   const isAll = useSignal(false);
   const down = unhealthy(endpoints);
@@ -26,7 +31,7 @@ export function Endpoints({ endpoints }: { readonly endpoints: readonly Endpoint
   const shown = isAll.value ? sorted : sorted.slice(0, shownFirst);
   const aside = down.length > 0 ? words.unhealthy(down.length) : words.allHealthy;
   return (
-    <Card title={words.endpoints} aside={endpoints.length > 0 && aside}>
+    <Card title={title} aside={endpoints.length > 0 && aside}>
       {endpoints.length === 0 && <p class="hint">{words.noEndpoints}</p>}
       <ul class="endpoints">
         {shown.map((each) => (
