@@ -55,9 +55,11 @@ export function auditEntry({ who, what, release, why, status, outcome }: AuditEn
 }
 
 export function endpointEntry({ service, version, origin, health }: Endpoint): LogDraft {
-  const { state, why } = health.condition;
+  const { state, why, sinceMs } = health.condition;
   const isUp = state === "up";
   return {
+    // Not when it was noticed: another thread tells it seconds later, and causes would stand after what they caused.
+    ...(sinceMs !== undefined && { atMs: sinceMs }),
     kind: "endpoint",
     type: state,
     level: isUp ? "info" : "warn",
