@@ -1,5 +1,5 @@
 import { useComputed, useSignal } from "@preact/signals";
-import { useEffect, useId } from "preact/hooks";
+import { useEffect, useId, useRef } from "preact/hooks";
 import type { LiveRelease } from "../../admin/live/live-bodies.ts";
 import type { SplitPreview } from "../../admin/plan-bodies.ts";
 import { count, percent } from "../format/numbers.ts";
@@ -27,8 +27,8 @@ export function SplitEditor({ release }: { readonly release: string }) {
       {live.isDirected ? (
         <p class="hint">{words.splitDirected}</p>
       ) : (
-        // Other weights in force begin it anew.
-        <Editor key={splitText(percentagesOf(live.versions))} live={live} />
+        // Other versions begin it anew.
+        <Editor key={live.versions.map(({ version }) => version).join(" ")} live={live} />
       )}
     </Card>
   );
@@ -86,21 +86,38 @@ function Editor({ live }: { readonly live: LiveRelease }) {
   const span = useSignal<(typeof spans)[number]>("1h");
   const isAsked = useSignal(false);
   const told = useSignal("");
-  const preview = usePreview(release, weights.value, splitText(inForce));
+  const isForeign = useSignal(false);
+  const isOwn = useRef(false);
+  const inForceText = splitText(inForce);
+  const lastInForce = useRef(inForceText);
+  const preview = usePreview(release, weights.value, inForceText);
+  // What somebody is about to set, and the reason that they type, outlive a split that another person sets meanwhile.
+  useEffect(() => {
+    if (lastInForce.current === inForceText) return;
+    const isEdited = splitText(weights.value) !== lastInForce.current;
+    isForeign.value = isEdited && !isOwn.current;
+    if (!isForeign.value) weights.value = inForce;
+    lastInForce.current = inForceText;
+    isOwn.current = false;
+  }, [inForceText]);
   const isValid = useComputed(() => sharesOf(weights.value) !== undefined);
   const spanId = useId();
-  const isChanged = splitText(weights.value) !== splitText(inForce);
+  const isChanged = splitText(weights.value) !== inForceText;
   const obstacle = isStale.value
     ? words.obstacles.disconnected
     : access.value.change === "no-token-configured"
       ? words.obstacles["no-token-configured"]
       : undefined;
   const path = `/api/releases/${encodeURIComponent(release)}/split`;
-  const set = (reason: Reason) =>
-    ask(path, {
+  const set = async (reason: Reason) => {
+    isOwn.current = true;
+    const answer = await ask(path, {
       method: "POST",
       body: { split: weights.value, ...(span.value !== "" && { for: span.value }), ...reason },
     });
+    if (!answer.ok) isOwn.current = false;
+    return answer;
+  };
   return (
     <div class="split-editor">
       <p class="hint">{words.splitHint}</p>
@@ -111,10 +128,12 @@ function Editor({ live }: { readonly live: LiveRelease }) {
           weight={weights.value[version] ?? 0}
           share={sharesOf(weights.value)?.[version]}
           onChange={(value) => {
+            isOwn.current = false;
             weights.value = withWeight(weights.value, version, value);
           }}
         />
       ))}
+      {isForeign.value && isChanged && <p class="error">{words.splitForeign}</p>}
       <div role="status">{isChanged && <Effect release={release} preview={preview} isValid={isValid.value} />}</div>
       <div class="toolbar">
         <label for={spanId}>
@@ -161,6 +180,11 @@ function Editor({ live }: { readonly live: LiveRelease }) {
             told.value = words.splitDone;
           }}
         >
+          {isForeign.value && (
+            <p class="error" role="alert">
+              {words.splitForeign}
+            </p>
+          )}
           <Effect release={release} preview={preview} isValid />
         </ChangeDialog>
       )}

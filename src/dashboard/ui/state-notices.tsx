@@ -22,6 +22,9 @@ export function StateNotices() {
       {lastError != null && (
         <Notice tone="bad" role="alert">
           {words.configRejected(clock(lastError.at))}
+          <p>
+            <code>{lastError.text.split("\n", 1)[0]}</code>
+          </p>
           <details>
             <summary>{words.configProblem}</summary>
             <CodeBlock label={words.configProblem} text={lastError.text} />

@@ -1,3 +1,4 @@
+import type { EndpointReport } from "../../../admin/endpoint-report.ts";
 import type { LiveRelease, VersionTick } from "../../../admin/live/live-bodies.ts";
 import type { RolloutBody } from "../../../admin/rollout-body.ts";
 import { count, percent } from "../../format/numbers.ts";
@@ -19,7 +20,7 @@ export function ReleaseCard({ view: { release, rollout, endpoints, failing } }: 
   const words = overviewWords.value;
   const name = release.release;
   const ticks = ticksOf(name);
-  const down = unhealthy(endpoints).length;
+  const down = unhealthy(endpoints);
   const split = splitOf(name);
   const isQuiet =
     tick.value !== undefined && Object.values(ticks).every(({ fiveMinutes }) => fiveMinutes.requests === 0);
@@ -50,10 +51,17 @@ export function ReleaseCard({ view: { release, rollout, endpoints, failing } }: 
       <p class="card-foot">
         <FailingVersions failing={failing} />
         <CheckLine rollout={rollout} />
-        {down > 0 && <Badge tone="bad" text={words.endpointsDown(down)} />}
+        {down.length > 0 && <Badge tone="bad" text={`${words.endpointsDown(down.length)}: ${versionsOf(down)}`} />}
       </p>
     </li>
   );
+}
+
+const namedFirst = 3;
+
+function versionsOf(endpoints: readonly EndpointReport[]): string {
+  const names = [...new Set(endpoints.map(({ version }) => version))];
+  return `${names.slice(0, namedFirst).join(", ")}${names.length > namedFirst ? ", …" : ""}`;
 }
 
 function StepMarks({ rollout }: { readonly rollout: RolloutBody }) {
