@@ -28,7 +28,7 @@ import { type ConfigSource, createLoader, type Loader, sourceName, type Watcher,
 import { bound, type DataPlane, formatAddress, StartError } from "./data-plane.ts";
 import { InProcessDataPlane } from "./in-process-data-plane.ts";
 import { Live } from "./live.ts";
-import { auditEntry, reloadEntry } from "./live-entries.ts";
+import { auditEntry, reloadEntry, startEntry } from "./live-entries.ts";
 import { loadPage } from "./page/load-page.ts";
 import { PlanThread } from "./plan-thread.ts";
 import { batchedRandom } from "./random.ts";
@@ -230,6 +230,7 @@ function build(foundation: Foundation): Parts {
     rollouts: rollouts.controller,
     schedule: scheduleUnref,
   });
+  activity.add(startEntry(first.hash));
   const lifecycle = { draining: false };
   const file = sourceName(options.source);
   const reloader = new Reloader(

@@ -1,6 +1,7 @@
 import type { AuditEntry } from "../admin/audit.ts";
 import { type Diagnostic, formatDiagnostic } from "../config/schema-kit/diagnostics.ts";
 import type { LogDraft } from "../observe/live/activity-log.ts";
+import { packageVersion } from "../package-version.ts";
 import { eventLevels } from "../rollout/event-journal.ts";
 import type { RolloutEvent } from "../rollout/rollout-state.ts";
 import type { Endpoint } from "../upstream/endpoint.ts";
@@ -19,6 +20,11 @@ export function rolloutEntry({ atMs, release, type, phase, step, weight, by, why
     detail: checks.length === 0 ? null : checks.join("\n"),
     ...{ atMs, release, phase, step, weight, by },
   };
+}
+
+export function startEntry(hash: string): LogDraft {
+  const text = `Perch ${packageVersion} started with configuration ${short(hash)}`;
+  return { kind: "config", type: "started", level: "info", by: "perch", text };
 }
 
 /** Of a load that ended: what is active now, and what was before. */
@@ -55,9 +61,11 @@ export function auditEntry({ who, what, release, why, status, outcome }: AuditEn
 }
 
 export function endpointEntry({ service, version, origin, health }: Endpoint): LogDraft {
-  const { state, why } = health.condition;
+  const { state, why, sinceMs } = health.condition;
   const isUp = state === "up";
   return {
+    // Not when it was noticed: another thread tells it seconds later, and causes would stand after what they caused.
+    ...(sinceMs !== undefined && { atMs: sinceMs }),
     kind: "endpoint",
     type: state,
     level: isUp ? "info" : "warn",

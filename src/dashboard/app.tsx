@@ -64,11 +64,12 @@ function Tools() {
   const words = shellWords.value;
   const isSigningIn = useSignal(false);
   const { kind } = connection.value;
+  const isSilent = isStale.value && kind === "open";
   const isZh = language.value === "zh";
   return (
     <div class="tools">
-      <span class={`connection connection-${isStale.value && kind === "open" ? "lost" : kind}`} role="status">
-        <span class="dot" aria-hidden="true" /> {words.connection[kind]}
+      <span class={`connection connection-${isSilent ? "lost" : kind}`} role="status">
+        <span class="dot" aria-hidden="true" /> {isSilent ? words.silent : words.connection[kind]}
       </span>
       <button
         type="button"

@@ -79,19 +79,23 @@ describe("the OpenAPI document", () => {
     }
   });
 
+  const questions = ["/api/plan", "/api/explain"];
+
   test("has all answers of an operation, errors as problems, and a token for changes", () => {
     for (const { path, method, operation } of operations) {
       const statuses = Object.keys(operation.responses);
       expect(statuses).toEqual(expect.arrayContaining(["200", "401", "403", "429", "500"]));
-      if (method === "delete" || (method === "post" && path !== "/api/plan")) {
+      if (method === "delete" || (method === "post" && !questions.includes(path))) {
         expect(statuses).toEqual(expect.arrayContaining(["400", "404", "412", "413", "415", "503"]));
         expect(operation).toMatchObject({ security: [{ token: [] }], requestBody: expect.any(Object) });
         expect(operation.parameters.map(({ name }) => name)).toContain("If-Match");
       }
     }
-    const plan = document.paths["/api/plan"]?.["post"];
-    expect(plan).toMatchObject({ requestBody: { required: true }, parameters: [] });
-    expect(plan).not.toHaveProperty("security");
+    for (const path of questions) {
+      const question = document.paths[path]?.["post"];
+      expect(question).toMatchObject({ requestBody: { required: true }, parameters: [] });
+      expect(question).not.toHaveProperty("security");
+    }
     expect(document.paths["/api/rollouts/{release}/step"]?.["post"]?.responses).toHaveProperty("409");
   });
 });

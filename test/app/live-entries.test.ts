@@ -104,11 +104,14 @@ describe("changes of endpoints", () => {
         changes.look(of);
         return activity.after(last).map(({ type, level, text }) => [type, level, text]);
       },
+      times() {
+        return activity.after(0).map(({ atMs }) => atMs);
+      },
     };
   }
 
   it("are told once each, and not of those that were never down", () => {
-    const { all, look } = changing(2);
+    const { all, look, times } = changing(2);
     expect(look()).toEqual([]);
     all[0]?.health.refused(1_000);
     expect(look()).toEqual([
@@ -117,6 +120,7 @@ describe("changes of endpoints", () => {
     expect(look()).toEqual([]);
     all[0]?.health.reached(2_000);
     expect(look()).toEqual([["up", "info", "endpoint http://127.0.0.1:1 of shop/stable is up again: reached"]]);
+    expect(times()).toEqual([1_000, 2_000]);
   });
 
   it("of one that is removed while it is down are none", () => {

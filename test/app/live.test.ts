@@ -183,16 +183,17 @@ describe("the log of what happens", () => {
     await write("exposeVersion: true");
     // The release has no secretFile, which is warned of.
     const reloaded = ["reloaded", "warn", expect.stringMatching(/^configuration reloaded: \w{12} → \w{12}$/)];
-    await expect.poll(() => entries("config"), soon).toEqual([reloaded]);
+    const begun = ["started", "info", expect.stringMatching(/^Perch \S+ started with configuration \w{12}$/)];
+    await expect.poll(() => entries("config"), soon).toEqual([begun, reloaded]);
     await write("exposeVersion: true\nworkers: 3");
-    await expect.poll(() => entries("config").length, soon).toBe(2);
-    expect(entries("config")[1]).toEqual([
+    await expect.poll(() => entries("config").length, soon).toBe(3);
+    expect(entries("config")[2]).toEqual([
       "reloaded",
       "warn",
       expect.stringContaining("restart Perch to apply changes of workers"),
     ]);
     await write("exposeVersions: on");
-    await expect.poll(() => entries("config").length, soon).toBe(3);
+    await expect.poll(() => entries("config").length, soon).toBe(4);
     const rejected = started.app.live.logAfter(0).at(-1);
     expect(rejected).toMatchObject({ kind: "config", type: "rejected", level: "error", by: "configuration" });
     expect(rejected?.detail).toContain('unknown key "exposeVersions"');
@@ -210,7 +211,7 @@ describe("the log of what happens", () => {
     expect((await post("Bearer nobody's")).status).toBe(401);
     expect((await post(`Bearer ${token}`)).status).toBe(404);
     expect(entries("audit")).toEqual([["pause", "warn", "pause of shop: refused: no-rollout"]]);
-    const [entry] = started.app.live.logAfter(0);
+    const entry = started.app.live.logAfter(0).at(-1);
     expect(entry).toMatchObject({ release: "shop", detail: "the test asks", by: expect.stringContaining("(alice)") });
   });
 

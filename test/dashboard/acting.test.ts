@@ -121,8 +121,8 @@ describe("the weights of a split", () => {
     { version: "canary", configuredShare: 1 / 3 },
   ];
 
-  test("start as those in force, in tenths of a per cent", () => {
-    expect(percentagesOf(versions)).toEqual({ stable: 66.7, canary: 33.3 });
+  test("start as those in force, in hundredths of a per cent", () => {
+    expect(percentagesOf(versions)).toEqual({ stable: 66.67, canary: 33.33 });
   });
 
   test("of two versions the other one takes the rest", () => {

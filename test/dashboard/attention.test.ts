@@ -5,7 +5,9 @@ import {
   byAttention,
   endpointsOf,
   failingChecks,
+  failingVersions,
   type ReleaseView,
+  strandedEndpoints,
 } from "../../src/dashboard/pages/overview/attention.ts";
 import { check, rollout } from "./rollout-fixture.ts";
 
@@ -22,7 +24,7 @@ const endpoint = (version: string, state: EndpointReport["state"]): EndpointRepo
 });
 
 const view = (name: string, rest: Partial<ReleaseView> = {}): ReleaseView => ({
-  ...{ release: releaseOf(name, "stable", "canary"), rollout, endpoints: [endpoint("stable", "up")] },
+  ...{ release: releaseOf(name, "stable", "canary"), rollout, endpoints: [endpoint("stable", "up")], failing: [] },
   ...rest,
 });
 
@@ -34,11 +36,12 @@ test("what needs attention comes first, and among equals the file's order stays"
     view("paused", { rollout: { ...rollout, phase: "paused" } }),
     view("down", { endpoints: [endpoint("canary", "ejected")] }),
     view("failing", { rollout: { ...rollout, phase: "paused", checks: [check("errors", { verdict: "fail" })] } }),
+    view("errors", { rollout: undefined, failing: [{ version: "stable", share: 0.2 }] }),
     view("back", { rollout: { ...rollout, phase: "rolled-back" } }),
     view("fine too"),
   ];
   const names = byAttention(views).map(({ release }) => release.release);
-  expect(names).toEqual(["back", "failing", "down", "paused", "holding", "fine", "without", "fine too"]);
+  expect(names).toEqual(["back", "failing", "errors", "down", "paused", "holding", "fine", "without", "fine too"]);
 });
 
 test("endpoints are those of the release's versions in its services", () => {
@@ -54,4 +57,34 @@ test("endpoints are those of the release's versions in its services", () => {
 
 test("a release without a rollout has no failing checks", () => {
   expect(failingChecks(undefined)).toEqual([]);
+});
+
+const tickOf = (requests: number, failed: number) => ({
+  ...{ point: null, share: null, expectedShare: null, decisions: 0, placed: 0 },
+  minute: { spanMs: 60_000, requests, failed, p50: null, p95: null, p99: null },
+  fiveMinutes: { spanMs: 300_000, requests, failed, p50: null, p95: null, p99: null },
+});
+
+test("a version fails from one request in twenty on, if more than a few fail; the worst comes first", () => {
+  const ticks = {
+    fine: tickOf(1_000, 49),
+    few: tickOf(4, 4),
+    idle: tickOf(0, 0),
+    some: tickOf(100, 5),
+    all: tickOf(9, 9),
+  };
+  expect(failingVersions(ticks)).toEqual([
+    { version: "all", share: 1 },
+    { version: "some", share: 0.05 },
+  ]);
+});
+
+test("endpoints that are down are not overlooked because no release decides on their service", () => {
+  const all = [
+    endpoint("canary", "refused"),
+    { ...endpoint("only", "failing"), service: "pages" },
+    { ...endpoint("only", "up"), service: "pages" },
+  ];
+  const stranded = strandedEndpoints([releaseOf("shop", "stable", "canary")], all);
+  expect(stranded.map(({ service, state }) => [service, state])).toEqual([["pages", "failing"]]);
 });

@@ -20,5 +20,5 @@ test("a server that takes the request and never answers is lost, as one that fal
   onTestFinished(() => void socket.destroy());
   await once(socket, "data");
   vi.advanceTimersByTime(20_000);
-  expect(await lost).toEqual({ kind: "lost", why: "the server is silent" });
+  expect(await lost).toEqual({ kind: "lost", why: "silent" });
 });

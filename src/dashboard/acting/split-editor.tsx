@@ -1,4 +1,4 @@
-import { useComputed, useSignal } from "@preact/signals";
+import { useSignal } from "@preact/signals";
 import { useEffect, useId } from "preact/hooks";
 import type { LiveRelease } from "../../admin/live/live-bodies.ts";
 import type { SplitPlan } from "../../plan/split-plan.ts";
@@ -28,8 +28,8 @@ export function SplitEditor({ release }: { readonly release: string }) {
       {live.isDirected ? (
         <p class="hint">{words.splitDirected}</p>
       ) : (
-        // Other weights in force begin it anew.
-        <Editor key={splitText(percentagesOf(live.versions))} live={live} />
+        // Other versions begin it anew.
+        <Editor key={live.versions.map(({ version }) => version).join(" ")} live={live} />
       )}
     </Card>
   );
@@ -83,25 +83,33 @@ function Editor({ live }: { readonly live: LiveRelease }) {
   const words = actingWords.value;
   const { release, versions } = live;
   const inForce = percentagesOf(versions);
-  const weights = useSignal<Percentages>(inForce);
+  const inForceText = splitText(inForce);
+  /** What somebody is about to set, and what was in force when they moved it last. */
+  const edited = useSignal<{ readonly weights: Percentages; readonly from: string } | undefined>(undefined);
   const span = useSignal<(typeof spans)[number]>("1h");
   const isAsked = useSignal(false);
+  const isSending = useSignal(false);
   const told = useSignal("");
-  const preview = usePreview(release, weights.value, splitText(inForce));
-  const isValid = useComputed(() => sharesOf(weights.value) !== undefined);
+  const weights = edited.value?.weights ?? inForce;
+  const isForeign = edited.value !== undefined && edited.value.from !== inForceText && !isSending.value;
+  const preview = usePreview(release, weights, inForceText);
+  const shares = sharesOf(weights);
   const spanId = useId();
-  const isChanged = splitText(weights.value) !== splitText(inForce);
+  const isChanged = splitText(weights) !== inForceText;
   const obstacle = isStale.value
     ? words.obstacles.disconnected
     : access.value.change === "no-token-configured"
       ? words.obstacles["no-token-configured"]
       : undefined;
   const path = `/api/releases/${encodeURIComponent(release)}/split`;
-  const set = (reason: Reason) =>
-    ask(path, {
-      method: "POST",
-      body: { split: weights.value, ...(span.value !== "" && { for: span.value }), ...reason },
-    });
+  const set = async (reason: Reason) => {
+    isSending.value = true;
+    const body = { split: weights, ...(span.value !== "" && { for: span.value }), ...reason };
+    const answer = await ask(path, { method: "POST", body });
+    isSending.value = false;
+    if (answer.ok) edited.value = undefined;
+    return answer;
+  };
   return (
     <div class="split-editor">
       <p class="hint">{words.splitHint}</p>
@@ -109,14 +117,17 @@ function Editor({ live }: { readonly live: LiveRelease }) {
         <WeightField
           key={version}
           version={version}
-          weight={weights.value[version] ?? 0}
-          share={sharesOf(weights.value)?.[version]}
+          weight={weights[version] ?? 0}
+          share={shares?.[version]}
           onChange={(value) => {
-            weights.value = withWeight(weights.value, version, value);
+            edited.value = { weights: withWeight(weights, version, value), from: inForceText };
           }}
         />
       ))}
-      <div role="status">{isChanged && <Effect release={release} preview={preview} isValid={isValid.value} />}</div>
+      {isForeign && isChanged && <p class="error">{words.splitForeign}</p>}
+      <div role="status">
+        {isChanged && <Effect release={release} preview={preview} isValid={shares !== undefined} />}
+      </div>
       <div class="toolbar">
         <label for={spanId}>
           {words.lasts}
@@ -137,7 +148,7 @@ function Editor({ live }: { readonly live: LiveRelease }) {
         <button
           type="button"
           class="primary"
-          disabled={!isChanged || !isValid.value || obstacle !== undefined}
+          disabled={!isChanged || shares === undefined || obstacle !== undefined}
           onClick={() => {
             isAsked.value = true;
           }}
@@ -162,6 +173,11 @@ function Editor({ live }: { readonly live: LiveRelease }) {
             told.value = words.splitDone;
           }}
         >
+          {isForeign && (
+            <p class="error" role="alert">
+              {words.splitForeign}
+            </p>
+          )}
           <Effect release={release} preview={preview} isValid />
         </ChangeDialog>
       )}
@@ -187,7 +203,7 @@ function WeightField({ version, weight, share, onChange }: WeightFieldProps) {
     <div class="weight">
       <span class="weight-name">{version}</span>
       <input type="range" min="0" max="100" step="0.1" value={weight} aria-label={label} onInput={take} />
-      <input type="number" min="0" max="100" step="0.1" value={weight} aria-label={label} onChange={take} />
+      <input type="number" min="0" max="100" step="0.01" value={weight} aria-label={label} onChange={take} />
       <span class="number hint">{percent(share)}</span>
     </div>
   );

@@ -1,22 +1,22 @@
 /** Weights in percent, as the sliders have them. */
 export type Percentages = Readonly<Record<string, number>>;
 
-/** The weights in force as percentages with one digit. Their sum may miss 100 by the rounding, as weights may. */
+/** The weights in force as percentages with two digits. Their sum may miss 100 by the rounding, as weights may. */
 export function percentagesOf(
   versions: readonly { readonly version: string; readonly configuredShare: number | null }[],
 ): Percentages {
   return Object.fromEntries(
-    versions.map(({ version, configuredShare }) => [version, tenths(100 * (configuredShare ?? 0))]),
+    versions.map(({ version, configuredShare }) => [version, hundredths(100 * (configuredShare ?? 0))]),
   );
 }
 
 /** With two versions the other one takes the rest, so that the sum stays 100. */
 export function withWeight(weights: Percentages, version: string, value: number): Percentages {
-  const weight = tenths(Math.min(100, Math.max(0, value)));
+  const weight = hundredths(Math.min(100, Math.max(0, value)));
   const others = Object.keys(weights).filter((name) => name !== version);
   const [other] = others;
   if (others.length === 1 && other !== undefined)
-    return { ...weights, [version]: weight, [other]: tenths(100 - weight) };
+    return { ...weights, [version]: weight, [other]: hundredths(100 - weight) };
   return { ...weights, [version]: weight };
 }
 
@@ -34,6 +34,6 @@ export function splitText(weights: Percentages): string {
     .join(",");
 }
 
-function tenths(value: number): number {
-  return Math.round(value * 10) / 10;
+function hundredths(value: number): number {
+  return Math.round(value * 100) / 100;
 }

@@ -20,6 +20,11 @@ export async function ask<T>(path: string, { method = "GET", body, headers, sign
       ...(body && { body: JSON.stringify(body) }),
       ...(signal && { signal }),
     });
+    // A proxy in between answers in its own way.
+    if (!/\bjson\b/.test(answer.headers.get("content-type") ?? "")) {
+      const detail = `${answer.status} ${answer.statusText}`;
+      return { ok: false, problem: { status: answer.status, error: "not-perch", detail } };
+    }
     const parsed: unknown = await answer.json();
     return answer.ok ? { ok: true, body: parsed as T } : { ok: false, problem: parsed as Problem };
   } catch (error) {

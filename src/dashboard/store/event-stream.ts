@@ -1,11 +1,14 @@
 import { headersOf } from "./session.ts";
 import { type ServerEvent, SseReader } from "./sse-reader.ts";
 
+/** A number: the status that the server answered. */
+export type LostReason = "unreachable" | "silent" | "ended" | "hidden" | number;
+
 export type StreamState =
   | { readonly kind: "connecting" }
   | { readonly kind: "open" }
   /** It tries again by itself. */
-  | { readonly kind: "lost"; readonly why: string }
+  | { readonly kind: "lost"; readonly why: LostReason }
   /** The server wants a token, or another one. */
   | { readonly kind: "refused"; readonly message: string };
 
@@ -42,8 +45,9 @@ export class EventStream {
     const { onState } = this.#parts;
     const { signal } = this.#abort;
     onState({ kind: "connecting" });
-    const why = await this.#read(signal).catch((error: unknown) =>
-      error instanceof Error ? error.message : String(error),
+    const silence = new AbortController();
+    const why = await this.#read(signal, silence).catch(
+      (): LostReason => (silence.signal.aborted ? "silent" : "unreachable"),
     );
     if (signal.aborted || why === undefined) return;
     onState({ kind: "lost", why });
@@ -52,12 +56,11 @@ export class EventStream {
   }
 
   /** Returns why it ended; undefined if there is no point in trying again. */
-  async #read(signal: AbortSignal): Promise<string | undefined> {
+  async #read(signal: AbortSignal, silence: AbortController): Promise<LostReason | undefined> {
     const { path, onEvent, onState } = this.#parts;
     const resume = this.#lastId === undefined ? {} : { "last-event-id": this.#lastId };
-    const silence = new AbortController();
     const within = <T>(step: Promise<T>): Promise<T> => {
-      const timer = setTimeout(() => silence.abort(new Error("the server is silent")), silentMs);
+      const timer = setTimeout(() => silence.abort(), silentMs);
       return step.finally(() => clearTimeout(timer));
     };
     const answer = await within(
@@ -72,14 +75,14 @@ export class EventStream {
       onState({ kind: "refused", message: detail });
       return undefined;
     }
-    if (!answer.ok || answer.body === null) return `the server answered ${answer.status}`;
+    if (!answer.ok || answer.body === null) return answer.status;
     onState({ kind: "open" });
     this.#retryMs = firstRetryMs;
     const reader = new SseReader();
     const text = answer.body.pipeThrough(new TextDecoderStream()).getReader();
     for (;;) {
       const { done, value } = await within(text.read());
-      if (done) return "the server ended the connection";
+      if (done) return "ended";
       for (const event of reader.read(value)) {
         this.#lastId = event.id ?? this.#lastId;
         onEvent(event);

@@ -179,7 +179,7 @@ export function connectWhileSeen(): void {
     nowMs.value = Date.now();
   }, 1_000);
   let timer: ReturnType<typeof setTimeout> | undefined;
-  document.addEventListener("visibilitychange", () => {
+  const look = () => {
     clearTimeout(timer);
     if (document.visibilityState === "visible") {
       if (stream === undefined) connect();
@@ -188,7 +188,10 @@ export function connectWhileSeen(): void {
     timer = setTimeout(() => {
       stream?.close();
       stream = undefined;
-      connection.value = { kind: "lost", why: "the page was hidden" };
+      connection.value = { kind: "lost", why: "hidden" };
     }, hiddenForMs);
-  });
+  };
+  // A page that is opened in the background is not seen from the start.
+  look();
+  document.addEventListener("visibilitychange", look);
 }

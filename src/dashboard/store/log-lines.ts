@@ -9,15 +9,21 @@ const maxLines = 500;
 /** What happened, the newest first. */
 export class LogLines {
   readonly all = signal<readonly LogLine[]>([]);
+  #newestId = 0;
 
   /** One that is known is left out: a resumed stream may say it again. */
   add(line: LogLine): void {
-    const [newest] = this.all.value;
-    if (newest !== undefined && line.id <= newest.id) return;
-    this.all.value = [line, ...this.all.value.slice(0, maxLines - 1)];
+    if (line.id <= this.#newestId) return;
+    this.#newestId = line.id;
+    const known = this.all.value;
+    // What an endpoint did is told seconds later, and stands where it happened.
+    const older = known.findIndex(({ at }) => at <= line.at);
+    const index = older === -1 ? known.length : older;
+    this.all.value = [...known.slice(0, index), line, ...known.slice(index)].slice(0, maxLines);
   }
 
   clear(): void {
+    this.#newestId = 0;
     this.all.value = [];
   }
 }

@@ -18,12 +18,21 @@ export function StateNotices() {
       {(isStale.value || (state.kind === "lost" && heard !== undefined)) && (
         <Notice tone="bad" role="alert">
           {state.kind === "lost" && `${words.lost(state.why)} `}
-          {heard !== undefined && words.stale(clock(heard), ago(heard, nowMs.value))}
+          {heard !== undefined && (
+            <>
+              {words.stale(clock(heard))}
+              {/* Would be read out anew each second. */}
+              <span aria-hidden="true"> ({ago(heard, nowMs.value)})</span>
+            </>
+          )}
         </Notice>
       )}
       {lastError != null && (
         <Notice tone="bad" role="alert">
           {words.configRejected(clock(lastError.at))}
+          <p>
+            <code lang="en">{lastError.text.split("\n", 1)[0]}</code>
+          </p>
           <details>
             <summary>{words.configProblem}</summary>
             <CodeBlock label={words.configProblem} text={lastError.text} />

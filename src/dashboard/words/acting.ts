@@ -86,6 +86,7 @@ export const actingWords = translated(
     noWeight: "At least one weight must be above zero.",
     setSplit: "Set this split",
     setTitle: (release: string) => `Set the split of ${release}?`,
+    splitForeign: "Somebody set another split meanwhile. What moves is counted from there.",
     splitDone: "The split is set.",
   },
   {
@@ -155,6 +156,7 @@ export const actingWords = translated(
     noWeight: "至少一个权重必须大于零。",
     setSplit: "设置此分流",
     setTitle: (release) => `设置 ${release} 的分流？`,
+    splitForeign: "期间有人设置了另一个分流，移动的用户以它为起点计算。",
     splitDone: "分流已设置。",
   },
 );

@@ -1,5 +1,7 @@
 import type { Reason } from "../../observe/release-stats.ts";
+import type { LostReason } from "../store/event-stream.ts";
 import { translated } from "./language.ts";
+import { lostWhy } from "./shell.ts";
 
 export const decisionsWords = translated(
   {
@@ -24,7 +26,7 @@ export const decisionsWords = translated(
     countsHint: "Up to 20 requests are taken each quarter of a second, before the filters. The newest 200 stay here.",
     connecting: "Connecting…",
     open: "Receiving",
-    lost: (why: string) => `Disconnected (${why}). It is tried again by itself; these rows are old.`,
+    lost: (why: LostReason) => `Disconnected: ${lostWhy.en(why)}. The page tries again by itself; these rows are old.`,
     refused: (why: string) => `Refused: ${why}`,
     waiting: "No request has ended since this page was opened. Send one through Perch, and it appears here.",
     waitingFiltered: "No request that passes the filters has ended yet.",
@@ -61,7 +63,7 @@ export const decisionsWords = translated(
     countsHint: "每四分之一秒最多抽取 20 个请求，抽样先于筛选。此处保留最新的 200 条。",
     connecting: "连接中…",
     open: "接收中",
-    lost: (why) => `已断开（${why}），正在自动重连；以下内容已过时。`,
+    lost: (why) => `已断开：${lostWhy.zh(why)}。页面会自动重连；以下内容已过时。`,
     refused: (why) => `被拒绝：${why}`,
     waiting: "打开本页后还没有请求结束。通过 Perch 发送一个请求，它就会出现在这里。",
     waitingFiltered: "还没有符合筛选条件的请求结束。",

@@ -61,7 +61,7 @@ export const eventsWords = translated(
     warnings: "警告",
     unknownConfig: "服务器尚未告知其配置。",
     log: "日志",
-    kinds: { rollout: "发布过程", config: "配置", endpoint: "端点", audit: "审计" },
+    kinds: { rollout: "发布计划", config: "配置", endpoint: "端点", audit: "审计" },
     rollout: {
       started: "已开始",
       step: "下一步",
@@ -80,7 +80,7 @@ export const eventsWords = translated(
     levels: { info: "信息", warn: "警告", error: "错误" },
     by: (who) => `操作者：${who}`,
     detail: "详情",
-    nothing: "Perch 启动以来没有发生任何事件：没有重新加载、健康变化或发布过程。",
+    nothing: "Perch 启动以来没有发生任何事件：没有重新加载、健康变化或 rollout。",
     nothingLeft: "没有符合筛选条件的事件。",
     shown: (shown, all) => `共 ${all} 条，显示 ${shown} 条，最新的在前。更早的记录在 stderr 日志中。`,
   },

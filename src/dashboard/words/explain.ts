@@ -134,7 +134,7 @@ export const explainWords = translated(
       location: "目标地址",
       sets: "设置",
       attributes: "属性",
-      unit: "分流单位",
+      unit: "单元",
       pinReceived: "收到的固定 Cookie",
       pinSet: "设置的固定 Cookie",
     },

@@ -1,6 +1,23 @@
 import type { EndpointReport } from "../../admin/endpoint-report.ts";
 import type { RolloutBody } from "../../admin/rollout-body.ts";
+import type { LostReason } from "../store/event-stream.ts";
 import { translated } from "./language.ts";
+
+const reasons = {
+  en: {
+    unreachable: "it cannot be reached",
+    silent: "it says nothing any more",
+    ended: "it ended the connection",
+    hidden: "the page was hidden",
+  },
+  zh: { unreachable: "无法连接", silent: "对方不再响应", ended: "对方结束了连接", hidden: "页面曾被隐藏" },
+} as const;
+
+/** Why a stream was lost, as a clause. */
+export const lostWhy = {
+  en: (why: LostReason) => (typeof why === "number" ? `it answered ${why}` : reasons.en[why]),
+  zh: (why: LostReason) => (typeof why === "number" ? `对方回应 ${why}` : reasons.zh[why]),
+};
 
 /** What every page shows. */
 export const shellWords = translated(
@@ -25,8 +42,9 @@ export const shellWords = translated(
       lost: "Disconnected",
       refused: "Not signed in",
     },
-    lost: (why: string) => `The connection to Perch is lost (${why}). It is tried again by itself.`,
-    stale: (time: string, ago: string) => `Nothing on this page is newer than ${time} (${ago}).`,
+    silent: "No news",
+    lost: (why: LostReason) => `The connection to Perch is lost: ${lostWhy.en(why)}. The page tries again by itself.`,
+    stale: (time: string) => `Nothing on this page is newer than ${time}.`,
     signIn: "Sign in",
     signOut: "Sign out",
     token: "Admin token",
@@ -73,8 +91,9 @@ export const shellWords = translated(
     theme: { system: "跟随系统", light: "浅色", dark: "深色" },
     themeLabel: "切换主题；当前",
     connection: { connecting: "连接中…", open: "实时", lost: "已断开", refused: "未登录" },
-    lost: (why) => `与 Perch 的连接已断开（${why}），正在自动重连。`,
-    stale: (time, ago) => `本页的数据都不晚于 ${time}（${ago}）。`,
+    silent: "没有新数据",
+    lost: (why) => `与 Perch 的连接已断开：${lostWhy.zh(why)}。页面会自动重连。`,
+    stale: (time) => `本页的数据都不晚于 ${time}。`,
     signIn: "登录",
     signOut: "退出",
     token: "管理令牌",

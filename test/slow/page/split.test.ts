@@ -93,6 +93,36 @@ describe.skipIf(chromiumIsMissing)(`a split by hand${skippedWithoutChromium}`, (
     await expect.poll(() => rows.count(), shown).toBe(2);
   });
 
+  test("that another person sets meanwhile leaves what is being typed, and says so", async () => {
+    const { perch } = await changeableDashboard();
+    const { page } = await openPage(`${perch.adminOrigin}/#/release/shop`);
+    await canarySlider(page).fill("35");
+    await setButton(page).click();
+    const dialog = page.getByRole("dialog");
+    await dialog.getByLabel("Admin token").fill(firstToken);
+    await dialog.getByRole("button", { name: "Sign in" }).click();
+    await dialog.getByLabel("Reason").fill("half a sentence");
+    const answer = await fetch(`${perch.adminOrigin}/api/releases/shop/split`, {
+      method: "POST",
+      headers: { authorization: `Bearer ${firstToken}`, "content-type": "application/json" },
+      body: JSON.stringify({ split: { stable: 65, canary: 35 } }),
+    });
+    expect(answer.status).toBe(200);
+    await editor(page)
+      .getByText(/^stable 65, canary 35, set by/)
+      .waitFor();
+    expect(await dialog.getByLabel("Reason").inputValue()).toBe("half a sentence");
+    await fetch(`${perch.adminOrigin}/api/releases/shop/split`, {
+      method: "POST",
+      headers: { authorization: `Bearer ${firstToken}`, "content-type": "application/json" },
+      body: JSON.stringify({ split: { stable: 50, canary: 50 } }),
+    });
+    await dialog.getByText("Somebody set another split meanwhile.").waitFor();
+    await confirm(page, "Set this split", "half a sentence");
+    await editor(page).getByText("The split is set.").waitFor();
+    await expect.poll(() => numberOf(page, "canary").inputValue(), shown).toBe("35");
+  });
+
   test("a weight out of range becomes the nearest one, and an emptied field what it was", async () => {
     const { perch } = await changeableDashboard();
     const { page } = await openPage(`${perch.adminOrigin}/#/release/shop`);

@@ -133,7 +133,7 @@ describe.skipIf(chromiumIsMissing)(`the dashboard in trouble${skippedWithoutChro
       .filter({ has: page.getByRole("link", { name: "shop" }) });
     const isTold = async () => {
       await (await fetch(perch.origin)).text();
-      return (await badge(card, "1 endpoint unhealthy").count()) > 0;
+      return (await badge(card, "1 endpoint unhealthy: canary").count()) > 0;
     };
     await expect.poll(isTold, shown).toBe(true);
     await card.getByRole("link", { name: "shop" }).click();

@@ -21,7 +21,9 @@ export function LogRow({ line }: { readonly line: LogLine }) {
       <div class="log-text">
         <p>
           {kind === "rollout" && <strong>{words.rollout[type] ?? type}: </strong>}
-          <Prose text={text} />
+          <span lang="en">
+            <Prose text={text} />
+          </span>
         </p>
         <p class="hint">
           {words.kinds[kind]}

@@ -1,5 +1,5 @@
 import type { EndpointReport } from "../../../admin/endpoint-report.ts";
-import type { LiveRelease } from "../../../admin/live/live-bodies.ts";
+import type { LiveRelease, VersionTick } from "../../../admin/live/live-bodies.ts";
 import type { RolloutBody } from "../../../admin/rollout-body.ts";
 
 /** One release with what is known of it. */
@@ -8,6 +8,25 @@ export interface ReleaseView {
   readonly rollout: RolloutBody | undefined;
   /** Of its services, those of its versions. */
   readonly endpoints: readonly EndpointReport[];
+  readonly failing: readonly FailingVersion[];
+}
+
+export interface FailingVersion {
+  readonly version: string;
+  /** Of its requests of the last minute. */
+  readonly share: number;
+}
+
+/** Fewer are no alarm, whatever share they are. */
+const fewestFailed = 5;
+const alarmingShare = 0.05;
+
+/** Versions whose users meet so many errors that somebody should look, judged or not; the worst first. */
+export function failingVersions(ticks: Readonly<Record<string, VersionTick>>): readonly FailingVersion[] {
+  return Object.entries(ticks)
+    .filter(([, { minute }]) => minute.failed >= fewestFailed && minute.failed >= alarmingShare * minute.requests)
+    .map(([version, { minute }]) => ({ version, share: minute.failed / minute.requests }))
+    .sort((left, right) => right.share - left.share);
 }
 
 /** Those that serve what the release decides. */
@@ -19,6 +38,15 @@ export function endpointsOf(
   return endpoints.filter(({ service, version }) => services.includes(service) && names.has(version));
 }
 
+/** Those that get nothing, of services that no release decides on. */
+export function strandedEndpoints(
+  releases: readonly LiveRelease[],
+  endpoints: readonly EndpointReport[],
+): readonly EndpointReport[] {
+  const decided = new Set(releases.flatMap(({ services }) => services));
+  return unhealthy(endpoints).filter(({ service }) => !decided.has(service));
+}
+
 export function failingChecks(rollout: RolloutBody | undefined): readonly string[] {
   return rollout?.checks.flatMap(({ name, verdict }) => (verdict === "fail" ? [name] : [])) ?? [];
 }
@@ -28,10 +56,10 @@ export function unhealthy(endpoints: readonly EndpointReport[]): readonly Endpoi
 }
 
 /** The lower, the sooner somebody should look. */
-function urgency({ rollout, endpoints }: ReleaseView): number {
+function urgency({ rollout, endpoints, failing }: ReleaseView): number {
   const phase = rollout?.phase;
   if (phase === "rolling-back" || phase === "rolled-back") return 0;
-  if (failingChecks(rollout).length > 0) return 1;
+  if (failingChecks(rollout).length > 0 || failing.length > 0) return 1;
   if (unhealthy(endpoints).length > 0) return 2;
   if (phase === "paused") return 3;
   return phase === "holding" ? 4 : 5;

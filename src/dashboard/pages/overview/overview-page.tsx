@@ -1,9 +1,10 @@
 import { useComputed, useSignal } from "@preact/signals";
-import { config, endpoints, releases, rolloutOf } from "../../store/live.ts";
+import { config, endpoints, releases, rolloutOf, ticksOf } from "../../store/live.ts";
 import { CodeBlock } from "../../ui/code-block.tsx";
 import { FirstItems } from "../../ui/first-items.tsx";
 import { firstRelease, overviewWords } from "../../words/overview.ts";
-import { byAttention, endpointsOf } from "./attention.ts";
+import { Endpoints } from "../release/endpoints.tsx";
+import { byAttention, endpointsOf, failingVersions, strandedEndpoints } from "./attention.ts";
 import { ConfigCard } from "./config-card.tsx";
 import { ReleaseCard } from "./release-card.tsx";
 
@@ -19,9 +20,11 @@ export function OverviewPage() {
         release,
         rollout: rolloutOf(release.release),
         endpoints: endpointsOf(release, endpoints.value),
+        failing: failingVersions(ticksOf(release.release)),
       })),
     ),
   );
+  const stranded = useComputed(() => strandedEndpoints(releases.value ?? [], endpoints.value));
   const wanted = filter.value.trim().toLowerCase();
   const found = views.value.filter(({ release }) => release.release.toLowerCase().includes(wanted));
   return (
@@ -43,6 +46,7 @@ export function OverviewPage() {
         {views.value.length > 0 && <span class="hint">{words.releases(views.value.length)}</span>}
       </div>
       {config.value !== undefined && <ConfigCard state={config.value} />}
+      {stranded.value.length > 0 && <Endpoints title={words.otherServices} endpoints={stranded.value} />}
       {views.value.length === 0 && <NoRelease />}
       {views.value.length > 0 && found.length === 0 && <p class="hint">{words.noneFound}</p>}
       <FirstItems items={found} limit={60}>

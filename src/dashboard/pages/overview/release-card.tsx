@@ -1,3 +1,4 @@
+import type { EndpointReport } from "../../../admin/endpoint-report.ts";
 import type { LiveRelease, VersionTick } from "../../../admin/live/live-bodies.ts";
 import type { RolloutBody } from "../../../admin/rollout-body.ts";
 import { count, percent } from "../../format/numbers.ts";
@@ -10,14 +11,16 @@ import { RolloutSentence } from "../../ui/rollout-sentence.tsx";
 import { Sparkline } from "../../ui/sparkline.tsx";
 import { overviewWords } from "../../words/overview.ts";
 import { perSecond } from "../release/spans.ts";
+import { isOver } from "../release/step-progress.ts";
 import { failingChecks, type ReleaseView, unhealthy } from "./attention.ts";
+import { FailingVersions } from "./failing-versions.tsx";
 
 /** One release at a glance; the whole card leads to its page. */
-export function ReleaseCard({ view: { release, rollout, endpoints } }: { readonly view: ReleaseView }) {
+export function ReleaseCard({ view: { release, rollout, endpoints, failing } }: { readonly view: ReleaseView }) {
   const words = overviewWords.value;
   const name = release.release;
   const ticks = ticksOf(name);
-  const down = unhealthy(endpoints).length;
+  const down = unhealthy(endpoints);
   const split = splitOf(name);
   const isQuiet =
     tick.value !== undefined && Object.values(ticks).every(({ fiveMinutes }) => fiveMinutes.requests === 0);
@@ -46,18 +49,31 @@ export function ReleaseCard({ view: { release, rollout, endpoints } }: { readonl
         </>
       )}
       <p class="card-foot">
+        <FailingVersions failing={failing} />
         <CheckLine rollout={rollout} />
-        {down > 0 && <Badge tone="bad" text={words.endpointsDown(down)} />}
+        {down.length > 0 && <Badge tone="bad" text={`${words.endpointsDown(down.length)}: ${versionsOf(down)}`} />}
       </p>
     </li>
   );
 }
 
-function StepMarks({ rollout: { steps, step } }: { readonly rollout: RolloutBody }) {
+const namedFirst = 3;
+
+function versionsOf(endpoints: readonly EndpointReport[]): string {
+  const names = [...new Set(endpoints.map(({ version }) => version))];
+  return `${names.slice(0, namedFirst).join(", ")}${names.length > namedFirst ? ", …" : ""}`;
+}
+
+function StepMarks({ rollout }: { readonly rollout: RolloutBody }) {
+  const { steps, step } = rollout;
+  const stops = isOver(rollout);
   return (
     <div class="step-marks" role="img" aria-label={overviewWords.value.steps(step, steps.length)}>
       {steps.map(({ state, holdMs, heldMs, title }, index) => (
-        <span key={`${index} ${title}`} class={`step-mark step-mark-${state}`}>
+        <span
+          key={`${index} ${title}`}
+          class={`step-mark step-mark-${stops && state === "current" ? "stopped" : state}`}
+        >
           {state === "current" && (
             <span style={{ width: `${holdMs > 0 ? Math.min(100, (100 * heldMs) / holdMs) : 0}%` }} />
           )}

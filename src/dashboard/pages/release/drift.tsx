@@ -15,13 +15,15 @@ interface DriftProps {
 export function Drift({ release: { release, candidate }, rollout }: DriftProps) {
   const words = releaseWords.value;
   const check = rollout?.checks.find(({ metric }) => metric === "drift");
-  const tick = candidate === null ? undefined : ticksOf(release)[candidate];
+  const ticks = ticksOf(release);
+  const tick = candidate === null ? undefined : ticks[candidate];
+  const decisions = Object.values(ticks).reduce((sum, each) => sum + each.decisions, 0);
   return (
     <Card title={words.drift} aside={check && <VerdictBadge verdict={check.verdict} />}>
       <p>
         {tick === undefined || tick.share === null
           ? words.noDrawn
-          : `${candidate}: ${words.driftNow(percent(tick.share), percent(tick.expectedShare), count(tick.decisions))}`}
+          : `${candidate}: ${words.driftNow(percent(tick.share), percent(tick.expectedShare), count(decisions))}`}
       </p>
       {check === undefined ? (
         <p class="hint">{words.noDriftCheck}</p>

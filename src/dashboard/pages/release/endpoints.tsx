@@ -14,14 +14,19 @@ const tones: Readonly<Record<EndpointReport["state"], Tone>> = {
   refused: "bad",
 };
 
+interface EndpointsProps {
+  readonly title?: string;
+  readonly endpoints: readonly EndpointReport[];
+}
+
 /** Those that get nothing come first. */
-export function Endpoints({ endpoints }: { readonly endpoints: readonly EndpointReport[] }) {
+export function Endpoints({ title = releaseWords.value.endpoints, endpoints }: EndpointsProps) {
   const words = releaseWords.value;
   const down = unhealthy(endpoints);
   const sorted = [...down, ...endpoints.filter(({ state }) => state === "up")];
   const aside = down.length > 0 ? words.unhealthy(down.length) : words.allHealthy;
   return (
-    <Card title={words.endpoints} aside={endpoints.length > 0 && aside}>
+    <Card title={title} aside={endpoints.length > 0 && aside}>
       {endpoints.length === 0 && <p class="hint">{words.noEndpoints}</p>}
       <FirstItems items={sorted} limit={50}>
         {(shown) => (
@@ -38,7 +43,7 @@ export function Endpoints({ endpoints }: { readonly endpoints: readonly Endpoint
 
 function EndpointItem({ report }: { readonly report: EndpointReport }) {
   const words = releaseWords.value;
-  const { service, version, endpoint, state, why, since, singleUseUntil } = report;
+  const { service, version, endpoint, state, why, since, checked, singleUseUntil } = report;
   return (
     <li>
       <Badge tone={tones[state]} text={shellWords.value.health[state]} />
@@ -47,8 +52,9 @@ function EndpointItem({ report }: { readonly report: EndpointReport }) {
         <span class="hint">
           {service} · {version}
           {since !== null && ` · ${words.since} ${clock(since)}`}
+          {checked === null && ` · ${words.unchecked}`}
         </span>
-        {why !== null && <p>{why}</p>}
+        {why !== null && <p lang="en">{why}</p>}
         {singleUseUntil !== null && <p class="hint">{words.singleUse(clock(singleUseUntil))}</p>}
       </span>
     </li>

@@ -1,13 +1,14 @@
 import { ActingBar } from "../../acting/acting-bar.tsx";
 import { SplitEditor } from "../../acting/split-editor.tsx";
 import { linkTo } from "../../places.ts";
-import { endpoints, releases, rolloutOf } from "../../store/live.ts";
+import { endpoints, releases, rolloutOf, ticksOf } from "../../store/live.ts";
 import { Badge, PhaseBadge } from "../../ui/badge.tsx";
 import { Prose } from "../../ui/prose.tsx";
 import { RolloutSentence } from "../../ui/rollout-sentence.tsx";
 import { overviewWords } from "../../words/overview.ts";
 import { releaseWords } from "../../words/release.ts";
-import { endpointsOf } from "../overview/attention.ts";
+import { endpointsOf, failingVersions } from "../overview/attention.ts";
+import { FailingVersions } from "../overview/failing-versions.tsx";
 import { LiveCharts } from "./charts/live-charts.tsx";
 import { Checks } from "./checks.tsx";
 import { Comparison } from "./comparison.tsx";
@@ -40,6 +41,7 @@ export function ReleasePage({ release: name }: { readonly release: string }) {
           ) : (
             <PhaseBadge phase={rollout.phase} />
           )}
+          <FailingVersions failing={failingVersions(ticksOf(name))} />
         </div>
         <p class="lead">
           {rollout === undefined ? (

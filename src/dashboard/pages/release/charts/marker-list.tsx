@@ -21,7 +21,9 @@ export function MarkerList({ markers }: { readonly markers: readonly Marker[] })
             <span class={`marker ${isBad ? "marker-bad" : ""}`}>{letter}</span>{" "}
             <span class="hint nowrap">{shortClock(atMs)}</span>{" "}
             {did !== undefined && <strong>{eventsWords.value.rollout[did] ?? did}: </strong>}
-            <Prose text={text} />
+            <span lang="en">
+              <Prose text={text} />
+            </span>
           </li>
         ))}
       </ul>
