@@ -131,7 +131,7 @@ describe.skipIf(chromiumIsMissing)(`a split by hand${skippedWithoutChromium}`, (
       ["300", "100"],
       ["", "100"],
       ["-3", "0"],
-      ["33.333", "33.3"],
+      ["33.333", "33.33"],
     ] as const;
     for (const [given, canary] of cases) {
       await numberOf(page, "canary").fill(given);
