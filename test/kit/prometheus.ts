@@ -2,6 +2,7 @@ import { type ChildProcess, spawn, spawnSync } from "node:child_process";
 import { writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { createInterface } from "node:readline";
+import { expect, vi } from "vitest";
 import { freeAfterTest } from "./freed.ts";
 import { temporaryFolder } from "./served.ts";
 
@@ -44,7 +45,10 @@ scrape_configs: [{ job_name: perch, static_configs: [{ targets: ["${target}"] }]
       child.kill();
       await ended.promise;
     });
-    return new Prometheus(`http://${await addressOf(child)}`);
+    const origin = `http://${await addressOf(child)}`;
+    // It listens before it answers queries.
+    await vi.waitFor(async () => expect((await fetch(`${origin}/-/ready`)).status).toBe(200), { timeout: 20_000 });
+    return new Prometheus(origin);
   }
 
   async query(expr: string): Promise<readonly Series[]> {

@@ -8,7 +8,8 @@ import { temporaryFolder } from "../kit/served.ts";
 import { shopTls, tlsListener, tlsPerch } from "../kit/tls-perch.ts";
 import { freePort } from "../kit/upstream.ts";
 
-const isMissing = (program: string, ...args: string[]) => spawnSync(program, args).error !== undefined;
+/** Also one that cannot start, for want of a library. */
+const isMissing = (program: string, ...args: string[]) => spawnSync(program, args).status !== 0;
 
 interface Outcome {
   readonly code: number | null;
