@@ -3,6 +3,7 @@ import type { RolloutReport } from "../observe/rollout/rollout-report.ts";
 import type { Directions } from "../observe/rollout/rollout-taps.ts";
 import type { ControllerParts, Initial, Move, RolloutPreparation } from "./controller-parts.ts";
 import { Ledger } from "./ledger.ts";
+import { inWords } from "./plan/steps.ts";
 import { type CheckResult, isWithdrawn, type RolloutEvent, type SplitOverride } from "./rollout-state.ts";
 import {
   type Change,
@@ -109,7 +110,8 @@ export class RolloutController implements Rollouts {
         const untilMs = forMs === undefined ? null : this.#parts.nowMs() + forMs;
         const override: SplitOverride = { release, split, untilMs, by: change.by, why: change.why };
         const others = this.splits().filter((other) => other.release !== release);
-        const outcome = await this.#ledger.changeSplits([...others, override], release, change);
+        const told = `${splitText(split, forMs)}: ${change.why}`;
+        const outcome = await this.#ledger.changeSplits([...others, override], release, { by: change.by, why: told });
         if (outcome === "saved") return { kind: "done", split: override, revision: this.revision };
         if (outcome === "not-saved") return notSaved(this.#ledger.problem);
       }
@@ -123,7 +125,8 @@ export class RolloutController implements Rollouts {
         if (split === undefined) return refused("no-rollout", `release ${release} has no split that an operator set`);
         if (this.#conflicts(change)) return conflict(this.revision);
         const rest = this.splits().filter((other) => other !== split);
-        const outcome = await this.#ledger.changeSplits(rest, release, change);
+        const told = `the split set by hand ends, and the configured one holds again: ${change.why}`;
+        const outcome = await this.#ledger.changeSplits(rest, release, { by: change.by, why: told });
         if (outcome === "saved") return { kind: "done", split, revision: this.revision };
         if (outcome === "not-saved") return notSaved(this.#ledger.problem);
       }
@@ -284,4 +287,10 @@ export class RolloutController implements Rollouts {
     const { planner, nowMs } = this.#parts;
     return statusOf(running, planner, { revision: this.revision, problem: this.#ledger.problem, nowMs: nowMs() });
   }
+}
+
+/** Such as `split set to canary 60, stable 40 for 1 hour`. */
+function splitText(split: Readonly<Record<string, number>>, forMs: number | undefined): string {
+  const weights = Object.entries(split).map(([version, weight]) => `${version} ${weight}`);
+  return `split set to ${weights.join(", ")}${forMs === undefined ? "" : ` for ${inWords(forMs)}`}`;
 }

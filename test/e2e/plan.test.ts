@@ -66,8 +66,8 @@ describe("a split that an operator sets", () => {
     expect(await (await perch.admin("/api/rollouts")).json()).toMatchObject({ splits: [] });
     const events: readonly RolloutEvent[] = perch.app.rollouts.eventsAfter(0);
     expect(events.map(({ type, why }) => [type, why])).toEqual([
-      ["split", "a look"],
-      ["split", "enough seen"],
+      ["split", "split set to stable 0, canary 1: a look"],
+      ["split", "the split set by hand ends, and the configured one holds again: enough seen"],
     ]);
   });
 });

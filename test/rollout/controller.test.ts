@@ -246,7 +246,12 @@ describe("RolloutController", () => {
     });
     expect(acted.at(-1)?.get("shop")?.split).toBeUndefined();
     expect([controller.splits(), disk.saves.at(-1)?.splits]).toEqual([[], []]);
-    expect(controller.eventsAfter(0).at(-1)).toMatchObject({ type: "split", by: "token 3f9a", why: "enough seen" });
+    expect(controller.eventsAfter(0).at(-1)).toMatchObject({ type: "split", by: "token 3f9a" });
+    const ofSplits = controller.eventsAfter(0).filter(({ type }) => type === "split");
+    expect(ofSplits.map(({ why }) => why)).toEqual([
+      `split set to canary 1: ${asked.why}`,
+      "the split set by hand ends, and the configured one holds again: enough seen",
+    ]);
   });
 
   test("the end of a split is refused where there is none, at another revision, and if it cannot be saved", async () => {
