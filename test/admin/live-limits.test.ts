@@ -74,7 +74,7 @@ describe("exhaustion by readers of /api/live (CWE-770)", () => {
     expect(ticks(reader)).toBe(seconds);
   });
 
-  test("one that needs more than a second for a large state gets it", async () => {
+  test("one that needs more than a second for a large state gets it", { tags: ["slow"] }, async () => {
     const { live, follow } = await listening();
     // More than the buffers of the system hold, and the limit.
     live.currentEndpoints = Array.from({ length: 12_000 }, () => ({ ...endpoint, why: "y".repeat(1_000) }));

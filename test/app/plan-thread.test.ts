@@ -288,7 +288,7 @@ describe("the thread", () => {
     ["end", "ended"],
     ["grow", "memory"],
     ["wait", "longer than 0.5 s"],
-  ])("that does not answer is not waited for: %s", async (text, why) => {
+  ])("that does not answer is not waited for: %s", { tags: ["slow"] }, async (text, why) => {
     const timeLimitMs = text === "wait" ? 500 : 60_000;
     const { planner } = planning(yaml, { entry, timeLimitMs });
     for (let time = 0; time < 2; time++) {

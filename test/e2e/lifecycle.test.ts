@@ -97,7 +97,7 @@ describe("a signal to stop", () => {
       expect(await perch.process.exited).toBe(0);
     });
 
-  it("aborts requests at the drain timeout, with exit code 0", async () => {
+  it("aborts requests at the drain timeout, with exit code 0", { tags: ["slow"] }, async () => {
     const held = await hesitant();
     const perch = await servePerch(shopAt(held.origin), ["--drain-timeout", "100ms"]);
     const waiting = await rawClient(perch.port);
