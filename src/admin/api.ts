@@ -185,6 +185,8 @@ export function configBody({ active, lastError, restartNeeded }: ConfigView) {
   };
 }
 
+export type ConfigBody = ReturnType<typeof configBody>;
+
 function problemBody({ code, severity, message, file, line, column, suggestion }: Diagnostic) {
   return {
     code,

@@ -32,3 +32,6 @@ export function rolloutsBody(rollouts: Rollouts | undefined) {
     splits: rollouts?.splits().map(splitBody) ?? [],
   };
 }
+
+export type SplitBody = ReturnType<typeof splitBody>;
+export type RolloutsBody = ReturnType<typeof rolloutsBody>;

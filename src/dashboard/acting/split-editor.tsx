@@ -1,11 +1,12 @@
 import { useSignal } from "@preact/signals";
 import { useEffect, useId } from "preact/hooks";
 import type { LiveRelease } from "../../admin/live/live-bodies.ts";
+import type { SplitBody } from "../../admin/rollout-body.ts";
 import type { SplitPlan } from "../../plan/split-plan.ts";
 import { count, percent } from "../format/numbers.ts";
 import { dateAndClock } from "../format/times.ts";
 import { type Answer, ask } from "../store/api.ts";
-import { access, isStale, type OperatorSplit, releases, rolloutOf, splitOf } from "../store/live.ts";
+import { access, isStale, releases, rolloutOf, splitOf } from "../store/live.ts";
 import { isSignedIn } from "../store/session.ts";
 import { Card } from "../ui/card.tsx";
 import { Notice } from "../ui/notice.tsx";
@@ -35,7 +36,7 @@ export function SplitEditor({ release }: { readonly release: string }) {
   );
 }
 
-function CurrentSplit({ operator }: { readonly operator: OperatorSplit }) {
+function CurrentSplit({ operator }: { readonly operator: SplitBody }) {
   const words = actingWords.value;
   const isAsked = useSignal(false);
   const { release, split, until, by, why } = operator;

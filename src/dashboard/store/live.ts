@@ -1,48 +1,19 @@
 import { batch, computed, signal } from "@preact/signals";
+import type { ConfigBody } from "../../admin/api.ts";
 import type { EndpointReport } from "../../admin/endpoint-report.ts";
 import type { LiveRelease, RecentBody, TickBody, VersionTick } from "../../admin/live/live-bodies.ts";
-import type { RolloutBody } from "../../admin/rollout-body.ts";
+import type { RolloutBody, RolloutsBody, SplitBody } from "../../admin/rollout-body.ts";
 import { EventStream, type StreamState } from "./event-stream.ts";
 import { type LogLine, LogLines } from "./log-lines.ts";
 import { RecentErrors } from "./recent-errors.ts";
 import type { Access } from "./session.ts";
 import type { ServerEvent } from "./sse-reader.ts";
 
-export interface ConfigState {
-  readonly active: {
-    readonly file: string | null;
-    readonly hash: string;
-    readonly loadedAt: string;
-    readonly warnings: readonly ConfigProblem[];
-  };
-  readonly lastError: { readonly at: string; readonly text: string } | null;
-  readonly restartNeeded: readonly string[];
-}
-
-interface ConfigProblem {
-  readonly position: string;
-  readonly message: string;
-}
-
-export interface OperatorSplit {
-  readonly release: string;
-  readonly split: Readonly<Record<string, number>>;
-  readonly until: string | null;
-  readonly by: string;
-  readonly why: string;
-}
-
-export interface RolloutsState {
-  readonly revision: number;
-  readonly rollouts: readonly RolloutBody[];
-  readonly splits: readonly OperatorSplit[];
-}
-
 type RuleHits = Readonly<Record<string, readonly [hits: number, lastMs: number | null]>>;
 
 interface Parts {
-  readonly config: ConfigState;
-  readonly rollouts: RolloutsState;
+  readonly config: ConfigBody;
+  readonly rollouts: RolloutsBody;
   readonly endpoints: readonly EndpointReport[];
   readonly releases: readonly LiveRelease[];
 }
@@ -58,8 +29,8 @@ interface StateEvent extends Parts {
 }
 
 /** What the page knows. Each part is undefined until the server has told it. */
-export const config = signal<ConfigState | undefined>(undefined);
-const rollouts = signal<RolloutsState | undefined>(undefined);
+export const config = signal<ConfigBody | undefined>(undefined);
+const rollouts = signal<RolloutsBody | undefined>(undefined);
 export const endpoints = signal<readonly EndpointReport[]>([]);
 export const releases = signal<readonly LiveRelease[] | undefined>(undefined);
 export const ruleHits = signal<Readonly<Record<string, RuleHits>>>({});
@@ -100,7 +71,7 @@ export function takeRollout(changed: RolloutBody): void {
   rollouts.value = { ...known, revision: changed.revision, rollouts: all };
 }
 
-export function splitOf(release: string): OperatorSplit | undefined {
+export function splitOf(release: string): SplitBody | undefined {
   return rollouts.value?.splits.find((split) => split.release === release);
 }
 

@@ -1,9 +1,10 @@
+import type { ConfigBody } from "../../../admin/api.ts";
 import { ago, clock, dateAndClock } from "../../format/times.ts";
-import { type ConfigState, config, serverNowMs } from "../../store/live.ts";
+import { config, serverNowMs } from "../../store/live.ts";
 import { Badge } from "../../ui/badge.tsx";
 import { Card } from "../../ui/card.tsx";
 import { CodeBlock } from "../../ui/code-block.tsx";
-import { FirstItems } from "../../ui/first-items.tsx";
+import { ConfigWarnings } from "../../ui/config-warnings.tsx";
 import { eventsWords } from "../../words/events.ts";
 
 /** As many as the log has. */
@@ -66,24 +67,14 @@ function Ago({ moment }: { readonly moment: string }) {
   return <span class="hint">({ago(moment, serverNowMs.value)})</span>;
 }
 
-function Warnings({ warnings }: Pick<ConfigState["active"], "warnings">) {
+function Warnings({ warnings }: Pick<ConfigBody["active"], "warnings">) {
   if (warnings.length === 0) return null;
   return (
     <details>
       <summary>
         {eventsWords.value.warnings} ({warnings.length})
       </summary>
-      <FirstItems items={warnings}>
-        {(shown) => (
-          <ul class="problems">
-            {shown.map(({ position, message }) => (
-              <li key={`${position} ${message}`}>
-                <code>{position}</code> {message}
-              </li>
-            ))}
-          </ul>
-        )}
-      </FirstItems>
+      <ConfigWarnings warnings={warnings} />
     </details>
   );
 }

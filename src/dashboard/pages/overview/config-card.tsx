@@ -1,11 +1,12 @@
+import type { ConfigBody } from "../../../admin/api.ts";
 import { ago, clock } from "../../format/times.ts";
-import { type ConfigState, serverNowMs } from "../../store/live.ts";
+import { serverNowMs } from "../../store/live.ts";
 import { Badge } from "../../ui/badge.tsx";
-import { FirstItems } from "../../ui/first-items.tsx";
+import { ConfigWarnings } from "../../ui/config-warnings.tsx";
 import { overviewWords } from "../../words/overview.ts";
 
 /** The configuration in force. That a newer file was rejected is said across the page. */
-export function ConfigCard({ state: { active } }: { readonly state: ConfigState }) {
+export function ConfigCard({ state: { active } }: { readonly state: ConfigBody }) {
   const words = overviewWords.value;
   const count = active.warnings.length;
   return (
@@ -23,17 +24,7 @@ export function ConfigCard({ state: { active } }: { readonly state: ConfigState 
           <summary>
             <Badge tone="warn" text={words.warnings(count)} />
           </summary>
-          <FirstItems items={active.warnings}>
-            {(shown) => (
-              <ul class="plain-list">
-                {shown.map(({ position, message }) => (
-                  <li key={`${position} ${message}`}>
-                    <code>{position}</code> {message}
-                  </li>
-                ))}
-              </ul>
-            )}
-          </FirstItems>
+          <ConfigWarnings warnings={active.warnings} />
         </details>
       )}
     </section>

@@ -1,10 +1,10 @@
 import type { EndpointReport } from "../../../admin/endpoint-report.ts";
 import type { LiveRelease, VersionTick } from "../../../admin/live/live-bodies.ts";
-import type { RolloutBody } from "../../../admin/rollout-body.ts";
+import type { RolloutBody, SplitBody } from "../../../admin/rollout-body.ts";
 import { count, percent } from "../../format/numbers.ts";
 import { clock } from "../../format/times.ts";
 import { linkTo } from "../../places.ts";
-import { type OperatorSplit, recentErrors, serverNowMs, splitOf, tick, ticksOf } from "../../store/live.ts";
+import { recentErrors, serverNowMs, splitOf, tick, ticksOf } from "../../store/live.ts";
 import { Badge, PhaseBadge } from "../../ui/badge.tsx";
 import { Prose } from "../../ui/prose.tsx";
 import { RolloutSentence } from "../../ui/rollout-sentence.tsx";
@@ -83,7 +83,7 @@ function StepMarks({ rollout }: { readonly rollout: RolloutBody }) {
   );
 }
 
-function SplitLine({ split: { split, by, until } }: { readonly split: OperatorSplit }) {
+function SplitLine({ split: { split, by, until } }: { readonly split: SplitBody }) {
   const words = overviewWords.value;
   const weights = Object.entries(split)
     .map(([version, weight]) => `${version} ${weight}`)
