@@ -5,6 +5,7 @@
 import { once } from "node:events";
 import { createServer as createHttpServer, IncomingMessage, type Server, ServerResponse } from "node:http";
 import { type AddressInfo, connect, createServer, Socket } from "node:net";
+import { constants } from "node:os";
 import { setTimeout } from "node:timers/promises";
 import { TLSSocket } from "node:tls";
 import { setFlagsFromString } from "node:v8";
@@ -84,6 +85,80 @@ function isResetOfWrite(error: (Error & { readonly code?: unknown; readonly sysc
   return error?.syscall === "write" && (error.code === "EPIPE" || error.code === "ECONNRESET");
 }
 
+// ---- net.Socket: writes on _handle, past the stream
+
+/** A write in progress, as libuv keeps it. */
+interface WriteRequest {
+  oncomplete: (status: number) => void;
+}
+
+interface WriteHandle {
+  readonly writeQueueSize: number;
+  /** What TLS is spoken on. */
+  readonly _parent?: { readonly writeQueueSize?: number };
+  /** Returns zero or the negative number of a system error. */
+  writeBuffer(request: WriteRequest, bytes: Uint8Array): number;
+}
+
+interface StreamWrap {
+  readonly WriteWrap: new () => WriteRequest;
+  readonly streamBaseState: Int32Array;
+  readonly kLastWriteWasAsync: number;
+}
+
+const streamWrap = loadStreamWrap();
+/** A request that no write has kept: one serves all writes that the kernel takes at once. */
+let unusedRequest = streamWrap && new streamWrap.WriteWrap();
+
+function loadStreamWrap(): StreamWrap | undefined {
+  try {
+    const wrap = (process as unknown as { binding(name: string): Partial<StreamWrap> }).binding("stream_wrap");
+    const { WriteWrap, streamBaseState, kLastWriteWasAsync } = wrap;
+    const isWhole =
+      typeof WriteWrap === "function" && streamBaseState !== undefined && kLastWriteWasAsync !== undefined;
+    return isWhole ? { WriteWrap, streamBaseState, kLastWriteWasAsync } : undefined;
+  } catch {
+    return undefined;
+  }
+}
+
+/**
+ * What became of a write: `pending` ends with a call of `done`, and the bytes must not change before; anything else has
+ * ended, and an error is the negative number of a system error.
+ */
+export type WriteOutcome = "taken" | "pending" | number;
+
+/**
+ * Writes bytes to a connected socket without its stream, which costs as much as the rest of the write. Nothing else may
+ * write to the socket while a write is pending. `done` gets zero or a negative system error. Where Node lacks the
+ * interface the stream writes a copy.
+ */
+export function writeBytes(socket: Socket, bytes: Uint8Array, done: (status: number) => void): WriteOutcome {
+  const handle = writeHandleOf(socket);
+  if (handle === undefined) return -constants.errno.EPIPE;
+  if (streamWrap === undefined || unusedRequest === undefined) return writeThroughStream(socket, bytes, done);
+  unusedRequest.oncomplete = done;
+  const error = handle.writeBuffer(unusedRequest, bytes);
+  if (streamWrap.streamBaseState[streamWrap.kLastWriteWasAsync] === 0) return error === 0 ? "taken" : error;
+  unusedRequest = new streamWrap.WriteWrap();
+  return error === 0 ? "pending" : error;
+}
+
+function writeThroughStream(socket: Socket, bytes: Uint8Array, done: (status: number) => void): WriteOutcome {
+  socket.write(Buffer.from(bytes), (error) => done((error as { readonly errno?: number } | null)?.errno ?? 0));
+  return "pending";
+}
+
+/** Bytes that wait for the peer to read, in this process. They are fewer whenever the peer has taken some. */
+export function unsentBytes(socket: Socket): number {
+  const handle = writeHandleOf(socket);
+  return handle === undefined ? socket.writableLength : handle.writeQueueSize + (handle._parent?.writeQueueSize ?? 0);
+}
+
+function writeHandleOf(socket: Socket): WriteHandle | undefined {
+  return ((socket as SocketWithHandle)._handle ?? undefined) as WriteHandle | undefined;
+}
+
 // ---- net.Socket: the methods that bytes and errors pass
 
 /** What stands between a connection and the user of its socket. */
@@ -145,15 +220,24 @@ export function startTimeoutChecks(server: Server): void {
   server.emit("listening");
 }
 
-// ---- Buffer: latin1Slice
+// ---- Buffer: latin1Slice and latin1Write
 
-type SlicedBuffer = Buffer & { latin1Slice?: (from: number, to: number) => string };
+type SlicedBuffer = Buffer & {
+  latin1Slice?: (from: number, to: number) => string;
+  latin1Write?: (text: string, at: number, length: number) => number;
+};
 
 /** `toString("latin1", from, to)` without its checks, which cost as much as a short string. */
 export const latin1Slice: (bytes: Buffer, from: number, to: number) => string =
   typeof (Buffer.prototype as SlicedBuffer).latin1Slice === "function"
     ? (bytes, from, to) => (bytes as Required<SlicedBuffer>).latin1Slice(from, to)
     : (bytes, from, to) => bytes.toString("latin1", from, to);
+
+/** `write(text, at, "latin1")` without its checks. */
+export const latin1Write: (bytes: Buffer, text: string, at: number) => number =
+  typeof (Buffer.prototype as SlicedBuffer).latin1Write === "function"
+    ? (bytes, text, at) => (bytes as Required<SlicedBuffer>).latin1Write(text, at, text.length)
+    : (bytes, text, at) => bytes.write(text, at, "latin1");
 
 // ---- V8: minor collections
 
@@ -183,7 +267,12 @@ export async function missingNodeInternals(): Promise<readonly string[]> {
     ],
     [!knowsResponseDue(accepted), "socket._httpMessage: a pipelined WebSocket upgrade is not held back"],
     [!startsTimeoutChecks(), "http.Server's listening event: the standard lane does not time out slow request heads"],
+    [streamWrap === undefined, "stream_wrap: the fast lane copies what it writes"],
     [(Buffer.prototype as SlicedBuffer).latin1Slice === undefined, "Buffer.latin1Slice: header fields are read slower"],
+    [
+      (Buffer.prototype as SlicedBuffer).latin1Write === undefined,
+      "Buffer.latin1Write: header fields are written slower",
+    ],
     [minorCollection() === undefined, "gc: streamed bodies hold more memory"],
     [
       !(await readsOnAfterReset()),

@@ -9,12 +9,14 @@ import { incomplete, irregular, PartialHead } from "../http1/header-scanner.ts";
 import { type LocalReply, localResponseText, type Refusal, refusal, unreadableRequestHead } from "../local-reply.ts";
 import type { Snapshot } from "../snapshot.ts";
 import { type AcceptedSocket, readAccepted } from "./adopted-socket.ts";
+import { abandon, readArea } from "./arena.ts";
 import type { ActiveRequest, ClientSide, FastContext } from "./fast-context.ts";
 import { Forward } from "./forward.ts";
 import { LocalReplyExchange } from "./local-reply.ts";
 import { PipelinedBytes } from "./pipelined-bytes.ts";
+import { ReadTarget } from "./read-buffers.ts";
 import type { FastHead } from "./request-parser.ts";
-import { ReadTarget, SocketWriter } from "./socket-writer.ts";
+import { SocketWriter } from "./socket-writer.ts";
 import { Deadline } from "./timer-wheel.ts";
 import { ForwardedHeaderCache, requestText } from "./upstream-request.ts";
 
@@ -49,7 +51,7 @@ export class ClientConnection implements ClientSide {
   readonly #socket: Socket;
   readonly #downstream: DownstreamInfo;
   readonly #forwardedHeaders = new ForwardedHeaderCache();
-  readonly #target: ReadTarget;
+  readonly #target = new ReadTarget();
   #request: ActiveRequest | undefined;
   /** An incomplete head. */
   #partialHead: PartialHead | undefined;
@@ -64,18 +66,18 @@ export class ClientConnection implements ClientSide {
   #lingeredBytes = 0;
   /** The upload's upstream is slow. */
   #bodyPaused = false;
-  #flushIsWatched = false;
+  /** How long the client may take no bytes; 0 if nothing waits for it. */
+  #flushMs = 0;
 
   constructor(context: FastContext, owner: ConnectionOwner, accepted: Socket, downstream: DownstreamInfo) {
     this.#context = context;
     this.#owner = owner;
-    this.#target = new ReadTarget(context.buffers);
     this.#accepted = readAccepted(accepted, { buffer: this.#target.next, onRead: this.#onRead });
     this.#socket = this.#accepted.socket;
     this.#downstream = downstream;
-    this.writer = new SocketWriter(this.#socket, context.buffers, this.#onFlushed);
+    this.writer = new SocketWriter(this.#socket, this.#onFlushed);
     // Errors are handled in `close`, which follows.
-    this.#socket.on("error", ignore).on("end", this.#onEnd).on("close", this.#onClose).on("timeout", this.#onTimeout);
+    this.#socket.on("error", ignore).on("end", this.#onEnd).on("close", this.#onClose);
     context.deadlines.arm(this.deadline, headTimeoutMs);
   }
 
@@ -98,6 +100,10 @@ export class ClientConnection implements ClientSide {
   }
 
   onDeadline(): void {
+    if (this.#flushMs > 0 && this.writer.hasProgressed) {
+      this.watchFlush(this.#flushMs);
+      return;
+    }
     try {
       if (this.#request !== undefined) this.#request.onDeadline();
       else if (this.#partialHead !== undefined) this.#refuse(refusal("request-timeout", "head"));
@@ -119,10 +125,9 @@ export class ClientConnection implements ClientSide {
 
   /** The client is slow to read the response; it is closed after `ms` milliseconds without progress. */
   watchFlush(ms: number): void {
-    this.deadline.disarm();
-    this.#flushIsWatched = true;
-    // Node's own timer also sees partial writes. Only slow clients need one.
-    this.#socket.setTimeout(ms);
+    this.#flushMs = ms;
+    this.#context.deadlines.arm(this.deadline, ms);
+    this.writer.markProgress();
   }
 
   pauseBody(): void {
@@ -181,14 +186,14 @@ export class ClientConnection implements ClientSide {
       this.#fail(error);
     }
     clock.unfreeze();
+    if (bytes === readArea) abandon(bytes, 0, length);
     return !this.#isPaused;
   }
 
   readonly #onFlushed = (): void => {
     // Node also calls back for writes that a destroyed socket never sent; `close` handles that.
     if (this.#socket.destroyed) return;
-    if (this.#flushIsWatched) this.#socket.setTimeout(0);
-    this.#flushIsWatched = false;
+    this.#flushMs = 0;
     try {
       this.#request?.onClientFlushed();
     } catch (error) {
@@ -199,10 +204,6 @@ export class ClientConnection implements ClientSide {
   /** A half-close before the response aborts the request, as in node:http and most proxies. */
   readonly #onEnd = (): void => {
     this.destroy();
-  };
-
-  readonly #onTimeout = (): void => {
-    this.onDeadline();
   };
 
   readonly #onClose = (): void => {
@@ -332,11 +333,7 @@ export class ClientConnection implements ClientSide {
   #handOver(cause: HandoverCause, bytes: Buffer, from: number, to: number): void {
     this.#context.context.handedOver(cause);
     this.deadline.cancel();
-    this.#socket
-      .off("error", ignore)
-      .off("end", this.#onEnd)
-      .off("close", this.#onClose)
-      .off("timeout", this.#onTimeout);
+    this.#socket.off("error", ignore).off("end", this.#onEnd).off("close", this.#onClose);
     this.#accepted.giveBack(Buffer.from(bytes.subarray(from, to)));
     this.#owner.handOver(this.#socket, this.#downstream);
     this.#owner.closed(this);
@@ -352,7 +349,7 @@ export class ClientConnection implements ClientSide {
     this.#state = "lingering";
     this.#pipelined.clear();
     if (body === undefined) {
-      this.#socket.destroySoon();
+      this.writer.end();
       return;
     }
     this.#discarded = body;
@@ -362,13 +359,13 @@ export class ClientConnection implements ClientSide {
 
   #linger(bytes: number): void {
     this.#lingeredBytes += bytes;
-    if (this.#discarded === undefined || this.#lingeredBytes > lingerBytes) this.#socket.destroySoon();
+    if (this.#discarded === undefined || this.#lingeredBytes > lingerBytes) this.writer.end();
   }
 
   #discard(body: BodyParser, bytes: Buffer, from: number, to: number): number {
     const end = body.read(bytes, from, to, { passBytes: ignore });
     if (body.complete) this.#discarded = undefined;
-    else if (body.failure !== undefined && this.#state === "open") this.#socket.destroySoon();
+    else if (body.failure !== undefined && this.#state === "open") this.writer.end();
     return body.failure === undefined ? end : to;
   }
 
@@ -381,8 +378,10 @@ export class ClientConnection implements ClientSide {
     const reasonPhrase = STATUS_CODES[response.status] ?? "";
     this.#state = "lingering";
     this.#partialHead = undefined;
-    const text = localResponseText(response, { reasonPhrase, connection: "close", date: date.now(), body: "sent" });
-    this.#socket.end(text, "latin1", () => this.#socket.destroy());
+    this.writer.addText(
+      localResponseText(response, { reasonPhrase, connection: "close", date: date.now(), body: "sent" }),
+    );
+    this.writer.end();
     refused.end(response.status, reply.error);
   }
 

@@ -11,7 +11,6 @@ import type { BodyState } from "../retry-policy.ts";
 import type { ActiveRequest, ClientSide, FastContext } from "./fast-context.ts";
 import { writeLocalReply } from "./local-reply.ts";
 import { bodyReader, ResponseRelay } from "./response-writer.ts";
-import { TextSink } from "./socket-writer.ts";
 import type { UpstreamConnection, UpstreamUser } from "./upstream-pool.ts";
 import { UpstreamRequest, type UpstreamRequestParts } from "./upstream-request.ts";
 
@@ -289,8 +288,7 @@ export class Forward implements ActiveRequest, UpstreamUser, ForwardTransport {
     if (relayed.endsConnection) connection.endReuse();
     else connection.limitReuse(responses.keepAliveSeconds, responses.keepAliveRequests);
     relayed.addHead(responses, this.#client.connectionAfter("response"), date);
-    const sink = responses.textIsWhole ? new TextSink(writer, responses.text, from - responses.headLength) : writer;
-    this.#passOn(connection, relayed, bytes, from, to, sink);
+    this.#passOn(connection, relayed, bytes, from, to, writer);
   }
 
   /** Discards a response that is retried; keeps its connection if the response is already complete. */

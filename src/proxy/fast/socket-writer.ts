@@ -1,187 +1,187 @@
 import type { Socket } from "node:net";
 import { TLSSocket } from "node:tls";
-import { latin1Slice } from "../../node-internals.ts";
+import { getSystemErrorName } from "node:util";
+import { unsentBytes, writeBytes } from "../../node-internals.ts";
 import type { ChunkedSink } from "../http1/body-parser.ts";
+import { readArea } from "./arena.ts";
+import { type Composer, type Lease, outbox } from "./outbox.ts";
+import { takeLargeBuffer } from "./read-buffers.ts";
 
-/** Pieces up to this size are appended to the text; copying more would cost more than a second write. */
-const smallBytes = 8 * 1024;
-/** Maximum text that Node writes without allocating: its stack buffer for strings. */
-const maxTextBytes = 16 * 1024;
-
-const nothing = Buffer.alloc(0);
+/** Bytes that wait for the write before them. */
+interface Waiting {
+  readonly bytes: Uint8Array;
+  readonly lease: Lease | undefined;
+}
 
 /**
- * Writes to one peer. Small pieces are collected as text, so that a head and a small body are one write; large pieces
- * are written from the buffer they were read into.
+ * Writes to one peer. Pieces are composed in the outbox, so that a head and a small body are one write; a large piece is
+ * written from the buffer it was read into. One write is in progress at a time, as TLS demands.
  */
-export class SocketWriter implements ChunkedSink {
+export class SocketWriter implements ChunkedSink, Composer {
   readonly #socket: Socket;
-  readonly #buffers: ReadBuffers;
   readonly #flushed: () => void;
-  /** TLS sockets never write synchronously. */
-  readonly #writesAsync: boolean;
-  #text = "";
+  /** TLS has encrypted the bytes by the time that its write returns. */
+  readonly #copies: boolean;
+  #state: "idle" | "writing" | "ended while writing" | "pending" = "idle";
+  #failed = false;
+  #endsAfterFlush = false;
+  /** Of the write in progress. */
+  #lease: Lease | undefined;
+  #waiting: Waiting[] | undefined;
+  #unsentBefore = 0;
 
   /**
    * `flushed` is called whenever pending writes were handed to the kernel. Writes that the kernel accepts at once are
    * never pending, and need not lead to a call.
    */
-  constructor(socket: Socket, buffers: ReadBuffers, flushed: () => void) {
+  constructor(socket: Socket, flushed: () => void) {
     this.#socket = socket;
-    this.#buffers = buffers;
     this.#flushed = flushed;
-    this.#writesAsync = socket instanceof TLSSocket;
+    this.#copies = socket instanceof TLSSocket;
   }
 
   /** Whether writes are queued in this process. */
   get pending(): boolean {
-    return this.#socket.writableLength > 0;
+    return this.#state !== "idle";
   }
 
-  /** Whether the socket failed or was destroyed; its `close` follows if it was not emitted yet. */
+  /** Whether a write failed or the socket was destroyed; its `close` follows if it was not emitted yet. */
   get broken(): boolean {
-    return this.#socket.destroyed || this.#socket.errored !== null;
+    return this.#failed || this.#socket.destroyed;
   }
 
-  /** Latin-1; written with the next `flush`, or with the next large piece. */
+  /** From now on `hasProgressed` tells whether the peer has taken bytes since. */
+  markProgress(): void {
+    this.#unsentBefore = unsentBytes(this.#socket);
+  }
+
+  get hasProgressed(): boolean {
+    return unsentBytes(this.#socket) !== this.#unsentBefore;
+  }
+
+  /** Latin-1; written with the next `flush`, or before if it does not fit. */
   addText(text: string): void {
-    this.#text += text;
-  }
-
-  /** Copies a piece of the shared buffer, which the next read overwrites. Any other must not change until flushed. */
-  passBytes(bytes: Buffer, from: number, to: number): void {
-    const length = to - from;
-    if (length <= smallBytes && this.#text.length + length <= maxTextBytes) {
-      this.#text += latin1Slice(bytes, from, to);
-      return;
+    let from = 0;
+    for (let room = outbox.roomFor(this); text.length - from > room; room = outbox.roomFor(this)) {
+      outbox.addText(text.slice(from, from + room));
+      from += room;
+      this.flush();
     }
-    if (bytes === this.#buffers.shared) this.#writeCopy(bytes, from, to);
-    else this.#write(bytes.subarray(from, to));
+    outbox.addText(from === 0 ? text : text.slice(from));
   }
 
-  #writeCopy(bytes: Buffer, from: number, to: number): void {
-    const copy = this.#buffers.take();
-    copy.set(bytes.subarray(from, to));
-    this.#write(copy.subarray(0, to - from));
-    if (!this.pending) this.#buffers.giveBack(copy);
+  /** Like `addText`, for bytes made beforehand. */
+  addView(view: Uint8Array): void {
+    if (view.length <= outbox.roomFor(this)) outbox.addView(view);
+    else this.addBytes(view, 0, view.length);
   }
 
-  #write(piece: Buffer): void {
-    if (this.#text === "") {
-      this.#socket.write(piece, this.#flushed);
-      return;
+  /** Like `addText`: copies the bytes. */
+  addBytes(bytes: Uint8Array, from: number, to: number): void {
+    let at = from;
+    for (let room = outbox.roomFor(this); to - at > room; room = outbox.roomFor(this)) {
+      outbox.addBytes(bytes, at, at + room);
+      at += room;
+      this.flush();
     }
-    this.#socket.cork();
-    this.#socket.write(this.#text, "latin1");
-    this.#socket.write(piece, this.#flushed);
-    this.#socket.uncork();
-    this.#text = "";
-  }
-
-  flush(): void {
-    if (this.#text === "") return;
-    // A write callback costs a tick even if the write was synchronous, so only pending writes get one.
-    if (this.#writesAsync) this.#socket.write(this.#text, "latin1", this.#flushed);
-    else {
-      this.#socket.write(this.#text, "latin1");
-      if (this.pending) this.#socket.write(nothing, this.#flushed);
-    }
-    this.#text = "";
-  }
-}
-
-/** A sink for bytes that were already decoded: `text` is the bytes from `origin` on. */
-export class TextSink implements ChunkedSink {
-  readonly #writer: SocketWriter;
-  readonly #text: string;
-  readonly #origin: number;
-
-  constructor(writer: SocketWriter, text: string, origin: number) {
-    this.#writer = writer;
-    this.#text = text;
-    this.#origin = origin;
-  }
-
-  passBytes(_bytes: Buffer, from: number, to: number): void {
-    this.#writer.addText(this.#text.slice(from - this.#origin, to - this.#origin));
-  }
-}
-
-/** Maximum bytes per read: a head and 64 KiB of body fit in one, which costs 20 % less than two reads. */
-const bufferBytes = 128 * 1024;
-/** Maximum unused buffers kept. */
-const maxFree = 32;
-
-/** Any value that is not a buffer makes Node keep the current one; its types allow only buffers. */
-const keepCurrent = undefined as unknown as Buffer;
-
-/**
- * The buffers that sockets read into. All share one, since the bytes are parsed before the next read begins. A message
- * whose body streams gets its own, which pending writes may refer to.
- */
-export class ReadBuffers {
-  readonly shared: Buffer = Buffer.allocUnsafeSlow(bufferBytes);
-  readonly #free: Buffer[] = [];
-
-  take(): Buffer {
-    return this.#free.pop() ?? Buffer.allocUnsafeSlow(bufferBytes);
-  }
-
-  /** Only if no pending write refers to it and no socket will read into it. */
-  giveBack(buffer: Buffer): void {
-    if (this.#free.length < maxFree) this.#free.push(buffer);
-  }
-}
-
-/**
- * The buffer that one socket reads into. Node keeps reading into the last buffer it was given until it asks for the
- * next one, right after a read: only then may the old buffer be reused.
- */
-export class ReadTarget {
-  readonly #buffers: ReadBuffers;
-  #current: Buffer;
-  #wanted: "shared" | "own" = "shared";
-  /** Whether the own buffer may be reused by another socket after the switch to the shared one. */
-  #reusable = false;
-  #reading = false;
-  /** The buffer given to Node last. */
-  #given: Buffer | undefined;
-
-  constructor(buffers: ReadBuffers) {
-    this.#buffers = buffers;
-    this.#current = buffers.shared;
-  }
-
-  /** A read is being parsed; Node asks for the next buffer afterwards. */
-  readBegun(): void {
-    this.#reading = true;
-  }
-
-  /** From the next read on, reads into a buffer that no other socket uses. */
-  useOwn(): void {
-    this.#wanted = "own";
-  }
-
-  /** Back to the shared buffer. `written`: whether a pending write may still refer to the own one. */
-  useShared(written: "flushed" | "pending"): void {
-    this.#wanted = "shared";
-    this.#reusable = written === "flushed" && this.#reading;
+    outbox.addBytes(bytes, at, to);
   }
 
   /**
-   * Called by Node first and after each read. An unchanged buffer is not returned again, which saves Node an inspection
-   * of the buffer.
+   * Written with the next `flush`, or at once if it is large. Bytes of the reading area are copied, for the next read
+   * overwrites them. Any others must not change until flushed.
    */
-  readonly next = (): Buffer => {
-    this.#reading = false;
-    const { shared } = this.#buffers;
-    if (this.#wanted === "own" && this.#current === shared) this.#current = this.#buffers.take();
-    else if (this.#wanted === "shared" && this.#current !== shared) {
-      if (this.#reusable) this.#buffers.giveBack(this.#current);
-      this.#current = shared;
+  passBytes(bytes: Buffer, from: number, to: number): void {
+    if (to - from <= outbox.roomFor(this)) outbox.addBytes(bytes, from, to);
+    else if (bytes === readArea) this.#writeCopy(bytes, from, to);
+    else {
+      this.flush();
+      this.#write(bytes.subarray(from, to), undefined);
     }
-    if (this.#current === this.#given) return keepCurrent;
-    this.#given = this.#current;
-    return this.#current;
+  }
+
+  /** One write with what was composed before. */
+  #writeCopy(bytes: Buffer, from: number, to: number): void {
+    const large = takeLargeBuffer();
+    const composed = outbox.lengthOf(this);
+    if (composed > 0) {
+      large.bytes.set(outbox.take());
+      outbox.drop();
+    }
+    large.bytes.set(bytes.subarray(from, to), composed);
+    this.#write(large.bytes.subarray(0, composed + to - from), large);
+  }
+
+  flush(): void {
+    if (outbox.lengthOf(this) === 0) return;
+    const bytes = outbox.take();
+    if (this.#state !== "idle") {
+      this.#wait(Buffer.from(bytes), undefined);
+      outbox.drop();
+      return;
+    }
+    if (this.#begin(bytes) && !this.#copies) this.#lease = outbox.lend();
+    else outbox.drop();
+  }
+
+  /** Closes the socket once everything is written. */
+  end(): void {
+    this.flush();
+    if (this.#state === "idle") this.#socket.destroySoon();
+    else this.#endsAfterFlush = true;
+  }
+
+  #write(bytes: Uint8Array, lease: Lease | undefined): void {
+    if (this.#state !== "idle") this.#wait(bytes, lease);
+    else if (this.#begin(bytes)) this.#lease = lease;
+    else lease?.release();
+  }
+
+  #wait(bytes: Uint8Array, lease: Lease | undefined): void {
+    this.#waiting ??= [];
+    this.#waiting.push({ bytes, lease });
+  }
+
+  /** Returns whether the write is pending. */
+  #begin(bytes: Uint8Array): boolean {
+    if (this.broken) return false;
+    this.#state = "writing";
+    const outcome = writeBytes(this.#socket, bytes, this.#onWritten);
+    // Node may call back within the call.
+    const isPending = outcome === "pending" && (this.#state as string) === "writing";
+    this.#state = isPending ? "pending" : "idle";
+    if (typeof outcome === "number") this.#fail(outcome);
+    return isPending;
+  }
+
+  readonly #onWritten = (status: number): void => {
+    if (this.#state === "writing") {
+      this.#state = "ended while writing";
+      if (status < 0) this.#fail(status);
+      return;
+    }
+    this.#lease?.release();
+    this.#lease = undefined;
+    this.#state = "idle";
+    if (status < 0) this.#fail(status);
+    this.#writeWaiting();
+    if ((this.#state as string) !== "idle") return;
+    if (this.#endsAfterFlush) this.#socket.destroySoon();
+    this.#flushed();
   };
+
+  #writeWaiting(): void {
+    const waiting = this.#waiting;
+    while (waiting !== undefined && waiting.length > 0 && this.#state === "idle") {
+      const next = waiting.shift() as Waiting;
+      this.#write(next.bytes, next.lease);
+    }
+  }
+
+  #fail(status: number): void {
+    if (this.broken) return;
+    this.#failed = true;
+    const code = getSystemErrorName(status);
+    this.#socket.destroy(Object.assign(new Error(`write ${code}`), { errno: status, code, syscall: "write" }));
+  }
 }

@@ -3,14 +3,15 @@ import { ReadOnSocket } from "../../node-internals.ts";
 import { descriptorReserve } from "../../upstream/descriptor-reserve.ts";
 import type { Endpoint } from "../../upstream/endpoint.ts";
 import { isResourceExhaustion } from "../attempt-failure.ts";
+import { abandon, readArea } from "./arena.ts";
 import type { CachedClock } from "./cached-clock.ts";
-import { ReadBuffers, ReadTarget, SocketWriter } from "./socket-writer.ts";
+import { ReadTarget } from "./read-buffers.ts";
+import { SocketWriter } from "./socket-writer.ts";
 import { Deadline, LoopTicks, TimerWheel } from "./timer-wheel.ts";
 
 /** What connections to upstreams need; shared by all listeners. */
 export interface UpstreamContext {
   readonly clock: CachedClock;
-  readonly buffers: ReadBuffers;
   readonly deadlines: TimerWheel;
   readonly ticks: LoopTicks;
 }
@@ -31,7 +32,7 @@ export class FastUpstreamPools {
   constructor(clock: CachedClock) {
     const deadlines = new TimerWheel(clock.monotonicMs);
     deadlines.start();
-    this.context = { clock, buffers: new ReadBuffers(), deadlines, ticks: new LoopTicks(() => this.#settle()) };
+    this.context = { clock, deadlines, ticks: new LoopTicks(() => this.#settle()) };
   }
 
   /** Takes an idle connection for this request; undefined if there is none. */
@@ -161,7 +162,7 @@ export class UpstreamConnection {
   /** The event loop tick in which the current request was written; -1 if not watched. */
   #writtenInTick = -1;
   #user: UpstreamUser | undefined;
-  readonly #target: ReadTarget;
+  readonly #target = new ReadTarget();
 
   constructor(
     context: UpstreamContext,
@@ -174,7 +175,6 @@ export class UpstreamConnection {
     this.#user = user;
     this.#closed = closed;
     this.#requestsLeft = endpoint.reuse.maxRequests;
-    this.#target = new ReadTarget(context.buffers);
     this.deadline = new Deadline(this);
     this.socket =
       descriptorReserve.socketWithoutDescriptor() ??
@@ -182,9 +182,7 @@ export class UpstreamConnection {
         noDelay: true,
         onread: { buffer: this.#target.next, callback: (length, bytes) => this.#onRead(length, bytes as Buffer) },
       } as ConstructorParameters<typeof Socket>[0]).connect(endpoint.address.place);
-    this.writer = new SocketWriter(this.socket, context.buffers, () =>
-      this.#notify((user) => user.onUpstreamFlushed()),
-    );
+    this.writer = new SocketWriter(this.socket, () => this.#notify((user) => user.onUpstreamFlushed()));
     this.socket
       .on("connect", () => this.#notify((user) => user.onUpstreamConnected()))
       .on("end", () => this.#onEnd())
@@ -281,6 +279,7 @@ export class UpstreamConnection {
     this.#target.readBegun();
     const continueReading = this.#take(length, bytes);
     clock.unfreeze();
+    if (bytes === readArea) abandon(bytes, 0, length);
     return continueReading;
   }
 

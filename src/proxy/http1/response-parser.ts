@@ -24,16 +24,13 @@ const table = new HeaderNameTable<FastResponseField>((name) =>
   framing.has(name) ? (name as FastResponseField) : responseField(name),
 );
 
-/** Up to this size, body bytes read with the head are decoded together with it. */
-const maxTextBytes = 8 * 1024;
-
 const versionStart = Buffer.from("HTTP/1.");
 const maxDigits = 15;
 
 /** Parses the heads of upstream responses (RFC 9112). The results stay valid until the next head. */
 export class ResponseParser {
   readonly scan: HeaderScanner = new HeaderScanner();
-  /** The head as Latin-1, and the body bytes read with it if they are few. */
+  /** The head as Latin-1. */
   text = "";
   headLength = 0;
   status = 0;
@@ -70,21 +67,16 @@ export class ResponseParser {
     const end = lineEnd < 0 ? lineEnd : this.scan.scan(bytes, from, lineEnd, to);
     if (end === incomplete && to - from <= limits.bytes) return "incomplete";
     const isWithin = end > 0 && end - from <= limits.bytes && this.scan.count <= limits.fields;
-    if (isWithin && this.#complete(bytes, from, to, end)) return "complete";
+    if (isWithin && this.#complete(bytes, from, end)) return "complete";
     this.cause = faultWithin(bytes, from, end < 0 ? to : end, limits);
     return "malformed";
   }
 
-  #complete(bytes: Buffer, from: number, to: number, end: number): boolean {
+  #complete(bytes: Buffer, from: number, end: number): boolean {
     this.end = end;
     this.headLength = end - from;
-    this.text = latin1Slice(bytes, from, to - from <= maxTextBytes ? to : end);
+    this.text = latin1Slice(bytes, from, end);
     return this.#readFields(bytes, from);
-  }
-
-  /** Whether `text` also holds the body bytes read with the head. */
-  get textIsWhole(): boolean {
-    return this.text.length > this.headLength;
   }
 
   /** The kind of a field of the last head. */

@@ -1,7 +1,9 @@
 import { once } from "node:events";
 import { createServer, type Socket } from "node:net";
 import { describe, expect, it } from "vitest";
-import { ReadBuffers, ReadTarget, SocketWriter } from "../../../src/proxy/fast/socket-writer.ts";
+import { readArea } from "../../../src/proxy/fast/arena.ts";
+import { ReadTarget, takeLargeBuffer } from "../../../src/proxy/fast/read-buffers.ts";
+import { SocketWriter } from "../../../src/proxy/fast/socket-writer.ts";
 import { turn } from "../../kit/bell.ts";
 import { freeAfterTest, listening, rawClient, rawUpstream } from "../../kit/freed.ts";
 import { shopAt } from "../../kit/one-service.ts";
@@ -15,13 +17,14 @@ async function writerToClient() {
   const arrived = once(server, "connection");
   const client = await rawClient(port);
   const [socket] = (await arrived) as [Socket];
+  // As every owner of a writer does: `close` follows.
+  socket.on("error", () => {});
   freeAfterTest(async () => socket.destroy());
-  const buffers = new ReadBuffers();
   const seen = { flushes: 0 };
-  const writer = new SocketWriter(socket, buffers, () => {
+  const writer = new SocketWriter(socket, () => {
     seen.flushes++;
   });
-  return { client, buffers, writer, seen };
+  return { client, writer, seen };
 }
 
 describe("a socket writer", () => {
@@ -102,14 +105,14 @@ describe("a socket writer", () => {
   });
 
   it("has copied a piece of the shared buffer, which may be overwritten at once, also while the client does not read", async () => {
-    const { client, writer, buffers } = await writerToClient();
+    const { client, writer } = await writerToClient();
     client.socket.pause();
     let wanted = "";
     for (let at = 0; !writer.pending || at < 300; at++) {
       const letter = String.fromCharCode(0x61 + (at % 26));
-      buffers.shared.fill(letter);
-      writer.passBytes(buffers.shared, 0, 60_000);
-      buffers.shared.fill("!");
+      readArea.fill(letter);
+      writer.passBytes(readArea, 0, 60_000);
+      readArea.fill("!");
       wanted += letter.repeat(60_000);
     }
     client.socket.resume();
@@ -121,11 +124,10 @@ describe("a socket writer", () => {
 
 describe("read buffers", () => {
   it("are taken again once given back, of which 32 are kept", () => {
-    const buffers = new ReadBuffers();
-    const taken = Array.from({ length: 40 }, () => buffers.take());
-    expect(new Set([...taken, buffers.shared]).size).toBe(41);
-    for (const buffer of taken) buffers.giveBack(buffer);
-    const again = new Set(Array.from({ length: 40 }, () => buffers.take()));
+    const taken = Array.from({ length: 40 }, takeLargeBuffer);
+    expect(new Set(taken).size).toBe(40);
+    for (const buffer of taken) buffer.release();
+    const again = new Set(Array.from({ length: 40 }, takeLargeBuffer));
     expect(again.size).toBe(40);
     expect(taken.filter((buffer) => again.has(buffer))).toHaveLength(32);
   });
@@ -135,15 +137,14 @@ describe("read buffers", () => {
     ["not where a write may hold on to it", "inside a read", "pending", false],
     ["not where node may still read into it", "between reads", "flushed", false],
   ] as const)("an own buffer is given back %s: left %s, %s", (_when, at, written, kept) => {
-    const buffers = new ReadBuffers();
-    const target = new ReadTarget(buffers);
+    const target = new ReadTarget();
     target.useOwn();
     const own = target.next();
     if (at === "inside a read") target.readBegun();
     target.useShared(written);
-    expect(buffers.take()).not.toBe(own);
-    expect(target.next()).toBe(buffers.shared);
-    expect(buffers.take() === own).toBe(kept);
+    expect(takeLargeBuffer().bytes).not.toBe(own);
+    expect(target.next()).toBe(readArea);
+    expect(takeLargeBuffer().bytes === own).toBe(kept);
   });
 
   it("are not given back while their socket may still read into them: no client's bytes in another's response", async () => {
