@@ -1,8 +1,8 @@
 import { createHmac, timingSafeEqual } from "node:crypto";
-import { SignatureCache } from "./bounded-cache.ts";
 import { cookieAttributes } from "./cookie-attributes.ts";
 import type { CookieSpec } from "./release-spec.ts";
 import { formatUnit, parseUnit, type Unit, unitPattern } from "./unit.ts";
+import { VerifiedPins } from "./verified-pins.ts";
 
 /**
  * The content of the sticky cookie. `how` is the step that assigned the version; a `rule` is named, so that it can be
@@ -22,7 +22,15 @@ export interface Pin {
 /** Why a cookie of the pin's name is rejected. */
 export type PinRejection = "forged" | "expired" | "oversized" | "malformed";
 
-/** A cookie's value with its content, before or after verification. */
+/** The bytes of cookies of a pin's name, in a request's order. */
+export interface PinBytes {
+  readonly bytes: Uint8Array;
+  /** Pairs: where each value starts and ends, exclusive. */
+  readonly places: readonly number[] | Int32Array;
+  readonly count: number;
+}
+
+/** A cookie's value with its content, before verification. */
 interface SignedPin {
   /** Includes the signature. */
   readonly text: string;
@@ -57,9 +65,12 @@ export class PinCookie {
   readonly #maxCookiesChecked: number;
   readonly #attributes: string;
   readonly #secureAttributes: string;
-  readonly #verified: SignatureCache<SignedPin>;
+  readonly #verified: VerifiedPins;
+  /** Signatures that may still be checked for the current request. */
+  #checksLeft = 0;
 
-  constructor(release: string, spec: CookieSpec, cacheLimit: number = defaultCacheLimit) {
+  /** `nameBytes`: the longest version and rule of the release together; pins of longer ones are verified each time. */
+  constructor(release: string, spec: CookieSpec, nameBytes = 126, cacheLimit: number = defaultCacheLimit) {
     this.#release = release;
     this.#spec = spec;
     this.#lifetimeSeconds = Math.floor((spec.maxAgeMs === "session" ? sessionPinMs : spec.maxAgeMs) / 1000);
@@ -68,7 +79,7 @@ export class PinCookie {
     const maxAge = spec.maxAgeMs === "session" ? undefined : this.#lifetimeSeconds;
     this.#attributes = cookieAttributes(spec, maxAge, "http", spec.sameSite);
     this.#secureAttributes = cookieAttributes(spec, maxAge, "https", spec.sameSite);
-    this.#verified = new SignatureCache(cacheLimit);
+    this.#verified = new VerifiedPins(cacheLimit, nameBytes);
   }
 
   /**
@@ -76,21 +87,38 @@ export class PinCookie {
    * cookie before it; cookies over the limit of signature checks are skipped without a report.
    */
   read(values: readonly string[], nowMs: number, rejected: (cause: PinRejection) => void): Pin | undefined {
-    const nowSeconds = Math.floor(nowMs / 1000);
-    let checksLeft = this.#maxCookiesChecked;
+    this.#checksLeft = this.#maxCookiesChecked;
     for (const value of values) {
-      const cached = value.length > maxLength ? undefined : this.#verified.get(value);
-      const found = cached ?? parseValue(value);
-      if (typeof found === "string") {
-        rejected(found);
-        continue;
-      }
-      if (cached === undefined && --checksLeft < 0) continue;
-      if (cached === undefined && !this.#verify(found)) rejected("forged");
-      else if (this.#isExpired(found.pin, nowSeconds)) rejected("expired");
-      else return found.pin;
+      const isBytes = value.length <= maxLength && isAscii.test(value);
+      if (isBytes) scratch.write(value, "latin1");
+      const found = isBytes ? this.#readAt(scratch, 0, value.length, nowMs) : unreadable(value);
+      if (typeof found === "string") rejected(found);
+      else if (found !== undefined) return found;
     }
     return undefined;
+  }
+
+  /** The same for values that are still bytes: those between pairs of positions. */
+  readBytes(
+    { bytes, places, count }: PinBytes,
+    nowMs: number,
+    rejected: (cause: PinRejection) => void,
+  ): Pin | undefined {
+    this.#checksLeft = this.#maxCookiesChecked;
+    for (let at = 0; at < count; at++) {
+      const found = this.#readAt(bytes, places[at * 2] as number, places[at * 2 + 1] as number, nowMs);
+      if (typeof found === "string") rejected(found);
+      else if (found !== undefined) return found;
+    }
+    return undefined;
+  }
+
+  /** The pin, why it is rejected, or undefined if the limit of signature checks is reached. */
+  #readAt(bytes: Uint8Array, from: number, to: number, nowMs: number): Pin | PinRejection | undefined {
+    const slot = this.#verified.find(bytes, from, to);
+    const pin = slot < 0 ? this.#verify(bytes, from, to) : this.#verified.pinAt(slot);
+    if (pin === undefined || typeof pin === "string") return pin;
+    return this.#isExpired(pin, Math.floor(nowMs / 1000)) ? "expired" : pin;
   }
 
   /** Whether an otherwise unchanged pin should be renewed: half the time that a browser keeps it has passed. */
@@ -115,14 +143,21 @@ export class PinCookie {
     return pin.issuedAtSeconds + this.#lifetimeSeconds < nowSeconds;
   }
 
-  #verify(found: SignedPin): boolean {
+  #verify(bytes: Uint8Array, from: number, to: number): Pin | PinRejection | undefined {
+    if (to - from > maxLength) return "oversized";
+    const found = parseValue(Buffer.from(bytes.buffer, bytes.byteOffset + from, to - from).toString("latin1"));
+    if (typeof found === "string") return found;
+    if (--this.#checksLeft < 0) return undefined;
     const body = found.text.slice(0, -signatureLength - 1);
-    if (!isSigned(this.#spec.secrets, this.#message(body), found.text.slice(-signatureLength))) return false;
-    // Only verified pins are cached: otherwise any client could evict the valid ones.
-    this.#verified.add(found);
-    return true;
+    if (!isSigned(this.#spec.secrets, this.#message(body), found.text.slice(-signatureLength))) return "forged";
+    // Only verified pins are held: otherwise any client could evict the valid ones.
+    this.#verified.add(bytes, from, to, found.pin);
+    return found.pin;
   }
 }
+
+const scratch = Buffer.alloc(maxLength);
+const isAscii = /^[ -~]*$/;
 
 /** HMAC-SHA256 truncated to 128 bits (RFC 2104 §5 allows half): infeasible to guess, and 21 characters shorter. */
 const signatureBytes = 16;
@@ -138,14 +173,15 @@ const pinPattern = `1\\.(0|[1-9]\\d{0,9})\\.(0|[1-9]\\d{0,11})\\.(${name})\\.(s|
 const unsignedValue = new RegExp(`^${pinPattern}$`);
 const signedValue = new RegExp(`^${pinPattern}\\.${signaturePattern}$`);
 
+function unreadable(value: string): PinRejection {
+  return value.length > maxLength ? "oversized" : "malformed";
+}
+
 /** All checks of a cookie's value that do not compute a signature. */
 function parseValue(value: string): SignedPin | PinRejection {
-  if (value.length > maxLength) return "oversized";
   if (!signedValue.test(value)) return "malformed";
-  // A copy: the value may be a slice of the request's head, which the cache would keep alive.
-  const text = Buffer.from(value, "latin1").toString("latin1");
-  const pin = parsePin(text.slice(0, -signatureLength - 1));
-  return pin === undefined ? "malformed" : { text, pin };
+  const pin = parsePin(value.slice(0, -signatureLength - 1));
+  return pin === undefined ? "malformed" : { text: value, pin };
 }
 
 /** Parses what `formatPin` writes; undefined for any other text. */

@@ -4,7 +4,7 @@ import type { Facts } from "./facts.ts";
 import { hashText, hashToHex } from "./hash.ts";
 import { Overrides } from "./override.ts";
 import { Pages } from "./pages.ts";
-import { type Pin, PinCookie, type PinRejection } from "./pin.ts";
+import { type Pin, type PinBytes, PinCookie, type PinRejection } from "./pin.ts";
 import { changesOnlyVersion, isFlip, isSameRequester } from "./pin-changes.ts";
 import { type Drawn, drawVersion, givesVersion, type PolicyInForce, policyInForce } from "./policy-in-force.ts";
 import { decidePreflight, isPreflight } from "./preflight.ts";
@@ -44,7 +44,7 @@ export class Release {
     this.#configuredRules = spec.rules.map((rule) => prepareRule(rule, spec.name, salt, baseline));
     this.#carriesNone = compileCarriesNone(spec.rules.flatMap((rule) => requesterSubjects(rule.when)));
     this.#digestSeed = hashText(`unit\0${spec.name}`, 0).h1;
-    this.#cookie = new PinCookie(spec.name, cookie);
+    this.#cookie = new PinCookie(spec.name, cookie, longestNames(spec));
     this.#pages = Pages.of(spec);
     this.#inForce = policyInForce(spec, this.#configuredRules, undefined);
   }
@@ -67,6 +67,11 @@ export class Release {
   /** The first valid pin of a request's cookies of this release's name; see `PinCookie.read`. */
   readPin(values: readonly string[], nowMs: number, rejected: (cause: PinRejection) => void): Pin | undefined {
     return this.#cookie.read(values, nowMs, rejected);
+  }
+
+  /** As `readPin`, from the bytes of cookies of this release's name. */
+  readPinBytes(found: PinBytes, nowMs: number, rejected: (cause: PinRejection) => void): Pin | undefined {
+    return this.#cookie.readBytes(found, nowMs, rejected);
   }
 
   /** Stands for a unit within this release, in every process the same: for logs. */
@@ -388,6 +393,15 @@ export class Release {
     return pin !== undefined && changesOnlyVersion(pin, next);
   }
 }
+
+/** Of the names that a pin may hold: a version, and a rule or a ring. */
+function longestNames({ versions, rules }: ReleaseSpec): number {
+  const longest = (names: readonly string[]) => Math.max(0, ...names.map((name) => name.length));
+  return longest(versions) + Math.max(ringLength, longest(rules.map(({ name }) => name)));
+}
+
+/** Of what names a ring in a pin. */
+const ringLength = 8;
 
 /** The name of the rule that a pin remembers. */
 function ruleOf(how: Pin["how"], rule: string | undefined): string | undefined {

@@ -54,18 +54,39 @@ export function hasMoreCookies(header: string, max: number): boolean {
 /** Names that share this many first characters are searched for together. */
 const groupingLength = 4;
 
-/** A set of cookie names, compiled for `stripCookies`. */
+/** A set of cookie names, compiled for `stripCookies` and for `CookieScan`. */
 export class CookieNames {
+  /** Without duplicates and empty names. */
+  readonly list: readonly string[];
   readonly #groups: readonly NameGroup[];
+  readonly #bytes: readonly Uint8Array[];
+  /** By byte: whether a name starts with it. */
+  readonly #firstBytes = new Uint8Array(256);
 
   constructor(names: Iterable<string>) {
+    this.list = [...new Set(names)].filter((name) => name !== "");
+    this.#bytes = this.list.map((name) => Buffer.from(name, "latin1"));
+    for (const [first = 0] of this.#bytes) this.#firstBytes[first] = 1;
     const groups = new Map<string, Set<string>>();
-    for (const name of names) {
-      if (name === "") continue;
+    for (const name of this.list) {
       const start = name.slice(0, groupingLength);
       groups.set(start, (groups.get(start) ?? new Set()).add(name));
     }
     this.#groups = [...groups.values()].map((group) => new NameGroup(group));
+  }
+
+  mayStartWith(byte: number): boolean {
+    return this.#firstBytes[byte] === 1;
+  }
+
+  /** The index in `list` of the name from `from` to `to`, exclusive; -1 if it is none. */
+  indexOfBytes(bytes: Uint8Array, from: number, to: number): number {
+    const names = this.#bytes;
+    for (let index = 0; index < names.length; index++) {
+      const name = names[index] as Uint8Array;
+      if (name.length === to - from && isSame(bytes, from, name)) return index;
+    }
+    return -1;
   }
 
   /** Like `stripCookies`, but returns the empty string if nothing is left. */
@@ -74,6 +95,11 @@ export class CookieNames {
     for (const group of this.#groups) rest = group.strip(rest);
     return rest;
   }
+}
+
+function isSame(bytes: Uint8Array, from: number, name: Uint8Array): boolean {
+  for (let at = 0; at < name.length; at++) if (bytes[from + at] !== name[at]) return false;
+  return true;
 }
 
 /**

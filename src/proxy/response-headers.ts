@@ -82,13 +82,26 @@ const unremovable: ReadonlySet<string> = new Set(["content-length", "date"]);
 export function responseEdit(exchange: Exchange, status: number): ResponseEdit {
   const { exposeVersion } = exchange.snapshot.config;
   const setCookie = exchange.setCookie();
-  return {
-    privacy: privacyOf(exchange.route?.isPrivate === true, setCookie, exchange.method),
-    setCookie,
-    exposedVersion: exposeVersion ? exchange.servedVersion : undefined,
-    // RFC 9110 §8.6.
-    mayHaveLength: status >= 200 && status !== 204,
-  };
+  const privacy = privacyOf(exchange.route?.isPrivate === true, setCookie, exchange.method);
+  // RFC 9110 §8.6.
+  const mayHaveLength = status >= 200 && status !== 204;
+  if (setCookie === undefined && !exposeVersion) return usualEdits[privacy][mayHaveLength ? 1 : 0];
+  return { privacy, setCookie, exposedVersion: exposeVersion ? exchange.servedVersion : undefined, mayHaveLength };
+}
+
+/** Without a pin and without the version: without a length and with it. Most responses, so none makes its own. */
+const usualEdits = {
+  always: usualEdit("always"),
+  "if explicit": usualEdit("if explicit"),
+  none: usualEdit("none"),
+} as const satisfies Record<ResponsePrivacy, unknown>;
+
+function usualEdit(privacy: ResponsePrivacy): readonly [ResponseEdit, ResponseEdit] {
+  const edit = { privacy, setCookie: undefined, exposedVersion: undefined };
+  return [
+    { ...edit, mayHaveLength: false },
+    { ...edit, mayHaveLength: true },
+  ];
 }
 
 /** `isPrivate`: whether a release chose the version, on a route whose responses shared caches may not keep. */

@@ -1,6 +1,5 @@
-import { createHash } from "node:crypto";
 import { describe, expect, it } from "vitest";
-import { BoundedCache, SignatureCache } from "../../src/decide/bounded-cache.ts";
+import { BoundedCache } from "../../src/decide/bounded-cache.ts";
 
 function cacheOf(limit: number, keys: string[]): BoundedCache<{ key: string }> {
   const cache = new BoundedCache<{ key: string }>(limit, (value) => value.key);
@@ -41,66 +40,5 @@ describe("BoundedCache", () => {
       cache.get(`k${at - 15}`);
       expect(cache.size).toBeLessThanOrEqual(20);
     }
-  });
-});
-
-/** A text that ends like a signed one. */
-const signed = (name: string) => `${name}.${createHash("sha256").update(name).digest("base64url").slice(0, 22)}`;
-
-function signatureCacheOf(limit: number, names: readonly string[]): SignatureCache<{ text: string; name: string }> {
-  const cache = new SignatureCache<{ text: string; name: string }>(limit);
-  for (const name of names) cache.add({ text: signed(name), name });
-  return cache;
-}
-
-const users = (count: number) => Array.from({ length: count }, (_, user) => `user-${user}`);
-
-describe("SignatureCache", () => {
-  it("finds entries by their whole text", () => {
-    const cache = signatureCacheOf(1_000, ["ann", "bob", "eve"]);
-    expect(["ann", "bob", "eve", "joe"].map((name) => cache.get(signed(name))?.name)).toEqual([
-      "ann",
-      "bob",
-      "eve",
-      undefined,
-    ]);
-    expect(cache.size).toBe(3);
-  });
-
-  it("does not find an entry by another text with the same signature", () => {
-    const cache = signatureCacheOf(8, ["user-1"]);
-    const end = signed("user-1").slice(-22);
-    expect(cache.get(`user-2.${end}`)).toBeUndefined();
-    expect(cache.get(`xuser-1.${end}`)).toBeUndefined();
-    expect(cache.get(end)).toBeUndefined();
-    expect(cache.get("")).toBeUndefined();
-  });
-
-  it("holds eight entries in a set and replaces the oldest", () => {
-    const end = signed("user-1").slice(-22);
-    const cache = new SignatureCache<{ text: string }>(4_096);
-    for (let user = 0; user < 9; user++) cache.add({ text: `${user}.${end}` });
-    const found = Array.from({ length: 9 }, (_, user) => cache.get(`${user}.${end}`) !== undefined);
-    expect(found).toEqual([false, true, true, true, true, true, true, true, true]);
-  });
-
-  it("keeps nearly all entries up to half of its limit, and never more than its limit", () => {
-    const half = signatureCacheOf(4_096, users(2_048));
-    const kept = users(2_048).filter((name) => half.get(signed(name)) !== undefined);
-    expect(kept.length).toBeGreaterThan(2_000);
-    const full = signatureCacheOf(4_096, users(50_000));
-    expect(full.size).toBeLessThanOrEqual(4_096);
-    expect(full.size).toBeGreaterThan(4_000);
-    expect(full.get(signed("user-49999"))?.name).toBe("user-49999");
-  });
-
-  it("keeps its entries when it grows", () => {
-    const cache = new SignatureCache<{ text: string; name: string }>(65_536);
-    for (const name of users(3_000)) {
-      cache.add({ text: signed(name), name });
-      expect(cache.get(signed(name))?.name).toBe(name);
-    }
-    const kept = users(3_000).filter((name) => cache.get(signed(name)) !== undefined);
-    expect(kept.length).toBeGreaterThan(2_950);
   });
 });

@@ -62,14 +62,16 @@ export class ResponseRelay {
 
   /** Writes the head. Call while the parser still holds it. */
   addHead(responses: ResponseParser, connection: "keep-alive" | "close", date: HttpDate): void {
-    this.#writer.addText(
-      responseText(this.#exchange, responses, {
-        connection,
-        coding: this.#frame === "unchanged" ? "none" : "chunked",
-        trailers: this.#frame === "upstream's chunks" ? "trailers may follow" : "no trailers",
-        date,
-      }),
-    );
+    const coding = this.#frame === "unchanged" ? "none" : "chunked";
+    const trailers = this.#frame === "upstream's chunks" ? "trailers may follow" : "no trailers";
+    addResponseHead(this.#writer, this.#exchange, responses, trailers);
+    if (coding === "none" && responses.hasDate) {
+      this.#writer.addView(lastField[connection]);
+      return;
+    }
+    this.#writer.addText(`Connection: ${connection}\r\n`);
+    if (!responses.hasDate) this.#writer.addText(`Date: ${date.now()}\r\n`);
+    this.#writer.addText(coding === "chunked" ? "Transfer-Encoding: chunked\r\n\r\n" : "\r\n");
   }
 
   /** Passes body bytes to `sink`. Returns the position after the last byte of the body. */
@@ -103,68 +105,78 @@ export function bodyReader(chunked: boolean, contentLength: number | undefined):
   return new BodyParser(chunked ? "chunked" : (contentLength ?? "until close"), maxResponseTrailerBytes);
 }
 
-/** The fields that the lane itself adds to a response's head. */
-export interface ResponseFraming {
-  readonly connection: "keep-alive" | "close";
-  readonly coding: "chunked" | "none";
-  readonly trailers: TrailerPlan;
-  /** For a response without Date. */
-  readonly date: HttpDate;
+const lastField = {
+  "keep-alive": Buffer.from("Connection: keep-alive\r\n\r\n"),
+  close: Buffer.from("Connection: close\r\n\r\n"),
+} as const;
+const privateField = Buffer.from("Cache-Control: private\r\n");
+
+/**
+ * The response's head as sent to the client, in canonical form, without the fields of the connection. Call right after
+ * the head was read, while the parser still holds it.
+ */
+function addResponseHead(
+  writer: SocketWriter,
+  exchange: Exchange,
+  reader: ResponseParser,
+  trailers: TrailerPlan,
+): void {
+  const isRewritten = reader.namesFields || !reader.scan.evenlySpaced || exchange.route?.transforms !== undefined;
+  if (isRewritten) {
+    // Field by field, as in the standard lane.
+    const fields = responseHeaders(exchange, reader.status, reader.flat(), trailers);
+    writer.addText(statusLine(reader) + fieldLines(fields));
+    return;
+  }
+  const edit = responseEdit(exchange, reader.status);
+  const cacheControl = copyFields(writer, reader, edit, trailers);
+  const { privacy, exposedVersion, setCookie } = edit;
+  if (privacy === "none" && exposedVersion === undefined) return;
+  if (privacy === "always" && cacheControl === undefined && setCookie === undefined && exposedVersion === undefined) {
+    writer.addView(privateField);
+    return;
+  }
+  const added: string[] = [];
+  addResponseFields(edit, cacheControl, reader.hasExpires, added);
+  writer.addText(fieldLines(added));
 }
 
 /**
- * The response's head as sent to the client, in canonical form. Call right after the head was read, while the parser
- * still holds it. Consecutive fields that are passed on are one slice of the upstream's head.
+ * The status line and the fields that are passed on; consecutive ones are one copy. Returns the upstream's Cache-Control,
+ * if that is not passed on.
  */
-function responseText(exchange: Exchange, reader: ResponseParser, framing: ResponseFraming): string {
-  const isRewritten = reader.namesFields || !reader.scan.evenlySpaced || exchange.route?.transforms !== undefined;
-  let out = isRewritten ? rewritten(exchange, reader, framing) : sliced(exchange, reader, framing);
-  if (framing.coding === "none" && reader.hasDate) return out + lastField[framing.connection];
-  out += `Connection: ${framing.connection}\r\n`;
-  if (!reader.hasDate) out += `Date: ${framing.date.now()}\r\n`;
-  return framing.coding === "chunked" ? `${out}Transfer-Encoding: chunked\r\n\r\n` : `${out}\r\n`;
-}
-
-const lastField = { "keep-alive": "Connection: keep-alive\r\n\r\n", close: "Connection: close\r\n\r\n" } as const;
-
-/** An unusual reason phrase is replaced: clients should ignore it anyway (RFC 9112 §4). */
-function statusLine({ text, status, plainReason, reasonStart, reasonEnd }: ResponseParser): string {
-  const reason = plainReason ? text.slice(reasonStart, reasonEnd) : (STATUS_CODES[status] ?? "");
-  return `HTTP/1.1 ${status} ${reason}\r\n`;
-}
-
-function sliced(exchange: Exchange, reader: ResponseParser, { trailers }: ResponseFraming): string {
-  const { scan, text } = reader;
-  const edit = responseEdit(exchange, reader.status);
-  let out = reader.plainStatusLine ? "" : statusLine(reader);
+function copyFields(
+  writer: SocketWriter,
+  reader: ResponseParser,
+  edit: ResponseEdit,
+  trailers: TrailerPlan,
+): string | undefined {
+  const { scan, bytes, start } = reader;
+  if (!reader.plainStatusLine) writer.addText(statusLine(reader));
   let cacheControl: string | undefined;
-  let expires = false;
-  // A plain status line starts the first kept slice.
+  // A plain status line starts the first run that is kept.
   let keptFrom = reader.plainStatusLine ? 0 : -1;
   for (let field = 0; field < scan.count; field++) {
     const kind = reader.kind(field);
-    if (kind === "expires") expires = true;
     if (isPassed(kind, edit, trailers)) {
       if (keptFrom < 0) keptFrom = scan.start(field);
       continue;
     }
-    if (keptFrom >= 0) out += text.slice(keptFrom, scan.start(field));
+    if (keptFrom >= 0) writer.addBytes(bytes, start + keptFrom, start + scan.start(field));
     keptFrom = -1;
     if (kind === "cache-control") {
       cacheControl = cacheControl === undefined ? reader.value(field) : `${cacheControl}, ${reader.value(field)}`;
     }
   }
-  if (keptFrom >= 0) out += text.slice(keptFrom, reader.headLength - 2);
-  if (edit.privacy === "none") {
-    return edit.exposedVersion === undefined ? out : `${out}x-perch-version: ${edit.exposedVersion}\r\n`;
-  }
-  if (edit.privacy === "always" && cacheControl === undefined && edit.setCookie === undefined) {
-    const version = edit.exposedVersion === undefined ? "" : `x-perch-version: ${edit.exposedVersion}\r\n`;
-    return `${out}Cache-Control: private\r\n${version}`;
-  }
-  const added: string[] = [];
-  addResponseFields(edit, cacheControl, expires, added);
-  return out + fieldLines(added);
+  if (keptFrom >= 0) writer.addBytes(bytes, start + keptFrom, reader.end - 2);
+  return cacheControl;
+}
+
+/** An unusual reason phrase is replaced: clients should ignore it anyway (RFC 9112 §4). */
+function statusLine(reader: ResponseParser): string {
+  const { status, plainReason, reasonStart, reasonEnd } = reader;
+  const reason = plainReason ? reader.text(reasonStart, reasonEnd) : (STATUS_CODES[status] ?? "");
+  return `HTTP/1.1 ${status} ${reason}\r\n`;
 }
 
 function isPassed(kind: FastResponseField, edit: ResponseEdit, trailers: TrailerPlan): boolean {
@@ -177,11 +189,6 @@ function isPassed(kind: FastResponseField, edit: ResponseEdit, trailers: Trailer
     default:
       return passes(kind, edit, trailers);
   }
-}
-
-/** The slow path, field by field as in the standard lane: uneven spacing, named hop-by-hop fields, or route changes. */
-function rewritten(exchange: Exchange, reader: ResponseParser, { trailers }: ResponseFraming): string {
-  return statusLine(reader) + fieldLines(responseHeaders(exchange, reader.status, reader.flat(), trailers));
 }
 
 /** The Date of a response (RFC 9110 §5.6.7), formatted once per second. */

@@ -229,7 +229,8 @@ export class HeaderNameTable<Kind extends string> {
   }
 }
 
-function isSame(bytes: Uint8Array, start: number, end: number, name: Uint8Array): boolean {
+/** Whether the bytes from `start` to `end` are this lower-case name, ignoring case. */
+export function isSame(bytes: Uint8Array, start: number, end: number, name: Uint8Array): boolean {
   const { length } = name;
   if (end - start !== length) return false;
   for (let at = 0; at < length; at++) {

@@ -9,6 +9,7 @@ import {
   HeaderScanner,
   incomplete,
   irregular,
+  isSame,
   lineFeed,
   space,
   valueByte,
@@ -30,14 +31,14 @@ const maxDigits = 15;
 /** Parses the heads of upstream responses (RFC 9112). The results stay valid until the next head. */
 export class ResponseParser {
   readonly scan: HeaderScanner = new HeaderScanner();
-  /** The head as Latin-1. */
-  text = "";
-  headLength = 0;
+  /** The bytes that the head was read from, and where in them it starts. */
+  bytes: Buffer = Buffer.alloc(0);
+  start = 0;
   status = 0;
   minorVersion: 0 | 1 = 1;
   /** Whether the status line can be passed on unchanged. */
   plainStatusLine = true;
-  /** Position of the reason phrase in `text`. */
+  /** Position of the reason phrase, from the head's start. */
   reasonStart = 0;
   reasonEnd = 0;
   /** Whether the reason phrase can be passed on: printable ASCII only. */
@@ -49,6 +50,7 @@ export class ResponseParser {
   /** Whether the Connection field names hop-by-hop fields. */
   namesFields = false;
   hasDate = false;
+  hasExpires = false;
   /** The upstream's announced idle timeout, in seconds (Keep-Alive: timeout). */
   keepAliveSeconds: number | undefined;
   /** How many further requests it allows (Keep-Alive: max). */
@@ -74,8 +76,8 @@ export class ResponseParser {
 
   #complete(bytes: Buffer, from: number, end: number): boolean {
     this.end = end;
-    this.headLength = end - from;
-    this.text = latin1Slice(bytes, from, end);
+    this.bytes = bytes;
+    this.start = from;
     return this.#readFields(bytes, from);
   }
 
@@ -85,11 +87,16 @@ export class ResponseParser {
   }
 
   name(field: number): string {
-    return this.text.slice(this.scan.start(field), this.scan.nameEnd(field));
+    return this.text(this.scan.start(field), this.scan.nameEnd(field));
   }
 
   value(field: number): string {
-    return this.text.slice(this.scan.valueStart(field), this.scan.valueEnd(field));
+    return this.text(this.scan.valueStart(field), this.scan.valueEnd(field));
+  }
+
+  /** A part of the head as Latin-1, between two positions from its start. */
+  text(from: number, to: number): string {
+    return latin1Slice(this.bytes, this.start + from, this.start + to);
   }
 
   /** All fields, flat: name, value, name, value. For the slow path. */
@@ -142,6 +149,7 @@ export class ResponseParser {
     this.#kept = this.minorVersion === 1;
     this.namesFields = false;
     this.hasDate = false;
+    this.hasExpires = false;
     this.keepAliveSeconds = undefined;
     this.keepAliveRequests = undefined;
     for (let field = 0; field < scan.count; field++) {
@@ -149,7 +157,8 @@ export class ResponseParser {
       this.#kinds[field] = kind;
       if (kind === "keep") continue;
       if (kind === "date") this.hasDate = true;
-      else if (kind === "connection") this.#readConnection(this.value(field).toLowerCase());
+      else if (kind === "expires") this.hasExpires = true;
+      else if (kind === "connection") this.#readConnection(field);
       else if (kind === "keep-alive") this.#readKeepAlive(this.value(field));
       else if (
         kind === "length" &&
@@ -163,11 +172,14 @@ export class ResponseParser {
     return true;
   }
 
-  #readConnection(value: string): void {
-    if (value === "keep-alive") {
+  #readConnection(field: number): void {
+    const start = this.start + this.scan.valueStart(field);
+    const end = this.start + this.scan.valueEnd(field);
+    if (isSame(this.bytes, start, end, keepAlive)) {
       this.#kept = true;
       return;
     }
+    const value = this.value(field).toLowerCase();
     const options = value.split(",").map((option) => option.trim());
     if (options.includes("close")) this.#closed = true;
     if (options.includes("keep-alive")) this.#kept = true;
@@ -200,6 +212,8 @@ export class ResponseParser {
     return true;
   }
 }
+
+const keepAlive = Buffer.from("keep-alive");
 
 /** Of a head that is malformed or over a limit, whatever part of it was received. */
 function faultWithin(

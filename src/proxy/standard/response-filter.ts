@@ -154,13 +154,13 @@ export class ResponseFilter implements ChunkedSink, SocketWatcher {
     const { status } = parser;
     const isUpgraded = status === 101 && this.#upgrades === "asked";
     if (status < 200 && !isUpgraded) return this.#interim.pass(parser);
-    const { chunked, contentLength = "until close", minorVersion, text, reasonEnd } = parser;
+    const { chunked, contentLength = "until close", minorVersion, reasonEnd } = parser;
     if (chunked && minorVersion === 0) {
       // Such a connection is not reused (RFC 9112 §6.1), also if it says keep-alive: undici reads that otherwise.
       const fields = fieldLines(parser.flat());
-      this.#pieces.addText(`HTTP/1.1${text.slice(8, reasonEnd)}\r\n${fields}Connection: close\r\n\r\n`);
+      this.#pieces.addText(`HTTP/1.1${parser.text(8, reasonEnd)}\r\n${fields}Connection: close\r\n\r\n`);
     } else if (parser.scan.evenlySpaced) this.#pieces.add(bytes, start, parser.end);
-    else this.#pieces.addText(`${text.slice(0, reasonEnd)}\r\n${fieldLines(parser.flat())}\r\n`);
+    else this.#pieces.addText(`${parser.text(0, reasonEnd)}\r\n${fieldLines(parser.flat())}\r\n`);
     if (isUpgraded) {
       this.#step = "upgraded";
       return undefined;
